@@ -1,0 +1,123 @@
+//! A population as bytes, so that a run goes on to the bit where it stood.
+
+use crate::codec;
+use crate::parameters::Parameters;
+use crate::population::{Champion, Population};
+use crate::speciation::Species;
+use crate::task::Shape;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use std::sync::Arc;
+
+const VERSION: u64 = 1;
+
+/// The bytes are not those of a checkpoint, or of one that a newer release wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointError {
+    Malformed,
+    UnsupportedVersion(u64),
+}
+
+/// Written with its field names, so that a parameter can be added without a new version.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    parameters: Parameters,
+    inputs: u32,
+    outputs: u32,
+    seed: u64,
+    generation: u64,
+    evaluations: u64,
+    genotypes: Vec<ByteBuf>,
+    species: Vec<SavedSpecies>,
+    next_species: u64,
+    threshold: f32,
+    champion: Option<(ByteBuf, f64, u64)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedSpecies {
+    id: u64,
+    representative: ByteBuf,
+    members: Vec<u32>,
+    best: f64,
+    improved: u64,
+}
+
+pub fn encode(population: &Population) -> Vec<u8> {
+    let genes = |genotype| ByteBuf::from(codec::encode(genotype));
+    let species = population.species.iter().map(|s| SavedSpecies {
+        id: s.id,
+        representative: genes(&s.representative),
+        members: s.members.clone(),
+        best: s.best,
+        improved: s.improved,
+    });
+    let champion = population.champion.as_ref();
+    let saved = Saved {
+        parameters: Parameters::clone(&population.parameters),
+        inputs: population.shape.inputs,
+        outputs: population.shape.outputs,
+        seed: population.seed,
+        generation: population.generation,
+        evaluations: population.evaluations,
+        genotypes: population.genotypes.iter().map(|g| genes(g)).collect(),
+        species: species.collect(),
+        next_species: population.next_species,
+        threshold: population.threshold,
+        champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
+    };
+    rmp_serde::encode::to_vec_named(&(VERSION, saved)).expect("writing to memory cannot fail")
+}
+
+/// # Errors
+/// [`CheckpointError`]
+pub fn decode(bytes: &[u8]) -> Result<Population, CheckpointError> {
+    match codec::version(bytes).ok_or(CheckpointError::Malformed)? {
+        VERSION => {}
+        other => return Err(CheckpointError::UnsupportedVersion(other)),
+    }
+    let (_, saved): (u64, Saved) =
+        rmp_serde::from_slice(bytes).map_err(|_| CheckpointError::Malformed)?;
+    saved.population().ok_or(CheckpointError::Malformed)
+}
+
+impl Saved {
+    fn population(self) -> Option<Population> {
+        let shape = Shape { inputs: self.inputs, outputs: self.outputs };
+        let genotype = |bytes: &ByteBuf| {
+            let genotype = codec::decode(bytes).ok()?;
+            let fits = (genotype.inputs(), genotype.outputs()) == (shape.inputs, shape.outputs);
+            fits.then(|| Arc::new(genotype))
+        };
+        let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
+        let mut members: Vec<u32> = self.species.iter().flat_map(|s| s.members.iter().copied()).collect();
+        members.sort_unstable();
+        if genotypes.is_empty() || !members.into_iter().eq(0..genotypes.len() as u32) {
+            return None;
+        }
+        let species = |s: SavedSpecies| {
+            let representative = genotype(&s.representative)?;
+            let SavedSpecies { id, members, best, improved, .. } = s;
+            let sound = !members.is_empty() && improved <= self.generation && id < self.next_species;
+            sound.then_some(Species { id, representative, members, best, improved })
+        };
+        let champion = match self.champion {
+            Some((bytes, fitness, generation)) => {
+                Some(Champion { genotype: genotype(&bytes)?, fitness, generation })
+            }
+            None => None,
+        };
+        Some(Population {
+            parameters: Arc::new(self.parameters),
+            shape,
+            seed: self.seed,
+            generation: self.generation,
+            evaluations: self.evaluations,
+            genotypes,
+            species: self.species.into_iter().map(species).collect::<Option<_>>()?,
+            next_species: self.next_species,
+            threshold: self.threshold,
+            champion,
+        })
+    }
+}

@@ -1,0 +1,242 @@
+//! The settings of an evolution: one table that gives the struct, the defaults, the ranges, the
+//! errors and the documentation.
+
+use crate::math::Activation;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A setting as it comes from a caller.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Number(f64),
+    Name(String),
+    Names(Vec<String>),
+}
+
+/// A setting that is unknown, or a value that it cannot take.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParameterError {
+    Unknown(String),
+    Invalid { name: &'static str, expected: String },
+}
+
+impl fmt::Display for ParameterError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            ParameterError::Unknown(name) => write!(f, "unknown parameter {name}"),
+            ParameterError::Invalid { name, expected } => write!(f, "{name}: expected {expected}"),
+        }
+    }
+}
+
+impl std::error::Error for ParameterError {}
+
+/// One row of the table, for people and for the documentation.
+pub struct Description {
+    pub name: &'static str,
+    pub default: Value,
+    pub expected: String,
+    pub about: &'static str,
+}
+
+trait Setting: Sized {
+    type Bound: Copy;
+    fn expected(bound: Self::Bound) -> String;
+    fn read(value: &Value, bound: Self::Bound) -> Option<Self>;
+    fn show(&self) -> Value;
+}
+
+impl Setting for f32 {
+    type Bound = (f32, f32);
+    fn expected((low, high): Self::Bound) -> String {
+        format!("a number from {low} to {high}")
+    }
+    fn read(value: &Value, (low, high): Self::Bound) -> Option<f32> {
+        match value {
+            Value::Number(x) if (f64::from(low)..=f64::from(high)).contains(x) => Some(*x as f32),
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        // the shortest decimal that reads back as this f32, rather than its exact binary value
+        Value::Number(self.to_string().parse().unwrap_or(f64::from(*self)))
+    }
+}
+
+impl Setting for u32 {
+    type Bound = (u32, u32);
+    fn expected((low, high): Self::Bound) -> String {
+        format!("an integer from {low} to {high}")
+    }
+    fn read(value: &Value, (low, high): Self::Bound) -> Option<u32> {
+        match value {
+            Value::Number(x) if x.fract() == 0.0 && (f64::from(low)..=f64::from(high)).contains(x) => {
+                Some(*x as u32)
+            }
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        Value::Number(f64::from(*self))
+    }
+}
+
+fn activation_names() -> String {
+    Activation::ALL.map(Activation::name).join(", ")
+}
+
+impl Setting for Activation {
+    type Bound = ();
+    fn expected((): ()) -> String {
+        format!("one of {}", activation_names())
+    }
+    fn read(value: &Value, (): ()) -> Option<Activation> {
+        match value {
+            Value::Name(name) => Activation::named(name),
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        Value::Name(self.name().to_string())
+    }
+}
+
+impl Setting for Vec<Activation> {
+    type Bound = ();
+    fn expected((): ()) -> String {
+        format!("a list of one or more of {}", activation_names())
+    }
+    fn read(value: &Value, (): ()) -> Option<Vec<Activation>> {
+        match value {
+            Value::Names(names) if !names.is_empty() => {
+                names.iter().map(|name| Activation::named(name)).collect()
+            }
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        Value::Names(self.iter().map(|a| a.name().to_string()).collect())
+    }
+}
+
+macro_rules! parameters {
+    ($($name:ident: $type:ty = $default:expr, $bound:expr, $about:literal;)*) => {
+        /// Everything that shapes an evolution besides its task and its seed.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Parameters {
+            $(#[doc = $about] pub $name: $type,)*
+        }
+
+        impl Default for Parameters {
+            fn default() -> Parameters {
+                Parameters { $($name: $default,)* }
+            }
+        }
+
+        impl Parameters {
+            /// Sets one parameter by its name.
+            ///
+            /// # Errors
+            /// An unknown name, or a value of the wrong type or out of range, by name and with
+            /// what was expected; nothing is changed then.
+            pub fn set(&mut self, name: &str, value: &Value) -> Result<(), ParameterError> {
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = <$type as Setting>::read(value, $bound).ok_or_else(|| {
+                            ParameterError::Invalid {
+                                name: stringify!($name),
+                                expected: <$type as Setting>::expected($bound),
+                            }
+                        })?;
+                    })*
+                    _ => return Err(ParameterError::Unknown(name.to_string())),
+                }
+                Ok(())
+            }
+
+            /// Every parameter with its value.
+            pub fn values(&self) -> Vec<(&'static str, Value)> {
+                vec![$((stringify!($name), self.$name.show()),)*]
+            }
+
+            /// The table itself.
+            pub fn table() -> Vec<Description> {
+                let defaults = Parameters::default();
+                vec![$(Description {
+                    name: stringify!($name),
+                    default: defaults.$name.show(),
+                    expected: <$type as Setting>::expected($bound),
+                    about: $about,
+                },)*]
+            }
+        }
+    };
+}
+
+parameters! {
+    population: u32 = 150, (2, 1_000_000), "genotypes in a generation";
+
+    initial_connections: f32 = 1.0, (0.0, 1.0), "share of the input-output pairs that a first genotype connects";
+    initial_weight: f32 = 1.0, (0.0, 100.0), "standard deviation of a new connection's weight";
+    activation: Activation = Activation::Tanh, (), "of a new hidden node";
+    activations: Vec<Activation> = vec![Activation::Tanh], (), "what change_activation picks from";
+    output_activation: Activation = Activation::Sigmoid, (), "of the output nodes";
+
+    perturb_weights: f32 = 0.8, (0.0, 1.0), "rate: every weight moves by a normal step";
+    reset_weights: f32 = 0.1, (0.0, 1.0), "rate: every weight has one chance in ten to be drawn anew";
+    weight_step: f32 = 0.5, (0.0, 100.0), "standard deviation of a perturbation";
+    weight_limit: f32 = 30.0, (0.001, 1.0e6), "weights and biases stay within plus and minus this";
+    perturb_biases: f32 = 0.2, (0.0, 1.0), "rate: every bias moves by a normal step";
+    add_connection: f32 = 0.1, (0.0, 1.0), "rate: two unconnected nodes are connected forwards";
+    add_recurrent: f32 = 0.0, (0.0, 1.0), "rate: two nodes are connected backwards, or one to itself";
+    remove_connection: f32 = 0.02, (0.0, 1.0), "rate: a connection goes, with any node that it leaves idle";
+    toggle_connection: f32 = 0.01, (0.0, 1.0), "rate: a connection is switched off or on";
+    add_node: f32 = 0.03, (0.0, 1.0), "rate: a connection is split by a node";
+    change_activation: f32 = 0.0, (0.0, 1.0), "rate: a hidden node gets another activation";
+
+    crossover: f32 = 0.75, (0.0, 1.0), "share of offspring with two parents";
+    mutate_after_crossover: f32 = 0.8, (0.0, 1.0), "share of those that are mutated as well";
+    average_weights: f32 = 0.4, (0.0, 1.0), "share of crossovers that average matching weights instead of picking one";
+    interspecies: f32 = 0.001, (0.0, 1.0), "share of crossovers with a parent from another species";
+    stay_disabled: f32 = 0.75, (0.0, 1.0), "chance that a connection disabled in either parent is disabled in the child";
+
+    disjoint_weight: f32 = 1.0, (0.0, 1000.0), "c1 of the distance: share of genes that do not match";
+    weight_weight: f32 = 0.4, (0.0, 1000.0), "c3 of the distance: mean weight difference of those that do";
+    species_threshold: f32 = 3.0, (0.001, 1000.0), "distance within which genotypes are one species";
+    target_species: u32 = 0, (0, 100_000), "number of species that the threshold is steered to; 0 keeps it fixed";
+    survival: f32 = 0.2, (0.0, 1.0), "share of a species that breeds";
+    elitism: u32 = 1, (0, 1000), "best of a species that pass on unchanged, if it has five members or more";
+    stagnation: u32 = 15, (1, 1_000_000), "generations without progress after which a species dies out";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_can_be_set_and_is_shown_as_it_was_set() {
+        let mut parameters = Parameters::default();
+        for row in Parameters::table() {
+            parameters.set(row.name, &row.default).unwrap();
+        }
+        assert_eq!(parameters, Parameters::default());
+    }
+
+    #[test]
+    fn errors_name_the_parameter_and_what_was_expected() {
+        let mut parameters = Parameters::default();
+        let mut error = |name, value| parameters.set(name, &value).unwrap_err().to_string();
+        assert_eq!(error("populaton", Value::Number(1.0)), "unknown parameter populaton");
+        assert_eq!(
+            error("population", Value::Number(1.5)),
+            "population: expected an integer from 2 to 1000000"
+        );
+        assert_eq!(error("add_node", Value::Number(f64::NAN)), "add_node: expected a number from 0 to 1");
+        assert_eq!(
+            error("activation", Value::Name("cosh".into())),
+            format!("activation: expected one of {}", activation_names())
+        );
+        assert!(error("activations", Value::Names(vec![])).contains("one or more"));
+    }
+}

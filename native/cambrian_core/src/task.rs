@@ -1,0 +1,46 @@
+//! What gives fitness: the tasks that run inside Rust.
+
+mod double_pole;
+mod xor;
+
+use crate::network::Network;
+use crate::parameters::Parameters;
+
+/// How many numbers a network takes and gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub inputs: u32,
+    pub outputs: u32,
+}
+
+/// What became of a champion that was tried by the task's own criterion of success.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    pub solved: bool,
+    /// What was measured, by name, for people to read.
+    pub facts: Vec<(&'static str, f64)>,
+}
+
+pub trait Task: Send + Sync {
+    fn shape(&self) -> Shape;
+
+    /// Parameters that suit the task.
+    fn parameters(&self) -> Parameters;
+
+    /// Fitness: finite, more is better, and the same for the same network.
+    fn evaluate(&self, network: &Network) -> f64;
+
+    /// Whether a network solves the task; not counted as an evaluation.
+    fn trial(&self, network: &Network) -> Trial;
+}
+
+/// Every task, by its name.
+pub const TASKS: &[(&str, &dyn Task)] = &[
+    ("xor", &xor::Xor),
+    ("double_pole", &double_pole::DoublePole { velocities: true }),
+    ("double_pole_novel", &double_pole::DoublePole { velocities: false }),
+];
+
+pub fn named(name: &str) -> Option<&'static dyn Task> {
+    TASKS.iter().find(|task| task.0 == name).map(|task| task.1)
+}

@@ -1,0 +1,59 @@
+//! Core's errors as `{error, Reason}`.
+
+use crate::atoms;
+use cambrian_core::codec::CodecError;
+use cambrian_core::envelope::EnvelopeError;
+use cambrian_core::genotype::GenotypeError;
+use cambrian_core::parameters::ParameterError;
+use cambrian_core::population::Refused;
+use rustler::{Atom, Encoder, Error};
+
+/// `{error, Reason}`
+pub fn refuse(reason: impl Encoder + 'static) -> Error {
+    Error::Term(Box::new(reason))
+}
+
+pub fn genotype(error: GenotypeError) -> Error {
+    refuse((atoms::invalid_genotype(), error.to_string()))
+}
+
+pub fn codec(error: CodecError) -> Error {
+    match error {
+        CodecError::TooLarge(size) => refuse((atoms::too_large(), size)),
+        CodecError::Malformed => refuse(atoms::malformed()),
+        CodecError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
+        CodecError::UnknownActivation(number) => refuse((atoms::unknown_activation(), number)),
+        CodecError::NotCanonical => refuse(atoms::not_canonical()),
+        CodecError::Invalid(error) => genotype(error),
+    }
+}
+
+pub fn envelope(error: EnvelopeError) -> Error {
+    match error {
+        EnvelopeError::TooLarge(size) => refuse((atoms::too_large(), size)),
+        EnvelopeError::Malformed => refuse(atoms::malformed()),
+        EnvelopeError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
+        EnvelopeError::BadSignature => refuse(atoms::bad_signature()),
+        EnvelopeError::Decompression => refuse(atoms::bad_compression()),
+        EnvelopeError::Genotype(error) => codec(error),
+        EnvelopeError::WrongId => refuse(atoms::wrong_id()),
+    }
+}
+
+pub fn parameter(error: ParameterError) -> Error {
+    match error {
+        ParameterError::Unknown(name) => refuse((atoms::unknown_parameter(), name)),
+        ParameterError::Invalid { name, expected } => {
+            refuse((atoms::invalid_parameter(), name, expected))
+        }
+    }
+}
+
+pub fn refused(reason: Refused) -> Atom {
+    match reason {
+        Refused::Shape => atoms::shape(),
+        Refused::Known => atoms::known(),
+        Refused::NotBetter => atoms::not_better(),
+        Refused::NotFinite => atoms::not_finite(),
+    }
+}

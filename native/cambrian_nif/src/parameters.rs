@@ -1,0 +1,67 @@
+//! Parameters cross as a map from name to number, atom or list of atoms.
+
+use crate::{atoms, error};
+use cambrian_core::parameters::{Parameters, Value};
+use rustler::{Atom, Encoder, Env, Error, MapIterator, NifResult, Term};
+
+/// `over`, changed by what the map says.
+pub fn read(map: Term, mut over: Parameters) -> NifResult<Parameters> {
+    for (name, term) in MapIterator::new(map).ok_or(Error::BadArg)? {
+        let name = name.atom_to_string().map_err(|_| Error::BadArg)?;
+        // what is no kind of value at all is an invalid value of the parameter, named by it
+        let value = value(term).unwrap_or(Value::Names(Vec::new()));
+        over.set(&name, &value).map_err(error::parameter)?;
+    }
+    Ok(over)
+}
+
+fn value(term: Term) -> Option<Value> {
+    if let Ok(integer) = term.decode::<i64>() {
+        return Some(Value::Number(integer as f64));
+    }
+    if let Ok(number) = term.decode::<f64>() {
+        return Some(Value::Number(number));
+    }
+    if let Ok(name) = term.atom_to_string() {
+        return Some(Value::Name(name));
+    }
+    let names: Vec<Term> = term.decode().ok()?;
+    names.iter().map(|name| name.atom_to_string().ok()).collect::<Option<_>>().map(Value::Names)
+}
+
+pub fn show<'a>(env: Env<'a>, value: &Value) -> NifResult<Term<'a>> {
+    Ok(match value {
+        Value::Number(x) if x.fract() == 0.0 && x.abs() < 1e15 => (*x as i64).encode(env),
+        Value::Number(x) => x.encode(env),
+        Value::Name(name) => Atom::from_str(env, name)?.encode(env),
+        Value::Names(names) => {
+            names.iter().map(|n| Atom::from_str(env, n)).collect::<NifResult<Vec<_>>>()?.encode(env)
+        }
+    })
+}
+
+/// Every parameter with its value, as a map.
+pub fn values<'a>(env: Env<'a>, parameters: &Parameters) -> NifResult<Term<'a>> {
+    let mut map = Term::map_new(env);
+    for (name, value) in parameters.values() {
+        map = map.map_put(Atom::from_str(env, name)?, show(env, &value)?)?;
+    }
+    Ok(map)
+}
+
+/// `[{Name, Default, Expected, About}]`
+#[rustler::nif]
+fn parameters_table(env: Env) -> NifResult<Vec<Term>> {
+    let row = |d: cambrian_core::parameters::Description| {
+        let name = Atom::from_str(env, d.name)?;
+        Ok((name, show(env, &d.default)?, d.expected, d.about).encode(env))
+    };
+    Parameters::table().into_iter().map(row).collect()
+}
+
+/// The parameters that suit a task, or the defaults, changed by a map; checks them on the way.
+#[rustler::nif]
+fn parameters_of<'a>(env: Env<'a>, task: Term<'a>, changes: Term<'a>) -> NifResult<(Atom, Term<'a>)> {
+    let parameters = read(changes, crate::task::parameters(task)?)?;
+    Ok((atoms::ok(), values(env, &parameters)?))
+}

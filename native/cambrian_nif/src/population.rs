@@ -1,0 +1,173 @@
+//! cambrian_population
+
+use crate::genotype::{GenotypeArc, wrap};
+use crate::job::{self, Job};
+use crate::{atoms, error, parameters, task};
+use cambrian_core::checkpoint::{self, CheckpointError};
+use cambrian_core::population::{Champion, Evaluated, Population, Stats};
+use cambrian_core::task::Shape;
+use rustler::{Atom, Binary, Encoder, Env, NewBinary, NifResult, Resource, ResourceArc, Term};
+use std::sync::Arc;
+
+/// Waiting for fitness. Immutable, as is [`EvaluatedResource`].
+pub struct PopulationResource(Population);
+pub struct EvaluatedResource(Evaluated);
+
+#[rustler::resource_impl]
+impl Resource for PopulationResource {}
+
+#[rustler::resource_impl]
+impl Resource for EvaluatedResource {}
+
+type PopulationArc = ResourceArc<PopulationResource>;
+type EvaluatedArc = ResourceArc<EvaluatedResource>;
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_new(
+    inputs: u32,
+    outputs: u32,
+    task: Term,
+    changes: Term,
+    seed: u64,
+) -> NifResult<(Atom, PopulationArc)> {
+    let p = parameters::read(changes, task::parameters(task)?)?;
+    let shape = Shape { inputs, outputs };
+    let population = job::pool()?.install(|| Population::new(p, shape, seed));
+    Ok((atoms::ok(), ResourceArc::new(PopulationResource(population.map_err(error::parameter)?))))
+}
+
+/// `{Tag, {ok, Evaluated}}`
+#[rustler::nif]
+fn population_evaluate<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    population: PopulationArc,
+    name: Term<'a>,
+) -> NifResult<ResourceArc<Job>> {
+    let task = task::named(name)?;
+    job::post(env, tag, move |stop| {
+        let evaluated = population.0.clone().evaluate(task, stop)?;
+        Some(ResourceArc::new(EvaluatedResource(evaluated)))
+    })
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_with_fitness(
+    population: PopulationArc,
+    fitness: Vec<f64>,
+) -> NifResult<(Atom, EvaluatedArc)> {
+    match population.0.clone().with_fitness(fitness) {
+        Ok(evaluated) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated)))),
+        Err(_) => Err(error::refuse(atoms::bad_fitness())),
+    }
+}
+
+/// `{Tag, {ok, Population}}`
+#[rustler::nif]
+fn population_next<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    evaluated: EvaluatedArc,
+) -> NifResult<ResourceArc<Job>> {
+    job::post(env, tag, move |stop| {
+        Some(ResourceArc::new(PopulationResource(evaluated.0.next(stop)?)))
+    })
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_inject(
+    evaluated: EvaluatedArc,
+    genotype: GenotypeArc,
+    fitness: f64,
+) -> NifResult<(Atom, EvaluatedArc)> {
+    let mut next = evaluated.0.clone();
+    match next.inject(Arc::clone(&genotype.0), fitness) {
+        Ok(()) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(next)))),
+        Err(reason) => Err(error::refuse(error::refused(reason))),
+    }
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_genotypes(population: PopulationArc) -> Vec<GenotypeArc> {
+    population.0.genotypes().iter().map(|g| wrap(Arc::clone(g))).collect()
+}
+
+/// `#{generation, seed, inputs, outputs, parameters}`
+#[rustler::nif]
+fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
+    let p = &population.0;
+    Term::map_from_pairs(
+        env,
+        &[
+            (atoms::generation(), p.generation().encode(env)),
+            (atoms::seed(), p.seed().encode(env)),
+            (atoms::inputs(), p.shape().inputs.encode(env)),
+            (atoms::outputs(), p.shape().outputs.encode(env)),
+            (atoms::parameters(), parameters::values(env, p.parameters())?),
+        ],
+    )
+}
+
+#[rustler::nif]
+fn population_champion(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
+    champion(env, population.0.champion())
+}
+
+#[rustler::nif]
+fn population_evaluated_champion(env: Env<'_>, evaluated: EvaluatedArc) -> NifResult<Term<'_>> {
+    champion(env, evaluated.0.population().champion())
+}
+
+/// `undefined | #{champion, fitness, generation}`
+fn champion<'a>(env: Env<'a>, champion: Option<&Champion>) -> NifResult<Term<'a>> {
+    let Some(champion) = champion else { return Ok(atoms::undefined().encode(env)) };
+    Term::map_from_pairs(
+        env,
+        &[
+            (atoms::champion(), wrap(Arc::clone(&champion.genotype)).encode(env)),
+            (atoms::fitness(), champion.fitness.encode(env)),
+            (atoms::generation(), champion.generation.encode(env)),
+        ],
+    )
+}
+
+/// The fittest of this generation: `{Genotype, Fitness}`
+#[rustler::nif]
+fn population_best(evaluated: EvaluatedArc) -> (GenotypeArc, f64) {
+    let at = evaluated.0.best() as usize;
+    (wrap(Arc::clone(&evaluated.0.population().genotypes()[at])), evaluated.0.fitness()[at])
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_stats(env: Env<'_>, evaluated: EvaluatedArc) -> NifResult<Term<'_>> {
+    let Stats { generation, evaluations, best, mean, species, mean_nodes, mean_connections } =
+        evaluated.0.stats();
+    Term::map_from_pairs(
+        env,
+        &[
+            (atoms::generation(), generation.encode(env)),
+            (atoms::evaluations(), evaluations.encode(env)),
+            (atoms::best(), best.encode(env)),
+            (atoms::mean(), mean.encode(env)),
+            (atoms::species(), species.encode(env)),
+            (atoms::mean_nodes(), mean_nodes.encode(env)),
+            (atoms::mean_connections(), mean_connections.encode(env)),
+        ],
+    )
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_encode(env: Env<'_>, population: PopulationArc) -> Binary<'_> {
+    NewBinary::from_slice(env, &checkpoint::encode(&population.0)).into()
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_decode(bytes: Binary) -> NifResult<(Atom, PopulationArc)> {
+    match checkpoint::decode(&bytes) {
+        Ok(population) => Ok((atoms::ok(), ResourceArc::new(PopulationResource(population)))),
+        Err(CheckpointError::Malformed) => Err(error::refuse(atoms::malformed())),
+        Err(CheckpointError::UnsupportedVersion(version)) => {
+            Err(error::refuse((atoms::unsupported_version(), version)))
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! cambrian_task: the tasks that run inside Rust
+
+use crate::job::{self, Job};
+use crate::network::NetworkArc;
+use crate::{atoms, error, genotype, parameters};
+use cambrian_core::parameters::Parameters;
+use cambrian_core::task::{self, TASKS, Task, Trial};
+use rustler::{Atom, Encoder, Env, NifResult, ResourceArc, Term};
+
+pub fn named(name: Term) -> NifResult<&'static dyn Task> {
+    let unknown = (atoms::unknown_task(), name.decode::<Atom>()?);
+    task::named(&genotype::name(name)?).ok_or_else(|| error::refuse(unknown))
+}
+
+/// Those that suit the task; the defaults for `undefined`.
+pub fn parameters(task: Term) -> NifResult<Parameters> {
+    if task.decode::<Atom>()? == atoms::undefined() { Ok(Parameters::default()) } else { Ok(named(task)?.parameters()) }
+}
+
+#[rustler::nif]
+fn task_names(env: Env) -> NifResult<Vec<Atom>> {
+    TASKS.iter().map(|task| Atom::from_str(env, task.0)).collect()
+}
+
+#[rustler::nif]
+fn task_info<'a>(env: Env<'a>, name: Term<'a>) -> NifResult<(Atom, Term<'a>)> {
+    let task = named(name)?;
+    let shape = task.shape();
+    let info = Term::map_from_pairs(
+        env,
+        &[
+            (atoms::inputs(), shape.inputs.encode(env)),
+            (atoms::outputs(), shape.outputs.encode(env)),
+            (atoms::parameters(), parameters::values(env, &task.parameters())?),
+        ],
+    )?;
+    Ok((atoms::ok(), info))
+}
+
+/// `{Tag, {ok, [Fitness]}}`
+#[rustler::nif]
+fn task_evaluate<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    name: Term<'a>,
+    networks: Vec<NetworkArc>,
+) -> NifResult<ResourceArc<Job>> {
+    let task = named(name)?;
+    job::post(env, tag, move |stop| {
+        let one = |network: &NetworkArc| {
+            (!stop.load(std::sync::atomic::Ordering::Relaxed)).then(|| task.evaluate(&network.0))
+        };
+        networks.iter().map(one).collect::<Option<Vec<f64>>>()
+    })
+}
+
+struct TrialTerm(Trial);
+
+impl Encoder for TrialTerm {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        let facts: Vec<_> = (self.0.facts.iter())
+            .filter_map(|(name, value)| Some((Atom::from_str(env, name).ok()?, *value)))
+            .collect();
+        let pairs = [
+            (atoms::solved(), self.0.solved.encode(env)),
+            (atoms::facts(), facts.encode(env)),
+        ];
+        Term::map_from_pairs(env, &pairs).unwrap_or_else(|_| atoms::error().encode(env))
+    }
+}
+
+/// `{Tag, {ok, #{solved, facts}}}`
+#[rustler::nif]
+fn task_trial<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    name: Term<'a>,
+    network: NetworkArc,
+) -> NifResult<ResourceArc<Job>> {
+    let task = named(name)?;
+    job::post(env, tag, move |_| Some(TrialTerm(task.trial(&network.0))))
+}
