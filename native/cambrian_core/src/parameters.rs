@@ -185,14 +185,14 @@ parameters! {
 
     perturb_weights: f32 = 0.8, (0.0, 1.0), "rate: every weight moves by a normal step";
     reset_weights: f32 = 0.1, (0.0, 1.0), "rate: every weight has one chance in ten to be drawn anew";
-    weight_step: f32 = 0.5, (0.0, 100.0), "standard deviation of a perturbation";
+    weight_step: f32 = 1.0, (0.0, 100.0), "standard deviation of a perturbation";
     weight_limit: f32 = 30.0, (0.001, 1.0e6), "weights and biases stay within plus and minus this";
     perturb_biases: f32 = 0.2, (0.0, 1.0), "rate: every bias moves by a normal step";
     add_connection: f32 = 0.1, (0.0, 1.0), "rate: two unconnected nodes are connected forwards";
     add_recurrent: f32 = 0.0, (0.0, 1.0), "rate: two nodes are connected backwards, or one to itself";
     remove_connection: f32 = 0.02, (0.0, 1.0), "rate: a connection goes, with any node that it leaves idle";
     toggle_connection: f32 = 0.01, (0.0, 1.0), "rate: a connection is switched off or on";
-    add_node: f32 = 0.03, (0.0, 1.0), "rate: a connection is split by a node";
+    add_node: f32 = 0.05, (0.0, 1.0), "rate: a connection is split by a node";
     change_activation: f32 = 0.0, (0.0, 1.0), "rate: a hidden node gets another activation";
 
     crossover: f32 = 0.75, (0.0, 1.0), "share of offspring with two parents";
@@ -202,9 +202,9 @@ parameters! {
     stay_disabled: f32 = 0.75, (0.0, 1.0), "chance that a connection disabled in either parent is disabled in the child";
 
     disjoint_weight: f32 = 1.0, (0.0, 1000.0), "c1 of the distance: share of genes that do not match";
-    weight_weight: f32 = 0.4, (0.0, 1000.0), "c3 of the distance: mean weight difference of those that do";
+    weight_weight: f32 = 1.0, (0.0, 1000.0), "c3 of the distance: mean weight difference of those that do";
     species_threshold: f32 = 3.0, (0.001, 1000.0), "distance within which genotypes are one species";
-    target_species: u32 = 0, (0, 100_000), "number of species that the threshold is steered to; 0 keeps it fixed";
+    target_species: u32 = 15, (0, 100_000), "number of species that the threshold is steered to; 0 keeps it fixed";
     survival: f32 = 0.2, (0.0, 1.0), "share of a species that breeds";
     elitism: u32 = 1, (0, 1000), "best of a species that pass on unchanged, if it has five members or more";
     stagnation: u32 = 15, (1, 1_000_000), "generations without progress after which a species dies out";

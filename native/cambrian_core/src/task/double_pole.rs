@@ -123,16 +123,21 @@ impl Task for DoublePole {
         Shape { inputs: if self.velocities { 7 } else { 4 }, outputs: 1 }
     }
 
+    /// NEAT's of the paper where it has them, with a smaller population; the bias is an input.
     fn parameters(&self) -> Parameters {
         Parameters {
-            population: 1_000,
+            population: 300,
             activation: Activation::SteepSigmoid,
             output_activation: Activation::SteepSigmoid,
+            weight_step: 0.5,
+            perturb_biases: 0.0,
             add_connection: 0.3,
             add_recurrent: 0.1,
+            remove_connection: 0.05,
             add_node: 0.03,
             weight_weight: 3.0,
             species_threshold: 4.0,
+            target_species: 0,
             ..Parameters::default()
         }
     }

@@ -1,0 +1,93 @@
+%% @doc The front door: evolve a network for a task.
+%%
+%% `xor' is a word of the Erlang language, so as the name of a task it is quoted.
+%%
+%% ```
+%% 1> {ok, #{champion := Champion, solved := true}} = cambrian:evolve('xor', #{seed => 42}).
+%% 2> Network = cambrian_network:compile(Champion).
+%% 3> [round(hd(cambrian_network:activate(Network, [A, B]))) || A <- [0, 1], B <- [0, 1]].
+%% [0,1,1,0]
+%% '''
+-module(cambrian).
+
+-export([evolve/1, evolve/2, parameters/0, parameters/1, tasks/0]).
+-export_type([options/0]).
+
+%% Those of {@link cambrian_population:options()}, and `progress': `true' for a line of text on the way, or a
+%% fun of one argument that is called with the {@link cambrian_population:stats()} of each generation.
+%% Where neither `generations', `evaluations' nor `timeout' is given, evolution ends after 1,000 generations.
+-type options() :: #{progress => boolean() | fun((cambrian_population:stats()) -> term()), atom() => term()}.
+
+-define(DEFAULT_GENERATIONS, 1000).
+
+%% @doc Evolves until the task is solved.
+-spec evolve(cambrian_task:task()) -> {ok, cambrian_population:result()} | {error, term()}.
+evolve(Task) -> evolve(Task, #{}).
+
+%% @doc The same with options: a seed, a goal, parameters.
+%%
+%% Not reaching the goal is no error: the result then has the best there was and `solved => false'.
+%% The evolution stops when the caller dies.
+-spec evolve(cambrian_task:task(), options()) -> {ok, cambrian_population:result()} | {error, term()}.
+evolve(Task, Options) when is_map(Options) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    {Progress, Rest} = case maps:take(progress, Options) of
+                           error -> {false, Options};
+                           Taken -> Taken
+                       end,
+    case is_boolean(Progress) orelse is_function(Progress, 1) of
+        true -> supervised(limited(Rest#{task => Task, owner => self()}), Progress);
+        false -> {error, {bad_option, {progress, Progress, "a boolean or a fun of one argument"}}}
+    end;
+evolve(_Task, Options) ->
+    {error, {bad_option, {options, Options, "a map"}}}.
+
+limited(Options) ->
+    case maps:with([generations, evaluations, timeout], Options) of
+        None when map_size(None) =:= 0 -> Options#{generations => ?DEFAULT_GENERATIONS};
+        _ -> Options
+    end.
+
+supervised(Options, Progress) ->
+    case cambrian_population_sup:start(Options) of
+        {ok, Guard} ->
+            Watcher = watch(Guard, Progress),
+            try await(Guard, start)
+            after
+                cambrian_progress:stop(Watcher),
+                cambrian_population_sup:stop(Guard)
+            end;
+        Error -> Error
+    end.
+
+%% A population that dies on the way is back, running, when its guard answers.
+await(Guard, Start) ->
+    case cambrian_population_sup:population(Guard) of
+        {ok, Population} ->
+            try
+                _ = [ok = cambrian_population:run(Population) || start <- [Start]],
+                cambrian_population:await(Population, infinity)
+            catch
+                exit:{_, {gen_statem, call, _}} -> await(Guard, again)
+            end;
+        {error, gone} -> {error, population_kept_failing}
+    end.
+
+watch(_Guard, false) -> none;
+watch(Guard, Progress) ->
+    {ok, Population} = cambrian_population_sup:population(Guard),
+    cambrian_progress:start(Population, Progress).
+
+%% @doc Every parameter: its name, default, range and meaning.
+-spec parameters() -> [#{name := atom(), default := term(), expected := binary(), about := binary()}].
+parameters() ->
+    [#{name => Name, default => Default, expected => Expected, about => About}
+     || {Name, Default, Expected, About} <- cambrian_nif:parameters_table()].
+
+%% @doc The values of all parameters as a native task has them by default.
+-spec parameters(atom()) -> {ok, #{atom() => term()}} | {error, {unknown_task, atom()}}.
+parameters(Task) -> cambrian_nif:parameters_of(Task, #{}).
+
+%% @doc The names of the tasks that come with Cambrian.
+-spec tasks() -> [atom()].
+tasks() -> cambrian_task:names().

@@ -1,0 +1,93 @@
+%% @private
+%% The functions that Rust provides, and nothing else: a loaded library cannot be replaced, so
+%% this module is meant never to change for any other reason.
+%%
+%% A library that does not load leaves the VM up and every function raising
+%% `{nif_not_loaded, Reason}', so that a device in the field can still be looked at.
+-module(cambrian_nif).
+
+-on_load(load/0).
+-export([loaded/0]).
+-export([pool_start/1, job_stop/1]).
+-export([parameters_table/0, parameters_of/2]).
+-export([genotype_new/4, genotype_operators/0, genotype_mutate/3, genotype_apply/4,
+         genotype_crossover/4, genotype_distance/3, genotype_id/1, genotype_info/1,
+         genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_decode/1,
+         genotype_decode_dirty/1]).
+-export([network_compile/1, network_compile_dirty/1, network_info/1, network_activate/2,
+         network_initial_state/1, network_step/3, network_activate_batch/2,
+         network_activate_many/2]).
+-export([task_names/0, task_info/1, task_evaluate/3, task_trial/3]).
+-export([population_new/5, population_evaluate/3, population_with_fitness/2, population_next/2,
+         population_inject/3, population_genotypes/1, population_info/1, population_champion/1,
+         population_evaluated_champion/1, population_best/1, population_stats/1,
+         population_encode/1, population_decode/1]).
+-export([envelope_public_key/1, envelope_seal/3, envelope_read/1, envelope_open/1]).
+
+-define(STUB, erlang:nif_error({nif_not_loaded, persistent_term:get(?MODULE, not_tried)})).
+
+load() ->
+    Priv = case code:priv_dir(cambrian) of
+               {error, bad_name} -> filename:join([filename:dirname(code:which(?MODULE)), "..", "priv"]);
+               Dir -> Dir
+           end,
+    Result = erlang:load_nif(filename:join([Priv, "native", "cambrian_nif"]), 0),
+    persistent_term:put(?MODULE, Result),
+    ok.
+
+%% @doc Whether the library is there.
+-spec loaded() -> ok | {error, {atom(), string()}}.
+loaded() -> persistent_term:get(?MODULE).
+
+pool_start(_Threads) -> ?STUB.
+job_stop(_Job) -> ?STUB.
+
+parameters_table() -> ?STUB.
+parameters_of(_Task, _Changes) -> ?STUB.
+
+genotype_new(_Inputs, _Outputs, _Parameters, _Seed) -> ?STUB.
+genotype_operators() -> ?STUB.
+genotype_mutate(_Genotype, _Parameters, _Seed) -> ?STUB.
+genotype_apply(_Genotype, _Operator, _Parameters, _Seed) -> ?STUB.
+genotype_crossover(_Fitter, _Other, _Parameters, _Seed) -> ?STUB.
+genotype_distance(_A, _B, _Parameters) -> ?STUB.
+genotype_id(_Genotype) -> ?STUB.
+genotype_info(_Genotype) -> ?STUB.
+genotype_genes(_Genotype) -> ?STUB.
+genotype_from_genes(_Inputs, _Outputs, _Nodes, _Connections) -> ?STUB.
+genotype_encode(_Genotype) -> ?STUB.
+genotype_decode(_Bytes) -> ?STUB.
+genotype_decode_dirty(_Bytes) -> ?STUB.
+
+network_compile(_Genotype) -> ?STUB.
+network_compile_dirty(_Genotype) -> ?STUB.
+network_info(_Network) -> ?STUB.
+network_activate(_Network, _Inputs) -> ?STUB.
+network_initial_state(_Network) -> ?STUB.
+network_step(_Network, _State, _Inputs) -> ?STUB.
+network_activate_batch(_Network, _Batch) -> ?STUB.
+network_activate_many(_Networks, _Inputs) -> ?STUB.
+
+task_names() -> ?STUB.
+task_info(_Name) -> ?STUB.
+task_evaluate(_Tag, _Name, _Networks) -> ?STUB.
+task_trial(_Tag, _Name, _Network) -> ?STUB.
+
+population_new(_Inputs, _Outputs, _Task, _Parameters, _Seed) -> ?STUB.
+population_evaluate(_Tag, _Population, _Task) -> ?STUB.
+population_with_fitness(_Population, _Fitness) -> ?STUB.
+population_next(_Tag, _Evaluated) -> ?STUB.
+population_inject(_Evaluated, _Genotype, _Fitness) -> ?STUB.
+population_genotypes(_Population) -> ?STUB.
+population_info(_Population) -> ?STUB.
+population_champion(_Population) -> ?STUB.
+population_evaluated_champion(_Evaluated) -> ?STUB.
+population_best(_Evaluated) -> ?STUB.
+population_stats(_Evaluated) -> ?STUB.
+population_encode(_Population) -> ?STUB.
+population_decode(_Bytes) -> ?STUB.
+
+envelope_public_key(_Secret) -> ?STUB.
+envelope_seal(_Claims, _Genotype, _Secret) -> ?STUB.
+envelope_read(_Bytes) -> ?STUB.
+envelope_open(_Envelope) -> ?STUB.

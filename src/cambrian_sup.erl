@@ -1,0 +1,15 @@
+%% @private
+%% The store comes first: a population that restarts finds its checkpoint there.
+-module(cambrian_sup).
+-behaviour(supervisor).
+-export([start_link/0, init/1]).
+
+start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+
+init([]) ->
+    Children = [#{id => cambrian_store, start => {cambrian_store, start_link, []}},
+                supervisor(cambrian_population_sup),
+                supervisor(cambrian_mesh_sup)],
+    {ok, {#{strategy => one_for_one}, Children}}.
+
+supervisor(Module) -> #{id => Module, start => {Module, start_link, []}, type => supervisor}.

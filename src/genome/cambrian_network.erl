@@ -1,0 +1,60 @@
+%% @doc The phenotype: a genotype compiled to run.
+%%
+%% Numbers go in as a list of numbers or as a little-endian 32-bit float binary (what
+%% `Nx.to_binary/1' gives), and come out as they went in. They lie within plus and minus 1.0e12; every output is
+%% finite. A network is an immutable value that any number of processes share without a lock.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> N = cambrian_network:compile(G).
+%% 3> [Output] = cambrian_network:activate(N, [0.5, -1]).
+%% '''
+-module(cambrian_network).
+
+-export([compile/1, info/1, activate/2, initial_state/1, step/3, activate_batch/2, activate_many/2]).
+-export_type([network/0, state/0, numbers/0]).
+
+-opaque network() :: reference().
+%% What a recurrent network remembers from one step to the next: 32-bit floats, little-endian.
+-type state() :: binary().
+-type numbers() :: [number()] | binary().
+-type error() :: {error, {wrong_size, inputs | memory, Expected :: non_neg_integer(), Got :: non_neg_integer()}
+                       | {out_of_range, inputs}}.
+
+%% Compiling costs some 20 ns a connection: above this, more than a normal scheduler should be held.
+-define(DIRTY_CONNECTIONS, 5_000).
+
+%% @doc Makes a genotype ready to run.
+-spec compile(cambrian_genotype:genotype()) -> network().
+compile(Genotype) ->
+    case cambrian_genotype:info(Genotype) of
+        #{connections := Many} when Many > ?DIRTY_CONNECTIONS -> cambrian_nif:network_compile_dirty(Genotype);
+        _ -> cambrian_nif:network_compile(Genotype)
+    end.
+
+%% @doc `connections' counts the enabled ones, which are the work of a step; `memory' the numbers
+%% that are carried from step to step, 0 for a feed-forward network.
+-spec info(network()) -> #{inputs := pos_integer(), outputs := pos_integer(),
+                           connections := non_neg_integer(), memory := non_neg_integer()}.
+info(Network) -> cambrian_nif:network_info(Network).
+
+%% @doc Outputs for inputs, from rest: a recurrent network starts with an empty memory.
+-spec activate(network(), numbers()) -> numbers() | error().
+activate(Network, Inputs) -> cambrian_nif:network_activate(Network, Inputs).
+
+%% @doc An empty memory.
+-spec initial_state(network()) -> state().
+initial_state(Network) -> cambrian_nif:network_initial_state(Network).
+
+%% @doc One tick: forward connections carry this tick's values, recurrent ones the last tick's.
+-spec step(network(), state(), numbers()) -> {Outputs :: numbers(), state()} | error().
+step(Network, State, Inputs) -> cambrian_nif:network_step(Network, State, Inputs).
+
+%% @doc Many inputs through one network, each from rest: a list of inputs gives a list of
+%% outputs, one binary of all inputs in a row gives one binary of all outputs.
+-spec activate_batch(network(), [numbers()] | binary()) -> [numbers()] | binary() | error().
+activate_batch(Network, Batch) -> cambrian_nif:network_activate_batch(Network, Batch).
+
+%% @doc One input through each of many networks.
+-spec activate_many([network()], [numbers()]) -> [numbers()] | error().
+activate_many(Networks, Inputs) -> cambrian_nif:network_activate_many(Networks, Inputs).

@@ -1,0 +1,98 @@
+%% @doc What gives fitness, and the behaviour of a task of your own.
+%%
+%% A task is one of
+%% <ul>
+%% <li>the name of one that runs in Rust: {@link names/0};</li>
+%% <li>a module with this behaviour, or `{Module, Args}' with the argument of `init/1';</li>
+%% <li>`fun((Network) -> Fitness)', with `inputs' and `outputs' among the options;</li>
+%% <li>`{dataset, Inputs, Targets}': rows of numbers; fitness is 1 / (1 + mean squared error).</li>
+%% </ul>
+%% More fitness is better. The same network must always get the same fitness if a run is to be repeatable.
+-module(cambrian_task).
+
+-export([names/0, prepare/2]).
+-export_type([task/0, prepared/0, fitness/0]).
+
+-type fitness() :: number().
+-type task() :: atom() | {module(), Args :: term()}
+              | fun((cambrian_network:network()) -> fitness())
+              | {dataset, Inputs :: [cambrian_network:numbers()], Targets :: [[number()]]}.
+-type prepared() :: #{name := atom(), inputs := pos_integer(), outputs := pos_integer(),
+                      evaluate := native | fun((cambrian_network:network()) -> term())}.
+
+-callback init(Args :: term()) ->
+    {ok, #{inputs := pos_integer(), outputs := pos_integer()}, State :: term()}.
+-callback evaluate(cambrian_network:network(), State :: term()) ->
+    fitness() | #{fitness := fitness(), behaviour => [float()], objectives => [float()]}.
+
+%% @doc The tasks that run in Rust.
+-spec names() -> [atom()].
+names() -> cambrian_nif:task_names().
+
+%% @private What a population needs to know of a task. `Shape' has `inputs' and `outputs' for a fun.
+-spec prepare(task(), #{inputs => pos_integer(), outputs => pos_integer()}) ->
+          {ok, prepared()} | {error, term()}.
+prepare(Name, _Shape) when is_atom(Name) ->
+    case cambrian_nif:task_info(Name) of
+        {ok, #{inputs := Inputs, outputs := Outputs}} ->
+            {ok, #{name => Name, inputs => Inputs, outputs => Outputs, evaluate => native}};
+        {error, {unknown_task, Name}} ->
+            module(Name, [])
+    end;
+prepare({dataset, Inputs, Targets}, _Shape) ->
+    dataset(Inputs, Targets);
+prepare({Module, Args}, _Shape) when is_atom(Module) ->
+    module(Module, Args);
+prepare(Fun, #{inputs := Inputs, outputs := Outputs}) when is_function(Fun, 1) ->
+    {ok, #{name => 'fun', inputs => Inputs, outputs => Outputs, evaluate => Fun}};
+prepare(Fun, _Shape) when is_function(Fun, 1) ->
+    {error, {missing_options, [inputs, outputs]}};
+prepare(Other, _Shape) ->
+    {error, {bad_task, Other, "a task's name, a module, {Module, Args}, a fun of one argument "
+                              "or {dataset, Inputs, Targets}"}}.
+
+module(Module, Args) ->
+    case code:ensure_loaded(Module) of
+        {module, Module} ->
+            case erlang:function_exported(Module, init, 1) andalso erlang:function_exported(Module, evaluate, 2) of
+                true -> init(Module, Args);
+                false -> {error, {not_a_task, Module, "a module that exports init/1 and evaluate/2"}}
+            end;
+        {error, _} ->
+            {error, {unknown_task, Module}}
+    end.
+
+init(Module, Args) ->
+    try Module:init(Args) of
+        {ok, #{inputs := Inputs, outputs := Outputs}, State} ->
+            {ok, #{name => Module, inputs => Inputs, outputs => Outputs,
+                   evaluate => fun(Network) -> Module:evaluate(Network, State) end}};
+        Other ->
+            {error, {bad_return, {Module, init, 1}, Other}}
+    catch
+        Class:Reason:Stack ->
+            {error, {crashed, {Module, init, 1}, {Class, Reason, Stack}}}
+    end.
+
+dataset([Input | _] = Inputs, [Target | _] = Targets)
+  when length(Inputs) =:= length(Targets), is_list(Target) ->
+    Rows = [to_list(Row) || Row <- Inputs],
+    {Width, Height} = {length(to_list(Input)), length(Target)},
+    case [Row || Row <- Rows, length(Row) =/= Width] ++ [Row || Row <- Targets, length(Row) =/= Height] of
+        [] ->
+            {ok, #{name => dataset, inputs => Width, outputs => Height,
+                   evaluate => fun(Network) -> 1 / (1 + error_of(Network, Rows, Targets)) end}};
+        _ ->
+            {error, {bad_dataset, "rows of one length"}}
+    end;
+dataset(_, _) ->
+    {error, {bad_dataset, "as many inputs as targets, at least one, each a list of numbers"}}.
+
+to_list(Row) when is_binary(Row) -> [X || <<X:32/float-little>> <= Row];
+to_list(Row) -> Row.
+
+error_of(Network, Rows, Targets) ->
+    Outputs = cambrian_network:activate_batch(Network, Rows),
+    Errors = [(O - T) * (O - T) || {Row, Target} <- lists:zip(Outputs, Targets),
+                                   {O, T} <- lists:zip(Row, Target)],
+    lists:sum(Errors) / length(Errors).

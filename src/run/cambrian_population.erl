@@ -1,0 +1,537 @@
+%% @doc A population as a process: it evolves, can be watched, paused, fed and asked, and comes
+%% back at its last checkpoint when it dies.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => xor, seed => 42}).
+%% 2> ok = cambrian_population:run(P).
+%% 3> {ok, #{solved := true}} = cambrian_population:await(P, 60000).
+%% 4> ok = cambrian_population:stop(P).
+%% '''
+%%
+%% Subscribers get `{cambrian, Name, Event}'; see {@link event()}.
+-module(cambrian_population).
+-behaviour(gen_statem).
+
+-export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
+         await/2, best/1, stats/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
+-export([prepare/1, start_prepared/1]).
+-export([init/1, callback_mode/0, terminate/3]).
+-export([idle/3, evaluating/3, receiving/3, trying/3, breeding/3]).
+-export_type([population/0, options/0, goal/0, stats/0, champion/0, result/0, event/0]).
+
+-type population() :: pid() | atom().
+%% `name' is registered and names the checkpoint; `params' are those of {@link cambrian:parameters/0};
+%% `population' is short for the parameter of that name; `resume' says whether a checkpoint of that
+%% name is taken up (default true). Everything in {@link goal()} may stand here as well.
+-type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
+                     name => atom(), seed => cambrian_genotype:seed(), population => pos_integer(),
+                     params => map(), resume => boolean(),
+                     evaluation_timeout => timeout(), atom() => term()}.
+%% When to stop, whichever comes first: at a fitness (by default when the task's own trial is
+%% passed), after so many generations or evaluations in all, or after so many ms in all.
+-type goal() :: #{target => number(), generations => pos_integer(), evaluations => pos_integer(),
+                  timeout => timeout()}.
+%% `species' has the id and size of each; `best' and `mean' are of this generation.
+-type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(),
+                   best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
+                   mean_nodes := float(), mean_connections := float(),
+                   elapsed_ms := non_neg_integer(), evaluations_per_second := non_neg_integer()}.
+-type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
+                      generation := non_neg_integer()}.
+%% `trial' is what the task's own criterion measured of a champion that solves it.
+-type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(), solved := boolean(),
+                    generations := pos_integer(), evaluations := pos_integer(),
+                    seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
+                    trial => [{atom(), float()}]}.
+-type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
+               | {received, #{id := cambrian_genotype:id(), from := term(), fitness := float(),
+                              generation := non_neg_integer(),
+                              outcome := accepted | shape | known | not_better | not_finite}}
+               | {evaluations_failed, #{count := pos_integer(), first := cambrian_evaluator:fault()}}.
+
+-record(data,
+        {name :: term(),
+         task :: cambrian_task:prepared(),
+         evaluation_timeout :: timeout(),
+         goal :: goal(),
+         running = false :: boolean(),
+         steps = infinity :: non_neg_integer() | infinity,
+         population :: reference(),
+         evaluated :: undefined | reference(),
+         job :: undefined | {reference(), reference() | pid()},
+         newcomers = [] :: [{cambrian_genotype:genotype(), From :: term()}],
+         tried :: undefined | cambrian_genotype:id(),
+         solver :: undefined | map(),
+         stats :: undefined | stats(),
+         result :: undefined | result(),
+         champion = undefined :: undefined | champion(),
+         elapsed = 0 :: non_neg_integer(),
+         resumed_at :: undefined | integer(),
+         awaiting = [] :: [gen_statem:from()],
+         stepping = [] :: [gen_statem:from()],
+         subscribers = #{} :: #{pid() => reference()}}).
+
+%% More strangers than this are told to come back later.
+-define(MAX_NEWCOMERS, 64).
+
+%%% ---- what a user calls ------------------------------------------------------------------
+
+%% @doc Under Cambrian's own supervisor: the population outlives the caller.
+-spec start(options()) -> {ok, pid()} | {error, term()}.
+start(Options) ->
+    case cambrian_population_sup:start(Options) of
+        {ok, Guard} -> cambrian_population_sup:population(Guard);
+        Error -> Error
+    end.
+
+%% @doc Under a supervisor of your own, or linked to the caller.
+-spec start_link(options()) -> {ok, pid()} | {error, term()}.
+start_link(Options) ->
+    case prepare(Options) of
+        {ok, Prepared} -> start_prepared(Prepared);
+        Error -> Error
+    end.
+
+%% @private Starts what {@link prepare/1} found sound, and starts it again after a crash.
+start_prepared(#{name := Name} = Prepared) when is_atom(Name) ->
+    gen_statem:start_link({local, Name}, ?MODULE, Prepared, []);
+start_prepared(Prepared) ->
+    gen_statem:start_link(?MODULE, Prepared, []).
+
+%% @doc For a supervisor of your own; `name' is the child's id.
+-spec child_spec(options()) -> supervisor:child_spec().
+child_spec(#{name := Name} = Options) ->
+    #{id => Name, start => {?MODULE, start_link, [Options]}, restart => transient}.
+
+%% @doc Evolves until the goal of its options is reached; answers at once.
+-spec run(population()) -> ok.
+run(Population) -> run(Population, #{}).
+
+%% @doc The same with another goal.
+-spec run(population(), goal()) -> ok | {error, cambrian_options:error()}.
+run(Population, Goal) ->
+    case cambrian_options:check(Goal, goal_table()) of
+        {ok, Checked} -> gen_statem:call(Population, {run, Checked});
+        Error -> Error
+    end.
+
+%% @doc Evolves so many generations, and answers when they are done or the goal is reached.
+-spec step(population(), pos_integer()) -> {ok, stats()} | {error, running}.
+step(Population, Generations) when is_integer(Generations), Generations > 0 ->
+    gen_statem:call(Population, {step, Generations}, infinity).
+
+%% @doc Stops after the generation that is under way.
+-spec pause(population()) -> ok.
+pause(Population) -> gen_statem:call(Population, pause).
+
+%% @doc Goes on after a pause.
+-spec resume(population()) -> ok.
+resume(Population) -> gen_statem:call(Population, {run, #{}}).
+
+%% @doc Ends the population; what it was doing is dropped.
+-spec stop(population()) -> ok.
+stop(Population) -> gen_statem:stop(Population).
+
+%% @doc Waits, in ms, until the goal is reached.
+-spec await(population(), timeout()) -> {ok, result()} | {error, timeout}.
+await(Population, Timeout) ->
+    try gen_statem:call(Population, await, Timeout)
+    catch exit:{timeout, _} -> {error, timeout}
+    end.
+
+%% @doc The best of all generations so far.
+-spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
+best(Population) -> gen_statem:call(Population, best).
+
+%% @doc The last generation that was evaluated.
+-spec stats(population()) -> {ok, stats()} | {error, not_evaluated}.
+stats(Population) -> gen_statem:call(Population, stats).
+
+%% @doc Offers a genotype from elsewhere. It is evaluated here with the next generation and then
+%% takes the place of the worst of its species, if it is better; a `received' event says what came of it.
+-spec inject(population(), cambrian_genotype:genotype()) -> ok | {error, busy}.
+inject(Population, Genotype) -> inject(Population, Genotype, undefined).
+
+%% @doc The same, with a word for the event on where it came from.
+-spec inject(population(), cambrian_genotype:genotype(), From :: term()) -> ok | {error, busy}.
+inject(Population, Genotype, From) -> gen_statem:call(Population, {inject, Genotype, From}).
+
+%% @doc The state as bytes: the generation that is being evaluated, with everything that came of earlier ones.
+-spec checkpoint(population()) -> {ok, binary()}.
+checkpoint(Population) ->
+    {ok, Resource} = gen_statem:call(Population, population),
+    {ok, cambrian_nif:population_encode(Resource)}.
+
+%% @doc Events for the calling process, until it ends or unsubscribes.
+-spec subscribe(population()) -> ok.
+subscribe(Population) -> gen_statem:call(Population, {subscribe, self()}).
+
+-spec unsubscribe(population()) -> ok.
+unsubscribe(Population) -> gen_statem:call(Population, {unsubscribe, self()}).
+
+%% @doc What it is evolving, and with which parameters and seed.
+-spec info(population()) -> #{name := term(), task := atom(), seed := cambrian_genotype:seed(),
+                              generation := non_neg_integer(), inputs := pos_integer(),
+                              outputs := pos_integer(), parameters := map()}.
+info(Population) -> gen_statem:call(Population, info).
+
+%%% ---- starting ---------------------------------------------------------------------------
+
+goal_table() ->
+    #{target => {fun is_number/1, "a number"},
+      generations => {fun cambrian_options:is_positive/1, "a positive integer"},
+      evaluations => {fun cambrian_options:is_positive/1, "a positive integer"},
+      timeout => {fun cambrian_options:is_timeout/1, "milliseconds or infinity"}}.
+
+options_table() ->
+    Seed = fun(X) -> is_integer(X) andalso X >= 0 andalso X < 1 bsl 64 end,
+    Any = fun(_) -> true end,
+    maps:merge(goal_table(),
+               #{task => {Any, "a task"},
+                 name => {fun(X) -> (is_atom(X) andalso X =/= undefined) orelse is_reference(X) end, "an atom"},
+                 inputs => {fun cambrian_options:is_positive/1, "a positive integer"},
+                 outputs => {fun cambrian_options:is_positive/1, "a positive integer"},
+                 seed => {Seed, "an integer from 0 to 2^64 - 1", random_seed()},
+                 population => {Any, "an integer from 2 to 1000000"},
+                 params => {fun is_map/1, "a map", #{}},
+                 resume => {fun is_boolean/1, "a boolean", true},
+                 owner => {fun is_pid/1, "a pid"},
+                 evaluation_timeout => {fun cambrian_options:is_timeout/1, "milliseconds or infinity", 5000}}).
+
+%% @private Options that are sound, with the task made ready and a name under which a restart finds the
+%% checkpoint. Done by who starts a population, so that a mistake is an answer and no crash.
+-spec prepare(options()) -> {ok, map()} | {error, term()}.
+prepare(Options) ->
+    case cambrian_options:check(Options, options_table()) of
+        {ok, #{task := Task} = Checked} ->
+            case cambrian_task:prepare(Task, maps:with([inputs, outputs], Checked)) of
+                {ok, Ready} -> check_parameters(maps:merge(#{name => make_ref()}, Checked#{task := Ready}));
+                Error -> Error
+            end;
+        {ok, _} -> {error, {missing_options, [task]}};
+        Error -> Error
+    end.
+
+check_parameters(#{task := Task} = Options) ->
+    case cambrian_nif:parameters_of(native_name(Task), parameters(Options)) of
+        {ok, _} -> {ok, Options};
+        Error -> Error
+    end.
+
+parameters(#{params := Params} = Options) -> maps:merge(Params, maps:with([population], Options)).
+
+native_name(#{evaluate := native, name := Name}) -> Name;
+native_name(_) -> undefined.
+
+%% Small enough to be typed again by someone who wants to repeat the run.
+random_seed() ->
+    <<Seed:32>> = crypto:strong_rand_bytes(4),
+    Seed.
+
+callback_mode() -> state_functions.
+
+init(Options) ->
+    process_flag(trap_exit, true),
+    case restore_or_found(Options) of
+        {ok, Saved} -> begin_with(Options, Saved);
+        {error, Reason} -> {stop, Reason}
+    end.
+
+restore_or_found(#{name := Name, resume := Resume, task := #{name := Task}} = Options) ->
+    case Resume andalso cambrian_store:get(Name) of
+        {ok, #{task := Task} = Saved} -> {ok, Saved};
+        {ok, #{task := Another}} -> {error, {checkpoint_of_another_task, Another}};
+        None when None =:= false; None =:= {error, not_found} -> found(Options);
+        Error -> Error
+    end.
+
+found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
+    case cambrian_nif:population_new(Inputs, Outputs, native_name(Task), parameters(Options), Seed) of
+        {ok, Population} -> {ok, #{population => Population}};
+        Error -> Error
+    end.
+
+begin_with(#{name := Name, task := Task} = Options, #{population := Population} = Saved) ->
+    _ = [monitor(process, Owner) || #{owner := Owner} <- [Options]],
+    Goal = maps:with(maps:keys(goal_table()), Options),
+    Data = #data{name = Name, task = Task, population = Population,
+                 evaluation_timeout = maps:get(evaluation_timeout, Options),
+                 goal = maps:get(goal, Saved, Goal),
+                 elapsed = maps:get(elapsed, Saved, 0)},
+    case maps:get(running, Saved, false) of
+        true ->
+            {next_state, State, Next} = continue(Data),
+            {ok, State, Next};
+        false ->
+            {ok, idle, Data}
+    end.
+
+%%% ---- states -----------------------------------------------------------------------------
+
+%% Nothing under way.
+idle({call, From}, {run, Goal}, #data{goal = Old} = Data) ->
+    continue_replying([{reply, From, ok}], Data#data{goal = maps:merge(Old, Goal), steps = infinity});
+idle({call, From}, {step, Steps}, #data{stepping = Stepping} = Data) ->
+    continue_replying([], Data#data{steps = Steps, stepping = [From | Stepping]});
+idle({call, From}, await, #data{result = Result}) when Result =/= undefined ->
+    {keep_state_and_data, [{reply, From, {ok, Result}}]};
+idle(Type, Event, Data) ->
+    common(Type, Event, Data).
+
+%% The generation is with the evaluators.
+evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
+    receive_newcomers(Data#data{evaluated = Evaluated});
+evaluating(info, {Tag, {ok, Fitness, Faults}}, #data{job = {Tag, _}, population = Population} = Data) ->
+    report_faults(Faults, Data),
+    {ok, Evaluated} = cambrian_nif:population_with_fitness(Population, Fitness),
+    receive_newcomers(Data#data{evaluated = Evaluated});
+evaluating(Type, Event, Data) ->
+    busy(Type, Event, Data).
+
+%% Genotypes from elsewhere are with the evaluators.
+receiving(info, {Tag, {ok, Fitness}}, #data{job = {Tag, _}} = Data) ->
+    judge(admit(Fitness, Data));
+receiving(info, {Tag, {ok, Fitness, Faults}}, #data{job = {Tag, _}} = Data) ->
+    report_faults(Faults, Data),
+    judge(admit(Fitness, Data));
+receiving(Type, Event, Data) ->
+    busy(Type, Event, Data).
+
+%% The generation's best undergoes the task's own trial.
+trying(info, {Tag, {ok, #{solved := Solved} = Trial}}, #data{job = {Tag, _}} = Data) ->
+    conclude(Solved, Trial, Data);
+trying(Type, Event, Data) ->
+    busy(Type, Event, Data).
+
+%% The next generation is being made.
+breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
+    Next = Data#data{population = Population, evaluated = undefined},
+    case keep(Next) of
+        ok -> evaluate(Next);
+        {error, Reason} -> {stop, {checkpoint, Reason}, Next}
+    end;
+breeding(Type, Event, Data) ->
+    busy(Type, Event, Data).
+
+%% What all states but idle have in common.
+busy({call, From}, {run, Goal}, #data{goal = Old} = Data) ->
+    {keep_state, Data#data{goal = maps:merge(Old, Goal), running = true, steps = infinity}, [{reply, From, ok}]};
+busy({call, From}, {step, _}, _Data) ->
+    {keep_state_and_data, [{reply, From, {error, running}}]};
+busy(info, {Tag, {error, Reason}}, #data{job = {Tag, _}}) ->
+    {stop, {job_failed, Reason}};
+busy(Type, Event, Data) ->
+    common(Type, Event, Data).
+
+common({call, From}, {subscribe, Pid}, #data{subscribers = Subscribers} = Data) ->
+    All = case Subscribers of
+              #{Pid := _} -> Subscribers;
+              _ -> Subscribers#{Pid => monitor(process, Pid)}
+          end,
+    {keep_state, Data#data{subscribers = All}, [{reply, From, ok}]};
+common({call, From}, {unsubscribe, Pid}, Data) ->
+    {keep_state, forget_subscriber(Pid, Data), [{reply, From, ok}]};
+common({call, From}, pause, Data) ->
+    {keep_state, Data#data{running = false}, [{reply, From, ok}]};
+common({call, From}, await, #data{awaiting = Awaiting} = Data) ->
+    {keep_state, Data#data{awaiting = [From | Awaiting]}};
+common({call, From}, {inject, _, _}, #data{newcomers = Newcomers}) when length(Newcomers) >= ?MAX_NEWCOMERS ->
+    {keep_state_and_data, [{reply, From, {error, busy}}]};
+common({call, From}, {inject, Genotype, Sender}, #data{newcomers = Newcomers} = Data) ->
+    {keep_state, Data#data{newcomers = [{Genotype, Sender} | Newcomers]}, [{reply, From, ok}]};
+common({call, From}, Question, Data) ->
+    {keep_state_and_data, [{reply, From, answer(Question, Data)}]};
+common(info, {'DOWN', _, process, Pid, _}, #data{subscribers = Subscribers} = Data) ->
+    case Subscribers of
+        #{Pid := _} -> {keep_state, forget_subscriber(Pid, Data)};
+        _ -> {stop, {shutdown, owner_down}}
+    end;
+common(info, {'EXIT', Pid, Reason}, #data{job = {_, Pid}}) when Reason =/= normal ->
+    {stop, {evaluator_failed, Reason}};
+common(info, _, _Data) ->
+    keep_state_and_data;
+common(cast, _, _Data) ->
+    keep_state_and_data.
+
+answer(best, #data{champion = undefined}) -> {error, not_evaluated};
+answer(best, #data{champion = Champion}) -> {ok, Champion};
+answer(stats, #data{stats = undefined}) -> {error, not_evaluated};
+answer(stats, #data{stats = Stats}) -> {ok, Stats};
+answer(population, #data{population = Population}) -> {ok, Population};
+answer(info, #data{name = Name, task = #{name := Task}, population = Population}) ->
+    (cambrian_nif:population_info(Population))#{name => Name, task => Task}.
+
+%% A population that ends as it should leaves no checkpoint in memory; one that dies does.
+terminate(Reason, _State, #data{name = Name} = Data) ->
+    drop_job(Data),
+    case Reason of
+        normal -> cambrian_store:forget(Name);
+        shutdown -> cambrian_store:forget(Name);
+        {shutdown, _} -> cambrian_store:forget(Name);
+        _ -> ok
+    end.
+
+%%% ---- a generation -----------------------------------------------------------------------
+
+continue_replying(Replies, Data) ->
+    {next_state, State, Next} = continue(Data),
+    {next_state, State, Next, Replies}.
+
+continue(Data) ->
+    Running = Data#data{running = true, result = undefined, resumed_at = erlang:monotonic_time(millisecond)},
+    case Running of
+        #data{evaluated = undefined} ->
+            ok = keep(Running),
+            evaluate(Running);
+        _ -> breed(Running)
+    end.
+
+evaluate(#data{population = Population, task = #{evaluate := native, name := Task}} = Data) ->
+    Tag = make_ref(),
+    Job = cambrian_nif:population_evaluate(Tag, Population, Task),
+    {next_state, evaluating, Data#data{job = {Tag, Job}}};
+evaluate(#data{population = Population, task = #{evaluate := FitnessOf}} = Data) ->
+    Job = evaluate_here(cambrian_nif:population_genotypes(Population), FitnessOf, Data),
+    {next_state, evaluating, Data#data{job = Job}}.
+
+evaluate_here(Genotypes, FitnessOf, #data{evaluation_timeout = Timeout}) ->
+    Tag = make_ref(),
+    {Tag, cambrian_evaluator:start_link(Tag, Genotypes, FitnessOf, Timeout)}.
+
+receive_newcomers(#data{newcomers = []} = Data) ->
+    judge(Data);
+receive_newcomers(#data{newcomers = Newcomers, task = #{evaluate := native, name := Task}} = Data) ->
+    Tag = make_ref(),
+    Networks = [cambrian_network:compile(Genotype) || {Genotype, _} <- Newcomers, fits(Genotype, Data)],
+    Job = cambrian_nif:task_evaluate(Tag, Task, Networks),
+    {next_state, receiving, Data#data{job = {Tag, Job}}};
+receive_newcomers(#data{newcomers = Newcomers, task = #{evaluate := FitnessOf}} = Data) ->
+    Genotypes = [Genotype || {Genotype, _} <- Newcomers, fits(Genotype, Data)],
+    {next_state, receiving, Data#data{job = evaluate_here(Genotypes, FitnessOf, Data)}}.
+
+fits(Genotype, #data{task = #{inputs := Inputs, outputs := Outputs}}) ->
+    case cambrian_genotype:info(Genotype) of
+        #{inputs := Inputs, outputs := Outputs} -> true;
+        _ -> false
+    end.
+
+%% Newcomers that arrived while these were evaluated stay for the next generation.
+admit(Fitness, #data{newcomers = Newcomers} = Data) ->
+    {Fitting, _} = lists:partition(fun({Genotype, _}) -> fits(Genotype, Data) end, Newcomers),
+    Evaluated = lists:nthtail(length(Fitting) - length(Fitness), Fitting),
+    lists:foldr(fun admit_one/2, Data#data{newcomers = lists:sublist(Fitting, length(Fitting) - length(Fitness))},
+                lists:zip(Evaluated, Fitness)).
+
+admit_one({{Genotype, From}, Fitness}, #data{evaluated = Evaluated, population = Population} = Data) ->
+    {Outcome, Next} = case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
+                          {ok, With} -> {accepted, With};
+                          {error, Reason} -> {Reason, Evaluated}
+                      end,
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    tell({received, #{id => cambrian_genotype:id(Genotype), from => From, fitness => Fitness,
+                      generation => Generation, outcome => Outcome}}, Data),
+    Data#data{evaluated = Next}.
+
+judge(#data{evaluated = Evaluated, champion = Old, tried = Tried} = Data) ->
+    Champion = cambrian_nif:population_evaluated_champion(Evaluated),
+    Judged = Data#data{champion = Champion, stats = measure(Data)},
+    _ = [tell({champion, Champion}, Judged) || is_new(Champion, Old)],
+    {Best, Fitness} = cambrian_nif:population_best(Evaluated),
+    case Judged of
+        #data{goal = #{target := Target}} ->
+            conclude(Fitness >= Target, #{genotype => Best}, Judged);
+        #data{task = #{evaluate := native, name := Task}} ->
+            case cambrian_genotype:id(Best) of
+                Tried -> conclude(false, #{}, Judged);
+                Id ->
+                    Tag = make_ref(),
+                    Job = cambrian_nif:task_trial(Tag, Task, cambrian_network:compile(Best)),
+                    {next_state, trying, Judged#data{job = {Tag, Job}, tried = Id}}
+            end;
+        _ ->
+            conclude(false, #{}, Judged)
+    end.
+
+is_new(#{fitness := Fitness}, #{fitness := Fitness}) -> false;
+is_new(_, _) -> true.
+
+measure(#data{evaluated = Evaluated, stats = Last} = Data) ->
+    Stats = #{evaluations := Evaluations} = cambrian_nif:population_stats(Evaluated),
+    Elapsed = elapsed(Data),
+    {Before, Since} = case Last of
+                          #{evaluations := E, elapsed_ms := Ms} when Ms < Elapsed -> {E, Ms};
+                          _ -> {0, 0}
+                      end,
+    Rate = (Evaluations - Before) * 1000 div max(1, Elapsed - Since),
+    Stats#{elapsed_ms => Elapsed, evaluations_per_second => Rate}.
+
+elapsed(#data{elapsed = Elapsed, resumed_at = undefined}) -> Elapsed;
+elapsed(#data{elapsed = Elapsed, resumed_at = At}) -> Elapsed + erlang:monotonic_time(millisecond) - At.
+
+%% The generation is over: report it, then stop, pause or breed.
+conclude(Solved, Trial, #data{stats = Stats, steps = Steps} = Data) ->
+    tell({generation, Stats}, Data),
+    Left = case Steps of infinity -> infinity; _ -> Steps - 1 end,
+    Next = Data#data{job = undefined, steps = Left},
+    case Solved orelse reached(Next) of
+        true -> finish(Solved, Trial, Next);
+        false when Left =:= 0; not Next#data.running ->
+            Resting = rest(Next),
+            _ = keep(Resting),
+            {next_state, idle, Resting};
+        false -> breed(Next)
+    end.
+
+reached(#data{goal = Goal, stats = #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed}}) ->
+    Generation + 1 >= maps:get(generations, Goal, infinity)
+        orelse Evaluations >= maps:get(evaluations, Goal, infinity)
+        orelse Elapsed >= maps:get(timeout, Goal, infinity).
+
+breed(#data{evaluated = Evaluated} = Data) ->
+    Tag = make_ref(),
+    {next_state, breeding, Data#data{job = {Tag, cambrian_nif:population_next(Tag, Evaluated)}}}.
+
+finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
+    #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed} = Stats,
+    #{seed := Seed} = cambrian_nif:population_info(Data#data.population),
+    {Champion, Fitness} = winner(Solved, Data),
+    Result = maps:merge(
+               #{champion => Champion, fitness => Fitness, solved => Solved,
+                 generations => Generation + 1, evaluations => Evaluations, seed => Seed, elapsed_ms => Elapsed},
+               maps:from_list([{trial, Facts} || #{facts := Facts} <- [Trial]])),
+    tell({finished, Result}, Data),
+    _ = [gen_statem:reply(From, {ok, Result}) || From <- Awaiting],
+    %% no checkpoint: one that dies now does its last generation again, and has its result again
+    {next_state, idle, rest(Data#data{result = Result, awaiting = []})}.
+
+%% Who passed the trial, which is not always who was ever the fittest.
+winner(true, #data{evaluated = Evaluated}) -> cambrian_nif:population_best(Evaluated);
+winner(false, #data{champion = #{champion := Champion, fitness := Fitness}}) -> {Champion, Fitness}.
+
+rest(#data{stepping = Stepping, stats = Stats} = Data) ->
+    _ = [gen_statem:reply(From, {ok, Stats}) || From <- Stepping],
+    Data#data{running = false, stepping = [], elapsed = elapsed(Data), resumed_at = undefined}.
+
+keep(#data{name = Name, population = Population, running = Running, goal = Goal, task = #{name := Task}} = Data) ->
+    cambrian_store:put(Name, #{population => Population, running => Running, goal => Goal,
+                               task => Task, elapsed => elapsed(Data)}).
+
+drop_job(#data{job = {_, Pid}}) when is_pid(Pid) -> exit(Pid, shutdown);
+drop_job(#data{job = {_, Job}}) -> cambrian_nif:job_stop(Job);
+drop_job(_) -> ok.
+
+report_faults([], _Data) -> ok;
+report_faults([First | _] = Faults, Data) ->
+    tell({evaluations_failed, #{count => length(Faults), first => First}}, Data).
+
+tell(Event, #data{name = Name, subscribers = Subscribers}) ->
+    _ = [Pid ! {cambrian, Name, Event} || Pid <- maps:keys(Subscribers)],
+    ok.
+
+forget_subscriber(Pid, #data{subscribers = Subscribers} = Data) ->
+    case maps:take(Pid, Subscribers) of
+        {Monitor, Left} ->
+            demonitor(Monitor, [flush]),
+            Data#data{subscribers = Left};
+        error -> Data
+    end.

@@ -1,0 +1,47 @@
+%% @private
+%% Populations, each under a guard of its own: one that keeps crashing gives up alone.
+-module(cambrian_population_sup).
+-behaviour(supervisor).
+
+-export([start_link/0, start/1, population/1, stop/1, start_guard/1, init/1]).
+
+start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, populations).
+
+%% @doc A population that comes back when it dies; the answer is its guard.
+-spec start(cambrian_population:options()) -> {ok, Guard :: pid()} | {error, term()}.
+start(Options) ->
+    case cambrian_population:prepare(Options) of
+        {ok, Prepared} -> start_guarded(Prepared);
+        Error -> Error
+    end.
+
+start_guarded(Prepared) ->
+    case supervisor:start_child(?MODULE, [Prepared]) of
+        {error, {shutdown, {failed_to_start_child, _, Reason}}} -> {error, Reason};
+        Other -> Other
+    end.
+
+%% @doc The population as it runs now.
+-spec population(Guard :: pid()) -> {ok, pid()} | {error, gone}.
+population(Guard) ->
+    try supervisor:which_children(Guard) of
+        [{_, Pid, _, _}] when is_pid(Pid) -> {ok, Pid};
+        _ -> {error, gone}
+    catch exit:_ -> {error, gone}
+    end.
+
+-spec stop(Guard :: pid()) -> ok.
+stop(Guard) ->
+    _ = supervisor:terminate_child(?MODULE, Guard),
+    ok.
+
+start_guard(Prepared) -> supervisor:start_link(?MODULE, {guard, Prepared}).
+
+init(populations) ->
+    Guard = #{id => guard, start => {?MODULE, start_guard, []}, restart => temporary, type => supervisor},
+    {ok, {#{strategy => simple_one_for_one}, [Guard]}};
+init({guard, Prepared}) ->
+    Population = #{id => population, start => {cambrian_population, start_prepared, [Prepared]},
+                   restart => transient, significant => true},
+    {ok, {#{strategy => one_for_one, intensity => 5, period => 10, auto_shutdown => any_significant},
+          [Population]}}.

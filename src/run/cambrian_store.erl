@@ -1,0 +1,108 @@
+%% @private
+%% Keeps the last checkpoint of every population, so that one that dies comes back where it was.
+%%
+%% In memory, and on disk as well when the application's `data_dir' is set. One writer; a
+%% file is written under another name, synced and renamed, so it is there whole or not at all.
+-module(cambrian_store).
+-behaviour(gen_server).
+
+-export([start_link/0, put/2, get/1, forget/1]).
+-export([init/1, handle_call/3, handle_cast/2]).
+-export_type([checkpoint/0]).
+
+%% `population' is the resource; everything else is the population process's own.
+-type checkpoint() :: #{population := reference(), atom() => term()}.
+
+-define(MAGIC, "cambrian checkpoint 1\n").
+
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+-spec put(Key :: term(), checkpoint()) -> ok | {error, term()}.
+put(Key, Checkpoint) -> gen_server:call(?MODULE, {put, Key, Checkpoint}, infinity).
+
+%% @doc The last checkpoint under this key, of this VM or of one before it.
+-spec get(Key :: term()) -> {ok, checkpoint()} | {error, not_found | term()}.
+get(Key) ->
+    case ets:lookup(?MODULE, Key) of
+        [{Key, Checkpoint}] -> {ok, Checkpoint};
+        [] -> read(Key)
+    end.
+
+%% @doc Forgets what is in memory; a file stays.
+-spec forget(Key :: term()) -> ok.
+forget(Key) -> gen_server:call(?MODULE, {forget, Key}).
+
+init([]) ->
+    ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
+    {ok, no_state}.
+
+handle_call({put, Key, Checkpoint}, _From, State) ->
+    true = ets:insert(?MODULE, {Key, Checkpoint}),
+    {reply, write(Key, Checkpoint), State};
+handle_call({forget, Key}, _From, State) ->
+    true = ets:delete(?MODULE, Key),
+    {reply, ok, State}.
+
+handle_cast(_, State) -> {noreply, State}.
+
+%% Only a named population can be found again by another VM.
+file_of(Name) when is_atom(Name) ->
+    case application:get_env(cambrian, data_dir) of
+        {ok, Dir} -> {ok, filename:join(Dir, [uri_string:quote(atom_to_list(Name)), ".checkpoint"])};
+        undefined -> none
+    end;
+file_of(_) -> none.
+
+write(Key, #{population := Population} = Checkpoint) ->
+    case file_of(Key) of
+        none -> ok;
+        {ok, Path} ->
+            Saved = Checkpoint#{population := cambrian_nif:population_encode(Population)},
+            Bytes = term_to_binary(Saved),
+            write_file(Path, [?MAGIC, crypto:hash(sha256, Bytes), Bytes])
+    end.
+
+write_file(Path, Bytes) ->
+    Temporary = Path ++ ".tmp",
+    maybe_all([fun() -> filelib:ensure_dir(Path) end,
+               fun() -> write_synced(Temporary, Bytes) end,
+               fun() -> file:rename(Temporary, Path) end]).
+
+write_synced(Path, Bytes) ->
+    case file:open(Path, [write, raw, binary]) of
+        {ok, File} ->
+            Result = maybe_all([fun() -> file:write(File, Bytes) end, fun() -> file:sync(File) end]),
+            maybe_all([fun() -> Result end, fun() -> file:close(File) end]);
+        Error -> Error
+    end.
+
+maybe_all([]) -> ok;
+maybe_all([Step | Steps]) ->
+    case Step() of
+        ok -> maybe_all(Steps);
+        Error -> Error
+    end.
+
+read(Key) ->
+    case file_of(Key) of
+        none -> {error, not_found};
+        {ok, Path} ->
+            case file:read_file(Path) of
+                {ok, <<?MAGIC, Hash:32/binary, Bytes/binary>>} -> decode(Hash, Bytes);
+                {ok, _} -> {error, {torn_checkpoint, Path}};
+                {error, enoent} -> {error, not_found};
+                {error, Reason} -> {error, {Reason, Path}}
+            end
+    end.
+
+decode(Hash, Bytes) ->
+    case crypto:hash(sha256, Bytes) of
+        Hash ->
+            #{population := Encoded} = Saved = binary_to_term(Bytes, [safe]),
+            case cambrian_nif:population_decode(Encoded) of
+                {ok, Population} -> {ok, Saved#{population := Population}};
+                {error, _} = Error -> Error
+            end;
+        _ -> {error, torn_checkpoint}
+    end.
