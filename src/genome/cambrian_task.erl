@@ -10,7 +10,7 @@
 %% More fitness is better. The same network must always get the same fitness if a run is to be repeatable.
 -module(cambrian_task).
 
--export([names/0, prepare/2]).
+-export([names/0, evaluate/2, trial/2, prepare/2]).
 -export_type([task/0, prepared/0, fitness/0]).
 
 -type fitness() :: number().
@@ -28,6 +28,29 @@
 %% @doc The tasks that run in Rust.
 -spec names() -> [atom()].
 names() -> cambrian_nif:task_names().
+
+%% @doc The fitness that a native task gives a network.
+-spec evaluate(atom(), cambrian_network:network()) -> {ok, float()} | {error, {unknown_task, atom()}}.
+evaluate(Name, Network) ->
+    case await(fun(Tag) -> cambrian_nif:task_evaluate(Tag, Name, [Network]) end) of
+        {ok, [Fitness]} -> {ok, Fitness};
+        Error -> Error
+    end.
+
+%% @doc Whether a network solves a native task by the task's own criterion, and what was measured.
+%%
+%% For `double_pole_novel': balanced for 100,000 steps, and from how many of 625 other starts for 1,000.
+-spec trial(atom(), cambrian_network:network()) ->
+          {ok, #{solved := boolean(), facts := [{atom(), float()}]}} | {error, {unknown_task, atom()}}.
+trial(Name, Network) ->
+    await(fun(Tag) -> cambrian_nif:task_trial(Tag, Name, Network) end).
+
+await(Post) ->
+    Tag = make_ref(),
+    case Post(Tag) of
+        {error, _} = Error -> Error;
+        _Job -> receive {Tag, Answer} -> Answer end
+    end.
 
 %% @private What a population needs to know of a task. `Shape' has `inputs' and `outputs' for a fun.
 -spec prepare(task(), #{inputs => pos_integer(), outputs => pos_integer()}) ->

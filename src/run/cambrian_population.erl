@@ -2,7 +2,7 @@
 %% back at its last checkpoint when it dies.
 %%
 %% ```
-%% 1> {ok, P} = cambrian_population:start(#{task => xor, seed => 42}).
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
 %% 2> ok = cambrian_population:run(P).
 %% 3> {ok, #{solved := true}} = cambrian_population:await(P, 60000).
 %% 4> ok = cambrian_population:stop(P).

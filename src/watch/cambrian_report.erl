@@ -10,10 +10,12 @@
 %% '''
 -module(cambrian_report).
 
+-import(cambrian_text, [counted/2, escape/1, exact/1, short/1, text/1]).
+
 -export([html/1, write/2]).
 -export_type([run/0, population/0, generation/0, arrival/0, champion/0]).
 
--type text() :: cambrian_svg:text().
+-type text() :: cambrian_text:text().
 
 -type generation() :: #{
     generation := non_neg_integer(),
@@ -45,7 +47,7 @@
     generation := non_neg_integer(),
     fitness := number(),
     id := text(),
-    genotype := cambrian_svg:genotype(),
+    genotype := cambrian_graph:genotype(),
     test => [{Label :: text(), Value :: text()}],
     labels => #{inputs => [text()], outputs => [text()]}
 }.
@@ -114,7 +116,7 @@ renamed({error, _} = Error, Temporary) ->
 %% '''
 -spec html(run()) -> iodata().
 html(Run) ->
-    Title = cambrian_svg:escape(map_get(title, Run)),
+    Title = escape(map_get(title, Run)),
     [
         <<"<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\" />\n"
         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n"
@@ -122,7 +124,7 @@ html(Run) ->
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'\" />\n"
         "<meta name=\"color-scheme\" content=\"light dark\" />\n<link rel=\"icon\" href=\"data:,\" />\n<title>">>,
-        Title, <<"</title>\n<style>\n">>, cambrian_svg:style(), page_style(), <<"</style>\n</head>\n<body>\n<main>\n">>,
+        Title, <<"</title>\n<style>\n">>, cambrian_ink:style(), page_style(), <<"</style>\n</head>\n<body>\n<main>\n">>,
         headline(Run),
         key_facts(Run),
         fitness(Run),
@@ -148,14 +150,14 @@ section(Id, Heading, Body) ->
 headline(Run) ->
     Above = [map_get(title, Run)] ++ [when_started(T) || #{started := T} <- [Run]],
     [
-        <<"<header>\n<p class=\"above\">">>, lists:join(<<" · "/utf8>>, [cambrian_svg:escape(T) || T <- Above]), <<"</p>\n<h1>">>,
+        <<"<header>\n<p class=\"above\">">>, lists:join(<<" · "/utf8>>, [escape(T) || T <- Above]), <<"</p>\n<h1>">>,
         sentence(Run), <<"</h1>\n">>, [[<<"<p class=\"lead\">">>, L, <<"</p>\n">>] || L <- lead(Run)], <<"</header>\n">>
     ].
 
 sentence(#{champion := #{found_by := By, fitness := Fitness, generation := Generation}, task := Task}) ->
     [
         <<"<span class=\"who\">">>, name(By), <<"</span> found a champion for ">>, plain(Task), <<": fitness ">>,
-        <<"<span class=\"num\">">>, human(Fitness), <<"</span> in generation ">>, human(Generation), "."
+        <<"<span class=\"num\">">>, short(Fitness), <<"</span> in generation ">>, short(Generation), "."
     ];
 sentence(#{task := Task}) ->
     [<<"No champion for ">>, plain(Task), <<" yet.">>].
@@ -164,7 +166,7 @@ sentence(#{task := Task}) ->
 lead(#{champion := #{genotype := Genotype} = Champion}) ->
     #{nodes := Nodes, connections := Connections} = Genotype,
     Hidden = length([x || #{kind := hidden} <- Nodes]),
-    Tests = [[cambrian_svg:escape(Value), " ", cambrian_svg:escape(Label)] || {Label, Value} <- maps:get(test, Champion, [])],
+    Tests = [[escape(Value), " ", escape(Label)] || {Label, Value} <- maps:get(test, Champion, [])],
     [[
         "Its network has ", counted(Hidden, "hidden node"), " and ", counted(length(Connections), "connection"), ".",
         [[" Tested afterwards: ", lists:join("; ", Tests), "."] || Tests =/= []]
@@ -174,11 +176,11 @@ lead(_) ->
 
 %% double_pole_novel reads better as words; the task's exact name stands with what repeats the run.
 plain(Task) ->
-    binary:replace(cambrian_svg:escape(Task), <<"_">>, <<" ">>, [global]).
+    binary:replace(escape(Task), <<"_">>, <<" ">>, [global]).
 
 %% 2024-06-11T09:42:07Z without the letters of its format.
 when_started(Time) ->
-    case cambrian_svg:escape(Time) of
+    case escape(Time) of
         <<Date:10/binary, "T", Hour:5/binary, _/binary>> -> <<Date/binary, " ", Hour/binary>>;
         Other -> Other
     end.
@@ -189,15 +191,15 @@ key_facts(#{populations := Populations} = Run) ->
     Longest = fun(Key) -> lists:max([0 | [map_get(Key, G) || G <- Last]]) end,
     Tests = [{Label, Value} || #{champion := #{test := Test}} <- [Run], {Label, Value} <- lists:sublist(Test, 8)],
     Facts = Tests ++ [
-        {"populations", human(length(Populations))},
-        {"last generation", human(Longest(generation))},
-        {"evaluations in all", human(Sum(evaluations))},
+        {"populations", short(length(Populations))},
+        {"last generation", short(Longest(generation))},
+        {"evaluations in all", short(Sum(evaluations))},
         {"time", duration(Longest(elapsed_ms))},
-        {"seed", cambrian_svg:escape(map_get(seed, Run))}
+        {"seed", map_get(seed, Run)}
     ],
     [
         <<"<dl class=\"facts\">\n">>,
-        [[<<"<div><dt>">>, cambrian_svg:escape(L), <<"</dt><dd>">>, cambrian_svg:escape(V), <<"</dd></div>\n">>] || {L, V} <- Facts],
+        [[<<"<div><dt>">>, escape(L), <<"</dt><dd>">>, escape(V), <<"</dd></div>\n">>] || {L, V} <- Facts],
         <<"</dl>\n">>
     ].
 
@@ -211,13 +213,13 @@ fitness(#{populations := Populations} = Run) ->
     Kept = best_populations(Populations),
     Series = lists:append([curves(I, P) || {I, P} <- lists:enumerate(Kept)]),
     Marks = lists:append([marks(P) || P <- Kept]),
-    Found = [#{x => G, series => By, weight => bold, label => ["champion: ", human(F)]} ||
+    Found = [#{x => G, series => By, weight => bold, label => ["champion: ", short(F)]} ||
         #{champion := #{found_by := By, generation := G, fitness := F}} <- [Run]],
     Opts = #{
         title => <<"Fitness by generation">>, x_label => <<"generation">>, y_label => <<"fitness">>,
         marks => Marks ++ Found, embed => true
     },
-    Draw = fun(Size) -> cambrian_svg:chart(Series, maps:merge(Opts, Size)) end,
+    Draw = fun(Size) -> cambrian_chart:chart(Series, maps:merge(Opts, Size)) end,
     Without = length(Populations) - length(Kept),
     section("fitness", "Fitness", [
         <<"<figure>\n">>,
@@ -241,14 +243,14 @@ best_populations(Populations) ->
 curves(Group, #{name := Name, history := History}) ->
     [
         #{name => Name, group => Group, weight => bold, points => [{G, B} || #{generation := G, best := B} <- History]},
-        #{name => [cambrian_svg:text(Name), ", mean"], group => Group, weight => light, label => false,
+        #{name => [text(Name), ", mean"], group => Group, weight => light, label => false,
             points => [{G, M} || #{generation := G, mean := M} <- History]}
     ].
 
 marks(#{name := Name} = Population) ->
     [
         #{x => G, series => Name, weight => case Outcome of accepted -> normal; _ -> light end,
-            label => ["generation ", human(G), ": from ", cambrian_svg:text(From), ", fitness ", human(F), ", ", outcome(Outcome)]}
+            label => ["generation ", short(G), ": from ", text(From), ", fitness ", short(F), ", ", outcome(Outcome)]}
      || #{generation := G, from := From, fitness := F, outcome := Outcome} <- maps:get(received, Population, [])
     ].
 
@@ -278,10 +280,10 @@ reach(Populations) ->
 panel(#{name := Name, history := History}, Reach) ->
     Sizes = [{G, S} || #{generation := G, sizes := S} <- History],
     Opts = #{
-        title => ["Species over time in ", cambrian_svg:text(Name)], x_label => <<"generation">>,
+        title => ["Species over time in ", text(Name)], x_label => <<"generation">>,
         embed => true, cover => Reach, width => ?NARROW, height => 220
     },
-    [<<"<figure><h3>">>, name(Name), <<"</h3>\n">>, cambrian_svg:stacked(Sizes, Opts), <<"</figure>\n">>].
+    [<<"<figure><h3>">>, name(Name), <<"</h3>\n">>, cambrian_bands:stacked(Sizes, Opts), <<"</figure>\n">>].
 
 %% ---------------------------------------------------------------------------------------------
 %% The champion
@@ -295,8 +297,8 @@ network(#{champion := #{genotype := Genotype, id := Id} = Champion}) ->
         champion_picture(Genotype, Opts),
         <<"<figcaption>Inputs at the left, outputs at the right. Point at a node or a line for its exact values; "
         "the tables below have them all.</figcaption>\n</figure>\n">>,
-        <<"<p class=\"id\">Genotype <code>">>, cambrian_svg:escape(Id), <<"</code></p>\n">>,
-        tables(Genotype, cambrian_svg:names(Genotype, Labels))
+        <<"<p class=\"id\">Genotype <code>">>, escape(Id), <<"</code></p>\n">>,
+        tables(Genotype, cambrian_graph:names(Genotype, Labels))
     ]);
 network(_) ->
     [].
@@ -313,32 +315,31 @@ champion_picture(#{nodes := Nodes, connections := Links} = Genotype, Opts) ->
             ]
     end.
 
-tables(#{nodes := Nodes, connections := Connections}, Names) ->
-    Layer = maps:from_list([{Id, L} || #{id := Id, layer := L} <- Nodes]),
-    Strongest = [C || {_, _, C} <- lists:sort([{-abs(W), Id, C} || #{id := Id, weight := W} = C <- Connections])],
+tables(#{nodes := Nodes} = Genotype, Names) ->
+    Links = cambrian_graph:links(Genotype),
+    Strongest = [Link || {_, _, Link} <- lists:sort([{-abs(W), Id, Link} || #{id := Id, weight := W} = Link <- Links])],
     [
-        details(["All ", counted(length(Connections), "connection"), ", the strongest first"], [
+        details(["All ", counted(length(Links), "connection"), ", the strongest first"], [
             row("th", ["from", "to", {num, "weight"}, "kind"]),
-            [connection_row(C, Names, Layer) || C <- lists:sublist(Strongest, ?MAX_ROWS)],
-            more(length(Connections), 4)
+            [link_row(Link, Names) || Link <- lists:sublist(Strongest, ?MAX_ROWS)],
+            more(length(Links), 4)
         ]),
         details(["All ", counted(length(Nodes), "node")], [
             row("th", ["node", "kind", "activation", {num, "bias"}]),
             [
-                row("td", [map_get(Id, Names), Kind, Activation, {num, cambrian_svg:exact(Bias)}])
+                row("td", [map_get(Id, Names), Kind, Activation, {num, exact(Bias)}])
              || #{id := Id, kind := Kind, activation := Activation, bias := Bias} <- lists:sublist(Nodes, ?MAX_ROWS)
             ],
             more(length(Nodes), 4)
         ])
     ].
 
-connection_row(#{from := From, to := To, weight := Weight, enabled := Enabled}, Names, Layer) ->
-    Recurrent = maps:get(From, Layer, 0) >= maps:get(To, Layer, 0),
-    Kind = ["recurrent" || Recurrent] ++ ["disabled" || not Enabled],
-    row("td", [maps:get(From, Names, From), maps:get(To, Names, To), {num, cambrian_svg:exact(Weight)}, lists:join(", ", Kind)]).
+link_row(#{from := From, to := To, weight := Weight, enabled := Enabled, kind := Kind}, Names) ->
+    Words = ["recurrent" || Kind =/= forward] ++ ["disabled" || not Enabled],
+    row("td", [map_get(From, Names), map_get(To, Names), {num, exact(Weight)}, lists:join(", ", Words)]).
 
 more(Count, Width) when Count > ?MAX_ROWS ->
-    [<<"<tr><td colspan=\"">>, integer_to_list(Width), <<"\">and ">>, human(Count - ?MAX_ROWS), <<" more</td></tr>\n">>];
+    [<<"<tr><td colspan=\"">>, integer_to_list(Width), <<"\">and ">>, short(Count - ?MAX_ROWS), <<" more</td></tr>\n">>];
 more(_, _) ->
     [].
 
@@ -352,11 +353,11 @@ row(Tag, Cells) ->
 
 cell(Tag, {num, Text}) -> ["<", Tag, " class=\"n\">", minus(Text), "</", Tag, ">"];
 cell(Tag, {html, Html}) -> ["<", Tag, ">", Html, "</", Tag, ">"];
-cell(Tag, Text) -> ["<", Tag, ">", cambrian_svg:escape(Text), "</", Tag, ">"].
+cell(Tag, Text) -> ["<", Tag, ">", escape(Text), "</", Tag, ">"].
 
 %% A true minus sign is as wide as a digit, so columns of numbers line up.
 minus(Text) ->
-    case cambrian_svg:escape(Text) of
+    case escape(Text) of
         <<$-, Rest/binary>> -> [<<"−"/utf8>>, Rest];
         Other -> Other
     end.
@@ -366,7 +367,7 @@ minus(Text) ->
 %% ---------------------------------------------------------------------------------------------
 
 travel(#{populations := Populations}) ->
-    Arrivals = [{G, cambrian_svg:text(To), A} || #{name := To, received := Received} <- Populations, #{generation := G} = A <- Received],
+    Arrivals = [{G, text(To), A} || #{name := To, received := Received} <- Populations, #{generation := G} = A <- Received],
     section("travel", "Who sent what to whom", [
         [matrix(Arrivals), arrivals(lists:keysort(1, Arrivals))] || Arrivals =/= []
     ]).
@@ -376,7 +377,7 @@ matrix(Arrivals) ->
     Pairs = lists:foldl(
         fun({_, To, #{from := From, outcome := Outcome}}, Acc) ->
             Taken = case Outcome of accepted -> 1; _ -> 0 end,
-            maps:update_with({To, cambrian_svg:text(From)}, fun({T, N}) -> {T + Taken, N + 1} end, {Taken, 1}, Acc)
+            maps:update_with({To, text(From)}, fun({T, N}) -> {T + Taken, N + 1} end, {Taken, 1}, Acc)
         end,
         #{},
         Arrivals
@@ -407,26 +408,26 @@ pair_cell(none, _) ->
     <<"<td class=\"none\">·</td>"/utf8>>;
 pair_cell({Taken, Count}, Most) ->
     Shade = case Taken of 0 -> 0; _ -> ceil(3 * Taken / max(3, Most)) end,
-    [<<"<td class=\"s">>, integer_to_list(Shade), <<"\">">>, human(Taken), " of ", human(Count), <<"</td>">>].
+    [<<"<td class=\"s">>, integer_to_list(Shade), <<"\">">>, short(Taken), " of ", short(Count), <<"</td>">>].
 
 list(Pairs) ->
     Ranked = lists:sort([{-Count, To, From, Taken} || {{To, From}, {Taken, Count}} <- maps:to_list(Pairs)]),
     [
         <<"<div class=\"scroll\"><table>\n<caption>Champions taken, of those that arrived</caption>\n">>,
         row("th", ["from", "to", "taken"]),
-        [row("td", [From, To, [human(Taken), " of ", human(-Count)]]) || {Count, To, From, Taken} <- lists:sublist(Ranked, 100)],
+        [row("td", [From, To, [short(Taken), " of ", short(-Count)]]) || {Count, To, From, Taken} <- lists:sublist(Ranked, 100)],
         <<"</table></div>\n">>
     ].
 
 arrivals(Arrivals) ->
     Shown = lists:sublist(Arrivals, ?MAX_ARRIVALS),
     details(
-        [case length(Shown) < length(Arrivals) of true -> ["The first ", human(length(Shown)), " of "]; false -> "All " end,
+        [case length(Shown) < length(Arrivals) of true -> ["The first ", short(length(Shown)), " of "]; false -> "All " end,
             counted(length(Arrivals), "arrival"), " in order"],
         [
             row("th", [{num, "generation"}, "from", "to", {num, "fitness"}, "outcome"]),
             [
-                row("td", [{num, human(G)}, From, To, {num, human(F)}, outcome(Outcome)])
+                row("td", [{num, short(G)}, From, To, {num, short(F)}, outcome(Outcome)])
              || {G, To, #{from := From, fitness := F, outcome := Outcome}} <- Shown
             ]
         ]
@@ -434,7 +435,7 @@ arrivals(Arrivals) ->
 
 outcome(accepted) -> <<"taken">>;
 outcome(rejected) -> <<"not taken">>;
-outcome({rejected, Reason}) -> [<<"not taken: ">>, binary:replace(cambrian_svg:text(Reason), <<"_">>, <<" ">>, [global])].
+outcome({rejected, Reason}) -> [<<"not taken: ">>, binary:replace(text(Reason), <<"_">>, <<" ">>, [global])].
 
 %% ---------------------------------------------------------------------------------------------
 %% To repeat the run
@@ -448,7 +449,7 @@ repeat(#{task := Task, seed := Seed, populations := Populations} = Run) ->
         "on any number of threads.</p>\n">>,
         <<"<div class=\"scroll\"><table class=\"settings\">\n">>,
         [
-            [<<"<tr><th scope=\"row\">">>, cambrian_svg:escape(L), <<"</th><td>">>, cambrian_svg:escape(V), <<"</td></tr>\n">>]
+            [<<"<tr><th scope=\"row\">">>, escape(L), <<"</th><td>">>, escape(V), <<"</td></tr>\n">>]
          || {L, V} <- Facts
         ],
         <<"</table></div>\n">>,
@@ -467,21 +468,16 @@ population_row(#{name := Name, seed := Seed, history := []}) ->
 population_row(#{name := Name, seed := Seed, history := History}) ->
     #{generation := G, evaluations := E, elapsed_ms := T} = lists:last(History),
     Best = lists:max([B || #{best := B} <- History]),
-    row("td", [{html, name(Name)}, {num, Seed}, {num, human(Best)}, {num, human(G)}, {num, human(E)}, {num, duration(T)}]).
+    row("td", [{html, name(Name)}, {num, Seed}, {num, short(Best)}, {num, short(G)}, {num, short(E)}, {num, duration(T)}]).
 
 %% ---------------------------------------------------------------------------------------------
 %% Words and numbers
 %% ---------------------------------------------------------------------------------------------
 
 %% A name may be written in any direction: bdi keeps it from turning the words around it.
-name(Name) -> [<<"<bdi>">>, cambrian_svg:escape(Name), <<"</bdi>">>].
+name(Name) -> [<<"<bdi>">>, escape(Name), <<"</bdi>">>].
 
-human(Value) -> cambrian_svg:short(Value).
-
-counted(1, Word) -> ["1 ", Word];
-counted(Count, Word) -> [human(Count), " ", Word, "s"].
-
-duration(Ms) when Ms < 1000 -> [human(round(Ms)), " ms"];
+duration(Ms) when Ms < 1000 -> [short(round(Ms)), " ms"];
 duration(Ms) when Ms < 60000 -> [float_to_binary(Ms / 1000, [{decimals, 1}]), " s"];
 duration(Ms) ->
     Seconds = round(Ms / 1000),
@@ -546,7 +542,7 @@ page_style() ->
     ].
 
 variables(Side) ->
-    Shared = [{Name, element(Side, Colour)} || {Name, Colour} <- lists:sort(maps:to_list(cambrian_svg:palette()))],
+    Shared = [{Name, element(Side, Colour)} || {Name, Colour} <- lists:sort(maps:to_list(cambrian_ink:palette()))],
     Shades = lists:nth(Side, [
         [{s1, "#e6eef6"}, {s2, "#cfe0ef"}, {s3, "#b9d3ea"}],
         [{s1, "#1c2a37"}, {s2, "#253f57"}, {s3, "#2f5273"}]

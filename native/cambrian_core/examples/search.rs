@@ -39,8 +39,14 @@ fn main() {
                 println!(
                     "seed {seed:3} {} evaluations {:7} generation {:4} best {:8.3} species {:3} nodes {:.1} connections {:.1} {:6.2} s {:?}",
                     if solved { "solved" } else { "FAILED" },
-                    stats.evaluations, stats.generation, stats.best, stats.species.len(), stats.mean_nodes,
-                    stats.mean_connections, started.elapsed().as_secs_f64(), trial.map(|t| t.facts)
+                    stats.evaluations,
+                    stats.generation,
+                    stats.best,
+                    stats.species.len(),
+                    stats.mean_nodes,
+                    stats.mean_connections,
+                    started.elapsed().as_secs_f64(),
+                    trial.map(|t| t.facts)
                 );
                 if solved {
                     needed.push(stats.evaluations);

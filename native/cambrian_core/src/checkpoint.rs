@@ -76,8 +76,7 @@ pub fn decode(bytes: &[u8]) -> Result<Population, CheckpointError> {
         VERSION => {}
         other => return Err(CheckpointError::UnsupportedVersion(other)),
     }
-    let (_, saved): (u64, Saved) =
-        rmp_serde::from_slice(bytes).map_err(|_| CheckpointError::Malformed)?;
+    let (_, saved): (u64, Saved) = rmp_serde::from_slice(bytes).map_err(|_| CheckpointError::Malformed)?;
     saved.population().ok_or(CheckpointError::Malformed)
 }
 

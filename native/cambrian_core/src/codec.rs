@@ -175,9 +175,8 @@ impl Columns<'_> {
         let biases = words(&self.biases)?.iter().map(|bias| f32::from_le_bytes(*bias));
         for ((place, bias), &number) in places.zip(biases).zip(self.activations.iter()) {
             let (id, layer) = place;
-            let activation = *Activation::ALL
-                .get(usize::from(number))
-                .ok_or(CodecError::UnknownActivation(number))?;
+            let activation =
+                *Activation::ALL.get(usize::from(number)).ok_or(CodecError::UnknownActivation(number))?;
             nodes.push(Node { id, layer, activation, bias });
         }
         Ok(nodes)

@@ -53,8 +53,14 @@ pub const MAX_WEIGHT: f32 = 1.0e6;
 /// Why genes do not make a genotype.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GenotypeError {
-    Ends { inputs: u32, outputs: u32 },
-    TooLarge { nodes: usize, connections: usize },
+    Ends {
+        inputs: u32,
+        outputs: u32,
+    },
+    TooLarge {
+        nodes: usize,
+        connections: usize,
+    },
     NodeOrder(NodeId),
     DuplicateNode(NodeId),
     MissingEnd(NodeId),
@@ -86,7 +92,9 @@ impl fmt::Display for GenotypeError {
             Weight(id) => write!(f, "the weight or bias of {id:016x} is not within ±{MAX_WEIGHT}"),
             ConnectionOrder(id) => write!(f, "connection {id:016x} is not in id order"),
             Collision(id) => write!(f, "two connections have the id {id:016x}"),
-            ConnectionId(id) => write!(f, "connection {id:016x} does not join the nodes that its id is made of"),
+            ConnectionId(id) => {
+                write!(f, "connection {id:016x} does not join the nodes that its id is made of")
+            }
             UnknownNode(id) => write!(f, "a connection ends at node {id:016x}, which is not there"),
             IntoInput(id) => write!(f, "connection {id:016x} leads into an input"),
         }
@@ -107,20 +115,15 @@ impl Genotype {
         rng: &mut Stream,
     ) -> Result<Genotype, GenotypeError> {
         check_ends(inputs, outputs)?;
-        let input_node = |i| Node {
-            id: innovation::input(i),
-            layer: BOTTOM,
-            activation: Activation::Identity,
-            bias: 0.0,
-        };
+        let input_node =
+            |i| Node { id: innovation::input(i), layer: BOTTOM, activation: Activation::Identity, bias: 0.0 };
         let output_node = |j| Node {
             id: innovation::output(j),
             layer: TOP,
             activation: parameters.output_activation,
             bias: 0.0,
         };
-        let mut nodes: Vec<Node> =
-            (0..inputs).map(input_node).chain((0..outputs).map(output_node)).collect();
+        let mut nodes: Vec<Node> = (0..inputs).map(input_node).chain((0..outputs).map(output_node)).collect();
         let pairs = (0..inputs).flat_map(|i| (0..outputs).map(move |j| (i, j)));
         let mut connections = Vec::new();
         for (i, j) in pairs {

@@ -23,9 +23,9 @@
 pub mod math;
 pub mod rng;
 
+pub mod genotype;
 pub mod innovation;
 pub mod parameters;
-pub mod genotype;
 
 pub mod crossover;
 pub mod mutation;
@@ -33,11 +33,10 @@ pub mod mutation;
 pub mod network;
 pub mod task;
 
-pub mod speciation;
-pub mod selection;
 pub mod population;
+pub mod selection;
+pub mod speciation;
 
-pub mod codec;
 pub mod checkpoint;
+pub mod codec;
 pub mod envelope;
-

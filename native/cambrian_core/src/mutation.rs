@@ -152,12 +152,7 @@ fn add_recurrent(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Result<(
 }
 
 /// Tries random pairs first, since most genotypes are sparse, and searches only when they fail.
-fn connect(
-    g: &mut Genotype,
-    p: &Parameters,
-    rng: &mut Stream,
-    recurrent: bool,
-) -> Result<(), NotApplicable> {
+fn connect(g: &mut Genotype, p: &Parameters, rng: &mut Stream, recurrent: bool) -> Result<(), NotApplicable> {
     let targets = &g.nodes[g.inputs as usize..];
     let free = |from: &Node, to: &Node| {
         innovation::is_recurrent(from.layer, to.layer) == recurrent
@@ -183,8 +178,7 @@ fn connect(
 /// Splits an enabled connection: it is disabled, the new node takes its weight on the way out
 /// and 1 on the way in (Stanley & Miikkulainen 2002, section III-A).
 fn add_node(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Result<(), NotApplicable> {
-    let enabled: Vec<usize> =
-        (0..g.connections.len()).filter(|&at| g.connections[at].enabled).collect();
+    let enabled: Vec<usize> = (0..g.connections.len()).filter(|&at| g.connections[at].enabled).collect();
     let at = *rng.pick(&enabled).ok_or(NotApplicable)?;
     let old = g.connections[at];
     let index = g.index();

@@ -67,8 +67,7 @@ impl Network {
             Unit { activation: node.activation, bias: node.bias, end: links.len() as u32 }
         });
         let units = units.collect();
-        let outputs =
-            (0..genotype.outputs()).map(|j| at(innovation::output(j)) as u32).collect();
+        let outputs = (0..genotype.outputs()).map(|j| at(innovation::output(j)) as u32).collect();
         Network { inputs, units, links, remembered, outputs }
     }
 
@@ -168,9 +167,9 @@ mod tests {
 
     #[test]
     fn inputs_are_counted_and_not_sorted_by_id() {
-        let links: Vec<_> = (0..9).map(|i| (input(i), output(0), 10f32.powi(i as i32))).collect();
-        let net = genotype(9, &[], &links).network();
-        assert_eq!(net.activate(&[1., 2., 3., 4., 5., 6., 7., 8., 9.]), [987_654_321.0]);
+        let links: Vec<_> = (0..6).map(|i| (input(i), output(0), 10f32.powi(i as i32))).collect();
+        let net = genotype(6, &[], &links).network();
+        assert_eq!(net.activate(&[1., 2., 3., 4., 5., 6.]), [654_321.0]);
     }
 
     #[test]

@@ -94,10 +94,8 @@ impl Population {
             Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
         };
         let genotypes: Result<Vec<_>, _> = (0..parameters.population).into_par_iter().map(bear).collect();
-        let genotypes = genotypes.map_err(|error| ParameterError::Invalid {
-            name: "inputs",
-            expected: error.to_string(),
-        })?;
+        let genotypes = genotypes
+            .map_err(|error| ParameterError::Invalid { name: "inputs", expected: error.to_string() })?;
         let threshold = parameters.species_threshold;
         let (mut species, mut next_species) = (Vec::new(), 0);
         speciate(&genotypes, &mut species, &mut next_species, 0, threshold, &parameters);
@@ -323,8 +321,8 @@ impl Evaluated {
     /// Of two equally fit the smaller is the fitter.
     fn fitter_first(&self, a: u32, b: u32) -> (u32, u32) {
         let size = |at: u32| self.population.genotypes[at as usize].connections().len();
-        let order = (self.fitness[a as usize].total_cmp(&self.fitness[b as usize]))
-            .then(size(b).cmp(&size(a)));
+        let order =
+            (self.fitness[a as usize].total_cmp(&self.fitness[b as usize])).then(size(b).cmp(&size(a)));
         if order.is_ge() { (a, b) } else { (b, a) }
     }
 
@@ -333,11 +331,7 @@ impl Evaluated {
         let old = &self.population;
         let mut rng = Stream::new(old.seed, Purpose::Species, old.generation, species.id);
         let at = species.members[rng.below(species.members.len())];
-        Species {
-            representative: Arc::clone(&old.genotypes[at as usize]),
-            members: Vec::new(),
-            ..*species
-        }
+        Species { representative: Arc::clone(&old.genotypes[at as usize]), members: Vec::new(), ..*species }
     }
 }
 

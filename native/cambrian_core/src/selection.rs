@@ -27,9 +27,8 @@ pub fn broods(evaluated: &Evaluated) -> Vec<Brood<'_>> {
             population.generation() - s.improved < u64::from(p.stagnation) || s.members.contains(&best)
         })
         .collect();
-    let mean = |s: &&Species| {
-        s.members.iter().map(|&at| fit(at) - lowest).sum::<f64>() / s.members.len() as f64
-    };
+    let mean =
+        |s: &&Species| s.members.iter().map(|&at| fit(at) - lowest).sum::<f64>() / s.members.len() as f64;
     let shares: Vec<f64> = living.iter().map(mean).collect();
     let counts = apportion(&shares, p.population as usize);
     (living.into_iter().zip(counts))

@@ -58,9 +58,8 @@ pub fn speciate(
         genotypes.par_iter().map(|g| species.iter().position(|s| near(g, s))).collect();
     let first_new = species.len();
     for (genotype, (found, at)) in genotypes.iter().zip(known.into_iter().zip(0..)) {
-        let home = found.or_else(|| {
-            species[first_new..].iter().position(|s| near(genotype, s)).map(|k| first_new + k)
-        });
+        let home = found
+            .or_else(|| species[first_new..].iter().position(|s| near(genotype, s)).map(|k| first_new + k));
         match home {
             Some(home) => species[home].members.push(at),
             None => {

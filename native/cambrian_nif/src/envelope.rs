@@ -1,6 +1,7 @@
 //! cambrian_envelope
 
 use crate::genotype::{GenotypeArc, wrap};
+use crate::list::List;
 use crate::{atoms, error};
 use cambrian_core::envelope::{self, Claims, Envelope, GenotypeId};
 use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
@@ -36,7 +37,7 @@ fn envelope_seal<'a>(
     genotype: GenotypeArc,
     secret: Binary<'a>,
 ) -> NifResult<(Atom, Term<'a>)> {
-    let parents: Vec<Binary> = field(claims, atoms::parents())?;
+    let List(parents) = field::<List<Binary>>(claims, atoms::parents())?;
     let claims = Claims {
         realm: field(claims, atoms::realm())?,
         task: field(claims, atoms::task())?,

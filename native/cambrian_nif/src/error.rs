@@ -43,9 +43,7 @@ pub fn envelope(error: EnvelopeError) -> Error {
 pub fn parameter(error: ParameterError) -> Error {
     match error {
         ParameterError::Unknown(name) => refuse((atoms::unknown_parameter(), name)),
-        ParameterError::Invalid { name, expected } => {
-            refuse((atoms::invalid_parameter(), name, expected))
-        }
+        ParameterError::Invalid { name, expected } => refuse((atoms::invalid_parameter(), name, expected)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! cambrian_genotype
 
+use crate::list::List;
 use crate::{atoms, error, parameters};
 use cambrian_core::genotype::{Connection, Genotype, Node};
 use cambrian_core::math::Activation;
@@ -115,9 +116,8 @@ fn genotype_genes(env: Env<'_>, genotype: GenotypeArc) -> NifResult<Term<'_>> {
         Ok((n.id, n.layer, activation, n.bias).encode(env))
     };
     let nodes: Vec<Term> = g.nodes().iter().map(node).collect::<NifResult<_>>()?;
-    let connections: Vec<Term> = (g.connections().iter())
-        .map(|c| (c.id, c.from, c.to, c.weight, c.enabled).encode(env))
-        .collect();
+    let connections: Vec<Term> =
+        (g.connections().iter()).map(|c| (c.id, c.from, c.to, c.weight, c.enabled).encode(env)).collect();
     let inputs: Vec<u64> = (0..g.inputs()).map(innovation::input).collect();
     let outputs: Vec<u64> = (0..g.outputs()).map(innovation::output).collect();
     Ok((g.inputs(), g.outputs(), nodes, connections, inputs, outputs).encode(env))
@@ -131,21 +131,17 @@ type ConnectionTerm = (u64, u64, f64, bool);
 fn genotype_from_genes(
     inputs: u32,
     outputs: u32,
-    nodes: Vec<NodeTerm>,
-    connections: Vec<ConnectionTerm>,
+    nodes: List<NodeTerm>,
+    connections: List<ConnectionTerm>,
 ) -> NifResult<(Atom, GenotypeArc)> {
     let node = |(id, layer, activation, bias): NodeTerm| {
         let unknown = (atoms::unknown_activation(), activation.decode::<Atom>()?);
-        let activation =
-            Activation::named(&name(activation)?).ok_or_else(|| error::refuse(unknown))?;
+        let activation = Activation::named(&name(activation)?).ok_or_else(|| error::refuse(unknown))?;
         Ok(Node { id, layer, activation, bias: bias as f32 })
     };
-    let mut nodes: Vec<Node> = nodes.into_iter().map(node).collect::<NifResult<_>>()?;
-    let mut connections: Vec<Connection> = (connections.into_iter())
-        .map(|(from, to, weight, enabled)| Connection {
-            enabled,
-            ..Connection::new(from, to, weight as f32)
-        })
+    let mut nodes: Vec<Node> = nodes.0.into_iter().map(node).collect::<NifResult<_>>()?;
+    let mut connections: Vec<Connection> = (connections.0.into_iter())
+        .map(|(from, to, weight, enabled)| Connection { enabled, ..Connection::new(from, to, weight as f32) })
         .collect();
     nodes.sort_unstable_by_key(|n| (n.layer, n.id));
     connections.sort_unstable_by_key(|c| c.id);

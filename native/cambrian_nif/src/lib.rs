@@ -8,6 +8,7 @@ mod envelope;
 mod error;
 mod genotype;
 mod job;
+mod list;
 mod network;
 mod parameters;
 mod population;

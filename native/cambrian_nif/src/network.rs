@@ -1,6 +1,7 @@
 //! cambrian_network
 
 use crate::genotype::GenotypeArc;
+use crate::list::List;
 use crate::{atoms, error};
 use cambrian_core::math::LIMIT;
 use cambrian_core::network::{Network, Values};
@@ -37,7 +38,8 @@ impl Numbers {
             Ok(x) => Ok(x as f32),
             Err(_) => term.decode::<i64>().map(|i| i as f32),
         };
-        let numbers: Vec<f32> = term.into_list_iterator()?.map(number).collect::<NifResult<_>>()?;
+        let List(terms) = term.decode()?;
+        let numbers: Vec<f32> = terms.into_iter().map(number).collect::<NifResult<_>>()?;
         in_range(&numbers).map(|()| Numbers::List(numbers))
     }
 
@@ -143,14 +145,10 @@ fn network_step<'a>(
 
 /// Many inputs through one network, each from rest: a list of inputs, or one binary of them all.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn network_activate_batch<'a>(
-    env: Env<'a>,
-    network: NetworkArc,
-    batch: Term<'a>,
-) -> NifResult<Term<'a>> {
+fn network_activate_batch<'a>(env: Env<'a>, network: NetworkArc, batch: Term<'a>) -> NifResult<Term<'a>> {
     let network = &network.0;
     if !batch.is_binary() {
-        let rows: Vec<Term> = batch.decode()?;
+        let List(rows) = batch.decode()?;
         let answer = |row: Term<'a>| {
             let numbers = Numbers::read(row)?;
             let outputs = tick(network, &mut network.rest(), numbers.as_slice())?;
@@ -173,9 +171,10 @@ fn network_activate_batch<'a>(
 #[rustler::nif(schedule = "DirtyCpu")]
 fn network_activate_many<'a>(
     env: Env<'a>,
-    networks: Vec<NetworkArc>,
-    inputs: Vec<Term<'a>>,
+    networks: List<NetworkArc>,
+    inputs: List<Term<'a>>,
 ) -> NifResult<Vec<Term<'a>>> {
+    let (List(networks), List(inputs)) = (networks, inputs);
     if networks.len() != inputs.len() {
         return Err(wrong_size(atoms::inputs(), networks.len(), inputs.len()));
     }

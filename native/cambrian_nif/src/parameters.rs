@@ -1,5 +1,6 @@
 //! Parameters cross as a map from name to number, atom or list of atoms.
 
+use crate::list::List;
 use crate::{atoms, error};
 use cambrian_core::parameters::{Parameters, Value};
 use rustler::{Atom, Encoder, Env, Error, MapIterator, NifResult, Term};
@@ -25,7 +26,7 @@ fn value(term: Term) -> Option<Value> {
     if let Ok(name) = term.atom_to_string() {
         return Some(Value::Name(name));
     }
-    let names: Vec<Term> = term.decode().ok()?;
+    let List(names): List<Term> = term.decode().ok()?;
     names.iter().map(|name| name.atom_to_string().ok()).collect::<Option<_>>().map(Value::Names)
 }
 

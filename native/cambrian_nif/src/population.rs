@@ -2,6 +2,7 @@
 
 use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
+use crate::list::List;
 use crate::{atoms, error, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
 use cambrian_core::population::{Champion, Evaluated, Population, Stats};
@@ -52,11 +53,8 @@ fn population_evaluate<'a>(
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_with_fitness(
-    population: PopulationArc,
-    fitness: Vec<f64>,
-) -> NifResult<(Atom, EvaluatedArc)> {
-    match population.0.clone().with_fitness(fitness) {
+fn population_with_fitness(population: PopulationArc, fitness: List<f64>) -> NifResult<(Atom, EvaluatedArc)> {
+    match population.0.clone().with_fitness(fitness.0) {
         Ok(evaluated) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated)))),
         Err(_) => Err(error::refuse(atoms::bad_fitness())),
     }
@@ -64,14 +62,8 @@ fn population_with_fitness(
 
 /// `{Tag, {ok, Population}}`
 #[rustler::nif]
-fn population_next<'a>(
-    env: Env<'a>,
-    tag: Term<'a>,
-    evaluated: EvaluatedArc,
-) -> NifResult<ResourceArc<Job>> {
-    job::post(env, tag, move |stop| {
-        Some(ResourceArc::new(PopulationResource(evaluated.0.next(stop)?)))
-    })
+fn population_next<'a>(env: Env<'a>, tag: Term<'a>, evaluated: EvaluatedArc) -> NifResult<ResourceArc<Job>> {
+    job::post(env, tag, move |stop| Some(ResourceArc::new(PopulationResource(evaluated.0.next(stop)?))))
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]

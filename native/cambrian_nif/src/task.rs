@@ -1,6 +1,7 @@
 //! cambrian_task: the tasks that run inside Rust
 
 use crate::job::{self, Job};
+use crate::list::List;
 use crate::network::NetworkArc;
 use crate::{atoms, error, genotype, parameters};
 use cambrian_core::parameters::Parameters;
@@ -14,7 +15,11 @@ pub fn named(name: Term) -> NifResult<&'static dyn Task> {
 
 /// Those that suit the task; the defaults for `undefined`.
 pub fn parameters(task: Term) -> NifResult<Parameters> {
-    if task.decode::<Atom>()? == atoms::undefined() { Ok(Parameters::default()) } else { Ok(named(task)?.parameters()) }
+    if task.decode::<Atom>()? == atoms::undefined() {
+        Ok(Parameters::default())
+    } else {
+        Ok(named(task)?.parameters())
+    }
 }
 
 #[rustler::nif]
@@ -37,20 +42,35 @@ fn task_info<'a>(env: Env<'a>, name: Term<'a>) -> NifResult<(Atom, Term<'a>)> {
     Ok((atoms::ok(), info))
 }
 
+/// # Errors
+/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for a network of another shape.
+fn check_shape(task: &dyn Task, network: &NetworkArc) -> NifResult<()> {
+    let (shape, network) = (task.shape(), &network.0);
+    let sizes = [
+        (atoms::inputs(), shape.inputs as usize, network.inputs()),
+        (atoms::outputs(), shape.outputs as usize, network.outputs()),
+    ];
+    match sizes.into_iter().find(|(_, expected, got)| expected != got) {
+        Some((what, expected, got)) => Err(error::refuse((atoms::wrong_size(), what, expected, got))),
+        None => Ok(()),
+    }
+}
+
 /// `{Tag, {ok, [Fitness]}}`
 #[rustler::nif]
 fn task_evaluate<'a>(
     env: Env<'a>,
     tag: Term<'a>,
     name: Term<'a>,
-    networks: Vec<NetworkArc>,
+    networks: List<NetworkArc>,
 ) -> NifResult<ResourceArc<Job>> {
     let task = named(name)?;
+    networks.0.iter().try_for_each(|network| check_shape(task, network))?;
     job::post(env, tag, move |stop| {
         let one = |network: &NetworkArc| {
             (!stop.load(std::sync::atomic::Ordering::Relaxed)).then(|| task.evaluate(&network.0))
         };
-        networks.iter().map(one).collect::<Option<Vec<f64>>>()
+        networks.0.iter().map(one).collect::<Option<Vec<f64>>>()
     })
 }
 
@@ -61,10 +81,7 @@ impl Encoder for TrialTerm {
         let facts: Vec<_> = (self.0.facts.iter())
             .filter_map(|(name, value)| Some((Atom::from_str(env, name).ok()?, *value)))
             .collect();
-        let pairs = [
-            (atoms::solved(), self.0.solved.encode(env)),
-            (atoms::facts(), facts.encode(env)),
-        ];
+        let pairs = [(atoms::solved(), self.0.solved.encode(env)), (atoms::facts(), facts.encode(env))];
         Term::map_from_pairs(env, &pairs).unwrap_or_else(|_| atoms::error().encode(env))
     }
 }
@@ -78,5 +95,6 @@ fn task_trial<'a>(
     network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
     let task = named(name)?;
+    check_shape(task, &network)?;
     job::post(env, tag, move |_| Some(TrialTerm(task.trial(&network.0))))
 }

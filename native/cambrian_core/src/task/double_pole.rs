@@ -81,13 +81,7 @@ impl DoublePole {
     }
 
     /// Steps balanced, up to `limit`; `watch` sees the state after each.
-    fn balance(
-        &self,
-        network: &Network,
-        start: State,
-        limit: usize,
-        mut watch: impl FnMut(&State),
-    ) -> usize {
+    fn balance(&self, network: &Network, start: State, limit: usize, mut watch: impl FnMut(&State)) -> usize {
         let (mut values, mut out, mut state) = (network.rest(), [0.0], start);
         for step in 0..limit {
             network.step(&mut values, &self.observe(&state), &mut out);
@@ -186,14 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn physics_conserves_energy_when_nothing_pushes() {
+    fn only_friction_takes_energy_when_nothing_pushes() {
         let mut state = [0.1, 0.3, 0.2, -0.4, -0.1, 0.5];
-        let before = energy(&state);
-        for _ in 0..100 {
+        let (before, mut heat) = (energy(&state), 0.0);
+        for _ in 0..30 {
+            heat += HINGE_FRICTION * (state[3] * state[3] + state[5] * state[5]) * STEP;
             state = integrate(&state, 0.0);
         }
-        // the poles' own friction is 2e-6, and the short pole turns fast for a step of 0.01 s
-        assert!((energy(&state) - before).abs() < 2e-4 * before, "{before} {}", energy(&state));
+        let lost = before - energy(&state);
+        assert!((lost - heat).abs() < 2e-5 * before, "{before} lost {lost} heat {heat}");
     }
 
     #[test]
@@ -209,12 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn left_alone_the_long_pole_falls_and_it_falls_the_way_it_leans() {
+    fn left_alone_the_long_pole_falls_the_way_it_leans() {
         let mut state = START;
-        let fell = (0..1000).find(|_| {
+        let mut lean = START_ANGLE;
+        while !failed(&state) {
             state = integrate(&state, 0.0);
-            failed(&state)
-        });
-        assert!(fell.is_some() && state[2] > FALLEN);
+            assert!(state[2] > lean);
+            lean = state[2];
+        }
     }
 }

@@ -1,0 +1,212 @@
+#!/usr/bin/env escript
+%%! -noinput
+%% Three Erlang nodes on this machine evolve a controller for two poles on one cart, whose speeds they
+%% cannot see, and share their champions.
+%%
+%%   SEED=7        another run (default 1); each node has a seed of its own that follows from it
+%%   ISOLATED=1    no sharing: the same seed then gives the same champions, to the bit
+
+-define(TASK, double_pole_novel).
+-define(NODES, [anomalocaris, hallucigenia, opabinia]).
+-define(REALM, <<"demo.cambrian">>).
+-define(LIMIT_MS, 50_000).
+-define(LOOK_MS, 200).
+-define(OUT, "demo/out").
+
+main(_) ->
+    Root = filename:dirname(filename:dirname(filename:absname(escript:script_name()))),
+    ok = file:set_cwd(Root),
+    [true] = lists:usort([code:add_patha(Ebin) || Ebin <- filelib:wildcard("_build/default/lib/*/ebin")]),
+    {ok, _} = application:ensure_all_started(cambrian),
+    ok = io:setopts([{encoding, unicode}]),
+    Seed = number("SEED", 1),
+    Isolated = number("ISOLATED", 0) =/= 0,
+    introduce(Seed, Isolated),
+    Nodes = [Node#{key => key(Node, Isolated)} || Node <- start_nodes(Seed, Isolated)],
+    Started = erlang:monotonic_time(millisecond),
+    ok = each(Nodes, fun(#{peer := Peer}) -> ok = peer:call(Peer, cambrian_population, run, [pole]) end),
+    watch(Nodes, Isolated, lines()),
+    Records = [Node#{record => peer:call(Peer, cambrian_recorder, read, [Recorder])}
+               || #{peer := Peer, recorder := Recorder} = Node <- Nodes],
+    ok = each(Nodes, fun(#{peer := Peer}) -> peer:stop(Peer) end),
+    conclude(Seed, Isolated, Records, erlang:monotonic_time(millisecond) - Started).
+
+number(Name, Default) ->
+    Text = os:getenv(Name, integer_to_list(Default)),
+    try list_to_integer(Text) of
+        N when N >= 0, N < 1 bsl 60 -> N;
+        _ -> fail("~s is ~ts; expected an integer from 0 to 2^60", [Name, Text])
+    catch error:badarg -> fail("~s is ~ts; expected an integer", [Name, Text])
+    end.
+
+fail(Format, Arguments) ->
+    io:format(standard_error, "demo: " ++ Format ++ "~n", Arguments),
+    halt(1).
+
+each(Items, Do) -> lists:foreach(Do, Items).
+
+introduce(Seed, Isolated) ->
+    io:format("Double pole balancing without velocities: three nodes, three populations, seed ~b, ~s.~n"
+              "Solved = balanced for 100,000 steps, then from at least 200 of 625 other starts.~n~n",
+              [Seed, case Isolated of true -> "each on its own"; false -> "sharing champions" end]).
+
+%%% ---- nodes ------------------------------------------------------------------------------
+
+start_nodes(Seed, Isolated) ->
+    Cookie = binary_to_list(binary:encode_hex(crypto:strong_rand_bytes(16))),
+    Numbered = lists:zip(?NODES, lists:seq(0, length(?NODES) - 1)),
+    Nodes = [start_node(Name, 3 * Seed + Index, Cookie) || {Name, Index} <- Numbered],
+    [First | Rest] = [Node || #{node := Node} <- Nodes],
+    _ = [join(Nodes, First, Rest) || not Isolated],
+    Nodes.
+
+%% Loopback only, and no epmd: the port is part of the name.
+start_node(Name, Seed, Cookie) ->
+    Args = ["-start_epmd", "false", "-epmd_module", "cambrian_epmd", "-setcookie", Cookie,
+            "-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-kernel", "logger_level", "error",
+            "-pa" | [filename:absname(Ebin) || Ebin <- filelib:wildcard("_build/default/lib/*/ebin")]],
+    {ok, Peer, Node} = peer:start_link(#{name => lists:concat([Name, "_", free_port()]), host => "127.0.0.1",
+                                         longnames => true, connection => standard_io, args => Args}),
+    {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
+    Options = #{task => ?TASK, seed => Seed, name => pole, timeout => ?LIMIT_MS},
+    {ok, _} = peer:call(Peer, cambrian_population, start, [Options]),
+    {ok, Recorder} = peer:call(Peer, cambrian_recorder, start, [pole]),
+    #{name => Name, peer => Peer, node => Node, recorder => Recorder, seed => Seed}.
+
+free_port() ->
+    {ok, Socket} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
+    {ok, Port} = inet:port(Socket),
+    ok = gen_tcp:close(Socket),
+    Port.
+
+join(Nodes, First, Rest) ->
+    [#{peer := Peer} | _] = Nodes,
+    each(Rest, fun(Node) -> pong = peer:call(Peer, net_adm, ping, [Node]) end),
+    io:format("~s and ~b more are one mesh.~n", [First, length(Rest)]),
+    Bridge = #{realm => ?REALM, populations => [pole], publish_interval => ?LOOK_MS},
+    each(Nodes, fun(#{peer := P}) -> {ok, _} = peer:call(P, cambrian_bridge, start, [Bridge]) end).
+
+%%% ---- watching ---------------------------------------------------------------------------
+
+%% Lines that are rewritten on a terminal; elsewhere one a node every two seconds.
+lines() ->
+    case io:columns() of
+        {ok, Columns} -> {terminal, Columns - 1};
+        {error, _} -> {plain, 0}
+    end.
+
+watch(Nodes, Isolated, Lines) ->
+    Keys = maps:from_list([{Key, Name} || #{name := Name, key := Key} <- Nodes]),
+    _ = [each(Nodes, fun(_) -> io:nl() end) || {terminal, _} <- [Lines]],
+    watch(Nodes, Isolated, Keys, Lines, 0).
+
+key(#{name := Name}, true) -> Name;
+key(#{peer := Peer}, false) -> peer:call(Peer, cambrian_bridge, identity, []).
+
+watch(Nodes, Isolated, Keys, Lines, Looked) ->
+    Pages = [{Name, peer:call(Peer, cambrian_recorder, latest, [Recorder])}
+             || #{name := Name, peer := Peer, recorder := Recorder} <- Nodes],
+    Finished = [Name || {Name, #{result := _}} <- Pages],
+    Solved = [Name || {Name, #{result := #{solved := true}}} <- Pages],
+    Done = length(Finished) =:= length(Nodes) orelse (Solved =/= [] andalso not Isolated),
+    show(Lines, [line(Name, Page, Keys) || {Name, Page} <- Pages], Looked, Done),
+    case Done of
+        true -> io:nl();
+        false -> timer:sleep(?LOOK_MS), watch(Nodes, Isolated, Keys, Lines, Looked + 1)
+    end.
+
+show({terminal, Width}, Lines, _Looked, _Done) ->
+    io:format("\e[~bA", [length(Lines)]),
+    each(Lines, fun(Line) -> io:format("\e[K~ts~n", [string:slice(Line, 0, Width)]) end);
+show({plain, _}, Lines, Looked, Done) when Done; Looked rem 10 =:= 5 ->
+    each(Lines, fun(Line) -> io:format("~ts~n", [Line]) end);
+show({plain, _}, _Lines, _Looked, _Done) ->
+    ok.
+
+line(Name, #{generation := G, count := Count} = Page, Keys) ->
+    #{generation := Generation, best := Best, species := Species, evaluations_per_second := Rate} = G,
+    Text = io_lib:format("~-13s generation ~3b  best ~.4f  species ~3b  ~6b evaluations/s  ~ts",
+                         [Name, Generation, Best, Species, Rate, arrived(Count, Page, Keys)]),
+    lists:flatten(Text);
+line(Name, _, _) ->
+    atom_to_list(Name).
+
+arrived(0, _, _) -> "";
+arrived(Count, #{received := #{from := From, fitness := Fitness, outcome := Outcome}}, Keys) ->
+    io_lib:format("~b came in, last ~.4f from ~s: ~s", [Count, Fitness, maps:get(From, Keys, "?"), outcome(Outcome)]).
+
+outcome(accepted) -> "taken in";
+outcome(not_better) -> "not better";
+outcome(known) -> "known already";
+outcome(Other) -> atom_to_list(Other).
+
+%%% ---- the end ----------------------------------------------------------------------------
+
+conclude(Seed, Isolated, Nodes, Elapsed) ->
+    _ = [isolated_line(Node) || Isolated, Node <- Nodes],
+    Results = [{Result, Node} || #{record := #{result := Result}} = Node <- Nodes],
+    case [Found || {#{solved := true}, _} = Found <- Results] of
+        [] ->
+            io:format("No controller passed the trial within ~b s. Try another SEED.~n", [?LIMIT_MS div 1000]),
+            halt(1);
+        Found ->
+            {Result, Node} = hd(lists:sort(fun({#{elapsed_ms := A}, _}, {#{elapsed_ms := B}, _}) -> A =< B end, Found)),
+            announce(Seed, Isolated, Result, Node, Nodes, Elapsed)
+    end.
+
+isolated_line(#{name := Name, seed := Seed, record := #{result := Result}}) ->
+    #{champion := Bytes, generations := Generations, evaluations := Evaluations, solved := Solved} = Result,
+    io:format("~-13s seed ~b: ~s after ~b generations and ~b evaluations, champion ~s~n",
+              [Name, Seed, case Solved of true -> "solved"; false -> "not solved" end,
+               Generations, Evaluations, hex(crypto:hash(sha256, Bytes))]).
+
+%% Nothing is believed: the champion is read from its bytes and tried again here.
+announce(Seed, Isolated, #{champion := Bytes, fitness := Fitness} = Result, Node, Nodes, Elapsed) ->
+    {ok, Champion} = cambrian_genotype:from_binary(Bytes),
+    {ok, #{solved := true, facts := Facts}} = cambrian_task:trial(?TASK, cambrian_network:compile(Champion)),
+    #{nodes := Size, connections := Connections, recurrent := Recurrent} = cambrian_genotype:info(Champion),
+    #{name := Name} = Node,
+    #{generations := Generations, evaluations := Evaluations} = Result,
+    io:format("~s found the champion in generation ~b, after ~b evaluations of its own and ~.1f s.~n"
+              "Fitness ~.4f. Tried again from its bytes: ~b steps, ~b of 625 starts.~n"
+              "~b nodes, ~b connections, ~b of them recurrent. Id ~s~n",
+              [Name, Generations - 1, Evaluations, Elapsed / 1000, Fitness,
+               trunc(proplists:get_value(steps, Facts)), trunc(proplists:get_value(starts_of_625, Facts)),
+               Size, Connections, Recurrent, hex(cambrian_genotype:id(Champion))]),
+    write(Seed, Isolated, Champion, Result, Facts, Node, Nodes).
+
+write(Seed, Isolated, Champion, Result, Facts, #{name := Name}, Nodes) ->
+    Files = [{"champion.genotype", cambrian_genotype:to_binary(Champion)},
+             {"champion.svg", cambrian_svg:network(cambrian_genotype:to_map(Champion), #{labels => labels()})}],
+    ok = filelib:ensure_dir(filename:join(?OUT, "x")),
+    each(Files, fun({File, Bytes}) -> ok = file:write_file(filename:join(?OUT, File), Bytes) end),
+    Report = filename:join(?OUT, "report.html"),
+    ok = cambrian_report:write(Report, run(Seed, Isolated, Champion, Result, Facts, Name, Nodes)),
+    io:format("~nWritten: ~s~n", [lists:join(", ", [filename:join(?OUT, F) || {F, _} <- Files] ++ [Report])]).
+
+labels() -> #{inputs => [<<"cart x">>, <<"long pole">>, <<"short pole">>, <<"bias">>], outputs => [<<"force">>]}.
+
+run(Seed, Isolated, Champion, #{fitness := Fitness, generations := Generations}, Facts, Name, Nodes) ->
+    #{title => <<"Double pole balancing without velocities">>, task => ?TASK, seed => Seed,
+      facts => [{<<"nodes">>, integer_to_binary(length(Nodes))},
+                {<<"sharing">>, case Isolated of true -> <<"no">>; false -> <<"champions, signed">> end}],
+      populations => [population(Node, Nodes) || Node <- Nodes],
+      champion => #{found_by => atom_to_binary(Name), generation => Generations - 1, fitness => Fitness,
+                    id => hex(cambrian_genotype:id(Champion)), genotype => cambrian_genotype:to_map(Champion),
+                    labels => labels(),
+                    test => [{label(Fact), integer_to_binary(trunc(Value))} || {Fact, Value} <- Facts]}}.
+
+label(steps) -> <<"steps balanced, of 100,000">>;
+label(starts_of_625) -> <<"other starts balanced, of 625">>.
+
+population(#{name := Name, seed := Seed, record := #{history := History, received := Received}}, Nodes) ->
+    #{name => atom_to_binary(Name), seed => Seed, history => History,
+      received => [R#{from := name_of(From, Nodes)} || #{from := From} = R <- Received]}.
+
+name_of(Key, Nodes) ->
+    case [Name || #{name := Name, key := K} <- Nodes, K =:= Key] of
+        [Name] -> atom_to_binary(Name);
+        [] -> hex(Key)
+    end.
+
+hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).

@@ -1,0 +1,141 @@
+defmodule Cambrian do
+  @moduledoc """
+  Evolves a neural network for a task.
+
+      iex> {:ok, %{solved: true} = result} = Cambrian.evolve(:xor, seed: 42)
+      iex> network = Cambrian.Network.compile(result.champion)
+      iex> for a <- [0, 1], b <- [0, 1], [output] = Cambrian.Network.activate(network, [a, b]),
+      ...>   do: round(output)
+      [0, 1, 1, 0]
+
+  `evolve/2` waits for the end. `Cambrian.Population` is an evolution as a process, which can be
+  watched, paused and supervised; `Cambrian.Bridge` joins populations of several machines.
+  A task of your own is a function or a `Cambrian.Task`.
+  """
+
+  alias Cambrian.{Boundary, Error, Result}
+
+  @typedoc "A parameter: its name, default, range and meaning."
+  @type parameter :: %{name: atom, default: term, expected: String.t(), about: String.t()}
+
+  @doc """
+  Evolves until the task is solved.
+
+  A task is one of
+
+    * a name of `tasks/0`, which runs in Rust;
+    * a module that uses `Cambrian.Task`, or `{module, args}` with the argument of its `init/1`;
+    * a function from a `Cambrian.Network` to a fitness, with the options `:inputs` and `:outputs`;
+    * `{:dataset, inputs, targets}`, two lists with as many rows of numbers; the fitness is
+      1 / (1 + mean squared error).
+
+  A fitness is a number, and more is better. The same network must always get the same fitness if
+  a run is to be repeatable.
+
+  The evolution stops when the calling process dies. Not reaching the goal is no error: the result
+  then has the best there was and `solved: false`.
+
+  ## Options
+
+    * `:seed` - from 0 to 2^64 - 1. The same seed gives the same champion, on any machine and any
+      number of threads. Random by default; the result says which it was.
+    * `:target` - a fitness that solves the task. By default a task that comes with Cambrian is
+      solved when it passes its own trial, and any other runs to a limit.
+    * `:generations`, `:evaluations` - limits in all, positive integers.
+    * `:timeout` - limit in ms or `:infinity`. Without any limit it is 1000 generations.
+    * `:population` - genotypes in a generation, from 2 to 1,000,000.
+    * `:params` - keyword list or map of what `parameters/0` lists.
+    * `:progress` - `true` for a line of text on the way, or a function that is called with the
+      `t:Cambrian.Population.stats/0` of each generation. Default `false`.
+    * `:inputs`, `:outputs` - the network's size, for a task that is a function.
+    * `:evaluation_timeout` - ms for one call of a function or a module, default 5000. One that
+      takes longer, crashes or gives no number gets the lowest fitness of its generation.
+
+  ## Errors
+
+  `{:error, reason}` where an option, a parameter or the task is not sound: see
+  `t:Cambrian.Error.reason/0`. Nothing has run then.
+
+  ## Examples
+
+  A function as the task:
+
+      iex> half = fn network ->
+      ...>   [output] = Cambrian.Network.activate(network, [1])
+      ...>   1 - abs(output - 0.5)
+      ...> end
+      iex> options = [inputs: 1, outputs: 1, target: 0.99, seed: 7]
+      iex> {:ok, %{solved: true, fitness: fitness}} = Cambrian.evolve(half, options)
+      iex> fitness >= 0.99
+      true
+
+  A dataset, and another parameter:
+
+      iex> conjunction = {:dataset, [[0, 0], [0, 1], [1, 0], [1, 1]], [[0], [0], [0], [1]]}
+      iex> options = [target: 0.95, seed: 7, params: [add_node: 0.1]]
+      iex> {:ok, result} = Cambrian.evolve(conjunction, options)
+      iex> result.solved
+      true
+
+  A mistake:
+
+      iex> Cambrian.evolve(:xor, sede: 42)
+      {:error, {:unknown_option, :sede}}
+  """
+  @spec evolve(Cambrian.Task.task(), keyword) :: {:ok, Result.t()} | {:error, Error.reason()}
+  def evolve(task, opts \\ []) do
+    with {:ok, options} <- Boundary.options(opts),
+         {:ok, result} <- :cambrian.evolve(Boundary.task(task), options) do
+      {:ok, Boundary.result(result)}
+    end
+  end
+
+  @doc """
+  The same, with the result itself or a `Cambrian.Error` raised.
+
+      iex> Cambrian.evolve!(:xor, seed: 42).solved
+      true
+
+      iex> Cambrian.evolve!(:xor, population: 1)
+      ** (Cambrian.Error) parameter :population must be an integer from 2 to 1000000
+  """
+  @spec evolve!(Cambrian.Task.task(), keyword) :: Result.t()
+  def evolve!(task, opts \\ []) do
+    case evolve(task, opts) do
+      {:ok, result} -> result
+      {:error, reason} -> raise Error, reason
+    end
+  end
+
+  @doc """
+  Every parameter, to look through.
+
+      iex> [first | _] = Cambrian.parameters()
+      iex> {first.name, first.about, first.expected}
+      {:population, "genotypes in a generation", "an integer from 2 to 1000000"}
+  """
+  @spec parameters() :: [parameter]
+  defdelegate parameters, to: :cambrian
+
+  @doc """
+  The values of all parameters as a task of `tasks/0` has them by default.
+
+      iex> {:ok, %{population: population}} = Cambrian.parameters(:xor)
+      iex> population
+      150
+
+      iex> Cambrian.parameters(:chess)
+      {:error, {:unknown_task, :chess}}
+  """
+  @spec parameters(atom) :: {:ok, %{atom => term}} | {:error, {:unknown_task, atom}}
+  defdelegate parameters(task), to: :cambrian
+
+  @doc """
+  The names of the tasks that come with Cambrian.
+
+      iex> :xor in Cambrian.tasks()
+      true
+  """
+  @spec tasks() :: [atom]
+  defdelegate tasks, to: :cambrian
+end

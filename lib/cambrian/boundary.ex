@@ -1,0 +1,63 @@
+defmodule Cambrian.Boundary do
+  @moduledoc false
+  # What crosses to Erlang and back: keyword lists become maps, references become structs.
+
+  alias Cambrian.{Error, Genotype, Network, Result}
+
+  @doc "The options of an evolution as Erlang takes them."
+  @spec options(term) :: {:ok, map} | {:error, Error.reason()}
+  def options(opts) do
+    with {:ok, options} <- to_map(:options, opts),
+         {:ok, options} <- nested(options, :params) do
+      {:ok, with_task(options)}
+    end
+  end
+
+  @doc "A keyword list as a map; as everywhere in Elixir, the first of two equal keys counts."
+  @spec to_map(atom, term) :: {:ok, map} | {:error, Error.reason()}
+  def to_map(name, opts) do
+    if Keyword.keyword?(opts),
+      do: {:ok, opts |> Enum.reverse() |> Map.new()},
+      else: {:error, {:bad_option, {name, opts, "a keyword list"}}}
+  end
+
+  @doc "The same for an option that may be a map already."
+  @spec nested(map, atom) :: {:ok, map} | {:error, Error.reason()}
+  def nested(options, name) do
+    with {:ok, value} when not is_map(value) <- Map.fetch(options, name),
+         {:ok, map} <- to_map(name, value) do
+      {:ok, %{options | name => map}}
+    else
+      {:error, {:bad_option, {^name, value, expected}}} ->
+        {:error, {:bad_option, {name, value, expected <> " or a map"}}}
+
+      _absent_or_map ->
+        {:ok, options}
+    end
+  end
+
+  @doc "Takes options that must be there out of a map."
+  @spec take(map, [atom]) :: {:ok, [term], rest :: map} | {:error, Error.reason()}
+  def take(options, names) do
+    case Enum.reject(names, &is_map_key(options, &1)) do
+      [] -> {:ok, Enum.map(names, &Map.fetch!(options, &1)), Map.drop(options, names)}
+      missing -> {:error, {:missing_options, missing}}
+    end
+  end
+
+  defp with_task(%{task: task} = options), do: %{options | task: task(task)}
+  defp with_task(options), do: options
+
+  @doc "A task as Erlang takes it. Modules convert themselves: see `Cambrian.Task`."
+  @spec task(term) :: term
+  def task(fun) when is_function(fun, 1), do: fn reference -> fun.(%Network{ref: reference}) end
+  def task(task), do: task
+
+  @spec genotype({:ok, reference} | {:error, term}) :: {:ok, Genotype.t()} | {:error, term}
+  def genotype({:ok, reference}), do: {:ok, %Genotype{ref: reference}}
+  def genotype({:error, _} = error), do: error
+
+  @spec result(map) :: Result.t()
+  def result(%{champion: reference} = result),
+    do: struct!(Result, %{result | champion: %Genotype{ref: reference}})
+end

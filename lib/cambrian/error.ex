@@ -1,0 +1,111 @@
+defmodule Cambrian.Error do
+  @moduledoc """
+  A reason in words.
+
+      iex> Exception.message(Cambrian.Error.exception({:unknown_option, :sede}))
+      "unknown option :sede"
+
+  Functions answer `{:error, reason}`; `Cambrian.evolve!/2` raises this. To raise it yourself:
+  `raise Cambrian.Error, reason`.
+  """
+
+  defexception [:reason]
+
+  @typedoc """
+  A reason as it comes from Erlang. The common ones:
+
+    * `{:unknown_option, name}`, `{:missing_options, names}`
+    * `{:bad_option, {name, value, expected}}`
+    * `{:unknown_parameter, name}`, `{:invalid_parameter, name, expected}`
+    * `{:unknown_task, name}`, `{:bad_task, task, expected}`, `{:bad_dataset, expected}`
+    * `{:not_a_task, module, expected}`, `{:bad_return, function, value}`,
+      `{:crashed, function, {class, reason, stacktrace}}` from a module's `init/1`
+  """
+  @type reason :: term
+  @type t :: %__MODULE__{reason: reason}
+
+  @impl true
+  def exception(reason), do: %__MODULE__{reason: reason}
+
+  @impl true
+  def message(%__MODULE__{reason: reason}), do: text(reason)
+
+  # Options, parameters and tasks. What is expected comes in Erlang's words, which are the same
+  # in Elixir but for a task.
+  defp text({:unknown_option, name}), do: "unknown option #{inspect(name)}"
+  defp text({:missing_options, [name]}), do: "option #{inspect(name)} is missing"
+  defp text({:missing_options, names}), do: "options #{names(names)} are missing"
+
+  defp text({:bad_option, {:options, value, expected}}),
+    do: "options must be #{expected}, got: #{inspect(value)}"
+
+  defp text({:bad_option, {name, value, expected}}),
+    do: "option #{inspect(name)} must be #{expected}, got: #{inspect(value)}"
+
+  defp text({:unknown_parameter, name}),
+    do: "unknown parameter :#{name}; Cambrian.parameters/0 lists them"
+
+  defp text({:invalid_parameter, name, expected}),
+    do: "parameter :#{name} must be #{expected}"
+
+  defp text({:unknown_task, name}),
+    do: "#{inspect(name)} is neither a module nor a task of Cambrian (#{names(Cambrian.tasks())})"
+
+  defp text({:not_a_task, module, expected}),
+    do: "#{inspect(module)} is no task: expected #{expected}"
+
+  defp text({:bad_task, task, _expected}) do
+    "a task must be a name of Cambrian.tasks/0, a module, {module, args}, " <>
+      "a function of one argument or {:dataset, inputs, targets}, got: #{inspect(task)}"
+  end
+
+  defp text({:bad_dataset, expected}), do: "a dataset must have #{expected}"
+  defp text({:bad_return, mfa, value}), do: "#{mfa(mfa)} returned #{inspect(value)}"
+
+  defp text({:crashed, mfa, {class, reason, stacktrace}}),
+    do: "#{mfa(mfa)} failed: " <> Exception.format_banner(class, reason, stacktrace)
+
+  # Populations.
+  defp text(:population_kept_failing), do: "the population crashed again and again"
+  defp text({:already_started, pid}), do: "the name is taken by #{inspect(pid)}"
+
+  defp text({:checkpoint_of_another_task, task}),
+    do: "the checkpoint of that name is of task #{inspect(task)}; resume: false ignores it"
+
+  defp text({:torn_checkpoint, path}), do: "the checkpoint #{path} is damaged"
+  defp text(:torn_checkpoint), do: "the checkpoint is damaged"
+  defp text(:not_evaluated), do: "no generation has been evaluated yet"
+  defp text(:running), do: "the population is running"
+  defp text(:busy), do: "too many genotypes are waiting"
+  defp text(:timeout), do: "the time was up"
+
+  # Genotypes and networks.
+  defp text(:not_applicable), do: "the operator found nothing to change"
+
+  defp text({:unknown_operator, name}),
+    do: "unknown operator #{inspect(name)}; Cambrian.Genotype.operators/0 lists them"
+
+  defp text(:incompatible), do: "the genotypes differ in inputs or outputs"
+  defp text(:malformed), do: "these bytes are no genotype"
+  defp text(:not_canonical), do: "these bytes are not the canonical ones of their genotype"
+  defp text({:too_large, size}), do: "#{size} is too large"
+  defp text({:unsupported_version, version}), do: "version #{version} is not supported"
+  defp text({:unknown_activation, name}), do: "unknown activation #{inspect(name)}"
+  defp text({:invalid_genotype, why}), do: "invalid genotype: #{why}"
+
+  defp text({:wrong_size, what, expected, got}),
+    do: "wrong size of #{what}: expected #{expected}, got #{got}"
+
+  defp text({:out_of_range, what}), do: "#{what} beyond plus or minus 1.0e12"
+
+  # The bridge and the library.
+  defp text({:transport_unavailable, transport}),
+    do: "transport #{inspect(transport)} is not available"
+
+  defp text({:nif_not_loaded, why}), do: "the native library is not loaded: #{inspect(why)}"
+
+  defp text(reason), do: inspect(reason)
+
+  defp names(names), do: Enum.map_join(names, ", ", &inspect/1)
+  defp mfa({module, function, arity}), do: Exception.format_mfa(module, function, arity)
+end

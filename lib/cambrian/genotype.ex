@@ -1,0 +1,289 @@
+defmodule Cambrian.Genotype do
+  @moduledoc """
+  What evolves and travels: node genes and connection genes.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> {:ok, child} = Cambrian.Genotype.mutate(genotype, :add_node, seed: 8)
+      iex> Cambrian.Genotype.info(child)
+      %{inputs: 2, outputs: 1, nodes: 4, hidden: 1, connections: 4, recurrent: 0}
+
+  A genotype is an immutable value that lives outside the heap: it can be sent to any process of
+  this node at no cost, and to other nodes by `to_binary/1`. Ids of genes are computed from where
+  the gene came from, so genotypes bred on machines that never met still align.
+
+  The struct holds the reference that Erlang's `:cambrian_genotype` works with, and is shown as
+  `#Cambrian.Genotype<2 -> 1, 3 hidden, 7 connections, 1149588551>`, at the end the first digits of
+  `hex_id/1`. Two structs of the same genes are not `==`; their ids are.
+
+  What is random takes a `:seed` from 0 to 2^64 - 1, and the same seed gives the same genotype on
+  any machine. All other options are parameters, as `Cambrian.parameters/0` lists them. A value
+  that is not even of the right type raises `ArgumentError`.
+  """
+
+  alias Cambrian.{Boundary, Error}
+
+  @enforce_keys [:ref]
+  defstruct [:ref]
+
+  @type t :: %__MODULE__{ref: :cambrian_genotype.genotype()}
+
+  @typedoc "32 bytes: the SHA-256 of `to_binary/1`."
+  @type id :: <<_::256>>
+
+  @typedoc "From 0 to 2^64 - 1."
+  @type seed :: non_neg_integer
+
+  @typedoc "One of `operators/0`."
+  @type operator :: atom
+
+  @doc """
+  A first genotype: inputs joined to outputs, with random weights and no hidden node.
+
+  `:inputs` and `:outputs`, from 1 to 10,000, and `:seed` are required.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 3, outputs: 2, seed: 1)
+      iex> Cambrian.Genotype.info(genotype).connections
+      6
+
+      iex> Cambrian.Genotype.new(inputs: 3, outputs: 2)
+      {:error, {:missing_options, [:seed]}}
+
+      iex> Cambrian.Genotype.new(inputs: 0, outputs: 1, seed: 1)
+      {:error, {:invalid_genotype, "0 inputs and 1 outputs; expected 1 to 10000 of each"}}
+  """
+  @spec new(keyword) :: {:ok, t} | {:error, Error.reason()}
+  def new(opts) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         {:ok, [_, _, seed], _} <- Boundary.take(options, [:inputs, :outputs, :seed]) do
+      options |> Map.delete(:seed) |> :cambrian_genotype.new(seed) |> Boundary.genotype()
+    end
+  end
+
+  @doc """
+  Applies every operator with the probability that the parameters give it.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> {:ok, child} = Cambrian.Genotype.mutate(genotype, seed: 8, add_node: 1.0)
+      iex> Cambrian.Genotype.info(child).hidden
+      1
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> Cambrian.Genotype.mutate(genotype, seed: 8, add_nodes: 1.0)
+      {:error, {:unknown_parameter, "add_nodes"}}
+  """
+  @spec mutate(t, keyword) :: {:ok, t} | {:error, Error.reason()}
+  def mutate(%__MODULE__{ref: reference}, opts) do
+    with {:ok, seed, params} <- seed_and_params(opts),
+         do: Boundary.genotype(:cambrian_genotype.mutate(reference, params, seed))
+  end
+
+  @doc """
+  Applies one operator.
+
+  `{:error, :not_applicable}` where it finds nothing to change.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> {:ok, child} = Cambrian.Genotype.mutate(genotype, :remove_connection, seed: 8)
+      iex> Cambrian.Genotype.info(child).connections
+      1
+      iex> Cambrian.Genotype.mutate(genotype, :add_connection, seed: 8)
+      {:error, :not_applicable}
+      iex> Cambrian.Genotype.mutate(genotype, :grow, seed: 8)
+      {:error, {:unknown_operator, :grow}}
+  """
+  @spec mutate(t, operator, keyword) :: {:ok, t} | {:error, Error.reason()}
+  def mutate(%__MODULE__{ref: reference}, operator, opts) do
+    with {:ok, seed, params} <- seed_and_params(opts),
+         do: Boundary.genotype(:cambrian_genotype.mutate(reference, operator, params, seed))
+  end
+
+  @doc """
+  The names of the mutation operators.
+
+      iex> :add_node in Cambrian.Genotype.operators()
+      true
+  """
+  @spec operators() :: [operator]
+  defdelegate operators, to: :cambrian_genotype
+
+  @doc """
+  A child of two parents.
+
+  Genes that match come from either, all others from the first, which is the fitter (Stanley and
+  Miikkulainen 2002, section III-B).
+
+      iex> {:ok, fitter} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> {:ok, fitter} = Cambrian.Genotype.mutate(fitter, :add_node, seed: 8)
+      iex> {:ok, other} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 9)
+      iex> {:ok, child} = Cambrian.Genotype.crossover(fitter, other, seed: 10)
+      iex> Cambrian.Genotype.info(child) == Cambrian.Genotype.info(fitter)
+      true
+
+  Parents that differ in inputs or outputs have none:
+
+      iex> {:ok, two} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> {:ok, three} = Cambrian.Genotype.new(inputs: 3, outputs: 1, seed: 7)
+      iex> Cambrian.Genotype.crossover(two, three, seed: 10)
+      {:error, :incompatible}
+  """
+  @spec crossover(fitter :: t, other :: t, keyword) :: {:ok, t} | {:error, Error.reason()}
+  def crossover(%__MODULE__{ref: fitter}, %__MODULE__{ref: other}, opts) do
+    with {:ok, seed, params} <- seed_and_params(opts),
+         do: Boundary.genotype(:cambrian_genotype.crossover(fitter, other, params, seed))
+  end
+
+  @doc """
+  How unlike two genotypes are, as speciation sees it: 0.0 for the same genes and weights.
+
+  The parameters `:disjoint_weight` and `:weight_weight` weigh its two parts.
+
+      iex> {:ok, a} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> {:ok, b} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 8)
+      iex> Cambrian.Genotype.distance(a, a)
+      0.0
+      iex> Cambrian.Genotype.distance(a, b, weight_weight: 0)
+      0.0
+      iex> Cambrian.Genotype.distance(a, b) > 0
+      true
+  """
+  @spec distance(t, t, keyword) :: float | {:error, Error.reason()}
+  def distance(%__MODULE__{ref: a}, %__MODULE__{ref: b}, opts \\ []) do
+    with {:ok, params} <- Boundary.to_map(:options, opts),
+         do: :cambrian_genotype.distance(a, b, params)
+  end
+
+  @doc """
+  The genotype's name, which is the same everywhere: the SHA-256 of `to_binary/1`, 32 bytes.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> Cambrian.Genotype.id(genotype) == :crypto.hash(:sha256, Cambrian.Genotype.to_binary(genotype))
+      true
+  """
+  @spec id(t) :: id
+  def id(%__MODULE__{ref: reference}), do: :cambrian_genotype.id(reference)
+
+  @doc """
+  `id/1` as 64 hexadecimal digits, to print.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> Cambrian.Genotype.hex_id(genotype) =~ ~r/^[0-9a-f]{64}$/
+      true
+  """
+  @spec hex_id(t) :: String.t()
+  def hex_id(%__MODULE__{} = genotype), do: Base.encode16(id(genotype), case: :lower)
+
+  @doc """
+  Sizes. `:nodes` counts inputs and outputs too, `:connections` the disabled ones too.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> Cambrian.Genotype.info(genotype)
+      %{inputs: 2, outputs: 1, nodes: 3, hidden: 0, connections: 2, recurrent: 0}
+  """
+  @spec info(t) :: %{
+          inputs: pos_integer,
+          outputs: pos_integer,
+          nodes: pos_integer,
+          hidden: non_neg_integer,
+          connections: non_neg_integer,
+          recurrent: non_neg_integer
+        }
+  def info(%__MODULE__{ref: reference}), do: :cambrian_genotype.info(reference)
+
+  @doc """
+  Every gene as a map, to look at, to draw or to edit.
+
+  Nodes stand in (layer, id) order. A layer is from 0 (inputs) to 2^63 (outputs); a connection is
+  recurrent exactly when its source is not on a lower layer than its target.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> %{schema: 1, nodes: nodes, connections: connections} = Cambrian.Genotype.to_map(genotype)
+      iex> Enum.map(nodes, & &1.kind)
+      [:input, :input, :output]
+      iex> connections |> hd() |> Map.keys() |> Enum.sort()
+      [:enabled, :from, :id, :to, :weight]
+  """
+  @spec to_map(t) :: map
+  def to_map(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_map(reference)
+
+  @doc """
+  Back from `to_map/1`.
+
+  Weights and biases are rounded to 32 bits; ids of connections are computed anew. A map without
+  the keys of `to_map/1` raises `ArgumentError`.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> map = Cambrian.Genotype.to_map(genotype)
+      iex> {:ok, same} = Cambrian.Genotype.from_map(map)
+      iex> Cambrian.Genotype.id(same) == Cambrian.Genotype.id(genotype)
+      true
+      iex> {:error, {:invalid_genotype, _why}} = Cambrian.Genotype.from_map(%{map | nodes: []})
+      iex> Cambrian.Genotype.from_map(%{map | schema: 2})
+      {:error, {:unsupported_version, 2}}
+  """
+  @spec from_map(map) :: {:ok, t} | {:error, Error.reason()}
+  def from_map(map), do: Boundary.genotype(:cambrian_genotype.from_map(map))
+
+  @doc """
+  The canonical bytes: the same genotype gives the same bytes on every machine.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> is_binary(Cambrian.Genotype.to_binary(genotype))
+      true
+  """
+  @spec to_binary(t) :: binary
+  def to_binary(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_binary(reference)
+
+  @doc """
+  Reads bytes from anyone; nothing in them can do harm.
+
+  The reason of a refusal is `:malformed`, `:not_canonical`, `{:too_large, size}`,
+  `{:unsupported_version, version}`, `{:unknown_activation, number}` or `{:invalid_genotype, why}`.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> {:ok, same} = genotype |> Cambrian.Genotype.to_binary() |> Cambrian.Genotype.from_binary()
+      iex> Cambrian.Genotype.id(same) == Cambrian.Genotype.id(genotype)
+      true
+      iex> Cambrian.Genotype.from_binary("a picture of a cat")
+      {:error, :malformed}
+  """
+  @spec from_binary(binary) :: {:ok, t} | {:error, Error.reason()}
+  def from_binary(bytes), do: Boundary.genotype(:cambrian_genotype.from_binary(bytes))
+
+  @doc """
+  The network as text for Graphviz.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> Cambrian.Genotype.to_dot(genotype) =~ "digraph"
+      true
+  """
+  @spec to_dot(t) :: String.t()
+  def to_dot(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_dot(reference)
+
+  @doc """
+  The network as a picture, for a file or a page.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> Cambrian.Genotype.to_svg(genotype) =~ "<svg"
+      true
+  """
+  @spec to_svg(t) :: String.t()
+  def to_svg(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_svg(reference)
+
+  defp seed_and_params(opts) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         {:ok, [seed], params} <- Boundary.take(options, [:seed]),
+         do: {:ok, seed, params}
+  end
+
+  defimpl Inspect do
+    def inspect(genotype, _opts) do
+      %{inputs: inputs, outputs: outputs, hidden: hidden, connections: connections} =
+        Cambrian.Genotype.info(genotype)
+
+      short = String.slice(Cambrian.Genotype.hex_id(genotype), 0, 10)
+
+      "#Cambrian.Genotype<#{inputs} -> #{outputs}, #{hidden} hidden, " <>
+        "#{connections} connections, #{short}>"
+    end
+  end
+end

@@ -1,0 +1,157 @@
+defmodule Cambrian.Network do
+  @moduledoc """
+  The phenotype: a genotype compiled to run.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> network = Cambrian.Network.compile(genotype)
+      iex> [output] = Cambrian.Network.activate(network, [0.5, -1])
+      iex> output > 0 and output < 1
+      true
+
+  Numbers go in as a list of numbers or as a binary of little-endian 32-bit floats, which is what
+  `Nx.to_binary/1` gives, and come out as they went in. They lie within plus and minus 1.0e12;
+  every output is finite.
+
+  A network is an immutable value that any number of processes share without a lock. What a
+  recurrent network remembers is a value too, which `step/3` takes and gives back.
+
+  The struct holds the reference that Erlang's `:cambrian_network` works with, and is shown as
+  `#Cambrian.Network<2 -> 1, 7 connections, feed-forward>` or, if it is recurrent,
+  `#Cambrian.Network<2 -> 1, 7 connections, memory 3>`.
+
+  ## Errors
+
+    * `{:error, {:wrong_size, :inputs | :memory, expected, got}}`
+    * `{:error, {:out_of_range, :inputs}}`
+    * `ArgumentError` for what are no numbers, or a binary that is not a multiple of 4 bytes.
+  """
+
+  alias Cambrian.Genotype
+
+  @enforce_keys [:ref]
+  defstruct [:ref]
+
+  @type t :: %__MODULE__{ref: :cambrian_network.network()}
+
+  @typedoc "A list of numbers, or little-endian 32-bit floats."
+  @type numbers :: [number] | binary
+
+  @typedoc "A memory: 32-bit floats, little-endian, as many as `:memory` of `info/1`."
+  @type state :: binary
+
+  @type error ::
+          {:error,
+           {:wrong_size, :inputs | :memory, expected :: non_neg_integer, got :: non_neg_integer}
+           | {:out_of_range, :inputs}}
+
+  @doc """
+  Makes a genotype ready to run.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> inspect(Cambrian.Network.compile(genotype))
+      "#Cambrian.Network<2 -> 1, 2 connections, feed-forward>"
+  """
+  @spec compile(Genotype.t()) :: t
+  def compile(%Genotype{ref: genotype}),
+    do: %__MODULE__{ref: :cambrian_network.compile(genotype)}
+
+  @doc """
+  Sizes. `:connections` counts the enabled ones, which are the work of a step; `:memory` the
+  numbers that are carried from step to step, 0 for a feed-forward network.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> genotype |> Cambrian.Network.compile() |> Cambrian.Network.info()
+      %{inputs: 2, outputs: 1, connections: 2, memory: 0}
+  """
+  @spec info(t) :: %{
+          inputs: pos_integer,
+          outputs: pos_integer,
+          connections: non_neg_integer,
+          memory: non_neg_integer
+        }
+  def info(%__MODULE__{ref: network}), do: :cambrian_network.info(network)
+
+  @doc """
+  Outputs for inputs, from rest: a recurrent network starts with an empty memory.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> network = Cambrian.Network.compile(genotype)
+      iex> [output] = Cambrian.Network.activate(network, [1, 0])
+      iex> bytes = Cambrian.Network.activate(network, <<1.0::float-32-little, 0.0::float-32-little>>)
+      iex> bytes == <<output::float-32-little>>
+      true
+      iex> Cambrian.Network.activate(network, [1])
+      {:error, {:wrong_size, :inputs, 2, 1}}
+      iex> Cambrian.Network.activate(network, [1.0e30, 0])
+      {:error, {:out_of_range, :inputs}}
+  """
+  @spec activate(t, numbers) :: numbers | error
+  def activate(%__MODULE__{ref: network}, inputs), do: :cambrian_network.activate(network, inputs)
+
+  @doc """
+  An empty memory, for the first `step/3`.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> genotype |> Cambrian.Network.compile() |> Cambrian.Network.initial_state()
+      ""
+  """
+  @spec initial_state(t) :: state
+  def initial_state(%__MODULE__{ref: network}), do: :cambrian_network.initial_state(network)
+
+  @doc """
+  One tick: forward connections carry this tick's values, recurrent ones the last tick's.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
+      iex> {:ok, genotype} = Cambrian.Genotype.mutate(genotype, :add_recurrent, seed: 8)
+      iex> network = Cambrian.Network.compile(genotype)
+      iex> state = Cambrian.Network.initial_state(network)
+      iex> {[first], state} = Cambrian.Network.step(network, state, [1])
+      iex> {[second], _state} = Cambrian.Network.step(network, state, [1])
+      iex> first == second
+      false
+  """
+  @spec step(t, state, numbers) :: {outputs :: numbers, state} | error
+  def step(%__MODULE__{ref: network}, state, inputs),
+    do: :cambrian_network.step(network, state, inputs)
+
+  @doc """
+  Many inputs through one network, each from rest.
+
+  A list of inputs gives a list of outputs; one binary of all inputs in a row gives one binary of
+  all outputs.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
+      iex> network = Cambrian.Network.compile(genotype)
+      iex> outputs = Cambrian.Network.activate_batch(network, [[0], [1]])
+      iex> outputs == [Cambrian.Network.activate(network, [0]), Cambrian.Network.activate(network, [1])]
+      true
+  """
+  @spec activate_batch(t, [numbers] | binary) :: [numbers] | binary | error
+  def activate_batch(%__MODULE__{ref: network}, batch),
+    do: :cambrian_network.activate_batch(network, batch)
+
+  @doc """
+  Through each of many networks its own inputs: two lists of the same length.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
+      iex> network = Cambrian.Network.compile(genotype)
+      iex> outputs = Cambrian.Network.activate_many([network, network], [[0], [1]])
+      iex> outputs == Cambrian.Network.activate_batch(network, [[0], [1]])
+      true
+  """
+  @spec activate_many([t], [numbers]) :: [numbers] | error
+  def activate_many(networks, inputs) do
+    references = Enum.map(networks, fn %__MODULE__{ref: network} -> network end)
+    :cambrian_network.activate_many(references, inputs)
+  end
+
+  defimpl Inspect do
+    def inspect(network, _opts) do
+      %{inputs: inputs, outputs: outputs, connections: connections, memory: memory} =
+        Cambrian.Network.info(network)
+
+      kind = if memory == 0, do: "feed-forward", else: "memory #{memory}"
+      "#Cambrian.Network<#{inputs} -> #{outputs}, #{connections} connections, #{kind}>"
+    end
+  end
+end

@@ -1,0 +1,310 @@
+defmodule Cambrian.Population do
+  @moduledoc """
+  A population as a process: it evolves, can be watched, paused, fed and asked, and comes back at
+  its last checkpoint when it dies.
+
+      iex> {:ok, population} = Cambrian.Population.start(task: :xor, seed: 42)
+      iex> :ok = Cambrian.Population.run(population)
+      iex> {:ok, %Cambrian.Result{solved: true}} = Cambrian.Population.await(population, 60_000)
+      iex> Cambrian.Population.stop(population)
+      :ok
+
+  Under a supervisor of your own it is a child like any other:
+
+      Supervisor.start_link([{Cambrian.Population, task: :xor, name: :xor}], strategy: :one_for_one)
+      Cambrian.Population.run(:xor)
+
+  A population starts idle. One that was running when it died goes on where it was, and ends with
+  the same champion as one that never died.
+
+  ## Options
+
+  Those of `Cambrian.evolve/2` except `:progress`, and
+
+    * `:task` - required: what `Cambrian.evolve/2` takes as its first argument.
+    * `:name` - an atom, under which it is registered and its checkpoint kept. With the
+      application's `:data_dir` set, a checkpoint under a name is a file and outlives the VM.
+    * `:resume` - whether to take up a checkpoint of that name, default `true`.
+
+  There is no limit on generations unless one is given.
+
+  ## Events
+
+  After `subscribe/1` the process gets Erlang's messages, `{:cambrian, name, event}`. A population
+  without a name has a reference in its place, which is also the `:name` of `info/1`. An event is
+
+  | event | when |
+  | --- | --- |
+  | `{:generation, stats}` | a generation was evaluated; `t:stats/0` |
+  | `{:champion, %{champion: reference, fitness: fitness, generation: generation}}` | there is a fitter one than ever before |
+  | `{:finished, result}` | the goal was reached; a map with the keys of `Cambrian.Result` |
+  | `{:received, %{id: id, from: term, fitness: fitness, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated; the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite` |
+  | `{:evaluations_failed, %{count: count, first: reason}}` | evaluations crashed, hung or gave no number |
+
+  A genotype in an event is the bare reference; `%Cambrian.Genotype{ref: reference}` is the struct.
+
+  ## Errors
+
+  A call to a population that is not there exits, as with any process.
+  """
+
+  alias Cambrian.{Boundary, Error, Genotype, Result}
+
+  @type t :: pid | atom
+
+  @typedoc "When to stop: `:target`, `:generations`, `:evaluations`, `:timeout` in ms."
+  @type goal :: keyword
+
+  @typedoc """
+  A generation in numbers. `:species` has the id and size of each; `:best` and `:mean` are
+  fitnesses of this generation, `:evaluations` and `:elapsed_ms` are counted from the beginning.
+  """
+  @type stats :: %{
+          generation: non_neg_integer,
+          evaluations: non_neg_integer,
+          best: float,
+          mean: float,
+          species: [{id :: non_neg_integer, size :: pos_integer}],
+          mean_nodes: float,
+          mean_connections: float,
+          elapsed_ms: non_neg_integer,
+          evaluations_per_second: non_neg_integer
+        }
+
+  @type champion :: %{champion: Genotype.t(), fitness: float, generation: non_neg_integer}
+
+  @doc """
+  Starts a population linked to the caller, or under a supervisor by `child_spec/1`.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, name: :of_the_docs)
+      iex> population == Process.whereis(:of_the_docs)
+      true
+      iex> Cambrian.Population.stop(:of_the_docs)
+      :ok
+
+      iex> {:error, {:bad_option, {:seed, -1, expected}}} =
+      ...>   Cambrian.Population.start_link(task: :xor, seed: -1)
+      iex> to_string(expected)
+      "an integer from 0 to 2^64 - 1"
+  """
+  @spec start_link(keyword) :: {:ok, pid} | {:error, Error.reason()}
+  def start_link(opts) do
+    with {:ok, options} <- Boundary.options(opts),
+         do: :cambrian_population.start_link(options)
+  end
+
+  @doc """
+  Starts a population under Cambrian's own supervisor: it outlives the caller.
+
+      iex> Cambrian.Population.start([])
+      {:error, {:missing_options, [:task]}}
+  """
+  @spec start(keyword) :: {:ok, pid} | {:error, Error.reason()}
+  def start(opts) do
+    with {:ok, options} <- Boundary.options(opts), do: :cambrian_population.start(options)
+  end
+
+  @doc """
+  For a supervisor of your own. The child's id is its name, or `Cambrian.Population`.
+
+      iex> Cambrian.Population.child_spec(task: :xor, name: :pole).id
+      :pole
+  """
+  @spec child_spec(keyword) :: Supervisor.child_spec()
+  def child_spec(opts) do
+    # A child without a name gets one that its checkpoint is found by after a crash.
+    %{
+      id: Keyword.get(opts, :name, __MODULE__),
+      start: {__MODULE__, :start_link, [Keyword.put_new_lazy(opts, :name, &make_ref/0)]},
+      restart: :transient
+    }
+  end
+
+  @doc """
+  Evolves until the goal is reached; answers at once.
+
+  The goal is that of the options, changed by what is given here.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
+      iex> :ok = Cambrian.Population.run(population, generations: 3)
+      iex> {:ok, result} = Cambrian.Population.await(population, 60_000)
+      iex> result.generations
+      3
+      iex> {:error, {:bad_option, {:generations, 0, _expected}}} =
+      ...>   Cambrian.Population.run(population, generations: 0)
+  """
+  @spec run(t, goal) :: :ok | {:error, Error.reason()}
+  def run(population, goal \\ []) do
+    with {:ok, goal} <- Boundary.to_map(:goal, goal),
+         do: :cambrian_population.run(population, goal)
+  end
+
+  @doc """
+  Evolves so many generations, and answers when they are done or the goal is reached.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
+      iex> {:ok, stats} = Cambrian.Population.step(population, 2)
+      iex> {stats.generation, stats.evaluations}
+      {1, 300}
+
+  `{:error, :running}` where it runs already.
+  """
+  @spec step(t, pos_integer) :: {:ok, stats} | {:error, :running}
+  defdelegate step(population, generations), to: :cambrian_population
+
+  @doc """
+  Stops after the generation that is under way.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :double_pole, target: 1.0e9)
+      iex> :ok = Cambrian.Population.run(population)
+      iex> Cambrian.Population.pause(population)
+      :ok
+  """
+  @spec pause(t) :: :ok
+  defdelegate pause(population), to: :cambrian_population
+
+  @doc """
+  Goes on after a pause.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1, generations: 9)
+      iex> :ok = Cambrian.Population.run(population)
+      iex> :ok = Cambrian.Population.pause(population)
+      iex> :ok = Cambrian.Population.resume(population)
+      iex> {:ok, result} = Cambrian.Population.await(population, 60_000)
+      iex> result.generations
+      9
+  """
+  @spec resume(t) :: :ok
+  defdelegate resume(population), to: :cambrian_population
+
+  @doc """
+  Ends the population; what it was doing is dropped.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor)
+      iex> Cambrian.Population.stop(population)
+      :ok
+      iex> Process.alive?(population)
+      false
+  """
+  @spec stop(t) :: :ok
+  defdelegate stop(population), to: :cambrian_population
+
+  @doc """
+  Waits, in ms or for `:infinity`, until the goal is reached.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor)
+      iex> Cambrian.Population.await(population, 10)
+      {:error, :timeout}
+  """
+  @spec await(t, timeout) :: {:ok, Result.t()} | {:error, :timeout}
+  def await(population, timeout) do
+    with {:ok, result} <- :cambrian_population.await(population, timeout),
+         do: {:ok, Boundary.result(result)}
+  end
+
+  @doc """
+  The best of all generations so far.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
+      iex> Cambrian.Population.best(population)
+      {:error, :not_evaluated}
+      iex> {:ok, %{best: best}} = Cambrian.Population.step(population, 1)
+      iex> {:ok, %{champion: %Cambrian.Genotype{}, fitness: ^best}} = Cambrian.Population.best(population)
+  """
+  @spec best(t) :: {:ok, champion} | {:error, :not_evaluated}
+  def best(population) do
+    with {:ok, %{champion: reference} = champion} <- :cambrian_population.best(population),
+         do: {:ok, %{champion | champion: %Genotype{ref: reference}}}
+  end
+
+  @doc """
+  The last generation that was evaluated.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1, population: 50)
+      iex> Cambrian.Population.stats(population)
+      {:error, :not_evaluated}
+      iex> {:ok, stats} = Cambrian.Population.step(population, 1)
+      iex> Cambrian.Population.stats(population) == {:ok, stats}
+      true
+      iex> stats.species |> Enum.map(fn {_id, size} -> size end) |> Enum.sum()
+      50
+  """
+  @spec stats(t) :: {:ok, stats} | {:error, :not_evaluated}
+  defdelegate stats(population), to: :cambrian_population
+
+  @doc """
+  Offers a genotype from elsewhere.
+
+  It is evaluated here with the next generation, and then takes the place of the worst of its
+  species if it is better; a `:received` event says what came of it. `{:error, :busy}` where 64
+  are waiting already.
+
+      iex> %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
+      iex> :ok = Cambrian.Population.inject(population, champion)
+      iex> {:ok, %{best: best}} = Cambrian.Population.step(population, 1)
+      iex> best == fitness
+      true
+  """
+  @spec inject(t, Genotype.t()) :: :ok | {:error, :busy}
+  def inject(population, %Genotype{ref: genotype}),
+    do: :cambrian_population.inject(population, genotype)
+
+  @doc """
+  The state as bytes: the generation that is being evaluated, with everything that came of earlier
+  ones.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
+      iex> {:ok, bytes} = Cambrian.Population.checkpoint(population)
+      iex> is_binary(bytes)
+      true
+  """
+  @spec checkpoint(t) :: {:ok, binary}
+  defdelegate checkpoint(population), to: :cambrian_population
+
+  @doc """
+  Events for the calling process, until it ends or unsubscribes. See "Events" above.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1, name: :watched)
+      iex> :ok = Cambrian.Population.subscribe(:watched)
+      iex> {:ok, stats} = Cambrian.Population.step(population, 1)
+      iex> receive do
+      ...>   {:cambrian, :watched, {:generation, ^stats}} -> :seen
+      ...> end
+      :seen
+  """
+  @spec subscribe(t) :: :ok
+  defdelegate subscribe(population), to: :cambrian_population
+
+  @doc """
+  No more events for the calling process.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor)
+      iex> :ok = Cambrian.Population.subscribe(population)
+      iex> Cambrian.Population.unsubscribe(population)
+      :ok
+  """
+  @spec unsubscribe(t) :: :ok
+  defdelegate unsubscribe(population), to: :cambrian_population
+
+  @doc """
+  What it is evolving, and with which parameters and seed.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1, population: 50)
+      iex> info = Cambrian.Population.info(population)
+      iex> {info.task, info.seed, info.generation, info.inputs, info.outputs}
+      {:xor, 1, 0, 2, 1}
+      iex> info.parameters.population
+      50
+  """
+  @spec info(t) :: %{
+          name: term,
+          task: atom,
+          seed: Genotype.seed(),
+          generation: non_neg_integer,
+          inputs: pos_integer,
+          outputs: pos_integer,
+          parameters: %{atom => term}
+        }
+  defdelegate info(population), to: :cambrian_population
+end

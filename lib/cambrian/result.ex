@@ -1,0 +1,32 @@
+defmodule Cambrian.Result do
+  @moduledoc """
+  What an evolution came to.
+
+      iex> %Cambrian.Result{} = result = Cambrian.evolve!(:xor, seed: 42)
+      iex> {result.solved, result.fitness >= 3.9, result.seed}
+      {true, true, 42}
+
+    * `champion` - the `Cambrian.Genotype` that solved the task, else the fittest there was.
+    * `fitness` - of the champion.
+    * `solved` - whether the target was reached or, without one, the task's own trial passed.
+    * `generations`, `evaluations` - in all.
+    * `seed` - to run the same again.
+    * `elapsed_ms` - in ms, pauses left out.
+    * `trial` - what the task's own trial measured last, as a keyword list; empty where there was
+      none.
+  """
+
+  @enforce_keys [:champion, :fitness, :solved, :generations, :evaluations, :seed, :elapsed_ms]
+  defstruct @enforce_keys ++ [trial: []]
+
+  @type t :: %__MODULE__{
+          champion: Cambrian.Genotype.t(),
+          fitness: float,
+          solved: boolean,
+          generations: pos_integer,
+          evaluations: pos_integer,
+          seed: Cambrian.Genotype.seed(),
+          elapsed_ms: non_neg_integer,
+          trial: [{atom, float}]
+        }
+end

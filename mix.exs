@@ -1,0 +1,79 @@
+defmodule Cambrian.MixProject do
+  use Mix.Project
+
+  # src/cambrian.app.src is the one source of version, description, applications and env.
+  {:ok, [{:application, :cambrian, app}]} =
+    :file.consult(Path.join(__DIR__, "src/cambrian.app.src"))
+
+  @app app
+
+  def project do
+    [
+      app: :cambrian,
+      version: to_string(@app[:vsn]),
+      description: to_string(@app[:description]),
+      elixir: "~> 1.14",
+      compilers: [:cambrian_native | Mix.compilers()],
+      erlc_options: [:debug_info],
+      # Apart from rebar3's: its test profile and mix's test environment have the same name.
+      build_path: "_build/mix",
+      start_permanent: Mix.env() == :prod,
+      test_ignore_filters: [&String.starts_with?(&1, "test/consumers/")],
+      # None, not even for development: with any hex dependency `mix compile` asks for Hex.
+      deps: [],
+      package: package()
+    ]
+  end
+
+  def application do
+    [
+      mod: @app[:mod],
+      registered: @app[:registered],
+      env: @app[:env],
+      extra_applications: @app[:applications] -- [:kernel, :stdlib]
+    ]
+  end
+
+  defp package do
+    [
+      licenses: ["Apache-2.0"],
+      build_tools: ["rebar3", "mix"],
+      files:
+        ~w(lib src native .cargo Cargo.toml Cargo.lock mix.exs rebar.config README.md LICENSE)
+    ]
+  end
+end
+
+defmodule Mix.Tasks.Compile.CambrianNative do
+  @moduledoc false
+  use Mix.Task.Compiler
+
+  @root __DIR__
+
+  @impl true
+  def run(_args) do
+    builder = to_charlist(Path.join(@root, "native/cambrian_build.erl"))
+    {:ok, module, beam} = :compile.file(builder, [:binary, :report_errors])
+    {:module, ^module} = :code.load_binary(module, builder, beam)
+    unlink_priv()
+
+    case module.build(to_charlist(@root), to_charlist(out_dir())) do
+      :noop -> {:noop, []}
+      :ok -> {:ok, []}
+      {:error, message} -> Mix.raise("cambrian: #{message}")
+    end
+  end
+
+  @impl true
+  def clean, do: File.rm_rf!(out_dir())
+
+  # mix keeps _build by environment and target, so two targets have a library each. In the
+  # source's priv/, where rebar3 puts it, they would overwrite each other's.
+  defp out_dir, do: Path.join(Mix.Project.app_path(), "priv/native")
+
+  # Where rebar3 has made a priv/, mix links it into _build.
+  defp unlink_priv do
+    priv = Path.join(Mix.Project.app_path(), "priv")
+    if match?({:ok, _}, File.read_link(priv)), do: File.rm!(priv)
+  end
+end

@@ -1,0 +1,206 @@
+//! Whatever operators do to a genotype, it stays one: valid, portable, runnable.
+
+use cambrian_core::codec::{self, CodecError};
+use cambrian_core::crossover::crossover;
+use cambrian_core::genotype::{Connection, Genotype, GenotypeError};
+use cambrian_core::innovation;
+use cambrian_core::math::Activation;
+use cambrian_core::mutation::{OPERATORS, Operator};
+use cambrian_core::parameters::Parameters;
+use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::speciation::distance;
+use proptest::prelude::*;
+
+fn parameters() -> Parameters {
+    Parameters { activations: Activation::ALL.to_vec(), ..Parameters::default() }
+}
+
+fn stream(seed: u64) -> Stream {
+    Stream::new(seed, Purpose::Operator, 0, 0)
+}
+
+fn newborn(inputs: u32, outputs: u32, seed: u64) -> Genotype {
+    Genotype::new(inputs, outputs, &parameters(), &mut stream(seed)).unwrap()
+}
+
+/// Applies operators by number; those that do not apply change nothing.
+fn evolved(inputs: u32, outputs: u32, seed: u64, operators: &[usize]) -> Genotype {
+    operators.iter().zip(0..).fold(newborn(inputs, outputs, seed), |g, (&operator, i)| {
+        OPERATORS[operator % OPERATORS.len()]
+            .apply(&g, &parameters(), &mut stream(seed ^ (i << 32)))
+            .unwrap_or(g)
+    })
+}
+
+fn apply(name: &str, g: &Genotype, seed: u64) -> Genotype {
+    Operator::named(name).unwrap().apply(g, &parameters(), &mut stream(seed)).unwrap()
+}
+
+fn revalidated(g: &Genotype) -> Result<Genotype, GenotypeError> {
+    Genotype::from_genes(g.inputs(), g.outputs(), g.nodes().to_vec(), g.connections().to_vec())
+}
+
+fn histories() -> impl Strategy<Value = (u32, u32, u64, Vec<usize>)> {
+    (1u32..5, 1u32..4, any::<u64>(), prop::collection::vec(any::<usize>(), 0..120))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn operators_keep_a_genotype_valid_and_its_network_finite((i, o, seed, ops) in histories()) {
+        let g = evolved(i, o, seed, &ops);
+        prop_assert_eq!(revalidated(&g), Ok(g.clone()));
+        let network = g.network();
+        let mut values = network.rest();
+        let mut outputs = vec![0.0; o as usize];
+        for x in [0.0, 1.0, -1e12, 1e12] {
+            network.step(&mut values, &vec![x; i as usize], &mut outputs);
+            prop_assert!(outputs.iter().all(|y| y.is_finite()));
+        }
+    }
+
+    #[test]
+    fn bytes_give_back_the_same_genotype((i, o, seed, ops) in histories()) {
+        let g = evolved(i, o, seed, &ops);
+        let bytes = codec::encode(&g);
+        prop_assert_eq!(codec::decode(&bytes), Ok(g.clone()));
+        prop_assert_eq!(codec::id(&g), codec::id(&codec::decode(&bytes).unwrap()));
+    }
+
+    #[test]
+    fn cut_or_changed_bytes_are_refused_or_are_another_valid_genotype(
+        (i, o, seed, ops) in histories(), at in any::<prop::sample::Index>(), flip in 1u8..
+    ) {
+        let mut bytes = codec::encode(&evolved(i, o, seed, &ops));
+        prop_assert!(codec::decode(&bytes[..at.index(bytes.len())]).is_err());
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        if let Ok(other) = codec::decode(&bytes) {
+            prop_assert_eq!(revalidated(&other), Ok(other.clone()));
+            prop_assert_eq!(codec::encode(&other), bytes);
+        }
+    }
+
+    #[test]
+    fn noise_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(codec::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn children_are_valid_and_have_the_genes_of_the_fitter(
+        (i, o, seed, ops) in histories(), other in prop::collection::vec(any::<usize>(), 0..120)
+    ) {
+        let (a, b) = (evolved(i, o, seed, &ops), evolved(i, o, seed ^ 1, &other));
+        let child = crossover(&a, &b, &parameters(), &mut stream(seed));
+        prop_assert_eq!(revalidated(&child), Ok(child.clone()));
+        let ids = |g: &Genotype| g.connections().iter().map(|c| c.id).collect::<Vec<_>>();
+        prop_assert_eq!(ids(&child), ids(&a));
+        prop_assert_eq!(crossover(&a, &a, &Parameters { average_weights: 0.0, stay_disabled: 1.0, ..parameters() },
+                                  &mut stream(seed)), a);
+    }
+
+    #[test]
+    fn distance_is_symmetric_and_nought_only_to_itself((i, o, seed, ops) in histories()) {
+        let (a, b) = (evolved(i, o, seed, &ops), newborn(i, o, seed ^ 1));
+        prop_assert_eq!(distance(&a, &a, &parameters()), 0.0);
+        prop_assert_eq!(distance(&a, &b, &parameters()), distance(&b, &a, &parameters()));
+        prop_assert!(distance(&a, &b, &parameters()) > 0.0);
+    }
+}
+
+#[test]
+fn machines_that_never_met_name_the_same_split_alike() {
+    let split_all = |seed: u64| {
+        let g = newborn(1, 1, seed);
+        let g = apply("add_node", &g, seed);
+        apply("add_recurrent", &g, 5)
+    };
+    let (here, there) = (split_all(1), split_all(2));
+    let nodes = |g: &Genotype| g.nodes().iter().map(|n| (n.layer, n.id)).collect::<Vec<_>>();
+    assert_eq!(nodes(&here), nodes(&there));
+    let matching = Parameters { weight_weight: 0.0, ..parameters() };
+    assert_eq!(distance(&here, &there, &matching), 0.0);
+}
+
+#[test]
+fn splitting_one_connection_again_makes_another_node() {
+    let g = apply("add_node", &newborn(1, 1, 1), 1);
+    let old = innovation::connection(innovation::input(0), innovation::output(0));
+    let connections = g.connections().iter();
+    let only_old: Vec<Connection> = connections.map(|c| Connection { enabled: c.id == old, ..*c }).collect();
+    let again = Genotype::from_genes(1, 1, g.nodes().to_vec(), only_old).unwrap();
+    let twice = apply("add_node", &again, 2);
+    assert_eq!(twice.hidden().len(), 2);
+    let ids: Vec<u64> = twice.hidden().iter().map(|n| n.id).collect();
+    assert!(ids.contains(&innovation::split(old, 0)) && ids.contains(&innovation::split(old, 1)));
+}
+
+#[test]
+fn splitting_a_recurrent_connection_keeps_the_delay_of_its_loop() {
+    let input = innovation::input(0);
+    let output = innovation::output(0);
+    let nodes = newborn(1, 1, 1).nodes().to_vec();
+    let linear = |n: &cambrian_core::genotype::Node| cambrian_core::genotype::Node {
+        activation: Activation::Identity,
+        ..*n
+    };
+    let nodes: Vec<_> = nodes.iter().map(linear).collect();
+    let mut links = vec![
+        Connection { enabled: false, ..Connection::new(input, output, 1.0) },
+        Connection::new(output, output, 0.5),
+    ];
+    links.sort_by_key(|c| c.id);
+    let looped = Genotype::from_genes(1, 1, nodes, links).unwrap();
+    let p = Parameters { activation: Activation::Identity, ..parameters() };
+    let split = Operator::named("add_node").unwrap().apply(&looped, &p, &mut stream(3)).unwrap();
+    let whole = |g: &Genotype| {
+        let on = g.connections().iter().map(|c| Connection { enabled: c.enabled || c.from == input, ..*c });
+        let g = Genotype::from_genes(1, 1, g.nodes().to_vec(), on.collect()).unwrap();
+        let (network, mut out) = (g.network(), [0.0]);
+        let mut values = network.rest();
+        [8.0, 0.0, 0.0].map(|x| {
+            network.step(&mut values, &[x], &mut out);
+            out[0]
+        })
+    };
+    assert_eq!(split.hidden().len(), 1);
+    assert_eq!(whole(&split), [8.0, 4.0, 2.0]);
+    assert_eq!(whole(&split), whole(&looped));
+}
+
+#[test]
+fn genes_that_make_no_genotype_are_refused_by_name() {
+    let g = newborn(2, 1, 1);
+    let (nodes, connections) = (g.nodes().to_vec(), g.connections().to_vec());
+    let build = |nodes, connections| Genotype::from_genes(2, 1, nodes, connections).unwrap_err();
+    let changed = |change: &dyn Fn(&mut Connection)| {
+        let mut all = connections.clone();
+        change(&mut all[0]);
+        build(nodes.clone(), all)
+    };
+    let id = connections[0].id;
+    assert_eq!(changed(&|c| c.weight = f32::NAN), GenotypeError::Weight(id));
+    assert_eq!(changed(&|c| c.weight = 1.1e6), GenotypeError::Weight(id));
+    assert_eq!(changed(&|c| c.id ^= 1), GenotypeError::ConnectionId(id ^ 1));
+    let into_input = Connection::new(innovation::output(0), innovation::input(0), 1.0);
+    assert_eq!(changed(&|c| *c = into_input), GenotypeError::IntoInput(into_input.id));
+    let nowhere = Connection::new(7, innovation::output(0), 1.0);
+    assert_eq!(changed(&|c| *c = nowhere), GenotypeError::UnknownNode(7));
+    let twice = vec![connections[0], connections[0]];
+    assert_eq!(build(nodes.clone(), twice), GenotypeError::Collision(id));
+    assert!(matches!(build(nodes[1..].to_vec(), vec![]), GenotypeError::MissingEnd(_)));
+    let mut disordered = nodes.clone();
+    disordered.swap(0, 1);
+    assert!(matches!(build(disordered, vec![]), GenotypeError::NodeOrder(_)));
+    let ends = Genotype::from_genes(0, 1, vec![], vec![]).unwrap_err();
+    assert_eq!(ends, GenotypeError::Ends { inputs: 0, outputs: 1 });
+}
+
+#[test]
+fn a_newer_version_is_refused_by_number() {
+    let mut bytes = codec::encode(&newborn(1, 1, 1));
+    assert_eq!(bytes[1], 1, "the version follows the array's head");
+    bytes[1] = 2;
+    assert_eq!(codec::decode(&bytes), Err(CodecError::UnsupportedVersion(2)));
+}

@@ -1,0 +1,53 @@
+%% @doc Networks as text for Graphviz.
+-module(cambrian_dot).
+
+-import(cambrian_text, [clip/2, decimal/2, exact/1]).
+
+-export([dot/1]).
+
+%% @doc Gives a genotype as text for Graphviz: recurrent links take no part in its ranks.
+-spec dot(cambrian_graph:genotype()) -> iodata().
+dot(#{nodes := Nodes} = Genotype) ->
+    Names = cambrian_graph:names(Genotype, #{}),
+    Kinds = maps:from_list([{Id, Kind} || #{id := Id, kind := Kind} <- Nodes]),
+    Links = cambrian_graph:links(Genotype),
+    Max = lists:max([1.0e-9 | [abs(W) || #{weight := W} <- Links]]),
+    [
+        "digraph network {\n"
+        "  rankdir=LR; splines=spline; nodesep=0.3; ranksep=0.8;\n"
+        "  node [shape=circle, fontname=\"Helvetica\", fontsize=10, color=\"#454b52\"];\n"
+        "  edge [arrowsize=0.6];\n",
+        [rank(map_get(hd(Ids), Kinds), Ids) || Ids <- cambrian_graph:columns(Nodes)],
+        [node_line(Node, Names) || Node <- Nodes],
+        [edge_line(Link, Max) || Link <- Links],
+        "}\n"
+    ].
+
+rank(Kind, Ids) ->
+    Rank = maps:get(Kind, #{input => "source", output => "sink"}, "same"),
+    ["  {rank=", Rank, "; ", [[id(Id), "; "] || Id <- Ids], "}\n"].
+
+node_line(#{id := Id, kind := input}, Names) ->
+    ["  ", id(Id), " [shape=plaintext, label=\"", map_get(Id, Names), "\"];\n"];
+node_line(#{id := Id, kind := Kind, activation := Activation, bias := Bias}, Names) ->
+    [
+        "  ", id(Id), " [label=\"", map_get(Id, Names), "\\n", quoted(clip(Activation, 40)),
+        "\", tooltip=\"bias ", exact(Bias), "\"", [", penwidth=2" || Kind =:= output], "];\n"
+    ].
+
+edge_line(#{from := F, to := T, weight := W, kind := Kind} = Link, Max) ->
+    [
+        "  ", id(F), " -> ", id(T), " [", stroke(Link, Max), [", constraint=false" || Kind =/= forward],
+        ", tooltip=\"weight ", exact(W), "\"];\n"
+    ].
+
+stroke(#{enabled := false}, _) ->
+    "color=\"#a0a4a8\", style=dashed, penwidth=0.7";
+stroke(#{weight := W}, Max) ->
+    {Light, _} = map_get(case W < 0 of true -> negative; false -> positive end, cambrian_ink:palette()),
+    ["color=\"", Light, "\", penwidth=", decimal(0.5 + 3.5 * min(1.0, abs(W) / Max), 2)].
+
+id(Id) -> [$", integer_to_list(Id), $"].
+
+quoted(Text) ->
+    binary:replace(Text, [<<"\\">>, <<"\"">>], <<"\\">>, [global, {insert_replaced, 1}]).

@@ -1,0 +1,110 @@
+%% @doc A genotype as its pictures see it: links of four kinds, columns, and a name for each node.
+-module(cambrian_graph).
+
+-import(cambrian_text, [bounded/1, clip/1]).
+
+-export([links/1, strongest/2, columns/1, names/2]).
+-export_type([genotype/0, labels/0, names/0, link/0]).
+
+-type genotype() :: #{nodes := [map()], connections := [map()], atom() => term()}.
+%% What `cambrian_genotype:to_map/1' gives.
+
+-type labels() :: #{inputs => [cambrian_text:text()], outputs => [cambrian_text:text()]}.
+-type names() :: #{Node :: integer() => binary()}.
+
+-type link() :: #{
+    id := integer(),
+    from := integer(),
+    to := integer(),
+    weight := float(),
+    enabled := boolean(),
+    kind := forward | back | side | loop
+}.
+%% All but forward links are recurrent: back to a lower layer, to the side within a layer, or a
+%% loop from a node to itself.
+
+%% What bounds the work and the size of a picture.
+-define(MAX_NODES, 1000).
+-define(MAX_LINKS, 4000).
+
+%% @doc The connections, each with its kind.
+-spec links(genotype()) -> [link()].
+links(#{nodes := Nodes, connections := Connections}) ->
+    Layer = maps:from_list([{Id, L} || #{id := Id, layer := L} <- Nodes]),
+    [
+        C#{weight := bounded(W), kind => kind(From, To, Layer)}
+     || C = #{from := From, to := To, weight := W} <- Connections
+    ].
+
+kind(Node, Node, _) -> loop;
+kind(From, To, Layer) ->
+    case {map_get(From, Layer), map_get(To, Layer)} of
+        {A, B} when A < B -> forward;
+        {A, A} -> side;
+        {_, _} -> back
+    end.
+
+%% @doc What is drawn: at most 1,000 nodes and the 4,000 strongest links between them.
+%%
+%% The links come weakest first, so that the strong are painted over the weak, and recurrent arcs
+%% over both.
+-spec strongest([map()], [link()]) -> {[map()], [link()]}.
+strongest(Nodes, Links) ->
+    Kept = strongest_nodes(Nodes, Links),
+    Ids = maps:from_keys([Id || #{id := Id} <- Kept], true),
+    Near = [L || L = #{from := F, to := T} <- Links, is_map_key(F, Ids), is_map_key(T, Ids)],
+    {Kept, lists:nthtail(max(0, length(Near) - ?MAX_LINKS), by_strength(Near))}.
+
+by_strength(Links) ->
+    Key = fun(#{id := Id, weight := W, enabled := E, kind := K}) -> {E, E andalso K =/= forward, abs(W), Id} end,
+    [L || {_, L} <- lists:sort([{Key(L), L} || L <- Links])].
+
+%% Outputs are always kept; a node is as strong as its links together.
+strongest_nodes(Nodes, _) when length(Nodes) =< ?MAX_NODES ->
+    Nodes;
+strongest_nodes(Nodes, Links) ->
+    Add = fun(Id, W, Sums) -> maps:update_with(Id, fun(S) -> S + W end, W, Sums) end,
+    Sums = lists:foldl(
+        fun(#{from := F, to := T, weight := W}, Acc) -> Add(F, abs(W), Add(T, abs(W), Acc)) end, #{}, Links
+    ),
+    Rank = fun(#{id := Id, kind := Kind}) -> {Kind =/= output, -maps:get(Id, Sums, 0.0), Id} end,
+    Best = lists:sublist(lists:sort([Rank(Node) || Node <- Nodes]), ?MAX_NODES),
+    Keep = maps:from_keys([Id || {_, _, Id} <- Best], true),
+    [Node || Node = #{id := Id} <- Nodes, is_map_key(Id, Keep)].
+
+%% @doc The ids of the nodes in columns from left to right, one for each distinct layer.
+-spec columns([map()]) -> [[integer()]].
+columns(Nodes) ->
+    ByLayer = maps:groups_from_list(fun(#{layer := L}) -> L end, fun(#{id := Id}) -> Id end, Nodes),
+    [Ids || {_, Ids} <- lists:sort(maps:to_list(ByLayer))].
+
+%% @doc A short name for each node: a label where one is given, else `in 0', `h1', `out 0'.
+%%
+%% Hidden nodes are numbered in their order (layer, id), so the names in a picture, in its
+%% tooltips and in a table beside it are the same.
+%%
+%% ```
+%% #{17 := <<"h1">>} = cambrian_graph:names(Map, #{inputs => [<<"cart">>, <<"pole">>], outputs => [<<"force">>]}).
+%% '''
+-spec names(genotype(), labels()) -> names().
+names(#{nodes := Nodes}, Labels) ->
+    Given = fun(Kind) -> maps:from_list(lists:enumerate(0, maps:get(Kind, Labels, []))) end,
+    {Inputs, Outputs} = {Given(inputs), Given(outputs)},
+    {Named, _} = lists:mapfoldl(
+        fun
+            (#{id := Id, kind := input, index := I}, H) -> {{Id, label(I, Inputs, "in ")}, H};
+            (#{id := Id, kind := output, index := I}, H) -> {{Id, label(I, Outputs, "out ")}, H};
+            (#{id := Id}, H) -> {{Id, numbered("h", H)}, H + 1}
+        end,
+        1,
+        Nodes
+    ),
+    maps:from_list(Named).
+
+label(Index, Given, Else) ->
+    case Given of
+        #{Index := Text} -> clip(Text);
+        #{} -> numbered(Else, Index)
+    end.
+
+numbered(Word, Number) -> iolist_to_binary([Word, integer_to_list(Number)]).

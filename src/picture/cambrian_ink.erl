@@ -1,0 +1,93 @@
+%% @doc The colours of all pictures, light and dark, and the style sheet that gives them out.
+-module(cambrian_ink).
+
+-export([palette/0, style/0]).
+
+%% @doc The colours that a page around these pictures shares with them: `{Light, Dark}' each.
+%%
+%% ```
+%% #{ink := {_Light, _Dark}} = cambrian_ink:palette().
+%% '''
+-spec palette() -> #{atom() => {Light :: string(), Dark :: string()}}.
+palette() ->
+    #{
+        paper => {"#fdfcf9", "#14171b"},
+        ink => {"#23272c", "#e5e3dd"},
+        mute => {"#666c74", "#9ba1a9"},
+        rule => {"#e5e2da", "#2c3137"},
+        faint => {"#a9adb2", "#5d646c"},
+        positive => {"#2a6fb0", "#6cabe6"},
+        negative => {"#cc6a12", "#f0a04b"}
+    }.
+
+%% Lines: told apart by people who see red and green alike too (after Okabe and Ito).
+lines() ->
+    [
+        {"#2a6fb0", "#6cabe6"}, {"#c8541c", "#f18d54"}, {"#0d8465", "#3fc09b"}, {"#93509a", "#cf92d6"},
+        {"#98700a", "#dcb24a"}, {"#2787a1", "#64c2da"}, {"#b33f62", "#ee86a2"}, {"#59636e", "#a8b2bc"}
+    ].
+
+%% Bands: softer, for they fill areas and carry text.
+bands() ->
+    [
+        {"#b9d3ea", "#2f5273"}, {"#f3cfae", "#6b4a2f"}, {"#b8ddcf", "#245a4b"}, {"#dcc6e2", "#5a3f63"},
+        {"#ece0ac", "#665620"}, {"#bfe0e8", "#27596a"}, {"#f0c5cf", "#733a4a"}, {"#d3d6da", "#444b53"},
+        {"#c9dba8", "#48592a"}, {"#cdcbee", "#454478"}
+    ].
+
+%% @doc The style sheet of all pictures, which each of them carries unless it is embedded.
+%%
+%% Light and dark values are written out, with no variables, for SVG readers that know none.
+%%
+%% ```
+%% Page = ["<style>", cambrian_ink:style(), "</style>", cambrian_chart:chart(Series, #{embed => true})].
+%% '''
+-spec style() -> iodata().
+style() ->
+    [
+        ".cb{font-family:system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif;"
+        "font-variant-numeric:tabular-nums;max-width:100%;height:auto}\n"
+        ".cb path,.cb circle{fill:none;stroke-linecap:round;stroke-linejoin:round}\n"
+        ".cb .cb-title{font-weight:600}\n"
+        ".cb .cb-halo{paint-order:stroke;stroke-width:3px;stroke-linejoin:round}\n"
+        ".cb .cb-hit{stroke:transparent;stroke-width:11;pointer-events:stroke}\n"
+        ".cb .cb-off{stroke-dasharray:3 4}.cb .cb-link{transition:opacity .15s}\n"
+        ".cb .cb-links:hover .cb-link:not(:hover){opacity:.18}\n"
+        ".cb .cb-bias{stroke-width:2;opacity:.75}.cb .cb-glyph{stroke-width:1.4}\n"
+        ".cb .cb-node circle{stroke-width:1.3}.cb .cb-output circle{stroke-width:2.2}\n"
+        ".cb .cb-grid{stroke-width:1}.cb .cb-base{stroke-width:1}\n"
+        ".cb .cb-line path{stroke-width:1.7}.cb .cb-line.cb-bold path{stroke-width:2.4}\n"
+        ".cb .cb-line.cb-light path{stroke-width:1.2;opacity:.5}.cb .cb-dash path{stroke-dasharray:7 4}\n"
+        ".cb .cb-lead{stroke-width:.8;opacity:.6}.cb .cb-band{stroke-width:.8}\n"
+        ".cb .cb-mark path,.cb .cb-ring{stroke-width:1.6}.cb .cb-end{font-weight:500}\n",
+        theme(1),
+        "@media (prefers-color-scheme:dark){\n", theme(2), "}\n"
+    ].
+
+theme(Side) ->
+    Of = fun(Colour) -> element(Side, Colour) end,
+    #{
+        paper := Paper, ink := Ink, mute := Mute, rule := Rule, faint := Faint,
+        positive := Positive, negative := Negative
+    } = maps:map(fun(_, Colour) -> Of(Colour) end, palette()),
+    [
+        ".cb .cb-bg{fill:", Paper, "}.cb text{fill:", Ink, "}.cb text.cb-mute{fill:", Mute, "}\n"
+        ".cb text.cb-halo{stroke:", Paper, "}.cb .cb-grid{stroke:", Rule, "}.cb .cb-base{stroke:", Faint, "}\n"
+        ".cb .cb-pos{stroke:", Positive, "}.cb .cb-neg{stroke:", Negative, "}.cb .cb-off{stroke:", Faint, "}\n"
+        ".cb .cb-plain{stroke:", Mute, "}.cb .cb-wedge,.cb .cb-dot{fill:", Mute, "}.cb .cb-glyph{stroke:", Ink, "}\n"
+        ".cb .cb-node circle{fill:", Paper, ";stroke:", Ink, "}.cb .cb-input circle{fill:", Ink, "}\n"
+        ".cb .cb-band{stroke:", Paper, "}.cb .cb-b0{fill:", Rule, "}.cb .cb-mark path,.cb .cb-ring{stroke:", Ink, "}\n"
+        ".cb .cb-mark .cb-ring{fill:none}\n",
+        [line_rule(I, Of(C), Paper) || {I, C} <- lists:enumerate(lines())],
+        [[".cb .cb-b", integer_to_list(I), "{fill:", Of(C), "}"] || {I, C} <- lists:enumerate(bands())],
+        "\n"
+    ].
+
+line_rule(I, Colour, Paper) ->
+    Class = [".cb .cb-c", integer_to_list(I)],
+    [
+        Class, " path,", Class, " .cb-ring{stroke:", Colour, "}", Class, " text{fill:", Colour, "}",
+        Class, " .cb-spot{fill:", Colour, "}",
+        Class, ".cb-mark path{fill:", Colour, ";stroke:", Paper, ";stroke-width:1.4}",
+        Class, ".cb-mark.cb-light path{fill:", Paper, ";stroke:", Colour, ";stroke-width:1.2}\n"
+    ].

@@ -1,0 +1,182 @@
+%% @doc Where the nodes of a network stand, and how large everything in its picture is.
+%%
+%% Every layer is a column. Within it, nodes stand about as high as what they are linked to
+%% (the barycentre method of Sugiyama, Tagawa and Toda 1981). Inputs and outputs keep the order of
+%% their index, so that two pictures of one task can be compared.
+-module(cambrian_layout).
+
+-import(cambrian_room, [pairs/1, settle/3]).
+
+-export([place/4]).
+-export_type([scene/0, slot/0]).
+
+-type slot() :: {node, Id :: integer()} | {via, Link :: integer(), Column :: non_neg_integer()}.
+%% A forward link that passes over columns gets a point in each of them (a via), which takes part
+%% in the ordering like a node: so links run round nodes and not through them.
+
+-type scene() :: #{
+    nodes := [map()],
+    links := [cambrian_graph:link()],
+    names := cambrian_graph:names(),
+    columns := [[integer()]],
+    %% Where each slot is, and through which of them each forward link runs.
+    at := #{slot() => cambrian_pen:point()},
+    chains := #{Link :: integer() => [slot()]},
+    %% Of the whole picture and of what the nodes take up.
+    width := number(),
+    height := number(),
+    %% From the edge to the first column, and from one column to the next.
+    left := number(),
+    gap := number(),
+    radius := number(),
+    %% Half of what a node takes up in its column.
+    room := number(),
+    dense := boolean(),
+    %% Of the weakest and of the strongest link.
+    strokes := {number(), number()},
+    max_weight := float(),
+    max_bias := float()
+}.
+
+-define(MAX_VIAS, 900).
+
+%% @doc Lays a network out, in a picture as wide as asked for or as the network needs.
+-spec place([map()], [cambrian_graph:link()], cambrian_graph:names(), #{width => pos_integer(), atom() => term()}) ->
+    scene().
+place(Nodes, Links, Names, Opts) ->
+    Scene = #{columns := Columns, room := Room, dense := Dense} = measure(Nodes, Links, Names, Opts),
+    Column = maps:from_list([{Id, C} || {C, Ids} <- lists:enumerate(0, Columns), Id <- Ids]),
+    Chains = lists:sort(chains(Links, Column)),
+    Slots = slots(Nodes, Column, Chains),
+    Height = height(Slots, Room, length(Nodes)),
+    Grid = #{height => Height, room => Room, near => neighbours(Chains)},
+    Swept = lists:foldl(
+        fun(Sides, Ys) -> sweep(Sides, Slots, Grid, Ys) end,
+        start(Slots, Height),
+        [[left], [right], [left], [right], [left], [left, right], [left, right], [left, right]]
+    ),
+    Ys = case Dense of
+        true -> spread(Slots, Grid, Swept);
+        false -> Swept
+    end,
+    At = [{S, {x(C, Scene), map_get(S, Ys)}} || {C, {_, Ss}} <- lists:enumerate(0, Slots), S <- Ss],
+    Scene#{at => maps:from_list(At), chains => maps:from_list(Chains), height => Height}.
+
+x(_, #{columns := [_], width := Width}) -> Width / 2;
+x(C, #{left := Left, gap := Gap}) -> Left + C * Gap.
+
+%% ---------------------------------------------------------------------------------------------
+%% How large everything is
+%% ---------------------------------------------------------------------------------------------
+
+measure(Nodes, Links, Names, Opts) ->
+    Columns = cambrian_graph:columns(Nodes),
+    Gaps = max(1, length(Columns) - 1),
+    Beside = fun(Kind) ->
+        Widths = [cambrian_pen:text_width(map_get(Id, Names), 12) || #{id := Id, kind := K} <- Nodes, K =:= Kind],
+        min(lists:max([0 | Widths]), maps:get(width, Opts, 2000) * 0.25)
+    end,
+    Left = Beside(input) + 24,
+    Right = Beside(output) + 30,
+    Width = maps:get(width, Opts, ceil(Left + Right + max(440, Gaps * 46))),
+    Gap = max(1.0, (Width - Left - Right) / Gaps),
+    Radius = min(radius(length(Nodes)), max(2.0, Gap * 0.3)),
+    #{
+        nodes => Nodes, links => Links, names => Names, columns => Columns,
+        width => Width, left => Left, gap => Gap, radius => Radius, room => node_room(Radius, length(Nodes)),
+        dense => length(Links) > 150, strokes => strokes(length(Links)),
+        max_weight => lists:max([1.0e-9 | [abs(W) || #{weight := W, enabled := true} <- Links]]),
+        max_bias => lists:max([1.0e-9 | [abs(cambrian_text:bounded(B)) || #{bias := B} <- Nodes]])
+    }.
+
+radius(Count) when Count =< 30 -> 14.0;
+radius(Count) when Count =< 70 -> 9.0;
+radius(Count) when Count =< 200 -> 6.0;
+radius(_) -> 4.0.
+
+%% Small networks get air, large ones are packed.
+node_room(R, Count) when R >= 12, Count =< 10 -> R + 17;
+node_room(R, _) when R >= 12 -> R + 10;
+node_room(R, _) -> R + 3.5.
+
+strokes(Count) when Count =< 60 -> {0.9, 5.0};
+strokes(Count) when Count =< 150 -> {0.7, 3.8};
+strokes(Count) when Count =< 600 -> {0.5, 2.8};
+strokes(_) -> {0.35, 2.2}.
+
+height(Slots, Room, Count) ->
+    Needed = lists:max([0 | [lists:sum([2 * room(S, Room) || S <- Ss]) || {_, Ss} <- Slots]]),
+    min(2400.0, max(Needed * 1.0, 34 * math:sqrt(Count + 1))).
+
+room({node, _}, Room) -> Room;
+room({via, _, _}, Room) -> Room * 0.45.
+
+%% ---------------------------------------------------------------------------------------------
+%% What stands in the columns
+%% ---------------------------------------------------------------------------------------------
+
+%% The slots that each forward link runs through.
+chains(Links, Column) ->
+    Spans = [
+        {Id, {node, F}, {node, T}, lists:seq(map_get(F, Column) + 1, map_get(T, Column) - 1)}
+     || #{id := Id, from := F, to := T, kind := forward} <- Links
+    ],
+    Few = lists:sum([length(Over) || {_, _, _, Over} <- Spans]) =< ?MAX_VIAS,
+    [{Id, [From] ++ [{via, Id, C} || Few, C <- Over] ++ [To]} || {Id, From, To, Over} <- Spans].
+
+%% The columns with all that stands in them: only one that is `free' may change its order.
+slots(Nodes, Column, Chains) ->
+    Standing = lists:sort(
+        [{map_get(Id, Column), maps:get(index, Node, 0), {node, Id}} || #{id := Id} = Node <- Nodes]
+    ),
+    Vias = [{C, Via} || {_, Chain} <- Chains, {via, _, C} = Via <- Chain],
+    Hidden = [map_get(Id, Column) || #{id := Id, kind := hidden} <- Nodes],
+    Free = maps:from_keys(Hidden ++ [C || {C, _} <- Vias], free),
+    InColumns = group([{C, S} || {C, _, S} <- Standing] ++ Vias),
+    [{maps:get(C, Free, fixed), Ss} || {C, Ss} <- lists:sort(maps:to_list(InColumns))].
+
+neighbours(Chains) ->
+    Pairs = [Pair || {_, Chain} <- lists:reverse(Chains), Pair <- lists:reverse(pairs(Chain))],
+    group([{{left, B}, A} || {A, B} <- Pairs] ++ [{{right, A}, B} || {A, B} <- Pairs]).
+
+group(Pairs) ->
+    maps:groups_from_list(fun({Key, _}) -> Key end, fun({_, Value}) -> Value end, Pairs).
+
+%% ---------------------------------------------------------------------------------------------
+%% How high they stand
+%% ---------------------------------------------------------------------------------------------
+
+start(Slots, Height) ->
+    maps:from_list([{S, Height * (I - 0.5) / length(Ss)} || {_, Ss} <- Slots, {I, S} <- lists:enumerate(Ss)]).
+
+%% One pass over the columns: each slot asks for the mean height of its neighbours on those sides.
+sweep(Sides, Slots, #{near := Near} = Grid, Ys) ->
+    Ordered = case Sides of
+        [right] -> lists:reverse(Slots);
+        _ -> Slots
+    end,
+    arrange(Ordered, Grid, Ys, fun(Slot, Now) ->
+        case [map_get(N, Now) || Side <- Sides, N <- maps:get({Side, Slot}, Near, [])] of
+            [] -> map_get(Slot, Now);
+            Heights -> lists:sum(Heights) / length(Heights)
+        end
+    end).
+
+%% In a dense network the means draw all nodes to the middle. Giving each hidden node its own
+%% height, in the order that the sweeps found, uses the whole picture.
+spread(Slots, #{height := Height} = Grid, Ys) ->
+    Hidden = lists:sort([{map_get(S, Ys), S} || {free, Ss} <- Slots, {node, _} = S <- Ss]),
+    Own = maps:from_list([{S, Height * (I - 0.5) / length(Hidden)} || {I, {_, S}} <- lists:enumerate(Hidden)]),
+    arrange(Slots, Grid, Ys, fun(Slot, Now) -> maps:get(Slot, Own, map_get(Slot, Now)) end).
+
+%% Column by column, gives the slots that are free the heights they want, as near as there is room.
+arrange(Slots, #{height := Height, room := Room}, Ys, Wanted) ->
+    lists:foldl(
+        fun(Column, Now) ->
+            Sorted = lists:sort([{Wanted(Slot, Now), Slot} || Slot <- Column]),
+            Settled = settle([{Slot, Want, room(Slot, Room)} || {Want, Slot} <- Sorted], 0.0, Height),
+            maps:merge(Now, maps:from_list(Settled))
+        end,
+        Ys,
+        [Column || {free, Column} <- Slots]
+    ).

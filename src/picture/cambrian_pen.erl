@@ -1,0 +1,96 @@
+%% @doc What every picture is drawn with: elements, points and words, and the frame around them.
+%%
+%% `words' and `frame' escape the text they are given; `tag' writes its attributes and content as
+%% they are, so text from elsewhere goes through {@link cambrian_text:escape/1} first.
+-module(cambrian_pen).
+
+-import(cambrian_text, [clip/1, clip/2, escape/1]).
+
+-export([frame/6, head_height/1]).
+-export([tag/2, tag/3, words/6, n/1, p/1, translate/1]).
+-export([text_width/2, fit/3]).
+-export_type([point/0]).
+
+-type point() :: {X :: number(), Y :: number()}.
+
+%% @doc A whole picture: it scales with its page, and says in words what it shows.
+%%
+%% `Name' is its title where none is given. An embedded one leaves style and title to its page.
+-spec frame(Kind, Name, Words :: iodata(), Size :: point(), Opts :: map(), Body :: iodata()) -> iodata() when
+    Kind :: string(), Name :: string().
+frame(Kind, Name, Words, {Width, Height}, Opts, Body) ->
+    Title = escape(clip(maps:get(title, Opts, Name))),
+    Said = escape(clip(iolist_to_binary(Words), 1500)),
+    Attributes = [
+        {xmlns, "http://www.w3.org/2000/svg"}, {class, ["cb cb-", Kind]},
+        {viewBox, ["0 0 ", p({Width, Height})]}, {width, n(Width)}, {height, n(Height)},
+        {role, "img"}, {'aria-label', [Title, ". ", Said]}
+    ],
+    Look = [
+        tag(style, [], ["\n", cambrian_ink:style()]), "\n",
+        tag(rect, [{class, "cb-bg"}, {width, "100%"}, {height, "100%"}]), "\n"
+    ],
+    [
+        tag(svg, Attributes, [
+            "\n", tag(title, [], Title), "\n", tag(desc, [], Said), "\n",
+            [Look || not maps:get(embed, Opts, false)], visible_title(Opts), Body
+        ]),
+        "\n"
+    ].
+
+visible_title(#{embed := true}) -> [];
+visible_title(#{title := Title}) -> words(12, 26, "start", "cb-title", 15, clip(Title, 120));
+visible_title(_) -> [].
+
+%% @doc How much of a picture's height its title takes.
+-spec head_height(Opts :: map()) -> pos_integer().
+head_height(#{title := _, embed := true}) -> 6;
+head_height(#{title := _}) -> 36;
+head_height(_) -> 6.
+
+%% @doc An element without content.
+-spec tag(atom(), [{atom(), iodata()}]) -> iodata().
+tag(Name, Attributes) ->
+    [open(Name, Attributes), <<"/>">>].
+
+%% @doc An element.
+-spec tag(atom(), [{atom(), iodata()}], Content :: iodata()) -> iodata().
+tag(Name, Attributes, Content) ->
+    [open(Name, Attributes), <<">">>, Content, <<"</">>, atom_to_binary(Name), <<">">>].
+
+open(Name, Attributes) ->
+    Written = [[<<" ">>, atom_to_binary(Key), <<"=\"">>, Value, <<"\"">>] || {Key, Value} <- Attributes],
+    [<<"<">>, atom_to_binary(Name), Written].
+
+%% @doc A line of text.
+-spec words(X, Y, Anchor :: string(), Class :: string(), Size, cambrian_text:text()) -> iodata() when
+    X :: number(), Y :: number(), Size :: number().
+words(X, Y, Anchor, Class, Size, Text) ->
+    Where = [{x, n(X)}, {y, n(Y)}, {'font-size', n(Size)}],
+    tag(text, Where ++ [{'text-anchor', Anchor} || Anchor =/= "start"] ++ [{class, Class}], escape(Text)).
+
+%% @doc A coordinate: a tenth of a pixel is as fine as can be seen.
+-spec n(number()) -> binary().
+n(Value) -> cambrian_text:decimal(Value, 1).
+
+%% @doc A point.
+-spec p(point()) -> iodata().
+p({X, Y}) -> [n(X), " ", n(Y)].
+
+%% @doc The transformation that moves the origin to a point.
+-spec translate(point()) -> iodata().
+translate(Point) -> ["translate(", p(Point), ")"].
+
+%% @doc About how wide a text will be: fonts differ, so this errs on the wide side.
+-spec text_width(cambrian_text:text(), Size :: number()) -> float().
+text_width(Text, Size) ->
+    Wide = fun(C) when C >= 16#1100 -> 1.05; (_) -> 0.6 end,
+    Size * lists:sum([Wide(C) || C <- unicode:characters_to_list(clip(Text))]).
+
+%% @doc A text, clipped where it is wider than there is room for.
+-spec fit(cambrian_text:text(), Width :: number(), Size :: number()) -> cambrian_text:text().
+fit(Text, Width, Size) ->
+    case text_width(Text, Size) =< Width of
+        true -> Text;
+        false -> clip(Text, max(2, trunc(Width / (Size * 0.6))))
+    end.

@@ -1,0 +1,65 @@
+%% @doc More than there is room for: what stands too close is moved apart, what is too much is thinned.
+-module(cambrian_room).
+
+-export([settle/3, evenly/2, peaks/2, pairs/1]).
+
+%% @doc Moves sorted positions as little as possible (least squares) so that each has its room and
+%% all lie between `Low' and `High'.
+%%
+%% This is isotonic regression by pooling neighbours that are out of order. `Room' is half of what
+%% an item takes up; when they cannot fit, every room shrinks alike.
+%%
+%% ```
+%% [{a, 4.0}, {b, 6.0}] = cambrian_room:settle([{a, 5.0, 1}, {b, 5.0, 1}], 0.0, 10.0).
+%% '''
+-spec settle([{Key, Wanted :: float(), Room :: number()}], Low :: number(), High :: number()) -> [{Key, float()}].
+settle([], _, _) ->
+    [];
+settle(Items, Low, High) ->
+    Gaps = [A + B || {A, B} <- pairs([Room || {_, _, Room} <- Items])],
+    Shrink = min(1.0, (High - Low) / max(lists:sum(Gaps), 1.0e-6)),
+    {Steps, Last} = lists:mapfoldl(fun(Gap, Off) -> {Off + Gap * Shrink, Off + Gap * Shrink} end, 0.0, Gaps),
+    Offsets = [0.0 | Steps],
+    Blocks = lists:foldl(
+        fun({{_, Wanted, _}, Off}, Acc) -> pool({Wanted - Off, 1}, Acc) end, [], lists:zip(Items, Offsets)
+    ),
+    Means = lists:append([lists:duplicate(Count, Mean) || {Mean, Count} <- lists:reverse(Blocks)]),
+    Top = max(Low, High - Last),
+    [{Key, max(Low, min(Top, Mean)) + Off} || {{Key, _, _}, Mean, Off} <- lists:zip3(Items, Means, Offsets)].
+
+pool({M, N}, [{M0, N0} | Rest]) when M0 > M ->
+    pool({(M * N + M0 * N0) / (N + N0), N + N0}, Rest);
+pool(Block, Blocks) ->
+    [Block | Blocks].
+
+%% @doc At most `Max' items, evenly chosen, the first and the last among them.
+-spec evenly([Item], Max :: pos_integer()) -> [Item].
+evenly(Items, Max) when length(Items) =< Max ->
+    Items;
+evenly(Items, Max) ->
+    Last = length(Items) - 1,
+    Keep = lists:usort([round(I * Last / (Max - 1)) || I <- lists:seq(0, Max - 1)]),
+    pick(Keep, 0, Items).
+
+pick([], _, _) -> [];
+pick([I | Is], I, [Item | Items]) -> [Item | pick(Is, I + 1, Items)];
+pick(Is, I, [_ | Items]) -> pick(Is, I + 1, Items).
+
+%% @doc About `Max' points: the ends and, of each stretch between, the lowest and the highest.
+-spec peaks([Point], Max :: pos_integer()) -> [Point] when Point :: {X :: float(), Y :: float()}.
+peaks(Points, Max) when length(Points) =< Max ->
+    Points;
+peaks([First | Rest] = Points, Max) ->
+    Stretch = ceil(length(Points) / ((Max - 2) div 2)),
+    [First | stretches(lists:droplast(Rest), Stretch)] ++ [lists:last(Rest)].
+
+stretches([], _) ->
+    [];
+stretches(Points, Size) ->
+    Now = lists:sublist(Points, Size),
+    ByHeight = lists:keysort(2, Now),
+    lists:usort([hd(ByHeight), lists:last(ByHeight)]) ++ stretches(lists:nthtail(length(Now), Points), Size).
+
+%% @doc Each item with the one after it.
+-spec pairs([Item, ...]) -> [{Item, Item}].
+pairs([_ | Rest] = List) -> lists:zip(lists:droplast(List), Rest).

@@ -1,0 +1,269 @@
+%% @doc Pictures of networks, as plain SVG text.
+%%
+%% A picture is self-contained, scales with its page, follows the reader's light or dark setting,
+%% and says in words what it shows. The same genotype gives the same bytes, and the work and the
+%% size of the answer are bounded however large the network is: what is left out is said in it.
+%%
+%% ```
+%% 1> file:write_file("champion.svg", cambrian_svg:network(cambrian_genotype:to_map(G))).
+%% ok
+%% '''
+-module(cambrian_svg).
+
+-import(cambrian_pen, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, translate/1, words/6]).
+-import(cambrian_text, [clip/2, counted/2, decimal/2, escape/1, exact/1, short/1]).
+
+-export([network/1, network/2, dot/1]).
+-export_type([network_opts/0]).
+
+-type network_opts() :: #{
+    width => pos_integer(),
+    labels => cambrian_graph:labels(),
+    title => cambrian_text:text(),
+    embed => boolean()
+}.
+%% `embed' is for a page that holds {@link cambrian_ink:style/0} and says the title itself.
+
+%% A smaller node has no room for an arc around it: there the tooltip alone tells the bias.
+-define(RING_RADIUS, 8).
+
+%% @doc Draws a genotype's network. See {@link network/2}.
+%%
+%% ```
+%% Svg = cambrian_svg:network(cambrian_genotype:to_map(Genotype)).
+%% '''
+-spec network(cambrian_graph:genotype()) -> iodata().
+network(Genotype) ->
+    network(Genotype, #{}).
+
+%% @doc Draws a genotype's network, from the inputs at the left to the outputs at the right.
+%%
+%% A line's width is its weight and its colour the sign; a recurrent link is an arc with an arrow
+%% head, a disabled one is dashed. A node shows its activation as a small curve and its bias as an
+%% arc around it. Of more than 1,000 nodes or 4,000 links the strongest are drawn.
+%%
+%% ```
+%% cambrian_svg:network(Map, #{title => <<"Champion">>, width => 480,
+%%                             labels => #{inputs => [<<"x">>, <<"angle">>], outputs => [<<"force">>]}}).
+%% '''
+-spec network(cambrian_graph:genotype(), network_opts()) -> iodata().
+network(#{nodes := AllNodes} = Genotype, Opts) ->
+    AllLinks = cambrian_graph:links(Genotype),
+    {Nodes, Links} = cambrian_graph:strongest(AllNodes, AllLinks),
+    Names = cambrian_graph:names(Genotype, maps:get(labels, Opts, #{})),
+    Scene = #{width := Width} = cambrian_layout:place(Nodes, Links, Names, Opts),
+    {Top, Bottom} = cambrian_curve:extent(Scene),
+    {Legend, LegendHeight} = legend(Scene, length(AllNodes) - length(Nodes), length(AllLinks) - length(Links)),
+    Head = cambrian_pen:head_height(Opts),
+    Used = Head + (Bottom - Top) + LegendHeight + 10,
+    Height = ceil(Used),
+    Body = [
+        tag(g, [{transform, translate({0, Head + (Height - Used) / 2 - Top})}], [
+            "\n", tag(g, [{class, "cb-links"}], ["\n", [draw_link(L, Scene) || L <- Links]]), "\n",
+            [draw_node(N, Scene) || N <- Nodes]
+        ]),
+        "\n", tag(g, [{class, "cb-legend"}, {transform, translate({0, Height - LegendHeight})}], ["\n", Legend]), "\n"
+    ],
+    cambrian_pen:frame("network", "Network", summary(AllNodes, AllLinks), {Width, Height}, Opts, Body).
+
+%% @doc Gives a genotype as text for Graphviz. See {@link cambrian_dot:dot/1}.
+%%
+%% ```
+%% file:write_file("champion.dot", cambrian_svg:dot(Map)).     % then: dot -Tpdf champion.dot
+%% '''
+-spec dot(cambrian_graph:genotype()) -> iodata().
+dot(Genotype) ->
+    cambrian_dot:dot(Genotype).
+
+%% What the picture says to somebody who cannot see it.
+summary(Nodes, Links) ->
+    Count = fun(Kind) -> length([x || #{kind := K} <- Nodes, K =:= Kind]) end,
+    Recurrent = length([x || #{kind := Kind} <- Links, Kind =/= forward]),
+    Disabled = length([x || #{enabled := false} <- Links]),
+    [
+        counted(Count(input), "input"), ", ", counted(Count(hidden), "hidden node"), ", ",
+        counted(Count(output), "output"), "; ", counted(length(Links), "connection"),
+        [[", ", short(Recurrent), " recurrent"] || Recurrent > 0],
+        [[", ", short(Disabled), " disabled"] || Disabled > 0], "."
+    ].
+
+%% ---------------------------------------------------------------------------------------------
+%% Links
+%% ---------------------------------------------------------------------------------------------
+
+draw_link(#{id := Id} = Link, #{dense := Dense} = Scene) ->
+    D = {d, cambrian_curve:path(Link, Scene)},
+    [
+        tag(g, [{class, "cb-link"}, {'data-link', integer_to_list(Id)}], [
+            tag(title, [], link_words(Link, Scene)),
+            %% A thin line is hard to point at: an invisible wide one lies over it.
+            [tag(path, [{class, "cb-hit"}, D]) || not Dense],
+            tag(path, [{class, link_class(Link)}] ++ link_stroke(Link, Scene) ++ [D])
+        ]),
+        "\n"
+    ].
+
+link_words(#{id := Id, from := F, to := T, weight := W, enabled := E, kind := K}, #{names := Names}) ->
+    [
+        escape(map_get(F, Names)), <<" → "/utf8>>, escape(map_get(T, Names)),
+        "\nweight ", exact(W),
+        ["\nrecurrent" || K =/= forward], ["\ndisabled" || not E],
+        "\nid ", integer_to_list(Id)
+    ].
+
+link_class(#{enabled := false}) -> "cb-off";
+link_class(#{weight := W}) when W < 0 -> "cb-neg";
+link_class(_) -> "cb-pos".
+
+link_stroke(#{enabled := false}, #{dense := true}) ->
+    [{'stroke-width', "0.6"}, {'stroke-opacity', "0.4"}];
+link_stroke(#{enabled := false}, _) ->
+    [{'stroke-width', "1"}];
+link_stroke(#{weight := W}, #{strokes := {Low, High}, max_weight := Max, dense := Dense}) ->
+    Strength = min(1.0, abs(W) / Max),
+    [{'stroke-width', decimal(Low + (High - Low) * Strength, 2)}] ++
+        [{'stroke-opacity', decimal(0.16 + 0.7 * Strength, 2)} || Dense].
+
+%% ---------------------------------------------------------------------------------------------
+%% Nodes
+%% ---------------------------------------------------------------------------------------------
+
+draw_node(#{id := Id, kind := Kind} = Node, #{radius := R, at := At} = Scene) ->
+    {X, Y} = map_get({node, Id}, At),
+    Radius = case Kind of input -> R * 0.55; _ -> R end,
+    [
+        tag(g, [{class, ["cb-node cb-", atom_to_list(Kind)]}, {'data-node', integer_to_list(Id)}], [
+            tag(title, [], node_words(Node, Scene)),
+            tag(circle, [{cx, n(X)}, {cy, n(Y)}, {r, n(Radius)}]),
+            bias_ring(Node, X, Y, Radius, Scene),
+            [glyph(Node, X, Y, R) || Kind =/= input, R >= 8],
+            node_text(Node, X, Y, Scene)
+        ]),
+        "\n"
+    ].
+
+node_words(#{id := Id, kind := Kind, activation := Activation, bias := Bias}, #{names := Names}) ->
+    [
+        escape(map_get(Id, Names)), "\n", atom_to_list(Kind), ", ", escape(Activation),
+        "\nbias ", exact(Bias), "\nid ", integer_to_list(Id)
+    ].
+
+%% The bias as an arc around the node: to the right from the top when positive, else to the left.
+bias_ring(#{bias := Bias}, X, Y, Radius, #{max_bias := Max, radius := R}) when Bias /= 0, R >= ?RING_RADIUS ->
+    Angle = 5.4 * max(0.04, abs(cambrian_text:bounded(Bias)) / Max),
+    Ring = Radius + max(2.0, R * 0.22),
+    {Class, Sweep, Way} = case Bias > 0 of
+        true -> {"cb-bias cb-pos", "1", 1};
+        false -> {"cb-bias cb-neg", "0", -1}
+    end,
+    End = {X + Way * Ring * math:sin(Angle), Y - Ring * math:cos(Angle)},
+    Large = case Angle > math:pi() of true -> "1"; false -> "0" end,
+    D = ["M", p({X, Y - Ring}), "A", p({Ring, Ring}), " 0 ", Large, " ", Sweep, " ", p(End)],
+    tag(path, [{class, Class}, {d, D}]);
+bias_ring(_, _, _, _, _) ->
+    [].
+
+%% Labels stand beside inputs and outputs; where there is air, a node says its name and activation.
+node_text(#{id := Id, kind := Kind, activation := Activation}, X, Y, #{names := Names, radius := R} = Scene) ->
+    Font = min(12.0, spacing(Kind, Scene) * 0.95),
+    Name = map_get(Id, Names),
+    case Kind of
+        _ when Kind =/= hidden, Font < 6 -> [];
+        input ->
+            Text = fit(Name, map_get(left, Scene) - 18, Font),
+            words(X - R * 0.55 - 8, Y + Font * 0.35, "end", "cb-halo", Font, Text);
+        output ->
+            Text = fit(Name, side_room(Scene), Font),
+            [words(X + R + 9, Y + Font * 0.35, "start", "cb-halo", Font, Text), below([[Activation]], X, Y, Scene)];
+        hidden ->
+            below([[Name, Activation], [Name]], X, Y, Scene)
+    end.
+
+%% The first of the texts that fits between this column and the next.
+below(Texts, X, Y, #{radius := R, gap := Gap}) when R >= 12 ->
+    Joined = [iolist_to_binary(lists:join(" ", [clip(Word, 24) || Word <- Words])) || Words <- Texts],
+    case [Text || Text <- Joined, text_width(Text, 9.5) =< max(40, Gap - 4)] of
+        [Text | _] -> words(X, Y + R + 13, "middle", "cb-mute cb-halo", 9.5, Text);
+        [] -> []
+    end;
+below(_, _, _, _) ->
+    [].
+
+side_room(#{width := Width, left := Left, gap := Gap, columns := Columns}) ->
+    Width - Left - Gap * (length(Columns) - 1) - 26.
+
+spacing(Kind, #{nodes := Nodes, height := Height}) ->
+    Height / max(1, length([x || #{kind := K} <- Nodes, K =:= Kind])).
+
+%% A tiny plot of the activation; one that is not known here shows the first letters of its name.
+glyph(#{activation := Activation}, X, Y, R) ->
+    case curve(Activation) of
+        none ->
+            words(X, Y + R * 0.25, "middle", "cb-mute", R * 0.72, string:slice(cambrian_text:text(Activation), 0, 3));
+        F ->
+            Ts = [I / 8 || I <- lists:seq(-8, 8)],
+            Values = [F(T * 3.0) || T <- Ts],
+            {Low, High} = {lists:min(Values), lists:max(Values)},
+            Point = fun(T, V) -> p({X + T * R * 0.62, Y + R * 0.42 - (V - Low) / (High - Low) * R * 0.84}) end,
+            tag(path, [{class, "cb-glyph"}, {d, ["M", lists:join("L", lists:zipwith(Point, Ts, Values))]}])
+    end.
+
+curve(tanh) -> fun(X) -> math:tanh(X * 1.3) end;
+curve(Name) when Name =:= sigmoid; Name =:= steep_sigmoid -> fun(X) -> 1 / (1 + math:exp(-2 * X)) end;
+curve(relu) -> fun(X) -> max(0.0, X) end;
+curve(Name) when Name =:= identity; Name =:= linear -> fun(X) -> X end;
+curve(sin) -> fun(X) -> math:sin(X * 1.05) end;
+curve(gaussian) -> fun(X) -> math:exp(-X * X) end;
+curve(step) -> fun(X) when X < 0 -> 0.0; (_) -> 1.0 end;
+curve(abs) -> fun(X) -> abs(X) end;
+curve(_) -> none.
+
+%% ---------------------------------------------------------------------------------------------
+%% The legend
+%% ---------------------------------------------------------------------------------------------
+
+%% It names only what the picture has, and flows onto as many rows as it needs.
+legend(#{width := Width} = Scene, WithoutNodes, WithoutLinks) ->
+    Items = [
+        {Sample, Text}
+     || {true, Sample, Text} <- legend_items(Scene) ++ [
+            {WithoutNodes > 0, [], ["without ", counted(WithoutNodes, "weaker node")]},
+            {WithoutLinks > 0, [], ["without ", counted(WithoutLinks, "weaker connection")]}
+        ]
+    ],
+    {Drawn, {_, Rows}} = lists:mapfoldl(
+        fun({_, Text} = Item, {X, Row}) ->
+            Wide = 40 + text_width(Text, 11),
+            case X > 12 andalso X + Wide > Width - 12 of
+                true -> {legend_item(Item, 12, Row + 1), {12 + Wide + 16, Row + 1}};
+                false -> {legend_item(Item, X, Row), {X + Wide + 16, Row}}
+            end
+        end,
+        {12, 0},
+        Items
+    ),
+    {Drawn, (Rows + 1) * 18 + 8}.
+
+legend_item({Sample, Text}, X, Row) ->
+    Where = [{transform, translate({X, Row * 18 + 8})}],
+    [tag(g, Where, [Sample, words(32, 4, "start", "cb-mute", 11, Text)]), "\n"].
+
+%% {Whether the picture has it, a sample, what it is called}.
+legend_items(#{nodes := Nodes, links := Links, radius := R, max_weight := MaxWeight, max_bias := MaxBias}) ->
+    Line = fun(Class, Width, D) -> tag(path, [{class, Class}, {'stroke-width', Width}, {d, D}]) end,
+    Weights = [W || #{enabled := true, weight := W} <- Links],
+    [
+        {lists:any(fun(W) -> W >= 0 end, Weights), Line("cb-pos", "3", "M0 0H24"), "positive weight"},
+        {lists:any(fun(W) -> W < 0 end, Weights), Line("cb-neg", "3", "M0 0H24"), "negative weight"},
+        {Weights =/= [], tag(path, [{class, "cb-wedge"}, {d, "M0 0.4L24 2.5V-2.5L0 -0.4Z"}]),
+            ["width: size, up to ", short(MaxWeight)]},
+        {lists:any(fun(#{kind := Kind}) -> Kind =/= forward end, Links),
+            Line("cb-plain", "1.5", "M24 4C20 -7 5 -7 2 3M-1.5 -1.5L2 3.5L6.5 0"), "recurrent"},
+        {length(Weights) < length(Links), Line("cb-off", "1", "M0 0H24"), "disabled"},
+        {R >= ?RING_RADIUS andalso lists:any(fun(#{bias := Bias}) -> Bias /= 0 end, Nodes),
+            [
+                tag(path, [{class, "cb-bias cb-plain"}, {d, "M12 -6A6 6 0 0 1 12 6"}]),
+                tag(circle, [{class, "cb-dot"}, {cx, "12"}, {r, "2.5"}])
+            ],
+            ["arc: bias, up to ", short(MaxBias)]}
+    ].

@@ -1,0 +1,193 @@
+%% @doc Texts and numbers as a picture or a page shows them: valid, bounded, safe and short.
+-module(cambrian_text).
+
+-export([text/1, clip/1, clip/2, escape/1]).
+-export([exact/1, short/1, tick/2, decimal/2, counted/2, bounded/1]).
+-export_type([text/0]).
+
+-type text() :: unicode:chardata() | atom() | number().
+%% Whatever it holds, it is shown as text: nothing in it is ever read as markup.
+
+-define(MAX_BYTES, 8000).
+-define(MAX_NAME, 300).
+
+%% ---------------------------------------------------------------------------------------------
+%% Text
+%% ---------------------------------------------------------------------------------------------
+
+%% @doc Gives whatever may stand for a text as valid UTF-8, not yet escaped, of at most 8,000 bytes.
+%%
+%% ```
+%% <<"bad_signature">> = cambrian_text:text(bad_signature).
+%% '''
+-spec text(term()) -> binary().
+text(Text) when is_binary(Text) -> valid(binary:part(Text, 0, min(byte_size(Text), ?MAX_BYTES)));
+text(Text) when is_atom(Text) -> atom_to_binary(Text);
+text(Text) when is_integer(Text) -> integer_to_binary(Text);
+text(Text) when is_float(Text) -> exact(Text);
+text(Text) when is_list(Text) ->
+    try unicode:characters_to_binary(Text) of
+        Binary when is_binary(Binary) -> text(Binary);
+        {_, Binary, _} -> text(Binary)
+    catch
+        error:badarg -> term(Text)
+    end;
+text(Text) ->
+    term(Text).
+
+term(Term) ->
+    text(unicode:characters_to_binary(io_lib:format("~0tP", [Term, 20]))).
+
+%% Bytes that are no UTF-8 become the replacement character.
+valid(Binary) ->
+    case unicode:characters_to_binary(Binary) of
+        Text when is_binary(Text) -> Text;
+        {_, Good, <<_, Rest/binary>>} -> <<Good/binary, 16#FFFD/utf8, (valid(Rest))/binary>>
+    end.
+
+%% @doc A name of at most 300 characters. See {@link clip/2}.
+-spec clip(term()) -> binary().
+clip(Text) ->
+    clip(Text, ?MAX_NAME).
+
+%% @doc A text of at most that many characters: the last is an ellipsis when some are missing.
+%%
+%% ```
+%% <<"abc…"/utf8>> = cambrian_text:clip("abcdef", 4).
+%% '''
+-spec clip(term(), pos_integer()) -> binary().
+clip(Text, Max) ->
+    Chars = text(Text),
+    case string:length(Chars) > Max of
+        true -> <<(unicode:characters_to_binary(string:slice(Chars, 0, Max - 1)))/binary, "…"/utf8>>;
+        false -> Chars
+    end.
+
+%% @doc Makes a text safe to stand in XML or HTML, between tags or in a quoted attribute.
+%%
+%% Characters that XML forbids, and those that turn the direction of writing (with which a name
+%% could rearrange the text around it), become the replacement character.
+%%
+%% ```
+%% <<"a &lt; b">> = cambrian_text:escape(<<"a < b">>).
+%% '''
+-spec escape(term()) -> binary().
+escape(Text) ->
+    << <<(safe(C))/binary>> || <<C/utf8>> <= text(Text) >>.
+
+safe($&) -> <<"&amp;">>;
+safe($<) -> <<"&lt;">>;
+safe($>) -> <<"&gt;">>;
+safe($") -> <<"&quot;">>;
+safe($') -> <<"&#39;">>;
+safe(C) when C < 32, C =/= $\n, C =/= $\t -> <<16#FFFD/utf8>>;
+safe(C) when C >= 127, C =< 159 -> <<16#FFFD/utf8>>;
+safe(C) when C >= 16#202A, C =< 16#202E; C >= 16#2066, C =< 16#2069 -> <<16#FFFD/utf8>>;
+safe(C) when C =:= 16#FFFE; C =:= 16#FFFF -> <<16#FFFD/utf8>>;
+safe(C) -> <<C/utf8>>.
+
+%% ---------------------------------------------------------------------------------------------
+%% Numbers
+%% ---------------------------------------------------------------------------------------------
+
+%% @doc Writes a number so that it reads back as the same number, in as few digits as that takes.
+%%
+%% Networks compute in single precision: a weight that is a single is written as one, so 0.1 is not
+%% shown as 0.10000000149011612.
+%%
+%% ```
+%% <<"0.1">> = cambrian_text:exact(0.10000000149011612).
+%% '''
+-spec exact(number()) -> binary().
+exact(Value) when is_integer(Value) ->
+    integer_to_binary(Value);
+exact(Value) ->
+    case single(Value) =:= Value of
+        true -> shortest_single(Value, 6);
+        false -> float_to_binary(Value, [short])
+    end.
+
+single(Value) when abs(Value) < 3.0e38 ->
+    <<Single:32/float>> = <<Value:32/float>>,
+    Single;
+single(_) ->
+    none.
+
+%% Nine digits always name a single; most need fewer.
+shortest_single(Value, Digits) ->
+    Rounded = binary_to_float(float_to_binary(Value, [{scientific, Digits - 1}])),
+    case Digits >= 9 orelse single(Rounded) =:= Value of
+        true -> float_to_binary(Rounded, [short]);
+        false -> shortest_single(Value, Digits + 1)
+    end.
+
+%% @doc Writes a number for people: in about four digits, long ones grouped.
+%%
+%% ```
+%% <<"12,346">> = cambrian_text:short(12345.6).
+%% '''
+-spec short(number()) -> binary().
+short(Value) ->
+    iolist_to_binary(four_digits(bounded(Value))).
+
+four_digits(Value) ->
+    Size = abs(Value),
+    if
+        Value == 0 -> "0";
+        Size >= 1.0e9; Size < 1.0e-4 -> scientific(Value);
+        true -> signed(Value, grouped(decimal(Size, max(0, 3 - power(Size)))))
+    end.
+
+%% @doc Writes a number on an axis, in as many digits as tell ticks apart that lie `Step' from each other.
+-spec tick(number(), Step :: float()) -> iodata().
+tick(Value, Step) ->
+    Size = abs(Value),
+    if
+        Size >= 1.0e9; Step < 1.0e-5 -> scientific(Value);
+        Value == 0, Step >= 1.0e5 -> "0";
+        Step >= 1.0e5 -> [tick(Value / 1.0e6, Step / 1.0e6), "M"];
+        true -> signed(Value, grouped(float_to_binary(Size * 1.0, [{decimals, max(0, -power(Step))}])))
+    end.
+
+%% @doc So many of something: `1 node', `1,200 nodes'.
+-spec counted(non_neg_integer(), string()) -> iodata().
+counted(1, Word) -> ["1 ", Word];
+counted(Count, Word) -> [short(Count), " ", Word, "s"].
+
+%% @doc Writes a number with at most that many decimals, and no zeros at its end.
+-spec decimal(number(), Digits :: 0..20) -> binary().
+decimal(Value, Digits) ->
+    Text = float_to_binary(Value * 1.0, [{decimals, Digits}, compact]),
+    Whole = byte_size(Text) - 2,
+    case Text of
+        <<"-0.0">> -> <<"0">>;
+        <<Integer:Whole/binary, ".0">> -> Integer;
+        _ -> Text
+    end.
+
+%% @doc Any number as a float that can be squared without overflow.
+-spec bounded(number()) -> float().
+bounded(Value) when Value > 1.0e150 -> 1.0e150;
+bounded(Value) when Value < -1.0e150 -> -1.0e150;
+bounded(Value) -> float(Value).
+
+scientific(Value) when Value == 0 -> "0";
+scientific(Value) ->
+    Power = power(abs(Value)),
+    signed(Value, [decimal(abs(Value) / math:pow(10, Power), 2), "e", integer_to_list(Power)]).
+
+%% The power of ten of the first digit.
+power(Size) -> floor(math:log10(Size) + 1.0e-9).
+
+signed(Value, Text) when Value < 0 -> [<<"−"/utf8>>, Text];
+signed(_, Text) -> Text.
+
+%% 12345.6 is easier to read as 12,345.6.
+grouped(Text) ->
+    [Whole | Fraction] = binary:split(Text, <<".">>),
+    [thousands(byte_size(Whole), Whole), [[$., F] || F <- Fraction]].
+
+thousands(Size, Whole) when Size =< 3 -> Whole;
+thousands(Size, Whole) ->
+    <<Head:(Size - 3)/binary, Tail/binary>> = Whole,
+    [thousands(Size - 3, Head), $,, Tail].

@@ -1,0 +1,70 @@
+%% @doc Keeps the story of a population, for a report: every generation, what came in from whom, the result.
+-module(cambrian_recorder).
+-behaviour(gen_server).
+
+-export([start/1, start_link/1, read/1, latest/1, stop/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export_type([record/0]).
+
+%% Oldest first; genotypes as bytes, so that a record can travel.
+-type record() :: #{name := term(), task := atom(), seed := cambrian_genotype:seed(), parameters := map(),
+                    history := [map()], received := [map()],
+                    result => #{champion := binary(), atom() => term()}}.
+
+-record(state, {info, history = [], received = [], result = undefined}).
+
+%% A longer story keeps every second chapter.
+-define(MAX_HISTORY, 4000).
+
+-spec start(cambrian_population:population()) -> {ok, pid()}.
+start(Population) -> gen_server:start(?MODULE, Population, []).
+
+-spec start_link(cambrian_population:population()) -> {ok, pid()}.
+start_link(Population) -> gen_server:start_link(?MODULE, Population, []).
+
+%% @doc The whole story so far.
+-spec read(pid()) -> record().
+read(Recorder) -> gen_server:call(Recorder, read).
+
+%% @doc Its last page: the last generation, the last newcomer, and the result when there is one.
+-spec latest(pid()) -> #{generation => map(), received => map(), count := non_neg_integer(), result => map()}.
+latest(Recorder) -> gen_server:call(Recorder, latest).
+
+-spec stop(pid()) -> ok.
+stop(Recorder) -> gen_server:stop(Recorder).
+
+init(Population) ->
+    ok = cambrian_population:subscribe(Population),
+    {ok, #state{info = cambrian_population:info(Population)}}.
+
+handle_call(read, _From, #state{info = Info, history = History, received = Received} = State) ->
+    Record = maps:with([name, task, seed, parameters], Info),
+    {reply, with_result(State, Record#{history => lists:reverse(History), received => lists:reverse(Received)}), State};
+handle_call(latest, _From, #state{history = History, received = Received} = State) ->
+    Pages = maps:from_list([{generation, hd(History)} || History =/= []]
+                           ++ [{received, hd(Received)} || Received =/= []]),
+    {reply, with_result(State, Pages#{count => length(Received)}), State}.
+
+with_result(#state{result = undefined}, Map) -> Map;
+with_result(#state{result = Result}, Map) -> Map#{result => Result}.
+
+handle_cast(_, State) -> {noreply, State}.
+
+handle_info({cambrian, _, {generation, #{species := Species} = Stats}}, #state{history = History} = State) ->
+    Page = Stats#{species := length(Species), sizes => Species},
+    {noreply, State#state{history = thin([Page | History])}};
+handle_info({cambrian, _, {received, Received}}, #state{received = All} = State) ->
+    {noreply, State#state{received = lists:sublist([page(Received) | All], ?MAX_HISTORY)}};
+handle_info({cambrian, _, {finished, #{champion := Champion} = Result}}, State) ->
+    {noreply, State#state{result = Result#{champion := cambrian_genotype:to_binary(Champion)}}};
+handle_info(_, State) ->
+    {noreply, State}.
+
+page(#{from := #{origin := Origin}} = Received) -> Received#{from := Origin};
+page(Received) -> Received#{from := <<"unknown">>}.
+
+thin(History) when length(History) =< ?MAX_HISTORY -> History;
+thin([Last | Rest]) -> [Last | every_second(Rest)].
+
+every_second([_, Kept | Rest]) -> [Kept | every_second(Rest)];
+every_second(Rest) -> Rest.

@@ -1,0 +1,116 @@
+defmodule Cambrian.BridgeTest do
+  # One bridge a node.
+  use ExUnit.Case, async: false
+
+  alias Cambrian.{Bridge, Genotype, Population}
+
+  doctest Bridge
+
+  @realm "org.example.test"
+
+  # What another node would send: the same realm, another key.
+  defp envelope(genotype, claims) do
+    %{realm: @realm, task: "xor", fitness: 1.0, generation: 0, parents: [], sequence: 1}
+    |> Map.put(:time, System.system_time(:millisecond))
+    |> Map.merge(claims)
+    |> :cambrian_envelope.seal(genotype.ref, :cambrian_envelope.new_identity())
+  end
+
+  defp deliver({:ok, bytes}),
+    do: :cambrian_transport_dist.publish(@realm <> "/genotype", self(), bytes)
+
+  defp genotype do
+    {:ok, genotype} = Genotype.new(inputs: 2, outputs: 1, seed: 7)
+    genotype
+  end
+
+  test "publishes the champions of a population under the same supervisor" do
+    children = [
+      {Population, task: :xor, name: :bridged, seed: 42},
+      {Bridge, realm: @realm, populations: [:bridged]}
+    ]
+
+    start_supervised!(%{
+      id: :sup,
+      start: {Supervisor, :start_link, [children, [strategy: :one_for_one]]}
+    })
+
+    :ok = Population.run(:bridged)
+    {:ok, result} = Population.await(:bridged, 30_000)
+
+    # the bridge has the champion's event before it has our call
+    assert %{"xor" => best} = Bridge.global_best()
+    assert best.fitness == result.fitness
+    assert Genotype.id(best.genotype) == Genotype.id(result.champion)
+    assert best.origin == Bridge.identity()
+    assert %{published: 1} = Bridge.counts()
+    assert Bridge.list_nodes() == []
+  end
+
+  test "hands genotypes that pass every check to a subscriber" do
+    start_supervised!({Bridge, realm: @realm})
+    {:ok, xor} = Bridge.subscribe_genotypes(:xor)
+    {:ok, other} = Bridge.subscribe_genotypes(:chess)
+    genotype = genotype()
+    deliver(envelope(genotype, %{fitness: 2.5, generation: 3}))
+
+    assert_receive {:cambrian_bridge, ^xor, %{task: "xor", fitness: 2.5, generation: 3} = message}
+    assert Genotype.id(%Genotype{ref: message.genotype}) == Genotype.id(genotype)
+    refute_received {:cambrian_bridge, ^other, _}
+    assert [%{received: 1, accepted: 0, origin: origin}] = Bridge.list_nodes()
+    assert origin == message.origin
+
+    :ok = Bridge.unsubscribe_genotypes(xor)
+    deliver(envelope(genotype, %{}))
+    assert %{received: 2} = Bridge.counts()
+    refute_received {:cambrian_bridge, _, _}
+  end
+
+  test "refuses what does not pass" do
+    start_supervised!({Bridge, realm: @realm})
+    deliver({:ok, "rubbish"})
+    deliver(envelope(genotype(), %{realm: "org.example.other"}))
+    deliver(envelope(genotype(), %{time: 0}))
+
+    assert Bridge.counts() == %{
+             :received => 3,
+             {:rejected, :malformed} => 1,
+             {:rejected, :wrong_realm} => 1,
+             {:rejected, :too_old} => 1
+           }
+  end
+
+  test "a stranger's genotype is evaluated here and taken in" do
+    %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
+    {:ok, population} = Population.start_link(task: :xor, seed: 1)
+    :ok = Population.subscribe(population)
+    start_supervised!({Bridge, realm: @realm})
+    :ok = Bridge.join(population)
+    deliver(envelope(champion, %{fitness: 1.0e9}))
+    # answered after the delivery
+    assert %{received: 1} = Bridge.counts()
+
+    {:ok, %{best: best}} = Population.step(population, 1)
+    assert best == fitness
+
+    assert_receive {:cambrian, _, {:received, %{outcome: :accepted, fitness: ^fitness}}}
+    assert [%{accepted: 1}] = Bridge.list_nodes()
+    assert %{"xor" => %{fitness: ^fitness, origin: origin}} = Bridge.global_best()
+    refute origin == Bridge.identity()
+  end
+
+  test "an identity is kept by its secret" do
+    secret = :crypto.hash(:sha256, "a secret of the tests")
+    start_supervised!({Bridge, realm: @realm, identity: secret, transport_options: []})
+    assert Bridge.identity() == :cambrian_envelope.public_key(secret)
+  end
+
+  test "a mistake is an answer" do
+    assert Bridge.start_link([]) == {:error, {:missing_options, [:realm]}}
+    assert Bridge.start_link(realms: @realm) == {:error, {:unknown_option, :realms}}
+    assert {:error, {:bad_option, {:realm, :lab, _}}} = Bridge.start_link(realm: :lab)
+
+    assert {:error, {:bad_option, {:transport_options, 1, _}}} =
+             Bridge.start_link(realm: @realm, transport_options: 1)
+  end
+end

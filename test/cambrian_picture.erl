@@ -1,0 +1,41 @@
+%% Reads pictures, for the tests of what draws them.
+-module(cambrian_picture).
+
+-include_lib("eunit/include/eunit.hrl").
+-include_lib("xmerl/include/xmerl.hrl").
+
+-export([bytes/1, has/2, svg/1, only_itself/1, ids/2, attribute/2, texts/2, translation/1, number/1]).
+
+bytes(Iodata) -> iolist_to_binary(Iodata).
+
+has(Text, Part) -> binary:match(Text, Part) =/= nomatch.
+
+svg(Iodata) ->
+    %% xmerl takes a list of bytes and reads it as UTF-8.
+    {Svg, []} = xmerl_scan:string(binary_to_list(bytes(Iodata)), [{quiet, true}]),
+    ?assertEqual(svg, Svg#xmlElement.name),
+    Svg.
+
+%% Nothing in it is loaded from elsewhere.
+only_itself(Iodata) ->
+    Rest = binary:replace(bytes(Iodata), <<"http://www.w3.org/2000/svg">>, <<>>, [global]),
+    [?assertNot(has(Rest, Bad)) || Bad <- [<<"http">>, <<"url(">>, <<"@import">>, <<"<script">>, <<"href">>]].
+
+ids(Svg, Name) ->
+    Found = xmerl_xpath:string("//g[@" ++ atom_to_list(Name) ++ "]", Svg),
+    lists:sort([list_to_integer(attribute(Name, E)) || E <- Found]).
+
+attribute(Name, #xmlElement{attributes = Attributes}) ->
+    [Value] = [V || #xmlAttribute{name = N, value = V} <- Attributes, N =:= Name],
+    Value.
+
+texts(Path, Svg) ->
+    [lists:append([V || #xmlText{value = V} <- Content]) || #xmlElement{content = Content} <- xmerl_xpath:string(Path, Svg)].
+
+translation(Element) ->
+    "translate(" ++ Rest = attribute(transform, Element),
+    [X, Y] = string:split(string:trim(Rest, trailing, ")"), " "),
+    {number(X), number(Y)}.
+
+number(Text) ->
+    try list_to_float(Text) catch error:badarg -> list_to_integer(Text) end.

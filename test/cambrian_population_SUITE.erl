@@ -1,0 +1,210 @@
+%% Populations that are watched, paused, fed, killed and brought back.
+-module(cambrian_population_SUITE).
+-include_lib("stdlib/include/assert.hrl").
+-compile([export_all, nowarn_export_all]).
+
+all() ->
+    [killed_and_resumed, kept_on_disk, torn_file, checkpoint_of_another_task, keeps_failing_alone,
+     paused_and_stepped, fed, watched, many_at_once, under_a_supervisor, idle_answers].
+
+init_per_suite(Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Config.
+
+end_per_suite(_) -> application:stop(cambrian).
+
+init_per_testcase(_, Config) -> Config.
+
+end_per_testcase(_, _) ->
+    _ = application:unset_env(cambrian, data_dir),
+    _ = [catch cambrian_population:stop(Name) || Name <- [here, there, doomed, solid], whereis(Name) =/= undefined],
+    ok.
+
+options(Seed) ->
+    #{task => double_pole_novel, seed => Seed, population => 200, generations => 40, target => 99}.
+
+champion_of({ok, #{champion := Champion, generations := Generations, evaluations := Evaluations}}) ->
+    {cambrian_genotype:id(Champion), Generations, Evaluations}.
+
+run_whole(Options) ->
+    {ok, P} = cambrian_population:start(Options),
+    ok = cambrian_population:run(P),
+    Result = champion_of(cambrian_population:await(P, 60_000)),
+    ok = cambrian_population:stop(P),
+    Result.
+
+wait_for_generation(Name, Wanted) ->
+    ok = cambrian_population:subscribe(Name),
+    receive {cambrian, Name, {generation, #{generation := G}}} when G >= Wanted -> ok
+    after 20_000 -> error(no_progress)
+    end.
+
+flush() -> receive {cambrian, _, _} -> flush() after 0 -> ok end.
+
+await_return(Name, Dead) ->
+    case whereis(Name) of
+        Pid when is_pid(Pid), Pid =/= Dead -> Pid;
+        _ -> erlang:yield(), await_return(Name, Dead)
+    end.
+
+%% Killed in every tenth generation, it ends with the same champion as one that never died. A guard lets one
+%% that is killed more than five times in ten seconds go.
+killed_and_resumed(_) ->
+    Whole = run_whole(options(11)),
+    {ok, _} = cambrian_population:start((options(11))#{name => here}),
+    ok = cambrian_population:run(here),
+    lists:foreach(fun(Generation) ->
+                      wait_for_generation(here, Generation),
+                      Pid = whereis(here),
+                      exit(Pid, kill),
+                      _ = await_return(here, Pid),
+                      flush()
+                  end, [3, 12, 21, 30]),
+    ?assertEqual(Whole, champion_of(cambrian_population:await(here, 60_000))).
+
+%% The application stops and starts, as after a power cut: the file brings it back.
+kept_on_disk(Config) ->
+    ok = application:set_env(cambrian, data_dir, proplists:get_value(priv_dir, Config)),
+    Whole = run_whole(options(12)),
+    {ok, _} = cambrian_population:start((options(12))#{name => here}),
+    ok = cambrian_population:run(here),
+    wait_for_generation(here, 9),
+    Pid = whereis(here),
+    Monitor = monitor(process, Pid),
+    exit(whereis(cambrian_sup), kill),
+    receive {'DOWN', Monitor, process, Pid, _} -> ok end,
+    _ = application:stop(cambrian),
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, _} = cambrian_population:start((options(12))#{name => here}),
+    ok = cambrian_population:subscribe(here),
+    ?assertEqual(Whole, champion_of(cambrian_population:await(here, 60_000))).
+
+torn_file(Config) ->
+    Dir = proplists:get_value(priv_dir, Config),
+    ok = application:set_env(cambrian, data_dir, Dir),
+    {ok, _} = cambrian_population:start((options(1))#{name => solid}),
+    {ok, _} = cambrian_population:step(solid, 2),
+    ok = cambrian_population:stop(solid),
+    File = filename:join(Dir, "solid.checkpoint"),
+    {ok, Bytes} = file:read_file(File),
+    ok = file:write_file(File, binary:part(Bytes, 0, byte_size(Bytes) - 7)),
+    ?assertMatch({error, {torn_checkpoint, _}}, cambrian_population:start((options(1))#{name => solid})),
+    {ok, Fresh} = cambrian_population:start((options(1))#{name => solid, resume => false}),
+    ?assertMatch(#{generation := 0}, cambrian_population:info(Fresh)).
+
+checkpoint_of_another_task(Config) ->
+    ok = application:set_env(cambrian, data_dir, proplists:get_value(priv_dir, Config)),
+    {ok, _} = cambrian_population:start((options(1))#{name => solid}),
+    {ok, _} = cambrian_population:step(solid, 1),
+    ok = cambrian_population:stop(solid),
+    ?assertEqual({error, {checkpoint_of_another_task, double_pole_novel}},
+                 cambrian_population:start(#{task => 'xor', name => solid})).
+
+%% One that dies again and again gives up alone.
+keeps_failing_alone(_) ->
+    {ok, Solid} = cambrian_population:start((options(1))#{name => solid}),
+    {ok, First} = cambrian_population:start((options(2))#{name => doomed}),
+    Last = lists:foldl(fun(_, Pid) ->
+                           exit(Pid, kill),
+                           await_return(doomed, Pid)
+                       end, First, lists:seq(1, 5)),
+    Monitor = monitor(process, Last),
+    exit(Last, kill),
+    receive {'DOWN', Monitor, process, Last, _} -> ok end,
+    ?assertEqual(undefined, gone(doomed)),
+    ?assertEqual(Solid, whereis(solid)).
+
+gone(Name) ->
+    _ = supervisor:which_children(cambrian_population_sup),
+    whereis(Name).
+
+paused_and_stepped(_) ->
+    {ok, P} = cambrian_population:start(options(3)),
+    ?assertMatch({ok, #{generation := 0}}, cambrian_population:step(P, 1)),
+    ?assertMatch({ok, #{generation := 4, evaluations := 1000}}, cambrian_population:step(P, 4)),
+    ok = cambrian_population:run(P),
+    ok = cambrian_population:pause(P),
+    {ok, #{generation := Before}} = settled(P),
+    ?assertMatch({ok, #{generation := After}} when After =:= Before + 1, cambrian_population:step(P, 1)),
+    ok = cambrian_population:resume(P),
+    Whole = run_whole(options(3)),
+    ?assertEqual(Whole, champion_of(cambrian_population:await(P, 60_000))),
+    ok = cambrian_population:stop(P).
+
+%% A paused population ends its generation first; `step' is refused until it has.
+settled(P) ->
+    case cambrian_population:step(P, 1) of
+        {ok, Stats} -> {ok, Stats};
+        {error, running} -> settled(P)
+    end.
+
+fed(_) ->
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 1}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 2}),
+    ok = cambrian_population:subscribe(P),
+    Id = cambrian_genotype:id(Champion),
+    ok = cambrian_population:inject(P, Champion, a_friend),
+    {ok, _} = cambrian_population:step(P, 1),
+    receive {cambrian, _, {received, #{id := Id, from := a_friend, fitness := F, outcome := O}}} ->
+        ?assertEqual({Fitness, accepted}, {F, O})
+    end,
+    ?assertMatch({ok, #{fitness := Fitness}}, cambrian_population:best(P)),
+    {ok, Stranger} = cambrian_genotype:new(#{inputs => 5, outputs => 1}, 1),
+    ok = cambrian_population:inject(P, Stranger),
+    ok = cambrian_population:inject(P, Champion),
+    {ok, _} = cambrian_population:step(P, 1),
+    receive {cambrian, _, {received, #{id := Id, outcome := Again}}} -> ?assertEqual(known, Again) end,
+    [?assertEqual({N, ok}, {N, cambrian_population:inject(P, Champion)}) || N <- lists:seq(1, 64)],
+    ?assertEqual({error, busy}, cambrian_population:inject(P, Champion)),
+    ok = cambrian_population:stop(P).
+
+watched(_) ->
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}),
+    ok = cambrian_population:subscribe(P),
+    ok = cambrian_population:run(P),
+    {ok, #{generations := Count} = Result} = cambrian_population:await(P, 20_000),
+    ?assertEqual(lists:seq(0, Count - 1), seen()),
+    receive {cambrian, _, {finished, Last}} -> ?assertEqual(Result, Last) end,
+    ok = cambrian_population:unsubscribe(P),
+    flush(),
+    {ok, _} = cambrian_population:step(P, 1),
+    receive {cambrian, _, _} = Event -> error({still_told, Event}) after 0 -> ok end,
+    ok = cambrian_population:stop(P).
+
+seen() -> receive {cambrian, _, {generation, #{generation := G}}} -> [G | seen()] after 0 -> [] end.
+
+many_at_once(_) ->
+    Whole = [run_whole(#{task => 'xor', seed => Seed}) || Seed <- lists:seq(1, 6)],
+    Populations = [element(2, cambrian_population:start(#{task => 'xor', seed => Seed})) || Seed <- lists:seq(1, 6)],
+    [ok = cambrian_population:run(P) || P <- Populations],
+    ?assertEqual(Whole, [champion_of(cambrian_population:await(P, 20_000)) || P <- Populations]),
+    [ok = cambrian_population:stop(P) || P <- Populations].
+
+under_a_supervisor(_) ->
+    Spec = cambrian_population:child_spec(#{task => 'xor', name => here, seed => 1}),
+    {ok, Supervisor} = supervisor_of(Spec),
+    First = whereis(here),
+    exit(First, kill),
+    ?assert(is_pid(await_return(here, First))),
+    unlink(Supervisor),
+    exit(Supervisor, shutdown).
+
+supervisor_of(Spec) ->
+    {ok, Supervisor} = supervisor:start_link(?MODULE, []),
+    {ok, _} = supervisor:start_child(Supervisor, Spec),
+    {ok, Supervisor}.
+
+init([]) -> {ok, {#{}, []}}.
+
+idle_answers(_) ->
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 5}),
+    ?assertEqual({error, not_evaluated}, cambrian_population:best(P)),
+    ?assertEqual({error, not_evaluated}, cambrian_population:stats(P)),
+    ?assertMatch(#{task := 'xor', seed := 5, inputs := 2, outputs := 1, parameters := #{population := 150}},
+                 cambrian_population:info(P)),
+    ?assertEqual({error, {bad_option, {generations, none, "a positive integer"}}},
+                 cambrian_population:run(P, #{generations => none})),
+    ?assertEqual({error, timeout}, cambrian_population:await(P, 10)),
+    {ok, Bytes} = cambrian_population:checkpoint(P),
+    ?assertMatch({ok, _}, cambrian_nif:population_decode(Bytes)),
+    ok = cambrian_population:stop(P).

@@ -1,0 +1,118 @@
+-module(cambrian_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+solves_xor_and_the_champion_solves_it_when_loaded_again_test() ->
+    {ok, #{solved := true, champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
+    {ok, Loaded} = cambrian_genotype:from_binary(cambrian_genotype:to_binary(Champion)),
+    Network = cambrian_network:compile(Loaded),
+    ?assertEqual([0, 1, 1, 0], [round(hd(cambrian_network:activate(Network, [A, B]))) || A <- [0, 1], B <- [0, 1]]),
+    ?assertEqual({ok, Fitness}, cambrian_task:evaluate('xor', Network)),
+    ?assert(Fitness >= 3.9).
+
+same_seed_same_champion_test() ->
+    Ids = [begin {ok, #{champion := C}} = cambrian:evolve('xor', #{seed => Seed}), cambrian_genotype:id(C) end
+           || Seed <- [7, 7, 8]],
+    ?assertMatch([Id, Id, Other] when Id =/= Other, Ids).
+
+seed_is_reported_and_repeats_the_run_test() ->
+    {ok, #{seed := Seed, champion := First}} = cambrian:evolve('xor', #{}),
+    {ok, #{seed := Seed, champion := Second}} = cambrian:evolve('xor', #{seed => Seed}),
+    ?assertEqual(cambrian_genotype:id(First), cambrian_genotype:id(Second)).
+
+not_reaching_the_goal_is_no_error_test() ->
+    ?assertMatch({ok, #{solved := false, generations := 3, evaluations := 450}},
+                 cambrian:evolve('xor', #{seed => 1, generations => 3, target => 5})),
+    ?assertMatch({ok, #{solved := false, evaluations := 600}},
+                 cambrian:evolve('xor', #{seed => 1, evaluations => 500, target => 5})),
+    {ok, #{solved := false, elapsed_ms := Ms}} = cambrian:evolve('xor', #{seed => 1, timeout => 50, target => 5}),
+    ?assert(Ms >= 50).
+
+mistakes_are_answered_by_name_test_() ->
+    Answers = [{{unknown_option, sed}, 'xor', #{sed => 1}},
+               {{bad_option, {seed, -1, "an integer from 0 to 2^64 - 1"}}, 'xor', #{seed => -1}},
+               {{bad_option, {generations, 0, "a positive integer"}}, 'xor', #{generations => 0}},
+               {{bad_option, {progress, maybe_so, "a boolean or a fun of one argument"}}, 'xor', #{progress => maybe_so}},
+               {{bad_option, {options, [], "a map"}}, 'xor', []},
+               {{unknown_parameter, <<"add_nod">>}, 'xor', #{params => #{add_nod => 1}}},
+               {{invalid_parameter, <<"add_node">>, <<"a number from 0 to 1">>}, 'xor', #{params => #{add_node => 2}}},
+               {{invalid_parameter, <<"population">>, <<"an integer from 2 to 1000000">>}, 'xor', #{population => 1}},
+               {{unknown_task, no_such_task}, no_such_task, #{}},
+               {{not_a_task, lists, "a module that exports init/1 and evaluate/2"}, lists, #{}},
+               {{missing_options, [inputs, outputs]}, fun(_) -> 0 end, #{}},
+               {{bad_dataset, "rows of one length"}, {dataset, [[1], [1, 2]], [[1], [1]]}, #{}}],
+    [?_assertEqual({error, Reason}, cambrian:evolve(Task, Options)) || {Reason, Task, Options} <- Answers].
+
+bad_task_is_named_test() ->
+    ?assertMatch({error, {bad_task, 17, _}}, cambrian:evolve(17)).
+
+a_fun_is_a_task_test() ->
+    Fitness = fun(Network) ->
+                  [Out] = cambrian_network:activate(Network, [0.5, -0.5]),
+                  1 - abs(Out - 0.25)
+              end,
+    ?assertMatch({ok, #{solved := true, fitness := F}} when F >= 0.999,
+                 cambrian:evolve(Fitness, #{inputs => 2, outputs => 1, target => 0.999, seed => 1})).
+
+crash_hang_and_rubbish_cost_one_fitness_each_test() ->
+    Self = self(),
+    Turn = counters:new(1, []),
+    Fitness = fun(_) ->
+                  counters:add(Turn, 1, 1),
+                  case counters:get(Turn, 1) rem 5 of
+                      0 -> error(on_purpose);
+                      1 -> exit(on_purpose);
+                      2 -> timer:sleep(infinity);
+                      3 -> rubbish;
+                      4 -> 1.0
+                  end
+              end,
+    {ok, P} = cambrian_population:start_link(#{task => Fitness, inputs => 1, outputs => 1, population => 20,
+                                               evaluation_timeout => 20, generations => 2}),
+    ok = cambrian_population:subscribe(P),
+    ok = cambrian_population:run(P),
+    {ok, #{evaluations := 40, fitness := 1.0}} = cambrian_population:await(P, 10000),
+    [receive {cambrian, _, {evaluations_failed, #{count := Count, first := _}}} -> Self ! Count end || _ <- [1, 2]],
+    Counts = [receive Count when is_integer(Count) -> Count end || _ <- [1, 2]],
+    ?assertEqual(32, lists:sum(Counts)),
+    ok = cambrian_population:stop(P).
+
+a_failed_evaluation_is_never_the_best_test() ->
+    Fitness = fun(_) -> case rand:uniform(2) of 1 -> error(on_purpose); 2 -> -5 end end,
+    {ok, #{fitness := F}} = cambrian:evolve(Fitness, #{inputs => 1, outputs => 1, population => 20, generations => 1}),
+    ?assertEqual(-5.0, F).
+
+a_dataset_is_a_task_test() ->
+    {ok, #{champion := C, solved := true}} =
+        cambrian:evolve({dataset, [[0], [1], [2]], [[0], [0.5], [1]]}, #{target => 0.99, seed => 1}),
+    Network = cambrian_network:compile(C),
+    [[A], [B], [D]] = cambrian_network:activate_batch(Network, [[0], [1], [2]]),
+    ?assert(abs(A) < 0.2 andalso abs(B - 0.5) < 0.2 andalso abs(D - 1) < 0.2).
+
+progress_sees_every_generation_test() ->
+    Self = self(),
+    {ok, #{generations := N}} =
+        cambrian:evolve('xor', #{seed => 1, progress => fun(#{generation := G}) -> Self ! {generation, G} end}),
+    ?assertEqual(lists:seq(0, N - 1), generations()).
+
+generations() -> receive {generation, G} -> [G | generations()] after 0 -> [] end.
+
+evolution_ends_with_its_caller_test() ->
+    Self = self(),
+    Caller = spawn(fun() ->
+        cambrian:evolve(fun(_) -> Self ! {worker, self()}, timer:sleep(infinity) end,
+                        #{inputs => 1, outputs => 1, evaluation_timeout => infinity})
+    end),
+    Worker = receive {worker, Pid} -> monitor(process, Pid) end,
+    exit(Caller, kill),
+    receive {'DOWN', Worker, process, _, _} -> ok after 5000 -> error(still_working) end.
+
+every_parameter_is_described_test() ->
+    Rows = cambrian:parameters(),
+    {ok, Values} = cambrian:parameters('xor'),
+    ?assertEqual(lists:sort([Name || #{name := Name} <- Rows]), lists:sort(maps:keys(Values))),
+    ?assertMatch([], [Name || #{name := Name, about := About, expected := Expected} <- Rows,
+                              byte_size(About) < 10 orelse byte_size(Expected) < 5]),
+    ?assertMatch({error, {unknown_task, nothing}}, cambrian:parameters(nothing)).
+
+no_threads_are_started_beyond_the_schedulers_test() ->
+    ?assert(cambrian_nif:pool_start(1) =< erlang:system_info(schedulers_online)).

@@ -1,0 +1,4 @@
+defmodule MixApp do
+  @moduledoc false
+  def evolve, do: Cambrian.evolve(:xor)
+end

@@ -1,0 +1,4 @@
+-module(rebar3_app).
+-export([evolve/0]).
+
+evolve() -> cambrian:evolve('xor').

@@ -1,0 +1,221 @@
+defmodule Cambrian.PopulationTest do
+  use ExUnit.Case, async: true
+
+  alias Cambrian.{Genotype, Network, Population, Result}
+
+  doctest Population
+
+  @moduletag timeout: 60_000
+
+  # The last of two children, the first of which is a population: it says who is registered when
+  # it is started, so also when the first has come back.
+  defp herald(name) do
+    test = self()
+
+    %{
+      id: :herald,
+      start: {Agent, :start_link, [fn -> send(test, {:up, Process.whereis(name)}) end]}
+    }
+  end
+
+  defp name, do: :"population_#{System.unique_integer([:positive])}"
+
+  test "one that is killed comes back under its supervisor and ends as one that is not" do
+    name = name()
+    goal = [task: :xor, seed: 11, target: 5, generations: 60]
+
+    children = [{Population, [name: name] ++ goal}, herald(name)]
+
+    start_supervised!(%{
+      id: :sup,
+      start: {Supervisor, :start_link, [children, [strategy: :rest_for_one]]}
+    })
+
+    assert_receive {:up, first}
+
+    :ok = Population.subscribe(name)
+    :ok = Population.run(name)
+    assert_receive {:cambrian, ^name, {:generation, %{generation: 5}}}, 10_000
+    Process.exit(first, :kill)
+
+    assert_receive {:up, second}, 10_000
+    assert is_pid(second) and second != first
+    assert Population.info(name).generation >= 5
+    assert {:ok, %Result{generations: 60} = result} = Population.await(name, 30_000)
+
+    undisturbed = Cambrian.evolve!(:xor, Keyword.delete(goal, :task))
+    assert Genotype.id(result.champion) == Genotype.id(undisturbed.champion)
+    assert result.fitness == undisturbed.fitness
+    assert result.evaluations == undisturbed.evaluations
+  end
+
+  test "one without a name comes back where it was as well" do
+    spec = Population.child_spec(task: :xor, seed: 11, target: 5, generations: 60)
+    assert spec.id == Population
+    {module, function, args} = spec.start
+
+    # as a supervisor does it
+    Process.flag(:trap_exit, true)
+    {:ok, first} = apply(module, function, args)
+    :ok = Population.subscribe(first)
+    :ok = Population.run(first)
+    assert_receive {:cambrian, _, {:generation, %{generation: 5}}}, 10_000
+    Process.exit(first, :kill)
+    assert_receive {:EXIT, ^first, :killed}
+
+    {:ok, second} = apply(module, function, args)
+    assert Population.info(second).generation >= 5
+    assert {:ok, %{generations: 60}} = Population.await(second, 30_000)
+  end
+
+  test "events tell of generations, champions and the end" do
+    {:ok, population} = Population.start_link(task: :xor, seed: 42)
+    %{name: name} = Population.info(population)
+    :ok = Population.subscribe(population)
+    :ok = Population.run(population)
+    {:ok, result} = Population.await(population, 30_000)
+
+    assert_receive {:cambrian, ^name, {:finished, %{solved: true} = finished}}
+    assert finished.generations == result.generations
+    assert Genotype.id(%Genotype{ref: finished.champion}) == Genotype.id(result.champion)
+
+    assert_received {:cambrian, ^name, {:champion, %{champion: reference, generation: 0}}}
+    assert %{inputs: 2, outputs: 1} = Genotype.info(%Genotype{ref: reference})
+
+    for generation <- 0..(result.generations - 1) do
+      assert_received {:cambrian, ^name, {:generation, %{generation: ^generation}}}
+    end
+
+    :ok = Population.unsubscribe(population)
+    {:ok, _} = Population.step(population, 1)
+    refute_received {:cambrian, _, _}
+  end
+
+  test "stats, best and info are of the same generation" do
+    {:ok, population} = Population.start_link(task: :xor, seed: 1, population: 40)
+    assert Population.stats(population) == {:error, :not_evaluated}
+    assert Population.best(population) == {:error, :not_evaluated}
+
+    {:ok, stats} = Population.step(population, 3)
+    assert %{generation: 2, evaluations: 120, mean_nodes: nodes} = stats
+    assert nodes >= 3
+    assert stats.best >= stats.mean
+    assert Population.stats(population) == {:ok, stats}
+
+    assert {:ok, %{champion: %Genotype{} = champion, fitness: fitness}} =
+             Population.best(population)
+
+    assert {:ok, ^fitness} = Cambrian.Task.evaluate(:xor, Network.compile(champion))
+    assert %{generation: 2, seed: 1, parameters: %{population: 40}} = Population.info(population)
+  end
+
+  test "steps and a run are the same evolution" do
+    {:ok, stepped} = Population.start_link(task: :xor, seed: 2, target: 5)
+    for _ <- 1..10, do: {:ok, _} = Population.step(stepped, 1)
+    {:ok, %{champion: champion}} = Population.best(stepped)
+
+    result = Cambrian.evolve!(:xor, seed: 2, target: 5, generations: 10)
+    assert Genotype.id(champion) == Genotype.id(result.champion)
+  end
+
+  test "a run refuses steps, pauses and goes on" do
+    {:ok, population} = Population.start_link(task: :xor, target: 5)
+    :ok = Population.subscribe(population)
+    :ok = Population.run(population)
+    assert Population.step(population, 1) == {:error, :running}
+    assert Population.await(population, 1) == {:error, :timeout}
+
+    :ok = Population.pause(population)
+    # what is under way is finished, then a step is taken again
+    assert {:ok, %{generation: paused}} = step_when_idle(population)
+    assert Population.info(population).generation == paused
+
+    :ok = Population.run(population, generations: paused + 3)
+
+    assert {:ok, %{generations: generations, solved: false}} =
+             Population.await(population, 30_000)
+
+    assert generations == paused + 3
+  end
+
+  # Every refusal is followed by the event of the generation that was under way.
+  defp step_when_idle(population) do
+    case Population.step(population, 1) do
+      {:error, :running} ->
+        assert_receive {:cambrian, _, {:generation, _}}, 10_000
+        step_when_idle(population)
+
+      answer ->
+        answer
+    end
+  end
+
+  test "a genotype from elsewhere is evaluated and told of" do
+    %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
+    {:ok, stranger} = Genotype.new(inputs: 3, outputs: 1, seed: 1)
+    {:ok, population} = Population.start_link(task: :xor, seed: 1)
+    :ok = Population.subscribe(population)
+    :ok = Population.inject(population, champion)
+    :ok = Population.inject(population, stranger)
+    {:ok, %{best: best}} = Population.step(population, 1)
+    assert best == fitness
+
+    id = Genotype.id(champion)
+    assert_receive {:cambrian, _, {:received, %{id: ^id, outcome: :accepted, fitness: ^fitness}}}
+  end
+
+  test "too many genotypes from elsewhere are told to come back" do
+    {:ok, genotype} = Genotype.new(inputs: 2, outputs: 1, seed: 1)
+    {:ok, population} = Population.start_link(task: :xor)
+    for _ <- 1..64, do: :ok = Population.inject(population, genotype)
+    assert Population.inject(population, genotype) == {:error, :busy}
+  end
+
+  test "failing evaluations are told of" do
+    {:ok, population} =
+      Population.start_link(task: fn _ -> :rubbish end, inputs: 1, outputs: 1, population: 10)
+
+    :ok = Population.subscribe(population)
+    {:ok, _} = Population.step(population, 1)
+
+    assert_receive {:cambrian, _,
+                    {:evaluations_failed, %{count: 10, first: {:bad_fitness, :rubbish}}}}
+  end
+
+  test "a checkpoint is bytes that depend on nothing but the seed" do
+    checkpoints =
+      for _ <- 1..2 do
+        {:ok, population} = Population.start_link(task: :xor, seed: 9)
+        {:ok, _} = Population.step(population, 2)
+        {:ok, bytes} = Population.checkpoint(population)
+        bytes
+      end
+
+    assert [same, same] = checkpoints
+    assert is_binary(same)
+  end
+
+  test "start/1 outlives its caller" do
+    {:ok, population} = Task.await(Task.async(fn -> Population.start(task: :xor) end))
+    assert Process.alive?(population)
+    assert Population.stop(population) == :ok
+  end
+
+  test "a mistake is an answer and no crash" do
+    assert Population.start_link([]) == {:error, {:missing_options, [:task]}}
+    assert Population.start(task: :xor, sede: 1) == {:error, {:unknown_option, :sede}}
+    assert {:error, {:bad_option, {:options, :xor, _}}} = Population.start(:xor)
+
+    {:ok, population} = Population.start_link(task: :xor)
+    assert Population.run(population, seed: 1) == {:error, {:unknown_option, :seed}}
+    assert {:error, {:bad_option, {:goal, 3, _}}} = Population.run(population, 3)
+  end
+
+  test "a name is taken once" do
+    name = name()
+    {:ok, population} = Population.start_link(task: :xor, name: name)
+
+    assert Population.start_link(task: :xor, name: name) ==
+             {:error, {:already_started, population}}
+  end
+end

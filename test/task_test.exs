@@ -1,0 +1,126 @@
+defmodule Cambrian.TaskTest do
+  use ExUnit.Case, async: true
+
+  alias Cambrian.{Genotype, Network, Population}
+
+  doctest Cambrian.Task
+
+  defmodule Half do
+    use Cambrian.Task
+
+    @impl true
+    def init(aim: aim), do: {:ok, %{inputs: 1, outputs: 1}, aim}
+    def init([]), do: init(aim: 0.5)
+
+    @impl true
+    def evaluate(%Network{} = network, aim) do
+      [output] = Network.activate(network, [1])
+      %{fitness: 1 - abs(output - aim), behaviour: [output]}
+    end
+  end
+
+  # Neither @impl nor one clause, and what a failing task can do.
+  defmodule Clauses do
+    use Cambrian.Task
+
+    def init(:crash), do: raise("no")
+    def init(:rubbish), do: :rubbish
+    def init(state), do: {:ok, %{inputs: 1, outputs: 1}, state}
+
+    def evaluate(%Network{}, :constant), do: 1
+
+    def evaluate(%Network{} = network, :first) do
+      [output] = Network.activate(network, [1])
+      output
+    end
+  end
+
+  # As a task in Erlang: it gets a reference.
+  defmodule Bare do
+    @behaviour :cambrian_task
+
+    @impl true
+    def init(_args), do: {:ok, %{inputs: 1, outputs: 1}, :no_state}
+
+    @impl true
+    def evaluate(network, :no_state) do
+      [output] = :cambrian_network.activate(network, [1])
+      output
+    end
+  end
+
+  test "a module gets networks, with and without an argument" do
+    assert {:ok, %{solved: true}} = Cambrian.evolve(Half, target: 0.99)
+
+    assert {:ok, %{solved: true, champion: champion}} =
+             Cambrian.evolve({Half, aim: 0.25}, target: 0.99)
+
+    [output] = champion |> Network.compile() |> Network.activate([1])
+    assert_in_delta output, 0.25, 0.01
+  end
+
+  test "the same module works from Erlang, and evolves the same" do
+    {:ok, %{champion: reference}} = :cambrian.evolve(Half, %{target: 0.99, seed: 3})
+    %{champion: champion} = Cambrian.evolve!(Half, target: 0.99, seed: 3)
+    assert :cambrian_genotype.id(reference) == Genotype.id(champion)
+  end
+
+  test "the same module works when it is called by hand" do
+    {:ok, genotype} = Genotype.new(inputs: 1, outputs: 1, seed: 7)
+    network = Network.compile(genotype)
+    assert %{fitness: fitness} = Half.evaluate(network, 0.5)
+    assert %{fitness: ^fitness} = Half.evaluate(network.ref, 0.5)
+  end
+
+  test "all clauses of evaluate/2 get networks" do
+    assert {:ok, %{fitness: 1.0}} = Cambrian.evolve({Clauses, :constant}, generations: 1)
+    assert {:ok, %{solved: true}} = Cambrian.evolve({Clauses, :first}, target: 0.9)
+  end
+
+  test "a population takes one too" do
+    {:ok, population} = Population.start_link(task: {Half, aim: 0.25}, target: 0.99)
+    :ok = Population.run(population)
+    assert {:ok, %{solved: true}} = Population.await(population, 30_000)
+    assert Population.info(population).task == Half
+  end
+
+  test "a task written for Erlang gets references" do
+    assert {:ok, %{solved: true}} = Cambrian.evolve(Bare, target: 0.9)
+  end
+
+  test "init/1 that fails is an error that says where" do
+    assert {:error, {:bad_return, {Clauses, :init, 1}, :rubbish}} =
+             Cambrian.evolve({Clauses, :rubbish})
+
+    assert {:error, {:crashed, {Clauses, :init, 1}, {:error, %RuntimeError{}, _}} = reason} =
+             Cambrian.evolve({Clauses, :crash})
+
+    assert Exception.message(Cambrian.Error.exception(reason)) ==
+             "Cambrian.TaskTest.Clauses.init/1 failed: ** (RuntimeError) no"
+  end
+
+  test "using it warns of nothing" do
+    for impl <- ["@impl true", "@impl Cambrian.Task", ""] do
+      code = """
+      defmodule Cambrian.TaskTest.Silent#{System.unique_integer([:positive])} do
+        use Cambrian.Task
+        #{impl}
+        def init(_), do: {:ok, %{inputs: 1, outputs: 1}, nil}
+        #{impl}
+        def evaluate(_network, _state), do: 1
+      end
+      """
+
+      assert ExUnit.CaptureIO.capture_io(:stderr, fn -> Code.compile_string(code) end) == ""
+    end
+  end
+
+  test "native tasks evaluate a network" do
+    {:ok, genotype} = Genotype.new(inputs: 2, outputs: 1, seed: 7)
+    network = Network.compile(genotype)
+    assert {:ok, fitness} = Cambrian.Task.evaluate(:xor, network)
+    assert fitness >= 0 and fitness <= 4
+    assert {:ok, %{solved: false, facts: [_ | _]}} = Cambrian.Task.trial(:xor, network)
+    assert Cambrian.Task.evaluate(:chess, network) == {:error, {:unknown_task, :chess}}
+  end
+end
