@@ -8,8 +8,11 @@
 
 -define(TASK, double_pole_novel).
 -define(NODES, [anomalocaris, hallucigenia, opabinia]).
+-define(POPULATION, 1000).
 -define(REALM, <<"demo.cambrian">>).
 -define(LIMIT_MS, 50_000).
+%% Once one node has a champion the others have so long to have one too.
+-define(GRACE_MS, 10_000).
 -define(LOOK_MS, 200).
 -define(OUT, "demo/out").
 
@@ -23,13 +26,12 @@ main(_) ->
     Isolated = number("ISOLATED", 0) =/= 0,
     introduce(Seed, Isolated),
     Nodes = [Node#{key => key(Node, Isolated)} || Node <- start_nodes(Seed, Isolated)],
-    Started = erlang:monotonic_time(millisecond),
     ok = each(Nodes, fun(#{peer := Peer}) -> ok = peer:call(Peer, cambrian_population, run, [pole]) end),
-    watch(Nodes, Isolated, lines()),
+    watch(Nodes, lines()),
     Records = [Node#{record => peer:call(Peer, cambrian_recorder, read, [Recorder])}
                || #{peer := Peer, recorder := Recorder} = Node <- Nodes],
     ok = each(Nodes, fun(#{peer := Peer}) -> peer:stop(Peer) end),
-    conclude(Seed, Isolated, Records, erlang:monotonic_time(millisecond) - Started).
+    conclude(Seed, Isolated, Records).
 
 number(Name, Default) ->
     Text = os:getenv(Name, integer_to_list(Default)),
@@ -68,7 +70,7 @@ start_node(Name, Seed, Cookie) ->
     {ok, Peer, Node} = peer:start_link(#{name => lists:concat([Name, "_", free_port()]), host => "127.0.0.1",
                                          longnames => true, connection => standard_io, args => Args}),
     {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
-    Options = #{task => ?TASK, seed => Seed, name => pole, timeout => ?LIMIT_MS},
+    Options = #{task => ?TASK, population => ?POPULATION, seed => Seed, name => pole, timeout => ?LIMIT_MS},
     {ok, _} = peer:call(Peer, cambrian_population, start, [Options]),
     {ok, Recorder} = peer:call(Peer, cambrian_recorder, start, [pole]),
     #{name => Name, peer => Peer, node => Node, recorder => Recorder, seed => Seed}.
@@ -95,24 +97,23 @@ lines() ->
         {error, _} -> {plain, 0}
     end.
 
-watch(Nodes, Isolated, Lines) ->
+watch(Nodes, Lines) ->
     Keys = maps:from_list([{Key, Name} || #{name := Name, key := Key} <- Nodes]),
     _ = [each(Nodes, fun(_) -> io:nl() end) || {terminal, _} <- [Lines]],
-    watch(Nodes, Isolated, Keys, Lines, 0).
+    watch(Nodes, Keys, Lines, 0, 0).
 
 key(#{name := Name}, true) -> Name;
 key(#{peer := Peer}, false) -> peer:call(Peer, cambrian_bridge, identity, []).
 
-watch(Nodes, Isolated, Keys, Lines, Looked) ->
+watch(Nodes, Keys, Lines, Looked, Since) ->
     Pages = [{Name, peer:call(Peer, cambrian_recorder, latest, [Recorder])}
              || #{name := Name, peer := Peer, recorder := Recorder} <- Nodes],
-    Finished = [Name || {Name, #{result := _}} <- Pages],
-    Solved = [Name || {Name, #{result := #{solved := true}}} <- Pages],
-    Done = length(Finished) =:= length(Nodes) orelse (Solved =/= [] andalso not Isolated),
+    Finished = length([Name || {Name, #{result := _}} <- Pages]),
+    Done = Finished =:= length(Nodes) orelse Since * ?LOOK_MS >= ?GRACE_MS,
     show(Lines, [line(Name, Page, Keys) || {Name, Page} <- Pages], Looked, Done),
     case Done of
         true -> io:nl();
-        false -> timer:sleep(?LOOK_MS), watch(Nodes, Isolated, Keys, Lines, Looked + 1)
+        false -> timer:sleep(?LOOK_MS), watch(Nodes, Keys, Lines, Looked + 1, Since + min(1, Finished))
     end.
 
 show({terminal, Width}, Lines, _Looked, _Done) ->
@@ -126,10 +127,13 @@ show({plain, _}, _Lines, _Looked, _Done) ->
 line(Name, #{generation := G, count := Count} = Page, Keys) ->
     #{generation := Generation, best := Best, species := Species, evaluations_per_second := Rate} = G,
     Text = io_lib:format("~-13s generation ~3b  best ~.4f  species ~3b  ~6b evaluations/s  ~ts",
-                         [Name, Generation, Best, Species, Rate, arrived(Count, Page, Keys)]),
+                         [Name, Generation, Best, Species, Rate, says(Page, arrived(Count, Page, Keys))]),
     lists:flatten(Text);
 line(Name, _, _) ->
     atom_to_list(Name).
+
+says(#{result := #{solved := true}}, Arrived) -> ["solved  ", Arrived];
+says(_, Arrived) -> Arrived.
 
 arrived(0, _, _) -> "";
 arrived(Count, #{received := #{from := From, fitness := Fitness, outcome := Outcome}}, Keys) ->
@@ -142,7 +146,7 @@ outcome(Other) -> atom_to_list(Other).
 
 %%% ---- the end ----------------------------------------------------------------------------
 
-conclude(Seed, Isolated, Nodes, Elapsed) ->
+conclude(Seed, Isolated, Nodes) ->
     _ = [isolated_line(Node) || Isolated, Node <- Nodes],
     Results = [{Result, Node} || #{record := #{result := Result}} = Node <- Nodes],
     case [Found || {#{solved := true}, _} = Found <- Results] of
@@ -151,7 +155,7 @@ conclude(Seed, Isolated, Nodes, Elapsed) ->
             halt(1);
         Found ->
             {Result, Node} = hd(lists:sort(fun({#{elapsed_ms := A}, _}, {#{elapsed_ms := B}, _}) -> A =< B end, Found)),
-            announce(Seed, Isolated, Result, Node, Nodes, Elapsed)
+            announce(Seed, Isolated, Result, Node, Nodes)
     end.
 
 isolated_line(#{name := Name, seed := Seed, record := #{result := Result}}) ->
@@ -161,16 +165,18 @@ isolated_line(#{name := Name, seed := Seed, record := #{result := Result}}) ->
                Generations, Evaluations, hex(crypto:hash(sha256, Bytes))]).
 
 %% Nothing is believed: the champion is read from its bytes and tried again here.
-announce(Seed, Isolated, #{champion := Bytes, fitness := Fitness} = Result, Node, Nodes, Elapsed) ->
+announce(Seed, Isolated, #{champion := Bytes, fitness := Fitness} = Result, Node, Nodes) ->
     {ok, Champion} = cambrian_genotype:from_binary(Bytes),
     {ok, #{solved := true, facts := Facts}} = cambrian_task:trial(?TASK, cambrian_network:compile(Champion)),
     #{nodes := Size, connections := Connections, recurrent := Recurrent} = cambrian_genotype:info(Champion),
     #{name := Name} = Node,
     #{generations := Generations, evaluations := Evaluations} = Result,
-    io:format("~s found the champion in generation ~b, after ~b evaluations of its own and ~.1f s.~n"
+    io:format("~s found the champion first, in generation ~b, after ~b evaluations of its own and ~.1f s; "
+              "~b of ~b nodes have one now.~n"
               "Fitness ~.4f. Tried again from its bytes: ~b steps, ~b of 625 starts.~n"
               "~b nodes, ~b connections, ~b of them recurrent. Id ~s~n",
-              [Name, Generations - 1, Evaluations, Elapsed / 1000, Fitness,
+              [Name, Generations - 1, Evaluations, maps:get(elapsed_ms, Result) / 1000,
+               length([N || #{record := #{result := #{solved := true}}} = N <- Nodes]), length(Nodes), Fitness,
                trunc(proplists:get_value(steps, Facts)), trunc(proplists:get_value(starts_of_625, Facts)),
                Size, Connections, Recurrent, hex(cambrian_genotype:id(Champion))]),
     write(Seed, Isolated, Champion, Result, Facts, Node, Nodes).

@@ -27,7 +27,7 @@ defmodule Cambrian.BridgeTest do
   test "publishes the champions of a population under the same supervisor" do
     children = [
       {Population, task: :xor, name: :bridged, seed: 42},
-      {Bridge, realm: @realm, populations: [:bridged]}
+      {Bridge, realm: @realm, populations: [:bridged], publish_interval: 60_000}
     ]
 
     start_supervised!(%{

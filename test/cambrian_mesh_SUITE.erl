@@ -47,7 +47,8 @@ champions_travel(Config) ->
     _ = [until(fun() -> best_from(Origin, Peer, Recorder) =:= Fitness end)
          || {Peer, Recorder} <- lists:zip(Others, tl(Recorders))],
     _ = [begin
-             ?assertMatch([#{origin := Origin, accepted := N}] when N > 0, peer:call(Peer, cambrian_bridge, list_nodes, [])),
+             ?assertMatch([#{accepted := N}] when N > 0,
+                          [Known || #{origin := From} = Known <- peer:call(Peer, cambrian_bridge, list_nodes, []), From =:= Origin]),
              ?assertMatch(#{<<"xor">> := #{fitness := Fitness, origin := Origin}},
                           peer:call(Peer, cambrian_bridge, global_best, []))
          end || Peer <- Others].
@@ -122,11 +123,7 @@ a_population_that_crashed_is_joined_again(Config) ->
     true = peer:call(One, erlang, exit, [Pid, kill]),
     until(fun() -> peer:call(One, erlang, whereis, [shared]) =/= undefined end),
     ok = peer:call(One, cambrian_population, run, [shared]),
-    until(fun() ->
-              {ok, _} = peer:call(One, cambrian_population, run, [shared, #{target => 99, generations => 100_000}]) =:= ok
-                        andalso {ok, running},
-              maps:is_key(published, peer:call(One, cambrian_bridge, counts, []))
-          end),
+    until(fun() -> maps:is_key(published, peer:call(One, cambrian_bridge, counts, [])) end),
     until(fun() -> maps:is_key(received, peer:call(Two, cambrian_bridge, counts, [])) end).
 
 options_are_checked(_Config) ->

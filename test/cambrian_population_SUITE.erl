@@ -13,7 +13,7 @@ init_per_suite(Config) ->
 
 end_per_suite(_) -> application:stop(cambrian).
 
-init_per_testcase(_, Config) -> Config.
+init_per_testcase(Case, Config) -> [{dir, filename:join(proplists:get_value(priv_dir, Config), Case)} | Config].
 
 end_per_testcase(_, _) ->
     _ = application:unset_env(cambrian, data_dir),
@@ -64,7 +64,7 @@ killed_and_resumed(_) ->
 
 %% The application stops and starts, as after a power cut: the file brings it back.
 kept_on_disk(Config) ->
-    ok = application:set_env(cambrian, data_dir, proplists:get_value(priv_dir, Config)),
+    ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
     Whole = run_whole(options(12)),
     {ok, _} = cambrian_population:start((options(12))#{name => here}),
     ok = cambrian_population:run(here),
@@ -80,7 +80,7 @@ kept_on_disk(Config) ->
     ?assertEqual(Whole, champion_of(cambrian_population:await(here, 60_000))).
 
 torn_file(Config) ->
-    Dir = proplists:get_value(priv_dir, Config),
+    Dir = proplists:get_value(dir, Config),
     ok = application:set_env(cambrian, data_dir, Dir),
     {ok, _} = cambrian_population:start((options(1))#{name => solid}),
     {ok, _} = cambrian_population:step(solid, 2),
@@ -93,7 +93,7 @@ torn_file(Config) ->
     ?assertMatch(#{generation := 0}, cambrian_population:info(Fresh)).
 
 checkpoint_of_another_task(Config) ->
-    ok = application:set_env(cambrian, data_dir, proplists:get_value(priv_dir, Config)),
+    ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
     {ok, _} = cambrian_population:start((options(1))#{name => solid}),
     {ok, _} = cambrian_population:step(solid, 1),
     ok = cambrian_population:stop(solid),

@@ -50,7 +50,7 @@ defmodule Cambrian.PopulationTest do
   end
 
   test "one without a name comes back where it was as well" do
-    spec = Population.child_spec(task: :xor, seed: 11, target: 5, generations: 60)
+    spec = Population.child_spec(task: :xor, target: 5, generations: 60)
     assert spec.id == Population
     {module, function, args} = spec.start
 
@@ -87,8 +87,8 @@ defmodule Cambrian.PopulationTest do
     end
 
     :ok = Population.unsubscribe(population)
-    {:ok, _} = Population.step(population, 1)
-    refute_received {:cambrian, _, _}
+    {:ok, %{generation: after_the_end}} = Population.step(population, 1)
+    refute_received {:cambrian, _, {:generation, %{generation: ^after_the_end}}}
   end
 
   test "stats, best and info are of the same generation" do
@@ -209,6 +209,12 @@ defmodule Cambrian.PopulationTest do
     {:ok, population} = Population.start_link(task: :xor)
     assert Population.run(population, seed: 1) == {:error, {:unknown_option, :seed}}
     assert {:error, {:bad_option, {:goal, 3, _}}} = Population.run(population, 3)
+  end
+
+  test "name: nil is no name" do
+    {:ok, population} = Population.start_link(task: :xor, name: nil)
+    assert is_reference(Population.info(population).name)
+    assert Process.whereis(nil) == nil
   end
 
   test "a name is taken once" do

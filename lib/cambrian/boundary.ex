@@ -9,7 +9,7 @@ defmodule Cambrian.Boundary do
   def options(opts) do
     with {:ok, options} <- to_map(:options, opts),
          {:ok, options} <- nested(options, :params) do
-      {:ok, with_task(options)}
+      {:ok, options |> with_task() |> without_nil()}
     end
   end
 
@@ -48,16 +48,23 @@ defmodule Cambrian.Boundary do
   defp with_task(%{task: task} = options), do: %{options | task: task(task)}
   defp with_task(options), do: options
 
+  # As for a GenServer, `name: nil` is no name.
+  defp without_nil(%{name: nil} = options), do: Map.delete(options, :name)
+  defp without_nil(options), do: options
+
   @doc "A task as Erlang takes it. Modules convert themselves: see `Cambrian.Task`."
   @spec task(term) :: term
   def task(fun) when is_function(fun, 1), do: fn reference -> fun.(%Network{ref: reference}) end
   def task(task), do: task
 
-  @spec genotype({:ok, reference} | {:error, term}) :: {:ok, Genotype.t()} | {:error, term}
+  @doc "An answer of `:cambrian_genotype` with a struct."
+  @spec genotype({:ok, :cambrian_genotype.genotype()} | {:error, Error.reason()}) ::
+          {:ok, Genotype.t()} | {:error, Error.reason()}
   def genotype({:ok, reference}), do: {:ok, %Genotype{ref: reference}}
   def genotype({:error, _} = error), do: error
 
-  @spec result(map) :: Result.t()
+  @doc "A result as a struct."
+  @spec result(:cambrian_population.result()) :: Result.t()
   def result(%{champion: reference} = result),
     do: struct!(Result, %{result | champion: %Genotype{ref: reference}})
 end

@@ -113,9 +113,11 @@ defmodule Cambrian.Population do
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(opts) do
     # A child without a name gets one that its checkpoint is found by after a crash.
+    name = opts[:name] || make_ref()
+
     %{
-      id: Keyword.get(opts, :name, __MODULE__),
-      start: {__MODULE__, :start_link, [Keyword.put_new_lazy(opts, :name, &make_ref/0)]},
+      id: opts[:name] || __MODULE__,
+      start: {__MODULE__, :start_link, [Keyword.put(opts, :name, name)]},
       restart: :transient
     }
   end

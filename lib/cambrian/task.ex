@@ -4,23 +4,24 @@ defmodule Cambrian.Task do
 
       iex> defmodule Majority do
       ...>   use Cambrian.Task
+      ...>   alias Cambrian.Network
       ...>
       ...>   @impl true
-      ...>   def init(voters) do
-      ...>     votes = Enum.reduce(1..voters, [[]], fn _, votes -> for v <- votes, x <- [0, 1], do: [x | v] end)
-      ...>     {:ok, %{inputs: voters, outputs: 1}, votes}
+      ...>   def init(_args) do
+      ...>     {:ok, %{inputs: 3, outputs: 1}, for(a <- 0..1, b <- 0..1, c <- 0..1, do: [a, b, c])}
       ...>   end
       ...>
       ...>   @impl true
       ...>   def evaluate(network, votes) do
-      ...>     outputs = Cambrian.Network.activate_batch(network, votes)
-      ...>     right = for {vote, [output]} <- Enum.zip(votes, outputs), do: (output > 0.5) == (Enum.sum(vote) > length(vote) / 2)
-      ...>     Enum.count(right, & &1) / length(votes)
+      ...>     Enum.count(votes, fn vote ->
+      ...>       [output] = Network.activate(network, vote)
+      ...>       (output > 0.5) == (Enum.sum(vote) > 1)
+      ...>     end)
       ...>   end
       ...> end
-      iex> {:ok, result} = Cambrian.evolve({Majority, 3}, target: 1, seed: 1)
+      iex> {:ok, result} = Cambrian.evolve(Majority, target: 8, seed: 1)
       iex> {result.solved, result.fitness}
-      {true, 1.0}
+      {true, 8.0}
 
   Evaluations run in processes apart, as many as the VM has schedulers; one that crashes, hangs or
   gives no number costs that one fitness. See `Cambrian.evolve/2` for what else a task may be.
@@ -48,7 +49,7 @@ defmodule Cambrian.Task do
   @doc """
   Gives the size of the network, and what `evaluate/2` is to know.
 
-  The argument is the `args` of `{module, args}`, and `[]` for the module alone. It is called once,
+  The argument is the `args` of `{module, args}`, and `[]` for the module alone. It is called
   by the process that starts the evolution.
   """
   @callback init(args :: term) ::

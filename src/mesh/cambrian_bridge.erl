@@ -1,9 +1,10 @@
 %% @doc Joins populations to the mesh, in three lines:
 %%
 %% ```
-%% {ok, P} = cambrian_population:start(#{task => double_pole_novel, name => pole}).
-%% {ok, _} = cambrian_bridge:start_link(#{realm => <<"org.example.lab">>, populations => [pole]}).
-%% ok = cambrian_population:run(P).
+%% 1> {ok, _} = cambrian_population:start(#{task => double_pole_novel, name => pole}).
+%% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, populations => [pole]}).
+%% 3> cambrian_population:run(pole).
+%% ok
 %% '''
 %%
 %% A champion of a joined population is published, signed, when it is better than the last one
@@ -188,12 +189,16 @@ join_population(Handle, #state{joined = Joined} = State) ->
         #{name := Name, task := Task} = cambrian_population:info(Handle),
         ok = cambrian_population:subscribe(Handle),
         Population = #joined{handle = Handle, name = Name, task = text(Task), monitor = Monitor},
-        State#state{joined = Joined#{Name => Population}}
+        greet(cambrian_population:best(Handle), Population, State#state{joined = Joined#{Name => Population}})
     catch
         exit:_ ->
             demonitor(Monitor, [flush]),
             State
     end.
+
+%% A champion that it had before it was joined counts as well.
+greet({ok, Champion}, Population, State) -> population_says({champion, Champion}, Population, State);
+greet({error, not_evaluated}, _Population, State) -> State.
 
 population_says({champion, Champion}, Population, State) ->
     publish_pending(Population#joined{pending = Champion}, remember(own(Champion, State), Population, State));

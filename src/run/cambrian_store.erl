@@ -89,20 +89,21 @@ read(Key) ->
         none -> {error, not_found};
         {ok, Path} ->
             case file:read_file(Path) of
-                {ok, <<?MAGIC, Hash:32/binary, Bytes/binary>>} -> decode(Hash, Bytes);
-                {ok, _} -> {error, {torn_checkpoint, Path}};
+                {ok, Bytes} -> decode(Bytes, Path);
                 {error, enoent} -> {error, not_found};
                 {error, Reason} -> {error, {Reason, Path}}
             end
     end.
 
-decode(Hash, Bytes) ->
+decode(<<?MAGIC, Hash:32/binary, Bytes/binary>>, Path) ->
     case crypto:hash(sha256, Bytes) of
         Hash ->
             #{population := Encoded} = Saved = binary_to_term(Bytes, [safe]),
             case cambrian_nif:population_decode(Encoded) of
                 {ok, Population} -> {ok, Saved#{population := Population}};
-                {error, _} = Error -> Error
+                {error, Reason} -> {error, {Reason, Path}}
             end;
-        _ -> {error, torn_checkpoint}
-    end.
+        _ -> {error, {torn_checkpoint, Path}}
+    end;
+decode(_, Path) ->
+    {error, {torn_checkpoint, Path}}.

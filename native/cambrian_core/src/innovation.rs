@@ -80,6 +80,16 @@ mod tests {
         assert_ne!(connection(1, 2), connection(2, 1));
     }
 
+    /// Computed by another program from `docs/wire-format.md`.
+    #[test]
+    fn ids_are_those_of_the_wire_format() {
+        let link = connection(input(0), output(0));
+        assert_eq!(
+            [input(0), output(0), link, split(link, 0)],
+            [0x35aa_2332_57ed_720d, 0x69da_0f2b_5713_38f4, 0x1ed8_597e_20fd_0c43, 0xee78_9d47_65f1_3406]
+        );
+    }
+
     #[test]
     fn split_layers_lie_between() {
         assert_eq!(split_layer(BOTTOM, TOP), Some(TOP / 2));

@@ -1,0 +1,81 @@
+%% Every shell example in the documentation of a module, in the README and in the guides is typed in,
+%% and must answer what it says it answers.
+-module(cambrian_examples_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+examples_test_() ->
+    {timeout, 120, [{File ++ ":" ++ integer_to_list(Line), {timeout, 60, fun() -> run(Block) end}}
+                    || File <- files(), {Line, Block} <- blocks(File)]}.
+
+every_place_has_examples_test() ->
+    With = [filename:basename(File) || File <- files(), blocks(File) =/= []],
+    ?assertEqual([], ["README.md", "cambrian.erl", "cambrian_genotype.erl", "cambrian_network.erl",
+                      "cambrian_population.erl", "cambrian_bridge.erl"] -- With).
+
+files() ->
+    Root = root(filename:absname(".")),
+    [filename:join(Root, File) || Pattern <- ["README.md", "docs/*.md", "src/**/*.erl"],
+                                  File <- filelib:wildcard(Pattern, Root)].
+
+root(Dir) ->
+    case filelib:is_regular(filename:join(Dir, "README.md")) of
+        true -> Dir;
+        false -> root(filename:dirname(Dir))
+    end.
+
+%% Between ``` and ''' in a comment, or between fences in Markdown; only those with a prompt.
+blocks(File) ->
+    {ok, Bytes} = file:read_file(File),
+    Lines = [re:replace(Line, "^%% ?", "", [{return, list}, unicode])
+             || Line <- string:split(unicode:characters_to_list(Bytes), "\n", all)],
+    blocks(lists:zip(lists:seq(1, length(Lines)), Lines), outside, []).
+
+blocks([], _, Blocks) -> lists:reverse(Blocks);
+blocks([{Line, "```" ++ _} | Rest], outside, Blocks) -> blocks(Rest, {Line, []}, Blocks);
+blocks([{_, End} | Rest], {Line, Block}, Blocks) when End =:= "```"; End =:= "'''" ->
+    Typed = lists:reverse(Block),
+    blocks(Rest, outside, [{Line, Typed} || lists:any(fun is_prompt/1, Typed)] ++ Blocks);
+blocks([{_, Text} | Rest], {Line, Block}, Blocks) -> blocks(Rest, {Line, [Text | Block]}, Blocks);
+blocks([_ | Rest], outside, Blocks) -> blocks(Rest, outside, Blocks).
+
+is_prompt(Text) -> re:run(Text, "^[0-9]+> ") =/= nomatch.
+
+run(Block) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    try lists:foldl(fun step/2, erl_eval:new_bindings(), steps(Block))
+    after application:stop(cambrian)
+    end.
+
+%% `{Typed, Answer}'; an expression ends with a full stop at the end of its line.
+steps(Block) ->
+    Numbered = lists:dropwhile(fun(Text) -> not is_prompt(Text) end, Block),
+    steps(Numbered, []).
+
+steps([], Steps) -> lists:reverse(Steps);
+steps([Prompt | Rest], Steps) ->
+    {Typed, AfterTyped} = typed([re:replace(Prompt, "^[0-9]+> ", "", [{return, list}]) | Rest], []),
+    {Answer, Left} = lists:splitwith(fun(Text) -> not is_prompt(Text) end, AfterTyped),
+    steps(Left, [{Typed, Answer} | Steps]).
+
+typed([Line | Rest], Before) ->
+    case re:run(Line, "\\.\\s*$") of
+        nomatch -> typed(Rest, Before ++ Line ++ "\n");
+        _ -> {Before ++ Line, Rest}
+    end.
+
+step({Typed, Answer}, Bindings) ->
+    {ok, Tokens, _} = erl_scan:string(Typed),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    {value, Value, Next} = erl_eval:exprs(Expressions, Bindings),
+    case plain(lists:append(Answer)) of
+        "" -> ok;
+        Expected -> ?assertEqual({Typed, Expected}, {Typed, plain(io_lib:format("~tp", [Value]))})
+    end,
+    Next.
+
+%% References, process ids and times differ from run to run; white space is a matter of taste.
+plain(Text) ->
+    lists:foldl(fun({Pattern, Same}, T) -> re:replace(T, Pattern, Same, [global, unicode, {return, list}]) end,
+                unicode:characters_to_list(Text),
+                [{"\\s+", ""}, {"#Ref<[0-9.]+>", "#Ref"}, {"<[0-9]+\\.[0-9]+\\.[0-9]+>", "<pid>"},
+                 {"elapsed_ms=>[0-9]+", "elapsed_ms=>_"}, {"evaluations_per_second=>[0-9]+", "evaluations_per_second=>_"}]).
