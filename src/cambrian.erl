@@ -37,10 +37,10 @@ evolve(Task, Options) when is_map(Options) ->
                        end,
     case is_boolean(Progress) orelse is_function(Progress, 1) of
         true -> supervised(limited(Rest#{task => Task, owner => self()}), Progress);
-        false -> {error, {bad_option, {progress, Progress, "a boolean or a fun of one argument"}}}
+        false -> {error, {bad_option, {progress, Progress, <<"a boolean or a fun of one argument">>}}}
     end;
 evolve(_Task, Options) ->
-    {error, {bad_option, {options, Options, "a map"}}}.
+    {error, {bad_option, {options, Options, <<"a map">>}}}.
 
 limited(Options) ->
     case maps:with([generations, evaluations, timeout], Options) of

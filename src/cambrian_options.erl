@@ -6,9 +6,9 @@
 -export([check/2, is_positive/1, is_count/1, is_timeout/1]).
 -export_type([error/0]).
 
--type error() :: {unknown_option, term()} | {bad_option, {Name :: atom(), Value :: term(), Expected :: string()}}.
--type table() :: #{atom() => {fun((term()) -> boolean()), string()}
-                           | {fun((term()) -> boolean()), string(), Default :: term()}}.
+-type error() :: {unknown_option, term()} | {bad_option, {Name :: atom(), Value :: term(), Expected :: binary()}}.
+-type table() :: #{atom() => {fun((term()) -> boolean()), binary()}
+                           | {fun((term()) -> boolean()), binary(), Default :: term()}}.
 
 %% @doc The options with the defaults filled in.
 -spec check(map(), table()) -> {ok, map()} | {error, error()}.
@@ -20,7 +20,7 @@ check(Options, Table) when is_map(Options) ->
         [Fault | _] -> {error, Fault}
     end;
 check(Options, _Table) ->
-    {error, {bad_option, {options, Options, "a map"}}}.
+    {error, {bad_option, {options, Options, <<"a map">>}}}.
 
 fault(Name, Value, Table) ->
     case Table of

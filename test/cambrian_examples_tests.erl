@@ -23,7 +23,7 @@ root(Dir) ->
         false -> root(filename:dirname(Dir))
     end.
 
-%% Between ``` and ''' in a comment, or between fences in Markdown; only those with a prompt.
+%% Between ``` and ''' in a comment, or between fences in Markdown; of these only those with a prompt.
 blocks(File) ->
     {ok, Bytes} = file:read_file(File),
     Lines = [re:replace(Line, "^%% ?", "", [{return, list}, unicode])
@@ -33,12 +33,20 @@ blocks(File) ->
 blocks([], _, Blocks) -> lists:reverse(Blocks);
 blocks([{Line, "```" ++ _} | Rest], outside, Blocks) -> blocks(Rest, {Line, []}, Blocks);
 blocks([{_, End} | Rest], {Line, Block}, Blocks) when End =:= "```"; End =:= "'''" ->
-    Typed = lists:reverse(Block),
+    Typed = prompted(End, lists:reverse(Block)),
     blocks(Rest, outside, [{Line, Typed} || lists:any(fun is_prompt/1, Typed)] ++ Blocks);
 blocks([{_, Text} | Rest], {Line, Block}, Blocks) -> blocks(Rest, {Line, [Text | Block]}, Blocks);
 blocks([_ | Rest], outside, Blocks) -> blocks(Rest, outside, Blocks).
 
-is_prompt(Text) -> re:run(Text, "^[0-9]+> ") =/= nomatch.
+%% An example in a comment that is one expression needs no prompt.
+prompted("'''", [First | Rest] = Block) ->
+    case is_prompt(First) of
+        true -> Block;
+        false -> ["1> " ++ First | Rest]
+    end;
+prompted(_, Block) -> Block.
+
+is_prompt(Text) -> re:run(Text, "^[0-9]+> ", [unicode]) =/= nomatch.
 
 run(Block) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -53,12 +61,12 @@ steps(Block) ->
 
 steps([], Steps) -> lists:reverse(Steps);
 steps([Prompt | Rest], Steps) ->
-    {Typed, AfterTyped} = typed([re:replace(Prompt, "^[0-9]+> ", "", [{return, list}]) | Rest], []),
+    {Typed, AfterTyped} = typed([re:replace(Prompt, "^[0-9]+> ", "", [unicode, {return, list}]) | Rest], []),
     {Answer, Left} = lists:splitwith(fun(Text) -> not is_prompt(Text) end, AfterTyped),
     steps(Left, [{Typed, Answer} | Steps]).
 
 typed([Line | Rest], Before) ->
-    case re:run(Line, "\\.\\s*$") of
+    case re:run(Line, "\\.\\s*$", [unicode]) of
         nomatch -> typed(Rest, Before ++ Line ++ "\n");
         _ -> {Before ++ Line, Rest}
     end.

@@ -6,7 +6,7 @@
 -define(REALM, <<"org.example.test">>).
 
 all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
-          a_population_that_crashed_is_joined_again, options_are_checked].
+          a_population_that_crashed_is_joined_again, the_secret_stays_secret, options_are_checked].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -126,10 +126,31 @@ a_population_that_crashed_is_joined_again(Config) ->
     until(fun() -> maps:is_key(published, peer:call(One, cambrian_bridge, counts, [])) end),
     until(fun() -> maps:is_key(received, peer:call(Two, cambrian_bridge, counts, [])) end).
 
+%% What a crash report shows of a bridge does not hold its secret.
+the_secret_stays_secret(_Config) ->
+    Secret = cambrian_envelope:new_identity(),
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, Bridge} = cambrian_bridge:start_link(#{realm => <<"x">>, identity => fun() -> Secret end}),
+    Shown = unicode:characters_to_binary(io_lib:format("~p", [sys:get_status(Bridge)])),
+    Plain = unicode:characters_to_binary(io_lib:format("~p", [Secret])),
+    <<First:8/binary, _/binary>> = Secret,
+    [Numbers] = io_lib:format("~w", [binary_to_list(First)]),
+    ?assertEqual(nomatch, binary:match(Shown, [Plain, unicode:characters_to_binary(string:trim(Numbers, both, "[]"))])),
+    ?assertMatch(<<_:32/binary>>, cambrian_bridge:identity()),
+    ok = cambrian_bridge:stop().
+
 options_are_checked(_Config) ->
     ?assertEqual({error, {missing_options, [realm]}}, cambrian_bridge:start_link(#{})),
     ?assertEqual({error, {unknown_option, relm}}, cambrian_bridge:start_link(#{realm => <<"x">>, relm => 1})),
     ?assertMatch({error, {bad_option, {realm, lab, _}}}, cambrian_bridge:start_link(#{realm => lab})),
+    {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
+    Claims = #{task => 'xor', fitness => 1},
+    _ = [?assertMatch({error, {bad_option, {Key, Value, _}}}, cambrian_bridge:publish_genotype(G, Claims#{Key => Value}))
+         || {Key, Value} <- [{task, 1}, {fitness, a}, {generation, -1}, {parents, [1]}]],
+    ?assertEqual({error, {unknown_option, fitnes}}, cambrian_bridge:publish_genotype(G, Claims#{fitnes => 1})),
+    ?assertEqual({error, {missing_options, [fitness]}}, cambrian_bridge:publish_genotype(G, #{task => 'xor'})),
+    ?assertError(function_clause, cambrian_bridge:subscribe_genotypes(1, self())),
+    ?assertError(function_clause, cambrian_bridge:join(<<"nobody">>)),
     process_flag(trap_exit, true),
     ?assertEqual({error, {transport_unavailable, no_such_transport}},
                  cambrian_bridge:start_link(#{realm => <<"x">>, transport => no_such_transport})).

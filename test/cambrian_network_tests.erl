@@ -67,6 +67,7 @@ wrong_sizes_and_numbers_are_answered_test() ->
     ?assertEqual({error, {out_of_range, inputs}}, cambrian_network:activate(Network, [1.0e13])),
     NaN = <<0, 0, 192, 127>>,
     ?assertEqual({error, {out_of_range, inputs}}, cambrian_network:activate(Network, NaN)),
+    ?assertEqual({error, {out_of_range, memory}}, cambrian_network:step(Network, NaN, [1])),
     ?assertError(badarg, cambrian_network:activate(Network, [one])),
     ?assertError(badarg, cambrian_network:activate(Network, <<1, 2, 3>>)),
     ?assertError(badarg, cambrian_network:activate(make_ref(), [1])).

@@ -5,7 +5,8 @@
 
 all() ->
     [killed_and_resumed, kept_on_disk, torn_file, checkpoint_of_another_task, keeps_failing_alone,
-     paused_and_stepped, fed, watched, many_at_once, under_a_supervisor, idle_answers].
+     paused_and_stepped, run_while_stepping, run_again_at_the_limit,
+     what_is_no_genotype_harms_only_who_offers_it, fed, watched, many_at_once, under_a_supervisor, idle_answers].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -202,9 +203,39 @@ idle_answers(_) ->
     ?assertEqual({error, not_evaluated}, cambrian_population:stats(P)),
     ?assertMatch(#{task := 'xor', seed := 5, inputs := 2, outputs := 1, parameters := #{population := 150}},
                  cambrian_population:info(P)),
-    ?assertEqual({error, {bad_option, {generations, none, "a positive integer"}}},
+    ?assertEqual({error, {bad_option, {generations, none, <<"a positive integer">>}}},
                  cambrian_population:run(P, #{generations => none})),
     ?assertEqual({error, timeout}, cambrian_population:await(P, 10)),
     {ok, Bytes} = cambrian_population:checkpoint(P),
     ?assertMatch({ok, _}, cambrian_nif:population_decode(Bytes)),
+    ok = cambrian_population:stop(P).
+
+%% To run while steps are under way answers the steps in time, and goes on.
+run_while_stepping(_) ->
+    {ok, P} = cambrian_population:start((options(3))#{generations => 30}),
+    Self = self(),
+    ok = cambrian_population:subscribe(P),
+    spawn_link(fun() -> Self ! {stepped, cambrian_population:step(P, 10)} end),
+    receive {cambrian, _, {generation, #{generation := 0}}} -> ok end,
+    ok = cambrian_population:run(P),
+    receive {stepped, {ok, #{generation := 9}}} -> ok after 20_000 -> error(no_answer) end,
+    {ok, #{generations := 30}} = cambrian_population:await(P, 20_000),
+    ok = cambrian_population:stop(P).
+
+%% A limit is a limit: to run again at it does nothing, to raise it goes on.
+run_again_at_the_limit(_) ->
+    {ok, P} = cambrian_population:start((options(3))#{generations => 3}),
+    ok = cambrian_population:run(P),
+    {ok, #{generations := 3} = Result} = cambrian_population:await(P, 20_000),
+    false = is_map_key(trial, Result),
+    ok = cambrian_population:run(P),
+    {ok, #{generations := 3}} = cambrian_population:await(P, 20_000),
+    ok = cambrian_population:run(P, #{generations => 5}),
+    {ok, #{generations := 5}} = cambrian_population:await(P, 20_000),
+    ok = cambrian_population:stop(P).
+
+what_is_no_genotype_harms_only_who_offers_it(_) ->
+    {ok, P} = cambrian_population:start(options(3)),
+    ?assertError(badarg, cambrian_population:inject(P, make_ref())),
+    ?assertMatch({ok, _}, cambrian_population:step(P, 1)),
     ok = cambrian_population:stop(P).

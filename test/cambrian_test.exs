@@ -148,7 +148,8 @@ defmodule CambrianTest do
             {"xor", [],
              "a task must be a name of Cambrian.tasks/0, a module, {module, args}, " <>
                "a function of one argument or {:dataset, inputs, targets}, got: \"xor\""},
-            {{:dataset, [[1], [1, 2]], [[1], [2]]}, [], "a dataset must have rows of one length"},
+            {{:dataset, [[1], [1, 2]], [[1], [2]]}, [],
+             "a dataset must have rows of one length, from 1 to 10000"},
             {Chess, [],
              "Chess is neither a module nor a task of Cambrian (#{Enum.map_join(Cambrian.tasks(), ", ", &inspect/1)})"}
           ] do

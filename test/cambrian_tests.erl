@@ -29,17 +29,24 @@ not_reaching_the_goal_is_no_error_test() ->
 
 mistakes_are_answered_by_name_test_() ->
     Answers = [{{unknown_option, sed}, 'xor', #{sed => 1}},
-               {{bad_option, {seed, -1, "an integer from 0 to 2^64 - 1"}}, 'xor', #{seed => -1}},
-               {{bad_option, {generations, 0, "a positive integer"}}, 'xor', #{generations => 0}},
-               {{bad_option, {progress, maybe_so, "a boolean or a fun of one argument"}}, 'xor', #{progress => maybe_so}},
-               {{bad_option, {options, [], "a map"}}, 'xor', []},
+               {{bad_option, {seed, -1, <<"an integer from 0 to 2^64 - 1">>}}, 'xor', #{seed => -1}},
+               {{bad_option, {generations, 0, <<"a positive integer">>}}, 'xor', #{generations => 0}},
+               {{bad_option, {progress, maybe_so, <<"a boolean or a fun of one argument">>}}, 'xor', #{progress => maybe_so}},
+               {{bad_option, {options, [], <<"a map">>}}, 'xor', []},
                {{unknown_parameter, <<"add_nod">>}, 'xor', #{params => #{add_nod => 1}}},
                {{invalid_parameter, <<"add_node">>, <<"a number from 0 to 1">>}, 'xor', #{params => #{add_node => 2}}},
                {{invalid_parameter, <<"population">>, <<"an integer from 2 to 1000000">>}, 'xor', #{population => 1}},
                {{unknown_task, no_such_task}, no_such_task, #{}},
-               {{not_a_task, lists, "a module that exports init/1 and evaluate/2"}, lists, #{}},
+               {{not_a_task, lists, <<"a module that exports init/1 and evaluate/2">>}, lists, #{}},
                {{missing_options, [inputs, outputs]}, fun(_) -> 0 end, #{}},
-               {{bad_dataset, "rows of one length"}, {dataset, [[1], [1, 2]], [[1], [1]]}, #{}}],
+               {{bad_option, {inputs, 1 bsl 33, <<"an integer from 1 to 10000">>}}, fun(_) -> 0 end,
+                #{inputs => 1 bsl 33, outputs => 1}},
+               {{unknown_parameter, <<"<<\"add_node\">>">>}, 'xor', #{params => #{<<"add_node">> => 1}}},
+               {{bad_dataset, <<"rows of one length, from 1 to 10000">>}, {dataset, [[1], [1, 2]], [[1], [1]]}, #{}},
+               {{bad_dataset, <<"rows of one length, from 1 to 10000">>}, {dataset, [[]], [[1]]}, #{}},
+               {{bad_dataset, <<"as many inputs as targets, at least one">>}, {dataset, [[1]], []}, #{}},
+               {{bad_dataset, [0, a], <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, [[0, a]], [[1]]}, #{}},
+               {{bad_dataset, 2, <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, [[1], [2]], [[1], 2]}, #{}}],
     [?_assertEqual({error, Reason}, cambrian:evolve(Task, Options)) || {Reason, Task, Options} <- Answers].
 
 bad_task_is_named_test() ->
@@ -93,6 +100,9 @@ progress_sees_every_generation_test() ->
     {ok, #{generations := N}} =
         cambrian:evolve('xor', #{seed => 1, progress => fun(#{generation := G}) -> Self ! {generation, G} end}),
     ?assertEqual(lists:seq(0, N - 1), generations()).
+
+a_progress_fun_that_raises_ends_the_showing_only_test() ->
+    ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 1, progress => fun(_) -> exit(on_purpose) end})).
 
 generations() -> receive {generation, G} -> [G | generations()] after 0 -> [] end.
 

@@ -60,6 +60,10 @@ defmodule Cambrian.Error do
   end
 
   defp text({:bad_dataset, expected}), do: "a dataset must have #{expected}"
+
+  defp text({:bad_dataset, row, expected}),
+    do: "a row of a dataset must be #{expected}, got: #{inspect(row)}"
+
   defp text({:bad_return, mfa, value}), do: "#{mfa(mfa)} returned #{inspect(value)}"
 
   defp text({:crashed, mfa, {class, reason, stacktrace}}),
@@ -73,7 +77,6 @@ defmodule Cambrian.Error do
     do: "the checkpoint of that name is of task #{inspect(task)}; resume: false ignores it"
 
   defp text({:torn_checkpoint, path}), do: "the checkpoint #{path} is damaged"
-  defp text(:torn_checkpoint), do: "the checkpoint is damaged"
   defp text(:not_evaluated), do: "no generation has been evaluated yet"
   defp text(:running), do: "the population is running"
   defp text(:busy), do: "too many genotypes are waiting"

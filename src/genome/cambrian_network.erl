@@ -19,7 +19,7 @@
 -type state() :: binary().
 -type numbers() :: [number()] | binary().
 -type error() :: {error, {wrong_size, inputs | memory, Expected :: non_neg_integer(), Got :: non_neg_integer()}
-                       | {out_of_range, inputs}}.
+                       | {out_of_range, inputs | memory}}.
 
 %% Compiling costs some 20 ns a connection: above this, more than a normal scheduler should be held.
 -define(DIRTY_CONNECTIONS, 5_000).

@@ -20,6 +20,9 @@
 -type prepared() :: #{name := atom(), inputs := pos_integer(), outputs := pos_integer(),
                       evaluate := native | fun((cambrian_network:network()) -> term())}.
 
+%% As many inputs and outputs as a genotype can have.
+-define(IS_SIZE(N), (is_integer(N) andalso N >= 1 andalso N =< 10_000)).
+
 -callback init(Args :: term()) ->
     {ok, #{inputs := pos_integer(), outputs := pos_integer()}, State :: term()}.
 -callback evaluate(cambrian_network:network(), State :: term()) ->
@@ -71,15 +74,15 @@ prepare(Fun, #{inputs := Inputs, outputs := Outputs}) when is_function(Fun, 1) -
 prepare(Fun, _Shape) when is_function(Fun, 1) ->
     {error, {missing_options, [inputs, outputs]}};
 prepare(Other, _Shape) ->
-    {error, {bad_task, Other, "a task's name, a module, {Module, Args}, a fun of one argument "
-                              "or {dataset, Inputs, Targets}"}}.
+    {error, {bad_task, Other, <<"a task's name, a module, {Module, Args}, a fun of one argument "
+                                "or {dataset, Inputs, Targets}">>}}.
 
 module(Module, Args) ->
     case code:ensure_loaded(Module) of
         {module, Module} ->
             case erlang:function_exported(Module, init, 1) andalso erlang:function_exported(Module, evaluate, 2) of
                 true -> init(Module, Args);
-                false -> {error, {not_a_task, Module, "a module that exports init/1 and evaluate/2"}}
+                false -> {error, {not_a_task, Module, <<"a module that exports init/1 and evaluate/2">>}}
             end;
         {error, _} ->
             {error, {unknown_task, Module}}
@@ -87,7 +90,7 @@ module(Module, Args) ->
 
 init(Module, Args) ->
     try Module:init(Args) of
-        {ok, #{inputs := Inputs, outputs := Outputs}, State} ->
+        {ok, #{inputs := Inputs, outputs := Outputs}, State} when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
             {ok, #{name => Module, inputs => Inputs, outputs => Outputs,
                    evaluate => fun(Network) -> Module:evaluate(Network, State) end}};
         Other ->
@@ -97,22 +100,35 @@ init(Module, Args) ->
             {error, {crashed, {Module, init, 1}, {Class, Reason, Stack}}}
     end.
 
-dataset([Input | _] = Inputs, [Target | _] = Targets)
-  when length(Inputs) =:= length(Targets), is_list(Target) ->
-    Rows = [to_list(Row) || Row <- Inputs],
-    {Width, Height} = {length(to_list(Input)), length(Target)},
-    case [Row || Row <- Rows, length(Row) =/= Width] ++ [Row || Row <- Targets, length(Row) =/= Height] of
-        [] ->
-            {ok, #{name => dataset, inputs => Width, outputs => Height,
-                   evaluate => fun(Network) -> 1 / (1 + error_of(Network, Rows, Targets)) end}};
+dataset(Inputs, Targets) ->
+    try {[numbers(Row) || Row <- Inputs], [numbers(Row) || Row <- Targets]} of
+        {[Input | _] = Rows, [Target | _] = Wanted} when length(Rows) =:= length(Wanted) ->
+            {Width, Height} = {length(Input), length(Target)},
+            case lists:usort([{length(I), length(T)} || {I, T} <- lists:zip(Rows, Wanted)]) of
+                [_] when ?IS_SIZE(Width), ?IS_SIZE(Height) ->
+                    {ok, #{name => dataset, inputs => Width, outputs => Height,
+                           evaluate => fun(Network) -> 1 / (1 + error_of(Network, Rows, Wanted)) end}};
+                _ ->
+                    {error, {bad_dataset, <<"rows of one length, from 1 to 10000">>}}
+            end;
         _ ->
-            {error, {bad_dataset, "rows of one length"}}
-    end;
-dataset(_, _) ->
-    {error, {bad_dataset, "as many inputs as targets, at least one, each a list of numbers"}}.
+            {error, {bad_dataset, <<"as many inputs as targets, at least one">>}}
+    catch
+        throw:{not_numbers, Row} -> {error, {bad_dataset, Row, <<"a list of numbers or a binary of 32-bit floats">>}};
+        error:_ -> {error, {bad_dataset, <<"lists of rows">>}}
+    end.
 
-to_list(Row) when is_binary(Row) -> [X || <<X:32/float-little>> <= Row];
-to_list(Row) -> Row.
+%% Within what a network takes.
+numbers(Row) when is_binary(Row), byte_size(Row) rem 4 =:= 0 ->
+    case [X || <<X:32/float-little>> <= Row] of
+        Numbers when 4 * length(Numbers) =:= byte_size(Row) -> numbers(Numbers);
+        _ -> throw({not_numbers, Row})
+    end;
+numbers(Row) ->
+    case is_list(Row) andalso lists:all(fun(X) -> is_number(X) andalso abs(X) =< 1.0e12 end, Row) of
+        true -> Row;
+        false -> throw({not_numbers, Row})
+    end.
 
 error_of(Network, Rows, Targets) ->
     Outputs = cambrian_network:activate_batch(Network, Rows),

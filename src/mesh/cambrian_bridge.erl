@@ -15,13 +15,14 @@
 
 -export([start_link/1, start/1, stop/0, join/1, publish_genotype/2, subscribe_genotypes/2, unsubscribe_genotypes/1,
          list_nodes/0, global_best/0, identity/0, counts/0]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, format_status/1]).
 -export_type([options/0, peer/0, best/0]).
 
 %% `realm' says who may meet whom; `publish_interval' is the least time in ms between two champions
-%% of one population (default 1000); `identity' is a secret that is otherwise made anew.
+%% of one population (default 1000); `identity' is a secret, or a fun that gives it, so that it stays out of
+%% crash reports; it is otherwise made anew. A population's name that is not there yet is waited for.
 -type options() :: #{realm := binary(), transport => module(), transport_options => map(),
-                     identity => cambrian_envelope:secret(),
+                     identity => cambrian_envelope:secret() | fun(() -> cambrian_envelope:secret()),
                      populations => [cambrian_population:population()],
                      publish_interval => non_neg_integer()}.
 -type peer() :: #{origin := cambrian_envelope:key(), seen := integer(),
@@ -45,10 +46,10 @@
 
 %% So that strangers with ever new keys cannot fill the memory.
 -define(MAX_PEERS, 10_000).
-%% A population that crashed is back under its name by then.
+%% How often a population that is not there is looked for: one that crashed is back under its name by then.
 -define(REJOIN_MS, 200).
 
-%% @doc One bridge a node. It must be started after the populations that it is to join.
+%% @doc One bridge a node.
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
     case cambrian_options:check(Options, table()) of
@@ -69,34 +70,56 @@ start(Options) ->
     end.
 
 table() ->
-    #{realm => {fun(R) -> is_binary(R) andalso byte_size(R) =< 255 end, "a binary of at most 255 bytes"},
-      transport => {fun is_atom/1, "a module", cambrian_transport_dist},
-      transport_options => {fun is_map/1, "a map", #{}},
-      identity => {fun(S) -> is_binary(S) andalso byte_size(S) =:= 32 end, "32 bytes",
-                   cambrian_envelope:new_identity()},
-      populations => {fun is_list/1, "a list of populations", []},
-      publish_interval => {fun cambrian_options:is_count/1, "milliseconds", 1000}}.
+    #{realm => {fun(R) -> is_binary(R) andalso byte_size(R) =< 255 end, <<"a binary of at most 255 bytes">>},
+      transport => {fun is_atom/1, <<"a module">>, cambrian_transport_dist},
+      transport_options => {fun is_map/1, <<"a map">>, #{}},
+      identity => {fun is_identity/1, <<"32 bytes, or a fun that gives them">>, fun cambrian_envelope:new_identity/0},
+      populations => {fun(L) -> is_list(L) andalso lists:all(fun is_handle/1, L) end, <<"a list of pids or names">>, []},
+      publish_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000}}.
+
+is_identity(Secret) -> is_function(Secret, 0) orelse is_bytes(Secret, 32).
+
+is_bytes(Bytes, Size) -> is_binary(Bytes) andalso byte_size(Bytes) =:= Size.
+
+is_handle(Handle) -> is_pid(Handle) orelse is_atom(Handle).
+
+claims_table() ->
+    #{task => {fun is_task/1, <<"an atom or a binary of at most 255 bytes">>},
+      fitness => {fun is_number/1, <<"a number">>},
+      generation => {fun(N) -> cambrian_options:is_count(N) andalso N < 1 bsl 64 end, <<"an integer from 0">>, 0},
+      parents => {fun(Ids) -> is_list(Ids) andalso length(Ids) =< 8 andalso
+                              lists:all(fun(Id) -> is_bytes(Id, 32) end, Ids) end,
+                  <<"a list of at most 8 ids of 32 bytes">>, []}}.
+
+is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =< 255.
 
 %% @doc Leaves the mesh.
 -spec stop() -> ok.
 stop() -> gen_server:stop(?MODULE).
 
-%% @doc Joins one more population. One with a name is joined again when it comes back from a crash.
+%% @doc Joins one more population. One with a name is joined as soon as it is there, and again when it comes
+%% back from a crash.
 -spec join(cambrian_population:population()) -> ok.
-join(Population) -> gen_server:call(?MODULE, {join, Population}).
+join(Population) when is_pid(Population); is_atom(Population) -> gen_server:call(?MODULE, {join, Population}).
 
 %% @doc Publishes a genotype at once, with what is claimed of it.
 -spec publish_genotype(cambrian_genotype:genotype(),
                        #{task := atom() | binary(), fitness := number(),
                          generation => non_neg_integer(), parents => [cambrian_genotype:id()]}) ->
           {ok, cambrian_genotype:id()} | {error, term()}.
-publish_genotype(Genotype, #{task := _, fitness := _} = Claims) ->
-    gen_server:call(?MODULE, {publish, Genotype, Claims}).
+publish_genotype(Genotype, Claims) ->
+    _ = cambrian_genotype:info(Genotype),
+    case cambrian_options:check(Claims, claims_table()) of
+        {ok, #{task := _, fitness := _} = Checked} -> gen_server:call(?MODULE, {publish, Genotype, Checked});
+        {ok, Checked} -> {error, {missing_options, [task, fitness] -- maps:keys(Checked)}};
+        Error -> Error
+    end.
 
 %% @doc Sends `{cambrian_bridge, Ref, #{genotype, task, fitness, generation, origin}}' to a process for every
 %% genotype of a task, or of all, that passes every check of its envelope. The fitness is a claim.
 -spec subscribe_genotypes(Task :: atom() | binary() | all, pid()) -> {ok, reference()}.
-subscribe_genotypes(Task, Pid) -> gen_server:call(?MODULE, {subscribe, Task, Pid}).
+subscribe_genotypes(Task, Pid) when is_pid(Pid), is_atom(Task) orelse is_binary(Task) ->
+    gen_server:call(?MODULE, {subscribe, Task, Pid}).
 
 -spec unsubscribe_genotypes(reference()) -> ok.
 unsubscribe_genotypes(Ref) -> gen_server:call(?MODULE, {unsubscribe, Ref}).
@@ -119,8 +142,9 @@ counts() -> gen_server:call(?MODULE, counts).
 
 %%% ---- server -----------------------------------------------------------------------------
 
-init(#{realm := Realm, transport := Transport, identity := Secret, publish_interval := Interval} = Options) ->
+init(#{realm := Realm, transport := Transport, identity := Identity, publish_interval := Interval} = Options) ->
     process_flag(trap_exit, true),
+    Secret = if is_function(Identity) -> Identity(); true -> Identity end,
     Topic = <<Realm/binary, "/genotype">>,
     State = #state{realm = Realm, topic = Topic, transport = Transport, secret = Secret, interval = Interval,
                    origin = cambrian_envelope:public_key(Secret)},
@@ -181,6 +205,10 @@ handle_info(_, State) ->
 
 terminate(_Reason, #state{transport = Transport, topic = Topic}) -> Transport:unsubscribe(Topic, self()).
 
+%% A crash report must not tell who we can pretend to be.
+format_status(#{state := #state{} = State} = Status) -> Status#{state := State#state{secret = hidden}};
+format_status(Status) -> Status.
+
 %%% ---- populations ------------------------------------------------------------------------
 
 join_population(Handle, #state{joined = Joined} = State) ->
@@ -193,8 +221,13 @@ join_population(Handle, #state{joined = Joined} = State) ->
     catch
         exit:_ ->
             demonitor(Monitor, [flush]),
+            look_again(Handle),
             State
     end.
+
+look_again(Handle) ->
+    _ = [erlang:send_after(?REJOIN_MS, self(), {rejoin, Handle}) || is_atom(Handle)],
+    ok.
 
 %% A champion that it had before it was joined counts as well.
 greet({ok, Champion}, Population, State) -> population_says({champion, Champion}, Population, State);
@@ -223,7 +256,7 @@ publish_pending(#joined{pending = Champion, published = Published, name = Name, 
     case (Published =:= none orelse Fitness > Published) andalso is_ours(Genotype, Task, State) of
         true ->
             erlang:send_after(State#state.interval, self(), {publish_pending, Name}),
-            {_, Next} = publish(Genotype, #{task => Task, fitness => Fitness, generation => Generation}, State),
+            {_, Next} = publish(Genotype, #{task => Task, fitness => Fitness, generation => Generation, parents => []}, State),
             put_joined(Population#joined{published = Fitness, pending = none, quiet = true}, Next);
         false ->
             put_joined(Population#joined{pending = none}, State)
@@ -248,7 +281,7 @@ remember(#{fitness := Fitness} = Candidate, #joined{task = Task}, #state{best = 
 gone(Ref, Reason, #state{joined = Joined, subscribers = Subscribers} = State) ->
     case [P || #joined{monitor = M} = P <- maps:values(Joined), M =:= Ref] of
         [#joined{name = Name, handle = Handle}] ->
-            _ = [erlang:send_after(?REJOIN_MS, self(), {rejoin, Handle}) || is_atom(Handle), crashed(Reason)],
+            _ = [look_again(Handle) || crashed(Reason)],
             State#state{joined = maps:remove(Name, Joined)};
         [] ->
             State#state{subscribers = maps:remove(Ref, Subscribers)}
@@ -262,9 +295,8 @@ crashed(_) -> true.
 %%% ---- envelopes --------------------------------------------------------------------------
 
 publish(Genotype, #{task := Task, fitness := Fitness} = Given, #state{sequence = Sequence} = State) ->
-    Claims = #{realm => State#state.realm, task => text(Task), fitness => float(Fitness),
-               generation => maps:get(generation, Given, 0), parents => maps:get(parents, Given, []),
-               sequence => Sequence, time => erlang:system_time(millisecond)},
+    Claims = Given#{realm => State#state.realm, task := text(Task), fitness := float(Fitness),
+                    sequence => Sequence, time => erlang:system_time(millisecond)},
     case cambrian_envelope:seal(Claims, Genotype, State#state.secret) of
         {ok, Bytes} ->
             Sent = (State#state.transport):publish(State#state.topic, self(), Bytes),

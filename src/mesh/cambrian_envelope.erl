@@ -32,7 +32,11 @@ public_key(Secret) -> cambrian_nif:envelope_public_key(Secret).
 
 %% @doc Signs and packs; at most 1 MiB.
 -spec seal(claims(), cambrian_genotype:genotype(), secret()) -> {ok, binary()} | {error, malformed | {too_large, pos_integer()}}.
-seal(Claims, Genotype, Secret) -> cambrian_nif:envelope_seal(Claims, Genotype, Secret).
+seal(Claims, Genotype, Secret) ->
+    %% raised anew, without the arguments: a stack that is logged must not hold the secret
+    try cambrian_nif:envelope_seal(Claims, Genotype, Secret)
+    catch error:badarg -> error(badarg)
+    end.
 
 %% @doc Size, shape and version. Nothing of the claims is true yet.
 -spec read(binary()) -> {ok, envelope(), claims()}

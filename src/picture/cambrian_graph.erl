@@ -84,7 +84,10 @@ columns(Nodes) ->
 %% tooltips and in a table beside it are the same.
 %%
 %% ```
-%% #{17 := <<"h1">>} = cambrian_graph:names(Map, #{inputs => [<<"cart">>, <<"pole">>], outputs => [<<"force">>]}).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> Names = cambrian_graph:names(cambrian_genotype:to_map(G), #{inputs => [<<"cart">>], outputs => [<<"force">>]}).
+%% 3> lists:sort(maps:values(Names)).
+%% [<<"cart">>,<<"force">>,<<"in 1">>]
 %% '''
 -spec names(genotype(), labels()) -> names().
 names(#{nodes := Nodes}, Labels) ->

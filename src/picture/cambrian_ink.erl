@@ -40,7 +40,8 @@ bands() ->
 %% Light and dark values are written out, with no variables, for SVG readers that know none.
 %%
 %% ```
-%% Page = ["<style>", cambrian_ink:style(), "</style>", cambrian_chart:chart(Series, #{embed => true})].
+%% 1> Series = [#{name => <<"best">>, points => [{1, 0.2}, {2, 0.9}]}].
+%% 2> _ = ["<style>", cambrian_ink:style(), "</style>", cambrian_chart:chart(Series, #{embed => true})].
 %% '''
 -spec style() -> iodata().
 style() ->

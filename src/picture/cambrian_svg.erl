@@ -5,8 +5,8 @@
 %% size of the answer are bounded however large the network is: what is left out is said in it.
 %%
 %% ```
-%% 1> file:write_file("champion.svg", cambrian_svg:network(cambrian_genotype:to_map(G))).
-%% ok
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> <<"<svg", _/binary>> = iolist_to_binary(cambrian_svg:network(cambrian_genotype:to_map(G))).
 %% '''
 -module(cambrian_svg).
 
@@ -28,10 +28,6 @@
 -define(RING_RADIUS, 8).
 
 %% @doc Draws a genotype's network. See {@link network/2}.
-%%
-%% ```
-%% Svg = cambrian_svg:network(cambrian_genotype:to_map(Genotype)).
-%% '''
 -spec network(cambrian_graph:genotype()) -> iodata().
 network(Genotype) ->
     network(Genotype, #{}).
@@ -43,8 +39,10 @@ network(Genotype) ->
 %% arc around it. Of more than 1,000 nodes or 4,000 links the strongest are drawn.
 %%
 %% ```
-%% cambrian_svg:network(Map, #{title => <<"Champion">>, width => 480,
-%%                             labels => #{inputs => [<<"x">>, <<"angle">>], outputs => [<<"force">>]}}).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> _ = cambrian_svg:network(cambrian_genotype:to_map(G),
+%%                             #{title => <<"Champion">>, width => 480,
+%%                               labels => #{inputs => [<<"x">>, <<"angle">>], outputs => [<<"force">>]}}).
 %% '''
 -spec network(cambrian_graph:genotype(), network_opts()) -> iodata().
 network(#{nodes := AllNodes} = Genotype, Opts) ->
@@ -69,7 +67,8 @@ network(#{nodes := AllNodes} = Genotype, Opts) ->
 %% @doc Gives a genotype as text for Graphviz. See {@link cambrian_dot:dot/1}.
 %%
 %% ```
-%% file:write_file("champion.dot", cambrian_svg:dot(Map)).     % then: dot -Tpdf champion.dot
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> <<"digraph", _/binary>> = iolist_to_binary(cambrian_svg:dot(cambrian_genotype:to_map(G))).
 %% '''
 -spec dot(cambrian_graph:genotype()) -> iodata().
 dot(Genotype) ->

@@ -55,7 +55,7 @@
          evaluation_timeout :: timeout(),
          goal :: goal(),
          running = false :: boolean(),
-         steps = infinity :: non_neg_integer() | infinity,
+         steps = 0 :: non_neg_integer(),
          population :: reference(),
          evaluated :: undefined | reference(),
          job :: undefined | {reference(), reference() | pid()},
@@ -98,10 +98,12 @@ start_prepared(#{name := Name} = Prepared) when is_atom(Name) ->
 start_prepared(Prepared) ->
     gen_statem:start_link(?MODULE, Prepared, []).
 
-%% @doc For a supervisor of your own; `name' is the child's id.
+%% @doc For a supervisor of your own; `name' is the child's id, a reference if there is none.
 -spec child_spec(options()) -> supervisor:child_spec().
 child_spec(#{name := Name} = Options) ->
-    #{id => Name, start => {?MODULE, start_link, [Options]}, restart => transient}.
+    #{id => Name, start => {?MODULE, start_link, [Options]}, restart => transient};
+child_spec(Options) ->
+    child_spec(Options#{name => make_ref()}).
 
 %% @doc Evolves until the goal of its options is reached; answers at once.
 -spec run(population()) -> ok.
@@ -154,7 +156,10 @@ inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 
 %% @doc The same, with a word for the event on where it came from.
 -spec inject(population(), cambrian_genotype:genotype(), From :: term()) -> ok | {error, busy}.
-inject(Population, Genotype, From) -> gen_statem:call(Population, {inject, Genotype, From}).
+inject(Population, Genotype, From) ->
+    %% raises here, with the caller, for what is no genotype
+    _ = cambrian_genotype:info(Genotype),
+    gen_statem:call(Population, {inject, Genotype, From}).
 
 %% @doc The state as bytes: the generation that is being evaluated, with everything that came of earlier ones.
 -spec checkpoint(population()) -> {ok, binary()}.
@@ -178,25 +183,26 @@ info(Population) -> gen_statem:call(Population, info).
 %%% ---- starting ---------------------------------------------------------------------------
 
 goal_table() ->
-    #{target => {fun is_number/1, "a number"},
-      generations => {fun cambrian_options:is_positive/1, "a positive integer"},
-      evaluations => {fun cambrian_options:is_positive/1, "a positive integer"},
-      timeout => {fun cambrian_options:is_timeout/1, "milliseconds or infinity"}}.
+    #{target => {fun is_number/1, <<"a number">>},
+      generations => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
+      evaluations => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
+      timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>}}.
 
 options_table() ->
     Seed = fun(X) -> is_integer(X) andalso X >= 0 andalso X < 1 bsl 64 end,
+    Size = fun(N) -> is_integer(N) andalso N >= 1 andalso N =< 10_000 end,
     Any = fun(_) -> true end,
     maps:merge(goal_table(),
-               #{task => {Any, "a task"},
-                 name => {fun(X) -> (is_atom(X) andalso X =/= undefined) orelse is_reference(X) end, "an atom"},
-                 inputs => {fun cambrian_options:is_positive/1, "a positive integer"},
-                 outputs => {fun cambrian_options:is_positive/1, "a positive integer"},
-                 seed => {Seed, "an integer from 0 to 2^64 - 1", random_seed()},
-                 population => {Any, "an integer from 2 to 1000000"},
-                 params => {fun is_map/1, "a map", #{}},
-                 resume => {fun is_boolean/1, "a boolean", true},
-                 owner => {fun is_pid/1, "a pid"},
-                 evaluation_timeout => {fun cambrian_options:is_timeout/1, "milliseconds or infinity", 5000}}).
+               #{task => {Any, <<"a task">>},
+                 name => {fun(X) -> (is_atom(X) andalso X =/= undefined) orelse is_reference(X) end, <<"an atom">>},
+                 inputs => {Size, <<"an integer from 1 to 10000">>},
+                 outputs => {Size, <<"an integer from 1 to 10000">>},
+                 seed => {Seed, <<"an integer from 0 to 2^64 - 1">>, random_seed()},
+                 population => {Any, <<"an integer from 2 to 1000000">>},
+                 params => {fun is_map/1, <<"a map">>, #{}},
+                 resume => {fun is_boolean/1, <<"a boolean">>, true},
+                 owner => {fun is_pid/1, <<"a pid">>},
+                 evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000}}).
 
 %% @private Options that are sound, with the task made ready and a name under which a restart finds the
 %% checkpoint. Done by who starts a population, so that a mistake is an answer and no crash.
@@ -257,12 +263,13 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
     Data = #data{name = Name, task = Task, population = Population,
                  evaluation_timeout = maps:get(evaluation_timeout, Options),
                  goal = maps:get(goal, Saved, Goal),
+                 running = maps:get(running, Saved, false),
                  elapsed = maps:get(elapsed, Saved, 0)},
-    case maps:get(running, Saved, false) of
-        true ->
+    case Data of
+        #data{running = true} ->
             {next_state, State, Next} = continue(Data),
             {ok, State, Next};
-        false ->
+        _ ->
             {ok, idle, Data}
     end.
 
@@ -270,9 +277,13 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
 
 %% Nothing under way.
 idle({call, From}, {run, Goal}, #data{goal = Old} = Data) ->
-    continue_replying([{reply, From, ok}], Data#data{goal = maps:merge(Old, Goal), steps = infinity});
-idle({call, From}, {step, Steps}, #data{stepping = Stepping} = Data) ->
-    continue_replying([], Data#data{steps = Steps, stepping = [From | Stepping]});
+    Next = Data#data{goal = maps:merge(Old, Goal), running = true},
+    case is_settled(Next) of
+        true -> {keep_state, Next#data{running = false}, [{reply, From, ok}]};
+        false -> continue_replying([{reply, From, ok}], Next)
+    end;
+idle({call, From}, {step, Steps}, Data) ->
+    continue_replying([], Data#data{steps = Steps, stepping = [From]});
 idle({call, From}, await, #data{result = Result}) when Result =/= undefined ->
     {keep_state_and_data, [{reply, From, {ok, Result}}]};
 idle(Type, Event, Data) ->
@@ -315,7 +326,7 @@ breeding(Type, Event, Data) ->
 
 %% What all states but idle have in common.
 busy({call, From}, {run, Goal}, #data{goal = Old} = Data) ->
-    {keep_state, Data#data{goal = maps:merge(Old, Goal), running = true, steps = infinity}, [{reply, From, ok}]};
+    {keep_state, Data#data{goal = maps:merge(Old, Goal), running = true}, [{reply, From, ok}]};
 busy({call, From}, {step, _}, _Data) ->
     {keep_state_and_data, [{reply, From, {error, running}}]};
 busy(info, {Tag, {error, Reason}}, #data{job = {Tag, _}}) ->
@@ -332,7 +343,7 @@ common({call, From}, {subscribe, Pid}, #data{subscribers = Subscribers} = Data) 
 common({call, From}, {unsubscribe, Pid}, Data) ->
     {keep_state, forget_subscriber(Pid, Data), [{reply, From, ok}]};
 common({call, From}, pause, Data) ->
-    {keep_state, Data#data{running = false}, [{reply, From, ok}]};
+    {keep_state, Data#data{running = false, steps = min(1, Data#data.steps)}, [{reply, From, ok}]};
 common({call, From}, await, #data{awaiting = Awaiting} = Data) ->
     {keep_state, Data#data{awaiting = [From | Awaiting]}};
 common({call, From}, {inject, _, _}, #data{newcomers = Newcomers}) when length(Newcomers) >= ?MAX_NEWCOMERS ->
@@ -378,13 +389,17 @@ continue_replying(Replies, Data) ->
     {next_state, State, Next, Replies}.
 
 continue(Data) ->
-    Running = Data#data{running = true, result = undefined, resumed_at = erlang:monotonic_time(millisecond)},
-    case Running of
+    Going = Data#data{result = undefined, resumed_at = erlang:monotonic_time(millisecond)},
+    case Going of
         #data{evaluated = undefined} ->
-            ok = keep(Running),
-            evaluate(Running);
-        _ -> breed(Running)
+            ok = keep(Going),
+            evaluate(Going);
+        _ -> breed(Going)
     end.
+
+%% There is a result, and a limit of the goal that forbids another generation.
+is_settled(#data{result = undefined}) -> false;
+is_settled(Data) -> reached(Data).
 
 evaluate(#data{population = Population, task = #{evaluate := native, name := Task}} = Data) ->
     Tag = make_ref(),
@@ -471,16 +486,21 @@ elapsed(#data{elapsed = Elapsed, resumed_at = At}) -> Elapsed + erlang:monotonic
 %% The generation is over: report it, then stop, pause or breed.
 conclude(Solved, Trial, #data{stats = Stats, steps = Steps} = Data) ->
     tell({generation, Stats}, Data),
-    Left = case Steps of infinity -> infinity; _ -> Steps - 1 end,
-    Next = Data#data{job = undefined, steps = Left},
+    Next = #data{running = Running, steps = Left} = stepped(Data#data{job = undefined, steps = max(0, Steps - 1)}),
     case Solved orelse reached(Next) of
         true -> finish(Solved, Trial, Next);
-        false when Left =:= 0; not Next#data.running ->
+        false when Running; Left > 0 -> breed(Next);
+        false ->
             Resting = rest(Next),
             _ = keep(Resting),
-            {next_state, idle, Resting};
-        false -> breed(Next)
+            {next_state, idle, Resting}
     end.
+
+%% Who asked for some steps is answered after the last of them, even if the population goes on.
+stepped(#data{steps = 0, stepping = Stepping, stats = Stats} = Data) ->
+    _ = [gen_statem:reply(From, {ok, Stats}) || From <- Stepping],
+    Data#data{stepping = []};
+stepped(Data) -> Data.
 
 reached(#data{goal = Goal, stats = #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed}}) ->
     Generation + 1 >= maps:get(generations, Goal, infinity)
@@ -498,19 +518,17 @@ finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
     Result = maps:merge(
                #{champion => Champion, fitness => Fitness, solved => Solved,
                  generations => Generation + 1, evaluations => Evaluations, seed => Seed, elapsed_ms => Elapsed},
-               maps:from_list([{trial, Facts} || #{facts := Facts} <- [Trial]])),
+               maps:from_list([{trial, Facts} || Solved, #{facts := Facts} <- [Trial]])),
     tell({finished, Result}, Data),
     _ = [gen_statem:reply(From, {ok, Result}) || From <- Awaiting],
     %% no checkpoint: one that dies now does its last generation again, and has its result again
-    {next_state, idle, rest(Data#data{result = Result, awaiting = []})}.
+    {next_state, idle, rest(stepped(Data#data{result = Result, awaiting = [], steps = 0}))}.
 
 %% Who passed the trial, which is not always who was ever the fittest.
 winner(true, #data{evaluated = Evaluated}) -> cambrian_nif:population_best(Evaluated);
 winner(false, #data{champion = #{champion := Champion, fitness := Fitness}}) -> {Champion, Fitness}.
 
-rest(#data{stepping = Stepping, stats = Stats} = Data) ->
-    _ = [gen_statem:reply(From, {ok, Stats}) || From <- Stepping],
-    Data#data{running = false, stepping = [], elapsed = elapsed(Data), resumed_at = undefined}.
+rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = undefined}.
 
 keep(#data{name = Name, population = Population, running = Running, goal = Goal, task = #{name := Task}} = Data) ->
     cambrian_store:put(Name, #{population => Population, running => Running, goal => Goal,

@@ -12,20 +12,25 @@
 start(Population, How) ->
     Leader = group_leader(),
     Self = self(),
-    Watcher = spawn_link(fun() ->
+    %% monitors and is not linked: a fun that raises ends the showing and not the evolution
+    {Watcher, Monitor} = spawn_monitor(fun() ->
         group_leader(Leader, self()),
+        monitor(process, Self),
         ok = cambrian_population:subscribe(Population),
         Self ! {self(), watching},
         show(printer(How), 0, none)
     end),
-    receive {Watcher, watching} -> Watcher end.
+    receive
+        {Watcher, watching} -> demonitor(Monitor, [flush]);
+        {'DOWN', Monitor, process, Watcher, _} -> true
+    end,
+    Watcher.
 
 %% @private Returns when everything that was to be said has been.
 -spec stop(pid() | none) -> ok.
 stop(none) -> ok;
 stop(Watcher) ->
     Monitor = monitor(process, Watcher),
-    unlink(Watcher),
     Watcher ! stop,
     receive {'DOWN', Monitor, process, Watcher, _} -> ok end.
 
@@ -48,6 +53,8 @@ show({Pause, Print, End} = Printer, Next, Held) ->
             end;
         {cambrian, _, _} ->
             show(Printer, Next, Held);
+        {'DOWN', _, process, _, _} ->
+            ok;
         stop ->
             _ = [Print(Held) || Held =/= none],
             io:put_chars(End)
@@ -56,7 +63,10 @@ show({Pause, Print, End} = Printer, Next, Held) ->
 %% @doc One generation in words.
 %%
 %% ```
-%% generation 12, best 3.9214, mean 2.7103, 9 species, 1950 evaluations, 81250/s
+%% 1> lists:flatten(cambrian_progress:line(
+%%      #{generation => 12, best => 3.92142, mean => 2.7103, species => [{0, 100}, {7, 50}],
+%%        evaluations => 1950, evaluations_per_second => 81250})).
+%% "generation 12, best 3.9214, mean 2.7103, 2 species, 1950 evaluations, 81250/s"
 %% '''
 -spec line(cambrian_population:stats()) -> unicode:chardata().
 line(#{generation := Generation, best := Best, mean := Mean, species := Species,

@@ -5,8 +5,10 @@
 %% from elsewhere are only ever text in it.
 %%
 %% ```
-%% 1> cambrian_report:write("run.html", Run).
-%% ok
+%% 1> Generation = #{generation => 0, evaluations => 150, best => 3.1, mean => 2.6, species => 4, elapsed_ms => 12}.
+%% 2> Population = #{name => here, seed => 42, history => [Generation], received => []}.
+%% 3> Page = cambrian_report:html(#{title => "A start", task => 'xor', seed => 42, populations => [Population]}).
+%% 4> <<"<!DOCTYPE html>", _/binary>> = iolist_to_binary(Page).
 %% '''
 -module(cambrian_report).
 
@@ -84,8 +86,9 @@
 %% meets half of it and a failure leaves an older page as it was.
 %%
 %% ```
-%% ok = cambrian_report:write("run.html", Run).
-%% {error, enoent} = cambrian_report:write("/no/such/folder/run.html", Run).
+%% 1> Run = #{title => <<"First try">>, task => 'xor', seed => 42, populations => []}.
+%% 2> cambrian_report:write("/no/such/folder/run.html", Run).
+%% {error,enoent}
 %% '''
 -spec write(file:name_all(), run()) -> ok | {error, Reason :: file:posix() | badarg | terminated | system_limit}.
 write(Path, Run) ->

@@ -24,15 +24,15 @@ enum Numbers {
 
 impl Numbers {
     /// # Errors
-    /// `{error, {out_of_range, inputs}}` beyond ±10¹² and for NaN, which keeps every output finite.
-    fn read(term: Term) -> NifResult<Numbers> {
+    /// `{error, {out_of_range, inputs | memory}}` beyond ±10¹² and for NaN, which keeps every output finite.
+    fn read(what: Atom, term: Term) -> NifResult<Numbers> {
         if let Ok(binary) = term.decode::<Binary>() {
             let (words, rest) = binary.as_chunks();
             if !rest.is_empty() {
                 return Err(Error::BadArg);
             }
             let numbers: Vec<f32> = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
-            return in_range(&numbers).map(|()| Numbers::Binary(numbers));
+            return in_range(what, &numbers).map(|()| Numbers::Binary(numbers));
         }
         let number = |term: Term| match term.decode::<f64>() {
             Ok(x) => Ok(x as f32),
@@ -40,7 +40,7 @@ impl Numbers {
         };
         let List(terms) = term.decode()?;
         let numbers: Vec<f32> = terms.into_iter().map(number).collect::<NifResult<_>>()?;
-        in_range(&numbers).map(|()| Numbers::List(numbers))
+        in_range(what, &numbers).map(|()| Numbers::List(numbers))
     }
 
     fn as_slice(&self) -> &[f32] {
@@ -57,9 +57,9 @@ impl Numbers {
     }
 }
 
-fn in_range(numbers: &[f32]) -> NifResult<()> {
+fn in_range(what: Atom, numbers: &[f32]) -> NifResult<()> {
     let fine = numbers.iter().all(|x| x.abs() <= LIMIT);
-    if fine { Ok(()) } else { Err(error::refuse((atoms::out_of_range(), atoms::inputs()))) }
+    if fine { Ok(()) } else { Err(error::refuse((atoms::out_of_range(), what))) }
 }
 
 fn binary<'a>(env: Env<'a>, numbers: &[f32]) -> Term<'a> {
@@ -115,7 +115,7 @@ fn network_info(env: Env<'_>, network: NetworkArc) -> NifResult<Term<'_>> {
 
 #[rustler::nif]
 fn network_activate<'a>(env: Env<'a>, network: NetworkArc, inputs: Term<'a>) -> NifResult<Term<'a>> {
-    let numbers = Numbers::read(inputs)?;
+    let numbers = Numbers::read(atoms::inputs(), inputs)?;
     let outputs = tick(&network.0, &mut network.0.rest(), numbers.as_slice())?;
     report_work(env, network.0.connections());
     Ok(numbers.answer(env, &outputs))
@@ -133,7 +133,8 @@ fn network_step<'a>(
     state: Term<'a>,
     inputs: Term<'a>,
 ) -> NifResult<(Term<'a>, Term<'a>)> {
-    let (network, memory, numbers) = (&network.0, Numbers::read(state)?, Numbers::read(inputs)?);
+    let (network, memory, numbers) =
+        (&network.0, Numbers::read(atoms::memory(), state)?, Numbers::read(atoms::inputs(), inputs)?);
     let memory = memory.as_slice();
     let mut values = network
         .remember(memory)
@@ -150,13 +151,13 @@ fn network_activate_batch<'a>(env: Env<'a>, network: NetworkArc, batch: Term<'a>
     if !batch.is_binary() {
         let List(rows) = batch.decode()?;
         let answer = |row: Term<'a>| {
-            let numbers = Numbers::read(row)?;
+            let numbers = Numbers::read(atoms::inputs(), row)?;
             let outputs = tick(network, &mut network.rest(), numbers.as_slice())?;
             Ok(numbers.answer(env, &outputs))
         };
         return rows.into_iter().map(answer).collect::<NifResult<Vec<_>>>().map(|r| r.encode(env));
     }
-    let numbers = Numbers::read(batch)?;
+    let numbers = Numbers::read(atoms::inputs(), batch)?;
     if numbers.as_slice().len() % network.inputs() != 0 {
         return Err(wrong_size(atoms::inputs(), network.inputs(), numbers.as_slice().len()));
     }
@@ -179,7 +180,7 @@ fn network_activate_many<'a>(
         return Err(wrong_size(atoms::inputs(), networks.len(), inputs.len()));
     }
     let answer = |(network, row): (&NetworkArc, Term<'a>)| {
-        let numbers = Numbers::read(row)?;
+        let numbers = Numbers::read(atoms::inputs(), row)?;
         let outputs = tick(&network.0, &mut network.0.rest(), numbers.as_slice())?;
         Ok(numbers.answer(env, &outputs))
     };

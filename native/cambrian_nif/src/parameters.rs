@@ -8,7 +8,8 @@ use rustler::{Atom, Encoder, Env, Error, MapIterator, NifResult, Term};
 /// `over`, changed by what the map says.
 pub fn read(map: Term, mut over: Parameters) -> NifResult<Parameters> {
     for (name, term) in MapIterator::new(map).ok_or(Error::BadArg)? {
-        let name = name.atom_to_string().map_err(|_| Error::BadArg)?;
+        let unknown = || error::refuse((atoms::unknown_parameter(), format!("{name:?}")));
+        let name = name.atom_to_string().map_err(|_| unknown())?;
         // what is no kind of value at all is an invalid value of the parameter, named by it
         let value = value(term).unwrap_or(Value::Names(Vec::new()));
         over.set(&name, &value).map_err(error::parameter)?;
