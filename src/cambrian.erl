@@ -49,7 +49,7 @@ limited(Options) ->
     end.
 
 supervised(Options, Progress) ->
-    case cambrian_population_sup:start(Options) of
+    case cambrian_population:start_guarded(Options) of
         {ok, Guard} ->
             Watcher = watch(Guard, Progress),
             try await(Guard, start)
@@ -86,7 +86,7 @@ parameters() ->
 
 %% @doc The values of all parameters as a native task has them by default.
 -spec parameters(atom()) -> {ok, #{atom() => term()}} | {error, {unknown_task, atom()}}.
-parameters(Task) -> cambrian_nif:parameters_of(Task, #{}).
+parameters(Task) -> cambrian_nif:task_parameters(Task, #{}).
 
 %% @doc The names of the tasks that come with Cambrian.
 -spec tasks() -> [atom()].

@@ -9,7 +9,7 @@
 -on_load(load/0).
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
--export([parameters_table/0, parameters_of/2]).
+-export([parameters_table/0]).
 -export([genotype_new/4, genotype_operators/0, genotype_mutate/3, genotype_apply/4,
          genotype_crossover/4, genotype_distance/3, genotype_id/1, genotype_info/1,
          genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_decode/1,
@@ -17,7 +17,7 @@
 -export([network_compile/1, network_compile_dirty/1, network_info/1, network_activate/2,
          network_initial_state/1, network_step/3, network_activate_batch/2,
          network_activate_many/2]).
--export([task_names/0, task_info/1, task_evaluate/3, task_trial/3]).
+-export([task_names/0, task_info/1, task_parameters/2, task_evaluate/3, task_trial/3]).
 -export([population_new/5, population_evaluate/3, population_with_fitness/2, population_next/2,
          population_inject/3, population_genotypes/1, population_info/1, population_champion/1,
          population_evaluated_champion/1, population_best/1, population_stats/1,
@@ -43,7 +43,6 @@ pool_start(_Threads) -> ?STUB.
 job_stop(_Job) -> ?STUB.
 
 parameters_table() -> ?STUB.
-parameters_of(_Task, _Changes) -> ?STUB.
 
 genotype_new(_Inputs, _Outputs, _Parameters, _Seed) -> ?STUB.
 genotype_operators() -> ?STUB.
@@ -70,6 +69,7 @@ network_activate_many(_Networks, _Inputs) -> ?STUB.
 
 task_names() -> ?STUB.
 task_info(_Name) -> ?STUB.
+task_parameters(_Name, _Changes) -> ?STUB.
 task_evaluate(_Tag, _Name, _Networks) -> ?STUB.
 task_trial(_Tag, _Name, _Network) -> ?STUB.
 

@@ -14,7 +14,7 @@
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
          await/2, best/1, stats/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
--export([prepare/1, start_prepared/1]).
+-export([start_guarded/1, start_prepared/1]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, evaluating/3, receiving/3, trying/3, breeding/3]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, result/0, event/0]).
@@ -79,8 +79,16 @@
 %% @doc Under Cambrian's own supervisor: the population outlives the caller.
 -spec start(options()) -> {ok, pid()} | {error, term()}.
 start(Options) ->
-    case cambrian_population_sup:start(Options) of
+    case start_guarded(Options) of
         {ok, Guard} -> cambrian_population_sup:population(Guard);
+        Error -> Error
+    end.
+
+%% @private The same, but the answer is the guard, which knows the population after a crash as well.
+-spec start_guarded(options()) -> {ok, Guard :: pid()} | {error, term()}.
+start_guarded(Options) ->
+    case prepare(Options) of
+        {ok, Prepared} -> cambrian_population_sup:start({?MODULE, start_prepared, [Prepared]});
         Error -> Error
     end.
 
@@ -204,7 +212,7 @@ options_table() ->
                  owner => {fun is_pid/1, <<"a pid">>},
                  evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000}}).
 
-%% @private Options that are sound, with the task made ready and a name under which a restart finds the
+%% Options that are sound, with the task made ready and a name under which a restart finds the
 %% checkpoint. Done by who starts a population, so that a mistake is an answer and no crash.
 -spec prepare(options()) -> {ok, map()} | {error, term()}.
 prepare(Options) ->
@@ -219,7 +227,7 @@ prepare(Options) ->
     end.
 
 check_parameters(#{task := Task} = Options) ->
-    case cambrian_nif:parameters_of(native_name(Task), parameters(Options)) of
+    case cambrian_nif:task_parameters(native_name(Task), parameters(Options)) of
         {ok, _} -> {ok, Options};
         Error -> Error
     end.

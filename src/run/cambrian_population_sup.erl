@@ -7,16 +7,10 @@
 
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, populations).
 
-%% @doc A population that comes back when it dies; the answer is its guard.
--spec start(cambrian_population:options()) -> {ok, Guard :: pid()} | {error, term()}.
-start(Options) ->
-    case cambrian_population:prepare(Options) of
-        {ok, Prepared} -> start_guarded(Prepared);
-        Error -> Error
-    end.
-
-start_guarded(Prepared) ->
-    case supervisor:start_child(?MODULE, [Prepared]) of
+%% @doc Starts what the call starts, and starts it again when it dies; the answer is its guard.
+-spec start({module(), atom(), [term()]}) -> {ok, Guard :: pid()} | {error, term()}.
+start(Call) ->
+    case supervisor:start_child(?MODULE, [Call]) of
         {error, {shutdown, {failed_to_start_child, _, Reason}}} -> {error, Reason};
         Other -> Other
     end.
@@ -35,13 +29,12 @@ stop(Guard) ->
     _ = supervisor:terminate_child(?MODULE, Guard),
     ok.
 
-start_guard(Prepared) -> supervisor:start_link(?MODULE, {guard, Prepared}).
+start_guard(Call) -> supervisor:start_link(?MODULE, {guard, Call}).
 
 init(populations) ->
     Guard = #{id => guard, start => {?MODULE, start_guard, []}, restart => temporary, type => supervisor},
     {ok, {#{strategy => simple_one_for_one}, [Guard]}};
-init({guard, Prepared}) ->
-    Population = #{id => population, start => {cambrian_population, start_prepared, [Prepared]},
-                   restart => transient, significant => true},
+init({guard, Call}) ->
+    Population = #{id => population, start => Call, restart => transient, significant => true},
     {ok, {#{strategy => one_for_one, intensity => 5, period => 10, auto_shutdown => any_significant},
           [Population]}}.

@@ -1,5 +1,6 @@
 //! Evolves a task from a range of seeds: `cargo run --release --example search -- TASK SEEDS [NAME=VALUE ...]`.
 
+use cambrian_core::network::Network;
 use cambrian_core::parameters::Value;
 use cambrian_core::population::Population;
 use cambrian_core::task;
@@ -32,7 +33,7 @@ fn main() {
             let stats = evaluated.stats();
             let best = evaluated.population().genotypes()[evaluated.best() as usize].clone();
             let fresh = tried.as_ref() != Some(&best);
-            let trial = fresh.then(|| task.trial(&best.network()));
+            let trial = fresh.then(|| task.trial(&Network::new(&best)));
             tried = Some(best);
             let solved = trial.as_ref().is_some_and(|t| t.solved);
             if solved || stats.evaluations >= limit {

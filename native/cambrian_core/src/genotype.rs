@@ -2,7 +2,6 @@
 
 use crate::innovation::{self, BOTTOM, ConnectionId, Layer, NodeId, TOP};
 use crate::math::Activation;
-use crate::network::Network;
 use crate::parameters::Parameters;
 use crate::rng::Stream;
 use std::fmt;
@@ -253,10 +252,6 @@ impl Genotype {
         self.connections.iter().filter(recurrent).count()
     }
 
-    pub fn network(&self) -> Network {
-        Network::new(self)
-    }
-
     /// Where each node id stands in [`Genotype::nodes`].
     pub(crate) fn index(&self) -> NodeIndex {
         let mut pairs: Vec<(NodeId, u32)> =
@@ -288,11 +283,4 @@ fn within_limit(weight: f32) -> bool {
 fn check_ends(inputs: u32, outputs: u32) -> Result<(), GenotypeError> {
     let fine = |n| (1..=MAX_ENDS).contains(&n);
     if fine(inputs) && fine(outputs) { Ok(()) } else { Err(GenotypeError::Ends { inputs, outputs }) }
-}
-
-impl Parameters {
-    /// A weight or bias within `weight_limit`.
-    pub(crate) fn clamp(&self, weight: f32) -> f32 {
-        weight.clamp(-self.weight_limit, self.weight_limit)
-    }
 }

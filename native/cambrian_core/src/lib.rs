@@ -1,7 +1,7 @@
 //! Neuroevolution of augmenting topologies, on any number of threads with one result.
 //!
 //! ```
-//! use cambrian_core::{population::Population, task};
+//! use cambrian_core::{network::Network, population::Population, task};
 //! use std::sync::atomic::AtomicBool;
 //!
 //! let (task, stop) = (task::named("xor").unwrap(), AtomicBool::new(false));
@@ -9,7 +9,7 @@
 //! let champion = loop {
 //!     let evaluated = population.evaluate(task, &stop).unwrap();
 //!     let champion = evaluated.population().champion().unwrap().clone();
-//!     if task.trial(&champion.genotype.network()).solved {
+//!     if task.trial(&Network::new(&champion.genotype)).solved {
 //!         break champion;
 //!     }
 //!     population = evaluated.next(&stop).unwrap();

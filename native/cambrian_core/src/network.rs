@@ -36,7 +36,8 @@ struct Link {
 pub struct Values(Vec<f32>);
 
 impl Network {
-    pub(crate) fn new(genotype: &Genotype) -> Network {
+    /// Compiles a genotype.
+    pub fn new(genotype: &Genotype) -> Network {
         let index = genotype.index();
         let at = |id| index.position(id).expect("a genotype's connections end at its nodes");
         let nodes = genotype.nodes();
@@ -168,14 +169,15 @@ mod tests {
     #[test]
     fn inputs_are_counted_and_not_sorted_by_id() {
         let links: Vec<_> = (0..6).map(|i| (input(i), output(0), 10f32.powi(i as i32))).collect();
-        let net = genotype(6, &[], &links).network();
+        let net = Network::new(&genotype(6, &[], &links));
         assert_eq!(net.activate(&[1., 2., 3., 4., 5., 6.]), [654_321.0]);
     }
 
     #[test]
     fn a_chain_of_hidden_nodes_is_computed_within_one_tick() {
         let hidden = [node(1, 10, Activation::Relu, 1.0), node(2, 5, Activation::Identity, 0.5)];
-        let net = genotype(1, &hidden, &[(input(0), 2, 2.0), (2, 1, 3.0), (1, output(0), 1.0)]).network();
+        let net =
+            Network::new(&genotype(1, &hidden, &[(input(0), 2, 2.0), (2, 1, 3.0), (1, output(0), 1.0)]));
         assert_eq!(net.activate(&[1.0]), [8.5]);
         assert_eq!(net.activate(&[-1.0]), [0.0]);
         assert_eq!(net.memory(), 0);
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn recurrent_links_carry_the_last_tick() {
         // output = input + 0.5 × last output: a leaky sum
-        let net = genotype(1, &[], &[(input(0), output(0), 1.0), (output(0), output(0), 0.5)]).network();
+        let net = Network::new(&genotype(1, &[], &[(input(0), output(0), 1.0), (output(0), output(0), 0.5)]));
         let (mut values, mut out) = (net.rest(), [0.0]);
         let seen: Vec<f32> = [1.0, 0.0, 0.0, 4.0]
             .iter()
@@ -202,7 +204,7 @@ mod tests {
     fn peers_on_one_layer_read_each_other_one_tick_late() {
         let hidden = [node(1, 10, Activation::Identity, 0.0), node(2, 10, Activation::Identity, 0.0)];
         let links = [(input(0), 1, 1.0), (1, 2, 1.0), (2, 1, 1.0), (2, output(0), 1.0)];
-        let net = genotype(1, &hidden, &links).network();
+        let net = Network::new(&genotype(1, &hidden, &links));
         let (mut values, mut out) = (net.rest(), [0.0]);
         let seen: Vec<f32> = (0..5)
             .map(|tick| {

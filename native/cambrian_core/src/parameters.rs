@@ -206,8 +206,15 @@ parameters! {
     species_threshold: f32 = 3.0, (0.001, 1000.0), "distance within which genotypes are one species";
     target_species: u32 = 15, (0, 100_000), "number of species that the threshold is steered to; 0 keeps it fixed";
     survival: f32 = 0.2, (0.0, 1.0), "share of a species that breeds";
-    elitism: u32 = 1, (0, 1000), "best of a species that pass on unchanged, if it has five members or more";
+    elitism: u32 = 1, (0, 1000), "best of a species that pass on unchanged, if it has five members or more; the best of all always does";
     stagnation: u32 = 15, (1, 1_000_000), "generations without progress after which a species dies out";
+}
+
+impl Parameters {
+    /// A weight or bias within `weight_limit`.
+    pub(crate) fn clamp(&self, weight: f32) -> f32 {
+        weight.clamp(-self.weight_limit, self.weight_limit)
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use crate::crossover::crossover;
 use crate::genotype::Genotype;
 use crate::mutation::mutate;
+use crate::network::Network;
 use crate::parameters::{ParameterError, Parameters};
 use crate::rng::{Purpose, Stream};
 use crate::selection::{Brood, broods};
@@ -116,7 +117,7 @@ impl Population {
     /// Fitness of every genotype by a task; `None` if `stop` was set meanwhile.
     pub fn evaluate(self, task: &dyn Task, stop: &AtomicBool) -> Option<Evaluated> {
         let one = |genotype: &Arc<Genotype>| {
-            (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&genotype.network()))
+            (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&Network::new(genotype)))
         };
         let fitness: Option<Vec<f64>> = self.genotypes.par_iter().map(one).collect();
         Some(Evaluated::settle(self, fitness?))
@@ -266,7 +267,7 @@ impl Evaluated {
     /// The next generation; `None` if `stop` was set meanwhile.
     pub fn next(&self, stop: &AtomicBool) -> Option<Population> {
         let old = &self.population;
-        let broods = broods(self);
+        let broods = broods(&old.species, &self.fitness, old.generation, &old.parameters);
         let births: Vec<(usize, usize)> = broods
             .iter()
             .enumerate()
@@ -294,9 +295,9 @@ impl Evaluated {
     fn offspring(&self, broods: &[Brood], brood: usize, nth: usize, index: u64) -> Arc<Genotype> {
         let old = &self.population;
         let p = &*old.parameters;
-        let Brood { species, parents, .. } = broods[brood];
+        let Brood { parents, elite, .. } = broods[brood];
         let genotype = |at: u32| &old.genotypes[at as usize];
-        if species.members.len() >= 5 && nth < (p.elitism as usize).min(parents.len()) {
+        if nth < elite {
             return Arc::clone(genotype(parents[nth]));
         }
         let mut rng = Stream::new(old.seed, Purpose::Breeding, old.generation, index);

@@ -1,6 +1,6 @@
 //! Who breeds, and how much.
 
-use crate::population::Evaluated;
+use crate::parameters::Parameters;
 use crate::speciation::Species;
 
 /// A species that breeds, the members that do, and the number of its offspring.
@@ -9,33 +9,48 @@ pub struct Brood<'a> {
     /// Best first.
     pub parents: &'a [u32],
     pub offspring: usize,
+    /// Of these offspring so many are the best parents themselves, unchanged.
+    pub elite: usize,
 }
 
-/// Divides the next generation among the species by their shared fitness.
+/// Members from which on a species has an elite (Stanley & Miikkulainen 2002, section IV-A).
+const LARGE: usize = 5;
+
+/// Divides the next generation among the species, whose members stand best first, by their shared fitness.
 ///
 /// Fitness sharing (Stanley & Miikkulainen 2002, section III-C): a genotype's fitness is
 /// divided by the size of its species, so a species as a whole weighs its mean. A species that has
-/// not improved for `stagnation` generations gets nothing, unless it holds the best of all.
-pub fn broods(evaluated: &Evaluated) -> Vec<Brood<'_>> {
-    let (population, fitness) = (evaluated.population(), evaluated.fitness());
-    let p = population.parameters();
+/// not improved for `stagnation` generations gets nothing. The best of all is never lost: its species
+/// gets one place at least, and the first goes to the best itself, as small as the species may be.
+pub fn broods<'a>(
+    species: &'a [Species],
+    fitness: &[f64],
+    generation: u64,
+    p: &Parameters,
+) -> Vec<Brood<'a>> {
     let fit = |at: u32| fitness[at as usize];
-    let best = evaluated.best();
+    let highest = fitness.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let lowest = fitness.iter().copied().fold(f64::INFINITY, f64::min).min(0.0);
-    let living: Vec<&Species> = (population.species().iter())
-        .filter(|s| {
-            population.generation() - s.improved < u64::from(p.stagnation) || s.members.contains(&best)
-        })
-        .collect();
+    let leads = |s: &Species| fit(s.members[0]) == highest;
+    let thrives = |s: &&Species| generation - s.improved < u64::from(p.stagnation) || leads(s);
+    let living: Vec<&Species> = species.iter().filter(thrives).collect();
     let mean =
         |s: &&Species| s.members.iter().map(|&at| fit(at) - lowest).sum::<f64>() / s.members.len() as f64;
     let shares: Vec<f64> = living.iter().map(mean).collect();
-    let counts = apportion(&shares, p.population as usize);
+    let mut counts = apportion(&shares, p.population as usize);
+    if let Some(leader) = living.iter().position(|s| leads(s)).filter(|&leader| counts[leader] == 0) {
+        let largest = (0..counts.len()).max_by_key(|&at| counts[at]).unwrap_or(leader);
+        counts[largest] -= 1;
+        counts[leader] = 1;
+    }
     (living.into_iter().zip(counts))
         .filter(|(_, offspring)| *offspring > 0)
         .map(|(species, offspring)| {
-            let parents = (species.members.len() as f32 * p.survival).ceil().max(1.0) as usize;
-            Brood { species, parents: &species.members[..parents], offspring }
+            let size = species.members.len();
+            let parents = (size as f32 * p.survival).ceil().max(1.0) as usize;
+            let spared = if size >= LARGE { p.elitism as usize } else { 0 };
+            let elite = spared.max(usize::from(leads(species))).min(parents).min(offspring);
+            Brood { species, parents: &species.members[..parents], offspring, elite }
         })
         .collect()
 }

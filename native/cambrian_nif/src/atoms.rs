@@ -1,3 +1,5 @@
+use rustler::{Error, NifResult, Term};
+
 rustler::atoms! {
     ok,
     error,
@@ -60,4 +62,9 @@ rustler::atoms! {
     sequence,
     time,
     origin,
+}
+
+/// An atom's text.
+pub fn text(atom: Term) -> NifResult<String> {
+    atom.atom_to_string().map_err(|_| Error::BadArg)
 }

@@ -8,7 +8,7 @@ use cambrian_core::mutation::{OPERATORS, Operator, mutate};
 use cambrian_core::parameters::Parameters;
 use cambrian_core::rng::{Purpose, Stream};
 use cambrian_core::{codec, crossover, innovation, speciation};
-use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
+use rustler::{Atom, Binary, Encoder, Env, NewBinary, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
 pub struct GenotypeResource(pub Arc<Genotype>);
@@ -55,7 +55,7 @@ fn genotype_apply(
 ) -> NifResult<(Atom, GenotypeArc)> {
     let p = parameters::read(changes, Parameters::default())?;
     let unknown = (atoms::unknown_operator(), operator.decode::<Atom>()?);
-    Operator::named(&name(operator)?)
+    Operator::named(&atoms::text(operator)?)
         .ok_or_else(|| error::refuse(unknown))?
         .apply(&genotype.0, &p, &mut operator_stream(seed))
         .map(|changed| (atoms::ok(), wrap(changed)))
@@ -136,7 +136,8 @@ fn genotype_from_genes(
 ) -> NifResult<(Atom, GenotypeArc)> {
     let node = |(id, layer, activation, bias): NodeTerm| {
         let unknown = (atoms::unknown_activation(), activation.decode::<Atom>()?);
-        let activation = Activation::named(&name(activation)?).ok_or_else(|| error::refuse(unknown))?;
+        let activation =
+            Activation::named(&atoms::text(activation)?).ok_or_else(|| error::refuse(unknown))?;
         Ok(Node { id, layer, activation, bias: bias as f32 })
     };
     let mut nodes: Vec<Node> = nodes.0.into_iter().map(node).collect::<NifResult<_>>()?;
@@ -167,9 +168,4 @@ fn genotype_decode(bytes: Binary) -> NifResult<(Atom, GenotypeArc)> {
 fn decode(bytes: Binary) -> NifResult<(Atom, GenotypeArc)> {
     let genotype = codec::decode(&bytes).map_err(error::codec)?;
     Ok((atoms::ok(), wrap(genotype)))
-}
-
-/// An atom's text.
-pub fn name(atom: Term) -> NifResult<String> {
-    atom.atom_to_string().map_err(|_| Error::BadArg)
 }

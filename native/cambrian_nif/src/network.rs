@@ -91,12 +91,12 @@ fn report_work(env: Env, connections: usize) {
 #[rustler::nif]
 fn network_compile(env: Env, genotype: GenotypeArc) -> NetworkArc {
     report_work(env, 20 * genotype.0.connections().len());
-    ResourceArc::new(NetworkResource(genotype.0.network()))
+    ResourceArc::new(NetworkResource(Network::new(&genotype.0)))
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
 fn network_compile_dirty(genotype: GenotypeArc) -> NetworkArc {
-    ResourceArc::new(NetworkResource(genotype.0.network()))
+    ResourceArc::new(NetworkResource(Network::new(&genotype.0)))
 }
 
 #[rustler::nif]

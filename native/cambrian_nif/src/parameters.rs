@@ -60,10 +60,3 @@ fn parameters_table(env: Env) -> NifResult<Vec<Term>> {
     };
     Parameters::table().into_iter().map(row).collect()
 }
-
-/// The parameters that suit a task, or the defaults, changed by a map; checks them on the way.
-#[rustler::nif]
-fn parameters_of<'a>(env: Env<'a>, task: Term<'a>, changes: Term<'a>) -> NifResult<(Atom, Term<'a>)> {
-    let parameters = read(changes, crate::task::parameters(task)?)?;
-    Ok((atoms::ok(), values(env, &parameters)?))
-}

@@ -3,14 +3,14 @@
 use crate::job::{self, Job};
 use crate::list::List;
 use crate::network::NetworkArc;
-use crate::{atoms, error, genotype, parameters};
+use crate::{atoms, error, parameters};
 use cambrian_core::parameters::Parameters;
 use cambrian_core::task::{self, TASKS, Task, Trial};
 use rustler::{Atom, Encoder, Env, NifResult, ResourceArc, Term};
 
 pub fn named(name: Term) -> NifResult<&'static dyn Task> {
     let unknown = (atoms::unknown_task(), name.decode::<Atom>()?);
-    task::named(&genotype::name(name)?).ok_or_else(|| error::refuse(unknown))
+    task::named(&atoms::text(name)?).ok_or_else(|| error::refuse(unknown))
 }
 
 /// Those that suit the task; the defaults for `undefined`.
@@ -20,6 +20,13 @@ pub fn parameters(task: Term) -> NifResult<Parameters> {
     } else {
         Ok(named(task)?.parameters())
     }
+}
+
+/// The parameters that suit a task, or the defaults, changed by a map; checks them on the way.
+#[rustler::nif]
+fn task_parameters<'a>(env: Env<'a>, task: Term<'a>, changes: Term<'a>) -> NifResult<(Atom, Term<'a>)> {
+    let parameters = parameters::read(changes, parameters(task)?)?;
+    Ok((atoms::ok(), parameters::values(env, &parameters)?))
 }
 
 #[rustler::nif]
