@@ -10,7 +10,8 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s%s\n", $$1, $$2 }' Makefile
 
 demo: build ## three nodes on one mesh evolve together (SEED=n to choose the run)
-	@bin/setup env ERL_LIBS=_build/default/lib escript demo/mesh_of_three.escript
+	@{ COLUMNS=$$(test -t 3 && tput cols) ERL_LIBS=_build/default/lib \
+		bin/setup escript demo/mesh_of_three.escript; } 3>&1
 
 test: ## every test there is
 	@bin/setup bin/test

@@ -90,15 +90,16 @@ join(Nodes, First, Rest) ->
 
 %%% ---- watching ---------------------------------------------------------------------------
 
-%% Lines that are rewritten on a terminal; elsewhere one a node every two seconds.
+%% Lines that are rewritten on a terminal, whose width `make demo' tells; elsewhere one a node every two seconds.
 lines() ->
-    case io:columns() of
-        {ok, Columns} -> {terminal, Columns - 1};
-        {error, _} -> {plain, 0}
+    case string:to_integer(os:getenv("COLUMNS", "")) of
+        {Columns, ""} when Columns > 0 -> {terminal, Columns - 1};
+        _ -> {plain, 0}
     end.
 
 watch(Nodes, Lines) ->
     Keys = maps:from_list([{Key, Name} || #{name := Name, key := Key} <- Nodes]),
+    io:format("~ts~n", [row(["node", "generation", "best", "species", "evals/s", "what came in"])]),
     _ = [each(Nodes, fun(_) -> io:nl() end) || {terminal, _} <- [Lines]],
     watch(Nodes, Keys, Lines, 0, 0).
 
@@ -126,18 +127,19 @@ show({plain, _}, _Lines, _Looked, _Done) ->
 
 line(Name, #{generation := G, count := Count} = Page, Keys) ->
     #{generation := Generation, best := Best, species := Species, evaluations_per_second := Rate} = G,
-    Text = io_lib:format("~-13s generation ~3b  best ~.4f  species ~3b  ~6b evaluations/s  ~ts",
-                         [Name, Generation, Best, Species, Rate, says(Page, arrived(Count, Page, Keys))]),
-    lists:flatten(Text);
+    row([Name, integer_to_list(Generation), io_lib:format("~.4f", [Best]), integer_to_list(Species),
+         integer_to_list(Rate), [solved(Page), arrived(Count, Page, Keys)]]);
 line(Name, _, _) ->
     atom_to_list(Name).
 
-says(#{result := #{solved := true}}, Arrived) -> ["solved  ", Arrived];
-says(_, Arrived) -> Arrived.
+row(Cells) -> lists:flatten(io_lib:format("~-13s ~10s ~7s ~8s ~8s  ~ts", Cells)).
+
+solved(#{result := #{solved := true}}) -> "solved; ";
+solved(_) -> "".
 
 arrived(0, _, _) -> "";
 arrived(Count, #{received := #{from := From, fitness := Fitness, outcome := Outcome}}, Keys) ->
-    io_lib:format("~b came in, last ~.4f from ~s: ~s", [Count, Fitness, maps:get(From, Keys, "?"), outcome(Outcome)]).
+    io_lib:format("~b, ~s's ~.4f ~s", [Count, maps:get(From, Keys, "?"), Fitness, outcome(Outcome)]).
 
 outcome(accepted) -> "taken in";
 outcome(not_better) -> "not better";
