@@ -14,6 +14,7 @@
 %% Once one node has a champion the others have so long to have one too.
 -define(GRACE_MS, 10_000).
 -define(LOOK_MS, 200).
+-define(SHARE_MS, 500).
 -define(OUT, "demo/out").
 
 main(_) ->
@@ -85,7 +86,7 @@ join(Nodes, First, Rest) ->
     [#{peer := Peer} | _] = Nodes,
     each(Rest, fun(Node) -> pong = peer:call(Peer, net_adm, ping, [Node]) end),
     io:format("~s and ~b more are one mesh.~n", [First, length(Rest)]),
-    Bridge = #{realm => ?REALM, populations => [pole], publish_interval => ?LOOK_MS},
+    Bridge = #{realm => ?REALM, populations => [pole], publish_interval => ?SHARE_MS},
     each(Nodes, fun(#{peer := P}) -> {ok, _} = peer:call(P, cambrian_bridge, start, [Bridge]) end).
 
 %%% ---- watching ---------------------------------------------------------------------------
@@ -134,6 +135,7 @@ line(Name, _, _) ->
 
 row(Cells) -> lists:flatten(io_lib:format("~-13s ~10s ~7s ~8s ~8s  ~ts", Cells)).
 
+solved(#{result := #{solved := true}, count := 0}) -> "solved";
 solved(#{result := #{solved := true}}) -> "solved; ";
 solved(_) -> "".
 

@@ -2,6 +2,9 @@
 %% The functions that Rust provides, and nothing else: a loaded library cannot be replaced, so
 %% this module is meant never to change for any other reason.
 %%
+%% Those that come in two answer `dirty' where the work is too long for a normal scheduler and the one named so
+%% is to be called.
+%%
 %% A library that does not load leaves the VM up and every function raising
 %% `{nif_not_loaded, Reason}', so that a device in the field can still be looked at.
 -module(cambrian_nif).
@@ -10,17 +13,19 @@
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
 -export([parameters_table/0]).
--export([genotype_new/4, genotype_operators/0, genotype_mutate/3, genotype_apply/4,
-         genotype_crossover/4, genotype_distance/3, genotype_id/1, genotype_info/1,
-         genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_decode/1,
-         genotype_decode_dirty/1]).
--export([network_compile/1, network_compile_dirty/1, network_info/1, network_activate/2,
-         network_initial_state/1, network_step/3, network_activate_batch/2,
-         network_activate_many/2]).
+-export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0,
+         genotype_mutate/3, genotype_mutate_dirty/3, genotype_apply/4, genotype_apply_dirty/4,
+         genotype_crossover/4, genotype_crossover_dirty/4, genotype_distance/3, genotype_distance_dirty/3,
+         genotype_id/1, genotype_id_dirty/1, genotype_info/1, genotype_info_dirty/1,
+         genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_encode_dirty/1,
+         genotype_decode/1, genotype_decode_dirty/1]).
+-export([network_compile/1, network_compile_dirty/1, network_info/1,
+         network_activate/2, network_activate_dirty/2, network_initial_state/1,
+         network_step/3, network_step_dirty/3, network_activate_batch/2, network_activate_many/2]).
 -export([task_names/0, task_info/1, task_parameters/2, task_evaluate/3, task_trial/3]).
 -export([population_new/5, population_evaluate/3, population_with_fitness/2, population_next/2,
          population_inject/3, population_genotypes/1, population_info/1, population_champion/1,
-         population_evaluated_champion/1, population_best/1, population_stats/1,
+         population_evaluated_champion/1, population_best/1, population_contender/1, population_stats/1,
          population_encode/1, population_decode/1]).
 -export([envelope_public_key/1, envelope_seal/3, envelope_read/1, envelope_open/1]).
 
@@ -45,16 +50,24 @@ job_stop(_Job) -> ?STUB.
 parameters_table() -> ?STUB.
 
 genotype_new(_Inputs, _Outputs, _Parameters, _Seed) -> ?STUB.
+genotype_new_dirty(_Inputs, _Outputs, _Parameters, _Seed) -> ?STUB.
 genotype_operators() -> ?STUB.
 genotype_mutate(_Genotype, _Parameters, _Seed) -> ?STUB.
+genotype_mutate_dirty(_Genotype, _Parameters, _Seed) -> ?STUB.
 genotype_apply(_Genotype, _Operator, _Parameters, _Seed) -> ?STUB.
+genotype_apply_dirty(_Genotype, _Operator, _Parameters, _Seed) -> ?STUB.
 genotype_crossover(_Fitter, _Other, _Parameters, _Seed) -> ?STUB.
+genotype_crossover_dirty(_Fitter, _Other, _Parameters, _Seed) -> ?STUB.
 genotype_distance(_A, _B, _Parameters) -> ?STUB.
+genotype_distance_dirty(_A, _B, _Parameters) -> ?STUB.
 genotype_id(_Genotype) -> ?STUB.
+genotype_id_dirty(_Genotype) -> ?STUB.
 genotype_info(_Genotype) -> ?STUB.
+genotype_info_dirty(_Genotype) -> ?STUB.
 genotype_genes(_Genotype) -> ?STUB.
 genotype_from_genes(_Inputs, _Outputs, _Nodes, _Connections) -> ?STUB.
 genotype_encode(_Genotype) -> ?STUB.
+genotype_encode_dirty(_Genotype) -> ?STUB.
 genotype_decode(_Bytes) -> ?STUB.
 genotype_decode_dirty(_Bytes) -> ?STUB.
 
@@ -62,8 +75,10 @@ network_compile(_Genotype) -> ?STUB.
 network_compile_dirty(_Genotype) -> ?STUB.
 network_info(_Network) -> ?STUB.
 network_activate(_Network, _Inputs) -> ?STUB.
+network_activate_dirty(_Network, _Inputs) -> ?STUB.
 network_initial_state(_Network) -> ?STUB.
 network_step(_Network, _State, _Inputs) -> ?STUB.
+network_step_dirty(_Network, _State, _Inputs) -> ?STUB.
 network_activate_batch(_Network, _Batch) -> ?STUB.
 network_activate_many(_Networks, _Inputs) -> ?STUB.
 
@@ -83,6 +98,7 @@ population_info(_Population) -> ?STUB.
 population_champion(_Population) -> ?STUB.
 population_evaluated_champion(_Evaluated) -> ?STUB.
 population_best(_Evaluated) -> ?STUB.
+population_contender(_Evaluated) -> ?STUB.
 population_stats(_Evaluated) -> ?STUB.
 population_encode(_Population) -> ?STUB.
 population_decode(_Bytes) -> ?STUB.

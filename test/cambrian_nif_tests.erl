@@ -36,3 +36,24 @@ call(F, Arguments) ->
         error:badarg -> badarg;
         Class:Reason -> error({F, Arguments, Class, Reason})
     end.
+
+%% What is long for a normal scheduler is not done on one, and is done all the same.
+long_work_goes_to_a_dirty_scheduler_test() ->
+    {ok, Small} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+    {ok, Large} = cambrian_genotype:new(#{inputs => 400, outputs => 300}, 1),
+    ?assertMatch(#{connections := 2}, cambrian_nif:genotype_info(Small)),
+    ?assertEqual(dirty, cambrian_nif:genotype_info(Large)),
+    ?assertEqual(dirty, cambrian_nif:genotype_new(400, 300, #{}, 1)),
+    ?assertEqual(dirty, cambrian_nif:network_compile(Large)),
+    Network = cambrian_network:compile(Large),
+    Inputs = lists:duplicate(400, 0.5),
+    ?assertEqual(dirty, cambrian_nif:network_activate(Network, Inputs)),
+    ?assertEqual(300, length(cambrian_network:activate(Network, Inputs))),
+    {ok, Changed} = cambrian_genotype:mutate(Large, add_node, 1),
+    ?assert(cambrian_genotype:distance(Large, Changed) > 0),
+    {ok, Copy} = cambrian_genotype:from_binary(cambrian_genotype:to_binary(Large)),
+    ?assertEqual(cambrian_genotype:id(Large), cambrian_genotype:id(Copy)).
+
+%% Refused before it is built.
+a_genotype_beyond_all_bounds_is_refused_at_once_test() ->
+    ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:new(#{inputs => 10_000, outputs => 10_000}, 1)).

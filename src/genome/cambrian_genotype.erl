@@ -26,8 +26,8 @@
 -type genes() :: #{schema := 1, inputs := pos_integer(), outputs := pos_integer(),
                    nodes := [map()], connections := [map()]}.
 
-%% Decoding costs about 100 ns a connection gene, which is some 6 bytes.
--define(DIRTY_BYTES, 4096).
+%% Long work goes to a dirty scheduler: the library says when.
+-define(EITHER(Short, Dirty), case Short of dirty -> Dirty; Answer -> Answer end).
 
 %% @doc A first genotype: inputs joined to outputs, with random weights and no hidden node.
 %%
@@ -36,7 +36,9 @@
 -spec new(#{inputs := pos_integer(), outputs := pos_integer(), atom() => term()}, seed()) ->
           {ok, genotype()} | {error, term()}.
 new(#{inputs := Inputs, outputs := Outputs} = Options, Seed) ->
-    cambrian_nif:genotype_new(Inputs, Outputs, maps:without([inputs, outputs], Options), Seed).
+    Parameters = maps:without([inputs, outputs], Options),
+    ?EITHER(cambrian_nif:genotype_new(Inputs, Outputs, Parameters, Seed),
+            cambrian_nif:genotype_new_dirty(Inputs, Outputs, Parameters, Seed)).
 
 %% @doc Applies every operator with the probability that the default parameters give it.
 -spec mutate(genotype(), seed()) -> {ok, genotype()}.
@@ -46,7 +48,8 @@ mutate(Genotype, Seed) -> cambrian_nif:genotype_mutate(Genotype, #{}, Seed).
 -spec mutate(genotype(), operator() | map(), seed()) ->
           {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
 mutate(Genotype, Parameters, Seed) when is_map(Parameters) ->
-    cambrian_nif:genotype_mutate(Genotype, Parameters, Seed);
+    ?EITHER(cambrian_nif:genotype_mutate(Genotype, Parameters, Seed),
+            cambrian_nif:genotype_mutate_dirty(Genotype, Parameters, Seed));
 mutate(Genotype, Operator, Seed) ->
     mutate(Genotype, Operator, #{}, Seed).
 
@@ -54,7 +57,8 @@ mutate(Genotype, Operator, Seed) ->
 -spec mutate(genotype(), operator(), map(), seed()) ->
           {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
 mutate(Genotype, Operator, Parameters, Seed) ->
-    cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed).
+    ?EITHER(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
+            cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed)).
 
 %% @doc The names of the mutation operators.
 -spec operators() -> [operator()].
@@ -70,7 +74,8 @@ crossover(Fitter, Other, Seed) -> crossover(Fitter, Other, #{}, Seed).
 -spec crossover(Fitter :: genotype(), Other :: genotype(), map(), seed()) ->
           {ok, genotype()} | {error, incompatible | term()}.
 crossover(Fitter, Other, Parameters, Seed) ->
-    cambrian_nif:genotype_crossover(Fitter, Other, Parameters, Seed).
+    ?EITHER(cambrian_nif:genotype_crossover(Fitter, Other, Parameters, Seed),
+            cambrian_nif:genotype_crossover_dirty(Fitter, Other, Parameters, Seed)).
 
 %% @doc How unlike two genotypes are, as speciation sees it: 0 for the same genes and weights.
 -spec distance(genotype(), genotype()) -> float().
@@ -78,17 +83,23 @@ distance(A, B) -> distance(A, B, #{}).
 
 %% @doc The same with parameters (`disjoint_weight', `weight_weight').
 -spec distance(genotype(), genotype(), map()) -> float() | {error, term()}.
-distance(A, B, Parameters) -> cambrian_nif:genotype_distance(A, B, Parameters).
+distance(A, B, Parameters) ->
+    ?EITHER(cambrian_nif:genotype_distance(A, B, Parameters),
+            cambrian_nif:genotype_distance_dirty(A, B, Parameters)).
 
 %% @doc The genotype's name, which is the same everywhere: the SHA-256 of {@link to_binary/1}.
 -spec id(genotype()) -> id().
-id(Genotype) -> cambrian_nif:genotype_id(Genotype).
+id(Genotype) ->
+    ?EITHER(cambrian_nif:genotype_id(Genotype),
+            cambrian_nif:genotype_id_dirty(Genotype)).
 
 %% @doc Sizes. `nodes' counts inputs and outputs too, `connections' the disabled ones too.
 -spec info(genotype()) -> #{inputs := pos_integer(), outputs := pos_integer(),
                             nodes := pos_integer(), hidden := non_neg_integer(),
                             connections := non_neg_integer(), recurrent := non_neg_integer()}.
-info(Genotype) -> cambrian_nif:genotype_info(Genotype).
+info(Genotype) ->
+    ?EITHER(cambrian_nif:genotype_info(Genotype),
+            cambrian_nif:genotype_info_dirty(Genotype)).
 
 %% @doc Every gene as a map, to look at, to draw or to edit.
 %%
@@ -128,7 +139,9 @@ from_map(_) ->
 
 %% @doc The canonical bytes: the same genotype gives the same bytes on every machine.
 -spec to_binary(genotype()) -> binary().
-to_binary(Genotype) -> cambrian_nif:genotype_encode(Genotype).
+to_binary(Genotype) ->
+    ?EITHER(cambrian_nif:genotype_encode(Genotype),
+            cambrian_nif:genotype_encode_dirty(Genotype)).
 
 %% @doc Reads bytes from anyone; nothing in them can do harm.
 -spec from_binary(binary()) ->
@@ -136,8 +149,9 @@ to_binary(Genotype) -> cambrian_nif:genotype_encode(Genotype).
                                    | {unsupported_version, non_neg_integer()}
                                    | {unknown_activation, byte()}
                                    | {invalid_genotype, binary()}}.
-from_binary(Bytes) when byte_size(Bytes) < ?DIRTY_BYTES -> cambrian_nif:genotype_decode(Bytes);
-from_binary(Bytes) -> cambrian_nif:genotype_decode_dirty(Bytes).
+from_binary(Bytes) ->
+    ?EITHER(cambrian_nif:genotype_decode(Bytes),
+            cambrian_nif:genotype_decode_dirty(Bytes)).
 
 %% @doc The network as text for Graphviz.
 -spec to_dot(genotype()) -> binary().

@@ -21,16 +21,14 @@
 -type error() :: {error, {wrong_size, inputs | memory, Expected :: non_neg_integer(), Got :: non_neg_integer()}
                        | {out_of_range, inputs | memory}}.
 
-%% Compiling costs some 20 ns a connection: above this, more than a normal scheduler should be held.
--define(DIRTY_CONNECTIONS, 5_000).
+%% Long work goes to a dirty scheduler: the library says when.
+-define(EITHER(Short, Dirty), case Short of dirty -> Dirty; Answer -> Answer end).
 
 %% @doc Makes a genotype ready to run.
 -spec compile(cambrian_genotype:genotype()) -> network().
 compile(Genotype) ->
-    case cambrian_genotype:info(Genotype) of
-        #{connections := Many} when Many > ?DIRTY_CONNECTIONS -> cambrian_nif:network_compile_dirty(Genotype);
-        _ -> cambrian_nif:network_compile(Genotype)
-    end.
+    ?EITHER(cambrian_nif:network_compile(Genotype),
+            cambrian_nif:network_compile_dirty(Genotype)).
 
 %% @doc `connections' counts the enabled ones, which are the work of a step; `memory' the numbers
 %% that are carried from step to step, 0 for a feed-forward network.
@@ -40,7 +38,9 @@ info(Network) -> cambrian_nif:network_info(Network).
 
 %% @doc Outputs for inputs, from rest: a recurrent network starts with an empty memory.
 -spec activate(network(), numbers()) -> numbers() | error().
-activate(Network, Inputs) -> cambrian_nif:network_activate(Network, Inputs).
+activate(Network, Inputs) ->
+    ?EITHER(cambrian_nif:network_activate(Network, Inputs),
+            cambrian_nif:network_activate_dirty(Network, Inputs)).
 
 %% @doc An empty memory.
 -spec initial_state(network()) -> state().
@@ -48,7 +48,9 @@ initial_state(Network) -> cambrian_nif:network_initial_state(Network).
 
 %% @doc One tick: forward connections carry this tick's values, recurrent ones the last tick's.
 -spec step(network(), state(), numbers()) -> {Outputs :: numbers(), state()} | error().
-step(Network, State, Inputs) -> cambrian_nif:network_step(Network, State, Inputs).
+step(Network, State, Inputs) ->
+    ?EITHER(cambrian_nif:network_step(Network, State, Inputs),
+            cambrian_nif:network_step_dirty(Network, State, Inputs)).
 
 %% @doc Many inputs through one network, each from rest: a list of inputs gives a list of
 %% outputs, one binary of all inputs in a row gives one binary of all outputs.

@@ -60,8 +60,7 @@
          evaluated :: undefined | reference(),
          job :: undefined | {reference(), reference() | pid()},
          newcomers = [] :: [{cambrian_genotype:genotype(), From :: term()}],
-         tried :: undefined | cambrian_genotype:id(),
-         solver :: undefined | map(),
+         contender :: undefined | {cambrian_genotype:genotype(), float()},
          stats :: undefined | stats(),
          result :: undefined | result(),
          champion = undefined :: undefined | champion(),
@@ -316,7 +315,7 @@ receiving(info, {Tag, {ok, Fitness, Faults}}, #data{job = {Tag, _}} = Data) ->
 receiving(Type, Event, Data) ->
     busy(Type, Event, Data).
 
-%% The generation's best undergoes the task's own trial.
+%% The generation's contender undergoes the task's own trial.
 trying(info, {Tag, {ok, #{solved := Solved} = Trial}}, #data{job = {Tag, _}} = Data) ->
     conclude(Solved, Trial, Data);
 trying(Type, Event, Data) ->
@@ -455,24 +454,28 @@ admit_one({{Genotype, From}, Fitness}, #data{evaluated = Evaluated, population =
                       generation => Generation, outcome => Outcome}}, Data),
     Data#data{evaluated = Next}.
 
-judge(#data{evaluated = Evaluated, champion = Old, tried = Tried} = Data) ->
+judge(#data{evaluated = Evaluated, champion = Old} = Data) ->
     Champion = cambrian_nif:population_evaluated_champion(Evaluated),
     Judged = Data#data{champion = Champion, stats = measure(Data)},
     _ = [tell({champion, Champion}, Judged) || is_new(Champion, Old)],
-    {Best, Fitness} = cambrian_nif:population_best(Evaluated),
     case Judged of
         #data{goal = #{target := Target}} ->
-            conclude(Fitness >= Target, #{genotype => Best}, Judged);
+            {_, Fitness} = Best = cambrian_nif:population_best(Evaluated),
+            conclude(Fitness >= Target, #{}, Judged#data{contender = Best});
         #data{task = #{evaluate := native, name := Task}} ->
-            case cambrian_genotype:id(Best) of
-                Tried -> conclude(false, #{}, Judged);
-                Id ->
-                    Tag = make_ref(),
-                    Job = cambrian_nif:task_trial(Tag, Task, cambrian_network:compile(Best)),
-                    {next_state, trying, Judged#data{job = {Tag, Job}, tried = Id}}
-            end;
+            try_contender(Task, Judged);
         _ ->
             conclude(false, #{}, Judged)
+    end.
+
+try_contender(Task, #data{evaluated = Evaluated} = Data) ->
+    case cambrian_nif:population_contender(Evaluated) of
+        undefined ->
+            conclude(false, #{}, Data);
+        {Contender, Fitness, Next} ->
+            Tag = make_ref(),
+            Job = cambrian_nif:task_trial(Tag, Task, cambrian_network:compile(Contender)),
+            {next_state, trying, Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}}}
     end.
 
 is_new(#{fitness := Fitness}, #{fitness := Fitness}) -> false;
@@ -533,7 +536,7 @@ finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
     {next_state, idle, rest(stepped(Data#data{result = Result, awaiting = [], steps = 0}))}.
 
 %% Who passed the trial, which is not always who was ever the fittest.
-winner(true, #data{evaluated = Evaluated}) -> cambrian_nif:population_best(Evaluated);
+winner(true, #data{contender = Contender}) -> Contender;
 winner(false, #data{champion = #{champion := Champion, fitness := Fitness}}) -> {Champion, Fitness}.
 
 rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = undefined}.

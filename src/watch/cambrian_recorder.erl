@@ -4,10 +4,10 @@
 
 -export([start/1, start_link/1, read/1, latest/1, stop/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export_type([record/0]).
+-export_type([story/0]).
 
 %% Oldest first; genotypes as bytes, so that a record can travel.
--type record() :: #{name := term(), task := atom(), seed := cambrian_genotype:seed(), parameters := map(),
+-type story() :: #{name := term(), task := atom(), seed := cambrian_genotype:seed(), parameters := map(),
                     history := [map()], received := [map()],
                     result => #{champion := binary(), atom() => term()}}.
 
@@ -23,7 +23,7 @@ start(Population) -> gen_server:start(?MODULE, Population, []).
 start_link(Population) -> gen_server:start_link(?MODULE, Population, []).
 
 %% @doc The whole story so far.
--spec read(pid()) -> record().
+-spec read(pid()) -> story().
 read(Recorder) -> gen_server:call(Recorder, read).
 
 %% @doc Its last page: the last generation, the last newcomer, and the result when there is one.

@@ -27,14 +27,12 @@ fn main() {
     for seed in 1..=seeds {
         let started = Instant::now();
         let mut population = Population::new(parameters.clone(), task.shape(), seed).expect("a shape");
-        let mut tried = None;
         loop {
-            let evaluated = population.evaluate(task, &stop).expect("not stopped");
+            let mut evaluated = population.evaluate(task, &stop).expect("not stopped");
             let stats = evaluated.stats();
-            let best = evaluated.population().genotypes()[evaluated.best() as usize].clone();
-            let fresh = tried.as_ref() != Some(&best);
-            let trial = fresh.then(|| task.trial(&Network::new(&best)));
-            tried = Some(best);
+            let contender = evaluated.contender();
+            let genotypes = evaluated.population().genotypes();
+            let trial = contender.map(|at| task.trial(&Network::new(&genotypes[at as usize])));
             let solved = trial.as_ref().is_some_and(|t| t.solved);
             if solved || stats.evaluations >= limit {
                 println!(

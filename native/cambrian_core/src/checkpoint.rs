@@ -32,6 +32,7 @@ struct Saved {
     next_species: u64,
     threshold: f32,
     champion: Option<(ByteBuf, f64, u64)>,
+    tried: Vec<ByteBuf>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -65,6 +66,7 @@ pub fn encode(population: &Population) -> Vec<u8> {
         next_species: population.next_species,
         threshold: population.threshold,
         champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
+        tried: population.tried.iter().map(|g| genes(g)).collect(),
     };
     rmp_serde::encode::to_vec_named(&(VERSION, saved)).expect("writing to memory cannot fail")
 }
@@ -117,6 +119,7 @@ impl Saved {
             next_species: self.next_species,
             threshold: self.threshold,
             champion,
+            tried: self.tried.iter().map(genotype).collect::<Option<_>>()?,
         })
     }
 }

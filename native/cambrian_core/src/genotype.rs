@@ -114,6 +114,11 @@ impl Genotype {
         rng: &mut Stream,
     ) -> Result<Genotype, GenotypeError> {
         check_ends(inputs, outputs)?;
+        let pairs = inputs as usize * outputs as usize;
+        if pairs > MAX_CONNECTIONS {
+            let nodes = inputs as usize + outputs as usize;
+            return Err(GenotypeError::TooLarge { nodes, connections: pairs });
+        }
         let input_node =
             |i| Node { id: innovation::input(i), layer: BOTTOM, activation: Activation::Identity, bias: 0.0 };
         let output_node = |j| Node {

@@ -7,14 +7,16 @@
 //! let (task, stop) = (task::named("xor").unwrap(), AtomicBool::new(false));
 //! let mut population = Population::new(task.parameters(), task.shape(), 42)?;
 //! let champion = loop {
-//!     let evaluated = population.evaluate(task, &stop).unwrap();
-//!     let champion = evaluated.population().champion().unwrap().clone();
-//!     if task.trial(&Network::new(&champion.genotype)).solved {
-//!         break champion;
+//!     let mut evaluated = population.evaluate(task, &stop).unwrap();
+//!     if let Some(contender) = evaluated.contender() {
+//!         let genotype = &evaluated.population().genotypes()[contender as usize];
+//!         if task.trial(&Network::new(genotype)).solved {
+//!             break genotype.clone();
+//!         }
 //!     }
 //!     population = evaluated.next(&stop).unwrap();
 //! };
-//! assert!(champion.fitness >= 3.9);
+//! assert!(task.evaluate(&Network::new(&champion)) >= 3.9);
 //! # Ok::<(), cambrian_core::parameters::ParameterError>(())
 //! ```
 //!

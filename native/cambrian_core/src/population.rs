@@ -37,6 +37,8 @@ pub struct Population {
     pub(crate) next_species: u64,
     pub(crate) threshold: f32,
     pub(crate) champion: Option<Champion>,
+    /// Those here that have been contenders; the elite would else contend again in every generation.
+    pub(crate) tried: Vec<Arc<Genotype>>,
 }
 
 /// A population whose genotypes have their fitness; the members of each species stand best first.
@@ -111,6 +113,7 @@ impl Population {
             next_species,
             threshold,
             champion: None,
+            tried: Vec::new(),
         })
     }
 
@@ -207,6 +210,18 @@ impl Evaluated {
         (0..self.fitness.len() as u32).reduce(better).unwrap_or(0)
     }
 
+    /// The fittest of this generation that has not contended before, who is to undergo the task's trial: one a
+    /// generation, as in Stanley's program, but never the same twice.
+    pub fn contender(&mut self) -> Option<u32> {
+        let (population, fitness) = (&mut self.population, &self.fitness);
+        let mut order: Vec<u32> = (0..fitness.len() as u32).collect();
+        order.sort_by(|&a, &b| fitness[b as usize].total_cmp(&fitness[a as usize]));
+        let genotypes = &population.genotypes;
+        let contender = order.into_iter().find(|&at| !holds(&population.tried, &genotypes[at as usize]))?;
+        population.tried.push(Arc::clone(&genotypes[contender as usize]));
+        Some(contender)
+    }
+
     pub fn stats(&self) -> Stats {
         let population = &self.population;
         let count = self.fitness.len() as f64;
@@ -238,7 +253,7 @@ impl Evaluated {
         if !fitness.is_finite() {
             return Err(Refused::NotFinite);
         }
-        if population.genotypes.contains(&newcomer) {
+        if holds(&population.genotypes, &newcomer) {
             return Err(Refused::Known);
         }
         let like = |s: &Species| {
@@ -278,6 +293,7 @@ impl Evaluated {
         };
         let genotypes: Vec<_> = births.par_iter().enumerate().map(birth).collect::<Option<_>>()?;
         let mut next = Population { generation: old.generation + 1, genotypes, ..old.clone() };
+        next.tried.retain(|tried| holds(&next.genotypes, tried));
         next.species = broods.iter().map(|brood| self.successor(brood.species)).collect();
         next.steer_threshold(old.species.len());
         speciate(
@@ -346,6 +362,10 @@ impl Population {
             self.threshold = (self.threshold * factor).clamp(0.001, 1000.0);
         }
     }
+}
+
+fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
+    genotypes.iter().any(|g| Arc::ptr_eq(g, wanted) || g == wanted)
 }
 
 /// The least fit, the last of equals, but never the best.

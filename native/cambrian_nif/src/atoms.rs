@@ -2,6 +2,7 @@ use rustler::{Error, NifResult, Term};
 
 rustler::atoms! {
     ok,
+    dirty,
     error,
     undefined,
     // genotype

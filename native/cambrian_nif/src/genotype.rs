@@ -1,13 +1,14 @@
 //! cambrian_genotype
 
 use crate::list::List;
-use crate::{atoms, error, parameters};
+use crate::{atoms, either_scheduler, error, parameters};
+use cambrian_core::crossover::crossover;
 use cambrian_core::genotype::{Connection, Genotype, Node};
 use cambrian_core::math::Activation;
 use cambrian_core::mutation::{OPERATORS, Operator, mutate};
 use cambrian_core::parameters::Parameters;
 use cambrian_core::rng::{Purpose, Stream};
-use cambrian_core::{codec, crossover, innovation, speciation};
+use cambrian_core::{codec, innovation, speciation};
 use rustler::{Atom, Binary, Encoder, Env, NewBinary, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -26,11 +27,38 @@ fn operator_stream(seed: u64) -> Stream {
     Stream::new(seed, Purpose::Operator, 0, 0)
 }
 
-#[rustler::nif]
-fn genotype_new(inputs: u32, outputs: u32, changes: Term, seed: u64) -> NifResult<(Atom, GenotypeArc)> {
+/// A gene costs some 20 ns in most operations, 100 where it is sorted, hashed or given random numbers.
+fn genes(genotype: &GenotypeArc) -> usize {
+    genotype.0.nodes().len() + genotype.0.connections().len()
+}
+
+either_scheduler! {
+    fn genotype_new, genotype_new_dirty(inputs: u32, outputs: u32, changes: Term<'a>, seed: u64) = new,
+        costs 100 * (inputs as usize).saturating_mul(outputs as usize);
+    fn genotype_mutate, genotype_mutate_dirty(genotype: GenotypeArc, changes: Term<'a>, seed: u64) = mutate_at_rates,
+        costs 100 * genes(&genotype);
+    fn genotype_apply, genotype_apply_dirty(genotype: GenotypeArc, operator: Term<'a>, changes: Term<'a>, seed: u64)
+        = apply, costs 100 * genes(&genotype);
+    fn genotype_crossover, genotype_crossover_dirty(
+        fitter: GenotypeArc, other: GenotypeArc, changes: Term<'a>, seed: u64) = cross,
+        costs 20 * (genes(&fitter) + genes(&other));
+    fn genotype_distance, genotype_distance_dirty(a: GenotypeArc, b: GenotypeArc, changes: Term<'a>) = distance,
+        costs 20 * (genes(&a) + genes(&b));
+    fn genotype_id, genotype_id_dirty(genotype: GenotypeArc) = id, costs 100 * genes(&genotype);
+    fn genotype_info, genotype_info_dirty(genotype: GenotypeArc) = info, costs 100 * genes(&genotype);
+    fn genotype_encode, genotype_encode_dirty(genotype: GenotypeArc) = encode, costs 100 * genes(&genotype);
+    fn genotype_decode, genotype_decode_dirty(bytes: Binary<'a>) = decode, costs 20 * bytes.len();
+}
+
+/// `{ok, Genotype}`
+fn born<'a>(env: Env<'a>, genotype: Genotype) -> NifResult<Term<'a>> {
+    Ok((atoms::ok(), wrap(genotype)).encode(env))
+}
+
+fn new<'a>(env: Env<'a>, inputs: u32, outputs: u32, changes: Term<'a>, seed: u64) -> NifResult<Term<'a>> {
     let p = parameters::read(changes, Parameters::default())?;
     let genotype = Genotype::new(inputs, outputs, &p, &mut operator_stream(seed));
-    Ok((atoms::ok(), wrap(genotype.map_err(error::genotype)?)))
+    born(env, genotype.map_err(error::genotype)?)
 }
 
 #[rustler::nif]
@@ -38,72 +66,80 @@ fn genotype_operators(env: Env) -> NifResult<Vec<Atom>> {
     OPERATORS.iter().map(|operator| Atom::from_str(env, operator.name)).collect()
 }
 
-#[rustler::nif]
-fn genotype_mutate(genotype: GenotypeArc, changes: Term, seed: u64) -> NifResult<(Atom, GenotypeArc)> {
+fn mutate_at_rates<'a>(
+    env: Env<'a>,
+    genotype: GenotypeArc,
+    changes: Term<'a>,
+    seed: u64,
+) -> NifResult<Term<'a>> {
     let p = parameters::read(changes, Parameters::default())?;
     let mut changed = Genotype::clone(&genotype.0);
     mutate(&mut changed, &p, &mut operator_stream(seed));
-    Ok((atoms::ok(), wrap(changed)))
+    born(env, changed)
 }
 
-#[rustler::nif]
-fn genotype_apply(
+fn apply<'a>(
+    env: Env<'a>,
     genotype: GenotypeArc,
-    operator: Term,
-    changes: Term,
+    operator: Term<'a>,
+    changes: Term<'a>,
     seed: u64,
-) -> NifResult<(Atom, GenotypeArc)> {
+) -> NifResult<Term<'a>> {
     let p = parameters::read(changes, Parameters::default())?;
     let unknown = (atoms::unknown_operator(), operator.decode::<Atom>()?);
-    Operator::named(&atoms::text(operator)?)
-        .ok_or_else(|| error::refuse(unknown))?
-        .apply(&genotype.0, &p, &mut operator_stream(seed))
-        .map(|changed| (atoms::ok(), wrap(changed)))
-        .map_err(|_| error::refuse(atoms::not_applicable()))
+    let operator = Operator::named(&atoms::text(operator)?).ok_or_else(|| error::refuse(unknown))?;
+    let changed = operator.apply(&genotype.0, &p, &mut operator_stream(seed));
+    born(env, changed.map_err(|_| error::refuse(atoms::not_applicable()))?)
 }
 
 /// The first parent is the fitter.
-#[rustler::nif]
-fn genotype_crossover(
+fn cross<'a>(
+    env: Env<'a>,
     fitter: GenotypeArc,
     other: GenotypeArc,
-    changes: Term,
+    changes: Term<'a>,
     seed: u64,
-) -> NifResult<(Atom, GenotypeArc)> {
+) -> NifResult<Term<'a>> {
     let p = parameters::read(changes, Parameters::default())?;
     let ends = |g: &Genotype| (g.inputs(), g.outputs());
     if ends(&fitter.0) != ends(&other.0) {
         return Err(error::refuse(atoms::incompatible()));
     }
-    let child = crossover::crossover(&fitter.0, &other.0, &p, &mut operator_stream(seed));
-    Ok((atoms::ok(), wrap(child)))
+    born(env, crossover(&fitter.0, &other.0, &p, &mut operator_stream(seed)))
 }
 
-#[rustler::nif]
-fn genotype_distance(a: GenotypeArc, b: GenotypeArc, changes: Term) -> NifResult<f32> {
+fn distance<'a>(env: Env<'a>, a: GenotypeArc, b: GenotypeArc, changes: Term<'a>) -> NifResult<Term<'a>> {
     let p = parameters::read(changes, Parameters::default())?;
-    Ok(speciation::distance(&a.0, &b.0, &p))
+    Ok(speciation::distance(&a.0, &b.0, &p).encode(env))
 }
 
-#[rustler::nif]
-fn genotype_id(env: Env<'_>, genotype: GenotypeArc) -> Binary<'_> {
-    NewBinary::from_slice(env, &codec::id(&genotype.0)).into()
+fn id<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
+    Ok(bytes_term(env, &codec::id(&genotype.0)))
 }
 
-#[rustler::nif]
-fn genotype_info(env: Env<'_>, genotype: GenotypeArc) -> NifResult<Term<'_>> {
+fn info<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
     let g = &genotype.0;
-    Term::map_from_pairs(
-        env,
-        &[
-            (atoms::inputs(), (g.inputs() as usize).encode(env)),
-            (atoms::outputs(), g.outputs().encode(env)),
-            (atoms::nodes(), g.nodes().len().encode(env)),
-            (atoms::hidden(), g.hidden().len().encode(env)),
-            (atoms::connections(), g.connections().len().encode(env)),
-            (atoms::recurrent(), g.recurrent().encode(env)),
-        ],
-    )
+    let counts = [
+        (atoms::inputs(), g.inputs() as usize),
+        (atoms::outputs(), g.outputs() as usize),
+        (atoms::nodes(), g.nodes().len()),
+        (atoms::hidden(), g.hidden().len()),
+        (atoms::connections(), g.connections().len()),
+        (atoms::recurrent(), g.recurrent()),
+    ];
+    Term::map_from_pairs(env, &counts)
+}
+
+fn encode<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
+    Ok(bytes_term(env, &codec::encode(&genotype.0)))
+}
+
+fn decode<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
+    born(env, codec::decode(&bytes).map_err(error::codec)?)
+}
+
+fn bytes_term<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
+    Binary::from(NewBinary::from_slice(env, bytes)).to_term(env)
 }
 
 /// `{Inputs, Outputs, [{Id, Layer, Activation, Bias}], [{Id, From, To, Weight, Enabled}],
@@ -148,24 +184,4 @@ fn genotype_from_genes(
     connections.sort_unstable_by_key(|c| c.id);
     let genotype = Genotype::from_genes(inputs, outputs, nodes, connections);
     Ok((atoms::ok(), wrap(genotype.map_err(error::genotype)?)))
-}
-
-#[rustler::nif]
-fn genotype_encode(env: Env<'_>, genotype: GenotypeArc) -> Binary<'_> {
-    NewBinary::from_slice(env, &codec::encode(&genotype.0)).into()
-}
-
-#[rustler::nif(schedule = "DirtyCpu")]
-fn genotype_decode_dirty(bytes: Binary) -> NifResult<(Atom, GenotypeArc)> {
-    decode(bytes)
-}
-
-#[rustler::nif]
-fn genotype_decode(bytes: Binary) -> NifResult<(Atom, GenotypeArc)> {
-    decode(bytes)
-}
-
-fn decode(bytes: Binary) -> NifResult<(Atom, GenotypeArc)> {
-    let genotype = codec::decode(&bytes).map_err(error::codec)?;
-    Ok((atoms::ok(), wrap(genotype)))
 }

@@ -12,6 +12,7 @@ mod list;
 mod network;
 mod parameters;
 mod population;
+mod scheduler;
 mod task;
 
 rustler::init!("cambrian_nif");

@@ -2,12 +2,10 @@
 
 use crate::genotype::GenotypeArc;
 use crate::list::List;
-use crate::{atoms, error};
+use crate::{atoms, either_scheduler, error};
 use cambrian_core::math::LIMIT;
 use cambrian_core::network::{Network, Values};
-use rustler::{
-    Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term, schedule,
-};
+use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
 
 pub struct NetworkResource(pub Network);
 
@@ -83,20 +81,22 @@ fn tick(network: &Network, values: &mut Values, inputs: &[f32]) -> NifResult<Vec
     Ok(outputs)
 }
 
-/// A connection is about a nanosecond; a timeslice is 1 ms.
-fn report_work(env: Env, connections: usize) {
-    schedule::consume_timeslice(env, (connections / 10_000).clamp(1, 100) as i32);
+either_scheduler! {
+    fn network_compile, network_compile_dirty(genotype: GenotypeArc) = compile,
+        costs 50 * (genotype.0.nodes().len() + genotype.0.connections().len());
+    fn network_activate, network_activate_dirty(network: NetworkArc, inputs: Term<'a>) = activate, costs tick_cost(&network);
+    fn network_step, network_step_dirty(network: NetworkArc, state: Term<'a>, inputs: Term<'a>) = step,
+        costs tick_cost(&network);
 }
 
-#[rustler::nif]
-fn network_compile(env: Env, genotype: GenotypeArc) -> NetworkArc {
-    report_work(env, 20 * genotype.0.connections().len());
-    ResourceArc::new(NetworkResource(Network::new(&genotype.0)))
+/// In nanoseconds: a connection takes about one, a number that crosses the boundary about ten.
+fn tick_cost(network: &NetworkArc) -> usize {
+    let network = &network.0;
+    network.connections() + 10 * (network.inputs() + network.outputs() + network.memory())
 }
 
-#[rustler::nif(schedule = "DirtyCpu")]
-fn network_compile_dirty(genotype: GenotypeArc) -> NetworkArc {
-    ResourceArc::new(NetworkResource(Network::new(&genotype.0)))
+fn compile<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
+    Ok(ResourceArc::new(NetworkResource(Network::new(&genotype.0))).encode(env))
 }
 
 #[rustler::nif]
@@ -113,11 +113,9 @@ fn network_info(env: Env<'_>, network: NetworkArc) -> NifResult<Term<'_>> {
     )
 }
 
-#[rustler::nif]
-fn network_activate<'a>(env: Env<'a>, network: NetworkArc, inputs: Term<'a>) -> NifResult<Term<'a>> {
+fn activate<'a>(env: Env<'a>, network: NetworkArc, inputs: Term<'a>) -> NifResult<Term<'a>> {
     let numbers = Numbers::read(atoms::inputs(), inputs)?;
     let outputs = tick(&network.0, &mut network.0.rest(), numbers.as_slice())?;
-    report_work(env, network.0.connections());
     Ok(numbers.answer(env, &outputs))
 }
 
@@ -126,22 +124,15 @@ fn network_initial_state(env: Env<'_>, network: NetworkArc) -> Term<'_> {
     binary(env, network.0.recall(&network.0.rest()))
 }
 
-#[rustler::nif]
-fn network_step<'a>(
-    env: Env<'a>,
-    network: NetworkArc,
-    state: Term<'a>,
-    inputs: Term<'a>,
-) -> NifResult<(Term<'a>, Term<'a>)> {
-    let (network, memory, numbers) =
-        (&network.0, Numbers::read(atoms::memory(), state)?, Numbers::read(atoms::inputs(), inputs)?);
+fn step<'a>(env: Env<'a>, network: NetworkArc, state: Term<'a>, inputs: Term<'a>) -> NifResult<Term<'a>> {
+    let (network, memory) = (&network.0, Numbers::read(atoms::memory(), state)?);
+    let numbers = Numbers::read(atoms::inputs(), inputs)?;
     let memory = memory.as_slice();
     let mut values = network
         .remember(memory)
         .ok_or_else(|| wrong_size(atoms::memory(), network.memory(), memory.len()))?;
     let outputs = tick(network, &mut values, numbers.as_slice())?;
-    report_work(env, network.connections());
-    Ok((numbers.answer(env, &outputs), binary(env, network.recall(&values))))
+    Ok((numbers.answer(env, &outputs), binary(env, network.recall(&values))).encode(env))
 }
 
 /// Many inputs through one network, each from rest: a list of inputs, or one binary of them all.

@@ -130,6 +130,17 @@ fn population_best(evaluated: EvaluatedArc) -> (GenotypeArc, f64) {
     (wrap(Arc::clone(&evaluated.0.population().genotypes()[at])), evaluated.0.fitness()[at])
 }
 
+/// The fittest that has not contended before, and the population that remembers that it has:
+/// `{Genotype, Fitness, Evaluated}`, or `undefined`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_contender(env: Env<'_>, evaluated: EvaluatedArc) -> Term<'_> {
+    let mut next = evaluated.0.clone();
+    let Some(at) = next.contender() else { return atoms::undefined().encode(env) };
+    let genotype = wrap(Arc::clone(&next.population().genotypes()[at as usize]));
+    let fitness = next.fitness()[at as usize];
+    (genotype, fitness, ResourceArc::new(EvaluatedResource(next))).encode(env)
+}
+
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_stats(env: Env<'_>, evaluated: EvaluatedArc) -> NifResult<Term<'_>> {
     let Stats { generation, evaluations, best, mean, species, mean_nodes, mean_connections } =
