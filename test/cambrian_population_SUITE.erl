@@ -91,7 +91,12 @@ torn_file(Config) ->
     ok = file:write_file(File, binary:part(Bytes, 0, byte_size(Bytes) - 7)),
     ?assertMatch({error, {torn_checkpoint, _}}, cambrian_population:start((options(1))#{name => solid})),
     {ok, Fresh} = cambrian_population:start((options(1))#{name => solid, resume => false}),
-    ?assertMatch(#{generation := 0}, cambrian_population:info(Fresh)).
+    ?assertMatch(#{generation := 0}, cambrian_population:info(Fresh)),
+    %% afresh once: after a crash it goes on where it was
+    {ok, _} = cambrian_population:step(solid, 3),
+    exit(Fresh, kill),
+    Back = await_return(solid, Fresh),
+    ?assertMatch(#{generation := 2}, cambrian_population:info(Back)).
 
 checkpoint_of_another_task(Config) ->
     ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),

@@ -19,14 +19,16 @@ defmodule Cambrian.Bridge do
   ## Options
 
     * `:realm` - required: who may meet whom, a binary of at most 255 bytes.
-    * `:populations` - those to join at the start, which must run by then. Default `[]`.
+    * `:populations` - those to join, by pid or name; a name that is not there yet is waited for.
+      Default `[]`.
     * `:publish_interval` - the least time in ms between two champions of one population, default
       1000.
-    * `:identity` - a secret of 32 bytes, otherwise made anew.
+    * `:identity` - a secret of 32 bytes, or a function that gives it, so that it stays out of crash
+      reports; otherwise made anew.
     * `:transport` - a module, default `:cambrian_transport_dist`, which is Erlang distribution.
     * `:transport_options` - keyword list or map.
 
-  Under a supervisor it stands after the populations that it is to join:
+  Under a supervisor:
 
       children = [
         {Cambrian.Population, task: :double_pole, name: :pole},

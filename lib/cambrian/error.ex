@@ -74,7 +74,7 @@ defmodule Cambrian.Error do
   defp text({:already_started, pid}), do: "the name is taken by #{inspect(pid)}"
 
   defp text({:checkpoint_of_another_task, task}),
-    do: "the checkpoint of that name is of task #{inspect(task)}; resume: false ignores it"
+    do: "the checkpoint of that name is of task #{inspect(task)}; resume: false drops it"
 
   defp text({:torn_checkpoint, path}), do: "the checkpoint #{path} is damaged"
   defp text(:not_evaluated), do: "no generation has been evaluated yet"

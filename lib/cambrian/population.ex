@@ -24,7 +24,7 @@ defmodule Cambrian.Population do
     * `:task` - required: what `Cambrian.evolve/2` takes as its first argument.
     * `:name` - an atom, under which it is registered and its checkpoint kept. With the
       application's `:data_dir` set, a checkpoint under a name is a file and outlives the VM.
-    * `:resume` - whether to take up a checkpoint of that name, default `true`.
+    * `:resume` - `false` drops a checkpoint of that name instead of taking it up.
 
   There is no limit on generations unless one is given.
 

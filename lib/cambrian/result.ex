@@ -12,8 +12,8 @@ defmodule Cambrian.Result do
     * `generations`, `evaluations` - in all.
     * `seed` - to run the same again.
     * `elapsed_ms` - in ms, pauses left out.
-    * `trial` - what the task's own trial measured of the last generation's fittest, which is the
-      champion where it solved the task; a keyword list, empty where there was no trial.
+    * `trial` - what the task's own trial measured of a champion that passed it; a keyword list,
+      empty where none did.
   """
 
   @enforce_keys [:champion, :fitness, :solved, :generations, :evaluations, :seed, :elapsed_ms]

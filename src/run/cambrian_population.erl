@@ -21,8 +21,8 @@
 
 -type population() :: pid() | atom().
 %% `name' is registered and names the checkpoint; `params' are those of {@link cambrian:parameters/0};
-%% `population' is short for the parameter of that name; `resume' says whether a checkpoint of that
-%% name is taken up (default true). Everything in {@link goal()} may stand here as well.
+%% `population' is short for the parameter of that name; with `resume => false' a checkpoint of that
+%% name is dropped and not taken up. Everything in {@link goal()} may stand here as well.
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
                      name => atom(), seed => cambrian_genotype:seed(), population => pos_integer(),
                      params => map(), resume => boolean(),
@@ -227,9 +227,18 @@ prepare(Options) ->
 
 check_parameters(#{task := Task} = Options) ->
     case cambrian_nif:task_parameters(native_name(Task), parameters(Options)) of
-        {ok, _} -> {ok, Options};
+        {ok, _} -> start_afresh(Options);
         Error -> Error
     end.
+
+%% Once, before the first start: after a crash it is resumed all the same.
+start_afresh(#{resume := false, name := Name} = Options) ->
+    case cambrian_store:discard(Name) of
+        ok -> {ok, maps:remove(resume, Options)};
+        Error -> Error
+    end;
+start_afresh(Options) ->
+    {ok, Options}.
 
 parameters(#{params := Params} = Options) -> maps:merge(Params, maps:with([population], Options)).
 
@@ -250,11 +259,11 @@ init(Options) ->
         {error, Reason} -> {stop, Reason}
     end.
 
-restore_or_found(#{name := Name, resume := Resume, task := #{name := Task}} = Options) ->
-    case Resume andalso cambrian_store:get(Name) of
+restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
+    case cambrian_store:get(Name) of
         {ok, #{task := Task} = Saved} -> {ok, Saved};
         {ok, #{task := Another}} -> {error, {checkpoint_of_another_task, Another}};
-        None when None =:= false; None =:= {error, not_found} -> found(Options);
+        {error, not_found} -> found(Options);
         Error -> Error
     end.
 

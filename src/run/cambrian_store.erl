@@ -6,7 +6,7 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, get/1, forget/1]).
+-export([start_link/0, put/2, get/1, forget/1, discard/1]).
 -export([init/1, handle_call/3, handle_cast/2]).
 -export_type([checkpoint/0]).
 
@@ -33,6 +33,10 @@ get(Key) ->
 -spec forget(Key :: term()) -> ok.
 forget(Key) -> gen_server:call(?MODULE, {forget, Key}).
 
+%% @doc Forgets, and deletes the file.
+-spec discard(Key :: term()) -> ok | {error, term()}.
+discard(Key) -> gen_server:call(?MODULE, {discard, Key}).
+
 init([]) ->
     ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
     {ok, no_state}.
@@ -42,7 +46,10 @@ handle_call({put, Key, Checkpoint}, _From, State) ->
     {reply, write(Key, Checkpoint), State};
 handle_call({forget, Key}, _From, State) ->
     true = ets:delete(?MODULE, Key),
-    {reply, ok, State}.
+    {reply, ok, State};
+handle_call({discard, Key}, _From, State) ->
+    true = ets:delete(?MODULE, Key),
+    {reply, delete(Key), State}.
 
 handle_cast(_, State) -> {noreply, State}.
 
@@ -61,6 +68,17 @@ write(Key, #{population := Population} = Checkpoint) ->
             Saved = Checkpoint#{population := cambrian_nif:population_encode(Population)},
             Bytes = term_to_binary(Saved),
             write_file(Path, [?MAGIC, crypto:hash(sha256, Bytes), Bytes])
+    end.
+
+delete(Key) ->
+    case file_of(Key) of
+        none -> ok;
+        {ok, Path} ->
+            case file:delete(Path) of
+                {error, enoent} -> ok;
+                {error, Reason} -> {error, {Reason, Path}};
+                ok -> ok
+            end
     end.
 
 write_file(Path, Bytes) ->
