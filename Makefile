@@ -3,7 +3,7 @@
 export LANG := C.UTF-8
 export LC_ALL := C.UTF-8
 
-.PHONY: help demo test build check clean
+.PHONY: help demo test build bench check clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -18,6 +18,9 @@ test: ## every test there is
 
 build: ## the library and the application
 	@bin/setup rebar3 compile
+
+bench: ## how many evaluations each task takes, over a hundred seeds
+	@bin/setup bin/bench
 
 check: ## cross references and types
 	@bin/setup bin/check

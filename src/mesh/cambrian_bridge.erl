@@ -314,6 +314,8 @@ receive_envelope(Bytes, State) ->
         throw:{error, Reason} -> count({rejected, kind(Reason)}, State)
     end.
 
+check(Bytes, _State) when not is_binary(Bytes) ->
+    throw({error, malformed});
 check(Bytes, #state{realm = Realm, journal = Journal, peers = Peers}) ->
     {Envelope, #{origin := Origin} = Claims} = accept(cambrian_envelope:read(Bytes)),
     ok = accept(cambrian_envelope:admit(Claims, Realm, Journal)),
