@@ -204,7 +204,7 @@ run(Seed, Isolated, Champion, #{fitness := Fitness, generations := Generations},
       champion => #{found_by => atom_to_binary(Name), generation => Generations - 1, fitness => Fitness,
                     id => hex(cambrian_genotype:id(Champion)), genotype => cambrian_genotype:to_map(Champion),
                     labels => labels(),
-                    test => [{label(Fact), integer_to_binary(trunc(Value))} || {Fact, Value} <- Facts]}}.
+                    test => [{label(Fact), cambrian_text:short(Value)} || {Fact, Value} <- Facts]}}.
 
 label(steps) -> <<"steps balanced, of 100,000">>;
 label(starts_of_625) -> <<"other starts balanced, of 625">>.

@@ -20,14 +20,24 @@
 
 -define(DEFAULT_GENERATIONS, 1000).
 
-%% @doc Evolves until the task is solved.
+%% @doc Evolves until the task is solved. The same as {@link evolve/2} without options.
 -spec evolve(cambrian_task:task()) -> {ok, cambrian_population:result()} | {error, term()}.
 evolve(Task) -> evolve(Task, #{}).
 
-%% @doc The same with options: a seed, a goal, parameters.
+%% @doc Evolves with options: a seed, a goal, parameters.
 %%
 %% Not reaching the goal is no error: the result then has the best there was and `solved => false'.
 %% The evolution stops when the caller dies.
+%%
+%% An option that is unknown or out of its range is an error, as is a task that is none.
+%%
+%% ```
+%% 1> {ok, Result} = cambrian:evolve('xor', #{seed => 42, generations => 3}).
+%% 2> maps:with([evaluations, generations, solved], Result).
+%% #{evaluations => 450,generations => 3,solved => false}
+%% 3> cambrian:evolve('xor', #{generations => 0}).
+%% {error,{bad_option,{generations,0,<<"a positive integer">>}}}
+%% '''
 -spec evolve(cambrian_task:task(), options()) -> {ok, cambrian_population:result()} | {error, term()}.
 evolve(Task, Options) when is_map(Options) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -79,15 +89,34 @@ watch(Guard, Progress) ->
     cambrian_progress:start(Population, Progress).
 
 %% @doc Every parameter: its name, default, range and meaning.
+%%
+%% ```
+%% 1> [P || #{name := add_node} = P <- cambrian:parameters()].
+%% [#{about => <<"rate: a connection is split by a node">>,default => 0.05,
+%%    expected => <<"a number from 0 to 1">>,name => add_node}]
+%% '''
 -spec parameters() -> [#{name := atom(), default := term(), expected := binary(), about := binary()}].
 parameters() ->
     [#{name => Name, default => Default, expected => Expected, about => About}
      || {Name, Default, Expected, About} <- cambrian_nif:parameters_table()].
 
 %% @doc The values of all parameters as a native task has them by default.
+%%
+%% ```
+%% 1> {ok, Parameters} = cambrian:parameters(double_pole_novel).
+%% 2> maps:with([population, add_recurrent, output_activation], Parameters).
+%% #{add_recurrent => 0.1,output_activation => steep_sigmoid,population => 300}
+%% 3> cambrian:parameters(chess).
+%% {error,{unknown_task,chess}}
+%% '''
 -spec parameters(atom()) -> {ok, #{atom() => term()}} | {error, {unknown_task, atom()}}.
 parameters(Task) -> cambrian_nif:task_parameters(Task, #{}).
 
 %% @doc The names of the tasks that come with Cambrian.
+%%
+%% ```
+%% 1> cambrian:tasks().
+%% ['xor',double_pole,double_pole_novel]
+%% '''
 -spec tasks() -> [atom()].
 tasks() -> cambrian_task:names().

@@ -10,6 +10,6 @@ init([]) ->
     Children = [#{id => cambrian_store, start => {cambrian_store, start_link, []}},
                 supervisor(cambrian_population_sup),
                 supervisor(cambrian_mesh_sup)],
-    {ok, {#{strategy => one_for_one}, Children}}.
+    {ok, {#{strategy => one_for_one, intensity => 5, period => 60}, Children}}.
 
 supervisor(Module) -> #{id => Module, start => {Module, start_link, []}, type => supervisor}.

@@ -12,6 +12,49 @@ every_place_has_examples_test() ->
     ?assertEqual([], ["README.md", "cambrian.erl", "cambrian_genotype.erl", "cambrian_network.erl",
                       "cambrian_population.erl", "cambrian_bridge.erl"] -- With).
 
+%% What a user may call in these modules says what it does, and shows it: in an example of its own, or, where it
+%% says that it is the same as another arity, in that one's.
+every_function_is_shown_test_() ->
+    {timeout, 60, fun() -> ?assertEqual([], lists:append([not_shown(File) || File <- api()])) end}.
+
+api() ->
+    Root = root(filename:absname(".")),
+    [filename:join(Root, File) || Pattern <- ["cambrian.erl", "genome/*.erl", "run/cambrian_population.erl",
+                                              "mesh/cambrian_{bridge,envelope,epmd,transport*}.erl",
+                                              "watch/cambrian_{recorder,progress}.erl", "picture/*.erl"],
+                                  File <- filelib:wildcard("src/" ++ Pattern, Root)].
+
+%% The states of the population are callbacks too, which gen_statem cannot know by name.
+-define(STATES, [{State, 3} || State <- [idle, evaluating, receiving, trying, breeding]]).
+
+not_shown(File) ->
+    {ok, Forms} = epp:parse_file(File, []),
+    Exported = lists:append([Names || {attribute, _, export, Names} <- Forms]),
+    Callbacks = lists:append([Behaviour:behaviour_info(callbacks) || {attribute, _, behaviour, Behaviour} <- Forms]),
+    Comments = comments(File, Forms),
+    Public = [{Function, Comment} || Function <- Exported -- (Callbacks ++ ?STATES),
+                                     Comment <- [maps:get(Function, Comments)], not has("@private", Comment)],
+    Shown = [Name || {{Name, _}, Comment} <- Public, has("(?m)^%% ```$", Comment)],
+    [{filename:basename(File), Function, Fault}
+     || {{Name, _} = Function, Comment} <- Public,
+        {Fault, true} <- [{no_doc, not has("@doc", Comment)},
+                          {no_example, not (has("(?m)^%% ```$", Comment) orelse lists:member(Name, Shown) andalso
+                                            has(["[Tt]he same|@link ", atom_to_list(Name), "/"], Comment))}]].
+
+has(Pattern, Text) -> re:run(Text, Pattern, [unicode]) =/= nomatch.
+
+%% The comment that stands right above each function or its spec.
+comments(File, Forms) ->
+    {ok, Bytes} = file:read_file(File),
+    Lines = string:split(unicode:characters_to_list(Bytes), "\n", all),
+    Places = [{Function, erl_anno:line(At)} || {attribute, At, spec, {Function, _}} <- Forms]
+             ++ [{{Name, Arity}, erl_anno:line(At)} || {function, At, Name, Arity, _} <- Forms],
+    maps:from_list([{Function, comment_above(Line, Lines)} || {Function, Line} <- lists:reverse(Places)]).
+
+comment_above(Line, Lines) ->
+    Above = lists:reverse(lists:sublist(Lines, Line - 1)),
+    lists:join("\n", lists:reverse(lists:takewhile(fun(Text) -> lists:prefix("%%", Text) end, Above))).
+
 files() ->
     Root = root(filename:absname(".")),
     [filename:join(Root, File) || Pattern <- ["README.md", "docs/*.md", "src/**/*.erl"],
@@ -51,7 +94,15 @@ is_prompt(Text) -> re:run(Text, "^[0-9]+> ", [unicode]) =/= nomatch.
 run(Block) ->
     {ok, _} = application:ensure_all_started(cambrian),
     try lists:foldl(fun step/2, erl_eval:new_bindings(), steps(Block))
-    after application:stop(cambrian)
+    after
+        application:stop(cambrian),
+        forget_messages()
+    end.
+
+%% What one example leaves unread, the next must not read.
+forget_messages() ->
+    receive _ -> forget_messages()
+    after 0 -> ok
     end.
 
 %% `{Typed, Answer}'; an expression ends with a full stop at the end of its line.

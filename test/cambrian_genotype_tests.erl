@@ -20,6 +20,7 @@ a_first_genotype_joins_inputs_to_outputs_test() ->
     ?assertEqual(#{inputs => 3, outputs => 2, nodes => 5, hidden => 0, connections => 6, recurrent => 0},
                  cambrian_genotype:info(new(3, 2))),
     ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:new(#{inputs => 0, outputs => 1}, 1)),
+    ?assertEqual({error, {missing_options, [outputs]}}, cambrian_genotype:new(#{inputs => 1}, 1)),
     ?assertMatch({error, {unknown_parameter, <<"inptus">>}},
                  cambrian_genotype:new(#{inputs => 1, outputs => 1, inptus => 1}, 1)).
 

@@ -33,18 +33,50 @@
 %%
 %% `inputs' and `outputs' are from 1 to 10,000; all other keys are parameters, as
 %% {@link cambrian:parameters/0} lists them.
+%%
+%% A key that is unknown, or a value out of its range, is an error that says what was expected; a seed that is
+%% none raises `badarg', as it does in all that follows.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 3, outputs => 2, output_activation => tanh}, 7).
+%% 2> cambrian_genotype:info(G).
+%% #{connections => 6,hidden => 0,inputs => 3,nodes => 5,outputs => 2,recurrent => 0}
+%% 3> cambrian_genotype:new(#{inputs => 3, outputs => 2, initial_weight => -1}, 7).
+%% {error,{invalid_parameter,<<"initial_weight">>,<<"a number from 0 to 100">>}}
+%% '''
 -spec new(#{inputs := pos_integer(), outputs := pos_integer(), atom() => term()}, seed()) ->
           {ok, genotype()} | {error, term()}.
 new(#{inputs := Inputs, outputs := Outputs} = Options, Seed) ->
     Parameters = maps:without([inputs, outputs], Options),
     ?EITHER(cambrian_nif:genotype_new(Inputs, Outputs, Parameters, Seed),
-            cambrian_nif:genotype_new_dirty(Inputs, Outputs, Parameters, Seed)).
+            cambrian_nif:genotype_new_dirty(Inputs, Outputs, Parameters, Seed));
+new(Options, _Seed) when is_map(Options) ->
+    {error, {missing_options, [inputs, outputs] -- maps:keys(Options)}}.
 
 %% @doc Applies every operator with the probability that the default parameters give it.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Child} = cambrian_genotype:mutate(G, 8).
+%% 3> cambrian_genotype:distance(G, Child) > 0.
+%% true
+%% '''
 -spec mutate(genotype(), seed()) -> {ok, genotype()}.
 mutate(Genotype, Seed) -> cambrian_nif:genotype_mutate(Genotype, #{}, Seed).
 
 %% @doc Applies one operator by name, or with a map of parameters every one by its rate.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Child} = cambrian_genotype:mutate(G, add_node, 8).
+%% 3> maps:get(hidden, cambrian_genotype:info(Child)).
+%% 1
+%% 4> cambrian_genotype:mutate(G, add_connection, 8).
+%% {error,not_applicable}
+%% 5> {ok, Grown} = cambrian_genotype:mutate(G, #{add_node => 1}, 8).
+%% 6> maps:get(hidden, cambrian_genotype:info(Grown)).
+%% 1
+%% '''
 -spec mutate(genotype(), operator() | map(), seed()) ->
           {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
 mutate(Genotype, Parameters, Seed) when is_map(Parameters) ->
@@ -54,6 +86,15 @@ mutate(Genotype, Operator, Seed) ->
     mutate(Genotype, Operator, #{}, Seed).
 
 %% @doc Applies one operator by name, with parameters.
+%%
+%% `not_applicable' says that the genotype has no place for it.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Child} = cambrian_genotype:mutate(G, add_node, #{activation => relu}, 8).
+%% 3> [A || #{kind := hidden, activation := A} <- maps:get(nodes, cambrian_genotype:to_map(Child))].
+%% [relu]
+%% '''
 -spec mutate(genotype(), operator(), map(), seed()) ->
           {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
 mutate(Genotype, Operator, Parameters, Seed) ->
@@ -61,16 +102,35 @@ mutate(Genotype, Operator, Parameters, Seed) ->
             cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed)).
 
 %% @doc The names of the mutation operators.
+%%
+%% ```
+%% 1> cambrian_genotype:operators().
+%% [perturb_weights,reset_weights,perturb_biases,change_activation,toggle_connection,
+%%  remove_connection,add_connection,add_recurrent,add_node]
+%% '''
 -spec operators() -> [operator()].
 operators() -> cambrian_nif:genotype_operators().
 
 %% @doc A child of two parents, of whom the first is the fitter: genes that match come from
 %% either, all others from the first (Stanley and Miikkulainen 2002, section III-B).
+%%
+%% Parents with other numbers of inputs or outputs are `incompatible'.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Fitter} = cambrian_genotype:mutate(G, add_node, 8).
+%% 3> {ok, Child} = cambrian_genotype:crossover(Fitter, G, 9).
+%% 4> maps:get(hidden, cambrian_genotype:info(Child)).
+%% 1
+%% 5> {ok, Another} = cambrian_genotype:new(#{inputs => 3, outputs => 1}, 7).
+%% 6> cambrian_genotype:crossover(G, Another, 9).
+%% {error,incompatible}
+%% '''
 -spec crossover(Fitter :: genotype(), Other :: genotype(), seed()) ->
           {ok, genotype()} | {error, incompatible}.
 crossover(Fitter, Other, Seed) -> crossover(Fitter, Other, #{}, Seed).
 
-%% @doc The same with parameters.
+%% @doc The same with parameters (`average_weights', `stay_disabled').
 -spec crossover(Fitter :: genotype(), Other :: genotype(), map(), seed()) ->
           {ok, genotype()} | {error, incompatible | term()}.
 crossover(Fitter, Other, Parameters, Seed) ->
@@ -78,22 +138,54 @@ crossover(Fitter, Other, Parameters, Seed) ->
             cambrian_nif:genotype_crossover_dirty(Fitter, Other, Parameters, Seed)).
 
 %% @doc How unlike two genotypes are, as speciation sees it: 0 for the same genes and weights.
+%%
+%% The share of connection genes that do not match, of the genotype with more, plus the mean difference of the
+%% weights that do, each times its parameter: equation 1 of Stanley and Miikkulainen 2002, where excess and
+%% disjoint genes are one kind, as computed ids have no age.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 8).
+%% 3> {cambrian_genotype:distance(G, G), cambrian_genotype:distance(G, Grown)}.
+%% {0.0,0.5}
+%% '''
 -spec distance(genotype(), genotype()) -> float().
 distance(A, B) -> distance(A, B, #{}).
 
 %% @doc The same with parameters (`disjoint_weight', `weight_weight').
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 8).
+%% 3> cambrian_genotype:distance(G, Grown, #{disjoint_weight => 2}).
+%% 1.0
+%% '''
 -spec distance(genotype(), genotype(), map()) -> float() | {error, term()}.
 distance(A, B, Parameters) ->
     ?EITHER(cambrian_nif:genotype_distance(A, B, Parameters),
             cambrian_nif:genotype_distance_dirty(A, B, Parameters)).
 
 %% @doc The genotype's name, which is the same everywhere: the SHA-256 of {@link to_binary/1}.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> binary:encode_hex(cambrian_genotype:id(G)).
+%% <<"5E7603ECAB95DA1C9641F7073B735368D6CA5930F2FA15F6B6818D32C3CE8F96">>
+%% 3> cambrian_genotype:id(G) =:= crypto:hash(sha256, cambrian_genotype:to_binary(G)).
+%% true
+%% '''
 -spec id(genotype()) -> id().
 id(Genotype) ->
     ?EITHER(cambrian_nif:genotype_id(Genotype),
             cambrian_nif:genotype_id_dirty(Genotype)).
 
 %% @doc Sizes. `nodes' counts inputs and outputs too, `connections' the disabled ones too.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> cambrian_genotype:info(G).
+%% #{connections => 2,hidden => 0,inputs => 2,nodes => 3,outputs => 1,recurrent => 0}
+%% '''
 -spec info(genotype()) -> #{inputs := pos_integer(), outputs := pos_integer(),
                             nodes := pos_integer(), hidden := non_neg_integer(),
                             connections := non_neg_integer(), recurrent := non_neg_integer()}.
@@ -105,6 +197,17 @@ info(Genotype) ->
 %%
 %% Nodes stand in (layer, id) order. A layer is from 0 (inputs) to 2^63 (outputs); a
 %% connection is recurrent exactly when its source is not on a lower layer than its target.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> #{connections := Connections, nodes := Nodes} = cambrian_genotype:to_map(G).
+%% 3> hd(Connections).
+%% #{enabled => true,from => 1149588551319671665,id => 629680341462567256,to => 7627425597724244212,
+%%   weight => 0.7215332984924316}
+%% 4> lists:last(Nodes).
+%% #{activation => sigmoid,bias => 0.0,id => 7627425597724244212,index => 0,kind => output,
+%%   layer => 9223372036854775808}
+%% '''
 -spec to_map(genotype()) -> genes().
 to_map(Genotype) ->
     {Inputs, Outputs, Nodes, Connections, InputIds, OutputIds} = cambrian_nif:genotype_genes(Genotype),
@@ -123,7 +226,17 @@ node_to_map({Id, Layer, Activation, Bias}, Ends) ->
     Kind#{id => Id, layer => Layer, activation => Activation, bias => Bias}.
 
 %% @doc Back from {@link to_map/1}. Weights and biases are rounded to 32 bits; ids of connections
-%% are computed anew.
+%% are computed anew. A map of another shape raises `badarg'.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> #{connections := [C | Rest]} = Genes = cambrian_genotype:to_map(G).
+%% 3> {ok, Edited} = cambrian_genotype:from_map(Genes#{connections := [C#{weight := 0.5} | Rest]}).
+%% 4> [W || #{weight := W} <- maps:get(connections, cambrian_genotype:to_map(Edited))].
+%% [0.5,0.870519757270813]
+%% 5> cambrian_genotype:from_map(Genes#{inputs := 3}).
+%% {error,{invalid_genotype,<<"input or output node 35d9cd3e3446b06d is missing">>}}
+%% '''
 -spec from_map(genes()) -> {ok, genotype()} | {error, {invalid_genotype, binary()} | term()}.
 from_map(#{schema := 1, inputs := Inputs, outputs := Outputs, nodes := Nodes, connections := Connections}) ->
     cambrian_nif:genotype_from_genes(
@@ -138,12 +251,28 @@ from_map(_) ->
     error(badarg).
 
 %% @doc The canonical bytes: the same genotype gives the same bytes on every machine.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> cambrian_genotype:to_binary(G).
+%% <<155,1,2,1,196,0,196,0,196,1,2,196,4,0,0,0,0,146,0,1,146,2,2,196,8,104,182,56,63,98,218,94,63,196,
+%%   1,3>>
+%% '''
 -spec to_binary(genotype()) -> binary().
 to_binary(Genotype) ->
     ?EITHER(cambrian_nif:genotype_encode(Genotype),
             cambrian_nif:genotype_encode_dirty(Genotype)).
 
 %% @doc Reads bytes from anyone; nothing in them can do harm.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Copy} = cambrian_genotype:from_binary(cambrian_genotype:to_binary(G)).
+%% 3> cambrian_genotype:id(Copy) =:= cambrian_genotype:id(G).
+%% true
+%% 4> cambrian_genotype:from_binary(<<"not a genotype">>).
+%% {error,malformed}
+%% '''
 -spec from_binary(binary()) ->
           {ok, genotype()} | {error, malformed | not_canonical | {too_large, pos_integer()}
                                    | {unsupported_version, non_neg_integer()}
@@ -154,9 +283,23 @@ from_binary(Bytes) ->
             cambrian_nif:genotype_decode_dirty(Bytes)).
 
 %% @doc The network as text for Graphviz.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> hd(binary:split(cambrian_genotype:to_dot(G), <<";">>)).
+%% <<"digraph network {\n  rankdir=LR">>
+%% 3> length(binary:matches(cambrian_genotype:to_dot(G), <<" -> ">>)).
+%% 2
+%% '''
 -spec to_dot(genotype()) -> binary().
 to_dot(Genotype) -> iolist_to_binary(cambrian_svg:dot(to_map(Genotype))).
 
-%% @doc The network as a picture.
+%% @doc The network as a picture, an SVG file. With options: {@link cambrian_svg:network/2}.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> re:run(cambrian_genotype:to_svg(G), "<desc>(.*)</desc>", [{capture, all_but_first, binary}]).
+%% {match,[<<"2 inputs, 0 hidden nodes, 1 output; 2 connections.">>]}
+%% '''
 -spec to_svg(genotype()) -> binary().
 to_svg(Genotype) -> iolist_to_binary(cambrian_svg:network(to_map(Genotype))).

@@ -14,6 +14,7 @@
 -export_type([task/0, prepared/0, fitness/0]).
 
 -type fitness() :: number().
+-type wrong_size() :: {wrong_size, inputs | outputs, Expected :: pos_integer(), Got :: pos_integer()}.
 -type task() :: atom() | {module(), Args :: term()}
               | fun((cambrian_network:network()) -> fitness())
               | {dataset, Inputs :: [cambrian_network:numbers()], Targets :: [[number()]]}.
@@ -29,11 +30,27 @@
     fitness() | #{fitness := fitness(), behaviour => [float()], objectives => [float()]}.
 
 %% @doc The tasks that run in Rust.
+%%
+%% ```
+%% 1> cambrian_task:names().
+%% ['xor',double_pole,double_pole_novel]
+%% '''
 -spec names() -> [atom()].
 names() -> cambrian_nif:task_names().
 
 %% @doc The fitness that a native task gives a network.
--spec evaluate(atom(), cambrian_network:network()) -> {ok, float()} | {error, {unknown_task, atom()}}.
+%%
+%% A network with other numbers of inputs or outputs is an error.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> Network = cambrian_network:compile(G).
+%% 3> cambrian_task:evaluate('xor', Network).
+%% {ok,2.8655207231640816}
+%% 4> cambrian_task:evaluate(chess, Network).
+%% {error,{unknown_task,chess}}
+%% '''
+-spec evaluate(atom(), cambrian_network:network()) -> {ok, float()} | {error, {unknown_task, atom()} | wrong_size()}.
 evaluate(Name, Network) ->
     case await(fun(Tag) -> cambrian_nif:task_evaluate(Tag, Name, [Network]) end) of
         {ok, [Fitness]} -> {ok, Fitness};
@@ -43,8 +60,15 @@ evaluate(Name, Network) ->
 %% @doc Whether a network solves a native task by the task's own criterion, and what was measured.
 %%
 %% For `double_pole_novel': balanced for 100,000 steps, and from how many of 625 other starts for 1,000.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> Network = cambrian_network:compile(G).
+%% 3> cambrian_task:trial('xor', Network).
+%% {ok,#{facts => [{squared_error,1.1344792768359184}],solved => false}}
+%% '''
 -spec trial(atom(), cambrian_network:network()) ->
-          {ok, #{solved := boolean(), facts := [{atom(), float()}]}} | {error, {unknown_task, atom()}}.
+          {ok, #{solved := boolean(), facts := [{atom(), float()}]}} | {error, {unknown_task, atom()} | wrong_size()}.
 trial(Name, Network) ->
     await(fun(Tag) -> cambrian_nif:task_trial(Tag, Name, Network) end).
 

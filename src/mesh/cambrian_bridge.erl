@@ -49,7 +49,16 @@
 %% How often a population that is not there is looked for: one that crashed is back under its name by then.
 -define(REJOIN_MS, 200).
 
-%% @doc One bridge a node.
+%% @doc Under a supervisor of your own, or linked to the caller: one bridge a node.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start_link(#{realm => <<"org.example.lab">>}).
+%% 2> cambrian_bridge:list_nodes().
+%% []
+%% 3> ok = cambrian_bridge:stop().
+%% 4> cambrian_bridge:start_link(#{}).
+%% {error,{missing_options,[realm]}}
+%% '''
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
     case cambrian_options:check(Options, table()) of
@@ -59,6 +68,16 @@ start_link(Options) ->
     end.
 
 %% @doc The same under Cambrian's own supervisor.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
+%% 2> is_pid(whereis(cambrian_bridge)).
+%% true
+%% 3> ok = cambrian_bridge:stop().
+%% 4> {error, Reason} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, publish_interval => -1}).
+%% 5> Reason.
+%% {bad_option,{publish_interval,-1,<<"milliseconds">>}}
+%% '''
 -spec start(options()) -> {ok, pid()} | {error, term()}.
 start(Options) ->
     Spec = #{id => ?MODULE, start => {?MODULE, start_link, [Options]}, restart => transient},
@@ -66,6 +85,7 @@ start(Options) ->
         {error, already_present} ->
             ok = supervisor:delete_child(cambrian_mesh_sup, ?MODULE),
             start(Options);
+        {error, {Reason, _Child}} when Reason =/= already_started -> {error, Reason};
         Other -> Other
     end.
 
@@ -93,16 +113,47 @@ claims_table() ->
 
 is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =< 255.
 
-%% @doc Leaves the mesh.
+%% @doc Leaves the mesh. The populations go on.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
+%% 2> cambrian_bridge:stop().
+%% ok
+%% 3> whereis(cambrian_bridge).
+%% undefined
+%% '''
 -spec stop() -> ok.
 stop() -> gen_server:stop(?MODULE).
 
 %% @doc Joins one more population. One with a name is joined as soon as it is there, and again when it comes
 %% back from a crash.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
+%% 2> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 3> {ok, _} = cambrian_population:step(P, 1).
+%% 4> cambrian_bridge:join(P).
+%% ok
+%% 5> cambrian_bridge:counts().
+%% #{published => 1}
+%% 6> ok = cambrian_bridge:stop().
+%% 7> ok = cambrian_population:stop(P).
+%% '''
 -spec join(cambrian_population:population()) -> ok.
 join(Population) when is_pid(Population); is_atom(Population) -> gen_server:call(?MODULE, {join, Population}).
 
 %% @doc Publishes a genotype at once, with what is claimed of it.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
+%% 2> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 3> {ok, Id} = cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 2.87}).
+%% 4> Id =:= cambrian_genotype:id(G).
+%% true
+%% 5> cambrian_bridge:publish_genotype(G, #{task => 'xor'}).
+%% {error,{missing_options,[fitness]}}
+%% 6> ok = cambrian_bridge:stop().
+%% '''
 -spec publish_genotype(cambrian_genotype:genotype(),
                        #{task := atom() | binary(), fitness := number(),
                          generation => non_neg_integer(), parents => [cambrian_genotype:id()]}) ->
@@ -117,26 +168,89 @@ publish_genotype(Genotype, Claims) ->
 
 %% @doc Sends `{cambrian_bridge, Ref, #{genotype, task, fitness, generation, origin}}' to a process for every
 %% genotype of a task, or of all, that passes every check of its envelope. The fitness is a claim.
+%%
+%% Here a stranger of the same realm, without a bridge, sends one:
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
+%% 2> {ok, Ref} = cambrian_bridge:subscribe_genotypes('xor', self()).
+%% 3> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 4> {ok, Bytes} = cambrian_envelope:seal(
+%%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0, parents => [],
+%%        sequence => 1, time => erlang:system_time(millisecond)}, G, <<1:256>>).
+%% 5> cambrian_transport_dist:publish(<<"org.example.lab/genotype">>, self(), Bytes).
+%% 6> receive {cambrian_bridge, Ref, Message} -> maps:with([task, fitness, generation], Message) end.
+%% #{fitness => 2.87,generation => 0,task => <<"xor">>}
+%% 7> ok = cambrian_bridge:stop().
+%% '''
 -spec subscribe_genotypes(Task :: atom() | binary() | all, pid()) -> {ok, reference()}.
 subscribe_genotypes(Task, Pid) when is_pid(Pid), is_atom(Task) orelse is_binary(Task) ->
     gen_server:call(?MODULE, {subscribe, Task, Pid}).
 
+%% @doc No more genotypes for this subscription; `ok' for one that there is not, too.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
+%% 2> {ok, Ref} = cambrian_bridge:subscribe_genotypes(all, self()).
+%% 3> cambrian_bridge:unsubscribe_genotypes(Ref).
+%% ok
+%% 4> ok = cambrian_bridge:stop().
+%% '''
 -spec unsubscribe_genotypes(reference()) -> ok.
 unsubscribe_genotypes(Ref) -> gen_server:call(?MODULE, {unsubscribe, Ref}).
 
-%% @doc Everyone that a genuine envelope came from; `seen' in ms since 1970.
+%% @doc Everyone else that a genuine envelope came from, at most 10,000; `seen' in ms since 1970.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
+%% 2> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 3> {ok, Bytes} = cambrian_envelope:seal(
+%%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0, parents => [],
+%%        sequence => 1, time => erlang:system_time(millisecond)}, G, <<1:256>>).
+%% 4> cambrian_transport_dist:publish(<<"org.example.lab/genotype">>, self(), Bytes).
+%% 5> [#{origin := Origin} = Peer] = cambrian_bridge:list_nodes().
+%% 6> {Origin =:= cambrian_envelope:public_key(<<1:256>>), maps:with([received, accepted], Peer)}.
+%% {true,#{accepted => 0,received => 1}}
+%% 7> ok = cambrian_bridge:stop().
+%% '''
 -spec list_nodes() -> [peer()].
 list_nodes() -> gen_server:call(?MODULE, list_nodes).
 
 %% @doc The best of each task that was evaluated on this node, wherever it was bred.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, _} = cambrian_population:step(P, 1).
+%% 3> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, populations => [P]}).
+%% 4> #{<<"xor">> := #{fitness := Fitness, origin := Origin}} = cambrian_bridge:global_best().
+%% 5> {Fitness, Origin =:= cambrian_bridge:identity()}.
+%% {2.9998365938663483,true}
+%% 6> ok = cambrian_bridge:stop().
+%% 7> ok = cambrian_population:stop(P).
+%% '''
 -spec global_best() -> #{Task :: binary() => best()}.
 global_best() -> gen_server:call(?MODULE, global_best).
 
 %% @doc The key that others know this node by.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, identity => <<1:256>>}).
+%% 2> cambrian_bridge:identity() =:= cambrian_envelope:public_key(<<1:256>>).
+%% true
+%% 3> ok = cambrian_bridge:stop().
+%% '''
 -spec identity() -> cambrian_envelope:key().
 identity() -> gen_server:call(?MODULE, identity).
 
 %% @doc How many envelopes were published, received, and rejected for which reason.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
+%% 2> cambrian_transport_dist:publish(<<"org.example.lab/genotype">>, self(), <<"no envelope">>).
+%% 3> cambrian_bridge:counts().
+%% #{received => 1,{rejected,malformed} => 1}
+%% 4> ok = cambrian_bridge:stop().
+%% '''
 -spec counts() -> #{published | received | {rejected, term()} => pos_integer()}.
 counts() -> gen_server:call(?MODULE, counts).
 

@@ -10,21 +10,72 @@
 %% The version of the distribution protocol since OTP 23.
 -define(PROTOCOL, 6).
 
+-type name() :: atom() | string().
+
+%% @doc No process is needed.
+%%
+%% ```
+%% 1> cambrian_epmd:start_link().
+%% ignore
+%% '''
+-spec start_link() -> ignore.
 start_link() -> ignore.
 
+%% @doc The same as {@link register_node/3}, for IPv4.
+-spec register_node(name(), inet:port_number()) -> {ok, pos_integer()}.
 register_node(Name, Port) -> register_node(Name, Port, inet).
 
-register_node(_Name, _Port, _Family) -> {ok, rand:uniform(3)}.
+%% @doc Registers nowhere. The answer is a creation, 32 random bits that tell a node from its last life.
+%%
+%% ```
+%% 1> {ok, Creation} = cambrian_epmd:register_node("worker_41001", 41001, inet).
+%% 2> Creation > 3 andalso Creation < 1 bsl 32.
+%% true
+%% '''
+-spec register_node(name(), inet:port_number(), inet:address_family()) -> {ok, pos_integer()}.
+register_node(_Name, _Port, _Family) -> {ok, 3 + rand:uniform((1 bsl 32) - 4)}.
 
-%% Where this node listens.
+%% @doc Where this node listens: 0, any free port, for a name that ends in none.
+%%
+%% ```
+%% 1> cambrian_epmd:listen_port_please(worker_41001, "127.0.0.1").
+%% {ok,41001}
+%% 2> cambrian_epmd:listen_port_please(worker, "127.0.0.1").
+%% {ok,0}
+%% '''
+-spec listen_port_please(name(), inet:hostname()) -> {ok, inet:port_number()}.
 listen_port_please(Name, _Host) -> {ok, port(Name)}.
 
+%% @doc The same as {@link port_please/3}.
+-spec port_please(name(), inet:hostname()) -> {port, inet:port_number(), pos_integer()}.
 port_please(Name, Host) -> port_please(Name, Host, infinity).
 
+%% @doc The port of a node and the version of its protocol, which is 6 since OTP 23. Asks nobody.
+%%
+%% ```
+%% 1> cambrian_epmd:port_please("worker_41001", "127.0.0.1", infinity).
+%% {port,41001,6}
+%% '''
+-spec port_please(name(), inet:hostname(), timeout()) -> {port, inet:port_number(), pos_integer()}.
 port_please(Name, _Host, _Timeout) -> {port, port(Name), ?PROTOCOL}.
 
+%% @doc The address of a host.
+%%
+%% ```
+%% 1> cambrian_epmd:address_please("worker_41001", "127.0.0.1", inet).
+%% {ok,{127,0,0,1}}
+%% '''
+-spec address_please(name(), inet:hostname(), inet:address_family()) ->
+          {ok, inet:ip_address()} | {error, inet:posix()}.
 address_please(_Name, Host, Family) -> inet:getaddr(Host, Family).
 
+%% @doc Nobody knows who else is there: always an error.
+%%
+%% ```
+%% 1> cambrian_epmd:names("127.0.0.1").
+%% {error,address}
+%% '''
+-spec names(inet:hostname()) -> {error, address}.
 names(_Host) -> {error, address}.
 
 %% 0, any free port, for a name that says none: such a node can call but not be called.

@@ -7,4 +7,5 @@
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
 %% A bridge is added when one is asked for. It subscribes anew when its transport had to restart.
-init([]) -> {ok, {#{strategy => rest_for_one}, [cambrian_transport_dist:child_spec()]}}.
+%% A stranger who finds a way to crash the bridge must not reach the populations with it.
+init([]) -> {ok, {#{strategy => rest_for_one, intensity => 20, period => 10}, [cambrian_transport_dist:child_spec()]}}.

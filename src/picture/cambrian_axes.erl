@@ -27,6 +27,13 @@
 %% @doc Lays the axes out so that all points lie between them.
 %%
 %% Of the options it takes `width', `height', `title', `x_label', `y_label', `cover' and `embed'.
+%%
+%% ```
+%% 1> Plot = cambrian_axes:plot([{0, 0.1}, {50, 0.9}], #{whole => true, from_zero => true, right => 14},
+%%                            #{width => 400}).
+%% 2> maps:with([x, y, x_ticks], Plot).
+%% #{x => {0.0,50.0},x_ticks => {[0.0,10.0,20.0,30.0,40.0,50.0],10.0},y => {0.0,0.9}}
+%% '''
 -spec plot([cambrian_pen:point()], look(), Opts :: map()) -> plot().
 plot(Points, #{whole := Whole, from_zero := FromZero, right := RightRoom}, Opts) ->
     {Xs, Ys} = lists:unzip(Points ++ [{bounded(X), bounded(Y)} || {X, Y} <- maps:get(cover, Opts, [])]),
@@ -76,11 +83,27 @@ ticks(Low, High, Step) ->
     [I * Step || I <- lists:seq(First, max(First - 1, Last))].
 
 %% @doc Where a point lies in the picture.
+%%
+%% ```
+%% 1> Plot = cambrian_axes:plot([{0, 0.1}, {50, 0.9}], #{whole => true, from_zero => true, right => 14},
+%%                            #{width => 400}).
+%% 2> cambrian_axes:at({50, 0.0}, Plot).
+%% {386.0,296.0}
+%% 3> maps:with([right, bottom], Plot).
+%% #{bottom => 296,right => 386}
+%% '''
 -spec at(cambrian_pen:point(), plot()) -> cambrian_pen:point().
 at({X, Y}, #{left := Left, right := Right, top := Top, bottom := Bottom, x := {X0, X1}, y := {Y0, Y1}}) ->
     {Left + (X - X0) / (X1 - X0) * (Right - Left), Bottom - (Y - Y0) / (Y1 - Y0) * (Bottom - Top)}.
 
 %% @doc Draws the axes, and says so when there is nothing between them.
+%%
+%% ```
+%% 1> Plot = cambrian_axes:plot([], #{whole => true, from_zero => true, right => 14}, #{}).
+%% 2> Drawn = iolist_to_binary(cambrian_axes:draw(Plot, #{x_label => <<"generation">>})).
+%% 3> re:run(Drawn, "generation|nothing[a-z ]*", [global, {capture, first, binary}]).
+%% {match,[[<<"generation">>],[<<"nothing to show yet">>]]}
+%% '''
 -spec draw(plot(), Opts :: map()) -> iodata().
 draw(#{left := Left, right := Right, top := Top, bottom := Bottom, empty := Empty} = Plot, Opts) ->
     #{x := {X0, _}, y := {Y0, _}, x_ticks := {XTicks, XStep}, y_ticks := {YTicks, YStep}} = Plot,

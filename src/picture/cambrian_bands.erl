@@ -17,8 +17,10 @@
 %% Of the options, `marks' are for {@link cambrian_chart:chart/2} alone.
 %%
 %% ```
-%% cambrian_bands:stacked([{0, [{1, 150}]}, {1, [{1, 110}, {2, 40}]}, {2, [{1, 60}, {2, 90}]}],
-%%                        #{title => <<"Species">>, x_label => <<"generation">>}).
+%% 1> Svg = cambrian_bands:stacked([{0, [{1, 150}]}, {1, [{1, 110}, {2, 40}]}, {2, [{1, 60}, {2, 90}]}],
+%%                                #{title => <<"Species">>, x_label => <<"generation">>}).
+%% 2> re:run(Svg, "<desc>(.*)</desc>", [{capture, all_but_first, binary}]).
+%% {match,[<<"2 species over 3 generations; 2 at the end.">>]}
 %% '''
 -spec stacked([{Generation :: number(), [{SpeciesId :: term(), Size :: number()}]}], cambrian_chart:opts()) -> iodata().
 stacked(History, Opts) ->

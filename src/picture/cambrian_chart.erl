@@ -49,9 +49,11 @@
 %% drawn, which keep every local peak. Up to 48 series and 200 marks are drawn.
 %%
 %% ```
-%% cambrian_chart:chart([#{name => <<"best">>, points => [{1, 0.2}, {2, 0.5}, {3, 0.9}]}],
-%%                      #{title => <<"Fitness">>, x_label => <<"generation">>,
-%%                        marks => [#{x => 2, series => <<"best">>, label => <<"from tokyo">>}]}).
+%% 1> Svg = cambrian_chart:chart([#{name => <<"best">>, points => [{1, 0.2}, {2, 0.5}, {3, 0.9}]}],
+%%                             #{title => <<"Fitness">>, x_label => <<"generation">>,
+%%                               marks => [#{x => 2, series => <<"best">>, label => <<"from tokyo">>}]}).
+%% 2> re:run(Svg, "<desc>(.*)</desc>", [{capture, all_but_first, binary}]).
+%% {match,[<<"over generation: best ends at 0.9.">>]}
 %% '''
 -spec chart([series()], opts()) -> iodata().
 chart(Series, Opts) ->

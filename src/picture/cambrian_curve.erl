@@ -7,6 +7,14 @@
 -export([path/2, extent/1]).
 
 %% @doc A link as the data of an SVG path. Forward links end in a point, recurrent ones in an arrow head.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
+%% 2> #{nodes := Nodes} = Genes = cambrian_genotype:to_map(G), Links = cambrian_graph:links(Genes).
+%% 3> Scene = cambrian_layout:place(Nodes, Links, cambrian_graph:names(Genes, #{}), #{width => 300}).
+%% 4> iolist_to_binary(cambrian_curve:path(hd(Links), Scene)).
+%% <<"M52.8 31C125.3 31 161.5 31 234 31">>
+%% '''
 -spec path(cambrian_graph:link(), cambrian_layout:scene()) -> iodata().
 path(#{kind := forward, id := Id}, #{chains := Chains} = Scene) ->
     smooth([at(Slot, Scene) || Slot <- map_get(Id, Chains)]);
@@ -18,6 +26,14 @@ path(Link, #{radius := R} = Scene) ->
     ["M", p(P0), "C", p(P1), " ", p(P2), " ", p(End), head(P2, End, Link, Scene)].
 
 %% @doc The highest and the lowest that anything is drawn, arcs and loops included.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
+%% 2> #{nodes := Nodes} = Genes = cambrian_genotype:to_map(G), Links = cambrian_graph:links(Genes).
+%% 3> Scene = cambrian_layout:place(Nodes, Links, cambrian_graph:names(Genes, #{}), #{width => 300}).
+%% 4> cambrian_curve:extent(Scene).
+%% {9.0,69.0}
+%% '''
 -spec extent(cambrian_layout:scene()) -> {Top :: float(), Bottom :: float()}.
 extent(#{height := Height, radius := R, links := Links, at := At} = Scene) ->
     Arcs = [Y || #{kind := Kind} = Link <- Links, Kind =/= forward, Y <- reach(Link, Scene)],

@@ -6,6 +6,13 @@
 -export([dot/1]).
 
 %% @doc Gives a genotype as text for Graphviz: recurrent links take no part in its ranks.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> Dot = iolist_to_binary(cambrian_dot:dot(cambrian_genotype:to_map(G))).
+%% 3> re:run(Dot, "label=\"([^\"]*)\"", [global, {capture, all_but_first, binary}]).
+%% {match,[[<<"in 1">>],[<<"in 0">>],[<<"out 0\\nsigmoid">>]]}
+%% '''
 -spec dot(cambrian_graph:genotype()) -> iodata().
 dot(#{nodes := Nodes} = Genotype) ->
     Names = cambrian_graph:names(Genotype, #{}),

@@ -28,6 +28,14 @@
 -define(MAX_LINKS, 4000).
 
 %% @doc The connections, each with its kind.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, G1} = cambrian_genotype:mutate(G, add_recurrent, 8).
+%% 3> #{nodes := Nodes} = Genes = cambrian_genotype:to_map(G1).
+%% 4> [Kind || #{kind := Kind} <- cambrian_graph:links(Genes)].
+%% [forward,forward,loop]
+%% '''
 -spec links(genotype()) -> [link()].
 links(#{nodes := Nodes, connections := Connections}) ->
     Layer = maps:from_list([{Id, L} || #{id := Id, layer := L} <- Nodes]),
@@ -48,6 +56,15 @@ kind(From, To, Layer) ->
 %%
 %% The links come weakest first, so that the strong are painted over the weak, and recurrent arcs
 %% over both.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, G1} = cambrian_genotype:mutate(G, add_recurrent, 8).
+%% 3> #{nodes := Nodes} = Genes = cambrian_genotype:to_map(G1).
+%% 4> {_, Links} = cambrian_graph:strongest(Nodes, cambrian_graph:links(Genes)).
+%% 5> [{Kind, Weight} || #{kind := Kind, weight := Weight} <- Links].
+%% [{forward,0.7215332984924316},{forward,0.870519757270813},{loop,0.28099924325942993}]
+%% '''
 -spec strongest([map()], [link()]) -> {[map()], [link()]}.
 strongest(Nodes, Links) ->
     Kept = strongest_nodes(Nodes, Links),
@@ -73,6 +90,13 @@ strongest_nodes(Nodes, Links) ->
     [Node || Node = #{id := Id} <- Nodes, is_map_key(Id, Keep)].
 
 %% @doc The ids of the nodes in columns from left to right, one for each distinct layer.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> #{nodes := Nodes} = cambrian_genotype:to_map(G).
+%% 3> [length(Column) || Column <- cambrian_graph:columns(Nodes)].
+%% [2,1]
+%% '''
 -spec columns([map()]) -> [[integer()]].
 columns(Nodes) ->
     ByLayer = maps:groups_from_list(fun(#{layer := L}) -> L end, fun(#{id := Id}) -> Id end, Nodes),

@@ -40,7 +40,15 @@
 
 -define(MAX_VIAS, 900).
 
-%% @doc Lays a network out, in a picture as wide as asked for or as the network needs.
+%% @doc Lays a network out, in a picture as wide as asked for or as the network needs. Lengths are in pixels.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
+%% 2> #{nodes := Nodes} = Genes = cambrian_genotype:to_map(G), Links = cambrian_graph:links(Genes).
+%% 3> Scene = cambrian_layout:place(Nodes, Links, cambrian_graph:names(Genes, #{}), #{width => 300}).
+%% 4> maps:with([width, height, left, gap, radius], Scene).
+%% #{gap => 181.2,height => 62.0,left => 52.8,radius => 14.0,width => 300}
+%% '''
 -spec place([map()], [cambrian_graph:link()], cambrian_graph:names(), #{width => pos_integer(), atom() => term()}) ->
     scene().
 place(Nodes, Links, Names, Opts) ->

@@ -16,6 +16,12 @@
 %% @doc A whole picture: it scales with its page, and says in words what it shows.
 %%
 %% `Name' is its title where none is given. An embedded one leaves style and title to its page.
+%%
+%% ```
+%% 1> Svg = cambrian_pen:frame("chart", "Chart", "It is empty.", {100, 50}, #{embed => true}, []).
+%% 2> re:run(Svg, "aria-label=[^>]*", [{capture, first, binary}]).
+%% {match,[<<"aria-label=\"Chart. It is empty.\"">>]}
+%% '''
 -spec frame(Kind, Name, Words :: iodata(), Size :: point(), Opts :: map(), Body :: iodata()) -> iodata() when
     Kind :: string(), Name :: string().
 frame(Kind, Name, Words, {Width, Height}, Opts, Body) ->
@@ -42,18 +48,28 @@ visible_title(#{embed := true}) -> [];
 visible_title(#{title := Title}) -> words(12, 26, "start", "cb-title", 15, clip(Title, 120));
 visible_title(_) -> [].
 
-%% @doc How much of a picture's height its title takes.
+%% @doc How much of a picture's height its title takes, in pixels.
+%%
+%% ```
+%% 1> {cambrian_pen:head_height(#{title => <<"Fitness">>}), cambrian_pen:head_height(#{})}.
+%% {36,6}
+%% '''
 -spec head_height(Opts :: map()) -> pos_integer().
 head_height(#{title := _, embed := true}) -> 6;
 head_height(#{title := _}) -> 36;
 head_height(_) -> 6.
 
-%% @doc An element without content.
+%% @doc An element without content. See {@link tag/3}.
 -spec tag(atom(), [{atom(), iodata()}]) -> iodata().
 tag(Name, Attributes) ->
     [open(Name, Attributes), <<"/>">>].
 
 %% @doc An element.
+%%
+%% ```
+%% 1> iolist_to_binary(cambrian_pen:tag(g, [{class, "a"}], cambrian_pen:tag(circle, [{r, "2"}]))).
+%% <<"<g class=\"a\"><circle r=\"2\"/></g>">>
+%% '''
 -spec tag(atom(), [{atom(), iodata()}], Content :: iodata()) -> iodata().
 tag(Name, Attributes, Content) ->
     [open(Name, Attributes), <<">">>, Content, <<"</">>, atom_to_binary(Name), <<">">>].
@@ -62,7 +78,12 @@ open(Name, Attributes) ->
     Written = [[<<" ">>, atom_to_binary(Key), <<"=\"">>, Value, <<"\"">>] || {Key, Value} <- Attributes],
     [<<"<">>, atom_to_binary(Name), Written].
 
-%% @doc A line of text.
+%% @doc A line of text, whose `Anchor' (start, middle or end) stands at the point.
+%%
+%% ```
+%% 1> iolist_to_binary(cambrian_pen:words(10, 20, "middle", "cb-mute", 12, "a < b")).
+%% <<"<text x=\"10\" y=\"20\" font-size=\"12\" text-anchor=\"middle\" class=\"cb-mute\">a &lt; b</text>">>
+%% '''
 -spec words(X, Y, Anchor :: string(), Class :: string(), Size, cambrian_text:text()) -> iodata() when
     X :: number(), Y :: number(), Size :: number().
 words(X, Y, Anchor, Class, Size, Text) ->
@@ -70,24 +91,49 @@ words(X, Y, Anchor, Class, Size, Text) ->
     tag(text, Where ++ [{'text-anchor', Anchor} || Anchor =/= "start"] ++ [{class, Class}], escape(Text)).
 
 %% @doc A coordinate: a tenth of a pixel is as fine as can be seen.
+%%
+%% ```
+%% 1> cambrian_pen:n(1 / 3).
+%% <<"0.3">>
+%% '''
 -spec n(number()) -> binary().
 n(Value) -> cambrian_text:decimal(Value, 1).
 
 %% @doc A point.
+%%
+%% ```
+%% 1> iolist_to_binary(cambrian_pen:p({10, 2.25})).
+%% <<"10 2.3">>
+%% '''
 -spec p(point()) -> iodata().
 p({X, Y}) -> [n(X), " ", n(Y)].
 
 %% @doc The transformation that moves the origin to a point.
+%%
+%% ```
+%% 1> iolist_to_binary(cambrian_pen:translate({10, 2.5})).
+%% <<"translate(10 2.5)">>
+%% '''
 -spec translate(point()) -> iodata().
 translate(Point) -> ["translate(", p(Point), ")"].
 
-%% @doc About how wide a text will be: fonts differ, so this errs on the wide side.
+%% @doc About how wide a text will be, in pixels: fonts differ, so this errs on the wide side.
+%%
+%% ```
+%% 1> cambrian_pen:text_width(<<"fitness">>, 10).
+%% 42.0
+%% '''
 -spec text_width(cambrian_text:text(), Size :: number()) -> float().
 text_width(Text, Size) ->
     Wide = fun(C) when C >= 16#1100 -> 1.05; (_) -> 0.6 end,
     Size * lists:sum([Wide(C) || C <- unicode:characters_to_list(clip(Text))]).
 
 %% @doc A text, clipped where it is wider than there is room for.
+%%
+%% ```
+%% 1> cambrian_pen:fit(<<"generation">>, 40, 10) =:= <<"gener…"/utf8>>.
+%% true
+%% '''
 -spec fit(cambrian_text:text(), Width :: number(), Size :: number()) -> cambrian_text:text().
 fit(Text, Width, Size) ->
     case text_width(Text, Size) =< Width of

@@ -33,6 +33,11 @@ pool(Block, Blocks) ->
     [Block | Blocks].
 
 %% @doc At most `Max' items, evenly chosen, the first and the last among them.
+%%
+%% ```
+%% 1> cambrian_room:evenly(lists:seq(0, 100), 5).
+%% [0,25,50,75,100]
+%% '''
 -spec evenly([Item], Max :: pos_integer()) -> [Item].
 evenly(Items, Max) when length(Items) =< Max ->
     Items;
@@ -46,6 +51,11 @@ pick([I | Is], I, [Item | Items]) -> [Item | pick(Is, I + 1, Items)];
 pick(Is, I, [_ | Items]) -> pick(Is, I + 1, Items).
 
 %% @doc About `Max' points: the ends and, of each stretch between, the lowest and the highest.
+%%
+%% ```
+%% 1> cambrian_room:peaks([{X, case X of 7 -> 9; _ -> 0 end} || X <- lists:seq(0, 20)], 6).
+%% [{0,0},{1,0},{7,9},{12,0},{19,0},{20,0}]
+%% '''
 -spec peaks([Point], Max :: pos_integer()) -> [Point] when Point :: {X :: float(), Y :: float()}.
 peaks(Points, Max) when length(Points) =< Max ->
     Points;
@@ -61,5 +71,10 @@ stretches(Points, Size) ->
     lists:usort([hd(ByHeight), lists:last(ByHeight)]) ++ stretches(lists:nthtail(length(Now), Points), Size).
 
 %% @doc Each item with the one after it.
+%%
+%% ```
+%% 1> cambrian_room:pairs([a, b, c]).
+%% [{a,b},{b,c}]
+%% '''
 -spec pairs([Item, ...]) -> [{Item, Item}].
 pairs([_ | Rest] = List) -> lists:zip(lists:droplast(List), Rest).

@@ -27,7 +27,7 @@
 %% A smaller node has no room for an arc around it: there the tooltip alone tells the bias.
 -define(RING_RADIUS, 8).
 
-%% @doc Draws a genotype's network. See {@link network/2}.
+%% @doc Draws a genotype's network. The same as {@link network/2} without options.
 -spec network(cambrian_graph:genotype()) -> iodata().
 network(Genotype) ->
     network(Genotype, #{}).
@@ -40,9 +40,11 @@ network(Genotype) ->
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> _ = cambrian_svg:network(cambrian_genotype:to_map(G),
-%%                             #{title => <<"Champion">>, width => 480,
-%%                               labels => #{inputs => [<<"x">>, <<"angle">>], outputs => [<<"force">>]}}).
+%% 2> Svg = cambrian_svg:network(cambrian_genotype:to_map(G),
+%%                               #{title => <<"Champion">>, width => 480,
+%%                                 labels => #{inputs => [<<"x">>, <<"angle">>], outputs => [<<"force">>]}}).
+%% 3> re:run(Svg, "aria-label=\"([^\"]*)", [{capture, all_but_first, binary}]).
+%% {match,[<<"Champion. 2 inputs, 0 hidden nodes, 1 output; 2 connections.">>]}
 %% '''
 -spec network(cambrian_graph:genotype(), network_opts()) -> iodata().
 network(#{nodes := AllNodes} = Genotype, Opts) ->

@@ -139,6 +139,13 @@ four_digits(Value) ->
     end.
 
 %% @doc Writes a number on an axis, in as many digits as tell ticks apart that lie `Step' from each other.
+%%
+%% ```
+%% 1> [iolist_to_binary(cambrian_text:tick(T, 0.2)) || T <- [0, 0.2, 1]].
+%% [<<"0.0">>,<<"0.2">>,<<"1.0">>]
+%% 2> iolist_to_binary(cambrian_text:tick(2.0e6, 5.0e5)).
+%% <<"2.0M">>
+%% '''
 -spec tick(number(), Step :: float()) -> iodata().
 tick(Value, Step) ->
     Size = abs(Value),
@@ -149,12 +156,22 @@ tick(Value, Step) ->
         true -> signed(Value, grouped(float_to_binary(Size * 1.0, [{decimals, max(0, -power(Step))}])))
     end.
 
-%% @doc So many of something: `1 node', `1,200 nodes'.
+%% @doc So many of something, in words.
+%%
+%% ```
+%% 1> [iolist_to_binary(cambrian_text:counted(N, "node")) || N <- [0, 1, 1200]].
+%% [<<"0 nodes">>,<<"1 node">>,<<"1,200 nodes">>]
+%% '''
 -spec counted(non_neg_integer(), string()) -> iodata().
 counted(1, Word) -> ["1 ", Word];
 counted(Count, Word) -> [short(Count), " ", Word, "s"].
 
 %% @doc Writes a number with at most that many decimals, and no zeros at its end.
+%%
+%% ```
+%% 1> [cambrian_text:decimal(X, 2) || X <- [1, 0.5, 2 / 3, -0.001]].
+%% [<<"1">>,<<"0.5">>,<<"0.67">>,<<"0">>]
+%% '''
 -spec decimal(number(), Digits :: 0..20) -> binary().
 decimal(Value, Digits) ->
     Text = float_to_binary(Value * 1.0, [{decimals, Digits}, compact]),
@@ -165,7 +182,12 @@ decimal(Value, Digits) ->
         _ -> Text
     end.
 
-%% @doc Any number as a float that can be squared without overflow.
+%% @doc Any number as a float that can be squared without overflow: beyond 1.0e150 either way, that.
+%%
+%% ```
+%% 1> {cambrian_text:bounded(3), cambrian_text:bounded(-1.0e300)}.
+%% {3.0,-1.0e150}
+%% '''
 -spec bounded(number()) -> float().
 bounded(Value) when Value > 1.0e150 -> 1.0e150;
 bounded(Value) when Value < -1.0e150 -> -1.0e150;

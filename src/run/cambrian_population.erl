@@ -24,7 +24,7 @@
 %% `population' is short for the parameter of that name; with `resume => false' a checkpoint of that
 %% name is dropped and not taken up. Everything in {@link goal()} may stand here as well.
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
-                     name => atom(), seed => cambrian_genotype:seed(), population => pos_integer(),
+                     name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
                      params => map(), resume => boolean(),
                      evaluation_timeout => timeout(), atom() => term()}.
 %% When to stop, whichever comes first: at a fitness (by default when the task's own trial is
@@ -76,6 +76,17 @@
 %%% ---- what a user calls ------------------------------------------------------------------
 
 %% @doc Under Cambrian's own supervisor: the population outlives the caller.
+%%
+%% With a name that is in use the answer is `{error, {already_started, Pid}}'.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> maps:with([generation, inputs, outputs, seed, task], cambrian_population:info(P)).
+%% #{generation => 0,inputs => 2,outputs => 1,seed => 42,task => 'xor'}
+%% 3> ok = cambrian_population:stop(P).
+%% 4> cambrian_population:start(#{task => 'xor', seed => -1}).
+%% {error,{bad_option,{seed,-1,<<"an integer from 0 to 2^64 - 1">>}}}
+%% '''
 -spec start(options()) -> {ok, pid()} | {error, term()}.
 start(Options) ->
     case start_guarded(Options) of
@@ -92,6 +103,14 @@ start_guarded(Options) ->
     end.
 
 %% @doc Under a supervisor of your own, or linked to the caller.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start_link(#{task => 'xor', seed => 42}).
+%% 2> {ok, #{generation := Generation}} = cambrian_population:step(P, 2).
+%% 3> Generation.
+%% 1
+%% 4> ok = cambrian_population:stop(P).
+%% '''
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
     case prepare(Options) of
@@ -106,17 +125,35 @@ start_prepared(Prepared) ->
     gen_statem:start_link(?MODULE, Prepared, []).
 
 %% @doc For a supervisor of your own; `name' is the child's id, a reference if there is none.
+%%
+%% ```
+%% 1> cambrian_population:child_spec(#{task => 'xor', name => my_population}).
+%% #{id => my_population,restart => transient,
+%%   start => {cambrian_population,start_link,[#{name => my_population,task => 'xor'}]}}
+%% '''
 -spec child_spec(options()) -> supervisor:child_spec().
 child_spec(#{name := Name} = Options) ->
     #{id => Name, start => {?MODULE, start_link, [Options]}, restart => transient};
 child_spec(Options) ->
     child_spec(Options#{name => make_ref()}).
 
-%% @doc Evolves until the goal of its options is reached; answers at once.
+%% @doc Evolves until the goal of its options is reached; answers at once. See {@link run/2}.
 -spec run(population()) -> ok.
 run(Population) -> run(Population, #{}).
 
-%% @doc The same with another goal.
+%% @doc The same with another goal, which is added to that of the options.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> cambrian_population:run(P, #{generations => 3}).
+%% ok
+%% 3> {ok, #{generations := 3, evaluations := Evaluations}} = cambrian_population:await(P, 60000).
+%% 4> Evaluations.
+%% 450
+%% 5> cambrian_population:run(P, #{fitness => 4}).
+%% {error,{unknown_option,fitness}}
+%% 6> ok = cambrian_population:stop(P).
+%% '''
 -spec run(population(), goal()) -> ok | {error, cambrian_options:error()}.
 run(Population, Goal) ->
     case cambrian_options:check(Goal, goal_table()) of
@@ -124,24 +161,70 @@ run(Population, Goal) ->
         Error -> Error
     end.
 
-%% @doc Evolves so many generations, and answers when they are done or the goal is reached.
+%% @doc Evolves so many generations, from 1, and answers when they are done or the goal is reached.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, Stats} = cambrian_population:step(P, 5).
+%% 3> maps:with([best, evaluations, generation, species], Stats).
+%% #{best => 3.0,evaluations => 750,generation => 4,species => [{0,51},{1,58},{2,8},{3,30},{4,3}]}
+%% 4> ok = cambrian_population:stop(P).
+%% '''
 -spec step(population(), pos_integer()) -> {ok, stats()} | {error, running}.
 step(Population, Generations) when is_integer(Generations), Generations > 0 ->
     gen_statem:call(Population, {step, Generations}, infinity).
 
 %% @doc Stops after the generation that is under way.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> ok = cambrian_population:run(P, #{target => 5}).
+%% 3> cambrian_population:pause(P).
+%% ok
+%% 4> ok = cambrian_population:stop(P).
+%% '''
 -spec pause(population()) -> ok.
 pause(Population) -> gen_statem:call(Population, pause).
 
 %% @doc Goes on after a pause.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> ok = cambrian_population:run(P), ok = cambrian_population:pause(P).
+%% 3> ok = cambrian_population:resume(P).
+%% 4> {ok, #{generations := Generations, solved := true}} = cambrian_population:await(P, 60000).
+%% 5> Generations.
+%% 46
+%% 6> ok = cambrian_population:stop(P).
+%% '''
 -spec resume(population()) -> ok.
 resume(Population) -> gen_statem:call(Population, {run, #{}}).
 
-%% @doc Ends the population; what it was doing is dropped.
+%% @doc Ends the population; what it was doing is dropped. Exits with `noproc' if there is none.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> cambrian_population:stop(P).
+%% ok
+%% 3> is_process_alive(P).
+%% false
+%% '''
 -spec stop(population()) -> ok.
 stop(Population) -> gen_statem:stop(Population).
 
-%% @doc Waits, in ms, until the goal is reached.
+%% @doc Waits, in ms, until the goal is reached. The population goes on after a timeout.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> cambrian_population:await(P, 10).
+%% {error,timeout}
+%% 3> ok = cambrian_population:run(P).
+%% 4> cambrian_population:await(P, infinity).
+%% {ok,#{champion => #Ref<0.924675449.1820983300.204827>,elapsed_ms => 16,evaluations => 6900,
+%%       fitness => 3.953003960534261,generations => 46,seed => 42,solved => true,
+%%       trial => [{squared_error,0.04699603946573916}]}}
+%% 5> ok = cambrian_population:stop(P).
+%% '''
 -spec await(population(), timeout()) -> {ok, result()} | {error, timeout}.
 await(Population, Timeout) ->
     try gen_statem:call(Population, await, Timeout)
@@ -149,19 +232,55 @@ await(Population, Timeout) ->
     end.
 
 %% @doc The best of all generations so far.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> cambrian_population:best(P).
+%% {error,not_evaluated}
+%% 3> {ok, _} = cambrian_population:step(P, 5).
+%% 4> cambrian_population:best(P).
+%% {ok,#{champion => #Ref<0.924675449.1820983297.207255>,fitness => 3.0,generation => 3}}
+%% 5> ok = cambrian_population:stop(P).
+%% '''
 -spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
 best(Population) -> gen_statem:call(Population, best).
 
 %% @doc The last generation that was evaluated.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, _} = cambrian_population:step(P, 1).
+%% 3> cambrian_population:stats(P).
+%% {ok,#{best => 2.9998365938663483,elapsed_ms => 0,evaluations => 150,
+%%       evaluations_per_second => 150000,generation => 0,mean => 2.85019913367345,
+%%       mean_connections => 2.0,mean_nodes => 3.0,
+%%       species => [{0,150}]}}
+%% 4> ok = cambrian_population:stop(P).
+%% '''
 -spec stats(population()) -> {ok, stats()} | {error, not_evaluated}.
 stats(Population) -> gen_statem:call(Population, stats).
 
 %% @doc Offers a genotype from elsewhere. It is evaluated here with the next generation and then
 %% takes the place of the worst of its species, if it is better; a `received' event says what came of it.
+%% The same as {@link inject/3} with `undefined' as the last.
 -spec inject(population(), cambrian_genotype:genotype()) -> ok | {error, busy}.
 inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 
 %% @doc The same, with a word for the event on where it came from.
+%%
+%% `busy' means that 64 are waiting already; what is no genotype raises `badarg'.
+%%
+%% ```
+%% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
+%% 2> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}).
+%% 3> ok = cambrian_population:subscribe(P), ok = cambrian_population:inject(P, Champion, friend).
+%% 4> {ok, #{generation := 0, best := Best}} = cambrian_population:step(P, 1).
+%% 5> Best.
+%% 3.953003960534261
+%% 6> receive {cambrian, _, {received, #{from := From, outcome := Outcome}}} -> {From, Outcome} end.
+%% {friend,accepted}
+%% 7> ok = cambrian_population:stop(P).
+%% '''
 -spec inject(population(), cambrian_genotype:genotype(), From :: term()) -> ok | {error, busy}.
 inject(Population, Genotype, From) ->
     %% raises here, with the caller, for what is no genotype
@@ -169,19 +288,58 @@ inject(Population, Genotype, From) ->
     gen_statem:call(Population, {inject, Genotype, From}).
 
 %% @doc The state as bytes: the generation that is being evaluated, with everything that came of earlier ones.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, _} = cambrian_population:step(P, 2).
+%% 3> {ok, Bytes} = cambrian_population:checkpoint(P).
+%% 4> binary:encode_hex(crypto:hash(sha256, Bytes)).
+%% <<"9DE7B65600CABAA55CF984C53DAA6A4018E8F93628E4A064873FC808478C8A4F">>
+%% 5> ok = cambrian_population:stop(P).
+%% '''
 -spec checkpoint(population()) -> {ok, binary()}.
 checkpoint(Population) ->
     {ok, Resource} = gen_statem:call(Population, population),
     {ok, cambrian_nif:population_encode(Resource)}.
 
 %% @doc Events for the calling process, until it ends or unsubscribes.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> ok = cambrian_population:subscribe(P).
+%% 3> {ok, _} = cambrian_population:step(P, 1).
+%% 4> receive {cambrian, _, {generation, #{best := Best}}} -> Best end.
+%% 2.9998365938663483
+%% 5> ok = cambrian_population:stop(P).
+%% '''
 -spec subscribe(population()) -> ok.
 subscribe(Population) -> gen_statem:call(Population, {subscribe, self()}).
 
+%% @doc No more events for the calling process, once those already sent are read.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> ok = cambrian_population:subscribe(P), ok = cambrian_population:unsubscribe(P).
+%% 3> {ok, _} = cambrian_population:step(P, 1).
+%% 4> receive {cambrian, _, Event} -> Event after 0 -> none end.
+%% none
+%% 5> ok = cambrian_population:stop(P).
+%% '''
 -spec unsubscribe(population()) -> ok.
 unsubscribe(Population) -> gen_statem:call(Population, {unsubscribe, self()}).
 
 %% @doc What it is evolving, and with which parameters and seed.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> #{parameters := Parameters} = Info = cambrian_population:info(P).
+%% 3> maps:remove(parameters, Info).
+%% #{generation => 0,inputs => 2,name => #Ref<0.924675449.1820852225.208049>,outputs => 1,seed => 42,
+%%   task => 'xor'}
+%% 4> maps:with([population, stagnation], Parameters).
+%% #{population => 150,stagnation => 15}
+%% 5> ok = cambrian_population:stop(P).
+%% '''
 -spec info(population()) -> #{name := term(), task := atom(), seed := cambrian_genotype:seed(),
                               generation := non_neg_integer(), inputs := pos_integer(),
                               outputs := pos_integer(), parameters := map()}.

@@ -16,20 +16,72 @@
 %% A longer story keeps every second chapter.
 -define(MAX_HISTORY, 4000).
 
+%% @doc Records a population from now on. A recorder outlives it, until {@link stop/1}.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, R} = cambrian_recorder:start(P).
+%% 3> {ok, _} = cambrian_population:step(P, 3).
+%% 4> ok = cambrian_population:stop(P).
+%% 5> length(maps:get(history, cambrian_recorder:read(R))).
+%% 3
+%% 6> ok = cambrian_recorder:stop(R).
+%% '''
 -spec start(cambrian_population:population()) -> {ok, pid()}.
 start(Population) -> gen_server:start(?MODULE, Population, []).
 
+%% @doc The same as {@link start/1}, linked to the caller.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, R} = cambrian_recorder:start_link(P).
+%% 3> cambrian_recorder:stop(R).
+%% ok
+%% 4> ok = cambrian_population:stop(P).
+%% '''
 -spec start_link(cambrian_population:population()) -> {ok, pid()}.
 start_link(Population) -> gen_server:start_link(?MODULE, Population, []).
 
-%% @doc The whole story so far.
+%% @doc The whole story so far: at most 4,000 generations, evenly chosen of a longer one, and the last 4,000
+%% that came in. Of each generation, `species' is their number and `sizes' are their ids and sizes.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, R} = cambrian_recorder:start(P).
+%% 3> {ok, _} = cambrian_population:step(P, 3).
+%% 4> #{task := Task, seed := Seed, history := History} = cambrian_recorder:read(R).
+%% 5> {Task, Seed, [{G, Best} || #{generation := G, best := Best} <- History]}.
+%% {'xor',42,[{0,2.9998365938663483},{1,2.999856784939766},{2,2.999856784939766}]}
+%% 6> ok = cambrian_recorder:stop(R).
+%% 7> ok = cambrian_population:stop(P).
+%% '''
 -spec read(pid()) -> story().
 read(Recorder) -> gen_server:call(Recorder, read).
 
 %% @doc Its last page: the last generation, the last newcomer, and the result when there is one.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, R} = cambrian_recorder:start(P).
+%% 3> {ok, _} = cambrian_population:step(P, 3).
+%% 4> #{generation := Last, count := Count} = cambrian_recorder:latest(R).
+%% 5> {maps:with([generation, best], Last), Count}.
+%% {#{best => 2.999856784939766,generation => 2},0}
+%% 6> ok = cambrian_recorder:stop(R).
+%% 7> ok = cambrian_population:stop(P).
+%% '''
 -spec latest(pid()) -> #{generation => map(), received => map(), count := non_neg_integer(), result => map()}.
 latest(Recorder) -> gen_server:call(Recorder, latest).
 
+%% @doc Ends the recorder, and with it its story; the population goes on.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, R} = cambrian_recorder:start(P).
+%% 3> cambrian_recorder:stop(R).
+%% ok
+%% 4> ok = cambrian_population:stop(P).
+%% '''
 -spec stop(pid()) -> ok.
 stop(Recorder) -> gen_server:stop(Recorder).
 
