@@ -40,7 +40,15 @@ evolve(Task) -> evolve(Task, #{}).
 %% '''
 -spec evolve(cambrian_task:task(), options()) -> {ok, cambrian_population:result()} | {error, term()}.
 evolve(Task, Options) when is_map(Options) ->
-    {ok, _} = application:ensure_all_started(cambrian),
+    case application:ensure_all_started(cambrian) of
+        {ok, _} -> evolve_started(Task, Options);
+        {error, {cambrian, {{nif_not_loaded, Reason}, _}}} -> {error, {nif_not_loaded, Reason}};
+        Error -> Error
+    end;
+evolve(_Task, Options) ->
+    {error, {bad_option, {options, Options, <<"a map">>}}}.
+
+evolve_started(Task, Options) ->
     {Progress, Rest} = case maps:take(progress, Options) of
                            error -> {false, Options};
                            Taken -> Taken
@@ -48,9 +56,7 @@ evolve(Task, Options) when is_map(Options) ->
     case is_boolean(Progress) orelse is_function(Progress, 1) of
         true -> supervised(limited(Rest#{task => Task, owner => self()}), Progress);
         false -> {error, {bad_option, {progress, Progress, <<"a boolean or a fun of one argument">>}}}
-    end;
-evolve(_Task, Options) ->
-    {error, {bad_option, {options, Options, <<"a map">>}}}.
+    end.
 
 limited(Options) ->
     case maps:with([generations, evaluations, timeout], Options) of

@@ -29,7 +29,7 @@
          population_encode/1, population_decode/1]).
 -export([envelope_public_key/1, envelope_seal/3, envelope_read/1, envelope_open/1]).
 
--define(STUB, erlang:nif_error({nif_not_loaded, persistent_term:get(?MODULE, not_tried)})).
+-define(STUB, erlang:nif_error({nif_not_loaded, reason()})).
 
 load() ->
     Priv = case code:priv_dir(cambrian) of
@@ -43,6 +43,10 @@ load() ->
 %% @doc Whether the library is there.
 -spec loaded() -> ok | {error, {atom(), string()}}.
 loaded() -> persistent_term:get(?MODULE).
+
+reason() ->
+    {error, Reason} = loaded(),
+    Reason.
 
 pool_start(_Threads) -> ?STUB.
 job_stop(_Job) -> ?STUB.

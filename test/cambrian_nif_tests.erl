@@ -57,3 +57,21 @@ long_work_goes_to_a_dirty_scheduler_test() ->
 %% Refused before it is built.
 a_genotype_beyond_all_bounds_is_refused_at_once_test() ->
     ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:new(#{inputs => 10_000, outputs => 10_000}, 1)).
+
+%% A VM that lacks the library stays up and says why.
+a_missing_library_is_named_and_the_vm_stays_up_test_() ->
+    {timeout, 30, fun() ->
+        Dir = filename:join(code:lib_dir(cambrian), "without_library"),
+        Ebin = filename:join([Dir, "cambrian", "ebin"]),
+        ok = filelib:ensure_dir(filename:join(Ebin, "x")),
+        [{ok, _} = file:copy(File, filename:join(Ebin, filename:basename(File)))
+         || File <- filelib:wildcard(filename:join(code:lib_dir(cambrian), "ebin/*"))],
+        {ok, Peer, _} = peer:start(#{connection => standard_io, args => ["-pa", Ebin, "-kernel", "logger_level", "none"]}),
+        ?assertMatch({error, {nif_not_loaded, {load_failed, _}}}, peer:call(Peer, cambrian, evolve, ['xor'])),
+        ?assertMatch({nif_not_loaded, {load_failed, _}}, raised(fun() -> peer:call(Peer, cambrian, parameters, []) end)),
+        peer:stop(Peer),
+        ok = file:del_dir_r(Dir)
+    end}.
+
+raised(Fun) ->
+    try Fun() catch error:Reason -> Reason end.
