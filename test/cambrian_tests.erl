@@ -1,7 +1,14 @@
 -module(cambrian_tests).
 -include_lib("eunit/include/eunit.hrl").
+-compile([export_all, nowarn_export_all]).
 
-solves_xor_and_the_champion_solves_it_when_loaded_again_test() ->
+%% Every function whose name ends in _case. An evolution takes milliseconds, but on a machine that does much else
+%% it can be seconds, and EUnit gives a test five.
+cases_test_() ->
+    [{Name, {timeout, 120, fun ?MODULE:Case/0}}
+     || {Case, 0} <- module_info(exports), Name <- [atom_to_list(Case)], lists:suffix("_case", Name)].
+
+solves_xor_and_the_champion_solves_it_when_loaded_again_case() ->
     {ok, #{solved := true, champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     {ok, Loaded} = cambrian_genotype:from_binary(cambrian_genotype:to_binary(Champion)),
     Network = cambrian_network:compile(Loaded),
@@ -9,17 +16,17 @@ solves_xor_and_the_champion_solves_it_when_loaded_again_test() ->
     ?assertEqual({ok, Fitness}, cambrian_task:evaluate('xor', Network)),
     ?assert(Fitness >= 3.9).
 
-same_seed_same_champion_test() ->
+same_seed_same_champion_case() ->
     Ids = [begin {ok, #{champion := C}} = cambrian:evolve('xor', #{seed => Seed}), cambrian_genotype:id(C) end
            || Seed <- [7, 7, 8]],
     ?assertMatch([Id, Id, Other] when Id =/= Other, Ids).
 
-seed_is_reported_and_repeats_the_run_test() ->
+seed_is_reported_and_repeats_the_run_case() ->
     {ok, #{seed := Seed, champion := First}} = cambrian:evolve('xor', #{}),
     {ok, #{seed := Seed, champion := Second}} = cambrian:evolve('xor', #{seed => Seed}),
     ?assertEqual(cambrian_genotype:id(First), cambrian_genotype:id(Second)).
 
-not_reaching_the_goal_is_no_error_test() ->
+not_reaching_the_goal_is_no_error_case() ->
     ?assertMatch({ok, #{solved := false, generations := 3, evaluations := 450}},
                  cambrian:evolve('xor', #{seed => 1, generations => 3, target => 5})),
     ?assertMatch({ok, #{solved := false, evaluations := 600}},
@@ -47,12 +54,12 @@ mistakes_are_answered_by_name_test_() ->
                {{bad_dataset, <<"as many inputs as targets, at least one">>}, {dataset, [[1]], []}, #{}},
                {{bad_dataset, [0, a], <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, [[0, a]], [[1]]}, #{}},
                {{bad_dataset, 2, <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, [[1], [2]], [[1], 2]}, #{}}],
-    [?_assertEqual({error, Reason}, cambrian:evolve(Task, Options)) || {Reason, Task, Options} <- Answers].
+    {timeout, 120, [?_assertEqual({error, Reason}, cambrian:evolve(Task, Options)) || {Reason, Task, Options} <- Answers]}.
 
-bad_task_is_named_test() ->
+bad_task_is_named_case() ->
     ?assertMatch({error, {bad_task, 17, _}}, cambrian:evolve(17)).
 
-a_fun_is_a_task_test() ->
+a_fun_is_a_task_case() ->
     Fitness = fun(Network) ->
                   [Out] = cambrian_network:activate(Network, [0.5, -0.5]),
                   1 - abs(Out - 0.25)
@@ -60,7 +67,7 @@ a_fun_is_a_task_test() ->
     ?assertMatch({ok, #{solved := true, fitness := F}} when F >= 0.999,
                  cambrian:evolve(Fitness, #{inputs => 2, outputs => 1, target => 0.999, seed => 1})).
 
-crash_hang_and_rubbish_cost_one_fitness_each_test() ->
+crash_hang_and_rubbish_cost_one_fitness_each_case() ->
     Self = self(),
     Turn = counters:new(1, []),
     Fitness = fun(_) ->
@@ -83,30 +90,30 @@ crash_hang_and_rubbish_cost_one_fitness_each_test() ->
     ?assertEqual(32, lists:sum(Counts)),
     ok = cambrian_population:stop(P).
 
-a_failed_evaluation_is_never_the_best_test() ->
+a_failed_evaluation_is_never_the_best_case() ->
     Fitness = fun(_) -> case rand:uniform(2) of 1 -> error(on_purpose); 2 -> -5 end end,
     {ok, #{fitness := F}} = cambrian:evolve(Fitness, #{inputs => 1, outputs => 1, population => 20, generations => 1}),
     ?assertEqual(-5.0, F).
 
-a_dataset_is_a_task_test() ->
+a_dataset_is_a_task_case() ->
     {ok, #{champion := C, solved := true}} =
         cambrian:evolve({dataset, [[0], [1], [2]], [[0], [0.5], [1]]}, #{target => 0.99, seed => 1}),
     Network = cambrian_network:compile(C),
     [[A], [B], [D]] = cambrian_network:activate_batch(Network, [[0], [1], [2]]),
     ?assert(abs(A) < 0.2 andalso abs(B - 0.5) < 0.2 andalso abs(D - 1) < 0.2).
 
-progress_sees_every_generation_test() ->
+progress_sees_every_generation_case() ->
     Self = self(),
     {ok, #{generations := N}} =
         cambrian:evolve('xor', #{seed => 1, progress => fun(#{generation := G}) -> Self ! {generation, G} end}),
     ?assertEqual(lists:seq(0, N - 1), generations()).
 
-a_progress_fun_that_raises_ends_the_showing_only_test() ->
+a_progress_fun_that_raises_ends_the_showing_only_case() ->
     ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 1, progress => fun(_) -> exit(on_purpose) end})).
 
 generations() -> receive {generation, G} -> [G | generations()] after 0 -> [] end.
 
-evolution_ends_with_its_caller_test() ->
+evolution_ends_with_its_caller_case() ->
     Self = self(),
     Caller = spawn(fun() ->
         cambrian:evolve(fun(_) -> Self ! {worker, self()}, timer:sleep(infinity) end,
@@ -116,7 +123,7 @@ evolution_ends_with_its_caller_test() ->
     exit(Caller, kill),
     receive {'DOWN', Worker, process, _, _} -> ok after 5000 -> error(still_working) end.
 
-every_parameter_is_described_test() ->
+every_parameter_is_described_case() ->
     Rows = cambrian:parameters(),
     {ok, Values} = cambrian:parameters('xor'),
     ?assertEqual(lists:sort([Name || #{name := Name} <- Rows]), lists:sort(maps:keys(Values))),
@@ -124,5 +131,5 @@ every_parameter_is_described_test() ->
                               byte_size(About) < 10 orelse byte_size(Expected) < 5]),
     ?assertMatch({error, {unknown_task, nothing}}, cambrian:parameters(nothing)).
 
-no_threads_are_started_beyond_the_schedulers_test() ->
+no_threads_are_started_beyond_the_schedulers_case() ->
     ?assert(cambrian_nif:pool_start(1) =< erlang:system_info(schedulers_online)).

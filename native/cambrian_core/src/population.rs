@@ -9,7 +9,7 @@ use crate::network::Network;
 use crate::parameters::{ParameterError, Parameters};
 use crate::rng::{Purpose, Stream};
 use crate::selection::{Brood, broods};
-use crate::speciation::{Species, distance, found_species, speciate};
+use crate::speciation::{GRAIN, Species, distance, found_species, speciate};
 use crate::task::{Shape, Task};
 use rayon::prelude::*;
 use std::fmt;
@@ -96,7 +96,8 @@ impl Population {
             let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
             Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
         };
-        let genotypes: Result<Vec<_>, _> = (0..parameters.population).into_par_iter().map(bear).collect();
+        let genotypes: Result<Vec<_>, _> =
+            (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(bear).collect();
         let genotypes = genotypes
             .map_err(|error| ParameterError::Invalid { name: "inputs", expected: error.to_string() })?;
         let threshold = parameters.species_threshold;
@@ -122,7 +123,8 @@ impl Population {
         let one = |genotype: &Arc<Genotype>| {
             (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&Network::new(genotype)))
         };
-        let fitness: Option<Vec<f64>> = self.genotypes.par_iter().map(one).collect();
+        let fitness: Option<Vec<f64>> =
+            self.genotypes.par_iter().with_min_len(task.grain()).map(one).collect();
         Some(Evaluated::settle(self, fitness?))
     }
 
@@ -291,7 +293,8 @@ impl Evaluated {
         let birth = |(index, &(brood, nth)): (usize, &(usize, usize))| {
             (!stop.load(Ordering::Relaxed)).then(|| self.offspring(&broods, brood, nth, index as u64))
         };
-        let genotypes: Vec<_> = births.par_iter().enumerate().map(birth).collect::<Option<_>>()?;
+        let genotypes: Vec<_> =
+            births.par_iter().enumerate().with_min_len(GRAIN).map(birth).collect::<Option<_>>()?;
         let mut next = Population { generation: old.generation + 1, genotypes, ..old.clone() };
         next.tried.retain(|tried| holds(&next.genotypes, tried));
         next.species = broods.iter().map(|brood| self.successor(brood.species)).collect();

@@ -5,6 +5,10 @@ use crate::parameters::Parameters;
 use rayon::prelude::*;
 use std::sync::Arc;
 
+/// Genotypes that are worth another thread when they are bred or compared: on a busy machine a thread that is
+/// waited for can be milliseconds away.
+pub const GRAIN: usize = 128;
+
 /// A group of like genotypes that share their fitness.
 #[derive(Clone, Debug)]
 pub struct Species {
@@ -55,7 +59,7 @@ pub fn speciate(
     }
     let near = |g: &Genotype, s: &Species| distance(g, &s.representative, p) < threshold;
     let known: Vec<Option<usize>> =
-        genotypes.par_iter().map(|g| species.iter().position(|s| near(g, s))).collect();
+        genotypes.par_iter().with_min_len(GRAIN).map(|g| species.iter().position(|s| near(g, s))).collect();
     let first_new = species.len();
     for (genotype, (found, at)) in genotypes.iter().zip(known.into_iter().zip(0..)) {
         let home = found

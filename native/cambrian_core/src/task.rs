@@ -27,6 +27,9 @@ pub trait Task: Send + Sync {
     /// Parameters that suit the task.
     fn parameters(&self) -> Parameters;
 
+    /// How many evaluations are worth another thread: some 100 µs of them.
+    fn grain(&self) -> usize;
+
     /// Fitness: finite, more is better, and the same for the same network.
     fn evaluate(&self, network: &Network) -> f64;
 

@@ -136,6 +136,10 @@ impl Task for DoublePole {
         }
     }
 
+    fn grain(&self) -> usize {
+        4
+    }
+
     /// With velocities: steps balanced, up to 100,000. Without: 0.1 t/1000 + 0.9 f₂, where t is
     /// the number of steps balanced, up to 1,000, and f₂ = 0.75 / Σ over the last 100 steps of
     /// |x| + |ẋ| + |θ₁| + |θ̇₁|, or 0 below 100 steps (Gruau, Whitley & Pyeatt 1996).

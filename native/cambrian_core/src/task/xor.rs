@@ -21,6 +21,10 @@ impl Task for Xor {
         Parameters::default()
     }
 
+    fn grain(&self) -> usize {
+        128
+    }
+
     /// 4 − Σe² over the four cases: 0 to 4.
     fn evaluate(&self, network: &Network) -> f64 {
         let error = |(inputs, wanted): &([f32; 2], f32)| {
