@@ -93,7 +93,10 @@ impl Saved {
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
         let mut members: Vec<u32> = self.species.iter().flat_map(|s| s.members.iter().copied()).collect();
         members.sort_unstable();
-        if genotypes.is_empty() || !members.into_iter().eq(0..genotypes.len() as u32) {
+        if !self.parameters.are_sound()
+            || genotypes.is_empty()
+            || !members.into_iter().eq(0..genotypes.len() as u32)
+        {
             return None;
         }
         let species = |s: SavedSpecies| {

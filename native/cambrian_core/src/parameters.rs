@@ -211,6 +211,12 @@ parameters! {
 }
 
 impl Parameters {
+    /// Whether every value is one that [`Parameters::set`] takes, for those that were read from bytes.
+    pub fn are_sound(&self) -> bool {
+        let mut checked = self.clone();
+        self.values().iter().all(|(name, value)| checked.set(name, value).is_ok())
+    }
+
     /// A weight or bias within `weight_limit`.
     pub(crate) fn clamp(&self, weight: f32) -> f32 {
         weight.clamp(-self.weight_limit, self.weight_limit)

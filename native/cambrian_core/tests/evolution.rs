@@ -88,6 +88,11 @@ fn a_damaged_checkpoint_is_refused_or_sound() {
     for cut in [0, 1, 100, bytes.len() - 1] {
         assert!(checkpoint::decode(&bytes[..cut]).is_err());
     }
+    // the size of the next generation, which is allocated
+    let at = bytes.windows(11).position(|w| w == b"\xaapopulation").expect("parameters by name") + 11;
+    assert_eq!(bytes[at..at + 2], [0xcc, 150]);
+    let huge = [&bytes[..at], &[0xce, 0xff, 0xff, 0xff, 0xff], &bytes[at + 2..]].concat();
+    assert!(checkpoint::decode(&huge).is_err());
     for at in (0..bytes.len()).step_by(7) {
         let mut changed = bytes.clone();
         changed[at] ^= 0x55;

@@ -101,11 +101,6 @@ fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_
 }
 
 #[rustler::nif]
-fn population_champion(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
-    champion(env, population.0.champion())
-}
-
-#[rustler::nif]
 fn population_evaluated_champion(env: Env<'_>, evaluated: EvaluatedArc) -> NifResult<Term<'_>> {
     champion(env, evaluated.0.population().champion())
 }
