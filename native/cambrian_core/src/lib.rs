@@ -22,16 +22,23 @@
 //!
 //! Modules, from what a thing is to how it travels; each uses only those above it.
 
+pub mod choice;
 pub mod math;
 pub mod rng;
 
+pub mod dynamics;
+pub mod plasticity;
+
 pub mod genotype;
 pub mod innovation;
+pub mod neuron;
 pub mod parameters;
+mod topology;
 
 pub mod crossover;
 pub mod mutation;
 
+pub mod kernel;
 pub mod network;
 pub mod task;
 

@@ -3,61 +3,41 @@
 //! Nothing here touches the platform's libm, whose last bits change between versions, and
 //! nothing is contracted to a fused multiply-add.
 
-use serde::{Deserialize, Serialize};
+mod aggregation;
 
-/// What a node does to the sum of its inputs.
-///
-/// | name | formula | range |
-/// |---|---|---|
-/// | `identity` | x | ±[`LIMIT`] |
-/// | `tanh` | (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ) | −1 … 1 |
-/// | `sigmoid` | 1 / (1 + e⁻ˣ) | 0 … 1 |
-/// | `steep_sigmoid` | 1 / (1 + e⁻⁴·⁹²⁴²⁷³ˣ), Stanley & Miikkulainen 2002 | 0 … 1 |
-/// | `relu` | max(0, x) | 0 … [`LIMIT`] |
-/// | `sin` | sin x | −1 … 1 |
-/// | `gaussian` | e^(−x²) | 0 … 1 |
-/// | `step` | 1 if x > 0, else 0 | 0, 1 |
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum Activation {
-    Identity = 0,
-    Tanh = 1,
-    Sigmoid = 2,
-    SteepSigmoid = 3,
-    Relu = 4,
-    Sin = 5,
-    Gaussian = 6,
-    Step = 7,
+pub use aggregation::Aggregation;
+
+use crate::choice::{Choice, choices};
+
+choices! {
+    /// What a node does to the sum of its inputs.
+    ///
+    /// | name | formula | range |
+    /// |---|---|---|
+    /// | `identity` | x | ±[`LIMIT`] |
+    /// | `tanh` | (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ) | −1 … 1 |
+    /// | `sigmoid` | 1 / (1 + e⁻ˣ) | 0 … 1 |
+    /// | `steep_sigmoid` | 1 / (1 + e⁻⁴·⁹²⁴²⁷³ˣ), Stanley & Miikkulainen 2002 | 0 … 1 |
+    /// | `relu` | max(0, x) | 0 … [`LIMIT`] |
+    /// | `sin` | sin x | −1 … 1 |
+    /// | `gaussian` | e^(−x²) | 0 … 1 |
+    /// | `step` | 1 if x > 0, else 0 | 0, 1 |
+    pub enum Activation {
+        Identity = "identity",
+        Tanh = "tanh",
+        Sigmoid = "sigmoid",
+        SteepSigmoid = "steep_sigmoid",
+        Relu = "relu",
+        Sin = "sin",
+        Gaussian = "gaussian",
+        Step = "step",
+    }
 }
 
 /// Unbounded activations stop here, so that no sum of finitely many of them is infinite.
 pub const LIMIT: f32 = 1e12;
 
 impl Activation {
-    /// Every activation, at the index that is its number on the wire.
-    pub const ALL: [Activation; 8] = {
-        use Activation::*;
-        [Identity, Tanh, Sigmoid, SteepSigmoid, Relu, Sin, Gaussian, Step]
-    };
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Activation::Identity => "identity",
-            Activation::Tanh => "tanh",
-            Activation::Sigmoid => "sigmoid",
-            Activation::SteepSigmoid => "steep_sigmoid",
-            Activation::Relu => "relu",
-            Activation::Sin => "sin",
-            Activation::Gaussian => "gaussian",
-            Activation::Step => "step",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<Activation> {
-        Activation::ALL.into_iter().find(|a| a.name() == name)
-    }
-
     /// Finite for every finite x.
     #[inline]
     pub fn apply(self, x: f32) -> f32 {
@@ -70,6 +50,14 @@ impl Activation {
             Activation::Sin => libm::sinf(x),
             Activation::Gaussian => libm::expf(-x * x),
             Activation::Step => f32::from(u8::from(x > 0.0)),
+        }
+    }
+
+    #[inline(always)]
+    pub fn apply_to(self, values: &mut [f32]) {
+        match self {
+            Activation::Tanh => values.iter_mut().for_each(|x| *x = tanh(*x)),
+            _ => values.iter_mut().for_each(|x| *x = self.apply(*x)),
         }
     }
 }
@@ -99,6 +87,10 @@ pub fn tanh(x: f32) -> f32 {
 #[inline]
 pub fn sigmoid(x: f32) -> f32 {
     0.5 * tanh(0.5 * x) + 0.5
+}
+
+pub fn normal(u: u32) -> f32 {
+    normal_quantile((f64::from(u) + 0.5) * (1.0 / 4_294_967_296.0)) as f32
 }
 
 /// Quantile of the standard normal distribution, for 0 < p < 1, to about 7 digits.
@@ -145,7 +137,7 @@ mod tests {
 
     #[test]
     fn every_activation_is_finite_on_finite_input() {
-        for activation in Activation::ALL {
+        for &activation in Activation::ALL {
             for x in [0.0, -0.0, 1e-40, 1.0, -1.0, 1e4, f32::MAX, f32::MIN] {
                 assert!(activation.apply(x).is_finite(), "{} {x}", activation.name());
             }

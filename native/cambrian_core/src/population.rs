@@ -102,7 +102,8 @@ impl Population {
             .map_err(|error| ParameterError::Invalid { name: "inputs", expected: error.to_string() })?;
         let threshold = parameters.species_threshold;
         let (mut species, mut next_species) = (Vec::new(), 0);
-        speciate(&genotypes, &mut species, &mut next_species, 0, threshold, &parameters);
+        let mothers = vec![None; genotypes.len()];
+        speciate(&genotypes, &mothers, &mut species, &mut next_species, 0, threshold, &parameters);
         Ok(Population {
             parameters: Arc::new(parameters),
             shape,
@@ -299,8 +300,10 @@ impl Evaluated {
         next.tried.retain(|tried| holds(&next.genotypes, tried));
         next.species = broods.iter().map(|brood| self.successor(brood.species)).collect();
         next.steer_threshold(old.species.len());
+        let mothers: Vec<Option<usize>> = births.iter().map(|birth| Some(birth.0)).collect();
         speciate(
             &next.genotypes,
+            &mothers,
             &mut next.species,
             &mut next.next_species,
             next.generation,

@@ -1,0 +1,276 @@
+//! A compiled network's arithmetic, once, for every instruction set.
+//!
+//! A node adds its weighted sources in the order of its connections, and vectors run across nodes or across
+//! samples, never inside a sum: so however wide the vectors are, the bits are the same. The code here is
+//! inlined into one function an instruction set, which the compiler vectorises as it can.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod baseline;
+
+use crate::dynamics::Cell;
+use crate::math::{Activation, Aggregation};
+use crate::plasticity::{Learning, Plasticity};
+
+/// An instruction set that there is a path for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// What every processor of the architecture has: SSE2 on x86-64, NEON on aarch64, else scalar.
+    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Isa {
+    /// The paths that can run here, the fastest last.
+    pub fn available() -> Vec<Isa> {
+        let mut all = vec![Isa::Baseline];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") {
+                all.push(Isa::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f") {
+                all.push(Isa::Avx512);
+            }
+        }
+        all
+    }
+
+    pub fn fastest() -> Isa {
+        static FASTEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
+        *FASTEST.get_or_init(|| *Isa::available().last().unwrap_or(&Isa::Baseline))
+    }
+}
+
+/// What a network computes. Its values stand in one row: inputs, memory, units, and some padding that
+/// vectors may write to. So a source is one index, whichever of the three it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Program {
+    pub inputs: usize,
+    /// Numbers that are carried from tick to tick.
+    pub memory: usize,
+    /// Consecutive units that can be computed side by side.
+    pub runs: Vec<Run>,
+    /// Of each unit, one past its last link; its first is where the unit before it ends.
+    pub ends: Vec<u32>,
+    /// Of each unit, and of the padding.
+    pub gains: Vec<f32>,
+    pub biases: Vec<f32>,
+    pub links: Vec<Link>,
+    pub specials: Vec<Special>,
+    /// Memory slots that hold last tick's value of a unit: (slot, unit), both as places in the row.
+    pub remembered: Vec<(u32, u32)>,
+    pub outputs: Vec<u32>,
+    /// Where in the row the reward is, if a unit learns from it.
+    pub reward: Option<u32>,
+}
+
+/// One past the last unit of a run, and what its units have in common.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Run {
+    pub end: u32,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Units that sum, and apply this to their net input.
+    Plain(Activation),
+    /// One unit, of this number among the specials.
+    Special(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Link {
+    pub source: u32,
+    pub weight: f32,
+}
+
+/// A unit with an aggregation, dynamics or plasticity other than the plainest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Special {
+    pub aggregation: Aggregation,
+    pub cell: Cell,
+    pub learning: Learning,
+    /// Where its state is in the row, and how long.
+    pub state: (u32, u32),
+}
+
+/// Units in a vector of the row; the padding is one less.
+pub const VECTOR: usize = 8;
+
+impl Program {
+    /// Where the first unit stands in the row.
+    pub fn first(&self) -> usize {
+        self.inputs + self.memory
+    }
+
+    /// How long the row is.
+    pub fn row(&self) -> usize {
+        self.first() + self.ends.len() + VECTOR - 1
+    }
+
+    /// One tick of one network. The inputs and the memory are in the row; afterwards the units and the next memory are.
+    #[inline]
+    pub fn step(&self, isa: Isa, row: &mut [f32]) {
+        assert_eq!(row.len(), self.row());
+        match isa {
+            Isa::Baseline => baseline::step(self, row),
+            // SAFETY: an `Isa` other than the baseline is only made where the processor has it
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::Avx512 => unsafe { avx2::step(self, row) },
+        }
+    }
+
+    /// Many samples through one network from rest: rows of inputs in, rows of outputs out.
+    pub fn batch(&self, isa: Isa, inputs: &[f32], outputs: &mut [f32]) {
+        let samples = inputs.len() / self.inputs;
+        assert_eq!((inputs.len(), outputs.len()), (samples * self.inputs, samples * self.outputs.len()));
+        match isa {
+            Isa::Baseline => baseline::batch(self, inputs, outputs),
+            // SAFETY: as in `step`
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { avx2::batch(self, inputs, outputs) },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { avx512::batch(self, inputs, outputs) },
+        }
+    }
+}
+
+#[inline(always)]
+fn step(program: &Program, row: &mut [f32]) {
+    let first = program.first();
+    let (mut unit, mut link) = (0, 0);
+    for run in &program.runs {
+        let end = run.end as usize;
+        match run.kind {
+            Kind::Plain(activation) => {
+                for at in unit..end {
+                    let links = &program.links[link..program.ends[at] as usize];
+                    link = program.ends[at] as usize;
+                    row[first + at] =
+                        links.iter().fold(0.0, |sum, l| sum + row[l.source as usize] * l.weight);
+                }
+                // what stands beyond the run is computed later
+                for at in (unit..end).step_by(VECTOR) {
+                    let values: &mut [f32; VECTOR] =
+                        (&mut row[first + at..first + at + VECTOR]).try_into().expect("a vector");
+                    net_input(values, &program.gains[at..], &program.biases[at..]);
+                    activation.apply_to(values);
+                }
+            }
+            Kind::Special(nth) => {
+                let links = &program.links[link..program.ends[unit] as usize];
+                link = program.ends[unit] as usize;
+                fire_in_row(program, nth, unit, links, row);
+            }
+        }
+        unit = end;
+    }
+    for &(slot, source) in &program.remembered {
+        row[slot as usize] = row[source as usize];
+    }
+}
+
+#[inline(always)]
+fn net_input(values: &mut [f32; VECTOR], gains: &[f32], biases: &[f32]) {
+    for ((value, gain), bias) in values.iter_mut().zip(&gains[..VECTOR]).zip(&biases[..VECTOR]) {
+        *value = *value * gain + bias;
+    }
+}
+
+#[inline(never)]
+fn fire_in_row(program: &Program, nth: u32, unit: usize, links: &[Link], row: &mut [f32]) {
+    let special = &program.specials[nth as usize];
+    let sources: Vec<f32> = links.iter().map(|link| row[link.source as usize]).collect();
+    let reward = program.reward.map_or(0.0, |slot| row[slot as usize]);
+    let state = &mut row[special.state.0 as usize..][..special.state.1 as usize];
+    let (gain, bias) = (program.gains[unit], program.biases[unit]);
+    row[program.first() + unit] = special.fire(&sources, links, gain, bias, reward, state);
+}
+
+impl Special {
+    /// The output for these sources; the state goes on by a tick.
+    fn fire(&self, x: &[f32], links: &[Link], gain: f32, bias: f32, reward: f32, state: &mut [f32]) -> f32 {
+        let (own, learnt) = state.split_at_mut(self.cell.slots());
+        let weighted: Vec<f32> = (x.iter().zip(links).enumerate())
+            .map(|(nth, (x, link))| x * self.learning.weight(link.weight, nth, learnt))
+            .collect();
+        let y = self.cell.tick(self.aggregation.apply(&weighted) * gain + bias, own);
+        if self.learning.plasticity != Plasticity::None {
+            self.learning.learn(x, links.iter().map(|link| link.weight), y, reward, learnt);
+        }
+        y
+    }
+}
+
+/// `LANES` samples at a time, each value a vector of them.
+#[inline(always)]
+fn batch<const LANES: usize>(program: &Program, inputs: &[f32], outputs: &mut [f32]) {
+    let mut row = vec![[0.0; LANES]; program.row()];
+    let blocks = inputs.chunks(LANES * program.inputs).zip(outputs.chunks_mut(LANES * program.outputs.len()));
+    for (inputs, outputs) in blocks {
+        for (lane, sample) in inputs.chunks_exact(program.inputs).enumerate() {
+            sample.iter().zip(&mut row).for_each(|(x, values)| values[lane] = *x);
+        }
+        step_lanes(program, &mut row);
+        for (lane, sample) in outputs.chunks_exact_mut(program.outputs.len()).enumerate() {
+            sample.iter_mut().zip(&program.outputs).for_each(|(y, at)| *y = row[*at as usize][lane]);
+        }
+    }
+}
+
+#[inline(always)]
+fn step_lanes<const LANES: usize>(program: &Program, row: &mut [[f32; LANES]]) {
+    let first = program.first();
+    let (mut unit, mut link) = (0, 0);
+    for run in &program.runs {
+        for at in unit..run.end as usize {
+            let links = &program.links[link..program.ends[at] as usize];
+            link = program.ends[at] as usize;
+            let (gain, bias) = (program.gains[at], program.biases[at]);
+            row[first + at] = match run.kind {
+                Kind::Plain(activation) => {
+                    let mut net = weighted_sums(links, row);
+                    net.iter_mut().for_each(|net| *net = *net * gain + bias);
+                    activation.apply_to(&mut net);
+                    net
+                }
+                Kind::Special(nth) => fire_lanes(&program.specials[nth as usize], links, gain, bias, row),
+            };
+        }
+        unit = run.end as usize;
+    }
+}
+
+#[inline(always)]
+fn weighted_sums<const LANES: usize>(links: &[Link], row: &[[f32; LANES]]) -> [f32; LANES] {
+    let mut sums = [0.0; LANES];
+    for link in links {
+        let values = &row[link.source as usize];
+        for lane in 0..LANES {
+            sums[lane] += values[lane] * link.weight;
+        }
+    }
+    sums
+}
+
+#[inline(never)]
+fn fire_lanes<const LANES: usize>(
+    special: &Special,
+    links: &[Link],
+    gain: f32,
+    bias: f32,
+    row: &[[f32; LANES]],
+) -> [f32; LANES] {
+    std::array::from_fn(|lane| {
+        let sources: Vec<f32> = links.iter().map(|link| row[link.source as usize][lane]).collect();
+        let mut state = vec![0.0; special.state.1 as usize];
+        special.fire(&sources, links, gain, bias, 0.0, &mut state)
+    })
+}
