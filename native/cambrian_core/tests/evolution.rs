@@ -2,7 +2,7 @@
 
 use cambrian_core::network::Network;
 use cambrian_core::population::{Evaluated, Population, Refused};
-use cambrian_core::task::{self, Shape, Task};
+use cambrian_core::task::{self, Score, Shape, Task};
 use cambrian_core::{checkpoint, codec, parameters::Parameters};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -202,8 +202,8 @@ fn work_that_is_told_to_stop_stops() {
 #[test]
 fn fitness_that_is_no_fitness_is_refused() {
     let population = first(task::named("xor").unwrap(), 1);
-    assert!(population.clone().with_fitness(vec![1.0; 149]).is_err());
-    assert!(population.clone().with_fitness(vec![f64::NAN; 150]).is_err());
-    let flat = population.with_fitness(vec![-5.0; 150]).unwrap();
+    assert!(population.clone().with_scores(vec![1.0.into(); 149]).is_err());
+    assert!(population.clone().with_scores(vec![f64::NAN.into(); 150]).is_err());
+    let flat = population.with_scores(vec![Score::from(-5.0); 150]).unwrap();
     assert_eq!(flat.next(&GO).unwrap().genotypes().len(), 150);
 }
