@@ -1,6 +1,7 @@
 //! What gives fitness: the tasks that run inside Rust.
 
 mod double_pole;
+mod multiplexer;
 mod xor;
 
 use crate::network::Network;
@@ -64,6 +65,7 @@ pub const TASKS: &[(&str, &dyn Task)] = &[
     ("xor", &xor::Xor),
     ("double_pole", &double_pole::DoublePole { velocities: true }),
     ("double_pole_novel", &double_pole::DoublePole { velocities: false }),
+    ("multiplexer_11", &multiplexer::Multiplexer11),
 ];
 
 pub fn named(name: &str) -> Option<&'static dyn Task> {
