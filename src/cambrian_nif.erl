@@ -13,7 +13,7 @@
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
 -export([parameters_table/0]).
--export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0,
+-export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0, genotype_choices/0,
          genotype_mutate/3, genotype_mutate_dirty/3, genotype_apply/4, genotype_apply_dirty/4,
          genotype_crossover/4, genotype_crossover_dirty/4, genotype_distance/3, genotype_distance_dirty/3,
          genotype_id/1, genotype_id_dirty/1, genotype_info/1, genotype_info_dirty/1,
@@ -55,6 +55,7 @@ parameters_table() -> ?STUB.
 genotype_new(_Inputs, _Outputs, _Parameters, _Seed) -> ?STUB.
 genotype_new_dirty(_Inputs, _Outputs, _Parameters, _Seed) -> ?STUB.
 genotype_operators() -> ?STUB.
+genotype_choices() -> ?STUB.
 genotype_mutate(_Genotype, _Parameters, _Seed) -> ?STUB.
 genotype_mutate_dirty(_Genotype, _Parameters, _Seed) -> ?STUB.
 genotype_apply(_Genotype, _Operator, _Parameters, _Seed) -> ?STUB.

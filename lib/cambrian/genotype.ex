@@ -196,7 +196,7 @@ defmodule Cambrian.Genotype do
   recurrent exactly when its source is not on a lower layer than its target.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
-      iex> %{schema: 1, nodes: nodes, connections: connections} = Cambrian.Genotype.to_map(genotype)
+      iex> %{schema: 2, nodes: nodes, connections: connections} = Cambrian.Genotype.to_map(genotype)
       iex> Enum.map(nodes, & &1.kind)
       [:input, :input, :output]
       iex> connections |> hd() |> Map.keys() |> Enum.sort()
@@ -217,8 +217,8 @@ defmodule Cambrian.Genotype do
       iex> Cambrian.Genotype.id(same) == Cambrian.Genotype.id(genotype)
       true
       iex> {:error, {:invalid_genotype, _why}} = Cambrian.Genotype.from_map(%{map | nodes: []})
-      iex> Cambrian.Genotype.from_map(%{map | schema: 2})
-      {:error, {:unsupported_version, 2}}
+      iex> Cambrian.Genotype.from_map(%{map | schema: 3})
+      {:error, {:unsupported_version, 3}}
   """
   @spec from_map(map) :: {:ok, t} | {:error, Error.reason()}
   def from_map(map), do: Boundary.genotype(:cambrian_genotype.from_map(map))
@@ -237,7 +237,7 @@ defmodule Cambrian.Genotype do
   Reads bytes from anyone; nothing in them can do harm.
 
   The reason of a refusal is `:malformed`, `:not_canonical`, `{:too_large, size}`,
-  `{:unsupported_version, version}`, `{:unknown_activation, number}` or `{:invalid_genotype, why}`.
+  `{:unsupported_version, version}`, `{:unknown_gene, gene, number}` or `{:invalid_genotype, why}`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, same} = genotype |> Cambrian.Genotype.to_binary() |> Cambrian.Genotype.from_binary()
