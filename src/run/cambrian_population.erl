@@ -609,7 +609,7 @@ admit(Fitness, #data{newcomers = Newcomers} = Data) ->
     {Fitting, _} = lists:partition(fun({Genotype, _}) -> fits(Genotype, Data) end, Newcomers),
     Evaluated = lists:nthtail(length(Fitting) - length(Fitness), Fitting),
     lists:foldr(fun admit_one/2, Data#data{newcomers = lists:sublist(Fitting, length(Fitting) - length(Fitness))},
-                lists:zip(Evaluated, Fitness)).
+                lists:zip(Evaluated, [cambrian_evaluator:fitness(Score) || Score <- Fitness])).
 
 admit_one({{Genotype, From}, Fitness}, #data{evaluated = Evaluated, population = Population} = Data) ->
     {Outcome, Next} = case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
