@@ -225,7 +225,7 @@ parameters! {
 
     perturb_weights: f32 = 0.8, (0.0, 1.0), "rate: every weight moves by a normal step";
     reset_weights: f32 = 0.1, (0.0, 1.0), "rate: every weight has one chance in ten to be drawn anew";
-    weight_step: f32 = 1.0, (0.0, 100.0), "standard deviation of a perturbation";
+    weight_step: f32 = 1.5, (0.0, 100.0), "standard deviation of a perturbation";
     weight_limit: f32 = 30.0, (0.001, 1.0e6), "weights, biases and gains stay within plus and minus this";
     perturb_biases: f32 = 0.2, (0.0, 1.0), "rate: every bias moves by a normal step";
     add_bias: f32 = 0.0, (0.0, 1.0), "rate: a node without a bias gets one";
@@ -245,12 +245,12 @@ parameters! {
     remove_output: f32 = 0.0, (0.0, 1.0), "rate: an output loses its connections";
     add_input: f32 = 0.0, (0.0, 1.0), "rate: an input without connections is connected";
     add_output: f32 = 0.0, (0.0, 1.0), "rate: an output without connections is connected";
-    add_connection: f32 = 0.1, (0.0, 1.0), "rate: two unconnected nodes are connected forwards";
+    add_connection: f32 = 0.2, (0.0, 1.0), "rate: two unconnected nodes are connected forwards";
     add_recurrent: f32 = 0.0, (0.0, 1.0), "rate: two nodes are connected backwards, or one to itself";
     add_node: f32 = 0.05, (0.0, 1.0), "rate: a connection is split by a node";
 
     crossover: f32 = 0.75, (0.0, 1.0), "share of offspring with two parents";
-    mutate_after_crossover: f32 = 0.8, (0.0, 1.0), "share of those that are mutated as well";
+    mutate_after_crossover: f32 = 1.0, (0.0, 1.0), "share of those that are mutated as well";
     average_weights: f32 = 0.4, (0.0, 1.0), "share of crossovers that average matching weights instead of picking one";
     single_point: f32 = 0.0, (0.0, 1.0), "share of the other crossovers that pick from one parent up to a random gene, then from the other";
     interspecies: f32 = 0.001, (0.0, 1.0), "share of crossovers with a parent from another species";
