@@ -1,7 +1,7 @@
 //! Neurons with a state of their own, which live in time.
 
 use crate::choice::choices;
-use crate::math::{Activation, sigmoid};
+use crate::math::{Activation, LIMIT, sigmoid};
 
 choices! {
     /// How a node's output follows its net input s over time, a tick being the unit; f is its activation,
@@ -53,18 +53,20 @@ impl Cell {
         }
     }
 
-    /// The output for a net input, one tick later than `state`, which is [`Cell::slots`] long.
+    /// The output for a net input, one tick later than `state`, which is [`Cell::slots`] long and stays within
+    /// ±[`LIMIT`].
     pub fn tick(&self, net: f32, state: &mut [f32]) -> f32 {
         let Cell { activation, time_constant, .. } = *self;
         match self.dynamics {
             Dynamics::None => activation.apply(net),
             Dynamics::Leaky => {
-                state[0] += self.leak * (net - state[0]);
+                state[0] = (state[0] + self.leak * (net - state[0])).clamp(-LIMIT, LIMIT);
                 activation.apply(state[0])
             }
             Dynamics::Cfc => {
                 let keep = sigmoid(-net / time_constant);
-                state[0] = keep * state[0] + (1.0 - keep) * activation.apply(net);
+                let next = keep * state[0] + (1.0 - keep) * activation.apply(net);
+                state[0] = next.clamp(-LIMIT, LIMIT);
                 state[0]
             }
             Dynamics::Ltc => {
@@ -89,6 +91,7 @@ impl Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::choice::Choice;
 
     fn course(cell: Cell, nets: &[f32]) -> Vec<f32> {
         let mut state = vec![0.0; cell.slots()];
@@ -132,6 +135,20 @@ mod tests {
         assert!(seen[0] > 0.999, "open: {seen:?}");
         assert!(seen[2] > 0.999, "shut: {seen:?}");
         assert!((seen[3] - 0.5 * seen[2]).abs() < 1e-6, "half open towards f(0) = 0: {seen:?}");
+    }
+
+    #[test]
+    fn a_state_stays_within_the_limit() {
+        for &dynamics in Dynamics::ALL {
+            for tau in [0.01, 0.3, 1.7, 900.0] {
+                let cell = Cell::new(Activation::Identity, dynamics, tau);
+                let mut state = vec![0.0; cell.slots()];
+                for net in [1e30, 1e30, 0.9e12, -1e30, 1e30, 1e12] {
+                    assert!(cell.tick(net, &mut state).abs() <= LIMIT, "{dynamics:?} {tau}");
+                    assert!(state.iter().all(|x| x.abs() <= LIMIT), "{dynamics:?} {tau}: {state:?}");
+                }
+            }
+        }
     }
 
     #[test]

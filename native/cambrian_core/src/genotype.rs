@@ -185,6 +185,39 @@ impl Genotype {
         })
     }
 
+    /// The same genotype for a task with other inputs and outputs. New ones are unconnected, so that all others
+    /// go on as they did; those that go take their connections with them.
+    ///
+    /// # Errors
+    /// [`GenotypeError::Ends`] and [`GenotypeError::TooLarge`].
+    pub fn resized(
+        &self,
+        inputs: u32,
+        outputs: u32,
+        parameters: &Parameters,
+    ) -> Result<Genotype, GenotypeError> {
+        check_ends(inputs, outputs)?;
+        let (wanted, present) = (Topology::unconnected(inputs, outputs), self.topology.index());
+        let index = wanted.index();
+        let stays: Vec<bool> = (0..)
+            .zip(&self.topology.places)
+            .map(|(at, place)| self.topology.is_hidden(at) || index.position(place.id).is_some())
+            .collect();
+        let new = wanted.places.iter().filter(|place| present.position(place.id).is_none());
+        let mut nodes: Vec<Node> =
+            self.nodes().zip(&stays).filter(|(_, stays)| **stays).map(|(node, _)| node).collect();
+        nodes.extend(new.map(|&Place { layer, id }| {
+            let output = Neuron::new(parameters.output_activation);
+            Node { id, layer, neuron: if layer == BOTTOM { Neuron::INPUT } else { output } }
+        }));
+        nodes.sort_unstable_by_key(|node| (node.layer, node.id));
+        let connections = (self.connections().zip(&self.topology.ends))
+            .filter(|(_, ends)| stays[ends.from as usize] && stays[ends.to as usize])
+            .map(|(connection, _)| connection)
+            .collect();
+        Genotype::from_genes(inputs, outputs, nodes, connections)
+    }
+
     pub fn inputs(&self) -> u32 {
         self.topology.inputs
     }

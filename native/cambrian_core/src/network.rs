@@ -17,8 +17,9 @@ pub struct Network {
     isa: Isa,
 }
 
-/// The values of one activation, and between ticks the memory of one network.
-#[derive(Clone, Debug)]
+/// The values of one activation, and between ticks the memory of one network. One `Values` can serve many
+/// networks, one after the other: [`Network::reset`] makes it the network's own.
+#[derive(Clone, Debug, Default)]
 pub struct Values(Vec<f32>);
 
 impl Network {
@@ -55,7 +56,15 @@ impl Network {
 
     /// Values with an empty memory.
     pub fn rest(&self) -> Values {
-        Values(vec![0.0; self.program.row()])
+        let mut values = Values::default();
+        self.reset(&mut values);
+        values
+    }
+
+    /// Makes `values`, whosever they were, those of this network at rest.
+    pub fn reset(&self, values: &mut Values) {
+        values.0.clear();
+        values.0.resize(self.program.row(), 0.0);
     }
 
     /// One tick: forward connections carry this tick's values, recurrent ones the last tick's.
@@ -64,13 +73,40 @@ impl Network {
     /// If `inputs`, `outputs` or `values` are not of this network's size.
     #[inline]
     pub fn step(&self, values: &mut Values, inputs: &[f32], outputs: &mut [f32]) {
-        let row = &mut values.0;
         assert_eq!(outputs.len(), self.outputs());
-        row[..self.program.inputs].copy_from_slice(inputs);
-        self.program.step(self.isa, row);
-        for (output, &at) in outputs.iter_mut().zip(&self.program.outputs) {
-            *output = row[at as usize];
-        }
+        self.inputs_of(values).copy_from_slice(inputs);
+        self.tick(values);
+        outputs.iter_mut().zip(self.outputs_of(values)).for_each(|(output, y)| *output = y);
+    }
+
+    /// The part of [`Network::step`] between inputs and outputs that the caller copies.
+    ///
+    /// # Panics
+    /// If `values` are not of this network's size.
+    #[inline]
+    pub fn tick(&self, values: &mut Values) {
+        self.program.step(self.isa, &mut values.0);
+    }
+
+    /// What the next tick reads.
+    #[inline]
+    pub fn inputs_of<'a>(&self, values: &'a mut Values) -> &'a mut [f32] {
+        &mut values.0[..self.program.inputs]
+    }
+
+    /// What the last tick gave.
+    #[inline]
+    pub fn outputs_of<'a>(
+        &'a self,
+        values: &'a Values,
+    ) -> impl DoubleEndedIterator<Item = f32> + ExactSizeIterator {
+        self.program.outputs.iter().map(|at| values.0[*at as usize])
+    }
+
+    /// The memory part of `values`, of [`Network::memory`] numbers.
+    #[inline]
+    pub fn memory_of<'a>(&self, values: &'a mut Values) -> &'a mut [f32] {
+        &mut values.0[self.program.inputs..self.program.first()]
     }
 
     /// Tells the network how good it was: neurons whose plasticity is `reward` learn from it at every tick
@@ -79,19 +115,6 @@ impl Network {
         if let Some(slot) = self.program.reward {
             values.0[slot as usize] = reward;
         }
-    }
-
-    /// The memory part of `values`.
-    pub fn recall<'a>(&self, values: &'a Values) -> &'a [f32] {
-        &values.0[self.program.inputs..self.program.first()]
-    }
-
-    /// Values whose memory is `memory`; `None` if that is not of this network's size.
-    pub fn remember(&self, memory: &[f32]) -> Option<Values> {
-        let mut values = self.rest();
-        let slots = &mut values.0[self.program.inputs..self.program.first()];
-        (slots.len() == memory.len()).then(|| slots.copy_from_slice(memory))?;
-        Some(values)
     }
 
     /// One tick from rest.
@@ -358,8 +381,7 @@ mod tests {
             })
             .collect();
         assert_eq!(seen, [1.0, 0.5, 0.25, 4.125]);
-        assert_eq!(net.recall(&values), [4.125]);
-        assert!(net.remember(&[]).is_none());
+        assert_eq!(net.memory_of(&mut values), [4.125]);
     }
 
     #[test]

@@ -63,6 +63,33 @@ proptest! {
     }
 
     #[test]
+    fn more_inputs_and_outputs_change_nothing_of_what_was_there(
+        (i, o, seed, ops) in histories(), more in 0u32..4, others in 0u32..4
+    ) {
+        let g = evolved(i, o, seed, &ops);
+        let grown = g.resized(i + more, o + others, &parameters()).unwrap();
+        prop_assert_eq!(revalidated(&grown), Ok(grown.clone()));
+        prop_assert_eq!((grown.inputs(), grown.outputs()), (i + more, o + others));
+        prop_assert_eq!(&grown.resized(i, o, &parameters()).unwrap(), &g);
+        let (small, large) = (Network::new(&g), Network::new(&grown));
+        let (mut here, mut there) = (small.rest(), large.rest());
+        let (mut seen, mut all) = (vec![0.0; o as usize], vec![0.0; (o + others) as usize]);
+        for x in [0.3, -1.0, 2.0] {
+            small.step(&mut here, &vec![x; i as usize], &mut seen);
+            let inputs: Vec<f32> = (0..i + more).map(|nth| if nth < i { x } else { 9.0 }).collect();
+            large.step(&mut there, &inputs, &mut all);
+            prop_assert_eq!(&seen[..], &all[..o as usize]);
+        }
+    }
+
+    #[test]
+    fn fewer_inputs_and_outputs_leave_a_valid_genotype((i, o, seed, ops) in histories()) {
+        let small = evolved(i, o, seed, &ops).resized(1, 1, &parameters()).unwrap();
+        prop_assert_eq!(revalidated(&small), Ok(small.clone()));
+        prop_assert_eq!((small.inputs(), small.outputs()), (1, 1));
+    }
+
+    #[test]
     fn bytes_give_back_the_same_genotype((i, o, seed, ops) in histories()) {
         let g = evolved(i, o, seed, &ops);
         let bytes = codec::encode(&g);

@@ -23,6 +23,7 @@ rustler::atoms! {
     decay,
     // network
     memory,
+    reward,
     wrong_size,
     out_of_range,
     // reasons

@@ -46,6 +46,8 @@ either_scheduler! {
     fn genotype_crossover, genotype_crossover_dirty(
         fitter: GenotypeArc, other: GenotypeArc, changes: Term<'a>, seed: u64) = cross,
         costs 20 * (genes(&fitter) + genes(&other));
+    fn genotype_resize, genotype_resize_dirty(genotype: GenotypeArc, inputs: u32, outputs: u32, changes: Term<'a>)
+        = resize, costs 100 * (genes(&genotype) + inputs as usize + outputs as usize);
     fn genotype_distance, genotype_distance_dirty(a: GenotypeArc, b: GenotypeArc, changes: Term<'a>) = distance,
         costs 20 * (genes(&a) + genes(&b));
     fn genotype_id, genotype_id_dirty(genotype: GenotypeArc) = id, costs 100 * genes(&genotype);
@@ -110,6 +112,17 @@ fn cross<'a>(
         return Err(error::refuse(atoms::incompatible()));
     }
     born(env, crossover(&fitter.0, &other.0, &p, &mut operator_stream(seed)))
+}
+
+fn resize<'a>(
+    env: Env<'a>,
+    genotype: GenotypeArc,
+    inputs: u32,
+    outputs: u32,
+    changes: Term<'a>,
+) -> NifResult<Term<'a>> {
+    let p = parameters::read(changes, Parameters::default())?;
+    born(env, genotype.0.resized(inputs, outputs, &p).map_err(error::genotype)?)
 }
 
 fn distance<'a>(env: Env<'a>, a: GenotypeArc, b: GenotypeArc, changes: Term<'a>) -> NifResult<Term<'a>> {
