@@ -69,17 +69,19 @@ macro_rules! activations {
                 }
             }
 
-            /// [`apply`](Activation::apply) to each value in place, to the same bits.
+            /// [`apply`](Activation::apply) to each value of each vector in place, to the same bits.
             ///
-            /// It becomes part of its caller and is vector code there, in the widest registers of
-            /// the caller's `#[target_feature]`.
+            /// It becomes part of its caller and is vector code there, in the registers of the caller's
+            /// `#[target_feature]`.
             #[inline(always)]
-            pub fn apply_to(self, values: &mut [f32]) {
+            pub fn apply_to<const N: usize>(self, vectors: &mut [[f32; N]]) {
                 match self {
                     $(Activation::$variant => {
-                        for value in values {
-                            let $x = *value;
-                            *value = $code;
+                        for vector in vectors {
+                            for value in vector {
+                                let $x = *value;
+                                *value = $code;
+                            }
                         }
                     })*
                 }
@@ -222,16 +224,16 @@ mod tests {
     /// The bits must depend neither on the place in the slice nor on the instructions.
     #[test]
     fn a_slice_gets_the_bits_of_single_calls_from_every_instruction_set() {
-        type Path = unsafe fn(Activation, &mut [f32]);
+        type Path = unsafe fn(Activation, &mut [[f32; 16]]);
         let mut paths: Vec<(&str, Path)> = vec![("baseline", |a, values| a.apply_to(values))];
         #[cfg(target_arch = "x86_64")]
         {
             #[target_feature(enable = "avx2")]
-            fn avx2(a: Activation, values: &mut [f32]) {
+            fn avx2(a: Activation, values: &mut [[f32; 16]]) {
                 a.apply_to(values)
             }
             #[target_feature(enable = "avx512f")]
-            fn avx512f(a: Activation, values: &mut [f32]) {
+            fn avx512f(a: Activation, values: &mut [[f32; 16]]) {
                 a.apply_to(values)
             }
             if is_x86_feature_detected!("avx2") {
@@ -241,13 +243,14 @@ mod tests {
                 paths.push(("avx512f", avx512f));
             }
         }
-        let values: Vec<f32> = floats(30_011).chain((-8_000..8_000).map(|i| i as f32 * 0.003)).collect();
+        let mut values: Vec<f32> = floats(30_011).chain((-8_000..8_000).map(|i| i as f32 * 0.003)).collect();
+        values.truncate(values.len() / 16 * 16);
         for &a in Activation::ALL {
             let single: Vec<u32> = values.iter().map(|&x| a.apply(x).to_bits()).collect();
             for (name, path) in &paths {
                 let mut slice = values.clone();
                 // SAFETY: a path is here only if the machine has its instructions
-                unsafe { path(a, &mut slice) };
+                unsafe { path(a, slice.as_chunks_mut().0) };
                 assert!(slice.iter().map(|y| y.to_bits()).eq(single.iter().copied()), "{} {name}", a.name());
             }
         }
