@@ -35,6 +35,9 @@ pub mod mutation;
 pub mod network;
 pub mod task;
 
+pub mod encoding;
+pub mod substrate;
+
 pub mod population;
 pub mod selection;
 pub mod speciation;

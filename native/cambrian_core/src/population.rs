@@ -3,9 +3,9 @@
 //! A [`Population`] waits for fitness; with it it is an [`Evaluated`] one, which gives the next.
 
 use crate::crossover::crossover;
+use crate::encoding::Encoding;
 use crate::genotype::Genotype;
 use crate::mutation::mutate;
-use crate::network::Network;
 use crate::parameters::{ParameterError, Parameters};
 use crate::rng::{Purpose, Stream};
 use crate::selection::{Brood, broods};
@@ -28,7 +28,7 @@ pub struct Champion {
 #[derive(Clone, Debug)]
 pub struct Population {
     pub(crate) parameters: Arc<Parameters>,
-    pub(crate) shape: Shape,
+    pub(crate) encoding: Encoding,
     pub(crate) seed: u64,
     pub(crate) generation: u64,
     pub(crate) evaluations: u64,
@@ -91,7 +91,13 @@ impl Population {
     ///
     /// # Errors
     /// A shape that no genotype can have, as an invalid parameter `inputs`.
-    pub fn new(parameters: Parameters, shape: Shape, seed: u64) -> Result<Population, ParameterError> {
+    pub fn new(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+    ) -> Result<Population, ParameterError> {
+        let encoding = encoding.into();
+        let shape = encoding.shape();
         let bear = |index: u32| {
             let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
             Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
@@ -105,7 +111,7 @@ impl Population {
         speciate(&genotypes, &mut species, &mut next_species, 0, threshold, &parameters);
         Ok(Population {
             parameters: Arc::new(parameters),
-            shape,
+            encoding,
             seed,
             generation: 0,
             evaluations: 0,
@@ -121,7 +127,7 @@ impl Population {
     /// Fitness of every genotype by a task; `None` if `stop` was set meanwhile.
     pub fn evaluate(self, task: &dyn Task, stop: &AtomicBool) -> Option<Evaluated> {
         let one = |genotype: &Arc<Genotype>| {
-            (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&Network::new(genotype)))
+            (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.encoding.network(genotype)))
         };
         let fitness: Option<Vec<f64>> =
             self.genotypes.par_iter().with_min_len(task.grain()).map(one).collect();
@@ -141,8 +147,13 @@ impl Population {
         &self.parameters
     }
 
+    pub fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
+    /// Of the genotypes.
     pub fn shape(&self) -> Shape {
-        self.shape
+        self.encoding.shape()
     }
 
     pub fn seed(&self) -> u64 {
@@ -248,7 +259,7 @@ impl Evaluated {
     /// [`Refused`]; nothing changes then.
     pub fn inject(&mut self, newcomer: Arc<Genotype>, fitness: f64) -> Result<(), Refused> {
         let population = &mut self.population;
-        let Shape { inputs, outputs } = population.shape;
+        let Shape { inputs, outputs } = population.shape();
         if (newcomer.inputs(), newcomer.outputs()) != (inputs, outputs) {
             return Err(Refused::Shape);
         }
