@@ -3,7 +3,7 @@
 use crate::genotype::Genotype;
 use crate::network::Network;
 use crate::parameters::Parameters;
-use crate::substrate::{self, Substrate};
+use crate::substrate::{self, Substrate, SubstrateError};
 use crate::task::Shape;
 use std::sync::Arc;
 
@@ -46,15 +46,12 @@ impl Encoding {
 
     /// The network of a genotype.
     ///
-    /// # Panics
-    /// If the genotype is of another shape.
-    pub fn network(&self, genotype: &Genotype) -> Network {
+    /// # Errors
+    /// A genotype of another shape, where it is a CPPN.
+    pub fn network(&self, genotype: &Genotype) -> Result<Network, SubstrateError> {
         match self {
-            Encoding::Direct(_) => Network::new(genotype),
-            Encoding::Substrate(substrate) => match substrate.express(genotype) {
-                Ok(expressed) => Network::new(&expressed),
-                Err(error) => panic!("a genotype of the encoding's shape can be expressed: {error}"),
-            },
+            Encoding::Direct(_) => Ok(Network::new(genotype)),
+            Encoding::Substrate(substrate) => Ok(Network::new(&substrate.express(genotype)?)),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::crossover::crossover;
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
 use crate::mutation::mutate;
+use crate::network::Network;
 use crate::parameters::{ParameterError, Parameters};
 use crate::rng::{Purpose, Stream};
 use crate::selection::{Brood, broods};
@@ -127,11 +128,15 @@ impl Population {
     /// Fitness of every genotype by a task; `None` if `stop` was set meanwhile.
     pub fn evaluate(self, task: &dyn Task, stop: &AtomicBool) -> Option<Evaluated> {
         let one = |genotype: &Arc<Genotype>| {
-            (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.encoding.network(genotype)))
+            (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.network(genotype)))
         };
         let fitness: Option<Vec<f64>> =
             self.genotypes.par_iter().with_min_len(task.grain()).map(one).collect();
         Some(Evaluated::settle(self, fitness?))
+    }
+
+    fn network(&self, genotype: &Genotype) -> Network {
+        self.encoding.network(genotype).expect("all genotypes here are of the encoding's shape")
     }
 
     /// The same with fitness from elsewhere.

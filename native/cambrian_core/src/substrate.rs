@@ -99,7 +99,8 @@ pub fn grid(sizes: &[u32]) -> Result<Vec<Point>, SubstrateError> {
         return Err(SubstrateError::Grid);
     }
     let add_axis = |points: Vec<Point>, &size: &u32| {
-        let centre = |i: u32| (2 * i + 1) as f32 / size as f32 - 1.0;
+        // an odd integer over the size: the grid is symmetric to the last bit
+        let centre = |i: u32| (2.0 * i as f32 + 1.0 - size as f32) / size as f32;
         let extend = |point: Point| (0..size).map(move |i| [&point[..], &[centre(i)]].concat());
         points.into_iter().flat_map(extend).collect()
     };
@@ -322,6 +323,7 @@ pub fn cppn_parameters(task: Parameters) -> Parameters {
     use Activation::{Gaussian, Identity, Sigmoid, Sin, Tanh};
     Parameters {
         output_activation: Tanh,
+        activation: Gaussian,
         activations: vec![Identity, Sin, Gaussian, Sigmoid, Tanh],
         change_activation: 0.1,
         add_recurrent: 0.0,

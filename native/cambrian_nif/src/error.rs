@@ -6,6 +6,7 @@ use cambrian_core::envelope::EnvelopeError;
 use cambrian_core::genotype::GenotypeError;
 use cambrian_core::parameters::ParameterError;
 use cambrian_core::population::Refused;
+use cambrian_core::substrate::SubstrateError;
 use rustler::{Atom, Encoder, Error};
 
 /// `{error, Reason}`
@@ -15,6 +16,19 @@ pub fn refuse(reason: impl Encoder + 'static) -> Error {
 
 pub fn genotype(error: GenotypeError) -> Error {
     refuse((atoms::invalid_genotype(), error.to_string()))
+}
+
+pub fn substrate(error: SubstrateError) -> Error {
+    match error {
+        SubstrateError::Genotype(error) => genotype(error),
+        SubstrateError::Cppn { expected, got } if expected.inputs != got.inputs => {
+            refuse((atoms::wrong_size(), atoms::inputs(), expected.inputs, got.inputs))
+        }
+        SubstrateError::Cppn { expected, got } => {
+            refuse((atoms::wrong_size(), atoms::outputs(), expected.outputs, got.outputs))
+        }
+        error => refuse((atoms::invalid_substrate(), error.to_string())),
+    }
 }
 
 pub fn codec(error: CodecError) -> Error {

@@ -13,6 +13,7 @@ mod network;
 mod parameters;
 mod population;
 mod scheduler;
+mod substrate;
 mod task;
 
 rustler::init!("cambrian_nif");

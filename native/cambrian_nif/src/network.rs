@@ -14,6 +14,10 @@ impl Resource for NetworkResource {}
 
 pub type NetworkArc = ResourceArc<NetworkResource>;
 
+pub fn wrap(network: Network) -> NetworkArc {
+    ResourceArc::new(NetworkResource(network))
+}
+
 /// Numbers as they came: what goes in as a binary comes out as one.
 enum Numbers {
     List(Vec<f32>),
@@ -83,10 +87,15 @@ fn tick(network: &Network, values: &mut Values, inputs: &[f32]) -> NifResult<Vec
 
 either_scheduler! {
     fn network_compile, network_compile_dirty(genotype: GenotypeArc) = compile,
-        costs 50 * (genotype.0.nodes().len() + genotype.0.connections().len());
+        costs compile_cost(&genotype);
     fn network_activate, network_activate_dirty(network: NetworkArc, inputs: Term<'a>) = activate, costs tick_cost(&network);
     fn network_step, network_step_dirty(network: NetworkArc, state: Term<'a>, inputs: Term<'a>) = step,
         costs tick_cost(&network);
+}
+
+/// In nanoseconds.
+pub fn compile_cost(genotype: &GenotypeArc) -> usize {
+    50 * (genotype.0.nodes().len() + genotype.0.connections().len())
 }
 
 /// In nanoseconds: a connection takes about one, a number that crosses the boundary about ten.
@@ -96,7 +105,7 @@ fn tick_cost(network: &NetworkArc) -> usize {
 }
 
 fn compile<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
-    Ok(ResourceArc::new(NetworkResource(Network::new(&genotype.0))).encode(env))
+    Ok(wrap(Network::new(&genotype.0)).encode(env))
 }
 
 #[rustler::nif]
