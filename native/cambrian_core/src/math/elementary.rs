@@ -3,22 +3,22 @@
 //! The coefficients are minimax fits made for this file, by linear programming over Chebyshev
 //! points; the error bounds, over every exponent and both signs, are held by tests.
 
-use std::f32::consts::{FRAC_1_PI, LOG2_E};
+use std::f32::consts::{FRAC_1_PI, LN_2, LOG2_E};
 
 /// 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits of the sum.
 const ROUND: f32 = 12_582_912.0;
 
 /// ln 2 in two parts; the first has 16 bits, so that its product with an exponent is exact.
-const LN_2: [f32; 2] = [0.693_145_75, 1.428_606_8e-6];
+const LN_2_PARTS: [f32; 2] = [0.693_145_75, 1.428_606_8e-6];
 
 /// π in three parts; 8 bits in each of the first two, so that their product with a number of
 /// half turns below 2¹⁵ is exact.
-const PI: [f32; 3] = [3.140_625, 9.651_184e-4, 2.535_181_7e-6];
+const PI_PARTS: [f32; 3] = [3.140_625, 9.651_184e-4, 2.535_181_7e-6];
 
 /// Beyond this [`sin`] and [`cos`] stand still: a last bit of x is then 0.008 of a radian.
 pub const FARTHEST: f32 = 1e5;
 
-/// eˣ within 2e-7 of itself for |x| ≤ 87.3; 0 below −87.7, and above 88 it is e⁸⁸ = 1.65e38.
+/// eˣ within 3e-7 of itself for |x| ≤ 87.3; 0 below −87.7, and above 88 it is e⁸⁸ = 1.65e38.
 ///
 /// eˣ = 2ⁿeʳ with |r| ≤ ln 2 / 2.
 #[inline(always)]
@@ -26,18 +26,17 @@ pub fn exp(x: f32) -> f32 {
     let x = x.clamp(-88.0, 88.0);
     let shifted = x * LOG2_E + ROUND;
     let n = shifted - ROUND;
-    let r = (x - n * LN_2[0]) - n * LN_2[1];
-    let p = 1.381_459_9e-3_f32;
-    let p = p * r + 8.368_717e-3;
-    let p = p * r + 4.166_839e-2;
-    let p = p * r + 1.666_652_1e-1;
-    let p = p * r + 5e-1;
+    let r = (x - n * LN_2_PARTS[0]) - n * LN_2_PARTS[1];
+    let p = 8.312_521e-3_f32;
+    let p = p * r + 4.189_015_6e-2;
+    let p = p * r + 1.666_711_4e-1;
+    let p = p * r + 4.999_923e-1;
     // n = −127 has the exponent bits of 0
     let scale = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     ((p * (r * r) + r) + 1.0) * scale
 }
 
-/// ln x for a normal x > 0, within 1e-7 of the larger of itself and 1.
+/// ln x for a normal x > 0, within 2e-7 times the larger of 1 and its magnitude.
 ///
 /// x = 2ⁿ(1 + f) with √½ ≤ 1 + f < √2.
 #[inline(always)]
@@ -53,18 +52,17 @@ pub fn ln(x: f32) -> f32 {
     let p = p * f + 1.996_306_3e-1;
     let p = p * f - 2.500_133_8e-1;
     let p = p * f + 3.333_391e-1;
-    let square = f * f;
-    let tail = p * (square * f) + n * LN_2[1];
-    ((tail - 0.5 * square) + f) + n * LN_2[0]
+    let p = p * f - 0.5;
+    (p * (f * f) + f) + n * LN_2
 }
 
-/// sin x within 1e-7, for |x| ≤ [`FARTHEST`]; beyond, the sine of ±[`FARTHEST`].
+/// sin x within 2e-7, for |x| ≤ [`FARTHEST`]; beyond, the sine of ±[`FARTHEST`].
 #[inline(always)]
 pub fn sin(x: f32) -> f32 {
     sin_ahead(x, 0.0)
 }
 
-/// cos x within 1e-7, for |x| ≤ [`FARTHEST`]; beyond, the cosine of [`FARTHEST`].
+/// cos x within 2e-7, for |x| ≤ [`FARTHEST`]; beyond, the cosine of [`FARTHEST`].
 #[inline(always)]
 pub fn cos(x: f32) -> f32 {
     sin_ahead(x, 0.5)
@@ -76,7 +74,7 @@ fn sin_ahead(x: f32, ahead: f32) -> f32 {
     let x = x.clamp(-FARTHEST, FARTHEST);
     let shifted = (x * FRAC_1_PI + ahead) + ROUND;
     let turns = (shifted - ROUND) - ahead;
-    let r = ((x - turns * PI[0]) - turns * PI[1]) - turns * PI[2];
+    let r = ((x - turns * PI_PARTS[0]) - turns * PI_PARTS[1]) - turns * PI_PARTS[2];
     let u = r * r;
     let p = 2.597_304_5e-6_f32;
     let p = p * u - 1.980_537e-4;
@@ -86,21 +84,22 @@ fn sin_ahead(x: f32, ahead: f32) -> f32 {
     f32::from_bits(sine.to_bits() ^ (shifted.to_bits() << 31))
 }
 
-/// Hyperbolic tangent, within 3e-7 of itself: tanh x ≈ x near 0, and ±1 from ±8.3 on.
+/// Hyperbolic tangent, within 6e-7 of itself and 4e-7 in all: tanh x ≈ x near 0, ±1 from ±8.3 on.
 ///
 /// By tanh x = 2t / (1 + t²) with t = tanh(x/2), here p/q, an odd rational of degree 5/4 that
-/// reaches 1 at 8.3. With p² + q² written as |2pq| + (q − |p|)² no rounding passes ±1.
+/// reaches 1 at 8.3. With p² + q² written as 2pq + (q − p)² no rounding passes 1, and where tanh
+/// rises from float to float the result does not fall by more than its last bit.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
-    let x = x.clamp(-8.3, 8.3);
-    let u = x * x;
-    let p = x * ((u + 486.713_17) * u + 17_991.607);
+    let size = if x.abs() > 8.3 { 8.3 } else { x.abs() };
+    let u = size * size;
+    let p = size * ((u + 486.713_17) * u + 17_991.607);
     let q = (33.166_63 * u + 3_971.992) * u + 35_983.215;
-    let (twice, gap) = (2.0 * p * q, q - p.abs());
-    twice / (twice.abs() + gap * gap)
+    let (twice, gap) = (2.0 * (p * q), q - p);
+    (twice / (twice + gap * gap)).copysign(x)
 }
 
-/// Logistic function, within 2e-7: 1 / (1 + e⁻ˣ) = (1 + tanh(x/2)) / 2.
+/// Logistic function, within 3e-7: 1 / (1 + e⁻ˣ) = (1 + tanh(x/2)) / 2.
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     0.5 * tanh(0.5 * x) + 0.5
@@ -118,7 +117,7 @@ mod tests {
             let x = f32::from_bits(bits);
             let (y, t) = (tanh(x), f64::from(x).tanh());
             let least = f64::from(f32::from_bits(1));
-            assert!((f64::from(y) - t).abs() <= 3e-7 * t + least, "tanh {x:e} = {y:e}");
+            assert!((f64::from(y) - t).abs() <= 6e-7 * t + least, "tanh {x:e} = {y:e}");
             assert_eq!(tanh(-x).to_bits(), (-y).to_bits(), "tanh −{x:e}");
             assert!(y >= before - 1.2e-7, "tanh falls at {x:e}");
             before = y.max(before);
@@ -131,7 +130,7 @@ mod tests {
         for i in -873_000..=880_000 {
             let x = i as f32 * 1e-4;
             let t = f64::from(x).exp();
-            assert!((f64::from(exp(x)) - t).abs() <= 2e-7 * t, "exp {x}");
+            assert!((f64::from(exp(x)) - t).abs() <= 3e-7 * t, "exp {x}");
         }
         assert_eq!([exp(-88.0), exp(f32::MIN), exp(0.0)], [0.0, 0.0, 1.0]);
     }
@@ -141,7 +140,7 @@ mod tests {
         for bits in (f32::MIN_POSITIVE.to_bits()..f32::INFINITY.to_bits()).step_by(997) {
             let x = f32::from_bits(bits);
             let t = f64::from(x).ln();
-            assert!((f64::from(ln(x)) - t).abs() <= 1e-7 * t.abs().max(1.0), "ln {x:e}");
+            assert!((f64::from(ln(x)) - t).abs() <= 2e-7 * t.abs().max(1.0), "ln {x:e}");
         }
     }
 }
