@@ -27,8 +27,8 @@
          network_activate_many/2, network_activate_many_dirty/2,
          network_step_many/3, network_step_many_dirty/3]).
 -export([task_names/0, task_info/1, task_parameters/2, task_evaluate/3, task_trial/3]).
--export([population_new/5, population_evaluate/3, population_with_fitness/2, population_next/2,
-         population_inject/3, population_genotypes/1, population_info/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_stats/1,
+-export([population_new/5, population_evaluate/3, population_with_scores/2, population_next/2,
+         population_inject/3, population_waiting/1, population_info/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_stats/1,
          population_encode/1, population_decode/1]).
 -export([envelope_public_key/1, envelope_seal/3, envelope_read/1, envelope_open/1]).
 
@@ -106,10 +106,10 @@ task_trial(_Tag, _Name, _Network) -> ?STUB.
 
 population_new(_Inputs, _Outputs, _Task, _Parameters, _Seed) -> ?STUB.
 population_evaluate(_Tag, _Population, _Task) -> ?STUB.
-population_with_fitness(_Population, _Fitness) -> ?STUB.
+population_with_scores(_Population, _Scores) -> ?STUB.
 population_next(_Tag, _Evaluated) -> ?STUB.
 population_inject(_Evaluated, _Genotype, _Fitness) -> ?STUB.
-population_genotypes(_Population) -> ?STUB.
+population_waiting(_Population) -> ?STUB.
 population_info(_Population) -> ?STUB.
 population_evaluated_champion(_Evaluated) -> ?STUB.
 population_best(_Evaluated) -> ?STUB.

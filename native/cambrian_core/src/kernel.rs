@@ -115,6 +115,33 @@ impl Program {
         self.first() + self.ends.len() + VECTOR - 1
     }
 
+    /// The program, ready to run.
+    ///
+    /// # Panics
+    /// If a link's source is not in the row, or the columns of the units do not agree.
+    pub fn seal(self) -> Sealed {
+        let (row, units) = (self.row(), self.ends.len());
+        assert!(self.links.iter().all(|link| (link.source as usize) < row));
+        assert!(
+            self.ends.is_sorted() && self.ends.last().is_none_or(|end| *end as usize == self.links.len())
+        );
+        assert!([self.gains.len(), self.biases.len()] == [units + VECTOR - 1; 2]);
+        Sealed(self)
+    }
+}
+
+/// A program that is known to be consistent, which what runs it relies on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sealed(Program);
+
+impl std::ops::Deref for Sealed {
+    type Target = Program;
+    fn deref(&self) -> &Program {
+        &self.0
+    }
+}
+
+impl Sealed {
     /// One tick of one network. The inputs and the memory are in the row; afterwards the units and the next memory are.
     #[inline]
     pub fn step(&self, isa: Isa, row: &mut [f32]) {
@@ -153,8 +180,7 @@ fn step(program: &Program, row: &mut [f32]) {
                 for at in unit..end {
                     let links = &program.links[link..program.ends[at] as usize];
                     link = program.ends[at] as usize;
-                    row[first + at] =
-                        links.iter().fold(0.0, |sum, l| sum + row[l.source as usize] * l.weight);
+                    row[first + at] = weighted_sum(links, row);
                 }
                 // what stands beyond the run is computed later
                 for at in (unit..end).step_by(VECTOR) {
@@ -175,6 +201,15 @@ fn step(program: &Program, row: &mut [f32]) {
     for &(slot, source) in &program.remembered {
         row[slot as usize] = row[source as usize];
     }
+}
+
+#[inline(always)]
+fn weighted_sum(links: &[Link], row: &[f32]) -> f32 {
+    links.iter().fold(0.0, |sum, link| {
+        // SAFETY: [`Program::seal`] has seen every source in the row, and [`Sealed::step`] the row's length; a check
+        // for every link would take a third of the time
+        sum + unsafe { row.get_unchecked(link.source as usize) } * link.weight
+    })
 }
 
 #[inline(always)]

@@ -16,7 +16,7 @@
 //!     }
 //!     population = evaluated.next(&stop).unwrap();
 //! };
-//! assert!(task.evaluate(&Network::new(&champion)) >= 3.9);
+//! assert!(task.evaluate(&Network::new(&champion)).fitness >= 3.9);
 //! # Ok::<(), cambrian_core::parameters::ParameterError>(())
 //! ```
 //!
@@ -43,6 +43,7 @@ pub mod network;
 pub mod task;
 
 pub mod population;
+mod reproduction;
 pub mod selection;
 pub mod speciation;
 

@@ -4,7 +4,7 @@ use crate::choice::Choice;
 use crate::dynamics::{Cell, Dynamics};
 use crate::genotype::Genotype;
 use crate::innovation::{self, BOTTOM};
-use crate::kernel::{Isa, Kind, Link, Program, Run, Special, VECTOR};
+use crate::kernel::{Isa, Kind, Link, Program, Run, Sealed, Special, VECTOR};
 use crate::math::Aggregation;
 use crate::neuron::Neuron;
 use crate::plasticity::{Learning, Plasticity};
@@ -13,7 +13,7 @@ use crate::topology::{Place, Topology};
 /// A genotype's program, and the instruction set that it runs on.
 #[derive(Clone, Debug)]
 pub struct Network {
-    program: Program,
+    program: Sealed,
     isa: Isa,
 }
 
@@ -168,12 +168,12 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn compile(mut self) -> Program {
+    fn compile(mut self) -> Sealed {
         self.gather_incoming();
         self.arrange();
         self.allot_memory();
         self.emit();
-        self.program
+        self.program.seal()
     }
 
     fn inputs(&self) -> usize {
@@ -214,13 +214,15 @@ impl<'a> Compiler<'a> {
             depth[node as usize] = deepest + 1;
             let neuron = &self.genotype.neurons[node as usize - inputs];
             let class = if is_plain(neuron) { neuron.activation.number() } else { u8::MAX };
-            keys.push((deepest, class, node));
+            // the number of turns of one sum foretells that of the next
+            let degree = self.links_into(node).len() as u32;
+            keys.push(Key { depth: deepest, class, few: u32::MAX - degree, node });
         }
         keys.sort_unstable();
-        for (unit, (_, _, node)) in keys.iter().enumerate() {
-            self.place[*node as usize] = unit as u32;
+        for (unit, key) in keys.iter().enumerate() {
+            self.place[key.node as usize] = unit as u32;
         }
-        self.order = keys.iter().map(|key| key.2).collect();
+        self.order = keys.iter().map(|key| key.node).collect();
         self.program.runs = runs(&keys);
         for input in 0..topology.inputs {
             let id = innovation::input(input);
@@ -298,15 +300,25 @@ fn is_plain(neuron: &Neuron) -> bool {
         && neuron.plasticity == Plasticity::None
 }
 
-/// Of units in order, each with its depth and its class: those that are alike in both are one run, specials
-/// one each.
-fn runs(keys: &[(u32, u8, u32)]) -> Vec<Run> {
-    let alike = |a: &(u32, u8, u32), b: &(u32, u8, u32)| (a.0, a.1) == (b.0, b.1) && a.1 != u8::MAX;
+/// What decides when a node is computed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    depth: u32,
+    /// The activation's number, or the highest there is for specials.
+    class: u8,
+    /// Higher for fewer links.
+    few: u32,
+    node: u32,
+}
+
+/// Of units in order: those that are alike in depth and class are one run, specials one each.
+fn runs(keys: &[Key]) -> Vec<Run> {
+    let alike = |a: &Key, b: &Key| (a.depth, a.class) == (b.depth, b.class) && a.class != u8::MAX;
     let (mut end, mut specials) = (0, 0..);
     (keys.chunk_by(alike))
         .map(|run| {
             end += run.len() as u32;
-            let kind = match Choice::numbered(run[0].1) {
+            let kind = match Choice::numbered(run[0].class) {
                 Some(activation) => Kind::Plain(activation),
                 None => Kind::Special(specials.next().unwrap_or(0)),
             };

@@ -12,6 +12,7 @@ pub enum Purpose {
     Breeding = 2,
     Species = 3,
     Operator = 4,
+    Selection = 6,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.
@@ -43,6 +44,13 @@ impl Stream {
     /// A random element; `None` of an empty slice.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         if from.is_empty() { None } else { Some(&from[self.below(from.len())]) }
+    }
+
+    /// Into any order, all alike (Fisher & Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
     }
 
     /// Standard normal, by the quantile function: one draw a number, |z| < 6.4.

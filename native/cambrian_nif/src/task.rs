@@ -75,7 +75,7 @@ fn task_evaluate<'a>(
     networks.0.iter().try_for_each(|network| check_shape(task, network))?;
     job::post(env, tag, move |stop| {
         let one = |network: &NetworkArc| {
-            (!stop.load(std::sync::atomic::Ordering::Relaxed)).then(|| task.evaluate(&network.0))
+            (!stop.load(std::sync::atomic::Ordering::Relaxed)).then(|| task.evaluate(&network.0).fitness)
         };
         networks.0.iter().map(one).collect::<Option<Vec<f64>>>()
     })
