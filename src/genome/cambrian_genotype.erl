@@ -235,7 +235,7 @@ distance(A, B, Parameters) ->
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
 %% 2> binary:encode_hex(cambrian_genotype:id(G)).
-%% <<"5E7603ECAB95DA1C9641F7073B735368D6CA5930F2FA15F6B6818D32C3CE8F96">>
+%% <<"B5831DC26DF93C18C8ADCCBB906915762A17DA6ABEF08184151CD19D8C74E6B8">>
 %% 3> cambrian_genotype:id(G) =:= crypto:hash(sha256, cambrian_genotype:to_binary(G)).
 %% true
 %% '''
