@@ -12,7 +12,7 @@
 %% '''
 -module(cambrian_genotype).
 
--export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, crossover/3, crossover/4,
+-export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2, crossover/3, crossover/4,
          distance/2, distance/3, id/1, info/1, to_map/1, from_map/1, to_binary/1, from_binary/1,
          to_dot/1, to_svg/1]).
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
@@ -62,7 +62,7 @@ new(Options, _Seed) when is_map(Options) ->
 %% true
 %% '''
 -spec mutate(genotype(), seed()) -> {ok, genotype()}.
-mutate(Genotype, Seed) -> cambrian_nif:genotype_mutate(Genotype, #{}, Seed).
+mutate(Genotype, Seed) -> mutate(Genotype, #{}, Seed).
 
 %% @doc Applies one operator by name, or with a map of parameters every one by its rate.
 %%
@@ -101,12 +101,36 @@ mutate(Genotype, Operator, Parameters, Seed) ->
     ?EITHER(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
             cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed)).
 
-%% @doc The names of the mutation operators.
+%% @doc The names of the mutation operators, in the order in which {@link mutate/2} tries them.
+%%
+%% Each has a rate of the same name among {@link cambrian:parameters/0}, where it also says what it does:
 %%
 %% ```
-%% 1> cambrian_genotype:operators().
-%% [perturb_weights,reset_weights,perturb_biases,change_activation,toggle_connection,
-%%  remove_connection,add_connection,add_recurrent,add_node]
+%% 1> [{Name, About} || Name <- cambrian_genotype:operators(),
+%%                      #{name := N, about := <<"rate: ", About/binary>>} <- cambrian:parameters(), N =:= Name].
+%% [{perturb_weights,<<"every weight moves by a normal step">>},
+%%  {reset_weights,<<"every weight has one chance in ten to be drawn anew">>},
+%%  {perturb_biases,<<"every bias moves by a normal step">>},
+%%  {add_bias,<<"a node without a bias gets one">>},
+%%  {remove_bias,<<"a node loses its bias">>},
+%%  {change_activation,<<"a hidden node gets another activation">>},
+%%  {change_aggregation,<<"a node gets another aggregation">>},
+%%  {change_gain,<<"a node's gain moves by a normal step">>},
+%%  {change_dynamics,<<"a node gets other dynamics">>},
+%%  {change_time_constant,<<"the time constant of a node with dynamics grows or shrinks, at most twofold">>},
+%%  {change_plasticity,<<"a node gets another rule of learning, with rates for it">>},
+%%  {change_learning,<<"learning rate and decay of a plastic node move by a normal step">>},
+%%  {toggle_connection,<<"a connection is switched off or on">>},
+%%  {remove_connection,<<"a connection goes, with any node that it leaves idle">>},
+%%  {remove_recurrent,<<"the same of a recurrent connection">>},
+%%  {remove_node,<<"a hidden node goes, and its sources are joined to its targets">>},
+%%  {remove_input,<<"an input loses its connections">>},
+%%  {remove_output,<<"an output loses its connections">>},
+%%  {add_input,<<"an input without connections is connected">>},
+%%  {add_output,<<"an output without connections is connected">>},
+%%  {add_connection,<<"two unconnected nodes are connected forwards">>},
+%%  {add_recurrent,<<"two nodes are connected backwards, or one to itself">>},
+%%  {add_node,<<"a connection is split by a node">>}]
 %% '''
 -spec operators() -> [operator()].
 operators() -> cambrian_nif:genotype_operators().
@@ -124,6 +148,33 @@ operators() -> cambrian_nif:genotype_operators().
 %% '''
 -spec choices() -> #{activation := [atom()], aggregation := [atom()], dynamics := [atom()], plasticity := [atom()]}.
 choices() -> cambrian_nif:genotype_choices().
+
+%% @doc The same genotype for a task with more or fewer inputs or outputs.
+%%
+%% New ones are unconnected, so that the outputs that stay compute what they did; `add_input' and `add_output'
+%% connect them. Those that go take their connections with them. What is not given stays as it is; all other keys
+%% are parameters (`output_activation').
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Larger} = cambrian_genotype:resize(G, #{inputs => 3, outputs => 2}).
+%% 3> cambrian_genotype:info(Larger).
+%% #{connections => 2,hidden => 0,inputs => 3,nodes => 5,outputs => 2,recurrent => 0}
+%% 4> [Y] = cambrian_network:activate(cambrian_network:compile(G), [0.5, -1]).
+%% 5> [Same, _] = cambrian_network:activate(cambrian_network:compile(Larger), [0.5, -1, 9]).
+%% 6> Same =:= Y.
+%% true
+%% 7> {ok, Back} = cambrian_genotype:resize(Larger, #{inputs => 2, outputs => 1}).
+%% 8> cambrian_genotype:id(Back) =:= cambrian_genotype:id(G).
+%% true
+%% '''
+-spec resize(genotype(), #{inputs => pos_integer(), outputs => pos_integer(), atom() => term()}) ->
+          {ok, genotype()} | {error, term()}.
+resize(Genotype, Options) ->
+    #{inputs := Inputs, outputs := Outputs} = maps:merge(info(Genotype), maps:with([inputs, outputs], Options)),
+    Parameters = maps:without([inputs, outputs], Options),
+    ?EITHER(cambrian_nif:genotype_resize(Genotype, Inputs, Outputs, Parameters),
+            cambrian_nif:genotype_resize_dirty(Genotype, Inputs, Outputs, Parameters)).
 
 %% @doc A child of two parents, of whom the first is the fitter: genes that match come from
 %% either, all others from the first (Stanley and Miikkulainen 2002, section III-B).
@@ -182,9 +233,9 @@ distance(A, B, Parameters) ->
 %% @doc The genotype's name, which is the same everywhere: the SHA-256 of {@link to_binary/1}.
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
 %% 2> binary:encode_hex(cambrian_genotype:id(G)).
-%% <<"5E7603ECAB95DA1C9641F7073B735368D6CA5930F2FA15F6B6818D32C3CE8F96">>
+%% <<"B5831DC26DF93C18C8ADCCBB906915762A17DA6ABEF08184151CD19D8C74E6B8">>
 %% 3> cambrian_genotype:id(G) =:= crypto:hash(sha256, cambrian_genotype:to_binary(G)).
 %% true
 %% '''
@@ -290,10 +341,10 @@ connection_gene(_) -> error(badarg).
 %% @doc The canonical bytes: the same genotype gives the same bytes on every machine.
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
 %% 2> cambrian_genotype:to_binary(G).
-%% <<155,1,2,1,196,0,196,0,196,1,2,196,4,0,0,0,0,146,0,1,146,2,2,196,8,104,182,56,63,98,218,94,63,196,
-%%   1,3>>
+%% <<220,0,18,2,2,1,196,0,196,0,196,1,2,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,146,0,1,146,2,2,
+%%   196,8,0,0,0,0,0,0,0,0,196,1,3>>
 %% '''
 -spec to_binary(genotype()) -> binary().
 to_binary(Genotype) ->

@@ -51,6 +51,7 @@ fn population_evaluate<'a>(
     name: Term<'a>,
 ) -> NifResult<ResourceArc<Job>> {
     let task = task::named(name)?;
+    task::check_shape(task, population.0.shape())?;
     job::post(env, tag, move |stop| {
         let evaluated = population.0.clone().evaluate(task, stop)?;
         Some(ResourceArc::new(EvaluatedResource(evaluated)))
