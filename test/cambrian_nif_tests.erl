@@ -6,8 +6,9 @@
 no_argument_harms_the_vm_test_() ->
     {timeout, 300, fun() ->
         {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+        {ok, S} = cambrian_substrate:new(#{inputs => [[0]], outputs => [[1]]}),
         Junk = [undefined, -1, 1 bsl 70, 1.5, <<>>, <<1, 2, 3>>, [], [a | b], [<<1>>, 2], #{}, #{x => y}, {}, self(),
-                make_ref(), G, cambrian_network:compile(G)],
+                make_ref(), G, cambrian_network:compile(G), S],
         _ = [call(F, Arguments) || {F, Arity} <- functions(), Arguments <- combinations(Arity, Junk)],
         Atoms = erlang:system_info(atom_count),
         _ = [call(F, Arguments) || {F, Arity} <- functions(), Arguments <- combinations(Arity, Junk)],
@@ -45,6 +46,12 @@ long_work_goes_to_a_dirty_scheduler_test() ->
     ?assertEqual(dirty, cambrian_nif:genotype_info(Large)),
     ?assertEqual(dirty, cambrian_nif:genotype_new(400, 300, #{}, 1)),
     ?assertEqual(dirty, cambrian_nif:network_compile(Large)),
+    Field = cambrian_substrate:grid([20, 20]),
+    {ok, Substrate} = cambrian_substrate:new(#{inputs => Field, outputs => Field, threshold => 0}),
+    {ok, Cppn} = cambrian_genotype:new(cambrian_substrate:shape(Substrate), 1),
+    ?assertEqual(dirty, cambrian_nif:substrate_express(Substrate, Cppn)),
+    {ok, Expressed} = cambrian_substrate:express(Substrate, Cppn),
+    ?assertMatch(#{connections := 160_000}, cambrian_genotype:info(Expressed)),
     Network = cambrian_network:compile(Large),
     Inputs = lists:duplicate(400, 0.5),
     ?assertEqual(dirty, cambrian_nif:network_activate(Network, Inputs)),
