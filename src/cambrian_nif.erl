@@ -26,8 +26,11 @@
          network_activate_batch/2, network_activate_batch_dirty/2,
          network_activate_many/2, network_activate_many_dirty/2,
          network_step_many/3, network_step_many_dirty/3]).
+-export([substrate_new/1, substrate_grid/1, substrate_info/1, substrate_shape/1,
+         substrate_express/2, substrate_express_dirty/2]).
 -export([task_names/0, task_info/1, task_parameters/2, task_evaluate/3, task_trial/3]).
--export([population_new/5, population_evaluate/3, population_with_scores/2, population_next/2,
+-export([population_new/4, population_network/2, population_network_dirty/2,
+         population_evaluate/3, population_with_scores/2, population_next/2,
          population_inject/3, population_waiting/1, population_info/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_stats/1,
          population_encode/1, population_decode/1]).
 -export([envelope_public_key/1, envelope_seal/3, envelope_read/1, envelope_open/1]).
@@ -99,13 +102,22 @@ network_activate_many_dirty(_Networks, _Inputs) -> ?STUB.
 network_step_many(_Networks, _States, _Inputs) -> ?STUB.
 network_step_many_dirty(_Networks, _States, _Inputs) -> ?STUB.
 
+substrate_new(_Options) -> ?STUB.
+substrate_grid(_Sizes) -> ?STUB.
+substrate_info(_Substrate) -> ?STUB.
+substrate_shape(_Substrate) -> ?STUB.
+substrate_express(_Substrate, _Cppn) -> ?STUB.
+substrate_express_dirty(_Substrate, _Cppn) -> ?STUB.
+
 task_names() -> ?STUB.
 task_info(_Name) -> ?STUB.
 task_parameters(_Name, _Changes) -> ?STUB.
 task_evaluate(_Tag, _Name, _Networks) -> ?STUB.
 task_trial(_Tag, _Name, _Network) -> ?STUB.
 
-population_new(_Inputs, _Outputs, _Task, _Parameters, _Seed) -> ?STUB.
+population_new(_Encoding, _Task, _Parameters, _Seed) -> ?STUB.
+population_network(_Population, _Genotype) -> ?STUB.
+population_network_dirty(_Population, _Genotype) -> ?STUB.
 population_evaluate(_Tag, _Population, _Task) -> ?STUB.
 population_with_scores(_Population, _Scores) -> ?STUB.
 population_next(_Tag, _Evaluated) -> ?STUB.

@@ -13,7 +13,7 @@
 %% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [Fault]}}' to the caller. A failed evaluation gets the lowest fitness of
 %% those that succeeded, 0.0 if none did. `Timeout' is for one evaluation, in ms.
 -spec start_link(reference(), [cambrian_genotype:genotype()],
-                 fun((cambrian_network:network()) -> term()), timeout()) -> pid().
+                 fun((cambrian_genotype:genotype()) -> term()), timeout()) -> pid().
 start_link(Tag, Genotypes, FitnessOf, Timeout) ->
     Owner = self(),
     spawn_link(fun() ->
@@ -37,7 +37,7 @@ work(Boss, FitnessOf) ->
     end.
 
 evaluate(FitnessOf, Genotype) ->
-    try FitnessOf(cambrian_network:compile(Genotype)) of
+    try FitnessOf(Genotype) of
         #{fitness := Fitness, objectives := Cases} -> check_cases(Fitness, Cases);
         #{fitness := Fitness} -> check(Fitness);
         Fitness -> check(Fitness)

@@ -20,11 +20,12 @@
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, result/0, event/0]).
 
 -type population() :: pid() | atom().
+%% With a `substrate' the genotypes are its CPPNs, and it says what `inputs' and `outputs' the networks have.
 %% `name' is registered and names the checkpoint; `params' are those of {@link cambrian:parameters/0};
 %% `population' is short for the parameter of that name; with `resume => false' a checkpoint of that
 %% name is dropped and not taken up. Everything in {@link goal()} may stand here as well.
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
-                     name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
+                     substrate => cambrian_substrate:substrate(), name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
                      params => map(), resume => boolean(),
                      evaluation_timeout => timeout(), atom() => term()}.
 %% When to stop, whichever comes first: at a fitness (by default when the task's own trial is
@@ -362,6 +363,7 @@ options_table() ->
                  name => {fun(X) -> (is_atom(X) andalso X =/= undefined) orelse is_reference(X) end, <<"an atom">>},
                  inputs => {Size, <<"an integer from 1 to 10000">>},
                  outputs => {Size, <<"an integer from 1 to 10000">>},
+                 substrate => {fun cambrian_substrate:is_substrate/1, <<"a substrate">>},
                  seed => {Seed, <<"an integer from 0 to 2^64 - 1">>, random_seed()},
                  population => {Any, <<"an integer from 2 to 1000000">>},
                  params => {fun is_map/1, <<"a map">>, #{}},
@@ -375,12 +377,23 @@ options_table() ->
 prepare(Options) ->
     case cambrian_options:check(Options, options_table()) of
         {ok, #{task := Task} = Checked} ->
-            case cambrian_task:prepare(Task, maps:with([inputs, outputs], Checked)) of
-                {ok, Ready} -> check_parameters(maps:merge(#{name => make_ref()}, Checked#{task := Ready}));
+            case cambrian_task:prepare(Task, maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked))) of
+                {ok, Ready} -> check_size(maps:merge(#{name => make_ref()}, Checked#{task := Ready}));
                 Error -> Error
             end;
         {ok, _} -> {error, {missing_options, [task]}};
         Error -> Error
+    end.
+
+%% Of the networks, where a substrate says it.
+network_size(#{substrate := Substrate}) -> maps:with([inputs, outputs], cambrian_substrate:info(Substrate));
+network_size(_) -> #{}.
+
+check_size(#{task := Task} = Options) ->
+    case [{What, Expected, Got} || {What, Got} <- maps:to_list(network_size(Options)),
+                                   Expected <- [maps:get(What, Task)], Expected =/= Got] of
+        [] -> check_parameters(Options);
+        [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
     end.
 
 check_parameters(#{task := Task} = Options) ->
@@ -426,7 +439,8 @@ restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
     end.
 
 found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
-    case cambrian_nif:population_new(Inputs, Outputs, native_name(Task), parameters(Options), Seed) of
+    Encoding = maps:get(substrate, Options, {Inputs, Outputs}),
+    case cambrian_nif:population_new(Encoding, native_name(Task), parameters(Options), Seed) of
         {ok, Population} -> {ok, #{population => Population}};
         Error -> Error
     end.
@@ -583,22 +597,32 @@ evaluate(#data{population = Population, task = #{evaluate := FitnessOf}} = Data)
     Job = evaluate_here(cambrian_nif:population_waiting(Population), FitnessOf, Data),
     {next_state, evaluating, Data#data{job = Job}}.
 
-evaluate_here(Genotypes, FitnessOf, #data{evaluation_timeout = Timeout}) ->
+evaluate_here(Genotypes, FitnessOf, #data{evaluation_timeout = Timeout, population = Population}) ->
     Tag = make_ref(),
-    {Tag, cambrian_evaluator:start_link(Tag, Genotypes, FitnessOf, Timeout)}.
+    Evaluate = fun(Genotype) -> FitnessOf(network(Genotype, Population)) end,
+    {Tag, cambrian_evaluator:start_link(Tag, Genotypes, Evaluate, Timeout)}.
+
+%% What a genotype of this population stands for: itself, or what it describes.
+network(Genotype, Population) ->
+    case cambrian_nif:population_network(Population, Genotype) of
+        dirty -> cambrian_nif:population_network_dirty(Population, Genotype);
+        Network -> Network
+    end.
 
 receive_newcomers(#data{newcomers = []} = Data) ->
     judge(Data);
-receive_newcomers(#data{newcomers = Newcomers, task = #{evaluate := native, name := Task}} = Data) ->
+receive_newcomers(#data{newcomers = Newcomers, population = Population,
+                        task = #{evaluate := native, name := Task}} = Data) ->
     Tag = make_ref(),
-    Networks = [cambrian_network:compile(Genotype) || {Genotype, _} <- Newcomers, fits(Genotype, Data)],
+    Networks = [network(Genotype, Population) || {Genotype, _} <- Newcomers, fits(Genotype, Data)],
     Job = cambrian_nif:task_evaluate(Tag, Task, Networks),
     {next_state, receiving, Data#data{job = {Tag, Job}}};
 receive_newcomers(#data{newcomers = Newcomers, task = #{evaluate := FitnessOf}} = Data) ->
     Genotypes = [Genotype || {Genotype, _} <- Newcomers, fits(Genotype, Data)],
     {next_state, receiving, Data#data{job = evaluate_here(Genotypes, FitnessOf, Data)}}.
 
-fits(Genotype, #data{task = #{inputs := Inputs, outputs := Outputs}}) ->
+fits(Genotype, #data{population = Population}) ->
+    #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
     case cambrian_genotype:info(Genotype) of
         #{inputs := Inputs, outputs := Outputs} -> true;
         _ -> false
@@ -635,13 +659,13 @@ judge(#data{evaluated = Evaluated, champion = Old} = Data) ->
             conclude(false, #{}, Judged)
     end.
 
-try_contender(Task, #data{evaluated = Evaluated} = Data) ->
+try_contender(Task, #data{evaluated = Evaluated, population = Population} = Data) ->
     case cambrian_nif:population_contender(Evaluated) of
         undefined ->
             conclude(false, #{}, Data);
         {Contender, Fitness, Next} ->
             Tag = make_ref(),
-            Job = cambrian_nif:task_trial(Tag, Task, cambrian_network:compile(Contender)),
+            Job = cambrian_nif:task_trial(Tag, Task, network(Contender, Population)),
             {next_state, trying, Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}}}
     end.
 

@@ -1,9 +1,11 @@
 //! A population as bytes, so that a run goes on to the bit where it stood.
 
 use crate::codec;
+use crate::encoding::Encoding;
 use crate::parameters::Parameters;
 use crate::population::{Champion, Population};
 use crate::speciation::Species;
+use crate::substrate::{Plan, Substrate};
 use crate::task::{Score, Shape};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -24,6 +26,9 @@ struct Saved {
     parameters: Parameters,
     inputs: u32,
     outputs: u32,
+    /// of an encoding by one
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    substrate: Option<Plan>,
     seed: u64,
     generation: u64,
     evaluations: u64,
@@ -57,10 +62,16 @@ pub fn encode(population: &Population) -> Vec<u8> {
         improved: s.improved,
     });
     let champion = population.champion.as_ref();
+    let Shape { inputs, outputs } = population.shape();
+    let substrate = match &population.encoding {
+        Encoding::Direct(_) => None,
+        Encoding::Substrate(substrate) => Some(substrate.plan().clone()),
+    };
     let saved = Saved {
         parameters: Parameters::clone(&population.parameters),
-        inputs: population.shape.inputs,
-        outputs: population.shape.outputs,
+        inputs,
+        outputs,
+        substrate,
         seed: population.seed,
         generation: population.generation,
         evaluations: population.evaluations,
@@ -89,6 +100,10 @@ pub fn decode(bytes: &[u8]) -> Result<Population, CheckpointError> {
 impl Saved {
     fn population(self) -> Option<Population> {
         let shape = Shape { inputs: self.inputs, outputs: self.outputs };
+        let encoding = match self.substrate {
+            None => Encoding::Direct(shape),
+            Some(plan) => Encoding::Substrate(Arc::new(Substrate::new(plan).ok()?)),
+        };
         let genotype = |bytes: &ByteBuf| {
             let genotype = codec::decode(bytes).ok()?;
             let fits = (genotype.inputs(), genotype.outputs()) == (shape.inputs, shape.outputs);
@@ -105,6 +120,7 @@ impl Saved {
         if !self.parameters.are_sound()
             || scores.len() != genotypes.len()
             || !scores.iter().flatten().all(Score::is_sound)
+            || encoding.shape() != shape
             || genotypes.is_empty()
             || !members.into_iter().eq(0..genotypes.len() as u32)
         {
@@ -124,7 +140,7 @@ impl Saved {
         };
         Some(Population {
             parameters: Arc::new(self.parameters),
-            shape,
+            encoding,
             seed: self.seed,
             generation: self.generation,
             evaluations: self.evaluations,

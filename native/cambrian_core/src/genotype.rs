@@ -276,11 +276,16 @@ impl Genotype {
     /// Takes away the connections for which `goes` holds.
     pub(crate) fn disconnect(&mut self, goes: impl Fn(Ends) -> bool) {
         let kept: Vec<bool> = self.topology.ends.iter().map(|ends| !goes(*ends)).collect();
+        self.keep(&kept);
+    }
+
+    /// Keeps the connections that are marked.
+    pub(crate) fn keep(&mut self, kept: &[bool]) {
         let topology = Arc::make_mut(&mut self.topology);
-        retain(&mut topology.ids, &kept);
-        retain(&mut topology.ends, &kept);
-        retain(&mut self.weights, &kept);
-        retain(&mut self.enabled, &kept);
+        retain(&mut topology.ids, kept);
+        retain(&mut topology.ends, kept);
+        retain(&mut self.weights, kept);
+        retain(&mut self.enabled, kept);
     }
 
     /// Adds a hidden node; `None` where it is there or there are too many.

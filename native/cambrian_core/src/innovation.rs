@@ -16,6 +16,7 @@ const INPUT: u64 = 1;
 const OUTPUT: u64 = 2;
 const SPLIT: u64 = 3;
 const CONNECTION: u64 = 4;
+const SUBSTRATE: u64 = 5;
 
 /// The id of input `index`.
 pub fn input(index: u32) -> NodeId {
@@ -30,6 +31,11 @@ pub fn output(index: u32) -> NodeId {
 /// The id of the node that the `nth` split (from 0) of a connection makes.
 pub fn split(connection: ConnectionId, nth: u32) -> NodeId {
     hash([SPLIT, connection, u64::from(nth)])
+}
+
+/// The id of the hidden node of a substrate at a place on a layer.
+pub fn substrate(layer: Layer, place: u64) -> NodeId {
+    hash([SUBSTRATE, layer, place])
 }
 
 /// The id of the connection between two nodes.
@@ -76,6 +82,7 @@ mod tests {
         let ends = ids.clone();
         ids.extend(ends.iter().flat_map(|&a| ends.iter().map(move |&b| connection(a, b))));
         ids.extend((0..1000).map(|n| split(connection(ends[0], ends[1]), n)));
+        ids.extend((0..1000).map(|n| substrate(TOP / 2, n)));
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
         assert_ne!(connection(1, 2), connection(2, 1));
     }
@@ -85,8 +92,14 @@ mod tests {
     fn ids_are_those_of_the_wire_format() {
         let link = connection(input(0), output(0));
         assert_eq!(
-            [input(0), output(0), link, split(link, 0)],
-            [0x35aa_2332_57ed_720d, 0x69da_0f2b_5713_38f4, 0x1ed8_597e_20fd_0c43, 0xee78_9d47_65f1_3406]
+            [input(0), output(0), link, split(link, 0), substrate(TOP / 2, 7)],
+            [
+                0x35aa_2332_57ed_720d,
+                0x69da_0f2b_5713_38f4,
+                0x1ed8_597e_20fd_0c43,
+                0xee78_9d47_65f1_3406,
+                0x849e_d196_8633_1fc9
+            ]
         );
     }
 

@@ -182,13 +182,16 @@ fn step(program: &Program, row: &mut [f32]) {
                     link = program.ends[at] as usize;
                     row[first + at] = weighted_sum(links, row);
                 }
-                // what stands beyond the run is computed later
-                for at in (unit..end).step_by(VECTOR) {
-                    let values: &mut [f32; VECTOR] =
-                        (&mut row[first + at..first + at + VECTOR]).try_into().expect("a vector");
-                    net_input(values, &program.gains[at..], &program.biases[at..]);
-                    activation.apply_to(values);
+                // what stands beyond the run in its last vector is computed later
+                let vectors = (end - unit).div_ceil(VECTOR);
+                let row = &mut row[first + unit..][..vectors * VECTOR];
+                let nets = row.as_chunks_mut::<VECTOR>().0;
+                let gains = program.gains[unit..].as_chunks::<VECTOR>().0;
+                let biases = program.biases[unit..].as_chunks::<VECTOR>().0;
+                for ((net, gain), bias) in nets.iter_mut().zip(gains).zip(biases) {
+                    (0..VECTOR).for_each(|at| net[at] = net[at] * gain[at] + bias[at]);
                 }
+                activation.apply_to(nets);
             }
             Kind::Special(nth) => {
                 let links = &program.links[link..program.ends[unit] as usize];
@@ -210,13 +213,6 @@ fn weighted_sum(links: &[Link], row: &[f32]) -> f32 {
         // for every link would take a third of the time
         sum + unsafe { row.get_unchecked(link.source as usize) } * link.weight
     })
-}
-
-#[inline(always)]
-fn net_input(values: &mut [f32; VECTOR], gains: &[f32], biases: &[f32]) {
-    for ((value, gain), bias) in values.iter_mut().zip(&gains[..VECTOR]).zip(&biases[..VECTOR]) {
-        *value = *value * gain + bias;
-    }
 }
 
 #[inline(never)]
@@ -244,24 +240,29 @@ impl Special {
     }
 }
 
-/// `LANES` samples at a time, each value a vector of them.
+/// One value in each of many samples. Aligned, as a load across two cache lines costs two.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Lanes<const LANES: usize>([f32; LANES]);
+
+/// `LANES` samples at a time.
 #[inline(always)]
 fn batch<const LANES: usize>(program: &Program, inputs: &[f32], outputs: &mut [f32]) {
-    let mut row = vec![[0.0; LANES]; program.row()];
+    let mut row = vec![Lanes([0.0; LANES]); program.row()];
     let blocks = inputs.chunks(LANES * program.inputs).zip(outputs.chunks_mut(LANES * program.outputs.len()));
     for (inputs, outputs) in blocks {
         for (lane, sample) in inputs.chunks_exact(program.inputs).enumerate() {
-            sample.iter().zip(&mut row).for_each(|(x, values)| values[lane] = *x);
+            sample.iter().zip(&mut row).for_each(|(x, values)| values.0[lane] = *x);
         }
         step_lanes(program, &mut row);
         for (lane, sample) in outputs.chunks_exact_mut(program.outputs.len()).enumerate() {
-            sample.iter_mut().zip(&program.outputs).for_each(|(y, at)| *y = row[*at as usize][lane]);
+            sample.iter_mut().zip(&program.outputs).for_each(|(y, at)| *y = row[*at as usize].0[lane]);
         }
     }
 }
 
 #[inline(always)]
-fn step_lanes<const LANES: usize>(program: &Program, row: &mut [[f32; LANES]]) {
+fn step_lanes<const LANES: usize>(program: &Program, row: &mut [Lanes<LANES>]) {
     let first = program.first();
     let (mut unit, mut link) = (0, 0);
     for run in &program.runs {
@@ -269,11 +270,11 @@ fn step_lanes<const LANES: usize>(program: &Program, row: &mut [[f32; LANES]]) {
             let links = &program.links[link..program.ends[at] as usize];
             link = program.ends[at] as usize;
             let (gain, bias) = (program.gains[at], program.biases[at]);
-            row[first + at] = match run.kind {
+            row[first + at].0 = match run.kind {
                 Kind::Plain(activation) => {
                     let mut net = weighted_sums(links, row);
                     net.iter_mut().for_each(|net| *net = *net * gain + bias);
-                    activation.apply_to(&mut net);
+                    activation.apply_to(std::slice::from_mut(&mut net));
                     net
                 }
                 Kind::Special(nth) => fire_lanes(&program.specials[nth as usize], links, gain, bias, row),
@@ -284,10 +285,11 @@ fn step_lanes<const LANES: usize>(program: &Program, row: &mut [[f32; LANES]]) {
 }
 
 #[inline(always)]
-fn weighted_sums<const LANES: usize>(links: &[Link], row: &[[f32; LANES]]) -> [f32; LANES] {
+fn weighted_sums<const LANES: usize>(links: &[Link], row: &[Lanes<LANES>]) -> [f32; LANES] {
     let mut sums = [0.0; LANES];
     for link in links {
-        let values = &row[link.source as usize];
+        // SAFETY: as in `weighted_sum`
+        let values = unsafe { &row.get_unchecked(link.source as usize).0 };
         for lane in 0..LANES {
             sums[lane] += values[lane] * link.weight;
         }
@@ -301,10 +303,10 @@ fn fire_lanes<const LANES: usize>(
     links: &[Link],
     gain: f32,
     bias: f32,
-    row: &[[f32; LANES]],
+    row: &[Lanes<LANES>],
 ) -> [f32; LANES] {
     std::array::from_fn(|lane| {
-        let sources: Vec<f32> = links.iter().map(|link| row[link.source as usize][lane]).collect();
+        let sources: Vec<f32> = links.iter().map(|link| row[link.source as usize].0[lane]).collect();
         let mut state = vec![0.0; special.state.1 as usize];
         special.fire(&sources, links, gain, bias, 0.0, &mut state)
     })

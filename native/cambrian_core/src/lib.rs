@@ -42,6 +42,9 @@ pub mod kernel;
 pub mod network;
 pub mod task;
 
+pub mod encoding;
+pub mod substrate;
+
 pub mod population;
 mod reproduction;
 pub mod selection;

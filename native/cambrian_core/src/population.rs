@@ -2,6 +2,7 @@
 //!
 //! A [`Population`] waits for fitness; with it it is an [`Evaluated`] one, which gives the next.
 
+use crate::encoding::Encoding;
 use crate::genotype::Genotype;
 use crate::network::Network;
 use crate::parameters::{ParameterError, Parameters};
@@ -26,7 +27,7 @@ pub struct Champion {
 #[derive(Clone, Debug)]
 pub struct Population {
     pub(crate) parameters: Arc<Parameters>,
-    pub(crate) shape: Shape,
+    pub(crate) encoding: Encoding,
     pub(crate) seed: u64,
     pub(crate) generation: u64,
     pub(crate) evaluations: u64,
@@ -92,7 +93,13 @@ impl Population {
     ///
     /// # Errors
     /// A shape that no genotype can have, as an invalid parameter `inputs`.
-    pub fn new(parameters: Parameters, shape: Shape, seed: u64) -> Result<Population, ParameterError> {
+    pub fn new(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+    ) -> Result<Population, ParameterError> {
+        let encoding = encoding.into();
+        let shape = encoding.shape();
         let bear = |index: u32| {
             let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
             Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
@@ -107,7 +114,7 @@ impl Population {
         speciate(&genotypes, &mothers, &mut species, &mut next_species, 0, threshold, &parameters);
         Ok(Population {
             parameters: Arc::new(parameters),
-            shape,
+            encoding,
             seed,
             generation: 0,
             evaluations: 0,
@@ -124,11 +131,15 @@ impl Population {
     /// Fitness by a task of every genotype that waits for it; `None` if `stop` was set meanwhile.
     pub fn evaluate(self, task: &dyn Task, stop: &AtomicBool) -> Option<Evaluated> {
         let one = |genotype: &&Arc<Genotype>| {
-            (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&Network::new(genotype)))
+            (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.network(genotype)))
         };
         let waiting: Vec<_> = self.waiting().collect();
         let scores: Option<Vec<Score>> = waiting.par_iter().with_min_len(task.grain()).map(one).collect();
         Some(Evaluated::settle(self, scores?))
+    }
+
+    fn network(&self, genotype: &Genotype) -> Network {
+        self.encoding.network(genotype).expect("all genotypes here are of the encoding's shape")
     }
 
     /// The same with scores from elsewhere, in the order of [`Population::waiting`].
@@ -153,8 +164,13 @@ impl Population {
         &self.parameters
     }
 
+    pub fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
+    /// Of the genotypes.
     pub fn shape(&self) -> Shape {
-        self.shape
+        self.encoding.shape()
     }
 
     pub fn seed(&self) -> u64 {
@@ -272,7 +288,7 @@ impl Evaluated {
     /// [`Refused`]; nothing changes then.
     pub fn inject(&mut self, newcomer: Arc<Genotype>, fitness: f64) -> Result<(), Refused> {
         let population = &mut self.population;
-        let Shape { inputs, outputs } = population.shape;
+        let Shape { inputs, outputs } = population.shape();
         if (newcomer.inputs(), newcomer.outputs()) != (inputs, outputs) {
             return Err(Refused::Shape);
         }

@@ -6,6 +6,7 @@ use cambrian_core::envelope::EnvelopeError;
 use cambrian_core::genotype::GenotypeError;
 use cambrian_core::parameters::ParameterError;
 use cambrian_core::population::Refused;
+use cambrian_core::substrate::SubstrateError;
 use rustler::{Atom, Encoder, Env, Error, Term};
 
 /// `{error, Reason}`
@@ -23,6 +24,19 @@ struct Name(&'static str);
 impl Encoder for Name {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         Atom::from_str(env, self.0).map_or_else(|_| self.0.encode(env), |atom| atom.encode(env))
+    }
+}
+
+pub fn substrate(error: SubstrateError) -> Error {
+    match error {
+        SubstrateError::Genotype(error) => genotype(error),
+        SubstrateError::Cppn { expected, got } if expected.inputs != got.inputs => {
+            refuse((atoms::wrong_size(), atoms::inputs(), expected.inputs, got.inputs))
+        }
+        SubstrateError::Cppn { expected, got } => {
+            refuse((atoms::wrong_size(), atoms::outputs(), expected.outputs, got.outputs))
+        }
+        error => refuse((atoms::invalid_substrate(), error.to_string())),
     }
 }
 

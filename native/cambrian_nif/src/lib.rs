@@ -13,6 +13,7 @@ mod network;
 mod parameters;
 mod population;
 mod scheduler;
+mod substrate;
 mod task;
 
 /// In place of the function of that name that tells why the library is not there. It does nothing else, so it

@@ -19,6 +19,10 @@ type NetworkRef<'a> = &'a NetworkResource;
 type Networks<'a> = List<NetworkRef<'a>>;
 type Terms<'a> = List<Term<'a>>;
 
+pub fn wrap(network: Network) -> NetworkArc {
+    ResourceArc::new(NetworkResource(network))
+}
+
 /// How numbers came: what goes in as a binary comes out as one.
 #[derive(Clone, Copy)]
 enum Form {
@@ -113,7 +117,7 @@ fn show_memory<'a>(env: Env<'a>, network: &Network, values: &mut Values) -> Term
 
 either_scheduler! {
     fn network_compile, network_compile_dirty(genotype: GenotypeArc) = compile,
-        costs 50 * (genotype.0.nodes().len() + genotype.0.connections().len());
+        costs compile_cost(&genotype);
     fn network_activate, network_activate_dirty(network: NetworkRef<'a>, inputs: Term<'a>) = activate,
         costs tick_cost(&network.0);
     fn network_step, network_step_dirty(network: NetworkRef<'a>, state: Term<'a>, inputs: Term<'a>) = step,
@@ -127,6 +131,11 @@ either_scheduler! {
     fn network_step_many, network_step_many_dirty(networks: Networks<'a>, states: Terms<'a>, inputs: Terms<'a>)
         = step_many,
         costs networks.0.iter().map(|network| tick_cost(&network.0)).sum();
+}
+
+/// In nanoseconds.
+pub fn compile_cost(genotype: &GenotypeArc) -> usize {
+    50 * (genotype.0.nodes().len() + genotype.0.connections().len())
 }
 
 /// In nanoseconds: a connection takes about one, a number that crosses the boundary about ten.
@@ -143,7 +152,7 @@ fn rows(network: &Network, batch: Term) -> usize {
 }
 
 fn compile<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
-    Ok(ResourceArc::new(NetworkResource(Network::new(&genotype.0))).encode(env))
+    Ok(wrap(Network::new(&genotype.0)).encode(env))
 }
 
 #[rustler::nif]

@@ -3,8 +3,10 @@
 use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
 use crate::list::List;
-use crate::{atoms, error, parameters, task};
+use crate::substrate::{self, SubstrateArc};
+use crate::{atoms, either_scheduler, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
+use cambrian_core::encoding::Encoding;
 use cambrian_core::population::{Champion, Evaluated, Population, Stats};
 use cambrian_core::task::{Score, Shape};
 use rustler::{Atom, Binary, Encoder, Env, NewBinary, NifResult, Resource, ResourceArc, Term};
@@ -23,17 +25,20 @@ impl Resource for EvaluatedResource {}
 type PopulationArc = ResourceArc<PopulationResource>;
 type EvaluatedArc = ResourceArc<EvaluatedResource>;
 
+/// `{Inputs, Outputs}`, where a genotype is the network itself, or a substrate.
+fn encoding(term: Term) -> NifResult<Encoding> {
+    if let Ok(substrate) = term.decode::<SubstrateArc>() {
+        return Ok(Encoding::from(Arc::clone(&substrate.0)));
+    }
+    let (inputs, outputs) = term.decode()?;
+    Ok(Encoding::Direct(Shape { inputs, outputs }))
+}
+
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_new(
-    inputs: u32,
-    outputs: u32,
-    task: Term,
-    changes: Term,
-    seed: u64,
-) -> NifResult<(Atom, PopulationArc)> {
-    let p = parameters::read(changes, task::parameters(task)?)?;
-    let shape = Shape { inputs, outputs };
-    let population = job::pool()?.install(|| Population::new(p, shape, seed));
+fn population_new(encoded: Term, task: Term, changes: Term, seed: u64) -> NifResult<(Atom, PopulationArc)> {
+    let encoding = encoding(encoded)?;
+    let p = parameters::read(changes, encoding.parameters(task::parameters(task)?))?;
+    let population = job::pool()?.install(|| Population::new(p, encoding, seed));
     Ok((atoms::ok(), ResourceArc::new(PopulationResource(population.map_err(error::parameter)?))))
 }
 
@@ -93,6 +98,24 @@ fn population_inject(
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_waiting(population: PopulationArc) -> Vec<GenotypeArc> {
     population.0.waiting().map(|g| wrap(Arc::clone(g))).collect()
+}
+
+either_scheduler! {
+    fn population_network, population_network_dirty(population: PopulationArc, genotype: GenotypeArc) = network,
+        costs network_cost(&population, &genotype);
+}
+
+fn network_cost(population: &PopulationArc, genotype: &GenotypeArc) -> usize {
+    match population.0.encoding() {
+        Encoding::Direct(_) => network::compile_cost(genotype),
+        Encoding::Substrate(substrate) => substrate::cost(substrate, genotype),
+    }
+}
+
+/// The network that a genotype of this population stands for.
+fn network<'a>(env: Env<'a>, population: PopulationArc, genotype: GenotypeArc) -> NifResult<Term<'a>> {
+    let network = population.0.encoding().network(&genotype.0).map_err(error::substrate)?;
+    Ok(network::wrap(network).encode(env))
 }
 
 /// `#{generation, seed, inputs, outputs, parameters}`

@@ -9,5 +9,5 @@ pub fn step(program: &Program, row: &mut [f32]) {
 
 #[target_feature(enable = "avx2")]
 pub fn batch(program: &Program, inputs: &[f32], outputs: &mut [f32]) {
-    super::batch::<32>(program, inputs, outputs);
+    super::batch::<64>(program, inputs, outputs);
 }

@@ -1,0 +1,57 @@
+//! How a genotype becomes the network that is evaluated.
+
+use crate::genotype::Genotype;
+use crate::network::Network;
+use crate::parameters::Parameters;
+use crate::substrate::{self, Substrate, SubstrateError};
+use crate::task::Shape;
+use std::sync::Arc;
+
+#[derive(Clone, Debug)]
+pub enum Encoding {
+    /// The genotype is the network, of this shape.
+    Direct(Shape),
+    /// The genotype is a CPPN that describes the network.
+    Substrate(Arc<Substrate>),
+}
+
+impl From<Shape> for Encoding {
+    fn from(shape: Shape) -> Encoding {
+        Encoding::Direct(shape)
+    }
+}
+
+impl From<Arc<Substrate>> for Encoding {
+    fn from(substrate: Arc<Substrate>) -> Encoding {
+        Encoding::Substrate(substrate)
+    }
+}
+
+impl Encoding {
+    /// Of the genotypes, which only in the direct encoding is that of their networks.
+    pub fn shape(&self) -> Shape {
+        match self {
+            Encoding::Direct(shape) => *shape,
+            Encoding::Substrate(substrate) => substrate.cppn_shape(),
+        }
+    }
+
+    /// A task's parameters as they suit the genotypes.
+    pub fn parameters(&self, task: Parameters) -> Parameters {
+        match self {
+            Encoding::Direct(_) => task,
+            Encoding::Substrate(_) => substrate::cppn_parameters(task),
+        }
+    }
+
+    /// The network of a genotype.
+    ///
+    /// # Errors
+    /// A genotype of another shape, where it is a CPPN.
+    pub fn network(&self, genotype: &Genotype) -> Result<Network, SubstrateError> {
+        match self {
+            Encoding::Direct(_) => Ok(Network::new(genotype)),
+            Encoding::Substrate(substrate) => Ok(Network::new(&substrate.express(genotype)?)),
+        }
+    }
+}
