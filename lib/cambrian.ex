@@ -48,6 +48,8 @@ defmodule Cambrian do
     * `:progress` - `true` for a line of text on the way, or a function that is called with the
       `t:Cambrian.Population.stats/0` of each generation. Default `false`.
     * `:inputs`, `:outputs` - the network's size, for a task that is a function.
+    * `:substrate` - a `Cambrian.Substrate`, for an indirect encoding: the genotypes, the champion
+      among them, are then its CPPNs, and it gives the network's size.
     * `:evaluation_timeout` - ms for one call of a function or a module, default 5000. One that
       takes longer, crashes or gives no number gets the lowest fitness of its generation.
 

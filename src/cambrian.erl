@@ -31,6 +31,8 @@ evolve(Task) -> evolve(Task, #{}).
 %%
 %% An option that is unknown or out of its range is an error, as is a task that is none.
 %%
+%% With the option `substrate' the encoding is indirect, and the champion a CPPN: see {@link cambrian_substrate}.
+%%
 %% ```
 %% 1> {ok, Result} = cambrian:evolve('xor', #{seed => 42, generations => 3}).
 %% 2> maps:with([evaluations, generations, solved], Result).

@@ -2,14 +2,14 @@ defmodule Cambrian.Boundary do
   @moduledoc false
   # What crosses to Erlang and back: keyword lists become maps, references become structs.
 
-  alias Cambrian.{Error, Genotype, Network, Result}
+  alias Cambrian.{Error, Genotype, Network, Result, Substrate}
 
   @doc "The options of an evolution as Erlang takes them."
   @spec options(term) :: {:ok, map} | {:error, Error.reason()}
   def options(opts) do
     with {:ok, options} <- to_map(:options, opts),
          {:ok, options} <- nested(options, :params) do
-      {:ok, options |> with_task() |> without_nil()}
+      {:ok, options |> with_task() |> with_substrate() |> without_nil()}
     end
   end
 
@@ -47,6 +47,11 @@ defmodule Cambrian.Boundary do
 
   defp with_task(%{task: task} = options), do: %{options | task: task(task)}
   defp with_task(options), do: options
+
+  defp with_substrate(%{substrate: %Substrate{ref: reference}} = options),
+    do: %{options | substrate: reference}
+
+  defp with_substrate(options), do: options
 
   # As for a GenServer, `name: nil` is no name.
   defp without_nil(%{name: nil} = options), do: Map.delete(options, :name)

@@ -96,6 +96,8 @@ defmodule Cambrian.Error do
   defp text({:unknown_gene, gene, name}), do: "unknown #{gene} #{inspect(name)}"
   defp text({:invalid_genotype, why}), do: "invalid genotype: #{why}"
 
+  defp text({:invalid_substrate, why}), do: "invalid substrate: #{why}"
+
   defp text({:wrong_size, what, expected, got}),
     do: "wrong size of #{what}: expected #{expected}, got #{got}"
 

@@ -7,17 +7,22 @@
 %% a larger one of the same CPPN, without further evolution.
 %%
 %% ```
-%% 1> Field = cambrian_substrate:grid([3, 3]).
-%% 2> {ok, Substrate} = cambrian_substrate:new(#{inputs => Field, outputs => Field, output_activation => identity}).
-%% 3> Middle = fun(Network) ->
-%%        Pressed = fun(At) -> [case I of At -> 1; _ -> 0 end || I <- lists:seq(1, 9)] end,
-%%        -lists:sum([abs(lists:nth(10 - At, cambrian_network:activate(Network, Pressed(At))) - 1) || At <- [1, 5, 9]])
+%% 1> Strip = fun(Size) ->
+%%        Pixels = cambrian_substrate:grid([Size]),
+%%        {ok, S} = cambrian_substrate:new(#{inputs => Pixels, outputs => Pixels, output_activation => identity}),
+%%        S
 %%    end.
-%% 4> {ok, #{champion := Cppn}} = cambrian:evolve(Middle, #{substrate => Substrate, seed => 1, generations => 5}).
-%% 5> {ok, Genotype} = cambrian_substrate:express(Substrate, Cppn).
-%% 6> Network = cambrian_network:compile(Genotype).
-%% 7> length(cambrian_network:activate(Network, [1, 0, 0, 0, 0, 0, 0, 0, 0])).
-%% 9
+%% 2> Lit = fun(At, Size) -> [case I of At -> 1; _ -> 0 end || I <- lists:seq(1, Size)] end.
+%% 3> Seen = fun(At, Size, Network) ->
+%%        Outputs = cambrian_network:activate(Network, Lit(At, Size)),
+%%        lists:max(Outputs) =:= lists:nth(At, Outputs)
+%%    end.
+%% 4> Count = fun(Size, Network) -> length([At || At <- lists:seq(1, Size), Seen(At, Size, Network)]) end.
+%% 5> {ok, #{champion := Cppn, solved := true}} =
+%%        cambrian:evolve(fun(Network) -> Count(7, Network) end, #{substrate => Strip(7), target => 7, seed => 1}).
+%% 6> {ok, Larger} = cambrian_substrate:express(Strip(28), Cppn).
+%% 7> Count(28, cambrian_network:compile(Larger)).
+%% 28
 %% '''
 -module(cambrian_substrate).
 
@@ -155,7 +160,7 @@ shape(Substrate) -> cambrian_nif:substrate_shape(Substrate).
 %% 2> {ok, Cppn} = cambrian_genotype:new((cambrian_substrate:shape(Substrate))#{output_activation => tanh}, 7).
 %% 3> {ok, Genotype} = cambrian_substrate:express(Substrate, Cppn).
 %% 4> maps:with([inputs, outputs, connections], cambrian_genotype:info(Genotype)).
-%% #{connections => 13,inputs => 16,outputs => 1}
+%% #{connections => 12,inputs => 16,outputs => 1}
 %% 5> cambrian_substrate:express(Substrate, Genotype).
 %% {error,{wrong_size,inputs,6,16}}
 %% '''

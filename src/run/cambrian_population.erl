@@ -20,7 +20,8 @@
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, result/0, event/0]).
 
 -type population() :: pid() | atom().
-%% With a `substrate' the genotypes are its CPPNs, and it says what `inputs' and `outputs' the networks have.
+%% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun as the task needs no `inputs'
+%% and `outputs'; a checkpoint goes on with the substrate that it was taken with.
 %% `name' is registered and names the checkpoint; `params' are those of {@link cambrian:parameters/0};
 %% `population' is short for the parameter of that name; with `resume => false' a checkpoint of that
 %% name is dropped and not taken up. Everything in {@link goal()} may stand here as well.
@@ -329,7 +330,7 @@ subscribe(Population) -> gen_statem:call(Population, {subscribe, self()}).
 -spec unsubscribe(population()) -> ok.
 unsubscribe(Population) -> gen_statem:call(Population, {unsubscribe, self()}).
 
-%% @doc What it is evolving, and with which parameters and seed.
+%% @doc What it is evolving, and with which parameters and seed; `inputs' and `outputs' are those of its genotypes.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).

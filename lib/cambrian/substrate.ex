@@ -1,0 +1,180 @@
+defmodule Cambrian.Substrate do
+  @moduledoc """
+  Indirect encoding: a large network whose weights follow from where its nodes are.
+
+  HyperNEAT (Stanley, D'Ambrosio and Gauci 2009). A substrate has nodes at points in space. A small
+  network, the CPPN, is asked for each pair of them what weight joins the one to the other. The CPPN
+  is a genotype like any other: it is what evolves, travels and is the champion of
+  `Cambrian.evolve/2` with the option `:substrate`. `express/2` makes of it the network that runs, as
+  another genotype; on a substrate of more points it makes a larger one of the same CPPN, without
+  further evolution.
+
+      iex> strip = fn size ->
+      ...>   pixels = Cambrian.Substrate.grid([size])
+      ...>   Cambrian.Substrate.new!(inputs: pixels, outputs: pixels, output_activation: :identity)
+      ...> end
+      iex> shown = fn network, at, size ->
+      ...>   lit = List.duplicate(0, size) |> List.replace_at(at, 1)
+      ...>   outputs = Cambrian.Network.activate(network, lit)
+      ...>   Enum.max(outputs) == Enum.at(outputs, at)
+      ...> end
+      iex> count = fn network, size -> Enum.count(0..(size - 1), &shown.(network, &1, size)) end
+      iex> options = [substrate: strip.(7), target: 7, seed: 1]
+      iex> %{solved: true} = result = Cambrian.evolve!(&count.(&1, 7), options)
+      iex> {:ok, larger} = Cambrian.Substrate.express(strip.(28), result.champion)
+      iex> larger |> Cambrian.Network.compile() |> count.(28)
+      28
+
+  ## Options
+
+    * `:inputs`, `:outputs` - required: the points of the nodes. A point is a list of 1 to 3 numbers,
+      by custom from -1 to 1; all have as many.
+    * `:hidden` - a list of layers, which are lists of points; or a keyword list or map, and the CPPN
+      decides where hidden nodes are: see below. Default `[]` layers.
+    * `:joins` - which layers lead to which, as `{from, to}`, where 0 is the inputs and the last the
+      outputs. By default each leads to the next. A layer that leads to itself or to a lower one does
+      so recurrently.
+    * `:activation`, `:output_activation` - of hidden nodes, default `:tanh`, and outputs, `:sigmoid`.
+    * `:weight_range` - the weight for a CPPN's output 1.0, above 0 and up to 1000. Default 3.0.
+    * `:threshold` - from 0 to less than 1, default 0.2. A CPPN's output within this of 0 is no
+      connection; what is beyond is scaled to the range.
+    * `:leo` - `true` lets a further output of the CPPN decide, by being more than 0, what is
+      connected, and not the threshold (Verbancsics and Stanley 2011). Default `false`.
+    * `:bias` - `true` gives the CPPN an output for the bias of a node, asked for between the origin
+      and the node. Default `false`.
+
+  ## Hidden nodes that are found
+
+  ES-HyperNEAT (Risi and Stanley 2012), for points of 2 coordinates. The weights around a node are a
+  picture over the square from -1 to 1, which is divided into four cells again and again.
+
+    * `:initial_depth`, `:max_depth` - at least and at most this often, from 1. Default 3 and 3.
+    * `:division_threshold` - in between, while the variance in a cell is more. Default 0.03.
+    * `:variance_threshold` - a cell with less is one node. Default 0.03.
+    * `:band_threshold` - by which its weight must differ from those on either side. Default 0.3.
+    * `:iterations` - how many times the search goes on from the nodes that it found. Default 1.
+  """
+
+  alias Cambrian.{Boundary, Error, Genotype}
+
+  @enforce_keys [:ref]
+  defstruct [:ref]
+
+  @type t :: %__MODULE__{ref: :cambrian_substrate.substrate()}
+
+  @typedoc "1 to 3 coordinates."
+  @type point :: [number]
+
+  @doc """
+  A substrate, checked: whatever CPPN of its shape is expressed on it, there is a network.
+
+  A network can have 10,000 inputs and outputs, 100,000 nodes and 1,000,000 connections. All pairs
+  that could be connected count, before anything is made of them.
+
+      iex> field = Cambrian.Substrate.grid([3, 3])
+      iex> {:ok, substrate} = Cambrian.Substrate.new(inputs: field, hidden: [field], outputs: [[0, 0]])
+      iex> inspect(substrate)
+      "#Cambrian.Substrate<9 -> 1 in 2 dimensions, up to 90 connections>"
+
+      iex> Cambrian.Substrate.new(inputs: [[0, 0]], outputs: [[0]])
+      ...> |> elem(1)
+      ...> |> Cambrian.Error.exception()
+      ...> |> Exception.message()
+      "invalid substrate: point 0 of layer 1: expected as many coordinates as the first, which has 2 of 1 to 3, each within ±1000000"
+
+      iex> Cambrian.Substrate.new(inputs: [[0, 0]])
+      {:error, {:missing_options, [:outputs]}}
+  """
+  @spec new(keyword) :: {:ok, t} | {:error, Error.reason()}
+  def new(opts) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         {:ok, reference} <- options |> with_quadtree() |> :cambrian_substrate.new(),
+         do: {:ok, %__MODULE__{ref: reference}}
+  end
+
+  # `[]` is no layer, and not a quadtree by its defaults.
+  defp with_quadtree(%{hidden: [{_, _} | _] = hidden} = options) do
+    if Keyword.keyword?(hidden), do: %{options | hidden: Map.new(hidden)}, else: options
+  end
+
+  defp with_quadtree(options), do: options
+
+  @doc """
+  The same, with the substrate itself or a `Cambrian.Error` raised.
+
+      iex> Cambrian.Substrate.new!(inputs: [[0]], outputs: [[1]], threshold: 1)
+      ** (Cambrian.Error) invalid substrate: threshold: expected a number from 0 to less than 1
+  """
+  @spec new!(keyword) :: t
+  def new!(opts) do
+    case new(opts) do
+      {:ok, substrate} -> substrate
+      {:error, reason} -> raise Error, reason
+    end
+  end
+
+  @doc """
+  Points in regular order: the centres of the cells of a grid from -1 to 1, the first coordinate
+  changing slowest.
+
+  1 to 3 sizes, for 100,000 points in all, or it raises `ArgumentError`. A grid of other sizes covers
+  the same space.
+
+      iex> Cambrian.Substrate.grid([2, 2])
+      [[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]
+  """
+  @spec grid([pos_integer]) :: [point]
+  defdelegate grid(sizes), to: :cambrian_substrate
+
+  @doc """
+  Of the networks that it gives; `:pairs` is the most connections that one can have.
+
+      iex> substrate = Cambrian.Substrate.new!(inputs: Cambrian.Substrate.grid([5]), outputs: [[0]])
+      iex> Cambrian.Substrate.info(substrate)
+      %{dimensions: 1, inputs: 5, outputs: 1, pairs: 5}
+  """
+  @spec info(t) :: %{
+          dimensions: 1..3,
+          inputs: pos_integer,
+          outputs: pos_integer,
+          pairs: non_neg_integer
+        }
+  def info(%__MODULE__{ref: substrate}), do: :cambrian_substrate.info(substrate)
+
+  @doc """
+  Of its CPPNs.
+
+  The inputs are the source's coordinates, the target's, their distance, and 1.0. The outputs are the
+  weight, the bias where the substrate has `:bias`, and where it has `:leo` whether to connect.
+
+      iex> substrate = Cambrian.Substrate.new!(inputs: [[-1, 0], [1, 0]], outputs: [[0, 1]], bias: true)
+      iex> Cambrian.Substrate.shape(substrate)
+      %{inputs: 6, outputs: 2}
+  """
+  @spec shape(t) :: %{inputs: pos_integer, outputs: pos_integer}
+  def shape(%__MODULE__{ref: substrate}), do: :cambrian_substrate.shape(substrate)
+
+  @doc """
+  The network that a CPPN describes, as a genotype.
+
+      iex> substrate = Cambrian.Substrate.new!(inputs: Cambrian.Substrate.grid([4, 4]), outputs: [[0, 0]])
+      iex> {:ok, cppn} = Cambrian.Genotype.new(inputs: 6, outputs: 1, seed: 7, output_activation: :tanh)
+      iex> {:ok, genotype} = Cambrian.Substrate.express(substrate, cppn)
+      iex> Map.take(Cambrian.Genotype.info(genotype), [:inputs, :outputs, :connections])
+      %{inputs: 16, outputs: 1, connections: 12}
+      iex> Cambrian.Substrate.express(substrate, genotype)
+      {:error, {:wrong_size, :inputs, 6, 16}}
+  """
+  @spec express(t, Genotype.t()) :: {:ok, Genotype.t()} | {:error, Error.reason()}
+  def express(%__MODULE__{ref: substrate}, %Genotype{ref: cppn}),
+    do: Boundary.genotype(:cambrian_substrate.express(substrate, cppn))
+
+  defimpl Inspect do
+    def inspect(substrate, _opts) do
+      %{dimensions: dimensions, inputs: inputs, outputs: outputs, pairs: pairs} =
+        Cambrian.Substrate.info(substrate)
+
+      "#Cambrian.Substrate<#{inputs} -> #{outputs} in #{dimensions} dimensions, up to #{pairs} connections>"
+    end
+  end
+end
