@@ -59,9 +59,10 @@ world() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
     {ok, Grown} = cambrian_genotype:mutate(G, #{add_node => 1, add_recurrent => 1, change_plasticity => 1}, 1),
     {ok, Other} = cambrian_genotype:new(#{inputs => 3, outputs => 2}, 1),
-    Genotypes = [G, Grown, Other],
-    {ok, Substrate} = cambrian_substrate:new(#{inputs => [[0], [1]], outputs => [[2]]}),
+    Points = #{inputs => [[0], [1]], outputs => [[0.5]]},
+    {ok, Substrate} = cambrian_substrate:new(Points),
     {ok, Cppn} = cambrian_genotype:new(cambrian_substrate:shape(Substrate), 1),
+    Genotypes = [G, Grown, Other, Cppn],
     {ok, Population} = cambrian_nif:population_new({2, 1}, 'xor', #{population => 5}, 1),
     {ok, Evaluated} = cambrian_nif:population_with_scores(Population, [1.0, 2.0, 3.0, 4.0, 5.0]),
     Claims = #{realm => <<"r">>, task => <<"t">>, fitness => 1.0, generation => 1, parents => [], sequence => 1,
@@ -72,7 +73,8 @@ world() ->
     Networks = [cambrian_network:compile(X) || X <- Genotypes],
     World = #{
         genotype => Genotypes, network => Networks, population => [Population], evaluated => [Evaluated],
-        substrate => [Substrate], cppn => [Cppn], envelope => [Envelope], job => [cambrian_nif:task_evaluate(tag, 'xor', [hd(Networks)])],
+        substrate => [Substrate], points => [Points], envelope => [Envelope],
+        job => [cambrian_nif:task_evaluate(tag, 'xor', [hd(Networks)])],
         name => cambrian_genotype:operators() ++ ['xor', double_pole, undefined],
         parameter => [{Name, Default} || {Name, Default, _, _} <- cambrian_nif:parameters_table()],
         bytes => [Sealed, cambrian_nif:population_encode(Population)
@@ -93,16 +95,17 @@ argument(Kind, World) ->
 
 right(Kind, World) when Kind =:= '_Genotype'; Kind =:= '_Fitter'; Kind =:= '_Other'; Kind =:= '_A'; Kind =:= '_B' ->
     pick(maps:get(genotype, World));
+right('_Substrate', World) -> pick(maps:get(substrate, World));
+right('_Cppn', World) -> pick(maps:get(genotype, World));
+right('_Options', World) ->
+    #{inputs := Inputs} = Points = pick(maps:get(points, World)),
+    Points#{hidden => argument({default, [Inputs]}, World),
+            pick([joins, activation, weight_range, threshold, leo, bias]) => any(World)};
+right('_Encoding', World) -> pick([{2, 1} | maps:get(substrate, World)]);
+right('_Sizes', _) -> [rand:uniform(5) || _ <- lists:seq(1, rand:uniform(4))];
 right('_Network', World) -> pick(maps:get(network, World));
 right('_Population', World) -> pick(maps:get(population, World));
 right('_Evaluated', World) -> pick(maps:get(evaluated, World));
-right('_Substrate', World) -> pick(maps:get(substrate, World));
-right('_Cppn', World) -> pick(maps:get(cppn, World));
-right('_Encoding', World) -> pick([{2, 1} | maps:get(substrate, World)]);
-right('_Options', World) ->
-    Points = [numbers(1), numbers(1)],
-    #{inputs => Points, outputs => Points, hidden => argument({default, [Points]}, World),
-      pick([joins, activation, weight_range, threshold, leo, bias]) => any(World)};
 right('_Envelope', World) -> pick(maps:get(envelope, World));
 right('_Job', World) -> pick(maps:get(job, World));
 right(Kind, World) when Kind =:= '_Operator'; Kind =:= '_Name'; Kind =:= '_Task' -> pick(maps:get(name, World));

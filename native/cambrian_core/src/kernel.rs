@@ -147,10 +147,10 @@ impl Sealed {
     pub fn step(&self, isa: Isa, row: &mut [f32]) {
         assert_eq!(row.len(), self.row());
         match isa {
-            Isa::Baseline => baseline::step(self, row),
+            Isa::Baseline => step(self, row, baseline::squash),
             // SAFETY: an `Isa` other than the baseline is only made where the processor has it
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 => unsafe { avx2::step(self, row) },
+            Isa::Avx2 | Isa::Avx512 => step(self, row, |a, s, g, b| unsafe { avx2::squash(a, s, g, b) }),
         }
     }
 
@@ -169,35 +169,38 @@ impl Sealed {
     }
 }
 
+/// Turns sums into outputs, a vector at a time: what a path has of its own.
+type Squash = fn(Activation, &mut [[f32; VECTOR]], &[[f32; VECTOR]], &[[f32; VECTOR]]);
+
 #[inline(always)]
-fn step(program: &Program, row: &mut [f32]) {
+fn squash(
+    activation: Activation,
+    sums: &mut [[f32; VECTOR]],
+    gains: &[[f32; VECTOR]],
+    biases: &[[f32; VECTOR]],
+) {
+    for ((sum, gain), bias) in sums.iter_mut().zip(gains).zip(biases) {
+        (0..VECTOR).for_each(|at| sum[at] = sum[at] * gain[at] + bias[at]);
+    }
+    activation.apply_to(sums);
+}
+
+fn step(program: &Program, row: &mut [f32], squash: Squash) {
     let first = program.first();
     let (mut unit, mut link) = (0, 0);
     for run in &program.runs {
         let end = run.end as usize;
+        let links = link..program.ends[end - 1] as usize;
+        link = links.end;
         match run.kind {
             Kind::Plain(activation) => {
-                for at in unit..end {
-                    let links = &program.links[link..program.ends[at] as usize];
-                    link = program.ends[at] as usize;
-                    row[first + at] = weighted_sum(links, row);
-                }
+                add_up(&program.ends[unit..end], &program.links, links.start, row, first + unit);
                 // what stands beyond the run in its last vector is computed later
-                let vectors = (end - unit).div_ceil(VECTOR);
-                let row = &mut row[first + unit..][..vectors * VECTOR];
-                let nets = row.as_chunks_mut::<VECTOR>().0;
-                let gains = program.gains[unit..].as_chunks::<VECTOR>().0;
-                let biases = program.biases[unit..].as_chunks::<VECTOR>().0;
-                for ((net, gain), bias) in nets.iter_mut().zip(gains).zip(biases) {
-                    (0..VECTOR).for_each(|at| net[at] = net[at] * gain[at] + bias[at]);
-                }
-                activation.apply_to(nets);
+                let values = &mut row[first + unit..][..(end - unit).next_multiple_of(VECTOR)];
+                let (gains, biases) = (&program.gains[unit..], &program.biases[unit..]);
+                squash(activation, values.as_chunks_mut().0, gains.as_chunks().0, biases.as_chunks().0);
             }
-            Kind::Special(nth) => {
-                let links = &program.links[link..program.ends[unit] as usize];
-                link = program.ends[unit] as usize;
-                fire_in_row(program, nth, unit, links, row);
-            }
+            Kind::Special(nth) => fire_in_row(program, nth, unit, &program.links[links], row),
         }
         unit = end;
     }
@@ -206,13 +209,19 @@ fn step(program: &Program, row: &mut [f32]) {
     }
 }
 
-#[inline(always)]
-fn weighted_sum(links: &[Link], row: &[f32]) -> f32 {
-    links.iter().fold(0.0, |sum, link| {
-        // SAFETY: [`Program::seal`] has seen every source in the row, and [`Sealed::step`] the row's length; a check
-        // for every link would take a third of the time
-        sum + unsafe { row.get_unchecked(link.source as usize) } * link.weight
-    })
+/// The weighted sums of consecutive units into the row from `at` on. A function of its own, for its registers.
+#[inline(never)]
+fn add_up(ends: &[u32], links: &[Link], mut start: usize, row: &mut [f32], at: usize) {
+    for (unit, end) in ends.iter().enumerate() {
+        let end = *end as usize;
+        let sum = links[start..end].iter().fold(0.0, |sum, link| {
+            // SAFETY: [`Program::seal`] has seen every source in the row, and [`Sealed::step`] the row's length; a
+            // check for every link would take a third of the time
+            sum + unsafe { row.get_unchecked(link.source as usize) } * link.weight
+        });
+        row[at + unit] = sum;
+        start = end;
+    }
 }
 
 #[inline(never)]
@@ -288,7 +297,7 @@ fn step_lanes<const LANES: usize>(program: &Program, row: &mut [Lanes<LANES>]) {
 fn weighted_sums<const LANES: usize>(links: &[Link], row: &[Lanes<LANES>]) -> [f32; LANES] {
     let mut sums = [0.0; LANES];
     for link in links {
-        // SAFETY: as in `weighted_sum`
+        // SAFETY: as in `add_up`
         let values = unsafe { &row.get_unchecked(link.source as usize).0 };
         for lane in 0..LANES {
             sums[lane] += values[lane] * link.weight;

@@ -1,10 +1,16 @@
 //! Vectors of eight.
 
-use super::Program;
+use super::{Program, VECTOR};
+use crate::math::Activation;
 
 #[target_feature(enable = "avx2")]
-pub fn step(program: &Program, row: &mut [f32]) {
-    super::step(program, row);
+pub fn squash(
+    activation: Activation,
+    sums: &mut [[f32; VECTOR]],
+    gains: &[[f32; VECTOR]],
+    biases: &[[f32; VECTOR]],
+) {
+    super::squash(activation, sums, gains, biases);
 }
 
 #[target_feature(enable = "avx2")]

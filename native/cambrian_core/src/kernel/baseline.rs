@@ -1,9 +1,15 @@
 //! What every processor of the architecture has.
 
-use super::Program;
+use super::{Program, VECTOR};
+use crate::math::Activation;
 
-pub fn step(program: &Program, row: &mut [f32]) {
-    super::step(program, row);
+pub fn squash(
+    activation: Activation,
+    sums: &mut [[f32; VECTOR]],
+    gains: &[[f32; VECTOR]],
+    biases: &[[f32; VECTOR]],
+) {
+    super::squash(activation, sums, gains, biases);
 }
 
 pub fn batch(program: &Program, inputs: &[f32], outputs: &mut [f32]) {
