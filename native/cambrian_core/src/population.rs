@@ -130,8 +130,8 @@ impl Population {
         let one = |genotype: &Arc<Genotype>| {
             (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.network(genotype)))
         };
-        let fitness: Option<Vec<f64>> =
-            self.genotypes.par_iter().with_min_len(task.grain()).map(one).collect();
+        let grain = self.encoding.grain(task.grain());
+        let fitness: Option<Vec<f64>> = self.genotypes.par_iter().with_min_len(grain).map(one).collect();
         Some(Evaluated::settle(self, fitness?))
     }
 
