@@ -13,21 +13,25 @@
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
 -export([parameters_table/0]).
--export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0,
+-export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0, genotype_choices/0,
          genotype_mutate/3, genotype_mutate_dirty/3, genotype_apply/4, genotype_apply_dirty/4,
          genotype_crossover/4, genotype_crossover_dirty/4, genotype_distance/3, genotype_distance_dirty/3,
+         genotype_resize/4, genotype_resize_dirty/4,
          genotype_id/1, genotype_id_dirty/1, genotype_info/1, genotype_info_dirty/1,
          genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_encode_dirty/1,
          genotype_decode/1, genotype_decode_dirty/1]).
 -export([network_compile/1, network_compile_dirty/1, network_info/1,
          network_activate/2, network_activate_dirty/2, network_initial_state/1,
-         network_step/3, network_step_dirty/3, network_activate_batch/2, network_activate_many/2]).
+         network_step/3, network_step_dirty/3, network_reward/3,
+         network_activate_batch/2, network_activate_batch_dirty/2,
+         network_activate_many/2, network_activate_many_dirty/2,
+         network_step_many/3, network_step_many_dirty/3]).
 -export([substrate_new/1, substrate_grid/1, substrate_info/1, substrate_shape/1,
          substrate_express/2, substrate_express_dirty/2]).
 -export([task_names/0, task_info/1, task_parameters/2, task_evaluate/3, task_trial/3]).
 -export([population_new/4, population_network/2, population_network_dirty/2,
-         population_evaluate/3, population_with_fitness/2, population_next/2,
-         population_inject/3, population_genotypes/1, population_info/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_stats/1,
+         population_evaluate/3, population_with_scores/2, population_next/2,
+         population_inject/3, population_waiting/1, population_info/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_stats/1,
          population_encode/1, population_decode/1]).
 -export([envelope_public_key/1, envelope_seal/3, envelope_read/1, envelope_open/1]).
 
@@ -38,11 +42,12 @@ load() ->
                {error, bad_name} -> filename:join([filename:dirname(code:which(?MODULE)), "..", "priv"]);
                Dir -> Dir
            end,
-    Result = erlang:load_nif(filename:join([Priv, "native", "cambrian_nif"]), 0),
-    persistent_term:put(?MODULE, Result),
-    ok.
+    case erlang:load_nif(filename:join([Priv, "native", "cambrian_nif"]), 0) of
+        ok -> ok;
+        Error -> persistent_term:put(?MODULE, Error)
+    end.
 
-%% @doc Whether the library is there.
+%% @doc Whether the library is there: it answers `ok' itself.
 -spec loaded() -> ok | {error, {atom(), string()}}.
 loaded() -> persistent_term:get(?MODULE).
 
@@ -58,12 +63,15 @@ parameters_table() -> ?STUB.
 genotype_new(_Inputs, _Outputs, _Parameters, _Seed) -> ?STUB.
 genotype_new_dirty(_Inputs, _Outputs, _Parameters, _Seed) -> ?STUB.
 genotype_operators() -> ?STUB.
+genotype_choices() -> ?STUB.
 genotype_mutate(_Genotype, _Parameters, _Seed) -> ?STUB.
 genotype_mutate_dirty(_Genotype, _Parameters, _Seed) -> ?STUB.
 genotype_apply(_Genotype, _Operator, _Parameters, _Seed) -> ?STUB.
 genotype_apply_dirty(_Genotype, _Operator, _Parameters, _Seed) -> ?STUB.
 genotype_crossover(_Fitter, _Other, _Parameters, _Seed) -> ?STUB.
 genotype_crossover_dirty(_Fitter, _Other, _Parameters, _Seed) -> ?STUB.
+genotype_resize(_Genotype, _Inputs, _Outputs, _Parameters) -> ?STUB.
+genotype_resize_dirty(_Genotype, _Inputs, _Outputs, _Parameters) -> ?STUB.
 genotype_distance(_A, _B, _Parameters) -> ?STUB.
 genotype_distance_dirty(_A, _B, _Parameters) -> ?STUB.
 genotype_id(_Genotype) -> ?STUB.
@@ -85,8 +93,13 @@ network_activate_dirty(_Network, _Inputs) -> ?STUB.
 network_initial_state(_Network) -> ?STUB.
 network_step(_Network, _State, _Inputs) -> ?STUB.
 network_step_dirty(_Network, _State, _Inputs) -> ?STUB.
+network_reward(_Network, _State, _Reward) -> ?STUB.
 network_activate_batch(_Network, _Batch) -> ?STUB.
+network_activate_batch_dirty(_Network, _Batch) -> ?STUB.
 network_activate_many(_Networks, _Inputs) -> ?STUB.
+network_activate_many_dirty(_Networks, _Inputs) -> ?STUB.
+network_step_many(_Networks, _States, _Inputs) -> ?STUB.
+network_step_many_dirty(_Networks, _States, _Inputs) -> ?STUB.
 
 substrate_new(_Options) -> ?STUB.
 substrate_grid(_Sizes) -> ?STUB.
@@ -105,10 +118,10 @@ population_new(_Encoding, _Task, _Parameters, _Seed) -> ?STUB.
 population_network(_Population, _Genotype) -> ?STUB.
 population_network_dirty(_Population, _Genotype) -> ?STUB.
 population_evaluate(_Tag, _Population, _Task) -> ?STUB.
-population_with_fitness(_Population, _Fitness) -> ?STUB.
+population_with_scores(_Population, _Scores) -> ?STUB.
 population_next(_Tag, _Evaluated) -> ?STUB.
 population_inject(_Evaluated, _Genotype, _Fitness) -> ?STUB.
-population_genotypes(_Population) -> ?STUB.
+population_waiting(_Population) -> ?STUB.
 population_info(_Population) -> ?STUB.
 population_evaluated_champion(_Evaluated) -> ?STUB.
 population_best(_Evaluated) -> ?STUB.

@@ -60,6 +60,102 @@ activations_follow_their_formulas_test_() ->
            end || I <- lists:seq(-160, 160), X <- [I / 32]]
       end} || {Name, Formula} <- maps:to_list(Formulas)].
 
+%% Whatever the genes and however large the inputs: outputs are finite, and the state that a step gives the next takes.
+any_network_takes_its_own_state_test_() ->
+    {timeout, 60, fun() ->
+        Operators = cambrian_genotype:operators(),
+        {ok, Start} = cambrian_genotype:new(#{inputs => 2, outputs => 2, output_activation => identity}, 1),
+        Grown = lists:foldl(
+                  fun(Seed, [G | _] = All) ->
+                      Operator = lists:nth(1 + Seed * 7919 rem length(Operators), Operators),
+                      case cambrian_genotype:mutate(G, Operator, #{weight_step => 100, weight_limit => 1.0e6}, Seed) of
+                          {ok, Next} -> [Next | All];
+                          {error, not_applicable} -> All
+                      end
+                  end, [Start], lists:seq(1, 300)),
+        [lists:foldl(fun(X, State) ->
+                         {<<_:32/float-little, _:32/float-little>>, Next} =
+                             cambrian_network:step(Network, State, <<X:32/float-little, X:32/float-little>>),
+                         cambrian_network:reward(Network, Next, X)
+                     end, cambrian_network:initial_state(Network), [1, -1.0e12, 1.0e12, 1.0e12, -3, 1.0e12])
+         || G <- Grown, Network <- [cambrian_network:compile(G)]]
+    end}.
+
+%% One input, one output, a weight of 1, and these genes.
+learner(Genes) ->
+    {ok, Start} = cambrian_genotype:new(#{inputs => 1, outputs => 1, output_activation => identity}, 1),
+    #{nodes := [In, Out], connections := [C]} = Map = cambrian_genotype:to_map(Start),
+    {ok, G} = cambrian_genotype:from_map(Map#{nodes := [In, maps:merge(Out, Genes)], connections := [C#{weight := 1.0}]}),
+    G.
+
+what_is_learnt_is_in_the_state_and_not_in_the_genotype_test() ->
+    G = learner(#{plasticity => hebbian, learning_rate => 0.5}),
+    {Id, Network} = {cambrian_genotype:id(G), cambrian_network:compile(G)},
+    {Outputs, State} = lists:mapfoldl(fun(X, S) -> cambrian_network:step(Network, S, [X]) end,
+                                      cambrian_network:initial_state(Network), [1, 1, 0, 1]),
+    ?assertEqual([[1.0], [1.5], [0.0], [2.25]], Outputs),
+    ?assertMatch({[3.375], _}, cambrian_network:step(Network, State, [1])),
+    ?assertEqual([1.0], cambrian_network:activate(Network, [1])),
+    ?assertEqual(Id, cambrian_genotype:id(G)).
+
+reward_turns_a_trace_into_learning_test() ->
+    Network = cambrian_network:compile(learner(#{plasticity => reward, learning_rate => 0.5, decay => 0.0})),
+    Last = fun(Rewards) ->
+               State = lists:foldl(fun(Reward, State) ->
+                                       {_, Next} = cambrian_network:step(Network, cambrian_network:reward(Network, State, Reward), [1]),
+                                       Next
+                                   end, cambrian_network:initial_state(Network), Rewards),
+               element(1, cambrian_network:step(Network, State, [1]))
+           end,
+    ?assertEqual([1.0], Last([0, 0, 0])),
+    ?assertEqual([1.5], Last([0, 1])),
+    ?assertEqual([0.5], Last([-1])),
+    ?assertEqual({error, {out_of_range, reward}}, cambrian_network:reward(Network, cambrian_network:initial_state(Network), 1.0e13)),
+    ?assertMatch({error, {wrong_size, memory, _, 0}}, cambrian_network:reward(Network, <<>>, 1)).
+
+%% Binaries need not start at an address that is a multiple of four.
+where_a_binary_starts_makes_no_difference_test() ->
+    Network = network([], [{in, out, 2.0}]),
+    [begin
+         <<_:Offset/binary, Inputs/binary>> = <<0:(8 * Offset), 1.5:32/float-little, 2.5:32/float-little>>,
+         ?assertEqual(<<3.0:32/float-little, 5.0:32/float-little>>, cambrian_network:activate_batch(Network, Inputs)),
+         ?assertEqual(<<3.0:32/float-little>>, cambrian_network:activate(Network, binary:part(Inputs, 0, 4)))
+     end || Offset <- lists:seq(0, 8)].
+
+%% As many networks as states and inputs, each as if it were alone.
+many_networks_step_side_by_side_test() ->
+    Networks = [network([], [{in, out, 1.0}, {out, out, W}]) || W <- [0.0, 0.5, 1.0]] ++ [network([], [{in, out, 3.0}])],
+    Start = [cambrian_network:initial_state(N) || N <- Networks],
+    Inputs = [[1], <<2.0:32/float-little>>, [3.0], [4]],
+    Once = cambrian_network:step_many(Networks, Start, Inputs),
+    Zip = fun(States) -> [cambrian_network:step(N, S, X) || {N, S, X} <- lists:zip3(Networks, States, Inputs)] end,
+    ?assertEqual(Zip(Start), Once),
+    {_, States} = lists:unzip(Once),
+    ?assertEqual(Zip(States), cambrian_network:step_many(Networks, States, Inputs)),
+    ?assertEqual({error, {wrong_size, memory, 4, 3}}, cambrian_network:step_many(Networks, tl(Start), Inputs)),
+    ?assertEqual({error, {wrong_size, inputs, 4, 3}}, cambrian_network:step_many(Networks, Start, tl(Inputs))).
+
+%% Samples side by side in vectors give what each gives alone.
+a_batch_is_its_samples_test() ->
+    {ok, Start} = cambrian_genotype:new(#{inputs => 3, outputs => 2}, 5),
+    Operators = cambrian_genotype:operators(),
+    G = lists:foldl(fun(Seed, G) ->
+                        case cambrian_genotype:mutate(G, lists:nth(1 + Seed rem length(Operators), Operators), Seed) of
+                            {ok, Next} -> Next;
+                            {error, not_applicable} -> G
+                        end
+                    end, Start, lists:seq(1, 150)),
+    Network = cambrian_network:compile(G),
+    Rows = [[I / 10, -I / 7, I] || I <- lists:seq(-70, 70)],
+    Alone = [cambrian_network:activate(Network, Row) || Row <- Rows],
+    Floats = fun(Numbers) -> << <<X:32/float-little>> || X <- Numbers >> end,
+    ?assertEqual(Alone, cambrian_network:activate_batch(Network, Rows)),
+    ?assertEqual(Floats(lists:append(Alone)), cambrian_network:activate_batch(Network, Floats(lists:append(Rows)))),
+    ?assertEqual([], cambrian_network:activate_batch(Network, [])),
+    ?assertEqual(<<>>, cambrian_network:activate_batch(Network, <<>>)),
+    ?assertEqual({error, {wrong_size, inputs, 3, 4}}, cambrian_network:activate_batch(Network, <<0:128>>)),
+    ?assertEqual({error, {wrong_size, inputs, 3, 0}}, cambrian_network:activate_batch(Network, [[1, 2, 3], []])).
+
 wrong_sizes_and_numbers_are_answered_test() ->
     Network = network([], [{in, out, 2.0}, {out, out, 0.5}]),
     ?assertEqual({error, {wrong_size, inputs, 1, 2}}, cambrian_network:activate(Network, [1, 2])),

@@ -98,13 +98,54 @@ defmodule Cambrian.Genotype do
   end
 
   @doc """
-  The names of the mutation operators.
+  The names of the mutation operators, in the order in which `mutate/2` tries them.
 
-      iex> :add_node in Cambrian.Genotype.operators()
-      true
+  Each has a rate of the same name among `Cambrian.parameters/0`, where it also says what it does:
+
+      iex> operators = Cambrian.Genotype.operators()
+      iex> table = for %{name: name, about: about} <- Cambrian.parameters(), name in operators, do: {name, about}
+      iex> {table[:add_node], table[:remove_node]}
+      {"rate: a connection is split by a node",
+       "rate: a hidden node goes, and its sources are joined to its targets"}
   """
   @spec operators() :: [operator]
   defdelegate operators, to: :cambrian_genotype
+
+  @doc """
+  What the genes that are one of a few named things can be.
+
+      iex> %{aggregation: _, activation: _} = choices = Cambrian.Genotype.choices()
+      iex> {choices.dynamics, choices.plasticity}
+      {[:none, :leaky, :cfc, :ltc, :delay], [:none, :hebbian, :oja, :bcm, :reward]}
+  """
+  @spec choices() :: %{
+          activation: [atom],
+          aggregation: [atom],
+          dynamics: [atom],
+          plasticity: [atom]
+        }
+  defdelegate choices, to: :cambrian_genotype
+
+  @doc """
+  The same genotype for a task with more or fewer inputs or outputs.
+
+  New ones are unconnected, so that the outputs that stay compute what they did; `:add_input` and
+  `:add_output` connect them. Those that go take their connections with them. What is not given
+  stays as it is; all other options are parameters (`:output_activation`).
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> {:ok, larger} = Cambrian.Genotype.resize(genotype, inputs: 3, outputs: 2)
+      iex> Cambrian.Genotype.info(larger)
+      %{inputs: 3, outputs: 2, nodes: 5, hidden: 0, connections: 2, recurrent: 0}
+      iex> {:ok, back} = Cambrian.Genotype.resize(larger, inputs: 2, outputs: 1)
+      iex> Cambrian.Genotype.id(back) == Cambrian.Genotype.id(genotype)
+      true
+  """
+  @spec resize(t, keyword) :: {:ok, t} | {:error, Error.reason()}
+  def resize(%__MODULE__{ref: reference}, opts) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         do: Boundary.genotype(:cambrian_genotype.resize(reference, options))
+  end
 
   @doc """
   A child of two parents.
@@ -195,12 +236,22 @@ defmodule Cambrian.Genotype do
   Nodes stand in (layer, id) order. A layer is from 0 (inputs) to 2^63 (outputs); a connection is
   recurrent exactly when its source is not on a lower layer than its target.
 
+  A hidden or output node makes of the values that its connections bring, each times its weight,
+  one number by its `:aggregation`; times its `:gain` and plus its `:bias` it goes through its
+  `:activation`. With `:dynamics` it has a state of its own, whose `:time_constant` is in steps, from
+  0.01 to 1000; with `:plasticity` its weights learn while the network runs, at `:learning_rate`,
+  within plus and minus 1, and `:decay`, from 0 to 1. `choices/0` lists what each gene can be. An
+  input is its value.
+
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
-      iex> %{schema: 1, nodes: nodes, connections: connections} = Cambrian.Genotype.to_map(genotype)
+      iex> %{schema: 2, nodes: nodes, connections: connections} = Cambrian.Genotype.to_map(genotype)
       iex> Enum.map(nodes, & &1.kind)
       [:input, :input, :output]
       iex> connections |> hd() |> Map.keys() |> Enum.sort()
       [:enabled, :from, :id, :to, :weight]
+      iex> nodes |> List.last() |> Map.drop([:id, :index, :kind, :layer])
+      %{activation: :sigmoid, aggregation: :sum, bias: 0.0, gain: 1.0, dynamics: :none, time_constant: 1.0,
+        plasticity: :none, learning_rate: 0.0, decay: 0.0}
   """
   @spec to_map(t) :: map
   def to_map(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_map(reference)
@@ -208,8 +259,10 @@ defmodule Cambrian.Genotype do
   @doc """
   Back from `to_map/1`.
 
-  Weights and biases are rounded to 32 bits; ids of connections are computed anew. A map without
-  the keys of `to_map/1` raises `ArgumentError`.
+  A gene that a node lacks is as in the plainest of neurons: activation `:identity`, aggregation
+  `:sum`, bias 0, gain 1, neither dynamics nor plasticity. So maps of schema 1, in which nodes had an
+  activation and a bias alone, are read too. Numbers are rounded to 32 bits; ids of connections are
+  computed anew. A map of another shape raises `ArgumentError`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> map = Cambrian.Genotype.to_map(genotype)
@@ -217,8 +270,11 @@ defmodule Cambrian.Genotype do
       iex> Cambrian.Genotype.id(same) == Cambrian.Genotype.id(genotype)
       true
       iex> {:error, {:invalid_genotype, _why}} = Cambrian.Genotype.from_map(%{map | nodes: []})
-      iex> Cambrian.Genotype.from_map(%{map | schema: 2})
-      {:error, {:unsupported_version, 2}}
+      iex> [in1, in2, out] = map.nodes
+      iex> Cambrian.Genotype.from_map(%{map | nodes: [in1, in2, %{out | activation: :chess}]})
+      {:error, {:unknown_gene, :activation, :chess}}
+      iex> Cambrian.Genotype.from_map(%{map | schema: 3})
+      {:error, {:unsupported_version, 3}}
   """
   @spec from_map(map) :: {:ok, t} | {:error, Error.reason()}
   def from_map(map), do: Boundary.genotype(:cambrian_genotype.from_map(map))
@@ -237,7 +293,7 @@ defmodule Cambrian.Genotype do
   Reads bytes from anyone; nothing in them can do harm.
 
   The reason of a refusal is `:malformed`, `:not_canonical`, `{:too_large, size}`,
-  `{:unsupported_version, version}`, `{:unknown_activation, number}` or `{:invalid_genotype, why}`.
+  `{:unsupported_version, version}`, `{:unknown_gene, gene, number}` or `{:invalid_genotype, why}`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, same} = genotype |> Cambrian.Genotype.to_binary() |> Cambrian.Genotype.from_binary()

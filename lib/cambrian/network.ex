@@ -12,17 +12,36 @@ defmodule Cambrian.Network do
   `Nx.to_binary/1` gives, and come out as they went in. They lie within plus and minus 1.0e12;
   every output is finite.
 
-  A network is an immutable value that any number of processes share without a lock. What a
-  recurrent network remembers is a value too, which `step/3` takes and gives back.
+  A network is an immutable value that any number of processes share without a lock. What it
+  remembers is a value too, its state, which `step/3` takes and gives back: last step's values of
+  nodes that feed recurrent connections, the states of nodes with dynamics, and what the weights of
+  plastic nodes have learnt. So a network learns while it runs, and its genotype stays as it is:
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7, output_activation: :identity)
+      iex> %{nodes: [input, output], connections: [connection]} = map = Cambrian.Genotype.to_map(genotype)
+      iex> hebbian = %{output | plasticity: :hebbian, learning_rate: 0.5}
+      iex> learner = %{map | nodes: [input, hebbian], connections: [%{connection | weight: 1.0}]}
+      iex> {:ok, learner} = Cambrian.Genotype.from_map(learner)
+      iex> network = Cambrian.Network.compile(learner)
+      iex> {[first], state} = Cambrian.Network.step(network, Cambrian.Network.initial_state(network), [1])
+      iex> {[second], state} = Cambrian.Network.step(network, state, [1])
+      iex> {[third], _state} = Cambrian.Network.step(network, state, [1])
+      iex> {first, second, third}
+      {1.0, 1.5, 2.25}
+      iex> <<learnt::float-32-little>> = state
+      iex> learnt
+      1.25
+      iex> Cambrian.Network.activate(network, [1])
+      [1.0]
 
   The struct holds the reference that Erlang's `:cambrian_network` works with, and is shown as
-  `#Cambrian.Network<2 -> 1, 7 connections, feed-forward>` or, if it is recurrent,
+  `#Cambrian.Network<2 -> 1, 7 connections, feed-forward>` or, if it remembers anything,
   `#Cambrian.Network<2 -> 1, 7 connections, memory 3>`.
 
   ## Errors
 
     * `{:error, {:wrong_size, :inputs | :memory, expected, got}}`
-    * `{:error, {:out_of_range, :inputs}}`
+    * `{:error, {:out_of_range, :inputs | :memory | :reward}}`
     * `ArgumentError` for what are no numbers, or a binary that is not a multiple of 4 bytes.
   """
 
@@ -42,7 +61,7 @@ defmodule Cambrian.Network do
   @type error ::
           {:error,
            {:wrong_size, :inputs | :memory, expected :: non_neg_integer, got :: non_neg_integer}
-           | {:out_of_range, :inputs}}
+           | {:out_of_range, :inputs | :memory | :reward}}
 
   @doc """
   Makes a genotype ready to run.
@@ -57,7 +76,8 @@ defmodule Cambrian.Network do
 
   @doc """
   Sizes. `:connections` counts the enabled ones, which are the work of a step; `:memory` the
-  numbers that are carried from step to step, 0 for a feed-forward network.
+  numbers that are carried from step to step, 0 for a feed-forward network whose nodes have neither
+  dynamics nor plasticity.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> genotype |> Cambrian.Network.compile() |> Cambrian.Network.info()
@@ -72,7 +92,7 @@ defmodule Cambrian.Network do
   def info(%__MODULE__{ref: network}), do: :cambrian_network.info(network)
 
   @doc """
-  Outputs for inputs, from rest: a recurrent network starts with an empty memory.
+  Outputs for inputs, from rest: one step with an empty memory.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
@@ -115,6 +135,29 @@ defmodule Cambrian.Network do
     do: :cambrian_network.step(network, state, inputs)
 
   @doc """
+  Tells a network how good it was, within plus and minus 1.0e12.
+
+  Nodes whose plasticity is `:reward` learn from it at every step until it is told another value. It
+  is 0 at rest; a network without such nodes takes no notice.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7, output_activation: :identity)
+      iex> %{nodes: [input, output], connections: [connection]} = map = Cambrian.Genotype.to_map(genotype)
+      iex> willing = %{output | plasticity: :reward, learning_rate: 0.5}
+      iex> learner = %{map | nodes: [input, willing], connections: [%{connection | weight: 1.0}]}
+      iex> {:ok, learner} = Cambrian.Genotype.from_map(learner)
+      iex> network = Cambrian.Network.compile(learner)
+      iex> {[first], state} = Cambrian.Network.step(network, Cambrian.Network.initial_state(network), [1])
+      iex> state = Cambrian.Network.reward(network, state, 1)
+      iex> {[second], state} = Cambrian.Network.step(network, state, [1])
+      iex> {[third], _state} = Cambrian.Network.step(network, state, [1])
+      iex> {first, second, third}
+      {1.0, 1.0, 1.5}
+  """
+  @spec reward(t, state, number) :: state | error
+  def reward(%__MODULE__{ref: network}, state, reward),
+    do: :cambrian_network.reward(network, state, reward)
+
+  @doc """
   Many inputs through one network, each from rest.
 
   A list of inputs gives a list of outputs; one binary of all inputs in a row gives one binary of
@@ -140,10 +183,26 @@ defmodule Cambrian.Network do
       true
   """
   @spec activate_many([t], [numbers]) :: [numbers] | error
-  def activate_many(networks, inputs) do
-    references = Enum.map(networks, fn %__MODULE__{ref: network} -> network end)
-    :cambrian_network.activate_many(references, inputs)
-  end
+  def activate_many(networks, inputs),
+    do: :cambrian_network.activate_many(references(networks), inputs)
+
+  @doc """
+  A step of many networks, each with a state and inputs of its own: a population that lives in
+  lock-step. Three lists of the same length.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
+      iex> {:ok, recurrent} = Cambrian.Genotype.mutate(genotype, :add_recurrent, seed: 8)
+      iex> networks = Enum.map([genotype, recurrent], &Cambrian.Network.compile/1)
+      iex> states = Enum.map(networks, &Cambrian.Network.initial_state/1)
+      iex> [{_, first}, {_, second}] = Cambrian.Network.step_many(networks, states, [[1], [1]])
+      iex> {byte_size(first), byte_size(second)}
+      {0, 4}
+  """
+  @spec step_many([t], [state], [numbers]) :: [{outputs :: numbers, state}] | error
+  def step_many(networks, states, inputs),
+    do: :cambrian_network.step_many(references(networks), states, inputs)
+
+  defp references(networks), do: Enum.map(networks, fn %__MODULE__{ref: network} -> network end)
 
   defimpl Inspect do
     def inspect(network, _opts) do

@@ -12,7 +12,7 @@
 %% '''
 -module(cambrian_genotype).
 
--export([new/2, mutate/2, mutate/3, mutate/4, operators/0, crossover/3, crossover/4,
+-export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2, crossover/3, crossover/4,
          distance/2, distance/3, id/1, info/1, to_map/1, from_map/1, to_binary/1, from_binary/1,
          to_dot/1, to_svg/1]).
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
@@ -23,7 +23,7 @@
 %% 0 to 2^64 - 1. The same seed gives the same result, on any machine.
 -type seed() :: non_neg_integer().
 -type operator() :: atom().
--type genes() :: #{schema := 1, inputs := pos_integer(), outputs := pos_integer(),
+-type genes() :: #{schema := 1 | 2, inputs := pos_integer(), outputs := pos_integer(),
                    nodes := [map()], connections := [map()]}.
 
 %% Long work goes to a dirty scheduler: the library says when.
@@ -62,7 +62,7 @@ new(Options, _Seed) when is_map(Options) ->
 %% true
 %% '''
 -spec mutate(genotype(), seed()) -> {ok, genotype()}.
-mutate(Genotype, Seed) -> cambrian_nif:genotype_mutate(Genotype, #{}, Seed).
+mutate(Genotype, Seed) -> mutate(Genotype, #{}, Seed).
 
 %% @doc Applies one operator by name, or with a map of parameters every one by its rate.
 %%
@@ -101,15 +101,80 @@ mutate(Genotype, Operator, Parameters, Seed) ->
     ?EITHER(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
             cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed)).
 
-%% @doc The names of the mutation operators.
+%% @doc The names of the mutation operators, in the order in which {@link mutate/2} tries them.
+%%
+%% Each has a rate of the same name among {@link cambrian:parameters/0}, where it also says what it does:
 %%
 %% ```
-%% 1> cambrian_genotype:operators().
-%% [perturb_weights,reset_weights,perturb_biases,change_activation,toggle_connection,
-%%  remove_connection,add_connection,add_recurrent,add_node]
+%% 1> [{Name, About} || Name <- cambrian_genotype:operators(),
+%%                      #{name := N, about := <<"rate: ", About/binary>>} <- cambrian:parameters(), N =:= Name].
+%% [{perturb_weights,<<"every weight moves by a normal step">>},
+%%  {reset_weights,<<"every weight has one chance in ten to be drawn anew">>},
+%%  {perturb_biases,<<"every bias moves by a normal step">>},
+%%  {add_bias,<<"a node without a bias gets one">>},
+%%  {remove_bias,<<"a node loses its bias">>},
+%%  {change_activation,<<"a hidden node gets another activation">>},
+%%  {change_aggregation,<<"a node gets another aggregation">>},
+%%  {change_gain,<<"a node's gain moves by a normal step">>},
+%%  {change_dynamics,<<"a node gets other dynamics">>},
+%%  {change_time_constant,<<"the time constant of a node with dynamics grows or shrinks, at most twofold">>},
+%%  {change_plasticity,<<"a node gets another rule of learning, with rates for it">>},
+%%  {change_learning,<<"learning rate and decay of a plastic node move by a normal step">>},
+%%  {toggle_connection,<<"a connection is switched off or on">>},
+%%  {remove_connection,<<"a connection goes, with any node that it leaves idle">>},
+%%  {remove_recurrent,<<"the same of a recurrent connection">>},
+%%  {remove_node,<<"a hidden node goes, and its sources are joined to its targets">>},
+%%  {remove_input,<<"an input loses its connections">>},
+%%  {remove_output,<<"an output loses its connections">>},
+%%  {add_input,<<"an input without connections is connected">>},
+%%  {add_output,<<"an output without connections is connected">>},
+%%  {add_connection,<<"two unconnected nodes are connected forwards">>},
+%%  {add_recurrent,<<"two nodes are connected backwards, or one to itself">>},
+%%  {add_node,<<"a connection is split by a node">>}]
 %% '''
 -spec operators() -> [operator()].
 operators() -> cambrian_nif:genotype_operators().
+
+%% @doc What the genes that are one of a few named things can be.
+%%
+%% ```
+%% 1> #{aggregation := A, dynamics := D, plasticity := P} = cambrian_genotype:choices().
+%% 2> {A, D, P}.
+%% {[sum,product,mean,max,min,median,max_abs],
+%%  [none,leaky,cfc,ltc,delay],
+%%  [none,hebbian,oja,bcm,reward]}
+%% 3> [F || #{activation := All} <- [cambrian_genotype:choices()], F <- [identity, tanh, relu, chess], lists:member(F, All)].
+%% [identity,tanh,relu]
+%% '''
+-spec choices() -> #{activation := [atom()], aggregation := [atom()], dynamics := [atom()], plasticity := [atom()]}.
+choices() -> cambrian_nif:genotype_choices().
+
+%% @doc The same genotype for a task with more or fewer inputs or outputs.
+%%
+%% New ones are unconnected, so that the outputs that stay compute what they did; `add_input' and `add_output'
+%% connect them. Those that go take their connections with them. What is not given stays as it is; all other keys
+%% are parameters (`output_activation').
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Larger} = cambrian_genotype:resize(G, #{inputs => 3, outputs => 2}).
+%% 3> cambrian_genotype:info(Larger).
+%% #{connections => 2,hidden => 0,inputs => 3,nodes => 5,outputs => 2,recurrent => 0}
+%% 4> [Y] = cambrian_network:activate(cambrian_network:compile(G), [0.5, -1]).
+%% 5> [Same, _] = cambrian_network:activate(cambrian_network:compile(Larger), [0.5, -1, 9]).
+%% 6> Same =:= Y.
+%% true
+%% 7> {ok, Back} = cambrian_genotype:resize(Larger, #{inputs => 2, outputs => 1}).
+%% 8> cambrian_genotype:id(Back) =:= cambrian_genotype:id(G).
+%% true
+%% '''
+-spec resize(genotype(), #{inputs => pos_integer(), outputs => pos_integer(), atom() => term()}) ->
+          {ok, genotype()} | {error, term()}.
+resize(Genotype, Options) ->
+    #{inputs := Inputs, outputs := Outputs} = maps:merge(info(Genotype), maps:with([inputs, outputs], Options)),
+    Parameters = maps:without([inputs, outputs], Options),
+    ?EITHER(cambrian_nif:genotype_resize(Genotype, Inputs, Outputs, Parameters),
+            cambrian_nif:genotype_resize_dirty(Genotype, Inputs, Outputs, Parameters)).
 
 %% @doc A child of two parents, of whom the first is the fitter: genes that match come from
 %% either, all others from the first (Stanley and Miikkulainen 2002, section III-B).
@@ -168,9 +233,9 @@ distance(A, B, Parameters) ->
 %% @doc The genotype's name, which is the same everywhere: the SHA-256 of {@link to_binary/1}.
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
 %% 2> binary:encode_hex(cambrian_genotype:id(G)).
-%% <<"5E7603ECAB95DA1C9641F7073B735368D6CA5930F2FA15F6B6818D32C3CE8F96">>
+%% <<"B5831DC26DF93C18C8ADCCBB906915762A17DA6ABEF08184151CD19D8C74E6B8">>
 %% 3> cambrian_genotype:id(G) =:= crypto:hash(sha256, cambrian_genotype:to_binary(G)).
 %% true
 %% '''
@@ -198,21 +263,30 @@ info(Genotype) ->
 %% Nodes stand in (layer, id) order. A layer is from 0 (inputs) to 2^63 (outputs); a
 %% connection is recurrent exactly when its source is not on a lower layer than its target.
 %%
+%% A hidden or output node makes of the values that its connections bring, each times its weight, one number by
+%% its `aggregation'; times its `gain' and plus its `bias' it goes through its `activation'. With `dynamics' it has
+%% a state of its own, whose `time_constant' is in steps, from 0.01 to 1000; with `plasticity' its weights learn while
+%% the network runs, at `learning_rate', within plus and minus 1, and `decay', from 0 to 1. {@link choices/0} lists
+%% what each gene can be. An input is its value.
+%%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
 %% 2> #{connections := Connections, nodes := Nodes} = cambrian_genotype:to_map(G).
 %% 3> hd(Connections).
 %% #{enabled => true,from => 1149588551319671665,id => 629680341462567256,to => 7627425597724244212,
-%%   weight => 0.7215332984924316}
-%% 4> lists:last(Nodes).
-%% #{activation => sigmoid,bias => 0.0,id => 7627425597724244212,index => 0,kind => output,
-%%   layer => 9223372036854775808}
+%%   weight => 0.0}
+%% 4> hd(Nodes).
+%% #{activation => identity,bias => 0.0,id => 1149588551319671665,index => 1,kind => input,layer => 0}
+%% 5> lists:last(Nodes).
+%% #{activation => sigmoid,aggregation => sum,bias => 0.0,decay => 0.0,dynamics => none,gain => 1.0,
+%%   id => 7627425597724244212,index => 0,kind => output,layer => 9223372036854775808,
+%%   learning_rate => 0.0,plasticity => none,time_constant => 1.0}
 %% '''
 -spec to_map(genotype()) -> genes().
 to_map(Genotype) ->
     {Inputs, Outputs, Nodes, Connections, InputIds, OutputIds} = cambrian_nif:genotype_genes(Genotype),
     Ends = maps:from_list(ends(input, InputIds) ++ ends(output, OutputIds)),
-    #{schema => 1, inputs => Inputs, outputs => Outputs,
+    #{schema => 2, inputs => Inputs, outputs => Outputs,
       nodes => [node_to_map(Node, Ends) || Node <- Nodes],
       connections => [#{id => Id, from => From, to => To, weight => Weight, enabled => Enabled}
                       || {Id, From, To, Weight, Enabled} <- Connections]}.
@@ -221,42 +295,56 @@ ends(Kind, Ids) ->
     [{Id, #{kind => Kind, index => Index}}
      || {Id, Index} <- lists:zip(Ids, lists:seq(0, length(Ids) - 1))].
 
-node_to_map({Id, Layer, Activation, Bias}, Ends) ->
+node_to_map({Id, Layer, Neuron}, Ends) ->
     Kind = maps:get(Id, Ends, #{kind => hidden}),
-    Kind#{id => Id, layer => Layer, activation => Activation, bias => Bias}.
+    maps:merge(Kind#{id => Id, layer => Layer}, genes_of(Kind, Neuron)).
 
-%% @doc Back from {@link to_map/1}. Weights and biases are rounded to 32 bits; ids of connections
-%% are computed anew. A map of another shape raises `badarg'.
+genes_of(#{kind := input}, Neuron) -> maps:with([activation, bias], Neuron);
+genes_of(_, Neuron) -> Neuron.
+
+%% @doc Back from {@link to_map/1}.
+%%
+%% A gene that a node lacks is as in the plainest of neurons: activation `identity', aggregation `sum', bias 0, gain 1,
+%% neither dynamics nor plasticity. So maps of schema 1, in which nodes had an activation and a bias alone, are read
+%% too. Numbers are rounded to 32 bits; ids of connections are computed anew. A map of another shape raises `badarg'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> #{connections := [C | Rest]} = Genes = cambrian_genotype:to_map(G).
+%% 2> #{connections := [C | Rest], nodes := [In1, In2, Out]} = Genes = cambrian_genotype:to_map(G).
 %% 3> {ok, Edited} = cambrian_genotype:from_map(Genes#{connections := [C#{weight := 0.5} | Rest]}).
-%% 4> [W || #{weight := W} <- maps:get(connections, cambrian_genotype:to_map(Edited))].
-%% [0.5,0.870519757270813]
-%% 5> cambrian_genotype:from_map(Genes#{inputs := 3}).
+%% 4> lists:member(0.5, [W || #{weight := W} <- maps:get(connections, cambrian_genotype:to_map(Edited))]).
+%% true
+%% 5> cambrian_genotype:from_map(Genes#{nodes := [In1, In2, Out#{activation := chess}]}).
+%% {error,{unknown_gene,activation,chess}}
+%% 6> cambrian_genotype:from_map(Genes#{inputs := 3}).
 %% {error,{invalid_genotype,<<"input or output node 35d9cd3e3446b06d is missing">>}}
 %% '''
--spec from_map(genes()) -> {ok, genotype()} | {error, {invalid_genotype, binary()} | term()}.
-from_map(#{schema := 1, inputs := Inputs, outputs := Outputs, nodes := Nodes, connections := Connections}) ->
-    cambrian_nif:genotype_from_genes(
-      Inputs, Outputs,
-      [{Id, Layer, Activation, float(Bias)}
-       || #{id := Id, layer := Layer, activation := Activation, bias := Bias} <- Nodes],
-      [{From, To, float(Weight), Enabled}
-       || #{from := From, to := To, weight := Weight, enabled := Enabled} <- Connections]);
-from_map(#{schema := Schema}) when Schema =/= 1 ->
+-spec from_map(genes()) -> {ok, genotype()} | {error, {invalid_genotype, binary()}
+                                                     | {unknown_gene, Gene :: atom(), Name :: atom()}
+                                                     | {unsupported_version, term()}}.
+from_map(#{schema := Schema, inputs := Inputs, outputs := Outputs, nodes := Nodes, connections := Connections})
+  when Schema =:= 1; Schema =:= 2 ->
+    cambrian_nif:genotype_from_genes(Inputs, Outputs, lists:map(fun node_gene/1, Nodes),
+                                     lists:map(fun connection_gene/1, Connections));
+from_map(#{schema := Schema}) when Schema =/= 1, Schema =/= 2 ->
     {error, {unsupported_version, Schema}};
 from_map(_) ->
     error(badarg).
 
+node_gene(#{id := Id, layer := Layer} = Node) -> {Id, Layer, Node};
+node_gene(_) -> error(badarg).
+
+connection_gene(#{from := From, to := To, weight := Weight, enabled := Enabled}) when is_number(Weight) ->
+    {From, To, float(Weight), Enabled};
+connection_gene(_) -> error(badarg).
+
 %% @doc The canonical bytes: the same genotype gives the same bytes on every machine.
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
 %% 2> cambrian_genotype:to_binary(G).
-%% <<155,1,2,1,196,0,196,0,196,1,2,196,4,0,0,0,0,146,0,1,146,2,2,196,8,104,182,56,63,98,218,94,63,196,
-%%   1,3>>
+%% <<220,0,18,2,2,1,196,0,196,0,196,1,2,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,146,0,1,146,2,2,
+%%   196,8,0,0,0,0,0,0,0,0,196,1,3>>
 %% '''
 -spec to_binary(genotype()) -> binary().
 to_binary(Genotype) ->
@@ -276,7 +364,7 @@ to_binary(Genotype) ->
 -spec from_binary(binary()) ->
           {ok, genotype()} | {error, malformed | not_canonical | {too_large, pos_integer()}
                                    | {unsupported_version, non_neg_integer()}
-                                   | {unknown_activation, byte()}
+                                   | {unknown_gene, Gene :: atom(), byte()}
                                    | {invalid_genotype, binary()}}.
 from_binary(Bytes) ->
     ?EITHER(cambrian_nif:genotype_decode(Bytes),

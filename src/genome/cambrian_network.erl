@@ -9,17 +9,40 @@
 %% 2> N = cambrian_network:compile(G).
 %% 3> [Output] = cambrian_network:activate(N, [0.5, -1]).
 %% '''
+%%
+%% What a network remembers is a value too, its state, which {@link step/3} takes and gives back: last step's values
+%% of nodes that feed recurrent connections, the states of nodes with dynamics, and what the weights of plastic nodes
+%% have learnt. So a network learns while it runs, and its genotype stays as it is:
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1, output_activation => identity}, 7).
+%% 2> #{nodes := [In, Out], connections := [C]} = Genes = cambrian_genotype:to_map(G).
+%% 3> Hebbian = Out#{plasticity := hebbian, learning_rate := 0.5}.
+%% 4> {ok, Learner} = cambrian_genotype:from_map(Genes#{nodes := [In, Hebbian], connections := [C#{weight := 1}]}).
+%% 5> N = cambrian_network:compile(Learner).
+%% 6> {[First], State} = cambrian_network:step(N, cambrian_network:initial_state(N), [1]).
+%% 7> {[Second], State1} = cambrian_network:step(N, State, [1]).
+%% 8> {[Third], _} = cambrian_network:step(N, State1, [1]).
+%% 9> {First, Second, Third}.
+%% {1.0,1.5,2.25}
+%% 10> <<Learnt:32/float-little>> = State1.
+%% 11> Learnt.
+%% 1.25
+%% 12> cambrian_network:activate(N, [1]).
+%% [1.0]
+%% '''
 -module(cambrian_network).
 
--export([compile/1, info/1, activate/2, initial_state/1, step/3, activate_batch/2, activate_many/2]).
+-export([compile/1, info/1, activate/2, initial_state/1, step/3, reward/3,
+         activate_batch/2, activate_many/2, step_many/3]).
 -export_type([network/0, state/0, numbers/0]).
 
 -opaque network() :: reference().
-%% What a recurrent network remembers from one step to the next: 32-bit floats, little-endian.
+%% What a network remembers from one step to the next: 32-bit floats, little-endian.
 -type state() :: binary().
 -type numbers() :: [number()] | binary().
 -type error() :: {error, {wrong_size, inputs | memory, Expected :: non_neg_integer(), Got :: non_neg_integer()}
-                       | {out_of_range, inputs | memory}}.
+                       | {out_of_range, inputs | memory | reward}}.
 
 %% Long work goes to a dirty scheduler: the library says when.
 -define(EITHER(Short, Dirty), case Short of dirty -> Dirty; Answer -> Answer end).
@@ -36,8 +59,7 @@ compile(Genotype) ->
     ?EITHER(cambrian_nif:network_compile(Genotype),
             cambrian_nif:network_compile_dirty(Genotype)).
 
-%% @doc `connections' counts the enabled ones, which are the work of a step; `memory' the numbers
-%% that are carried from step to step, 0 for a feed-forward network.
+%% @doc `connections' counts the enabled ones, which are the work of a step; `memory' the numbers that are carried from step to step, 0 for a feed-forward network whose nodes have neither dynamics nor plasticity.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
@@ -50,18 +72,19 @@ compile(Genotype) ->
                            connections := non_neg_integer(), memory := non_neg_integer()}.
 info(Network) -> cambrian_nif:network_info(Network).
 
-%% @doc Outputs for inputs, from rest: a recurrent network starts with an empty memory.
+%% @doc Outputs for inputs, from rest: one step with an empty memory.
 %%
 %% Inputs of another number, or beyond plus and minus 1.0e12, are an error; what is no number raises `badarg'.
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
 %% 2> Network = cambrian_network:compile(G).
 %% 3> cambrian_network:activate(Network, [0.5, -1]).
-%% [0.42891645431518555]
-%% 4> cambrian_network:activate(Network, <<0.5:32/float-little, -1:32/float-little>>).
-%% <<240,154,219,62>>
-%% 5> cambrian_network:activate(Network, [0.5]).
+%% [0.5]
+%% 4> <<Y:32/float-little>> = cambrian_network:activate(Network, <<0.5:32/float-little, -1:32/float-little>>).
+%% 5> Y.
+%% 0.5
+%% 6> cambrian_network:activate(Network, [0.5]).
 %% {error,{wrong_size,inputs,2,1}}
 %% '''
 -spec activate(network(), numbers()) -> numbers() | error().
@@ -69,7 +92,7 @@ activate(Network, Inputs) ->
     ?EITHER(cambrian_nif:network_activate(Network, Inputs),
             cambrian_nif:network_activate_dirty(Network, Inputs)).
 
-%% @doc An empty memory: four bytes for each number that is carried, none for a feed-forward network.
+%% @doc An empty memory: four bytes for each number that is carried.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
@@ -91,13 +114,31 @@ initial_state(Network) -> cambrian_nif:network_initial_state(Network).
 %% 3> Network = cambrian_network:compile(Recurrent).
 %% 4> {[First], State} = cambrian_network:step(Network, cambrian_network:initial_state(Network), [1]).
 %% 5> {[Second], _} = cambrian_network:step(Network, State, [1]).
-%% 6> {First, Second}.
-%% {0.7048538327217102,0.8146589398384094}
+%% 6> First =:= Second.
+%% false
 %% '''
 -spec step(network(), state(), numbers()) -> {Outputs :: numbers(), state()} | error().
 step(Network, State, Inputs) ->
     ?EITHER(cambrian_nif:network_step(Network, State, Inputs),
             cambrian_nif:network_step_dirty(Network, State, Inputs)).
+
+%% @doc Tells a network how good it was, within plus and minus 1.0e12: nodes whose plasticity is `reward' learn from it
+%% at every step until it is told another value. It is 0 at rest; a network without such nodes takes no notice.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1, output_activation => identity}, 7).
+%% 2> #{nodes := [In, Out], connections := [C]} = Genes = cambrian_genotype:to_map(G).
+%% 3> Willing = Out#{plasticity := reward, learning_rate := 0.5}.
+%% 4> {ok, Learner} = cambrian_genotype:from_map(Genes#{nodes := [In, Willing], connections := [C#{weight := 1}]}).
+%% 5> N = cambrian_network:compile(Learner).
+%% 6> {[First], State} = cambrian_network:step(N, cambrian_network:initial_state(N), [1]).
+%% 7> {[Second], State1} = cambrian_network:step(N, cambrian_network:reward(N, State, 1), [1]).
+%% 8> {[Third], _} = cambrian_network:step(N, State1, [1]).
+%% 9> {First, Second, Third}.
+%% {1.0,1.0,1.5}
+%% '''
+-spec reward(network(), state(), number()) -> state() | error().
+reward(Network, State, Reward) -> cambrian_nif:network_reward(Network, State, Reward).
 
 %% @doc Many inputs through one network, each from rest: a list of inputs gives a list of
 %% outputs, one binary of all inputs in a row gives one binary of all outputs.
@@ -107,19 +148,42 @@ step(Network, State, Inputs) ->
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> Network = cambrian_network:compile(G).
-%% 3> cambrian_network:activate_batch(Network, [[0, 0], [0, 1], [1, 0], [1, 1]]).
-%% [[0.5],[0.6729445457458496],[0.7048538327217102],[0.8309047818183899]]
+%% 3> Inputs = [[0, 0], [0, 1], [1, 0], [1, 1]].
+%% 4> Outputs = cambrian_network:activate_batch(Network, Inputs).
+%% 5> Outputs =:= [cambrian_network:activate(Network, Input) || Input <- Inputs].
+%% true
 %% '''
 -spec activate_batch(network(), [numbers()] | binary()) -> [numbers()] | binary() | error().
-activate_batch(Network, Batch) -> cambrian_nif:network_activate_batch(Network, Batch).
+activate_batch(Network, Batch) ->
+    ?EITHER(cambrian_nif:network_activate_batch(Network, Batch),
+            cambrian_nif:network_activate_batch_dirty(Network, Batch)).
 
-%% @doc Many networks, each with an input of its own, from rest. As many inputs as networks, or it raises `badarg'.
+%% @doc Many networks, each with an input of its own, from rest. There are as many inputs as networks.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> Network = cambrian_network:compile(G).
-%% 3> cambrian_network:activate_many([Network, Network], [[0, 0], [0.5, -1]]).
-%% [[0.5],[0.42891645431518555]]
+%% 3> Outputs = cambrian_network:activate_many([Network, Network], [[0, 0], [0.5, -1]]).
+%% 4> Outputs =:= cambrian_network:activate_batch(Network, [[0, 0], [0.5, -1]]).
+%% true
 %% '''
 -spec activate_many([network()], [numbers()]) -> [numbers()] | error().
-activate_many(Networks, Inputs) -> cambrian_nif:network_activate_many(Networks, Inputs).
+activate_many(Networks, Inputs) ->
+    ?EITHER(cambrian_nif:network_activate_many(Networks, Inputs),
+            cambrian_nif:network_activate_many_dirty(Networks, Inputs)).
+
+%% @doc A step of many networks, each with a state and an input of its own: a population that lives in lock-step.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
+%% 2> {ok, Recurrent} = cambrian_genotype:mutate(G, add_recurrent, 8).
+%% 3> Networks = [cambrian_network:compile(Genotype) || Genotype <- [G, Recurrent]].
+%% 4> States = lists:map(fun cambrian_network:initial_state/1, Networks).
+%% 5> {Outputs, Next} = lists:unzip(cambrian_network:step_many(Networks, States, [[1], [1]])).
+%% 6> [byte_size(State) || State <- Next].
+%% [0,4]
+%% '''
+-spec step_many([network()], [state()], [numbers()]) -> [{Outputs :: numbers(), state()}] | error().
+step_many(Networks, States, Inputs) ->
+    ?EITHER(cambrian_nif:network_step_many(Networks, States, Inputs),
+            cambrian_nif:network_step_many_dirty(Networks, States, Inputs)).

@@ -3,14 +3,14 @@
 %% processes as there are schedulers. A crash, a hang or rubbish costs that one fitness.
 -module(cambrian_evaluator).
 
--export([start_link/4]).
+-export([start_link/4, fitness/1]).
 -export_type([fault/0]).
 
 -type fault() :: timeout | {bad_fitness, term()} | {crashed, term()}.
 
 -record(pool, {owner, tag, fitness_of, timeout, waiting, working = #{}, done = #{}, faults = []}).
 
-%% @doc Sends `{Tag, {ok, [Fitness], [Fault]}}' to the caller. A failed evaluation gets the lowest fitness of
+%% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [Fault]}}' to the caller. A failed evaluation gets the lowest fitness of
 %% those that succeeded, 0.0 if none did. `Timeout' is for one evaluation, in ms.
 -spec start_link(reference(), [cambrian_genotype:genotype()],
                  fun((cambrian_genotype:genotype()) -> term()), timeout()) -> pid().
@@ -38,6 +38,7 @@ work(Boss, FitnessOf) ->
 
 evaluate(FitnessOf, Genotype) ->
     try FitnessOf(Genotype) of
+        #{fitness := Fitness, objectives := Cases} -> check_cases(Fitness, Cases);
         #{fitness := Fitness} -> check(Fitness);
         Fitness -> check(Fitness)
     catch
@@ -46,6 +47,11 @@ evaluate(FitnessOf, Genotype) ->
 
 check(Fitness) ->
     try float(Fitness) catch error:badarg -> {fault, {bad_fitness, Fitness}} end.
+
+check_cases(Fitness, Cases) ->
+    try {float(Fitness), [float(Case) || Case <- Cases]}
+    catch error:_ -> {fault, {bad_fitness, #{fitness => Fitness, objectives => Cases}}}
+    end.
 
 assign(Worker, #pool{waiting = [{Index, Genotype} | Waiting], working = Working} = Pool) ->
     Worker ! {evaluate, Genotype},
@@ -97,8 +103,13 @@ overdue(Working) ->
     [Worker || {Worker, {_, Deadline}} <- maps:to_list(Working), Deadline =< Now].
 
 finish(#pool{owner = Owner, tag = Tag, done = Done, faults = Faults}) ->
-    Worst = lists:min([0.0 || map_size(Done) =:= 0] ++ maps:values(Done)),
+    Worst = lists:min([0.0 || map_size(Done) =:= 0] ++ [fitness(Score) || Score <- maps:values(Done)]),
     Count = map_size(Done) + length(Faults),
     Fitness = [maps:get(Index, Done, Worst) || Index <- lists:seq(1, Count)],
     Owner ! {Tag, {ok, Fitness, lists:reverse(Faults)}},
     unlink(Owner).
+
+%% @doc Of a score, its fitness.
+-spec fitness(number() | {number(), [number()]}) -> number().
+fitness({Fitness, _Cases}) -> Fitness;
+fitness(Fitness) -> Fitness.

@@ -483,7 +483,7 @@ evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
     receive_newcomers(Data#data{evaluated = Evaluated});
 evaluating(info, {Tag, {ok, Fitness, Faults}}, #data{job = {Tag, _}, population = Population} = Data) ->
     report_faults(Faults, Data),
-    {ok, Evaluated} = cambrian_nif:population_with_fitness(Population, Fitness),
+    {ok, Evaluated} = cambrian_nif:population_with_scores(Population, Fitness),
     receive_newcomers(Data#data{evaluated = Evaluated});
 evaluating(Type, Event, Data) ->
     busy(Type, Event, Data).
@@ -595,7 +595,7 @@ evaluate(#data{population = Population, task = #{evaluate := native, name := Tas
     Job = cambrian_nif:population_evaluate(Tag, Population, Task),
     {next_state, evaluating, Data#data{job = {Tag, Job}}};
 evaluate(#data{population = Population, task = #{evaluate := FitnessOf}} = Data) ->
-    Job = evaluate_here(cambrian_nif:population_genotypes(Population), FitnessOf, Data),
+    Job = evaluate_here(cambrian_nif:population_waiting(Population), FitnessOf, Data),
     {next_state, evaluating, Data#data{job = Job}}.
 
 evaluate_here(Genotypes, FitnessOf, #data{evaluation_timeout = Timeout, population = Population}) ->
@@ -634,7 +634,7 @@ admit(Fitness, #data{newcomers = Newcomers} = Data) ->
     {Fitting, _} = lists:partition(fun({Genotype, _}) -> fits(Genotype, Data) end, Newcomers),
     Evaluated = lists:nthtail(length(Fitting) - length(Fitness), Fitting),
     lists:foldr(fun admit_one/2, Data#data{newcomers = lists:sublist(Fitting, length(Fitting) - length(Fitness))},
-                lists:zip(Evaluated, Fitness)).
+                lists:zip(Evaluated, [cambrian_evaluator:fitness(Score) || Score <- Fitness])).
 
 admit_one({{Genotype, From}, Fitness}, #data{evaluated = Evaluated, population = Population} = Data) ->
     {Outcome, Next} = case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of

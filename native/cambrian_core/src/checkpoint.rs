@@ -6,7 +6,7 @@ use crate::parameters::Parameters;
 use crate::population::{Champion, Population};
 use crate::speciation::Species;
 use crate::substrate::{Plan, Substrate};
-use crate::task::Shape;
+use crate::task::{Score, Shape};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
@@ -33,6 +33,9 @@ struct Saved {
     generation: u64,
     evaluations: u64,
     genotypes: Vec<ByteBuf>,
+    /// Fitness and cases of those that are known.
+    #[serde(default)]
+    scores: Vec<Option<(f64, Vec<f64>)>>,
     species: Vec<SavedSpecies>,
     next_species: u64,
     threshold: f32,
@@ -73,6 +76,7 @@ pub fn encode(population: &Population) -> Vec<u8> {
         generation: population.generation,
         evaluations: population.evaluations,
         genotypes: population.genotypes.iter().map(|g| genes(g)).collect(),
+        scores: population.scores.iter().map(|s| s.as_ref().map(|s| (s.fitness, s.cases.clone()))).collect(),
         species: species.collect(),
         next_species: population.next_species,
         threshold: population.threshold,
@@ -108,7 +112,14 @@ impl Saved {
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
         let mut members: Vec<u32> = self.species.iter().flat_map(|s| s.members.iter().copied()).collect();
         members.sort_unstable();
+        let score = |(fitness, cases)| Score { fitness, cases };
+        let mut scores: Vec<Option<Score>> = self.scores.into_iter().map(|s| s.map(score)).collect();
+        if scores.is_empty() {
+            scores.resize(genotypes.len(), None);
+        }
         if !self.parameters.are_sound()
+            || scores.len() != genotypes.len()
+            || !scores.iter().flatten().all(Score::is_sound)
             || encoding.shape() != shape
             || genotypes.is_empty()
             || !members.into_iter().eq(0..genotypes.len() as u32)
@@ -134,6 +145,7 @@ impl Saved {
             generation: self.generation,
             evaluations: self.evaluations,
             genotypes,
+            scores,
             species: self.species.into_iter().map(species).collect::<Option<_>>()?,
             next_species: self.next_species,
             threshold: self.threshold,

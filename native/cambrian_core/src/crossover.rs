@@ -1,54 +1,85 @@
-//! Two parents, one child: multipoint crossover (Stanley & Miikkulainen 2002, section III-B).
+//! Two parents, one child (Stanley & Miikkulainen 2002, section III-B).
 
-use crate::genotype::{Connection, Genotype, Node};
+use crate::genotype::Genotype;
+use crate::neuron::Neuron;
 use crate::parameters::Parameters;
-use crate::rng::Stream;
+use crate::rng::{Coins, Stream};
 
-/// Matching genes come from either parent at random, or with their weights averaged; all others
-/// come from the first parent, who is the fitter. The parents must have the same inputs and outputs.
+/// How the genes that both parents have are combined.
+#[derive(Clone, Copy)]
+enum Mix {
+    /// Each from either parent.
+    Multipoint,
+    /// With the mean of their weights, biases and gains; the rest from either parent.
+    Average,
+    /// Below this position from the first parent, from there on from the second.
+    SinglePoint(usize),
+}
+
+/// A child with the genes of the first parent, who is the fitter; those that the other has as well are combined.
+/// The parents must have the same inputs and outputs.
 pub fn crossover(fitter: &Genotype, other: &Genotype, p: &Parameters, rng: &mut Stream) -> Genotype {
-    let average = rng.chance(p.average_weights);
-    let mut connections = Vec::with_capacity(fitter.connections.len());
-    let mut theirs = other.connections.iter().peekable();
-    for mine in &fitter.connections {
-        while theirs.next_if(|c| c.id < mine.id).is_some() {}
-        connections.push(match theirs.next_if(|c| c.id == mine.id) {
-            Some(matching) => combine_connections(mine, matching, average, p, rng),
-            None => *mine,
-        });
-    }
-    let mut nodes = Vec::with_capacity(fitter.nodes.len());
-    let mut theirs = other.nodes.iter().peekable();
-    for mine in &fitter.nodes {
-        let key = (mine.layer, mine.id);
-        while theirs.next_if(|n| (n.layer, n.id) < key).is_some() {}
-        nodes.push(match theirs.next_if(|n| (n.layer, n.id) == key) {
-            Some(matching) => combine_nodes(mine, matching, average, rng),
-            None => *mine,
-        });
-    }
-    Genotype { inputs: fitter.inputs, outputs: fitter.outputs, nodes, connections }
-}
-
-fn combine_connections(
-    mine: &Connection,
-    theirs: &Connection,
-    average: bool,
-    p: &Parameters,
-    rng: &mut Stream,
-) -> Connection {
-    let weight = if average {
-        0.5 * mine.weight + 0.5 * theirs.weight
-    } else if rng.chance(0.5) {
-        mine.weight
-    } else {
-        theirs.weight
+    let (connections, neurons) = (fitter.weights.len(), fitter.neurons.len());
+    let (point, single) = (rng.unit(), rng.chance(p.single_point));
+    let mix = |genes: usize, average: bool| match (average, single) {
+        (true, _) => Mix::Average,
+        (false, true) => Mix::SinglePoint((point * genes as f32) as usize),
+        (false, false) => Mix::Multipoint,
     };
-    let both = mine.enabled && theirs.enabled;
-    Connection { weight, enabled: both || !rng.chance(p.stay_disabled), ..*mine }
+    let average = rng.chance(p.average_weights);
+    let mut child = fitter.clone();
+    combine_connections(&mut child, other, mix(connections, average), p, rng);
+    combine_neurons(&mut child, other, mix(neurons, average), rng);
+    child
 }
 
-fn combine_nodes(mine: &Node, theirs: &Node, average: bool, rng: &mut Stream) -> Node {
-    let node = if rng.chance(0.5) { *mine } else { *theirs };
-    if average { Node { bias: 0.5 * mine.bias + 0.5 * theirs.bias, ..node } } else { node }
+fn combine_connections(child: &mut Genotype, other: &Genotype, mix: Mix, p: &Parameters, rng: &mut Stream) {
+    let Genotype { topology, weights, enabled, .. } = child;
+    let mut coins = Coins::new();
+    aligned(&topology.ids, &other.topology.ids, |at, match_at| {
+        let theirs = other.weights[match_at];
+        weights[at] = match mix {
+            Mix::Average => 0.5 * weights[at] + 0.5 * theirs,
+            Mix::Multipoint if coins.toss(rng) => theirs,
+            Mix::SinglePoint(point) if at >= point => theirs,
+            _ => weights[at],
+        };
+        if !(enabled[at] && other.enabled[match_at]) {
+            enabled[at] = !rng.chance(p.stay_disabled);
+        }
+    });
+}
+
+fn combine_neurons(child: &mut Genotype, other: &Genotype, mix: Mix, rng: &mut Stream) {
+    let (inputs, mut coins) = (child.inputs() as usize, Coins::new());
+    let Genotype { topology, neurons, .. } = child;
+    aligned(&topology.places[inputs..], &other.topology.places[inputs..], |at, match_at| {
+        let (mine, theirs) = (neurons[at], other.neurons[match_at]);
+        let first = match mix {
+            Mix::SinglePoint(point) => at < point,
+            _ => coins.toss(rng),
+        };
+        let chosen = if first { mine } else { theirs };
+        let mean = |value: fn(&Neuron) -> f32| 0.5 * value(&mine) + 0.5 * value(&theirs);
+        neurons[at] = match mix {
+            Mix::Average => Neuron { bias: mean(|n| n.bias), gain: mean(|n| n.gain), ..chosen },
+            _ => chosen,
+        };
+    });
+}
+
+/// Positions of what two ascending lists have in common.
+fn aligned<K: Ord>(mine: &[K], theirs: &[K], mut both: impl FnMut(usize, usize)) {
+    if std::ptr::eq(mine, theirs) {
+        return (0..mine.len()).for_each(|at| both(at, at));
+    }
+    let (mut i, mut j) = (0, 0);
+    while i < mine.len() && j < theirs.len() {
+        let (lower, higher) = (mine[i] < theirs[j], mine[i] > theirs[j]);
+        if !lower && !higher {
+            both(i, j);
+        }
+        i += usize::from(!higher);
+        j += usize::from(!lower);
+    }
 }

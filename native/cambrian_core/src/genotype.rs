@@ -1,19 +1,22 @@
 //! What evolves and travels: node genes and connection genes.
 
 use crate::innovation::{self, BOTTOM, ConnectionId, Layer, NodeId, TOP};
-use crate::math::Activation;
+use crate::neuron::{MAX_WEIGHT, Neuron, within_limit};
 use crate::parameters::Parameters;
 use crate::rng::Stream;
+use crate::topology::{Ends, NodeIndex, Place, Topology};
 use std::fmt;
+use std::sync::Arc;
 
+/// A node gene, whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Node {
     pub id: NodeId,
     pub layer: Layer,
-    pub activation: Activation,
-    pub bias: f32,
+    pub neuron: Neuron,
 }
 
+/// A connection gene, whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Connection {
     pub id: ConnectionId,
@@ -29,25 +32,23 @@ impl Connection {
     }
 }
 
-/// Nodes in (layer, id) order, which is topological, and connections in id order, in which
+/// Node genes in (layer, id) order, which is topological, and connection genes in id order, in which
 /// two genotypes align.
 ///
 /// A value of this type is always valid: see [`Genotype::from_genes`] for what that means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Genotype {
-    pub(crate) inputs: u32,
-    pub(crate) outputs: u32,
-    pub(crate) nodes: Vec<Node>,
-    pub(crate) connections: Vec<Connection>,
+    pub(crate) topology: Arc<Topology>,
+    /// Of every node but the inputs.
+    pub(crate) neurons: Vec<Neuron>,
+    pub(crate) weights: Vec<f32>,
+    pub(crate) enabled: Vec<bool>,
 }
 
 /// Bounds on what may be built or read; far above what evolution reaches.
 pub const MAX_ENDS: u32 = 10_000;
 pub const MAX_NODES: usize = 100_000;
 pub const MAX_CONNECTIONS: usize = 1_000_000;
-
-/// Weights and biases lie within ± this, so that no sum in a network overflows.
-pub const MAX_WEIGHT: f32 = 1.0e6;
 
 /// Why genes do not make a genotype.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,7 +65,8 @@ pub enum GenotypeError {
     DuplicateNode(NodeId),
     MissingEnd(NodeId),
     Layer(NodeId),
-    Weight(u64),
+    Neuron(NodeId),
+    Weight(ConnectionId),
     ConnectionOrder(ConnectionId),
     /// Two different genes with the same id: a collision of the hash, or a forgery.
     Collision(ConnectionId),
@@ -88,7 +90,12 @@ impl fmt::Display for GenotypeError {
             DuplicateNode(id) => write!(f, "node {id:016x} occurs twice"),
             MissingEnd(id) => write!(f, "input or output node {id:016x} is missing"),
             Layer(id) => write!(f, "node {id:016x} is on a layer that its kind cannot have"),
-            Weight(id) => write!(f, "the weight or bias of {id:016x} is not within ±{MAX_WEIGHT}"),
+            Neuron(id) => write!(
+                f,
+                "node {id:016x}: expected a bias and a gain within ±{MAX_WEIGHT}, a time constant from 0.01 to \
+                 1000, a learning rate within ±1 and a decay from 0 to 1; an input has none of them"
+            ),
+            Weight(id) => write!(f, "the weight of {id:016x} is not within ±{MAX_WEIGHT}"),
             ConnectionOrder(id) => write!(f, "connection {id:016x} is not in id order"),
             Collision(id) => write!(f, "two connections have the id {id:016x}"),
             ConnectionId(id) => {
@@ -119,26 +126,25 @@ impl Genotype {
             let nodes = inputs as usize + outputs as usize;
             return Err(GenotypeError::TooLarge { nodes, connections: pairs });
         }
-        let input_node =
-            |i| Node { id: innovation::input(i), layer: BOTTOM, activation: Activation::Identity, bias: 0.0 };
-        let output_node = |j| Node {
-            id: innovation::output(j),
-            layer: TOP,
-            activation: parameters.output_activation,
-            bias: 0.0,
-        };
-        let mut nodes: Vec<Node> = (0..inputs).map(input_node).chain((0..outputs).map(output_node)).collect();
+        let mut topology = Topology::unconnected(inputs, outputs);
         let pairs = (0..inputs).flat_map(|i| (0..outputs).map(move |j| (i, j)));
-        let mut connections = Vec::new();
+        let mut genes: Vec<(ConnectionId, Ends, f32)> = Vec::new();
+        let index = topology.index();
+        let at = |id| index.position(id).ok_or(GenotypeError::MissingEnd(id));
         for (i, j) in pairs {
             if rng.chance(parameters.initial_connections) {
                 let weight = parameters.clamp(rng.normal() * parameters.initial_weight);
-                connections.push(Connection::new(innovation::input(i), innovation::output(j), weight));
+                let ends = Ends { from: at(innovation::input(i))?, to: at(innovation::output(j))? };
+                genes.push((topology.connection_id(ends), ends, weight));
             }
         }
-        nodes.sort_unstable_by_key(|n| (n.layer, n.id));
-        connections.sort_unstable_by_key(|c| c.id);
-        Genotype::from_genes(inputs, outputs, nodes, connections)
+        genes.sort_unstable_by_key(|gene| gene.0);
+        topology.ids = genes.iter().map(|gene| gene.0).collect();
+        topology.ends = genes.iter().map(|gene| gene.1).collect();
+        let neurons = vec![Neuron::new(parameters.output_activation); outputs as usize];
+        let weights: Vec<f32> = genes.iter().map(|gene| gene.2).collect();
+        let enabled = vec![true; weights.len()];
+        Ok(Genotype { topology: Arc::new(topology), neurons, weights, enabled })
     }
 
     /// Checks genes from anywhere, a file or a stranger.
@@ -146,7 +152,7 @@ impl Genotype {
     /// Nodes must be in strict (layer, id) order, hold every input and output with its proper
     /// layer and hidden nodes strictly between; connections in strict id order, their ids
     /// following from their ends, which are nodes here, none leading into an input; every
-    /// weight and bias within ±[`MAX_WEIGHT`]. Inputs are the identity with no bias.
+    /// number finite and within its bounds. Inputs are [`Neuron::INPUT`].
     ///
     /// # Errors
     /// The first rule that is broken, with the gene that breaks it.
@@ -161,131 +167,230 @@ impl Genotype {
             let (nodes, connections) = (nodes.len(), connections.len());
             return Err(GenotypeError::TooLarge { nodes, connections });
         }
-        let genotype = Genotype { inputs, outputs, nodes, connections };
-        genotype.check_nodes()?;
-        genotype.check_connections()?;
-        Ok(genotype)
+        let index = NodeIndex::new(nodes.iter().map(|node| node.id));
+        check_nodes(inputs, outputs, &nodes, &index)?;
+        let ends = check_connections(inputs, &connections, &index)?;
+        let topology = Topology {
+            inputs,
+            outputs,
+            places: nodes.iter().map(|node| Place { layer: node.layer, id: node.id }).collect(),
+            ids: connections.iter().map(|c| c.id).collect(),
+            ends,
+        };
+        Ok(Genotype {
+            topology: Arc::new(topology),
+            neurons: nodes[inputs as usize..].iter().map(|node| node.neuron).collect(),
+            weights: connections.iter().map(|c| c.weight).collect(),
+            enabled: connections.iter().map(|c| c.enabled).collect(),
+        })
     }
 
-    fn check_nodes(&self) -> Result<(), GenotypeError> {
-        for pair in self.nodes.windows(2) {
-            if (pair[0].layer, pair[0].id) >= (pair[1].layer, pair[1].id) {
-                return Err(GenotypeError::NodeOrder(pair[1].id));
-            }
-        }
-        let index = self.index();
-        if let Some(pair) = index.0.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(GenotypeError::DuplicateNode(pair[0].0));
-        }
-        let ends = (0..self.inputs).map(|i| (innovation::input(i), BOTTOM));
-        for (id, layer) in ends.chain((0..self.outputs).map(|j| (innovation::output(j), TOP))) {
-            let at = index.position(id).ok_or(GenotypeError::MissingEnd(id))?;
-            let node = self.nodes[at];
-            let plain = node.activation == Activation::Identity && node.bias == 0.0;
-            if node.layer != layer || (layer == BOTTOM && !plain) {
-                return Err(GenotypeError::Layer(id));
-            }
-        }
-        // the ends are all there and distinct, so any more on their layers are strangers
-        let (low, high) = (self.inputs as usize, self.nodes.len() - self.outputs as usize);
-        for (at, node) in self.nodes.iter().enumerate() {
-            let hidden = (low..high).contains(&at);
-            if hidden && (node.layer == BOTTOM || node.layer >= TOP) || node.layer > TOP {
-                return Err(GenotypeError::Layer(node.id));
-            }
-            if !within_limit(node.bias) {
-                return Err(GenotypeError::Weight(node.id));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_connections(&self) -> Result<(), GenotypeError> {
-        let index = self.index();
-        for c in &self.connections {
-            if c.id != innovation::connection(c.from, c.to) {
-                return Err(GenotypeError::ConnectionId(c.id));
-            }
-            index.position(c.from).ok_or(GenotypeError::UnknownNode(c.from))?;
-            let to = index.position(c.to).ok_or(GenotypeError::UnknownNode(c.to))?;
-            if to < self.inputs as usize {
-                return Err(GenotypeError::IntoInput(c.id));
-            }
-            if !within_limit(c.weight) {
-                return Err(GenotypeError::Weight(c.id));
-            }
-        }
-        for pair in self.connections.windows(2) {
-            match pair[0].id.cmp(&pair[1].id) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => return Err(GenotypeError::Collision(pair[0].id)),
-                std::cmp::Ordering::Greater => return Err(GenotypeError::ConnectionOrder(pair[1].id)),
-            }
-        }
-        Ok(())
+    /// The same genotype for a task with other inputs and outputs. New ones are unconnected, so that all others
+    /// go on as they did; those that go take their connections with them.
+    ///
+    /// # Errors
+    /// [`GenotypeError::Ends`] and [`GenotypeError::TooLarge`].
+    pub fn resized(
+        &self,
+        inputs: u32,
+        outputs: u32,
+        parameters: &Parameters,
+    ) -> Result<Genotype, GenotypeError> {
+        check_ends(inputs, outputs)?;
+        let (wanted, present) = (Topology::unconnected(inputs, outputs), self.topology.index());
+        let index = wanted.index();
+        let stays: Vec<bool> = (0..)
+            .zip(&self.topology.places)
+            .map(|(at, place)| self.topology.is_hidden(at) || index.position(place.id).is_some())
+            .collect();
+        let new = wanted.places.iter().filter(|place| present.position(place.id).is_none());
+        let mut nodes: Vec<Node> =
+            self.nodes().zip(&stays).filter(|(_, stays)| **stays).map(|(node, _)| node).collect();
+        nodes.extend(new.map(|&Place { layer, id }| {
+            let output = Neuron::new(parameters.output_activation);
+            Node { id, layer, neuron: if layer == BOTTOM { Neuron::INPUT } else { output } }
+        }));
+        nodes.sort_unstable_by_key(|node| (node.layer, node.id));
+        let connections = (self.connections().zip(&self.topology.ends))
+            .filter(|(_, ends)| stays[ends.from as usize] && stays[ends.to as usize])
+            .map(|(connection, _)| connection)
+            .collect();
+        Genotype::from_genes(inputs, outputs, nodes, connections)
     }
 
     pub fn inputs(&self) -> u32 {
-        self.inputs
+        self.topology.inputs
     }
 
     pub fn outputs(&self) -> u32 {
-        self.outputs
+        self.topology.outputs
     }
 
-    pub fn nodes(&self) -> &[Node] {
-        &self.nodes
+    /// Node genes in (layer, id) order: inputs, hidden nodes, outputs.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> {
+        let inputs = self.inputs() as usize;
+        self.topology.places.iter().enumerate().map(move |(at, &Place { layer, id })| {
+            let neuron = if at < inputs { Neuron::INPUT } else { self.neurons[at - inputs] };
+            Node { id, layer, neuron }
+        })
     }
 
-    pub fn connections(&self) -> &[Connection] {
-        &self.connections
+    /// Connection genes in id order, the disabled ones too.
+    pub fn connections(&self) -> impl ExactSizeIterator<Item = Connection> {
+        let id = |node: u32| self.topology.places[node as usize].id;
+        self.topology.ends.iter().enumerate().map(move |(at, ends)| Connection {
+            id: self.topology.ids[at],
+            from: id(ends.from),
+            to: id(ends.to),
+            weight: self.weights[at],
+            enabled: self.enabled[at],
+        })
     }
 
-    /// The nodes that are neither input nor output.
-    pub fn hidden(&self) -> &[Node] {
-        &self.nodes[self.inputs as usize..self.nodes.len() - self.outputs as usize]
+    /// How many nodes are neither input nor output.
+    pub fn hidden(&self) -> usize {
+        self.topology.hidden().len()
     }
 
     /// How many connections are recurrent.
     pub fn recurrent(&self) -> usize {
-        let index = self.index();
-        let layer = |id| index.position(id).map(|at| self.nodes[at].layer);
-        let recurrent = |c: &&Connection| match (layer(c.from), layer(c.to)) {
-            (Some(from), Some(to)) => innovation::is_recurrent(from, to),
-            _ => false,
-        };
-        self.connections.iter().filter(recurrent).count()
+        self.topology.ends.iter().filter(|ends| self.topology.is_recurrent(**ends)).count()
     }
 
-    /// Where each node id stands in [`Genotype::nodes`].
-    pub(crate) fn index(&self) -> NodeIndex {
-        let mut pairs: Vec<(NodeId, u32)> =
-            self.nodes.iter().zip(0..).map(|(node, at)| (node.id, at)).collect();
-        pairs.sort_unstable();
-        NodeIndex(pairs)
+    /// Adds a connection. `None` where it is there, where its id is taken by other ends (a collision of
+    /// the hash), or where there are too many.
+    pub(crate) fn connect(&mut self, ends: Ends, weight: f32) -> Option<usize> {
+        let id = self.topology.connection_id(ends);
+        let at = self.topology.find(id).err()?;
+        if self.weights.len() >= MAX_CONNECTIONS {
+            return None;
+        }
+        let topology = Arc::make_mut(&mut self.topology);
+        topology.ids.insert(at, id);
+        topology.ends.insert(at, ends);
+        self.weights.insert(at, weight);
+        self.enabled.insert(at, true);
+        Some(at)
     }
 
-    pub(crate) fn find_connection(&self, id: ConnectionId) -> Result<usize, usize> {
-        self.connections.binary_search_by_key(&id, |c| c.id)
+    /// Takes away the connections for which `goes` holds.
+    pub(crate) fn disconnect(&mut self, goes: impl Fn(Ends) -> bool) {
+        let kept: Vec<bool> = self.topology.ends.iter().map(|ends| !goes(*ends)).collect();
+        self.keep(&kept);
+    }
+
+    /// Keeps the connections that are marked.
+    pub(crate) fn keep(&mut self, kept: &[bool]) {
+        let topology = Arc::make_mut(&mut self.topology);
+        retain(&mut topology.ids, kept);
+        retain(&mut topology.ends, kept);
+        retain(&mut self.weights, kept);
+        retain(&mut self.enabled, kept);
+    }
+
+    /// Adds a hidden node; `None` where it is there or there are too many.
+    pub(crate) fn insert_node(&mut self, place: Place, neuron: Neuron) -> Option<u32> {
+        let at = self.topology.find_place(place).err()?;
+        if self.topology.places.len() >= MAX_NODES {
+            return None;
+        }
+        Arc::make_mut(&mut self.topology).insert_place(at, place);
+        self.neurons.insert(at - self.inputs() as usize, neuron);
+        Some(at as u32)
+    }
+
+    /// Takes away a hidden node with its connections.
+    pub(crate) fn remove_node(&mut self, node: u32) {
+        self.disconnect(|ends| ends.from == node || ends.to == node);
+        Arc::make_mut(&mut self.topology).remove_place(node as usize);
+        self.neurons.remove((node - self.inputs()) as usize);
     }
 }
 
-/// Node ids, sorted, with their positions.
-pub(crate) struct NodeIndex(Vec<(NodeId, u32)>);
-
-impl NodeIndex {
-    pub(crate) fn position(&self, id: NodeId) -> Option<usize> {
-        let found = self.0.binary_search_by_key(&id, |pair| pair.0).ok()?;
-        Some(self.0[found].1 as usize)
-    }
-}
-
-/// False for NaN too.
-fn within_limit(weight: f32) -> bool {
-    weight.abs() <= MAX_WEIGHT
+fn retain<T>(items: &mut Vec<T>, kept: &[bool]) {
+    let mut kept = kept.iter();
+    items.retain(|_| kept.next().is_none_or(|kept| *kept));
 }
 
 fn check_ends(inputs: u32, outputs: u32) -> Result<(), GenotypeError> {
     let fine = |n| (1..=MAX_ENDS).contains(&n);
     if fine(inputs) && fine(outputs) { Ok(()) } else { Err(GenotypeError::Ends { inputs, outputs }) }
+}
+
+fn check_nodes(inputs: u32, outputs: u32, nodes: &[Node], index: &NodeIndex) -> Result<(), GenotypeError> {
+    for pair in nodes.windows(2) {
+        if (pair[0].layer, pair[0].id) >= (pair[1].layer, pair[1].id) {
+            return Err(GenotypeError::NodeOrder(pair[1].id));
+        }
+    }
+    if let Some(id) = index.duplicate() {
+        return Err(GenotypeError::DuplicateNode(id));
+    }
+    let low = (0..inputs).map(|i| (innovation::input(i), BOTTOM));
+    for (id, layer) in low.chain((0..outputs).map(|j| (innovation::output(j), TOP))) {
+        let at = index.position(id).ok_or(GenotypeError::MissingEnd(id))?;
+        if nodes[at as usize].layer != layer {
+            return Err(GenotypeError::Layer(id));
+        }
+    }
+    // the ends are all there and distinct, so any more on their layers are strangers
+    let hidden = inputs as usize..nodes.len() - outputs as usize;
+    for (at, node) in nodes.iter().enumerate() {
+        let between = node.layer > BOTTOM && node.layer < TOP;
+        if hidden.contains(&at) && !between || node.layer > TOP {
+            return Err(GenotypeError::Layer(node.id));
+        }
+        let fine = if at < hidden.start { node.neuron == Neuron::INPUT } else { node.neuron.is_sound() };
+        if !fine {
+            return Err(GenotypeError::Neuron(node.id));
+        }
+    }
+    Ok(())
+}
+
+fn check_connections(
+    inputs: u32,
+    connections: &[Connection],
+    index: &NodeIndex,
+) -> Result<Vec<Ends>, GenotypeError> {
+    let mut all = Vec::with_capacity(connections.len());
+    for c in connections {
+        if c.id != innovation::connection(c.from, c.to) {
+            return Err(GenotypeError::ConnectionId(c.id));
+        }
+        let from = index.position(c.from).ok_or(GenotypeError::UnknownNode(c.from))?;
+        let to = index.position(c.to).ok_or(GenotypeError::UnknownNode(c.to))?;
+        if to < inputs {
+            return Err(GenotypeError::IntoInput(c.id));
+        }
+        if !within_limit(c.weight) {
+            return Err(GenotypeError::Weight(c.id));
+        }
+        all.push(Ends { from, to });
+    }
+    for pair in connections.windows(2) {
+        match pair[0].id.cmp(&pair[1].id) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Equal => return Err(GenotypeError::Collision(pair[0].id)),
+            std::cmp::Ordering::Greater => return Err(GenotypeError::ConnectionOrder(pair[1].id)),
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Purpose;
+
+    #[test]
+    fn a_value_that_is_shared_is_not_changed_by_its_owner() {
+        let mut rng = Stream::new(1, Purpose::Operator, 0, 0);
+        let a = Genotype::new(2, 1, &Parameters::default(), &mut rng).unwrap();
+        let (before, mut b) = (a.clone(), a.clone());
+        assert!(Arc::ptr_eq(&a.topology, &b.topology));
+        b.disconnect(|ends| ends.from == 0);
+        assert_eq!((a.weights.len(), b.weights.len()), (2, 1));
+        assert_eq!(a, before);
+    }
 }

@@ -16,22 +16,29 @@
 //!     }
 //!     population = evaluated.next(&stop).unwrap();
 //! };
-//! assert!(task.evaluate(&Network::new(&champion)) >= 3.9);
+//! assert!(task.evaluate(&Network::new(&champion)).fitness >= 3.9);
 //! # Ok::<(), cambrian_core::parameters::ParameterError>(())
 //! ```
 //!
 //! Modules, from what a thing is to how it travels; each uses only those above it.
 
+pub mod choice;
 pub mod math;
 pub mod rng;
 
+pub mod dynamics;
+pub mod plasticity;
+
 pub mod genotype;
 pub mod innovation;
+pub mod neuron;
 pub mod parameters;
+mod topology;
 
 pub mod crossover;
 pub mod mutation;
 
+pub mod kernel;
 pub mod network;
 pub mod task;
 
@@ -39,6 +46,7 @@ pub mod encoding;
 pub mod substrate;
 
 pub mod population;
+mod reproduction;
 pub mod selection;
 pub mod speciation;
 

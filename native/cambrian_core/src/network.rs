@@ -1,138 +1,120 @@
 //! The phenotype: a genotype compiled to run.
 
+use crate::choice::Choice;
+use crate::dynamics::{Cell, Dynamics};
 use crate::genotype::Genotype;
-use crate::innovation;
-use crate::math::Activation;
+use crate::innovation::{self, BOTTOM};
+use crate::kernel::{Isa, Kind, Link, Program, Run, Sealed, Special, VECTOR};
+use crate::math::Aggregation;
+use crate::neuron::Neuron;
+use crate::plasticity::{Learning, Plasticity};
+use crate::topology::{Place, Topology};
 
-/// Node values live in one row: inputs, then every other node in topological order, then the
-/// memory, which holds last tick's value of each node that feeds a recurrent connection.
-/// So a source is a single index, whichever of the three it reads.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Network {
-    inputs: usize,
-    units: Vec<Unit>,
-    links: Vec<Link>,
-    /// which value each memory slot keeps
-    remembered: Vec<u32>,
-    outputs: Vec<u32>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Unit {
-    activation: Activation,
-    bias: f32,
-    /// one past its last link; its first is where the unit before it ends
-    end: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Link {
-    source: u32,
-    weight: f32,
-}
-
-/// The values of one activation, and between ticks the memory of one network.
+/// A genotype's program, and the instruction set that it runs on.
 #[derive(Clone, Debug)]
+pub struct Network {
+    program: Sealed,
+    isa: Isa,
+}
+
+/// The values of one activation, and between ticks the memory of one network. One `Values` can serve many
+/// networks, one after the other: [`Network::reset`] makes it the network's own.
+#[derive(Clone, Debug, Default)]
 pub struct Values(Vec<f32>);
 
 impl Network {
     /// Compiles a genotype.
     pub fn new(genotype: &Genotype) -> Network {
-        let index = genotype.index();
-        let at = |id| index.position(id).expect("a genotype's connections end at its nodes");
-        let nodes = genotype.nodes();
-        // input i must stand at i: nodes are in id order, inputs are counted
-        let inputs = genotype.inputs() as usize;
-        let mut place: Vec<u32> = (0..nodes.len() as u32).collect();
-        for i in 0..genotype.inputs() {
-            place[at(innovation::input(i))] = i;
-        }
-        let mut slots = vec![None; nodes.len()];
-        let mut remembered = Vec::new();
-        let mut incoming = vec![Vec::new(); nodes.len()];
-        for c in genotype.connections().iter().filter(|c| c.enabled) {
-            let (from, to) = (at(c.from), at(c.to));
-            let source = if innovation::is_recurrent(nodes[from].layer, nodes[to].layer) {
-                *slots[from].get_or_insert_with(|| {
-                    remembered.push(place[from]);
-                    (nodes.len() + remembered.len() - 1) as u32
-                })
-            } else {
-                place[from]
-            };
-            incoming[to].push(Link { source, weight: c.weight });
-        }
-        let mut links = Vec::with_capacity(genotype.connections().len());
-        let units = nodes[inputs..].iter().zip(&incoming[inputs..]).map(|(node, own)| {
-            links.extend_from_slice(own);
-            Unit { activation: node.activation, bias: node.bias, end: links.len() as u32 }
-        });
-        let units = units.collect();
-        let outputs = (0..genotype.outputs()).map(|j| at(innovation::output(j)) as u32).collect();
-        Network { inputs, units, links, remembered, outputs }
+        Network { program: Compiler::new(genotype).compile(), isa: Isa::fastest() }
+    }
+
+    /// The same network on another instruction set of this machine: with the same bits.
+    #[must_use]
+    pub fn on(self, isa: Isa) -> Network {
+        Network { isa, ..self }
     }
 
     pub fn inputs(&self) -> usize {
-        self.inputs
+        self.program.inputs
     }
 
     pub fn outputs(&self) -> usize {
-        self.outputs.len()
+        self.program.outputs.len()
     }
 
     /// Enabled connections: the work of one tick.
     pub fn connections(&self) -> usize {
-        self.links.len()
+        self.program.links.len()
     }
 
-    /// Numbers that are carried from tick to tick; 0 for a feed-forward network.
+    /// Numbers that are carried from tick to tick, which are 0 at rest: last tick's values of nodes that feed
+    /// recurrent connections, states of nodes with dynamics, what plastic connections have learnt. 0 for
+    /// a static feed-forward network.
     pub fn memory(&self) -> usize {
-        self.remembered.len()
+        self.program.memory
     }
 
     /// Values with an empty memory.
     pub fn rest(&self) -> Values {
-        Values(vec![0.0; self.inputs + self.units.len() + self.remembered.len()])
+        let mut values = Values::default();
+        self.reset(&mut values);
+        values
+    }
+
+    /// Makes `values`, whosever they were, those of this network at rest.
+    pub fn reset(&self, values: &mut Values) {
+        values.0.clear();
+        values.0.resize(self.program.row(), 0.0);
     }
 
     /// One tick: forward connections carry this tick's values, recurrent ones the last tick's.
     ///
     /// # Panics
     /// If `inputs`, `outputs` or `values` are not of this network's size.
+    #[inline]
     pub fn step(&self, values: &mut Values, inputs: &[f32], outputs: &mut [f32]) {
-        assert_eq!(outputs.len(), self.outputs.len());
-        let values = &mut values.0;
-        values[..self.inputs].copy_from_slice(inputs);
-        let mut start = 0;
-        for (unit, at) in self.units.iter().zip(self.inputs..) {
-            let end = unit.end as usize;
-            let mut sum = unit.bias;
-            for link in &self.links[start..end] {
-                sum += values[link.source as usize] * link.weight;
-            }
-            values[at] = unit.activation.apply(sum);
-            start = end;
-        }
-        let memory = self.inputs + self.units.len();
-        for (slot, &source) in self.remembered.iter().enumerate() {
-            values[memory + slot] = values[source as usize];
-        }
-        for (output, &at) in outputs.iter_mut().zip(&self.outputs) {
-            *output = values[at as usize];
-        }
+        assert_eq!(outputs.len(), self.outputs());
+        self.inputs_of(values).copy_from_slice(inputs);
+        self.tick(values);
+        outputs.iter_mut().zip(self.outputs_of(values)).for_each(|(output, y)| *output = y);
     }
 
-    /// The memory part of `values`.
-    pub fn recall<'a>(&self, values: &'a Values) -> &'a [f32] {
-        &values.0[self.inputs + self.units.len()..]
+    /// The part of [`Network::step`] between inputs and outputs that the caller copies.
+    ///
+    /// # Panics
+    /// If `values` are not of this network's size.
+    #[inline]
+    pub fn tick(&self, values: &mut Values) {
+        self.program.step(self.isa, &mut values.0);
     }
 
-    /// Values whose memory is `memory`; `None` if that is not of this network's size.
-    pub fn remember(&self, memory: &[f32]) -> Option<Values> {
-        let mut values = self.rest();
-        let slots = &mut values.0[self.inputs + self.units.len()..];
-        (slots.len() == memory.len()).then(|| slots.copy_from_slice(memory))?;
-        Some(values)
+    /// What the next tick reads.
+    #[inline]
+    pub fn inputs_of<'a>(&self, values: &'a mut Values) -> &'a mut [f32] {
+        &mut values.0[..self.program.inputs]
+    }
+
+    /// What the last tick gave.
+    #[inline]
+    pub fn outputs_of<'a>(
+        &'a self,
+        values: &'a Values,
+    ) -> impl DoubleEndedIterator<Item = f32> + ExactSizeIterator {
+        self.program.outputs.iter().map(|at| values.0[*at as usize])
+    }
+
+    /// The memory part of `values`, of [`Network::memory`] numbers.
+    #[inline]
+    pub fn memory_of<'a>(&self, values: &'a mut Values) -> &'a mut [f32] {
+        &mut values.0[self.program.inputs..self.program.first()]
+    }
+
+    /// Tells the network how good it was: neurons whose plasticity is `reward` learn from it at every tick
+    /// until it is told another value; 0 at rest.
+    pub fn reward(&self, values: &mut Values, reward: f32) {
+        if let Some(slot) = self.program.reward {
+            values.0[slot as usize] = reward;
+        }
     }
 
     /// One tick from rest.
@@ -141,16 +123,219 @@ impl Network {
         self.step(&mut self.rest(), inputs, &mut outputs);
         outputs
     }
+
+    /// One tick from rest for each of many samples: rows of inputs in one slice give rows of outputs.
+    ///
+    /// # Panics
+    /// If `inputs` are not whole rows.
+    pub fn activate_batch(&self, inputs: &[f32]) -> Vec<f32> {
+        let mut outputs = vec![0.0; inputs.len() / self.inputs() * self.outputs()];
+        self.program.batch(self.isa, inputs, &mut outputs);
+        outputs
+    }
+}
+
+/// What is worked out on the way from a genotype to its program.
+struct Compiler<'a> {
+    genotype: &'a Genotype,
+    topology: &'a Topology,
+    /// Enabled connections, ordered by their target and then by id; those into node n are at
+    /// `starts[n]..starts[n + 1]`.
+    incoming: Vec<u32>,
+    starts: Vec<u32>,
+    /// Nodes that are not inputs, in the order in which they are computed.
+    order: Vec<u32>,
+    /// Where each node's value stands in the row, counted from the inputs or from the first unit.
+    place: Vec<u32>,
+    /// Memory slot of each node that feeds a recurrent connection.
+    slot: Vec<Option<u32>>,
+    program: Program,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(genotype: &'a Genotype) -> Compiler<'a> {
+        let topology = &*genotype.topology;
+        let nodes = topology.places.len();
+        Compiler {
+            genotype,
+            topology,
+            incoming: Vec::new(),
+            starts: vec![0; nodes + 1],
+            order: Vec::with_capacity(nodes),
+            place: vec![0; nodes],
+            slot: vec![None; nodes],
+            program: Program { inputs: topology.inputs as usize, ..Program::default() },
+        }
+    }
+
+    fn compile(mut self) -> Sealed {
+        self.gather_incoming();
+        self.arrange();
+        self.allot_memory();
+        self.emit();
+        self.program.seal()
+    }
+
+    fn inputs(&self) -> usize {
+        self.topology.inputs as usize
+    }
+
+    /// A counting sort, which keeps the order of ids.
+    fn gather_incoming(&mut self) {
+        let Compiler { genotype, topology, starts, .. } = self;
+        let enabled = || (0..).zip(&topology.ends).zip(&genotype.enabled).filter(|(_, enabled)| **enabled);
+        for ((_, ends), _) in enabled() {
+            starts[ends.to as usize + 1] += 1;
+        }
+        (1..starts.len()).for_each(|node| starts[node] += starts[node - 1]);
+        let mut next = starts.clone();
+        self.incoming = vec![0; starts[starts.len() - 1] as usize];
+        for ((at, ends), _) in enabled() {
+            let next = &mut next[ends.to as usize];
+            self.incoming[*next as usize] = at;
+            *next += 1;
+        }
+    }
+
+    fn links_into(&self, node: u32) -> &[u32] {
+        &self.incoming[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
+    }
+
+    /// Nodes that do not wait for each other come together, and among them those with one activation.
+    fn arrange(&mut self) {
+        let (topology, inputs) = (self.topology, self.inputs());
+        let mut depth = vec![0u32; topology.places.len()];
+        let mut keys = Vec::with_capacity(topology.places.len() - inputs);
+        for node in inputs as u32..topology.places.len() as u32 {
+            let forward = (self.links_into(node).iter())
+                .map(|&link| topology.ends[link as usize])
+                .filter(|ends| !topology.is_recurrent(*ends));
+            let deepest = forward.map(|ends| depth[ends.from as usize]).max().unwrap_or(0);
+            depth[node as usize] = deepest + 1;
+            let neuron = &self.genotype.neurons[node as usize - inputs];
+            let class = if is_plain(neuron) { neuron.activation.number() } else { u8::MAX };
+            // the number of turns of one sum foretells that of the next
+            let degree = self.links_into(node).len() as u32;
+            keys.push(Key { depth: deepest, class, few: u32::MAX - degree, node });
+        }
+        keys.sort_unstable();
+        for (unit, key) in keys.iter().enumerate() {
+            self.place[key.node as usize] = unit as u32;
+        }
+        self.order = keys.iter().map(|key| key.node).collect();
+        self.program.runs = runs(&keys);
+        for input in 0..topology.inputs {
+            let id = innovation::input(input);
+            if let Ok(at) = topology.places[..inputs].binary_search(&Place { layer: BOTTOM, id }) {
+                self.place[at] = input;
+            }
+        }
+    }
+
+    /// First what recurrent connections carry, then the states of special nodes, then the reward.
+    fn allot_memory(&mut self) {
+        let inputs = self.program.inputs as u32;
+        let mut next = inputs;
+        for &link in &self.incoming {
+            let ends = self.topology.ends[link as usize];
+            let slot = &mut self.slot[ends.from as usize];
+            if slot.is_none() && self.topology.is_recurrent(ends) {
+                *slot = Some(next);
+                next += 1;
+            }
+        }
+        for &node in &self.order {
+            let neuron = &self.genotype.neurons[node as usize - self.inputs()];
+            if is_plain(neuron) {
+                continue;
+            }
+            let cell = Cell::new(neuron.activation, neuron.dynamics, neuron.time_constant);
+            let Neuron { aggregation, plasticity, learning_rate, decay, .. } = *neuron;
+            let learning = Learning { plasticity, rate: learning_rate, decay };
+            let length = (cell.slots() + learning.slots(self.links_into(node).len())) as u32;
+            self.program.specials.push(Special { aggregation, cell, learning, state: (next, length) });
+            next += length;
+        }
+        let learns = |special: &Special| special.learning.plasticity == Plasticity::Reward;
+        if self.program.specials.iter().any(learns) {
+            self.program.reward = Some(next);
+            next += 1;
+        }
+        self.program.memory = (next - inputs) as usize;
+    }
+
+    fn emit(&mut self) {
+        let (inputs, first) = (self.inputs(), self.program.first() as u32);
+        let in_row = |node: u32| self.place[node as usize] + if (node as usize) < inputs { 0 } else { first };
+        let mut links = Vec::with_capacity(self.incoming.len());
+        let mut ends = Vec::with_capacity(self.order.len());
+        for &node in &self.order {
+            links.extend(self.links_into(node).iter().map(|&link| {
+                let ends = self.topology.ends[link as usize];
+                let slot = self.slot[ends.from as usize].filter(|_| self.topology.is_recurrent(ends));
+                let source = slot.unwrap_or_else(|| in_row(ends.from));
+                Link { source, weight: self.genotype.weights[link as usize] }
+            }));
+            ends.push(links.len() as u32);
+        }
+        let neurons = self.order.iter().map(|node| &self.genotype.neurons[*node as usize - inputs]);
+        let padding = || std::iter::repeat_n(0.0, VECTOR - 1);
+        let gains = neurons.clone().map(|n| n.gain).chain(padding()).collect();
+        let biases = neurons.map(|n| n.bias).chain(padding()).collect();
+        let carried = (0..).zip(&self.slot).filter_map(|(node, slot)| Some(((*slot)?, in_row(node))));
+        let remembered = carried.collect();
+        let ids = (0..self.topology.outputs).map(innovation::output);
+        let tops = &self.topology.places[self.topology.hidden().end..];
+        let top = |id| tops.iter().position(|place| place.id == id).expect("every output is there");
+        let outputs = ids.map(|id| in_row((self.topology.hidden().end + top(id)) as u32)).collect();
+        self.program =
+            Program { ends, gains, biases, links, remembered, outputs, ..std::mem::take(&mut self.program) };
+    }
+}
+
+/// Whether a neuron only sums and activates, which is what vectors are for.
+fn is_plain(neuron: &Neuron) -> bool {
+    neuron.aggregation == Aggregation::Sum
+        && neuron.dynamics == Dynamics::None
+        && neuron.plasticity == Plasticity::None
+}
+
+/// What decides when a node is computed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    depth: u32,
+    /// The activation's number, or the highest there is for specials.
+    class: u8,
+    /// Higher for fewer links.
+    few: u32,
+    node: u32,
+}
+
+/// Of units in order: those that are alike in depth and class are one run, specials one each.
+fn runs(keys: &[Key]) -> Vec<Run> {
+    let alike = |a: &Key, b: &Key| (a.depth, a.class) == (b.depth, b.class) && a.class != u8::MAX;
+    let (mut end, mut specials) = (0, 0..);
+    (keys.chunk_by(alike))
+        .map(|run| {
+            end += run.len() as u32;
+            let kind = match Choice::numbered(run[0].class) {
+                Some(activation) => Kind::Plain(activation),
+                None => Kind::Special(specials.next().unwrap_or(0)),
+            };
+            Run { end, kind }
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::genotype::{Connection, Node};
-    use crate::innovation::{BOTTOM, TOP, input, output};
+    use crate::innovation::{TOP, input, output};
+    use crate::math::Activation;
 
     fn node(id: u64, layer: u64, activation: Activation, bias: f32) -> Node {
-        Node { id, layer, activation, bias }
+        Node { id, layer, neuron: Neuron { bias, ..Neuron::new(activation) } }
     }
 
     fn genotype(inputs: u32, hidden: &[Node], links: &[(u64, u64, f32)]) -> Genotype {
@@ -196,8 +381,7 @@ mod tests {
             })
             .collect();
         assert_eq!(seen, [1.0, 0.5, 0.25, 4.125]);
-        assert_eq!(net.recall(&values), [4.125]);
-        assert!(net.remember(&[]).is_none());
+        assert_eq!(net.memory_of(&mut values), [4.125]);
     }
 
     #[test]

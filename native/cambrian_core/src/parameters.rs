@@ -1,7 +1,10 @@
 //! The settings of an evolution: one table that gives the struct, the defaults, the ranges, the
 //! errors and the documentation.
 
-use crate::math::Activation;
+use crate::choice::{Choice, choices};
+use crate::dynamics::Dynamics;
+use crate::math::{Activation, Aggregation};
+use crate::plasticity::Plasticity;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -81,18 +84,34 @@ impl Setting for u32 {
     }
 }
 
-fn activation_names() -> String {
-    Activation::ALL.map(Activation::name).join(", ")
-}
-
-impl Setting for Activation {
+impl Setting for bool {
     type Bound = ();
     fn expected((): ()) -> String {
-        format!("one of {}", activation_names())
+        "true or false".into()
     }
-    fn read(value: &Value, (): ()) -> Option<Activation> {
+    fn read(value: &Value, (): ()) -> Option<bool> {
         match value {
-            Value::Name(name) => Activation::named(name),
+            Value::Name(name) => name.parse().ok(),
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        Value::Name(self.to_string())
+    }
+}
+
+fn names<C: Choice>() -> String {
+    C::ALL.iter().map(|choice| choice.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl<C: Choice> Setting for C {
+    type Bound = ();
+    fn expected((): ()) -> String {
+        format!("one of {}", names::<C>())
+    }
+    fn read(value: &Value, (): ()) -> Option<C> {
+        match value {
+            Value::Name(name) => C::named(name),
             _ => None,
         }
     }
@@ -101,21 +120,39 @@ impl Setting for Activation {
     }
 }
 
-impl Setting for Vec<Activation> {
+impl<C: Choice> Setting for Vec<C> {
     type Bound = ();
     fn expected((): ()) -> String {
-        format!("a list of one or more of {}", activation_names())
+        format!("a list of one or more of {}", names::<C>())
     }
-    fn read(value: &Value, (): ()) -> Option<Vec<Activation>> {
+    fn read(value: &Value, (): ()) -> Option<Vec<C>> {
         match value {
-            Value::Names(names) if !names.is_empty() => {
-                names.iter().map(|name| Activation::named(name)).collect()
-            }
+            Value::Names(names) if !names.is_empty() => names.iter().map(|name| C::named(name)).collect(),
             _ => None,
         }
     }
     fn show(&self) -> Value {
-        Value::Names(self.iter().map(|a| a.name().to_string()).collect())
+        Value::Names(self.iter().map(|choice| choice.name().to_string()).collect())
+    }
+}
+
+choices! {
+    /// How a parent is picked among those of its species that breed.
+    pub enum Selection {
+        /// Any, all alike: what `survival` leaves is the choice.
+        Truncation = "truncation",
+        /// The best of `tournament` random ones.
+        Tournament = "tournament",
+        /// In proportion to fitness above the lowest of all, or above 0 if that is lower (Holland 1975).
+        Roulette = "roulette",
+        /// In proportion to the place from behind: the best of n is n times as likely as the last (Baker 1985).
+        Rank = "rank",
+        /// As roulette, but with one spin for all of a species' parents, so that each is picked as often as it
+        /// should be to within one (Baker 1987: stochastic universal sampling).
+        Sus = "sus",
+        /// The best in the first case, among equals in the second, and so on, the cases in random order (Helmuth,
+        /// Spector & Matheson 2015); by fitness where a task has no cases.
+        Lexicase = "lexicase",
     }
 }
 
@@ -180,24 +217,42 @@ parameters! {
     initial_connections: f32 = 1.0, (0.0, 1.0), "share of the input-output pairs that a first genotype connects";
     initial_weight: f32 = 1.0, (0.0, 100.0), "standard deviation of a new connection's weight";
     activation: Activation = Activation::Tanh, (), "of a new hidden node";
-    activations: Vec<Activation> = vec![Activation::Tanh], (), "what change_activation picks from";
     output_activation: Activation = Activation::Sigmoid, (), "of the output nodes";
+    activations: Vec<Activation> = Activation::ALL.to_vec(), (), "what change_activation picks from";
+    aggregations: Vec<Aggregation> = Aggregation::ALL.to_vec(), (), "what change_aggregation picks from";
+    dynamics: Vec<Dynamics> = Dynamics::ALL.to_vec(), (), "what change_dynamics picks from";
+    plasticities: Vec<Plasticity> = Plasticity::ALL.to_vec(), (), "what change_plasticity picks from";
 
     perturb_weights: f32 = 0.8, (0.0, 1.0), "rate: every weight moves by a normal step";
     reset_weights: f32 = 0.1, (0.0, 1.0), "rate: every weight has one chance in ten to be drawn anew";
-    weight_step: f32 = 1.0, (0.0, 100.0), "standard deviation of a perturbation";
-    weight_limit: f32 = 30.0, (0.001, 1.0e6), "weights and biases stay within plus and minus this";
+    weight_step: f32 = 1.5, (0.0, 100.0), "standard deviation of a perturbation";
+    weight_limit: f32 = 30.0, (0.001, 1.0e6), "weights, biases and gains stay within plus and minus this";
     perturb_biases: f32 = 0.2, (0.0, 1.0), "rate: every bias moves by a normal step";
-    add_connection: f32 = 0.1, (0.0, 1.0), "rate: two unconnected nodes are connected forwards";
-    add_recurrent: f32 = 0.0, (0.0, 1.0), "rate: two nodes are connected backwards, or one to itself";
-    remove_connection: f32 = 0.02, (0.0, 1.0), "rate: a connection goes, with any node that it leaves idle";
-    toggle_connection: f32 = 0.01, (0.0, 1.0), "rate: a connection is switched off or on";
-    add_node: f32 = 0.05, (0.0, 1.0), "rate: a connection is split by a node";
+    add_bias: f32 = 0.0, (0.0, 1.0), "rate: a node without a bias gets one";
+    remove_bias: f32 = 0.0, (0.0, 1.0), "rate: a node loses its bias";
     change_activation: f32 = 0.0, (0.0, 1.0), "rate: a hidden node gets another activation";
+    change_aggregation: f32 = 0.0, (0.0, 1.0), "rate: a node gets another aggregation";
+    change_gain: f32 = 0.0, (0.0, 1.0), "rate: a node's gain moves by a normal step";
+    change_dynamics: f32 = 0.0, (0.0, 1.0), "rate: a node gets other dynamics";
+    change_time_constant: f32 = 0.0, (0.0, 1.0), "rate: the time constant of a node with dynamics grows or shrinks, at most twofold";
+    change_plasticity: f32 = 0.0, (0.0, 1.0), "rate: a node gets another rule of learning, with rates for it";
+    change_learning: f32 = 0.0, (0.0, 1.0), "rate: learning rate and decay of a plastic node move by a normal step";
+    toggle_connection: f32 = 0.01, (0.0, 1.0), "rate: a connection is switched off or on";
+    remove_connection: f32 = 0.02, (0.0, 1.0), "rate: a connection goes, with any node that it leaves idle";
+    remove_recurrent: f32 = 0.0, (0.0, 1.0), "rate: the same of a recurrent connection";
+    remove_node: f32 = 0.0, (0.0, 1.0), "rate: a hidden node goes, and its sources are joined to its targets";
+    remove_input: f32 = 0.0, (0.0, 1.0), "rate: an input loses its connections";
+    remove_output: f32 = 0.0, (0.0, 1.0), "rate: an output loses its connections";
+    add_input: f32 = 0.0, (0.0, 1.0), "rate: an input without connections is connected";
+    add_output: f32 = 0.0, (0.0, 1.0), "rate: an output without connections is connected";
+    add_connection: f32 = 0.2, (0.0, 1.0), "rate: two unconnected nodes are connected forwards";
+    add_recurrent: f32 = 0.0, (0.0, 1.0), "rate: two nodes are connected backwards, or one to itself";
+    add_node: f32 = 0.05, (0.0, 1.0), "rate: a connection is split by a node";
 
     crossover: f32 = 0.75, (0.0, 1.0), "share of offspring with two parents";
-    mutate_after_crossover: f32 = 0.8, (0.0, 1.0), "share of those that are mutated as well";
+    mutate_after_crossover: f32 = 1.0, (0.0, 1.0), "share of those that are mutated as well";
     average_weights: f32 = 0.4, (0.0, 1.0), "share of crossovers that average matching weights instead of picking one";
+    single_point: f32 = 0.0, (0.0, 1.0), "share of the other crossovers that pick from one parent up to a random gene, then from the other";
     interspecies: f32 = 0.001, (0.0, 1.0), "share of crossovers with a parent from another species";
     stay_disabled: f32 = 0.75, (0.0, 1.0), "chance that a connection disabled in either parent is disabled in the child";
 
@@ -206,6 +261,11 @@ parameters! {
     species_threshold: f32 = 3.0, (0.001, 1000.0), "distance within which genotypes are one species";
     target_species: u32 = 15, (0, 100_000), "number of species that the threshold is steered to; 0 keeps it fixed";
     survival: f32 = 0.2, (0.0, 1.0), "share of a species that breeds";
+    selection: Selection = Selection::Truncation, (), "how a parent is picked among those";
+    tournament: u32 = 3, (1, 1000), "contestants of a tournament";
+    parsimony: f32 = 0.0, (0.0, 1.0e6), "what each connection costs, in fitness, when selection compares";
+    replacement: f32 = 1.0, (0.0, 1.0), "share of the population that is born anew in a generation; below 1, a steady state: the worst give way and the others live on";
+    reevaluate: bool = false, (), "whether a genotype that lives on is evaluated again, which noisy tasks need";
     elitism: u32 = 1, (0, 1000), "best of a species that pass on unchanged, if it has five members or more; the best of all always does";
     stagnation: u32 = 15, (1, 1_000_000), "generations without progress after which a species dies out";
 }
@@ -248,7 +308,7 @@ mod tests {
         assert_eq!(error("add_node", Value::Number(f64::NAN)), "add_node: expected a number from 0 to 1");
         assert_eq!(
             error("activation", Value::Name("cosh".into())),
-            format!("activation: expected one of {}", activation_names())
+            format!("activation: expected one of {}", names::<Activation>())
         );
         assert!(error("activations", Value::Names(vec![])).contains("one or more"));
     }

@@ -2,16 +2,14 @@
 //!
 //! A [`Population`] waits for fitness; with it it is an [`Evaluated`] one, which gives the next.
 
-use crate::crossover::crossover;
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
-use crate::mutation::mutate;
 use crate::network::Network;
 use crate::parameters::{ParameterError, Parameters};
 use crate::rng::{Purpose, Stream};
-use crate::selection::{Brood, broods};
+use crate::selection::Standing;
 use crate::speciation::{GRAIN, Species, distance, found_species, speciate};
-use crate::task::{Shape, Task};
+use crate::task::{Score, Shape, Task};
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +32,8 @@ pub struct Population {
     pub(crate) generation: u64,
     pub(crate) evaluations: u64,
     pub(crate) genotypes: Vec<Arc<Genotype>>,
+    /// What is known already of those that lived on from the last generation.
+    pub(crate) scores: Vec<Option<Score>>,
     pub(crate) species: Vec<Species>,
     pub(crate) next_species: u64,
     pub(crate) threshold: f32,
@@ -45,8 +45,9 @@ pub struct Population {
 /// A population whose genotypes have their fitness; the members of each species stand best first.
 #[derive(Clone, Debug)]
 pub struct Evaluated {
-    population: Population,
+    pub(crate) population: Population,
     fitness: Vec<f64>,
+    pub(crate) standing: Standing,
 }
 
 /// What a person wants to know of a generation.
@@ -75,13 +76,13 @@ pub enum Refused {
     NotFinite,
 }
 
-/// Fitness that is not one finite number for each genotype.
+/// Scores that are not one of finite numbers for each genotype that waits for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadFitness;
 
 impl fmt::Display for BadFitness {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("expected one finite number for each genotype")
+        f.write_str("expected one score of finite numbers for each genotype that waits for one")
     }
 }
 
@@ -109,13 +110,15 @@ impl Population {
             .map_err(|error| ParameterError::Invalid { name: "inputs", expected: error.to_string() })?;
         let threshold = parameters.species_threshold;
         let (mut species, mut next_species) = (Vec::new(), 0);
-        speciate(&genotypes, &mut species, &mut next_species, 0, threshold, &parameters);
+        let mothers = vec![None; genotypes.len()];
+        speciate(&genotypes, &mothers, &mut species, &mut next_species, 0, threshold, &parameters);
         Ok(Population {
             parameters: Arc::new(parameters),
             encoding,
             seed,
             generation: 0,
             evaluations: 0,
+            scores: vec![None; genotypes.len()],
             genotypes,
             species,
             next_species,
@@ -125,27 +128,37 @@ impl Population {
         })
     }
 
-    /// Fitness of every genotype by a task; `None` if `stop` was set meanwhile.
+    /// Fitness by a task of every genotype that waits for it; `None` if `stop` was set meanwhile.
     pub fn evaluate(self, task: &dyn Task, stop: &AtomicBool) -> Option<Evaluated> {
-        let one = |genotype: &Arc<Genotype>| {
+        let one = |genotype: &&Arc<Genotype>| {
             (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.network(genotype)))
         };
         let grain = self.encoding.grain(task.grain());
-        let fitness: Option<Vec<f64>> = self.genotypes.par_iter().with_min_len(grain).map(one).collect();
-        Some(Evaluated::settle(self, fitness?))
+        let waiting: Vec<_> = self.waiting().collect();
+        let scores: Option<Vec<Score>> = waiting.par_iter().with_min_len(grain).map(one).collect();
+        Some(Evaluated::settle(self, scores?))
     }
 
     fn network(&self, genotype: &Genotype) -> Network {
         self.encoding.network(genotype).expect("all genotypes here are of the encoding's shape")
     }
 
-    /// The same with fitness from elsewhere.
+    /// The same with scores from elsewhere, in the order of [`Population::waiting`].
     ///
     /// # Errors
     /// [`BadFitness`].
-    pub fn with_fitness(self, fitness: Vec<f64>) -> Result<Evaluated, BadFitness> {
-        let fine = fitness.len() == self.genotypes.len() && fitness.iter().all(|f| f.is_finite());
-        if fine { Ok(Evaluated::settle(self, fitness)) } else { Err(BadFitness) }
+    pub fn with_scores(self, scores: Vec<Score>) -> Result<Evaluated, BadFitness> {
+        let fine = scores.len() == self.waiting().count() && scores.iter().all(Score::is_sound);
+        if fine { Ok(Evaluated::settle(self, scores)) } else { Err(BadFitness) }
+    }
+
+    /// The genotypes that have no fitness yet.
+    pub fn waiting(&self) -> impl Iterator<Item = &Arc<Genotype>> {
+        self.genotypes
+            .iter()
+            .zip(&self.scores)
+            .filter(|(_, score)| score.is_none())
+            .map(|(genotype, _)| genotype)
     }
 
     pub fn parameters(&self) -> &Parameters {
@@ -184,18 +197,30 @@ impl Population {
 }
 
 impl Evaluated {
-    fn settle(mut population: Population, fitness: Vec<f64>) -> Evaluated {
-        population.evaluations += fitness.len() as u64;
-        let mut evaluated = Evaluated { population, fitness };
+    fn settle(mut population: Population, new: Vec<Score>) -> Evaluated {
+        population.evaluations += new.len() as u64;
+        let (known, mut new) = (std::mem::take(&mut population.scores), new.into_iter());
+        let all = known.into_iter().map(|score| score.or_else(|| new.next()).unwrap_or_default());
+        let (fitness, cases) = all.map(|score| (score.fitness, score.cases)).unzip();
+        let standing = Standing::new(Vec::new(), cases, population.generation);
+        let mut evaluated = Evaluated { population, fitness, standing };
         evaluated.rank();
         evaluated
     }
 
+    pub(crate) fn score(&self, at: u32) -> Score {
+        Score { fitness: self.fitness[at as usize], cases: self.standing.cases[at as usize].clone() }
+    }
+
     /// Orders the members of each species, and notes who is better than ever.
     fn rank(&mut self) {
-        let (population, fitness) = (&mut self.population, &self.fitness);
+        let population = &mut self.population;
+        let cost = |g: &Genotype| f64::from(population.parameters.parsimony) * g.connections().len() as f64;
+        let merit = population.genotypes.iter().zip(&self.fitness).map(|(g, fit)| fit - cost(g)).collect();
+        let cases = std::mem::take(&mut self.standing.cases);
+        self.standing = Standing::new(merit, cases, population.generation);
         for species in &mut population.species {
-            let fit = |at: u32| fitness[at as usize];
+            let fit = |at: u32| self.standing.merit[at as usize];
             species.members.sort_by(|&a, &b| fit(b).total_cmp(&fit(a)).then(a.cmp(&b)));
             let best = fit(species.members[0]);
             if best > species.best {
@@ -293,98 +318,22 @@ impl Evaluated {
         }
         population.genotypes[place as usize] = newcomer;
         self.fitness[place as usize] = fitness;
+        self.standing.cases[place as usize] = Vec::new();
         self.rank();
         Ok(())
-    }
-
-    /// The next generation; `None` if `stop` was set meanwhile.
-    pub fn next(&self, stop: &AtomicBool) -> Option<Population> {
-        let old = &self.population;
-        let broods = broods(&old.species, &self.fitness, old.generation, &old.parameters);
-        let births: Vec<(usize, usize)> = broods
-            .iter()
-            .enumerate()
-            .flat_map(|(brood, b)| (0..b.offspring).map(move |nth| (brood, nth)))
-            .collect();
-        let birth = |(index, &(brood, nth)): (usize, &(usize, usize))| {
-            (!stop.load(Ordering::Relaxed)).then(|| self.offspring(&broods, brood, nth, index as u64))
-        };
-        let genotypes: Vec<_> =
-            births.par_iter().enumerate().with_min_len(GRAIN).map(birth).collect::<Option<_>>()?;
-        let mut next = Population { generation: old.generation + 1, genotypes, ..old.clone() };
-        next.tried.retain(|tried| holds(&next.genotypes, tried));
-        next.species = broods.iter().map(|brood| self.successor(brood.species)).collect();
-        next.steer_threshold(old.species.len());
-        speciate(
-            &next.genotypes,
-            &mut next.species,
-            &mut next.next_species,
-            next.generation,
-            next.threshold,
-            &old.parameters,
-        );
-        Some(next)
-    }
-
-    /// The `nth` child of a brood, the `index`th of the generation.
-    fn offspring(&self, broods: &[Brood], brood: usize, nth: usize, index: u64) -> Arc<Genotype> {
-        let old = &self.population;
-        let p = &*old.parameters;
-        let Brood { parents, elite, .. } = broods[brood];
-        let genotype = |at: u32| &old.genotypes[at as usize];
-        if nth < elite {
-            return Arc::clone(genotype(parents[nth]));
-        }
-        let mut rng = Stream::new(old.seed, Purpose::Breeding, old.generation, index);
-        let mother = parents[rng.below(parents.len())];
-        if !rng.chance(p.crossover) {
-            let mut child = Genotype::clone(genotype(mother));
-            mutate(&mut child, p, &mut rng);
-            return Arc::new(child);
-        }
-        let elsewhere = rng.chance(p.interspecies);
-        let mates = if elsewhere { broods[rng.below(broods.len())].parents } else { parents };
-        let father = mates[rng.below(mates.len())];
-        let (fitter, other) = self.fitter_first(mother, father);
-        let mut child = crossover(genotype(fitter), genotype(other), p, &mut rng);
-        // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted evaluation
-        if mother == father || rng.chance(p.mutate_after_crossover) {
-            mutate(&mut child, p, &mut rng);
-        }
-        Arc::new(child)
-    }
-
-    /// Of two equally fit the smaller is the fitter.
-    fn fitter_first(&self, a: u32, b: u32) -> (u32, u32) {
-        let size = |at: u32| self.population.genotypes[at as usize].connections().len();
-        let order =
-            (self.fitness[a as usize].total_cmp(&self.fitness[b as usize])).then(size(b).cmp(&size(a)));
-        if order.is_ge() { (a, b) } else { (b, a) }
-    }
-
-    /// The species in the next generation, still empty: a random member of this one represents it.
-    fn successor(&self, species: &Species) -> Species {
-        let old = &self.population;
-        let mut rng = Stream::new(old.seed, Purpose::Species, old.generation, species.id);
-        let at = species.members[rng.below(species.members.len())];
-        Species { representative: Arc::clone(&old.genotypes[at as usize]), members: Vec::new(), ..*species }
-    }
-}
-
-impl Population {
-    /// A twentieth up or down towards the wanted number of species.
-    fn steer_threshold(&mut self, count: usize) {
-        let p = &self.parameters;
-        let target = p.target_species as usize;
-        if target > 0 && count != target {
-            let factor = if count > target { 1.05 } else { 0.95 };
-            self.threshold = (self.threshold * factor).clamp(0.001, 1000.0);
-        }
     }
 }
 
 fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
     genotypes.iter().any(|g| Arc::ptr_eq(g, wanted) || g == wanted)
+}
+
+impl Population {
+    /// Only those that are still here can contend again.
+    pub(crate) fn forget_trials_of_the_gone(&mut self) {
+        let genotypes = &self.genotypes;
+        self.tried.retain(|tried| holds(genotypes, tried));
+    }
 }
 
 /// The least fit, the last of equals, but never the best.

@@ -12,6 +12,7 @@ pub enum Purpose {
     Breeding = 2,
     Species = 3,
     Operator = 4,
+    Selection = 6,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.
@@ -45,10 +46,50 @@ impl Stream {
         if from.is_empty() { None } else { Some(&from[self.below(from.len())]) }
     }
 
+    /// Into any order, all alike (Fisher & Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+
     /// Standard normal, by the quantile function: one draw a number, |z| < 6.4.
     pub fn normal(&mut self) -> f32 {
-        let p = (f64::from(self.0.next_u32()) + 0.5) * (1.0 / 4_294_967_296.0);
-        math::normal_quantile(p) as f32
+        math::normal(self.0.next_u32())
+    }
+
+    /// Makes each value what `change` makes of it and a [`Stream::normal`] of its own.
+    pub fn normals(&mut self, values: &mut [f32], change: impl Fn(f32, f32) -> f32) {
+        // drawn in one go and turned in another, which the compiler makes vectors of
+        let mut draws = [0; 64];
+        for values in values.chunks_mut(draws.len()) {
+            draws[..values.len()].fill_with(|| self.0.next_u32());
+            for (value, draw) in values.iter_mut().zip(draws) {
+                *value = change(*value, math::normal(draw));
+            }
+        }
+    }
+}
+
+/// Fair coins from a stream, 32 a draw.
+pub struct Coins {
+    bits: u32,
+    left: u32,
+}
+
+impl Coins {
+    pub fn new() -> Coins {
+        Coins { bits: 0, left: 0 }
+    }
+
+    pub fn toss(&mut self, rng: &mut Stream) -> bool {
+        if self.left == 0 {
+            (self.bits, self.left) = (rng.0.next_u32(), 32);
+        }
+        let heads = self.bits & 1 == 1;
+        self.bits >>= 1;
+        self.left -= 1;
+        heads
     }
 }
 

@@ -26,28 +26,66 @@ pub struct Species {
 ///
 /// Computed innovation ids have no age, so the paper's excess and disjoint genes are one kind.
 pub fn distance(a: &Genotype, b: &Genotype, p: &Parameters) -> f32 {
-    let (mut i, mut j, mut matching, mut difference) = (0, 0, 0u32, 0.0f32);
-    let (ours, theirs) = (&a.connections, &b.connections);
-    while i < ours.len() && j < theirs.len() {
-        let (mine, other) = (&ours[i], &theirs[j]);
-        if mine.id == other.id {
-            matching += 1;
-            difference += (mine.weight - other.weight).abs();
-        }
-        i += usize::from(mine.id <= other.id);
-        j += usize::from(other.id <= mine.id);
-    }
-    let disjoint = ours.len() + theirs.len() - 2 * matching as usize;
-    let larger = ours.len().max(theirs.len()).max(1);
-    p.disjoint_weight * disjoint as f32 / larger as f32
-        + p.weight_weight * difference / matching.max(1) as f32
+    distance_below(a, b, p, f32::INFINITY).unwrap_or(f32::INFINITY)
 }
 
-/// Puts each genotype into the first species whose representative is within the threshold, or
-/// founds one with it. Species without members are dropped. The result does not depend on
+/// Partial sums of the difference; the k-th matching gene adds to the one of k modulo this, so that
+/// vectors can do it.
+const LANES: usize = 16;
+
+/// The distance, if it is below the threshold. Ids are hashes, so the genes that come first are a fair
+/// sample, and those of strangers soon show that it cannot be.
+fn distance_below(a: &Genotype, b: &Genotype, p: &Parameters, threshold: f32) -> Option<f32> {
+    let (ours, theirs) = (&a.topology.ids, &b.topology.ids);
+    let (genes, larger) = (ours.len() + theirs.len(), ours.len().max(theirs.len()).max(1));
+    let value = |matching: usize, difference: f32| {
+        p.disjoint_weight * (genes - 2 * matching) as f32 / larger as f32
+            + p.weight_weight * difference / matching.max(1) as f32
+    };
+    let mut lanes = [0.0f32; LANES];
+    let sum = |lanes: &[f32; LANES]| lanes.iter().fold(0.0, |sum, lane| sum + lane);
+    if std::ptr::eq(ours, theirs) {
+        for (mine, other) in a.weights.chunks(LANES).zip(b.weights.chunks(LANES)) {
+            for ((lane, x), y) in lanes.iter_mut().zip(mine).zip(other) {
+                *lane += (x - y).abs();
+            }
+        }
+        return Some(value(ours.len(), sum(&lanes))).filter(|distance| *distance < threshold);
+    }
+    let (mut i, mut j, mut matching) = (0, 0, 0);
+    while i < ours.len() && j < theirs.len() {
+        // as if all that is left would match exactly
+        let at_best = matching + (ours.len() - i).min(theirs.len() - j);
+        if value(at_best, sum(&lanes)) >= threshold {
+            return None;
+        }
+        for _ in 0..STRIDE {
+            if i == ours.len() || j == theirs.len() {
+                break;
+            }
+            let (mine, other) = (ours[i], theirs[j]);
+            if mine == other {
+                lanes[matching % LANES] += (a.weights[i] - b.weights[j]).abs();
+                matching += 1;
+            }
+            i += usize::from(mine <= other);
+            j += usize::from(other <= mine);
+        }
+    }
+    Some(value(matching, sum(&lanes))).filter(|distance| *distance < threshold)
+}
+
+/// Genes from one look at whether the distance can still be below the threshold to the next.
+const STRIDE: usize = 64;
+
+/// Puts each genotype into a species whose representative is within the threshold: that of its mother if it is one,
+/// else the first, else one that it founds. Species without members are dropped. The result does not depend on
 /// how many threads compare.
+///
+/// `mothers` has the species of each genotype's mother, as an index.
 pub fn speciate(
     genotypes: &[Arc<Genotype>],
+    mothers: &[Option<usize>],
     species: &mut Vec<Species>,
     next_id: &mut u64,
     generation: u64,
@@ -57,9 +95,12 @@ pub fn speciate(
     for group in species.iter_mut() {
         group.members.clear();
     }
-    let near = |g: &Genotype, s: &Species| distance(g, &s.representative, p) < threshold;
-    let known: Vec<Option<usize>> =
-        genotypes.par_iter().with_min_len(GRAIN).map(|g| species.iter().position(|s| near(g, s))).collect();
+    let near = |g: &Genotype, s: &Species| distance_below(g, &s.representative, p, threshold).is_some();
+    let home = |(genotype, mother): (&Arc<Genotype>, &Option<usize>)| {
+        let own = mother.filter(|at| near(genotype, &species[*at]));
+        own.or_else(|| species.iter().position(|s| near(genotype, s)))
+    };
+    let known: Vec<Option<usize>> = genotypes.par_iter().zip(mothers).with_min_len(GRAIN).map(home).collect();
     let first_new = species.len();
     for (genotype, (found, at)) in genotypes.iter().zip(known.into_iter().zip(0..)) {
         let home = found

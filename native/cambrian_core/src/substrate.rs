@@ -312,8 +312,8 @@ impl Substrate {
         }
         let oracle = Oracle::new(&self.plan, cppn);
         match &self.layout {
-            Layout::Fixed(wiring) => oracle.express(wiring),
-            Layout::Found(quadtree) => oracle.express(&quadtree.wiring(&oracle)?),
+            Layout::Fixed(wiring) => Ok(oracle.express(wiring)),
+            Layout::Found(quadtree) => Ok(oracle.express(&quadtree.wiring(&oracle)?)),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Runs as a whole: they solve their tasks, and they repeat to the bit.
 
+use cambrian_core::choice::Choice;
 use cambrian_core::network::Network;
+use cambrian_core::parameters::{Parameters, Selection};
 use cambrian_core::population::{Evaluated, Population, Refused};
-use cambrian_core::task::{self, Shape, Task};
-use cambrian_core::{checkpoint, codec, parameters::Parameters};
+use cambrian_core::task::{self, Score, Shape, Task};
+use cambrian_core::{checkpoint, codec};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -27,7 +29,11 @@ fn at_generation(task: &dyn Task, mut population: Population, generation: u64) -
 
 /// Evaluations until the generation's best passes the task's trial.
 fn solve(task: &dyn Task, seed: u64, limit: u64) -> Option<u64> {
-    let mut population = first(task, seed);
+    solve_with(task, task.parameters(), seed, limit)
+}
+
+fn solve_with(task: &dyn Task, parameters: Parameters, seed: u64, limit: u64) -> Option<u64> {
+    let mut population = Population::new(parameters, task.shape(), seed).unwrap();
     loop {
         let mut evaluated = population.evaluate(task, &GO).unwrap();
         let contender = evaluated.contender().expect("a new genotype in every generation") as usize;
@@ -202,8 +208,62 @@ fn work_that_is_told_to_stop_stops() {
 #[test]
 fn fitness_that_is_no_fitness_is_refused() {
     let population = first(task::named("xor").unwrap(), 1);
-    assert!(population.clone().with_fitness(vec![1.0; 149]).is_err());
-    assert!(population.clone().with_fitness(vec![f64::NAN; 150]).is_err());
-    let flat = population.with_fitness(vec![-5.0; 150]).unwrap();
+    assert!(population.clone().with_scores(vec![1.0.into(); 149]).is_err());
+    assert!(population.clone().with_scores(vec![f64::NAN.into(); 150]).is_err());
+    let flat = population.with_scores(vec![Score::from(-5.0); 150]).unwrap();
     assert_eq!(flat.next(&GO).unwrap().genotypes().len(), 150);
+}
+
+#[test]
+fn in_a_steady_state_few_are_born_and_the_best_lives_on() {
+    let task = task::named("xor").unwrap();
+    let p = Parameters { replacement: 0.1, ..task.parameters() };
+    let mut population = Population::new(p, task.shape(), 3).unwrap();
+    let mut best = f64::NEG_INFINITY;
+    for generation in 0..100 {
+        let waiting = population.waiting().count();
+        assert_eq!(waiting, if generation == 0 { 150 } else { 15 });
+        let evaluated = population.evaluate(task, &GO).unwrap();
+        assert_eq!(evaluated.stats().evaluations, 150 + 15 * generation);
+        assert!(evaluated.stats().best >= best, "the best is not lost");
+        best = evaluated.stats().best;
+        let fresh = |g: &Arc<_>| task.evaluate(&Network::new(g)).fitness;
+        let genotypes = evaluated.population().genotypes();
+        assert!(
+            genotypes.iter().zip(evaluated.fitness()).all(|(g, f)| fresh(g) == *f),
+            "fitness kept is fitness"
+        );
+        population = evaluated.next(&GO).unwrap();
+    }
+    assert!(best > 3.0, "and it searches: {best}");
+    let resumed = checkpoint::decode(&checkpoint::encode(&population)).unwrap();
+    assert_eq!(resumed.waiting().count(), 15, "what is known is in the checkpoint");
+}
+
+#[test]
+fn every_selection_solves_xor_and_repeats() {
+    let task = task::named("xor").unwrap();
+    for selection in Selection::ALL {
+        let p = Parameters { selection: *selection, survival: 0.5, ..task.parameters() };
+        let run = |threads| {
+            on_threads(threads, || {
+                at_generation(task, Population::new(p.clone(), task.shape(), 5).unwrap(), 8)
+            })
+        };
+        assert_eq!(run(1), run(7), "{selection:?}");
+        assert!(solve_with(task, p.clone(), 5, 100_000).is_some(), "{selection:?}");
+    }
+}
+
+#[test]
+fn parsimony_keeps_genotypes_small() {
+    let task = task::named("xor").unwrap();
+    let connections = |parsimony| {
+        let p = Parameters { parsimony, add_connection: 0.5, add_node: 0.3, ..task.parameters() };
+        let bytes = at_generation(task, Population::new(p, task.shape(), 2).unwrap(), 40);
+        let evaluated = checkpoint::decode(&bytes).unwrap().evaluate(task, &GO).unwrap();
+        evaluated.stats().mean_connections
+    };
+    let (free, dear) = (connections(0.0), connections(0.05));
+    assert!(dear < 0.7 * free, "{dear} against {free}");
 }

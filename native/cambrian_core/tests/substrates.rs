@@ -4,10 +4,11 @@ use cambrian_core::genotype::{Connection, Genotype, GenotypeError, Node};
 use cambrian_core::innovation::{self, BOTTOM, TOP};
 use cambrian_core::math::Activation;
 use cambrian_core::network::Network;
+use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::population::Population;
 use cambrian_core::substrate::{Expression, Hidden, Plan, Point, Quadtree, Substrate, SubstrateError, grid};
-use cambrian_core::task::{self, Shape, Task, Trial};
+use cambrian_core::task::{self, Score, Shape, Task, Trial};
 use cambrian_core::{checkpoint, codec};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,7 +22,7 @@ fn cppn(
     hidden: &[(Activation, &[(u32, f32)])],
     links: &[(u64, u64, f32)],
 ) -> Genotype {
-    let node = |id, layer, activation| Node { id, layer, activation, bias: 0.0 };
+    let node = |id, layer, activation| Node { id, layer, neuron: Neuron::new(activation) };
     let ends = (0..inputs).map(|i| node(innovation::input(i), BOTTOM, Activation::Identity));
     let outs = outputs.iter().zip(0..).map(|(&activation, j)| node(innovation::output(j), TOP, activation));
     let inner = hidden.iter().zip(0..).map(|((activation, _), k)| node(k, TOP / 2, *activation));
@@ -146,8 +147,8 @@ impl Task for Boxes {
         1
     }
 
-    fn evaluate(&self, network: &Network) -> f64 {
-        -self.distance(network)
+    fn evaluate(&self, network: &Network) -> Score {
+        Score::from(-self.distance(network))
     }
 
     fn trial(&self, network: &Network) -> Trial {
@@ -211,8 +212,8 @@ impl Task for Mirror {
         8
     }
 
-    fn evaluate(&self, network: &Network) -> f64 {
-        -self.distance(network)
+    fn evaluate(&self, network: &Network) -> Score {
+        Score::from(-self.distance(network))
     }
 
     fn trial(&self, network: &Network) -> Trial {
@@ -227,7 +228,7 @@ fn a_line_is_mirrored_by_a_cppn_that_evolution_finds_and_at_three_times_as_many_
     let solved: Vec<_> = champions.filter(|(_, solved)| *solved).collect();
     assert!(solved.len() >= 4, "{} of 5", solved.len());
     for (cppn, _) in solved {
-        assert!(!cppn.hidden().is_empty());
+        assert!(cppn.hidden() > 0);
         let network = Network::new(&high.substrate().express(&cppn).unwrap());
         assert!(high.distance(&network) < 0.5, "{}", high.distance(&network));
     }
@@ -279,7 +280,7 @@ fn weights_are_none_up_to_the_threshold_and_scaled_beyond() {
         substrate(Plan::new(vec![vec![0.0]], [-2.0, -0.6, -0.2, 0.1, 0.3, 1.0].map(|x| vec![x]).to_vec()));
     let express = |cppn| on.express(&cppn).unwrap();
     let weights = |g: &Genotype| -> Vec<Option<f32>> {
-        let weight = |j| g.connections().iter().find(|c| c.to == innovation::output(j)).map(|c| c.weight);
+        let weight = |j| g.connections().find(|c| c.to == innovation::output(j)).map(|c| c.weight);
         (0..6).map(weight).collect()
     };
     // the CPPN answers with the target's coordinate, the second input
@@ -302,7 +303,7 @@ fn a_further_output_decides_on_connections_and_another_on_biases() {
     assert_eq!(on.cppn_shape(), Shape { inputs: 4, outputs: 3 });
     // weight = source, bias = target + source (which is the origin), connect where the target is above nought
     let g = on.express(&linear(4, &[&[(0, 0.1)], &[(1, 1.0), (0, 9.0)], &[(1, 1.0)]])).unwrap();
-    let mut weights: Vec<_> = g.connections().iter().map(|c| (c.to, c.weight)).collect();
+    let mut weights: Vec<_> = g.connections().map(|c| (c.to, c.weight)).collect();
     weights.sort_by_key(|w| w.0 == innovation::output(2));
     let close = |a: f32, b: f32| (a - b).abs() < 1e-6;
     assert_eq!(
@@ -310,7 +311,7 @@ fn a_further_output_decides_on_connections_and_another_on_biases() {
         [innovation::output(1), innovation::output(2)]
     );
     assert!(weights.iter().all(|w| close(w.1, 0.15)));
-    let bias = |j| g.nodes().iter().find(|n| n.id == innovation::output(j)).unwrap().bias;
+    let bias = |j| g.nodes().find(|n| n.id == innovation::output(j)).unwrap().neuron.bias;
     assert!(close(bias(0), -1.5) && close(bias(1), 0.3) && close(bias(2), 1.5));
 }
 
@@ -366,7 +367,9 @@ fn layers_are_joined_as_the_plan_says_and_name_their_nodes_alike_everywhere() {
     let looped = express(&[(0, 1), (1, 1), (2, 1), (1, 3), (0, 3)]);
     assert_eq!((looped.connections().len(), looped.recurrent()), (4 * 3 + 9 + 6 + 3 + 4, 15));
     assert_eq!(Network::new(&looped).memory(), 5);
-    let hidden = |g: &Genotype| g.hidden().iter().map(|n| (n.layer, n.id)).collect::<Vec<_>>();
+    let hidden = |g: &Genotype| {
+        g.nodes().filter(|n| n.layer > BOTTOM && n.layer < TOP).map(|n| (n.layer, n.id)).collect::<Vec<_>>()
+    };
     assert_eq!(hidden(&chain), hidden(&looped));
     assert!(hidden(&chain).contains(&(TOP / 3 * 2, innovation::substrate(TOP / 3 * 2, 1))));
     assert_eq!(codec::decode(&codec::encode(&looped)), Ok(looped));
@@ -405,8 +408,8 @@ fn hidden_nodes_are_found_where_the_paper_finds_them() {
     ];
     for (quadtree, (nodes, connections, weights)) in cases {
         let g = found(quadtree).express(&pattern).unwrap();
-        assert_eq!((g.hidden().len(), g.connections().len()), (nodes, connections));
-        let sum: f64 = g.connections().iter().map(|c| f64::from(c.weight.abs())).sum();
+        assert_eq!((g.hidden(), g.connections().len()), (nodes, connections));
+        let sum: f64 = g.connections().map(|c| f64::from(c.weight.abs())).sum();
         assert!((sum - weights).abs() < 1e-3 * weights, "{sum} and {weights}");
         assert_eq!(codec::decode(&codec::encode(&g)), Ok(g));
     }
@@ -421,7 +424,7 @@ fn found(quadtree: Quadtree) -> Substrate {
 #[test]
 fn a_pattern_without_information_has_no_hidden_nodes() {
     let g = found(Quadtree::default()).express(&linear(6, &[&[(5, 1.0)]])).unwrap();
-    assert_eq!((g.hidden().len(), g.connections().len()), (0, 0));
+    assert_eq!((g.hidden(), g.connections().len()), (0, 0));
 }
 
 #[test]

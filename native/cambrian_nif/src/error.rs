@@ -7,7 +7,7 @@ use cambrian_core::genotype::GenotypeError;
 use cambrian_core::parameters::ParameterError;
 use cambrian_core::population::Refused;
 use cambrian_core::substrate::SubstrateError;
-use rustler::{Atom, Encoder, Error};
+use rustler::{Atom, Encoder, Env, Error, Term};
 
 /// `{error, Reason}`
 pub fn refuse(reason: impl Encoder + 'static) -> Error {
@@ -16,6 +16,15 @@ pub fn refuse(reason: impl Encoder + 'static) -> Error {
 
 pub fn genotype(error: GenotypeError) -> Error {
     refuse((atoms::invalid_genotype(), error.to_string()))
+}
+
+/// A name of ours, which comes out as an atom.
+struct Name(&'static str);
+
+impl Encoder for Name {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        Atom::from_str(env, self.0).map_or_else(|_| self.0.encode(env), |atom| atom.encode(env))
+    }
 }
 
 pub fn substrate(error: SubstrateError) -> Error {
@@ -36,7 +45,7 @@ pub fn codec(error: CodecError) -> Error {
         CodecError::TooLarge(size) => refuse((atoms::too_large(), size)),
         CodecError::Malformed => refuse(atoms::malformed()),
         CodecError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
-        CodecError::UnknownActivation(number) => refuse((atoms::unknown_activation(), number)),
+        CodecError::UnknownGene(gene, number) => refuse((atoms::unknown_gene(), Name(gene), number)),
         CodecError::NotCanonical => refuse(atoms::not_canonical()),
         CodecError::Invalid(error) => genotype(error),
     }

@@ -2,11 +2,15 @@
 
 use crate::list::List;
 use crate::{atoms, either_scheduler, error, parameters};
+use cambrian_core::choice::Choice;
 use cambrian_core::crossover::crossover;
+use cambrian_core::dynamics::Dynamics;
 use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::math::Activation;
+use cambrian_core::math::{Activation, Aggregation};
 use cambrian_core::mutation::{OPERATORS, Operator, mutate};
+use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
+use cambrian_core::plasticity::Plasticity;
 use cambrian_core::rng::{Purpose, Stream};
 use cambrian_core::{codec, innovation, speciation};
 use rustler::{Atom, Binary, Encoder, Env, NewBinary, NifResult, Resource, ResourceArc, Term};
@@ -42,6 +46,8 @@ either_scheduler! {
     fn genotype_crossover, genotype_crossover_dirty(
         fitter: GenotypeArc, other: GenotypeArc, changes: Term<'a>, seed: u64) = cross,
         costs 20 * (genes(&fitter) + genes(&other));
+    fn genotype_resize, genotype_resize_dirty(genotype: GenotypeArc, inputs: u32, outputs: u32, changes: Term<'a>)
+        = resize, costs 100 * (genes(&genotype) + inputs as usize + outputs as usize);
     fn genotype_distance, genotype_distance_dirty(a: GenotypeArc, b: GenotypeArc, changes: Term<'a>) = distance,
         costs 20 * (genes(&a) + genes(&b));
     fn genotype_id, genotype_id_dirty(genotype: GenotypeArc) = id, costs 100 * genes(&genotype);
@@ -108,6 +114,17 @@ fn cross<'a>(
     born(env, crossover(&fitter.0, &other.0, &p, &mut operator_stream(seed)))
 }
 
+fn resize<'a>(
+    env: Env<'a>,
+    genotype: GenotypeArc,
+    inputs: u32,
+    outputs: u32,
+    changes: Term<'a>,
+) -> NifResult<Term<'a>> {
+    let p = parameters::read(changes, Parameters::default())?;
+    born(env, genotype.0.resized(inputs, outputs, &p).map_err(error::genotype)?)
+}
+
 fn distance<'a>(env: Env<'a>, a: GenotypeArc, b: GenotypeArc, changes: Term<'a>) -> NifResult<Term<'a>> {
     let p = parameters::read(changes, Parameters::default())?;
     Ok(speciation::distance(&a.0, &b.0, &p).encode(env))
@@ -123,7 +140,7 @@ fn info<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
         (atoms::inputs(), g.inputs() as usize),
         (atoms::outputs(), g.outputs() as usize),
         (atoms::nodes(), g.nodes().len()),
-        (atoms::hidden(), g.hidden().len()),
+        (atoms::hidden(), g.hidden()),
         (atoms::connections(), g.connections().len()),
         (atoms::recurrent(), g.recurrent()),
     ];
@@ -142,24 +159,80 @@ fn bytes_term<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
     Binary::from(NewBinary::from_slice(env, bytes)).to_term(env)
 }
 
-/// `{Inputs, Outputs, [{Id, Layer, Activation, Bias}], [{Id, From, To, Weight, Enabled}],
-/// [IdOfInput], [IdOfOutput]}`, the last two in counting order.
+/// What each gene that is one of a few named things can be: `#{activation => [identity, ...], ...}`.
+#[rustler::nif]
+fn genotype_choices(env: Env<'_>) -> NifResult<Term<'_>> {
+    let choices = [
+        (atoms::activation(), names::<Activation>(env)?),
+        (atoms::aggregation(), names::<Aggregation>(env)?),
+        (atoms::dynamics(), names::<Dynamics>(env)?),
+        (atoms::plasticity(), names::<Plasticity>(env)?),
+    ];
+    Term::map_from_pairs(env, &choices)
+}
+
+fn names<C: Choice>(env: Env) -> NifResult<Vec<Atom>> {
+    C::ALL.iter().map(|choice| Atom::from_str(env, choice.name())).collect()
+}
+
+/// `{Inputs, Outputs, [{Id, Layer, Neuron}], [{Id, From, To, Weight, Enabled}], [IdOfInput], [IdOfOutput]}`,
+/// the last two in counting order; a neuron is a map of its genes.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn genotype_genes(env: Env<'_>, genotype: GenotypeArc) -> NifResult<Term<'_>> {
     let g = &genotype.0;
-    let node = |n: &Node| {
-        let activation = Atom::from_str(env, n.activation.name())?;
-        Ok((n.id, n.layer, activation, n.bias).encode(env))
-    };
-    let nodes: Vec<Term> = g.nodes().iter().map(node).collect::<NifResult<_>>()?;
+    let node = |n: Node| Ok((n.id, n.layer, show_neuron(env, &n.neuron)?).encode(env));
+    let nodes: Vec<Term> = g.nodes().map(node).collect::<NifResult<_>>()?;
     let connections: Vec<Term> =
-        (g.connections().iter()).map(|c| (c.id, c.from, c.to, c.weight, c.enabled).encode(env)).collect();
+        g.connections().map(|c| (c.id, c.from, c.to, c.weight, c.enabled).encode(env)).collect();
     let inputs: Vec<u64> = (0..g.inputs()).map(innovation::input).collect();
     let outputs: Vec<u64> = (0..g.outputs()).map(innovation::output).collect();
     Ok((g.inputs(), g.outputs(), nodes, connections, inputs, outputs).encode(env))
 }
 
-type NodeTerm<'a> = (u64, u64, Term<'a>, f64);
+fn show_neuron<'a>(env: Env<'a>, neuron: &Neuron) -> NifResult<Term<'a>> {
+    let name = |name: &str| Ok(Atom::from_str(env, name)?.encode(env));
+    let genes = [
+        (atoms::activation(), name(neuron.activation.name())?),
+        (atoms::aggregation(), name(neuron.aggregation.name())?),
+        (atoms::bias(), neuron.bias.encode(env)),
+        (atoms::gain(), neuron.gain.encode(env)),
+        (atoms::dynamics(), name(neuron.dynamics.name())?),
+        (atoms::time_constant(), neuron.time_constant.encode(env)),
+        (atoms::plasticity(), name(neuron.plasticity.name())?),
+        (atoms::learning_rate(), neuron.learning_rate.encode(env)),
+        (atoms::decay(), neuron.decay.encode(env)),
+    ];
+    Term::map_from_pairs(env, &genes)
+}
+
+/// Genes that are not in the map are as an input has them.
+fn read_neuron(genes: Term) -> NifResult<Neuron> {
+    let Neuron { bias, gain, time_constant, learning_rate, decay, .. } = Neuron::INPUT;
+    let Neuron { activation, aggregation, dynamics, plasticity, .. } = Neuron::INPUT;
+    Ok(Neuron {
+        bias: number(genes, atoms::bias(), bias)?,
+        gain: number(genes, atoms::gain(), gain)?,
+        time_constant: number(genes, atoms::time_constant(), time_constant)?,
+        learning_rate: number(genes, atoms::learning_rate(), learning_rate)?,
+        decay: number(genes, atoms::decay(), decay)?,
+        activation: choice(genes, atoms::activation(), activation)?,
+        aggregation: choice(genes, atoms::aggregation(), aggregation)?,
+        dynamics: choice(genes, atoms::dynamics(), dynamics)?,
+        plasticity: choice(genes, atoms::plasticity(), plasticity)?,
+    })
+}
+
+fn number(genes: Term, gene: Atom, usual: f32) -> NifResult<f32> {
+    let Ok(term) = genes.map_get(gene) else { return Ok(usual) };
+    term.decode::<f64>().or_else(|_| term.decode::<i64>().map(|i| i as f64)).map(|x| x as f32)
+}
+
+fn choice<C: Choice>(genes: Term, gene: Atom, usual: C) -> NifResult<C> {
+    let Ok(term) = genes.map_get(gene) else { return Ok(usual) };
+    let unknown = (atoms::unknown_gene(), gene, term.decode::<Atom>()?);
+    C::named(&atoms::text(term)?).ok_or_else(|| error::refuse(unknown))
+}
+
 type ConnectionTerm = (u64, u64, f64, bool);
 
 /// Genes in any order; the ids of connections follow from their ends.
@@ -167,15 +240,10 @@ type ConnectionTerm = (u64, u64, f64, bool);
 fn genotype_from_genes(
     inputs: u32,
     outputs: u32,
-    nodes: List<NodeTerm>,
+    nodes: List<(u64, u64, Term)>,
     connections: List<ConnectionTerm>,
 ) -> NifResult<(Atom, GenotypeArc)> {
-    let node = |(id, layer, activation, bias): NodeTerm| {
-        let unknown = (atoms::unknown_activation(), activation.decode::<Atom>()?);
-        let activation =
-            Activation::named(&atoms::text(activation)?).ok_or_else(|| error::refuse(unknown))?;
-        Ok(Node { id, layer, activation, bias: bias as f32 })
-    };
+    let node = |(id, layer, genes)| Ok(Node { id, layer, neuron: read_neuron(genes)? });
     let mut nodes: Vec<Node> = nodes.0.into_iter().map(node).collect::<NifResult<_>>()?;
     let mut connections: Vec<Connection> = (connections.0.into_iter())
         .map(|(from, to, weight, enabled)| Connection { enabled, ..Connection::new(from, to, weight as f32) })

@@ -16,4 +16,11 @@ mod scheduler;
 mod substrate;
 mod task;
 
+/// In place of the function of that name that tells why the library is not there. It does nothing else, so it
+/// is what a call across the boundary costs.
+#[rustler::nif]
+fn loaded() -> rustler::Atom {
+    atoms::ok()
+}
+
 rustler::init!("cambrian_nif");

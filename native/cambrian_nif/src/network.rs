@@ -5,7 +5,9 @@ use crate::list::List;
 use crate::{atoms, either_scheduler, error};
 use cambrian_core::math::LIMIT;
 use cambrian_core::network::{Network, Values};
+use rustler::types::ListIterator;
 use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
+use std::cell::RefCell;
 
 pub struct NetworkResource(pub Network);
 
@@ -13,84 +15,120 @@ pub struct NetworkResource(pub Network);
 impl Resource for NetworkResource {}
 
 pub type NetworkArc = ResourceArc<NetworkResource>;
+type NetworkRef<'a> = &'a NetworkResource;
+type Networks<'a> = List<NetworkRef<'a>>;
+type Terms<'a> = List<Term<'a>>;
 
 pub fn wrap(network: Network) -> NetworkArc {
     ResourceArc::new(NetworkResource(network))
 }
 
-/// Numbers as they came: what goes in as a binary comes out as one.
-enum Numbers {
-    List(Vec<f32>),
-    Binary(Vec<f32>),
+/// How numbers came: what goes in as a binary comes out as one.
+#[derive(Clone, Copy)]
+enum Form {
+    List,
+    Binary,
 }
 
-impl Numbers {
-    /// # Errors
-    /// `{error, {out_of_range, inputs | memory}}` beyond ±10¹² and for NaN, which keeps every output finite.
-    fn read(what: Atom, term: Term) -> NifResult<Numbers> {
-        if let Ok(binary) = term.decode::<Binary>() {
-            let (words, rest) = binary.as_chunks();
-            if !rest.is_empty() {
-                return Err(Error::BadArg);
-            }
-            let numbers: Vec<f32> = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
-            return in_range(what, &numbers).map(|()| Numbers::Binary(numbers));
-        }
-        let number = |term: Term| match term.decode::<f64>() {
-            Ok(x) => Ok(x as f32),
-            Err(_) => term.decode::<i64>().map(|i| i as f32),
-        };
-        let List(terms) = term.decode()?;
-        let numbers: Vec<f32> = terms.into_iter().map(number).collect::<NifResult<_>>()?;
-        in_range(what, &numbers).map(|()| Numbers::List(numbers))
-    }
-
-    fn as_slice(&self) -> &[f32] {
+impl Form {
+    fn show<'a>(
+        self,
+        env: Env<'a>,
+        numbers: impl DoubleEndedIterator<Item = f32> + ExactSizeIterator,
+    ) -> Term<'a> {
         match self {
-            Numbers::List(numbers) | Numbers::Binary(numbers) => numbers,
-        }
-    }
-
-    fn answer<'a>(&self, env: Env<'a>, outputs: &[f32]) -> Term<'a> {
-        match self {
-            Numbers::List(_) => outputs.encode(env),
-            Numbers::Binary(_) => binary(env, outputs),
+            Form::List => numbers.rev().fold(Term::list_new_empty(env), |list, y| list.list_prepend(y)),
+            Form::Binary => binary(env, numbers),
         }
     }
 }
 
-fn in_range(what: Atom, numbers: &[f32]) -> NifResult<()> {
-    let fine = numbers.iter().all(|x| x.abs() <= LIMIT);
-    if fine { Ok(()) } else { Err(error::refuse((atoms::out_of_range(), what))) }
-}
-
-fn binary<'a>(env: Env<'a>, numbers: &[f32]) -> Term<'a> {
+fn binary(env: Env<'_>, numbers: impl ExactSizeIterator<Item = f32>) -> Term<'_> {
     let mut bytes = NewBinary::new(env, 4 * numbers.len());
-    for (chunk, x) in bytes.as_mut_slice().chunks_exact_mut(4).zip(numbers) {
-        chunk.copy_from_slice(&x.to_le_bytes());
-    }
-    Binary::from(bytes).to_term(env)
+    bytes.as_chunks_mut().0.iter_mut().zip(numbers).for_each(|(word, y)| *word = y.to_le_bytes());
+    bytes.into()
 }
 
-fn wrong_size(what: Atom, expected: usize, got: usize) -> Error {
-    error::refuse((atoms::wrong_size(), what, expected, got))
+/// Reads as many numbers as there is room for, straight to where they are wanted.
+///
+/// # Errors
+/// `{error, {wrong_size, What, Expected, Got}}`, and `{error, {out_of_range, What}}` beyond ±10¹² and for NaN,
+/// which keeps every output finite.
+fn read(what: Atom, term: Term, into: &mut [f32]) -> NifResult<Form> {
+    let form = match term.decode::<Binary>() {
+        Ok(bytes) => {
+            let words = words(&bytes)?;
+            check_size(what, into.len(), words.len())?;
+            into.iter_mut().zip(words).for_each(|(x, word)| *x = f32::from_le_bytes(*word));
+            Form::Binary
+        }
+        Err(_) => {
+            check_size(what, into.len(), term.list_length()?)?;
+            for (x, term) in into.iter_mut().zip(term.decode::<ListIterator>()?) {
+                *x = number(term)?;
+            }
+            Form::List
+        }
+    };
+    // not `all`, which would stop at the first and so could not be done in vectors
+    let fine = into.iter().fold(true, |fine, x| fine & (x.abs() <= LIMIT));
+    if fine { Ok(form) } else { Err(error::refuse((atoms::out_of_range(), what))) }
 }
 
-fn tick(network: &Network, values: &mut Values, inputs: &[f32]) -> NifResult<Vec<f32>> {
-    if inputs.len() != network.inputs() {
-        return Err(wrong_size(atoms::inputs(), network.inputs(), inputs.len()));
+fn words<'a>(bytes: &'a Binary) -> NifResult<&'a [[u8; 4]]> {
+    match bytes.as_chunks() {
+        (words, []) => Ok(words),
+        _ => Err(Error::BadArg),
     }
-    let mut outputs = vec![0.0; network.outputs()];
-    network.step(values, inputs, &mut outputs);
-    Ok(outputs)
+}
+
+fn number(term: Term) -> NifResult<f32> {
+    match term.decode::<f64>() {
+        Ok(x) => Ok(x as f32),
+        Err(_) => term.decode::<i64>().map(|i| i as f32),
+    }
+}
+
+fn check_size(what: Atom, expected: usize, got: usize) -> NifResult<()> {
+    if got == expected { Ok(()) } else { Err(error::refuse((atoms::wrong_size(), what, expected, got))) }
+}
+
+thread_local! {
+    /// One for each scheduler, so that an activation takes no memory but for its answer.
+    static VALUES: RefCell<Values> = RefCell::default();
+}
+
+fn from_rest<T>(network: &Network, work: impl FnOnce(&mut Values) -> T) -> T {
+    VALUES.with_borrow_mut(|values| {
+        network.reset(values);
+        work(values)
+    })
+}
+
+fn tick<'a>(env: Env<'a>, network: &Network, values: &mut Values, inputs: Term<'a>) -> NifResult<Term<'a>> {
+    let form = read(atoms::inputs(), inputs, network.inputs_of(values))?;
+    network.tick(values);
+    Ok(form.show(env, network.outputs_of(values)))
+}
+
+fn show_memory<'a>(env: Env<'a>, network: &Network, values: &mut Values) -> Term<'a> {
+    binary(env, network.memory_of(values).iter().copied())
 }
 
 either_scheduler! {
     fn network_compile, network_compile_dirty(genotype: GenotypeArc) = compile,
         costs compile_cost(&genotype);
-    fn network_activate, network_activate_dirty(network: NetworkArc, inputs: Term<'a>) = activate, costs tick_cost(&network);
-    fn network_step, network_step_dirty(network: NetworkArc, state: Term<'a>, inputs: Term<'a>) = step,
-        costs tick_cost(&network);
+    fn network_activate, network_activate_dirty(network: NetworkRef<'a>, inputs: Term<'a>) = activate,
+        costs tick_cost(&network.0);
+    fn network_step, network_step_dirty(network: NetworkRef<'a>, state: Term<'a>, inputs: Term<'a>) = step,
+        costs tick_cost(&network.0);
+    fn network_activate_batch, network_activate_batch_dirty(network: NetworkRef<'a>, batch: Term<'a>)
+        = activate_batch, costs rows(&network.0, batch).saturating_mul(tick_cost(&network.0));
+    fn network_activate_many, network_activate_many_dirty(networks: Networks<'a>, inputs: Terms<'a>) = activate_many,
+        costs networks.0.iter().map(|network| tick_cost(&network.0)).sum();
+    fn network_step_many, network_step_many_dirty(networks: Networks<'a>, states: Terms<'a>, inputs: Terms<'a>)
+        = step_many,
+        costs networks.0.iter().map(|network| tick_cost(&network.0)).sum();
 }
 
 /// In nanoseconds.
@@ -99,9 +137,16 @@ pub fn compile_cost(genotype: &GenotypeArc) -> usize {
 }
 
 /// In nanoseconds: a connection takes about one, a number that crosses the boundary about ten.
-fn tick_cost(network: &NetworkArc) -> usize {
-    let network = &network.0;
+fn tick_cost(network: &Network) -> usize {
     network.connections() + 10 * (network.inputs() + network.outputs() + network.memory())
+}
+
+/// About how many samples a batch has; what is none costs nothing to refuse.
+fn rows(network: &Network, batch: Term) -> usize {
+    match batch.decode::<Binary>() {
+        Ok(bytes) => bytes.len() / 4 / network.inputs(),
+        Err(_) => batch.list_length().unwrap_or(0),
+    }
 }
 
 fn compile<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
@@ -109,7 +154,7 @@ fn compile<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
 }
 
 #[rustler::nif]
-fn network_info(env: Env<'_>, network: NetworkArc) -> NifResult<Term<'_>> {
+fn network_info<'a>(env: Env<'a>, network: NetworkRef<'a>) -> NifResult<Term<'a>> {
     let network = &network.0;
     Term::map_from_pairs(
         env,
@@ -122,67 +167,91 @@ fn network_info(env: Env<'_>, network: NetworkArc) -> NifResult<Term<'_>> {
     )
 }
 
-fn activate<'a>(env: Env<'a>, network: NetworkArc, inputs: Term<'a>) -> NifResult<Term<'a>> {
-    let numbers = Numbers::read(atoms::inputs(), inputs)?;
-    let outputs = tick(&network.0, &mut network.0.rest(), numbers.as_slice())?;
-    Ok(numbers.answer(env, &outputs))
+fn activate<'a>(env: Env<'a>, network: NetworkRef, inputs: Term<'a>) -> NifResult<Term<'a>> {
+    from_rest(&network.0, |values| tick(env, &network.0, values, inputs))
 }
 
 #[rustler::nif]
-fn network_initial_state(env: Env<'_>, network: NetworkArc) -> Term<'_> {
-    binary(env, network.0.recall(&network.0.rest()))
+fn network_initial_state<'a>(env: Env<'a>, network: NetworkRef<'a>) -> Term<'a> {
+    from_rest(&network.0, |values| show_memory(env, &network.0, values))
 }
 
-fn step<'a>(env: Env<'a>, network: NetworkArc, state: Term<'a>, inputs: Term<'a>) -> NifResult<Term<'a>> {
-    let (network, memory) = (&network.0, Numbers::read(atoms::memory(), state)?);
-    let numbers = Numbers::read(atoms::inputs(), inputs)?;
-    let memory = memory.as_slice();
-    let mut values = network
-        .remember(memory)
-        .ok_or_else(|| wrong_size(atoms::memory(), network.memory(), memory.len()))?;
-    let outputs = tick(network, &mut values, numbers.as_slice())?;
-    Ok((numbers.answer(env, &outputs), binary(env, network.recall(&values))).encode(env))
+/// `{Outputs, State}`
+fn step<'a>(env: Env<'a>, network: NetworkRef, state: Term<'a>, inputs: Term<'a>) -> NifResult<Term<'a>> {
+    let network = &network.0;
+    from_rest(network, |values| {
+        read(atoms::memory(), state, network.memory_of(values))?;
+        let outputs = tick(env, network, values, inputs)?;
+        Ok((outputs, show_memory(env, network, values)).encode(env))
+    })
+}
+
+/// The state in which the network has been told how good it was.
+#[rustler::nif]
+fn network_reward<'a>(
+    env: Env<'a>,
+    network: NetworkRef<'a>,
+    state: Term<'a>,
+    reward: Term<'a>,
+) -> NifResult<Term<'a>> {
+    let (network, reward) = (&network.0, number(reward)?);
+    if reward.abs() > LIMIT {
+        return Err(error::refuse((atoms::out_of_range(), atoms::reward())));
+    }
+    from_rest(network, |values| {
+        read(atoms::memory(), state, network.memory_of(values))?;
+        network.reward(values, reward);
+        Ok(show_memory(env, network, values))
+    })
 }
 
 /// Many inputs through one network, each from rest: a list of inputs, or one binary of them all.
-#[rustler::nif(schedule = "DirtyCpu")]
-fn network_activate_batch<'a>(env: Env<'a>, network: NetworkArc, batch: Term<'a>) -> NifResult<Term<'a>> {
+fn activate_batch<'a>(env: Env<'a>, network: NetworkRef, batch: Term<'a>) -> NifResult<Term<'a>> {
     let network = &network.0;
-    if !batch.is_binary() {
-        let List(rows) = batch.decode()?;
-        let answer = |row: Term<'a>| {
-            let numbers = Numbers::read(atoms::inputs(), row)?;
-            let outputs = tick(network, &mut network.rest(), numbers.as_slice())?;
-            Ok(numbers.answer(env, &outputs))
-        };
-        return rows.into_iter().map(answer).collect::<NifResult<Vec<_>>>().map(|r| r.encode(env));
+    let mut numbers = Vec::new();
+    if let Ok(bytes) = batch.decode::<Binary>() {
+        let length = words(&bytes)?.len();
+        if length % network.inputs() != 0 {
+            check_size(atoms::inputs(), network.inputs(), length)?;
+        }
+        numbers.resize(length, 0.0);
+        let form = read(atoms::inputs(), batch, &mut numbers)?;
+        return Ok(form.show(env, network.activate_batch(&numbers).into_iter()));
     }
-    let numbers = Numbers::read(atoms::inputs(), batch)?;
-    if numbers.as_slice().len() % network.inputs() != 0 {
-        return Err(wrong_size(atoms::inputs(), network.inputs(), numbers.as_slice().len()));
+    let List(rows) = batch.decode::<Terms>()?;
+    let mut forms = Vec::new();
+    for row in rows {
+        // room for one row at a time: it may have another length than it should
+        let length = numbers.len();
+        numbers.resize(length + network.inputs(), 0.0);
+        forms.push(read(atoms::inputs(), row, &mut numbers[length..])?);
     }
-    let mut outputs = Vec::new();
-    for row in numbers.as_slice().chunks_exact(network.inputs()) {
-        outputs.extend(tick(network, &mut network.rest(), row)?);
-    }
-    Ok(numbers.answer(env, &outputs))
+    let outputs = network.activate_batch(&numbers);
+    let answers = forms.into_iter().zip(outputs.chunks_exact(network.outputs()));
+    Ok(answers.map(|(form, row)| form.show(env, row.iter().copied())).collect::<Vec<Term>>().encode(env))
 }
 
 /// One input through each of many networks.
-#[rustler::nif(schedule = "DirtyCpu")]
-fn network_activate_many<'a>(
+fn activate_many<'a>(
     env: Env<'a>,
-    networks: List<NetworkArc>,
-    inputs: List<Term<'a>>,
-) -> NifResult<Vec<Term<'a>>> {
-    let (List(networks), List(inputs)) = (networks, inputs);
-    if networks.len() != inputs.len() {
-        return Err(wrong_size(atoms::inputs(), networks.len(), inputs.len()));
-    }
-    let answer = |(network, row): (&NetworkArc, Term<'a>)| {
-        let numbers = Numbers::read(atoms::inputs(), row)?;
-        let outputs = tick(&network.0, &mut network.0.rest(), numbers.as_slice())?;
-        Ok(numbers.answer(env, &outputs))
-    };
-    networks.iter().zip(inputs).map(answer).collect()
+    List(networks): Networks<'a>,
+    List(inputs): Terms<'a>,
+) -> NifResult<Term<'a>> {
+    check_size(atoms::inputs(), networks.len(), inputs.len())?;
+    let answers = networks.into_iter().zip(inputs).map(|(network, row)| activate(env, network, row));
+    Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))
+}
+
+/// One step of each of many networks, from states of their own.
+fn step_many<'a>(
+    env: Env<'a>,
+    List(networks): Networks<'a>,
+    List(states): Terms<'a>,
+    List(inputs): Terms<'a>,
+) -> NifResult<Term<'a>> {
+    check_size(atoms::memory(), networks.len(), states.len())?;
+    check_size(atoms::inputs(), networks.len(), inputs.len())?;
+    let steps = networks.into_iter().zip(states).zip(inputs);
+    let answers = steps.map(|((network, state), row)| step(env, network, state, row));
+    Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))
 }

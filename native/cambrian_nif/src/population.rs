@@ -8,7 +8,7 @@ use crate::{atoms, either_scheduler, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
 use cambrian_core::encoding::Encoding;
 use cambrian_core::population::{Champion, Evaluated, Population, Stats};
-use cambrian_core::task::Shape;
+use cambrian_core::task::{Score, Shape};
 use rustler::{Atom, Binary, Encoder, Env, NewBinary, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -51,15 +51,25 @@ fn population_evaluate<'a>(
     name: Term<'a>,
 ) -> NifResult<ResourceArc<Job>> {
     let task = task::named(name)?;
+    task::check_shape(task, population.0.shape())?;
     job::post(env, tag, move |stop| {
         let evaluated = population.0.clone().evaluate(task, stop)?;
         Some(ResourceArc::new(EvaluatedResource(evaluated)))
     })
 }
 
+/// Fitness, or `{Fitness, Cases}`, of the genotypes that [`population_waiting`] gives, in their order.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_with_fitness(population: PopulationArc, fitness: List<f64>) -> NifResult<(Atom, EvaluatedArc)> {
-    match population.0.clone().with_fitness(fitness.0) {
+fn population_with_scores(population: PopulationArc, scores: List<Term>) -> NifResult<(Atom, EvaluatedArc)> {
+    let score = |term: Term| {
+        if let Ok(fitness) = term.decode::<f64>() {
+            return Ok(Score::from(fitness));
+        }
+        let (fitness, List(cases)): (f64, List<f64>) = term.decode()?;
+        Ok(Score { fitness, cases })
+    };
+    let scores = scores.0.into_iter().map(score).collect::<NifResult<_>>()?;
+    match population.0.clone().with_scores(scores) {
         Ok(evaluated) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated)))),
         Err(_) => Err(error::refuse(atoms::bad_fitness())),
     }
@@ -84,9 +94,10 @@ fn population_inject(
     }
 }
 
+/// The genotypes that have no fitness yet.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_genotypes(population: PopulationArc) -> Vec<GenotypeArc> {
-    population.0.genotypes().iter().map(|g| wrap(Arc::clone(g))).collect()
+fn population_waiting(population: PopulationArc) -> Vec<GenotypeArc> {
+    population.0.waiting().map(|g| wrap(Arc::clone(g))).collect()
 }
 
 either_scheduler! {
@@ -97,7 +108,7 @@ either_scheduler! {
 fn network_cost(population: &PopulationArc, genotype: &GenotypeArc) -> usize {
     match population.0.encoding() {
         Encoding::Direct(_) => network::compile_cost(genotype),
-        Encoding::Substrate(substrate) => substrate::cost(substrate, genotype),
+        Encoding::Substrate(substrate) => substrate::cost(substrate),
     }
 }
 

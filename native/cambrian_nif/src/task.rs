@@ -5,7 +5,7 @@ use crate::list::List;
 use crate::network::NetworkArc;
 use crate::{atoms, error, parameters};
 use cambrian_core::parameters::Parameters;
-use cambrian_core::task::{self, TASKS, Task, Trial};
+use cambrian_core::task::{self, Shape, TASKS, Task, Trial};
 use rustler::{Atom, Encoder, Env, NifResult, ResourceArc, Term};
 
 pub fn named(name: Term) -> NifResult<&'static dyn Task> {
@@ -50,17 +50,19 @@ fn task_info<'a>(env: Env<'a>, name: Term<'a>) -> NifResult<(Atom, Term<'a>)> {
 }
 
 /// # Errors
-/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for a network of another shape.
-fn check_shape(task: &dyn Task, network: &NetworkArc) -> NifResult<()> {
-    let (shape, network) = (task.shape(), &network.0);
-    let sizes = [
-        (atoms::inputs(), shape.inputs as usize, network.inputs()),
-        (atoms::outputs(), shape.outputs as usize, network.outputs()),
-    ];
+/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for what has another shape than the task.
+pub fn check_shape(task: &dyn Task, got: Shape) -> NifResult<()> {
+    let expected = task.shape();
+    let sizes =
+        [(atoms::inputs(), expected.inputs, got.inputs), (atoms::outputs(), expected.outputs, got.outputs)];
     match sizes.into_iter().find(|(_, expected, got)| expected != got) {
         Some((what, expected, got)) => Err(error::refuse((atoms::wrong_size(), what, expected, got))),
         None => Ok(()),
     }
+}
+
+fn shape(network: &NetworkArc) -> Shape {
+    Shape { inputs: network.0.inputs() as u32, outputs: network.0.outputs() as u32 }
 }
 
 /// `{Tag, {ok, [Fitness]}}`
@@ -72,10 +74,10 @@ fn task_evaluate<'a>(
     networks: List<NetworkArc>,
 ) -> NifResult<ResourceArc<Job>> {
     let task = named(name)?;
-    networks.0.iter().try_for_each(|network| check_shape(task, network))?;
+    networks.0.iter().try_for_each(|network| check_shape(task, shape(network)))?;
     job::post(env, tag, move |stop| {
         let one = |network: &NetworkArc| {
-            (!stop.load(std::sync::atomic::Ordering::Relaxed)).then(|| task.evaluate(&network.0))
+            (!stop.load(std::sync::atomic::Ordering::Relaxed)).then(|| task.evaluate(&network.0).fitness)
         };
         networks.0.iter().map(one).collect::<Option<Vec<f64>>>()
     })
@@ -102,6 +104,6 @@ fn task_trial<'a>(
     network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
     let task = named(name)?;
-    check_shape(task, &network)?;
+    check_shape(task, shape(&network))?;
     job::post(env, tag, move |_| Some(TrialTerm(task.trial(&network.0))))
 }

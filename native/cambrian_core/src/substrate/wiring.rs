@@ -5,6 +5,8 @@ use crate::genotype::{Connection, Genotype, Node};
 use crate::innovation::{self, BOTTOM, Layer, NodeId, TOP};
 use crate::math::Activation;
 use crate::network::Network;
+use crate::neuron::Neuron;
+use crate::topology::Ends;
 
 /// A point, with noughts for the coordinates that it lacks.
 pub type Place = [f32; 3];
@@ -23,7 +25,7 @@ pub struct Site {
 
 impl Site {
     fn node(&self) -> Node {
-        Node { id: self.id, layer: self.layer, activation: self.activation, bias: 0.0 }
+        Node { id: self.id, layer: self.layer, neuron: Neuron::new(self.activation) }
     }
 }
 
@@ -33,8 +35,6 @@ pub struct Wiring {
     full: Genotype,
     /// of each node
     places: Vec<Place>,
-    /// which nodes each connection joins
-    ends: Vec<(u32, u32)>,
 }
 
 /// Fixed point: of `count` layers, the inputs at the bottom and the outputs at the top.
@@ -57,10 +57,7 @@ impl Wiring {
         let (inputs, outputs) = (plan.inputs.len() as u32, plan.outputs.len() as u32);
         let full = Genotype::from_genes(inputs, outputs, nodes, connections);
         let full = full.map_err(SubstrateError::Genotype)?;
-        let index = full.index();
-        let at = |id| index.position(id).expect("a genotype's connections end at its nodes") as u32;
-        let ends = full.connections().iter().map(|c| (at(c.from), at(c.to))).collect();
-        Ok(Wiring { places: sites.iter().map(|site| site.place).collect(), ends, full })
+        Ok(Wiring { places: sites.iter().map(|site| site.place).collect(), full })
     }
 
     pub fn of_layers(plan: &Plan, joins: &[(u32, u32)]) -> Result<Wiring, SubstrateError> {
@@ -109,9 +106,9 @@ impl Oracle<'_> {
         let row = |(from, to): &(Place, Place)| {
             let squares = from.iter().zip(to).map(|(a, b)| (a - b) * (a - b));
             let distance = squares.sum::<f32>().sqrt();
-            self.cppn.activate(&[&from[..dimensions], &to[..dimensions], &[distance, 1.0]].concat())
+            [&from[..dimensions], &to[..dimensions], &[distance, 1.0]].concat()
         };
-        pairs.iter().flat_map(row).collect()
+        self.cppn.activate_batch(&pairs.iter().flat_map(row).collect::<Vec<f32>>())
     }
 
     /// The weight of a connection, by what the CPPN answered; `None` where there is none.
@@ -126,39 +123,35 @@ impl Oracle<'_> {
         }
     }
 
-    pub fn express(&self, wiring: &Wiring) -> Result<Genotype, SubstrateError> {
-        let full = &wiring.full;
-        let (nodes, connections) = (self.nodes(wiring), self.connections(wiring));
-        Genotype::from_genes(full.inputs(), full.outputs(), nodes, connections)
-            .map_err(SubstrateError::Genotype)
-    }
-
-    /// With their biases, which are asked for from the origin.
-    fn nodes(&self, wiring: &Wiring) -> Vec<Node> {
-        let mut nodes = wiring.full.nodes().to_vec();
+    pub fn express(&self, wiring: &Wiring) -> Genotype {
+        let weights = self.weights(wiring);
+        let kept: Vec<bool> = weights.iter().map(Option::is_some).collect();
+        let mut genotype = wiring.full.clone();
+        genotype.weights = weights.into_iter().map(Option::unwrap_or_default).collect();
+        genotype.keep(&kept);
         if self.plan.bias {
-            let inputs = wiring.full.inputs() as usize;
-            let pairs: Vec<_> =
-                wiring.places[inputs..].iter().map(|&place| (Place::default(), place)).collect();
-            let answers = self.ask(&pairs);
-            for (node, answer) in nodes[inputs..].iter_mut().zip(answers.chunks(self.cppn.outputs())) {
-                node.bias = answer[1].clamp(-1.0, 1.0) * self.plan.weight_range;
-            }
+            let biases = self.biases(wiring);
+            genotype.neurons.iter_mut().zip(biases).for_each(|(neuron, bias)| neuron.bias = bias);
         }
-        nodes
+        genotype
     }
 
-    fn connections(&self, wiring: &Wiring) -> Vec<Connection> {
-        let mut connections = Vec::new();
+    /// The biases, which are asked for from the origin.
+    fn biases(&self, wiring: &Wiring) -> Vec<f32> {
+        let computed = &wiring.places[wiring.full.inputs() as usize..];
+        let pairs: Vec<_> = computed.iter().map(|&place| (Place::default(), place)).collect();
+        let answers = self.ask(&pairs);
+        let bias = |answer: &[f32]| answer[1].clamp(-1.0, 1.0) * self.plan.weight_range;
+        answers.chunks(self.cppn.outputs()).map(bias).collect()
+    }
+
+    fn weights(&self, wiring: &Wiring) -> Vec<Option<f32>> {
         let place = |at: u32| wiring.places[at as usize];
-        for (ends, full) in wiring.ends.chunks(BATCH).zip(wiring.full.connections().chunks(BATCH)) {
-            let pairs: Vec<_> = ends.iter().map(|&(from, to)| (place(from), place(to))).collect();
+        let of_batch = |ends: &[Ends]| {
+            let pairs: Vec<_> = ends.iter().map(|ends| (place(ends.from), place(ends.to))).collect();
             let answers = self.ask(&pairs);
-            let answered = full.iter().zip(answers.chunks(self.cppn.outputs()));
-            connections.extend(
-                answered.filter_map(|(c, answer)| Some(Connection { weight: self.weight(answer)?, ..*c })),
-            );
-        }
-        connections
+            answers.chunks(self.cppn.outputs()).map(|answer| self.weight(answer)).collect::<Vec<_>>()
+        };
+        wiring.full.topology.ends.chunks(BATCH).flat_map(of_batch).collect()
     }
 }

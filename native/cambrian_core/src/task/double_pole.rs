@@ -2,7 +2,7 @@
 //!
 //! Without velocities the controller must work out from memory which way things move.
 
-use super::{Shape, Task, Trial};
+use super::{Score, Shape, Task, Trial};
 use crate::math::Activation;
 use crate::network::Network;
 use crate::parameters::Parameters;
@@ -143,15 +143,15 @@ impl Task for DoublePole {
     /// With velocities: steps balanced, up to 100,000. Without: 0.1 t/1000 + 0.9 f₂, where t is
     /// the number of steps balanced, up to 1,000, and f₂ = 0.75 / Σ over the last 100 steps of
     /// |x| + |ẋ| + |θ₁| + |θ̇₁|, or 0 below 100 steps (Gruau, Whitley & Pyeatt 1996).
-    fn evaluate(&self, network: &Network) -> f64 {
+    fn evaluate(&self, network: &Network) -> Score {
         if self.velocities {
-            return self.balance(network, START, LONG, |_| ()) as f64;
+            return Score::from(self.balance(network, START, LONG, |_| ()) as f64);
         }
         let mut unrests = Vec::with_capacity(EVALUATION);
         let steps = self.balance(network, START, EVALUATION, |state| unrests.push(unrest(state)));
         let last: f64 = unrests[unrests.len().saturating_sub(100)..].iter().sum();
         let damped = if steps < 100 { 0.0 } else { 0.75 / last.max(1e-6) };
-        0.1 * steps as f64 / EVALUATION as f64 + 0.9 * damped
+        Score::from(0.1 * steps as f64 / EVALUATION as f64 + 0.9 * damped)
     }
 
     /// Balanced for 100,000 steps; without velocities also from at least 200 of the 625 starts.

@@ -1,6 +1,6 @@
 //! Exclusive or: the smallest task that needs a hidden node.
 
-use super::{Shape, Task, Trial};
+use super::{Score, Shape, Task, Trial};
 use crate::network::Network;
 use crate::parameters::Parameters;
 
@@ -25,17 +25,18 @@ impl Task for Xor {
         128
     }
 
-    /// 4 − Σe² over the four cases: 0 to 4.
-    fn evaluate(&self, network: &Network) -> f64 {
+    /// 4 − Σe² over the four cases: 0 to 4. Each case has −e².
+    fn evaluate(&self, network: &Network) -> Score {
         let error = |(inputs, wanted): &([f32; 2], f32)| {
             let got = network.activate(inputs)[0].clamp(0.0, 1.0);
             f64::from((got - wanted) * (got - wanted))
         };
-        4.0 - CASES.iter().map(error).sum::<f64>()
+        let cases: Vec<f64> = CASES.iter().map(|case| -error(case)).collect();
+        Score { fitness: 4.0 + cases.iter().sum::<f64>(), cases }
     }
 
     fn trial(&self, network: &Network) -> Trial {
-        let fitness = self.evaluate(network);
+        let fitness = self.evaluate(network).fitness;
         Trial { solved: fitness >= SOLVED, facts: vec![("squared_error", 4.0 - fitness)] }
     }
 }

@@ -1,0 +1,146 @@
+//! From one generation to the next.
+
+use crate::crossover::crossover;
+use crate::genotype::Genotype;
+use crate::mutation::mutate;
+use crate::population::{Evaluated, Population};
+use crate::rng::{Purpose, Stream};
+use crate::selection::{Brood, Lottery, broods, few_broods, outlived};
+use crate::speciation::{GRAIN, Species, speciate};
+use rayon::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Who lives on, with the species that each is of, as an index; and who breeds.
+struct Succession<'a> {
+    survivors: Vec<(u32, usize)>,
+    broods: Vec<Brood<'a>>,
+}
+
+impl Evaluated {
+    /// The next generation; `None` if `stop` was set meanwhile.
+    pub fn next(&self, stop: &AtomicBool) -> Option<Population> {
+        let old = &self.population;
+        let Succession { survivors, broods } = self.succession();
+        let children = self.children(&broods, stop)?;
+        let homes: Vec<usize> = survivors.iter().map(|s| s.1).chain(children.iter().map(|c| c.1)).collect();
+        let mut genotypes: Vec<Arc<Genotype>> =
+            survivors.iter().map(|(at, _)| Arc::clone(&old.genotypes[*at as usize])).collect();
+        let known = |&(at, _): &(u32, usize)| (!old.parameters.reevaluate).then(|| self.score(at));
+        let mut scores: Vec<_> = survivors.iter().map(known).collect();
+        genotypes.extend(children.into_iter().map(|child| child.0));
+        scores.resize(genotypes.len(), None);
+        let mut next = Population { generation: old.generation + 1, genotypes, scores, ..old.clone() };
+        next.forget_trials_of_the_gone();
+        next.steer_threshold(old.species.len());
+        let mut living = homes.clone();
+        living.sort_unstable();
+        living.dedup();
+        next.species = living.iter().map(|home| self.successor(&old.species[*home])).collect();
+        let mothers: Vec<Option<usize>> = homes.iter().map(|home| living.binary_search(home).ok()).collect();
+        speciate(
+            &next.genotypes,
+            &mothers,
+            &mut next.species,
+            &mut next.next_species,
+            next.generation,
+            next.threshold,
+            &old.parameters,
+        );
+        Some(next)
+    }
+
+    fn succession(&self) -> Succession<'_> {
+        let (old, p) = (&self.population, &*self.population.parameters);
+        let size = old.genotypes.len();
+        let births = ((p.replacement * size as f32) as usize).max(1);
+        if births < size {
+            let mut rng = Stream::new(old.seed, Purpose::Selection, old.generation, u64::MAX);
+            let broods = few_broods(&old.species, &self.standing, births, p, &mut rng);
+            let gone = outlived(&old.species, &self.standing, births);
+            let homes = (0..).zip(&old.species);
+            let all = homes.flat_map(|(home, species)| species.members.iter().map(move |at| (*at, home)));
+            let survivors = all.filter(|(at, _)| gone.binary_search(at).is_err()).collect();
+            return Succession { survivors, broods };
+        }
+        let broods = broods(&old.species, &self.standing, p);
+        let elite = |b: &Brood| b.parents[..b.elite].iter().map(|at| (*at, b.species)).collect::<Vec<_>>();
+        Succession { survivors: broods.iter().flat_map(elite).collect(), broods }
+    }
+
+    /// The offspring of each brood, with its mother's species.
+    fn children<'a>(
+        &'a self,
+        broods: &[Brood<'a>],
+        stop: &AtomicBool,
+    ) -> Option<Vec<(Arc<Genotype>, usize)>> {
+        let old = &self.population;
+        let lottery = |brood: &Brood<'a>| {
+            let species = old.species[brood.species].id;
+            let mut rng = Stream::new(old.seed, Purpose::Selection, old.generation, species);
+            Lottery::new(brood, &self.standing, &old.parameters, &mut rng)
+        };
+        let lotteries: Vec<Lottery> = broods.iter().map(lottery).collect();
+        let births: Vec<(usize, usize)> = (broods.iter().enumerate())
+            .flat_map(|(brood, b)| (0..b.offspring - b.elite).map(move |nth| (brood, nth)))
+            .collect();
+        let birth = |(index, &(brood, nth)): (usize, &(usize, usize))| {
+            (!stop.load(Ordering::Relaxed)).then(|| {
+                let mut rng = Stream::new(old.seed, Purpose::Breeding, old.generation, index as u64);
+                (Arc::new(self.child(&lotteries, brood, nth, &mut rng)), broods[brood].species)
+            })
+        };
+        births.par_iter().enumerate().with_min_len(GRAIN).map(birth).collect()
+    }
+
+    /// The `nth` child of a brood.
+    fn child(&self, lotteries: &[Lottery], brood: usize, nth: usize, rng: &mut Stream) -> Genotype {
+        let old = &self.population;
+        let p = &*old.parameters;
+        let genotype = |at: u32| &*old.genotypes[at as usize];
+        let mother = lotteries[brood].draw(2 * nth, &self.standing, rng);
+        if !rng.chance(p.crossover) {
+            let mut child = genotype(mother).clone();
+            mutate(&mut child, p, rng);
+            return child;
+        }
+        let elsewhere = rng.chance(p.interspecies);
+        let mates = if elsewhere { rng.below(lotteries.len()) } else { brood };
+        let father = lotteries[mates].draw(2 * nth + 1, &self.standing, rng);
+        let (fitter, other) = self.fitter_first(mother, father);
+        let mut child = crossover(genotype(fitter), genotype(other), p, rng);
+        // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted evaluation
+        if mother == father || rng.chance(p.mutate_after_crossover) {
+            mutate(&mut child, p, rng);
+        }
+        child
+    }
+
+    /// Of two equally fit the smaller is the fitter.
+    fn fitter_first(&self, a: u32, b: u32) -> (u32, u32) {
+        let size = |at: u32| self.population.genotypes[at as usize].connections().len();
+        let merit = |at: u32| self.standing.merit[at as usize];
+        let order = merit(a).total_cmp(&merit(b)).then(size(b).cmp(&size(a)));
+        if order.is_ge() { (a, b) } else { (b, a) }
+    }
+
+    /// The species in the next generation, still empty: a random member of this one represents it.
+    fn successor(&self, species: &Species) -> Species {
+        let old = &self.population;
+        let mut rng = Stream::new(old.seed, Purpose::Species, old.generation, species.id);
+        let at = species.members[rng.below(species.members.len())];
+        Species { representative: Arc::clone(&old.genotypes[at as usize]), members: Vec::new(), ..*species }
+    }
+}
+
+impl Population {
+    /// A twentieth up or down towards the wanted number of species.
+    fn steer_threshold(&mut self, count: usize) {
+        let p = &self.parameters;
+        let target = p.target_species as usize;
+        if target > 0 && count != target {
+            let factor = if count > target { 1.05 } else { 0.95 };
+            self.threshold = (self.threshold * factor).clamp(0.001, 1000.0);
+        }
+    }
+}

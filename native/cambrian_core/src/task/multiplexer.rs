@@ -1,0 +1,86 @@
+//! The binary multiplexer with eleven inputs, with the fitness that SharpNEAT gives it.
+
+use super::{Score, Shape, Task, Trial};
+use crate::network::Network;
+use crate::parameters::Parameters;
+use std::sync::LazyLock;
+
+/// Three inputs are the address of the one, of eight others, that the output is to show.
+pub struct Multiplexer11;
+
+const ADDRESS: u32 = 3;
+const INPUTS: u32 = ADDRESS + (1 << ADDRESS);
+const CASES: u32 = 1 << INPUTS;
+
+/// A bias of 1 and the bits of each case, row by row.
+static ROWS: LazyLock<Vec<f32>> = LazyLock::new(|| {
+    let row = |case: u32| std::iter::once(1.0).chain((0..INPUTS).map(move |bit| (case >> bit & 1) as f32));
+    (0..CASES).flat_map(row).collect()
+});
+
+fn wanted(case: u32) -> f32 {
+    let address = case & ((1 << ADDRESS) - 1);
+    (case >> (ADDRESS + address) & 1) as f32
+}
+
+/// Output and what it should be, in every case.
+fn answers(network: &Network) -> impl Iterator<Item = (f32, f32)> {
+    network.activate_batch(&ROWS).into_iter().zip((0..CASES).map(wanted))
+}
+
+impl Task for Multiplexer11 {
+    /// The first input is a bias.
+    fn shape(&self) -> Shape {
+        Shape { inputs: INPUTS + 1, outputs: 1 }
+    }
+
+    fn parameters(&self) -> Parameters {
+        Parameters::default()
+    }
+
+    fn grain(&self) -> usize {
+        4
+    }
+
+    /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048.
+    fn evaluate(&self, network: &Network) -> Score {
+        let credit = |(output, wanted): (f32, f32)| {
+            let error = f64::from(output.clamp(0.0, 1.0) - wanted);
+            1.0 - error * error
+        };
+        Score::from(answers(network).map(credit).sum::<f64>())
+    }
+
+    /// Every output on the right side of 0.5.
+    fn trial(&self, network: &Network) -> Trial {
+        let right = answers(network).filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0)).count();
+        Trial { solved: right == CASES as usize, facts: vec![("right_of_2048", right as f64)] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genotype::{Connection, Genotype};
+    use crate::innovation::{input, output};
+    use crate::math::Activation;
+    use crate::rng::{Purpose, Stream};
+
+    #[test]
+    fn the_output_is_the_addressed_bit() {
+        // address 0b101 is the sixth of the eight
+        assert_eq!(wanted(0b_0010_0000_101), 1.0);
+        assert_eq!(wanted(0b_1101_1111_101), 0.0);
+        assert_eq!((0..CASES).map(wanted).sum::<f32>(), 1024.0);
+    }
+
+    #[test]
+    fn saying_a_half_always_is_worth_three_quarters() {
+        let p = Parameters { output_activation: Activation::Identity, ..Parameters::default() };
+        let mut rng = Stream::new(1, Purpose::Birth, 0, 0);
+        let g = Genotype::new(12, 1, &p, &mut rng).unwrap();
+        let half = Connection::new(input(0), output(0), 0.5);
+        let g = Genotype::from_genes(12, 1, g.nodes().collect(), vec![half]).unwrap();
+        assert_eq!(Multiplexer11.evaluate(&Network::new(&g)).fitness, 0.75 * 2048.0);
+    }
+}
