@@ -22,7 +22,7 @@
          genotype_decode/1, genotype_decode_dirty/1]).
 -export([network_compile/1, network_compile_dirty/1, network_info/1,
          network_activate/2, network_activate_dirty/2, network_initial_state/1,
-         network_step/3, network_step_dirty/3, network_reward/3,
+         network_step/3, network_step_dirty/3, network_reward/3, network_reward_dirty/3,
          network_activate_batch/2, network_activate_batch_dirty/2,
          network_activate_many/2, network_activate_many_dirty/2,
          network_step_many/3, network_step_many_dirty/3]).
@@ -94,6 +94,7 @@ network_initial_state(_Network) -> ?STUB.
 network_step(_Network, _State, _Inputs) -> ?STUB.
 network_step_dirty(_Network, _State, _Inputs) -> ?STUB.
 network_reward(_Network, _State, _Reward) -> ?STUB.
+network_reward_dirty(_Network, _State, _Reward) -> ?STUB.
 network_activate_batch(_Network, _Batch) -> ?STUB.
 network_activate_batch_dirty(_Network, _Batch) -> ?STUB.
 network_activate_many(_Networks, _Inputs) -> ?STUB.

@@ -102,15 +102,16 @@ reward_turns_a_trace_into_learning_test() ->
     Network = cambrian_network:compile(learner(#{plasticity => reward, learning_rate => 0.5, decay => 0.0})),
     Last = fun(Rewards) ->
                State = lists:foldl(fun(Reward, State) ->
-                                       {_, Next} = cambrian_network:step(Network, cambrian_network:reward(Network, State, Reward), [1]),
-                                       Next
+                                       Told = cambrian_network:reward(Network, State, Reward),
+                                       element(2, cambrian_network:step(Network, Told, [1]))
                                    end, cambrian_network:initial_state(Network), Rewards),
                element(1, cambrian_network:step(Network, State, [1]))
            end,
     ?assertEqual([1.0], Last([0, 0, 0])),
     ?assertEqual([1.5], Last([0, 1])),
     ?assertEqual([0.5], Last([-1])),
-    ?assertEqual({error, {out_of_range, reward}}, cambrian_network:reward(Network, cambrian_network:initial_state(Network), 1.0e13)),
+    AtRest = cambrian_network:initial_state(Network),
+    ?assertEqual({error, {out_of_range, reward}}, cambrian_network:reward(Network, AtRest, 1.0e13)),
     ?assertMatch({error, {wrong_size, memory, _, 0}}, cambrian_network:reward(Network, <<>>, 1)).
 
 %% Binaries need not start at an address that is a multiple of four.

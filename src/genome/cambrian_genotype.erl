@@ -143,8 +143,8 @@ operators() -> cambrian_nif:genotype_operators().
 %% {[sum,product,mean,max,min,median,max_abs],
 %%  [none,leaky,cfc,ltc,delay],
 %%  [none,hebbian,oja,bcm,reward]}
-%% 3> [F || #{activation := All} <- [cambrian_genotype:choices()], F <- [identity, tanh, relu, chess], lists:member(F, All)].
-%% [identity,tanh,relu]
+%% 3> lists:member(tanh, maps:get(activation, cambrian_genotype:choices())).
+%% true
 %% '''
 -spec choices() -> #{activation := [atom()], aggregation := [atom()], dynamics := [atom()], plasticity := [atom()]}.
 choices() -> cambrian_nif:genotype_choices().

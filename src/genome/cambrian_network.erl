@@ -59,7 +59,8 @@ compile(Genotype) ->
     ?EITHER(cambrian_nif:network_compile(Genotype),
             cambrian_nif:network_compile_dirty(Genotype)).
 
-%% @doc `connections' counts the enabled ones, which are the work of a step; `memory' the numbers that are carried from step to step, 0 for a feed-forward network whose nodes have neither dynamics nor plasticity.
+%% @doc `connections' counts the enabled ones, which are the work of a step; `memory' the numbers that are carried
+%% from step to step, 0 for a feed-forward network whose nodes have neither dynamics nor plasticity.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
@@ -138,7 +139,9 @@ step(Network, State, Inputs) ->
 %% {1.0,1.0,1.5}
 %% '''
 -spec reward(network(), state(), number()) -> state() | error().
-reward(Network, State, Reward) -> cambrian_nif:network_reward(Network, State, Reward).
+reward(Network, State, Reward) ->
+    ?EITHER(cambrian_nif:network_reward(Network, State, Reward),
+            cambrian_nif:network_reward_dirty(Network, State, Reward)).
 
 %% @doc Many inputs through one network, each from rest: a list of inputs gives a list of
 %% outputs, one binary of all inputs in a row gives one binary of all outputs.

@@ -51,7 +51,7 @@
 %% either side. From the nodes found so the search goes on `iterations' (1) times.
 -type quadtree() :: #{initial_depth => pos_integer(), max_depth => pos_integer(), division_threshold => number(),
                       variance_threshold => number(), band_threshold => number(), iterations => non_neg_integer()}.
--type error() :: cambrian_options:error() | {missing_options, [atom()]} | {unknown_activation, atom()}
+-type error() :: cambrian_options:error() | {missing_options, [atom()]} | {unknown_gene, Option :: atom(), atom()}
                | {invalid_substrate | invalid_genotype, Why :: binary()}.
 
 %% Long work goes to a dirty scheduler: the library says when.

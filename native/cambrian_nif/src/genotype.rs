@@ -227,7 +227,8 @@ fn number(genes: Term, gene: Atom, usual: f32) -> NifResult<f32> {
     term.decode::<f64>().or_else(|_| term.decode::<i64>().map(|i| i as f64)).map(|x| x as f32)
 }
 
-fn choice<C: Choice>(genes: Term, gene: Atom, usual: C) -> NifResult<C> {
+/// One of a few named things, if the map has it; by an unknown name, `{error, {unknown_gene, Gene, Name}}`.
+pub fn choice<C: Choice>(genes: Term, gene: Atom, usual: C) -> NifResult<C> {
     let Ok(term) = genes.map_get(gene) else { return Ok(usual) };
     let unknown = (atoms::unknown_gene(), gene, term.decode::<Atom>()?);
     C::named(&atoms::text(term)?).ok_or_else(|| error::refuse(unknown))

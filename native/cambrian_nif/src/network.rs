@@ -122,6 +122,8 @@ either_scheduler! {
         costs tick_cost(&network.0);
     fn network_step, network_step_dirty(network: NetworkRef<'a>, state: Term<'a>, inputs: Term<'a>) = step,
         costs tick_cost(&network.0);
+    fn network_reward, network_reward_dirty(network: NetworkRef<'a>, state: Term<'a>, reward: Term<'a>) = tell,
+        costs 10 * network.0.memory();
     fn network_activate_batch, network_activate_batch_dirty(network: NetworkRef<'a>, batch: Term<'a>)
         = activate_batch, costs rows(&network.0, batch).saturating_mul(tick_cost(&network.0));
     fn network_activate_many, network_activate_many_dirty(networks: Networks<'a>, inputs: Terms<'a>) = activate_many,
@@ -187,13 +189,7 @@ fn step<'a>(env: Env<'a>, network: NetworkRef, state: Term<'a>, inputs: Term<'a>
 }
 
 /// The state in which the network has been told how good it was.
-#[rustler::nif]
-fn network_reward<'a>(
-    env: Env<'a>,
-    network: NetworkRef<'a>,
-    state: Term<'a>,
-    reward: Term<'a>,
-) -> NifResult<Term<'a>> {
+fn tell<'a>(env: Env<'a>, network: NetworkRef, state: Term<'a>, reward: Term<'a>) -> NifResult<Term<'a>> {
     let (network, reward) = (&network.0, number(reward)?);
     if reward.abs() > LIMIT {
         return Err(error::refuse((atoms::out_of_range(), atoms::reward())));

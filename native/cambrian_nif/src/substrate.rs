@@ -1,9 +1,8 @@
 //! cambrian_substrate
 
-use crate::genotype::{GenotypeArc, wrap};
+use crate::genotype::{GenotypeArc, choice, wrap};
 use crate::list::List;
 use crate::{atoms, either_scheduler, error};
-use cambrian_core::math::Activation;
 use cambrian_core::substrate::{self, Expression, Hidden, Plan, Point, Quadtree, Substrate};
 use cambrian_core::task::Shape;
 use rustler::{Atom, Decoder, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
@@ -40,11 +39,6 @@ fn get<'a, T: Decoder<'a>>(map: Term<'a>, name: Atom) -> NifResult<Option<T>> {
     map.map_get(name).ok().map(|term| term.decode()).transpose()
 }
 
-fn activation(name: Term) -> NifResult<Activation> {
-    let unknown = (atoms::unknown_activation(), name.decode::<Atom>()?);
-    Activation::named(&atoms::text(name)?).ok_or_else(|| error::refuse(unknown))
-}
-
 /// The defaults of core, changed by the map's keys, which are the names of `Plan`'s and `Quadtree`'s fields.
 fn plan(map: Term) -> NifResult<Plan> {
     let inputs = get::<Points>(map, atoms::inputs())?.ok_or(Error::BadArg)?;
@@ -56,12 +50,8 @@ fn plan(map: Term) -> NifResult<Plan> {
     if let (Some(List(pairs)), Hidden::Placed { joins, .. }) = (get(map, atoms::joins())?, &mut plan.hidden) {
         *joins = pairs;
     }
-    if let Some(name) = get(map, atoms::activation())? {
-        plan.activation = activation(name)?;
-    }
-    if let Some(name) = get(map, atoms::output_activation())? {
-        plan.output_activation = activation(name)?;
-    }
+    plan.activation = choice(map, atoms::activation(), plan.activation)?;
+    plan.output_activation = choice(map, atoms::output_activation(), plan.output_activation)?;
     if let Some(Number(range)) = get(map, atoms::weight_range())? {
         plan.weight_range = range;
     }
