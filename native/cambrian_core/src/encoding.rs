@@ -52,6 +52,15 @@ impl Encoding {
         }
     }
 
+    /// How many evaluations are worth another thread, where of the task's own part so many are: to express a
+    /// network takes some 100 ns a pair.
+    pub fn grain(&self, task: usize) -> usize {
+        match self {
+            Encoding::Direct(_) => task,
+            Encoding::Substrate(substrate) => task.min(1 + 1000 / substrate.pairs().max(1)),
+        }
+    }
+
     /// The network of a genotype.
     ///
     /// # Errors

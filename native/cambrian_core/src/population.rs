@@ -143,8 +143,9 @@ impl Population {
         let one = |genotype: &&Arc<Genotype>| {
             (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.network(genotype)))
         };
+        let grain = self.encoding.grain(task.grain());
         let waiting: Vec<_> = self.waiting().collect();
-        let scores: Option<Vec<Score>> = waiting.par_iter().with_min_len(task.grain()).map(one).collect();
+        let scores: Option<Vec<Score>> = waiting.par_iter().with_min_len(grain).map(one).collect();
         Some(Evaluated::settle(self, scores?))
     }
 

@@ -18,6 +18,7 @@ use crate::math::Activation;
 use crate::parameters::Parameters;
 use crate::task::Shape;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use wiring::{Oracle, Wiring};
 
@@ -218,11 +219,11 @@ impl Plan {
 
     fn check_joins(&self, joins: &[(u32, u32)]) -> Result<(), SubstrateError> {
         let layers = self.layers().len() as u32;
-        let sound = |(i, &(from, to)): (usize, &(u32, u32))| {
-            from < layers && (1..layers).contains(&to) && !joins[..i].contains(&(from, to))
-        };
-        match joins.iter().enumerate().find(|join| !sound(*join)) {
-            Some((_, &(from, to))) => Err(SubstrateError::Join { from, to }),
+        let mut known = BTreeSet::new();
+        let mut is_sound =
+            |&(from, to): &(u32, u32)| from < layers && (1..layers).contains(&to) && known.insert((from, to));
+        match joins.iter().find(|join| !is_sound(join)) {
+            Some(&(from, to)) => Err(SubstrateError::Join { from, to }),
             None => Ok(()),
         }
     }

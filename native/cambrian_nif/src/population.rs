@@ -108,7 +108,7 @@ either_scheduler! {
 fn network_cost(population: &PopulationArc, genotype: &GenotypeArc) -> usize {
     match population.0.encoding() {
         Encoding::Direct(_) => network::compile_cost(genotype),
-        Encoding::Substrate(substrate) => substrate::cost(substrate, genotype),
+        Encoding::Substrate(substrate) => substrate::cost(substrate),
     }
 }
 
