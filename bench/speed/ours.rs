@@ -1,8 +1,9 @@
 //! Cambrian's side, and all that a change of its interface touches.
 
+use crate::companion;
 use crate::measure::Contestant;
-use crate::memory;
-use crate::model::{Net, Random};
+use crate::memory::held;
+use crate::model::{Net, Random, Species};
 use cambrian_core::genotype::{Connection, Genotype, Node};
 use cambrian_core::innovation::{self, BOTTOM, NodeId, TOP};
 use cambrian_core::math::Activation;
@@ -13,6 +14,7 @@ use cambrian_core::{checkpoint, codec};
 use rayon::ThreadPoolBuilder;
 use serde_bytes::ByteBuf;
 use std::hint::black_box;
+use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 pub const NAME: &str = "cambrian";
@@ -87,6 +89,32 @@ pub fn compile<'a>(net: &Net) -> Contestant<'a> {
     })
 }
 
+/// The same network called from Erlang.
+///
+/// # Errors
+/// What is missing.
+pub fn from_erlang(net: &Net, rows: &[f32], units: usize) -> Result<Contestant<'static>, String> {
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let input: Vec<u8> = rows[..net.inputs].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let work = format!("activate {} {}", hex(&codec::encode(&genotype(net))), hex(&input));
+    companion::contestant(&mut erl(), &work, units)
+}
+
+/// # Errors
+/// What is missing.
+pub fn empty_nif() -> Result<Contestant<'static>, String> {
+    companion::contestant(&mut erl(), "empty", 1)
+}
+
+/// `bin/bench` compiles what is looked for here.
+fn erl() -> Command {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut erl = Command::new("erl");
+    erl.args(["-noshell", "-s", "from_erlang", "main", "-pa"]);
+    erl.args(["_build/default/lib/cambrian/ebin", "target/bench"].map(|path| format!("{root}/{path}")));
+    erl
+}
+
 fn work(nets: &[Net]) -> usize {
     nets.iter().map(|net| net.links.len()).sum()
 }
@@ -156,10 +184,10 @@ fn population(nets: &[Net], threshold: f32) -> Population {
     checkpoint::decode(&bytes).expect("the form of a checkpoint")
 }
 
-pub fn breed<'a>(nets: &[Net], threshold: f32, threads: usize) -> Contestant<'a> {
+pub fn breed<'a>(nets: &[Net], species: Species, threads: usize) -> Contestant<'a> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     let mut random = Random::new(1);
-    let mut next = Some(population(nets, threshold));
+    let mut next = Some(population(nets, species.threshold()));
     let plural = if threads == 1 { "" } else { "s" };
     Contestant::breeding(&format!("{NAME}, {threads} thread{plural}"), nets.len(), move || {
         let last = next.take().expect("the generation before");
@@ -171,14 +199,14 @@ pub fn breed<'a>(nets: &[Net], threshold: f32, threads: usize) -> Contestant<'a>
 }
 
 /// Bytes a connection of a population that was bred, nodes and all the rest included.
-pub fn memory(nets: &[Net], threshold: f32) -> f64 {
+pub fn memory(nets: &[Net]) -> f64 {
     let mut random = Random::new(1);
-    let mut population = population(nets, threshold);
+    let mut population = population(nets, Species::Families.threshold());
     for _ in 0..3 {
         population = generation(population, &mut random);
     }
     let connections: usize = population.genotypes().iter().map(|g| g.connections().len()).sum();
-    memory::held(population) as f64 / connections as f64
+    held(population) as f64 / connections as f64
 }
 
 /// From one generation to the next, at random.
