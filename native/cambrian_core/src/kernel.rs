@@ -41,6 +41,17 @@ impl Isa {
         all
     }
 
+    fn squash(self) -> Squash {
+        match self {
+            Isa::Baseline => baseline::squash,
+            // SAFETY: an `Isa` other than the baseline is only made where the processor has it
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 | Isa::Avx512 => {
+                |a, sums, gains, biases| unsafe { avx2::squash(a, sums, gains, biases) }
+            }
+        }
+    }
+
     pub fn fastest() -> Isa {
         static FASTEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
         *FASTEST.get_or_init(|| *Isa::available().last().unwrap_or(&Isa::Baseline))
@@ -56,11 +67,12 @@ pub struct Program {
     pub memory: usize,
     /// Consecutive units that can be computed side by side.
     pub runs: Vec<Run>,
-    /// Of each unit, one past its last link; its first is where the unit before it ends.
+    /// Of each unit, one past its last link; its first is the next multiple of [`QUAD`] after the unit before it.
     pub ends: Vec<u32>,
     /// Of each unit, and of the padding.
     pub gains: Vec<f32>,
     pub biases: Vec<f32>,
+    /// Between the units with links of weight 0, which change no sum.
     pub links: Vec<Link>,
     pub specials: Vec<Special>,
     /// Memory slots that hold last tick's value of a unit: (slot, unit), both as places in the row.
@@ -70,10 +82,12 @@ pub struct Program {
     pub reward: Option<u32>,
 }
 
-/// One past the last unit of a run, and what its units have in common.
+/// Units from `begin` up to `end`, whose links begin at `link`, and what they have in common.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Run {
+    pub begin: u32,
     pub end: u32,
+    pub link: u32,
     pub kind: Kind,
 }
 
@@ -101,6 +115,10 @@ pub struct Special {
     pub state: (u32, u32),
 }
 
+/// Links that are added without asking whether there are more: sums then differ less in their number of turns,
+/// which a processor foretells wrongly each time that it changes.
+pub const QUAD: usize = 4;
+
 /// Units in a vector of the row; the padding is one less.
 pub const VECTOR: usize = 8;
 
@@ -122,9 +140,7 @@ impl Program {
     pub fn seal(self) -> Sealed {
         let (row, units) = (self.row(), self.ends.len());
         assert!(self.links.iter().all(|link| (link.source as usize) < row));
-        assert!(
-            self.ends.is_sorted() && self.ends.last().is_none_or(|end| *end as usize == self.links.len())
-        );
+        assert!(self.ends.is_sorted() && self.ends.last().is_none_or(|end| quads(*end) == self.links.len()));
         assert!([self.gains.len(), self.biases.len()] == [units + VECTOR - 1; 2]);
         Sealed(self)
     }
@@ -142,15 +158,18 @@ impl std::ops::Deref for Sealed {
 }
 
 impl Sealed {
-    /// One tick of one network. The inputs and the memory are in the row; afterwards the units and the next memory are.
+    /// One tick. The inputs and the memory are in the row; afterwards the units and the next memory are.
     #[inline]
     pub fn step(&self, isa: Isa, row: &mut [f32]) {
         assert_eq!(row.len(), self.row());
-        match isa {
-            Isa::Baseline => step(self, row, baseline::squash),
-            // SAFETY: an `Isa` other than the baseline is only made where the processor has it
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 => step(self, row, |a, s, g, b| unsafe { avx2::squash(a, s, g, b) }),
+        let squash = isa.squash();
+        self.runs.iter().for_each(|run| step(self, run, row, squash));
+        self.carry(row);
+    }
+
+    fn carry(&self, row: &mut [f32]) {
+        for &(slot, source) in &self.remembered {
+            row[slot as usize] = row[source as usize];
         }
     }
 
@@ -160,7 +179,7 @@ impl Sealed {
         assert_eq!((inputs.len(), outputs.len()), (samples * self.inputs, samples * self.outputs.len()));
         match isa {
             Isa::Baseline => baseline::batch(self, inputs, outputs),
-            // SAFETY: as in `step`
+            // SAFETY: as in `Isa::squash`
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { avx2::batch(self, inputs, outputs) },
             #[cfg(target_arch = "x86_64")]
@@ -185,36 +204,44 @@ fn squash(
     activation.apply_to(sums);
 }
 
-fn step(program: &Program, row: &mut [f32], squash: Squash) {
-    let first = program.first();
-    let (mut unit, mut link) = (0, 0);
-    for run in &program.runs {
-        let end = run.end as usize;
-        let links = link..program.ends[end - 1] as usize;
-        link = links.end;
-        match run.kind {
-            Kind::Plain(activation) => {
-                add_up(&program.ends[unit..end], &program.links, links.start, row, first + unit);
+/// Runs up to this length are not worth a vector: it would wait until the sums are in memory.
+const SHORT: usize = 4;
+
+#[inline(always)]
+fn step(program: &Program, run: &Run, row: &mut [f32], squash: Squash) {
+    let (first, begin, end) = (program.first(), run.begin as usize, run.end as usize);
+    match run.kind {
+        Kind::Plain(activation) => {
+            add_up(&program.ends[begin..end], &program.links, run.link as usize, row, first + begin);
+            let (gains, biases) = (&program.gains[begin..], &program.biases[begin..]);
+            if end - begin <= SHORT {
+                for ((sum, gain), bias) in row[first + begin..first + end].iter_mut().zip(gains).zip(biases) {
+                    *sum = activation.apply(*sum * gain + bias);
+                }
+            } else {
                 // what stands beyond the run in its last vector is computed later
-                let values = &mut row[first + unit..][..(end - unit).next_multiple_of(VECTOR)];
-                let (gains, biases) = (&program.gains[unit..], &program.biases[unit..]);
-                squash(activation, values.as_chunks_mut().0, gains.as_chunks().0, biases.as_chunks().0);
+                let sums = &mut row[first + begin..][..(end - begin).next_multiple_of(VECTOR)];
+                squash(activation, sums.as_chunks_mut().0, gains.as_chunks().0, biases.as_chunks().0);
             }
-            Kind::Special(nth) => fire_in_row(program, nth, unit, &program.links[links], row),
         }
-        unit = end;
+        Kind::Special(nth) => {
+            let links = &program.links[run.link as usize..program.ends[begin] as usize];
+            fire_in_row(program, nth, begin, links, row);
+        }
     }
-    for &(slot, source) in &program.remembered {
-        row[slot as usize] = row[source as usize];
-    }
+}
+
+/// Where the next unit's links begin.
+fn quads(end: u32) -> usize {
+    (end as usize).next_multiple_of(QUAD)
 }
 
 /// The weighted sums of consecutive units into the row from `at` on. A function of its own, for its registers.
 #[inline(never)]
 fn add_up(ends: &[u32], links: &[Link], mut start: usize, row: &mut [f32], at: usize) {
     for (unit, end) in ends.iter().enumerate() {
-        let end = *end as usize;
-        let sum = links[start..end].iter().fold(0.0, |sum, link| {
+        let end = quads(*end);
+        let sum = links[start..end].as_chunks::<QUAD>().0.iter().flatten().fold(0.0, |sum, link| {
             // SAFETY: [`Program::seal`] has seen every source in the row, and [`Sealed::step`] the row's length; a
             // check for every link would take a third of the time
             sum + unsafe { row.get_unchecked(link.source as usize) } * link.weight
@@ -273,11 +300,11 @@ fn batch<const LANES: usize>(program: &Program, inputs: &[f32], outputs: &mut [f
 #[inline(always)]
 fn step_lanes<const LANES: usize>(program: &Program, row: &mut [Lanes<LANES>]) {
     let first = program.first();
-    let (mut unit, mut link) = (0, 0);
     for run in &program.runs {
-        for at in unit..run.end as usize {
+        let mut link = run.link as usize;
+        for at in run.begin as usize..run.end as usize {
             let links = &program.links[link..program.ends[at] as usize];
-            link = program.ends[at] as usize;
+            link = quads(program.ends[at]);
             let (gain, bias) = (program.gains[at], program.biases[at]);
             row[first + at].0 = match run.kind {
                 Kind::Plain(activation) => {
@@ -289,7 +316,6 @@ fn step_lanes<const LANES: usize>(program: &Program, row: &mut [Lanes<LANES>]) {
                 Kind::Special(nth) => fire_lanes(&program.specials[nth as usize], links, gain, bias, row),
             };
         }
-        unit = run.end as usize;
     }
 }
 

@@ -4,7 +4,7 @@ use crate::choice::Choice;
 use crate::dynamics::{Cell, Dynamics};
 use crate::genotype::Genotype;
 use crate::innovation::{self, BOTTOM};
-use crate::kernel::{Isa, Kind, Link, Program, Run, Sealed, Special, VECTOR};
+use crate::kernel::{Isa, Kind, Link, Program, QUAD, Run, Sealed, Special, VECTOR};
 use crate::math::Aggregation;
 use crate::neuron::Neuron;
 use crate::plasticity::{Learning, Plasticity};
@@ -14,6 +14,7 @@ use crate::topology::{Place, Topology};
 #[derive(Clone, Debug)]
 pub struct Network {
     program: Sealed,
+    connections: usize,
     isa: Isa,
 }
 
@@ -25,7 +26,8 @@ pub struct Values(Vec<f32>);
 impl Network {
     /// Compiles a genotype.
     pub fn new(genotype: &Genotype) -> Network {
-        Network { program: Compiler::new(genotype).compile(), isa: Isa::fastest() }
+        let connections = genotype.enabled.iter().filter(|enabled| **enabled).count();
+        Network { program: Compiler::new(genotype).compile(), connections, isa: Isa::fastest() }
     }
 
     /// The same network on another instruction set of this machine: with the same bits.
@@ -44,7 +46,7 @@ impl Network {
 
     /// Enabled connections: the work of one tick.
     pub fn connections(&self) -> usize {
-        self.program.links.len()
+        self.connections
     }
 
     /// Numbers that are carried from tick to tick, which are 0 at rest: last tick's values of nodes that feed
@@ -268,7 +270,7 @@ impl<'a> Compiler<'a> {
     fn emit(&mut self) {
         let (inputs, first) = (self.inputs(), self.program.first() as u32);
         let in_row = |node: u32| self.place[node as usize] + if (node as usize) < inputs { 0 } else { first };
-        let mut links = Vec::with_capacity(self.incoming.len());
+        let mut links = Vec::with_capacity(self.incoming.len() + (QUAD - 1) * self.order.len());
         let mut ends = Vec::with_capacity(self.order.len());
         for &node in &self.order {
             links.extend(self.links_into(node).iter().map(|&link| {
@@ -278,6 +280,7 @@ impl<'a> Compiler<'a> {
                 Link { source, weight: self.genotype.weights[link as usize] }
             }));
             ends.push(links.len() as u32);
+            links.resize(links.len().next_multiple_of(QUAD), Link { source: 0, weight: 0.0 });
         }
         let neurons = self.order.iter().map(|node| &self.genotype.neurons[*node as usize - inputs]);
         let padding = || std::iter::repeat_n(0.0, VECTOR - 1);
@@ -315,15 +318,17 @@ struct Key {
 /// Of units in order: those that are alike in depth and class are one run, specials one each.
 fn runs(keys: &[Key]) -> Vec<Run> {
     let alike = |a: &Key, b: &Key| (a.depth, a.class) == (b.depth, b.class) && a.class != u8::MAX;
-    let (mut end, mut specials) = (0, 0..);
+    let (mut end, mut link, mut specials) = (0, 0, 0..);
     (keys.chunk_by(alike))
         .map(|run| {
+            let (begin, first) = (end, link);
             end += run.len() as u32;
+            link += run.iter().map(|key| (u32::MAX - key.few).next_multiple_of(QUAD as u32)).sum::<u32>();
             let kind = match Choice::numbered(run[0].class) {
                 Some(activation) => Kind::Plain(activation),
                 None => Kind::Special(specials.next().unwrap_or(0)),
             };
-            Run { end, kind }
+            Run { begin, end, link: first, kind }
         })
         .collect()
 }
