@@ -94,7 +94,7 @@ what_is_no_substrate_is_refused_test_() ->
      ?_assertMatch({error, {bad_option, {hidden, #{}, _}}}, cambrian_substrate:new(Plan#{hidden => #{}, joins => []})),
      ?_assertEqual({error, {unknown_option, depth}}, cambrian_substrate:new(Plan#{hidden => #{depth => 3}})),
      ?_assertMatch({error, {bad_option, {max_depth, 2.5, _}}}, cambrian_substrate:new(Plan#{hidden => #{max_depth => 2.5}})),
-     ?_assertEqual({error, {unknown_activation, cosh}}, cambrian_substrate:new(Plan#{activation => cosh})),
+     ?_assertEqual({error, {unknown_gene, activation, cosh}}, cambrian_substrate:new(Plan#{activation => cosh})),
      ?_assertMatch({error, {bad_option, {options, 7, _}}}, cambrian_substrate:new(7))
      | [?_assert(Named(Reason, Name))
         || {Name, Wrong} <- [{<<"layer 0 is empty">>, #{inputs => []}}, {<<"point 0 of layer 1">>, #{outputs => [[0]]}},

@@ -36,6 +36,14 @@ impl Encoding {
         }
     }
 
+    /// Of the networks, which is that of a task.
+    pub fn network_shape(&self) -> Shape {
+        match self {
+            Encoding::Direct(shape) => *shape,
+            Encoding::Substrate(substrate) => substrate.shape(),
+        }
+    }
+
     /// A task's parameters as they suit the genotypes.
     pub fn parameters(&self, task: Parameters) -> Parameters {
         match self {

@@ -51,7 +51,7 @@ fn population_evaluate<'a>(
     name: Term<'a>,
 ) -> NifResult<ResourceArc<Job>> {
     let task = task::named(name)?;
-    task::check_shape(task, population.0.shape())?;
+    task::check_shape(task, population.0.encoding().network_shape())?;
     job::post(env, tag, move |stop| {
         let evaluated = population.0.clone().evaluate(task, stop)?;
         Some(ResourceArc::new(EvaluatedResource(evaluated)))
