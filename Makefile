@@ -19,7 +19,7 @@ test: ## every test there is
 build: ## the library and the application
 	@bin/setup rebar3 compile
 
-bench: ## how many evaluations each task takes, over a hundred seeds
+bench: ## speed beside other libraries, and evaluations to a solution over a hundred seeds
 	@bin/setup bin/bench
 
 check: ## cross references and types

@@ -1,11 +1,14 @@
-//! How many evaluations a task takes, over a range of seeds, by the task's own criterion of success.
+//! How many evaluations a task takes, over a range of seeds: raw samples, and a table of them.
 //!
-//! `search TASK SEEDS [limit=EVALUATIONS] [PARAMETER=VALUE ...]`
+//! `search NAME TASK SEEDS [rule=half] [limit=EVALUATIONS] [seconds=SECONDS] [PARAMETER=VALUE ...]` writes
+//! `bench/samples/NAME.csv`; `search table` makes `bench/RESULTS.md` of all samples.
 
 use cambrian_core::network::Network;
 use cambrian_core::parameters::{Parameters, Value};
-use cambrian_core::population::Population;
+use cambrian_core::population::{Evaluated, Population};
 use cambrian_core::task::{self, Task};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -13,63 +16,253 @@ static GO: AtomicBool = AtomicBool::new(false);
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (Some(task), Some(Ok(seeds))) =
-        (args.first().and_then(|name| task::named(name)), args.get(1).map(|n| n.parse()))
-    else {
-        let names: Vec<&str> = task::TASKS.iter().map(|t| t.0).collect();
-        eprintln!("search TASK SEEDS [limit=EVALUATIONS] [PARAMETER=VALUE ...]; tasks: {}", names.join(", "));
-        std::process::exit(2);
+    let done = match args.as_slice() {
+        [only] if only == "table" => table(),
+        [name, task, seeds, settings @ ..] => sample(name, task, seeds, settings),
+        _ => Err("expected `table`, or NAME TASK SEEDS [SETTING=VALUE ...]".into()),
     };
-    let (parameters, limit) = settings(task, &args[2..]).unwrap_or_else(|error| {
+    if let Err(error) = done {
         eprintln!("search: {error}");
         std::process::exit(2);
-    });
-    let mut needed: Vec<u64> =
-        (1..=seeds).filter_map(|seed| search(task, &parameters, limit, seed)).collect();
-    needed.sort_unstable();
-    let median = needed.get(needed.len() / 2).map_or("none".into(), u64::to_string);
-    println!("{}: {} of {seeds} solved within {limit} evaluations, median {median}", args[0], needed.len());
-}
-
-fn settings(task: &dyn Task, args: &[String]) -> Result<(Parameters, u64), String> {
-    let (mut parameters, mut limit) = (task.parameters(), 100_000);
-    for arg in args {
-        let (name, text) = arg.split_once('=').ok_or_else(|| format!("{arg}: expected PARAMETER=VALUE"))?;
-        if name == "limit" {
-            limit = text.parse().map_err(|_| format!("{arg}: expected a number of evaluations"))?;
-        } else {
-            let value = text.parse().map_or_else(|_| Value::Name(text.into()), Value::Number);
-            parameters.set(name, &value).map_err(|error| error.to_string())?;
-        }
     }
-    Ok((parameters, limit))
 }
 
-/// Prints how it went; the evaluations that it took, if it was solved.
-fn search(task: &dyn Task, parameters: &Parameters, limit: u64, seed: u64) -> Option<u64> {
+fn bench() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+// ---- samples ----------------------------------------------------------------
+
+struct Settings {
+    parameters: Parameters,
+    limit: u64,
+    seconds: f64,
+    rule: Rule,
+}
+
+/// When a search has succeeded.
+enum Rule {
+    /// The task's own criterion.
+    Trial,
+    /// XOR as in the NEAT paper: a genotype has all four outputs on the right side of a half.
+    Half,
+}
+
+/// How one seed went.
+struct Sample {
+    solved: bool,
+    evaluations: u64,
+    ms: f64,
+    best: f64,
+    /// Of 625 starts, where the task tries them.
+    generalisation: Option<f64>,
+}
+
+fn sample(name: &str, task_name: &str, seeds: &str, settings: &[String]) -> Result<(), String> {
+    let task = task::named(task_name).ok_or_else(|| {
+        let names: Vec<&str> = task::TASKS.iter().map(|t| t.0).collect();
+        format!("no task {task_name}; there are {}", names.join(", "))
+    })?;
+    let count: u64 = seeds.parse().map_err(|_| format!("{seeds}: expected a number of seeds"))?;
+    let about = settings.iter().fold(task_name.to_string(), |about, s| format!("{about} {s}"));
+    let settings = Settings::read(task, settings)?;
+    let mut csv = format!("# {about}\nseed,solved,evaluations,ms,best,generalisation\n");
+    let mut samples = Vec::new();
+    for seed in 1..=count {
+        let s = search(task, &settings, seed);
+        let starts = s.generalisation.map_or(String::new(), |g| g.to_string());
+        writeln!(csv, "{seed},{},{},{:.3},{},{starts}", s.solved, s.evaluations, s.ms, s.best)
+            .expect("memory");
+        samples.push(s);
+    }
+    let path = bench().join("samples").join(format!("{name}.csv"));
+    std::fs::create_dir_all(bench().join("samples")).map_err(|error| error.to_string())?;
+    std::fs::write(&path, csv).map_err(|error| format!("{}: {error}", path.display()))?;
+    let summary = Summary::of(&samples);
+    println!("{name}: {} of {count} solved, {}", summary.solved, summary.evaluations.text(0));
+    Ok(())
+}
+
+impl Settings {
+    fn read(task: &dyn Task, args: &[String]) -> Result<Settings, String> {
+        let parameters = task.parameters();
+        let mut settings = Settings { parameters, limit: 100_000, seconds: f64::INFINITY, rule: Rule::Trial };
+        for arg in args {
+            let (name, text) = arg.split_once('=').ok_or_else(|| format!("{arg}: expected NAME=VALUE"))?;
+            let number = || text.parse::<f64>().map_err(|_| format!("{arg}: expected a number"));
+            match name {
+                "limit" => settings.limit = number()? as u64,
+                "seconds" => settings.seconds = number()?,
+                "rule" if text == "half" => settings.rule = Rule::Half,
+                "rule" => return Err(format!("{arg}: expected half")),
+                _ => {
+                    let value = number().map_or_else(|_| Value::Name(text.into()), Value::Number);
+                    settings.parameters.set(name, &value).map_err(|error| error.to_string())?;
+                }
+            }
+        }
+        Ok(settings)
+    }
+}
+
+fn search(task: &dyn Task, settings: &Settings, seed: u64) -> Sample {
     let started = Instant::now();
-    let mut population = Population::new(parameters.clone(), task.shape(), seed).expect("a task's shape");
+    let parameters = settings.parameters.clone();
+    let mut population = Population::new(parameters, task.shape(), seed).expect("a task's shape");
     loop {
         let mut evaluated = population.evaluate(task, &GO).expect("nobody stops it");
-        let stats = evaluated.stats();
-        let contender = evaluated.contender();
-        let genotypes = evaluated.population().genotypes();
-        let trial = contender.map(|at| task.trial(&Network::new(&genotypes[at as usize])));
-        let solved = trial.as_ref().is_some_and(|t| t.solved);
-        if solved || stats.evaluations >= limit {
-            println!(
-                "seed {seed:3}: {} after {:6} evaluations, generation {:4}, best {:.3}, {:.1} nodes and {:.1} connections on average, {:.2} s, {:?}",
-                if solved { "solved" } else { "failed" },
-                stats.evaluations,
-                stats.generation,
-                stats.best,
-                stats.mean_nodes,
-                stats.mean_connections,
-                started.elapsed().as_secs_f64(),
-                trial.map(|t| t.facts).unwrap_or_default(),
-            );
-            return solved.then_some(stats.evaluations);
+        let evaluations = evaluated.stats().evaluations;
+        let (solved, generalisation) = settings.rule.met(task, &mut evaluated);
+        let elapsed = started.elapsed().as_secs_f64();
+        if solved || evaluations >= settings.limit || elapsed >= settings.seconds {
+            let best = evaluated.population().champion().map_or(f64::NAN, |c| c.fitness);
+            return Sample { solved, evaluations, ms: 1e3 * elapsed, best, generalisation };
         }
         population = evaluated.next(&GO).expect("nobody stops it");
     }
+}
+
+impl Rule {
+    fn met(&self, task: &dyn Task, evaluated: &mut Evaluated) -> (bool, Option<f64>) {
+        match self {
+            Rule::Half => (some_on_the_right_side(evaluated), None),
+            Rule::Trial => {
+                let Some(at) = evaluated.contender() else { return (false, None) };
+                let trial = task.trial(&Network::new(&evaluated.population().genotypes()[at as usize]));
+                let starts = trial.facts.iter().find(|fact| fact.0 == "starts_of_625").map(|fact| fact.1);
+                (trial.solved, starts)
+            }
+        }
+    }
+}
+
+/// Only those are looked at whose 4 − Σe² is over 3, as it is where no error reaches a half.
+fn some_on_the_right_side(evaluated: &Evaluated) -> bool {
+    const CASES: [[f32; 2]; 4] = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+    let right = |network: &Network| {
+        CASES.iter().all(|inputs| (network.activate(inputs)[0] > 0.5) == (inputs[0] != inputs[1]))
+    };
+    let genotypes = evaluated.population().genotypes().iter();
+    genotypes.zip(evaluated.fitness()).any(|(g, &fitness)| fitness > 3.0 && right(&Network::new(g)))
+}
+
+// ---- the table --------------------------------------------------------------
+
+/// What is shown of a column of numbers.
+struct Spread {
+    mean: f64,
+    quartiles: [f64; 3],
+}
+
+impl Spread {
+    fn of(mut values: Vec<f64>) -> Spread {
+        values.sort_by(f64::total_cmp);
+        let at = |p: f64| values.get((p * values.len() as f64) as usize).copied().unwrap_or(f64::NAN);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        Spread { mean, quartiles: [0.25, 0.5, 0.75].map(at) }
+    }
+
+    fn text(&self, digits: usize) -> String {
+        let [low, median, high] = self.quartiles;
+        format!("median {median:.digits$} ({low:.digits$} to {high:.digits$}), mean {:.digits$}", self.mean)
+    }
+}
+
+struct Summary {
+    solved: usize,
+    /// Of those that solved it.
+    evaluations: Spread,
+    ms: Spread,
+    generalisation: Spread,
+    /// Of all.
+    best: Spread,
+}
+
+impl Summary {
+    fn of(samples: &[Sample]) -> Summary {
+        let solved: Vec<&Sample> = samples.iter().filter(|s| s.solved).collect();
+        Summary {
+            solved: solved.len(),
+            evaluations: Spread::of(solved.iter().map(|s| s.evaluations as f64).collect()),
+            ms: Spread::of(solved.iter().map(|s| s.ms).collect()),
+            generalisation: Spread::of(solved.iter().filter_map(|s| s.generalisation).collect()),
+            best: Spread::of(samples.iter().map(|s| s.best).collect()),
+        }
+    }
+}
+
+fn table() -> Result<(), String> {
+    let mut text = String::from("# Search\n\nMade by `bin/bench search` of the raw samples in `samples/`.\n");
+    text += "Evaluations and milliseconds are those of the seeds that solved the task.\n\n";
+    text += "| sample | solved | evaluations: mean | quartiles | ms: median | generalisation: mean | best: median |\n";
+    text += "|---|---|---|---|---|---|---|\n";
+    let mut histograms = String::new();
+    for (name, about, samples) in all_samples()? {
+        let Summary { solved, evaluations, ms, generalisation, best } = Summary::of(&samples);
+        let [low, median, high] = evaluations.quartiles;
+        writeln!(
+            text,
+            "| {name}: `{about}` | {solved} of {} | {:.0} | {low:.0} / **{median:.0}** / {high:.0} | {:.1} | {:.0} | {:.4} |",
+            samples.len(),
+            evaluations.mean,
+            ms.quartiles[1],
+            generalisation.mean,
+            best.quartiles[1],
+        )
+        .expect("memory");
+        writeln!(histograms, "\n## {name}\n\n```\n{}```", histogram(&samples)).expect("memory");
+    }
+    let text = text.replace("NaN", "-") + &histograms;
+    std::fs::write(bench().join("RESULTS.md"), text).map_err(|error| format!("RESULTS.md: {error}"))
+}
+
+type Named = (String, String, Vec<Sample>);
+
+fn all_samples() -> Result<Vec<Named>, String> {
+    let entries = std::fs::read_dir(bench().join("samples")).map_err(|error| format!("samples: {error}"))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths.into_iter().map(|path| read(&path)).collect()
+}
+
+fn read(path: &Path) -> Result<Named, String> {
+    let wrong = |what: &str| format!("{}: {what}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let about = text.lines().next().unwrap_or_default().trim_start_matches("# ").to_string();
+    let row = |line: &str| {
+        let fields: Vec<&str> = line.split(',').collect();
+        let [_seed, solved, evaluations, ms, best, generalisation] = fields[..] else { return None };
+        Some(Sample {
+            solved: solved.parse().ok()?,
+            evaluations: evaluations.parse().ok()?,
+            ms: ms.parse().ok()?,
+            best: best.parse().ok()?,
+            generalisation: generalisation.parse().ok(),
+        })
+    };
+    let rows = text.lines().skip(2).map(|line| row(line).ok_or_else(|| wrong(line)));
+    Ok((name, about, rows.collect::<Result<_, _>>()?))
+}
+
+/// How many seeds needed how many evaluations: a bar for each quarter of the median, up to three medians.
+fn histogram(samples: &[Sample]) -> String {
+    let median = Summary::of(samples).evaluations.quartiles[1];
+    let width = (median / 4.0).max(1.0);
+    let mut bars = [0; 13];
+    for s in samples.iter().filter(|s| s.solved) {
+        bars[((s.evaluations as f64 / width) as usize).min(12)] += 1;
+    }
+    let unsolved = samples.iter().filter(|s| !s.solved).count();
+    let mut text = String::new();
+    for (at, count) in bars.into_iter().enumerate() {
+        let from = at as f64 * width;
+        let to = if at == 12 { "      on".into() } else { format!("{:8.0}", from + width) };
+        let bar = "█".repeat(count);
+        writeln!(text, "{}", format!("{from:8.0} {to} {count:4} {bar}").trim_end()).expect("memory");
+    }
+    if unsolved > 0 {
+        writeln!(text, "{:>17} {unsolved:4}", "unsolved").expect("memory");
+    }
+    text
 }

@@ -73,7 +73,8 @@ world() ->
     Networks = [cambrian_network:compile(X) || X <- Genotypes],
     World = #{
         genotype => Genotypes, network => Networks, population => [Population], evaluated => [Evaluated],
-        envelope => [Envelope], substrate => [Substrate], points => [Points], job => [cambrian_nif:task_evaluate(tag, 'xor', [hd(Networks)])],
+        substrate => [Substrate], points => [Points], envelope => [Envelope],
+        job => [cambrian_nif:task_evaluate(tag, 'xor', [hd(Networks)])],
         name => cambrian_genotype:operators() ++ ['xor', double_pole, undefined],
         parameter => [{Name, Default} || {Name, Default, _, _} <- cambrian_nif:parameters_table()],
         bytes => [Sealed, cambrian_nif:population_encode(Population)
@@ -96,7 +97,10 @@ right(Kind, World) when Kind =:= '_Genotype'; Kind =:= '_Fitter'; Kind =:= '_Oth
     pick(maps:get(genotype, World));
 right('_Substrate', World) -> pick(maps:get(substrate, World));
 right('_Cppn', World) -> pick(maps:get(genotype, World));
-right('_Options', World) -> pick(maps:get(points, World));
+right('_Options', World) ->
+    #{inputs := Inputs} = Points = pick(maps:get(points, World)),
+    Points#{hidden => argument({default, [Inputs]}, World),
+            pick([joins, activation, weight_range, threshold, leo, bias]) => any(World)};
 right('_Encoding', World) -> pick([{2, 1} | maps:get(substrate, World)]);
 right('_Sizes', _) -> [rand:uniform(5) || _ <- lists:seq(1, rand:uniform(4))];
 right('_Network', World) -> pick(maps:get(network, World));

@@ -30,11 +30,7 @@ impl Drop for Companion {
 ///
 /// # Errors
 /// Why it cannot take part.
-pub fn contestant(
-    command: &mut Command,
-    work: &str,
-    units: usize,
-) -> Result<Contestant<'static>, String> {
+pub fn contestant(command: &mut Command, work: &str, units: usize) -> Result<Contestant<'static>, String> {
     let (name, mut companion) = start(command, work)?;
     let run = move |n: u64| -> f64 {
         let answer = companion.ask(&n.to_string()).expect("a companion that lives");

@@ -187,11 +187,13 @@ pub fn batch<'a, S: Squash>(net: &Net, rows: &'a [f32]) -> Vec<Contestant<'a>> {
     let mut found = Vec::new();
     if is_x86_feature_detected!("avx2") {
         // the processor was asked
-        let run = |batch: &mut Batch<64>, rows: &_, outputs: &mut _| unsafe { batch.avx2::<S>(rows, outputs) };
+        let run =
+            |batch: &mut Batch<64>, rows: &_, outputs: &mut _| unsafe { batch.avx2::<S>(rows, outputs) };
         found.push(contestant::<64, S>("AVX2", net, rows, run));
     }
     if is_x86_feature_detected!("avx512f") {
-        let run = |batch: &mut Batch<64>, rows: &_, outputs: &mut _| unsafe { batch.avx512::<S>(rows, outputs) };
+        let run =
+            |batch: &mut Batch<64>, rows: &_, outputs: &mut _| unsafe { batch.avx512::<S>(rows, outputs) };
         found.push(contestant::<64, S>("AVX-512", net, rows, run));
     }
     found

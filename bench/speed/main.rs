@@ -13,7 +13,7 @@ mod report;
 
 use limits::{Relu, Tanh};
 use measure::{Effort, race};
-use model::Net;
+use model::{FAMILIES, Net, Species};
 use report::{Report, Unit};
 use std::path::Path;
 
@@ -21,8 +21,8 @@ use std::path::Path;
 static ALLOCATOR: memory::Counting = memory::Counting;
 
 /// A busy machine interrupts every few milliseconds, so the median of rounds of one is that of undisturbed ones.
-const SHORT: Effort = Effort { rounds: 201, seconds: 0.001 };
-const LONG: Effort = Effort { rounds: 5, seconds: 0.2 };
+const SHORT: Effort = Effort { rounds: 101, seconds: 0.001 };
+const LONG: Effort = Effort { rounds: 15, seconds: 0.02 };
 
 type Part = (&'static str, fn(&mut Report));
 const PARTS: [Part; 6] = [
@@ -105,40 +105,69 @@ fn compile(report: &mut Report) {
     report.add("compiling a genotype of 1,000 connections", Unit::Compilations, &race(contestants, SHORT));
 }
 
-/// Distance below which all are one species, families are species, each genotype is a species of its own.
-const ONE: f32 = 1e6;
-const FAMILY: f32 = 6.0;
-const OWN: f32 = 0.001;
-
 fn breeding(report: &mut Report) {
-    for (links, families, threshold) in [
-        (350, 50, FAMILY),
-        (1000, 50, FAMILY),
-        (350, 50, ONE),
-        (1000, 50, ONE),
-        (350, 50, OWN),
-        (1000, 50, OWN),
+    for (species, links) in [
+        (Species::Families, 350),
+        (Species::Families, 1000),
+        (Species::One, 350),
+        (Species::One, 1000),
+        (Species::Own, 350),
     ] {
-        let nets = model::population(1000, families, 98, links, 1);
-        let mut contestants = vec![ours::breed(&nets, threshold, 2), ours::breed(&nets, threshold, 1)];
-        contestants.extend(peers::breed(&nets, threshold));
+        let nets = model::population(1000, FAMILIES, 98, links, 1);
+        let mut contestants = vec![ours::breed(&nets, species, 2), ours::breed(&nets, species, 1)];
+        contestants.extend(peers::breed(&nets, species));
+        if species != Species::Own {
+            contestants.extend(peers::breed_few(&model::population(20, 2, 98, links, 1), species));
+        }
         let case = format!("a generation of 1,000 genotypes of 110 nodes and {links} connections");
         report.add(&case, Unit::Genotypes, &race(contestants, LONG));
     }
+    growth(report);
+    memory(report);
+}
+
+/// Whether the cost of a genotype stays the same in larger populations.
+fn growth(report: &mut Report) {
     let of_size = |size| {
-        let nets = model::population(size, 50, 30, 100, 1);
-        let mut contestant = ours::breed(&nets, FAMILY, 2);
+        let mut contestant =
+            ours::breed(&model::population(size, FAMILIES, 30, 100, 1), Species::Families, 2);
         contestant.name = format!("{}, {size} genotypes", ours::NAME);
         contestant
     };
     let contestants = [1000, 10_000, 100_000].map(of_size);
     let case = "a generation of genotypes of 42 nodes and 100 connections";
     report.add(case, Unit::Genotypes, &race(contestants.into(), LONG));
+}
+
+fn memory(report: &mut Report) {
     for links in [350, 1000] {
-        let nets = model::population(1000, 50, 98, links, 1);
+        let nets = model::population(1000, FAMILIES, 98, links, 1);
         let case = format!("memory of 1,000 genotypes of 110 nodes and {links} connections");
-        report.note(&case, ours::NAME, ours::memory(&nets, FAMILY), "bytes a connection");
+        report.note(&case, ours::NAME, ours::memory(&nets), "bytes a connection");
     }
 }
 
-fn erlang(_report: &mut Report) {}
+/// The NIF, called from compiled Erlang.
+fn erlang(report: &mut Report) {
+    if let Err(why) = from_erlang(report) {
+        println!("\nskipped: calls from Erlang: {why}");
+    }
+}
+
+fn from_erlang(report: &mut Report) -> Result<(), String> {
+    let (rows, nets) = (model::inputs(64, 1), [deep(1)]);
+    let large = ours::from_erlang(&nets[0], &rows, nets[0].links.len())?;
+    let figures = race(vec![ours::single(&nets, &rows), large], SHORT);
+    report.add(
+        "one network, one input, in Rust and called from Erlang with a binary",
+        Unit::Connections,
+        &figures,
+    );
+    let small = ours::from_erlang(&Net::full(2, 4, 1), &rows, 1)?;
+    let figures = race(vec![small, ours::empty_nif()?], SHORT);
+    let case = "a network of 2, 4 and 1 nodes, called from Erlang with a binary";
+    report.add(case, Unit::Calls, &figures);
+    let more = 1e9 / figures[0].median - 1e9 / figures[1].median;
+    report.note(case, "more than an empty NIF", more, "ns");
+    Ok(())
+}

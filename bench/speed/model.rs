@@ -63,7 +63,8 @@ impl Net {
 
     fn new(hidden: usize, mut pairs: Vec<(usize, usize)>, random: &mut Random) -> Net {
         pairs.sort_unstable();
-        let links = pairs.into_iter().map(|(from, to)| Link { from, to, weight: random.weight(1.0) }).collect();
+        let links =
+            pairs.into_iter().map(|(from, to)| Link { from, to, weight: random.weight(1.0) }).collect();
         Net { inputs: INPUTS, hidden, outputs: OUTPUTS, links }
     }
 
@@ -78,6 +79,14 @@ impl Net {
             pairs.extend([first, second].map(|o| (INPUTS + h, INPUTS + hidden + o)));
         }
         Net::new(hidden, pairs, &mut random)
+    }
+
+    /// Every input to every hidden node, every hidden node to every output.
+    pub fn full(inputs: usize, hidden: usize, outputs: usize) -> Net {
+        let into = (0..inputs).flat_map(|i| (0..hidden).map(move |h| (i, inputs + h)));
+        let out = (0..hidden).flat_map(|h| (0..outputs).map(move |o| (inputs + h, inputs + hidden + o)));
+        let net = Net::new(hidden, into.chain(out).collect(), &mut Random::new(1));
+        Net { inputs, outputs, ..net }
     }
 
     /// As evolution makes them: links between any earlier and any later node. Every hidden node has a way
@@ -98,9 +107,23 @@ impl Net {
         Net::new(hidden, chosen, &mut random)
     }
 
-    /// Another of the same family: `share` of the links replaced, every weight moved within ± `step`.
+    /// Another of the same family: `share` of the links replaced, every weight moved within ± `step`. No node loses its
+    /// only way in or out.
     fn relative(&self, share: f64, step: f64, random: &mut Random) -> Net {
-        let mut pairs: Vec<Link> = self.links.iter().filter(|_| random.unit() >= share).copied().collect();
+        let (mut ins, mut outs) = (vec![0; self.nodes()], vec![0; self.nodes()]);
+        for l in &self.links {
+            ins[l.to] += 1;
+            outs[l.from] += 1;
+        }
+        let mut stays = |l: &&Link| {
+            let goes = random.unit() < share && ins[l.to] > 1 && outs[l.from] > 1;
+            if goes {
+                ins[l.to] -= 1;
+                outs[l.from] -= 1;
+            }
+            !goes
+        };
+        let mut pairs: Vec<Link> = self.links.iter().filter(&mut stays).copied().collect();
         let (computed, nodes) = (self.inputs + self.hidden, self.nodes());
         while pairs.len() < self.links.len() {
             let from = random.below(computed);
@@ -139,6 +162,29 @@ pub fn population(count: usize, families: usize, hidden: usize, links: usize, se
     let ancestor = Net::deep(hidden, links, seed);
     let heads: Vec<Net> = (0..families).map(|_| ancestor.relative(0.3, 15.0, &mut random)).collect();
     (0..count).map(|i| heads[i % families].relative(0.05, 1.0, &mut random)).collect()
+}
+
+pub const FAMILIES: usize = 30;
+
+/// How many species a population falls into.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Species {
+    One,
+    /// As many as there are families.
+    Families,
+    /// As many as there are genotypes.
+    Own,
+}
+
+impl Species {
+    /// For a distance of c₁ = c₂ = c₃ = 1.
+    pub fn threshold(self) -> f32 {
+        match self {
+            Species::One => 1000.0,
+            Species::Families => 6.0,
+            Species::Own => 0.01,
+        }
+    }
 }
 
 /// Rows of inputs within ±1.

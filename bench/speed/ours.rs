@@ -1,25 +1,29 @@
 //! Cambrian's side, and all that a change of its interface touches.
 
+use crate::companion;
 use crate::measure::Contestant;
-use crate::memory;
-use crate::model::{Net, Random};
+use crate::memory::held;
+use crate::model::{Net, Random, Species};
+use cambrian_core::codec;
 use cambrian_core::genotype::{Connection, Genotype, Node};
 use cambrian_core::innovation::{self, BOTTOM, NodeId, TOP};
 use cambrian_core::math::Activation;
 use cambrian_core::network::Network;
+use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::population::Population;
-use cambrian_core::{checkpoint, codec};
+use cambrian_core::task::{Score, Shape};
 use rayon::ThreadPoolBuilder;
-use serde_bytes::ByteBuf;
 use std::hint::black_box;
+use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub const NAME: &str = "cambrian";
 
 /// Hidden nodes get a layer each, in their order.
 pub fn genotype(net: &Net) -> Genotype {
-    let node = |id, layer, activation| Node { id, layer, activation, bias: 0.0 };
+    let node = |id, layer, activation| Node { id, layer, neuron: Neuron::new(activation) };
     let ids: Vec<NodeId> = (0..net.nodes()).map(|at| id(net, at)).collect();
     let step = TOP / (net.hidden as u64 + 1);
     let mut nodes: Vec<Node> = (ids.iter().enumerate())
@@ -69,14 +73,8 @@ pub fn single<'a>(nets: &[Net], rows: &'a [f32]) -> Contestant<'a> {
 /// All rows through one network.
 pub fn batch<'a>(net: &Net, rows: &'a [f32]) -> Contestant<'a> {
     let network = Network::new(&genotype(net));
-    let mut values = network.rest();
-    let (width, height) = (net.inputs, net.outputs);
-    let mut outputs = vec![0.0; rows.len() / width * height];
-    Contestant::new(NAME, net.links.len() * rows.len() / width, move || {
-        for (row, outputs) in rows.chunks_exact(width).zip(outputs.chunks_exact_mut(height)) {
-            network.step(&mut values, black_box(row), outputs);
-        }
-        black_box(&outputs);
+    Contestant::new(NAME, net.links.len() * rows.len() / net.inputs, move || {
+        black_box(network.activate_batch(black_box(rows)));
     })
 }
 
@@ -85,6 +83,32 @@ pub fn compile<'a>(net: &Net) -> Contestant<'a> {
     Contestant::new(NAME, 1, move || {
         black_box(Network::new(black_box(&genotype)));
     })
+}
+
+/// The same network called from Erlang.
+///
+/// # Errors
+/// What is missing.
+pub fn from_erlang(net: &Net, rows: &[f32], units: usize) -> Result<Contestant<'static>, String> {
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    let input: Vec<u8> = rows[..net.inputs].iter().flat_map(|x| x.to_le_bytes()).collect();
+    let work = format!("activate {} {}", hex(&codec::encode(&genotype(net))), hex(&input));
+    companion::contestant(&mut erl(), &work, units)
+}
+
+/// # Errors
+/// What is missing.
+pub fn empty_nif() -> Result<Contestant<'static>, String> {
+    companion::contestant(&mut erl(), "empty", 1)
+}
+
+/// `bin/bench` compiles what is looked for here.
+fn erl() -> Command {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut erl = Command::new("erl");
+    erl.args(["-noshell", "-s", "from_erlang", "main", "-pa"]);
+    erl.args(["_build/default/lib/cambrian/ebin", "target/bench"].map(|path| format!("{root}/{path}")));
+    erl
 }
 
 fn work(nets: &[Net]) -> usize {
@@ -104,62 +128,16 @@ pub fn parameters(population: usize, threshold: f32) -> Parameters {
 
 static GO: AtomicBool = AtomicBool::new(false);
 
-/// A population that goes on from the given networks, by way of a checkpoint.
 fn population(nets: &[Net], threshold: f32) -> Population {
-    #[derive(serde::Serialize)]
-    struct Saved {
-        parameters: Parameters,
-        inputs: u32,
-        outputs: u32,
-        seed: u64,
-        generation: u64,
-        evaluations: u64,
-        genotypes: Vec<ByteBuf>,
-        species: Vec<SavedSpecies>,
-        next_species: u64,
-        threshold: f32,
-        champion: Option<(ByteBuf, f64, u64)>,
-        tried: Vec<ByteBuf>,
-    }
-    #[derive(serde::Serialize)]
-    struct SavedSpecies {
-        id: u64,
-        representative: ByteBuf,
-        members: Vec<u32>,
-        best: f64,
-        improved: u64,
-    }
-    let genotypes: Vec<ByteBuf> =
-        nets.iter().map(|net| ByteBuf::from(codec::encode(&genotype(net)))).collect();
-    let species = SavedSpecies {
-        id: 0,
-        representative: genotypes[0].clone(),
-        members: (0..nets.len() as u32).collect(),
-        best: 0.0,
-        improved: 0,
-    };
-    let saved = Saved {
-        parameters: parameters(nets.len(), threshold),
-        inputs: nets[0].inputs as u32,
-        outputs: nets[0].outputs as u32,
-        seed: 1,
-        generation: 0,
-        evaluations: 0,
-        genotypes,
-        species: vec![species],
-        next_species: 1,
-        threshold,
-        champion: None,
-        tried: Vec::new(),
-    };
-    let bytes = rmp_serde::to_vec_named(&(1, saved)).expect("writing to memory cannot fail");
-    checkpoint::decode(&bytes).expect("the form of a checkpoint")
+    let shape = Shape { inputs: nets[0].inputs as u32, outputs: nets[0].outputs as u32 };
+    let genotypes = nets.iter().map(|net| Arc::new(genotype(net))).collect();
+    Population::with_genotypes(parameters(nets.len(), threshold), shape, 1, genotypes)
 }
 
-pub fn breed<'a>(nets: &[Net], threshold: f32, threads: usize) -> Contestant<'a> {
+pub fn breed<'a>(nets: &[Net], species: Species, threads: usize) -> Contestant<'a> {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     let mut random = Random::new(1);
-    let mut next = Some(population(nets, threshold));
+    let mut next = Some(population(nets, species.threshold()));
     let plural = if threads == 1 { "" } else { "s" };
     Contestant::breeding(&format!("{NAME}, {threads} thread{plural}"), nets.len(), move || {
         let last = next.take().expect("the generation before");
@@ -171,19 +149,19 @@ pub fn breed<'a>(nets: &[Net], threshold: f32, threads: usize) -> Contestant<'a>
 }
 
 /// Bytes a connection of a population that was bred, nodes and all the rest included.
-pub fn memory(nets: &[Net], threshold: f32) -> f64 {
+pub fn memory(nets: &[Net]) -> f64 {
     let mut random = Random::new(1);
-    let mut population = population(nets, threshold);
+    let mut population = population(nets, Species::Families.threshold());
     for _ in 0..3 {
         population = generation(population, &mut random);
     }
     let connections: usize = population.genotypes().iter().map(|g| g.connections().len()).sum();
-    memory::held(population) as f64 / connections as f64
+    held(population) as f64 / connections as f64
 }
 
 /// From one generation to the next, at random.
 fn generation(population: Population, random: &mut Random) -> Population {
-    let fitness = population.genotypes().iter().map(|_| random.unit()).collect();
-    let evaluated = population.with_fitness(fitness).expect("one finite number for each");
+    let scores = population.waiting().map(|_| Score::from(random.unit())).collect();
+    let evaluated = population.with_scores(scores).expect("one finite number for each");
     evaluated.next(&GO).expect("nobody stops it")
 }

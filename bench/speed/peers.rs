@@ -8,7 +8,7 @@ mod radiate;
 
 use crate::companion;
 use crate::measure::Contestant;
-use crate::model::Net;
+use crate::model::{Net, Species};
 use crate::{limits, ours};
 use std::process::Command;
 
@@ -56,13 +56,24 @@ pub fn compile<'a>(net: &Net) -> Vec<Contestant<'a>> {
     found
 }
 
-/// neat-python breeds no more than 30: a generation of 1,000 would take it half a minute.
-pub fn breed<'a>(nets: &[Net], threshold: f32) -> Vec<Contestant<'a>> {
-    let mut found: Vec<Contestant> = Vec::new();
+#[allow(unused_variables, unused_mut)]
+pub fn breed<'a>(nets: &[Net], species: Species) -> Vec<Contestant<'a>> {
+    let mut found = Vec::new();
     #[cfg(feature = "peers")]
-    found.extend([genoxide::breed(nets, threshold), radiate::breed(nets, threshold, 2)]);
-    found.extend(python("breed", &nets[..30], "[]", threshold, 30));
+    {
+        found.push(genoxide::breed(nets, species));
+        if species == Species::One {
+            found.push(radiate::breed(nets, 2));
+        }
+    }
     found
+}
+
+/// neat-python, which would take half a minute for a generation of 1,000.
+pub fn breed_few<'a>(nets: &[Net], species: Species) -> Option<Contestant<'a>> {
+    let mut found = python("breed", nets, "[]", species.threshold(), nets.len()).ok()?;
+    found.name = format!("{}, {} genotypes", found.name, nets.len());
+    Some(found)
 }
 
 /// All compute the same function of an input, to within 1e-4.

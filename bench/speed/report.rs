@@ -41,7 +41,9 @@ pub struct Report {
 
 impl Report {
     pub fn new() -> Report {
-        Report { csv: "case,contestant,unit,low_per_s,median_per_s,high_per_s,ours_to_theirs,species\n".into() }
+        Report {
+            csv: "case,contestant,unit,low_per_s,median_per_s,high_per_s,ours_to_theirs,species\n".into(),
+        }
     }
 
     /// The first figure is the one that the others are compared with.

@@ -233,9 +233,9 @@ distance(A, B, Parameters) ->
 %% @doc The genotype's name, which is the same everywhere: the SHA-256 of {@link to_binary/1}.
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_connections => 0}, 7).
 %% 2> binary:encode_hex(cambrian_genotype:id(G)).
-%% <<"B5831DC26DF93C18C8ADCCBB906915762A17DA6ABEF08184151CD19D8C74E6B8">>
+%% <<"E32D4B7760AE4A16AAA5289C1DD01D776284D1B71DEA7ACFB35D0692B07D34AF">>
 %% 3> cambrian_genotype:id(G) =:= crypto:hash(sha256, cambrian_genotype:to_binary(G)).
 %% true
 %% '''
@@ -270,14 +270,14 @@ info(Genotype) ->
 %% what each gene can be. An input is its value.
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> #{connections := Connections, nodes := Nodes} = cambrian_genotype:to_map(G).
-%% 3> hd(Connections).
-%% #{enabled => true,from => 1149588551319671665,id => 629680341462567256,to => 7627425597724244212,
-%%   weight => 0.0}
-%% 4> hd(Nodes).
+%% 3> #{weight := Weight} = hd(Connections).
+%% 4> maps:remove(weight, hd(Connections)).
+%% #{enabled => true,from => 1149588551319671665,id => 629680341462567256,to => 7627425597724244212}
+%% 5> hd(Nodes).
 %% #{activation => identity,bias => 0.0,id => 1149588551319671665,index => 1,kind => input,layer => 0}
-%% 5> lists:last(Nodes).
+%% 6> lists:last(Nodes).
 %% #{activation => sigmoid,aggregation => sum,bias => 0.0,decay => 0.0,dynamics => none,gain => 1.0,
 %%   id => 7627425597724244212,index => 0,kind => output,layer => 9223372036854775808,
 %%   learning_rate => 0.0,plasticity => none,time_constant => 1.0}
@@ -341,10 +341,10 @@ connection_gene(_) -> error(badarg).
 %% @doc The canonical bytes: the same genotype gives the same bytes on every machine.
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_connections => 0}, 7).
 %% 2> cambrian_genotype:to_binary(G).
-%% <<220,0,18,2,2,1,196,0,196,0,196,1,2,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,146,0,1,146,2,2,
-%%   196,8,0,0,0,0,0,0,0,0,196,1,3>>
+%% <<220,0,18,2,2,1,196,0,196,0,196,1,2,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,144,144,196,0,
+%%   196,0>>
 %% '''
 -spec to_binary(genotype()) -> binary().
 to_binary(Genotype) ->

@@ -5,7 +5,7 @@
 //! JSON, through the serde feature that is there for checkpoints. It breeds on one thread.
 
 use crate::measure::Contestant;
-use crate::model::{Net, Random, forward_pairs};
+use crate::model::{Net, Random, Species, forward_pairs};
 use genoxide::neat::{FeedForward, Neat, Network};
 use genoxide::nn::Activation;
 use genoxide::{Algorithm, Fitness};
@@ -38,9 +38,7 @@ fn json(net: &Net, pairs: &[(usize, usize)]) -> String {
         .collect();
     let (inputs, outputs, nodes, connections) =
         (net.inputs, net.outputs, nodes.join(","), connections.join(","));
-    format!(
-        r#"{{"inputs":{inputs},"outputs":{outputs},"nodes":[{nodes}],"connections":[{connections}]}}"#
-    )
+    format!(r#"{{"inputs":{inputs},"outputs":{outputs},"nodes":[{nodes}],"connections":[{connections}]}}"#)
 }
 
 fn id(net: &Net, at: usize) -> usize {
@@ -125,14 +123,17 @@ fn run(nets: &[Net], threshold: f64) -> Neat {
     state["registry"]["next_node"] = (inputs + 1 + outputs + hidden).into();
     // As text, not as a value: a million genes would take a gigabyte.
     state["population"] = "HERE".into();
-    let individuals: Vec<String> =
-        nets.iter().map(|net| format!(r#"{{"genome":{},"fitness":null,"age":0}}"#, json(net, &pairs))).collect();
+    let individuals: Vec<String> = nets
+        .iter()
+        .map(|net| format!(r#"{{"genome":{},"fitness":null,"age":0}}"#, json(net, &pairs)))
+        .collect();
     let population = format!(r#"{{"individuals":[{}]}}"#, individuals.join(","));
-    serde_json::from_str(&state.to_string().replace(r#""HERE""#, &population)).expect("genoxide's form of a run")
+    serde_json::from_str(&state.to_string().replace(r#""HERE""#, &population))
+        .expect("genoxide's form of a run")
 }
 
-pub fn breed<'a>(nets: &[Net], threshold: f32) -> Contestant<'a> {
-    let mut neat = run(nets, f64::from(threshold));
+pub fn breed<'a>(nets: &[Net], species: Species) -> Contestant<'a> {
+    let mut neat = run(nets, f64::from(species.threshold()));
     let mut random = Random::new(1);
     Contestant::breeding(NAME, nets.len(), move || {
         let asked = neat.ask().len();

@@ -4,7 +4,7 @@
 //! Its engine has no NEAT out of the box: the operators are its graph ones, at the rates of the NEAT paper.
 
 use crate::measure::Contestant;
-use crate::model::{Net, Random, forward_pairs};
+use crate::model::{Net, Random, Species, forward_pairs};
 use radiate::graphs::InnovationId;
 use radiate::*;
 use std::hint::black_box;
@@ -85,8 +85,9 @@ pub fn compile<'a>(net: &Net) -> Contestant<'a> {
     })
 }
 
-/// A generation replaces the whole population, as in NEAT. Only distances are measured on more than one thread.
-pub fn breed<'a>(nets: &[Net], threshold: f32, threads: usize) -> Contestant<'a> {
+/// A generation replaces the whole population, as in NEAT, and is one species: of several, the least fit gets no
+/// offspring in any generation, until one is left. Only distances are measured on more than one thread.
+pub fn breed<'a>(nets: &[Net], threads: usize) -> Contestant<'a> {
     let innovations = Innovations::new(&nets[0]);
     let store = node_store! {
         Input => (0..nets[0].inputs).map(Op::var).collect::<Vec<_>>(),
@@ -106,7 +107,7 @@ pub fn breed<'a>(nets: &[Net], threshold: f32, threads: usize) -> Contestant<'a>
         .executor(Executor::FixedSizedWorkerPool(threads))
         .offspring_fraction(1.0)
         .diversity(NeatDistance::new(1.0, 1.0, 1.0))
-        .species_threshold(threshold)
+        .species_threshold(Species::One.threshold())
         .max_species_age(usize::MAX)
         .max_age(usize::MAX)
         .alter(alters!(

@@ -36,7 +36,7 @@ impl Encoding {
         }
     }
 
-    /// Of the networks, which is that of a task.
+    /// Of their networks, which is what a task is for.
     pub fn network_shape(&self) -> Shape {
         match self {
             Encoding::Direct(shape) => *shape,

@@ -63,8 +63,9 @@ impl Network {
 
     /// Makes `values`, whosever they were, those of this network at rest.
     pub fn reset(&self, values: &mut Values) {
-        values.0.clear();
+        // a tick reads nothing else before it has written it
         values.0.resize(self.program.row(), 0.0);
+        self.memory_of(values).fill(0.0);
     }
 
     /// One tick: forward connections carry this tick's values, recurrent ones the last tick's.
@@ -382,6 +383,23 @@ mod tests {
             .collect();
         assert_eq!(seen, [1.0, 0.5, 0.25, 4.125]);
         assert_eq!(net.memory_of(&mut values), [4.125]);
+    }
+
+    #[test]
+    fn values_that_served_another_network_are_at_rest_after_a_reset() {
+        let sum = Network::new(&genotype(1, &[], &[(input(0), output(0), 1.0), (output(0), output(0), 0.5)]));
+        let hidden = [node(1, 10, Activation::Relu, 1.0), node(2, 5, Activation::Identity, 0.5)];
+        let wide =
+            Network::new(&genotype(3, &hidden, &[(input(2), 1, 3.0), (1, output(0), 1.0), (1, 1, 2.0)]));
+        let (mut values, mut out) = (Values::default(), [0.0]);
+        for _ in 0..3 {
+            sum.reset(&mut values);
+            sum.step(&mut values, &[4.0], &mut out);
+            assert_eq!(out, [4.0]);
+            wide.reset(&mut values);
+            wide.step(&mut values, &[7.0, 8.0, 1.0], &mut out);
+            assert_eq!(out, [4.0]);
+        }
     }
 
     #[test]

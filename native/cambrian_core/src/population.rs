@@ -108,13 +108,23 @@ impl Population {
             (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(bear).collect();
         let genotypes = genotypes
             .map_err(|error| ParameterError::Invalid { name: "inputs", expected: error.to_string() })?;
+        Ok(Population::with_genotypes(parameters, encoding, seed, genotypes))
+    }
+
+    /// A first generation of genotypes that are there already, all of the encoding's shape.
+    pub fn with_genotypes(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+        genotypes: Vec<Arc<Genotype>>,
+    ) -> Population {
         let threshold = parameters.species_threshold;
         let (mut species, mut next_species) = (Vec::new(), 0);
         let mothers = vec![None; genotypes.len()];
         speciate(&genotypes, &mothers, &mut species, &mut next_species, 0, threshold, &parameters);
-        Ok(Population {
+        Population {
             parameters: Arc::new(parameters),
-            encoding,
+            encoding: encoding.into(),
             seed,
             generation: 0,
             evaluations: 0,
@@ -125,7 +135,7 @@ impl Population {
             threshold,
             champion: None,
             tried: Vec::new(),
-        })
+        }
     }
 
     /// Fitness by a task of every genotype that waits for it; `None` if `stop` was set meanwhile.
