@@ -157,11 +157,12 @@ defmodule Cambrian.Substrate do
   @doc """
   The network that a CPPN describes, as a genotype.
 
-      iex> substrate = Cambrian.Substrate.new!(inputs: Cambrian.Substrate.grid([4, 4]), outputs: [[0, 0]])
+      iex> field = Cambrian.Substrate.grid([4, 4])
+      iex> substrate = Cambrian.Substrate.new!(inputs: field, outputs: [[0, 0]], threshold: 0)
       iex> {:ok, cppn} = Cambrian.Genotype.new(inputs: 6, outputs: 1, seed: 7, output_activation: :tanh)
       iex> {:ok, genotype} = Cambrian.Substrate.express(substrate, cppn)
       iex> Map.take(Cambrian.Genotype.info(genotype), [:inputs, :outputs, :connections])
-      %{inputs: 16, outputs: 1, connections: 12}
+      %{inputs: 16, outputs: 1, connections: 16}
       iex> Cambrian.Substrate.express(substrate, genotype)
       {:error, {:wrong_size, :inputs, 6, 16}}
   """

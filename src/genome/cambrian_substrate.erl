@@ -156,12 +156,13 @@ shape(Substrate) -> cambrian_nif:substrate_shape(Substrate).
 %% A genotype of another shape than {@link shape/1} is an error.
 %%
 %% ```
-%% 1> {ok, Substrate} = cambrian_substrate:new(#{inputs => cambrian_substrate:grid([4, 4]), outputs => [[0, 0]]}).
-%% 2> {ok, Cppn} = cambrian_genotype:new((cambrian_substrate:shape(Substrate))#{output_activation => tanh}, 7).
-%% 3> {ok, Genotype} = cambrian_substrate:express(Substrate, Cppn).
-%% 4> maps:with([inputs, outputs, connections], cambrian_genotype:info(Genotype)).
-%% #{connections => 12,inputs => 16,outputs => 1}
-%% 5> cambrian_substrate:express(Substrate, Genotype).
+%% 1> Field = cambrian_substrate:grid([4, 4]).
+%% 2> {ok, Substrate} = cambrian_substrate:new(#{inputs => Field, outputs => [[0, 0]], threshold => 0}).
+%% 3> {ok, Cppn} = cambrian_genotype:new((cambrian_substrate:shape(Substrate))#{output_activation => tanh}, 7).
+%% 4> {ok, Genotype} = cambrian_substrate:express(Substrate, Cppn).
+%% 5> maps:with([inputs, outputs, connections], cambrian_genotype:info(Genotype)).
+%% #{connections => 16,inputs => 16,outputs => 1}
+%% 6> cambrian_substrate:express(Substrate, Genotype).
 %% {error,{wrong_size,inputs,6,16}}
 %% '''
 -spec express(substrate(), cambrian_genotype:genotype()) ->
