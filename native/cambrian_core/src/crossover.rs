@@ -35,7 +35,7 @@ pub fn crossover(fitter: &Genotype, other: &Genotype, p: &Parameters, rng: &mut 
 
 fn combine_connections(child: &mut Genotype, other: &Genotype, mix: Mix, p: &Parameters, rng: &mut Stream) {
     let Genotype { topology, weights, enabled, .. } = child;
-    let mut coins = Coins::new();
+    let mut coins = Coins::default();
     aligned(&topology.ids, &other.topology.ids, |at, match_at| {
         let theirs = other.weights[match_at];
         weights[at] = match mix {
@@ -51,7 +51,7 @@ fn combine_connections(child: &mut Genotype, other: &Genotype, mix: Mix, p: &Par
 }
 
 fn combine_neurons(child: &mut Genotype, other: &Genotype, mix: Mix, rng: &mut Stream) {
-    let (inputs, mut coins) = (child.inputs() as usize, Coins::new());
+    let (inputs, mut coins) = (child.inputs() as usize, Coins::default());
     let Genotype { topology, neurons, .. } = child;
     aligned(&topology.places[inputs..], &other.topology.places[inputs..], |at, match_at| {
         let (mine, theirs) = (neurons[at], other.neurons[match_at]);

@@ -72,16 +72,13 @@ impl Stream {
 }
 
 /// Fair coins from a stream, 32 a draw.
+#[derive(Default)]
 pub struct Coins {
     bits: u32,
     left: u32,
 }
 
 impl Coins {
-    pub fn new() -> Coins {
-        Coins { bits: 0, left: 0 }
-    }
-
     pub fn toss(&mut self, rng: &mut Stream) -> bool {
         if self.left == 0 {
             (self.bits, self.left) = (rng.0.next_u32(), 32);

@@ -69,8 +69,8 @@ mod tests {
     #[test]
     fn the_output_is_the_addressed_bit() {
         // address 0b101 is the sixth of the eight
-        assert_eq!(wanted(0b_0010_0000_101), 1.0);
-        assert_eq!(wanted(0b_1101_1111_101), 0.0);
+        assert_eq!(wanted(0b001_0000_0101), 1.0);
+        assert_eq!(wanted(0b110_1111_1101), 0.0);
         assert_eq!((0..CASES).map(wanted).sum::<f32>(), 1024.0);
     }
 
