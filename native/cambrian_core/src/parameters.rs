@@ -223,7 +223,8 @@ parameters! {
     dynamics: Vec<Dynamics> = Dynamics::ALL.to_vec(), (), "what change_dynamics picks from";
     plasticities: Vec<Plasticity> = Plasticity::ALL.to_vec(), (), "what change_plasticity picks from";
 
-    perturb_weights: f32 = 0.8, (0.0, 1.0), "rate: every weight moves by a normal step";
+    perturb_weights: f32 = 0.8, (0.0, 1.0), "rate: weights move by a normal step";
+    perturbed_share: f32 = 1.0, (0.0, 1.0), "share of the weights that move then";
     reset_weights: f32 = 0.1, (0.0, 1.0), "rate: every weight has one chance in ten to be drawn anew";
     weight_step: f32 = 1.5, (0.0, 100.0), "standard deviation of a perturbation";
     weight_limit: f32 = 30.0, (0.001, 1.0e6), "weights, biases and gains stay within plus and minus this";

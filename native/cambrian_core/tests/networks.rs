@@ -33,7 +33,7 @@ impl Interpreter {
         self.before = std::mem::take(&mut self.now);
         self.now.extend((0..).zip(inputs).map(|(i, x)| (input(i), *x)));
         let layers: HashMap<u64, u64> = self.nodes.iter().map(|n| (n.id, n.layer)).collect();
-        for node in self.nodes[inputs.len()..].to_vec() {
+        for node in self.nodes.clone().into_iter().skip(inputs.len()) {
             let incoming: Vec<Connection> =
                 self.connections.iter().filter(|c| c.to == node.id).copied().collect();
             let source = |c: &Connection| {

@@ -9,7 +9,12 @@ pub fn perturb_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Ap
     if g.weights.is_empty() {
         return Err(NotApplicable);
     }
-    rng.normals(&mut g.weights, |weight, z| p.clamp(weight + z * p.weight_step));
+    let step = |weight: f32, z: f32| p.clamp(weight + z * p.weight_step);
+    if p.perturbed_share >= 1.0 {
+        rng.normals(&mut g.weights, step);
+    } else {
+        change_some(g, p.perturbed_share, rng, |weight, rng| step(weight, rng.normal()));
+    }
     Ok(())
 }
 
@@ -17,12 +22,16 @@ pub fn reset_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Appl
     if g.weights.is_empty() {
         return Err(NotApplicable);
     }
-    // at least one, so that the operator never claims a change that it did not make
+    change_some(g, 0.1, rng, |_, rng| p.clamp(rng.normal() * p.initial_weight));
+    Ok(())
+}
+
+/// Of at least one weight, so that the operator never claims a change that it did not make.
+fn change_some(g: &mut Genotype, share: f32, rng: &mut Stream, change: impl Fn(f32, &mut Stream) -> f32) {
     let certain = rng.below(g.weights.len());
-    for (i, weight) in g.weights.iter_mut().enumerate() {
-        if i == certain || rng.chance(0.1) {
-            *weight = p.clamp(rng.normal() * p.initial_weight);
+    for (at, weight) in g.weights.iter_mut().enumerate() {
+        if at == certain || rng.chance(share) {
+            *weight = change(*weight, rng);
         }
     }
-    Ok(())
 }
