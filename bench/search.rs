@@ -128,7 +128,7 @@ impl Rule {
             Rule::Half => (some_on_the_right_side(evaluated), None),
             Rule::Trial => {
                 let Some(at) = evaluated.contender() else { return (false, None) };
-                let trial = task.trial(&Network::new(&evaluated.population().genotypes()[at as usize]));
+                let trial = task.trial(&Network::new(evaluated.tuned(at)));
                 let starts = trial.facts.iter().find(|fact| fact.0 == "starts_of_625").map(|fact| fact.1);
                 (trial.solved, starts)
             }

@@ -2,11 +2,13 @@
 
 use crate::codec;
 use crate::encoding::Encoding;
+use crate::genotype::Genotype;
 use crate::parameters::Parameters;
 use crate::population::{Champion, Population};
 use crate::speciation::Species;
 use crate::substrate::{Plan, Substrate};
 use crate::task::{Score, Shape};
+use crate::tuning::Ages;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
@@ -36,6 +38,10 @@ struct Saved {
     /// Fitness and cases of those that are known.
     #[serde(default)]
     scores: Vec<Option<(f64, Vec<f64>)>>,
+    #[serde(default)]
+    tuned: Vec<Option<ByteBuf>>,
+    #[serde(default)]
+    ages: Vec<Ages>,
     species: Vec<SavedSpecies>,
     next_species: u64,
     threshold: f32,
@@ -77,6 +83,8 @@ pub fn encode(population: &Population) -> Vec<u8> {
         evaluations: population.evaluations,
         genotypes: population.genotypes.iter().map(|g| genes(g)).collect(),
         scores: population.scores.iter().map(|s| s.as_ref().map(|s| (s.fitness, s.cases.clone()))).collect(),
+        tuned: population.tuned.iter().map(|g| g.as_ref().map(|g| genes(g))).collect(),
+        ages: population.ages.clone(),
         species: species.collect(),
         next_species: population.next_species,
         threshold: population.threshold,
@@ -114,11 +122,19 @@ impl Saved {
         members.sort_unstable();
         let score = |(fitness, cases)| Score { fitness, cases };
         let mut scores: Vec<Option<Score>> = self.scores.into_iter().map(|s| s.map(score)).collect();
+        let tuned = self.tuned.iter().map(|g| g.as_ref().map(genotype).map_or(Some(None), |g| g.map(Some)));
+        let mut tuned: Vec<Option<Arc<Genotype>>> = tuned.collect::<Option<_>>()?;
+        let mut ages = self.ages;
+        // written before these were kept
         if scores.is_empty() {
             scores.resize(genotypes.len(), None);
         }
+        if tuned.is_empty() && ages.is_empty() {
+            tuned.resize(genotypes.len(), None);
+            ages.resize(genotypes.len(), Ages::new());
+        }
         if !self.parameters.are_sound()
-            || scores.len() != genotypes.len()
+            || [scores.len(), tuned.len(), ages.len()] != [genotypes.len(); 3]
             || !scores.iter().flatten().all(Score::is_sound)
             || encoding.shape() != shape
             || genotypes.is_empty()
@@ -146,6 +162,8 @@ impl Saved {
             evaluations: self.evaluations,
             genotypes,
             scores,
+            tuned,
+            ages,
             species: self.species.into_iter().map(species).collect::<Option<_>>()?,
             next_species: self.next_species,
             threshold: self.threshold,

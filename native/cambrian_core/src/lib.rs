@@ -9,7 +9,7 @@
 //! let champion = loop {
 //!     let mut evaluated = population.evaluate(task, &stop).unwrap();
 //!     if let Some(contender) = evaluated.contender() {
-//!         let genotype = &evaluated.population().genotypes()[contender as usize];
+//!         let genotype = &evaluated.tuned(contender);
 //!         if task.trial(&Network::new(genotype)).solved {
 //!             break genotype.clone();
 //!         }
@@ -44,6 +44,8 @@ pub mod task;
 
 pub mod encoding;
 pub mod substrate;
+
+pub mod tuning;
 
 pub mod population;
 mod reproduction;

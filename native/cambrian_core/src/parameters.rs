@@ -1,7 +1,11 @@
 //! The settings of an evolution: one table that gives the struct, the defaults, the ranges, the
 //! errors and the documentation.
 
-use crate::choice::{Choice, choices};
+mod options;
+
+pub use options::{Inheritance, Selection, Tuner, TuningSelection};
+
+use crate::choice::Choice;
 use crate::dynamics::Dynamics;
 use crate::math::{Activation, Aggregation};
 use crate::plasticity::Plasticity;
@@ -136,26 +140,6 @@ impl<C: Choice> Setting for Vec<C> {
     }
 }
 
-choices! {
-    /// How a parent is picked among those of its species that breed.
-    pub enum Selection {
-        /// Any, all alike: what `survival` leaves is the choice.
-        Truncation = "truncation",
-        /// The best of `tournament` random ones.
-        Tournament = "tournament",
-        /// In proportion to fitness above the lowest of all, or above 0 if that is lower (Holland 1975).
-        Roulette = "roulette",
-        /// In proportion to the place from behind: the best of n is n times as likely as the last (Baker 1985).
-        Rank = "rank",
-        /// As roulette, but with one spin for all of a species' parents, so that each is picked as often as it
-        /// should be to within one (Baker 1987: stochastic universal sampling).
-        Sus = "sus",
-        /// The best in the first case, among equals in the second, and so on, the cases in random order (Helmuth,
-        /// Spector & Matheson 2015); by fitness where a task has no cases.
-        Lexicase = "lexicase",
-    }
-}
-
 macro_rules! parameters {
     ($($name:ident: $type:ty = $default:expr, $bound:expr, $about:literal;)*) => {
         /// Everything that shapes an evolution besides its task and its seed.
@@ -269,6 +253,15 @@ parameters! {
     reevaluate: bool = false, (), "whether a genotype that lives on is evaluated again, which noisy tasks need";
     elitism: u32 = 1, (0, 1000), "best of a species that pass on unchanged, if it has five members or more; the best of all always does";
     stagnation: u32 = 15, (1, 1_000_000), "generations without progress after which a species dies out";
+
+    tuning: Tuner = Tuner::None, (), "how weights are tuned before selection; a small population suits it";
+    tuning_share: f32 = 0.05, (0.0, 1.0), "of the genotypes that are new in a generation, the fittest that are tuned; one at least";
+    tuning_budget: u32 = 500, (1, 1_000_000_000), "evaluations of a genotype, its own included, at most";
+    tuning_patience: u32 = 50, (1, 1_000_000_000), "evaluations without improvement after which its tuning ends";
+    tuning_step: f32 = 1.0, (0.0, 100.0), "CMA-ES: first standard deviation of a weight; hill climbing: how far it moves at most, divided by pi";
+    tuning_selection: TuningSelection = TuningSelection::DynamicRandom, (), "hill climbing: the nodes whose weights move";
+    tuning_annealing: f32 = 0.5, (0.0, 1.0), "hill climbing: what moves shrink by with each generation of a node's age";
+    inheritance: Inheritance = Inheritance::Lamarckian, (), "whether offspring inherit tuned weights";
 }
 
 impl Parameters {

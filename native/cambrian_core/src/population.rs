@@ -5,11 +5,12 @@
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
 use crate::network::Network;
-use crate::parameters::{ParameterError, Parameters};
+use crate::parameters::{Inheritance, ParameterError, Parameters, Tuner};
 use crate::rng::{Purpose, Stream};
 use crate::selection::Standing;
 use crate::speciation::{GRAIN, Species, distance, found_species, speciate};
 use crate::task::{Score, Shape, Task};
+use crate::tuning::{Ages, Tuned, Tuning};
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +35,9 @@ pub struct Population {
     pub(crate) genotypes: Vec<Arc<Genotype>>,
     /// What is known already of those that lived on from the last generation.
     pub(crate) scores: Vec<Option<Score>>,
+    /// The tuned weights that have these scores, where the genotype did not inherit them.
+    pub(crate) tuned: Vec<Option<Arc<Genotype>>>,
+    pub(crate) ages: Vec<Ages>,
     pub(crate) species: Vec<Species>,
     pub(crate) next_species: u64,
     pub(crate) threshold: f32,
@@ -48,6 +52,8 @@ pub struct Evaluated {
     pub(crate) population: Population,
     fitness: Vec<f64>,
     pub(crate) standing: Standing,
+    /// One that was seen to solve the task while it was tuned.
+    solved: Option<u32>,
 }
 
 /// What a person wants to know of a generation.
@@ -129,6 +135,8 @@ impl Population {
             generation: 0,
             evaluations: 0,
             scores: vec![None; genotypes.len()],
+            tuned: vec![None; genotypes.len()],
+            ages: vec![Ages::new(); genotypes.len()],
             genotypes,
             species,
             next_species,
@@ -138,28 +146,57 @@ impl Population {
         }
     }
 
-    /// Fitness by a task of every genotype that waits for it; `None` if `stop` was set meanwhile.
-    pub fn evaluate(self, task: &dyn Task, stop: &AtomicBool) -> Option<Evaluated> {
-        let one = |genotype: &&Arc<Genotype>| {
-            (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.network(genotype)))
-        };
+    /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so; `None` if `stop` was
+    /// set meanwhile. Tuning ends with the round whose best passes the task's trial.
+    pub fn evaluate(mut self, task: &dyn Task, stop: &AtomicBool) -> Option<Evaluated> {
         let grain = self.encoding.grain(task.grain());
-        let waiting: Vec<_> = self.waiting().collect();
-        let scores: Option<Vec<Score>> = waiting.par_iter().with_min_len(grain).map(one).collect();
-        Some(Evaluated::settle(self, scores?))
+        let mut tuning = self.tuning();
+        loop {
+            let candidates = tuning.candidates();
+            if candidates.is_empty() {
+                return Some(Evaluated::settle(self, tuning, None));
+            }
+            let one = |genotype: &Arc<Genotype>| {
+                (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.network(genotype)))
+            };
+            let scores: Option<Vec<Score>> = candidates.par_iter().with_min_len(grain).map(one).collect();
+            tuning.tell(scores?);
+            if self.parameters.tuning == Tuner::None {
+                continue;
+            }
+            if let Some(at) = tuning.improved() {
+                let contender = Arc::clone(&tuning.best(at).genotype);
+                if task.trial(&self.network(&contender)).solved {
+                    return Some(Evaluated::settle(self, tuning, Some(at)));
+                }
+                self.tried.push(contender);
+            }
+        }
     }
 
     fn network(&self, genotype: &Genotype) -> Network {
         self.encoding.network(genotype).expect("all genotypes here are of the encoding's shape")
     }
 
-    /// The same with scores from elsewhere, in the order of [`Population::waiting`].
+    /// The evaluation of those that wait, round by round, for fitness from elsewhere.
+    pub fn tuning(&self) -> Tuning {
+        let newcomers = self.genotypes.iter().zip(&self.ages).zip(&self.scores);
+        let newcomers = newcomers.filter(|(_, score)| score.is_none()).map(|(newcomer, _)| newcomer);
+        Tuning::new(newcomers, &self.parameters, self.seed, self.generation)
+    }
+
+    /// The same with scores from elsewhere, in the order of [`Population::waiting`], without tuning.
     ///
     /// # Errors
     /// [`BadFitness`].
     pub fn with_scores(self, scores: Vec<Score>) -> Result<Evaluated, BadFitness> {
         let fine = scores.len() == self.waiting().count() && scores.iter().all(Score::is_sound);
-        if fine { Ok(Evaluated::settle(self, scores)) } else { Err(BadFitness) }
+        if !fine {
+            return Err(BadFitness);
+        }
+        let mut tuning = self.tuning();
+        tuning.tell(scores);
+        Ok(Evaluated::settle(self, tuning, None))
     }
 
     /// The genotypes that have no fitness yet.
@@ -207,13 +244,24 @@ impl Population {
 }
 
 impl Evaluated {
-    fn settle(mut population: Population, new: Vec<Score>) -> Evaluated {
-        population.evaluations += new.len() as u64;
-        let (known, mut new) = (std::mem::take(&mut population.scores), new.into_iter());
-        let all = known.into_iter().map(|score| score.or_else(|| new.next()).unwrap_or_default());
+    /// `solved` counts among those that were tuned.
+    fn settle(mut population: Population, tuning: Tuning, solved: Option<usize>) -> Evaluated {
+        let (new, evaluations) = tuning.finish();
+        population.evaluations += evaluations;
+        let mut scores = std::mem::take(&mut population.scores);
+        let waiting: Vec<usize> = (0..scores.len()).filter(|&at| scores[at].is_none()).collect();
+        for (&at, Tuned { genotype, score }) in waiting.iter().zip(new) {
+            scores[at] = Some(score);
+            match population.parameters.inheritance {
+                Inheritance::Lamarckian => population.genotypes[at] = genotype,
+                Inheritance::Baldwinian => population.tuned[at] = Some(genotype),
+            }
+        }
+        let all = scores.into_iter().map(Option::unwrap_or_default);
         let (fitness, cases) = all.map(|score| (score.fitness, score.cases)).unzip();
         let standing = Standing::new(Vec::new(), cases, population.generation);
-        let mut evaluated = Evaluated { population, fitness, standing };
+        let solved = solved.map(|at| waiting[at] as u32);
+        let mut evaluated = Evaluated { population, fitness, standing, solved };
         evaluated.rank();
         evaluated
     }
@@ -237,13 +285,13 @@ impl Evaluated {
                 (species.best, species.improved) = (best, population.generation);
             }
         }
-        let best = self.best() as usize;
+        let best = self.best();
+        let fitness = self.fitness[best as usize];
         let population = &mut self.population;
-        let beaten = population.champion.as_ref().is_none_or(|c| self.fitness[best] > c.fitness);
-        if beaten {
+        if population.champion.as_ref().is_none_or(|champion| fitness > champion.fitness) {
             population.champion = Some(Champion {
-                genotype: Arc::clone(&population.genotypes[best]),
-                fitness: self.fitness[best],
+                genotype: Arc::clone(population.tuned(best)),
+                fitness,
                 generation: population.generation,
             });
         }
@@ -257,6 +305,11 @@ impl Evaluated {
         &self.fitness
     }
 
+    /// A genotype with the weights that have its fitness: its own, unless they were tuned and are not inherited.
+    pub fn tuned(&self, at: u32) -> &Arc<Genotype> {
+        self.population.tuned(at)
+    }
+
     /// Where the fittest of this generation stands; the first of equals.
     pub fn best(&self) -> u32 {
         let better = |a: u32, b: u32| if self.fitness[b as usize] > self.fitness[a as usize] { b } else { a };
@@ -264,14 +317,15 @@ impl Evaluated {
     }
 
     /// The fittest of this generation that has not contended before, who is to undergo the task's trial: one a
-    /// generation, as in Stanley's program, but never the same twice.
+    /// generation, as in Stanley's program, but never the same twice. One that passed it while it was tuned goes
+    /// first.
     pub fn contender(&mut self) -> Option<u32> {
         let (population, fitness) = (&mut self.population, &self.fitness);
         let mut order: Vec<u32> = (0..fitness.len() as u32).collect();
         order.sort_by(|&a, &b| fitness[b as usize].total_cmp(&fitness[a as usize]));
-        let genotypes = &population.genotypes;
-        let contender = order.into_iter().find(|&at| !holds(&population.tried, &genotypes[at as usize]))?;
-        population.tried.push(Arc::clone(&genotypes[contender as usize]));
+        let untried = |at: &u32| !holds(&population.tried, population.tuned(*at));
+        let contender = self.solved.take().or_else(|| order.into_iter().find(untried))?;
+        population.tried.push(Arc::clone(population.tuned(contender)));
         Some(contender)
     }
 
@@ -327,6 +381,8 @@ impl Evaluated {
             population.next_species += 1;
         }
         population.genotypes[place as usize] = newcomer;
+        population.tuned[place as usize] = None;
+        population.ages[place as usize] = Ages::new();
         self.fitness[place as usize] = fitness;
         self.standing.cases[place as usize] = Vec::new();
         self.rank();
@@ -339,10 +395,15 @@ fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
 }
 
 impl Population {
+    pub(crate) fn tuned(&self, at: u32) -> &Arc<Genotype> {
+        self.tuned[at as usize].as_ref().unwrap_or(&self.genotypes[at as usize])
+    }
+
     /// Only those that are still here can contend again.
     pub(crate) fn forget_trials_of_the_gone(&mut self) {
-        let genotypes = &self.genotypes;
-        self.tried.retain(|tried| holds(genotypes, tried));
+        let here: Vec<Arc<Genotype>> =
+            (0..self.genotypes.len() as u32).map(|at| Arc::clone(self.tuned(at))).collect();
+        self.tried.retain(|tried| holds(&here, tried));
     }
 }
 

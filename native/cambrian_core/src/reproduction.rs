@@ -3,10 +3,12 @@
 use crate::crossover::crossover;
 use crate::genotype::Genotype;
 use crate::mutation::mutate;
+use crate::parameters::Tuner;
 use crate::population::{Evaluated, Population};
 use crate::rng::{Purpose, Stream};
 use crate::selection::{Brood, Lottery, broods, few_broods, outlived};
 use crate::speciation::{GRAIN, Species, speciate};
+use crate::tuning::{Ages, ages};
 use rayon::prelude::*;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,20 +19,35 @@ struct Succession<'a> {
     broods: Vec<Brood<'a>>,
 }
 
+struct Child {
+    genotype: Arc<Genotype>,
+    ages: Ages,
+    /// Its mother's species, as an index.
+    home: usize,
+}
+
 impl Evaluated {
     /// The next generation; `None` if `stop` was set meanwhile.
     pub fn next(&self, stop: &AtomicBool) -> Option<Population> {
         let old = &self.population;
         let Succession { survivors, broods } = self.succession();
         let children = self.children(&broods, stop)?;
-        let homes: Vec<usize> = survivors.iter().map(|s| s.1).chain(children.iter().map(|c| c.1)).collect();
+        let homes: Vec<usize> =
+            survivors.iter().map(|s| s.1).chain(children.iter().map(|c| c.home)).collect();
         let mut genotypes: Vec<Arc<Genotype>> =
             survivors.iter().map(|(at, _)| Arc::clone(&old.genotypes[*at as usize])).collect();
         let known = |&(at, _): &(u32, usize)| (!old.parameters.reevaluate).then(|| self.score(at));
         let mut scores: Vec<_> = survivors.iter().map(known).collect();
-        genotypes.extend(children.into_iter().map(|child| child.0));
+        let mut tuned: Vec<_> = survivors.iter().map(|(at, _)| old.tuned[*at as usize].clone()).collect();
+        let mut ages: Vec<_> = survivors.iter().map(|(at, _)| old.ages[*at as usize].clone()).collect();
+        for child in children {
+            genotypes.push(child.genotype);
+            ages.push(child.ages);
+        }
         scores.resize(genotypes.len(), None);
-        let mut next = Population { generation: old.generation + 1, genotypes, scores, ..old.clone() };
+        tuned.resize(genotypes.len(), None);
+        let generation = old.generation + 1;
+        let mut next = Population { generation, genotypes, scores, tuned, ages, ..old.clone() };
         next.forget_trials_of_the_gone();
         next.steer_threshold(old.species.len());
         let mut living = homes.clone();
@@ -68,12 +85,8 @@ impl Evaluated {
         Succession { survivors: broods.iter().flat_map(elite).collect(), broods }
     }
 
-    /// The offspring of each brood, with its mother's species.
-    fn children<'a>(
-        &'a self,
-        broods: &[Brood<'a>],
-        stop: &AtomicBool,
-    ) -> Option<Vec<(Arc<Genotype>, usize)>> {
+    /// The offspring of each brood.
+    fn children<'a>(&'a self, broods: &[Brood<'a>], stop: &AtomicBool) -> Option<Vec<Child>> {
         let old = &self.population;
         let lottery = |brood: &Brood<'a>| {
             let species = old.species[brood.species].id;
@@ -87,33 +100,46 @@ impl Evaluated {
         let birth = |(index, &(brood, nth)): (usize, &(usize, usize))| {
             (!stop.load(Ordering::Relaxed)).then(|| {
                 let mut rng = Stream::new(old.seed, Purpose::Breeding, old.generation, index as u64);
-                (Arc::new(self.child(&lotteries, brood, nth, &mut rng)), broods[brood].species)
+                self.child(&lotteries, brood, nth, &mut rng, broods[brood].species)
             })
         };
         births.par_iter().enumerate().with_min_len(GRAIN).map(birth).collect()
     }
 
     /// The `nth` child of a brood.
-    fn child(&self, lotteries: &[Lottery], brood: usize, nth: usize, rng: &mut Stream) -> Genotype {
+    fn child(&self, lotteries: &[Lottery], brood: usize, nth: usize, rng: &mut Stream, home: usize) -> Child {
         let old = &self.population;
         let p = &*old.parameters;
-        let genotype = |at: u32| &*old.genotypes[at as usize];
         let mother = lotteries[brood].draw(2 * nth, &self.standing, rng);
-        if !rng.chance(p.crossover) {
-            let mut child = genotype(mother).clone();
+        let (parent, genotype) = if rng.chance(p.crossover) {
+            let elsewhere = rng.chance(p.interspecies);
+            let mates = if elsewhere { rng.below(lotteries.len()) } else { brood };
+            let father = lotteries[mates].draw(2 * nth + 1, &self.standing, rng);
+            self.crossed(mother, father, rng)
+        } else {
+            let mut child = Genotype::clone(&old.genotypes[mother as usize]);
             mutate(&mut child, p, rng);
-            return child;
-        }
-        let elsewhere = rng.chance(p.interspecies);
-        let mates = if elsewhere { rng.below(lotteries.len()) } else { brood };
-        let father = lotteries[mates].draw(2 * nth + 1, &self.standing, rng);
+            (mother, child)
+        };
+        let aged = p.tuning == Tuner::HillClimbing;
+        let parent = parent as usize;
+        let ages =
+            if aged { ages(&genotype, &old.genotypes[parent], &old.ages[parent]) } else { Ages::new() };
+        Child { genotype: Arc::new(genotype), ages, home }
+    }
+
+    /// A child of two parents, and which of them is the fitter.
+    fn crossed(&self, mother: u32, father: u32, rng: &mut Stream) -> (u32, Genotype) {
+        let old = &self.population;
+        let p = &*old.parameters;
         let (fitter, other) = self.fitter_first(mother, father);
+        let genotype = |at: u32| &*old.genotypes[at as usize];
         let mut child = crossover(genotype(fitter), genotype(other), p, rng);
         // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted evaluation
         if mother == father || rng.chance(p.mutate_after_crossover) {
             mutate(&mut child, p, rng);
         }
-        child
+        (fitter, child)
     }
 
     /// Of two equally fit the smaller is the fitter.

@@ -12,10 +12,12 @@ pub enum Purpose {
     Breeding = 2,
     Species = 3,
     Operator = 4,
+    Tuning = 5,
     Selection = 6,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.
+#[derive(Clone, Debug)]
 pub struct Stream(ChaCha8Rng);
 
 impl Stream {
