@@ -10,11 +10,13 @@ use cambrian_core::math::Activation;
 use cambrian_core::network::Network;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::population::Population;
+use cambrian_core::speciation::speciate;
 use cambrian_core::{checkpoint, codec};
 use rayon::ThreadPoolBuilder;
 use serde_bytes::ByteBuf;
 use std::hint::black_box;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub const NAME: &str = "cambrian";
@@ -110,6 +112,7 @@ pub fn empty_nif() -> Result<Contestant<'static>, String> {
 fn erl() -> Command {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let mut erl = Command::new("erl");
+    erl.env("ERL_CRASH_DUMP_SECONDS", "0");
     erl.args(["-noshell", "-s", "from_erlang", "main", "-pa"]);
     erl.args(["_build/default/lib/cambrian/ebin", "target/bench"].map(|path| format!("{root}/{path}")));
     erl
@@ -119,13 +122,15 @@ fn work(nets: &[Net]) -> usize {
     nets.iter().map(|net| net.links.len()).sum()
 }
 
-/// The defaults of evolution, but species that never die out: random fitness makes no progress.
+/// The defaults of evolution, but species never die out, as random fitness makes no progress, and have no hybrids,
+/// which would found more and more of them.
 pub fn parameters(population: usize, threshold: f32) -> Parameters {
     Parameters {
         population: population as u32,
         species_threshold: threshold,
         target_species: 0,
         stagnation: 1_000_000,
+        interspecies: 0.0,
         ..Parameters::default()
     }
 }
@@ -157,25 +162,28 @@ fn population(nets: &[Net], threshold: f32) -> Population {
         best: f64,
         improved: u64,
     }
-    let genotypes: Vec<ByteBuf> =
-        nets.iter().map(|net| ByteBuf::from(codec::encode(&genotype(net)))).collect();
-    let species = SavedSpecies {
-        id: 0,
-        representative: genotypes[0].clone(),
-        members: (0..nets.len() as u32).collect(),
+    let parameters = parameters(nets.len(), threshold);
+    let bytes = |genotype: &Genotype| ByteBuf::from(codec::encode(genotype));
+    let genotypes: Vec<Arc<Genotype>> = nets.iter().map(|net| Arc::new(genotype(net))).collect();
+    let (mut species, mut next_species) = (Vec::new(), 0);
+    speciate(&genotypes, &mut species, &mut next_species, 0, threshold, &parameters);
+    let species = species.into_iter().map(|s| SavedSpecies {
+        id: s.id,
+        representative: bytes(&s.representative),
+        members: s.members,
         best: 0.0,
         improved: 0,
-    };
+    });
     let saved = Saved {
-        parameters: parameters(nets.len(), threshold),
+        parameters,
         inputs: nets[0].inputs as u32,
         outputs: nets[0].outputs as u32,
         seed: 1,
         generation: 0,
         evaluations: 0,
-        genotypes,
-        species: vec![species],
-        next_species: 1,
+        genotypes: genotypes.iter().map(|g| bytes(g)).collect(),
+        species: species.collect(),
+        next_species,
         threshold,
         champion: None,
         tried: Vec::new(),
