@@ -55,7 +55,8 @@ impl Report {
         for (at, f) in figures.iter().enumerate() {
             let ratio = if at == 0 { String::new() } else { format!("{:.2} x", f.ratio) };
             let species = if f.species == 0 { String::new() } else { format!("  {} species", f.species) };
-            println!("  {:<names$} {:>width$}{ratio:>12}{species}", f.name, shown(f));
+            let row = format!("  {:<names$} {:>width$}{ratio:>12}{species}", f.name, shown(f));
+            println!("{}", row.trim_end());
             let Figure { name, low, median, high, ratio, species } = f;
             let unit = unit.name();
             writeln!(
