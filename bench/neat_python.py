@@ -1,7 +1,8 @@
 """neat-python as a contestant of bench/speed.
 
 The first line is JSON: what to do ("single", "batch", "compile" or "breed"), networks, and rows of inputs or a
-threshold. After "ok NAME" every line is a number of repetitions, answered by the seconds that they took.
+threshold. After "ok NAME" every line is a number of repetitions, answered by the seconds that they took. To
+"outputs" the answer is "ok" and those of the first network for the first row.
 
 neat-python's tanh is tanh(2.5 x), hence a response of 0.4 at every node. It has no way for many inputs at once.
 """
@@ -135,7 +136,6 @@ def breeding(work):
     nets = work["nets"]
     config = configuration(nets[0], len(nets), work["threshold"])
     population = neat.Population(config, seed=1)
-    config.genome_config.node_indexer = None
     population.population = {key: genome(net, key, config) for key, net in enumerate(nets, 1)}
     population.species = config.species_set_type(config.species_set_config, population.reporters)
     population.species.speciate(config, population.population, 0)
@@ -150,10 +150,10 @@ def breeding(work):
 
 def main():
     work = json.loads(sys.stdin.readline())
-    once = {"compile": compilation, "breed": breeding}.get(work["do"], activation)(work)
     if work["do"] == "outputs":
         print("ok", *network(work["nets"][0]).activate(work["rows"][0]), flush=True)
         return
+    once = {"compile": compilation, "breed": breeding}.get(work["do"], activation)(work)
     print("ok neat-python", neat.__version__, flush=True)
     for line in sys.stdin:
         start = time.perf_counter()

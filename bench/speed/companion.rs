@@ -39,6 +39,14 @@ pub fn contestant(command: &mut Command, work: &str, units: usize) -> Result<Con
     Ok(Contestant::timed(&name, units, run))
 }
 
+/// The same, where the whole answer is in what follows `ok`.
+///
+/// # Errors
+/// Why there is none.
+pub fn answer(command: &mut Command, work: &str) -> Result<String, String> {
+    start(command, work).map(|(answer, _)| answer)
+}
+
 fn start(command: &mut Command, work: &str) -> Result<(String, Companion), String> {
     let mut child = command
         .stdin(Stdio::piped())

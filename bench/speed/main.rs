@@ -114,12 +114,15 @@ fn breeding(report: &mut Report) {
         (Species::Own, 350),
     ] {
         let nets = model::population(1000, FAMILIES, 98, links, 1);
-        let mut contestants = vec![ours::breed(&nets, species, 2), ours::breed(&nets, species, 1)];
+        let mut contestants = vec![ours::breed(&nets, species, 2)];
         contestants.extend(peers::breed(&nets, species));
+        // the others would take minutes to compare every genotype with every other
         if species != Species::Own {
-            contestants.extend(peers::breed_few(&model::population(20, 2, 98, links, 1), species));
+            contestants.insert(1, ours::breed(&nets, species, 1));
+            contestants.extend(peers::breed_few(&model::population(10, 2, 98, links, 1), species));
         }
-        let case = format!("a generation of 1,000 genotypes of 110 nodes and {links} connections");
+        let species = species.name();
+        let case = format!("a generation of 1,000 genotypes of 110 nodes and {links} connections, {species}");
         report.add(&case, Unit::Genotypes, &race(contestants, LONG));
     }
     growth(report);

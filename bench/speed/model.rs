@@ -177,6 +177,14 @@ pub enum Species {
 }
 
 impl Species {
+    pub fn name(self) -> &'static str {
+        match self {
+            Species::One => "one species",
+            Species::Families => "tens of species",
+            Species::Own => "a species each",
+        }
+    }
+
     /// For a distance of c₁ = c₂ = c₃ = 1.
     pub fn threshold(self) -> f32 {
         match self {

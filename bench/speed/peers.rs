@@ -80,13 +80,13 @@ pub fn breed_few<'a>(nets: &[Net], species: Species) -> Option<Contestant<'a>> {
 pub fn agree(net: &Net, rows: &[f32]) {
     let input = &rows[..net.inputs];
     let wanted = ours::outputs(net, input);
-    #[allow(unused_mut)]
     let mut others = vec![("the loop", limits::outputs(net, input))];
     #[cfg(feature = "peers")]
     others.extend([
         (genoxide::NAME, genoxide::outputs(net, input)),
         (radiate::NAME, radiate::outputs(net, input)),
     ]);
+    others.extend(python_outputs(net, rows).map(|outputs| ("neat-python", outputs)));
     for (name, outputs) in others {
         let same = outputs.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-4);
         assert!(same && outputs.len() == wanted.len(), "{name} answers {outputs:?} and Cambrian {wanted:?}");
@@ -100,11 +100,25 @@ fn python(
     threshold: f32,
     units: usize,
 ) -> Result<Contestant<'static>, String> {
+    companion::contestant(&mut script(), &work(what, nets, rows, threshold), units)
+}
+
+fn python_outputs(net: &Net, rows: &[f32]) -> Option<Vec<f32>> {
+    let work = work("outputs", std::slice::from_ref(net), &table(rows, net.inputs), 0.0);
+    let answer = companion::answer(&mut script(), &work).ok()?;
+    answer.split(' ').map(|number| number.parse().ok()).collect()
+}
+
+fn script() -> Command {
+    let mut python = Command::new("python3");
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/neat_python.py"));
+    python
+}
+
+fn work(what: &str, nets: &[Net], rows: &str, threshold: f32) -> String {
     let nets: Vec<String> = nets.iter().map(Net::json).collect();
     let nets = nets.join(",");
-    let work = format!(r#"{{"do":"{what}","nets":[{nets}],"rows":{rows},"threshold":{threshold}}}"#);
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/neat_python.py");
-    companion::contestant(Command::new("python3").arg(script), &work, units)
+    format!(r#"{{"do":"{what}","nets":[{nets}],"rows":{rows},"threshold":{threshold}}}"#)
 }
 
 /// Rows of inputs as JSON.

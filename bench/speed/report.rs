@@ -50,11 +50,13 @@ impl Report {
     pub fn add(&mut self, case: &str, unit: Unit, figures: &[Figure]) {
         println!("\n{case}");
         let shown = |f: &Figure| unit.show(f.median);
+        let names = figures.iter().map(|f| f.name.len()).max().unwrap_or(0).max(26);
         let width = figures.iter().map(|f| shown(f).chars().count()).max().unwrap_or(0);
         for (at, f) in figures.iter().enumerate() {
-            let ratio = if at == 0 { String::new() } else { format!("{:8.2} x", f.ratio) };
+            let ratio = if at == 0 { String::new() } else { format!("{:.2} x", f.ratio) };
             let species = if f.species == 0 { String::new() } else { format!("  {} species", f.species) };
-            println!("  {:<26}{:>width$}{ratio:>10}{species}", f.name, shown(f));
+            let row = format!("  {:<names$} {:>width$}{ratio:>12}{species}", f.name, shown(f));
+            println!("{}", row.trim_end());
             let Figure { name, low, median, high, ratio, species } = f;
             let unit = unit.name();
             writeln!(
@@ -67,7 +69,7 @@ impl Report {
 
     /// A single number, with no one to compare it with.
     pub fn note(&mut self, case: &str, what: &str, value: f64, unit: &str) {
-        println!("\n{case}\n  {what:<26}{value:.1} {unit}");
+        println!("\n{case}\n  {what:<26} {value:.1} {unit}");
         writeln!(self.csv, "\"{case}\",\"{what}\",{unit},,{value:.3},,,").expect("memory");
     }
 

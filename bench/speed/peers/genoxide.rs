@@ -111,6 +111,8 @@ fn run(nets: &[Net], threshold: f64) -> Neat {
         // c₃ is 1 as Cambrian's, so that one threshold means the same to both
         .compatibility(1.0, 1.0, 1.0, threshold)
         .stagnation(u64::MAX)
+        // its defaults, but no mating between species
+        .reproduction(0.25, 0.0, 0.75)
         .activation(Activation::Tanh)
         .seed(1)
         .build()
