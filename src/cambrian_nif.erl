@@ -30,8 +30,9 @@
          substrate_express/2, substrate_express_dirty/2]).
 -export([task_names/0, task_info/1, task_parameters/2, task_evaluate/3, task_trial/3]).
 -export([population_new/4, population_network/2, population_network_dirty/2,
-         population_evaluate/3, population_with_scores/2, population_next/2,
-         population_inject/3, population_waiting/1, population_info/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_stats/1,
+         population_evaluate/3, population_next/2,
+         population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
+         population_info/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_stats/1,
          population_encode/1, population_decode/1]).
 -export([envelope_public_key/1, envelope_seal/3, envelope_read/1, envelope_open/1]).
 
@@ -119,10 +120,12 @@ population_new(_Encoding, _Task, _Parameters, _Seed) -> ?STUB.
 population_network(_Population, _Genotype) -> ?STUB.
 population_network_dirty(_Population, _Genotype) -> ?STUB.
 population_evaluate(_Tag, _Population, _Task) -> ?STUB.
-population_with_scores(_Population, _Scores) -> ?STUB.
+population_tuning(_Population) -> ?STUB.
+tuning_candidates(_Tuning) -> ?STUB.
+tuning_tell(_Tuning, _Scores) -> ?STUB.
+tuning_settle(_Tuning) -> ?STUB.
 population_next(_Tag, _Evaluated) -> ?STUB.
 population_inject(_Evaluated, _Genotype, _Fitness) -> ?STUB.
-population_waiting(_Population) -> ?STUB.
 population_info(_Population) -> ?STUB.
 population_evaluated_champion(_Evaluated) -> ?STUB.
 population_best(_Evaluated) -> ?STUB.

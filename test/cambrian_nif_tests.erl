@@ -64,7 +64,9 @@ world() ->
     {ok, Cppn} = cambrian_genotype:new(cambrian_substrate:shape(Substrate), 1),
     Genotypes = [G, Grown, Other, Cppn],
     {ok, Population} = cambrian_nif:population_new({2, 1}, 'xor', #{population => 5}, 1),
-    {ok, Evaluated} = cambrian_nif:population_with_scores(Population, [1.0, 2.0, 3.0, 4.0, 5.0]),
+    Tuning = cambrian_nif:population_tuning(Population),
+    {ok, Told} = cambrian_nif:tuning_tell(Tuning, [1.0, 2.0, 3.0, 4.0, 5.0]),
+    {ok, Evaluated} = cambrian_nif:tuning_settle(Told),
     Claims = #{realm => <<"r">>, task => <<"t">>, fitness => 1.0, generation => 1, parents => [], sequence => 1,
                time => 1},
     {ok, Sealed} = cambrian_nif:envelope_seal(Claims, G, <<1:256>>),
@@ -72,7 +74,7 @@ world() ->
     {Inputs, Outputs, Nodes, Connections, _, _} = cambrian_nif:genotype_genes(Grown),
     Networks = [cambrian_network:compile(X) || X <- Genotypes],
     World = #{
-        genotype => Genotypes, network => Networks, population => [Population], evaluated => [Evaluated],
+        genotype => Genotypes, network => Networks, population => [Population], evaluated => [Evaluated], tuning => [Tuning, Told],
         substrate => [Substrate], points => [Points], envelope => [Envelope],
         job => [cambrian_nif:task_evaluate(tag, 'xor', [hd(Networks)])],
         name => cambrian_genotype:operators() ++ ['xor', double_pole, undefined],
@@ -105,6 +107,7 @@ right('_Encoding', World) -> pick([{2, 1} | maps:get(substrate, World)]);
 right('_Sizes', _) -> [rand:uniform(5) || _ <- lists:seq(1, rand:uniform(4))];
 right('_Network', World) -> pick(maps:get(network, World));
 right('_Population', World) -> pick(maps:get(population, World));
+right('_Tuning', World) -> pick(maps:get(tuning, World));
 right('_Evaluated', World) -> pick(maps:get(evaluated, World));
 right('_Envelope', World) -> pick(maps:get(envelope, World));
 right('_Job', World) -> pick(maps:get(job, World));

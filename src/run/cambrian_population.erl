@@ -59,6 +59,7 @@
          running = false :: boolean(),
          steps = 0 :: non_neg_integer(),
          population :: reference(),
+         tuning :: undefined | reference(),
          evaluated :: undefined | reference(),
          job :: undefined | {reference(), reference() | pid()},
          newcomers = [] :: [{cambrian_genotype:genotype(), From :: term()}],
@@ -481,10 +482,10 @@ idle(Type, Event, Data) ->
 %% The generation is with the evaluators.
 evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
     receive_newcomers(Data#data{evaluated = Evaluated});
-evaluating(info, {Tag, {ok, Fitness, Faults}}, #data{job = {Tag, _}, population = Population} = Data) ->
+evaluating(info, {Tag, {ok, Scores, Faults}}, #data{job = {Tag, _}, tuning = Tuning} = Data) ->
     report_faults(Faults, Data),
-    {ok, Evaluated} = cambrian_nif:population_with_scores(Population, Fitness),
-    receive_newcomers(Data#data{evaluated = Evaluated});
+    {ok, Next} = cambrian_nif:tuning_tell(Tuning, Scores),
+    evaluate_round(Next, Data);
 evaluating(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -594,9 +595,19 @@ evaluate(#data{population = Population, task = #{evaluate := native, name := Tas
     Tag = make_ref(),
     Job = cambrian_nif:population_evaluate(Tag, Population, Task),
     {next_state, evaluating, Data#data{job = {Tag, Job}}};
-evaluate(#data{population = Population, task = #{evaluate := FitnessOf}} = Data) ->
-    Job = evaluate_here(cambrian_nif:population_waiting(Population), FitnessOf, Data),
-    {next_state, evaluating, Data#data{job = Job}}.
+evaluate(#data{population = Population} = Data) ->
+    evaluate_round(cambrian_nif:population_tuning(Population), Data).
+
+%% Each genotype that waits, and then, if the parameters say so, what tuning makes of the fittest.
+evaluate_round(Tuning, #data{task = #{evaluate := FitnessOf}} = Data) ->
+    case cambrian_nif:tuning_candidates(Tuning) of
+        [] ->
+            {ok, Evaluated} = cambrian_nif:tuning_settle(Tuning),
+            receive_newcomers(Data#data{tuning = undefined, evaluated = Evaluated});
+        Genotypes ->
+            Job = evaluate_here(Genotypes, FitnessOf, Data),
+            {next_state, evaluating, Data#data{tuning = Tuning, job = Job}}
+    end.
 
 evaluate_here(Genotypes, FitnessOf, #data{evaluation_timeout = Timeout, population = Population}) ->
     Tag = make_ref(),

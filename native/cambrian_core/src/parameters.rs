@@ -60,7 +60,8 @@ impl Setting for f32 {
     }
     fn read(value: &Value, (low, high): Self::Bound) -> Option<f32> {
         match value {
-            Value::Number(x) if (f64::from(low)..=f64::from(high)).contains(x) => Some(*x as f32),
+            // as f32, since a bound such as 0.001 is another number in f64
+            Value::Number(x) if (low..=high).contains(&(*x as f32)) => Some(*x as f32),
             _ => None,
         }
     }
@@ -288,6 +289,14 @@ mod tests {
             parameters.set(row.name, &row.default).unwrap();
         }
         assert_eq!(parameters, Parameters::default());
+    }
+
+    #[test]
+    fn a_bound_is_within_its_range() {
+        let mut parameters = Parameters::default();
+        assert_eq!(parameters.set("species_threshold", &Value::Number(0.001)), Ok(()));
+        assert!(parameters.are_sound());
+        assert!(parameters.set("species_threshold", &Value::Number(0.0009)).is_err());
     }
 
     #[test]

@@ -185,18 +185,22 @@ impl Population {
         Tuning::new(newcomers, &self.parameters, self.seed, self.generation)
     }
 
-    /// The same with scores from elsewhere, in the order of [`Population::waiting`], without tuning.
+    /// What an evaluation from elsewhere came to, when it has no more candidates.
+    pub fn settle(self, tuning: Tuning) -> Evaluated {
+        Evaluated::settle(self, tuning, None)
+    }
+
+    /// The same in one round, without tuning: scores in the order of [`Population::waiting`].
     ///
     /// # Errors
     /// [`BadFitness`].
     pub fn with_scores(self, scores: Vec<Score>) -> Result<Evaluated, BadFitness> {
-        let fine = scores.len() == self.waiting().count() && scores.iter().all(Score::is_sound);
-        if !fine {
+        let mut tuning = self.tuning();
+        if !tuning.expects(&scores) {
             return Err(BadFitness);
         }
-        let mut tuning = self.tuning();
         tuning.tell(scores);
-        Ok(Evaluated::settle(self, tuning, None))
+        Ok(self.settle(tuning))
     }
 
     /// The genotypes that have no fitness yet.

@@ -86,6 +86,12 @@ impl Tuning {
         self.searches.iter().flat_map(|search| search.asked.iter().cloned()).collect()
     }
 
+    /// Whether these are scores for the candidates of this round: as many, of finite numbers.
+    pub fn expects(&self, scores: &[Score]) -> bool {
+        let asked: usize = self.searches.iter().map(|search| search.asked.len()).sum();
+        scores.len() == asked && scores.iter().all(Score::is_sound)
+    }
+
     /// Takes the score of each candidate of this round, in their order; the next round begins.
     ///
     /// # Panics

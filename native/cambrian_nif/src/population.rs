@@ -9,7 +9,8 @@ use cambrian_core::checkpoint::{self, CheckpointError};
 use cambrian_core::encoding::Encoding;
 use cambrian_core::population::{Champion, Evaluated, Population, Stats};
 use cambrian_core::task::{Score, Shape};
-use rustler::{Atom, Binary, Encoder, Env, NewBinary, NifResult, Resource, ResourceArc, Term};
+use cambrian_core::tuning::Tuning;
+use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
 /// Waiting for fitness. Immutable, as is [`EvaluatedResource`].
@@ -58,9 +59,31 @@ fn population_evaluate<'a>(
     })
 }
 
-/// Fitness, or `{Fitness, Cases}`, of the genotypes that [`population_waiting`] gives, in their order.
+/// An evaluation by the caller, in rounds: it is asked for candidates and told their scores, until there are no more.
+pub struct TuningResource {
+    population: PopulationArc,
+    tuning: Tuning,
+}
+
+#[rustler::resource_impl]
+impl Resource for TuningResource {}
+
+type TuningArc = ResourceArc<TuningResource>;
+
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_with_scores(population: PopulationArc, scores: List<Term>) -> NifResult<(Atom, EvaluatedArc)> {
+fn population_tuning(population: PopulationArc) -> TuningArc {
+    let tuning = population.0.tuning();
+    ResourceArc::new(TuningResource { population, tuning })
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn tuning_candidates(tuning: TuningArc) -> Vec<GenotypeArc> {
+    tuning.tuning.candidates().into_iter().map(wrap).collect()
+}
+
+/// Fitness, or `{Fitness, Cases}`, of the candidates in their order.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn tuning_tell(tuning: TuningArc, scores: List<Term>) -> NifResult<(Atom, TuningArc)> {
     let score = |term: Term| {
         if let Ok(fitness) = term.decode::<f64>() {
             return Ok(Score::from(fitness));
@@ -68,11 +91,24 @@ fn population_with_scores(population: PopulationArc, scores: List<Term>) -> NifR
         let (fitness, List(cases)): (f64, List<f64>) = term.decode()?;
         Ok(Score { fitness, cases })
     };
-    let scores = scores.0.into_iter().map(score).collect::<NifResult<_>>()?;
-    match population.0.clone().with_scores(scores) {
-        Ok(evaluated) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated)))),
-        Err(_) => Err(error::refuse(atoms::bad_fitness())),
+    let scores: Vec<Score> = scores.0.into_iter().map(score).collect::<NifResult<_>>()?;
+    if !tuning.tuning.expects(&scores) {
+        return Err(error::refuse(atoms::bad_fitness()));
     }
+    let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
+    job::pool()?.install(|| next.tell(scores));
+    Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next })))
+}
+
+/// The population with its scores, when there are no more candidates.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
+    let TuningResource { population, tuning } = &*tuning;
+    if !tuning.candidates().is_empty() {
+        return Err(Error::BadArg);
+    }
+    let evaluated = population.0.clone().settle(tuning.clone());
+    Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated))))
 }
 
 /// `{Tag, {ok, Population}}`
@@ -92,12 +128,6 @@ fn population_inject(
         Ok(()) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(next)))),
         Err(reason) => Err(error::refuse(error::refused(reason))),
     }
-}
-
-/// The genotypes that have no fitness yet.
-#[rustler::nif(schedule = "DirtyCpu")]
-fn population_waiting(population: PopulationArc) -> Vec<GenotypeArc> {
-    population.0.waiting().map(|g| wrap(Arc::clone(g))).collect()
 }
 
 either_scheduler! {
@@ -155,8 +185,8 @@ fn champion<'a>(env: Env<'a>, champion: Option<&Champion>) -> NifResult<Term<'a>
 /// The fittest of this generation: `{Genotype, Fitness}`
 #[rustler::nif]
 fn population_best(evaluated: EvaluatedArc) -> (GenotypeArc, f64) {
-    let at = evaluated.0.best() as usize;
-    (wrap(Arc::clone(&evaluated.0.population().genotypes()[at])), evaluated.0.fitness()[at])
+    let at = evaluated.0.best();
+    (wrap(Arc::clone(evaluated.0.tuned(at))), evaluated.0.fitness()[at as usize])
 }
 
 /// The fittest that has not contended before, and the population that remembers that it has:
@@ -165,7 +195,7 @@ fn population_best(evaluated: EvaluatedArc) -> (GenotypeArc, f64) {
 fn population_contender(env: Env<'_>, evaluated: EvaluatedArc) -> Term<'_> {
     let mut next = evaluated.0.clone();
     let Some(at) = next.contender() else { return atoms::undefined().encode(env) };
-    let genotype = wrap(Arc::clone(&next.population().genotypes()[at as usize]));
+    let genotype = wrap(Arc::clone(next.tuned(at)));
     let fitness = next.fitness()[at as usize];
     (genotype, fitness, ResourceArc::new(EvaluatedResource(next))).encode(env)
 }
