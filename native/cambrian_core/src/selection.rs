@@ -12,14 +12,16 @@ pub struct Standing {
     /// Of each genotype its result in each of the task's cases, more is better; empty without cases.
     pub cases: Vec<Vec<f64>>,
     pub generation: u64,
-    best: f64,
+    /// Where the best of all stands, the first of equals.
+    best: Option<u32>,
     /// What counts as nothing when merit is shared.
     floor: f64,
 }
 
 impl Standing {
     pub fn new(merit: Vec<f64>, cases: Vec<Vec<f64>>, generation: u64) -> Standing {
-        let best = merit.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let better = |a: u32, b: u32| if merit[b as usize] > merit[a as usize] { b } else { a };
+        let best = (0..merit.len() as u32).reduce(better);
         let floor = merit.iter().copied().fold(0.0, f64::min);
         Standing { merit, cases, generation, best, floor }
     }
@@ -32,9 +34,10 @@ impl Standing {
         self.of(at) - self.floor
     }
 
-    /// Whether the best of all is in this species, whose members stand best first.
+    /// Whether the best of all is in this species, whose members stand best first. Only one species leads: if
+    /// all equals did, their elites could fill a small generation, and nobody would be born any more.
     fn leads(&self, species: &Species) -> bool {
-        self.of(species.members[0]) == self.best
+        Some(species.members[0]) == self.best
     }
 }
 
@@ -101,7 +104,7 @@ pub fn outlived(species: &[Species], standing: &Standing, births: usize) -> Vec<
         .flat_map(|s| {
             s.members.iter().map(move |&at| (standing.above_floor(at) / s.members.len() as f64, at))
         })
-        .filter(|&(_, at)| standing.of(at) < standing.best)
+        .filter(|&(_, at)| Some(at) != standing.best)
         .collect();
     shared.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
     let mut gone: Vec<u32> = shared.into_iter().take(births).map(|(_, at)| at).collect();
