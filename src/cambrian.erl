@@ -36,7 +36,7 @@ evolve(Task) -> evolve(Task, #{}).
 %% ```
 %% 1> {ok, Result} = cambrian:evolve('xor', #{seed => 42, generations => 3}).
 %% 2> maps:with([evaluations, generations, solved], Result).
-%% #{evaluations => 450,generations => 3,solved => false}
+%% #{evaluations => 447,generations => 3,solved => false}
 %% 3> cambrian:evolve('xor', #{generations => 0}).
 %% {error,{bad_option,{generations,0,<<"a positive integer">>}}}
 %% '''
@@ -124,7 +124,7 @@ parameters(Task) -> cambrian_nif:task_parameters(Task, #{}).
 %%
 %% ```
 %% 1> cambrian:tasks().
-%% ['xor',double_pole,double_pole_novel]
+%% ['xor',double_pole,double_pole_novel,multiplexer_11]
 %% '''
 -spec tasks() -> [atom()].
 tasks() -> cambrian_task:names().

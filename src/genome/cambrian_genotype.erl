@@ -108,7 +108,7 @@ mutate(Genotype, Operator, Parameters, Seed) ->
 %% ```
 %% 1> [{Name, About} || Name <- cambrian_genotype:operators(),
 %%                      #{name := N, about := <<"rate: ", About/binary>>} <- cambrian:parameters(), N =:= Name].
-%% [{perturb_weights,<<"every weight moves by a normal step">>},
+%% [{perturb_weights,<<"weights move by a normal step">>},
 %%  {reset_weights,<<"every weight has one chance in ten to be drawn anew">>},
 %%  {perturb_biases,<<"every bias moves by a normal step">>},
 %%  {add_bias,<<"a node without a bias gets one">>},

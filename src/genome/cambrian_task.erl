@@ -33,7 +33,7 @@
 %%
 %% ```
 %% 1> cambrian_task:names().
-%% ['xor',double_pole,double_pole_novel]
+%% ['xor',double_pole,double_pole_novel,multiplexer_11]
 %% '''
 -spec names() -> [atom()].
 names() -> cambrian_nif:task_names().
@@ -46,7 +46,7 @@ names() -> cambrian_nif:task_names().
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> Network = cambrian_network:compile(G).
 %% 3> cambrian_task:evaluate('xor', Network).
-%% {ok,2.8655207231640816}
+%% {ok,2.877100933343172}
 %% 4> cambrian_task:evaluate(chess, Network).
 %% {error,{unknown_task,chess}}
 %% '''
@@ -65,7 +65,7 @@ evaluate(Name, Network) ->
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> Network = cambrian_network:compile(G).
 %% 3> cambrian_task:trial('xor', Network).
-%% {ok,#{facts => [{squared_error,1.1344792768359184}],solved => false}}
+%% {ok,#{facts => [{squared_error,1.122899066656828}],solved => false}}
 %% '''
 -spec trial(atom(), cambrian_network:network()) ->
           {ok, #{solved := boolean(), facts := [{atom(), float()}]}} | {error, {unknown_task, atom()} | wrong_size()}.

@@ -224,7 +224,7 @@ list_nodes() -> gen_server:call(?MODULE, list_nodes).
 %% 3> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, populations => [P]}).
 %% 4> #{<<"xor">> := #{fitness := Fitness, origin := Origin}} = cambrian_bridge:global_best().
 %% 5> {Fitness, Origin =:= cambrian_bridge:identity()}.
-%% {2.9998365938663483,true}
+%% {2.999837413430214,true}
 %% 6> ok = cambrian_bridge:stop().
 %% 7> ok = cambrian_population:stop(P).
 %% '''

@@ -48,7 +48,7 @@ public_key(Secret) -> cambrian_nif:envelope_public_key(Secret).
 %%               sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims#{time := 0}, G, <<1:256>>).
 %% 4> byte_size(Bytes).
-%% 229
+%% 234
 %% '''
 -spec seal(claims(), cambrian_genotype:genotype(), secret()) -> {ok, binary()} | {error, malformed | {too_large, pos_integer()}}.
 seal(Claims, Genotype, Secret) ->

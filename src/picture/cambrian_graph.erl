@@ -63,7 +63,7 @@ kind(From, To, Layer) ->
 %% 3> #{nodes := Nodes} = Genes = cambrian_genotype:to_map(G1).
 %% 4> {_, Links} = cambrian_graph:strongest(Nodes, cambrian_graph:links(Genes)).
 %% 5> [{Kind, Weight} || #{kind := Kind, weight := Weight} <- Links].
-%% [{forward,0.7215332984924316},{forward,0.870519757270813},{loop,0.28099924325942993}]
+%% [{forward,-0.5015506148338318},{forward,-0.6288937330245972},{loop,-1.2231076955795288}]
 %% '''
 -spec strongest([map()], [link()]) -> {[map()], [link()]}.
 strongest(Nodes, Links) ->

@@ -51,7 +51,7 @@ start_link(Population) -> gen_server:start_link(?MODULE, Population, []).
 %% 3> {ok, _} = cambrian_population:step(P, 3).
 %% 4> #{task := Task, seed := Seed, history := History} = cambrian_recorder:read(R).
 %% 5> {Task, Seed, [{G, Best} || #{generation := G, best := Best} <- History]}.
-%% {'xor',42,[{0,2.9998365938663483},{1,2.999856784939766},{2,2.999856784939766}]}
+%% {'xor',42,[{0,2.999837413430214},{1,2.999837413430214},{2,2.999837413430214}]}
 %% 6> ok = cambrian_recorder:stop(R).
 %% 7> ok = cambrian_population:stop(P).
 %% '''
@@ -66,7 +66,7 @@ read(Recorder) -> gen_server:call(Recorder, read).
 %% 3> {ok, _} = cambrian_population:step(P, 3).
 %% 4> #{generation := Last, count := Count} = cambrian_recorder:latest(R).
 %% 5> {maps:with([generation, best], Last), Count}.
-%% {#{best => 2.999856784939766,generation => 2},0}
+%% {#{best => 2.999837413430214,generation => 2},0}
 %% 6> ok = cambrian_recorder:stop(R).
 %% 7> ok = cambrian_population:stop(P).
 %% '''
