@@ -41,8 +41,10 @@ defmodule CambrianTest do
     end
 
     test "stops at its limits without having solved anything" do
-      assert {:ok, %{solved: false, generations: 2, evaluations: 300}} =
+      assert {:ok, %{solved: false, generations: 2, evaluations: evaluations}} =
                Cambrian.evolve(:double_pole_novel, generations: 2, population: 150)
+
+      assert evaluations in 200..300
 
       assert {:ok, %{solved: false}} =
                Cambrian.evolve(:xor, target: 5, evaluations: 400, population: 20)
@@ -52,7 +54,7 @@ defmodule CambrianTest do
       from_list = Cambrian.evolve!(:xor, seed: 3, params: [add_node: 0.2, population: 99])
       from_map = Cambrian.evolve!(:xor, seed: 3, params: %{add_node: 0.2, population: 99})
       assert Genotype.id(from_list.champion) == Genotype.id(from_map.champion)
-      assert rem(from_list.evaluations, 99) == 0
+      assert from_list.evaluations <= 99 * from_list.generations
     end
 
     test "calls a function with the stats of each generation" do

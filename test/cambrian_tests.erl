@@ -27,10 +27,12 @@ seed_is_reported_and_repeats_the_run_case() ->
     ?assertEqual(cambrian_genotype:id(First), cambrian_genotype:id(Second)).
 
 not_reaching_the_goal_is_no_error_case() ->
-    ?assertMatch({ok, #{solved := false, generations := 3, evaluations := N}} when N > 300, N =< 450,
-                 cambrian:evolve('xor', #{seed => 1, generations => 3, target => 5})),
-    ?assertMatch({ok, #{solved := false, evaluations := N}} when N >= 500, N =< 600,
-                 cambrian:evolve('xor', #{seed => 1, evaluations => 500, target => 5})),
+    {ok, #{solved := false, generations := 3, evaluations := Of3}} =
+        cambrian:evolve('xor', #{seed => 1, generations => 3, target => 5}),
+    ?assert(Of3 > 300 andalso Of3 =< 450),
+    {ok, #{solved := false, evaluations := Of500}} =
+        cambrian:evolve('xor', #{seed => 1, evaluations => 500, target => 5}),
+    ?assert(Of500 >= 500 andalso Of500 =< 600),
     {ok, #{solved := false, elapsed_ms := Ms}} = cambrian:evolve('xor', #{seed => 1, timeout => 50, target => 5}),
     ?assert(Ms >= 50).
 

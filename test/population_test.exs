@@ -97,7 +97,9 @@ defmodule Cambrian.PopulationTest do
     assert Population.best(population) == {:error, :not_evaluated}
 
     {:ok, stats} = Population.step(population, 3)
-    assert %{generation: 2, evaluations: 120, mean_nodes: nodes} = stats
+    assert %{generation: 2, evaluations: evaluations, mean_nodes: nodes} = stats
+    # the elite keeps its fitness
+    assert evaluations in 100..120
     assert nodes >= 3
     assert stats.best >= stats.mean
     assert Population.stats(population) == {:ok, stats}

@@ -147,7 +147,7 @@ defmodule Cambrian.Population do
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
       iex> {:ok, stats} = Cambrian.Population.step(population, 2)
       iex> {stats.generation, stats.evaluations}
-      {1, 300}
+      {1, 299}
 
   `{:error, :running}` where it runs already.
   """
