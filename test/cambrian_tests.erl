@@ -93,6 +93,25 @@ crash_hang_and_rubbish_cost_one_fitness_each_case() ->
     ?assertEqual(31, lists:sum(Counts)),
     ok = cambrian_population:stop(P).
 
+tuning_of_a_fun_repeats_and_its_champion_scores_what_it_scored_case() ->
+    Fitness = fun(Network) ->
+                  [Out] = cambrian_network:activate(Network, [0.5, -0.5]),
+                  1 - abs(Out - 0.25)
+              end,
+    Evolve = fun(Tuning, Inheritance) ->
+                 {ok, #{champion := C, fitness := F, evaluations := N}} =
+                     cambrian:evolve(Fitness, #{inputs => 2, outputs => 1, seed => 3, population => 8, generations => 3,
+                                                target => 2, params => #{tuning => Tuning, inheritance => Inheritance}}),
+                 ?assertEqual(F, Fitness(cambrian_network:compile(C))),
+                 {cambrian_genotype:id(C), F, N}
+             end,
+    [begin
+         {Id, F, N} = Evolve(Tuning, Inheritance),
+         ?assertEqual({Id, F, N}, Evolve(Tuning, Inheritance)),
+         ?assert(N > 24),
+         ?assert(F > 0.99)
+     end || Tuning <- [cma_es, sep_cma_es, hill_climbing], Inheritance <- [lamarckian, baldwinian]].
+
 a_failed_evaluation_is_never_the_best_case() ->
     Fitness = fun(_) -> case rand:uniform(2) of 1 -> error(on_purpose); 2 -> -5 end end,
     {ok, #{fitness := F}} = cambrian:evolve(Fitness, #{inputs => 1, outputs => 1, population => 20, generations => 1}),

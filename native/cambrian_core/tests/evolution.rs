@@ -2,7 +2,7 @@
 
 use cambrian_core::choice::Choice;
 use cambrian_core::network::Network;
-use cambrian_core::parameters::{Parameters, Selection};
+use cambrian_core::parameters::{Inheritance, Parameters, Selection, Tuner};
 use cambrian_core::population::{Evaluated, Population, Refused};
 use cambrian_core::task::{self, Score, Shape, Task};
 use cambrian_core::{checkpoint, codec};
@@ -266,4 +266,41 @@ fn parsimony_keeps_genotypes_small() {
     };
     let (free, dear) = (connections(0.0), connections(0.05));
     assert!(dear < 0.7 * free, "{dear} against {free}");
+}
+
+#[test]
+fn a_tuned_champion_scores_what_it_is_said_to_score_and_runs_repeat() {
+    let task = task::named("double_pole").unwrap();
+    for (tuning, inheritance) in [
+        (Tuner::CmaEs, Inheritance::Lamarckian),
+        (Tuner::CmaEs, Inheritance::Baldwinian),
+        (Tuner::SepCmaEs, Inheritance::Baldwinian),
+        (Tuner::HillClimbing, Inheritance::Lamarckian),
+        (Tuner::HillClimbing, Inheritance::Baldwinian),
+    ] {
+        let p = Parameters { tuning, inheritance, population: 12, tuning_budget: 60, ..task.parameters() };
+        let first = || Population::new(p.clone(), task.shape(), 8).unwrap();
+        let whole = at_generation(task, first(), 4);
+        for threads in [1, 2, 7] {
+            assert_eq!(whole, on_threads(threads, || at_generation(task, first(), 4)), "{tuning:?}");
+        }
+        let half = checkpoint::decode(&at_generation(task, first(), 2)).unwrap();
+        assert_eq!(whole, at_generation(task, half, 4), "{tuning:?} {inheritance:?} resumed");
+        let evaluated = checkpoint::decode(&whole).unwrap().evaluate(task, &GO).unwrap();
+        let champion = evaluated.population().champion().unwrap();
+        let copy = codec::decode(&codec::encode(&champion.genotype)).unwrap();
+        assert_eq!(
+            task.evaluate(&Network::new(&copy)).fitness,
+            champion.fitness,
+            "{tuning:?} {inheritance:?}"
+        );
+        for (at, fitness) in (0..).zip(evaluated.fitness()) {
+            assert_eq!(task.evaluate(&Network::new(evaluated.tuned(at))).fitness, *fitness);
+        }
+        let spent = evaluated.stats().evaluations;
+        assert!(spent > 12 * 5, "{tuning:?} spent {spent}");
+        let own = |at: u32| Arc::clone(&evaluated.population().genotypes()[at as usize]);
+        let inherited = (0..12).all(|at| own(at) == *evaluated.tuned(at));
+        assert_eq!(inherited, inheritance == Inheritance::Lamarckian, "{tuning:?} {inheritance:?}");
+    }
 }

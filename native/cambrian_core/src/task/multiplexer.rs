@@ -34,8 +34,17 @@ impl Task for Multiplexer11 {
         Shape { inputs: INPUTS + 1, outputs: 1 }
     }
 
+    /// Small steps of few weights, as a good network has a hundred of them to lose.
     fn parameters(&self) -> Parameters {
-        Parameters::default()
+        Parameters {
+            population: 300,
+            weight_step: 0.3,
+            perturbed_share: 0.05,
+            crossover: 0.3,
+            survival: 0.1,
+            target_species: 8,
+            ..Parameters::default()
+        }
     }
 
     fn grain(&self) -> usize {
