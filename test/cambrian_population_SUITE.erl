@@ -130,7 +130,8 @@ gone(Name) ->
 paused_and_stepped(_) ->
     {ok, P} = cambrian_population:start(options(3)),
     ?assertMatch({ok, #{generation := 0}}, cambrian_population:step(P, 1)),
-    ?assertMatch({ok, #{generation := 4, evaluations := 1000}}, cambrian_population:step(P, 4)),
+    {ok, #{generation := 4, evaluations := Evaluations}} = cambrian_population:step(P, 4),
+    ?assert(Evaluations > 800 andalso Evaluations =< 1000),
     ok = cambrian_population:run(P),
     ok = cambrian_population:pause(P),
     {ok, #{generation := Before}} = settled(P),
