@@ -9,9 +9,9 @@
 //! let champion = loop {
 //!     let mut evaluated = population.evaluate(task, &stop).unwrap();
 //!     if let Some(contender) = evaluated.contender() {
-//!         let genotype = &evaluated.tuned(contender);
-//!         if task.trial(&Network::new(genotype)).solved {
-//!             break genotype.clone();
+//!         let genotype = evaluated.tuned(contender).clone();
+//!         if task.trial(&Network::new(&genotype)).solved {
+//!             break genotype;
 //!         }
 //!     }
 //!     population = evaluated.next(&stop).unwrap();
