@@ -117,6 +117,25 @@ a_failed_evaluation_is_never_the_best_case() ->
     {ok, #{fitness := F}} = cambrian:evolve(Fitness, #{inputs => 1, outputs => 1, population => 20, generations => 1}),
     ?assertEqual(-5.0, F).
 
+a_failed_evaluation_improves_nothing_that_is_tuned_case() ->
+    Seen = counters:new(1, []),
+    Fitness = fun(_) -> counters:add(Seen, 1, 1), case counters:get(Seen, 1) of N when N =< 5 -> -5; _ -> error(on_purpose) end end,
+    {ok, #{fitness := F, evaluations := Evaluations}} =
+        cambrian:evolve(Fitness, #{inputs => 1, outputs => 1, population => 5, generations => 1,
+                                   params => #{tuning => hill_climbing, tuning_share => 1, tuning_budget => 4}}),
+    ?assertEqual({-5.0, 20}, {F, Evaluations}).
+
+a_target_that_is_reached_ends_tuning_case() ->
+    Fitness = fun(Network) -> [Out] = cambrian_network:activate(Network, [0.5]), 1 - abs(Out - 0.25) end,
+    Params = #{tuning_share => 1, tuning_budget => 100000, tuning_patience => 100000},
+    [begin
+         {ok, #{champion := C, solved := true, generations := 1, evaluations := Evaluations}} =
+             cambrian:evolve(Fitness, #{inputs => 1, outputs => 1, seed => 1, population => 5, target => 0.999,
+                                        params => Params#{tuning => Tuning}}),
+         ?assert(Fitness(cambrian_network:compile(C)) >= 0.999),
+         ?assert(Evaluations > 5 andalso Evaluations < 5000)
+     end || Tuning <- [cma_es, hill_climbing]].
+
 a_dataset_is_a_task_case() ->
     {ok, #{champion := C, solved := true}} =
         cambrian:evolve({dataset, [[0], [1], [2]], [[0], [0.5], [1]]}, #{target => 0.99, seed => 1}),

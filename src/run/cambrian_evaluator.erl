@@ -3,23 +3,25 @@
 %% processes as there are schedulers. A crash, a hang or rubbish costs that one fitness.
 -module(cambrian_evaluator).
 
--export([start_link/4, fitness/1]).
+-export([start_link/5, fitness/1]).
 -export_type([fault/0]).
 
 -type fault() :: timeout | {bad_fitness, term()} | {crashed, term()}.
 
--record(pool, {owner, tag, fitness_of, timeout, waiting, working = #{}, done = #{}, faults = []}).
+-record(pool, {owner, tag, fitness_of, timeout, worst, waiting, working = #{}, done = #{}, faults = []}).
 
-%% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [Fault]}}' to the caller. A failed evaluation gets the lowest fitness of
-%% those that succeeded, 0.0 if none did. `Timeout' is for one evaluation, in ms.
+%% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [Fault]}}' to the caller. A failed evaluation gets the lowest
+%% fitness of those that succeeded and of `Worst', what is known already; 0.0 if there are none. `Timeout' is for one
+%% evaluation, in ms.
 -spec start_link(reference(), [cambrian_genotype:genotype()],
-                 fun((cambrian_genotype:genotype()) -> term()), timeout()) -> pid().
-start_link(Tag, Genotypes, FitnessOf, Timeout) ->
+                 fun((cambrian_genotype:genotype()) -> term()), timeout(), [number()]) -> pid().
+start_link(Tag, Genotypes, FitnessOf, Timeout, Worst) ->
     Owner = self(),
     spawn_link(fun() ->
         process_flag(trap_exit, true),
         Waiting = lists:zip(lists:seq(1, length(Genotypes)), Genotypes),
-        Pool = #pool{owner = Owner, tag = Tag, fitness_of = FitnessOf, timeout = Timeout, waiting = Waiting},
+        Pool = #pool{owner = Owner, tag = Tag, fitness_of = FitnessOf, timeout = Timeout, worst = Worst,
+                     waiting = Waiting},
         Workers = min(length(Genotypes), erlang:system_info(schedulers_online)),
         loop(lists:foldl(fun(_, P) -> hire(P) end, Pool, lists:seq(1, Workers)))
     end).
@@ -102,8 +104,11 @@ overdue(Working) ->
     Now = erlang:monotonic_time(millisecond),
     [Worker || {Worker, {_, Deadline}} <- maps:to_list(Working), Deadline =< Now].
 
-finish(#pool{owner = Owner, tag = Tag, done = Done, faults = Faults}) ->
-    Worst = lists:min([0.0 || map_size(Done) =:= 0] ++ [fitness(Score) || Score <- maps:values(Done)]),
+finish(#pool{owner = Owner, tag = Tag, worst = Known, done = Done, faults = Faults}) ->
+    Worst = case Known ++ [fitness(Score) || Score <- maps:values(Done)] of
+                [] -> 0.0;
+                All -> lists:min(All)
+            end,
     Count = map_size(Done) + length(Faults),
     Fitness = [maps:get(Index, Done, Worst) || Index <- lists:seq(1, Count)],
     Owner ! {Tag, {ok, Fitness, lists:reverse(Faults)}},

@@ -60,6 +60,8 @@
          steps = 0 :: non_neg_integer(),
          population :: reference(),
          tuning :: undefined | reference(),
+         %% the lowest fitness of the generation's first round, if there was one
+         worst = [] :: [number()],
          evaluated :: undefined | reference(),
          job :: undefined | {reference(), reference() | pid()},
          newcomers = [] :: [{cambrian_genotype:genotype(), From :: term()}],
@@ -486,7 +488,12 @@ evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
 evaluating(info, {Tag, {ok, Scores, Faults}}, #data{job = {Tag, _}, tuning = Tuning} = Data) ->
     report_faults(Faults, Data),
     {ok, Next} = cambrian_nif:tuning_tell(Tuning, Scores),
-    evaluate_round(Next, Data);
+    Fitness = [cambrian_evaluator:fitness(Score) || Score <- Scores],
+    Told = Data#data{worst = case Data#data.worst of [] -> [lists:min(Fitness)]; Worst -> Worst end},
+    case Told of
+        #data{goal = #{target := Target}} -> evaluate_round(Next, lists:max(Fitness) >= Target, Told);
+        _ -> evaluate_round(Next, false, Told)
+    end;
 evaluating(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -597,23 +604,24 @@ evaluate(#data{population = Population, task = #{evaluate := native, name := Tas
     Job = cambrian_nif:population_evaluate(Tag, Population, Task),
     {next_state, evaluating, Data#data{job = {Tag, Job}}};
 evaluate(#data{population = Population} = Data) ->
-    evaluate_round(cambrian_nif:population_tuning(Population), Data).
+    evaluate_round(cambrian_nif:population_tuning(Population), false, Data#data{worst = []}).
 
-%% Each genotype that waits, and then, if the parameters say so, what tuning makes of the fittest.
-evaluate_round(Tuning, #data{task = #{evaluate := FitnessOf}} = Data) ->
+%% Each genotype that waits, and then, if the parameters say so, what tuning makes of the fittest, until the target
+%% is reached.
+evaluate_round(Tuning, Reached, #data{task = #{evaluate := FitnessOf}} = Data) ->
     case cambrian_nif:tuning_candidates(Tuning) of
-        [] ->
+        Candidates when Candidates =:= []; Reached ->
             {ok, Evaluated} = cambrian_nif:tuning_settle(Tuning),
             receive_newcomers(Data#data{tuning = undefined, evaluated = Evaluated});
-        Genotypes ->
-            Job = evaluate_here(Genotypes, FitnessOf, Data),
+        Candidates ->
+            Job = evaluate_here(Candidates, FitnessOf, Data),
             {next_state, evaluating, Data#data{tuning = Tuning, job = Job}}
     end.
 
-evaluate_here(Genotypes, FitnessOf, #data{evaluation_timeout = Timeout, population = Population}) ->
+evaluate_here(Genotypes, FitnessOf, #data{evaluation_timeout = Timeout, population = Population, worst = Worst}) ->
     Tag = make_ref(),
     Evaluate = fun(Genotype) -> FitnessOf(network(Genotype, Population)) end,
-    {Tag, cambrian_evaluator:start_link(Tag, Genotypes, Evaluate, Timeout)}.
+    {Tag, cambrian_evaluator:start_link(Tag, Genotypes, Evaluate, Timeout, Worst)}.
 
 %% What a genotype of this population stands for: itself, or what it describes.
 network(Genotype, Population) ->

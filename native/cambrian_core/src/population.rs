@@ -185,8 +185,12 @@ impl Population {
         Tuning::new(newcomers, &self.parameters, self.seed, self.generation)
     }
 
-    /// What an evaluation from elsewhere came to, when it has no more candidates.
+    /// What an evaluation from elsewhere came to; there may be candidates left, but every newcomer must have a score.
+    ///
+    /// # Panics
+    /// If not ([`Tuning::is_scored`]).
     pub fn settle(self, tuning: Tuning) -> Evaluated {
+        assert!(tuning.is_scored(), "a score for each newcomer");
         Evaluated::settle(self, tuning, None)
     }
 

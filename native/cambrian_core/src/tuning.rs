@@ -21,11 +21,18 @@ use crate::task::Score;
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// A generation that is being tuned.
+/// A generation that is being evaluated and tuned.
 #[derive(Clone, Debug)]
 pub struct Tuning {
     parameters: Arc<Parameters>,
-    searches: Vec<Search>,
+    seed: u64,
+    generation: u64,
+    /// Each newcomer with its own score, once that is known; and its ages.
+    newcomers: Vec<(Tuned, Ages)>,
+    /// Of those that are tuned, from the second round on.
+    searches: Option<Vec<Search>>,
+    /// The fittest that the last round made fitter than it was.
+    improved: Option<usize>,
     evaluations: u64,
 }
 
@@ -36,14 +43,14 @@ pub struct Tuned {
     pub score: Score,
 }
 
+/// The tuning of one newcomer.
 #[derive(Clone, Debug)]
 struct Search {
+    newcomer: usize,
     rng: Stream,
-    ages: Ages,
     best: Tuned,
-    /// Whether the last round brought a new best.
-    improved: bool,
-    method: Option<Method>,
+    method: Method,
+    /// What waits for a score; nothing any more when it has ended.
     asked: Vec<Arc<Genotype>>,
     /// Evaluations so far, and since the last improvement.
     spent: usize,
@@ -60,119 +67,146 @@ enum Method {
 const GRAIN: usize = 16;
 
 impl Tuning {
-    /// `ages` may be empty: all nodes count as new then.
+    /// Ages may be empty: all nodes count as new then.
     pub(crate) fn new<'a>(
         newcomers: impl Iterator<Item = (&'a Arc<Genotype>, &'a Ages)>,
         parameters: &Arc<Parameters>,
         seed: u64,
         generation: u64,
     ) -> Tuning {
-        let search = |(index, (genotype, ages)): (u64, (&Arc<Genotype>, &Ages))| Search {
-            rng: Stream::new(seed, Purpose::Tuning, generation, index),
-            ages: ages.clone(),
-            best: Tuned { genotype: Arc::clone(genotype), score: Score::from(f64::NEG_INFINITY) },
-            improved: false,
-            method: None,
-            asked: vec![Arc::clone(genotype)],
-            spent: 0,
-            vain: 0,
-        };
-        let searches = (0..).zip(newcomers).map(search).collect();
-        Tuning { parameters: Arc::clone(parameters), searches, evaluations: 0 }
+        let unknown = |genotype| Tuned { genotype: Arc::clone(genotype), score: Score::default() };
+        let newcomers = newcomers.map(|(genotype, ages)| (unknown(genotype), ages.clone())).collect();
+        let parameters = Arc::clone(parameters);
+        Tuning { parameters, seed, generation, newcomers, searches: None, improved: None, evaluations: 0 }
     }
 
-    /// What is to be evaluated in this round; nothing when the generation has been tuned.
+    /// What is to be evaluated in this round; nothing when all is done.
     pub fn candidates(&self) -> Vec<Arc<Genotype>> {
-        self.searches.iter().flat_map(|search| search.asked.iter().cloned()).collect()
+        match &self.searches {
+            None => self.newcomers.iter().map(|(newcomer, _)| Arc::clone(&newcomer.genotype)).collect(),
+            Some(searches) => searches.iter().flat_map(|search| search.asked.iter().cloned()).collect(),
+        }
     }
 
     /// Whether these are scores for the candidates of this round: as many, of finite numbers.
     pub fn expects(&self, scores: &[Score]) -> bool {
-        let asked: usize = self.searches.iter().map(|search| search.asked.len()).sum();
+        let asked = match &self.searches {
+            None => self.newcomers.len(),
+            Some(searches) => searches.iter().map(|search| search.asked.len()).sum(),
+        };
         scores.len() == asked && scores.iter().all(Score::is_sound)
+    }
+
+    /// Whether every newcomer has a score, be it tuned or not yet.
+    pub fn is_scored(&self) -> bool {
+        self.searches.is_some() || self.newcomers.is_empty()
     }
 
     /// Takes the score of each candidate of this round, in their order; the next round begins.
     ///
     /// # Panics
-    /// If they are not as many as the candidates.
+    /// If they are not what it [`expects`](Tuning::expects).
     pub fn tell(&mut self, scores: Vec<Score>) {
-        let first = self.evaluations == 0;
+        assert!(self.expects(&scores), "a score for each candidate and no more");
         self.evaluations += scores.len() as u64;
+        let p = Arc::clone(&self.parameters);
+        let fitter = |a: (usize, f64), b: (usize, f64)| if b.1 > a.1 { b } else { a };
+        let Some(searches) = &mut self.searches else {
+            self.improved =
+                scores.iter().map(|score| score.fitness).enumerate().reduce(fitter).map(|best| best.0);
+            self.newcomers.iter_mut().zip(scores).for_each(|((newcomer, _), score)| newcomer.score = score);
+            self.searches = Some(self.begin());
+            return;
+        };
         let mut scores = scores.into_iter();
-        let mut shares = Vec::with_capacity(self.searches.len());
-        for search in &self.searches {
-            shares.push(scores.by_ref().take(search.asked.len()).collect::<Vec<Score>>());
-            assert_eq!(shares.last().map(Vec::len), Some(search.asked.len()), "a score for each candidate");
-        }
-        assert_eq!(scores.len(), 0, "a score for each candidate and no more");
-        self.searches.iter_mut().zip(shares).for_each(|(search, share)| search.tell(share));
-        if first {
-            self.begin();
-        }
-        let p = &*self.parameters;
-        self.searches.par_iter_mut().with_min_len(GRAIN).for_each(|search| search.ask(p));
+        let shares: Vec<Vec<Score>> =
+            searches.iter().map(|search| scores.by_ref().take(search.asked.len()).collect()).collect();
+        let tell = |(search, share): (&mut Search, Vec<Score>)| {
+            search.tell(share, &p).then_some((search.newcomer, search.best.score.fitness))
+        };
+        let improved: Vec<Option<(usize, f64)>> =
+            searches.par_iter_mut().zip(shares).with_min_len(GRAIN).map(tell).collect();
+        self.improved = improved.into_iter().flatten().reduce(fitter).map(|best| best.0);
     }
 
-    /// Gives the fittest a method.
-    fn begin(&mut self) {
+    /// Searches from the fittest newcomers, which ask already.
+    fn begin(&self) -> Vec<Search> {
         let p = &*self.parameters;
-        let mut order: Vec<&mut Search> = self.searches.iter_mut().collect();
-        order.sort_by(|a, b| b.best.score.fitness.total_cmp(&a.best.score.fitness));
-        let share = (order.len() as f32 * p.tuning_share).ceil() as usize;
-        order
-            .into_iter()
-            .take(share)
-            .for_each(|search| search.method = Method::new(&search.best, &search.ages, p));
+        if p.tuning == Tuner::None {
+            return Vec::new();
+        }
+        let fitness = |at: usize| self.newcomers[at].0.score.fitness;
+        let mut order: Vec<usize> = (0..self.newcomers.len()).collect();
+        order.sort_by(|&a, &b| fitness(b).total_cmp(&fitness(a)).then(a.cmp(&b)));
+        order.truncate((order.len() as f32 * p.tuning_share).ceil().max(1.0) as usize);
+        let search = |newcomer: usize| {
+            let (start, ages) = &self.newcomers[newcomer];
+            let mut search = Search {
+                newcomer,
+                rng: Stream::new(self.seed, Purpose::Tuning, self.generation, newcomer as u64),
+                best: start.clone(),
+                method: Method::new(start, ages, p)?,
+                asked: Vec::new(),
+                spent: 1,
+                vain: 0,
+            };
+            search.ask(p);
+            Some(search)
+        };
+        order.into_iter().filter_map(search).collect()
     }
 
-    /// The fittest of those that the last round improved.
+    /// The fittest of those that the last round made fitter, which all are after the first; as an index among
+    /// the newcomers.
     pub fn improved(&self) -> Option<usize> {
-        let fitness = |at: usize| self.searches[at].best.score.fitness;
-        let improved = (0..self.searches.len()).filter(|&at| self.searches[at].improved);
-        improved.reduce(|a, b| if fitness(b) > fitness(a) { b } else { a })
+        self.improved
     }
 
-    pub fn best(&self, at: usize) -> &Tuned {
-        &self.searches[at].best
+    /// What is best of a newcomer so far.
+    pub fn best(&self, newcomer: usize) -> &Tuned {
+        let found = self.searches.iter().flatten().find(|search| search.newcomer == newcomer);
+        found.map_or(&self.newcomers[newcomer].0, |search| &search.best)
     }
 
-    /// What became of each genotype, and how many evaluations that took.
+    /// What became of each newcomer, and how many evaluations that took.
     pub(crate) fn finish(self) -> (Vec<Tuned>, u64) {
-        (self.searches.into_iter().map(|search| search.best).collect(), self.evaluations)
+        let mut tuned: Vec<Tuned> = self.newcomers.into_iter().map(|(newcomer, _)| newcomer).collect();
+        for search in self.searches.into_iter().flatten() {
+            tuned[search.newcomer] = search.best;
+        }
+        (tuned, self.evaluations)
     }
 }
 
 impl Search {
-    fn tell(&mut self, scores: Vec<Score>) {
+    /// Takes the scores of what it asked for, if it did, and asks for more; whether there is a new best.
+    fn tell(&mut self, scores: Vec<Score>, p: &Parameters) -> bool {
+        if scores.is_empty() {
+            return false;
+        }
+        let asked = std::mem::take(&mut self.asked);
         self.spent += scores.len();
         self.vain += scores.len();
-        self.improved = false;
-        let asked = std::mem::take(&mut self.asked);
-        if let Some(method) = self.method.as_mut().filter(|_| !asked.is_empty()) {
-            method.tell(&scores.iter().map(|score| score.fitness).collect::<Vec<f64>>());
-        }
+        self.method.tell(&scores.iter().map(|score| score.fitness).collect::<Vec<f64>>());
         for (genotype, score) in asked.into_iter().zip(scores) {
             if score.fitness > self.best.score.fitness {
                 self.best = Tuned { genotype, score };
-                self.improved = true;
                 self.vain = 0;
             }
         }
+        self.ask(p);
+        self.vain == 0
     }
 
     fn ask(&mut self, p: &Parameters) {
         if self.vain >= p.tuning_patience as usize {
-            self.method = None;
-        }
-        let Some(method) = &mut self.method else { return };
-        let points = method.ask(&mut self.rng);
-        if self.spent + points.len() > p.tuning_budget as usize {
-            self.method = None;
             return;
         }
-        let genotype = &self.best.genotype;
-        self.asked = points.iter().map(|point| Arc::new(with_weights(genotype, point, p))).collect();
+        let points = self.method.ask(&mut self.rng);
+        if self.spent + points.len() <= p.tuning_budget as usize {
+            let genotype = &self.best.genotype;
+            self.asked = points.iter().map(|point| Arc::new(with_weights(genotype, point, p))).collect();
+        }
     }
 }
 

@@ -100,11 +100,11 @@ fn tuning_tell(tuning: TuningArc, scores: List<Term>) -> NifResult<(Atom, Tuning
     Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next })))
 }
 
-/// The population with its scores, when there are no more candidates.
+/// The population with its scores, as good as tuning has made them so far.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
     let TuningResource { population, tuning } = &*tuning;
-    if !tuning.candidates().is_empty() {
+    if !tuning.is_scored() {
         return Err(Error::BadArg);
     }
     let evaluated = population.0.clone().settle(tuning.clone());

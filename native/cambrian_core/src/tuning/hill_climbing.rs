@@ -89,3 +89,96 @@ fn some<'a, T>(items: &'a [T], rng: &mut Stream) -> Vec<&'a T> {
     let picked: Vec<&T> = items.iter().filter(|_| rng.chance(share)).collect();
     if picked.is_empty() { rng.pick(items).into_iter().collect() } else { picked }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Purpose;
+
+    /// Four nodes of two weights each, aged 0, 1, 3 and 4.
+    fn climb(tuning_selection: TuningSelection, tuning_annealing: f32) -> HillClimbing {
+        let nodes =
+            [0, 1, 3, 4].iter().zip(0..).map(|(&age, at)| Tunable { age, weights: vec![2 * at, 2 * at + 1] });
+        let p = Parameters { tuning_selection, tuning_annealing, tuning_step: 1.0, ..Parameters::default() };
+        HillClimbing::new(vec![0.0; 8], 0.0, nodes.collect(), &p)
+    }
+
+    /// Of each node, the share of steps that change it.
+    fn shares(selection: TuningSelection) -> [f64; 4] {
+        let (mut climb, mut rng) = (climb(selection, 1.0), Stream::new(1, Purpose::Tuning, 0, 0));
+        let mut changed = [0.0; 4];
+        for _ in 0..20_000 {
+            let point = climb.ask(&mut rng);
+            for (count, weights) in changed.iter_mut().zip(point.chunks(2)) {
+                *count += f64::from(u8::from(weights.iter().any(|weight| *weight != 0.0))) / 20_000.0;
+            }
+        }
+        changed
+    }
+
+    #[test]
+    fn each_selection_changes_the_nodes_that_it_says() {
+        // each of n with 1/√n; where that picks none, one of them is changed all the same
+        let some = |n: i32| {
+            let share = 1.0 / f64::from(n).sqrt();
+            share + (1.0 - share).powi(n) / f64::from(n)
+        };
+        // the age limit √(1/u) is at least 1, and at least a with probability 1/a²
+        let (three, four) = (1.0 / 9.0, 1.0 / 16.0);
+        let dynamic = |two: f64, three_of: f64, four_of: f64| {
+            (1.0 - three) * two + (three - four) * three_of + four * four_of
+        };
+        let young = dynamic(some(2), some(3), some(4));
+        for (selection, expected) in [
+            (TuningSelection::All, [1.0; 4]),
+            (TuningSelection::AllRandom, [some(4); 4]),
+            (TuningSelection::Active, [1.0, 1.0, 1.0, 0.0]),
+            (TuningSelection::ActiveRandom, [some(3), some(3), some(3), 0.0]),
+            (TuningSelection::Current, [1.0, 0.0, 0.0, 0.0]),
+            (TuningSelection::CurrentRandom, [1.0, 0.0, 0.0, 0.0]),
+            (TuningSelection::Dynamic, [1.0, 1.0, three, four]),
+            (TuningSelection::DynamicRandom, [young, young, dynamic(0.0, some(3), some(4)), four * some(4)]),
+        ] {
+            let seen = shares(selection);
+            let near = seen.iter().zip(expected).all(|(seen, expected)| (seen - expected).abs() < 0.015);
+            assert!(near, "{selection:?}: {seen:?}, expected {expected:?}");
+        }
+    }
+
+    #[test]
+    fn where_no_node_is_young_enough_the_youngest_changes() {
+        let nodes = vec![Tunable { age: 9, weights: vec![0] }, Tunable { age: 7, weights: vec![1] }];
+        let p = Parameters { tuning_selection: TuningSelection::Current, ..Parameters::default() };
+        let mut climb = HillClimbing::new(vec![0.0; 2], 0.0, nodes, &p);
+        let point = climb.ask(&mut Stream::new(1, Purpose::Tuning, 0, 0));
+        assert!(point[0] == 0.0 && point[1] != 0.0, "{point:?}");
+    }
+
+    #[test]
+    fn steps_are_even_and_shrink_with_age() {
+        let (mut climb, mut rng) = (climb(TuningSelection::All, 0.5), Stream::new(2, Purpose::Tuning, 0, 0));
+        let mut widest = [0.0f32; 4];
+        for _ in 0..5_000 {
+            for (widest, weights) in widest.iter_mut().zip(climb.ask(&mut rng).chunks(2)) {
+                *widest = weights.iter().fold(*widest, |widest, weight| widest.max(weight.abs()));
+            }
+        }
+        for (widest, age) in widest.into_iter().zip([0, 1, 3, 4]) {
+            let bound = PI * 0.5f32.powi(age);
+            assert!(widest <= bound && widest > 0.99 * bound, "age {age}: {widest} of {bound}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_better_is_gone_on_from() {
+        let (mut climb, mut rng) = (climb(TuningSelection::All, 1.0), Stream::new(3, Purpose::Tuning, 0, 0));
+        climb.ask(&mut rng);
+        climb.tell(0.0);
+        assert_eq!(climb.best, [0.0; 8], "an equal is no better");
+        let better = climb.ask(&mut rng);
+        climb.tell(0.1);
+        climb.ask(&mut rng);
+        climb.tell(0.05);
+        assert_eq!(climb.best, better);
+    }
+}
