@@ -1,7 +1,8 @@
 //! What evolves and travels: node genes and connection genes.
 
 use crate::innovation::{self, BOTTOM, ConnectionId, Layer, NodeId, TOP};
-use crate::neuron::{MAX_WEIGHT, Neuron, within_limit};
+use crate::math::MAX_WEIGHT;
+use crate::neuron::{Neuron, within_limit};
 use crate::parameters::Parameters;
 use crate::rng::Stream;
 use crate::topology::{Ends, NodeIndex, Place, Topology};

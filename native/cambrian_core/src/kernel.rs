@@ -14,9 +14,13 @@ use crate::dynamics::Cell;
 use crate::math::{Activation, Aggregation};
 use crate::plasticity::{Learning, Plasticity};
 
-/// An instruction set that there is a path for.
+/// An instruction set of this machine that there is a path for. Only [`Isa::available`] makes them, so that none is
+/// ever run where the processor has it not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isa {
+pub struct Isa(Set);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Set {
     /// What every processor of the architecture has: SSE2 on x86-64, NEON on aarch64, else scalar.
     Baseline,
     #[cfg(target_arch = "x86_64")]
@@ -28,25 +32,25 @@ pub enum Isa {
 impl Isa {
     /// The paths that can run here, the fastest last.
     pub fn available() -> Vec<Isa> {
-        let mut all = vec![Isa::Baseline];
+        let mut all = vec![Set::Baseline];
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2") {
-                all.push(Isa::Avx2);
+                all.push(Set::Avx2);
             }
             if is_x86_feature_detected!("avx512f") {
-                all.push(Isa::Avx512);
+                all.push(Set::Avx512);
             }
         }
-        all
+        all.into_iter().map(Isa).collect()
     }
 
     fn squash(self) -> Squash {
-        match self {
-            Isa::Baseline => baseline::squash,
-            // SAFETY: an `Isa` other than the baseline is only made where the processor has it
+        match self.0 {
+            Set::Baseline => baseline::squash,
+            // SAFETY: an `Isa` is only made where the processor has it
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 | Isa::Avx512 => {
+            Set::Avx2 | Set::Avx512 => {
                 |a, sums, gains, biases| unsafe { avx2::squash(a, sums, gains, biases) }
             }
         }
@@ -54,7 +58,7 @@ impl Isa {
 
     pub fn fastest() -> Isa {
         static FASTEST: std::sync::OnceLock<Isa> = std::sync::OnceLock::new();
-        *FASTEST.get_or_init(|| *Isa::available().last().unwrap_or(&Isa::Baseline))
+        *FASTEST.get_or_init(|| *Isa::available().last().unwrap_or(&Isa(Set::Baseline)))
     }
 }
 
@@ -177,13 +181,13 @@ impl Sealed {
     pub fn batch(&self, isa: Isa, inputs: &[f32], outputs: &mut [f32]) {
         let samples = inputs.len() / self.inputs;
         assert_eq!((inputs.len(), outputs.len()), (samples * self.inputs, samples * self.outputs.len()));
-        match isa {
-            Isa::Baseline => baseline::batch(self, inputs, outputs),
+        match isa.0 {
+            Set::Baseline => baseline::batch(self, inputs, outputs),
             // SAFETY: as in `Isa::squash`
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2::batch(self, inputs, outputs) },
+            Set::Avx2 => unsafe { avx2::batch(self, inputs, outputs) },
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512::batch(self, inputs, outputs) },
+            Set::Avx512 => unsafe { avx512::batch(self, inputs, outputs) },
         }
     }
 }
@@ -281,29 +285,42 @@ impl Special {
 #[repr(align(64))]
 struct Lanes<const LANES: usize>([f32; LANES]);
 
+/// Where a value stands in the row of a batch. From rest all memory is nought, and one place serves for all of it: a
+/// stranger's network may have millions of slots.
+fn at_rest(program: &Program, place: u32) -> u32 {
+    let (inputs, memory) = (program.inputs as u32, program.memory as u32);
+    if place < inputs + memory { place.min(inputs) } else { place - memory + 1 }
+}
+
 /// `LANES` samples at a time.
 #[inline(always)]
 fn batch<const LANES: usize>(program: &Program, inputs: &[f32], outputs: &mut [f32]) {
-    let mut row = vec![Lanes([0.0; LANES]); program.row()];
+    let mut row = vec![Lanes([0.0; LANES]); program.inputs + 1 + program.ends.len()];
+    let link = |link: &Link| Link { source: at_rest(program, link.source), ..*link };
+    let links: Vec<Link> = program.links.iter().map(link).collect();
+    assert!(links.iter().all(|link| (link.source as usize) < row.len()));
     let blocks = inputs.chunks(LANES * program.inputs).zip(outputs.chunks_mut(LANES * program.outputs.len()));
     for (inputs, outputs) in blocks {
         for (lane, sample) in inputs.chunks_exact(program.inputs).enumerate() {
             sample.iter().zip(&mut row).for_each(|(x, values)| values.0[lane] = *x);
         }
-        step_lanes(program, &mut row);
+        step_lanes(program, &links, &mut row);
         for (lane, sample) in outputs.chunks_exact_mut(program.outputs.len()).enumerate() {
-            sample.iter_mut().zip(&program.outputs).for_each(|(y, at)| *y = row[*at as usize].0[lane]);
+            sample
+                .iter_mut()
+                .zip(&program.outputs)
+                .for_each(|(y, at)| *y = row[at_rest(program, *at) as usize].0[lane]);
         }
     }
 }
 
 #[inline(always)]
-fn step_lanes<const LANES: usize>(program: &Program, row: &mut [Lanes<LANES>]) {
-    let first = program.first();
+fn step_lanes<const LANES: usize>(program: &Program, links: &[Link], row: &mut [Lanes<LANES>]) {
+    let first = program.inputs + 1;
     for run in &program.runs {
         let mut link = run.link as usize;
         for at in run.begin as usize..run.end as usize {
-            let links = &program.links[link..program.ends[at] as usize];
+            let links = &links[link..program.ends[at] as usize];
             link = quads(program.ends[at]);
             let (gain, bias) = (program.gains[at], program.biases[at]);
             row[first + at].0 = match run.kind {
@@ -323,7 +340,7 @@ fn step_lanes<const LANES: usize>(program: &Program, row: &mut [Lanes<LANES>]) {
 fn weighted_sums<const LANES: usize>(links: &[Link], row: &[Lanes<LANES>]) -> [f32; LANES] {
     let mut sums = [0.0; LANES];
     for link in links {
-        // SAFETY: as in `add_up`
+        // SAFETY: `batch` has seen every source in the row
         let values = unsafe { &row.get_unchecked(link.source as usize).0 };
         for lane in 0..LANES {
             sums[lane] += values[lane] * link.weight;

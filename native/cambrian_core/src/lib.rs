@@ -29,11 +29,13 @@ pub mod rng;
 pub mod dynamics;
 pub mod plasticity;
 
-pub mod genotype;
-pub mod innovation;
 pub mod neuron;
 pub mod parameters;
+
+pub mod innovation;
 mod topology;
+
+pub mod genotype;
 
 pub mod crossover;
 pub mod mutation;
@@ -47,11 +49,14 @@ pub mod substrate;
 
 pub mod tuning;
 
-pub mod population;
-mod reproduction;
-pub mod selection;
 pub mod speciation;
 
-pub mod checkpoint;
+pub mod selection;
+
+pub mod population;
+mod reproduction;
+
 pub mod codec;
+
+pub mod checkpoint;
 pub mod envelope;

@@ -17,3 +17,6 @@ pub use normal::normal;
 
 /// Unbounded activations stop here, so that no sum of finitely many of them is infinite.
 pub const LIMIT: f32 = 1e12;
+
+/// Weights, biases and gains lie within ± this, so that no sum in a network overflows.
+pub const MAX_WEIGHT: f32 = 1.0e6;

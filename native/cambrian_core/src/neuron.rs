@@ -1,7 +1,7 @@
 //! What a node computes: the genes that every node but an input has.
 
 use crate::dynamics::Dynamics;
-use crate::math::{Activation, Aggregation};
+use crate::math::{Activation, Aggregation, MAX_WEIGHT};
 use crate::plasticity::Plasticity;
 
 /// Time constants lie between these, in ticks.
@@ -9,9 +9,6 @@ pub const TIME_CONSTANTS: (f32, f32) = (0.01, 1000.0);
 
 /// Learning rates lie within ± this.
 pub const MAX_LEARNING_RATE: f32 = 1.0;
-
-/// Weights, biases and gains lie within ± this, so that no sum in a network overflows.
-pub const MAX_WEIGHT: f32 = 1.0e6;
 
 /// The value genes of a node: its net input is bias + gain · aggregation(weight × source, …).
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,7 @@
 //! Weights that learn while a network runs.
 
 use crate::choice::choices;
-use crate::math::LIMIT;
-use crate::neuron::MAX_WEIGHT;
+use crate::math::{LIMIT, MAX_WEIGHT};
 
 choices! {
     /// How the weights w of a node's inputs x change while it runs, y being its output, η the learning rate and

@@ -1,11 +1,13 @@
 //! Every path gives the bits of the plainest way to compute a network, straight from its genes.
 
-use cambrian_core::dynamics::Cell;
+use cambrian_core::dynamics::{Cell, Dynamics};
 use cambrian_core::genotype::{Connection, Genotype, Node};
 use cambrian_core::innovation::{TOP, input, is_recurrent, output};
 use cambrian_core::kernel::Isa;
+use cambrian_core::math::Activation;
 use cambrian_core::mutation::OPERATORS;
 use cambrian_core::network::Network;
+use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::plasticity::{Learning, Plasticity};
 use cambrian_core::rng::{Purpose, Stream};
@@ -136,4 +138,27 @@ fn what_a_network_learns_leaves_its_genotype_alone() {
     assert_ne!(bits(&out), bits(&first), "it has learnt");
     assert_eq!(g, before);
     assert_eq!(network.activate(&[1.0, 0.5, -0.5]), first, "and from rest it has not");
+}
+
+#[test]
+fn a_batch_through_a_network_of_long_delays_takes_no_room_for_its_memory() {
+    let node = |id: u64| {
+        let neuron =
+            Neuron { dynamics: Dynamics::Delay, time_constant: 64.0, ..Neuron::new(Activation::Tanh) };
+        Node { id, layer: 1 << 40, neuron }
+    };
+    let first =
+        Genotype::new(1, 1, &Parameters::default(), &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+    let mut nodes: Vec<Node> = first.nodes().chain((0..90_000).map(node)).collect();
+    nodes.sort_unstable_by_key(|n| (n.layer, n.id));
+    let network = Network::new(&Genotype::from_genes(1, 1, nodes, first.connections().collect()).unwrap());
+    assert_eq!(network.memory(), 64 * 90_000);
+    let alone = Network::new(&first).activate_batch(&[0.5, -0.5, 1.0]);
+    assert_eq!(bits(&network.activate_batch(&[0.5, -0.5, 1.0])), bits(&alone));
+    // 64 samples side by side in every slot would be 1.5 GB
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak of memory");
+        let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kilobytes < 500_000, "{kilobytes} kB");
+    }
 }
