@@ -19,7 +19,8 @@
          genotype_resize/4, genotype_resize_dirty/4,
          genotype_id/1, genotype_id_dirty/1, genotype_info/1, genotype_info_dirty/1,
          genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_encode_dirty/1,
-         genotype_decode/1, genotype_decode_dirty/1]).
+         genotype_decode/1, genotype_decode_dirty/1,
+         genotype_diff/2, genotype_diff_dirty/2, genotype_patch/2, genotype_patch_dirty/2]).
 -export([network_compile/1, network_compile_dirty/1, network_info/1,
          network_activate/2, network_activate_dirty/2, network_initial_state/1,
          network_step/3, network_step_dirty/3, network_reward/3, network_reward_dirty/3,
@@ -34,7 +35,8 @@
          population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
          population_info/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_stats/1,
          population_encode/1, population_decode/1]).
--export([envelope_public_key/1, envelope_seal/3, envelope_read/1, envelope_open/1]).
+-export([identity_public_key/1, identity_succession/3, identity_read_succession/1, identity_grant/4, identity_read_grant/1]).
+-export([envelope_seal/4, envelope_read/1, envelope_open/2, envelope_record/1, envelope_read_record/1]).
 
 -define(STUB, erlang:nif_error({nif_not_loaded, reason()})).
 
@@ -85,6 +87,10 @@ genotype_encode(_Genotype) -> ?STUB.
 genotype_encode_dirty(_Genotype) -> ?STUB.
 genotype_decode(_Bytes) -> ?STUB.
 genotype_decode_dirty(_Bytes) -> ?STUB.
+genotype_diff(_Base, _Target) -> ?STUB.
+genotype_diff_dirty(_Base, _Target) -> ?STUB.
+genotype_patch(_Base, _Bytes) -> ?STUB.
+genotype_patch_dirty(_Base, _Bytes) -> ?STUB.
 
 network_compile(_Genotype) -> ?STUB.
 network_compile_dirty(_Genotype) -> ?STUB.
@@ -134,7 +140,14 @@ population_stats(_Evaluated) -> ?STUB.
 population_encode(_Population) -> ?STUB.
 population_decode(_Bytes) -> ?STUB.
 
-envelope_public_key(_Secret) -> ?STUB.
-envelope_seal(_Claims, _Genotype, _Secret) -> ?STUB.
+identity_public_key(_Secret) -> ?STUB.
+identity_succession(_OldSecret, _NewSecret, _Time) -> ?STUB.
+identity_read_succession(_Bytes) -> ?STUB.
+identity_grant(_Secret, _Realm, _Key, _Until) -> ?STUB.
+identity_read_grant(_Bytes) -> ?STUB.
+
+envelope_seal(_Claims, _Genotype, _Base, _Secret) -> ?STUB.
 envelope_read(_Bytes) -> ?STUB.
-envelope_open(_Envelope) -> ?STUB.
+envelope_open(_Envelope, _Base) -> ?STUB.
+envelope_record(_Envelope) -> ?STUB.
+envelope_read_record(_Bytes) -> ?STUB.

@@ -10,10 +10,10 @@ claims() ->
       time => erlang:system_time(millisecond)}.
 
 what_was_sealed_is_read_test() ->
-    Secret = cambrian_envelope:new_identity(),
+    Secret = cambrian_identity:new(),
     {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), Secret),
     {ok, Envelope, #{origin := Origin, genotype := Id} = Read} = cambrian_envelope:read(Bytes),
-    ?assertEqual(cambrian_envelope:public_key(Secret), Origin),
+    ?assertEqual(cambrian_identity:public_key(Secret), Origin),
     ?assertEqual(cambrian_genotype:id(genotype()), Id),
     ?assertMatch(#{realm := <<"lab">>, fitness := 3.5, sequence := 7}, Read),
     {ok, Opened} = cambrian_envelope:open(Envelope),
@@ -21,10 +21,10 @@ what_was_sealed_is_read_test() ->
 
 %% Another implementation of Ed25519 agrees.
 otp_verifies_our_signature_test() ->
-    Secret = cambrian_envelope:new_identity(),
+    Secret = cambrian_identity:new(),
     {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), Secret),
     {Public, Secret} = crypto:generate_key(eddsa, ed25519, Secret),
-    ?assertEqual(Public, cambrian_envelope:public_key(Secret)),
+    ?assertEqual(Public, cambrian_identity:public_key(Secret)),
     {Body, Signature} = parts(Bytes),
     ?assert(crypto:verify(eddsa, none, <<"cambrian envelope 1\n", Body/binary>>, Signature, [Public, ed25519])),
     ?assertNot(crypto:verify(eddsa, none, Body, Signature, [Public, ed25519])).
@@ -34,7 +34,7 @@ parts(<<16#92, 16#c5, Size:16, Body:Size/binary, 16#c4, 64, Signature:64/binary>
 parts(<<16#92, 16#c4, Size, Body:Size/binary, 16#c4, 64, Signature:64/binary>>) -> {Body, Signature}.
 
 every_changed_byte_is_refused_test() ->
-    {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), cambrian_envelope:new_identity()),
+    {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), cambrian_identity:new()),
     [begin
          <<Before:At/binary, Byte, After/binary>> = Bytes,
          Changed = <<Before/binary, (Byte bxor 1), After/binary>>,

@@ -65,7 +65,7 @@ lies_are_refused(Config) ->
     Recorder = population(One, #{seed => 1}),
     bridge(One, ?REALM),
     {ok, _} = application:ensure_all_started(cambrian),
-    Secret = cambrian_envelope:new_identity(),
+    Secret = cambrian_identity:new(),
     Now = erlang:system_time(millisecond),
     Claims = #{realm => ?REALM, task => <<"xor">>, fitness => 4.0, generation => 1, parents => [], sequence => 5, time => Now},
     Seal = fun(Changes) ->
@@ -128,7 +128,7 @@ a_population_that_crashed_is_joined_again(Config) ->
 
 %% What a crash report shows of a bridge does not hold its secret.
 the_secret_stays_secret(_Config) ->
-    Secret = cambrian_envelope:new_identity(),
+    Secret = cambrian_identity:new(),
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, Bridge} = cambrian_bridge:start_link(#{realm => <<"x">>, identity => fun() -> Secret end}),
     Shown = unicode:characters_to_binary(io_lib:format("~p", [sys:get_status(Bridge)])),

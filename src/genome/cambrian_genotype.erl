@@ -14,6 +14,7 @@
 
 -export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2, crossover/3, crossover/4,
          distance/2, distance/3, id/1, info/1, to_map/1, from_map/1, to_binary/1, from_binary/1,
+         diff/2, patch/2,
          to_dot/1, to_svg/1]).
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
 
@@ -369,6 +370,42 @@ to_binary(Genotype) ->
 from_binary(Bytes) ->
     ?EITHER(cambrian_nif:genotype_decode(Bytes),
             cambrian_nif:genotype_decode_dirty(Bytes)).
+
+%% @doc What makes a genotype of another one that the reader holds, as bytes: the genes that went and came, and the
+%% values that changed. Both ids are in it.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
+%% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
+%% 3> byte_size(cambrian_genotype:diff(G, Grown)) < byte_size(cambrian_genotype:to_binary(Grown)) div 3.
+%% true
+%% '''
+-spec diff(Base :: genotype(), Target :: genotype()) -> binary().
+diff(Base, Target) ->
+    ?EITHER(cambrian_nif:genotype_diff(Base, Target),
+            cambrian_nif:genotype_diff_dirty(Base, Target)).
+
+%% @doc The target of a {@link diff/2}; bytes from anyone. With another base it is an error that names the right one,
+%% and never another genotype than the one whose id is in it.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
+%% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
+%% 3> Delta = cambrian_genotype:diff(G, Grown).
+%% 4> {ok, Copy} = cambrian_genotype:patch(G, Delta).
+%% 5> cambrian_genotype:id(Copy) =:= cambrian_genotype:id(Grown).
+%% true
+%% 6> {error, {wrong_base, Id}} = cambrian_genotype:patch(Grown, Delta).
+%% 7> Id =:= cambrian_genotype:id(G).
+%% true
+%% '''
+-spec patch(Base :: genotype(), Delta :: binary()) ->
+          {ok, genotype()} | {error, malformed | bad_compression | wrong_id | {wrong_base, id()}
+                                   | {too_large, pos_integer()} | {unsupported_version, non_neg_integer()}
+                                   | {unknown_gene, Gene :: atom(), byte()} | {invalid_genotype, binary()}}.
+patch(Base, Delta) ->
+    ?EITHER(cambrian_nif:genotype_patch(Base, Delta),
+            cambrian_nif:genotype_patch_dirty(Base, Delta)).
 
 %% @doc The network as text for Graphviz.
 %%

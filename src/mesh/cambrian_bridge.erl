@@ -93,7 +93,7 @@ table() ->
     #{realm => {fun(R) -> is_binary(R) andalso byte_size(R) =< 255 end, <<"a binary of at most 255 bytes">>},
       transport => {fun is_atom/1, <<"a module">>, cambrian_transport_dist},
       transport_options => {fun is_map/1, <<"a map">>, #{}},
-      identity => {fun is_identity/1, <<"32 bytes, or a fun that gives them">>, fun cambrian_envelope:new_identity/0},
+      identity => {fun is_identity/1, <<"32 bytes, or a fun that gives them">>, fun cambrian_identity:new/0},
       populations => {fun(L) -> is_list(L) andalso lists:all(fun is_handle/1, L) end, <<"a list of pids or names">>, []},
       publish_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000}}.
 
@@ -209,7 +209,7 @@ unsubscribe_genotypes(Ref) -> gen_server:call(?MODULE, {unsubscribe, Ref}).
 %%        sequence => 1, time => erlang:system_time(millisecond)}, G, <<1:256>>).
 %% 4> cambrian_transport_dist:publish(<<"org.example.lab/genotype">>, self(), Bytes).
 %% 5> [#{origin := Origin} = Peer] = cambrian_bridge:list_nodes().
-%% 6> {Origin =:= cambrian_envelope:public_key(<<1:256>>), maps:with([received, accepted], Peer)}.
+%% 6> {Origin =:= cambrian_identity:public_key(<<1:256>>), maps:with([received, accepted], Peer)}.
 %% {true,#{accepted => 0,received => 1}}
 %% 7> ok = cambrian_bridge:stop().
 %% '''
@@ -235,7 +235,7 @@ global_best() -> gen_server:call(?MODULE, global_best).
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, identity => <<1:256>>}).
-%% 2> cambrian_bridge:identity() =:= cambrian_envelope:public_key(<<1:256>>).
+%% 2> cambrian_bridge:identity() =:= cambrian_identity:public_key(<<1:256>>).
 %% true
 %% 3> ok = cambrian_bridge:stop().
 %% '''
@@ -261,7 +261,7 @@ init(#{realm := Realm, transport := Transport, identity := Identity, publish_int
     Secret = if is_function(Identity) -> Identity(); true -> Identity end,
     Topic = <<Realm/binary, "/genotype">>,
     State = #state{realm = Realm, topic = Topic, transport = Transport, secret = Secret, interval = Interval,
-                   origin = cambrian_envelope:public_key(Secret)},
+                   origin = cambrian_identity:public_key(Secret)},
     case connect(Transport, maps:get(transport_options, Options)) of
         ok ->
             ok = Transport:subscribe(Topic, self()),

@@ -1,115 +1,93 @@
 %% @doc A genotype signed for travel: writing one, and reading one from a stranger.
 %%
-%% The questions are asked in one order, and the first no ends the reading: size, shape, version
-%% ({@link read/1}); realm, age, replay ({@link admit/3}); signature, bounded decompression, validity, id
-%% ({@link open/1}). What is claimed of fitness stays a claim.
+%% Reading goes in two steps: {@link read/1} checks size, shape and version, and {@link open/1} signature,
+%% bounded decompression, validity and id. Realm, replay and bans are asked for in between: {@link cambrian_trust}
+%% does all of it. What is claimed of fitness stays a claim.
+%%
+%% Claims and signature alone are a record, of some 300 bytes: it still proves who said what of a genotype when its
+%% genes are gone.
 -module(cambrian_envelope).
 
--export([new_identity/0, public_key/1, seal/3, read/1, admit/3, open/1]).
--export_type([secret/0, key/0, claims/0, envelope/0, journal/0]).
+-export([seal/3, seal/4, read/1, open/1, open/2, record/1, read_record/1]).
+-export_type([claims/0, read/0, envelope/0, error/0]).
 
-%% 32 random bytes from which the key pair follows.
--type secret() :: <<_:256>>.
--type key() :: <<_:256>>.
 -opaque envelope() :: reference().
-%% `time' in ms since 1970; `parents' at most eight ids; texts at most 255 bytes.
+%% What made a genotype of which parents, the fitter first; when, in ms since 1970; and the realm's leave to
+%% publish, where it takes one ({@link cambrian_identity:grant/4}). Texts have at most 255 bytes, parents are at most 8,
+%% operators at most 32; the last three may be left out.
 -type claims() :: #{realm := binary(), task := binary(), fitness := float(), generation := non_neg_integer(),
-                    parents := [cambrian_genotype:id()], sequence := non_neg_integer(), time := non_neg_integer(),
-                    genotype => cambrian_genotype:id(), origin => key()}.
-%% The highest sequence number that was admitted of each origin.
--type journal() :: #{key() => non_neg_integer()}.
+                    sequence := non_neg_integer(), time := non_neg_integer(),
+                    parents => [cambrian_genotype:id()], operators => [atom() | binary()], grant => undefined | binary()}.
+%% `base' is what the payload is a difference to.
+-type read() :: #{realm := binary(), task := binary(), fitness := float(), generation := non_neg_integer(),
+                  sequence := non_neg_integer(), time := non_neg_integer(),
+                  parents := [cambrian_genotype:id()], operators := [binary()], grant := undefined | binary(),
+                  genotype := cambrian_genotype:id(), base := undefined | cambrian_genotype:id(),
+                  origin := cambrian_identity:key()}.
+%% `bad_claim' names a field that cannot be what it says, such as a genotype that is its own parent.
+-type error() :: malformed | {too_large, pos_integer()} | {unsupported_version, non_neg_integer()} | {bad_claim, atom()}.
 
-%% Clocks may differ and messages may wait, but not for longer than this.
--define(MAX_AGE_MS, 300_000).
-
-%% @doc A secret of one's own.
-%%
-%% ```
-%% 1> byte_size(cambrian_envelope:new_identity()).
-%% 32
-%% '''
--spec new_identity() -> secret().
-new_identity() -> crypto:strong_rand_bytes(32).
-
-%% @doc Ed25519 (RFC 8032): what others know the secret's owner by.
-%%
-%% ```
-%% 1> binary:encode_hex(cambrian_envelope:public_key(<<1:256>>)).
-%% <<"4CB5ABF6AD79FBF5ABBCCAFCC269D85CD2651ED4B885B5869F241AEDF0A5BA29">>
-%% '''
--spec public_key(secret()) -> key().
-public_key(Secret) -> cambrian_nif:envelope_public_key(Secret).
-
-%% @doc Signs and packs; at most 1 MiB. Claims of another shape raise `badarg'.
+%% @doc Signs and packs; at most 1 MiB. Claims of another type raise `badarg'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0, parents => [],
+%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
 %%               sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims#{time := 0}, G, <<1:256>>).
 %% 4> byte_size(Bytes).
-%% 234
+%% 294
+%% 5> cambrian_envelope:seal(Claims#{parents => [<<1:256>>, <<1:256>>]}, G, <<1:256>>).
+%% {error,{bad_claim,parents}}
 %% '''
--spec seal(claims(), cambrian_genotype:genotype(), secret()) -> {ok, binary()} | {error, malformed | {too_large, pos_integer()}}.
-seal(Claims, Genotype, Secret) ->
+-spec seal(claims(), cambrian_genotype:genotype(), cambrian_identity:secret()) -> {ok, binary()} | {error, error()}.
+seal(Claims, Genotype, Secret) -> seal(Claims, Genotype, undefined, Secret).
+
+%% @doc The same as a difference to a genotype that the reader holds, if that is shorter.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
+%% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
+%% 3> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
+%%               sequence => 1, time => 0}.
+%% 4> {ok, Whole} = cambrian_envelope:seal(Claims, Grown, <<1:256>>).
+%% 5> {ok, Difference} = cambrian_envelope:seal(Claims, Grown, G, <<1:256>>).
+%% 6> {byte_size(Whole), byte_size(Difference)}.
+%% {936,490}
+%% '''
+-spec seal(claims(), cambrian_genotype:genotype(), Base :: undefined | cambrian_genotype:genotype(),
+           cambrian_identity:secret()) -> {ok, binary()} | {error, error()}.
+seal(Claims, Genotype, Base, Secret) ->
+    Operators = [name(Operator) || Operator <- maps:get(operators, Claims, [])],
+    All = maps:merge(#{parents => [], grant => undefined}, Claims#{operators => Operators}),
     %% raised anew, without the arguments: a stack that is logged must not hold the secret
-    try cambrian_nif:envelope_seal(Claims, Genotype, Secret)
+    try cambrian_nif:envelope_seal(All, Genotype, Base, Secret)
     catch error:badarg -> error(badarg)
     end.
+
+name(Operator) when is_atom(Operator) -> atom_to_binary(Operator);
+name(Operator) -> Operator.
 
 %% @doc Size, shape and version. Nothing of the claims is true yet.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0, parents => [],
+%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
 %%               sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>).
 %% 4> {ok, _, Read} = cambrian_envelope:read(Bytes).
-%% 5> maps:with([task, fitness, generation], Read).
-%% #{fitness => 2.87,generation => 0,task => <<"xor">>}
+%% 5> maps:with([task, fitness, generation, base], Read).
+%% #{base => undefined,fitness => 2.87,generation => 0,task => <<"xor">>}
 %% 6> cambrian_envelope:read(<<"from a stranger">>).
 %% {error,malformed}
 %% '''
--spec read(binary()) -> {ok, envelope(), claims()}
-                      | {error, malformed | {too_large, pos_integer()} | {unsupported_version, non_neg_integer()}}.
+-spec read(binary()) -> {ok, envelope(), read()} | {error, error()}.
 read(Bytes) -> cambrian_nif:envelope_read(Bytes).
-
-%% @doc Realm, age and replay.
-%%
-%% Of another realm, older or newer than five minutes by this node's clock, or with a sequence number that is
-%% not above the journal's for its origin: not admitted.
-%%
-%% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0, parents => [],
-%%               sequence => 1, time => erlang:system_time(millisecond)}.
-%% 3> {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>).
-%% 4> {ok, _, #{origin := Origin} = Read} = cambrian_envelope:read(Bytes).
-%% 5> cambrian_envelope:admit(Read, <<"org.example.lab">>, #{}).
-%% ok
-%% 6> cambrian_envelope:admit(Read, <<"org.example.lab">>, #{Origin => 1}).
-%% {error,replay}
-%% 7> cambrian_envelope:admit(Read, <<"org.example.other">>, #{}).
-%% {error,wrong_realm}
-%% '''
--spec admit(claims(), Realm :: binary(), journal()) -> ok | {error, wrong_realm | too_old | from_the_future | replay}.
-admit(#{realm := Realm, time := Time, origin := Origin, sequence := Sequence}, Realm, Journal) ->
-    Age = erlang:system_time(millisecond) - Time,
-    Last = maps:get(Origin, Journal, -1),
-    if
-        Age > ?MAX_AGE_MS -> {error, too_old};
-        Age < -?MAX_AGE_MS -> {error, from_the_future};
-        Sequence =< Last -> {error, replay};
-        true -> ok
-    end;
-admit(_, _, _) ->
-    {error, wrong_realm}.
 
 %% @doc Signature, bounded decompression, validity, and that the id is the genotype's.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0, parents => [],
+%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
 %%               sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>).
 %% 4> {ok, Envelope, _} = cambrian_envelope:read(Bytes).
@@ -121,5 +99,55 @@ admit(_, _, _) ->
 %% 9> cambrian_envelope:open(Forged).
 %% {error,bad_signature}
 %% '''
--spec open(envelope()) -> {ok, cambrian_genotype:genotype()} | {error, bad_signature | bad_compression | wrong_id | term()}.
-open(Envelope) -> cambrian_nif:envelope_open(Envelope).
+-spec open(envelope()) -> {ok, cambrian_genotype:genotype()}
+                        | {error, bad_signature | bad_compression | wrong_id
+                                | {missing_base, cambrian_genotype:id()} | term()}.
+open(Envelope) -> cambrian_nif:envelope_open(Envelope, undefined).
+
+%% @doc The same for a difference, with its base.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
+%% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
+%% 3> {ok, Bytes} = cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%                                           generation => 1, sequence => 1, time => 0}, Grown, G, <<1:256>>).
+%% 4> {ok, Envelope, #{base := Base}} = cambrian_envelope:read(Bytes).
+%% 5> Base =:= cambrian_genotype:id(G).
+%% true
+%% 6> {ok, Copy} = cambrian_envelope:open(Envelope, G).
+%% 7> cambrian_genotype:id(Copy) =:= cambrian_genotype:id(Grown).
+%% true
+%% 8> {error, {missing_base, Base}} = cambrian_envelope:open(Envelope).
+%% 9> {error, {wrong_base, Base}} = cambrian_envelope:open(Envelope, Grown).
+%% '''
+-spec open(envelope(), Base :: undefined | cambrian_genotype:genotype()) ->
+          {ok, cambrian_genotype:genotype()}
+        | {error, bad_signature | bad_compression | wrong_id
+                | {missing_base | wrong_base, cambrian_genotype:id()} | term()}.
+open(Envelope, Base) -> cambrian_nif:envelope_open(Envelope, Base).
+
+%% @doc Claims and signature, to be kept when the genes are not.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Bytes} = cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%                                           generation => 1, sequence => 1, time => 0}, G, <<1:256>>).
+%% 3> {ok, Envelope, _} = cambrian_envelope:read(Bytes).
+%% 4> byte_size(cambrian_envelope:record(Envelope)).
+%% 214
+%% '''
+-spec record(envelope()) -> binary().
+record(Envelope) -> cambrian_nif:envelope_record(Envelope).
+
+%% @doc What a record says, if its signature is genuine.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Bytes} = cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%                                           generation => 1, sequence => 1, time => 0}, G, <<1:256>>).
+%% 3> {ok, Envelope, Read} = cambrian_envelope:read(Bytes).
+%% 4> {ok, Read} =:= cambrian_envelope:read_record(cambrian_envelope:record(Envelope)).
+%% true
+%% '''
+-spec read_record(binary()) -> {ok, read()} | {error, error() | bad_signature}.
+read_record(Bytes) -> cambrian_nif:envelope_read_record(Bytes).

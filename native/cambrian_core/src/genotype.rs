@@ -163,27 +163,50 @@ impl Genotype {
         nodes: Vec<Node>,
         connections: Vec<Connection>,
     ) -> Result<Genotype, GenotypeError> {
-        check_ends(inputs, outputs)?;
-        if nodes.len() > MAX_NODES || connections.len() > MAX_CONNECTIONS {
-            let (nodes, connections) = (nodes.len(), connections.len());
-            return Err(GenotypeError::TooLarge { nodes, connections });
+        check_size(inputs, outputs, nodes.len(), connections.len())?;
+        let places: Vec<Place> = nodes.iter().map(|node| Place { layer: node.layer, id: node.id }).collect();
+        check_places(inputs, outputs, &places)?;
+        let (sensing, computing) = nodes.split_at(inputs as usize);
+        if let Some(input) = sensing.iter().find(|node| node.neuron != Neuron::INPUT) {
+            return Err(GenotypeError::Neuron(input.id));
         }
-        let index = NodeIndex::new(nodes.iter().map(|node| node.id));
-        check_nodes(inputs, outputs, &nodes, &index)?;
-        let ends = check_connections(inputs, &connections, &index)?;
-        let topology = Topology {
-            inputs,
-            outputs,
-            places: nodes.iter().map(|node| Place { layer: node.layer, id: node.id }).collect(),
-            ids: connections.iter().map(|c| c.id).collect(),
-            ends,
-        };
-        Ok(Genotype {
-            topology: Arc::new(topology),
-            neurons: nodes[inputs as usize..].iter().map(|node| node.neuron).collect(),
-            weights: connections.iter().map(|c| c.weight).collect(),
-            enabled: connections.iter().map(|c| c.enabled).collect(),
-        })
+        let ends = ends_of(&connections, &NodeIndex::new(places.iter().map(|place| place.id)))?;
+        Genotype::checked(
+            Topology::new(inputs, outputs, places, ends),
+            computing.iter().map(|node| node.neuron).collect(),
+            connections.iter().map(|c| c.weight).collect(),
+            connections.iter().map(|c| c.enabled).collect(),
+        )
+    }
+
+    /// The same for genes whose connections refer to places, all there; the columns must be of the right lengths.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with the gene that breaks it.
+    pub(crate) fn checked(
+        topology: Topology,
+        neurons: Vec<Neuron>,
+        weights: Vec<f32>,
+        enabled: Vec<bool>,
+    ) -> Result<Genotype, GenotypeError> {
+        let Topology { inputs, outputs, places, ids, ends } = &topology;
+        check_size(*inputs, *outputs, places.len(), ends.len())?;
+        check_places(*inputs, *outputs, places)?;
+        let computing = &places[*inputs as usize..];
+        if let Some((place, _)) = computing.iter().zip(&neurons).find(|(_, neuron)| !neuron.is_sound()) {
+            return Err(GenotypeError::Neuron(place.id));
+        }
+        if let Some((id, _)) = ids.iter().zip(ends).find(|(_, ends)| ends.to < *inputs) {
+            return Err(GenotypeError::IntoInput(*id));
+        }
+        if let Some((id, _)) = ids.iter().zip(&weights).find(|(_, weight)| !within_limit(**weight)) {
+            return Err(GenotypeError::Weight(*id));
+        }
+        match ids.windows(2).find(|pair| pair[0] >= pair[1]) {
+            None => Ok(Genotype { topology: Arc::new(topology), neurons, weights, enabled }),
+            Some(pair) if pair[0] == pair[1] => Err(GenotypeError::Collision(pair[0])),
+            Some(pair) => Err(GenotypeError::ConnectionOrder(pair[1])),
+        }
     }
 
     /// The same genotype for a task with other inputs and outputs. New ones are unconnected, so that all others
@@ -318,65 +341,51 @@ fn check_ends(inputs: u32, outputs: u32) -> Result<(), GenotypeError> {
     if fine(inputs) && fine(outputs) { Ok(()) } else { Err(GenotypeError::Ends { inputs, outputs }) }
 }
 
-fn check_nodes(inputs: u32, outputs: u32, nodes: &[Node], index: &NodeIndex) -> Result<(), GenotypeError> {
-    for pair in nodes.windows(2) {
-        if (pair[0].layer, pair[0].id) >= (pair[1].layer, pair[1].id) {
-            return Err(GenotypeError::NodeOrder(pair[1].id));
-        }
+/// Before anything is made of them.
+pub(crate) fn check_size(
+    inputs: u32,
+    outputs: u32,
+    nodes: usize,
+    connections: usize,
+) -> Result<(), GenotypeError> {
+    check_ends(inputs, outputs)?;
+    let fine = nodes <= MAX_NODES && connections <= MAX_CONNECTIONS;
+    if fine { Ok(()) } else { Err(GenotypeError::TooLarge { nodes, connections }) }
+}
+
+fn check_places(inputs: u32, outputs: u32, places: &[Place]) -> Result<(), GenotypeError> {
+    if let Some(pair) = places.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return Err(GenotypeError::NodeOrder(pair[1].id));
     }
+    let index = NodeIndex::new(places.iter().map(|place| place.id));
     if let Some(id) = index.duplicate() {
         return Err(GenotypeError::DuplicateNode(id));
     }
-    let low = (0..inputs).map(|i| (innovation::input(i), BOTTOM));
-    for (id, layer) in low.chain((0..outputs).map(|j| (innovation::output(j), TOP))) {
-        let at = index.position(id).ok_or(GenotypeError::MissingEnd(id))?;
-        if nodes[at as usize].layer != layer {
-            return Err(GenotypeError::Layer(id));
+    let ends = Topology::unconnected(inputs, outputs).places;
+    for end in ends {
+        let at = index.position(end.id).ok_or(GenotypeError::MissingEnd(end.id))?;
+        if places[at as usize] != end {
+            return Err(GenotypeError::Layer(end.id));
         }
     }
     // the ends are all there and distinct, so any more on their layers are strangers
-    let hidden = inputs as usize..nodes.len() - outputs as usize;
-    for (at, node) in nodes.iter().enumerate() {
-        let between = node.layer > BOTTOM && node.layer < TOP;
-        if hidden.contains(&at) && !between || node.layer > TOP {
-            return Err(GenotypeError::Layer(node.id));
-        }
-        let fine = if at < hidden.start { node.neuron == Neuron::INPUT } else { node.neuron.is_sound() };
-        if !fine {
-            return Err(GenotypeError::Neuron(node.id));
-        }
+    let hidden = &places[inputs as usize..places.len() - outputs as usize];
+    let between = |place: &&Place| place.layer > BOTTOM && place.layer < TOP;
+    match hidden.iter().find(|place| !between(place)).or(places.last().filter(|place| place.layer > TOP)) {
+        Some(stranger) => Err(GenotypeError::Layer(stranger.id)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn check_connections(
-    inputs: u32,
-    connections: &[Connection],
-    index: &NodeIndex,
-) -> Result<Vec<Ends>, GenotypeError> {
-    let mut all = Vec::with_capacity(connections.len());
-    for c in connections {
+fn ends_of(connections: &[Connection], index: &NodeIndex) -> Result<Vec<Ends>, GenotypeError> {
+    let position = |id| index.position(id).ok_or(GenotypeError::UnknownNode(id));
+    let ends = |c: &Connection| {
         if c.id != innovation::connection(c.from, c.to) {
             return Err(GenotypeError::ConnectionId(c.id));
         }
-        let from = index.position(c.from).ok_or(GenotypeError::UnknownNode(c.from))?;
-        let to = index.position(c.to).ok_or(GenotypeError::UnknownNode(c.to))?;
-        if to < inputs {
-            return Err(GenotypeError::IntoInput(c.id));
-        }
-        if !within_limit(c.weight) {
-            return Err(GenotypeError::Weight(c.id));
-        }
-        all.push(Ends { from, to });
-    }
-    for pair in connections.windows(2) {
-        match pair[0].id.cmp(&pair[1].id) {
-            std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => return Err(GenotypeError::Collision(pair[0].id)),
-            std::cmp::Ordering::Greater => return Err(GenotypeError::ConnectionOrder(pair[1].id)),
-        }
-    }
-    Ok(all)
+        Ok(Ends { from: position(c.from)?, to: position(c.to)? })
+    };
+    connections.iter().map(ends).collect()
 }
 
 #[cfg(test)]

@@ -57,6 +57,9 @@ pub mod population;
 mod reproduction;
 
 pub mod codec;
+mod compression;
+pub mod delta;
+pub mod identity;
 
 pub mod checkpoint;
 pub mod envelope;

@@ -31,6 +31,13 @@ pub struct Topology {
 }
 
 impl Topology {
+    /// Connections between places, whose ids follow from their ends.
+    pub(crate) fn new(inputs: u32, outputs: u32, places: Vec<Place>, ends: Vec<Ends>) -> Topology {
+        let id = |node: u32| places[node as usize].id;
+        let ids = ends.iter().map(|ends| innovation::connection(id(ends.from), id(ends.to))).collect();
+        Topology { inputs, outputs, places, ids, ends }
+    }
+
     /// Inputs and outputs, unconnected.
     pub(crate) fn unconnected(inputs: u32, outputs: u32) -> Topology {
         let low = (0..inputs).map(|i| Place { layer: BOTTOM, id: innovation::input(i) });

@@ -58,6 +58,9 @@ rustler::atoms! {
     bad_signature,
     bad_compression,
     wrong_id,
+    wrong_base,
+    missing_base,
+    bad_claim,
     shape,
     known,
     not_better,
@@ -88,6 +91,15 @@ rustler::atoms! {
     sequence,
     time,
     origin,
+    base,
+    operators,
+    grant,
+    // certificates
+    old,
+    new,
+    by,
+    key,
+    until,
 }
 
 /// An atom's text.

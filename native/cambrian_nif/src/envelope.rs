@@ -1,10 +1,12 @@
 //! cambrian_envelope
 
 use crate::genotype::{GenotypeArc, wrap};
-use crate::list::List;
+use crate::term::{List, binary, bytes32, field};
 use crate::{atoms, error};
-use cambrian_core::envelope::{self, Claims, Envelope, GenotypeId};
-use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
+use cambrian_core::codec::GenotypeId;
+use cambrian_core::envelope::{self, Claims, Envelope, Record};
+use cambrian_core::genotype::Genotype;
+use rustler::{Atom, Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 
 pub struct EnvelopeResource(Envelope);
 
@@ -13,41 +15,44 @@ impl Resource for EnvelopeResource {}
 
 type EnvelopeArc = ResourceArc<EnvelopeResource>;
 
-fn bytes32(bytes: Binary) -> NifResult<[u8; 32]> {
-    bytes.as_slice().try_into().map_err(|_| Error::BadArg)
+/// `undefined` is none.
+fn optional<'a, T: rustler::Decoder<'a>>(term: Term<'a>) -> NifResult<Option<T>> {
+    if term.is_atom() && term.decode::<Atom>()? == atoms::undefined() {
+        Ok(None)
+    } else {
+        term.decode().map(Some)
+    }
 }
 
-fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
-    Binary::from(NewBinary::from_slice(env, bytes)).to_term(env)
+fn genes(genotype: &Option<GenotypeArc>) -> Option<&Genotype> {
+    genotype.as_ref().map(|genotype| &*genotype.0)
 }
 
-#[rustler::nif]
-fn envelope_public_key<'a>(env: Env<'a>, secret: Binary<'a>) -> NifResult<Term<'a>> {
-    Ok(binary(env, &envelope::public_key(&bytes32(secret)?)))
-}
-
-fn field<'a, T: rustler::Decoder<'a>>(map: Term<'a>, key: Atom) -> NifResult<T> {
-    map.map_get(key)?.decode()
-}
-
+/// As a difference to `base` if that is a genotype.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn envelope_seal<'a>(
     env: Env<'a>,
     claims: Term<'a>,
     genotype: GenotypeArc,
+    base: Term<'a>,
     secret: Binary<'a>,
 ) -> NifResult<(Atom, Term<'a>)> {
     let List(parents) = field::<List<Binary>>(claims, atoms::parents())?;
+    let List(operators) = field::<List<Term>>(claims, atoms::operators())?;
+    let grant: Option<Binary> = optional(field(claims, atoms::grant())?)?;
     let claims = Claims {
         realm: field(claims, atoms::realm())?,
         task: field(claims, atoms::task())?,
         fitness: field(claims, atoms::fitness())?,
         generation: field(claims, atoms::generation())?,
         parents: parents.into_iter().map(bytes32).collect::<NifResult<Vec<GenotypeId>>>()?,
+        operators: operators.into_iter().map(|name| name.decode()).collect::<NifResult<Vec<String>>>()?,
+        grant: grant.map(|grant| grant.to_vec()),
         sequence: field(claims, atoms::sequence())?,
         time: field(claims, atoms::time())?,
     };
-    let sealed = envelope::seal(&claims, &genotype.0, &bytes32(secret)?);
+    let base = optional(base)?;
+    let sealed = envelope::seal(&claims, &genotype.0, genes(&base), &bytes32(secret)?);
     Ok((atoms::ok(), binary(env, &sealed.map_err(error::envelope)?)))
 }
 
@@ -55,27 +60,50 @@ fn envelope_seal<'a>(
 #[rustler::nif]
 fn envelope_read<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, EnvelopeArc, Term<'a>)> {
     let envelope = envelope::read(&bytes).map_err(error::envelope)?;
-    let claims = &envelope.claims;
-    let parents: Vec<Term> = claims.parents.iter().map(|id| binary(env, id)).collect();
-    let map = Term::map_from_pairs(
-        env,
-        &[
-            (atoms::realm(), claims.realm.encode(env)),
-            (atoms::task(), claims.task.encode(env)),
-            (atoms::genotype(), binary(env, &envelope.genotype)),
-            (atoms::fitness(), claims.fitness.encode(env)),
-            (atoms::generation(), claims.generation.encode(env)),
-            (atoms::parents(), parents.encode(env)),
-            (atoms::origin(), binary(env, &envelope.origin)),
-            (atoms::sequence(), claims.sequence.encode(env)),
-            (atoms::time(), claims.time.encode(env)),
-        ],
-    )?;
-    Ok((atoms::ok(), ResourceArc::new(EnvelopeResource(envelope)), map))
+    let claims = show(env, &envelope.record)?;
+    Ok((atoms::ok(), ResourceArc::new(EnvelopeResource(envelope)), claims))
 }
 
-/// Signature, decompression, validity, id.
+/// `base` and `grant` are `undefined` where there is none.
+fn show<'a>(env: Env<'a>, record: &Record) -> NifResult<Term<'a>> {
+    let claims = &record.claims;
+    let ids = |ids: &[GenotypeId]| ids.iter().map(|id| binary(env, id)).collect::<Vec<_>>().encode(env);
+    let bytes = |bytes: Option<&[u8]>| match bytes {
+        Some(bytes) => binary(env, bytes),
+        None => atoms::undefined().encode(env),
+    };
+    let fields = [
+        (atoms::realm(), claims.realm.encode(env)),
+        (atoms::task(), claims.task.encode(env)),
+        (atoms::genotype(), binary(env, &record.genotype)),
+        (atoms::base(), bytes(record.base.as_ref().map(|id| &id[..]))),
+        (atoms::fitness(), claims.fitness.encode(env)),
+        (atoms::generation(), claims.generation.encode(env)),
+        (atoms::parents(), ids(&claims.parents)),
+        (atoms::operators(), claims.operators.encode(env)),
+        (atoms::grant(), bytes(claims.grant.as_deref())),
+        (atoms::origin(), binary(env, &record.origin)),
+        (atoms::sequence(), claims.sequence.encode(env)),
+        (atoms::time(), claims.time.encode(env)),
+    ];
+    Term::map_from_pairs(env, &fields)
+}
+
+/// Signature, decompression, validity, id; `base` is a genotype or `undefined`.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn envelope_open(envelope: EnvelopeArc) -> NifResult<(Atom, GenotypeArc)> {
-    Ok((atoms::ok(), wrap(envelope.0.open().map_err(error::envelope)?)))
+fn envelope_open<'a>(envelope: EnvelopeArc, base: Term<'a>) -> NifResult<(Atom, GenotypeArc)> {
+    let base = optional(base)?;
+    Ok((atoms::ok(), wrap(envelope.0.open(genes(&base)).map_err(error::envelope)?)))
+}
+
+/// Claims and signature, without the genotype.
+#[rustler::nif]
+fn envelope_record<'a>(env: Env<'a>, envelope: EnvelopeArc) -> Term<'a> {
+    binary(env, &envelope.0.record.to_bytes())
+}
+
+/// Its signature is checked: `{ok, Claims}`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn envelope_read_record<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {
+    Ok((atoms::ok(), show(env, &Record::from_bytes(&bytes).map_err(error::envelope)?)?))
 }

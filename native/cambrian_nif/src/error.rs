@@ -1,9 +1,12 @@
 //! Core's errors as `{error, Reason}`.
 
 use crate::atoms;
-use cambrian_core::codec::CodecError;
+use crate::term::binary;
+use cambrian_core::codec::{CodecError, GenotypeId};
+use cambrian_core::delta::DeltaError;
 use cambrian_core::envelope::EnvelopeError;
 use cambrian_core::genotype::GenotypeError;
+use cambrian_core::identity::CertificateError;
 use cambrian_core::parameters::ParameterError;
 use cambrian_core::population::Refused;
 use cambrian_core::substrate::SubstrateError;
@@ -24,6 +27,15 @@ struct Name(&'static str);
 impl Encoder for Name {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         Atom::from_str(env, self.0).map_or_else(|_| self.0.encode(env), |atom| atom.encode(env))
+    }
+}
+
+/// A genotype's, which comes out as a binary.
+struct Id(GenotypeId);
+
+impl Encoder for Id {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        binary(env, &self.0)
     }
 }
 
@@ -56,10 +68,34 @@ pub fn envelope(error: EnvelopeError) -> Error {
         EnvelopeError::TooLarge(size) => refuse((atoms::too_large(), size)),
         EnvelopeError::Malformed => refuse(atoms::malformed()),
         EnvelopeError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
+        EnvelopeError::BadClaim(field) => refuse((atoms::bad_claim(), Name(field))),
         EnvelopeError::BadSignature => refuse(atoms::bad_signature()),
+        EnvelopeError::MissingBase(id) => refuse((atoms::missing_base(), Id(id))),
         EnvelopeError::Decompression => refuse(atoms::bad_compression()),
         EnvelopeError::Genotype(error) => codec(error),
+        EnvelopeError::Delta(error) => delta(error),
         EnvelopeError::WrongId => refuse(atoms::wrong_id()),
+    }
+}
+
+pub fn delta(error: DeltaError) -> Error {
+    match error {
+        DeltaError::TooLarge(size) => refuse((atoms::too_large(), size)),
+        DeltaError::Malformed => refuse(atoms::malformed()),
+        DeltaError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
+        DeltaError::WrongBase(id) => refuse((atoms::wrong_base(), Id(id))),
+        DeltaError::Decompression => refuse(atoms::bad_compression()),
+        DeltaError::Genotype(error) => codec(error),
+        DeltaError::WrongId => refuse(atoms::wrong_id()),
+    }
+}
+
+pub fn certificate(error: CertificateError) -> Error {
+    match error {
+        CertificateError::TooLarge(size) => refuse((atoms::too_large(), size)),
+        CertificateError::Malformed => refuse(atoms::malformed()),
+        CertificateError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
+        CertificateError::BadSignature => refuse(atoms::bad_signature()),
     }
 }
 

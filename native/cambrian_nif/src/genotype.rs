@@ -1,6 +1,6 @@
 //! cambrian_genotype
 
-use crate::list::List;
+use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, parameters};
 use cambrian_core::choice::Choice;
 use cambrian_core::crossover::crossover;
@@ -12,8 +12,8 @@ use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::plasticity::Plasticity;
 use cambrian_core::rng::{Purpose, Stream};
-use cambrian_core::{codec, innovation, speciation};
-use rustler::{Atom, Binary, Encoder, Env, NewBinary, NifResult, Resource, ResourceArc, Term};
+use cambrian_core::{codec, delta, innovation, speciation};
+use rustler::{Atom, Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
 pub struct GenotypeResource(pub Arc<Genotype>);
@@ -54,6 +54,10 @@ either_scheduler! {
     fn genotype_info, genotype_info_dirty(genotype: GenotypeArc) = info, costs 100 * genes(&genotype);
     fn genotype_encode, genotype_encode_dirty(genotype: GenotypeArc) = encode, costs 100 * genes(&genotype);
     fn genotype_decode, genotype_decode_dirty(bytes: Binary<'a>) = decode, costs 20 * bytes.len();
+    fn genotype_diff, genotype_diff_dirty(base: GenotypeArc, target: GenotypeArc) = diff,
+        costs 200 * (genes(&base) + genes(&target));
+    fn genotype_patch, genotype_patch_dirty(base: GenotypeArc, bytes: Binary<'a>) = patch,
+        costs 200 * genes(&base) + 20 * bytes.len();
 }
 
 /// `{ok, Genotype}`
@@ -131,7 +135,7 @@ fn distance<'a>(env: Env<'a>, a: GenotypeArc, b: GenotypeArc, changes: Term<'a>)
 }
 
 fn id<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
-    Ok(bytes_term(env, &codec::id(&genotype.0)))
+    Ok(binary(env, &codec::id(&genotype.0)))
 }
 
 fn info<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
@@ -148,15 +152,19 @@ fn info<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
 }
 
 fn encode<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
-    Ok(bytes_term(env, &codec::encode(&genotype.0)))
+    Ok(binary(env, &codec::encode(&genotype.0)))
 }
 
 fn decode<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
     born(env, codec::decode(&bytes).map_err(error::codec)?)
 }
 
-fn bytes_term<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
-    Binary::from(NewBinary::from_slice(env, bytes)).to_term(env)
+fn diff<'a>(env: Env<'a>, base: GenotypeArc, target: GenotypeArc) -> NifResult<Term<'a>> {
+    Ok(binary(env, &delta::diff(&base.0, &target.0)))
+}
+
+fn patch<'a>(env: Env<'a>, base: GenotypeArc, bytes: Binary<'a>) -> NifResult<Term<'a>> {
+    born(env, delta::patch(&base.0, &bytes).map_err(error::delta)?)
 }
 
 /// What each gene that is one of a few named things can be: `#{activation => [identity, ...], ...}`.

@@ -7,14 +7,15 @@ mod atoms;
 mod envelope;
 mod error;
 mod genotype;
+mod identity;
 mod job;
-mod list;
 mod network;
 mod parameters;
 mod population;
 mod scheduler;
 mod substrate;
 mod task;
+mod term;
 
 /// In place of the function of that name that tells why the library is not there. It does nothing else, so it
 /// is what a call across the boundary costs.

@@ -1,7 +1,7 @@
 //! cambrian_network
 
 use crate::genotype::GenotypeArc;
-use crate::list::List;
+use crate::term::List;
 use crate::{atoms, either_scheduler, error};
 use cambrian_core::math::LIMIT;
 use cambrian_core::network::{Network, Values};

@@ -1,6 +1,6 @@
 //! Parameters cross as a map from name to number, atom or list of atoms.
 
-use crate::list::List;
+use crate::term::List;
 use crate::{atoms, error};
 use cambrian_core::parameters::{Parameters, Value};
 use rustler::{Atom, Encoder, Env, Error, MapIterator, NifResult, Term};

@@ -2,8 +2,8 @@
 
 use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
-use crate::list::List;
 use crate::substrate::{self, SubstrateArc};
+use crate::term::List;
 use crate::{atoms, either_scheduler, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
 use cambrian_core::encoding::Encoding;

@@ -1,7 +1,7 @@
 //! cambrian_substrate
 
 use crate::genotype::{GenotypeArc, choice, wrap};
-use crate::list::List;
+use crate::term::List;
 use crate::{atoms, either_scheduler, error};
 use cambrian_core::substrate::{self, Expression, Hidden, Plan, Point, Quadtree, Substrate};
 use cambrian_core::task::Shape;

@@ -1,8 +1,8 @@
 //! cambrian_task: the tasks that run inside Rust
 
 use crate::job::{self, Job};
-use crate::list::List;
 use crate::network::NetworkArc;
+use crate::term::List;
 use crate::{atoms, error, parameters};
 use cambrian_core::parameters::Parameters;
 use cambrian_core::task::{self, Shape, TASKS, Task, Trial};

@@ -1,0 +1,28 @@
+//! zstd, with its size known before anything is unpacked.
+
+use std::cell::RefCell;
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe;
+
+const LEVEL: i32 = 3;
+
+// one a thread: to make and to clear their tables takes longer than a genotype
+thread_local! {
+    static PACKER: RefCell<Compressor<'static>> = RefCell::new(Compressor::new(LEVEL).expect("level 3 is one of zstd's"));
+    static UNPACKER: RefCell<Decompressor<'static>> = RefCell::new(Decompressor::new().expect("memory for zstd"));
+}
+
+/// One frame, which says its size.
+pub(crate) fn compress(bytes: &[u8]) -> Vec<u8> {
+    PACKER.with_borrow_mut(|packer| packer.compress(bytes)).expect("zstd has room for its own bound")
+}
+
+/// What is in one frame that says its size; `None` if that is over the limit, a lie, or not said.
+pub(crate) fn decompress(frame: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let size = usize::try_from(zstd_safe::get_frame_content_size(frame).ok()??).ok()?;
+    if size > limit || zstd_safe::find_frame_compressed_size(frame) != Ok(frame.len()) {
+        return None;
+    }
+    let bytes = UNPACKER.with_borrow_mut(|unpacker| unpacker.decompress(frame, size)).ok()?;
+    (bytes.len() == size).then_some(bytes)
+}

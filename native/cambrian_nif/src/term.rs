@@ -1,0 +1,26 @@
+//! Terms from a caller, and terms for one.
+
+use rustler::{Atom, Binary, Decoder, Env, Error, NewBinary, NifResult, Term};
+
+/// A proper list: rustler's own decoder of a `Vec` panics on an improper one.
+pub struct List<T>(pub Vec<T>);
+
+impl<'a, T: Decoder<'a>> Decoder<'a> for List<T> {
+    fn decode(term: Term<'a>) -> NifResult<List<T>> {
+        term.list_length()?;
+        term.decode().map(List)
+    }
+}
+
+pub fn bytes32(bytes: Binary) -> NifResult<[u8; 32]> {
+    bytes.as_slice().try_into().map_err(|_| Error::BadArg)
+}
+
+/// What a map has under a key.
+pub fn field<'a, T: Decoder<'a>>(map: Term<'a>, key: Atom) -> NifResult<T> {
+    map.map_get(key)?.decode()
+}
+
+pub fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
+    Binary::from(NewBinary::from_slice(env, bytes)).to_term(env)
+}
