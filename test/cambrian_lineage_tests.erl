@@ -63,6 +63,34 @@ what_was_bred_here_is_not_overwritten_by_strangers_test() ->
     signed(Champion, [], <<1:256>>),
     ?assertMatch({ok, [#{origin := own} | _]}, cambrian:lineage(Champion)).
 
+%% A newcomer that breeds: the line goes from what was bred here over to what was signed elsewhere.
+a_newcomer_keeps_its_own_origin_test() ->
+    {ok, #{champion := Newcomer}} = cambrian:evolve('xor', #{seed => 10, target => 3.5}),
+    [Father] = family(1, 600),
+    {ok, P} = cambrian_population:start(#{task => double_xor(), inputs => 2, outputs => 1, seed => 11, population => 20}),
+    Foreign = alien(Newcomer),
+    signed(Foreign, [Father], <<3:256>>),
+    ok = cambrian_population:inject(P, Foreign),
+    {ok, _} = cambrian_population:step(P, 12),
+    {ok, #{champion := Champion}} = cambrian_population:best(P),
+    {ok, Line} = cambrian:lineage(Champion),
+    ok = cambrian_population:stop(P),
+    Key = cambrian_identity:public_key(<<3:256>>),
+    Id = cambrian_genotype:id(Foreign),
+    ?assertMatch([#{origin := Key, id := Id}], [Entry || #{origin := Origin} = Entry <- Line, Origin =/= own]),
+    ?assertNotEqual(Id, cambrian_genotype:id(Champion)).
+
+%% One that this node has not bred: another node's, with a node more than the one that is known here.
+alien(Genotype) ->
+    {ok, Grown} = cambrian_genotype:mutate(Genotype, add_node, 5),
+    Grown.
+
+%% No network is perfect, so that every champion can be beaten.
+double_xor() ->
+    fun(Network) ->
+        -lists:sum([abs(hd(cambrian_network:activate(Network, [A, B])) - float(A bxor B)) || A <- [0, 1], B <- [0, 1]])
+    end.
+
 it_is_known_after_a_restart_test() ->
     Dir = filename:join(["_build", "test", "lineage-" ++ integer_to_list(erlang:unique_integer([positive]))]),
     restarted(Dir),

@@ -10,9 +10,10 @@
 -export([init/1, handle_call/3, handle_cast/2, terminate/2]).
 -export_type([entry/0]).
 
-%% `origin' is `own' or the key that signed it, `generation' and `task' are the origin's.
+%% `origin' is `own', the key that signed it, or `unknown' where it was injected by hand; `generation' and `task' are
+%% the origin's.
 -type entry() :: #{id := cambrian_genotype:id(), parents := [cambrian_genotype:id()], operators := [atom() | binary()],
-                   generation := non_neg_integer(), task := binary(), origin := own | cambrian_identity:key(),
+                   generation := non_neg_integer(), task := binary(), origin := own | unknown | cambrian_identity:key(),
                    %% as claimed, of what others signed
                    fitness => float(), realm => binary(), time => non_neg_integer()}.
 -type birth() :: {cambrian_genotype:id(), Parents :: [cambrian_genotype:id()], [Operator :: atom()], Generation :: non_neg_integer()}.
@@ -30,7 +31,12 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 -spec bred(Task :: atom() | binary(), [birth()]) -> ok.
 bred(Task, Line) ->
     New = lists:takewhile(fun({Id, _, _, _}) -> not is_own(Id) end, Line),
-    remember([{Id, {own, text(Task), Birth}} || {Id, _, _, _} = Birth <- lists:reverse(New)]).
+    remember([{Id, {origin(Birth), text(Task), Birth}} || {Id, _, _, _} = Birth <- lists:reverse(New),
+                                                         origin(Birth) =:= own orelse not ets:member(?MODULE, Id)]).
+
+%% Where one came from that was not bred here, others may have said already.
+origin({_, [], [injection], _}) -> unknown;
+origin(_) -> own.
 
 %% @doc What was signed of a genotype elsewhere.
 -spec received(cambrian_genotype:id(), Record :: binary()) -> ok.
@@ -75,8 +81,9 @@ visit(_Id, Error) -> Error.
 
 entry(Id) ->
     case ets:lookup(?MODULE, Id) of
-        [{Id, {own, Task, {Id, Parents, Operators, Generation}}}] ->
-            #{id => Id, parents => Parents, operators => Operators, generation => Generation, task => Task, origin => own};
+        [{Id, {Origin, Task, {Id, Parents, Operators, Generation}}}] ->
+            #{id => Id, parents => Parents, operators => Operators, generation => Generation, task => Task,
+              origin => Origin};
         [{Id, {signed, Record}}] ->
             case cambrian_envelope:read_record(Record) of
                 {ok, #{genotype := Id} = Claims} ->

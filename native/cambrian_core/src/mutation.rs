@@ -72,11 +72,13 @@ impl Operator {
     }
 }
 
-/// What made a genotype of its parents: a set of operators, mating and tuning among them.
+/// What made a genotype of its parents: a set of operators, mating and tuning among them. One without parents came with
+/// the first generation, or by injection from elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operators(pub(crate) u64);
 
 impl Operators {
+    pub const INJECTION: Operators = Operators(1 << 61);
     pub const CROSSOVER: Operators = Operators(1 << 62);
     pub const TUNING: Operators = Operators(1 << 63);
 
@@ -89,12 +91,14 @@ impl Operators {
         let is = move |one: Operators, name| (self.0 & one.0 != 0).then_some(name);
         let all = OPERATORS.iter().zip(0..);
         let mutations = all.filter(move |(_, bit)| self.0 >> bit & 1 == 1).map(|(operator, _)| operator.name);
-        is(Self::CROSSOVER, "crossover").into_iter().chain(mutations).chain(is(Self::TUNING, "tuning"))
+        let first = is(Self::INJECTION, "injection").into_iter().chain(is(Self::CROSSOVER, "crossover"));
+        first.chain(mutations).chain(is(Self::TUNING, "tuning"))
     }
 
     /// `None` for a name that is none.
     pub fn named(name: &str) -> Option<Operators> {
         match name {
+            "injection" => Some(Self::INJECTION),
             "crossover" => Some(Self::CROSSOVER),
             "tuning" => Some(Self::TUNING),
             _ => OPERATORS.iter().position(|operator| operator.name == name).map(|bit| Operators(1 << bit)),

@@ -413,7 +413,8 @@ impl Evaluated {
         population.genotypes[place as usize] = newcomer;
         population.tuned[place as usize] = None;
         population.ages[place as usize] = Ages::new();
-        population.births[place as usize] = Birth::first(population.generation);
+        population.births[place as usize] =
+            Birth { operators: Operators::INJECTION, ..Birth::first(population.generation) };
         self.fitness[place as usize] = fitness;
         self.standing.cases[place as usize] = Vec::new();
         self.rank();
