@@ -1,23 +1,43 @@
-//! How genotypes came to be, as far back as anyone who lives descends from them.
-//!
-//! The line of fitter parents is kept, which soon is one for all: a few records a generation. The other parent is named.
+//! How genotypes came to be: a genotype's fitter parent, its fitter parent, and so on for some generations, the other
+//! parent of each by name.
 
-use crate::codec::GenotypeId;
+use crate::codec::{self, GenotypeId};
+use crate::genotype::Genotype;
 use crate::mutation::Operators;
+use std::collections::HashMap;
+use std::sync::Arc;
 
-/// More than these are not kept: of longer lines the beginning is forgotten.
-pub const MAX_ANCESTORS: usize = 1 << 16;
+/// How many generations of a line are kept at least; twice as many at most.
+pub const WINDOW: u64 = 32;
 
 /// How one genotype came to be.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Birth {
     pub generation: u64,
     pub operators: Operators,
     /// The fitter, and the other; none in the first generation, nor of one that came from elsewhere.
     pub parents: [Option<GenotypeId>; 2],
-    /// Places among the ancestors: of its fitter parent, and its own, once it has offspring.
-    pub(crate) parent: Option<u32>,
-    pub(crate) own: Option<u32>,
+    /// The fitter parent, unless it is too long ago.
+    pub(crate) parent: Option<Arc<Ancestor>>,
+    /// As its descendants know it, once it has offspring.
+    pub(crate) own: Option<Arc<Ancestor>>,
+}
+
+/// A genotype that has descendants.
+#[derive(Clone, Debug)]
+pub struct Ancestor {
+    pub id: GenotypeId,
+    pub birth: Birth,
+}
+
+// one after the other: each in the drop of the one before would take a stack as long as the line
+impl Drop for Ancestor {
+    fn drop(&mut self) {
+        let mut line = self.birth.parent.take();
+        while let Some(mut last) = line.and_then(Arc::into_inner) {
+            line = last.birth.parent.take();
+        }
+    }
 }
 
 impl Birth {
@@ -25,56 +45,56 @@ impl Birth {
     pub(crate) fn first(generation: u64) -> Birth {
         Birth { generation, ..Birth::default() }
     }
-}
 
-/// A genotype that has descendants.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Ancestor {
-    pub id: GenotypeId,
-    pub birth: Birth,
-}
-
-/// Ancestors, each after its parent.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Lineage(pub(crate) Vec<Ancestor>);
-
-impl Lineage {
     /// The fitter parent, its fitter parent, and so on.
-    pub fn line(&self, birth: Birth) -> impl Iterator<Item = &Ancestor> {
-        let at = |place: Option<u32>| place.map(|place| &self.0[place as usize]);
-        std::iter::successors(at(birth.parent), move |ancestor| at(ancestor.birth.parent))
+    pub fn line(&self) -> impl Iterator<Item = &Ancestor> {
+        std::iter::successors(self.parent.as_deref(), |ancestor| ancestor.birth.parent.as_deref())
     }
 
-    /// Remembers one who has offspring now, and at which place.
-    pub(crate) fn add(&mut self, id: GenotypeId, birth: Birth) -> u32 {
-        self.0.push(Ancestor { id, birth });
-        self.0.len() as u32 - 1
+    /// Of one that has offspring now.
+    pub(crate) fn ancestor(&self, genotype: &Genotype) -> Arc<Ancestor> {
+        Arc::new(Ancestor { id: codec::id(genotype), birth: Birth { own: None, ..self.clone() } })
     }
+}
 
-    /// Forgets who has no descendants among the living.
-    pub(crate) fn forget_others(&mut self, living: &mut [&mut Birth]) {
-        let mut stays = vec![false; self.0.len()];
-        let places = living.iter().flat_map(|birth| [birth.parent, birth.own]).flatten();
-        places.for_each(|place| stays[place as usize] = true);
-        let (mut count, mut first) = (0, 0);
-        for at in (0..self.0.len()).rev() {
-            if stays[at] && count < MAX_ANCESTORS {
-                (count, first) = (count + 1, at);
-                self.0[at].birth.parent.inspect(|parent| stays[*parent as usize] = true);
+/// Ends all lines at the first who was born before a generation. What they share they still share.
+pub(crate) fn cut<'a>(living: impl Iterator<Item = &'a mut Birth>, before: u64) {
+    let mut cut = Cut { before, done: HashMap::new() };
+    for birth in living {
+        for line in [&mut birth.parent, &mut birth.own].into_iter().flatten() {
+            *line = cut.line(line);
+        }
+    }
+}
+
+struct Cut {
+    before: u64,
+    /// By what was there before, which lives as long as this does.
+    done: HashMap<*const Ancestor, (Arc<Ancestor>, Arc<Ancestor>)>,
+}
+
+impl Cut {
+    fn line(&mut self, youngest: &Arc<Ancestor>) -> Arc<Ancestor> {
+        let mut old = vec![Arc::clone(youngest)];
+        let last = loop {
+            let eldest = &old[old.len() - 1];
+            if let Some((_, done)) = self.done.get(&Arc::as_ptr(eldest)) {
+                let done = Arc::clone(done);
+                old.pop();
+                break Some(done);
             }
-        }
-        stays[..first].fill(false);
-        let mut places = 0..;
-        let moved: Vec<Option<u32>> =
-            stays.iter().map(|stays| if *stays { places.next() } else { None }).collect();
-        let to = |place: &mut Option<u32>| *place = place.and_then(|place| moved[place as usize]);
-        let mut stays = stays.into_iter();
-        self.0.retain(|_| stays.next() == Some(true));
-        let kept = self.0.iter_mut().map(|ancestor| &mut ancestor.birth);
-        for birth in kept.chain(living.iter_mut().map(|birth| &mut **birth)) {
-            to(&mut birth.parent);
-            to(&mut birth.own);
-        }
+            match &eldest.birth.parent {
+                Some(parent) if eldest.birth.generation >= self.before => old.push(Arc::clone(parent)),
+                _ => break None,
+            }
+        };
+        let done = old.into_iter().rev().fold(last, |parent, old| {
+            let birth = Birth { parent, ..old.birth.clone() };
+            let new = Arc::new(Ancestor { id: old.id, birth });
+            self.done.insert(Arc::as_ptr(&old), (old, Arc::clone(&new)));
+            Some(new)
+        });
+        done.expect("at least the youngest")
     }
 }
 
@@ -82,40 +102,30 @@ impl Lineage {
 mod tests {
     use super::*;
 
-    /// A line of `length`, each with a brother who has no descendants; and the youngest of it.
-    fn line(length: usize) -> (Lineage, Birth) {
-        let mut lineage = Lineage::default();
-        let id = |nth: usize| std::array::from_fn(|at| (nth >> (8 * at.min(7))) as u8);
-        let mut birth = Birth::first(0);
-        for nth in 0..length {
-            let own = lineage.add(id(2 * nth), birth);
-            lineage.add(id(2 * nth + 1), birth);
-            birth = Birth {
-                parent: Some(own),
-                parents: [Some(id(2 * nth)), None],
-                ..Birth::first(nth as u64 + 1)
-            };
-        }
-        (lineage, birth)
+    fn child(parent: Option<Arc<Ancestor>>, generation: u64) -> Birth {
+        Birth { parents: [parent.as_ref().map(|parent| parent.id), None], parent, ..Birth::first(generation) }
+    }
+
+    /// The youngest of a line of a million, which is longer than any stack.
+    fn youngest() -> Birth {
+        (1..1_000_000).fold(Birth::first(0), |birth, generation| {
+            let id = std::array::from_fn(|at| (birth.generation >> (8 * at.min(7))) as u8);
+            child(Some(Arc::new(Ancestor { id, birth })), generation)
+        })
     }
 
     #[test]
-    fn only_ancestors_of_the_living_are_kept() {
-        let (mut lineage, mut youngest) = line(1000);
-        let before: Vec<GenotypeId> = lineage.line(youngest).map(|ancestor| ancestor.id).collect();
-        lineage.forget_others(&mut [&mut youngest]);
-        assert_eq!(lineage.0.len(), 1000);
-        let after: Vec<GenotypeId> = lineage.line(youngest).map(|ancestor| ancestor.id).collect();
-        assert_eq!((before.len(), before), (1000, after));
-    }
-
-    #[test]
-    fn of_a_line_that_is_too_long_the_beginning_goes() {
-        let (mut lineage, mut youngest) = line(MAX_ANCESTORS + 10);
-        lineage.forget_others(&mut [&mut youngest]);
-        let line: Vec<&Ancestor> = lineage.line(youngest).collect();
-        assert_eq!((line.len(), lineage.0.len()), (MAX_ANCESTORS, MAX_ANCESTORS));
-        assert_eq!(line.last().unwrap().birth.generation, 10);
-        assert!(line.last().unwrap().birth.parents[0].is_some(), "who is gone is still named");
+    fn what_is_too_long_ago_goes_and_what_is_shared_stays_shared() {
+        let mut brothers = [youngest(), Birth::default()];
+        brothers[1] = child(brothers[0].parent.clone(), 1_000_000);
+        let ids = |birth: &Birth| birth.line().take(100).map(|ancestor| ancestor.id).collect::<Vec<_>>();
+        let before = ids(&brothers[0]);
+        cut(brothers.iter_mut(), 999_900);
+        assert_eq!(brothers[0].line().count(), 100);
+        assert_eq!(ids(&brothers[0]), before);
+        let eldest = brothers[0].line().last().unwrap();
+        assert_eq!(eldest.birth.generation, 999_899);
+        assert!(eldest.birth.parents[0].is_some(), "who is gone is still named");
+        assert!(std::ptr::eq(eldest, brothers[1].line().last().unwrap()));
     }
 }

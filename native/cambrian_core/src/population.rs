@@ -4,7 +4,7 @@
 
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
-use crate::lineage::{Ancestor, Birth, Lineage};
+use crate::lineage::Birth;
 use crate::mutation::Operators;
 use crate::network::Network;
 use crate::parameters::{Inheritance, ParameterError, Parameters, Tuner};
@@ -42,7 +42,6 @@ pub struct Population {
     pub(crate) tuned: Vec<Option<Arc<Genotype>>>,
     pub(crate) ages: Vec<Ages>,
     pub(crate) births: Vec<Birth>,
-    pub(crate) lineage: Arc<Lineage>,
     pub(crate) species: Vec<Species>,
     pub(crate) next_species: u64,
     pub(crate) threshold: f32,
@@ -143,7 +142,6 @@ impl Population {
             tuned: vec![None; genotypes.len()],
             ages: vec![Ages::new(); genotypes.len()],
             births: vec![Birth::first(0); genotypes.len()],
-            lineage: Arc::default(),
             genotypes,
             species,
             next_species,
@@ -252,12 +250,13 @@ impl Population {
         &self.species
     }
 
-    /// How a genotype that is here came to be, and its line of fitter parents.
-    pub fn ancestry(&self, genotype: &Genotype) -> Option<(Birth, impl Iterator<Item = &Ancestor>)> {
-        let here = (0..self.genotypes.len() as u32).find(|at| **self.tuned(*at) == *genotype);
+    /// How a genotype that is here came to be.
+    pub fn origin(&self, genotype: &Genotype) -> Option<Birth> {
         let champion = self.champion.as_ref().filter(|champion| *champion.genotype == *genotype);
-        let birth = champion.map(|champion| champion.birth).or(here.map(|at| self.birth(at)))?;
-        Some((birth, self.lineage.line(birth)))
+        champion.map(|champion| champion.birth.clone()).or_else(|| {
+            let here = (0..self.genotypes.len() as u32).find(|at| **self.tuned(*at) == *genotype);
+            here.map(|at| self.birth(at))
+        })
     }
 
     /// The best of all generations so far; `None` before the first evaluation.
@@ -432,9 +431,9 @@ impl Population {
     }
 
     fn birth(&self, at: u32) -> Birth {
-        let birth = self.births[at as usize];
+        let birth = &self.births[at as usize];
         let tuned = if self.tuned[at as usize].is_some() { Operators::TUNING } else { Operators::default() };
-        Birth { operators: birth.operators.and(tuned), ..birth }
+        Birth { operators: birth.operators.and(tuned), ..birth.clone() }
     }
 
     /// Only those that are still here can contend again.

@@ -1,9 +1,8 @@
 //! From one generation to the next.
 
-use crate::codec::{self, GenotypeId};
 use crate::crossover::crossover;
 use crate::genotype::Genotype;
-use crate::lineage::{Birth, Lineage};
+use crate::lineage::{Birth, WINDOW, cut};
 use crate::mutation::{Operators, mutate};
 use crate::parameters::Tuner;
 use crate::population::{Evaluated, Population};
@@ -45,7 +44,7 @@ impl Evaluated {
         let mut scores: Vec<_> = survivors.iter().map(known).collect();
         let mut tuned: Vec<_> = survivors.iter().map(|(at, _)| old.tuned[*at as usize].clone()).collect();
         let mut ages: Vec<_> = survivors.iter().map(|(at, _)| old.ages[*at as usize].clone()).collect();
-        let (births, lineage) = self.births(&survivors, &children);
+        let births = self.births(&survivors, &children);
         for child in children {
             genotypes.push(child.genotype);
             ages.push(child.ages);
@@ -53,10 +52,9 @@ impl Evaluated {
         scores.resize(genotypes.len(), None);
         tuned.resize(genotypes.len(), None);
         let generation = old.generation + 1;
-        let mut next =
-            Population { generation, genotypes, scores, tuned, ages, births, lineage, ..old.clone() };
+        let mut next = Population { generation, genotypes, scores, tuned, ages, births, ..old.clone() };
         next.forget_trials_of_the_gone();
-        next.forget_ancestors_of_the_gone();
+        next.forget_what_is_long_ago();
         next.steer_threshold(old.species.len());
         let mut living = homes.clone();
         living.sort_unstable();
@@ -115,34 +113,34 @@ impl Evaluated {
     }
 
     /// How the next generation came to be: those that live on, then the children, whose parents are ancestors now.
-    fn births(&self, survivors: &[(u32, usize)], children: &[Child]) -> (Vec<Birth>, Arc<Lineage>) {
+    fn births(&self, survivors: &[(u32, usize)], children: &[Child]) -> Vec<Birth> {
         let old = &self.population;
-        let mut parents: Vec<u32> =
-            children.iter().flat_map(|child| [Some(child.parents.0), child.parents.1]).flatten().collect();
-        parents.sort_unstable();
-        parents.dedup();
-        let (mut births, mut lineage) = (old.births.clone(), Arc::clone(&old.lineage));
-        let new: Vec<u32> = parents.into_iter().filter(|at| births[*at as usize].own.is_none()).collect();
-        let ids: Vec<GenotypeId> =
-            new.par_iter().with_min_len(GRAIN).map(|at| codec::id(&old.genotypes[*at as usize])).collect();
-        let ancestors = Arc::make_mut(&mut lineage);
-        for (at, id) in new.into_iter().zip(ids) {
-            let birth = &mut births[at as usize];
-            birth.own = Some(ancestors.add(id, *birth));
+        let mut is_parent = vec![false; old.genotypes.len()];
+        for child in children {
+            is_parent[child.parents.0 as usize] = true;
+            child.parents.1.inspect(|other| is_parent[*other as usize] = true);
         }
-        let id = |at: u32| births[at as usize].own.map(|own| ancestors.0[own as usize].id);
+        let known = |(at, birth): (usize, &Birth)| {
+            let new = is_parent[at] && birth.own.is_none();
+            let own = if new { Some(birth.ancestor(&old.genotypes[at])) } else { birth.own.clone() };
+            Birth { own, ..birth.clone() }
+        };
+        let births: Vec<Birth> = old.births.par_iter().enumerate().with_min_len(GRAIN).map(known).collect();
+        let own = |at: u32| births[at as usize].own.as_ref();
         let born = children.iter().map(|child| match self.twin(child) {
-            Some(twin) => births[twin as usize],
-            None => Birth {
-                generation: old.generation + 1,
-                operators: child.operators,
-                parents: [id(child.parents.0), child.parents.1.and_then(id)],
-                parent: births[child.parents.0 as usize].own,
-                own: None,
-            },
+            Some(twin) => births[twin as usize].clone(),
+            None => {
+                let (fitter, other) = (own(child.parents.0), child.parents.1.and_then(own));
+                Birth {
+                    generation: old.generation + 1,
+                    operators: child.operators,
+                    parents: [fitter, other].map(|parent| parent.map(|parent| parent.id)),
+                    parent: fitter.cloned(),
+                    own: None,
+                }
+            }
         });
-        let all = survivors.iter().map(|(at, _)| births[*at as usize]).chain(born).collect();
-        (all, lineage)
+        survivors.iter().map(|(at, _)| births[*at as usize].clone()).chain(born).collect()
     }
 
     /// The parent that a child is the same as, if nothing came of all that was tried on it.
@@ -215,10 +213,12 @@ impl Evaluated {
 }
 
 impl Population {
-    fn forget_ancestors_of_the_gone(&mut self) {
-        let champion = self.champion.as_mut().map(|champion| &mut champion.birth);
-        let mut living: Vec<&mut Birth> = self.births.iter_mut().chain(champion).collect();
-        Arc::make_mut(&mut self.lineage).forget_others(&mut living);
+    /// Not in every generation: what is kept is copied.
+    fn forget_what_is_long_ago(&mut self) {
+        if self.generation.is_multiple_of(WINDOW) {
+            let champion = self.champion.as_mut().map(|champion| &mut champion.birth);
+            cut(self.births.iter_mut().chain(champion), self.generation.saturating_sub(WINDOW));
+        }
     }
 
     /// A twentieth up or down towards the wanted number of species.

@@ -6,9 +6,9 @@ use crate::substrate::{self, SubstrateArc};
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
-use cambrian_core::codec;
+use cambrian_core::codec::{self, GenotypeId};
 use cambrian_core::encoding::Encoding;
-use cambrian_core::lineage::{Ancestor, Birth};
+use cambrian_core::lineage::Birth;
 use cambrian_core::population::{Champion, Evaluated, Population, Stats};
 use cambrian_core::task::{Score, Shape};
 use cambrian_core::tuning::Tuning;
@@ -181,22 +181,18 @@ fn champion<'a>(env: Env<'a>, champion: Option<&Champion>) -> NifResult<Term<'a>
             (atoms::champion(), wrap(Arc::clone(&champion.genotype)).encode(env)),
             (atoms::fitness(), champion.fitness.encode(env)),
             (atoms::generation(), champion.generation.encode(env)),
-            (atoms::parents(), parents),
-            (atoms::operators(), operators),
+            (atoms::parents(), parents.encode(env)),
+            (atoms::operators(), operators.encode(env)),
         ],
     )
 }
 
 /// Ids of the parents, names of the operators.
-fn origin<'a>(env: Env<'a>, birth: &Birth) -> NifResult<(Term<'a>, Term<'a>)> {
-    let parents: Vec<Term> = birth.parents.iter().flatten().map(|id| binary(env, id)).collect();
-    let operators: Vec<Atom> =
-        birth.operators.names().map(|name| Atom::from_str(env, name)).collect::<NifResult<_>>()?;
-    Ok((parents.encode(env), operators.encode(env)))
+fn origin<'a>(env: Env<'a>, birth: &Birth) -> NifResult<(Vec<Term<'a>>, Vec<Atom>)> {
+    let parents = birth.parents.iter().flatten().map(|id| binary(env, id)).collect();
+    let operators = birth.operators.names().map(|name| Atom::from_str(env, name));
+    Ok((parents, operators.collect::<NifResult<_>>()?))
 }
-
-/// Longer lines are cut.
-const LINE: usize = 10_000;
 
 /// A genotype of this population and its line of fitter parents: `[{Id, Parents, Operators, Generation}]`, empty for one
 /// that is not here.
@@ -206,13 +202,13 @@ fn population_lineage<'a>(
     evaluated: EvaluatedArc,
     genotype: GenotypeArc,
 ) -> NifResult<Vec<Term<'a>>> {
-    let Some((birth, line)) = evaluated.0.population().ancestry(&genotype.0) else { return Ok(Vec::new()) };
-    let first = Ancestor { id: codec::id(&genotype.0), birth };
-    let show = |ancestor: &Ancestor| {
-        let (parents, operators) = origin(env, &ancestor.birth)?;
-        Ok((binary(env, &ancestor.id), parents, operators, ancestor.birth.generation).encode(env))
+    let Some(birth) = evaluated.0.population().origin(&genotype.0) else { return Ok(Vec::new()) };
+    let show = |(id, birth): (GenotypeId, &Birth)| {
+        let (parents, operators) = origin(env, birth)?;
+        Ok((binary(env, &id), parents, operators, birth.generation).encode(env))
     };
-    std::iter::once(&first).chain(line).take(LINE).map(show).collect()
+    let line = birth.line().map(|ancestor| (ancestor.id, &ancestor.birth));
+    std::iter::once((codec::id(&genotype.0), &birth)).chain(line).map(show).collect()
 }
 
 /// The fittest of this generation: `{Genotype, Fitness}`
