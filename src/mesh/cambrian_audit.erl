@@ -12,11 +12,11 @@
 %% `origin' and `genotype' as they were claimed; `time' in ms since 1970; `detail' as it was found.
 -type refusal() :: #{time := integer(), reason := atom(), origin := undefined | cambrian_identity:key(),
                      genotype := undefined | cambrian_genotype:id(),
-                     task => binary(), sequence => non_neg_integer(), detail => term()}.
+                     task => binary(), sequence => non_neg_integer(), base => cambrian_genotype:id(), detail => term()}.
 
 -define(KEPT, 100).
 -define(SIZE, {1 bsl 20, 8}).
--define(IDS, [origin, genotype, key, old, new]).
+-define(IDS, [origin, genotype, base, key, old, new]).
 
 -spec open(none | {ok, cambrian_file:path()}) -> {ok, audit()} | {error, {term(), cambrian_file:path()}}.
 open(Path) -> open(Path, ?SIZE).

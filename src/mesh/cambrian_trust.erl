@@ -25,7 +25,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0, open/2, check/2, check/3, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2, bans/1,
-         reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1]).
+         reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([name/0, options/0, base_of/0, event/0, report/0]).
 
@@ -50,7 +50,7 @@
                subscribers = #{} :: #{pid() => reference()},
                changed = false :: boolean()}).
 -record(state, {open = #{} :: #{name() => #open{}},
-                saved = 0 :: integer(),
+                saved :: integer(),
                 timer = none :: none | reference()}).
 
 -define(MAGIC, <<"cambrian trust 1\n">>).
@@ -91,6 +91,7 @@ open(Realm, Options) when is_binary(Realm), byte_size(Realm) =< 255 ->
 open(Realm, _Options) ->
     {error, {bad_option, {realm, Realm, <<"a binary of at most 255 bytes">>}}}.
 
+%% @private What the options are checked by.
 table() ->
     #{capability => {fun is_capability/1, <<"open, {keys, Keys} or {signed_by, Key}">>},
       rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},
@@ -335,7 +336,7 @@ ask(Realm, Request) ->
 %% @private
 init([]) ->
     process_flag(trap_exit, true),
-    {ok, #state{}}.
+    {ok, #state{saved = erlang:monotonic_time(millisecond) - ?SAVE_MS}}.
 
 %% @private
 handle_call({open, Name, Options}, _From, State) ->
@@ -346,13 +347,11 @@ handle_call({open, Name, Options}, _From, State) ->
         Error -> {reply, Error, State}
     end;
 handle_call({reputation, Name, Key}, _From, State) ->
-    {reply, cambrian_realm:reputation(Key, known(Name, State)), State};
+    {#open{realm = Realm}, Next} = known(Name, State),
+    {reply, cambrian_realm:reputation(Key, Realm), Next};
 handle_call({report, Name}, _From, State) ->
-    Last = case find(Name, State) of
-               {ok, #open{audit = Audit}} -> cambrian_audit:last(Audit);
-               _ -> []
-           end,
-    {reply, (cambrian_realm:report(known(Name, State)))#{last => Last}, State};
+    {#open{realm = Realm, audit = Audit}, Next} = known(Name, State),
+    {reply, (cambrian_realm:report(Realm))#{last => cambrian_audit:last(Audit)}, Next};
 handle_call({ask, Name, Request}, _From, State) ->
     case find(Name, State) of
         {ok, Open} -> answer(request(Request, erlang:system_time(millisecond), Name, Open), Name, State);
@@ -450,6 +449,7 @@ refuse(Reason, Claims, Now, Name, #open{audit = Audit} = Open) ->
     send({refused, Refusal}, Name, Kept),
     {{refused, Reason, Refusal}, later, Kept}.
 
+detail({Lacking, Id}) when Lacking =:= missing_base; Lacking =:= wrong_base -> #{base => Id};
 detail({_, Detail}) -> #{detail => Detail};
 detail(Reason) when is_tuple(Reason) -> #{detail => tl(tuple_to_list(Reason))};
 detail(_) -> #{}.
@@ -498,8 +498,10 @@ find_or_new(Name, State) ->
 %% For questions: of a realm that is not known, nothing is.
 known(Name, State) ->
     case find(Name, State) of
-        {ok, #open{realm = Realm}} -> Realm;
-        _ -> cambrian_realm:new(#{name => Name})
+        {ok, Open} -> {Open, put_open(Name, Open, State)};
+        _ ->
+            {ok, Audit} = cambrian_audit:open(none),
+            {#open{realm = cambrian_realm:new(#{name => Name}), audit = Audit}, State}
     end.
 
 file(Name, File) -> cambrian_file:in_data_dir([<<"realms">>, cambrian_file:name(Name), File]).
