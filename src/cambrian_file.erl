@@ -9,7 +9,8 @@
 
 -type path() :: file:filename_all().
 %% `torn_file' was not written to its end, or was changed since; `other_file' never was one of ours.
--type error() :: {file:posix() | badarg | terminated | system_limit | torn_file | other_file | unsafe_permissions, path()}.
+-type error() :: {file:posix() | badarg | terminated | system_limit | torn_file | other_file | unsafe_permissions,
+                  path()}.
 
 %% A file's name has at most 255 bytes on most file systems, and others are put after ours.
 -define(MAX_NAME, 200).

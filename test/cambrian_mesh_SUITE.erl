@@ -270,7 +270,8 @@ an_identity_stays(Config) ->
     ?assertMatch({ok, #{key := New, successions := [_]}}, cambrian_identity:load(File)),
     ok = peer:call(One, cambrian_bridge, stop, []),
     ok = file:change_mode(File, 8#644),
-    ?assertEqual({error, {unsafe_permissions, File}}, peer:call(One, cambrian_bridge, start, [#{realm => ?REALM, identity => File}])),
+    ?assertEqual({error, {unsafe_permissions, File}},
+                 peer:call(One, cambrian_bridge, start, [#{realm => ?REALM, identity => File}])),
     ok = file:delete(File).
 
 %% The bridge, what it trusts by and the node live through it.
@@ -289,7 +290,8 @@ bombard_here(Count) ->
     {ok, Good} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0, sequence => 1,
                                           time => erlang:system_time(millisecond)}, G, cambrian_identity:new()),
     Succession = cambrian_identity:succession(cambrian_identity:new(), cambrian_identity:new()),
-    lists:foreach(fun(N) -> cambrian_bridge ! {cambrian_transport, <<?REALM/binary, "/genotype">>, shell(N rem 4, Good, Succession)} end,
+    Topic = <<?REALM/binary, "/genotype">>,
+    lists:foreach(fun(N) -> cambrian_bridge ! {cambrian_transport, Topic, shell(N rem 4, Good, Succession)} end,
                   lists:seq(1, Count)),
     Count.
 

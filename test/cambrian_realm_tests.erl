@@ -213,10 +213,13 @@ asks(N, {Realm, Now, Admitted}) ->
         {error, rate_limited, Next} -> {Next, Later, Admitted}
     end.
 
-a_clock_set_back_gives_nothing_test() ->
+a_clock_set_back_silences_nobody_test() ->
     Spent = lists:foldl(fun(N, R) -> arrives(1, N, ?NOW, R) end, realm(#{rate => {1, 3}}), [1, 2, 3]),
-    ?assertEqual(rate_limited, refusal(claims(1, 4), ?NOW - ?MINUTE, Spent)),
-    ?assertEqual(ok, refusal(claims(1, 4), ?NOW + 1000, Spent)).
+    ?assertEqual(rate_limited, refusal(claims(1, 4), ?NOW, Spent)),
+    Years = ?NOW - 1_000_000 * ?MINUTE,
+    Again = lists:foldl(fun(N, R) -> arrives(1, N, Years, R) end, Spent, [4, 5, 6]),
+    ?assertEqual(rate_limited, refusal(claims(1, 7, Years), Years, Again)),
+    ?assertEqual(ok, refusal(claims(1, 7, Years), Years + 1000, Again)).
 
 %%% ---- room -------------------------------------------------------------------------------
 

@@ -22,12 +22,13 @@
 %% `realm' says who may meet whom; `publish_interval' is the least time in ms between two champions
 %% of one population (default 1000). A population's name that is not there yet is waited for.
 %%
-%% `identity' is a secret of 32 bytes, a fun that gives it, so that it stays out of crash reports, or the path of a file
-%% ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or, where there
-%% is none, made anew. `capability', `rate' and `tolerance' are those of {@link cambrian_trust:open/2}; `grant' is the leave
-%% to publish that others here ask for ({@link cambrian_identity:grant/4}).
+%% `identity' is a secret of 32 bytes, a fun that gives it, so that it stays out of crash reports, or the path of a
+%% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
+%% where there is none, made anew. `capability', `rate' and `tolerance' are those of {@link cambrian_trust:open/2};
+%% `grant' is the leave to publish that others here ask for ({@link cambrian_identity:grant/4}).
 -type options() :: #{realm := binary(), transport => module(), transport_options => map(),
-                     identity => cambrian_identity:secret() | fun(() -> cambrian_identity:secret()) | cambrian_file:path(),
+                     identity => cambrian_identity:secret() | fun(() -> cambrian_identity:secret())
+                               | cambrian_file:path(),
                      populations => [cambrian_population:population()], grant => binary(),
                      capability => cambrian_realm:capability(), rate => {PerSecond :: number(), Burst :: number()},
                      tolerance => number(), publish_interval => non_neg_integer()}.
@@ -102,7 +103,8 @@ table() ->
       transport => {fun is_atom/1, <<"a module">>, cambrian_transport_dist},
       transport_options => {fun is_map/1, <<"a map">>, #{}},
       identity => {fun is_identity/1, <<"32 bytes, a fun that gives them, or a path: one of 32 bytes as a string">>},
-      populations => {fun(L) -> is_list(L) andalso lists:all(fun is_handle/1, L) end, <<"a list of pids or names">>, []},
+      populations => {fun(L) -> is_list(L) andalso lists:all(fun is_handle/1, L) end,
+                      <<"a list of pids or names">>, []},
       grant => {fun(G) -> is_binary(G) andalso byte_size(G) =< 1024 end, <<"what cambrian_identity:grant/4 gives">>},
       publish_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000}}.
 
@@ -131,7 +133,8 @@ claims_table() ->
       parents => {fun(Ids) -> is_list(Ids) andalso length(Ids) =< 8 andalso
                               lists:all(fun(Id) -> is_bytes(Id, 32) end, Ids) end,
                   <<"a list of at most 8 ids of 32 bytes">>, []},
-      operators => {fun(Names) -> is_list(Names) andalso length(Names) =< 32 andalso lists:all(fun is_task/1, Names) end,
+      operators => {fun(Names) -> is_list(Names) andalso length(Names) =< 32 andalso
+                                  lists:all(fun is_task/1, Names) end,
                     <<"a list of at most 32 names">>, []}}.
 
 is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =< 255.
@@ -267,8 +270,8 @@ global_best() -> gen_server:call(?MODULE, global_best).
 -spec identity() -> cambrian_identity:key().
 identity() -> gen_server:call(?MODULE, identity).
 
-%% @doc Goes on under a new key, in the identity's file as well if it has one, and tells the others in the realm, who keep
-%% what they know of the old key for the new one, and take nothing more from the old.
+%% @doc Goes on under a new key, in the identity's file as well if it has one, and tells the others in the realm, who
+%% keep what they know of the old key for the new one, and take nothing more from the old.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -302,8 +305,8 @@ init(#{realm := Realm, transport := Transport, publish_interval := Interval} = O
         {ok, Identity, Home} ->
             Topic = <<Realm/binary, "/genotype">>,
             ok = Transport:subscribe(Topic, self()),
-            State = #state{realm = Realm, topic = Topic, transport = Transport, interval = Interval, identity = Identity,
-                           home = Home, grant = maps:get(grant, Options, undefined)},
+            State = #state{realm = Realm, topic = Topic, transport = Transport, interval = Interval,
+                           identity = Identity, home = Home, grant = maps:get(grant, Options, undefined)},
             tell_successions(State),
             {ok, lists:foldl(fun join_population/2, State, maps:get(populations, Options))};
         {error, Reason} -> {stop, Reason}
@@ -326,7 +329,11 @@ connect(Transport, Options) ->
     end.
 
 %% `{ok, Identity, Home}': the file that it is kept in.
-identity(#{identity := Secret}) when is_function(Secret) -> {ok, cambrian_identity:from_secret(Secret()), none};
+identity(#{identity := Fun}) when is_function(Fun) ->
+    case Fun() of
+        <<_:32/binary>> = Secret -> {ok, cambrian_identity:from_secret(Secret), none};
+        _ -> {error, {bad_option, {identity, Fun, <<"a fun that gives 32 bytes">>}}}
+    end;
 identity(#{identity := Path}) -> identity_in({ok, Path});
 identity(_) -> identity_in(cambrian_file:in_data_dir([<<"identity">>])).
 
@@ -504,8 +511,8 @@ crashed(_) -> true.
 %%% ---- envelopes --------------------------------------------------------------------------
 
 publish(Genotype, #{task := Task, fitness := Fitness} = Given, #state{sequence = Sequence} = State) ->
-    Claims = Given#{realm => State#state.realm, task := text(Task), fitness := float(Fitness), grant => State#state.grant,
-                    sequence => Sequence, time => erlang:system_time(millisecond)},
+    Claims = Given#{realm => State#state.realm, task := text(Task), fitness := float(Fitness),
+                    grant => State#state.grant, sequence => Sequence, time => erlang:system_time(millisecond)},
     #state{identity = #{secret := Secret}} = State,
     case cambrian_envelope:seal(Claims, Genotype, Secret()) of
         {ok, Bytes} ->
@@ -527,7 +534,8 @@ received(ok, State) -> State;
 received({ok, Genotype, Claims}, State) -> deliver(Genotype, Claims, State);
 received({error, Reason}, State) -> count({rejected, cambrian_realm:kind(Reason)}, State).
 
-deliver(Genotype, #{task := Task, origin := Origin} = Claims, #state{joined = Joined, subscribers = Subscribers} = State) ->
+deliver(Genotype, #{task := Task, origin := Origin} = Claims, State) ->
+    #state{joined = Joined, subscribers = Subscribers} = State,
     From = (maps:with([origin, generation], Claims))#{genotype => Genotype, claimed => maps:get(fitness, Claims)},
     _ = [offer(Handle, Genotype, From) || #joined{handle = Handle, task = T} <- maps:values(Joined), T =:= Task],
     Message = (maps:with([task, fitness, generation], Claims))#{genotype => Genotype, origin => Origin},

@@ -1,7 +1,9 @@
 %% @private
-%% What one node knows of a realm, and decides by it: who may publish, who is banned, and what each origin's word is worth.
+%% What one node knows of a realm, and decides by it: who may publish, who is banned, and what each origin's word is
+%% worth.
 %%
-%% A value, without a process and without a clock: `Now' is in ms since 1970. All of it is bounded, whatever strangers send.
+%% A value, without a process and without a clock: `Now' is in ms since 1970. All of it is bounded, whatever strangers
+%% send.
 %%
 %% An envelope is let in by {@link admit/3}, which believes nothing and changes nothing, as anybody may have written it.
 %% Once its signature held, {@link genuine/3} or {@link cheated/4} counts it for its origin: only what an origin signed
@@ -14,22 +16,24 @@
 
 %% Who may publish: everybody, these, or whom the owner of a key let ({@link cambrian_identity:grant/4}).
 -type capability() :: open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()}.
-%% `rate' is how many envelopes of one origin are taken a second, and how many at once; `tolerance' how much more than is
-%% measured may be claimed, relative to the larger of the two.
+%% `rate' is how many envelopes of one origin are taken a second, and how many at once; `tolerance' how much more than
+%% is measured may be claimed, relative to the larger of the two.
 -type options() :: #{capability => capability(), rate => {PerSecond :: number(), Burst :: number()},
                      tolerance => number()}.
 %% Of an envelope's claims, what matters here. A grant is taken at its word once it has been read.
 -type claims() :: #{realm := binary(), origin := cambrian_identity:key(), genotype := cambrian_genotype:id(),
                     sequence := non_neg_integer(), time := non_neg_integer(),
                     grant => undefined | binary() | cambrian_identity:grant(), atom() => term()}.
-%% Of those received, `accepted' were taken in by a population; of those checked, and of what was signed but no genotype,
-%% `lies' were none of what they claimed.
+%% Of those received, `accepted' were taken in by a population; of those checked, and of what was signed but is no
+%% genotype, `lies' were not what they claimed.
 -type standing() :: #{reputation := float(), received := non_neg_integer(), accepted := non_neg_integer(),
                       checked := non_neg_integer(), lies := non_neg_integer(), sequence := non_neg_integer(),
                       seen := integer(), tokens := number(), filled := integer(),
                       grant := none | {By :: cambrian_identity:key(), Until :: non_neg_integer()}}.
 -type subject() :: {key, cambrian_identity:key()} | {genotype, cambrian_genotype:id()}.
 -type ban() :: #{what := subject(), reason := binary(), by := user | reputation, time := integer()}.
+%% `known' tells that something of the key had been heard before.
+-type retired() :: #{heir := cambrian_identity:key(), known := boolean(), time := integer()}.
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
                     origins := #{cambrian_identity:key() => standing()}, bans := [ban()],
                     retired := #{Old :: cambrian_identity:key() => New :: cambrian_identity:key()},
@@ -46,7 +50,7 @@
                 %% the same origins in the order in which they may be forgotten
                 leaving = gb_sets:new() :: gb_sets:set({integer(), cambrian_identity:key()}),
                 bans = #{} :: #{subject() => ban()},
-                retired = #{} :: #{cambrian_identity:key() => #{heir := cambrian_identity:key(), known := boolean(), time := integer()}},
+                retired = #{} :: #{cambrian_identity:key() => retired()},
                 refused = #{} :: #{atom() => pos_integer()}}).
 -opaque realm() :: #realm{}.
 
@@ -79,8 +83,8 @@ members(_) -> #{}.
 
 %%% ---- who is let in ----------------------------------------------------------------------
 
-%% @doc Whether an envelope of these claims may be opened, by the first no. With `{read_grant, Bytes}', the same is to be
-%% asked again with the grant as {@link cambrian_identity:read_grant/1} reads it, which takes too long to do it here.
+%% @doc Whether an envelope of these claims may be opened, by the first no. With `{read_grant, Bytes}', the same is to
+%% be asked again with the grant as {@link cambrian_identity:read_grant/1} reads it, which takes too long to do it here.
 -spec admit(claims(), Now :: integer(), realm()) -> {ok, realm()} | {read_grant, binary()} | {error, atom(), realm()}.
 admit(Claims, Now, Realm) ->
     case first_no(questions(), Claims, Now, Realm) of
@@ -130,10 +134,11 @@ capability(#{origin := Origin}, _Now, #realm{capability = {keys, _}, members = M
     end;
 capability(#{origin := Owner}, _Now, #realm{capability = {signed_by, Owner}}) -> ok;
 capability(#{origin := Origin} = Claims, Now, #realm{capability = {signed_by, Owner}, origins = Origins} = Realm) ->
+    Shown = maps:get(grant, Claims, undefined),
     case Origins of
         #{Origin := #{grant := {Owner, Until}}} when Until > Now -> ok;
-        #{Origin := #{grant := {Owner, _}}} -> grant(maps:get(grant, Claims, undefined), grant_expired, Claims, Now, Realm);
-        _ -> grant(maps:get(grant, Claims, undefined), not_permitted, Claims, Now, Realm)
+        #{Origin := #{grant := {Owner, _}}} -> grant(Shown, grant_expired, Claims, Now, Realm);
+        _ -> grant(Shown, not_permitted, Claims, Now, Realm)
     end.
 
 %% A grant is also its key's heir's.
@@ -154,9 +159,9 @@ rate(#{origin := Origin}, Now, Realm) ->
         false -> rate_limited
     end.
 
-%% A clock that was set back fills nothing.
+%% Our clock may have been set back by years: that must not be the time that an origin has to wait.
 tokens(#{tokens := Tokens, filled := Filled}, Now, #realm{rate = {PerSecond, Burst}}) ->
-    min(Burst, Tokens + max(0, Now - Filled) * PerSecond / 1000).
+    min(Burst, Tokens + abs(Now - Filled) * PerSecond / 1000).
 
 room(#{origin := Origin}, _Now, #realm{origins = Origins}) when is_map_key(Origin, Origins) -> ok;
 room(_Claims, _Now, #realm{origins = Origins, max = Max}) when map_size(Origins) < Max -> ok;
@@ -187,8 +192,8 @@ genuine(Claims, Now, Realm) ->
         No -> No
     end.
 
-%% @doc An envelope whose signature held over something that is no such genotype. It counts once, like a genuine one: who
-%% sends it again does its origin no harm.
+%% @doc An envelope whose signature held over something that is no such genotype. It counts once, like a genuine one:
+%% who sends it again does its origin no harm.
 -spec cheated(claims(), Reason :: term(), Now :: integer(), realm()) -> {ok, realm()} | {error, atom(), realm()}.
 cheated(#{origin := Origin} = Claims, Reason, Now, Realm) ->
     case genuine(Claims, Now, Realm) of
@@ -220,8 +225,8 @@ with_room(_Origin, Realm) -> Realm.
 standing(Origin, Now, #realm{origins = Origins, rate = {_, Burst}}) ->
     case Origins of
         #{Origin := Standing} -> Standing;
-        _ -> #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0, seen => Now,
-               tokens => Burst, filled => Now, grant => none}
+        _ -> #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0,
+               seen => Now, tokens => Burst, filled => Now, grant => none}
     end.
 
 put_standing(Key, Standing, Realm) ->
@@ -230,7 +235,8 @@ put_standing(Key, Standing, Realm) ->
 
 drop_standing(Key, #realm{origins = Origins, leaving = Leaving} = Realm) ->
     case maps:take(Key, Origins) of
-        {Standing, Left} -> Realm#realm{origins = Left, leaving = gb_sets:del_element({leaves(Standing), Key}, Leaving)};
+        {Standing, Left} ->
+            Realm#realm{origins = Left, leaving = gb_sets:del_element({leaves(Standing), Key}, Leaving)};
         error -> Realm
     end.
 
@@ -275,7 +281,7 @@ lied(Origin, Factor, Now, #realm{origins = Origins} = Realm) ->
 accepted(Key, #realm{origins = Origins} = Realm) ->
     Origin = heir(Key, Realm),
     case Origins of
-        #{Origin := #{accepted := Accepted} = Standing} -> put_standing(Origin, Standing#{accepted := Accepted + 1}, Realm);
+        #{Origin := #{accepted := N} = Standing} -> put_standing(Origin, Standing#{accepted := N + 1}, Realm);
         _ -> Realm
     end.
 
@@ -288,7 +294,8 @@ reputation(Key, Realm) ->
 %%% ---- successions ------------------------------------------------------------------------
 
 %% @doc A key hands all that it is here to another. Certificates may come in any order.
--spec succeed(#{old := cambrian_identity:key(), new := cambrian_identity:key(), atom() => term()}, Now :: integer(), realm()) ->
+-spec succeed(#{old := cambrian_identity:key(), new := cambrian_identity:key(), atom() => term()},
+              Now :: integer(), realm()) ->
           {ok, realm()} | {error, already_succeeded | banned_key | circular}.
 succeed(#{old := Old, new := New}, Now, #realm{retired = Retired} = Realm) ->
     Heir = heir(New, Realm),
@@ -299,7 +306,7 @@ succeed(#{old := Old, new := New}, Now, #realm{retired = Retired} = Realm) ->
         _ ->
             case lists:any(fun(Key) -> is_banned({key, Key}, Realm) end, [Old, New, Heir]) of
                 true -> {error, banned_key};
-                false -> {ok, inherit(Old, Heir, Now, retire(Old, New, Now, Realm))}
+                false -> {ok, inherit(Old, Heir, retire(Old, New, Now, Realm))}
             end
     end.
 
@@ -317,21 +324,22 @@ retire(Old, New, Now, #realm{retired = Retired, origins = Origins, members = Mem
     Known = is_map_key(Old, Origins) orelse is_map_key(Old, Members),
     Kept = case map_size(Retired) < Max of
                true -> Retired;
-               false -> maps:remove(oldest([{Was, Time, Key} || {Key, #{known := Was, time := Time}} <- maps:to_list(Retired)]),
-                                    Retired)
+               false ->
+                   InOrder = [{Was, Time, Key} || {Key, #{known := Was, time := Time}} <- maps:to_list(Retired)],
+                   maps:remove(oldest(InOrder), Retired)
            end,
     Realm#realm{retired = Kept#{Old => #{heir => New, known => Known, time => Now}}}.
 
 oldest(Ordered) -> element(tuple_size(hd(Ordered)), lists:min(Ordered)).
 
-inherit(Old, Heir, Now, #realm{origins = Origins, members = Members} = Realm) ->
+inherit(Old, Heir, #realm{origins = Origins, members = Members} = Realm) ->
     Joined = case Members of
                  #{Old := member} -> Realm#realm{members = Members#{Heir => member}};
                  _ -> Realm
              end,
-    case {Origins, is_map_key(Heir, Origins)} of
-        {#{Old := Left}, true} -> put_standing(Heir, both(Left, standing(Heir, Now, Realm)), drop_standing(Old, Joined));
-        {#{Old := Left}, false} -> put_standing(Heir, Left, drop_standing(Old, Joined));
+    case Origins of
+        #{Old := Left, Heir := Own} -> put_standing(Heir, both(Left, Own), drop_standing(Old, Joined));
+        #{Old := Left} -> put_standing(Heir, Left, drop_standing(Old, Joined));
         _ -> Joined
     end.
 
@@ -414,4 +422,5 @@ save(#realm{name = Name, retired = Retired, max = Max, bans = Bans} = Realm) ->
 restore(#{retired := Retired, bans := Bans, origins := Origins, refused := Refused} = Saved) ->
     Empty = new(maps:with([name, max], Saved)),
     Known = maps:fold(fun put_standing/3, Empty, Origins),
-    change(maps:with([capability, rate, tolerance], Saved), Known#realm{retired = Retired, bans = Bans, refused = Refused}).
+    change(maps:with([capability, rate, tolerance], Saved),
+           Known#realm{retired = Retired, bans = Bans, refused = Refused}).

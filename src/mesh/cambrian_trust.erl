@@ -15,8 +15,8 @@
 %% 0.35
 %% '''
 %%
-%% A new origin's reputation is 0.5. A claim that is confirmed here moves it up by a fiftieth of what is missing to 1, one
-%% that is inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is banned.
+%% A new origin's reputation is 0.5. A claim that is confirmed here moves it up by a fiftieth of what is missing to 1,
+%% one that is inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is banned.
 %%
 %% What is known of a realm stays after a restart where the application's `data_dir' is set, and every refusal is a line
 %% in the files `audit.*' there. See {@link subscribe/1} for events as they happen; where the application `telemetry' is
@@ -55,7 +55,7 @@
 
 -define(MAGIC, <<"cambrian trust 1\n">>).
 -define(SAVE_MS, 5000).
-%% Anybody can have keys succeed each other: that costs the disk no more than this.
+%% Anybody can have keys succeed each other, or be banned: that costs the disk no more than this.
 -define(SAVE_SOON_MS, 1000).
 %% A subscriber that does not read loses events, and not the VM its memory.
 -define(MAX_QUEUE, 1000).
@@ -66,10 +66,10 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @doc Makes a realm known here, or changes its options: what is known of its origins, and its bans, stay.
 %%
-%% `capability' says who may publish: `open' for everybody, `{keys, Keys}', or `{signed_by, Key}' for those whom the owner
-%% of that key let ({@link cambrian_identity:grant/4}). `rate' is `{PerSecond, Burst}', for each origin. `tolerance' is how
-%% much more than is measured may be claimed, relative to the larger of the two; a task that is not the same every time
-%% needs more than the default.
+%% `capability' says who may publish: `open' for everybody, `{keys, Keys}', or `{signed_by, Key}' for those whom the
+%% owner of that key let ({@link cambrian_identity:grant/4}). `rate' is `{PerSecond, Burst}', for each origin.
+%% `tolerance' is how much more than is measured may be claimed, relative to the larger of the two; a task that is not
+%% the same every time needs more than the default.
 %%
 %% ```
 %% 1> cambrian_trust:open(<<"org.example.lab">>, #{capability => {keys, [<<1:256>>]}, rate => {1, 10}}).
@@ -110,8 +110,8 @@ is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
 %%% ---- what arrives -----------------------------------------------------------------------
 
 %% @doc Reads an envelope from a stranger: size, shape, version, realm, age, replay, bans, capability, rate, signature,
-%% bounded decompression, validity, id. The first no ends it; what costs is done in the process of the caller. The answer
-%% has the claims, of which the fitness is still one.
+%% bounded decompression, validity, id. The first no ends it; what costs is done in the process of the caller. The
+%% answer has the claims, of which the fitness is still one.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -124,7 +124,8 @@ is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
           {ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}.
 check(Realm, Bytes) -> check(Realm, Bytes, fun(_) -> error end).
 
-%% @doc The same for one that may be a difference to a genotype that is here. `BaseOf' is asked only for what was signed.
+%% @doc The same for one that may be a difference to a genotype that is here. `BaseOf' is asked only for what was
+%% signed.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -209,7 +210,8 @@ follow(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
 %% 3> cambrian_trust:checked(<<"org.example.lab">>, #{origin => <<1:256>>, fitness => 3.0}, 2.9).
 %% inflated
 %% '''
--spec checked(name(), #{origin := cambrian_identity:key(), fitness := number(), atom() => term()}, Measured :: number()) ->
+-spec checked(name(), #{origin := cambrian_identity:key(), fitness := number(), atom() => term()},
+              Measured :: number()) ->
           confirmed | inflated | {error, {unknown_realm, name()}}.
 checked(Realm, #{origin := <<_:32/binary>> = Origin, fitness := Claimed}, Measured) when is_binary(Realm) ->
     ask(Realm, {checked, Origin, float(Claimed), float(Measured)}).
@@ -272,7 +274,8 @@ bans(Realm) -> maps:get(bans, report(Realm)).
 %% 0.5
 %% '''
 -spec reputation(name(), cambrian_identity:key()) -> float().
-reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) -> gen_server:call(?MODULE, {reputation, Realm, Key}, infinity).
+reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
+    gen_server:call(?MODULE, {reputation, Realm, Key}, infinity).
 
 %% @doc All that is known of a realm.
 %%
@@ -296,8 +299,8 @@ report(Realm) when is_binary(Realm) -> gen_server:call(?MODULE, {report, Realm},
 -spec refusals(name()) -> [cambrian_audit:refusal()].
 refusals(Realm) -> maps:get(last, report(Realm)).
 
-%% @doc Sends `{cambrian_trust, Realm, Event}' to the caller from now on; see {@link event()}. One that does not read its
-%% messages loses some.
+%% @doc Sends `{cambrian_trust, Realm, Event}' to the caller from now on; see {@link event()}. One that does not read
+%% its messages loses some.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -377,12 +380,12 @@ terminate(_Reason, State) ->
 
 answer({Answer, Open}, Name, State) -> {reply, Answer, put_open(Name, Open, State)};
 answer({Answer, at_once, Open}, Name, State) -> reply_saved(Answer, Name, Open#open{changed = true}, State);
-answer({Answer, soon, Open}, Name, State) -> {reply, Answer, save_within(?SAVE_SOON_MS, put_changed(Name, Open, State))};
-answer({Answer, later, Open}, Name, State) -> {reply, Answer, save_within(?SAVE_MS, put_changed(Name, Open, State))}.
+answer({Answer, soon, Open}, Name, State) -> {reply, Answer, changed(?SAVE_SOON_MS, Name, Open, State)};
+answer({Answer, later, Open}, Name, State) -> {reply, Answer, changed(?SAVE_MS, Name, Open, State)}.
+
+changed(Ms, Name, Open, State) -> save_within(Ms, put_open(Name, Open#open{changed = true}, State)).
 
 put_open(Name, Open, #state{open = All} = State) -> State#state{open = All#{Name => Open}}.
-
-put_changed(Name, Open, State) -> put_open(Name, Open#open{changed = true}, State).
 
 %% `{Answer, Open}', or with when to save it.
 request({admit, Claims}, Now, Name, #open{realm = Realm} = Open) ->
@@ -398,7 +401,9 @@ request({genuine, Claims}, Now, Name, #open{realm = Realm} = Open) ->
     end;
 request({cheated, Reason, #{origin := Origin} = Claims}, Now, Name, #open{realm = Realm} = Open) ->
     case cambrian_realm:cheated(Claims, Reason, Now, Realm) of
-        {ok, Moved} -> refuse(Reason, Claims, Now, Name, tell_ban(Origin, Realm, Now, Name, Open#open{realm = Moved}));
+        {ok, Moved} ->
+            {When, Told} = tell_ban(Origin, Realm, Now, Name, Open#open{realm = Moved}),
+            setelement(2, refuse(Reason, Claims, Now, Name, Told), When);
         {error, Another, Counted} -> refuse(Another, Claims, Now, Name, Open#open{realm = Counted})
     end;
 request({refused, Reason, Claims}, Now, Name, #open{realm = Realm} = Open) ->
@@ -412,7 +417,8 @@ request({follow, #{old := Old} = Succession}, Now, Name, #open{realm = Realm} = 
     end;
 request({checked, Origin, Claimed, Measured}, Now, Name, #open{realm = Realm} = Open) ->
     {Verdict, Moved} = cambrian_realm:checked(Origin, Claimed, Measured, Now, Realm),
-    {Verdict, later, tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, Name, Open#open{realm = Moved})};
+    {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, Name, Open#open{realm = Moved}),
+    {Verdict, When, Told};
 request({accepted, Origin}, _Now, _Name, #open{realm = Realm} = Open) ->
     {ok, later, Open#open{realm = cambrian_realm:accepted(Origin, Realm)}};
 request({ban, Subject, Reason}, Now, Name, #open{realm = Realm} = Open) ->
@@ -442,9 +448,9 @@ without_subscriber(Pid, #open{subscribers = Subscribers} = Open) ->
 %%% ---- what is told -----------------------------------------------------------------------
 
 refuse(Reason, Claims, Now, Name, #open{audit = Audit} = Open) ->
-    Known = maps:with([origin, genotype, task, sequence], Claims),
-    Refusal = maps:merge(#{time => Now, reason => cambrian_realm:kind(Reason), origin => undefined, genotype => undefined},
-                         maps:merge(detail(Reason), Known)),
+    Known = maps:merge(detail(Reason), maps:with([origin, genotype, task, sequence], Claims)),
+    Kind = cambrian_realm:kind(Reason),
+    Refusal = maps:merge(#{time => Now, reason => Kind, origin => undefined, genotype => undefined}, Known),
     Kept = Open#open{audit = cambrian_audit:refusal(Refusal, Audit)},
     send({refused, Refusal}, Name, Kept),
     {{refused, Reason, Refusal}, later, Kept}.
@@ -454,11 +460,14 @@ detail({_, Detail}) -> #{detail => Detail};
 detail(Reason) when is_tuple(Reason) -> #{detail => tl(tuple_to_list(Reason))};
 detail(_) -> #{}.
 
-%% A key that has just lost its name.
+%% Of a key that has just lost its name; and when to save that.
 tell_ban(Origin, Before, Now, Name, #open{realm = After} = Open) ->
-    case not cambrian_realm:is_banned({key, Origin}, Before) andalso cambrian_realm:is_banned({key, Origin}, After) of
-        true -> tell(banned, #{what => {key, Origin}, reason => <<"reputation">>, by => reputation, time => Now}, Now, Name, Open);
-        false -> Open
+    What = {key, Origin},
+    case not cambrian_realm:is_banned(What, Before) andalso cambrian_realm:is_banned(What, After) of
+        true ->
+            Ban = #{what => What, reason => <<"reputation">>, by => reputation, time => Now},
+            {soon, tell(banned, Ban, Now, Name, Open)};
+        false -> {later, Open}
     end.
 
 tell(What, Details, Now, Name, #open{audit = Audit} = Open) ->
@@ -519,7 +528,7 @@ loaded({ok, Payload}, Path, Name) ->
         error:_ -> set_aside(other_file, Path)
     end;
 loaded({error, not_found}, _Path, _Name) -> not_found;
-loaded({error, {Reason, Path}}, Path, _Name) when Reason =:= torn_file; Reason =:= other_file -> set_aside(Reason, Path);
+loaded({error, {Reason, _}}, Path, _Name) when Reason =:= torn_file; Reason =:= other_file -> set_aside(Reason, Path);
 loaded(Error, _Path, _Name) -> Error.
 
 %% Whoever was banned there is not banned any more: somebody should know.
