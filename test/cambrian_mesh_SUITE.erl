@@ -323,7 +323,7 @@ options_are_checked(_Config) ->
     ?assertEqual({error, {unknown_option, relm}}, cambrian_bridge:start_link(#{realm => <<"x">>, relm => 1})),
     ?assertMatch({error, {bad_option, {realm, lab, _}}}, cambrian_bridge:start_link(#{realm => lab})),
     _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_bridge:start_link(#{realm => <<"x">>, Name => Value}))
-         || {Name, Value} <- [{capability, closed}, {rate, {0, 1}}, {tolerance, -1}, {grant, none}, {identity, <<>>},
+         || {Name, Value} <- [{capability, closed}, {rate, {0, 1}}, {tolerance, -1}, {grant, none}, {identity, <<>>}, {identity, <<1:248>>},
                               {identity, 1}, {identity, fun(_) -> <<1:256>> end},
                               %% of 32 bytes: a path, or a secret?
                               {identity, <<"/var/lib/cambrian/keys/identity_">>}]],

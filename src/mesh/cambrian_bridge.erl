@@ -108,11 +108,14 @@ table() ->
       grant => {fun(G) -> is_binary(G) andalso byte_size(G) =< 1024 end, <<"what cambrian_identity:grant/4 gives">>},
       publish_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000}}.
 
-%% What has 32 bytes is a secret; if it reads like a path, the one or the other would be a bad guess.
+%% What has 32 bytes is a secret; if it reads like a path, the one or the other would be a bad guess. A secret of a wrong
+%% size is no path: it must not become the name of a file.
 is_identity(Fun) when is_function(Fun) -> is_function(Fun, 0);
 is_identity(<<Bytes:32/binary>>) -> re:run(Bytes, "^[ -~]*/[ -~]*$") =:= nomatch;
-is_identity(Path) when is_binary(Path) -> Path =/= <<>>;
-is_identity(Path) -> Path =/= [] andalso io_lib:char_list(Path).
+is_identity(Path) when is_binary(Path) -> is_text(unicode:characters_to_list(Path));
+is_identity(Path) -> is_text(Path).
+
+is_text(Text) -> Text =/= [] andalso io_lib:printable_unicode_list(Text).
 
 %% A supervisor shows the arguments of its children.
 hidden(#{identity := <<Secret:32/binary>>} = Options) ->

@@ -254,7 +254,8 @@ ban(Realm, {What, <<_:32/binary>>} = Subject, Reason) when is_binary(Realm), Wha
 %% []
 %% '''
 -spec unban(name(), cambrian_realm:subject()) -> ok | {error, {unknown_realm, name()} | cambrian_file:error()}.
-unban(Realm, {_, _} = Subject) when is_binary(Realm) -> ask(Realm, {unban, Subject}).
+unban(Realm, {What, <<_:32/binary>>} = Subject) when is_binary(Realm), What =:= key orelse What =:= genotype ->
+    ask(Realm, {unban, Subject}).
 
 %% @doc Who and what is banned, the oldest ban first; `by' is `user', or `reputation' for a key that lied too often.
 %%
