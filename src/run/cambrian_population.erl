@@ -38,8 +38,11 @@
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
                    mean_nodes := float(), mean_connections := float(),
                    elapsed_ms := non_neg_integer(), evaluations_per_second := non_neg_integer()}.
+%% `generation' is that in which it was seen to be the best; `parents', the fitter first, and `operators' are what it
+%% came of: see {@link cambrian:lineage/1}.
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
-                      generation := non_neg_integer()}.
+                      generation := non_neg_integer(), parents := [cambrian_genotype:id()],
+                      operators := [cambrian_genotype:operator() | crossover | tuning]}.
 %% `trial' is what the task's own criterion measured of a champion that solves it.
 -type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(), solved := boolean(),
                     generations := pos_integer(), evaluations := pos_integer(),
@@ -244,9 +247,10 @@ await(Population, Timeout) ->
 %% 2> cambrian_population:best(P).
 %% {error,not_evaluated}
 %% 3> {ok, _} = cambrian_population:step(P, 5).
-%% 4> cambrian_population:best(P).
-%% {ok,#{champion => #Ref<0.924675449.1820983297.207255>,fitness => 3.0,generation => 3}}
-%% 5> ok = cambrian_population:stop(P).
+%% 4> {ok, Best} = cambrian_population:best(P).
+%% 5> maps:with([fitness, generation, operators], Best).
+%% #{fitness => 3.0,generation => 3,operators => [crossover,perturb_weights]}
+%% 6> ok = cambrian_population:stop(P).
 %% '''
 -spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
 best(Population) -> gen_statem:call(Population, best).
@@ -669,7 +673,7 @@ admit_one({{Genotype, From}, Fitness}, #data{evaluated = Evaluated, population =
 judge(#data{evaluated = Evaluated, champion = Old} = Data) ->
     Champion = cambrian_nif:population_evaluated_champion(Evaluated),
     Judged = Data#data{champion = Champion, stats = measure(Data)},
-    _ = [tell({champion, Champion}, Judged) || is_new(Champion, Old)],
+    _ = [announce(Champion, Judged) || is_new(Champion, Old)],
     case Judged of
         #data{goal = #{target := Target}} ->
             {_, Fitness} = Best = cambrian_nif:population_best(Evaluated),
@@ -689,6 +693,13 @@ try_contender(Task, #data{evaluated = Evaluated, population = Population} = Data
             Job = cambrian_nif:task_trial(Tag, Task, network(Contender, Population)),
             {next_state, trying, Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}}}
     end.
+
+announce(#{champion := Genotype} = Champion, Data) ->
+    remember(Genotype, Data),
+    tell({champion, Champion}, Data).
+
+remember(Genotype, #data{evaluated = Evaluated, task = #{name := Task}}) ->
+    cambrian_lineage:bred(Task, cambrian_nif:population_lineage(Evaluated, Genotype)).
 
 is_new(#{fitness := Fitness}, #{fitness := Fitness}) -> false;
 is_new(_, _) -> true.
@@ -738,6 +749,7 @@ finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
     #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed} = Stats,
     #{seed := Seed} = cambrian_nif:population_info(Data#data.population),
     {Champion, Fitness} = winner(Solved, Data),
+    remember(Champion, Data),
     Result = maps:merge(
                #{champion => Champion, fitness => Fitness, solved => Solved,
                  generations => Generation + 1, evaluations => Evaluations, seed => Seed, elapsed_ms => Elapsed},

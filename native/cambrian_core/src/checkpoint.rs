@@ -3,6 +3,8 @@
 use crate::codec;
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
+use crate::lineage::{Ancestor, Birth, Lineage};
+use crate::mutation::Operators;
 use crate::parameters::Parameters;
 use crate::population::{Champion, Population};
 use crate::speciation::Species;
@@ -10,7 +12,7 @@ use crate::substrate::{Plan, Substrate};
 use crate::task::{Score, Shape};
 use crate::tuning::Ages;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
+use serde_bytes::{ByteArray, ByteBuf};
 use std::sync::Arc;
 
 const VERSION: u64 = 1;
@@ -47,7 +49,21 @@ struct Saved {
     threshold: f32,
     champion: Option<(ByteBuf, f64, u64)>,
     tried: Vec<ByteBuf>,
+    #[serde(default)]
+    births: Births,
 }
+
+/// How all came to be: a birth is its generation, operators, parents, and places among the ancestors.
+#[derive(Default, Serialize, Deserialize)]
+struct Births {
+    /// The names of the operators' bits, of which a later release may have others.
+    operators: Vec<String>,
+    living: Vec<SavedBirth>,
+    champion: Option<SavedBirth>,
+    ancestors: Vec<(ByteArray<32>, SavedBirth)>,
+}
+
+type SavedBirth = (u64, u64, [Option<ByteArray<32>>; 2], [Option<u32>; 2]);
 
 #[derive(Serialize, Deserialize)]
 struct SavedSpecies {
@@ -90,6 +106,7 @@ pub fn encode(population: &Population) -> Vec<u8> {
         threshold: population.threshold,
         champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
         tried: population.tried.iter().map(|g| genes(g)).collect(),
+        births: Births::of(population),
     };
     rmp_serde::encode::to_vec_named(&(VERSION, saved)).expect("writing to memory cannot fail")
 }
@@ -120,6 +137,7 @@ impl Saved {
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
         let mut members: Vec<u32> = self.species.iter().flat_map(|s| s.members.iter().copied()).collect();
         members.sort_unstable();
+        let (births, lineage, of_champion) = self.births.read(genotypes.len())?;
         let score = |(fitness, cases)| Score { fitness, cases };
         let mut scores: Vec<Option<Score>> = self.scores.into_iter().map(|s| s.map(score)).collect();
         let tuned = self.tuned.iter().map(|g| g.as_ref().map(genotype).map_or(Some(None), |g| g.map(Some)));
@@ -150,7 +168,7 @@ impl Saved {
         };
         let champion = match self.champion {
             Some((bytes, fitness, generation)) => {
-                Some(Champion { genotype: genotype(&bytes)?, fitness, generation })
+                Some(Champion { genotype: genotype(&bytes)?, fitness, generation, birth: of_champion })
             }
             None => None,
         };
@@ -164,6 +182,8 @@ impl Saved {
             scores,
             tuned,
             ages,
+            births,
+            lineage: Arc::new(lineage),
             species: self.species.into_iter().map(species).collect::<Option<_>>()?,
             next_species: self.next_species,
             threshold: self.threshold,
@@ -171,4 +191,46 @@ impl Saved {
             tried: self.tried.iter().map(genotype).collect::<Option<_>>()?,
         })
     }
+}
+
+impl Births {
+    fn of(population: &Population) -> Births {
+        let ancestors = population.lineage.0.iter();
+        Births {
+            operators: (0..u64::BITS).map(|bit| Operators(1 << bit).names().collect()).collect(),
+            living: population.births.iter().map(save).collect(),
+            champion: population.champion.as_ref().map(|champion| save(&champion.birth)),
+            ancestors: ancestors.map(|a| (ByteArray::new(a.id), save(&a.birth))).collect(),
+        }
+    }
+
+    /// All, and the champion's. Of checkpoints that were written before these were kept, nothing is known.
+    fn read(self, count: usize) -> Option<(Vec<Birth>, Lineage, Birth)> {
+        if self.living.is_empty() {
+            return Some((vec![Birth::default(); count], Lineage::default(), Birth::default()));
+        }
+        let places = self.ancestors.len() as u32;
+        let bits: Vec<Operators> =
+            self.operators.iter().map(|name| Operators::named(name).unwrap_or_default()).collect();
+        let birth = |limit: u32, (generation, operators, parents, [parent, own]): SavedBirth| {
+            let set = bits.iter().zip(0..).filter(|(_, bit)| operators >> bit & 1 == 1);
+            let operators = set.fold(Operators::default(), |all, (one, _)| all.and(*one));
+            let parents = parents.map(|id| id.map(|id| *id));
+            let sound = parent.is_none_or(|at| at < limit) && own.is_none_or(|at| at < places);
+            sound.then_some(Birth { generation, operators, parents, parent, own })
+        };
+        let champion = self.champion.map_or(Some(Birth::default()), |saved| birth(places, saved))?;
+        let ancestors = (0..).zip(self.ancestors);
+        let ancestors =
+            ancestors.map(|(at, (id, saved))| Some(Ancestor { id: *id, birth: birth(at, saved)? }));
+        let lineage = Lineage(ancestors.collect::<Option<_>>()?);
+        let living: Vec<Birth> =
+            self.living.into_iter().map(|saved| birth(places, saved)).collect::<Option<_>>()?;
+        (living.len() == count).then_some((living, lineage, champion))
+    }
+}
+
+fn save(birth: &Birth) -> SavedBirth {
+    let parents = birth.parents.map(|id| id.map(ByteArray::new));
+    (birth.generation, birth.operators.0, parents, [birth.parent, birth.own])
 }

@@ -87,7 +87,7 @@ pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
     let [froms, tos] = codec::write_ends(&joined, new.places.len());
     let values = difference(&Values::of(base).aligned(old, new), &Values::of(target));
     let [ids, layers] = codec::write_places(&added);
-    rmp_serde::to_vec(&Body {
+    pack(&Body {
         version: VERSION,
         base: ByteArray::new(codec::id(base)),
         target: ByteArray::new(codec::id(target)),
@@ -101,7 +101,10 @@ pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
         tos: Bytes::new(&tos),
         values: Bytes::new(&values),
     })
-    .expect("writing numbers to memory cannot fail")
+}
+
+fn pack(body: &Body) -> Vec<u8> {
+    rmp_serde::to_vec(body).expect("writing numbers to memory cannot fail")
 }
 
 /// The target of a difference to `base`, from anyone.
@@ -132,9 +135,11 @@ fn read(delta: &[u8]) -> Result<Body<'_>, DeltaError> {
         return Err(DeltaError::TooLarge(delta.len()));
     }
     match codec::version(delta).ok_or(DeltaError::Malformed)? {
-        VERSION => rmp_serde::from_slice(delta).map_err(|_| DeltaError::Malformed),
-        other => Err(DeltaError::UnsupportedVersion(other)),
+        VERSION => {}
+        other => return Err(DeltaError::UnsupportedVersion(other)),
     }
+    let body: Body = rmp_serde::from_slice(delta).map_err(|_| DeltaError::Malformed)?;
+    if pack(&body) == delta { Ok(body) } else { Err(DeltaError::Malformed) }
 }
 
 impl Body<'_> {

@@ -1,8 +1,10 @@
 //! From one generation to the next.
 
+use crate::codec::{self, GenotypeId};
 use crate::crossover::crossover;
 use crate::genotype::Genotype;
-use crate::mutation::mutate;
+use crate::lineage::{Birth, Lineage};
+use crate::mutation::{Operators, mutate};
 use crate::parameters::Tuner;
 use crate::population::{Evaluated, Population};
 use crate::rng::{Purpose, Stream};
@@ -22,6 +24,9 @@ struct Succession<'a> {
 struct Child {
     genotype: Arc<Genotype>,
     ages: Ages,
+    /// The fitter first; an index and its other one.
+    parents: (u32, Option<u32>),
+    operators: Operators,
     /// Its mother's species, as an index.
     home: usize,
 }
@@ -40,6 +45,7 @@ impl Evaluated {
         let mut scores: Vec<_> = survivors.iter().map(known).collect();
         let mut tuned: Vec<_> = survivors.iter().map(|(at, _)| old.tuned[*at as usize].clone()).collect();
         let mut ages: Vec<_> = survivors.iter().map(|(at, _)| old.ages[*at as usize].clone()).collect();
+        let (births, lineage) = self.births(&survivors, &children);
         for child in children {
             genotypes.push(child.genotype);
             ages.push(child.ages);
@@ -47,8 +53,10 @@ impl Evaluated {
         scores.resize(genotypes.len(), None);
         tuned.resize(genotypes.len(), None);
         let generation = old.generation + 1;
-        let mut next = Population { generation, genotypes, scores, tuned, ages, ..old.clone() };
+        let mut next =
+            Population { generation, genotypes, scores, tuned, ages, births, lineage, ..old.clone() };
         next.forget_trials_of_the_gone();
+        next.forget_ancestors_of_the_gone();
         next.steer_threshold(old.species.len());
         let mut living = homes.clone();
         living.sort_unstable();
@@ -106,40 +114,87 @@ impl Evaluated {
         births.par_iter().enumerate().with_min_len(GRAIN).map(birth).collect()
     }
 
+    /// How the next generation came to be: those that live on, then the children, whose parents are ancestors now.
+    fn births(&self, survivors: &[(u32, usize)], children: &[Child]) -> (Vec<Birth>, Arc<Lineage>) {
+        let old = &self.population;
+        let mut parents: Vec<u32> =
+            children.iter().flat_map(|child| [Some(child.parents.0), child.parents.1]).flatten().collect();
+        parents.sort_unstable();
+        parents.dedup();
+        let (mut births, mut lineage) = (old.births.clone(), Arc::clone(&old.lineage));
+        let new: Vec<u32> = parents.into_iter().filter(|at| births[*at as usize].own.is_none()).collect();
+        let ids: Vec<GenotypeId> =
+            new.par_iter().with_min_len(GRAIN).map(|at| codec::id(&old.genotypes[*at as usize])).collect();
+        let ancestors = Arc::make_mut(&mut lineage);
+        for (at, id) in new.into_iter().zip(ids) {
+            let birth = &mut births[at as usize];
+            birth.own = Some(ancestors.add(id, *birth));
+        }
+        let id = |at: u32| births[at as usize].own.map(|own| ancestors.0[own as usize].id);
+        let born = children.iter().map(|child| match self.twin(child) {
+            Some(twin) => births[twin as usize],
+            None => Birth {
+                generation: old.generation + 1,
+                operators: child.operators,
+                parents: [id(child.parents.0), child.parents.1.and_then(id)],
+                parent: births[child.parents.0 as usize].own,
+                own: None,
+            },
+        });
+        let all = survivors.iter().map(|(at, _)| births[*at as usize]).chain(born).collect();
+        (all, lineage)
+    }
+
+    /// The parent that a child is the same as, if nothing came of all that was tried on it.
+    fn twin(&self, child: &Child) -> Option<u32> {
+        let same = |at: &u32| {
+            let parent = &self.population.genotypes[*at as usize];
+            // weights first: nearly all differ in them
+            child.genotype.weights == parent.weights && child.genotype == *parent
+        };
+        [Some(child.parents.0), child.parents.1].into_iter().flatten().find(same)
+    }
+
     /// The `nth` child of a brood.
     fn child(&self, lotteries: &[Lottery], brood: usize, nth: usize, rng: &mut Stream, home: usize) -> Child {
         let old = &self.population;
         let p = &*old.parameters;
         let mother = lotteries[brood].draw(2 * nth, &self.standing, rng);
-        let (parent, genotype) = if rng.chance(p.crossover) {
+        let (parents, operators, genotype) = if rng.chance(p.crossover) {
             let elsewhere = rng.chance(p.interspecies);
             let mates = if elsewhere { rng.below(lotteries.len()) } else { brood };
             let father = lotteries[mates].draw(2 * nth + 1, &self.standing, rng);
             self.crossed(mother, father, rng)
         } else {
             let mut child = Genotype::clone(&old.genotypes[mother as usize]);
-            mutate(&mut child, p, rng);
-            (mother, child)
+            let operators = mutate(&mut child, p, rng);
+            ((mother, None), operators, child)
         };
         let aged = p.tuning == Tuner::HillClimbing;
-        let parent = parent as usize;
+        let parent = parents.0 as usize;
         let ages =
             if aged { ages(&genotype, &old.genotypes[parent], &old.ages[parent]) } else { Ages::new() };
-        Child { genotype: Arc::new(genotype), ages, home }
+        Child { genotype: Arc::new(genotype), ages, parents, operators, home }
     }
 
-    /// A child of two parents, and which of them is the fitter.
-    fn crossed(&self, mother: u32, father: u32, rng: &mut Stream) -> (u32, Genotype) {
+    /// A child of two parents, the fitter of them first, and what made it.
+    fn crossed(
+        &self,
+        mother: u32,
+        father: u32,
+        rng: &mut Stream,
+    ) -> ((u32, Option<u32>), Operators, Genotype) {
         let old = &self.population;
         let p = &*old.parameters;
         let (fitter, other) = self.fitter_first(mother, father);
         let genotype = |at: u32| &*old.genotypes[at as usize];
         let mut child = crossover(genotype(fitter), genotype(other), p, rng);
+        let mut operators = Operators::CROSSOVER;
         // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted evaluation
         if mother == father || rng.chance(p.mutate_after_crossover) {
-            mutate(&mut child, p, rng);
+            operators = operators.and(mutate(&mut child, p, rng));
         }
-        (fitter, child)
+        ((fitter, Some(other).filter(|other| *other != fitter)), operators, child)
     }
 
     /// Of two equally fit the smaller is the fitter.
@@ -160,6 +215,12 @@ impl Evaluated {
 }
 
 impl Population {
+    fn forget_ancestors_of_the_gone(&mut self) {
+        let champion = self.champion.as_mut().map(|champion| &mut champion.birth);
+        let mut living: Vec<&mut Birth> = self.births.iter_mut().chain(champion).collect();
+        Arc::make_mut(&mut self.lineage).forget_others(&mut living);
+    }
+
     /// A twentieth up or down towards the wanted number of species.
     fn steer_threshold(&mut self, count: usize) {
         let p = &self.parameters;
