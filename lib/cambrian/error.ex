@@ -116,6 +116,20 @@ defmodule Cambrian.Error do
   defp text({:transport_unavailable, transport}),
     do: "transport #{inspect(transport)} is not available"
 
+  # Trust, identities and files.
+  defp text({:unknown_realm, realm}),
+    do: "the realm #{inspect(realm)} was not opened here"
+
+  defp text({:unsafe_permissions, path}), do: "others than its owner may read or write #{path}"
+  defp text({:not_an_identity, path}), do: "the file #{path} holds no identity"
+  defp text({:torn_file, path}), do: "the file #{path} is damaged"
+  defp text({:other_file, path}), do: "the file #{path} is none of Cambrian's"
+  defp text(:too_many_bans), do: "too many bans; unban some"
+  defp text(:already_succeeded), do: "the key named another successor before"
+  defp text(:circular), do: "the key would succeed itself"
+  defp text(:banned_key), do: "the key is banned"
+  defp text(:banned_genotype), do: "the genotype is banned"
+
   defp text({:nif_not_loaded, why}), do: "the native library is not loaded: #{inspect(why)}"
 
   defp text(reason), do: inspect(reason)
