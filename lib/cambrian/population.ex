@@ -38,7 +38,7 @@ defmodule Cambrian.Population do
   | `{:generation, stats}` | a generation was evaluated; `t:stats/0` |
   | `{:champion, %{champion: reference, fitness: fitness, generation: generation, parents: ids, operators: names}}` | there is a fitter one than ever before |
   | `{:finished, result}` | the goal was reached; a map with the keys of `Cambrian.Result` |
-  | `{:received, %{id: id, from: term, fitness: fitness, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated; the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite` |
+  | `{:received, %{id: id, from: term, fitness: fitness, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated; the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite`, or `:failed`, then without a fitness |
   | `{:evaluations_failed, %{count: count, first: reason}}` | evaluations crashed, hung or gave no number |
 
   A genotype in an event is the bare reference; `%Cambrian.Genotype{ref: reference}` is the struct.

@@ -451,11 +451,10 @@ greet({error, not_evaluated}, _Population, State) -> State.
 
 population_says({champion, Champion}, Population, State) ->
     publish_pending(Population#joined{pending = Champion}, remember(own(Champion, State), Population, State));
-population_says({received, #{from := #{origin := Origin, claimed := Claimed} = From} = Received}, Population, State) ->
-    #{fitness := Fitness, outcome := Outcome} = Received,
+population_says({received, #{from := #{origin := Origin} = From, fitness := Fitness} = Received}, Population, State) ->
     #state{realm = Realm} = State,
-    _ = cambrian_trust:checked(Realm, #{origin => Origin, fitness => Claimed}, Fitness),
-    _ = [cambrian_trust:accepted(Realm, Origin) || Outcome =:= accepted],
+    _ = [cambrian_trust:checked(Realm, #{origin => Origin, fitness => Claimed}, Fitness) || #{claimed := Claimed} <- [From]],
+    _ = [cambrian_trust:accepted(Realm, Origin) || #{outcome := accepted} <- [Received]],
     remember(#{genotype => maps:get(genotype, From), fitness => Fitness, origin => Origin}, Population, State);
 population_says(_, _, State) ->
     State.
@@ -513,7 +512,14 @@ crashed(_) -> true.
 
 %%% ---- envelopes --------------------------------------------------------------------------
 
-publish(Genotype, #{task := Task, fitness := Fitness} = Given, #state{sequence = Sequence} = State) ->
+%% What is banned here is not spread from here.
+publish(Genotype, Claims, #state{realm = Realm} = State) ->
+    case cambrian_trust:is_banned(Realm, {genotype, cambrian_genotype:id(Genotype)}) of
+        true -> {{error, banned_genotype}, State};
+        false -> publish_allowed(Genotype, Claims, State)
+    end.
+
+publish_allowed(Genotype, #{task := Task, fitness := Fitness} = Given, #state{sequence = Sequence} = State) ->
     Claims = Given#{realm => State#state.realm, task := text(Task), fitness := float(Fitness),
                     grant => State#state.grant, sequence => Sequence, time => erlang:system_time(millisecond)},
     #state{identity = #{secret := Secret}} = State,
@@ -534,17 +540,30 @@ receive_bytes(Bytes, #state{realm = Realm} = State) ->
     end.
 
 received(ok, State) -> State;
-received({ok, Genotype, Claims}, State) -> deliver(Genotype, Claims, State);
+received({ok, Genotype, #{origin := Origin} = Claims}, State) ->
+    case origin(State) of
+        Origin -> count({rejected, own}, State);
+        _ -> deliver(Genotype, Claims, State)
+    end;
 received({error, Reason}, State) -> count({rejected, cambrian_realm:kind(Reason)}, State).
 
 deliver(Genotype, #{task := Task, origin := Origin} = Claims, State) ->
     #state{joined = Joined, subscribers = Subscribers} = State,
-    From = (maps:with([origin, generation], Claims))#{genotype => Genotype, claimed => maps:get(fitness, Claims)},
-    _ = [offer(Handle, Genotype, From) || #joined{handle = Handle, task = T} <- maps:values(Joined), T =:= Task],
+    From = (maps:with([origin, generation], Claims))#{genotype => Genotype},
+    offer_all([Handle || #joined{handle = Handle, task = T} <- maps:values(Joined), T =:= Task], Genotype,
+              From#{claimed => maps:get(fitness, Claims)}),
     Message = (maps:with([task, fitness, generation], Claims))#{genotype => Genotype, origin => Origin},
     _ = [Pid ! {?MODULE, Ref, Message} || {Ref, {Pid, Wanted}} <- maps:to_list(Subscribers),
                                           Wanted =:= all orelse Wanted =:= Task],
     State.
+
+%% One claim is checked once, by the first that takes it.
+offer_all([], _Genotype, _From) -> ok;
+offer_all([Handle | Handles], Genotype, From) ->
+    case offer(Handle, Genotype, From) of
+        ok -> offer_all(Handles, Genotype, maps:remove(claimed, From));
+        {error, _} -> offer_all(Handles, Genotype, From)
+    end.
 
 %% A population that has too many newcomers waiting, or is gone, misses this one.
 offer(Handle, Genotype, From) ->

@@ -24,7 +24,7 @@
 -module(cambrian_trust).
 -behaviour(gen_server).
 
--export([start_link/0, open/2, check/2, check/3, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2, bans/1,
+-export([start_link/0, open/2, check/2, check/3, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2, bans/1, is_banned/2,
          reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([name/0, options/0, base_of/0, event/0, report/0]).
@@ -111,7 +111,7 @@ is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
 
 %% @doc Reads an envelope from a stranger: size, shape, version, realm, age, replay, bans, capability, rate, signature,
 %% bounded decompression, validity, id. The first no ends it; what costs is done in the process of the caller. The
-%% answer has the claims, of which the fitness is still one.
+%% answer has the claims, of which the fitness is still one; what was signed is remembered for {@link cambrian:lineage/1}.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -153,7 +153,7 @@ read(_) -> {error, malformed}.
 %% `Asked' are the claims with the grant as it was read, where it had to be.
 admit(Realm, Envelope, Claims, Asked, BaseOf) ->
     case ask(Realm, {admit, Asked}) of
-        ok -> opened(open_with(BaseOf, Envelope), Realm, Claims, Asked);
+        ok -> opened(open_with(BaseOf, Envelope), Realm, Envelope, Claims, Asked);
         {read_grant, Bytes} ->
             case cambrian_identity:read_grant(Bytes) of
                 {ok, Grant} -> admit(Realm, Envelope, Claims, Asked#{grant := Grant}, BaseOf);
@@ -173,12 +173,14 @@ open_with(BaseOf, Envelope) ->
         Other -> Other
     end.
 
-opened({ok, Genotype}, Realm, Claims, Asked) ->
+opened({ok, Genotype}, Realm, Envelope, #{genotype := Id} = Claims, Asked) ->
     case ask(Realm, {genuine, Asked}) of
-        ok -> {ok, Genotype, Claims};
+        ok ->
+            cambrian_lineage:received(Id, cambrian_envelope:record(Envelope)),
+            {ok, Genotype, Claims};
         No -> No
     end;
-opened({error, Reason}, Realm, _Claims, Asked) ->
+opened({error, Reason}, Realm, _Envelope, _Claims, Asked) ->
     case cambrian_realm:is_rubbish(Reason) of
         true -> ask(Realm, {cheated, Reason, Asked});
         false -> ask(Realm, {refused, Reason, Asked})
@@ -265,6 +267,10 @@ unban(Realm, {What, <<_:32/binary>>} = Subject) when is_binary(Realm), What =:= 
 %% '''
 -spec bans(name()) -> [cambrian_realm:ban()].
 bans(Realm) -> maps:get(bans, report(Realm)).
+
+%% @private
+-spec is_banned(name(), cambrian_realm:subject()) -> boolean().
+is_banned(Realm, Subject) -> gen_server:call(?MODULE, {is_banned, Realm, Subject}, infinity).
 
 %%% ---- asking -----------------------------------------------------------------------------
 
@@ -353,6 +359,9 @@ handle_call({open, Name, Options}, _From, State) ->
 handle_call({reputation, Name, Key}, _From, State) ->
     {#open{realm = Realm}, Next} = known(Name, State),
     {reply, cambrian_realm:reputation(Key, Realm), Next};
+handle_call({is_banned, Name, Subject}, _From, State) ->
+    {#open{realm = Realm}, Next} = known(Name, State),
+    {reply, cambrian_realm:is_banned(Subject, Realm), Next};
 handle_call({report, Name}, _From, State) ->
     {#open{realm = Realm, audit = Audit}, Next} = known(Name, State),
     {reply, (cambrian_realm:report(Realm))#{last => cambrian_audit:last(Audit)}, Next};
