@@ -4,6 +4,7 @@
 
 use crate::measure::Contestant;
 use crate::model::Net;
+use ed25519_dalek::{Signer, SigningKey};
 use std::hint::black_box;
 
 pub trait Squash {
@@ -215,5 +216,24 @@ fn contestant<'a, const LANES: usize, S: Squash>(
     Contestant::new(&format!("limit: {name}, {}", S::NAME), net.links.len() * count, move || {
         run(&mut batch, black_box(rows), &mut outputs);
         black_box(&outputs);
+    })
+}
+
+const KEY: [u8; 32] = [7; 32];
+
+/// An Ed25519 signature over 32 bytes, and nothing else.
+pub fn sign() -> Contestant<'static> {
+    let key = SigningKey::from_bytes(&KEY);
+    Contestant::new("limit, a signature alone", 1, move || {
+        black_box(key.sign(black_box(&KEY)));
+    })
+}
+
+/// Its strict verification, by a key that is ready.
+pub fn verify() -> Contestant<'static> {
+    let key = SigningKey::from_bytes(&KEY);
+    let (signature, key) = (key.sign(&KEY), key.verifying_key());
+    Contestant::new("limit, a signature alone", 1, move || {
+        key.verify_strict(black_box(&KEY), &signature).expect("genuine");
     })
 }

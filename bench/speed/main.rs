@@ -11,6 +11,7 @@ mod ours;
 mod peers;
 mod report;
 
+use cambrian_core::{codec, delta};
 use limits::{Relu, Tanh};
 use measure::{Effort, race};
 use model::{FAMILIES, Net, Species};
@@ -25,12 +26,13 @@ const SHORT: Effort = Effort { rounds: 101, seconds: 0.001 };
 const LONG: Effort = Effort { rounds: 15, seconds: 0.02 };
 
 type Part = (&'static str, fn(&mut Report));
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("single", single),
     ("batch", batch),
     ("many", many),
     ("compile", compile),
     ("breeding", breeding),
+    ("travel", travel),
     ("erlang", erlang),
 ];
 
@@ -148,6 +150,61 @@ fn memory(report: &mut Report) {
         let case = format!("memory of 1,000 genotypes of 110 nodes and {links} connections");
         report.note(&case, ours::NAME, ours::memory(&nets), "bytes a connection");
     }
+}
+
+/// A genotype as bytes, as a difference, and signed.
+fn travel(report: &mut Report) {
+    for connections in [50, 350, 1000] {
+        let genotype = ours::grown(connections);
+        let bytes = codec::encode(&genotype);
+        let of = format!("a genotype of {} nodes and {connections} connections", genotype.nodes().len());
+        let sealed = ours::sealed(&genotype, None);
+        let [one, all] = ours::descendants(&genotype);
+        let difference = |to| delta::diff(&genotype, to).len() as f64;
+        for (what, size) in [
+            ("canonical", bytes.len() as f64),
+            ("in an envelope", sealed.len() as f64),
+            ("one with another node, as a difference", difference(&one)),
+            ("one with all weights moved, as a difference", difference(&all)),
+        ] {
+            report.note(&format!("size of {of}"), what, size, "bytes");
+        }
+        report.note(
+            &format!("size of {of}"),
+            "canonical",
+            bytes.len() as f64 / connections as f64,
+            "bytes a connection",
+        );
+        let mut pair = vec![ours::encode(&genotype)];
+        pair.extend(optional(ours::terms("term_to_binary", &genotype)));
+        report.add(&format!("writing {of}"), Unit::Sized(bytes.len()), &race(pair, SHORT));
+        let mut pair = vec![ours::decode(&bytes)];
+        pair.extend(optional(ours::terms("binary_to_term", &genotype)));
+        report.add(&format!("reading {of}, checked"), Unit::Sized(bytes.len()), &race(pair, SHORT));
+        let (diff, patch) = (ours::diff(&genotype, &one), ours::patch(&genotype, &one));
+        let case = format!("the difference of another node to {of}");
+        report.add(&case, Unit::Genotypes, &race(vec![diff, patch], SHORT));
+        let contestants = vec![ours::seal(&genotype), limits::sign()];
+        report.add(
+            &format!("packing and signing {of}"),
+            Unit::Sized(sealed.len()),
+            &race(contestants, SHORT),
+        );
+        let contestants = vec![ours::open(&sealed), ours::verify(&sealed), limits::verify()];
+        let case = format!("an envelope of {of}: all that it takes, its signature, and a signature alone");
+        report.add(&case, Unit::Sized(sealed.len()), &race(contestants, SHORT));
+        let contestants = optional(ours::received(&genotype));
+        report.add(
+            &format!("from Erlang with trust, {of}"),
+            Unit::Sized(sealed.len()),
+            &race(contestants, SHORT),
+        );
+    }
+}
+
+/// What cannot be run is skipped by name.
+fn optional(contestant: Result<measure::Contestant<'static>, String>) -> Vec<measure::Contestant<'static>> {
+    contestant.inspect_err(|why| println!("\nskipped: from Erlang: {why}")).into_iter().collect()
 }
 
 /// The NIF, called from compiled Erlang.

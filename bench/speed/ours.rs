@@ -4,15 +4,19 @@ use crate::companion;
 use crate::measure::Contestant;
 use crate::memory::held;
 use crate::model::{Net, Random, Species};
-use cambrian_core::codec;
+use cambrian_core::envelope::{self, Claims, Record};
 use cambrian_core::genotype::{Connection, Genotype, Node};
+use cambrian_core::identity::Signer;
 use cambrian_core::innovation::{self, BOTTOM, NodeId, TOP};
 use cambrian_core::math::Activation;
+use cambrian_core::mutation::{Operator, mutate};
 use cambrian_core::network::Network;
 use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::population::Population;
+use cambrian_core::rng::{Purpose, Stream};
 use cambrian_core::task::{Score, Shape};
+use cambrian_core::{codec, delta};
 use rayon::ThreadPoolBuilder;
 use std::hint::black_box;
 use std::process::Command;
@@ -90,7 +94,6 @@ pub fn compile<'a>(net: &Net) -> Contestant<'a> {
 /// # Errors
 /// What is missing.
 pub fn from_erlang(net: &Net, rows: &[f32], units: usize) -> Result<Contestant<'static>, String> {
-    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
     let input: Vec<u8> = rows[..net.inputs].iter().flat_map(|x| x.to_le_bytes()).collect();
     let work = format!("activate {} {}", hex(&codec::encode(&genotype(net))), hex(&input));
     companion::contestant(&mut erl(), &work, units)
@@ -109,6 +112,101 @@ fn erl() -> Command {
     erl.args(["-noshell", "-s", "from_erlang", "main", "-pa"]);
     erl.args(["_build/default/lib/cambrian/ebin", "target/bench"].map(|path| format!("{root}/{path}")));
     erl
+}
+
+/// As mutation at default rates makes it, of 8 inputs and 4 outputs.
+pub fn grown(connections: usize) -> Genotype {
+    let (p, mut rng) = (Parameters::default(), Stream::new(1, Purpose::Operator, 0, 0));
+    let mut genotype = Genotype::new(8, 4, &p, &mut rng).expect("a shape");
+    while genotype.connections().len() < connections {
+        mutate(&mut genotype, &p, &mut rng);
+    }
+    genotype
+}
+
+/// With one more node; with other weights.
+pub fn descendants(genotype: &Genotype) -> [Genotype; 2] {
+    ["add_node", "perturb_weights"].map(|name| {
+        let operator = Operator::named(name).expect("an operator");
+        let mut rng = Stream::new(2, Purpose::Operator, 0, 0);
+        operator.apply(genotype, &Parameters::default(), &mut rng).expect("it applies")
+    })
+}
+
+fn claims() -> Claims {
+    Claims {
+        realm: "org.example.lab".into(),
+        task: "double_pole".into(),
+        fitness: 1.0,
+        generation: 100,
+        parents: vec![[1; 32], [2; 32]],
+        operators: vec!["crossover".into(), "perturb_weights".into()],
+        grant: None,
+        sequence: 1,
+        time: 1_800_000_000_000,
+    }
+}
+
+pub fn sealed(genotype: &Genotype, base: Option<&Genotype>) -> Vec<u8> {
+    envelope::seal(&claims(), genotype, base, &Signer::new(&[7; 32])).expect("claims that are sound")
+}
+
+fn one<'a, T: 'a>(work: impl FnMut() -> T + 'a) -> Contestant<'a> {
+    named(NAME, work)
+}
+
+fn named<'a, T: 'a>(name: &str, mut work: impl FnMut() -> T + 'a) -> Contestant<'a> {
+    Contestant::new(name, 1, move || drop(black_box(work())))
+}
+
+pub fn encode(genotype: &Genotype) -> Contestant<'_> {
+    one(|| codec::encode(black_box(genotype)))
+}
+
+pub fn decode(bytes: &[u8]) -> Contestant<'_> {
+    one(|| codec::decode(black_box(bytes)).expect("canonical bytes"))
+}
+
+pub fn diff<'a>(base: &'a Genotype, target: &'a Genotype) -> Contestant<'a> {
+    named("cambrian, diff", move || delta::diff(black_box(base), target))
+}
+
+pub fn patch<'a>(base: &'a Genotype, target: &Genotype) -> Contestant<'a> {
+    let delta = delta::diff(base, target);
+    named("cambrian, patch", move || delta::patch(base, black_box(&delta)).expect("its base"))
+}
+
+pub fn seal(genotype: &Genotype) -> Contestant<'_> {
+    one(|| sealed(black_box(genotype), None))
+}
+
+pub fn open(sealed: &[u8]) -> Contestant<'_> {
+    one(|| envelope::read(black_box(sealed)).and_then(|envelope| envelope.open(None)).expect("genuine"))
+}
+
+pub fn verify(sealed: &[u8]) -> Contestant<'static> {
+    let record = envelope::read(sealed).expect("genuine").record.to_bytes();
+    named("cambrian, a record", move || Record::from_bytes(black_box(&record)).expect("genuine"))
+}
+
+/// Erlang's own bytes of the genotype's map, `term_to_binary` or `binary_to_term`; the name tells how many.
+///
+/// # Errors
+/// What is missing.
+pub fn terms(what: &str, genotype: &Genotype) -> Result<Contestant<'static>, String> {
+    companion::contestant(&mut erl(), &format!("{what} {}", hex(&codec::encode(genotype))), 1)
+}
+
+/// All that a node does with an envelope from another before it evaluates it.
+///
+/// # Errors
+/// What is missing.
+pub fn received(genotype: &Genotype) -> Result<Contestant<'static>, String> {
+    companion::contestant(&mut erl(), &format!("receive {}", hex(&codec::encode(genotype))), 1)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn work(nets: &[Net]) -> usize {

@@ -12,6 +12,8 @@ pub enum Unit {
     /// Shown as the time that one takes.
     Compilations,
     Calls,
+    /// Genotypes of so many bytes each.
+    Sized(usize),
 }
 
 impl Unit {
@@ -22,13 +24,14 @@ impl Unit {
             Unit::Genotypes => format!("{rate:.0} genotypes/s"),
             Unit::Compilations => format!("{:.2} µs", 1e6 / rate),
             Unit::Calls => format!("{:.0} ns", 1e9 / rate),
+            Unit::Sized(bytes) => format!("{rate:.0} genotypes/s, {:.0} MB/s", rate * bytes as f64 / 1e6),
         }
     }
 
     fn name(self) -> &'static str {
         match self {
             Unit::Connections => "connections",
-            Unit::Genotypes => "genotypes",
+            Unit::Genotypes | Unit::Sized(_) => "genotypes",
             Unit::Compilations => "compilations",
             Unit::Calls => "calls",
         }

@@ -13,7 +13,7 @@ use crate::codec::{self, CodecError, GenotypeId};
 use crate::compression::{compress, decompress};
 use crate::delta::{self, DeltaError};
 use crate::genotype::Genotype;
-use crate::identity::{self, Key, MAX_TEXT, Secret};
+use crate::identity::{self, Key, MAX_TEXT, Signer};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf, Bytes};
 use sha2::{Digest, Sha256};
@@ -141,7 +141,7 @@ pub fn seal(
     claims: &Claims,
     genotype: &Genotype,
     base: Option<&Genotype>,
-    secret: &Secret,
+    signer: &Signer,
 ) -> Result<Vec<u8>, EnvelopeError> {
     let whole = codec::encode(genotype);
     let id = codec::id_of(&whole);
@@ -163,13 +163,13 @@ pub fn seal(
         generation: claims.generation,
         parents: claims.parents.iter().map(|id| ByteArray::new(*id)).collect(),
         operators: claims.operators.iter().map(String::as_str).collect(),
-        origin: ByteArray::new(identity::public_key(secret)),
+        origin: ByteArray::new(signer.key()),
         grant: claims.grant.as_deref().map(Bytes::new),
         sequence: claims.sequence,
         time: claims.time,
     };
     let body = pack(&body);
-    let signature = identity::sign(secret, CONTEXT, &body);
+    let signature = signer.sign(CONTEXT, &body);
     let envelope = pack(&(Bytes::new(&body), ByteArray::new(signature), Bytes::new(&payload)));
     read(&envelope).map(|_| envelope)
 }

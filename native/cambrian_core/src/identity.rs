@@ -4,7 +4,7 @@
 //! `docs/wire-format.md` describes it.
 
 use crate::codec;
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -24,14 +24,28 @@ pub const MAX_TEXT: usize = 255;
 const SUCCESSION: &str = "cambrian succession 1\n";
 const GRANT: &str = "cambrian grant 1\n";
 
-/// The public key of a secret one.
-pub fn public_key(secret: &Secret) -> Key {
-    SigningKey::from_bytes(secret).verifying_key().to_bytes()
+/// The owner of a secret, ready to sign.
+pub struct Signer(SigningKey);
+
+impl Signer {
+    pub fn new(secret: &Secret) -> Signer {
+        Signer(SigningKey::from_bytes(secret))
+    }
+
+    pub fn key(&self) -> Key {
+        self.0.verifying_key().to_bytes()
+    }
+
+    /// Ed25519 (RFC 8032) over the context and the message, so that no signature can be mistaken for another use of
+    /// the key.
+    pub fn sign(&self, context: &str, message: &[u8]) -> [u8; 64] {
+        self.0.sign(&[context.as_bytes(), message].concat()).to_bytes()
+    }
 }
 
-/// Ed25519 (RFC 8032) over the context and the message, so that no signature can be mistaken for another use of the key.
-pub fn sign(secret: &Secret, context: &str, message: &[u8]) -> [u8; 64] {
-    SigningKey::from_bytes(secret).sign(&[context.as_bytes(), message].concat()).to_bytes()
+/// The public key of a secret one.
+pub fn public_key(secret: &Secret) -> Key {
+    Signer::new(secret).key()
 }
 
 /// Strict: no key of small order, no signature that another could be made of, so all readers agree.
@@ -84,10 +98,10 @@ struct SuccessionBody {
 }
 
 impl Succession {
-    pub fn seal(old: &Secret, new: &Secret, time: u64) -> Vec<u8> {
-        let key = |secret| ByteArray::new(public_key(secret));
+    pub fn seal(old: &Signer, new: &Signer, time: u64) -> Vec<u8> {
+        let key = |signer: &Signer| ByteArray::new(signer.key());
         let body = pack(&SuccessionBody { version: VERSION, old: key(old), new: key(new), time });
-        let signature = |secret| ByteArray::new(sign(secret, SUCCESSION, &body));
+        let signature = |signer: &Signer| ByteArray::new(signer.sign(SUCCESSION, &body));
         pack(&(ByteBuf::from(&*body), signature(old), signature(new)))
     }
 
@@ -126,14 +140,14 @@ struct GrantBody {
 impl Grant {
     /// # Errors
     /// [`CertificateError::Malformed`] for a realm of more than 255 bytes.
-    pub fn seal(secret: &Secret, realm: &str, key: &Key, until: u64) -> Result<Vec<u8>, CertificateError> {
+    pub fn seal(owner: &Signer, realm: &str, key: &Key, until: u64) -> Result<Vec<u8>, CertificateError> {
         if realm.len() > MAX_TEXT {
             return Err(CertificateError::Malformed);
         }
-        let by = ByteArray::new(public_key(secret));
+        let by = ByteArray::new(owner.key());
         let realm = realm.to_string();
         let body = pack(&GrantBody { version: VERSION, realm, by, key: ByteArray::new(*key), until });
-        Ok(pack(&(ByteBuf::from(&*body), ByteArray::new(sign(secret, GRANT, &body)))))
+        Ok(pack(&(ByteBuf::from(&*body), ByteArray::new(owner.sign(GRANT, &body)))))
     }
 
     /// # Errors

@@ -6,14 +6,16 @@ use cambrian_core::codec::{self, CodecError, GenotypeId};
 use cambrian_core::delta::{self, DeltaError};
 use cambrian_core::envelope::{self, Claims, EnvelopeError, Record};
 use cambrian_core::genotype::Genotype;
-use cambrian_core::identity::{self, CertificateError, Grant, Succession};
+use cambrian_core::identity::{self, CertificateError, Grant, Signer, Succession};
 use common::{apply, evolved, grown, histories, newborn};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde_bytes::{ByteArray, ByteBuf};
 use sha2::{Digest, Sha256};
 
-const SECRET: [u8; 32] = [7; 32];
+fn signer() -> Signer {
+    Signer::new(&[7; 32])
+}
 
 fn genotype() -> Genotype {
     newborn(3, 2, 1)
@@ -38,7 +40,7 @@ fn claims() -> Claims {
 }
 
 fn sealed() -> Vec<u8> {
-    envelope::seal(&claims(), &genotype(), None, &SECRET).unwrap()
+    envelope::seal(&claims(), &genotype(), None, &signer()).unwrap()
 }
 
 fn open(bytes: &[u8]) -> Result<Genotype, EnvelopeError> {
@@ -56,7 +58,7 @@ fn frame(bytes: &[u8]) -> Vec<u8> {
 
 /// An envelope around any claims, signed as it should be.
 fn signed(claims: &[u8], payload: &[u8]) -> Vec<u8> {
-    let signature = identity::sign(&SECRET, "cambrian envelope 2\n", claims);
+    let signature = signer().sign("cambrian envelope 2\n", claims);
     pack(&(ByteBuf::from(claims), ByteArray::new(signature), ByteBuf::from(payload)))
 }
 
@@ -76,7 +78,7 @@ fn claims_to(id: GenotypeId, base: Option<GenotypeId>, payload: &[u8]) -> Vec<u8
         c.generation,
         parents,
         c.operators,
-        ByteArray::new(identity::public_key(&SECRET)),
+        ByteArray::new(signer().key()),
         (),
         c.sequence,
         c.time,
@@ -91,7 +93,7 @@ fn with_payload(id: GenotypeId, payload: &[u8]) -> Vec<u8> {
 fn what_was_sealed_is_read() {
     let envelope = envelope::read(&sealed()).unwrap();
     assert_eq!(envelope.record.claims, claims());
-    assert_eq!(envelope.record.origin, identity::public_key(&SECRET));
+    assert_eq!(envelope.record.origin, signer().key());
     assert_eq!((envelope.record.genotype, envelope.record.base), (codec::id(&genotype()), None));
     assert_eq!(envelope.open(None), Ok(genotype()));
     assert_eq!(Record::from_bytes(&envelope.record.to_bytes()), Ok(envelope.record));
@@ -123,7 +125,7 @@ fn a_difference_is_opened_with_its_base() {
         assert_eq!(envelope.open(Some(&genotype())), Err(EnvelopeError::WrongId));
     }
     let large = grown(40);
-    let sealed = |base| envelope::seal(&claims(), &large, base, &SECRET).unwrap();
+    let sealed = |base| envelope::seal(&claims(), &large, base, &signer()).unwrap();
     assert!(sealed(Some(&large)).len() < sealed(None).len());
     let stranger = newborn(1, 1, 1);
     assert_eq!(sealed(Some(&stranger)), sealed(None), "whole where that is shorter");
@@ -135,7 +137,7 @@ proptest! {
     #[test]
     fn every_flipped_byte_and_every_cut_is_refused((i, o, seed, ops) in histories(), flip in 1u8..) {
         let g = evolved(i, o, seed, &ops);
-        let bytes = envelope::seal(&claims(), &g, None, &SECRET).unwrap();
+        let bytes = envelope::seal(&claims(), &g, None, &signer()).unwrap();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= flip;
@@ -150,8 +152,8 @@ proptest! {
         flip in 1u8.., old in any::<[u8; 32]>(), new in any::<[u8; 32]>()
     ) {
         let record = envelope::read(&sealed()).unwrap().record.to_bytes();
-        let succession = Succession::seal(&old, &new, 5);
-        let grant = Grant::seal(&old, "org.example", &new, 5).unwrap();
+        let succession = Succession::seal(&Signer::new(&old), &Signer::new(&new), 5);
+        let grant = Grant::seal(&Signer::new(&old), "org.example", &new, 5).unwrap();
         let flipped = |bytes: &[u8], at: usize| { let mut b = bytes.to_vec(); b[at] ^= flip; b };
         for at in 0..record.len() {
             prop_assert!(Record::from_bytes(&flipped(&record, at)).is_err());
@@ -191,7 +193,7 @@ fn a_signed_lie_is_still_a_lie() {
 fn one_signature_cannot_stand_for_another() {
     let payload = frame(&codec::encode(&genotype()));
     let claims = claims_to(codec::id(&genotype()), None, &payload);
-    let elsewhere = ByteArray::new(identity::sign(&SECRET, "cambrian grant 1\n", &claims));
+    let elsewhere = ByteArray::new(signer().sign("cambrian grant 1\n", &claims));
     let bytes = pack(&(ByteBuf::from(claims), elsewhere, ByteBuf::from(payload)));
     assert_eq!(open(&bytes), Err(EnvelopeError::BadSignature));
 }
@@ -217,7 +219,7 @@ fn size_version_and_claims_are_bounded() {
     let refused = |field, change: &dyn Fn(&mut Claims)| {
         let mut c = claims();
         change(&mut c);
-        let sealed = envelope::seal(&c, &genotype(), None, &SECRET);
+        let sealed = envelope::seal(&c, &genotype(), None, &signer());
         assert_eq!(sealed, Err(EnvelopeError::BadClaim(field)));
     };
     refused("realm", &|c| c.realm = "r".repeat(256));
@@ -235,10 +237,13 @@ fn size_version_and_claims_are_bounded() {
 fn certificates_say_who_signed_them() {
     let (old, new) = ([1; 32], [2; 32]);
     let keys = (identity::public_key(&old), identity::public_key(&new));
-    let succession = Succession::read(&Succession::seal(&old, &new, 5)).unwrap();
+    let succession = Succession::read(&Succession::seal(&Signer::new(&old), &Signer::new(&new), 5)).unwrap();
     assert_eq!(succession, Succession { old: keys.0, new: keys.1, time: 5 });
-    let grant = Grant::read(&Grant::seal(&old, "lab", &keys.1, 9).unwrap()).unwrap();
+    let grant = Grant::read(&Grant::seal(&Signer::new(&old), "lab", &keys.1, 9).unwrap()).unwrap();
     assert_eq!(grant, Grant { realm: "lab".into(), by: keys.0, key: keys.1, until: 9 });
-    assert_eq!(Grant::seal(&old, &"r".repeat(256), &keys.1, 9), Err(CertificateError::Malformed));
+    assert_eq!(
+        Grant::seal(&Signer::new(&old), &"r".repeat(256), &keys.1, 9),
+        Err(CertificateError::Malformed)
+    );
     assert_eq!(Grant::read(&[0; 1025]), Err(CertificateError::TooLarge(1025)));
 }

@@ -6,7 +6,7 @@ use cambrian_core::codec::{self, CodecError};
 use cambrian_core::delta::{self, DeltaError};
 use cambrian_core::envelope::{self, EnvelopeError};
 use cambrian_core::genotype::GenotypeError;
-use cambrian_core::identity::{self, CertificateError};
+use cambrian_core::identity::{self, CertificateError, Signer};
 use cambrian_core::innovation::{self, TOP};
 use common::newborn;
 use serde::Serialize;
@@ -188,7 +188,9 @@ fn bombs_stay_packed() {
 }
 
 fn sealed(payload: &[u8]) -> Vec<u8> {
-    const SECRET: [u8; 32] = [7; 32];
+    fn signer() -> Signer {
+        Signer::new(&[7; 32])
+    }
     let none: [&str; 0] = [];
     let claims = pack(&(
         2,
@@ -202,12 +204,12 @@ fn sealed(payload: &[u8]) -> Vec<u8> {
         0,
         none,
         none,
-        ByteArray::new(identity::public_key(&SECRET)),
+        ByteArray::new(signer().key()),
         (),
         0,
         0,
     ));
-    let signature = identity::sign(&SECRET, "cambrian envelope 2\n", &claims);
+    let signature = signer().sign("cambrian envelope 2\n", &claims);
     pack(&(ByteBuf::from(claims), ByteArray::new(signature), ByteBuf::from(payload)))
 }
 

@@ -6,6 +6,7 @@ use crate::{atoms, error};
 use cambrian_core::codec::GenotypeId;
 use cambrian_core::envelope::{self, Claims, Envelope, Record};
 use cambrian_core::genotype::Genotype;
+use cambrian_core::identity::Signer;
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 
 pub struct EnvelopeResource(Envelope);
@@ -52,7 +53,7 @@ fn envelope_seal<'a>(
         time: field(claims, atoms::time())?,
     };
     let base = optional(base)?;
-    let sealed = envelope::seal(&claims, &genotype.0, genes(&base), &bytes32(secret)?);
+    let sealed = envelope::seal(&claims, &genotype.0, genes(&base), &Signer::new(&bytes32(secret)?));
     Ok((atoms::ok(), binary(env, &sealed.map_err(error::envelope)?)))
 }
 

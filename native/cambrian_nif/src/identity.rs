@@ -2,7 +2,7 @@
 
 use crate::term::{binary, bytes32};
 use crate::{atoms, error};
-use cambrian_core::identity::{self, Grant, Succession};
+use cambrian_core::identity::{self, Grant, Signer, Succession};
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Term};
 
 #[rustler::nif]
@@ -10,9 +10,13 @@ fn identity_public_key<'a>(env: Env<'a>, secret: Binary<'a>) -> NifResult<Term<'
     Ok(binary(env, &identity::public_key(&bytes32(secret)?)))
 }
 
+fn signer(secret: Binary) -> NifResult<Signer> {
+    Ok(Signer::new(&bytes32(secret)?))
+}
+
 #[rustler::nif]
 fn identity_succession<'a>(env: Env<'a>, old: Binary<'a>, new: Binary<'a>, time: u64) -> NifResult<Term<'a>> {
-    Ok(binary(env, &Succession::seal(&bytes32(old)?, &bytes32(new)?, time)))
+    Ok(binary(env, &Succession::seal(&signer(old)?, &signer(new)?, time)))
 }
 
 /// `{ok, #{old, new, time}}`
@@ -36,7 +40,7 @@ fn identity_grant<'a>(
     key: Binary<'a>,
     until: u64,
 ) -> NifResult<(Atom, Term<'a>)> {
-    let grant = Grant::seal(&bytes32(secret)?, realm, &bytes32(key)?, until);
+    let grant = Grant::seal(&signer(secret)?, realm, &bytes32(key)?, until);
     Ok((atoms::ok(), binary(env, &grant.map_err(error::certificate)?)))
 }
 
