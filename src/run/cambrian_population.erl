@@ -81,6 +81,8 @@
 
 %% More strangers than this are told to come back later.
 -define(MAX_NEWCOMERS, 64).
+%% Generations.
+-define(WINDOW, 32).
 
 %%% ---- what a user calls ------------------------------------------------------------------
 
@@ -683,6 +685,7 @@ judge(#data{evaluated = Evaluated, champion = Old} = Data) ->
     Champion = cambrian_nif:population_evaluated_champion(Evaluated),
     Judged = Data#data{champion = Champion, stats = measure(Data)},
     _ = [announce(Champion, Judged) || is_new(Champion, Old)],
+    remember_the_best(Judged),
     case Judged of
         #data{goal = #{target := Target}} ->
             {_, Fitness} = Best = cambrian_nif:population_best(Evaluated),
@@ -706,6 +709,13 @@ try_contender(Task, #data{evaluated = Evaluated, population = Population} = Data
 announce(#{champion := Genotype} = Champion, Data) ->
     remember(Genotype, Data),
     tell({champion, Champion}, Data).
+
+%% A population keeps lines of this length itself: a champion that comes later joins what is known.
+remember_the_best(#data{evaluated = Evaluated, stats = #{generation := Generation}} = Data)
+  when Generation rem ?WINDOW =:= 0 ->
+    {Best, _} = cambrian_nif:population_best(Evaluated),
+    remember(Best, Data);
+remember_the_best(_Data) -> ok.
 
 remember(Genotype, #data{evaluated = Evaluated, task = #{name := Task}}) ->
     cambrian_lineage:bred(Task, cambrian_nif:population_lineage(Evaluated, Genotype)).
