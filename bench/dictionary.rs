@@ -52,7 +52,9 @@ fn grown((inputs, outputs): (u32, u32), seed: u64, mutations: u64) -> Genotype {
     let p = Parameters::default();
     let stream = |nth| Stream::new(seed, Purpose::Operator, 1, nth);
     let mut genotype = Genotype::new(inputs, outputs, &p, &mut stream(u64::MAX)).expect("a shape");
-    (0..mutations).for_each(|nth| mutate(&mut genotype, &p, &mut stream(nth)));
+    for nth in 0..mutations {
+        mutate(&mut genotype, &p, &mut stream(nth));
+    }
     genotype
 }
 
