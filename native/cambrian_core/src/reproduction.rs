@@ -2,7 +2,7 @@
 
 use crate::crossover::crossover;
 use crate::genotype::Genotype;
-use crate::lineage::{Birth, WINDOW, cut};
+use crate::lineage::{Ancestor, Birth, WINDOW, cut};
 use crate::mutation::{Operators, mutate};
 use crate::parameters::Tuner;
 use crate::population::{Evaluated, Population};
@@ -26,6 +26,8 @@ struct Child {
     /// The fitter first; an index and its other one.
     parents: (u32, Option<u32>),
     operators: Operators,
+    /// The parent that it is no different from.
+    twin: Option<u32>,
     /// Its mother's species, as an index.
     home: usize,
 }
@@ -52,7 +54,23 @@ impl Evaluated {
         scores.resize(genotypes.len(), None);
         tuned.resize(genotypes.len(), None);
         let generation = old.generation + 1;
-        let mut next = Population { generation, genotypes, scores, tuned, ages, births, ..old.clone() };
+        let mut next = Population {
+            parameters: Arc::clone(&old.parameters),
+            encoding: old.encoding.clone(),
+            seed: old.seed,
+            generation,
+            evaluations: old.evaluations,
+            genotypes,
+            scores,
+            tuned,
+            ages,
+            births,
+            species: Vec::new(),
+            next_species: old.next_species,
+            threshold: old.threshold,
+            champion: old.champion.clone(),
+            tried: old.tried.clone(),
+        };
         next.forget_trials_of_the_gone();
         next.forget_what_is_long_ago();
         next.steer_threshold(old.species.len());
@@ -120,37 +138,41 @@ impl Evaluated {
             is_parent[child.parents.0 as usize] = true;
             child.parents.1.inspect(|other| is_parent[*other as usize] = true);
         }
-        let known = |(at, birth): (usize, &Birth)| {
-            let new = is_parent[at] && birth.own.is_none();
-            let own = if new { Some(birth.ancestor(&old.genotypes[at])) } else { birth.own.clone() };
-            Birth { own, ..birth.clone() }
+        let ancestor = |at: usize| {
+            let birth = &old.births[at];
+            let known = birth.own.clone();
+            is_parent[at].then(|| known.unwrap_or_else(|| birth.ancestor(&old.genotypes[at])))
         };
-        let births: Vec<Birth> = old.births.par_iter().enumerate().with_min_len(GRAIN).map(known).collect();
-        let own = |at: u32| births[at as usize].own.as_ref();
-        let born = children.iter().map(|child| match self.twin(child) {
-            Some(twin) => births[twin as usize].clone(),
-            None => {
-                let (fitter, other) = (own(child.parents.0), child.parents.1.and_then(own));
-                Birth {
-                    generation: old.generation + 1,
-                    operators: child.operators,
-                    parents: [fitter, other].map(|parent| parent.map(|parent| parent.id)),
-                    parent: fitter.cloned(),
-                    own: None,
-                }
-            }
-        });
-        survivors.iter().map(|(at, _)| births[*at as usize].clone()).chain(born).collect()
+        let ancestors: Vec<Option<Arc<Ancestor>>> =
+            (0..is_parent.len()).into_par_iter().with_min_len(GRAIN).map(ancestor).collect();
+        let own = |at: u32| ancestors[at as usize].as_ref();
+        let known = |at: u32| {
+            let birth = &old.births[at as usize];
+            Birth { own: own(at).or(birth.own.as_ref()).cloned(), ..birth.clone() }
+        };
+        let born = |child: &Child| {
+            let (fitter, other) = (own(child.parents.0), child.parents.1.and_then(own));
+            child.twin.map(known).unwrap_or_else(|| Birth {
+                generation: old.generation + 1,
+                operators: child.operators,
+                parents: [fitter, other].map(|parent| parent.map(|parent| parent.id)),
+                parent: fitter.cloned(),
+                own: None,
+            })
+        };
+        let mut births: Vec<Birth> = survivors.iter().map(|(at, _)| known(*at)).collect();
+        births.par_extend(children.par_iter().with_min_len(GRAIN).map(born));
+        births
     }
 
     /// The parent that a child is the same as, if nothing came of all that was tried on it.
-    fn twin(&self, child: &Child) -> Option<u32> {
+    fn twin(&self, child: &Genotype, parents: (u32, Option<u32>)) -> Option<u32> {
         let same = |at: &u32| {
             let parent = &self.population.genotypes[*at as usize];
             // weights first: nearly all differ in them
-            child.genotype.weights == parent.weights && child.genotype == *parent
+            child.weights == parent.weights && *child == **parent
         };
-        [Some(child.parents.0), child.parents.1].into_iter().flatten().find(same)
+        [Some(parents.0), parents.1].into_iter().flatten().find(same)
     }
 
     /// The `nth` child of a brood.
@@ -172,7 +194,8 @@ impl Evaluated {
         let parent = parents.0 as usize;
         let ages =
             if aged { ages(&genotype, &old.genotypes[parent], &old.ages[parent]) } else { Ages::new() };
-        Child { genotype: Arc::new(genotype), ages, parents, operators, home }
+        let twin = self.twin(&genotype, parents);
+        Child { genotype: Arc::new(genotype), ages, parents, operators, twin, home }
     }
 
     /// A child of two parents, the fitter of them first, and what made it.
