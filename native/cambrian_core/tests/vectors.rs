@@ -52,10 +52,8 @@ fn theirs_are_read() {
 /// How many there are.
 fn all_read(from: &str) -> usize {
     let vectors = vectors(from);
-    let bases: Vec<Genotype> = vectors
-        .iter()
-        .filter_map(|(name, bytes)| name.ends_with(".genotype").then(|| decoded(bytes)))
-        .collect();
+    let genotypes = vectors.iter().filter(|(name, _)| name.ends_with(".genotype"));
+    let bases: Vec<Genotype> = genotypes.map(|(_, bytes)| decoded(bytes)).collect();
     for (name, bytes) in &vectors {
         let kind = name.rsplit('.').next().unwrap();
         assert_eq!(text(kind, bytes, &bases), beside(from, name), "{from}/{name}");
