@@ -5,6 +5,7 @@
     cambrian.py make DIR     writes vectors, with their texts
 """
 
+import functools
 import hashlib
 import os
 import struct
@@ -86,6 +87,7 @@ def mix(z):
     return z ^ z >> 31
 
 
+@functools.cache
 def hash64(a, b, c):
     h = 0x9E3779B97F4A7C15
     for word in (a, b, c):
@@ -296,6 +298,7 @@ def sound(neuron):
 # ---- compression ----------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def dictionary():
     with open(DICTIONARY, "rb") as file:
         data = file.read()
@@ -635,14 +638,51 @@ def read_file(*path):
         return file.read()
 
 
+def write_file(folder, name, content):
+    with open(os.path.join(folder, name), "wb") as file:
+        file.write(content)
+
+
 def check_vectors(folder):
     names = sorted(name for name in os.listdir(folder) if name.rpartition(".")[2] in TEXTS)
     require(names, f"no vectors in {folder}")
     data = {name: read_file(folder, name) for name in names}
-    genotypes = {sha256(d): decode(d) for name, d in data.items() if name.endswith(".genotype")}
+    genotypes = genotypes_of(data)
     faults = [fault for name in names for fault in check_vector(folder, name, data[name], genotypes)]
+    if changed_text(data).encode() != read_file(folder, CHANGED):
+        faults.append("others are refused")
+        print(f"{CHANGED}: {faults[-1]}")
     print(f"{folder}: {len(names)} vectors, {len(faults)} faults")
     return not faults
+
+
+def genotypes_of(data):
+    return {sha256(d): decode(d) for name, d in data.items() if name.endswith(".genotype")}
+
+
+CHANGED = "changed.txt"
+
+
+def changed_text(data):
+    """Of every vector with one byte changed: how many are still accepted, and the hash of which."""
+    genotypes, text = genotypes_of(data), ""
+    for name in sorted(data):
+        fates = [accepts(name.rpartition(".")[2], other, genotypes) for other in changes(data[name])]
+        text += f"{name} {sum(fates)} of {len(fates)} {sha256(bytes(fates)).hex()}\n"
+    return text
+
+
+def changes(data):
+    for at, byte in enumerate(data):
+        for mask in (1, 16, 128, 255):
+            yield data[:at] + bytes([byte ^ mask]) + data[at + 1 :]
+
+
+def accepts(kind, data, genotypes):
+    try:
+        return bool(TEXTS[kind](data, genotypes))
+    except Refused:
+        return False
 
 
 def check_vector(folder, name, data, genotypes):
@@ -782,10 +822,12 @@ def envelopes(secret, small, full, moved, grant):
 
 def make_vectors(folder):
     os.makedirs(folder, exist_ok=True)
+    made = {}
     for name, data, text in vectors():
-        for path, content in ((name, data), (name + ".txt", text.encode())):
-            with open(os.path.join(folder, path), "wb") as file:
-                file.write(content)
+        made[name] = data
+        write_file(folder, name, data)
+        write_file(folder, name + ".txt", text.encode())
+    write_file(folder, CHANGED, changed_text(made).encode())
     return True
 
 

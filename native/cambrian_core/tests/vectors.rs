@@ -29,14 +29,21 @@ type Vector = (String, Vec<u8>, String);
 
 #[test]
 fn ours_are_what_we_write() {
+    if std::env::var_os("BLESS").is_some() {
+        bless();
+    }
     for (name, bytes, text) in ours() {
-        if std::env::var_os("BLESS").is_some() {
-            fs::write(folder("ours").join(&name), &bytes).unwrap();
-            fs::write(folder("ours").join(format!("{name}.txt")), &text).unwrap();
-        }
         assert!(fs::read(folder("ours").join(&name)).unwrap() == bytes, "{name}");
         assert_eq!(beside("ours", &name), text, "{name}");
     }
+}
+
+fn bless() {
+    for (name, bytes, text) in ours() {
+        fs::write(folder("ours").join(&name), &bytes).unwrap();
+        fs::write(folder("ours").join(format!("{name}.txt")), &text).unwrap();
+    }
+    fs::write(folder("ours").join("changed.txt"), changed_text("ours")).unwrap();
 }
 
 #[test]
@@ -49,16 +56,68 @@ fn theirs_are_read() {
     assert!(all_read("theirs") > 10);
 }
 
+#[test]
+fn what_is_accepted_of_changed_vectors_is_the_same() {
+    for from in ["ours", "theirs"] {
+        assert_eq!(
+            changed_text(from),
+            fs::read_to_string(folder(from).join("changed.txt")).unwrap(),
+            "{from}"
+        );
+    }
+}
+
 /// How many there are.
 fn all_read(from: &str) -> usize {
-    let vectors = vectors(from);
-    let genotypes = vectors.iter().filter(|(name, _)| name.ends_with(".genotype"));
-    let bases: Vec<Genotype> = genotypes.map(|(_, bytes)| decoded(bytes)).collect();
+    let (vectors, bases) = (vectors(from), bases(from));
     for (name, bytes) in &vectors {
-        let kind = name.rsplit('.').next().unwrap();
-        assert_eq!(text(kind, bytes, &bases), beside(from, name), "{from}/{name}");
+        assert_eq!(text(kind(name), bytes, &bases), beside(from, name), "{from}/{name}");
     }
     vectors.len()
+}
+
+/// Of every vector with one byte changed: how many are still accepted, and the hash of which.
+fn changed_text(from: &str) -> String {
+    let bases = bases(from);
+    let line = |(name, bytes): (String, Vec<u8>)| {
+        let fates: Vec<u8> =
+            changes(&bytes).map(|other| u8::from(accepts(kind(&name), &other, &bases))).collect();
+        let accepted = fates.iter().filter(|fate| **fate == 1).count();
+        format!("{name} {accepted} of {} {}\n", fates.len(), hex(&Sha256::digest(&fates)))
+    };
+    vectors(from).into_iter().map(line).collect()
+}
+
+fn changes(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    (0..bytes.len()).flat_map(|at| [1, 16, 128, 255].map(|mask| (at, mask))).map(|(at, mask)| {
+        let mut changed = bytes.to_vec();
+        changed[at] ^= mask;
+        changed
+    })
+}
+
+fn accepts(kind: &str, bytes: &[u8], bases: &[Genotype]) -> bool {
+    let base = |id: GenotypeId| bases.iter().find(|base| codec::id(base) == id);
+    match kind {
+        "genotype" => codec::decode(bytes).is_ok(),
+        "difference" => delta::ends(bytes)
+            .and_then(|(from, _)| base(from))
+            .is_some_and(|base| delta::patch(base, bytes).is_ok()),
+        "envelope" => envelope::read(bytes)
+            .is_ok_and(|envelope| envelope.open(envelope.record.base.and_then(base)).is_ok()),
+        "record" => Record::from_bytes(bytes).is_ok(),
+        "succession" => Succession::read(bytes).is_ok(),
+        _ => Grant::read(bytes).is_ok(),
+    }
+}
+
+fn kind(name: &str) -> &str {
+    name.rsplit('.').next().unwrap()
+}
+
+fn bases(from: &str) -> Vec<Genotype> {
+    let genotypes = vectors(from).into_iter().filter(|(name, _)| kind(name) == "genotype");
+    genotypes.map(|(_, bytes)| decoded(&bytes)).collect()
 }
 
 fn folder(name: &str) -> PathBuf {
@@ -72,9 +131,10 @@ fn beside(from: &str, name: &str) -> String {
 fn vectors(from: &str) -> Vec<(String, Vec<u8>)> {
     let paths = fs::read_dir(folder(from)).unwrap().map(|entry| entry.unwrap().path());
     let vectors = paths.filter(|path| path.extension().is_some_and(|kind| kind != "txt"));
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_string();
+    let mut vectors: Vec<_> = vectors.map(|path| (name(&path), fs::read(path).unwrap())).collect();
+    vectors.sort();
     vectors
-        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_string(), fs::read(path).unwrap()))
-        .collect()
 }
 
 // ---- what stands beside them ----------------------------------------------------------------------------------
