@@ -102,13 +102,12 @@ static BASES: LazyLock<Vec<Genotype>> = LazyLock::new(|| {
             Parameters { initial_connections: if inputs > 9 { 0.02 } else { 1.0 }, ..Parameters::default() };
         Genotype::new(inputs, outputs, &sparse, &mut stream(1)).unwrap()
     };
-    let every: Vec<u8> = (0..OPERATORS.len() as u8).rev().cycle().take(200).collect();
-    vec![
-        newborn(1, 1),
-        evolved(&newborn(2, 1), &every[..10], 1),
-        evolved(&newborn(3, 2), &every, 2),
-        evolved(&newborn(250, 8), &every[..20], 3),
-    ]
+    let grows = |at: &u8| !OPERATORS[usize::from(*at)].name.starts_with("remove");
+    let growth: Vec<u8> = (0..OPERATORS.len() as u8).filter(grows).collect();
+    let grown = |inputs, outputs, times| evolved(&newborn(inputs, outputs), &growth.repeat(times), 1);
+    let bases = vec![newborn(1, 1), grown(2, 1, 2), grown(3, 2, 8), grown(250, 8, 2)];
+    assert!(bases[1..].iter().all(|base| base.hidden() > 1 && base.recurrent() > 0));
+    bases
 });
 
 fn stream(seed: u64) -> Stream {
