@@ -13,7 +13,7 @@ defmodule Cambrian do
   A task of your own is a function or a `Cambrian.Task`.
   """
 
-  alias Cambrian.{Boundary, Error, Result}
+  alias Cambrian.{Boundary, Error, Genotype, Result}
 
   @typedoc "A parameter: its name, default, range and meaning."
   @type parameter :: %{name: atom, default: term, expected: String.t(), about: String.t()}
@@ -108,6 +108,27 @@ defmodule Cambrian do
       {:error, reason} -> raise Error, reason
     end
   end
+
+  @doc """
+  Where a genotype comes from: itself, its parents, theirs, and so on, the nearest first, as far as
+  this node knows.
+
+  It knows the champions of its populations with their line of fitter parents back to the first
+  generation (the other parent of each is named), and what others signed of theirs. `:origin` is
+  `:own`, or the key whose signature was found genuine on the way. With the application's
+  `:data_dir` set, it is known after a restart as well.
+
+      iex> %{champion: champion} = Cambrian.evolve!(:xor, seed: 42)
+      iex> {:ok, [last | ancestors]} = Cambrian.lineage(champion)
+      iex> {last.operators, last.generation, last.origin, length(ancestors)}
+      {[:crossover, :perturb_weights], 23, :own, 20}
+      iex> Cambrian.lineage(<<0::256>>)
+      {:error, :unknown}
+  """
+  @spec lineage(Genotype.t() | Genotype.id()) ::
+          {:ok, [:cambrian_lineage.entry(), ...]} | {:error, Error.reason()}
+  def lineage(%Genotype{ref: reference}), do: :cambrian.lineage(reference)
+  def lineage(id) when is_binary(id), do: :cambrian.lineage(id)
 
   @doc """
   Every parameter, to look through.

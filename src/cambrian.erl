@@ -10,7 +10,7 @@
 %% '''
 -module(cambrian).
 
--export([evolve/1, evolve/2, parameters/0, parameters/1, tasks/0]).
+-export([evolve/1, evolve/2, lineage/1, parameters/0, parameters/1, tasks/0]).
 -export_type([options/0]).
 
 %% Those of {@link cambrian_population:options()}, and `progress': `true' for a line of text on the way, or a
@@ -95,6 +95,29 @@ watch(_Guard, false) -> none;
 watch(Guard, Progress) ->
     {ok, Population} = cambrian_population_sup:population(Guard),
     cambrian_progress:start(Population, Progress).
+
+%% @doc Where a genotype comes from: itself, its parents, theirs, and so on, the nearest first, as far as this node knows.
+%%
+%% It knows the champions of its populations with their line of fitter parents back to the first generation (the other
+%% parent of each is named), and what others signed of theirs. `origin' is `own', or the key whose signature was found
+%% genuine on the way. With the application's `data_dir' set, it is known after a restart as well.
+%%
+%% A chain with a signature that is not genuine, or that leads back to where it came from, is an error.
+%%
+%% ```
+%% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
+%% 2> {ok, [#{operators := Operators, generation := Generation} | Ancestors]} = cambrian:lineage(Champion).
+%% 3> {Operators, Generation, length(Ancestors)}.
+%% {[crossover,perturb_weights],23,20}
+%% 4> #{generation := 0, parents := [], origin := own, task := <<"xor">>} = lists:last(Ancestors).
+%% 5> cambrian:lineage(<<0:256>>).
+%% {error,unknown}
+%% '''
+-spec lineage(cambrian_genotype:genotype() | cambrian_genotype:id()) ->
+          {ok, [cambrian_lineage:entry(), ...]}
+        | {error, unknown | {bad_signature | cycle, cambrian_genotype:id()}}.
+lineage(Id) when is_binary(Id), byte_size(Id) =:= 32 -> cambrian_lineage:walk(Id);
+lineage(Genotype) -> cambrian_lineage:walk(cambrian_genotype:id(Genotype)).
 
 %% @doc Every parameter: its name, default, range and meaning.
 %%

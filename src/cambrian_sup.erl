@@ -7,9 +7,11 @@
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
 init([]) ->
-    Children = [#{id => cambrian_store, start => {cambrian_store, start_link, []}},
+    Children = [worker(cambrian_store),
+                worker(cambrian_lineage),
                 supervisor(cambrian_population_sup),
                 supervisor(cambrian_mesh_sup)],
     {ok, {#{strategy => one_for_one, intensity => 5, period => 60}, Children}}.
 
+worker(Module) -> #{id => Module, start => {Module, start_link, []}}.
 supervisor(Module) -> #{id => Module, start => {Module, start_link, []}, type => supervisor}.

@@ -2,22 +2,28 @@ defmodule Cambrian.BridgeTest do
   # One bridge a node.
   use ExUnit.Case, async: false
 
-  alias Cambrian.{Bridge, Genotype, Population}
+  alias Cambrian.{Bridge, Genotype, Identity, Population, Trust}
 
   doctest Bridge
 
-  @realm "org.example.test"
+  # Each test has a realm of its own: what is known of others outlives the bridge.
+  setup do
+    Process.put(:realm, "org.example.test#{System.unique_integer([:positive])}")
+    :ok
+  end
+
+  defp realm, do: Process.get(:realm)
 
   # What another node would send: the same realm, another key.
-  defp envelope(genotype, claims) do
-    %{realm: @realm, task: "xor", fitness: 1.0, generation: 0, parents: [], sequence: 1}
+  defp envelope(genotype, claims, secret \\ Identity.new()) do
+    %{realm: realm(), task: "xor", fitness: 1.0, generation: 0, parents: [], sequence: 1}
     |> Map.put(:time, System.system_time(:millisecond))
     |> Map.merge(claims)
-    |> :cambrian_envelope.seal(genotype.ref, :cambrian_envelope.new_identity())
+    |> :cambrian_envelope.seal(genotype.ref, secret)
   end
 
   defp deliver({:ok, bytes}),
-    do: :cambrian_transport_dist.publish(@realm <> "/genotype", self(), bytes)
+    do: :cambrian_transport_dist.publish(realm() <> "/genotype", self(), bytes)
 
   defp genotype do
     {:ok, genotype} = Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -27,7 +33,7 @@ defmodule Cambrian.BridgeTest do
   test "publishes the champions of a population under the same supervisor" do
     children = [
       {Population, task: :xor, name: :bridged, seed: 42},
-      {Bridge, realm: @realm, populations: [:bridged], publish_interval: 60_000}
+      {Bridge, realm: realm(), populations: [:bridged], publish_interval: 60_000}
     ]
 
     start_supervised!(%{
@@ -48,7 +54,7 @@ defmodule Cambrian.BridgeTest do
   end
 
   test "hands genotypes that pass every check to a subscriber" do
-    start_supervised!({Bridge, realm: @realm})
+    start_supervised!({Bridge, realm: realm()})
     {:ok, xor} = Bridge.subscribe_genotypes(:xor)
     {:ok, other} = Bridge.subscribe_genotypes(:chess)
     genotype = genotype()
@@ -67,7 +73,7 @@ defmodule Cambrian.BridgeTest do
   end
 
   test "refuses what does not pass" do
-    start_supervised!({Bridge, realm: @realm})
+    start_supervised!({Bridge, realm: realm()})
     deliver({:ok, "rubbish"})
     deliver(envelope(genotype(), %{realm: "org.example.other"}))
     deliver(envelope(genotype(), %{time: 0}))
@@ -84,7 +90,7 @@ defmodule Cambrian.BridgeTest do
     %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
     {:ok, population} = Population.start_link(task: :xor, seed: 1)
     :ok = Population.subscribe(population)
-    start_supervised!({Bridge, realm: @realm})
+    start_supervised!({Bridge, realm: realm()})
     :ok = Bridge.join(population)
     deliver(envelope(champion, %{fitness: 1.0e9}))
     # answered after the delivery
@@ -101,16 +107,50 @@ defmodule Cambrian.BridgeTest do
 
   test "an identity is kept by its secret" do
     secret = :crypto.hash(:sha256, "a secret of the tests")
-    start_supervised!({Bridge, realm: @realm, identity: secret, transport_options: []})
-    assert Bridge.identity() == :cambrian_envelope.public_key(secret)
+    start_supervised!({Bridge, realm: realm(), identity: secret, transport_options: []})
+    assert Bridge.identity() == Identity.public_key(secret)
+  end
+
+  test "an identity and what is known of others are kept" do
+    dir = Path.join(System.tmp_dir!(), "cambrian_bridge_#{System.unique_integer([:positive])}")
+    on_exit(fn -> File.rm_rf!(dir) end)
+    path = Path.join(dir, "identity")
+    start_supervised!({Bridge, realm: realm(), identity: path})
+    first = Bridge.identity()
+    stop_supervised!(Bridge)
+    start_supervised!({Bridge, realm: realm(), identity: path})
+    assert Bridge.identity() == first
+    {:ok, second} = Bridge.rotate()
+    assert {:ok, %{key: ^second}} = Identity.load(path)
+    assert Bitwise.band(File.stat!(path).mode, 0o777) == 0o600
+  end
+
+  test "only those with a grant, at a rate" do
+    owner = Identity.new()
+    member = Identity.new()
+    until = System.system_time(:millisecond) + 60_000
+    {:ok, grant} = Identity.grant(owner, realm(), Identity.public_key(member), until)
+
+    start_supervised!(
+      {Bridge,
+       realm: realm(), capability: {:signed_by, Identity.public_key(owner)}, rate: {0.001, 1}}
+    )
+
+    deliver(envelope(genotype(), %{}))
+    deliver(envelope(genotype(), %{grant: grant}, member))
+    deliver(envelope(genotype(), %{sequence: 2}, member))
+
+    assert %{{:rejected, :not_permitted} => 1, {:rejected, :rate_limited} => 1} = Bridge.counts()
+    assert [%{reputation: 0.5}] = Bridge.list_nodes()
+    assert [:rate_limited, :not_permitted] == Enum.map(Trust.refusals(realm()), & &1.reason)
   end
 
   test "a mistake is an answer" do
     assert Bridge.start_link([]) == {:error, {:missing_options, [:realm]}}
-    assert Bridge.start_link(realms: @realm) == {:error, {:unknown_option, :realms}}
+    assert Bridge.start_link(realms: realm()) == {:error, {:unknown_option, :realms}}
     assert {:error, {:bad_option, {:realm, :lab, _}}} = Bridge.start_link(realm: :lab)
 
     assert {:error, {:bad_option, {:transport_options, 1, _}}} =
-             Bridge.start_link(realm: @realm, transport_options: 1)
+             Bridge.start_link(realm: realm(), transport_options: 1)
   end
 end

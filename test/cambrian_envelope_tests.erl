@@ -1,13 +1,15 @@
 -module(cambrian_envelope_tests).
 -include_lib("eunit/include/eunit.hrl").
 
+-define(MEGABYTE, 1_048_576).
+
 genotype() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
     G.
 
 claims() ->
-    #{realm => <<"lab">>, task => <<"xor">>, fitness => 3.5, generation => 4, parents => [], sequence => 7,
-      time => erlang:system_time(millisecond)}.
+    #{realm => <<"lab">>, task => <<"xor">>, fitness => 3.5, generation => 4, parents => [<<1:256>>],
+      operators => [crossover, <<"add_node">>], sequence => 7, time => erlang:system_time(millisecond)}.
 
 what_was_sealed_is_read_test() ->
     Secret = cambrian_identity:new(),
@@ -15,23 +17,31 @@ what_was_sealed_is_read_test() ->
     {ok, Envelope, #{origin := Origin, genotype := Id} = Read} = cambrian_envelope:read(Bytes),
     ?assertEqual(cambrian_identity:public_key(Secret), Origin),
     ?assertEqual(cambrian_genotype:id(genotype()), Id),
-    ?assertMatch(#{realm := <<"lab">>, fitness := 3.5, sequence := 7}, Read),
+    ?assertMatch(#{realm := <<"lab">>, fitness := 3.5, sequence := 7, parents := [<<1:256>>],
+                   operators := [<<"crossover">>, <<"add_node">>], grant := undefined, base := undefined}, Read),
     {ok, Opened} = cambrian_envelope:open(Envelope),
     ?assertEqual(Id, cambrian_genotype:id(Opened)).
 
-%% Another implementation of Ed25519 agrees.
+%% Another implementation of Ed25519 agrees, and of SHA-256.
 otp_verifies_our_signature_test() ->
     Secret = cambrian_identity:new(),
     {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), Secret),
     {Public, Secret} = crypto:generate_key(eddsa, ed25519, Secret),
     ?assertEqual(Public, cambrian_identity:public_key(Secret)),
-    {Body, Signature} = parts(Bytes),
-    ?assert(crypto:verify(eddsa, none, <<"cambrian envelope 1\n", Body/binary>>, Signature, [Public, ed25519])),
-    ?assertNot(crypto:verify(eddsa, none, Body, Signature, [Public, ed25519])).
+    {Claims, Signature, Payload} = parts(Bytes),
+    Verify = fun(Message) -> crypto:verify(eddsa, none, Message, Signature, [Public, ed25519]) end,
+    ?assert(Verify(<<"cambrian envelope 2\n", Claims/binary>>)),
+    ?assertNot(Verify(Claims)),
+    ?assertNotEqual(nomatch, binary:match(Claims, crypto:hash(sha256, Payload))).
 
-%% MessagePack: an array of two bins.
-parts(<<16#92, 16#c5, Size:16, Body:Size/binary, 16#c4, 64, Signature:64/binary>>) -> {Body, Signature};
-parts(<<16#92, 16#c4, Size, Body:Size/binary, 16#c4, 64, Signature:64/binary>>) -> {Body, Signature}.
+%% MessagePack: an array of three bins.
+parts(<<16#93, Rest/binary>>) ->
+    {Claims, <<16#c4, 64, Signature:64/binary, More/binary>>} = bin(Rest),
+    {Payload, <<>>} = bin(More),
+    {Claims, Signature, Payload}.
+
+bin(<<16#c4, Size, Bytes:Size/binary, Rest/binary>>) -> {Bytes, Rest};
+bin(<<16#c5, Size:16, Bytes:Size/binary, Rest/binary>>) -> {Bytes, Rest}.
 
 every_changed_byte_is_refused_test() ->
     {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), cambrian_identity:new()),
@@ -44,12 +54,65 @@ every_changed_byte_is_refused_test() ->
                                   end)
      end || At <- lists:seq(0, byte_size(Bytes) - 1)].
 
-realm_age_and_replay_test() ->
-    Now = erlang:system_time(millisecond),
-    Claims = (claims())#{origin => <<1:256>>},
-    ?assertEqual(ok, cambrian_envelope:admit(Claims, <<"lab">>, #{})),
-    ?assertEqual({error, wrong_realm}, cambrian_envelope:admit(Claims, <<"other">>, #{})),
-    ?assertEqual({error, too_old}, cambrian_envelope:admit(Claims#{time := Now - 86_400_000}, <<"lab">>, #{})),
-    ?assertEqual({error, from_the_future}, cambrian_envelope:admit(Claims#{time := Now + 86_400_000}, <<"lab">>, #{})),
-    ?assertEqual({error, replay}, cambrian_envelope:admit(Claims, <<"lab">>, #{<<1:256>> => 7})),
-    ?assertEqual(ok, cambrian_envelope:admit(Claims, <<"lab">>, #{<<1:256>> => 6, <<2:256>> => 9})).
+what_strangers_send_has_a_name_test() ->
+    G = genotype(),
+    {ok, Sealed} = cambrian_envelope:seal(claims(), G, <<1:256>>),
+    Cut = binary:part(Sealed, 0, byte_size(Sealed) div 2),
+    Newer = binary:replace(Sealed, <<16#9f, 2>>, <<16#9f, 3>>),
+    ?assertEqual({error, malformed}, cambrian_envelope:read(Cut)),
+    ?assertEqual({error, {unsupported_version, 3}}, cambrian_envelope:read(Newer)),
+    Genes = cambrian_genotype:to_binary(G),
+    <<Array, _Schema, Columns/binary>> = Genes,
+    ?assertEqual({error, {unsupported_version, 4}}, cambrian_genotype:from_binary(<<Array, 4, Columns/binary>>)),
+    ?assertEqual({error, malformed}, cambrian_genotype:from_binary(binary:part(Genes, 0, byte_size(Genes) - 1))),
+    Delta = cambrian_genotype:diff(G, G),
+    <<Head, _Version, Rest/binary>> = Delta,
+    ?assertEqual({error, {unsupported_version, 2}}, cambrian_genotype:patch(G, <<Head, 2, Rest/binary>>)),
+    {ok, Other} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 2),
+    ?assertEqual({error, {wrong_base, cambrian_genotype:id(G)}}, cambrian_genotype:patch(Other, Delta)).
+
+%% The VM's memory at its highest, as the kernel counts it.
+hostile_bytes_take_no_memory_test_() ->
+    case file:write_file("/proc/self/clear_refs", "5") of
+        ok -> {timeout, 60, fun hostile_bytes_take_no_memory/0};
+        {error, _} -> []
+    end.
+
+hostile_bytes_take_no_memory() ->
+    Large = binary:copy(<<16#90>>, 100 * ?MEGABYTE),
+    Bomb = bomb(),
+    {ok, Sealed} = cambrian_envelope:seal(claims(), genotype(), <<1:256>>),
+    Forged = [<<16#9a, 3, 1, 1, 16#c6, 16#ff, 16#ff, 16#ff, 16#ff>>, <<16#dd, 16#ff, 16#ff, 16#ff, 16#ff, 3>>,
+              <<16#dc, 16#ff, 16#ff, 2>>, Bomb, Sealed, binary:part(Sealed, 0, 100)],
+    _ = erlang:garbage_collect(),
+    ok = file:write_file("/proc/self/clear_refs", "5"),
+    Before = peak(),
+    ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_genotype:from_binary(Large)),
+    ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_genotype:patch(genotype(), Large)),
+    ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_envelope:read(Large)),
+    ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_envelope:read_record(Large)),
+    _ = [{error, _} = Read(Bytes) || _ <- lists:seq(1, 200), Bytes <- Forged,
+                                     Read <- [fun cambrian_genotype:from_binary/1, fun cambrian_envelope:read_record/1,
+                                              fun(B) -> cambrian_genotype:patch(genotype(), B) end]],
+    {ok, Envelope, _} = cambrian_envelope:read(around(Bomb)),
+    _ = [?assertEqual({error, bad_compression}, cambrian_envelope:open(Envelope)) || _ <- lists:seq(1, 50)],
+    ?assert(peak() - Before < 48 * ?MEGABYTE).
+
+peak() ->
+    {ok, Status} = file:read_file("/proc/self/status"),
+    {match, [Kilobytes]} = re:run(Status, "VmHWM:\\s+(\\d+) kB", [{capture, all_but_first, binary}]),
+    1024 * binary_to_integer(Kilobytes).
+
+%% A gigabyte of noughts in one zstd frame: 8192 blocks that each repeat a byte.
+bomb() ->
+    Block = fun(Last) -> <<((128 * 1024) bsl 3 bor 2 bor Last):24/little, 0>> end,
+    iolist_to_binary([<<16#28, 16#b5, 16#2f, 16#fd, 16#a0, (1 bsl 30):32/little>>, lists:duplicate(8191, Block(0)), Block(1)]).
+
+%% A genuine envelope around what is no genotype.
+around(Payload) ->
+    {ok, Sealed} = cambrian_envelope:seal(claims(), genotype(), <<1:256>>),
+    {Claims, _, Old} = parts(Sealed),
+    Said = binary:replace(Claims, crypto:hash(sha256, Old), crypto:hash(sha256, Payload)),
+    Signature = crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Said/binary>>, [<<1:256>>, ed25519]),
+    iolist_to_binary([16#93, 16#c4, byte_size(Said), Said, 16#c4, 64, Signature,
+                      16#c5, <<(byte_size(Payload)):16>>, Payload]).

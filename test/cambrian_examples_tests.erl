@@ -10,7 +10,7 @@ examples_test_() ->
 every_place_has_examples_test() ->
     With = [filename:basename(File) || File <- files(), blocks(File) =/= []],
     ?assertEqual([], ["README.md", "cambrian.erl", "cambrian_genotype.erl", "cambrian_network.erl",
-                      "cambrian_substrate.erl", "cambrian_population.erl", "cambrian_bridge.erl"] -- With).
+                      "cambrian_substrate.erl", "cambrian_population.erl", "cambrian_bridge.erl", "cambrian_trust.erl"] -- With).
 
 %% What a user may call in these modules says what it does, and shows it: in an example of its own, or, where it
 %% says that it is the same as another arity, in that one's.
@@ -20,7 +20,7 @@ every_function_is_shown_test_() ->
 api() ->
     Root = root(filename:absname(".")),
     [filename:join(Root, File) || Pattern <- ["cambrian.erl", "genome/*.erl", "run/cambrian_population.erl",
-                                              "mesh/cambrian_{bridge,envelope,epmd,transport*}.erl",
+                                              "mesh/cambrian_{bridge,envelope,epmd,identity,transport*,trust}.erl",
                                               "watch/cambrian_{recorder,progress}.erl", "picture/*.erl"],
                                   File <- filelib:wildcard("src/" ++ Pattern, Root)].
 

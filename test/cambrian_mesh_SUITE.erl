@@ -6,7 +6,8 @@
 -define(REALM, <<"org.example.test">>).
 
 all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
-          a_population_that_crashed_is_joined_again, the_secret_stays_secret, options_are_checked].
+          a_population_that_crashed_is_joined_again, a_key_hands_over, a_forger_hurts_nobody, only_with_leave,
+          a_ban_stays, an_identity_stays, bombardment, the_secret_stays_secret, options_are_checked].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -22,8 +23,33 @@ population(Peer, Options) ->
     {ok, Recorder} = peer:call(Peer, cambrian_recorder, start, [shared]),
     Recorder.
 
-bridge(Peer, Realm) ->
-    {ok, _} = peer:call(Peer, cambrian_bridge, start, [#{realm => Realm, populations => [shared]}]).
+bridge(Peer, Realm) -> bridge(Peer, Realm, #{populations => [shared]}).
+
+bridge(Peer, Realm, Options) ->
+    {ok, _} = peer:call(Peer, cambrian_bridge, start, [Options#{realm => Realm}]).
+
+meet(Peer, Count) ->
+    until(fun() -> length(peer:call(Peer, cambrian_transport_dist, nodes, [<<?REALM/binary, "/genotype">>])) =:= Count end).
+
+trust(Peer, Function, Arguments) -> peer:call(Peer, cambrian_trust, Function, [?REALM | Arguments]).
+
+refused(Peer) -> maps:get(refused, trust(Peer, report, [])).
+
+publish(Peer) -> publish(Peer, 1).
+publish(Peer, Seed) ->
+    {ok, Id} = peer:call(Peer, ?MODULE, publish_here, [Seed]),
+    Id.
+
+%% On the node itself: a genotype does not travel but in an envelope.
+publish_here(Seed) ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed),
+    cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0.0}).
+
+received(Peer, Origin) ->
+    case trust(Peer, report, []) of
+        #{origins := #{Origin := #{received := N}}} -> N;
+        _ -> 0
+    end.
 
 %% `Probe' until it answers something else than false.
 until(Probe) -> until(Probe, 200).
@@ -50,7 +76,9 @@ champions_travel(Config) ->
              ?assertMatch([#{accepted := N}] when N > 0,
                           [Known || #{origin := From} = Known <- peer:call(Peer, cambrian_bridge, list_nodes, []), From =:= Origin]),
              ?assertMatch(#{<<"xor">> := #{fitness := Fitness, origin := Origin}},
-                          peer:call(Peer, cambrian_bridge, global_best, []))
+                          peer:call(Peer, cambrian_bridge, global_best, [])),
+             %% its word was good
+             ?assert(trust(Peer, reputation, [Origin]) > 0.5)
          end || Peer <- Others].
 
 %% One generation; then the best that this node measured of what came from there.
@@ -87,7 +115,9 @@ lies_are_refused(Config) ->
     %% the one that is genuine claims 4.0; it is worth what it is measured here
     {ok, _} = peer:call(One, cambrian_population, step, [shared, 1]),
     #{received := [#{fitness := Measured}]} = peer:call(One, cambrian_recorder, read, [Recorder]),
-    ?assert(Measured < 3.5).
+    ?assert(Measured < 3.5),
+    until(fun() -> trust(One, reputation, [cambrian_identity:public_key(Secret)]) =:= 0.35 end),
+    ?assertMatch([#{reason := replay}, #{reason := too_large, detail := 2097152} | _], trust(One, refusals, [])).
 
 realms_do_not_meet(Config) ->
     [One, Two, Three] = nodes_of(Config),
@@ -126,6 +156,155 @@ a_population_that_crashed_is_joined_again(Config) ->
     until(fun() -> maps:is_key(published, peer:call(One, cambrian_bridge, counts, [])) end),
     until(fun() -> maps:is_key(received, peer:call(Two, cambrian_bridge, counts, [])) end).
 
+%% A peer follows the new key, with all that it knew of the old one, which is good for nothing from then on.
+a_key_hands_over(Config) ->
+    [One, Two, Three] = nodes_of(Config),
+    Secret = cambrian_identity:new(),
+    bridge(One, ?REALM, #{identity => Secret}),
+    bridge(Two, ?REALM, #{}),
+    meet(One, 2),
+    Old = peer:call(One, cambrian_bridge, identity, []),
+    _ = publish(One),
+    until(fun() -> received(Two, Old) =:= 1 end),
+    confirmed = trust(Two, checked, [#{origin => Old, fitness => 1.0}, 1.0]),
+    Reputation = trust(Two, reputation, [Old]),
+    {ok, New} = peer:call(One, cambrian_bridge, rotate, []),
+    New = peer:call(One, cambrian_bridge, identity, []),
+    until(fun() -> received(Two, New) =:= 1 end),
+    _ = publish(One),
+    until(fun() -> received(Two, New) =:= 2 end),
+    ?assertEqual(Reputation, trust(Two, reputation, [New])),
+    ?assertEqual(0, received(Two, Old)),
+    %% somebody else with the old secret
+    bridge(Three, ?REALM, #{identity => Secret}),
+    meet(Three, 3),
+    _ = publish(Three),
+    until(fun() -> maps:is_key(retired_key, refused(Two)) end),
+    ?assertEqual(2, received(Two, New)).
+
+%% Whatever a stranger sends in the name of another.
+a_forger_hurts_nobody(Config) ->
+    [One, Two, _] = nodes_of(Config),
+    bridge(One, ?REALM, #{}),
+    bridge(Two, ?REALM, #{}),
+    meet(One, 2),
+    Victim = peer:call(One, cambrian_bridge, identity, []),
+    _ = publish(One),
+    until(fun() -> received(Two, Victim) =:= 1 end),
+    #{origins := #{Victim := Standing}} = trust(Two, report, []),
+    ok = peer:call(Two, ?MODULE, forge_here, [Victim]),
+    ?assertMatch(#{origins := #{Victim := Standing}, bans := [], refused := #{bad_signature := 200}}, trust(Two, report, [])),
+    _ = publish(One, 2),
+    until(fun() -> received(Two, Victim) =:= 2 end).
+
+%% Envelopes that another signed, with the victim's key written over that.
+forge_here(Victim) ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 3),
+    Forger = cambrian_identity:new(),
+    Key = cambrian_identity:public_key(Forger),
+    Claims = #{realm => ?REALM, task => <<"xor">>, fitness => 1.0e9, generation => 0, time => erlang:system_time(millisecond)},
+    lists:foreach(fun(N) ->
+                      {ok, Bytes} = cambrian_envelope:seal(Claims#{sequence => (1 bsl 60) + N}, G, Forger),
+                      cambrian_bridge ! {cambrian_transport, <<?REALM/binary, "/genotype">>, binary:replace(Bytes, Key, Victim)}
+                  end, lists:seq(1, 200)),
+    #{{rejected, bad_signature} := 200} = cambrian_bridge:counts(),
+    ok.
+
+%% One node asks for a grant of the realm's owner; only one of the others has one.
+only_with_leave(Config) ->
+    [One, Two, Three] = nodes_of(Config),
+    {Owner, Member} = {cambrian_identity:new(), cambrian_identity:new()},
+    Key = cambrian_identity:public_key(Member),
+    {ok, Grant} = cambrian_identity:grant(Owner, ?REALM, Key, erlang:system_time(millisecond) + 60_000),
+    bridge(One, ?REALM, #{capability => {signed_by, cambrian_identity:public_key(Owner)}}),
+    bridge(Two, ?REALM, #{identity => Member, grant => Grant}),
+    bridge(Three, ?REALM, #{}),
+    _ = [meet(Peer, 3) || Peer <- [Two, Three]],
+    _ = [publish(Peer) || Peer <- [Two, Three]],
+    until(fun() -> received(One, Key) =:= 1 end),
+    until(fun() -> refused(One) =:= #{not_permitted => 1} end),
+    %% the grant is good for the member's next key
+    {ok, Next} = peer:call(Two, cambrian_bridge, rotate, []),
+    _ = publish(Two, 2),
+    until(fun() -> received(One, Next) =:= 2 end).
+
+%% A kill switch: after a restart of the application, the genotype still comes in from nobody.
+a_ban_stays(Config) ->
+    [One, Two, _] = nodes_of(Config),
+    ok = peer:call(Two, application, set_env, [cambrian, data_dir, data_dir(Config)]),
+    bridge(One, ?REALM, #{}),
+    bridge(Two, ?REALM, #{}),
+    meet(One, 2),
+    Id = publish(One),
+    until(fun() -> length(peer:call(Two, cambrian_bridge, list_nodes, [])) =:= 1 end),
+    ok = trust(Two, ban, [{genotype, Id}, <<"it shakes the arm">>]),
+    ok = peer:call(Two, application, stop, [cambrian]),
+    {ok, _} = peer:call(Two, application, ensure_all_started, [cambrian]),
+    bridge(Two, ?REALM, #{}),
+    meet(One, 2),
+    %% the first may miss a node that has just come back
+    until(fun() -> Id = publish(One), maps:is_key(banned_genotype, refused(Two)) end),
+    Origin = peer:call(One, cambrian_bridge, identity, []),
+    ?assertEqual(1, received(Two, Origin)),
+    _ = publish(One, 2),
+    until(fun() -> received(Two, Origin) =:= 2 end).
+
+data_dir(Config) -> filename:join(proplists:get_value(priv_dir, Config), "data").
+
+%% In the data directory, for its owner only, under the same key after a restart, and rotated there too.
+an_identity_stays(Config) ->
+    [One | _] = nodes_of(Config),
+    Dir = data_dir(Config),
+    ok = peer:call(One, application, set_env, [cambrian, data_dir, Dir]),
+    bridge(One, ?REALM, #{}),
+    Key = peer:call(One, cambrian_bridge, identity, []),
+    File = filename:join(Dir, "identity"),
+    ?assertEqual(8#600, cambrian_temporary:mode(File)),
+    ok = peer:call(One, cambrian_bridge, stop, []),
+    bridge(One, ?REALM, #{identity => list_to_binary(File)}),
+    Key = peer:call(One, cambrian_bridge, identity, []),
+    {ok, New} = peer:call(One, cambrian_bridge, rotate, []),
+    ok = peer:call(One, cambrian_bridge, stop, []),
+    bridge(One, ?REALM, #{identity => File}),
+    New = peer:call(One, cambrian_bridge, identity, []),
+    ?assertMatch({ok, #{key := New, successions := [_]}}, cambrian_identity:load(File)),
+    ok = peer:call(One, cambrian_bridge, stop, []),
+    ok = file:change_mode(File, 8#644),
+    ?assertEqual({error, {unsafe_permissions, File}},
+                 peer:call(One, cambrian_bridge, start, [#{realm => ?REALM, identity => File}])),
+    ok = file:delete(File).
+
+%% The bridge, what it trusts by and the node live through it.
+bombardment(Config) ->
+    [One | _] = nodes_of(Config),
+    bridge(One, ?REALM, #{}),
+    Pids = [peer:call(One, erlang, whereis, [Name]) || Name <- [cambrian_bridge, cambrian_trust]],
+    Shells = peer:call(One, ?MODULE, bombard_here, [5000]),
+    ?assertEqual(Shells, maps:get(received, peer:call(One, cambrian_bridge, counts, []))),
+    ?assertEqual(Shells, lists:sum(maps:values(refused(One)))),
+    ?assertEqual(Pids, [peer:call(One, erlang, whereis, [Name]) || Name <- [cambrian_bridge, cambrian_trust]]),
+    ?assertMatch(<<_:32/binary>>, publish(One)).
+
+bombard_here(Count) ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 3),
+    {ok, Good} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0, sequence => 1,
+                                          time => erlang:system_time(millisecond)}, G, cambrian_identity:new()),
+    Succession = cambrian_identity:succession(cambrian_identity:new(), cambrian_identity:new()),
+    Topic = <<?REALM/binary, "/genotype">>,
+    lists:foreach(fun(N) -> cambrian_bridge ! {cambrian_transport, Topic, shell(N rem 4, Good, Succession)} end,
+                  lists:seq(1, Count)),
+    Count.
+
+shell(0, _, _) -> rand:bytes(rand:uniform(500));
+shell(1, Good, _) -> damaged(Good);
+shell(2, Good, _) -> binary:part(Good, 0, rand:uniform(byte_size(Good)) - 1);
+shell(3, _, Succession) -> damaged(Succession).
+
+damaged(Bytes) ->
+    At = rand:uniform(byte_size(Bytes)) - 1,
+    <<Before:At/binary, Byte, After/binary>> = Bytes,
+    <<Before/binary, (Byte bxor (1 bsl (rand:uniform(8) - 1))), After/binary>>.
+
 %% What a crash report shows of a bridge does not hold its secret.
 the_secret_stays_secret(_Config) ->
     Secret = cambrian_identity:new(),
@@ -143,10 +322,16 @@ options_are_checked(_Config) ->
     ?assertEqual({error, {missing_options, [realm]}}, cambrian_bridge:start_link(#{})),
     ?assertEqual({error, {unknown_option, relm}}, cambrian_bridge:start_link(#{realm => <<"x">>, relm => 1})),
     ?assertMatch({error, {bad_option, {realm, lab, _}}}, cambrian_bridge:start_link(#{realm => lab})),
+    _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_bridge:start_link(#{realm => <<"x">>, Name => Value}))
+         || {Name, Value} <- [{capability, closed}, {rate, {0, 1}}, {tolerance, -1}, {grant, none}, {identity, <<>>}, {identity, <<1:248>>},
+                              {identity, 1}, {identity, fun(_) -> <<1:256>> end},
+                              %% of 32 bytes: a path, or a secret?
+                              {identity, <<"/var/lib/cambrian/keys/identity_">>}]],
     {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
     Claims = #{task => 'xor', fitness => 1},
     _ = [?assertMatch({error, {bad_option, {Key, Value, _}}}, cambrian_bridge:publish_genotype(G, Claims#{Key => Value}))
-         || {Key, Value} <- [{task, 1}, {fitness, a}, {generation, -1}, {parents, [1]}]],
+         || {Key, Value} <- [{task, 1}, {fitness, a}, {generation, -1}, {parents, [1]},
+                          {operators, [1]}]],
     ?assertEqual({error, {unknown_option, fitnes}}, cambrian_bridge:publish_genotype(G, Claims#{fitnes => 1})),
     ?assertEqual({error, {missing_options, [fitness]}}, cambrian_bridge:publish_genotype(G, #{task => 'xor'})),
     ?assertError(function_clause, cambrian_bridge:subscribe_genotypes(1, self())),

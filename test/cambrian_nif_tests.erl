@@ -58,9 +58,9 @@ world() ->
     Tuning = cambrian_nif:population_tuning(Population),
     {ok, Told} = cambrian_nif:tuning_tell(Tuning, [1.0, 2.0, 3.0, 4.0, 5.0]),
     {ok, Evaluated} = cambrian_nif:tuning_settle(Told),
-    Claims = #{realm => <<"r">>, task => <<"t">>, fitness => 1.0, generation => 1, parents => [], sequence => 1,
-               time => 1},
-    {ok, Sealed} = cambrian_nif:envelope_seal(Claims, G, <<1:256>>),
+    Claims = #{realm => <<"r">>, task => <<"t">>, fitness => 1.0, generation => 1, parents => [<<1:256>>],
+               operators => [<<"add_node">>], grant => undefined, sequence => 1, time => 1},
+    {ok, Sealed} = cambrian_nif:envelope_seal(Claims, G, undefined, <<1:256>>),
     {ok, Envelope, _} = cambrian_nif:envelope_read(Sealed),
     {Inputs, Outputs, Nodes, Connections, _, _} = cambrian_nif:genotype_genes(Grown),
     Networks = [cambrian_network:compile(X) || X <- Genotypes],
@@ -70,7 +70,9 @@ world() ->
         job => [cambrian_nif:task_evaluate(tag, 'xor', [hd(Networks)])],
         name => cambrian_genotype:operators() ++ ['xor', double_pole, undefined],
         parameter => [{Name, Default} || {Name, Default, _, _} <- cambrian_nif:parameters_table()],
-        bytes => [Sealed, cambrian_nif:population_encode(Population)
+        bytes => [Sealed, cambrian_nif:envelope_record(Envelope), cambrian_nif:population_encode(Population),
+                  cambrian_nif:genotype_diff(G, Grown), cambrian_nif:identity_succession(<<1:256>>, <<2:256>>, 1),
+                  element(2, cambrian_nif:identity_grant(<<1:256>>, <<"r">>, <<2:256>>, 1))
                   | lists:map(fun cambrian_genotype:to_binary/1, Genotypes)],
         size => [Inputs, Outputs], node => Nodes, claims => [Claims],
         connection => [{From, To, Weight, Enabled} || {_, From, To, Weight, Enabled} <- Connections],
@@ -86,7 +88,8 @@ argument(Kind, World) ->
         _ -> right(Kind, World)
     end.
 
-right(Kind, World) when Kind =:= '_Genotype'; Kind =:= '_Fitter'; Kind =:= '_Other'; Kind =:= '_A'; Kind =:= '_B' ->
+right(Kind, World) when Kind =:= '_Genotype'; Kind =:= '_Fitter'; Kind =:= '_Other'; Kind =:= '_A'; Kind =:= '_B';
+                          Kind =:= '_Target' ->
     pick(maps:get(genotype, World));
 right('_Substrate', World) -> pick(maps:get(substrate, World));
 right('_Cppn', World) -> pick(maps:get(genotype, World));
@@ -108,7 +111,10 @@ right(Kind, World) when Kind =:= '_Parameters'; Kind =:= '_Changes' ->
 right('_Seed', _) -> rand:uniform(1 bsl 64) - 1;
 right('_Bytes', World) -> damaged(pick(maps:get(bytes, World)));
 right('_Claims', World) -> pick(maps:get(claims, World));
-right('_Secret', _) -> rand:bytes(32);
+right('_Base', World) -> pick([undefined | maps:get(genotype, World)]);
+right(Kind, _) when Kind =:= '_Secret'; Kind =:= '_OldSecret'; Kind =:= '_NewSecret'; Kind =:= '_Key' -> rand:bytes(32);
+right('_Realm', _) -> pick([<<"r">>, <<>>, binary:copy(<<"r">>, 300)]);
+right(Kind, _) when Kind =:= '_Time'; Kind =:= '_Until' -> rand:uniform(1 bsl 64) - 1;
 right('_Nodes', World) ->
     [{Id, Layer, Genes#{pick(maps:keys(Genes)) := any(World)}} || {Id, Layer, Genes} <- maps:get(node, World)];
 right('_Connections', World) -> some(maps:get(connection, World));

@@ -1,9 +1,13 @@
 defmodule ReadmeTest do
   use ExUnit.Case, async: true
 
-  # What the README shows of iex is typed in, and must answer what it says it answers.
-  test "the README's iex session" do
-    [session] = Regex.run(~r/```iex\n(.*?)```/s, File.read!("README.md"), capture: :all_but_first)
+  # What is shown of iex is typed in, and must answer what it says it answers.
+  for file <- ["README.md", "docs/trust.md"] do
+    test "the iex session of #{file}", do: assert_session(unquote(file))
+  end
+
+  defp assert_session(file) do
+    [session] = Regex.run(~r/```iex\n(.*?)```/s, File.read!(file), capture: :all_but_first)
     steps = session |> String.split(~r/^iex> /m, trim: true) |> Enum.map(&typed_and_answer/1)
     assert length(steps) >= 3
 

@@ -11,7 +11,7 @@ defmodule Cambrian.Bridge do
 
   A champion of a joined population is published, signed, when it is better than the last one that
   was; what others publish for the same task is checked, evaluated here, and taken in if it is
-  worth it. Nothing that others claim is believed.
+  worth it. Nothing that others claim is believed; `Cambrian.Trust` remembers what came of it.
 
   There is one bridge a node, and every function but `start_link/1`, `start/1` and `child_spec/1`
   exits where it does not run.
@@ -23,8 +23,12 @@ defmodule Cambrian.Bridge do
       Default `[]`.
     * `:publish_interval` - the least time in ms between two champions of one population, default
       1000.
-    * `:identity` - a secret of 32 bytes, or a function that gives it, so that it stays out of crash
-      reports; otherwise made anew.
+    * `:identity` - a secret of 32 bytes, a function that gives it, or the path of a file
+      (`Cambrian.Identity.load/1`); one of 32 bytes as a charlist. By default the file `identity` in the
+      application's `:data_dir`; where there is none, a secret is made anew.
+    * `:capability`, `:rate`, `:tolerance` - who may publish here, how often, and how far a claim may
+      be off: see `Cambrian.Trust`.
+    * `:grant` - the leave to publish that others ask for, from `Cambrian.Identity.grant/4`.
     * `:transport` - a module, default `:cambrian_transport_dist`, which is Erlang distribution.
     * `:transport_options` - keyword list or map.
 
@@ -39,14 +43,15 @@ defmodule Cambrian.Bridge do
   alias Cambrian.{Boundary, Error, Genotype, Population}
 
   @typedoc "What others know a node by: an Ed25519 public key, 32 bytes."
-  @type key :: <<_::256>>
+  @type key :: Cambrian.Identity.key()
 
   @typedoc "`:seen` in ms since 1970."
   @type peer :: %{
           origin: key,
           seen: integer,
           received: pos_integer,
-          accepted: non_neg_integer
+          accepted: non_neg_integer,
+          reputation: float
         }
 
   @typedoc "`:fitness` as it was measured on this node."
@@ -113,7 +118,7 @@ defmodule Cambrian.Bridge do
   Publishes a genotype at once, with what is claimed of it, and answers its id.
 
   The claims are `:task`, an atom or a binary, and `:fitness`, both required; `:generation`,
-  default 0; and `:parents`, at most eight ids.
+  default 0; `:parents`, at most eight ids; and `:operators`, at most 32 names of what made it of them.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -159,7 +164,7 @@ defmodule Cambrian.Bridge do
   defdelegate unsubscribe_genotypes(subscription), to: :cambrian_bridge
 
   @doc """
-  Everyone that a genuine envelope came from.
+  Everyone that a genuine envelope of this realm came from.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.list_nodes()
@@ -197,6 +202,21 @@ defmodule Cambrian.Bridge do
   """
   @spec identity() :: key
   defdelegate identity, to: :cambrian_bridge
+
+  @doc """
+  Goes on under a new key, in the identity's file as well if it has one, and tells the others in the
+  realm, who keep what they know of the old key for the new one.
+
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> old = Cambrian.Bridge.identity()
+      iex> {:ok, new} = Cambrian.Bridge.rotate()
+      iex> {new == Cambrian.Bridge.identity(), new == old}
+      {true, false}
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
+  @spec rotate() :: {:ok, key} | {:error, Error.reason()}
+  defdelegate rotate, to: :cambrian_bridge
 
   @doc """
   How many envelopes were published, received, and rejected for which reason.

@@ -89,7 +89,16 @@ defmodule Cambrian.Error do
     do: "unknown operator #{inspect(name)}; Cambrian.Genotype.operators/0 lists them"
 
   defp text(:incompatible), do: "the genotypes differ in inputs or outputs"
-  defp text(:malformed), do: "these bytes are no genotype"
+  defp text(:malformed), do: "these bytes are not what they should be"
+  defp text(:bad_compression), do: "what is compressed is damaged or too large"
+  defp text(:wrong_id), do: "this is another genotype than the one named"
+  defp text({:wrong_base, id}), do: "a difference to another genotype, #{hex(id)}"
+  defp text({:missing_base, id}), do: "a difference to a genotype that was not given, #{hex(id)}"
+  defp text({:bad_claim, field}), do: "its #{field} cannot be what is claimed"
+  defp text(:bad_signature), do: "not signed by who it says"
+  defp text({:bad_signature, id}), do: "what is said of #{hex(id)} is not signed by who it says"
+  defp text({:cycle, id}), do: "#{hex(id)} is said to be its own ancestor"
+  defp text(:unknown), do: "nothing is known of this genotype"
   defp text(:not_canonical), do: "these bytes are not the canonical ones of their genotype"
   defp text({:too_large, size}), do: "#{size} is too large"
   defp text({:unsupported_version, version}), do: "version #{version} is not supported"
@@ -107,10 +116,25 @@ defmodule Cambrian.Error do
   defp text({:transport_unavailable, transport}),
     do: "transport #{inspect(transport)} is not available"
 
+  # Trust, identities and files.
+  defp text({:unknown_realm, realm}),
+    do: "the realm #{inspect(realm)} was not opened here"
+
+  defp text({:unsafe_permissions, path}), do: "others than its owner may read or write #{path}"
+  defp text({:not_an_identity, path}), do: "the file #{path} holds no identity"
+  defp text({:torn_file, path}), do: "the file #{path} is damaged"
+  defp text({:other_file, path}), do: "the file #{path} is none of Cambrian's"
+  defp text(:too_many_bans), do: "too many bans; unban some"
+  defp text(:already_succeeded), do: "the key named another successor before"
+  defp text(:circular), do: "the key would succeed itself"
+  defp text(:banned_key), do: "the key is banned"
+  defp text(:banned_genotype), do: "the genotype is banned"
+
   defp text({:nif_not_loaded, why}), do: "the native library is not loaded: #{inspect(why)}"
 
   defp text(reason), do: inspect(reason)
 
+  defp hex(id), do: Base.encode16(id, case: :lower)
   defp names(names), do: Enum.map_join(names, ", ", &inspect/1)
   defp mfa({module, function, arity}), do: Exception.format_mfa(module, function, arity)
 end

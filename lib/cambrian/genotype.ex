@@ -306,6 +306,39 @@ defmodule Cambrian.Genotype do
   def from_binary(bytes), do: Boundary.genotype(:cambrian_genotype.from_binary(bytes))
 
   @doc """
+  What makes a genotype of another one that the reader holds, as bytes: the genes that went and
+  came, and the values that changed.
+
+      iex> {:ok, base} = Cambrian.Genotype.new(inputs: 20, outputs: 5, seed: 7)
+      iex> {:ok, target} = Cambrian.Genotype.mutate(base, :add_node, seed: 1)
+      iex> delta = Cambrian.Genotype.diff(base, target)
+      iex> byte_size(delta) < div(byte_size(Cambrian.Genotype.to_binary(target)), 3)
+      true
+  """
+  @spec diff(base :: t, target :: t) :: binary
+  def diff(%__MODULE__{ref: base}, %__MODULE__{ref: target}),
+    do: :cambrian_genotype.diff(base, target)
+
+  @doc """
+  The target of a `diff/2`; bytes from anyone.
+
+  With another base it is an error that names the right one, and never another genotype than the
+  one whose id is in it.
+
+      iex> {:ok, base} = Cambrian.Genotype.new(inputs: 20, outputs: 5, seed: 7)
+      iex> {:ok, target} = Cambrian.Genotype.mutate(base, :add_node, seed: 1)
+      iex> delta = Cambrian.Genotype.diff(base, target)
+      iex> {:ok, copy} = Cambrian.Genotype.patch(base, delta)
+      iex> Cambrian.Genotype.id(copy) == Cambrian.Genotype.id(target)
+      true
+      iex> Cambrian.Genotype.patch(target, delta) == {:error, {:wrong_base, Cambrian.Genotype.id(base)}}
+      true
+  """
+  @spec patch(base :: t, delta :: binary) :: {:ok, t} | {:error, Error.reason()}
+  def patch(%__MODULE__{ref: base}, delta),
+    do: Boundary.genotype(:cambrian_genotype.patch(base, delta))
+
+  @doc """
   The network as text for Graphviz.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)

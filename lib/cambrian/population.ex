@@ -36,9 +36,9 @@ defmodule Cambrian.Population do
   | event | when |
   | --- | --- |
   | `{:generation, stats}` | a generation was evaluated; `t:stats/0` |
-  | `{:champion, %{champion: reference, fitness: fitness, generation: generation}}` | there is a fitter one than ever before |
+  | `{:champion, %{champion: reference, fitness: fitness, generation: generation, parents: ids, operators: names}}` | there is a fitter one than ever before |
   | `{:finished, result}` | the goal was reached; a map with the keys of `Cambrian.Result` |
-  | `{:received, %{id: id, from: term, fitness: fitness, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated; the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite` |
+  | `{:received, %{id: id, from: term, fitness: fitness, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated; the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite`, or `:failed`, then without a fitness |
   | `{:evaluations_failed, %{count: count, first: reason}}` | evaluations crashed, hung or gave no number |
 
   A genotype in an event is the bare reference; `%Cambrian.Genotype{ref: reference}` is the struct.
@@ -71,7 +71,17 @@ defmodule Cambrian.Population do
           evaluations_per_second: non_neg_integer
         }
 
-  @type champion :: %{champion: Genotype.t(), fitness: float, generation: non_neg_integer}
+  @typedoc """
+  `:generation` is that in which it was seen to be the best; `:parents`, the fitter first, and
+  `:operators` are what it came of: see `Cambrian.lineage/1`.
+  """
+  @type champion :: %{
+          champion: Genotype.t(),
+          fitness: float,
+          generation: non_neg_integer,
+          parents: [Genotype.id()],
+          operators: [atom]
+        }
 
   @doc """
   Starts a population linked to the caller, or under a supervisor by `child_spec/1`.

@@ -236,7 +236,7 @@ distance(A, B, Parameters) ->
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_connections => 0}, 7).
 %% 2> binary:encode_hex(cambrian_genotype:id(G)).
-%% <<"E32D4B7760AE4A16AAA5289C1DD01D776284D1B71DEA7ACFB35D0692B07D34AF">>
+%% <<"7B7ABFDDE77812C5054B82A980156B763B83AD58F8FF5331CD591C885E34B9B5">>
 %% 3> cambrian_genotype:id(G) =:= crypto:hash(sha256, cambrian_genotype:to_binary(G)).
 %% true
 %% '''
@@ -344,7 +344,7 @@ connection_gene(_) -> error(badarg).
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_connections => 0}, 7).
 %% 2> cambrian_genotype:to_binary(G).
-%% <<220,0,18,2,2,1,196,0,196,0,196,1,2,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,144,144,196,0,
+%% <<154,3,2,1,196,0,196,0,153,196,1,2,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,
 %%   196,0>>
 %% '''
 -spec to_binary(genotype()) -> binary().

@@ -35,7 +35,7 @@
 %%               sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims#{time := 0}, G, <<1:256>>).
 %% 4> byte_size(Bytes).
-%% 294
+%% 250
 %% 5> cambrian_envelope:seal(Claims#{parents => [<<1:256>>, <<1:256>>]}, G, <<1:256>>).
 %% {error,{bad_claim,parents}}
 %% '''
@@ -52,7 +52,7 @@ seal(Claims, Genotype, Secret) -> seal(Claims, Genotype, undefined, Secret).
 %% 4> {ok, Whole} = cambrian_envelope:seal(Claims, Grown, <<1:256>>).
 %% 5> {ok, Difference} = cambrian_envelope:seal(Claims, Grown, G, <<1:256>>).
 %% 6> {byte_size(Whole), byte_size(Difference)}.
-%% {936,490}
+%% {845,398}
 %% '''
 -spec seal(claims(), cambrian_genotype:genotype(), Base :: undefined | cambrian_genotype:genotype(),
            cambrian_identity:secret()) -> {ok, binary()} | {error, error()}.
@@ -134,7 +134,7 @@ open(Envelope, Base) -> cambrian_nif:envelope_open(Envelope, Base).
 %%                                           generation => 1, sequence => 1, time => 0}, G, <<1:256>>).
 %% 3> {ok, Envelope, _} = cambrian_envelope:read(Bytes).
 %% 4> byte_size(cambrian_envelope:record(Envelope)).
-%% 214
+%% 218
 %% '''
 -spec record(envelope()) -> binary().
 record(Envelope) -> cambrian_nif:envelope_record(Envelope).

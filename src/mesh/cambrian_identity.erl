@@ -1,8 +1,198 @@
-%% @doc Keys.
+%% @doc Keys: who a node is to others, and what the owners of keys say of one another.
+%%
+%% A secret is 32 random bytes; its public key is what others know its owner by. In a file, it is kept with the
+%% certificates by which each earlier key named its successor:
+%%
+%% ```
+%% 1> {ok, #{key := Key}} = cambrian_identity:load("/tmp/cambrian_example/identity").
+%% 2> {ok, #{key := Next, successions := Chain}} = cambrian_identity:rotate("/tmp/cambrian_example/identity").
+%% 3> {ok, #{old := Key, new := Next}} = cambrian_identity:read_succession(lists:last(Chain)).
+%% 4> ok = file:delete("/tmp/cambrian_example/identity").
+%% '''
 -module(cambrian_identity).
--export([new/0, public_key/1]).
--export_type([secret/0, key/0]).
+
+-export([new/0, public_key/1, from_secret/1, load/1, rotate/1, succession/2, read_succession/1, grant/4, read_grant/1]).
+-export([is_succession/1]).
+-export_type([secret/0, key/0, identity/0, succession/0, grant/0, error/0]).
+
 -type secret() :: <<_:256>>.
 -type key() :: <<_:256>>.
+%% A secret behind a fun does not show in a crash report. The oldest succession comes first.
+-type identity() :: #{secret := fun(() -> secret()), key := key(), successions := [binary()]}.
+%% Times are in ms since 1970.
+-type succession() :: #{old := key(), new := key(), time := non_neg_integer()}.
+-type grant() :: #{realm := binary(), by := key(), key := key(), until := non_neg_integer()}.
+-type error() :: {too_large, pos_integer()} | malformed | {unsupported_version, non_neg_integer()} | bad_signature.
+
+-define(MAGIC, <<"cambrian identity 1\n">>).
+%% Peers who were away for longer see a newcomer.
+-define(MAX_SUCCESSIONS, 100).
+
+%% @doc A secret that nobody else has.
+%%
+%% ```
+%% 1> byte_size(cambrian_identity:new()).
+%% 32
+%% '''
+-spec new() -> secret().
 new() -> crypto:strong_rand_bytes(32).
-public_key(Secret) -> cambrian_nif:identity_public_key(Secret).
+
+%% @doc What others know the owner of a secret by.
+%%
+%% ```
+%% 1> <<Start:8/binary, _/binary>> = cambrian_identity:public_key(<<1:256>>), binary:encode_hex(Start).
+%% <<"4CB5ABF6AD79FBF5">>
+%% '''
+-spec public_key(secret()) -> key().
+public_key(Secret) -> without_arguments(fun() -> cambrian_nif:identity_public_key(Secret) end).
+
+%% Raised anew, without the arguments: a stack that is logged must not hold a secret.
+without_arguments(Fun) ->
+    try Fun()
+    catch error:badarg -> error(badarg)
+    end.
+
+%% @doc The identity of a bare secret.
+%%
+%% ```
+%% 1> #{key := Key} = cambrian_identity:from_secret(<<1:256>>).
+%% 2> Key =:= cambrian_identity:public_key(<<1:256>>).
+%% true
+%% '''
+-spec from_secret(secret()) -> identity().
+from_secret(Secret) -> identity(Secret, []).
+
+identity(Secret, Successions) ->
+    #{secret => fun() -> Secret end, key => public_key(Secret), successions => Successions}.
+
+%% @doc The identity in a file, which is made, for this user only, if there is none. One that others may read is refused;
+%% one that is damaged stays as it is.
+%%
+%% ```
+%% 1> {ok, #{key := Key}} = cambrian_identity:load("/tmp/cambrian_example/identity").
+%% 2> {ok, #{key := Key}} = cambrian_identity:load("/tmp/cambrian_example/identity").
+%% 3> ok = file:change_mode("/tmp/cambrian_example/identity", 8#644).
+%% 4> cambrian_identity:load("/tmp/cambrian_example/identity").
+%% {error,{unsafe_permissions,"/tmp/cambrian_example/identity"}}
+%% 5> ok = file:delete("/tmp/cambrian_example/identity").
+%% '''
+-spec load(cambrian_file:path()) ->
+          {ok, identity()} | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
+load(Path) ->
+    case read(Path) of
+        {error, not_found} -> write(Path, from_secret(new()));
+        Other -> Other
+    end.
+
+read(Path) ->
+    case cambrian_file:read_secret(Path, ?MAGIC) of
+        {ok, <<Secret:32/binary, Rest/binary>>} -> check(Secret, certificates(Rest), Path);
+        {ok, _} -> {error, {not_an_identity, Path}};
+        {error, {other_file, _}} -> {error, {not_an_identity, Path}};
+        Error -> Error
+    end.
+
+%% What a file holds after the secret: each certificate after its size.
+certificates(<<Size:16, Certificate:Size/binary, Rest/binary>>) -> [Certificate | certificates(Rest)];
+certificates(<<>>) -> [];
+certificates(_) -> [torn].
+
+%% Each certificate's new key is the next one's old one, and the last is this one's.
+check(Secret, Certificates, Path) ->
+    #{key := Key} = Identity = identity(Secret, Certificates),
+    case lists:foldr(fun follows/2, Key, Certificates) of
+        false -> {error, {not_an_identity, Path}};
+        _First -> {ok, Identity}
+    end.
+
+follows(_, false) -> false;
+follows(torn, _) -> false;
+follows(Certificate, New) ->
+    case read_succession(Certificate) of
+        {ok, #{old := Old, new := New}} -> Old;
+        _ -> false
+    end.
+
+write(Path, #{secret := Secret, successions := Successions} = Identity) ->
+    Certificates = << <<(byte_size(Bytes)):16, Bytes/binary>> || Bytes <- Successions >>,
+    case cambrian_file:write_secret(Path, ?MAGIC, <<(Secret())/binary, Certificates/binary>>) of
+        ok -> {ok, Identity};
+        Error -> Error
+    end.
+
+%% @doc A new secret for the identity in a file, or for one in memory, whose present key names the new one as its
+%% successor. A crash leaves the file as it was or as it is to be.
+%%
+%% ```
+%% 1> Identity = cambrian_identity:from_secret(<<1:256>>).
+%% 2> {ok, #{key := New, successions := [Certificate]}} = cambrian_identity:rotate(Identity).
+%% 3> {ok, #{old := Old, new := New}} = cambrian_identity:read_succession(Certificate).
+%% 4> Old =:= cambrian_identity:public_key(<<1:256>>).
+%% true
+%% 5> cambrian_identity:rotate("/tmp/cambrian_example/no_such_file").
+%% {error,{enoent,"/tmp/cambrian_example/no_such_file"}}
+%% '''
+-spec rotate(cambrian_file:path() | identity()) ->
+          {ok, identity()} | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
+rotate(#{secret := Old, successions := Successions}) ->
+    Secret = new(),
+    Chain = Successions ++ [succession(Old(), Secret)],
+    {ok, identity(Secret, lists:nthtail(max(0, length(Chain) - ?MAX_SUCCESSIONS), Chain))};
+rotate(Path) ->
+    case read(Path) of
+        {ok, Identity} ->
+            {ok, Next} = rotate(Identity),
+            write(Path, Next);
+        {error, not_found} -> {error, {enoent, Path}};
+        Error -> Error
+    end.
+
+%% @doc A certificate, signed by both, that the second speaks for the first from now on.
+%%
+%% ```
+%% 1> Certificate = cambrian_identity:succession(<<1:256>>, <<2:256>>).
+%% 2> {ok, #{new := New}} = cambrian_identity:read_succession(Certificate).
+%% 3> New =:= cambrian_identity:public_key(<<2:256>>).
+%% true
+%% '''
+-spec succession(Old :: secret(), New :: secret()) -> binary().
+succession(Old, New) ->
+    Now = erlang:system_time(millisecond),
+    without_arguments(fun() -> cambrian_nif:identity_succession(Old, New, Now) end).
+
+%% @doc What a certificate of succession says, if both signatures are genuine.
+%%
+%% ```
+%% 1> cambrian_identity:read_succession(<<"from a stranger">>).
+%% {error,malformed}
+%% '''
+-spec read_succession(binary()) -> {ok, succession()} | {error, error()}.
+read_succession(Bytes) -> cambrian_nif:identity_read_succession(Bytes).
+
+%% @private Whether bytes look like a succession and not like an envelope: an array whose first `bin' holds an array of
+%% four. Nothing of it is checked.
+-spec is_succession(term()) -> boolean().
+is_succession(<<16#93, 16#c4, _Size, 16#94, _/binary>>) -> true;
+is_succession(_) -> false.
+
+%% @doc Lets a key publish in a realm that takes what `RealmSecret' has signed, until a time in ms since 1970.
+%%
+%% ```
+%% 1> Key = cambrian_identity:public_key(<<2:256>>).
+%% 2> {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, Key, 1893456000000).
+%% 3> {ok, #{realm := Realm, key := Key, until := Until}} = cambrian_identity:read_grant(Grant), {Realm, Until}.
+%% {<<"org.example.lab">>,1893456000000}
+%% '''
+-spec grant(RealmSecret :: secret(), Realm :: binary(), key(), Until :: non_neg_integer()) ->
+          {ok, binary()} | {error, malformed}.
+grant(RealmSecret, Realm, Key, Until) ->
+    without_arguments(fun() -> cambrian_nif:identity_grant(RealmSecret, Realm, Key, Until) end).
+
+%% @doc What a grant says, if its signature is genuine.
+%%
+%% ```
+%% 1> cambrian_identity:read_grant(<<"from a stranger">>).
+%% {error,malformed}
+%% '''
+-spec read_grant(binary()) -> {ok, grant()} | {error, error()}.
+read_grant(Bytes) -> cambrian_nif:identity_read_grant(Bytes).

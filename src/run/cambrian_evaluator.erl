@@ -10,7 +10,7 @@
 
 -record(pool, {owner, tag, fitness_of, timeout, worst, waiting, working = #{}, done = #{}, faults = []}).
 
-%% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [Fault]}}' to the caller. A failed evaluation gets the lowest
+%% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [{Index, Fault}]}}' to the caller. A failed evaluation gets the lowest
 %% fitness of those that succeeded and of `Worst', what is known already; 0.0 if there are none. `Timeout' is for one
 %% evaluation, in ms.
 -spec start_link(reference(), [cambrian_genotype:genotype()],
@@ -81,7 +81,7 @@ loop(#pool{owner = Owner, working = Working} = Pool) ->
 settle(Worker, Answer, #pool{working = Working, done = Done, faults = Faults} = Pool) ->
     {{Index, _}, Left} = maps:take(Worker, Working),
     case Answer of
-        {fault, Fault} -> Pool#pool{working = Left, faults = [Fault | Faults]};
+        {fault, Fault} -> Pool#pool{working = Left, faults = [{Index, Fault} | Faults]};
         Fitness -> Pool#pool{working = Left, done = Done#{Index => Fitness}}
     end.
 

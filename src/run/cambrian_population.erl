@@ -38,17 +38,21 @@
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
                    mean_nodes := float(), mean_connections := float(),
                    elapsed_ms := non_neg_integer(), evaluations_per_second := non_neg_integer()}.
+%% `generation' is that in which it was seen to be the best; `parents', the fitter first, and `operators' are what it
+%% came of: see {@link cambrian:lineage/1}.
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
-                      generation := non_neg_integer()}.
+                      generation := non_neg_integer(), parents := [cambrian_genotype:id()],
+                      operators := [cambrian_genotype:operator() | crossover | tuning]}.
 %% `trial' is what the task's own criterion measured of a champion that solves it.
 -type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(), solved := boolean(),
                     generations := pos_integer(), evaluations := pos_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
                     trial => [{atom(), float()}]}.
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
-               | {received, #{id := cambrian_genotype:id(), from := term(), fitness := float(),
+               %% without a fitness where the evaluation failed
+               | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
                               generation := non_neg_integer(),
-                              outcome := accepted | shape | known | not_better | not_finite}}
+                              outcome := accepted | shape | known | not_better | not_finite | failed}}
                | {evaluations_failed, #{count := pos_integer(), first := cambrian_evaluator:fault()}}.
 
 -record(data,
@@ -244,9 +248,11 @@ await(Population, Timeout) ->
 %% 2> cambrian_population:best(P).
 %% {error,not_evaluated}
 %% 3> {ok, _} = cambrian_population:step(P, 5).
-%% 4> cambrian_population:best(P).
-%% {ok,#{champion => #Ref<0.924675449.1820983297.207255>,fitness => 3.0,generation => 3}}
-%% 5> ok = cambrian_population:stop(P).
+%% 4> {ok, Best} = cambrian_population:best(P).
+%% 5> maps:with([fitness, generation, operators], Best).
+%% #{fitness => 3.0,generation => 3,
+%%   operators => [crossover,perturb_weights,remove_connection]}
+%% 6> ok = cambrian_population:stop(P).
 %% '''
 -spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
 best(Population) -> gen_statem:call(Population, best).
@@ -499,10 +505,10 @@ evaluating(Type, Event, Data) ->
 
 %% Genotypes from elsewhere are with the evaluators.
 receiving(info, {Tag, {ok, Fitness}}, #data{job = {Tag, _}} = Data) ->
-    judge(admit(Fitness, Data));
+    judge(admit(Fitness, [], Data));
 receiving(info, {Tag, {ok, Fitness, Faults}}, #data{job = {Tag, _}} = Data) ->
     report_faults(Faults, Data),
-    judge(admit(Fitness, Data));
+    judge(admit(Fitness, [Index || {Index, _} <- Faults], Data));
 receiving(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -649,27 +655,34 @@ fits(Genotype, #data{population = Population}) ->
         _ -> false
     end.
 
-%% Newcomers that arrived while these were evaluated stay for the next generation.
-admit(Fitness, #data{newcomers = Newcomers} = Data) ->
+%% Newcomers that arrived while these were evaluated stay for the next generation. One whose evaluation failed has no
+%% fitness, whatever it got for one.
+admit(Scores, Failed, #data{newcomers = Newcomers} = Data) ->
     {Fitting, _} = lists:partition(fun({Genotype, _}) -> fits(Genotype, Data) end, Newcomers),
-    Evaluated = lists:nthtail(length(Fitting) - length(Fitness), Fitting),
-    lists:foldr(fun admit_one/2, Data#data{newcomers = lists:sublist(Fitting, length(Fitting) - length(Fitness))},
-                lists:zip(Evaluated, [cambrian_evaluator:fitness(Score) || Score <- Fitness])).
+    {Later, Evaluated} = lists:split(length(Fitting) - length(Scores), Fitting),
+    Measured = [case lists:member(Index, Failed) of true -> failed; false -> cambrian_evaluator:fitness(Score) end
+                || {Index, Score} <- lists:zip(lists:seq(1, length(Scores)), Scores)],
+    lists:foldr(fun admit_one/2, Data#data{newcomers = Later}, lists:zip(Evaluated, Measured)).
 
-admit_one({{Genotype, From}, Fitness}, #data{evaluated = Evaluated, population = Population} = Data) ->
+admit_one({Newcomer, failed}, Data) ->
+    tell_received(Newcomer, #{outcome => failed}, Data),
+    Data;
+admit_one({{Genotype, _} = Newcomer, Fitness}, #data{evaluated = Evaluated} = Data) ->
     {Outcome, Next} = case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
                           {ok, With} -> {accepted, With};
                           {error, Reason} -> {Reason, Evaluated}
                       end,
-    #{generation := Generation} = cambrian_nif:population_info(Population),
-    tell({received, #{id => cambrian_genotype:id(Genotype), from => From, fitness => Fitness,
-                      generation => Generation, outcome => Outcome}}, Data),
+    tell_received(Newcomer, #{outcome => Outcome, fitness => Fitness}, Data),
     Data#data{evaluated = Next}.
+
+tell_received({Genotype, From}, Outcome, #data{population = Population} = Data) ->
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    tell({received, Outcome#{id => cambrian_genotype:id(Genotype), from => From, generation => Generation}}, Data).
 
 judge(#data{evaluated = Evaluated, champion = Old} = Data) ->
     Champion = cambrian_nif:population_evaluated_champion(Evaluated),
     Judged = Data#data{champion = Champion, stats = measure(Data)},
-    _ = [tell({champion, Champion}, Judged) || is_new(Champion, Old)],
+    _ = [announce(Champion, Judged) || is_new(Champion, Old)],
     case Judged of
         #data{goal = #{target := Target}} ->
             {_, Fitness} = Best = cambrian_nif:population_best(Evaluated),
@@ -689,6 +702,13 @@ try_contender(Task, #data{evaluated = Evaluated, population = Population} = Data
             Job = cambrian_nif:task_trial(Tag, Task, network(Contender, Population)),
             {next_state, trying, Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}}}
     end.
+
+announce(#{champion := Genotype} = Champion, Data) ->
+    remember(Genotype, Data),
+    tell({champion, Champion}, Data).
+
+remember(Genotype, #data{evaluated = Evaluated, task = #{name := Task}}) ->
+    cambrian_lineage:bred(Task, cambrian_nif:population_lineage(Evaluated, Genotype)).
 
 is_new(#{fitness := Fitness}, #{fitness := Fitness}) -> false;
 is_new(_, _) -> true.
@@ -738,6 +758,7 @@ finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
     #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed} = Stats,
     #{seed := Seed} = cambrian_nif:population_info(Data#data.population),
     {Champion, Fitness} = winner(Solved, Data),
+    remember(Champion, Data),
     Result = maps:merge(
                #{champion => Champion, fitness => Fitness, solved => Solved,
                  generations => Generation + 1, evaluations => Evaluations, seed => Seed, elapsed_ms => Elapsed},
@@ -762,7 +783,7 @@ drop_job(#data{job = {_, Job}}) -> cambrian_nif:job_stop(Job);
 drop_job(_) -> ok.
 
 report_faults([], _Data) -> ok;
-report_faults([First | _] = Faults, Data) ->
+report_faults([{_, First} | _] = Faults, Data) ->
     tell({evaluations_failed, #{count => length(Faults), first => First}}, Data).
 
 tell(Event, #data{name = Name, subscribers = Subscribers}) ->

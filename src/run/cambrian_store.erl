@@ -1,8 +1,7 @@
 %% @private
 %% Keeps the last checkpoint of every population, so that one that dies comes back where it was.
 %%
-%% In memory, and on disk as well when the application's `data_dir' is set. One writer; a
-%% file is written under another name, synced and renamed, so it is there whole or not at all.
+%% In memory, and on disk as well when the application's `data_dir' is set. One writer.
 -module(cambrian_store).
 -behaviour(gen_server).
 
@@ -13,7 +12,7 @@
 %% `population' is the resource; everything else is the population process's own.
 -type checkpoint() :: #{population := reference(), atom() => term()}.
 
--define(MAGIC, "cambrian checkpoint 1\n").
+-define(MAGIC, <<"cambrian checkpoint 1\n">>).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -55,10 +54,7 @@ handle_cast(_, State) -> {noreply, State}.
 
 %% Only a named population can be found again by another VM.
 file_of(Name) when is_atom(Name) ->
-    case application:get_env(cambrian, data_dir) of
-        {ok, Dir} -> {ok, filename:join(Dir, [uri_string:quote(atom_to_list(Name)), ".checkpoint"])};
-        undefined -> none
-    end;
+    cambrian_file:in_data_dir([[uri_string:quote(atom_to_list(Name)), ".checkpoint"]]);
 file_of(_) -> none.
 
 write(Key, #{population := Population} = Checkpoint) ->
@@ -66,62 +62,29 @@ write(Key, #{population := Population} = Checkpoint) ->
         none -> ok;
         {ok, Path} ->
             Saved = Checkpoint#{population := cambrian_nif:population_encode(Population)},
-            Bytes = term_to_binary(Saved),
-            write_file(Path, [?MAGIC, crypto:hash(sha256, Bytes), Bytes])
+            cambrian_file:write(Path, ?MAGIC, term_to_binary(Saved))
     end.
 
 delete(Key) ->
     case file_of(Key) of
         none -> ok;
-        {ok, Path} ->
-            case file:delete(Path) of
-                {error, enoent} -> ok;
-                {error, Reason} -> {error, {Reason, Path}};
-                ok -> ok
-            end
-    end.
-
-write_file(Path, Bytes) ->
-    Temporary = Path ++ ".tmp",
-    maybe_all([fun() -> filelib:ensure_dir(Path) end,
-               fun() -> write_synced(Temporary, Bytes) end,
-               fun() -> file:rename(Temporary, Path) end]).
-
-write_synced(Path, Bytes) ->
-    case file:open(Path, [write, raw, binary]) of
-        {ok, File} ->
-            Result = maybe_all([fun() -> file:write(File, Bytes) end, fun() -> file:sync(File) end]),
-            maybe_all([fun() -> Result end, fun() -> file:close(File) end]);
-        Error -> Error
-    end.
-
-maybe_all([]) -> ok;
-maybe_all([Step | Steps]) ->
-    case Step() of
-        ok -> maybe_all(Steps);
-        Error -> Error
+        {ok, Path} -> cambrian_file:delete(Path)
     end.
 
 read(Key) ->
     case file_of(Key) of
         none -> {error, not_found};
         {ok, Path} ->
-            case file:read_file(Path) of
+            case cambrian_file:read(Path, ?MAGIC) of
                 {ok, Bytes} -> decode(Bytes, Path);
-                {error, enoent} -> {error, not_found};
-                {error, Reason} -> {error, {Reason, Path}}
+                {error, {Reason, _}} when Reason =:= torn_file; Reason =:= other_file -> {error, {torn_checkpoint, Path}};
+                Error -> Error
             end
     end.
 
-decode(<<?MAGIC, Hash:32/binary, Bytes/binary>>, Path) ->
-    case crypto:hash(sha256, Bytes) of
-        Hash ->
-            #{population := Encoded} = Saved = binary_to_term(Bytes, [safe]),
-            case cambrian_nif:population_decode(Encoded) of
-                {ok, Population} -> {ok, Saved#{population := Population}};
-                {error, Reason} -> {error, {Reason, Path}}
-            end;
-        _ -> {error, {torn_checkpoint, Path}}
-    end;
-decode(_, Path) ->
-    {error, {torn_checkpoint, Path}}.
+decode(Bytes, Path) ->
+    #{population := Encoded} = Saved = binary_to_term(Bytes, [safe]),
+    case cambrian_nif:population_decode(Encoded) of
+        {ok, Population} -> {ok, Saved#{population := Population}};
+        {error, Reason} -> {error, {Reason, Path}}
+    end.

@@ -3,6 +3,8 @@
 use crate::codec;
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
+use crate::lineage::{Ancestor, Birth};
+use crate::mutation::Operators;
 use crate::parameters::Parameters;
 use crate::population::{Champion, Population};
 use crate::speciation::Species;
@@ -10,7 +12,8 @@ use crate::substrate::{Plan, Substrate};
 use crate::task::{Score, Shape};
 use crate::tuning::Ages;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
+use serde_bytes::{ByteArray, ByteBuf};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 const VERSION: u64 = 1;
@@ -47,7 +50,22 @@ struct Saved {
     threshold: f32,
     champion: Option<(ByteBuf, f64, u64)>,
     tried: Vec<ByteBuf>,
+    #[serde(default)]
+    births: Births,
 }
+
+/// How all came to be: a birth is its generation, operators, parents, and places among the ancestors.
+#[derive(Default, Serialize, Deserialize)]
+struct Births {
+    /// The names of the operators' bits, of which a later release may have others.
+    operators: Vec<String>,
+    living: Vec<SavedBirth>,
+    champion: Option<SavedBirth>,
+    /// Each after its parent.
+    ancestors: Vec<(ByteArray<32>, SavedBirth)>,
+}
+
+type SavedBirth = (u64, u64, [Option<ByteArray<32>>; 2], [Option<u32>; 2]);
 
 #[derive(Serialize, Deserialize)]
 struct SavedSpecies {
@@ -90,6 +108,7 @@ pub fn encode(population: &Population) -> Vec<u8> {
         threshold: population.threshold,
         champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
         tried: population.tried.iter().map(|g| genes(g)).collect(),
+        births: Births::of(population),
     };
     rmp_serde::encode::to_vec_named(&(VERSION, saved)).expect("writing to memory cannot fail")
 }
@@ -120,6 +139,7 @@ impl Saved {
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
         let mut members: Vec<u32> = self.species.iter().flat_map(|s| s.members.iter().copied()).collect();
         members.sort_unstable();
+        let (births, of_champion) = self.births.read(genotypes.len())?;
         let score = |(fitness, cases)| Score { fitness, cases };
         let mut scores: Vec<Option<Score>> = self.scores.into_iter().map(|s| s.map(score)).collect();
         let tuned = self.tuned.iter().map(|g| g.as_ref().map(genotype).map_or(Some(None), |g| g.map(Some)));
@@ -150,7 +170,7 @@ impl Saved {
         };
         let champion = match self.champion {
             Some((bytes, fitness, generation)) => {
-                Some(Champion { genotype: genotype(&bytes)?, fitness, generation })
+                Some(Champion { genotype: genotype(&bytes)?, fitness, generation, birth: of_champion })
             }
             None => None,
         };
@@ -164,11 +184,74 @@ impl Saved {
             scores,
             tuned,
             ages,
+            births,
             species: self.species.into_iter().map(species).collect::<Option<_>>()?,
             next_species: self.next_species,
             threshold: self.threshold,
             champion,
             tried: self.tried.iter().map(genotype).collect::<Option<_>>()?,
         })
+    }
+}
+
+impl Births {
+    fn of(population: &Population) -> Births {
+        let mut births = Births {
+            operators: (0..u64::BITS).map(|bit| Operators(1 << bit).names().collect()).collect(),
+            ..Births::default()
+        };
+        let mut places = HashMap::new();
+        births.living = population.births.iter().map(|birth| births.save(birth, &mut places)).collect();
+        births.champion = population.champion.as_ref().map(|c| births.save(&c.birth, &mut places));
+        births
+    }
+
+    fn save(&mut self, birth: &Birth, places: &mut HashMap<*const Ancestor, u32>) -> SavedBirth {
+        let place = |places: &HashMap<*const Ancestor, u32>, ancestor: &Option<Arc<Ancestor>>| {
+            ancestor.as_ref().map(|ancestor| places[&Arc::as_ptr(ancestor)])
+        };
+        for last in [&birth.parent, &birth.own].into_iter().flatten() {
+            let line = std::iter::once(&**last).chain(last.birth.line());
+            let new: Vec<&Ancestor> =
+                line.take_while(|ancestor| !places.contains_key(&std::ptr::from_ref(*ancestor))).collect();
+            for ancestor in new.into_iter().rev() {
+                let Birth { generation, operators, parents, parent, .. } = &ancestor.birth;
+                let parents = parents.map(|id| id.map(ByteArray::new));
+                let saved = (*generation, operators.0, parents, [place(places, parent), None]);
+                places.insert(ancestor, self.ancestors.len() as u32);
+                self.ancestors.push((ByteArray::new(ancestor.id), saved));
+            }
+        }
+        let parents = birth.parents.map(|id| id.map(ByteArray::new));
+        let ends = [place(places, &birth.parent), place(places, &birth.own)];
+        (birth.generation, birth.operators.0, parents, ends)
+    }
+
+    /// All, and the champion's. Of checkpoints that were written before these were kept, nothing is known.
+    fn read(self, count: usize) -> Option<(Vec<Birth>, Birth)> {
+        if self.living.is_empty() {
+            return Some((vec![Birth::default(); count], Birth::default()));
+        }
+        let bits: Vec<Operators> =
+            self.operators.iter().map(|name| Operators::named(name).unwrap_or_default()).collect();
+        let birth = |ancestors: &[Arc<Ancestor>], saved: SavedBirth| {
+            let (generation, operators, parents, ends) = saved;
+            let set = bits.iter().zip(0..).filter(|(_, bit)| operators >> bit & 1 == 1);
+            let operators = set.fold(Operators::default(), |all, (one, _)| all.and(*one));
+            let parents = parents.map(|id| id.map(|id| *id));
+            let [parent, own] = ends.map(|at| match at {
+                Some(at) => ancestors.get(at as usize).cloned().map(Some),
+                None => Some(None),
+            });
+            Some(Birth { generation, operators, parents, parent: parent?, own: own? })
+        };
+        let mut ancestors = Vec::with_capacity(self.ancestors.len());
+        for (id, saved) in self.ancestors {
+            ancestors.push(Arc::new(Ancestor { id: *id, birth: birth(&ancestors, saved)? }));
+        }
+        let champion = self.champion.map_or(Some(Birth::default()), |saved| birth(&ancestors, saved))?;
+        let living: Vec<Birth> =
+            self.living.into_iter().map(|saved| birth(&ancestors, saved)).collect::<Option<_>>()?;
+        (living.len() == count).then_some((living, champion))
     }
 }

@@ -14,7 +14,6 @@ pub(crate) use columns::{
     GENES, bits, read_ends, read_neurons, read_places, unpack_bits, words, write_ends, write_neurons,
     write_places,
 };
-use columns::{usual_genes, without_usual};
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -79,7 +78,7 @@ struct Columns<'a> {
 pub fn encode(genotype: &Genotype) -> Vec<u8> {
     let topology = &genotype.topology;
     let [ids, layers] = write_places(&topology.places[topology.hidden()]);
-    let (genes, usual) = (write_neurons(&genotype.neurons), usual_genes());
+    let genes = write_neurons(&genotype.neurons, false);
     let [froms, tos] = write_ends(&topology.ends, topology.places.len());
     let weights: Vec<[u8; 4]> = genotype.weights.iter().map(|weight| weight.to_le_bytes()).collect();
     let enabled = bits(&genotype.enabled);
@@ -90,7 +89,7 @@ pub fn encode(genotype: &Genotype) -> Vec<u8> {
         outputs: genotype.outputs(),
         ids: Bytes::new(&ids),
         layers: Bytes::new(&layers),
-        genes: std::array::from_fn(|gene| Bytes::new(without_usual(&genes[gene], &usual[gene]))),
+        genes: genes.each_ref().map(|gene| Bytes::new(gene)),
         froms: Bytes::new(&froms),
         tos: Bytes::new(&tos),
         weights: Bytes::new(weights.as_flattened()),

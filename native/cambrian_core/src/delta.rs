@@ -225,9 +225,10 @@ impl Values {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let weights = self.weights.iter().flat_map(|weight| weight.to_le_bytes());
-        let genes = codec::write_neurons(&self.neurons).concat().into_iter();
-        genes.chain(weights).chain(codec::bits(&self.enabled)).collect()
+        let mut bytes = codec::write_neurons(&self.neurons, true).concat();
+        self.weights.iter().for_each(|weight| bytes.extend(weight.to_le_bytes()));
+        bytes.extend(codec::bits(&self.enabled));
+        bytes
     }
 
     /// Values of as many genes.
@@ -239,7 +240,7 @@ impl Values {
             Ok(part)
         };
         let mut genes = [&[][..]; codec::GENES];
-        for (gene, column) in genes.iter_mut().zip(codec::write_neurons(&self.neurons)) {
+        for (gene, column) in genes.iter_mut().zip(codec::write_neurons(&self.neurons, true)) {
             *gene = take(column.len())?;
         }
         let weights = take(4 * self.weights.len())?;

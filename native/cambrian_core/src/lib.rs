@@ -40,6 +40,10 @@ pub mod genotype;
 pub mod crossover;
 pub mod mutation;
 
+pub mod codec;
+mod compression;
+pub mod delta;
+
 pub mod kernel;
 pub mod network;
 pub mod task;
@@ -53,13 +57,12 @@ pub mod speciation;
 
 pub mod selection;
 
+pub mod lineage;
+
 pub mod population;
 mod reproduction;
 
-pub mod codec;
-mod compression;
-pub mod delta;
+pub mod checkpoint;
 pub mod identity;
 
-pub mod checkpoint;
 pub mod envelope;

@@ -72,14 +72,50 @@ impl Operator {
     }
 }
 
-/// Applies each operator with the probability that the parameters give it; one that does not
-/// apply is passed over.
-pub fn mutate(genotype: &mut Genotype, parameters: &Parameters, rng: &mut Stream) {
-    for operator in OPERATORS {
-        let rate = (operator.rate)(parameters);
-        // an operator that is off draws nothing, so that a new one changes no old run
-        if rate > 0.0 && rng.chance(rate) {
-            let _ = (operator.apply)(genotype, parameters, rng);
+/// What made a genotype of its parents: a set of operators, mating and tuning among them. One without parents came with
+/// the first generation, or by injection from elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Operators(pub(crate) u64);
+
+impl Operators {
+    pub const INJECTION: Operators = Operators(1 << 61);
+    pub const CROSSOVER: Operators = Operators(1 << 62);
+    pub const TUNING: Operators = Operators(1 << 63);
+
+    pub fn and(self, more: Operators) -> Operators {
+        Operators(self.0 | more.0)
+    }
+
+    /// In the order in which they worked.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let is = move |one: Operators, name| (self.0 & one.0 != 0).then_some(name);
+        let all = OPERATORS.iter().zip(0..);
+        let mutations = all.filter(move |(_, bit)| self.0 >> bit & 1 == 1).map(|(operator, _)| operator.name);
+        let first = is(Self::INJECTION, "injection").into_iter().chain(is(Self::CROSSOVER, "crossover"));
+        first.chain(mutations).chain(is(Self::TUNING, "tuning"))
+    }
+
+    /// `None` for a name that is none.
+    pub fn named(name: &str) -> Option<Operators> {
+        match name {
+            "injection" => Some(Self::INJECTION),
+            "crossover" => Some(Self::CROSSOVER),
+            "tuning" => Some(Self::TUNING),
+            _ => OPERATORS.iter().position(|operator| operator.name == name).map(|bit| Operators(1 << bit)),
         }
     }
+}
+
+/// Applies each operator with the probability that the parameters give it; one that does not
+/// apply is passed over. The answer is what was applied.
+pub fn mutate(genotype: &mut Genotype, parameters: &Parameters, rng: &mut Stream) -> Operators {
+    let mut applied = Operators::default();
+    for (operator, bit) in OPERATORS.iter().zip(0..) {
+        let rate = (operator.rate)(parameters);
+        // an operator that is off draws nothing, so that a new one changes no old run
+        if rate > 0.0 && rng.chance(rate) && (operator.apply)(genotype, parameters, rng).is_ok() {
+            applied.0 |= 1 << bit;
+        }
+    }
+    applied
 }

@@ -4,6 +4,8 @@
 
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
+use crate::lineage::Birth;
+use crate::mutation::Operators;
 use crate::network::Network;
 use crate::parameters::{Inheritance, ParameterError, Parameters, Tuner};
 use crate::rng::{Purpose, Stream};
@@ -22,6 +24,7 @@ pub struct Champion {
     pub genotype: Arc<Genotype>,
     pub fitness: f64,
     pub generation: u64,
+    pub birth: Birth,
 }
 
 /// Genotypes in their species, waiting for fitness.
@@ -38,6 +41,7 @@ pub struct Population {
     /// The tuned weights that have these scores, where the genotype did not inherit them.
     pub(crate) tuned: Vec<Option<Arc<Genotype>>>,
     pub(crate) ages: Vec<Ages>,
+    pub(crate) births: Vec<Birth>,
     pub(crate) species: Vec<Species>,
     pub(crate) next_species: u64,
     pub(crate) threshold: f32,
@@ -137,6 +141,7 @@ impl Population {
             scores: vec![None; genotypes.len()],
             tuned: vec![None; genotypes.len()],
             ages: vec![Ages::new(); genotypes.len()],
+            births: vec![Birth::first(0); genotypes.len()],
             genotypes,
             species,
             next_species,
@@ -245,6 +250,15 @@ impl Population {
         &self.species
     }
 
+    /// How a genotype that is here came to be.
+    pub fn origin(&self, genotype: &Genotype) -> Option<Birth> {
+        let champion = self.champion.as_ref().filter(|champion| *champion.genotype == *genotype);
+        champion.map(|champion| champion.birth.clone()).or_else(|| {
+            let here = (0..self.genotypes.len() as u32).find(|at| **self.tuned(*at) == *genotype);
+            here.map(|at| self.birth(at))
+        })
+    }
+
     /// The best of all generations so far; `None` before the first evaluation.
     pub fn champion(&self) -> Option<&Champion> {
         self.champion.as_ref()
@@ -261,7 +275,13 @@ impl Evaluated {
         for (&at, Tuned { genotype, score }) in waiting.iter().zip(new) {
             scores[at] = Some(score);
             match population.parameters.inheritance {
-                Inheritance::Lamarckian => population.genotypes[at] = genotype,
+                Inheritance::Lamarckian => {
+                    if !Arc::ptr_eq(&population.genotypes[at], &genotype) {
+                        let birth = &mut population.births[at];
+                        birth.operators = birth.operators.and(Operators::TUNING);
+                    }
+                    population.genotypes[at] = genotype;
+                }
                 Inheritance::Baldwinian => population.tuned[at] = Some(genotype),
             }
         }
@@ -301,6 +321,7 @@ impl Evaluated {
                 genotype: Arc::clone(population.tuned(best)),
                 fitness,
                 generation: population.generation,
+                birth: population.birth(best),
             });
         }
     }
@@ -391,6 +412,8 @@ impl Evaluated {
         population.genotypes[place as usize] = newcomer;
         population.tuned[place as usize] = None;
         population.ages[place as usize] = Ages::new();
+        population.births[place as usize] =
+            Birth { operators: Operators::INJECTION, ..Birth::first(population.generation) };
         self.fitness[place as usize] = fitness;
         self.standing.cases[place as usize] = Vec::new();
         self.rank();
@@ -405,6 +428,12 @@ fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
 impl Population {
     pub(crate) fn tuned(&self, at: u32) -> &Arc<Genotype> {
         self.tuned[at as usize].as_ref().unwrap_or(&self.genotypes[at as usize])
+    }
+
+    fn birth(&self, at: u32) -> Birth {
+        let birth = &self.births[at as usize];
+        let tuned = if self.tuned[at as usize].is_some() { Operators::TUNING } else { Operators::default() };
+        Birth { operators: birth.operators.and(tuned), ..birth.clone() }
     }
 
     /// Only those that are still here can contend again.

@@ -2,7 +2,8 @@
 
 use crate::crossover::crossover;
 use crate::genotype::Genotype;
-use crate::mutation::mutate;
+use crate::lineage::{Birth, WINDOW, cut};
+use crate::mutation::{Operators, mutate};
 use crate::parameters::Tuner;
 use crate::population::{Evaluated, Population};
 use crate::rng::{Purpose, Stream};
@@ -22,6 +23,9 @@ struct Succession<'a> {
 struct Child {
     genotype: Arc<Genotype>,
     ages: Ages,
+    /// The fitter first; an index and its other one.
+    parents: (u32, Option<u32>),
+    operators: Operators,
     /// Its mother's species, as an index.
     home: usize,
 }
@@ -40,6 +44,7 @@ impl Evaluated {
         let mut scores: Vec<_> = survivors.iter().map(known).collect();
         let mut tuned: Vec<_> = survivors.iter().map(|(at, _)| old.tuned[*at as usize].clone()).collect();
         let mut ages: Vec<_> = survivors.iter().map(|(at, _)| old.ages[*at as usize].clone()).collect();
+        let births = self.births(&survivors, &children);
         for child in children {
             genotypes.push(child.genotype);
             ages.push(child.ages);
@@ -47,8 +52,9 @@ impl Evaluated {
         scores.resize(genotypes.len(), None);
         tuned.resize(genotypes.len(), None);
         let generation = old.generation + 1;
-        let mut next = Population { generation, genotypes, scores, tuned, ages, ..old.clone() };
+        let mut next = Population { generation, genotypes, scores, tuned, ages, births, ..old.clone() };
         next.forget_trials_of_the_gone();
+        next.forget_what_is_long_ago();
         next.steer_threshold(old.species.len());
         let mut living = homes.clone();
         living.sort_unstable();
@@ -106,40 +112,87 @@ impl Evaluated {
         births.par_iter().enumerate().with_min_len(GRAIN).map(birth).collect()
     }
 
+    /// How the next generation came to be: those that live on, then the children, whose parents are ancestors now.
+    fn births(&self, survivors: &[(u32, usize)], children: &[Child]) -> Vec<Birth> {
+        let old = &self.population;
+        let mut is_parent = vec![false; old.genotypes.len()];
+        for child in children {
+            is_parent[child.parents.0 as usize] = true;
+            child.parents.1.inspect(|other| is_parent[*other as usize] = true);
+        }
+        let known = |(at, birth): (usize, &Birth)| {
+            let new = is_parent[at] && birth.own.is_none();
+            let own = if new { Some(birth.ancestor(&old.genotypes[at])) } else { birth.own.clone() };
+            Birth { own, ..birth.clone() }
+        };
+        let births: Vec<Birth> = old.births.par_iter().enumerate().with_min_len(GRAIN).map(known).collect();
+        let own = |at: u32| births[at as usize].own.as_ref();
+        let born = children.iter().map(|child| match self.twin(child) {
+            Some(twin) => births[twin as usize].clone(),
+            None => {
+                let (fitter, other) = (own(child.parents.0), child.parents.1.and_then(own));
+                Birth {
+                    generation: old.generation + 1,
+                    operators: child.operators,
+                    parents: [fitter, other].map(|parent| parent.map(|parent| parent.id)),
+                    parent: fitter.cloned(),
+                    own: None,
+                }
+            }
+        });
+        survivors.iter().map(|(at, _)| births[*at as usize].clone()).chain(born).collect()
+    }
+
+    /// The parent that a child is the same as, if nothing came of all that was tried on it.
+    fn twin(&self, child: &Child) -> Option<u32> {
+        let same = |at: &u32| {
+            let parent = &self.population.genotypes[*at as usize];
+            // weights first: nearly all differ in them
+            child.genotype.weights == parent.weights && child.genotype == *parent
+        };
+        [Some(child.parents.0), child.parents.1].into_iter().flatten().find(same)
+    }
+
     /// The `nth` child of a brood.
     fn child(&self, lotteries: &[Lottery], brood: usize, nth: usize, rng: &mut Stream, home: usize) -> Child {
         let old = &self.population;
         let p = &*old.parameters;
         let mother = lotteries[brood].draw(2 * nth, &self.standing, rng);
-        let (parent, genotype) = if rng.chance(p.crossover) {
+        let (parents, operators, genotype) = if rng.chance(p.crossover) {
             let elsewhere = rng.chance(p.interspecies);
             let mates = if elsewhere { rng.below(lotteries.len()) } else { brood };
             let father = lotteries[mates].draw(2 * nth + 1, &self.standing, rng);
             self.crossed(mother, father, rng)
         } else {
             let mut child = Genotype::clone(&old.genotypes[mother as usize]);
-            mutate(&mut child, p, rng);
-            (mother, child)
+            let operators = mutate(&mut child, p, rng);
+            ((mother, None), operators, child)
         };
         let aged = p.tuning == Tuner::HillClimbing;
-        let parent = parent as usize;
+        let parent = parents.0 as usize;
         let ages =
             if aged { ages(&genotype, &old.genotypes[parent], &old.ages[parent]) } else { Ages::new() };
-        Child { genotype: Arc::new(genotype), ages, home }
+        Child { genotype: Arc::new(genotype), ages, parents, operators, home }
     }
 
-    /// A child of two parents, and which of them is the fitter.
-    fn crossed(&self, mother: u32, father: u32, rng: &mut Stream) -> (u32, Genotype) {
+    /// A child of two parents, the fitter of them first, and what made it.
+    fn crossed(
+        &self,
+        mother: u32,
+        father: u32,
+        rng: &mut Stream,
+    ) -> ((u32, Option<u32>), Operators, Genotype) {
         let old = &self.population;
         let p = &*old.parameters;
         let (fitter, other) = self.fitter_first(mother, father);
         let genotype = |at: u32| &*old.genotypes[at as usize];
         let mut child = crossover(genotype(fitter), genotype(other), p, rng);
+        let mut operators = Operators::CROSSOVER;
         // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted evaluation
         if mother == father || rng.chance(p.mutate_after_crossover) {
-            mutate(&mut child, p, rng);
+            operators = operators.and(mutate(&mut child, p, rng));
         }
-        (fitter, child)
+        ((fitter, Some(other).filter(|other| *other != fitter)), operators, child)
     }
 
     /// Of two equally fit the smaller is the fitter.
@@ -160,6 +213,14 @@ impl Evaluated {
 }
 
 impl Population {
+    /// Not in every generation: what is kept is copied.
+    fn forget_what_is_long_ago(&mut self) {
+        if self.generation.is_multiple_of(WINDOW) {
+            let champion = self.champion.as_mut().map(|champion| &mut champion.birth);
+            cut(self.births.iter_mut().chain(champion), self.generation.saturating_sub(WINDOW));
+        }
+    }
+
     /// A twentieth up or down towards the wanted number of species.
     fn steer_threshold(&mut self, count: usize) {
         let p = &self.parameters;

@@ -1,19 +1,26 @@
-//! Envelopes from strangers: every wrong byte is refused, and nothing is believed.
+//! Envelopes and certificates from strangers: every wrong byte is refused, and nothing is believed.
 
-use cambrian_core::codec;
-use cambrian_core::codec::CodecError;
-use cambrian_core::envelope::{self, CONTEXT, Claims, EnvelopeError};
+mod common;
+
+use cambrian_core::codec::{self, CodecError, GenotypeId};
+use cambrian_core::delta::{self, DeltaError};
+use cambrian_core::envelope::{self, Claims, EnvelopeError, Record};
 use cambrian_core::genotype::Genotype;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::rng::{Purpose, Stream};
-use ed25519_dalek::{Signer, SigningKey};
+use cambrian_core::identity::{self, CertificateError, Grant, Succession};
+use common::{apply, evolved, grown, histories, newborn};
+use proptest::prelude::*;
+use serde::Serialize;
 use serde_bytes::{ByteArray, ByteBuf};
+use sha2::{Digest, Sha256};
 
 const SECRET: [u8; 32] = [7; 32];
 
 fn genotype() -> Genotype {
-    let mut rng = Stream::new(1, Purpose::Birth, 0, 0);
-    Genotype::new(3, 2, &Parameters::default(), &mut rng).unwrap()
+    newborn(3, 2, 1)
+}
+
+fn relative() -> Genotype {
+    apply("add_node", &genotype(), 1)
 }
 
 fn claims() -> Claims {
@@ -22,111 +29,216 @@ fn claims() -> Claims {
         task: "xor".into(),
         fitness: 3.5,
         generation: 12,
-        parents: vec![[1; 32]],
+        parents: vec![[1; 32], [2; 32]],
+        operators: vec!["crossover".into(), "add_node".into()],
+        grant: None,
         sequence: 9,
         time: 1_800_000_000_000,
     }
 }
 
 fn sealed() -> Vec<u8> {
-    envelope::seal(&claims(), &genotype(), &SECRET).unwrap()
+    envelope::seal(&claims(), &genotype(), None, &SECRET).unwrap()
 }
 
-/// An envelope around any body, signed as it should be.
-fn signed(body: &[u8]) -> Vec<u8> {
-    let signature = SigningKey::from_bytes(&SECRET).sign(&[CONTEXT, body].concat()).to_bytes();
-    rmp_serde::to_vec(&(ByteBuf::from(body), ByteArray::new(signature))).unwrap()
+fn open(bytes: &[u8]) -> Result<Genotype, EnvelopeError> {
+    envelope::read(bytes)?.open(None)
 }
 
-/// A body with a payload of one's choice, otherwise as [`claims`] says.
-fn body_with(payload: &[u8], id: [u8; 32]) -> Vec<u8> {
+fn pack(value: &impl Serialize) -> Vec<u8> {
+    rmp_serde::to_vec(value).unwrap()
+}
+
+/// One zstd frame, as any writer may make it.
+fn frame(bytes: &[u8]) -> Vec<u8> {
+    zstd::bulk::compress(bytes, 3).unwrap()
+}
+
+/// An envelope around any claims, signed as it should be.
+fn signed(claims: &[u8], payload: &[u8]) -> Vec<u8> {
+    let signature = identity::sign(&SECRET, "cambrian envelope 2\n", claims);
+    pack(&(ByteBuf::from(claims), ByteArray::new(signature), ByteBuf::from(payload)))
+}
+
+/// Claims to a payload of one's choice, otherwise as [`claims`] has them.
+fn claims_to(id: GenotypeId, base: Option<GenotypeId>, payload: &[u8]) -> Vec<u8> {
     let c = claims();
-    let origin = ByteArray::new(envelope::public_key(&SECRET));
     let parents: Vec<ByteArray<32>> = c.parents.iter().map(|p| ByteArray::new(*p)).collect();
-    rmp_serde::to_vec(&(
-        1u64,
+    pack(&(
+        2u64,
         "genotype",
         c.realm,
         c.task,
         ByteArray::new(id),
-        (),
-        ByteBuf::from(payload),
+        base.map(ByteArray::new),
+        ByteArray::<32>::new(Sha256::digest(payload).into()),
         c.fitness,
         c.generation,
         parents,
-        origin,
+        c.operators,
+        ByteArray::new(identity::public_key(&SECRET)),
+        (),
         c.sequence,
         c.time,
     ))
-    .unwrap()
 }
 
-fn open(bytes: &[u8]) -> Result<Genotype, EnvelopeError> {
-    envelope::read(bytes)?.open()
+fn with_payload(id: GenotypeId, payload: &[u8]) -> Vec<u8> {
+    signed(&claims_to(id, None, payload), payload)
 }
 
 #[test]
 fn what_was_sealed_is_read() {
     let envelope = envelope::read(&sealed()).unwrap();
-    assert_eq!(envelope.claims, claims());
-    assert_eq!(envelope.origin, envelope::public_key(&SECRET));
-    assert_eq!(envelope.genotype, codec::id(&genotype()));
-    assert_eq!(envelope.open(), Ok(genotype()));
-    let payload = zstd::bulk::compress(&codec::encode(&genotype()), 3).unwrap();
-    assert_eq!(
-        signed(&body_with(&payload, codec::id(&genotype()))),
-        sealed(),
-        "the format is as written here"
-    );
+    assert_eq!(envelope.record.claims, claims());
+    assert_eq!(envelope.record.origin, identity::public_key(&SECRET));
+    assert_eq!((envelope.record.genotype, envelope.record.base), (codec::id(&genotype()), None));
+    assert_eq!(envelope.open(None), Ok(genotype()));
+    assert_eq!(Record::from_bytes(&envelope.record.to_bytes()), Ok(envelope.record));
 }
 
 #[test]
-fn every_flipped_bit_and_every_cut_is_refused() {
-    let bytes = sealed();
-    for at in 0..bytes.len() {
-        for bit in 0..8 {
-            let mut changed = bytes.clone();
-            changed[at] ^= 1 << bit;
-            assert!(open(&changed).is_err(), "bit {bit} of byte {at}");
-        }
-        assert!(open(&bytes[..at]).is_err(), "cut at {at}");
+fn any_zstd_will_do_for_a_payload() {
+    let payload = frame(&codec::encode(&genotype()));
+    assert_eq!(open(&with_payload(codec::id(&genotype()), &payload)), Ok(genotype()));
+}
+
+#[test]
+fn a_difference_is_opened_with_its_base() {
+    let (base, target) = (codec::id(&genotype()), relative());
+    let delta = delta::diff(&genotype(), &target);
+    let bytes = signed(&claims_to(codec::id(&target), Some(base), &delta), &delta);
+    let envelope = envelope::read(&bytes).unwrap();
+    assert_eq!(envelope.record.base, Some(base));
+    assert_eq!(envelope.open(Some(&genotype())), Ok(target.clone()));
+    assert_eq!(envelope.open(None), Err(EnvelopeError::MissingBase(base)));
+    assert_eq!(
+        envelope.open(Some(&target)),
+        Err(EnvelopeError::Delta(DeltaError::WrongBase(codec::id(&genotype()))))
+    );
+    for wrong in
+        [claims_to([0; 32], Some(base), &delta), claims_to(codec::id(&target), Some([0; 32]), &delta)]
+    {
+        let envelope = envelope::read(&signed(&wrong, &delta)).unwrap();
+        assert_eq!(envelope.open(Some(&genotype())), Err(EnvelopeError::WrongId));
     }
-    assert_eq!(open(&[&bytes[..], &[0]].concat()), Err(EnvelopeError::Malformed));
+    let large = grown(40);
+    let sealed = |base| envelope::seal(&claims(), &large, base, &SECRET).unwrap();
+    assert!(sealed(Some(&large)).len() < sealed(None).len());
+    let stranger = newborn(1, 1, 1);
+    assert_eq!(sealed(Some(&stranger)), sealed(None), "whole where that is shorter");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
+    fn every_flipped_byte_and_every_cut_is_refused((i, o, seed, ops) in histories(), flip in 1u8..) {
+        let g = evolved(i, o, seed, &ops);
+        let bytes = envelope::seal(&claims(), &g, None, &SECRET).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= flip;
+            prop_assert!(open(&changed).is_err(), "byte {}", at);
+            prop_assert!(open(&bytes[..at]).is_err(), "cut at {}", at);
+        }
+        prop_assert_eq!(open(&[&bytes[..], &[0]].concat()), Err(EnvelopeError::Malformed));
+    }
+
+    #[test]
+    fn every_flipped_byte_of_a_record_or_certificate_is_refused(
+        flip in 1u8.., old in any::<[u8; 32]>(), new in any::<[u8; 32]>()
+    ) {
+        let record = envelope::read(&sealed()).unwrap().record.to_bytes();
+        let succession = Succession::seal(&old, &new, 5);
+        let grant = Grant::seal(&old, "org.example", &new, 5).unwrap();
+        let flipped = |bytes: &[u8], at: usize| { let mut b = bytes.to_vec(); b[at] ^= flip; b };
+        for at in 0..record.len() {
+            prop_assert!(Record::from_bytes(&flipped(&record, at)).is_err());
+        }
+        for at in 0..succession.len() {
+            prop_assert!(Succession::read(&flipped(&succession, at)).is_err());
+        }
+        for at in 0..grant.len() {
+            prop_assert!(Grant::read(&flipped(&grant, at)).is_err());
+        }
+    }
+
+    #[test]
+    fn noise_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(envelope::read(&bytes).is_err());
+        prop_assert!(Record::from_bytes(&bytes).is_err());
+        prop_assert!(Succession::read(&bytes).is_err());
+        prop_assert!(Grant::read(&bytes).is_err());
+    }
 }
 
 #[test]
 fn a_signed_lie_is_still_a_lie() {
     let id = codec::id(&genotype());
     let bytes = codec::encode(&genotype());
-    let pack = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).unwrap();
-    assert_eq!(open(&signed(&body_with(&pack(&bytes), [0; 32]))), Err(EnvelopeError::WrongId));
+    assert_eq!(open(&with_payload([0; 32], &frame(&bytes))), Err(EnvelopeError::WrongId));
     assert_eq!(
-        open(&signed(&body_with(&pack(&bytes[1..]), id))),
+        open(&with_payload(id, &frame(&bytes[1..]))),
         Err(EnvelopeError::Genotype(CodecError::Malformed))
     );
-    assert_eq!(open(&signed(&body_with(&bytes, id))), Err(EnvelopeError::Decompression));
+    assert_eq!(open(&with_payload(id, &bytes)), Err(EnvelopeError::Decompression));
+    let another = signed(&claims_to(id, None, &frame(&bytes)), &frame(&codec::encode(&relative())));
+    assert_eq!(open(&another), Err(EnvelopeError::BadSignature), "not the payload that was signed");
 }
 
 #[test]
-fn a_bomb_is_not_unpacked() {
-    let bomb = zstd::bulk::compress(&vec![0; 1 << 30], 3).unwrap();
-    assert!(bomb.len() < 200_000, "a gigabyte in {} bytes", bomb.len());
-    assert_eq!(open(&signed(&body_with(&bomb, [0; 32]))), Err(EnvelopeError::Decompression));
+fn one_signature_cannot_stand_for_another() {
+    let payload = frame(&codec::encode(&genotype()));
+    let claims = claims_to(codec::id(&genotype()), None, &payload);
+    let elsewhere = ByteArray::new(identity::sign(&SECRET, "cambrian grant 1\n", &claims));
+    let bytes = pack(&(ByteBuf::from(claims), elsewhere, ByteBuf::from(payload)));
+    assert_eq!(open(&bytes), Err(EnvelopeError::BadSignature));
+}
+
+/// The identity point as a key: with it, the signature of R = the identity and s = 0 fits every message where
+/// verification is not strict.
+#[test]
+fn a_key_of_small_order_signs_nothing() {
+    let mut point = [0; 32];
+    point[0] = 1;
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    assert!(!identity::verify(&point, "", b"anything", &signature));
 }
 
 #[test]
 fn size_version_and_claims_are_bounded() {
     let large = vec![0; envelope::MAX_BYTES + 1];
     assert_eq!(envelope::read(&large), Err(EnvelopeError::TooLarge(large.len())));
-    let mut body = body_with(&[], [0; 32]);
-    body[1] = 2;
-    assert_eq!(envelope::read(&signed(&body)), Err(EnvelopeError::UnsupportedVersion(2)));
-    let refused = |change: &dyn Fn(&mut Claims)| {
+    let mut body = claims_to([0; 32], None, &[]);
+    body[1] = 3;
+    assert_eq!(envelope::read(&signed(&body, &[])), Err(EnvelopeError::UnsupportedVersion(3)));
+    let refused = |field, change: &dyn Fn(&mut Claims)| {
         let mut c = claims();
         change(&mut c);
-        assert_eq!(envelope::seal(&c, &genotype(), &SECRET), Err(EnvelopeError::Malformed));
+        let sealed = envelope::seal(&c, &genotype(), None, &SECRET);
+        assert_eq!(sealed, Err(EnvelopeError::BadClaim(field)));
     };
-    refused(&|c| c.realm = "r".repeat(256));
-    refused(&|c| c.fitness = f64::NAN);
-    refused(&|c| c.parents = vec![[0; 32]; 9]);
+    refused("realm", &|c| c.realm = "r".repeat(256));
+    refused("task", &|c| c.task = "t".repeat(256));
+    refused("fitness", &|c| c.fitness = f64::NAN);
+    refused("fitness", &|c| c.fitness = f64::INFINITY);
+    refused("parents", &|c| c.parents = (0..9).map(|nth| [nth; 32]).collect());
+    refused("parents", &|c| c.parents = vec![[1; 32]; 2]);
+    refused("parents", &|c| c.parents = vec![codec::id(&genotype())]);
+    refused("operators", &|c| c.operators = vec!["mutate".into(); 33]);
+    refused("grant", &|c| c.grant = Some(vec![0; identity::MAX_BYTES + 1]));
+}
+
+#[test]
+fn certificates_say_who_signed_them() {
+    let (old, new) = ([1; 32], [2; 32]);
+    let keys = (identity::public_key(&old), identity::public_key(&new));
+    let succession = Succession::read(&Succession::seal(&old, &new, 5)).unwrap();
+    assert_eq!(succession, Succession { old: keys.0, new: keys.1, time: 5 });
+    let grant = Grant::read(&Grant::seal(&old, "lab", &keys.1, 9).unwrap()).unwrap();
+    assert_eq!(grant, Grant { realm: "lab".into(), by: keys.0, key: keys.1, until: 9 });
+    assert_eq!(Grant::seal(&old, &"r".repeat(256), &keys.1, 9), Err(CertificateError::Malformed));
+    assert_eq!(Grant::read(&[0; 1025]), Err(CertificateError::TooLarge(1025)));
 }

@@ -1,49 +1,21 @@
-//! Whatever operators do to a genotype, it stays one: valid, portable, runnable.
+//! Whatever operators do to a genotype, it stays one: valid and runnable.
 
-use cambrian_core::codec::{self, CodecError};
+mod common;
+
 use cambrian_core::crossover::crossover;
 use cambrian_core::genotype::{Connection, Genotype, GenotypeError, Node};
 use cambrian_core::innovation;
 use cambrian_core::math::Activation;
-use cambrian_core::mutation::{OPERATORS, Operator};
+use cambrian_core::mutation::Operator;
 use cambrian_core::network::Network;
 use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
-use cambrian_core::rng::{Purpose, Stream};
 use cambrian_core::speciation::distance;
+use common::{apply, evolved, histories, newborn, parameters, stream};
 use proptest::prelude::*;
-
-fn parameters() -> Parameters {
-    Parameters::default()
-}
-
-fn stream(seed: u64) -> Stream {
-    Stream::new(seed, Purpose::Operator, 0, 0)
-}
-
-fn newborn(inputs: u32, outputs: u32, seed: u64) -> Genotype {
-    Genotype::new(inputs, outputs, &parameters(), &mut stream(seed)).unwrap()
-}
-
-/// Applies operators by number; those that do not apply change nothing.
-fn evolved(inputs: u32, outputs: u32, seed: u64, operators: &[usize]) -> Genotype {
-    operators.iter().zip(0..).fold(newborn(inputs, outputs, seed), |g, (&operator, i)| {
-        OPERATORS[operator % OPERATORS.len()]
-            .apply(&g, &parameters(), &mut stream(seed ^ (i << 32)))
-            .unwrap_or(g)
-    })
-}
-
-fn apply(name: &str, g: &Genotype, seed: u64) -> Genotype {
-    Operator::named(name).unwrap().apply(g, &parameters(), &mut stream(seed)).unwrap()
-}
 
 fn revalidated(g: &Genotype) -> Result<Genotype, GenotypeError> {
     Genotype::from_genes(g.inputs(), g.outputs(), g.nodes().collect(), g.connections().collect())
-}
-
-fn histories() -> impl Strategy<Value = (u32, u32, u64, Vec<usize>)> {
-    (1u32..5, 1u32..4, any::<u64>(), prop::collection::vec(any::<usize>(), 0..120))
 }
 
 proptest! {
@@ -87,33 +59,6 @@ proptest! {
         let small = evolved(i, o, seed, &ops).resized(1, 1, &parameters()).unwrap();
         prop_assert_eq!(revalidated(&small), Ok(small.clone()));
         prop_assert_eq!((small.inputs(), small.outputs()), (1, 1));
-    }
-
-    #[test]
-    fn bytes_give_back_the_same_genotype((i, o, seed, ops) in histories()) {
-        let g = evolved(i, o, seed, &ops);
-        let bytes = codec::encode(&g);
-        prop_assert_eq!(codec::decode(&bytes), Ok(g.clone()));
-        prop_assert_eq!(codec::id(&g), codec::id(&codec::decode(&bytes).unwrap()));
-    }
-
-    #[test]
-    fn cut_or_changed_bytes_are_refused_or_are_another_valid_genotype(
-        (i, o, seed, ops) in histories(), at in any::<prop::sample::Index>(), flip in 1u8..
-    ) {
-        let mut bytes = codec::encode(&evolved(i, o, seed, &ops));
-        prop_assert!(codec::decode(&bytes[..at.index(bytes.len())]).is_err());
-        let at = at.index(bytes.len());
-        bytes[at] ^= flip;
-        if let Ok(other) = codec::decode(&bytes) {
-            prop_assert_eq!(revalidated(&other), Ok(other.clone()));
-            prop_assert_eq!(codec::encode(&other), bytes);
-        }
-    }
-
-    #[test]
-    fn noise_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert!(codec::decode(&bytes).is_err());
     }
 
     #[test]
@@ -220,12 +165,4 @@ fn genes_that_make_no_genotype_are_refused_by_name() {
     assert!(matches!(build(disordered, vec![]), GenotypeError::NodeOrder(_)));
     let ends = Genotype::from_genes(0, 1, vec![], vec![]).unwrap_err();
     assert_eq!(ends, GenotypeError::Ends { inputs: 0, outputs: 1 });
-}
-
-#[test]
-fn a_newer_version_is_refused_by_number() {
-    let mut bytes = codec::encode(&newborn(1, 1, 1));
-    let follows = bytes.iter().position(|byte| *byte == 2).expect("the version follows the array's head");
-    bytes[follows] = 3;
-    assert_eq!(codec::decode(&bytes), Err(CodecError::UnsupportedVersion(3)));
 }

@@ -3,10 +3,12 @@
 use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
 use crate::substrate::{self, SubstrateArc};
-use crate::term::List;
+use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
+use cambrian_core::codec::{self, GenotypeId};
 use cambrian_core::encoding::Encoding;
+use cambrian_core::lineage::Birth;
 use cambrian_core::population::{Champion, Evaluated, Population, Stats};
 use cambrian_core::task::{Score, Shape};
 use cambrian_core::tuning::Tuning;
@@ -169,17 +171,44 @@ fn population_evaluated_champion(env: Env<'_>, evaluated: EvaluatedArc) -> NifRe
     champion(env, evaluated.0.population().champion())
 }
 
-/// `undefined | #{champion, fitness, generation}`
+/// `undefined | #{champion, fitness, generation, parents, operators}`
 fn champion<'a>(env: Env<'a>, champion: Option<&Champion>) -> NifResult<Term<'a>> {
     let Some(champion) = champion else { return Ok(atoms::undefined().encode(env)) };
+    let (parents, operators) = origin(env, &champion.birth)?;
     Term::map_from_pairs(
         env,
         &[
             (atoms::champion(), wrap(Arc::clone(&champion.genotype)).encode(env)),
             (atoms::fitness(), champion.fitness.encode(env)),
             (atoms::generation(), champion.generation.encode(env)),
+            (atoms::parents(), parents.encode(env)),
+            (atoms::operators(), operators.encode(env)),
         ],
     )
+}
+
+/// Ids of the parents, names of the operators.
+fn origin<'a>(env: Env<'a>, birth: &Birth) -> NifResult<(Vec<Term<'a>>, Vec<Atom>)> {
+    let parents = birth.parents.iter().flatten().map(|id| binary(env, id)).collect();
+    let operators = birth.operators.names().map(|name| Atom::from_str(env, name));
+    Ok((parents, operators.collect::<NifResult<_>>()?))
+}
+
+/// A genotype of this population and its line of fitter parents: `[{Id, Parents, Operators, Generation}]`, empty for one
+/// that is not here.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_lineage<'a>(
+    env: Env<'a>,
+    evaluated: EvaluatedArc,
+    genotype: GenotypeArc,
+) -> NifResult<Vec<Term<'a>>> {
+    let Some(birth) = evaluated.0.population().origin(&genotype.0) else { return Ok(Vec::new()) };
+    let show = |(id, birth): (GenotypeId, &Birth)| {
+        let (parents, operators) = origin(env, birth)?;
+        Ok((binary(env, &id), parents, operators, birth.generation).encode(env))
+    };
+    let line = birth.line().map(|ancestor| (ancestor.id, &ancestor.birth));
+    std::iter::once((codec::id(&genotype.0), &birth)).chain(line).map(show).collect()
 }
 
 /// The fittest of this generation: `{Genotype, Fitness}`

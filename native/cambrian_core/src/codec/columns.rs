@@ -8,10 +8,18 @@ use crate::topology::{Ends, Place};
 /// How many columns the value genes of neurons take.
 pub const GENES: usize = 9;
 
-/// The value genes of neurons, gene by gene.
-pub fn write_neurons(neurons: &[Neuron]) -> [Vec<u8>; GENES] {
-    let kinds = |kind: fn(&Neuron) -> u8| neurons.iter().map(kind).collect();
+/// The value genes of neurons, gene by gene; those that are as usual in all of them may be left out.
+pub fn write_neurons(neurons: &[Neuron], usual_too: bool) -> [Vec<u8>; GENES] {
+    let kinds = |kind: fn(&Neuron) -> u8| {
+        let usual = kind(&Neuron::INPUT);
+        let leave = !usual_too && neurons.iter().all(|neuron| kind(neuron) == usual);
+        if leave { Vec::new() } else { neurons.iter().map(kind).collect() }
+    };
     let numbers = |number: fn(&Neuron) -> f32| {
+        let usual = number(&Neuron::INPUT).to_bits();
+        if !usual_too && neurons.iter().all(|neuron| number(neuron).to_bits() == usual) {
+            return Vec::new();
+        }
         neurons.iter().map(|neuron| number(neuron).to_le_bytes()).collect::<Vec<_>>().into_flattened()
     };
     [
@@ -74,16 +82,6 @@ fn numbers(
     }
     neurons.iter_mut().zip(values).for_each(|(neuron, value)| *of(neuron) = f32::from_le_bytes(*value));
     Ok(())
-}
-
-/// What each column has in a neuron that is not told apart: those of an input.
-pub fn usual_genes() -> [Vec<u8>; GENES] {
-    write_neurons(&[Neuron::INPUT])
-}
-
-/// Empty where all are as usual.
-pub fn without_usual<'a>(column: &'a [u8], usual: &[u8]) -> &'a [u8] {
-    if column.chunks_exact(usual.len()).all(|value| value == usual) { &[] } else { column }
 }
 
 /// Ids and layers.

@@ -1,0 +1,131 @@
+defmodule Cambrian.Identity do
+  @moduledoc """
+  Keys: who a node is to others, and what the owners of keys say of one another.
+
+  A secret is 32 random bytes; its public key is what others know its owner by. An identity in a
+  file is kept with the certificates by which each earlier key named its successor.
+
+      iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_identity")
+      iex> {:ok, identity} = Cambrian.Identity.load(path)
+      iex> {:ok, next} = Cambrian.Identity.rotate(path)
+      iex> {:ok, succession} = next.successions |> List.last() |> Cambrian.Identity.read_succession()
+      iex> succession.old == identity.key and succession.new == next.key
+      true
+      iex> File.rm!(path)
+      :ok
+
+  `inspect/1` of an identity shows no secret, as that is behind a function.
+  """
+
+  alias Cambrian.Error
+
+  @typedoc "32 bytes that nobody else has."
+  @type secret :: <<_::256>>
+
+  @typedoc "An Ed25519 public key."
+  @type key :: <<_::256>>
+
+  @typedoc "The oldest succession comes first."
+  @type t :: %{secret: (() -> secret), key: key, successions: [binary]}
+
+  @typedoc "`:time` in ms since 1970."
+  @type succession :: %{old: key, new: key, time: non_neg_integer}
+
+  @typedoc "`:by` is the realm's owner; `:until` in ms since 1970."
+  @type grant :: %{realm: String.t(), by: key, key: key, until: non_neg_integer}
+
+  @doc """
+  A new secret.
+
+      iex> byte_size(Cambrian.Identity.new())
+      32
+  """
+  @spec new() :: secret
+  defdelegate new, to: :cambrian_identity
+
+  @doc """
+  What others know the owner of a secret by.
+
+      iex> <<start::binary-size(4), _::binary>> = Cambrian.Identity.public_key(<<1::256>>)
+      iex> Base.encode16(start)
+      "4CB5ABF6"
+  """
+  @spec public_key(secret) :: key
+  defdelegate public_key(secret), to: :cambrian_identity
+
+  @doc """
+  The identity of a bare secret.
+
+      iex> Cambrian.Identity.from_secret(<<1::256>>).key == Cambrian.Identity.public_key(<<1::256>>)
+      true
+  """
+  @spec from_secret(secret) :: t
+  defdelegate from_secret(secret), to: :cambrian_identity
+
+  @doc """
+  The identity in a file, which is made, for this user only, if there is none.
+
+  One that others may read is refused as `{:unsafe_permissions, path}`; one that is damaged, as
+  `{:torn_file, path}` or `{:not_an_identity, path}`, stays as it is.
+
+      iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_load")
+      iex> {:ok, %{key: key}} = Cambrian.Identity.load(path)
+      iex> {:ok, %{key: ^key}} = Cambrian.Identity.load(path)
+      iex> File.chmod!(path, 0o644)
+      iex> {:error, {:unsafe_permissions, ^path}} = Cambrian.Identity.load(path)
+      iex> File.rm!(path)
+      :ok
+  """
+  @spec load(Path.t()) :: {:ok, t} | {:error, Error.reason()}
+  defdelegate load(path), to: :cambrian_identity
+
+  @doc """
+  A new secret for the identity in a file, or for one in memory, whose present key names the new one
+  as its successor.
+
+      iex> identity = Cambrian.Identity.from_secret(<<1::256>>)
+      iex> {:ok, next} = Cambrian.Identity.rotate(identity)
+      iex> {next.key == identity.key, length(next.successions)}
+      {false, 1}
+  """
+  @spec rotate(Path.t() | t) :: {:ok, t} | {:error, Error.reason()}
+  defdelegate rotate(path_or_identity), to: :cambrian_identity
+
+  @doc """
+  A certificate, signed by both, that the second speaks for the first from now on.
+
+      iex> certificate = Cambrian.Identity.succession(<<1::256>>, <<2::256>>)
+      iex> {:ok, %{new: new}} = Cambrian.Identity.read_succession(certificate)
+      iex> new == Cambrian.Identity.public_key(<<2::256>>)
+      true
+  """
+  @spec succession(secret, secret) :: binary
+  defdelegate succession(old, new), to: :cambrian_identity
+
+  @doc """
+  What a certificate of succession says, if both signatures are genuine.
+
+      iex> Cambrian.Identity.read_succession("from a stranger")
+      {:error, :malformed}
+  """
+  @spec read_succession(binary) :: {:ok, succession} | {:error, Error.reason()}
+  defdelegate read_succession(bytes), to: :cambrian_identity
+
+  @doc """
+  Lets a key publish in a realm that takes what `realm_secret` has signed, until a time in ms since
+  1970.
+
+      iex> key = Cambrian.Identity.public_key(<<2::256>>)
+      iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", key, 1_893_456_000_000)
+      iex> {:ok, %{realm: "org.example.docs", key: ^key, until: until}} = Cambrian.Identity.read_grant(grant)
+      iex> until
+      1893456000000
+  """
+  @spec grant(secret, String.t(), key, non_neg_integer) ::
+          {:ok, binary} | {:error, Error.reason()}
+  defdelegate grant(realm_secret, realm, key, until), to: :cambrian_identity
+
+  @doc "What a grant says, if its signature is genuine: see `grant/4`."
+  @spec read_grant(binary) :: {:ok, grant} | {:error, Error.reason()}
+  defdelegate read_grant(bytes), to: :cambrian_identity
+end

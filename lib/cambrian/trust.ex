@@ -1,0 +1,198 @@
+defmodule Cambrian.Trust do
+  @moduledoc """
+  Who may publish in which realm, what their word is worth, and why something was refused.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
+      iex> Cambrian.Trust.check("org.example.docs.trust", "from a stranger")
+      {:error, :malformed}
+      iex> [refusal | _] = Cambrian.Trust.refusals("org.example.docs.trust")
+      iex> {refusal.reason, refusal.origin}
+      {:malformed, nil}
+
+  `Cambrian.Bridge` opens its realm and asks here what to take. A new origin's reputation is 0.5. A
+  claim that is confirmed here moves it up by a fiftieth of what is missing to 1, one that is
+  inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is
+  banned.
+
+  What is known of a realm stays after a restart where the application's `:data_dir` is set, and
+  every refusal is a line in the files `audit.*` there. Where the application `:telemetry` is loaded,
+  a refusal is its event `[:cambrian, :mesh, :rejected]` as well.
+
+  ## Options
+
+    * `:capability` - who may publish: `:open` for everybody, the default; `{:keys, keys}`; or
+      `{:signed_by, key}` for those whom the owner of that key let, by `Cambrian.Identity.grant/4`.
+    * `:rate` - `{per_second, burst}` for each origin, default `{5, 50}`.
+    * `:tolerance` - how much more than is measured may be claimed, relative to the larger of the
+      two, default 0.01. A task that is not the same every time needs more.
+  """
+
+  alias Cambrian.{Boundary, Error, Genotype, Identity}
+
+  @type realm :: String.t()
+
+  @typedoc "What a ban is of."
+  @type subject :: {:key, Identity.key()} | {:genotype, Genotype.id()}
+
+  @typedoc "`:by` is `:reputation` for a key that lied too often."
+  @type ban :: %{what: subject, reason: String.t(), by: :user | :reputation, time: integer}
+
+  @typedoc "Origin and genotype as they were claimed; `:time` in ms since 1970."
+  @type refusal :: %{
+          required(:reason) => atom,
+          required(:origin) => Identity.key() | nil,
+          required(:genotype) => Genotype.id() | nil,
+          required(:time) => integer,
+          optional(atom) => term
+        }
+
+  @doc """
+  Makes a realm known here, or changes its options; those not given, standings and bans stay.
+
+      iex> Cambrian.Trust.open("org.example.docs.trust", rate: {1, 10}, tolerance: 0.05)
+      :ok
+      iex> Cambrian.Trust.open("org.example.docs.trust", rates: {1, 10})
+      {:error, {:unknown_option, :rates}}
+  """
+  @spec open(realm, keyword) :: :ok | {:error, Error.reason()}
+  def open(realm, opts \\ []) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         do: :cambrian_trust.open(realm, options)
+  end
+
+  @doc """
+  Reads an envelope from a stranger; the answer has its claims, of which the fitness is still one.
+
+  One that is a difference to another genotype needs that: `base_of` gets an id and answers
+  `{:ok, genotype}` or `:error`.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
+      iex> Cambrian.Trust.check("org.example.docs.trust", <<>>)
+      {:error, :malformed}
+      iex> Cambrian.Trust.check("org.example.docs.unknown", <<>>)
+      {:error, {:unknown_realm, "org.example.docs.unknown"}}
+  """
+  @spec check(realm, binary, (Genotype.id() -> {:ok, Genotype.t()} | :error)) ::
+          {:ok, Genotype.t(), claims :: map} | {:error, Error.reason()}
+  def check(realm, bytes, base_of \\ fn _id -> :error end) do
+    reference_of = fn id ->
+      with {:ok, %Genotype{ref: reference}} <- base_of.(id), do: {:ok, reference}
+    end
+
+    with {:ok, reference, claims} <- :cambrian_trust.check(realm, bytes, reference_of),
+         do: {:ok, %Genotype{ref: reference}, without_undefined(claims)}
+  end
+
+  @doc """
+  Takes a certificate of succession: from now on the new key has the reputation, the capability and
+  the sequence of the old one, which is refused.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
+      iex> certificate = Cambrian.Identity.succession(<<1::256>>, <<2::256>>)
+      iex> Cambrian.Trust.follow("org.example.docs.trust", certificate)
+      :ok
+  """
+  @spec follow(realm, binary) :: :ok | {:error, Error.reason()}
+  defdelegate follow(realm, certificate), to: :cambrian_trust
+
+  @doc """
+  Tells what was measured here of a claim, which moves its origin's reputation.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust", tolerance: 0.01)
+      iex> claims = %{origin: <<1::256>>, fitness: 3.0}
+      iex> Cambrian.Trust.checked("org.example.docs.trust", claims, 2.99)
+      :confirmed
+      iex> Cambrian.Trust.checked("org.example.docs.trust", claims, 2.9)
+      :inflated
+  """
+  @spec checked(realm, %{origin: Identity.key(), fitness: number}, number) ::
+          :confirmed | :inflated | {:error, Error.reason()}
+  defdelegate checked(realm, claims, measured), to: :cambrian_trust
+
+  @doc """
+  From now on, nothing of this key, or of the heir that it named, is taken; or this genotype from
+  nobody. The reason is a text of at most 255 bytes.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.bans")
+      iex> :ok = Cambrian.Trust.ban("org.example.docs.bans", {:genotype, <<7::256>>}, "it shakes the arm")
+      iex> [%{what: {:genotype, <<7::256>>}, reason: reason}] = Cambrian.Trust.bans("org.example.docs.bans")
+      iex> reason
+      "it shakes the arm"
+      iex> Cambrian.Trust.unban("org.example.docs.bans", {:genotype, <<7::256>>})
+      :ok
+  """
+  @spec ban(realm, subject, String.t()) :: :ok | {:error, Error.reason()}
+  def ban(realm, subject, reason \\ ""), do: :cambrian_trust.ban(realm, subject, reason)
+
+  @doc "Ends a ban of `ban/3`, which has an example; a key starts anew, at 0.5."
+  @spec unban(realm, subject) :: :ok | {:error, Error.reason()}
+  defdelegate unban(realm, subject), to: :cambrian_trust
+
+  @doc """
+  Who and what is banned, the oldest ban first.
+
+      iex> Cambrian.Trust.bans("org.example.docs.unknown")
+      []
+  """
+  @spec bans(realm) :: [ban]
+  defdelegate bans(realm), to: :cambrian_trust
+
+  @doc """
+  What the word of a key is worth, from 0 to 1.
+
+      iex> Cambrian.Trust.reputation("org.example.docs.trust", <<9::256>>)
+      0.5
+  """
+  @spec reputation(realm, Identity.key()) :: float
+  defdelegate reputation(realm, key), to: :cambrian_trust
+
+  @doc """
+  All that is known of a realm: `:origins` with their standings, `:bans`, `:retired` keys with their
+  successors, how many were `:refused` for which reason, and the options.
+
+      iex> Cambrian.Trust.report("org.example.docs.unknown").origins
+      %{}
+  """
+  @spec report(realm) :: map
+  def report(realm) do
+    report = :cambrian_trust.report(realm)
+    %{report | last: Enum.map(report.last, &without_undefined/1)}
+  end
+
+  @doc """
+  What was refused last, and why: at most 100, the last one first. `Cambrian.Trust` has an example.
+  """
+  @spec refusals(realm) :: [refusal]
+  def refusals(realm), do: report(realm).last
+
+  @doc """
+  Sends events to the caller from now on.
+
+  They arrive as Erlang's message `{:cambrian_trust, realm, event}`, with what is not known as
+  `:undefined`. The events are `{:refused, refusal}`, `{:banned, ban}`, `{:unbanned, subject}` and
+  `{:followed, succession}`. A process that does not read its messages loses some.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
+      iex> :ok = Cambrian.Trust.subscribe("org.example.docs.trust")
+      iex> {:error, :malformed} = Cambrian.Trust.check("org.example.docs.trust", "noise")
+      iex> receive do
+      ...>   {:cambrian_trust, "org.example.docs.trust", {:refused, refusal}} -> refusal.reason
+      ...> end
+      :malformed
+      iex> Cambrian.Trust.unsubscribe("org.example.docs.trust")
+      :ok
+  """
+  @spec subscribe(realm) :: :ok | {:error, Error.reason()}
+  defdelegate subscribe(realm), to: :cambrian_trust
+
+  @doc "Ends what `subscribe/1` began, which has an example."
+  @spec unsubscribe(realm) :: :ok | {:error, Error.reason()}
+  defdelegate unsubscribe(realm), to: :cambrian_trust
+
+  defp without_undefined(map) do
+    Map.new(map, fn
+      {key, :undefined} -> {key, nil}
+      pair -> pair
+    end)
+  end
+end

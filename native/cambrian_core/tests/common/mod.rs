@@ -1,0 +1,47 @@
+//! Genotypes to test with.
+#![allow(dead_code)] // each test file takes what it needs
+
+use cambrian_core::genotype::Genotype;
+use cambrian_core::mutation::{OPERATORS, Operator, mutate};
+use cambrian_core::parameters::Parameters;
+use cambrian_core::rng::{Purpose, Stream};
+use proptest::prelude::*;
+
+pub fn parameters() -> Parameters {
+    Parameters::default()
+}
+
+pub fn stream(seed: u64) -> Stream {
+    Stream::new(seed, Purpose::Operator, 0, 0)
+}
+
+pub fn newborn(inputs: u32, outputs: u32, seed: u64) -> Genotype {
+    Genotype::new(inputs, outputs, &parameters(), &mut stream(seed)).unwrap()
+}
+
+/// Applies operators by number; those that do not apply change nothing.
+pub fn evolved(inputs: u32, outputs: u32, seed: u64, operators: &[usize]) -> Genotype {
+    operators.iter().zip(0..).fold(newborn(inputs, outputs, seed), |g, (&operator, i)| {
+        OPERATORS[operator % OPERATORS.len()]
+            .apply(&g, &parameters(), &mut stream(seed ^ (i << 32)))
+            .unwrap_or(g)
+    })
+}
+
+pub fn histories() -> impl Strategy<Value = (u32, u32, u64, Vec<usize>)> {
+    (1u32..5, 1u32..4, any::<u64>(), prop::collection::vec(any::<usize>(), 0..120))
+}
+
+/// Of 8 inputs and 4 outputs and so many connections, as mutation at default rates makes it.
+pub fn grown(connections: usize) -> Genotype {
+    let mut g = newborn(8, 4, 1);
+    let mut stream = stream(2);
+    while g.connections().len() < connections {
+        mutate(&mut g, &parameters(), &mut stream);
+    }
+    g
+}
+
+pub fn apply(name: &str, g: &Genotype, seed: u64) -> Genotype {
+    Operator::named(name).unwrap().apply(g, &parameters(), &mut stream(seed)).unwrap()
+}

@@ -1,0 +1,426 @@
+%% @private
+%% What one node knows of a realm, and decides by it: who may publish, who is banned, and what each origin's word is
+%% worth.
+%%
+%% A value, without a process and without a clock: `Now' is in ms since 1970. All of it is bounded, whatever strangers
+%% send.
+%%
+%% An envelope is let in by {@link admit/3}, which believes nothing and changes nothing, as anybody may have written it.
+%% Once its signature held, {@link genuine/3} or {@link cheated/4} counts it for its origin: only what an origin signed
+%% moves its standing, or a forger could silence or ruin others.
+-module(cambrian_realm).
+
+-export([new/1, change/2, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5, accepted/2,
+         succeed/3, ban/4, unban/2, is_banned/2, bans/1, heir/2, reputation/2, report/1, save/1, restore/1]).
+-export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, report/0]).
+
+%% Who may publish: everybody, these, or whom the owner of a key let ({@link cambrian_identity:grant/4}).
+-type capability() :: open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()}.
+%% `rate' is how many envelopes of one origin are taken a second, and how many at once; `tolerance' how much more than
+%% is measured may be claimed, relative to the larger of the two.
+-type options() :: #{capability => capability(), rate => {PerSecond :: number(), Burst :: number()},
+                     tolerance => number()}.
+%% Of an envelope's claims, what matters here. A grant is taken at its word once it has been read.
+-type claims() :: #{realm := binary(), origin := cambrian_identity:key(), genotype := cambrian_genotype:id(),
+                    sequence := non_neg_integer(), time := non_neg_integer(),
+                    grant => undefined | binary() | cambrian_identity:grant(), atom() => term()}.
+%% Of those received, `accepted' were taken in by a population; of those checked, and of what was signed but is no
+%% genotype, `lies' were not what they claimed.
+-type standing() :: #{reputation := float(), received := non_neg_integer(), accepted := non_neg_integer(),
+                      checked := non_neg_integer(), lies := non_neg_integer(), sequence := non_neg_integer(),
+                      seen := integer(), tokens := number(), filled := integer(),
+                      grant := none | {By :: cambrian_identity:key(), Until :: non_neg_integer()}}.
+-type subject() :: {key, cambrian_identity:key()} | {genotype, cambrian_genotype:id()}.
+-type ban() :: #{what := subject(), reason := binary(), by := user | reputation, time := integer()}.
+%% `known' tells that something of the key had been heard before.
+-type retired() :: #{heir := cambrian_identity:key(), known := boolean(), time := integer()}.
+-type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
+                    origins := #{cambrian_identity:key() => standing()}, bans := [ban()],
+                    retired := #{Old :: cambrian_identity:key() => New :: cambrian_identity:key()},
+                    refused := #{Reason :: atom() => pos_integer()}}.
+
+-record(realm, {name :: binary(),
+                capability = open :: capability(),
+                rate = {5, 50} :: {number(), number()},
+                tolerance = 0.01 :: number(),
+                max = 10_000 :: pos_integer(),
+                %% of a list of keys, these and their heirs
+                members = #{} :: #{cambrian_identity:key() => member},
+                origins = #{} :: #{cambrian_identity:key() => standing()},
+                %% the same origins in the order in which they may be forgotten
+                leaving = gb_sets:new() :: gb_sets:set({integer(), cambrian_identity:key()}),
+                bans = #{} :: #{subject() => ban()},
+                retired = #{} :: #{cambrian_identity:key() => retired()},
+                refused = #{} :: #{atom() => pos_integer()}}).
+-opaque realm() :: #realm{}.
+
+%% How old an envelope may be, and how far its clock may be ahead.
+-define(AGE_MS, 5 * 60_000).
+%% Until then, an envelope whose clock was ahead is not too old to come again: its sequence must be remembered.
+-define(FORGET_MS, 2 * ?AGE_MS).
+%% A good name is remembered for longer, though not for ever.
+-define(FORGET_GOOD_MS, 30 * 86_400_000).
+
+-define(NEUTRAL, 0.5).
+-define(BANNED_BELOW, 0.1).
+
+%% @doc `name' is the realm's. `max' origins, and as many bans and successions, are remembered.
+-spec new(#{name := binary(), max => pos_integer(), atom() => term()}) -> realm().
+new(#{name := Name} = Options) ->
+    change(maps:without([name, max], Options), #realm{name = Name, max = maps:get(max, Options, 10_000)}).
+
+%% @doc Other options; those that are not given stay.
+-spec change(options(), realm()) -> realm().
+change(Options, #realm{capability = Capability, rate = Rate, tolerance = Tolerance} = Realm) ->
+    Changed = Realm#realm{capability = maps:get(capability, Options, Capability),
+                          rate = maps:get(rate, Options, Rate),
+                          tolerance = maps:get(tolerance, Options, Tolerance)},
+    Changed#realm{members = members(Changed)}.
+
+members(#realm{capability = {keys, Keys}} = Realm) ->
+    maps:from_list([{Key, member} || Listed <- Keys, Key <- [Listed, heir(Listed, Realm)]]);
+members(_) -> #{}.
+
+%%% ---- who is let in ----------------------------------------------------------------------
+
+%% @doc Whether an envelope of these claims may be opened, by the first no. With `{read_grant, Bytes}', the same is to
+%% be asked again with the grant as {@link cambrian_identity:read_grant/1} reads it, which takes too long to do it here.
+-spec admit(claims(), Now :: integer(), realm()) -> {ok, realm()} | {read_grant, binary()} | {error, atom(), realm()}.
+admit(Claims, Now, Realm) ->
+    case first_no(questions(), Claims, Now, Realm) of
+        ok -> {ok, Realm};
+        {read_grant, Grant} -> {read_grant, Grant};
+        Reason -> {error, Reason, refused(Reason, Realm)}
+    end.
+
+questions() ->
+    [fun realm/3, fun age/3, fun sequence/3, fun banned/3, fun retired/3, fun capability/3, fun rate/3, fun room/3].
+
+first_no([], _Claims, _Now, _Realm) -> ok;
+first_no([Question | Questions], Claims, Now, Realm) ->
+    case Question(Claims, Now, Realm) of
+        ok -> first_no(Questions, Claims, Now, Realm);
+        No -> No
+    end.
+
+realm(#{realm := Name}, _Now, #realm{name = Name}) -> ok;
+realm(_, _, _) -> wrong_realm.
+
+age(#{time := Time}, Now, _) when Time < Now - ?AGE_MS -> too_old;
+age(#{time := Time}, Now, _) when Time > Now + ?AGE_MS -> from_the_future;
+age(_, _, _) -> ok.
+
+sequence(#{origin := Origin, sequence := Sequence}, _Now, #realm{origins = Origins}) ->
+    case Origins of
+        #{Origin := #{sequence := Last}} when Sequence =< Last -> replay;
+        _ -> ok
+    end.
+
+banned(#{origin := Origin, genotype := Genotype}, _Now, Realm) ->
+    case {is_banned({key, Origin}, Realm), is_banned({genotype, Genotype}, Realm)} of
+        {true, _} -> banned_key;
+        {_, true} -> banned_genotype;
+        _ -> ok
+    end.
+
+retired(#{origin := Origin}, _Now, #realm{retired = Retired}) when is_map_key(Origin, Retired) -> retired_key;
+retired(_, _, _) -> ok.
+
+capability(_Claims, _Now, #realm{capability = open}) -> ok;
+capability(#{origin := Origin}, _Now, #realm{capability = {keys, _}, members = Members}) ->
+    case Members of
+        #{Origin := member} -> ok;
+        _ -> not_permitted
+    end;
+capability(#{origin := Owner}, _Now, #realm{capability = {signed_by, Owner}}) -> ok;
+capability(#{origin := Origin} = Claims, Now, #realm{capability = {signed_by, Owner}, origins = Origins} = Realm) ->
+    Shown = maps:get(grant, Claims, undefined),
+    case Origins of
+        #{Origin := #{grant := {Owner, Until}}} when Until > Now -> ok;
+        #{Origin := #{grant := {Owner, _}}} -> grant(Shown, grant_expired, Claims, Now, Realm);
+        _ -> grant(Shown, not_permitted, Claims, Now, Realm)
+    end.
+
+%% A grant is also its key's heir's.
+grant(undefined, Otherwise, _Claims, _Now, _Realm) -> Otherwise;
+grant(Bytes, _, _, _, _) when is_binary(Bytes) -> {read_grant, Bytes};
+grant(#{realm := Name, by := Owner, key := Key, until := Until}, _, #{origin := Origin}, Now,
+      #realm{name = Name, capability = {signed_by, Owner}} = Realm) ->
+    case Key =:= Origin orelse heir(Key, Realm) =:= Origin of
+        true when Until > Now -> ok;
+        true -> grant_expired;
+        false -> not_permitted
+    end;
+grant(_, _, _, _, _) -> not_permitted.
+
+rate(#{origin := Origin}, Now, Realm) ->
+    case tokens(standing(Origin, Now, Realm), Now, Realm) >= 1 of
+        true -> ok;
+        false -> rate_limited
+    end.
+
+%% Our clock may have been set back by years: that must not be the time that an origin has to wait.
+tokens(#{tokens := Tokens, filled := Filled}, Now, #realm{rate = {PerSecond, Burst}}) ->
+    min(Burst, Tokens + abs(Now - Filled) * PerSecond / 1000).
+
+room(#{origin := Origin}, _Now, #realm{origins = Origins}) when is_map_key(Origin, Origins) -> ok;
+room(_Claims, _Now, #realm{origins = Origins, max = Max}) when map_size(Origins) < Max -> ok;
+room(_Claims, Now, #realm{leaving = Leaving}) ->
+    case gb_sets:smallest(Leaving) of
+        {From, _} when From < Now -> ok;
+        _ -> too_many_origins
+    end.
+
+%% @doc Counts a refusal.
+-spec refused(Reason :: term(), realm()) -> realm().
+refused(Reason, #realm{refused = Refused} = Realm) ->
+    Realm#realm{refused = maps:update_with(kind(Reason), fun(N) -> N + 1 end, 1, Refused)}.
+
+%% @doc The name of a reason, without its details.
+-spec kind(Reason :: term()) -> atom().
+kind(Reason) when is_tuple(Reason) -> element(1, Reason);
+kind(Reason) -> Reason.
+
+%%% ---- what moves an origin's standing ----------------------------------------------------
+
+%% @doc An envelope whose signature and genotype held; asked anew, as another of the same may have been faster.
+-spec genuine(claims(), Now :: integer(), realm()) -> {ok, realm()} | {error, atom(), realm()}.
+genuine(Claims, Now, Realm) ->
+    case admit(Claims, Now, Realm) of
+        {ok, _} -> {ok, arrived(Claims, Now, Realm)};
+        {read_grant, _} -> {error, not_permitted, refused(not_permitted, Realm)};
+        No -> No
+    end.
+
+%% @doc An envelope whose signature held over something that is no such genotype. It counts once, like a genuine one:
+%% who sends it again does its origin no harm.
+-spec cheated(claims(), Reason :: term(), Now :: integer(), realm()) -> {ok, realm()} | {error, atom(), realm()}.
+cheated(#{origin := Origin} = Claims, Reason, Now, Realm) ->
+    case genuine(Claims, Now, Realm) of
+        {ok, Arrived} -> {ok, lied(Origin, 0.5, Now, refused(Reason, Arrived))};
+        No -> No
+    end.
+
+%% @doc Whether a reason not to open an envelope says something of its origin. Without a signature that holds it does
+%% not; nor if it is a difference to something else, or of a later release.
+-spec is_rubbish(Reason :: term()) -> boolean().
+is_rubbish(Reason) ->
+    not lists:member(kind(Reason), [bad_signature, missing_base, wrong_base, unsupported_version, unknown_gene]).
+
+arrived(#{origin := Origin, sequence := Sequence} = Claims, Now, Realm) ->
+    #{received := Received} = Standing = standing(Origin, Now, Realm),
+    Arrived = Standing#{received := Received + 1, sequence := Sequence, seen := Now,
+                        tokens := tokens(Standing, Now, Realm) - 1, filled := Now},
+    put_standing(Origin, with_grant(Claims, Arrived), with_room(Origin, Realm)).
+
+with_grant(#{grant := #{by := By, until := Until}}, Standing) -> Standing#{grant := {By, Until}};
+with_grant(_, Standing) -> Standing.
+
+with_room(Origin, #realm{origins = Origins, max = Max, leaving = Leaving} = Realm)
+  when map_size(Origins) >= Max, not is_map_key(Origin, Origins) ->
+    {_, First} = gb_sets:smallest(Leaving),
+    drop_standing(First, Realm);
+with_room(_Origin, Realm) -> Realm.
+
+standing(Origin, Now, #realm{origins = Origins, rate = {_, Burst}}) ->
+    case Origins of
+        #{Origin := Standing} -> Standing;
+        _ -> #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0,
+               seen => Now, tokens => Burst, filled => Now, grant => none}
+    end.
+
+put_standing(Key, Standing, Realm) ->
+    #realm{origins = Origins, leaving = Leaving} = Dropped = drop_standing(Key, Realm),
+    Dropped#realm{origins = Origins#{Key => Standing}, leaving = gb_sets:add_element({leaves(Standing), Key}, Leaving)}.
+
+drop_standing(Key, #realm{origins = Origins, leaving = Leaving} = Realm) ->
+    case maps:take(Key, Origins) of
+        {Standing, Left} ->
+            Realm#realm{origins = Left, leaving = gb_sets:del_element({leaves(Standing), Key}, Leaving)};
+        error -> Realm
+    end.
+
+%% When an origin may be forgotten: one that would do no worse with a new key, as soon as nothing of it can come again.
+leaves(#{seen := Seen, reputation := Reputation}) when Reputation > ?NEUTRAL -> Seen + ?FORGET_GOOD_MS;
+leaves(#{seen := Seen}) -> Seen + ?FORGET_MS.
+
+%% @doc A fitness that was claimed was measured here.
+-spec checked(cambrian_identity:key(), Claimed :: float(), Measured :: float(), Now :: integer(), realm()) ->
+          {confirmed | inflated, realm()}.
+checked(Key, Claimed, Measured, Now, #realm{tolerance = Tolerance} = Realm) ->
+    Verdict = case excess(Claimed, Measured) > Tolerance of true -> inflated; false -> confirmed end,
+    {Verdict, moved(heir(Key, Realm), Verdict, Now, Realm)}.
+
+%% Each divided on its own: their difference may be beyond what a float can be.
+excess(Claimed, Measured) ->
+    case max(abs(Claimed), abs(Measured)) of
+        Scale when Scale > 0 -> Claimed / Scale - Measured / Scale;
+        _ -> 0.0
+    end.
+
+moved(Origin, Verdict, Now, #realm{origins = Origins} = Realm) ->
+    case {Origins, Verdict} of
+        {#{Origin := #{checked := Checked, reputation := R} = Standing}, confirmed} ->
+            put_standing(Origin, Standing#{checked := Checked + 1, reputation := R + 0.02 * (1 - R)}, Realm);
+        {#{Origin := #{checked := Checked} = Standing}, inflated} ->
+            lied(Origin, 0.7, Now, put_standing(Origin, Standing#{checked := Checked + 1}, Realm));
+        _ -> Realm
+    end.
+
+lied(Origin, Factor, Now, #realm{origins = Origins} = Realm) ->
+    #{Origin := #{lies := Lies, reputation := Reputation} = Standing} = Origins,
+    Lowered = Reputation * Factor,
+    Known = put_standing(Origin, Standing#{lies := Lies + 1, reputation := Lowered}, Realm),
+    case Lowered < ?BANNED_BELOW andalso not is_banned({key, Origin}, Realm) of
+        true -> add_ban({key, Origin}, <<"reputation">>, reputation, Now, with_room_to_ban(Known));
+        false -> Known
+    end.
+
+%% @doc A population took a genotype of this origin in.
+-spec accepted(cambrian_identity:key(), realm()) -> realm().
+accepted(Key, #realm{origins = Origins} = Realm) ->
+    Origin = heir(Key, Realm),
+    case Origins of
+        #{Origin := #{accepted := N} = Standing} -> put_standing(Origin, Standing#{accepted := N + 1}, Realm);
+        _ -> Realm
+    end.
+
+%% @doc What the word of a key, or of its heir, is worth, from 0 to 1.
+-spec reputation(cambrian_identity:key(), realm()) -> float().
+reputation(Key, Realm) ->
+    #{reputation := Reputation} = standing(heir(Key, Realm), 0, Realm),
+    Reputation.
+
+%%% ---- successions ------------------------------------------------------------------------
+
+%% @doc A key hands all that it is here to another. Certificates may come in any order.
+-spec succeed(#{old := cambrian_identity:key(), new := cambrian_identity:key(), atom() => term()},
+              Now :: integer(), realm()) ->
+          {ok, realm()} | {error, already_succeeded | banned_key | circular}.
+succeed(#{old := Old, new := New}, Now, #realm{retired = Retired} = Realm) ->
+    Heir = heir(New, Realm),
+    case Retired of
+        #{Old := #{heir := New}} -> {ok, Realm};
+        #{Old := _} -> {error, already_succeeded};
+        _ when Heir =:= Old -> {error, circular};
+        _ ->
+            case lists:any(fun(Key) -> is_banned({key, Key}, Realm) end, [Old, New, Heir]) of
+                true -> {error, banned_key};
+                false -> {ok, inherit(Old, Heir, retire(Old, New, Now, Realm))}
+            end
+    end.
+
+%% @doc The key that speaks for a key now.
+-spec heir(cambrian_identity:key(), realm()) -> cambrian_identity:key().
+heir(Key, #realm{retired = Retired} = Realm) ->
+    case Retired of
+        #{Key := #{heir := Heir}} -> heir(Heir, Realm);
+        _ -> Key
+    end.
+
+%% Anybody can make keys and let them succeed each other: of too many, those of keys that were never heard of go first,
+%% then the oldest. A key whose succession is forgotten is a newcomer.
+retire(Old, New, Now, #realm{retired = Retired, origins = Origins, members = Members, max = Max} = Realm) ->
+    Known = is_map_key(Old, Origins) orelse is_map_key(Old, Members),
+    Kept = case map_size(Retired) < Max of
+               true -> Retired;
+               false ->
+                   InOrder = [{Was, Time, Key} || {Key, #{known := Was, time := Time}} <- maps:to_list(Retired)],
+                   maps:remove(oldest(InOrder), Retired)
+           end,
+    Realm#realm{retired = Kept#{Old => #{heir => New, known => Known, time => Now}}}.
+
+oldest(Ordered) -> element(tuple_size(hd(Ordered)), lists:min(Ordered)).
+
+inherit(Old, Heir, #realm{origins = Origins, members = Members} = Realm) ->
+    Joined = case Members of
+                 #{Old := member} -> Realm#realm{members = Members#{Heir => member}};
+                 _ -> Realm
+             end,
+    case Origins of
+        #{Old := Left, Heir := Own} -> put_standing(Heir, both(Left, Own), drop_standing(Old, Joined));
+        #{Old := Left} -> put_standing(Heir, Left, drop_standing(Old, Joined));
+        _ -> Joined
+    end.
+
+%% An heir that was heard of before its succession gains nothing by that, nor does it lose what it did.
+both(#{grant := OldGrant} = Old, #{grant := NewGrant} = New) ->
+    Sums = [{Key, maps:get(Key, Old) + maps:get(Key, New)} || Key <- [received, accepted, checked, lies]],
+    maps:merge(New, maps:from_list(
+        [{reputation, both_reputations(Old, New)},
+         {sequence, max(maps:get(sequence, Old), maps:get(sequence, New))},
+         {seen, max(maps:get(seen, Old), maps:get(seen, New))},
+         {tokens, min(maps:get(tokens, Old), maps:get(tokens, New))},
+         {grant, case NewGrant of none -> OldGrant; _ -> NewGrant end} | Sums])).
+
+both_reputations(#{reputation := Old}, #{checked := 0, lies := 0}) -> Old;
+both_reputations(#{reputation := Old}, #{reputation := New}) -> min(Old, New).
+
+%%% ---- bans -------------------------------------------------------------------------------
+
+%% @doc Nothing more of a key, which a succession does not help, or of a genotype, whoever sends it.
+-spec ban(subject(), Reason :: binary(), Now :: integer(), realm()) -> {ok, realm()} | {error, too_many_bans}.
+ban({key, Key}, Reason, Now, Realm) ->
+    ban_all([{key, Banned} || Banned <- lists:usort([Key, heir(Key, Realm)])], Reason, Now, Realm);
+ban(Genotype, Reason, Now, Realm) ->
+    ban_all([Genotype], Reason, Now, Realm).
+
+ban_all(Subjects, Reason, Now, #realm{max = Max} = Realm) ->
+    Banned = lists:foldl(fun(Subject, R) -> add_ban(Subject, Reason, user, Now, R) end, Realm, Subjects),
+    case length(bans(user, Banned)) > Max of
+        true -> {error, too_many_bans};
+        false -> {ok, Banned}
+    end.
+
+add_ban(What, Reason, By, Now, #realm{bans = Bans} = Realm) ->
+    Realm#realm{bans = Bans#{What => #{what => What, reason => Reason, by => By, time => Now}}}.
+
+%% Somebody may make ever new keys and lie with each: the first of them are forgotten, while those that a user banned
+%% stay.
+with_room_to_ban(#realm{bans = Bans, max = Max} = Realm) ->
+    case bans(reputation, Realm) of
+        Own when length(Own) < Max -> Realm;
+        Own -> Realm#realm{bans = maps:remove(oldest([{Time, What} || #{time := Time, what := What} <- Own]), Bans)}
+    end.
+
+bans(By, #realm{bans = Bans}) -> [Ban || #{by := Who} = Ban <- maps:values(Bans), Who =:= By].
+
+%% @doc No ban any more. A key starts anew.
+-spec unban(subject(), realm()) -> realm().
+unban(Subject, #realm{bans = Bans, origins = Origins} = Realm) ->
+    Left = Realm#realm{bans = maps:remove(Subject, Bans)},
+    case Subject of
+        {key, Key} when is_map_key(Subject, Bans), is_map_key(Key, Origins) ->
+            put_standing(Key, (maps:get(Key, Origins))#{reputation := ?NEUTRAL}, Left);
+        _ -> Left
+    end.
+
+-spec is_banned(subject(), realm()) -> boolean().
+is_banned(Subject, #realm{bans = Bans}) -> is_map_key(Subject, Bans).
+
+%% @doc The oldest first.
+-spec bans(realm()) -> [ban()].
+bans(#realm{bans = Bans}) ->
+    lists:sort(fun(#{time := A, what := WhatA}, #{time := B, what := WhatB}) -> {A, WhatA} =< {B, WhatB} end,
+               maps:values(Bans)).
+
+%%% ---- all of it --------------------------------------------------------------------------
+
+-spec report(realm()) -> report().
+report(#realm{name = Name, retired = Retired} = Realm) ->
+    #{realm => Name, capability => Realm#realm.capability, rate => Realm#realm.rate, tolerance => Realm#realm.tolerance,
+      origins => Realm#realm.origins, bans => bans(Realm),
+      retired => maps:map(fun(_, #{heir := Heir}) -> Heir end, Retired), refused => Realm#realm.refused}.
+
+%% @doc A term for {@link restore/1}.
+-spec save(realm()) -> map().
+save(#realm{name = Name, retired = Retired, max = Max, bans = Bans} = Realm) ->
+    (maps:with([capability, rate, tolerance, origins, refused], report(Realm)))
+        #{name => Name, max => Max, retired => Retired, bans => Bans}.
+
+-spec restore(map()) -> realm().
+restore(#{retired := Retired, bans := Bans, origins := Origins, refused := Refused} = Saved) ->
+    Empty = new(maps:with([name, max], Saved)),
+    Known = maps:fold(fun put_standing/3, Empty, Origins),
+    change(maps:with([capability, rate, tolerance], Saved),
+           Known#realm{retired = Retired, bans = Bans, refused = Refused}).

@@ -1,0 +1,605 @@
+%% @doc Who may publish in which realm, what their word is worth, and why something was refused.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 3> {ok, Bytes} = cambrian_envelope:seal(
+%%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0, sequence => 1,
+%%        time => erlang:system_time(millisecond)}, G, <<1:256>>).
+%% 4> {ok, _, Claims} = cambrian_trust:check(<<"org.example.lab">>, Bytes).
+%% 5> cambrian_trust:check(<<"org.example.lab">>, Bytes).
+%% {error,replay}
+%% 6> cambrian_trust:checked(<<"org.example.lab">>, Claims, 0.5).
+%% inflated
+%% 7> cambrian_trust:reputation(<<"org.example.lab">>, cambrian_identity:public_key(<<1:256>>)).
+%% 0.35
+%% '''
+%%
+%% A new origin's reputation is 0.5. A claim that is confirmed here moves it up by a fiftieth of what is missing to 1,
+%% one that is inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is banned.
+%%
+%% What is known of a realm stays after a restart where the application's `data_dir' is set, and every refusal is a line
+%% in the files `audit.*' there. See {@link subscribe/1} for events as they happen; where the application `telemetry' is
+%% loaded, a refusal is its event `[cambrian, mesh, rejected]' as well.
+-module(cambrian_trust).
+-behaviour(gen_server).
+
+-export([start_link/0, open/2, check/2, check/3, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2, bans/1, is_banned/2,
+         reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+-export_type([name/0, options/0, base_of/0, event/0, report/0]).
+
+-type name() :: binary().
+%% Not given, an option stays what it was; at first, `open', `{5, 50}' and 0.01. See {@link open/2}.
+-type options() :: #{capability => open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()},
+                     rate => {PerSecond :: number(), Burst :: number()}, tolerance => number()}.
+%% Finds what an envelope is a difference to.
+-type base_of() :: fun((cambrian_genotype:id()) -> {ok, cambrian_genotype:genotype()} | error).
+%% `origin' and `genotype' of a refusal are those claimed, or `undefined'.
+-type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
+               | {unbanned, cambrian_realm:subject()}
+               | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}.
+%% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
+-type report() :: #{realm := name(), capability := cambrian_realm:capability(), rate := {number(), number()},
+                    tolerance := number(), origins := #{cambrian_identity:key() => cambrian_realm:standing()},
+                    bans := [cambrian_realm:ban()], retired := #{cambrian_identity:key() => cambrian_identity:key()},
+                    refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()]}.
+
+-record(open, {realm :: cambrian_realm:realm(),
+               audit :: cambrian_audit:audit(),
+               subscribers = #{} :: #{pid() => reference()},
+               changed = false :: boolean()}).
+-record(state, {open = #{} :: #{name() => #open{}},
+                saved :: integer(),
+                timer = none :: none | reference()}).
+
+-define(MAGIC, <<"cambrian trust 1\n">>).
+-define(SAVE_MS, 5000).
+%% Anybody can have keys succeed each other, or be banned: that costs the disk no more than this.
+-define(SAVE_SOON_MS, 1000).
+%% A subscriber that does not read loses events, and not the VM its memory.
+-define(MAX_QUEUE, 1000).
+
+%% @private
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% @doc Makes a realm known here, or changes its options: what is known of its origins, and its bans, stay.
+%%
+%% `capability' says who may publish: `open' for everybody, `{keys, Keys}', or `{signed_by, Key}' for those whom the
+%% owner of that key let ({@link cambrian_identity:grant/4}). `rate' is `{PerSecond, Burst}', for each origin.
+%% `tolerance' is how much more than is measured may be claimed, relative to the larger of the two; a task that is not
+%% the same every time needs more than the default.
+%%
+%% ```
+%% 1> cambrian_trust:open(<<"org.example.lab">>, #{capability => {keys, [<<1:256>>]}, rate => {1, 10}}).
+%% ok
+%% 2> cambrian_trust:open(<<"org.example.lab">>, #{tolerance => 0.1}).
+%% ok
+%% 3> maps:with([capability, rate, tolerance], cambrian_trust:report(<<"org.example.lab">>)) =:=
+%%      #{capability => {keys, [<<1:256>>]}, rate => {1, 10}, tolerance => 0.1}.
+%% true
+%% 4> cambrian_trust:open(<<"org.example.lab">>, #{rate => 5}).
+%% {error,{bad_option,{rate,5,<<"{PerSecond, Burst}, more than 0 and at least 1">>}}}
+%% '''
+-spec open(name(), options()) -> ok | {error, term()}.
+open(Realm, Options) when is_binary(Realm), byte_size(Realm) =< 255 ->
+    case cambrian_options:check(Options, table()) of
+        {ok, Checked} -> gen_server:call(?MODULE, {open, Realm, Checked}, infinity);
+        Error -> Error
+    end;
+open(Realm, _Options) ->
+    {error, {bad_option, {realm, Realm, <<"a binary of at most 255 bytes">>}}}.
+
+%% @private What the options are checked by.
+table() ->
+    #{capability => {fun is_capability/1, <<"open, {keys, Keys} or {signed_by, Key}">>},
+      rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},
+      tolerance => {fun(N) -> is_number(N) andalso N >= 0 end, <<"a number from 0">>}}.
+
+is_capability(open) -> true;
+is_capability({keys, Keys}) -> is_list(Keys) andalso lists:all(fun is_key/1, Keys);
+is_capability({signed_by, Key}) -> is_key(Key);
+is_capability(_) -> false.
+
+is_rate({PerSecond, Burst}) -> is_number(PerSecond) andalso PerSecond > 0 andalso is_number(Burst) andalso Burst >= 1;
+is_rate(_) -> false.
+
+is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
+
+%%% ---- what arrives -----------------------------------------------------------------------
+
+%% @doc Reads an envelope from a stranger: size, shape, version, realm, age, replay, bans, capability, rate, signature,
+%% bounded decompression, validity, id. The first no ends it; what costs is done in the process of the caller. The
+%% answer has the claims, of which the fitness is still one; what was signed is remembered for {@link cambrian:lineage/1}.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> cambrian_trust:check(<<"org.example.lab">>, <<"from a stranger">>).
+%% {error,malformed}
+%% 3> cambrian_trust:check(<<"org.example.else">>, <<"from a stranger">>).
+%% {error,{unknown_realm,<<"org.example.else">>}}
+%% '''
+-spec check(name(), Bytes :: term()) ->
+          {ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}.
+check(Realm, Bytes) -> check(Realm, Bytes, fun(_) -> error end).
+
+%% @doc The same for one that may be a difference to a genotype that is here. `BaseOf' is asked only for what was
+%% signed.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
+%% 3> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
+%% 4> {ok, Bytes} = cambrian_envelope:seal(
+%%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1, sequence => 1,
+%%        time => erlang:system_time(millisecond)}, Grown, G, <<1:256>>).
+%% 5> {error, {missing_base, Id}} = cambrian_trust:check(<<"org.example.lab">>, Bytes).
+%% 6> {ok, Copy, _} = cambrian_trust:check(<<"org.example.lab">>, Bytes, fun(Base) when Base =:= Id -> {ok, G} end).
+%% 7> cambrian_genotype:id(Copy) =:= cambrian_genotype:id(Grown).
+%% true
+%% '''
+-spec check(name(), Bytes :: term(), base_of()) ->
+          {ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}.
+check(Realm, Bytes, BaseOf) when is_binary(Realm), is_function(BaseOf, 1) ->
+    case read(Bytes) of
+        {ok, Envelope, Claims} -> admit(Realm, Envelope, Claims, Claims, BaseOf);
+        {error, Reason} -> ask(Realm, {refused, Reason, #{}})
+    end.
+
+read(Bytes) when is_binary(Bytes) -> cambrian_envelope:read(Bytes);
+read(_) -> {error, malformed}.
+
+%% `Asked' are the claims with the grant as it was read, where it had to be.
+admit(Realm, Envelope, Claims, Asked, BaseOf) ->
+    case ask(Realm, {admit, Asked}) of
+        ok -> opened(open_with(BaseOf, Envelope), Realm, Envelope, Claims, Asked);
+        {read_grant, Bytes} ->
+            case cambrian_identity:read_grant(Bytes) of
+                {ok, Grant} -> admit(Realm, Envelope, Claims, Asked#{grant := Grant}, BaseOf);
+                {error, _} -> ask(Realm, {refused, not_permitted, Claims})
+            end;
+        No -> No
+    end.
+
+%% Opening without the base finds out whether it was signed, before a base is looked for.
+open_with(BaseOf, Envelope) ->
+    case cambrian_envelope:open(Envelope) of
+        {error, {missing_base, Id}} = Missing ->
+            case BaseOf(Id) of
+                {ok, Base} -> cambrian_envelope:open(Envelope, Base);
+                error -> Missing
+            end;
+        Other -> Other
+    end.
+
+opened({ok, Genotype}, Realm, Envelope, #{genotype := Id} = Claims, Asked) ->
+    case ask(Realm, {genuine, Asked}) of
+        ok ->
+            cambrian_lineage:received(Id, cambrian_envelope:record(Envelope)),
+            {ok, Genotype, Claims};
+        No -> No
+    end;
+opened({error, Reason}, Realm, _Envelope, _Claims, Asked) ->
+    case cambrian_realm:is_rubbish(Reason) of
+        true -> ask(Realm, {cheated, Reason, Asked});
+        false -> ask(Realm, {refused, Reason, Asked})
+    end.
+
+%% @doc Takes a certificate of succession ({@link cambrian_identity:succession/2}): from now on the new key has the
+%% reputation, the capability and the sequence of the old one, which is refused. The first successor stays the one.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> cambrian_trust:follow(<<"org.example.lab">>, cambrian_identity:succession(<<1:256>>, <<2:256>>)).
+%% ok
+%% 3> cambrian_trust:follow(<<"org.example.lab">>, cambrian_identity:succession(<<1:256>>, <<3:256>>)).
+%% {error,already_succeeded}
+%% '''
+-spec follow(name(), binary()) -> ok | {error, Reason :: term()}.
+follow(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
+    case cambrian_identity:read_succession(Bytes) of
+        {ok, Succession} -> ask(Realm, {follow, Succession});
+        {error, Reason} -> ask(Realm, {refused, Reason, #{}})
+    end.
+
+%% @doc Tells what was measured here of a claim, which moves its origin's reputation.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> cambrian_trust:checked(<<"org.example.lab">>, #{origin => <<1:256>>, fitness => 3.0}, 2.99).
+%% confirmed
+%% 3> cambrian_trust:checked(<<"org.example.lab">>, #{origin => <<1:256>>, fitness => 3.0}, 2.9).
+%% inflated
+%% '''
+-spec checked(name(), #{origin := cambrian_identity:key(), fitness := number(), atom() => term()},
+              Measured :: number()) ->
+          confirmed | inflated | {error, {unknown_realm, name()}}.
+checked(Realm, #{origin := <<_:32/binary>> = Origin, fitness := Claimed}, Measured) when is_binary(Realm) ->
+    ask(Realm, {checked, Origin, float(Claimed), float(Measured)}).
+
+%% @private A population took in what this origin sent.
+-spec accepted(name(), cambrian_identity:key()) -> ok | {error, {unknown_realm, name()}}.
+accepted(Realm, Origin) -> ask(Realm, {accepted, Origin}).
+
+%%% ---- bans -------------------------------------------------------------------------------
+
+%% @doc The same as {@link ban/3} without a reason.
+-spec ban(name(), cambrian_realm:subject()) -> ok | {error, term()}.
+ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
+
+%% @doc From now on, nothing of this key, or of the heir that it named, is taken; or this genotype from nobody. An error
+%% that names a file means that the ban holds, but would not survive a restart.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> cambrian_trust:ban(<<"org.example.lab">>, {genotype, <<7:256>>}, <<"it shakes the arm">>).
+%% ok
+%% 3> [#{what := {genotype, <<7:256>>}, reason := Reason, by := By}] = cambrian_trust:bans(<<"org.example.lab">>).
+%% 4> {Reason, By}.
+%% {<<"it shakes the arm">>,user}
+%% '''
+-spec ban(name(), cambrian_realm:subject(), Reason :: binary()) ->
+          ok | {error, too_many_bans | {unknown_realm, name()} | cambrian_file:error()}.
+ban(Realm, {What, <<_:32/binary>>} = Subject, Reason) when is_binary(Realm), What =:= key orelse What =:= genotype,
+                                                           is_binary(Reason), byte_size(Reason) =< 255 ->
+    ask(Realm, {ban, Subject, Reason}).
+
+%% @doc Ends a ban; a key starts anew, at 0.5.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> ok = cambrian_trust:ban(<<"org.example.lab">>, {key, <<7:256>>}).
+%% 3> cambrian_trust:unban(<<"org.example.lab">>, {key, <<7:256>>}).
+%% ok
+%% 4> cambrian_trust:bans(<<"org.example.lab">>).
+%% []
+%% '''
+-spec unban(name(), cambrian_realm:subject()) -> ok | {error, {unknown_realm, name()} | cambrian_file:error()}.
+unban(Realm, {What, <<_:32/binary>>} = Subject) when is_binary(Realm), What =:= key orelse What =:= genotype ->
+    ask(Realm, {unban, Subject}).
+
+%% @doc Who and what is banned, the oldest ban first; `by' is `user', or `reputation' for a key that lied too often.
+%%
+%% ```
+%% 1> cambrian_trust:bans(<<"org.example.unknown">>).
+%% []
+%% '''
+-spec bans(name()) -> [cambrian_realm:ban()].
+bans(Realm) -> maps:get(bans, report(Realm)).
+
+%% @private
+-spec is_banned(name(), cambrian_realm:subject()) -> boolean().
+is_banned(Realm, Subject) -> gen_server:call(?MODULE, {is_banned, Realm, Subject}, infinity).
+
+%%% ---- asking -----------------------------------------------------------------------------
+
+%% @doc What the word of a key is worth, from 0 to 1.
+%%
+%% ```
+%% 1> cambrian_trust:reputation(<<"org.example.lab">>, <<1:256>>).
+%% 0.5
+%% '''
+-spec reputation(name(), cambrian_identity:key()) -> float().
+reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
+    gen_server:call(?MODULE, {reputation, Realm, Key}, infinity).
+
+%% @doc All that is known of a realm.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> {error, malformed} = cambrian_trust:check(<<"org.example.lab">>, <<"from a stranger">>).
+%% 3> maps:with([origins, bans, refused], cambrian_trust:report(<<"org.example.lab">>)).
+%% #{bans => [],origins => #{},refused => #{malformed => 1}}
+%% '''
+-spec report(name()) -> report().
+report(Realm) when is_binary(Realm) -> gen_server:call(?MODULE, {report, Realm}, infinity).
+
+%% @doc What was refused last, and why; at most 100 since the application started, the last one first.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> {error, malformed} = cambrian_trust:check(<<"org.example.lab">>, <<"from a stranger">>).
+%% 3> [#{reason := Reason, origin := Origin}] = cambrian_trust:refusals(<<"org.example.lab">>), {Reason, Origin}.
+%% {malformed,undefined}
+%% '''
+-spec refusals(name()) -> [cambrian_audit:refusal()].
+refusals(Realm) -> maps:get(last, report(Realm)).
+
+%% @doc Sends `{cambrian_trust, Realm, Event}' to the caller from now on; see {@link event()}. One that does not read
+%% its messages loses some.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> ok = cambrian_trust:subscribe(<<"org.example.lab">>).
+%% 3> {error, malformed} = cambrian_trust:check(<<"org.example.lab">>, <<"from a stranger">>).
+%% 4> receive {cambrian_trust, _, {refused, #{reason := Reason}}} -> Reason end.
+%% malformed
+%% '''
+-spec subscribe(name()) -> ok | {error, {unknown_realm, name()}}.
+subscribe(Realm) when is_binary(Realm) -> ask(Realm, {subscribe, self()}).
+
+%% @doc No more events for the caller.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> ok = cambrian_trust:subscribe(<<"org.example.lab">>).
+%% 3> cambrian_trust:unsubscribe(<<"org.example.lab">>).
+%% ok
+%% '''
+-spec unsubscribe(name()) -> ok | {error, {unknown_realm, name()}}.
+unsubscribe(Realm) when is_binary(Realm) -> ask(Realm, {unsubscribe, self()}).
+
+%% A slow disk is waited for. A refusal becomes an event of telemetry here: its handlers are others' code, which the
+%% server must not run.
+ask(Realm, Request) ->
+    case gen_server:call(?MODULE, {ask, Realm, Request}, infinity) of
+        {refused, Reason, Refusal} ->
+            cambrian_telemetry:execute([cambrian, mesh, rejected], #{count => 1},
+                                       (maps:with([reason, origin, genotype], Refusal))#{realm => Realm}),
+            {error, Reason};
+        Answer -> Answer
+    end.
+
+%%% ---- server -----------------------------------------------------------------------------
+
+%% @private
+init([]) ->
+    process_flag(trap_exit, true),
+    {ok, #state{saved = erlang:monotonic_time(millisecond) - ?SAVE_MS}}.
+
+%% @private
+handle_call({open, Name, Options}, _From, State) ->
+    case find_or_new(Name, State) of
+        {ok, #open{realm = Realm} = Open} ->
+            Changed = Open#open{realm = cambrian_realm:change(Options, Realm), changed = true},
+            reply_saved(ok, Name, Changed, State);
+        Error -> {reply, Error, State}
+    end;
+handle_call({reputation, Name, Key}, _From, State) ->
+    {#open{realm = Realm}, Next} = known(Name, State),
+    {reply, cambrian_realm:reputation(Key, Realm), Next};
+handle_call({is_banned, Name, Subject}, _From, State) ->
+    {#open{realm = Realm}, Next} = known(Name, State),
+    {reply, cambrian_realm:is_banned(Subject, Realm), Next};
+handle_call({report, Name}, _From, State) ->
+    {#open{realm = Realm, audit = Audit}, Next} = known(Name, State),
+    {reply, (cambrian_realm:report(Realm))#{last => cambrian_audit:last(Audit)}, Next};
+handle_call({ask, Name, Request}, _From, State) ->
+    case find(Name, State) of
+        {ok, Open} -> answer(request(Request, erlang:system_time(millisecond), Name, Open), Name, State);
+        not_found -> {reply, {error, {unknown_realm, Name}}, State};
+        Error -> {reply, Error, State}
+    end.
+
+%% @private
+handle_cast(_, State) -> {noreply, State}.
+
+%% @private
+handle_info(save, State) ->
+    {noreply, save_changed(State#state{timer = none})};
+handle_info({'DOWN', _, process, Pid, _}, #state{open = All} = State) ->
+    {noreply, State#state{open = maps:map(fun(_, Open) -> without_subscriber(Pid, Open) end, All)}};
+handle_info(_, State) ->
+    {noreply, State}.
+
+%% @private
+terminate(_Reason, State) ->
+    #state{open = All} = save_changed(State),
+    lists:foreach(fun(#open{audit = Audit}) -> cambrian_audit:close(Audit) end, maps:values(All)).
+
+answer({Answer, Open}, Name, State) -> {reply, Answer, put_open(Name, Open, State)};
+answer({Answer, at_once, Open}, Name, State) -> reply_saved(Answer, Name, Open#open{changed = true}, State);
+answer({Answer, soon, Open}, Name, State) -> {reply, Answer, changed(?SAVE_SOON_MS, Name, Open, State)};
+answer({Answer, later, Open}, Name, State) -> {reply, Answer, changed(?SAVE_MS, Name, Open, State)}.
+
+changed(Ms, Name, Open, State) -> save_within(Ms, put_open(Name, Open#open{changed = true}, State)).
+
+put_open(Name, Open, #state{open = All} = State) -> State#state{open = All#{Name => Open}}.
+
+%% `{Answer, Open}', or with when to save it.
+request({admit, Claims}, Now, Name, #open{realm = Realm} = Open) ->
+    case cambrian_realm:admit(Claims, Now, Realm) of
+        {ok, _} -> {ok, Open};
+        {read_grant, Grant} -> {{read_grant, Grant}, Open};
+        {error, Reason, Counted} -> refuse(Reason, Claims, Now, Name, Open#open{realm = Counted})
+    end;
+request({genuine, Claims}, Now, Name, #open{realm = Realm} = Open) ->
+    case cambrian_realm:genuine(Claims, Now, Realm) of
+        {ok, Moved} -> {ok, later, Open#open{realm = Moved}};
+        {error, Reason, Counted} -> refuse(Reason, Claims, Now, Name, Open#open{realm = Counted})
+    end;
+request({cheated, Reason, #{origin := Origin} = Claims}, Now, Name, #open{realm = Realm} = Open) ->
+    case cambrian_realm:cheated(Claims, Reason, Now, Realm) of
+        {ok, Moved} ->
+            {When, Told} = tell_ban(Origin, Realm, Now, Name, Open#open{realm = Moved}),
+            setelement(2, refuse(Reason, Claims, Now, Name, Told), When);
+        {error, Another, Counted} -> refuse(Another, Claims, Now, Name, Open#open{realm = Counted})
+    end;
+request({refused, Reason, Claims}, Now, Name, #open{realm = Realm} = Open) ->
+    refuse(Reason, Claims, Now, Name, Open#open{realm = cambrian_realm:refused(Reason, Realm)});
+request({follow, #{old := Old} = Succession}, Now, Name, #open{realm = Realm} = Open) ->
+    case cambrian_realm:succeed(Succession, Now, Realm) of
+        {ok, Realm} -> {ok, Open};
+        {ok, Moved} -> {ok, soon, tell(followed, Succession, Now, Name, Open#open{realm = Moved})};
+        {error, Reason} ->
+            refuse(Reason, #{origin => Old}, Now, Name, Open#open{realm = cambrian_realm:refused(Reason, Realm)})
+    end;
+request({checked, Origin, Claimed, Measured}, Now, Name, #open{realm = Realm} = Open) ->
+    {Verdict, Moved} = cambrian_realm:checked(Origin, Claimed, Measured, Now, Realm),
+    {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, Name, Open#open{realm = Moved}),
+    {Verdict, When, Told};
+request({accepted, Origin}, _Now, _Name, #open{realm = Realm} = Open) ->
+    {ok, later, Open#open{realm = cambrian_realm:accepted(Origin, Realm)}};
+request({ban, Subject, Reason}, Now, Name, #open{realm = Realm} = Open) ->
+    case cambrian_realm:ban(Subject, Reason, Now, Realm) of
+        {ok, Banned} ->
+            {ok, at_once, tell(banned, #{what => Subject, reason => Reason, by => user, time => Now}, Now, Name,
+                               Open#open{realm = Banned})};
+        Error -> {Error, Open}
+    end;
+request({unban, Subject}, Now, Name, #open{realm = Realm} = Open) ->
+    {ok, at_once, tell(unbanned, Subject, Now, Name, Open#open{realm = cambrian_realm:unban(Subject, Realm)})};
+request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) when is_map_key(Pid, Subscribers) ->
+    {ok, Open};
+request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) ->
+    {ok, Open#open{subscribers = Subscribers#{Pid => monitor(process, Pid)}}};
+request({unsubscribe, Pid}, _Now, _Name, Open) ->
+    {ok, without_subscriber(Pid, Open)}.
+
+without_subscriber(Pid, #open{subscribers = Subscribers} = Open) ->
+    case maps:take(Pid, Subscribers) of
+        {Ref, Left} ->
+            demonitor(Ref, [flush]),
+            Open#open{subscribers = Left};
+        error -> Open
+    end.
+
+%%% ---- what is told -----------------------------------------------------------------------
+
+refuse(Reason, Claims, Now, Name, #open{audit = Audit} = Open) ->
+    Known = maps:merge(detail(Reason), maps:with([origin, genotype, task, sequence], Claims)),
+    Kind = cambrian_realm:kind(Reason),
+    Refusal = maps:merge(#{time => Now, reason => Kind, origin => undefined, genotype => undefined}, Known),
+    Kept = Open#open{audit = cambrian_audit:refusal(Refusal, Audit)},
+    send({refused, Refusal}, Name, Kept),
+    {{refused, Reason, Refusal}, later, Kept}.
+
+detail({Lacking, Id}) when Lacking =:= missing_base; Lacking =:= wrong_base -> #{base => Id};
+detail({_, Detail}) -> #{detail => Detail};
+detail(Reason) when is_tuple(Reason) -> #{detail => tl(tuple_to_list(Reason))};
+detail(_) -> #{}.
+
+%% Of a key that has just lost its name; and when to save that.
+tell_ban(Origin, Before, Now, Name, #open{realm = After} = Open) ->
+    What = {key, Origin},
+    case not cambrian_realm:is_banned(What, Before) andalso cambrian_realm:is_banned(What, After) of
+        true ->
+            Ban = #{what => What, reason => <<"reputation">>, by => reputation, time => Now},
+            {soon, tell(banned, Ban, Now, Name, Open)};
+        false -> {later, Open}
+    end.
+
+tell(What, Details, Now, Name, #open{audit = Audit} = Open) ->
+    send({What, Details}, Name, Open),
+    Open#open{audit = cambrian_audit:note(Now, What, noted(Details), Audit)}.
+
+noted(#{what := Subject} = Ban) -> maps:merge(maps:with([reason, by], Ban), noted(Subject));
+noted({What, Id}) -> #{What => Id};
+noted(Succession) -> maps:with([old, new], Succession).
+
+send(Event, Name, #open{subscribers = Subscribers}) ->
+    _ = [Pid ! {?MODULE, Name, Event} || Pid <- maps:keys(Subscribers), keeps_up(Pid)],
+    ok.
+
+keeps_up(Pid) when node(Pid) =/= node() -> true;
+keeps_up(Pid) ->
+    case process_info(Pid, message_queue_len) of
+        {message_queue_len, Length} -> Length < ?MAX_QUEUE;
+        undefined -> false
+    end.
+
+%%% ---- what stays -------------------------------------------------------------------------
+
+%% In memory, or from before a restart.
+find(Name, #state{open = All}) ->
+    case All of
+        #{Name := Open} -> {ok, Open};
+        _ -> load(Name)
+    end.
+
+find_or_new(Name, State) ->
+    case find(Name, State) of
+        not_found -> {ok, with_audit(Name, cambrian_realm:new(#{name => Name}))};
+        Found -> Found
+    end.
+
+%% For questions: of a realm that is not known, nothing is.
+known(Name, State) ->
+    case find(Name, State) of
+        {ok, Open} -> {Open, put_open(Name, Open, State)};
+        _ ->
+            {ok, Audit} = cambrian_audit:open(none),
+            {#open{realm = cambrian_realm:new(#{name => Name}), audit = Audit}, State}
+    end.
+
+file(Name, File) -> cambrian_file:in_data_dir([<<"realms">>, cambrian_file:name(Name), File]).
+
+load(Name) ->
+    case file(Name, <<"trust">>) of
+        none -> not_found;
+        {ok, Path} -> loaded(cambrian_file:read(Path, ?MAGIC), Path, Name)
+    end.
+
+loaded({ok, Payload}, Path, Name) ->
+    try cambrian_realm:restore(binary_to_term(Payload)) of
+        Realm -> {ok, with_audit(Name, Realm)}
+    catch
+        error:_ -> set_aside(other_file, Path)
+    end;
+loaded({error, not_found}, _Path, _Name) -> not_found;
+loaded({error, {Reason, _}}, Path, _Name) when Reason =:= torn_file; Reason =:= other_file -> set_aside(Reason, Path);
+loaded(Error, _Path, _Name) -> Error.
+
+%% Whoever was banned there is not banned any more: somebody should know.
+set_aside(Reason, Path) ->
+    Aside = cambrian_file:set_aside(Path),
+    logger:error("cambrian: ~p: standings and bans of a realm are lost: ~tp", [{Reason, Path}, Aside]),
+    case Aside of
+        {ok, _} -> not_found;
+        Error -> Error
+    end.
+
+%% To refuse a stranger matters more than to write about it.
+with_audit(Name, Realm) ->
+    case cambrian_audit:open(file(Name, <<"audit">>)) of
+        {ok, Audit} -> #open{realm = Realm, audit = Audit};
+        {error, Reason} ->
+            logger:error("cambrian: no audit log: ~tp", [Reason]),
+            {ok, Audit} = cambrian_audit:open(none),
+            #open{realm = Realm, audit = Audit}
+    end.
+
+reply_saved(Answer, Name, Open, State) ->
+    case save(Name, Open) of
+        {ok, Saved} -> {reply, Answer, put_open(Name, Saved, State#state{saved = erlang:monotonic_time(millisecond)})};
+        {error, _} = Error -> {reply, Error, save_within(?SAVE_MS, put_open(Name, Open, State))}
+    end.
+
+save(Name, #open{realm = Realm, changed = true} = Open) ->
+    case file(Name, <<"trust">>) of
+        none -> {ok, Open#open{changed = false}};
+        {ok, Path} ->
+            case cambrian_file:write(Path, ?MAGIC, term_to_binary(cambrian_realm:save(Realm))) of
+                ok -> {ok, Open#open{changed = false}};
+                Error -> Error
+            end
+    end;
+save(_Name, Open) ->
+    {ok, Open}.
+
+%% One timer; the sooner of two times counts.
+save_within(Ms, #state{timer = Timer, saved = Saved} = State) ->
+    Due = max(0, Saved + Ms - erlang:monotonic_time(millisecond)),
+    case Timer =/= none andalso erlang:read_timer(Timer) of
+        Left when is_integer(Left), Left =< Due -> State;
+        _ ->
+            _ = Timer =:= none orelse erlang:cancel_timer(Timer),
+            State#state{timer = erlang:send_after(Due, self(), save)}
+    end.
+
+save_changed(#state{open = All} = State) ->
+    Saved = maps:map(fun save_or_log/2, All),
+    Now = State#state{open = Saved, saved = erlang:monotonic_time(millisecond)},
+    case lists:any(fun(#open{changed = Changed}) -> Changed end, maps:values(Saved)) of
+        true -> save_within(?SAVE_MS, Now);
+        false -> Now
+    end.
+
+save_or_log(Name, Open) ->
+    case save(Name, Open) of
+        {ok, Saved} -> Saved;
+        {error, Reason} ->
+            logger:error("cambrian: standings of a realm were not saved: ~tp", [Reason]),
+            Open
+    end.

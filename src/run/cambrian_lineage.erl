@@ -1,0 +1,181 @@
+%% @private
+%% Remembers how genotypes came to be: champions that were bred here with their line of fitter parents, and what
+%% others signed of theirs. {@link cambrian:lineage/1} walks it.
+%%
+%% In memory, and on disk as well when the application's `data_dir' is set; the oldest is forgotten first.
+-module(cambrian_lineage).
+-behaviour(gen_server).
+
+-export([start_link/0, bred/2, received/2, walk/1]).
+-export([init/1, handle_call/3, handle_cast/2, terminate/2]).
+-export_type([entry/0]).
+
+%% `origin' is `own', the key that signed it, or `unknown' where it was injected by hand; `generation' and `task' are
+%% the origin's.
+-type entry() :: #{id := cambrian_genotype:id(), parents := [cambrian_genotype:id()], operators := [atom() | binary()],
+                   generation := non_neg_integer(), task := binary(), origin := own | unknown | cambrian_identity:key(),
+                   %% as claimed, of what others signed
+                   fitness => float(), realm => binary(), time => non_neg_integer()}.
+-type birth() :: {cambrian_genotype:id(), Parents :: [cambrian_genotype:id()], [Operator :: atom()], Generation :: non_neg_integer()}.
+
+-define(MAX_ENTRIES, 50_000).
+%% Others fill their records as they like.
+-define(MAX_RECORD, 1024).
+%% Bytes of a file, and files.
+-define(DISK, {4_194_304, 8}).
+
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% @doc A genotype and its line, the youngest first.
+-spec bred(Task :: atom() | binary(), [birth()]) -> ok.
+bred(Task, Line) ->
+    New = lists:takewhile(fun({Id, _, _, _}) -> not is_own(Id) end, Line),
+    remember([{Id, {origin(Birth), text(Task), Birth}} || {Id, _, _, _} = Birth <- lists:reverse(New),
+                                                         origin(Birth) =:= own orelse not ets:member(?MODULE, Id)]).
+
+%% Where one came from that was not bred here, others may have said already.
+origin({_, [], [injection], _}) -> unknown;
+origin(_) -> own.
+
+%% @doc What was signed of a genotype elsewhere.
+-spec received(cambrian_genotype:id(), Record :: binary()) -> ok.
+received(Id, Record) when byte_size(Record) =< ?MAX_RECORD ->
+    remember([{Id, {signed, Record}} || not ets:member(?MODULE, Id)]);
+received(_Id, _Record) ->
+    ok.
+
+%% That it is being restarted must not take anyone else down.
+remember(Entries) ->
+    try gen_server:call(?MODULE, {remember, Entries})
+    catch exit:_ -> ok
+    end.
+
+%% @doc A genotype and all its ancestors that are known, the nearest first; every signature is checked on the way.
+-spec walk(cambrian_genotype:id()) ->
+          {ok, [entry(), ...]} | {error, unknown | {bad_signature | cycle, cambrian_genotype:id()}}.
+walk(Id) ->
+    case walk([Id], sets:from_list([Id], [{version, 2}]), []) of
+        {ok, []} -> {error, unknown};
+        {ok, Entries} -> in_order(Entries);
+        Error -> Error
+    end.
+
+walk([], _Seen, Entries) ->
+    {ok, lists:reverse(Entries)};
+walk(Ids, Seen, Entries) ->
+    case lists:foldl(fun visit/2, {[], Seen, Entries}, Ids) of
+        {Next, Known, More} -> walk(lists:reverse(Next), Known, More);
+        Error -> Error
+    end.
+
+visit(Id, {Next, Seen, Entries}) ->
+    case entry(Id) of
+        none -> {Next, Seen, Entries};
+        {error, _} = Error -> Error;
+        #{parents := Parents} = Entry ->
+            New = [Parent || Parent <- Parents, not sets:is_element(Parent, Seen)],
+            {lists:reverse(New, Next), lists:foldl(fun sets:add_element/2, Seen, New), [Entry | Entries]}
+    end;
+visit(_Id, Error) -> Error.
+
+entry(Id) ->
+    case ets:lookup(?MODULE, Id) of
+        [{Id, {Origin, Task, {Id, Parents, Operators, Generation}}}] ->
+            #{id => Id, parents => Parents, operators => Operators, generation => Generation, task => Task,
+              origin => Origin};
+        [{Id, {signed, Record}}] ->
+            case cambrian_envelope:read_record(Record) of
+                {ok, #{genotype := Id} = Claims} ->
+                    (maps:with([parents, operators, generation, task, origin, fitness, realm, time], Claims))#{id => Id};
+                _ -> {error, {bad_signature, Id}}
+            end;
+        [] -> none
+    end.
+
+%% An id is a hash, so whoever names a descendant as a parent lies.
+in_order(Entries) ->
+    Graph = digraph:new([private]),
+    _ = [digraph:add_vertex(Graph, Vertex) || #{id := Id, parents := Parents} <- Entries, Vertex <- [Id | Parents]],
+    _ = [digraph:add_edge(Graph, Id, Parent) || #{id := Id, parents := Parents} <- Entries, Parent <- Parents],
+    Circles = digraph_utils:cyclic_strong_components(Graph),
+    digraph:delete(Graph),
+    case Circles of
+        [] -> {ok, Entries};
+        [[Id | _] | _] -> {error, {cycle, Id}}
+    end.
+
+is_own(Id) ->
+    case ets:lookup(?MODULE, Id) of
+        [{Id, {own, _, _}}] -> true;
+        _ -> false
+    end.
+
+%%% ---- server -----------------------------------------------------------------------------
+
+init([]) ->
+    process_flag(trap_exit, true),
+    ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
+    Log = open(),
+    {ok, #{log => Log, order => lists:foldl(fun keep/2, queue:new(), read(Log))}}.
+
+handle_call({remember, Entries}, _From, #{log := Log, order := Order} = State) ->
+    _ = [disk_log:alog_terms(Log, Entries) || Log =/= none, Entries =/= []],
+    {reply, ok, State#{order := lists:foldl(fun keep/2, Order, Entries)}}.
+
+handle_cast(_, State) -> {noreply, State}.
+
+terminate(_Reason, #{log := none}) -> ok;
+terminate(_Reason, #{log := Log}) -> disk_log:close(Log).
+
+keep({Id, _} = Entry, Order) ->
+    New = not ets:member(?MODULE, Id),
+    true = ets:insert(?MODULE, Entry),
+    case New of
+        true -> forget_oldest(queue:in(Id, Order));
+        false -> Order
+    end.
+
+forget_oldest(Order) ->
+    case queue:len(Order) > ?MAX_ENTRIES of
+        true ->
+            {{value, Id}, Rest} = queue:out(Order),
+            true = ets:delete(?MODULE, Id),
+            Rest;
+        false -> Order
+    end.
+
+%%% ---- disk -------------------------------------------------------------------------------
+
+open() ->
+    case application:get_env(cambrian, data_dir) of
+        undefined -> none;
+        {ok, Dir} -> open(filename:join([Dir, "lineage", "log"]))
+    end.
+
+%% Without its log it still remembers, until the VM ends.
+open(Path) ->
+    _ = filelib:ensure_dir(Path),
+    Options = [{name, ?MODULE}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true}],
+    case disk_log:open(Options) of
+        {ok, Log} -> Log;
+        {repaired, Log, _, _} -> Log;
+        {error, Reason} ->
+            logger:warning("lineage is not kept on disk: ~tp", [Reason]),
+            none
+    end.
+
+read(none) -> [];
+read(Log) -> read(Log, start).
+
+read(Log, Continuation) ->
+    case disk_log:chunk(Log, Continuation) of
+        {Next, Terms} -> decoded(Terms) ++ read(Log, Next);
+        {Next, Terms, _BadBytes} -> decoded(Terms) ++ read(Log, Next);
+        _ -> []
+    end.
+
+decoded(Terms) -> [Term || {_, _} = Term <- Terms].
+
+text(Task) when is_atom(Task) -> atom_to_binary(Task);
+text(Task) when is_binary(Task) -> Task.

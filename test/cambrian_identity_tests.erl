@@ -1,0 +1,209 @@
+-module(cambrian_identity_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-define(MAGIC, <<"cambrian test 1\n">>).
+
+in(Dir, Name) -> filename:join(Dir, Name).
+
+%%% ---- files ------------------------------------------------------------------------------
+
+a_file_is_there_whole_or_not_at_all_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = in(Dir, "below/of/it"),
+        ?assertEqual({error, not_found}, cambrian_file:read(Path, ?MAGIC)),
+        ok = cambrian_file:write(Path, ?MAGIC, <<"payload">>),
+        ?assertEqual({ok, <<"payload">>}, cambrian_file:read(Path, ?MAGIC)),
+        {ok, Bytes} = file:read_file(Path),
+        [begin
+             ok = file:write_file(Path, binary:part(Bytes, 0, Size)),
+             ?assertEqual({Size, {error, {torn_file, Path}}}, {Size, cambrian_file:read(Path, ?MAGIC)})
+         end || Size <- lists:seq(0, byte_size(Bytes) - 1)],
+        ok = file:write_file(Path, <<"something else entirely">>),
+        ?assertEqual({error, {other_file, Path}}, cambrian_file:read(Path, ?MAGIC)),
+        {ok, Aside} = cambrian_file:set_aside(Path),
+        ?assertEqual({ok, <<"something else entirely">>}, file:read_file(Aside)),
+        ?assertEqual({error, not_found}, cambrian_file:read(Path, ?MAGIC)),
+        ?assertEqual({ok, [filename:basename(Aside)]}, file:list_dir(filename:dirname(Path)))
+    end).
+
+faults_name_the_file_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        ?assertEqual({error, {eisdir, Dir}}, cambrian_file:read(Dir, ?MAGIC)),
+        ok = file:write_file(in(Dir, "file"), <<>>),
+        Below = in(Dir, "file/below"),
+        ?assertMatch({error, {_, Below}}, cambrian_file:write(Below, ?MAGIC, <<>>)),
+        ?assertMatch({error, {_, Below}}, cambrian_file:write_secret(Below, ?MAGIC, <<>>)),
+        ?assertEqual(ok, cambrian_file:delete(in(Dir, "nothing")))
+    end).
+
+%% A binary is a path as well.
+paths_of_both_kinds_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = list_to_binary(in(Dir, "binary")),
+        ok = cambrian_file:write(Path, ?MAGIC, <<1>>),
+        ok = cambrian_file:write_secret(Path, ?MAGIC, <<2>>),
+        ?assertEqual({ok, <<2>>}, cambrian_file:read_secret(Path, ?MAGIC))
+    end).
+
+names_are_harmless_test() ->
+    Names = [cambrian_file:name(Text) || Text <- [<<>>, <<".">>, <<"..">>, <<"../x">>, <<"a/b">>, <<"a%2Fb">>, <<0, 255>>,
+                                                  <<"org.example.lab">>, binary:copy(<<"/">>, 255), binary:copy(<<"x">>, 255)]],
+    ?assertEqual(length(Names), length(lists:usort(Names))),
+    [begin
+         ?assertEqual(match, re:run(Name, "^[A-Za-z0-9%_~-][A-Za-z0-9%_.~-]*$", [{capture, none}])),
+         ?assert(byte_size(Name) =< 200)
+     end || Name <- Names],
+    ?assertEqual(<<"org.example.lab">>, cambrian_file:name(<<"org.example.lab">>)).
+
+%%% ---- secrets ----------------------------------------------------------------------------
+
+a_secret_is_its_owners_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = in(Dir, "new/identity"),
+        {ok, #{key := Key, secret := Secret}} = cambrian_identity:load(Path),
+        ?assertEqual(8#600, cambrian_temporary:mode(Path)),
+        ?assertEqual(Key, cambrian_identity:public_key(Secret())),
+        ?assertMatch({ok, #{key := Key, successions := []}}, cambrian_identity:load(Path)),
+        {ok, #{key := Next}} = cambrian_identity:rotate(Path),
+        ?assertEqual(8#600, cambrian_temporary:mode(Path)),
+        ?assertMatch({ok, #{key := Next}}, cambrian_identity:load(Path)),
+        ?assertEqual({ok, ["identity"]}, file:list_dir(filename:dirname(Path)))
+    end).
+
+%% Nothing is in the new directory before only its owner can enter it, and nothing in the file before only he can read it.
+nobody_sees_it_being_written_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = in(Dir, "identity"),
+        Room = Path ++ ".new",
+        Inside = Room ++ "/secret",
+        Calls = traced(fun() -> cambrian_identity:load(Path) end),
+        ?assertMatch([{make_dir, [Room]}, {change_mode, [Room, 8#700]}, {write_file, [Inside, <<>>]},
+                      {change_mode, [Inside, 8#600]}, {open, [Inside, _]}, {write, _}, {sync, _}, {rename, [Inside, Path]}],
+                     Calls)
+    end).
+
+traced(Fun) ->
+    Traced = [{make_dir, 1}, {change_mode, 2}, {write_file, 2}, {open, 2}, {write, 2}, {sync, 1}, {rename, 2}],
+    _ = [erlang:trace_pattern({file, Name, Arity}, true, []) || {Name, Arity} <- Traced],
+    Pid = spawn_link(fun() -> receive go -> {ok, _} = Fun() end end),
+    1 = erlang:trace(Pid, true, [call]),
+    Monitor = monitor(process, Pid),
+    Pid ! go,
+    receive {'DOWN', Monitor, process, _, normal} -> ok end,
+    Ref = erlang:trace_delivered(Pid),
+    receive {trace_delivered, Pid, Ref} -> ok end,
+    _ = [erlang:trace_pattern({file, Name, Arity}, false, []) || {Name, Arity} <- Traced],
+    calls(Pid).
+
+calls(Pid) ->
+    receive {trace, Pid, call, {file, Name, Arguments}} -> [{Name, Arguments} | calls(Pid)]
+    after 0 -> []
+    end.
+
+what_others_may_read_is_refused_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = in(Dir, "identity"),
+        {ok, _} = cambrian_identity:load(Path),
+        {ok, Bytes} = file:read_file(Path),
+        [begin
+             ok = file:change_mode(Path, Mode),
+             ?assertEqual({error, {unsafe_permissions, Path}}, cambrian_identity:load(Path)),
+             ?assertEqual({error, {unsafe_permissions, Path}}, cambrian_identity:rotate(Path))
+         end || Mode <- [8#640, 8#604, 8#660, 8#644, 8#620]],
+        ?assertEqual({ok, Bytes}, file:read_file(Path))
+    end).
+
+%% However it is damaged, it has a name and the file stays as it is.
+damage_is_named_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = in(Dir, "identity"),
+        {ok, _} = cambrian_identity:load(Path),
+        {ok, _} = cambrian_identity:rotate(Path),
+        {ok, Bytes} = file:read_file(Path),
+        Size = byte_size(Bytes),
+        Damaged = [binary:part(Bytes, 0, At) || At <- [0, 5, 20, 40, 60, 90, Size - 1]]
+                  ++ [flipped(At, Bytes) || At <- lists:seq(0, Size - 1, 7)] ++ [<<"PRIVATE KEY">>, <<Bytes/binary, 0>>],
+        [begin
+             ok = file:write_file(Path, Bad),
+             {error, {Reason, Path}} = cambrian_identity:load(Path),
+             ?assert(lists:member(Reason, [torn_file, not_an_identity])),
+             ?assertEqual({error, {Reason, Path}}, cambrian_identity:rotate(Path)),
+             ?assertEqual({ok, Bad}, file:read_file(Path))
+         end || Bad <- Damaged]
+    end).
+
+flipped(At, Bytes) ->
+    <<Before:At/binary, Byte, After/binary>> = Bytes,
+    <<Before/binary, (Byte bxor 1), After/binary>>.
+
+%% Whole by its hash, but with a chain that does not lead to its key.
+a_wrong_chain_is_no_identity_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = in(Dir, "identity"),
+        Chain = cambrian_identity:succession(<<1:256>>, <<2:256>>),
+        Write = fun(Payload) -> ok = cambrian_file:write_secret(Path, <<"cambrian identity 1\n">>, Payload) end,
+        Sized = <<(byte_size(Chain)):16, Chain/binary>>,
+        Write(<<2:256, Sized/binary>>),
+        ?assertMatch({ok, #{successions := [Chain]}}, cambrian_identity:load(Path)),
+        [begin
+             Write(Payload),
+             ?assertEqual({error, {not_an_identity, Path}}, cambrian_identity:load(Path))
+         end || Payload <- [<<>>, <<2:255, 0:1, 9>>, <<3:256, Sized/binary>>, <<2:256, Sized/binary, Sized/binary>>,
+                            <<2:256, 9:16, 1>>, <<2:256, 3:16, 1, 2, 3>>]]
+    end).
+
+%% What a crash left of an unfinished writing is in nobody's way.
+after_a_crash_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = in(Dir, "identity"),
+        {ok, #{key := Key}} = cambrian_identity:load(Path),
+        ok = file:make_dir(in(Dir, "identity.new")),
+        ok = file:write_file(in(Dir, "identity.new/secret"), <<"half">>),
+        ?assertMatch({ok, #{key := Key}}, cambrian_identity:load(Path)),
+        {ok, #{successions := [_]}} = cambrian_identity:rotate(Path),
+        ?assertEqual({ok, ["identity"]}, file:list_dir(Dir))
+    end).
+
+the_chain_is_bounded_test() ->
+    Last = lists:foldl(fun(_, Identity) -> {ok, Next} = cambrian_identity:rotate(Identity), Next end,
+                       cambrian_identity:from_secret(<<1:256>>), lists:seq(1, 103)),
+    #{key := Key, successions := Chain} = Last,
+    ?assertEqual(100, length(Chain)),
+    ?assertMatch({ok, #{new := Key}}, cambrian_identity:read_succession(lists:last(Chain))).
+
+%% What a crash report would show.
+secrets_do_not_show_test() ->
+    Secret = cambrian_identity:new(),
+    Shown = lists:flatten(io_lib:format("~w", [cambrian_identity:from_secret(Secret)])),
+    [Start] = io_lib:format("~w", [binary:bin_to_list(Secret, 0, 6)]),
+    ?assertEqual(nomatch, string:find(Shown, string:trim(Start, both, "[]"))),
+    [?assertNot(shows(Secret, Fun))
+     || Fun <- [fun() -> cambrian_identity:public_key(<<Secret/binary, 1>>) end,
+                fun() -> cambrian_identity:succession(Secret, <<1>>) end,
+                fun() -> cambrian_identity:grant(Secret, <<"lab">>, <<1>>, 1) end]].
+
+shows(Secret, Fun) ->
+    try Fun() of _ -> error(should_have_failed)
+    catch error:badarg:Stack -> binary:match(term_to_binary(Stack), Secret) =/= nomatch
+    end.
+
+%%% ---- certificates -----------------------------------------------------------------------
+
+certificates_of_others_are_refused_test() ->
+    Succession = cambrian_identity:succession(<<1:256>>, <<2:256>>),
+    {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"lab">>, <<2:256>>, 1000),
+    ?assert(cambrian_identity:is_succession(Succession)),
+    ?assertNot(cambrian_identity:is_succession(Grant)),
+    [?assertMatch({error, _}, cambrian_identity:read_succession(flipped(At, Succession)))
+     || At <- lists:seq(0, byte_size(Succession) - 1)],
+    [?assertMatch({error, _}, cambrian_identity:read_grant(flipped(At, Grant))) || At <- lists:seq(0, byte_size(Grant) - 1)],
+    ?assertMatch({error, _}, cambrian_identity:read_grant(Succession)),
+    ?assertMatch({error, _}, cambrian_identity:read_succession(Grant)).
+
+an_envelope_is_no_succession_test() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+    [begin
+         {ok, Bytes} = cambrian_envelope:seal(#{realm => Realm, task => <<"xor">>, fitness => 1.0, generation => 0,
+                                                sequence => 1, time => 0}, G, <<1:256>>),
+         ?assertNot(cambrian_identity:is_succession(Bytes))
+     end || Realm <- [<<>>, <<"lab">>, binary:copy(<<"x">>, 255)]].

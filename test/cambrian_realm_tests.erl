@@ -1,0 +1,325 @@
+%% Random sequences of what strangers could send; a failure shows the seed.
+-module(cambrian_realm_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-define(NOW, 1_800_000_000_000).
+-define(MINUTE, 60_000).
+
+realm() -> realm(#{}).
+realm(Options) -> cambrian_realm:new(Options#{name => <<"lab">>}).
+
+key(N) -> <<N:256>>.
+
+claims(Origin, Sequence) -> claims(Origin, Sequence, ?NOW).
+claims(Origin, Sequence, Time) ->
+    #{realm => <<"lab">>, origin => key(Origin), genotype => <<Sequence:256>>, sequence => Sequence, time => Time,
+      grant => undefined}.
+
+arrives(Origin, Sequence, Now, Realm) ->
+    {ok, Next} = cambrian_realm:genuine(claims(Origin, Sequence, Now), Now, Realm),
+    Next.
+
+refusal(Claims, Now, Realm) ->
+    case cambrian_realm:admit(Claims, Now, Realm) of
+        {ok, _} -> ok;
+        {error, Reason, Counted} ->
+            ?assertMatch(#{refused := #{Reason := _}}, cambrian_realm:report(Counted)),
+            Reason;
+        Other -> Other
+    end.
+
+%% `Property' of many seeds; each has its own draws.
+for_all_seeds(Property) ->
+    First = erlang:system_time(microsecond),
+    _ = [begin
+             _ = rand:seed(exsss, Seed),
+             try Property()
+             catch Class:Reason:Stack -> erlang:raise(Class, {seed, Seed, Reason}, Stack)
+             end
+         end || Seed <- lists:seq(First, First + 99)],
+    ok.
+
+pick(List) -> lists:nth(rand:uniform(length(List)), List).
+
+%%% ---- the order of questions -------------------------------------------------------------
+
+the_first_no_ends_it_test() ->
+    Claims = claims(1, 1),
+    {ok, Banned} = cambrian_realm:ban({genotype, <<1:256>>}, <<>>, ?NOW, realm()),
+    ?assertEqual(ok, refusal(Claims, ?NOW, realm())),
+    ?assertEqual(wrong_realm, refusal(Claims#{realm => <<"else">>, time => 0}, ?NOW, Banned)),
+    ?assertEqual(too_old, refusal(Claims#{time => ?NOW - 5 * ?MINUTE - 1}, ?NOW, Banned)),
+    ?assertEqual(from_the_future, refusal(Claims#{time => ?NOW + 5 * ?MINUTE + 1}, ?NOW, Banned)),
+    ?assertEqual(ok, refusal(Claims#{time => ?NOW + 5 * ?MINUTE}, ?NOW, realm())),
+    ?assertEqual(ok, refusal(Claims#{time => ?NOW - 5 * ?MINUTE}, ?NOW, realm())),
+    ?assertEqual(banned_genotype, refusal(Claims, ?NOW, Banned)),
+    ?assertEqual(replay, refusal(Claims, ?NOW, arrives(1, 1, ?NOW, realm()))),
+    ?assertEqual(ok, refusal(claims(1, 2), ?NOW, arrives(1, 1, ?NOW, realm()))),
+    {ok, NoKey} = cambrian_realm:ban({key, key(1)}, <<>>, ?NOW, realm()),
+    ?assertEqual(banned_key, refusal(Claims, ?NOW, NoKey)),
+    ?assertEqual(ok, refusal(claims(2, 1), ?NOW, NoKey)),
+    ?assertEqual(ok, refusal(Claims, ?NOW, cambrian_realm:unban({key, key(1)}, NoKey))).
+
+%%% ---- capability -------------------------------------------------------------------------
+
+only_these_keys_test() ->
+    Realm = realm(#{capability => {keys, [key(1), key(2)]}}),
+    ?assertEqual(ok, refusal(claims(1, 1), ?NOW, Realm)),
+    ?assertEqual(not_permitted, refusal(claims(3, 1), ?NOW, Realm)),
+    {ok, Followed} = cambrian_realm:succeed(#{old => key(1), new => key(4)}, ?NOW, Realm),
+    ?assertEqual(ok, refusal(claims(4, 1), ?NOW, Followed)),
+    ?assertEqual(retired_key, refusal(claims(1, 1), ?NOW, Followed)),
+    %% the same list again, and another
+    ?assertEqual(ok, refusal(claims(4, 1), ?NOW, cambrian_realm:change(#{capability => {keys, [key(1)]}}, Followed))),
+    ?assertEqual(not_permitted, refusal(claims(4, 1), ?NOW, cambrian_realm:change(#{capability => {keys, [key(2)]}}, Followed))).
+
+with_leave_of_the_owner_test() ->
+    Realm = realm(#{capability => {signed_by, key(9)}}),
+    Claims = claims(1, 1),
+    Grant = #{realm => <<"lab">>, by => key(9), key => key(1), until => ?NOW + ?MINUTE},
+    With = fun(Changes) -> Claims#{grant => maps:merge(Grant, Changes)} end,
+    ?assertEqual(not_permitted, refusal(Claims, ?NOW, Realm)),
+    ?assertEqual({read_grant, <<"bytes">>}, refusal(Claims#{grant => <<"bytes">>}, ?NOW, Realm)),
+    ?assertEqual(ok, refusal(With(#{}), ?NOW, Realm)),
+    ?assertEqual(not_permitted, refusal(With(#{realm => <<"else">>}), ?NOW, Realm)),
+    ?assertEqual(not_permitted, refusal(With(#{by => key(8)}), ?NOW, Realm)),
+    ?assertEqual(not_permitted, refusal(With(#{key => key(2)}), ?NOW, Realm)),
+    ?assertEqual(grant_expired, refusal(With(#{until => ?NOW}), ?NOW, Realm)),
+    ?assertEqual(ok, refusal(claims(9, 1), ?NOW, Realm)),
+    %% once it was genuine, the grant need not be read again until it ends
+    {ok, Granted} = cambrian_realm:genuine(With(#{}), ?NOW, Realm),
+    ?assertEqual(ok, refusal((claims(1, 2))#{grant => <<"not looked at">>}, ?NOW, Granted)),
+    Later = ?NOW + ?MINUTE,
+    ?assertEqual(grant_expired, refusal(claims(1, 2, Later), Later, Granted)),
+    ?assertEqual({read_grant, <<"new">>}, refusal((claims(1, 2, Later))#{grant => <<"new">>}, Later, Granted)),
+    %% the heir has it too, and may show the old one
+    {ok, Followed} = cambrian_realm:succeed(#{old => key(1), new => key(5)}, ?NOW, Granted),
+    ?assertEqual(ok, refusal(claims(5, 2), ?NOW, Followed)),
+    {ok, Unheard} = cambrian_realm:succeed(#{old => key(1), new => key(5)}, ?NOW, Realm),
+    ?assertEqual(ok, refusal((claims(5, 2))#{grant => Grant}, ?NOW, Unheard)),
+    ?assertEqual(not_permitted, refusal(claims(1, 3), ?NOW, cambrian_realm:change(#{capability => {signed_by, key(7)}}, Granted))).
+
+%%% ---- reputation -------------------------------------------------------------------------
+
+a_liar_is_banned_after_five_lies_test() ->
+    Lie = fun(_, R) -> {inflated, Next} = cambrian_realm:checked(key(1), 4.0, 3.0, ?NOW, R), Next end,
+    Known = arrives(1, 1, ?NOW, realm()),
+    Four = lists:foldl(Lie, Known, lists:seq(1, 4)),
+    ?assertNot(cambrian_realm:is_banned({key, key(1)}, Four)),
+    Five = Lie(5, Four),
+    ?assertMatch([#{what := {key, _}, by := reputation}], cambrian_realm:bans(Five)),
+    ?assertEqual(banned_key, refusal(claims(1, 2), ?NOW, Five)),
+    Forgiven = cambrian_realm:unban({key, key(1)}, Five),
+    ?assertEqual(0.5, cambrian_realm:reputation(key(1), Forgiven)),
+    ?assertEqual(ok, refusal(claims(1, 2), ?NOW, Forgiven)).
+
+rubbish_costs_half_and_only_once_test() ->
+    {ok, Once} = cambrian_realm:cheated(claims(1, 1), wrong_id, ?NOW, realm()),
+    ?assertEqual(0.25, cambrian_realm:reputation(key(1), Once)),
+    {error, replay, Twice} = cambrian_realm:cheated(claims(1, 1), wrong_id, ?NOW, Once),
+    ?assertEqual(0.25, cambrian_realm:reputation(key(1), Twice)),
+    ?assertMatch(#{refused := #{wrong_id := 1, replay := 1}}, cambrian_realm:report(Twice)).
+
+what_says_nothing_of_the_origin_test() ->
+    [?assertNot(cambrian_realm:is_rubbish(Reason))
+     || Reason <- [bad_signature, {missing_base, key(1)}, {wrong_base, key(1)}, {unsupported_version, 9}]],
+    [?assert(cambrian_realm:is_rubbish(Reason))
+     || Reason <- [bad_compression, wrong_id, malformed, not_canonical, {invalid_genotype, <<"why">>}, {too_large, 1}]].
+
+tolerance_is_relative_test() ->
+    Verdict = fun(Claimed, Measured, Options) ->
+                  element(1, cambrian_realm:checked(key(1), Claimed, Measured, ?NOW, arrives(1, 1, ?NOW, realm(Options))))
+              end,
+    [?assertEqual({Claimed, Measured, Expected}, {Claimed, Measured, Verdict(Claimed, Measured, #{})})
+     || {Claimed, Measured, Expected} <- [{1.0, 1.0, confirmed}, {1.0, 2.0, confirmed}, {1.0, 0.995, confirmed},
+                                          {1.0, 0.98, inflated}, {-1.0, -1.005, confirmed}, {-1.0, -2.0, inflated},
+                                          {0.0, 0.0, confirmed}, {0.0, -1.0, inflated}, {1.0e308, -1.0e308, inflated},
+                                          {-1.0e308, 1.0e308, confirmed}, {5.0e-324, 0.0, inflated}]],
+    ?assertEqual(confirmed, Verdict(1.0, 0.6, #{tolerance => 0.5})),
+    ?assertEqual(confirmed, Verdict(1.0e308, -1.0e308, #{tolerance => 2})).
+
+%% Whatever else happens: who lies only is banned by the fifth, who never lies never is.
+honest_and_liars_test() ->
+    for_all_seeds(fun() ->
+        Known = lists:foldl(fun(Origin, R) -> arrives(Origin, 1, ?NOW, R) end, realm(), lists:seq(1, 10)),
+        {_, Lies} = lists:foldl(fun(_, {R, Told}) -> told(rand:uniform(10), R, Told) end, {Known, #{}}, lists:seq(1, 200)),
+        ?assert(lists:all(fun(N) -> N =< 5 end, maps:values(Lies)))
+    end).
+
+told(Origin, Realm, Lies) when Origin =< 5 ->
+    {confirmed, Next} = cambrian_realm:checked(key(Origin), rand:uniform(), 1 + rand:uniform(), ?NOW, Realm),
+    ?assertNot(cambrian_realm:is_banned({key, key(Origin)}, Next)),
+    ?assert(cambrian_realm:reputation(key(Origin), Next) =< 1.0),
+    {Next, Lies};
+told(Origin, Realm, Lies) ->
+    case cambrian_realm:is_banned({key, key(Origin)}, Realm) of
+        true -> {Realm, Lies};
+        false ->
+            {inflated, Next} = cambrian_realm:checked(key(Origin), 2 + rand:uniform(), rand:uniform(), ?NOW, Realm),
+            {Next, maps:update_with(Origin, fun(N) -> N + 1 end, 1, Lies)}
+    end.
+
+%% Whoever cannot sign for the victim moves nothing of it, with whatever claims.
+forgers_move_nothing_test() ->
+    for_all_seeds(fun() ->
+        Before = arrives(1, 5, ?NOW, realm()),
+        After = lists:foldl(fun(_, R) -> forged(R) end, Before, lists:seq(1, 200)),
+        #{origins := Known} = cambrian_realm:report(Before),
+        ?assertMatch(#{origins := Known, bans := []}, cambrian_realm:report(After)),
+        ?assertEqual(ok, refusal(claims(1, 6), ?NOW, After))
+    end).
+
+forged(Realm) ->
+    Claims = claims(1, rand:uniform(1000), ?NOW + pick([-1, 0, 1]) * rand:uniform(10) * ?MINUTE),
+    case cambrian_realm:admit(Claims, ?NOW, Realm) of
+        {ok, Next} -> cambrian_realm:refused(bad_signature, Next);
+        {error, _, Next} -> Next
+    end.
+
+%% Whoever sends again what the victim once signed moves nothing either.
+replays_move_nothing_test() ->
+    for_all_seeds(fun() ->
+        Signed = [claims(1, N, ?NOW) || N <- lists:seq(1, 20)],
+        Sent = lists:foldl(fun(Claims, R) -> {ok, Next} = cambrian_realm:genuine(Claims, ?NOW, R), Next end, realm(), Signed),
+        After = lists:foldl(fun(_, R) ->
+                                Again = pick([genuine, cheated]),
+                                {error, _, Next} = case Again of
+                                                       genuine -> cambrian_realm:genuine(pick(Signed), ?NOW, R);
+                                                       cheated -> cambrian_realm:cheated(pick(Signed), wrong_id, ?NOW, R)
+                                                   end,
+                                Next
+                            end, Sent, lists:seq(1, 100)),
+        #{origins := Origins} = cambrian_realm:report(Sent),
+        ?assertMatch(#{origins := Origins, bans := []}, cambrian_realm:report(After))
+    end).
+
+%%% ---- rate -------------------------------------------------------------------------------
+
+%% In no time, however it is spent, more than rate * t + burst, and no less if all of it is asked for.
+rate_test() ->
+    for_all_seeds(fun() ->
+        {PerSecond, Burst} = Rate = {rand:uniform(20), rand:uniform(50)},
+        {_, Now, Admitted} = lists:foldl(fun(N, Before) -> asks(N, Before) end, {realm(#{rate => Rate}), ?NOW, 0},
+                                         lists:seq(1, 300)),
+        Elapsed = (Now - ?NOW) / 1000,
+        ?assert(Admitted =< PerSecond * Elapsed + Burst + 1.0e-6),
+        ?assert(Admitted >= min(300, Burst))
+    end).
+
+asks(N, {Realm, Now, Admitted}) ->
+    Later = Now + pick([0, 0, 0, rand:uniform(20), rand:uniform(1000)]),
+    case cambrian_realm:genuine(claims(1, N, Later), Later, Realm) of
+        {ok, Next} -> {Next, Later, Admitted + 1};
+        {error, rate_limited, Next} -> {Next, Later, Admitted}
+    end.
+
+a_clock_set_back_silences_nobody_test() ->
+    Spent = lists:foldl(fun(N, R) -> arrives(1, N, ?NOW, R) end, realm(#{rate => {1, 3}}), [1, 2, 3]),
+    ?assertEqual(rate_limited, refusal(claims(1, 4), ?NOW, Spent)),
+    Years = ?NOW - 1_000_000 * ?MINUTE,
+    Again = lists:foldl(fun(N, R) -> arrives(1, N, Years, R) end, Spent, [4, 5, 6]),
+    ?assertEqual(rate_limited, refusal(claims(1, 7, Years), Years, Again)),
+    ?assertEqual(ok, refusal(claims(1, 7, Years), Years + 1000, Again)).
+
+%%% ---- room -------------------------------------------------------------------------------
+
+newcomers_replace_who_was_long_silent_test() ->
+    Full = lists:foldl(fun(Origin, R) -> arrives(Origin, 1, ?NOW + Origin, R) end, realm(#{max => 3}), [1, 2, 3]),
+    {confirmed, Good} = cambrian_realm:checked(key(1), 1.0, 1.0, ?NOW, Full),
+    Soon = ?NOW + 10 * ?MINUTE,
+    ?assertEqual(too_many_origins, refusal(claims(4, 1, Soon), Soon, Good)),
+    ?assertEqual(ok, refusal(claims(2, 2, Soon), Soon, Good)),
+    Later = Soon + 10,
+    #{origins := Origins} = cambrian_realm:report(arrives(4, 1, Later, Good)),
+    %% the good name stays, the one that was silent for longest of the others goes
+    ?assertEqual([key(1), key(3), key(4)], lists:sort(maps:keys(Origins))).
+
+%% An envelope whose clock was ahead is too old before its origin may be forgotten.
+nothing_comes_again_after_its_origin_was_forgotten_test() ->
+    for_all_seeds(fun() ->
+        Time = ?NOW + rand:uniform(10 * ?MINUTE) - 5 * ?MINUTE,
+        Full = element(2, {ok, _} = cambrian_realm:genuine(claims(1, 1, Time), ?NOW, realm(#{max => 1}))),
+        Later = ?NOW + rand:uniform(20 * ?MINUTE),
+        case cambrian_realm:genuine(claims(2, 1, Later), Later, Full) of
+            {ok, Replaced} -> ?assertEqual(too_old, refusal(claims(1, 1, Time), Later, Replaced));
+            {error, too_many_origins, _} -> ok
+        end
+    end).
+
+all_of_it_is_bounded_test() ->
+    for_all_seeds(fun() ->
+        Max = 8,
+        {_, Realm} = lists:foldl(fun(N, {Now, R}) -> {Now + rand:uniform(2 * ?MINUTE), anything(N, Now, R)} end,
+                                 {?NOW, realm(#{max => Max})}, lists:seq(1, 300)),
+        #{origins := Origins, bans := Bans, retired := Retired} = Report = cambrian_realm:report(Realm),
+        ?assert(map_size(Origins) =< Max),
+        ?assert(length(Bans) =< 2 * Max),
+        ?assert(map_size(Retired) =< Max),
+        ?assertEqual(Report, cambrian_realm:report(cambrian_realm:restore(cambrian_realm:save(Realm))))
+    end).
+
+anything(N, Now, Realm) ->
+    Claims = claims(rand:uniform(100), N, Now),
+    Other = rand:uniform(100),
+    kept(case rand:uniform(8) of
+             1 -> cambrian_realm:genuine(Claims, Now, Realm);
+             2 -> cambrian_realm:cheated(Claims, wrong_id, Now, Realm);
+             3 -> cambrian_realm:admit(Claims, Now, Realm);
+             4 -> cambrian_realm:succeed(#{old => key(rand:uniform(100)), new => key(Other)}, Now, Realm);
+             5 -> cambrian_realm:ban({pick([key, genotype]), key(Other)}, <<>>, Now, Realm);
+             6 -> {ok, cambrian_realm:unban({key, key(Other)}, Realm)};
+             7 -> {ok, element(2, cambrian_realm:checked(key(Other), 2.0, pick([0.5, 2.0]), Now, Realm))};
+             8 -> {ok, cambrian_realm:accepted(key(Other), Realm)}
+         end, Realm).
+
+kept({ok, Realm}, _) -> Realm;
+kept({error, _, Realm}, _) -> Realm;
+kept({error, _}, Realm) -> Realm.
+
+%%% ---- successions ------------------------------------------------------------------------
+
+the_heir_has_it_all_test() ->
+    {confirmed, Known} = cambrian_realm:checked(key(1), 1.0, 1.0, ?NOW, arrives(1, 7, ?NOW, realm())),
+    Reputation = cambrian_realm:reputation(key(1), Known),
+    {ok, Followed} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Known),
+    ?assertEqual(Reputation, cambrian_realm:reputation(key(2), Followed)),
+    ?assertEqual(replay, refusal(claims(2, 7), ?NOW, Followed)),
+    ?assertEqual(ok, refusal(claims(2, 8), ?NOW, Followed)),
+    ?assertEqual(retired_key, refusal(claims(1, 8), ?NOW, Followed)),
+    %% once
+    ?assertEqual({ok, Followed}, cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Followed)),
+    ?assertEqual({error, already_succeeded}, cambrian_realm:succeed(#{old => key(1), new => key(3)}, ?NOW, Followed)),
+    ?assertEqual({error, circular}, cambrian_realm:succeed(#{old => key(2), new => key(1)}, ?NOW, Followed)),
+    ?assertEqual({error, circular}, cambrian_realm:succeed(#{old => key(3), new => key(3)}, ?NOW, Followed)),
+    %% what was sent before the rotation and measured after it is the heir's
+    {inflated, Lied} = cambrian_realm:checked(key(1), 4.0, 1.0, ?NOW, Followed),
+    ?assert(cambrian_realm:reputation(key(2), Lied) < Reputation).
+
+in_any_order_test() ->
+    for_all_seeds(fun() ->
+        {inflated, Known} = cambrian_realm:checked(key(1), 2.0, 1.0, ?NOW, arrives(1, 7, ?NOW, realm())),
+        Chain = [#{old => key(N), new => key(N + 1)} || N <- lists:seq(1, 6)],
+        Shuffled = [Link || {_, Link} <- lists:sort([{rand:uniform(), Link} || Link <- Chain])],
+        Followed = lists:foldl(fun(Link, R) -> {ok, Next} = cambrian_realm:succeed(Link, ?NOW, R), Next end, Known, Shuffled),
+        ?assertEqual([key(7)], maps:keys(maps:get(origins, cambrian_realm:report(Followed)))),
+        ?assertEqual(0.35, cambrian_realm:reputation(key(7), Followed))
+    end).
+
+the_banned_have_no_heirs_test() ->
+    {ok, Banned} = cambrian_realm:ban({key, key(1)}, <<>>, ?NOW, realm()),
+    ?assertEqual({error, banned_key}, cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Banned)),
+    ?assertEqual({error, banned_key}, cambrian_realm:succeed(#{old => key(2), new => key(1)}, ?NOW, Banned)),
+    %% nor does it help to have been quick
+    {ok, Quick} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, realm()),
+    {ok, Late} = cambrian_realm:ban({key, key(1)}, <<>>, ?NOW, Quick),
+    ?assertEqual(banned_key, refusal(claims(2, 1), ?NOW, Late)).
+
+%% A newcomer's lies are not washed off by a predecessor that turns up later, nor are its predecessor's by it.
+no_name_is_washed_test() ->
+    Both = arrives(2, 1, ?NOW, arrives(1, 1, ?NOW, realm())),
+    {inflated, Lied} = cambrian_realm:checked(key(2), 2.0, 1.0, ?NOW, Both),
+    {ok, Followed} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Lied),
+    ?assertEqual(0.35, cambrian_realm:reputation(key(2), Followed)),
+    {inflated, Bad} = cambrian_realm:checked(key(1), 2.0, 1.0, ?NOW, Both),
+    {ok, Same} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Bad),
+    ?assertEqual(0.35, cambrian_realm:reputation(key(2), Same)).

@@ -1,0 +1,470 @@
+%% Trust from outside, with genuine envelopes and others.
+-module(cambrian_trust_tests).
+-include_lib("eunit/include/eunit.hrl").
+-export([execute/3]).
+
+-define(REALM, <<"org.example.test">>).
+-define(DAY, 86_400_000).
+
+secret(N) -> <<N:256>>.
+key(N) -> cambrian_identity:public_key(secret(N)).
+
+now_ms() -> erlang:system_time(millisecond).
+
+genotype() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+    G.
+
+sealed(N, Changes) ->
+    Claims = #{realm => ?REALM, task => <<"xor">>, fitness => 3.0, generation => 1, sequence => 1, time => now_ms()},
+    {ok, Bytes} = cambrian_envelope:seal(maps:merge(Claims, Changes), genotype(), secret(N)),
+    Bytes.
+
+%% `ok' or the reason.
+arrives(N, Changes) -> arrives(sealed(N, Changes)).
+arrives(Bytes) ->
+    case cambrian_trust:check(?REALM, Bytes) of
+        {ok, _, _} -> ok;
+        {error, Reason} -> Reason
+    end.
+
+damaged(At, Bytes) ->
+    <<Before:At/binary, Byte, After/binary>> = Bytes,
+    <<Before/binary, (Byte bxor (1 bsl (At rem 8))), After/binary>>.
+
+forged(Bytes) ->
+    %% the signature is what comes before the payload, whose size is not of interest here
+    {ok, Envelope, _} = cambrian_envelope:read(Bytes),
+    damaged(byte_size(cambrian_envelope:record(Envelope)) - 5, Bytes).
+
+with_app(Test) ->
+    {timeout, 60, fun() ->
+        cambrian_temporary:with_data_dir(fun(Dir) ->
+            ok = cambrian_trust:open(?REALM, #{}),
+            forget_messages(),
+            Test(Dir)
+        end)
+    end}.
+
+forget_messages() ->
+    receive _ -> forget_messages()
+    after 0 -> ok
+    end.
+
+restart() ->
+    ok = application:stop(cambrian),
+    {ok, _} = application:ensure_all_started(cambrian),
+    ok.
+
+%%% ---- who may publish --------------------------------------------------------------------
+
+open_to_all_test_() ->
+    with_app(fun(_) ->
+        ?assertEqual(ok, arrives(1, #{})),
+        ?assertMatch({ok, _, #{fitness := 3.0, grant := undefined}}, cambrian_trust:check(?REALM, sealed(2, #{})))
+    end).
+
+open_to_some_test_() ->
+    with_app(fun(_) ->
+        ok = cambrian_trust:open(?REALM, #{capability => {keys, [key(1)]}}),
+        ?assertEqual(ok, arrives(1, #{})),
+        ?assertEqual(not_permitted, arrives(2, #{})),
+        %% a restart opens it to nobody else
+        restart(),
+        ok = cambrian_trust:open(?REALM, #{}),
+        ?assertEqual(not_permitted, arrives(2, #{})),
+        ok = cambrian_trust:open(?REALM, #{capability => open}),
+        ?assertEqual(ok, arrives(2, #{}))
+    end).
+
+open_to_those_with_a_grant_test_() ->
+    with_app(fun(_) ->
+        ok = cambrian_trust:open(?REALM, #{capability => {signed_by, key(9)}}),
+        Grant = fun(By, Realm, Key, Until) ->
+                    {ok, Bytes} = cambrian_identity:grant(secret(By), Realm, Key, now_ms() + Until),
+                    Bytes
+                end,
+        Good = Grant(9, ?REALM, key(1), ?DAY),
+        ?assertEqual(not_permitted, arrives(1, #{})),
+        ?assertEqual(not_permitted, arrives(1, #{grant => <<"leave">>})),
+        ?assertEqual(not_permitted, arrives(1, #{grant => damaged(byte_size(Good) - 1, Good)})),
+        ?assertEqual(not_permitted, arrives(1, #{grant => Grant(8, ?REALM, key(1), ?DAY)})),
+        ?assertEqual(not_permitted, arrives(1, #{grant => Grant(9, <<"else">>, key(1), ?DAY)})),
+        ?assertEqual(not_permitted, arrives(1, #{grant => Grant(9, ?REALM, key(2), ?DAY)})),
+        ?assertEqual(grant_expired, arrives(1, #{grant => Grant(9, ?REALM, key(1), -1)})),
+        ?assertMatch({ok, _, #{grant := Good}}, cambrian_trust:check(?REALM, sealed(1, #{grant => Good}))),
+        ?assertEqual(ok, arrives(1, #{sequence => 2})),
+        restart(),
+        ?assertEqual(ok, arrives(1, #{sequence => 3})),
+        ok = cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(1), secret(3))),
+        ?assertEqual(retired_key, arrives(1, #{sequence => 4, grant => Good})),
+        ?assertEqual(ok, arrives(3, #{sequence => 4, grant => Good}))
+    end).
+
+rate_test_() ->
+    with_app(fun(_) ->
+        ok = cambrian_trust:open(?REALM, #{rate => {0.001, 3}}),
+        ?assertEqual([ok, ok, ok, rate_limited, rate_limited], [arrives(1, #{sequence => N}) || N <- lists:seq(1, 5)]),
+        %% each on its own; and what nobody signed takes nothing
+        Forged = forged(sealed(2, #{})),
+        ?assertEqual(lists:duplicate(20, bad_signature), [arrives(Forged) || _ <- lists:seq(1, 20)]),
+        ?assertEqual([ok, ok, ok, rate_limited], [arrives(2, #{sequence => N}) || N <- lists:seq(1, 4)])
+    end).
+
+clocks_test_() ->
+    with_app(fun(_) ->
+        ?assertEqual([too_old, from_the_future, ok],
+                     [arrives(1, #{time => now_ms() + Skew}) || Skew <- [-?DAY, ?DAY, 0]])
+    end).
+
+replay_test_() ->
+    with_app(fun(_) ->
+        Bytes = sealed(1, #{sequence => 5}),
+        ?assertEqual([ok, replay, replay], [arrives(B) || B <- [Bytes, Bytes, sealed(1, #{sequence => 4})]]),
+        restart(),
+        ?assertEqual(replay, arrives(Bytes)),
+        %% many at once: one is the first
+        Again = sealed(1, #{sequence => 6}),
+        Self = self(),
+        _ = [spawn_link(fun() -> Self ! {answer, arrives(Again)} end) || _ <- lists:seq(1, 20)],
+        Answers = [receive {answer, A} -> A end || _ <- lists:seq(1, 20)],
+        ?assertEqual([ok | lists:duplicate(19, replay)], lists:sort(Answers))
+    end).
+
+%%% ---- bans -------------------------------------------------------------------------------
+
+the_kill_switch_survives_test_() ->
+    with_app(fun(_) ->
+        ok = cambrian_trust:ban(?REALM, {genotype, cambrian_genotype:id(genotype())}, <<"it shakes the arm">>),
+        ok = cambrian_trust:ban(?REALM, {key, key(2)}),
+        Check = fun() -> [arrives(1, #{}), arrives(2, #{})] end,
+        ?assertEqual([banned_genotype, banned_key], Check()),
+        restart(),
+        ?assertEqual([banned_genotype, banned_key], Check()),
+        ?assertMatch([#{what := {genotype, _}, reason := <<"it shakes the arm">>, by := user}, #{what := {key, _}}],
+                     cambrian_trust:bans(?REALM)),
+        %% whatever else happens, at once
+        kill_server(),
+        ?assertEqual([banned_genotype, banned_key], Check()),
+        _ = [ok = cambrian_trust:unban(?REALM, What) || #{what := What} <- cambrian_trust:bans(?REALM)],
+        ?assertEqual([ok, ok], Check())
+    end).
+
+kill_server() ->
+    Server = whereis(cambrian_trust),
+    true = exit(Server, kill),
+    until(fun() -> is_pid(whereis(cambrian_trust)) andalso whereis(cambrian_trust) =/= Server end).
+
+until(Probe) ->
+    case Probe() of
+        true -> ok;
+        false -> timer:sleep(10), until(Probe)
+    end.
+
+a_liar_bans_itself_test_() ->
+    with_app(fun(_) ->
+        ok = cambrian_trust:subscribe(?REALM),
+        ?assertEqual(ok, arrives(1, #{})),
+        Claim = #{origin => key(1), fitness => 4.0},
+        ?assertEqual(lists:duplicate(5, inflated), [cambrian_trust:checked(?REALM, Claim, 1) || _ <- lists:seq(1, 5)]),
+        Key = key(1),
+        receive {cambrian_trust, ?REALM, {banned, Ban}} ->
+            ?assertMatch(#{what := {key, Key}, by := reputation}, Ban)
+        after 0 -> error(no_event)
+        end,
+        ?assertEqual(banned_key, arrives(1, #{sequence => 2})),
+        restart(),
+        ?assertEqual(banned_key, arrives(1, #{sequence => 2})),
+        ok = cambrian_trust:unban(?REALM, {key, key(1)}),
+        ?assertEqual(0.5, cambrian_trust:reputation(?REALM, key(1))),
+        ?assertEqual(ok, arrives(1, #{sequence => 2}))
+    end).
+
+%% Signed, but no genotype: each costs half, the same twice no more than once.
+rubbish_that_was_signed_test_() ->
+    with_app(fun(_) ->
+        Rubbish = [rubbish(1, N) || N <- [1, 2, 3]],
+        ?assertEqual([bad_compression, replay, bad_compression, replay, bad_compression],
+                     [arrives(lists:nth(N, Rubbish)) || N <- [1, 1, 2, 1, 3]]),
+        ?assertEqual(0.0625, cambrian_trust:reputation(?REALM, key(1))),
+        ?assertEqual(banned_key, arrives(1, #{sequence => 4})),
+        ?assertMatch([#{by := reputation}], cambrian_trust:bans(?REALM))
+    end).
+
+%% Another payload, its hash, and a signature over that.
+rubbish(N, Sequence) ->
+    Payload = <<"rubbish">>,
+    <<16#93, 16#c4, Size, Body:Size/binary, 16#c4, 64, _:64/binary, 16#c4, Length, Was:Length/binary>>
+        = sealed(N, #{sequence => Sequence}),
+    Changed = binary:replace(Body, crypto:hash(sha256, Was), crypto:hash(sha256, Payload)),
+    Signature = crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Changed/binary>>, [secret(N), ed25519]),
+    <<16#93, 16#c4, Size, Changed/binary, 16#c4, 64, Signature/binary, 16#c4, (byte_size(Payload)), Payload/binary>>.
+
+what_says_nothing_of_its_origin_test_() ->
+    with_app(fun(_) ->
+        {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7),
+        {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1),
+        Claims = #{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0, time => now_ms()},
+        {ok, Bytes} = cambrian_envelope:seal(Claims#{sequence => 1}, Grown, G, secret(1)),
+        Id = cambrian_genotype:id(G),
+        %% a difference says nothing of its origin, where the base is not here or is another
+        ?assertEqual({error, {missing_base, Id}}, cambrian_trust:check(?REALM, Bytes)),
+        ?assertEqual({error, {wrong_base, Id}}, cambrian_trust:check(?REALM, Bytes, fun(_) -> {ok, Grown} end)),
+        ?assertEqual(0.5, cambrian_trust:reputation(?REALM, key(1))),
+        ?assertMatch({ok, _, _}, cambrian_trust:check(?REALM, Bytes, fun(Base) when Base =:= Id -> {ok, G} end)),
+        %% nor is a base looked for before a signature held
+        {ok, Next} = cambrian_envelope:seal(Claims#{sequence => 2}, Grown, G, secret(1)),
+        ?assertEqual({error, bad_signature}, cambrian_trust:check(?REALM, forged(Next), fun(_) -> error(asked) end)),
+        [#{reason := bad_signature}, #{reason := wrong_base, base := Id} | _] = cambrian_trust:refusals(?REALM)
+    end).
+
+%%% ---- successions ------------------------------------------------------------------------
+
+a_key_hands_over_test_() ->
+    with_app(fun(_) ->
+        ok = cambrian_trust:subscribe(?REALM),
+        ?assertEqual(ok, arrives(1, #{})),
+        confirmed = cambrian_trust:checked(?REALM, #{origin => key(1), fitness => 3.0}, 3.0),
+        Reputation = cambrian_trust:reputation(?REALM, key(1)),
+        Certificate = cambrian_identity:succession(secret(1), secret(2)),
+        ok = cambrian_trust:follow(?REALM, Certificate),
+        ok = cambrian_trust:follow(?REALM, Certificate),
+        {Old, New} = {key(1), key(2)},
+        receive {cambrian_trust, ?REALM, {followed, Followed}} -> ?assertMatch(#{old := Old, new := New}, Followed) end,
+        Check = fun() ->
+                    ?assertEqual(Reputation, cambrian_trust:reputation(?REALM, New)),
+                    ?assertEqual(retired_key, arrives(1, #{sequence => 2}))
+                end,
+        Check(),
+        ?assertEqual(ok, arrives(2, #{sequence => 2})),
+        ?assertEqual({error, already_succeeded},
+                     cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(1), secret(3)))),
+        ?assertEqual({error, circular}, cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(2), secret(1)))),
+        ?assertEqual({error, bad_signature},
+                     cambrian_trust:follow(?REALM, damaged(byte_size(Certificate) - 1, Certificate))),
+        restart(),
+        Check(),
+        ok = cambrian_trust:ban(?REALM, {key, key(1)}),
+        ?assertEqual({error, banned_key}, cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(2), secret(4))))
+    end).
+
+%%% ---- what others cannot do --------------------------------------------------------------
+
+forgers_and_replayers_hurt_nobody_test_() ->
+    with_app(fun(_) ->
+        ?assertEqual(ok, arrives(1, #{})),
+        Before = maps:get(key(1), maps:get(origins, cambrian_trust:report(?REALM))),
+        Genuine = [sealed(1, #{sequence => 1}), sealed(1, #{sequence => 1000})],
+        Size = byte_size(hd(Genuine)),
+        _ = [?assertNotEqual(ok, arrives(damaged(At, Bytes))) || Bytes <- Genuine, At <- lists:seq(0, Size - 1)],
+        _ = [?assertEqual(replay, arrives(hd(Genuine))) || _ <- lists:seq(1, 20)],
+        ?assertEqual(Before, maps:get(key(1), maps:get(origins, cambrian_trust:report(?REALM)))),
+        ?assertEqual([], cambrian_trust:bans(?REALM)),
+        ?assertEqual(ok, arrives(1, #{sequence => 2}))
+    end).
+
+bombardment_test_() ->
+    with_app(fun(_) ->
+        Server = whereis(cambrian_trust),
+        _ = rand:seed(exsss, Seed = erlang:system_time(microsecond)),
+        Good = sealed(1, #{}),
+        Certificate = cambrian_identity:succession(secret(1), secret(2)),
+        try
+            _ = [bombard(Good, Certificate) || _ <- lists:seq(1, 3000)],
+            Odd = [{no, bytes}, undefined, <<>>, <<1:3>>, binary:copy(<<16#93>>, 1000), binary:copy(<<0>>, 2 bsl 20)],
+            _ = [?assertMatch({error, _}, cambrian_trust:check(?REALM, Bytes)) || Bytes <- Odd]
+        catch Class:Reason:Stack -> erlang:raise(Class, {seed, Seed, Reason}, Stack)
+        end,
+        ?assertEqual(Server, whereis(cambrian_trust)),
+        ?assertEqual(ok, arrives(Good))
+    end).
+
+bombard(Good, Certificate) ->
+    Bytes = case rand:uniform(3) of
+                1 -> rand:bytes(rand:uniform(400));
+                2 -> damaged(rand:uniform(byte_size(Good)) - 1, Good);
+                3 -> binary:part(Good, 0, rand:uniform(byte_size(Good)) - 1)
+            end,
+    {error, _} = cambrian_trust:check(?REALM, Bytes),
+    {error, _} = cambrian_trust:follow(?REALM, damaged(rand:uniform(byte_size(Certificate)) - 1, Certificate)).
+
+memory_stays_bounded_test_() ->
+    with_app(fun(_) ->
+        Server = whereis(cambrian_trust),
+        Self = self(),
+        Sleeper = spawn_link(fun() ->
+                      ok = cambrian_trust:subscribe(?REALM),
+                      Self ! subscribed,
+                      receive stop -> ok end
+                  end),
+        receive subscribed -> ok end,
+        Bytes = [sealed(N, #{realm => <<"else">>, task => binary:copy(<<"x">>, 255)}) || N <- lists:seq(1, 100)],
+        Flood = fun() -> _ = [wrong_realm = arrives(B) || _ <- lists:seq(1, 50), B <- Bytes], ok end,
+        Flood(),
+        Before = memory(Server),
+        Flood(),
+        ?assertEqual(10_000, maps:get(wrong_realm, maps:get(refused, cambrian_trust:report(?REALM)))),
+        ?assertEqual(100, length(cambrian_trust:refusals(?REALM))),
+        ?assert(memory(Server) < Before + 1_000_000),
+        {message_queue_len, Unread} = process_info(Sleeper, message_queue_len),
+        ?assert(Unread =< 1000),
+        Sleeper ! stop
+    end).
+
+memory(Pid) ->
+    true = garbage_collect(Pid),
+    {memory, Bytes} = process_info(Pid, memory),
+    Bytes.
+
+%%% ---- what is told -----------------------------------------------------------------------
+
+%% A module of that name, as others would have loaded.
+execute(Event, Measurements, Metadata) ->
+    case whereis(cambrian_trust_tests) of
+        undefined -> ok;
+        Pid -> Pid ! {telemetry, Event, Measurements, Metadata}, ok
+    end.
+
+every_refusal_is_told_test_() ->
+    with_app(fun(Dir) ->
+        telemetry = load_telemetry(),
+        true = register(cambrian_trust_tests, self()),
+        try
+            ok = cambrian_trust:subscribe(?REALM),
+            Bytes = sealed(1, #{}),
+            Sent = [<<"noise">>, sealed(1, #{realm => <<"else">>}), forged(Bytes), sealed(1, #{time => 0})],
+            Reasons = [arrives(B) || B <- Sent],
+            ?assertEqual([malformed, wrong_realm, bad_signature, too_old], Reasons),
+            Events = [receive {cambrian_trust, ?REALM, {refused, #{reason := R} = Refusal}} -> {R, Refusal}
+                      after 0 -> none end || _ <- Reasons],
+            ?assertEqual(Reasons, [Reason || {Reason, _} <- Events]),
+            ?assertEqual([Refusal || {_, Refusal} <- lists:reverse(Events)], cambrian_trust:refusals(?REALM)),
+            {Key, Id} = {key(1), cambrian_genotype:id(genotype())},
+            ?assertMatch({_, #{origin := Key, genotype := Id, task := <<"xor">>}}, lists:last(Events)),
+            ?assertMatch([#{origin := undefined, genotype := undefined} | _], [Refusal || {_, Refusal} <- Events]),
+            Rejected = [cambrian, mesh, rejected],
+            ?assertEqual(Reasons, [receive {telemetry, Rejected, #{count := 1}, #{reason := R, realm := ?REALM}} -> R
+                                   after 0 -> none end || _ <- Reasons]),
+            Counts = maps:from_list([{Reason, 1} || Reason <- Reasons]),
+            ?assertMatch(#{refused := Counts}, cambrian_trust:report(?REALM)),
+            ok = cambrian_trust:unsubscribe(?REALM),
+            malformed = arrives(<<"noise">>),
+            ?assertEqual(none, receive {cambrian_trust, _, _} = Event -> Event after 0 -> none end),
+            restart(),
+            {ok, Log} = file:read_file(filename:join([Dir, "realms", ?REALM, "audit.1"])),
+            Written = [lists:nth(2, string:lexemes(Line, " ")) || Line <- string:lexemes(Log, "\n")],
+            ?assertEqual([atom_to_binary(Reason) || Reason <- Reasons ++ [malformed]], Written)
+        after
+            true = unregister(cambrian_trust_tests),
+            true = code:delete(telemetry),
+            code:purge(telemetry)
+        end
+    end).
+
+load_telemetry() ->
+    Forms = [{attribute, 1, module, telemetry}, {attribute, 1, export, [{execute, 3}]},
+             {function, 1, execute, 3,
+              [{clause, 1, [{var, 1, 'A'}, {var, 1, 'B'}, {var, 1, 'C'}], [],
+                [{call, 1, {remote, 1, {atom, 1, ?MODULE}, {atom, 1, execute}},
+                  [{var, 1, 'A'}, {var, 1, 'B'}, {var, 1, 'C'}]}]}]}],
+    {ok, telemetry, Beam} = compile:forms(Forms),
+    {module, telemetry} = code:load_binary(telemetry, "telemetry.beam", Beam),
+    telemetry.
+
+%%% ---- what stays -------------------------------------------------------------------------
+
+everything_survives_a_restart_test_() ->
+    with_app(fun(_) ->
+        ok = cambrian_trust:open(?REALM, #{rate => {2, 20}, tolerance => 0.5, capability => {keys, [key(1)]}}),
+        [ok, not_permitted] = [arrives(N, #{}) || N <- [1, 2]],
+        confirmed = cambrian_trust:checked(?REALM, #{origin => key(1), fitness => 1}, 0.8),
+        ok = cambrian_trust:accepted(?REALM, key(1)),
+        Before = cambrian_trust:report(?REALM),
+        restart(),
+        ?assertEqual(Before#{last := []}, cambrian_trust:report(?REALM))
+    end).
+
+%% Without a restart, no later than after five seconds.
+standings_are_saved_in_passing_test_() ->
+    with_app(fun(_) ->
+        _ = [arrives(1, #{sequence => N}) || N <- [1, 2, 3]],
+        Reputation = cambrian_trust:reputation(?REALM, key(1)),
+        timer:sleep(5200),
+        kill_server(),
+        ?assertEqual(replay, arrives(1, #{sequence => 3})),
+        ?assertEqual(Reputation, cambrian_trust:reputation(?REALM, key(1)))
+    end).
+
+a_torn_file_is_set_aside_test_() ->
+    with_app(fun(Dir) ->
+        Path = filename:join([Dir, "realms", binary_to_list(?REALM), "trust"]),
+        ok = application:stop(cambrian),
+        {ok, Whole} = file:read_file(Path),
+        ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
+        try
+            [begin
+                 ok = file:write_file(Path, Bytes),
+                 {ok, _} = application:ensure_all_started(cambrian),
+                 ok = cambrian_trust:open(?REALM, #{}),
+                 ?assertEqual(ok, arrives(1, #{})),
+                 ?assertEqual({ok, Bytes}, file:read_file([Path, ".torn"])),
+                 ok = application:stop(cambrian)
+             end || Bytes <- [<<>>, binary:part(Whole, 0, 30), binary:part(Whole, 0, byte_size(Whole) - 1), <<"not ours">>,
+                              strange(<<"no term">>), strange(term_to_binary(#{})), strange(term_to_binary(#{origins => 1}))]]
+        after
+            ok = logger:remove_primary_filter(expected)
+        end
+    end).
+
+strange(Payload) -> <<"cambrian trust 1\n", (crypto:hash(sha256, Payload))/binary, Payload/binary>>.
+
+%% A disk that takes nothing: the ban holds, and its answer says that it will not survive.
+a_disk_that_fails_test_() ->
+    with_app(fun(Dir) ->
+        ok = file:del_dir_r(filename:join(Dir, "realms")),
+        ok = file:write_file(filename:join(Dir, "realms"), <<>>),
+        {error, {_, Path}} = cambrian_trust:ban(?REALM, {key, key(1)}),
+        ?assertEqual(<<"trust">>, filename:basename(Path)),
+        ?assertEqual(banned_key, arrives(1, #{})),
+        ok = file:delete(filename:join(Dir, "realms")),
+        ok = cambrian_trust:ban(?REALM, {key, key(2)}),
+        restart(),
+        ?assertEqual([banned_key, banned_key], [arrives(N, #{}) || N <- [1, 2]])
+    end).
+
+without_a_data_dir_nothing_is_written_test() ->
+    _ = application:stop(cambrian),
+    {ok, _} = application:ensure_all_started(cambrian),
+    ok = cambrian_trust:open(?REALM, #{}),
+    ok = cambrian_trust:ban(?REALM, {key, key(1)}),
+    banned_key = arrives(1, #{}),
+    restart(),
+    ?assertEqual([], cambrian_trust:bans(?REALM)),
+    ?assertEqual({error, {unknown_realm, ?REALM}}, cambrian_trust:check(?REALM, sealed(1, #{}))),
+    ok = application:stop(cambrian).
+
+realms_are_apart_test_() ->
+    with_app(fun(_) ->
+        Odd = [<<>>, <<"..">>, <<"a/b">>, binary:copy(<<"é"/utf8>>, 127)],
+        _ = [ok = cambrian_trust:open(Realm, #{}) || Realm <- Odd],
+        ok = cambrian_trust:ban(<<"..">>, {key, key(1)}),
+        restart(),
+        ?assertEqual([0, 1, 0, 0], [length(cambrian_trust:bans(Realm)) || Realm <- Odd]),
+        ?assertMatch({ok, _, _}, cambrian_trust:check(<<"a/b">>, sealed(1, #{realm => <<"a/b">>})))
+    end).
+
+mistakes_have_one_answer_test_() ->
+    with_app(fun(_) ->
+        [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_trust:open(?REALM, #{Name => Value}))
+         || {Name, Value} <- [{capability, closed}, {capability, {keys, [<<1>>]}}, {capability, {signed_by, <<1>>}},
+                              {rate, {0, 1}}, {rate, {1, 0}}, {rate, 1}, {tolerance, -1}, {tolerance, a}]],
+        ?assertEqual({error, {unknown_option, capabilty}}, cambrian_trust:open(?REALM, #{capabilty => open})),
+        ?assertMatch({error, {bad_option, {realm, lab, _}}}, cambrian_trust:open(lab, #{})),
+        ?assertMatch({error, {bad_option, {realm, _, _}}}, cambrian_trust:open(binary:copy(<<"x">>, 256), #{})),
+        Unknown = {error, {unknown_realm, <<"x">>}},
+        [?assertEqual(Unknown, Answer)
+         || Answer <- [cambrian_trust:check(<<"x">>, <<>>), cambrian_trust:ban(<<"x">>, {key, key(1)}),
+                       cambrian_trust:unban(<<"x">>, {key, key(1)}), cambrian_trust:subscribe(<<"x">>),
+                       cambrian_trust:follow(<<"x">>, cambrian_identity:succession(secret(1), secret(2))),
+                       cambrian_trust:checked(<<"x">>, #{origin => key(1), fitness => 1}, 1)]]
+    end).
