@@ -39,14 +39,15 @@ build(Root, Out) ->
 %% ---- what is up to date ------------------------------------------------------------------
 
 %% The content of every input and no times: a fresh clone with a cached build is up to date, and
-%% another target, machine or library at CAMBRIAN_NIF_PATH is not.
+%% another target, machine or library at CAMBRIAN_NIF_PATH is not. Tests and what fuzzers leave
+%% behind are no inputs.
 key(Root, Target) ->
     case env("CAMBRIAN_NIF_PATH", "") of
         "" ->
             Machine = erlang:system_info(system_architecture),
             Knobs = ["CAMBRIAN_NIF_PROFILE", "RUSTFLAGS", "CC", "CROSSCOMPILE"],
-            Files = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"
-                     | filelib:wildcard("native/**", Root)],
+            Files = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "native/cambrian_build.erl"]
+                ++ filelib:wildcard("native/*/Cargo.toml", Root) ++ filelib:wildcard("native/*/src/**", Root),
             term_to_binary({Target, Machine, [env(Knob, "") || Knob <- Knobs],
                             [{File, file:read_file(filename:join(Root, File))} || File <- Files]});
         Path ->

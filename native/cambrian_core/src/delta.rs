@@ -79,11 +79,9 @@ pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
         new.places[new.hidden()].iter().copied().filter(|place| old.find_place(*place).is_err()).collect();
     let gone_nodes =
         (0..).zip(&old.places[old.hidden()]).filter(|(_, place)| new.find_place(**place).is_err());
-    let gone_connections = (0..).zip(&old.ids).filter(|(_, id)| new.find(**id).is_err());
-    let joined: Vec<Ends> = (new.ids.iter().zip(&new.ends))
-        .filter(|(id, _)| old.find(**id).is_err())
-        .map(|(_, ends)| *ends)
-        .collect();
+    let gone_connections = (0..old.ends.len() as u32).filter(|at| !is_in(new, old, *at));
+    let joined: Vec<Ends> =
+        (0..).zip(&new.ends).filter(|(at, _)| !is_in(old, new, *at)).map(|(_, ends)| *ends).collect();
     let [froms, tos] = codec::write_ends(&joined, new.places.len());
     let values = difference(&Values::of(base).aligned(old, new), &Values::of(target));
     let [ids, layers] = codec::write_places(&added);
@@ -96,11 +94,19 @@ pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
         gone_nodes: gone_nodes.map(|(at, _)| at).collect(),
         ids: Bytes::new(&ids),
         layers: Bytes::new(&layers),
-        gone_connections: gone_connections.map(|(at, _)| at).collect(),
+        gone_connections: gone_connections.collect(),
         froms: Bytes::new(&froms),
         tos: Bytes::new(&tos),
         values: Bytes::new(&values),
     })
+}
+
+/// Whether `there` has the connection that `here` has at `at`, and both of its nodes at their places: one whose node
+/// changed its layer has the same id, and goes with the node that goes.
+fn is_in(there: &Topology, here: &Topology, at: u32) -> bool {
+    let Ends { from, to } = here.ends[at as usize];
+    let placed = |node: u32| there.find_place(here.places[node as usize]).is_ok();
+    there.find(here.ids[at as usize]).is_ok() && placed(from) && placed(to)
 }
 
 fn pack(body: &Body) -> Vec<u8> {

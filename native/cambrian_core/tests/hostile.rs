@@ -145,6 +145,19 @@ fn counts_that_are_not_there() {
     refused(DeltaError::Malformed, 2 * MEGABYTE, || delta::patch(&base, &gone));
 }
 
+/// 16 MiB of numbers, to which less than a kilobyte unpacks: four bytes each, and half as many while the array grows.
+#[test]
+fn numbers_that_are_there() {
+    let count = codec::MAX_BYTES - 64;
+    let empty = |bins: usize| [0xc4, 0].repeat(bins);
+    let array = [&[0xdd][..], &(count as u32).to_be_bytes(), &vec![0; count]].concat();
+    let first = [&[0x9b, 1, 1, 1][..], &empty(4), &array, &[0x90], &empty(2)].concat();
+    let second = [&[0xdc, 0, 18, 2, 1, 1][..], &empty(11), &array, &[0x90], &empty(2)].concat();
+    for bytes in [first, second] {
+        refused(CodecError::Malformed, 7 * codec::MAX_BYTES, || codec::decode(&bytes));
+    }
+}
+
 #[test]
 fn a_hundred_megabytes_are_not_looked_at() {
     let large = vec![0x90; 100 * MEGABYTE];

@@ -6,16 +6,49 @@
 use super::{CodecError, GENES, Nodes, unpack_bits};
 use crate::genotype::Genotype;
 use crate::topology::Ends;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Field<'a> {
-    Number(u32),
-    Numbers(Vec<u32>),
+// Each array has a type of its own, field by field: one for any field would take 32 bytes for every number in it, so
+// that a stranger's kilobyte, which unpacks to 16 MiB of numbers, would take a gigabyte.
+
+#[derive(Serialize, Deserialize)]
+struct First<'a> {
+    schema: u64,
+    inputs: u32,
+    outputs: u32,
     #[serde(borrow)]
-    Column(&'a Bytes),
+    ids: &'a Bytes,
+    layers: &'a Bytes,
+    activations: &'a Bytes,
+    biases: &'a Bytes,
+    froms: Vec<u32>,
+    tos: Vec<u32>,
+    weights: &'a Bytes,
+    enabled: &'a Bytes,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Second<'a> {
+    schema: u64,
+    inputs: u32,
+    outputs: u32,
+    #[serde(borrow)]
+    ids: &'a Bytes,
+    layers: &'a Bytes,
+    activations: &'a Bytes,
+    aggregations: &'a Bytes,
+    biases: &'a Bytes,
+    gains: &'a Bytes,
+    dynamics: &'a Bytes,
+    time_constants: &'a Bytes,
+    plasticities: &'a Bytes,
+    learning_rates: &'a Bytes,
+    decays: &'a Bytes,
+    froms: Vec<u32>,
+    tos: Vec<u32>,
+    weights: &'a Bytes,
+    enabled: &'a Bytes,
 }
 
 /// A genotype of today.
@@ -23,46 +56,53 @@ enum Field<'a> {
 /// # Errors
 /// [`CodecError`]
 pub fn decode(version: u64, bytes: &[u8]) -> Result<Genotype, CodecError> {
-    use Field::{Column, Number, Numbers};
-    let fields: Vec<Field> = rmp_serde::from_slice(bytes).map_err(|_| CodecError::Malformed)?;
-    let [
-        _,
-        Number(inputs),
-        Number(outputs),
-        Column(ids),
-        Column(layers),
-        genes @ ..,
-        Numbers(froms),
-        Numbers(tos),
-        Column(weights),
-        Column(enabled),
-    ] = &fields[..]
-    else {
-        return Err(CodecError::Malformed);
-    };
-    let nodes = Nodes::read(*inputs, *outputs, ids, layers)?;
-    let count = nodes.places.len() as u32;
-    if froms.len() != tos.len() || froms.iter().chain(tos).any(|index| *index >= count) {
-        return Err(CodecError::Malformed);
+    match version {
+        1 => read::<First>(bytes)?.genotype(),
+        _ => read::<Second>(bytes)?.genotype(),
     }
-    let ends: Vec<Ends> = froms.iter().zip(tos).map(|(&from, &to)| Ends { from, to }).collect();
-    let enabled = unpack_bits(enabled, ends.len())?;
-    nodes.genotype(&columns_of(version, genes)?, ends, weights, enabled)
 }
 
-fn columns_of<'a>(version: u64, genes: &[Field<'a>]) -> Result<[&'a [u8]; GENES], CodecError> {
-    let column = |field: &Field<'a>| match field {
-        Field::Column(column) => Ok(&***column),
-        _ => Err(CodecError::Malformed),
-    };
-    let genes: Vec<&[u8]> = genes.iter().map(column).collect::<Result<_, _>>()?;
-    match (version, &genes[..]) {
-        (1, [activations, biases]) => {
-            let mut columns: [&[u8]; GENES] = [&[]; GENES];
-            (columns[0], columns[2]) = (activations, biases);
-            Ok(columns)
-        }
-        (2, genes) => genes.try_into().map_err(|_| CodecError::Malformed),
-        _ => Err(CodecError::Malformed),
+/// Nothing behind it, and every number in its shortest form.
+fn read<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    let columns: T = rmp_serde::from_slice(bytes).map_err(|_| CodecError::Malformed)?;
+    let written = rmp_serde::to_vec(&columns).expect("writing numbers to memory cannot fail");
+    if written == bytes { Ok(columns) } else { Err(CodecError::NotCanonical) }
+}
+
+impl First<'_> {
+    fn genotype(&self) -> Result<Genotype, CodecError> {
+        let mut genes: [&[u8]; GENES] = [&[]; GENES];
+        (genes[0], genes[2]) = (self.activations, self.biases);
+        let nodes = Nodes::read(self.inputs, self.outputs, self.ids, self.layers)?;
+        let ends = ends(&self.froms, &self.tos, nodes.places.len())?;
+        let enabled = unpack_bits(self.enabled, ends.len())?;
+        nodes.genotype(&genes, ends, self.weights, enabled)
     }
+}
+
+impl Second<'_> {
+    fn genotype(&self) -> Result<Genotype, CodecError> {
+        let genes: [&[u8]; GENES] = [
+            self.activations,
+            self.aggregations,
+            self.biases,
+            self.gains,
+            self.dynamics,
+            self.time_constants,
+            self.plasticities,
+            self.learning_rates,
+            self.decays,
+        ];
+        let nodes = Nodes::read(self.inputs, self.outputs, self.ids, self.layers)?;
+        let ends = ends(&self.froms, &self.tos, nodes.places.len())?;
+        let enabled = unpack_bits(self.enabled, ends.len())?;
+        nodes.genotype(&genes, ends, self.weights, enabled)
+    }
+}
+
+fn ends(froms: &[u32], tos: &[u32], count: usize) -> Result<Vec<Ends>, CodecError> {
+    if froms.len() != tos.len() || froms.iter().chain(tos).any(|index| *index as usize >= count) {
+        return Err(CodecError::Malformed);
+    }
+    Ok(froms.iter().zip(tos).map(|(&from, &to)| Ends { from, to }).collect())
 }

@@ -1,0 +1,29 @@
+//! Every seed of every fuzz target, without a fuzzer.
+
+#[path = "../fuzz/targets.rs"]
+mod targets;
+
+fn each_seed(target: &str, check: fn(&[u8])) {
+    let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+    let paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!paths.is_empty(), "no seeds of {target}");
+    for path in paths {
+        println!("{}", path.display());
+        check(&std::fs::read(path).unwrap());
+    }
+}
+
+#[test]
+fn decode() {
+    each_seed("decode", targets::decode);
+}
+
+#[test]
+fn patch() {
+    each_seed("patch", targets::patch);
+}
+
+#[test]
+fn envelope() {
+    each_seed("envelope", targets::envelope);
+}
