@@ -4,7 +4,7 @@ use cambrian_core::codec;
 use cambrian_core::delta;
 use cambrian_core::envelope::{self, Claims, Record};
 use cambrian_core::genotype::{Genotype, Node};
-use cambrian_core::identity::{self, Grant, Secret, Succession};
+use cambrian_core::identity::{self, Grant, Secret, Signer, Succession};
 use cambrian_core::innovation::{BOTTOM, TOP};
 use cambrian_core::mutation::OPERATORS;
 use cambrian_core::parameters::Parameters;
@@ -247,10 +247,13 @@ fn certificate(bytes: &[u8]) {
     let [ours, heir] = [&SECRET, &HEIR].map(identity::public_key);
     match (Succession::read(bytes), Grant::read(bytes)) {
         (Ok(said), _) if (said.old, said.new) == (ours, heir) => {
-            assert_eq!(Succession::seal(&SECRET, &HEIR, said.time), bytes);
+            assert_eq!(Succession::seal(&Signer::new(&SECRET), &Signer::new(&HEIR), said.time), bytes);
         }
         (_, Ok(said)) if said.by == ours => {
-            assert_eq!(Grant::seal(&SECRET, &said.realm, &said.key, said.until).as_deref(), Ok(bytes));
+            assert_eq!(
+                Grant::seal(&Signer::new(&SECRET), &said.realm, &said.key, said.until).as_deref(),
+                Ok(bytes)
+            );
         }
         _ => {}
     }
@@ -267,7 +270,7 @@ fn opened(bytes: &[u8]) {
 
 /// A body with its signature, and a payload where there is one.
 fn signed(context: &str, body: &[u8], payload: Option<&[u8]>) -> Vec<u8> {
-    let signature = ByteArray::new(identity::sign(&SECRET, context, body));
+    let signature = ByteArray::new(Signer::new(&SECRET).sign(context, body));
     let body = Bytes::new(body);
     match payload {
         Some(payload) => rmp_serde::to_vec(&(body, signature, Bytes::new(payload))),
@@ -277,7 +280,7 @@ fn signed(context: &str, body: &[u8], payload: Option<&[u8]>) -> Vec<u8> {
 }
 
 fn signed_by_both(body: &[u8]) -> Vec<u8> {
-    let signature = |secret| ByteArray::new(identity::sign(secret, "cambrian succession 1\n", body));
+    let signature = |secret| ByteArray::new(Signer::new(secret).sign("cambrian succession 1\n", body));
     rmp_serde::to_vec(&(Bytes::new(body), signature(&SECRET), signature(&HEIR))).unwrap()
 }
 
@@ -340,7 +343,10 @@ fn sealed(input: &mut Input) {
     let operators = input.some();
     let genotype = evolved(base, &operators[..operators.len().min(8)], input.number());
     let claims = claims(input);
-    let Ok(bytes) = envelope::seal(&claims, &genotype, with_base.then_some(base), &SECRET) else { return };
+    let Ok(bytes) = envelope::seal(&claims, &genotype, with_base.then_some(base), &Signer::new(&SECRET))
+    else {
+        return;
+    };
     let envelope = envelope::read(&bytes).unwrap();
     assert_eq!(envelope.record.claims, claims);
     assert_eq!(envelope.open(Some(base)).as_ref(), Ok(&genotype));
@@ -363,10 +369,11 @@ fn claims(input: &mut Input) -> Claims {
 
 fn certified(input: &mut Input) {
     let time = input.number();
-    let succession = Succession::read(&Succession::seal(&SECRET, &HEIR, time)).unwrap();
+    let succession =
+        Succession::read(&Succession::seal(&Signer::new(&SECRET), &Signer::new(&HEIR), time)).unwrap();
     assert_eq!(succession.time, time);
     let (key, realm) = (input.word(), input.text());
-    let Ok(bytes) = Grant::seal(&SECRET, &realm, &key, time) else { return };
+    let Ok(bytes) = Grant::seal(&Signer::new(&SECRET), &realm, &key, time) else { return };
     let by = identity::public_key(&SECRET);
     assert_eq!(Grant::read(&bytes), Ok(Grant { realm, by, key, until: time }));
 }

@@ -10,7 +10,7 @@ use cambrian_core::delta;
 use cambrian_core::dynamics::Dynamics;
 use cambrian_core::envelope::{self, Claims, Record};
 use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::identity::{self, Grant, Secret, Succession};
+use cambrian_core::identity::{self, Grant, Secret, Signer, Succession};
 use cambrian_core::innovation::{self, BOTTOM, NodeId, TOP};
 use cambrian_core::math::{Activation, Aggregation};
 use cambrian_core::neuron::Neuron;
@@ -323,7 +323,7 @@ fn difference_vector(name: &str, base: &Genotype, target: &Genotype) -> Vector {
 fn grant() -> (Grant, Vec<u8>) {
     let (by, key) = (identity::public_key(&REALM), identity::public_key(&SECRET));
     let said = Grant { realm: "org.example.実験".into(), by, key, until: 1_900_000_000_000 };
-    let bytes = Grant::seal(&REALM, &said.realm, &said.key, said.until).unwrap();
+    let bytes = Grant::seal(&Signer::new(&REALM), &said.realm, &said.key, said.until).unwrap();
     (said, bytes)
 }
 
@@ -333,7 +333,11 @@ fn certificates() -> [Vector; 2] {
     let heir = Succession { old, new, time: 1_800_000_000_001 };
     [
         ("leave.grant".into(), bytes, grant_text(&said)),
-        ("heir.succession".into(), Succession::seal(&SECRET, &HEIR, heir.time), succession_text(&heir)),
+        (
+            "heir.succession".into(),
+            Succession::seal(&Signer::new(&SECRET), &Signer::new(&HEIR), heir.time),
+            succession_text(&heir),
+        ),
     ]
 }
 
@@ -359,8 +363,8 @@ fn envelopes(full: &Genotype, weights: &Genotype) -> [Vector; 3] {
         time: 1 << 53,
         ..plain.clone()
     };
-    let whole = envelope::seal(&plain, full, None, &SECRET).unwrap();
-    let difference = envelope::seal(&long, weights, Some(full), &SECRET).unwrap();
+    let whole = envelope::seal(&plain, full, None, &Signer::new(&SECRET)).unwrap();
+    let difference = envelope::seal(&long, weights, Some(full), &Signer::new(&SECRET)).unwrap();
     let record = envelope::read(&difference).unwrap().record;
     let opens = |genotype| lines(&[("opens", hex(&codec::id(genotype)))]);
     let whole_text = claims_text("envelope", &envelope::read(&whole).unwrap().record) + &opens(full);
