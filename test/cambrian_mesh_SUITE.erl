@@ -78,8 +78,17 @@ champions_travel(Config) ->
              ?assertMatch(#{<<"xor">> := #{fitness := Fitness, origin := Origin}},
                           peer:call(Peer, cambrian_bridge, global_best, [])),
              %% its word was good
-             ?assert(trust(Peer, reputation, [Origin]) > 0.5)
+             ?assert(trust(Peer, reputation, [Origin]) > 0.5),
+             %% and whom it came of is known there as well
+             [#{parents := Parents, operators := Operators} | _] = peer:call(One, ?MODULE, lineage_of_best, []),
+             [#{origin := Signer, parents := Parents, operators := Names} | _] = peer:call(Peer, ?MODULE, lineage_of_best, []),
+             ?assertEqual({Origin, lists:map(fun atom_to_binary/1, Operators)}, {Signer, Names})
          end || Peer <- Others].
+
+lineage_of_best() ->
+    #{<<"xor">> := #{genotype := Best}} = cambrian_bridge:global_best(),
+    {ok, Lineage} = cambrian:lineage(Best),
+    Lineage.
 
 %% One generation; then the best that this node measured of what came from there.
 best_from(Origin, Peer, Recorder) ->

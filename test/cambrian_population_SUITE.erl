@@ -6,7 +6,7 @@
 all() ->
     [killed_and_resumed, kept_on_disk, torn_file, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
-     what_is_no_genotype_harms_only_who_offers_it, fed, watched, many_at_once, under_a_supervisor, idle_answers].
+     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, watched, many_at_once, under_a_supervisor, idle_answers].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -147,6 +147,28 @@ settled(P) ->
         {ok, Stats} -> {ok, Stats};
         {error, running} -> settled(P)
     end.
+
+%% What could not be measured has no fitness, and nobody is told that it has.
+a_newcomer_that_fails(_) ->
+    {ok, Newcomer} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 5),
+    {ok, Other} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 6),
+    Bad = cambrian_network:activate(cambrian_network:compile(Newcomer), [1, 1]),
+    Task = fun(Network) ->
+               case cambrian_network:activate(Network, [1, 1]) of
+                   Bad -> error(no_luck);
+                   [Output] -> Output
+               end
+           end,
+    {ok, P} = cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 1, population => 10}),
+    ok = cambrian_population:subscribe(P),
+    ok = cambrian_population:inject(P, Newcomer, bad),
+    ok = cambrian_population:inject(P, Other, good),
+    {ok, _} = cambrian_population:step(P, 1),
+    Received = fun(From) -> receive {cambrian, _, {received, #{from := From} = Event}} -> Event end end,
+    ?assertEqual(#{id => cambrian_genotype:id(Newcomer), from => bad, generation => 0, outcome => failed}, Received(bad)),
+    ?assertMatch(#{fitness := _}, Received(good)),
+    ok = cambrian_population:stop(P).
+
 
 fed(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 1}),
