@@ -215,16 +215,14 @@ impl Births {
             let new: Vec<&Ancestor> =
                 line.take_while(|ancestor| !places.contains_key(&std::ptr::from_ref(*ancestor))).collect();
             for ancestor in new.into_iter().rev() {
-                let Birth { generation, operators, parents, parent, .. } = &ancestor.birth;
-                let parents = parents.map(|id| id.map(ByteArray::new));
-                let saved = (*generation, operators.0, parents, [place(places, parent), None]);
+                let Birth { generation, operators, parent, .. } = &ancestor.birth;
+                let saved = (*generation, operators.0, named(&ancestor.birth), [place(places, parent), None]);
                 places.insert(ancestor, self.ancestors.len() as u32);
                 self.ancestors.push((ByteArray::new(ancestor.id), saved));
             }
         }
-        let parents = birth.parents.map(|id| id.map(ByteArray::new));
         let ends = [place(places, &birth.parent), place(places, &birth.own)];
-        (birth.generation, birth.operators.0, parents, ends)
+        (birth.generation, birth.operators.0, named(birth), ends)
     }
 
     /// All, and the champion's. Of checkpoints that were written before these were kept, nothing is known.
@@ -238,12 +236,14 @@ impl Births {
             let (generation, operators, parents, ends) = saved;
             let set = bits.iter().zip(0..).filter(|(_, bit)| operators >> bit & 1 == 1);
             let operators = set.fold(Operators::default(), |all, (one, _)| all.and(*one));
-            let parents = parents.map(|id| id.map(|id| *id));
             let [parent, own] = ends.map(|at| match at {
                 Some(at) => ancestors.get(at as usize).cloned().map(Some),
                 None => Some(None),
             });
-            Some(Birth { generation, operators, parents, parent: parent?, own: own? })
+            let (parent, own) = (parent?, own?);
+            let [fitter, other] = parents.map(|id| id.map(|id| *id));
+            let parents = [fitter.or(parent.as_ref().map(|parent| parent.id)), other];
+            Some(Birth { generation, operators, parents, parent, own })
         };
         let mut ancestors = Vec::with_capacity(self.ancestors.len());
         for (id, saved) in self.ancestors {
@@ -254,4 +254,10 @@ impl Births {
             self.living.into_iter().map(|saved| birth(&ancestors, saved)).collect::<Option<_>>()?;
         (living.len() == count).then_some((living, champion))
     }
+}
+
+/// The parents that are not named by their place.
+fn named(birth: &Birth) -> [Option<ByteArray<32>>; 2] {
+    let [fitter, other] = birth.parents.map(|id| id.map(ByteArray::new));
+    [fitter.filter(|_| birth.parent.is_none()), other]
 }
