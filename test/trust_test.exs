@@ -4,6 +4,7 @@ defmodule Cambrian.TrustTest do
 
   alias Cambrian.{Genotype, Identity, Trust}
 
+  doctest Cambrian.Envelope
   doctest Identity
   doctest Trust
 

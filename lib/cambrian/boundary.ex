@@ -68,6 +68,15 @@ defmodule Cambrian.Boundary do
   def genotype({:ok, reference}), do: {:ok, %Genotype{ref: reference}}
   def genotype({:error, _} = error), do: error
 
+  @doc "What Erlang calls `undefined` is `nil`."
+  @spec without_undefined(map) :: map
+  def without_undefined(map) do
+    Map.new(map, fn
+      {key, :undefined} -> {key, nil}
+      pair -> pair
+    end)
+  end
+
   @doc "A result as a struct."
   @spec result(:cambrian_population.result()) :: Result.t()
   def result(%{champion: reference} = result),

@@ -80,7 +80,7 @@ defmodule Cambrian.Trust do
     end
 
     with {:ok, reference, claims} <- :cambrian_trust.check(realm, bytes, reference_of),
-         do: {:ok, %Genotype{ref: reference}, without_undefined(claims)}
+         do: {:ok, %Genotype{ref: reference}, Boundary.without_undefined(claims)}
   end
 
   @doc """
@@ -156,7 +156,7 @@ defmodule Cambrian.Trust do
   @spec report(realm) :: map
   def report(realm) do
     report = :cambrian_trust.report(realm)
-    %{report | last: Enum.map(report.last, &without_undefined/1)}
+    %{report | last: Enum.map(report.last, &Boundary.without_undefined/1)}
   end
 
   @doc """
@@ -188,11 +188,4 @@ defmodule Cambrian.Trust do
   @doc "Ends what `subscribe/1` began, which has an example."
   @spec unsubscribe(realm) :: :ok | {:error, Error.reason()}
   defdelegate unsubscribe(realm), to: :cambrian_trust
-
-  defp without_undefined(map) do
-    Map.new(map, fn
-      {key, :undefined} -> {key, nil}
-      pair -> pair
-    end)
-  end
 end

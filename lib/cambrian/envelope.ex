@@ -1,0 +1,140 @@
+defmodule Cambrian.Envelope do
+  @moduledoc """
+  A genotype signed for travel: writing one, and reading one from a stranger.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> claims = [realm: "org.example.lab", task: :xor, fitness: 2.87, generation: 0, sequence: 1]
+      iex> {:ok, bytes} = Cambrian.Envelope.seal(genotype, <<1::256>>, claims)
+      iex> {:ok, envelope, %{fitness: 2.87, parents: []}} = Cambrian.Envelope.read(bytes)
+      iex> {:ok, copy} = Cambrian.Envelope.open(envelope)
+      iex> Cambrian.Genotype.id(copy) == Cambrian.Genotype.id(genotype)
+      true
+
+  `read/1` checks size, shape and version, `open/2` signature, bounded decompression, validity and
+  id. Realm, replay and bans are asked for in between: `Cambrian.Trust.check/3` does all of it. What
+  is claimed of fitness stays a claim.
+
+  Claims and signature alone are a record: it still proves who said what of a genotype when its
+  genes are gone.
+  """
+
+  alias Cambrian.{Boundary, Error, Genotype, Identity}
+
+  @opaque t :: :cambrian_envelope.envelope()
+
+  @typedoc "What was claimed; nothing of it is true yet. `:base` is what it is a difference to."
+  @type claims :: %{
+          realm: String.t(),
+          task: String.t(),
+          fitness: float,
+          generation: non_neg_integer,
+          parents: [Genotype.id()],
+          operators: [String.t()],
+          grant: binary | nil,
+          genotype: Genotype.id(),
+          base: Genotype.id() | nil,
+          origin: Identity.key(),
+          sequence: non_neg_integer,
+          time: non_neg_integer
+        }
+
+  @doc """
+  Signs and packs a genotype; at most 1 MiB.
+
+  ## Options
+
+    * `:realm`, `:task`, `:fitness`, `:generation`, `:sequence` - what is claimed; they must be
+      there. The sequence grows with every envelope of an origin.
+    * `:time` - ms since 1970, now by default.
+    * `:parents` - ids, the fitter first; at most 8. `:operators` - names; at most 32.
+    * `:grant` - the realm's leave to publish: `Cambrian.Identity.grant/4`.
+    * `:base` - a genotype that the reader holds: the envelope then has a difference to it, if that
+      is shorter.
+
+  A claim of another type raises `ArgumentError`.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> Cambrian.Envelope.seal(genotype, <<1::256>>, realm: "org.example.lab", task: :xor)
+      {:error, {:missing_options, [:fitness, :generation, :sequence]}}
+  """
+  @spec seal(Genotype.t(), Identity.secret(), keyword) :: {:ok, binary} | {:error, Error.reason()}
+  def seal(%Genotype{ref: reference}, secret, opts) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         {base, claims} = Map.pop(options, :base),
+         {:ok, _, rest} <-
+           Boundary.take(claims, [:realm, :task, :fitness, :generation, :sequence]),
+         :ok <- known(Map.keys(rest) -- [:time, :parents, :operators, :grant]) do
+      :cambrian_envelope.seal(sealed(claims), reference, reference(base), secret)
+    end
+  end
+
+  defp known([]), do: :ok
+  defp known([name | _]), do: {:error, {:unknown_option, name}}
+
+  defp sealed(%{task: task, fitness: fitness} = claims) do
+    %{time: System.system_time(:millisecond)}
+    |> Map.merge(claims)
+    |> Map.merge(%{task: to_string(task), fitness: fitness / 1})
+    |> Map.reject(fn {_name, value} -> is_nil(value) end)
+  end
+
+  defp reference(nil), do: :undefined
+  defp reference(%Genotype{ref: reference}), do: reference
+
+  @doc """
+  Size, shape and version.
+
+      iex> Cambrian.Envelope.read("from a stranger")
+      {:error, :malformed}
+  """
+  @spec read(binary) :: {:ok, t, claims} | {:error, Error.reason()}
+  def read(bytes) do
+    with {:ok, envelope, claims} <- :cambrian_envelope.read(bytes),
+         do: {:ok, envelope, Boundary.without_undefined(claims)}
+  end
+
+  @doc """
+  Signature, bounded decompression, validity, and that the id is the genotype's.
+
+  One that is a difference needs its base: without, the answer names it.
+
+      iex> {:ok, base} = Cambrian.Genotype.new(inputs: 20, outputs: 5, seed: 7)
+      iex> {:ok, grown} = Cambrian.Genotype.mutate(base, :add_node, seed: 1)
+      iex> claims = [realm: "org.example.lab", task: :xor, fitness: 1, generation: 1, sequence: 1]
+      iex> {:ok, bytes} = Cambrian.Envelope.seal(grown, <<1::256>>, [base: base] ++ claims)
+      iex> {:ok, envelope, _claims} = Cambrian.Envelope.read(bytes)
+      iex> Cambrian.Envelope.open(envelope) == {:error, {:missing_base, Cambrian.Genotype.id(base)}}
+      true
+      iex> {:ok, copy} = Cambrian.Envelope.open(envelope, base)
+      iex> Cambrian.Genotype.id(copy) == Cambrian.Genotype.id(grown)
+      true
+  """
+  @spec open(t, base :: Genotype.t() | nil) :: {:ok, Genotype.t()} | {:error, Error.reason()}
+  def open(envelope, base \\ nil),
+    do: Boundary.genotype(:cambrian_envelope.open(envelope, reference(base)))
+
+  @doc """
+  Claims and signature, to be kept when the genes are not.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> claims = [realm: "org.example.lab", task: :xor, fitness: 1, generation: 0, sequence: 1]
+      iex> {:ok, bytes} = Cambrian.Envelope.seal(genotype, <<1::256>>, claims)
+      iex> {:ok, envelope, claims} = Cambrian.Envelope.read(bytes)
+      iex> Cambrian.Envelope.read_record(Cambrian.Envelope.record(envelope)) == {:ok, claims}
+      true
+  """
+  @spec record(t) :: binary
+  defdelegate record(envelope), to: :cambrian_envelope
+
+  @doc """
+  What a record says, if its signature is genuine.
+
+      iex> Cambrian.Envelope.read_record(<<>>)
+      {:error, :malformed}
+  """
+  @spec read_record(binary) :: {:ok, claims} | {:error, Error.reason()}
+  def read_record(bytes) do
+    with {:ok, claims} <- :cambrian_envelope.read_record(bytes),
+         do: {:ok, Boundary.without_undefined(claims)}
+  end
+end
