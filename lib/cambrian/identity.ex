@@ -26,7 +26,7 @@ defmodule Cambrian.Identity do
   @type key :: <<_::256>>
 
   @typedoc "The oldest succession comes first."
-  @type t :: %{secret: (() -> secret), key: key, successions: [binary]}
+  @type t :: %{secret: (... -> secret), key: key, successions: [binary]}
 
   @typedoc "`:time` in ms since 1970."
   @type succession :: %{old: key, new: key, time: non_neg_integer}
