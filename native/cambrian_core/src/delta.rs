@@ -6,6 +6,7 @@
 use crate::codec::{self, CodecError, GenotypeId};
 use crate::compression::{compress, decompress};
 use crate::genotype::{self, Genotype, MAX_CONNECTIONS};
+use crate::innovation::ConnectionId;
 use crate::neuron::Neuron;
 use crate::topology::{Ends, Place, Topology};
 use serde::{Deserialize, Serialize};
@@ -79,9 +80,10 @@ pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
         new.places[new.hidden()].iter().copied().filter(|place| old.find_place(*place).is_err()).collect();
     let gone_nodes =
         (0..).zip(&old.places[old.hidden()]).filter(|(_, place)| new.find_place(**place).is_err());
-    let gone_connections = (0..old.ends.len() as u32).filter(|at| !is_in(new, old, *at));
+    let gone = not_in(new, old);
+    let gone_connections = (0..).zip(gone).filter(|(_, gone)| *gone);
     let joined: Vec<Ends> =
-        (0..).zip(&new.ends).filter(|(at, _)| !is_in(old, new, *at)).map(|(_, ends)| *ends).collect();
+        new.ends.iter().zip(not_in(old, new)).filter(|(_, new)| *new).map(|(ends, _)| *ends).collect();
     let [froms, tos] = codec::write_ends(&joined, new.places.len());
     let values = difference(&Values::of(base).aligned(old, new), &Values::of(target));
     let [ids, layers] = codec::write_places(&added);
@@ -94,19 +96,21 @@ pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
         gone_nodes: gone_nodes.map(|(at, _)| at).collect(),
         ids: Bytes::new(&ids),
         layers: Bytes::new(&layers),
-        gone_connections: gone_connections.collect(),
+        gone_connections: gone_connections.map(|(at, _)| at).collect(),
         froms: Bytes::new(&froms),
         tos: Bytes::new(&tos),
         values: Bytes::new(&values),
     })
 }
 
-/// Whether `there` has the connection that `here` has at `at`, and both of its nodes at their places: one whose node
-/// changed its layer has the same id, and goes with the node that goes.
-fn is_in(there: &Topology, here: &Topology, at: u32) -> bool {
-    let Ends { from, to } = here.ends[at as usize];
-    let placed = |node: u32| there.find_place(here.places[node as usize]).is_ok();
-    there.find(here.ids[at as usize]).is_ok() && placed(from) && placed(to)
+/// Of each connection `here`, whether it is missing `there`, or one of its nodes is not at its place: a node whose layer
+/// changed has the same id, and so have its connections, which go with it.
+fn not_in(there: &Topology, here: &Topology) -> Vec<bool> {
+    let placed: Vec<bool> = here.places.iter().map(|place| there.find_place(*place).is_ok()).collect();
+    let is_there = |(id, ends): (&ConnectionId, &Ends)| {
+        placed[ends.from as usize] && placed[ends.to as usize] && there.find(*id).is_ok()
+    };
+    here.ids.iter().zip(&here.ends).map(|connection| !is_there(connection)).collect()
 }
 
 fn pack(body: &Body) -> Vec<u8> {
