@@ -266,7 +266,8 @@ forgers_and_replayers_hurt_nobody_test_() ->
 bombardment_test_() ->
     with_app(fun(_) ->
         Server = whereis(cambrian_trust),
-        _ = rand:seed(exsss, Seed = erlang:system_time(microsecond)),
+        Seed = erlang:system_time(microsecond),
+        _ = rand:seed(exsss, Seed),
         Good = sealed(1, #{}),
         Certificate = cambrian_identity:succession(secret(1), secret(2)),
         try
