@@ -46,6 +46,15 @@ impl Birth {
         Birth { generation, ..Birth::default() }
     }
 
+    /// Its weights were tuned, and are inherited. One that has offspring already, or is the same as one that has, is a
+    /// child of that now.
+    pub(crate) fn tune(&mut self, generation: u64) {
+        if let Some(own) = self.own.take() {
+            *self = Birth { parents: [Some(own.id), None], parent: Some(own), ..Birth::first(generation) };
+        }
+        self.operators = self.operators.and(Operators::TUNING);
+    }
+
     /// The fitter parent, its fitter parent, and so on.
     pub fn line(&self) -> impl Iterator<Item = &Ancestor> {
         std::iter::successors(self.parent.as_deref(), |ancestor| ancestor.birth.parent.as_deref())
@@ -101,6 +110,10 @@ impl Cut {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parameters::{Parameters, Tuner};
+    use crate::population::Population;
+    use crate::task;
+    use std::sync::atomic::AtomicBool;
 
     fn child(parent: Option<Arc<Ancestor>>, generation: u64) -> Birth {
         Birth { parents: [parent.as_ref().map(|parent| parent.id), None], parent, ..Birth::first(generation) }
@@ -112,6 +125,32 @@ mod tests {
             let id = std::array::from_fn(|at| (birth.generation >> (8 * at.min(7))) as u8);
             child(Some(Arc::new(Ancestor { id, birth })), generation)
         })
+    }
+
+    /// Also of those that are tuned again, and of children that were no different from a parent until they were.
+    #[test]
+    fn descendants_know_an_ancestor_by_the_genes_that_they_had_of_it() {
+        let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
+        for reevaluate in [false, true] {
+            let p = Parameters {
+                population: 40,
+                tuning: Tuner::HillClimbing,
+                perturb_weights: 0.1,
+                reset_weights: 0.0,
+                mutate_after_crossover: 0.0,
+                reevaluate,
+                ..task.parameters()
+            };
+            let mut population = Population::new(p, task.shape(), 3).unwrap();
+            for _ in 0..12 {
+                let evaluated = population.evaluate(task, &go).unwrap();
+                let known = &evaluated.population().births;
+                for (genotype, birth) in evaluated.population().genotypes().iter().zip(known) {
+                    assert!(birth.own.as_ref().is_none_or(|own| own.id == codec::id(genotype)));
+                }
+                population = evaluated.next(&go).unwrap();
+            }
+        }
     }
 
     #[test]

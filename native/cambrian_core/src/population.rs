@@ -277,8 +277,7 @@ impl Evaluated {
             match population.parameters.inheritance {
                 Inheritance::Lamarckian => {
                     if !Arc::ptr_eq(&population.genotypes[at], &genotype) {
-                        let birth = &mut population.births[at];
-                        birth.operators = birth.operators.and(Operators::TUNING);
+                        population.births[at].tune(population.generation);
                     }
                     population.genotypes[at] = genotype;
                 }
