@@ -91,6 +91,19 @@ double_xor() ->
         -lists:sum([abs(hd(cambrian_network:activate(Network, [A, B])) - float(A bxor B)) || A <- [0, 1], B <- [0, 1]])
     end.
 
+%% What others sign is bounded, and takes no room of ours.
+a_flood_from_elsewhere_washes_nothing_of_ours_away_test_() ->
+    {timeout, 60, fun() ->
+        {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 12}),
+        {ok, Before} = cambrian:lineage(Champion),
+        Size = ets:info(cambrian_lineage, size),
+        _ = [ok = cambrian_lineage:received(<<1, N:248>>, <<"no record">>) || N <- lists:seq(1, 50_100)],
+        ?assertEqual({ok, Before}, cambrian:lineage(Champion)),
+        ?assertEqual({error, unknown}, cambrian:lineage(<<1, 1:248>>)),
+        ?assertEqual({error, {bad_signature, <<1, 50_100:248>>}}, cambrian:lineage(<<1, 50_100:248>>)),
+        ?assert(ets:info(cambrian_lineage, size) =< Size + 50_000)
+    end}.
+
 it_is_known_after_a_restart_test() ->
     Dir = filename:join(["_build", "test", "lineage-" ++ integer_to_list(erlang:unique_integer([positive]))]),
     restarted(Dir),

@@ -2,7 +2,8 @@
 %% Remembers how genotypes came to be: champions that were bred here with their line of fitter parents, and what
 %% others signed of theirs. {@link cambrian:lineage/1} walks it.
 %%
-%% In memory, and on disk as well when the application's `data_dir' is set; the oldest is forgotten first.
+%% In memory, and on disk as well when the application's `data_dir' is set; the oldest is forgotten first. What others
+%% sign has a memory and a log of its own: however much it is, it does not push out what was bred here.
 -module(cambrian_lineage).
 -behaviour(gen_server).
 
@@ -18,6 +19,7 @@
                    fitness => float(), realm => binary(), time => non_neg_integer()}.
 -type birth() :: {cambrian_genotype:id(), Parents :: [cambrian_genotype:id()], [Operator :: atom()], Generation :: non_neg_integer()}.
 
+%% Of each kind.
 -define(MAX_ENTRIES, 50_000).
 %% Others fill their records as they like.
 -define(MAX_RECORD, 1024).
@@ -113,50 +115,64 @@ is_own(Id) ->
 
 %%% ---- server -----------------------------------------------------------------------------
 
+%% Of each kind, its log, and how many ids, in the order in which they came.
 init([]) ->
     process_flag(trap_exit, true),
     ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
-    Log = open(),
-    {ok, #{log => Log, order => lists:foldl(fun keep/2, queue:new(), read(Log))}}.
+    {ok, maps:from_list([{Kind, load(Kind)} || Kind <- [signed, bred]])}.
 
-handle_call({remember, Entries}, _From, #{log := Log, order := Order} = State) ->
-    _ = [disk_log:alog_terms(Log, Entries) || Log =/= none, Entries =/= []],
-    {reply, ok, State#{order := lists:foldl(fun keep/2, Order, Entries)}}.
+load(Kind) ->
+    Log = open(Kind),
+    {Log, lists:foldl(fun(Entry, Order) -> keep(Kind, Entry, Order) end, {0, queue:new()}, read(Log))}.
+
+handle_call({remember, Entries}, _From, State) ->
+    {Signed, Bred} = lists:partition(fun(Entry) -> kind(Entry) =:= signed end, Entries),
+    {reply, ok, remember(signed, Signed, remember(bred, Bred, State))}.
+
+remember(_Kind, [], State) -> State;
+remember(Kind, Entries, State) ->
+    #{Kind := {Log, Order}} = State,
+    _ = [disk_log:alog_terms(Log, Entries) || Log =/= none],
+    State#{Kind := {Log, lists:foldl(fun(Entry, Kept) -> keep(Kind, Entry, Kept) end, Order, Entries)}}.
 
 handle_cast(_, State) -> {noreply, State}.
 
-terminate(_Reason, #{log := none}) -> ok;
-terminate(_Reason, #{log := Log}) -> disk_log:close(Log).
+terminate(_Reason, State) ->
+    _ = [disk_log:close(Log) || {Log, _} <- maps:values(State), Log =/= none],
+    ok.
 
-keep({Id, _} = Entry, Order) ->
-    New = not ets:member(?MODULE, Id),
+keep(Kind, {Id, _} = Entry, {Count, Queue} = Order) ->
+    New = not is_of(Kind, Id),
     true = ets:insert(?MODULE, Entry),
     case New of
-        true -> forget_oldest(queue:in(Id, Order));
+        true -> forget_oldest(Kind, {Count + 1, queue:in(Id, Queue)});
         false -> Order
     end.
 
-forget_oldest(Order) ->
-    case queue:len(Order) > ?MAX_ENTRIES of
-        true ->
-            {{value, Id}, Rest} = queue:out(Order),
-            true = ets:delete(?MODULE, Id),
-            Rest;
-        false -> Order
-    end.
+%% One that was signed elsewhere first, and then found to be bred here, is of the other kind now.
+forget_oldest(Kind, {Count, Queue}) when Count > ?MAX_ENTRIES ->
+    {{value, Id}, Rest} = queue:out(Queue),
+    _ = [ets:delete(?MODULE, Id) || is_of(Kind, Id)],
+    {Count - 1, Rest};
+forget_oldest(_Kind, Order) -> Order.
+
+is_of(Kind, Id) -> [Kind] =:= lists:map(fun kind/1, ets:lookup(?MODULE, Id)).
+
+kind({_Id, {signed, _}}) -> signed;
+kind({_Id, {_Origin, _, _}}) -> bred.
 
 %%% ---- disk -------------------------------------------------------------------------------
 
-open() ->
-    case application:get_env(cambrian, data_dir) of
-        undefined -> none;
-        {ok, Dir} -> open(filename:join([Dir, "lineage", "log"]))
+open(Kind) ->
+    case cambrian_file:in_data_dir([<<"lineage">>, atom_to_binary(Kind)]) of
+        none -> none;
+        {ok, Path} -> open(Kind, unicode:characters_to_list(Path))
     end.
 
 %% Without its log it still remembers, until the VM ends.
-open(Path) ->
+open(Kind, Path) ->
     _ = filelib:ensure_dir(Path),
-    Options = [{name, ?MODULE}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true}],
+    Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true}],
     case disk_log:open(Options) of
         {ok, Log} -> Log;
         {repaired, Log, _, _} -> Log;
