@@ -3,20 +3,22 @@
 %% processes as there are schedulers. A crash, a hang or rubbish costs that one fitness.
 -module(cambrian_evaluator).
 
--export([start_link/5, fitness/1]).
--export_type([fault/0]).
+-export([start_link/3, fitness/1]).
+-export_type([options/0, fault/0]).
 
+%% `worst' has what is known already of how low a fitness is; `timeout' is for one evaluation, in ms.
+-type options() :: #{network := fun((cambrian_genotype:genotype()) -> cambrian_network:network()), how := cambrian_task:evaluation(),
+                     timeout := timeout(), worst := [number()]}.
 -type fault() :: timeout | {bad_fitness, term()} | {crashed, term()}.
 
 -record(pool, {owner, tag, fitness_of, timeout, worst, waiting, working = #{}, done = #{}, faults = []}).
 
 %% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [{Index, Fault}]}}' to the caller. A failed evaluation gets the lowest
-%% fitness of those that succeeded and of `Worst', what is known already; 0.0 if there are none. `Timeout' is for one
-%% evaluation, in ms.
--spec start_link(reference(), [cambrian_genotype:genotype()],
-                 fun((cambrian_genotype:genotype()) -> term()), timeout(), [number()]) -> pid().
-start_link(Tag, Genotypes, FitnessOf, Timeout, Worst) ->
+%% fitness of those that succeeded and of `worst'; 0.0 if there are none.
+-spec start_link(reference(), [cambrian_genotype:genotype()], options()) -> pid().
+start_link(Tag, Genotypes, #{network := Network, how := {each, Each}, timeout := Timeout, worst := Worst}) ->
     Owner = self(),
+    FitnessOf = fun(Genotype) -> Each(Network(Genotype)) end,
     spawn_link(fun() ->
         process_flag(trap_exit, true),
         Waiting = lists:zip(lists:seq(1, length(Genotypes)), Genotypes),

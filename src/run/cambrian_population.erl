@@ -410,7 +410,7 @@ check_size(#{task := Task} = Options) ->
     end.
 
 check_parameters(#{task := Task} = Options) ->
-    case cambrian_nif:task_parameters(native_name(Task), parameters(Options)) of
+    case cambrian_nif:task_parameters(native(Task), parameters(Options)) of
         {ok, _} -> start_afresh(Options);
         Error -> Error
     end.
@@ -426,8 +426,8 @@ start_afresh(Options) ->
 
 parameters(#{params := Params} = Options) -> maps:merge(Params, maps:with([population], Options)).
 
-native_name(#{evaluate := native, name := Name}) -> Name;
-native_name(_) -> undefined.
+native(#{evaluate := {native, Native}}) -> Native;
+native(_) -> undefined.
 
 %% Small enough to be typed again by someone who wants to repeat the run.
 random_seed() ->
@@ -453,7 +453,7 @@ restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
 
 found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
     Encoding = maps:get(substrate, Options, {Inputs, Outputs}),
-    case cambrian_nif:population_new(Encoding, native_name(Task), parameters(Options), Seed) of
+    case cambrian_nif:population_new(Encoding, native(Task), parameters(Options), Seed) of
         {ok, Population} -> {ok, #{population => Population}};
         Error -> Error
     end.
@@ -607,29 +607,29 @@ continue(Data) ->
 is_settled(#data{result = undefined}) -> false;
 is_settled(Data) -> reached(Data).
 
-evaluate(#data{population = Population, task = #{evaluate := native, name := Task}} = Data) ->
+evaluate(#data{population = Population, task = #{evaluate := {native, Native}}} = Data) ->
     Tag = make_ref(),
-    Job = cambrian_nif:population_evaluate(Tag, Population, Task),
+    Job = cambrian_nif:population_evaluate(Tag, Population, Native),
     {next_state, evaluating, Data#data{job = {Tag, Job}}};
 evaluate(#data{population = Population} = Data) ->
     evaluate_round(cambrian_nif:population_tuning(Population), false, Data#data{worst = []}).
 
 %% Each genotype that waits, and then, if the parameters say so, what tuning makes of the fittest, until the target
 %% is reached.
-evaluate_round(Tuning, Reached, #data{task = #{evaluate := FitnessOf}} = Data) ->
+evaluate_round(Tuning, Reached, Data) ->
     case cambrian_nif:tuning_candidates(Tuning) of
         Candidates when Candidates =:= []; Reached ->
             {ok, Evaluated} = cambrian_nif:tuning_settle(Tuning),
             receive_newcomers(Data#data{tuning = undefined, evaluated = Evaluated});
         Candidates ->
-            Job = evaluate_here(Candidates, FitnessOf, Data),
-            {next_state, evaluating, Data#data{tuning = Tuning, job = Job}}
+            {next_state, evaluating, Data#data{tuning = Tuning, job = evaluate_here(Candidates, Data)}}
     end.
 
-evaluate_here(Genotypes, FitnessOf, #data{evaluation_timeout = Timeout, population = Population, worst = Worst}) ->
+evaluate_here(Genotypes, #data{evaluation_timeout = Timeout, population = Population, worst = Worst} = Data) ->
+    #data{task = #{evaluate := How}} = Data,
     Tag = make_ref(),
-    Evaluate = fun(Genotype) -> FitnessOf(network(Genotype, Population)) end,
-    {Tag, cambrian_evaluator:start_link(Tag, Genotypes, Evaluate, Timeout, Worst)}.
+    Network = fun(Genotype) -> network(Genotype, Population) end,
+    {Tag, cambrian_evaluator:start_link(Tag, Genotypes, #{network => Network, how => How, timeout => Timeout, worst => Worst})}.
 
 %% What a genotype of this population stands for: itself, or what it describes.
 network(Genotype, Population) ->
@@ -641,14 +641,14 @@ network(Genotype, Population) ->
 receive_newcomers(#data{newcomers = []} = Data) ->
     judge(Data);
 receive_newcomers(#data{newcomers = Newcomers, population = Population,
-                        task = #{evaluate := native, name := Task}} = Data) ->
+                        task = #{evaluate := {native, Native}}} = Data) ->
     Tag = make_ref(),
     Networks = [network(Genotype, Population) || {Genotype, _} <- Newcomers, fits(Genotype, Data)],
-    Job = cambrian_nif:task_evaluate(Tag, Task, Networks),
+    Job = cambrian_nif:task_evaluate(Tag, Native, Networks),
     {next_state, receiving, Data#data{job = {Tag, Job}}};
-receive_newcomers(#data{newcomers = Newcomers, task = #{evaluate := FitnessOf}} = Data) ->
+receive_newcomers(#data{newcomers = Newcomers} = Data) ->
     Genotypes = [Genotype || {Genotype, _} <- Newcomers, fits(Genotype, Data)],
-    {next_state, receiving, Data#data{job = evaluate_here(Genotypes, FitnessOf, Data)}}.
+    {next_state, receiving, Data#data{job = evaluate_here(Genotypes, Data)}}.
 
 fits(Genotype, #data{population = Population}) ->
     #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
@@ -690,19 +690,19 @@ judge(#data{evaluated = Evaluated, champion = Old} = Data) ->
         #data{goal = #{target := Target}} ->
             {_, Fitness} = Best = cambrian_nif:population_best(Evaluated),
             conclude(Fitness >= Target, #{}, Judged#data{contender = Best});
-        #data{task = #{evaluate := native, name := Task}} ->
-            try_contender(Task, Judged);
+        #data{task = #{evaluate := {native, Native}}} ->
+            try_contender(Native, Judged);
         _ ->
             conclude(false, #{}, Judged)
     end.
 
-try_contender(Task, #data{evaluated = Evaluated, population = Population} = Data) ->
+try_contender(Native, #data{evaluated = Evaluated, population = Population} = Data) ->
     case cambrian_nif:population_contender(Evaluated) of
         undefined ->
             conclude(false, #{}, Data);
         {Contender, Fitness, Next} ->
             Tag = make_ref(),
-            Job = cambrian_nif:task_trial(Tag, Task, network(Contender, Population)),
+            Job = cambrian_nif:task_trial(Tag, Native, network(Contender, Population)),
             {next_state, trying, Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}}}
     end.
 

@@ -11,7 +11,7 @@
 -module(cambrian_task).
 
 -export([names/0, evaluate/2, trial/2, prepare/2]).
--export_type([task/0, prepared/0, fitness/0]).
+-export_type([task/0, prepared/0, evaluation/0, fitness/0]).
 
 -type fitness() :: number().
 -type wrong_size() :: {wrong_size, inputs | outputs, Expected :: pos_integer(), Got :: pos_integer()}.
@@ -19,7 +19,9 @@
               | fun((cambrian_network:network()) -> fitness())
               | {dataset, Inputs :: [cambrian_network:numbers()], Targets :: [[number()]]}.
 -type prepared() :: #{name := atom(), inputs := pos_integer(), outputs := pos_integer(),
-                      evaluate := native | fun((cambrian_network:network()) -> term())}.
+                      evaluate := evaluation()}.
+%% In Rust, or one network at a time.
+-type evaluation() :: {native, atom()} | {each, fun((cambrian_network:network()) -> term())}.
 
 %% As many inputs and outputs as a genotype can have.
 -define(IS_SIZE(N), (is_integer(N) andalso N >= 1 andalso N =< 10_000)).
@@ -85,7 +87,7 @@ await(Post) ->
 prepare(Name, _Shape) when is_atom(Name) ->
     case cambrian_nif:task_info(Name) of
         {ok, #{inputs := Inputs, outputs := Outputs}} ->
-            {ok, #{name => Name, inputs => Inputs, outputs => Outputs, evaluate => native}};
+            {ok, #{name => Name, inputs => Inputs, outputs => Outputs, evaluate => {native, Name}}};
         {error, {unknown_task, Name}} ->
             module(Name, [])
     end;
@@ -94,7 +96,7 @@ prepare({dataset, Inputs, Targets}, _Shape) ->
 prepare({Module, Args}, _Shape) when is_atom(Module) ->
     module(Module, Args);
 prepare(Fun, #{inputs := Inputs, outputs := Outputs}) when is_function(Fun, 1) ->
-    {ok, #{name => 'fun', inputs => Inputs, outputs => Outputs, evaluate => Fun}};
+    {ok, #{name => 'fun', inputs => Inputs, outputs => Outputs, evaluate => {each, Fun}}};
 prepare(Fun, _Shape) when is_function(Fun, 1) ->
     {error, {missing_options, [inputs, outputs]}};
 prepare(Other, _Shape) ->
@@ -116,7 +118,7 @@ init(Module, Args) ->
     try Module:init(Args) of
         {ok, #{inputs := Inputs, outputs := Outputs}, State} when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
             {ok, #{name => Module, inputs => Inputs, outputs => Outputs,
-                   evaluate => fun(Network) -> Module:evaluate(Network, State) end}};
+                   evaluate => {each, fun(Network) -> Module:evaluate(Network, State) end}}};
         Other ->
             {error, {bad_return, {Module, init, 1}, Other}}
     catch
@@ -131,7 +133,7 @@ dataset(Inputs, Targets) ->
             case lists:usort([{length(I), length(T)} || {I, T} <- lists:zip(Rows, Wanted)]) of
                 [_] when ?IS_SIZE(Width), ?IS_SIZE(Height) ->
                     {ok, #{name => dataset, inputs => Width, outputs => Height,
-                           evaluate => fun(Network) -> 1 / (1 + error_of(Network, Rows, Wanted)) end}};
+                           evaluate => {each, fun(Network) -> 1 / (1 + error_of(Network, Rows, Wanted)) end}}};
                 _ ->
                     {error, {bad_dataset, <<"rows of one length, from 1 to 10000">>}}
             end;
