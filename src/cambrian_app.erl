@@ -6,6 +6,7 @@
 start(_Type, _Args) ->
     case cambrian_nif:loaded() of
         ok ->
+            cambrian_telemetry:start(),
             _ = cambrian_nif:pool_start(threads()),
             cambrian_sup:start_link();
         {error, Reason} ->

@@ -18,9 +18,20 @@
 -spec write(path(), Magic :: binary(), Payload :: binary()) -> ok | {error, error()}.
 write(Path, Magic, Payload) ->
     Temporary = beside(Path, ".tmp"),
-    of_path(Path, all([fun() -> filelib:ensure_dir(Path) end,
-                       fun() -> write_synced(Temporary, whole(Magic, Payload)) end,
-                       fun() -> file:rename(Temporary, Path) end])).
+    Written = all([fun() -> filelib:ensure_dir(Path) end,
+                   fun() -> write_synced(Temporary, whole(Magic, Payload)) end,
+                   fun() -> file:rename(Temporary, Path) end,
+                   fun() -> sync_directory(filename:dirname(Path)) end]),
+    %% on a full disk what was begun is in the way of others
+    _ = [file:delete(Temporary) || Written =/= ok],
+    of_path(Path, Written).
+
+%% A name is there after a power cut once its directory is written, too. Not every system can.
+sync_directory(Dir) ->
+    case file:open(Dir, [read, raw, binary, directory]) of
+        {ok, Handle} -> _ = file:sync(Handle), file:close(Handle);
+        {error, _} -> ok
+    end.
 
 %% @doc The same for this user only. The mode of a file can be set only once it is there, when somebody may have opened
 %% it; so it is made in a directory that nobody else can enter.

@@ -4,7 +4,7 @@
 -compile([export_all, nowarn_export_all]).
 
 all() ->
-    [killed_and_resumed, kept_on_disk, torn_file, checkpoint_of_another_task, keeps_failing_alone,
+    [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
      what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, watched, many_at_once, under_a_supervisor, idle_answers].
 
@@ -86,12 +86,11 @@ kept_on_disk(Config) ->
 torn_file(Config) ->
     Dir = proplists:get_value(dir, Config),
     ok = application:set_env(cambrian, data_dir, Dir),
-    {ok, _} = cambrian_population:start((options(1))#{name => solid}),
+    {ok, _} = cambrian_population:start((options(1))#{name => solid, checkpoints => 1}),
     {ok, _} = cambrian_population:step(solid, 2),
     ok = cambrian_population:stop(solid),
-    File = filename:join(Dir, "solid.checkpoint"),
-    {ok, Bytes} = file:read_file(File),
-    ok = file:write_file(File, binary:part(Bytes, 0, byte_size(Bytes) - 7)),
+    [File] = filelib:wildcard(filename:join([Dir, "populations", "solid", "*.checkpoint"])),
+    tear(File),
     ?assertMatch({error, {torn_checkpoint, _}}, cambrian_population:start((options(1))#{name => solid})),
     {ok, Fresh} = cambrian_population:start((options(1))#{name => solid, resume => false}),
     ?assertMatch(#{generation := 0}, cambrian_population:info(Fresh)),
@@ -101,12 +100,37 @@ torn_file(Config) ->
     Back = await_return(solid, Fresh),
     ?assertMatch(#{generation := 2}, cambrian_population:info(Back)).
 
+tear(File) ->
+    {ok, Bytes} = file:read_file(File),
+    ok = file:write_file(File, binary:part(Bytes, 0, byte_size(Bytes) - 7)).
+
+%% The last three are kept; from those that are sound it ends where it would have ended.
+falls_back_to_one_before(Config) ->
+    Dir = proplists:get_value(dir, Config),
+    ok = application:set_env(cambrian, data_dir, Dir),
+    Options = (options(14))#{name => here, checkpoint_interval => 0},
+    Whole = run_whole(options(14)),
+    {ok, _} = cambrian_population:start(Options),
+    {ok, _} = cambrian_population:step(here, 9),
+    ok = cambrian_population:stop(here),
+    Files = fun() -> lists:sort(filelib:wildcard(filename:join([Dir, "populations", "here", "*.checkpoint"]))) end,
+    ?assertEqual(["000000000006.checkpoint", "000000000007.checkpoint", "000000000008.checkpoint"],
+                 [filename:basename(File) || File <- Files()]),
+    lists:foreach(fun tear/1, tl(Files())),
+    {ok, Again} = cambrian_population:start(Options),
+    ?assertMatch(#{generation := 6}, cambrian_population:info(Again)),
+    ?assertEqual([0, 1, 2, 3, 4, 5, 6, 7, 8],
+                 [G || #{generation := G} <- begin {ok, _} = cambrian_population:step(Again, 3),
+                                                   cambrian_population:history(Again) end]),
+    ok = cambrian_population:run(Again),
+    ?assertEqual(Whole, champion_of(cambrian_population:await(Again, 60_000))).
+
 checkpoint_of_another_task(Config) ->
     ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
     {ok, _} = cambrian_population:start((options(1))#{name => solid}),
     {ok, _} = cambrian_population:step(solid, 1),
     ok = cambrian_population:stop(solid),
-    ?assertEqual({error, {checkpoint_of_another_task, double_pole_novel}},
+    ?assertEqual({error, {checkpoint_of_another_task, <<"double_pole_novel">>}},
                  cambrian_population:start(#{task => 'xor', name => solid})).
 
 %% One that dies again and again gives up alone.

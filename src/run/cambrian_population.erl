@@ -13,7 +13,7 @@
 -behaviour(gen_statem).
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
-         await/2, best/1, stats/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
+         await/2, best/1, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
 -export([start_guarded/1, start_prepared/1]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, evaluating/3, receiving/3, trying/3, breeding/3]).
@@ -22,17 +22,23 @@
 -type population() :: pid() | atom().
 %% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun as the task needs no `inputs'
 %% and `outputs'; a checkpoint goes on with the substrate that it was taken with.
-%% `name' is registered and names the checkpoint; `params' are those of {@link cambrian:parameters/0};
-%% `population' is short for the parameter of that name; with `resume => false' a checkpoint of that
-%% name is dropped and not taken up. Everything in {@link goal()} may stand here as well.
+%% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0};
+%% `population' is short for the parameter of that name; with `resume => false' checkpoints of that
+%% name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
+%%
+%% One with a name writes a checkpoint to the application's `data_dir', if that is set, every `checkpoint_interval'
+%% ms (1000; 0 is every generation), when it pauses and when it ends, and keeps the last `checkpoints' (3) of them.
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
                      params => map(), resume => boolean(),
+                     checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
                      evaluation_timeout => timeout(), atom() => term()}.
 %% When to stop, whichever comes first: at a fitness (by default when the task's own trial is
-%% passed), after so many generations or evaluations in all, or after so many ms in all.
--type goal() :: #{target => number(), generations => pos_integer(), evaluations => pos_integer(),
-                  timeout => timeout()}.
+%% passed), when a fun of the last generation's stats says so, after so many generations or evaluations in all, after so
+%% many ms in all, or when for so many generations (`patience') nothing got better: on held-out data where the task has
+%% them, else in fitness.
+-type goal() :: #{target => number(), until => fun((stats()) -> boolean()), generations => pos_integer(),
+                  evaluations => pos_integer(), timeout => timeout(), patience => pos_integer()}.
 %% `species' has the id and size of each; `best' and `mean' are of this generation.
 -type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(),
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
@@ -43,17 +49,25 @@
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                       operators := [cambrian_genotype:operator() | crossover | tuning]}.
-%% `trial' is what the task's own criterion measured of a champion that solves it.
+%% `trial' is what the task's own criterion measured of a champion that solves it. Where the task has held-out data, the
+%% champion is the one that did best there, and `validation' is how well.
 -type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(), solved := boolean(),
                     generations := pos_integer(), evaluations := pos_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
-                    trial => [{atom(), float()}]}.
+                    trial => [{atom(), float()}], validation => float()}.
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% without a fitness where the evaluation failed
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
                               generation := non_neg_integer(),
                               outcome := accepted | shape | known | not_better | not_finite | failed}}
-               | {evaluations_failed, #{count := pos_integer(), first := cambrian_evaluator:fault()}}.
+               | {evaluations_failed, #{count := pos_integer(), first := cambrian_evaluator:fault()}}
+               %% the first of a row of them
+               | {checkpoint_failed, #{generation := non_neg_integer(), reason := term()}}
+               %% the fun of the goal
+               | {failed, cambrian_options:error()}.
+
+%% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints.
+-type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(), genotype := binary()}.
 
 -record(data,
         {name :: term(),
@@ -70,6 +84,11 @@
          job :: undefined | {reference(), reference() | pid()},
          newcomers = [] :: [{cambrian_genotype:genotype(), From :: term()}],
          contender :: undefined | {cambrian_genotype:genotype(), float()},
+         validated :: undefined | validated(),
+         history = cambrian_history:new() :: cambrian_history:history(),
+         checkpointing :: #{every := non_neg_integer(), keep := pos_integer(), text := binary()},
+         written_at :: undefined | integer(),
+         unwritten = ok :: ok | {error, term()},
          stats :: undefined | stats(),
          result :: undefined | result(),
          champion = undefined :: undefined | champion(),
@@ -83,6 +102,9 @@
 -define(MAX_NEWCOMERS, 64).
 %% Generations.
 -define(WINDOW, 32).
+-define(HIBERNATE_MS, 1000).
+%% Bytes.
+-define(MAX_TEXT, 4096).
 
 %%% ---- what a user calls ------------------------------------------------------------------
 
@@ -131,9 +153,9 @@ start_link(Options) ->
 
 %% @private Starts what {@link prepare/1} found sound, and starts it again after a crash.
 start_prepared(#{name := Name} = Prepared) when is_atom(Name) ->
-    gen_statem:start_link({local, Name}, ?MODULE, Prepared, []);
+    gen_statem:start_link({local, Name}, ?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}]);
 start_prepared(Prepared) ->
-    gen_statem:start_link(?MODULE, Prepared, []).
+    gen_statem:start_link(?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}]).
 
 %% @doc For a supervisor of your own; `name' is the child's id, a reference if there is none.
 %%
@@ -182,7 +204,7 @@ run(Population, Goal) ->
 %%   species => [{0,30},{1,25},{2,13},{3,19},{4,25},{5,30},{6,6},{7,1},{8,1}]}
 %% 4> ok = cambrian_population:stop(P).
 %% '''
--spec step(population(), pos_integer()) -> {ok, stats()} | {error, running}.
+-spec step(population(), pos_integer()) -> {ok, stats()} | {error, running | cambrian_options:error()}.
 step(Population, Generations) when is_integer(Generations), Generations > 0 ->
     gen_statem:call(Population, {step, Generations}, infinity).
 
@@ -237,7 +259,7 @@ stop(Population) -> gen_statem:stop(Population).
 %%       trial => [{squared_error,0.02553260094646248}]}}
 %% 5> ok = cambrian_population:stop(P).
 %% '''
--spec await(population(), timeout()) -> {ok, result()} | {error, timeout}.
+-spec await(population(), timeout()) -> {ok, result()} | {error, timeout | cambrian_options:error()}.
 await(Population, Timeout) ->
     try gen_statem:call(Population, await, Timeout)
     catch exit:{timeout, _} -> {error, timeout}
@@ -273,6 +295,20 @@ best(Population) -> gen_statem:call(Population, best).
 %% '''
 -spec stats(population()) -> {ok, stats()} | {error, not_evaluated}.
 stats(Population) -> gen_statem:call(Population, stats).
+
+%% @doc Its generations from the beginning, oldest first, before a crash or a power cut as well: each of the first
+%% thousand, evenly chosen ones of a longer story. `species' is how many there were.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, _} = cambrian_population:step(P, 3).
+%% 3> [{Generation, Evaluations, Species} || #{generation := Generation, evaluations := Evaluations,
+%%                                             species := Species} <- cambrian_population:history(P)].
+%% [{0,150,2},{1,299,3},{2,447,5}]
+%% 4> ok = cambrian_population:stop(P).
+%% '''
+-spec history(population()) -> [cambrian_history:page()].
+history(Population) -> gen_statem:call(Population, history).
 
 %% @doc Offers a genotype from elsewhere. It is evaluated here with the next generation and then
 %% takes the place of the worst of its species, if it is better; a `received' event says what came of it.
@@ -363,6 +399,8 @@ info(Population) -> gen_statem:call(Population, info).
 
 goal_table() ->
     #{target => {fun is_number/1, <<"a number">>},
+      until => {fun(Until) -> is_function(Until, 1) end, <<"a fun of the stats that returns a boolean">>},
+      patience => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
       generations => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
       evaluations => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
       timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>}}.
@@ -381,6 +419,8 @@ options_table() ->
                  population => {Any, <<"an integer from 2 to 1000000">>},
                  params => {fun is_map/1, <<"a map">>, #{}},
                  resume => {fun is_boolean/1, <<"a boolean">>, true},
+                 checkpoint_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
+                 checkpoints => {fun cambrian_options:is_positive/1, <<"a positive integer">>, 3},
                  owner => {fun is_pid/1, <<"a pid">>},
                  evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000}}).
 
@@ -391,11 +431,24 @@ prepare(Options) ->
     case cambrian_options:check(Options, options_table()) of
         {ok, #{task := Task} = Checked} ->
             case cambrian_task:prepare(Task, maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked))) of
-                {ok, Ready} -> check_size(maps:merge(#{name => make_ref()}, Checked#{task := Ready}));
+                {ok, Ready} ->
+                    check_size(maps:merge(#{name => make_ref()}, Checked#{task := Ready, text => text(Task)}));
                 Error -> Error
             end;
         {ok, _} -> {error, {missing_options, [task]}};
         Error -> Error
+    end.
+
+%% By which the task is known again from a file; empty for one that has no text, as a fun, or that is long.
+text(Task) ->
+    Text = case erlang:external_size(Task) =< ?MAX_TEXT of true -> io_lib:format("~0tp.", [Task]); false -> "" end,
+    case erl_scan:string(lists:flatten(Text)) of
+        {ok, Tokens, _} ->
+            case erl_parse:parse_term(Tokens) of
+                {ok, Task} -> unicode:characters_to_binary(Text);
+                _ -> <<>>
+            end;
+        _ -> <<>>
     end.
 
 %% Of the networks, where a substrate says it.
@@ -444,11 +497,22 @@ init(Options) ->
     end.
 
 restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
+    TaskName = atom_to_binary(Task),
     case cambrian_store:get(Name) of
-        {ok, #{task := Task} = Saved} -> {ok, Saved};
+        {ok, #{task := TaskName} = Saved} -> check_saved(Saved, Options);
         {ok, #{task := Another}} -> {error, {checkpoint_of_another_task, Another}};
         {error, not_found} -> found(Options);
         Error -> Error
+    end.
+
+%% The same name with other settings is another task. A substrate's networks are not its genotypes' size.
+check_saved(Saved, #{substrate := _}) -> {ok, Saved};
+check_saved(#{population := Population} = Saved, #{task := Task}) ->
+    Info = cambrian_nif:population_info(Population),
+    case [{What, Expected, Got} || What <- [inputs, outputs], Expected <- [maps:get(What, Task)],
+                                   Got <- [maps:get(What, Info)], Expected =/= Got] of
+        [] -> {ok, Saved};
+        [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
     end.
 
 found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
@@ -460,19 +524,28 @@ found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = 
 
 begin_with(#{name := Name, task := Task} = Options, #{population := Population} = Saved) ->
     _ = [monitor(process, Owner) || #{owner := Owner} <- [Options]],
-    Goal = maps:with(maps:keys(goal_table()), Options),
     Data = #data{name = Name, task = Task, population = Population,
                  evaluation_timeout = maps:get(evaluation_timeout, Options),
-                 goal = maps:get(goal, Saved, Goal),
+                 checkpointing = #{every => maps:get(checkpoint_interval, Options),
+                                   keep => maps:get(checkpoints, Options), text => maps:get(text, Options)},
+                 goal = goal(Options, Saved),
                  running = maps:get(running, Saved, false),
+                 champion = maps:get(champion, Saved, undefined),
+                 validated = maps:get(validated, Saved, undefined),
+                 history = maps:get(history, Saved, cambrian_history:new()),
                  elapsed = maps:get(elapsed, Saved, 0)},
     case Data of
         #data{running = true} ->
+            report(resumed, cambrian_nif:population_info(Population), Data),
             {next_state, State, Next} = continue(Data),
             {ok, State, Next};
         _ ->
             {ok, idle, Data}
     end.
+
+%% After a crash, what it was told since it was started counts, and in another VM what it is told now.
+goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
+goal(Options, Saved) -> maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(goal_table()), Options)).
 
 %%% ---- states -----------------------------------------------------------------------------
 
@@ -516,17 +589,13 @@ receiving(Type, Event, Data) ->
 
 %% The generation's contender undergoes the task's own trial.
 trying(info, {Tag, {ok, #{solved := Solved} = Trial}}, #data{job = {Tag, _}} = Data) ->
-    conclude(Solved, Trial, Data);
+    conclude(Solved, Trial, validate(Trial, Data));
 trying(Type, Event, Data) ->
     busy(Type, Event, Data).
 
 %% The next generation is being made.
 breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
-    Next = Data#data{population = Population, evaluated = undefined},
-    case keep(Next) of
-        ok -> evaluate(Next);
-        {error, Reason} -> {stop, {checkpoint, Reason}, Next}
-    end;
+    evaluate(keep(due, Data#data{population = Population, evaluated = undefined}));
 breeding(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -574,18 +643,27 @@ answer(best, #data{champion = undefined}) -> {error, not_evaluated};
 answer(best, #data{champion = Champion}) -> {ok, Champion};
 answer(stats, #data{stats = undefined}) -> {error, not_evaluated};
 answer(stats, #data{stats = Stats}) -> {ok, Stats};
+answer(history, #data{history = History}) -> cambrian_history:pages(History);
 answer(population, #data{population = Population}) -> {ok, Population};
 answer(info, #data{name = Name, task = #{name := Task}, population = Population}) ->
     (cambrian_nif:population_info(Population))#{name => Name, task => Task}.
 
 %% A population that ends as it should leaves no checkpoint in memory; one that dies does.
-terminate(Reason, _State, #data{name = Name} = Data) ->
+terminate(Reason, _State, Data) ->
     drop_job(Data),
     case Reason of
-        normal -> cambrian_store:forget(Name);
-        shutdown -> cambrian_store:forget(Name);
-        {shutdown, _} -> cambrian_store:forget(Name);
+        normal -> leave(Data);
+        shutdown -> leave(Data);
+        {shutdown, _} -> leave(Data);
         _ -> ok
+    end.
+
+%% Where the store is gone already, what it wrote is there.
+leave(#data{name = Name} = Data) ->
+    try
+        _ = keep(now, Data),
+        cambrian_store:forget(Name)
+    catch exit:_ -> ok
     end.
 
 %%% ---- a generation -----------------------------------------------------------------------
@@ -597,15 +675,13 @@ continue_replying(Replies, Data) ->
 continue(Data) ->
     Going = Data#data{result = undefined, resumed_at = erlang:monotonic_time(millisecond)},
     case Going of
-        #data{evaluated = undefined} ->
-            ok = keep(Going),
-            evaluate(Going);
+        #data{evaluated = undefined} -> evaluate(keep(due, Going));
         _ -> breed(Going)
     end.
 
 %% There is a result, and a limit of the goal that forbids another generation.
 is_settled(#data{result = undefined}) -> false;
-is_settled(Data) -> reached(Data).
+is_settled(Data) -> is_at_limit(Data).
 
 evaluate(#data{population = Population, task = #{evaluate := {native, Native}}} = Data) ->
     Tag = make_ref(),
@@ -736,17 +812,28 @@ measure(#data{evaluated = Evaluated, stats = Last} = Data) ->
 elapsed(#data{elapsed = Elapsed, resumed_at = undefined}) -> Elapsed;
 elapsed(#data{elapsed = Elapsed, resumed_at = At}) -> Elapsed + erlang:monotonic_time(millisecond) - At.
 
+%% On data that evolution does not see.
+validate(#{validation := Value}, #data{validated = Best, stats = #{generation := Generation}} = Data) ->
+    case Best of
+        #{value := Known} when Known >= Value -> Data;
+        _ ->
+            {Genotype, Fitness} = Data#data.contender,
+            Data#data{validated = #{value => Value, generation => Generation, fitness => Fitness,
+                                    genotype => cambrian_genotype:to_binary(Genotype)}}
+    end;
+validate(_Trial, Data) -> Data.
+
 %% The generation is over: report it, then stop, pause or breed.
-conclude(Solved, Trial, #data{stats = Stats, steps = Steps} = Data) ->
+conclude(Solved, Trial, #data{stats = Stats, steps = Steps, history = History} = Data) ->
     tell({generation, Stats}, Data),
-    Next = #data{running = Running, steps = Left} = stepped(Data#data{job = undefined, steps = max(0, Steps - 1)}),
+    Next = #data{running = Running, steps = Left} =
+        stepped(Data#data{job = undefined, steps = max(0, Steps - 1), history = cambrian_history:add(Stats, History)}),
     case Solved orelse reached(Next) of
         true -> finish(Solved, Trial, Next);
+        until -> finish(until, Trial, Next);
+        {error, Reason} -> give_up(Reason, Next);
         false when Running; Left > 0 -> breed(Next);
-        false ->
-            Resting = rest(Next),
-            _ = keep(Resting),
-            {next_state, idle, Resting}
+        false -> {next_state, idle, keep(now, rest(Next))}
     end.
 
 %% Who asked for some steps is answered after the last of them, even if the population goes on.
@@ -755,38 +842,92 @@ stepped(#data{steps = 0, stepping = Stepping, stats = Stats} = Data) ->
     Data#data{stepping = []};
 stepped(Data) -> Data.
 
-reached(#data{goal = Goal, stats = #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed}}) ->
+reached(#data{goal = #{until := Until}, stats = Stats} = Data) ->
+    try Until(Stats) of
+        true -> until;
+        false -> is_at_limit(Data);
+        Other -> {error, {bad_option, {until, Other, <<"a fun of the stats that returns a boolean">>}}}
+    catch
+        Class:Reason:Stack ->
+            {error, {bad_option, {until, {Class, Reason, Stack}, <<"a fun of the stats that returns a boolean">>}}}
+    end;
+reached(Data) -> is_at_limit(Data).
+
+is_at_limit(#data{goal = Goal, stats = #{generation := Generation} = Stats} = Data) ->
+    #{evaluations := Evaluations, elapsed_ms := Elapsed} = Stats,
     Generation + 1 >= maps:get(generations, Goal, infinity)
         orelse Evaluations >= maps:get(evaluations, Goal, infinity)
-        orelse Elapsed >= maps:get(timeout, Goal, infinity).
+        orelse Elapsed >= maps:get(timeout, Goal, infinity)
+        orelse Generation - improved(Data) >= maps:get(patience, Goal, infinity).
+
+%% The generation that got better.
+improved(#data{validated = #{generation := Generation}}) -> Generation;
+improved(#data{champion = #{generation := Generation}}) -> Generation.
 
 breed(#data{evaluated = Evaluated} = Data) ->
     Tag = make_ref(),
     {next_state, breeding, Data#data{job = {Tag, cambrian_nif:population_next(Tag, Evaluated)}}}.
 
+%% `until': by the goal's fun.
 finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
     #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed} = Stats,
     #{seed := Seed} = cambrian_nif:population_info(Data#data.population),
-    {Champion, Fitness} = winner(Solved, Data),
+    Winner = #{champion := Champion} = winner(Solved, Data),
     remember(Champion, Data),
     Result = maps:merge(
-               #{champion => Champion, fitness => Fitness, solved => Solved,
-                 generations => Generation + 1, evaluations => Evaluations, seed => Seed, elapsed_ms => Elapsed},
-               maps:from_list([{trial, Facts} || Solved, #{facts := Facts} <- [Trial]])),
+               Winner#{solved => Solved =/= false, generations => Generation + 1, evaluations => Evaluations,
+                       seed => Seed, elapsed_ms => Elapsed},
+               maps:from_list([{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]])),
     tell({finished, Result}, Data),
     _ = [gen_statem:reply(From, {ok, Result}) || From <- Awaiting],
-    %% no checkpoint: one that dies now does its last generation again, and has its result again
-    {next_state, idle, rest(stepped(Data#data{result = Result, awaiting = [], steps = 0}))}.
+    %% the checkpoint says that it runs: in another VM it does its last generation again, and has its result again
+    Kept = keep(now, Data),
+    {next_state, idle, rest(stepped(Kept#data{result = Result, awaiting = [], steps = 0}))}.
 
 %% Who passed the trial, which is not always who was ever the fittest.
-winner(true, #data{contender = Contender}) -> Contender;
-winner(false, #data{champion = #{champion := Champion, fitness := Fitness}}) -> {Champion, Fitness}.
+winner(true, #data{contender = {Champion, Fitness}}) -> #{champion => Champion, fitness => Fitness};
+winner(_, #data{validated = #{value := Value, fitness := Fitness, genotype := Bytes}}) ->
+    {ok, Champion} = cambrian_genotype:from_binary(Bytes),
+    #{champion => Champion, fitness => Fitness, validation => Value};
+winner(_, #data{champion = Champion}) -> maps:with([champion, fitness], Champion).
+
+%% The user's own fun of the goal is at fault.
+give_up(Reason, #data{awaiting = Awaiting, stepping = Stepping} = Data) ->
+    tell({failed, Reason}, Data),
+    _ = [gen_statem:reply(From, {error, Reason}) || From <- Awaiting ++ Stepping],
+    {next_state, idle, keep(now, rest(Data#data{awaiting = [], stepping = [], steps = 0}))}.
 
 rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = undefined}.
 
-keep(#data{name = Name, population = Population, running = Running, goal = Goal, task = #{name := Task}} = Data) ->
-    cambrian_store:put(Name, #{population => Population, running => Running, goal => Goal,
-                               task => Task, elapsed => elapsed(Data)}).
+%% In memory always; in a file now, or when one is due.
+keep(When, #data{name = Name, checkpointing = #{every := Every, keep := Keep}, written_at = At} = Data) ->
+    Snapshot = snapshot(Data),
+    ok = cambrian_store:put(Name, Snapshot),
+    Now = erlang:monotonic_time(millisecond),
+    case When =:= now orelse At =:= undefined orelse Now - At >= Every of
+        true -> written(cambrian_store:write(Name, Snapshot, Keep), Data#data{written_at = Now});
+        false -> Data
+    end.
+
+snapshot(#data{population = Population, task = #{name := Task}, goal = Goal} = Data) ->
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    #data{running = Running, champion = Champion, validated = Validated, history = History} = Data,
+    #{text := Text} = Data#data.checkpointing,
+    #{population => Population, generation => Generation, champion => Champion, validated => Validated,
+      history => History, running => Running, elapsed => elapsed(Data), task => atom_to_binary(Task), text => Text,
+      goal => maps:remove(until, Goal), until => maps:with([until], Goal)}.
+
+%% Evolution goes on in memory, and on disk again when there is room: what is lost with the VM is done again.
+written(ok, #data{unwritten = ok} = Data) -> Data;
+written(ok, #data{name = Name} = Data) ->
+    logger:notice("checkpoints of the population ~tp are written again", [Name]),
+    Data#data{unwritten = ok};
+written({error, Reason} = Error, #data{unwritten = ok, name = Name, population = Population} = Data) ->
+    logger:warning("no checkpoint of the population ~tp could be written, it goes on without: ~tp", [Name, Reason]),
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    tell({checkpoint_failed, #{generation => Generation, reason => Reason}}, Data),
+    Data#data{unwritten = Error};
+written({error, _} = Error, Data) -> Data#data{unwritten = Error}.
 
 drop_job(#data{job = {_, Pid}}) when is_pid(Pid) -> exit(Pid, shutdown);
 drop_job(#data{job = {_, Job}}) -> cambrian_nif:job_stop(Job);
@@ -796,9 +937,13 @@ report_faults([], _Data) -> ok;
 report_faults([{_, First} | _] = Faults, Data) ->
     tell({evaluations_failed, #{count => length(Faults), first => First}}, Data).
 
-tell(Event, #data{name = Name, subscribers = Subscribers}) ->
+tell({Kind, Facts} = Event, #data{name = Name, subscribers = Subscribers} = Data) ->
     _ = [Pid ! {cambrian, Name, Event} || Pid <- maps:keys(Subscribers)],
-    ok.
+    report(Kind, Facts, Data).
+
+%% The same for telemetry.
+report(Kind, Facts, #data{name = Name, task = #{name := Task}}) ->
+    cambrian_telemetry:population(Kind, Facts, #{population => Name, task => Task}).
 
 forget_subscriber(Pid, #data{subscribers = Subscribers} = Data) ->
     case maps:take(Pid, Subscribers) of

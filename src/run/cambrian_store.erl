@@ -1,90 +1,154 @@
 %% @private
-%% Keeps the last checkpoint of every population, so that one that dies comes back where it was.
+%% Keeps the checkpoints of every population, so that one that dies comes back where it was.
 %%
-%% In memory, and on disk as well when the application's `data_dir' is set. One writer.
+%% The last of each in memory; the last few of those that have a name as files as well, when the application's
+%% `data_dir' is set: `populations/NAME/GENERATION.checkpoint'. One writer.
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, get/1, forget/1, discard/1]).
+-export([start_link/0, put/2, write/3, get/1, open/1, forget/1, discard/1]).
 -export([init/1, handle_call/3, handle_cast/2]).
 -export_type([checkpoint/0]).
 
-%% `population' is the resource; everything else is the population process's own.
--type checkpoint() :: #{population := reference(), atom() => term()}.
+%% `population' and the champion's genotype are resources; everything else is the population process's own.
+-type checkpoint() :: #{population := reference(), generation := non_neg_integer(),
+                        champion := undefined | cambrian_population:champion(), atom() => term()}.
 
--define(MAGIC, <<"cambrian checkpoint 1\n">>).
+-define(MAGIC, <<"cambrian checkpoint 2\n">>).
+-define(SUFFIX, ".checkpoint").
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
--spec put(Key :: term(), checkpoint()) -> ok | {error, term()}.
-put(Key, Checkpoint) -> gen_server:call(?MODULE, {put, Key, Checkpoint}, infinity).
+%% @doc Remembers, in memory.
+-spec put(Name :: term(), checkpoint()) -> ok.
+put(Name, Checkpoint) -> gen_server:call(?MODULE, {put, Name, Checkpoint}, infinity).
 
-%% @doc The last checkpoint under this key, of this VM or of one before it.
--spec get(Key :: term()) -> {ok, checkpoint()} | {error, not_found | term()}.
-get(Key) ->
-    case ets:lookup(?MODULE, Key) of
-        [{Key, Checkpoint}] -> {ok, Checkpoint};
-        [] -> read(Key)
+%% @doc Writes the file, where there is to be one, and deletes all of this name but the last `Keep'. An error leaves those
+%% that are there as they are.
+-spec write(Name :: term(), checkpoint(), Keep :: pos_integer()) -> ok | {error, cambrian_file:error()}.
+write(Name, Checkpoint, Keep) -> gen_server:call(?MODULE, {write, Name, Checkpoint, Keep}, infinity).
+
+%% @doc The last checkpoint under this name, of this VM or of one before it. A torn file is set aside and told of, and the
+%% one before it taken.
+-spec get(Name :: term()) -> {ok, checkpoint()} | {error, not_found | {torn_checkpoint | atom(), cambrian_file:path()}
+                                                         | {term(), cambrian_file:path()}}.
+get(Name) ->
+    case ets:lookup(?MODULE, Name) of
+        [{Name, Checkpoint}] -> {ok, Checkpoint};
+        [] -> gen_server:call(?MODULE, {read, Name}, infinity)
     end.
 
-%% @doc Forgets what is in memory; a file stays.
--spec forget(Key :: term()) -> ok.
-forget(Key) -> gen_server:call(?MODULE, {forget, Key}).
+%% @doc What a file has.
+-spec open(cambrian_file:path()) -> {ok, checkpoint()} | {error, not_found | {term(), cambrian_file:path()}}.
+open(Path) ->
+    case cambrian_file:read(Path, ?MAGIC) of
+        {ok, Bytes} -> decode(Bytes, Path);
+        {error, {torn_file, Path}} -> {error, {torn_checkpoint, Path}};
+        Error -> Error
+    end.
 
-%% @doc Forgets, and deletes the file.
--spec discard(Key :: term()) -> ok | {error, term()}.
-discard(Key) -> gen_server:call(?MODULE, {discard, Key}).
+%% @doc Forgets what is in memory; files stay.
+-spec forget(Name :: term()) -> ok.
+forget(Name) -> gen_server:call(?MODULE, {forget, Name}, infinity).
+
+%% @doc Forgets, and deletes the files.
+-spec discard(Name :: term()) -> ok | {error, cambrian_file:error()}.
+discard(Name) -> gen_server:call(?MODULE, {discard, Name}, infinity).
 
 init([]) ->
     ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
     {ok, no_state}.
 
-handle_call({put, Key, Checkpoint}, _From, State) ->
-    true = ets:insert(?MODULE, {Key, Checkpoint}),
-    {reply, write(Key, Checkpoint), State};
-handle_call({forget, Key}, _From, State) ->
-    true = ets:delete(?MODULE, Key),
+handle_call({put, Name, Checkpoint}, _From, State) ->
+    true = ets:insert(?MODULE, {Name, Checkpoint}),
     {reply, ok, State};
-handle_call({discard, Key}, _From, State) ->
-    true = ets:delete(?MODULE, Key),
-    {reply, delete(Key), State}.
+handle_call({write, Name, Checkpoint, Keep}, _From, State) ->
+    {reply, written(Name, Checkpoint, Keep), State};
+handle_call({read, Name}, _From, State) ->
+    {reply, newest(files(Name)), State};
+handle_call({forget, Name}, _From, State) ->
+    true = ets:delete(?MODULE, Name),
+    {reply, ok, State};
+handle_call({discard, Name}, _From, State) ->
+    true = ets:delete(?MODULE, Name),
+    {reply, delete(files(Name)), State}.
 
 handle_cast(_, State) -> {noreply, State}.
 
-%% Only a named population can be found again by another VM.
-file_of(Name) when is_atom(Name) ->
-    cambrian_file:in_data_dir([[uri_string:quote(atom_to_list(Name)), ".checkpoint"]]);
-file_of(_) -> none.
+%%% ---- files ------------------------------------------------------------------------------
 
-write(Key, #{population := Population} = Checkpoint) ->
-    case file_of(Key) of
-        none -> ok;
-        {ok, Path} ->
-            Saved = Checkpoint#{population := cambrian_nif:population_encode(Population)},
-            cambrian_file:write(Path, ?MAGIC, term_to_binary(Saved))
+%% Only what has a name can be found again by another VM.
+directory(Name) when is_atom(Name) ->
+    cambrian_file:in_data_dir([<<"populations">>, cambrian_file:name(atom_to_binary(Name))]);
+directory(_) -> none.
+
+%% The newest first.
+files(Name) ->
+    case directory(Name) of
+        none -> [];
+        {ok, Dir} ->
+            Names = case file:list_dir(Dir) of {ok, All} -> All; {error, _} -> [] end,
+            Checkpoints = lists:sort([File || File <- Names, lists:suffix(?SUFFIX, File)]),
+            [filename:join(Dir, File) || File <- lists:reverse(Checkpoints)]
     end.
 
-delete(Key) ->
-    case file_of(Key) of
-        none -> ok;
-        {ok, Path} -> cambrian_file:delete(Path)
-    end.
+%% A number of digits that sorts as text.
+path(Dir, Generation) -> filename:join(Dir, io_lib:format("~12..0b~s", [Generation, ?SUFFIX])).
 
-read(Key) ->
-    case file_of(Key) of
-        none -> {error, not_found};
-        {ok, Path} ->
-            case cambrian_file:read(Path, ?MAGIC) of
-                {ok, Bytes} -> decode(Bytes, Path);
-                {error, {Reason, _}} when Reason =:= torn_file; Reason =:= other_file -> {error, {torn_checkpoint, Path}};
+written(Name, #{generation := Generation} = Checkpoint, Keep) ->
+    case directory(Name) of
+        none -> ok;
+        {ok, Dir} ->
+            case cambrian_file:write(path(Dir, Generation), ?MAGIC, term_to_binary(encode(Checkpoint))) of
+                ok -> delete(older(files(Name), Keep));
                 Error -> Error
             end
     end.
 
-decode(Bytes, Path) ->
-    #{population := Encoded} = Saved = binary_to_term(Bytes, [safe]),
-    case cambrian_nif:population_decode(Encoded) of
-        {ok, Population} -> {ok, Saved#{population := Population}};
-        {error, Reason} -> {error, {Reason, Path}}
+older(Files, Keep) when length(Files) > Keep -> lists:nthtail(Keep, Files);
+older(_Files, _Keep) -> [].
+
+delete(Files) ->
+    lists:foldl(fun(File, ok) -> cambrian_file:delete(File);
+                   (_File, Error) -> Error
+                end, ok, Files).
+
+newest(Files) -> newest(Files, {error, not_found}).
+
+newest([], First) -> First;
+newest([File | Earlier], First) ->
+    case open(File) of
+        {ok, _} = Found -> Found;
+        {error, {torn_checkpoint, _}} = Error ->
+            Aside = cambrian_file:set_aside(File),
+            logger:warning("the checkpoint ~ts is torn (~p), going on with the one before it", [File, Aside]),
+            newest(Earlier, case First of {error, not_found} -> Error; _ -> First end);
+        Error -> Error
     end.
+
+%% A fun is of this VM.
+encode(#{population := Population, champion := Champion} = Checkpoint) ->
+    Saved = Checkpoint#{population := cambrian_nif:population_encode(Population),
+                        champion := of_champion(fun cambrian_genotype:to_binary/1, Champion)},
+    maps:remove(until, Saved).
+
+decode(Bytes, Path) ->
+    %% their names are atoms that a champion has
+    _ = cambrian_genotype:operators(),
+    try binary_to_term(Bytes, [safe]) of
+        #{population := Encoded, champion := Champion} = Saved ->
+            case cambrian_nif:population_decode(Encoded) of
+                {ok, Population} ->
+                    {ok, Saved#{population := Population, champion := of_champion(fun genotype/1, Champion)}};
+                {error, Reason} -> {error, {Reason, Path}}
+            end
+    catch error:_ -> {error, {malformed, Path}}
+    end.
+
+genotype(Bytes) ->
+    {ok, Genotype} = cambrian_genotype:from_binary(Bytes),
+    Genotype.
+
+of_champion(_, undefined) -> undefined;
+of_champion(Change, #{champion := Genotype} = Champion) -> Champion#{champion := Change(Genotype)}.
