@@ -12,6 +12,7 @@
 -on_load(load/0).
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
+-export([governor_set_duty/1, governor_duty/0]).
 -export([parameters_table/0]).
 -export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0, genotype_choices/0,
          genotype_mutate/3, genotype_mutate_dirty/3, genotype_apply/4, genotype_apply_dirty/4,
@@ -60,6 +61,9 @@ reason() ->
 
 pool_start(_Threads) -> ?STUB.
 job_stop(_Job) -> ?STUB.
+
+governor_set_duty(_Duty) -> ?STUB.
+governor_duty() -> ?STUB.
 
 parameters_table() -> ?STUB.
 

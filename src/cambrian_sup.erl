@@ -7,7 +7,8 @@
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
 init([]) ->
-    Children = [worker(cambrian_store),
+    Children = [worker(cambrian_governor),
+                worker(cambrian_store),
                 worker(cambrian_lineage),
                 supervisor(cambrian_population_sup),
                 supervisor(cambrian_mesh_sup)],

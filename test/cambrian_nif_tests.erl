@@ -36,6 +36,8 @@ call(F, Arguments) ->
         error:badarg -> badarg;
         Class:Reason -> error({F, Arguments, Class, Reason})
     end,
+    %% work that rests would hold the others up
+    ok = cambrian_nif:governor_set_duty(1.0),
     receive {_, {error, panicked}} -> error({F, Arguments, panicked})
     after 0 -> forget_messages()
     end.
@@ -108,6 +110,8 @@ right('_Job', World) -> pick(maps:get(job, World));
 right(Kind, World) when Kind =:= '_Operator'; Kind =:= '_Name'; Kind =:= '_Task' -> pick(maps:get(name, World));
 right(Kind, World) when Kind =:= '_Parameters'; Kind =:= '_Changes' ->
     maps:from_list([{Name, argument({default, Default}, World)} || {Name, Default} <- some(maps:get(parameter, World))]);
+right('_Threads', _) -> rand:uniform(3);
+right('_Duty', _) -> rand:uniform();
 right('_Seed', _) -> rand:uniform(1 bsl 64) - 1;
 right('_Bytes', World) -> damaged(pick(maps:get(bytes, World)));
 right('_Claims', World) -> pick(maps:get(claims, World));

@@ -314,6 +314,7 @@ defmodule Cambrian.Population do
           task: atom,
           seed: Genotype.seed(),
           generation: non_neg_integer,
+          evaluations: non_neg_integer,
           inputs: pos_integer,
           outputs: pos_integer,
           parameters: %{atom => term}

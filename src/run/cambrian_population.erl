@@ -384,15 +384,15 @@ unsubscribe(Population) -> gen_statem:call(Population, {unsubscribe, self()}).
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
 %% 2> #{parameters := Parameters} = Info = cambrian_population:info(P).
 %% 3> maps:remove(parameters, Info).
-%% #{generation => 0,inputs => 2,name => #Ref<0.924675449.1820852225.208049>,outputs => 1,seed => 42,
-%%   task => 'xor'}
+%% #{evaluations => 0,generation => 0,inputs => 2,name => #Ref<0.924675449.1820852225.208049>,outputs => 1,
+%%   seed => 42,task => 'xor'}
 %% 4> maps:with([population, stagnation], Parameters).
 %% #{population => 150,stagnation => 15}
 %% 5> ok = cambrian_population:stop(P).
 %% '''
 -spec info(population()) -> #{name := term(), task := atom(), seed := cambrian_genotype:seed(),
-                              generation := non_neg_integer(), inputs := pos_integer(),
-                              outputs := pos_integer(), parameters := map()}.
+                              generation := non_neg_integer(), evaluations := non_neg_integer(),
+                              inputs := pos_integer(), outputs := pos_integer(), parameters := map()}.
 info(Population) -> gen_statem:call(Population, info).
 
 %%% ---- starting ---------------------------------------------------------------------------
@@ -801,6 +801,7 @@ is_new(_, _) -> true.
 
 measure(#data{evaluated = Evaluated, stats = Last} = Data) ->
     Stats = #{evaluations := Evaluations} = cambrian_nif:population_stats(Evaluated),
+    ok = cambrian_governor:evaluated(Evaluations - counted(Data)),
     Elapsed = elapsed(Data),
     {Before, Since} = case Last of
                           #{evaluations := E, elapsed_ms := Ms} when Ms < Elapsed -> {E, Ms};
@@ -808,6 +809,10 @@ measure(#data{evaluated = Evaluated, stats = Last} = Data) ->
                       end,
     Rate = (Evaluations - Before) * 1000 div max(1, Elapsed - Since),
     Stats#{elapsed_ms => Elapsed, evaluations_per_second => Rate}.
+
+%% Those that the governor knows of.
+counted(#data{stats = #{evaluations := Evaluations}}) -> Evaluations;
+counted(#data{population = Population}) -> maps:get(evaluations, cambrian_nif:population_info(Population)).
 
 elapsed(#data{elapsed = Elapsed, resumed_at = undefined}) -> Elapsed;
 elapsed(#data{elapsed = Elapsed, resumed_at = At}) -> Elapsed + erlang:monotonic_time(millisecond) - At.

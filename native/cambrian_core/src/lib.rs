@@ -58,6 +58,7 @@ pub mod speciation;
 pub mod selection;
 
 pub mod lineage;
+pub mod permission;
 
 pub mod population;
 mod reproduction;

@@ -8,6 +8,7 @@ use crate::lineage::Birth;
 use crate::mutation::Operators;
 use crate::network::Network;
 use crate::parameters::{Inheritance, ParameterError, Parameters, Tuner};
+use crate::permission::Permission;
 use crate::rng::{Purpose, Stream};
 use crate::selection::Standing;
 use crate::speciation::{GRAIN, Species, distance, found_species, speciate};
@@ -16,7 +17,6 @@ use crate::tuning::{Ages, Tuned, Tuning};
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A genotype with what it achieved and when.
 #[derive(Clone, Debug)]
@@ -151,9 +151,9 @@ impl Population {
         }
     }
 
-    /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so; `None` if `stop` was
-    /// set meanwhile. Tuning ends with the round whose best passes the task's trial.
-    pub fn evaluate(mut self, task: &dyn Task, stop: &AtomicBool) -> Option<Evaluated> {
+    /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so; `None` without leave
+    /// to go on. Tuning ends with the round whose best passes the task's trial.
+    pub fn evaluate(mut self, task: &dyn Task, leave: &dyn Permission) -> Option<Evaluated> {
         let grain = self.encoding.grain(task.grain());
         let mut tuning = self.tuning();
         loop {
@@ -162,7 +162,7 @@ impl Population {
                 return Some(Evaluated::settle(self, tuning, None));
             }
             let one = |genotype: &Arc<Genotype>| {
-                (!stop.load(Ordering::Relaxed)).then(|| task.evaluate(&self.network(genotype)))
+                leave.granted().then(|| task.evaluate(&self.network(genotype)))
             };
             let scores: Option<Vec<Score>> = candidates.par_iter().with_min_len(grain).map(one).collect();
             tuning.tell(scores?);
@@ -240,6 +240,11 @@ impl Population {
 
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// In all generations before this one.
+    pub fn evaluations(&self) -> u64 {
+        self.evaluations
     }
 
     pub fn genotypes(&self) -> &[Arc<Genotype>] {

@@ -5,6 +5,7 @@ use crate::genotype::Genotype;
 use crate::lineage::{Ancestor, Birth, WINDOW, cut};
 use crate::mutation::{Operators, mutate};
 use crate::parameters::Tuner;
+use crate::permission::Permission;
 use crate::population::{Evaluated, Population};
 use crate::rng::{Purpose, Stream};
 use crate::selection::{Brood, Lottery, broods, few_broods, outlived};
@@ -12,7 +13,6 @@ use crate::speciation::{GRAIN, Species, speciate};
 use crate::tuning::{Ages, ages};
 use rayon::prelude::*;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Who lives on, with the species that each is of, as an index; and who breeds.
 struct Succession<'a> {
@@ -33,11 +33,11 @@ struct Child {
 }
 
 impl Evaluated {
-    /// The next generation; `None` if `stop` was set meanwhile.
-    pub fn next(&self, stop: &AtomicBool) -> Option<Population> {
+    /// The next generation; `None` without leave to go on.
+    pub fn next(&self, leave: &dyn Permission) -> Option<Population> {
         let old = &self.population;
         let Succession { survivors, broods } = self.succession();
-        let children = self.children(&broods, stop)?;
+        let children = self.children(&broods, leave)?;
         let homes: Vec<usize> =
             survivors.iter().map(|s| s.1).chain(children.iter().map(|c| c.home)).collect();
         let mut genotypes: Vec<Arc<Genotype>> =
@@ -110,7 +110,7 @@ impl Evaluated {
     }
 
     /// The offspring of each brood.
-    fn children<'a>(&'a self, broods: &[Brood<'a>], stop: &AtomicBool) -> Option<Vec<Child>> {
+    fn children<'a>(&'a self, broods: &[Brood<'a>], leave: &dyn Permission) -> Option<Vec<Child>> {
         let old = &self.population;
         let lottery = |brood: &Brood<'a>| {
             let species = old.species[brood.species].id;
@@ -122,7 +122,7 @@ impl Evaluated {
             .flat_map(|(brood, b)| (0..b.offspring - b.elite).map(move |nth| (brood, nth)))
             .collect();
         let birth = |(index, &(brood, nth)): (usize, &(usize, usize))| {
-            (!stop.load(Ordering::Relaxed)).then(|| {
+            leave.granted().then(|| {
                 let mut rng = Stream::new(old.seed, Purpose::Breeding, old.generation, index as u64);
                 self.child(&lotteries, brood, nth, &mut rng, broods[brood].species)
             })

@@ -80,6 +80,8 @@ rustler::atoms! {
     // task
     solved,
     facts,
+    // governor
+    duty,
     // jobs
     stopped,
     panicked,

@@ -1,35 +1,52 @@
 //! Long work on our own threads: a NIF posts it and returns at once, the answer comes as a message.
 
 use crate::atoms;
+use crate::governor::Governed;
+use cambrian_core::permission::Permission;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustler::{
     Atom, Encoder, Env, Error, LocalPid, Monitor, NifResult, OwnedEnv, Resource, ResourceArc, Term,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-static POOL: OnceLock<ThreadPool> = OnceLock::new();
+static POOL: RwLock<Option<Arc<ThreadPool>>> = RwLock::new(None);
 
-/// The threads that all work shares. The first to ask decides how many there are.
-fn pool_of(threads: usize) -> NifResult<&'static ThreadPool> {
-    if let Some(pool) = POOL.get() {
-        return Ok(pool);
-    }
+fn started(threads: usize) -> NifResult<Arc<ThreadPool>> {
     let named = |index| format!("cambrian_{index}");
     let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build();
-    let pool = pool.map_err(|_| Error::Atom("no_threads"))?;
-    Ok(POOL.get_or_init(|| pool))
+    pool.map(Arc::new).map_err(|_| Error::Atom("no_threads"))
 }
 
-pub fn pool() -> NifResult<&'static ThreadPool> {
+/// The threads that all work shares.
+pub fn pool() -> NifResult<Arc<ThreadPool>> {
+    if let Some(pool) = &*POOL.read().unwrap_or_else(PoisonError::into_inner) {
+        return Ok(Arc::clone(pool));
+    }
     pool_of(std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Starts the threads; answers how many there are.
+/// With another number of threads it is another pool; the one before ends with the work that it has.
+fn pool_of(threads: usize) -> NifResult<Arc<ThreadPool>> {
+    let mut current = POOL.write().unwrap_or_else(PoisonError::into_inner);
+    match &*current {
+        Some(pool) if pool.current_num_threads() == threads => Ok(Arc::clone(pool)),
+        _ => Ok(Arc::clone(current.insert(started(threads)?))),
+    }
+}
+
+/// As many schedulers as a VM can have.
+const MAX_THREADS: usize = 1024;
+
+/// How many threads work; answers how many there are.
 #[rustler::nif]
 fn pool_start(threads: usize) -> NifResult<usize> {
-    if threads == 0 { Err(Error::BadArg) } else { Ok(pool_of(threads)?.current_num_threads()) }
+    if (1..=MAX_THREADS).contains(&threads) {
+        Ok(pool_of(threads)?.current_num_threads())
+    } else {
+        Err(Error::BadArg)
+    }
 }
 
 /// Work under way. It stops at the next genotype when it is told to, and when its owner dies.
@@ -53,7 +70,7 @@ fn job_stop(job: ResourceArc<Job>) -> Atom {
 /// Runs `work` on the pool and sends `{Tag, {ok, Answer}}` to the caller, or `{Tag, {error, stopped | panicked}}`.
 pub fn post<W, A>(env: Env, tag: Term, work: W) -> NifResult<ResourceArc<Job>>
 where
-    W: FnOnce(&AtomicBool) -> Option<A> + Send + 'static,
+    W: FnOnce(&dyn Permission) -> Option<A> + Send + 'static,
     A: Encoder + Send + 'static,
 {
     let stop = Arc::new(AtomicBool::new(false));
@@ -66,7 +83,7 @@ where
     let tag = mailbox.save(tag);
     let (pool, keep) = (pool()?, job.clone());
     pool.spawn(move || {
-        let answer = catch_unwind(AssertUnwindSafe(|| work(&stop)));
+        let answer = catch_unwind(AssertUnwindSafe(|| work(&Governed(&stop))));
         // the owner may be gone: then nobody wants the answer
         let _ = mailbox.send_and_clear(&owner, |env| {
             let answer = match answer {

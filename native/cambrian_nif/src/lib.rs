@@ -7,6 +7,7 @@ mod atoms;
 mod envelope;
 mod error;
 mod genotype;
+mod governor;
 mod identity;
 mod job;
 mod network;

@@ -55,8 +55,8 @@ fn population_evaluate<'a>(
 ) -> NifResult<ResourceArc<Job>> {
     let task = task::named(name)?;
     task::check_shape(task, population.0.encoding().network_shape())?;
-    job::post(env, tag, move |stop| {
-        let evaluated = population.0.clone().evaluate(task, stop)?;
+    job::post(env, tag, move |leave| {
+        let evaluated = population.0.clone().evaluate(task, leave)?;
         Some(ResourceArc::new(EvaluatedResource(evaluated)))
     })
 }
@@ -116,7 +116,7 @@ fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
 /// `{Tag, {ok, Population}}`
 #[rustler::nif]
 fn population_next<'a>(env: Env<'a>, tag: Term<'a>, evaluated: EvaluatedArc) -> NifResult<ResourceArc<Job>> {
-    job::post(env, tag, move |stop| Some(ResourceArc::new(PopulationResource(evaluated.0.next(stop)?))))
+    job::post(env, tag, move |leave| Some(ResourceArc::new(PopulationResource(evaluated.0.next(leave)?))))
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
@@ -150,7 +150,7 @@ fn network<'a>(env: Env<'a>, population: PopulationArc, genotype: GenotypeArc) -
     Ok(network::wrap(network).encode(env))
 }
 
-/// `#{generation, seed, inputs, outputs, parameters}`
+/// `#{generation, evaluations, seed, inputs, outputs, parameters}`
 #[rustler::nif]
 fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
     let p = &population.0;
@@ -158,6 +158,7 @@ fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_
         env,
         &[
             (atoms::generation(), p.generation().encode(env)),
+            (atoms::evaluations(), p.evaluations().encode(env)),
             (atoms::seed(), p.seed().encode(env)),
             (atoms::inputs(), p.shape().inputs.encode(env)),
             (atoms::outputs(), p.shape().outputs.encode(env)),

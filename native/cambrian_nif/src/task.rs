@@ -75,9 +75,9 @@ fn task_evaluate<'a>(
 ) -> NifResult<ResourceArc<Job>> {
     let task = named(name)?;
     networks.0.iter().try_for_each(|network| check_shape(task, shape(network)))?;
-    job::post(env, tag, move |stop| {
+    job::post(env, tag, move |leave| {
         let one = |network: &NetworkArc| {
-            (!stop.load(std::sync::atomic::Ordering::Relaxed)).then(|| task.evaluate(&network.0).fitness)
+            leave.granted().then(|| task.evaluate(&network.0).fitness)
         };
         networks.0.iter().map(one).collect::<Option<Vec<f64>>>()
     })

@@ -1,0 +1,77 @@
+//! cambrian_governor: how much of a thread's time is work, and how much is rest
+
+use crate::{atoms, error};
+use cambrian_core::permission::Permission;
+use cpu_time::ThreadTime;
+use rustler::{Atom, NifResult};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+/// The bits of an `f32`: 1 is work without rest, 0 rest without work.
+static DUTY: AtomicU32 = AtomicU32::new(1.0_f32.to_bits());
+
+/// A thread that rests looks this often whether it is to stop.
+const NAP: Duration = Duration::from_millis(10);
+
+fn duty() -> f32 {
+    f32::from_bits(DUTY.load(Ordering::Relaxed))
+}
+
+/// `{error, {out_of_range, duty}}` outside of 0 to 1.
+#[rustler::nif]
+fn governor_set_duty(duty: f64) -> NifResult<Atom> {
+    if !(0.0..=1.0).contains(&duty) {
+        return Err(error::refuse((atoms::out_of_range(), atoms::duty())));
+    }
+    DUTY.store((duty as f32).to_bits(), Ordering::Relaxed);
+    Ok(atoms::ok())
+}
+
+#[rustler::nif]
+fn governor_duty() -> f32 {
+    duty()
+}
+
+thread_local! {
+    /// Since when this thread's work is counted, and the rest that it owes.
+    static WORKED: Cell<Option<ThreadTime>> = const { Cell::new(None) };
+    static OWED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// What this thread owes for its work since it was asked last, in naps whole.
+fn owed(duty: f32) -> Duration {
+    let rest = match WORKED.replace(Some(ThreadTime::now())) {
+        Some(since) => since.elapsed().mul_f32((1.0 - duty) / duty),
+        None => Duration::ZERO,
+    };
+    OWED.get() + rest
+}
+
+/// Leave of the governor for one piece of work, unless it is told to stop.
+pub struct Governed<'a>(pub &'a AtomicBool);
+
+impl Permission for Governed<'_> {
+    /// Waits while there is to be no work, and until what was done is rested from.
+    fn granted(&self) -> bool {
+        loop {
+            if !self.0.granted() {
+                return false;
+            }
+            let duty = duty();
+            if duty >= 1.0 {
+                WORKED.set(None);
+                OWED.set(Duration::ZERO);
+                return true;
+            }
+            let owed = if duty > 0.0 { owed(duty) } else { NAP };
+            if owed < NAP {
+                OWED.set(owed);
+                return true;
+            }
+            sleep(NAP);
+            OWED.set(owed - NAP);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+%% @doc Says how much of a machine evolution may take: threads, a share of their time, quiet hours, and rest while an alarm
+%% is raised.
+%%
+%% ```
+%% 1> cambrian_governor:configure(#{cpu => 0.5}).
+%% ok
+%% 2> {ok, #{solved := true}} = cambrian:evolve('xor', #{seed => 42}).
+%% 3> maps:with([state, cpu], cambrian_governor:status()).
+%% #{cpu => 0.5,state => working}
+%% 4> cambrian_governor:configure(#{cpu => 1}).
+%% ok
+%% '''
+%%
+%% What a run ends with does not depend on it. The settings are the application's `governor' at first:
+%% `{cambrian, [{governor, #{cpu => 0.25, quiet_hours => [{{8, 0}, {20, 0}}]}}]}'. Rest begins at the next
+%% genotype, in Rust and in evaluators alike; a single evaluation is not cut.
+-module(cambrian_governor).
+-behaviour(gen_server).
+
+-export([configure/1, status/0, start_link/0, pace/1, evaluated/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+-export_type([settings/0, status/0]).
+
+%% <ul>
+%% <li>`cpu' (1): the share of its time, above 0 and up to 1, that each thread works; for the rest it rests.</li>
+%% <li>`threads': in Rust; as many as there are schedulers, and never more.</li>
+%% <li>`quiet_hours' ([]): pairs of `{Hour, Minute}', local time, between which there is no work; `{{22, 0}, {6, 0}}' is
+%% a night.</li>
+%% <li>`alarms' ([system_memory_high_watermark, thermal]): those of SASL's `alarm_handler', where it runs, that stop
+%% work while they are set. `os_mon' sets the first when memory is short.</li>
+%% <li>`pause_when' (none): a fun without arguments, or `{Module, Function, Args}', that says whether there is to be
+%% no work now. It has as long as `check_interval'; one that fails is told of, and holds nothing up.</li>
+%% <li>`check_interval' (1000): ms between two looks at clock, alarms and `pause_when'.</li>
+%% </ul>
+-type settings() :: #{cpu => number(), threads => pos_integer(), quiet_hours => [{clock(), clock()}],
+                      alarms => [term()], pause_when => none | fun(() -> boolean()) | {module(), atom(), [term()]},
+                      check_interval => pos_integer()}.
+-type clock() :: {Hour :: 0..23, Minute :: 0..59}.
+%% `cpu_seconds' are those of the whole VM since the governor started, as are the evaluations of all populations.
+-type status() :: #{state := working | {paused, reason()}, cpu := number(), threads := pos_integer(),
+                    evaluations := non_neg_integer(), cpu_seconds := float(),
+                    evaluations_per_cpu_second := float()}.
+-type reason() :: quiet_hours | {alarm, term()} | pause_when.
+
+-record(state, {settings :: settings(), pause = none :: none | reason(), timer :: undefined | reference(),
+                cpu_before :: non_neg_integer(), complained = false :: boolean()}).
+
+%% The evaluations so far.
+-define(COUNTER, {?MODULE, evaluations}).
+%% How long one that rests does not look whether it may work again, in ms.
+-define(NAP, 50).
+
+%% @doc Changes these settings and leaves the others. An unknown one, or a value out of its range, changes nothing.
+%%
+%% ```
+%% 1> cambrian_governor:configure(#{quiet_hours => [{{0, 0}, {23, 59}}], cpu => 0}).
+%% {error,{bad_option,{cpu,0,<<"a number above 0, up to 1">>}}}
+%% 2> cambrian_governor:configure(#{pause_when => fun() -> true end}), maps:get(state, cambrian_governor:status()).
+%% {paused,pause_when}
+%% 3> cambrian_governor:configure(#{pause_when => none}), maps:get(state, cambrian_governor:status()).
+%% working
+%% '''
+-spec configure(settings()) -> ok | {error, cambrian_options:error()}.
+configure(Settings) -> gen_server:call(?MODULE, {configure, Settings}, infinity).
+
+%% @doc Whether there is work now, or why not, and how much it comes to.
+%%
+%% ```
+%% 1> {ok, #{evaluations := Evaluations}} = cambrian:evolve('xor', #{seed => 42}).
+%% 2> #{evaluations := All, cpu_seconds := Seconds} = cambrian_governor:status().
+%% 3> All >= Evaluations andalso Seconds > 0.
+%% true
+%% '''
+-spec status() -> status().
+status() -> gen_server:call(?MODULE, status, infinity).
+
+%% @private
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% @private Returns when there is leave to work on after so many µs of work.
+-spec pace(Worked :: non_neg_integer()) -> ok.
+pace(Worked) ->
+    case cambrian_nif:governor_duty() of
+        1.0 -> ok;
+        Duty when Duty > 0 -> timer:sleep(round(Worked * (1 - Duty) / Duty / 1000));
+        _ -> timer:sleep(?NAP), pace(Worked)
+    end.
+
+%% @private Work that was done.
+-spec evaluated(non_neg_integer()) -> ok.
+evaluated(Count) -> counters:add(persistent_term:get(?COUNTER), 1, Count).
+
+%%% ---- settings ---------------------------------------------------------------------------
+
+table() ->
+    Threads = erlang:system_info(schedulers_online),
+    #{cpu => {fun(Cpu) -> is_number(Cpu) andalso Cpu > 0 andalso Cpu =< 1 end, <<"a number above 0, up to 1">>, 1},
+      threads => {fun cambrian_options:is_positive/1, <<"a positive integer">>, Threads},
+      quiet_hours => {fun are_hours/1, <<"a list of {{Hour, Minute}, {Hour, Minute}}">>, []},
+      alarms => {fun is_list/1, <<"a list of alarms' names">>, [system_memory_high_watermark, thermal]},
+      pause_when => {fun is_question/1, <<"none, a fun without arguments or {Module, Function, Args}">>, none},
+      check_interval => {fun cambrian_options:is_positive/1, <<"milliseconds, from 1">>, 1000}}.
+
+are_hours(Hours) -> is_list(Hours) andalso lists:all(fun is_span/1, Hours).
+
+is_span({From, To}) -> is_clock(From) andalso is_clock(To);
+is_span(_) -> false.
+
+is_clock({Hour, Minute}) -> lists:member(Hour, lists:seq(0, 23)) andalso lists:member(Minute, lists:seq(0, 59));
+is_clock(_) -> false.
+
+is_question(none) -> true;
+is_question({Module, Function, Args}) -> is_atom(Module) andalso is_atom(Function) andalso is_list(Args);
+is_question(Fun) -> is_function(Fun, 0).
+
+%%% ---- server -----------------------------------------------------------------------------
+
+init([]) ->
+    process_flag(trap_exit, true),
+    persistent_term:put(?COUNTER, counters:new(1, [write_concurrency])),
+    Threads = maps:from_list([{threads, Threads} || {ok, Threads} <- [application:get_env(cambrian, threads)]]),
+    case application:get_env(cambrian, governor, #{}) of
+        Given when is_map(Given) -> start(maps:merge(Threads, Given));
+        Other -> {stop, {bad_option, {governor, Other, <<"a map">>}}}
+    end.
+
+start(Given) ->
+    case cambrian_options:check(Given, table()) of
+        {ok, Settings} -> {ok, check(apply_threads(#state{settings = Settings, cpu_before = runtime()}))};
+        {error, Reason} -> {stop, Reason}
+    end.
+
+handle_call({configure, Changes}, _From, #state{settings = Settings} = State) ->
+    case cambrian_options:check(Changes, table()) of
+        {ok, _} ->
+            New = maps:merge(Settings, Changes),
+            %% where it finds them again should it crash
+            ok = application:set_env(cambrian, governor, New),
+            {reply, ok, check(apply_threads(State#state{settings = New, complained = false}))};
+        Error ->
+            {reply, Error, State}
+    end;
+handle_call(status, _From, #state{settings = #{cpu := Cpu}, cpu_before = Before, pause = Pause} = State) ->
+    Evaluations = counters:get(persistent_term:get(?COUNTER), 1),
+    Seconds = (runtime() - Before) / 1000,
+    {reply, #{state => case Pause of none -> working; Reason -> {paused, Reason} end,
+              cpu => Cpu, threads => threads(State), evaluations => Evaluations, cpu_seconds => Seconds,
+              evaluations_per_cpu_second => case Seconds > 0 of true -> Evaluations / Seconds; false -> 0.0 end},
+     State}.
+
+handle_cast(_, State) -> {noreply, State}.
+
+handle_info(check, State) -> {noreply, check(State)};
+handle_info(_, State) -> {noreply, State}.
+
+terminate(_Reason, _State) -> cambrian_nif:governor_set_duty(1.0).
+
+%% Of the whole VM, in ms.
+runtime() -> element(1, erlang:statistics(runtime)).
+
+threads(#state{settings = #{threads := Threads}}) -> min(Threads, erlang:system_info(schedulers_online)).
+
+apply_threads(State) ->
+    _ = cambrian_nif:pool_start(threads(State)),
+    State.
+
+check(#state{settings = #{cpu := Cpu, check_interval := Interval}, timer = Timer} = State) ->
+    _ = [erlang:cancel_timer(Timer) || Timer =/= undefined],
+    {Pause, Next} = pause(State),
+    ok = cambrian_nif:governor_set_duty(case Pause of none -> float(Cpu); _ -> 0.0 end),
+    tell(Pause, State),
+    Next#state{pause = Pause, timer = erlang:send_after(Interval, self(), check)}.
+
+tell(Pause, #state{pause = Pause}) -> ok;
+tell(none, _State) ->
+    logger:notice("evolution goes on"),
+    cambrian_telemetry:execute([cambrian, governor, resumed], #{count => 1}, #{});
+tell(Reason, _State) ->
+    logger:notice("evolution pauses: ~tp", [Reason]),
+    cambrian_telemetry:execute([cambrian, governor, paused], #{count => 1}, #{reason => Reason}).
+
+%%% ---- whether to work --------------------------------------------------------------------
+
+pause(#state{settings = #{quiet_hours := Hours, alarms := Names}} = State) ->
+    {_, {Hour, Minute, _}} = calendar:local_time(),
+    case {lists:any(fun(Span) -> is_within({Hour, Minute}, Span) end, Hours), raised(Names)} of
+        {true, _} -> {quiet_hours, State};
+        {false, [Alarm | _]} -> {{alarm, Alarm}, State};
+        {false, []} -> asked(State)
+    end.
+
+is_within(Clock, {From, To}) when From =< To -> From =< Clock andalso Clock < To;
+is_within(Clock, {From, To}) -> From =< Clock orelse Clock < To.
+
+%% Where another handler took the place of SASL's own, it is not known which alarms there are.
+raised(Names) ->
+    Set = try gen_event:call(alarm_handler, alarm_handler, get_alarms) of
+              Alarms when is_list(Alarms) -> [Name || {Name, _} <- Alarms];
+              _ -> []
+          catch exit:_ -> []
+          end,
+    [Name || Name <- Set, lists:member(Name, Names)].
+
+asked(#state{settings = #{pause_when := none}} = State) -> {none, State};
+asked(#state{settings = #{pause_when := Question, check_interval := Interval}} = State) ->
+    case answer(Question, Interval) of
+        true -> {pause_when, State#state{complained = false}};
+        false -> {none, State#state{complained = false}};
+        Other ->
+            _ = [logger:warning("pause_when is to answer true or false, and did not: ~tp", [Other])
+                 || not State#state.complained],
+            {none, State#state{complained = true}}
+    end.
+
+%% In a process apart, as it is the user's and may hang.
+answer(Question, Timeout) ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit({answer, ask(Question)}) end),
+    receive
+        {'DOWN', Monitor, process, Pid, {answer, Answer}} -> Answer;
+        {'DOWN', Monitor, process, Pid, Reason} -> Reason
+    after Timeout ->
+        demonitor(Monitor, [flush]),
+        exit(Pid, kill),
+        timeout
+    end.
+
+ask({Module, Function, Args}) -> apply(Module, Function, Args);
+ask(Fun) -> Fun().
