@@ -87,11 +87,12 @@ directory(_) -> none.
 files(Name) ->
     case directory(Name) of
         none -> [];
-        {ok, Dir} ->
-            Names = case file:list_dir(Dir) of {ok, All} -> All; {error, _} -> [] end,
-            Checkpoints = lists:sort([File || File <- Names, lists:suffix(?SUFFIX, File)]),
-            [filename:join(Dir, File) || File <- lists:reverse(Checkpoints)]
+        {ok, Dir} -> lists:reverse(lists:sort(ending(?SUFFIX, Dir)))
     end.
+
+ending(Suffix, Dir) ->
+    Names = case file:list_dir(Dir) of {ok, All} -> All; {error, _} -> [] end,
+    [filename:join(Dir, File) || File <- Names, lists:suffix(Suffix, File)].
 
 %% A number of digits that sorts as text.
 path(Dir, Generation) -> filename:join(Dir, io_lib:format("~12..0b~s", [Generation, ?SUFFIX])).
@@ -101,7 +102,8 @@ written(Name, #{generation := Generation} = Checkpoint, Keep) ->
         none -> ok;
         {ok, Dir} ->
             case cambrian_file:write(path(Dir, Generation), ?MAGIC, term_to_binary(encode(Checkpoint))) of
-                ok -> delete(older(files(Name), Keep));
+                %% also what others began to write when their VM was killed
+                ok -> delete(older(files(Name), Keep) ++ ending(".tmp", Dir));
                 Error -> Error
             end
     end.
