@@ -13,10 +13,17 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 static POOL: RwLock<Option<Arc<ThreadPool>>> = RwLock::new(None);
 
+/// Where there are not cores enough for both, our threads wait and not the schedulers. A thread of Linux has a niceness
+/// of its own; elsewhere it is the whole process's.
+fn give_way(_index: usize) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(10);
+}
+
 fn started(threads: usize) -> NifResult<Arc<ThreadPool>> {
     let named = |index| format!("cambrian_{index}");
-    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(named).build();
-    pool.map(Arc::new).map_err(|_| Error::Atom("no_threads"))
+    let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(named).start_handler(give_way);
+    builder.build().map(Arc::new).map_err(|_| Error::Atom("no_threads"))
 }
 
 /// The threads that all work shares.
