@@ -25,10 +25,21 @@
 %% `name' is registered and names the checkpoint; `params' are those of {@link cambrian:parameters/0};
 %% `population' is short for the parameter of that name; with `resume => false' a checkpoint of that
 %% name is dropped and not taken up. Everything in {@link goal()} may stand here as well.
+%%
+%% One call of a fun or a module may take `evaluation_timeout' ms (5000) and `evaluation_memory' bytes (256 MiB) beyond what the
+%% task brings with it; binaries off the heap count from Erlang/OTP 28 on. One that takes more, crashes or gives no number
+%% gets `failure_fitness', by default the lowest fitness of its generation. What it leaves behind, linked processes,
+%% messages and the like, is cleared away.
+%%
+%% `nodes', or all that are `connected', share in the evaluations of a fun or a module with this node. The champion is the
+%% same to the bit, whichever they are and whichever are lost on the way. They need Cambrian and the task's modules in the
+%% same versions, and a fun should hold nothing that is only here, such as a table, a counter or a network. A node that
+%% cannot do it is left out, which is logged once, and tried again when it connects anew or after 50 rounds.
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
                      params => map(), resume => boolean(),
-                     evaluation_timeout => timeout(), atom() => term()}.
+                     evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
+                     failure_fitness => number(), nodes => connected | [node()], atom() => term()}.
 %% When to stop, whichever comes first: at a fitness (by default when the task's own trial is
 %% passed), after so many generations or evaluations in all, or after so many ms in all.
 -type goal() :: #{target => number(), generations => pos_integer(), evaluations => pos_integer(),
@@ -58,7 +69,8 @@
 -record(data,
         {name :: term(),
          task :: cambrian_task:prepared(),
-         evaluation_timeout :: timeout(),
+         %% for what does not run in Rust
+         evaluator :: undefined | pid(),
          goal :: goal(),
          running = false :: boolean(),
          steps = 0 :: non_neg_integer(),
@@ -382,7 +394,18 @@ options_table() ->
                  params => {fun is_map/1, <<"a map">>, #{}},
                  resume => {fun is_boolean/1, <<"a boolean">>, true},
                  owner => {fun is_pid/1, <<"a pid">>},
-                 evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000}}).
+                 evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000},
+                 evaluation_memory => {fun is_memory/1, <<"bytes, from 1, or infinity">>, 268_435_456},
+                 failure_fitness => {fun is_float_number/1, <<"a number">>},
+                 nodes => {fun is_nodes/1, <<"a list of nodes, or connected">>, []}}).
+
+is_memory(X) -> X =:= infinity orelse is_integer(X) andalso X > 0 andalso X < 1 bsl 48.
+
+is_float_number(X) -> try is_float(float(X)) catch error:badarg -> false end.
+
+%% The guard fails for an improper list.
+is_nodes(List) when length(List) >= 0 -> lists:all(fun is_atom/1, List);
+is_nodes(Word) -> Word =:= connected.
 
 %% Options that are sound, with the task made ready and a name under which a restart finds the
 %% checkpoint. Done by who starts a population, so that a mistake is an answer and no crash.
@@ -405,9 +428,17 @@ network_size(_) -> #{}.
 check_size(#{task := Task} = Options) ->
     case [{What, Expected, Got} || {What, Got} <- maps:to_list(network_size(Options)),
                                    Expected <- [maps:get(What, Task)], Expected =/= Got] of
-        [] -> check_parameters(Options);
+        [] -> check_nodes(Options);
         [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
     end.
+
+%% Neither a substrate nor what a native task is made of travels.
+check_nodes(#{nodes := []} = Options) -> check_parameters(Options);
+check_nodes(#{nodes := Nodes, substrate := _}) ->
+    {error, {bad_option, {nodes, Nodes, <<"none with a substrate">>}}};
+check_nodes(#{nodes := Nodes, task := #{evaluate := {native, _}}}) ->
+    {error, {bad_option, {nodes, Nodes, <<"none with a task that runs in Rust">>}}};
+check_nodes(Options) -> check_parameters(Options).
 
 check_parameters(#{task := Task} = Options) ->
     case cambrian_nif:task_parameters(native(Task), parameters(Options)) of
@@ -439,9 +470,21 @@ callback_mode() -> state_functions.
 init(Options) ->
     process_flag(trap_exit, true),
     case restore_or_found(Options) of
-        {ok, Saved} -> begin_with(Options, Saved);
+        {ok, #{population := Population} = Saved} ->
+            case check_encoding(Options, cambrian_nif:population_info(Population)) of
+                ok -> begin_with(Options, Saved);
+                {error, Reason} -> {stop, Reason}
+            end;
         {error, Reason} -> {stop, Reason}
     end.
+
+%% A checkpoint may have a substrate of which the options do not know.
+check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}}, Info) when Nodes =/= [] ->
+    case Info of
+        #{inputs := Inputs, outputs := Outputs} -> ok;
+        _ -> {error, {bad_option, {nodes, Nodes, <<"none with a substrate">>}}}
+    end;
+check_encoding(_, _) -> ok.
 
 restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
     case cambrian_store:get(Name) of
@@ -462,7 +505,7 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
     _ = [monitor(process, Owner) || #{owner := Owner} <- [Options]],
     Goal = maps:with(maps:keys(goal_table()), Options),
     Data = #data{name = Name, task = Task, population = Population,
-                 evaluation_timeout = maps:get(evaluation_timeout, Options),
+                 evaluator = start_evaluator(Options),
                  goal = maps:get(goal, Saved, Goal),
                  running = maps:get(running, Saved, false),
                  elapsed = maps:get(elapsed, Saved, 0)},
@@ -473,6 +516,13 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
         _ ->
             {ok, idle, Data}
     end.
+
+start_evaluator(#{task := #{evaluate := {native, _}}}) -> undefined;
+start_evaluator(#{name := Name, task := #{evaluate := How}, evaluation_timeout := Timeout, evaluation_memory := Memory,
+                  nodes := Nodes} = Options) ->
+    {ok, Evaluator} = cambrian_evaluator:start_link(#{name => Name, how => How, timeout => Timeout, memory => Memory, nodes => Nodes,
+                                                      failure => maps:get(failure_fitness, Options, undefined)}),
+    Evaluator.
 
 %%% ---- states -----------------------------------------------------------------------------
 
@@ -563,7 +613,7 @@ common(info, {'DOWN', _, process, Pid, _}, #data{subscribers = Subscribers} = Da
         #{Pid := _} -> {keep_state, forget_subscriber(Pid, Data)};
         _ -> {stop, {shutdown, owner_down}}
     end;
-common(info, {'EXIT', Pid, Reason}, #data{job = {_, Pid}}) when Reason =/= normal ->
+common(info, {'EXIT', Evaluator, Reason}, #data{evaluator = Evaluator}) ->
     {stop, {evaluator_failed, Reason}};
 common(info, _, _Data) ->
     keep_state_and_data;
@@ -625,11 +675,10 @@ evaluate_round(Tuning, Reached, Data) ->
             {next_state, evaluating, Data#data{tuning = Tuning, job = evaluate_here(Candidates, Data)}}
     end.
 
-evaluate_here(Genotypes, #data{evaluation_timeout = Timeout, population = Population, worst = Worst} = Data) ->
-    #data{task = #{evaluate := How}} = Data,
+evaluate_here(Genotypes, #data{evaluator = Evaluator, population = Population, worst = Worst}) ->
     Tag = make_ref(),
-    Network = fun(Genotype) -> network(Genotype, Population) end,
-    {Tag, cambrian_evaluator:start_link(Tag, Genotypes, #{network => Network, how => How, timeout => Timeout, worst => Worst})}.
+    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, fun(Genotype) -> network(Genotype, Population) end, Worst),
+    {Tag, Evaluator}.
 
 %% What a genotype of this population stands for: itself, or what it describes.
 network(Genotype, Population) ->
