@@ -156,7 +156,10 @@ leave_out(Pid, Reason, #state{crews = Crews, unassigned = Unassigned, hungry = H
                                   hungry = lists:delete(Pid, Hungry)}).
 
 out(Node, Reason, #state{out = Out, told = Told, round = Round, options = #{name := Name}} = State) ->
-    {crashed, Why} = cambrian_fault:crashed(Reason),
+    Why = case Reason of
+              {crashed, _} -> Reason;
+              _ -> element(2, cambrian_fault:crashed(Reason))
+          end,
     _ = [logger:warning("population ~tp: ~tp takes no part in the evaluations: ~0tp; it is tried again when it connects anew, or in a while",
                         [Name, Node, Why]) || not lists:member(Node, Told)],
     State#state{out = Out#{Node => Round + ?ROUNDS_OUT}, told = lists:usort([Node | Told])}.

@@ -13,7 +13,7 @@
 %% In words, about; and characters of a text that stands for more.
 -define(MAX_WORDS, 256).
 -define(MAX_TEXT, 400).
--define(MAX_DEPTH, 4).
+-define(MAX_DEPTH, 5).
 -define(MAX_WIDTH, 8).
 -define(MAX_FRAMES, 8).
 

@@ -59,13 +59,14 @@ network_of(Bytes) ->
 
 %%% ---- memory -----------------------------------------------------------------------------
 
-%% Of this process as it is now. Binaries off the heap count from the release on that can count them (28); others ignore it.
+%% Above this process as it is now, which while garbage is collected is there as often as three times: as old heap, as
+%% young heap and as what is made of them. Binaries off the heap count from the release on that can count them (28); others ignore it.
 limit(infinity) -> infinity;
 limit(Bytes) ->
     Words = Bytes div erlang:system_info(wordsize),
     {Words, fun() ->
         {total_heap_size, Own} = process_info(self(), total_heap_size),
-        process_flag(max_heap_size, maps:from_list([{size, Own + binaries() + Words}, {kill, true}, {error_logger, false},
+        process_flag(max_heap_size, maps:from_list([{size, 3 * Own + binaries() + Words}, {kill, true}, {error_logger, false},
                                                     {include_shared_binaries, true}]))
     end}.
 
