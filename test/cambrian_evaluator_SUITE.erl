@@ -288,43 +288,61 @@ there(Function, Arguments, Config) ->
     [{One, _} | Others] = proplists:get_value(nodes, Config),
     peer:call(One, ?MODULE, Function, [[Node || {_, Node} <- Others] | Arguments], 60_000).
 
-%% A word to the observer of who did it. The first node begins when it is told to, so that others have time to join in.
-fitness(Observer) ->
-    Here = node(),
+%% It goes through a gate, which tells the observer which node came, and may keep them all waiting.
+fitness(Gate) ->
     fun(Network) ->
-        _ = [wait_for_go() || node() =:= Here],
-        Observer ! {did, node()},
+        enter(Gate),
         [A, B] = [hd(cambrian_network:activate(Network, [X, 1 - X])) || X <- [0.1, 0.9]],
         lists:foreach(fun(I) -> cambrian_network:activate(Network, [0.5, I]) end, lists:seq(1, 100)),
         A - B
     end.
 
-wait_for_go() -> until(fun() -> persistent_term:get(go, true) end).
+enter(Gate) ->
+    Ref = make_ref(),
+    Gate ! {enter, Ref, self()},
+    receive Ref -> ok end.
+
+gate() ->
+    Observer = self(),
+    spawn_link(fun() -> open_gate(Observer) end).
+
+open_gate(Observer) ->
+    receive
+        {enter, Ref, Pid} -> Observer ! {did, node(Pid)}, Pid ! Ref, open_gate(Observer);
+        close -> closed_gate(Observer, [])
+    end.
+
+closed_gate(Observer, Waiting) ->
+    receive
+        {enter, Ref, Pid} -> Observer ! {did, node(Pid)}, closed_gate(Observer, [{Ref, Pid} | Waiting]);
+        open -> _ = [Pid ! Ref || {Ref, Pid} <- Waiting], open_gate(Observer)
+    end.
 
 evolve(Task, Nodes) ->
     {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations}} =
-        cambrian:evolve(Task, #{inputs => 2, outputs => 1, population => 60, generations => 20, seed => 5, nodes => Nodes,
-                                evaluation_timeout => 30_000, params => #{tuning => hill_climbing}}),
+        cambrian:evolve(Task, #{inputs => 2, outputs => 1, population => 60, generations => 10, seed => 5, nodes => Nodes,
+                                evaluation_timeout => 30_000, params => #{tuning => hill_climbing, tuning_budget => 5}}),
     {cambrian_genotype:id(Champion), Fitness, Evaluations}.
 
-%% The first node does nothing until all these have been seen to do something.
-evolve_with(Task, Nodes, Seen) -> evolve_when(fun() -> _ = [receive {did, Node} -> ok end || Node <- Seen], ok end, Task, Nodes).
+%% Nobody gets through before all these nodes have come.
+evolve_with(Gate, Task, Nodes, Seen) ->
+    evolve_when(Gate, fun() -> _ = [receive {did, Node} -> ok end || Node <- Seen], ok end, Task, Nodes).
 
-%% Nor until so many lines have been logged; which are the second in the answer.
-evolve_without(Task, Nodes, Count) ->
+%% Nor before so many lines have been logged, which are the second in the answer.
+evolve_without(Gate, Task, Nodes, Count) ->
     Self = self(),
     ok = logger:add_handler(?MODULE, ?MODULE, #{level => warning, config => Self}),
     Lines = fun() -> [receive {line, Line} -> Line end || _ <- lists:seq(1, Count)] end,
-    Answer = evolve_when(fun() -> Found = Lines(), Self ! {lines, Found}, ok end, Task, Nodes),
+    Answer = evolve_when(Gate, fun() -> Found = Lines(), Self ! {lines, Found}, ok end, Task, Nodes),
     ok = logger:remove_handler(?MODULE),
     {Answer, receive {lines, Found} -> Found ++ lines() end}.
 
-evolve_when(Wait, Task, Nodes) ->
+evolve_when(Gate, Wait, Task, Nodes) ->
     Self = self(),
-    ok = persistent_term:put(go, false),
+    Gate ! close,
     _ = spawn_link(fun() -> Self ! {result, evolve(Task, Nodes)} end),
     ok = Wait(),
-    ok = persistent_term:put(go, true),
+    Gate ! open,
     receive {result, Result} -> Result end.
 
 did() -> did(#{}).
@@ -332,24 +350,28 @@ did(Counts) -> receive {did, Node} -> did(maps:update_with(Node, fun(N) -> N + 1
 
 same_champion(Config) -> there(same_champion_there, Config).
 same_champion_there(Nodes) ->
-    Alone = evolve(fitness(self()), []),
+    Gate = gate(),
+    Alone = evolve(fitness(Gate), []),
     ?assertEqual([node()], maps:keys(did())),
-    ?assertEqual(Alone, evolve_with(fitness(self()), Nodes, Nodes)),
+    ?assertEqual(Alone, evolve_with(Gate, fitness(Gate), Nodes, Nodes)),
     ?assert(is_map_key(node(), did())),
-    ?assertEqual(Alone, evolve_with(fitness(self()), connected, Nodes)),
+    ?assertEqual(Alone, evolve_with(Gate, fitness(Gate), connected, Nodes)),
     ok.
 
+%% In the middle of a generation, with some done and some not.
 a_node_that_halts(Config) -> there(a_node_that_halts_there, Config).
 a_node_that_halts_there([_, Three] = Nodes) ->
-    Fitness = fitness(self()),
+    Gate = gate(),
+    Fitness = fitness(Gate),
     Alone = evolve(Fitness, []),
     Doomed = fun(Network) ->
                  _ = [erlang:halt(0, [{flush, false}]) || node() =:= Three, counted() > 20],
                  Fitness(Network)
              end,
-    {Same, Lines} = evolve_without(Doomed, Nodes, 1),
-    ?assertEqual(Alone, Same),
-    ?assertMatch(#{Three := _}, did()),
+    _ = did(),
+    Self = self(),
+    Lines = logged(fun() -> Self ! {same, evolve_with(Gate, Doomed, Nodes, Nodes)} end),
+    ?assertEqual(Alone, receive {same, Same} -> Same end),
     ?assertNot(lists:member(Three, nodes())),
     ?assertMatch([{_, [_, Three, noconnection]}], Lines).
 
@@ -368,29 +390,34 @@ a_node_without_the_code(Config) ->
              {ok, Module, Code} = compile:forms([{attribute, 1, module, Module}]),
              {module, Module} = peer:call(Peer, code, load_binary, [Module, "", Code])
          end || {Peer, Module} <- [{Two, ?MODULE}, {Three, cambrian_crew}]],
-    there(left_out_there, [{no_code, ?MODULE}, undef], Config).
+    there(left_out_there, [{other_code, ?MODULE}, undef], Config).
 
 left_out_there([Two, Three] = Nodes, Reason2, Reason3) ->
-    Alone = evolve(fitness(self()), []),
+    Gate = gate(),
+    Alone = evolve(fitness(Gate), []),
     _ = did(),
-    {Same, Lines} = evolve_without(fitness(self()), Nodes, 2),
+    {Same, Lines} = evolve_without(Gate, fitness(Gate), Nodes, 2),
     ?assertEqual(Alone, Same),
     ?assertEqual([node()], maps:keys(did())),
     ?assertEqual(lists:sort([{Two, Reason2}, {Three, Reason3}]), lists:sort([{Node, Reason} || {_, [_, Node, Reason]} <- Lines])).
 
 %% The fun is there, but not what it calls.
-a_node_without_a_module(Config) -> there(a_node_without_a_module_there, Config).
-a_node_without_a_module_there(Nodes) ->
+a_node_without_a_module(Config) -> there(a_node_without_a_module_there, [cambrian_only_here], Config).
+a_node_without_a_module_there(Nodes, Module) ->
     {ok, cambrian_only_here, Code} =
         compile:forms([{attribute, 1, module, cambrian_only_here}, {attribute, 1, export, [{half, 1}]},
                        {function, 1, half, 1, [{clause, 1, [{var, 1, 'X'}], [], [{op, 1, '/', {var, 1, 'X'}, {integer, 1, 2}}]}]}]),
-    {module, Module} = code:load_binary(cambrian_only_here, "", Code),
-    Fitness = fitness(self()),
-    Task = fun(Network) -> Module:half(Fitness(Network)) end,
+    {module, _} = code:load_binary(cambrian_only_here, "", Code),
+    Gate = gate(),
+    Fitness = fitness(Gate),
+    Task = fun(Network) -> cambrian_only_here:half(1) + Fitness(Network) end,
     Alone = evolve(Task, []),
-    {Same, Lines} = evolve_without(Task, Nodes, 2),
+    {Same, Lines} = evolve_without(Gate, Task, Nodes, 2),
     ?assertEqual(Alone, Same),
-    ?assertMatch([{_, [_, _, {crashed, {error, undef, [{Module, half, _, _} | _]}}]}, _], Lines).
+    ?assertMatch([{_, [_, _, {crashed, {error, undef, [{cambrian_only_here, half, _, _} | _]}}]}, _], Lines),
+    %% one that the fun shows is asked for before
+    {Same, Others} = evolve_without(Gate, fun(Network) -> Module:half(1) + Fitness(Network) end, Nodes, 2),
+    ?assertMatch([{_, [_, _, {other_code, cambrian_only_here}]}, _], Others).
 
 a_node_of_another_version(Config) ->
     [_, {Two, _}, {Three, _}] = proplists:get_value(nodes, Config),
@@ -403,8 +430,9 @@ a_node_of_another_version(Config) ->
 
 a_node_that_is_not_there(Config) -> there(a_node_that_is_not_there_there, Config).
 a_node_that_is_not_there_there([Two | _]) ->
-    Alone = evolve(fitness(self()), []),
-    {Same, Lines} = evolve_without(fitness(self()), [Two, 'nobody_1@127.0.0.1'], 1),
+    Gate = gate(),
+    Alone = evolve(fitness(Gate), []),
+    {Same, Lines} = evolve_without(Gate, fitness(Gate), [Two, 'nobody_1@127.0.0.1'], 1),
     ?assertEqual(Alone, Same),
     ?assertMatch([{_, [_, 'nobody_1@127.0.0.1', noconnection]}], Lines).
 
@@ -436,7 +464,7 @@ forms(Source) ->
 a_node_that_comes_back(Config) -> there(a_node_that_comes_back_there, Config).
 a_node_that_comes_back_there([Two | _]) ->
     Gs = genotypes(200),
-    Evaluator = start({each, fitness(self())}, #{nodes => [Two], timeout => 5000}),
+    Evaluator = start({each, fitness(gate())}, #{nodes => [Two], timeout => 5000}),
     Round = fun() -> {[_ | _], []} = round(Evaluator, Gs), did() end,
     until(fun() -> is_map_key(Two, Round()) end),
     true = erlang:disconnect_node(Two),
@@ -448,7 +476,7 @@ a_node_that_comes_back_there([Two | _]) ->
 %% Where evaluations take a thousand times longer, few are done.
 slow_nodes_are_relieved(Config) -> there(slow_nodes_are_relieved_there, Config).
 slow_nodes_are_relieved_there([Two, Three] = Nodes) ->
-    Fitness = fitness(self()),
+    Fitness = fitness(gate()),
     Task = fun(Network) ->
                _ = [timer:sleep(300) || persistent_term:get(slow, false)],
                Fitness(Network)

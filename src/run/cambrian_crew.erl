@@ -7,12 +7,12 @@
 -module(cambrian_crew).
 -behaviour(gen_server).
 
--export([start_link/1, open/1, version/0]).
+-export([start_link/1, open/1, requirements/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([options/0]).
 
 -type options() :: #{boss := pid(), how := cambrian_task:evaluation(), timeout := timeout(),
-                     memory := pos_integer() | infinity, version := term()}.
+                     memory := pos_integer() | infinity, version => term(), code => [{module(), binary()}]}.
 
 -record(worker,
         {ref :: reference(),
@@ -64,33 +64,40 @@ start_link(Options) -> gen_server:start_link(?MODULE, Options, []).
 
 %% @doc On another node than its boss, if this is one that can do the work as the boss's own would.
 -spec open(options()) -> {ok, pid(), Workers :: pos_integer()} | {error, term()}.
-open(#{how := {_, Fun}, version := Version} = Options) ->
+open(#{code := Code, version := Version} = Options) ->
     case [Reason || {false, Reason} <- [{cambrian_nif:loaded() =:= ok, nif_not_loaded},
-                                        {version() =:= Version, {other_version, version()}},
-                                        {has_code(Fun), {no_code, element(2, erlang:fun_info(Fun, module))}}]] of
+                                        {version() =:= Version, {other_version, version()}}
+                                        | [{md5(Module) =:= Md5, {other_code, Module}} || {Module, Md5} <- Code]]] of
         [] ->
             {ok, Crew} = gen_server:start(?MODULE, Options, []),
             {ok, Crew, size()};
         [Reason | _] -> {error, Reason}
     end.
 
-%% @doc Of Cambrian: another gives other results.
--spec version() -> {ok, term()} | undefined.
+%% @doc What another node must have to take part: the modules of the task, as far as its fun shows them, each as it is here.
+-spec requirements(cambrian_task:evaluation()) -> #{version := term(), code := [{module(), binary()}]}.
+requirements({_, Fun}) -> #{version => version(), code => [{Module, md5(Module)} || Module <- lists:usort(modules(Fun))]}.
+
 version() ->
     _ = application:load(cambrian),
     application:get_key(cambrian, vsn).
 
-%% Another version of a module gives no results that can be compared, if it can be called at all.
-has_code(Fun) ->
+%% That of the fun and of those that it holds, and those that it names.
+modules(Fun) when is_function(Fun) ->
     {module, Module} = erlang:fun_info(Fun, module),
-    {_, Unique} = erlang:fun_info(Fun, new_uniq),
-    case {code:ensure_loaded(Module), erlang:fun_info(Fun, type)} of
-        {{module, Module}, {type, external}} ->
-            {name, Name} = erlang:fun_info(Fun, name),
-            {arity, Arity} = erlang:fun_info(Fun, arity),
-            erlang:function_exported(Module, Name, Arity);
-        {{module, Module}, {type, local}} -> Module:module_info(md5) =:= Unique;
-        _ -> false
+    {env, Environment} = erlang:fun_info(Fun, env),
+    [Module | lists:append([modules(Term) || Term <- Environment])];
+modules(Name) when is_atom(Name) ->
+    case code:is_loaded(Name) of
+        false -> [];
+        _ -> [Name]
+    end;
+modules(_) -> [].
+
+md5(Module) ->
+    case code:ensure_loaded(Module) of
+        {module, Module} -> Module:module_info(md5);
+        _ -> none
     end.
 
 size() -> erlang:system_info(schedulers_online).
@@ -197,8 +204,13 @@ given_back(Indices, #crew{boss = Boss, round = Round} = Crew) ->
 keep(Index, Score, #crew{results = Results, fresh = Fresh} = Crew) ->
     Crew#crew{results = [{Index, Score} | Results], fresh = Fresh + 1}.
 
-%% What an evaluation left a trace in is done with, and what it had not begun waits again, as the first.
+%% One that answered just as it was told to end gets nothing more.
+answered(_State, Pid, #worker{late = true, items = Items} = Worker, #crew{workers = Workers} = Crew) ->
+    fill(put_back(Items, Crew#crew{workers = Workers#{Pid := Worker#worker{items = []}}}));
+%% What an evaluation left a trace in is done with. What it had not begun, or one that is slow, waits again, as the first.
 answered(spent, Pid, #worker{items = Items}, Crew) -> fill(put_back(Items, dismiss(Pid, Crew)));
+answered(slow, Pid, #worker{items = Items} = Worker, Crew) ->
+    answered(ready, Pid, Worker#worker{items = []}, put_back(Items, Crew));
 answered(ready, Pid, #worker{items = []} = Worker, #crew{workers = Workers, idle = Idle} = Crew) ->
     fill(Crew#crew{workers = Workers#{Pid := paced(Worker)}, idle = [Pid | Idle]});
 answered(ready, Pid, Worker, #crew{workers = Workers} = Crew) -> Crew#crew{workers = Workers#{Pid := Worker}}.

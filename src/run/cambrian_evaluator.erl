@@ -28,7 +28,7 @@
          open = #{} :: #{pos_integer() => []},
          %% asked to give back, and not answered
          asked = false :: boolean(),
-         %% had nothing to give back since it got something last
+         %% had nothing to give back, and has not been heard of since
          bare = false :: boolean()}).
 
 -record(state,
@@ -82,7 +82,7 @@ init({Owner, #{nodes := Nodes} = Options}) ->
     {ok, #state{owner = Owner, options = Options, local = Local,
                 crews = #{Local => #crew{node = node(), size = erlang:system_info(schedulers_online)}}}}.
 
-crew_options(Options) -> (maps:with([how, timeout, memory], Options))#{boss => self(), version => cambrian_crew:version()}.
+crew_options(Options) -> (maps:with([how, timeout, memory], Options))#{boss => self()}.
 
 handle_call(_, _, State) -> {reply, {error, unknown}, State}.
 
@@ -124,8 +124,11 @@ call_nodes(#state{options = #{nodes := Wanted} = Options, crews = Crews, opening
     Nodes = case Wanted of connected -> nodes(); List -> lists:usort(List) end,
     Known = [Node || #crew{node = Node} <- maps:values(Crews)] ++ [Node || {_, Node} <- Opening]
             ++ [Node || {Node, Until} <- maps:to_list(Out), Until > Round],
-    New = [{erpc:send_request(Node, cambrian_crew, open, [crew_options(Options)]), Node} || Node <- Nodes -- Known, Node =/= node()],
-    State#state{opening = New ++ Opening}.
+    New = [Node || Node <- Nodes -- Known, Node =/= node()],
+    State#state{opening = [{call(Node, Options), Node} || Node <- New] ++ Opening}.
+
+call(Node, #{how := How} = Options) ->
+    erpc:send_request(Node, cambrian_crew, open, [maps:merge(crew_options(Options), cambrian_crew:requirements(How))]).
 
 %% An answer to one of the calls, or anything else.
 opened(_Message, [], State) -> State;
@@ -225,7 +228,7 @@ take_results(Pid, #crew{open = Open} = Crew, Results, Hungry, State) ->
 
 accept(Pid, #crew{open = Open} = Crew, New, Hungry, #state{crews = Crews, results = Results, left = Left, hungry = All} = State) ->
     Less = maps:without([Index || {Index, _} <- New], Open),
-    State#state{crews = Crews#{Pid := Crew#crew{open = Less}}, results = New ++ Results, left = Left - length(New),
+    State#state{crews = Crews#{Pid := Crew#crew{open = Less, bare = false}}, results = New ++ Results, left = Left - length(New),
                 hungry = case Hungry of true -> [Pid | lists:delete(Pid, All)]; false -> All end}.
 
 %% Why another node's answer is not taken; once is enough.

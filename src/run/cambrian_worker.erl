@@ -2,9 +2,10 @@
 %% A process that evaluates what its crew hands it. Whatever the code of a user does to it, the crew can tell from outside
 %% what it was at, and one that an evaluation left a trace in is not used again.
 %%
-%% Up to the crew goes, of each network evaluated for itself, `{answer, Pid, Ref, Index, Score, ready | spent}', and of
-%% those evaluated together `{answers, Pid, Ref, [{Index, Score}], ready | spent}'. The reference is a secret between the
-%% two: what the code of a user sends to anybody is no answer.
+%% Up to the crew goes, of each network evaluated for itself, `{answer, Pid, Ref, Index, Score, State}', and of those
+%% evaluated together `{answers, Pid, Ref, [{Index, Score}], State}'. The state is `ready', or `slow' where it took so long
+%% that the worker leaves to others what it has not begun, or `spent'. The reference is a secret between the two: what the
+%% code of a user sends to anybody is no answer.
 -module(cambrian_worker).
 
 -export([start_link/2, evaluate/4, in_progress/1, marks/1, network_of/1]).
@@ -21,6 +22,8 @@
 
 -define(UNDER_WAY, 1).
 -define(BEGUN, 2).
+%% In µs.
+-define(SLOW, 2000).
 
 %% @doc `Memory', in bytes, is for what one evaluation takes beyond what the task brings with it.
 -spec start_link(cambrian_task:evaluation(), pos_integer() | infinity) -> worker().
@@ -96,19 +99,24 @@ loop(Worker) -> await(Worker).
 await(#worker{ref = Ref} = Worker) ->
     receive {evaluate, Ref, Network, Items} -> work(Network, Items, Worker) end.
 
-work(Network, Items, #worker{how = {each, Each}} = Worker) -> one_by_one(Network, Items, Each, Worker);
+work(Network, Items, #worker{how = {each, Each}} = Worker) ->
+    one_by_one(Network, Items, Each, erlang:monotonic_time(microsecond), Worker);
 work(Network, Items, #worker{how = {together, Together}} = Worker) -> all_at_once(Network, Items, Together, Worker).
 
-one_by_one(_Network, [], _Each, Worker) -> await(Worker);
-one_by_one(Network, [{Index, Item} | Items], Each, #worker{crew = Crew, ref = Ref, marks = Marks, limit = Limit} = Worker) ->
+one_by_one(_Network, [], _Each, _Since, Worker) -> await(Worker);
+one_by_one(Network, [{Index, Item} | Items], Each, Since, #worker{crew = Crew, ref = Ref, marks = Marks, limit = Limit} = Worker) ->
     %% here, between two evaluations, a governor may pause: with no mark no time is counted
     mark(Index, Marks),
     Score = one(Network, Item, Each),
     sweep(Limit),
-    State = state(Crew),
+    State = state(Crew, Since),
     unmark(Marks),
     Crew ! {answer, self(), Ref, Index, Score, State},
-    go_on(State, fun() -> one_by_one(Network, Items, Each, Worker) end).
+    case State of
+        ready -> one_by_one(Network, Items, Each, Since, Worker);
+        slow -> await(Worker);
+        spent -> end_of_it()
+    end.
 
 one(Network, Item, Each) ->
     try Network(Item) of
@@ -129,7 +137,10 @@ all_at_once(Network, Items, Together, #worker{crew = Crew, ref = Ref, marks = Ma
     sweep(Limit),
     State = state(Crew),
     Crew ! {answers, self(), Ref, Scores, State},
-    go_on(State, fun() -> await(Worker) end).
+    case State of
+        ready -> await(Worker);
+        spent -> end_of_it()
+    end.
 
 together(Networks, Together, #worker{ref = Ref, marks = Marks}) ->
     unmark(Marks),
@@ -173,7 +184,12 @@ state(Crew) ->
         _ -> spent
     end.
 
+state(Crew, Since) ->
+    case state(Crew) of
+        ready -> case erlang:monotonic_time(microsecond) - Since > ?SLOW of true -> slow; false -> ready end;
+        spent -> spent
+    end.
+
 %% The crew ends one that is spent, and with it what is linked to it.
--spec go_on(ready | spent, fun(() -> no_return())) -> no_return().
-go_on(ready, Next) -> Next();
-go_on(spent, _Next) -> receive after infinity -> ok end.
+-spec end_of_it() -> no_return().
+end_of_it() -> receive after infinity -> ok end.
