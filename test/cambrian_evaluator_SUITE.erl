@@ -7,7 +7,7 @@ all() -> [{group, alone}, {group, peers}].
 
 groups() ->
     [{alone, [each_costs_itself_only, together_as_each, batches_change_nothing, a_runner_that_answers_rubbish, a_failure_has_its_fitness,
-              faults_are_bounded, memory_is_that_of_one, told_once, nothing_stays_here, idle_is_cheap, options_are_checked, overhead]},
+              faults_are_bounded, a_bomb_in_a_population, memory_is_that_of_one, told_once, nothing_stays_here, idle_is_cheap, options_are_checked, overhead]},
      {peers, [same_champion, a_node_that_halts, a_node_without_the_code, a_node_without_a_module, a_node_of_another_version,
               a_node_that_is_not_there, a_node_that_lies, a_node_that_comes_back, slow_nodes_are_relieved, together_on_nodes,
               a_fault_there_is_a_fault, nothing_stays_anywhere]}].
@@ -178,6 +178,15 @@ faults_are_bounded(_) ->
     ?assertEqual(lists:seq(1, 7), [I || {I, _} <- Faults]),
     _ = [?assert(byte_size(term_to_binary(Fault)) < 4000) || {_, Fault} <- Faults],
     ?assertMatch([{_, {bad_fitness, <<"[<<0,", _/binary>>}} | _], Faults).
+
+a_bomb_in_a_population(_) ->
+    {ok, P} = cambrian_population:start_link(#{task => fun(_) -> bomb() end, inputs => 1, outputs => 1, population => 2, generations => 1,
+                                               evaluation_memory => 1 bsl 22, failure_fitness => 1}),
+    ok = cambrian_population:subscribe(P),
+    ok = cambrian_population:run(P),
+    {ok, #{fitness := 1.0}} = cambrian_population:await(P, 20_000),
+    receive {cambrian, _, {evaluations_failed, Failed}} -> ?assertEqual(#{count => 2, first => memory}, Failed) end,
+    ok = cambrian_population:stop(P).
 
 %% Nobody dies of what others left behind, nor of what the task brings with it.
 memory_is_that_of_one(_) ->
@@ -524,14 +533,14 @@ nothing_stays_anywhere(Config) ->
     _ = there(same_champion_there, Config),
     Before = [peer:call(Peer, erlang, processes, []) || {Peer, _} <- Nodes],
     _ = [ok = there(work_and_die, Config) || _ <- lists:seq(1, 10)],
-    until(fun() -> [] =:= lists:append([own(Peer, peer:call(Peer, erlang, processes, []) -- Old)
-                                        || {{Peer, _}, Old} <- lists:zip(Nodes, Before)]) end),
+    Left = fun() -> lists:append([living(Peer, peer:call(Peer, erlang, processes, []) -- Old) || {{Peer, _}, Old} <- lists:zip(Nodes, Before)]) end,
+    try until(fun() -> [] =:= Left() end) catch error:never -> error({still_there, Left()}) end,
     true = peer:call(One, erlang, is_process_alive, [peer:call(One, erlang, whereis, [cambrian_sup])]).
 
-%% Processes that run code of Cambrian or of this module.
-own(Peer, Pids) ->
-    [{Pid, Info} || Pid <- Pids, {initial_call, {Module, _, _}} = Info <- [peer:call(Peer, erlang, process_info, [Pid, initial_call])],
-                    lists:member(Module, [proc_lib, erlang, ?MODULE])].
+%% Those of Cambrian and of this module: the runtime's own, of connections and the like, come and go by themselves.
+living(Peer, Pids) ->
+    [Info || Pid <- Pids, Info <- [peer:call(Peer, erlang, process_info, [Pid, [initial_call, current_stacktrace, dictionary]])],
+             string:find(io_lib:format("~p", [Info]), "cambrian") =/= nomatch].
 
 work_and_die(Nodes) ->
     exit(population_at_work(Nodes), kill),

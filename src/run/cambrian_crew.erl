@@ -60,7 +60,10 @@
 -define(IDLE, 1000).
 
 -spec start_link(options()) -> {ok, pid()}.
-start_link(Options) -> gen_server:start_link(?MODULE, Options, []).
+start_link(Options) ->
+    {ok, Crew} = gen_server:start(?MODULE, Options, []),
+    link(Crew),
+    {ok, Crew}.
 
 %% @doc On another node than its boss, if this is one that can do the work as the boss's own would.
 -spec open(options()) -> {ok, pid(), Workers :: pos_integer()} | {error, term()}.

@@ -57,8 +57,12 @@
 %% In ms.
 -define(IDLE, 1000).
 
+%% @doc It ends with its caller, however that ends, and without a word: what that died of is said once.
 -spec start_link(options()) -> {ok, pid()}.
-start_link(Options) -> gen_server:start_link(?MODULE, {self(), Options}, []).
+start_link(Options) ->
+    {ok, Evaluator} = gen_server:start(?MODULE, {self(), Options}, []),
+    link(Evaluator),
+    {ok, Evaluator}.
 
 %% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [{Index, Fault}]}}' to who started it, one round after another.
 %%
@@ -77,6 +81,7 @@ fitness(Fitness) -> Fitness.
 
 init({Owner, #{nodes := Nodes} = Options}) ->
     process_flag(trap_exit, true),
+    _ = monitor(process, Owner),
     _ = [net_kernel:monitor_nodes(true) || Nodes =/= []],
     {ok, Local} = cambrian_crew:start_link(crew_options(Options)),
     {ok, #state{owner = Owner, options = Options, local = Local,
@@ -104,6 +109,8 @@ handle_cast({given_back, Pid, Round, Indices}, #state{round = Round, crews = Cre
 handle_cast(_, State) -> {noreply, State}.
 
 handle_info({'EXIT', Local, Reason}, #state{local = Local} = State) -> {stop, {crew_failed, Reason}, State};
+handle_info({'EXIT', Owner, _}, #state{owner = Owner} = State) -> {stop, normal, State};
+handle_info({'DOWN', _, process, Owner, _}, #state{owner = Owner} = State) -> {stop, normal, State};
 handle_info({'DOWN', _, process, Pid, Reason} = Down, #state{crews = Crews} = State) ->
     case Crews of
         #{Pid := _} -> go_on(leave_out(Pid, Reason, State));

@@ -34,7 +34,8 @@
 %% `nodes', or all that are `connected', share in the evaluations of a fun or a module with this node. The champion is the
 %% same to the bit, whichever they are and whichever are lost on the way. They need Cambrian and the task's modules in the
 %% same versions, and a fun should hold nothing that is only here, such as a table, a counter or a network. A node that
-%% cannot do it is left out, which is logged once, and tried again when it connects anew or after 50 rounds.
+%% cannot do it is left out, which is logged once, and tried again when it connects anew or after 50 rounds. It pays where
+%% an evaluation takes longer than to send its genotype.
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
                      params => map(), resume => boolean(),
