@@ -56,6 +56,8 @@
 %% Results are sent when there are so many, or the last were sent so long ago, in µs.
 -define(MAX_RESULTS, 64).
 -define(MAX_AGE, 100_000).
+%% In ms, how long nobody looks at what the workers are at.
+-define(MAX_TICK, 10_000).
 %% A crew that was idle for so long, in ms, lets its workers go.
 -define(IDLE, 1000).
 
@@ -289,7 +291,7 @@ halve(Batch, Crew) ->
     put_back(First, put_back(Second, Crew)).
 
 start_clock(#crew{clock = undefined, timeout = Timeout} = Crew) when Timeout =/= infinity ->
-    Crew#crew{clock = erlang:start_timer(max(1, Timeout div 8), self(), look)};
+    Crew#crew{clock = erlang:start_timer(min(?MAX_TICK, max(1, Timeout div 8)), self(), look)};
 start_clock(Crew) -> Crew.
 
 stop_clock(#crew{clock = undefined} = Crew) -> Crew;

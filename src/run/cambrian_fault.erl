@@ -98,14 +98,17 @@ left(_) -> none.
 %% @doc Equal for two faults of which it is enough to see one: of what differs from one evaluation to the next it has nothing.
 -spec kind(fault()) -> term().
 kind({bad_fitness, Term}) -> {bad_fitness, shape(Term)};
-kind({crashed, {Class, Reason, [Top | _]}}) when is_tuple(Top) -> {crashed, Class, shape(Reason), place(Top)};
-kind({crashed, {Class, Reason, []}}) -> {crashed, Class, shape(Reason)};
+kind({crashed, {Class, Reason, [Top | _]}}) -> {crashed, shape(Class), shape(Reason), place(Top)};
+kind({crashed, {Class, Reason, []}}) -> {crashed, shape(Class), shape(Reason)};
 kind({crashed, Reason}) -> {crashed, shape(Reason)};
 kind(Simple) -> Simple.
 
-place({Module, Function, Arguments, Where}) when is_list(Arguments) -> place({Module, Function, length(Arguments), Where});
-place({Module, Function, Arity, Where}) -> {Module, Function, Arity, proplists:get_value(line, Where)};
-place(Frame) -> element(1, Frame).
+%% What a process ends with may only look like a stack.
+place({Module, Function, Arguments, Where}) when length(Arguments) >= 0 -> place({Module, Function, length(Arguments), Where});
+place({Module, Function, Arity, [{file, _}, {line, Line} | _]}) when is_atom(Module), is_atom(Function), is_integer(Arity) ->
+    {Module, Function, Arity, Line};
+place({Module, Function, Arity, _}) when is_atom(Module), is_atom(Function), is_integer(Arity) -> {Module, Function, Arity};
+place(_) -> elsewhere.
 
 shape(Atom) when is_atom(Atom) -> Atom;
 shape(Tuple) when is_tuple(Tuple), tuple_size(Tuple) > 0, is_atom(element(1, Tuple)) -> {element(1, Tuple), tuple_size(Tuple)};
