@@ -170,7 +170,7 @@ out(Node, Reason, #state{out = Out, told = Told, round = Round, options = #{name
               {crashed, _} -> Reason;
               _ -> element(2, cambrian_fault:crashed(Reason))
           end,
-    _ = [logger:warning("population ~tp: ~tp takes no part in the evaluations: ~0tp; it is tried again when it connects anew, or in a while",
+    _ = [logger:warning("population ~tp: ~tp takes no part in the evaluations: ~0tp; it is tried again later",
                         [Name, Node, Why]) || not lists:member(Node, Told)],
     State#state{out = Out#{Node => Round + ?ROUNDS_OUT}, told = lists:usort([Node | Told])}.
 
@@ -215,7 +215,8 @@ feed(#state{crews = Crews, round = Round} = State) ->
             State#state{crews = Crews#{Pid := Crew#crew{asked = true}}}
     end.
 
-take_back(Pid, Crew, [], #state{crews = Crews} = State) -> State#state{crews = Crews#{Pid := Crew#crew{asked = false, bare = true}}};
+take_back(Pid, Crew, [], #state{crews = Crews} = State) ->
+    State#state{crews = Crews#{Pid := Crew#crew{asked = false, bare = true}}};
 take_back(Pid, #crew{open = Open} = Crew, Indices, #state{crews = Crews, unassigned = Unassigned} = State) ->
     case is_list(Indices) andalso lists:all(fun(Index) -> is_map_key(Index, Open) end, Indices) of
         true -> State#state{crews = Crews#{Pid := Crew#crew{open = maps:without(Indices, Open), asked = false}},
@@ -233,7 +234,8 @@ take_results(Pid, #crew{open = Open} = Crew, Results, Hungry, State) ->
         Reason -> leave_out(Pid, Reason, State)
     end.
 
-accept(Pid, #crew{open = Open} = Crew, New, Hungry, #state{crews = Crews, results = Results, left = Left, hungry = All} = State) ->
+accept(Pid, #crew{open = Open} = Crew, New, Hungry, State) ->
+    #state{crews = Crews, results = Results, left = Left, hungry = All} = State,
     Less = maps:without([Index || {Index, _} <- New], Open),
     State#state{crews = Crews#{Pid := Crew#crew{open = Less, bare = false}}, results = New ++ Results, left = Left - length(New),
                 hungry = case Hungry of true -> [Pid | lists:delete(Pid, All)]; false -> All end}.

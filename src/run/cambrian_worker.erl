@@ -63,7 +63,7 @@ network_of(Bytes) ->
 %%% ---- memory -----------------------------------------------------------------------------
 
 %% Above this process as it is now, which while garbage is collected is there as often as three times: as old heap, as
-%% young heap and as what is made of them. Binaries off the heap count from the release on that can count them (28); others ignore it.
+%% young heap and as what is made of them. Binaries off the heap count from the release on that can count them (28).
 limit(infinity) -> infinity;
 limit(Bytes) ->
     Words = Bytes div erlang:system_info(wordsize),
@@ -104,7 +104,8 @@ work(Network, Items, #worker{how = {each, Each}} = Worker) ->
 work(Network, Items, #worker{how = {together, Together}} = Worker) -> all_at_once(Network, Items, Together, Worker).
 
 one_by_one(_Network, [], _Each, _Since, Worker) -> await(Worker);
-one_by_one(Network, [{Index, Item} | Items], Each, Since, #worker{crew = Crew, ref = Ref, marks = Marks, limit = Limit} = Worker) ->
+one_by_one(Network, [{Index, Item} | Items], Each, Since, Worker) ->
+    #worker{crew = Crew, ref = Ref, marks = Marks, limit = Limit} = Worker,
     %% here, between two evaluations, a governor may pause: with no mark no time is counted
     mark(Index, Marks),
     Score = one(Network, Item, Each),
