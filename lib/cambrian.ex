@@ -51,7 +51,16 @@ defmodule Cambrian do
     * `:substrate` - a `Cambrian.Substrate`, for an indirect encoding: the genotypes, the champion
       among them, are then its CPPNs, and it gives the network's size.
     * `:evaluation_timeout` - ms for one call of a function or a module, default 5000. One that
-      takes longer, crashes or gives no number gets the lowest fitness of its generation.
+      takes longer, crashes or gives no number gets the fitness for failure.
+    * `:evaluation_memory` - bytes that one call may take beyond what the task brings with it, or
+      `:infinity`; default 256 MiB. Binaries off the heap count from Erlang/OTP 28 on.
+    * `:failure_fitness` - the fitness for failure, a number; by default the lowest fitness of the
+      generation.
+    * `:nodes` - a list of nodes that share in the evaluations of a function or a module with this
+      one, or `:connected` for all that are. The champion is the same whichever they are, and
+      whichever are lost on the way. They need Cambrian and the task's modules in the same versions,
+      and a function should hold nothing that is only here, such as a table or a network. A node
+      that cannot do it is left out, which is logged once.
 
   ## Errors
 

@@ -317,6 +317,7 @@ defmodule Cambrian.Population do
           evaluations: non_neg_integer,
           inputs: pos_integer,
           outputs: pos_integer,
+          networks: {inputs :: pos_integer, outputs :: pos_integer},
           parameters: %{atom => term}
         }
   defdelegate info(population), to: :cambrian_population

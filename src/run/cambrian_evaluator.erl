@@ -1,122 +1,295 @@
 %% @private
-%% Evaluates genotypes with a fun of the user, one process an evaluation at a time on as many
-%% processes as there are schedulers. A crash, a hang or rubbish costs that one fitness.
+%% Evaluates the genotypes of a population with the code of a user: on this node, and on others if there are any to help.
+%% What crashes, hangs, takes too much memory or answers rubbish costs that one evaluation.
+%%
+%% Each node has a crew ({@link cambrian_crew}), which gets a share of every round in one message. One that runs dry gets
+%% half of what waits at the crew with the most. Who does what changes no result: a score belongs to its index, and what
+%% a failed evaluation gets depends on all the scores of the round.
+%%
+%% A node that is lost, is of another version, has not the code of the task or answers rubbish is left out, and what it had
+%% not done is done elsewhere. That is logged once. It is tried again when it connects anew, or after some rounds.
 -module(cambrian_evaluator).
+-behaviour(gen_server).
 
--export([start_link/3, fitness/1]).
+-export([start_link/1, evaluate/5, fitness/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([options/0, fault/0]).
 
-%% `worst' has what is known already of how low a fitness is; `timeout' is for one evaluation, in ms.
--type options() :: #{network := fun((cambrian_genotype:genotype()) -> cambrian_network:network()), how := cambrian_task:evaluation(),
-                     timeout := timeout(), worst := [number()]}.
--type fault() :: timeout | {bad_fitness, term()} | {crashed, term()}.
+%% `timeout', in ms, and `memory', in bytes, are for one evaluation. `failure' is the fitness of one that fails, or
+%% `undefined' for the lowest that is known.
+-type options() :: #{name := term(), how := cambrian_task:evaluation(), timeout := timeout(),
+                     memory := pos_integer() | infinity, failure := undefined | number(), nodes := connected | [node()]}.
+-type fault() :: cambrian_fault:fault().
 
--record(pool, {owner, tag, fitness_of, timeout, worst, waiting, working = #{}, done = #{}, faults = []}).
+-record(crew,
+        {node :: node(),
+         size :: pos_integer(),
+         %% the indices that it has
+         open = #{} :: #{pos_integer() => []},
+         %% asked to give back, and not answered
+         asked = false :: boolean(),
+         %% had nothing to give back, and has not been heard of since
+         bare = false :: boolean()}).
 
-%% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [{Index, Fault}]}}' to the caller. A failed evaluation gets the lowest
-%% fitness of those that succeeded and of `worst'; 0.0 if there are none.
--spec start_link(reference(), [cambrian_genotype:genotype()], options()) -> pid().
-start_link(Tag, Genotypes, #{network := Network, how := {each, Each}, timeout := Timeout, worst := Worst}) ->
-    Owner = self(),
-    FitnessOf = fun(Genotype) -> Each(Network(Genotype)) end,
-    spawn_link(fun() ->
-        process_flag(trap_exit, true),
-        Waiting = lists:zip(lists:seq(1, length(Genotypes)), Genotypes),
-        Pool = #pool{owner = Owner, tag = Tag, fitness_of = FitnessOf, timeout = Timeout, worst = Worst,
-                     waiting = Waiting},
-        Workers = min(length(Genotypes), erlang:system_info(schedulers_online)),
-        loop(lists:foldl(fun(_, P) -> hire(P) end, Pool, lists:seq(1, Workers)))
-    end).
+-record(state,
+        {owner :: pid(),
+         options :: options(),
+         local :: pid(),
+         crews :: #{pid() => #crew{}},
+         opening = [] :: [{erpc:request_id(), node()}],
+         %% nodes that are left out until a round, and those of which that was said
+         out = #{} :: #{node() => pos_integer()},
+         told = [] :: [node()],
+         %% of faults that were seen
+         kinds = [] :: [term()],
+         round = 0 :: non_neg_integer(),
+         tag :: undefined | reference(),
+         genotypes = {} :: tuple(),
+         network :: undefined | cambrian_worker:network(),
+         worst = [] :: [number()],
+         left = 0 :: non_neg_integer(),
+         results = [] :: [{pos_integer(), cambrian_worker:score()}],
+         unassigned = [] :: [pos_integer()],
+         hungry = [] :: [pid()]}).
 
-hire(#pool{waiting = []} = Pool) -> Pool;
-hire(#pool{fitness_of = FitnessOf} = Pool) ->
-    Boss = self(),
-    assign(spawn_link(fun() -> work(Boss, FitnessOf) end), Pool).
+-define(MAX_KINDS, 16).
+-define(ROUNDS_OUT, 50).
+%% In ms.
+-define(IDLE, 1000).
 
-work(Boss, FitnessOf) ->
-    receive
-        {evaluate, Genotype} ->
-            Boss ! {self(), evaluate(FitnessOf, Genotype)},
-            work(Boss, FitnessOf)
-    end.
+%% @doc It ends with its caller, however that ends, and without a word: what that died of is said once.
+-spec start_link(options()) -> {ok, pid()}.
+start_link(Options) ->
+    {ok, Evaluator} = gen_server:start(?MODULE, {self(), Options}, []),
+    link(Evaluator),
+    {ok, Evaluator}.
 
-evaluate(FitnessOf, Genotype) ->
-    try FitnessOf(Genotype) of
-        #{fitness := Fitness, objectives := Cases} -> check_cases(Fitness, Cases);
-        #{fitness := Fitness} -> check(Fitness);
-        Fitness -> check(Fitness)
-    catch
-        Class:Reason:Stack -> {fault, {crashed, {Class, Reason, Stack}}}
-    end.
-
-check(Fitness) ->
-    try float(Fitness) catch error:badarg -> {fault, {bad_fitness, Fitness}} end.
-
-check_cases(Fitness, Cases) ->
-    try {float(Fitness), [float(Case) || Case <- Cases]}
-    catch error:_ -> {fault, {bad_fitness, #{fitness => Fitness, objectives => Cases}}}
-    end.
-
-assign(Worker, #pool{waiting = [{Index, Genotype} | Waiting], working = Working} = Pool) ->
-    Worker ! {evaluate, Genotype},
-    Deadline = deadline(Pool#pool.timeout),
-    Pool#pool{waiting = Waiting, working = Working#{Worker => {Index, Deadline}}};
-assign(Worker, #pool{waiting = []} = Pool) ->
-    unlink(Worker),
-    exit(Worker, kill),
-    Pool.
-
-loop(#pool{waiting = [], working = Working} = Pool) when map_size(Working) =:= 0 ->
-    finish(Pool);
-loop(#pool{owner = Owner, working = Working} = Pool) ->
-    receive
-        {Worker, Answer} when is_map_key(Worker, Working) ->
-            loop(assign(Worker, settle(Worker, Answer, Pool)));
-        {'EXIT', Owner, _} ->
-            exit(shutdown);
-        {'EXIT', Worker, Reason} when is_map_key(Worker, Working) ->
-            loop(hire(settle(Worker, {fault, {crashed, Reason}}, Pool)))
-    after remaining(Working) ->
-        loop(lists:foldl(fun give_up/2, Pool, overdue(Working)))
-    end.
-
-settle(Worker, Answer, #pool{working = Working, done = Done, faults = Faults} = Pool) ->
-    {{Index, _}, Left} = maps:take(Worker, Working),
-    case Answer of
-        {fault, Fault} -> Pool#pool{working = Left, faults = [{Index, Fault} | Faults]};
-        Fitness -> Pool#pool{working = Left, done = Done#{Index => Fitness}}
-    end.
-
-give_up(Worker, Pool) ->
-    unlink(Worker),
-    exit(Worker, kill),
-    hire(settle(Worker, {fault, timeout}, Pool)).
-
-deadline(infinity) -> infinity;
-deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
-
-%% An atom is greater than any number, so `infinity' is.
-remaining(Working) ->
-    case lists:min([Deadline || {_, Deadline} <- maps:values(Working)]) of
-        infinity -> infinity;
-        Deadline -> max(0, Deadline - erlang:monotonic_time(millisecond))
-    end.
-
-overdue(Working) ->
-    Now = erlang:monotonic_time(millisecond),
-    [Worker || {Worker, {_, Deadline}} <- maps:to_list(Working), Deadline =< Now].
-
-finish(#pool{owner = Owner, tag = Tag, worst = Known, done = Done, faults = Faults}) ->
-    Worst = case Known ++ [fitness(Score) || Score <- maps:values(Done)] of
-                [] -> 0.0;
-                All -> lists:min(All)
-            end,
-    Count = map_size(Done) + length(Faults),
-    Fitness = [maps:get(Index, Done, Worst) || Index <- lists:seq(1, Count)],
-    Owner ! {Tag, {ok, Fitness, lists:reverse(Faults)}},
-    unlink(Owner).
+%% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [{Index, Fault}]}}' to who started it, one round after another.
+%%
+%% `Network' makes a network of a genotype on this node; on others that is always the one it stands for by itself. A failed
+%% evaluation gets the lowest fitness of those that succeeded and of `Worst'; 0.0 if there are none.
+-spec evaluate(pid(), reference(), [cambrian_genotype:genotype()], cambrian_worker:network(), [number()]) -> ok.
+evaluate(Evaluator, Tag, Genotypes, Network, Worst) ->
+    gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, Worst}).
 
 %% @doc Of a score, its fitness.
 -spec fitness(number() | {number(), [number()]}) -> number().
 fitness({Fitness, _Cases}) -> Fitness;
 fitness(Fitness) -> Fitness.
+
+%%% ---- a gen_server -----------------------------------------------------------------------
+
+init({Owner, #{nodes := Nodes} = Options}) ->
+    process_flag(trap_exit, true),
+    _ = monitor(process, Owner),
+    _ = [net_kernel:monitor_nodes(true) || Nodes =/= []],
+    {ok, Local} = cambrian_crew:start_link(crew_options(Options)),
+    {ok, #state{owner = Owner, options = Options, local = Local,
+                crews = #{Local => #crew{node = node(), size = erlang:system_info(schedulers_online)}}}}.
+
+crew_options(Options) -> (maps:with([how, timeout, memory], Options))#{boss => self()}.
+
+handle_call(_, _, State) -> {reply, {error, unknown}, State}.
+
+handle_cast({evaluate, Tag, Genotypes, Network, Worst}, #state{left = 0, round = Round, crews = Crews} = State) ->
+    Begun = State#state{tag = Tag, genotypes = list_to_tuple(Genotypes), network = Network, worst = Worst, round = Round + 1,
+                        left = length(Genotypes), results = [], hungry = maps:keys(Crews),
+                        crews = maps:map(fun(_, Crew) -> Crew#crew{asked = false, bare = false} end, Crews)},
+    go_on(share_out(lists:seq(1, length(Genotypes)), call_nodes(Begun)));
+handle_cast({results, Pid, Round, Results, Hungry}, #state{round = Round, crews = Crews} = State) ->
+    case Crews of
+        #{Pid := Crew} -> go_on(take_results(Pid, Crew, Results, Hungry, State));
+        _ -> {noreply, State}
+    end;
+handle_cast({given_back, Pid, Round, Indices}, #state{round = Round, crews = Crews} = State) ->
+    case Crews of
+        #{Pid := Crew} -> go_on(take_back(Pid, Crew, Indices, State));
+        _ -> {noreply, State}
+    end;
+handle_cast(_, State) -> {noreply, State}.
+
+handle_info({'EXIT', Local, Reason}, #state{local = Local} = State) -> {stop, {crew_failed, Reason}, State};
+handle_info({'EXIT', Owner, _}, #state{owner = Owner} = State) -> {stop, normal, State};
+handle_info({'DOWN', _, process, Owner, _}, #state{owner = Owner} = State) -> {stop, normal, State};
+handle_info({'DOWN', _, process, Pid, Reason} = Down, #state{crews = Crews} = State) ->
+    case Crews of
+        #{Pid := _} -> go_on(leave_out(Pid, Reason, State));
+        _ -> go_on(opened(Down, State#state.opening, State))
+    end;
+handle_info(timeout, State) -> {noreply, State, hibernate};
+handle_info({nodeup, Node}, #state{out = Out} = State) -> {noreply, State#state{out = maps:remove(Node, Out)}};
+handle_info(Message, #state{opening = Opening} = State) -> go_on(opened(Message, Opening, State)).
+
+%% After whatever happened: done, or somebody has nothing to do.
+go_on(#state{left = 0, tag = Tag} = State) when Tag =/= undefined -> {noreply, finish(State), ?IDLE};
+go_on(State) -> {noreply, feed(State)}.
+
+%%% ---- nodes ------------------------------------------------------------------------------
+
+call_nodes(#state{options = #{nodes := []}} = State) -> State;
+call_nodes(#state{options = #{nodes := Wanted} = Options, crews = Crews, opening = Opening, out = Out, round = Round} = State) ->
+    Nodes = case Wanted of connected -> nodes(); List -> lists:usort(List) end,
+    Known = [Node || #crew{node = Node} <- maps:values(Crews)] ++ [Node || {_, Node} <- Opening]
+            ++ [Node || {Node, Until} <- maps:to_list(Out), Until > Round],
+    New = [Node || Node <- Nodes -- Known, Node =/= node()],
+    State#state{opening = [{call(Node, Options), Node} || Node <- New] ++ Opening}.
+
+call(Node, #{how := How} = Options) ->
+    erpc:send_request(Node, cambrian_crew, open, [maps:merge(crew_options(Options), cambrian_crew:requirements(How))]).
+
+%% An answer to one of the calls, or anything else.
+opened(_Message, [], State) -> State;
+opened(Message, [{Request, Node} = Call | Calls], #state{opening = Opening} = State) ->
+    try erpc:check_response(Message, Request) of
+        no_response -> opened(Message, Calls, State);
+        {response, Answer} -> welcome(Node, Answer, State#state{opening = lists:delete(Call, Opening)})
+    catch
+        Class:Reason -> out(Node, call_failed(Class, Reason), State#state{opening = lists:delete(Call, Opening)})
+    end.
+
+call_failed(error, {exception, Reason, _Stack}) -> Reason;
+call_failed(error, {erpc, Reason}) -> Reason;
+call_failed(_, Reason) -> Reason.
+
+welcome(Node, {ok, Pid, Size}, #state{crews = Crews, hungry = Hungry} = State)
+  when is_pid(Pid), node(Pid) =:= Node, is_integer(Size), Size > 0 ->
+    _ = monitor(process, Pid),
+    State#state{crews = Crews#{Pid => #crew{node = Node, size = Size}}, hungry = [Pid | Hungry]};
+welcome(Node, {error, Reason}, State) -> out(Node, Reason, State);
+welcome(Node, Answer, State) -> out(Node, {unexpected, Answer}, State).
+
+%% What it had is to be done by others.
+leave_out(Pid, Reason, #state{crews = Crews, unassigned = Unassigned, hungry = Hungry} = State) ->
+    {#crew{node = Node, open = Open}, Left} = maps:take(Pid, Crews),
+    exit(Pid, kill),
+    out(Node, Reason, State#state{crews = Left, unassigned = lists:sort(maps:keys(Open)) ++ Unassigned,
+                                  hungry = lists:delete(Pid, Hungry)}).
+
+out(Node, Reason, #state{out = Out, told = Told, round = Round, options = #{name := Name}} = State) ->
+    Why = case Reason of
+              {crashed, _} -> Reason;
+              _ -> element(2, cambrian_fault:crashed(Reason))
+          end,
+    _ = [logger:warning("population ~tp: ~tp takes no part in the evaluations: ~0tp; it is tried again later",
+                        [Name, Node, Why]) || not lists:member(Node, Told)],
+    State#state{out = Out#{Node => Round + ?ROUNDS_OUT}, told = lists:usort([Node | Told])}.
+
+%%% ---- sharing ----------------------------------------------------------------------------
+
+%% By the number of their workers, the first of them to this node.
+share_out(Indices, #state{crews = Crews, local = Local} = State) ->
+    Sizes = [{Local, maps:get(Local, Crews)} | lists:keysort(1, maps:to_list(maps:remove(Local, Crews)))],
+    share_out(Indices, length(Indices), Sizes, lists:sum([Size || {_, #crew{size = Size}} <- Sizes]), State).
+
+share_out([], _, _, _, State) -> State;
+share_out(Indices, Count, [{Pid, #crew{size = Size}} | Crews], Sizes, State) ->
+    {Share, Rest} = lists:split((Count * Size + Sizes - 1) div Sizes, Indices),
+    share_out(Rest, Count - length(Share), Crews, Sizes - Size, give(Share, Pid, State)).
+
+give(Indices, Pid, #state{crews = Crews, round = Round, hungry = Hungry} = State) ->
+    #{Pid := #crew{open = Open} = Crew} = Crews,
+    {Network, Items} = work(Indices, Pid, State),
+    gen_server:cast(Pid, {work, Round, Network, Items}),
+    More = maps:merge(Open, maps:from_list([{Index, []} || Index <- Indices])),
+    State#state{crews = Crews#{Pid := Crew#crew{open = More, bare = false}}, hungry = lists:delete(Pid, Hungry)}.
+
+work(Indices, Local, #state{local = Local, genotypes = Genotypes, network = Network}) ->
+    {Network, [{Index, element(Index, Genotypes)} || Index <- Indices]};
+work(Indices, _, #state{genotypes = Genotypes}) ->
+    {fun cambrian_worker:network_of/1, [{Index, cambrian_genotype:to_binary(element(Index, Genotypes))} || Index <- Indices]}.
+
+%% What nobody has goes to whoever has nothing; if there is none, somebody with much gives some of it back.
+feed(#state{hungry = []} = State) -> State;
+feed(#state{hungry = Hungry, unassigned = [_ | _] = Indices} = State) ->
+    [Pid | Others] = lists:reverse(Hungry),
+    {Share, Rest} = lists:split((length(Indices) + length(Others)) div (length(Others) + 1), Indices),
+    feed(give(Share, Pid, State#state{unassigned = Rest}));
+feed(#state{crews = Crews, round = Round} = State) ->
+    case [{maps:size(Open) - Size, Pid} || {Pid, #crew{open = Open, size = Size, bare = false}} <- maps:to_list(Crews),
+                                           maps:size(Open) > Size] of
+        [] -> State;
+        Rich ->
+            {Spare, Pid} = lists:max(Rich),
+            #{Pid := #crew{asked = Asked} = Crew} = Crews,
+            _ = [gen_server:cast(Pid, {give_back, Round, (Spare + 1) div 2}) || not Asked],
+            State#state{crews = Crews#{Pid := Crew#crew{asked = true}}}
+    end.
+
+take_back(Pid, Crew, [], #state{crews = Crews} = State) ->
+    State#state{crews = Crews#{Pid := Crew#crew{asked = false, bare = true}}};
+take_back(Pid, #crew{open = Open} = Crew, Indices, #state{crews = Crews, unassigned = Unassigned} = State) ->
+    case is_list(Indices) andalso lists:all(fun(Index) -> is_map_key(Index, Open) end, Indices) of
+        true -> State#state{crews = Crews#{Pid := Crew#crew{open = maps:without(Indices, Open), asked = false}},
+                            unassigned = Unassigned ++ Indices};
+        false -> leave_out(Pid, {unexpected, Indices}, State)
+    end.
+
+%%% ---- results ----------------------------------------------------------------------------
+
+take_results(Local, Crew, Results, Hungry, #state{local = Local} = State) ->
+    accept(Local, Crew, Results, Hungry, State);
+take_results(Pid, #crew{open = Open} = Crew, Results, Hungry, State) ->
+    case refused(Results, Open) of
+        none -> accept(Pid, Crew, Results, Hungry, State);
+        Reason -> leave_out(Pid, Reason, State)
+    end.
+
+accept(Pid, #crew{open = Open} = Crew, New, Hungry, State) ->
+    #state{crews = Crews, results = Results, left = Left, hungry = All} = State,
+    Less = maps:without([Index || {Index, _} <- New], Open),
+    State#state{crews = Crews#{Pid := Crew#crew{open = Less, bare = false}}, results = New ++ Results, left = Left - length(New),
+                hungry = case Hungry of true -> [Pid | lists:delete(Pid, All)]; false -> All end}.
+
+%% Why another node's answer is not taken; once is enough.
+refused([], _Open) -> none;
+refused([{Index, Score} | Results], Open) when is_map_key(Index, Open) ->
+    case reason_to_refuse(Score) of
+        none -> refused(Results, maps:remove(Index, Open));
+        Reason -> Reason
+    end;
+refused(Other, _Open) -> {unexpected, Other}.
+
+reason_to_refuse(Fitness) when is_float(Fitness) -> none;
+reason_to_refuse({fault, Fault}) ->
+    case cambrian_fault:is_missing_code(Fault) of
+        true -> Fault;
+        false -> none
+    end;
+reason_to_refuse({unfit, Reason}) -> {unfit, Reason};
+reason_to_refuse({Fitness, Cases} = Score) ->
+    case is_float(Fitness) andalso is_list(Cases) andalso lists:all(fun is_float/1, Cases) of
+        true -> none;
+        false -> {unexpected, Score}
+    end;
+reason_to_refuse(Score) -> {unexpected, Score}.
+
+finish(#state{owner = Owner, tag = Tag, results = Results} = State) ->
+    Sorted = lists:keysort(1, Results),
+    Faults = [{Index, Fault} || {Index, {fault, Fault}} <- Sorted],
+    Failure = failure([fitness(Score) || {_, Score} <- Sorted, not is_fault(Score)], State),
+    Owner ! {Tag, {ok, [case is_fault(Score) of true -> Failure; false -> Score end || {_, Score} <- Sorted], Faults}},
+    log_new(Faults, State#state{tag = undefined, genotypes = {}, network = undefined, results = [], hungry = []}).
+
+is_fault({fault, _}) -> true;
+is_fault(_) -> false.
+
+failure(_Succeeded, #state{options = #{failure := Failure}}) when is_number(Failure) -> float(Failure);
+failure(Succeeded, #state{worst = Known}) ->
+    case Known ++ Succeeded of
+        [] -> 0.0;
+        All -> lists:min(All)
+    end.
+
+%% A kind of fault is worth a line when it is first seen; kinds that are all different are soon worth none.
+log_new(Faults, #state{kinds = Kinds, options = #{name := Name}} = State) ->
+    State#state{kinds = lists:foldl(fun({_, Fault}, Seen) -> log_new(Fault, Name, Seen) end, Kinds, Faults)}.
+
+log_new(_Fault, _Name, Seen) when length(Seen) >= ?MAX_KINDS -> Seen;
+log_new(Fault, Name, Seen) ->
+    Kind = cambrian_fault:kind(Fault),
+    case lists:member(Kind, Seen) of
+        true -> Seen;
+        false ->
+            logger:warning("population ~tp: an evaluation failed: ~0tp; others of this kind are not logged", [Name, Fault]),
+            [Kind | Seen]
+    end.

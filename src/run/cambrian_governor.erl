@@ -17,7 +17,7 @@
 -module(cambrian_governor).
 -behaviour(gen_server).
 
--export([configure/1, status/0, start_link/0, pace/1, evaluated/1]).
+-export([configure/1, status/0, start_link/0, pace/3, evaluated/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([settings/0, status/0]).
 
@@ -48,7 +48,7 @@
 %% The evaluations so far.
 -define(COUNTER, {?MODULE, evaluations}).
 %% How long one that rests does not look whether it may work again, in ms.
--define(NAP, 50).
+-define(NAP, 20).
 
 %% @doc Changes these settings and leaves the others. An unknown one, or a value out of its range, changes nothing.
 %%
@@ -78,14 +78,24 @@ status() -> gen_server:call(?MODULE, status, infinity).
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @private Returns when there is leave to work on after so many µs of work.
--spec pace(Worked :: non_neg_integer()) -> ok.
-pace(Worked) ->
+%% @private Returns when there is leave to go on, after so many µs of work and with so many of rest still owed: with what is
+%% owed then. `Alive' is called before each nap.
+-spec pace(Owed :: number(), Worked :: number(), Alive :: fun(() -> term())) -> number().
+pace(Owed, Worked, Alive) ->
     case cambrian_nif:governor_duty() of
-        1.0 -> ok;
-        Duty when Duty > 0 -> timer:sleep(round(Worked * (1 - Duty) / Duty / 1000));
-        _ -> timer:sleep(?NAP), pace(Worked)
+        1.0 -> 0;
+        Duty when Duty > 0 ->
+            case Owed + Worked * (1 - Duty) / Duty of
+                Rest when Rest < ?NAP * 1000 -> Rest;
+                Rest -> nap(Rest - ?NAP * 1000, Alive)
+            end;
+        _ -> nap(Owed, Alive)
     end.
+
+nap(Owed, Alive) ->
+    _ = Alive(),
+    timer:sleep(?NAP),
+    pace(Owed, 0, Alive).
 
 %% @private Work that was done.
 -spec evaluated(non_neg_integer()) -> ok.

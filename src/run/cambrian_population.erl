@@ -28,11 +28,23 @@
 %%
 %% One with a name writes a checkpoint to the application's `data_dir', if that is set, every `checkpoint_interval'
 %% ms (1000; 0 is every generation), when it pauses and when it ends, and keeps the last `checkpoints' (3) of them.
+%%
+%% One call of a fun or a module may take `evaluation_timeout' ms (5000) and `evaluation_memory' bytes (256 MiB) beyond what the
+%% task brings with it; binaries off the heap count from Erlang/OTP 28 on. One that takes more, crashes or gives no number
+%% gets `failure_fitness', by default the lowest fitness of its generation. What it leaves behind, linked processes,
+%% messages and the like, is cleared away.
+%%
+%% `nodes', or all that are `connected', share in the evaluations of a fun or a module with this node. The champion is the
+%% same to the bit, whichever they are and whichever are lost on the way. They need Cambrian and the task's modules in the
+%% same versions, and a fun should hold nothing that is only here, such as a table, a counter or a network. A node that
+%% cannot do it is left out, which is logged once, and tried again when it connects anew or after 50 rounds. It pays where
+%% an evaluation takes longer than to send its genotype.
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
                      params => map(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
-                     evaluation_timeout => timeout(), atom() => term()}.
+                     evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
+                     failure_fitness => number(), nodes => connected | [node()], atom() => term()}.
 %% When to stop, whichever comes first: at a fitness (by default when the task's own trial is
 %% passed), when a fun of the last generation's stats says so, after so many generations or evaluations in all, after so
 %% many ms in all, or when for so many generations (`patience') nothing got better: on held-out data where the task has
@@ -72,7 +84,8 @@
 -record(data,
         {name :: term(),
          task :: cambrian_task:prepared(),
-         evaluation_timeout :: timeout(),
+         %% for what does not run in Rust
+         evaluator :: undefined | pid(),
          goal :: goal(),
          running = false :: boolean(),
          steps = 0 :: non_neg_integer(),
@@ -378,21 +391,23 @@ subscribe(Population) -> gen_statem:call(Population, {subscribe, self()}).
 -spec unsubscribe(population()) -> ok.
 unsubscribe(Population) -> gen_statem:call(Population, {unsubscribe, self()}).
 
-%% @doc What it is evolving, and with which parameters and seed; `inputs' and `outputs' are those of its genotypes.
+%% @doc What it is evolving, and with which parameters and seed; `inputs' and `outputs' are those of its genotypes,
+%% `networks' has those of their networks, which only a substrate makes others.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
 %% 2> #{parameters := Parameters} = Info = cambrian_population:info(P).
 %% 3> maps:remove(parameters, Info).
-%% #{evaluations => 0,generation => 0,inputs => 2,name => #Ref<0.924675449.1820852225.208049>,outputs => 1,
-%%   seed => 42,task => 'xor'}
+%% #{evaluations => 0,generation => 0,inputs => 2,name => #Ref<0.924675449.1820852225.208049>,
+%%   networks => {2,1},outputs => 1,seed => 42,task => 'xor'}
 %% 4> maps:with([population, stagnation], Parameters).
 %% #{population => 150,stagnation => 15}
 %% 5> ok = cambrian_population:stop(P).
 %% '''
 -spec info(population()) -> #{name := term(), task := atom(), seed := cambrian_genotype:seed(),
                               generation := non_neg_integer(), evaluations := non_neg_integer(),
-                              inputs := pos_integer(), outputs := pos_integer(), parameters := map()}.
+                              inputs := pos_integer(), outputs := pos_integer(),
+                              networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
 info(Population) -> gen_statem:call(Population, info).
 
 %%% ---- starting ---------------------------------------------------------------------------
@@ -422,7 +437,18 @@ options_table() ->
                  checkpoint_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
                  checkpoints => {fun cambrian_options:is_positive/1, <<"a positive integer">>, 3},
                  owner => {fun is_pid/1, <<"a pid">>},
-                 evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000}}).
+                 evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000},
+                 evaluation_memory => {fun is_memory/1, <<"bytes, from 1, or infinity">>, 268_435_456},
+                 failure_fitness => {fun is_float_number/1, <<"a number">>},
+                 nodes => {fun is_nodes/1, <<"a list of nodes, or connected">>, []}}).
+
+is_memory(X) -> X =:= infinity orelse is_integer(X) andalso X > 0 andalso X < 1 bsl 48.
+
+is_float_number(X) -> try is_float(float(X)) catch error:badarg -> false end.
+
+%% The guard fails for an improper list.
+is_nodes(List) when length(List) >= 0 -> lists:all(fun is_atom/1, List);
+is_nodes(Word) -> Word =:= connected.
 
 %% Options that are sound, with the task made ready and a name under which a restart finds the
 %% checkpoint. Done by who starts a population, so that a mistake is an answer and no crash.
@@ -458,9 +484,17 @@ network_size(_) -> #{}.
 check_size(#{task := Task} = Options) ->
     case [{What, Expected, Got} || {What, Got} <- maps:to_list(network_size(Options)),
                                    Expected <- [maps:get(What, Task)], Expected =/= Got] of
-        [] -> check_parameters(Options);
+        [] -> check_nodes(Options);
         [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
     end.
+
+%% Neither a substrate nor what a native task is made of travels.
+check_nodes(#{nodes := []} = Options) -> check_parameters(Options);
+check_nodes(#{nodes := Nodes, substrate := _}) ->
+    {error, {bad_option, {nodes, Nodes, <<"none with a substrate">>}}};
+check_nodes(#{nodes := Nodes, task := #{evaluate := {native, _}}}) ->
+    {error, {bad_option, {nodes, Nodes, <<"none with a task that runs in Rust">>}}};
+check_nodes(Options) -> check_parameters(Options).
 
 check_parameters(#{task := Task} = Options) ->
     case cambrian_nif:task_parameters(native(Task), parameters(Options)) of
@@ -492,9 +526,21 @@ callback_mode() -> state_functions.
 init(Options) ->
     process_flag(trap_exit, true),
     case restore_or_found(Options) of
-        {ok, Saved} -> begin_with(Options, Saved);
+        {ok, #{population := Population} = Saved} ->
+            case check_encoding(Options, cambrian_nif:population_info(Population)) of
+                ok -> begin_with(Options, Saved);
+                {error, Reason} -> {stop, Reason}
+            end;
         {error, Reason} -> {stop, Reason}
     end.
+
+%% A checkpoint may have a substrate of which the options do not know.
+check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}}, Info) when Nodes =/= [] ->
+    case Info of
+        #{inputs := Inputs, outputs := Outputs} -> ok;
+        _ -> {error, {bad_option, {nodes, Nodes, <<"none with a substrate">>}}}
+    end;
+check_encoding(_, _) -> ok.
 
 restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
     TaskName = atom_to_binary(Task),
@@ -505,14 +551,12 @@ restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
         Error -> Error
     end.
 
-%% The same name with other settings is another task. A substrate's networks are not its genotypes' size.
-check_saved(Saved, #{substrate := _}) -> {ok, Saved};
-check_saved(#{population := Population} = Saved, #{task := Task}) ->
-    Info = cambrian_nif:population_info(Population),
-    case [{What, Expected, Got} || What <- [inputs, outputs], Expected <- [maps:get(What, Task)],
-                                   Got <- [maps:get(What, Info)], Expected =/= Got] of
-        [] -> {ok, Saved};
-        [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
+%% The same name with other settings may be of another size.
+check_saved(#{population := Population} = Saved, #{task := #{inputs := Inputs, outputs := Outputs}}) ->
+    case cambrian_nif:population_info(Population) of
+        #{networks := {Inputs, Outputs}} -> {ok, Saved};
+        #{networks := {Inputs, Other}} -> {error, {wrong_size, outputs, Outputs, Other}};
+        #{networks := {Other, _}} -> {error, {wrong_size, inputs, Inputs, Other}}
     end.
 
 found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
@@ -525,7 +569,7 @@ found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = 
 begin_with(#{name := Name, task := Task} = Options, #{population := Population} = Saved) ->
     _ = [monitor(process, Owner) || #{owner := Owner} <- [Options]],
     Data = #data{name = Name, task = Task, population = Population,
-                 evaluation_timeout = maps:get(evaluation_timeout, Options),
+                 evaluator = start_evaluator(Options),
                  checkpointing = #{every => maps:get(checkpoint_interval, Options),
                                    keep => maps:get(checkpoints, Options), text => maps:get(text, Options)},
                  goal = goal(Options, Saved),
@@ -546,6 +590,13 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
 %% After a crash, what it was told since it was started counts, and in another VM what it is told now.
 goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
 goal(Options, Saved) -> maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(goal_table()), Options)).
+
+start_evaluator(#{task := #{evaluate := {native, _}}}) -> undefined;
+start_evaluator(#{name := Name, task := #{evaluate := How}, evaluation_timeout := Timeout, evaluation_memory := Memory,
+                  nodes := Nodes} = Options) ->
+    {ok, Evaluator} = cambrian_evaluator:start_link(#{name => Name, how => How, timeout => Timeout, memory => Memory, nodes => Nodes,
+                                                      failure => maps:get(failure_fitness, Options, undefined)}),
+    Evaluator.
 
 %%% ---- states -----------------------------------------------------------------------------
 
@@ -632,7 +683,7 @@ common(info, {'DOWN', _, process, Pid, _}, #data{subscribers = Subscribers} = Da
         #{Pid := _} -> {keep_state, forget_subscriber(Pid, Data)};
         _ -> {stop, {shutdown, owner_down}}
     end;
-common(info, {'EXIT', Pid, Reason}, #data{job = {_, Pid}}) when Reason =/= normal ->
+common(info, {'EXIT', Evaluator, Reason}, #data{evaluator = Evaluator}) ->
     {stop, {evaluator_failed, Reason}};
 common(info, _, _Data) ->
     keep_state_and_data;
@@ -701,11 +752,10 @@ evaluate_round(Tuning, Reached, Data) ->
             {next_state, evaluating, Data#data{tuning = Tuning, job = evaluate_here(Candidates, Data)}}
     end.
 
-evaluate_here(Genotypes, #data{evaluation_timeout = Timeout, population = Population, worst = Worst} = Data) ->
-    #data{task = #{evaluate := How}} = Data,
+evaluate_here(Genotypes, #data{evaluator = Evaluator, population = Population, worst = Worst}) ->
     Tag = make_ref(),
-    Network = fun(Genotype) -> network(Genotype, Population) end,
-    {Tag, cambrian_evaluator:start_link(Tag, Genotypes, #{network => Network, how => How, timeout => Timeout, worst => Worst})}.
+    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, fun(Genotype) -> network(Genotype, Population) end, Worst),
+    {Tag, Evaluator}.
 
 %% What a genotype of this population stands for: itself, or what it describes.
 network(Genotype, Population) ->

@@ -20,8 +20,11 @@
               | {dataset, Inputs :: [cambrian_network:numbers()], Targets :: [[number()]]}.
 -type prepared() :: #{name := atom(), inputs := pos_integer(), outputs := pos_integer(),
                       evaluate := evaluation()}.
-%% In Rust, or one network at a time.
--type evaluation() :: {native, atom()} | {each, fun((cambrian_network:network()) -> term())}.
+%% In Rust, one network at a time, or many in lock-step in one process: the runner marks an index right before it runs the
+%% code of a user for it, and answers of each index what the same would answer alone, or `{fault, Fault}'.
+-type evaluation() :: {native, atom()} | {each, fun((cambrian_network:network()) -> term())}
+                    | {together, fun(([{pos_integer(), cambrian_network:network()}], fun((pos_integer()) -> ok)) ->
+                                         [{pos_integer(), term()}])}.
 
 %% As many inputs and outputs as a genotype can have.
 -define(IS_SIZE(N), (is_integer(N) andalso N >= 1 andalso N =< 10_000)).

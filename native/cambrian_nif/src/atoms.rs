@@ -77,6 +77,7 @@ rustler::atoms! {
     champion,
     seed,
     parameters,
+    networks,
     // task
     solved,
     facts,

@@ -150,10 +150,11 @@ fn network<'a>(env: Env<'a>, population: PopulationArc, genotype: GenotypeArc) -
     Ok(network::wrap(network).encode(env))
 }
 
-/// `#{generation, evaluations, seed, inputs, outputs, parameters}`
+/// `#{generation, evaluations, seed, inputs, outputs, networks, parameters}`
 #[rustler::nif]
 fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
     let p = &population.0;
+    let networks = p.encoding().network_shape();
     Term::map_from_pairs(
         env,
         &[
@@ -162,6 +163,7 @@ fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_
             (atoms::seed(), p.seed().encode(env)),
             (atoms::inputs(), p.shape().inputs.encode(env)),
             (atoms::outputs(), p.shape().outputs.encode(env)),
+            (atoms::networks(), (networks.inputs, networks.outputs).encode(env)),
             (atoms::parameters(), parameters::values(env, p.parameters())?),
         ],
     )

@@ -1,0 +1,128 @@
+%% @private
+%% What went wrong with one evaluation: bounded before it is sent anywhere, and recognised when it comes again.
+-module(cambrian_fault).
+
+-export([crashed/3, crashed/1, bad_fitness/1, kind/1, is_missing_code/1]).
+-export_type([fault/0]).
+
+%% `memory' also says that the process was killed from elsewhere: the VM tells the two by the same word. What would be too
+%% large to be sent around is text in its place. A stack has its top only.
+-type fault() :: timeout | memory | {bad_fitness, term()}
+               | {crashed, {error | exit | throw, Reason :: term(), Stack :: list()} | Reason :: term()}.
+
+%% In words, about; and characters of a text that stands for more.
+-define(MAX_WORDS, 256).
+-define(MAX_TEXT, 400).
+-define(MAX_DEPTH, 5).
+-define(MAX_WIDTH, 8).
+-define(MAX_FRAMES, 8).
+
+-spec bad_fitness(term()) -> fault().
+bad_fitness(Term) -> {bad_fitness, bounded(Term)}.
+
+%% @doc Of a process that ended.
+-spec crashed(term()) -> fault().
+crashed(Reason) -> {crashed, bounded(Reason)}.
+
+%% @doc Of an exception.
+-spec crashed(error | exit | throw, term(), list()) -> fault().
+crashed(Class, Reason, Stack) ->
+    {crashed, {Class, bounded(Reason), [frame(Frame) || Frame <- lists:sublist(Stack, ?MAX_FRAMES)]}}.
+
+%% The arguments of a call that fits no clause are in its frame.
+frame({Module, Function, Arguments, Where} = Frame) when is_list(Arguments) ->
+    case words(Frame, ?MAX_WORDS) of
+        none -> {Module, Function, length(Arguments), Where};
+        _ -> Frame
+    end;
+frame({Fun, Arguments, Where} = Frame) when is_list(Arguments) ->
+    case words(Frame, ?MAX_WORDS) of
+        none -> {Fun, length(Arguments), Where};
+        _ -> Frame
+    end;
+frame(Frame) -> Frame.
+
+bounded(Term) ->
+    case words(Term, ?MAX_WORDS) of
+        none -> text(Term);
+        _ -> Term
+    end.
+
+text(Term) ->
+    Text = lists:flatten(io_lib:format("~0tP", [cut(Term, ?MAX_DEPTH), 30], [{chars_limit, ?MAX_TEXT}])),
+    unicode:characters_to_binary(lists:sublist(Text, ?MAX_TEXT)).
+
+%% To print a term may take exponential time in its depth, and quadratic in the digits of an integer.
+cut(_, 0) -> '...';
+cut([Head | Tail], Depth) -> cut_list([Head | Tail], ?MAX_WIDTH, Depth - 1);
+cut(Tuple, Depth) when is_tuple(Tuple) ->
+    list_to_tuple([cut(element(I, Tuple), Depth - 1) || I <- lists:seq(1, min(?MAX_WIDTH, tuple_size(Tuple)))]
+                  ++ ['...' || tuple_size(Tuple) > ?MAX_WIDTH]);
+cut(Map, Depth) when is_map(Map) -> maps:from_list(cut_map(maps:next(maps:iterator(Map)), ?MAX_WIDTH, Depth - 1));
+cut(Bits, _) when bit_size(Bits) > 8 * ?MAX_TEXT -> <<Start:?MAX_TEXT/binary, _/bitstring>> = Bits, Start;
+cut(Integer, _) when is_integer(Integer), abs(Integer) >= 1 bsl 1024 -> large_integer;
+cut(Term, _) -> Term.
+
+cut_list([Head | Tail], Width, Depth) when Width > 0 -> [cut(Head, Depth) | cut_list(Tail, Width - 1, Depth)];
+cut_list([], _, _) -> [];
+cut_list(_, _, _) -> ['...'].
+
+cut_map({Key, Value, Next}, Width, Depth) when Width > 0 ->
+    [{cut(Key, Depth), cut(Value, Depth)} | cut_map(maps:next(Next), Width - 1, Depth)];
+cut_map(_, _, _) -> [].
+
+%% What is left of a budget after a term, or `none'. Looks at no more than the budget allows, so a term of any size and any
+%% sharing is judged at once.
+words(_Term, Budget) when Budget =< 0 -> none;
+words([Head | Tail], Budget) ->
+    case words(Head, Budget - 2) of
+        none -> none;
+        Left -> words(Tail, Left)
+    end;
+words(Tuple, Budget) when is_tuple(Tuple), tuple_size(Tuple) < Budget ->
+    words(tuple_to_list(Tuple), Budget);
+words(Map, Budget) when is_map(Map), map_size(Map) < Budget ->
+    words(maps:to_list(Map), Budget);
+words(Bits, Budget) when is_bitstring(Bits) -> left(Budget - 3 - byte_size(Bits) div 8);
+words(Fun, Budget) when is_function(Fun) ->
+    {env, Environment} = erlang:fun_info(Fun, env),
+    words(Environment, Budget - 4);
+words(Integer, Budget) when is_integer(Integer), abs(Integer) >= 1 bsl 64 ->
+    left(Budget - byte_size(binary:encode_unsigned(abs(Integer))) div 8);
+words(Large, _Budget) when is_tuple(Large); is_map(Large) -> none;
+words(_, Budget) -> left(Budget - 2).
+
+left(Budget) when Budget > 0 -> Budget;
+left(_) -> none.
+
+%% @doc Equal for two faults of which it is enough to see one: of what differs from one evaluation to the next it has nothing.
+-spec kind(fault()) -> term().
+kind({bad_fitness, Term}) -> {bad_fitness, shape(Term)};
+kind({crashed, {Class, Reason, [Top | _]}}) -> {crashed, shape(Class), shape(Reason), place(Top)};
+kind({crashed, {Class, Reason, []}}) -> {crashed, shape(Class), shape(Reason)};
+kind({crashed, Reason}) -> {crashed, shape(Reason)};
+kind(Simple) -> Simple.
+
+%% What a process ends with may only look like a stack.
+place({Module, Function, Arguments, Where}) when length(Arguments) >= 0 -> place({Module, Function, length(Arguments), Where});
+place({Module, Function, Arity, [{file, _}, {line, Line} | _]}) when is_atom(Module), is_atom(Function), is_integer(Arity) ->
+    {Module, Function, Arity, Line};
+place({Module, Function, Arity, _}) when is_atom(Module), is_atom(Function), is_integer(Arity) -> {Module, Function, Arity};
+place(_) -> elsewhere.
+
+shape(Atom) when is_atom(Atom) -> Atom;
+shape(Tuple) when is_tuple(Tuple), tuple_size(Tuple) > 0, is_atom(element(1, Tuple)) -> {element(1, Tuple), tuple_size(Tuple)};
+shape(Tuple) when is_tuple(Tuple) -> tuple;
+shape(List) when is_list(List) -> list;
+shape(Map) when is_map(Map) -> map;
+shape(Bits) when is_bitstring(Bits) -> binary;
+shape(Number) when is_number(Number) -> number;
+shape(_) -> other.
+
+%% @doc Whether a function was called that is not there, which on another node may be that node's fault.
+-spec is_missing_code(fault()) -> boolean().
+is_missing_code({crashed, {error, undef, _}}) -> true;
+is_missing_code({crashed, {error, {badfun, _}, _}}) -> true;
+is_missing_code({crashed, {undef, _}}) -> true;
+is_missing_code({crashed, {{badfun, _}, _}}) -> true;
+is_missing_code(_) -> false.

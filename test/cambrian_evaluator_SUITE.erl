@@ -1,0 +1,555 @@
+%% Tasks that crash, hang, swell and lie, on one node and on several that come and go.
+-module(cambrian_evaluator_SUITE).
+-include_lib("stdlib/include/assert.hrl").
+-compile([export_all, nowarn_export_all]).
+
+all() -> [{group, alone}, {group, peers}].
+
+groups() ->
+    [{alone, [each_costs_itself_only, together_as_each, batches_change_nothing, a_runner_that_answers_rubbish, a_failure_has_its_fitness,
+              faults_are_bounded, a_bomb_in_a_population, memory_is_that_of_one, told_once, nothing_stays_here, idle_is_cheap, options_are_checked, overhead]},
+     {peers, [same_champion, a_node_that_halts, a_node_without_the_code, a_node_without_a_module, a_node_of_another_version,
+              a_node_that_is_not_there, a_node_that_lies, a_node_that_comes_back, slow_nodes_are_relieved, together_on_nodes,
+              a_fault_there_is_a_fault, nothing_stays_anywhere]}].
+
+init_per_group(alone, Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Config;
+init_per_group(peers, Config) -> Config.
+
+end_per_group(alone, _) -> application:stop(cambrian);
+end_per_group(peers, _) -> ok.
+
+init_per_testcase(Case, Config) ->
+    {peers, Cases} = lists:keyfind(peers, 1, groups()),
+    case lists:member(Case, Cases) of
+        true -> [{nodes, cambrian_peers:start([one, two, three])} | Config];
+        false -> Config
+    end.
+
+end_per_testcase(_, Config) ->
+    _ = [try peer:stop(Peer) catch exit:_ -> halted end || {Peer, _} <- proplists:get_value(nodes, Config, [])],
+    ok.
+
+%%% ---- a task whose code depends on the network ----------------------------------------------
+
+genotypes(Count) -> [begin {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed), G end || Seed <- lists:seq(1, Count)].
+
+network(Genotype) -> cambrian_network:compile(Genotype).
+
+key(Network) -> hd(cambrian_network:activate(Network, [1, 0.5])).
+
+%% What is to be done, by index; who is not named scores 10 and its index.
+behaviour(Genotypes, Named) ->
+    Behaviours = maps:from_list([{key(network(G)), maps:get(I, Named, fun() -> 10 + I end)}
+                                 || {I, G} <- lists:zip(lists:seq(1, length(Genotypes)), Genotypes)]),
+    true = length(Genotypes) =:= map_size(Behaviours),
+    fun(Network) -> (maps:get(key(Network), Behaviours))() end.
+
+each(Genotypes, Named) -> {each, behaviour(Genotypes, Named)}.
+
+together(Genotypes, Named) ->
+    One = behaviour(Genotypes, Named),
+    {together, fun(Networks, Mark) -> [begin ok = Mark(I), {I, One(Network)} end || {I, Network} <- Networks] end}.
+
+start(How, Options) ->
+    Defaults = #{name => test, how => How, timeout => 100, memory => 1 bsl 24, failure => undefined, nodes => []},
+    {ok, Evaluator} = cambrian_evaluator:start_link(maps:merge(Defaults, Options)),
+    Evaluator.
+
+round(Evaluator, Genotypes) ->
+    Tag = make_ref(),
+    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, fun network/1, []),
+    receive {Tag, {ok, Scores, Faults}} -> {Scores, Faults} after 30_000 -> error(no_answer) end.
+
+stop(Evaluator) ->
+    unlink(Evaluator),
+    Monitor = monitor(process, Evaluator),
+    exit(Evaluator, shutdown),
+    receive {'DOWN', Monitor, _, _, _} -> ok end.
+
+once(How, Genotypes) -> once(How, Genotypes, #{}).
+once(How, Genotypes, Options) ->
+    Evaluator = start(How, Options),
+    Answer = round(Evaluator, Genotypes),
+    ok = stop(Evaluator),
+    Answer.
+
+bomb() -> bomb([]).
+bomb(List) -> bomb([List | lists:seq(1, 1000)]).
+
+hang() -> receive after infinity -> ok end.
+
+misdeeds() ->
+    #{2 => fun() -> error(crash) end,
+      3 => fun() -> exit(leave) end,
+      5 => fun() -> throw(ball) end,
+      7 => fun hang/0,
+      8 => fun() -> exit(self(), kill), hang() end,
+      9 => fun bomb/0,
+      11 => fun() -> rubbish end,
+      12 => fun() -> 1 bsl 2000 end,
+      13 => fun() -> #{fitness => nan} end,
+      14 => fun() -> #{fitness => 1, objectives => [1 | 2]} end,
+      17 => fun() -> _ = spawn_link(fun() -> exit(child) end), hang() end,
+      18 => fun() -> process_flag(trap_exit, true), forever() end,
+      19 => fun() -> exit(self(), normal), hang() end,
+      21 => fun() -> self() ! {evaluate, make_ref(), fun network/1, []}, self() ! {answer, self(), make_ref(), 1, 99.0, ready}, 31 end,
+      22 => fun() -> forge(), 32 end,
+      23 => fun() -> _ = spawn_link(fun() -> exit(late) end), process_flag(trap_exit, true), 33 end,
+      24 => fun() -> _ = spawn_link(fun hang/0), 34 end,
+      25 => fun() -> #{fitness => 35, objectives => [1, 2.5]} end}.
+
+forever() -> receive _ -> forever() after 0 -> forever() end.
+
+%% To whoever is linked, what an answer looks like.
+forge() ->
+    {links, Links} = process_info(self(), links),
+    _ = [Crew ! {answer, self(), Ref, I, 99.0, ready} || Crew <- Links, I <- lists:seq(1, 30), Ref <- [make_ref(), undefined]],
+    ok.
+
+expected_scores() ->
+    [case I of
+         25 -> {35.0, [1.0, 2.5]};
+         _ when I =:= 21; I =:= 22; I =:= 23; I =:= 24 -> 10.0 + I;
+         _ -> case is_map_key(I, misdeeds()) of true -> 11.0; false -> 10.0 + I end
+     end || I <- lists:seq(1, 30)].
+
+%%% ---- alone ---------------------------------------------------------------------------------
+
+each_costs_itself_only(_) ->
+    Gs = genotypes(30),
+    {Scores, Faults} = once(each(Gs, misdeeds()), Gs),
+    ?assertEqual(expected_scores(), Scores),
+    ?assertMatch([{2, {crashed, {error, crash, [_ | _]}}}, {3, {crashed, {exit, leave, _}}}, {5, {crashed, {throw, ball, _}}},
+                  {7, timeout}, {8, memory}, {9, memory}, {11, {bad_fitness, rubbish}}, {12, {bad_fitness, _}}, {13, {bad_fitness, nan}},
+                  {14, {bad_fitness, #{objectives := [1 | 2]}}}, {17, {crashed, child}}, {18, timeout}, {19, {crashed, normal}}], Faults).
+
+together_as_each(_) ->
+    Gs = genotypes(30),
+    {Scores, Faults} = once(together(Gs, misdeeds()), Gs),
+    ?assertEqual(expected_scores(), Scores),
+    ?assertEqual([2, 3, 5, 7, 8, 9, 11, 12, 13, 14, 17, 18, 19], [I || {I, _} <- Faults]),
+    ?assertMatch(#{2 := {crashed, {error, crash, _}}, 7 := timeout, 9 := memory, 17 := {crashed, child}}, maps:from_list(Faults)),
+    %% by the runner's own word
+    {together, Run} = together(Gs, #{}),
+    {_, Named} = once({together, fun(Networks, Mark) -> [case A of {4, _} -> {4, {fault, timeout}}; _ -> A end || A <- Run(Networks, Mark)] end}, Gs),
+    ?assertEqual([{4, timeout}], Named).
+
+batches_change_nothing(_) ->
+    Gs = genotypes(30),
+    How = together(Gs, misdeeds()),
+    Online = erlang:system_flag(schedulers_online, 1),
+    {Scores, Faults} = once(How, Gs),
+    _ = erlang:system_flag(schedulers_online, Online),
+    ?assertEqual(expected_scores(), Scores),
+    ?assertEqual([I || {I, _} <- Faults], [I || {I, _} <- element(2, once(How, Gs))]).
+
+%% What the runner says as a whole cannot be laid on one, until there is only one.
+a_runner_that_answers_rubbish(_) ->
+    Gs = genotypes(9),
+    Without = fun(Networks, Mark) -> [begin Mark(I), {I, I} end || {I, _} <- Networks, I =/= 4] end,
+    {Scores, [{4, {crashed, {error, {badkey, 4}, _}}}]} = once({together, Without}, Gs),
+    ?assertEqual([1.0, 2.0, 3.0, 1.0, 5.0, 6.0, 7.0, 8.0, 9.0], Scores),
+    %% and one that never marks
+    Silent = fun(Networks, _) -> [case I of 4 -> hang(); _ -> {I, I} end || {I, _} <- Networks] end,
+    {Scores, [{4, timeout}]} = once({together, Silent}, Gs).
+
+a_failure_has_its_fitness(_) ->
+    Gs = genotypes(3),
+    How = each(Gs, #{2 => fun() -> no end}),
+    ?assertMatch({[11.0, -5.0, 13.0], [_]}, once(How, Gs, #{failure => -5})),
+    ?assertMatch({[0.0], [_]}, once(each(tl(Gs), #{1 => fun() -> no end, 2 => fun() -> no end}), [hd(tl(Gs))])),
+    Options = #{inputs => 2, outputs => 1, population => 10, generations => 1, seed => 1, failure_fitness => -7},
+    ?assertMatch({ok, #{fitness := -7.0}}, cambrian:evolve(fun(_) -> error(always) end, Options)).
+
+faults_are_bounded(_) ->
+    Large = fun() -> lists:duplicate(300_000, <<0:80>>) end,
+    Shared = fun Twice(0) -> []; Twice(N) -> X = Twice(N - 1), [X, X] end,
+    Gs = genotypes(8),
+    {_, Faults} = once(each(Gs, #{1 => Large,
+                                  2 => fun() -> error(Large()) end,
+                                  3 => fun() -> lists:nth(first, Large()) end,
+                                  4 => fun() -> Shared(100) end,
+                                  5 => fun() -> binary:copy(<<0>>, 50_000_000) end,
+                                  6 => fun() -> exit(self(), Large()), hang() end,
+                                  7 => fun() -> #{fitness => Large()} end,
+                                  8 => fun() -> exit(self(), {error, x, [{m, f, [a | b], [c | d]} | e]}), hang() end}), Gs, #{memory => 1 bsl 28, timeout => 5000}),
+    ?assertEqual(lists:seq(1, 8), [I || {I, _} <- Faults]),
+    _ = [?assert(byte_size(term_to_binary(Fault)) < 4000) || {_, Fault} <- Faults],
+    ?assertMatch([{_, {bad_fitness, <<"[<<0,", _/binary>>}} | _], Faults).
+
+a_bomb_in_a_population(_) ->
+    {ok, P} = cambrian_population:start_link(#{task => fun(_) -> bomb() end, inputs => 1, outputs => 1, population => 2, generations => 1,
+                                               evaluation_memory => 1 bsl 22, failure_fitness => 1}),
+    ok = cambrian_population:subscribe(P),
+    ok = cambrian_population:run(P),
+    {ok, #{fitness := 1.0}} = cambrian_population:await(P, 20_000),
+    receive {cambrian, _, {evaluations_failed, Failed}} -> ?assertEqual(#{count => 2, first => memory}, Failed) end,
+    ok = cambrian_population:stop(P).
+
+%% Nobody dies of what others left behind, nor of what the task brings with it.
+memory_is_that_of_one(_) ->
+    Gs = genotypes(60),
+    Burden = lists:seq(1, 400_000),
+    {Scores, []} = once({each, fun(_) -> length(lists:seq(1, 50_000)) + hd(Burden) end}, Gs, #{memory => 1 bsl 22, timeout => 5000}),
+    ?assertEqual([50_001.0], lists:usort(Scores)).
+
+%% 100 generations with faults of three kinds, which come again and again.
+told_once(_) ->
+    Fitness = fun(Network) ->
+                  case round(1000 * key(Network)) rem 5 of
+                      0 -> error({at, erlang:unique_integer()});
+                      1 -> {made, up, erlang:unique_integer()};
+                      2 -> list_to_integer(lists:concat(["no", erlang:unique_integer()]));
+                      Rest -> Rest
+                  end
+              end,
+    Lines = logged(fun() ->
+        {ok, P} = cambrian_population:start_link(#{task => Fitness, inputs => 2, outputs => 1, population => 30, seed => 1, generations => 100}),
+        ok = cambrian_population:subscribe(P),
+        ok = cambrian_population:run(P),
+        {ok, #{generations := 100}} = cambrian_population:await(P, 20_000),
+        ok = cambrian_population:stop(P)
+    end),
+    ?assertEqual(3, length(Lines)),
+    ?assertEqual(100, failed_events()).
+
+failed_events() -> receive {cambrian, _, {evaluations_failed, _}} -> 1 + failed_events(); {cambrian, _, _} -> failed_events() after 0 -> 0 end.
+
+%% The warnings of Cambrian while something is done.
+logged(Do) ->
+    ok = logger:add_handler(?MODULE, ?MODULE, #{level => warning, config => self()}),
+    _ = try Do() after logger:remove_handler(?MODULE) end,
+    lines().
+
+log(#{msg := {"population" ++ _, _} = Message}, #{config := Pid}) -> Pid ! {line, Message};
+log(_, _) -> ok.
+
+lines() -> receive {line, Line} -> [Line | lines()] after 0 -> [] end.
+
+%% Killed at any moment, whatever its tasks are at.
+nothing_stays_here(_) ->
+    Before = processes(),
+    _ = [begin
+             P = population_at_work([]),
+             exit(P, kill)
+         end || _ <- lists:seq(1, 10)],
+    until(fun() -> processes() -- Before =:= [] end).
+
+%% Some that hang and cannot be told to end, and some with processes of their own.
+population_at_work(Nodes) ->
+    Self = self(),
+    Fitness = fun(Network) ->
+                  Self ! at_work,
+                  case round(1000 * key(Network)) rem 3 of
+                      0 -> process_flag(trap_exit, true), forever();
+                      1 -> _ = spawn_link(fun hang/0), hang();
+                      2 -> 1.0
+                  end
+              end,
+    {ok, P} = cambrian_population:start_link(#{task => Fitness, inputs => 2, outputs => 1, population => 30, nodes => Nodes,
+                                               evaluation_timeout => 10}),
+    unlink(P),
+    ok = cambrian_population:run(P),
+    _ = [receive at_work -> ok end || _ <- lists:seq(1, rand:uniform(10))],
+    P.
+
+%% One that waits for what comes next has no workers after a while.
+idle_is_cheap(_) ->
+    Gs = genotypes(10),
+    Evaluator = start(each(Gs, #{}), #{}),
+    _ = round(Evaluator, Gs),
+    {links, Links} = process_info(Evaluator, links),
+    [Crew] = Links -- [self()],
+    until(fun() -> process_info(Crew, links) =:= {links, [Evaluator]} end),
+    until(fun() -> process_info(Crew, current_function) =:= {current_function, {erlang, hibernate, 3}}
+                       orelse element(2, process_info(Crew, total_heap_size)) < 1000 end),
+    {[11.0 | _], []} = round(Evaluator, Gs),
+    ok = stop(Evaluator).
+
+options_are_checked(_) ->
+    Fun = fun(_) -> 1 end,
+    Options = #{task => Fun, inputs => 1, outputs => 1},
+    _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_population:start(Options#{Name => Value}))
+         || {Name, Value} <- [{nodes, all}, {nodes, ["a"]}, {nodes, [a | b]}, {evaluation_memory, 0}, {evaluation_memory, 1 bsl 70},
+                              {failure_fitness, low}, {failure_fitness, 1 bsl 2000}]],
+    ?assertEqual({error, {bad_option, {nodes, [n@h], <<"none with a task that runs in Rust">>}}},
+                 cambrian_population:start(#{task => 'xor', nodes => [n@h]})),
+    {ok, Substrate} = cambrian_substrate:new(#{inputs => [[0, 0]], outputs => [[0, 1]]}),
+    ?assertEqual({error, {bad_option, {nodes, connected, <<"none with a substrate">>}}},
+                 cambrian_population:start(#{task => Fun, substrate => Substrate, nodes => connected})).
+
+%% 1,000 evaluations of nothing. The best of some rounds: others use this machine too.
+overhead(_) ->
+    Gs = genotypes(1000),
+    Evaluator = start({each, fun(_) -> 0.0 end}, #{timeout => 5000, memory => 1 bsl 28}),
+    Times = [element(1, timer:tc(fun() -> {[0.0 | _], []} = round(Evaluator, Gs) end)) || _ <- lists:seq(1, 10)],
+    ct:pal("1,000 evaluations: ~p us", [Times]),
+    ?assert(lists:min(Times) < 20_000),
+    ok = stop(Evaluator).
+
+%%% ---- with others ---------------------------------------------------------------------------
+
+%% Runs a function of this module on the first node, with the names of the others.
+there(Function, Config) -> there(Function, [], Config).
+there(Function, Arguments, Config) ->
+    [{One, _} | Others] = proplists:get_value(nodes, Config),
+    peer:call(One, ?MODULE, Function, [[Node || {_, Node} <- Others] | Arguments], 60_000).
+
+%% It goes through a gate, which tells the observer which node came, and may keep them all waiting.
+fitness(Gate) ->
+    fun(Network) ->
+        enter(Gate),
+        [A, B] = [hd(cambrian_network:activate(Network, [X, 1 - X])) || X <- [0.1, 0.9]],
+        lists:foreach(fun(I) -> cambrian_network:activate(Network, [0.5, I]) end, lists:seq(1, 100)),
+        A - B
+    end.
+
+enter(Gate) ->
+    Ref = make_ref(),
+    Gate ! {enter, Ref, self()},
+    receive Ref -> ok end.
+
+gate() ->
+    Observer = self(),
+    spawn_link(fun() -> open_gate(Observer) end).
+
+open_gate(Observer) ->
+    receive
+        {enter, Ref, Pid} -> Observer ! {did, node(Pid)}, Pid ! Ref, open_gate(Observer);
+        close -> closed_gate(Observer, [])
+    end.
+
+closed_gate(Observer, Waiting) ->
+    receive
+        {enter, Ref, Pid} -> Observer ! {did, node(Pid)}, closed_gate(Observer, [{Ref, Pid} | Waiting]);
+        open -> _ = [Pid ! Ref || {Ref, Pid} <- Waiting], open_gate(Observer)
+    end.
+
+evolve(Task, Nodes) ->
+    {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations}} =
+        cambrian:evolve(Task, #{inputs => 2, outputs => 1, population => 60, generations => 10, seed => 5, nodes => Nodes,
+                                evaluation_timeout => 30_000, params => #{tuning => hill_climbing, tuning_budget => 5}}),
+    {cambrian_genotype:id(Champion), Fitness, Evaluations}.
+
+%% Nobody gets through before all these nodes have come.
+evolve_with(Gate, Task, Nodes, Seen) ->
+    evolve_when(Gate, fun() -> _ = [receive {did, Node} -> ok end || Node <- Seen], ok end, Task, Nodes).
+
+%% Nor before so many lines have been logged, which are the second in the answer.
+evolve_without(Gate, Task, Nodes, Count) ->
+    Self = self(),
+    ok = logger:add_handler(?MODULE, ?MODULE, #{level => warning, config => Self}),
+    Lines = fun() -> [receive {line, Line} -> Line end || _ <- lists:seq(1, Count)] end,
+    Answer = evolve_when(Gate, fun() -> Found = Lines(), Self ! {lines, Found}, ok end, Task, Nodes),
+    ok = logger:remove_handler(?MODULE),
+    {Answer, receive {lines, Found} -> Found ++ lines() end}.
+
+evolve_when(Gate, Wait, Task, Nodes) ->
+    Self = self(),
+    Gate ! close,
+    _ = spawn_link(fun() -> Self ! {result, evolve(Task, Nodes)} end),
+    ok = Wait(),
+    Gate ! open,
+    receive {result, Result} -> Result end.
+
+did() -> did(#{}).
+did(Counts) -> receive {did, Node} -> did(maps:update_with(Node, fun(N) -> N + 1 end, 1, Counts)) after 0 -> Counts end.
+
+same_champion(Config) -> there(same_champion_there, Config).
+same_champion_there(Nodes) ->
+    Gate = gate(),
+    Alone = evolve(fitness(Gate), []),
+    ?assertEqual([node()], maps:keys(did())),
+    ?assertEqual(Alone, evolve_with(Gate, fitness(Gate), Nodes, Nodes)),
+    ?assert(is_map_key(node(), did())),
+    ?assertEqual(Alone, evolve_with(Gate, fitness(Gate), connected, Nodes)),
+    ok.
+
+%% In the middle of a generation, with some done and some not.
+a_node_that_halts(Config) -> there(a_node_that_halts_there, Config).
+a_node_that_halts_there([_, Three] = Nodes) ->
+    Gate = gate(),
+    Fitness = fitness(Gate),
+    Alone = evolve(Fitness, []),
+    Doomed = fun(Network) ->
+                 _ = [erlang:halt(0, [{flush, false}]) || node() =:= Three, counted() > 20],
+                 Fitness(Network)
+             end,
+    _ = did(),
+    Self = self(),
+    Lines = logged(fun() -> Self ! {same, evolve_with(Gate, Doomed, Nodes, Nodes)} end),
+    ?assertEqual(Alone, receive {same, Same} -> Same end),
+    ?assertNot(lists:member(Three, nodes())),
+    ?assertMatch([{_, [_, Three, noconnection]}], Lines).
+
+counted() ->
+    Counter = case persistent_term:get(?MODULE, none) of
+                  none -> New = counters:new(1, []), persistent_term:put(?MODULE, New), New;
+                  Old -> Old
+              end,
+    counters:add(Counter, 1, 1),
+    counters:get(Counter, 1).
+
+%% One has another version of the task's module, the other a Cambrian that knows nothing of this.
+a_node_without_the_code(Config) ->
+    [_, {Two, _}, {Three, _}] = proplists:get_value(nodes, Config),
+    _ = [begin
+             {ok, Module, Code} = compile:forms([{attribute, 1, module, Module}]),
+             {module, Module} = peer:call(Peer, code, load_binary, [Module, "", Code])
+         end || {Peer, Module} <- [{Two, ?MODULE}, {Three, cambrian_crew}]],
+    there(left_out_there, [{other_code, ?MODULE}, undef], Config).
+
+left_out_there([Two, Three] = Nodes, Reason2, Reason3) ->
+    Gate = gate(),
+    Alone = evolve(fitness(Gate), []),
+    _ = did(),
+    {Same, Lines} = evolve_without(Gate, fitness(Gate), Nodes, 2),
+    ?assertEqual(Alone, Same),
+    ?assertEqual([node()], maps:keys(did())),
+    ?assertEqual(lists:sort([{Two, Reason2}, {Three, Reason3}]), lists:sort([{Node, Reason} || {_, [_, Node, Reason]} <- Lines])).
+
+%% The fun is there, but not what it calls.
+a_node_without_a_module(Config) -> there(a_node_without_a_module_there, [cambrian_only_here], Config).
+a_node_without_a_module_there(Nodes, Module) ->
+    {ok, cambrian_only_here, Code} =
+        compile:forms([{attribute, 1, module, cambrian_only_here}, {attribute, 1, export, [{half, 1}]},
+                       {function, 1, half, 1, [{clause, 1, [{var, 1, 'X'}], [], [{op, 1, '/', {var, 1, 'X'}, {integer, 1, 2}}]}]}]),
+    {module, _} = code:load_binary(cambrian_only_here, "", Code),
+    Gate = gate(),
+    Fitness = fitness(Gate),
+    Task = fun(Network) -> cambrian_only_here:half(1) + Fitness(Network) end,
+    Alone = evolve(Task, []),
+    {Same, Lines} = evolve_without(Gate, Task, Nodes, 2),
+    ?assertEqual(Alone, Same),
+    ?assertMatch([{_, [_, _, {crashed, {error, undef, [{cambrian_only_here, half, _, _} | _]}}]}, _], Lines),
+    %% one that the fun shows is asked for before
+    {Same, Others} = evolve_without(Gate, fun(Network) -> Module:half(1) + Fitness(Network) end, Nodes, 2),
+    ?assertMatch([{_, [_, _, {other_code, cambrian_only_here}]}, _], Others).
+
+a_node_of_another_version(Config) ->
+    [_, {Two, _}, {Three, _}] = proplists:get_value(nodes, Config),
+    _ = [begin
+             ok = peer:call(Peer, application, stop, [cambrian]),
+             ok = peer:call(Peer, application, unload, [cambrian]),
+             ok = peer:call(Peer, application, load, [{application, cambrian, [{vsn, "0.0.0"}]}])
+         end || Peer <- [Two, Three]],
+    there(left_out_there, lists:duplicate(2, {other_version, {ok, "0.0.0"}}), Config).
+
+a_node_that_is_not_there(Config) -> there(a_node_that_is_not_there_there, Config).
+a_node_that_is_not_there_there([Two | _]) ->
+    Gate = gate(),
+    Alone = evolve(fitness(Gate), []),
+    {Same, Lines} = evolve_without(Gate, fitness(Gate), [Two, 'nobody_1@127.0.0.1'], 1),
+    ?assertEqual(Alone, Same),
+    ?assertMatch([{_, [_, 'nobody_1@127.0.0.1', noconnection]}], Lines).
+
+%% Results that nobody asked for, or that are none.
+a_node_that_lies(Config) ->
+    [_, {Two, _}, {Three, _}] = proplists:get_value(nodes, Config),
+    _ = [begin
+             {ok, cambrian_crew, Code} = lying_crew(Lie),
+             {module, _} = peer:call(Peer, code, load_binary, [cambrian_crew, "", Code])
+         end || {Peer, Lie} <- [{Two, [{1, high}]}, {Three, [{100_000, 99.0}]}]],
+    there(left_out_there, [{unexpected, high}, {unexpected, [{100_000, 99.0}]}], Config).
+
+lying_crew(Lie) ->
+    Source = io_lib:format(
+        "-module(cambrian_crew). -export([open/1]).~n"
+        "open(#{boss := Boss}) -> {ok, spawn(fun() -> lie(Boss) end), 2}.~n"
+        "lie(Boss) -> receive {_, {work, Round, _, [{Index, _} | _]}} ->~n"
+        "    Lie = case ~w of [{1, What}] -> [{Index, What}]; Other -> Other end,~n"
+        "    Boss ! {'$gen_cast', {results, self(), Round, Lie, true}}, lie(Boss) end.~n", [Lie]),
+    compile:forms([begin {ok, Form} = erl_parse:parse_form(Tokens), Form end || Tokens <- forms(lists:flatten(Source))]).
+
+forms(Source) ->
+    case erl_scan:tokens([], Source, 1) of
+        {done, {ok, Tokens, _}, Rest} -> [Tokens | forms(Rest)];
+        _ -> []
+    end.
+
+%% Left out while its connection is lost, and taken in again when it is back.
+a_node_that_comes_back(Config) -> there(a_node_that_comes_back_there, Config).
+a_node_that_comes_back_there([Two | _]) ->
+    Gs = genotypes(200),
+    Evaluator = start({each, fitness(gate())}, #{nodes => [Two], timeout => 5000}),
+    Round = fun() -> {[_ | _], []} = round(Evaluator, Gs), did() end,
+    until(fun() -> is_map_key(Two, Round()) end),
+    true = erlang:disconnect_node(Two),
+    until(fun() -> not is_map_key(Two, Round()) end),
+    pong = net_adm:ping(Two),
+    until(fun() -> is_map_key(Two, Round()) end),
+    ok = stop(Evaluator).
+
+%% Where evaluations take a thousand times longer, few are done.
+slow_nodes_are_relieved(Config) -> there(slow_nodes_are_relieved_there, Config).
+slow_nodes_are_relieved_there([Two, Three] = Nodes) ->
+    Fitness = fitness(gate()),
+    Task = fun(Network) ->
+               _ = [timer:sleep(300) || persistent_term:get(slow, false)],
+               Fitness(Network)
+           end,
+    Gs = genotypes(300),
+    Evaluator = start({each, Task}, #{nodes => Nodes, timeout => 5000}),
+    Scores = round(Evaluator, Gs),
+    until(fun() -> Scores = round(Evaluator, Gs), map_size(did()) =:= 3 end),
+    ok = erpc:call(Three, persistent_term, put, [slow, true]),
+    ?assertEqual(Scores, round(Evaluator, Gs)),
+    #{Two := Many, Three := Few} = Counts = did(),
+    ?assertEqual(300, lists:sum(maps:values(Counts))),
+    ?assert(Few < 100 andalso Many > Few),
+    ok = stop(Evaluator).
+
+together_on_nodes(Config) -> there(together_on_nodes_there, Config).
+together_on_nodes_there(Nodes) ->
+    Gs = genotypes(30),
+    Self = self(),
+    {together, Run} = together(Gs, misdeeds()),
+    How = {together, fun(Networks, Mark) -> Self ! {did, node()}, Run(Networks, Mark) end},
+    Evaluator = start(How, #{nodes => Nodes}),
+    Expected = expected_scores(),
+    until(fun() -> {Expected, _} = round(Evaluator, Gs), map_size(did()) =:= 3 end),
+    ok = stop(Evaluator).
+
+a_fault_there_is_a_fault(Config) -> there(a_fault_there_is_a_fault_there, Config).
+a_fault_there_is_a_fault_there(Nodes) ->
+    Gs = genotypes(30),
+    Self = self(),
+    {each, One} = each(Gs, misdeeds()),
+    Evaluator = start({each, fun(Network) -> Self ! {did, node()}, One(Network) end}, #{nodes => Nodes}),
+    {Expected, Faults} = Answer = {expected_scores(), [I || {I, _} <- element(2, round(Evaluator, Gs))]},
+    until(fun() ->
+              {Scores, Found} = round(Evaluator, Gs),
+              ?assertEqual(Answer, {Scores, [I || {I, _} <- Found]}),
+              map_size(did()) =:= 3
+          end),
+    ?assertEqual({13, 30}, {length(Faults), length(Expected)}),
+    ok = stop(Evaluator).
+
+nothing_stays_anywhere(Config) ->
+    [{One, _} | _] = Nodes = proplists:get_value(nodes, Config),
+    ok = cambrian_peers:connect(Nodes),
+    _ = there(same_champion_there, Config),
+    Before = [peer:call(Peer, erlang, processes, []) || {Peer, _} <- Nodes],
+    _ = [ok = there(work_and_die, Config) || _ <- lists:seq(1, 10)],
+    Left = fun() -> lists:append([living(Peer, peer:call(Peer, erlang, processes, []) -- Old) || {{Peer, _}, Old} <- lists:zip(Nodes, Before)]) end,
+    try until(fun() -> [] =:= Left() end) catch error:never -> error({still_there, Left()}) end,
+    true = peer:call(One, erlang, is_process_alive, [peer:call(One, erlang, whereis, [cambrian_sup])]).
+
+%% Those of Cambrian and of this module: the runtime's own, of connections and the like, come and go by themselves.
+living(Peer, Pids) ->
+    [Info || Pid <- Pids, Info <- [peer:call(Peer, erlang, process_info, [Pid, [initial_call, current_stacktrace, dictionary]])],
+             string:find(io_lib:format("~p", [Info]), "cambrian") =/= nomatch].
+
+work_and_die(Nodes) ->
+    exit(population_at_work(Nodes), kill),
+    ok.
+
+until(Probe) -> until(Probe, 200).
+until(_, 0) -> error(never);
+until(Probe, Tries) ->
+    case Probe() of
+        false -> timer:sleep(25), until(Probe, Tries - 1);
+        _ -> ok
+    end.
