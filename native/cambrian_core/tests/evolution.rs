@@ -5,9 +5,9 @@ use cambrian_core::codec::GenotypeId;
 use cambrian_core::lineage::{Ancestor, WINDOW};
 use cambrian_core::mutation::Operators;
 use cambrian_core::network::Network;
-use cambrian_core::parameters::{Inheritance, Parameters, Selection, Tuner};
+use cambrian_core::parameters::{Inheritance, Parameters, Selection, Tuner, Value};
 use cambrian_core::population::{Evaluated, Population, Refused};
-use cambrian_core::task::{self, Score, Shape, Task};
+use cambrian_core::task::{self, Score, Settings, Shape, Task};
 use cambrian_core::{checkpoint, codec};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,6 +69,29 @@ fn two_poles_are_balanced_with_and_without_velocities() {
     let unseen = task::named("double_pole_novel").unwrap();
     let solved = (1..=6).filter(|&seed| solve(unseen, seed, 100_000).is_some()).count();
     assert_eq!(solved, 6);
+}
+
+fn with(name: &str, settings: &[(&str, f64)]) -> Arc<dyn Task> {
+    let value = |(name, value): &(&str, f64)| (name.to_string(), Value::Number(*value));
+    task::new(name, Settings::from(settings.iter().map(value).collect::<Vec<_>>())).unwrap()
+}
+
+#[test]
+fn every_task_is_solved_within_a_bound() {
+    // at least half as much again as the slowest of the first twenty seeds needed
+    let bounds = [
+        (with("parity", &[]), 40_000),
+        (with("single_pole", &[]), 10_000),
+        (with("single_pole_novel", &[]), 60_000),
+        (with("mountain_car", &[]), 10_000),
+        (with("acrobot", &[]), 5_000),
+        (with("t_maze", &[]), 40_000),
+        (with("sequence_recall", &[]), 20_000),
+        (with("sequence_recall", &[("length", 2.0), ("delay", 0.0)]), 200_000),
+    ];
+    for (at, (task, limit)) in bounds.iter().enumerate() {
+        assert!((1..=3).all(|seed| solve(&**task, seed, *limit).is_some()), "number {at}");
+    }
 }
 
 #[test]
