@@ -1,6 +1,7 @@
 //! What gives fitness: the tasks that run inside Rust.
 
 mod acrobot;
+mod dataset;
 mod double_pole;
 mod mountain_car;
 mod multiplexer;
@@ -12,6 +13,7 @@ mod starts;
 mod t_maze;
 mod xor;
 
+pub use dataset::{Dataset, DatasetError, Rows, Targets};
 pub use settings::{Settings, TaskError};
 
 use crate::network::Network;
