@@ -8,11 +8,18 @@
 %% <li>`fun((Network) -> Fitness)', with `inputs' and `outputs' among the options.</li>
 %% </ul>
 %%
-%% <h3>Settings</h3>
-%% These tasks have settings, each with a default:
+%% <h3>Tasks in Rust</h3>
+%% Each has parameters that suit it, and is solved by the criterion of those who made its rules:
 %% <ul>
-%% <li>`parity': `bits' (2 to 12; 3);</li>
-%% <li>`sequence_recall': `length' (1 to 8; 1) and `delay' (0 to 16; 4).</li>
+%% <li>`xor': 4 - the squared errors is 3.9 or more; `parity' with the setting `bits' (2 to 12; 3) and `multiplexer_11': every
+%% output on the right side of 0.5;</li>
+%% <li>`single_pole', `double_pole': balanced for 100,000 steps; as `single_pole_novel', `double_pole_novel' without seeing
+%% velocities, the latter also from 200 of 625 other starts;</li>
+%% <li>`mountain_car', `acrobot': a mean return of -110, -100 or more, over 100 starts, in the worlds of Gymnasium;</li>
+%% <li>`t_maze': of two rewards that change places once in 100 runs, the larger is missed once to find it and once to
+%% find that it moved, and no more, in each of 60 lives;</li>
+%% <li>`sequence_recall' with the settings `length' (1 to 8; 1) and `delay' (0 to 16; 4): all sequences of so many bits are
+%% repeated in their order after all delays up to this one. From 2 bits on, a delay makes it very hard.</li>
 %% </ul>
 %%
 %% <h3>Datasets</h3>

@@ -191,6 +191,8 @@ fn cross_entropy(outputs: &[f32], class: usize) -> f64 {
 /// Data to learn, and perhaps some to see what was learnt.
 pub struct Dataset {
     shape: Shape,
+    /// Whether targets are numbers from 0 to 1.
+    bounded: bool,
     training: Part,
     validation: Option<Part>,
 }
@@ -205,15 +207,17 @@ impl Dataset {
             return Err(DatasetError::Count);
         }
         let shape = Shape { inputs: inputs.width as u32, outputs: targets.width() as u32 };
+        let is_share = |target: &f32| (0.0..=1.0).contains(target);
+        let bounded = matches!(&targets, Targets::Numbers(rows) if rows.numbers.iter().all(is_share));
         if validation == 0.0 {
-            return Ok(Dataset { shape, training: Part { inputs, targets }, validation: None });
+            return Ok(Dataset { shape, bounded, training: Part { inputs, targets }, validation: None });
         }
         let (kept, held) = split(&targets, validation, seed);
         if kept.is_empty() || held.is_empty() {
             return Err(DatasetError::Validation);
         }
         let part = |rows: &[usize]| Part { inputs: inputs.pick(rows), targets: targets.pick(rows) };
-        Ok(Dataset { shape, training: part(&kept), validation: Some(part(&held)) })
+        Ok(Dataset { shape, bounded, training: part(&kept), validation: Some(part(&held)) })
     }
 }
 
@@ -247,15 +251,10 @@ impl Task for Dataset {
     /// The defaults, with outputs that can be what is wanted: without bounds for classes, whose softmax is taken, and
     /// for numbers beyond 0 to 1; steps are smaller then, as no sigmoid flattens them.
     fn parameters(&self) -> Parameters {
-        let is_share = |target: &f32| (0.0..=1.0).contains(target);
-        match &self.training.targets {
-            Targets::Numbers(rows) if rows.numbers.iter().all(is_share) => Parameters::default(),
-            _ => Parameters {
-                output_activation: Activation::Identity,
-                weight_step: 0.5,
-                ..Parameters::default()
-            },
+        if self.bounded {
+            return Parameters::default();
         }
+        Parameters { output_activation: Activation::Identity, weight_step: 0.5, ..Parameters::default() }
     }
 
     fn grain(&self) -> usize {

@@ -143,33 +143,27 @@ mod tests {
     use crate::innovation::{input, output};
     use crate::rng::{Purpose, Stream};
 
-    /// An output that weighs what is seen to the left and the reward, and learns from reward or does not.
-    fn network(left: f32, plasticity: Plasticity) -> Network {
-        let plain = TMaze.parameters();
-        let born = Genotype::new(4, 1, &plain, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
-        let mut nodes: Vec<_> = born.nodes().collect();
-        for node in &mut nodes {
-            if node.id == output(0) {
-                (node.neuron.plasticity, node.neuron.learning_rate, node.neuron.decay) =
-                    (plasticity, 1.0, 1.0);
-            }
-        }
-        let links = vec![Connection::new(input(0), output(0), left)];
-        Network::new(&Genotype::from_genes(4, 1, nodes, links).unwrap())
+    /// It turns at the junction, by so much, and never learns.
+    fn stubborn(turn: f32) -> Network {
+        let born =
+            Genotype::new(4, 1, &TMaze.parameters(), &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        let links = vec![Connection::new(input(0), output(0), turn)];
+        Network::new(&Genotype::from_genes(4, 1, born.nodes().collect(), links).unwrap())
     }
 
     #[test]
     fn one_that_runs_into_walls_pays_for_each() {
-        let dull = network(0.0, Plasticity::None);
-        assert!((TMaze.evaluate(&dull).fitness - 100.0 * CRASH).abs() < 1e-9);
+        assert!((TMaze.evaluate(&stubborn(0.0)).fitness - 100.0 * CRASH).abs() < 1e-9);
     }
 
     #[test]
     fn one_that_never_changes_sides_has_the_larger_reward_half_of_the_time() {
-        for left in [2.0, -2.0] {
-            let stubborn = network(left, Plasticity::None);
-            assert!((TMaze.evaluate(&stubborn).fitness - 60.0).abs() < 1e-9);
-            assert!(!TMaze.trial(&stubborn).solved);
+        let left = stubborn(-2.0);
+        assert_eq!((live(&left, Side::Left, 40).missed, live(&left, Side::Right, 40).missed), (60, 40));
+        assert!((live(&left, Side::Left, 40).reward - (40.0 * LARGE + 60.0 * SMALL)).abs() < 1e-9);
+        for network in [left, stubborn(2.0)] {
+            assert!((TMaze.evaluate(&network).fitness - 60.0).abs() < 1e-9);
+            assert!(!TMaze.trial(&network).solved);
         }
     }
 }
