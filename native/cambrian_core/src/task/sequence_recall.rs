@@ -103,3 +103,47 @@ impl Task for SequenceRecall {
         Trial::new(right == answers.len(), vec![("right", share)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genotype::{Connection, Genotype};
+    use crate::innovation::{input, output};
+    use crate::math::Activation;
+
+    fn task(length: u32, delay: u32) -> SequenceRecall {
+        SequenceRecall { length, delay }
+    }
+
+    /// Its output is the first input as it was so many ticks ago.
+    fn line(ticks: f32) -> Network {
+        let p = Parameters { output_activation: Activation::Identity, ..Parameters::default() };
+        let born = Genotype::new(3, 1, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        let mut nodes: Vec<_> = born.nodes().collect();
+        for node in nodes.iter_mut().filter(|node| node.id == output(0)) {
+            (node.neuron.dynamics, node.neuron.time_constant) = (Dynamics::Delay, ticks);
+        }
+        let links = vec![Connection::new(input(0), output(0), 1.0)];
+        Network::new(&Genotype::from_genes(3, 1, nodes, links).unwrap())
+    }
+
+    #[test]
+    fn a_line_as_long_as_the_sequence_recalls_it_at_once_but_not_after_any_delay() {
+        for length in [1, 3] {
+            let line = line(length as f32);
+            assert_eq!(task(length, 0).evaluate(&line).fitness, 1.0);
+            assert!(task(length, 0).trial(&line).solved);
+            assert!(!task(length, 1).trial(&line).solved);
+        }
+    }
+
+    #[test]
+    fn there_are_all_sequences_with_all_delays() {
+        let score = task(3, 2).evaluate(&line(3.0));
+        assert_eq!(score.cases.len(), 8 * 3);
+        // what a line recalls after a delay are bits to be ignored, half of which happen to be right
+        let at_once: Vec<f64> = score.cases.iter().step_by(3).copied().collect();
+        assert_eq!(at_once, [0.0; 8]);
+        assert!((0.4..0.95).contains(&score.fitness), "{}", score.fitness);
+    }
+}
