@@ -23,11 +23,18 @@ defmodule Cambrian do
 
   A task is one of
 
-    * a name of `tasks/0`, which runs in Rust;
+    * a name of `tasks/0`, which runs in Rust, or `{name, settings}`, a keyword list or a map:
+      `{:parity, bits: 5}` (2 to 12, by default 3), `{:sequence_recall, length: 1, delay: 4}`;
     * a module that uses `Cambrian.Task`, or `{module, args}` with the argument of its `init/1`;
     * a function from a `Cambrian.Network` to a fitness, with the options `:inputs` and `:outputs`;
     * `{:dataset, inputs, targets}`, two lists with as many rows of numbers; the fitness is
-      1 / (1 + mean squared error).
+      1 / (1 + mean squared error);
+    * `{:dataset, settings}`, with these as `:inputs` and `:targets`, each a list of rows or
+      `{width, binary}` of 32-bit floats; `:kind`, `:regression` or `:classification`, where targets
+      are classes from 0 or one-hot rows, and the fitness is 1 / (1 + mean cross entropy);
+      `:validation`, a share of the rows, of each class the same, that fitness does not see but
+      `Cambrian.Task.trial/2` measures, and the `:seed` that draws them. No dataset is solved by
+      itself: give a `:target`, or limits.
 
   A fitness is a number, and more is better. The same network must always get the same fitness if
   a run is to be repeatable.
@@ -160,8 +167,8 @@ defmodule Cambrian do
       iex> Cambrian.parameters(:chess)
       {:error, {:unknown_task, :chess}}
   """
-  @spec parameters(atom) :: {:ok, %{atom => term}} | {:error, {:unknown_task, atom}}
-  defdelegate parameters(task), to: :cambrian
+  @spec parameters(Cambrian.Task.native()) :: {:ok, %{atom => term}} | {:error, Error.reason()}
+  def parameters(task), do: :cambrian.parameters(Boundary.task(task))
 
   @doc """
   The names of the tasks that come with Cambrian.

@@ -60,6 +60,17 @@ defmodule Cambrian.Boundary do
   @doc "A task as Erlang takes it. Modules convert themselves: see `Cambrian.Task`."
   @spec task(term) :: term
   def task(fun) when is_function(fun, 1), do: fn reference -> fun.(%Network{ref: reference}) end
+
+  def task({name, settings} = task) when is_atom(name) and is_list(settings) do
+    # the arguments of a module stay what they are
+    with true <- name in [:dataset | :cambrian_task.names()],
+         {:ok, settings} <- to_map(:settings, settings) do
+      {name, settings}
+    else
+      _module_or_no_settings -> task
+    end
+  end
+
   def task(task), do: task
 
   @doc "An answer of `:cambrian_genotype` with a struct."

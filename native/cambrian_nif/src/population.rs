@@ -3,6 +3,7 @@
 use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
 use crate::substrate::{self, SubstrateArc};
+use crate::task::TaskArc;
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
@@ -51,12 +52,11 @@ fn population_evaluate<'a>(
     env: Env<'a>,
     tag: Term<'a>,
     population: PopulationArc,
-    name: Term<'a>,
+    task: TaskArc,
 ) -> NifResult<ResourceArc<Job>> {
-    let task = task::named(name)?;
-    task::check_shape(task, population.0.encoding().network_shape())?;
+    task::check_shape(&*task.0, population.0.encoding().network_shape())?;
     job::post(env, tag, move |leave| {
-        let evaluated = population.0.clone().evaluate(task, leave)?;
+        let evaluated = population.0.clone().evaluate(&*task.0, leave)?;
         Some(ResourceArc::new(EvaluatedResource(evaluated)))
     })
 }
