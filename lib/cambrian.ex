@@ -29,9 +29,10 @@ defmodule Cambrian do
     * a function from a `Cambrian.Network` to a fitness, with the options `:inputs` and `:outputs`;
     * `{:dataset, inputs, targets}`, two lists with as many rows of numbers; the fitness is
       1 / (1 + mean squared error);
-    * `{:dataset, settings}`, with these as `:inputs` and `:targets`, each a list of rows or
-      `{width, binary}` of 32-bit floats; `:kind`, `:regression` or `:classification`, where targets
-      are classes from 0 or one-hot rows, and the fitness is 1 / (1 + mean cross entropy);
+    * `{:dataset, settings}`, with these as `:inputs` and `:targets`, each a list of rows,
+      `{width, binary}` of 32-bit floats or, where Nx is loaded, a tensor of the shape `{n, width}`;
+      `:kind`, `:regression` or `:classification`, where targets are classes from 0 (a list, or a
+      tensor of the shape `{n}`) or one-hot rows, and the fitness is 1 / (1 + mean cross entropy);
       `:validation`, a share of the rows, of each class the same, that fitness does not see but
       `Cambrian.Task.trial/2` measures, and the `:seed` that draws them. No dataset is solved by
       itself: give a `:target`, or limits.

@@ -108,7 +108,7 @@ defmodule Cambrian.Error do
   defp text({:invalid_substrate, why}), do: "invalid substrate: #{why}"
 
   defp text({:wrong_size, what, expected, got}),
-    do: "wrong size of #{what}: expected #{expected}, got #{got}"
+    do: "wrong size of #{what}: expected #{inspect(expected)}, got #{inspect(got)}"
 
   defp text({:out_of_range, what}), do: "#{what} beyond plus or minus 1.0e12"
 

@@ -39,8 +39,11 @@ defmodule Cambrian.Task do
   @typedoc "More is better."
   @type fitness :: number
 
-  @typedoc "Rows of numbers, or all of them in one binary of little-endian 32-bit floats."
-  @type rows :: [Network.numbers()] | {width :: pos_integer, binary}
+  @typedoc """
+  Rows of numbers, all of them in one binary of little-endian 32-bit floats, or a tensor of Nx of
+  the shape `{n, width}`.
+  """
+  @type rows :: [Network.numbers()] | {width :: pos_integer, binary} | Network.tensor()
 
   @typedoc "A task of `Cambrian.tasks/0`, with settings or without, or a dataset."
   @type native ::
