@@ -49,6 +49,10 @@ defmodule Cambrian do
       number of threads. Random by default; the result says which it was.
     * `:target` - a fitness that solves the task. By default a task that comes with Cambrian is
       solved when it passes its own trial, and any other runs to a limit.
+    * `:until` - a function of the `t:Cambrian.Population.stats/0` of each generation; the first
+      `true` solves the task. One that crashes, or gives no boolean, is an error.
+    * `:patience` - for how many generations nothing may get better: on held-out data where the task
+      has them, else in fitness.
     * `:generations`, `:evaluations` - limits in all, positive integers.
     * `:timeout` - limit in ms or `:infinity`. Without any limit it is 1000 generations.
     * `:population` - genotypes in a generation, from 2 to 1,000,000.

@@ -39,6 +39,11 @@ defmodule Cambrian.Error do
   defp text({:bad_option, {:options, value, expected}}),
     do: "options must be #{expected}, got: #{inspect(value)}"
 
+  defp text({:bad_option, {:until, {class, reason, stacktrace}, _expected}})
+       when is_list(stacktrace) do
+    "the function of :until failed: " <> Exception.format_banner(class, reason, stacktrace)
+  end
+
   defp text({:bad_option, {name, value, expected}}),
     do: "option #{inspect(name)} must be #{expected}, got: #{inspect(value)}"
 
@@ -123,6 +128,8 @@ defmodule Cambrian.Error do
   defp text({:unsafe_permissions, path}), do: "others than its owner may read or write #{path}"
   defp text({:not_an_identity, path}), do: "the file #{path} holds no identity"
   defp text({:torn_file, path}), do: "the file #{path} is damaged"
+  defp text({:malformed, path}), do: "the file #{path} is not what it should be"
+  defp text(:enoent), do: "there is no such file"
   defp text({:other_file, path}), do: "the file #{path} is none of Cambrian's"
   defp text(:too_many_bans), do: "too many bans; unban some"
   defp text(:already_succeeded), do: "the key named another successor before"
@@ -131,6 +138,12 @@ defmodule Cambrian.Error do
   defp text(:banned_genotype), do: "the genotype is banned"
 
   defp text({:nif_not_loaded, why}), do: "the native library is not loaded: #{inspect(why)}"
+
+  # What Erlang says of a file.
+  defp text({reason, path}) when is_atom(reason) and (is_binary(path) or is_list(path)) do
+    words = to_string(:file.format_error(reason))
+    if words =~ ~r/^unknown/, do: inspect({reason, path}), else: "#{path}: #{words}"
+  end
 
   defp text(reason), do: inspect(reason)
 
