@@ -14,7 +14,7 @@
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
          await/2, best/1, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1]).
+-export([start_guarded/1, start_prepared/1, option_names/0]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, evaluating/3, receiving/3, trying/3, breeding/3]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, result/0, event/0]).
@@ -441,6 +441,10 @@ options_table() ->
                  evaluation_memory => {fun is_memory/1, <<"bytes, from 1, or infinity">>, 268_435_456},
                  failure_fitness => {fun is_float_number/1, <<"a number">>},
                  nodes => {fun is_nodes/1, <<"a list of nodes, or connected">>, []}}).
+
+%% @private All but `owner', which is evolve's: for the test that each is told of.
+-spec option_names() -> [atom()].
+option_names() -> maps:keys(options_table()) -- [owner].
 
 is_memory(X) -> X =:= infinity orelse is_integer(X) andalso X > 0 andalso X < 1 bsl 48.
 
