@@ -9,6 +9,7 @@ start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 init([]) ->
     Children = [worker(cambrian_store),
                 worker(cambrian_lineage),
+                worker(cambrian_program_pool),
                 supervisor(cambrian_population_sup),
                 supervisor(cambrian_mesh_sup)],
     {ok, {#{strategy => one_for_one, intensity => 5, period => 60}, Children}}.

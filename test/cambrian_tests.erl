@@ -46,7 +46,7 @@ mistakes_are_answered_by_name_test_() ->
                {{invalid_parameter, <<"add_node">>, <<"a number from 0 to 1">>}, 'xor', #{params => #{add_node => 2}}},
                {{invalid_parameter, <<"population">>, <<"an integer from 2 to 1000000">>}, 'xor', #{population => 1}},
                {{unknown_task, no_such_task}, no_such_task, #{}},
-               {{not_a_task, lists, <<"a module that exports init/1 and evaluate/2">>}, lists, #{}},
+               {{not_a_task, lists, <<"a module that exports init/1 and evaluate/2, or init/1, reset/2 and step/2">>}, lists, #{}},
                {{missing_options, [inputs, outputs]}, fun(_) -> 0 end, #{}},
                {{bad_option, {inputs, 1 bsl 33, <<"an integer from 1 to 10000">>}}, fun(_) -> 0 end,
                 #{inputs => 1 bsl 33, outputs => 1}},

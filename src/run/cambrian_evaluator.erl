@@ -16,6 +16,8 @@
 %% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [{Index, Fault}]}}' to the caller. A failed evaluation gets the lowest
 %% fitness of those that succeeded and of `worst'; 0.0 if there are none.
 -spec start_link(reference(), [cambrian_genotype:genotype()], options()) -> pid().
+start_link(Tag, Genotypes, #{how := {together, _}} = Options) ->
+    start_together(Tag, Genotypes, Options);
 start_link(Tag, Genotypes, #{network := Network, how := {each, Each}, timeout := Timeout, worst := Worst}) ->
     Owner = self(),
     FitnessOf = fun(Genotype) -> Each(Network(Genotype)) end,
@@ -26,6 +28,17 @@ start_link(Tag, Genotypes, #{network := Network, how := {each, Each}, timeout :=
                      waiting = Waiting},
         Workers = min(length(Genotypes), erlang:system_info(schedulers_online)),
         loop(lists:foldl(fun(_, P) -> hire(P) end, Pool, lists:seq(1, Workers)))
+    end).
+
+%% For now all in one batch.
+start_together(Tag, Genotypes, #{network := Network, how := {together, Together}, worst := Worst}) ->
+    Owner = self(),
+    spawn_link(fun() ->
+        Networks = [{Index, Network(Genotype)} || {Index, Genotype} <- lists:zip(lists:seq(1, length(Genotypes)), Genotypes)],
+        Scores = Together(Networks, fun(_Index) -> ok end),
+        Faults = [{Index, Fault} || {Index, {fault, Fault}} <- Scores],
+        finish(#pool{owner = Owner, tag = Tag, worst = Worst, faults = lists:reverse(Faults),
+                     done = maps:from_list([Scored || {_, Score} = Scored <- Scores, not is_tuple(Score)])})
     end).
 
 hire(#pool{waiting = []} = Pool) -> Pool;

@@ -4,6 +4,8 @@
 %% <ul>
 %% <li>the name of one that runs in Rust: {@link names/0};</li>
 %% <li>a module with this behaviour, or `{Module, Args}' with the argument of `init/1';</li>
+%% <li>the same with the behaviour {@link cambrian_environment}, in which networks live step by step;</li>
+%% <li>`{program, Options}': an environment in another program, see {@link cambrian_program};</li>
 %% <li>`fun((Network) -> Fitness)', with `inputs' and `outputs' among the options;</li>
 %% <li>`{dataset, Inputs, Targets}': rows of numbers; fitness is 1 / (1 + mean squared error).</li>
 %% </ul>
@@ -15,13 +17,16 @@
 
 -type fitness() :: number().
 -type wrong_size() :: {wrong_size, inputs | outputs, Expected :: pos_integer(), Got :: pos_integer()}.
--type task() :: atom() | {module(), Args :: term()}
+-type task() :: atom() | {module(), Args :: term()} | cambrian_program:task()
               | fun((cambrian_network:network()) -> fitness())
               | {dataset, Inputs :: [cambrian_network:numbers()], Targets :: [[number()]]}.
 -type prepared() :: #{name := atom(), inputs := pos_integer(), outputs := pos_integer(),
                       evaluate := evaluation()}.
-%% In Rust, or one network at a time.
--type evaluation() :: {native, atom()} | {each, fun((cambrian_network:network()) -> term())}.
+%% In Rust, one network at a time, or a batch at once: each with its index, which is told to `Mark' right before
+%% code of the user runs for that one.
+-type evaluation() :: {native, atom()} | {each, fun((cambrian_network:network()) -> term())}
+                    | {together, fun(([{Index :: pos_integer(), cambrian_network:network()}], Mark :: fun((pos_integer()) -> term())) ->
+                                         [{Index :: pos_integer(), fitness() | {fault, term()}}])}.
 
 %% As many inputs and outputs as a genotype can have.
 -define(IS_SIZE(N), (is_integer(N) andalso N >= 1 andalso N =< 10_000)).
@@ -93,6 +98,8 @@ prepare(Name, _Shape) when is_atom(Name) ->
     end;
 prepare({dataset, Inputs, Targets}, _Shape) ->
     dataset(Inputs, Targets);
+prepare({program, Options}, _Shape) when is_map(Options) ->
+    cambrian_program:prepare(Options);
 prepare({Module, Args}, _Shape) when is_atom(Module) ->
     module(Module, Args);
 prepare(Fun, #{inputs := Inputs, outputs := Outputs}) when is_function(Fun, 1) ->
@@ -100,15 +107,18 @@ prepare(Fun, #{inputs := Inputs, outputs := Outputs}) when is_function(Fun, 1) -
 prepare(Fun, _Shape) when is_function(Fun, 1) ->
     {error, {missing_options, [inputs, outputs]}};
 prepare(Other, _Shape) ->
-    {error, {bad_task, Other, <<"a task's name, a module, {Module, Args}, a fun of one argument "
-                                "or {dataset, Inputs, Targets}">>}}.
+    {error, {bad_task, Other, <<"a task's name, a module, {Module, Args}, a fun of one argument, "
+                                "{program, Options} or {dataset, Inputs, Targets}">>}}.
 
 module(Module, Args) ->
     case code:ensure_loaded(Module) of
         {module, Module} ->
-            case erlang:function_exported(Module, init, 1) andalso erlang:function_exported(Module, evaluate, 2) of
-                true -> init(Module, Args);
-                false -> {error, {not_a_task, Module, <<"a module that exports init/1 and evaluate/2">>}}
+            case [lists:all(fun({F, A}) -> erlang:function_exported(Module, F, A) end, Callbacks)
+                  || Callbacks <- [[{init, 1}, {evaluate, 2}], [{init, 1}, {reset, 2}, {step, 2}]]] of
+                [true, _] -> init(Module, Args);
+                [false, true] -> cambrian_environment:prepare(Module, Args);
+                _ -> {error, {not_a_task, Module, <<"a module that exports init/1 and evaluate/2, "
+                                                    "or init/1, reset/2 and step/2">>}}
             end;
         {error, _} ->
             {error, {unknown_task, Module}}
