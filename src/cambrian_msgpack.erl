@@ -14,9 +14,9 @@
 -define(MAX_ITEMS, 1_000_000).
 
 -spec encode(term()) -> iodata().
-encode(nil) -> 16#c0;
-encode(false) -> 16#c2;
-encode(true) -> 16#c3;
+encode(nil) -> <<16#c0>>;
+encode(false) -> <<16#c2>>;
+encode(true) -> <<16#c3>>;
 encode(Atom) when is_atom(Atom) -> encode({text, atom_to_binary(Atom)});
 encode(N) when is_integer(N) -> integer(N);
 encode(X) when is_float(X) -> <<16#cb, X/float>>;
@@ -28,7 +28,7 @@ encode(List) when is_list(List) ->
 encode(Map) when is_map(Map) ->
     [counted(2#1000, 16#de, map_size(Map)) | [[encode(K), encode(V)] || {K, V} <- lists:sort(maps:to_list(Map))]].
 
-integer(N) when N >= 0, N < 16#80 -> N;
+integer(N) when N >= 0, N < 16#80 -> <<N:8>>;
 integer(N) when N >= -32, N < 0 -> <<N:8>>;
 integer(N) when N >= 0, N < 16#100 -> <<16#cc, N:8>>;
 integer(N) when N >= 0, N < 16#10000 -> <<16#cd, N:16>>;

@@ -15,7 +15,6 @@
                waiting = [] :: [{reference(), gen_server:from(), command(), Most :: pos_integer()}]}).
 
 %% In ms.
--define(IDLE, 30_000).
 -define(LAST_GRACE, 4_000).
 
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -24,17 +23,13 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 %% while it has to wait.
 -spec lease(command(), pos_integer(), fun(() -> term())) -> pid().
 lease(Command, Most, Meanwhile) ->
-    wait(gen_server:send_request(?MODULE, {lease, Command, Most}), Meanwhile).
-
-wait(Request, Meanwhile) ->
-    case gen_server:wait_response(Request, 500) of
+    case cambrian_program_process:await(gen_server:send_request(?MODULE, {lease, Command, Most}), Meanwhile) of
         {reply, Process} -> Process;
-        timeout -> _ = Meanwhile(), wait(Request, Meanwhile);
         {error, {Reason, _}} -> exit(Reason)
     end.
 
-%% @doc It goes to the next user, or is broken.
--spec release(pid(), sound | broken) -> ok.
+%% @doc It goes to the next user and is ended if there is none for so many ms, or it is broken.
+-spec release(pid(), {sound, Idle :: non_neg_integer()} | broken) -> ok.
 release(Process, Health) -> gen_server:cast(?MODULE, {release, Process, Health}).
 
 init([]) ->
@@ -56,7 +51,7 @@ handle_cast({release, Process, Health}, #pool{processes = Processes, users = Use
 
 handle_info({idle, Process, Since}, #pool{processes = Processes} = Pool) ->
     case Processes of
-        #{Process := {Command, {idle, Since}}} -> {noreply, given_back(broken, Process, Command, Pool)};
+        #{Process := {Command, {idle, Since}}} -> {noreply, ending(shutdown, Process, Command, Pool)};
         _ -> {noreply, Pool}
     end;
 handle_info({'DOWN', Monitor, process, _, _}, #pool{users = Users, waiting = Waiting, processes = Processes} = Pool) ->
@@ -76,12 +71,15 @@ handle_info({'EXIT', Process, Reason}, #pool{processes = Processes} = Pool) ->
 handle_info(_, Pool) ->
     {noreply, Pool}.
 
-given_back(sound, Process, Command, #pool{processes = Processes} = Pool) ->
+given_back({sound, Idle}, Process, Command, #pool{processes = Processes} = Pool) ->
     Since = make_ref(),
-    _ = erlang:send_after(?IDLE, self(), {idle, Process, Since}),
+    _ = erlang:send_after(Idle, self(), {idle, Process, Since}),
     Pool#pool{processes = Processes#{Process := {Command, {idle, Since}}}};
-given_back(broken, Process, Command, #pool{processes = Processes} = Pool) ->
-    exit(Process, shutdown),
+given_back(broken, Process, Command, Pool) ->
+    ending({shutdown, broken}, Process, Command, Pool).
+
+ending(Reason, Process, Command, #pool{processes = Processes} = Pool) ->
+    exit(Process, Reason),
     Pool#pool{processes = Processes#{Process := {Command, ending}}}.
 
 %% Who waits longest comes first, of those whose program is free or may be started.

@@ -6,7 +6,7 @@
 -module(cambrian_program_process).
 -behaviour(gen_server).
 
--export([start_link/1, hello/2, ask/3]).
+-export([start_link/1, hello/3, ask/4, await/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, bury/2]).
 -export_type([command/0, hello/0, fault/0]).
 
@@ -34,20 +34,29 @@
 start_link(Command) -> gen_server:start_link(?MODULE, Command, []).
 
 %% @doc What the program says of itself when it starts, for which it has so many ms from now.
--spec hello(pid(), pos_integer()) -> {ok, hello()} | {error, fault()}.
-hello(Process, Timeout) -> call(Process, {hello, Timeout}).
+-spec hello(pid(), pos_integer(), fun(() -> term())) -> {ok, hello()} | {error, fault()}.
+hello(Process, Timeout, Meanwhile) -> call(Process, {hello, Timeout}, Meanwhile).
 
 %% @doc The answer to a question, within so many ms.
--spec ask(pid(), #{atom() => term()}, pos_integer()) -> {ok, map()} | {error, fault()}.
-ask(Process, Question, Timeout) ->
-    case call(Process, {ask, cambrian_msgpack:encode(Question), Timeout}) of
+-spec ask(pid(), #{atom() => term()}, pos_integer(), fun(() -> term())) -> {ok, map()} | {error, fault()}.
+ask(Process, Question, Timeout, Meanwhile) ->
+    case call(Process, {ask, cambrian_msgpack:encode(Question), Timeout}, Meanwhile) of
         {ok, Bytes} -> read(Bytes);
         Error -> Error
     end.
 
-call(Process, Question) ->
-    try gen_server:call(Process, Question, infinity)
-    catch exit:{Reason, _} -> {error, {program_not_started, Reason}}
+call(Process, Question, Meanwhile) ->
+    case await(gen_server:send_request(Process, Question), Meanwhile) of
+        {reply, Answer} -> Answer;
+        {error, {Reason, _}} -> {error, {program_not_started, Reason}}
+    end.
+
+%% @doc The response to a request. `Meanwhile' is called twice a second while there is none.
+-spec await(gen_server:request_id(), fun(() -> term())) -> {reply, term()} | {error, {term(), term()}}.
+await(Request, Meanwhile) ->
+    case gen_server:wait_response(Request, 500) of
+        timeout -> _ = Meanwhile(), await(Request, Meanwhile);
+        Response -> Response
     end.
 
 %% Decoded by who asked: it is his memory that is bounded.
@@ -191,8 +200,8 @@ failed(Fault, #state{asked = Asked} = State) ->
     end,
     #state{fault = Fault}.
 
-%% One that owes an answer is not waited for.
-terminate(_, #state{asked = undefined} = State) -> end_program(in_peace, State);
+%% One that is broken or owes an answer is not waited for.
+terminate(Reason, #state{asked = undefined} = State) when Reason =/= {shutdown, broken} -> end_program(in_peace, State);
 terminate(_, State) -> end_program(now, State).
 
 %% While the port is open and its status has not come, the number is that of no other program.

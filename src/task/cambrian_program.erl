@@ -9,8 +9,7 @@
 %% a step for all networks that are evaluated together: docs/programs.md has the bytes. `cambrian_environment' says
 %% what fitness is.
 %%
-%% A program runs on from generation to generation. It is ended when nobody used it for half a minute, and started
-%% again when it died. If it dies, hangs or answers rubbish, the networks that were with it are tried again in halves,
+%% A program runs on from generation to generation, and is started again when it died. If it dies, hangs or answers rubbish, the networks that were with it are tried again in halves,
 %% until the one with which it does so is alone; only that one has no fitness.
 -module(cambrian_program).
 
@@ -21,12 +20,12 @@
 %% `command' is looked for on the PATH; `env' is added to what the VM itself has; `name' is that of the task, in
 %% checkpoints and on the mesh. An episode lasts at most `steps' (what the program says, else 1,000) and a network
 %% lives `episodes' (1). `processes' (1) run at the same time at most: one for each scheduler is the most that helps.
-%% A program has `start_timeout' ms (30,000) for its hello, and `timeout' ms (2,000) for every other answer: give less
-%% than the `evaluation_timeout' of the population.
+%% A program has `start_timeout' ms (30,000) for its hello, and `timeout' ms (2,000) for every other answer, whatever
+%% the `evaluation_timeout' of the population. It is ended when nobody used it for `idle' ms (30,000).
 -type options() :: #{command := file:name_all(), args => [unicode:chardata()],
                      env => [{string(), string() | false}], cd => file:name_all(), name => atom(),
                      steps => pos_integer(), episodes => pos_integer(), processes => pos_integer(),
-                     timeout => pos_integer(), start_timeout => pos_integer()}.
+                     timeout => pos_integer(), start_timeout => pos_integer(), idle => pos_integer()}.
 
 %% Observations of one answer, in bytes: half of what a message may have.
 -define(MAX_OBSERVATIONS, 16#2000000).
@@ -106,7 +105,8 @@ options_table() ->
       env => {fun is_env/1, <<"a list of {Name, Value | false}, strings all">>, []},
       name => {fun(Name) -> is_atom(Name) andalso Name =/= undefined end, <<"an atom">>, program},
       steps => Positive, episodes => with_default(Positive, 1), processes => with_default(Positive, 1),
-      timeout => with_default(Positive, 2000), start_timeout => with_default(Positive, 30_000)}.
+      timeout => with_default(Positive, 2000), start_timeout => with_default(Positive, 30_000),
+      idle => with_default(Positive, 30_000)}.
 
 with_default({Check, Expected}, Default) -> {Check, Expected, Default}.
 
@@ -147,12 +147,12 @@ in_halves(Program, Networks, Mark) ->
     together(Program, Some, Mark) ++ together(Program, Others, Mark).
 
 %% `{broken, Fault}' where the process cannot be asked again.
-with_process(#{command := Command, processes := Most, start_timeout := Start}, Meanwhile, Use) ->
+with_process(#{command := Command, processes := Most, start_timeout := Start, idle := Idle}, Meanwhile, Use) ->
     Process = cambrian_program_pool:lease(Command, Most, Meanwhile),
     try
-        Hello = answer(cambrian_program_process:hello(Process, Start)),
+        Hello = answer(cambrian_program_process:hello(Process, Start, Meanwhile)),
         Used = Use(Process, Hello),
-        cambrian_program_pool:release(Process, sound),
+        cambrian_program_pool:release(Process, {sound, Idle}),
         Used
     catch
         throw:{broken, Fault} ->
@@ -172,8 +172,9 @@ lives(Process, #{inputs := Inputs, outputs := Outputs}, #{inputs := Inputs, outp
     {Indices, Bare} = lists:unzip(Networks),
     Named = list_to_tuple(Indices),
     Ask = fun([First | _] = Slots, Question) ->
-              Mark(element(First + 1, Named)),
-              answer(cambrian_program_process:ask(Process, Question#{slots => Slots}, Timeout))
+              Busy = fun() -> Mark(element(First + 1, Named)) end,
+              _ = Busy(),
+              answer(cambrian_program_process:ask(Process, Question#{slots => Slots}, Timeout, Busy))
           end,
     World = #{steps => Steps, episodes => Episodes,
               reset => fun(Slots, Episode, _) -> begun(Slots, Inputs, Ask(Slots, #{do => reset, episode => Episode})) end,
