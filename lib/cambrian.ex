@@ -24,7 +24,9 @@ defmodule Cambrian do
   A task is one of
 
     * a name of `tasks/0`, which runs in Rust;
-    * a module that uses `Cambrian.Task`, or `{module, args}` with the argument of its `init/1`;
+    * a module that uses `Cambrian.Task` or `Cambrian.Environment`, or `{module, args}` with the
+      argument of its `init/1`;
+    * another program: see `Cambrian.Program`;
     * a function from a `Cambrian.Network` to a fitness, with the options `:inputs` and `:outputs`;
     * `{:dataset, inputs, targets}`, two lists with as many rows of numbers; the fitness is
       1 / (1 + mean squared error).

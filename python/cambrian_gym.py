@@ -139,4 +139,7 @@ class World:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except BrokenPipeError:  # nobody is there to hear it
+        os._exit(1)

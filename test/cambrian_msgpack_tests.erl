@@ -44,3 +44,31 @@ what_is_too_much_is_malformed_test() ->
      || Bytes <- [Deep(16), Deep(1_000_000), <<16#c1>>, <<16#cb, -1:64>>, <<16#ca, 127, 192, 0, 0>>, <<16#d4, 1, 1>>,
                   <<16#dd, -1:32, 0>>, <<16#df, -1:32, 0>>, <<16#c6, -1:32, 0>>,
                   <<16#dd, 2_000_000:32, 0:16_000_000>>, <<16#dd, 2_000_000:32, (binary:copy(<<16#90>>, 2_000_000))/binary>>]].
+
+%% Every message that docs/programs.md shows, and of ours the bytes.
+the_documented_messages_are_such_test() ->
+    Messages = messages(),
+    ?assertEqual(5, length(Messages)),
+    Read = [begin {ok, #{} = Value} = cambrian_msgpack:decode(Bytes), Value end
+            || <<Size:32, Bytes:Size/binary>> <- Messages],
+    ?assertMatch([#{<<"protocol">> := 1, <<"inputs">> := 1, <<"outputs">> := 1}, #{<<"do">> := <<"reset">>}, _, _,
+                  #{<<"rewards">> := <<0.5:64/float-little, 0.75:64/float-little>>, <<"done">> := <<0, 1>>}], Read),
+    Ours = [#{do => reset, slots => [0, 1], episode => 0},
+            #{do => step, slots => [0, 1], outputs => <<0.5:32/float-little, 0.75:32/float-little>>}],
+    ?assertEqual([lists:nth(N, Messages) || N <- [2, 4]],
+                 [<<(byte_size(Bytes)):32, Bytes/binary>> || Bytes <- lists:map(fun encoded/1, Ours)]).
+
+messages() ->
+    {ok, Guide} = file:read_file(filename:join(root(filename:absname(".")), "docs/programs.md")),
+    [_, Shown] = string:split(Guide, "\n## Bytes\n"),
+    {match, Blocks} = re:run(Shown, "```\\n(.*?)```", [global, dotall, {capture, [1], list}]),
+    [binary:decode_hex(list_to_binary(lists:append([hex(Line) || Line <- string:split(Block, "\n", all)]))) || [Block] <- Blocks].
+
+%% The left half of a line.
+hex(Line) -> [C || C <- lists:sublist(Line, 51), C =/= $\s].
+
+root(Dir) ->
+    case filelib:is_regular(filename:join(Dir, "README.md")) of
+        true -> Dir;
+        false -> root(filename:dirname(Dir))
+    end.

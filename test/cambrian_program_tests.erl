@@ -119,8 +119,8 @@ startup() ->
          {program, #{command := Command}} = Task,
          ?assertEqual({error, {program, Command, Expected}}, cambrian:evolve(Task, #{generations => 1}))
      end}} || {Name, Task, Expected} <- [
-        {"not found", {program, #{command => "no_such_program"}}, {program_not_found, "no_such_program"}},
-        {"no program", {program, #{command => "/dev/null"}}, {program_not_found, "/dev/null"}},
+        {"not found", {program, #{command => "no_such_program"}}, program_not_found},
+        {"no program", {program, #{command => "/dev/null"}}, program_not_found},
         {"nowhere", task("none", #{cd => "/no/such/folder"}), {program_exited, 2}},
         {"ends at once", task("at_once"), {program_exited, 7}},
         {"says nothing", task("mute", #{start_timeout => 300}), {program_hangs, 300}},

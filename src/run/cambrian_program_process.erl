@@ -15,7 +15,7 @@
                      cd => string()}.
 -type hello() :: #{inputs := pos_integer(), outputs := pos_integer(), steps => pos_integer()}.
 %% The status is not known where the program was gone when it was written to.
--type fault() :: {program_not_found, string()} | {program_not_started, term()}
+-type fault() :: program_not_found | {program_not_started, term()}
                | {program_exited, Status :: non_neg_integer() | unknown} | {program_hangs, Ms :: pos_integer()}
                | {program_failed, Message :: binary()} | {bad_answer, term()}.
 
@@ -81,8 +81,8 @@ init(Command) ->
     {ok, open(Command)}.
 
 open(#{command := Name, args := Args, env := Env} = Command) ->
-    case os:find_executable(Name) of
-        false -> #state{fault = {program_not_found, Name}};
+    case find(Name) of
+        false -> #state{fault = program_not_found};
         Path ->
             Cd = [{cd, Dir} || #{cd := Dir} <- [Command]],
             try open_port({spawn_executable, Path},
@@ -91,6 +91,13 @@ open(#{command := Name, args := Args, env := Env} = Command) ->
             catch
                 error:Reason -> #state{fault = {program_not_started, Reason}}
             end
+    end.
+
+%% As a shell does: what has a folder in it is not looked for elsewhere.
+find(Name) ->
+    case filename:split(Name) of
+        [_] -> os:find_executable(Name);
+        _ -> os:find_executable(filename:absname(Name))
     end.
 
 opened(Port) ->

@@ -35,7 +35,7 @@
 %% <li>`step/2' takes the network's outputs, and gives what it observes next, a reward and the state; or
 %% `{done, Reward}', which ends the episode.</li>
 %% </ul>
-%% Fitness is the mean over the episodes of the sum of rewards. An observation is a list of numbers or a little-endian
+%% Fitness is the mean over the episodes of the sum of rewards, each within plus and minus 1.0e12. An observation is a list of numbers or a little-endian
 %% 32-bit float binary, and the outputs come as it went in. A network begins each episode from rest and remembers what
 %% was from one step to the next.
 %%
@@ -65,6 +65,9 @@
                                 [{observation(), State :: term()} | {fault, fault()}]),
                    step := fun(([{index(), Outputs :: cambrian_network:numbers(), State :: term()}], mark()) ->
                                [{observation(), number(), State :: term()} | {done, number()} | {fault, fault()}])}.
+
+%% Of a reward: as of whatever else a network gets to know.
+-define(LIMIT, 1.0e12).
 
 %% One network in one episode.
 -record(life, {index, network, memory, observation, state, total = 0.0}).
@@ -149,55 +152,47 @@ episode(Number, #{reset := Reset, steps := Steps} = World, Networks, Mark) ->
     lists:keysort(1, live(Steps, World, Lives, Faulty, Mark)).
 
 live(Left, #{step := Step} = World, [_ | _] = Lives, Ended, Mark) when Left > 0 ->
-    {Acting, Faulty} = act(Lives),
-    Outcomes = Step([{Index, Outputs, State} || {#life{index = Index, state = State}, Outputs} <- Acting], Mark),
-    {Living, NowEnded} = settle(Acting, Outcomes, [], Faulty ++ Ended),
+    Answers = think(Lives),
+    Outcomes = Step(acts(Lives, Answers), Mark),
+    {Living, NowEnded} = settle(Lives, Answers, Outcomes, [], Ended),
     live(Left - 1, World, Living, NowEnded, Mark);
 live(_, _World, Lives, Ended, _Mark) ->
-    lists:map(fun end_of/1, Lives) ++ Ended.
+    [{Index, Network, Total} || #life{index = Index, network = Network, total = Total} <- Lives] ++ Ended.
 
-end_of(#life{index = Index, network = Network, total = Total}) -> {Index, Network, Total}.
+acts([#life{index = Index, state = State} | Lives], [{Outputs, Memory} | Answers]) when is_binary(Memory) ->
+    [{Index, Outputs, State} | acts(Lives, Answers)];
+acts([_ | Lives], [{fault, _} | Answers]) -> acts(Lives, Answers);
+acts([], []) -> [].
 
-settle([{Life, _} | Acting], [Outcome | Outcomes], Living, Ended) ->
+settle([#life{index = Index} | Lives], [{fault, {bad_observation, _}} = Fault | Answers], Outcomes, Living, Ended) ->
+    settle(Lives, Answers, Outcomes, Living, [{Index, Fault} | Ended]);
+settle([#life{index = Index, network = Network, total = Total} = Life | Lives], [{_, Memory} | Answers], [Outcome | Outcomes],
+       Living, Ended) ->
     case Outcome of
-        {fault, _} -> settle(Acting, Outcomes, Living, [{Life#life.index, Outcome} | Ended]);
-        {done, Reward} -> settle(Acting, Outcomes, Living, [ended(add(Reward, Life)) | Ended]);
-        {Observation, Reward, State} ->
-            case add(Reward, Life#life{observation = Observation, state = State}) of
-                #life{} = Next -> settle(Acting, Outcomes, [Next | Living], Ended);
-                Fault -> settle(Acting, Outcomes, Living, [Fault | Ended])
-            end
+        {Observation, Reward, State} when abs(Reward) =< ?LIMIT ->
+            Next = Life#life{memory = Memory, observation = Observation, state = State, total = Total + Reward},
+            settle(Lives, Answers, Outcomes, [Next | Living], Ended);
+        {done, Reward} when abs(Reward) =< ?LIMIT ->
+            settle(Lives, Answers, Outcomes, Living, [{Index, Network, Total + Reward} | Ended]);
+        {fault, _} ->
+            settle(Lives, Answers, Outcomes, Living, [{Index, Outcome} | Ended]);
+        _ ->
+            settle(Lives, Answers, Outcomes, Living, [{Index, {fault, {bad_reward, element(2, Outcome)}}} | Ended])
     end;
-settle([], [], Living, Ended) ->
+settle([], [], [], Living, Ended) ->
     {lists:reverse(Living), Ended}.
 
-ended(#life{} = Life) -> end_of(Life);
-ended(Fault) -> Fault.
-
-add(Reward, #life{index = Index, total = Total} = Life) ->
-    try Life#life{total = Total + Reward}
-    catch error:badarith -> {Index, {fault, {bad_reward, Reward}}}
-    end.
-
-%% Those that can act, with their outputs, and those whose observation is none. Only where one is, they act one by one.
-act(Lives) ->
-    case step_many(Lives) of
-        {ok, Steps} ->
-            {[{Life#life{memory = Memory}, Outputs} || {Life, {Outputs, Memory}} <- lists:zip(Lives, Steps)], []};
-        {error, Reason} when length(Lives) =:= 1 ->
-            {[], [{Index, {fault, {bad_observation, Reason}}} || #life{index = Index} <- Lives]};
-        {error, _} ->
-            {Acting, Faulty} = lists:unzip([act([Life]) || Life <- Lives]),
-            {lists:append(Acting), lists:append(Faulty)}
-    end.
-
-step_many(Lives) ->
+%% The outputs and the next memory of each. Only where an observation is none, they are asked one by one.
+think(Lives) ->
     try cambrian_network:step_many([N || #life{network = N} <- Lives], [M || #life{memory = M} <- Lives],
                                    [O || #life{observation = O} <- Lives]) of
-        {error, _} = Error -> Error;
-        Steps -> {ok, Steps}
+        {error, Reason} -> think_alone(Lives, Reason);
+        Answers -> Answers
     catch
-        error:badarg -> {error, {no_numbers, first_observation(Lives)}}
+        error:badarg -> think_alone(Lives, {no_numbers, first_observation(Lives)})
     end.
+
+think_alone([_], Reason) -> [{fault, {bad_observation, Reason}}];
+think_alone(Lives, _) -> lists:append([think([Life]) || Life <- Lives]).
 
 first_observation([#life{observation = Observation} | _]) -> Observation.

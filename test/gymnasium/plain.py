@@ -7,7 +7,8 @@ import sys
 import gymnasium
 import numpy as np
 
-ACTIVATIONS = {"sigmoid": lambda x: 1 / (1 + math.exp(-max(min(x, 80), -80))), "tanh": math.tanh, "identity": lambda x: x}
+ACTIVATIONS = {"sigmoid": lambda x: 1 / (1 + math.exp(-max(min(x, 80), -80))), "tanh": math.tanh, "sin": math.sin}
+AGGREGATIONS = {"sum": sum, "product": math.prod}
 
 
 def main(cases):
@@ -39,7 +40,8 @@ def outputs(case, inputs):
         if node["kind"] == "input":
             values[node["id"]] = inputs[node["index"]]
         else:
-            values[node["id"]] = ACTIVATIONS[node["activation"]](sum(into) + node["bias"])
+            total = AGGREGATIONS[node["aggregation"]](into) + node["bias"]
+            values[node["id"]] = ACTIVATIONS[node["activation"]](total)
     said = {node["index"]: values[node["id"]] for node in case["nodes"] if node["kind"] == "output"}
     return [said[i] for i in sorted(said)]
 
