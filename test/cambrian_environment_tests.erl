@@ -99,12 +99,13 @@ a_reset_that_fails_test() ->
 %% Right before it, whichever callback it is.
 what_is_the_users_is_marked_test() ->
     Networks = networks(3),
-    Self = self(),
-    Args = #{steps => 2, reset => fun(_) -> Self ! reset, {[0], {0, #{step => fun(_, S) -> Self ! step, {[0], 1, S} end}}} end},
-    _ = (together(Args))(Networks, fun(Index) -> Self ! Index end),
-    ?assertEqual([1, reset, 2, reset, 3, reset, 1, step, 2, step, 3, step, 1, step, 2, step, 3, step], all()).
+    {Self, Tag} = {self(), make_ref()},
+    Note = fun(What) -> Self ! {Tag, What} end,
+    Args = #{steps => 2, reset => fun(_) -> Note(reset), {[0], {0, #{step => fun(_, S) -> Note(step), {[0], 1, S} end}}} end},
+    _ = (together(Args))(Networks, Note),
+    ?assertEqual([1, reset, 2, reset, 3, reset, 1, step, 2, step, 3, step, 1, step, 2, step, 3, step], noted(Tag)).
 
-all() -> receive Message -> [Message | all()] after 0 -> [] end.
+noted(Tag) -> receive {Tag, What} -> [What | noted(Tag)] after 0 -> [] end.
 
 what_init_answers_is_checked_test() ->
     [?assertEqual({error, {bad_return, {cambrian_lamp, init, 1}, Answer}},

@@ -74,7 +74,6 @@ def misbehave(answer, slots, says):
     if FAULT == "rubbish": answers.write(b"\0\0\0\3\xc1\xc1\xc1"), answers.flush(), time.sleep(1000)
     if FAULT == "print": print("I did not know that this is no place to print"), sys.stdout.flush(), time.sleep(1000)
     if FAULT == "huge": answers.write(b"\xff\xff\xff\xff"), answers.flush(), time.sleep(1000)
-    if FAULT == "twice": tell(answer)
     if FAULT == "short": answer["observations"] = answer["observations"][1:]
     if FAULT == "few": answer["rewards"] = answer["rewards"][8:]
     if FAULT == "error": answer.clear(), answer.update(error="no more")

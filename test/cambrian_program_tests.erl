@@ -1,7 +1,7 @@
 -module(cambrian_program_tests).
 -include_lib("eunit/include/eunit.hrl").
 -export([lives_as_long_as_it_should/0, evolves/0, only_who_kills_it_pays/0, is_kept_and_shared/0,
-         as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0, ends_when_nobody_needs_it/0,
+         as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0, may_die_while_nobody_needs_it/0, ends_when_nobody_needs_it/0,
          ends_with_the_application/0, options_are_checked/0, a_large_batch/0]).
 
 %% A program in Python without packages; where there is no Python there is nothing to try.
@@ -17,7 +17,7 @@ program_test_() ->
 
 cases() ->
     [lives_as_long_as_it_should, evolves, only_who_kills_it_pays, is_kept_and_shared, as_many_processes_as_asked_for,
-     a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, ends_when_nobody_needs_it, ends_with_the_application, options_are_checked,
+     a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, may_die_while_nobody_needs_it, ends_when_nobody_needs_it, ends_with_the_application, options_are_checked,
      a_large_batch].
 
 %% ---- what they have in common
@@ -177,6 +177,18 @@ one_that_does_not_end_is_killed() ->
         [First, Second] = pids(File),
         [exit(Process, kill) || Process <- processes_of_pool()],
         await_end(Second)
+    end).
+
+%% Who comes next has nothing to do with it.
+may_die_while_nobody_needs_it() ->
+    with_pids(fun(File) ->
+        Task = task("none", #{pids => File}),
+        [{_, Score}] = scores(Task, networks(1)),
+        [OsPid] = pids(File),
+        _ = os:cmd("kill -9 " ++ integer_to_list(OsPid)),
+        await_end(OsPid),
+        ?assertEqual([{1, Score}], scores(Task, networks(1))),
+        ?assertMatch([_, _], pids(File))
     end).
 
 ends_when_nobody_needs_it() ->

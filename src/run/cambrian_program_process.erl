@@ -33,8 +33,9 @@
 -spec start_link(command()) -> {ok, pid()}.
 start_link(Command) -> gen_server:start_link(?MODULE, Command, []).
 
-%% @doc What the program says of itself when it starts, for which it has so many ms from now.
--spec hello(pid(), pos_integer(), fun(() -> term())) -> {ok, hello()} | {error, fault()}.
+%% @doc What the program says of itself when it starts, for which it has so many ms from now. One that broke after
+%% that, while nobody used it, is stale.
+-spec hello(pid(), pos_integer(), fun(() -> term())) -> {ok, hello()} | {error, fault() | stale}.
 hello(Process, Timeout, Meanwhile) -> call(Process, {hello, Timeout}, Meanwhile).
 
 %% @doc The answer to a question, within so many ms.
@@ -117,6 +118,8 @@ bury(Process, OsPid) ->
         {'DOWN', Monitor, process, _, _} -> ok
     end.
 
+handle_call({hello, _}, _, #state{fault = Fault, hello = #{}} = State) when Fault =/= undefined ->
+    {reply, {error, stale}, State};
 handle_call(_, _, #state{fault = Fault} = State) when Fault =/= undefined ->
     {reply, {error, Fault}, State};
 handle_call({hello, _}, _, #state{hello = #{} = Hello} = State) ->
@@ -154,19 +157,19 @@ handle_info(_, State) ->
     {noreply, State}.
 
 %% A hello, then one answer to one question, and nothing unasked.
+received(#state{buffer = <<>>} = State) ->
+    State;
+received(#state{hello = #{}, asked = undefined, buffer = Buffer} = State) ->
+    failed({bad_answer, {unasked, start_of(Buffer)}}, State);
 received(#state{buffer = <<Size:32, _/binary>>} = State) when Size > ?MAX_MESSAGE ->
     failed({bad_answer, {too_large, Size, ?MAX_MESSAGE}}, State);
-received(#state{buffer = <<Size:32, Said:Size/binary>>, hello = undefined} = State) ->
+received(#state{buffer = <<Size:32, Said:Size/binary, Surplus/binary>>, hello = undefined} = State) ->
     case shape(read(Said)) of
-        {ok, Hello} -> answer(Hello, State#state{hello = Hello, buffer = <<>>});
+        {ok, Hello} -> received(answer(Hello, State#state{hello = Hello, buffer = Surplus}));
         {error, Fault} -> failed(Fault, State)
     end;
-received(#state{hello = Hello, asked = Asked, buffer = Buffer} = State) when Hello =/= undefined, Asked =:= undefined ->
-    failed({bad_answer, {unasked, start_of(Buffer)}}, State);
-received(#state{buffer = <<Size:32, Said:Size/binary>>} = State) ->
-    answer(Said, State#state{buffer = <<>>});
-received(#state{buffer = <<Size:32, _:Size/binary, Surplus/binary>>} = State) ->
-    failed({bad_answer, {unasked, start_of(Surplus)}}, State);
+received(#state{buffer = <<Size:32, Said:Size/binary, Surplus/binary>>} = State) ->
+    received(answer(Said, State#state{buffer = Surplus}));
 received(State) ->
     State.
 
@@ -205,7 +208,7 @@ failed(Fault, #state{asked = Asked} = State) ->
             gen_server:reply(From, {error, Fault});
         undefined -> ok
     end,
-    #state{fault = Fault}.
+    #state{fault = Fault, hello = State#state.hello}.
 
 %% One that is broken or owes an answer is not waited for.
 terminate(Reason, #state{asked = undefined} = State) when Reason =/= {shutdown, broken} -> end_program(in_peace, State);
@@ -230,7 +233,9 @@ has_exited(Port) ->
     after ?GRACE -> false
     end.
 
-kill(OsPid) -> os:cmd("kill -9 " ++ integer_to_list(OsPid)).
+kill(OsPid) ->
+    _ = os:cmd("kill -9 " ++ integer_to_list(OsPid)),
+    ok.
 
 close(Port) ->
     try port_close(Port), ok catch error:badarg -> ok end.

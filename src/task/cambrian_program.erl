@@ -147,11 +147,19 @@ in_halves(Program, Networks, Mark) ->
     together(Program, Some, Mark) ++ together(Program, Others, Mark).
 
 %% `{broken, Fault}' where the process cannot be asked again.
-with_process(#{command := Command, processes := Most, start_timeout := Start, idle := Idle}, Meanwhile, Use) ->
+with_process(#{command := Command, processes := Most, start_timeout := Start} = Program, Meanwhile, Use) ->
     Process = cambrian_program_pool:lease(Command, Most, Meanwhile),
+    case cambrian_program_process:hello(Process, Start, Meanwhile) of
+        {error, stale} ->
+            cambrian_program_pool:release(Process, broken),
+            with_process(Program, Meanwhile, Use);
+        Hello ->
+            use(Process, Hello, Program, Use)
+    end.
+
+use(Process, Said, #{idle := Idle}, Use) ->
     try
-        Hello = answer(cambrian_program_process:hello(Process, Start, Meanwhile)),
-        Used = Use(Process, Hello),
+        Used = Use(Process, answer(Said)),
         cambrian_program_pool:release(Process, {sound, Idle}),
         Used
     catch
