@@ -6,7 +6,8 @@
 %% What is wanted: of evolution, and of the champion at 100 other starts.
 cases() ->
     [#{environment => "CartPole-v1", target => 500, again => 475, episodes => 10, options => #{seed => 1}},
-     #{environment => "Acrobot-v1", target => -90, again => -100, episodes => 3, options => #{seed => 1, population => 50}},
+     #{environment => "Acrobot-v1", target => -90, again => -100, episodes => 5,
+       options => #{seed => 1, population => 10, params => #{tuning => cma_es, tuning_budget => 200}}},
      #{environment => "Pendulum-v1", target => -250, again => -400, episodes => 3, range => {-1, 1},
        options => #{seed => 4, population => 50, params => swinging()}}].
 
