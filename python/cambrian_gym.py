@@ -67,6 +67,11 @@ class World:
         self.space, self.action = env.observation_space, env.action_space
         self.inputs, self.outputs = self.spaces.flatdim(self.space), self.count(self.action)
         self.unscale(scale)
+        if isinstance(self.action, self.spaces.Box):
+            self.bounded = self.action.bounded_below & self.action.bounded_above
+            self.everywhere = self.bounded.all()
+            self.least = numpy.where(self.bounded, self.action.low, 0)
+            self.extent = numpy.where(self.bounded, self.action.high, 1) - self.least
 
     def hello(self):
         return {"protocol": 1, "inputs": int(self.inputs), "outputs": int(self.outputs), "steps": self.steps}
@@ -132,10 +137,10 @@ class World:
         share = ((outputs - self.low) / self.width).reshape(space.shape)
         if isinstance(space, s.MultiBinary):
             return (share > 0.5).astype(space.dtype)
-        bounded = space.bounded_below & space.bounded_above
-        low, high = np.where(bounded, space.low, 0), np.where(bounded, space.high, 1)
-        between = low + np.clip(share, 0, 1) * (high - low)
-        return np.where(bounded, between, outputs.reshape(space.shape)).astype(space.dtype)
+        between = self.least + np.minimum(np.maximum(share, 0), 1) * self.extent
+        if not self.everywhere:
+            between = np.where(self.bounded, between, outputs.reshape(space.shape))
+        return between.astype(space.dtype)
 
 
 if __name__ == "__main__":

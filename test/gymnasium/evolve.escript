@@ -6,8 +6,8 @@
 %% What is wanted: of evolution, and of the champion at 100 other starts.
 cases() ->
     [#{environment => "CartPole-v1", target => 500, again => 475, episodes => 10, options => #{seed => 1}},
-     #{environment => "Acrobot-v1", target => -90, again => -100, episodes => 5,
-       options => #{seed => 1, population => 10, params => #{tuning => cma_es, tuning_budget => 200}}},
+     #{environment => "Acrobot-v1", target => -90, again => -100, episodes => 10,
+       options => #{seed => 1, population => 10, params => #{tuning => cma_es, tuning_budget => 150}}},
      #{environment => "Pendulum-v1", target => -250, again => -400, episodes => 3, range => {-1, 1},
        options => #{seed => 4, population => 50, params => swinging()}}].
 
@@ -29,7 +29,7 @@ main([Python, Work]) ->
 
 evolve(Python, #{environment := Id, target := Target, episodes := Episodes, options := Options} = Case) ->
     Range = maps:get(range, Case, {0, 1}),
-    Task = cambrian_program:gymnasium(Id, #{command => Python, episodes => Episodes, range => Range}),
+    Task = cambrian_program:gymnasium(Id, #{command => Python, episodes => Episodes, range => Range, processes => 2}),
     {ok, Result} = cambrian:evolve(Task, Options#{target => Target, timeout => 120_000}),
     #{champion := Champion, solved := Solved, fitness := Fitness, evaluations := Evaluations, elapsed_ms := Ms} = Result,
     io:format("~ts: ~.1f after ~b evaluations, ~b episodes each, and ~.1f s~n", [Id, Fitness, Evaluations, Episodes, Ms / 1000]),
