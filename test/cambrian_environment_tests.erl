@@ -91,7 +91,7 @@ one_that_fails_costs_only_itself_test_() ->
 
 a_reset_that_fails_test() ->
     Networks = networks(3),
-    Fails = fun(Fun) -> [S || {_, S} <- scores(#{reset => Fun}, Networks)] end,
+    Fails = fun(Fun) -> [S || {_, S} <- scores(#{reset => Fun, episodes => 2}, Networks)] end,
     ?assertMatch([{fault, {crashed, {error, no, _}}}, _, _], Fails(fun(_) -> error(no) end)),
     ?assertEqual(lists:duplicate(3, {fault, {bad_return, {cambrian_lamp, reset, 2}, no}}), Fails(fun(_) -> no end)),
     ?assertEqual(lists:duplicate(3, {fault, {bad_observation, {wrong_size, inputs, 1, 0}}}), Fails(fun(_) -> {[], s} end)).

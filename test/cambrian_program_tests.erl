@@ -1,7 +1,7 @@
 -module(cambrian_program_tests).
 -include_lib("eunit/include/eunit.hrl").
 -export([lives_as_long_as_it_should/0, evolves/0, only_who_kills_it_pays/0, is_kept_and_shared/0,
-         as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0, may_die_while_nobody_needs_it/0, ends_when_nobody_needs_it/0,
+         as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0, may_die_while_nobody_needs_it/0, may_be_gone_the_next_time/0, ends_when_nobody_needs_it/0,
          ends_with_the_application/0, options_are_checked/0, a_large_batch/0]).
 
 %% A program in Python without packages; where there is no Python there is nothing to try.
@@ -17,7 +17,7 @@ program_test_() ->
 
 cases() ->
     [lives_as_long_as_it_should, evolves, only_who_kills_it_pays, is_kept_and_shared, as_many_processes_as_asked_for,
-     a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, may_die_while_nobody_needs_it, ends_when_nobody_needs_it, ends_with_the_application, options_are_checked,
+     a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, may_die_while_nobody_needs_it, may_be_gone_the_next_time, ends_when_nobody_needs_it, ends_with_the_application, options_are_checked,
      a_large_batch].
 
 %% ---- what they have in common
@@ -94,13 +94,14 @@ only_who_kills_it_pays() ->
 faults() ->
     [{Fault, {timeout, 60, fun() ->
          Networks = networks(8),
-         Loud = loud(Networks),
-         ?assertMatch([_ | _], Loud),
+         [Alone | _] = Loud = loud(Networks),
          Timeout = case Expected of {program_hangs, Ms} -> Ms; _ -> 1000 end,
          [case lists:member(Index, Loud) of
               true -> ?assertEqual({Index, {fault, Expected}}, {Index, Score});
               false -> ?assertEqual({Index, sum(proplists:get_value(Index, Networks), 5)}, {Index, Score})
-          end || {Index, Score} <- scores(task(Fault, #{timeout => Timeout}), Networks)]
+          end || {Index, Score} <- scores(task(Fault, #{timeout => Timeout}), Networks)],
+         ?assertEqual([{Alone, {fault, Expected}}],
+                      scores(task(Fault, #{timeout => Timeout, episodes => 2}), [lists:keyfind(Alone, 1, Networks)]))
      end}} || {Fault, Expected} <- [
         {"killed", {program_exited, 137}},
         {"hang", {program_hangs, 300}},
@@ -189,6 +190,19 @@ may_die_while_nobody_needs_it() ->
         await_end(OsPid),
         ?assertEqual([{1, Score}], scores(Task, networks(1))),
         ?assertMatch([_, _], pids(File))
+    end).
+
+%% That is nobody's fault: all have none, and it is not tried again for each.
+may_be_gone_the_next_time() ->
+    with_pids(fun(File) ->
+        Script = File ++ ".py",
+        {ok, _} = file:copy(script(), Script),
+        Task = {program, #{command => "python3", args => [Script, "none", File], idle => 1}},
+        {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare(Task, #{}),
+        [await_end(OsPid) || OsPid <- pids(File)],
+        ok = file:delete(Script),
+        ?assertEqual([{Index, {fault, {program_exited, 2}}} || {Index, _} <- networks(3)],
+                     Together(networks(3), fun(_) -> ok end))
     end).
 
 ends_when_nobody_needs_it() ->

@@ -44,6 +44,7 @@ defmodule Cambrian.Task do
           atom
           | {module, args :: term}
           | (Network.t() -> fitness)
+          | Cambrian.Program.task()
           | {:dataset, inputs :: [Network.numbers()], targets :: [[number]]}
 
   @doc """

@@ -35,9 +35,9 @@
 %% <li>`step/2' takes the network's outputs, and gives what it observes next, a reward and the state; or
 %% `{done, Reward}', which ends the episode.</li>
 %% </ul>
-%% Fitness is the mean over the episodes of the sum of rewards, each within plus and minus 1.0e12. An observation is a list of numbers or a little-endian
-%% 32-bit float binary, and the outputs come as it went in. A network begins each episode from rest and remembers what
-%% was from one step to the next.
+%% Fitness is the mean over the episodes of the sum of rewards, each within plus and minus 1.0e12. An observation is a
+%% list of numbers or a little-endian 32-bit float binary, and the outputs come as it went in. A network begins each
+%% episode from rest and remembers what was from one step to the next.
 %%
 %% All networks that are evaluated together take a step at a time, with one call of the library for all their outputs.
 %% One whose environment crashes or answers rubbish has no fitness, and the others go on.
@@ -140,6 +140,7 @@ is_sound({_Index, _Network, _Sum}) -> true;
 is_sound({_Index, {fault, _}}) -> false.
 
 %% Each with what the episode adds to its sum, or with its fault; in the order of their indices.
+episode(_, _, [], _) -> [];
 episode(Number, #{reset := Reset, steps := Steps} = World, Networks, Mark) ->
     Begun = Reset([Index || {Index, _, _} <- Networks], Number, Mark),
     {Lives, Faulty} = lists:foldr(fun({{Index, _, _}, {fault, _} = Fault}, {Lives, Faulty}) ->
@@ -153,7 +154,10 @@ episode(Number, #{reset := Reset, steps := Steps} = World, Networks, Mark) ->
 
 live(Left, #{step := Step} = World, [_ | _] = Lives, Ended, Mark) when Left > 0 ->
     Answers = think(Lives),
-    Outcomes = Step(acts(Lives, Answers), Mark),
+    Outcomes = case acts(Lives, Answers) of
+                   [] -> [];
+                   Acts -> Step(Acts, Mark)
+               end,
     {Living, NowEnded} = settle(Lives, Answers, Outcomes, [], Ended),
     live(Left - 1, World, Living, NowEnded, Mark);
 live(_, _World, Lives, Ended, _Mark) ->
@@ -166,8 +170,8 @@ acts([], []) -> [].
 
 settle([#life{index = Index} | Lives], [{fault, {bad_observation, _}} = Fault | Answers], Outcomes, Living, Ended) ->
     settle(Lives, Answers, Outcomes, Living, [{Index, Fault} | Ended]);
-settle([#life{index = Index, network = Network, total = Total} = Life | Lives], [{_, Memory} | Answers], [Outcome | Outcomes],
-       Living, Ended) ->
+settle([#life{index = Index, network = Network, total = Total} = Life | Lives], [{_, Memory} | Answers],
+       [Outcome | Outcomes], Living, Ended) ->
     case Outcome of
         {Observation, Reward, State} when abs(Reward) =< ?LIMIT ->
             Next = Life#life{memory = Memory, observation = Observation, state = State, total = Total + Reward},

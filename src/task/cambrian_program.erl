@@ -27,8 +27,8 @@
                      steps => pos_integer(), episodes => pos_integer(), processes => pos_integer(),
                      timeout => pos_integer(), start_timeout => pos_integer(), idle => pos_integer()}.
 
-%% Observations of one answer, in bytes: half of what a message may have.
--define(MAX_OBSERVATIONS, 16#2000000).
+%% Of a step, in bytes: half of what a message may have.
+-define(MAX_NUMBERS, 16#2000000).
 
 %% @doc The same as {@link gymnasium/2} without options.
 -spec gymnasium(unicode:chardata()) -> task().
@@ -85,7 +85,7 @@ prepare(Options) ->
             Program = Checked#{command := command(Checked)},
             case with_process(Program, fun() -> ok end, fun(_Process, Hello) -> {ok, Hello} end) of
                 {ok, Hello} -> {ok, prepared(Program, Hello)};
-                {broken, Fault} -> {error, {program, Command, Fault}}
+                {no_start, Fault} -> {error, {program, Command, Fault}}
             end;
         {ok, _} -> {error, {missing_options, [command]}};
         Error -> Error
@@ -133,11 +133,14 @@ command(#{command := Command, args := Args, env := Env} = Checked) ->
 
 %% Where the program broke down with several, it was one of them: which, halves tell.
 together(_Program, [], _Mark) -> [];
-together(#{inputs := Inputs} = Program, Networks, Mark) when 4 * Inputs * length(Networks) > ?MAX_OBSERVATIONS ->
+together(#{inputs := Inputs, outputs := Outputs} = Program, Networks, Mark)
+  when 4 * (Inputs + Outputs) * length(Networks) > ?MAX_NUMBERS ->
     in_halves(Program, Networks, Mark);
 together(Program, [{First, _} | Others] = Networks, Mark) ->
-    case with_process(Program, fun() -> Mark(First) end, fun(Process, Hello) -> lives(Process, Hello, Program, Networks, Mark) end) of
+    Live = fun(Process, Hello) -> live(Process, Hello, Program, Networks, Mark) end,
+    case with_process(Program, fun() -> Mark(First) end, Live) of
         {ok, Scores} -> Scores;
+        {no_start, Fault} -> [{Index, {fault, Fault}} || {Index, _} <- Networks];
         {broken, Fault} when Others =:= [] -> [{First, {fault, Fault}}];
         {broken, _} -> in_halves(Program, Networks, Mark)
     end.
@@ -146,20 +149,23 @@ in_halves(Program, Networks, Mark) ->
     {Some, Others} = lists:split(length(Networks) div 2, Networks),
     together(Program, Some, Mark) ++ together(Program, Others, Mark).
 
-%% `{broken, Fault}' where the process cannot be asked again.
+%% `{broken, Fault}' where the process cannot be asked again, and `{no_start, Fault}' where it never could.
 with_process(#{command := Command, processes := Most, start_timeout := Start} = Program, Meanwhile, Use) ->
     Process = cambrian_program_pool:lease(Command, Most, Meanwhile),
     case cambrian_program_process:hello(Process, Start, Meanwhile) of
         {error, stale} ->
             cambrian_program_pool:release(Process, broken),
             with_process(Program, Meanwhile, Use);
-        Hello ->
+        {error, Fault} ->
+            cambrian_program_pool:release(Process, broken),
+            {no_start, Fault};
+        {ok, Hello} ->
             use(Process, Hello, Program, Use)
     end.
 
-use(Process, Said, #{idle := Idle}, Use) ->
+use(Process, Hello, #{idle := Idle}, Use) ->
     try
-        Used = Use(Process, answer(Said)),
+        Used = Use(Process, Hello),
         cambrian_program_pool:release(Process, {sound, Idle}),
         Used
     catch
@@ -175,7 +181,7 @@ answer({ok, Answer}) -> Answer;
 answer({error, Fault}) -> throw({broken, Fault}).
 
 %% The program is asked for all at once; who is marked stands for all, as what happens to all is sorted out here.
-lives(Process, #{inputs := Inputs, outputs := Outputs}, #{inputs := Inputs, outputs := Outputs} = Program, Networks, Mark) ->
+live(Process, #{inputs := Inputs, outputs := Outputs}, #{inputs := Inputs, outputs := Outputs} = Program, Networks, Mark) ->
     #{steps := Steps, episodes := Episodes, timeout := Timeout} = Program,
     {Indices, Bare} = lists:unzip(Networks),
     Named = list_to_tuple(Indices),
@@ -185,14 +191,17 @@ lives(Process, #{inputs := Inputs, outputs := Outputs}, #{inputs := Inputs, outp
               answer(cambrian_program_process:ask(Process, Question#{slots => Slots}, Timeout, Busy))
           end,
     World = #{steps => Steps, episodes => Episodes,
-              reset => fun(Slots, Episode, _) -> begun(Slots, Inputs, Ask(Slots, #{do => reset, episode => Episode})) end,
+              reset => fun(Slots, Episode, _) ->
+                           begun(Slots, Inputs, Ask(Slots, #{do => reset, episode => Episode}))
+                       end,
               step => fun(Acts, _) ->
                           {Slots, Answers, _} = lists:unzip3(Acts),
                           stepped(Slots, Inputs, Ask(Slots, #{do => step, outputs => iolist_to_binary(Answers)}))
                       end},
-    {_, Scores} = lists:unzip(cambrian_environment:evaluate(World, lists:zip(lists:seq(0, length(Bare) - 1), Bare), Mark)),
+    InSlots = lists:zip(lists:seq(0, length(Bare) - 1), Bare),
+    {_, Scores} = lists:unzip(cambrian_environment:evaluate(World, InSlots, Mark)),
     {ok, lists:zip(Indices, Scores)};
-lives(_Process, Hello, _Program, _Networks, _Mark) ->
+live(_Process, Hello, _Program, _Networks, _Mark) ->
     throw({broken, {bad_answer, {another_hello, Hello}}}).
 
 begun(Slots, Inputs, Answer) ->
