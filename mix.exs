@@ -39,7 +39,7 @@ defmodule Cambrian.MixProject do
       licenses: ["Apache-2.0"],
       build_tools: ["rebar3", "mix"],
       # Neither tests nor fuzz targets: with what fuzzers leave behind these are gigabytes.
-      files: ~w(lib src native/cambrian_build.erl native/cambrian_nif
+      files: ~w(lib src python native/cambrian_build.erl native/cambrian_nif
            native/cambrian_core/Cargo.toml native/cambrian_core/src
            .cargo Cargo.toml Cargo.lock mix.exs rebar.config README.md LICENSE)
     ]

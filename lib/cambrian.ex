@@ -25,7 +25,9 @@ defmodule Cambrian do
 
     * a name of `tasks/0`, which runs in Rust, or `{name, settings}`, a keyword list or a map:
       `{:parity, bits: 5}` (2 to 12, by default 3), `{:sequence_recall, length: 1, delay: 4}`;
-    * a module that uses `Cambrian.Task`, or `{module, args}` with the argument of its `init/1`;
+    * a module that uses `Cambrian.Task` or `Cambrian.Environment`, or `{module, args}` with the
+      argument of its `init/1`;
+    * another program: see `Cambrian.Program`;
     * a function from a `Cambrian.Network` to a fitness, with the options `:inputs` and `:outputs`;
     * `{:dataset, inputs, targets}`, two lists with as many rows of numbers; the fitness is
       1 / (1 + mean squared error);

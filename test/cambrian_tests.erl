@@ -53,7 +53,7 @@ mistakes_are_answered_by_name_test_() ->
                {{bad_option, {bits, 13, <<"an integer from 2 to 12">>}}, {parity, #{bits => 13}}, #{}},
                {{bad_option, {bits, {}, <<"an integer from 2 to 12">>}}, {parity, #{bits => {}}}, #{}},
                {{bad_option, {settings, [3], <<"a map">>}}, {parity, [3]}, #{}},
-               {{not_a_task, lists, <<"a module that exports init/1 and evaluate/2">>}, lists, #{}},
+               {{not_a_task, lists, <<"a module that exports init/1 and evaluate/2, or init/1, reset/2 and step/2">>}, lists, #{}},
                {{missing_options, [inputs, outputs]}, fun(_) -> 0 end, #{}},
                {{bad_option, {inputs, 1 bsl 33, <<"an integer from 1 to 10000">>}}, fun(_) -> 0 end,
                 #{inputs => 1 bsl 33, outputs => 1}},

@@ -61,7 +61,7 @@ defmodule Cambrian.Error do
 
   defp text({:bad_task, task, _expected}) do
     "a task must be a name of Cambrian.tasks/0, a module, {module, args}, " <>
-      "a function of one argument or {:dataset, inputs, targets}, got: #{inspect(task)}"
+      "a function of one argument, {:program, options} or {:dataset, inputs, targets}, got: #{inspect(task)}"
   end
 
   defp text({:bad_dataset, expected}), do: "a dataset must have #{expected}"
@@ -73,6 +73,30 @@ defmodule Cambrian.Error do
 
   defp text({:crashed, mfa, {class, reason, stacktrace}}),
     do: "#{mfa(mfa)} failed: " <> Exception.format_banner(class, reason, stacktrace)
+
+  # Programs.
+  defp text({:program, command, :program_not_found}),
+    do: "the program #{inspect(command)} is not on the PATH"
+
+  defp text({:program, command, {:program_not_started, why}}),
+    do: "the program #{inspect(command)} did not start: #{inspect(why)}"
+
+  defp text({:program, command, {:program_exited, status}}) do
+    "the program #{inspect(command)} ended with status #{status} before it said what it is; " <>
+      "what it wrote to standard error is on that of this VM"
+  end
+
+  defp text({:program, command, {:program_hangs, ms}}),
+    do: "the program #{inspect(command)} did not say what it is within #{ms} ms"
+
+  defp text({:program, command, {:program_failed, message}}),
+    do: "the program #{inspect(command)} says: #{message}"
+
+  defp text({:program, command, {:bad_answer, {:unsupported_protocol, got, expected}}}),
+    do: "the program #{inspect(command)} speaks protocol #{got}, and this is #{expected}"
+
+  defp text({:program, command, {:bad_answer, answer}}),
+    do: "the program #{inspect(command)} answered #{inspect(answer)}; see docs/programs.md"
 
   # Populations.
   defp text(:population_kept_failing), do: "the population crashed again and again"

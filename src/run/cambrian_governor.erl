@@ -225,15 +225,16 @@ asked(#state{settings = #{pause_when := Question, check_interval := Interval}} =
 
 %% In a process apart, as it is the user's and may hang.
 answer(Question, Timeout) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({answer, ask(Question)}) end),
-    receive
-        {'DOWN', Monitor, process, Pid, {answer, Answer}} -> Answer;
-        {'DOWN', Monitor, process, Pid, Reason} -> Reason
-    after Timeout ->
-        demonitor(Monitor, [flush]),
-        exit(Pid, kill),
-        timeout
-    end.
+    Self = self(),
+    {Pid, Monitor} = spawn_monitor(fun() -> Self ! {self(), ask(Question)} end),
+    Answer = receive
+                 {Pid, Said} -> Said;
+                 {'DOWN', Monitor, process, Pid, Reason} -> Reason
+             after Timeout -> timeout
+             end,
+    demonitor(Monitor, [flush]),
+    exit(Pid, kill),
+    receive {Pid, _} -> Answer after 0 -> Answer end.
 
 ask({Module, Function, Args}) -> apply(Module, Function, Args);
 ask(Fun) -> Fun().

@@ -86,7 +86,8 @@
          task :: cambrian_task:prepared(),
          %% for what does not run in Rust
          evaluator :: undefined | pid(),
-         goal :: goal(),
+         %% a goal(), of which a fun may answer anything
+         goal :: map(),
          running = false :: boolean(),
          steps = 0 :: non_neg_integer(),
          population :: reference(),

@@ -5,6 +5,8 @@
 %% <li>the name of one that runs in Rust, or `{Name, Settings}': {@link names/0};</li>
 %% <li>`{dataset, Inputs, Targets}', or `{dataset, Settings}': rows of numbers, which run in Rust as well;</li>
 %% <li>a module with this behaviour, or `{Module, Args}' with the argument of `init/1';</li>
+%% <li>the same with the behaviour {@link cambrian_environment}, in which networks live step by step;</li>
+%% <li>`{program, Options}': an environment in another program, see {@link cambrian_program};</li>
 %% <li>`fun((Network) -> Fitness)', with `inputs' and `outputs' among the options.</li>
 %% </ul>
 %%
@@ -47,7 +49,7 @@
 -type settings() :: #{atom() => term()}.
 %% One that runs in Rust.
 -type native() :: atom() | {atom(), settings()} | {dataset, Inputs :: rows(), Targets :: rows()}.
--type task() :: native() | {module(), Args :: term()} | fun((cambrian_network:network()) -> fitness()).
+-type task() :: native() | {module(), Args :: term()} | cambrian_program:task() | fun((cambrian_network:network()) -> fitness()).
 %% `validation' is of a dataset of which some is held back: what fitness would be there.
 -type trial() :: #{solved := boolean(), facts := [{atom(), float()}], validation => float()}.
 -type error() :: {unknown_task, atom()} | {unknown_option, term()} | {missing_options, [atom()]}
@@ -56,9 +58,10 @@
 -type prepared() :: #{name := atom(), inputs := pos_integer(), outputs := pos_integer(),
                       evaluate := evaluation()}.
 %% In Rust, one network at a time, or many in lock-step in one process: the runner marks an index right before it runs the
-%% code of a user for it, and answers of each index what the same would answer alone, or `{fault, Fault}'.
+%% code of a user for it and 0 between two steps of all, and answers of each index what the same would answer alone, or
+%% `{fault, Fault}'.
 -type evaluation() :: {native, reference()} | {each, fun((cambrian_network:network()) -> term())}
-                    | {together, fun(([{pos_integer(), cambrian_network:network()}], fun((pos_integer()) -> ok)) ->
+                    | {together, fun(([{pos_integer(), cambrian_network:network()}], fun((non_neg_integer()) -> ok)) ->
                                          [{pos_integer(), term()}])}.
 
 %% As many inputs and outputs as a genotype can have.
@@ -147,6 +150,8 @@ prepare(Name, _Shape) when is_atom(Name) ->
     native_or_module(Name, Name, []);
 prepare({dataset, _, _} = Dataset, _Shape) ->
     native_or_module(Dataset, dataset, []);
+prepare({program, Options}, _Shape) when is_map(Options) ->
+    cambrian_program:prepare(Options);
 prepare({Name, Args}, _Shape) when is_atom(Name) ->
     native_or_module({Name, Args}, Name, Args);
 prepare(Fun, #{inputs := Inputs, outputs := Outputs}) when is_function(Fun, 1) ->
@@ -154,8 +159,8 @@ prepare(Fun, #{inputs := Inputs, outputs := Outputs}) when is_function(Fun, 1) -
 prepare(Fun, _Shape) when is_function(Fun, 1) ->
     {error, {missing_options, [inputs, outputs]}};
 prepare(Other, _Shape) ->
-    {error, {bad_task, Other, <<"a task's name, a module, {Module, Args}, a fun of one argument "
-                                "or {dataset, Inputs, Targets}">>}}.
+    {error, {bad_task, Other, <<"a task's name, a module, {Module, Args}, a fun of one argument, "
+                                "{program, Options} or {dataset, Inputs, Targets}">>}}.
 
 %% A name of ours goes before a module of the same name.
 native_or_module(Task, Name, Args) ->
@@ -168,9 +173,12 @@ native_or_module(Task, Name, Args) ->
 module(Module, Args) ->
     case code:ensure_loaded(Module) of
         {module, Module} ->
-            case erlang:function_exported(Module, init, 1) andalso erlang:function_exported(Module, evaluate, 2) of
-                true -> init(Module, Args);
-                false -> {error, {not_a_task, Module, <<"a module that exports init/1 and evaluate/2">>}}
+            case [lists:all(fun({F, A}) -> erlang:function_exported(Module, F, A) end, Callbacks)
+                  || Callbacks <- [[{init, 1}, {evaluate, 2}], [{init, 1}, {reset, 2}, {step, 2}]]] of
+                [true, _] -> init(Module, Args);
+                [false, true] -> cambrian_environment:prepare(Module, Args);
+                _ -> {error, {not_a_task, Module, <<"a module that exports init/1 and evaluate/2, "
+                                                    "or init/1, reset/2 and step/2">>}}
             end;
         {error, _} ->
             {error, {unknown_task, Module}}
