@@ -18,7 +18,7 @@ defmodule Cambrian.MixProject do
       # Apart from rebar3's: its test profile and mix's test environment have the same name.
       build_path: "_build/mix",
       start_permanent: Mix.env() == :prod,
-      test_ignore_filters: [&String.starts_with?(&1, "test/consumers/")],
+      test_ignore_filters: [&String.starts_with?(&1, ["test/consumers/", "test/support/"])],
       # None, not even for development: with any hex dependency `mix compile` asks for Hex.
       deps: [],
       package: package()

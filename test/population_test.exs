@@ -366,13 +366,12 @@ defmodule Cambrian.PopulationFilesTest do
   alias Cambrian.Population
 
   test "the failure of a checkpoint is told, and evolution goes on" do
-    file =
-      Path.join(System.tmp_dir!(), "cambrian_no_folder_#{System.unique_integer([:positive])}")
-
+    file = Path.join(System.tmp_dir!(), "cambrian_no_folder_#{System.pid()}")
     File.write!(file, "")
     on_exit(fn -> File.rm!(file) end)
     population = :population_that_cannot_write
-    {:ok, _} = Population.start_link(task: :xor, name: population, checkpoint_interval: 0)
+    # which ends before it could write again
+    start_supervised!({Population, task: :xor, name: population, checkpoint_interval: 0})
     :ok = Population.subscribe(population)
     Application.put_env(:cambrian, :data_dir, file)
     on_exit(fn -> Application.delete_env(:cambrian, :data_dir) end)

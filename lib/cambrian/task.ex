@@ -52,7 +52,8 @@ defmodule Cambrian.Task do
           | {:dataset, inputs :: rows, targets :: rows}
 
   @typedoc "What can be evolved for: see `Cambrian.evolve/2`."
-  @type task :: native | {module, args :: term} | (Network.t() -> fitness) | Cambrian.Program.task()
+  @type task ::
+          native | {module, args :: term} | (Network.t() -> fitness) | Cambrian.Program.task()
 
   @doc """
   Gives the size of the network, and what `evaluate/2` is to know.
