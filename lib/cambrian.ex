@@ -9,7 +9,8 @@ defmodule Cambrian do
       [0, 1, 1, 0]
 
   `evolve/2` waits for the end. `Cambrian.Population` is an evolution as a process, which can be
-  watched, paused and supervised; `Cambrian.Bridge` joins populations of several machines.
+  watched, paused and supervised; `Cambrian.Bridge` joins populations of several machines, and
+  `Cambrian.Governor` says how much of this one they may take.
   A task of your own is a function or a `Cambrian.Task`.
   """
 

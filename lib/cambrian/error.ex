@@ -20,6 +20,8 @@ defmodule Cambrian.Error do
     * `{:unknown_task, name}`, `{:bad_task, task, expected}`, `{:bad_dataset, expected}`
     * `{:not_a_task, module, expected}`, `{:bad_return, function, value}`,
       `{:crashed, function, {class, reason, stacktrace}}` from a module's `init/1`
+    * `{:wrong_size, :inputs | :outputs, expected, got}` where a network, a substrate, a checkpoint
+      or a tensor does not fit; sizes of tensors are shapes
   """
   @type reason :: term
   @type t :: %__MODULE__{reason: reason}

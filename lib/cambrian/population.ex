@@ -24,7 +24,9 @@ defmodule Cambrian.Population do
     * `:task` - required: what `Cambrian.evolve/2` takes as its first argument.
     * `:name` - an atom, under which it is registered and its checkpoint kept. With the
       application's `:data_dir` set, a checkpoint under a name is a file and outlives the VM.
-    * `:resume` - `false` drops checkpoints of that name instead of taking them up.
+    * `:resume` - `false` drops checkpoints of that name at the start instead of taking them up. A
+      supervisor of your own starts it again after a crash, and so from the beginning; Cambrian's
+      goes on where it was.
     * `:checkpoint_interval` - ms between two checkpoints that are written to a file, default 1000; 0
       is every generation. One is written as well when it pauses and when it ends.
     * `:checkpoints` - how many of these files are kept, default 3.
