@@ -6,7 +6,7 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, write/3, get/1, open/1, forget/1, discard/1]).
+-export([start_link/0, put/2, write/3, get/1, is_remembered/1, open/1, forget/1, discard/1]).
 -export([init/1, handle_call/3, handle_cast/2]).
 -export_type([checkpoint/0]).
 
@@ -38,6 +38,11 @@ get(Name) ->
         [{Name, Checkpoint}] -> {ok, Checkpoint};
         [] -> gen_server:call(?MODULE, {read, Name}, infinity)
     end.
+
+%% @doc Whether there is a checkpoint in memory.
+-spec is_remembered(Name :: term()) -> boolean().
+is_remembered(Name) ->
+    try ets:member(?MODULE, Name) catch error:badarg -> false end.
 
 %% @doc What a file has.
 -spec open(cambrian_file:path()) -> {ok, checkpoint()} | {error, not_found | {term(), cambrian_file:path()}}.
@@ -129,11 +134,11 @@ newest([File | Earlier], First) ->
         Error -> Error
     end.
 
-%% A fun is of this VM.
+%% A fun is of this VM, and who waits to be let in comes again.
 encode(#{population := Population, champion := Champion} = Checkpoint) ->
     Saved = Checkpoint#{population := cambrian_nif:population_encode(Population),
                         champion := of_champion(fun cambrian_genotype:to_binary/1, Champion)},
-    maps:remove(until, Saved).
+    maps:without([until, newcomers], Saved).
 
 decode(Bytes, Path) ->
     %% their names are atoms that a champion has
