@@ -102,15 +102,23 @@ ending(Suffix, Dir) ->
 %% A number of digits that sorts as text.
 path(Dir, Generation) -> filename:join(Dir, io_lib:format("~12..0b~s", [Generation, ?SUFFIX])).
 
-written(Name, #{generation := Generation} = Checkpoint, Keep) ->
+written(Name, Checkpoint, Keep) ->
     case directory(Name) of
         none -> ok;
-        {ok, Dir} ->
-            case cambrian_file:write(path(Dir, Generation), ?MAGIC, term_to_binary(encode(Checkpoint))) of
-                %% also what others began to write when their VM was killed
-                ok -> delete(older(files(Name), Keep) ++ ending(".tmp", Dir));
+        {ok, Dir} -> written(Name, Checkpoint, Keep, Dir)
+    end.
+
+%% On a full disk the last of those that are there is enough, if that makes room for this one.
+written(Name, #{generation := Generation} = Checkpoint, Keep, Dir) ->
+    case {cambrian_file:write(path(Dir, Generation), ?MAGIC, term_to_binary(encode(Checkpoint))), older(files(Name), 1)} of
+        %% also what others began to write when their VM was killed
+        {ok, _} -> delete(older(files(Name), Keep) ++ ending(".tmp", Dir));
+        {{error, {enospc, _}}, [_ | _] = Older} ->
+            case delete(Older) of
+                ok -> written(Name, Checkpoint, Keep, Dir);
                 Error -> Error
-            end
+            end;
+        {Error, _} -> Error
     end.
 
 older(Files, Keep) when length(Files) > Keep -> lists:nthtail(Keep, Files);
