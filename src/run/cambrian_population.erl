@@ -34,7 +34,7 @@
 %% gets `failure_fitness', by default the lowest fitness of its generation. What it leaves behind, linked processes,
 %% messages and the like, is cleared away.
 %%
-%% `nodes', or all that are `connected', share in the evaluations of a fun or a module with this node. The champion is the
+%% `nodes', or all that are `connected', share in the evaluations with this node. The champion is the
 %% same to the bit, whichever they are and whichever are lost on the way. They need Cambrian and the task's modules in the
 %% same versions, and a fun should hold nothing that is only here, such as a table, a counter or a network. A node that
 %% cannot do it is left out, which is logged once, and tried again when it connects anew or after 50 rounds. It pays where
@@ -499,9 +499,12 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
 goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
 goal(Options, Saved) -> maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(cambrian_goal:table()), Options)).
 
-start_evaluator(#{task := #{evaluate := {native, _}}}) -> undefined;
-start_evaluator(#{name := Name, task := #{evaluate := How}, evaluation_timeout := Timeout, evaluation_memory := Memory,
-                  nodes := Nodes} = Options) ->
+%% What runs in Rust needs one only to share it with other nodes.
+start_evaluator(#{task := #{evaluate := {native, _}}, nodes := []}) -> undefined;
+start_evaluator(#{task := #{anywhere := How}} = Options) -> start_evaluator(How, Options);
+start_evaluator(#{task := #{evaluate := How}} = Options) -> start_evaluator(How, Options).
+
+start_evaluator(How, #{name := Name, evaluation_timeout := Timeout, evaluation_memory := Memory, nodes := Nodes} = Options) ->
     {ok, Evaluator} = cambrian_evaluator:start_link(#{name => Name, how => How, timeout => Timeout, memory => Memory, nodes => Nodes,
                                                       failure => maps:get(failure_fitness, Options, undefined)}),
     Evaluator.
@@ -644,7 +647,7 @@ continue(Data) ->
 is_settled(#data{result = undefined}) -> false;
 is_settled(#data{goal = Goal, stats = Stats} = Data) -> cambrian_goal:is_at_limit(Goal, Stats, improved(Data)).
 
-evaluate(#data{population = Population, task = #{evaluate := {native, Native}}} = Data) ->
+evaluate(#data{evaluator = undefined, population = Population, task = #{evaluate := {native, Native}}} = Data) ->
     Tag = make_ref(),
     Job = cambrian_nif:population_evaluate(Tag, Population, Native),
     {next_state, evaluating, Data#data{job = {Tag, Job}}};

@@ -75,18 +75,18 @@ check_size(#{task := Task} = Options) ->
         [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
     end.
 
-%% Neither a substrate nor what a native task is made of travels.
-check_nodes(#{nodes := []} = Options) -> check_parameters(Options);
-check_nodes(#{nodes := Nodes, substrate := _}) ->
+%% A substrate does not travel.
+check_nodes(#{nodes := Nodes, substrate := _}) when Nodes =/= [] ->
     {error, {bad_option, {nodes, Nodes, <<"none with a substrate">>}}};
-check_nodes(#{nodes := Nodes, task := #{evaluate := {native, _}}}) ->
-    {error, {bad_option, {nodes, Nodes, <<"none with a task that runs in Rust">>}}};
 check_nodes(Options) -> check_parameters(Options).
 
-check_parameters(#{task := Task} = Options) ->
-    case cambrian_nif:task_parameters(native(Task), parameters(Options)) of
-        {ok, _} -> start_afresh(Options);
-        Error -> Error
+check_parameters(#{task := Task, nodes := Nodes} = Options) ->
+    case {cambrian_nif:task_parameters(native(Task), parameters(Options)), native(Task)} of
+        %% there each round of tuning ends with a trial
+        {{ok, #{tuning := Tuning}}, Native} when Nodes =/= [], Native =/= undefined, Tuning =/= none ->
+            {error, {bad_option, {nodes, Nodes, <<"none with a task that runs in Rust and is tuned">>}}};
+        {{ok, _}, _} -> start_afresh(Options);
+        {Error, _} -> Error
     end.
 
 %% Once, before the first start: after a crash it is resumed all the same.
