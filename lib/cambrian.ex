@@ -71,11 +71,11 @@ defmodule Cambrian do
       `:infinity`; default 256 MiB. Binaries off the heap count from Erlang/OTP 28 on.
     * `:failure_fitness` - the fitness for failure, a number; by default the lowest fitness of the
       generation.
-    * `:nodes` - a list of nodes that share in the evaluations of a function or a module with this
-      one, or `:connected` for all that are. The champion is the same whichever they are, and
-      whichever are lost on the way. They need Cambrian and the task's modules in the same versions,
-      and a function should hold nothing that is only here, such as a table or a network. A node
-      that cannot do it is left out, which is logged once.
+    * `:nodes` - a list of nodes that share in the evaluations with this one, or `:connected` for
+      all that are. The champion is the same whichever they are, and whichever are lost on the way.
+      They need Cambrian and the task's modules in the same versions, and a function should hold
+      nothing that is only here, such as a table or a network. A node that cannot do it is left out,
+      which is logged once. It pays where an evaluation takes longer than to send its genotype.
 
   ## Errors
 

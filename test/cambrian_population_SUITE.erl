@@ -5,7 +5,7 @@
 
 all() ->
     [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
-     told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping, asleep_when_idle, checkpoint_of_another_task, keeps_failing_alone,
+     told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping, asleep_when_idle, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
      what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, watched, many_at_once, under_a_supervisor, idle_answers].
 
@@ -226,6 +226,14 @@ asleep_when_idle(_) ->
     hibernates(P),
     ?assertMatch({ok, #{generation := 2}}, cambrian_population:stats(P)),
     ok = cambrian_population:stop(P).
+
+who_waits_to_be_let_in_still_does(_) ->
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, name => here}),
+    ok = cambrian_population:inject(P, Champion),
+    exit(P, kill),
+    Back = await_return(here, P),
+    ?assertMatch({ok, #{best := Fitness}}, cambrian_population:step(Back, 1)).
 
 hibernates(P) ->
     case process_info(P, current_function) of

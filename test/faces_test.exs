@@ -7,13 +7,13 @@ defmodule Cambrian.FacesTest do
   describe "every option of a population" do
     test "is told of in Elixir" do
       told = doc(Cambrian, {:function, :evolve, 2}) <> moduledoc(Population)
-      for name <- :cambrian_population.option_names(), do: assert(told =~ "`:#{name}`")
+      for name <- :cambrian_population_options.names(), do: assert(told =~ "`:#{name}`")
     end
 
     test "is told of in Erlang" do
       source = File.read!("src/run/cambrian_population.erl")
       [told] = Regex.run(~r/^-type population.*?^-record/ms, source)
-      for name <- :cambrian_population.option_names(), do: assert(told =~ ~r/\b#{name} (=>|:=)/)
+      for name <- :cambrian_population_options.names(), do: assert(told =~ ~r/\b#{name} (=>|:=)/)
     end
   end
 
@@ -67,11 +67,13 @@ defmodule Cambrian.FacesTest do
       {:bad_return, {String, :init, 1}, :rubbish},
       {:bad_signature, <<1::256>>},
       {:bad_task, 3, "a task"},
+      {:cambrian,
+       {{:bad_option, {:threads, 0, "a positive integer"}}, {:cambrian_app, :start, []}}},
       {:checkpoint_of_another_task, "xor"},
       {:crashed, {String, :init, 1}, {:error, :badarg, []}},
       {:cycle, <<1::256>>},
       {:enoent, "identity"},
-      {:eacces, String.to_charlist("identity")},
+      {:enospc, String.to_charlist("identity")},
       {:invalid_genotype, "a node is missing"},
       {:invalid_parameter, "add_node", "a number"},
       {:invalid_substrate, "no layers"},
@@ -116,7 +118,6 @@ defmodule Cambrian.FacesTest do
       :not_found,
       :stale,
       {:bad_answer, 2},
-      {:cambrian, 2},
       {:program_failed, 2},
       {:program_not_started, 2},
       {:shutdown, 2},

@@ -163,6 +163,9 @@ defmodule Cambrian.Error do
   defp text(:banned_key), do: "the key is banned"
   defp text(:banned_genotype), do: "the genotype is banned"
 
+  defp text({:cambrian, {reason, {:cambrian_app, :start, _}}}),
+    do: "the application :cambrian did not start: " <> text(reason)
+
   defp text({:nif_not_loaded, why}), do: "the native library is not loaded: #{inspect(why)}"
 
   # What Erlang says of a file.

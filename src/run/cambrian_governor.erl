@@ -130,12 +130,7 @@ init([]) ->
     process_flag(trap_exit, true),
     persistent_term:put(?COUNTER, counters:new(1, [write_concurrency])),
     Threads = maps:from_list([{threads, Threads} || {ok, Threads} <- [application:get_env(cambrian, threads)]]),
-    case application:get_env(cambrian, governor, #{}) of
-        Given when is_map(Given) -> start(maps:merge(Threads, Given));
-        Other -> {stop, {bad_option, {governor, Other, <<"a map">>}}}
-    end.
-
-start(Given) ->
+    Given = maps:merge(Threads, application:get_env(cambrian, governor, #{})),
     case cambrian_options:check(Given, table()) of
         {ok, Settings} -> {ok, check(apply_threads(#state{settings = Settings, cpu_before = runtime()}))};
         {error, Reason} -> {stop, Reason}

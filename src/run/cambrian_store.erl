@@ -6,7 +6,7 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, write/3, get/1, open/1, forget/1, discard/1]).
+-export([start_link/0, put/2, write/3, get/1, is_remembered/1, open/1, forget/1, discard/1]).
 -export([init/1, handle_call/3, handle_cast/2]).
 -export_type([checkpoint/0]).
 
@@ -38,6 +38,11 @@ get(Name) ->
         [{Name, Checkpoint}] -> {ok, Checkpoint};
         [] -> gen_server:call(?MODULE, {read, Name}, infinity)
     end.
+
+%% @doc Whether there is a checkpoint in memory.
+-spec is_remembered(Name :: term()) -> boolean().
+is_remembered(Name) ->
+    try ets:member(?MODULE, Name) catch error:badarg -> false end.
 
 %% @doc What a file has.
 -spec open(cambrian_file:path()) -> {ok, checkpoint()} | {error, not_found | {term(), cambrian_file:path()}}.
@@ -97,15 +102,23 @@ ending(Suffix, Dir) ->
 %% A number of digits that sorts as text.
 path(Dir, Generation) -> filename:join(Dir, io_lib:format("~12..0b~s", [Generation, ?SUFFIX])).
 
-written(Name, #{generation := Generation} = Checkpoint, Keep) ->
+written(Name, Checkpoint, Keep) ->
     case directory(Name) of
         none -> ok;
-        {ok, Dir} ->
-            case cambrian_file:write(path(Dir, Generation), ?MAGIC, term_to_binary(encode(Checkpoint))) of
-                %% also what others began to write when their VM was killed
-                ok -> delete(older(files(Name), Keep) ++ ending(".tmp", Dir));
+        {ok, Dir} -> written(Name, Checkpoint, Keep, Dir)
+    end.
+
+%% On a full disk the last of those that are there is enough, if that makes room for this one.
+written(Name, #{generation := Generation} = Checkpoint, Keep, Dir) ->
+    case {cambrian_file:write(path(Dir, Generation), ?MAGIC, term_to_binary(encode(Checkpoint))), older(files(Name), 1)} of
+        %% also what others began to write when their VM was killed
+        {ok, _} -> delete(older(files(Name), Keep) ++ ending(".tmp", Dir));
+        {{error, {enospc, _}}, [_ | _] = Older} ->
+            case delete(Older) of
+                ok -> written(Name, Checkpoint, Keep, Dir);
                 Error -> Error
-            end
+            end;
+        {Error, _} -> Error
     end.
 
 older(Files, Keep) when length(Files) > Keep -> lists:nthtail(Keep, Files);
@@ -129,11 +142,11 @@ newest([File | Earlier], First) ->
         Error -> Error
     end.
 
-%% A fun is of this VM.
+%% A fun is of this VM, and who waits to be let in comes again.
 encode(#{population := Population, champion := Champion} = Checkpoint) ->
     Saved = Checkpoint#{population := cambrian_nif:population_encode(Population),
                         champion := of_champion(fun cambrian_genotype:to_binary/1, Champion)},
-    maps:remove(until, Saved).
+    maps:without([until, newcomers], Saved).
 
 decode(Bytes, Path) ->
     %% their names are atoms that a champion has

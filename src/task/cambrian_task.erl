@@ -55,8 +55,9 @@
 -type error() :: {unknown_task, atom()} | {unknown_option, term()} | {missing_options, [atom()]}
                | {bad_option, {atom(), term(), Expected :: binary()}}
                | {bad_dataset, Expected :: binary()} | {bad_dataset, Row :: term(), Expected :: binary()}.
+%% `anywhere' is how a native one is evaluated by nodes.
 -type prepared() :: #{name := atom(), inputs := pos_integer(), outputs := pos_integer(),
-                      evaluate := evaluation()}.
+                      evaluate := evaluation(), anywhere => evaluation()}.
 %% In Rust, one network at a time, or many in lock-step in one process: the runner marks an index right before it runs the
 %% code of a user for it and 0 between two steps of all, and answers of each index what the same would answer alone, or
 %% `{fault, Fault}'.
@@ -130,6 +131,22 @@ new({dataset, Inputs, Targets}) -> new({dataset, #{inputs => Inputs, targets => 
 new({Name, Settings}) -> cambrian_nif:task_new(Name, Settings);
 new(Name) -> new({Name, #{}}).
 
+%% How a native task is evaluated by workers, which may be of other nodes: it is made there, once.
+anywhere(Task) -> {each, fun(Network) -> score(made(Task), Network) end}.
+
+made(Task) ->
+    case get(?MODULE) of
+        {Task, Native} -> Native;
+        _ ->
+            {ok, Native} = new(Task),
+            put(?MODULE, {Task, Native}),
+            Native
+    end.
+
+score(Native, Network) ->
+    {Fitness, Cases} = cambrian_nif:task_score(Native, Network),
+    maps:from_list([{fitness, Fitness} | [{objectives, Cases} || Cases =/= []]]).
+
 with_task(Name, Post) ->
     case new(Name) of
         {ok, Task} -> await(fun(Tag) -> Post(Tag, Task) end);
@@ -165,7 +182,8 @@ prepare(Other, _Shape) ->
 %% A name of ours goes before a module of the same name.
 native_or_module(Task, Name, Args) ->
     case new(Task) of
-        {ok, Native} -> {ok, (cambrian_nif:task_info(Native))#{name => Name, evaluate => {native, Native}}};
+        {ok, Native} ->
+            {ok, (cambrian_nif:task_info(Native))#{name => Name, evaluate => {native, Native}, anywhere => anywhere(Task)}};
         {error, {unknown_task, Name}} -> module(Name, Args);
         Error -> Error
     end.

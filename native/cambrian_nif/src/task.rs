@@ -128,6 +128,14 @@ fn task_evaluate<'a>(
     })
 }
 
+/// `{Fitness, Cases}`
+#[rustler::nif(schedule = "DirtyCpu")]
+fn task_score(task: TaskArc, network: NetworkArc) -> NifResult<(f64, Vec<f64>)> {
+    check_shape(&*task.0, shape(&network))?;
+    let score = task.0.evaluate(&network.0);
+    Ok((score.fitness, score.cases))
+}
+
 struct TrialTerm(Trial);
 
 impl Encoder for TrialTerm {
