@@ -5,7 +5,7 @@
 
 all() ->
     [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
-     told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping, asleep_when_idle, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
+     told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping, asleep_when_idle, afresh_once, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
      what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, watched, many_at_once, under_a_supervisor, idle_answers].
 
@@ -227,6 +227,28 @@ asleep_when_idle(_) ->
     ?assertMatch({ok, #{generation := 2}}, cambrian_population:stats(P)),
     ok = cambrian_population:stop(P).
 
+%% Under a supervisor of the user's, too, a crash is no new start; in another VM it is.
+afresh_once(Config) ->
+    ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
+    Options = (options(1))#{name => here, resume => false},
+    Supervised = fun() ->
+        Flags = #{strategy => one_for_one, intensity => 3, period => 1},
+        {ok, Supervisor} = supervisor:start_link(?MODULE, {Flags, [cambrian_population:child_spec(Options)]}),
+        #{generation := Generation} = cambrian_population:info(here),
+        {Supervisor, Generation}
+    end,
+    {First, 0} = Supervised(),
+    {ok, _} = cambrian_population:step(here, 4),
+    Pid = whereis(here),
+    exit(Pid, kill),
+    Back = await_return(here, Pid),
+    ?assertMatch(#{generation := 3}, cambrian_population:info(Back)),
+    ok = gen_server:stop(First),
+    {Second, 0} = Supervised(),
+    ok = gen_server:stop(Second).
+
+init(Flags) -> {ok, Flags}.
+
 who_waits_to_be_let_in_still_does(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, name => here}),
@@ -363,11 +385,10 @@ under_a_supervisor(_) ->
     exit(Supervisor, shutdown).
 
 supervisor_of(Spec) ->
-    {ok, Supervisor} = supervisor:start_link(?MODULE, []),
+    {ok, Supervisor} = supervisor:start_link(?MODULE, {#{}, []}),
     {ok, _} = supervisor:start_child(Supervisor, Spec),
     {ok, Supervisor}.
 
-init([]) -> {ok, {#{}, []}}.
 
 idle_answers(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 5}),

@@ -24,9 +24,8 @@ defmodule Cambrian.Population do
     * `:task` - required: what `Cambrian.evolve/2` takes as its first argument.
     * `:name` - an atom, under which it is registered and its checkpoint kept. With the
       application's `:data_dir` set, a checkpoint under a name is a file and outlives the VM.
-    * `:resume` - `false` drops checkpoints of that name at the start instead of taking them up. A
-      supervisor of your own starts it again after a crash, and so from the beginning; Cambrian's
-      goes on where it was.
+    * `:resume` - `false` drops checkpoints of that name at the start instead of taking them up.
+      After a crash it goes on where it was all the same.
     * `:checkpoint_interval` - ms between two checkpoints that are written to a file, default 1000; 0
       is every generation. One is written as well when it pauses and when it ends.
     * `:checkpoints` - how many of these files are kept, default 3.
@@ -169,11 +168,13 @@ defmodule Cambrian.Population do
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(opts) do
     # A child without a name gets one that its checkpoint is found by after a crash.
-    name = opts[:name] || make_ref()
+    opts = Keyword.put(opts, :name, opts[:name] || make_ref())
+    # Afresh once, and not again after a crash.
+    opts = if opts[:resume] == false, do: Keyword.put_new(opts, :afresh, make_ref()), else: opts
 
     %{
-      id: opts[:name] || __MODULE__,
-      start: {__MODULE__, :start_link, [Keyword.put(opts, :name, name)]},
+      id: if(is_reference(opts[:name]), do: __MODULE__, else: opts[:name]),
+      start: {__MODULE__, :start_link, [opts]},
       restart: :transient
     }
   end

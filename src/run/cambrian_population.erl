@@ -179,6 +179,8 @@ start_prepared(Prepared) ->
 %%   start => {cambrian_population,start_link,[#{name => my_population,task => 'xor'}]}}
 %% '''
 -spec child_spec(options()) -> supervisor:child_spec().
+child_spec(#{resume := false} = Options) when not is_map_key(afresh, Options) ->
+    child_spec(Options#{afresh => make_ref()});
 child_spec(#{name := Name} = Options) ->
     #{id => Name, start => {?MODULE, start_link, [Options]}, restart => transient};
 child_spec(Options) ->
@@ -610,7 +612,8 @@ answer(stats, #data{stats = Stats}) -> {ok, Stats};
 answer(history, #data{history = History}) -> cambrian_history:pages(History);
 answer(population, #data{population = Population}) -> {ok, Population};
 answer(info, #data{name = Name, task = #{name := Task}, population = Population}) ->
-    (cambrian_nif:population_info(Population))#{name => Name, task => Task}.
+    (cambrian_nif:population_info(Population))#{name => Name, task => Task,
+                                                parameters => cambrian_nif:population_parameters(Population)}.
 
 %% A population that ends as it should leaves no checkpoint in memory; one that dies does.
 terminate(Reason, _State, Data) ->

@@ -24,7 +24,7 @@ prepare(Options) ->
 
 %% @doc All but `owner', which is evolve's: for the test that each is told of.
 -spec names() -> [atom()].
-names() -> maps:keys(table()) -- [owner].
+names() -> maps:keys(table()) -- [owner, afresh].
 
 table() ->
     Seed = fun(X) -> is_integer(X) andalso X >= 0 andalso X < 1 bsl 64 end,
@@ -40,6 +40,8 @@ table() ->
                  population => {Any, <<"an integer from 2 to 1000000">>},
                  params => {fun is_map/1, <<"a map">>, #{}},
                  resume => {fun is_boolean/1, <<"a boolean">>, true},
+                 %% the same when it is started again after a crash by a supervisor of the user's
+                 afresh => {fun is_reference/1, <<"a reference">>},
                  checkpoint_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
                  checkpoints => {fun cambrian_options:is_positive/1, <<"a positive integer">>, 3},
                  owner => {fun is_pid/1, <<"a pid">>},
@@ -95,7 +97,7 @@ check_parameters(#{task := Task, nodes := Nodes} = Options) ->
 
 %% Once, before the first start: after a crash it is resumed all the same.
 start_afresh(#{resume := false, name := Name} = Options) ->
-    case cambrian_store:discard(Name) of
+    case cambrian_store:discard(Name, maps:get(afresh, Options, make_ref())) of
         ok -> {ok, maps:remove(resume, Options)};
         Error -> Error
     end;

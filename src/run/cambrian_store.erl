@@ -6,7 +6,7 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, write/3, get/1, is_remembered/1, open/1, forget/1, discard/1]).
+-export([start_link/0, put/2, write/3, get/1, is_remembered/1, open/1, forget/1, discard/2]).
 -export([init/1, handle_call/3, handle_cast/2]).
 -export_type([checkpoint/0]).
 
@@ -57,13 +57,15 @@ open(Path) ->
 -spec forget(Name :: term()) -> ok.
 forget(Name) -> gen_server:call(?MODULE, {forget, Name}, infinity).
 
-%% @doc Forgets, and deletes the files.
--spec discard(Name :: term()) -> ok | {error, cambrian_file:error()}.
-discard(Name) -> gen_server:call(?MODULE, {discard, Name}, infinity).
+%% @doc Forgets, and deletes the files, the first time that it is asked with this reference.
+-spec discard(Name :: term(), Once :: reference()) -> ok | {error, cambrian_file:error()}.
+discard(Name, Once) -> gen_server:call(?MODULE, {discard, Name, Once}, infinity).
 
 init([]) ->
     ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
-    {ok, no_state}.
+    {ok, #{}}.
+
+%% Of each name, with which reference it was discarded last.
 
 handle_call({put, Name, Checkpoint}, _From, State) ->
     true = ets:insert(?MODULE, {Name, Checkpoint}),
@@ -75,9 +77,11 @@ handle_call({read, Name}, _From, State) ->
 handle_call({forget, Name}, _From, State) ->
     true = ets:delete(?MODULE, Name),
     {reply, ok, State};
-handle_call({discard, Name}, _From, State) ->
+handle_call({discard, Name, Once}, _From, Discarded) when map_get(Name, Discarded) =:= Once ->
+    {reply, ok, Discarded};
+handle_call({discard, Name, Once}, _From, Discarded) ->
     true = ets:delete(?MODULE, Name),
-    {reply, delete(files(Name)), State}.
+    {reply, delete(files(Name)), Discarded#{Name => Once}}.
 
 handle_cast(_, State) -> {noreply, State}.
 

@@ -150,7 +150,7 @@ fn network<'a>(env: Env<'a>, population: PopulationArc, genotype: GenotypeArc) -
     Ok(network::wrap(network).encode(env))
 }
 
-/// `#{generation, evaluations, seed, inputs, outputs, networks, parameters}`
+/// `#{generation, evaluations, seed, inputs, outputs, networks}`
 #[rustler::nif]
 fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
     let p = &population.0;
@@ -164,9 +164,13 @@ fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_
             (atoms::inputs(), p.shape().inputs.encode(env)),
             (atoms::outputs(), p.shape().outputs.encode(env)),
             (atoms::networks(), (networks.inputs, networks.outputs).encode(env)),
-            (atoms::parameters(), parameters::values(env, p.parameters())?),
         ],
     )
+}
+
+#[rustler::nif]
+fn population_parameters(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
+    parameters::values(env, population.0.parameters())
 }
 
 #[rustler::nif]
