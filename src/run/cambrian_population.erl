@@ -117,7 +117,6 @@
 %% Generations.
 -define(WINDOW, 32).
 -define(HIBERNATE_MS, 1000).
--define(RETURNS_WITHIN_MS, 1000).
 -define(LOOK_MS, 5).
 
 %%% ---- what a user calls ------------------------------------------------------------------
@@ -413,15 +412,13 @@ unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
                               networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
 info(Population) -> call(Population, info, infinity).
 
-%% One that died is on its way back as long as its checkpoint is remembered, and by its name it can be called meanwhile.
-call(Population, Request, Timeout) -> call(Population, Request, Timeout, ?RETURNS_WITHIN_MS div ?LOOK_MS).
-
-call(Population, Request, Timeout, Looks) ->
+%% By its name, one that died and is on its way back can be called meanwhile.
+call(Population, Request, Timeout) ->
     try gen_statem:call(Population, Request, Timeout)
     catch
-        exit:{noproc, _} = Reason:Stack when is_atom(Population), Looks > 0 ->
-            case cambrian_store:is_remembered(Population) of
-                true -> timer:sleep(?LOOK_MS), call(Population, Request, Timeout, Looks - 1);
+        exit:{noproc, _} = Reason:Stack when is_atom(Population) ->
+            case cambrian_store:is_returning(Population) of
+                true -> timer:sleep(?LOOK_MS), call(Population, Request, Timeout);
                 false -> erlang:raise(exit, Reason, Stack)
             end
     end.

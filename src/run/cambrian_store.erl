@@ -6,8 +6,8 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, write/3, get/1, is_remembered/1, open/1, forget/1, discard/2]).
--export([init/1, handle_call/3, handle_cast/2]).
+-export([start_link/0, put/2, write/3, get/1, is_returning/1, open/1, forget/1, discard/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
 
 %% `population' and the champion's genotype are resources; everything else is the population process's own.
@@ -16,6 +16,12 @@
 
 -define(MAGIC, <<"cambrian checkpoint 2\n">>).
 -define(SUFFIX, ".checkpoint").
+%% A supervisor takes much less.
+-define(RETURNS_WITHIN_MS, 1000).
+
+%% By name: with which reference it was discarded last, whose checkpoint it is, and when that died.
+-record(state, {discarded = #{} :: #{term() => reference()}, owners = #{} :: #{term() => {pid(), reference()}},
+                died = #{} :: #{term() => integer()}}).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -39,10 +45,12 @@ get(Name) ->
         [] -> gen_server:call(?MODULE, {read, Name}, infinity)
     end.
 
-%% @doc Whether there is a checkpoint in memory.
--spec is_remembered(Name :: term()) -> boolean().
-is_remembered(Name) ->
-    try ets:member(?MODULE, Name) catch error:badarg -> false end.
+%% @doc Whether a population of this name died so lately, and not as it should, that it is on its way back.
+-spec is_returning(Name :: term()) -> boolean().
+is_returning(Name) ->
+    try gen_server:call(?MODULE, {is_returning, Name}, infinity)
+    catch exit:_ -> false
+    end.
 
 %% @doc What a file has.
 -spec open(cambrian_file:path()) -> {ok, checkpoint()} | {error, not_found | {term(), cambrian_file:path()}}.
@@ -63,25 +71,42 @@ discard(Name, Once) -> gen_server:call(?MODULE, {discard, Name, Once}, infinity)
 
 init([]) ->
     ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
-    {ok, #{}}.
+    {ok, #state{}}.
 
-%% Of each name, with which reference it was discarded last.
-
-handle_call({put, Name, Checkpoint}, _From, State) ->
+handle_call({put, Name, Checkpoint}, {Owner, _}, State) ->
     true = ets:insert(?MODULE, {Name, Checkpoint}),
-    {reply, ok, State};
+    {reply, ok, watch(Name, Owner, State)};
 handle_call({write, Name, Checkpoint, Keep}, _From, State) ->
     {reply, written(Name, Checkpoint, Keep), State};
 handle_call({read, Name}, _From, State) ->
     {reply, newest(files(Name)), State};
+handle_call({is_returning, Name}, _From, #state{died = Died} = State) ->
+    Returning = ets:member(?MODULE, Name) andalso now_ms() - maps:get(Name, Died, now_ms()) < ?RETURNS_WITHIN_MS,
+    {reply, Returning, State};
 handle_call({forget, Name}, _From, State) ->
-    true = ets:delete(?MODULE, Name),
+    {reply, ok, forgotten(Name, State)};
+handle_call({discard, Name, Once}, _From, #state{discarded = Discarded} = State) when map_get(Name, Discarded) =:= Once ->
     {reply, ok, State};
-handle_call({discard, Name, Once}, _From, Discarded) when map_get(Name, Discarded) =:= Once ->
-    {reply, ok, Discarded};
-handle_call({discard, Name, Once}, _From, Discarded) ->
+handle_call({discard, Name, Once}, _From, #state{discarded = Discarded} = State) ->
+    {reply, delete(files(Name)), forgotten(Name, State#state{discarded = Discarded#{Name => Once}})}.
+
+handle_info({'DOWN', Monitor, process, _, _}, #state{owners = Owners, died = Died} = State) ->
+    Names = [Name || {Name, {_, M}} <- maps:to_list(Owners), M =:= Monitor],
+    {noreply, State#state{owners = maps:without(Names, Owners), died = maps:merge(Died, maps:from_list([{Name, now_ms()} || Name <- Names]))}};
+handle_info(_, State) -> {noreply, State}.
+
+watch(Name, Owner, #state{owners = Owners, died = Died} = State) ->
+    case Owners of
+        #{Name := {Owner, _}} -> State;
+        _ -> State#state{owners = Owners#{Name => {Owner, monitor(process, Owner)}}, died = maps:remove(Name, Died)}
+    end.
+
+forgotten(Name, #state{owners = Owners, died = Died} = State) ->
     true = ets:delete(?MODULE, Name),
-    {reply, delete(files(Name)), Discarded#{Name => Once}}.
+    _ = [demonitor(Monitor, [flush]) || #{Name := {_, Monitor}} <- [Owners]],
+    State#state{owners = maps:remove(Name, Owners), died = maps:remove(Name, Died)}.
+
+now_ms() -> erlang:monotonic_time(millisecond).
 
 handle_cast(_, State) -> {noreply, State}.
 
