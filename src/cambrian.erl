@@ -86,7 +86,7 @@ supervised(Options, Progress, Ask) ->
             try await(Guard, start, Ask)
             after
                 cambrian_progress:stop(Watcher),
-                cambrian_population_sup:stop(Guard)
+                stop(Guard)
             end;
         Error -> Error
     end.
@@ -102,6 +102,12 @@ await(Guard, Start, Ask) ->
                 exit:{_, {gen_statem, call, _}} -> await(Guard, again, Ask)
             end;
         {error, gone} -> {error, population_kept_failing}
+    end.
+
+%% Where the application was stopped on the way, the guard is gone with it.
+stop(Guard) ->
+    try cambrian_population_sup:stop(Guard)
+    catch exit:_ -> ok
     end.
 
 answer({ok, Result}, Ask, Population) -> {ok, Result, Ask(Population)};

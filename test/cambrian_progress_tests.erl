@@ -23,27 +23,6 @@ a_bar_grows_from_nothing_to_full_test() ->
             || G <- [0, 49, 99]],
     ?assertMatch(["[             ] 1%" ++ _, "[======>      ] 50%" ++ _, "[=============] 100%" ++ _], Bars).
 
-%% A device that is a terminal of so many columns, or none.
-device(Columns) -> spawn_link(fun() -> device(Columns, []) end).
-
-device(Columns, Said) ->
-    receive
-        {io_request, From, As, {get_geometry, columns}} when Columns =/= none ->
-            From ! {io_reply, As, Columns}, device(Columns, Said);
-        {io_request, From, As, {put_chars, _, M, F, A}} ->
-            From ! {io_reply, As, ok}, device(Columns, [Said | apply(M, F, A)]);
-        {io_request, From, As, {put_chars, _, Text}} ->
-            From ! {io_reply, As, ok}, device(Columns, [Said | Text]);
-        {io_request, From, As, _} ->
-            From ! {io_reply, As, {error, enotsup}}, device(Columns, Said);
-        {read, From} ->
-            From ! {self(), lists:flatten(io_lib:format("~ts", [Said]))}
-    end.
-
-read(Device) ->
-    Device ! {read, self()},
-    receive {Device, Text} -> Text end.
-
 %% The terminal's name is that of the machine on which the tests run.
 with_term(Term, Test) ->
     Before = os:getenv("TERM", "dumb"),
@@ -52,9 +31,9 @@ with_term(Term, Test) ->
 
 shown(Term, Columns) ->
     with_term(Term, fun() ->
-        Device = device(Columns),
+        Device = cambrian_screen:start(Columns),
         {ok, _} = cambrian:evolve('xor', #{seed => 42, generations => 24, progress => Device}),
-        read(Device)
+        cambrian_screen:read(Device)
     end).
 
 a_terminal_has_one_line_that_is_rewritten_test() ->
@@ -75,8 +54,8 @@ plain_lines_elsewhere_test() ->
 a_resumed_population_says_so_test() ->
     cambrian_temporary:with_data_dir(fun(_) ->
         Options = #{seed => 42, name => cambrian_progress_tests, target => 5},
-        Device = device(none),
+        Device = cambrian_screen:start(none),
         {ok, _} = cambrian:evolve('xor', Options#{generations => 5}),
         {ok, _} = cambrian:evolve('xor', Options#{generations => 8, progress => Device}),
-        ?assertMatch("Resumed at generation 4.\n" ++ _, read(Device))
+        ?assertMatch("Resumed at generation 4.\n" ++ _, cambrian_screen:read(Device))
     end).
