@@ -313,9 +313,9 @@ dir(#{data_dir := Dir}) -> [" --data-dir ", Dir];
 dir(_) -> "".
 
 say_where(Name, Given, #{errors := Errors, call := Call}) ->
-    {ok, Dir} = cambrian_file:in_data_dir(["populations"]),
+    Dir = maps:get(data_dir, Given, application:get_env(cambrian, data_dir, "")),
     io:format(Errors, "Checkpoints are in ~ts. To go on after a stop: ~tsresume ~ts~ts~n",
-              [Dir, Call, Name, dir(Given)]).
+              [filename:join(Dir, "populations"), Call, Name, dir(Given)]).
 
 %% For as long as it takes: in a shell the next command is another one.
 in_data_dir(Given, Do) ->
