@@ -2,8 +2,8 @@
 %%
 %% `bin/cambrian' in a checkout and `mix cambrian.evolve' and its like are this module. What came of it is written to
 %% standard output; progress, where files are and what is wrong go to standard error. The status is 0 when it was done,
-%% also where a limit came before the goal, as the result then says; 1 when it failed, and 2 where the command line is at
-%% fault, which is told in one line.
+%% also where a limit came before the goal, as the result then says; 1 when it failed, and 2 where the command line is
+%% at fault, which is told in one line.
 %%
 %% Where neither is at hand: `erl -noinput -pa ... -s cambrian_cli -extra evolve xor --seed 42'.
 -module(cambrian_cli).
@@ -29,13 +29,14 @@ main(Args) ->
     _ = [io:setopts(Device, [{encoding, unicode}]) || Device <- [standard_io, standard_error]],
     ok = log_to_standard_error(),
     ok = cambrian_signal:tell(self()),
-    {Runner, Monitor} = spawn_monitor(fun() -> exit({status, run(Args)}) end),
+    Self = self(),
+    {Runner, Monitor} = spawn_monitor(fun() -> Self ! {status, run(Args)} end),
     receive
-        {'DOWN', Monitor, process, Runner, {status, Status}} -> leave(Status);
+        {status, Status} -> leave(Status);
         {'DOWN', Monitor, process, Runner, _} -> leave(1);
         terminate ->
             ok = logger:set_primary_config(level, error),
-            %% checkpoints are written, and then the runner is done
+            %% checkpoints are written, and then the runner has its last words
             _ = [receive {'DOWN', Monitor, process, Runner, _} -> ok after ?LAST_WORDS_MS -> late end
                  || application:stop(cambrian) =:= ok],
             erlang:halt(?TERMINATED)
@@ -144,8 +145,8 @@ command({Name, _, _, _, _}, {error, Line}, #{call := Call}) ->
 help(#{call := Call} = Context) ->
     ["Neuroevolution for the BEAM.\n\n",
      [[help_line(Command, Context), "      ", About, $\n] || {_, _, About, _, _} = Command <- commands()],
-     $\n, Call, "COMMAND --help has the options of each. The status is 0 when it was done, also where a limit came before\n"
-     "the goal; 1 when it failed; 2 where the command line is at fault.\n"].
+     $\n, Call, "COMMAND --help has the options of each. The status is 0 when it was done, also where a limit came\n"
+     "before the goal; 1 when it failed; 2 where the command line is at fault.\n"].
 
 help({_, _, About, Table, _} = Command, Context) ->
     [help_line(Command, Context), $\n, About, $\n, [[$\n, cambrian_arguments:help(Table)] || Table =/= []],
@@ -192,7 +193,8 @@ resume(Word, Given, Context) ->
     in_data_dir(At, fun() ->
         #{text := Text, goal := Goal} = last_checkpoint(atom(Name), Word, At),
         %% with a limit of its own, `evolve' adds none
-        Options = maps:merge(Goal#{name => atom(Name), timeout => maps:get(timeout, Goal, infinity)}, maps:with(?GOALS, At)),
+        Limited = Goal#{name => atom(Name), timeout => maps:get(timeout, Goal, infinity)},
+        Options = maps:merge(Limited, maps:with(?GOALS, At)),
         Task = checkpointed_task(Text, Name),
         evolve(Task, shown(Task), Options, At, Context)
     end).
@@ -224,7 +226,8 @@ last_checkpoint(Name, Word, Given) ->
                  || lists:suffix(".checkpoint", Word), filename:basename(Word) =/= filename:basename(Last)],
             Checkpoint;
         {{error, not_found}, _} ->
-            usage(["resume ", Word, ": there is no checkpoint of this name in ", maps:get(data_dir, Given, "the data_dir")]);
+            Dir = maps:get(data_dir, Given, "the data_dir"),
+            usage(["resume ", Word, ": there is no checkpoint of this name in ", Dir]);
         {{error, Reason}, _} -> wrong(Reason, Given)
     end.
 
@@ -233,7 +236,8 @@ last_file(Name) ->
     lists:last([Dir | lists:sort(filelib:wildcard(unicode:characters_to_list(filename:join(Dir, "*.checkpoint"))))]).
 
 checkpointed_task(<<>>, Name) ->
-    failed(["the checkpoint of ", Name, " does not say its task, which was a fun or long: start it from code, under this name"]);
+    failed(["the checkpoint of ", Name, " does not say its task, which was a fun or long: start it from code, ",
+            "under this name"]);
 checkpointed_task(Text, _Name) ->
     {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
     {ok, Task} = erl_parse:parse_term(Tokens),
@@ -277,7 +281,8 @@ settings(Flag, Settings) -> maps:from_list([setting(Flag, Key, Text) || {Key, Te
 setting(Flag, Key, Text) ->
     Typed = [cambrian_arguments:flag(Flag), $\s, Key, $=, Text],
     Expected = expected(Flag, Key),
-    case {cambrian_arguments:word(Key), cambrian_arguments:value(Text), lists:member(Text, string:lexemes(Expected, ", "))} of
+    IsOurs = lists:member(Text, string:lexemes(Expected, ", ")),
+    case {cambrian_arguments:word(Key), cambrian_arguments:value(Text), IsOurs} of
         {error, _, _} -> usage([Typed, ": ", cambrian_reason:unknown(Flag)]);
         {{ok, Name}, {ok, Value}, _} -> {Name, Value};
         %% one of our words that nobody has used yet
@@ -306,7 +311,8 @@ name(#{name := Text} = Given, #{call := Call}) ->
                                "' goes on with it, --fresh begins anew"]);
         {_, {error, Reason}} -> wrong(Reason, Given)
     end;
-name(#{data_dir := Dir}, _) -> usage(["--data-dir ", Dir, ": expected with --name, under which checkpoints are kept there"]);
+name(#{data_dir := Dir}, _) ->
+    usage(["--data-dir ", Dir, ": expected with --name, under which checkpoints are kept there"]);
 name(_, _) -> #{}.
 
 dir(#{data_dir := Dir}) -> [" --data-dir ", Dir];
@@ -365,7 +371,8 @@ conclude(Task, Result, Told, Options, Given) ->
 out_dir(#{out := Dir}) ->
     case filelib:ensure_dir(filename:join(Dir, "x")) of
         ok -> ok;
-        {error, Reason} -> usage(["--out ", Dir, ": expected a directory that can be written: ", file:format_error(Reason)])
+        {error, Reason} ->
+            usage(["--out ", Dir, ": expected a directory that can be written: ", file:format_error(Reason)])
     end;
 out_dir(_) -> ok.
 

@@ -7,6 +7,8 @@
 -define(MAX_LINES, 40).
 -define(MAX_TERMS, 12).
 -define(CHART, {60, 8}).
+%% The end of the year 9999, beyond which no date is written.
+-define(LAST_MS, 253_402_300_799_999).
 
 -spec file(cambrian_file:path()) -> {ok, unicode:chardata()} | {error, unicode:chardata()}.
 file(Path) ->
@@ -43,10 +45,14 @@ load() ->
 
 checkpointed(Path, #{population := Population, task := Task, text := Text, running := Running, elapsed := Elapsed,
                      goal := Goal, champion := Champion, history := History}) ->
-    #{generation := Generation, evaluations := Evaluations, seed := Seed} = Info = cambrian_nif:population_info(Population),
+    Info = cambrian_nif:population_info(Population),
+    #{generation := Generation, evaluations := Evaluations, seed := Seed} = Info,
     Pages = cambrian_history:pages(History),
     [rows([{"name", filename:basename(filename:dirname(Path))},
-           {"task", case Text of <<>> -> [Task, ", which the file cannot tell in full"]; _ -> string:trim(Text, trailing, ".") end},
+           {"task", case Text of
+                        <<>> -> [Task, ", which the file cannot tell in full"];
+                        _ -> string:trim(Text, trailing, ".")
+                    end},
            {"seed", integer_to_list(Seed)},
            {"generation", integer_to_list(Generation)},
            {"evaluations", integer_to_list(Evaluations)},
@@ -66,7 +72,8 @@ champion(#{champion := Genotype, fitness := Fitness, generation := Generation}) 
 %% Those that are other than the task has them.
 parameters(Text, #{parameters := Parameters}) ->
     Defaults = defaults(Text),
-    case lists:sort([Pair || {Name, Value} = Pair <- maps:to_list(Parameters), maps:get(Name, Defaults, Value) =/= Value]) of
+    case [Pair || {Name, Value} = Pair <- lists:sort(maps:to_list(Parameters)),
+                  maps:get(Name, Defaults, Value) =/= Value] of
         [] -> "as the task has them";
         Others -> pairs(Others)
     end.
@@ -91,12 +98,15 @@ travelling(Path, Bytes) ->
     case {cambrian_genotype:from_binary(Bytes), cambrian_envelope:read(Bytes), cambrian_envelope:read_record(Bytes)} of
         {{ok, Genotype}, _, _} ->
             {ok, [Path, io_lib:format(": a genotype of ~b bytes~n", [byte_size(Bytes)]), genotype(Genotype)]};
-        {_, {ok, Envelope, Claims}, _} -> {ok, [Path, ": an envelope\n", claims(Claims), opened(cambrian_envelope:open(Envelope))]};
+        {_, {ok, Envelope, Claims}, _} ->
+            {ok, [Path, ": an envelope\n", claims(Claims), opened(cambrian_envelope:open(Envelope))]};
         {_, _, {ok, Claims}} -> {ok, [Path, ": a record of an envelope, with a genuine signature\n", claims(Claims)]};
         {_, _, {error, bad_signature}} -> {error, [Path, ": a record of an envelope, with a forged signature"]};
         {{error, malformed}, {error, malformed}, {error, malformed}} -> {error, [Path, ": ", unknown(Bytes)]};
-        {{error, malformed}, {error, Reason}, _} -> {error, io_lib:format("~ts: an envelope that is not sound: ~0tp", [Path, Reason])};
-        {{error, Reason}, _, _} -> {error, io_lib:format("~ts: a genotype that is not sound: ~0tp", [Path, Reason])}
+        {{error, malformed}, {error, Reason}, _} ->
+            {error, io_lib:format("~ts: an envelope that is not sound: ~0tp", [Path, Reason])};
+        {{error, Reason}, _, _} ->
+            {error, io_lib:format("~ts: a genotype that is not sound: ~0tp", [Path, Reason])}
     end.
 
 %% By how they begin: the header of a checkpoint that was cut, an array of ten, one of three.
@@ -109,12 +119,13 @@ unknown(Bytes) ->
         false -> "none of Cambrian's files"
     end.
 
-claims(#{genotype := Id, task := Task, realm := Realm, fitness := Fitness, generation := Generation, origin := Origin,
-         sequence := Sequence, time := Time, parents := Parents, operators := Operators, base := Base, grant := Grant}) ->
+claims(#{genotype := Id, task := Task, realm := Realm, fitness := Fitness, generation := Generation,
+         origin := Origin, sequence := Sequence, time := Time, parents := Parents, operators := Operators,
+         base := Base, grant := Grant}) ->
     rows([{"genotype", hex(Id)}, {"task", safe(Task)}, {"realm", safe(Realm)},
           {"fitness", [cambrian_text:exact(Fitness), ", as is claimed"]},
           {"generation", integer_to_list(Generation)}, {"origin", hex(Origin)}, {"sequence", integer_to_list(Sequence)},
-          {"signed", calendar:system_time_to_rfc3339(min(Time, 253_402_300_799_999), [{unit, millisecond}, {offset, "Z"}])},
+          {"signed", calendar:system_time_to_rfc3339(min(Time, ?LAST_MS), [{unit, millisecond}, {offset, "Z"}])},
           {"parents", words([hex(Parent) || Parent <- Parents])},
           {"operators", words([safe(Operator) || Operator <- Operators])},
           {"payload", case Base of undefined -> "whole"; _ -> ["a difference to ", hex(Base)] end},
@@ -154,7 +165,8 @@ network(#{nodes := Nodes} = Genes) ->
     Names = cambrian_graph:names(Genes, #{}),
     Incoming = maps:groups_from_list(fun(#{to := To}) -> To end,
                                      [Link || #{enabled := true} = Link <- cambrian_graph:links(Genes)]),
-    Lines = [node_line(Node, maps:get(Id, Incoming, []), Names) || #{id := Id, kind := Kind} = Node <- Nodes, Kind =/= input],
+    Lines = [node_line(Node, maps:get(Id, Incoming, []), Names)
+             || #{id := Id, kind := Kind} = Node <- Nodes, Kind =/= input],
     Left = length(Lines) - ?MAX_LINES,
     [lists:sublist(Lines, ?MAX_LINES), [io_lib:format("  and ~b more~n", [Left]) || Left > 0]].
 

@@ -20,13 +20,16 @@ text({unknown_task, Task}, #{set := _}) ->
 text({unknown_task, Task}, _) -> {usage, io_lib:format("~tp: there is no such task, and no such module", [Task])};
 text({not_a_task, Task, Expected}, _) -> {usage, io_lib:format("~tp: expected ~ts", [Task, Expected])};
 text({bad_return, {M, F, A}, Value}, _) -> {failed, io_lib:format("~tp:~tp/~b returned ~0tP", [M, F, A, Value, 20])};
-text({crashed, {M, F, A}, {_, Reason, _}}, _) -> {failed, io_lib:format("~tp:~tp/~b failed: ~0tP", [M, F, A, Reason, 20])};
+text({crashed, {M, F, A}, {_, Reason, _}}, _) ->
+    {failed, io_lib:format("~tp:~tp/~b failed: ~0tP", [M, F, A, Reason, 20])};
 text({already_started, _}, _) -> {failed, "the name of the population is in use in this VM"};
 text({checkpoint_of_another_task, Task}, _) -> {failed, ["the last checkpoint is of another task, ", Task]};
 text({wrong_size, What, Expected, Got}, _) ->
     {failed, io_lib:format("the last checkpoint has ~b ~tp, and the task ~b", [Got, What, Expected])};
-text({torn_checkpoint, Path}, _) -> {failed, [Path, ": torn or changed since, and there is none before it that is whole"]};
-text({{unsupported_version, Version}, Path}, _) -> {failed, io_lib:format("~ts: version ~tp is not known here", [Path, Version])};
+text({torn_checkpoint, Path}, _) ->
+    {failed, [Path, ": torn or changed since, and there is none before it that is whole"]};
+text({{unsupported_version, Version}, Path}, _) ->
+    {failed, io_lib:format("~ts: version ~tp is not known here", [Path, Version])};
 text({malformed, Path}, _) -> {failed, [Path, ": not what a checkpoint is, though whole"]};
 text({other_file, Path}, _) -> {failed, [Path, ": no checkpoint of this version of Cambrian"]};
 text(population_kept_failing, _) -> {failed, "the population crashed again and again"};

@@ -4,6 +4,8 @@
 
 -export([text/3, json/3, files/3]).
 
+-define(FIELDS, [solved, fitness, validation, generations, evaluations, seed, elapsed_ms]).
+
 -type told() :: #{history := [cambrian_history:page()], atom() => term()}.
 
 -spec text(Task :: unicode:chardata(), cambrian_population:result(), cambrian_population:goal()) -> unicode:chardata().
@@ -15,7 +17,8 @@ text(Task, #{champion := Champion, fitness := Fitness, generations := Generation
                   "~b nodes, ~b connections, ~b of them recurrent. Id ~ts~n",
                   [Task, ending(Result, Goal), Generations, Evaluations, Elapsed / 1000, Seed,
                    cambrian_text:exact(Fitness),
-                   [io_lib:format(", ~ts ~ts", [Name, cambrian_text:exact(Value)]) || {Name, Value} <- maps:get(trial, Result, [])],
+                   [io_lib:format(", ~ts ~ts", [Name, cambrian_text:exact(Value)])
+                    || {Name, Value} <- maps:get(trial, Result, [])],
                    [[", on held-out data ", cambrian_text:exact(Value)] || #{validation := Value} <- [Result]],
                    Nodes, Connections, Recurrent, id(Champion)]).
 
@@ -39,12 +42,12 @@ id(Champion) -> string:lowercase(binary:encode_hex(cambrian_genotype:id(Champion
 
 %%% ---- JSON -------------------------------------------------------------------------------
 
--spec json(Task :: unicode:chardata(), cambrian_population:result(), Files :: [file:filename_all()]) -> unicode:chardata().
+-spec json(Task :: unicode:chardata(), cambrian_population:result(), Files :: [file:filename_all()]) ->
+          unicode:chardata().
 json(Task, #{champion := Champion} = Result, Files) ->
     Trial = [{trial, {maps:get(trial, Result, [])}} || is_map_key(trial, Result)],
     value({[{task, Task}, {champion, id(Champion)}]
-           ++ [{Key, maps:get(Key, Result)} || Key <- [solved, fitness, validation, generations, evaluations, seed, elapsed_ms],
-                                               is_map_key(Key, Result)]
+           ++ [{Key, maps:get(Key, Result)} || Key <- ?FIELDS, is_map_key(Key, Result)]
            ++ Trial ++ [{files, {list, Files}} || Files =/= []]}).
 
 %% No more of JSON than this result takes.

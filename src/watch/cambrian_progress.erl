@@ -13,7 +13,7 @@
 -define(MIN_BAR, 10).
 
 %% @private `true' prints where the caller prints, a device there; a fun is called with every generation's stats.
--spec start(pid(), true | io:device() | fun((cambrian_population:stats()) -> term()), cambrian_population:goal()) -> pid().
+-spec start(pid(), true | io:device() | fun((cambrian_population:stats()) -> term()), Goal :: map()) -> pid().
 start(Population, How, Goal) ->
     Leader = group_leader(),
     Self = self(),
@@ -102,7 +102,8 @@ line(Stats) -> line(Stats, #{}).
 %% ```
 %% 1> lists:flatten(cambrian_progress:line(
 %%      #{generation => 12, best => 3.92142, mean => 2.7103, species => [{0, 100}, {7, 50}],
-%%        evaluations => 1950, evaluations_per_second => 81250, elapsed_ms => 9000}, #{generations => 52, target => 4})).
+%%        evaluations => 1950, evaluations_per_second => 81250, elapsed_ms => 9000},
+%%      #{generations => 52, target => 4})).
 %% "25%, generation 12, best 3.9214 of 4, mean 2.7103, 2 species, 1950 evaluations, 81250/s, 0:27 left"
 %% '''
 -spec line(cambrian_population:stats(), cambrian_population:goal()) -> unicode:chardata().
