@@ -18,7 +18,7 @@ defmodule Cambrian.MixProject do
       # Apart from rebar3's: its test profile and mix's test environment have the same name.
       build_path: "_build/mix",
       start_permanent: Mix.env() == :prod,
-      test_ignore_filters: [&String.starts_with?(&1, "test/consumers/")],
+      test_ignore_filters: [&String.starts_with?(&1, ["test/consumers/", "test/support/"])],
       # None, not even for development: with any hex dependency `mix compile` asks for Hex.
       deps: [],
       package: package()
@@ -39,7 +39,7 @@ defmodule Cambrian.MixProject do
       licenses: ["Apache-2.0"],
       build_tools: ["rebar3", "mix"],
       # Neither tests nor fuzz targets: with what fuzzers leave behind these are gigabytes.
-      files: ~w(lib src native/cambrian_build.erl native/cambrian_nif
+      files: ~w(lib src python native/cambrian_build.erl native/cambrian_nif
            native/cambrian_core/Cargo.toml native/cambrian_core/src
            .cargo Cargo.toml Cargo.lock mix.exs rebar.config README.md LICENSE)
     ]

@@ -9,7 +9,8 @@ defmodule Cambrian do
       [0, 1, 1, 0]
 
   `evolve/2` waits for the end. `Cambrian.Population` is an evolution as a process, which can be
-  watched, paused and supervised; `Cambrian.Bridge` joins populations of several machines.
+  watched, paused and supervised; `Cambrian.Bridge` joins populations of several machines, and
+  `Cambrian.Governor` says how much of this one they may take.
   A task of your own is a function or a `Cambrian.Task`.
   """
 
@@ -23,11 +24,21 @@ defmodule Cambrian do
 
   A task is one of
 
-    * a name of `tasks/0`, which runs in Rust;
-    * a module that uses `Cambrian.Task`, or `{module, args}` with the argument of its `init/1`;
+    * a name of `tasks/0`, which runs in Rust, or `{name, settings}`, a keyword list or a map:
+      `{:parity, bits: 5}` (2 to 12, by default 3), `{:sequence_recall, length: 1, delay: 4}`;
+    * a module that uses `Cambrian.Task` or `Cambrian.Environment`, or `{module, args}` with the
+      argument of its `init/1`;
+    * another program: see `Cambrian.Program`;
     * a function from a `Cambrian.Network` to a fitness, with the options `:inputs` and `:outputs`;
     * `{:dataset, inputs, targets}`, two lists with as many rows of numbers; the fitness is
-      1 / (1 + mean squared error).
+      1 / (1 + mean squared error);
+    * `{:dataset, settings}`, with these as `:inputs` and `:targets`, each a list of rows,
+      `{width, binary}` of 32-bit floats or, where Nx is loaded, a tensor of the shape `{n, width}`;
+      `:kind`, `:regression` or `:classification`, where targets are classes from 0 (a list, or a
+      tensor of the shape `{n}`) or one-hot rows, and the fitness is 1 / (1 + mean cross entropy);
+      `:validation`, a share of the rows, of each class the same, that fitness does not see but
+      `Cambrian.Task.trial/2` measures, and the `:seed` that draws them. No dataset is solved by
+      itself: give a `:target`, or limits.
 
   A fitness is a number, and more is better. The same network must always get the same fitness if
   a run is to be repeatable.
@@ -41,6 +52,10 @@ defmodule Cambrian do
       number of threads. Random by default; the result says which it was.
     * `:target` - a fitness that solves the task. By default a task that comes with Cambrian is
       solved when it passes its own trial, and any other runs to a limit.
+    * `:until` - a function of the `t:Cambrian.Population.stats/0` of each generation; the first
+      `true` solves the task. One that crashes, or gives no boolean, is an error.
+    * `:patience` - for how many generations nothing may get better: on held-out data where the task
+      has them, else in fitness.
     * `:generations`, `:evaluations` - limits in all, positive integers.
     * `:timeout` - limit in ms or `:infinity`. Without any limit it is 1000 generations.
     * `:population` - genotypes in a generation, from 2 to 1,000,000.
@@ -57,11 +72,11 @@ defmodule Cambrian do
       `:infinity`; default 256 MiB. Binaries off the heap count from Erlang/OTP 28 on.
     * `:failure_fitness` - the fitness for failure, a number; by default the lowest fitness of the
       generation.
-    * `:nodes` - a list of nodes that share in the evaluations of a function or a module with this
-      one, or `:connected` for all that are. The champion is the same whichever they are, and
-      whichever are lost on the way. They need Cambrian and the task's modules in the same versions,
-      and a function should hold nothing that is only here, such as a table or a network. A node
-      that cannot do it is left out, which is logged once.
+    * `:nodes` - a list of nodes that share in the evaluations with this one, or `:connected` for
+      all that are. The champion is the same whichever they are, and whichever are lost on the way.
+      They need Cambrian and the task's modules in the same versions, and a function should hold
+      nothing that is only here, such as a table or a network. A node that cannot do it is left out,
+      which is logged once. It pays where an evaluation takes longer than to send its genotype.
 
   ## Errors
 
@@ -161,8 +176,8 @@ defmodule Cambrian do
       iex> Cambrian.parameters(:chess)
       {:error, {:unknown_task, :chess}}
   """
-  @spec parameters(atom) :: {:ok, %{atom => term}} | {:error, {:unknown_task, atom}}
-  defdelegate parameters(task), to: :cambrian
+  @spec parameters(Cambrian.Task.native()) :: {:ok, %{atom => term}} | {:error, Error.reason()}
+  def parameters(task), do: :cambrian.parameters(Boundary.task(task))
 
   @doc """
   The names of the tasks that come with Cambrian.

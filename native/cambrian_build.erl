@@ -1,4 +1,4 @@
-%% Puts the native library for the wanted target in OUT. One file, OTP only, two callers: rebar3
+%% Puts the native library for the wanted target, and the scripts in python/, in OUT. One file, OTP only, two callers: rebar3
 %% runs it as a script (`escript native/cambrian_build.erl OUT`), mix.exs compiles it in memory
 %% and calls build/2.
 %%
@@ -28,8 +28,9 @@ build(Root, Out) ->
         Target = target(),
         Key = key(Root, Target),
         Installed = filename:join(Out, "cambrian_nif" ++ extension(Target)),
+        Copied = copy_scripts(Root, Out),
         case is_fresh(Installed, Key) of
-            true -> noop;
+            true -> Copied;
             false -> install(library(Root, Target, Key), Installed, Key)
         end
     catch
@@ -75,6 +76,17 @@ install(From, To, Key) ->
     _ = file:delete(To),
     must(file:rename(New, To), To),
     must(file:write_file(To ++ ".stamp", stamp(Key, Bytes)), To).
+
+%% What users start from Erlang lies beside the library, which is where a release has it as well.
+copy_scripts(Root, Out) ->
+    Copies = [{To, Bytes} || Script <- filelib:wildcard("python/*.py", Root),
+                             To <- [filename:join(Out, filename:basename(Script))],
+                             Bytes <- [read(filename:join(Root, Script))],
+                             file:read_file(To) =/= {ok, Bytes}],
+    lists:foldl(fun({To, Bytes}, _) ->
+                    must(filelib:ensure_dir(To), To),
+                    must(file:write_file(To, Bytes), To)
+                end, noop, Copies).
 
 %% ---- cargo -------------------------------------------------------------------------------
 

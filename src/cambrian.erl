@@ -162,14 +162,19 @@ parameters() ->
 %% 3> cambrian:parameters(chess).
 %% {error,{unknown_task,chess}}
 %% '''
--spec parameters(atom()) -> {ok, #{atom() => term()}} | {error, {unknown_task, atom()}}.
-parameters(Task) -> cambrian_nif:task_parameters(Task, #{}).
+-spec parameters(cambrian_task:native()) -> {ok, #{atom() => term()}} | {error, cambrian_task:error()}.
+parameters(Task) ->
+    case cambrian_task:new(Task) of
+        {ok, Native} -> cambrian_nif:task_parameters(Native, #{});
+        Error -> Error
+    end.
 
 %% @doc The names of the tasks that come with Cambrian.
 %%
 %% ```
 %% 1> cambrian:tasks().
-%% ['xor',double_pole,double_pole_novel,multiplexer_11]
+%% ['xor',double_pole,double_pole_novel,multiplexer_11,parity,single_pole,
+%%  single_pole_novel,mountain_car,acrobot,t_maze,sequence_recall]
 %% '''
 -spec tasks() -> [atom()].
 tasks() -> cambrian_task:names().

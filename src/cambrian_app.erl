@@ -4,12 +4,21 @@
 -export([start/2, stop/1]).
 
 start(_Type, _Args) ->
-    case cambrian_nif:loaded() of
-        ok ->
+    case {cambrian_nif:loaded(), cambrian_options:check(maps:from_list(application:get_all_env(cambrian)), table())} of
+        {ok, {ok, _}} ->
             cambrian_telemetry:start(),
             cambrian_sup:start_link();
-        {error, Reason} ->
-            {error, {nif_not_loaded, Reason}}
+        {{error, Reason}, _} -> {error, {nif_not_loaded, Reason}};
+        {ok, Error} -> Error
     end.
 
 stop(_State) -> ok.
+
+%% What may be set before the application starts. The governor looks at what is its own.
+table() ->
+    Path = fun(Dir) -> Dir =/= <<>> andalso is_binary(Dir) orelse Dir =/= [] andalso io_lib:printable_unicode_list(Dir) end,
+    #{data_dir => {Path, <<"the path of a directory">>},
+      threads => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
+      governor => {fun is_map/1, <<"a map">>},
+      %% of OTP itself
+      included_applications => {fun is_list/1, <<"a list">>}}.

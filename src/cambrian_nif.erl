@@ -30,11 +30,11 @@
          network_step_many/3, network_step_many_dirty/3]).
 -export([substrate_new/1, substrate_grid/1, substrate_info/1, substrate_shape/1,
          substrate_express/2, substrate_express_dirty/2]).
--export([task_names/0, task_info/1, task_parameters/2, task_evaluate/3, task_trial/3]).
+-export([task_names/0, task_new/2, task_info/1, task_parameters/2, task_evaluate/3, task_score/2, task_trial/3]).
 -export([population_new/4, population_network/2, population_network_dirty/2,
          population_evaluate/3, population_next/2,
          population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
-         population_info/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_lineage/2, population_stats/1,
+         population_info/1, population_parameters/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_lineage/2, population_stats/1,
          population_encode/1, population_decode/1]).
 -export([identity_public_key/1, identity_succession/3, identity_read_succession/1, identity_grant/4, identity_read_grant/1]).
 -export([envelope_seal/4, envelope_read/1, envelope_open/2, envelope_record/1, envelope_read_record/1]).
@@ -121,10 +121,12 @@ substrate_express(_Substrate, _Cppn) -> ?STUB.
 substrate_express_dirty(_Substrate, _Cppn) -> ?STUB.
 
 task_names() -> ?STUB.
-task_info(_Name) -> ?STUB.
-task_parameters(_Name, _Changes) -> ?STUB.
-task_evaluate(_Tag, _Name, _Networks) -> ?STUB.
-task_trial(_Tag, _Name, _Network) -> ?STUB.
+task_new(_Name, _Settings) -> ?STUB.
+task_info(_Task) -> ?STUB.
+task_parameters(_Task, _Changes) -> ?STUB.
+task_evaluate(_Tag, _Task, _Networks) -> ?STUB.
+task_score(_Task, _Network) -> ?STUB.
+task_trial(_Tag, _Task, _Network) -> ?STUB.
 
 population_new(_Encoding, _Task, _Parameters, _Seed) -> ?STUB.
 population_network(_Population, _Genotype) -> ?STUB.
@@ -137,6 +139,7 @@ tuning_settle(_Tuning) -> ?STUB.
 population_next(_Tag, _Evaluated) -> ?STUB.
 population_inject(_Evaluated, _Genotype, _Fitness) -> ?STUB.
 population_info(_Population) -> ?STUB.
+population_parameters(_Population) -> ?STUB.
 population_evaluated_champion(_Evaluated) -> ?STUB.
 population_best(_Evaluated) -> ?STUB.
 population_contender(_Evaluated) -> ?STUB.

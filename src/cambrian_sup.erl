@@ -10,6 +10,7 @@ init([]) ->
     Children = [worker(cambrian_governor),
                 worker(cambrian_store),
                 worker(cambrian_lineage),
+                worker(cambrian_program_pool),
                 supervisor(cambrian_population_sup),
                 supervisor(cambrian_mesh_sup)],
     {ok, {#{strategy => one_for_one, intensity => 5, period => 60}, Children}}.

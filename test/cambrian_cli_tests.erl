@@ -68,6 +68,20 @@ a_module_is_a_task_and_has_settings_test() ->
     {0, Other, _} = run("evolve cambrian_cli_tests --seed 1 --target 0.999 --quiet --set wish=0.75"),
     ?assertNotEqual(id(Out), id(Other)).
 
+tasks_in_rust_have_settings_and_datasets_are_given_test() ->
+    {0, Parity, _} = run("evolve parity --set bits=2 --seed 1 --quiet"),
+    ?assertMatch("parity: solved. " ++ _, Parity),
+    {0, Held, _} = run("evolve dataset --set inputs=[[0],[1],[0],[1]] --set targets=[0,1,0,1] --set kind=classification "
+                       "--set validation=0.5 --seed 1 --generations 5 --quiet"),
+    holds("on held-out data ", Held),
+    cambrian_temporary:with_dir(fun(Dir) ->
+        In = " --quiet --data-dir " ++ Dir,
+        {0, _, _} = run("evolve sequence_recall --set length=2 --set delay=3 --seed 1 --generations 2 --name recall" ++ In),
+        {0, Resumed, _} = run("resume recall --generations 4" ++ In),
+        {0, Whole, _} = run("evolve sequence_recall --set length=2 --set delay=3 --seed 1 --generations 4 --quiet"),
+        ?assertEqual(id(Whole), id(Resumed))
+    end).
+
 champion_picture_and_report_are_written_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         {0, Out, _} = run(["evolve", "xor", "--seed", "42", "--quiet", "--out", Dir ++ "/new/champions"]),
@@ -112,7 +126,15 @@ mistakes_are_one_line_and_status_2_test_() ->
              {"evolve xor --param name=1",
               "--param name=1: there is no such parameter; the command `parameters' lists them"},
              {"evolve xor --param tuning=luck", "--param tuning=luck: expected one of none, hill_climbing, cma_es, sep_cma_es"},
-             {"evolve lists", "lists: expected a module that exports init/1 and evaluate/2"},
+             {"evolve lists", "lists: expected a module that exports init/1 and evaluate/2, or init/1, reset/2 and step/2"},
+             {"evolve xor --set bits=2", "--set bits=2: the task has no such setting"},
+             {"evolve xor --set 9=2", "--set 9=2: the task has no such setting"},
+             {"evolve parity --set bits=1", "--set bits=1: expected an integer from 2 to 12"},
+             {"evolve parity --set bits=[", "--set bits=[: expected a number, a word or a term of Erlang"},
+             {"evolve dataset", "--set inputs=..., targets=...: missing, and expected"},
+             {"evolve dataset --set inputs=1 --set targets=2",
+              "--set inputs=... and targets=...: expected lists of rows, or {Width, Binary}"},
+             {"evolve program", "program: its settings are missing, --set NAME=VALUE"},
              {"evolve xor --name pole", "--name pole: expected with --data-dir, where its checkpoints are kept"},
              {"evolve xor --data-dir here", "--data-dir here: expected with --name, under which checkpoints are kept there"},
              {"evolve xor --out /dev/null/x",

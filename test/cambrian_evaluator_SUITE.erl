@@ -9,7 +9,7 @@ groups() ->
     [{alone, [each_costs_itself_only, together_as_each, batches_change_nothing, a_runner_that_answers_rubbish, a_failure_has_its_fitness,
               faults_are_bounded, a_bomb_in_a_population, memory_is_that_of_one, told_once, nothing_stays_here, idle_is_cheap, options_are_checked, overhead]},
      {peers, [same_champion, a_node_that_halts, a_node_without_the_code, a_node_without_a_module, a_node_of_another_version,
-              a_node_that_is_not_there, a_node_that_lies, a_node_that_comes_back, slow_nodes_are_relieved, together_on_nodes,
+              a_node_that_is_not_there, a_node_that_lies, a_node_that_comes_back, slow_nodes_are_relieved, together_on_nodes, what_runs_in_rust_on_nodes,
               a_fault_there_is_a_fault, nothing_stays_anywhere]}].
 
 init_per_group(alone, Config) ->
@@ -274,8 +274,8 @@ options_are_checked(_) ->
     _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_population:start(Options#{Name => Value}))
          || {Name, Value} <- [{nodes, all}, {nodes, ["a"]}, {nodes, [a | b]}, {evaluation_memory, 0}, {evaluation_memory, 1 bsl 70},
                               {failure_fitness, low}, {failure_fitness, 1 bsl 2000}]],
-    ?assertEqual({error, {bad_option, {nodes, [n@h], <<"none with a task that runs in Rust">>}}},
-                 cambrian_population:start(#{task => 'xor', nodes => [n@h]})),
+    ?assertEqual({error, {bad_option, {nodes, [n@h], <<"none with a task that runs in Rust and is tuned">>}}},
+                 cambrian_population:start(#{task => 'xor', nodes => [n@h], params => #{tuning => cma_es}})),
     {ok, Substrate} = cambrian_substrate:new(#{inputs => [[0, 0]], outputs => [[0, 1]]}),
     ?assertEqual({error, {bad_option, {nodes, connected, <<"none with a substrate">>}}},
                  cambrian_population:start(#{task => Fun, substrate => Substrate, nodes => connected})).
@@ -326,6 +326,22 @@ closed_gate(Observer, Waiting) ->
         {enter, Ref, Pid} -> Observer ! {did, node(Pid)}, closed_gate(Observer, [{Ref, Pid} | Waiting]);
         open -> _ = [Pid ! Ref || {Ref, Pid} <- Waiting], open_gate(Observer)
     end.
+
+%% With the same bits as in the library's own threads: of cases, settings and data as well.
+what_runs_in_rust_on_nodes(Config) -> there(what_runs_in_rust_on_nodes_there, Config).
+what_runs_in_rust_on_nodes_there(Nodes) ->
+    Data = #{inputs => [[K / 10] || K <- lists:seq(1, 30)], targets => [K rem 3 || K <- lists:seq(1, 30)],
+             kind => classification, validation => 0.3},
+    [begin
+         Options = #{population => 60, generations => 6, seed => 5, target => 1.0e6, params => Params},
+         Champion = fun(On) ->
+             {ok, #{champion := C, evaluations := E}} = cambrian:evolve(Task, Options#{nodes => On}),
+             {cambrian_genotype:id(C), E}
+         end,
+         ?assertEqual(Champion([]), Champion(Nodes))
+     end || {Task, Params} <- [{'xor', #{selection => lexicase}}, {{parity, #{bits => 4}}, #{}}, {double_pole_novel, #{}},
+                               {{dataset, Data}, #{}}]],
+    ok.
 
 evolve(Task, Nodes) ->
     {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations}} =

@@ -118,23 +118,34 @@ mistakes_case() ->
         Value <- Values],
     ?assertEqual({error, {unknown_option, gpu}}, cambrian_governor:configure(#{gpu => 1})),
     ok = application:stop(cambrian),
-    ok = application:set_env(cambrian, governor, #{cpu => 2}),
-    {error, {cambrian, Why}} = application:ensure_all_started(cambrian),
-    ?assertMatch({match, _}, re:run(io_lib:format("~p", [Why]), "bad_option,\\s*\\{cpu,2,")).
+    [begin
+         ok = application:set_env(cambrian, Name, Value),
+         {error, {cambrian, Why}} = application:ensure_all_started(cambrian),
+         ok = application:unset_env(cambrian, Name),
+         ?assertMatch({match, _}, re:run(io_lib:format("~0p", [Why]), Fault))
+     end || {Name, Value, Fault} <- [{governor, #{cpu => 2}, "bad_option,{cpu,2,"}, {governor, half, "bad_option,{governor,half,"},
+                                     {data_dir, 42, "bad_option,{data_dir,42,"}, {data_dri, "/data", "unknown_option,data_dri"},
+                                     {threads, 0, "bad_option,{threads,0,"}]].
 
-%% The 99th percentile of how late a timer of 1 ms is. Another program may hold up the machine: the best of some tries.
+%% The 99th percentile of how late a timer of 1 ms is. Where other programs hold up the machine, they do so with an idle VM
+%% as well: that much is not ours.
 timers_are_kept_case() ->
-    P = endless(),
-    Late = best_of(5, fun() -> percentile(99, [late() || _ <- lists:seq(1, 1000)]) end),
-    ok = cambrian_population:stop(P),
-    io:format(user, "a timer of 1 ms is late by ~.1f ms at the 99th percentile; ", [Late]),
-    ?assert(Late < 5.0).
+    Measure = fun() -> percentile(99, [late() || _ <- lists:seq(1, 1000)]) end,
+    {Late, Idle} = best_of(5, fun() ->
+        Idle = Measure(),
+        P = endless(),
+        Late = Measure(),
+        ok = cambrian_population:stop(P),
+        {Late, Idle}
+    end),
+    io:format(user, "a timer of 1 ms is late by ~.1f ms at the 99th percentile, in an idle VM by ~.1f; ", [Late, Idle]),
+    ?assert(Late < 5.0 + max(0.0, Idle - 2.0)).
 
 best_of(1, Measure) -> Measure();
 best_of(Tries, Measure) ->
     case Measure() of
-        Late when Late < 5.0 -> Late;
-        Late -> min(Late, best_of(Tries - 1, Measure))
+        {Late, Idle} when Late < 5.0 -> {Late, Idle};
+        Worse -> min(Worse, best_of(Tries - 1, Measure))
     end.
 
 late() ->

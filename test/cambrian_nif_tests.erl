@@ -56,7 +56,9 @@ world() ->
     {ok, Substrate} = cambrian_substrate:new(Points),
     {ok, Cppn} = cambrian_genotype:new(cambrian_substrate:shape(Substrate), 1),
     Genotypes = [G, Grown, Other, Cppn],
-    {ok, Population} = cambrian_nif:population_new({2, 1}, 'xor', #{population => 5}, 1),
+    {ok, Task} = cambrian_nif:task_new('xor', #{}),
+    {ok, Dataset} = cambrian_nif:task_new(dataset, #{inputs => [[0, 1]], targets => [[1]]}),
+    {ok, Population} = cambrian_nif:population_new({2, 1}, Task, #{population => 5}, 1),
     Tuning = cambrian_nif:population_tuning(Population),
     {ok, Told} = cambrian_nif:tuning_tell(Tuning, [1.0, 2.0, 3.0, 4.0, 5.0]),
     {ok, Evaluated} = cambrian_nif:tuning_settle(Told),
@@ -69,8 +71,8 @@ world() ->
     World = #{
         genotype => Genotypes, network => Networks, population => [Population], evaluated => [Evaluated], tuning => [Tuning, Told],
         substrate => [Substrate], points => [Points], envelope => [Envelope],
-        job => [cambrian_nif:task_evaluate(tag, 'xor', [hd(Networks)])],
-        name => cambrian_genotype:operators() ++ ['xor', double_pole, undefined],
+        task => [Task, Dataset], job => [cambrian_nif:task_evaluate(tag, Task, [hd(Networks)])],
+        name => cambrian_genotype:operators() ++ [dataset, undefined | cambrian_task:names()],
         parameter => [{Name, Default} || {Name, Default, _, _} <- cambrian_nif:parameters_table()],
         bytes => [Sealed, cambrian_nif:envelope_record(Envelope), cambrian_nif:population_encode(Population),
                   cambrian_nif:genotype_diff(G, Grown), cambrian_nif:identity_succession(<<1:256>>, <<2:256>>, 1),
@@ -107,7 +109,13 @@ right('_Tuning', World) -> pick(maps:get(tuning, World));
 right('_Evaluated', World) -> pick(maps:get(evaluated, World));
 right('_Envelope', World) -> pick(maps:get(envelope, World));
 right('_Job', World) -> pick(maps:get(job, World));
-right(Kind, World) when Kind =:= '_Operator'; Kind =:= '_Name'; Kind =:= '_Task' -> pick(maps:get(name, World));
+right(Kind, World) when Kind =:= '_Operator'; Kind =:= '_Name' -> pick(maps:get(name, World));
+right('_Task', World) -> pick([undefined | maps:get(task, World)]);
+right('_Settings', World) ->
+    Rows = fun(Width) -> pick([[numbers(Width) || _ <- lists:seq(1, 4)], {Width, << <<X:32/float-little>> || X <- [0, 1, 1, 0] >>}]) end,
+    Data = #{inputs => Rows(2), targets => pick([Rows(1), Rows(2), [0, 1, 1, 2]])},
+    pick([#{}, #{pick([bits, length, delay, steps]) => pick([2, 3.0, any(World)])}, Data,
+          Data#{pick([kind, validation, seed, inputs, targets]) => pick([classification, 0.5, 7, any(World)])}]);
 right(Kind, World) when Kind =:= '_Parameters'; Kind =:= '_Changes' ->
     maps:from_list([{Name, argument({default, Default}, World)} || {Name, Default} <- some(maps:get(parameter, World))]);
 right('_Threads', _) -> rand:uniform(3);

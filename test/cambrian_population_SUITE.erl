@@ -4,7 +4,8 @@
 -compile([export_all, nowarn_export_all]).
 
 all() ->
-    [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, checkpoint_of_another_task, keeps_failing_alone,
+    [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
+     told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping, asleep_when_idle, afresh_once, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
      what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, watched, many_at_once, under_a_supervisor, idle_answers].
 
@@ -124,6 +125,144 @@ falls_back_to_one_before(Config) ->
                                                    cambrian_population:history(Again) end]),
     ok = cambrian_population:run(Again),
     ?assertEqual(Whole, champion_of(cambrian_population:await(Again, 60_000))).
+
+%% What is in the way of its directory stands for a disk that is full: it says so once, goes on, and writes when it can.
+goes_on_without_a_disk(Config) ->
+    Dir = filename:join(proplists:get_value(dir, Config), "populations"),
+    InTheWay = filename:join(Dir, "here"),
+    ok = filelib:ensure_dir(InTheWay),
+    ok = file:write_file(InTheWay, <<>>),
+    ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
+    {ok, _} = cambrian_population:start((options(15))#{name => here, checkpoint_interval => 0}),
+    ok = cambrian_population:subscribe(here),
+    {ok, _} = cambrian_population:step(here, 5),
+    ?assertMatch([{checkpoint_failed, #{generation := 0, reason := {_, _}}}],
+                 [Event || {checkpoint_failed, _} = Event <- events(here)]),
+    ok = file:delete(InTheWay),
+    {ok, #{generation := 6}} = cambrian_population:step(here, 2),
+    ?assertEqual([], [Event || {checkpoint_failed, _} = Event <- events(here)]),
+    ?assertMatch([_ | _], filelib:wildcard(filename:join(InTheWay, "*6.checkpoint"))),
+    ok = cambrian_population:run(here),
+    ?assertEqual(run_whole(options(15)), champion_of(cambrian_population:await(here, 60_000))).
+
+events(Name) -> receive {cambrian, Name, Event} -> [Event | events(Name)] after 0 -> [] end.
+
+%% After a crash the goal is what it was; where it is started anew from a file, what it is told then counts.
+told_anew_in_another_vm(Config) ->
+    ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
+    {ok, First} = cambrian_population:start((options(16))#{name => here, generations => 4}),
+    ok = cambrian_population:run(here, #{generations => 6}),
+    {ok, #{generations := 6}} = cambrian_population:await(here, 60_000),
+    exit(First, kill),
+    Second = await_return(here, First),
+    ?assertMatch({ok, #{generations := 6}}, cambrian_population:await(Second, 60_000)),
+    ok = application:stop(cambrian),
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, _} = cambrian_population:start((options(16))#{name => here, generations => 9}),
+    ?assertMatch({ok, #{generation := 5}}, cambrian_population:best(here)),
+    ok = cambrian_population:run(here),
+    ?assertMatch({ok, #{generations := 9}}, cambrian_population:await(here, 60_000)).
+
+until_a_fun_says_so(_) ->
+    Until = fun(#{generation := G, species := Species}) -> G >= 3 andalso length(Species) > 1 end,
+    {ok, P} = cambrian_population:start((options(17))#{name => here, until => Until}),
+    ok = cambrian_population:run(P),
+    {ok, #{solved := true, generations := 4, fitness := Fitness}} = cambrian_population:await(P, 60_000),
+    ?assertMatch({ok, #{fitness := Fitness}}, cambrian_population:best(P)),
+    %% it is there after a crash, too
+    exit(P, kill),
+    Back = await_return(here, P),
+    ?assertMatch({ok, #{solved := true, generations := 4}}, cambrian_population:await(Back, 60_000)).
+
+a_fun_that_says_nothing(_) ->
+    {ok, P} = cambrian_population:start((options(18))#{name => here, until => fun(_) -> error(on_purpose) end}),
+    ok = cambrian_population:subscribe(P),
+    ok = cambrian_population:run(P),
+    ?assertMatch({error, {bad_option, {until, {error, on_purpose, _}, _}}}, cambrian_population:await(P, 60_000)),
+    ?assertMatch([_], [Event || {failed, {bad_option, _}} = Event <- events(here)]),
+    ok = cambrian_population:run(P, #{until => fun(_) -> perhaps end}),
+    ?assertMatch({error, {bad_option, {until, perhaps, _}}}, cambrian_population:await(P, 60_000)),
+    ok = cambrian_population:run(P, #{until => fun(#{generation := G}) -> G >= 5 end}),
+    ?assertMatch({ok, #{generations := 6}}, cambrian_population:await(P, 60_000)).
+
+%% The best was found so many generations ago, and no other limit was reached.
+patience(_) ->
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 3, target => 5, patience => 7}),
+    ok = cambrian_population:run(P),
+    {ok, #{generations := Generations, solved := false}} = cambrian_population:await(P, 60_000),
+    ?assertMatch({ok, #{generation := Best}} when Best + 8 =:= Generations, cambrian_population:best(P)),
+    ok = cambrian_population:stop(P).
+
+%% The champion is who did best on rows that evolution did not see, killed on the way or not.
+early_stopping(_) ->
+    _ = rand:seed(exsss, 1),
+    Rows = [[rand:normal() + 2 * (K rem 2), rand:normal()] || K <- lists:seq(1, 60)],
+    Data = {dataset, #{inputs => Rows, targets => [K rem 2 || K <- lists:seq(1, 60)], kind => classification,
+                       validation => 0.4, seed => 5}},
+    Options = #{task => Data, seed => 9, population => 60, patience => 12},
+    {ok, P} = cambrian_population:start(Options),
+    ok = cambrian_population:run(P),
+    {ok, #{champion := Champion, validation := Held, generations := Generations} = Result} =
+        cambrian_population:await(P, 60_000),
+    {ok, #{validation := Again}} = cambrian_task:trial(Data, cambrian_network:compile(Champion)),
+    ?assertEqual(Held, Again),
+    %% not the fittest of all: that one had learnt the rows by heart
+    {ok, #{fitness := Fittest}} = cambrian_population:best(P),
+    ?assert(maps:get(fitness, Result) < Fittest),
+    ok = cambrian_population:stop(P),
+    {ok, _} = cambrian_population:start(Options#{name => here}),
+    ok = cambrian_population:run(here),
+    wait_for_generation(here, Generations div 2),
+    Pid = whereis(here),
+    exit(Pid, kill),
+    _ = await_return(here, Pid),
+    {ok, #{champion := Other, validation := Held, generations := Generations}} =
+        cambrian_population:await(here, 60_000),
+    ?assertEqual(cambrian_genotype:id(Champion), cambrian_genotype:id(Other)).
+
+asleep_when_idle(_) ->
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
+    {ok, _} = cambrian_population:step(P, 3),
+    hibernates(P),
+    ?assertMatch({ok, #{generation := 2}}, cambrian_population:stats(P)),
+    ok = cambrian_population:stop(P).
+
+%% Under a supervisor of the user's, too, a crash is no new start; in another VM it is.
+afresh_once(Config) ->
+    ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
+    Options = (options(1))#{name => here, resume => false},
+    Supervised = fun() ->
+        Flags = #{strategy => one_for_one, intensity => 3, period => 1},
+        {ok, Supervisor} = supervisor:start_link(?MODULE, {Flags, [cambrian_population:child_spec(Options)]}),
+        #{generation := Generation} = cambrian_population:info(here),
+        {Supervisor, Generation}
+    end,
+    {First, 0} = Supervised(),
+    {ok, _} = cambrian_population:step(here, 4),
+    Pid = whereis(here),
+    exit(Pid, kill),
+    Back = await_return(here, Pid),
+    ?assertMatch(#{generation := 3}, cambrian_population:info(Back)),
+    ok = gen_server:stop(First),
+    {Second, 0} = Supervised(),
+    ok = gen_server:stop(Second).
+
+init(Flags) -> {ok, Flags}.
+
+who_waits_to_be_let_in_still_does(_) ->
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, name => here}),
+    ok = cambrian_population:inject(P, Champion),
+    exit(P, kill),
+    Back = await_return(here, P),
+    ?assertMatch({ok, #{best := Fitness}}, cambrian_population:step(Back, 1)).
+
+hibernates(P) ->
+    case process_info(P, current_function) of
+        {_, {erlang, hibernate, 3}} -> ok;
+        {_, {gen_statem, loop_hibernate, 3}} -> ok;
+        _ -> erlang:yield(), hibernates(P)
+    end.
 
 checkpoint_of_another_task(Config) ->
     ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
@@ -246,11 +385,10 @@ under_a_supervisor(_) ->
     exit(Supervisor, shutdown).
 
 supervisor_of(Spec) ->
-    {ok, Supervisor} = supervisor:start_link(?MODULE, []),
+    {ok, Supervisor} = supervisor:start_link(?MODULE, {#{}, []}),
     {ok, _} = supervisor:start_child(Supervisor, Spec),
     {ok, Supervisor}.
 
-init([]) -> {ok, {#{}, []}}.
 
 idle_answers(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 5}),

@@ -146,10 +146,11 @@ defmodule CambrianTest do
             {fn _ -> 1 end, [], "options :inputs, :outputs are missing"},
             {fn _ -> 1 end, [inputs: 1], "options :inputs, :outputs are missing"},
             {String, [],
-             "String is no task: expected a module that exports init/1 and evaluate/2"},
+             "String is no task: expected a module that exports init/1 and evaluate/2, " <>
+               "or init/1, reset/2 and step/2"},
             {"xor", [],
              "a task must be a name of Cambrian.tasks/0, a module, {module, args}, " <>
-               "a function of one argument or {:dataset, inputs, targets}, got: \"xor\""},
+               "a function of one argument, {:program, options} or {:dataset, inputs, targets}, got: \"xor\""},
             {{:dataset, [[1], [1, 2]], [[1], [2]]}, [],
              "a dataset must have rows of one length, from 1 to 10000"},
             {Chess, [],

@@ -46,7 +46,14 @@ mistakes_are_answered_by_name_test_() ->
                {{invalid_parameter, <<"add_node">>, <<"a number from 0 to 1">>}, 'xor', #{params => #{add_node => 2}}},
                {{invalid_parameter, <<"population">>, <<"an integer from 2 to 1000000">>}, 'xor', #{population => 1}},
                {{unknown_task, no_such_task}, no_such_task, #{}},
-               {{not_a_task, lists, <<"a module that exports init/1 and evaluate/2">>}, lists, #{}},
+               {{unknown_task, no_such_task}, {no_such_task, [1]}, #{}},
+               {{unknown_option, bytes}, {parity, #{bytes => 3}}, #{}},
+               {{unknown_option, {bits}}, {parity, #{{bits} => 3}}, #{}},
+               {{unknown_option, bits}, {'xor', #{bits => 3}}, #{}},
+               {{bad_option, {bits, 13, <<"an integer from 2 to 12">>}}, {parity, #{bits => 13}}, #{}},
+               {{bad_option, {bits, {}, <<"an integer from 2 to 12">>}}, {parity, #{bits => {}}}, #{}},
+               {{bad_option, {settings, [3], <<"a map">>}}, {parity, [3]}, #{}},
+               {{not_a_task, lists, <<"a module that exports init/1 and evaluate/2, or init/1, reset/2 and step/2">>}, lists, #{}},
                {{missing_options, [inputs, outputs]}, fun(_) -> 0 end, #{}},
                {{bad_option, {inputs, 1 bsl 33, <<"an integer from 1 to 10000">>}}, fun(_) -> 0 end,
                 #{inputs => 1 bsl 33, outputs => 1}},
@@ -55,7 +62,27 @@ mistakes_are_answered_by_name_test_() ->
                {{bad_dataset, <<"rows of one length, from 1 to 10000">>}, {dataset, [[]], [[1]]}, #{}},
                {{bad_dataset, <<"as many inputs as targets, at least one">>}, {dataset, [[1]], []}, #{}},
                {{bad_dataset, [0, a], <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, [[0, a]], [[1]]}, #{}},
-               {{bad_dataset, 2, <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, [[1], [2]], [[1], 2]}, #{}}],
+               {{bad_dataset, 2, <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, [[1], [2]], [[1], 2]}, #{}},
+               {{bad_dataset, [1 | 2], <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, [[1 | 2]], [[1]]}, #{}},
+               {{bad_dataset, <<0:24>>, <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, {1, <<0:24>>}, [[1]]}, #{}},
+               {{bad_dataset, <<"rows of one length, from 1 to 10000">>}, {dataset, {2, <<0:32>>}, [[1]]}, #{}},
+               {{bad_dataset, <<"lists of rows, or {Width, Binary}">>}, {dataset, rows, [[1]]}, #{}},
+               {{bad_dataset, <<"lists of rows, or {Width, Binary}">>}, {dataset, [[1] | rows], [[1]]}, #{}},
+               {{missing_options, [inputs, targets]}, dataset, #{}},
+               {{missing_options, [targets]}, {dataset, #{inputs => [[1]]}}, #{}},
+               {{unknown_option, outputs}, {dataset, #{inputs => [[1]], outputs => [[1]]}}, #{}},
+               {{bad_option, {settings, [], <<"a map">>}}, {dataset, []}, #{}},
+               {{bad_option, {kind, guess, <<"regression or classification">>}}, votes(#{kind => guess}), #{}},
+               {{bad_option, {validation, 1, <<"a number from 0 to less than 1">>}}, votes(#{validation => 1}), #{}},
+               {{bad_option, {validation, 0.1, <<"a share of the rows that leaves one or more on either side">>}},
+                votes(#{validation => 0.1}), #{}},
+               {{bad_option, {seed, -1, <<"an integer from 0 to 2^64 - 1">>}}, votes(#{seed => -1}), #{}},
+               {{bad_dataset, -1, <<"classes from 0 to at most 9999, two of them or more">>},
+                votes(#{kind => classification, targets => [0, 1, 1, -1]}), #{}},
+               {{bad_dataset, <<"classes from 0 to at most 9999, two of them or more">>},
+                votes(#{kind => classification, targets => [0, 0, 0, 0]}), #{}},
+               {{bad_dataset, <<"rows of two or more numbers, one of them 1 and the others 0">>},
+                votes(#{kind => classification}), #{}}],
     {timeout, 120, [?_assertEqual({error, Reason}, cambrian:evolve(Task, Options)) || {Reason, Task, Options} <- Answers]}.
 
 bad_task_is_named_case() ->
@@ -142,6 +169,43 @@ a_dataset_is_a_task_case() ->
     Network = cambrian_network:compile(C),
     [[A], [B], [D]] = cambrian_network:activate_batch(Network, [[0], [1], [2]]),
     ?assert(abs(A) < 0.2 andalso abs(B - 0.5) < 0.2 andalso abs(D - 1) < 0.2).
+
+a_dataset_is_the_same_in_every_form_case() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 2}, 1),
+    Network = cambrian_network:compile(G),
+    Binary = fun(Rows) -> << <<X:32/float-little>> || X <- lists:append(Rows) >> end,
+    Inputs = [[0, 0], [0, 1], [1, 0], [1, 1]],
+    Targets = [[1, 0], [0, 1], [0, 1], [1, 0]],
+    {ok, Fitness} = cambrian_task:evaluate({dataset, Inputs, Targets}, Network),
+    Outputs = cambrian_network:activate_batch(Network, Inputs),
+    Errors = [(O - T) * (O - T) || {Row, Target} <- lists:zip(Outputs, Targets), {O, T} <- lists:zip(Row, Target)],
+    ?assert(abs(Fitness - 1 / (1 + lists:sum(Errors) / 8)) < 1.0e-9),
+    [?assertEqual({ok, Fitness}, cambrian_task:evaluate({dataset, #{inputs => I, targets => T}}, Network))
+     || I <- [{2, Binary(Inputs)}, [Binary([Row]) || Row <- Inputs]], T <- [Targets, {2, Binary(Targets)}]],
+    Classes = [cambrian_task:trial({dataset, #{inputs => Inputs, targets => T, kind => classification}}, Network)
+               || T <- [[0, 1, 1, 0], Targets, {2, Binary(Targets)}]],
+    ?assertMatch([{ok, #{solved := false, facts := [{error, _}, {accuracy, _}]} = Same}, {ok, Same}, {ok, Same}]
+                 when not is_map_key(validation, Same), Classes).
+
+what_is_held_back_is_measured_by_the_trial_alone_case() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+    Network = cambrian_network:compile(G),
+    Trial = fun(Settings) -> element(2, cambrian_task:trial(votes(Settings), Network)) end,
+    #{validation := Held, facts := [{error, _}, {validation_error, Error}]} = First = Trial(#{validation => 0.5}),
+    ?assert(abs(Held - 1 / (1 + Error)) < 1.0e-12),
+    ?assertEqual(First, Trial(#{validation => 0.5, seed => 0})),
+    ?assert(lists:any(fun(Seed) -> Trial(#{validation => 0.5, seed => Seed}) =/= First end, lists:seq(1, 5))).
+
+votes(Settings) ->
+    {dataset, maps:merge(#{inputs => [[0, 0], [0, 1], [1, 0], [1, 1]], targets => [[0], [1], [1], [1]]}, Settings)}.
+
+tasks_with_settings_evolve_case() ->
+    [?assertMatch({ok, #{solved := true, trial := [_ | _]}}, cambrian:evolve(Task, #{seed => 1}))
+     || Task <- [{parity, #{bits => 2}}, {sequence_recall, #{length => 1, delay => 2}}, mountain_car]],
+    {ok, P} = cambrian_population:start(#{task => {parity, #{bits => 4}}}),
+    ?assertMatch(#{task := parity, inputs := 4}, cambrian_population:info(P)),
+    ok = cambrian_population:stop(P),
+    ?assertMatch({ok, #{population := 150}}, cambrian:parameters({parity, #{bits => 4}})).
 
 progress_sees_every_generation_case() ->
     Self = self(),

@@ -68,6 +68,137 @@ defmodule Cambrian.PopulationTest do
     assert {:ok, %{generations: 60}} = Population.await(second, 30_000)
   end
 
+  test "several under one supervisor have names of their own, and each comes back alone" do
+    [one, other] = [name(), name()]
+
+    children =
+      for name <- [one, other], do: {Population, task: :xor, name: name, seed: 11, target: 5}
+
+    start_supervised!(%{
+      id: :sup,
+      start: {Supervisor, :start_link, [children, [strategy: :one_for_one]]}
+    })
+
+    {:ok, _} = Population.step(one, 4)
+    undisturbed = Process.whereis(other)
+    kill(Process.whereis(one))
+    assert back(fn -> Population.info(one) end).generation >= 3
+    assert Process.whereis(other) == undisturbed
+    assert Population.info(other).generation == 0
+  end
+
+  test "any number without a name are under a dynamic supervisor, each with its own checkpoint" do
+    supervisor = start_supervised!({DynamicSupervisor, strategy: :one_for_one})
+
+    populations =
+      for generations <- [2, 4, 6] do
+        child = {Population, task: :xor, seed: generations, target: 5}
+        {:ok, population} = DynamicSupervisor.start_child(supervisor, child)
+        {:ok, _} = Population.step(population, generations)
+        {population, generations}
+      end
+
+    for {population, generations} <- populations do
+      %{name: name, generation: generation} = Population.info(population)
+      assert generation == generations - 1
+      kill(population)
+
+      assert %{seed: ^generations, generation: ^generation} =
+               back(fn ->
+                 DynamicSupervisor.which_children(supervisor)
+                 |> Enum.map(fn {_, pid, _, _} -> Population.info(pid) end)
+                 |> Enum.find(&(&1.name == name)) || exit(:not_yet)
+               end)
+    end
+  end
+
+  test "a partition supervisor gives each a name and a seed" do
+    islands = name()
+
+    start_supervised!(
+      {PartitionSupervisor,
+       name: islands,
+       partitions: 3,
+       child_spec: {Population, task: :xor},
+       with_arguments: fn [options], partition ->
+         [Keyword.merge(options, name: :"#{islands}_#{partition}", seed: partition)]
+       end}
+    )
+
+    for partition <- 0..2 do
+      assert %{seed: ^partition} = Population.info(:"#{islands}_#{partition}")
+    end
+
+    assert PartitionSupervisor.count_children(islands).active == 3
+  end
+
+  # Reported once its supervisor knows.
+  defp kill(population) do
+    monitor = Process.monitor(population)
+    Process.exit(population, :kill)
+    assert_receive {:DOWN, ^monitor, :process, ^population, :killed}
+  end
+
+  # What it answers when it is back.
+  defp back(ask, tries \\ 100) do
+    ask.()
+  catch
+    :exit, _ when tries > 0 ->
+      Process.sleep(20)
+      back(ask, tries - 1)
+  end
+
+  test "a goal may be a function of the stats, and one that fails is an answer" do
+    {:ok, population} = Population.start_link(task: :xor, seed: 1, target: 5)
+    :ok = Population.subscribe(population)
+    :ok = Population.run(population, until: &(&1.generation == 2))
+    assert {:ok, %{solved: true, generations: 3}} = Population.await(population, 10_000)
+
+    :ok = Population.run(population, until: fn _ -> :perhaps end)
+
+    assert {:error, {:bad_option, {:until, :perhaps, _}} = reason} =
+             Population.await(population, 10_000)
+
+    assert_receive {:cambrian, _, {:failed, ^reason}}
+
+    assert_raise Cambrian.Error,
+                 ~r/^the function of :until failed: \*\* \(RuntimeError\) no/,
+                 fn ->
+                   Cambrian.evolve!(:xor, target: 5, until: fn _ -> raise("no") end)
+                 end
+  end
+
+  test "patience ends what gets no better, and its history is told" do
+    {:ok, population} =
+      Population.start_link(
+        task: fn _ -> 1 end,
+        inputs: 1,
+        outputs: 1,
+        population: 10,
+        patience: 4,
+        checkpoint_interval: 0,
+        checkpoints: 1,
+        evaluation_memory: :infinity,
+        failure_fitness: -1,
+        nodes: []
+      )
+
+    :ok = Population.run(population)
+    assert {:ok, %{solved: false, generations: 5}} = Population.await(population, 10_000)
+    assert [0, 1, 2, 3, 4] = Enum.map(Population.history(population), & &1.generation)
+  end
+
+  test "what is held back chooses the champion, and the result says how well it did" do
+    rows = for x <- 1..20, do: [x / 10]
+    dataset = {:dataset, inputs: rows, targets: rows, validation: 0.25}
+
+    assert {:ok, %Result{validation: validation, solved: false}} =
+             Cambrian.evolve(dataset, generations: 5, seed: 1, population: 20)
+
+    assert is_float(validation)
+    assert %Result{validation: nil} = Cambrian.evolve!(:xor, seed: 42)
+  end
+
   test "events tell of generations, champions and the end" do
     {:ok, population} = Population.start_link(task: :xor, seed: 42)
     %{name: name} = Population.info(population)
@@ -225,5 +356,27 @@ defmodule Cambrian.PopulationTest do
 
     assert Population.start_link(task: :xor, name: name) ==
              {:error, {:already_started, population}}
+  end
+end
+
+defmodule Cambrian.PopulationFilesTest do
+  # Where checkpoints go is the same for all populations, so no other test runs beside.
+  use ExUnit.Case, async: false
+
+  alias Cambrian.Population
+
+  test "the failure of a checkpoint is told, and evolution goes on" do
+    file = Path.join(System.tmp_dir!(), "cambrian_no_folder_#{System.pid()}")
+    File.write!(file, "")
+    on_exit(fn -> File.rm!(file) end)
+    population = :population_that_cannot_write
+    # which ends before it could write again
+    start_supervised!({Population, task: :xor, name: population, checkpoint_interval: 0})
+    :ok = Population.subscribe(population)
+    Application.put_env(:cambrian, :data_dir, file)
+    on_exit(fn -> Application.delete_env(:cambrian, :data_dir) end)
+    assert {:ok, _} = Population.step(population, 2)
+    assert_receive {:cambrian, ^population, {:checkpoint_failed, %{reason: reason}}}
+    assert Exception.message(Cambrian.Error.exception(reason)) =~ "not a directory"
   end
 end

@@ -123,4 +123,42 @@ defmodule Cambrian.TaskTest do
     assert {:ok, %{solved: false, facts: [_ | _]}} = Cambrian.Task.trial(:xor, network)
     assert Cambrian.Task.evaluate(:chess, network) == {:error, {:unknown_task, :chess}}
   end
+
+  test "settings are a keyword list or a map, and a mistake in them is in words" do
+    {:ok, genotype} = Genotype.new(inputs: 4, outputs: 1, seed: 7)
+    network = Network.compile(genotype)
+    assert {:ok, fitness} = Cambrian.Task.evaluate({:parity, bits: 4}, network)
+    assert {:ok, ^fitness} = Cambrian.Task.evaluate({:parity, %{bits: 4}}, network)
+    assert {:ok, %{add_node: _}} = Cambrian.parameters({:parity, bits: 4})
+    assert {:error, {:wrong_size, :inputs, 3, 4}} = Cambrian.Task.evaluate(:parity, network)
+
+    assert_raise Cambrian.Error, "option :bits must be an integer from 2 to 12, got: 1", fn ->
+      Cambrian.evolve!({:parity, bits: 1})
+    end
+
+    assert_raise Cambrian.Error, "option :settings must be a map, got: [1]", fn ->
+      Cambrian.evolve!({:parity, [1]})
+    end
+  end
+
+  test "a dataset is learnt, and what was held back is measured" do
+    inputs = for a <- [0, 1], b <- [0, 1], _ <- 1..10, do: [a, b]
+
+    dataset =
+      {:dataset,
+       inputs: inputs,
+       targets: Enum.map(inputs, fn [a, b] -> if a == b, do: 0, else: 1 end),
+       kind: :classification,
+       validation: 0.2,
+       seed: 7}
+
+    assert {:ok, %{solved: true, champion: champion}} =
+             Cambrian.evolve(dataset, target: 0.95, seed: 1)
+
+    assert {:ok, %{solved: false, validation: validation, facts: facts}} =
+             Cambrian.Task.trial(dataset, Network.compile(champion))
+
+    assert validation > 0.9
+    assert facts[:validation_accuracy] == 1.0
+  end
 end

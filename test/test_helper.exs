@@ -9,4 +9,14 @@ end
 
 :ok = :logger.add_primary_filter(:killed_on_purpose, {killed, []})
 
+# Nx itself where CAMBRIAN_NX has its compiled folders, and those of what it needs, with colons
+# between them; else what is like it.
+for path <- "CAMBRIAN_NX" |> System.get_env("") |> String.split(":", trim: true) do
+  true = Code.prepend_path(path)
+end
+
+if Code.ensure_loaded?(Nx),
+  do: {:ok, _} = Application.ensure_all_started(:nx),
+  else: Code.require_file("support/nx.exs", __DIR__)
+
 ExUnit.start()

@@ -2,7 +2,7 @@ defmodule Cambrian.Boundary do
   @moduledoc false
   # What crosses to Erlang and back: keyword lists become maps, references become structs.
 
-  alias Cambrian.{Error, Genotype, Network, Result, Substrate}
+  alias Cambrian.{Error, Genotype, Network, Result, Substrate, Tensor}
 
   @doc "The options of an evolution as Erlang takes them."
   @spec options(term) :: {:ok, map} | {:error, Error.reason()}
@@ -60,6 +60,28 @@ defmodule Cambrian.Boundary do
   @doc "A task as Erlang takes it. Modules convert themselves: see `Cambrian.Task`."
   @spec task(term) :: term
   def task(fun) when is_function(fun, 1), do: fn reference -> fun.(%Network{ref: reference}) end
+
+  def task({:dataset, inputs, targets}),
+    do: {:dataset, Tensor.dataset(inputs), Tensor.dataset(targets)}
+
+  def task({:dataset, %{} = settings}) when not is_struct(settings) do
+    {:dataset,
+     Map.new(settings, fn
+       {name, rows} when name in [:inputs, :targets] -> {name, Tensor.dataset(rows)}
+       setting -> setting
+     end)}
+  end
+
+  def task({name, settings} = task) when is_atom(name) and is_list(settings) do
+    # the arguments of a module stay what they are
+    with true <- name in [:dataset | :cambrian_task.names()],
+         {:ok, settings} <- to_map(:settings, settings) do
+      task({name, settings})
+    else
+      _module_or_no_settings -> task
+    end
+  end
+
   def task(task), do: task
 
   @doc "An answer of `:cambrian_genotype` with a struct."

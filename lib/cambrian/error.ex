@@ -20,6 +20,8 @@ defmodule Cambrian.Error do
     * `{:unknown_task, name}`, `{:bad_task, task, expected}`, `{:bad_dataset, expected}`
     * `{:not_a_task, module, expected}`, `{:bad_return, function, value}`,
       `{:crashed, function, {class, reason, stacktrace}}` from a module's `init/1`
+    * `{:wrong_size, :inputs | :outputs, expected, got}` where a network, a substrate, a checkpoint
+      or a tensor does not fit; sizes of tensors are shapes
   """
   @type reason :: term
   @type t :: %__MODULE__{reason: reason}
@@ -39,6 +41,11 @@ defmodule Cambrian.Error do
   defp text({:bad_option, {:options, value, expected}}),
     do: "options must be #{expected}, got: #{inspect(value)}"
 
+  defp text({:bad_option, {:until, {class, reason, stacktrace}, _expected}})
+       when is_list(stacktrace) do
+    "the function of :until failed: " <> Exception.format_banner(class, reason, stacktrace)
+  end
+
   defp text({:bad_option, {name, value, expected}}),
     do: "option #{inspect(name)} must be #{expected}, got: #{inspect(value)}"
 
@@ -56,7 +63,7 @@ defmodule Cambrian.Error do
 
   defp text({:bad_task, task, _expected}) do
     "a task must be a name of Cambrian.tasks/0, a module, {module, args}, " <>
-      "a function of one argument or {:dataset, inputs, targets}, got: #{inspect(task)}"
+      "a function of one argument, {:program, options} or {:dataset, inputs, targets}, got: #{inspect(task)}"
   end
 
   defp text({:bad_dataset, expected}), do: "a dataset must have #{expected}"
@@ -68,6 +75,30 @@ defmodule Cambrian.Error do
 
   defp text({:crashed, mfa, {class, reason, stacktrace}}),
     do: "#{mfa(mfa)} failed: " <> Exception.format_banner(class, reason, stacktrace)
+
+  # Programs.
+  defp text({:program, command, :program_not_found}),
+    do: "the program #{inspect(command)} is not on the PATH"
+
+  defp text({:program, command, {:program_not_started, why}}),
+    do: "the program #{inspect(command)} did not start: #{inspect(why)}"
+
+  defp text({:program, command, {:program_exited, status}}) do
+    "the program #{inspect(command)} ended with status #{status} before it said what it is; " <>
+      "what it wrote to standard error is on that of this VM"
+  end
+
+  defp text({:program, command, {:program_hangs, ms}}),
+    do: "the program #{inspect(command)} did not say what it is within #{ms} ms"
+
+  defp text({:program, command, {:program_failed, message}}),
+    do: "the program #{inspect(command)} says: #{message}"
+
+  defp text({:program, command, {:bad_answer, {:unsupported_protocol, got, expected}}}),
+    do: "the program #{inspect(command)} speaks protocol #{got}, and this is #{expected}"
+
+  defp text({:program, command, {:bad_answer, answer}}),
+    do: "the program #{inspect(command)} answered #{inspect(answer)}; see docs/programs.md"
 
   # Populations.
   defp text(:population_kept_failing), do: "the population crashed again and again"
@@ -108,7 +139,7 @@ defmodule Cambrian.Error do
   defp text({:invalid_substrate, why}), do: "invalid substrate: #{why}"
 
   defp text({:wrong_size, what, expected, got}),
-    do: "wrong size of #{what}: expected #{expected}, got #{got}"
+    do: "wrong size of #{what}: expected #{inspect(expected)}, got #{inspect(got)}"
 
   defp text({:out_of_range, what}), do: "#{what} beyond plus or minus 1.0e12"
 
@@ -123,6 +154,8 @@ defmodule Cambrian.Error do
   defp text({:unsafe_permissions, path}), do: "others than its owner may read or write #{path}"
   defp text({:not_an_identity, path}), do: "the file #{path} holds no identity"
   defp text({:torn_file, path}), do: "the file #{path} is damaged"
+  defp text({:malformed, path}), do: "the file #{path} is not what it should be"
+  defp text(:enoent), do: "there is no such file"
   defp text({:other_file, path}), do: "the file #{path} is none of Cambrian's"
   defp text(:too_many_bans), do: "too many bans; unban some"
   defp text(:already_succeeded), do: "the key named another successor before"
@@ -130,7 +163,16 @@ defmodule Cambrian.Error do
   defp text(:banned_key), do: "the key is banned"
   defp text(:banned_genotype), do: "the genotype is banned"
 
+  defp text({:cambrian, {reason, {:cambrian_app, :start, _}}}),
+    do: "the application :cambrian did not start: " <> text(reason)
+
   defp text({:nif_not_loaded, why}), do: "the native library is not loaded: #{inspect(why)}"
+
+  # What Erlang says of a file.
+  defp text({reason, path}) when is_atom(reason) and (is_binary(path) or is_list(path)) do
+    words = to_string(:file.format_error(reason))
+    if words =~ ~r/^unknown/, do: inspect({reason, path}), else: "#{path}: #{words}"
+  end
 
   defp text(reason), do: inspect(reason)
 

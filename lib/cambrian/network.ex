@@ -12,6 +12,22 @@ defmodule Cambrian.Network do
   `Nx.to_binary/1` gives, and come out as they went in. They lie within plus and minus 1.0e12;
   every output is finite.
 
+  ## Nx
+
+  Where Nx is loaded they may also go in as tensors, of any real type, and come out as tensors of
+  32-bit floats. Cambrian does not depend on Nx, and needs no configuration to find it:
+
+      Cambrian.Network.activate(network, Nx.tensor([0.5, -1]))
+      #=> #Nx.Tensor<f32[1] [...]>
+      Cambrian.Network.activate_batch(network, Nx.tensor([[0, 0], [0, 1], [1, 0]]))
+      #=> #Nx.Tensor<f32[3][1] [...]>
+
+  The inputs of one network have the shape `{inputs}` and give `{outputs}`; those of a batch, or of
+  many networks, `{n, inputs}` and give `{n, outputs}`, or are a list of tensors and give one. A
+  state is a binary all the same. What is computed is what the same numbers give as a list.
+
+  ## States
+
   A network is an immutable value that any number of processes share without a lock. What it
   remembers is a value too, its state, which `step/3` takes and gives back: last step's values of
   nodes that feed recurrent connections, the states of nodes with dynamics, and what the weights of
@@ -40,12 +56,17 @@ defmodule Cambrian.Network do
 
   ## Errors
 
-    * `{:error, {:wrong_size, :inputs | :memory, expected, got}}`
+    * `{:error, {:wrong_size, :inputs | :memory, expected, got}}`; of a tensor these are shapes, as
+      `{nil, 2}` and `{4, 3}`, where `nil` may be any number.
+    * `{:error, {:wrong_size, :outputs, expected, got}}` for networks that do not have as many
+      outputs as the first of them, where these are to be one tensor.
     * `{:error, {:out_of_range, :inputs | :memory | :reward}}`
     * `ArgumentError` for what are no numbers, or a binary that is not a multiple of 4 bytes.
   """
 
-  alias Cambrian.Genotype
+  import Cambrian.Tensor, only: [is_tensor: 1]
+
+  alias Cambrian.{Genotype, Tensor}
 
   @enforce_keys [:ref]
   defstruct [:ref]
@@ -55,12 +76,18 @@ defmodule Cambrian.Network do
   @typedoc "A list of numbers, or little-endian 32-bit floats."
   @type numbers :: [number] | binary
 
+  @typedoc "An `Nx.Tensor`."
+  @type tensor :: struct
+
   @typedoc "A memory: 32-bit floats, little-endian, as many as `:memory` of `info/1`."
   @type state :: binary
 
+  @typedoc "A number, or the shape of a tensor."
+  @type size :: non_neg_integer | tuple
+
   @type error ::
           {:error,
-           {:wrong_size, :inputs | :memory, expected :: non_neg_integer, got :: non_neg_integer}
+           {:wrong_size, :inputs | :memory | :outputs, expected :: size, got :: size}
            | {:out_of_range, :inputs | :memory | :reward}}
 
   @doc """
@@ -105,7 +132,13 @@ defmodule Cambrian.Network do
       iex> Cambrian.Network.activate(network, [1.0e30, 0])
       {:error, {:out_of_range, :inputs}}
   """
-  @spec activate(t, numbers) :: numbers | error
+  @spec activate(t, numbers | tensor) :: numbers | tensor | error
+  def activate(%__MODULE__{ref: network}, inputs) when is_tensor(inputs) do
+    with {:ok, inputs} <- Tensor.numbers(inputs, {inputs(network)}),
+         outputs when is_binary(outputs) <- :cambrian_network.activate(network, inputs),
+         do: Tensor.vector(outputs)
+  end
+
   def activate(%__MODULE__{ref: network}, inputs), do: :cambrian_network.activate(network, inputs)
 
   @doc """
@@ -130,7 +163,13 @@ defmodule Cambrian.Network do
       iex> first == second
       false
   """
-  @spec step(t, state, numbers) :: {outputs :: numbers, state} | error
+  @spec step(t, state, numbers | tensor) :: {outputs :: numbers | tensor, state} | error
+  def step(%__MODULE__{ref: network}, state, inputs) when is_tensor(inputs) do
+    with {:ok, inputs} <- Tensor.numbers(inputs, {inputs(network)}),
+         {outputs, state} when is_binary(state) <- :cambrian_network.step(network, state, inputs),
+         do: {Tensor.vector(outputs), state}
+  end
+
   def step(%__MODULE__{ref: network}, state, inputs),
     do: :cambrian_network.step(network, state, inputs)
 
@@ -161,7 +200,7 @@ defmodule Cambrian.Network do
   Many inputs through one network, each from rest.
 
   A list of inputs gives a list of outputs; one binary of all inputs in a row gives one binary of
-  all outputs.
+  all outputs, and one tensor one tensor.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
@@ -169,12 +208,26 @@ defmodule Cambrian.Network do
       iex> outputs == [Cambrian.Network.activate(network, [0]), Cambrian.Network.activate(network, [1])]
       true
   """
-  @spec activate_batch(t, [numbers] | binary) :: [numbers] | binary | error
+  @spec activate_batch(t, [numbers] | [tensor] | binary | tensor) ::
+          [numbers] | [tensor] | binary | tensor | error
+  def activate_batch(%__MODULE__{ref: network}, batch) when is_tensor(batch) do
+    with {:ok, batch} <- Tensor.numbers(batch, {nil, inputs(network)}),
+         outputs when is_binary(outputs) <- :cambrian_network.activate_batch(network, batch),
+         do: Tensor.matrix(outputs, outputs(network))
+  end
+
+  def activate_batch(%__MODULE__{ref: network}, [first | _] = batch) when is_tensor(first) do
+    with {:ok, batch} <- Tensor.each_numbers(batch, {inputs(network)}),
+         outputs when is_list(outputs) <- :cambrian_network.activate_batch(network, batch),
+         do: Enum.map(outputs, &Tensor.vector/1)
+  end
+
   def activate_batch(%__MODULE__{ref: network}, batch),
     do: :cambrian_network.activate_batch(network, batch)
 
   @doc """
-  Through each of many networks its own inputs: two lists of the same length.
+  Through each of many networks its own inputs: two lists of the same length, or a list and a tensor
+  with as many rows.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
@@ -182,13 +235,31 @@ defmodule Cambrian.Network do
       iex> outputs == Cambrian.Network.activate_batch(network, [[0], [1]])
       true
   """
-  @spec activate_many([t], [numbers]) :: [numbers] | error
+  @spec activate_many([t], [numbers] | [tensor] | tensor) ::
+          [numbers] | [tensor] | tensor | error
+  def activate_many(networks, inputs) when is_tensor(inputs) do
+    with {:ok, networks, width, rows} <- each_row(networks, inputs),
+         outputs when is_list(outputs) <- :cambrian_network.activate_many(networks, rows),
+         do: outputs |> IO.iodata_to_binary() |> Tensor.matrix(width)
+  end
+
+  def activate_many(networks, [first | _] = inputs) when is_tensor(first) do
+    networks = references(networks)
+
+    with {:ok, inputs} <- Tensor.each_numbers(inputs, {nil}),
+         outputs when is_list(outputs) <- :cambrian_network.activate_many(networks, inputs),
+         do: Enum.map(outputs, &Tensor.vector/1)
+  end
+
   def activate_many(networks, inputs),
     do: :cambrian_network.activate_many(references(networks), inputs)
 
   @doc """
   A step of many networks, each with a state and inputs of its own: a population that lives in
-  lock-step. Three lists of the same length.
+  lock-step. Three lists of the same length, which give a list of outputs and states.
+
+  With a tensor of as many rows in the place of the last, it gives a tensor of all outputs and a
+  list of the states: `{outputs, states} = Cambrian.Network.step_many(networks, states, inputs)`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
       iex> {:ok, recurrent} = Cambrian.Genotype.mutate(genotype, :add_recurrent, seed: 8)
@@ -198,9 +269,44 @@ defmodule Cambrian.Network do
       iex> {byte_size(first), byte_size(second)}
       {0, 4}
   """
-  @spec step_many([t], [state], [numbers]) :: [{outputs :: numbers, state}] | error
+  @spec step_many([t], [state], [numbers] | [tensor] | tensor) ::
+          [{outputs :: numbers | tensor, state}] | {outputs :: tensor, [state]} | error
+  def step_many(networks, states, inputs) when is_tensor(inputs) do
+    with {:ok, networks, width, rows} <- each_row(networks, inputs),
+         stepped when is_list(stepped) <- :cambrian_network.step_many(networks, states, rows) do
+      {outputs, states} = Enum.unzip(stepped)
+      {outputs |> IO.iodata_to_binary() |> Tensor.matrix(width), states}
+    end
+  end
+
+  def step_many(networks, states, [first | _] = inputs) when is_tensor(first) do
+    networks = references(networks)
+
+    with {:ok, inputs} <- Tensor.each_numbers(inputs, {nil}),
+         stepped when is_list(stepped) <- :cambrian_network.step_many(networks, states, inputs),
+         do: for({outputs, state} <- stepped, do: {Tensor.vector(outputs), state})
+  end
+
   def step_many(networks, states, inputs),
     do: :cambrian_network.step_many(references(networks), states, inputs)
+
+  # A row for each network, and how many outputs each of them has.
+  defp each_row(networks, tensor) do
+    networks = references(networks)
+    sizes = Enum.map(networks, &:cambrian_network.info/1)
+    width = Enum.find_value(sizes, & &1.inputs)
+
+    with {:ok, rows} <- Tensor.rows(tensor, {length(networks), width}),
+         [outputs] <- sizes |> Enum.map(& &1.outputs) |> Enum.uniq() do
+      {:ok, networks, outputs, rows}
+    else
+      [expected, got | _] -> {:error, {:wrong_size, :outputs, expected, got}}
+      error -> error
+    end
+  end
+
+  defp inputs(network), do: :cambrian_network.info(network).inputs
+  defp outputs(network), do: :cambrian_network.info(network).outputs
 
   defp references(networks), do: Enum.map(networks, fn %__MODULE__{ref: network} -> network end)
 

@@ -24,9 +24,30 @@ defmodule Cambrian.Population do
     * `:task` - required: what `Cambrian.evolve/2` takes as its first argument.
     * `:name` - an atom, under which it is registered and its checkpoint kept. With the
       application's `:data_dir` set, a checkpoint under a name is a file and outlives the VM.
-    * `:resume` - `false` drops a checkpoint of that name instead of taking it up.
+    * `:resume` - `false` drops checkpoints of that name at the start instead of taking them up.
+      After a crash it goes on where it was all the same.
+    * `:checkpoint_interval` - ms between two checkpoints that are written to a file, default 1000; 0
+      is every generation. One is written as well when it pauses and when it ends.
+    * `:checkpoints` - how many of these files are kept, default 3.
 
   There is no limit on generations unless one is given.
+
+  ## Many of them
+
+  A population without a name has a checkpoint all the same, by which its supervisor brings it back;
+  any number of them can be under a `DynamicSupervisor`:
+
+      DynamicSupervisor.start_child(supervisor, {Cambrian.Population, task: :xor})
+
+  A `PartitionSupervisor` starts all its children with the same arguments, so each is to be told a
+  name of its own, or they would share a checkpoint:
+
+      {PartitionSupervisor,
+       name: Islands,
+       child_spec: {Cambrian.Population, task: :xor},
+       with_arguments: fn [options], partition ->
+         [Keyword.merge(options, name: :"island_\#{partition}", seed: partition)]
+       end}
 
   ## Events
 
@@ -40,6 +61,8 @@ defmodule Cambrian.Population do
   | `{:finished, result}` | the goal was reached; a map with the keys of `Cambrian.Result` |
   | `{:received, %{id: id, from: term, fitness: fitness, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated; the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite`, or `:failed`, then without a fitness |
   | `{:evaluations_failed, %{count: count, first: reason}}` | evaluations crashed, hung or gave no number |
+  | `{:checkpoint_failed, %{generation: generation, reason: reason}}` | no checkpoint could be written, the first of a row of them; evolution goes on |
+  | `{:failed, reason}` | the function of `:until` crashed or gave no boolean; it stopped, and who waits gets `{:error, reason}` |
 
   A genotype in an event is the bare reference; `%Cambrian.Genotype{ref: reference}` is the struct.
 
@@ -52,8 +75,30 @@ defmodule Cambrian.Population do
 
   @type t :: pid | atom
 
-  @typedoc "When to stop: `:target`, `:generations`, `:evaluations`, `:timeout` in ms."
-  @type goal :: keyword
+  @typedoc """
+  When to stop, whichever comes first: `:target`, `:until`, `:generations`, `:evaluations`,
+  `:timeout` and `:patience`, as `Cambrian.evolve/2` has them among its options.
+  """
+  @type goal :: [
+          target: number,
+          until: (stats -> boolean),
+          generations: pos_integer,
+          evaluations: pos_integer,
+          timeout: timeout,
+          patience: pos_integer
+        ]
+
+  @typedoc "A generation of `history/1`; `:species` is how many there were."
+  @type page :: %{
+          generation: non_neg_integer,
+          evaluations: non_neg_integer,
+          best: float,
+          mean: float,
+          species: pos_integer,
+          mean_nodes: float,
+          mean_connections: float,
+          elapsed_ms: non_neg_integer
+        }
 
   @typedoc """
   A generation in numbers. `:species` has the id and size of each; `:best` and `:mean` are
@@ -123,11 +168,13 @@ defmodule Cambrian.Population do
   @spec child_spec(keyword) :: Supervisor.child_spec()
   def child_spec(opts) do
     # A child without a name gets one that its checkpoint is found by after a crash.
-    name = opts[:name] || make_ref()
+    opts = Keyword.put(opts, :name, opts[:name] || make_ref())
+    # Afresh once, and not again after a crash.
+    opts = if opts[:resume] == false, do: Keyword.put_new(opts, :afresh, make_ref()), else: opts
 
     %{
-      id: opts[:name] || __MODULE__,
-      start: {__MODULE__, :start_link, [Keyword.put(opts, :name, name)]},
+      id: if(is_reference(opts[:name]), do: __MODULE__, else: opts[:name]),
+      start: {__MODULE__, :start_link, [opts]},
       restart: :transient
     }
   end
@@ -144,6 +191,12 @@ defmodule Cambrian.Population do
       3
       iex> {:error, {:bad_option, {:generations, 0, _expected}}} =
       ...>   Cambrian.Population.run(population, generations: 0)
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
+      iex> :ok = Cambrian.Population.run(population, until: &(&1.evaluations > 400))
+      iex> {:ok, result} = Cambrian.Population.await(population, 60_000)
+      iex> {result.solved, result.generations, result.evaluations}
+      {true, 3, 447}
   """
   @spec run(t, goal) :: :ok | {:error, Error.reason()}
   def run(population, goal \\ []) do
@@ -161,7 +214,7 @@ defmodule Cambrian.Population do
 
   `{:error, :running}` where it runs already.
   """
-  @spec step(t, pos_integer) :: {:ok, stats} | {:error, :running}
+  @spec step(t, pos_integer) :: {:ok, stats} | {:error, :running | Error.reason()}
   defdelegate step(population, generations), to: :cambrian_population
 
   @doc """
@@ -208,7 +261,7 @@ defmodule Cambrian.Population do
       iex> Cambrian.Population.await(population, 10)
       {:error, :timeout}
   """
-  @spec await(t, timeout) :: {:ok, Result.t()} | {:error, :timeout}
+  @spec await(t, timeout) :: {:ok, Result.t()} | {:error, :timeout | Error.reason()}
   def await(population, timeout) do
     with {:ok, result} <- :cambrian_population.await(population, timeout),
          do: {:ok, Boundary.result(result)}
@@ -243,6 +296,19 @@ defmodule Cambrian.Population do
   """
   @spec stats(t) :: {:ok, stats} | {:error, :not_evaluated}
   defdelegate stats(population), to: :cambrian_population
+
+  @doc """
+  Its generations from the beginning, oldest first, before a crash or a power cut as well: each of
+  the first thousand, evenly chosen ones of a longer story.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
+      iex> {:ok, _stats} = Cambrian.Population.step(population, 3)
+      iex> for page <- Cambrian.Population.history(population),
+      ...>   do: {page.generation, page.evaluations, page.species}
+      [{0, 150, 2}, {1, 299, 3}, {2, 447, 5}]
+  """
+  @spec history(t) :: [page]
+  defdelegate history(population), to: :cambrian_population
 
   @doc """
   Offers a genotype from elsewhere.

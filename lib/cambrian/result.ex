@@ -14,10 +14,13 @@ defmodule Cambrian.Result do
     * `elapsed_ms` - in ms, pauses left out.
     * `trial` - what the task's own trial measured of a champion that passed it; a keyword list,
       empty where none did.
+    * `validation` - where the task holds data back, as a dataset with `:validation` does, what the
+      fitness would be there. The champion is then the one that did best on them, unless it reached
+      the target; `nil` otherwise.
   """
 
   @enforce_keys [:champion, :fitness, :solved, :generations, :evaluations, :seed, :elapsed_ms]
-  defstruct @enforce_keys ++ [trial: []]
+  defstruct @enforce_keys ++ [trial: [], validation: nil]
 
   @type t :: %__MODULE__{
           champion: Cambrian.Genotype.t(),
@@ -27,6 +30,7 @@ defmodule Cambrian.Result do
           evaluations: pos_integer,
           seed: Cambrian.Genotype.seed(),
           elapsed_ms: non_neg_integer,
-          trial: [{atom, float}]
+          trial: [{atom, float}],
+          validation: float | nil
         }
 end

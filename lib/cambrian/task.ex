@@ -34,17 +34,26 @@ defmodule Cambrian.Task do
   `@behaviour Cambrian.Task` gets the bare reference, as a task written in Erlang does.
   """
 
-  alias Cambrian.Network
+  alias Cambrian.{Boundary, Error, Network}
 
   @typedoc "More is better."
   @type fitness :: number
 
+  @typedoc """
+  Rows of numbers, all of them in one binary of little-endian 32-bit floats, or a tensor of Nx of
+  the shape `{n, width}`.
+  """
+  @type rows :: [Network.numbers()] | {width :: pos_integer, binary} | Network.tensor()
+
+  @typedoc "A task of `Cambrian.tasks/0`, with settings or without, or a dataset."
+  @type native ::
+          atom
+          | {atom, settings :: keyword | map}
+          | {:dataset, inputs :: rows, targets :: rows}
+
   @typedoc "What can be evolved for: see `Cambrian.evolve/2`."
   @type task ::
-          atom
-          | {module, args :: term}
-          | (Network.t() -> fitness)
-          | {:dataset, inputs :: [Network.numbers()], targets :: [[number]]}
+          native | {module, args :: term} | (Network.t() -> fitness) | Cambrian.Program.task()
 
   @doc """
   Gives the size of the network, and what `evaluate/2` is to know.
@@ -70,28 +79,47 @@ defmodule Cambrian.Task do
                 }
 
   @doc """
-  The fitness that a task of `Cambrian.tasks/0` gives a network.
+  The fitness that a task of `Cambrian.tasks/0` or a dataset gives a network.
 
       iex> %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
-      iex> {:ok, again} = Cambrian.Task.evaluate(:xor, Cambrian.Network.compile(champion))
+      iex> network = Cambrian.Network.compile(champion)
+      iex> {:ok, again} = Cambrian.Task.evaluate(:xor, network)
       iex> again == fitness
       true
+      iex> Cambrian.Task.evaluate({:parity, bits: 13}, network)
+      {:error, {:bad_option, {:bits, 13, "an integer from 2 to 12"}}}
   """
-  @spec evaluate(atom, Network.t()) :: {:ok, float} | {:error, {:unknown_task, atom}}
-  def evaluate(task, %Network{ref: network}), do: :cambrian_task.evaluate(task, network)
+  @spec evaluate(native, Network.t()) :: {:ok, float} | {:error, Error.reason()}
+  def evaluate(task, %Network{ref: network}),
+    do: :cambrian_task.evaluate(Boundary.task(task), network)
 
   @doc """
   Whether a network solves a task of `Cambrian.tasks/0` by the task's own criterion, and what was
   measured.
 
+  Of a dataset with rows that are held back, `:validation` is what the fitness would be there.
+
       iex> %{champion: champion} = Cambrian.evolve!(:xor, seed: 42)
       iex> {:ok, trial} = Cambrian.Task.trial(:xor, Cambrian.Network.compile(champion))
       iex> {trial.solved, Keyword.keys(trial.facts)}
       {true, [:squared_error]}
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 2, seed: 7)
+      iex> data = [inputs: for(x <- 1..20, do: [x / 10]), targets: for(x <- 1..20, do: rem(x, 2))]
+      iex> dataset = {:dataset, [kind: :classification, validation: 0.2] ++ data}
+      iex> {:ok, trial} = Cambrian.Task.trial(dataset, Cambrian.Network.compile(genotype))
+      iex> {is_float(trial.validation), Keyword.keys(trial.facts)}
+      {true, [:error, :accuracy, :validation_error, :validation_accuracy]}
   """
-  @spec trial(atom, Network.t()) ::
-          {:ok, %{solved: boolean, facts: [{atom, float}]}} | {:error, {:unknown_task, atom}}
-  def trial(task, %Network{ref: network}), do: :cambrian_task.trial(task, network)
+  @spec trial(native, Network.t()) ::
+          {:ok,
+           %{
+             required(:solved) => boolean,
+             required(:facts) => [{atom, float}],
+             optional(:validation) => float
+           }}
+          | {:error, Error.reason()}
+  def trial(task, %Network{ref: network}), do: :cambrian_task.trial(Boundary.task(task), network)
 
   @doc false
   defmacro __using__(_opts) do

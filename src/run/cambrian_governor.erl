@@ -130,12 +130,7 @@ init([]) ->
     process_flag(trap_exit, true),
     persistent_term:put(?COUNTER, counters:new(1, [write_concurrency])),
     Threads = maps:from_list([{threads, Threads} || {ok, Threads} <- [application:get_env(cambrian, threads)]]),
-    case application:get_env(cambrian, governor, #{}) of
-        Given when is_map(Given) -> start(maps:merge(Threads, Given));
-        Other -> {stop, {bad_option, {governor, Other, <<"a map">>}}}
-    end.
-
-start(Given) ->
+    Given = maps:merge(Threads, application:get_env(cambrian, governor, #{})),
     case cambrian_options:check(Given, table()) of
         {ok, Settings} -> {ok, check(apply_threads(#state{settings = Settings, cpu_before = runtime()}))};
         {error, Reason} -> {stop, Reason}
@@ -225,15 +220,16 @@ asked(#state{settings = #{pause_when := Question, check_interval := Interval}} =
 
 %% In a process apart, as it is the user's and may hang.
 answer(Question, Timeout) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({answer, ask(Question)}) end),
-    receive
-        {'DOWN', Monitor, process, Pid, {answer, Answer}} -> Answer;
-        {'DOWN', Monitor, process, Pid, Reason} -> Reason
-    after Timeout ->
-        demonitor(Monitor, [flush]),
-        exit(Pid, kill),
-        timeout
-    end.
+    Self = self(),
+    {Pid, Monitor} = spawn_monitor(fun() -> Self ! {self(), ask(Question)} end),
+    Answer = receive
+                 {Pid, Said} -> Said;
+                 {'DOWN', Monitor, process, Pid, Reason} -> Reason
+             after Timeout -> timeout
+             end,
+    demonitor(Monitor, [flush]),
+    exit(Pid, kill),
+    receive {Pid, _} -> Answer after 0 -> Answer end.
 
 ask({Module, Function, Args}) -> apply(Module, Function, Args);
 ask(Fun) -> Fun().

@@ -8,28 +8,39 @@
 -type page() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(), best := float(), mean := float(),
                   species := pos_integer(), mean_nodes := float(), mean_connections := float(),
                   elapsed_ms := non_neg_integer()}.
-%% The last first. Rows are a quarter of the size of maps in a checkpoint.
--opaque history() :: [tuple()].
+%% Oldest first. One binary goes from process to process without being copied, as it does in every generation.
+-opaque history() :: binary().
 
--define(FIELDS, [generation, evaluations, best, mean, species, mean_nodes, mean_connections, elapsed_ms]).
 -define(MAX_ROWS, 1000).
+-define(ROW_BYTES, 64).
+-define(ROW, Generation:64, Evaluations:64, Best/float, Mean/float, Species:64, Nodes/float, Connections/float, Elapsed:64).
 
 -spec new() -> history().
-new() -> [].
+new() -> <<>>.
 
 %% @doc One that comes again, as the last does after a crash, is there once.
 -spec add(cambrian_population:stats(), history()) -> history().
-add(#{generation := Generation, species := Species} = Stats, History) ->
-    Counted = Stats#{species := length(Species)},
-    Row = list_to_tuple([maps:get(Field, Counted) || Field <- ?FIELDS]),
-    thin([Row | lists:dropwhile(fun(Earlier) -> element(1, Earlier) >= Generation end, History)]).
+add(#{generation := Generation, evaluations := Evaluations, best := Best, mean := Mean, species := All,
+      mean_nodes := Nodes, mean_connections := Connections, elapsed_ms := Elapsed}, History) ->
+    Species = length(All),
+    thin(<<(before(Generation, History))/binary, ?ROW>>).
 
-thin(History) when length(History) =< ?MAX_ROWS -> History;
-thin([Last | Rest]) -> [Last | every_second(Rest)].
+before(Generation, History) when byte_size(History) >= ?ROW_BYTES ->
+    Earlier = byte_size(History) - ?ROW_BYTES,
+    case History of
+        <<Rows:Earlier/binary, Last:64, _/binary>> when Last >= Generation -> before(Generation, Rows);
+        _ -> History
+    end;
+before(_Generation, <<>>) -> <<>>.
 
-every_second([_, Kept | Rest]) -> [Kept | every_second(Rest)];
-every_second(Rest) -> Rest.
+thin(History) when byte_size(History) =< ?MAX_ROWS * ?ROW_BYTES -> History;
+thin(History) -> iolist_to_binary(every_second(History)).
 
-%% @doc Oldest first.
+%% The first, the third: of a thousand and one the last as well.
+every_second(<<Row:?ROW_BYTES/binary, _:?ROW_BYTES/binary, Rest/binary>>) -> [Row | every_second(Rest)];
+every_second(Last) -> [Last].
+
 -spec pages(history()) -> [page()].
-pages(History) -> [maps:from_list(lists:zip(?FIELDS, tuple_to_list(Row))) || Row <- lists:reverse(History)].
+pages(History) ->
+    [#{generation => Generation, evaluations => Evaluations, best => Best, mean => Mean, species => Species,
+       mean_nodes => Nodes, mean_connections => Connections, elapsed_ms => Elapsed} || <<?ROW>> <= History].

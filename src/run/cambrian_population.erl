@@ -34,7 +34,7 @@
 %% gets `failure_fitness', by default the lowest fitness of its generation. What it leaves behind, linked processes,
 %% messages and the like, is cleared away.
 %%
-%% `nodes', or all that are `connected', share in the evaluations of a fun or a module with this node. The champion is the
+%% `nodes', or all that are `connected', share in the evaluations with this node. The champion is the
 %% same to the bit, whichever they are and whichever are lost on the way. They need Cambrian and the task's modules in the
 %% same versions, and a fun should hold nothing that is only here, such as a table, a counter or a network. A node that
 %% cannot do it is left out, which is logged once, and tried again when it connects anew or after 50 rounds. It pays where
@@ -86,7 +86,8 @@
          task :: cambrian_task:prepared(),
          %% for what does not run in Rust
          evaluator :: undefined | pid(),
-         goal :: goal(),
+         %% a goal(), of which a fun may answer anything
+         goal :: map(),
          running = false :: boolean(),
          steps = 0 :: non_neg_integer(),
          population :: reference(),
@@ -116,8 +117,8 @@
 %% Generations.
 -define(WINDOW, 32).
 -define(HIBERNATE_MS, 1000).
-%% Bytes.
--define(MAX_TEXT, 4096).
+-define(RETURNS_WITHIN_MS, 1000).
+-define(LOOK_MS, 5).
 
 %%% ---- what a user calls ------------------------------------------------------------------
 
@@ -143,7 +144,7 @@ start(Options) ->
 %% @private The same, but the answer is the guard, which knows the population after a crash as well.
 -spec start_guarded(options()) -> {ok, Guard :: pid()} | {error, term()}.
 start_guarded(Options) ->
-    case prepare(Options) of
+    case cambrian_population_options:prepare(Options) of
         {ok, Prepared} -> cambrian_population_sup:start({?MODULE, start_prepared, [Prepared]});
         Error -> Error
     end.
@@ -159,12 +160,12 @@ start_guarded(Options) ->
 %% '''
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
-    case prepare(Options) of
+    case cambrian_population_options:prepare(Options) of
         {ok, Prepared} -> start_prepared(Prepared);
         Error -> Error
     end.
 
-%% @private Starts what {@link prepare/1} found sound, and starts it again after a crash.
+%% @private Starts what `prepare/1' found sound, and starts it again after a crash.
 start_prepared(#{name := Name} = Prepared) when is_atom(Name) ->
     gen_statem:start_link({local, Name}, ?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}]);
 start_prepared(Prepared) ->
@@ -178,6 +179,8 @@ start_prepared(Prepared) ->
 %%   start => {cambrian_population,start_link,[#{name => my_population,task => 'xor'}]}}
 %% '''
 -spec child_spec(options()) -> supervisor:child_spec().
+child_spec(#{resume := false} = Options) when not is_map_key(afresh, Options) ->
+    child_spec(Options#{afresh => make_ref()});
 child_spec(#{name := Name} = Options) ->
     #{id => Name, start => {?MODULE, start_link, [Options]}, restart => transient};
 child_spec(Options) ->
@@ -202,8 +205,8 @@ run(Population) -> run(Population, #{}).
 %% '''
 -spec run(population(), goal()) -> ok | {error, cambrian_options:error()}.
 run(Population, Goal) ->
-    case cambrian_options:check(Goal, goal_table()) of
-        {ok, Checked} -> gen_statem:call(Population, {run, Checked});
+    case cambrian_options:check(Goal, cambrian_goal:table()) of
+        {ok, Checked} -> call(Population, {run, Checked}, infinity);
         Error -> Error
     end.
 
@@ -219,7 +222,7 @@ run(Population, Goal) ->
 %% '''
 -spec step(population(), pos_integer()) -> {ok, stats()} | {error, running | cambrian_options:error()}.
 step(Population, Generations) when is_integer(Generations), Generations > 0 ->
-    gen_statem:call(Population, {step, Generations}, infinity).
+    call(Population, {step, Generations}, infinity).
 
 %% @doc Stops after the generation that is under way.
 %%
@@ -231,7 +234,7 @@ step(Population, Generations) when is_integer(Generations), Generations > 0 ->
 %% 4> ok = cambrian_population:stop(P).
 %% '''
 -spec pause(population()) -> ok.
-pause(Population) -> gen_statem:call(Population, pause).
+pause(Population) -> call(Population, pause, infinity).
 
 %% @doc Goes on after a pause.
 %%
@@ -245,7 +248,7 @@ pause(Population) -> gen_statem:call(Population, pause).
 %% 6> ok = cambrian_population:stop(P).
 %% '''
 -spec resume(population()) -> ok.
-resume(Population) -> gen_statem:call(Population, {run, #{}}).
+resume(Population) -> call(Population, {run, #{}}, infinity).
 
 %% @doc Ends the population; what it was doing is dropped. Exits with `noproc' if there is none.
 %%
@@ -274,7 +277,7 @@ stop(Population) -> gen_statem:stop(Population).
 %% '''
 -spec await(population(), timeout()) -> {ok, result()} | {error, timeout | cambrian_options:error()}.
 await(Population, Timeout) ->
-    try gen_statem:call(Population, await, Timeout)
+    try call(Population, await, Timeout)
     catch exit:{timeout, _} -> {error, timeout}
     end.
 
@@ -292,7 +295,7 @@ await(Population, Timeout) ->
 %% 6> ok = cambrian_population:stop(P).
 %% '''
 -spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
-best(Population) -> gen_statem:call(Population, best).
+best(Population) -> call(Population, best, infinity).
 
 %% @doc The last generation that was evaluated.
 %%
@@ -307,7 +310,7 @@ best(Population) -> gen_statem:call(Population, best).
 %% 4> ok = cambrian_population:stop(P).
 %% '''
 -spec stats(population()) -> {ok, stats()} | {error, not_evaluated}.
-stats(Population) -> gen_statem:call(Population, stats).
+stats(Population) -> call(Population, stats, infinity).
 
 %% @doc Its generations from the beginning, oldest first, before a crash or a power cut as well: each of the first
 %% thousand, evenly chosen ones of a longer story. `species' is how many there were.
@@ -321,7 +324,7 @@ stats(Population) -> gen_statem:call(Population, stats).
 %% 4> ok = cambrian_population:stop(P).
 %% '''
 -spec history(population()) -> [cambrian_history:page()].
-history(Population) -> gen_statem:call(Population, history).
+history(Population) -> call(Population, history, infinity).
 
 %% @doc Offers a genotype from elsewhere. It is evaluated here with the next generation and then
 %% takes the place of the worst of its species, if it is better; a `received' event says what came of it.
@@ -348,7 +351,7 @@ inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 inject(Population, Genotype, From) ->
     %% raises here, with the caller, for what is no genotype
     _ = cambrian_genotype:info(Genotype),
-    gen_statem:call(Population, {inject, Genotype, From}).
+    call(Population, {inject, Genotype, From}, infinity).
 
 %% @doc The state as bytes: the generation that is being evaluated, with everything that came of earlier ones.
 %%
@@ -362,7 +365,7 @@ inject(Population, Genotype, From) ->
 %% '''
 -spec checkpoint(population()) -> {ok, binary()}.
 checkpoint(Population) ->
-    {ok, Resource} = gen_statem:call(Population, population),
+    {ok, Resource} = call(Population, population, infinity),
     {ok, cambrian_nif:population_encode(Resource)}.
 
 %% @doc Events for the calling process, until it ends or unsubscribes.
@@ -376,7 +379,7 @@ checkpoint(Population) ->
 %% 5> ok = cambrian_population:stop(P).
 %% '''
 -spec subscribe(population()) -> ok.
-subscribe(Population) -> gen_statem:call(Population, {subscribe, self()}).
+subscribe(Population) -> call(Population, {subscribe, self()}, infinity).
 
 %% @doc No more events for the calling process, once those already sent are read.
 %%
@@ -389,7 +392,7 @@ subscribe(Population) -> gen_statem:call(Population, {subscribe, self()}).
 %% 5> ok = cambrian_population:stop(P).
 %% '''
 -spec unsubscribe(population()) -> ok.
-unsubscribe(Population) -> gen_statem:call(Population, {unsubscribe, self()}).
+unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 
 %% @doc What it is evolving, and with which parameters and seed; `inputs' and `outputs' are those of its genotypes,
 %% `networks' has those of their networks, which only a substrate makes others.
@@ -408,118 +411,22 @@ unsubscribe(Population) -> gen_statem:call(Population, {unsubscribe, self()}).
                               generation := non_neg_integer(), evaluations := non_neg_integer(),
                               inputs := pos_integer(), outputs := pos_integer(),
                               networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
-info(Population) -> gen_statem:call(Population, info).
+info(Population) -> call(Population, info, infinity).
+
+%% One that died is on its way back as long as its checkpoint is remembered, and by its name it can be called meanwhile.
+call(Population, Request, Timeout) -> call(Population, Request, Timeout, ?RETURNS_WITHIN_MS div ?LOOK_MS).
+
+call(Population, Request, Timeout, Looks) ->
+    try gen_statem:call(Population, Request, Timeout)
+    catch
+        exit:{noproc, _} = Reason:Stack when is_atom(Population), Looks > 0 ->
+            case cambrian_store:is_remembered(Population) of
+                true -> timer:sleep(?LOOK_MS), call(Population, Request, Timeout, Looks - 1);
+                false -> erlang:raise(exit, Reason, Stack)
+            end
+    end.
 
 %%% ---- starting ---------------------------------------------------------------------------
-
-goal_table() ->
-    #{target => {fun is_number/1, <<"a number">>},
-      until => {fun(Until) -> is_function(Until, 1) end, <<"a fun of the stats that returns a boolean">>},
-      patience => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
-      generations => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
-      evaluations => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
-      timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>}}.
-
-options_table() ->
-    Seed = fun(X) -> is_integer(X) andalso X >= 0 andalso X < 1 bsl 64 end,
-    Size = fun(N) -> is_integer(N) andalso N >= 1 andalso N =< 10_000 end,
-    Any = fun(_) -> true end,
-    maps:merge(goal_table(),
-               #{task => {Any, <<"a task">>},
-                 name => {fun(X) -> (is_atom(X) andalso X =/= undefined) orelse is_reference(X) end, <<"an atom">>},
-                 inputs => {Size, <<"an integer from 1 to 10000">>},
-                 outputs => {Size, <<"an integer from 1 to 10000">>},
-                 substrate => {fun cambrian_substrate:is_substrate/1, <<"a substrate">>},
-                 seed => {Seed, <<"an integer from 0 to 2^64 - 1">>, random_seed()},
-                 population => {Any, <<"an integer from 2 to 1000000">>},
-                 params => {fun is_map/1, <<"a map">>, #{}},
-                 resume => {fun is_boolean/1, <<"a boolean">>, true},
-                 checkpoint_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
-                 checkpoints => {fun cambrian_options:is_positive/1, <<"a positive integer">>, 3},
-                 owner => {fun is_pid/1, <<"a pid">>},
-                 evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000},
-                 evaluation_memory => {fun is_memory/1, <<"bytes, from 1, or infinity">>, 268_435_456},
-                 failure_fitness => {fun is_float_number/1, <<"a number">>},
-                 nodes => {fun is_nodes/1, <<"a list of nodes, or connected">>, []}}).
-
-is_memory(X) -> X =:= infinity orelse is_integer(X) andalso X > 0 andalso X < 1 bsl 48.
-
-is_float_number(X) -> try is_float(float(X)) catch error:badarg -> false end.
-
-%% The guard fails for an improper list.
-is_nodes(List) when length(List) >= 0 -> lists:all(fun is_atom/1, List);
-is_nodes(Word) -> Word =:= connected.
-
-%% Options that are sound, with the task made ready and a name under which a restart finds the
-%% checkpoint. Done by who starts a population, so that a mistake is an answer and no crash.
--spec prepare(options()) -> {ok, map()} | {error, term()}.
-prepare(Options) ->
-    case cambrian_options:check(Options, options_table()) of
-        {ok, #{task := Task} = Checked} ->
-            case cambrian_task:prepare(Task, maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked))) of
-                {ok, Ready} ->
-                    check_size(maps:merge(#{name => make_ref()}, Checked#{task := Ready, text => text(Task)}));
-                Error -> Error
-            end;
-        {ok, _} -> {error, {missing_options, [task]}};
-        Error -> Error
-    end.
-
-%% By which the task is known again from a file; empty for one that has no text, as a fun, or that is long.
-text(Task) ->
-    Text = case erlang:external_size(Task) =< ?MAX_TEXT of true -> io_lib:format("~0tp.", [Task]); false -> "" end,
-    case erl_scan:string(lists:flatten(Text)) of
-        {ok, Tokens, _} ->
-            case erl_parse:parse_term(Tokens) of
-                {ok, Task} -> unicode:characters_to_binary(Text);
-                _ -> <<>>
-            end;
-        _ -> <<>>
-    end.
-
-%% Of the networks, where a substrate says it.
-network_size(#{substrate := Substrate}) -> maps:with([inputs, outputs], cambrian_substrate:info(Substrate));
-network_size(_) -> #{}.
-
-check_size(#{task := Task} = Options) ->
-    case [{What, Expected, Got} || {What, Got} <- maps:to_list(network_size(Options)),
-                                   Expected <- [maps:get(What, Task)], Expected =/= Got] of
-        [] -> check_nodes(Options);
-        [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
-    end.
-
-%% Neither a substrate nor what a native task is made of travels.
-check_nodes(#{nodes := []} = Options) -> check_parameters(Options);
-check_nodes(#{nodes := Nodes, substrate := _}) ->
-    {error, {bad_option, {nodes, Nodes, <<"none with a substrate">>}}};
-check_nodes(#{nodes := Nodes, task := #{evaluate := {native, _}}}) ->
-    {error, {bad_option, {nodes, Nodes, <<"none with a task that runs in Rust">>}}};
-check_nodes(Options) -> check_parameters(Options).
-
-check_parameters(#{task := Task} = Options) ->
-    case cambrian_nif:task_parameters(native(Task), parameters(Options)) of
-        {ok, _} -> start_afresh(Options);
-        Error -> Error
-    end.
-
-%% Once, before the first start: after a crash it is resumed all the same.
-start_afresh(#{resume := false, name := Name} = Options) ->
-    case cambrian_store:discard(Name) of
-        ok -> {ok, maps:remove(resume, Options)};
-        Error -> Error
-    end;
-start_afresh(Options) ->
-    {ok, Options}.
-
-parameters(#{params := Params} = Options) -> maps:merge(Params, maps:with([population], Options)).
-
-native(#{evaluate := {native, Native}}) -> Native;
-native(_) -> undefined.
-
-%% Small enough to be typed again by someone who wants to repeat the run.
-random_seed() ->
-    <<Seed:32>> = crypto:strong_rand_bytes(4),
-    Seed.
 
 callback_mode() -> state_functions.
 
@@ -561,7 +468,8 @@ check_saved(#{population := Population} = Saved, #{task := #{inputs := Inputs, o
 
 found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
     Encoding = maps:get(substrate, Options, {Inputs, Outputs}),
-    case cambrian_nif:population_new(Encoding, native(Task), parameters(Options), Seed) of
+    case cambrian_nif:population_new(Encoding, cambrian_population_options:native(Task),
+                                     cambrian_population_options:parameters(Options), Seed) of
         {ok, Population} -> {ok, #{population => Population}};
         Error -> Error
     end.
@@ -577,6 +485,7 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
                  champion = maps:get(champion, Saved, undefined),
                  validated = maps:get(validated, Saved, undefined),
                  history = maps:get(history, Saved, cambrian_history:new()),
+                 newcomers = maps:get(newcomers, Saved, []),
                  elapsed = maps:get(elapsed, Saved, 0)},
     case Data of
         #data{running = true} ->
@@ -584,16 +493,20 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
             {next_state, State, Next} = continue(Data),
             {ok, State, Next};
         _ ->
+            ok = cambrian_store:put(Name, snapshot(Data)),
             {ok, idle, Data}
     end.
 
 %% After a crash, what it was told since it was started counts, and in another VM what it is told now.
 goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
-goal(Options, Saved) -> maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(goal_table()), Options)).
+goal(Options, Saved) -> maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(cambrian_goal:table()), Options)).
 
-start_evaluator(#{task := #{evaluate := {native, _}}}) -> undefined;
-start_evaluator(#{name := Name, task := #{evaluate := How}, evaluation_timeout := Timeout, evaluation_memory := Memory,
-                  nodes := Nodes} = Options) ->
+%% What runs in Rust needs one only to share it with other nodes.
+start_evaluator(#{task := #{evaluate := {native, _}}, nodes := []}) -> undefined;
+start_evaluator(#{task := #{anywhere := How}} = Options) -> start_evaluator(How, Options);
+start_evaluator(#{task := #{evaluate := How}} = Options) -> start_evaluator(How, Options).
+
+start_evaluator(How, #{name := Name, evaluation_timeout := Timeout, evaluation_memory := Memory, nodes := Nodes} = Options) ->
     {ok, Evaluator} = cambrian_evaluator:start_link(#{name => Name, how => How, timeout => Timeout, memory => Memory, nodes => Nodes,
                                                       failure => maps:get(failure_fitness, Options, undefined)}),
     Evaluator.
@@ -674,8 +587,10 @@ common({call, From}, await, #data{awaiting = Awaiting} = Data) ->
     {keep_state, Data#data{awaiting = [From | Awaiting]}};
 common({call, From}, {inject, _, _}, #data{newcomers = Newcomers}) when length(Newcomers) >= ?MAX_NEWCOMERS ->
     {keep_state_and_data, [{reply, From, {error, busy}}]};
-common({call, From}, {inject, Genotype, Sender}, #data{newcomers = Newcomers} = Data) ->
-    {keep_state, Data#data{newcomers = [{Genotype, Sender} | Newcomers]}, [{reply, From, ok}]};
+common({call, From}, {inject, Genotype, Sender}, #data{name = Name, newcomers = Newcomers} = Data) ->
+    Next = Data#data{newcomers = [{Genotype, Sender} | Newcomers]},
+    ok = cambrian_store:put(Name, snapshot(Next)),
+    {keep_state, Next, [{reply, From, ok}]};
 common({call, From}, Question, Data) ->
     {keep_state_and_data, [{reply, From, answer(Question, Data)}]};
 common(info, {'DOWN', _, process, Pid, _}, #data{subscribers = Subscribers} = Data) ->
@@ -697,7 +612,8 @@ answer(stats, #data{stats = Stats}) -> {ok, Stats};
 answer(history, #data{history = History}) -> cambrian_history:pages(History);
 answer(population, #data{population = Population}) -> {ok, Population};
 answer(info, #data{name = Name, task = #{name := Task}, population = Population}) ->
-    (cambrian_nif:population_info(Population))#{name => Name, task => Task}.
+    (cambrian_nif:population_info(Population))#{name => Name, task => Task,
+                                                parameters => cambrian_nif:population_parameters(Population)}.
 
 %% A population that ends as it should leaves no checkpoint in memory; one that dies does.
 terminate(Reason, _State, Data) ->
@@ -732,9 +648,9 @@ continue(Data) ->
 
 %% There is a result, and a limit of the goal that forbids another generation.
 is_settled(#data{result = undefined}) -> false;
-is_settled(Data) -> is_at_limit(Data).
+is_settled(#data{goal = Goal, stats = Stats} = Data) -> cambrian_goal:is_at_limit(Goal, Stats, improved(Data)).
 
-evaluate(#data{population = Population, task = #{evaluate := {native, Native}}} = Data) ->
+evaluate(#data{evaluator = undefined, population = Population, task = #{evaluate := {native, Native}}} = Data) ->
     Tag = make_ref(),
     Job = cambrian_nif:population_evaluate(Tag, Population, Native),
     {next_state, evaluating, Data#data{job = {Tag, Job}}};
@@ -897,23 +813,7 @@ stepped(#data{steps = 0, stepping = Stepping, stats = Stats} = Data) ->
     Data#data{stepping = []};
 stepped(Data) -> Data.
 
-reached(#data{goal = #{until := Until}, stats = Stats} = Data) ->
-    try Until(Stats) of
-        true -> until;
-        false -> is_at_limit(Data);
-        Other -> {error, {bad_option, {until, Other, <<"a fun of the stats that returns a boolean">>}}}
-    catch
-        Class:Reason:Stack ->
-            {error, {bad_option, {until, {Class, Reason, Stack}, <<"a fun of the stats that returns a boolean">>}}}
-    end;
-reached(Data) -> is_at_limit(Data).
-
-is_at_limit(#data{goal = Goal, stats = #{generation := Generation} = Stats} = Data) ->
-    #{evaluations := Evaluations, elapsed_ms := Elapsed} = Stats,
-    Generation + 1 >= maps:get(generations, Goal, infinity)
-        orelse Evaluations >= maps:get(evaluations, Goal, infinity)
-        orelse Elapsed >= maps:get(timeout, Goal, infinity)
-        orelse Generation - improved(Data) >= maps:get(patience, Goal, infinity).
+reached(#data{goal = Goal, stats = Stats} = Data) -> cambrian_goal:reached(Goal, Stats, improved(Data)).
 
 %% The generation that got better.
 improved(#data{validated = #{generation := Generation}}) -> Generation;
@@ -970,7 +870,7 @@ snapshot(#data{population = Population, task = #{name := Task}, goal = Goal} = D
     #{text := Text} = Data#data.checkpointing,
     #{population => Population, generation => Generation, champion => Champion, validated => Validated,
       history => History, running => Running, elapsed => elapsed(Data), task => atom_to_binary(Task), text => Text,
-      goal => maps:remove(until, Goal), until => maps:with([until], Goal)}.
+      goal => maps:remove(until, Goal), until => maps:with([until], Goal), newcomers => Data#data.newcomers}.
 
 %% Evolution goes on in memory, and on disk again when there is room: what is lost with the VM is done again.
 written(ok, #data{unwritten = ok} = Data) -> Data;

@@ -6,7 +6,7 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, write/3, get/1, open/1, forget/1, discard/1]).
+-export([start_link/0, put/2, write/3, get/1, is_remembered/1, open/1, forget/1, discard/2]).
 -export([init/1, handle_call/3, handle_cast/2]).
 -export_type([checkpoint/0]).
 
@@ -39,6 +39,11 @@ get(Name) ->
         [] -> gen_server:call(?MODULE, {read, Name}, infinity)
     end.
 
+%% @doc Whether there is a checkpoint in memory.
+-spec is_remembered(Name :: term()) -> boolean().
+is_remembered(Name) ->
+    try ets:member(?MODULE, Name) catch error:badarg -> false end.
+
 %% @doc What a file has.
 -spec open(cambrian_file:path()) -> {ok, checkpoint()} | {error, not_found | {term(), cambrian_file:path()}}.
 open(Path) ->
@@ -52,13 +57,15 @@ open(Path) ->
 -spec forget(Name :: term()) -> ok.
 forget(Name) -> gen_server:call(?MODULE, {forget, Name}, infinity).
 
-%% @doc Forgets, and deletes the files.
--spec discard(Name :: term()) -> ok | {error, cambrian_file:error()}.
-discard(Name) -> gen_server:call(?MODULE, {discard, Name}, infinity).
+%% @doc Forgets, and deletes the files, the first time that it is asked with this reference.
+-spec discard(Name :: term(), Once :: reference()) -> ok | {error, cambrian_file:error()}.
+discard(Name, Once) -> gen_server:call(?MODULE, {discard, Name, Once}, infinity).
 
 init([]) ->
     ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
-    {ok, no_state}.
+    {ok, #{}}.
+
+%% Of each name, with which reference it was discarded last.
 
 handle_call({put, Name, Checkpoint}, _From, State) ->
     true = ets:insert(?MODULE, {Name, Checkpoint}),
@@ -70,9 +77,11 @@ handle_call({read, Name}, _From, State) ->
 handle_call({forget, Name}, _From, State) ->
     true = ets:delete(?MODULE, Name),
     {reply, ok, State};
-handle_call({discard, Name}, _From, State) ->
+handle_call({discard, Name, Once}, _From, Discarded) when map_get(Name, Discarded) =:= Once ->
+    {reply, ok, Discarded};
+handle_call({discard, Name, Once}, _From, Discarded) ->
     true = ets:delete(?MODULE, Name),
-    {reply, delete(files(Name)), State}.
+    {reply, delete(files(Name)), Discarded#{Name => Once}}.
 
 handle_cast(_, State) -> {noreply, State}.
 
@@ -97,15 +106,23 @@ ending(Suffix, Dir) ->
 %% A number of digits that sorts as text.
 path(Dir, Generation) -> filename:join(Dir, io_lib:format("~12..0b~s", [Generation, ?SUFFIX])).
 
-written(Name, #{generation := Generation} = Checkpoint, Keep) ->
+written(Name, Checkpoint, Keep) ->
     case directory(Name) of
         none -> ok;
-        {ok, Dir} ->
-            case cambrian_file:write(path(Dir, Generation), ?MAGIC, term_to_binary(encode(Checkpoint))) of
-                %% also what others began to write when their VM was killed
-                ok -> delete(older(files(Name), Keep) ++ ending(".tmp", Dir));
+        {ok, Dir} -> written(Name, Checkpoint, Keep, Dir)
+    end.
+
+%% On a full disk the last of those that are there is enough, if that makes room for this one.
+written(Name, #{generation := Generation} = Checkpoint, Keep, Dir) ->
+    case {cambrian_file:write(path(Dir, Generation), ?MAGIC, term_to_binary(encode(Checkpoint))), older(files(Name), 1)} of
+        %% also what others began to write when their VM was killed
+        {ok, _} -> delete(older(files(Name), Keep) ++ ending(".tmp", Dir));
+        {{error, {enospc, _}}, [_ | _] = Older} ->
+            case delete(Older) of
+                ok -> written(Name, Checkpoint, Keep, Dir);
                 Error -> Error
-            end
+            end;
+        {Error, _} -> Error
     end.
 
 older(Files, Keep) when length(Files) > Keep -> lists:nthtail(Keep, Files);
@@ -129,11 +146,11 @@ newest([File | Earlier], First) ->
         Error -> Error
     end.
 
-%% A fun is of this VM.
+%% A fun is of this VM, and who waits to be let in comes again.
 encode(#{population := Population, champion := Champion} = Checkpoint) ->
     Saved = Checkpoint#{population := cambrian_nif:population_encode(Population),
                         champion := of_champion(fun cambrian_genotype:to_binary/1, Champion)},
-    maps:remove(until, Saved).
+    maps:without([until, newcomers], Saved).
 
 decode(Bytes, Path) ->
     %% their names are atoms that a champion has

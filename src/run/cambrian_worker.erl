@@ -12,24 +12,26 @@
 -export_type([worker/0, marks/0, score/0, network/0]).
 
 -type worker() :: {pid(), reference(), marks()}.
-%% Which index is under way, 0 between two, and how many have been begun.
+%% Which index is under way, 0 between two, and how many have been begun; since when it works, and how much rest it owes,
+%% in µs.
 -type marks() :: atomics:atomics_ref().
 -type score() :: float() | {float(), Cases :: [float()]} | {fault, cambrian_fault:fault()} | {unfit, Reason :: term()}.
 %% The network of what is handed out: of a genotype here, of its bytes elsewhere.
 -type network() :: fun((cambrian_genotype:genotype() | binary()) -> cambrian_network:network()).
 
-%% `owed' is rest, in µs.
--record(worker, {crew, ref, marks, how, limit, owed = 0}).
+-record(worker, {crew, ref, marks, how, limit}).
 
 -define(UNDER_WAY, 1).
 -define(BEGUN, 2).
+-define(SINCE, 3).
+-define(OWED, 4).
 %% In µs.
 -define(SLOW, 2000).
 
 %% @doc `Memory', in bytes, is for what one evaluation takes beyond what the task brings with it.
 -spec start_link(cambrian_task:evaluation(), pos_integer() | infinity) -> worker().
 start_link(How, Memory) ->
-    {Crew, Ref, Marks} = {self(), make_ref(), atomics:new(2, [])},
+    {Crew, Ref, Marks} = {self(), make_ref(), atomics:new(4, [])},
     Pid = spawn_link(fun() -> loop(#worker{crew = Crew, ref = Ref, marks = Marks, how = How, limit = limit(Memory)}) end),
     {Pid, Ref, Marks}.
 
@@ -52,6 +54,16 @@ mark(Index, Marks) ->
     atomics:add(Marks, ?BEGUN, 1).
 
 unmark(Marks) -> atomics:put(Marks, ?UNDER_WAY, 0).
+
+%% Between two evaluations, or two steps of many: as the governor has it. To rest counts as progress.
+rest(Marks) ->
+    unmark(Marks),
+    Worked = now_us() - atomics:get(Marks, ?SINCE),
+    Owed = cambrian_governor:pace(atomics:get(Marks, ?OWED), Worked, fun() -> mark(0, Marks) end),
+    atomics:put(Marks, ?OWED, round(Owed)),
+    atomics:put(Marks, ?SINCE, now_us()).
+
+now_us() -> erlang:monotonic_time(microsecond).
 
 %% @doc Of canonical bytes. What this node cannot read is no fault of the genotype.
 -spec network_of(binary()) -> cambrian_network:network().
@@ -98,30 +110,29 @@ loop(#worker{limit = {_, Set}} = Worker) ->
 loop(Worker) -> await(Worker).
 
 await(#worker{ref = Ref} = Worker) ->
-    receive {evaluate, Ref, Network, Items} -> work(Network, Items, rested(0, Worker)) end.
+    receive {evaluate, Ref, Network, Items} -> work(Network, Items, Worker) end.
 
-%% What it does in between counts as progress.
-rested(Worked, #worker{owed = Owed, marks = Marks} = Worker) ->
-    Worker#worker{owed = cambrian_governor:pace(Owed, Worked, fun() -> mark(0, Marks) end)}.
-
-work(Network, Items, #worker{how = {each, Each}} = Worker) ->
-    one_by_one(Network, Items, Each, erlang:monotonic_time(microsecond), Worker);
-work(Network, Items, #worker{how = {together, Together}} = Worker) -> all_at_once(Network, Items, Together, Worker).
+work(Network, Items, #worker{how = How, marks = Marks} = Worker) ->
+    atomics:put(Marks, ?SINCE, now_us()),
+    rest(Marks),
+    case How of
+        {each, Each} -> one_by_one(Network, Items, Each, now_us(), Worker);
+        {together, Together} -> all_at_once(Network, Items, Together, Worker)
+    end.
 
 one_by_one(_Network, [], _Each, _Since, Worker) -> await(Worker);
 one_by_one(Network, [{Index, Item} | Items], Each, Since, Worker) ->
     #worker{crew = Crew, ref = Ref, marks = Marks, limit = Limit} = Worker,
-    Begun = erlang:monotonic_time(microsecond),
     mark(Index, Marks),
     Score = one(Network, Item, Each),
     sweep(Limit),
     State = state(Crew, Since),
     unmark(Marks),
     Crew ! {answer, self(), Ref, Index, Score, State},
-    Rested = rested(erlang:monotonic_time(microsecond) - Begun, Worker),
+    rest(Marks),
     case State of
-        ready -> one_by_one(Network, Items, Each, Since, Rested);
-        slow -> await(Rested);
+        ready -> one_by_one(Network, Items, Each, Since, Worker);
+        slow -> await(Worker);
         spent -> end_of_it()
     end.
 
@@ -152,7 +163,7 @@ all_at_once(Network, Items, Together, #worker{crew = Crew, ref = Ref, marks = Ma
 together(Networks, Together, #worker{ref = Ref, marks = Marks}) ->
     unmark(Marks),
     try
-        Answers = Together(Networks, fun(Index) -> mark(Index, Marks) end),
+        Answers = Together(Networks, fun(0) -> rest(Marks); (Index) -> mark(Index, Marks) end),
         unmark(Marks),
         scores(Networks, Answers)
     catch
@@ -193,7 +204,7 @@ state(Crew) ->
 
 state(Crew, Since) ->
     case state(Crew) of
-        ready -> case erlang:monotonic_time(microsecond) - Since > ?SLOW of true -> slow; false -> ready end;
+        ready -> case now_us() - Since > ?SLOW of true -> slow; false -> ready end;
         spent -> spent
     end.
 

@@ -150,8 +150,11 @@ help(#{call := Call} = Context) ->
 
 help({_, _, About, Table, _} = Command, Context) ->
     [help_line(Command, Context), $\n, About, $\n, [[$\n, cambrian_arguments:help(Table)] || Table =/= []],
-     [["\nTasks that come with Cambrian: ", lists:join(", ", [atom_to_list(T) || T <- cambrian_task:names()]), $\n]
+     [["\nTasks that come with Cambrian:\n", [["  ", Task, $\n] || Task <- tasks()],
+       "Some have settings, as --set bits=2 of parity; `dataset' and `program' are what is set of them.\n"]
       || element(1, Command) =:= "evolve"]].
+
+tasks() -> [atom_to_list(Task) || Task <- cambrian_task:names() ++ [dataset, program]].
 
 help_line({Name, Shown, _, Table, _}, #{call := Call}) ->
     [Call, Name, $\s, Shown, [" [OPTION...]" || Table =/= []], $\n].
@@ -247,7 +250,7 @@ checkpointed_task(Text, _Name) ->
 
 %% The names of ours are atoms already; that of a module becomes one when there is such a module.
 task(Word, Settings) ->
-    Name = case [Task || Task <- cambrian_task:names(), atom_to_list(Task) =:= Word] of
+    Name = case [Task || Task <- [dataset, program | cambrian_task:names()], atom_to_list(Task) =:= Word] of
                [Native] -> Native;
                [] -> module(Word)
            end,
@@ -260,8 +263,7 @@ module(Word) ->
     case [list_to_atom(Name) || Name <- [Word, "Elixir." ++ Word], is_module(Name)] of
         [Module | _] -> _ = code:ensure_loaded(Module), Module;
         [] ->
-            usage(["evolve ", Word, ": expected a module in the code path or one of ",
-                   lists:join(", ", [atom_to_list(Task) || Task <- cambrian_task:names()])])
+            usage(["evolve ", Word, ": expected a module in the code path or one of ", lists:join(", ", tasks())])
     end.
 
 is_module(Name) ->
@@ -278,23 +280,29 @@ parameters(Given) -> settings(param, maps:get(param, Given, [])).
 
 settings(Flag, Settings) -> maps:from_list([setting(Flag, Key, Text) || {Key, Text} <- Settings]).
 
-setting(Flag, Key, Text) ->
-    Typed = [cambrian_arguments:flag(Flag), $\s, Key, $=, Text],
-    Expected = expected(Flag, Key),
+setting(param, Key, Text) ->
+    Expected = lists:append([binary_to_list(Expected) || #{name := Name, expected := Expected} <- cambrian:parameters(),
+                                                         atom_to_list(Name) =:= Key]),
     IsOurs = lists:member(Text, string:lexemes(Expected, ", ")),
-    case {cambrian_arguments:word(Key), cambrian_arguments:value(Text), IsOurs} of
-        {error, _, _} -> usage([Typed, ": ", cambrian_reason:unknown(Flag)]);
-        {{ok, Name}, {ok, Value}, _} -> {Name, Value};
+    case {Expected, cambrian_arguments:value(Text)} of
+        {"", _} -> usage([typed(param, Key, Text), cambrian_reason:unknown(param)]);
+        {_, {ok, Value}} -> {list_to_existing_atom(Key), Value};
         %% one of our words that nobody has used yet
-        {{ok, Name}, error, true} -> {Name, list_to_atom(Text)};
-        {{ok, _}, error, false} -> usage([Typed, ": expected ", Expected])
+        {_, error} when IsOurs -> {list_to_existing_atom(Key), list_to_atom(Text)};
+        {_, error} -> usage([typed(param, Key, Text), "expected ", Expected])
+    end;
+%% Only the task knows what it can be set to, so that words become atoms here: as many as somebody types.
+setting(set, Key, Text) ->
+    case {is_word(Key), cambrian_arguments:value(Text), is_word(Text)} of
+        {false, _, _} -> usage([typed(set, Key, Text), cambrian_reason:unknown(set)]);
+        {true, {ok, Value}, _} -> {list_to_atom(Key), Value};
+        {true, error, true} -> {list_to_atom(Key), list_to_atom(Text)};
+        {true, error, false} -> usage([typed(set, Key, Text), "expected a number, a word or a term of Erlang"])
     end.
 
-expected(param, Key) ->
-    Known = [binary_to_list(Expected) || #{name := Name, expected := Expected} <- cambrian:parameters(),
-                                         atom_to_list(Name) =:= Key],
-    lists:append(Known);
-expected(set, _) -> "a number, a word that the task knows, or a term of Erlang".
+typed(Flag, Key, Text) -> [cambrian_arguments:flag(Flag), $\s, Key, $=, Text, ": "].
+
+is_word(Text) -> re:run(Text, "^[a-z][a-zA-Z0-9_]{0,99}$", [unicode]) =/= nomatch.
 
 %% Of somebody who may start VMs, so a name may be a new atom.
 atom(Name) when length(Name) =< 255 -> list_to_atom(Name);

@@ -45,8 +45,7 @@ load() ->
 
 checkpointed(Path, #{population := Population, task := Task, text := Text, running := Running, elapsed := Elapsed,
                      goal := Goal, champion := Champion, history := History}) ->
-    Info = cambrian_nif:population_info(Population),
-    #{generation := Generation, evaluations := Evaluations, seed := Seed} = Info,
+    #{generation := Generation, evaluations := Evaluations, seed := Seed} = cambrian_nif:population_info(Population),
     Pages = cambrian_history:pages(History),
     [rows([{"name", filename:basename(filename:dirname(Path))},
            {"task", case Text of
@@ -59,7 +58,7 @@ checkpointed(Path, #{population := Population, task := Task, text := Text, runni
            {"time", io_lib:format("~.1f s", [Elapsed / 1000])},
            {"state", case Running of true -> "running when it was written"; false -> "paused or at its end" end},
            {"goal", goal([Limit || {_, Value} = Limit <- lists:sort(maps:to_list(Goal)), Value =/= infinity])},
-           {"parameters", parameters(Text, Info)}]
+           {"parameters", parameters(Text, cambrian_nif:population_parameters(Population))}]
           ++ [{"species", integer_to_list(Species)} || #{species := Species} <- [lists:last([#{} | Pages])]]),
      [[$\n, chart(Pages)] || length(Pages) > 1],
      champion(Champion)].
@@ -70,7 +69,7 @@ champion(#{champion := Genotype, fitness := Fitness, generation := Generation}) 
      genotype(Genotype)].
 
 %% Those that are other than the task has them.
-parameters(Text, #{parameters := Parameters}) ->
+parameters(Text, Parameters) ->
     Defaults = defaults(Text),
     case [Pair || {Name, Value} = Pair <- lists:sort(maps:to_list(Parameters)),
                   maps:get(Name, Defaults, Value) =/= Value] of

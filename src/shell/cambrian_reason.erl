@@ -14,11 +14,16 @@ text({unknown_parameter, Name}, Given) ->
 text({unknown_option, Name}, Given) ->
     {usage, [typed(none, lists:flatten(io_lib:format("~tp", [Name])), "", set, Given), ": ", unknown(set)]};
 text({missing_options, Names}, _Given) ->
-    {usage, ["--set: ", lists:join(", ", [atom_to_list(Name) || Name <- Names]), " is missing"]};
+    {usage, ["--set ", lists:join(", ", [[atom_to_list(Name), "=..."] || Name <- Names]), ": missing, and expected"]};
 text({unknown_task, Task}, #{set := _}) ->
     {usage, io_lib:format("--set: expected none, as ~tp has no settings", [Task])};
+text({unknown_task, Task}, _) when Task =:= program; Task =:= dataset ->
+    {usage, io_lib:format("~tp: its settings are missing, --set NAME=VALUE", [Task])};
 text({unknown_task, Task}, _) -> {usage, io_lib:format("~tp: there is no such task, and no such module", [Task])};
 text({not_a_task, Task, Expected}, _) -> {usage, io_lib:format("~tp: expected ~ts", [Task, Expected])};
+text({bad_dataset, Expected}, _) -> {usage, ["--set inputs=... and targets=...: expected ", Expected]};
+text({bad_dataset, Row, Expected}, _) -> {usage, io_lib:format("--set: ~0tP: expected ~ts", [Row, 20, Expected])};
+text({program, Command, Why}, _) -> {failed, io_lib:format("the program ~ts: ~0tP", [Command, Why, 20])};
 text({bad_return, {M, F, A}, Value}, _) -> {failed, io_lib:format("~tp:~tp/~b returned ~0tP", [M, F, A, Value, 20])};
 text({crashed, {M, F, A}, {_, Reason, _}}, _) ->
     {failed, io_lib:format("~tp:~tp/~b failed: ~0tP", [M, F, A, Reason, 20])};

@@ -2,28 +2,67 @@
 %%
 %% A task is one of
 %% <ul>
-%% <li>the name of one that runs in Rust: {@link names/0};</li>
+%% <li>the name of one that runs in Rust, or `{Name, Settings}': {@link names/0};</li>
+%% <li>`{dataset, Inputs, Targets}', or `{dataset, Settings}': rows of numbers, which run in Rust as well;</li>
 %% <li>a module with this behaviour, or `{Module, Args}' with the argument of `init/1';</li>
-%% <li>`fun((Network) -> Fitness)', with `inputs' and `outputs' among the options;</li>
-%% <li>`{dataset, Inputs, Targets}': rows of numbers; fitness is 1 / (1 + mean squared error).</li>
+%% <li>the same with the behaviour {@link cambrian_environment}, in which networks live step by step;</li>
+%% <li>`{program, Options}': an environment in another program, see {@link cambrian_program};</li>
+%% <li>`fun((Network) -> Fitness)', with `inputs' and `outputs' among the options.</li>
 %% </ul>
+%%
+%% <h3>Tasks in Rust</h3>
+%% Each has parameters that suit it, and is solved by the criterion of those who made its rules:
+%% <ul>
+%% <li>`xor': 4 - the squared errors is 3.9 or more; `parity' with the setting `bits' (2 to 12; 3) and `multiplexer_11': every
+%% output on the right side of 0.5;</li>
+%% <li>`single_pole', `double_pole': balanced for 100,000 steps; as `single_pole_novel', `double_pole_novel' without seeing
+%% velocities, the latter also from 200 of 625 other starts;</li>
+%% <li>`mountain_car', `acrobot': a mean return of -110, -100 or more, over 100 starts, in the worlds of Gymnasium;</li>
+%% <li>`t_maze': of two rewards that change places once in 100 runs, the larger is missed once to find it and once to
+%% find that it moved, and no more, in each of 60 lives;</li>
+%% <li>`sequence_recall' with the settings `length' (1 to 8; 1) and `delay' (0 to 16; 4): all sequences of so many bits are
+%% repeated in their order after all delays up to this one. From 2 bits on, a delay makes it very hard.</li>
+%% </ul>
+%%
+%% <h3>Datasets</h3>
+%% `{dataset, Inputs, Targets}' is short for the settings of these names, which must be there: each a list of rows,
+%% a row being a list of numbers or a binary of little-endian 32-bit floats, or `{Width, Binary}' with all rows in one.
+%% <ul>
+%% <li>`kind': `regression', where the targets are numbers and fitness is 1 / (1 + mean squared error), or
+%% `classification', where they are a list of classes from 0, or rows with a 1 in the place of the class, and fitness is
+%% 1 / (1 + mean cross entropy of the outputs' softmax). `regression' by default;</li>
+%% <li>`validation': the share of the rows, of each class the same, that fitness is not to see but {@link trial/2}
+%% measures. 0 by default;</li>
+%% <li>`seed': what these are drawn with. 0 by default.</li>
+%% </ul>
+%% A dataset is never solved by itself: give a `target', or limits.
+%%
 %% More fitness is better. The same network must always get the same fitness if a run is to be repeatable.
 -module(cambrian_task).
 
--export([names/0, evaluate/2, trial/2, prepare/2]).
--export_type([task/0, prepared/0, evaluation/0, fitness/0]).
+-export([names/0, evaluate/2, trial/2, new/1, prepare/2]).
+-export_type([task/0, native/0, settings/0, rows/0, trial/0, prepared/0, evaluation/0, fitness/0, error/0]).
 
 -type fitness() :: number().
 -type wrong_size() :: {wrong_size, inputs | outputs, Expected :: pos_integer(), Got :: pos_integer()}.
--type task() :: atom() | {module(), Args :: term()}
-              | fun((cambrian_network:network()) -> fitness())
-              | {dataset, Inputs :: [cambrian_network:numbers()], Targets :: [[number()]]}.
+-type rows() :: [cambrian_network:numbers()] | {Width :: pos_integer(), binary()}.
+-type settings() :: #{atom() => term()}.
+%% One that runs in Rust.
+-type native() :: atom() | {atom(), settings()} | {dataset, Inputs :: rows(), Targets :: rows()}.
+-type task() :: native() | {module(), Args :: term()} | cambrian_program:task() | fun((cambrian_network:network()) -> fitness()).
+%% `validation' is of a dataset of which some is held back: what fitness would be there.
+-type trial() :: #{solved := boolean(), facts := [{atom(), float()}], validation => float()}.
+-type error() :: {unknown_task, atom()} | {unknown_option, term()} | {missing_options, [atom()]}
+               | {bad_option, {atom(), term(), Expected :: binary()}}
+               | {bad_dataset, Expected :: binary()} | {bad_dataset, Row :: term(), Expected :: binary()}.
+%% `anywhere' is how a native one is evaluated by nodes.
 -type prepared() :: #{name := atom(), inputs := pos_integer(), outputs := pos_integer(),
-                      evaluate := evaluation()}.
+                      evaluate := evaluation(), anywhere => evaluation()}.
 %% In Rust, one network at a time, or many in lock-step in one process: the runner marks an index right before it runs the
-%% code of a user for it, and answers of each index what the same would answer alone, or `{fault, Fault}'.
--type evaluation() :: {native, atom()} | {each, fun((cambrian_network:network()) -> term())}
-                    | {together, fun(([{pos_integer(), cambrian_network:network()}], fun((pos_integer()) -> ok)) ->
+%% code of a user for it and 0 between two steps of all, and answers of each index what the same would answer alone, or
+%% `{fault, Fault}'.
+-type evaluation() :: {native, reference()} | {each, fun((cambrian_network:network()) -> term())}
+                    | {together, fun(([{pos_integer(), cambrian_network:network()}], fun((non_neg_integer()) -> ok)) ->
                                          [{pos_integer(), term()}])}.
 
 %% As many inputs and outputs as a genotype can have.
@@ -38,7 +77,8 @@
 %%
 %% ```
 %% 1> cambrian_task:names().
-%% ['xor',double_pole,double_pole_novel,multiplexer_11]
+%% ['xor',double_pole,double_pole_novel,multiplexer_11,parity,single_pole,
+%%  single_pole_novel,mountain_car,acrobot,t_maze,sequence_recall]
 %% '''
 -spec names() -> [atom()].
 names() -> cambrian_nif:task_names().
@@ -52,12 +92,16 @@ names() -> cambrian_nif:task_names().
 %% 2> Network = cambrian_network:compile(G).
 %% 3> cambrian_task:evaluate('xor', Network).
 %% {ok,2.877100933343172}
-%% 4> cambrian_task:evaluate(chess, Network).
+%% 4> cambrian_task:evaluate({parity, #{bits => 2}}, Network).
+%% {ok,2.877100933343172}
+%% 5> cambrian_task:evaluate({parity, #{bits => 1}}, Network).
+%% {error,{bad_option,{bits,1,<<"an integer from 2 to 12">>}}}
+%% 6> cambrian_task:evaluate(chess, Network).
 %% {error,{unknown_task,chess}}
 %% '''
--spec evaluate(atom(), cambrian_network:network()) -> {ok, float()} | {error, {unknown_task, atom()} | wrong_size()}.
+-spec evaluate(native(), cambrian_network:network()) -> {ok, float()} | {error, error() | wrong_size()}.
 evaluate(Name, Network) ->
-    case await(fun(Tag) -> cambrian_nif:task_evaluate(Tag, Name, [Network]) end) of
+    case with_task(Name, fun(Tag, Task) -> cambrian_nif:task_evaluate(Tag, Task, [Network]) end) of
         {ok, [Fitness]} -> {ok, Fitness};
         Error -> Error
     end.
@@ -71,11 +115,43 @@ evaluate(Name, Network) ->
 %% 2> Network = cambrian_network:compile(G).
 %% 3> cambrian_task:trial('xor', Network).
 %% {ok,#{facts => [{squared_error,1.122899066656828}],solved => false}}
+%% 4> Votes = [[A, B] || A <- [0, 1], B <- [0, 1], _ <- lists:seq(1, 10)].
+%% 5> Data = #{inputs => Votes, targets => [[max(A, B)] || [A, B] <- Votes], validation => 0.25}.
+%% 6> {ok, #{facts := Facts, validation := Held}} = cambrian_task:trial({dataset, Data}, Network).
+%% 7> {[Name || {Name, _} <- Facts], Held > 0}.
+%% {[error,validation_error],true}
 %% '''
--spec trial(atom(), cambrian_network:network()) ->
-          {ok, #{solved := boolean(), facts := [{atom(), float()}]}} | {error, {unknown_task, atom()} | wrong_size()}.
+-spec trial(native(), cambrian_network:network()) -> {ok, trial()} | {error, error() | wrong_size()}.
 trial(Name, Network) ->
-    await(fun(Tag) -> cambrian_nif:task_trial(Tag, Name, Network) end).
+    with_task(Name, fun(Tag, Task) -> cambrian_nif:task_trial(Tag, Task, Network) end).
+
+%% @private A native task, made ready.
+-spec new(native()) -> {ok, reference()} | {error, error()}.
+new({dataset, Inputs, Targets}) -> new({dataset, #{inputs => Inputs, targets => Targets}});
+new({Name, Settings}) -> cambrian_nif:task_new(Name, Settings);
+new(Name) -> new({Name, #{}}).
+
+%% How a native task is evaluated by workers, which may be of other nodes: it is made there, once.
+anywhere(Task) -> {each, fun(Network) -> score(made(Task), Network) end}.
+
+made(Task) ->
+    case get(?MODULE) of
+        {Task, Native} -> Native;
+        _ ->
+            {ok, Native} = new(Task),
+            put(?MODULE, {Task, Native}),
+            Native
+    end.
+
+score(Native, Network) ->
+    {Fitness, Cases} = cambrian_nif:task_score(Native, Network),
+    maps:from_list([{fitness, Fitness} | [{objectives, Cases} || Cases =/= []]]).
+
+with_task(Name, Post) ->
+    case new(Name) of
+        {ok, Task} -> await(fun(Tag) -> Post(Tag, Task) end);
+        Error -> Error
+    end.
 
 await(Post) ->
     Tag = make_ref(),
@@ -88,30 +164,39 @@ await(Post) ->
 -spec prepare(task(), #{inputs => pos_integer(), outputs => pos_integer()}) ->
           {ok, prepared()} | {error, term()}.
 prepare(Name, _Shape) when is_atom(Name) ->
-    case cambrian_nif:task_info(Name) of
-        {ok, #{inputs := Inputs, outputs := Outputs}} ->
-            {ok, #{name => Name, inputs => Inputs, outputs => Outputs, evaluate => {native, Name}}};
-        {error, {unknown_task, Name}} ->
-            module(Name, [])
-    end;
-prepare({dataset, Inputs, Targets}, _Shape) ->
-    dataset(Inputs, Targets);
-prepare({Module, Args}, _Shape) when is_atom(Module) ->
-    module(Module, Args);
+    native_or_module(Name, Name, []);
+prepare({dataset, _, _} = Dataset, _Shape) ->
+    native_or_module(Dataset, dataset, []);
+prepare({program, Options}, _Shape) when is_map(Options) ->
+    cambrian_program:prepare(Options);
+prepare({Name, Args}, _Shape) when is_atom(Name) ->
+    native_or_module({Name, Args}, Name, Args);
 prepare(Fun, #{inputs := Inputs, outputs := Outputs}) when is_function(Fun, 1) ->
     {ok, #{name => 'fun', inputs => Inputs, outputs => Outputs, evaluate => {each, Fun}}};
 prepare(Fun, _Shape) when is_function(Fun, 1) ->
     {error, {missing_options, [inputs, outputs]}};
 prepare(Other, _Shape) ->
-    {error, {bad_task, Other, <<"a task's name, a module, {Module, Args}, a fun of one argument "
-                                "or {dataset, Inputs, Targets}">>}}.
+    {error, {bad_task, Other, <<"a task's name, a module, {Module, Args}, a fun of one argument, "
+                                "{program, Options} or {dataset, Inputs, Targets}">>}}.
+
+%% A name of ours goes before a module of the same name.
+native_or_module(Task, Name, Args) ->
+    case new(Task) of
+        {ok, Native} ->
+            {ok, (cambrian_nif:task_info(Native))#{name => Name, evaluate => {native, Native}, anywhere => anywhere(Task)}};
+        {error, {unknown_task, Name}} -> module(Name, Args);
+        Error -> Error
+    end.
 
 module(Module, Args) ->
     case code:ensure_loaded(Module) of
         {module, Module} ->
-            case erlang:function_exported(Module, init, 1) andalso erlang:function_exported(Module, evaluate, 2) of
-                true -> init(Module, Args);
-                false -> {error, {not_a_task, Module, <<"a module that exports init/1 and evaluate/2">>}}
+            case [lists:all(fun({F, A}) -> erlang:function_exported(Module, F, A) end, Callbacks)
+                  || Callbacks <- [[{init, 1}, {evaluate, 2}], [{init, 1}, {reset, 2}, {step, 2}]]] of
+                [true, _] -> init(Module, Args);
+                [false, true] -> cambrian_environment:prepare(Module, Args);
+                _ -> {error, {not_a_task, Module, <<"a module that exports init/1 and evaluate/2, "
+                                                    "or init/1, reset/2 and step/2">>}}
             end;
         {error, _} ->
             {error, {unknown_task, Module}}
@@ -128,39 +213,3 @@ init(Module, Args) ->
         Class:Reason:Stack ->
             {error, {crashed, {Module, init, 1}, {Class, Reason, Stack}}}
     end.
-
-dataset(Inputs, Targets) ->
-    try {[numbers(Row) || Row <- Inputs], [numbers(Row) || Row <- Targets]} of
-        {[Input | _] = Rows, [Target | _] = Wanted} when length(Rows) =:= length(Wanted) ->
-            {Width, Height} = {length(Input), length(Target)},
-            case lists:usort([{length(I), length(T)} || {I, T} <- lists:zip(Rows, Wanted)]) of
-                [_] when ?IS_SIZE(Width), ?IS_SIZE(Height) ->
-                    {ok, #{name => dataset, inputs => Width, outputs => Height,
-                           evaluate => {each, fun(Network) -> 1 / (1 + error_of(Network, Rows, Wanted)) end}}};
-                _ ->
-                    {error, {bad_dataset, <<"rows of one length, from 1 to 10000">>}}
-            end;
-        _ ->
-            {error, {bad_dataset, <<"as many inputs as targets, at least one">>}}
-    catch
-        throw:{not_numbers, Row} -> {error, {bad_dataset, Row, <<"a list of numbers or a binary of 32-bit floats">>}};
-        error:_ -> {error, {bad_dataset, <<"lists of rows">>}}
-    end.
-
-%% Within what a network takes.
-numbers(Row) when is_binary(Row), byte_size(Row) rem 4 =:= 0 ->
-    case [X || <<X:32/float-little>> <= Row] of
-        Numbers when 4 * length(Numbers) =:= byte_size(Row) -> numbers(Numbers);
-        _ -> throw({not_numbers, Row})
-    end;
-numbers(Row) ->
-    case is_list(Row) andalso lists:all(fun(X) -> is_number(X) andalso abs(X) =< 1.0e12 end, Row) of
-        true -> Row;
-        false -> throw({not_numbers, Row})
-    end.
-
-error_of(Network, Rows, Targets) ->
-    Outputs = cambrian_network:activate_batch(Network, Rows),
-    Errors = [(O - T) * (O - T) || {Row, Target} <- lists:zip(Outputs, Targets),
-                                   {O, T} <- lists:zip(Row, Target)],
-    lists:sum(Errors) / length(Errors).

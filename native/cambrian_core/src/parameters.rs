@@ -46,7 +46,8 @@ pub struct Description {
     pub about: &'static str,
 }
 
-trait Setting: Sized {
+/// What a setting can be: a kind of value, within bounds.
+pub(crate) trait Setting: Sized {
     type Bound: Copy;
     fn expected(bound: Self::Bound) -> String;
     fn read(value: &Value, bound: Self::Bound) -> Option<Self>;

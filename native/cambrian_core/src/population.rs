@@ -161,9 +161,8 @@ impl Population {
             if candidates.is_empty() {
                 return Some(Evaluated::settle(self, tuning, None));
             }
-            let one = |genotype: &Arc<Genotype>| {
-                leave.granted().then(|| task.evaluate(&self.network(genotype)))
-            };
+            let one =
+                |genotype: &Arc<Genotype>| leave.granted().then(|| task.evaluate(&self.network(genotype)));
             let scores: Option<Vec<Score>> = candidates.par_iter().with_min_len(grain).map(one).collect();
             tuning.tell(scores?);
             if self.parameters.tuning == Tuner::None {

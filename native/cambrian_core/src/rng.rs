@@ -14,6 +14,7 @@ pub enum Purpose {
     Operator = 4,
     Tuning = 5,
     Selection = 6,
+    Task = 7,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.

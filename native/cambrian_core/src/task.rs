@@ -1,11 +1,24 @@
 //! What gives fitness: the tasks that run inside Rust.
 
+mod acrobot;
+mod dataset;
 mod double_pole;
+mod mountain_car;
 mod multiplexer;
+mod parity;
+mod sequence_recall;
+mod settings;
+mod single_pole;
+mod starts;
+mod t_maze;
 mod xor;
+
+pub use dataset::{Dataset, DatasetError, Rows, Targets};
+pub use settings::{Settings, TaskError};
 
 use crate::network::Network;
 use crate::parameters::Parameters;
+use std::sync::{Arc, LazyLock};
 
 /// How many numbers a network takes and gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +33,15 @@ pub struct Trial {
     pub solved: bool,
     /// What was measured, by name, for people to read.
     pub facts: Vec<(&'static str, f64)>,
+    /// The measure that fitness is, of what fitness does not see; where a task holds something back for it.
+    pub validation: Option<f64>,
+}
+
+impl Trial {
+    /// Of a task that holds nothing back.
+    pub fn new(solved: bool, facts: Vec<(&'static str, f64)>) -> Trial {
+        Trial { solved, facts, validation: None }
+    }
 }
 
 /// What an evaluation finds.
@@ -60,14 +82,45 @@ pub trait Task: Send + Sync {
     fn trial(&self, network: &Network) -> Trial;
 }
 
-/// Every task, by its name.
-pub const TASKS: &[(&str, &dyn Task)] = &[
-    ("xor", &xor::Xor),
-    ("double_pole", &double_pole::DoublePole { velocities: true }),
-    ("double_pole_novel", &double_pole::DoublePole { velocities: false }),
-    ("multiplexer_11", &multiplexer::Multiplexer11),
+/// Makes a task of its settings.
+pub type Constructor = fn(&mut Settings) -> Result<Arc<dyn Task>, TaskError>;
+
+/// Every task that needs no data, by its name.
+pub const TASKS: &[(&str, Constructor)] = &[
+    ("xor", |_| Ok(Arc::new(xor::Xor))),
+    ("double_pole", |_| Ok(Arc::new(double_pole::DoublePole { velocities: true }))),
+    ("double_pole_novel", |_| Ok(Arc::new(double_pole::DoublePole { velocities: false }))),
+    ("multiplexer_11", |_| Ok(Arc::new(multiplexer::Multiplexer11))),
+    ("parity", |settings| Ok(Arc::new(parity::Parity::new(settings)?))),
+    ("single_pole", |_| Ok(Arc::new(single_pole::SinglePole { velocities: true }))),
+    ("single_pole_novel", |_| Ok(Arc::new(single_pole::SinglePole { velocities: false }))),
+    ("mountain_car", |_| Ok(Arc::new(mountain_car::MountainCar))),
+    ("acrobot", |_| Ok(Arc::new(acrobot::Acrobot))),
+    ("t_maze", |_| Ok(Arc::new(t_maze::TMaze))),
+    ("sequence_recall", |settings| Ok(Arc::new(sequence_recall::SequenceRecall::new(settings)?))),
 ];
 
+/// The task of a name, with settings of its own.
+///
+/// # Errors
+/// A name that none has, a setting that the task does not have, or a value that it cannot take.
+pub fn new(name: &str, mut settings: Settings) -> Result<Arc<dyn Task>, TaskError> {
+    let (_, constructor) = TASKS.iter().find(|task| task.0 == name).ok_or(TaskError::UnknownTask)?;
+    let task = constructor(&mut settings)?;
+    settings.finish()?;
+    Ok(task)
+}
+
+/// The task of a name, with its settings as they come.
 pub fn named(name: &str) -> Option<&'static dyn Task> {
-    TASKS.iter().find(|task| task.0 == name).map(|task| task.1)
+    static PLAIN: LazyLock<Vec<(&str, Arc<dyn Task>)>> = LazyLock::new(|| {
+        let plain = |(name, _): &(&'static str, _)| Some((*name, new(name, Settings::default()).ok()?));
+        TASKS.iter().filter_map(plain).collect()
+    });
+    PLAIN.iter().find(|task| task.0 == name).map(|task| &*task.1)
+}
+
+/// The first of the highest outputs, where each stands for an action.
+fn strongest(outputs: &[f32]) -> usize {
+    (1..outputs.len()).fold(0, |best, at| if outputs[at] > outputs[best] { at } else { best })
 }

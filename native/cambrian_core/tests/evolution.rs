@@ -5,9 +5,9 @@ use cambrian_core::codec::GenotypeId;
 use cambrian_core::lineage::{Ancestor, WINDOW};
 use cambrian_core::mutation::Operators;
 use cambrian_core::network::Network;
-use cambrian_core::parameters::{Inheritance, Parameters, Selection, Tuner};
+use cambrian_core::parameters::{Inheritance, Parameters, Selection, Tuner, Value};
 use cambrian_core::population::{Evaluated, Population, Refused};
-use cambrian_core::task::{self, Score, Shape, Task};
+use cambrian_core::task::{self, Dataset, Rows, Score, Settings, Shape, Targets, Task};
 use cambrian_core::{checkpoint, codec};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,6 +69,49 @@ fn two_poles_are_balanced_with_and_without_velocities() {
     let unseen = task::named("double_pole_novel").unwrap();
     let solved = (1..=6).filter(|&seed| solve(unseen, seed, 100_000).is_some()).count();
     assert_eq!(solved, 6);
+}
+
+fn with(name: &str, settings: &[(&str, f64)]) -> Arc<dyn Task> {
+    let value = |(name, value): &(&str, f64)| (name.to_string(), Value::Number(*value));
+    task::new(name, Settings::from(settings.iter().map(value).collect::<Vec<_>>())).unwrap()
+}
+
+#[test]
+fn every_task_is_solved_within_a_bound() {
+    // at least half as much again as the slowest of the first twenty seeds needed
+    let bounds = [
+        (with("parity", &[]), 40_000),
+        (with("single_pole", &[]), 10_000),
+        (with("single_pole_novel", &[]), 60_000),
+        (with("mountain_car", &[]), 10_000),
+        (with("acrobot", &[]), 5_000),
+        (with("t_maze", &[]), 40_000),
+        (with("sequence_recall", &[]), 20_000),
+        (with("sequence_recall", &[("length", 2.0), ("delay", 0.0)]), 200_000),
+    ];
+    for (at, (task, limit)) in bounds.iter().enumerate() {
+        assert!((1..=3).all(|seed| solve(&**task, seed, *limit).is_some()), "number {at}");
+    }
+}
+
+/// Two rings, which no line parts.
+#[test]
+fn classes_are_learnt_and_found_in_what_was_held_back() {
+    let point = |at: usize| {
+        let (sin, cos) = libm::sincosf(at as f32 * 2.4);
+        let radius = if at.is_multiple_of(2) { 0.5 } else { 1.0 };
+        [radius * cos, radius * sin]
+    };
+    let inputs = Rows::new(2, (0..120).flat_map(point).collect()).unwrap();
+    let targets = Targets::classes((0..120).map(|at| at % 2).collect()).unwrap();
+    let task = Dataset::new(inputs, targets, 0.25, 1).unwrap();
+    for seed in 1..=3 {
+        let population = Population::new(task.parameters(), task.shape(), seed).unwrap();
+        let last = checkpoint::decode(&at_generation(&task, population, 150)).unwrap();
+        let trial = task.trial(&Network::new(&last.champion().unwrap().genotype));
+        let accuracy = trial.facts.iter().find(|fact| fact.0 == "validation_accuracy").unwrap().1;
+        assert!(accuracy > 0.9 && trial.validation > Some(0.7), "{trial:?}");
+    }
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl Task for Boxes {
     }
 
     fn trial(&self, network: &Network) -> Trial {
-        Trial { solved: self.distance(network) == 0.0, facts: Vec::new() }
+        Trial::new(self.distance(network) == 0.0, Vec::new())
     }
 }
 
@@ -217,7 +217,7 @@ impl Task for Mirror {
     }
 
     fn trial(&self, network: &Network) -> Trial {
-        Trial { solved: self.distance(network) == 0.0, facts: Vec::new() }
+        Trial::new(self.distance(network) == 0.0, Vec::new())
     }
 }
 

@@ -36,7 +36,7 @@ impl Task for Counting {
     }
 
     fn trial(&self, _: &Network) -> Trial {
-        Trial { solved: false, facts: Vec::new() }
+        Trial::new(false, Vec::new())
     }
 }
 

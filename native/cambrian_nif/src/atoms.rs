@@ -81,6 +81,18 @@ rustler::atoms! {
     // task
     solved,
     facts,
+    validation,
+    settings,
+    unknown_option,
+    bad_option,
+    missing_options,
+    // dataset
+    dataset,
+    bad_dataset,
+    targets,
+    kind,
+    regression,
+    classification,
     // governor
     duty,
     // jobs

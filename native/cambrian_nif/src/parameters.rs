@@ -17,7 +17,7 @@ pub fn read(map: Term, mut over: Parameters) -> NifResult<Parameters> {
     Ok(over)
 }
 
-fn value(term: Term) -> Option<Value> {
+pub fn value(term: Term) -> Option<Value> {
     if let Ok(integer) = term.decode::<i64>() {
         return Some(Value::Number(integer as f64));
     }

@@ -3,6 +3,7 @@
 use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
 use crate::substrate::{self, SubstrateArc};
+use crate::task::TaskArc;
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
@@ -51,12 +52,11 @@ fn population_evaluate<'a>(
     env: Env<'a>,
     tag: Term<'a>,
     population: PopulationArc,
-    name: Term<'a>,
+    task: TaskArc,
 ) -> NifResult<ResourceArc<Job>> {
-    let task = task::named(name)?;
-    task::check_shape(task, population.0.encoding().network_shape())?;
+    task::check_shape(&*task.0, population.0.encoding().network_shape())?;
     job::post(env, tag, move |leave| {
-        let evaluated = population.0.clone().evaluate(task, leave)?;
+        let evaluated = population.0.clone().evaluate(&*task.0, leave)?;
         Some(ResourceArc::new(EvaluatedResource(evaluated)))
     })
 }
@@ -150,7 +150,7 @@ fn network<'a>(env: Env<'a>, population: PopulationArc, genotype: GenotypeArc) -
     Ok(network::wrap(network).encode(env))
 }
 
-/// `#{generation, evaluations, seed, inputs, outputs, networks, parameters}`
+/// `#{generation, evaluations, seed, inputs, outputs, networks}`
 #[rustler::nif]
 fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
     let p = &population.0;
@@ -164,9 +164,13 @@ fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_
             (atoms::inputs(), p.shape().inputs.encode(env)),
             (atoms::outputs(), p.shape().outputs.encode(env)),
             (atoms::networks(), (networks.inputs, networks.outputs).encode(env)),
-            (atoms::parameters(), parameters::values(env, p.parameters())?),
         ],
     )
+}
+
+#[rustler::nif]
+fn population_parameters(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
+    parameters::values(env, population.0.parameters())
 }
 
 #[rustler::nif]

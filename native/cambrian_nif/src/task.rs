@@ -3,22 +3,75 @@
 use crate::job::{self, Job};
 use crate::network::NetworkArc;
 use crate::term::List;
-use crate::{atoms, error, parameters};
-use cambrian_core::parameters::Parameters;
-use cambrian_core::task::{self, Shape, TASKS, Task, Trial};
-use rustler::{Atom, Encoder, Env, NifResult, ResourceArc, Term};
+use crate::{atoms, dataset, error, parameters};
+use cambrian_core::parameters::{Parameters, Value};
+use cambrian_core::task::{self, Shape, TASKS, Task, TaskError, Trial};
+use rustler::{Atom, Encoder, Env, Error, MapIterator, NifResult, Resource, ResourceArc, Term};
+use std::sync::Arc;
 
-pub fn named(name: Term) -> NifResult<&'static dyn Task> {
-    let unknown = (atoms::unknown_task(), name.decode::<Atom>()?);
-    task::named(&atoms::text(name)?).ok_or_else(|| error::refuse(unknown))
+pub struct TaskResource(pub Arc<dyn Task>);
+
+#[rustler::resource_impl]
+impl Resource for TaskResource {}
+
+pub type TaskArc = ResourceArc<TaskResource>;
+
+/// `{ok, Task}`; of a `dataset`, the settings are the data.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn task_new<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> NifResult<Term<'a>> {
+    let made = match name.decode::<Atom>()? {
+        name if name == atoms::dataset() => dataset::read(env, settings),
+        _ => named(env, name, settings),
+    };
+    Ok(match made {
+        Ok(task) => (atoms::ok(), ResourceArc::new(TaskResource(task))).encode(env),
+        Err(reason) => (atoms::error(), reason).encode(env),
+    })
+}
+
+/// A task of the table; else the reason why not.
+fn named<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> Result<Arc<dyn Task>, Term<'a>> {
+    let unknown = || (atoms::unknown_task(), name).encode(env);
+    let text = name.atom_to_string().map_err(|_| unknown())?;
+    // what is no task of ours may be a module, whose argument can be anything
+    task::named(&text).ok_or_else(unknown)?;
+    let read = |(key, value): (Term<'a>, Term<'a>)| {
+        let name = key.atom_to_string().map_err(|_| unknown_option(env, key))?;
+        // what is no kind of value at all is a bad value of the setting, named by it
+        Ok::<_, Term>((name, parameters::value(value).unwrap_or(Value::Names(Vec::new()))))
+    };
+    let values: Vec<(String, Value)> = pairs(env, settings)?.map(read).collect::<Result<_, Term>>()?;
+    let atom = |name: &str| Atom::from_str(env, name).unwrap_or(atoms::undefined());
+    task::new(&text, values.into()).map_err(|error| match error {
+        TaskError::UnknownTask => unknown(),
+        TaskError::UnknownSetting(name) => unknown_option(env, atom(&name).encode(env)),
+        TaskError::Invalid { name, expected } => bad_option(env, settings, atom(name), &expected),
+    })
+}
+
+/// Of a map of settings.
+pub fn pairs<'a>(env: Env<'a>, settings: Term<'a>) -> Result<MapIterator<'a>, Term<'a>> {
+    let reason = || (atoms::bad_option(), (atoms::settings(), settings, "a map")).encode(env);
+    MapIterator::new(settings).ok_or_else(reason)
+}
+
+pub fn unknown_option<'a>(env: Env<'a>, name: Term<'a>) -> Term<'a> {
+    (atoms::unknown_option(), name).encode(env)
+}
+
+pub fn bad_option<'a>(env: Env<'a>, settings: Term<'a>, name: Atom, expected: &str) -> Term<'a> {
+    let value = settings.map_get(name).unwrap_or_else(|_| atoms::undefined().encode(env));
+    (atoms::bad_option(), (name, value, expected)).encode(env)
 }
 
 /// Those that suit the task; the defaults for `undefined`.
 pub fn parameters(task: Term) -> NifResult<Parameters> {
-    if task.decode::<Atom>()? == atoms::undefined() {
-        Ok(Parameters::default())
-    } else {
-        Ok(named(task)?.parameters())
+    match task.decode::<TaskArc>() {
+        Ok(task) => Ok(task.0.parameters()),
+        Err(_) if task.decode().is_ok_and(|name: Atom| name == atoms::undefined()) => {
+            Ok(Parameters::default())
+        }
+        Err(_) => Err(Error::BadArg),
     }
 }
 
@@ -34,19 +87,14 @@ fn task_names(env: Env) -> NifResult<Vec<Atom>> {
     TASKS.iter().map(|task| Atom::from_str(env, task.0)).collect()
 }
 
+/// `#{inputs, outputs}`
 #[rustler::nif]
-fn task_info<'a>(env: Env<'a>, name: Term<'a>) -> NifResult<(Atom, Term<'a>)> {
-    let task = named(name)?;
-    let shape = task.shape();
-    let info = Term::map_from_pairs(
+fn task_info(env: Env<'_>, task: TaskArc) -> NifResult<Term<'_>> {
+    let Shape { inputs, outputs } = task.0.shape();
+    Term::map_from_pairs(
         env,
-        &[
-            (atoms::inputs(), shape.inputs.encode(env)),
-            (atoms::outputs(), shape.outputs.encode(env)),
-            (atoms::parameters(), parameters::values(env, &task.parameters())?),
-        ],
-    )?;
-    Ok((atoms::ok(), info))
+        &[(atoms::inputs(), inputs.encode(env)), (atoms::outputs(), outputs.encode(env))],
+    )
 }
 
 /// # Errors
@@ -70,17 +118,22 @@ fn shape(network: &NetworkArc) -> Shape {
 fn task_evaluate<'a>(
     env: Env<'a>,
     tag: Term<'a>,
-    name: Term<'a>,
+    task: TaskArc,
     networks: List<NetworkArc>,
 ) -> NifResult<ResourceArc<Job>> {
-    let task = named(name)?;
-    networks.0.iter().try_for_each(|network| check_shape(task, shape(network)))?;
+    networks.0.iter().try_for_each(|network| check_shape(&*task.0, shape(network)))?;
     job::post(env, tag, move |leave| {
-        let one = |network: &NetworkArc| {
-            leave.granted().then(|| task.evaluate(&network.0).fitness)
-        };
+        let one = |network: &NetworkArc| leave.granted().then(|| task.0.evaluate(&network.0).fitness);
         networks.0.iter().map(one).collect::<Option<Vec<f64>>>()
     })
+}
+
+/// `{Fitness, Cases}`
+#[rustler::nif(schedule = "DirtyCpu")]
+fn task_score(task: TaskArc, network: NetworkArc) -> NifResult<(f64, Vec<f64>)> {
+    check_shape(&*task.0, shape(&network))?;
+    let score = task.0.evaluate(&network.0);
+    Ok((score.fitness, score.cases))
 }
 
 struct TrialTerm(Trial);
@@ -90,20 +143,21 @@ impl Encoder for TrialTerm {
         let facts: Vec<_> = (self.0.facts.iter())
             .filter_map(|(name, value)| Some((Atom::from_str(env, name).ok()?, *value)))
             .collect();
-        let pairs = [(atoms::solved(), self.0.solved.encode(env)), (atoms::facts(), facts.encode(env))];
+        let mut pairs =
+            vec![(atoms::solved(), self.0.solved.encode(env)), (atoms::facts(), facts.encode(env))];
+        pairs.extend(self.0.validation.map(|measure| (atoms::validation(), measure.encode(env))));
         Term::map_from_pairs(env, &pairs).unwrap_or_else(|_| atoms::error().encode(env))
     }
 }
 
-/// `{Tag, {ok, #{solved, facts}}}`
+/// `{Tag, {ok, #{solved, facts}}}`, with `validation` where there is one.
 #[rustler::nif]
 fn task_trial<'a>(
     env: Env<'a>,
     tag: Term<'a>,
-    name: Term<'a>,
+    task: TaskArc,
     network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
-    let task = named(name)?;
-    check_shape(task, shape(&network))?;
-    job::post(env, tag, move |_| Some(TrialTerm(task.trial(&network.0))))
+    check_shape(&*task.0, shape(&network))?;
+    job::post(env, tag, move |_| Some(TrialTerm(task.0.trial(&network.0))))
 }

@@ -159,11 +159,11 @@ impl Task for DoublePole {
         let steps = self.balance(network, START, LONG, |_| ());
         let mut facts = vec![("steps", steps as f64)];
         if self.velocities || steps < LONG {
-            return Trial { solved: steps == LONG, facts };
+            return Trial::new(steps == LONG, facts);
         }
         let starts = self.starts_balanced(network);
         facts.push(("starts_of_625", starts as f64));
-        Trial { solved: starts >= ENOUGH_STARTS, facts }
+        Trial::new(starts >= ENOUGH_STARTS, facts)
     }
 }
 

@@ -63,7 +63,7 @@ impl Task for Multiplexer11 {
     /// Every output on the right side of 0.5.
     fn trial(&self, network: &Network) -> Trial {
         let right = answers(network).filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0)).count();
-        Trial { solved: right == CASES as usize, facts: vec![("right_of_2048", right as f64)] }
+        Trial::new(right == CASES as usize, vec![("right_of_2048", right as f64)])
     }
 }
 

@@ -37,6 +37,6 @@ impl Task for Xor {
 
     fn trial(&self, network: &Network) -> Trial {
         let fitness = self.evaluate(network).fitness;
-        Trial { solved: fitness >= SOLVED, facts: vec![("squared_error", 4.0 - fitness)] }
+        Trial::new(fitness >= SOLVED, vec![("squared_error", 4.0 - fitness)])
     }
 }

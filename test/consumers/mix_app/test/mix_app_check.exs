@@ -5,4 +5,9 @@ defmodule MixAppCheck do
   test "a dependency on Cambrian evolves" do
     assert {:ok, %{solved: true}} = MixApp.evolve()
   end
+
+  test "it finds the helper for Gymnasium" do
+    {:program, %{args: [helper | _]}} = Cambrian.Program.gymnasium("CartPole-v1")
+    assert File.regular?(helper)
+  end
 end

@@ -1,0 +1,370 @@
+//! Rows of inputs and what a network should make of each.
+
+use super::{Score, Shape, Task, Trial};
+use crate::math::Activation;
+use crate::network::Network;
+use crate::parameters::Parameters;
+use crate::rng::{Purpose, Stream};
+use std::fmt;
+
+/// Rows of numbers, one after the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rows {
+    width: usize,
+    numbers: Vec<f32>,
+}
+
+/// As many inputs or outputs as a genotype can have.
+const WIDEST: usize = 10_000;
+
+/// Why something is no dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatasetError {
+    Width,
+    Count,
+    Class,
+    OneHot,
+    Validation,
+}
+
+impl DatasetError {
+    /// What was expected.
+    pub fn expected(self) -> &'static str {
+        match self {
+            DatasetError::Width => "rows of one length, from 1 to 10000",
+            DatasetError::Count => "as many inputs as targets, at least one",
+            DatasetError::Class => "classes from 0 to at most 9999, two of them or more",
+            DatasetError::OneHot => "rows of two or more numbers, one of them 1 and the others 0",
+            DatasetError::Validation => "a share of the rows that leaves one or more on either side",
+        }
+    }
+}
+
+impl fmt::Display for DatasetError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "expected {}", self.expected())
+    }
+}
+
+impl std::error::Error for DatasetError {}
+
+impl Rows {
+    /// # Errors
+    /// [`DatasetError::Width`].
+    pub fn new(width: usize, numbers: Vec<f32>) -> Result<Rows, DatasetError> {
+        if (1..=WIDEST).contains(&width) && numbers.len().is_multiple_of(width) {
+            Ok(Rows { width, numbers })
+        } else {
+            Err(DatasetError::Width)
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.numbers.len() / self.width
+    }
+
+    fn row(&self, at: usize) -> &[f32] {
+        &self.numbers[at * self.width..(at + 1) * self.width]
+    }
+
+    fn pick(&self, rows: &[usize]) -> Rows {
+        let numbers = rows.iter().flat_map(|at| self.row(*at)).copied().collect();
+        Rows { width: self.width, numbers }
+    }
+}
+
+/// What a network should answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Targets {
+    /// These numbers.
+    Numbers(Rows),
+    /// For each row, of so many outputs the highest where the class is.
+    Classes { of: usize, rows: Vec<u32> },
+}
+
+impl Targets {
+    /// # Errors
+    /// [`DatasetError::Class`].
+    pub fn classes(rows: Vec<u32>) -> Result<Targets, DatasetError> {
+        let of = rows.iter().max().map_or(0, |highest| *highest as usize + 1);
+        if (2..=WIDEST).contains(&of) { Ok(Targets::Classes { of, rows }) } else { Err(DatasetError::Class) }
+    }
+
+    /// Of rows that have a 1 in the place of the class, and 0 in the others.
+    ///
+    /// # Errors
+    /// [`DatasetError::OneHot`].
+    pub fn one_hot(rows: &Rows) -> Result<Targets, DatasetError> {
+        let class = |row: &[f32]| {
+            let at = row.iter().position(|x| *x == 1.0)?;
+            (0..).zip(row).all(|(other, x)| *x == 0.0 || other == at).then_some(at as u32)
+        };
+        let classes: Option<Vec<u32>> = rows.numbers.chunks_exact(rows.width).map(class).collect();
+        match classes {
+            Some(rows_of_class) if rows.width >= 2 => {
+                Ok(Targets::Classes { of: rows.width, rows: rows_of_class })
+            }
+            _ => Err(DatasetError::OneHot),
+        }
+    }
+
+    fn width(&self) -> usize {
+        match self {
+            Targets::Numbers(rows) => rows.width,
+            Targets::Classes { of, .. } => *of,
+        }
+    }
+
+    fn count(&self) -> usize {
+        match self {
+            Targets::Numbers(rows) => rows.count(),
+            Targets::Classes { rows, .. } => rows.len(),
+        }
+    }
+
+    fn pick(&self, at: &[usize]) -> Targets {
+        match self {
+            Targets::Numbers(rows) => Targets::Numbers(rows.pick(at)),
+            Targets::Classes { of, rows } => {
+                Targets::Classes { of: *of, rows: at.iter().map(|at| rows[*at]).collect() }
+            }
+        }
+    }
+}
+
+/// Rows that belong together.
+struct Part {
+    inputs: Rows,
+    targets: Targets,
+}
+
+/// How wrong a network is, on average.
+struct Measure {
+    error: f64,
+    /// Share of the rows whose class has the highest output.
+    accuracy: Option<f64>,
+}
+
+impl Measure {
+    fn fitness(&self) -> f64 {
+        1.0 / (1.0 + self.error)
+    }
+}
+
+impl Part {
+    fn measure(&self, network: &Network) -> Measure {
+        let outputs = network.activate_batch(&self.inputs.numbers);
+        match &self.targets {
+            Targets::Numbers(rows) => {
+                Measure { error: squared_error(&outputs, &rows.numbers), accuracy: None }
+            }
+            Targets::Classes { of, rows } => {
+                let answers = || outputs.chunks_exact(*of).zip(rows);
+                let error: f64 =
+                    answers().map(|(outputs, class)| cross_entropy(outputs, *class as usize)).sum();
+                let right =
+                    answers().filter(|(outputs, class)| super::strongest(outputs) == **class as usize);
+                let count = rows.len() as f64;
+                Measure { error: error / count, accuracy: Some(right.count() as f64 / count) }
+            }
+        }
+    }
+}
+
+/// The mean of (output − target)².
+fn squared_error(outputs: &[f32], targets: &[f32]) -> f64 {
+    let square = |(output, target): (&f32, &f32)| {
+        let error = f64::from(*output) - f64::from(*target);
+        error * error
+    };
+    outputs.iter().zip(targets).map(square).sum::<f64>() / targets.len() as f64
+}
+
+/// −ln of what the softmax of the outputs gives the class.
+fn cross_entropy(outputs: &[f32], class: usize) -> f64 {
+    let highest = outputs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let above = |output: f32| f64::from(output) - f64::from(highest);
+    let sum: f64 = outputs.iter().map(|output| libm::exp(above(*output))).sum();
+    libm::log(sum) - above(outputs[class])
+}
+
+/// Data to learn, and perhaps some to see what was learnt.
+pub struct Dataset {
+    shape: Shape,
+    /// Whether targets are numbers from 0 to 1.
+    bounded: bool,
+    training: Part,
+    validation: Option<Part>,
+}
+
+impl Dataset {
+    /// Holds back a share of the rows, of each class the same, drawn with the seed.
+    ///
+    /// # Errors
+    /// Other numbers of inputs and targets or none, and a share after which one part would be empty.
+    pub fn new(inputs: Rows, targets: Targets, validation: f64, seed: u64) -> Result<Dataset, DatasetError> {
+        if inputs.count() != targets.count() || inputs.count() == 0 {
+            return Err(DatasetError::Count);
+        }
+        let shape = Shape { inputs: inputs.width as u32, outputs: targets.width() as u32 };
+        let is_share = |target: &f32| (0.0..=1.0).contains(target);
+        let bounded = matches!(&targets, Targets::Numbers(rows) if rows.numbers.iter().all(is_share));
+        if validation == 0.0 {
+            return Ok(Dataset { shape, bounded, training: Part { inputs, targets }, validation: None });
+        }
+        let (kept, held) = split(&targets, validation, seed);
+        if kept.is_empty() || held.is_empty() {
+            return Err(DatasetError::Validation);
+        }
+        let part = |rows: &[usize]| Part { inputs: inputs.pick(rows), targets: targets.pick(rows) };
+        Ok(Dataset { shape, bounded, training: part(&kept), validation: Some(part(&held)) })
+    }
+}
+
+/// The rows to learn and those to hold back, each in their order.
+fn split(targets: &Targets, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let groups = match targets {
+        Targets::Numbers(rows) => vec![(0..rows.count()).collect()],
+        Targets::Classes { of, rows } => {
+            let mut groups = vec![Vec::new(); *of];
+            rows.iter().enumerate().for_each(|(at, class)| groups[*class as usize].push(at));
+            groups
+        }
+    };
+    let (mut kept, mut held) = (Vec::new(), Vec::new());
+    for (class, mut group) in (0..).zip(groups) {
+        Stream::new(seed, Purpose::Task, 1, class).shuffle(&mut group);
+        let count = (share * group.len() as f64).round() as usize;
+        kept.extend_from_slice(&group[count..]);
+        held.extend_from_slice(&group[..count]);
+    }
+    kept.sort_unstable();
+    held.sort_unstable();
+    (kept, held)
+}
+
+impl Task for Dataset {
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The defaults, with outputs that can be what is wanted: without bounds for classes, whose softmax is taken, and
+    /// for numbers beyond 0 to 1; steps are smaller then, as no sigmoid flattens them.
+    fn parameters(&self) -> Parameters {
+        if self.bounded {
+            return Parameters::default();
+        }
+        Parameters { output_activation: Activation::Identity, weight_step: 0.5, ..Parameters::default() }
+    }
+
+    fn grain(&self) -> usize {
+        1000 / self.training.inputs.count().clamp(1, 1000)
+    }
+
+    /// 1 / (1 + error) of the training part: the mean squared error of numbers, the mean cross entropy of classes.
+    fn evaluate(&self, network: &Network) -> Score {
+        Score::from(self.training.measure(network).fitness())
+    }
+
+    /// Never solved by itself; what is held back is measured here.
+    fn trial(&self, network: &Network) -> Trial {
+        let (training, validation) =
+            (self.training.measure(network), self.validation.as_ref().map(|part| part.measure(network)));
+        let mut facts = vec![("error", training.error)];
+        facts.extend(training.accuracy.map(|accuracy| ("accuracy", accuracy)));
+        if let Some(held) = &validation {
+            facts.push(("validation_error", held.error));
+            facts.extend(held.accuracy.map(|accuracy| ("validation_accuracy", accuracy)));
+        }
+        let validation = validation.map(|held| held.fitness());
+        Trial { validation, ..Trial::new(false, facts) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genotype::Genotype;
+
+    fn rows(width: usize, numbers: &[f32]) -> Rows {
+        Rows::new(width, numbers.to_vec()).unwrap()
+    }
+
+    fn network(task: &Dataset, seed: u64) -> Network {
+        let Shape { inputs, outputs } = task.shape();
+        let mut rng = Stream::new(seed, Purpose::Birth, 0, 0);
+        Network::new(&Genotype::new(inputs, outputs, &task.parameters(), &mut rng).unwrap())
+    }
+
+    /// Sixty rows of three classes, of which there are 30, 20 and 10.
+    fn flowers(share: f64, seed: u64) -> Result<Dataset, DatasetError> {
+        let classes: Vec<u32> = (0..60).map(|at| [0, 0, 0, 1, 1, 2][at % 6]).collect();
+        let numbers: Vec<f32> = (0..60).map(|at| at as f32).collect();
+        Dataset::new(rows(1, &numbers), Targets::classes(classes)?, share, seed)
+    }
+
+    #[test]
+    fn fitness_of_numbers_is_that_of_their_mean_squared_error() {
+        let targets = Targets::Numbers(rows(2, &[0.5, 0.5, 0.5, 1.0]));
+        let task = Dataset::new(rows(1, &[0.0, 1.0]), targets, 0.0, 0).unwrap();
+        let network = network(&task, 1);
+        let outputs = [network.activate(&[0.0]), network.activate(&[1.0])].concat();
+        let wrong = |(y, t): (&f32, f64)| (f64::from(*y) - t) * (f64::from(*y) - t);
+        let error = outputs.iter().zip([0.5, 0.5, 0.5, 1.0]).map(wrong).sum::<f64>() / 4.0;
+        assert!((task.evaluate(&network).fitness - 1.0 / (1.0 + error)).abs() < 1e-12);
+        let trial = task.trial(&network);
+        assert_eq!((trial.solved, trial.validation), (false, None));
+        assert!((trial.facts[0].1 - error).abs() < 1e-12);
+    }
+
+    #[test]
+    fn cross_entropy_is_that_of_the_softmax_and_always_finite() {
+        assert!((cross_entropy(&[0.0, 0.0, 0.0, 0.0], 2) - 4f64.ln()).abs() < 1e-12);
+        let odds = |x: f64| -(x.exp() / (x.exp() + 1.0)).ln();
+        assert!((cross_entropy(&[1.5, 0.0], 0) - odds(1.5)).abs() < 1e-9);
+        assert_eq!(cross_entropy(&[1e12, -1e12], 1), 2.0 * f64::from(1e12f32));
+        assert_eq!(cross_entropy(&[1e12, -1e12], 0), 0.0);
+    }
+
+    #[test]
+    fn classes_and_rows_with_a_one_are_the_same() {
+        let one_hot = Targets::one_hot(&rows(3, &[0.0, 1.0, 0.0, 0.0, 0.0, 1.0]));
+        assert_eq!(one_hot, Targets::classes(vec![1, 2]));
+        for wrong in [&[1.0, 1.0], &[0.0, 0.0], &[0.5, 0.5], &[1.0, 0.5]] {
+            assert_eq!(Targets::one_hot(&rows(2, wrong)), Err(DatasetError::OneHot));
+        }
+        assert_eq!(Targets::classes(vec![0, 0]), Err(DatasetError::Class));
+        assert_eq!(Targets::classes(vec![0, 10_000]), Err(DatasetError::Class));
+    }
+
+    #[test]
+    fn every_class_is_held_back_in_its_share_and_the_seed_says_which_rows() {
+        let held = |seed| flowers(0.2, seed).unwrap().validation.unwrap();
+        let Targets::Classes { rows: classes, .. } = held(7).targets else { panic!("classes") };
+        assert_eq!([0, 1, 2].map(|class| classes.iter().filter(|c| **c == class).count()), [6, 4, 2]);
+        assert_eq!(held(7).inputs, held(7).inputs);
+        assert_ne!(held(7).inputs, held(8).inputs);
+        let task = flowers(0.2, 7).unwrap();
+        let both = [task.training.inputs.numbers, task.validation.unwrap().inputs.numbers];
+        let mut all = both.concat();
+        all.sort_by(f32::total_cmp);
+        assert!(all.into_iter().eq((0..60).map(|at| at as f32)), "each row is in one part");
+        assert_eq!(flowers(0.001, 7).err(), Some(DatasetError::Validation));
+        assert_eq!(flowers(0.999, 7).err(), Some(DatasetError::Validation));
+    }
+
+    #[test]
+    fn fitness_does_not_see_what_is_held_back_and_the_trial_does() {
+        let task = flowers(0.5, 3).unwrap();
+        let network = network(&task, 2);
+        let trial = task.trial(&network);
+        let fact = |name| trial.facts.iter().find(|fact| fact.0 == name).unwrap().1;
+        assert_eq!(task.evaluate(&network).fitness, 1.0 / (1.0 + fact("error")));
+        assert_eq!(trial.validation, Some(1.0 / (1.0 + fact("validation_error"))));
+        assert_ne!(fact("error"), fact("validation_error"));
+        assert!(
+            (0.0..=1.0).contains(&fact("accuracy")) && (0.0..=1.0).contains(&fact("validation_accuracy"))
+        );
+        assert!(!trial.solved);
+    }
+}

@@ -1,0 +1,89 @@
+//! Whether an odd number of bits are set (Minsky & Papert 1969): of two bits, exclusive or.
+
+use super::{Score, Settings, Shape, Task, TaskError, Trial};
+use crate::network::Network;
+use crate::parameters::Parameters;
+
+pub struct Parity {
+    bits: u32,
+    /// The bits of every case, row by row.
+    rows: Vec<f32>,
+}
+
+impl Parity {
+    /// # Errors
+    /// `bits` that are not from 2 to 12.
+    pub fn new(settings: &mut Settings) -> Result<Parity, TaskError> {
+        let bits = settings.integer("bits", 3, (2, 12))?;
+        let row = |case: u32| (0..bits).map(move |bit| (case >> bit & 1) as f32);
+        Ok(Parity { bits, rows: (0..1 << bits).flat_map(row).collect() })
+    }
+
+    /// Output and what it should be, in every case.
+    fn answers(&self, network: &Network) -> impl Iterator<Item = (f32, f32)> {
+        let wanted = |case: u32| (case.count_ones() % 2) as f32;
+        network.activate_batch(&self.rows).into_iter().zip((0..).map(wanted))
+    }
+}
+
+impl Task for Parity {
+    fn shape(&self) -> Shape {
+        Shape { inputs: self.bits, outputs: 1 }
+    }
+
+    /// Nodes for the many sums that there are to tell apart, and activations that rise and fall, which do for several.
+    fn parameters(&self) -> Parameters {
+        Parameters { add_node: 0.1, change_activation: 0.1, ..Parameters::default() }
+    }
+
+    fn grain(&self) -> usize {
+        (256 >> self.bits).max(1)
+    }
+
+    /// Σ (1 − e²) over the cases, as many as there are at most. Each case has −e².
+    fn evaluate(&self, network: &Network) -> Score {
+        let error = |(output, wanted): (f32, f32)| {
+            let error = output.clamp(0.0, 1.0) - wanted;
+            -f64::from(error * error)
+        };
+        let cases: Vec<f64> = self.answers(network).map(error).collect();
+        Score { fitness: cases.len() as f64 + cases.iter().sum::<f64>(), cases }
+    }
+
+    /// Every output on the right side of 0.5.
+    fn trial(&self, network: &Network) -> Trial {
+        let right = self.answers(network).filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0));
+        let share = right.count() as f64 / f64::from(1 << self.bits);
+        Trial::new(share == 1.0, vec![("right", share)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genotype::{Connection, Genotype};
+    use crate::innovation::{input, output};
+    use crate::rng::{Purpose, Stream};
+    use crate::task;
+
+    #[test]
+    fn of_two_bits_it_is_xor() {
+        let two = Parity::new(&mut vec![("bits".to_string(), crate::parameters::Value::Number(2.0))].into())
+            .unwrap();
+        let born = Genotype::new(2, 1, &two.parameters(), &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        let network = Network::new(&born);
+        let (ours, xor) = (two.evaluate(&network), task::named("xor").unwrap().evaluate(&network));
+        assert!((ours.fitness - xor.fitness).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_bit_tells_nothing_of_three() {
+        let three = Parity::new(&mut Settings::default()).unwrap();
+        let p = Parameters { output_activation: crate::math::Activation::Identity, ..three.parameters() };
+        let born = Genotype::new(3, 1, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        let first = Connection::new(input(0), output(0), 1.0);
+        let network = Network::new(&Genotype::from_genes(3, 1, born.nodes().collect(), vec![first]).unwrap());
+        assert_eq!(three.evaluate(&network).fitness, 4.0);
+        assert_eq!(three.trial(&network), Trial::new(false, vec![("right", 0.5)]));
+    }
+}

@@ -1,0 +1,77 @@
+//! What a task can be told, by name.
+
+use crate::parameters::{Setting, Value};
+use std::fmt;
+
+/// Why there is no such task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskError {
+    UnknownTask,
+    UnknownSetting(String),
+    Invalid { name: &'static str, expected: String },
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            TaskError::UnknownTask => f.write_str("unknown task"),
+            TaskError::UnknownSetting(name) => write!(f, "unknown setting {name}"),
+            TaskError::Invalid { name, expected } => write!(f, "{name}: expected {expected}"),
+        }
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+/// Settings as they come from a caller; a task takes those that it has.
+#[derive(Clone, Debug, Default)]
+pub struct Settings(Vec<(String, Value)>);
+
+impl From<Vec<(String, Value)>> for Settings {
+    fn from(settings: Vec<(String, Value)>) -> Settings {
+        Settings(settings)
+    }
+}
+
+impl Settings {
+    /// # Errors
+    /// A value that is no integer within the bounds.
+    pub(super) fn integer(
+        &mut self,
+        name: &'static str,
+        default: u32,
+        bounds: (u32, u32),
+    ) -> Result<u32, TaskError> {
+        let Some(at) = self.0.iter().position(|setting| setting.0 == name) else { return Ok(default) };
+        let (_, value) = self.0.swap_remove(at);
+        let invalid = || TaskError::Invalid { name, expected: u32::expected(bounds) };
+        u32::read(&value, bounds).ok_or_else(invalid)
+    }
+
+    /// # Errors
+    /// A setting that was not taken.
+    pub(super) fn finish(self) -> Result<(), TaskError> {
+        self.0.into_iter().next().map_or(Ok(()), |(name, _)| Err(TaskError::UnknownSetting(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task;
+
+    fn parity(name: &str, value: Value) -> Result<u32, TaskError> {
+        task::new("parity", vec![(name.to_string(), value)].into()).map(|task| task.shape().inputs)
+    }
+
+    #[test]
+    fn a_setting_counts_and_a_mistake_is_named() {
+        assert_eq!(parity("bits", Value::Number(5.0)), Ok(5));
+        assert_eq!(task::named("parity").unwrap().shape().inputs, 3);
+        let invalid = || Err(TaskError::Invalid { name: "bits", expected: "an integer from 2 to 12".into() });
+        assert_eq!(parity("bits", Value::Number(13.0)), invalid());
+        assert_eq!(parity("bits", Value::Name("many".into())), invalid());
+        assert_eq!(parity("bytes", Value::Number(5.0)), Err(TaskError::UnknownSetting("bytes".into())));
+        assert!(matches!(task::new("chess", Settings::default()), Err(TaskError::UnknownTask)));
+    }
+}

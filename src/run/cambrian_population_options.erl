@@ -1,0 +1,119 @@
+%% @private
+%% The options of a population: what they may be, and what is wrong with them, before anything is started.
+-module(cambrian_population_options).
+
+-export([prepare/1, names/0, parameters/1, native/1]).
+
+%% Of a task's text, in bytes.
+-define(MAX_TEXT, 4096).
+
+%% @doc Options that are sound, with the task made ready and a name under which a restart finds the checkpoint. Done by
+%% who starts a population, so that a mistake is an answer and no crash.
+-spec prepare(cambrian_population:options()) -> {ok, map()} | {error, term()}.
+prepare(Options) ->
+    case cambrian_options:check(Options, table()) of
+        {ok, #{task := Task} = Checked} ->
+            case cambrian_task:prepare(Task, maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked))) of
+                {ok, Ready} ->
+                    check_size(maps:merge(#{name => make_ref()}, Checked#{task := Ready, text => text(Task)}));
+                Error -> Error
+            end;
+        {ok, _} -> {error, {missing_options, [task]}};
+        Error -> Error
+    end.
+
+%% @doc All but `owner', which is evolve's: for the test that each is told of.
+-spec names() -> [atom()].
+names() -> maps:keys(table()) -- [owner, afresh].
+
+table() ->
+    Seed = fun(X) -> is_integer(X) andalso X >= 0 andalso X < 1 bsl 64 end,
+    Size = fun(N) -> is_integer(N) andalso N >= 1 andalso N =< 10_000 end,
+    Any = fun(_) -> true end,
+    maps:merge(cambrian_goal:table(),
+               #{task => {Any, <<"a task">>},
+                 name => {fun(X) -> (is_atom(X) andalso X =/= undefined) orelse is_reference(X) end, <<"an atom">>},
+                 inputs => {Size, <<"an integer from 1 to 10000">>},
+                 outputs => {Size, <<"an integer from 1 to 10000">>},
+                 substrate => {fun cambrian_substrate:is_substrate/1, <<"a substrate">>},
+                 seed => {Seed, <<"an integer from 0 to 2^64 - 1">>, random_seed()},
+                 population => {Any, <<"an integer from 2 to 1000000">>},
+                 params => {fun is_map/1, <<"a map">>, #{}},
+                 resume => {fun is_boolean/1, <<"a boolean">>, true},
+                 %% the same when it is started again after a crash by a supervisor of the user's
+                 afresh => {fun is_reference/1, <<"a reference">>},
+                 checkpoint_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
+                 checkpoints => {fun cambrian_options:is_positive/1, <<"a positive integer">>, 3},
+                 owner => {fun is_pid/1, <<"a pid">>},
+                 evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000},
+                 evaluation_memory => {fun is_memory/1, <<"bytes, from 1, or infinity">>, 268_435_456},
+                 failure_fitness => {fun is_float_number/1, <<"a number">>},
+                 nodes => {fun is_nodes/1, <<"a list of nodes, or connected">>, []}}).
+
+is_memory(X) -> X =:= infinity orelse is_integer(X) andalso X > 0 andalso X < 1 bsl 48.
+
+is_float_number(X) -> try is_float(float(X)) catch error:badarg -> false end.
+
+%% The guard fails for an improper list.
+is_nodes(List) when length(List) >= 0 -> lists:all(fun is_atom/1, List);
+is_nodes(Word) -> Word =:= connected.
+
+%% By which the task is known again from a file; empty for one that has no text, as a fun, or that is long.
+text(Task) ->
+    Text = case erlang:external_size(Task) =< ?MAX_TEXT of true -> io_lib:format("~0tp.", [Task]); false -> "" end,
+    case erl_scan:string(lists:flatten(Text)) of
+        {ok, Tokens, _} ->
+            case erl_parse:parse_term(Tokens) of
+                {ok, Task} -> unicode:characters_to_binary(Text);
+                _ -> <<>>
+            end;
+        _ -> <<>>
+    end.
+
+%% Of the networks, where a substrate says it.
+network_size(#{substrate := Substrate}) -> maps:with([inputs, outputs], cambrian_substrate:info(Substrate));
+network_size(_) -> #{}.
+
+check_size(#{task := Task} = Options) ->
+    case [{What, Expected, Got} || {What, Got} <- maps:to_list(network_size(Options)),
+                                   Expected <- [maps:get(What, Task)], Expected =/= Got] of
+        [] -> check_nodes(Options);
+        [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
+    end.
+
+%% A substrate does not travel.
+check_nodes(#{nodes := Nodes, substrate := _}) when Nodes =/= [] ->
+    {error, {bad_option, {nodes, Nodes, <<"none with a substrate">>}}};
+check_nodes(Options) -> check_parameters(Options).
+
+check_parameters(#{task := Task, nodes := Nodes} = Options) ->
+    case {cambrian_nif:task_parameters(native(Task), parameters(Options)), native(Task)} of
+        %% there each round of tuning ends with a trial
+        {{ok, #{tuning := Tuning}}, Native} when Nodes =/= [], Native =/= undefined, Tuning =/= none ->
+            {error, {bad_option, {nodes, Nodes, <<"none with a task that runs in Rust and is tuned">>}}};
+        {{ok, _}, _} -> start_afresh(Options);
+        {Error, _} -> Error
+    end.
+
+%% Once, before the first start: after a crash it is resumed all the same.
+start_afresh(#{resume := false, name := Name} = Options) ->
+    case cambrian_store:discard(Name, maps:get(afresh, Options, make_ref())) of
+        ok -> {ok, maps:remove(resume, Options)};
+        Error -> Error
+    end;
+start_afresh(Options) ->
+    {ok, Options}.
+
+%% @doc Those that are to differ from the task's own.
+-spec parameters(map()) -> map().
+parameters(#{params := Params} = Options) -> maps:merge(Params, maps:with([population], Options)).
+
+%% @doc The library's own task, where it is one.
+-spec native(cambrian_task:prepared()) -> reference() | undefined.
+native(#{evaluate := {native, Native}}) -> Native;
+native(_) -> undefined.
+
+%% Small enough to be typed again by someone who wants to repeat the run.
+random_seed() ->
+    <<Seed:32>> = crypto:strong_rand_bytes(4),
+    Seed.

@@ -1,0 +1,241 @@
+%% @private
+%% An operating-system process that answers one question after the other: docs/programs.md has the bytes.
+%%
+%% What goes wrong ends the operating-system process and not this one, which goes on telling why to whoever asks
+%% until it is stopped. It never leaves an orphan: see `end_program/2' and `bury/2'.
+-module(cambrian_program_process).
+-behaviour(gen_server).
+
+-export([start_link/1, hello/3, ask/4, await/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, bury/2]).
+-export_type([command/0, hello/0, fault/0]).
+
+%% What is started; `env' is added to the VM's own environment.
+-type command() :: #{command := string(), args := [string()], env := [{string(), string() | false}],
+                     cd => string()}.
+-type hello() :: #{inputs := pos_integer(), outputs := pos_integer(), steps => pos_integer()}.
+%% The status is not known where the program was gone when it was written to.
+-type fault() :: program_not_found | {program_not_started, term()}
+               | {program_exited, Status :: non_neg_integer() | unknown} | {program_hangs, Ms :: pos_integer()}
+               | {program_failed, Message :: binary()} | {bad_answer, term()}.
+
+-define(PROTOCOL, 1).
+-define(MAX_MESSAGE, 16#4000000).
+%% In ms: for a program that is to end.
+-define(GRACE, 1000).
+
+-record(state, {port :: undefined | port(), os_pid :: undefined | non_neg_integer(), buffer = <<>> :: binary(),
+                hello :: undefined | hello(),
+                %% who waits for an answer, or for the hello, and the timer that ends it
+                asked :: undefined | {gen_server:from(), reference()},
+                fault :: undefined | fault()}).
+
+-spec start_link(command()) -> {ok, pid()}.
+start_link(Command) -> gen_server:start_link(?MODULE, Command, []).
+
+%% @doc What the program says of itself when it starts, for which it has so many ms from now. One that broke after
+%% that, while nobody used it, is stale.
+-spec hello(pid(), pos_integer(), fun(() -> term())) -> {ok, hello()} | {error, fault() | stale}.
+hello(Process, Timeout, Meanwhile) -> call(Process, {hello, Timeout}, Meanwhile).
+
+%% @doc The answer to a question, within so many ms.
+-spec ask(pid(), #{atom() => term()}, pos_integer(), fun(() -> term())) -> {ok, map()} | {error, fault()}.
+ask(Process, Question, Timeout, Meanwhile) ->
+    case call(Process, {ask, cambrian_msgpack:encode(Question), Timeout}, Meanwhile) of
+        {ok, Bytes} -> read(Bytes);
+        Error -> Error
+    end.
+
+call(Process, Question, Meanwhile) ->
+    case await(gen_server:send_request(Process, Question), Meanwhile) of
+        {reply, Answer} -> Answer;
+        {error, {Reason, _}} -> {error, {program_not_started, Reason}}
+    end.
+
+%% @doc The response to a request. `Meanwhile' is called twice a second while there is none.
+-spec await(gen_server:request_id(), fun(() -> term())) -> {reply, term()} | {error, {term(), term()}}.
+await(Request, Meanwhile) ->
+    case gen_server:wait_response(Request, 500) of
+        timeout -> _ = Meanwhile(), await(Request, Meanwhile);
+        Response -> Response
+    end.
+
+%% Decoded by who asked: it is his memory that is bounded.
+read(Bytes) ->
+    case cambrian_msgpack:decode(Bytes) of
+        {ok, #{<<"error">> := Message}} -> {error, {program_failed, text(Message)}};
+        {ok, #{} = Answer} -> {ok, Answer};
+        {ok, Other} -> {error, {bad_answer, {no_map, shown(Other)}}};
+        {error, malformed} -> {error, {bad_answer, {no_messagepack, start_of(Bytes)}}}
+    end.
+
+text(Message) when is_binary(Message) -> start_of(Message, 1000);
+text(Message) -> shown(Message).
+
+%% Short, whatever it was.
+shown(Term) -> start_of(unicode:characters_to_binary(io_lib:format("~0tP", [Term, 30])), 1000).
+
+%%% ---- the process ------------------------------------------------------------------------
+
+init(Command) ->
+    process_flag(trap_exit, true),
+    {ok, open(Command)}.
+
+open(#{command := Name, args := Args, env := Env} = Command) ->
+    case find(Name) of
+        false -> #state{fault = program_not_found};
+        Path ->
+            Cd = [{cd, Dir} || #{cd := Dir} <- [Command]],
+            try open_port({spawn_executable, Path},
+                          [stream, binary, use_stdio, exit_status, hide, {args, Args}, {env, Env} | Cd]) of
+                Port -> opened(Port)
+            catch
+                error:Reason -> #state{fault = {program_not_started, Reason}}
+            end
+    end.
+
+%% As a shell does: what has a folder in it is not looked for elsewhere.
+find(Name) ->
+    case filename:split(Name) of
+        [_] -> os:find_executable(Name);
+        _ -> os:find_executable(filename:absname(Name))
+    end.
+
+opened(Port) ->
+    case erlang:port_info(Port, os_pid) of
+        {os_pid, OsPid} ->
+            Process = self(),
+            _ = spawn(fun() -> bury(Process, OsPid) end),
+            #state{port = Port, os_pid = OsPid};
+        undefined -> #state{port = Port}
+    end.
+
+%% @doc Kills a program that does not end though its process here was killed and its standard input is closed.
+bury(Process, OsPid) ->
+    Monitor = monitor(process, Process),
+    receive
+        {'DOWN', Monitor, process, _, killed} -> timer:sleep(?GRACE), kill(OsPid);
+        {'DOWN', Monitor, process, _, _} -> ok
+    end.
+
+handle_call({hello, _}, _, #state{fault = Fault, hello = #{}} = State) when Fault =/= undefined ->
+    {reply, {error, stale}, State};
+handle_call(_, _, #state{fault = Fault} = State) when Fault =/= undefined ->
+    {reply, {error, Fault}, State};
+handle_call({hello, _}, _, #state{hello = #{} = Hello} = State) ->
+    {reply, {ok, Hello}, State};
+handle_call({hello, Timeout}, From, State) ->
+    {noreply, State#state{asked = {From, erlang:start_timer(Timeout, self(), Timeout)}}};
+handle_call({ask, Question, Timeout}, From, #state{port = Port, asked = undefined} = State) ->
+    Asked = State#state{asked = {From, erlang:start_timer(Timeout, self(), Timeout)}},
+    case send(Port, Question) of
+        sent -> {noreply, Asked};
+        gone -> {noreply, failed({program_exited, unknown}, Asked)};
+        full -> {noreply, failed({program_hangs, Timeout}, Asked)}
+    end.
+
+handle_cast(_, State) -> {noreply, State}.
+
+%% A program that does not read does not hold this process up.
+send(Port, Bytes) ->
+    try port_command(Port, [<<(iolist_size(Bytes)):32>>, Bytes], [nosuspend]) of
+        true -> sent;
+        false -> full
+    catch
+        error:badarg -> gone
+    end.
+
+handle_info({Port, {data, Bytes}}, #state{port = Port, buffer = Buffer} = State) ->
+    {noreply, received(State#state{buffer = <<Buffer/binary, Bytes/binary>>})};
+handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
+    {noreply, failed({program_exited, Status}, State#state{os_pid = undefined})};
+handle_info({timeout, Timer, Timeout}, #state{asked = {_, Timer}} = State) ->
+    {noreply, failed({program_hangs, Timeout}, State)};
+handle_info({'EXIT', Port, _}, #state{port = Port} = State) ->
+    {noreply, failed({program_exited, unknown}, State)};
+handle_info(_, State) ->
+    {noreply, State}.
+
+%% A hello, then one answer to one question, and nothing unasked.
+received(#state{buffer = <<>>} = State) ->
+    State;
+received(#state{hello = #{}, asked = undefined, buffer = Buffer} = State) ->
+    failed({bad_answer, {unasked, start_of(Buffer)}}, State);
+received(#state{buffer = <<Size:32, _/binary>>} = State) when Size > ?MAX_MESSAGE ->
+    failed({bad_answer, {too_large, Size, ?MAX_MESSAGE}}, State);
+received(#state{buffer = <<Size:32, Said:Size/binary, Surplus/binary>>, hello = undefined} = State) ->
+    case shape(read(Said)) of
+        {ok, Hello} -> received(answer(Hello, State#state{hello = Hello, buffer = Surplus}));
+        {error, Fault} -> failed(Fault, State)
+    end;
+received(#state{buffer = <<Size:32, Said:Size/binary, Surplus/binary>>} = State) ->
+    received(answer(Said, State#state{buffer = Surplus}));
+received(State) ->
+    State.
+
+start_of(Bytes) -> start_of(Bytes, 80).
+start_of(Bytes, Most) -> binary:copy(binary:part(Bytes, 0, min(Most, byte_size(Bytes)))).
+
+answer(_, #state{asked = undefined} = State) -> State;
+answer(Answer, #state{asked = {From, Timer}} = State) ->
+    _ = erlang:cancel_timer(Timer),
+    gen_server:reply(From, {ok, Answer}),
+    State#state{asked = undefined}.
+
+-define(IS_SIZE(N), (is_integer(N) andalso N >= 1 andalso N =< 10_000)).
+
+shape({ok, #{<<"protocol">> := Protocol}}) when is_integer(Protocol), Protocol =/= ?PROTOCOL ->
+    {error, {bad_answer, {unsupported_protocol, Protocol, ?PROTOCOL}}};
+shape({ok, #{<<"protocol">> := ?PROTOCOL, <<"inputs">> := Inputs, <<"outputs">> := Outputs} = Answer})
+  when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
+    case Answer of
+        #{<<"steps">> := Steps} when is_integer(Steps), Steps >= 1 ->
+            {ok, #{inputs => Inputs, outputs => Outputs, steps => Steps}};
+        #{<<"steps">> := Steps} when Steps =/= nil -> {error, {bad_answer, {hello, shown(Answer)}}};
+        _ -> {ok, #{inputs => Inputs, outputs => Outputs}}
+    end;
+shape({ok, Other}) -> {error, {bad_answer, {hello, shown(Other)}}};
+shape(Error) -> Error.
+
+%%% ---- how it ends ------------------------------------------------------------------------
+
+failed(_, #state{fault = Fault} = State) when Fault =/= undefined -> State;
+failed(Fault, #state{asked = Asked} = State) ->
+    end_program(now, State),
+    case Asked of
+        {From, Timer} ->
+            _ = erlang:cancel_timer(Timer),
+            gen_server:reply(From, {error, Fault});
+        undefined -> ok
+    end,
+    #state{fault = Fault, hello = State#state.hello}.
+
+%% One that is broken or owes an answer is not waited for.
+terminate(Reason, #state{asked = undefined} = State) when Reason =/= {shutdown, broken} -> end_program(in_peace, State);
+terminate(_, State) -> end_program(now, State).
+
+%% While the port is open and its status has not come, the number is that of no other program.
+end_program(_, #state{port = undefined}) -> ok;
+end_program(_, #state{port = Port, os_pid = undefined}) -> close(Port);
+end_program(in_peace, #state{port = Port} = State) ->
+    Bye = cambrian_msgpack:encode(#{do => close}),
+    case send(Port, Bye) =:= sent andalso has_exited(Port) of
+        true -> close(Port);
+        false -> end_program(now, State)
+    end;
+end_program(now, #state{port = Port, os_pid = OsPid}) ->
+    kill(OsPid),
+    _ = has_exited(Port),
+    close(Port).
+
+has_exited(Port) ->
+    receive {Port, {exit_status, _}} -> true
+    after ?GRACE -> false
+    end.
+
+kill(OsPid) ->
+    _ = os:cmd("kill -9 " ++ integer_to_list(OsPid)),
+    ok.
+
+close(Port) ->
+    try port_close(Port), ok catch error:badarg -> ok end.

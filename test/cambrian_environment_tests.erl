@@ -1,0 +1,126 @@
+-module(cambrian_environment_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+networks(Count) -> networks(Count, #{inputs => 1, outputs => 1}).
+
+%% With memory, some of them.
+networks(Count, Shape) ->
+    [begin
+         {ok, G} = cambrian_genotype:new(Shape, Seed),
+         {ok, Grown} = cambrian_genotype:mutate(G, #{add_node => 0.5, add_recurrent => 0.5}, Seed),
+         {Seed, cambrian_network:compile(Grown)}
+     end || Seed <- lists:seq(1, Count)].
+
+%% The same outputs for the same inputs, every time.
+forgetful(Count) ->
+    [{Seed, cambrian_network:compile(element(2, cambrian_genotype:new(#{inputs => 1, outputs => 1}, Seed)))}
+     || Seed <- lists:seq(1, Count)].
+
+together(Args) ->
+    {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare({cambrian_lamp, Args}, #{}),
+    Together.
+
+scores(Args, Networks) -> (together(Args))(Networks, fun(_) -> ok end).
+
+%% The same as one network that lives alone, by hand.
+alone(Network, Steps, Episodes) -> lists:sum([live(Network, Episode, Steps) || Episode <- lists:seq(0, Episodes - 1)]) / Episodes.
+
+live(Network, Episode, Steps) ->
+    Step = fun(_, {Memory, Lamp, Sum}) ->
+               {[Output], Next} = cambrian_network:step(Network, Memory, [Lamp]),
+               {Next, 1 - Lamp, Sum + (1 - abs(Output - Lamp))}
+           end,
+    {_, _, Sum} = lists:foldl(Step, {cambrian_network:initial_state(Network), Episode rem 2, 0.0}, lists:seq(1, Steps)),
+    Sum.
+
+fitness_is_the_mean_over_episodes_of_the_sum_of_rewards_test() ->
+    Networks = networks(30),
+    Expected = [{Index, alone(Network, 20, 3)} || {Index, Network} <- Networks],
+    Close = fun({I, A}, {I, B}) -> ?assert(abs(A - B) < 1.0e-9) end,
+    lists:zipwith(Close, Expected, scores(#{episodes => 3}, Networks)),
+    ?assertEqual(scores(#{episodes => 3}, Networks), scores(#{episodes => 3, as => binary}, Networks)).
+
+how_the_batch_is_cut_makes_no_difference_test() ->
+    Networks = networks(30),
+    Args = #{episodes => 2, step => fun fragile/2},
+    Whole = scores(Args, Networks),
+    ?assertEqual(30, length(Whole)),
+    ?assert(lists:any(fun({_, S}) -> is_float(S) end, Whole) andalso lists:any(fun({_, S}) -> is_tuple(S) end, Whole)),
+    [begin
+         {A, B} = lists:split(Cut, Networks),
+         ?assertEqual(plain(Whole), plain(scores(Args, A) ++ scores(Args, B)))
+     end || Cut <- [0, 1, 7, 15, 29]].
+
+%% Crashes, ends, or answers rubbish, by what the network says.
+fragile([Output], {Lamp, Args}) when Output < 0.2 -> error({too_dark, Lamp, maps:size(Args)});
+fragile([Output], _) when Output < 0.3 -> {[0, 0], 1, rubbish};
+fragile([Output], _) when Output < 0.4 -> {done, Output};
+fragile([Output], {Lamp, Args}) -> {[1 - Lamp], Output, {1 - Lamp, Args}}.
+
+plain(Scores) -> [{Index, case Score of {fault, {crashed, {Class, Reason, _}}} -> {Class, Reason}; _ -> Score end}
+                  || {Index, Score} <- Scores].
+
+one_that_fails_costs_only_itself_test_() ->
+    Crash = fun(_, _) -> exit(enough) end,
+    Return = fun(Answer) -> fun(_, _) -> Answer end end,
+    [{lists:flatten(io_lib:format("~tp", [Fault])), fun() ->
+         Step = fun([O], State) -> case O > 0.5 of true -> Wrong([O], State); false -> {[1], 1, State} end end,
+         Args = #{reset => fun(_) -> {[1], {0, #{step => Step}}} end},
+         Networks = forgetful(20),
+         Expected = [{Index, hd(element(1, cambrian_network:step(N, cambrian_network:initial_state(N), [1]))) > 0.5}
+                     || {Index, N} <- Networks],
+         Scores = scores(Args, Networks),
+         [case {IsWrong, proplists:get_value(Index, Scores)} of
+              {false, Score} -> ?assertEqual(20.0, Score);
+              {true, {fault, {crashed, {Class, Reason, _}}}} -> ?assertEqual(Fault, {Class, Reason});
+              {true, Got} -> ?assertEqual({fault, Fault}, Got)
+          end || {Index, IsWrong} <- Expected],
+         ?assertEqual([false, true], lists:usort([IsWrong || {_, IsWrong} <- Expected]))
+     end} || {Wrong, Fault} <- [
+        {Crash, {exit, enough}},
+        {Return(rubbish), {bad_return, {cambrian_lamp, step, 2}, rubbish}},
+        {Return({[0], none, s}), {bad_return, {cambrian_lamp, step, 2}, {[0], none, s}}},
+        {Return({done, none}), {bad_return, {cambrian_lamp, step, 2}, {done, none}}},
+        {Return({[0], 1 bsl 2000, s}), {bad_reward, 1 bsl 2000}},
+        {Return({[0, 1], 1, s}), {bad_observation, {wrong_size, inputs, 1, 2}}},
+        {Return({[1.0e13], 1, s}), {bad_observation, {out_of_range, inputs}}},
+        {Return({<<0, 0, 192, 127>>, 1, s}), {bad_observation, {out_of_range, inputs}}},
+        {Return({[on], 1, s}), {bad_observation, {no_numbers, [on]}}},
+        {Return({[0 | on], 1, s}), {bad_observation, {no_numbers, [0 | on]}}},
+        {Return({<<1, 2, 3>>, 1, s}), {bad_observation, {no_numbers, <<1, 2, 3>>}}}]].
+
+a_reset_that_fails_test() ->
+    Networks = networks(3),
+    Fails = fun(Fun) -> [S || {_, S} <- scores(#{reset => Fun, episodes => 2}, Networks)] end,
+    ?assertMatch([{fault, {crashed, {error, no, _}}}, _, _], Fails(fun(_) -> error(no) end)),
+    ?assertEqual(lists:duplicate(3, {fault, {bad_return, {cambrian_lamp, reset, 2}, no}}), Fails(fun(_) -> no end)),
+    ?assertEqual(lists:duplicate(3, {fault, {bad_observation, {wrong_size, inputs, 1, 0}}}), Fails(fun(_) -> {[], s} end)).
+
+%% Right before it, whichever callback it is.
+what_is_the_users_is_marked_test() ->
+    Networks = networks(3),
+    {Self, Tag} = {self(), make_ref()},
+    Note = fun(What) -> Self ! {Tag, What} end,
+    Args = #{steps => 2, reset => fun(_) -> Note(reset), {[0], {0, #{step => fun(_, S) -> Note(step), {[0], 1, S} end}}} end},
+    _ = (together(Args))(Networks, Note),
+    %% 0 is between two steps of all
+    Step = [1, step, 2, step, 3, step, 0],
+    ?assertEqual([1, reset, 2, reset, 3, reset] ++ Step ++ Step, noted(Tag)).
+
+noted(Tag) -> receive {Tag, What} -> [What | noted(Tag)] after 0 -> [] end.
+
+what_init_answers_is_checked_test() ->
+    [?assertEqual({error, {bad_return, {cambrian_lamp, init, 1}, Answer}},
+                  cambrian_task:prepare({cambrian_lamp, {shape, Answer}}, #{}))
+     || Answer <- [no, {ok, #{inputs => 1}, s}, {ok, #{inputs => 0, outputs => 1}, s},
+                   {ok, #{inputs => 1, outputs => 1, steps => 0}, s}, {ok, #{inputs => 1, outputs => 1, episodes => 1.5}, s}]],
+    ?assertMatch({error, {crashed, {cambrian_lamp, init, 1}, {error, {badmap, no}, _}}},
+                 cambrian_task:prepare({cambrian_lamp, no}, #{})).
+
+evolves_test_() ->
+    {timeout, 60, fun() ->
+        {ok, #{solved := true, champion := Champion, fitness := Fitness}} =
+            cambrian:evolve({cambrian_lamp, #{episodes => 2}}, #{target => 19.5, seed => 1}),
+        Network = cambrian_network:compile(Champion),
+        ?assert(abs(Fitness - alone(Network, 20, 2)) < 1.0e-9)
+    end}.

@@ -1,0 +1,25 @@
+-module(cambrian_history_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+page(Generation) ->
+    #{generation => Generation, evaluations => 150 * Generation, best => Generation / 7, mean => -1.0e300,
+      species => [{0, 100}, {3, 50}], mean_nodes => 3.5, mean_connections => 1 / 3, elapsed_ms => 1 bsl 40}.
+
+told(Generations) -> lists:foldl(fun(G, H) -> cambrian_history:add(page(G), H) end, cambrian_history:new(), Generations).
+
+what_is_told_is_kept_test() ->
+    ?assertEqual([(page(G))#{species := 2} || G <- [0, 1, 2]], cambrian_history:pages(told([0, 1, 2]))).
+
+%% After a crash the last generations come again.
+what_comes_again_is_there_once_test() ->
+    ?assertEqual(told([0, 1, 2, 3]), told([0, 1, 2, 1, 2, 3])).
+
+a_long_story_has_a_beginning_and_an_end_and_even_steps_test() ->
+    [begin
+         Generations = [G || #{generation := G} <- cambrian_history:pages(told(lists:seq(0, Last)))],
+         ?assertEqual({0, Last}, {hd(Generations), lists:last(Generations)}),
+         ?assert(length(Generations) > 500 andalso length(Generations) =< 1000),
+         Steps = [B - A || {A, B} <- lists:zip(lists:droplast(Generations), tl(Generations))],
+         %% as many of the newest stand closer as came since it was thinned
+         ?assertEqual(Steps, lists:reverse(lists:sort(Steps)))
+     end || Last <- [999, 1000, 1001, 5000, 12345]].

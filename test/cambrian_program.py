@@ -1,0 +1,105 @@
+"""A program for Cambrian of nothing but docs/programs.md: no packages. Five steps, a reward of what the network says.
+FAULT is what it does wrong, when a network says more than 0.8 where the name does not say otherwise."""
+import os
+import signal
+import struct
+import sys
+import time
+
+FAULT, answers = sys.argv[1], sys.stdout.buffer
+
+
+def unpack(b, i=0):
+    """A value and where the next begins."""
+    tag = b[i]
+    if tag < 0x80: return tag, i + 1
+    if tag < 0x90: return unpack_map(b, i + 1, tag & 15)
+    if tag < 0xa0: return unpack_list(b, i + 1, tag & 15)
+    if tag < 0xc0: return b[i + 1:i + 1 + (tag & 31)].decode(), i + 1 + (tag & 31)
+    size = {0xc4: 1, 0xc5: 2, 0xc6: 4, 0xcc: 1, 0xcd: 2, 0xdc: 2}[tag]
+    number, i = int.from_bytes(b[i + 1:i + 1 + size], "big"), i + 1 + size
+    if tag < 0xc7: return b[i:i + number], i + number
+    return unpack_list(b, i, number) if tag == 0xdc else (number, i)
+
+
+def unpack_list(b, i, count):
+    values = []
+    for _ in range(count):
+        value, i = unpack(b, i)
+        values.append(value)
+    return values, i
+
+
+def unpack_map(b, i, count):
+    flat, i = unpack_list(b, i, 2 * count)
+    return dict(zip(flat[::2], flat[1::2])), i
+
+
+def pack(x):
+    if isinstance(x, int): return struct.pack(">BI", 0xce, x)
+    if isinstance(x, bytes): return struct.pack(">BI", 0xc6, len(x)) + x
+    if isinstance(x, str): return struct.pack(">BB", 0xd9, len(x.encode())) + x.encode()
+    return bytes([0x80 + len(x)]) + b"".join(pack(k) + pack(v) for k, v in x.items())
+
+
+def tell(answer):
+    message = pack(answer)
+    answers.write(struct.pack(">I", len(message)) + message)
+    answers.flush()
+
+
+def reset(slots, **_):
+    for slot in slots:
+        left[slot] = 5
+    if FAULT == "step_only":
+        return {"observations": b"", "rewards": b"", "done": b""}
+    return {"observations": struct.pack("<f", 1) * len(slots)}
+
+
+def step(slots, outputs, **_):
+    says = [x for x, in struct.iter_unpack("<f", outputs)]
+    for slot in slots:
+        left[slot] -= 1
+    answer = {"observations": struct.pack("<f", 1) * len(slots), "rewards": struct.pack(f"<{len(says)}d", *says),
+              "done": bytes(left[slot] == 0 for slot in slots)}
+    if max(says) > 0.8 and min(left[slot] for slot in slots) < 4:
+        misbehave(answer, slots, says)
+    return answer
+
+
+def misbehave(answer, slots, says):
+    if FAULT == "exit": sys.exit(3)
+    if FAULT == "killed": os.kill(os.getpid(), signal.SIGKILL)
+    if FAULT == "hang": time.sleep(1000)
+    if FAULT == "rubbish": answers.write(b"\0\0\0\3\xc1\xc1\xc1"), answers.flush(), time.sleep(1000)
+    if FAULT == "print": print("I did not know that this is no place to print"), sys.stdout.flush(), time.sleep(1000)
+    if FAULT == "huge": answers.write(b"\xff\xff\xff\xff"), answers.flush(), time.sleep(1000)
+    if FAULT == "short": answer["observations"] = answer["observations"][1:]
+    if FAULT == "few": answer["rewards"] = answer["rewards"][8:]
+    if FAULT == "error": answer.clear(), answer.update(error="no more")
+    if FAULT == "nan": answer["rewards"] = each(answer["rewards"], says, "<d", float("nan"))
+    if FAULT == "blind": answer["observations"] = each(answer["observations"], says, "<f", float("nan"))
+    if FAULT == "faults": answer["faults"] = {slot: "too loud" for slot, said in zip(slots, says) if said > 0.8}
+
+
+def each(numbers, says, form, wrong):
+    return b"".join(struct.pack(form, wrong if said > 0.8 else x) for (x,), said in zip(struct.iter_unpack(form, numbers), says))
+
+
+if FAULT == "mute": time.sleep(1000)
+if FAULT == "at_once": sys.exit(7)
+if FAULT == "deaf": signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if FAULT == "hello_error": tell({"error": "no such world"})
+left = {}
+hello = {"protocol": 2 if FAULT == "newer" else 1, "inputs": 0 if FAULT == "empty" else 1, "outputs": 1}
+if len(sys.argv) > 2: open(sys.argv[2], "a").write(f"{os.getpid()}\n")
+tell(hello)
+while True:
+    size = sys.stdin.buffer.read(4)
+    if FAULT == "deaf" and not size: time.sleep(1000)
+    if not size: break
+    question, _ = unpack(sys.stdin.buffer.read(int.from_bytes(size, "big")))
+    if question["do"] == "close":
+        if FAULT == "deaf": continue
+        break
+    tell(reset(**question) if question["do"] == "reset" else step(**question))

@@ -1,0 +1,243 @@
+-module(cambrian_program_tests).
+-include_lib("eunit/include/eunit.hrl").
+-export([lives_as_long_as_it_should/0, evolves/0, only_who_kills_it_pays/0, is_kept_and_shared/0,
+         as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0, may_die_while_nobody_needs_it/0, may_be_gone_the_next_time/0, ends_when_nobody_needs_it/0,
+         ends_with_the_application/0, options_are_checked/0, a_large_batch/0]).
+
+%% A program in Python without packages; where there is no Python there is nothing to try.
+program_test_() ->
+    case os:find_executable("python3") of
+        false -> {"skipped: no python3", []};
+        _ ->
+            {setup,
+             fun() -> {ok, _} = application:ensure_all_started(cambrian) end,
+             fun(_) -> application:stop(cambrian) end,
+             [{atom_to_list(Name), {timeout, 60, fun ?MODULE:Name/0}} || Name <- cases()] ++ [startup(), faults()]}
+    end.
+
+cases() ->
+    [lives_as_long_as_it_should, evolves, only_who_kills_it_pays, is_kept_and_shared, as_many_processes_as_asked_for,
+     a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, may_die_while_nobody_needs_it, may_be_gone_the_next_time, ends_when_nobody_needs_it, ends_with_the_application, options_are_checked,
+     a_large_batch].
+
+%% ---- what they have in common
+
+task(Fault) -> task(Fault, #{}).
+
+task(Fault, Options) ->
+    Args = [script(), Fault | [File || #{pids := File} <- [Options]]],
+    {program, maps:merge(#{command => "python3", args => Args, timeout => 1000}, maps:remove(pids, Options))}.
+
+script() -> filename:join(root(filename:absname(".")), "test/cambrian_program.py").
+
+root(Dir) ->
+    case filelib:is_regular(filename:join(Dir, "README.md")) of
+        true -> Dir;
+        false -> root(filename:dirname(Dir))
+    end.
+
+scores(Task, Networks) ->
+    {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare(Task, #{}),
+    Together(Networks, fun(_) -> ok end).
+
+%% The same output for the same input, every time; some say more than 0.8.
+networks(Count) ->
+    [{Seed, cambrian_network:compile(element(2, cambrian_genotype:new(#{inputs => 1, outputs => 1, initial_weight => 2}, Seed)))}
+     || Seed <- lists:seq(1, Count)].
+
+says(Network) ->
+    <<Output:32/float-little>> = cambrian_network:activate(Network, <<1:32/float-little>>),
+    Output.
+
+loud(Networks) -> [Index || {Index, Network} <- Networks, says(Network) > 0.8].
+
+sum(Network, Steps) -> lists:sum([says(Network) || _ <- lists:seq(1, Steps)]).
+
+%% Where each process that is started leaves its number.
+with_pids(Test) -> cambrian_temporary:with_dir(fun(Dir) -> Test(filename:join(Dir, "pids")) end).
+
+pids(File) ->
+    {ok, Bytes} = file:read_file(File),
+    [binary_to_integer(Line) || Line <- binary:split(Bytes, <<"\n">>, [global, trim])].
+
+await_end(OsPid) ->
+    case os:cmd("kill -0 " ++ integer_to_list(OsPid) ++ " 2>&1") of
+        "" -> timer:sleep(20), await_end(OsPid);
+        _ -> ok
+    end.
+
+%% ---- what it does
+
+lives_as_long_as_it_should() ->
+    Networks = networks(20),
+    ?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks], scores(task("none"), Networks)),
+    ?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks], scores(task("none", #{episodes => 3}), Networks)),
+    ?assertEqual([{I, sum(N, 3)} || {I, N} <- Networks], scores(task("none", #{steps => 3}), Networks)),
+    ?assertEqual([], scores(task("none"), [])).
+
+evolves() ->
+    {ok, #{solved := true, fitness := Fitness, champion := Champion}} =
+        cambrian:evolve(task("none", #{name => loud}), #{target => 4.9, seed => 1}),
+    ?assertEqual(Fitness, sum(cambrian_network:compile(Champion), 5)).
+
+%% Whole and in pieces, the others get what they are worth.
+only_who_kills_it_pays() ->
+    Networks = networks(12),
+    Loud = loud(Networks),
+    ?assert(length(Loud) > 1 andalso length(Loud) < 10),
+    Scores = scores(task("exit"), Networks),
+    ?assertEqual([{I, case lists:member(I, Loud) of true -> {fault, {program_exited, 3}}; false -> sum(N, 5) end}
+                  || {I, N} <- Networks], Scores),
+    {A, B} = lists:split(7, Networks),
+    ?assertEqual(Scores, scores(task("exit"), A) ++ scores(task("exit"), B)).
+
+faults() ->
+    [{Fault, {timeout, 60, fun() ->
+         Networks = networks(8),
+         [Alone | _] = Loud = loud(Networks),
+         Timeout = case Expected of {program_hangs, Ms} -> Ms; _ -> 1000 end,
+         [case lists:member(Index, Loud) of
+              true -> ?assertEqual({Index, {fault, Expected}}, {Index, Score});
+              false -> ?assertEqual({Index, sum(proplists:get_value(Index, Networks), 5)}, {Index, Score})
+          end || {Index, Score} <- scores(task(Fault, #{timeout => Timeout}), Networks)],
+         ?assertEqual([{Alone, {fault, Expected}}],
+                      scores(task(Fault, #{timeout => Timeout, episodes => 2}), [lists:keyfind(Alone, 1, Networks)]))
+     end}} || {Fault, Expected} <- [
+        {"killed", {program_exited, 137}},
+        {"hang", {program_hangs, 300}},
+        {"rubbish", {bad_answer, {no_messagepack, <<16#c1, 16#c1, 16#c1>>}}},
+        {"print", {bad_answer, {too_large, 16#49206469, 16#4000000}}},
+        {"huge", {bad_answer, {too_large, 16#ffffffff, 16#4000000}}},
+        {"short", {bad_answer, {wrong_size, observations, 4, 3}}},
+        {"few", {bad_answer, {expected, <<"rewards of 8 bytes and done of 1 byte a slot">>}}},
+        {"error", {program_failed, <<"no more">>}},
+        {"nan", {bad_reward, <<0, 0, 0, 0, 0, 0, 16#f8, 16#7f>>}},
+        {"blind", {bad_observation, {out_of_range, inputs}}},
+        {"faults", {program_failed, <<"too loud">>}}]].
+
+startup() ->
+    [{Name, {timeout, 60, fun() ->
+         {program, #{command := Command}} = Task,
+         ?assertEqual({error, {program, Command, Expected}}, cambrian:evolve(Task, #{generations => 1}))
+     end}} || {Name, Task, Expected} <- [
+        {"not found", {program, #{command => "no_such_program"}}, program_not_found},
+        {"no program", {program, #{command => "/dev/null"}}, program_not_found},
+        {"nowhere", task("none", #{cd => "/no/such/folder"}), {program_exited, 2}},
+        {"ends at once", task("at_once"), {program_exited, 7}},
+        {"says nothing", task("mute", #{start_timeout => 300}), {program_hangs, 300}},
+        {"says why", task("hello_error"), {program_failed, <<"no such world">>}},
+        {"newer", task("newer"), {bad_answer, {unsupported_protocol, 2, 1}}},
+        {"no inputs", task("empty"), {bad_answer, {hello, <<"#{<<\"inputs\">> => 0,<<\"outputs\">> => 1,<<\"protocol\">> => 1}">>}}}]].
+
+is_kept_and_shared() ->
+    with_pids(fun(File) ->
+        Task = task("none", #{pids => File}),
+        _ = scores(Task, networks(3)),
+        _ = scores(Task, networks(3)),
+        ?assertMatch([_], pids(File)),
+        _ = scores(task("none", #{pids => File ++ "_of_another"}), networks(3)),
+        ?assertMatch([_], pids(File))
+    end).
+
+%% Four users at once, two processes.
+as_many_processes_as_asked_for() ->
+    with_pids(fun(File) ->
+        Task = task("none", #{pids => File, processes => 2}),
+        Networks = networks(10),
+        {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare(Task, #{}),
+        Self = self(),
+        Users = [spawn_link(fun() -> Self ! {self(), Together(Networks, fun(_) -> ok end)} end) || _ <- lists:seq(1, 4)],
+        [?assertEqual([{I, sum(N, 5)} || {I, N} <- Networks], receive {User, Scores} -> Scores end) || User <- Users],
+        ?assertMatch([_, _], pids(File))
+    end).
+
+%% As an evaluator kills its workers: what the program would still answer, nobody gets.
+a_user_that_dies_takes_it_along() ->
+    with_pids(fun(File) ->
+        Task = task("hang", #{pids => File, timeout => 60_000}),
+        {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare(Task, #{}),
+        Networks = networks(8),
+        Self = self(),
+        Mark = fun(_) -> Self ! {marked, self()} end,
+        User = spawn(fun() -> Together(Networks, Mark) end),
+        [receive {marked, User} -> ok end || _ <- lists:seq(1, 3)],
+        [OsPid] = pids(File),
+        exit(User, kill),
+        await_end(OsPid),
+        Quiet = [Network || {Index, _} = Network <- Networks, not lists:member(Index, loud(Networks))],
+        ?assertEqual([{I, sum(N, 5)} || {I, N} <- Quiet], Together(Quiet, Mark))
+    end).
+
+%% Neither the end of its input nor what it is told impresses this one; the second time its process here is killed.
+one_that_does_not_end_is_killed() ->
+    with_pids(fun(File) ->
+        _ = scores(task("deaf", #{pids => File, idle => 1}), networks(3)),
+        [First] = pids(File),
+        await_end(First),
+        _ = scores(task("deaf", #{pids => File}), networks(3)),
+        [First, Second] = pids(File),
+        [exit(Process, kill) || Process <- processes_of_pool()],
+        await_end(Second)
+    end).
+
+%% Who comes next has nothing to do with it.
+may_die_while_nobody_needs_it() ->
+    with_pids(fun(File) ->
+        Task = task("none", #{pids => File}),
+        [{_, Score}] = scores(Task, networks(1)),
+        [OsPid] = pids(File),
+        _ = os:cmd("kill -9 " ++ integer_to_list(OsPid)),
+        await_end(OsPid),
+        ?assertEqual([{1, Score}], scores(Task, networks(1))),
+        ?assertMatch([_, _], pids(File))
+    end).
+
+%% That is nobody's fault: all have none, and it is not tried again for each.
+may_be_gone_the_next_time() ->
+    with_pids(fun(File) ->
+        Script = File ++ ".py",
+        {ok, _} = file:copy(script(), Script),
+        Task = {program, #{command => "python3", args => [Script, "none", File], idle => 1}},
+        {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare(Task, #{}),
+        [await_end(OsPid) || OsPid <- pids(File)],
+        ok = file:delete(Script),
+        ?assertEqual([{Index, {fault, {program_exited, 2}}} || {Index, _} <- networks(3)],
+                     Together(networks(3), fun(_) -> ok end))
+    end).
+
+ends_when_nobody_needs_it() ->
+    with_pids(fun(File) ->
+        _ = scores(task("none", #{pids => File, idle => 1}), networks(3)),
+        [await_end(OsPid) || OsPid <- pids(File)]
+    end).
+
+processes_of_pool() ->
+    {links, Links} = process_info(whereis(cambrian_program_pool), links),
+    [Pid || Pid <- Links, is_pid(Pid), Pid =/= whereis(cambrian_sup)].
+
+ends_with_the_application() ->
+    with_pids(fun(File) ->
+        Task = task("deaf", #{pids => File}),
+        _ = scores(Task, networks(3)),
+        ok = application:stop(cambrian),
+        [OsPid] = pids(File),
+        ?assertNotEqual("", os:cmd("kill -0 " ++ integer_to_list(OsPid) ++ " 2>&1")),
+        {ok, _} = application:ensure_all_started(cambrian)
+    end).
+
+options_are_checked() ->
+    [?assertEqual({error, Expected}, cambrian_task:prepare({program, Options}, #{}))
+     || {Options, Expected} <- [
+        {#{}, {missing_options, [command]}},
+        {#{command => "x", comand => "y"}, {unknown_option, comand}},
+        {#{command => x}, {bad_option, {command, x, <<"a string or a binary">>}}},
+        {#{command => "x", args => "abc"}, {bad_option, {args, "abc", <<"a list of strings or binaries">>}}},
+        {#{command => "x", env => [a]}, {bad_option, {env, [a], <<"a list of {Name, Value | false}, strings all">>}}},
+        {#{command => "x", episodes => 0}, {bad_option, {episodes, 0, <<"a positive integer">>}}},
+        {#{command => "x", timeout => infinity}, {bad_option, {timeout, infinity, <<"a positive integer">>}}}]].
+
+%% More than fit into the short forms of a list and of bytes.
+a_large_batch() ->
+    [{_, Network} | _] = networks(1),
+    Many = [{Index, Network} || Index <- lists:seq(1, 2000)],
+    ?assertEqual([{Index, sum(Network, 5)} || {Index, _} <- Many], scores(task("none"), Many)).

@@ -1,0 +1,206 @@
+defmodule Cambrian.FacesTest do
+  # What Erlang has, Elixir tells of.
+  use ExUnit.Case, async: true
+
+  alias Cambrian.{Error, Governor, Population}
+
+  describe "every option of a population" do
+    test "is told of in Elixir" do
+      told = doc(Cambrian, {:function, :evolve, 2}) <> moduledoc(Population)
+      for name <- :cambrian_population_options.names(), do: assert(told =~ "`:#{name}`")
+    end
+
+    test "is told of in Erlang" do
+      source = File.read!("src/run/cambrian_population.erl")
+      [told] = Regex.run(~r/^-type population.*?^-record/ms, source)
+      for name <- :cambrian_population_options.names(), do: assert(told =~ ~r/\b#{name} (=>|:=)/)
+    end
+  end
+
+  test "every setting of the governor is told of" do
+    for name <- keys(:cambrian_governor, :settings),
+        do: assert(moduledoc(Governor) =~ "`:#{name}`")
+  end
+
+  test "every part of a result is in the struct and told of" do
+    for name <- keys(:cambrian_population, :result) do
+      assert Map.has_key?(struct(Cambrian.Result), name)
+      assert moduledoc(Cambrian.Result) =~ "`#{name}`"
+    end
+  end
+
+  test "every event is told of" do
+    {_, {:type, _, :union, events}, _} = type(:cambrian_population, :event)
+
+    for {:type, _, :tuple, [{:atom, _, kind} | _]} <- events,
+        do: assert(moduledoc(Population) =~ "`{:#{kind}, ")
+  end
+
+  describe "a reason" do
+    # One of each kind: its name, or that and the size of the tuple.
+    @reasons [
+      :already_succeeded,
+      :bad_compression,
+      :bad_signature,
+      :banned_genotype,
+      :banned_key,
+      :busy,
+      :circular,
+      :enoent,
+      :incompatible,
+      :malformed,
+      :not_applicable,
+      :not_canonical,
+      :not_evaluated,
+      :population_kept_failing,
+      :running,
+      :timeout,
+      :too_many_bans,
+      :unknown,
+      :wrong_id,
+      {:already_started, self()},
+      {:bad_claim, :parents},
+      {:bad_dataset, "lists of rows"},
+      {:bad_dataset, [:one], "a list of numbers"},
+      {:bad_option, {:seed, -1, "an integer"}},
+      {:bad_option, {:until, {:error, :badarg, []}, "a fun"}},
+      {:bad_return, {String, :init, 1}, :rubbish},
+      {:bad_signature, <<1::256>>},
+      {:bad_task, 3, "a task"},
+      {:cambrian,
+       {{:bad_option, {:threads, 0, "a positive integer"}}, {:cambrian_app, :start, []}}},
+      {:checkpoint_of_another_task, "xor"},
+      {:crashed, {String, :init, 1}, {:error, :badarg, []}},
+      {:cycle, <<1::256>>},
+      {:enoent, "identity"},
+      {:enospc, String.to_charlist("identity")},
+      {:invalid_genotype, "a node is missing"},
+      {:invalid_parameter, "add_node", "a number"},
+      {:invalid_substrate, "no layers"},
+      {:malformed, "pole.checkpoint"},
+      {:missing_base, <<1::256>>},
+      {:missing_options, [:task]},
+      {:nif_not_loaded, {:load_failed, []}},
+      {:not_a_task, String, "a module"},
+      {:not_an_identity, "identity"},
+      {:other_file, "identity"},
+      {:out_of_range, :inputs},
+      {:too_large, 1_000_000},
+      {:program, "python3", :program_not_found},
+      {:program, "python3", {:program_not_started, :enomem}},
+      {:program, "python3", {:program_exited, 1}},
+      {:program, "python3", {:program_hangs, 2000}},
+      {:program, "python3", {:program_failed, "no such environment"}},
+      {:program, "python3", {:bad_answer, {:unsupported_protocol, 2, 1}}},
+      {:program, "python3", {:bad_answer, 3}},
+      {:torn_checkpoint, "pole.checkpoint"},
+      {:torn_file, "identity"},
+      {:transport_unavailable, :macula},
+      {:unknown_gene, :activation, :chess},
+      {:unknown_operator, :chess},
+      {:unknown_option, :sede},
+      {:unknown_parameter, "colour"},
+      {:unknown_realm, "org.example.lab"},
+      {:unknown_task, :chess},
+      {:unsafe_permissions, "identity"},
+      {:unsupported_version, 9},
+      {:wrong_base, <<1::256>>},
+      {:wrong_size, :inputs, 2, 3}
+    ]
+
+    # Of functions that answer each other, and what has become something else when a user sees it.
+    @internal [
+      :address,
+      :already_present,
+      :bad_fitness,
+      :bad_name,
+      :gone,
+      :not_found,
+      :stale,
+      {:bad_answer, 2},
+      {:program_failed, 2},
+      {:program_not_started, 2},
+      {:shutdown, 2},
+      {:size_mismatch, 3}
+    ]
+
+    test "is said in words" do
+      for reason <- @reasons do
+        message = Exception.message(Error.exception(reason))
+        assert message =~ " "
+        refute message == inspect(reason)
+      end
+    end
+
+    test "that Erlang or Rust can give is among these" do
+      known = @internal ++ Enum.map(@reasons, &kind/1)
+      assert reasons_in_erlang() != [] and reasons_in_rust() != []
+      assert Enum.uniq(reasons_in_erlang() ++ reasons_in_rust()) -- known == []
+    end
+  end
+
+  defp kind(reason) when is_atom(reason), do: reason
+  defp kind(reason), do: {elem(reason, 0), tuple_size(reason)}
+
+  # `{error, Reason}` wherever it is written.
+  defp reasons_in_erlang do
+    for file <- Path.wildcard("src/**/*.erl"),
+        module = file |> Path.basename(".erl") |> String.to_atom(),
+        {:ok, {_, [abstract_code: {_, forms}]}} = abstract_code(module),
+        {:function, _, _, _, clauses} <- forms,
+        reason <- errors(clauses),
+        uniq: true,
+        do: reason
+  end
+
+  defp abstract_code(module), do: :beam_lib.chunks(:code.which(module), [:abstract_code])
+
+  defp errors({:tuple, _, [{:atom, _, :error}, {:atom, _, name}]}), do: [name]
+
+  defp errors({:tuple, _, [{:atom, _, :error}, {:tuple, _, [{:atom, _, name} | rest]}]}),
+    do: [{name, length(rest) + 1} | errors(rest)]
+
+  defp errors(form) when is_tuple(form), do: form |> Tuple.to_list() |> errors()
+  defp errors([first | rest]), do: errors(first) ++ errors(rest)
+  defp errors(_form), do: []
+
+  # As core's errors are written down.
+  defp reasons_in_rust do
+    source = "native/cambrian_nif/src/*.rs" |> Path.wildcard() |> Enum.map_join(&File.read!/1)
+
+    names = Regex.scan(~r/refuse\(atoms::(\w+)\(\)\)/, source, capture: :all_but_first)
+    tuples = Regex.scan(~r/refuse\(\(atoms::(\w+)\(\), (.*)\)\)/, source, capture: :all_but_first)
+
+    Enum.map(names, fn [name] -> String.to_atom(name) end) ++
+      Enum.map(tuples, fn [name, rest] -> {String.to_atom(name), 1 + parts(rest)} end)
+  end
+
+  # Commas outside parentheses, and one.
+  defp parts(source) do
+    case Regex.replace(~r/\([^()]*\)/, source, "") do
+      ^source -> length(String.split(source, ","))
+      shorter -> parts(shorter)
+    end
+  end
+
+  defp moduledoc(module) do
+    {:docs_v1, _, _, _, %{"en" => doc}, _, _} = Code.fetch_docs(module)
+    doc
+  end
+
+  defp doc(module, name) do
+    {:docs_v1, _, _, _, _, _, docs} = Code.fetch_docs(module)
+    {_, _, _, %{"en" => doc}, _} = List.keyfind(docs, name, 0)
+    doc
+  end
+
+  defp keys(module, name) do
+    {_, {:type, _, :map, fields}, _} = type(module, name)
+    for {:type, _, _, [{:atom, _, key} | _]} <- fields, do: key
+  end
+
+  defp type(module, name) do
+    {:ok, types} = Code.Typespec.fetch_types(module)
+    Enum.find_value(types, fn {_, {found, _, _} = type} -> found == name && type end)
+  end
+end

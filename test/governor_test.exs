@@ -1,0 +1,43 @@
+defmodule Cambrian.GovernorTest do
+  # It governs all populations, so no other test runs beside.
+  use ExUnit.Case, async: false
+
+  alias Cambrian.Governor
+
+  setup do
+    on_exit(fn ->
+      :ok = Governor.configure(cpu: 1, quiet_hours: [], pause_when: :none)
+      Application.delete_env(:cambrian, :governor)
+    end)
+  end
+
+  doctest Governor
+
+  test "what a run ends with does not depend on it" do
+    alone = Cambrian.evolve!(:xor, seed: 5)
+    :ok = Governor.configure(cpu: 0.5, threads: 1)
+    governed = Cambrian.evolve!(:xor, seed: 5)
+    assert Cambrian.Genotype.id(governed.champion) == Cambrian.Genotype.id(alone.champion)
+  end
+
+  test "a pause holds a population up" do
+    :ok = Governor.configure(pause_when: fn -> true end)
+    {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
+    :ok = Cambrian.Population.run(population)
+    assert Cambrian.Population.await(population, 200) == {:error, :timeout}
+    :ok = Governor.configure(pause_when: :none)
+    assert {:ok, %{solved: true}} = Cambrian.Population.await(population, 10_000)
+  end
+
+  test "a mistake is one error and changes nothing" do
+    :ok = Governor.configure(cpu: 0.5)
+
+    assert {:error, {:bad_option, {:cpu, 2, _}}} = Governor.configure(cpu: 2, threads: 1)
+    assert Governor.configure(gpu: 1) == {:error, {:unknown_option, :gpu}}
+
+    assert Governor.configure(%{cpu: 1}) ==
+             {:error, {:bad_option, {:settings, %{cpu: 1}, "a keyword list"}}}
+
+    assert %{cpu: 0.5} = Governor.status()
+  end
+end

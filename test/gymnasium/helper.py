@@ -1,0 +1,87 @@
+"""What the helper makes of spaces, and of environments that misbehave. helper.py FOLDER: where cambrian_gym.py is."""
+import subprocess
+import sys
+
+import gymnasium
+import msgpack
+import numpy as np
+from gymnasium import spaces
+
+sys.path.insert(0, sys.argv[1])
+import cambrian_gym
+
+
+class Odd(gymnasium.Env):
+    """Echoes its last action; the third step of a slot fails."""
+
+    def __init__(self, seen, action):
+        self.observation_space, self.action_space = seen, action
+
+    def reset(self, seed=None, options=None):
+        self.action_space.seed(seed), self.observation_space.seed(seed)
+        self.steps = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), (self.action_space, action)
+        self.action, self.steps = action, self.steps + 1
+        if self.steps == 3:
+            raise ValueError("third")
+        print("noise")
+        return self.observation_space.sample(), self.steps, False, False, {}
+
+
+def world(seen, action, **settings):
+    gymnasium.register("Odd-v0", lambda: Odd(seen, action), max_episode_steps=7)
+    made = cambrian_gym.World("Odd-v0", **settings)
+    made.reset([0], 0)
+    return made
+
+
+def acts(action, outputs, **settings):
+    made = world(spaces.Discrete(2), action, **settings)
+    assert made.outputs == len(outputs), (made.outputs, outputs)
+    made.step([0], np.array(outputs, "<f4").tobytes())
+    return np.asarray(made.slots[0].unwrapped.action).tolist()
+
+
+def sees(space, n=0, **settings):
+    return np.frombuffer(world(space, spaces.Discrete(2), **settings).reset([0], n)["observations"], "<f4")
+
+
+box = spaces.Box(np.array([-2, 0], "f4"), np.array([2, 10], "f4"))
+assert acts(spaces.Discrete(3, start=5), [0.1, 0.9, 0.3]) == 6
+assert acts(spaces.MultiDiscrete([2, 3]), [0, 1, 0.5, 0.2, 0.7]) == [1, 2]
+assert acts(spaces.MultiBinary(2), [0.4, 0.6]) == [0, 1]
+assert acts(box, [0.5, 2.0]) == [0, 10]
+assert acts(box, [-1.0, 0.0], range=[-1, 1]) == [-2, 5]
+assert acts(spaces.Box(-np.inf, np.inf, (2, 1), "f4"), [7, -3]) == [[7], [-3]]
+try:
+    acts(spaces.Text(3), [])
+    assert False
+except TypeError as e:
+    assert "no way to act" in str(e)
+
+assert sorted(sees(spaces.Discrete(4)).tolist()) == [0, 0, 0, 1]
+raw, scaled = sees(box, scale=False), sees(box)
+assert np.allclose(scaled, [raw[0] / 2, raw[1] / 5 - 1]) and abs(scaled).max() <= 1
+assert sees(spaces.Dict(a=spaces.Discrete(2), b=box)).shape == (4,)
+assert (sees(box, 3) == sees(box, 3)).all() and (sees(box, 3) != sees(box, 4)).any() and (sees(box, 4) == sees(box, 3, seed=1)).all()
+
+odd = world(box, spaces.Discrete(2))
+assert odd.hello() == {"protocol": 1, "inputs": 2, "outputs": 2, "steps": 7}
+both = np.zeros(4, "<f4").tobytes()
+odd.reset([0, 1], 0), odd.step([1], both[:8])
+answers = [odd.step([0, 1], both) for _ in range(2)]
+assert [a["faults"] for a in answers] == [{}, {1: "ValueError: third"}]
+assert np.frombuffer(answers[0]["rewards"], "<f8").tolist() == [1, 2] and len(answers[1]["observations"]) == 16
+
+# As a process: an environment that is none, and input that ends.
+helper = [sys.executable, "-B", sys.argv[1] + "/cambrian_gym.py"]
+none = subprocess.run([*helper, "NoSuch-v1"], stdin=subprocess.DEVNULL, capture_output=True)
+assert "NoSuch" in msgpack.unpackb(none.stdout[4:])["error"] and none.returncode == 0
+some = subprocess.run([*helper, "CartPole-v1"], stdin=subprocess.DEVNULL, capture_output=True)
+assert msgpack.unpackb(some.stdout[4:]) == {"protocol": 1, "inputs": 4, "outputs": 2, "steps": 500}
+bare = subprocess.run([sys.executable, "-S", *helper[1:], "CartPole-v1"], stdin=subprocess.DEVNULL, capture_output=True)
+assert msgpack.unpackb(bare.stdout[4:]) == {"error": "No module named 'msgpack'"}, bare
+print("the helper: spaces, scales, faults")
