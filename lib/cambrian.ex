@@ -60,8 +60,9 @@ defmodule Cambrian do
     * `:timeout` - limit in ms or `:infinity`. Without any limit it is 1000 generations.
     * `:population` - genotypes in a generation, from 2 to 1,000,000.
     * `:params` - keyword list or map of what `parameters/0` lists.
-    * `:progress` - `true` for a line of text on the way, or a function that is called with the
-      `t:Cambrian.Population.stats/0` of each generation. Default `false`.
+    * `:progress` - `true` for a line of text on the way (on a terminal one that is rewritten, with a
+      bar), `:standard_error` or the pid of another device for the same there, or a function that is
+      called with the `t:Cambrian.Population.stats/0` of each generation. Default `false`.
     * `:inputs`, `:outputs` - the network's size, for a task that is a function.
     * `:substrate` - a `Cambrian.Substrate`, for an indirect encoding: the genotypes, the champion
       among them, are then its CPPNs, and it gives the network's size.

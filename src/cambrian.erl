@@ -10,13 +10,15 @@
 %% '''
 -module(cambrian).
 
--export([evolve/1, evolve/2, lineage/1, parameters/0, parameters/1, tasks/0]).
+-export([evolve/1, evolve/2, evolve/3, lineage/1, parameters/0, parameters/1, tasks/0]).
 -export_type([options/0]).
 
-%% Those of {@link cambrian_population:options()}, and `progress': `true' for a line of text on the way, or a
-%% fun of one argument that is called with the {@link cambrian_population:stats()} of each generation.
+%% Those of {@link cambrian_population:options()}, and `progress': `true' for a line of text on the way, a device, as
+%% `standard_error', for the same there, or a fun of one argument that is called with the
+%% {@link cambrian_population:stats()} of each generation.
 %% Where neither `generations', `evaluations' nor `timeout' is given, evolution ends after 1,000 generations.
--type options() :: #{progress => boolean() | fun((cambrian_population:stats()) -> term()), atom() => term()}.
+-type options() :: #{progress => boolean() | standard_error | pid() | fun((cambrian_population:stats()) -> term()),
+                     atom() => term()}.
 
 -define(DEFAULT_GENERATIONS, 1000).
 
@@ -41,24 +43,35 @@ evolve(Task) -> evolve(Task, #{}).
 %% {error,{bad_option,{generations,0,<<"a positive integer">>}}}
 %% '''
 -spec evolve(cambrian_task:task(), options()) -> {ok, cambrian_population:result()} | {error, term()}.
-evolve(Task, Options) when is_map(Options) ->
+evolve(Task, Options) ->
+    case evolve(Task, Options, fun(_Population) -> none end) of
+        {ok, Result, none} -> {ok, Result};
+        Error -> Error
+    end.
+
+%% @private The same, and what is asked of the population before it goes.
+-spec evolve(cambrian_task:task(), options(), fun((pid()) -> Answer)) ->
+          {ok, cambrian_population:result(), Answer} | {error, term()}.
+evolve(Task, Options, Ask) when is_map(Options) ->
     case application:ensure_all_started(cambrian) of
-        {ok, _} -> evolve_started(Task, Options);
+        {ok, _} -> evolve_started(Task, Options, Ask);
         {error, {cambrian, {{nif_not_loaded, Reason}, _}}} -> {error, {nif_not_loaded, Reason}};
         Error -> Error
     end;
-evolve(_Task, Options) ->
+evolve(_Task, Options, _Ask) ->
     {error, {bad_option, {options, Options, <<"a map">>}}}.
 
-evolve_started(Task, Options) ->
+evolve_started(Task, Options, Ask) ->
     {Progress, Rest} = case maps:take(progress, Options) of
                            error -> {false, Options};
                            Taken -> Taken
                        end,
-    case is_boolean(Progress) orelse is_function(Progress, 1) of
-        true -> supervised(limited(Rest#{task => Task, owner => self()}), Progress);
-        false -> {error, {bad_option, {progress, Progress, <<"a boolean or a fun of one argument">>}}}
+    case is_boolean(Progress) orelse is_device(Progress) orelse is_function(Progress, 1) of
+        true -> supervised(limited(Rest#{task => Task, owner => self()}), Progress, Ask);
+        false -> {error, {bad_option, {progress, Progress, <<"a boolean, a device or a fun of one argument">>}}}
     end.
+
+is_device(Device) -> Device =:= standard_error orelse is_pid(Device).
 
 limited(Options) ->
     case maps:with([generations, evaluations, timeout], Options) of
@@ -66,35 +79,44 @@ limited(Options) ->
         _ -> Options
     end.
 
-supervised(Options, Progress) ->
+supervised(Options, Progress, Ask) ->
     case cambrian_population:start_guarded(Options) of
         {ok, Guard} ->
-            Watcher = watch(Guard, Progress),
-            try await(Guard, start)
+            Watcher = watch(Guard, Progress, Options),
+            try await(Guard, start, Ask)
             after
                 cambrian_progress:stop(Watcher),
-                cambrian_population_sup:stop(Guard)
+                stop(Guard)
             end;
         Error -> Error
     end.
 
 %% A population that dies on the way is back, running, when its guard answers.
-await(Guard, Start) ->
+await(Guard, Start, Ask) ->
     case cambrian_population_sup:population(Guard) of
         {ok, Population} ->
             try
                 _ = [ok = cambrian_population:run(Population) || start <- [Start]],
-                cambrian_population:await(Population, infinity)
+                answer(cambrian_population:await(Population, infinity), Ask, Population)
             catch
-                exit:{_, {gen_statem, call, _}} -> await(Guard, again)
+                exit:{_, {gen_statem, call, _}} -> await(Guard, again, Ask)
             end;
         {error, gone} -> {error, population_kept_failing}
     end.
 
-watch(_Guard, false) -> none;
-watch(Guard, Progress) ->
+%% Where the application was stopped on the way, the guard is gone with it.
+stop(Guard) ->
+    try cambrian_population_sup:stop(Guard)
+    catch exit:_ -> ok
+    end.
+
+answer({ok, Result}, Ask, Population) -> {ok, Result, Ask(Population)};
+answer(Error, _Ask, _Population) -> Error.
+
+watch(_Guard, false, _Goal) -> none;
+watch(Guard, Progress, Goal) ->
     {ok, Population} = cambrian_population_sup:population(Guard),
-    cambrian_progress:start(Population, Progress).
+    cambrian_progress:start(Population, Progress, Goal).
 
 %% @doc Where a genotype comes from: itself, its parents, theirs, and so on, the nearest first, as far as this node knows.
 %%

@@ -21,7 +21,7 @@ api() ->
     Root = root(filename:absname(".")),
     [filename:join(Root, File) || Pattern <- ["cambrian.erl", "genome/*.erl", "task/cambrian_{task,environment,program}.erl", "run/cambrian_{population,governor}.erl",
                                               "mesh/cambrian_{bridge,envelope,epmd,identity,transport*,trust}.erl",
-                                              "watch/cambrian_{recorder,progress}.erl", "picture/*.erl"],
+                                              "watch/cambrian_{recorder,progress}.erl", "shell/cambrian_cli.erl", "picture/*.erl"],
                                   File <- filelib:wildcard("src/" ++ Pattern, Root)].
 
 %% The states of the population are callbacks too, which gen_statem cannot know by name.

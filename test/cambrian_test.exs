@@ -137,7 +137,7 @@ defmodule CambrianTest do
             {:xor, [seed: -1], "option :seed must be an integer from 0 to 2^64 - 1, got: -1"},
             {:xor, [generations: 0], "option :generations must be a positive integer, got: 0"},
             {:xor, [progress: :yes],
-             "option :progress must be a boolean or a fun of one argument, got: :yes"},
+             "option :progress must be a boolean, a device or a fun of one argument, got: :yes"},
             {:xor, %{seed: 1}, "options must be a keyword list, got: %{seed: 1}"},
             {:xor, [params: 3], "option :params must be a keyword list or a map, got: 3"},
             {:xor, [params: [add_node: 2]], "parameter :add_node must be a number from 0 to 1"},

@@ -40,7 +40,7 @@ mistakes_are_answered_by_name_test_() ->
     Answers = [{{unknown_option, sed}, 'xor', #{sed => 1}},
                {{bad_option, {seed, -1, <<"an integer from 0 to 2^64 - 1">>}}, 'xor', #{seed => -1}},
                {{bad_option, {generations, 0, <<"a positive integer">>}}, 'xor', #{generations => 0}},
-               {{bad_option, {progress, maybe_so, <<"a boolean or a fun of one argument">>}}, 'xor', #{progress => maybe_so}},
+               {{bad_option, {progress, maybe_so, <<"a boolean, a device or a fun of one argument">>}}, 'xor', #{progress => maybe_so}},
                {{bad_option, {options, [], <<"a map">>}}, 'xor', []},
                {{unknown_parameter, <<"add_nod">>}, 'xor', #{params => #{add_nod => 1}}},
                {{invalid_parameter, <<"add_node">>, <<"a number from 0 to 1">>}, 'xor', #{params => #{add_node => 2}}},

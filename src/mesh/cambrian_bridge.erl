@@ -527,6 +527,7 @@ publish_allowed(Genotype, #{task := Task, fitness := Fitness} = Given, #state{se
         {ok, Bytes} ->
             Sent = (State#state.transport):publish(State#state.topic, self(), Bytes),
             Answer = case Sent of ok -> {ok, cambrian_genotype:id(Genotype)}; Error -> Error end,
+            _ = [report(published, Claims#{genotype => Id}) || {ok, Id} <- [Answer]],
             {Answer, count(published, State#state{sequence = Sequence + 1})};
         Error ->
             {Error, State}
@@ -543,9 +544,14 @@ received(ok, State) -> State;
 received({ok, Genotype, #{origin := Origin} = Claims}, State) ->
     case origin(State) of
         Origin -> count({rejected, own}, State);
-        _ -> deliver(Genotype, Claims, State)
+        _ -> report(received, Claims), deliver(Genotype, Claims, State)
     end;
 received({error, Reason}, State) -> count({rejected, cambrian_realm:kind(Reason)}, State).
+
+%% For telemetry, which {@link cambrian_trust} tells of what is rejected.
+report(Event, Claims) ->
+    cambrian_telemetry:execute([cambrian, mesh, Event], maps:with([fitness, generation], Claims),
+                               maps:with([realm, task, genotype, origin], Claims)).
 
 deliver(Genotype, #{task := Task, origin := Origin} = Claims, State) ->
     #state{joined = Joined, subscribers = Subscribers} = State,

@@ -1,24 +1,31 @@
-%% @doc A line that says how an evolution is doing: one that is rewritten on a terminal, one every two
-%% seconds elsewhere.
+%% @doc A line that says how an evolution is doing: on a terminal one that is rewritten, with a bar where a limit is
+%% known, and elsewhere a plain one every two seconds.
 -module(cambrian_progress).
 
--export([start/2, stop/1, line/1]).
+-export([start/3, stop/1, line/1, line/2, line/3]).
 
 -define(ELSEWHERE_MS, 2000).
 -define(TERMINAL_MS, 100).
+%% Before that much is known, nothing is said of the time that is left.
+-define(TELLING_MS, 1000).
+-define(TELLING_SHARE, 0.005).
+-define(MAX_BAR, 30).
+-define(MIN_BAR, 10).
 
-%% @private `true' prints; a fun is called with every generation's stats.
--spec start(pid(), true | fun((cambrian_population:stats()) -> term())) -> pid().
-start(Population, How) ->
+%% @private `true' prints where the caller prints, a device there; a fun is called with every generation's stats.
+-spec start(pid(), true | io:device() | fun((cambrian_population:stats()) -> term()), Goal :: map()) -> pid().
+start(Population, How, Goal) ->
     Leader = group_leader(),
     Self = self(),
     %% monitors and is not linked: a fun that raises ends the showing and not the evolution
     {Watcher, Monitor} = spawn_monitor(fun() ->
         group_leader(Leader, self()),
         monitor(process, Self),
+        #{generation := Generation} = cambrian_population:info(Population),
         ok = cambrian_population:subscribe(Population),
         Self ! {self(), watching},
-        show(printer(How), 0, none)
+        _ = [say_resumed(How, Generation) || Generation > 0],
+        show(printer(How, Goal), none, none)
     end),
     receive
         {Watcher, watching} -> demonitor(Monitor, [flush]);
@@ -34,20 +41,39 @@ stop(Watcher) ->
     Watcher ! stop,
     receive {'DOWN', Monitor, process, Watcher, _} -> ok end.
 
-printer(true) ->
-    case io:columns() of
-        {ok, _} -> {?TERMINAL_MS, fun(Stats) -> io:format("\r\e[K~ts", [line(Stats)]) end, "\n"};
-        {error, _} -> {?ELSEWHERE_MS, fun(Stats) -> io:format("~ts~n", [line(Stats)]) end, ""}
-    end;
-printer(Fun) ->
-    {0, Fun, ""}.
+say_resumed(How, _) when is_function(How) -> ok;
+say_resumed(How, Generation) -> io:format(device(How), "Resumed at generation ~b.~n", [Generation]).
 
-%% The last generation is always shown.
+device(true) -> group_leader();
+device(Device) -> Device.
+
+printer(Fun, _Goal) when is_function(Fun) -> {0, Fun, fun() -> ok end};
+printer(How, Goal) ->
+    Device = device(How),
+    case is_rewritable(Device) of
+        true ->
+            {?TERMINAL_MS, fun(Stats) -> io:format(Device, "\r\e[K~ts", [line(Stats, Goal, columns(Device) - 1)]) end,
+             fun() -> io:nl(Device) end};
+        false ->
+            {?ELSEWHERE_MS, fun(Stats) -> io:format(Device, "~ts~n", [line(Stats, Goal)]) end, fun() -> ok end}
+    end.
+
+is_rewritable(Device) ->
+    os:getenv("TERM") =/= "dumb" andalso element(1, io:columns(Device)) =:= ok.
+
+%% A window changes its size.
+columns(Device) ->
+    case io:columns(Device) of
+        {ok, Columns} -> Columns;
+        {error, _} -> 80
+    end.
+
+%% `Next' is when to print again, and the last generation is always shown.
 show({Pause, Print, End} = Printer, Next, Held) ->
     receive
         {cambrian, _, {generation, Stats}} ->
             Now = erlang:monotonic_time(millisecond),
-            case Next =:= 0 orelse Now >= Next of
+            case Next =:= none orelse Now >= Next of
                 true -> Print(Stats), show(Printer, Now + Pause, none);
                 false -> show(Printer, Next, Stats)
             end;
@@ -57,7 +83,7 @@ show({Pause, Print, End} = Printer, Next, Held) ->
             ok;
         stop ->
             _ = [Print(Held) || Held =/= none],
-            io:put_chars(End)
+            _ = [End() || Next =/= none]
     end.
 
 %% @doc One generation in words.
@@ -69,7 +95,77 @@ show({Pause, Print, End} = Printer, Next, Held) ->
 %% "generation 12, best 3.9214, mean 2.7103, 2 species, 1950 evaluations, 81250/s"
 %% '''
 -spec line(cambrian_population:stats()) -> unicode:chardata().
-line(#{generation := Generation, best := Best, mean := Mean, species := Species,
-       evaluations := Evaluations, evaluations_per_second := Rate}) ->
-    io_lib:format("generation ~b, best ~.4f, mean ~.4f, ~b species, ~b evaluations, ~b/s",
-                  [Generation, Best, Mean, length(Species), Evaluations, Rate]).
+line(Stats) -> line(Stats, #{}).
+
+%% @doc The same on the way to a goal: how much of its nearest limit is used, and how long it is at most.
+%%
+%% ```
+%% 1> lists:flatten(cambrian_progress:line(
+%%      #{generation => 12, best => 3.92142, mean => 2.7103, species => [{0, 100}, {7, 50}],
+%%        evaluations => 1950, evaluations_per_second => 81250, elapsed_ms => 9000},
+%%      #{generations => 52, target => 4})).
+%% "25%, generation 12, best 3.9214 of 4, mean 2.7103, 2 species, 1950 evaluations, 81250/s, 0:27 left"
+%% '''
+-spec line(cambrian_population:stats(), cambrian_population:goal()) -> unicode:chardata().
+line(Stats, Goal) -> lists:join(", ", [Text || {_, Text} <- facts(Stats, Goal)]).
+
+%% @doc The same with a bar, in no more than so many columns: what matters least is left off first.
+%%
+%% ```
+%% 1> Stats = #{generation => 12, best => 3.92142, mean => 2.7103, species => [{0, 100}, {7, 50}],
+%%              evaluations => 1950, evaluations_per_second => 81250, elapsed_ms => 9000}.
+%% 2> [lists:flatten(cambrian_progress:line(Stats, #{generations => 52}, Columns)) || Columns <- [100, 60, 30]].
+%% ["[=====>                 ] 25%, generation 12, best 3.9214, 2 species, 81250/s, 0:27 left",
+%%  "[==>          ] 25%, generation 12, best 3.9214, 0:27 left",
+%%  "25%, generation 12"]
+%% '''
+-spec line(cambrian_population:stats(), cambrian_population:goal(), Columns :: non_neg_integer()) -> unicode:chardata().
+line(Stats, Goal, Columns) ->
+    Facts = lists:keydelete(evaluations, 1, facts(Stats, Goal)),
+    Bar = bar(share(Stats, Goal), Columns div 4),
+    [Bar, fitting(Facts, [mean, species, rate, left, best, generation, share], Columns - length(Bar))].
+
+fitting(Facts, Spare, Columns) ->
+    Line = lists:flatten(lists:join(", ", [Text || {_, Text} <- Facts])),
+    case Spare of
+        [Least | Rest] when length(Line) > Columns -> fitting(lists:keydelete(Least, 1, Facts), Rest, Columns);
+        _ -> Line
+    end.
+
+bar(none, _Room) -> "";
+bar(_Share, Room) when Room < ?MIN_BAR -> "";
+bar(Share, Room) ->
+    Width = min(?MAX_BAR, Room) - 2,
+    Done = round(Share * Width),
+    Head = case Done of 0 -> ""; Width -> "="; _ -> ">" end,
+    lists:flatten(["[", string:pad(lists:duplicate(max(0, Done - 1), $=) ++ Head, Width), "] "]).
+
+%% In the order in which they are said.
+facts(#{generation := Generation, best := Best, mean := Mean, species := Species, evaluations := Evaluations,
+        evaluations_per_second := Rate} = Stats, Goal) ->
+    Share = share(Stats, Goal),
+    [{share, [integer_to_list(floor(Share * 100)), "%"]} || Share =/= none]
+        ++ [{generation, ["generation ", integer_to_list(Generation)]},
+            {best, ["best ", number(Best), [[" of ", io_lib:format("~p", [Target])] || #{target := Target} <- [Goal]]]},
+            {mean, ["mean ", number(Mean)]},
+            {species, [integer_to_list(length(Species)), " species"]},
+            {evaluations, [integer_to_list(Evaluations), " evaluations"]},
+            {rate, [integer_to_list(Rate), "/s"]}]
+        ++ [{left, [clock(Left), " left"]} || Left <- left(Share, Stats)].
+
+number(X) when abs(X) < 1.0e6 -> io_lib:format("~.4f", [X]);
+number(X) -> io_lib:format("~.5e", [X]).
+
+%% How much of a limit is used, of the one that is nearest.
+share(#{generation := Generation, evaluations := Evaluations} = Stats, Goal) ->
+    Used = #{generations => Generation + 1, evaluations => Evaluations, timeout => maps:get(elapsed_ms, Stats, 0)},
+    Shares = [min(1, maps:get(Name, Used) / max(1, Limit))
+              || {Name, Limit} <- maps:to_list(maps:with(maps:keys(Used), Goal)), is_integer(Limit)],
+    lists:max([none || Shares =:= []] ++ Shares).
+
+left(Share, #{elapsed_ms := Elapsed}) when is_number(Share), Share >= ?TELLING_SHARE, Elapsed >= ?TELLING_MS ->
+    [ceil(Elapsed * (1 - Share) / Share / 1000)];
+left(_Share, _Stats) -> [].
+
+clock(Seconds) when Seconds < 3600 -> io_lib:format("~b:~2..0b", [Seconds div 60, Seconds rem 60]);
+clock(Seconds) -> io_lib:format("~b:~2..0b:~2..0b", [Seconds div 3600, Seconds rem 3600 div 60, Seconds rem 60]).

@@ -1,0 +1,148 @@
+%% @private
+%% A command line, read by a table of options of which its help is made as well.
+-module(cambrian_arguments).
+
+-export([read/2, help/1, value/1, word/1, flag/1]).
+-export_type([table/0, given/0]).
+
+%% `Shown' stands for the value in the help.
+-type table() :: [{Name :: atom(), type(), Shown :: string(), About :: string()}].
+-type type() :: flag | text | integer | positive | number | duration | setting.
+%% The values by name, those of settings as a list, and in `texts' what was typed.
+-type given() :: #{texts := #{atom() => string()}, atom() => term()}.
+
+%% @doc What the words and the options are, or what is wrong, in one line.
+-spec read([string()], table()) -> {ok, Words :: [string()], given()} | help | {error, unicode:chardata()}.
+read(Args, Table) ->
+    case lists:member("--help", Args) orelse lists:member("-h", Args) of
+        true -> help;
+        false -> read(Args, Table, [], #{texts => #{}})
+    end.
+
+read([], _Table, Words, Given) -> {ok, lists:reverse(Words), Given};
+read(["--" ++ Option | Rest], Table, Words, Given) ->
+    {Flag, Args} = case string:split(Option, "=") of
+                       [Name, Value] -> {Name, [{value, Value} | Rest]};
+                       [Name] -> {Name, Rest}
+                   end,
+    case [Row || Row <- Table, flag(element(1, Row)) =:= "--" ++ Flag] of
+        [Row] -> option(Row, Args, Table, Words, Given);
+        [] -> {error, ["--", Flag, ": there is no such option"]}
+    end;
+read(["-" ++ _ = Word | _], _Table, _Words, _Given) -> {error, [Word, ": there is no such option"]};
+read([Word | Rest], Table, Words, Given) -> read(Rest, Table, [Word | Words], Given).
+
+option({Name, flag, _, _}, [{value, Text} | _], _Table, _Words, _Given) ->
+    {error, [flag(Name), $=, Text, ": expected no value"]};
+option({Name, flag, _, _}, Rest, Table, Words, Given) -> read(Rest, Table, Words, Given#{Name => true});
+option({Name, Type, _, _}, Args, Table, Words, Given) ->
+    case Args of
+        [{value, Text} | Rest] -> option(Name, Type, Text, Rest, Table, Words, Given);
+        [[C, D | _] = Text | Rest] when C =/= $-; D =/= $- -> option(Name, Type, Text, Rest, Table, Words, Given);
+        [[_] = Text | Rest] -> option(Name, Type, Text, Rest, Table, Words, Given);
+        _ -> {error, [flag(Name), ": its value is missing, expected ", expected(Type)]}
+    end.
+
+option(Name, setting, Text, Rest, Table, Words, Given) ->
+    case string:split(Text, "=") of
+        [[_ | _] = Key, Value] ->
+            read(Rest, Table, Words, Given#{Name => maps:get(Name, Given, []) ++ [{Key, Value}]});
+        _ -> {error, [flag(Name), $\s, Text, ": expected ", expected(setting)]}
+    end;
+option(Name, Type, Text, Rest, Table, Words, #{texts := Texts} = Given) ->
+    case {is_map_key(Name, Given), typed(Type, Text)} of
+        {true, _} -> {error, [flag(Name), $\s, Text, ": given twice"]};
+        {false, {ok, Value}} -> read(Rest, Table, Words, Given#{Name => Value, texts := Texts#{Name => Text}});
+        {false, error} -> {error, [flag(Name), $\s, Text, ": expected ", expected(Type)]}
+    end.
+
+%% @doc As it is typed.
+-spec flag(atom()) -> string().
+flag(Name) -> "--" ++ [case C of $_ -> $-; _ -> C end || C <- atom_to_list(Name)].
+
+expected(text) -> "a text";
+expected(integer) -> "an integer";
+expected(positive) -> "a positive integer";
+expected(number) -> "a number";
+expected(duration) -> "a time such as 500ms, 30s, 5m or 2h";
+expected(setting) -> "NAME=VALUE".
+
+typed(text, "") -> error;
+typed(text, Text) -> {ok, Text};
+typed(positive, Text) ->
+    case typed(integer, Text) of
+        {ok, N} when N > 0 -> {ok, N};
+        _ -> error
+    end;
+typed(integer, Text) ->
+    case number(Text) of
+        {ok, N} when is_integer(N) -> {ok, N};
+        _ -> error
+    end;
+typed(number, Text) -> number(Text);
+typed(duration, Text) ->
+    case re:run(Text, "^(.*?)(ms|s|m|h)$", [{capture, all_but_first, list}]) of
+        {match, [Count, Unit]} ->
+            case number(Count) of
+                {ok, N} when N >= 0, N < 1.0e12 -> {ok, round(N * unit(Unit))};
+                _ -> error
+            end;
+        nomatch -> error
+    end.
+
+unit("ms") -> 1;
+unit("s") -> 1000;
+unit("m") -> 60_000;
+unit("h") -> 3_600_000.
+
+%% As people write them: 1e-3 is none of Erlang's.
+number(Text) ->
+    Pattern = "^([+-]?\\d{1,30})(\\.\\d{1,30})?([eE][+-]?\\d{1,3})?$",
+    case re:run(Text, Pattern, [{capture, all_but_first, list}]) of
+        nomatch -> error;
+        {match, [Whole]} -> {ok, list_to_integer(Whole)};
+        {match, [Whole, Fraction]} -> float_of(Whole ++ Fraction);
+        {match, [Whole, "", Power]} -> float_of(Whole ++ ".0" ++ Power);
+        {match, [Whole, Fraction, Power]} -> float_of(Whole ++ Fraction ++ Power)
+    end.
+
+float_of(Text) ->
+    try {ok, list_to_float(Text)}
+    catch error:badarg -> error
+    end.
+
+%% @doc The value of a setting: a number, a word that is known, or a term as Erlang writes it.
+-spec value(string()) -> {ok, term()} | error.
+value(Text) ->
+    case number(Text) of
+        {ok, Number} -> {ok, Number};
+        error ->
+            case re:run(Text, "^[\\[{<\"#]") of
+                nomatch -> word(Text);
+                _ -> term(Text)
+            end
+    end.
+
+%% @doc An atom that is there.
+-spec word(string()) -> {ok, atom()} | error.
+word(Text) ->
+    try {ok, list_to_existing_atom(Text)}
+    catch error:_ -> error
+    end.
+
+term(Text) ->
+    maybe_parsed(erl_scan:string(Text ++ ".")).
+
+maybe_parsed({ok, Tokens, _}) ->
+    case erl_parse:parse_term(Tokens) of
+        {ok, Term} -> {ok, Term};
+        {error, _} -> error
+    end;
+maybe_parsed(_) -> error.
+
+%% @doc The options, one a line.
+-spec help(table()) -> unicode:chardata().
+help(Table) ->
+    Left = [string:trim([flag(Name), $\s, Shown], trailing) || {Name, _, Shown, _} <- Table],
+    Width = lists:max([0 | [string:length(Text) || Text <- Left]]),
+    [["  ", string:pad(Text, Width), "  ", About, $\n] || {Text, {_, _, _, About}} <- lists:zip(Left, Table)].

@@ -1,0 +1,427 @@
+%% @doc Cambrian from a shell: `evolve TASK', `resume NAME', `inspect FILE' and `parameters'.
+%%
+%% `bin/cambrian' in a checkout and `mix cambrian.evolve' and its like are this module. What came of it is written to
+%% standard output; progress, where files are and what is wrong go to standard error. The status is 0 when it was done,
+%% also where a limit came before the goal, as the result then says; 1 when it failed, and 2 where the command line is
+%% at fault, which is told in one line.
+%%
+%% Where neither is at hand: `erl -noinput -pa ... -s cambrian_cli -extra evolve xor --seed 42'.
+-module(cambrian_cli).
+
+-export([start/0, main/1, run/1, run/2]).
+-export_type([context/0]).
+
+%% Where errors and progress go, and how a command is called, for the help.
+-type context() :: #{errors => io:device(), call => string()}.
+
+%% As a shell has it of what ended by SIGTERM.
+-define(TERMINATED, 143).
+-define(LAST_WORDS_MS, 2000).
+-define(GOALS, [target, generations, evaluations, timeout, patience]).
+
+%% @private For `erl -s cambrian_cli -extra ...'.
+-spec start() -> no_return().
+start() -> main(init:get_plain_arguments()).
+
+%% @private Of a VM that is there for nothing else.
+-spec main([string()]) -> no_return().
+main(Args) ->
+    _ = [io:setopts(Device, [{encoding, unicode}]) || Device <- [standard_io, standard_error]],
+    ok = log_to_standard_error(),
+    ok = cambrian_signal:tell(self()),
+    Self = self(),
+    {Runner, Monitor} = spawn_monitor(fun() -> Self ! {status, run(Args)} end),
+    receive
+        {status, Status} -> leave(Status);
+        {'DOWN', Monitor, process, Runner, _} -> leave(1);
+        terminate ->
+            ok = logger:set_primary_config(level, error),
+            %% checkpoints are written, and then the runner has its last words
+            _ = [receive {'DOWN', Monitor, process, Runner, _} -> ok after ?LAST_WORDS_MS -> late end
+                 || application:stop(cambrian) =:= ok],
+            erlang:halt(?TERMINATED)
+    end.
+
+-spec leave(0..2) -> no_return().
+leave(Status) ->
+    ok = logger:set_primary_config(level, error),
+    _ = application:stop(cambrian),
+    erlang:halt(Status).
+
+log_to_standard_error() ->
+    case logger:get_handler_config(default) of
+        {ok, #{module := logger_std_h} = Config} ->
+            ok = logger:remove_handler(default),
+            logger:add_handler(default, logger_std_h, Config#{config => #{type => standard_error}});
+        _ -> ok
+    end.
+
+%% @doc Does what the arguments say, and answers with the exit status.
+%%
+%% ```
+%% 1> cambrian_cli:run(["evolve", "xor", "--seed", "42", "--quiet"]).
+%% 0
+%% 2> cambrian_cli:run(["evolve", "xor", "--sede", "42"]).
+%% 2
+%% '''
+-spec run([string()]) -> 0..2.
+run(Args) -> run(Args, #{}).
+
+%% @doc The same with another device for errors and progress, or with another way in which it is called.
+%%
+%% ```
+%% 1> cambrian_cli:run(["inspect", "/no/such/file"], #{errors => group_leader()}).
+%% 1
+%% '''
+-spec run([string()], context()) -> 0..2.
+run(Args, Context) ->
+    #{errors := Errors} = All = maps:merge(#{errors => standard_error, call => "cambrian "}, Context),
+    try command(Args, All) of
+        ok -> 0
+    catch
+        throw:{usage, Line} -> io:format(Errors, "cambrian: ~ts~n", [Line]), 2;
+        throw:{failed, Line} -> io:format(Errors, "cambrian: ~ts~n", [Line]), 1
+    end.
+
+-spec usage(unicode:chardata()) -> no_return().
+usage(Line) -> throw({usage, Line}).
+-spec failed(unicode:chardata()) -> no_return().
+failed(Line) -> throw({failed, Line}).
+
+%%% ---- commands ---------------------------------------------------------------------------
+
+commands() ->
+    [{"evolve", "TASK", "evolves networks for a task: one that comes with Cambrian, or a module in the code path",
+      evolve_table(), fun evolve/3},
+     {"resume", "NAME|FILE", "goes on with a population where its last checkpoint is", resume_table(), fun resume/3},
+     {"inspect", "FILE|NAME", "shows a checkpoint, a genotype, an envelope", [data_dir()], fun inspect/3},
+     {"parameters", "[TASK]", "lists every parameter with its default, range and meaning", [], fun parameters/3}].
+
+evolve_table() ->
+    [{seed, integer, "N", "the same seed gives the same champion; random by default"},
+     {population, integer, "N", "genotypes in a generation"},
+     {param, setting, "NAME=VALUE", "a parameter, as often as wanted; the command `parameters' lists them"},
+     {set, setting, "NAME=VALUE", "a setting of the task, as often as wanted"},
+     {name, text, "NAME", "the population's name, under which its checkpoints are kept"},
+     {fresh, flag, "", "begin anew where there is a population of this name"} | resume_table()].
+
+resume_table() ->
+    [{target, number, "F", "a fitness that is the goal; by default a task's own trial"},
+     {generations, positive, "N", "limit in all; 1000 by default, if there is no other limit"},
+     {evaluations, positive, "N", "limit in all"},
+     {timeout, duration, "TIME", "limit in all: 500ms, 30s, 5m, 2h"},
+     {patience, positive, "N", "end when nothing got better for so many generations"},
+     data_dir(),
+     {threads, positive, "N", "threads of the library; all schedulers by default"},
+     {cpu, number, "SHARE", "share of their time that they work, up to 1"},
+     {out, text, "DIR", "where champion.genotype, champion.svg and report.html are written"},
+     {quiet, flag, "", "no progress"},
+     {json, flag, "", "the result as one line of JSON"}].
+
+data_dir() -> {data_dir, text, "DIR", "where checkpoints are"}.
+
+command([], _) -> usage("expected a command: evolve, resume, inspect or parameters; --help says more");
+command([Help | _], Context) when Help =:= "--help"; Help =:= "-h"; Help =:= "help" ->
+    io:put_chars(help(Context));
+command(["--version"], _) ->
+    _ = application:load(cambrian),
+    {ok, Version} = application:get_key(cambrian, vsn),
+    io:format("cambrian ~ts~n", [Version]);
+command([Name | Args], Context) ->
+    case lists:keyfind(Name, 1, commands()) of
+        {Name, _, _, Table, _} = Command -> command(Command, cambrian_arguments:read(Args, Table), Context);
+        false -> usage([Name, ": there is no such command, expected evolve, resume, inspect or parameters"])
+    end.
+
+command(Command, help, Context) -> io:put_chars(help(Command, Context));
+command({_, _, _, _, Do}, {ok, [Word], Given}, Context) -> Do(Word, Given, Context);
+command({_, "[" ++ _, _, _, Do}, {ok, [], Given}, Context) -> Do(none, Given, Context);
+command({Name, Shown, _, _, _}, {ok, [], _}, _) -> usage([Name, ": ", Shown, " is missing"]);
+command({Name, Shown, _, _, _}, {ok, [_, Surplus | _], _}, _) ->
+    usage([Name, $\s, Surplus, ": expected nothing after ", Shown]);
+command({Name, _, _, _, _}, {error, Line}, #{call := Call}) ->
+    usage([Line, "; ", Call, Name, " --help lists the options"]).
+
+help(#{call := Call} = Context) ->
+    ["Neuroevolution for the BEAM.\n\n",
+     [[help_line(Command, Context), "      ", About, $\n] || {_, _, About, _, _} = Command <- commands()],
+     $\n, Call, "COMMAND --help has the options of each. The status is 0 when it was done, also where a limit came\n"
+     "before the goal; 1 when it failed; 2 where the command line is at fault.\n"].
+
+help({_, _, About, Table, _} = Command, Context) ->
+    [help_line(Command, Context), $\n, About, $\n, [[$\n, cambrian_arguments:help(Table)] || Table =/= []],
+     [["\nTasks that come with Cambrian:\n", [["  ", Task, $\n] || Task <- tasks()],
+       "Some have settings, as --set bits=2 of parity; `dataset' and `program' are what is set of them.\n"]
+      || element(1, Command) =:= "evolve"]].
+
+tasks() -> [atom_to_list(Task) || Task <- cambrian_task:names() ++ [dataset, program]].
+
+help_line({Name, Shown, _, Table, _}, #{call := Call}) ->
+    [Call, Name, $\s, Shown, [" [OPTION...]" || Table =/= []], $\n].
+
+%%% ---- evolve and resume ------------------------------------------------------------------
+
+evolve(Word, Given, Context) ->
+    in_data_dir(Given, fun() ->
+        Task = task(Word, maps:get(set, Given, [])),
+        Options = maps:with([seed, population | ?GOALS], Given),
+        Named = maps:merge(Options#{params => parameters(Given)}, name(Given, Context)),
+        evolve(Task, Word, Named, Given, Context)
+    end).
+
+evolve(Task, Shown, Options, Given, #{errors := Errors} = Context) ->
+    ok = out_dir(Given),
+    _ = [say_where(Name, Given, Context) || #{name := Name} <- [Options]],
+    Progress = case Given of #{quiet := true} -> false; _ -> Errors end,
+    case governed(Given, fun() -> cambrian:evolve(Task, Options#{progress => Progress}, fun told/1) end) of
+        {ok, Result, Told} -> conclude(Shown, Result, Told, Options, Given);
+        {error, Reason} ->
+            _ = [failed("stopped") || whereis(cambrian_population_sup) =:= undefined],
+            wrong(Reason, Given)
+    end.
+
+%% What a report takes besides the result.
+told(Population) -> (cambrian_population:info(Population))#{history => cambrian_population:history(Population)}.
+
+%% What is wrong with what was given is known before anything runs.
+-spec wrong(term(), cambrian_arguments:given()) -> no_return().
+wrong(Reason, Given) -> throw(cambrian_reason:text(Reason, Given)).
+
+resume(Word, Given, Context) ->
+    {Name, Dir} = case lists:member($/, Word) orelse lists:suffix(".checkpoint", Word) of
+                      true -> of_path(filename:absname(Word));
+                      false -> {Word, none}
+                  end,
+    At = maps:merge(Given, maps:from_list([{data_dir, Dir} || Dir =/= none])),
+    in_data_dir(At, fun() ->
+        #{text := Text, goal := Goal} = last_checkpoint(atom(Name), Word, At),
+        %% with a limit of its own, `evolve' adds none
+        Limited = Goal#{name => atom(Name), timeout => maps:get(timeout, Goal, infinity)},
+        Options = maps:merge(Limited, maps:with(?GOALS, At)),
+        Task = checkpointed_task(Text, Name),
+        evolve(Task, shown(Task), Options, At, Context)
+    end).
+
+%% As one would type it.
+shown(Task) when is_atom(Task) -> string:replace(atom_to_list(Task), "Elixir.", "", leading);
+shown(Task) -> cambrian_text:clip(io_lib:format("~0tp", [Task]), 60).
+
+%% `DATA_DIR/populations/NAME/GENERATION.checkpoint'
+of_path(Path) ->
+    case lists:reverse(filename:split(Path)) of
+        [_File, Name, "populations" | _] ->
+            _ = [failed([Path, ": there is no such file"]) || not filelib:is_regular(Path)],
+            {unquoted(Name), filename:dirname(filename:dirname(filename:dirname(Path)))};
+        _ -> usage(["resume ", Path, ": expected DATA_DIR/populations/NAME/GENERATION.checkpoint"])
+    end.
+
+unquoted("%%" ++ _ = Name) ->
+    usage(["resume ", Name, ": the name of this population is too long for a file's; give it with --data-dir"]);
+unquoted("%") -> "";
+unquoted(Name) -> unicode:characters_to_list(uri_string:percent_decode(list_to_binary(Name))).
+
+last_checkpoint(Name, Word, Given) ->
+    _ = [usage("resume: --data-dir is missing, expected the directory of its checkpoints")
+         || application:get_env(cambrian, data_dir) =:= undefined],
+    case {cambrian_store:get(Name), last_file(Name)} of
+        {{ok, Checkpoint}, Last} ->
+            _ = [usage(["resume ", Word, ": expected the last checkpoint, which is ", Last])
+                 || lists:suffix(".checkpoint", Word), filename:basename(Word) =/= filename:basename(Last)],
+            Checkpoint;
+        {{error, not_found}, _} ->
+            Dir = maps:get(data_dir, Given, "the data_dir"),
+            usage(["resume ", Word, ": there is no checkpoint of this name in ", Dir]);
+        {{error, Reason}, _} -> wrong(Reason, Given)
+    end.
+
+last_file(Name) ->
+    {ok, Dir} = cambrian_file:in_data_dir([<<"populations">>, cambrian_file:name(atom_to_binary(Name))]),
+    lists:last([Dir | lists:sort(filelib:wildcard(unicode:characters_to_list(filename:join(Dir, "*.checkpoint"))))]).
+
+checkpointed_task(<<>>, Name) ->
+    failed(["the checkpoint of ", Name, " does not say its task, which was a fun or long: start it from code, ",
+            "under this name"]);
+checkpointed_task(Text, _Name) ->
+    {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
+    {ok, Task} = erl_parse:parse_term(Tokens),
+    Task.
+
+%%% ---- what was given ---------------------------------------------------------------------
+
+%% The names of ours are atoms already; that of a module becomes one when there is such a module.
+task(Word, Settings) ->
+    Name = case [Task || Task <- [dataset, program | cambrian_task:names()], atom_to_list(Task) =:= Word] of
+               [Native] -> Native;
+               [] -> module(Word)
+           end,
+    case settings(set, Settings) of
+        None when None =:= #{} -> Name;
+        Map -> {Name, Map}
+    end.
+
+module(Word) ->
+    case [list_to_atom(Name) || Name <- [Word, "Elixir." ++ Word], is_module(Name)] of
+        [Module | _] -> _ = code:ensure_loaded(Module), Module;
+        [] ->
+            usage(["evolve ", Word, ": expected a module in the code path or one of ", lists:join(", ", tasks())])
+    end.
+
+is_module(Name) ->
+    lists:all(fun(C) -> C > $\s andalso C =/= $/ end, Name) andalso length(Name) < 256 andalso
+        (code:where_is_file(Name ++ ".beam") =/= non_existing orelse is_loaded(Name)).
+
+is_loaded(Name) ->
+    case cambrian_arguments:word(Name) of
+        {ok, Module} -> code:is_loaded(Module) =/= false;
+        error -> false
+    end.
+
+parameters(Given) -> settings(param, maps:get(param, Given, [])).
+
+settings(Flag, Settings) -> maps:from_list([setting(Flag, Key, Text) || {Key, Text} <- Settings]).
+
+setting(param, Key, Text) ->
+    Expected = lists:append([binary_to_list(Expected) || #{name := Name, expected := Expected} <- cambrian:parameters(),
+                                                         atom_to_list(Name) =:= Key]),
+    IsOurs = lists:member(Text, string:lexemes(Expected, ", ")),
+    case {Expected, cambrian_arguments:value(Text)} of
+        {"", _} -> usage([typed(param, Key, Text), cambrian_reason:unknown(param)]);
+        {_, {ok, Value}} -> {list_to_existing_atom(Key), Value};
+        %% one of our words that nobody has used yet
+        {_, error} when IsOurs -> {list_to_existing_atom(Key), list_to_atom(Text)};
+        {_, error} -> usage([typed(param, Key, Text), "expected ", Expected])
+    end;
+%% Only the task knows what it can be set to, so that words become atoms here: as many as somebody types.
+setting(set, Key, Text) ->
+    case {is_word(Key), cambrian_arguments:value(Text), is_word(Text)} of
+        {false, _, _} -> usage([typed(set, Key, Text), cambrian_reason:unknown(set)]);
+        {true, {ok, Value}, _} -> {list_to_atom(Key), Value};
+        {true, error, true} -> {list_to_atom(Key), list_to_atom(Text)};
+        {true, error, false} -> usage([typed(set, Key, Text), "expected a number, a word or a term of Erlang"])
+    end.
+
+typed(Flag, Key, Text) -> [cambrian_arguments:flag(Flag), $\s, Key, $=, Text, ": "].
+
+is_word(Text) -> re:run(Text, "^[a-z][a-zA-Z0-9_]{0,99}$", [unicode]) =/= nomatch.
+
+%% Of somebody who may start VMs, so a name may be a new atom.
+atom(Name) when length(Name) =< 255 -> list_to_atom(Name);
+atom(Name) -> usage(["--name ", Name, ": expected at most 255 characters"]).
+
+name(#{name := Text} = Given, #{call := Call}) ->
+    Name = atom(Text),
+    _ = [usage(["--name ", Text, ": expected with --data-dir, where its checkpoints are kept"])
+         || application:get_env(cambrian, data_dir) =:= undefined],
+    case {Given, cambrian_store:get(Name)} of
+        {#{fresh := true}, _} -> #{name => Name, resume => false};
+        {_, {error, not_found}} -> #{name => Name};
+        {_, {ok, _}} -> usage(["--name ", Text, ": it is there already; `", Call, "resume ", Text, dir(Given),
+                               "' goes on with it, --fresh begins anew"]);
+        {_, {error, Reason}} -> wrong(Reason, Given)
+    end;
+name(#{data_dir := Dir}, _) ->
+    usage(["--data-dir ", Dir, ": expected with --name, under which checkpoints are kept there"]);
+name(_, _) -> #{}.
+
+dir(#{data_dir := Dir}) -> [" --data-dir ", Dir];
+dir(_) -> "".
+
+say_where(Name, Given, #{errors := Errors, call := Call}) ->
+    Dir = maps:get(data_dir, Given, application:get_env(cambrian, data_dir, "")),
+    io:format(Errors, "Checkpoints are in ~ts. To go on after a stop: ~tsresume ~ts~ts~n",
+              [filename:join(Dir, "populations"), Call, Name, dir(Given)]).
+
+%% For as long as it takes: in a shell the next command is another one.
+in_data_dir(Given, Do) ->
+    _ = application:load(cambrian),
+    Before = application:get_env(cambrian, data_dir),
+    _ = [application:set_env(cambrian, data_dir, filename:absname(Dir)) || #{data_dir := Dir} <- [Given]],
+    try
+        case application:ensure_all_started(cambrian) of
+            {ok, _} -> ok = cambrian_inspect:load(), Do();
+            {error, Reason} -> wrong(Reason, Given)
+        end
+    after
+        case Before of
+            {ok, Dir} -> application:set_env(cambrian, data_dir, Dir);
+            undefined -> application:unset_env(cambrian, data_dir)
+        end
+    end.
+
+governed(Given, Do) ->
+    case maps:with([cpu, threads], Given) of
+        None when None =:= #{} -> Do();
+        Settings ->
+            Before = maps:with([cpu, threads], cambrian_governor:status()),
+            case cambrian_governor:configure(Settings) of
+                ok -> try Do() after restore(Before) end;
+                Error -> Error
+            end
+    end.
+
+%% Where the VM is told to end, the governor may be gone.
+restore(Settings) ->
+    try cambrian_governor:configure(Settings)
+    catch exit:_ -> ok
+    end.
+
+%%% ---- results ----------------------------------------------------------------------------
+
+conclude(Task, Result, Told, Options, Given) ->
+    Files = written(Task, Result, Told, Given),
+    case Given of
+        #{json := true} -> io:format("~ts~n", [cambrian_result:json(Task, Result, Files)]);
+        _ -> io:put_chars([cambrian_result:text(Task, Result, Options),
+                           [["Written: ", lists:join(", ", Files), $\n] || Files =/= []]])
+    end.
+
+%% Asked for before the work and not after it.
+out_dir(#{out := Dir}) ->
+    case filelib:ensure_dir(filename:join(Dir, "x")) of
+        ok -> ok;
+        {error, Reason} ->
+            usage(["--out ", Dir, ": expected a directory that can be written: ", file:format_error(Reason)])
+    end;
+out_dir(_) -> ok.
+
+written(Task, Result, Told, #{out := Dir}) ->
+    [case Write(filename:join(Dir, Name)) of
+         ok -> filename:join(Dir, Name);
+         {error, Reason} -> failed([filename:join(Dir, Name), ": ", file:format_error(Reason)])
+     end || {Name, Write} <- cambrian_result:files(Task, Result, Told)];
+written(_, _, _, _) -> [].
+
+%%% ---- inspect and parameters --------------------------------------------------------------
+
+inspect(Word, Given, _Context) ->
+    case cambrian_inspect:file(inspected(Word, Given)) of
+        {ok, Text} -> io:put_chars(Text);
+        {error, Line} -> failed(Line)
+    end.
+
+%% The application is not started: its logs may be in use by another VM.
+inspected(Word, Given) ->
+    _ = application:load(cambrian),
+    Dirs = case Given of
+               #{data_dir := Dir} -> [Dir];
+               _ -> [Dir || {ok, Dir} <- [application:get_env(cambrian, data_dir)]]
+           end,
+    Populations = [filename:join([Dir, <<"populations">>, cambrian_file:name(unicode:characters_to_binary(Word))])
+                   || Dir <- Dirs, not filelib:is_regular(Word)],
+    Files = [File || Population <- Populations,
+                     File <- filelib:wildcard(unicode:characters_to_list(filename:join(Population, "*.checkpoint")))],
+    lists:last([Word | lists:sort(Files)]).
+
+parameters(Word, _Given, _Context) ->
+    Defaults = case Word of
+                   none -> #{};
+                   _ ->
+                       case cambrian:parameters(task(Word, [])) of
+                           {ok, Own} -> Own;
+                           {error, _} -> #{}
+                       end
+               end,
+    io:put_chars([parameter(Row, Defaults) || Row <- cambrian:parameters()]).
+
+parameter(#{name := Name, default := Default, expected := Expected, about := About}, Defaults) ->
+    io_lib:format("~ts = ~0tp~n    ~ts; ~ts~n", [Name, maps:get(Name, Defaults, Default), About, Expected]).

@@ -1,0 +1,218 @@
+%% @private
+%% What a file of ours is, and what is in it, for people to read.
+-module(cambrian_inspect).
+
+-export([file/1, load/0]).
+
+-define(MAX_LINES, 40).
+-define(MAX_TERMS, 12).
+-define(CHART, {60, 8}).
+%% The end of the year 9999, beyond which no date is written.
+-define(LAST_MS, 253_402_300_799_999).
+
+-spec file(cambrian_file:path()) -> {ok, unicode:chardata()} | {error, unicode:chardata()}.
+file(Path) ->
+    case file:read_file(Path) of
+        {ok, <<"cambrian identity ", _/binary>>} ->
+            {ok, [Path, ": an identity, whose key is secret and not shown\n"]};
+        {ok, <<"cambrian trust ", _/binary>>} ->
+            {ok, [Path, ": what is known of a realm, for cambrian_trust\n"]};
+        {ok, <<"cambrian checkpoint ", _/binary>>} -> checkpoint(Path);
+        {ok, Bytes} -> travelling(Path, Bytes);
+        {error, enoent} -> {error, [Path, ": there is no such file"]};
+        {error, Reason} -> {error, [Path, ": ", file:format_error(Reason)]}
+    end.
+
+%%% ---- checkpoints ------------------------------------------------------------------------
+
+checkpoint(Path) ->
+    ok = load(),
+    case cambrian_store:open(Path) of
+        {ok, Checkpoint} -> {ok, [Path, ": a checkpoint\n", checkpointed(Path, Checkpoint)]};
+        {error, {torn_checkpoint, _}} -> {error, [Path, ": a checkpoint that is torn, or was changed since"]};
+        {error, Reason} ->
+            {_, Line} = cambrian_reason:text(Reason, #{texts => #{}}),
+            {error, Line}
+    end.
+
+%% @doc What a checkpoint is made of is read as atoms that are there already, with the modules that have them.
+-spec load() -> ok.
+load() ->
+    _ = application:load(cambrian),
+    {ok, Modules} = application:get_key(cambrian, modules),
+    _ = code:ensure_modules_loaded(Modules),
+    ok.
+
+checkpointed(Path, #{population := Population, task := Task, text := Text, running := Running, elapsed := Elapsed,
+                     goal := Goal, champion := Champion, history := History}) ->
+    #{generation := Generation, evaluations := Evaluations, seed := Seed} = cambrian_nif:population_info(Population),
+    Pages = cambrian_history:pages(History),
+    [rows([{"name", filename:basename(filename:dirname(Path))},
+           {"task", case Text of
+                        <<>> -> [Task, ", which the file cannot tell in full"];
+                        _ -> string:trim(Text, trailing, ".")
+                    end},
+           {"seed", integer_to_list(Seed)},
+           {"generation", integer_to_list(Generation)},
+           {"evaluations", integer_to_list(Evaluations)},
+           {"time", io_lib:format("~.1f s", [Elapsed / 1000])},
+           {"state", case Running of true -> "running when it was written"; false -> "paused or at its end" end},
+           {"goal", goal([Limit || {_, Value} = Limit <- lists:sort(maps:to_list(Goal)), Value =/= infinity])},
+           {"parameters", parameters(Text, cambrian_nif:population_parameters(Population))}]
+          ++ [{"species", integer_to_list(Species)} || #{species := Species} <- [lists:last([#{} | Pages])]]),
+     [[$\n, chart(Pages)] || length(Pages) > 1],
+     champion(Champion)].
+
+champion(undefined) -> "\nNo generation has been evaluated yet.\n";
+champion(#{champion := Genotype, fitness := Fitness, generation := Generation}) ->
+    [io_lib:format("~nChampion: fitness ~ts, of generation ~b~n", [cambrian_text:exact(Fitness), Generation]),
+     genotype(Genotype)].
+
+%% Those that are other than the task has them.
+parameters(Text, Parameters) ->
+    Defaults = defaults(Text),
+    case [Pair || {Name, Value} = Pair <- lists:sort(maps:to_list(Parameters)),
+                  maps:get(Name, Defaults, Value) =/= Value] of
+        [] -> "as the task has them";
+        Others -> pairs(Others)
+    end.
+
+defaults(Text) ->
+    try
+        {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
+        {ok, Task} = erl_parse:parse_term(Tokens),
+        {ok, Own} = cambrian:parameters(Task),
+        Own
+    catch error:_ -> maps:from_list([{Name, Default} || #{name := Name, default := Default} <- cambrian:parameters()])
+    end.
+
+goal([]) -> "what solves the task";
+goal(Limits) -> pairs(Limits).
+
+pairs(Pairs) -> lists:join(", ", [io_lib:format("~ts ~0tp", [Name, Value]) || {Name, Value} <- Pairs]).
+
+%%% ---- what travels -----------------------------------------------------------------------
+
+travelling(Path, Bytes) ->
+    case {cambrian_genotype:from_binary(Bytes), cambrian_envelope:read(Bytes), cambrian_envelope:read_record(Bytes)} of
+        {{ok, Genotype}, _, _} ->
+            {ok, [Path, io_lib:format(": a genotype of ~b bytes~n", [byte_size(Bytes)]), genotype(Genotype)]};
+        {_, {ok, Envelope, Claims}, _} ->
+            {ok, [Path, ": an envelope\n", claims(Claims), opened(cambrian_envelope:open(Envelope))]};
+        {_, _, {ok, Claims}} -> {ok, [Path, ": a record of an envelope, with a genuine signature\n", claims(Claims)]};
+        {_, _, {error, bad_signature}} -> {error, [Path, ": a record of an envelope, with a forged signature"]};
+        {{error, malformed}, {error, malformed}, {error, malformed}} -> {error, [Path, ": ", unknown(Bytes)]};
+        {{error, malformed}, {error, Reason}, _} ->
+            {error, io_lib:format("~ts: an envelope that is not sound: ~0tp", [Path, Reason])};
+        {{error, Reason}, _, _} ->
+            {error, io_lib:format("~ts: a genotype that is not sound: ~0tp", [Path, Reason])}
+    end.
+
+%% By how they begin: the header of a checkpoint that was cut, an array of ten, one of three.
+unknown(<<>>) -> "an empty file";
+unknown(<<16#9A, _/binary>>) -> "begins as a genotype does, and is torn or damaged";
+unknown(<<16#93, 16#C4, _/binary>>) -> "begins as an envelope does, and is torn or damaged";
+unknown(Bytes) ->
+    case binary:longest_common_prefix([Bytes, <<"cambrian ">>]) =:= min(9, byte_size(Bytes)) of
+        true -> "begins as a checkpoint does, and is torn or of another version";
+        false -> "none of Cambrian's files"
+    end.
+
+claims(#{genotype := Id, task := Task, realm := Realm, fitness := Fitness, generation := Generation,
+         origin := Origin, sequence := Sequence, time := Time, parents := Parents, operators := Operators,
+         base := Base, grant := Grant}) ->
+    rows([{"genotype", hex(Id)}, {"task", safe(Task)}, {"realm", safe(Realm)},
+          {"fitness", [cambrian_text:exact(Fitness), ", as is claimed"]},
+          {"generation", integer_to_list(Generation)}, {"origin", hex(Origin)}, {"sequence", integer_to_list(Sequence)},
+          {"signed", calendar:system_time_to_rfc3339(min(Time, ?LAST_MS), [{unit, millisecond}, {offset, "Z"}])},
+          {"parents", words([hex(Parent) || Parent <- Parents])},
+          {"operators", words([safe(Operator) || Operator <- Operators])},
+          {"payload", case Base of undefined -> "whole"; _ -> ["a difference to ", hex(Base)] end},
+          {"grant", case Grant of undefined -> "none"; _ -> "there is one" end}]).
+
+%% Of a difference the signature is checked before its base is missed.
+opened({ok, Genotype}) -> ["The signature is genuine.\n\n", genotype(Genotype)];
+opened({error, bad_signature}) -> "The signature is forged: nothing of this is to be believed.\n";
+opened({error, {missing_base, _}}) -> "The signature is genuine. Its genotype takes the base to be read.\n";
+opened({error, Reason}) -> io_lib:format("It cannot be opened: ~0tp~n", [Reason]).
+
+words([]) -> "none";
+words(Words) -> lists:join(", ", Words).
+
+hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).
+
+%% Of a stranger, for a terminal.
+safe(Text) -> [case C < 32 orelse C >= 127 andalso C < 160 of true -> $?; false -> C end
+               || C <- unicode:characters_to_list(cambrian_text:clip(Text))].
+
+rows(Rows) -> [["  ", string:pad(Label, 13), Text, $\n] || {Label, Text} <- Rows].
+
+%%% ---- a genotype -------------------------------------------------------------------------
+
+genotype(Genotype) ->
+    #{inputs := Inputs, outputs := Outputs, nodes := Nodes, hidden := Hidden, connections := Connections,
+      recurrent := Recurrent} = cambrian_genotype:info(Genotype),
+    Genes = cambrian_genotype:to_map(Genotype),
+    [io_lib:format("  id           ~ts~n  nodes        ~b: ~ts, ~b hidden, ~ts~n"
+                   "  connections  ~b, ~b of them recurrent~n~n",
+                   [hex(cambrian_genotype:id(Genotype)), Nodes, cambrian_text:counted(Inputs, "input"), Hidden,
+                    cambrian_text:counted(Outputs, "output"), Connections, Recurrent]),
+     network(Genes)].
+
+%% Each node as what it computes, in the order in which they are; a dash is for what is of the step before.
+network(#{nodes := Nodes} = Genes) ->
+    Names = cambrian_graph:names(Genes, #{}),
+    Incoming = maps:groups_from_list(fun(#{to := To}) -> To end,
+                                     [Link || #{enabled := true} = Link <- cambrian_graph:links(Genes)]),
+    Lines = [node_line(Node, maps:get(Id, Incoming, []), Names)
+             || #{id := Id, kind := Kind} = Node <- Nodes, Kind =/= input],
+    Left = length(Lines) - ?MAX_LINES,
+    [lists:sublist(Lines, ?MAX_LINES), [io_lib:format("  and ~b more~n", [Left]) || Left > 0]].
+
+node_line(#{id := Id, activation := Activation, aggregation := Aggregation, bias := Bias} = Node, Links, Names) ->
+    Terms = [{Weight, [" ", map_get(From, Names), ["'" || Kind =/= forward]]}
+             || #{weight := Weight, from := From, kind := Kind} <- lists:sublist(Links, ?MAX_TERMS)],
+    Left = length(Links) - ?MAX_TERMS,
+    More = [io_lib:format("~b more", [Left]) || Left > 0],
+    Sum = case Aggregation of
+              sum -> sum(Terms ++ [{Bias, ""} || Bias /= 0 orelse Terms =:= []], More);
+              _ -> [aggregate(Aggregation, Terms, More), [[" + ", short(Bias)] || Bias /= 0]]
+          end,
+    io_lib:format("  ~ts = ~ts(~ts)~ts~n", [map_get(Id, Names), Activation, Sum, life(Node)]).
+
+sum([{Weight, Name} | Terms], More) ->
+    [short(Weight), Name, [[case W < 0 of true -> " - "; false -> " + " end, short(abs(W)), N] || {W, N} <- Terms],
+     [[" + ", Text] || Text <- More]].
+
+aggregate(Aggregation, Terms, More) ->
+    [atom_to_list(Aggregation), $(, lists:join(", ", [[short(Weight), Name] || {Weight, Name} <- Terms] ++ More), $)].
+
+life(#{dynamics := Dynamics, plasticity := Plasticity}) ->
+    [[", ", atom_to_list(Word)] || Word <- [Dynamics, Plasticity], Word =/= none].
+
+short(Value) when abs(Value) < 1.0e-3; abs(Value) >= 1.0e6 -> io_lib:format("~.3e", [Value]);
+short(Value) -> io_lib:format("~.3f", [Value]).
+
+%%% ---- a chart ----------------------------------------------------------------------------
+
+chart(Pages) ->
+    {Width, Height} = ?CHART,
+    Shown = cambrian_room:evenly([{cambrian_text:bounded(Best), cambrian_text:bounded(Mean)}
+                                  || #{best := Best, mean := Mean} <- Pages], Width),
+    {Bests, Means} = lists:unzip(Shown),
+    {Low, High} = {lists:min(Bests ++ Means), lists:max(Bests ++ Means)},
+    Row = fun(Value) -> round((Value - Low) / max(1.0e-12, High - Low) * (Height - 1)) end,
+    Columns = [{Row(Best), Row(Mean)} || {Best, Mean} <- Shown],
+    #{generation := Last} = lists:last(Pages),
+    ["Fitness: * best, . mean\n",
+     [[string:pad(label(At, Height - 1, Low, High), 10, leading), " |", [sign(At, Column) || Column <- Columns], $\n]
+      || At <- lists:seq(Height - 1, 0, -1)],
+     io_lib:format("~11s0~*w~n", ["", length(Columns), Last])].
+
+label(Top, Top, _, High) -> short(High);
+label(0, _, Low, _) -> short(Low);
+label(_, _, _, _) -> "".
+
+sign(At, {At, _}) -> $*;
+sign(At, {_, At}) -> $.;
+sign(_, _) -> $\s.

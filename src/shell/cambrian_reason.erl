@@ -1,0 +1,56 @@
+%% @private
+%% What is wrong, in one line: `usage' where it is what was given on the command line.
+-module(cambrian_reason).
+
+-export([text/2, unknown/1]).
+
+-spec text(Reason :: term(), cambrian_arguments:given()) -> {usage | failed, unicode:chardata()}.
+text({bad_option, {Name, Value, Expected}}, Given) ->
+    {usage, [typed(Name, atom_to_list(Name), Value, set, Given), ": expected ", Expected]};
+text({invalid_parameter, Name, Expected}, Given) ->
+    {usage, [typed(population, binary_to_list(Name), "", param, Given), ": expected ", Expected]};
+text({unknown_parameter, Name}, Given) ->
+    {usage, [typed(none, binary_to_list(Name), "", param, Given), ": ", unknown(param)]};
+text({unknown_option, Name}, Given) ->
+    {usage, [typed(none, lists:flatten(io_lib:format("~tp", [Name])), "", set, Given), ": ", unknown(set)]};
+text({missing_options, Names}, _Given) ->
+    {usage, ["--set ", lists:join(", ", [[atom_to_list(Name), "=..."] || Name <- Names]), ": missing, and expected"]};
+text({unknown_task, Task}, #{set := _}) ->
+    {usage, io_lib:format("--set: expected none, as ~tp has no settings", [Task])};
+text({unknown_task, Task}, _) when Task =:= program; Task =:= dataset ->
+    {usage, io_lib:format("~tp: its settings are missing, --set NAME=VALUE", [Task])};
+text({unknown_task, Task}, _) -> {usage, io_lib:format("~tp: there is no such task, and no such module", [Task])};
+text({not_a_task, Task, Expected}, _) -> {usage, io_lib:format("~tp: expected ~ts", [Task, Expected])};
+text({bad_dataset, Expected}, _) -> {usage, ["--set inputs=... and targets=...: expected ", Expected]};
+text({bad_dataset, Row, Expected}, _) -> {usage, io_lib:format("--set: ~0tP: expected ~ts", [Row, 20, Expected])};
+text({program, Command, Why}, _) -> {failed, io_lib:format("the program ~ts: ~0tP", [Command, Why, 20])};
+text({bad_return, {M, F, A}, Value}, _) -> {failed, io_lib:format("~tp:~tp/~b returned ~0tP", [M, F, A, Value, 20])};
+text({crashed, {M, F, A}, {_, Reason, _}}, _) ->
+    {failed, io_lib:format("~tp:~tp/~b failed: ~0tP", [M, F, A, Reason, 20])};
+text({already_started, _}, _) -> {failed, "the name of the population is in use in this VM"};
+text({checkpoint_of_another_task, Task}, _) -> {failed, ["the last checkpoint is of another task, ", Task]};
+text({wrong_size, What, Expected, Got}, _) ->
+    {failed, io_lib:format("the last checkpoint has ~b ~tp, and the task ~b", [Got, What, Expected])};
+text({torn_checkpoint, Path}, _) ->
+    {failed, [Path, ": torn or changed since, and there is none before it that is whole"]};
+text({{unsupported_version, Version}, Path}, _) ->
+    {failed, io_lib:format("~ts: version ~tp is not known here", [Path, Version])};
+text({malformed, Path}, _) -> {failed, [Path, ": not what a checkpoint is, though whole"]};
+text({other_file, Path}, _) -> {failed, [Path, ": no checkpoint of this version of Cambrian"]};
+text(population_kept_failing, _) -> {failed, "the population crashed again and again"};
+text({nif_not_loaded, Why}, _) -> {failed, io_lib:format("the native library is not loaded: ~0tp", [Why])};
+text({Posix, Path}, _) when is_atom(Posix), is_list(Path) orelse is_binary(Path) ->
+    {failed, [Path, ": ", file:format_error(Posix)]};
+text(Reason, _) -> {failed, io_lib:format("~0tP", [Reason, 30])}.
+
+%% As it was typed, by its own option or as a setting.
+typed(Name, Key, Value, Flag, #{texts := Texts} = Given) ->
+    case {Texts, [Text || {Typed, Text} <- lists:reverse(maps:get(Flag, Given, [])), Typed =:= Key]} of
+        {_, [Text | _]} -> [cambrian_arguments:flag(Flag), $\s, Key, $=, Text];
+        {#{Name := Text}, _} -> [cambrian_arguments:flag(Name), $\s, Text];
+        _ -> [Key, [io_lib:format(" ~0tp", [Value]) || Value =/= ""]]
+    end.
+
+-spec unknown(param | set) -> string().
+unknown(param) -> "there is no such parameter; the command `parameters' lists them";
+unknown(set) -> "the task has no such setting".

@@ -1,0 +1,81 @@
+%% @private
+%% What an evolution came to: as text for people, as JSON, and as files.
+-module(cambrian_result).
+
+-export([text/3, json/3, files/3]).
+
+-define(FIELDS, [solved, fitness, validation, generations, evaluations, seed, elapsed_ms]).
+
+-type told() :: #{history := [cambrian_history:page()], atom() => term()}.
+
+-spec text(Task :: unicode:chardata(), cambrian_population:result(), cambrian_population:goal()) -> unicode:chardata().
+text(Task, #{champion := Champion, fitness := Fitness, generations := Generations, evaluations := Evaluations,
+             seed := Seed, elapsed_ms := Elapsed} = Result, Goal) ->
+    #{nodes := Nodes, connections := Connections, recurrent := Recurrent} = cambrian_genotype:info(Champion),
+    io_lib:format("~ts: ~ts. ~b generations, ~b evaluations, ~.1f s, seed ~b.~n"
+                  "Fitness ~ts~ts~ts.~n"
+                  "~b nodes, ~b connections, ~b of them recurrent. Id ~ts~n",
+                  [Task, ending(Result, Goal), Generations, Evaluations, Elapsed / 1000, Seed,
+                   cambrian_text:exact(Fitness),
+                   [io_lib:format(", ~ts ~ts", [Name, cambrian_text:exact(Value)])
+                    || {Name, Value} <- maps:get(trial, Result, [])],
+                   [[", on held-out data ", cambrian_text:exact(Value)] || #{validation := Value} <- [Result]],
+                   Nodes, Connections, Recurrent, id(Champion)]).
+
+ending(#{solved := true}, _Goal) -> "solved";
+ending(#{generations := Generations, evaluations := Evaluations, elapsed_ms := Elapsed}, Goal) ->
+    Reached = [Text || {Limit, Used, Unit, By} <- [{generations, Generations, "generations", 1},
+                                                   {evaluations, Evaluations, "evaluations", 1},
+                                                   {timeout, Elapsed, "s", 1000}],
+                       #{Limit := Most} <- [Goal], is_integer(Most), Used >= Most,
+                       Text <- [io_lib:format("within ~ts ~s", [cambrian_text:exact(whole(Most / By)), Unit])]],
+    case {Reached, Goal} of
+        {[First | _], _} -> ["not solved ", First];
+        {[], #{patience := Patience}} -> io_lib:format("not solved, and no better for ~b generations", [Patience]);
+        {[], _} -> "not solved"
+    end.
+
+whole(X) when X == trunc(X) -> trunc(X);
+whole(X) -> X.
+
+id(Champion) -> string:lowercase(binary:encode_hex(cambrian_genotype:id(Champion))).
+
+%%% ---- JSON -------------------------------------------------------------------------------
+
+-spec json(Task :: unicode:chardata(), cambrian_population:result(), Files :: [file:filename_all()]) ->
+          unicode:chardata().
+json(Task, #{champion := Champion} = Result, Files) ->
+    Trial = [{trial, {maps:get(trial, Result, [])}} || is_map_key(trial, Result)],
+    value({[{task, Task}, {champion, id(Champion)}]
+           ++ [{Key, maps:get(Key, Result)} || Key <- ?FIELDS, is_map_key(Key, Result)]
+           ++ Trial ++ [{files, {list, Files}} || Files =/= []]}).
+
+%% No more of JSON than this result takes.
+value({list, Values}) -> [$[, lists:join($,, [value(Value) || Value <- Values]), $]];
+value({Fields}) -> [${, lists:join($,, [[value(atom_to_list(Key)), $:, value(Value)] || {Key, Value} <- Fields]), $}];
+value(Value) when is_boolean(Value) -> atom_to_list(Value);
+value(Value) when is_number(Value) -> cambrian_text:exact(Value);
+value(Text) -> [$", [escaped(C) || C <- unicode:characters_to_list(Text)], $"].
+
+escaped(C) when C =:= $"; C =:= $\\ -> [$\\, C];
+escaped(C) when C < 32 -> io_lib:format("\\u~4.16.0b", [C]);
+escaped(C) -> C.
+
+%%% ---- files ------------------------------------------------------------------------------
+
+%% @doc Each with what writes it.
+-spec files(Task :: unicode:chardata(), cambrian_population:result(), told()) ->
+          [{Name :: string(), fun((file:filename_all()) -> ok | {error, term()})}].
+files(Task, #{champion := Champion} = Result, Told) ->
+    [{"champion.genotype", fun(Path) -> file:write_file(Path, cambrian_genotype:to_binary(Champion)) end},
+     {"champion.svg", fun(Path) -> file:write_file(Path, cambrian_genotype:to_svg(Champion)) end},
+     {"report.html", fun(Path) -> cambrian_report:write(Path, report(Task, Result, Told)) end}].
+
+report(Task, #{champion := Champion, fitness := Fitness, generations := Generations, seed := Seed} = Result,
+       #{name := Name, history := History}) ->
+    Shown = case Name of _ when is_atom(Name) -> atom_to_binary(Name); _ -> <<"this run">> end,
+    #{title => iolist_to_binary(io_lib:format("~ts, seed ~b", [Task, Seed])), task => Task, seed => Seed,
+      populations => [#{name => Shown, seed => Seed, history => History, received => []}],
+      champion => #{found_by => Shown, generation => Generations - 1, fitness => Fitness, id => id(Champion),
+                    genotype => cambrian_genotype:to_map(Champion),
+                    test => [{Fact, cambrian_text:exact(Value)} || {Fact, Value} <- maps:get(trial, Result, [])]}}.

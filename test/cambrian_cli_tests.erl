@@ -1,0 +1,307 @@
+%% The command line, in this VM and as a process of its own.
+-module(cambrian_cli_tests).
+-include_lib("eunit/include/eunit.hrl").
+-behaviour(cambrian_task).
+-export([init/1, evaluate/2]).
+
+%% A task of the name of this module: an output that is as is wished.
+init(#{wish := Wish}) -> {ok, #{inputs => 1, outputs => 1}, Wish};
+init([]) -> init(#{wish => 0.25}).
+
+evaluate(Network, Wish) ->
+    [Out] = cambrian_network:activate(Network, [1]),
+    1 - abs(Out - Wish).
+
+%% Status, standard output, standard error.
+run(Line) when is_list(hd(Line)) ->
+    {Out, Errors} = {cambrian_screen:start(none), cambrian_screen:start(none)},
+    Leader = group_leader(),
+    group_leader(Out, self()),
+    Status = try cambrian_cli:run(Line, #{errors => Errors}) after group_leader(Leader, self()) end,
+    {Status, cambrian_screen:read(Out), cambrian_screen:read(Errors)};
+run(Line) -> run(string:lexemes(Line, " ")).
+
+id(Text) ->
+    {match, [Id]} = re:run(Text, "Id ([0-9a-f]{64})", [{capture, all_but_first, list}]),
+    Id.
+
+holds(Part, Text) -> ?assertEqual({Part, true}, {Part, string:find(Text, Part) =/= nomatch}).
+
+%%% ---- evolve -----------------------------------------------------------------------------
+
+a_result_is_on_standard_output_and_progress_is_not_test() ->
+    {0, Out, Errors} = run("evolve xor --seed 42"),
+    ?assertMatch("xor: solved. 24 generations, 3290 evaluations, " ++ _, Out),
+    ?assertMatch("0%, generation 0, best 2.9998" ++ _, Errors),
+    ?assertMatch({0, Out2, ""} when Out2 =/= "", run("evolve xor --seed=42 --quiet")),
+    {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}),
+    ?assertEqual(string:lowercase(binary_to_list(binary:encode_hex(cambrian_genotype:id(Champion)))), id(Out)).
+
+an_evolution_that_ends_at_a_limit_says_so_test() ->
+    [?assertMatch({0, Text}, {Status, string:slice(Out, 0, length(Text))})
+     || {Goal, Text} <- [{"--generations 3", "xor: not solved within 3 generations. "},
+                         {"--target 5 --evaluations 400", "xor: not solved within 400 evaluations. "},
+                         {"--target 5 --timeout 50ms", "xor: not solved within 0.05 s. "},
+                         {"--target 5 --timeout 1m --patience 3", "xor: not solved, and no better for 3 generations. "}],
+        {Status, Out, _} <- [run("evolve xor --seed 1 --quiet " ++ Goal)]].
+
+parameters_are_those_of_evolve_test() ->
+    {0, Out, _} = run("evolve xor --seed 1 --population 20 --param add_node=0.1 --param tuning=cma_es "
+                      "--param activations=[tanh,relu] --threads 1 --cpu 0.9 --quiet"),
+    {ok, #{evaluations := Evaluations}} =
+        cambrian:evolve('xor', #{seed => 1, population => 20,
+                                 params => #{add_node => 0.1, tuning => cma_es, activations => [tanh, relu]}}),
+    holds(integer_to_list(Evaluations) ++ " evaluations", Out),
+    %% what was set for one command is as it was before
+    ?assertMatch(#{cpu := Cpu} when Cpu == 1, cambrian_governor:status()).
+
+json_is_one_line_test() ->
+    {0, Out, ""} = run("evolve xor --seed 42 --json --quiet"),
+    ?assertMatch("{\"task\":\"xor\",\"champion\":\"7d5db3b73f1fe080" ++ _, Out),
+    holds("\"solved\":true,\"fitness\":3.9744673990535375,\"generations\":24,\"evaluations\":3290,\"seed\":42,", Out),
+    ?assertMatch("\"trial\":{\"squared_error\":0.02553260094646248}}\n", string:find(Out, "\"trial\"")),
+    ?assertEqual(1, length(string:split(string:trim(Out), "\n", all))).
+
+a_module_is_a_task_and_has_settings_test() ->
+    {0, Out, _} = run("evolve cambrian_cli_tests --seed 1 --target 0.999 --quiet"),
+    ?assertMatch("cambrian_cli_tests: solved. " ++ _, Out),
+    {0, Other, _} = run("evolve cambrian_cli_tests --seed 1 --target 0.999 --quiet --set wish=0.75"),
+    ?assertNotEqual(id(Out), id(Other)).
+
+tasks_in_rust_have_settings_and_datasets_are_given_test() ->
+    {0, Parity, _} = run("evolve parity --set bits=2 --seed 1 --quiet"),
+    ?assertMatch("parity: solved. " ++ _, Parity),
+    {0, Held, _} = run("evolve dataset --set inputs=[[0],[1],[0],[1]] --set targets=[0,1,0,1] --set kind=classification "
+                       "--set validation=0.5 --seed 1 --generations 5 --quiet"),
+    holds("on held-out data ", Held),
+    cambrian_temporary:with_dir(fun(Dir) ->
+        In = " --quiet --data-dir " ++ Dir,
+        {0, _, _} = run("evolve sequence_recall --set length=2 --set delay=3 --seed 1 --generations 2 --name recall" ++ In),
+        {0, Resumed, _} = run("resume recall --generations 4" ++ In),
+        {0, Whole, _} = run("evolve sequence_recall --set length=2 --set delay=3 --seed 1 --generations 4 --quiet"),
+        ?assertEqual(id(Whole), id(Resumed))
+    end).
+
+champion_picture_and_report_are_written_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        {0, Out, _} = run(["evolve", "xor", "--seed", "42", "--quiet", "--out", Dir ++ "/new/champions"]),
+        ?assertEqual(["champion.genotype", "champion.svg", "report.html"],
+                     lists:sort(element(2, file:list_dir(Dir ++ "/new/champions")))),
+        {0, Shown, _} = run(["inspect", Dir ++ "/new/champions/champion.genotype"]),
+        holds(id(Out), Shown),
+        holds("out 0 = sigmoid(", Shown),
+        {ok, Report} = file:read_file(Dir ++ "/new/champions/report.html"),
+        holds(id(Out), binary_to_list(Report))
+    end).
+
+%%% ---- mistakes ---------------------------------------------------------------------------
+
+mistakes_are_one_line_and_status_2_test_() ->
+    [{Line, ?_assertEqual({2, "", "cambrian: " ++ Said ++ "\n"}, run(Line))}
+     || {Line, Said} <-
+            [{"evolv", "evolv: there is no such command, expected evolve, resume, inspect or parameters"},
+             {"evolve", "evolve: TASK is missing"},
+             {"evolve xor again", "evolve again: expected nothing after TASK"},
+             {"evolve xor --sede 1", "--sede: there is no such option; cambrian evolve --help lists the options"},
+             {"evolve xor -s 1", "-s: there is no such option; cambrian evolve --help lists the options"},
+             {"evolve xor --seed", "--seed: its value is missing, expected an integer; cambrian evolve --help lists the options"},
+             {"evolve xor --seed --quiet",
+              "--seed: its value is missing, expected an integer; cambrian evolve --help lists the options"},
+             {"evolve xor --seed 1 --seed 2", "--seed 2: given twice; cambrian evolve --help lists the options"},
+             {"evolve xor --seed one", "--seed one: expected an integer; cambrian evolve --help lists the options"},
+             {"evolve xor --seed -1", "--seed -1: expected an integer from 0 to 2^64 - 1"},
+             {"evolve xor --quiet=yes", "--quiet=yes: expected no value; cambrian evolve --help lists the options"},
+             {"evolve xor --generations 0",
+              "--generations 0: expected a positive integer; cambrian evolve --help lists the options"},
+             {"evolve xor --timeout 30",
+              "--timeout 30: expected a time such as 500ms, 30s, 5m or 2h; cambrian evolve --help lists the options"},
+             {"evolve xor --target 1e999", "--target 1e999: expected a number; cambrian evolve --help lists the options"},
+             {"evolve xor --population 1", "--population 1: expected an integer from 2 to 1000000"},
+             {"evolve xor --cpu 2", "--cpu 2: expected a number above 0, up to 1"},
+             {"evolve xor --param add_node",
+              "--param add_node: expected NAME=VALUE; cambrian evolve --help lists the options"},
+             {"evolve xor --param add_node=2", "--param add_node=2: expected a number from 0 to 1"},
+             {"evolve xor --param add_nodes=0.1",
+              "--param add_nodes=0.1: there is no such parameter; the command `parameters' lists them"},
+             {"evolve xor --param name=1",
+              "--param name=1: there is no such parameter; the command `parameters' lists them"},
+             {"evolve xor --param tuning=luck", "--param tuning=luck: expected one of none, hill_climbing, cma_es, sep_cma_es"},
+             {"evolve lists", "lists: expected a module that exports init/1 and evaluate/2, or init/1, reset/2 and step/2"},
+             {"evolve xor --set bits=2", "--set bits=2: the task has no such setting"},
+             {"evolve xor --set 9=2", "--set 9=2: the task has no such setting"},
+             {"evolve parity --set bits=1", "--set bits=1: expected an integer from 2 to 12"},
+             {"evolve parity --set bits=[", "--set bits=[: expected a number, a word or a term of Erlang"},
+             {"evolve dataset", "--set inputs=..., targets=...: missing, and expected"},
+             {"evolve dataset --set inputs=1 --set targets=2",
+              "--set inputs=... and targets=...: expected lists of rows, or {Width, Binary}"},
+             {"evolve program", "program: its settings are missing, --set NAME=VALUE"},
+             {"evolve xor --name pole", "--name pole: expected with --data-dir, where its checkpoints are kept"},
+             {"evolve xor --data-dir here", "--data-dir here: expected with --name, under which checkpoints are kept there"},
+             {"evolve xor --out /dev/null/x",
+              "--out /dev/null/x: expected a directory that can be written: not a directory"},
+             {"resume pole", "resume: --data-dir is missing, expected the directory of its checkpoints"},
+             {"resume pole --data-dir /dev/null", "resume pole: there is no checkpoint of this name in /dev/null"},
+             {"inspect", "inspect: FILE|NAME is missing"},
+             {"parameters --seed 1", "--seed: there is no such option; cambrian parameters --help lists the options"}]].
+
+unknown_tasks_and_no_command_test() ->
+    {2, "", Chess} = run("evolve chess"),
+    ?assertMatch("cambrian: evolve chess: expected a module in the code path or one of xor, double_pole, " ++ _, Chess),
+    ?assertMatch({2, "", "cambrian: evolve ../x: expected a module" ++ _}, run("evolve ../x")),
+    Errors = cambrian_screen:start(none),
+    2 = cambrian_cli:run([], #{errors => Errors}),
+    ?assertMatch("cambrian: expected a command" ++ _, cambrian_screen:read(Errors)).
+
+help_is_for_each_test() ->
+    [begin
+         {0, Out, ""} = run(Line),
+         holds(Shown, Out),
+         ?assertEqual([], [Row || Row <- string:split(Out, "\n", all), length(Row) > 120])
+     end || {Line, Shown} <- [{"--help", "cambrian inspect FILE|NAME"}, {"help", "cambrian resume"}, {"evolve --help", "  --seed N  "},
+                              {"evolve xor -h", "double_pole_novel"}, {"resume --help", "--timeout TIME"},
+                              {"inspect --help", "--data-dir DIR"}, {"parameters --help", "[TASK]"}, {"--version", "cambrian 0."}]],
+    {0, Parameters, ""} = run("parameters double_pole_novel"),
+    holds("population = 300\n    genotypes in a generation; an integer from 2 to 1000000\n", Parameters).
+
+%%% ---- checkpoints ------------------------------------------------------------------------
+
+resumed_populations_end_where_others_end_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        In = " --quiet --data-dir " ++ Dir,
+        {0, Whole, ""} = run("evolve xor --seed 42 --quiet"),
+        {0, "xor: not solved within 5 generations. " ++ _, Where} = run("evolve xor --seed 42 --generations 5 --name a.b" ++ In),
+        holds("cambrian resume a.b --data-dir " ++ Dir, Where),
+        {2, "", Again} = run("evolve xor --name a.b" ++ In),
+        holds("--name a.b: it is there already; `cambrian resume a.b --data-dir ", Again),
+        {0, Resumed, _} = run("resume a.b --generations 1000" ++ In),
+        ?assertEqual(id(Whole), id(Resumed)),
+        ?assertMatch("xor: solved. 24 generations, 3290 evaluations, " ++ _, Resumed),
+        %% by its file, at its end
+        [First | _] = Files = lists:sort(filelib:wildcard(Dir ++ "/populations/a.b/*.checkpoint")),
+        {0, ByFile, _} = run(["resume", lists:last(Files), "--quiet"]),
+        ?assertEqual(id(Whole), id(ByFile)),
+        ?assertMatch({2, "", _}, run(["resume", First])),
+        {0, Shown, ""} = run("inspect a.b --data-dir " ++ Dir),
+        [holds(Part, Shown) || Part <- [id(Whole), "  seed         42\n", "  task         'xor'\n", "  name         a.b\n",
+                                        "Fitness: * best, . mean\n", "parameters   as the task has them"]],
+        ?assertMatch({0, _, _}, run("evolve xor --fresh --seed 1 --generations 2 --name a.b" ++ In)),
+        ?assertEqual(undefined, application:get_env(cambrian, data_dir))
+    end).
+
+a_fun_cannot_be_resumed_from_a_shell_test() ->
+    cambrian_temporary:with_data_dir(fun(Dir) ->
+        {ok, _} = cambrian:evolve(fun(_) -> 1 end, #{inputs => 1, outputs => 1, generations => 2, name => cambrian_cli_fun}),
+        {1, "", Line} = run("resume cambrian_cli_fun --data-dir " ++ Dir),
+        holds("does not say its task, which was a fun or long: start it from code", Line),
+        {0, Shown, ""} = run("inspect cambrian_cli_fun --data-dir " ++ Dir),
+        holds("fun, which the file cannot tell in full", Shown)
+    end).
+
+%%% ---- inspect ----------------------------------------------------------------------------
+
+what_a_file_is_test_() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7),
+    {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1),
+    Claims = #{realm => <<"org.example.lab">>, task => <<"x\e[2Jr">>, fitness => 2.87, generation => 3, sequence => 1, time => 0},
+    {ok, Sealed} = cambrian_envelope:seal(Claims, G, <<1:256>>),
+    {ok, Delta} = cambrian_envelope:seal(Claims, Grown, G, <<1:256>>),
+    {ok, Envelope, _} = cambrian_envelope:read(Sealed),
+    Record = cambrian_envelope:record(Envelope),
+    Genotype = cambrian_genotype:to_binary(G),
+    Rows = [{0, Genotype, ["a genotype of ", "nodes        25: 20 inputs, 0 hidden, 5 outputs", "out 4 = "]},
+            {0, Sealed, ["an envelope", "The signature is genuine.", "as is claimed", "org.example.lab", "x?[2Jr", "1970-01-01T00:00:00"]},
+            {0, forged(Sealed), ["The signature is forged"]},
+            {0, Delta, ["a difference to ", "The signature is genuine."]},
+            {0, Record, ["a record of an envelope, with a genuine signature", "org.example.lab"]},
+            {0, <<"cambrian identity 1\nxyz">>, ["an identity, whose key is secret"]},
+            {1, binary:part(Genotype, 0, 60), ["begins as a genotype does, and is torn or damaged"]},
+            {1, binary:part(Sealed, 0, 60), ["begins as an envelope does, and is torn or damaged"]},
+            {1, <<"cambrian checkpoint 2\nxyz">>, ["a checkpoint that is torn, or was changed since"]},
+            {1, <<"cambrian checkpoint 99\nxyz">>, ["no checkpoint of this version"]},
+            {1, <<"camb">>, ["begins as a checkpoint does"]},
+            {1, <<>>, ["an empty file"]},
+            {1, <<"something else">>, ["none of Cambrian's files"]}],
+    [{hd(Parts), fun() -> inspected(Status, Bytes, Parts) end} || {Status, Bytes, Parts} <- Rows].
+
+forged(Bytes) ->
+    Size = byte_size(Bytes) - 1,
+    <<Signed:Size/binary, Last>> = Bytes,
+    <<Signed/binary, (Last bxor 1)>>.
+
+inspected(Status, Bytes, Parts) ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = filename:join(Dir, "file"),
+        ok = file:write_file(Path, Bytes),
+        {Status, Out, Errors} = run(["inspect", Path]),
+        [holds(Part, Out ++ Errors) || Part <- Parts],
+        ?assertEqual([], [C || C <- Out ++ Errors, C < 32, C =/= $\n])
+    end).
+
+%% None of them stops the VM, or says what it is not.
+damaged_checkpoints_test() ->
+    cambrian_temporary:with_data_dir(fun(Dir) ->
+        {ok, _} = cambrian:evolve('xor', #{seed => 1, generations => 2, name => cambrian_cli_torn}),
+        [File | _] = filelib:wildcard(Dir ++ "/populations/cambrian_cli_torn/*.checkpoint"),
+        {ok, Bytes} = file:read_file(File),
+        [begin
+             ok = file:write_file(File, binary:part(Bytes, 0, Size)),
+             ?assertMatch({1, "", "cambrian: " ++ _}, run(["inspect", File]))
+         end || Size <- lists:seq(0, byte_size(Bytes) - 1, 97)]
+    end).
+
+%%% ---- bin/cambrian -----------------------------------------------------------------------
+
+the_script_test_() ->
+    {timeout, 120, [{"says what it is asked", {timeout, 60, fun says_what_it_is_asked/0}},
+                    {"ended by SIGTERM", {timeout, 60, fun() -> ended_and_resumed("-TERM", 143) end}},
+                    {"killed", {timeout, 60, fun() -> ended_and_resumed("-KILL", 137) end}}]}.
+
+says_what_it_is_asked() ->
+    {0, Out} = script(["evolve", "xor", "--seed", "42", "--quiet"]),
+    ?assertMatch("xor: solved. 24 generations" ++ _, Out),
+    {0, Progress} = script(["evolve", "xor", "--seed", "42"]),
+    ?assertMatch("0%, generation 0, best 2.9998" ++ _, Progress),
+    ?assertMatch({2, "cambrian: --sede: there is no such option" ++ _}, script(["evolve", "xor", "--sede", "42"])),
+    ?assertMatch({1, "cambrian: nothing.there: there is no such file\n"}, script(["inspect", "nothing.there"])).
+
+ended_and_resumed(Signal, Expected) ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Goal = ["--target", "99", "--generations", "120", "--quiet"],
+        Evolve = ["evolve", "double_pole_novel", "--seed", "5", "--population", "200" | Goal],
+        {0, Whole, _} = run(Evolve),
+        %% slow enough to be met in the middle
+        Port = start(Evolve ++ ["--threads", "1", "--cpu", "0.1", "--name", "victim", "--data-dir", Dir]),
+        {os_pid, Pid} = erlang:port_info(Port, os_pid),
+        ok = written(Dir ++ "/populations/victim/*.checkpoint", 500),
+        "" = os:cmd(lists:concat(["kill ", Signal, " ", Pid])),
+        {Expected, _} = ending(Port, []),
+        {0, Resumed} = script(["resume", "victim", "--data-dir", Dir, "--quiet"]),
+        ?assertEqual(id(Whole), id(Resumed))
+    end).
+
+%% At least one beyond that of the start.
+written(Pattern, Tries) when Tries > 0 ->
+    case filelib:wildcard(Pattern) of
+        [_, _ | _] -> ok;
+        _ -> timer:sleep(20), written(Pattern, Tries - 1)
+    end.
+
+script(Args) -> ending(start(Args), []).
+
+%% With these modules, and not those of another build.
+start(Args) ->
+    Libraries = filename:dirname(filename:dirname(filename:dirname(code:which(cambrian)))),
+    open_port({spawn_executable, filename:join([root(filename:absname(".")), "bin", "cambrian"])},
+              [{args, Args}, {env, [{"ERL_LIBS", Libraries}]}, exit_status, stderr_to_stdout]).
+
+ending(Port, Said) ->
+    receive
+        {Port, {data, Data}} -> ending(Port, [Said | Data]);
+        {Port, {exit_status, Status}} -> {Status, lists:flatten(Said)}
+    end.
+
+root(Dir) ->
+    case filelib:is_regular(filename:join(Dir, "README.md")) of
+        true -> Dir;
+        false -> root(filename:dirname(Dir))
+    end.

@@ -1,0 +1,148 @@
+%% With a module that is called as telemetry is, the events of `docs/events.md' come as it says.
+-module(cambrian_telemetry_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+%% Each event of the table in the guide, with the measurements and the metadata that it always has.
+table() ->
+    [{Event, names(Measurements), names(Metadata)}
+     || Line <- string:split(guide(), "\n", all),
+        {match, [Event, Measurements, Metadata]} <-
+            [re:run(Line, "^\\| `(\\[cambrian, .*?\\])` \\| (.*) \\| (.*) \\|$", [{capture, all_but_first, list}])]].
+
+%% What is said after a colon, or with an "and", is not always there.
+names(Cell) ->
+    [Always | _] = re:split(Cell, ", and |: ", [{return, list}]),
+    case re:run(Always, "`([a-z_]+)`", [global, {capture, all_but_first, list}]) of
+        {match, Names} -> [list_to_atom(Name) || [Name] <- Names];
+        nomatch -> []
+    end.
+
+guide() ->
+    {ok, Bytes} = file:read_file(filename:join([root(filename:absname(".")), "docs", "events.md"])),
+    unicode:characters_to_list(Bytes).
+
+root(Dir) ->
+    case filelib:is_regular(filename:join(Dir, "README.md")) of
+        true -> Dir;
+        false -> root(filename:dirname(Dir))
+    end.
+
+the_guide_has_every_event_and_no_other_test() ->
+    Root = root(filename:absname(".")),
+    Sources = iolist_to_binary([element(2, file:read_file(File)) || File <- filelib:wildcard(filename:join(Root, "src/**/*.erl"))]),
+    {match, Found} = re:run(Sources, "execute\\((\\[cambrian, [a-z_]+, [A-Za-z_]+\\])", [global, {capture, all_but_first, list}]),
+    %% the bridge has two under one call
+    Bridge = ["[cambrian, mesh, published]", "[cambrian, mesh, received]"],
+    InSources = lists:usort(lists:append([case Name of "[cambrian, mesh, Event]" -> Bridge; _ -> [Name] end || [Name] <- Found])),
+    ?assertEqual(InSources, lists:sort([Name || {Name, _, _} <- table()])).
+
+the_guide_has_every_message_test() ->
+    {match, Found} = re:run(unicode:characters_to_binary(guide()), "(?m)^\\| `\\{([a-z_]+), [A-Z]", [global, {capture, all_but_first, list}]),
+    {ok, Forms} = epp:parse_file(filename:join(root(filename:absname(".")), "src/run/cambrian_population.erl"), []),
+    [Union] = [Tuples || {attribute, _, type, {event, {type, _, union, Tuples}, []}} <- Forms],
+    ?assertEqual(lists:sort([atom_to_list(Kind) || {type, _, tuple, [{atom, _, Kind} | _]} <- Union]), lists:sort(lists:append(Found))).
+
+%% What runs, and what it leads to.
+events_come_as_the_guide_says_test_() ->
+    Mesh = fun a_champion_goes_out_and_others_come_in/0,
+    [{Title, {timeout, 60, fun() -> with_telemetry(fun() -> _ = Run(), check(Events) end) end}}
+     || {Title, Run, Events} <-
+            [{"a run", fun() -> {ok, _} = cambrian:evolve('xor', #{seed => 42}) end,
+              ["[cambrian, generation, stop]", "[cambrian, champion, found]", "[cambrian, population, finished]"]},
+             {"faults", fun() -> evolve(fun(_) -> error(on_purpose) end, #{generations => 1}) end, ["[cambrian, evaluation, exception]"]},
+             {"a goal at fault", fun() -> evolve(fun(_) -> 1 end, #{until => fun(_) -> perhaps end}) end,
+              ["[cambrian, population, failed]"]},
+             {"a crash", fun crash/0, ["[cambrian, population, resumed]"]},
+             {"a newcomer", fun inject/0, ["[cambrian, population, received]"]},
+             {"no room", fun no_room/0, ["[cambrian, checkpoint, exception]"]},
+             {"a pause", fun pause/0, ["[cambrian, governor, paused]", "[cambrian, governor, resumed]"]},
+             {"a mesh", Mesh, ["[cambrian, mesh, published]", "[cambrian, mesh, received]", "[cambrian, mesh, rejected]"]}]].
+
+evolve(Fun, Goal) -> cambrian:evolve(Fun, maps:merge(#{inputs => 1, outputs => 1, population => 5}, Goal)).
+
+crash() ->
+    {ok, P} = cambrian_population:start(#{task => double_pole_novel, name => ?MODULE, target => 99}),
+    ok = cambrian_population:run(P),
+    exit(P, kill),
+    once(fun() -> whereis(?MODULE) =/= P andalso is_pid(whereis(?MODULE)) end),
+    cambrian_population:stop(?MODULE).
+
+once(Holds) ->
+    case Holds() of
+        true -> ok;
+        false -> timer:sleep(10), once(Holds)
+    end.
+
+inject() ->
+    {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
+    ok = cambrian_population:inject(P, Champion),
+    {ok, _} = cambrian_population:step(P, 1),
+    cambrian_population:stop(P).
+
+no_room() ->
+    ok = application:set_env(cambrian, data_dir, "/dev/null"),
+    try cambrian:evolve('xor', #{seed => 1, generations => 2, name => ?MODULE})
+    after application:unset_env(cambrian, data_dir)
+    end.
+
+pause() ->
+    ok = cambrian_governor:configure(#{pause_when => fun() -> true end}),
+    ok = cambrian_governor:configure(#{pause_when => none}).
+
+a_champion_goes_out_and_others_come_in() ->
+    Realm = <<"org.example.telemetry">>,
+    {ok, _} = cambrian_bridge:start(#{realm => Realm}),
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+    {ok, _} = cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 2.87}),
+    Claims = #{realm => Realm, task => <<"xor">>, fitness => 2.87, generation => 0, sequence => 1,
+               time => erlang:system_time(millisecond)},
+    {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>),
+    [cambrian_bridge ! {cambrian_transport, <<Realm/binary, "/genotype">>, B} || B <- [Bytes, Bytes]],
+    #{received := 2} = cambrian_bridge:counts(),
+    cambrian_bridge:stop().
+
+check(Names) ->
+    Seen = all_seen(),
+    [?assertEqual({Name, none}, {Name, missing(Measurements, Metadata, [{M, D} || {N, M, D} <- Seen, N =:= Name])})
+     || {Name, Measurements, Metadata} <- table(), lists:member(Name, Names)],
+    %% and nothing that it has not
+    ?assertEqual([], lists:usort([Name || {Name, _, _} <- Seen]) -- [Name || {Name, _, _} <- table()]),
+    [?assertEqual({Name, []}, {Name, maps:keys(D) -- (Metadata ++ [origin, genotype])})
+     || {Seen1, _, D} <- Seen, {Name, _, Metadata} <- table(), Seen1 =:= Name].
+
+missing(_, _, []) -> never_seen;
+missing(Measurements, Metadata, [{M, D} | _]) ->
+    case {Measurements -- maps:keys(M), Metadata -- maps:keys(D), [V || V <- maps:values(M), not is_number(V)]} of
+        {[], [], []} -> none;
+        Others -> Others
+    end.
+
+all_seen() ->
+    receive {telemetry, Event, Measurements, Metadata} ->
+        Name = lists:append(["[", lists:append(lists:join(", ", [atom_to_list(Part) || Part <- Event])), "]"]),
+        [{Name, Measurements, Metadata} | all_seen()]
+    after 100 -> []
+    end.
+
+%%% ---- a telemetry --------------------------------------------------------------------------
+
+with_telemetry(Test) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    true = register(cambrian_telemetry_listener, self()),
+    Forms = [form("-module(telemetry)."), form("-export([execute/3])."),
+             form("execute(E, M, D) -> catch cambrian_telemetry_listener ! {telemetry, E, M, D}, ok.")],
+    {ok, telemetry, Beam} = compile:forms(Forms),
+    {module, telemetry} = code:load_binary(telemetry, "telemetry.beam", Beam),
+    try Test()
+    after
+        true = code:delete(telemetry),
+        _ = code:purge(telemetry),
+        true = unregister(cambrian_telemetry_listener),
+        _ = application:stop(cambrian)
+    end.
+
+form(Line) ->
+    {ok, Tokens, _} = erl_scan:string(Line),
+    {ok, Form} = erl_parse:parse_form(Tokens),
+    Form.

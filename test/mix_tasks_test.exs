@@ -1,0 +1,95 @@
+defmodule MixTasksTest do
+  # The device of standard error is one for all.
+  use ExUnit.Case, async: false
+
+  import ExUnit.CaptureIO
+
+  defmodule Half do
+    use Cambrian.Task
+
+    @impl true
+    def init(_), do: {:ok, %{inputs: 1, outputs: 1}, nil}
+
+    @impl true
+    def evaluate(network, nil) do
+      [output] = Cambrian.Network.activate(network, [1])
+      1 - abs(output - 0.5)
+    end
+  end
+
+  @solved "xor: solved. 24 generations, 3290 evaluations, "
+
+  test "cambrian.evolve, for a task of ours and for a module of the project" do
+    assert capture_io(fn -> evolve(~w(xor --seed 42 --quiet)) end) =~ @solved
+
+    module = inspect(Half)
+    args = [module | ~w(--seed 1 --target 0.99 --quiet)]
+    assert capture_io(fn -> evolve(args) end) =~ "#{module}: solved. "
+  end
+
+  test "progress and mistakes are on standard error, and a mistake is a status" do
+    assert capture_io(:stderr, fn -> capture_io(fn -> evolve(~w(xor --seed 42)) end) end) =~
+             ~r/^0%, generation 0, best 2.9998/
+
+    mistake = fn -> assert catch_exit(evolve(~w(xor --sede 42))) == {:shutdown, 2} end
+    help = "mix cambrian.evolve --help lists the options"
+    assert capture_io(:stderr, mistake) == "cambrian: --sede: there is no such option; #{help}\n"
+  end
+
+  test "cambrian.resume and cambrian.inspect" do
+    dir =
+      Path.join(
+        System.tmp_dir!(),
+        "cambrian_#{System.unique_integer([:positive])}_#{System.pid()}"
+      )
+
+    on_exit(fn -> File.rm_rf!(dir) end)
+    at = ["--data-dir", dir]
+
+    where =
+      capture_io(:stderr, fn ->
+        capture_io(fn ->
+          evolve(~w(xor --seed 42 --generations 5 --quiet --name mix_tasks_test) ++ at)
+        end)
+      end)
+
+    assert where =~ "mix cambrian.resume mix_tasks_test --data-dir #{dir}"
+
+    resume = fn ->
+      run("resume", ~w(mix_tasks_test --generations 1000 --quiet) ++ at)
+    end
+
+    capture_io(:stderr, fn -> send(self(), {:resumed, capture_io(resume)}) end)
+    assert_received {:resumed, @solved <> _}
+
+    shown = capture_io(fn -> run("inspect", ["mix_tasks_test" | at]) end)
+    assert shown =~ "  name         mix_tasks_test\n"
+    assert shown =~ "Fitness: * best, . mean"
+  end
+
+  test "mix itself ends with the status" do
+    mix = fn args ->
+      System.cmd("mix", args, stderr_to_stdout: true, env: [{"MIX_ENV", "test"}])
+    end
+
+    assert {out, 0} = mix.(~w(cambrian.evolve xor --seed 42 --quiet))
+    assert out =~ @solved
+    assert {out, 2} = mix.(~w(cambrian.evolve xor --generations none))
+    assert out =~ "cambrian: --generations none: expected a positive integer; "
+  end
+
+  test "every task has its line in mix help" do
+    for name <- ~w(evolve resume inspect) do
+      task = Mix.Task.get!("cambrian.#{name}")
+      assert Mix.Task.shortdoc(task)
+      assert Mix.Task.moduledoc(task) =~ "mix cambrian.#{name} "
+    end
+  end
+
+  defp evolve(args), do: run("evolve", args)
+
+  defp run(name, args) do
+    Mix.Task.reenable("cambrian.#{name}")
+    Mix.Task.run("cambrian.#{name}", args)
+  end
+end
