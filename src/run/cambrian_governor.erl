@@ -14,6 +14,9 @@
 %% What a run ends with does not depend on it. The settings are the application's `governor' at first:
 %% `{cambrian, [{governor, #{cpu => 0.25, quiet_hours => [{{8, 0}, {20, 0}}]}}]}'. Rest begins at the next
 %% genotype, in Rust and in evaluators alike; a single evaluation is not cut.
+%%
+%% Whatever the settings, the library's threads give way to the VM's schedulers: they yield every half a millisecond, and
+%% have the niceness 19 on Linux, so that other programs that want all cores come first as well.
 -module(cambrian_governor).
 -behaviour(gen_server).
 

@@ -178,8 +178,7 @@ encode(#{population := Population, champion := Champion} = Checkpoint) ->
     maps:without([until, newcomers], Saved).
 
 decode(Bytes, Path) ->
-    %% their names are atoms that a champion has
-    _ = cambrian_genotype:operators(),
+    ok = load_names(),
     try binary_to_term(Bytes, [safe]) of
         #{population := Encoded, champion := Champion} = Saved ->
             case cambrian_nif:population_decode(Encoded) of
@@ -189,6 +188,14 @@ decode(Bytes, Path) ->
             end
     catch error:_ -> {error, {malformed, Path}}
     end.
+
+%% A checkpoint is made of atoms that are there already, with the modules that have them, and those of operators.
+load_names() ->
+    _ = application:load(cambrian),
+    {ok, Modules} = application:get_key(cambrian, modules),
+    _ = code:ensure_modules_loaded(Modules),
+    _ = cambrian_genotype:operators(),
+    ok.
 
 genotype(Bytes) ->
     {ok, Genotype} = cambrian_genotype:from_binary(Bytes),

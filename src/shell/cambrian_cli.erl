@@ -338,7 +338,7 @@ in_data_dir(Given, Do) ->
     _ = [application:set_env(cambrian, data_dir, filename:absname(Dir)) || #{data_dir := Dir} <- [Given]],
     try
         case application:ensure_all_started(cambrian) of
-            {ok, _} -> ok = cambrian_inspect:load(), Do();
+            {ok, _} -> Do();
             {error, Reason} -> wrong(Reason, Given)
         end
     after

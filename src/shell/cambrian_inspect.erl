@@ -2,7 +2,7 @@
 %% What a file of ours is, and what is in it, for people to read.
 -module(cambrian_inspect).
 
--export([file/1, load/0]).
+-export([file/1]).
 
 -define(MAX_LINES, 40).
 -define(MAX_TERMS, 12).
@@ -26,7 +26,6 @@ file(Path) ->
 %%% ---- checkpoints ------------------------------------------------------------------------
 
 checkpoint(Path) ->
-    ok = load(),
     case cambrian_store:open(Path) of
         {ok, Checkpoint} -> {ok, [Path, ": a checkpoint\n", checkpointed(Path, Checkpoint)]};
         {error, {torn_checkpoint, _}} -> {error, [Path, ": a checkpoint that is torn, or was changed since"]};
@@ -34,14 +33,6 @@ checkpoint(Path) ->
             {_, Line} = cambrian_reason:text(Reason, #{texts => #{}}),
             {error, Line}
     end.
-
-%% @doc What a checkpoint is made of is read as atoms that are there already, with the modules that have them.
--spec load() -> ok.
-load() ->
-    _ = application:load(cambrian),
-    {ok, Modules} = application:get_key(cambrian, modules),
-    _ = code:ensure_modules_loaded(Modules),
-    ok.
 
 checkpointed(Path, #{population := Population, task := Task, text := Text, running := Running, elapsed := Elapsed,
                      goal := Goal, champion := Champion, history := History}) ->

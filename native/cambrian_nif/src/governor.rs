@@ -7,13 +7,16 @@ use rustler::{Atom, NifResult};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The bits of an `f32`: 1 is work without rest, 0 rest without work.
 static DUTY: AtomicU32 = AtomicU32::new(1.0_f32.to_bits());
 
 /// A thread that rests looks this often whether it is to stop.
 const NAP: Duration = Duration::from_millis(10);
+
+/// A thread works so long, or until the genotype that it is at is done, before it lets others have its core.
+const TURN: Duration = Duration::from_micros(500);
 
 fn duty() -> f32 {
     f32::from_bits(DUTY.load(Ordering::Relaxed))
@@ -37,6 +40,8 @@ fn governor_duty() -> f32 {
 thread_local! {
     /// Since when this thread's work is counted, and the rest that it owes.
     static WORKED: Cell<Option<ThreadTime>> = const { Cell::new(None) };
+    /// Which job this thread is at, and since when it has not yielded.
+    static TURN_OF: Cell<Option<(usize, Instant)>> = const { Cell::new(None) };
     static OWED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
@@ -49,6 +54,19 @@ fn owed(duty: f32) -> Duration {
     OWED.get() + rest
 }
 
+/// Where there are not cores enough for both, a scheduler that has something to do is not to wait until the kernel sees
+/// a reason to take the core from us, which can be tens of milliseconds. To yield is a system call: not too often, and
+/// not in short jobs, between which a thread sleeps anyway.
+fn give_way(job: &AtomicBool) {
+    let (now, job) = (Instant::now(), std::ptr::from_ref(job).addr());
+    match TURN_OF.get() {
+        Some((same, since)) if same == job && now - since < TURN => return,
+        Some((same, _)) if same == job => std::thread::yield_now(),
+        _ => {}
+    }
+    TURN_OF.set(Some((job, now)));
+}
+
 /// Leave of the governor for one piece of work, unless it is told to stop.
 pub struct Governed<'a>(pub &'a AtomicBool);
 
@@ -59,6 +77,7 @@ impl Permission for Governed<'_> {
             if !self.0.granted() {
                 return false;
             }
+            give_way(self.0);
             let duty = duty();
             if duty >= 1.0 {
                 WORKED.set(None);
