@@ -62,10 +62,10 @@ generation(Dir) ->
 %% Until it has ended or died.
 live(Dir, Death, Kills) ->
     Paths = [filename:dirname(code:which(Module)) || Module <- [cambrian, ?MODULE]],
-    Call = io_lib:format("~s:child(~0p, ~0p, ~0p).", [?MODULE, Dir, Death, Kills]),
+    Call = io_lib:format("~s:child(~0p, ~w, ~w).", [?MODULE, Dir, Death, Kills]),
     Limit = case Death of full_disk -> "trap '' XFSZ; ulimit -f 2; "; _ -> "" end,
     Erl = ["exec ", os:find_executable("erl"), " -noinput", [[" -pa ", Path] || Path <- Paths],
-           " -eval '", string:replace(Call, "\"", "\"", all), "'"],
+           " -eval '", Call, "'"],
     Port = open_port({spawn_executable, "/bin/sh"},
                      [{args, ["-c", lists:flatten([Limit, Erl])]}, {line, 1000}, exit_status, stderr_to_stdout]),
     {os_pid, OsPid} = erlang:port_info(Port, os_pid),
