@@ -159,7 +159,7 @@ a_failure_has_its_fitness(_) ->
     Gs = genotypes(3),
     How = each(Gs, #{2 => fun() -> no end}),
     ?assertMatch({[11.0, -5.0, 13.0], [_]}, once(How, Gs, #{failure => -5})),
-    ?assertMatch({[0.0], [_]}, once(each(tl(Gs), #{1 => fun() -> no end, 2 => fun() -> no end}), [hd(tl(Gs))])),
+    ?assertMatch({[+0.0], [_]}, once(each(tl(Gs), #{1 => fun() -> no end, 2 => fun() -> no end}), [hd(tl(Gs))])),
     Options = #{inputs => 2, outputs => 1, population => 10, generations => 1, seed => 1, failure_fitness => -7},
     ?assertMatch({ok, #{fitness := -7.0}}, cambrian:evolve(fun(_) -> error(always) end, Options)).
 
@@ -284,7 +284,7 @@ options_are_checked(_) ->
 overhead(_) ->
     Gs = genotypes(1000),
     Evaluator = start({each, fun(_) -> 0.0 end}, #{timeout => 5000, memory => 1 bsl 28}),
-    Times = [element(1, timer:tc(fun() -> {[0.0 | _], []} = round(Evaluator, Gs) end)) || _ <- lists:seq(1, 10)],
+    Times = [element(1, timer:tc(fun() -> {[+0.0 | _], []} = round(Evaluator, Gs) end)) || _ <- lists:seq(1, 10)],
     ct:pal("1,000 evaluations: ~p us", [Times]),
     ?assert(lists:min(Times) < 20_000),
     ok = stop(Evaluator).
