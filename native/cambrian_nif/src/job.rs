@@ -7,7 +7,6 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustler::{
     Atom, Encoder, Env, Error, LocalPid, Monitor, NifResult, OwnedEnv, Resource, ResourceArc, Term,
 };
-use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -57,29 +56,11 @@ fn pool_start(threads: usize) -> NifResult<usize> {
     }
 }
 
-/// What takes long to free, and is freed by our threads: the garbage collector of a process runs on a scheduler, which
-/// would hold up every other process, the more so where it waits for memory that one of our threads has locked.
-pub struct Large<T: Send + 'static>(Option<T>);
-
-impl<T: Send> Large<T> {
-    pub fn new(value: T) -> Large<T> {
-        Large(Some(value))
-    }
-}
-
-impl<T: Send> Deref for Large<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.0.as_ref().expect("it is taken only to be freed")
-    }
-}
-
-impl<T: Send> Drop for Large<T> {
-    fn drop(&mut self) {
-        if let (Some(value), Ok(pool)) = (self.0.take(), pool()) {
-            pool.spawn(move || drop(value));
-        }
+/// Leaves to our threads what takes long to free: the garbage collector of a process runs on a scheduler, which would
+/// hold up every other process, the more so where it waits for memory that one of our threads has locked.
+pub fn free<T: Send + 'static>(large: T) {
+    if let Ok(pool) = pool() {
+        pool.spawn(move || drop(large));
     }
 }
 

@@ -1,7 +1,7 @@
 //! cambrian_population
 
 use crate::genotype::{GenotypeArc, wrap};
-use crate::job::{self, Job, Large};
+use crate::job::{self, Job};
 use crate::substrate::{self, SubstrateArc};
 use crate::task::TaskArc;
 use crate::term::{List, binary};
@@ -17,14 +17,26 @@ use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource,
 use std::sync::Arc;
 
 /// Waiting for fitness. Immutable, as is [`EvaluatedResource`].
-pub struct PopulationResource(Large<Population>);
-pub struct EvaluatedResource(Large<Evaluated>);
+pub struct PopulationResource(Population);
+pub struct EvaluatedResource(Evaluated);
 
 #[rustler::resource_impl]
-impl Resource for PopulationResource {}
+impl Resource for PopulationResource {
+    const IMPLEMENTS_DESTRUCTOR: bool = true;
+
+    fn destructor(self, _: Env) {
+        job::free(self.0);
+    }
+}
 
 #[rustler::resource_impl]
-impl Resource for EvaluatedResource {}
+impl Resource for EvaluatedResource {
+    const IMPLEMENTS_DESTRUCTOR: bool = true;
+
+    fn destructor(self, _: Env) {
+        job::free(self.0);
+    }
+}
 
 type PopulationArc = ResourceArc<PopulationResource>;
 type EvaluatedArc = ResourceArc<EvaluatedResource>;
@@ -43,7 +55,7 @@ fn population_new(encoded: Term, task: Term, changes: Term, seed: u64) -> NifRes
     let encoding = encoding(encoded)?;
     let p = parameters::read(changes, encoding.parameters(task::parameters(task)?))?;
     let population = job::pool()?.install(|| Population::new(p, encoding, seed));
-    Ok((atoms::ok(), ResourceArc::new(PopulationResource(Large::new(population.map_err(error::parameter)?)))))
+    Ok((atoms::ok(), ResourceArc::new(PopulationResource(population.map_err(error::parameter)?))))
 }
 
 /// `{Tag, {ok, Evaluated}}`
@@ -57,7 +69,7 @@ fn population_evaluate<'a>(
     task::check_shape(&*task.0, population.0.encoding().network_shape())?;
     job::post(env, tag, move |leave| {
         let evaluated = population.0.clone().evaluate(&*task.0, leave)?;
-        Some(ResourceArc::new(EvaluatedResource(Large::new(evaluated))))
+        Some(ResourceArc::new(EvaluatedResource(evaluated)))
     })
 }
 
@@ -110,15 +122,13 @@ fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
         return Err(Error::BadArg);
     }
     let evaluated = population.0.clone().settle(tuning.clone());
-    Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(Large::new(evaluated)))))
+    Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated))))
 }
 
 /// `{Tag, {ok, Population}}`
 #[rustler::nif]
 fn population_next<'a>(env: Env<'a>, tag: Term<'a>, evaluated: EvaluatedArc) -> NifResult<ResourceArc<Job>> {
-    job::post(env, tag, move |leave| {
-        Some(ResourceArc::new(PopulationResource(Large::new(evaluated.0.next(leave)?))))
-    })
+    job::post(env, tag, move |leave| Some(ResourceArc::new(PopulationResource(evaluated.0.next(leave)?))))
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
@@ -129,7 +139,7 @@ fn population_inject(
 ) -> NifResult<(Atom, EvaluatedArc)> {
     let mut next = evaluated.0.clone();
     match next.inject(Arc::clone(&genotype.0), fitness) {
-        Ok(()) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(Large::new(next))))),
+        Ok(()) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(next)))),
         Err(reason) => Err(error::refuse(error::refused(reason))),
     }
 }
@@ -235,7 +245,7 @@ fn population_contender(env: Env<'_>, evaluated: EvaluatedArc) -> Term<'_> {
     let Some(at) = next.contender() else { return atoms::undefined().encode(env) };
     let genotype = wrap(Arc::clone(next.tuned(at)));
     let fitness = next.fitness()[at as usize];
-    (genotype, fitness, ResourceArc::new(EvaluatedResource(Large::new(next)))).encode(env)
+    (genotype, fitness, ResourceArc::new(EvaluatedResource(next))).encode(env)
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
@@ -264,7 +274,7 @@ fn population_encode(env: Env<'_>, population: PopulationArc) -> Binary<'_> {
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_decode(bytes: Binary) -> NifResult<(Atom, PopulationArc)> {
     match checkpoint::decode(&bytes) {
-        Ok(population) => Ok((atoms::ok(), ResourceArc::new(PopulationResource(Large::new(population))))),
+        Ok(population) => Ok((atoms::ok(), ResourceArc::new(PopulationResource(population)))),
         Err(CheckpointError::Malformed) => Err(error::refuse(atoms::malformed())),
         Err(CheckpointError::UnsupportedVersion(version)) => {
             Err(error::refuse((atoms::unsupported_version(), version)))
