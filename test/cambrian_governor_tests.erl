@@ -127,19 +127,25 @@ mistakes_case() ->
                                      {data_dir, 42, "bad_option,{data_dir,42,"}, {data_dri, "/data", "unknown_option,data_dri"},
                                      {threads, 0, "bad_option,{threads,0,"}]].
 
-%% The 99th percentile of how late a timer of 1 ms is. Where other programs hold up the machine, they do so with an idle VM
-%% as well: that much is not ours.
+%% The 99th percentile of how late a timer of 1 ms is, in a VM as anybody starts it: that of a build tool may bind and spin
+%% its schedulers otherwise. Where other programs hold up the machine, they do so with an idle VM as well: that much is
+%% not ours.
 timers_are_kept_case() ->
-    Measure = fun() -> percentile(99, [late() || _ <- lists:seq(1, 1000)]) end,
-    {Late, Idle} = best_of(5, fun() ->
-        Idle = Measure(),
-        P = endless(),
-        Late = Measure(),
-        ok = cambrian_population:stop(P),
-        {Late, Idle}
-    end),
+    Paths = lists:append([["-pa", filename:dirname(code:which(Module))] || Module <- [cambrian, ?MODULE]]),
+    {ok, Peer, _} = peer:start_link(#{connection => standard_io, args => Paths}),
+    {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
+    {Late, Idle} = best_of(5, fun() -> peer:call(Peer, ?MODULE, lateness, [], 30_000) end),
+    ok = peer:stop(Peer),
     io:format(user, "a timer of 1 ms is late by ~.1f ms at the 99th percentile, in an idle VM by ~.1f; ", [Late, Idle]),
     ?assert(Late < 5.0 + max(0.0, Idle - 2.0)).
+
+lateness() ->
+    Measure = fun() -> percentile(99, [late() || _ <- lists:seq(1, 1000)]) end,
+    Idle = Measure(),
+    P = endless(),
+    Late = Measure(),
+    ok = cambrian_population:stop(P),
+    {Late, Idle}.
 
 best_of(1, Measure) -> Measure();
 best_of(Tries, Measure) ->
