@@ -40,26 +40,16 @@ whole(X) -> X.
 
 id(Champion) -> string:lowercase(binary:encode_hex(cambrian_genotype:id(Champion))).
 
-%%% ---- JSON -------------------------------------------------------------------------------
-
+%% @doc In the order in which people ask.
 -spec json(Task :: unicode:chardata(), cambrian_population:result(), Files :: [file:filename_all()]) ->
-          unicode:chardata().
+          binary().
 json(Task, #{champion := Champion} = Result, Files) ->
-    Trial = [{trial, {maps:get(trial, Result, [])}} || is_map_key(trial, Result)],
-    value({[{task, Task}, {champion, id(Champion)}]
-           ++ [{Key, maps:get(Key, Result)} || Key <- ?FIELDS, is_map_key(Key, Result)]
-           ++ Trial ++ [{files, {list, Files}} || Files =/= []]}).
+    cambrian_json:encode({[{task, text(Task)}, {champion, text(id(Champion))}]
+                          ++ [{Key, maps:get(Key, Result)} || Key <- ?FIELDS, is_map_key(Key, Result)]
+                          ++ [{trial, {Trial}} || #{trial := Trial} <- [Result]]
+                          ++ [{files, [text(File) || File <- Files]} || Files =/= []]}).
 
-%% No more of JSON than this result takes.
-value({list, Values}) -> [$[, lists:join($,, [value(Value) || Value <- Values]), $]];
-value({Fields}) -> [${, lists:join($,, [[value(atom_to_list(Key)), $:, value(Value)] || {Key, Value} <- Fields]), $}];
-value(Value) when is_boolean(Value) -> atom_to_list(Value);
-value(Value) when is_number(Value) -> cambrian_text:exact(Value);
-value(Text) -> [$", [escaped(C) || C <- unicode:characters_to_list(Text)], $"].
-
-escaped(C) when C =:= $"; C =:= $\\ -> [$\\, C];
-escaped(C) when C < 32 -> io_lib:format("\\u~4.16.0b", [C]);
-escaped(C) -> C.
+text(Chars) -> unicode:characters_to_binary(Chars).
 
 %%% ---- files ------------------------------------------------------------------------------
 

@@ -55,25 +55,10 @@ gymnasium(Environment, Options) ->
     Mine = maps:with([seed, range, scale, kwargs], Options),
     {Low, High} = maps:get(range, Mine, {0, 1}),
     Settings = maps:merge(#{seed => 0, scale => true, kwargs => #{}}, Mine#{range => [Low, High]}),
-    {program, maps:merge(#{command => "python3", name => binary_to_atom(Id), args => [helper(), Id, json(Settings)]},
+    {program, maps:merge(#{command => "python3", name => binary_to_atom(Id), args => [helper(), Id, cambrian_json:encode(Settings)]},
                          maps:without([seed, range, scale, kwargs], Options))}.
 
 helper() -> filename:join([code:priv_dir(cambrian), "native", "cambrian_gym.py"]).
-
-json(Term) -> iolist_to_binary(value(Term)).
-
-value(Map) when is_map(Map) ->
-    [${, lists:join($,, [[value(Key), $:, value(Value)] || {Key, Value} <- lists:sort(maps:to_list(Map))]), $}];
-value(List) when is_list(List) -> [$[, lists:join($,, lists:map(fun value/1, List)), $]];
-value(Word) when Word =:= true; Word =:= false -> atom_to_binary(Word);
-value(Null) when Null =:= nil; Null =:= null; Null =:= undefined -> <<"null">>;
-value(Atom) when is_atom(Atom) -> value(atom_to_binary(Atom));
-value(N) when is_integer(N) -> integer_to_binary(N);
-value(X) when is_float(X) -> io_lib:format("~p", [X]);
-value(Text) when is_binary(Text) -> [$", [escaped(C) || C <- unicode:characters_to_list(Text)], $"].
-
-escaped(C) when C < 32; C =:= $"; C =:= $\\; C > 126, C < 16#10000 -> io_lib:format("\\u~4.16.0b", [C]);
-escaped(C) -> unicode:characters_to_binary([C]).
 
 %%% ---- as a task --------------------------------------------------------------------------
 
