@@ -43,7 +43,7 @@
 %% One whose environment crashes or answers rubbish has no fitness, and the others go on.
 -module(cambrian_environment).
 
--export([prepare/2, evaluate/3]).
+-export([evaluation/3, evaluate/3]).
 -export_type([observation/0, world/0, fault/0]).
 
 -type observation() :: cambrian_network:numbers().
@@ -73,28 +73,17 @@
 -record(life, {index, network, memory, observation, state, total = 0.0}).
 
 -define(IS_COUNT(N), (is_integer(N) andalso N >= 1)).
--define(IS_SIZE(N), (?IS_COUNT(N) andalso N =< 10_000)).
 
 %%% ---- a module as a world ----------------------------------------------------------------
 
-%% @private What a population needs to know of a module with this behaviour.
--spec prepare(module(), term()) -> {ok, cambrian_task:prepared()} | {error, term()}.
-prepare(Module, Args) ->
-    try Module:init(Args) of
-        {ok, #{inputs := Inputs, outputs := Outputs} = Shape, Config} = Answer when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
-            case maps:merge(#{steps => 1000, episodes => 1}, Shape) of
-                #{steps := Steps, episodes := Episodes} when ?IS_COUNT(Steps), ?IS_COUNT(Episodes) ->
-                    World = world(Module, Config, Steps, Episodes),
-                    {ok, #{name => Module, inputs => Inputs, outputs => Outputs,
-                           evaluate => {together, fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}}};
-                _ ->
-                    {error, {bad_return, {Module, init, 1}, Answer}}
-            end;
-        Other ->
-            {error, {bad_return, {Module, init, 1}, Other}}
-    catch
-        Class:Reason:Stack ->
-            {error, {crashed, {Module, init, 1}, {Class, Reason, Stack}}}
+%% @private How networks live in a module with this behaviour, of what its `init/1' gave.
+-spec evaluation(module(), map(), Config :: term()) -> {ok, cambrian_task:evaluation()} | error.
+evaluation(Module, Shape, Config) ->
+    case maps:merge(#{steps => 1000, episodes => 1}, Shape) of
+        #{steps := Steps, episodes := Episodes} when ?IS_COUNT(Steps), ?IS_COUNT(Episodes) ->
+            World = world(Module, Config, Steps, Episodes),
+            {ok, {together, fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}};
+        _ -> error
     end.
 
 world(Module, Config, Steps, Episodes) ->

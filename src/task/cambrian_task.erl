@@ -193,8 +193,8 @@ module(Module, Args) ->
         {module, Module} ->
             case [lists:all(fun({F, A}) -> erlang:function_exported(Module, F, A) end, Callbacks)
                   || Callbacks <- [[{init, 1}, {evaluate, 2}], [{init, 1}, {reset, 2}, {step, 2}]]] of
-                [true, _] -> init(Module, Args);
-                [false, true] -> cambrian_environment:prepare(Module, Args);
+                [true, _] -> init(Module, Args, fun each/3);
+                [false, true] -> init(Module, Args, fun cambrian_environment:evaluation/3);
                 _ -> {error, {not_a_task, Module, <<"a module that exports init/1 and evaluate/2, "
                                                     "or init/1, reset/2 and step/2">>}}
             end;
@@ -202,11 +202,15 @@ module(Module, Args) ->
             {error, {unknown_task, Module}}
     end.
 
-init(Module, Args) ->
+each(Module, _Shape, State) -> {ok, {each, fun(Network) -> Module:evaluate(Network, State) end}}.
+
+init(Module, Args, Evaluation) ->
     try Module:init(Args) of
-        {ok, #{inputs := Inputs, outputs := Outputs}, State} when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
-            {ok, #{name => Module, inputs => Inputs, outputs => Outputs,
-                   evaluate => {each, fun(Network) -> Module:evaluate(Network, State) end}}};
+        {ok, #{inputs := Inputs, outputs := Outputs} = Shape, State} = Answer when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
+            case Evaluation(Module, Shape, State) of
+                {ok, Evaluate} -> {ok, #{name => Module, inputs => Inputs, outputs => Outputs, evaluate => Evaluate}};
+                error -> {error, {bad_return, {Module, init, 1}, Answer}}
+            end;
         Other ->
             {error, {bad_return, {Module, init, 1}, Other}}
     catch
