@@ -3,7 +3,8 @@
 //! What is wrong with them is answered as a reason, which can hold a term of the caller's.
 
 use crate::atoms;
-use crate::task::{bad_option, pairs, unknown_option};
+use crate::error::{bad_option, unknown_option};
+use crate::term::settings_of;
 use cambrian_core::math::LIMIT;
 use cambrian_core::task::{Dataset, DatasetError, Rows, Targets, Task};
 use rustler::types::ListIterator;
@@ -43,7 +44,7 @@ fn check_names<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, [Term<'a>; 2]> 
     let needed = [atoms::inputs(), atoms::targets()];
     let known = [needed[0], needed[1], atoms::kind(), atoms::validation(), atoms::seed()];
     let is_known = |name: &Term| name.decode().is_ok_and(|name: Atom| known.contains(&name));
-    if let Some((name, _)) = pairs(env, settings)?.find(|(name, _)| !is_known(name)) {
+    if let Some((name, _)) = settings_of(env, settings)?.find(|(name, _)| !is_known(name)) {
         return Err(unknown_option(env, name));
     }
     if let [Ok(inputs), Ok(targets)] = needed.map(|name| settings.map_get(name)) {

@@ -114,3 +114,13 @@ pub fn refused(reason: Refused) -> Atom {
         Refused::NotFinite => atoms::not_finite(),
     }
 }
+
+pub fn unknown_option<'a>(env: Env<'a>, name: Term<'a>) -> Term<'a> {
+    (atoms::unknown_option(), name).encode(env)
+}
+
+/// Of a map of settings, one with its value and what was expected.
+pub fn bad_option<'a>(env: Env<'a>, settings: Term<'a>, name: Atom, expected: &str) -> Term<'a> {
+    let value = settings.map_get(name).unwrap_or_else(|_| atoms::undefined().encode(env));
+    (atoms::bad_option(), (name, value, expected)).encode(env)
+}

@@ -2,11 +2,11 @@
 
 use crate::job::{self, Job};
 use crate::network::NetworkArc;
-use crate::term::List;
+use crate::term::{List, settings_of};
 use crate::{atoms, dataset, error, parameters};
 use cambrian_core::parameters::{Parameters, Value};
 use cambrian_core::task::{self, Shape, TASKS, Task, TaskError, Trial};
-use rustler::{Atom, Encoder, Env, Error, MapIterator, NifResult, Resource, ResourceArc, Term};
+use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
 pub struct TaskResource(pub Arc<dyn Task>);
@@ -36,32 +36,17 @@ fn named<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> Result<Arc<dyn
     // what is no task of ours may be a module, whose argument can be anything
     task::named(&text).ok_or_else(unknown)?;
     let read = |(key, value): (Term<'a>, Term<'a>)| {
-        let name = key.atom_to_string().map_err(|_| unknown_option(env, key))?;
+        let name = key.atom_to_string().map_err(|_| error::unknown_option(env, key))?;
         // what is no kind of value at all is a bad value of the setting, named by it
         Ok::<_, Term>((name, parameters::value(value).unwrap_or(Value::Names(Vec::new()))))
     };
-    let values: Vec<(String, Value)> = pairs(env, settings)?.map(read).collect::<Result<_, Term>>()?;
+    let values: Vec<(String, Value)> = settings_of(env, settings)?.map(read).collect::<Result<_, Term>>()?;
     let atom = |name: &str| Atom::from_str(env, name).unwrap_or(atoms::undefined());
     task::new(&text, values.into()).map_err(|error| match error {
         TaskError::UnknownTask => unknown(),
-        TaskError::UnknownSetting(name) => unknown_option(env, atom(&name).encode(env)),
-        TaskError::Invalid { name, expected } => bad_option(env, settings, atom(name), &expected),
+        TaskError::UnknownSetting(name) => error::unknown_option(env, atom(&name).encode(env)),
+        TaskError::Invalid { name, expected } => error::bad_option(env, settings, atom(name), &expected),
     })
-}
-
-/// Of a map of settings.
-pub fn pairs<'a>(env: Env<'a>, settings: Term<'a>) -> Result<MapIterator<'a>, Term<'a>> {
-    let reason = || (atoms::bad_option(), (atoms::settings(), settings, "a map")).encode(env);
-    MapIterator::new(settings).ok_or_else(reason)
-}
-
-pub fn unknown_option<'a>(env: Env<'a>, name: Term<'a>) -> Term<'a> {
-    (atoms::unknown_option(), name).encode(env)
-}
-
-pub fn bad_option<'a>(env: Env<'a>, settings: Term<'a>, name: Atom, expected: &str) -> Term<'a> {
-    let value = settings.map_get(name).unwrap_or_else(|_| atoms::undefined().encode(env));
-    (atoms::bad_option(), (name, value, expected)).encode(env)
 }
 
 /// Those that suit the task; the defaults for `undefined`.

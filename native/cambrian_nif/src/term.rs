@@ -1,6 +1,7 @@
 //! Terms from a caller, and terms for one.
 
-use rustler::{Atom, Binary, Decoder, Env, Error, NewBinary, NifResult, Term};
+use crate::atoms;
+use rustler::{Atom, Binary, Decoder, Encoder, Env, Error, MapIterator, NewBinary, NifResult, Term};
 
 /// A proper list: rustler's own decoder of a `Vec` panics on an improper one.
 pub struct List<T>(pub Vec<T>);
@@ -19,6 +20,12 @@ pub fn bytes32(bytes: Binary) -> NifResult<[u8; 32]> {
 /// What a map has under a key.
 pub fn field<'a, T: Decoder<'a>>(map: Term<'a>, key: Atom) -> NifResult<T> {
     map.map_get(key)?.decode()
+}
+
+/// Of a map; else the reason why not.
+pub fn settings_of<'a>(env: Env<'a>, settings: Term<'a>) -> Result<MapIterator<'a>, Term<'a>> {
+    let reason = || (atoms::bad_option(), (atoms::settings(), settings, "a map")).encode(env);
+    MapIterator::new(settings).ok_or_else(reason)
 }
 
 pub fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
