@@ -6,7 +6,7 @@
 -module(cambrian_island).
 
 -export([start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3,
-         add/3, best/1, facts/1, trust/1, colony/1]).
+         add/3, best/1, facts/1, unsound/1, trust/1, colony/1]).
 -export_type([island/0, options/0, effect/0, from/0]).
 
 %% `exchange' are options of {@link cambrian_exchange:new/1}.
@@ -162,6 +162,16 @@ best(#island{options = Options, exchange = Exchange}) ->
 
 -spec facts(island()) -> facts().
 facts(#island{facts = Facts}) -> Facts.
+
+%% @doc What should not be in its population, or is not what it says it is.
+-spec unsound(island()) -> [term()].
+unsound(#island{options = Options, colony = Colony, exchange = Exchange, facts = #{unsound := Unsound}}) ->
+    Task = task(Options),
+    Best = case cambrian_exchange:best(Exchange) of
+               #{Task := #{genotype := Genotype, fitness := Fitness}} -> cambrian_colony:fitness(Genotype, Colony) =:= {ok, Fitness};
+               _ -> true
+           end,
+    [population || not cambrian_colony:is_sound(Colony)] ++ [best || not Best] ++ Unsound.
 
 %% @doc What this node thinks of the others.
 -spec trust(island()) -> cambrian_realm:realm().
