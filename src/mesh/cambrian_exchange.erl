@@ -1,0 +1,806 @@
+%% @private
+%% What one node says in a realm and makes of what it hears, as a value: without a process, without a clock, and the same
+%% to the bit for the same inputs. {@link cambrian_bridge} is one of these with a transport; a simulation has thousands.
+%%
+%% A champion that is worth it is told to all: whole if it is small, else as an announcement, for whoever lacks it to ask
+%% for. What is heard and passes the checks of {@link cambrian_admission} waits in quarantine until a population here has
+%% measured it; only what was measured here counts. The best that a node knows of each task, wherever it was bred, it
+%% announces again by Trickle: so those that were away, and both sides of a partition, end with the same.
+%%
+%% Every function answers with effects for the caller to carry out. `Now' is in ms since 1970.
+-module(cambrian_exchange).
+
+-export([new/1, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, publish/5, asked/3, answered/4, tick/2, wake/1,
+         renamed/3, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
+-export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0]).
+
+-type task() :: binary().
+-type policy() :: champion | tournament | novel | random.
+%% `identity' and `address' are what others know this node by, `trust' is asked who may and what it is worth: see
+%% {@link cambrian_admission}. `threshold' is that of {@link cambrian_threshold}; at most one of a task is published every
+%% `interval' ms; `budget' newcomers at most wait in a population at once; `migrants' says what else than champions is
+%% sent, how often, and of whom such things are taken.
+-type ask() :: fun((Request :: term(), Now :: integer(), Trust :: term()) -> {Answer :: term(), Trust :: term()}).
+-type options() :: #{realm := binary(), identity := cambrian_identity:identity(), address := binary(),
+                     trust := {ask(), Trust :: term()}, seed := integer(), now := integer(),
+                     grant => undefined | binary(), publish => boolean(), threshold => number(), interval => non_neg_integer(),
+                     budget => pos_integer(), policy => policy(), migration_interval => pos_integer(),
+                     topology => cambrian_members:topology()}.
+-type claims() :: #{fitness := float(), generation := non_neg_integer(), parents := [cambrian_genotype:id()],
+                    operators := [atom() | binary()], atom() => term()}.
+%% `fitness' as it was measured here, `origin' as who bred it signed.
+-type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(), origin := cambrian_identity:key()}.
+%% An `ask' and a `fetch' are to be answered, by {@link answered/4}; an offer by {@link judged/4}.
+-type effect() :: {publish, binary()} | {send, binary()}
+                | {ask, Ref :: pos_integer(), Address :: binary(), binary()} | {fetch, Ref :: pos_integer(), cambrian_transport:content()}
+                | {offer, task(), cambrian_genotype:genotype(), From :: map()} | {pick, task(), policy()}
+                | {lineage, cambrian_genotype:id(), Record :: binary()} | {event, atom(), map()}.
+
+%% What others can have from here. `signed' is what its breeder signed, if that is another.
+-record(held, {id :: cambrian_genotype:id(), task :: task(), genotype :: cambrian_genotype:genotype(), claims :: claims(),
+               breeder :: cambrian_identity:key(), signed :: undefined | binary(), envelope :: undefined | binary()}).
+-record(task, {name :: task(), best :: undefined | #held{}, trickle :: cambrian_trickle:trickle(),
+               threshold :: cambrian_threshold:threshold(),
+               %% ours that was not published yet, and when the next may be
+               pending :: undefined | #held{}, free_at = 0 :: integer(), migrant_at :: integer() | never,
+               quarantine = cambrian_quarantine:new() :: cambrian_quarantine:quarantine(map()),
+               offered = #{} :: #{cambrian_genotype:id() => map()}}).
+-record(exchange, {options :: map(), ask :: ask(), trust :: term(), rand :: rand:state(),
+                   sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
+                   members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()}, heartbeat_at :: integer(), tell_at :: integer(),
+                   held = cambrian_recent:new(32) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
+                   %% what was found out here of others'; `heard' where nobody was here to find it out
+                   known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, Measured :: float() | failed | heard),
+                   wants = cambrian_wants:new() :: cambrian_wants:wants(),
+                   pings = #{} :: #{pos_integer() => {Address :: binary(), At :: integer()}},
+                   journal = cambrian_journal:new() :: cambrian_journal:journal(),
+                   effects = [] :: [effect()]}).
+-opaque exchange() :: #exchange{}.
+
+-define(DEFAULTS, #{grant => undefined, publish => true, threshold => 0.99, interval => 1000, budget => 8, policy => champion,
+                    migration_interval => 10_000, topology => all}).
+%% An envelope up to this size is not announced but sent: to ask for it would cost more.
+-define(SMALL, 512).
+%% One above is fetched as a blob.
+-define(LARGE, 32_768).
+-define(TRICKLE, #{shortest => 2_000, longest => 900_000, redundancy => 2}).
+%% How often others are told again whom this key succeeds.
+-define(TELL_MS, 600_000).
+-define(MAX_PINGS, 2).
+%% Heartbeats in a second.
+-define(MAX_STRANGERS, 200).
+-define(PING_REFS, 1 bsl 32).
+
+%%% ---- beginning --------------------------------------------------------------------------
+
+-spec new(options()) -> {[effect()], exchange()}.
+new(#{trust := {Ask, Trust}, seed := Seed, now := Now, identity := #{key := Key}} = Options) ->
+    Rand = rand:seed_s(exsss, Seed),
+    X = #exchange{options = maps:merge(?DEFAULTS, maps:without([trust, seed, now], Options)), ask = Ask, trust = Trust,
+                  rand = Rand, sequence = Now * 1000, members = cambrian_members:new(Key), heartbeat_at = Now, tell_at = Now},
+    tick(Now, X).
+
+%% @doc The key that others know this node by.
+-spec origin(exchange()) -> cambrian_identity:key().
+origin(#exchange{options = #{identity := #{key := Key}}}) -> Key.
+
+%% @doc What it was given as `trust', as it is by now.
+-spec trust(exchange()) -> term().
+trust(#exchange{trust = Trust}) -> Trust.
+
+done(#exchange{effects = Effects} = X) -> {lists:reverse(Effects), X#exchange{effects = []}}.
+
+effect(Effect, #exchange{effects = Effects} = X) -> X#exchange{effects = [Effect | Effects]}.
+
+event(Name, Facts, X) -> effect({event, Name, Facts}, X).
+
+note(Id, Step, Details, Now, #exchange{journal = Journal} = X) ->
+    X#exchange{journal = cambrian_journal:note(Id, Step, Details, Now, Journal)}.
+
+ask(Request, Now, #exchange{ask = Ask, trust = Trust} = X) ->
+    {Answer, Next} = Ask(Request, Now, Trust),
+    {Answer, X#exchange{trust = Next}}.
+
+%% For {@link cambrian_admission}, with the clock in it.
+admission(Now, #exchange{ask = Ask}) -> fun(Request, Trust) -> Ask(Request, Now, Trust) end.
+
+option(Name, #exchange{options = Options}) -> maps:get(Name, Options).
+
+random(#exchange{rand = Rand} = X) ->
+    Next = rand:jump(Rand),
+    {Rand, X#exchange{rand = Next}}.
+
+%%% ---- populations here -------------------------------------------------------------------
+
+%% @doc A population of this task is here.
+-spec join(task(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+join(Name, Now, #exchange{tasks = Tasks} = X) ->
+    case Tasks of
+        #{Name := _} -> done(X);
+        _ ->
+            {Rand, Next} = random(X),
+            Task = #task{name = Name, trickle = cambrian_trickle:new(?TRICKLE, Rand, Now),
+                         threshold = cambrian_threshold:new(option(threshold, X)), migrant_at = first_migrant(Now, X)},
+            done(put_task(Task, Next))
+    end.
+
+first_migrant(_Now, #exchange{options = #{policy := champion}}) -> never;
+first_migrant(_Now, #exchange{options = #{publish := false}}) -> never;
+first_migrant(Now, #exchange{options = #{migration_interval := Interval}}) -> Now + Interval.
+
+%% @doc The last population of this task is gone: what waits for it is dropped, and what is held is still given.
+-spec leave(task(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+leave(Name, _Now, #exchange{tasks = Tasks} = X) ->
+    case Tasks of
+        #{Name := #task{best = Best}} -> done(hold(Best, X#exchange{tasks = maps:remove(Name, Tasks)}));
+        _ -> done(X)
+    end.
+
+put_task(#task{name = Name} = Task, #exchange{tasks = Tasks} = X) -> X#exchange{tasks = Tasks#{Name => Task}}.
+
+task(Name, #exchange{tasks = Tasks}) -> maps:get(Name, Tasks).
+
+%% @doc Genotypes of these tasks are wanted even without a population.
+-spec listens([task() | all], Now :: integer(), exchange()) -> exchange().
+listens(Wanted, _Now, X) -> X#exchange{wanted = Wanted}.
+
+is_of_interest(Task, #exchange{tasks = Tasks, wanted = Wanted}) ->
+    is_map_key(Task, Tasks) orelse lists:member(all, Wanted) orelse lists:member(Task, Wanted).
+
+%%% ---- what is bred here ------------------------------------------------------------------
+
+%% @doc The champion of a population here. `final', if it is the last one for now: it is published if it is better at all.
+-spec bred(task(), #{champion := cambrian_genotype:genotype(), atom() => term()}, Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
+bred(Name, #{fitness := Fitness} = Champion, Now, #exchange{tasks = Tasks} = X) when is_map_key(Name, Tasks) ->
+    #{Name := #task{best = Best, threshold = Threshold} = Task} = Tasks,
+    Held = own(Name, Champion, X),
+    case is_foreign(Held, Task, X) of
+        true -> done(X);
+        false ->
+            Better = Task#task{threshold = cambrian_threshold:improved(Fitness, Threshold), pending = Held,
+                               best = case beats(Held, Best) of true -> Held; false -> Best end},
+            done(publish_due(maps:get(final, Champion, false), Better, Now, X))
+    end;
+bred(_Name, _Champion, _Now, X) -> done(X).
+
+own(Task, #{champion := Genotype} = Champion, X) ->
+    Claims = maps:merge(#{generation => 0, parents => [], operators => []},
+                        maps:with([fitness, generation, parents, operators], Champion)),
+    #held{id = cambrian_genotype:id(Genotype), task = Task, genotype = Genotype, claims = Claims, breeder = origin(X)}.
+
+%% A champion that came from elsewhere is not told as our own.
+is_foreign(#held{id = Id}, #task{name = Name, best = Best}, #exchange{known = Known} = X) ->
+    Own = origin(X),
+    case Best of
+        #held{id = Id, breeder = Breeder} -> Breeder =/= Own;
+        _ -> cambrian_recent:find({Name, Id}, Known) =/= error
+    end.
+
+%% Of two that are equally fit all nodes choose the same.
+beats(_, undefined) -> true;
+beats(#held{id = Id, claims = #{fitness := A}}, #held{id = Other, claims = #{fitness := B}}) -> is_better({A, Id}, {B, Other}).
+
+is_better(_, none) -> true;
+is_better({A, _}, {B, _}) when A > B -> true;
+is_better({A, Id}, {B, Other}) -> A == B andalso Id < Other.
+
+%% Whether the pending one is told now, later or never.
+publish_due(_Final, #task{pending = undefined} = Task, _Now, X) -> put_task(Task, X);
+publish_due(_Final, Task, _Now, #exchange{options = #{publish := false}} = X) -> put_task(Task#task{pending = undefined}, X);
+publish_due(_Final, Task, _Now, #exchange{options = #{policy := Policy}} = X) when Policy =/= champion ->
+    put_task(Task#task{pending = undefined}, X);
+publish_due(Final, #task{free_at = At} = Task, Now, X) when At > Now ->
+    put_task(case Final of true -> urgent(Task); false -> Task end, X);
+publish_due(Final, #task{pending = #held{claims = #{fitness := Fitness} = Claims}, threshold = Threshold} = Task, Now, X) ->
+    Last = cambrian_threshold:last(Threshold),
+    Wanted = case Final orelse is_map_key(urgent, Claims) of
+                 true -> Last =:= none orelse Fitness > Last;
+                 false -> cambrian_threshold:is_worth(Fitness, Threshold)
+             end,
+    case Wanted of
+        true -> tell_own(Task, Now, X);
+        false -> put_task(Task, X)
+    end.
+
+urgent(#task{pending = #held{claims = Claims} = Held} = Task) -> Task#task{pending = Held#held{claims = Claims#{urgent => true}}}.
+
+tell_own(#task{name = Name, pending = #held{claims = Claims} = Pending, threshold = Threshold, trickle = Trickle} = Task, Now, X) ->
+    Held = Pending#held{claims = maps:remove(urgent, Claims)},
+    Told = Task#task{pending = undefined, free_at = Now + option(interval, X),
+                     threshold = cambrian_threshold:told(maps:get(fitness, Claims), Threshold),
+                     trickle = cambrian_trickle:reset(Now, Trickle)},
+    case tell(Held, Now, put_task(Told, X)) of
+        {ok, Sealed, Next} -> keep_envelope(Name, Sealed, Next);
+        {{error, Reason}, Next} -> event(not_published, #{task => Name, genotype => Held#held.id, reason => Reason}, Next)
+    end.
+
+keep_envelope(Name, #held{id = Id, envelope = Envelope} = Held, X) ->
+    case task(Name, X) of
+        #task{best = #held{id = Id} = Best} = Task -> put_task(Task#task{best = Best#held{envelope = Envelope}}, hold(Held, X));
+        _ -> hold(Held, X)
+    end.
+
+%% @doc Publishes at once what the user says of a genotype.
+-spec publish(task(), cambrian_genotype:genotype(), claims(), Now :: integer(), exchange()) ->
+          {{ok, cambrian_genotype:id()} | {error, term()}, [effect()], exchange()}.
+publish(Task, Genotype, Claims, Now, X) ->
+    #held{id = Id} = Held = own(Task, Claims#{champion => Genotype}, X),
+    case tell(Held, Now, X) of
+        {ok, Sealed, Next} -> answer({ok, Id}, hold(Sealed, Next));
+        {Error, Next} -> answer(Error, Next)
+    end.
+
+answer(Answer, X) ->
+    {Effects, Next} = done(X),
+    {Answer, Effects, Next}.
+
+%% @doc What a population gave for a `pick'.
+-spec picked(task(), #{champion := cambrian_genotype:genotype(), atom() => term()}, Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
+picked(Name, Champion, Now, X) ->
+    case tell(own(Name, Champion, X), Now, X) of
+        {ok, Sealed, Next} -> done(hold(Sealed, Next));
+        {_Error, Next} -> done(Next)
+    end.
+
+%%% ---- saying it --------------------------------------------------------------------------
+
+%% What is banned here is not spread from here. The envelope is kept: others may ask for it.
+tell(#held{id = Id, task = Task, claims = #{fitness := Fitness}} = Held, Now, X) ->
+    case ask({is_banned, {genotype, Id}}, Now, X) of
+        {true, Next} -> {{error, banned_genotype}, Next};
+        {false, Next} ->
+            case seal(Held, Now, Next) of
+                {ok, #held{envelope = Envelope} = Sealed, Said} ->
+                    Facts = maps:with([fitness, generation], Held#held.claims),
+                    Noted = note(Id, published, #{task => Task, fitness => Fitness}, Now, Said),
+                    {ok, Sealed, event(published, Facts#{task => Task, genotype => Id, bytes => byte_size(Envelope)},
+                                       say(news, Sealed, Noted))};
+                Error -> {Error, Next}
+            end
+    end.
+
+say(news, #held{envelope = Envelope}, X) when byte_size(Envelope) =< ?SMALL -> effect({publish, Envelope}, X);
+say(Urgency, #held{envelope = Envelope}, #exchange{options = #{address := Address}} = X) ->
+    {ok, Read, _} = cambrian_envelope:read(Envelope),
+    Announcement = cambrian_message:announcement(Urgency, cambrian_envelope:record(Read), Address),
+    effect({publish, Announcement}, offer_blob(Envelope, X)).
+
+offer_blob(Envelope, X) when byte_size(Envelope) > ?LARGE -> effect({send, Envelope}, X);
+offer_blob(_, X) -> X.
+
+%% What we say of it, of whose fitness we know here, under our own name and with this hour's number.
+seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now, #exchange{sequence = Sequence, options = Options} = X) ->
+    #{realm := Realm, grant := Grant, identity := #{secret := Secret}} = Options,
+    All = (maps:with([fitness, generation, parents, operators], Claims))
+              #{realm => Realm, task => Task, grant => Grant, sequence => Sequence, time => Now},
+    case cambrian_envelope:seal(All, Genotype, Secret()) of
+        {ok, Envelope} -> {ok, Held#held{envelope = Envelope}, X#exchange{sequence = Sequence + 1}};
+        Error -> Error
+    end.
+
+hold(undefined, X) -> X;
+hold(#held{id = Id} = Held, #exchange{held = Recent} = X) -> X#exchange{held = cambrian_recent:put(Id, Held, Recent)}.
+
+find_held(Id, #exchange{held = Recent, tasks = Tasks}) ->
+    case [Best || #task{best = #held{id = Other} = Best} <- maps:values(Tasks), Other =:= Id] of
+        [Best | _] -> {ok, Best};
+        [] -> cambrian_recent:find(Id, Recent)
+    end.
+
+%%% ---- hearing ----------------------------------------------------------------------------
+
+%% @doc Something arrived on the realm's topic.
+-spec heard(Bytes :: term(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+heard(Bytes, Now, X) ->
+    done(case cambrian_message:kind(Bytes) of
+             {envelope, Envelope} -> heard_envelope(Envelope, Now, X);
+             {announcement, Urgency, Record, Address} -> heard_announcement(Urgency, Record, Address, Now, X);
+             {heartbeat, Body, Signature} -> heard_heartbeat(Body, Signature, Now, X);
+             {succession, Certificate} -> heard_succession(Certificate, Now, X);
+             malformed -> refused(malformed, Now, X)
+         end).
+
+refused(Reason, Now, X) ->
+    {_, Next} = ask({refused, Reason, #{}}, Now, X),
+    rejected(Reason, Next).
+
+rejected(Reason, X) -> event(rejected, #{reason => cambrian_realm:kind(Reason)}, X).
+
+heard_envelope(Bytes, Now, #exchange{trust = Trust} = X) ->
+    {Answer, Next} = cambrian_admission:envelope(Bytes, base_of(X), admission(Now, X), Trust),
+    admitted(Answer, Bytes, Now, X#exchange{trust = Next}).
+
+base_of(X) ->
+    fun(Id) ->
+        case find_held(Id, X) of
+            {ok, #held{genotype = Genotype}} -> {ok, Genotype};
+            error -> error
+        end
+    end.
+
+admitted({ok, _, #{origin := Origin}}, _Bytes, _Now, #exchange{options = #{identity := #{key := Origin}}} = X) -> rejected(own, X);
+admitted({ok, Genotype, #{genotype := Id, origin := Origin} = Claims}, Bytes, Now, X) ->
+    {ok, Envelope, _} = cambrian_envelope:read(Bytes),
+    Record = cambrian_envelope:record(Envelope),
+    Noted = note(Id, received, #{origin => Origin, fitness => maps:get(fitness, Claims), bytes => byte_size(Bytes)}, Now,
+                 effect({lineage, Id, Record}, heard_of(Claims, Now, X))),
+    arrived(Genotype, Claims, Origin, Record, Now, Noted);
+admitted({error, Reason}, _Bytes, _Now, X) -> rejected(Reason, X).
+
+heard_of(#{origin := Origin}, Now, #exchange{members = Members} = X) ->
+    X#exchange{members = cambrian_members:spoke(Origin, Now, Members)}.
+
+heard_succession(Certificate, Now, X) ->
+    case cambrian_identity:read_succession(Certificate) of
+        {ok, #{old := Old} = Succession} ->
+            case ask({follow, Succession}, Now, X) of
+                {ok, #exchange{members = Members} = Next} -> Next#exchange{members = cambrian_members:forget(Old, Members)};
+                {{error, Reason}, Next} -> rejected(Reason, Next)
+            end;
+        {error, Reason} -> refused(Reason, Now, X)
+    end.
+
+heard_heartbeat(Body, Signature, Now, #exchange{members = Members} = X) ->
+    case cambrian_message:read_heartbeat(Body, cambrian_members:max_interval()) of
+        {ok, Heartbeat} ->
+            case cambrian_members:is_news(Heartbeat, Now, Members) of
+                true -> is_there(Heartbeat, {Body, Signature}, Now, X);
+                false -> X
+            end;
+        {error, Reason} -> refused(Reason, Now, X)
+    end.
+
+%% A signature takes long to check, and there may be very many that are none.
+is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := Realm}, strangers = {Second, Count}} = X) ->
+    case Now div 1000 of
+        Second when Count >= ?MAX_STRANGERS -> X;
+        This ->
+            Counted = X#exchange{strangers = {This, case This of Second -> Count + 1; _ -> 1 end}},
+            case ask({is_banned, {key, Key}}, Now, Counted) of
+                {true, Next} -> Next;
+                {false, Next} ->
+                    case cambrian_message:is_genuine(Realm, Signed, Key) of
+                        true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Next);
+                        false -> refused(bad_signature, Now, Next)
+                    end
+            end
+    end.
+
+alive(Key, {new, Members}, X) -> event(node_up, #{origin => Key}, X#exchange{members = Members});
+alive(_Key, {known, Members}, X) -> X#exchange{members = Members}.
+
+%%% ---- announcements ----------------------------------------------------------------------
+
+heard_announcement(Urgency, Record, Address, Now, #exchange{trust = Trust} = X) ->
+    {Answer, Next} = cambrian_admission:record(Record, admission(Now, X), Trust),
+    case {Answer, X#exchange{trust = Next}} of
+        {{ok, #{origin := Origin}}, #exchange{options = #{identity := #{key := Origin}}} = Same} -> rejected(own, Same);
+        {{ok, #{task := Name} = Claims}, Same} ->
+            case is_of_interest(Name, Same) of
+                true -> announced(Urgency, Claims, Record, Address, Now, heard_of(Claims, Now, Same));
+                false -> heard_of(Claims, Now, Same)
+            end;
+        {{error, Reason}, Same} -> rejected(Reason, Same)
+    end.
+
+announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin := Origin} = Claims, Record, Address, Now, X) ->
+    case verdict(Name, Id, X) of
+        {ok, Measured} when is_float(Measured) -> compared(Urgency, Claims, {Measured, Id}, Now, said_of_known(Claims, Measured, Now, X));
+        {ok, _} -> X;
+        error ->
+            case Urgency =:= best andalso not is_better({Claimed, Id}, best_of(Name, X)) of
+                true -> compared(Urgency, Claims, {Claimed, Id}, Now, X);
+                false ->
+                    Want = #{id => Id, task => Name, claims => Claims, record => Record, addresses => [Address], whole => false,
+                             address => Address},
+                    Noted = note(Id, announced, #{origin => Origin, fitness => Claimed, address => Address}, Now, X),
+                    want(Urgency, Want, Now, Noted)
+            end
+    end.
+
+%% Ours, or of others and measured here.
+verdict(Name, Id, #exchange{tasks = Tasks, known = Known}) ->
+    case Tasks of
+        #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {ok, Fitness};
+        _ ->
+            case cambrian_recent:find({Name, Id}, Known) of
+                {ok, heard} when is_map_key(Name, Tasks) -> error;
+                Found -> Found
+            end
+    end.
+
+best_of(Name, #exchange{tasks = Tasks}) ->
+    case Tasks of
+        #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {Fitness, Id};
+        _ -> none
+    end.
+
+%% Who tells the same best as ours need not hear it from us; who tells a lesser one should.
+compared(best, #{task := Name, genotype := Id}, Theirs, Now, #exchange{tasks = Tasks} = X) ->
+    case Tasks of
+        #{Name := #task{best = #held{id = Id}, trickle = Trickle} = Task} ->
+            put_task(Task#task{trickle = cambrian_trickle:heard(Trickle)}, X);
+        #{Name := #task{best = #held{}, trickle = Trickle} = Task} ->
+            case is_better(best_of(Name, X), Theirs) of
+                true -> put_task(Task#task{trickle = cambrian_trickle:reset(Now, Trickle)}, X);
+                false -> X
+            end;
+        _ -> X
+    end;
+compared(news, _Claims, _Theirs, _Now, X) -> X.
+
+%% What is claimed of a genotype that was measured here needs no measuring.
+said_of_known(#{origin := Origin, fitness := Claimed}, Measured, Now, X) ->
+    {_, Next} = ask({checked, Origin, Claimed, Measured}, Now, X),
+    Next.
+
+want(news, #{claims := #{origin := Origin}} = Want, Now, X) ->
+    case is_source(Origin, Now, X) of
+        true -> want(Want, Now, X);
+        false -> X
+    end;
+want(best, Want, Now, X) -> want(news, Want, Now, X).
+
+want(Want, Now, #exchange{wants = Wants} = X) -> ask_for_more(Now, X#exchange{wants = cambrian_wants:add(Want, Now, Wants)}).
+
+is_source(Origin, Now, #exchange{members = Members} = X) ->
+    case cambrian_members:sources(option(topology, X), Now, Members) of
+        all -> true;
+        Keys -> lists:member(Origin, Keys)
+    end.
+
+ask_for_more(Now, #exchange{wants = Wants} = X) ->
+    {Started, Next} = cambrian_wants:start(fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, X) end, Wants),
+    lists:foldl(fun({Ref, Want}, Y) -> ask_for(Ref, Want, Now, Y) end, X#exchange{wants = Next}, Started).
+
+%% Nothing is asked for that is here, waits here, or was found to be nothing.
+is_unknown(Name, Id, #exchange{tasks = Tasks} = X) ->
+    verdict(Name, Id, X) =:= error andalso
+        case Tasks of
+            #{Name := #task{offered = Offered}} -> not is_map_key(Id, Offered);
+            _ -> true
+        end.
+
+ask_for(Ref, #{id := Id, task := Name, addresses := [Address | _], whole := Whole}, Now, X) ->
+    Bases = case Whole of true -> []; false -> bases(Name, X) end,
+    Noted = note(Id, asked, #{address => Address}, Now, X),
+    effect({ask, Ref, Address, cambrian_message:request(Id, Bases)}, Noted).
+
+%% What a difference may be to: the best first, as others are likely to hold it.
+bases(Name, #exchange{held = Recent, tasks = Tasks}) ->
+    Best = [Id || #{Name := #task{best = #held{id = Id}}} <- [Tasks]],
+    Others = [Id || {Id, #held{task = Task}} <- lists:reverse(cambrian_recent:to_list(Recent)), Task =:= Name],
+    Best ++ (Others -- Best).
+
+%%% ---- calls ------------------------------------------------------------------------------
+
+%% @doc Somebody calls for a genotype.
+-spec asked(binary(), Now :: integer(), exchange()) -> {[effect()], Answer :: binary(), exchange()}.
+asked(Bytes, Now, X) ->
+    {Answer, Next} = case cambrian_message:read_request(Bytes) of
+                         {ok, {Id, Bases}} -> give(find_held(Id, X), Bases, Now, X);
+                         _ -> {none, X}
+                     end,
+    {Effects, Rest} = done(Next),
+    {Effects, cambrian_message:answer(Answer), Rest}.
+
+give(error, _Bases, _Now, X) -> {none, X};
+give({ok, #held{envelope = undefined, task = Name} = Held}, Bases, Now, X) ->
+    case seal(Held, Now, X) of
+        {ok, #held{envelope = Envelope} = Sealed, Next} -> give({ok, Sealed}, Bases, Now, keep_envelope_of(Name, Sealed, offer_blob(Envelope, Next)));
+        {error, _} -> {none, X}
+    end;
+give({ok, #held{envelope = Envelope, signed = Signed} = Held}, Bases, _Now, X) ->
+    Difference = difference(Held, Bases, X),
+    {case Difference of
+         {_, Shorter} = {Base, _} when byte_size(Shorter) + 34 < byte_size(Envelope) -> {difference, Base, Shorter, signed(Held)};
+         _ when byte_size(Envelope) > ?LARGE -> {elsewhere, crypto:hash(sha256, Envelope), Signed};
+         _ -> {whole, Envelope, Signed}
+     end, X}.
+
+keep_envelope_of(Name, Held, #exchange{tasks = Tasks} = X) when is_map_key(Name, Tasks) -> keep_envelope(Name, Held, X);
+keep_envelope_of(_Name, Held, X) -> hold(Held, X).
+
+difference(#held{genotype = Genotype}, Bases, X) ->
+    case [{Base, Known} || Base <- Bases, {ok, #held{genotype = Known}} <- [find_held(Base, X)]] of
+        [{Base, Known} | _] -> {Base, cambrian_genotype:diff(Known, Genotype)};
+        [] -> none
+    end.
+
+%% With a difference there goes no envelope: what is signed goes as a record.
+signed(#held{signed = undefined, envelope = Envelope}) ->
+    {ok, Read, _} = cambrian_envelope:read(Envelope),
+    cambrian_envelope:record(Read);
+signed(#held{signed = Signed}) -> Signed.
+
+%% @doc What came of an `ask' or a `fetch'.
+-spec answered(Ref :: pos_integer(), {ok, binary()} | {error, term()}, Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
+answered(Ref, Result, Now, #exchange{pings = Pings} = X) when is_map_key(Ref, Pings) ->
+    {{Address, At}, Left} = maps:take(Ref, Pings),
+    done(measured(Result, Address, Now - At, X#exchange{pings = Left}));
+answered(Ref, Result, Now, #exchange{wants = Wants} = X) ->
+    case cambrian_wants:take(Ref, Wants) of
+        {Want, Left} -> done(ask_for_more(Now, delivered(Result, Want, Now, X#exchange{wants = Left})));
+        none -> done(X)
+    end.
+
+measured({ok, _}, Address, Ms, #exchange{members = Members} = X) ->
+    X#exchange{members = cambrian_members:answered(Address, Ms, Members)};
+measured({error, _}, Address, Ms, X) -> measured({ok, late}, Address, Ms + 10_000, X).
+
+delivered({ok, Blob}, #{fetched := Breeder} = Want, Now, X) -> whole(Blob, Breeder, Want, Now, X);
+delivered({ok, Bytes}, Want, Now, X) ->
+    case cambrian_message:read_answer(Bytes) of
+        {ok, {whole, Envelope, Breeder}} -> whole(Envelope, Breeder, Want, Now, X);
+        {ok, {difference, Base, Difference, Breeder}} -> patched(patch(Base, Difference, Want, X), Breeder, Want, byte_size(Bytes), Now, X);
+        {ok, {elsewhere, Content, Breeder}} ->
+            {Ref, Wants} = cambrian_wants:asking(Want#{fetched => Breeder}, X#exchange.wants),
+            effect({fetch, Ref, Content}, X#exchange{wants = Wants});
+        {ok, none} -> not_delivered(not_there, Want, Now, X);
+        {error, malformed} -> not_delivered(malformed, Want, Now, X)
+    end;
+delivered({error, Reason}, Want, Now, X) -> not_delivered(Reason, Want, Now, X).
+
+%% The next who has it is asked. If there is none, it will be announced again by those who have it.
+not_delivered(Reason, #{id := Id, addresses := [Address | _]} = Want, Now, #exchange{wants = Wants} = X) ->
+    Noted = note(Id, not_delivered, #{reason => cambrian_realm:kind(Reason), address => Address}, Now, X),
+    case cambrian_wants:retry(maps:without([fetched], Want#{whole := true}), Now, Wants) of
+        {ok, Ref, Next, Asked} -> ask_for(Ref, Next, Now, Noted#exchange{wants = Asked});
+        {give_up, Rest} -> Noted#exchange{wants = Rest}
+    end.
+
+patch(Base, Difference, #{id := Id, whole := false}, X) ->
+    case find_held(Base, X) of
+        {ok, #held{genotype = Known}} ->
+            case cambrian_genotype:patch(Known, Difference) of
+                {ok, Genotype} -> is_the_one(Genotype, Id);
+                {error, Reason} -> {error, Reason}
+            end;
+        error -> {error, missing_base}
+    end;
+patch(_Base, _Difference, _Want, _X) -> {error, missing_base}.
+
+is_the_one(Genotype, Id) ->
+    case cambrian_genotype:id(Genotype) of
+        Id -> {ok, Genotype};
+        _ -> {error, wrong_id}
+    end.
+
+%% Before another is asked, the same one is for the whole.
+patched({ok, Genotype}, Breeder, Want, Size, Now, X) -> fetched(Genotype, Breeder, Want, Size, Now, X);
+patched({error, _}, _Breeder, #{whole := false, addresses := Addresses} = Want, _Size, Now, X) ->
+    not_delivered(wrong_difference, Want#{addresses := [hd(Addresses) | Addresses]}, Now, X);
+patched({error, Reason}, _Breeder, Want, _Size, Now, X) -> not_delivered(Reason, Want, Now, X).
+
+%% Whoever signed what is no genotype lied, to whomever it was sent.
+whole(Bytes, Breeder, #{id := Id, task := Name} = Want, Now, #exchange{options = #{realm := Realm}} = X) ->
+    case cambrian_envelope:read(Bytes) of
+        {ok, Envelope, #{genotype := Id, task := Name, realm := Realm, base := undefined} = Claims} ->
+            case cambrian_envelope:open(Envelope) of
+                {ok, Genotype} -> fetched(Genotype, either(Breeder, cambrian_envelope:record(Envelope)), Want, byte_size(Bytes), Now, X);
+                {error, Reason} -> rubbish(cambrian_realm:is_rubbish(Reason), Reason, Claims, Want, Now, X)
+            end;
+        {ok, _, _} -> not_delivered(wrong_id, Want, Now, X);
+        {error, Reason} -> not_delivered(Reason, Want, Now, X)
+    end.
+
+either(undefined, Record) -> Record;
+either(Breeder, _Record) -> Breeder.
+
+rubbish(false, Reason, _Claims, Want, Now, X) -> not_delivered(Reason, Want, Now, X);
+rubbish(true, Reason, Claims, #{id := Id, task := Name} = Want, Now, X) ->
+    {_, #exchange{known = Known} = Told} = ask({rubbish, Reason, Claims}, Now, X),
+    not_delivered(Reason, Want#{addresses := [none]}, Now,
+                  Told#exchange{known = cambrian_recent:put({Name, Id}, failed, Known)}).
+
+%% The genotype is the one that was announced, by its id. Of what is said of its breeding only a signature is believed.
+fetched(Genotype, Breeder, #{id := Id, claims := #{origin := Origin} = Claims, record := Record, addresses := [Address | _]}, Size,
+        Now, #exchange{wants = Wants} = X) ->
+    {By, Signed} = breeder(Breeder, Claims, Record),
+    Next = effect({lineage, Id, Signed}, X#exchange{wants = cambrian_wants:served(Origin, Wants)}),
+    Noted = note(Id, received, #{origin => Origin, breeder => By, address => Address, bytes => Size}, Now, Next),
+    arrived(Genotype, Claims, By, Signed, Now, Noted).
+
+breeder(undefined, #{origin := Origin}, Record) -> {Origin, Record};
+breeder(Breeder, #{genotype := Id, task := Name, realm := Realm} = Claims, Record) ->
+    case cambrian_envelope:read_record(Breeder) of
+        {ok, #{genotype := Id, task := Name, realm := Realm, origin := By}} -> {By, Breeder};
+        _ -> breeder(undefined, Claims, Record)
+    end.
+
+%%% ---- quarantine -------------------------------------------------------------------------
+
+%% Genuine, and a genotype. What it is worth is to be found out.
+arrived(Genotype, #{task := Name, genotype := Id, origin := Origin, fitness := Claimed} = Claims, Breeder, Signed, Now, X) ->
+    Told = event(received, (maps:with([fitness, generation, task, origin], Claims))#{genotype => Id, value => Genotype}, X),
+    case {Told#exchange.tasks, verdict(Name, Id, Told)} of
+        {_, {ok, Measured}} when is_float(Measured) -> said_of_known(Claims, Measured, Now, Told);
+        {_, {ok, _}} -> Told;
+        {#{Name := Task}, error} ->
+            case is_source(Origin, Now, Told) of
+                true ->
+                    From = #{origin => Origin, breeder => Breeder, claimed => Claimed, generation => maps:get(generation, Claims)},
+                    Item = #{id => Id, genotype => Genotype, from => From, signed => Signed, claims => Claims},
+                    offer_more(Now, quarantined(Item, Task, Now, Told));
+                false -> note(Id, not_a_source, #{origin => Origin}, Now, Told)
+            end;
+        _ -> Told#exchange{known = cambrian_recent:put({Name, Id}, heard, Told#exchange.known)}
+    end.
+
+quarantined(#{id := Id, claims := #{origin := Origin}} = Item, #task{quarantine = Quarantine, offered = Offered} = Task, Now, X) ->
+    case is_map_key(Id, Offered) of
+        true -> X;
+        false ->
+            {Dropped, Waiting} = cambrian_quarantine:in(Origin, Item, Quarantine),
+            Noted = lists:foldl(fun(#{id := Gone}, Y) -> note(Gone, dropped, #{}, Now, Y) end, X, Dropped),
+            put_task(Task#task{quarantine = Waiting}, Noted)
+    end.
+
+offer_more(Now, #exchange{tasks = Tasks} = X) -> lists:foldl(fun(Name, Y) -> offer_more(Name, Now, Y) end, X, lists:sort(maps:keys(Tasks))).
+
+offer_more(Name, Now, X) ->
+    #task{offered = Offered, quarantine = Quarantine} = Task = task(Name, X),
+    case map_size(Offered) < option(budget, X) andalso cambrian_quarantine:out(Quarantine) of
+        {#{id := Id, claims := #{origin := Origin}} = Item, Left} ->
+            Next = Task#task{quarantine = Left},
+            case ask({is_banned, {key, Origin}}, Now, X) of
+                {true, Y} -> offer_more(Name, Now, put_task(without(Origin, Next), Y));
+                {false, Y} when is_map_key(Id, Offered) -> offer_more(Name, Now, put_task(Next, Y));
+                {false, Y} -> offer_more(Name, Now, offer(Item, Next, Now, Y))
+            end;
+        _ -> X
+    end.
+
+without(Origin, #task{quarantine = Quarantine} = Task) ->
+    {_, Left} = cambrian_quarantine:drop(Origin, Quarantine),
+    Task#task{quarantine = Left}.
+
+offer(#{id := Id, genotype := Genotype, from := From} = Item, #task{name = Name, offered = Offered} = Task, Now, X) ->
+    Noted = note(Id, offered, #{task => Name}, Now, X),
+    effect({offer, Name, Genotype, From#{id => Id}}, put_task(Task#task{offered = Offered#{Id => Item}}, Noted)).
+
+%% @doc What came of an offer. `busy' is nobody's verdict: the genotype may come again.
+-spec judged(task(), #{id := cambrian_genotype:id(), outcome := atom(), atom() => term()}, Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
+judged(Name, #{id := Id} = Verdict, Now, #exchange{tasks = Tasks} = X) ->
+    case Tasks of
+        #{Name := #task{offered = #{Id := Item} = Offered} = Task} ->
+            Next = put_task(Task#task{offered = maps:remove(Id, Offered)}, X),
+            done(offer_more(Now, judge(Verdict, Item, Name, Now, Next)));
+        _ -> done(X)
+    end.
+
+judge(#{outcome := busy}, #{id := Id}, _Name, Now, X) -> note(Id, busy, #{}, Now, X);
+judge(#{outcome := Outcome} = Verdict, #{id := Id, claims := #{origin := Origin, fitness := Claimed}} = Item, Name, Now, #exchange{known = Known} = X) ->
+    Measured = maps:get(fitness, Verdict, failed),
+    Noted = note(Id, judged, (maps:with([fitness], Verdict))#{outcome => Outcome, claimed => Claimed}, Now,
+                 X#exchange{known = cambrian_recent:put({Name, Id}, Measured, Known)}),
+    case Measured of
+        failed -> Noted;
+        _ ->
+            Told = said_of_known(maps:get(claims, Item), Measured, Now, Noted),
+            Counted = case Outcome of accepted -> element(2, ask({accepted, Origin}, Now, Told)); _ -> Told end,
+            adopt(Item, Measured, Name, Now, event(judged, Verdict#{origin => Origin, task => Name}, Counted))
+    end.
+
+%% The best that is known here may be another's from now on. It is ours to tell, as we measured it.
+adopt(#{id := Id, genotype := Genotype, from := #{breeder := Breeder}, signed := Signed, claims := Claims}, Fitness, Name, Now, X) ->
+    #task{best = Best, threshold = Threshold, trickle = Trickle} = Task = task(Name, X),
+    Held = #held{id = Id, task = Name, genotype = Genotype, breeder = Breeder, signed = Signed,
+                 claims = (maps:with([generation, parents, operators], Claims))#{fitness => Fitness}},
+    case beats(Held, Best) of
+        true ->
+            put_task(Task#task{best = Held, pending = still_better(Task#task.pending, Held),
+                               threshold = cambrian_threshold:told(Fitness, Threshold),
+                               trickle = cambrian_trickle:reset(Now, Trickle)}, hold(Best, X));
+        false -> hold(Held, X)
+    end.
+
+still_better(undefined, _) -> undefined;
+still_better(Pending, Held) -> case beats(Pending, Held) of true -> Pending; false -> undefined end.
+
+%%% ---- time -------------------------------------------------------------------------------
+
+%% @doc When it wants to be told of the time.
+-spec wake(exchange()) -> integer().
+wake(#exchange{heartbeat_at = Heartbeat, tell_at = Tell, tasks = Tasks} = X) ->
+    lists:min([Heartbeat, Tell | lists:append([wakes(Task, X) || Task <- maps:values(Tasks)])]).
+
+wakes(#task{trickle = Trickle, migrant_at = Migrant, pending = Pending, free_at = Free, best = Best} = Task, X) ->
+    [cambrian_trickle:wake(Trickle) || Best =/= undefined] ++ [Migrant || Migrant =/= never]
+        ++ [Free || Pending =/= undefined, is_due(Task, X)].
+
+%% Only one that is worth it waits for its time.
+is_due(#task{pending = #held{claims = #{urgent := true}}}, _X) -> true;
+is_due(#task{pending = #held{claims = #{fitness := Fitness}}, threshold = Threshold}, _X) -> cambrian_threshold:is_worth(Fitness, Threshold).
+
+%% @doc Does what is due.
+-spec tick(Now :: integer(), exchange()) -> {[effect()], exchange()}.
+tick(Now, #exchange{tasks = Tasks} = X) ->
+    Spoken = lists:foldl(fun(Name, Y) -> tick_task(task(Name, Y), Now, Y) end, X, lists:sort(maps:keys(Tasks))),
+    done(ping(Now, successions(Now, heartbeat(Now, Spoken)))).
+
+heartbeat(Now, #exchange{heartbeat_at = At} = X) when At > Now -> X;
+heartbeat(Now, #exchange{members = Members, options = #{realm := Realm, address := Address, identity := Identity}} = X) ->
+    Interval = cambrian_members:interval(Now, Members),
+    Bytes = cambrian_message:heartbeat(Realm, Address, {Now, Interval}, Identity),
+    effect({publish, Bytes}, X#exchange{heartbeat_at = Now + Interval}).
+
+%% Some were away, and delivery is at most once.
+successions(Now, #exchange{tell_at = At} = X) when At > Now -> X;
+successions(Now, #exchange{options = #{identity := #{successions := Successions}}} = X) ->
+    lists:foldl(fun(Certificate, Y) -> effect({publish, Certificate}, Y) end, X#exchange{tell_at = Now + ?TELL_MS}, Successions).
+
+%% Only who chooses by distance needs to know it.
+ping(Now, #exchange{options = #{topology := {nearest, _}}, members = Members, pings = Pings} = X) when map_size(Pings) < ?MAX_PINGS ->
+    case cambrian_members:unmeasured(Now, Members) of
+        {ok, Address} ->
+            Ref = ?PING_REFS + X#exchange.sequence,
+            effect({ask, Ref, Address, cambrian_message:ping()},
+                   X#exchange{sequence = X#exchange.sequence + 1, pings = Pings#{Ref => {Address, Now}}});
+        none -> X
+    end;
+ping(_Now, X) -> X.
+
+tick_task(Task, Now, X) ->
+    {Spoken, Next} = speak(Task, Now, X),
+    Due = publish_due(false, Spoken, Now, Next),
+    migrate(task(Task#task.name, Due), Now, Due).
+
+speak(#task{best = undefined} = Task, _Now, X) -> {Task, X};
+speak(#task{trickle = Trickle, best = Best} = Task, Now, X) ->
+    case cambrian_trickle:tick(Now, Trickle) of
+        {speak, Next} ->
+            announce(Best, Task#task{trickle = Next}, Now, X);
+        {quiet, Next} -> {Task#task{trickle = Next}, X}
+    end.
+
+announce(_Best, Task, _Now, #exchange{options = #{publish := false}} = X) -> {Task, X};
+announce(#held{id = Id} = Best, #task{threshold = Threshold} = Task, Now, X) ->
+    case ask({is_banned, {genotype, Id}}, Now, X) of
+        {false, Y} ->
+            case seal(Best, Now, Y) of
+                {ok, #held{claims = #{fitness := Fitness}} = Sealed, Next} ->
+                    {Task#task{best = Sealed, threshold = cambrian_threshold:told(Fitness, Threshold)},
+                     event(announced, #{genotype => Id, task => Task#task.name, fitness => Fitness}, say(best, Sealed, Next))};
+                {error, _} -> {Task, Y}
+            end;
+        {true, Y} -> {Task, Y}
+    end.
+
+migrate(#task{migrant_at = At}, Now, X) when At =:= never; At > Now -> X;
+migrate(#task{name = Name} = Task, Now, X) ->
+    effect({pick, Name, option(policy, X)}, put_task(Task#task{migrant_at = Now + option(migration_interval, X)}, X)).
+
+%%% ---- asking -----------------------------------------------------------------------------
+
+%% @doc It goes on under another key. What was ours is ours.
+-spec renamed(cambrian_identity:identity(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+renamed(#{key := Key} = Identity, Now, #exchange{options = Options, tasks = Tasks} = X) ->
+    Old = origin(X),
+    Mine = fun(_, #task{best = #held{breeder = Breeder} = Best} = Task) when Breeder =:= Old ->
+                   Task#task{best = Best#held{breeder = Key, envelope = undefined}};
+              (_, Task) -> Task
+           end,
+    tick(Now, X#exchange{options = Options#{identity := Identity}, tasks = maps:map(Mine, Tasks),
+                         members = cambrian_members:renamed(Key, X#exchange.members), heartbeat_at = Now, tell_at = Now}).
+
+%% @doc The best of each task, by what was measured here.
+-spec best(exchange()) -> #{task() => best()}.
+best(#exchange{tasks = Tasks}) ->
+    maps:from_list([{Name, #{genotype => Genotype, fitness => Fitness, origin => Breeder}}
+                    || {Name, #task{best = #held{genotype = Genotype, claims = #{fitness := Fitness}, breeder = Breeder}}}
+                           <- maps:to_list(Tasks)]).
+
+%% @doc Who is there.
+-spec members(Now :: integer(), exchange()) -> #{cambrian_identity:key() => cambrian_members:member()}.
+members(Now, #exchange{members = Members}) -> cambrian_members:alive(Now, Members).
+
+-spec story(cambrian_genotype:id(), exchange()) -> [cambrian_journal:step()].
+story(Id, #exchange{journal = Journal}) -> cambrian_journal:story(Id, Journal).
+
+-spec stories(exchange()) -> [{cambrian_genotype:id(), [cambrian_journal:step()]}].
+stories(#exchange{journal = Journal}) -> cambrian_journal:stories(Journal).

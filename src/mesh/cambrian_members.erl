@@ -1,0 +1,140 @@
+%% @private
+%% Who is there in a realm, by their heartbeats, where they are called and how far away they are; and of whom a node takes
+%% migrants.
+%%
+%% A value without a clock: `Now' in ms since 1970.
+-module(cambrian_members).
+
+-export([new/1, is_news/3, heartbeat/3, spoke/3, answered/3, renamed/2, forget/2, alive/2, addresses/2, interval/2, max_interval/0,
+         unmeasured/2, sources/3]).
+-export_type([members/0, member/0, topology/0]).
+
+%% Of whom migrants are taken: of all; of the one whose key comes before; of `K', others every hour; of the `K' that
+%% answer fastest.
+-type topology() :: all | ring | {random, K :: pos_integer()} | {nearest, K :: pos_integer()}.
+%% `round_trip' in ms.
+-type member() :: #{address := undefined | binary(), seen := integer(), time := integer(), interval := pos_integer(),
+                    round_trip := undefined | number()}.
+
+-record(members, {own :: cambrian_identity:key(), known = #{} :: #{cambrian_identity:key() => member()}}).
+-opaque members() :: #members{}.
+
+-define(MAX_KNOWN, 10_000).
+-define(AGE_MS, 5 * 60_000).
+%% So many heartbeats may be lost.
+-define(MISSED, 3).
+%% A node spends so many bytes a second on hearing who is there, so that with many nodes each speaks more seldom.
+-define(BYTES_PER_SECOND, 60).
+-define(HEARTBEAT_BYTES, 170).
+-define(SHORTEST_MS, 5_000).
+-define(LONGEST_MS, 3_600_000).
+-define(HOUR_MS, 3_600_000).
+
+-spec new(cambrian_identity:key()) -> members().
+new(Own) -> #members{own = Own}.
+
+%% @doc Whether it is worth looking at the signature.
+-spec is_news(cambrian_message:heartbeat(), Now :: integer(), members()) -> boolean().
+is_news(#{key := Own}, _Now, #members{own = Own}) -> false;
+is_news(#{time := Time}, Now, _) when abs(Now - Time) > ?AGE_MS -> false;
+is_news(#{key := Key, time := Time}, _Now, #members{known = Known}) ->
+    case Known of
+        #{Key := #{time := Last}} -> Time > Last;
+        _ -> true
+    end.
+
+%% @doc With a signature that held.
+-spec heartbeat(cambrian_message:heartbeat(), Now :: integer(), members()) -> {new | known, members()}.
+heartbeat(#{key := Key} = Heartbeat, Now, #members{known = Known} = Members) ->
+    Said = (maps:with([address, time, interval], Heartbeat))#{seen => Now},
+    case Known of
+        #{Key := Member} ->
+            {case is_alive(Member, Now) of true -> known; false -> new end,
+             Members#members{known = Known#{Key := maps:merge(Member, Said)}}};
+        _ -> {new, add(Key, Said#{round_trip => undefined}, Members)}
+    end.
+
+add(Key, Member, #members{known = Known} = Members) ->
+    Members#members{known = (with_room(Known))#{Key => Member}}.
+
+%% Anybody can make keys: the longest silent go first.
+with_room(Known) when map_size(Known) < ?MAX_KNOWN -> Known;
+with_room(Known) ->
+    {_, Oldest} = lists:min([{Seen, Key} || {Key, #{seen := Seen}} <- maps:to_list(Known)]),
+    maps:remove(Oldest, Known).
+
+%% @doc What else this key signed is a sign of life.
+-spec spoke(cambrian_identity:key(), Now :: integer(), members()) -> members().
+spoke(Own, _Now, #members{own = Own} = Members) -> Members;
+spoke(Key, Now, #members{known = Known} = Members) ->
+    case Known of
+        #{Key := Member} -> Members#members{known = Known#{Key := Member#{seen := Now}}};
+        _ -> add(Key, #{address => undefined, seen => Now, time => 0, interval => ?SHORTEST_MS, round_trip => undefined}, Members)
+    end.
+
+%% @doc How long a call of this address took.
+-spec answered(binary(), Ms :: number(), members()) -> members().
+answered(Address, Ms, #members{known = Known} = Members) ->
+    Measured = fun(_, #{address := A, round_trip := Before} = Member) when A =:= Address ->
+                       Member#{round_trip := case Before of undefined -> Ms; _ -> 0.7 * Before + 0.3 * Ms end};
+                  (_, Member) -> Member
+               end,
+    Members#members{known = maps:map(Measured, Known)}.
+
+%% @doc This node has another key from now on.
+-spec renamed(cambrian_identity:key(), members()) -> members().
+renamed(Own, Members) -> Members#members{own = Own}.
+
+-spec forget(cambrian_identity:key(), members()) -> members().
+forget(Key, #members{known = Known} = Members) -> Members#members{known = maps:remove(Key, Known)}.
+
+%% @doc Those that were heard of lately.
+-spec alive(Now :: integer(), members()) -> #{cambrian_identity:key() => member()}.
+alive(Now, #members{known = Known}) -> maps:filter(fun(_, Member) -> is_alive(Member, Now) end, Known).
+
+is_alive(#{seen := Seen, interval := Interval}, Now) -> Now - Seen =< ?MISSED * max(Interval, ?SHORTEST_MS).
+
+%% @doc Where those that are there can be called, in the order of their keys.
+-spec addresses(Now :: integer(), members()) -> [binary()].
+addresses(Now, Members) ->
+    [Address || {_, #{address := Address}} <- lists:sort(maps:to_list(alive(Now, Members))), is_binary(Address)].
+
+%% @doc How long this node waits between two heartbeats.
+-spec interval(Now :: integer(), members()) -> pos_integer().
+interval(Now, Members) ->
+    Nodes = map_size(alive(Now, Members)) + 1,
+    max(?SHORTEST_MS, min(?LONGEST_MS, Nodes * ?HEARTBEAT_BYTES * 1000 div ?BYTES_PER_SECOND)).
+
+-spec max_interval() -> pos_integer().
+max_interval() -> ?LONGEST_MS.
+
+%% @doc The address of one that is there and was never called.
+-spec unmeasured(Now :: integer(), members()) -> {ok, binary()} | none.
+unmeasured(Now, Members) ->
+    case [Address || #{address := Address, round_trip := undefined} <- maps:values(alive(Now, Members)), is_binary(Address)] of
+        [] -> none;
+        Addresses -> {ok, lists:min(Addresses)}
+    end.
+
+%%% ---- topologies -------------------------------------------------------------------------
+
+%% @doc The keys of whom migrants are taken, or all.
+-spec sources(topology(), Now :: integer(), members()) -> all | [cambrian_identity:key()].
+sources(all, _Now, _Members) -> all;
+sources(ring, Now, #members{own = Own} = Members) ->
+    case lists:sort(maps:keys(alive(Now, Members))) of
+        [] -> [];
+        Keys ->
+            case [Key || Key <- Keys, Key < Own] of
+                [] -> [lists:last(Keys)];
+                Before -> [lists:last(Before)]
+            end
+    end;
+sources({random, K}, Now, #members{own = Own} = Members) ->
+    Hour = Now div ?HOUR_MS,
+    Drawn = [{erlang:phash2({Own, Key, Hour}), Key} || Key <- maps:keys(alive(Now, Members))],
+    [Key || {_, Key} <- lists:sublist(lists:sort(Drawn), K)];
+sources({nearest, K}, Now, Members) ->
+    %% atoms come after numbers: those that were not measured come last
+    ByDistance = [{Trip, Key} || {Key, #{round_trip := Trip}} <- maps:to_list(alive(Now, Members))],
+    [Key || {_, Key} <- lists:sublist(lists:sort(ByDistance), K)].

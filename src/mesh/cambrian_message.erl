@@ -1,0 +1,138 @@
+%% @private
+%% What travels in a realm beside envelopes and successions, as bytes: `docs/wire-format.md'.
+%%
+%% On the topic: an announcement is a record, freshly signed by whoever holds a genotype and measured it, and where to
+%% ask for its genes; a heartbeat says who is there and where. By call: a request names a genotype and what the asker
+%% holds already; its answer is a difference to one of these, or the whole.
+-module(cambrian_message).
+
+-export([kind/1, announcement/3, heartbeat/4, read_heartbeat/2, is_genuine/3, request/2, read_request/1, ping/0,
+         answer/1, read_answer/1]).
+-export_type([kind/0, urgency/0, heartbeat/0, answer/0]).
+
+%% `news' are for everybody, whatever they have; `best' is the best that its announcer knows, for those who have less.
+-type urgency() :: news | best.
+-type kind() :: {envelope, binary()} | {succession, binary()} | {announcement, urgency(), Record :: binary(), address()}
+              | {heartbeat, Body :: binary(), Signature :: binary()} | malformed.
+-type address() :: binary().
+%% `interval' in ms is when to expect the next one.
+-type heartbeat() :: #{key := cambrian_identity:key(), address := address(), time := non_neg_integer(),
+                       interval := pos_integer()}.
+%% Each with what its breeder signed, if that is known.
+-type answer() :: none | {whole, Envelope :: binary(), Breeder :: undefined | binary()}
+                | {difference, cambrian_genotype:id(), Difference :: binary(), Breeder :: undefined | binary()}
+                | {elsewhere, cambrian_transport:content(), Breeder :: undefined | binary()}.
+
+-define(VERSION, 1).
+-define(NEWS, 1).
+-define(BEST, 2).
+-define(HEARTBEAT, 3).
+-define(MAX_ADDRESS, 255).
+-define(MAX_HELD, 8).
+-define(MAX_RECORD, 16_384).
+
+%% @doc By its first bytes; nothing is checked yet.
+-spec kind(term()) -> kind().
+kind(<<16#93, First, _/binary>> = Bytes) when First >= 16#c4, First =< 16#c6 ->
+    case cambrian_identity:is_succession(Bytes) of
+        true -> {succession, Bytes};
+        false -> {envelope, Bytes}
+    end;
+kind(<<16#93, Kind, _/binary>> = Bytes) when Kind >= ?NEWS, Kind =< ?HEARTBEAT, byte_size(Bytes) =< ?MAX_RECORD ->
+    case cambrian_msgpack:decode(Bytes) of
+        {ok, [?HEARTBEAT, Body, <<_:64/binary>> = Signature]} when is_binary(Body) -> {heartbeat, Body, Signature};
+        {ok, [Urgency, Record, Address]} when Urgency =/= ?HEARTBEAT, is_binary(Record), is_binary(Address),
+                                              byte_size(Address) =< ?MAX_ADDRESS ->
+            {announcement, urgency(Urgency), Record, Address};
+        _ -> malformed
+    end;
+%% An envelope that is none is told why by who reads envelopes.
+kind(Bytes) when is_binary(Bytes) -> {envelope, Bytes};
+kind(_) -> malformed.
+
+urgency(?NEWS) -> news;
+urgency(?BEST) -> best.
+
+-spec announcement(urgency(), Record :: binary(), address()) -> binary().
+announcement(news, Record, Address) -> pack([?NEWS, Record, Address]);
+announcement(best, Record, Address) -> pack([?BEST, Record, Address]).
+
+%%% ---- heartbeats -------------------------------------------------------------------------
+
+-spec heartbeat(Realm :: binary(), address(), {Now :: integer(), Interval :: pos_integer()}, cambrian_identity:identity()) ->
+          binary().
+heartbeat(Realm, Address, {Now, Interval}, #{key := Key, secret := Secret}) ->
+    Body = pack([?VERSION, Key, Address, Now, Interval]),
+    Signature = crypto:sign(eddsa, none, signed(Realm, Body), [Secret(), ed25519]),
+    pack([?HEARTBEAT, Body, Signature]).
+
+%% The realm is signed and not sent: who is in another one does not verify it.
+signed(Realm, Body) -> [<<"cambrian heartbeat 1\n">>, <<(byte_size(Realm))>>, Realm, Body].
+
+%% @doc Nothing of it is true before {@link is_genuine/3} says so.
+-spec read_heartbeat(Body :: binary(), MaxInterval :: pos_integer()) -> {ok, heartbeat()} | {error, malformed}.
+read_heartbeat(Body, MaxInterval) ->
+    case cambrian_msgpack:decode(Body) of
+        {ok, [?VERSION, <<Key:32/binary>>, Address, Time, Interval]}
+          when is_binary(Address), byte_size(Address) =< ?MAX_ADDRESS, is_integer(Time), Time >= 0,
+               is_integer(Interval), Interval > 0 ->
+            {ok, #{key => Key, address => Address, time => Time, interval => min(Interval, MaxInterval)}};
+        _ -> {error, malformed}
+    end.
+
+-spec is_genuine(Realm :: binary(), {Body :: binary(), Signature :: binary()}, cambrian_identity:key()) -> boolean().
+is_genuine(Realm, {Body, Signature}, Key) ->
+    try crypto:verify(eddsa, none, signed(Realm, Body), Signature, [Key, ed25519])
+    catch error:_ -> false
+    end.
+
+%%% ---- calls ------------------------------------------------------------------------------
+
+-spec request(cambrian_genotype:id(), Held :: [cambrian_genotype:id()]) -> binary().
+request(Id, Held) -> pack([Id | lists:sublist(Held, ?MAX_HELD)]).
+
+%% @doc For how long it takes.
+-spec ping() -> binary().
+ping() -> pack([]).
+
+-spec read_request(binary()) -> {ok, ping | {cambrian_genotype:id(), Held :: [cambrian_genotype:id()]}} | {error, malformed}.
+read_request(Bytes) when byte_size(Bytes) =< 1024 ->
+    case cambrian_msgpack:decode(Bytes) of
+        {ok, []} -> {ok, ping};
+        {ok, [_ | _] = Ids} when length(Ids) =< ?MAX_HELD + 1 ->
+            case lists:all(fun is_id/1, Ids) of
+                true -> {ok, {hd(Ids), tl(Ids)}};
+                false -> {error, malformed}
+            end;
+        _ -> {error, malformed}
+    end;
+read_request(_) -> {error, malformed}.
+
+is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
+
+-spec answer(answer()) -> binary().
+answer(none) -> pack([]);
+answer({whole, Envelope, Breeder}) -> pack([1, Envelope, optional(Breeder)]);
+answer({difference, Base, Difference, Breeder}) -> pack([2, Base, Difference, optional(Breeder)]);
+answer({elsewhere, Content, Breeder}) -> pack([3, Content, optional(Breeder)]).
+
+optional(undefined) -> nil;
+optional(Record) -> Record.
+
+-spec read_answer(binary()) -> {ok, answer()} | {error, malformed}.
+read_answer(Bytes) ->
+    case cambrian_msgpack:decode(Bytes) of
+        {ok, []} -> {ok, none};
+        {ok, [1, Envelope, Breeder]} when is_binary(Envelope) -> with_breeder(Breeder, {whole, Envelope});
+        {ok, [2, <<Base:32/binary>>, Difference, Breeder]} when is_binary(Difference) ->
+            with_breeder(Breeder, {difference, Base, Difference});
+        {ok, [3, <<Content:32/binary>>, Breeder]} -> with_breeder(Breeder, {elsewhere, Content});
+        _ -> {error, malformed}
+    end.
+
+with_breeder(nil, Answer) -> {ok, erlang:append_element(Answer, undefined)};
+with_breeder(Record, Answer) when is_binary(Record), byte_size(Record) =< ?MAX_RECORD ->
+    {ok, erlang:append_element(Answer, Record)};
+with_breeder(_, _) -> {error, malformed}.
+
+pack(Term) -> iolist_to_binary(cambrian_msgpack:encode(Term)).

@@ -1,0 +1,51 @@
+%% @private
+%% When to say again what everybody should know: the Trickle algorithm of RFC 6206. As long as all agree, a node speaks
+%% ever more seldom, and not at all when others have just said the same; whoever hears something else speaks soon. What a
+%% node hears does not grow with the number of nodes.
+%%
+%% A value without a clock: `Now' in ms.
+-module(cambrian_trickle).
+
+-export([new/3, reset/2, heard/1, wake/1, tick/2]).
+-export_type([trickle/0, options/0]).
+
+%% The shortest and the longest interval in ms, and how many others must have said it for this node to be quiet.
+-type options() :: #{shortest := pos_integer(), longest := pos_integer(), redundancy := pos_integer()}.
+
+-record(trickle, {options :: options(), rand :: rand:state(), interval :: pos_integer(),
+                  speaks_at :: integer() | spoken, ends_at :: integer(), heard = 0 :: non_neg_integer()}).
+-opaque trickle() :: #trickle{}.
+
+-spec new(options(), rand:state(), Now :: integer()) -> trickle().
+new(#{shortest := Shortest} = Options, Rand, Now) ->
+    begin_interval(Shortest, Now, #trickle{options = Options, rand = Rand, interval = Shortest, speaks_at = spoken, ends_at = Now}).
+
+%% In the second half of the interval, so that nobody speaks before it had time to listen.
+begin_interval(Interval, Now, #trickle{rand = Rand} = Trickle) ->
+    {X, Next} = rand:uniform_s(Rand),
+    Trickle#trickle{rand = Next, interval = Interval, heard = 0, ends_at = Now + Interval,
+                    speaks_at = Now + round(Interval * (1 + X) / 2)}.
+
+%% @doc Something was heard that does not agree.
+-spec reset(Now :: integer(), trickle()) -> trickle().
+reset(_Now, #trickle{interval = Shortest, options = #{shortest := Shortest}} = Trickle) -> Trickle;
+reset(Now, #trickle{options = #{shortest := Shortest}} = Trickle) -> begin_interval(Shortest, Now, Trickle).
+
+%% @doc Somebody said the same.
+-spec heard(trickle()) -> trickle().
+heard(#trickle{heard = Heard} = Trickle) -> Trickle#trickle{heard = Heard + 1}.
+
+-spec wake(trickle()) -> integer().
+wake(#trickle{speaks_at = spoken, ends_at = At}) -> At;
+wake(#trickle{speaks_at = At}) -> At.
+
+%% @doc Whether to speak now.
+-spec tick(Now :: integer(), trickle()) -> {speak | quiet, trickle()}.
+tick(Now, #trickle{speaks_at = At, heard = Heard, options = #{redundancy := Enough}} = Trickle)
+  when is_integer(At), At =< Now ->
+    {case Heard < Enough of true -> speak; false -> quiet end, Trickle#trickle{speaks_at = spoken}};
+tick(Now, #trickle{speaks_at = spoken, ends_at = At, interval = Interval, options = #{longest := Longest}} = Trickle)
+  when At =< Now ->
+    tick(Now, begin_interval(min(2 * Interval, Longest), Now, Trickle));
+tick(_Now, Trickle) ->
+    {quiet, Trickle}.

@@ -1,0 +1,116 @@
+%% @private
+%% Genotypes that were announced and are worth asking for: who is asked next, for how many at once, and who else has them.
+%%
+%% Fair to origins, as {@link cambrian_quarantine} is. Who announces and does not deliver is not asked for a while, so that
+%% it costs the others nothing.
+-module(cambrian_wants).
+
+-export([new/0, add/3, start/2, take/2, retry/3, asking/2, failed/3, served/2, has/2]).
+-export_type([wants/0, want/0]).
+
+%% `addresses' are of those who are said to hold it, the next to be asked first; `whole' is asked for after a difference
+%% that did not fit.
+-type want() :: #{id := cambrian_genotype:id(), task := binary(), claims := cambrian_envelope:read(), record := binary(),
+                  addresses := [binary()], whole := boolean(), atom() => term()}.
+
+-record(wants, {waiting = cambrian_quarantine:new(#{origin => 4, all => 256}) :: cambrian_quarantine:quarantine(want()),
+                asked = #{} :: #{Ref :: pos_integer() => want()},
+                next = 1 :: pos_integer(),
+                failures = cambrian_recent:new(1000)
+                    :: cambrian_recent:recent(cambrian_identity:key(), {Count :: pos_integer(), Until :: integer()})}).
+-opaque wants() :: #wants{}.
+
+-define(MAX_ASKED, 16).
+-define(MAX_ASKED_OF_ORIGIN, 2).
+-define(MAX_ADDRESSES, 4).
+%% So many promises in a row may be broken, by loss; then nothing is asked of the origin for so long, times the count.
+-define(FORGIVEN, 3).
+-define(AVOID_MS, 20_000).
+
+-spec new() -> wants().
+new() -> #wants{}.
+
+-spec has(cambrian_genotype:id(), wants()) -> boolean().
+has(Id, #wants{asked = Asked}) -> lists:any(fun(#{id := Other}) -> Other =:= Id end, maps:values(Asked)).
+
+%% @doc One that is being asked for may be had from one more.
+-spec add(want(), Now :: integer(), wants()) -> wants().
+add(#{id := Id, addresses := [Address], claims := #{origin := Origin}} = Want, Now, #wants{asked = Asked, waiting = Waiting} = Wants) ->
+    case [Ref || {Ref, #{id := Other}} <- maps:to_list(Asked), Other =:= Id] of
+        [Ref | _] -> Wants#wants{asked = maps:update_with(Ref, fun(W) -> also(Address, W) end, Asked)};
+        [] ->
+            case is_avoided(Origin, Now, Wants) of
+                true -> Wants;
+                false ->
+                    {_, Queued} = cambrian_quarantine:in(Origin, Want, Waiting),
+                    Wants#wants{waiting = Queued}
+            end
+    end.
+
+also(Address, #{addresses := Addresses} = Want) ->
+    case lists:member(Address, Addresses) orelse length(Addresses) >= ?MAX_ADDRESSES of
+        true -> Want;
+        false -> Want#{addresses := Addresses ++ [Address]}
+    end.
+
+is_avoided(Origin, Now, #wants{failures = Failures}) ->
+    case cambrian_recent:find(Origin, Failures) of
+        {ok, {_, Until}} -> Now < Until;
+        error -> false
+    end.
+
+%% @doc Those to ask now. What cannot be asked now will be announced again.
+-spec start(fun((want()) -> boolean()), wants()) -> {[{Ref :: pos_integer(), want()}], wants()}.
+start(IsWanted, Wants) -> start(IsWanted, Wants, []).
+
+start(_IsWanted, #wants{asked = Asked} = Wants, Started) when map_size(Asked) >= ?MAX_ASKED ->
+    {lists:reverse(Started), Wants};
+start(IsWanted, #wants{waiting = Waiting} = Wants, Started) ->
+    case cambrian_quarantine:out(Waiting) of
+        empty -> {lists:reverse(Started), Wants};
+        {#{id := Id, claims := #{origin := Origin}} = Want, Left} ->
+            Rest = Wants#wants{waiting = Left},
+            case asked_of(Origin, Rest) < ?MAX_ASKED_OF_ORIGIN andalso not has(Id, Rest) andalso IsWanted(Want) of
+                true ->
+                    {Ref, Next} = asking(Want, Rest),
+                    start(IsWanted, Next, [{Ref, Want} | Started]);
+                false -> start(IsWanted, Rest, Started)
+            end
+    end.
+
+asked_of(Origin, #wants{asked = Asked}) ->
+    length([asked || #{claims := #{origin := Other}} <- maps:values(Asked), Other =:= Origin]).
+
+%% @doc One more that is being asked for.
+-spec asking(want(), wants()) -> {Ref :: pos_integer(), wants()}.
+asking(Want, #wants{asked = Asked, next = Ref} = Wants) ->
+    {Ref, Wants#wants{asked = Asked#{Ref => Want}, next = Ref + 1}}.
+
+%% @doc What was asked for, which is over.
+-spec take(Ref :: pos_integer(), wants()) -> {want(), wants()} | none.
+take(Ref, #wants{asked = Asked} = Wants) ->
+    case maps:take(Ref, Asked) of
+        {Want, Left} -> {Want, Wants#wants{asked = Left}};
+        error -> none
+    end.
+
+%% @doc Of the next who is said to hold it, if there is one.
+-spec retry(want(), Now :: integer(), wants()) -> {ok, Ref :: pos_integer(), want(), wants()} | {give_up, wants()}.
+retry(#{addresses := [_ | [_ | _] = Others]} = Want, _Now, Wants) ->
+    Next = Want#{addresses := Others},
+    {Ref, Asked} = asking(Next, Wants),
+    {ok, Ref, Next, Asked};
+retry(#{claims := #{origin := Origin}}, Now, Wants) -> {give_up, failed(Origin, Now, Wants)}.
+
+-spec failed(cambrian_identity:key(), Now :: integer(), wants()) -> wants().
+failed(Origin, Now, #wants{failures = Failures} = Wants) ->
+    {Count, _} = cambrian_recent:get(Origin, Failures, {0, Now}),
+    Wait = max(0, Count + 1 - ?FORGIVEN) * ?AVOID_MS,
+    Wants#wants{failures = cambrian_recent:put(Origin, {Count + 1, Now + Wait}, Failures)}.
+
+-spec served(cambrian_identity:key(), wants()) -> wants().
+served(Origin, #wants{failures = Failures} = Wants) ->
+    case cambrian_recent:find(Origin, Failures) of
+        {ok, _} -> Wants#wants{failures = cambrian_recent:remove(Origin, Failures)};
+        error -> Wants
+    end.
