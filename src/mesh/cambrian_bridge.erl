@@ -307,16 +307,17 @@ init(#{realm := Realm, transport := Transport, publish_interval := Interval} = O
     case prepare(Options) of
         {ok, Identity, Home} ->
             Topic = <<Realm/binary, "/genotype">>,
-            ok = Transport:subscribe(Topic, self()),
-            State = #state{realm = Realm, topic = Topic, transport = Transport, interval = Interval,
+            {ok, Mesh} = Transport:connect((maps:get(transport_options, Options))#{realm => Realm}),
+            ok = Transport:subscribe(Mesh, Topic),
+            State = #state{realm = Realm, topic = Topic, transport = {Transport, Mesh}, interval = Interval,
                            identity = Identity, home = Home, grant = maps:get(grant, Options, undefined)},
             tell_successions(State),
             {ok, lists:foldl(fun join_population/2, State, maps:get(populations, Options))};
         {error, Reason} -> {stop, Reason}
     end.
 
-prepare(#{realm := Realm, transport := Transport, transport_options := TransportOptions} = Options) ->
-    case connect(Transport, TransportOptions) of
+prepare(#{realm := Realm, transport := Transport} = Options) ->
+    case loaded(Transport) of
         ok ->
             case cambrian_trust:open(Realm, maps:with([capability, rate, tolerance], Options)) of
                 ok -> identity(Options);
@@ -325,9 +326,9 @@ prepare(#{realm := Realm, transport := Transport, transport_options := Transport
         Error -> Error
     end.
 
-connect(Transport, Options) ->
+loaded(Transport) ->
     case code:ensure_loaded(Transport) of
-        {module, _} -> Transport:connect(Options);
+        {module, _} -> ok;
         {error, _} -> {error, {transport_unavailable, Transport}}
     end.
 
@@ -398,7 +399,7 @@ handle_info({'DOWN', Ref, process, _, Reason}, State) ->
 handle_info(_, State) ->
     {noreply, State}.
 
-terminate(_Reason, #state{transport = Transport, topic = Topic}) -> Transport:unsubscribe(Topic, self()).
+terminate(_Reason, #state{transport = {Transport, Mesh}}) -> Transport:disconnect(Mesh).
 
 %%% ---- identity ---------------------------------------------------------------------------
 
@@ -422,8 +423,8 @@ tell_successions(State) ->
     _ = erlang:send_after(?TELL_MS, self(), tell_again),
     ok.
 
-publish_successions(#state{identity = #{successions := Successions}, transport = Transport, topic = Topic}) ->
-    lists:foreach(fun(Certificate) -> Transport:publish(Topic, self(), Certificate) end, Successions).
+publish_successions(#state{identity = #{successions := Successions}, transport = {Transport, Mesh}, topic = Topic}) ->
+    lists:foreach(fun(Certificate) -> Transport:publish(Mesh, Topic, Certificate) end, Successions).
 
 %%% ---- populations ------------------------------------------------------------------------
 
@@ -525,7 +526,8 @@ publish_allowed(Genotype, #{task := Task, fitness := Fitness} = Given, #state{se
     #state{identity = #{secret := Secret}} = State,
     case cambrian_envelope:seal(Claims, Genotype, Secret()) of
         {ok, Bytes} ->
-            Sent = (State#state.transport):publish(State#state.topic, self(), Bytes),
+            {Transport, Mesh} = State#state.transport,
+            Sent = Transport:publish(Mesh, State#state.topic, Bytes),
             Answer = case Sent of ok -> {ok, cambrian_genotype:id(Genotype)}; Error -> Error end,
             _ = [report(published, Claims#{genotype => Id}) || {ok, Id} <- [Answer]],
             {Answer, count(published, State#state{sequence = Sequence + 1})};
