@@ -34,10 +34,12 @@
 -export([population_new/4, population_network/2, population_network_dirty/2,
          population_evaluate/3, population_next/2,
          population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
-         population_info/1, population_parameters/1, population_evaluated_champion/1, population_best/1, population_contender/1, population_lineage/2, population_stats/1,
+         population_info/1, population_parameters/1, population_evaluated_champion/1, population_best/1,
+         population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
          population_encode/1, population_decode/1]).
 -export([identity_public_key/1, identity_succession/3, identity_read_succession/1, identity_grant/4, identity_read_grant/1]).
--export([envelope_seal/4, envelope_read/1, envelope_open/2, envelope_record/1, envelope_read_record/1]).
+-export([envelope_seal/4, envelope_read/1, envelope_open/2, envelope_record/1, envelope_peek_record/1,
+         envelope_read_record/1]).
 
 -define(STUB, erlang:nif_error({nif_not_loaded, reason()})).
 
@@ -142,6 +144,7 @@ population_info(_Population) -> ?STUB.
 population_parameters(_Population) -> ?STUB.
 population_evaluated_champion(_Evaluated) -> ?STUB.
 population_best(_Evaluated) -> ?STUB.
+population_migrant(_Evaluated, _Policy, _Draw) -> ?STUB.
 population_contender(_Evaluated) -> ?STUB.
 population_lineage(_Evaluated, _Genotype) -> ?STUB.
 population_stats(_Evaluated) -> ?STUB.
@@ -158,4 +161,5 @@ envelope_seal(_Claims, _Genotype, _Base, _Secret) -> ?STUB.
 envelope_read(_Bytes) -> ?STUB.
 envelope_open(_Envelope, _Base) -> ?STUB.
 envelope_record(_Envelope) -> ?STUB.
+envelope_peek_record(_Bytes) -> ?STUB.
 envelope_read_record(_Bytes) -> ?STUB.

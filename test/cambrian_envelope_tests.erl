@@ -43,6 +43,22 @@ parts(<<16#93, Rest/binary>>) ->
 bin(<<16#c4, Size, Bytes:Size/binary, Rest/binary>>) -> {Bytes, Rest};
 bin(<<16#c5, Size:16, Bytes:Size/binary, Rest/binary>>) -> {Bytes, Rest}.
 
+%% Who asks without the signature is told what is claimed, and nothing that has another shape.
+a_record_is_looked_at_before_it_is_believed_test() ->
+    {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), cambrian_identity:new()),
+    {ok, Envelope, Read} = cambrian_envelope:read(Bytes),
+    Record = cambrian_envelope:record(Envelope),
+    Size = byte_size(Record) - 1,
+    <<Said:Size/binary, Last>> = Record,
+    Forged = <<Said/binary, (Last bxor 1)>>,
+    ?assertEqual({ok, Read}, cambrian_envelope:peek_record(Forged)),
+    ?assertEqual({error, bad_signature}, cambrian_envelope:read_record(Forged)),
+    ?assertEqual({error, malformed}, cambrian_envelope:peek_record(Said)),
+    ?assertEqual({error, malformed}, cambrian_envelope:peek_record(<<Record/binary, 0>>)),
+    ?assertEqual({error, malformed}, cambrian_envelope:peek_record(Bytes)),
+    Newer = binary:replace(Record, <<16#9f, 2>>, <<16#9f, 3>>),
+    ?assertEqual({error, {unsupported_version, 3}}, cambrian_envelope:peek_record(Newer)).
+
 every_changed_byte_is_refused_test() ->
     {ok, Bytes} = cambrian_envelope:seal(claims(), genotype(), cambrian_identity:new()),
     [begin
@@ -91,6 +107,7 @@ hostile_bytes_take_no_memory() ->
     ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_genotype:patch(genotype(), Large)),
     ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_envelope:read(Large)),
     ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_envelope:read_record(Large)),
+    ?assertEqual({error, {too_large, byte_size(Large)}}, cambrian_envelope:peek_record(Large)),
     _ = [{error, _} = Read(Bytes) || _ <- lists:seq(1, 200), Bytes <- Forged,
                                      Read <- [fun cambrian_genotype:from_binary/1, fun cambrian_envelope:read_record/1,
                                               fun(B) -> cambrian_genotype:patch(genotype(), B) end]],

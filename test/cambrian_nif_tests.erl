@@ -120,7 +120,8 @@ right(Kind, World) when Kind =:= '_Parameters'; Kind =:= '_Changes' ->
     maps:from_list([{Name, argument({default, Default}, World)} || {Name, Default} <- some(maps:get(parameter, World))]);
 right('_Threads', _) -> rand:uniform(3);
 right('_Duty', _) -> rand:uniform();
-right('_Seed', _) -> rand:uniform(1 bsl 64) - 1;
+right('_Policy', _) -> pick([champion, tournament, novel, random]);
+right(Kind, _) when Kind =:= '_Seed'; Kind =:= '_Draw' -> rand:uniform(1 bsl 64) - 1;
 right('_Bytes', World) -> damaged(pick(maps:get(bytes, World)));
 right('_Claims', World) -> pick(maps:get(claims, World));
 right('_Base', World) -> pick([undefined | maps:get(genotype, World)]);

@@ -7,7 +7,7 @@ all() ->
     [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
      told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping, asleep_when_idle, afresh_once, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
-     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, watched, many_at_once, under_a_supervisor, idle_answers].
+     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, migrants, watched, many_at_once, under_a_supervisor, idle_answers].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -332,6 +332,44 @@ a_newcomer_that_fails(_) ->
     ?assertMatch(#{fitness := _}, Received(good)),
     ok = cambrian_population:stop(P).
 
+%% Also while the next generation is being evaluated, which a gate keeps from ending; and the same from the same seed.
+migrants(_) ->
+    {Gate, Test} = {atomics:new(1, []), self()},
+    Fitness = fun(Network) -> hd(cambrian_network:activate(Network, [1, 1])) end,
+    Task = fun(Network) -> wait_at(Gate, Test), Fitness(Network) end,
+    Options = #{task => Task, inputs => 2, outputs => 1, seed => 3, population => 30},
+    [P, Twin] = [element(2, cambrian_population:start(Options)) || _ <- [1, 2]],
+    Policies = [champion, tournament, novel, random | lists:duplicate(20, random)],
+    [?assertEqual({error, not_evaluated}, cambrian_population:migrant(P, Policy)) || Policy <- Policies],
+    [{ok, _} = cambrian_population:step(Either, 1) || Either <- [P, Twin]],
+    ok = atomics:put(Gate, 1, 1),
+    ok = cambrian_population:run(P, #{generations => 2}),
+    receive at_the_gate -> ok end,
+    Migrants = fun(Of) -> [Migrant || Policy <- Policies, {ok, Migrant} <- [cambrian_population:migrant(Of, Policy)]] end,
+    Ids = fun(All) -> [cambrian_genotype:id(G) || #{champion := G} <- All] end,
+    [Best | _] = Sent = Migrants(P),
+    ?assertEqual({ok, Best}, cambrian_population:best(P)),
+    [?assertEqual({0, F}, {Generation, Fitness(cambrian_network:compile(G))})
+     || #{champion := G, fitness := F, generation := Generation, parents := [], operators := []} <- Sent],
+    ?assertEqual(length(Policies), length(Sent)),
+    ?assertEqual(Ids(Sent), Ids(Migrants(Twin))),
+    ?assert(length(lists:usort(Ids(Sent))) > 10),
+    ok = atomics:put(Gate, 1, 0),
+    {ok, _} = cambrian_population:await(P, 20_000),
+    ?assertMatch({ok, #{generation := 1}}, cambrian_population:migrant(P, random)),
+    [ok = cambrian_population:stop(Either) || Either <- [P, Twin]].
+
+wait_at(Gate, Test) ->
+    case atomics:get(Gate, 1) of
+        0 -> ok;
+        1 -> Test ! at_the_gate, wait_while_closed(Gate)
+    end.
+
+wait_while_closed(Gate) ->
+    case atomics:get(Gate, 1) of
+        0 -> ok;
+        1 -> timer:sleep(1), wait_while_closed(Gate)
+    end.
 
 fed(_) ->
     {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 1}),

@@ -2,6 +2,8 @@
 -module(cambrian_trust_tests).
 -include_lib("eunit/include/eunit.hrl").
 -export([execute/3]).
+%% For cambrian_admission_tests.
+-export([secret/1, key/1, sealed/2, forged/1, rubbish/2]).
 
 -define(REALM, <<"org.example.test">>).
 -define(DAY, 86_400_000).
@@ -183,7 +185,7 @@ a_liar_bans_itself_test_() ->
 %% Signed, but no genotype: each costs half, the same twice no more than once.
 rubbish_that_was_signed_test_() ->
     with_app(fun(_) ->
-        Rubbish = [rubbish(1, N) || N <- [1, 2, 3]],
+        Rubbish = [rubbish(1, #{sequence => N}) || N <- [1, 2, 3]],
         ?assertEqual([bad_compression, replay, bad_compression, replay, bad_compression],
                      [arrives(lists:nth(N, Rubbish)) || N <- [1, 1, 2, 1, 3]]),
         ?assertEqual(0.0625, cambrian_trust:reputation(?REALM, key(1))),
@@ -192,10 +194,10 @@ rubbish_that_was_signed_test_() ->
     end).
 
 %% Another payload, its hash, and a signature over that.
-rubbish(N, Sequence) ->
+rubbish(N, Changes) ->
     Payload = <<"rubbish">>,
     <<16#93, 16#c4, Size, Body:Size/binary, 16#c4, 64, _:64/binary, 16#c4, Length, Was:Length/binary>>
-        = sealed(N, #{sequence => Sequence}),
+        = sealed(N, Changes),
     Changed = binary:replace(Body, crypto:hash(sha256, Was), crypto:hash(sha256, Payload)),
     Signature = crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Changed/binary>>, [secret(N), ed25519]),
     <<16#93, 16#c4, Size, Changed/binary, 16#c4, 64, Signature/binary, 16#c4, (byte_size(Payload)), Payload/binary>>.

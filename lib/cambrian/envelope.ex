@@ -127,6 +127,22 @@ defmodule Cambrian.Envelope do
   defdelegate record(envelope), to: :cambrian_envelope
 
   @doc """
+  What a record says, whoever wrote it: its signature is not looked at.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> claims = [realm: "org.example.lab", task: :xor, fitness: 1, generation: 0, sequence: 1]
+      iex> {:ok, bytes} = Cambrian.Envelope.seal(genotype, <<1::256>>, claims)
+      iex> {:ok, envelope, claims} = Cambrian.Envelope.read(bytes)
+      iex> Cambrian.Envelope.peek_record(Cambrian.Envelope.record(envelope)) == {:ok, claims}
+      true
+  """
+  @spec peek_record(binary) :: {:ok, claims} | {:error, Error.reason()}
+  def peek_record(bytes) do
+    with {:ok, claims} <- :cambrian_envelope.peek_record(bytes),
+         do: {:ok, Boundary.without_undefined(claims)}
+  end
+
+  @doc """
   What a record says, if its signature is genuine.
 
       iex> Cambrian.Envelope.read_record(<<>>)

@@ -277,10 +277,36 @@ defmodule Cambrian.Population do
       iex> {:ok, %{champion: %Cambrian.Genotype{}, fitness: ^best}} = Cambrian.Population.best(population)
   """
   @spec best(t) :: {:ok, champion} | {:error, :not_evaluated}
-  def best(population) do
-    with {:ok, %{champion: reference} = champion} <- :cambrian_population.best(population),
-         do: {:ok, %{champion | champion: %Genotype{ref: reference}}}
-  end
+  def best(population), do: champion(:cambrian_population.best(population))
+
+  defp champion({:ok, %{champion: reference} = champion}),
+    do: {:ok, %{champion | champion: %Genotype{ref: reference}}}
+
+  defp champion(error), do: error
+
+  @doc """
+  One of the last generation that was evaluated, to send elsewhere.
+
+    * `:champion` - as `best/1`.
+    * `:tournament` - the fittest of three random ones.
+    * `:novel` - of the fitter half, who is most unlike the others here.
+    * `:random` - anybody.
+
+  Asked again, others are drawn; in a run of the same seed the same ones.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
+      iex> Cambrian.Population.migrant(population, :novel)
+      {:error, :not_evaluated}
+      iex> {:ok, _stats} = Cambrian.Population.step(population, 2)
+      iex> {:ok, migrant} = Cambrian.Population.migrant(population, :novel)
+      iex> %{champion: %Cambrian.Genotype{}, fitness: _, generation: 1} = migrant
+      iex> is_list(migrant.parents) and is_list(migrant.operators)
+      true
+  """
+  @spec migrant(t, :champion | :tournament | :novel | :random) ::
+          {:ok, champion} | {:error, :not_evaluated}
+  def migrant(population, policy),
+    do: champion(:cambrian_population.migrant(population, policy))
 
   @doc """
   The last generation that was evaluated.

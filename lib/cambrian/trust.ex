@@ -84,6 +84,20 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
+  The same for claims and signature without the genotype (`Cambrian.Envelope.record/1`): like an
+  envelope, it is taken once, and counts for its origin's rate.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
+      iex> Cambrian.Trust.check_record("org.example.docs.trust", <<>>)
+      {:error, :malformed}
+  """
+  @spec check_record(realm, binary) :: {:ok, claims :: map} | {:error, Error.reason()}
+  def check_record(realm, bytes) do
+    with {:ok, claims} <- :cambrian_trust.check_record(realm, bytes),
+         do: {:ok, Boundary.without_undefined(claims)}
+  end
+
+  @doc """
   Takes a certificate of succession: from now on the new key has the reputation, the capability and
   the sequence of the old one, which is refused.
 

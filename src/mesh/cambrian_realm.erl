@@ -5,12 +5,12 @@
 %% A value, without a process and without a clock: `Now' is in ms since 1970. All of it is bounded, whatever strangers
 %% send.
 %%
-%% An envelope is let in by {@link admit/3}, which believes nothing and changes nothing, as anybody may have written it.
+%% An envelope is let in ({@link cambrian_admission}) by {@link admit/3}, which believes nothing and changes nothing, as anybody may have written it.
 %% Once its signature held, {@link genuine/3} or {@link cheated/4} counts it for its origin: only what an origin signed
 %% moves its standing, or a forger could silence or ruin others.
 -module(cambrian_realm).
 
--export([new/1, change/2, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5, accepted/2,
+-export([new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5, accepted/2,
          succeed/3, ban/4, unban/2, is_banned/2, bans/1, heir/2, reputation/2, report/1, save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, report/0]).
 
@@ -180,6 +180,21 @@ refused(Reason, #realm{refused = Refused} = Realm) ->
 -spec kind(Reason :: term()) -> atom().
 kind(Reason) when is_tuple(Reason) -> element(1, Reason);
 kind(Reason) -> Reason.
+
+%% @doc Answers {@link cambrian_admission}.
+-spec ask(cambrian_admission:request(), Now :: integer(), realm()) -> {cambrian_admission:answer(), realm()}.
+ask({admit, Claims}, Now, Realm) -> answer(admit(Claims, Now, Realm), Realm);
+ask({genuine, Claims}, Now, Realm) -> answer(genuine(Claims, Now, Realm), Realm);
+ask({refused, Reason, _Claims}, _Now, Realm) -> {{error, Reason}, refused(Reason, Realm)};
+ask({cheated, Reason, Claims}, Now, Realm) ->
+    case cheated(Claims, Reason, Now, Realm) of
+        {ok, Moved} -> {{error, Reason}, Moved};
+        No -> answer(No, Realm)
+    end.
+
+answer({ok, Moved}, _Realm) -> {ok, Moved};
+answer({error, Reason, Counted}, _Realm) -> {{error, Reason}, Counted};
+answer({read_grant, Bytes}, Realm) -> {{read_grant, Bytes}, Realm}.
 
 %%% ---- what moves an origin's standing ----------------------------------------------------
 

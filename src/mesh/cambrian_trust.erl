@@ -24,7 +24,7 @@
 -module(cambrian_trust).
 -behaviour(gen_server).
 
--export([start_link/0, open/2, check/2, check/3, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2, bans/1, is_banned/2,
+-export([start_link/0, open/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2, bans/1, is_banned/2,
          reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([name/0, options/0, base_of/0, event/0, report/0]).
@@ -34,7 +34,7 @@
 -type options() :: #{capability => open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()},
                      rate => {PerSecond :: number(), Burst :: number()}, tolerance => number()}.
 %% Finds what an envelope is a difference to.
--type base_of() :: fun((cambrian_genotype:id()) -> {ok, cambrian_genotype:genotype()} | error).
+-type base_of() :: cambrian_admission:base_of().
 %% `origin' and `genotype' of a refusal are those claimed, or `undefined'.
 -type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
                | {unbanned, cambrian_realm:subject()}
@@ -142,49 +142,36 @@ check(Realm, Bytes) -> check(Realm, Bytes, fun(_) -> error end).
 -spec check(name(), Bytes :: term(), base_of()) ->
           {ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}.
 check(Realm, Bytes, BaseOf) when is_binary(Realm), is_function(BaseOf, 1) ->
-    case read(Bytes) of
-        {ok, Envelope, Claims} -> admit(Realm, Envelope, Claims, Claims, BaseOf);
-        {error, Reason} -> ask(Realm, {refused, Reason, #{}})
-    end.
-
-read(Bytes) when is_binary(Bytes) -> cambrian_envelope:read(Bytes);
-read(_) -> {error, malformed}.
-
-%% `Asked' are the claims with the grant as it was read, where it had to be.
-admit(Realm, Envelope, Claims, Asked, BaseOf) ->
-    case ask(Realm, {admit, Asked}) of
-        ok -> opened(open_with(BaseOf, Envelope), Realm, Envelope, Claims, Asked);
-        {read_grant, Bytes} ->
-            case cambrian_identity:read_grant(Bytes) of
-                {ok, Grant} -> admit(Realm, Envelope, Claims, Asked#{grant := Grant}, BaseOf);
-                {error, _} -> ask(Realm, {refused, not_permitted, Claims})
-            end;
-        No -> No
-    end.
-
-%% Opening without the base finds out whether it was signed, before a base is looked for.
-open_with(BaseOf, Envelope) ->
-    case cambrian_envelope:open(Envelope) of
-        {error, {missing_base, Id}} = Missing ->
-            case BaseOf(Id) of
-                {ok, Base} -> cambrian_envelope:open(Envelope, Base);
-                error -> Missing
-            end;
-        Other -> Other
-    end.
-
-opened({ok, Genotype}, Realm, Envelope, #{genotype := Id} = Claims, Asked) ->
-    case ask(Realm, {genuine, Asked}) of
-        ok ->
+    case cambrian_admission:envelope(Bytes, BaseOf, fun ask_for/2, Realm) of
+        {{ok, Genotype, #{genotype := Id} = Claims}, Realm} ->
+            {ok, Envelope, _} = cambrian_envelope:read(Bytes),
             cambrian_lineage:received(Id, cambrian_envelope:record(Envelope)),
             {ok, Genotype, Claims};
-        No -> No
-    end;
-opened({error, Reason}, Realm, _Envelope, _Claims, Asked) ->
-    case cambrian_realm:is_rubbish(Reason) of
-        true -> ask(Realm, {cheated, Reason, Asked});
-        false -> ask(Realm, {refused, Reason, Asked})
+        {Error, Realm} -> Error
     end.
+
+%% @doc The same for claims and signature without the genotype ({@link cambrian_envelope:record/1}): whether who claims
+%% it may, and did. Like an envelope, it is taken once, and counts for its origin's rate.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 3> {ok, Bytes} = cambrian_envelope:seal(
+%%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1, sequence => 1,
+%%        time => erlang:system_time(millisecond)}, G, <<1:256>>).
+%% 4> {ok, Envelope, Claims} = cambrian_envelope:read(Bytes).
+%% 5> Record = cambrian_envelope:record(Envelope).
+%% 6> {ok, Claims} =:= cambrian_trust:check_record(<<"org.example.lab">>, Record).
+%% true
+%% 7> cambrian_trust:check_record(<<"org.example.lab">>, Record).
+%% {error,replay}
+%% '''
+-spec check_record(name(), Bytes :: term()) -> {ok, cambrian_envelope:read()} | {error, Reason :: term()}.
+check_record(Realm, Bytes) when is_binary(Realm) ->
+    {Answer, Realm} = cambrian_admission:record(Bytes, fun ask_for/2, Realm),
+    Answer.
+
+ask_for(Request, Realm) -> {ask(Realm, Request), Realm}.
 
 %% @doc Takes a certificate of succession ({@link cambrian_identity:succession/2}): from now on the new key has the
 %% reputation, the capability and the sequence of the old one, which is refused. The first successor stays the one.
@@ -398,26 +385,6 @@ changed(Ms, Name, Open, State) -> save_within(Ms, put_open(Name, Open#open{chang
 put_open(Name, Open, #state{open = All} = State) -> State#state{open = All#{Name => Open}}.
 
 %% `{Answer, Open}', or with when to save it.
-request({admit, Claims}, Now, Name, #open{realm = Realm} = Open) ->
-    case cambrian_realm:admit(Claims, Now, Realm) of
-        {ok, _} -> {ok, Open};
-        {read_grant, Grant} -> {{read_grant, Grant}, Open};
-        {error, Reason, Counted} -> refuse(Reason, Claims, Now, Name, Open#open{realm = Counted})
-    end;
-request({genuine, Claims}, Now, Name, #open{realm = Realm} = Open) ->
-    case cambrian_realm:genuine(Claims, Now, Realm) of
-        {ok, Moved} -> {ok, later, Open#open{realm = Moved}};
-        {error, Reason, Counted} -> refuse(Reason, Claims, Now, Name, Open#open{realm = Counted})
-    end;
-request({cheated, Reason, #{origin := Origin} = Claims}, Now, Name, #open{realm = Realm} = Open) ->
-    case cambrian_realm:cheated(Claims, Reason, Now, Realm) of
-        {ok, Moved} ->
-            {When, Told} = tell_ban(Origin, Realm, Now, Name, Open#open{realm = Moved}),
-            setelement(2, refuse(Reason, Claims, Now, Name, Told), When);
-        {error, Another, Counted} -> refuse(Another, Claims, Now, Name, Open#open{realm = Counted})
-    end;
-request({refused, Reason, Claims}, Now, Name, #open{realm = Realm} = Open) ->
-    refuse(Reason, Claims, Now, Name, Open#open{realm = cambrian_realm:refused(Reason, Realm)});
 request({follow, #{old := Old} = Succession}, Now, Name, #open{realm = Realm} = Open) ->
     case cambrian_realm:succeed(Succession, Now, Realm) of
         {ok, Realm} -> {ok, Open};
@@ -445,7 +412,18 @@ request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) 
 request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) ->
     {ok, Open#open{subscribers = Subscribers#{Pid => monitor(process, Pid)}}};
 request({unsubscribe, Pid}, _Now, _Name, Open) ->
-    {ok, without_subscriber(Pid, Open)}.
+    {ok, without_subscriber(Pid, Open)};
+request(Admission, Now, Name, #open{realm = Realm} = Open) ->
+    {Answer, Moved} = cambrian_realm:ask(Admission, Now, Realm),
+    admission(Answer, Admission, Now, Name, Realm, Open#open{realm = Moved}).
+
+%% What {@link cambrian_admission} asks for; its last is the claims.
+admission({error, Reason}, Admission, Now, Name, Before, Open) ->
+    Claims = element(tuple_size(Admission), Admission),
+    {When, Told} = tell_ban(maps:get(origin, Claims, none), Before, Now, Name, Open),
+    setelement(2, refuse(Reason, Claims, Now, Name, Told), When);
+admission(ok, {genuine, _}, _Now, _Name, _Before, Open) -> {ok, later, Open};
+admission(Answer, _, _Now, _Name, _Before, Open) -> {Answer, Open}.
 
 without_subscriber(Pid, #open{subscribers = Subscribers} = Open) ->
     case maps:take(Pid, Subscribers) of

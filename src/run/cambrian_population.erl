@@ -13,11 +13,11 @@
 -behaviour(gen_statem).
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
-         await/2, best/1, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
+         await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
 -export([start_guarded/1, start_prepared/1]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, evaluating/3, receiving/3, trying/3, breeding/3]).
--export_type([population/0, options/0, goal/0, stats/0, champion/0, result/0, event/0]).
+-export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0]).
 
 -type population() :: pid() | atom().
 %% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun as the task needs no `inputs'
@@ -60,7 +60,10 @@
 %% came of: see {@link cambrian:lineage/1}.
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
-                      operators := [cambrian_genotype:operator() | crossover | tuning]}.
+                      operators := [cambrian_genotype:operator() | crossover | injection | tuning]}.
+%% Who goes to others: the champion; the fittest of three random ones; of the fitter half, who is most unlike the others
+%% here, by the mean distance to the 15 nearest (the novelty of Lehman & Stanley 2011, of genes); or anybody.
+-type migration() :: champion | tournament | novel | random.
 %% `trial' is what the task's own criterion measured of a champion that solves it. Where the task has held-out data, the
 %% champion is the one that did best there, and `validation' is how well.
 -type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(), solved := boolean(),
@@ -95,6 +98,10 @@
          %% the lowest fitness of the generation's first round, if there was one
          worst = [] :: [number()],
          evaluated :: undefined | reference(),
+         %% the generation before, for questions while there is no `evaluated'
+         last :: undefined | reference(),
+         %% migrants of a generation that was evaluated
+         drawn = 0 :: non_neg_integer(),
          job :: undefined | {reference(), reference() | pid()},
          newcomers = [] :: [{cambrian_genotype:genotype(), From :: term()}],
          contender :: undefined | {cambrian_genotype:genotype(), float()},
@@ -295,6 +302,28 @@ await(Population, Timeout) ->
 %% '''
 -spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
 best(Population) -> call(Population, best, infinity).
+
+%% @doc One of the last generation that was evaluated, to send elsewhere: see {@link migration()}. `generation' is the
+%% one that it was found in. Asked again, others are drawn; in a run of the same seed the same ones.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> cambrian_population:migrant(P, novel).
+%% {error,not_evaluated}
+%% 3> {ok, _} = cambrian_population:step(P, 5).
+%% 4> [Fitness || Policy <- [champion, tournament, novel, random],
+%%                {ok, #{fitness := Fitness}} <- [cambrian_population:migrant(P, Policy)]].
+%% [3.0,2.849547681864351,2.7497118034293493,2.7075031637214124]
+%% 5> ok = cambrian_population:stop(P).
+%% '''
+-spec migrant(population(), migration()) -> {ok, champion()} | {error, not_evaluated}.
+migrant(Population, champion) -> best(Population);
+migrant(Population, Policy) when Policy =:= tournament; Policy =:= novel; Policy =:= random ->
+    case call(Population, draw, infinity) of
+        %% here, and not there: who is novel takes a while to find out
+        {ok, Evaluated, Draw} -> {ok, cambrian_nif:population_migrant(Evaluated, Policy, Draw)};
+        Error -> Error
+    end.
 
 %% @doc The last generation that was evaluated.
 %%
@@ -526,7 +555,7 @@ idle(Type, Event, Data) ->
 
 %% The generation is with the evaluators.
 evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
-    receive_newcomers(Data#data{evaluated = Evaluated});
+    evaluated(Evaluated, Data);
 evaluating(info, {Tag, {ok, Scores, Faults}}, #data{job = {Tag, _}, tuning = Tuning} = Data) ->
     report_faults(Faults, Data),
     {ok, Next} = cambrian_nif:tuning_tell(Tuning, Scores),
@@ -556,7 +585,7 @@ trying(Type, Event, Data) ->
 
 %% The next generation is being made.
 breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
-    evaluate(keep(due, Data#data{population = Population, evaluated = undefined}));
+    evaluate(keep(due, Data#data{population = Population, last = Data#data.evaluated, evaluated = undefined}));
 breeding(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -588,6 +617,11 @@ common({call, From}, {inject, Genotype, Sender}, #data{name = Name, newcomers = 
     Next = Data#data{newcomers = [{Genotype, Sender} | Newcomers]},
     ok = cambrian_store:put(Name, snapshot(Next)),
     {keep_state, Next, [{reply, From, ok}]};
+common({call, From}, draw, #data{drawn = Drawn} = Data) ->
+    case at_hand(Data) of
+        undefined -> {keep_state_and_data, [{reply, From, {error, not_evaluated}}]};
+        Evaluated -> {keep_state, Data#data{drawn = Drawn + 1}, [{reply, From, {ok, Evaluated, Drawn}}]}
+    end;
 common({call, From}, Question, Data) ->
     {keep_state_and_data, [{reply, From, answer(Question, Data)}]};
 common(info, {'DOWN', _, process, Pid, _}, #data{subscribers = Subscribers} = Data) ->
@@ -601,6 +635,9 @@ common(info, _, _Data) ->
     keep_state_and_data;
 common(cast, _, _Data) ->
     keep_state_and_data.
+
+at_hand(#data{evaluated = undefined, last = Last}) -> Last;
+at_hand(#data{evaluated = Evaluated}) -> Evaluated.
 
 answer(best, #data{champion = undefined}) -> {error, not_evaluated};
 answer(best, #data{champion = Champion}) -> {ok, Champion};
@@ -660,7 +697,7 @@ evaluate_round(Tuning, Reached, Data) ->
     case cambrian_nif:tuning_candidates(Tuning) of
         Candidates when Candidates =:= []; Reached ->
             {ok, Evaluated} = cambrian_nif:tuning_settle(Tuning),
-            receive_newcomers(Data#data{tuning = undefined, evaluated = Evaluated});
+            evaluated(Evaluated, Data#data{tuning = undefined});
         Candidates ->
             {next_state, evaluating, Data#data{tuning = Tuning, job = evaluate_here(Candidates, Data)}}
     end.
@@ -676,6 +713,8 @@ network(Genotype, Population) ->
         dirty -> cambrian_nif:population_network_dirty(Population, Genotype);
         Network -> Network
     end.
+
+evaluated(Evaluated, Data) -> receive_newcomers(Data#data{evaluated = Evaluated, last = undefined, drawn = 0}).
 
 receive_newcomers(#data{newcomers = []} = Data) ->
     judge(Data);

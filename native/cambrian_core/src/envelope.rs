@@ -268,6 +268,15 @@ impl Record {
     /// # Errors
     /// [`EnvelopeError`]
     pub fn from_bytes(bytes: &[u8]) -> Result<Record, EnvelopeError> {
+        let record = Record::peek(bytes)?;
+        if record.is_genuine() { Ok(record) } else { Err(EnvelopeError::BadSignature) }
+    }
+
+    /// Size, shape and version alone: for questions that cost less than the signature.
+    ///
+    /// # Errors
+    /// [`EnvelopeError`], never [`EnvelopeError::BadSignature`].
+    pub fn peek(bytes: &[u8]) -> Result<Record, EnvelopeError> {
         if bytes.len() > MAX_BYTES {
             return Err(EnvelopeError::TooLarge(bytes.len()));
         }
@@ -277,7 +286,7 @@ impl Record {
         if record.to_bytes() != bytes {
             return Err(EnvelopeError::Malformed);
         }
-        if record.is_genuine() { Ok(record) } else { Err(EnvelopeError::BadSignature) }
+        Ok(record)
     }
 }
 

@@ -63,6 +63,8 @@ pub mod permission;
 pub mod population;
 mod reproduction;
 
+pub mod migration;
+
 pub mod checkpoint;
 pub mod identity;
 

@@ -433,7 +433,7 @@ impl Population {
         self.tuned[at as usize].as_ref().unwrap_or(&self.genotypes[at as usize])
     }
 
-    fn birth(&self, at: u32) -> Birth {
+    pub(crate) fn birth(&self, at: u32) -> Birth {
         let birth = &self.births[at as usize];
         let tuned = if self.tuned[at as usize].is_some() { Operators::TUNING } else { Operators::default() };
         Birth { operators: birth.operators.and(tuned), ..birth.clone() }

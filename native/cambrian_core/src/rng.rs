@@ -15,6 +15,7 @@ pub enum Purpose {
     Tuning = 5,
     Selection = 6,
     Task = 7,
+    Migration = 8,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.

@@ -96,7 +96,9 @@ fn what_was_sealed_is_read() {
     assert_eq!(envelope.record.origin, signer().key());
     assert_eq!((envelope.record.genotype, envelope.record.base), (codec::id(&genotype()), None));
     assert_eq!(envelope.open(None), Ok(genotype()));
-    assert_eq!(Record::from_bytes(&envelope.record.to_bytes()), Ok(envelope.record));
+    let bytes = envelope.record.to_bytes();
+    assert_eq!(Record::peek(&bytes).as_ref(), Ok(&envelope.record));
+    assert_eq!(Record::from_bytes(&bytes), Ok(envelope.record));
 }
 
 #[test]
@@ -170,6 +172,7 @@ proptest! {
     fn noise_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         prop_assert!(envelope::read(&bytes).is_err());
         prop_assert!(Record::from_bytes(&bytes).is_err());
+        prop_assert!(Record::peek(&bytes).is_err());
         prop_assert!(Succession::read(&bytes).is_err());
         prop_assert!(Grant::read(&bytes).is_err());
     }

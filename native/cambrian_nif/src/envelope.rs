@@ -103,6 +103,12 @@ fn envelope_record<'a>(env: Env<'a>, envelope: EnvelopeArc) -> Term<'a> {
     binary(env, &envelope.0.record.to_bytes())
 }
 
+/// Its signature is not looked at: `{ok, Claims}`.
+#[rustler::nif]
+fn envelope_peek_record<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {
+    Ok((atoms::ok(), show(env, &Record::peek(&bytes).map_err(error::envelope)?)?))
+}
+
 /// Its signature is checked: `{ok, Claims}`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn envelope_read_record<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {

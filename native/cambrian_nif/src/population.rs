@@ -7,9 +7,11 @@ use crate::task::TaskArc;
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
+use cambrian_core::choice::Choice;
 use cambrian_core::codec::{self, GenotypeId};
 use cambrian_core::encoding::Encoding;
 use cambrian_core::lineage::Birth;
+use cambrian_core::migration::Migration;
 use cambrian_core::population::{Champion, Evaluated, Population, Stats};
 use cambrian_core::task::{Score, Shape};
 use cambrian_core::tuning::Tuning;
@@ -228,6 +230,18 @@ fn population_lineage<'a>(
     };
     let line = birth.line().map(|ancestor| (ancestor.id, &ancestor.birth));
     std::iter::once((codec::id(&genotype.0), &birth)).chain(line).map(show).collect()
+}
+
+/// One to send elsewhere, by a policy and a number that makes the draw another.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_migrant<'a>(
+    env: Env<'a>,
+    evaluated: EvaluatedArc,
+    policy: Term<'a>,
+    draw: u64,
+) -> NifResult<Term<'a>> {
+    let policy = Migration::named(&atoms::text(policy)?).ok_or(Error::BadArg)?;
+    champion(env, Some(&evaluated.0.migrant(policy, draw)))
 }
 
 /// The fittest of this generation: `{Genotype, Fitness}`

@@ -1,0 +1,76 @@
+%% @private
+%% The way from a stranger's bytes to what may be used, question by question; the first no ends it.
+%%
+%% What is known of the realm is asked for by a fun, with whatever state it has: {@link cambrian_trust} asks its server,
+%% who has the realm as a value asks {@link cambrian_realm:ask/3}. What costs is done here, by whoever calls.
+-module(cambrian_admission).
+
+-export([envelope/4, record/3]).
+-export_type([request/0, answer/0, ask/1, base_of/0]).
+
+%% In this order: may it be opened; it held; its signature held over what is no such genotype; it did not hold.
+-type request() :: {admit, cambrian_realm:claims()} | {genuine, cambrian_realm:claims()}
+                 | {cheated, Reason :: term(), cambrian_realm:claims()} | {refused, Reason :: term(), map()}.
+-type answer() :: ok | {read_grant, binary()} | {error, Reason :: term()}.
+-type ask(State) :: fun((request(), State) -> {answer(), State}).
+%% Finds what an envelope is a difference to.
+-type base_of() :: fun((cambrian_genotype:id()) -> {ok, cambrian_genotype:genotype()} | error).
+
+%% @doc Size, shape, version; realm, age, replay, bans, capability, rate; signature, bounded decompression, validity, id.
+-spec envelope(Bytes :: term(), base_of(), ask(State), State) ->
+          {{ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}, State}.
+envelope(Bytes, BaseOf, Ask, State) ->
+    case read(fun cambrian_envelope:read/1, Bytes) of
+        {ok, Envelope, Claims} -> admit(Claims, Claims, fun() -> open(Envelope, BaseOf) end, Ask, State);
+        {error, Reason} -> Ask({refused, Reason, #{}}, State)
+    end.
+
+%% @doc The same for claims and signature alone.
+-spec record(Bytes :: term(), ask(State), State) ->
+          {{ok, cambrian_envelope:read()} | {error, Reason :: term()}, State}.
+record(Bytes, Ask, State) ->
+    case read(fun cambrian_envelope:peek_record/1, Bytes) of
+        {ok, Claims} ->
+            case admit(Claims, Claims, fun() -> cambrian_envelope:read_record(Bytes) end, Ask, State) of
+                {{ok, _, Claims}, Next} -> {{ok, Claims}, Next};
+                No -> No
+            end;
+        {error, Reason} -> Ask({refused, Reason, #{}}, State)
+    end.
+
+read(Read, Bytes) when is_binary(Bytes) -> Read(Bytes);
+read(_, _) -> {error, malformed}.
+
+%% Opening without the base finds out whether it was signed, before a base is looked for.
+open(Envelope, BaseOf) ->
+    case cambrian_envelope:open(Envelope) of
+        {error, {missing_base, Id}} = Missing ->
+            case BaseOf(Id) of
+                {ok, Base} -> cambrian_envelope:open(Envelope, Base);
+                error -> Missing
+            end;
+        Other -> Other
+    end.
+
+%% `Asked' are the claims with the grant as it was read, where it had to be. `Prove' does what costs.
+admit(Claims, Asked, Prove, Ask, State) ->
+    case Ask({admit, Asked}, State) of
+        {ok, Next} -> proved(Prove(), Claims, Asked, Ask, Next);
+        {{read_grant, Bytes}, Next} ->
+            case cambrian_identity:read_grant(Bytes) of
+                {ok, Grant} -> admit(Claims, Asked#{grant := Grant}, Prove, Ask, Next);
+                {error, _} -> Ask({refused, not_permitted, Claims}, Next)
+            end;
+        No -> No
+    end.
+
+proved({ok, Proved}, Claims, Asked, Ask, State) ->
+    case Ask({genuine, Asked}, State) of
+        {ok, Next} -> {{ok, Proved, Claims}, Next};
+        No -> No
+    end;
+proved({error, Reason}, _Claims, Asked, Ask, State) ->
+    case cambrian_realm:is_rubbish(Reason) of
+        true -> Ask({cheated, Reason, Asked}, State);
+        false -> Ask({refused, Reason, Asked}, State)
+    end.

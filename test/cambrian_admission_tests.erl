@@ -1,0 +1,122 @@
+%% The questions of an envelope and of a record, asked of a realm as a value, at any time.
+-module(cambrian_admission_tests).
+-include_lib("eunit/include/eunit.hrl").
+-import(cambrian_trust_tests, [secret/1, key/1, sealed/2, forged/1, rubbish/2]).
+
+-define(REALM, <<"org.example.test">>).
+-define(NOW, 1_800_000_000_000).
+
+realm(Options) -> cambrian_realm:new(Options#{name => ?REALM}).
+
+none(_) -> error.
+
+%% The answer in short, of a realm whose requests are kept as well.
+envelope(Bytes, Realm) -> envelope(Bytes, fun none/1, Realm).
+envelope(Bytes, BaseOf, Realm) -> short(cambrian_admission:envelope(Bytes, BaseOf, fun ask/2, {?NOW, [], Realm})).
+
+record(Bytes, Realm) -> short(cambrian_admission:record(Bytes, fun ask/2, {?NOW, [], Realm})).
+
+ask(Request, {Now, Asked, Realm}) ->
+    {Answer, Next} = cambrian_realm:ask(Request, Now, Realm),
+    {Answer, {Now, [element(1, Request) | Asked], Next}}.
+
+short({Answer, {_, Asked, Realm}}) ->
+    {case Answer of {error, Reason} -> Reason; _ -> ok end, lists:reverse(Asked), Realm}.
+
+%% Signed by the Nth at the virtual time.
+now(N, Changes) -> at(?NOW, N, Changes).
+
+at(Now, N, Changes) -> sealed(N, maps:merge(#{time => Now}, Changes)).
+
+record_of(Bytes) ->
+    {ok, Envelope, _} = cambrian_envelope:read(Bytes),
+    cambrian_envelope:record(Envelope).
+
+each_is_asked_for_in_order_test() ->
+    Asks = fun(Bytes, Options) -> {Answer, Asked, _} = envelope(Bytes, realm(Options)), {Answer, Asked} end,
+    Good = now(1, #{sequence => 1}),
+    ?assertEqual({ok, [admit, genuine]}, Asks(Good, #{})),
+    ?assertEqual({malformed, [refused]}, Asks(<<"rubbish">>, #{})),
+    ?assertEqual({malformed, [refused]}, Asks(no_bytes, #{})),
+    ?assertEqual({bad_signature, [admit, refused]}, Asks(forged(Good), #{})),
+    ?assertEqual({too_old, [admit]}, Asks(now(1, #{time => 0}), #{})),
+    ?assertEqual({wrong_realm, [admit]}, Asks(now(1, #{realm => <<"else">>}), #{})),
+    ?assertEqual({not_permitted, [admit]}, Asks(Good, #{capability => {keys, [key(2)]}})).
+
+rubbish_counts_once_test() ->
+    Bytes = rubbish(1, #{sequence => 1, time => ?NOW}),
+    {bad_compression, [admit, cheated], Once} = envelope(Bytes, realm(#{})),
+    ?assertEqual(0.25, cambrian_realm:reputation(key(1), Once)),
+    {replay, [admit], Twice} = envelope(Bytes, Once),
+    ?assertEqual(0.25, cambrian_realm:reputation(key(1), Twice)).
+
+a_grant_is_read_once_test() ->
+    Realm = realm(#{capability => {signed_by, key(9)}}),
+    {ok, Grant} = cambrian_identity:grant(secret(9), ?REALM, key(1), ?NOW + 1000),
+    {ok, [admit, admit, genuine], Known} = envelope(now(1, #{grant => Grant}), Realm),
+    ?assertMatch({ok, [admit, genuine], _}, envelope(now(1, #{sequence => 2}), Known)),
+    ?assertMatch({not_permitted, [admit, refused], _}, envelope(now(1, #{grant => <<"leave">>}), Realm)),
+    ?assertMatch({ok, [admit, admit, genuine], _}, record(record_of(now(1, #{grant => Grant})), Realm)).
+
+a_difference_is_opened_with_its_base_test() ->
+    {ok, Grown} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7),
+    {ok, Target} = cambrian_genotype:mutate(Grown, add_node, 1),
+    {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0, sequence => 1,
+                                           time => ?NOW}, Target, Grown, secret(1)),
+    Id = cambrian_genotype:id(Grown),
+    ?assertMatch({{missing_base, Id}, [admit, refused], _}, envelope(Bytes, realm(#{}))),
+    ?assertMatch({ok, [admit, genuine], _}, envelope(Bytes, fun(Base) when Base =:= Id -> {ok, Grown} end, realm(#{}))).
+
+%% A record is asked the same, costs its origin's rate, and is no replay of another.
+a_record_passes_as_an_envelope_does_test() ->
+    Record = record_of(now(1, #{sequence => 3})),
+    {ok, [admit, genuine], Known} = record(Record, realm(#{})),
+    {replay, [admit], _} = record(Record, Known),
+    {replay, [admit], _} = envelope(now(1, #{sequence => 3}), Known),
+    {ok, [admit, genuine], _} = record(record_of(now(1, #{sequence => 4})), Known),
+    Size = byte_size(Record) - 1,
+    <<Said:Size/binary, Last>> = Record,
+    {bad_signature, [admit, refused], Same} = record(<<Said/binary, (Last bxor 1)>>, realm(#{})),
+    ?assertMatch(#{origins := Origins} when Origins =:= #{}, cambrian_realm:report(Same)),
+    {malformed, [refused], _} = record(Said, realm(#{})),
+    {malformed, [refused], _} = record(no_bytes, realm(#{})),
+    {malformed, [refused], _} = record(now(1, #{}), realm(#{})).
+
+%% The server gives the same answers as the value, and counts the same.
+the_server_answers_the_same_test_() ->
+    {timeout, 60, fun() ->
+        cambrian_temporary:with_data_dir(fun(_) ->
+            Now = erlang:system_time(millisecond),
+            ok = cambrian_trust:open(?REALM, #{}),
+            Messages = messages(Now),
+            {Answers, Value} = lists:mapfoldl(
+                fun(Message, Realm) ->
+                    {Answer, {_, _, Next}} = by_value(Message, {Now, [], Realm}),
+                    {Answer, Next}
+                end, realm(#{}), Messages),
+            ?assertEqual([told(Answer) || Answer <- Answers], [told(by_server(Message)) || Message <- Messages]),
+            #{refused := Refused, origins := Origins} = cambrian_trust:report(?REALM),
+            ?assertMatch(#{refused := Refused}, cambrian_realm:report(Value)),
+            ?assertEqual(counts(Origins), counts(maps:get(origins, cambrian_realm:report(Value))))
+        end)
+    end}.
+
+messages(Now) ->
+    Of = fun(N, Changes) -> at(Now, N, Changes) end,
+    Good = Of(1, #{sequence => 1}),
+    [{envelope, Good}, {envelope, Good}, {envelope, forged(Of(1, #{sequence => 2}))}, {envelope, <<>>}, {record, <<>>},
+     {record, record_of(Of(2, #{sequence => 1}))}, {envelope, Of(2, #{sequence => 1})}, {record, record_of(Of(2, #{sequence => 2}))},
+     {envelope, rubbish(3, #{sequence => 1, time => Now})}, {envelope, rubbish(3, #{sequence => 2, time => Now})},
+     {record, record_of(rubbish(3, #{sequence => 3, time => Now}))}, {envelope, Of(3, #{realm => <<"else">>})},
+     {envelope, Of(4, #{time => 0})}].
+
+by_value({envelope, Bytes}, State) -> cambrian_admission:envelope(Bytes, fun none/1, fun ask/2, State);
+by_value({record, Bytes}, State) -> cambrian_admission:record(Bytes, fun ask/2, State).
+
+by_server({envelope, Bytes}) -> cambrian_trust:check(?REALM, Bytes);
+by_server({record, Bytes}) -> cambrian_trust:check_record(?REALM, Bytes).
+
+told({ok, Genotype, Claims}) -> {ok, cambrian_genotype:id(Genotype), Claims};
+told(Other) -> Other.
+
+counts(Origins) -> maps:map(fun(_, Standing) -> maps:with([received, lies, reputation, sequence], Standing) end, Origins).
