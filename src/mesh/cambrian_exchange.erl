@@ -39,7 +39,7 @@
 %% What others can have from here. `signed' is what its breeder signed, if that is another.
 -record(held, {id :: cambrian_genotype:id(), task :: task(), genotype :: cambrian_genotype:genotype(), claims :: claims(),
                breeder :: cambrian_identity:key(), signed :: undefined | binary(), envelope :: undefined | binary()}).
--record(task, {name :: task(), best :: undefined | #held{}, trickle :: cambrian_trickle:trickle(),
+-record(task, {name :: task(), present = true :: boolean(), best :: undefined | #held{}, trickle :: cambrian_trickle:trickle(),
                threshold :: cambrian_threshold:threshold(),
                %% ours that was not published yet, and when the next may be
                pending :: undefined | #held{}, free_at = 0 :: integer(), migrant_at :: integer() | never,
@@ -116,7 +116,7 @@ random(#exchange{rand = Rand} = X) ->
 -spec join(task(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
 join(Name, Now, #exchange{tasks = Tasks} = X) ->
     case Tasks of
-        #{Name := _} -> done(X);
+        #{Name := Known} -> done(put_task(Known#task{present = true}, X));
         _ ->
             {Rand, Next} = random(X),
             Task = #task{name = Name, trickle = cambrian_trickle:new(?TRICKLE, Rand, Now),
@@ -128,11 +128,11 @@ first_migrant(_Now, #exchange{options = #{policy := champion}}) -> never;
 first_migrant(_Now, #exchange{options = #{publish := false}}) -> never;
 first_migrant(Now, #exchange{options = #{migration_interval := Interval}}) -> Now + Interval.
 
-%% @doc The last population of this task is gone: what waits for it is dropped, and what is held is still given.
+%% @doc The last population of this task is gone: what waits for it is dropped, and the best is still told.
 -spec leave(task(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
 leave(Name, _Now, #exchange{tasks = Tasks} = X) ->
     case Tasks of
-        #{Name := #task{best = Best}} -> done(hold(Best, X#exchange{tasks = maps:remove(Name, Tasks)}));
+        #{Name := Task} -> done(put_task(Task#task{present = false, quarantine = cambrian_quarantine:new(), offered = #{}}, X));
         _ -> done(X)
     end.
 
@@ -144,15 +144,21 @@ task(Name, #exchange{tasks = Tasks}) -> maps:get(Name, Tasks).
 -spec listens([task() | all], Now :: integer(), exchange()) -> exchange().
 listens(Wanted, _Now, X) -> X#exchange{wanted = Wanted}.
 
-is_of_interest(Task, #exchange{tasks = Tasks, wanted = Wanted}) ->
-    is_map_key(Task, Tasks) orelse lists:member(all, Wanted) orelse lists:member(Task, Wanted).
+is_of_interest(Name, #exchange{wanted = Wanted} = X) ->
+    is_present(Name, X) orelse lists:member(all, Wanted) orelse lists:member(Name, Wanted).
+
+is_present(Name, #exchange{tasks = Tasks}) ->
+    case Tasks of
+        #{Name := #task{present = Present}} -> Present;
+        _ -> false
+    end.
 
 %%% ---- what is bred here ------------------------------------------------------------------
 
 %% @doc The champion of a population here. `final', if it is the last one for now: it is published if it is better at all.
 -spec bred(task(), #{champion := cambrian_genotype:genotype(), atom() => term()}, Now :: integer(), exchange()) ->
           {[effect()], exchange()}.
-bred(Name, #{fitness := Fitness} = Champion, Now, #exchange{tasks = Tasks} = X) when is_map_key(Name, Tasks) ->
+bred(Name, #{fitness := Fitness} = Champion, Now, #exchange{tasks = Tasks} = X) ->
     #{Name := #task{best = Best, threshold = Threshold} = Task} = Tasks,
     Held = own(Name, Champion, X),
     case is_foreign(Held, Task, X) of
@@ -161,8 +167,7 @@ bred(Name, #{fitness := Fitness} = Champion, Now, #exchange{tasks = Tasks} = X) 
             Better = Task#task{threshold = cambrian_threshold:improved(Fitness, Threshold), pending = Held,
                                best = case beats(Held, Best) of true -> Held; false -> Best end},
             done(publish_due(maps:get(final, Champion, false), Better, Now, X))
-    end;
-bred(_Name, _Champion, _Now, X) -> done(X).
+    end.
 
 own(Task, #{champion := Genotype} = Champion, X) ->
     Claims = maps:merge(#{generation => 0, parents => [], operators => []},
@@ -401,12 +406,12 @@ announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin :=
     end.
 
 %% Ours, or of others and measured here.
-verdict(Name, Id, #exchange{tasks = Tasks, known = Known}) ->
+verdict(Name, Id, #exchange{tasks = Tasks, known = Known} = X) ->
     case Tasks of
         #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {ok, Fitness};
         _ ->
             case cambrian_recent:find({Name, Id}, Known) of
-                {ok, heard} when is_map_key(Name, Tasks) -> error;
+                {ok, heard} -> case is_present(Name, X) of true -> error; false -> {ok, heard} end;
                 Found -> Found
             end
     end.
@@ -614,21 +619,22 @@ breeder(Breeder, #{genotype := Id, task := Name, realm := Realm} = Claims, Recor
 %%% ---- quarantine -------------------------------------------------------------------------
 
 %% Genuine, and a genotype. What it is worth is to be found out.
-arrived(Genotype, #{task := Name, genotype := Id, origin := Origin, fitness := Claimed} = Claims, Breeder, Signed, Now, X) ->
+arrived(Genotype, #{task := Name, genotype := Id, origin := Origin} = Claims, Breeder, Signed, Now, X) ->
     Told = event(received, (maps:with([fitness, generation, task, origin], Claims))#{genotype => Id, value => Genotype}, X),
-    case {Told#exchange.tasks, verdict(Name, Id, Told)} of
-        {_, {ok, Measured}} when is_float(Measured) -> said_of_known(Claims, Measured, Now, Told);
-        {_, {ok, _}} -> Told;
-        {#{Name := Task}, error} ->
+    case {verdict(Name, Id, Told), is_present(Name, Told)} of
+        {{ok, Measured}, _} when is_float(Measured) -> said_of_known(Claims, Measured, Now, Told);
+        {{ok, _}, _} -> Told;
+        {error, false} -> Told#exchange{known = cambrian_recent:put({Name, Id}, heard, Told#exchange.known)};
+        {error, true} ->
             case is_source(Origin, Now, Told) of
-                true ->
-                    From = #{origin => Origin, breeder => Breeder, claimed => Claimed, generation => maps:get(generation, Claims)},
-                    Item = #{id => Id, genotype => Genotype, from => From, signed => Signed, claims => Claims},
-                    offer_more(Now, quarantined(Item, Task, Now, Told));
+                true -> offer_more(Now, quarantined(item(Genotype, Claims, Breeder, Signed), task(Name, Told), Now, Told));
                 false -> note(Id, not_a_source, #{origin => Origin}, Now, Told)
-            end;
-        _ -> Told#exchange{known = cambrian_recent:put({Name, Id}, heard, Told#exchange.known)}
+            end
     end.
+
+item(Genotype, #{genotype := Id, origin := Origin, fitness := Claimed, generation := Generation} = Claims, Breeder, Signed) ->
+    From = #{origin => Origin, breeder => Breeder, claimed => Claimed, generation => Generation},
+    #{id => Id, genotype => Genotype, from => From, signed => Signed, claims => Claims}.
 
 quarantined(#{id := Id, claims := #{origin := Origin}} = Item, #task{quarantine = Quarantine, offered = Offered} = Task, Now, X) ->
     case is_map_key(Id, Offered) of

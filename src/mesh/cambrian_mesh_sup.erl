@@ -2,12 +2,32 @@
 -module(cambrian_mesh_sup).
 -behaviour(supervisor).
 
--export([start_link/0, init/1]).
+-export([start_link/0, start_bridge/1, init/1]).
 
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
-%% A bridge is added when one is asked for. It starts anew when its transport, or what it trusts by, had to.
-%% A stranger who finds a way to crash the bridge must not reach the populations with it.
+%% @doc One more, with options that were found good.
+-spec start_bridge(map()) -> {ok, pid()} | {error, term()}.
+start_bridge(#{realm := Realm} = Options) ->
+    case supervisor:start_child(?MODULE, bridge(Options)) of
+        {error, already_present} ->
+            ok = supervisor:delete_child(?MODULE, {bridge, Realm}),
+            start_bridge(Options);
+        {error, {already_started, _}} = Error -> Error;
+        {error, {Reason, _Child}} -> {error, Reason};
+        Started -> Started
+    end.
+
+bridge(#{realm := Realm} = Options) ->
+    #{id => {bridge, Realm}, start => {cambrian_bridge, start_link, [Options]}, restart => transient}.
+
+%% Bridges are added when they are asked for, or are there from the start if the application's environment says so. One
+%% starts anew when its transport, or what it trusts by, had to. A stranger who finds a way to crash a bridge must not
+%% reach the populations with it.
 init([]) ->
-    Trust = #{id => cambrian_trust, start => {cambrian_trust, start_link, []}},
-    {ok, {#{strategy => rest_for_one, intensity => 20, period => 10}, [Trust, cambrian_transport_dist:child_spec()]}}.
+    {ok, Bridges} = cambrian_bridge_options:from_environment(maps:from_list(application:get_all_env(cambrian))),
+    {ok, {#{strategy => rest_for_one, intensity => 20, period => 10},
+          [worker(cambrian_trust), cambrian_transport_dist:child_spec(), worker(cambrian_bridges)]
+          ++ [bridge(cambrian_bridge_options:hidden(Options)) || Options <- Bridges]}}.
+
+worker(Module) -> #{id => Module, start => {Module, start_link, []}}.

@@ -1,0 +1,99 @@
+%% @private
+%% What a bridge may be told, and what the application's environment says of bridges.
+-module(cambrian_bridge_options).
+
+-export([check/1, hidden/1, from_environment/1, environment_table/0]).
+
+%% @doc With defaults; the realm must be there.
+-spec check(map()) -> {ok, map()} | {error, term()}.
+check(Options) ->
+    case cambrian_options:check(Options, maps:merge(cambrian_trust:table(), table())) of
+        {ok, #{realm := _} = Checked} -> {ok, hidden(Checked)};
+        {ok, _} -> {error, {missing_options, [realm]}};
+        Error -> Error
+    end.
+
+table() ->
+    #{realm => {fun is_realm/1, <<"a binary of at most 255 bytes">>},
+      transport => {fun is_atom/1, <<"a module">>, cambrian_transport_dist},
+      transport_options => {fun is_map/1, <<"a map">>, #{}},
+      identity => {fun is_identity/1, <<"32 bytes, a fun that gives them, or a path: one of 32 bytes as a string">>},
+      populations => {fun are_populations/1, <<"all, or a list of pids or names">>, []},
+      grant => {fun(G) -> is_binary(G) andalso byte_size(G) =< 1024 end, <<"what cambrian_identity:grant/4 gives">>},
+      publish => {fun is_boolean/1, <<"true or false">>, true},
+      publish_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
+      publish_best_fitness_threshold => {fun is_share/1, <<"a number from 0 to 1">>, 0.99},
+      budget => {fun cambrian_options:is_positive/1, <<"a positive integer">>, 8},
+      migration_policy => {fun(P) -> lists:member(P, [champion, tournament, novel, random]) end,
+                           <<"champion, tournament, novel or random">>, champion},
+      migration_interval => {fun cambrian_options:is_positive/1, <<"milliseconds, from 1">>, 10_000},
+      topology => {fun is_topology/1, <<"all, ring, {random, K} or {nearest, K}">>, all}}.
+
+is_realm(Realm) -> is_binary(Realm) andalso byte_size(Realm) =< 255.
+
+is_share(X) -> is_number(X) andalso X >= 0 andalso X =< 1.
+
+is_topology(Topology) when Topology =:= all; Topology =:= ring -> true;
+is_topology({How, K}) when How =:= random; How =:= nearest -> cambrian_options:is_positive(K);
+is_topology(_) -> false.
+
+are_populations(all) -> true;
+are_populations(L) -> is_list(L) andalso lists:all(fun(Handle) -> is_pid(Handle) orelse is_atom(Handle) end, L).
+
+%% What has 32 bytes is a secret; if it reads like a path, the one or the other would be a bad guess. A secret of a wrong
+%% size is no path: it must not become the name of a file.
+is_identity(Fun) when is_function(Fun) -> is_function(Fun, 0);
+is_identity(<<Bytes:32/binary>>) -> re:run(Bytes, "^[ -~]*/[ -~]*$") =:= nomatch;
+is_identity(Path) when is_binary(Path) -> is_text(unicode:characters_to_list(Path));
+is_identity(Path) -> is_text(Path).
+
+is_text(Text) -> Text =/= [] andalso io_lib:printable_unicode_list(Text).
+
+%% @doc A supervisor shows the arguments of its children.
+-spec hidden(map()) -> map().
+hidden(#{identity := <<Secret:32/binary>>} = Options) ->
+    case is_identity(Secret) of
+        true -> Options#{identity := fun() -> Secret end};
+        false -> Options
+    end;
+hidden(Options) -> Options.
+
+%%% ---- the application's environment ------------------------------------------------------
+
+%% @doc For {@link cambrian_options:check/2}.
+environment_table() ->
+    #{mesh_enabled => {fun is_boolean/1, <<"true or false">>},
+      mesh_realm => {fun is_name/1, <<"a realm's name">>},
+      subscribe_to_realms => {fun(L) -> is_list(L) andalso lists:all(fun is_name/1, L) end, <<"a list of realms' names">>},
+      publish_best_fitness_threshold => {fun is_share/1, <<"a number from 0 to 1">>},
+      mesh_options => {fun is_map/1, <<"a map of a bridge's options">>}}.
+
+is_name(Name) when is_atom(Name) -> true;
+is_name(Name) when is_binary(Name) -> byte_size(Name) =< 255;
+is_name(Name) -> is_text(Name) andalso length(Name) =< 63.
+
+%% @doc Which bridges there are to be from the start: one that publishes and takes in, and for each other realm that is
+%% subscribed to, one that only takes in. All populations of this node take part.
+-spec from_environment(map()) -> {ok, [map()]} | {error, term()}.
+from_environment(#{mesh_enabled := true} = Environment) ->
+    Given = maps:merge(#{populations => all},
+                       maps:merge(maps:get(mesh_options, Environment, #{}),
+                                  maps:with([publish_best_fitness_threshold], Environment))),
+    Home = [text(Realm) || #{mesh_realm := Realm} <- [Environment]],
+    Others = lists:usort([text(Realm) || Realm <- maps:get(subscribe_to_realms, Environment, [])]) -- Home,
+    case [Given#{realm => Realm} || Realm <- Home] ++ [Given#{realm => Realm, publish => false} || Realm <- Others] of
+        [] -> {error, {missing_options, [mesh_realm]}};
+        Bridges -> check_all(Bridges, [])
+    end;
+from_environment(_) -> {ok, []}.
+
+check_all([], Checked) -> {ok, lists:reverse(Checked)};
+check_all([Options | Rest], Checked) ->
+    case check(Options) of
+        {ok, _} -> check_all(Rest, [Options | Checked]);
+        Error -> Error
+    end.
+
+text(Name) when is_atom(Name) -> atom_to_binary(Name);
+text(Name) when is_binary(Name) -> Name;
+text(Name) -> unicode:characters_to_binary(Name).

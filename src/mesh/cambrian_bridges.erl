@@ -1,0 +1,67 @@
+%% @private
+%% The bridges of this node by their realms: a registry for `{via, cambrian_bridges, Realm}'.
+-module(cambrian_bridges).
+-behaviour(gen_server).
+
+-export([start_link/0, realms/0, register_name/2, unregister_name/1, whereis_name/1, send/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+
+-spec start_link() -> {ok, pid()} | {error, term()}.
+start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% @doc In the order of their names.
+-spec realms() -> [binary()].
+realms() -> lists:sort([Realm || {Realm, _} <- ets:tab2list(?MODULE)]).
+
+-spec register_name(binary(), pid()) -> yes | no.
+register_name(Realm, Pid) -> gen_server:call(?MODULE, {register, Realm, Pid}, infinity).
+
+-spec unregister_name(binary()) -> ok.
+unregister_name(Realm) -> gen_server:call(?MODULE, {unregister, Realm}, infinity).
+
+-spec whereis_name(binary()) -> pid() | undefined.
+whereis_name(Realm) ->
+    case ets:lookup(?MODULE, Realm) of
+        [{Realm, Pid}] -> Pid;
+        [] -> undefined
+    end.
+
+-spec send(binary(), term()) -> pid().
+send(Realm, Message) ->
+    case whereis_name(Realm) of
+        undefined -> exit({badarg, {Realm, Message}});
+        Pid -> Pid ! Message, Pid
+    end.
+
+init([]) ->
+    ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
+    {ok, #{}}.
+
+handle_call({register, Realm, Pid}, _From, Monitors) ->
+    case ets:lookup(?MODULE, Realm) of
+        [{_, Other}] when Other =/= Pid ->
+            %% whose end is not known here yet may be dead all the same
+            case is_process_alive(Other) of
+                true -> {reply, no, Monitors};
+                false -> {reply, yes, put_bridge(Realm, Pid, Monitors)}
+            end;
+        _ -> {reply, yes, put_bridge(Realm, Pid, Monitors)}
+    end;
+handle_call({unregister, Realm}, _From, Monitors) ->
+    ets:delete(?MODULE, Realm),
+    {reply, ok, Monitors}.
+
+put_bridge(Realm, Pid, Monitors) ->
+    ets:insert(?MODULE, {Realm, Pid}),
+    Monitors#{monitor(process, Pid) => {Realm, Pid}}.
+
+handle_cast(_, Monitors) -> {noreply, Monitors}.
+
+handle_info({'DOWN', Monitor, process, Pid, _}, Monitors) ->
+    case maps:take(Monitor, Monitors) of
+        {{Realm, Pid}, Left} ->
+            ets:delete_object(?MODULE, {Realm, Pid}),
+            {noreply, Left};
+        error -> {noreply, Monitors}
+    end;
+handle_info(_, Monitors) -> {noreply, Monitors}.

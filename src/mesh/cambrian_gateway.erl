@@ -1,0 +1,382 @@
+%% @private
+%% The process of one bridge: carries out what its {@link cambrian_exchange} wants, between the transport, the populations
+%% of this node and what is trusted here.
+-module(cambrian_gateway).
+-behaviour(gen_server).
+
+-export([start_link/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-record(joined, {handle :: cambrian_population:population(), name :: term(), task :: binary(), monitor :: reference(),
+                 champion :: undefined | cambrian_population:champion()}).
+-record(state, {realm :: binary(), transport :: module(), connection :: term(),
+                exchange :: cambrian_exchange:exchange(),
+                timer = none :: none | {reference(), integer()},
+                %% where the identity is kept
+                home = none :: none | {ok, cambrian_file:path()}, identity :: cambrian_identity:identity(),
+                all = false :: boolean(),
+                joined = #{} :: #{Name :: term() => #joined{}},
+                subscribers = #{} :: #{reference() => {pid(), Task :: binary() | all, Monitor :: reference()}},
+                %% questions that are under way
+                asking = #{} :: #{Monitor :: reference() => {answered, pos_integer()} | {picked, binary()}},
+                counts = #{} :: #{atom() | {rejected, atom()} => pos_integer()}}).
+
+-define(TOPIC, <<"genotype">>).
+-define(CALL_MS, 10_000).
+-define(FETCH_MS, 60_000).
+%% How often a population that is not there is looked for: one that crashed is back under its name by then.
+-define(REJOIN_MS, 200).
+%% How often there may be new ones.
+-define(LOOK_MS, 1000).
+%% A flood beyond what can be read costs its messages, and not the VM its memory.
+-define(MAX_QUEUE, 20_000).
+
+%% Messages are short and many.
+-spec start_link(map()) -> {ok, pid()} | {error, term()}.
+start_link(#{realm := Realm} = Options) ->
+    gen_server:start_link({via, cambrian_bridges, Realm}, ?MODULE, Options,
+                          [{spawn_opt, [{message_queue_data, off_heap}]}]).
+
+%%% ---- starting ---------------------------------------------------------------------------
+
+init(#{realm := Realm, transport := Transport} = Options) ->
+    process_flag(trap_exit, true),
+    case prepare(Options) of
+        {ok, Identity, Home, Connection} ->
+            ok = Transport:subscribe(Connection, ?TOPIC),
+            Self = self(),
+            ok = Transport:serve(Connection, ?TOPIC, fun(Bytes) -> gen_server:call(Self, {asked, Bytes}, infinity) end),
+            {Effects, Exchange} = cambrian_exchange:new(exchange_options(Options, Identity, Transport:address(Connection))),
+            Populations = maps:get(populations, Options),
+            State = #state{realm = Realm, transport = Transport, connection = Connection, exchange = Exchange, home = Home,
+                           identity = Identity, all = Populations =:= all},
+            {ok, join_all(Populations, carry_out(Effects, State))};
+        {error, Reason} -> {stop, Reason}
+    end.
+
+prepare(#{realm := Realm} = Options) ->
+    case identity(Options) of
+        {ok, Identity, Home} ->
+            case cambrian_trust:open(Realm, maps:with([capability, rate, tolerance], Options)) of
+                ok -> connect(Options, Identity, Home);
+                Error -> Error
+            end;
+        Error -> Error
+    end.
+
+connect(#{realm := Realm, transport := Transport, transport_options := Given}, #{secret := Secret} = Identity, Home) ->
+    case code:ensure_loaded(Transport) of
+        {module, _} ->
+            case Transport:connect(Given#{realm => Realm, identity => Secret}) of
+                {ok, Connection} -> {ok, Identity, Home, Connection};
+                Error -> Error
+            end;
+        {error, _} -> {error, {transport_unavailable, Transport}}
+    end.
+
+%% `{ok, Identity, Home}': the file that it is kept in.
+identity(#{identity := Fun}) when is_function(Fun) ->
+    case Fun() of
+        <<_:32/binary>> = Secret -> {ok, cambrian_identity:from_secret(Secret), none};
+        _ -> {error, {bad_option, {identity, Fun, <<"a fun that gives 32 bytes">>}}}
+    end;
+identity(#{identity := Path}) -> identity_in({ok, Path});
+identity(_) -> identity_in(cambrian_file:in_data_dir([<<"identity">>])).
+
+identity_in(none) -> {ok, cambrian_identity:from_secret(cambrian_identity:new()), none};
+identity_in({ok, Path} = Home) ->
+    case cambrian_identity:load(Path) of
+        {ok, Identity} -> {ok, Identity, Home};
+        Error -> Error
+    end.
+
+exchange_options(#{realm := Realm} = Options, Identity, Address) ->
+    #{realm => Realm, identity => Identity, address => Address, grant => maps:get(grant, Options, undefined),
+      trust => {fun(Request, _Now, Name) -> {cambrian_trust:ask(Name, Request), Name} end, Realm},
+      seed => binary:decode_unsigned(crypto:strong_rand_bytes(7)), now => now_ms(),
+      publish => maps:get(publish, Options), threshold => maps:get(publish_best_fitness_threshold, Options),
+      interval => maps:get(publish_interval, Options), budget => maps:get(budget, Options),
+      policy => maps:get(migration_policy, Options), migration_interval => maps:get(migration_interval, Options),
+      topology => maps:get(topology, Options)}.
+
+now_ms() -> erlang:system_time(millisecond).
+
+%%% ---- calls ------------------------------------------------------------------------------
+
+handle_call({asked, Bytes}, _From, #state{exchange = Exchange} = State) ->
+    {Effects, Answer, Next} = cambrian_exchange:asked(Bytes, now_ms(), Exchange),
+    {reply, Answer, carry_out(Effects, State#state{exchange = Next})};
+handle_call({join, Population}, _From, State) ->
+    {reply, ok, join_population(Population, State)};
+handle_call({publish, Genotype, #{task := Task, fitness := Fitness} = Given}, _From, #state{exchange = Exchange} = State) ->
+    Claims = (maps:with([generation, parents, operators], Given))#{fitness => float(Fitness)},
+    {Answer, Effects, Next} = cambrian_exchange:publish(text(Task), Genotype, Claims, now_ms(), Exchange),
+    {reply, Answer, carry_out(Effects, State#state{exchange = Next})};
+handle_call({subscribe, Ref, Task, Pid}, _From, #state{subscribers = Subscribers} = State) ->
+    Wanted = case Task of all -> all; _ -> text(Task) end,
+    {reply, ok, listening(State#state{subscribers = Subscribers#{Ref => {Pid, Wanted, monitor(process, Pid)}}})};
+handle_call({unsubscribe, Ref}, _From, State) ->
+    {reply, ok, unsubscribe(Ref, State)};
+handle_call(list_nodes, _From, #state{realm = Realm, exchange = Exchange} = State) ->
+    #{origins := Origins} = cambrian_trust:report(Realm),
+    Alive = cambrian_exchange:members(now_ms(), Exchange),
+    Keys = lists:usort(maps:keys(Origins) ++ maps:keys(Alive)),
+    {reply, [peer(Key, Realm, Origins, Alive) || Key <- Keys], State};
+handle_call(global_best, _From, #state{exchange = Exchange} = State) ->
+    {reply, cambrian_exchange:best(Exchange), State};
+handle_call(identity, _From, #state{exchange = Exchange} = State) ->
+    {reply, cambrian_exchange:origin(Exchange), State};
+handle_call(rotate, _From, #state{home = Home, identity = Identity} = State) ->
+    case cambrian_identity:rotate(case Home of {ok, Path} -> Path; none -> Identity end) of
+        {ok, Next} -> {reply, {ok, Home, Next}, become(Next, State)};
+        Error -> {reply, Error, State}
+    end;
+%% The same file was given a new key by another bridge.
+handle_call({become, {ok, _} = Home, Identity}, _From, #state{home = Home} = State) -> {reply, ok, become(Identity, State)};
+handle_call({become, _, _}, _From, State) -> {reply, ok, State};
+handle_call({story, Id}, _From, #state{exchange = Exchange} = State) ->
+    {reply, cambrian_exchange:story(Id, Exchange), State};
+handle_call(stories, _From, #state{exchange = Exchange} = State) ->
+    {reply, cambrian_exchange:stories(Exchange), State};
+handle_call(status, _From, #state{transport = Transport, connection = Connection} = State) ->
+    {reply, Transport:status(Connection), State};
+handle_call(counts, _From, #state{counts = Counts} = State) ->
+    {reply, Counts, State}.
+
+handle_cast(_, State) -> {noreply, State}.
+
+peer(Key, Realm, Origins, Alive) ->
+    Standing = maps:with([seen, received, accepted, reputation], maps:get(Key, Origins, #{})),
+    Member = maps:with([seen, address, round_trip], maps:get(Key, Alive, #{})),
+    Unknown = #{received => 0, accepted => 0, reputation => 0.5, address => undefined, round_trip => undefined},
+    Known = maps:merge(maps:merge(Unknown, Standing), maps:filter(fun(_, V) -> V =/= undefined end, Member)),
+    Known#{origin => Key, realm => Realm, alive => is_map_key(Key, Alive)}.
+
+become(Identity, #state{exchange = Exchange} = State) ->
+    {Effects, Next} = cambrian_exchange:renamed(Identity, now_ms(), Exchange),
+    carry_out(Effects, State#state{exchange = Next, identity = Identity}).
+
+%%% ---- messages ---------------------------------------------------------------------------
+
+handle_info({cambrian_transport, ?TOPIC, Bytes}, State) ->
+    {noreply, hear(Bytes, count(received, State))};
+handle_info({cambrian, Name, Event}, #state{joined = Joined} = State) ->
+    case Joined of
+        #{Name := Population} -> {noreply, population_says(Event, Population, State)};
+        _ -> {noreply, State}
+    end;
+handle_info({timeout, Timer, tick}, #state{timer = {Timer, _}} = State) ->
+    {noreply, exchange(fun cambrian_exchange:tick/2, [], State#state{timer = none})};
+handle_info({'DOWN', Monitor, process, _, Reason}, #state{asking = Asking} = State) ->
+    case maps:take(Monitor, Asking) of
+        {Question, Left} -> {noreply, answered(Question, Reason, State#state{asking = Left})};
+        error -> {noreply, gone(Monitor, Reason, State)}
+    end;
+handle_info({rejoin, Handle}, State) ->
+    {noreply, join_population(Handle, State)};
+handle_info(look, State) ->
+    {noreply, join_all(all, State)};
+%% Without its connection a bridge is none; its supervisor makes another.
+handle_info({'EXIT', _, Reason}, State) when Reason =/= normal ->
+    {stop, Reason, State};
+handle_info(_, State) ->
+    {noreply, State}.
+
+terminate(_Reason, #state{transport = Transport, connection = Connection}) -> Transport:disconnect(Connection).
+
+hear(Bytes, State) ->
+    case process_info(self(), message_queue_len) of
+        {message_queue_len, Waiting} when Waiting > ?MAX_QUEUE -> count({rejected, overloaded}, State);
+        _ -> exchange(fun cambrian_exchange:heard/3, [Bytes], count(bytes_received, size_of(Bytes), State))
+    end.
+
+size_of(Bytes) when is_binary(Bytes) -> byte_size(Bytes);
+size_of(_) -> 0.
+
+%% Calls it with what it needs, the time and the exchange, and does what it wants.
+exchange(Function, Arguments, #state{exchange = Exchange} = State) ->
+    {Effects, Next} = apply(Function, Arguments ++ [now_ms(), Exchange]),
+    carry_out(Effects, State#state{exchange = Next}).
+
+answered({answered, Ref}, {done, Result}, State) -> exchange(fun cambrian_exchange:answered/4, [Ref, Result], State);
+answered({answered, Ref}, Reason, State) -> exchange(fun cambrian_exchange:answered/4, [Ref, {error, Reason}], State);
+answered({picked, Task}, {done, {ok, Migrant}}, State) -> exchange(fun cambrian_exchange:picked/4, [Task, Migrant], State);
+answered({picked, _Task}, _Nothing, State) -> State.
+
+%%% ---- effects ----------------------------------------------------------------------------
+
+carry_out(Effects, State) -> on_time(lists:foldl(fun do/2, State, Effects)).
+
+do({publish, Bytes}, #state{transport = Transport, connection = Connection} = State) ->
+    _ = Transport:publish(Connection, ?TOPIC, Bytes),
+    count(bytes_published, byte_size(Bytes), State);
+do({send, Blob}, #state{transport = Transport, connection = Connection} = State) ->
+    _ = Transport:send(Connection, Blob),
+    State;
+do({ask, Ref, Address, Bytes}, #state{transport = Transport, connection = Connection} = State) ->
+    in_its_own_process({answered, Ref}, fun() -> Transport:call(Connection, Address, ?TOPIC, Bytes, ?CALL_MS) end, State);
+do({fetch, Ref, Content}, #state{transport = Transport, connection = Connection} = State) ->
+    in_its_own_process({answered, Ref}, fun() -> Transport:fetch(Connection, Content, ?FETCH_MS) end, State);
+do({offer, Task, Genotype, #{id := Id} = From}, State) ->
+    case offer_all(populations(Task, State), Genotype, From) of
+        taken -> State;
+        busy -> exchange(fun cambrian_exchange:judged/4, [Task, #{id => Id, outcome => busy}], State)
+    end;
+do({pick, Task, Policy}, State) ->
+    case populations(Task, State) of
+        [Handle | _] -> in_its_own_process({picked, Task}, fun() -> cambrian_population:migrant(Handle, Policy) end, State);
+        [] -> State
+    end;
+do({lineage, Id, Record}, State) ->
+    cambrian_lineage:received(Id, Record),
+    State;
+do({event, Name, Facts}, State) ->
+    tell(Name, Facts, State).
+
+%% What takes its time must not hold up what arrives; its end is its answer.
+in_its_own_process(Question, Fun, #state{asking = Asking} = State) ->
+    {_, Monitor} = spawn_monitor(fun() -> exit({done, Fun()}) end),
+    State#state{asking = Asking#{Monitor => Question}}.
+
+populations(Task, #state{joined = Joined}) ->
+    [Handle || {_, #joined{handle = Handle, task = Of}} <- lists:sort(maps:to_list(Joined)), Of =:= Task].
+
+%% All populations of its task try it; what the first says of it counts. One that is gone, or that has too many newcomers
+%% waiting, misses this one.
+offer_all(Handles, Genotype, From) ->
+    case [taken || Handle <- Handles, offer(Handle, Genotype, From) =:= ok] of
+        [] -> busy;
+        _ -> taken
+    end.
+
+offer(Handle, Genotype, From) ->
+    try cambrian_population:inject(Handle, Genotype, From)
+    catch exit:_ -> {error, gone}
+    end.
+
+on_time(#state{exchange = Exchange, timer = Timer} = State) ->
+    At = cambrian_exchange:wake(Exchange),
+    case Timer of
+        {_, At} -> State;
+        {Old, _} -> _ = erlang:cancel_timer(Old), set_timer(At, State);
+        none -> set_timer(At, State)
+    end.
+
+set_timer(At, State) -> State#state{timer = {erlang:start_timer(max(0, At - now_ms()), self(), tick), At}}.
+
+%%% ---- events -----------------------------------------------------------------------------
+
+tell(rejected, #{reason := Reason}, State) -> count({rejected, Reason}, State);
+tell(received, #{value := Genotype} = Facts, State) ->
+    report(received, Facts, State),
+    to_subscribers(Facts#{genotype := Genotype}, State),
+    State;
+tell(published, #{bytes := _} = Facts, State) -> report(published, Facts, State), count(published, State);
+tell(announced, Facts, State) -> report(announced, Facts, State), count(announced, State);
+tell(not_published, #{genotype := Id, reason := Reason}, State) ->
+    logger:warning("cambrian: a champion was not published: ~tp (~ts)", [Reason, binary:encode_hex(Id)]),
+    State;
+tell(node_up, #{origin := Origin}, #state{realm = Realm} = State) ->
+    cambrian_telemetry:execute([cambrian, mesh, node_up], #{count => 1}, #{realm => Realm, origin => Origin}),
+    State;
+tell(judged, _Facts, State) -> State.
+
+%% For telemetry, which {@link cambrian_trust} tells of what is rejected.
+report(Event, Facts, #state{realm = Realm}) ->
+    cambrian_telemetry:execute([cambrian, mesh, Event], maps:with([fitness, generation], Facts),
+                               (maps:with([task, genotype, origin], Facts))#{realm => Realm}).
+
+to_subscribers(#{task := Task} = Facts, #state{subscribers = Subscribers}) ->
+    Message = maps:with([genotype, task, fitness, generation, origin], Facts),
+    lists:foreach(fun({Ref, {Pid, Wanted, _}}) ->
+                      _ = [Pid ! {cambrian_bridge, Ref, Message} || Wanted =:= all orelse Wanted =:= Task]
+                  end, maps:to_list(Subscribers)).
+
+listening(#state{subscribers = Subscribers, exchange = Exchange} = State) ->
+    Wanted = lists:usort([Task || {_, Task, _} <- maps:values(Subscribers)]),
+    State#state{exchange = cambrian_exchange:listens(Wanted, now_ms(), Exchange)}.
+
+unsubscribe(Ref, #state{subscribers = Subscribers} = State) ->
+    case maps:take(Ref, Subscribers) of
+        {{_, _, Monitor}, Left} ->
+            demonitor(Monitor, [flush]),
+            listening(State#state{subscribers = Left});
+        error -> State
+    end.
+
+count(What, State) -> count(What, 1, State).
+
+count(_What, 0, State) -> State;
+count(What, N, #state{counts = Counts} = State) ->
+    State#state{counts = maps:update_with(What, fun(Before) -> Before + N end, N, Counts)}.
+
+%%% ---- populations ------------------------------------------------------------------------
+
+join_all(all, #state{joined = Joined} = State) ->
+    _ = erlang:send_after(?LOOK_MS, self(), look),
+    New = [Handle || {Name, Handle} <- cambrian_store:populations(), not is_map_key(Name, Joined)],
+    lists:foldl(fun join_population/2, State, New);
+join_all(Populations, State) ->
+    lists:foldl(fun join_population/2, State, Populations).
+
+join_population(Handle, #state{joined = Joined} = State) ->
+    Monitor = monitor(process, Handle),
+    try
+        #{name := Name, task := Task} = cambrian_population:info(Handle),
+        false = is_map_key(Name, Joined),
+        ok = cambrian_population:subscribe(Handle),
+        Population = #joined{handle = Handle, name = Name, task = text(Task), monitor = Monitor},
+        Known = State#state{joined = Joined#{Name => Population}},
+        Taken = exchange(fun cambrian_exchange:join/3, [text(Task)], Known),
+        greet(cambrian_population:best(Handle), Population, Taken)
+    catch
+        exit:_ ->
+            demonitor(Monitor, [flush]),
+            look_again(Handle, State),
+            State;
+        error:{badmatch, true} ->
+            demonitor(Monitor, [flush]),
+            State
+    end.
+
+%% Where all are joined, those that come back are found anyway.
+look_again(Handle, #state{all = false}) when is_atom(Handle) -> erlang:send_after(?REJOIN_MS, self(), {rejoin, Handle});
+look_again(_Handle, _State) -> none.
+
+%% A champion that it had before it was joined counts as well.
+greet({ok, Champion}, Population, State) -> population_says({champion, Champion}, Population, State);
+greet({error, not_evaluated}, _Population, State) -> State.
+
+population_says({champion, Champion}, #joined{name = Name, task = Task} = Population, #state{joined = Joined} = State) ->
+    Next = State#state{joined = Joined#{Name := Population#joined{champion = Champion}}},
+    exchange(fun cambrian_exchange:bred/4, [Task, Champion], Next);
+population_says({finished, _}, #joined{task = Task, champion = Champion}, State) when Champion =/= undefined ->
+    exchange(fun cambrian_exchange:bred/4, [Task, Champion#{final => true}], State);
+population_says({received, #{from := #{id := Id}} = Received}, #joined{task = Task}, State) ->
+    exchange(fun cambrian_exchange:judged/4, [Task, (maps:with([fitness, outcome], Received))#{id => Id}], State);
+population_says(_, _, State) ->
+    State.
+
+gone(Monitor, Reason, #state{joined = Joined, subscribers = Subscribers} = State) ->
+    case [P || #joined{monitor = M} = P <- maps:values(Joined), M =:= Monitor] of
+        [#joined{name = Name, handle = Handle, task = Task}] ->
+            _ = [look_again(Handle, State) || crashed(Reason)],
+            left(Task, State#state{joined = maps:remove(Name, Joined)});
+        [] ->
+            Left = maps:filter(fun(_, {_, _, M}) -> M =/= Monitor end, Subscribers),
+            listening(State#state{subscribers = Left})
+    end.
+
+left(Task, State) ->
+    case populations(Task, State) of
+        [] -> exchange(fun cambrian_exchange:leave/3, [Task], State);
+        _ -> State
+    end.
+
+crashed(normal) -> false;
+crashed(shutdown) -> false;
+crashed({shutdown, _}) -> false;
+crashed(_) -> true.
+
+text(Task) when is_atom(Task) -> atom_to_binary(Task);
+text(Task) when is_binary(Task) -> Task.
