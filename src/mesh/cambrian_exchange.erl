@@ -25,7 +25,7 @@
                      trust := {ask(), Trust :: term()}, seed := integer(), now := integer(),
                      grant => undefined | binary(), publish => boolean(), threshold => number(), interval => non_neg_integer(),
                      budget => pos_integer(), policy => policy(), migration_interval => pos_integer(),
-                     topology => cambrian_members:topology()}.
+                     topology => cambrian_members:topology(), once => cambrian_admission:once()}.
 -type claims() :: #{fitness := float(), generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                     operators := [atom() | binary()], atom() => term()}.
 %% `fitness' as it was measured here, `origin' as who bred it signed.
@@ -58,7 +58,8 @@
 -opaque exchange() :: #exchange{}.
 
 -define(DEFAULTS, #{grant => undefined, publish => true, threshold => 0.99, interval => 1000, budget => 8, policy => champion,
-                    migration_interval => 10_000, topology => all}).
+                    migration_interval => 10_000, topology => all,
+                    once => fun(_Key, Fun) -> Fun() end}).
 %% An envelope up to this size is not announced but sent: to ask for it would cost more.
 -define(SMALL, 512).
 %% One above is fetched as a blob.
@@ -105,6 +106,9 @@ ask(Request, Now, #exchange{ask = Ask, trust = Trust} = X) ->
 admission(Now, #exchange{ask = Ask}) -> fun(Request, Trust) -> Ask(Request, Now, Trust) end.
 
 option(Name, #exchange{options = Options}) -> maps:get(Name, Options).
+
+%% What costs, and depends on bytes alone.
+once(Key, Fun, X) -> (option(once, X))(Key, Fun).
 
 random(#exchange{rand = Rand} = X) ->
     Next = rand:jump(Rand),
@@ -314,7 +318,7 @@ refused(Reason, Now, X) ->
 rejected(Reason, X) -> event(rejected, #{reason => cambrian_realm:kind(Reason)}, X).
 
 heard_envelope(Bytes, Now, #exchange{trust = Trust} = X) ->
-    {Answer, Next} = cambrian_admission:envelope(Bytes, base_of(X), admission(Now, X), Trust),
+    {Answer, Next} = cambrian_admission:envelope(Bytes, base_of(X), option(once, X), admission(Now, X), Trust),
     admitted(Answer, Bytes, Now, X#exchange{trust = Next}).
 
 base_of(X) ->
@@ -366,7 +370,7 @@ is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := 
             case ask({is_banned, {key, Key}}, Now, Counted) of
                 {true, Next} -> Next;
                 {false, Next} ->
-                    case cambrian_message:is_genuine(Realm, Signed, Key) of
+                    case once({heartbeat, Realm, Signed}, fun() -> cambrian_message:is_genuine(Realm, Signed, Key) end, X) of
                         true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Next);
                         false -> refused(bad_signature, Now, Next)
                     end
@@ -379,7 +383,7 @@ alive(_Key, {known, Members}, X) -> X#exchange{members = Members}.
 %%% ---- announcements ----------------------------------------------------------------------
 
 heard_announcement(Urgency, Record, Address, Now, #exchange{trust = Trust} = X) ->
-    {Answer, Next} = cambrian_admission:record(Record, admission(Now, X), Trust),
+    {Answer, Next} = cambrian_admission:record(Record, option(once, X), admission(Now, X), Trust),
     case {Answer, X#exchange{trust = Next}} of
         {{ok, #{origin := Origin}}, #exchange{options = #{identity := #{key := Origin}}} = Same} -> rejected(own, Same);
         {{ok, #{task := Name} = Claims}, Same} ->
@@ -584,7 +588,7 @@ patched({error, Reason}, _Breeder, Want, _Size, Now, X) -> not_delivered(Reason,
 whole(Bytes, Breeder, #{id := Id, task := Name} = Want, Now, #exchange{options = #{realm := Realm}} = X) ->
     case cambrian_envelope:read(Bytes) of
         {ok, Envelope, #{genotype := Id, task := Name, realm := Realm, base := undefined} = Claims} ->
-            case cambrian_envelope:open(Envelope) of
+            case once({open, Bytes}, fun() -> cambrian_envelope:open(Envelope) end, X) of
                 {ok, Genotype} -> fetched(Genotype, either(Breeder, cambrian_envelope:record(Envelope)), Want, byte_size(Bytes), Now, X);
                 {error, Reason} -> rubbish(cambrian_realm:is_rubbish(Reason), Reason, Claims, Want, Now, X)
             end;
@@ -604,16 +608,16 @@ rubbish(true, Reason, Claims, #{id := Id, task := Name} = Want, Now, X) ->
 %% The genotype is the one that was announced, by its id. Of what is said of its breeding only a signature is believed.
 fetched(Genotype, Breeder, #{id := Id, claims := #{origin := Origin} = Claims, record := Record, addresses := [Address | _]}, Size,
         Now, #exchange{wants = Wants} = X) ->
-    {By, Signed} = breeder(Breeder, Claims, Record),
+    {By, Signed} = breeder(Breeder, Claims, Record, X),
     Next = effect({lineage, Id, Signed}, X#exchange{wants = cambrian_wants:served(Origin, Wants)}),
     Noted = note(Id, received, #{origin => Origin, breeder => By, address => Address, bytes => Size}, Now, Next),
     arrived(Genotype, Claims, By, Signed, Now, Noted).
 
-breeder(undefined, #{origin := Origin}, Record) -> {Origin, Record};
-breeder(Breeder, #{genotype := Id, task := Name, realm := Realm} = Claims, Record) ->
-    case cambrian_envelope:read_record(Breeder) of
+breeder(undefined, #{origin := Origin}, Record, _X) -> {Origin, Record};
+breeder(Breeder, #{genotype := Id, task := Name, realm := Realm} = Claims, Record, X) ->
+    case once({record, Breeder}, fun() -> cambrian_envelope:read_record(Breeder) end, X) of
         {ok, #{genotype := Id, task := Name, realm := Realm, origin := By}} -> {By, Breeder};
-        _ -> breeder(undefined, Claims, Record)
+        _ -> breeder(undefined, Claims, Record, X)
     end.
 
 %%% ---- quarantine -------------------------------------------------------------------------

@@ -34,7 +34,7 @@ start(Options, Now) ->
     settle(Effects, Now, #island{options = Options, colony = cambrian_colony:new(Options), exchange = Exchange}).
 
 exchange(#{realm := Realm, secret := Secret, address := Address, seed := Seed, exchange := Given} = Options, Trust, Now) ->
-    {Effects, Exchange} = cambrian_exchange:new(Given#{realm => Realm, identity => cambrian_identity:from_secret(Secret),
+    {Effects, Exchange} = cambrian_exchange:new(Given#{once => fun cambrian_memo:once/2, realm => Realm, identity => cambrian_identity:from_secret(Secret),
                                                        address => Address, seed => Seed, now => Now,
                                                        trust => {fun cambrian_realm:ask/3, Trust}}),
     {More, Joined} = cambrian_exchange:join(task(Options), Now, Exchange),

@@ -32,7 +32,7 @@ answers() -> [honest, honest, honest, none, never, garbage, huge, bomb, another,
 -spec start(options(), Now :: integer()) -> {[cambrian_island:effect()], liar()}.
 start(#{secret := Secret, seed := Seed, realm := Realm} = Options, Now) ->
     #{exchange := Given, address := Address} = Options,
-    {Effects, Exchange} = cambrian_exchange:new(Given#{realm => Realm, identity => cambrian_identity:from_secret(Secret),
+    {Effects, Exchange} = cambrian_exchange:new(Given#{once => fun cambrian_memo:once/2, realm => Realm, identity => cambrian_identity:from_secret(Secret),
                                                        address => Address, seed => Seed, now => Now,
                                                        trust => {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => Realm})}}),
     {More, Joined} = cambrian_exchange:join(task(Options), Now, Exchange),
