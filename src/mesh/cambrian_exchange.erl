@@ -174,9 +174,15 @@ bred(Name, #{fitness := Fitness} = Champion, Now, #exchange{tasks = Tasks} = X) 
     end.
 
 own(Task, #{champion := Genotype} = Champion, X) ->
-    Claims = maps:merge(#{generation => 0, parents => [], operators => []},
-                        maps:with([fitness, generation, parents, operators], Champion)),
-    #held{id = cambrian_genotype:id(Genotype), task = Task, genotype = Genotype, claims = Claims, breeder = origin(X)}.
+    Id = cambrian_genotype:id(Genotype),
+    #{parents := Parents} = Claims = maps:merge(#{generation => 0, parents => [], operators => []},
+                                                maps:with([fitness, generation, parents, operators], Champion)),
+    #held{id = Id, task = Task, genotype = Genotype, claims = Claims#{parents := others(Parents, Id)}, breeder = origin(X)}.
+
+%% Twins have the same id, and so has a child that nothing was changed of: an envelope names each parent once.
+others([], _Id) -> [];
+others([Id | Parents], Id) -> others(Parents, Id);
+others([Parent | Parents], Id) -> [Parent | others([Other || Other <- Parents, Other =/= Parent], Id)].
 
 %% A champion that came from elsewhere is not told as our own.
 is_foreign(#held{id = Id}, #task{name = Name, best = Best}, #exchange{known = Known} = X) ->
