@@ -4,7 +4,7 @@
 -module(cambrian_colony).
 
 -export([new/1, generation/1, admit/2, pick/2, champion/1, is_solved/1, evaluations/1, save/1, restore/2, is_sound/1,
-         fitness/2, shape/1]).
+         fitness/2, measure/2, shape/1]).
 -export_type([colony/0, options/0, champion/0]).
 
 %% `task' is of {@link task/1}.
@@ -91,16 +91,21 @@ admit(Genotype, #colony{evaluated = Evaluated} = Colony) ->
 
 %% @doc As it is measured on this node.
 -spec fitness(cambrian_genotype:genotype(), colony()) -> {ok, float()} | {error, shape}.
-fitness(Genotype, #colony{population = Population, native = Native, task = Task}) ->
-    #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
+fitness(Genotype, #colony{task = Task}) ->
+    #{inputs := Inputs, outputs := Outputs} = shape(Task),
     case cambrian_genotype:info(Genotype) of
-        #{inputs := Inputs, outputs := Outputs} ->
-            {ok, cambrian_memo:once({fitness, Task, cambrian_genotype:id(Genotype)}, fun() ->
-                     {Fitness, _Cases} = cambrian_nif:task_score(Native, network(Genotype, Population)),
-                     Fitness
-                 end)};
+        #{inputs := Inputs, outputs := Outputs} -> {ok, measure(Genotype, Task)};
         _ -> {error, shape}
     end.
+
+%% @doc The fitness of a genotype of the task's shape.
+-spec measure(cambrian_genotype:genotype(), cambrian_task:native()) -> float().
+measure(Genotype, Task) ->
+    {Native, _} = native(Task),
+    cambrian_memo:once({fitness, Task, cambrian_genotype:id(Genotype)}, fun() ->
+        {Fitness, _Cases} = cambrian_nif:task_score(Native, cambrian_network:compile(Genotype)),
+        Fitness
+    end).
 
 network(Genotype, Population) ->
     case cambrian_nif:population_network(Population, Genotype) of
@@ -143,9 +148,9 @@ is_sound(#colony{population = Population, champion = Champion} = Colony) ->
         is_sound_champion(Champion, Colony).
 
 is_sound_champion(none, _Colony) -> true;
-is_sound_champion(#{champion := Genotype, fitness := Fitness}, #colony{native = Native, population = Population}) ->
+is_sound_champion(#{champion := Genotype, fitness := Fitness}, #colony{native = Native}) ->
     is_readable(cambrian_genotype:from_binary(cambrian_genotype:to_binary(Genotype))) andalso
-        {Fitness, []} =:= setelement(2, cambrian_nif:task_score(Native, network(Genotype, Population)), []).
+        Fitness =:= element(1, cambrian_nif:task_score(Native, cambrian_network:compile(Genotype))).
 
 is_readable({ok, _}) -> true;
 is_readable(_) -> false.

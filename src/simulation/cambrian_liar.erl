@@ -4,29 +4,31 @@
 %% exchange, so that it is taken for one, and tells it lies.
 -module(cambrian_liar).
 
--export([start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3, keys/1, told/1,
-         bomb/0, around/3]).
--export_type([liar/0, options/0]).
+-export([start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3, lies/0, answers/0]).
+-export_type([liar/0, options/0, lie/0, answer/0]).
 
 %% `lies' is what it does, drawn anew each time; `answers' how it answers when it is called.
 -type options() :: #{realm := binary(), secret := cambrian_identity:secret(), address := binary(), exchange := map(),
                      task := cambrian_task:native(), seed := non_neg_integer(), lies => [lie()], answers => [answer()],
                      flood => pos_integer(), atom() => term()}.
--type lie() :: forged | replayed | truncated | garbage | oversized | inflated | bomb | rubbish | wrong_id | wrong_realm
+-type lie() :: truth | forged | replayed | truncated | garbage | oversized | inflated | bomb | rubbish | wrong_id | wrong_realm
              | bad_base | stolen_heartbeat | crowd | flood.
 -type answer() :: honest | none | never | garbage | huge | bomb | another | bad_base.
 
 -record(liar, {options :: options(), exchange :: cambrian_exchange:exchange(), rand :: rand:state(),
-               seen = [] :: [binary()], claimed = 3.0 :: float(), told = 0 :: non_neg_integer()}).
+               seen = [] :: [binary()], claimed = 3.0 :: float()}).
 -opaque liar() :: #liar{}.
 
 -define(REMEMBERED, 40).
 -define(MEGABYTE, 1_048_576).
 
+%% @doc What it does if nothing else is said. `truth' is what it measured itself, now and then.
+-spec lies() -> [lie()].
 lies() ->
-    [forged, replayed, truncated, garbage, oversized, inflated, inflated, inflated, bomb, rubbish, wrong_id, wrong_realm,
+    [truth, forged, replayed, truncated, garbage, oversized, inflated, inflated, inflated, bomb, rubbish, wrong_id, wrong_realm,
      bad_base, stolen_heartbeat, crowd, flood].
 
+-spec answers() -> [answer()].
 answers() -> [honest, honest, honest, none, never, garbage, huge, bomb, another, bad_base].
 
 -spec start(options(), Now :: integer()) -> {[cambrian_island:effect()], liar()}.
@@ -43,10 +45,14 @@ task(#{task := Name}) -> atom_to_binary(Name).
 
 %% @doc Its next lie.
 -spec generation(Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
-generation(Now, #liar{options = Options, told = Told} = Liar) ->
+generation(Now, #liar{options = Options} = Liar) ->
     {Lie, Drawn} = pick(maps:get(lies, Options, lies()), Liar),
-    lie(Lie, Now, Drawn#liar{told = Told + 1}).
+    lie(Lie, Now, Drawn).
 
+lie(truth, Now, #liar{options = #{task := Task}} = Liar) ->
+    {Genotype, Grown} = genotype(Liar),
+    {Bytes, Next} = sealed(Genotype, undefined, #{fitness => cambrian_colony:measure(Genotype, Task)}, Now, Grown),
+    {[{publish, Bytes}], Next};
 lie(inflated, Now, Liar) ->
     {Genotype, Grown} = genotype(Liar),
     boast(Genotype, Now, Grown);
@@ -123,8 +129,7 @@ wrapped(Payload, Now, #liar{options = #{secret := Secret}} = Liar) ->
     {Sealed, Next} = sealed(Genotype, undefined, #{}, Now, Grown),
     {around(Payload, Sealed, Secret), Next}.
 
-%% @doc A genuine envelope, with another payload.
--spec around(Payload :: binary(), Envelope :: binary(), cambrian_identity:secret()) -> binary().
+%% A genuine envelope, with another payload.
 around(Payload, Envelope, Secret) ->
     {Claims, _, Old} = parts(Envelope),
     Said = binary:replace(Claims, crypto:hash(sha256, Old), crypto:hash(sha256, Payload)),
@@ -135,8 +140,7 @@ parts(Envelope) ->
     {ok, [Claims, Signature, Payload]} = cambrian_msgpack:decode(Envelope),
     {Claims, Signature, Payload}.
 
-%% @doc A gigabyte of noughts in one zstd frame: 8192 blocks that each repeat a byte.
--spec bomb() -> binary().
+%% A gigabyte of noughts in one zstd frame: 8192 blocks that each repeat a byte.
 bomb() ->
     Block = fun(Last) -> <<((128 * 1024) bsl 3 bor 2 bor Last):24/little, 0>> end,
     iolist_to_binary([<<16#28, 16#b5, 16#2f, 16#fd, 16#a0, (1 bsl 30):32/little>>, lists:duplicate(8191, Block(0)), Block(1)]).
@@ -223,10 +227,3 @@ crash(#liar{}) -> #{}.
 
 -spec restart(map(), options(), Now :: integer()) -> {[cambrian_island:effect()], liar()}.
 restart(#{}, Options, Now) -> start(Options, Now).
-
-%% @doc Those that it signs with.
--spec keys(options()) -> [cambrian_identity:key()].
-keys(#{secret := Secret}) -> [cambrian_identity:public_key(Secret)].
-
--spec told(liar()) -> non_neg_integer().
-told(#liar{told = Told}) -> Told.

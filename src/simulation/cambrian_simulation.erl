@@ -9,7 +9,7 @@
 %% '''
 -module(cambrian_simulation).
 
--export([run/1, plan/1, ordeal/1, replay/1]).
+-export([run/1, plan/1, ordeal/1, ordeals/1, replay/1]).
 -export_type([options/0, result/0, flaw/0]).
 
 %% What happens when, in ms from the beginning. `liars' is their share. `duration_ms' of virtual time, the last
@@ -96,7 +96,7 @@ keys(Indices, World) ->
 
 %%% ---- ordeals ----------------------------------------------------------------------------
 
-%% @doc What happens to the mesh of a seed: 5 to 12 nodes, a fifth of them liars, 30 % loss, one or two partitions that
+%% @doc What is to happen to the mesh of a seed: 5 to 12 nodes, a fifth of them liars, 30 % loss, one or two partitions that
 %% heal, and half of the nodes cut off from their power for a while.
 %%
 %% ```
@@ -112,9 +112,17 @@ plan(Seed) ->
     {Noisy, R3} = between(40_000, 90_000, R2),
     {Partitions, R4} = partitions(Nodes, Noisy, R3),
     {Cuts, R5} = power_cuts(Nodes, Noisy, R4),
-    {Generation, _} = between(2_000, 8_000, R5),
+    {Generation, R6} = between(2_000, 8_000, R5),
+    {Liar, _} = character(R6),
     #{seed => Seed, nodes => Nodes, liars => 0.2, agents => 20, task => 'xor', loss => 0.3, duplication => 0.05,
-      latency => {1, Slow}, generation_ms => Generation, lie_ms => 2000, duration_ms => Noisy, faults => Partitions ++ Cuts}.
+      latency => {1, Slow}, generation_ms => Generation, lie_ms => 2000, liar => Liar, duration_ms => Noisy, faults => Partitions ++ Cuts}.
+
+%% Half of the meshes have liars who know but three lies.
+character(Rand) ->
+    {Few, R1} = rand:uniform_s(2, Rand),
+    {Lies, R2} = shuffled(cambrian_liar:lies(), R1),
+    {Answers, R3} = shuffled(cambrian_liar:answers(), R2),
+    {case Few of 1 -> #{lies => lists:sublist(Lies, 3), answers => lists:sublist(Answers, 2)}; 2 -> #{} end, R3}.
 
 between(From, To, Rand) ->
     {Drawn, Next} = rand:uniform_s(To - From + 1, Rand),
@@ -159,6 +167,23 @@ shuffled(List, Rand) ->
 -spec ordeal(Seed :: integer()) -> ok | {flawed, Seed :: integer(), [flaw()]}.
 ordeal(Seed) -> suffer(plan(Seed)).
 
+%% @doc Those of many seeds, as many at once as there are schedulers; the answer has those that were flawed.
+%%
+%% ```
+%% 1> cambrian_simulation:ordeals(lists:seq(1, 4)).
+%% []
+%% '''
+-spec ordeals([Seed :: integer()]) -> [{flawed, Seed :: integer(), [flaw()]}].
+ordeals(Seeds) ->
+    Count = erlang:system_info(schedulers_online),
+    Dealt = [[Seed || {N, Seed} <- lists:zip(lists:seq(1, length(Seeds)), Seeds), N rem Count =:= Mine]
+             || Mine <- lists:seq(0, Count - 1)],
+    Workers = [spawn_monitor(fun() -> exit({done, [Flawed || Seed <- Mine, Flawed <- [ordeal(Seed)], Flawed =/= ok]}) end)
+               || Mine <- Dealt],
+    lists:keysort(2, lists:append([receive {'DOWN', Ref, process, _, {done, Flawed}} -> Flawed;
+                                           {'DOWN', Ref, process, _, Reason} -> exit(Reason)
+                                   end || {_, Ref} <- Workers])).
+
 %% @doc The same, and prints every step of every node: what a seed that fails is looked at with.
 %%
 %% ```
@@ -169,11 +194,28 @@ ordeal(Seed) -> suffer(plan(Seed)).
 replay(Seed) -> suffer((plan(Seed))#{trace => fun print/3}).
 
 print(Now, Index, What) ->
-    io:format("~b ~b ~ts~n", [Now rem 100_000_000, Index, clipped(io_lib:format("~0tp", [What]))]).
+    io:format("~10.3f ~3b ~ts~n", [(Now - cambrian_world:beginning()) / 1000, Index, io_lib:format("~0tP", [told(What), 40])]).
 
-clipped(Text) ->
-    Flat = lists:flatten(Text),
-    case length(Flat) > 240 of true -> lists:sublist(Flat, 240) ++ "..."; false -> Flat end.
+%% What matters of a step, in short.
+told({heard, Bytes}) ->
+    case cambrian_message:kind(Bytes) of
+        {heartbeat, _, _} -> heartbeat;
+        {announcement, Urgency, Record, Address} -> {Urgency, Address, told_claims(cambrian_envelope:peek_record(Record))};
+        {envelope, _} -> {envelope, byte_size(Bytes), told_claims(cambrian_envelope:read(Bytes))};
+        Other when is_atom(Other) -> Other;
+        Other -> element(1, Other)
+    end;
+told({answered, Ref, {ok, Bytes}}) -> {answered, Ref, byte_size(Bytes)};
+told({evaluate, {Genotype, From}}) -> {evaluate, told_id(cambrian_genotype:id(Genotype)), maps:with([claimed], From)};
+told({event, Name, Details}) -> {Name, maps:map(fun(_, V) -> told_id(V) end, Details)};
+told(Other) -> Other.
+
+told_claims({ok, _, Claims}) -> told_claims({ok, Claims});
+told_claims({ok, #{fitness := Fitness, genotype := Id, origin := Origin}}) -> {Fitness, told_id(Id), by, told_id(Origin)};
+told_claims(No) -> No.
+
+told_id(<<Begin:4/binary, _:28/binary>>) -> binary_to_atom(binary:encode_hex(Begin));
+told_id(Other) -> Other.
 
 suffer(#{seed := Seed, duration_ms := Noisy} = Plan) ->
     World = until(quiet, cambrian_world:alarm(quiet, Noisy, prepare(Plan))),

@@ -6,7 +6,7 @@
 -module(cambrian_world).
 
 -export([new/1, run/1, alarm/3, fault/2, stop_breeding/1, watch/2, watched/1, act/3,
-         now/1, honest/1, liars/1, value/2, options/2, best/2, is_up/2, failures/1, floor/1, uploads/1, traffic/1, events/1]).
+         beginning/0, now/1, honest/1, liars/1, value/2, options/2, best/2, is_up/2, failures/1, floor/1, uploads/1, traffic/1, events/1]).
 -export_type([world/0, options/0, fault/0, failure/0, index/0]).
 
 -type index() :: pos_integer().
@@ -37,7 +37,6 @@
                 watched = none :: none | {Fitness :: float(), Since :: integer(), #{index() => integer()}}}).
 -opaque world() :: #world{}.
 
-%% Some day, so that no time is negative.
 -define(BEGINNING, 1_800_000_000_000).
 -define(REALM, <<"org.example.simulation">>).
 %% What a blob is asked for with.
@@ -322,6 +321,10 @@ act(Index, Do, #world{now = Now} = World) ->
     live(Index, fun(#node{value = Value}) -> Do(Value, Now) end, act, World).
 
 %%% ---- questions --------------------------------------------------------------------------
+
+%% @doc Some day, so that no time is negative.
+-spec beginning() -> integer().
+beginning() -> ?BEGINNING.
 
 -spec now(world()) -> integer().
 now(#world{now = Now}) -> Now.
