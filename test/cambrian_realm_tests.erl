@@ -193,6 +193,44 @@ replays_move_nothing_test() ->
         ?assertMatch(#{origins := Origins, bans := []}, cambrian_realm:report(After))
     end).
 
+%%% ---- sequence ---------------------------------------------------------------------------
+
+%% Whatever overtakes what, and whatever comes twice: each number is taken once, and always if it is less than 64 behind.
+each_number_once_in_any_order_test() ->
+    for_all_seeds(fun() ->
+        Many = realm(#{rate => {1, 1_000_000}}),
+        First = pick([0, 1, rand:uniform(1000), 1 bsl 63]),
+        lists:foldl(fun(_, {Taken, R}) -> sent(next_number(First, Taken), Taken, R) end, {[], Many}, lists:seq(1, 300))
+    end).
+
+%% Mostly near the highest that came.
+next_number(First, []) -> First;
+next_number(_, Taken) -> max(0, lists:max(Taken) + pick([1, 1, -1, 0, rand:uniform(5), -rand:uniform(80), rand:uniform(200) - 100])).
+
+sent(Number, Taken, Realm) ->
+    New = not lists:member(Number, Taken) andalso (Taken =:= [] orelse Number > lists:max(Taken) - 64),
+    case cambrian_realm:genuine(claims(1, Number), ?NOW, Realm) of
+        {ok, Next} -> ?assert(New), {[Number | Taken], Next};
+        {error, replay, Next} -> ?assertNot(New), {Taken, Next}
+    end.
+
+a_shuffled_burst_arrives_whole_test() ->
+    for_all_seeds(fun() ->
+        Burst = [N || {_, N} <- lists:sort([{rand:uniform(), N} || N <- lists:seq(1000, 1049)])],
+        All = lists:foldl(fun(N, R) -> arrives(1, N, ?NOW, R) end, realm(), Burst),
+        Restored = cambrian_realm:restore(cambrian_realm:save(All)),
+        [?assertEqual(replay, refusal(claims(1, N), ?NOW, Restored)) || N <- Burst]
+    end).
+
+%% Of a standing that an earlier release saved, nothing is known below its highest number.
+standings_without_a_window_are_restored_test() ->
+    #{origins := Origins} = Saved = cambrian_realm:save(arrives(1, 70, ?NOW, realm())),
+    Earlier = Saved#{origins := maps:map(fun(_, Standing) -> maps:remove(window, Standing) end, Origins)},
+    Restored = cambrian_realm:restore(Earlier),
+    [?assertEqual(replay, refusal(claims(1, N), ?NOW, Restored)) || N <- lists:seq(0, 70)],
+    Next = arrives(1, 72, ?NOW, Restored),
+    ?assertEqual([replay, ok, replay], [refusal(claims(1, N), ?NOW, Next) || N <- [70, 71, 72]]).
+
 %%% ---- rate -------------------------------------------------------------------------------
 
 %% In no time, however it is spent, more than rate * t + burst, and no less if all of it is asked for.
@@ -286,6 +324,9 @@ the_heir_has_it_all_test() ->
     ?assertEqual(replay, refusal(claims(2, 7), ?NOW, Followed)),
     ?assertEqual(ok, refusal(claims(2, 8), ?NOW, Followed)),
     ?assertEqual(retired_key, refusal(claims(1, 8), ?NOW, Followed)),
+    %% nothing of either comes twice under the heir's key
+    {ok, Both} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, arrives(2, 6, ?NOW, Known)),
+    ?assertEqual([ok, replay, replay, ok], [refusal(claims(2, N), ?NOW, Both) || N <- [5, 6, 7, 8]]),
     %% once
     ?assertEqual({ok, Followed}, cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Followed)),
     ?assertEqual({error, already_succeeded}, cambrian_realm:succeed(#{old => key(1), new => key(3)}, ?NOW, Followed)),

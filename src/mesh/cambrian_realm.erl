@@ -25,10 +25,12 @@
                     sequence := non_neg_integer(), time := non_neg_integer(),
                     grant => undefined | binary() | cambrian_identity:grant(), atom() => term()}.
 %% Of those received, `accepted' were taken in by a population; of those checked, and of what was signed but is no
-%% genotype, `lies' were not what they claimed.
+%% genotype, `lies' were not what they claimed. `sequence' is the highest that came; bit N of `window' is set where the
+%% one N below it did.
 -type standing() :: #{reputation := float(), received := non_neg_integer(), accepted := non_neg_integer(),
-                      checked := non_neg_integer(), lies := non_neg_integer(), sequence := non_neg_integer(),
-                      seen := integer(), tokens := number(), filled := integer(),
+                      checked := non_neg_integer(), lies := non_neg_integer(),
+                      sequence := non_neg_integer(), window := non_neg_integer(), seen := integer(),
+                      tokens := number(), filled := integer(),
                       grant := none | {By :: cambrian_identity:key(), Until :: non_neg_integer()}}.
 -type subject() :: {key, cambrian_identity:key()} | {genotype, cambrian_genotype:id()}.
 -type ban() :: #{what := subject(), reason := binary(), by := user | reputation, time := integer()}.
@@ -60,6 +62,10 @@
 -define(FORGET_MS, 2 * ?AGE_MS).
 %% A good name is remembered for longer, though not for ever.
 -define(FORGET_GOOD_MS, 30 * 86_400_000).
+
+%% Numbers.
+-define(WINDOW, 64).
+-define(ALL_CAME, (1 bsl ?WINDOW - 1)).
 
 -define(NEUTRAL, 0.5).
 -define(BANNED_BELOW, 0.1).
@@ -112,9 +118,27 @@ age(_, _, _) -> ok.
 
 sequence(#{origin := Origin, sequence := Sequence}, _Now, #realm{origins = Origins}) ->
     case Origins of
-        #{Origin := #{sequence := Last}} when Sequence =< Last -> replay;
+        #{Origin := Standing} ->
+            case has_come(Sequence, Standing) of
+                true -> replay;
+                false -> ok
+            end;
         _ -> ok
     end.
+
+%% What overtook another on its way must not make a replay of that: each number is taken once, in any order, if it is
+%% not too far behind the highest to be told apart (the sliding window of IPsec: RFC 4303, A2).
+has_come(Sequence, #{sequence := Highest}) when Sequence > Highest -> false;
+has_come(Sequence, #{sequence := Highest}) when Highest - Sequence >= ?WINDOW -> true;
+has_come(Sequence, #{sequence := Highest, window := Window}) -> Window band (1 bsl (Highest - Sequence)) =/= 0.
+
+came(Sequence, #{sequence := Last} = Standing) ->
+    Highest = max(Sequence, Last),
+    Standing#{sequence := Highest, window := window_below(Highest, Standing) bor (1 bsl (Highest - Sequence))}.
+
+%% The window, seen from a number that is no lower than its own.
+window_below(Highest, #{sequence := Last}) when Highest - Last >= ?WINDOW -> 0;
+window_below(Highest, #{sequence := Last, window := Window}) -> (Window bsl (Highest - Last)) band ?ALL_CAME.
 
 banned(#{origin := Origin, genotype := Genotype}, _Now, Realm) ->
     case {is_banned({key, Origin}, Realm), is_banned({genotype, Genotype}, Realm)} of
@@ -224,9 +248,8 @@ is_rubbish(Reason) ->
 
 arrived(#{origin := Origin, sequence := Sequence} = Claims, Now, Realm) ->
     #{received := Received} = Standing = standing(Origin, Now, Realm),
-    Arrived = Standing#{received := Received + 1, sequence := Sequence, seen := Now,
-                        tokens := tokens(Standing, Now, Realm) - 1, filled := Now},
-    put_standing(Origin, with_grant(Claims, Arrived), with_room(Origin, Realm)).
+    Arrived = Standing#{received := Received + 1, seen := Now, tokens := tokens(Standing, Now, Realm) - 1, filled := Now},
+    put_standing(Origin, with_grant(Claims, came(Sequence, Arrived)), with_room(Origin, Realm)).
 
 with_grant(#{grant := #{by := By, until := Until}}, Standing) -> Standing#{grant := {By, Until}};
 with_grant(_, Standing) -> Standing.
@@ -240,7 +263,7 @@ with_room(_Origin, Realm) -> Realm.
 standing(Origin, Now, #realm{origins = Origins, rate = {_, Burst}}) ->
     case Origins of
         #{Origin := Standing} -> Standing;
-        _ -> #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0,
+        _ -> #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0, window => 0,
                seen => Now, tokens => Burst, filled => Now, grant => none}
     end.
 
@@ -361,9 +384,10 @@ inherit(Old, Heir, #realm{origins = Origins, members = Members} = Realm) ->
 %% An heir that was heard of before its succession gains nothing by that, nor does it lose what it did.
 both(#{grant := OldGrant} = Old, #{grant := NewGrant} = New) ->
     Sums = [{Key, maps:get(Key, Old) + maps:get(Key, New)} || Key <- [received, accepted, checked, lies]],
+    Highest = max(maps:get(sequence, Old), maps:get(sequence, New)),
     maps:merge(New, maps:from_list(
         [{reputation, both_reputations(Old, New)},
-         {sequence, max(maps:get(sequence, Old), maps:get(sequence, New))},
+         {sequence, Highest}, {window, window_below(Highest, Old) bor window_below(Highest, New)},
          {seen, max(maps:get(seen, Old), maps:get(seen, New))},
          {tokens, min(maps:get(tokens, Old), maps:get(tokens, New))},
          {grant, case NewGrant of none -> OldGrant; _ -> NewGrant end} | Sums])).
@@ -436,6 +460,8 @@ save(#realm{name = Name, retired = Retired, max = Max, bans = Bans} = Realm) ->
 -spec restore(map()) -> realm().
 restore(#{retired := Retired, bans := Bans, origins := Origins, refused := Refused} = Saved) ->
     Empty = new(maps:with([name, max], Saved)),
-    Known = maps:fold(fun put_standing/3, Empty, Origins),
+    %% earlier releases had no window, and took nothing below the highest
+    Whole = maps:map(fun(_, Standing) -> maps:merge(#{window => ?ALL_CAME}, Standing) end, Origins),
+    Known = maps:fold(fun put_standing/3, Empty, Whole),
     change(maps:with([capability, rate, tolerance], Saved),
            Known#realm{retired = Retired, bans = Bans, refused = Refused}).
