@@ -4,12 +4,18 @@
 -export([start/2, stop/1]).
 
 start(_Type, _Args) ->
-    case {cambrian_nif:loaded(), cambrian_options:check(maps:from_list(application:get_all_env(cambrian)), table())} of
+    case {cambrian_nif:loaded(), check(maps:from_list(application:get_all_env(cambrian)))} of
         {ok, {ok, _}} ->
             cambrian_telemetry:start(),
             cambrian_sup:start_link();
         {{error, Reason}, _} -> {error, {nif_not_loaded, Reason}};
         {ok, Error} -> Error
+    end.
+
+check(Environment) ->
+    case cambrian_options:check(Environment, maps:merge(table(), cambrian_bridge_options:environment_table())) of
+        {ok, Checked} -> cambrian_bridge_options:from_environment(Checked);
+        Error -> Error
     end.
 
 stop(_State) -> ok.

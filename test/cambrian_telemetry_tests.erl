@@ -98,7 +98,7 @@ a_champion_goes_out_and_others_come_in() ->
     Claims = #{realm => Realm, task => <<"xor">>, fitness => 2.87, generation => 0, sequence => 1,
                time => erlang:system_time(millisecond)},
     {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>),
-    [cambrian_bridge ! {cambrian_transport, <<Realm/binary, "/genotype">>, B} || B <- [Bytes, Bytes]],
+    [cambrian_bridges:whereis_name(Realm) ! {cambrian_transport, <<"genotype">>, B} || B <- [Bytes, Bytes]],
     #{received := 2} = cambrian_bridge:counts(),
     cambrian_bridge:stop().
 

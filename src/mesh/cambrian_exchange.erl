@@ -12,7 +12,7 @@
 
 -export([new/1, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, publish/5, asked/3, answered/4, tick/2, wake/1,
          renamed/3, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
--export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0]).
+-export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0, request/0]).
 
 -type task() :: binary().
 -type policy() :: champion | tournament | novel | random.
@@ -20,7 +20,12 @@
 %% {@link cambrian_admission}. `threshold' is that of {@link cambrian_threshold}; at most one of a task is published every
 %% `interval' ms; `budget' newcomers at most wait in a population at once; `migrants' says what else than champions is
 %% sent, how often, and of whom such things are taken.
--type ask() :: fun((Request :: term(), Now :: integer(), Trust :: term()) -> {Answer :: term(), Trust :: term()}).
+%% What is asked of those who know the realm, besides what {@link cambrian_admission} asks: may this key be heard, this
+%% genotype be spread; what was measured; a population took it in; a signed body was no genotype; who succeeds whom.
+-type request() :: {is_banned, cambrian_realm:subject()} | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
+                 | {accepted, cambrian_identity:key()} | {rubbish, Reason :: term(), cambrian_realm:claims()}
+                 | {follow, cambrian_identity:succession()}.
+-type ask() :: fun((cambrian_admission:request() | request(), Now :: integer(), Trust :: term()) -> {Answer :: term(), Trust :: term()}).
 -type options() :: #{realm := binary(), identity := cambrian_identity:identity(), address := binary(),
                      trust := {ask(), Trust :: term()}, seed := integer(), now := integer(),
                      grant => undefined | binary(), publish => boolean(), threshold => number(), interval => non_neg_integer(),

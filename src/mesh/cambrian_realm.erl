@@ -205,8 +205,8 @@ refused(Reason, #realm{refused = Refused} = Realm) ->
 kind(Reason) when is_tuple(Reason) -> element(1, Reason);
 kind(Reason) -> Reason.
 
-%% @doc Answers {@link cambrian_admission}.
--spec ask(cambrian_admission:request(), Now :: integer(), realm()) -> {cambrian_admission:answer(), realm()}.
+%% @doc Answers {@link cambrian_admission} and {@link cambrian_exchange}.
+-spec ask(cambrian_admission:request() | cambrian_exchange:request(), Now :: integer(), realm()) -> {term(), realm()}.
 ask({admit, Claims}, Now, Realm) -> answer(admit(Claims, Now, Realm), Realm);
 ask({genuine, Claims}, Now, Realm) -> answer(genuine(Claims, Now, Realm), Realm);
 ask({refused, Reason, _Claims}, _Now, Realm) -> {{error, Reason}, refused(Reason, Realm)};
@@ -214,7 +214,17 @@ ask({cheated, Reason, Claims}, Now, Realm) ->
     case cheated(Claims, Reason, Now, Realm) of
         {ok, Moved} -> {{error, Reason}, Moved};
         No -> answer(No, Realm)
-    end.
+    end;
+ask({rubbish, Reason, #{origin := Origin}}, Now, Realm) ->
+    {{error, Reason}, sent_rubbish(Origin, Reason, Now, Realm)};
+ask({follow, Succession}, Now, Realm) ->
+    case succeed(Succession, Now, Realm) of
+        {ok, Moved} -> {ok, Moved};
+        {error, Reason} -> {{error, Reason}, refused(Reason, Realm)}
+    end;
+ask({checked, Origin, Claimed, Measured}, Now, Realm) -> checked(Origin, Claimed, Measured, Now, Realm);
+ask({accepted, Origin}, _Now, Realm) -> {ok, accepted(Origin, Realm)};
+ask({is_banned, Subject}, _Now, Realm) -> {is_banned(Subject, Realm), Realm}.
 
 answer({ok, Moved}, _Realm) -> {ok, Moved};
 answer({error, Reason, Counted}, _Realm) -> {{error, Reason}, Counted};
@@ -238,6 +248,14 @@ cheated(#{origin := Origin} = Claims, Reason, Now, Realm) ->
     case genuine(Claims, Now, Realm) of
         {ok, Arrived} -> {ok, lied(Origin, 0.5, Now, refused(Reason, Arrived))};
         No -> No
+    end.
+
+%% What was asked for and given, signed, and is no such genotype.
+sent_rubbish(Key, Reason, Now, #realm{origins = Origins} = Realm) ->
+    Origin = heir(Key, Realm),
+    case Origins of
+        #{Origin := _} -> lied(Origin, 0.5, Now, refused(Reason, Realm));
+        _ -> refused(Reason, Realm)
     end.
 
 %% @doc Whether a reason not to open an envelope says something of its origin. Without a signature that holds it does

@@ -25,7 +25,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0, open/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2, bans/1, is_banned/2,
-         reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0]).
+         reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0, ask/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([name/0, options/0, base_of/0, event/0, report/0]).
 
@@ -317,8 +317,10 @@ subscribe(Realm) when is_binary(Realm) -> ask(Realm, {subscribe, self()}).
 -spec unsubscribe(name()) -> ok | {error, {unknown_realm, name()}}.
 unsubscribe(Realm) when is_binary(Realm) -> ask(Realm, {unsubscribe, self()}).
 
+%% @private
 %% A slow disk is waited for. A refusal becomes an event of telemetry here: its handlers are others' code, which the
 %% server must not run.
+-spec ask(name(), cambrian_admission:request() | cambrian_exchange:request() | tuple()) -> term().
 ask(Realm, Request) ->
     case gen_server:call(?MODULE, {ask, Realm, Request}, infinity) of
         {refused, Reason, Refusal} ->
@@ -413,6 +415,8 @@ request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) 
     {ok, Open#open{subscribers = Subscribers#{Pid => monitor(process, Pid)}}};
 request({unsubscribe, Pid}, _Now, _Name, Open) ->
     {ok, without_subscriber(Pid, Open)};
+request({is_banned, Subject}, _Now, _Name, #open{realm = Realm} = Open) ->
+    {cambrian_realm:is_banned(Subject, Realm), Open};
 request(Admission, Now, Name, #open{realm = Realm} = Open) ->
     {Answer, Moved} = cambrian_realm:ask(Admission, Now, Realm),
     admission(Answer, Admission, Now, Name, Realm, Open#open{realm = Moved}).
