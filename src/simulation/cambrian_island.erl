@@ -17,11 +17,11 @@
 -type effect() :: {publish, binary()} | {ask, term(), binary(), binary()} | {fetch, term(), binary()} | {send, binary()}
                 | {evaluate, cambrian_genotype:genotype(), from()} | {event, atom(), map()}.
 %% `lies' are the claims of each origin that were measured here and were more than they should be, beyond doubt.
--type facts() :: #{accepted := non_neg_integer(), measured := non_neg_integer(), unsound := [term()],
+-type facts() :: #{accepted := non_neg_integer(), measured := #{cambrian_identity:key() => pos_integer()}, unsound := [term()],
                    lies := #{cambrian_identity:key() => pos_integer()}}.
 
 -record(island, {options :: options(), colony :: cambrian_colony:colony(), exchange :: cambrian_exchange:exchange(),
-                 facts = #{accepted => 0, measured => 0, unsound => [], lies => #{}} :: facts()}).
+                 facts = #{accepted => 0, measured => #{}, unsound => [], lies => #{}} :: facts()}).
 -opaque island() :: #island{}.
 
 %% Twice what is forgiven.
@@ -34,9 +34,10 @@ start(Options, Now) ->
     settle(Effects, Now, #island{options = Options, colony = cambrian_colony:new(Options), exchange = Exchange}).
 
 exchange(#{realm := Realm, secret := Secret, address := Address, seed := Seed, exchange := Given} = Options, Trust, Now) ->
-    {Effects, Exchange} = cambrian_exchange:new(Given#{once => fun cambrian_memo:once/2, realm => Realm, identity => cambrian_identity:from_secret(Secret),
+    {Effects, Exchange} = cambrian_exchange:new(Given#{realm => Realm, identity => cambrian_identity:from_secret(Secret),
                                                        address => Address, seed => Seed, now => Now,
-                                                       trust => {fun cambrian_realm:ask/3, Trust}}),
+                                                       trust => {fun cambrian_realm:ask/3, Trust},
+                                                       once => fun cambrian_memo:once/2}),
     {More, Joined} = cambrian_exchange:join(task(Options), Now, Exchange),
     {Effects ++ More, Joined}.
 
@@ -69,11 +70,14 @@ count(#{outcome := Outcome} = Judged, Genotype, From, #island{facts = Facts} = I
     #{accepted := Accepted, measured := Measured, unsound := Unsound, lies := Lies} = Facts,
     Found = case Outcome =:= accepted andalso not is_sound(Genotype) of true -> [From | Unsound]; false -> Unsound end,
     Island#island{facts = Facts#{accepted := Accepted + case Outcome of accepted -> 1; _ -> 0 end,
-                                 measured := Measured + 1, unsound := Found, lies := lie(Judged, From, Lies)}}.
+                                 measured := one_more(maps:get(origin, From), Measured), unsound := Found,
+                                 lies := lie(Judged, From, Lies)}}.
+
+one_more(Key, Counts) -> maps:update_with(Key, fun(N) -> N + 1 end, 1, Counts).
 
 lie(#{fitness := Fitness}, #{claimed := Claimed, origin := Origin}, Lies) ->
     case Claimed - Fitness > ?LIE * max(abs(Claimed), abs(Fitness)) of
-        true -> maps:update_with(Origin, fun(N) -> N + 1 end, 1, Lies);
+        true -> one_more(Origin, Lies);
         false -> Lies
     end;
 lie(_, _, Lies) -> Lies.

@@ -10,13 +10,13 @@
 %% `lies' is what it does, drawn anew each time; `answers' how it answers when it is called.
 -type options() :: #{realm := binary(), secret := cambrian_identity:secret(), address := binary(), exchange := map(),
                      task := cambrian_task:native(), seed := non_neg_integer(), lies => [lie()], answers => [answer()],
-                     flood => pos_integer(), atom() => term()}.
+                     flood => {How :: pos_integer(), Of :: [lie()]}, atom() => term()}.
 -type lie() :: truth | forged | replayed | truncated | garbage | oversized | inflated | bomb | rubbish | wrong_id | wrong_realm
              | bad_base | stolen_heartbeat | crowd | flood.
 -type answer() :: honest | none | never | garbage | huge | bomb | another | bad_base.
 
 -record(liar, {options :: options(), exchange :: cambrian_exchange:exchange(), rand :: rand:state(),
-               seen = [] :: [binary()], claimed = 3.0 :: float()}).
+               seen = [] :: [binary()], sequence = 0 :: non_neg_integer(), claimed = 3.0 :: float()}).
 -opaque liar() :: #liar{}.
 
 -define(REMEMBERED, 40).
@@ -34,8 +34,9 @@ answers() -> [honest, honest, honest, none, never, garbage, huge, bomb, another,
 -spec start(options(), Now :: integer()) -> {[cambrian_island:effect()], liar()}.
 start(#{secret := Secret, seed := Seed, realm := Realm} = Options, Now) ->
     #{exchange := Given, address := Address} = Options,
-    {Effects, Exchange} = cambrian_exchange:new(Given#{once => fun cambrian_memo:once/2, realm => Realm, identity => cambrian_identity:from_secret(Secret),
+    {Effects, Exchange} = cambrian_exchange:new(Given#{realm => Realm, identity => cambrian_identity:from_secret(Secret),
                                                        address => Address, seed => Seed, now => Now,
+                                                       once => fun cambrian_memo:once/2,
                                                        trust => {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => Realm})}}),
     {More, Joined} = cambrian_exchange:join(task(Options), Now, Exchange),
     settle(Effects ++ More, Now, #liar{options = Options, exchange = Joined, rand = rand:seed_s(exsss, Seed)}).
@@ -45,6 +46,7 @@ task(#{task := Name}) -> atom_to_binary(Name).
 
 %% @doc Its next lie.
 -spec generation(Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
+generation(_Now, #liar{options = #{lies := []}} = Liar) -> {[], Liar};
 generation(Now, #liar{options = Options} = Liar) ->
     {Lie, Drawn} = pick(maps:get(lies, Options, lies()), Liar),
     lie(Lie, Now, Drawn).
@@ -57,11 +59,12 @@ lie(inflated, Now, Liar) ->
     {Genotype, Grown} = genotype(Liar),
     boast(Genotype, Now, Grown);
 lie(flood, Now, #liar{options = Options} = Liar) ->
-    lists:foldl(fun(_, {Effects, L}) ->
-                    {Lie, Drawn} = pick([forged, replayed, garbage, rubbish, inflated, crowd], L),
-                    {More, Next} = lie(Lie, Now, Drawn),
-                    {Effects ++ More, Next}
-                end, {[], Liar}, lists:seq(1, maps:get(flood, Options, 60)));
+    {Count, Lies} = maps:get(flood, Options, {60, [forged, replayed, garbage, rubbish, inflated, crowd]}),
+    {Effects, Flooded} = lists:mapfoldl(fun(_, L) ->
+                                            {Lie, Drawn} = pick(Lies, L),
+                                            lie(Lie, Now, Drawn)
+                                        end, Liar, lists:seq(1, Count)),
+    {lists:append(Effects), Flooded};
 lie(Lie, Now, Liar) ->
     {Bytes, Next} = bytes(Lie, Now, Liar),
     {[{publish, Bytes}], Next}.
@@ -117,11 +120,12 @@ seen(#liar{seen = Seen} = Liar) -> pick(Seen, Liar).
 %% An envelope that is signed as it should be.
 sealed(Genotype, Base, Changes, Now, #liar{options = Options} = Liar) ->
     #{realm := Realm, secret := Secret} = Options,
-    {Extra, Drawn} = uniform(1000, Liar),
+    #liar{sequence = Last} = Liar,
+    Sequence = max(Last + 1, Now * 1000),
     Claims = maps:merge(#{realm => Realm, task => task(Options), fitness => Liar#liar.claimed, generation => 7,
-                          sequence => Now * 1000 + Extra, time => Now}, Changes),
+                          sequence => Sequence, time => Now}, Changes),
     {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, Base, Secret),
-    {Bytes, Drawn}.
+    {Bytes, Liar#liar{sequence = Sequence}}.
 
 %% Signed as it should be, around something that it should not be.
 wrapped(Payload, Now, #liar{options = #{secret := Secret}} = Liar) ->

@@ -11,7 +11,7 @@
 
 -type index() :: pos_integer().
 %% The first nodes are the liars. `generation_ms' and `lie_ms' are between two of each; `evaluation_ms' is how long a
-%% newcomer takes to be measured, and `patience_ms' how long an answer is waited for. `island' gives options of one node.
+%% newcomer takes to be measured, one after the other, and `patience_ms' how long an answer is waited for. `island' gives options of one node.
 -type options() :: #{seed := integer(), nodes := pos_integer(), liars => non_neg_integer(), task => cambrian_task:native(),
                      agents => pos_integer(), params => map(), generation_ms => pos_integer(), lie_ms => pos_integer(),
                      evaluation_ms => non_neg_integer(), patience_ms => pos_integer(), exchange => map(), trust => map(),
@@ -25,7 +25,7 @@
 -record(node, {module :: cambrian_island | cambrian_liar, options :: map(),
                %% of a node that is down: what it kept
                value = none :: term(), up = true :: boolean(), life = 1 :: pos_integer(),
-               wake = infinity :: integer() | infinity,
+               wake = infinity :: integer() | infinity, busy_until = 0 :: integer(),
                pending = #{} :: #{term() => waiting}, uploaded = 0 :: non_neg_integer(),
                best = none :: none | {float(), cambrian_genotype:id()}}).
 
@@ -245,8 +245,9 @@ effect({fetch, Ref, Content}, Index, #world{contents = Contents} = World) ->
 effect({send, Blob}, Index, #world{contents = Contents} = World) ->
     World#world{contents = Contents#{crypto:hash(sha256, Blob) => {Index, Blob}}};
 effect({evaluate, Genotype, From}, Index, #world{options = #{evaluation_ms := Ms}} = World) ->
-    #node{life = Life} = node(Index, World),
-    later(Index, {{evaluate, Genotype, From}, Life}, Ms, World);
+    #node{life = Life, busy_until = Busy} = Node = node(Index, World),
+    Done = max(Busy, World#world.now) + Ms,
+    later(Index, {{evaluate, Genotype, From}, Life}, Done - World#world.now, put_node(Index, Node#node{busy_until = Done}, World));
 effect({event, Name, Details}, Index, #world{events = Events, now = Now, options = #{trace := Trace}} = World) ->
     _ = Trace(Now, Index, {event, Name, Details}),
     World#world{events = maps:update_with(Name, fun(N) -> N + 1 end, 1, Events)};
@@ -277,7 +278,7 @@ fault({add, Index, Genotype}, #world{now = Now} = World) ->
 crash(Index, #world{ether = Ether} = World) ->
     case node(Index, World) of
         #node{up = true, module = Module, value = Value} = Node ->
-            Kept = Node#node{up = false, value = Module:crash(Value), wake = infinity, pending = #{}},
+            Kept = Node#node{up = false, value = Module:crash(Value), wake = infinity, pending = #{}, busy_until = 0},
             Down = put_node(Index, Kept, World#world{ether = cambrian_ether:crash(Index, Ether)}),
             Down#world{floor = left(Down)};
         _ -> World
