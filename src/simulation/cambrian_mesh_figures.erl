@@ -81,7 +81,7 @@ flood(#{per_second := PerSecond, duration_ms := Duration} = Options) ->
 -spec islands(map()) -> #{first | all => none | #{generations := pos_integer(), evaluations := pos_integer()}}.
 islands(#{islands := Nodes, share := Share, max_generations := Max} = Options) ->
     cambrian_memo:forget(),
-    World = cambrian_world:new((maps:without([islands, share, max_generations], Options))#{nodes => Nodes, generation_ms => 1000}),
+    World = cambrian_world:new((maps:without([islands, share, max_generations], Options))#{nodes => Nodes, generation_ms => 1000, island => fun(_) -> #{rests => true} end}),
     Alone = {split, [[Index] || Index <- lists:seq(1, Nodes)]},
     evolve(1, Max, #{first => none, all => none}, case Share of true -> World; false -> cambrian_world:fault(Alone, World) end).
 
