@@ -531,7 +531,7 @@ give({ok, #held{envelope = undefined, task = Name} = Held}, Bases, Now, X) ->
 give({ok, #held{envelope = Envelope, signed = Signed} = Held}, Bases, _Now, X) ->
     Difference = difference(Held, Bases, X),
     {case Difference of
-         {_, Shorter} = {Base, _} when byte_size(Shorter) + 34 < byte_size(Envelope) -> {difference, Base, Shorter, signed(Held)};
+         {Size, Base, Shorter} when Size + 34 < byte_size(Envelope) -> {difference, Base, Shorter, signed(Held)};
          _ when byte_size(Envelope) > ?LARGE -> {elsewhere, crypto:hash(sha256, Envelope), Signed};
          _ -> {whole, Envelope, Signed}
      end, X}.
@@ -539,10 +539,14 @@ give({ok, #held{envelope = Envelope, signed = Signed} = Held}, Bases, _Now, X) -
 keep_envelope_of(Name, Held, #exchange{tasks = Tasks} = X) when is_map_key(Name, Tasks) -> keep_envelope(Name, Held, X);
 keep_envelope_of(_Name, Held, X) -> hold(Held, X).
 
+%% The shortest.
 difference(#held{genotype = Genotype}, Bases, X) ->
-    case [{Base, Known} || Base <- Bases, {ok, #held{genotype = Known}} <- [find_held(Base, X)]] of
-        [{Base, Known} | _] -> {Base, cambrian_genotype:diff(Known, Genotype)};
-        [] -> none
+    Differences = [{byte_size(Difference), Base, Difference}
+                   || Base <- Bases, {ok, #held{genotype = Known}} <- [find_held(Base, X)],
+                      Difference <- [cambrian_genotype:diff(Known, Genotype)]],
+    case Differences of
+        [] -> none;
+        _ -> lists:min(Differences)
     end.
 
 %% With a difference there goes no envelope: what is signed goes as a record.
