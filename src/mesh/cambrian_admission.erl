@@ -6,13 +6,9 @@
 -module(cambrian_admission).
 
 -export([envelope/4, envelope/5, record/3, record/4]).
--export_type([request/0, answer/0, ask/1, base_of/0, once/0]).
+-export_type([ask/1, base_of/0, once/0]).
 
-%% In this order: may it be opened; it held; its signature held over what is no such genotype; it did not hold.
--type request() :: {admit, cambrian_realm:claims()} | {genuine, cambrian_realm:claims()}
-                 | {cheated, Reason :: term(), cambrian_realm:claims()} | {refused, Reason :: term(), map()}.
--type answer() :: ok | {read_grant, binary()} | {error, Reason :: term()}.
--type ask(State) :: fun((request(), State) -> {answer(), State}).
+-type ask(State) :: fun((cambrian_realm:request(), State) -> {Answer :: term(), State}).
 %% Finds what an envelope is a difference to.
 -type base_of() :: fun((cambrian_genotype:id()) -> {ok, cambrian_genotype:genotype()} | error).
 

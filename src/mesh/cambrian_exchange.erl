@@ -12,7 +12,7 @@
 
 -export([new/1, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, publish/5, asked/3, answered/4, tick/2, wake/1,
          renamed/3, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
--export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0, request/0]).
+-export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0]).
 
 -type task() :: binary().
 -type policy() :: champion | tournament | novel | random.
@@ -20,12 +20,7 @@
 %% {@link cambrian_admission}. `threshold' is that of {@link cambrian_threshold}; at most one of a task is published every
 %% `interval' ms; `budget' newcomers at most wait in a population at once; `migrants' says what else than champions is
 %% sent, how often, and of whom such things are taken.
-%% What is asked of those who know the realm, besides what {@link cambrian_admission} asks: may this key be heard, this
-%% genotype be spread; what was measured; a population took it in; a signed body was no genotype; who succeeds whom.
--type request() :: {is_banned, cambrian_realm:subject()} | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
-                 | {accepted, cambrian_identity:key()} | {rubbish, Reason :: term(), cambrian_realm:claims()}
-                 | {follow, cambrian_identity:succession()}.
--type ask() :: fun((cambrian_admission:request() | request(), Now :: integer(), Trust :: term()) -> {Answer :: term(), Trust :: term()}).
+-type ask() :: fun((cambrian_realm:request(), Now :: integer(), Trust :: term()) -> {Answer :: term(), Trust :: term()}).
 -type options() :: #{realm := binary(), identity := cambrian_identity:identity(), address := binary(),
                      trust := {ask(), Trust :: term()}, seed := integer(), now := integer(),
                      grant => undefined | binary(), publish => boolean(), threshold => number(), interval => non_neg_integer(),
@@ -52,7 +47,7 @@
                offered = #{} :: #{cambrian_genotype:id() => map()}}).
 -record(exchange, {options :: map(), ask :: ask(), trust :: term(), rand :: rand:state(),
                    sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
-                   members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()}, heartbeat_at :: integer(), tell_at :: integer(),
+                   members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()}, heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
                    held = cambrian_recent:new(32) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
                    %% what was found out here of others'; `heard' where nobody was here to find it out
                    known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, Measured :: float() | failed | heard),
@@ -75,6 +70,8 @@
 -define(MAX_PINGS, 2).
 %% Heartbeats in a second.
 -define(MAX_STRANGERS, 200).
+-define(FEW, 30).
+-define(WELCOME_MS, 500).
 -define(PING_REFS, 1 bsl 32).
 
 %%% ---- beginning --------------------------------------------------------------------------
@@ -164,17 +161,18 @@ is_present(Name, #exchange{tasks = Tasks}) ->
 
 %%% ---- what is bred here ------------------------------------------------------------------
 
-%% @doc The champion of a population here. `final', if it is the last one for now: it is published if it is better at all.
+%% @doc The champion of a population here. `final', if it is the last one for now: it is published if it is better at all;
+%% `signed' is what its breeder signed, if it came from elsewhere.
 -spec bred(task(), #{champion := cambrian_genotype:genotype(), atom() => term()}, Now :: integer(), exchange()) ->
           {[effect()], exchange()}.
 bred(Name, #{fitness := Fitness} = Champion, Now, #exchange{tasks = Tasks} = X) ->
     #{Name := #task{best = Best, threshold = Threshold} = Task} = Tasks,
     Held = own(Name, Champion, X),
     case is_foreign(Held, Task, X) of
-        true -> done(X);
+        true -> done(put_task(Task#task{best = better(Held, Best)}, X));
         false ->
             Better = Task#task{threshold = cambrian_threshold:improved(Fitness, Threshold), pending = Held,
-                               best = case beats(Held, Best) of true -> Held; false -> Best end},
+                               best = better(Held, Best)},
             done(publish_due(maps:get(final, Champion, false), Better, Now, X))
     end.
 
@@ -182,17 +180,33 @@ own(Task, #{champion := Genotype} = Champion, X) ->
     Id = cambrian_genotype:id(Genotype),
     #{parents := Parents} = Claims = maps:merge(#{generation => 0, parents => [], operators => []},
                                                 maps:with([fitness, generation, parents, operators], Champion)),
-    #held{id = Id, task = Task, genotype = Genotype, claims = Claims#{parents := others(Parents, Id)}, breeder = origin(X)}.
+    signed_by(maps:get(signed, Champion, undefined),
+              #held{id = Id, task = Task, genotype = Genotype, claims = Claims#{parents := others(Parents, Id)}, breeder = origin(X)},
+              X).
 
 %% Twins have the same id, and so has a child that nothing was changed of: an envelope names each parent once.
 others([], _Id) -> [];
 others([Id | Parents], Id) -> others(Parents, Id);
 others([Parent | Parents], Id) -> [Parent | others([Other || Other <- Parents, Other =/= Parent], Id)].
 
+signed_by(undefined, Held, _X) -> Held;
+signed_by(Record, #held{id = Id, claims = Claims} = Held, X) ->
+    case read_record(Record, X) of
+        {ok, #{genotype := Id, origin := By} = Signed} ->
+            Held#held{breeder = By, signed = Record,
+                      claims = maps:merge(Claims, maps:with([generation, parents, operators], Signed))};
+        _ -> Held
+    end.
+
+read_record(Record, X) -> once({record, Record}, fun() -> cambrian_envelope:read_record(Record) end, X).
+
+better(Held, Best) -> case beats(Held, Best) of true -> Held; false -> Best end.
+
 %% A champion that came from elsewhere is not told as our own.
-is_foreign(#held{id = Id}, #task{name = Name, best = Best}, #exchange{known = Known} = X) ->
+is_foreign(#held{id = Id, breeder = By}, #task{name = Name, best = Best}, #exchange{known = Known} = X) ->
     Own = origin(X),
     case Best of
+        _ when By =/= Own -> true;
         #held{id = Id, breeder = Breeder} -> Breeder =/= Own;
         _ -> cambrian_recent:find({Name, Id}, Known) =/= error
     end.
@@ -382,14 +396,23 @@ is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := 
                 {true, Next} -> Next;
                 {false, Next} ->
                     case once({heartbeat, Realm, Signed}, fun() -> cambrian_message:is_genuine(Realm, Signed, Key) end, X) of
-                        true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Next);
+                        true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Now, Next);
                         false -> refused(bad_signature, Now, Next)
                     end
             end
     end.
 
-alive(Key, {new, Members}, X) -> event(node_up, #{origin => Key}, X#exchange{members = Members});
-alive(_Key, {known, Members}, X) -> X#exchange{members = Members}.
+alive(Key, {new, Members}, Now, X) -> event(node_up, #{origin => Key}, welcome(Now, X#exchange{members = Members}));
+alive(_Key, {known, Members}, _Now, X) -> X#exchange{members = Members}.
+
+%% Who has just come should not have to wait to know who is there; among many, the heartbeats of some are enough.
+welcome(Now, #exchange{heartbeat_at = At, spoke_at = Spoke, members = Members, rand = Rand} = X) ->
+    case map_size(cambrian_members:alive(Now, Members)) =< ?FEW of
+        true ->
+            {Ms, Next} = rand:uniform_s(?WELCOME_MS, Rand),
+            X#exchange{heartbeat_at = min(At, max(Now, Spoke + ?WELCOME_MS) + Ms), rand = Next};
+        false -> X
+    end.
 
 %%% ---- announcements ----------------------------------------------------------------------
 
@@ -515,7 +538,7 @@ give({ok, #held{envelope = undefined, task = Name} = Held}, Bases, Now, X) ->
 give({ok, #held{envelope = Envelope, signed = Signed} = Held}, Bases, _Now, X) ->
     Difference = difference(Held, Bases, X),
     {case Difference of
-         {_, Shorter} = {Base, _} when byte_size(Shorter) + 34 < byte_size(Envelope) -> {difference, Base, Shorter, signed(Held)};
+         {Size, Base, Shorter} when Size + 34 < byte_size(Envelope) -> {difference, Base, Shorter, signed(Held)};
          _ when byte_size(Envelope) > ?LARGE -> {elsewhere, crypto:hash(sha256, Envelope), Signed};
          _ -> {whole, Envelope, Signed}
      end, X}.
@@ -523,10 +546,14 @@ give({ok, #held{envelope = Envelope, signed = Signed} = Held}, Bases, _Now, X) -
 keep_envelope_of(Name, Held, #exchange{tasks = Tasks} = X) when is_map_key(Name, Tasks) -> keep_envelope(Name, Held, X);
 keep_envelope_of(_Name, Held, X) -> hold(Held, X).
 
+%% The shortest.
 difference(#held{genotype = Genotype}, Bases, X) ->
-    case [{Base, Known} || Base <- Bases, {ok, #held{genotype = Known}} <- [find_held(Base, X)]] of
-        [{Base, Known} | _] -> {Base, cambrian_genotype:diff(Known, Genotype)};
-        [] -> none
+    Differences = [{byte_size(Difference), Base, Difference}
+                   || Base <- Bases, {ok, #held{genotype = Known}} <- [find_held(Base, X)],
+                      Difference <- [cambrian_genotype:diff(Known, Genotype)]],
+    case Differences of
+        [] -> none;
+        _ -> lists:min(Differences)
     end.
 
 %% With a difference there goes no envelope: what is signed goes as a record.
@@ -626,7 +653,7 @@ fetched(Genotype, Breeder, #{id := Id, claims := #{origin := Origin} = Claims, r
 
 breeder(undefined, #{origin := Origin}, Record, _X) -> {Origin, Record};
 breeder(Breeder, #{genotype := Id, task := Name, realm := Realm} = Claims, Record, X) ->
-    case once({record, Breeder}, fun() -> cambrian_envelope:read_record(Breeder) end, X) of
+    case read_record(Breeder, X) of
         {ok, #{genotype := Id, task := Name, realm := Realm, origin := By}} -> {By, Breeder};
         _ -> breeder(undefined, Claims, Record, X)
     end.
@@ -748,7 +775,7 @@ heartbeat(Now, #exchange{heartbeat_at = At} = X) when At > Now -> X;
 heartbeat(Now, #exchange{members = Members, options = #{realm := Realm, address := Address, identity := Identity}} = X) ->
     Interval = cambrian_members:interval(Now, Members),
     Bytes = cambrian_message:heartbeat(Realm, Address, {Now, Interval}, Identity),
-    effect({publish, Bytes}, X#exchange{heartbeat_at = Now + Interval}).
+    effect({publish, Bytes}, X#exchange{heartbeat_at = Now + Interval, spoke_at = Now}).
 
 %% Some were away, and delivery is at most once.
 successions(Now, #exchange{tell_at = At} = X) when At > Now -> X;
