@@ -64,7 +64,7 @@
 -define(SMALL, 512).
 %% One above is fetched as a blob.
 -define(LARGE, 32_768).
--define(TRICKLE, #{shortest => 2_000, longest => 900_000, redundancy => 2}).
+-define(TRICKLE, #{shortest => 4_000, longest => 900_000, redundancy => 1}).
 %% How often others are told again whom this key succeeds.
 -define(TELL_MS, 600_000).
 -define(MAX_PINGS, 2).
