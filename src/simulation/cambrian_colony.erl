@@ -21,7 +21,9 @@
                  population :: reference(),
                  evaluated = undefined :: undefined | reference(),
                  champion = none :: none | champion(),
-                 solved = false :: boolean(), rests = false :: boolean()}).
+                 solved = false :: boolean(), rests = false :: boolean(),
+                 %% migrants so far
+                 drawn = 0 :: non_neg_integer()}).
 -opaque colony() :: #colony{}.
 
 -spec new(options()) -> colony().
@@ -117,9 +119,11 @@ network(Genotype, Population) ->
     end.
 
 %% @doc Whom to send elsewhere.
--spec pick(champion | tournament | novel | random, colony()) -> {ok, champion()} | {error, not_evaluated}.
-pick(_Policy, #colony{champion = none}) -> {error, not_evaluated};
-pick(_Policy, #colony{champion = Champion}) -> {ok, Champion}.
+-spec pick(cambrian_population:migration(), colony()) -> {ok, champion(), colony()} | {error, not_evaluated}.
+pick(_Policy, #colony{evaluated = undefined}) -> {error, not_evaluated};
+pick(champion, #colony{champion = Champion} = Colony) -> {ok, Champion, Colony};
+pick(Policy, #colony{evaluated = Evaluated, drawn = Drawn} = Colony) ->
+    {ok, cambrian_nif:population_migrant(Evaluated, Policy, Drawn), Colony#colony{drawn = Drawn + 1}}.
 
 -spec champion(colony()) -> none | champion().
 champion(#colony{champion = Champion}) -> Champion.

@@ -70,8 +70,7 @@ flood(#{per_second := PerSecond, duration_ms := Duration} = Options) ->
     World = for(Duration, cambrian_world:new((maps:without([per_second, duration_ms], Options))
                                                  #{liars => 1, liar => Liar, lie_ms => 100, evaluation_ms => 100,
                                                    exchange => #{policy => random, migration_interval => 1000}})),
-    Keys = [cambrian_identity:public_key(Secret) || Index <- cambrian_world:honest(World),
-                                                    #{secret := Secret} <- [cambrian_world:options(Index, World)]],
+    Keys = [Key || Index <- cambrian_world:honest(World), Key <- cambrian_world:keys(Index, World)],
     Measured = [maps:get(measured, cambrian_island:facts(cambrian_world:value(Index, World))) || Index <- cambrian_world:honest(World)],
     Sum = fun(Counts) -> lists:sum(lists:append([maps:values(Count) || Count <- Counts])) end,
     #{measured => Sum([maps:with(Keys, Count) || Count <- Measured]), flooded => Sum([maps:without(Keys, Count) || Count <- Measured])}.
