@@ -246,7 +246,7 @@ unsubscribe_genotypes(Ref) -> lists:foreach(fun(Realm) -> ok = call(Realm, {unsu
 -spec list_nodes() -> [peer()].
 list_nodes() -> lists:append([list_nodes(Realm) || Realm <- some_realms()]).
 
-%% @doc Of one realm.
+%% @doc The same of one realm.
 -spec list_nodes(Realm :: binary()) -> [peer()].
 list_nodes(Realm) -> call(Realm, list_nodes).
 
@@ -268,7 +268,7 @@ global_best() -> lists:foldl(fun(Realm, Best) -> maps:merge_with(fun fitter/3, B
 fitter(_Task, #{fitness := A} = Known, #{fitness := B}) when A >= B -> Known;
 fitter(_Task, _Known, Better) -> Better.
 
-%% @doc Of one realm.
+%% @doc The same of one realm.
 -spec global_best(Realm :: binary()) -> #{Task :: binary() => best()}.
 global_best(Realm) -> call(Realm, global_best).
 
