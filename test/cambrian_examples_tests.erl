@@ -25,7 +25,7 @@ api() ->
                                   File <- filelib:wildcard("src/" ++ Pattern, Root)].
 
 %% The states of the population are callbacks too, which gen_statem cannot know by name.
--define(STATES, [{State, 3} || State <- [idle, evaluating, receiving, trying, breeding]]).
+-define(STATES, [{State, 3} || State <- [idle, welcoming, evaluating, receiving, trying, breeding]]).
 
 not_shown(File) ->
     {ok, Forms} = epp:parse_file(File, []),

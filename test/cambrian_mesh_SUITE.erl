@@ -7,7 +7,8 @@
 
 all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
           a_population_that_crashed_is_joined_again, a_key_hands_over, a_forger_hurts_nobody, only_with_leave,
-          a_ban_stays, an_identity_stays, bombardment, the_secret_stays_secret, options_are_checked].
+          a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, partitions_heal, by_environment, two_realms,
+          policies, on_a_ring, the_secret_stays_secret, options_are_checked].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -318,6 +319,180 @@ damaged(Bytes) ->
     At = rand:uniform(byte_size(Bytes)) - 1,
     <<Before:At/binary, Byte, After/binary>> = Bytes,
     <<Before/binary, (Byte bxor (1 bsl (rand:uniform(8) - 1))), After/binary>>.
+
+%% What is small goes to all at once; what is larger is announced, and asked for by those who lack it: a difference, if they
+%% have something like it, or else the whole, as a blob where it is very large.
+sizes_and_differences(Config) ->
+    [One, Two, _] = nodes_of(Config),
+    _ = [begin
+             {ok, _} = peer:call(Peer, ?MODULE, counting_population, []),
+             bridge(Peer, ?REALM, #{populations => [counting]})
+         end || Peer <- [One, Two]],
+    meet(One, 2),
+    Published = peer:call(One, ?MODULE, publish_sizes, []),
+    Stories = [until(fun() -> judged(Two, Id) end) || {Id, _} <- Published],
+    [[small, received, offered, judged], [_, announced, asked, received, offered, judged] | _] =
+        [[Name | [Step || #{step := Step} <- Story]] || {Name, Story} <- lists:zip([small, medium, grown], Stories)],
+    [Small, Medium, Grown] = [Bytes || Story <- Stories, #{step := received, bytes := Bytes} <- Story],
+    [SmallWhole, MediumWhole, GrownWhole] = [Whole || {_, Whole} <- Published],
+    ?assertEqual(SmallWhole, Small),
+    ?assert(abs(Medium - MediumWhole) < 300),
+    ?assert(Grown < GrownWhole div 2),
+    {Large, LargeWhole} = peer:call(One, ?MODULE, publish_large, []),
+    ?assert(LargeWhole > 65_536),
+    Blob = until(fun() -> judged(Two, Large) end),
+    ?assertEqual([LargeWhole], [Bytes || #{step := received, bytes := Bytes} <- Blob]),
+    %% and the story is told in short, in order
+    ?assertMatch([#{outcome := _, origin := _}, _, _, #{genotype := Large}], peer:call(Two, cambrian_bridge, migrations, [])).
+
+judged(Peer, Id) ->
+    Story = peer:call(Peer, cambrian_bridge, why, [Id]),
+    lists:any(fun(#{step := Step}) -> Step =:= judged end, Story) andalso Story.
+
+%% Takes genotypes of any size in, and is idle otherwise.
+counting_population() ->
+    {ok, Population} = cambrian_population:start(#{task => fun(_) -> 1.0 end, name => counting, inputs => 3, outputs => 1,
+                                                   population => 5, seed => 1}),
+    {ok, _} = cambrian_population:step(counting, 1),
+    {ok, Population}.
+
+publish_sizes() ->
+    {ok, Small} = cambrian_genotype:new(#{inputs => 3, outputs => 1}, 1),
+    Medium = grown(60, 1),
+    [publish_sized(G) || G <- [Small, Medium, element(2, cambrian_genotype:mutate(Medium, add_node, 7))]].
+
+publish_large() -> publish_sized(grown(8000, 1)).
+
+%% With the size of its envelope.
+publish_sized(Genotype) ->
+    {ok, #{task := Task}} = {ok, cambrian_population:info(counting)},
+    {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => atom_to_binary(Task), fitness => 1.0, generation => 0, sequence => 1,
+                                           time => erlang:system_time(millisecond)}, Genotype, cambrian_identity:new()),
+    {ok, Id} = cambrian_bridge:publish_genotype(Genotype, #{task => Task, fitness => 1.0}),
+    {Id, byte_size(Bytes)}.
+
+grown(Nodes, Seed) ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 3, outputs => 1}, Seed),
+    lists:foldl(fun(N, Before) -> {ok, After} = cambrian_genotype:mutate(Before, add_node, N), After end, G, lists:seq(1, Nodes)).
+
+%% Both sides of a partition find something, and once it is over both have the better one; who comes late has it as well.
+partitions_heal(Config) ->
+    [{One, NodeOne}, {Two, NodeTwo}, {Three, NodeThree}] = proplists:get_value(nodes, Config),
+    _ = [begin population(Peer, #{seed => Seed}), bridge(Peer, ?REALM) end || {Peer, Seed} <- [{One, 42}, {Two, 7}]],
+    Best = [begin
+                ok = peer:call(Peer, cambrian_population, run, [shared]),
+                {ok, #{fitness := Fitness}} = peer:call(Peer, cambrian_population, await, [shared, 30_000]),
+                Fitness
+            end || Peer <- [One, Two]],
+    [Low, High] = lists:sort(Best),
+    ?assert(Low < High),
+    pong = peer:call(One, net_adm, ping, [NodeTwo]),
+    _ = [until(fun() -> best_fitness(Peer) =:= High end) || Peer <- [One, Two]],
+    population(Three, #{seed => 3}),
+    {ok, _} = peer:call(Three, cambrian_population, step, [shared, 1]),
+    bridge(Three, ?REALM),
+    pong = peer:call(Three, net_adm, ping, [NodeOne]),
+    until(fun() -> best_fitness(Three) =:= High end),
+    ?assertMatch([_, _], [Peer || #{alive := true} = Peer <- peer:call(Three, cambrian_bridge, list_nodes, [])]),
+    %% and it is in its population
+    ?assertMatch({ok, #{fitness := High}}, peer:call(Three, cambrian_population, best, [shared])),
+    ?assertNotEqual(NodeThree, NodeOne).
+
+best_fitness(Peer) ->
+    case peer:call(Peer, cambrian_bridge, global_best, []) of
+        #{<<"xor">> := #{fitness := Fitness}} -> Fitness;
+        _ -> none
+    end.
+
+%% From the start, by the application's environment alone; one realm is only listened to.
+by_environment(Config) ->
+    [One, Two | _] = nodes_of(Config),
+    Environment = [{mesh_enabled, true}, {mesh_realm, "org.example.test"}, {subscribe_to_realms, [<<"org.example.other">>, ?REALM]},
+                   {publish_best_fitness_threshold, 0.5}, {mesh_options, #{publish_interval => 10}}],
+    ok = peer:call(One, application, stop, [cambrian]),
+    _ = [ok = peer:call(One, application, set_env, [cambrian, Key, Value]) || {Key, Value} <- Environment],
+    {ok, _} = peer:call(One, application, ensure_all_started, [cambrian]),
+    ?assertEqual([<<"org.example.other">>, ?REALM], peer:call(One, cambrian_bridge, realms, [])),
+    bridge(Two, ?REALM),
+    bridge(Two, <<"org.example.other">>),
+    {ok, _} = peer:call(Two, cambrian_bridge, subscribe_genotypes, [all, self_there(Two)]),
+    population(One, #{seed => 42}),
+    ok = peer:call(One, cambrian_population, run, [shared]),
+    until(fun() -> lists:usort([Realm || #{received := N, realm := Realm} <- peer:call(Two, cambrian_bridge, list_nodes, []), N > 0]) =:= [?REALM] end),
+    %% what cannot be is told at once
+    ok = peer:call(One, application, stop, [cambrian]),
+    _ = [begin
+             Before = peer:call(One, application, get_env, [cambrian, Key, none]),
+             ok = peer:call(One, application, set_env, [cambrian, Key, Value]),
+             {error, {cambrian, Reason}} = peer:call(One, application, ensure_all_started, [cambrian]),
+             ?assertMatch({{bad_option, {Name, _, _}}, _} when Name =:= Key; Name =:= budget, Reason),
+             ok = peer:call(One, application, set_env, [cambrian, Key, Before])
+         end || {Key, Value} <- [{mesh_enabled, yes}, {mesh_realm, 7}, {subscribe_to_realms, other},
+                                 {publish_best_fitness_threshold, 7}, {mesh_options, #{budget => 0}}]].
+
+self_there(Peer) -> peer:call(Peer, erlang, whereis, [cambrian_trust]).
+
+%% Of two realms, each has its own.
+two_realms(Config) ->
+    [One, Two, Three] = nodes_of(Config),
+    Other = <<"org.example.other">>,
+    _ = [bridge(One, Realm, #{}) || Realm <- [?REALM, Other]],
+    bridge(Two, ?REALM, #{}),
+    bridge(Three, Other, #{}),
+    ?assertEqual({error, {already_started, peer:call(One, cambrian_bridges, whereis_name, [Other])}},
+                 peer:call(One, cambrian_bridge, start, [#{realm => Other}])),
+    {ok, G} = peer:call(One, ?MODULE, in_realm, [Other]),
+    _ = until(fun() -> [] =/= [O || #{received := 1, origin := O} <- peer:call(Three, cambrian_bridge, list_nodes, [])] end),
+    ?assertEqual([], [O || #{received := N, origin := O} <- peer:call(Two, cambrian_bridge, list_nodes, []), N > 0]),
+    ?assertMatch([#{step := published, realm := Other}], peer:call(One, cambrian_bridge, why, [G])),
+    ok = peer:call(One, cambrian_bridge, stop, [Other]),
+    ?assertEqual([?REALM], peer:call(One, cambrian_bridge, realms, [])).
+
+in_realm(Realm) ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+    {'EXIT', {{which_realm, [_, _]}, _}} = (catch cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0})),
+    cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0, realm => Realm}).
+
+%% One of the population that is not its champion goes out every 50 ms, as the policy chooses.
+policies(Config) ->
+    [One, Two | _] = nodes_of(Config),
+    _ = [population(Peer, #{seed => Seed}) || {Peer, Seed} <- [{One, 42}, {Two, 43}]],
+    {ok, _} = peer:call(One, cambrian_population, step, [shared, 3]),
+    {ok, #{champion := Champion}} = peer:call(One, ?MODULE, best_id, []),
+    bridge(One, ?REALM, #{populations => [shared], migration_policy => random, migration_interval => 50}),
+    bridge(Two, ?REALM),
+    {ok, _} = peer:call(Two, cambrian_population, step, [shared, 1]),
+    meet(One, 2),
+    Come = until(fun() -> Judged = peer:call(Two, cambrian_bridge, migrations, []), length(Judged) >= 5 andalso Judged end),
+    ?assert(lists:any(fun(#{genotype := Id}) -> Id =/= Champion end, Come)),
+    ?assertEqual([peer:call(One, cambrian_bridge, identity, [])], lists:usort([Origin || #{origin := Origin} <- Come])),
+    ?assertMatch([_], peer:call(Two, cambrian_trust, bans, [?REALM]) ++ [none]).
+
+best_id() ->
+    {ok, #{champion := Champion} = Best} = cambrian_population:best(shared),
+    {ok, Best#{champion := cambrian_genotype:id(Champion)}}.
+
+%% On a ring, a node takes only from the one before it.
+on_a_ring(Config) ->
+    Peers = nodes_of(Config),
+    _ = [begin
+             population(Peer, #{seed => 42}),
+             {ok, _} = peer:call(Peer, cambrian_population, step, [shared, 1]),
+             bridge(Peer, ?REALM, #{populations => [shared], topology => ring})
+         end || Peer <- Peers],
+    _ = [meet(Peer, 3) || Peer <- Peers],
+    ByKey = lists:sort([{peer:call(Peer, cambrian_bridge, identity, []), Peer} || Peer <- Peers]),
+    [{_, First}, {_, Second}, {_, Third}] = ByKey,
+    _ = [until(fun() -> length([N || #{alive := true} = N <- peer:call(Peer, cambrian_bridge, list_nodes, [])]) =:= 2 end, 600) || Peer <- Peers],
+    Id = publish(First, 5),
+    until(fun() -> judged(Second, Id) end),
+    ?assertMatch([received, not_a_source], [Step || #{step := Step} <- until(fun() -> received_here(Third, Id) end)]).
+
+received_here(Peer, Id) ->
+    case peer:call(Peer, cambrian_bridge, why, [Id]) of
+        [_, _ | _] = Story -> Story;
+        _ -> false
+    end.
 
 %% What a crash report shows of a bridge does not hold its secret.
 the_secret_stays_secret(_Config) ->

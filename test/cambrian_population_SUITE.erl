@@ -7,7 +7,7 @@ all() ->
     [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
      told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping, asleep_when_idle, afresh_once, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
-     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, migrants, watched, many_at_once, under_a_supervisor, idle_answers].
+     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed, fed_after_the_end, migrants, watched, many_at_once, under_a_supervisor, idle_answers].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -331,6 +331,119 @@ a_newcomer_that_fails(_) ->
     ?assertEqual(#{id => cambrian_genotype:id(Newcomer), from => bad, generation => 0, outcome => failed}, Received(bad)),
     ?assertMatch(#{fitness := _}, Received(good)),
     ok = cambrian_population:stop(P).
+
+received(P, Generation) ->
+    receive {cambrian, _, {received, #{generation := Generation} = Received}} -> maps:with([from, outcome, fitness], Received)
+    after 10_000 -> error({nothing_received, sys:get_state(P)})
+    end.
+
+no_more(Kind) -> receive {cambrian, _, {Kind, _} = Event} -> error(Event) after 0 -> ok end.
+
+%% A population that rests takes in who is better at once, and rests on: no generation, no page, no other stats. What
+%% it took in is there when it goes on.
+fed_at_rest(_) ->
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
+    Newborn = [element(2, cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed)) || Seed <- lists:seq(1, 10)],
+    {ok, Stranger} = cambrian_genotype:new(#{inputs => 5, outputs => 1}, 1),
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, population => 50}),
+    ok = cambrian_population:inject(P, hd(Newborn), early),
+    {ok, _} = cambrian_population:step(P, 2),
+    ok = cambrian_population:subscribe(P),
+    Before = {cambrian_population:stats(P), cambrian_population:history(P), maps:remove(parameters, cambrian_population:info(P))},
+    [ok = cambrian_population:inject(P, Genotype, From)
+     || {Genotype, From} <- [{Champion, good}, {Stranger, strange}, {Champion, again} | [{New, newborn} || New <- Newborn]]],
+    Received = [received(P, 1) || _ <- lists:seq(1, 13)],
+    Of = fun(From) -> [maps:remove(from, R) || #{from := F} = R <- Received, F =:= From] end,
+    ?assertEqual([#{outcome => accepted, fitness => Fitness}], Of(good)),
+    ?assertEqual([#{outcome => known, fitness => Fitness}], Of(again)),
+    ?assertEqual([#{outcome => shape}], Of(strange)),
+    ?assertEqual(10, length([Measured || #{fitness := Measured} <- Of(newborn)])),
+    receive {cambrian, _, {champion, #{champion := C, fitness := Fitness, operators := [injection], generation := 1}}} ->
+        ?assertEqual(cambrian_genotype:id(Champion), cambrian_genotype:id(C))
+    after 10_000 -> error(no_champion)
+    end,
+    ?assertMatch({ok, #{fitness := Fitness}}, cambrian_population:best(P)),
+    ?assertEqual(Before, {cambrian_population:stats(P), cambrian_population:history(P),
+                          maps:remove(parameters, cambrian_population:info(P))}),
+    no_more(generation),
+    ?assertMatch({ok, #{generation := 2, best := Best}} when Best >= Fitness, cambrian_population:step(P, 1)),
+    ok = cambrian_population:stop(P).
+
+%% Who is offered while another is evaluated is evaluated after it; to step or run waits until then.
+fed_while_fed_at_rest(_) ->
+    {Gate, Test} = {atomics:new(1, []), self()},
+    Task = fun(Network) -> wait_at(Gate, Test), hd(cambrian_network:activate(Network, [1, 1])) end,
+    {ok, P} = cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 3, population => 10}),
+    {ok, #{generation := 0}} = cambrian_population:step(P, 1),
+    ok = cambrian_population:subscribe(P),
+    Newcomers = [element(2, cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed)) || Seed <- lists:seq(100, 163)],
+    ok = atomics:put(Gate, 1, 1),
+    [ok = cambrian_population:inject(P, Newcomer, N) || {N, Newcomer} <- lists:enumerate(Newcomers)],
+    receive at_the_gate -> ok end,
+    ?assertEqual({error, busy}, cambrian_population:inject(P, hd(Newcomers))),
+    ?assertMatch({ok, _}, cambrian_population:migrant(P, random)),
+    spawn_link(fun() -> Test ! {stepped, cambrian_population:step(P, 1)} end),
+    _ = cambrian_population:info(P),
+    no_more(generation),
+    ok = atomics:put(Gate, 1, 0),
+    ?assertEqual(lists:seq(1, 64), [N || _ <- Newcomers, #{from := N, fitness := _} <- [received(P, 0)]]),
+    receive {stepped, Answer} -> ?assertMatch({ok, #{generation := 1}}, Answer) after 10_000 -> error(no_answer) end,
+    ok = cambrian_population:stop(P).
+
+%% Killed at rest, it has whom it took in there when it goes on, and tells nobody of them again.
+fed_at_rest_and_killed(_) ->
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, name => here, population => 50}),
+    {ok, _} = cambrian_population:step(P, 2),
+    ok = cambrian_population:subscribe(P),
+    ok = cambrian_population:inject(P, Champion),
+    #{outcome := accepted} = received(P, 1),
+    {ok, Whole} = cambrian_population:step(P, 3),
+    ok = cambrian_population:stop(P),
+    flush(),
+    {ok, Again} = cambrian_population:start(#{task => 'xor', seed => 1, name => here, population => 50}),
+    {ok, _} = cambrian_population:step(Again, 2),
+    ok = cambrian_population:inject(Again, Champion),
+    {ok, #{fitness := Fitness}} = fitter(Again, Fitness),
+    exit(Again, kill),
+    Back = await_return(here, Again),
+    ok = cambrian_population:subscribe(Back),
+    ?assertMatch({ok, #{fitness := Fitness}}, cambrian_population:best(Back)),
+    ?assertMatch({ok, #{generation := 1, best := Fitness}}, cambrian_population:step(Back, 1)),
+    no_more(champion),
+    {ok, Last} = cambrian_population:step(Back, 3),
+    Facts = [generation, best, mean, species, evaluations],
+    ?assertEqual(maps:with(Facts, Whole), maps:with(Facts, Last)),
+    no_more(received).
+
+fitter(P, Fitness) ->
+    case cambrian_population:best(P) of
+        {ok, #{fitness := Fitness}} = Best -> Best;
+        _ -> erlang:yield(), fitter(P, Fitness)
+    end.
+
+%% One that has its result is fed as well; the result stays, also after a crash and in another VM.
+fed_after_the_end(Config) ->
+    ok = application:set_env(cambrian, data_dir, proplists:get_value(dir, Config)),
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
+    Options = #{task => 'xor', seed => 1, name => here, population => 50, generations => 3},
+    {ok, P} = cambrian_population:start(Options),
+    ok = cambrian_population:run(P),
+    {ok, #{generations := 3} = Result} = cambrian_population:await(P, 10_000),
+    ok = cambrian_population:inject(P, Champion),
+    {ok, _} = fitter(P, Fitness),
+    ?assertEqual({ok, Result}, cambrian_population:await(P, 10_000)),
+    exit(P, kill),
+    Back = await_return(here, P),
+    ?assertMatch({ok, #{generations := 3, fitness := Fitness}}, cambrian_population:await(Back, 10_000)),
+    exit(whereis(cambrian_sup), kill),
+    Monitor = monitor(process, Back),
+    receive {'DOWN', Monitor, process, _, _} -> ok end,
+    _ = application:stop(cambrian),
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, Restarted} = cambrian_population:start(Options),
+    ?assertMatch({ok, #{generations := 3, fitness := Fitness}}, cambrian_population:await(Restarted, 10_000)),
+    ok = cambrian_population:stop(Restarted).
 
 %% Also while the next generation is being evaluated, which a gate keeps from ending; and the same from the same seed.
 migrants(_) ->

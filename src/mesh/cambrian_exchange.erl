@@ -52,7 +52,7 @@
                offered = #{} :: #{cambrian_genotype:id() => map()}}).
 -record(exchange, {options :: map(), ask :: ask(), trust :: term(), rand :: rand:state(),
                    sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
-                   members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()}, heartbeat_at :: integer(), tell_at :: integer(),
+                   members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()}, heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
                    held = cambrian_recent:new(32) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
                    %% what was found out here of others'; `heard' where nobody was here to find it out
                    known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, Measured :: float() | failed | heard),
@@ -74,6 +74,8 @@
 -define(MAX_PINGS, 2).
 %% Heartbeats in a second.
 -define(MAX_STRANGERS, 200).
+-define(FEW, 30).
+-define(WELCOME_MS, 500).
 -define(PING_REFS, 1 bsl 32).
 
 %%% ---- beginning --------------------------------------------------------------------------
@@ -160,29 +162,44 @@ is_present(Name, #exchange{tasks = Tasks}) ->
 
 %%% ---- what is bred here ------------------------------------------------------------------
 
-%% @doc The champion of a population here. `final', if it is the last one for now: it is published if it is better at all.
+%% @doc The champion of a population here. `final', if it is the last one for now: it is published if it is better at all;
+%% `signed' is what its breeder signed, if it came from elsewhere.
 -spec bred(task(), #{champion := cambrian_genotype:genotype(), atom() => term()}, Now :: integer(), exchange()) ->
           {[effect()], exchange()}.
 bred(Name, #{fitness := Fitness} = Champion, Now, #exchange{tasks = Tasks} = X) ->
     #{Name := #task{best = Best, threshold = Threshold} = Task} = Tasks,
     Held = own(Name, Champion, X),
     case is_foreign(Held, Task, X) of
-        true -> done(X);
+        true -> done(put_task(Task#task{best = better(Held, Best)}, X));
         false ->
             Better = Task#task{threshold = cambrian_threshold:improved(Fitness, Threshold), pending = Held,
-                               best = case beats(Held, Best) of true -> Held; false -> Best end},
+                               best = better(Held, Best)},
             done(publish_due(maps:get(final, Champion, false), Better, Now, X))
     end.
 
 own(Task, #{champion := Genotype} = Champion, X) ->
+    Id = cambrian_genotype:id(Genotype),
     Claims = maps:merge(#{generation => 0, parents => [], operators => []},
                         maps:with([fitness, generation, parents, operators], Champion)),
-    #held{id = cambrian_genotype:id(Genotype), task = Task, genotype = Genotype, claims = Claims, breeder = origin(X)}.
+    signed_by(maps:get(signed, Champion, undefined),
+              #held{id = Id, task = Task, genotype = Genotype, claims = Claims, breeder = origin(X)}).
+
+signed_by(undefined, Held) -> Held;
+signed_by(Record, #held{id = Id, claims = Claims} = Held) ->
+    case cambrian_envelope:read_record(Record) of
+        {ok, #{genotype := Id, origin := By} = Signed} ->
+            Held#held{breeder = By, signed = Record,
+                      claims = maps:merge(Claims, maps:with([generation, parents, operators], Signed))};
+        _ -> Held
+    end.
+
+better(Held, Best) -> case beats(Held, Best) of true -> Held; false -> Best end.
 
 %% A champion that came from elsewhere is not told as our own.
-is_foreign(#held{id = Id}, #task{name = Name, best = Best}, #exchange{known = Known} = X) ->
+is_foreign(#held{id = Id, breeder = By}, #task{name = Name, best = Best}, #exchange{known = Known} = X) ->
     Own = origin(X),
     case Best of
+        _ when By =/= Own -> true;
         #held{id = Id, breeder = Breeder} -> Breeder =/= Own;
         _ -> cambrian_recent:find({Name, Id}, Known) =/= error
     end.
@@ -372,14 +389,23 @@ is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := 
                 {true, Next} -> Next;
                 {false, Next} ->
                     case cambrian_message:is_genuine(Realm, Signed, Key) of
-                        true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Next);
+                        true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Now, Next);
                         false -> refused(bad_signature, Now, Next)
                     end
             end
     end.
 
-alive(Key, {new, Members}, X) -> event(node_up, #{origin => Key}, X#exchange{members = Members});
-alive(_Key, {known, Members}, X) -> X#exchange{members = Members}.
+alive(Key, {new, Members}, Now, X) -> event(node_up, #{origin => Key}, welcome(Now, X#exchange{members = Members}));
+alive(_Key, {known, Members}, _Now, X) -> X#exchange{members = Members}.
+
+%% Who has just come should not have to wait to know who is there; among many, the heartbeats of some are enough.
+welcome(Now, #exchange{heartbeat_at = At, spoke_at = Spoke, members = Members, rand = Rand} = X) ->
+    case map_size(cambrian_members:alive(Now, Members)) =< ?FEW of
+        true ->
+            {Ms, Next} = rand:uniform_s(?WELCOME_MS, Rand),
+            X#exchange{heartbeat_at = min(At, max(Now, Spoke + ?WELCOME_MS) + Ms), rand = Next};
+        false -> X
+    end.
 
 %%% ---- announcements ----------------------------------------------------------------------
 
@@ -738,7 +764,7 @@ heartbeat(Now, #exchange{heartbeat_at = At} = X) when At > Now -> X;
 heartbeat(Now, #exchange{members = Members, options = #{realm := Realm, address := Address, identity := Identity}} = X) ->
     Interval = cambrian_members:interval(Now, Members),
     Bytes = cambrian_message:heartbeat(Realm, Address, {Now, Interval}, Identity),
-    effect({publish, Bytes}, X#exchange{heartbeat_at = Now + Interval}).
+    effect({publish, Bytes}, X#exchange{heartbeat_at = Now + Interval, spoke_at = Now}).
 
 %% Some were away, and delivery is at most once.
 successions(Now, #exchange{tell_at = At} = X) when At > Now -> X;

@@ -348,14 +348,23 @@ greet({ok, Champion}, Population, State) -> population_says({champion, Champion}
 greet({error, not_evaluated}, _Population, State) -> State.
 
 population_says({champion, Champion}, #joined{name = Name, task = Task} = Population, #state{joined = Joined} = State) ->
-    Next = State#state{joined = Joined#{Name := Population#joined{champion = Champion}}},
-    exchange(fun cambrian_exchange:bred/4, [Task, Champion], Next);
+    Known = with_signature(Champion),
+    Next = State#state{joined = Joined#{Name := Population#joined{champion = Known}}},
+    exchange(fun cambrian_exchange:bred/4, [Task, Known], Next);
 population_says({finished, _}, #joined{task = Task, champion = Champion}, State) when Champion =/= undefined ->
     exchange(fun cambrian_exchange:bred/4, [Task, Champion#{final => true}], State);
 population_says({received, #{from := #{id := Id}} = Received}, #joined{task = Task}, State) ->
     exchange(fun cambrian_exchange:judged/4, [Task, (maps:with([fitness, outcome], Received))#{id => Id}], State);
 population_says(_, _, State) ->
     State.
+
+%% One that came from elsewhere, before a restart maybe, is known by what its breeder signed.
+with_signature(#{champion := Genotype, operators := [injection]} = Champion) ->
+    case cambrian_lineage:signed(cambrian_genotype:id(Genotype)) of
+        {ok, Record} -> Champion#{signed => Record};
+        none -> Champion
+    end;
+with_signature(Champion) -> Champion.
 
 gone(Monitor, Reason, #state{joined = Joined, subscribers = Subscribers} = State) ->
     case [P || #joined{monitor = M} = P <- maps:values(Joined), M =:= Monitor] of

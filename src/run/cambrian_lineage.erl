@@ -7,7 +7,7 @@
 -module(cambrian_lineage).
 -behaviour(gen_server).
 
--export([start_link/0, bred/2, received/2, walk/1]).
+-export([start_link/0, bred/2, received/2, signed/1, walk/1]).
 -export([init/1, handle_call/3, handle_cast/2, terminate/2]).
 -export_type([entry/0]).
 
@@ -46,6 +46,15 @@ received(Id, Record) when byte_size(Record) =< ?MAX_RECORD ->
     remember([{Id, {signed, Record}} || not ets:member(?MODULE, Id)]);
 received(_Id, _Record) ->
     ok.
+
+%% @doc What was signed of it.
+-spec signed(cambrian_genotype:id()) -> {ok, Record :: binary()} | none.
+signed(Id) ->
+    try ets:lookup(?MODULE, Id) of
+        [{Id, {signed, Record}}] -> {ok, Record};
+        _ -> none
+    catch error:badarg -> none
+    end.
 
 %% That it is being restarted must not take anyone else down.
 remember(Entries) ->

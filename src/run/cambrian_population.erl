@@ -16,7 +16,7 @@
          await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
 -export([start_guarded/1, start_prepared/1]).
 -export([init/1, callback_mode/0, terminate/3]).
--export([idle/3, evaluating/3, receiving/3, trying/3, breeding/3]).
+-export([idle/3, welcoming/3, evaluating/3, receiving/3, trying/3, breeding/3]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0]).
 
 -type population() :: pid() | atom().
@@ -103,7 +103,7 @@
          %% migrants of a generation that was evaluated
          drawn = 0 :: non_neg_integer(),
          job :: undefined | {reference(), reference() | pid()},
-         newcomers = [] :: [{cambrian_genotype:genotype(), From :: term()}],
+         newcomers = cambrian_newcomers:new() :: cambrian_newcomers:newcomers(),
          contender :: undefined | {cambrian_genotype:genotype(), float()},
          validated :: undefined | validated(),
          history = cambrian_history:new() :: cambrian_history:history(),
@@ -119,8 +119,6 @@
          stepping = [] :: [gen_statem:from()],
          subscribers = #{} :: #{pid() => reference()}}).
 
-%% More strangers than this are told to come back later.
--define(MAX_NEWCOMERS, 64).
 %% Generations.
 -define(WINDOW, 32).
 -define(HIBERNATE_MS, 1000).
@@ -354,8 +352,9 @@ stats(Population) -> call(Population, stats, infinity).
 -spec history(population()) -> [cambrian_history:page()].
 history(Population) -> call(Population, history, infinity).
 
-%% @doc Offers a genotype from elsewhere. It is evaluated here with the next generation and then
-%% takes the place of the worst of its species, if it is better; a `received' event says what came of it.
+%% @doc Offers a genotype from elsewhere. It is evaluated here with the next generation, or at once by a population that
+%% rests after one, and then takes the place of the worst of its species, if it is better; a `received' event says what
+%% came of it.
 %% The same as {@link inject/3} with `undefined' as the last.
 -spec inject(population(), cambrian_genotype:genotype()) -> ok | {error, busy}.
 inject(Population, Genotype) -> inject(Population, Genotype, undefined).
@@ -511,7 +510,7 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
                  champion = maps:get(champion, Saved, undefined),
                  validated = maps:get(validated, Saved, undefined),
                  history = maps:get(history, Saved, cambrian_history:new()),
-                 newcomers = maps:get(newcomers, Saved, []),
+                 newcomers = cambrian_newcomers:again(maps:get(newcomers, Saved, cambrian_newcomers:new())),
                  elapsed = maps:get(elapsed, Saved, 0)},
     case Data of
         #data{running = true} ->
@@ -550,7 +549,21 @@ idle({call, From}, {step, Steps}, Data) ->
     continue_replying([], Data#data{steps = Steps, stepping = [From]});
 idle({call, From}, await, #data{result = Result}) when Result =/= undefined ->
     {keep_state_and_data, [{reply, From, {ok, Result}}]};
+idle({call, From}, {inject, Genotype, Sender}, Data) ->
+    {Answer, Next} = offer(Genotype, Sender, Data),
+    {next_state, State, Going} = be_idle(Next),
+    {next_state, State, Going, [{reply, From, Answer}]};
 idle(Type, Event, Data) ->
+    common(Type, Event, Data).
+
+%% Nothing under way but genotypes from elsewhere, which are with the evaluators; it was and will be idle.
+welcoming(info, {Tag, Found}, #data{job = {Tag, _}} = Data) when element(1, Found) =:= ok ->
+    welcome(admit(Found, Data));
+welcoming({call, _}, {What, _}, _Data) when What =:= run; What =:= step ->
+    {keep_state_and_data, [postpone]};
+welcoming({call, _}, await, _Data) ->
+    {keep_state_and_data, [postpone]};
+welcoming(Type, Event, Data) ->
     common(Type, Event, Data).
 
 %% The generation is with the evaluators.
@@ -569,11 +582,8 @@ evaluating(Type, Event, Data) ->
     busy(Type, Event, Data).
 
 %% Genotypes from elsewhere are with the evaluators.
-receiving(info, {Tag, {ok, Fitness}}, #data{job = {Tag, _}} = Data) ->
-    judge(admit(Fitness, [], Data));
-receiving(info, {Tag, {ok, Fitness, Faults}}, #data{job = {Tag, _}} = Data) ->
-    report_faults(Faults, Data),
-    judge(admit(Fitness, [Index || {Index, _} <- Faults], Data));
+receiving(info, {Tag, Found}, #data{job = {Tag, _}} = Data) when element(1, Found) =:= ok ->
+    judge(admit(Found, Data));
 receiving(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -585,7 +595,8 @@ trying(Type, Event, Data) ->
 
 %% The next generation is being made.
 breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
-    evaluate(keep(due, Data#data{population = Population, last = Data#data.evaluated, evaluated = undefined}));
+    Bred = cambrian_newcomers:bred(Data#data.newcomers),
+    evaluate(keep(due, Data#data{population = Population, newcomers = Bred, last = Data#data.evaluated, evaluated = undefined}));
 breeding(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -594,8 +605,6 @@ busy({call, From}, {run, Goal}, #data{goal = Old} = Data) ->
     {keep_state, Data#data{goal = maps:merge(Old, Goal), running = true}, [{reply, From, ok}]};
 busy({call, From}, {step, _}, _Data) ->
     {keep_state_and_data, [{reply, From, {error, running}}]};
-busy(info, {Tag, {error, Reason}}, #data{job = {Tag, _}}) ->
-    {stop, {job_failed, Reason}};
 busy(Type, Event, Data) ->
     common(Type, Event, Data).
 
@@ -611,12 +620,9 @@ common({call, From}, pause, Data) ->
     {keep_state, Data#data{running = false, steps = min(1, Data#data.steps)}, [{reply, From, ok}]};
 common({call, From}, await, #data{awaiting = Awaiting} = Data) ->
     {keep_state, Data#data{awaiting = [From | Awaiting]}};
-common({call, From}, {inject, _, _}, #data{newcomers = Newcomers}) when length(Newcomers) >= ?MAX_NEWCOMERS ->
-    {keep_state_and_data, [{reply, From, {error, busy}}]};
-common({call, From}, {inject, Genotype, Sender}, #data{name = Name, newcomers = Newcomers} = Data) ->
-    Next = Data#data{newcomers = [{Genotype, Sender} | Newcomers]},
-    ok = cambrian_store:put(Name, snapshot(Next)),
-    {keep_state, Next, [{reply, From, ok}]};
+common({call, From}, {inject, Genotype, Sender}, Data) ->
+    {Answer, Next} = offer(Genotype, Sender, Data),
+    {keep_state, Next, [{reply, From, Answer}]};
 common({call, From}, draw, #data{drawn = Drawn} = Data) ->
     case at_hand(Data) of
         undefined -> {keep_state_and_data, [{reply, From, {error, not_evaluated}}]};
@@ -629,6 +635,8 @@ common(info, {'DOWN', _, process, Pid, _}, #data{subscribers = Subscribers} = Da
         #{Pid := _} -> {keep_state, forget_subscriber(Pid, Data)};
         _ -> {stop, {shutdown, owner_down}}
     end;
+common(info, {Tag, {error, Reason}}, #data{job = {Tag, _}}) ->
+    {stop, {job_failed, Reason}};
 common(info, {'EXIT', Evaluator, Reason}, #data{evaluator = Evaluator}) ->
     {stop, {evaluator_failed, Reason}};
 common(info, _, _Data) ->
@@ -716,53 +724,14 @@ network(Genotype, Population) ->
 
 evaluated(Evaluated, Data) -> receive_newcomers(Data#data{evaluated = Evaluated, last = undefined, drawn = 0}).
 
-receive_newcomers(#data{newcomers = []} = Data) ->
-    judge(Data);
-receive_newcomers(#data{newcomers = Newcomers, population = Population,
-                        task = #{evaluate := {native, Native}}} = Data) ->
-    Tag = make_ref(),
-    Networks = [network(Genotype, Population) || {Genotype, _} <- Newcomers, fits(Genotype, Data)],
-    Job = cambrian_nif:task_evaluate(Tag, Native, Networks),
-    {next_state, receiving, Data#data{job = {Tag, Job}}};
-receive_newcomers(#data{newcomers = Newcomers} = Data) ->
-    Genotypes = [Genotype || {Genotype, _} <- Newcomers, fits(Genotype, Data)],
-    {next_state, receiving, Data#data{job = evaluate_here(Genotypes, Data)}}.
-
-fits(Genotype, #data{population = Population}) ->
-    #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
-    case cambrian_genotype:info(Genotype) of
-        #{inputs := Inputs, outputs := Outputs} -> true;
-        _ -> false
+receive_newcomers(Data) ->
+    case examine(Data) of
+        none -> judge(Data);
+        Examining -> {next_state, receiving, Examining}
     end.
 
-%% Newcomers that arrived while these were evaluated stay for the next generation. One whose evaluation failed has no
-%% fitness, whatever it got for one.
-admit(Scores, Failed, #data{newcomers = Newcomers} = Data) ->
-    {Fitting, _} = lists:partition(fun({Genotype, _}) -> fits(Genotype, Data) end, Newcomers),
-    {Later, Evaluated} = lists:split(length(Fitting) - length(Scores), Fitting),
-    Measured = [case lists:member(Index, Failed) of true -> failed; false -> cambrian_evaluator:fitness(Score) end
-                || {Index, Score} <- lists:zip(lists:seq(1, length(Scores)), Scores)],
-    lists:foldr(fun admit_one/2, Data#data{newcomers = Later}, lists:zip(Evaluated, Measured)).
-
-admit_one({Newcomer, failed}, Data) ->
-    tell_received(Newcomer, #{outcome => failed}, Data),
-    Data;
-admit_one({{Genotype, _} = Newcomer, Fitness}, #data{evaluated = Evaluated} = Data) ->
-    {Outcome, Next} = case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
-                          {ok, With} -> {accepted, With};
-                          {error, Reason} -> {Reason, Evaluated}
-                      end,
-    tell_received(Newcomer, #{outcome => Outcome, fitness => Fitness}, Data),
-    Data#data{evaluated = Next}.
-
-tell_received({Genotype, From}, Outcome, #data{population = Population} = Data) ->
-    #{generation := Generation} = cambrian_nif:population_info(Population),
-    tell({received, Outcome#{id => cambrian_genotype:id(Genotype), from => From, generation => Generation}}, Data).
-
-judge(#data{evaluated = Evaluated, champion = Old} = Data) ->
-    Champion = cambrian_nif:population_evaluated_champion(Evaluated),
-    Judged = Data#data{champion = Champion, stats = measure(Data)},
-    _ = [announce(Champion, Judged) || is_new(Champion, Old)],
+judge(#data{evaluated = Evaluated} = Data) ->
+    Judged = crown(Data#data{stats = measure(Data)}),
     remember_the_best(Judged),
     case Judged of
         #data{goal = #{target := Target}} ->
@@ -784,9 +753,21 @@ try_contender(Native, #data{evaluated = Evaluated, population = Population} = Da
             {next_state, trying, Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}}}
     end.
 
-announce(#{champion := Genotype} = Champion, Data) ->
+%% In another VM a generation is evaluated again without its newcomers, one of whom may be the champion.
+crown(#data{evaluated = Evaluated, champion = Old} = Data) ->
+    Champion = cambrian_nif:population_evaluated_champion(Evaluated),
+    case is_better(Champion, Old) of
+        true -> announce(Data#data{champion = Champion});
+        false -> Data
+    end.
+
+is_better(_, undefined) -> true;
+is_better(#{fitness := New}, #{fitness := Old}) -> New > Old.
+
+announce(#data{champion = #{champion := Genotype} = Champion} = Data) ->
     remember(Genotype, Data),
-    tell({champion, Champion}, Data).
+    tell({champion, Champion}, Data),
+    Data.
 
 %% A population keeps lines of this length itself: a champion that comes later joins what is known.
 remember_the_best(#data{evaluated = Evaluated, stats = #{generation := Generation}} = Data)
@@ -797,9 +778,6 @@ remember_the_best(_Data) -> ok.
 
 remember(Genotype, #data{evaluated = Evaluated, task = #{name := Task}}) ->
     cambrian_lineage:bred(Task, cambrian_nif:population_lineage(Evaluated, Genotype)).
-
-is_new(#{fitness := Fitness}, #{fitness := Fitness}) -> false;
-is_new(_, _) -> true.
 
 measure(#data{evaluated = Evaluated, stats = Last} = Data) ->
     Stats = #{evaluations := Evaluations} = cambrian_nif:population_stats(Evaluated),
@@ -840,7 +818,7 @@ conclude(Solved, Trial, #data{stats = Stats, steps = Steps, history = History} =
         until -> finish(until, Trial, Next);
         {error, Reason} -> give_up(Reason, Next);
         false when Running; Left > 0 -> breed(Next);
-        false -> {next_state, idle, keep(now, rest(Next))}
+        false -> be_idle(keep(now, rest(Next)))
     end.
 
 %% Who asked for some steps is answered after the last of them, even if the population goes on.
@@ -873,7 +851,7 @@ finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
     _ = [gen_statem:reply(From, {ok, Result}) || From <- Awaiting],
     %% the checkpoint says that it runs: in another VM it does its last generation again, and has its result again
     Kept = keep(now, Data),
-    {next_state, idle, rest(stepped(Kept#data{result = Result, awaiting = [], steps = 0}))}.
+    be_idle(rest(stepped(Kept#data{result = Result, awaiting = [], steps = 0}))).
 
 %% Who passed the trial, which is not always who was ever the fittest.
 winner(true, #data{contender = {Champion, Fitness}}) -> #{champion => Champion, fitness => Fitness};
@@ -886,14 +864,109 @@ winner(_, #data{champion = Champion}) -> maps:with([champion, fitness], Champion
 give_up(Reason, #data{awaiting = Awaiting, stepping = Stepping} = Data) ->
     tell({failed, Reason}, Data),
     _ = [gen_statem:reply(From, {error, Reason}) || From <- Awaiting ++ Stepping],
-    {next_state, idle, keep(now, rest(Data#data{awaiting = [], stepping = [], steps = 0}))}.
+    be_idle(keep(now, rest(Data#data{awaiting = [], stepping = [], steps = 0}))).
 
 rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = undefined}.
 
+%%% ---- from elsewhere ---------------------------------------------------------------------
+
+offer(Genotype, From, #data{newcomers = Newcomers} = Data) ->
+    case fits(Genotype, Data) of
+        true ->
+            case cambrian_newcomers:add(Genotype, From, Newcomers) of
+                {ok, More} -> {ok, remembered(Data#data{newcomers = More})};
+                Busy -> {Busy, Data}
+            end;
+        false ->
+            tell_received(#{genotype => Genotype, from => From, told => false}, #{outcome => shape}, Data),
+            {ok, Data}
+    end.
+
+fits(Genotype, #data{population = Population}) ->
+    #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
+    case cambrian_genotype:info(Genotype) of
+        #{inputs := Inputs, outputs := Outputs} -> true;
+        _ -> false
+    end.
+
+%% Idle, once nobody waits who could be let in.
+be_idle(#data{evaluated = undefined} = Data) ->
+    {next_state, idle, Data};
+be_idle(Data) ->
+    case examine(Data) of
+        none -> {next_state, idle, Data};
+        Examining -> {next_state, welcoming, Examining}
+    end.
+
+%% Those who wait, if any do.
+examine(#data{newcomers = Newcomers} = Data) ->
+    case cambrian_newcomers:examine(Newcomers) of
+        {[], _} -> none;
+        {Genotypes, Next} -> Data#data{newcomers = Next, job = examine(Genotypes, Data)}
+    end.
+
+examine(Genotypes, #data{population = Population, task = #{evaluate := {native, Native}}}) ->
+    Tag = make_ref(),
+    {Tag, cambrian_nif:task_evaluate(Tag, Native, [network(Genotype, Population) || Genotype <- Genotypes])};
+examine(Genotypes, Data) ->
+    evaluate_here(Genotypes, Data).
+
+admit({ok, Scores}, Data) ->
+    admit({ok, Scores, []}, Data);
+admit({ok, Scores, Faults}, #data{newcomers = Newcomers} = Data) ->
+    report_faults(Faults, Data),
+    {Measured, Next} = cambrian_newcomers:examined(Scores, [Place || {Place, _} <- Faults], Newcomers),
+    remembered(lists:foldl(fun admit_one/2, Data#data{newcomers = Next, job = undefined}, Measured)).
+
+admit_one({Newcomer, failed}, Data) ->
+    tell_received(Newcomer, #{outcome => failed}, Data),
+    Data;
+admit_one({#{genotype := Genotype} = Newcomer, Fitness}, #data{evaluated = Evaluated, newcomers = Newcomers} = Data) ->
+    case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
+        {ok, With} ->
+            tell_received(Newcomer, #{outcome => accepted, fitness => Fitness}, Data),
+            Data#data{evaluated = With, newcomers = cambrian_newcomers:taken_in(Newcomer, Newcomers)};
+        {error, Reason} ->
+            tell_received(Newcomer, #{outcome => Reason, fitness => Fitness}, Data),
+            Data
+    end.
+
+tell_received(#{told := true}, _Outcome, _Data) -> ok;
+tell_received(#{genotype := Genotype, from := From}, Outcome, #data{population = Population} = Data) ->
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    tell({received, Outcome#{id => cambrian_genotype:id(Genotype), from => From, generation => Generation}}, Data).
+
+%% The generation stays the last one, with its stats.
+welcome(#data{champion = Old} = Data) ->
+    case crown(Data) of
+        #data{champion = Old} = Same -> be_idle(Same);
+        #data{champion = New} = Crowned -> be_idle(write(now, kept(amended(#{champion => New}, Crowned)), Crowned))
+    end.
+
+kept(#data{name = Name}) ->
+    {ok, Checkpoint} = cambrian_store:get(Name),
+    Checkpoint.
+
+%%% ---- what is kept -----------------------------------------------------------------------
+
+%% In what is in memory; all else of it stays what it was.
+amended(Changes, #data{name = Name} = Data) ->
+    case cambrian_store:amend(Name, Changes) of
+        ok -> Data;
+        {error, not_found} ->
+            ok = cambrian_store:put(Name, snapshot(Data)),
+            Data
+    end.
+
+remembered(#data{newcomers = Newcomers} = Data) -> amended(#{newcomers => Newcomers}, Data).
+
 %% In memory always; in a file now, or when one is due.
-keep(When, #data{name = Name, checkpointing = #{every := Every, keep := Keep}, written_at = At} = Data) ->
+keep(When, #data{name = Name} = Data) ->
     Snapshot = snapshot(Data),
     ok = cambrian_store:put(Name, Snapshot),
+    write(When, Snapshot, Data).
+
+write(When, Snapshot, #data{name = Name, checkpointing = #{every := Every, keep := Keep}, written_at = At} = Data) ->
     Now = erlang:monotonic_time(millisecond),
     case When =:= now orelse At =:= undefined orelse Now - At >= Every of
         true -> written(cambrian_store:write(Name, Snapshot, Keep), Data#data{written_at = Now});

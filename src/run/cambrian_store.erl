@@ -6,7 +6,7 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, write/3, get/1, is_returning/1, open/1, forget/1, discard/2]).
+-export([start_link/0, put/2, amend/2, write/3, get/1, is_returning/1, open/1, forget/1, discard/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
 
@@ -29,6 +29,10 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 %% @doc Remembers, in memory.
 -spec put(Name :: term(), checkpoint()) -> ok.
 put(Name, Checkpoint) -> gen_server:call(?MODULE, {put, Name, Checkpoint}, infinity).
+
+%% @doc Changes some of what is in memory.
+-spec amend(Name :: term(), Changes :: #{atom() => term()}) -> ok | {error, not_found}.
+amend(Name, Changes) -> gen_server:call(?MODULE, {amend, Name, Changes}, infinity).
 
 %% @doc Writes the file, where there is to be one, and deletes all of this name but the last `Keep'. An error leaves those
 %% that are there as they are.
@@ -76,6 +80,13 @@ init([]) ->
 handle_call({put, Name, Checkpoint}, {Owner, _}, State) ->
     true = ets:insert(?MODULE, {Name, Checkpoint}),
     {reply, ok, watch(Name, Owner, State)};
+handle_call({amend, Name, Changes}, _From, State) ->
+    case ets:lookup(?MODULE, Name) of
+        [{Name, Checkpoint}] ->
+            true = ets:insert(?MODULE, {Name, maps:merge(Checkpoint, Changes)}),
+            {reply, ok, State};
+        [] -> {reply, {error, not_found}, State}
+    end;
 handle_call({write, Name, Checkpoint, Keep}, _From, State) ->
     {reply, written(Name, Checkpoint, Keep), State};
 handle_call({read, Name}, _From, State) ->

@@ -1,0 +1,56 @@
+%% @private
+%% Who came to a population from elsewhere: those who wait, those who are with the evaluators, and those who were taken
+%% in by the generation at hand.
+%%
+%% The last are in no checkpoint of the population until there is a next generation. After a crash, which has the
+%% generation evaluated anew, they are asked in again, in the same order, and nobody is told of them twice.
+-module(cambrian_newcomers).
+
+-export([new/0, add/3, examine/1, examined/3, taken_in/2, bred/1, again/1]).
+-export_type([newcomers/0, newcomer/0]).
+
+-type newcomer() :: #{genotype := cambrian_genotype:genotype(), from := term(), told := boolean()}.
+
+%% Each the last first.
+-record(newcomers, {waiting = [] :: [newcomer()], examined = [] :: [newcomer()], taken_in = [] :: [newcomer()]}).
+-opaque newcomers() :: #newcomers{}.
+
+%% More strangers than this are told to come back later.
+-define(MAX, 64).
+
+-spec new() -> newcomers().
+new() -> #newcomers{}.
+
+-spec add(cambrian_genotype:genotype(), From :: term(), newcomers()) -> {ok, newcomers()} | {error, busy}.
+add(_, _, #newcomers{waiting = Waiting, examined = Examined}) when length(Waiting) + length(Examined) >= ?MAX ->
+    {error, busy};
+add(Genotype, From, #newcomers{waiting = Waiting} = Newcomers) ->
+    {ok, Newcomers#newcomers{waiting = [#{genotype => Genotype, from => From, told => false} | Waiting]}}.
+
+%% @doc Those who wait, the first first, are with the evaluators from now on.
+-spec examine(newcomers()) -> {[cambrian_genotype:genotype()], newcomers()}.
+examine(#newcomers{waiting = Waiting, examined = []} = Newcomers) ->
+    {[Genotype || #{genotype := Genotype} <- lists:reverse(Waiting)], Newcomers#newcomers{waiting = [], examined = Waiting}}.
+
+%% @doc With what the evaluators found, the first first. One whose evaluation failed, by its place, has no fitness,
+%% whatever it got for one.
+-spec examined([number() | {number(), [number()]}], Failed :: [pos_integer()], newcomers()) ->
+          {[{newcomer(), failed | number()}], newcomers()}.
+examined(Scores, Failed, #newcomers{examined = Examined} = Newcomers) ->
+    Fitness = [case lists:member(Place, Failed) of true -> failed; false -> cambrian_evaluator:fitness(Score) end
+               || {Place, Score} <- lists:enumerate(Scores)],
+    {lists:zip(lists:reverse(Examined), Fitness), Newcomers#newcomers{examined = []}}.
+
+%% @doc A population that rests may be fed for ever: the last are kept.
+-spec taken_in(newcomer(), newcomers()) -> newcomers().
+taken_in(Newcomer, #newcomers{taken_in = TakenIn} = Newcomers) ->
+    Newcomers#newcomers{taken_in = lists:sublist([Newcomer#{told := true} | TakenIn], ?MAX)}.
+
+%% @doc The next generation has what it has of them.
+-spec bred(newcomers()) -> newcomers().
+bred(Newcomers) -> Newcomers#newcomers{taken_in = []}.
+
+%% @doc Nothing of the generation at hand was evaluated.
+-spec again(newcomers()) -> newcomers().
+again(#newcomers{waiting = Waiting, examined = Examined, taken_in = TakenIn}) ->
+    #newcomers{waiting = Waiting ++ Examined ++ TakenIn}.
