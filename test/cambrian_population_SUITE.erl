@@ -7,7 +7,7 @@ all() ->
     [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
      told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping, asleep_when_idle, afresh_once, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
-     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed, fed_after_the_end, migrants, watched, many_at_once, under_a_supervisor, idle_answers].
+     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed, fed_after_the_end, migrants, watched, many_at_once, under_a_supervisor, known_to_all, idle_answers].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -534,6 +534,26 @@ under_a_supervisor(_) ->
     ?assert(is_pid(await_return(here, First))),
     unlink(Supervisor),
     exit(Supervisor, shutdown).
+
+%% Whoever looks after all populations of a node is told of each, wherever it is supervised, and when it comes back.
+known_to_all(_) ->
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
+    #{name := Nameless} = cambrian_population:info(P),
+    ?assertMatch(#{Nameless := P}, cambrian_store:watch()),
+    ?assertMatch(#{Nameless := P}, cambrian_store:watch()),
+    {ok, Supervisor} = supervisor_of(cambrian_population:child_spec(#{task => 'xor', name => here, seed => 1})),
+    Here = whereis(here),
+    receive {cambrian_store, population, here, First} -> ?assertEqual(Here, First) after 5000 -> error(not_told) end,
+    ?assertMatch(#{here := Here, Nameless := P}, cambrian_store:populations()),
+    {ok, _} = cambrian_population:step(here, 2),
+    exit(Here, kill),
+    Back = await_return(here, Here),
+    receive {cambrian_store, population, here, Second} -> ?assertEqual(Back, Second) after 5000 -> error(not_told) end,
+    ok = cambrian_population:stop(P),
+    ok = gen_server:stop(Supervisor),
+    Left = cambrian_store:populations(),
+    ?assertNot(is_map_key(here, Left) orelse is_map_key(Nameless, Left)),
+    receive {cambrian_store, _, _, _} = Told -> error(Told) after 0 -> ok end.
 
 supervisor_of(Spec) ->
     {ok, Supervisor} = supervisor:start_link(?MODULE, {#{}, []}),

@@ -6,7 +6,8 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, amend/2, write/3, get/1, is_returning/1, open/1, forget/1, discard/2]).
+-export([start_link/0, put/2, amend/2, write/3, get/1, is_returning/1, populations/0, watch/0, open/1, forget/1,
+         discard/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
 
@@ -21,7 +22,7 @@
 
 %% By name: with which reference it was discarded last, whose checkpoint it is, and when that died.
 -record(state, {discarded = #{} :: #{term() => reference()}, owners = #{} :: #{term() => {pid(), reference()}},
-                died = #{} :: #{term() => integer()}}).
+                died = #{} :: #{term() => integer()}, watchers = #{} :: #{pid() => reference()}}).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -56,6 +57,16 @@ is_returning(Name) ->
     catch exit:_ -> false
     end.
 
+%% @doc The populations that are alive on this node, whoever supervises them, by their names.
+-spec populations() -> #{Name :: term() => pid()}.
+populations() -> gen_server:call(?MODULE, populations, infinity).
+
+%% @doc The same; and the caller gets `{cambrian_store, population, Name, Pid}' of each that begins or comes back from
+%% now on, until the caller ends. A store that is started anew knows its watchers no more, and a population once that is
+%% kept again.
+-spec watch() -> #{Name :: term() => pid()}.
+watch() -> gen_server:call(?MODULE, watch, infinity).
+
 %% @doc What a file has.
 -spec open(cambrian_file:path()) -> {ok, checkpoint()} | {error, not_found | {term(), cambrian_file:path()}}.
 open(Path) ->
@@ -79,7 +90,7 @@ init([]) ->
 
 handle_call({put, Name, Checkpoint}, {Owner, _}, State) ->
     true = ets:insert(?MODULE, {Name, Checkpoint}),
-    {reply, ok, watch(Name, Owner, State)};
+    {reply, ok, owned(Name, Owner, State)};
 handle_call({amend, Name, Changes}, _From, State) ->
     case ets:lookup(?MODULE, Name) of
         [{Name, Checkpoint}] ->
@@ -94,6 +105,12 @@ handle_call({read, Name}, _From, State) ->
 handle_call({is_returning, Name}, _From, #state{died = Died} = State) ->
     Returning = ets:member(?MODULE, Name) andalso now_ms() - maps:get(Name, Died, now_ms()) < ?RETURNS_WITHIN_MS,
     {reply, Returning, State};
+handle_call(populations, _From, State) ->
+    {reply, alive(State), State};
+handle_call(watch, {Pid, _}, #state{watchers = Watchers} = State) when is_map_key(Pid, Watchers) ->
+    {reply, alive(State), State};
+handle_call(watch, {Pid, _}, #state{watchers = Watchers} = State) ->
+    {reply, alive(State), State#state{watchers = Watchers#{Pid => monitor(process, Pid)}}};
 handle_call({forget, Name}, _From, State) ->
     {reply, ok, forgotten(Name, State)};
 handle_call({discard, Name, Once}, _From, #state{discarded = Discarded} = State) when map_get(Name, Discarded) =:= Once ->
@@ -101,15 +118,21 @@ handle_call({discard, Name, Once}, _From, #state{discarded = Discarded} = State)
 handle_call({discard, Name, Once}, _From, #state{discarded = Discarded} = State) ->
     {reply, delete(files(Name)), forgotten(Name, State#state{discarded = Discarded#{Name => Once}})}.
 
+handle_info({'DOWN', Monitor, process, Pid, _}, #state{watchers = Watchers} = State) when map_get(Pid, Watchers) =:= Monitor ->
+    {noreply, State#state{watchers = maps:remove(Pid, Watchers)}};
 handle_info({'DOWN', Monitor, process, _, _}, #state{owners = Owners, died = Died} = State) ->
     Names = [Name || {Name, {_, M}} <- maps:to_list(Owners), M =:= Monitor],
     {noreply, State#state{owners = maps:without(Names, Owners), died = maps:merge(Died, maps:from_list([{Name, now_ms()} || Name <- Names]))}};
 handle_info(_, State) -> {noreply, State}.
 
-watch(Name, Owner, #state{owners = Owners, died = Died} = State) ->
+alive(#state{owners = Owners}) -> maps:map(fun(_, {Pid, _}) -> Pid end, Owners).
+
+owned(Name, Owner, #state{owners = Owners, died = Died, watchers = Watchers} = State) ->
     case Owners of
         #{Name := {Owner, _}} -> State;
-        _ -> State#state{owners = Owners#{Name => {Owner, monitor(process, Owner)}}, died = maps:remove(Name, Died)}
+        _ ->
+            _ = [Watcher ! {?MODULE, population, Name, Owner} || Watcher <- maps:keys(Watchers)],
+            State#state{owners = Owners#{Name => {Owner, monitor(process, Owner)}}, died = maps:remove(Name, Died)}
     end.
 
 forgotten(Name, #state{owners = Owners, died = Died} = State) ->
