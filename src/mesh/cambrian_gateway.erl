@@ -314,7 +314,7 @@ count(What, N, #state{counts = Counts} = State) ->
 
 join_all(all, #state{joined = Joined} = State) ->
     _ = erlang:send_after(?LOOK_MS, self(), look),
-    New = [Handle || {Name, Handle} <- cambrian_store:populations(), not is_map_key(Name, Joined)],
+    New = [Handle || {Name, Handle} <- maps:to_list(cambrian_store:populations()), not is_map_key(Name, Joined)],
     lists:foldl(fun join_population/2, State, New);
 join_all(Populations, State) ->
     lists:foldl(fun join_population/2, State, Populations).
