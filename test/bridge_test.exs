@@ -213,6 +213,7 @@ defmodule Cambrian.BridgeTest do
     assert [:rate_limited, :not_permitted] == Enum.map(Trust.refusals(realm()), & &1.reason)
   end
 
+  @tag :capture_log
   test "a mistake is an answer" do
     assert Bridge.start_link([]) == {:error, {:missing_options, [:realm]}}
     assert Bridge.start_link(realms: realm()) == {:error, {:unknown_option, :realms}}
@@ -241,6 +242,7 @@ defmodule Cambrian.BridgeTest do
     assert catch_exit(Bridge.status()) == {:noproc, :cambrian_bridge}
   end
 
+  @tag :capture_log
   test "the configuration says which bridges there are from the start" do
     on_exit(fn -> restart_with([]) end)
 
@@ -255,7 +257,9 @@ defmodule Cambrian.BridgeTest do
     assert Bridge.realms() == [realm(), realm() <> ".other"]
     {:ok, population} = Population.start_link(task: :xor, seed: 42)
     {:ok, %{best: best}} = Population.step(population, 1)
-    assert_eventually(fn -> match?(%{"xor" => %{fitness: ^best}}, Bridge.global_best()) end)
+
+    assert_eventually(fn -> match?(%{"xor" => %{fitness: ^best}}, Bridge.global_best(realm())) end)
+
     assert %{published: 1} = Bridge.counts()
   end
 
