@@ -7,9 +7,17 @@ defmodule Cambrian.BridgeTest do
   doctest Bridge
 
   # Each test has a realm of its own: what is known of others outlives the bridge.
-  setup do
+  setup context do
     Process.put(:realm, "org.example.test#{System.unique_integer([:positive])}")
+    if context[:quiet], do: silence()
     :ok
+  end
+
+  # What fails, or stops, on purpose is no news.
+  defp silence do
+    %{level: level} = :logger.get_primary_config()
+    :ok = :logger.set_primary_config(:level, :none)
+    on_exit(fn -> :logger.set_primary_config(:level, level) end)
   end
 
   defp realm, do: Process.get(:realm)
@@ -213,7 +221,7 @@ defmodule Cambrian.BridgeTest do
     assert [:rate_limited, :not_permitted] == Enum.map(Trust.refusals(realm()), & &1.reason)
   end
 
-  @tag :capture_log
+  @tag :quiet
   test "a mistake is an answer" do
     assert Bridge.start_link([]) == {:error, {:missing_options, [:realm]}}
     assert Bridge.start_link(realms: realm()) == {:error, {:unknown_option, :realms}}
@@ -242,7 +250,7 @@ defmodule Cambrian.BridgeTest do
     assert catch_exit(Bridge.status()) == {:noproc, :cambrian_bridge}
   end
 
-  @tag :capture_log
+  @tag :quiet
   test "the configuration says which bridges there are from the start" do
     on_exit(fn -> restart_with([]) end)
 
