@@ -341,7 +341,8 @@ defmodule Cambrian.Population do
 
   It is evaluated here with the next generation, or at once by a population that rests after one,
   and then takes the place of the worst of its species if it is better; a `:received` event says
-  what came of it. `{:error, :busy}` where 64 are waiting already.
+  what came of it. `{:error, :busy}` where 64 are waiting already, or some of two million
+  connections together.
 
       iex> %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)

@@ -5,33 +5,43 @@
 %% who has the realm as a value asks {@link cambrian_realm:ask/3}. What costs is done here, by whoever calls.
 -module(cambrian_admission).
 
--export([envelope/4, record/3]).
--export_type([request/0, answer/0, ask/1, base_of/0]).
+-export([envelope/4, envelope/5, record/3, record/4]).
+-export_type([ask/1, base_of/0, once/0]).
 
-%% In this order: may it be opened; it held; its signature held over what is no such genotype; it did not hold.
--type request() :: {admit, cambrian_realm:claims()} | {genuine, cambrian_realm:claims()}
-                 | {cheated, Reason :: term(), cambrian_realm:claims()} | {refused, Reason :: term(), map()}.
--type answer() :: ok | {read_grant, binary()} | {error, Reason :: term()}.
--type ask(State) :: fun((request(), State) -> {answer(), State}).
+-type ask(State) :: fun((cambrian_realm:request(), State) -> {Answer :: term(), State}).
 %% Finds what an envelope is a difference to.
 -type base_of() :: fun((cambrian_genotype:id()) -> {ok, cambrian_genotype:genotype()} | error).
+
+%% Gives what the fun gives, which depends on the key alone: who reads the same bytes for many nodes may remember it.
+-type once() :: fun((Key :: term(), fun(() -> term())) -> term()).
 
 %% @doc Size, shape, version; realm, age, replay, bans, capability, rate; signature, bounded decompression, validity, id.
 -spec envelope(Bytes :: term(), base_of(), ask(State), State) ->
           {{ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}, State}.
-envelope(Bytes, BaseOf, Ask, State) ->
+envelope(Bytes, BaseOf, Ask, State) -> envelope(Bytes, BaseOf, fun every_time/2, Ask, State).
+
+-spec envelope(Bytes :: term(), base_of(), once(), ask(State), State) ->
+          {{ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}, State}.
+envelope(Bytes, BaseOf, Once, Ask, State) ->
     case read(fun cambrian_envelope:read/1, Bytes) of
-        {ok, Envelope, Claims} -> admit(Claims, Claims, fun() -> open(Envelope, BaseOf) end, Ask, State);
+        {ok, Envelope, Claims} -> admit(Claims, Claims, fun() -> open(Envelope, Bytes, BaseOf, Once) end, Ask, State);
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
     end.
+
+every_time(_Key, Fun) -> Fun().
 
 %% @doc The same for claims and signature alone.
 -spec record(Bytes :: term(), ask(State), State) ->
           {{ok, cambrian_envelope:read()} | {error, Reason :: term()}, State}.
-record(Bytes, Ask, State) ->
+record(Bytes, Ask, State) -> record(Bytes, fun every_time/2, Ask, State).
+
+-spec record(Bytes :: term(), once(), ask(State), State) ->
+          {{ok, cambrian_envelope:read()} | {error, Reason :: term()}, State}.
+record(Bytes, Once, Ask, State) ->
     case read(fun cambrian_envelope:peek_record/1, Bytes) of
         {ok, Claims} ->
-            case admit(Claims, Claims, fun() -> cambrian_envelope:read_record(Bytes) end, Ask, State) of
+            Prove = fun() -> Once({record, Bytes}, fun() -> cambrian_envelope:read_record(Bytes) end) end,
+            case admit(Claims, Claims, Prove, Ask, State) of
                 {{ok, _, Claims}, Next} -> {{ok, Claims}, Next};
                 No -> No
             end;
@@ -42,8 +52,8 @@ read(Read, Bytes) when is_binary(Bytes) -> Read(Bytes);
 read(_, _) -> {error, malformed}.
 
 %% Opening without the base finds out whether it was signed, before a base is looked for.
-open(Envelope, BaseOf) ->
-    case cambrian_envelope:open(Envelope) of
+open(Envelope, Bytes, BaseOf, Once) ->
+    case Once({open, Bytes}, fun() -> cambrian_envelope:open(Envelope) end) of
         {error, {missing_base, Id}} = Missing ->
             case BaseOf(Id) of
                 {ok, Base} -> cambrian_envelope:open(Envelope, Base);

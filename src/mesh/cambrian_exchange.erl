@@ -12,7 +12,7 @@
 
 -export([new/1, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, publish/5, asked/3, answered/4, tick/2, wake/1,
          renamed/3, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
--export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0, request/0]).
+-export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0]).
 
 -type task() :: binary().
 -type policy() :: champion | tournament | novel | random.
@@ -20,17 +20,12 @@
 %% {@link cambrian_admission}. `threshold' is that of {@link cambrian_threshold}; at most one of a task is published every
 %% `interval' ms; `budget' newcomers at most wait in a population at once; `migrants' says what else than champions is
 %% sent, how often, and of whom such things are taken.
-%% What is asked of those who know the realm, besides what {@link cambrian_admission} asks: may this key be heard, this
-%% genotype be spread; what was measured; a population took it in; a signed body was no genotype; who succeeds whom.
--type request() :: {is_banned, cambrian_realm:subject()} | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
-                 | {accepted, cambrian_identity:key()} | {rubbish, Reason :: term(), cambrian_realm:claims()}
-                 | {follow, cambrian_identity:succession()}.
--type ask() :: fun((cambrian_admission:request() | request(), Now :: integer(), Trust :: term()) -> {Answer :: term(), Trust :: term()}).
+-type ask() :: fun((cambrian_realm:request(), Now :: integer(), Trust :: term()) -> {Answer :: term(), Trust :: term()}).
 -type options() :: #{realm := binary(), identity := cambrian_identity:identity(), address := binary(),
                      trust := {ask(), Trust :: term()}, seed := integer(), now := integer(),
                      grant => undefined | binary(), publish => boolean(), threshold => number(), interval => non_neg_integer(),
                      budget => pos_integer(), policy => policy(), migration_interval => pos_integer(),
-                     topology => cambrian_members:topology()}.
+                     topology => cambrian_members:topology(), once => cambrian_admission:once()}.
 -type claims() :: #{fitness := float(), generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                     operators := [atom() | binary()], atom() => term()}.
 %% `fitness' as it was measured here, `origin' as who bred it signed.
@@ -63,12 +58,13 @@
 -opaque exchange() :: #exchange{}.
 
 -define(DEFAULTS, #{grant => undefined, publish => true, threshold => 0.99, interval => 1000, budget => 8, policy => champion,
-                    migration_interval => 10_000, topology => all}).
+                    migration_interval => 10_000, topology => all,
+                    once => fun(_Key, Fun) -> Fun() end}).
 %% An envelope up to this size is not announced but sent: to ask for it would cost more.
 -define(SMALL, 512).
 %% One above is fetched as a blob.
 -define(LARGE, 32_768).
--define(TRICKLE, #{shortest => 2_000, longest => 900_000, redundancy => 2}).
+-define(TRICKLE, #{shortest => 4_000, longest => 900_000, redundancy => 1}).
 %% How often others are told again whom this key succeeds.
 -define(TELL_MS, 600_000).
 -define(MAX_PINGS, 2).
@@ -112,6 +108,9 @@ ask(Request, Now, #exchange{ask = Ask, trust = Trust} = X) ->
 admission(Now, #exchange{ask = Ask}) -> fun(Request, Trust) -> Ask(Request, Now, Trust) end.
 
 option(Name, #exchange{options = Options}) -> maps:get(Name, Options).
+
+%% What costs, and depends on bytes alone.
+once(Key, Fun, X) -> (option(once, X))(Key, Fun).
 
 random(#exchange{rand = Rand} = X) ->
     Next = rand:jump(Rand),
@@ -179,19 +178,27 @@ bred(Name, #{fitness := Fitness} = Champion, Now, #exchange{tasks = Tasks} = X) 
 
 own(Task, #{champion := Genotype} = Champion, X) ->
     Id = cambrian_genotype:id(Genotype),
-    Claims = maps:merge(#{generation => 0, parents => [], operators => []},
-                        maps:with([fitness, generation, parents, operators], Champion)),
+    #{parents := Parents} = Claims = maps:merge(#{generation => 0, parents => [], operators => []},
+                                                maps:with([fitness, generation, parents, operators], Champion)),
     signed_by(maps:get(signed, Champion, undefined),
-              #held{id = Id, task = Task, genotype = Genotype, claims = Claims, breeder = origin(X)}).
+              #held{id = Id, task = Task, genotype = Genotype, claims = Claims#{parents := others(Parents, Id)}, breeder = origin(X)},
+              X).
 
-signed_by(undefined, Held) -> Held;
-signed_by(Record, #held{id = Id, claims = Claims} = Held) ->
-    case cambrian_envelope:read_record(Record) of
+%% Twins have the same id, and so has a child that nothing was changed of: an envelope names each parent once.
+others([], _Id) -> [];
+others([Id | Parents], Id) -> others(Parents, Id);
+others([Parent | Parents], Id) -> [Parent | others([Other || Other <- Parents, Other =/= Parent], Id)].
+
+signed_by(undefined, Held, _X) -> Held;
+signed_by(Record, #held{id = Id, claims = Claims} = Held, X) ->
+    case read_record(Record, X) of
         {ok, #{genotype := Id, origin := By} = Signed} ->
             Held#held{breeder = By, signed = Record,
                       claims = maps:merge(Claims, maps:with([generation, parents, operators], Signed))};
         _ -> Held
     end.
+
+read_record(Record, X) -> once({record, Record}, fun() -> cambrian_envelope:read_record(Record) end, X).
 
 better(Held, Best) -> case beats(Held, Best) of true -> Held; false -> Best end.
 
@@ -336,7 +343,7 @@ refused(Reason, Now, X) ->
 rejected(Reason, X) -> event(rejected, #{reason => cambrian_realm:kind(Reason)}, X).
 
 heard_envelope(Bytes, Now, #exchange{trust = Trust} = X) ->
-    {Answer, Next} = cambrian_admission:envelope(Bytes, base_of(X), admission(Now, X), Trust),
+    {Answer, Next} = cambrian_admission:envelope(Bytes, base_of(X), option(once, X), admission(Now, X), Trust),
     admitted(Answer, Bytes, Now, X#exchange{trust = Next}).
 
 base_of(X) ->
@@ -388,7 +395,7 @@ is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := 
             case ask({is_banned, {key, Key}}, Now, Counted) of
                 {true, Next} -> Next;
                 {false, Next} ->
-                    case cambrian_message:is_genuine(Realm, Signed, Key) of
+                    case once({heartbeat, Realm, Signed}, fun() -> cambrian_message:is_genuine(Realm, Signed, Key) end, X) of
                         true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Now, Next);
                         false -> refused(bad_signature, Now, Next)
                     end
@@ -410,7 +417,7 @@ welcome(Now, #exchange{heartbeat_at = At, spoke_at = Spoke, members = Members, r
 %%% ---- announcements ----------------------------------------------------------------------
 
 heard_announcement(Urgency, Record, Address, Now, #exchange{trust = Trust} = X) ->
-    {Answer, Next} = cambrian_admission:record(Record, admission(Now, X), Trust),
+    {Answer, Next} = cambrian_admission:record(Record, option(once, X), admission(Now, X), Trust),
     case {Answer, X#exchange{trust = Next}} of
         {{ok, #{origin := Origin}}, #exchange{options = #{identity := #{key := Origin}}} = Same} -> rejected(own, Same);
         {{ok, #{task := Name} = Claims}, Same} ->
@@ -531,7 +538,7 @@ give({ok, #held{envelope = undefined, task = Name} = Held}, Bases, Now, X) ->
 give({ok, #held{envelope = Envelope, signed = Signed} = Held}, Bases, _Now, X) ->
     Difference = difference(Held, Bases, X),
     {case Difference of
-         {_, Shorter} = {Base, _} when byte_size(Shorter) + 34 < byte_size(Envelope) -> {difference, Base, Shorter, signed(Held)};
+         {Size, Base, Shorter} when Size + 34 < byte_size(Envelope) -> {difference, Base, Shorter, signed(Held)};
          _ when byte_size(Envelope) > ?LARGE -> {elsewhere, crypto:hash(sha256, Envelope), Signed};
          _ -> {whole, Envelope, Signed}
      end, X}.
@@ -539,10 +546,14 @@ give({ok, #held{envelope = Envelope, signed = Signed} = Held}, Bases, _Now, X) -
 keep_envelope_of(Name, Held, #exchange{tasks = Tasks} = X) when is_map_key(Name, Tasks) -> keep_envelope(Name, Held, X);
 keep_envelope_of(_Name, Held, X) -> hold(Held, X).
 
+%% The shortest.
 difference(#held{genotype = Genotype}, Bases, X) ->
-    case [{Base, Known} || Base <- Bases, {ok, #held{genotype = Known}} <- [find_held(Base, X)]] of
-        [{Base, Known} | _] -> {Base, cambrian_genotype:diff(Known, Genotype)};
-        [] -> none
+    Differences = [{byte_size(Difference), Base, Difference}
+                   || Base <- Bases, {ok, #held{genotype = Known}} <- [find_held(Base, X)],
+                      Difference <- [cambrian_genotype:diff(Known, Genotype)]],
+    case Differences of
+        [] -> none;
+        _ -> lists:min(Differences)
     end.
 
 %% With a difference there goes no envelope: what is signed goes as a record.
@@ -615,7 +626,7 @@ patched({error, Reason}, _Breeder, Want, _Size, Now, X) -> not_delivered(Reason,
 whole(Bytes, Breeder, #{id := Id, task := Name} = Want, Now, #exchange{options = #{realm := Realm}} = X) ->
     case cambrian_envelope:read(Bytes) of
         {ok, Envelope, #{genotype := Id, task := Name, realm := Realm, base := undefined} = Claims} ->
-            case cambrian_envelope:open(Envelope) of
+            case once({open, Bytes}, fun() -> cambrian_envelope:open(Envelope) end, X) of
                 {ok, Genotype} -> fetched(Genotype, either(Breeder, cambrian_envelope:record(Envelope)), Want, byte_size(Bytes), Now, X);
                 {error, Reason} -> rubbish(cambrian_realm:is_rubbish(Reason), Reason, Claims, Want, Now, X)
             end;
@@ -635,16 +646,16 @@ rubbish(true, Reason, Claims, #{id := Id, task := Name} = Want, Now, X) ->
 %% The genotype is the one that was announced, by its id. Of what is said of its breeding only a signature is believed.
 fetched(Genotype, Breeder, #{id := Id, claims := #{origin := Origin} = Claims, record := Record, addresses := [Address | _]}, Size,
         Now, #exchange{wants = Wants} = X) ->
-    {By, Signed} = breeder(Breeder, Claims, Record),
+    {By, Signed} = breeder(Breeder, Claims, Record, X),
     Next = effect({lineage, Id, Signed}, X#exchange{wants = cambrian_wants:served(Origin, Wants)}),
     Noted = note(Id, received, #{origin => Origin, breeder => By, address => Address, bytes => Size}, Now, Next),
     arrived(Genotype, Claims, By, Signed, Now, Noted).
 
-breeder(undefined, #{origin := Origin}, Record) -> {Origin, Record};
-breeder(Breeder, #{genotype := Id, task := Name, realm := Realm} = Claims, Record) ->
-    case cambrian_envelope:read_record(Breeder) of
+breeder(undefined, #{origin := Origin}, Record, _X) -> {Origin, Record};
+breeder(Breeder, #{genotype := Id, task := Name, realm := Realm} = Claims, Record, X) ->
+    case read_record(Breeder, X) of
         {ok, #{genotype := Id, task := Name, realm := Realm, origin := By}} -> {By, Breeder};
-        _ -> breeder(undefined, Claims, Record)
+        _ -> breeder(undefined, Claims, Record, X)
     end.
 
 %%% ---- quarantine -------------------------------------------------------------------------

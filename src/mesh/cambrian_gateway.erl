@@ -14,7 +14,8 @@
                 timer = none :: none | {reference(), integer()},
                 %% where the identity is kept
                 home = none :: none | {ok, cambrian_file:path()}, identity :: cambrian_identity:identity(),
-                all = false :: boolean(),
+                %% the monitor of who knows of all populations, where all take part
+                all = none :: none | reference(),
                 joined = #{} :: #{Name :: term() => #joined{}},
                 subscribers = #{} :: #{reference() => {pid(), Task :: binary() | all, Monitor :: reference()}},
                 %% questions that are under way
@@ -26,8 +27,6 @@
 -define(FETCH_MS, 60_000).
 %% How often a population that is not there is looked for: one that crashed is back under its name by then.
 -define(REJOIN_MS, 200).
-%% How often there may be new ones.
--define(LOOK_MS, 1000).
 %% A flood beyond what can be read costs its messages, and not the VM its memory.
 -define(MAX_QUEUE, 20_000).
 
@@ -49,7 +48,7 @@ init(#{realm := Realm, transport := Transport} = Options) ->
             {Effects, Exchange} = cambrian_exchange:new(exchange_options(Options, Identity, Transport:address(Connection))),
             Populations = maps:get(populations, Options),
             State = #state{realm = Realm, transport = Transport, connection = Connection, exchange = Exchange, home = Home,
-                           identity = Identity, all = Populations =:= all},
+                           identity = Identity},
             {ok, join_all(Populations, carry_out(Effects, State))};
         {error, Reason} -> {stop, Reason}
     end.
@@ -167,15 +166,20 @@ handle_info({cambrian, Name, Event}, #state{joined = Joined} = State) ->
     end;
 handle_info({timeout, Timer, tick}, #state{timer = {Timer, _}} = State) ->
     {noreply, exchange(fun cambrian_exchange:tick/2, [], State#state{timer = none})};
+handle_info({rejoin, Handle}, State) ->
+    {noreply, join_population(Handle, State)};
+handle_info({cambrian_store, population, _Name, Pid}, State) ->
+    {noreply, join_population(Pid, State)};
+handle_info({'DOWN', Store, process, _, _}, #state{all = Store} = State) ->
+    _ = erlang:send_after(?REJOIN_MS, self(), look),
+    {noreply, State};
+handle_info(look, State) ->
+    {noreply, join_all(all, State)};
 handle_info({'DOWN', Monitor, process, _, Reason}, #state{asking = Asking} = State) ->
     case maps:take(Monitor, Asking) of
         {Question, Left} -> {noreply, answered(Question, Reason, State#state{asking = Left})};
         error -> {noreply, gone(Monitor, Reason, State)}
     end;
-handle_info({rejoin, Handle}, State) ->
-    {noreply, join_population(Handle, State)};
-handle_info(look, State) ->
-    {noreply, join_all(all, State)};
 %% Without its connection a bridge is none; its supervisor makes another.
 handle_info({'EXIT', _, Reason}, State) when Reason =/= normal ->
     {stop, Reason, State};
@@ -312,10 +316,13 @@ count(What, N, #state{counts = Counts} = State) ->
 
 %%% ---- populations ------------------------------------------------------------------------
 
-join_all(all, #state{joined = Joined} = State) ->
-    _ = erlang:send_after(?LOOK_MS, self(), look),
-    New = [Handle || {Name, Handle} <- maps:to_list(cambrian_store:populations()), not is_map_key(Name, Joined)],
-    lists:foldl(fun join_population/2, State, New);
+%% All that are here, and each that comes.
+join_all(all, State) ->
+    Store = monitor(process, cambrian_store),
+    try cambrian_store:watch() of
+        Here -> lists:foldl(fun join_population/2, State#state{all = Store}, maps:values(Here))
+    catch exit:_ -> State#state{all = Store}
+    end;
 join_all(Populations, State) ->
     lists:foldl(fun join_population/2, State, Populations).
 
@@ -340,7 +347,7 @@ join_population(Handle, #state{joined = Joined} = State) ->
     end.
 
 %% Where all are joined, those that come back are found anyway.
-look_again(Handle, #state{all = false}) when is_atom(Handle) -> erlang:send_after(?REJOIN_MS, self(), {rejoin, Handle});
+look_again(Handle, #state{all = none}) when is_atom(Handle) -> erlang:send_after(?REJOIN_MS, self(), {rejoin, Handle});
 look_again(_Handle, _State) -> none.
 
 %% A champion that it had before it was joined counts as well.

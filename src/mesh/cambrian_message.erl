@@ -28,7 +28,8 @@
 -define(BEST, 2).
 -define(HEARTBEAT, 3).
 -define(MAX_ADDRESS, 255).
--define(MAX_HELD, 8).
+%% To each of them a difference is made.
+-define(MAX_HELD, 4).
 -define(MAX_RECORD, 16_384).
 
 %% @doc By its first bytes; nothing is checked yet.

@@ -12,7 +12,7 @@
 
 -export([new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5, accepted/2,
          succeed/3, ban/4, unban/2, is_banned/2, bans/1, heir/2, reputation/2, report/1, save/1, restore/1]).
--export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, report/0]).
+-export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
 %% Who may publish: everybody, these, or whom the owner of a key let ({@link cambrian_identity:grant/4}).
 -type capability() :: open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()}.
@@ -36,6 +36,14 @@
 -type ban() :: #{what := subject(), reason := binary(), by := user | reputation, time := integer()}.
 %% `known' tells that something of the key had been heard before.
 -type retired() :: #{heir := cambrian_identity:key(), known := boolean(), time := integer()}.
+%% What others ask of a realm, as a value or by its server. Of an envelope: may it be opened; it held; its signature held
+%% over what is no such genotype; it did not hold. Then: what was asked for and given, signed, is no such genotype; who
+%% succeeds whom; what was measured of a claim; a population took it in; may this key be heard, this genotype be spread.
+-type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
+                 | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
+                 | {follow, cambrian_identity:succession()}
+                 | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
+                 | {accepted, cambrian_identity:key()} | {is_banned, subject()}.
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
                     origins := #{cambrian_identity:key() => standing()}, bans := [ban()],
                     retired := #{Old :: cambrian_identity:key() => New :: cambrian_identity:key()},
@@ -206,7 +214,7 @@ kind(Reason) when is_tuple(Reason) -> element(1, Reason);
 kind(Reason) -> Reason.
 
 %% @doc Answers {@link cambrian_admission} and {@link cambrian_exchange}.
--spec ask(cambrian_admission:request() | cambrian_exchange:request(), Now :: integer(), realm()) -> {term(), realm()}.
+-spec ask(request(), Now :: integer(), realm()) -> {Answer :: term(), realm()}.
 ask({admit, Claims}, Now, Realm) -> answer(admit(Claims, Now, Realm), Realm);
 ask({genuine, Claims}, Now, Realm) -> answer(genuine(Claims, Now, Realm), Realm);
 ask({refused, Reason, _Claims}, _Now, Realm) -> {{error, Reason}, refused(Reason, Realm)};

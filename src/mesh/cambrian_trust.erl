@@ -320,7 +320,7 @@ unsubscribe(Realm) when is_binary(Realm) -> ask(Realm, {unsubscribe, self()}).
 %% @private
 %% A slow disk is waited for. A refusal becomes an event of telemetry here: its handlers are others' code, which the
 %% server must not run.
--spec ask(name(), cambrian_admission:request() | cambrian_exchange:request() | tuple()) -> term().
+-spec ask(name(), cambrian_realm:request() | tuple()) -> term().
 ask(Realm, Request) ->
     case gen_server:call(?MODULE, {ask, Realm, Request}, infinity) of
         {refused, Reason, Refusal} ->

@@ -6,26 +6,30 @@
 %% generation evaluated anew, they are asked in again, in the same order, and nobody is told of them twice.
 -module(cambrian_newcomers).
 
--export([new/0, add/3, examine/1, examined/3, taken_in/2, bred/1, again/1]).
+-export([new/0, add/2, examine/1, examined/3, taken_in/2, bred/1, again/1]).
 -export_type([newcomers/0, newcomer/0]).
 
--type newcomer() :: #{genotype := cambrian_genotype:genotype(), from := term(), told := boolean()}.
+-type newcomer() :: #{genotype := cambrian_genotype:genotype(), size := non_neg_integer(), from := term(), told := boolean()}.
 
 %% Each the last first.
 -record(newcomers, {waiting = [] :: [newcomer()], examined = [] :: [newcomer()], taken_in = [] :: [newcomer()]}).
 -opaque newcomers() :: #newcomers{}.
 
-%% More strangers than this are told to come back later.
+%% More strangers than this are told to come back later; or than have so many connections together, unless it is one: 64
+%% of the largest would take a gigabyte, and keep the population from answering for seconds.
 -define(MAX, 64).
+-define(MAX_SIZE, 2_000_000).
 
 -spec new() -> newcomers().
 new() -> #newcomers{}.
 
--spec add(cambrian_genotype:genotype(), From :: term(), newcomers()) -> {ok, newcomers()} | {error, busy}.
-add(_, _, #newcomers{waiting = Waiting, examined = Examined}) when length(Waiting) + length(Examined) >= ?MAX ->
-    {error, busy};
-add(Genotype, From, #newcomers{waiting = Waiting} = Newcomers) ->
-    {ok, Newcomers#newcomers{waiting = [#{genotype => Genotype, from => From, told => false} | Waiting]}}.
+-spec add(newcomer(), newcomers()) -> {ok, newcomers()} | {error, busy}.
+add(#{size := Size} = Newcomer, #newcomers{waiting = Waiting, examined = Examined} = Newcomers) ->
+    Sizes = [S || #{size := S} <- Waiting ++ Examined],
+    case Sizes =:= [] orelse length(Sizes) < ?MAX andalso Size + lists:sum(Sizes) =< ?MAX_SIZE of
+        true -> {ok, Newcomers#newcomers{waiting = [Newcomer | Waiting]}};
+        false -> {error, busy}
+    end.
 
 %% @doc Those who wait, the first first, are with the evaluators from now on.
 -spec examine(newcomers()) -> {[cambrian_genotype:genotype()], newcomers()}.

@@ -361,7 +361,8 @@ inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 
 %% @doc The same, with a word for the event on where it came from.
 %%
-%% `busy' means that 64 are waiting already; what is no genotype raises `badarg'.
+%% `busy' means that 64 are waiting already, or some of two million connections together; what is no genotype raises
+%% `badarg'.
 %%
 %% ```
 %% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
@@ -377,8 +378,9 @@ inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 -spec inject(population(), cambrian_genotype:genotype(), From :: term()) -> ok | {error, busy}.
 inject(Population, Genotype, From) ->
     %% raises here, with the caller, for what is no genotype
-    _ = cambrian_genotype:info(Genotype),
-    call(Population, {inject, Genotype, From}, infinity).
+    #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
+    Newcomer = #{genotype => Genotype, size => Size, from => From, told => false},
+    call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
 %% @doc The state as bytes: the generation that is being evaluated, with everything that came of earlier ones.
 %%
@@ -549,8 +551,8 @@ idle({call, From}, {step, Steps}, Data) ->
     continue_replying([], Data#data{steps = Steps, stepping = [From]});
 idle({call, From}, await, #data{result = Result}) when Result =/= undefined ->
     {keep_state_and_data, [{reply, From, {ok, Result}}]};
-idle({call, From}, {inject, Genotype, Sender}, Data) ->
-    {Answer, Next} = offer(Genotype, Sender, Data),
+idle({call, From}, {inject, Shape, Newcomer}, Data) ->
+    {Answer, Next} = offer(Shape, Newcomer, Data),
     {next_state, State, Going} = be_idle(Next),
     {next_state, State, Going, [{reply, From, Answer}]};
 idle(Type, Event, Data) ->
@@ -620,8 +622,8 @@ common({call, From}, pause, Data) ->
     {keep_state, Data#data{running = false, steps = min(1, Data#data.steps)}, [{reply, From, ok}]};
 common({call, From}, await, #data{awaiting = Awaiting} = Data) ->
     {keep_state, Data#data{awaiting = [From | Awaiting]}};
-common({call, From}, {inject, Genotype, Sender}, Data) ->
-    {Answer, Next} = offer(Genotype, Sender, Data),
+common({call, From}, {inject, Shape, Newcomer}, Data) ->
+    {Answer, Next} = offer(Shape, Newcomer, Data),
     {keep_state, Next, [{reply, From, Answer}]};
 common({call, From}, draw, #data{drawn = Drawn} = Data) ->
     case at_hand(Data) of
@@ -870,23 +872,17 @@ rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = u
 
 %%% ---- from elsewhere ---------------------------------------------------------------------
 
-offer(Genotype, From, #data{newcomers = Newcomers} = Data) ->
-    case fits(Genotype, Data) of
-        true ->
-            case cambrian_newcomers:add(Genotype, From, Newcomers) of
+offer(Shape, Newcomer, #data{newcomers = Newcomers, population = Population} = Data) ->
+    #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
+    case Shape of
+        {Inputs, Outputs} ->
+            case cambrian_newcomers:add(Newcomer, Newcomers) of
                 {ok, More} -> {ok, remembered(Data#data{newcomers = More})};
                 Busy -> {Busy, Data}
             end;
-        false ->
-            tell_received(#{genotype => Genotype, from => From, told => false}, #{outcome => shape}, Data),
+        _ ->
+            tell_received(Newcomer, #{outcome => shape}, Data),
             {ok, Data}
-    end.
-
-fits(Genotype, #data{population = Population}) ->
-    #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
-    case cambrian_genotype:info(Genotype) of
-        #{inputs := Inputs, outputs := Outputs} -> true;
-        _ -> false
     end.
 
 %% Idle, once nobody waits who could be let in.

@@ -1,0 +1,161 @@
+%% @private
+%% A population as a value: the one that {@link cambrian_population} drives with a process, driven by whoever holds it, one
+%% generation at a call. What is sent to Rust is waited for, so that nothing depends on who was faster.
+-module(cambrian_colony).
+
+-export([new/1, generation/1, admit/2, pick/2, champion/1, is_solved/1, evaluations/1, save/1, restore/2, is_sound/1,
+         fitness/2, measure/2, shape/1]).
+-export_type([colony/0, options/0, champion/0]).
+
+%% `task' is of {@link task/1}.
+-type options() :: #{task := cambrian_task:native(), agents := pos_integer(), seed := non_neg_integer(), atom() => term()}.
+-type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(), generation := non_neg_integer(),
+                      parents := [cambrian_genotype:id()], operators := [atom()]}.
+-type outcome() :: #{id := cambrian_genotype:id(), fitness => float(),
+                     outcome := accepted | not_better | known | shape | failed | not_finite}.
+
+-record(colony, {native :: reference(),
+                 task :: cambrian_task:native(),
+                 %% the generation that is there, and the same once it was evaluated
+                 population :: reference(),
+                 evaluated = undefined :: undefined | reference(),
+                 champion = none :: none | champion(),
+                 solved = false :: boolean()}).
+-opaque colony() :: #colony{}.
+
+-spec new(options()) -> colony().
+new(#{task := Task, agents := Agents, seed := Seed} = Options) ->
+    {Native, #{inputs := Inputs, outputs := Outputs}} = native(Task),
+    Parameters = (maps:get(params, Options, #{}))#{population => Agents},
+    {ok, Population} = cambrian_nif:population_new({Inputs, Outputs}, Native, Parameters, Seed),
+    #colony{native = Native, task = Task, population = Population}.
+
+%% A dataset or a table of a task takes longer to make than a generation.
+native(Task) ->
+    cambrian_memo:once({task, Task}, fun() ->
+        {ok, Native} = cambrian_task:new(Task),
+        {Native, cambrian_nif:task_info(Native)}
+    end).
+
+%% @doc How many inputs and outputs a task's genotypes have.
+-spec shape(cambrian_task:native()) -> #{inputs := pos_integer(), outputs := pos_integer(), atom() => term()}.
+shape(Task) -> element(2, native(Task)).
+
+%% @doc The next generation, evaluated; `improved' if its champion is better than all before.
+-spec generation(colony()) -> {improved | same, colony()}.
+generation(#colony{population = Population, evaluated = undefined, native = Native} = Colony) ->
+    {ok, Evaluated} = await(fun(Tag) -> cambrian_nif:population_evaluate(Tag, Population, Native) end),
+    judge(Colony#colony{evaluated = Evaluated});
+generation(#colony{evaluated = Evaluated} = Colony) ->
+    {ok, Population} = await(fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end),
+    generation(Colony#colony{population = Population, evaluated = undefined}).
+
+judge(#colony{evaluated = Evaluated, champion = Old} = Colony) ->
+    Champion = cambrian_nif:population_evaluated_champion(Evaluated),
+    Judged = try_contender(Colony#colony{champion = better(Champion, Old)}),
+    case Judged#colony.champion of
+        Old -> {same, Judged};
+        _ -> {improved, Judged}
+    end.
+
+better(#{fitness := New}, #{fitness := Old} = Champion) when New =< Old -> Champion;
+better(Champion, _) -> Champion.
+
+%% Whether somebody here solves the task by its own criterion.
+try_contender(#colony{evaluated = Evaluated, population = Population, native = Native} = Colony) ->
+    case cambrian_nif:population_contender(Evaluated) of
+        undefined -> Colony;
+        {Contender, _, Next} ->
+            Network = network(Contender, Population),
+            {ok, #{solved := Solved}} = await(fun(Tag) -> cambrian_nif:task_trial(Tag, Native, Network) end),
+            Colony#colony{evaluated = Next, solved = Colony#colony.solved orelse Solved}
+    end.
+
+%% @doc A genotype from elsewhere is measured here, and taken in if it is worth it.
+-spec admit(cambrian_genotype:genotype(), colony()) -> {outcome(), improved | same, colony()}.
+admit(Genotype, #colony{evaluated = undefined} = Colony) ->
+    {_, Evaluated} = generation(Colony),
+    admit(Genotype, Evaluated);
+admit(Genotype, #colony{evaluated = Evaluated} = Colony) ->
+    Id = cambrian_genotype:id(Genotype),
+    case fitness(Genotype, Colony) of
+        {ok, Fitness} ->
+            case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
+                {ok, With} ->
+                    {Change, Judged} = judge(Colony#colony{evaluated = With}),
+                    {#{id => Id, fitness => Fitness, outcome => accepted}, Change, Judged};
+                {error, Reason} -> {#{id => Id, fitness => Fitness, outcome => Reason}, same, Colony}
+            end;
+        {error, shape} -> {#{id => Id, outcome => shape}, same, Colony}
+    end.
+
+%% @doc As it is measured on this node.
+-spec fitness(cambrian_genotype:genotype(), colony()) -> {ok, float()} | {error, shape}.
+fitness(Genotype, #colony{task = Task}) ->
+    #{inputs := Inputs, outputs := Outputs} = shape(Task),
+    case cambrian_genotype:info(Genotype) of
+        #{inputs := Inputs, outputs := Outputs} -> {ok, measure(Genotype, Task)};
+        _ -> {error, shape}
+    end.
+
+%% @doc The fitness of a genotype of the task's shape.
+-spec measure(cambrian_genotype:genotype(), cambrian_task:native()) -> float().
+measure(Genotype, Task) ->
+    {Native, _} = native(Task),
+    cambrian_memo:once({fitness, Task, cambrian_genotype:id(Genotype)}, fun() ->
+        {Fitness, _Cases} = cambrian_nif:task_score(Native, cambrian_network:compile(Genotype)),
+        Fitness
+    end).
+
+network(Genotype, Population) ->
+    case cambrian_nif:population_network(Population, Genotype) of
+        dirty -> cambrian_nif:population_network_dirty(Population, Genotype);
+        Network -> Network
+    end.
+
+%% @doc Whom to send elsewhere.
+-spec pick(champion | tournament | novel | random, colony()) -> {ok, champion()} | {error, not_evaluated}.
+pick(_Policy, #colony{champion = none}) -> {error, not_evaluated};
+pick(_Policy, #colony{champion = Champion}) -> {ok, Champion}.
+
+-spec champion(colony()) -> none | champion().
+champion(#colony{champion = Champion}) -> Champion.
+
+-spec is_solved(colony()) -> boolean().
+is_solved(#colony{solved = Solved}) -> Solved.
+
+-spec evaluations(colony()) -> non_neg_integer().
+evaluations(#colony{evaluated = undefined, population = Population}) ->
+    maps:get(evaluations, cambrian_nif:population_info(Population));
+evaluations(#colony{evaluated = Evaluated}) ->
+    maps:get(evaluations, cambrian_nif:population_stats(Evaluated)).
+
+%% @doc What a disk would keep: the generation, and the champion of all.
+-spec save(colony()) -> map().
+save(#colony{population = Population, champion = Champion, solved = Solved}) ->
+    #{population => cambrian_nif:population_encode(Population), champion => Champion, solved => Solved}.
+
+-spec restore(map(), options()) -> colony().
+restore(#{population := Bytes, champion := Champion, solved := Solved}, #{task := Task}) ->
+    {ok, Population} = cambrian_nif:population_decode(Bytes),
+    {Native, _} = native(Task),
+    #colony{native = Native, task = Task, population = Population, champion = Champion, solved = Solved}.
+
+%% @doc Whether all of it would be read again, and the champion is what it says.
+-spec is_sound(colony()) -> boolean().
+is_sound(#colony{population = Population, champion = Champion} = Colony) ->
+    is_readable(cambrian_nif:population_decode(cambrian_nif:population_encode(Population))) andalso
+        is_sound_champion(Champion, Colony).
+
+is_sound_champion(none, _Colony) -> true;
+is_sound_champion(#{champion := Genotype, fitness := Fitness}, #colony{native = Native}) ->
+    is_readable(cambrian_genotype:from_binary(cambrian_genotype:to_binary(Genotype))) andalso
+        Fitness =:= element(1, cambrian_nif:task_score(Native, cambrian_network:compile(Genotype))).
+
+is_readable({ok, _}) -> true;
+is_readable(_) -> false.
+
+await(Post) ->
+    Tag = make_ref(),
+    _Job = Post(Tag),
+    receive {Tag, Answer} -> Answer end.

@@ -1,0 +1,233 @@
+%% @private
+%% One node of a simulation that lies, in every way that is known: what others signed, changed or sent again; more
+%% fitness than there is; bombs and garbage under its own signature; answers that are none. It has an honest node's
+%% exchange, so that it is taken for one, and tells it lies.
+-module(cambrian_liar).
+
+-export([start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3, lies/0, answers/0]).
+-export_type([liar/0, options/0, lie/0, answer/0]).
+
+%% `lies' is what it does, drawn anew each time; `answers' how it answers when it is called.
+-type options() :: #{realm := binary(), secret := cambrian_identity:secret(), address := binary(), exchange := map(),
+                     task := cambrian_task:native(), seed := non_neg_integer(), lies => [lie()], answers => [answer()],
+                     flood => {How :: pos_integer(), Of :: [lie()]}, atom() => term()}.
+-type lie() :: truth | forged | replayed | truncated | garbage | oversized | inflated | bomb | rubbish | wrong_id | wrong_realm
+             | bad_base | stolen_heartbeat | crowd | flood.
+-type answer() :: honest | none | never | garbage | huge | bomb | another | bad_base.
+
+-record(liar, {options :: options(), exchange :: cambrian_exchange:exchange(), rand :: rand:state(),
+               seen = [] :: [binary()], sequence = 0 :: non_neg_integer(), claimed = 3.0 :: float()}).
+-opaque liar() :: #liar{}.
+
+-define(REMEMBERED, 40).
+-define(MEGABYTE, 1_048_576).
+
+%% @doc What it does if nothing else is said. `truth' is what it measured itself, now and then.
+-spec lies() -> [lie()].
+lies() ->
+    [truth, forged, replayed, truncated, garbage, oversized, inflated, inflated, inflated, bomb, rubbish, wrong_id, wrong_realm,
+     bad_base, stolen_heartbeat, crowd, flood].
+
+-spec answers() -> [answer()].
+answers() -> [honest, honest, honest, none, never, garbage, huge, bomb, another, bad_base].
+
+-spec start(options(), Now :: integer()) -> {[cambrian_island:effect()], liar()}.
+start(#{secret := Secret, seed := Seed, realm := Realm} = Options, Now) ->
+    #{exchange := Given, address := Address} = Options,
+    {Effects, Exchange} = cambrian_exchange:new(Given#{realm => Realm, identity => cambrian_identity:from_secret(Secret),
+                                                       address => Address, seed => Seed, now => Now,
+                                                       once => fun cambrian_memo:once/2,
+                                                       trust => {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => Realm})}}),
+    {More, Joined} = cambrian_exchange:join(task(Options), Now, Exchange),
+    settle(Effects ++ More, Now, #liar{options = Options, exchange = Joined, rand = rand:seed_s(exsss, Seed)}).
+
+task(#{task := {Name, _}}) -> atom_to_binary(Name);
+task(#{task := Name}) -> atom_to_binary(Name).
+
+%% @doc Its next lie.
+-spec generation(Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
+generation(_Now, #liar{options = #{lies := []}} = Liar) -> {[], Liar};
+generation(Now, #liar{options = Options} = Liar) ->
+    {Lie, Drawn} = pick(maps:get(lies, Options, lies()), Liar),
+    lie(Lie, Now, Drawn).
+
+lie(truth, Now, #liar{options = #{task := Task}} = Liar) ->
+    {Genotype, Grown} = genotype(Liar),
+    {Bytes, Next} = sealed(Genotype, undefined, #{fitness => cambrian_colony:measure(Genotype, Task)}, Now, Grown),
+    {[{publish, Bytes}], Next};
+lie(inflated, Now, Liar) ->
+    {Genotype, Grown} = genotype(Liar),
+    boast(Genotype, Now, Grown);
+lie(flood, Now, #liar{options = Options} = Liar) ->
+    {Count, Lies} = maps:get(flood, Options, {60, [forged, replayed, garbage, rubbish, inflated, crowd]}),
+    {Effects, Flooded} = lists:mapfoldl(fun(_, L) ->
+                                            {Lie, Drawn} = pick(Lies, L),
+                                            lie(Lie, Now, Drawn)
+                                        end, Liar, lists:seq(1, Count)),
+    {lists:append(Effects), Flooded};
+lie(Lie, Now, Liar) ->
+    {Bytes, Next} = bytes(Lie, Now, Liar),
+    {[{publish, Bytes}], Next}.
+
+%% Ever more, so that it is worth asking for.
+boast(Genotype, Now, #liar{options = Options, claimed = Claimed, exchange = Exchange} = Liar) ->
+    Champion = #{champion => Genotype, fitness => Claimed + 0.01, generation => 7, parents => [], operators => [crossover]},
+    {Effects, Next} = cambrian_exchange:bred(task(Options), Champion, Now, Exchange),
+    settle(Effects, Now, Liar#liar{exchange = Next, claimed = Claimed + 0.01}).
+
+bytes(forged, _Now, Liar) ->
+    {Bytes, Drawn} = seen(Liar),
+    {At, Next} = uniform(byte_size(Bytes), Drawn),
+    {Bit, Last} = uniform(255, Next),
+    <<Before:(At - 1)/binary, Byte, After/binary>> = Bytes,
+    {<<Before/binary, (Byte bxor Bit), After/binary>>, Last};
+bytes(replayed, _Now, Liar) -> seen(Liar);
+bytes(truncated, _Now, Liar) ->
+    {Bytes, Drawn} = seen(Liar),
+    {Size, Next} = uniform(byte_size(Bytes), Drawn),
+    {binary:part(Bytes, 0, Size - 1), Next};
+bytes(garbage, _Now, Liar) -> noise(300, Liar);
+bytes(oversized, _Now, Liar) -> {zeros(?MEGABYTE - 1), Liar};
+bytes(wrong_realm, Now, Liar) ->
+    {Genotype, Grown} = genotype(Liar),
+    sealed(Genotype, undefined, #{realm => <<"org.example.elsewhere">>}, Now, Grown);
+bytes(bad_base, Now, Liar) ->
+    {Base, Grown} = genotype(Liar),
+    {ok, Target} = cambrian_genotype:mutate(Base, add_node, 1),
+    sealed(Target, Base, #{}, Now, Grown);
+bytes(bomb, Now, Liar) -> wrapped(bomb(), Now, Liar);
+bytes(rubbish, Now, Liar) ->
+    {Noise, Drawn} = noise(200, Liar),
+    wrapped(Noise, Now, Drawn);
+bytes(wrong_id, Now, Liar) ->
+    {Other, Grown} = genotype(Liar),
+    {Sealed, Next} = sealed(Other, undefined, #{}, Now, Grown),
+    {_, _, Payload} = parts(Sealed),
+    wrapped(Payload, Now, Next);
+bytes(stolen_heartbeat, Now, #liar{options = #{realm := Realm, secret := Secret, address := Address}} = Liar) ->
+    {Key, Drawn} = noise(32, Liar),
+    Identity = cambrian_identity:from_secret(Secret),
+    {cambrian_message:heartbeat(Realm, Address, {Now, 5000}, Identity#{key := Key}), Drawn};
+%% Somebody who was never there, at another's address.
+bytes(crowd, Now, #liar{options = #{realm := Realm}} = Liar) ->
+    {Secret, Drawn} = noise(32, Liar),
+    {Address, Next} = uniform(12, Drawn),
+    {cambrian_message:heartbeat(Realm, integer_to_binary(Address), {Now, 5000}, cambrian_identity:from_secret(Secret)), Next}.
+
+seen(#liar{seen = []} = Liar) -> noise(100, Liar);
+seen(#liar{seen = Seen} = Liar) -> pick(Seen, Liar).
+
+%% An envelope that is signed as it should be.
+sealed(Genotype, Base, Changes, Now, #liar{options = Options} = Liar) ->
+    #{realm := Realm, secret := Secret} = Options,
+    #liar{sequence = Last} = Liar,
+    Sequence = max(Last + 1, Now * 1000),
+    Claims = maps:merge(#{realm => Realm, task => task(Options), fitness => Liar#liar.claimed, generation => 7,
+                          sequence => Sequence, time => Now}, Changes),
+    {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, Base, Secret),
+    {Bytes, Liar#liar{sequence = Sequence}}.
+
+%% Signed as it should be, around something that it should not be.
+wrapped(Payload, Now, #liar{options = #{secret := Secret}} = Liar) ->
+    {Genotype, Grown} = genotype(Liar),
+    {Sealed, Next} = sealed(Genotype, undefined, #{}, Now, Grown),
+    {around(Payload, Sealed, Secret), Next}.
+
+%% A genuine envelope, with another payload.
+around(Payload, Envelope, Secret) ->
+    {Claims, _, Old} = parts(Envelope),
+    Said = binary:replace(Claims, crypto:hash(sha256, Old), crypto:hash(sha256, Payload)),
+    Signature = crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Said/binary>>, [Secret, ed25519]),
+    iolist_to_binary(cambrian_msgpack:encode([Said, Signature, Payload])).
+
+parts(Envelope) ->
+    {ok, [Claims, Signature, Payload]} = cambrian_msgpack:decode(Envelope),
+    {Claims, Signature, Payload}.
+
+%% A gigabyte of noughts in one zstd frame: 8192 blocks that each repeat a byte.
+bomb() ->
+    Block = fun(Last) -> <<((128 * 1024) bsl 3 bor 2 bor Last):24/little, 0>> end,
+    iolist_to_binary([<<16#28, 16#b5, 16#2f, 16#fd, 16#a0, (1 bsl 30):32/little>>, lists:duplicate(8191, Block(0)), Block(1)]).
+
+genotype(#liar{options = #{task := Task}} = Liar) ->
+    #{inputs := Inputs, outputs := Outputs} = cambrian_colony:shape(Task),
+    {Seed, Drawn} = uniform(1 bsl 30, Liar),
+    {ok, Genotype} = cambrian_genotype:new(#{inputs => Inputs, outputs => Outputs}, Seed),
+    {Genotype, Drawn}.
+
+noise(Size, #liar{rand = Rand} = Liar) ->
+    {Bytes, Next} = rand:bytes_s(Size, Rand),
+    {Bytes, Liar#liar{rand = Next}}.
+
+zeros(Size) -> binary:copy(<<0>>, Size).
+
+uniform(N, #liar{rand = Rand} = Liar) ->
+    {Drawn, Next} = rand:uniform_s(N, Rand),
+    {Drawn, Liar#liar{rand = Next}}.
+
+pick(List, Liar) ->
+    {N, Drawn} = uniform(length(List), Liar),
+    {lists:nth(N, List), Drawn}.
+
+%%% ---- as any other node ------------------------------------------------------------------
+
+-spec heard(binary(), Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
+heard(Bytes, Now, #liar{exchange = Exchange, seen = Seen} = Liar) ->
+    {Effects, Next} = cambrian_exchange:heard(Bytes, Now, Exchange),
+    settle(Effects, Now, Liar#liar{exchange = Next, seen = remember(Bytes, Seen)}).
+
+remember(Bytes, Seen) when byte_size(Bytes) =:= 0; byte_size(Bytes) > 4096 -> Seen;
+remember(Bytes, Seen) -> [Bytes | lists:sublist(Seen, ?REMEMBERED - 1)].
+
+%% @doc What it gives whoever asks for a genotype's genes.
+-spec asked(binary(), Now :: integer(), liar()) -> {[cambrian_island:effect()], binary() | never, liar()}.
+asked(Bytes, Now, #liar{options = Options} = Liar) ->
+    {How, Drawn} = pick(maps:get(answers, Options, answers()), Liar),
+    answer(How, Bytes, Now, Drawn).
+
+answer(honest, Bytes, Now, #liar{exchange = Exchange} = Liar) ->
+    {Effects, Answer, Next} = cambrian_exchange:asked(Bytes, Now, Exchange),
+    {Own, Settled} = settle(Effects, Now, Liar#liar{exchange = Next}),
+    {Own, Answer, Settled};
+answer(never, _Bytes, _Now, Liar) -> {[], never, Liar};
+answer(none, _Bytes, _Now, Liar) -> {[], cambrian_message:answer(none), Liar};
+answer(garbage, _Bytes, _Now, Liar) ->
+    {Noise, Drawn} = noise(100, Liar),
+    {[], Noise, Drawn};
+answer(huge, _Bytes, _Now, Liar) -> {[], zeros(?MEGABYTE - 1), Liar};
+answer(How, _Bytes, Now, Liar) ->
+    {Envelope, Next} = bytes(case How of another -> wrong_id; _ -> How end, Now, Liar),
+    {[], cambrian_message:answer({whole, Envelope, undefined}), Next}.
+
+-spec answered(term(), {ok, binary()} | {error, term()}, Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
+answered(Ref, Result, Now, #liar{exchange = Exchange} = Liar) ->
+    {Effects, Next} = cambrian_exchange:answered(Ref, Result, Now, Exchange),
+    settle(Effects, Now, Liar#liar{exchange = Next}).
+
+-spec tick(Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
+tick(Now, #liar{exchange = Exchange} = Liar) ->
+    {Effects, Next} = cambrian_exchange:tick(Now, Exchange),
+    settle(Effects, Now, Liar#liar{exchange = Next}).
+
+-spec wake(liar()) -> integer() | infinity.
+wake(#liar{exchange = Exchange}) -> cambrian_exchange:wake(Exchange).
+
+%% @doc It measures nothing and finds all that others have even better.
+-spec evaluate({cambrian_genotype:genotype(), map()}, Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
+evaluate({Genotype, From}, Now, #liar{options = Options, exchange = Exchange, claimed = Claimed} = Liar) ->
+    Fitness = max(Claimed, maps:get(claimed, From, 0.0)) + 0.01,
+    Outcome = #{id => cambrian_genotype:id(Genotype), outcome => accepted, fitness => Fitness},
+    {Effects, Next} = cambrian_exchange:judged(task(Options), Outcome, Now, Exchange),
+    settle(Effects, Now, Liar#liar{exchange = Next, claimed = Fitness}).
+
+settle(Effects, _Now, Liar) -> {lists:append([effect(Effect) || Effect <- Effects]), Liar}.
+
+effect({offer, _Task, Genotype, From}) -> [{evaluate, Genotype, From}];
+effect({pick, _, _}) -> [];
+effect(Effect) -> [Effect].
+
+-spec crash(liar()) -> map().
+crash(#liar{}) -> #{}.
+
+-spec restart(map(), options(), Now :: integer()) -> {[cambrian_island:effect()], liar()}.
+restart(#{}, Options, Now) -> start(Options, Now).

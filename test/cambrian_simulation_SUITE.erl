@@ -1,0 +1,98 @@
+%% Whole meshes with all their faults, in virtual time: what holds however unlucky they are. Each is the story of a seed,
+%% and `cambrian_simulation:replay(Seed)' tells it again.
+-module(cambrian_simulation_SUITE).
+-include_lib("stdlib/include/assert.hrl").
+-compile([export_all, nowarn_export_all]).
+
+%% Each of these found something once.
+-define(FAILED_ONCE, [4]).
+-define(SEEDS, 1000).
+
+suite() -> [{timetrap, {minutes, 15}}].
+
+all() -> [seeds_that_failed_once, a_thousand_ordeals, a_seed_is_a_story, liars_who_know_one_lie, what_is_new_is_known_soon,
+          the_quiet_is_quiet, a_flood_changes_nothing, cut_off_and_back].
+
+init_per_suite(Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Config.
+
+end_per_suite(_Config) -> ok.
+
+seeds_that_failed_once(_Config) ->
+    ?assertEqual([], cambrian_simulation:ordeals(?FAILED_ONCE)).
+
+%% Others by `SEEDS=1001-2000 rebar3 ct'.
+a_thousand_ordeals(_Config) ->
+    {First, Last} = case string:split(os:getenv("SEEDS", ""), "-") of
+                        [From, To] -> {list_to_integer(From), list_to_integer(To)};
+                        _ -> {1, ?SEEDS}
+                    end,
+    Flawed = cambrian_simulation:ordeals(lists:seq(First, Last)),
+    _ = [ct:pal("cambrian_simulation:replay(~b): ~0tp", [Seed, Flaws]) || {flawed, Seed, Flaws} <- Flawed],
+    ?assertEqual([], [Seed || {flawed, Seed, _} <- Flawed]).
+
+a_seed_is_a_story(_Config) ->
+    Plan = (cambrian_simulation:plan(17))#{quiet_ms => 5000},
+    Story = fun() ->
+                Teller = self(),
+                Trace = fun(Now, Index, What) -> Teller ! {told, erlang:phash2({Now, Index, readable(What)})} end,
+                Result = cambrian_simulation:run(Plan#{trace => Trace}),
+                {Result, heard()}
+            end,
+    {_, [_ | _]} = Once = Story(),
+    ?assertEqual(Once, Story()),
+    {Another, _} = {cambrian_simulation:run((cambrian_simulation:plan(18))), none},
+    ?assertNotEqual(element(1, Once), Another).
+
+%% Genotypes are other references each time.
+readable({evaluate, {Genotype, From}}) -> {cambrian_genotype:id(Genotype), From};
+readable({event, Name, Details}) -> {Name, maps:remove(value, Details)};
+readable(Other) -> Other.
+
+heard() ->
+    receive {told, Hash} -> [Hash | heard()]
+    after 0 -> []
+    end.
+
+%% With each kind of lie that can be proved, all whom it was told to are rid of the liar.
+liars_who_know_one_lie(_Config) ->
+    [begin
+         #{banned := Banned, failures := []} =
+             cambrian_simulation:run(#{seed => 5, nodes => 6, liars => 1 / 6, loss => 0.2, duration_ms => 120_000,
+                                       generation_ms => 10_000, lie_ms => 2000, liar => Liar}),
+         ?assertEqual({Liar, [[1]]}, {Liar, lists:usort(maps:values(Banned))})
+     end || Liar <- [#{lies => [inflated], answers => [honest]}, #{lies => [inflated, truth], answers => [honest]},
+                     #{lies => [bomb], answers => [none]}, #{lies => [rubbish], answers => [none]},
+                     #{lies => [wrong_id], answers => [none]}, #{lies => [inflated], answers => [honest, bomb]}]].
+
+%% 30 nodes, 30 % loss: all hold what one of them found within seconds.
+what_is_new_is_known_soon(_Config) ->
+    #{times := Times} = cambrian_mesh_figures:spread(#{seed => 3, nodes => 30, loss => 0.3, warm_ms => 60_000, wait_ms => 120_000}),
+    ?assertEqual(30, length(Times)),
+    ?assert(lists:max(Times) < 60_000).
+
+%% With nothing new, a node hears less than the 200 bytes a second that it may.
+the_quiet_is_quiet(_Config) ->
+    Rates = cambrian_mesh_figures:traffic(#{seed => 3, nodes => 60, warm_ms => 120_000, duration_ms => 300_000, generation_ms => 60_000}),
+    Received = [Bytes || #{received := Bytes} <- maps:values(Rates)],
+    ?assert(lists:sum(Received) / length(Received) < 200).
+
+%% One origin sends a hundred times what it may: the others' genotypes are measured and taken in as without it.
+a_flood_changes_nothing(_Config) ->
+    Options = #{seed => 11, nodes => 8, duration_ms => 120_000, generation_ms => 2000, task => double_pole_novel},
+    Calm = throughput(cambrian_mesh_figures:flood(Options#{per_second => 0})),
+    Flooded = throughput(cambrian_mesh_figures:flood(Options#{per_second => 500})),
+    ?assert(Calm > 0),
+    ?assert(abs(Flooded - Calm) =< 0.05 * Calm).
+
+throughput(#{measured := Measured}) -> Measured.
+
+%% Two halves that did not meet for a while end with the better of what both found.
+cut_off_and_back(_Config) ->
+    Options = #{seed => 23, nodes => 8, duration_ms => 100_000, generation_ms => 1000},
+    Split = {0, {split, [[1, 2, 3, 4]]}},
+    #{best := Apart} = cambrian_simulation:run(Options#{faults => [Split]}),
+    ?assertEqual(2, length(lists:usort(maps:values(Apart)))),
+    #{best := Together} = cambrian_simulation:run(Options#{faults => [Split, {100_000, heal}], duration_ms => 300_000, quiet_ms => 200_000}),
+    ?assertEqual([lists:max(maps:values(Apart))], lists:usort(maps:values(Together))).
