@@ -147,6 +147,19 @@ defmodule Cambrian.Error do
   defp text({:transport_unavailable, transport}),
     do: "transport #{inspect(transport)} is not available"
 
+  defp text({:bad_name, name}),
+    do:
+      "a topic, a procedure or a key must be a binary of at most 255 bytes, got: #{inspect(name)}"
+
+  defp text(:too_large), do: "more bytes than a message or a blob may have"
+  defp text(:too_many), do: "a connection may announce no more keys"
+  defp text(:disconnected), do: "the transport's connection has ended"
+  defp text(:unknown_procedure), do: "nothing is served there under this name"
+  defp text(:crashed), do: "what was called there crashed, or gave no binary"
+  defp text(:gone), do: "nobody is known by this address"
+  defp text(:not_found), do: "nobody has it"
+  defp text(:corrupted), do: "what came has another hash than the one named"
+
   # Trust, identities and files.
   defp text({:unknown_realm, realm}),
     do: "the realm #{inspect(realm)} was not opened here"
