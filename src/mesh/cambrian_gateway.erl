@@ -330,12 +330,12 @@ join_all(Populations, State) ->
 join_population(Handle, #state{joined = Joined} = State) ->
     Monitor = monitor(process, Handle),
     try
-        #{name := Name, task := Task} = cambrian_population:info(Handle),
+        #{name := Name, task_id := Task} = cambrian_population:info(Handle),
         false = is_map_key(Name, Joined),
         ok = cambrian_population:subscribe(Handle),
-        Population = #joined{handle = Handle, name = Name, task = text(Task), monitor = Monitor},
+        Population = #joined{handle = Handle, name = Name, task = Task, monitor = Monitor},
         Known = State#state{joined = Joined#{Name => Population}},
-        Taken = exchange(fun cambrian_exchange:join/3, [text(Task)], Known),
+        Taken = exchange(fun cambrian_exchange:join/3, [Task], Known),
         greet(cambrian_population:best(Handle), Population, Taken)
     catch
         exit:_ ->

@@ -423,7 +423,7 @@ subscribe(Population) -> call(Population, {subscribe, self()}, infinity).
 -spec unsubscribe(population()) -> ok.
 unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 
-%% @doc What it is evolving, and with which parameters and seed; `inputs' and `outputs' are those of its genotypes,
+%% @doc What it is evolving, and with which parameters and seed; `task_id' is that of {@link cambrian_task:id/1}; `inputs' and `outputs' are those of its genotypes,
 %% `networks' has those of their networks, which only a substrate makes others.
 %%
 %% ```
@@ -431,12 +431,12 @@ unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 %% 2> #{parameters := Parameters} = Info = cambrian_population:info(P).
 %% 3> maps:remove(parameters, Info).
 %% #{evaluations => 0,generation => 0,inputs => 2,name => #Ref<0.924675449.1820852225.208049>,
-%%   networks => {2,1},outputs => 1,seed => 42,task => 'xor'}
+%%   networks => {2,1},outputs => 1,seed => 42,task => 'xor',task_id => <<"xor">>}
 %% 4> maps:with([population, stagnation], Parameters).
 %% #{population => 150,stagnation => 15}
 %% 5> ok = cambrian_population:stop(P).
 %% '''
--spec info(population()) -> #{name := term(), task := atom(), seed := cambrian_genotype:seed(),
+-spec info(population()) -> #{name := term(), task := atom(), task_id := binary(), seed := cambrian_genotype:seed(),
                               generation := non_neg_integer(), evaluations := non_neg_integer(),
                               inputs := pos_integer(), outputs := pos_integer(),
                               networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
@@ -655,8 +655,8 @@ answer(stats, #data{stats = undefined}) -> {error, not_evaluated};
 answer(stats, #data{stats = Stats}) -> {ok, Stats};
 answer(history, #data{history = History}) -> cambrian_history:pages(History);
 answer(population, #data{population = Population}) -> {ok, Population};
-answer(info, #data{name = Name, task = #{name := Task}, population = Population}) ->
-    (cambrian_nif:population_info(Population))#{name => Name, task => Task,
+answer(info, #data{name = Name, task = #{name := Task, id := Id}, population = Population}) ->
+    (cambrian_nif:population_info(Population))#{name => Name, task => Task, task_id => Id,
                                                 parameters => cambrian_nif:population_parameters(Population)}.
 
 %% A population that ends as it should leaves no checkpoint in memory; one that dies does.
