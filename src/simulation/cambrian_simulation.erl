@@ -90,9 +90,7 @@ who({key, Key} = What, World) ->
     end;
 who(What, _World) -> What.
 
-keys(Indices, World) ->
-    [{Index, cambrian_memo:once({key, Secret}, fun() -> cambrian_identity:public_key(Secret) end)}
-     || Index <- Indices, #{secret := Secret} <- [cambrian_world:options(Index, World)]].
+keys(Indices, World) -> [{Index, Key} || Index <- Indices, Key <- cambrian_world:keys(Index, World)].
 
 %%% ---- ordeals ----------------------------------------------------------------------------
 
