@@ -238,6 +238,7 @@ do({event, Name, Facts}, State) ->
     tell(Name, Facts, State).
 
 %% What takes its time must not hold up what arrives; its end is its answer.
+-dialyzer({nowarn_function, in_its_own_process/3}).
 in_its_own_process(Question, Fun, #state{asking = Asking} = State) ->
     {_, Monitor} = spawn_monitor(fun() -> exit({done, Fun()}) end),
     State#state{asking = Asking#{Monitor => Question}}.
@@ -339,7 +340,7 @@ join_population(Handle, #state{joined = Joined} = State) ->
     catch
         exit:_ ->
             demonitor(Monitor, [flush]),
-            look_again(Handle, State),
+            _ = look_again(Handle, State),
             State;
         error:{badmatch, true} ->
             demonitor(Monitor, [flush]),

@@ -107,9 +107,9 @@
          contender :: undefined | {cambrian_genotype:genotype(), float()},
          validated :: undefined | validated(),
          history = cambrian_history:new() :: cambrian_history:history(),
-         checkpointing :: #{every := non_neg_integer(), keep := pos_integer(), text := binary()},
-         written_at :: undefined | integer(),
-         unwritten = ok :: ok | {error, term()},
+         keeper :: cambrian_keeper:keeper(),
+         %% the task's, for its checkpoints
+         text :: binary(),
          stats :: undefined | stats(),
          result :: undefined | result(),
          champion = undefined :: undefined | champion(),
@@ -505,8 +505,8 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
     _ = [monitor(process, Owner) || #{owner := Owner} <- [Options]],
     Data = #data{name = Name, task = Task, population = Population,
                  evaluator = start_evaluator(Options),
-                 checkpointing = #{every => maps:get(checkpoint_interval, Options),
-                                   keep => maps:get(checkpoints, Options), text => maps:get(text, Options)},
+                 keeper = cambrian_keeper:new(Options),
+                 text = maps:get(text, Options),
                  goal = goal(Options, Saved),
                  running = maps:get(running, Saved, false),
                  champion = maps:get(champion, Saved, undefined),
@@ -936,58 +936,33 @@ tell_received(#{genotype := Genotype, from := From}, Outcome, #data{population =
 welcome(#data{champion = Old} = Data) ->
     case crown(Data) of
         #data{champion = Old} = Same -> be_idle(Same);
-        #data{champion = New} = Crowned -> be_idle(write(now, kept(amended(#{champion => New}, Crowned)), Crowned))
+        #data{champion = New} = Crowned ->
+            #data{keeper = Keeper} = Amended = amended(#{champion => New}, Crowned),
+            be_idle(kept(cambrian_keeper:write(Keeper), Amended))
     end.
-
-kept(#data{name = Name}) ->
-    {ok, Checkpoint} = cambrian_store:get(Name),
-    Checkpoint.
 
 %%% ---- what is kept -----------------------------------------------------------------------
 
-%% In what is in memory; all else of it stays what it was.
-amended(Changes, #data{name = Name} = Data) ->
-    case cambrian_store:amend(Name, Changes) of
-        ok -> Data;
-        {error, not_found} ->
-            ok = cambrian_store:put(Name, snapshot(Data)),
-            Data
-    end.
+amended(Changes, #data{keeper = Keeper} = Data) ->
+    ok = cambrian_keeper:amend(Changes, fun() -> snapshot(Data) end, Keeper),
+    Data.
 
 remembered(#data{newcomers = Newcomers} = Data) -> amended(#{newcomers => Newcomers}, Data).
 
-%% In memory always; in a file now, or when one is due.
-keep(When, #data{name = Name} = Data) ->
-    Snapshot = snapshot(Data),
-    ok = cambrian_store:put(Name, Snapshot),
-    write(When, Snapshot, Data).
+keep(When, #data{keeper = Keeper} = Data) -> kept(cambrian_keeper:keep(When, snapshot(Data), Keeper), Data).
 
-write(When, Snapshot, #data{name = Name, checkpointing = #{every := Every, keep := Keep}, written_at = At} = Data) ->
-    Now = erlang:monotonic_time(millisecond),
-    case When =:= now orelse At =:= undefined orelse Now - At >= Every of
-        true -> written(cambrian_store:write(Name, Snapshot, Keep), Data#data{written_at = Now});
-        false -> Data
-    end.
+kept({ok, Keeper}, Data) -> Data#data{keeper = Keeper};
+kept({{failed, Reason}, Keeper}, #data{population = Population} = Data) ->
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    tell({checkpoint_failed, #{generation => Generation, reason => Reason}}, Data),
+    Data#data{keeper = Keeper}.
 
 snapshot(#data{population = Population, task = #{name := Task}, goal = Goal} = Data) ->
     #{generation := Generation} = cambrian_nif:population_info(Population),
-    #data{running = Running, champion = Champion, validated = Validated, history = History} = Data,
-    #{text := Text} = Data#data.checkpointing,
+    #data{running = Running, champion = Champion, validated = Validated, history = History, text = Text} = Data,
     #{population => Population, generation => Generation, champion => Champion, validated => Validated,
       history => History, running => Running, elapsed => elapsed(Data), task => atom_to_binary(Task), text => Text,
       goal => maps:remove(until, Goal), until => maps:with([until], Goal), newcomers => Data#data.newcomers}.
-
-%% Evolution goes on in memory, and on disk again when there is room: what is lost with the VM is done again.
-written(ok, #data{unwritten = ok} = Data) -> Data;
-written(ok, #data{name = Name} = Data) ->
-    logger:notice("checkpoints of the population ~tp are written again", [Name]),
-    Data#data{unwritten = ok};
-written({error, Reason} = Error, #data{unwritten = ok, name = Name, population = Population} = Data) ->
-    logger:warning("no checkpoint of the population ~tp could be written, it goes on without: ~tp", [Name, Reason]),
-    #{generation := Generation} = cambrian_nif:population_info(Population),
-    tell({checkpoint_failed, #{generation => Generation, reason => Reason}}, Data),
-    Data#data{unwritten = Error};
-written({error, _} = Error, Data) -> Data#data{unwritten = Error}.
 
 drop_job(#data{job = {_, Pid}}) when is_pid(Pid) -> exit(Pid, shutdown);
 drop_job(#data{job = {_, Job}}) -> cambrian_nif:job_stop(Job);
