@@ -147,6 +147,7 @@ defmodule Cambrian.FacesTest do
       :bad_fitness,
       :bad_name,
       :missing_base,
+      :shape,
       :stale,
       {:bad_answer, 2},
       {:program_failed, 2},
