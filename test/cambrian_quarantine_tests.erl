@@ -98,3 +98,14 @@ what_is_dropped_is_gone_test() ->
     ?assertEqual([{a, 1}, {a, 2}], lists:sort(Dropped)),
     ?assertEqual({[{b, 1}], 1}, {element(1, all(Left)), cambrian_quarantine:size(Left)}),
     ?assertEqual({[], Left}, cambrian_quarantine:drop(a, Left)).
+
+%% What is heavy goes first, the oldest of the origin that has most of it; alone, anything may wait.
+weight_is_bounded_test() ->
+    Put = fun({Origin, Name, Weight}, {Gone, Q}) ->
+              {Dropped, Next} = cambrian_quarantine:in(Origin, Name, Weight, Q),
+              {Gone ++ Dropped, Next}
+          end,
+    {Gone, Q} = lists:foldl(Put, {[], cambrian_quarantine:new(#{weight => 10})},
+                            [{a, a1, 30}, {b, b1, 1}, {a, a2, 5}, {a, a3, 4}, {c, c1, 3}, {c, c2, 10}]),
+    ?assertEqual([a1, a2, c1, c2], Gone),
+    ?assertEqual([b1, a3], lists:sort(fun(A, B) -> A >= B end, element(1, all(Q)))).

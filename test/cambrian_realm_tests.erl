@@ -113,6 +113,13 @@ a_liar_is_banned_after_five_lies_test() ->
     ?assertEqual(0.5, cambrian_realm:reputation(key(1), Forgiven)),
     ?assertEqual(ok, refusal(claims(1, 2), ?NOW, Forgiven)).
 
+truths_make_good_for_six_lies_and_no_more_test() ->
+    Told = fun(Claimed, R) -> element(2, cambrian_realm:checked(key(1), Claimed, 3.0, ?NOW, R)) end,
+    Lie = fun(_, R) -> lists:foldl(Told, R, [4.0 | lists:duplicate(500, 3.0)]) end,
+    Six = lists:foldl(Lie, arrives(1, 1, ?NOW, realm()), lists:seq(1, 6)),
+    ?assertNot(cambrian_realm:is_banned({key, key(1)}, Six)),
+    ?assert(cambrian_realm:is_banned({key, key(1)}, Lie(7, Six))).
+
 rubbish_costs_half_and_only_once_test() ->
     {ok, Once} = cambrian_realm:cheated(claims(1, 1), wrong_id, ?NOW, realm()),
     ?assertEqual(0.25, cambrian_realm:reputation(key(1), Once)),

@@ -70,3 +70,10 @@ a_story_without_end_keeps_its_beginning_test() ->
     Journal = noted([{a, announced, N} || N <- lists:seq(1, 100)], cambrian_journal:new()),
     Steps = steps(a, Journal),
     ?assertEqual({32, {announced, 1}}, {length(Steps), hd(Steps)}).
+
+weight_is_bounded_test() ->
+    Put = fun({Key, Weight}, Recent) -> cambrian_recent:put(Key, Weight, Weight, Recent) end,
+    Recent = lists:foldl(Put, cambrian_recent:new(10, 8), [{a, 5}, {b, 3}, {c, 1}]),
+    ?assertEqual([{b, 3}, {c, 1}], cambrian_recent:to_list(Recent)),
+    ?assertEqual([{d, 9}], cambrian_recent:to_list(Put({d, 9}, Recent))),
+    ?assertEqual([{c, 8}], cambrian_recent:to_list(Put({c, 8}, Recent))).

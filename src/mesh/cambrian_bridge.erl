@@ -148,7 +148,7 @@ realms() -> cambrian_bridges:realms().
 join(Population) when is_pid(Population); is_atom(Population) ->
     lists:foreach(fun(Realm) -> ok = call(Realm, {join, Population}) end, some_realms()).
 
-%% @doc Publishes a genotype at once, with what is claimed of it; of several realms in the one that the claims name as
+%% @doc Publishes a genotype at once, with what is claimed of it, for a task by its id ({@link cambrian_task:id/1}); of several realms in the one that the claims name as
 %% `realm'.
 %%
 %% ```

@@ -48,7 +48,7 @@
 -record(exchange, {options :: map(), ask :: ask(), trust :: term(), rand :: rand:state(),
                    sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
                    members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()}, heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
-                   held = cambrian_recent:new(32) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
+                   held = cambrian_recent:new(32, 2_000_000) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
                    %% what was found out here of others'; `heard' where nobody was here to find it out
                    known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, Measured :: float() | failed | heard),
                    wants = cambrian_wants:new() :: cambrian_wants:wants(),
@@ -315,7 +315,8 @@ seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now, #exch
     end.
 
 hold(undefined, X) -> X;
-hold(#held{id = Id} = Held, #exchange{held = Recent} = X) -> X#exchange{held = cambrian_recent:put(Id, Held, Recent)}.
+hold(#held{id = Id, genotype = Genotype} = Held, #exchange{held = Recent} = X) ->
+    X#exchange{held = cambrian_recent:put(Id, Held, weight(Genotype), Recent)}.
 
 find_held(Id, #exchange{held = Recent, tasks = Tasks}) ->
     case [Best || #task{best = #held{id = Other} = Best} <- maps:values(Tasks), Other =:= Id] of
@@ -678,14 +679,18 @@ item(Genotype, #{genotype := Id, origin := Origin, fitness := Claimed, generatio
     From = #{origin => Origin, breeder => Breeder, claimed => Claimed, generation => Generation},
     #{id => Id, genotype => Genotype, from => From, signed => Signed, claims => Claims}.
 
-quarantined(#{id := Id, claims := #{origin := Origin}} = Item, #task{quarantine = Quarantine, offered = Offered} = Task, Now, X) ->
+quarantined(#{id := Id, genotype := Genotype, claims := #{origin := Origin}} = Item, #task{quarantine = Quarantine, offered = Offered} = Task, Now, X) ->
     case is_map_key(Id, Offered) of
         true -> X;
         false ->
-            {Dropped, Waiting} = cambrian_quarantine:in(Origin, Item, Quarantine),
+            {Dropped, Waiting} = cambrian_quarantine:in(Origin, Item, weight(Genotype), Quarantine),
             Noted = lists:foldl(fun(#{id := Gone}, Y) -> note(Gone, dropped, #{}, Now, Y) end, X, Dropped),
             put_task(Task#task{quarantine = Waiting}, Noted)
     end.
+
+weight(Genotype) ->
+    #{nodes := Nodes, connections := Connections} = cambrian_genotype:info(Genotype),
+    Nodes + Connections.
 
 offer_more(Now, #exchange{tasks = Tasks} = X) -> lists:foldl(fun(Name, Y) -> offer_more(Name, Now, Y) end, X, lists:sort(maps:keys(Tasks))).
 

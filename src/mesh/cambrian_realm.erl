@@ -324,16 +324,20 @@ excess(Claimed, Measured) ->
 
 moved(Origin, Verdict, Now, #realm{origins = Origins} = Realm) ->
     case {Origins, Verdict} of
-        {#{Origin := #{checked := Checked, reputation := R} = Standing}, confirmed} ->
-            put_standing(Origin, Standing#{checked := Checked + 1, reputation := R + 0.02 * (1 - R)}, Realm);
+        {#{Origin := #{checked := Checked, reputation := R, lies := Lies} = Standing}, confirmed} ->
+            Raised = min(R + 0.02 * (1 - R), max(R, at_most(Lies))),
+            put_standing(Origin, Standing#{checked := Checked + 1, reputation := Raised}, Realm);
         {#{Origin := #{checked := Checked} = Standing}, inflated} ->
             lied(Origin, 0.7, Now, put_standing(Origin, Standing#{checked := Checked + 1}, Realm));
         _ -> Realm
     end.
 
+%% A truth costs nothing: no number of them makes good for lies, of which the seventh is the last.
+at_most(Lies) -> math:pow(0.7, Lies).
+
 lied(Origin, Factor, Now, #realm{origins = Origins} = Realm) ->
     #{Origin := #{lies := Lies, reputation := Reputation} = Standing} = Origins,
-    Lowered = Reputation * Factor,
+    Lowered = min(Reputation * Factor, at_most(Lies + 1)),
     Known = put_standing(Origin, Standing#{lies := Lies + 1, reputation := Lowered}, Realm),
     case Lowered < ?BANNED_BELOW andalso not is_banned({key, Origin}, Realm) of
         true -> add_ban({key, Origin}, <<"reputation">>, reputation, Now, with_room_to_ban(Known));
@@ -456,7 +460,7 @@ unban(Subject, #realm{bans = Bans, origins = Origins} = Realm) ->
     Left = Realm#realm{bans = maps:remove(Subject, Bans)},
     case Subject of
         {key, Key} when is_map_key(Subject, Bans), is_map_key(Key, Origins) ->
-            put_standing(Key, (maps:get(Key, Origins))#{reputation := ?NEUTRAL}, Left);
+            put_standing(Key, (maps:get(Key, Origins))#{reputation := ?NEUTRAL, lies := 0}, Left);
         _ -> Left
     end.
 

@@ -16,7 +16,8 @@
 %% '''
 %%
 %% A new origin's reputation is 0.5. A claim that is confirmed here moves it up by a fiftieth of what is missing to 1,
-%% one that is inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is banned.
+%% one that is inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is
+%% banned. After n lies it is never more than 0.7^n again, so that no truths make good for seven.
 %%
 %% What is known of a realm stays after a restart where the application's `data_dir' is set, and every refusal is a line
 %% in the files `audit.*' there. See {@link subscribe/1} for events as they happen; where the application `telemetry' is

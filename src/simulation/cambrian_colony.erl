@@ -7,8 +7,9 @@
          fitness/2, measure/2, shape/1]).
 -export_type([colony/0, options/0, champion/0]).
 
-%% `task' is of {@link task/1}.
--type options() :: #{task := cambrian_task:native(), agents := pos_integer(), seed := non_neg_integer(), atom() => term()}.
+%% `rests', if it stops once it has solved the task.
+-type options() :: #{task := cambrian_task:native(), agents := pos_integer(), seed := non_neg_integer(), params => map(),
+                     rests => boolean(), atom() => term()}.
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(), generation := non_neg_integer(),
                       parents := [cambrian_genotype:id()], operators := [atom()]}.
 -type outcome() :: #{id := cambrian_genotype:id(), fitness => float(),
@@ -20,7 +21,9 @@
                  population :: reference(),
                  evaluated = undefined :: undefined | reference(),
                  champion = none :: none | champion(),
-                 solved = false :: boolean()}).
+                 solved = false :: boolean(), rests = false :: boolean(),
+                 %% migrants so far
+                 drawn = 0 :: non_neg_integer()}).
 -opaque colony() :: #colony{}.
 
 -spec new(options()) -> colony().
@@ -28,7 +31,7 @@ new(#{task := Task, agents := Agents, seed := Seed} = Options) ->
     {Native, #{inputs := Inputs, outputs := Outputs}} = native(Task),
     Parameters = (maps:get(params, Options, #{}))#{population => Agents},
     {ok, Population} = cambrian_nif:population_new({Inputs, Outputs}, Native, Parameters, Seed),
-    #colony{native = Native, task = Task, population = Population}.
+    #colony{native = Native, task = Task, population = Population, rests = maps:get(rests, Options, false)}.
 
 %% A dataset or a table of a task takes longer to make than a generation.
 native(Task) ->
@@ -41,8 +44,10 @@ native(Task) ->
 -spec shape(cambrian_task:native()) -> #{inputs := pos_integer(), outputs := pos_integer(), atom() => term()}.
 shape(Task) -> element(2, native(Task)).
 
-%% @doc The next generation, evaluated; `improved' if its champion is better than all before.
+%% @doc The next generation, evaluated; `improved' if its champion is better than all before, once it has
+%% solved the task there is none, where it rests then.
 -spec generation(colony()) -> {improved | same, colony()}.
+generation(#colony{solved = true, rests = true} = Colony) -> {same, Colony};
 generation(#colony{population = Population, evaluated = undefined, native = Native} = Colony) ->
     {ok, Evaluated} = await(fun(Tag) -> cambrian_nif:population_evaluate(Tag, Population, Native) end),
     judge(Colony#colony{evaluated = Evaluated});
@@ -114,9 +119,11 @@ network(Genotype, Population) ->
     end.
 
 %% @doc Whom to send elsewhere.
--spec pick(champion | tournament | novel | random, colony()) -> {ok, champion()} | {error, not_evaluated}.
-pick(_Policy, #colony{champion = none}) -> {error, not_evaluated};
-pick(_Policy, #colony{champion = Champion}) -> {ok, Champion}.
+-spec pick(cambrian_population:migration(), colony()) -> {ok, champion(), colony()} | {error, not_evaluated}.
+pick(_Policy, #colony{evaluated = undefined}) -> {error, not_evaluated};
+pick(champion, #colony{champion = Champion} = Colony) -> {ok, Champion, Colony};
+pick(Policy, #colony{evaluated = Evaluated, drawn = Drawn} = Colony) ->
+    {ok, cambrian_nif:population_migrant(Evaluated, Policy, Drawn), Colony#colony{drawn = Drawn + 1}}.
 
 -spec champion(colony()) -> none | champion().
 champion(#colony{champion = Champion}) -> Champion.
@@ -136,10 +143,11 @@ save(#colony{population = Population, champion = Champion, solved = Solved}) ->
     #{population => cambrian_nif:population_encode(Population), champion => Champion, solved => Solved}.
 
 -spec restore(map(), options()) -> colony().
-restore(#{population := Bytes, champion := Champion, solved := Solved}, #{task := Task}) ->
+restore(#{population := Bytes, champion := Champion, solved := Solved}, #{task := Task} = Options) ->
     {ok, Population} = cambrian_nif:population_decode(Bytes),
     {Native, _} = native(Task),
-    #colony{native = Native, task = Task, population = Population, champion = Champion, solved = Solved}.
+    #colony{native = Native, task = Task, population = Population, champion = Champion, solved = Solved,
+            rests = maps:get(rests, Options, false)}.
 
 %% @doc Whether all of it would be read again, and the champion is what it says.
 -spec is_sound(colony()) -> boolean().

@@ -5,7 +5,7 @@
 %% what is to be evaluated, which takes time.
 -module(cambrian_island).
 
--export([start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3,
+-export([keys/1, start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3,
          add/3, best/1, facts/1, unsound/1, trust/1, colony/1]).
 -export_type([island/0, options/0, effect/0, from/0]).
 
@@ -26,6 +26,10 @@
 
 %% Twice what is forgiven.
 -define(LIE, 0.02).
+
+%% @doc Those that it signs with.
+-spec keys(options()) -> [cambrian_identity:key()].
+keys(#{secret := Secret}) -> [cambrian_identity:public_key(Secret)].
 
 -spec start(options(), Now :: integer()) -> {[effect()], island()}.
 start(Options, Now) ->
@@ -121,9 +125,9 @@ settle([{offer, _Task, Genotype, From} | Effects], Done, Now, Island) ->
     settle(Effects, [{evaluate, Genotype, From} | Done], Now, Island);
 settle([{pick, Task, Policy} | Effects], Done, Now, #island{colony = Colony, exchange = Exchange} = Island) ->
     case cambrian_colony:pick(Policy, Colony) of
-        {ok, Champion} ->
+        {ok, Champion, Drawn} ->
             {More, Next} = cambrian_exchange:picked(Task, Champion, Now, Exchange),
-            settle(More ++ Effects, Done, Now, Island#island{exchange = Next});
+            settle(More ++ Effects, Done, Now, Island#island{exchange = Next, colony = Drawn});
         {error, not_evaluated} -> settle(Effects, Done, Now, Island)
     end;
 settle([Effect | Effects], Done, Now, Island) ->

@@ -1,10 +1,10 @@
 %% @private
 %% One node of a simulation that lies, in every way that is known: what others signed, changed or sent again; more
 %% fitness than there is; bombs and garbage under its own signature; answers that are none. It has an honest node's
-%% exchange, so that it is taken for one, and tells it lies.
+%% exchange, so that it is taken for one, and tells it lies; what it makes up itself it signs with another key.
 -module(cambrian_liar).
 
--export([start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3, lies/0, answers/0]).
+-export([start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3, keys/1, lies/0, answers/0]).
 -export_type([liar/0, options/0, lie/0, answer/0]).
 
 %% `lies' is what it does, drawn anew each time; `answers' how it answers when it is called.
@@ -55,9 +55,15 @@ lie(truth, Now, #liar{options = #{task := Task}} = Liar) ->
     {Genotype, Grown} = genotype(Liar),
     {Bytes, Next} = sealed(Genotype, undefined, #{fitness => cambrian_colony:measure(Genotype, Task)}, Now, Grown),
     {[{publish, Bytes}], Next};
+%% In either name.
 lie(inflated, Now, Liar) ->
     {Genotype, Grown} = genotype(Liar),
-    boast(Genotype, Now, Grown);
+    case uniform(2, Grown) of
+        {1, Drawn} -> boast(Genotype, Now, Drawn);
+        {2, Drawn} ->
+            {Bytes, Next} = sealed(Genotype, undefined, #{}, Now, Drawn),
+            {[{publish, Bytes}], Next}
+    end;
 lie(flood, Now, #liar{options = Options} = Liar) ->
     {Count, Lies} = maps:get(flood, Options, {60, [forged, replayed, garbage, rubbish, inflated, crowd]}),
     {Effects, Flooded} = lists:mapfoldl(fun(_, L) ->
@@ -119,19 +125,25 @@ seen(#liar{seen = Seen} = Liar) -> pick(Seen, Liar).
 
 %% An envelope that is signed as it should be.
 sealed(Genotype, Base, Changes, Now, #liar{options = Options} = Liar) ->
-    #{realm := Realm, secret := Secret} = Options,
+    #{realm := Realm} = Options,
     #liar{sequence = Last} = Liar,
     Sequence = max(Last + 1, Now * 1000),
     Claims = maps:merge(#{realm => Realm, task => task(Options), fitness => Liar#liar.claimed, generation => 7,
                           sequence => Sequence, time => Now}, Changes),
-    {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, Base, Secret),
+    {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, Base, other_secret(Options)),
     {Bytes, Liar#liar{sequence = Sequence}}.
 
+other_secret(#{secret := Secret}) -> crypto:hash(sha256, Secret).
+
+%% @doc Those that it signs with.
+-spec keys(options()) -> [cambrian_identity:key()].
+keys(#{secret := Secret} = Options) -> [cambrian_identity:public_key(S) || S <- [Secret, other_secret(Options)]].
+
 %% Signed as it should be, around something that it should not be.
-wrapped(Payload, Now, #liar{options = #{secret := Secret}} = Liar) ->
+wrapped(Payload, Now, #liar{options = Options} = Liar) ->
     {Genotype, Grown} = genotype(Liar),
     {Sealed, Next} = sealed(Genotype, undefined, #{}, Now, Grown),
-    {around(Payload, Sealed, Secret), Next}.
+    {around(Payload, Sealed, other_secret(Options)), Next}.
 
 %% A genuine envelope, with another payload.
 around(Payload, Envelope, Secret) ->

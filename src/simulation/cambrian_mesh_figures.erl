@@ -70,8 +70,7 @@ flood(#{per_second := PerSecond, duration_ms := Duration} = Options) ->
     World = for(Duration, cambrian_world:new((maps:without([per_second, duration_ms], Options))
                                                  #{liars => 1, liar => Liar, lie_ms => 100, evaluation_ms => 100,
                                                    exchange => #{policy => random, migration_interval => 1000}})),
-    Keys = [cambrian_identity:public_key(Secret) || Index <- cambrian_world:honest(World),
-                                                    #{secret := Secret} <- [cambrian_world:options(Index, World)]],
+    Keys = [Key || Index <- cambrian_world:honest(World), Key <- cambrian_world:keys(Index, World)],
     Measured = [maps:get(measured, cambrian_island:facts(cambrian_world:value(Index, World))) || Index <- cambrian_world:honest(World)],
     Sum = fun(Counts) -> lists:sum(lists:append([maps:values(Count) || Count <- Counts])) end,
     #{measured => Sum([maps:with(Keys, Count) || Count <- Measured]), flooded => Sum([maps:without(Keys, Count) || Count <- Measured])}.
@@ -81,7 +80,7 @@ flood(#{per_second := PerSecond, duration_ms := Duration} = Options) ->
 -spec islands(map()) -> #{first | all => none | #{generations := pos_integer(), evaluations := pos_integer()}}.
 islands(#{islands := Nodes, share := Share, max_generations := Max} = Options) ->
     cambrian_memo:forget(),
-    World = cambrian_world:new((maps:without([islands, share, max_generations], Options))#{nodes => Nodes, generation_ms => 1000}),
+    World = cambrian_world:new((maps:without([islands, share, max_generations], Options))#{nodes => Nodes, generation_ms => 1000, island => fun(_) -> #{rests => true} end}),
     Alone = {split, [[Index] || Index <- lists:seq(1, Nodes)]},
     evolve(1, Max, #{first => none, all => none}, case Share of true -> World; false -> cambrian_world:fault(Alone, World) end).
 

@@ -90,9 +90,7 @@ who({key, Key} = What, World) ->
     end;
 who(What, _World) -> What.
 
-keys(Indices, World) ->
-    [{Index, cambrian_memo:once({key, Secret}, fun() -> cambrian_identity:public_key(Secret) end)}
-     || Index <- Indices, #{secret := Secret} <- [cambrian_world:options(Index, World)]].
+keys(Indices, World) -> [{Index, Key} || Index <- Indices, Key <- cambrian_world:keys(Index, World)].
 
 %%% ---- ordeals ----------------------------------------------------------------------------
 
@@ -174,6 +172,7 @@ ordeal(Seed) -> suffer(plan(Seed)).
 %% []
 %% '''
 -spec ordeals([Seed :: integer()]) -> [{flawed, Seed :: integer(), [flaw()]}].
+-dialyzer({nowarn_function, ordeals/1}).
 ordeals(Seeds) ->
     Count = erlang:system_info(schedulers_online),
     Dealt = [[Seed || {N, Seed} <- lists:zip(lists:seq(1, length(Seeds)), Seeds), N rem Count =:= Mine]

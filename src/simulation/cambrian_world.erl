@@ -6,7 +6,8 @@
 -module(cambrian_world).
 
 -export([new/1, run/1, alarm/3, fault/2, stop_breeding/1, watch/2, watched/1, act/3,
-         beginning/0, now/1, honest/1, liars/1, value/2, options/2, best/2, is_up/2, failures/1, floor/1, uploads/1, traffic/1, events/1]).
+         beginning/0, now/1, honest/1, liars/1, value/2, keys/2, best/2, is_up/2, failures/1, floor/1, uploads/1, traffic/1,
+         events/1]).
 -export_type([world/0, options/0, fault/0, failure/0, index/0]).
 
 -type index() :: pos_integer().
@@ -341,8 +342,11 @@ those(Module, #world{nodes = Nodes}) -> lists:sort([Index || {Index, #node{modul
 -spec value(index(), world()) -> cambrian_island:island() | cambrian_liar:liar().
 value(Index, World) -> (node(Index, World))#node.value.
 
--spec options(index(), world()) -> map().
-options(Index, World) -> (node(Index, World))#node.options.
+%% @doc Those that it signs with.
+-spec keys(index(), world()) -> [cambrian_identity:key()].
+keys(Index, World) ->
+    #node{module = Module, options = #{secret := Secret} = Options} = node(Index, World),
+    cambrian_memo:once({keys, Module, Secret}, fun() -> Module:keys(Options) end).
 
 %% @doc The best that it measured, or kept.
 -spec best(index(), world()) -> none | {float(), cambrian_genotype:id()}.
