@@ -5,7 +5,7 @@
 
 -export([start/1, key/1, public/1, realm/1, connect/3, close/1]).
 -export([publish/4, subscribe/3, unsubscribe/2, advertise/4, unadvertise/3, call/5]).
--export([sign/5, put_record/2, records/2, put_content/2, get_content/2]).
+-export([sign/5, put_record/2, records/3, put_content/2, get_content/2]).
 -export_type([pool/0, key/0, realm/0, record/0]).
 
 -type pool() :: pid().
@@ -88,19 +88,25 @@ sign(Type, Subject, Value, TtlMs, #{public := Public} = Key) ->
 -spec put_record(pool(), record()) -> ok | {error, term()}.
 put_record(Pool, Record) -> macula(put_record, [Pool, Record]).
 
-%% The values of all records of a type that are signed by whom they say, and still hold.
--spec records(pool(), 16#20..16#ff) -> {ok, [{Public :: binary(), Value :: binary()}]} | {error, term()}.
-records(Pool, Type) ->
+%% What follows the prefix in the values of a type's records, of those that are signed by whom they say and still hold.
+-spec records(pool(), 16#20..16#ff, Prefix :: binary()) -> {ok, [{Public :: binary(), binary()}]} | {error, term()}.
+records(Pool, Type, Prefix) ->
     case macula(find_records_by_type, [Pool, Type]) of
-        {ok, Records} -> {ok, lists:append([value(Record) || Record <- Records])};
+        {ok, Records} -> {ok, lists:append([[{Public, Rest} || Rest <- rest(Record, Prefix), {ok, Public} <- [signer(Record)]]
+                                            || Record <- Records])};
         {error, _} = Error -> Error
     end.
 
 %% The name of the payload's one entry is an atom or a text by now.
-value(Record) ->
+rest(#{payload := Payload}, Prefix) when is_map(Payload) ->
+    Size = byte_size(Prefix),
+    [Rest || <<P:Size/binary, Rest/binary>> <- maps:values(Payload), P =:= Prefix];
+rest(_, _) -> [].
+
+signer(Record) ->
     case apply_to(macula_record, verify, [Record]) of
-        {ok, #{key := Public, payload := Payload}} -> [{Public, Value} || Value <- maps:values(Payload), is_binary(Value)];
-        _ -> []
+        {ok, #{key := Public}} -> {ok, Public};
+        {error, _} = Error -> Error
     end.
 
 -spec put_content(pool(), binary()) -> {ok, Id :: binary()} | {error, term()}.

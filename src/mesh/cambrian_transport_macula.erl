@@ -91,7 +91,13 @@ options() ->
       record_ttl_ms => {Ms, <<"milliseconds, more than 0">>, 600000},
       liveness_interval_ms => {Ms, <<"milliseconds, more than 0">>, 1000}}.
 
-is_seeds(Seeds) -> is_list(Seeds) andalso Seeds =/= [] andalso lists:all(fun is_binary/1, Seeds).
+is_seeds(Seeds) -> is_list(Seeds) andalso Seeds =/= [] andalso lists:all(fun is_seed/1, Seeds).
+
+is_seed(Seed) ->
+    is_binary(Seed) andalso case uri_string:parse(Seed) of
+                                #{scheme := _, host := Host} -> Host =/= <<>>;
+                                _ -> false
+                            end.
 
 is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
 
@@ -99,9 +105,12 @@ random_identity() ->
     Secret = crypto:strong_rand_bytes(32),
     fun() -> Secret end.
 
+%% Linked once all is well: one that fails to start must not take its owner along.
 start(Sdk, #{connect_ms := Ms} = Options) ->
-    {ok, Process} = gen_server:start_link(?MODULE, {Sdk, Options, self()}, []),
-    {ok, gen_server:call(Process, {join, Ms}, infinity)}.
+    case gen_server:start(?MODULE, {Sdk, Options, self()}, []) of
+        {ok, Process} -> {ok, gen_server:call(Process, {join, Ms}, infinity)};
+        {error, _} = Error -> Error
+    end.
 
 -spec disconnect(handle()) -> ok.
 disconnect(#{process := Process}) ->
@@ -268,14 +277,14 @@ ms_until(Deadline, Most) -> max(1, min(Most, left(Deadline))).
 -spec announce(handle(), binary()) -> ok | {error, term()}.
 announce(#{realm := Realm} = Handle, Key) ->
     Subject = subject(Realm, Key),
-    put_record(Handle, {?HOLDER, Subject, Subject}).
+    put_record(Handle, {?HOLDER, Subject, <<>>}).
 
 %% @doc Whose records the relay has: these are its own and those that other relays handed on to it.
 -spec find(handle(), binary()) -> {ok, [cambrian_transport:address()]} | {error, term()}.
-find(#{realm := Realm} = Handle, Key) ->
+find(#{sdk := Sdk, realm := Realm} = Handle, Key) ->
     Subject = subject(Realm, Key),
-    case records(Handle, ?HOLDER, Subject) of
-        {ok, Records} -> {ok, lists:usort([hex(Public) || {Public, Value} <- Records, Value =:= Subject])};
+    case with_pool(Handle, fun(Pool) -> Sdk:records(Pool, type(?HOLDER, Subject), Subject) end) of
+        {ok, Records} -> {ok, lists:usort([hex(Public) || {Public, <<>>} <- Records])};
         {error, _} = Error -> Error
     end.
 
@@ -286,7 +295,7 @@ send(#{sdk := Sdk, realm := Realm} = Handle, Blob) ->
     Put = fun(Pool) -> Sdk:put_content(Pool, Blob) end,
     case byte_size(Blob) =< cambrian_transport:max_blob() andalso transfer(Handle, infinity, Put) of
         {ok, Id} ->
-            case put_record(Handle, {?CONTENT, Subject, <<Subject/binary, Id/binary>>}) of
+            case put_record(Handle, {?CONTENT, Subject, Id}) of
                 ok -> {ok, Content};
                 {error, _} = Error -> Error
             end;
@@ -299,10 +308,8 @@ fetch(#{sdk := Sdk, realm := Realm} = Handle, <<_:256>> = Content, Timeout) ->
     Subject = subject(Realm, Content),
     transfer(Handle, Timeout,
              fun(Pool) ->
-                 case Sdk:records(Pool, type(?CONTENT, Subject)) of
-                     {ok, Records} ->
-                         Ids = lists:usort([Id || {_, <<S:32/binary, Id/binary>>} <- Records, S =:= Subject]),
-                         fetch_any(Sdk, Pool, Content, Ids, not_found);
+                 case Sdk:records(Pool, type(?CONTENT, Subject), Subject) of
+                     {ok, Records} -> fetch_any(Sdk, Pool, Content, lists:usort([Id || {_, Id} <- Records]), not_found);
                      {error, _} = Error -> Error
                  end
              end).
@@ -352,9 +359,6 @@ subject(Realm, Key) -> crypto:hash(sha256, [Realm, Key]).
 
 type(Kind, <<Bits:4, _/bitstring>>) -> Kind + Bits.
 
-records(#{sdk := Sdk} = Handle, Kind, Subject) ->
-    with_pool(Handle, fun(Pool) -> Sdk:records(Pool, type(Kind, Subject)) end).
-
 put_record(#{sdk := Sdk} = Handle, Row) ->
     case ask(Handle, {record, Row}) of
         {record, Record} -> with_pool(Handle, fun(Pool) -> Sdk:put_record(Pool, Record) end);
@@ -392,6 +396,7 @@ init({Sdk, #{realm := Name, identity := Identity} = Options, Owner}) ->
     self() ! beat,
     every(forget, 60000),
     every(republish, max(1, maps:get(record_ttl_ms, Options) div 3)),
+    link(Owner),
     {ok, open(State)}.
 
 every(Message, Ms) ->
@@ -453,7 +458,7 @@ handle_call(status, _, #{heard := {New, Old}, echo := Echo, renewed := Renewed} 
               silent_ms => case Echo of never -> never; _ -> now_ms() - Echo end}, State}.
 
 record({Kind, Subject, Value}, Ttl, #{handle := #{sdk := Sdk}, key := Key}) ->
-    Sdk:sign(type(Kind, Subject), Subject, Value, Ttl, Key()).
+    Sdk:sign(type(Kind, Subject), Subject, <<Subject/binary, Value/binary>>, Ttl, Key()).
 
 %% @private
 handle_cast(_, State) -> {noreply, State}.
@@ -476,6 +481,7 @@ handle_info({probe, Topic}, #{probed := Probed} = State) ->
 handle_info({settle, Topic}, State) -> {noreply, settle(Topic, State)};
 handle_info(open, #{pool := none} = State) -> {noreply, open(State)};
 handle_info({'EXIT', Pool, _}, #{pool := Pool} = State) -> {noreply, open_later(State)};
+handle_info({'EXIT', Owner, _}, #{owner := Owner} = State) -> {stop, normal, State};
 handle_info(forget, #{heard := {New, _}} = State) -> {noreply, State#{heard := {#{}, New}}};
 handle_info(republish, State) -> {noreply, republish(State)};
 handle_info(_, State) -> {noreply, State}.
@@ -558,11 +564,11 @@ terminate(_, State) ->
     withdraw(State),
     close(State).
 
-withdraw(#{handle := #{sdk := Sdk, realm := Realm, address := Address}, pool := Pool, records := Records} = State) ->
-    Gone = [record({Kind, Subject, <<>>}, 1000, State) || {Kind, Subject, _} <- Records],
+withdraw(#{handle := #{sdk := Sdk, realm := Realm, address := Address}, key := Key, pool := Pool, records := Records}) ->
+    Gone = [Sdk:sign(type(Kind, Subject), Subject, <<>>, ?GOODBYE_MS, Key()) || {Kind, Subject, _} <- Records],
     {Process, Monitor} = spawn_monitor(fun() ->
                                            _ = Sdk:unadvertise(Pool, Realm, procedure(Address)),
-                                           [Sdk:put_record(Pool, Record) || Record <- Gone]
+                                           [Sdk:put_record(Pool, Record) || Record <- lists:reverse(Gone)]
                                        end),
     receive {'DOWN', Monitor, process, Process, _} -> ok
     after ?GOODBYE_MS -> exit(Process, kill)
