@@ -92,11 +92,189 @@ corrupted(Content, Map) when is_map_key(Content, Map) ->
 corrupted(Content, Tuple) when is_tuple(Tuple) -> list_to_tuple([corrupted(Content, E) || E <- tuple_to_list(Tuple)]);
 corrupted(_, Other) -> Other.
 
-a_node_that_hangs(_) -> ok.
-oldest_blobs_go(_) -> ok.
-noise(_) -> ok.
-an_owner_that_traps_exits(_) -> ok.
-nodes_of_a_list(_) -> ok.
-nodes_by_multicast(_) -> ok.
-forged_beacons(_) -> ok.
-discovery_options(_) -> ok.
+%% Its channel is full, and what was asked of it comes to nothing; everybody else is served as before.
+a_node_that_hangs(_Config) ->
+    Nodes = [One, _, Three] = peers(3),
+    Os = run(Three, os, getpid, []),
+    try
+        [A, B, C] = [joined(Node, #{}) || Node <- Nodes],
+        _ = [ok = on(Node, subscribe, [H, <<"topic">>]) || {Node, _, H} <- [B, C]],
+        Blob = crypto:strong_rand_bytes(700_000),
+        [{ok, Content}, _] = [on(Node, send, [H, Blob]) || {Node, _, H} <- [B, C]],
+        Address = on(Three, address, [element(3, C)]),
+        until(fun() -> maps:get(peers, on(One, status, [element(3, A)])) =:= 2 end),
+        ok = signal_to("STOP", Os),
+        {Micros, ok} = timer:tc(fun() -> run(One, ?MODULE, flood, [element(3, A), 100, 500_000]) end),
+        ?assert(Micros < 10_000_000),
+        until(fun() ->
+                  ok = on(One, publish, [element(3, A), <<"topic">>, <<"still here">>]),
+                  lists:member({<<"topic">>, <<"still here">>}, heard(B))
+              end),
+        ?assertEqual({error, timeout}, on(One, call, [element(3, A), Address, <<"x">>, <<"x">>, 500])),
+        ?assertEqual({ok, Blob}, on(One, fetch, [element(3, A), Content, 20_000])),
+        ok = signal_to("CONT", Os),
+        until(fun() -> {error, unknown_procedure} =:= on(One, call, [element(3, A), Address, <<"x">>, <<"x">>, 500]) end)
+    after
+        _ = os:cmd("kill -CONT " ++ Os),
+        stop(Nodes)
+    end.
+
+flood(Handle, Times, Size) ->
+    Bytes = binary:copy(<<7>>, Size),
+    lists:foreach(fun(_) -> ok = cambrian_transport_dist:publish(Handle, <<"topic">>, Bytes) end, lists:seq(1, Times)).
+
+oldest_blobs_go(_Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, Mesh} = cambrian_transport_dist:connect(#{realm => ?REALM, blob_bytes => 10_000}),
+    Blobs = [First, Second, Third] = [binary:copy(<<N>>, 4000) || N <- [1, 2, 3]],
+    Send = fun(Blob) -> {ok, Content} = cambrian_transport_dist:send(Mesh, Blob), Content end,
+    Has = fun(Blob) -> {ok, Blob} =:= cambrian_transport_dist:fetch(Mesh, crypto:hash(sha256, Blob), 1000) end,
+    _ = lists:map(Send, Blobs),
+    ?assertEqual([false, true, true], lists:map(Has, Blobs)),
+    %% what is sent again is new again
+    _ = lists:map(Send, [Second, First]),
+    ?assertEqual([true, true, false], lists:map(Has, [First, Second, Third])),
+    ?assertEqual({error, not_found}, cambrian_transport_dist:fetch(Mesh, crypto:hash(sha256, Third), 1000)),
+    ?assertEqual({error, too_large}, cambrian_transport_dist:send(Mesh, binary:copy(<<0>>, 10_001))),
+    _ = [Send(<<N:32>>) || N <- lists:seq(1, 5000)],
+    ?assertEqual([false, true], lists:map(Has, [<<1:32>>, <<5000:32>>])),
+    ok = cambrian_transport_dist:disconnect(Mesh).
+
+%% Whatever another node sends to a connection's process, and asks for in the wrong way.
+noise(_Config) ->
+    Nodes = [One, Two] = peers(2),
+    try
+        [{_, Owner, #{server := Server} = A}, {_, _, B}] = [joined(Node, #{}) || Node <- Nodes],
+        ok = on(One, serve, [A, <<"answer">>, fun cambrian_transport_contract:answer/1]),
+        Address = on(One, address, [A]),
+        Asker = make_ref(),
+        _ = [true = is_tuple({run(Two, erlang, send, [Server, Noise])})
+             || Noise <- [noise, {'DOWN', Asker, process, self(), noise}, {cambrian_transport_dist, noise, 1, noise},
+                          {too_late, self()}, {cambrian_transport_dist, Asker, 1, noise}, {'$gen_cast', noise},
+                          {'EXIT', noise}, {cambrian_transport_dist, Asker, noise, {procedure, <<"answer">>, <<"x">>}},
+                          {cambrian_transport_dist, Asker, -1, {procedure, noise, <<"x">>}},
+                          {cambrian_transport_dist, Asker, 1 bsl 70, {procedure, <<"answer">>, <<"crash">>}},
+                          {cambrian_transport_dist, Asker, 1, {procedure, <<"answer">>, noise}},
+                          {cambrian_transport_dist, Asker, 1, {chunk, noise, -1}},
+                          {cambrian_transport_dist, Asker, 1, {chunk, <<0:256>>, 1 bsl 70}}]],
+        until(fun() -> {ok, <<"x">>} =:= on(Two, call, [B, Address, <<"answer">>, <<"x">>, 1000]) end),
+        ?assert(run(One, erlang, is_process_alive, [Owner]))
+    after
+        stop(Nodes)
+    end.
+
+%% It hears that its connection broke, and nothing of one that it ended.
+an_owner_that_traps_exits(_Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    process_flag(trap_exit, true),
+    Connect = fun() -> {ok, Mesh} = cambrian_transport_dist:connect(#{realm => ?REALM}), Mesh end,
+    #{server := Broken} = Connect(),
+    exit(Broken, kill),
+    receive {'EXIT', Broken, Why} -> ?assertEqual(killed, Why) end,
+    ok = cambrian_transport_dist:disconnect(Connect()),
+    receive {'EXIT', _, _} = Exit -> error(Exit) after 100 -> ok end.
+
+%%% ---- discovery --------------------------------------------------------------------------
+
+%% One that nobody is behind does not matter, and one that was away is found again.
+nodes_of_a_list(_Config) ->
+    Nodes = [One | Others] = cambrian_peers:start([one, two, three]),
+    try
+        Static = {static, ['nobody_1@127.0.0.1', 'no_such_host_1@host.invalid' | [Name || {_, Name} <- Others]]},
+        [{_, _, Mesh} | _] = [joined(One, #{discovery => Static}) | [joined(Node, #{}) || Node <- Others]],
+        Met = fun() -> maps:get(peers, on(One, status, [Mesh])) =:= 2 end,
+        until(Met),
+        _ = [run(One, erlang, disconnect_node, [Name]) || {_, Name} <- Others],
+        until(fun() -> length(run(One, erlang, nodes, [])) =:= 2 end),
+        until(Met)
+    after
+        stop(Nodes)
+    end.
+
+nodes_by_multicast(_Config) ->
+    Nodes = cambrian_peers:start([one, two, three]),
+    Port = free_port(),
+    try
+        Joined = [joined(Node, #{discovery => loopback(Port)}) || Node <- Nodes],
+        _ = [until(fun() -> maps:get(peers, on(Node, status, [Mesh])) =:= 2 end) || {Node, _, Mesh} <- Joined]
+    after
+        stop(Nodes)
+    end.
+
+%% Who does not know the cookie, and who sends again what another sent, gets nothing done: no connection, not even
+%% an atom. A listener here is the node that the beacons name.
+forged_beacons(_Config) ->
+    Nodes = [One] = cambrian_peers:start([one]),
+    Port = free_port(),
+    {ok, Listener} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
+    {ok, Here} = inet:port(Listener),
+    {ok, Socket} = gen_udp:open(0, [{multicast_if, {127, 0, 0, 1}}, {multicast_loop, true}]),
+    Send = fun(Beacon) -> ok = gen_udp:send(Socket, {239, 192, 67, 66}, Port, Beacon) end,
+    Name = fun(Which) -> iolist_to_binary([Which, $_, integer_to_list(Here), "@127.0.0.1"]) end,
+    try
+        _ = joined(One, #{discovery => loopback(Port)}),
+        Now = erlang:system_time(millisecond),
+        Genuine = <<First:50/binary, Byte, Rest/binary>> = cambrian_discovery:beacon(Name("genuine"), cambrian_test, Now),
+        Wrong = [{cambrian_discovery:beacon(N, Cookie, Time), N}
+                 || {N, Cookie, Time} <- [{Name("stranger"), another_cookie, Now}, {Name("old"), cambrian_test, Now - 60_000},
+                                          {Name("early"), cambrian_test, Now + 60_000}, {<<"no name">>, cambrian_test, Now},
+                                          {<<"a@b\n">>, cambrian_test, Now}, {<<"a@", 255>>, cambrian_test, Now},
+                                          {<<(binary:copy(<<"a">>, 300))/binary, "@b">>, cambrian_test, Now}]],
+        _ = [Send(Bytes) || Bytes <- [<<>>, <<"noise">>, crypto:strong_rand_bytes(1000), <<First/binary, (Byte bxor 1), Rest/binary>>,
+                                      binary:part(Genuine, 0, byte_size(Genuine) - 1)] ++ [Beacon || {Beacon, _} <- Wrong]],
+        ?assertEqual({error, timeout}, gen_tcp:accept(Listener, 500)),
+        _ = [?assertNot(run(One, ?MODULE, is_known_atom, [N])) || {_, N} <- Wrong],
+        Send(Genuine),
+        {ok, Attempt} = gen_tcp:accept(Listener, 5000),
+        ok = gen_tcp:close(Attempt),
+        _ = [Send(Genuine) || _ <- lists:seq(1, 100)],
+        ?assertEqual({error, timeout}, gen_tcp:accept(Listener, 500)),
+        Send(cambrian_discovery:beacon(Name("genuine"), cambrian_test, Now + 1)),
+        ?assertMatch({ok, _}, gen_tcp:accept(Listener, 5000))
+    after
+        stop(Nodes)
+    end.
+
+is_known_atom(Name) ->
+    try is_atom(binary_to_existing_atom(Name))
+    catch error:_ -> false
+    end.
+
+discovery_options(_Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Connect = fun(Discovery) -> cambrian_transport_dist:connect(#{realm => ?REALM, discovery => Discovery}) end,
+    _ = [?assertMatch({error, {bad_option, {discovery, Bad, _}}}, Connect(Bad))
+         || Bad <- [all, static, {static, ["one"]}, {static, [one]}, {static, 'one@127.0.0.1'}, {multicast, []}]],
+    _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, Connect({multicast, #{Name => Value}}))
+         || {Name, Value} <- [{group, {127, 0, 0, 1}}, {group, "239.1.1.1"}, {group, {239, 1, 1, 256}}, {port, 65536}, {port, 0},
+                              {interval, 0}, {interface, lo}, {interface, {0, 0, 0, 0, 0, 0, 0, 1}}]],
+    ?assertEqual({error, {unknown_option, grp}}, Connect({multicast, #{grp => {239, 1, 1, 1}}})),
+    %% an address that this machine does not have
+    ?assertMatch({error, {multicast, _}}, Connect({multicast, #{interface => {203, 0, 113, 1}}})).
+
+loopback(Port) -> {multicast, #{interface => {127, 0, 0, 1}, port => Port, interval => 100}}.
+
+free_port() ->
+    {ok, Socket} = gen_udp:open(0),
+    {ok, Port} = inet:port(Socket),
+    ok = gen_udp:close(Socket),
+    Port.
+
+%%% ---- what these share -------------------------------------------------------------------
+
+joined(Node, Options) ->
+    {ok, Owner, Handle} = run(Node, cambrian_transport_contract, join, [cambrian_transport_dist, Options#{realm => ?REALM}]),
+    {Node, Owner, Handle}.
+
+on(Node, Function, Arguments) -> run(Node, cambrian_transport_dist, Function, Arguments).
+
+heard({Node, Owner, _}) -> run(Node, cambrian_transport_contract, tell, [Owner, heard]).
+
+until(Probe) -> until(Probe, 400).
+
+until(_, 0) -> error(never);
+until(Probe, Tries) ->
+    case Probe() of
+        true -> ok;
+        false -> timer:sleep(50), until(Probe, Tries - 1)
+    end.
