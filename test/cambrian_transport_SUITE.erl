@@ -5,15 +5,21 @@
 
 -define(REALM, <<"org.example.test">>).
 
-all() -> [{group, dist}, {group, distribution}].
+all() -> [{group, dist}, {group, distribution}, {group, sim}, {group, sim_that_loses}, {group, simulation}].
 
 %% A group for each adapter, of the contract's cases; init_per_group makes the map that the contract asks for.
 groups() ->
     [{dist, [], cambrian_transport_contract:all()},
      {distribution, [], [a_node_that_hangs, oldest_blobs_go, noise, an_owner_that_traps_exits, nodes_of_a_list,
-                         nodes_by_multicast, forged_beacons, discovery_options]}].
+                         nodes_by_multicast, forged_beacons, discovery_options]},
+     {sim, [], cambrian_transport_contract:all()},
+     {sim_that_loses, [], cambrian_transport_contract:all()},
+     {simulation, [], [nobody_waits, partitions_heal, a_machine_crashes, what_is_lost, a_thousand_listeners,
+                       the_network_ends, sim_options]}].
 
 init_per_group(dist, Config) -> contract(dist(), Config);
+init_per_group(sim, Config) -> contract(sim(#{seed => 1, latency => {1, 50}}), Config);
+init_per_group(sim_that_loses, Config) -> contract((sim(#{seed => 2, latency => {1, 200}, loss => 0.15}))#{lossy => true}, Config);
 init_per_group(_, Config) -> Config.
 
 end_per_group(_, Config) ->
@@ -89,6 +95,7 @@ corrupt(Server, Content) ->
 
 corrupted(Content, Map) when is_map_key(Content, Map) ->
     maps:update_with(Content, fun({Age, <<First, Rest/binary>>}) -> {Age, <<(First bxor 1), Rest/binary>>} end, Map);
+corrupted(Content, Map) when is_map(Map) -> maps:map(fun(_, Value) -> corrupted(Content, Value) end, Map);
 corrupted(Content, Tuple) when is_tuple(Tuple) -> list_to_tuple([corrupted(Content, E) || E <- tuple_to_list(Tuple)]);
 corrupted(_, Other) -> Other.
 
@@ -259,6 +266,134 @@ free_port() ->
     {ok, Port} = inet:port(Socket),
     ok = gen_udp:close(Socket),
     Port.
+
+%%% ---- the simulated network --------------------------------------------------------------
+
+%% A node is `{Network, Name}'.
+sim(Options) ->
+    #{transport => cambrian_transport_sim,
+      start => fun(N) ->
+                   Network = network(Options),
+                   [{Network, Name} || Name <- lists:sublist([<<"one">>, <<"two">>, <<"three">>], N)]
+               end,
+      stop => fun([{Network, _} | _]) -> cambrian_transport_sim:stop(Network) end,
+      kill => fun({Network, Name}) -> cambrian_transport_sim:crash(Network, Name) end,
+      run => fun(_Node, Module, Function, Arguments) -> apply(Module, Function, Arguments) end,
+      options => fun({Network, Name}, Realm) -> #{realm => Realm, network => Network, name => Name} end,
+      corrupt => fun({Network, _}, _Handle, Content) -> corrupt(Network, Content) end}.
+
+%% The processes of a group's cases and of its init are not the same.
+network(Options) ->
+    {ok, Network} = cambrian_transport_sim:start(Options),
+    unlink(Network),
+    Network.
+
+%% An hour of somebody's patience, and a network on which a message takes a minute.
+nobody_waits(_Config) ->
+    Network = network(#{seed => 3, latency => {60_000, 60_000}}),
+    [A, B] = [connected(Network, Name) || Name <- [a, b]],
+    ok = cambrian_transport_sim:serve(B, <<"answer">>, fun cambrian_transport_contract:answer/1),
+    {Micros, Answer} = timer:tc(fun() -> cambrian_transport_sim:call(A, cambrian_transport_sim:address(B), <<"answer">>, <<"x">>, 3_600_000) end),
+    ?assertEqual({ok, <<"x">>}, Answer),
+    ?assert(Micros < 1_000_000),
+    ?assertEqual(120_000, cambrian_transport_sim:now(Network)),
+    ok = cambrian_transport_sim:split(Network, [[<<"a">>], [<<"b">>]]),
+    ?assertEqual({error, timeout}, cambrian_transport_sim:call(A, cambrian_transport_sim:address(B), <<"answer">>, <<"x">>, 3_600_000)),
+    ?assertEqual(3_720_000, cambrian_transport_sim:now(Network)),
+    cambrian_transport_sim:stop(Network).
+
+partitions_heal(_Config) ->
+    Network = network(#{seed => 3, latency => {5, 50}}),
+    [A, B, C] = All = [connected(Network, Name) || Name <- [a, b, c]],
+    _ = [ok = cambrian_transport_sim:announce(Handle, <<"key">>) || Handle <- All],
+    Sees = fun(Handle) -> {ok, Found} = cambrian_transport_sim:find(Handle, <<"key">>), length(Found) end,
+    {ok, Content} = cambrian_transport_sim:send(C, <<"what c has">>),
+    ?assertEqual([3, 3, 3], lists:map(Sees, All)),
+    ok = cambrian_transport_sim:split(Network, [[cambrian_transport_sim:address(A), <<"b">>]]),
+    ?assertEqual([2, 2, 1], lists:map(Sees, All)),
+    ?assertEqual(#{connected => true, peers => 1}, cambrian_transport_sim:status(A)),
+    ?assertEqual({error, timeout}, cambrian_transport_sim:fetch(B, Content, 10_000)),
+    ok = cambrian_transport_sim:heal(Network),
+    ?assertEqual({ok, <<"what c has">>}, cambrian_transport_sim:fetch(B, Content, 10_000)),
+    ?assertEqual([3, 3, 3], lists:map(Sees, All)),
+    cambrian_transport_sim:stop(Network).
+
+%% With all that is connected there; another by the same name comes back as somebody else.
+a_machine_crashes(_Config) ->
+    Network = network(#{seed => 3}),
+    Join = fun(Name) -> {ok, Owner, Handle} = cambrian_transport_contract:join(cambrian_transport_sim, on(Network, Name)), {Owner, Handle} end,
+    [{Owner1, One}, {Owner2, _}, {Other, _}] = [Join(Name) || Name <- [a, a, b]],
+    ok = cambrian_transport_sim:crash(Network, <<"a">>),
+    until(fun() -> [is_process_alive(Pid) || Pid <- [Owner1, Owner2, Other]] =:= [false, false, true] end),
+    ?assertEqual({error, disconnected}, cambrian_transport_sim:publish(One, <<"topic">>, <<"x">>)),
+    {_, Back} = Join(a),
+    ?assertNotEqual(cambrian_transport_sim:address(One), cambrian_transport_sim:address(Back)),
+    ?assertEqual([<<"a">>, <<"b">>], maps:keys(cambrian_transport_sim:addresses(Network))),
+    cambrian_transport_sim:stop(Network).
+
+%% The seed says which, and everything is counted.
+what_is_lost(_Config) ->
+    Run = fun(Seed, Options) ->
+              Network = network(Options#{seed => Seed, latency => {1, 100}}),
+              From = connected(Network, a),
+              {ok, Owner, To} = cambrian_transport_contract:join(cambrian_transport_sim, on(Network, b)),
+              ok = cambrian_transport_sim:subscribe(To, <<"topic">>),
+              _ = [ok = cambrian_transport_sim:publish(From, <<"topic">>, <<N:32>>) || N <- lists:seq(1, 1000)],
+              until(fun() ->
+                        #{<<"a">> := #{sent := 1000, bytes_sent := 4000}} = Traffic = cambrian_transport_sim:traffic(Network),
+                        Count = length(cambrian_transport_contract:tell(Owner, heard)),
+                        timer:sleep(50),
+                        Count =:= length(cambrian_transport_contract:tell(Owner, heard)) andalso
+                            Count =:= maps:get(received, maps:get(<<"b">>, Traffic, #{received => 0}))
+                    end),
+              Heard = [N || {<<"topic">>, <<N:32>>} <- cambrian_transport_contract:tell(Owner, heard)],
+              ok = cambrian_transport_sim:stop(Network),
+              Heard
+          end,
+    All = Run(1, #{}),
+    ?assertEqual(lists:seq(1, 1000), lists:sort(All)),
+    Lossy = Run(1, #{loss => 0.3}),
+    ?assert(length(Lossy) > 600 andalso length(Lossy) < 800),
+    ?assertEqual(lists:sort(Lossy), lists:sort(Run(1, #{loss => 0.3}))),
+    ?assertNotEqual(lists:sort(Lossy), lists:sort(Run(2, #{loss => 0.3}))),
+    ?assertEqual(2000, length(Run(1, #{duplication => 1.0}))),
+    ?assertEqual([], Run(1, #{loss => 1.0})).
+
+a_thousand_listeners(_Config) ->
+    Network = network(#{seed => 3, latency => {5, 200}}),
+    Self = self(),
+    Pids = [spawn_link(fun() ->
+                           {ok, Mesh} = cambrian_transport_sim:connect(#{realm => ?REALM, network => Network}),
+                           ok = cambrian_transport_sim:subscribe(Mesh, <<"topic">>),
+                           Self ! {self(), ready},
+                           receive {cambrian_transport, _, Bytes} -> Self ! {self(), Bytes} end,
+                           receive stop -> ok end
+                       end) || _ <- lists:seq(1, 1000)],
+    _ = [receive {Pid, ready} -> ok end || Pid <- Pids],
+    ok = cambrian_transport_sim:publish(connected(Network, a), <<"topic">>, <<"hello">>),
+    _ = [receive {Pid, <<"hello">>} -> ok after 10_000 -> error(never) end || Pid <- Pids],
+    _ = [begin unlink(Pid), Pid ! stop end || Pid <- Pids],
+    cambrian_transport_sim:stop(Network).
+
+the_network_ends(_Config) ->
+    Network = network(#{seed => 3}),
+    {ok, Owner, Handle} = cambrian_transport_contract:join(cambrian_transport_sim, on(Network, a)),
+    exit(Network, kill),
+    until(fun() -> not is_process_alive(Owner) end),
+    ?assertEqual(#{connected => false, peers => 0}, cambrian_transport_sim:status(Handle)),
+    ?assertEqual({error, {transport_unavailable, sim}}, cambrian_transport_sim:connect(on(Network, a))).
+
+sim_options(_Config) ->
+    _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_transport_sim:start(#{seed => 1, Name => Value}))
+         || {Name, Value} <- [{seed, 1.0}, {latency, 5}, {latency, {2, 1}}, {loss, 1.1}, {duplication, -1}]],
+    ?assertEqual({error, {missing_options, [seed]}}, cambrian_transport_sim:start(#{})),
+    ?assertEqual({error, {missing_options, [network]}}, cambrian_transport_sim:connect(#{realm => ?REALM})).
+
+on(Network, Name) -> #{realm => ?REALM, network => Network, name => atom_to_binary(Name)}.
+
+connected(Network, Name) ->
+    {ok, Handle} = cambrian_transport_sim:connect(on(Network, Name)),
+    Handle.
 
 %%% ---- what these share -------------------------------------------------------------------
 

@@ -268,7 +268,7 @@ test(slow_handlers_hold_up_nobody, Setup) ->
     Others = fun() ->
                  timer:sleep(200),
                  took(fun() ->
-                          _ = [{ok, <<"x">>} = retried(fun() -> ask(Address, <<"x">>, Client) end, Setup) || Client <- [Two, Three]],
+                          _ = [{ok, <<"x">>} = retried(fun() -> ask(Address, <<"x">>, 500, Client) end, Setup) || Client <- [Two, Three]],
                           reach(Three, <<"topic">>, <<"meanwhile">>, [One], Setup)
                       end)
              end,
@@ -347,7 +347,7 @@ test(blobs_that_are_something_else, #{corrupt := Corrupt} = Setup) ->
     Fetch = fun() -> do(Two, fetch, [Content, 5000]) end,
     until(fun() -> {ok, Blob} =:= Fetch() end, Setup),
     ok = Corrupt(Node, Handle, Content),
-    ?assertMatch({error, _}, Fetch()),
+    ?assertEqual(error, element(1, Fetch())),
     %% somebody else has the true one
     {ok, Content} = do(Three, send, [Blob]),
     until(fun() -> {ok, Blob} =:= Fetch() end, Setup);

@@ -174,6 +174,7 @@ call(#{realm := Realm}, Address, Procedure, Bytes, Timeout) when is_binary(Bytes
     end.
 
 %% In a process of its own, since who sends to a node that hangs can be held up by the channel to it.
+-dialyzer({no_return, apart/2}).
 apart(Work, Timeout) ->
     {Pid, Monitor} = spawn_monitor(fun() -> exit({result, Work()}) end),
     receive
