@@ -469,7 +469,7 @@ size_of({error, _}) -> 1.
 
 %%% ---- handlers ---------------------------------------------------------------------------
 
--dialyzer({no_return, work/5}).
+-dialyzer({nowarn_function, work/5}).
 work(Id, By, Asker, Work, #state{working = Working} = State) ->
     case length([By || {_, _, B, _} <- maps:values(Working), B =:= By]) < cambrian_transport:max_handlers() of
         true ->
