@@ -90,12 +90,22 @@ init(Way) ->
 begun({static, Nodes}) -> {ok, #state{nodes = Nodes}};
 begun({multicast, Options}) ->
     {ok, #{group := Group, port := Port, interval := Interval, interface := Interface}} = cambrian_options:check(Options, table()),
-    case gen_udp:open(Port, [binary, {active, once}, {ip, Group}, {reuseaddr, true}, {multicast_ttl, 1},
-                             {multicast_loop, true}, {multicast_if, Interface}, {add_membership, {Group, Interface}}
-                             | shared_port(os:type())]) of
+    case is_here(Interface) andalso open(Group, Port, Interface) of
         {ok, Socket} -> {ok, #state{interval = Interval, beacons = {Socket, Group, Port}}};
-        {error, Reason} -> {stop, {multicast, Reason}}
+        {error, Reason} -> {stop, {multicast, Reason}};
+        false -> {stop, {multicast, eaddrnotavail}}
     end.
+
+%% A socket says nothing of an address that this machine does not have: it stays silent.
+is_here({0, 0, 0, 0}) -> true;
+is_here(Address) ->
+    {ok, Interfaces} = inet:getifaddrs(),
+    lists:any(fun({_, Properties}) -> lists:member({addr, Address}, Properties) end, Interfaces).
+
+open(Group, Port, Interface) ->
+    gen_udp:open(Port, [binary, {active, once}, {ip, Group}, {reuseaddr, true}, {multicast_ttl, 1},
+                        {multicast_loop, true}, {multicast_if, Interface}, {add_membership, {Group, Interface}}
+                        | shared_port(os:type())]).
 
 %% Several nodes on one machine: BSDs want SO_REUSEPORT for that as well.
 shared_port({unix, linux}) -> [];

@@ -31,7 +31,7 @@
 
 %% A pairing heap of the times at which anything is due.
 -type heap() :: empty | {time(), [heap()]}.
--type delivery() :: {From :: address(), To :: address(), Message :: term(), Bytes :: non_neg_integer()}.
+-type delivery() :: {From :: address(), To :: address(), Message :: term(), Bytes :: non_neg_integer() | none}.
 -type counter() :: {Messages :: non_neg_integer(), Bytes :: non_neg_integer()}.
 
 %% Those of one time come in the order they were sent: `coming' the last first, `now' the first first.
