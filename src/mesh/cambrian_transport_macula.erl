@@ -212,28 +212,30 @@ asked(#{table := Table, handlers := Handlers} = Handle, Procedure, From, Referen
     end.
 
 answer(#{handlers := Handlers} = Handle, To, Reference, Ms, Fun) ->
-    Answer = answer_of(within(Ms, fun() -> {answer, Fun()} end)),
+    Answer = answer_of(apart(Ms, Fun)),
     leave(Handlers),
     hand_over(Handle, To, <<?ANSWER, Reference/binary, Answer/binary>>, ?TAKEN_MS).
 
-%% What the fun gives in a process of its own, which is ended when the time is up.
-within(Timeout, Fun) ->
-    {Process, Monitor} = spawn_monitor(fun() -> exit({within, Fun()}) end),
+%% The fun in a process of its own. Its end is what it says, which dialyzer takes for a mistake.
+-dialyzer({nowarn_function, apart/2}).
+apart(Timeout, Fun) ->
+    {Process, Monitor} = spawn_monitor(fun() -> exit({apart, Fun()}) end),
     receive
-        {'DOWN', Monitor, process, _, {within, Result}} -> Result;
-        {'DOWN', Monitor, process, _, _} -> crashed
+        {'DOWN', Monitor, process, Process, {apart, Result}} -> {ok, Result};
+        {'DOWN', Monitor, process, Process, _} -> crashed
     after Timeout ->
         demonitor(Monitor, [flush]),
-        exit(Process, kill),
-        timeout
+        {late, Process}
     end.
 
-answer_of({answer, Answer}) when is_binary(Answer) ->
+answer_of({ok, Answer}) when is_binary(Answer) ->
     case fits(Answer) of
         true -> <<"a", Answer/binary>>;
         false -> <<"l">>
     end;
-answer_of(timeout) -> <<"t">>;
+answer_of({late, Process}) ->
+    exit(Process, kill),
+    <<"t">>;
 answer_of(_) -> <<"c">>.
 
 read_answer(<<"a", Answer/binary>>) -> {ok, Answer};
@@ -337,13 +339,10 @@ transfer(#{transfers := Transfers} = Handle, Timeout, Fun) ->
                    false -> {error, busy}
                end
            end,
-    {_, Monitor} = spawn_monitor(fun() -> exit({transferred, Work()}) end),
-    receive
-        {'DOWN', Monitor, process, _, {transferred, Result}} -> Result;
-        {'DOWN', Monitor, process, _, Reason} -> {error, Reason}
-    after Timeout ->
-        demonitor(Monitor, [flush]),
-        {error, timeout}
+    case apart(Timeout, Work) of
+        {ok, Result} -> Result;
+        crashed -> {error, crashed};
+        {late, _} -> {error, timeout}
     end.
 
 %% @doc `connected' says that a message to ourselves came back lately, and `silent_ms' how long ago; `heard' is from how
@@ -411,7 +410,7 @@ open(#{handle := #{sdk := Sdk, table := Table, realm := Realm, address := Addres
         {ok, Pool} ->
             ets:insert(Table, {pool, Pool}),
             _ = Sdk:advertise(Pool, Realm, procedure(Address), fun(Bytes) -> handed_over(Handle, Bytes) end),
-            republish(listen_again(State#{pool := Pool, opened := now_ms()}));
+            listen_again(State#{pool := Pool, opened := now_ms()});
         {error, _} ->
             open_later(State)
     end.
@@ -488,7 +487,7 @@ handle_info(_, State) -> {noreply, State}.
 
 %% A message of our own says that the mesh carries what we send; that of anybody, that it is there.
 arrived(_, {Sender, _}, Heartbeat, _, #{handle := #{sender := Sender}, heartbeat := Heartbeat} = State) ->
-    joined(State#{echo := now_ms()});
+    joined((republish_unless(is_alive(State), State))#{echo := now_ms()});
 arrived(_, {Sender, _}, Topic, _, #{handle := #{sender := Sender}} = State) ->
     settle(Topic, State);
 arrived(Kind, {Sender, _} = Id, Topic, Message, #{owner := Owner, heard := {Heard, Before}} = State) ->
@@ -544,6 +543,10 @@ close(#{handle := #{sdk := Sdk}, pool := Pool}) ->
     _ = Sdk:close(Pool),
     exit(Pool, kill).
 
+%% A relay that was away, or is another, may know none of them.
+republish_unless(true, State) -> State;
+republish_unless(false, State) -> republish(State).
+
 republish(#{records := Records, options := #{record_ttl_ms := Ttl}} = State) ->
     put_records(Records, Ttl, State),
     State.
@@ -554,8 +557,7 @@ put_records(Rows, Ttl, #{handle := #{sdk := Sdk} = Handle} = State) ->
     _ = spawn(fun() -> [with_pool(Handle, fun(Pool) -> Sdk:put_record(Pool, Record) end) || Record <- Signed] end),
     ok.
 
-%% Until they expire, our records would call others to a node that is gone.
-%% @private
+%% @private Until they expire, our records would call others to a node that is gone.
 terminate(normal, #{owner := Owner} = State) ->
     unlink(Owner),
     terminate(disconnected, State);
