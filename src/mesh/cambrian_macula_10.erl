@@ -6,12 +6,12 @@
 -export([start/1, key/1, public/1, realm/1, connect/3, close/1]).
 -export([publish/4, subscribe/3, unsubscribe/2, advertise/4, unadvertise/3, call/5]).
 -export([sign/5, put_record/2, records/3, put_content/2, get_content/2]).
--export_type([pool/0, key/0, realm/0, record/0]).
+-export_type([pool/0, key/0, realm/0, signed/0]).
 
 -type pool() :: pid().
 -type key() :: #{public := <<_:256>>, private := <<_:256>>}.
 -type realm() :: <<_:256>>.
--type record() :: term().
+-type signed() :: term().
 
 %% A relay that is gone is noticed after two of these, and only after a minute by default.
 -spec start(LivenessMs :: pos_integer()) -> ok | {error, term()}.
@@ -79,13 +79,13 @@ call(Pool, Realm, Procedure, Bytes, Timeout) ->
     end.
 
 %% A record of `Value', one for each subject and key.
--spec sign(Type :: 16#20..16#ff, Subject :: <<_:256>>, Value :: binary(), TtlMs :: pos_integer(), key()) -> record().
+-spec sign(Type :: 16#20..16#ff, Subject :: <<_:256>>, Value :: binary(), TtlMs :: pos_integer(), key()) -> signed().
 sign(Type, Subject, Value, TtlMs, #{public := Public} = Key) ->
     Record = apply_to(macula_record, envelope, [Type, Public, #{{text, <<"v">>} => Value},
                                                 #{ttl_ms => TtlMs, subject_id => Subject}]),
     apply_to(macula_record, sign, [Record, Key]).
 
--spec put_record(pool(), record()) -> ok | {error, term()}.
+-spec put_record(pool(), signed()) -> ok | {error, term()}.
 put_record(Pool, Record) -> macula(put_record, [Pool, Record]).
 
 %% What follows the prefix in the values of a type's records, of those that are signed by whom they say and still hold.

@@ -22,7 +22,7 @@
 
 %% Blobs on the way: each is a stream or a few of the 100 that a connection has, and it breaks with more.
 -define(MAX_TRANSFERS, 10).
-%% Records are repeated while we are connected: the newest of each kind.
+%% Records are put again while we are connected: the newest.
 -define(MAX_RECORDS, 256).
 %% Types of our records: of who has what a key names, and of which content of Macula's a hash is. A search
 %% fetches all of a type, so there are 16 of each, and the first bits of the key say which.
@@ -32,15 +32,17 @@
 -define(VERSION, 1).
 -define(MESSAGE, 0).
 -define(PROBE, 1).
--define(MAX_SEEN, 20000).
-%% A relay hears of a subscription after it was answered; what is published before that is lost.
+%% What is called is one of these.
 -define(QUESTION, 2).
 -define(ANSWER, 3).
+%% As many messages, and as many before these, are known again when they come twice.
+-define(MAX_SEEN, 20000).
+%% A relay hears of a subscription after it was answered; what is published before that is lost.
 -define(SETTLE_MS, 1000).
+-define(PROBE_MS, 50).
 %% Questions and answers are taken at once, or by nobody.
 -define(TAKEN_MS, 4000).
 -define(GOODBYE_MS, 1000).
--define(PROBE_MS, 50).
 
 %% In the table: the pool that is used just now, the handlers, and who waits for which answer.
 -opaque handle() :: #{process := pid(), table := ets:table(), sdk := module(), realm := binary(), address := binary(),
