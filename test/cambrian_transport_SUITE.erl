@@ -52,7 +52,6 @@ contract(#{start := Start} = Setup, Config) -> [{contract, Setup#{nodes => Start
 ?CONTRACT(blobs).
 ?CONTRACT(blobs_that_nobody_has).
 ?CONTRACT(blobs_that_are_something_else).
-?CONTRACT(blobs_vanish).
 ?CONTRACT(goodbye).
 ?CONTRACT(a_node_is_gone).
 ?CONTRACT(wrong_options).
@@ -62,6 +61,7 @@ contract(#{start := Start} = Setup, Config) -> [{contract, Setup#{nodes => Start
 %% A node is `{Peer, Name}'.
 dist() ->
     #{transport => cambrian_transport_dist,
+      notices => true,
       start => fun(N) -> peers(N) end,
       stop => fun stop/1,
       kill => fun kill/1,
@@ -75,8 +75,13 @@ peers(N) ->
     Peers.
 
 stop(Peers) ->
-    _ = [catch peer:stop(Peer) || {Peer, _} <- Peers],
-    ok.
+    lists:foreach(fun({Peer, _}) -> stop_peer(Peer) end, Peers).
+
+%% One that was killed is gone already.
+stop_peer(Peer) ->
+    try peer:stop(Peer)
+    catch exit:_ -> ok
+    end.
 
 run({Peer, _}, Module, Function, Arguments) -> peer:call(Peer, Module, Function, Arguments, 60_000).
 
@@ -272,6 +277,7 @@ free_port() ->
 %% A node is `{Network, Name}'.
 sim(Options) ->
     #{transport => cambrian_transport_sim,
+      notices => true,
       start => fun(N) ->
                    Network = network(Options),
                    [{Network, Name} || Name <- lists:sublist([<<"one">>, <<"two">>, <<"three">>], N)]
