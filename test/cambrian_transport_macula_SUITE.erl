@@ -76,8 +76,7 @@ setup(Relays, Libraries) ->
       stop => fun(Nodes) -> [catch peer:stop(Peer) || {Peer, _} <- Nodes], ok end,
       kill => fun(Node) -> [] = os:cmd("kill -KILL " ++ run(Node, os, getpid, [])), ok end,
       run => fun run/4,
-      options => fun({_, Relay}, Realm) -> Relay#{realm => Realm} end,
-      remains => true}.
+      options => fun({_, Relay}, Realm) -> Relay#{realm => Realm} end}.
 
 start(#{start := Start} = Setup) -> Setup#{nodes => Start(3)}.
 
@@ -110,7 +109,6 @@ run({Peer, _}, Module, Function, Arguments) -> peer:call(Peer, Module, Function,
 ?CONTRACT(blobs).
 ?CONTRACT(blobs_that_nobody_has).
 ?CONTRACT(blobs_that_are_something_else).
-?CONTRACT(blobs_vanish).
 ?CONTRACT(goodbye).
 ?CONTRACT(a_node_is_gone).
 ?CONTRACT(wrong_options).
