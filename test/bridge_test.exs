@@ -160,6 +160,15 @@ defmodule Cambrian.BridgeTest do
     assert Bridge.realms() == [realm()]
   end
 
+  test "a realm that was left is none, as soon as it was left" do
+    for _ <- 1..50 do
+      {:ok, _} = Bridge.start(realm: realm())
+      assert Bridge.realms() == [realm()]
+      :ok = Bridge.stop()
+      assert Bridge.realms() == []
+    end
+  end
+
   test "a population of another policy sends migrants, champions are not sent" do
     {:ok, population} = Population.start_link(task: :xor, seed: 1)
     {:ok, _} = Population.step(population, 1)

@@ -136,6 +136,7 @@ defmodule Cambrian.FacesTest do
       {:unknown_task, :chess},
       {:unsafe_permissions, "identity"},
       {:unsupported_version, 9},
+      {:unsupported_version, :macula, "13.0.1"},
       {:wrong_base, <<1::256>>},
       {:wrong_size, :inputs, 2, 3}
     ]
@@ -150,6 +151,7 @@ defmodule Cambrian.FacesTest do
       :shape,
       :stale,
       {:bad_answer, 2},
+      {:call_error, 3},
       {:program_failed, 2},
       {:program_not_started, 2},
       {:shutdown, 2},

@@ -133,6 +133,10 @@ defmodule Cambrian.Error do
   defp text(:not_canonical), do: "these bytes are not the canonical ones of their genotype"
   defp text({:too_large, size}), do: "#{size} is too large"
   defp text({:unsupported_version, version}), do: "version #{version} is not supported"
+
+  defp text({:unsupported_version, what, version}),
+    do: "version #{version} of #{what} is not supported"
+
   defp text({:unknown_gene, gene, name}), do: "unknown #{gene} #{inspect(name)}"
   defp text({:invalid_genotype, why}), do: "invalid genotype: #{why}"
 
