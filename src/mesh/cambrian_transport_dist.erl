@@ -43,7 +43,7 @@
                 served = #{} :: #{cambrian_transport:procedure() => cambrian_transport:handler()},
                 blobs :: cambrian_blobs:blobs(),
                 %% those at work, whom they answer, and what ends them
-                working = #{} :: #{pid() => {procedure | chunk, Asker :: reference(), none | reference()}}}).
+                working = #{} :: #{pid() => {procedure | chunk, Asker :: none | reference(), none | reference()}}}).
 
 %% A blob is pulled in pieces of this size, one at a time: other messages find their way between them.
 -define(CHUNK, 256 bsl 10).
@@ -319,9 +319,10 @@ handle_info({'EXIT', Pid, Reason}, #state{working = Working} = State) ->
         %% discovery
         error -> {stop, Reason, State}
     end;
-handle_info({too_late, Pid}, #state{working = Working} = State) ->
-    _ = [exit(Pid, kill) || is_map_key(Pid, Working)],
-    {noreply, State};
+%% Who asked has given up, and says so itself.
+handle_info({too_late, Pid}, #state{working = Working} = State) when is_map_key(Pid, Working) ->
+    exit(Pid, kill),
+    {noreply, State#state{working = maps:update_with(Pid, fun({Kind, _, _}) -> {Kind, none, none} end, Working)}};
 handle_info({'DOWN', _, process, {?MODULE, _}, _}, State) ->
     {stop, {transport_unavailable, dist}, State};
 handle_info(_, State) ->
@@ -375,7 +376,7 @@ patience(_, _Pid) -> none.
 
 ended(Reason, {_, Asker, Timer}) ->
     _ = [erlang:cancel_timer(Timer) || Timer =/= none],
-    _ = [tell(Asker, {Asker, {error, crashed}}) || Reason =/= normal],
+    _ = [tell(Asker, {Asker, {error, crashed}}) || Reason =/= normal, Asker =/= none],
     ok.
 
 refuse(Asker, Why, State) ->
