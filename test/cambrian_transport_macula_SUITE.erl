@@ -14,7 +14,7 @@ groups() ->
                   each_message_once, transfers_are_few, no_message_too_large, records_of_others, versions]},
      {real, [], cambrian_transport_contract:all()}].
 
-suite() -> [{timetrap, {minutes, 2}}].
+suite() -> [{timetrap, {minutes, 4}}].
 
 the_real_one(_) -> {skip, "CAMBRIAN_MACULA and CAMBRIAN_MACULA_RELAYS do not say where it is: see docs/macula.md"}.
 
@@ -48,7 +48,7 @@ init_per_group(traps, Config) ->
 init_per_group(real, Config) ->
     {ok, Libraries, Relays} = real(),
     Setup = setup(Relays, Libraries),
-    [{contract, start(Setup#{patience => 20_000, settle => 500})} | Config].
+    [{contract, start(Setup#{patience => 45_000, settle => 500})} | Config].
 
 end_per_group(Group, Config) ->
     _ = Group =:= real orelse code:del_path(ebin(proplists:get_value(fake, Config))),
