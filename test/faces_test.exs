@@ -148,6 +148,7 @@ defmodule Cambrian.FacesTest do
       :bad_fitness,
       :bad_name,
       :missing_base,
+      :not_there,
       :shape,
       :stale,
       {:bad_answer, 2},
