@@ -12,6 +12,8 @@
 %% late would have all of them.
 -record(quarantine, {limits :: #{origin := pos_integer(), all := pos_integer(), weight := pos_integer()},
                      waiting = #{} :: #{cambrian_identity:key() => [{Weight :: pos_integer(), term()}]},
+                     %% the same origins by how many each has waiting
+                     counts = gb_sets:new() :: gb_sets:set({pos_integer(), cambrian_identity:key()}),
                      turns = #{} :: #{cambrian_identity:key() => pos_integer()},
                      taken = 0 :: non_neg_integer(), size = 0 :: non_neg_integer(), weight = 0 :: non_neg_integer()}).
 -opaque quarantine(_Item) :: #quarantine{}.
@@ -34,26 +36,26 @@ in(Origin, Item, Q) -> in(Origin, Item, 1, Q).
 -spec in(cambrian_identity:key(), Item, Weight :: pos_integer(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
 in(Origin, Item, Weight, #quarantine{waiting = Waiting, size = Size, weight = All} = Q) ->
     Items = maps:get(Origin, Waiting, []),
-    fit(Origin, [], Q#quarantine{waiting = Waiting#{Origin => Items ++ [{Weight, Item}]}, size = Size + 1, weight = All + Weight}).
+    fit(Origin, [], put_items(Origin, Items ++ [{Weight, Item}], Q#quarantine{size = Size + 1, weight = All + Weight})).
 
 fit(Origin, Dropped, #quarantine{limits = #{origin := Most, all := All, weight := Heaviest}, waiting = Waiting, size = Size,
                                  weight = Weight} = Q) ->
     if length(map_get(Origin, Waiting)) > Most -> without_oldest(Origin, Origin, Dropped, Q);
-       Size > All -> without_oldest(most(fun erlang:length/1, Q), Origin, Dropped, Q);
-       Weight > Heaviest, Size > 1 -> without_oldest(most(fun weight/1, Q), Origin, Dropped, Q);
+       Size > All -> without_oldest(element(2, gb_sets:largest(Q#quarantine.counts)), Origin, Dropped, Q);
+       Weight > Heaviest, Size > 1 -> without_oldest(heaviest(Q), Origin, Dropped, Q);
        true -> {lists:reverse(Dropped), Q}
     end.
 
 without_oldest(Which, Origin, Dropped, #quarantine{waiting = Waiting} = Q) ->
     #{Which := [{_, Oldest} = Item | Left]} = Waiting,
-    Next = less([Item], Q#quarantine{waiting = put_items(Which, Left, Waiting)}),
+    Next = less([Item], put_items(Which, Left, Q)),
     case is_map_key(Origin, Next#quarantine.waiting) of
         true -> fit(Origin, [Oldest | Dropped], Next);
         false -> {lists:reverse([Oldest | Dropped]), Next}
     end.
 
-most(Measure, #quarantine{waiting = Waiting}) ->
-    {_, Origin} = lists:max([{Measure(Items), Origin} || {Origin, Items} <- maps:to_list(Waiting)]),
+heaviest(#quarantine{waiting = Waiting}) ->
+    {_, Origin} = lists:max([{weight(Items), Origin} || {Origin, Items} <- maps:to_list(Waiting)]),
     Origin.
 
 weight(Items) -> lists:sum([Weight || {Weight, _} <- Items]).
@@ -61,8 +63,12 @@ weight(Items) -> lists:sum([Weight || {Weight, _} <- Items]).
 less(Items, #quarantine{size = Size, weight = Weight} = Q) ->
     Q#quarantine{size = Size - length(Items), weight = Weight - weight(Items)}.
 
-put_items(Origin, [], Waiting) -> maps:remove(Origin, Waiting);
-put_items(Origin, Items, Waiting) -> Waiting#{Origin => Items}.
+put_items(Origin, Items, #quarantine{waiting = Waiting, counts = Counts} = Q) ->
+    Others = gb_sets:del_element({length(maps:get(Origin, Waiting, [])), Origin}, Counts),
+    case Items of
+        [] -> Q#quarantine{waiting = maps:remove(Origin, Waiting), counts = Others};
+        _ -> Q#quarantine{waiting = Waiting#{Origin => Items}, counts = gb_sets:add_element({length(Items), Origin}, Others)}
+    end.
 
 %% @doc The newest of the origin whose turn it is.
 -spec out(quarantine(Item)) -> {Item, quarantine(Item)} | empty.
@@ -71,8 +77,7 @@ out(#quarantine{waiting = Waiting, turns = Turns} = Q) ->
     {Had, Origin} = lists:min([{maps:get(Origin, Turns, 0), Origin} || Origin <- maps:keys(Waiting)]),
     Items = maps:get(Origin, Waiting),
     {_, Item} = Newest = lists:last(Items),
-    {Item, turned(less([Newest], Q#quarantine{waiting = put_items(Origin, lists:droplast(Items), Waiting),
-                                              turns = Turns#{Origin => Had + 1}}))}.
+    {Item, turned(less([Newest], put_items(Origin, lists:droplast(Items), Q#quarantine{turns = Turns#{Origin => Had + 1}})))}.
 
 turned(#quarantine{taken = Taken} = Q) when Taken < ?FORGET_AFTER -> Q#quarantine{taken = Taken + 1};
 turned(#quarantine{turns = Turns} = Q) ->
@@ -82,7 +87,7 @@ turned(#quarantine{turns = Turns} = Q) ->
 -spec drop(cambrian_identity:key(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
 drop(Origin, #quarantine{waiting = Waiting} = Q) ->
     Items = maps:get(Origin, Waiting, []),
-    {[Item || {_, Item} <- Items], less(Items, Q#quarantine{waiting = maps:remove(Origin, Waiting)})}.
+    {[Item || {_, Item} <- Items], less(Items, put_items(Origin, [], Q))}.
 
 -spec size(quarantine(_)) -> non_neg_integer().
 size(#quarantine{size = Size}) -> Size.
