@@ -1,5 +1,5 @@
 defmodule Cambrian.BridgeTest do
-  # One bridge a node.
+  # Bridges are the node's: what one test has, another would see.
   use ExUnit.Case, async: false
 
   alias Cambrian.{Bridge, Genotype, Identity, Population, Trust}
@@ -7,9 +7,17 @@ defmodule Cambrian.BridgeTest do
   doctest Bridge
 
   # Each test has a realm of its own: what is known of others outlives the bridge.
-  setup do
+  setup context do
     Process.put(:realm, "org.example.test#{System.unique_integer([:positive])}")
+    if context[:quiet], do: silence()
     :ok
+  end
+
+  # What fails, or stops, on purpose is no news.
+  defp silence do
+    %{level: level} = :logger.get_primary_config()
+    :ok = :logger.set_primary_config(:level, :none)
+    on_exit(fn -> :logger.set_primary_config(:level, level) end)
   end
 
   defp realm, do: Process.get(:realm)
@@ -22,8 +30,17 @@ defmodule Cambrian.BridgeTest do
     |> :cambrian_envelope.seal(genotype.ref, secret)
   end
 
-  defp deliver({:ok, bytes}),
-    do: :cambrian_transport_dist.publish(realm() <> "/genotype", self(), bytes)
+  # As a stranger, once a test.
+  defp deliver({:ok, bytes}) do
+    stranger = Process.get(:stranger) || connected()
+    :ok = :cambrian_transport_dist.publish(stranger, "genotype", bytes)
+  end
+
+  defp connected do
+    {:ok, stranger} = :cambrian_transport_dist.connect(%{realm: realm()})
+    Process.put(:stranger, stranger)
+    stranger
+  end
 
   defp genotype do
     {:ok, genotype} = Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -78,12 +95,20 @@ defmodule Cambrian.BridgeTest do
     deliver(envelope(genotype(), %{realm: "org.example.other"}))
     deliver(envelope(genotype(), %{time: 0}))
 
-    assert Bridge.counts() == %{
-             :received => 3,
+    counts = Bridge.counts()
+    assert %{received: 3, bytes_received: bytes} = counts
+    assert bytes > byte_size("rubbish")
+
+    assert %{
              {:rejected, :malformed} => 1,
              {:rejected, :wrong_realm} => 1,
              {:rejected, :too_old} => 1
-           }
+           } = Map.drop(counts, [:received, :bytes_received, :bytes_published])
+
+    assert [%{step: :refused, reason: :wrong_realm}, %{step: :refused, reason: :too_old} = old] =
+             Bridge.why(genotype())
+
+    assert old.realm == realm()
   end
 
   test "a stranger's genotype is evaluated here and taken in" do
@@ -103,6 +128,66 @@ defmodule Cambrian.BridgeTest do
     assert [%{accepted: 1}] = Bridge.list_nodes()
     assert %{"xor" => %{fitness: ^fitness, origin: origin}} = Bridge.global_best()
     refute origin == Bridge.identity()
+
+    assert [%{outcome: :accepted, claimed: 1.0e9, fitness: ^fitness} = migration] =
+             Bridge.migrations()
+
+    assert migration.genotype == Genotype.id(champion)
+    assert [:received, :offered, :judged] == Enum.map(Bridge.why(champion), & &1.step)
+  end
+
+  test "of several realms each has its own" do
+    other = realm() <> ".other"
+    start_supervised!({Bridge, realm: realm(), publish: false})
+    start_supervised!({Bridge, realm: other, populations: :all, topology: {:nearest, 3}})
+    assert Bridge.realms() == Enum.sort([realm(), other])
+    deliver(envelope(genotype(), %{}))
+    assert [%{realm: heard_in, round_trip: nil}] = Bridge.list_nodes()
+    assert heard_in == realm()
+    assert Bridge.list_nodes(other) == []
+    assert_raise ErlangError, ~r/which_realm/, fn -> Bridge.identity() end
+
+    claims = [task: :xor, fitness: 1]
+
+    assert_raise ErlangError, ~r/which_realm/, fn ->
+      Bridge.publish_genotype(genotype(), claims)
+    end
+
+    assert {:ok, id} = Bridge.publish_genotype(genotype(), [realm: other] ++ claims)
+    assert [%{step: :received}, %{step: :published, realm: ^other}] = Bridge.why(id)
+
+    :ok = Bridge.stop(other)
+    assert Bridge.realms() == [realm()]
+  end
+
+  test "a realm that was left is none, as soon as it was left" do
+    for _ <- 1..50 do
+      {:ok, _} = Bridge.start(realm: realm())
+      assert Bridge.realms() == [realm()]
+      :ok = Bridge.stop()
+      assert Bridge.realms() == []
+    end
+  end
+
+  test "a population of another policy sends migrants, champions are not sent" do
+    {:ok, population} = Population.start_link(task: :xor, seed: 1)
+    {:ok, _} = Population.step(population, 1)
+
+    start_supervised!(
+      {Bridge,
+       realm: realm(),
+       populations: [population],
+       migration_policy: :random,
+       migration_interval: 50,
+       publish_interval: 0,
+       publish_best_fitness_threshold: 0}
+    )
+
+    {:ok, stranger} = :cambrian_transport_dist.connect(%{realm: realm()})
+    :ok = :cambrian_transport_dist.subscribe(stranger, "genotype")
+    refute Map.has_key?(Bridge.counts(), :published)
+    assert_receive {:cambrian_transport, "genotype", bytes} when byte_size(bytes) > 250, 5000
+    assert %{published: _} = Bridge.counts()
   end
 
   test "an identity is kept by its secret" do
@@ -117,7 +202,7 @@ defmodule Cambrian.BridgeTest do
     path = Path.join(dir, "identity")
     start_supervised!({Bridge, realm: realm(), identity: path})
     first = Bridge.identity()
-    stop_supervised!(Bridge)
+    stop_supervised!({Bridge, realm()})
     start_supervised!({Bridge, realm: realm(), identity: path})
     assert Bridge.identity() == first
     {:ok, second} = Bridge.rotate()
@@ -145,6 +230,7 @@ defmodule Cambrian.BridgeTest do
     assert [:rate_limited, :not_permitted] == Enum.map(Trust.refusals(realm()), & &1.reason)
   end
 
+  @tag :quiet
   test "a mistake is an answer" do
     assert Bridge.start_link([]) == {:error, {:missing_options, [:realm]}}
     assert Bridge.start_link(realms: realm()) == {:error, {:unknown_option, :realms}}
@@ -152,5 +238,62 @@ defmodule Cambrian.BridgeTest do
 
     assert {:error, {:bad_option, {:transport_options, 1, _}}} =
              Bridge.start_link(realm: realm(), transport_options: 1)
+
+    for {name, value} <- [
+          publish: :yes,
+          publish_best_fitness_threshold: 99,
+          budget: 0,
+          migration_policy: :best,
+          migration_interval: 0,
+          topology: {:random, 0},
+          populations: :some
+        ] do
+      opts = [{name, value}, {:realm, realm()}]
+      assert {:error, {:bad_option, {^name, ^value, expected}}} = Bridge.start_link(opts)
+      assert is_binary(expected)
+    end
+
+    assert {:error, {:transport_unavailable, :no_such_transport}} =
+             Bridge.start(realm: realm(), transport: :no_such_transport)
+
+    assert catch_exit(Bridge.status()) == {:noproc, :cambrian_bridge}
+  end
+
+  @tag :quiet
+  test "the configuration says which bridges there are from the start" do
+    on_exit(fn -> restart_with([]) end)
+
+    restart_with(
+      mesh_enabled: true,
+      mesh_realm: realm(),
+      subscribe_to_realms: [realm() <> ".other"],
+      publish_best_fitness_threshold: 0,
+      mesh_options: %{publish_interval: 0}
+    )
+
+    assert Bridge.realms() == [realm(), realm() <> ".other"]
+    {:ok, population} = Population.start_link(task: :xor, seed: 42)
+    {:ok, %{best: best}} = Population.step(population, 1)
+
+    assert_eventually(fn -> match?(%{"xor" => %{fitness: ^best}}, Bridge.global_best(realm())) end)
+
+    assert %{published: 1} = Bridge.counts()
+  end
+
+  defp restart_with(environment) do
+    :ok = Application.stop(:cambrian)
+
+    for key <- Map.keys(:cambrian_bridge_options.environment_table()),
+        do: Application.delete_env(:cambrian, key)
+
+    Application.put_all_env(cambrian: environment)
+    :ok = Application.start(:cambrian)
+  end
+
+  defp assert_eventually(holds) do
+    unless holds.() do
+      Process.sleep(20)
+      assert_eventually(holds)
+    end
   end
 end

@@ -8,7 +8,7 @@
 all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
           a_population_that_crashed_is_joined_again, a_key_hands_over, a_forger_hurts_nobody, only_with_leave,
           a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones, partitions_heal, by_environment, two_realms,
-          policies, on_a_ring, the_secret_stays_secret, options_are_checked].
+          policies, on_a_ring, the_nearest, the_secret_stays_secret, options_are_checked].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -500,6 +500,16 @@ on_a_ring(Config) ->
     Id = publish(First, 5),
     until(fun() -> judged(Second, Id) end),
     ?assertMatch([received, not_a_source], [Step || #{step := Step} <- until(fun() -> received_here(Third, Id) end)]).
+
+%% Who chooses by distance measures it.
+the_nearest(Config) ->
+    [One, Two | _] = nodes_of(Config),
+    _ = [bridge(Peer, ?REALM, #{topology => {nearest, 1}}) || Peer <- [One, Two]],
+    [Trip] = until(fun() ->
+                       Trips = [Trip || #{round_trip := Trip} <- peer:call(One, cambrian_bridge, list_nodes, []), is_number(Trip)],
+                       Trips =/= [] andalso Trips
+                   end, 600),
+    ?assert(Trip >= 0 andalso Trip < 10_000).
 
 received_here(Peer, Id) ->
     case peer:call(Peer, cambrian_bridge, why, [Id]) of

@@ -433,6 +433,8 @@ fed_after_the_end(Config) ->
     ok = cambrian_population:inject(P, Champion),
     {ok, _} = fitter(P, Fitness),
     ?assertEqual({ok, Result}, cambrian_population:await(P, 10_000)),
+    Files = filelib:wildcard(filename:join([proplists:get_value(dir, Config), "populations", "here", "*.checkpoint"])),
+    ?assertMatch({ok, #{champion := #{fitness := Fitness}, running := true}}, cambrian_store:open(lists:last(lists:sort(Files)))),
     exit(P, kill),
     Back = await_return(here, P),
     ?assertMatch({ok, #{generations := 3, fitness := Fitness}}, cambrian_population:await(Back, 10_000)),

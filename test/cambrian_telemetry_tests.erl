@@ -31,8 +31,9 @@ the_guide_has_every_event_and_no_other_test() ->
     Root = root(filename:absname(".")),
     Sources = iolist_to_binary([element(2, file:read_file(File)) || File <- filelib:wildcard(filename:join(Root, "src/**/*.erl"))]),
     {match, Found} = re:run(Sources, "execute\\((\\[cambrian, [a-z_]+, [A-Za-z_]+\\])", [global, {capture, all_but_first, list}]),
-    %% the bridge has two under one call
-    Bridge = ["[cambrian, mesh, published]", "[cambrian, mesh, received]"],
+    %% the bridge has several under one call
+    {match, Reported} = re:run(Sources, "\\breport\\(([a-z_]+), Facts, State\\)", [global, {capture, all_but_first, list}]),
+    Bridge = ["[cambrian, mesh, " ++ Event ++ "]" || [Event] <- Reported],
     InSources = lists:usort(lists:append([case Name of "[cambrian, mesh, Event]" -> Bridge; _ -> [Name] end || [Name] <- Found])),
     ?assertEqual(InSources, lists:sort([Name || {Name, _, _} <- table()])).
 
@@ -56,7 +57,8 @@ events_come_as_the_guide_says_test_() ->
              {"a newcomer", fun inject/0, ["[cambrian, population, received]"]},
              {"no room", fun no_room/0, ["[cambrian, checkpoint, exception]"]},
              {"a pause", fun pause/0, ["[cambrian, governor, paused]", "[cambrian, governor, resumed]"]},
-             {"a mesh", Mesh, ["[cambrian, mesh, published]", "[cambrian, mesh, received]", "[cambrian, mesh, rejected]"]}]].
+             {"a mesh", Mesh, ["[cambrian, mesh, published]", "[cambrian, mesh, announced]", "[cambrian, mesh, received]",
+                               "[cambrian, mesh, rejected]", "[cambrian, mesh, node_up]"]}]].
 
 evolve(Fun, Goal) -> cambrian:evolve(Fun, maps:merge(#{inputs => 1, outputs => 1, population => 5}, Goal)).
 
@@ -98,8 +100,15 @@ a_champion_goes_out_and_others_come_in() ->
     Claims = #{realm => Realm, task => <<"xor">>, fitness => 2.87, generation => 0, sequence => 1,
                time => erlang:system_time(millisecond)},
     {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>),
-    [cambrian_bridges:whereis_name(Realm) ! {cambrian_transport, <<"genotype">>, B} || B <- [Bytes, Bytes]],
-    #{received := 2} = cambrian_bridge:counts(),
+    Heartbeat = cambrian_message:heartbeat(Realm, <<"a stranger">>, {erlang:system_time(millisecond), 5000},
+                                           cambrian_identity:from_secret(<<2:256>>)),
+    [cambrian_bridges:whereis_name(Realm) ! {cambrian_transport, <<"genotype">>, B} || B <- [Bytes, Bytes, Heartbeat]],
+    #{received := 3} = cambrian_bridge:counts(),
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
+    {ok, _} = cambrian_population:step(P, 1),
+    ok = cambrian_bridge:join(P),
+    once(fun() -> is_map_key(announced, cambrian_bridge:counts()) end),
+    cambrian_population:stop(P),
     cambrian_bridge:stop().
 
 check(Names) ->

@@ -10,7 +10,7 @@ all() -> [{group, dist}, {group, distribution}, {group, sim}, {group, sim_that_l
 %% A group for each adapter, of the contract's cases; init_per_group makes the map that the contract asks for.
 groups() ->
     [{dist, [], cambrian_transport_contract:all()},
-     {distribution, [], [a_node_that_hangs, oldest_blobs_go, noise, an_owner_that_traps_exits, nodes_of_a_list,
+     {distribution, [], [a_node_that_hangs, oldest_blobs_go, noise, an_owner_that_traps_exits, nothing_is_left, nodes_of_a_list,
                          nodes_by_multicast, forged_beacons, discovery_options]},
      {sim, [], cambrian_transport_contract:all()},
      {sim_that_loses, [], cambrian_transport_contract:all()},
@@ -52,7 +52,6 @@ contract(#{start := Start} = Setup, Config) -> [{contract, Setup#{nodes => Start
 ?CONTRACT(blobs).
 ?CONTRACT(blobs_that_nobody_has).
 ?CONTRACT(blobs_that_are_something_else).
-?CONTRACT(blobs_vanish).
 ?CONTRACT(goodbye).
 ?CONTRACT(a_node_is_gone).
 ?CONTRACT(wrong_options).
@@ -62,6 +61,7 @@ contract(#{start := Start} = Setup, Config) -> [{contract, Setup#{nodes => Start
 %% A node is `{Peer, Name}'.
 dist() ->
     #{transport => cambrian_transport_dist,
+      notices => true,
       start => fun(N) -> peers(N) end,
       stop => fun stop/1,
       kill => fun kill/1,
@@ -75,8 +75,13 @@ peers(N) ->
     Peers.
 
 stop(Peers) ->
-    _ = [catch peer:stop(Peer) || {Peer, _} <- Peers],
-    ok.
+    lists:foreach(fun({Peer, _}) -> stop_peer(Peer) end, Peers).
+
+%% One that was killed is gone already.
+stop_peer(Peer) ->
+    try peer:stop(Peer)
+    catch exit:_ -> ok
+    end.
 
 run({Peer, _}, Module, Function, Arguments) -> peer:call(Peer, Module, Function, Arguments, 60_000).
 
@@ -181,6 +186,23 @@ an_owner_that_traps_exits(_Config) ->
     ok = cambrian_transport_dist:disconnect(Connect()),
     receive {'EXIT', _, _} = Exit -> error(Exit) after 100 -> ok end.
 
+%% No process and no socket, whether the owner said goodbye or only ended.
+nothing_is_left(_Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    There = fun() -> {lists:sort(processes()), lists:sort(erlang:ports())} end,
+    Before = There(),
+    Ways = [{static, ['nobody_1@127.0.0.1']}, loopback(free_port())],
+    _ = [begin
+             {Owner, Monitor} = spawn_monitor(fun() ->
+                                    {ok, Mesh} = cambrian_transport_dist:connect(#{realm => ?REALM, discovery => Way}),
+                                    ok = cambrian_transport_dist:subscribe(Mesh, <<"topic">>),
+                                    {ok, _} = cambrian_transport_dist:send(Mesh, <<"blob">>),
+                                    End(Mesh)
+                                end),
+             receive {'DOWN', Monitor, process, Owner, _} -> ok end,
+             until(fun() -> There() =:= Before end)
+         end || Way <- Ways, End <- [fun cambrian_transport_dist:disconnect/1, fun(_) -> ok end, fun(_) -> exit(on_purpose) end]].
+
 %%% ---- discovery --------------------------------------------------------------------------
 
 %% One that nobody is behind does not matter, and one that was away is found again.
@@ -272,6 +294,7 @@ free_port() ->
 %% A node is `{Network, Name}'.
 sim(Options) ->
     #{transport => cambrian_transport_sim,
+      notices => true,
       start => fun(N) ->
                    Network = network(Options),
                    [{Network, Name} || Name <- lists:sublist([<<"one">>, <<"two">>, <<"three">>], N)]

@@ -3,13 +3,27 @@
 -module(cambrian_vectors_tests).
 -include_lib("eunit/include/eunit.hrl").
 
+%% Those of messages we write here: with BLESS=1 in the environment anew.
 vectors_test_() ->
+    _ = [bless() || os:getenv("BLESS") =/= false],
     [{Folder ++ "/" ++ Name, fun() -> check(kind(Name), bytes(Folder, Name), facts(Folder, Name), Folder) end}
-     || Folder <- ["ours", "theirs"], Name <- names(Folder)].
+     || Folder <- ["ours", "theirs", "ours/messages", "theirs/messages"], Name <- names(Folder)].
 
 every_kind_is_there_test() ->
     [?assertEqual(["difference", "envelope", "genotype", "grant", "record", "succession"],
-                  lists:usort([kind(Name) || Name <- names(Folder)])) || Folder <- ["ours", "theirs"]].
+                  lists:usort([kind(Name) || Name <- names(Folder)])) || Folder <- ["ours", "theirs"]],
+    [?assertEqual(["announcement", "answer", "heartbeat", "request"], lists:usort([kind(Name) || Name <- names(Folder)]))
+     || Folder <- ["ours/messages", "theirs/messages"]].
+
+our_messages_are_what_we_write_test() ->
+    [?assertEqual({Name, Bytes, iolist_to_binary(Text)}, {Name, bytes("ours/messages", Name), bytes("ours/messages", Name ++ ".txt")})
+     || {Name, Bytes, Text} <- messages()],
+    ?assertEqual(lists:sort([Name || {Name, _, _} <- messages()]), names("ours/messages")).
+
+%% As the program in Python refuses.
+what_is_accepted_of_changed_messages_is_the_same_test_() ->
+    [{timeout, 60, fun() -> ?assertEqual(bytes(Folder, "changed.txt"), iolist_to_binary(changed(Folder))) end}
+     || Folder <- ["ours/messages", "theirs/messages"]].
 
 check("genotype", Bytes, [{<<"genotype">>, Schema} | Facts], _) ->
     {ok, Genotype} = cambrian_genotype:from_binary(Bytes),
@@ -39,7 +53,26 @@ check("succession", Bytes, Facts, _) ->
 check("grant", Bytes, Facts, _) ->
     ?assertEqual({ok, #{realm => fact(realm, Facts), by => unhex(fact(by, Facts)), key => unhex(fact(key, Facts)),
                         until => integer(until, Facts)}},
-                 cambrian_nif:identity_read_grant(Bytes)).
+                 cambrian_nif:identity_read_grant(Bytes));
+check("announcement", Bytes, [{<<"announcement">>, Urgency} | Facts], _) ->
+    {announcement, Said, Record, Address} = cambrian_message:kind(Bytes),
+    ?assertEqual({Urgency, fact(address, Facts)}, {atom_to_binary(Said), hex(Address)}),
+    ?assertEqual({ok, claims(Facts)}, cambrian_envelope:read_record(Record)),
+    ?assertEqual(Bytes, cambrian_message:announcement(Said, Record, Address));
+check("heartbeat", Bytes, Facts, _) ->
+    ?assertEqual({ok, #{key => unhex(fact(key, Facts)), address => unhex(fact(address, Facts)), time => integer(time, Facts),
+                        interval => integer(interval, Facts)}}, genuine_heartbeat(Bytes));
+check("request", Bytes, [{<<"request">>, <<"ping">>}], _) ->
+    ?assertEqual({ok, ping}, cambrian_message:read_request(Bytes)),
+    ?assertEqual(Bytes, cambrian_message:ping());
+check("request", Bytes, [{<<"request">>, Id} | Facts], _) ->
+    Holds = [unhex(Held) || {<<"holds">>, Held} <- Facts],
+    ?assertEqual({ok, {unhex(Id), Holds}}, cambrian_message:read_request(Bytes)),
+    ?assertEqual(Bytes, cambrian_message:request(unhex(Id), Holds));
+check("answer", Bytes, Facts, _) ->
+    {ok, Answer} = cambrian_message:read_answer(Bytes),
+    ?assertEqual(iolist_to_binary([[Name, " ", What, "\n"] || {Name, What} <- Facts]), iolist_to_binary(answer_text(Answer))),
+    ?assertEqual(Bytes, cambrian_message:answer(Answer)).
 
 claims(Facts) ->
     #{realm => fact(realm, Facts), task => fact(task, Facts), genotype => unhex(fact(genotype, Facts)),
@@ -47,6 +80,96 @@ claims(Facts) ->
       generation => integer(generation, Facts), parents => [unhex(Id) || {<<"parent">>, Id} <- Facts],
       operators => [Name || {<<"operator">>, Name} <- Facts], origin => unhex(fact(origin, Facts)),
       grant => unhex(fact(grant, Facts)), sequence => integer(sequence, Facts), time => integer(time, Facts)}.
+
+%% ---- messages ----------------------------------------------------------------------------
+
+%% Of this realm all heartbeats are.
+-define(REALM, <<"org.example.größe"/utf8>>).
+
+genuine_heartbeat(Bytes) ->
+    {heartbeat, Body, Signature} = cambrian_message:kind(Bytes),
+    {ok, #{key := Key} = Heartbeat} = cambrian_message:read_heartbeat(Body, 1 bsl 64),
+    case cambrian_message:is_genuine(?REALM, {Body, Signature}, Key) of
+        true -> {ok, Heartbeat};
+        false -> {error, bad_signature}
+    end.
+
+%% Ids as they are, and the SHA-256 of what is longer.
+answer_text(none) -> "answer none\n";
+answer_text({whole, Envelope, Breeder}) ->
+    ["answer whole\nenvelope ", sha256(Envelope), "\nbreeder ", sha256(Breeder), "\n"];
+answer_text({difference, Base, Difference, Breeder}) ->
+    ["answer difference\nbase ", hex(Base), "\ndifference ", sha256(Difference), "\nbreeder ", sha256(Breeder), "\n"];
+answer_text({elsewhere, Content, Breeder}) ->
+    ["answer elsewhere\ncontent ", hex(Content), "\nbreeder ", sha256(Breeder), "\n"].
+
+sha256(undefined) -> "none";
+sha256(Bytes) -> hex(crypto:hash(sha256, Bytes)).
+
+%% What we write, of what lies beside it.
+messages() ->
+    [Envelope, Difference, Breeder] = [bytes("ours", Name) || Name <- ["whole.envelope", "weights.difference", "difference.record"]],
+    {ok, Read, _} = cambrian_envelope:read(Envelope),
+    Record = cambrian_envelope:record(Read),
+    Base = unhex(fact(base, facts("ours", "weights.difference"))),
+    Held = [crypto:hash(sha256, <<N>>) || N <- lists:seq(1, 3)],
+    [{Name ++ ".announcement", cambrian_message:announcement(Urgency, Record, Address), announcement_text(Urgency, Address)}
+     || {Name, Urgency, Address} <- [{"news", news, <<"hallucigenia_41002@127.0.0.1/2e">>}, {"best", best, binary:copy(<<"a">>, 255)}]]
+    ++ [{Name ++ ".heartbeat", cambrian_message:heartbeat(?REALM, Address, {Time, Interval}, cambrian_identity:from_secret(Secret)),
+         heartbeat_text(Secret, Address, Time, Interval)}
+        || {Name, Secret, Address, Time, Interval} <-
+               [{"first", binary:copy(<<16#21>>, 32), <<"hallucigenia_41002@127.0.0.1/2e">>, 1_800_000_000_000, 5000},
+                {"nowhere", binary:copy(<<16#22>>, 32), <<>>, 0, 1}]]
+    ++ [{"ping.request", cambrian_message:ping(), "request ping\n"},
+        {"known.request", cambrian_message:request(Base, Held),
+         ["request ", hex(Base), "\n", [["holds ", hex(Id), "\n"] || Id <- Held]]}]
+    ++ [{Name ++ ".answer", cambrian_message:answer(Answer), answer_text(Answer)}
+        || {Name, Answer} <- [{"none", none}, {"whole", {whole, Envelope, Breeder}}, {"difference", {difference, Base, Difference, Record}},
+                              {"elsewhere", {elsewhere, crypto:hash(sha256, Envelope), undefined}}]].
+
+%% The facts of the envelope, but for its kind and what it opens to.
+announcement_text(Urgency, Address) ->
+    [_ | Facts] = facts("ours", "whole.envelope"),
+    ["announcement ", atom_to_binary(Urgency), "\naddress ", hex(Address), "\n",
+     [[Name, " ", What, "\n"] || {Name, What} <- Facts, Name =/= <<"opens">>]].
+
+heartbeat_text(Secret, Address, Time, Interval) ->
+    io_lib:format("heartbeat 1~nkey ~s~naddress ~s~ntime ~b~ninterval ~b~n",
+                  [hex(cambrian_identity:public_key(Secret)), hex(Address), Time, Interval]).
+
+bless() ->
+    Folder = folder("ours/messages"),
+    ok = filelib:ensure_dir(filename:join(Folder, "any")),
+    [ok = file:write_file(filename:join(Folder, Name ++ End), What)
+     || {Name, Bytes, Text} <- messages(), {End, What} <- [{"", Bytes}, {".txt", Text}]],
+    ok = file:write_file(filename:join(Folder, "changed.txt"), changed("ours/messages")).
+
+%% Of every vector with one byte changed: how many are still accepted, and the hash of which.
+changed(Folder) ->
+    [begin
+         Bytes = bytes(Folder, Name),
+         Fates = << <<(fate(kind(Name), <<Before/binary, (Byte bxor Mask), After/binary>>))>>
+                    || At <- lists:seq(0, byte_size(Bytes) - 1), Mask <- [1, 16, 128, 255],
+                       <<Before:At/binary, Byte, After/binary>> <- [Bytes] >>,
+         Accepted = length([1 || <<1>> <= Fates]),
+         io_lib:format("~s ~b of ~b ~s~n", [Name, Accepted, byte_size(Fates), sha256(Fates)])
+     end || Name <- names(Folder)].
+
+fate(Kind, Bytes) ->
+    case accepts(Kind, Bytes) of true -> 1; false -> 0 end.
+
+accepts("announcement", Bytes) ->
+    case cambrian_message:kind(Bytes) of
+        {announcement, _, Record, _} -> element(1, cambrian_envelope:read_record(Record)) =:= ok;
+        _ -> false
+    end;
+accepts("heartbeat", Bytes) ->
+    try genuine_heartbeat(Bytes) of
+        {Fate, _} -> Fate =:= ok
+    catch error:{badmatch, _} -> false
+    end;
+accepts("request", Bytes) -> element(1, cambrian_message:read_request(Bytes)) =:= ok;
+accepts("answer", Bytes) -> element(1, cambrian_message:read_answer(Bytes)) =:= ok.
 
 %% ---- genes -------------------------------------------------------------------------------
 
@@ -84,7 +207,7 @@ f32(Float) -> <<Float:32/float>>.
 %% ---- files -------------------------------------------------------------------------------
 
 names(Folder) ->
-    [Name || Name <- filelib:wildcard("*", folder(Folder)), filename:extension(Name) =/= ".txt"].
+    [Name || Name <- filelib:wildcard("*.*", folder(Folder)), filename:extension(Name) =/= ".txt"].
 
 kind(Name) -> tl(filename:extension(Name)).
 

@@ -2,7 +2,7 @@ defmodule Cambrian.FacesTest do
   # What Erlang has, Elixir tells of.
   use ExUnit.Case, async: true
 
-  alias Cambrian.{Error, Governor, Population}
+  alias Cambrian.{Bridge, Error, Governor, Population}
 
   describe "every option of a population" do
     test "is told of in Elixir" do
@@ -15,6 +15,29 @@ defmodule Cambrian.FacesTest do
       [told] = Regex.run(~r/^-type population.*?^-record/ms, source)
       for name <- :cambrian_population_options.names(), do: assert(told =~ ~r/\b#{name} (=>|:=)/)
     end
+  end
+
+  test "every option and every key of the configuration of a bridge is told of" do
+    for name <- keys(:cambrian_bridge, :options) ++ environment(),
+        do: assert({name, moduledoc(Bridge) =~ "#{name}"} == {name, true})
+
+    {:ok, source} = File.read("src/mesh/cambrian_bridge_options.erl")
+    [table] = Regex.run(~r/^table\(\) ->.*?^$/ms, source)
+    told = keys(:cambrian_bridge, :options) -- [:capability, :rate, :tolerance]
+    for name <- told, do: assert(table =~ "#{name} => {")
+    assert length(Regex.scan(~r/ => {/, table)) == length(told)
+  end
+
+  test "every step of a genotype's story is told of" do
+    source = File.read!("src/mesh/cambrian_exchange.erl")
+    steps = Regex.scan(~r/note\(\w+, ([a-z_]+),/, source, capture: :all_but_first)
+    {:docs_v1, _, _, _, _, _, docs} = Code.fetch_docs(Bridge)
+    {_, _, _, %{"en" => told}, _} = List.keyfind(docs, {:type, :step, 0}, 0)
+    erlang = File.read!("src/mesh/cambrian_bridge.erl")
+    assert length(steps) >= 10
+
+    for [step] <- [["refused"] | steps],
+        do: assert(told =~ "`:#{step}`" and erlang =~ "`#{step}'")
   end
 
   test "every setting of the governor is told of" do
@@ -46,20 +69,29 @@ defmodule Cambrian.FacesTest do
       :banned_key,
       :busy,
       :circular,
+      :corrupted,
+      :crashed,
+      :disconnected,
       :enoent,
+      :gone,
       :incompatible,
       :malformed,
       :not_applicable,
       :not_canonical,
       :not_evaluated,
+      :not_found,
       :population_kept_failing,
       :running,
       :timeout,
+      :too_large,
+      :too_many,
       :too_many_bans,
       :unknown,
+      :unknown_procedure,
       :wrong_id,
       {:already_started, self()},
       {:bad_claim, :parents},
+      {:bad_name, :topic},
       {:bad_dataset, "lists of rows"},
       {:bad_dataset, [:one], "a list of numbers"},
       {:bad_option, {:seed, -1, "an integer"}},
@@ -104,6 +136,7 @@ defmodule Cambrian.FacesTest do
       {:unknown_task, :chess},
       {:unsafe_permissions, "identity"},
       {:unsupported_version, 9},
+      {:unsupported_version, :macula, "13.0.1"},
       {:wrong_base, <<1::256>>},
       {:wrong_size, :inputs, 2, 3}
     ]
@@ -114,10 +147,12 @@ defmodule Cambrian.FacesTest do
       :already_present,
       :bad_fitness,
       :bad_name,
-      :gone,
-      :not_found,
+      :missing_base,
+      :not_there,
+      :shape,
       :stale,
       {:bad_answer, 2},
+      {:call_error, 3},
       {:program_failed, 2},
       {:program_not_started, 2},
       {:shutdown, 2},
@@ -142,7 +177,7 @@ defmodule Cambrian.FacesTest do
   defp kind(reason) when is_atom(reason), do: reason
   defp kind(reason), do: {elem(reason, 0), tuple_size(reason)}
 
-  # `{error, Reason}` wherever it is written.
+  # `{error, Reason}` wherever it is written; with a boolean it is a pair of two answers.
   defp reasons_in_erlang do
     for file <- Path.wildcard("src/**/*.erl"),
         module = file |> Path.basename(".erl") |> String.to_atom(),
@@ -155,7 +190,8 @@ defmodule Cambrian.FacesTest do
 
   defp abstract_code(module), do: :beam_lib.chunks(:code.which(module), [:abstract_code])
 
-  defp errors({:tuple, _, [{:atom, _, :error}, {:atom, _, name}]}), do: [name]
+  defp errors({:tuple, _, [{:atom, _, :error}, {:atom, _, name}]}) when not is_boolean(name),
+    do: [name]
 
   defp errors({:tuple, _, [{:atom, _, :error}, {:tuple, _, [{:atom, _, name} | rest]}]}),
     do: [{name, length(rest) + 1} | errors(rest)]
@@ -182,6 +218,8 @@ defmodule Cambrian.FacesTest do
       shorter -> parts(shorter)
     end
   end
+
+  defp environment, do: Map.keys(:cambrian_bridge_options.environment_table())
 
   defp moduledoc(module) do
     {:docs_v1, _, _, _, %{"en" => doc}, _, _} = Code.fetch_docs(module)

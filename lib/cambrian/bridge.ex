@@ -9,28 +9,42 @@ defmodule Cambrian.Bridge do
       iex> Cambrian.Bridge.stop()
       :ok
 
-  A champion of a joined population is published, signed, when it is better than the last one that
-  was; what others publish for the same task is checked, evaluated here, and taken in if it is
+  A champion of a joined population is published, signed, when it is enough better than the last one
+  that was; what others publish for the same task is checked, evaluated here, and taken in if it is
   worth it. Nothing that others claim is believed; `Cambrian.Trust` remembers what came of it.
 
-  There is one bridge a node, and every function but `start_link/1`, `start/1` and `child_spec/1`
-  exits where it does not run.
+  There is a bridge for each realm that the node is in. Where a function is not told which, it speaks
+  for all of them, or, where that makes no sense, for the only one: of several it raises
+  `{:which_realm, realms}`. Where there is no bridge, it exits with `:noproc`.
 
   ## Options
 
     * `:realm` - required: who may meet whom, a binary of at most 255 bytes.
-    * `:populations` - those to join, by pid or name; a name that is not there yet is waited for.
-      Default `[]`.
-    * `:publish_interval` - the least time in ms between two champions of one population, default
-      1000.
+    * `:populations` - those to join, by pid or name, or `:all` of this node; a name that is not there
+      yet is waited for. Default `[]`.
+    * `:publish` - with `false` this node only takes in. Default `true`.
+    * `:publish_best_fitness_threshold` - a champion is published when it is better than the last that
+      all were told of by as much as this share of the single improvements before it were: default
+      0.99, the top 1 % of improvements; 0 publishes each. The last one of a run is published in any
+      case.
+    * `:publish_interval` - the least time in ms between two champions of one task, default 1000.
+    * `:migration_policy` - `:champion`, the default; with `:tournament`, `:novel` or `:random` one that
+      is so chosen (`Cambrian.Population.migrant/2`) is published every `:migration_interval` ms
+      instead.
+    * `:migration_interval` - default 10,000.
+    * `:topology` - of whom newcomers are taken: `:all`, the default, `:ring`, `{:random, k}` or
+      `{:nearest, k}`.
+    * `:budget` - how many newcomers at once wait for their evaluation in the populations here, default
+      8; the others wait in quarantine.
     * `:identity` - a secret of 32 bytes, a function that gives it, or the path of a file
       (`Cambrian.Identity.load/1`); one of 32 bytes as a charlist. By default the file `identity` in the
       application's `:data_dir`; where there is none, a secret is made anew.
     * `:capability`, `:rate`, `:tolerance` - who may publish here, how often, and how far a claim may
       be off: see `Cambrian.Trust`.
     * `:grant` - the leave to publish that others ask for, from `Cambrian.Identity.grant/4`.
-    * `:transport` - a module, default `:cambrian_transport_dist`, which is Erlang distribution.
-    * `:transport_options` - keyword list or map.
+    * `:transport` - a module of Erlang's or your own with the behaviour `:cambrian_transport`; default
+      `:cambrian_transport_dist`, which is Erlang distribution.
+    * `:transport_options` - keyword list or map, such as `[discovery: {:multicast, %{}}]`.
 
   Under a supervisor:
 
@@ -38,6 +52,20 @@ defmodule Cambrian.Bridge do
         {Cambrian.Population, task: :double_pole, name: :pole},
         {Cambrian.Bridge, realm: "org.example.lab", populations: [:pole]}
       ]
+
+  ## In the configuration
+
+  Bridges can be there from the start of the application, with all populations of the node:
+
+      config :cambrian,
+        mesh_enabled: true,
+        mesh_realm: "org.example.lab",
+        subscribe_to_realms: ["org.example.field"],
+        publish_best_fitness_threshold: 0.99,
+        mesh_options: %{transport_options: %{discovery: {:multicast, %{}}}}
+
+  The node is in its `:mesh_realm`, and in those that it subscribes to without publishing there.
+  `:mesh_options` is a map of the options above. The guide is `docs/mesh.md`.
   """
 
   alias Cambrian.{Boundary, Error, Genotype, Population}
@@ -45,17 +73,49 @@ defmodule Cambrian.Bridge do
   @typedoc "What others know a node by: an Ed25519 public key, 32 bytes."
   @type key :: Cambrian.Identity.key()
 
-  @typedoc "`:seen` in ms since 1970."
+  @typedoc """
+  `:alive` by its heartbeats; `:seen` in ms since 1970; `:round_trip` in ms, where it was measured.
+  """
   @type peer :: %{
           origin: key,
+          realm: String.t(),
+          alive: boolean,
           seen: integer,
-          received: pos_integer,
+          received: non_neg_integer,
           accepted: non_neg_integer,
-          reputation: float
+          reputation: float,
+          address: binary | nil,
+          round_trip: number | nil
         }
 
-  @typedoc "`:fitness` as it was measured on this node."
+  @typedoc "`:fitness` as it was measured on this node; `:origin` is who bred it."
   @type best :: %{genotype: Genotype.t(), fitness: float, origin: key}
+
+  @typedoc """
+  What happened to a genotype here, `:time` in ms since 1970.
+
+  `:step` is `:announced`, `:asked`, `:not_delivered`, `:received`, `:not_a_source` (the topology takes
+  nothing of its origin), `:dropped` (too many waited), `:offered` (to a population), `:busy`, `:judged`
+  (with `:outcome`, `:claimed` and the `:fitness` that was measured), `:published`, or `:refused` with
+  the `:reason` and what `Cambrian.Trust.refusals/1` knows of it.
+  """
+  @type step :: %{
+          required(:time) => integer,
+          required(:step) => atom,
+          required(:realm) => String.t(),
+          optional(atom) => term
+        }
+
+  @typedoc "What became of another's genotype; without `:fitness` where its evaluation failed."
+  @type migration :: %{
+          required(:time) => integer,
+          required(:realm) => String.t(),
+          required(:genotype) => Genotype.id(),
+          required(:origin) => key,
+          required(:claimed) => float,
+          required(:outcome) => atom,
+          optional(:fitness) => float
+        }
 
   @doc """
   Starts the bridge linked to the caller, or under a supervisor by `child_spec/1`.
@@ -82,17 +142,22 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
-  For a supervisor of your own.
+  For a supervisor of your own, which may have one for each realm.
 
       iex> Cambrian.Bridge.child_spec(realm: "org.example.docs").id
-      Cambrian.Bridge
+      {Cambrian.Bridge, "org.example.docs"}
   """
   @spec child_spec(keyword) :: Supervisor.child_spec()
-  def child_spec(opts),
-    do: %{id: __MODULE__, start: {__MODULE__, :start_link, [opts]}, restart: :transient}
+  def child_spec(opts) do
+    %{
+      id: {__MODULE__, Keyword.get(opts, :realm)},
+      start: {__MODULE__, :start_link, [opts]},
+      restart: :transient
+    }
+  end
 
   @doc """
-  Leaves the mesh.
+  Leaves the mesh. The populations go on.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.stop()
@@ -102,7 +167,32 @@ defmodule Cambrian.Bridge do
   defdelegate stop, to: :cambrian_bridge
 
   @doc """
-  Joins one more population. One with a name is joined again when it comes back from a crash.
+  Leaves one realm.
+
+      iex> {:ok, _} = Cambrian.Bridge.start(realm: "org.example.docs")
+      iex> {:ok, _} = Cambrian.Bridge.start(realm: "org.example.field")
+      iex> Cambrian.Bridge.stop("org.example.docs")
+      :ok
+      iex> Cambrian.Bridge.realms()
+      ["org.example.field"]
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
+  @spec stop(realm :: String.t()) :: :ok
+  defdelegate stop(realm), to: :cambrian_bridge
+
+  @doc """
+  The realms that this node is in.
+
+      iex> Cambrian.Bridge.realms()
+      []
+  """
+  @spec realms() :: [String.t()]
+  defdelegate realms, to: :cambrian_bridge
+
+  @doc """
+  Joins one more population. One with a name is joined as soon as it is there, and again when it
+  comes back from a crash.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor)
@@ -118,7 +208,8 @@ defmodule Cambrian.Bridge do
   Publishes a genotype at once, with what is claimed of it, and answers its id.
 
   The claims are `:task`, an atom or a binary, and `:fitness`, both required; `:generation`,
-  default 0; `:parents`, at most eight ids; and `:operators`, at most 32 names of what made it of them.
+  default 0; `:parents`, at most eight ids; `:operators`, at most 32 names of what made it of them;
+  and `:realm`, of a node that is in several.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -164,32 +255,104 @@ defmodule Cambrian.Bridge do
   defdelegate unsubscribe_genotypes(subscription), to: :cambrian_bridge
 
   @doc """
-  Everyone that a genuine envelope of this realm came from.
+  Everyone else that was heard of, those that are silent by now among them, at most 20,000 a realm.
 
-      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
-      iex> Cambrian.Bridge.list_nodes()
-      []
+  Here a stranger of the same realm, without a bridge, is heard:
+
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs.nodes")
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> claims = %{realm: "org.example.docs.nodes", task: "xor", fitness: 2.87, generation: 0,
+      ...>   sequence: 1, time: System.system_time(:millisecond)}
+      iex> {:ok, bytes} = :cambrian_envelope.seal(claims, genotype.ref, <<1::256>>)
+      iex> {:ok, stranger} = :cambrian_transport_dist.connect(%{realm: "org.example.docs.nodes"})
+      iex> :ok = :cambrian_transport_dist.publish(stranger, "genotype", bytes)
+      iex> [peer] = Cambrian.Bridge.list_nodes()
+      iex> {peer.alive, peer.received, peer.accepted, peer.reputation, peer.address}
+      {true, 1, 0, 0.5, nil}
+      iex> peer.origin == Cambrian.Identity.public_key(<<1::256>>)
+      true
+      iex> :ok = :cambrian_transport_dist.disconnect(stranger)
       iex> Cambrian.Bridge.stop()
       :ok
   """
   @spec list_nodes() :: [peer]
-  defdelegate list_nodes, to: :cambrian_bridge
+  def list_nodes, do: Enum.map(:cambrian_bridge.list_nodes(), &Boundary.without_undefined/1)
+
+  @doc """
+  The same of one realm.
+
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> Cambrian.Bridge.list_nodes("org.example.docs")
+      []
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
+  @spec list_nodes(realm :: String.t()) :: [peer]
+  def list_nodes(realm),
+    do: Enum.map(:cambrian_bridge.list_nodes(realm), &Boundary.without_undefined/1)
 
   @doc """
   The best of each task that was evaluated on this node, wherever it was bred. Tasks are binaries.
 
-      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
-      iex> Cambrian.Bridge.global_best()
-      %{}
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
+      iex> {:ok, %{best: best}} = Cambrian.Population.step(population, 1)
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", populations: [population])
+      iex> %{"xor" => %{fitness: ^best, origin: origin}} = Cambrian.Bridge.global_best()
+      iex> origin == Cambrian.Bridge.identity()
+      true
       iex> Cambrian.Bridge.stop()
       :ok
   """
   @spec global_best() :: %{(task :: String.t()) => best}
-  def global_best do
-    for {task, %{genotype: reference} = best} <- :cambrian_bridge.global_best(),
-        into: %{},
-        do: {task, %{best | genotype: %Genotype{ref: reference}}}
+  def global_best, do: with_structs(:cambrian_bridge.global_best())
+
+  @doc """
+  The same of one realm.
+
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> Cambrian.Bridge.global_best("org.example.docs")
+      %{}
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
+  @spec global_best(realm :: String.t()) :: %{(task :: String.t()) => best}
+  def global_best(realm), do: with_structs(:cambrian_bridge.global_best(realm))
+
+  defp with_structs(best) do
+    Map.new(best, fn {task, %{genotype: reference} = one} ->
+      {task, %{one | genotype: %Genotype{ref: reference}}}
+    end)
   end
+
+  @doc """
+  Why a genotype came here, or why it did not: what happened to it, the first step first.
+
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> Cambrian.Bridge.why(genotype)
+      []
+      iex> {:ok, id} = Cambrian.Bridge.publish_genotype(genotype, task: :xor, fitness: 2.5)
+      iex> for step <- Cambrian.Bridge.why(id), do: {step.step, step.task, step.fitness}
+      [{:published, "xor", 2.5}]
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
+  @spec why(Genotype.t() | Genotype.id()) :: [step]
+  def why(%Genotype{ref: genotype}), do: why(:cambrian_genotype.id(genotype))
+  def why(id), do: Enum.map(:cambrian_bridge.why(id), &Boundary.without_undefined/1)
+
+  @doc """
+  What others' genotypes were measured to be here, and what became of them: the last thousand, the
+  first one first. `why/1` tells more of each.
+
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> Cambrian.Bridge.migrations()
+      []
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
+  @spec migrations() :: [migration]
+  defdelegate migrations, to: :cambrian_bridge
 
   @doc """
   The key that others know this node by.
@@ -205,7 +368,7 @@ defmodule Cambrian.Bridge do
 
   @doc """
   Goes on under a new key, in the identity's file as well if it has one, and tells the others in the
-  realm, who keep what they know of the old key for the new one.
+  realm, who keep what they know of the old key for the new one, and take nothing more from the old.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> old = Cambrian.Bridge.identity()
@@ -219,17 +382,43 @@ defmodule Cambrian.Bridge do
   defdelegate rotate, to: :cambrian_bridge
 
   @doc """
-  How many envelopes were published, received, and rejected for which reason.
+  What the transport says of its connection. A node that has one may still be alone.
+
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> Cambrian.Bridge.status()
+      %{connected: true, peers: 0}
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
+  @spec status() :: %{
+          required(:connected) => boolean,
+          required(:peers) => non_neg_integer | :unknown,
+          optional(atom) => term
+        }
+  defdelegate status, to: :cambrian_bridge
+
+  @doc """
+  How many messages all bridges received and how many bytes, how many of them were rejected for which
+  reason; how many genotypes were published, and how often the best was announced again, with the
+  bytes of all that was published.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, _} = Cambrian.Bridge.publish_genotype(genotype, task: :xor, fitness: 2.5)
-      iex> Cambrian.Bridge.counts()
-      %{published: 1}
+      iex> %{published: 1, bytes_published: bytes} = Cambrian.Bridge.counts()
+      iex> bytes > 0
+      true
       iex> Cambrian.Bridge.stop()
       :ok
   """
-  @spec counts() :: %{(:published | :received | {:rejected, term}) => pos_integer}
+  @spec counts() :: %{
+          (:received
+           | :bytes_received
+           | {:rejected, atom}
+           | :published
+           | :announced
+           | :bytes_published) => pos_integer
+        }
   defdelegate counts, to: :cambrian_bridge
 
   defp options(opts) do

@@ -133,6 +133,10 @@ defmodule Cambrian.Error do
   defp text(:not_canonical), do: "these bytes are not the canonical ones of their genotype"
   defp text({:too_large, size}), do: "#{size} is too large"
   defp text({:unsupported_version, version}), do: "version #{version} is not supported"
+
+  defp text({:unsupported_version, what, version}),
+    do: "version #{version} of #{what} is not supported"
+
   defp text({:unknown_gene, gene, name}), do: "unknown #{gene} #{inspect(name)}"
   defp text({:invalid_genotype, why}), do: "invalid genotype: #{why}"
 
@@ -146,6 +150,19 @@ defmodule Cambrian.Error do
   # The bridge and the library.
   defp text({:transport_unavailable, transport}),
     do: "transport #{inspect(transport)} is not available"
+
+  defp text({:bad_name, name}),
+    do:
+      "a topic, a procedure or a key must be a binary of at most 255 bytes, got: #{inspect(name)}"
+
+  defp text(:too_large), do: "more bytes than a message or a blob may have"
+  defp text(:too_many), do: "a connection may announce no more keys"
+  defp text(:disconnected), do: "the transport's connection has ended"
+  defp text(:unknown_procedure), do: "nothing is served there under this name"
+  defp text(:crashed), do: "what was called there crashed, or gave no binary"
+  defp text(:gone), do: "nobody is known by this address"
+  defp text(:not_found), do: "nobody has it"
+  defp text(:corrupted), do: "what came has another hash than the one named"
 
   # Trust, identities and files.
   defp text({:unknown_realm, realm}),

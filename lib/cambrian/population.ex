@@ -405,6 +405,7 @@ defmodule Cambrian.Population do
   @spec info(t) :: %{
           name: term,
           task: atom,
+          task_id: String.t(),
           seed: Genotype.seed(),
           generation: non_neg_integer,
           evaluations: non_neg_integer,

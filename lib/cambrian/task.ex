@@ -121,6 +121,17 @@ defmodule Cambrian.Task do
           | {:error, Error.reason()}
   def trial(task, %Network{ref: network}), do: :cambrian_task.trial(Boundary.task(task), network)
 
+  @doc """
+  What other nodes know a task by: only the same settings are the same task.
+
+      iex> Cambrian.Task.id(:parity)
+      "parity"
+      iex> Cambrian.Task.id({:parity, bits: 5})
+      "parity/4f654de4"
+  """
+  @spec id(term) :: String.t()
+  def id(task), do: :cambrian_task.id(Boundary.task(task))
+
   @doc false
   defmacro __using__(_opts) do
     quote do

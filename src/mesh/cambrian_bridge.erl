@@ -148,7 +148,7 @@ realms() -> cambrian_bridges:realms().
 join(Population) when is_pid(Population); is_atom(Population) ->
     lists:foreach(fun(Realm) -> ok = call(Realm, {join, Population}) end, some_realms()).
 
-%% @doc Publishes a genotype at once, with what is claimed of it; of several realms in the one that the claims name as
+%% @doc Publishes a genotype at once, with what is claimed of it, for a task by its id ({@link cambrian_task:id/1}); of several realms in the one that the claims name as
 %% `realm'.
 %%
 %% ```
@@ -246,7 +246,7 @@ unsubscribe_genotypes(Ref) -> lists:foreach(fun(Realm) -> ok = call(Realm, {unsu
 -spec list_nodes() -> [peer()].
 list_nodes() -> lists:append([list_nodes(Realm) || Realm <- some_realms()]).
 
-%% @doc Of one realm.
+%% @doc The same of one realm.
 -spec list_nodes(Realm :: binary()) -> [peer()].
 list_nodes(Realm) -> call(Realm, list_nodes).
 
@@ -268,7 +268,7 @@ global_best() -> lists:foldl(fun(Realm, Best) -> maps:merge_with(fun fitter/3, B
 fitter(_Task, #{fitness := A} = Known, #{fitness := B}) when A >= B -> Known;
 fitter(_Task, _Known, Better) -> Better.
 
-%% @doc Of one realm.
+%% @doc The same of one realm.
 -spec global_best(Realm :: binary()) -> #{Task :: binary() => best()}.
 global_best(Realm) -> call(Realm, global_best).
 
@@ -289,11 +289,12 @@ global_best(Realm) -> call(Realm, global_best).
 -spec why(cambrian_genotype:id() | cambrian_genotype:genotype()) -> story().
 why(<<_:32/binary>> = Id) ->
     Steps = [Step#{realm => Realm} || Realm <- some_realms(), Step <- call(Realm, {story, Id}) ++ refusals(Realm, Id)],
-    lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, Steps);
+    in_order(Steps);
 why(Genotype) -> why(cambrian_genotype:id(Genotype)).
 
 refusals(Realm, Id) ->
-    [Refusal#{step => refused} || #{genotype := Refused} = Refusal <- cambrian_trust:refusals(Realm), Refused =:= Id].
+    [Refusal#{step => refused} || #{genotype := Refused} = Refusal <- lists:reverse(cambrian_trust:refusals(Realm)),
+                                  Refused =:= Id].
 
 %% @doc What others' genotypes were measured to be here, and what became of them: the last thousand, the first one first.
 %% {@link why/1} tells more of each.
@@ -307,7 +308,10 @@ refusals(Realm, Id) ->
 -spec migrations() -> [migration()].
 migrations() ->
     Judged = [migration(Realm, Id, Steps) || Realm <- some_realms(), {Id, Steps} <- call(Realm, stories)],
-    lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, lists:append(Judged)).
+    in_order(lists:append(Judged)).
+
+%% Those of the same ms stay as they were.
+in_order(Steps) -> lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, Steps).
 
 migration(Realm, Id, Steps) ->
     [(maps:with([time, claimed, fitness, outcome], Judged))#{realm => Realm, genotype => Id, origin => Origin}

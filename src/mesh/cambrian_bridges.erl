@@ -9,9 +9,9 @@
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc In the order of their names.
+%% @doc In the order of their names. Who stopped a bridge may know of its end before we do, here and below.
 -spec realms() -> [binary()].
-realms() -> lists:sort([Realm || {Realm, _} <- ets:tab2list(?MODULE)]).
+realms() -> lists:sort([Realm || {Realm, Pid} <- ets:tab2list(?MODULE), is_process_alive(Pid)]).
 
 -spec register_name(binary(), pid()) -> yes | no.
 register_name(Realm, Pid) -> gen_server:call(?MODULE, {register, Realm, Pid}, infinity).
@@ -21,8 +21,8 @@ unregister_name(Realm) -> gen_server:call(?MODULE, {unregister, Realm}, infinity
 
 -spec whereis_name(binary()) -> pid() | undefined.
 whereis_name(Realm) ->
-    case ets:lookup(?MODULE, Realm) of
-        [{Realm, Pid}] -> Pid;
+    case [Pid || {_, Pid} <- ets:lookup(?MODULE, Realm), is_process_alive(Pid)] of
+        [Pid] -> Pid;
         [] -> undefined
     end.
 
@@ -38,13 +38,8 @@ init([]) ->
     {ok, #{}}.
 
 handle_call({register, Realm, Pid}, _From, Monitors) ->
-    case ets:lookup(?MODULE, Realm) of
-        [{_, Other}] when Other =/= Pid ->
-            %% whose end is not known here yet may be dead all the same
-            case is_process_alive(Other) of
-                true -> {reply, no, Monitors};
-                false -> {reply, yes, put_bridge(Realm, Pid, Monitors)}
-            end;
+    case whereis_name(Realm) of
+        Other when is_pid(Other), Other =/= Pid -> {reply, no, Monitors};
         _ -> {reply, yes, put_bridge(Realm, Pid, Monitors)}
     end;
 handle_call({unregister, Realm}, _From, Monitors) ->

@@ -48,7 +48,7 @@
 -record(exchange, {options :: map(), ask :: ask(), trust :: term(), rand :: rand:state(),
                    sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
                    members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()}, heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
-                   held = cambrian_recent:new(32) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
+                   held = cambrian_recent:new(32, 2_000_000) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
                    %% what was found out here of others'; `heard' where nobody was here to find it out
                    known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, Measured :: float() | failed | heard),
                    wants = cambrian_wants:new() :: cambrian_wants:wants(),
@@ -62,8 +62,6 @@
                     once => fun(_Key, Fun) -> Fun() end}).
 %% An envelope up to this size is not announced but sent: to ask for it would cost more.
 -define(SMALL, 512).
-%% One above is fetched as a blob.
--define(LARGE, 32_768).
 -define(TRICKLE, #{shortest => 4_000, longest => 900_000, redundancy => 1}).
 %% How often others are told again whom this key succeeds.
 -define(TELL_MS, 600_000).
@@ -301,8 +299,11 @@ say(Urgency, #held{envelope = Envelope}, #exchange{options = #{address := Addres
     Announcement = cambrian_message:announcement(Urgency, cambrian_envelope:record(Read), Address),
     effect({publish, Announcement}, offer_blob(Envelope, X)).
 
-offer_blob(Envelope, X) when byte_size(Envelope) > ?LARGE -> effect({send, Envelope}, X);
-offer_blob(_, X) -> X.
+offer_blob(Envelope, X) ->
+    case cambrian_delivery:is_large(Envelope) of
+        true -> effect({send, Envelope}, X);
+        false -> X
+    end.
 
 %% What we say of it, of whose fitness we know here, under our own name and with this hour's number.
 seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now, #exchange{sequence = Sequence, options = Options} = X) ->
@@ -315,7 +316,8 @@ seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now, #exch
     end.
 
 hold(undefined, X) -> X;
-hold(#held{id = Id} = Held, #exchange{held = Recent} = X) -> X#exchange{held = cambrian_recent:put(Id, Held, Recent)}.
+hold(#held{id = Id, genotype = Genotype} = Held, #exchange{held = Recent} = X) ->
+    X#exchange{held = cambrian_recent:put(Id, Held, weight(Genotype), Recent)}.
 
 find_held(Id, #exchange{held = Recent, tasks = Tasks}) ->
     case [Best || #task{best = #held{id = Other} = Best} <- maps:values(Tasks), Other =:= Id] of
@@ -343,10 +345,11 @@ refused(Reason, Now, X) ->
 rejected(Reason, X) -> event(rejected, #{reason => cambrian_realm:kind(Reason)}, X).
 
 heard_envelope(Bytes, Now, #exchange{trust = Trust} = X) ->
-    {Answer, Next} = cambrian_admission:envelope(Bytes, base_of(X), option(once, X), admission(Now, X), Trust),
+    {Answer, Next} = cambrian_admission:envelope(Bytes, lookup(X), option(once, X), admission(Now, X), Trust),
     admitted(Answer, Bytes, Now, X#exchange{trust = Next}).
 
-base_of(X) ->
+%% Of a genotype that is held here.
+lookup(X) ->
     fun(Id) ->
         case find_held(Id, X) of
             {ok, #held{genotype = Genotype}} -> {ok, Genotype};
@@ -532,35 +535,16 @@ asked(Bytes, Now, X) ->
 give(error, _Bases, _Now, X) -> {none, X};
 give({ok, #held{envelope = undefined, task = Name} = Held}, Bases, Now, X) ->
     case seal(Held, Now, X) of
-        {ok, #held{envelope = Envelope} = Sealed, Next} -> give({ok, Sealed}, Bases, Now, keep_envelope_of(Name, Sealed, offer_blob(Envelope, Next)));
+        {ok, #held{envelope = Envelope} = Sealed, Next} ->
+            give({ok, Sealed}, Bases, Now, keep_envelope_of(Name, Sealed, offer_blob(Envelope, Next)));
         {error, _} -> {none, X}
     end;
-give({ok, #held{envelope = Envelope, signed = Signed} = Held}, Bases, _Now, X) ->
-    Difference = difference(Held, Bases, X),
-    {case Difference of
-         {Size, Base, Shorter} when Size + 34 < byte_size(Envelope) -> {difference, Base, Shorter, signed(Held)};
-         _ when byte_size(Envelope) > ?LARGE -> {elsewhere, crypto:hash(sha256, Envelope), Signed};
-         _ -> {whole, Envelope, Signed}
-     end, X}.
+give({ok, #held{genotype = Genotype, envelope = Envelope, signed = Signed}}, Bases, _Now, X) ->
+    Offer = #{genotype => Genotype, envelope => Envelope, signed => Signed},
+    {cambrian_delivery:give(Offer, Bases, lookup(X)), X}.
 
 keep_envelope_of(Name, Held, #exchange{tasks = Tasks} = X) when is_map_key(Name, Tasks) -> keep_envelope(Name, Held, X);
 keep_envelope_of(_Name, Held, X) -> hold(Held, X).
-
-%% The shortest.
-difference(#held{genotype = Genotype}, Bases, X) ->
-    Differences = [{byte_size(Difference), Base, Difference}
-                   || Base <- Bases, {ok, #held{genotype = Known}} <- [find_held(Base, X)],
-                      Difference <- [cambrian_genotype:diff(Known, Genotype)]],
-    case Differences of
-        [] -> none;
-        _ -> lists:min(Differences)
-    end.
-
-%% With a difference there goes no envelope: what is signed goes as a record.
-signed(#held{signed = undefined, envelope = Envelope}) ->
-    {ok, Read, _} = cambrian_envelope:read(Envelope),
-    cambrian_envelope:record(Read);
-signed(#held{signed = Signed}) -> Signed.
 
 %% @doc What came of an `ask' or a `fetch'.
 -spec answered(Ref :: pos_integer(), {ok, binary()} | {error, term()}, Now :: integer(), exchange()) ->
@@ -578,18 +562,31 @@ measured({ok, _}, Address, Ms, #exchange{members = Members} = X) ->
     X#exchange{members = cambrian_members:answered(Address, Ms, Members)};
 measured({error, _}, Address, Ms, X) -> measured({ok, late}, Address, Ms + 10_000, X).
 
-delivered({ok, Blob}, #{fetched := Breeder} = Want, Now, X) -> whole(Blob, Breeder, Want, Now, X);
 delivered({ok, Bytes}, Want, Now, X) ->
-    case cambrian_message:read_answer(Bytes) of
-        {ok, {whole, Envelope, Breeder}} -> whole(Envelope, Breeder, Want, Now, X);
-        {ok, {difference, Base, Difference, Breeder}} -> patched(patch(Base, Difference, Want, X), Breeder, Want, byte_size(Bytes), Now, X);
-        {ok, {elsewhere, Content, Breeder}} ->
-            {Ref, Wants} = cambrian_wants:asking(Want#{fetched => Breeder}, X#exchange.wants),
-            effect({fetch, Ref, Content}, X#exchange{wants = Wants});
-        {ok, none} -> not_delivered(not_there, Want, Now, X);
-        {error, malformed} -> not_delivered(malformed, Want, Now, X)
-    end;
+    Answer = case Want of
+                 #{fetched := Breeder} -> {ok, {blob, Bytes, Breeder}};
+                 _ -> cambrian_message:read_answer(Bytes)
+             end,
+    opened(Answer, byte_size(Bytes), Want, Now, X);
 delivered({error, Reason}, Want, Now, X) -> not_delivered(Reason, Want, Now, X).
+
+opened({error, Reason}, _Size, Want, Now, X) -> not_delivered(Reason, Want, Now, X);
+opened({ok, Answer}, Size, Want, Now, #exchange{wants = Wants} = X) ->
+    case cambrian_delivery:open(Answer, Want, lookup(X), option(once, X)) of
+        {ok, Genotype, By, Signed} -> fetched(Genotype, By, Signed, Size, Want, Now, X);
+        {blob, Content, Breeder} ->
+            {Ref, Asked} = cambrian_wants:asking(Want#{fetched => Breeder}, Wants),
+            effect({fetch, Ref, Content}, X#exchange{wants = Asked});
+        %% Whoever signed what is no genotype lied, to whomever it was sent.
+        {rubbish, Reason, Claims} ->
+            {_, Told} = ask({rubbish, Reason, Claims}, Now, X),
+            not_delivered(Reason, Want, Now, Told);
+        %% Before another is asked, the same one is for the whole.
+        {error, _} when element(1, Answer) =:= difference ->
+            #{addresses := [Address | _] = Addresses} = Want,
+            not_delivered(wrong_difference, Want#{addresses := [Address | Addresses]}, Now, X);
+        {error, Reason} -> not_delivered(Reason, Want, Now, X)
+    end.
 
 %% The next who has it is asked. If there is none, it will be announced again by those who have it.
 not_delivered(Reason, #{id := Id, addresses := [Address | _]} = Want, Now, #exchange{wants = Wants} = X) ->
@@ -599,64 +596,11 @@ not_delivered(Reason, #{id := Id, addresses := [Address | _]} = Want, Now, #exch
         {give_up, Rest} -> Noted#exchange{wants = Rest}
     end.
 
-patch(Base, Difference, #{id := Id, whole := false}, X) ->
-    case find_held(Base, X) of
-        {ok, #held{genotype = Known}} ->
-            case cambrian_genotype:patch(Known, Difference) of
-                {ok, Genotype} -> is_the_one(Genotype, Id);
-                {error, Reason} -> {error, Reason}
-            end;
-        error -> {error, missing_base}
-    end;
-patch(_Base, _Difference, _Want, _X) -> {error, missing_base}.
-
-is_the_one(Genotype, Id) ->
-    case cambrian_genotype:id(Genotype) of
-        Id -> {ok, Genotype};
-        _ -> {error, wrong_id}
-    end.
-
-%% Before another is asked, the same one is for the whole.
-patched({ok, Genotype}, Breeder, Want, Size, Now, X) -> fetched(Genotype, Breeder, Want, Size, Now, X);
-patched({error, _}, _Breeder, #{whole := false, addresses := Addresses} = Want, _Size, Now, X) ->
-    not_delivered(wrong_difference, Want#{addresses := [hd(Addresses) | Addresses]}, Now, X);
-patched({error, Reason}, _Breeder, Want, _Size, Now, X) -> not_delivered(Reason, Want, Now, X).
-
-%% Whoever signed what is no genotype lied, to whomever it was sent.
-whole(Bytes, Breeder, #{id := Id, task := Name} = Want, Now, #exchange{options = #{realm := Realm}} = X) ->
-    case cambrian_envelope:read(Bytes) of
-        {ok, Envelope, #{genotype := Id, task := Name, realm := Realm, base := undefined} = Claims} ->
-            case once({open, Bytes}, fun() -> cambrian_envelope:open(Envelope) end, X) of
-                {ok, Genotype} -> fetched(Genotype, either(Breeder, cambrian_envelope:record(Envelope)), Want, byte_size(Bytes), Now, X);
-                {error, Reason} -> rubbish(cambrian_realm:is_rubbish(Reason), Reason, Claims, Want, Now, X)
-            end;
-        {ok, _, _} -> not_delivered(wrong_id, Want, Now, X);
-        {error, Reason} -> not_delivered(Reason, Want, Now, X)
-    end.
-
-either(undefined, Record) -> Record;
-either(Breeder, _Record) -> Breeder.
-
-rubbish(false, Reason, _Claims, Want, Now, X) -> not_delivered(Reason, Want, Now, X);
-rubbish(true, Reason, Claims, #{id := Id, task := Name} = Want, Now, X) ->
-    {_, #exchange{known = Known} = Told} = ask({rubbish, Reason, Claims}, Now, X),
-    not_delivered(Reason, Want#{addresses := [none]}, Now,
-                  Told#exchange{known = cambrian_recent:put({Name, Id}, failed, Known)}).
-
-%% The genotype is the one that was announced, by its id. Of what is said of its breeding only a signature is believed.
-fetched(Genotype, Breeder, #{id := Id, claims := #{origin := Origin} = Claims, record := Record, addresses := [Address | _]}, Size,
-        Now, #exchange{wants = Wants} = X) ->
-    {By, Signed} = breeder(Breeder, Claims, Record, X),
+fetched(Genotype, By, Signed, Size, #{id := Id, claims := #{origin := Origin} = Claims, addresses := [Address | _]}, Now,
+        #exchange{wants = Wants} = X) ->
     Next = effect({lineage, Id, Signed}, X#exchange{wants = cambrian_wants:served(Origin, Wants)}),
     Noted = note(Id, received, #{origin => Origin, breeder => By, address => Address, bytes => Size}, Now, Next),
     arrived(Genotype, Claims, By, Signed, Now, Noted).
-
-breeder(undefined, #{origin := Origin}, Record, _X) -> {Origin, Record};
-breeder(Breeder, #{genotype := Id, task := Name, realm := Realm} = Claims, Record, X) ->
-    case read_record(Breeder, X) of
-        {ok, #{genotype := Id, task := Name, realm := Realm, origin := By}} -> {By, Breeder};
-        _ -> breeder(undefined, Claims, Record, X)
-    end.
 
 %%% ---- quarantine -------------------------------------------------------------------------
 
@@ -678,14 +622,18 @@ item(Genotype, #{genotype := Id, origin := Origin, fitness := Claimed, generatio
     From = #{origin => Origin, breeder => Breeder, claimed => Claimed, generation => Generation},
     #{id => Id, genotype => Genotype, from => From, signed => Signed, claims => Claims}.
 
-quarantined(#{id := Id, claims := #{origin := Origin}} = Item, #task{quarantine = Quarantine, offered = Offered} = Task, Now, X) ->
+quarantined(#{id := Id, genotype := Genotype, claims := #{origin := Origin}} = Item, #task{quarantine = Quarantine, offered = Offered} = Task, Now, X) ->
     case is_map_key(Id, Offered) of
         true -> X;
         false ->
-            {Dropped, Waiting} = cambrian_quarantine:in(Origin, Item, Quarantine),
+            {Dropped, Waiting} = cambrian_quarantine:in(Origin, Item, weight(Genotype), Quarantine),
             Noted = lists:foldl(fun(#{id := Gone}, Y) -> note(Gone, dropped, #{}, Now, Y) end, X, Dropped),
             put_task(Task#task{quarantine = Waiting}, Noted)
     end.
+
+weight(Genotype) ->
+    #{nodes := Nodes, connections := Connections} = cambrian_genotype:info(Genotype),
+    Nodes + Connections.
 
 offer_more(Now, #exchange{tasks = Tasks} = X) -> lists:foldl(fun(Name, Y) -> offer_more(Name, Now, Y) end, X, lists:sort(maps:keys(Tasks))).
 

@@ -238,6 +238,7 @@ do({event, Name, Facts}, State) ->
     tell(Name, Facts, State).
 
 %% What takes its time must not hold up what arrives; its end is its answer.
+-dialyzer({nowarn_function, in_its_own_process/3}).
 in_its_own_process(Question, Fun, #state{asking = Asking} = State) ->
     {_, Monitor} = spawn_monitor(fun() -> exit({done, Fun()}) end),
     State#state{asking = Asking#{Monitor => Question}}.
@@ -329,17 +330,17 @@ join_all(Populations, State) ->
 join_population(Handle, #state{joined = Joined} = State) ->
     Monitor = monitor(process, Handle),
     try
-        #{name := Name, task := Task} = cambrian_population:info(Handle),
+        #{name := Name, task_id := Task} = cambrian_population:info(Handle),
         false = is_map_key(Name, Joined),
         ok = cambrian_population:subscribe(Handle),
-        Population = #joined{handle = Handle, name = Name, task = text(Task), monitor = Monitor},
+        Population = #joined{handle = Handle, name = Name, task = Task, monitor = Monitor},
         Known = State#state{joined = Joined#{Name => Population}},
-        Taken = exchange(fun cambrian_exchange:join/3, [text(Task)], Known),
+        Taken = exchange(fun cambrian_exchange:join/3, [Task], Known),
         greet(cambrian_population:best(Handle), Population, Taken)
     catch
         exit:_ ->
             demonitor(Monitor, [flush]),
-            look_again(Handle, State),
+            _ = look_again(Handle, State),
             State;
         error:{badmatch, true} ->
             demonitor(Monitor, [flush]),

@@ -13,7 +13,12 @@ start_bridge(#{realm := Realm} = Options) ->
         {error, already_present} ->
             ok = supervisor:delete_child(?MODULE, {bridge, Realm}),
             start_bridge(Options);
-        {error, {already_started, _}} = Error -> Error;
+        {error, {already_started, Pid}} = Error ->
+            %% of the end of one that was stopped just now we may know before the supervisor does
+            case is_process_alive(Pid) of
+                true -> Error;
+                false -> start_bridge(Options)
+            end;
         {error, {Reason, _Child}} -> {error, Reason};
         Started -> Started
     end.

@@ -40,7 +40,7 @@ kind(<<16#93, First, _/binary>> = Bytes) when First >= 16#c4, First =< 16#c6 ->
         false -> {envelope, Bytes}
     end;
 kind(<<16#93, Kind, _/binary>> = Bytes) when Kind >= ?NEWS, Kind =< ?HEARTBEAT, byte_size(Bytes) =< ?MAX_RECORD ->
-    case cambrian_msgpack:decode(Bytes) of
+    case unpack(Bytes) of
         {ok, [?HEARTBEAT, Body, <<_:64/binary>> = Signature]} when is_binary(Body) -> {heartbeat, Body, Signature};
         {ok, [Urgency, Record, Address]} when Urgency =/= ?HEARTBEAT, is_binary(Record), is_binary(Address),
                                               byte_size(Address) =< ?MAX_ADDRESS ->
@@ -73,7 +73,7 @@ signed(Realm, Body) -> [<<"cambrian heartbeat 1\n">>, <<(byte_size(Realm))>>, Re
 %% @doc Nothing of it is true before {@link is_genuine/3} says so.
 -spec read_heartbeat(Body :: binary(), MaxInterval :: pos_integer()) -> {ok, heartbeat()} | {error, malformed}.
 read_heartbeat(Body, MaxInterval) ->
-    case cambrian_msgpack:decode(Body) of
+    case unpack(Body) of
         {ok, [?VERSION, <<Key:32/binary>>, Address, Time, Interval]}
           when is_binary(Address), byte_size(Address) =< ?MAX_ADDRESS, is_integer(Time), Time >= 0,
                is_integer(Interval), Interval > 0 ->
@@ -98,7 +98,7 @@ ping() -> pack([]).
 
 -spec read_request(binary()) -> {ok, ping | {cambrian_genotype:id(), Held :: [cambrian_genotype:id()]}} | {error, malformed}.
 read_request(Bytes) when byte_size(Bytes) =< 1024 ->
-    case cambrian_msgpack:decode(Bytes) of
+    case unpack(Bytes) of
         {ok, []} -> {ok, ping};
         {ok, [_ | _] = Ids} when length(Ids) =< ?MAX_HELD + 1 ->
             case lists:all(fun is_id/1, Ids) of
@@ -122,7 +122,7 @@ optional(Record) -> Record.
 
 -spec read_answer(binary()) -> {ok, answer()} | {error, malformed}.
 read_answer(Bytes) ->
-    case cambrian_msgpack:decode(Bytes) of
+    case unpack(Bytes) of
         {ok, []} -> {ok, none};
         {ok, [1, Envelope, Breeder]} when is_binary(Envelope) -> with_breeder(Breeder, {whole, Envelope});
         {ok, [2, <<Base:32/binary>>, Difference, Breeder]} when is_binary(Difference) ->
@@ -137,3 +137,14 @@ with_breeder(Record, Answer) when is_binary(Record), byte_size(Record) =< ?MAX_R
 with_breeder(_, _) -> {error, malformed}.
 
 pack(Term) -> iolist_to_binary(cambrian_msgpack:encode(Term)).
+
+%% What would not be written like this is refused: each message has one spelling.
+unpack(Bytes) ->
+    case cambrian_msgpack:decode(Bytes) of
+        {ok, Term} ->
+            case pack(Term) of
+                Bytes -> {ok, Term};
+                _ -> {error, malformed}
+            end;
+        Error -> Error
+    end.

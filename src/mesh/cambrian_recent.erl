@@ -1,38 +1,62 @@
 %% @private
-%% A map that holds so many entries, and forgets those that were put first.
+%% A map that holds so many entries, and no more than so much together, and forgets those that were put first.
 -module(cambrian_recent).
 
--export([new/1, put/3, find/2, get/3, remove/2, to_list/1]).
+-export([new/1, new/2, put/3, put/4, find/2, get/3, remove/2, to_list/1]).
 -export_type([recent/2]).
 
--record(recent, {max :: pos_integer(), order = queue:new() :: queue:queue(term()), entries = #{} :: map()}).
+-record(recent, {max :: pos_integer(), heaviest :: pos_integer() | infinity, weight = 0 :: non_neg_integer(),
+                 order = queue:new() :: queue:queue(term()),
+                 entries = #{} :: #{term() => {Value :: term(), Weight :: pos_integer()}}}).
 -opaque recent(_Key, _Value) :: #recent{}.
 
 -spec new(pos_integer()) -> recent(_, _).
-new(Max) -> #recent{max = Max}.
+new(Max) -> new(Max, infinity).
 
-%% @doc One that is there keeps its place.
+-spec new(pos_integer(), Heaviest :: pos_integer() | infinity) -> recent(_, _).
+new(Max, Heaviest) -> #recent{max = Max, heaviest = Heaviest}.
+
+%% @doc The same with a weight of 1.
 -spec put(Key, Value, recent(Key, Value)) -> recent(Key, Value).
-put(Key, Value, #recent{entries = Entries} = Recent) when is_map_key(Key, Entries) ->
-    Recent#recent{entries = Entries#{Key := Value}};
-put(Key, Value, #recent{order = Order, entries = Entries} = Recent) ->
-    with_room(Recent#recent{order = queue:in(Key, Order), entries = Entries#{Key => Value}}).
+put(Key, Value, Recent) -> put(Key, Value, 1, Recent).
 
-with_room(#recent{max = Max, order = Order, entries = Entries} = Recent) when map_size(Entries) > Max ->
+%% @doc One that is there keeps its place. The last one stays, whatever it weighs.
+-spec put(Key, Value, Weight :: pos_integer(), recent(Key, Value)) -> recent(Key, Value).
+put(Key, Value, Weight, #recent{entries = Entries, weight = All} = Recent) when is_map_key(Key, Entries) ->
+    #{Key := {_, Old}} = Entries,
+    with_room(Recent#recent{entries = Entries#{Key := {Value, Weight}}, weight = All - Old + Weight});
+put(Key, Value, Weight, #recent{order = Order, entries = Entries, weight = All} = Recent) ->
+    with_room(Recent#recent{order = queue:in(Key, Order), entries = Entries#{Key => {Value, Weight}}, weight = All + Weight}).
+
+with_room(#recent{max = Max, heaviest = Heaviest, order = Order, entries = Entries, weight = Weight} = Recent)
+  when map_size(Entries) > Max; Weight > Heaviest, map_size(Entries) > 1 ->
     {{value, Oldest}, Left} = queue:out(Order),
-    Recent#recent{order = Left, entries = maps:remove(Oldest, Entries)};
+    {{_, Less}, Others} = maps:take(Oldest, Entries),
+    with_room(Recent#recent{order = Left, entries = Others, weight = Weight - Less});
 with_room(Recent) -> Recent.
 
 -spec find(Key, recent(Key, Value)) -> {ok, Value} | error.
-find(Key, #recent{entries = Entries}) -> maps:find(Key, Entries).
+find(Key, #recent{entries = Entries}) ->
+    case Entries of
+        #{Key := {Value, _}} -> {ok, Value};
+        _ -> error
+    end.
 
 -spec get(Key, recent(Key, Value), Default) -> Value | Default.
-get(Key, #recent{entries = Entries}, Default) -> maps:get(Key, Entries, Default).
+get(Key, Recent, Default) ->
+    case find(Key, Recent) of
+        {ok, Value} -> Value;
+        error -> Default
+    end.
 
 -spec remove(Key, recent(Key, Value)) -> recent(Key, Value).
-remove(Key, #recent{order = Order, entries = Entries} = Recent) ->
-    Recent#recent{order = queue:delete(Key, Order), entries = maps:remove(Key, Entries)}.
+remove(Key, #recent{order = Order, entries = Entries, weight = Weight} = Recent) ->
+    case maps:take(Key, Entries) of
+        {{_, Less}, Left} -> Recent#recent{order = queue:delete(Key, Order), entries = Left, weight = Weight - Less};
+        error -> Recent
+    end.
 
 %% @doc Those that were put first come first.
 -spec to_list(recent(Key, Value)) -> [{Key, Value}].
-to_list(#recent{order = Order, entries = Entries}) -> [{Key, maps:get(Key, Entries)} || Key <- queue:to_list(Order)].
+to_list(#recent{order = Order, entries = Entries}) ->
+    [{Key, Value} || Key <- queue:to_list(Order), {Value, _} <- [maps:get(Key, Entries)]].

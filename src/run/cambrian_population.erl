@@ -107,9 +107,9 @@
          contender :: undefined | {cambrian_genotype:genotype(), float()},
          validated :: undefined | validated(),
          history = cambrian_history:new() :: cambrian_history:history(),
-         checkpointing :: #{every := non_neg_integer(), keep := pos_integer(), text := binary()},
-         written_at :: undefined | integer(),
-         unwritten = ok :: ok | {error, term()},
+         keeper :: cambrian_keeper:keeper(),
+         %% the task's, for its checkpoints
+         text :: binary(),
          stats :: undefined | stats(),
          result :: undefined | result(),
          champion = undefined :: undefined | champion(),
@@ -423,7 +423,7 @@ subscribe(Population) -> call(Population, {subscribe, self()}, infinity).
 -spec unsubscribe(population()) -> ok.
 unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 
-%% @doc What it is evolving, and with which parameters and seed; `inputs' and `outputs' are those of its genotypes,
+%% @doc What it is evolving, and with which parameters and seed; `task_id' is that of {@link cambrian_task:id/1}; `inputs' and `outputs' are those of its genotypes,
 %% `networks' has those of their networks, which only a substrate makes others.
 %%
 %% ```
@@ -431,12 +431,12 @@ unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 %% 2> #{parameters := Parameters} = Info = cambrian_population:info(P).
 %% 3> maps:remove(parameters, Info).
 %% #{evaluations => 0,generation => 0,inputs => 2,name => #Ref<0.924675449.1820852225.208049>,
-%%   networks => {2,1},outputs => 1,seed => 42,task => 'xor'}
+%%   networks => {2,1},outputs => 1,seed => 42,task => 'xor',task_id => <<"xor">>}
 %% 4> maps:with([population, stagnation], Parameters).
 %% #{population => 150,stagnation => 15}
 %% 5> ok = cambrian_population:stop(P).
 %% '''
--spec info(population()) -> #{name := term(), task := atom(), seed := cambrian_genotype:seed(),
+-spec info(population()) -> #{name := term(), task := atom(), task_id := binary(), seed := cambrian_genotype:seed(),
                               generation := non_neg_integer(), evaluations := non_neg_integer(),
                               inputs := pos_integer(), outputs := pos_integer(),
                               networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
@@ -505,8 +505,8 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
     _ = [monitor(process, Owner) || #{owner := Owner} <- [Options]],
     Data = #data{name = Name, task = Task, population = Population,
                  evaluator = start_evaluator(Options),
-                 checkpointing = #{every => maps:get(checkpoint_interval, Options),
-                                   keep => maps:get(checkpoints, Options), text => maps:get(text, Options)},
+                 keeper = cambrian_keeper:new(Options),
+                 text = maps:get(text, Options),
                  goal = goal(Options, Saved),
                  running = maps:get(running, Saved, false),
                  champion = maps:get(champion, Saved, undefined),
@@ -655,8 +655,8 @@ answer(stats, #data{stats = undefined}) -> {error, not_evaluated};
 answer(stats, #data{stats = Stats}) -> {ok, Stats};
 answer(history, #data{history = History}) -> cambrian_history:pages(History);
 answer(population, #data{population = Population}) -> {ok, Population};
-answer(info, #data{name = Name, task = #{name := Task}, population = Population}) ->
-    (cambrian_nif:population_info(Population))#{name => Name, task => Task,
+answer(info, #data{name = Name, task = #{name := Task, id := Id}, population = Population}) ->
+    (cambrian_nif:population_info(Population))#{name => Name, task => Task, task_id => Id,
                                                 parameters => cambrian_nif:population_parameters(Population)}.
 
 %% A population that ends as it should leaves no checkpoint in memory; one that dies does.
@@ -936,58 +936,33 @@ tell_received(#{genotype := Genotype, from := From}, Outcome, #data{population =
 welcome(#data{champion = Old} = Data) ->
     case crown(Data) of
         #data{champion = Old} = Same -> be_idle(Same);
-        #data{champion = New} = Crowned -> be_idle(write(now, kept(amended(#{champion => New}, Crowned)), Crowned))
+        #data{champion = New} = Crowned ->
+            #data{keeper = Keeper} = Amended = amended(#{champion => New}, Crowned),
+            be_idle(kept(cambrian_keeper:write(Keeper), Amended))
     end.
-
-kept(#data{name = Name}) ->
-    {ok, Checkpoint} = cambrian_store:get(Name),
-    Checkpoint.
 
 %%% ---- what is kept -----------------------------------------------------------------------
 
-%% In what is in memory; all else of it stays what it was.
-amended(Changes, #data{name = Name} = Data) ->
-    case cambrian_store:amend(Name, Changes) of
-        ok -> Data;
-        {error, not_found} ->
-            ok = cambrian_store:put(Name, snapshot(Data)),
-            Data
-    end.
+amended(Changes, #data{keeper = Keeper} = Data) ->
+    ok = cambrian_keeper:amend(Changes, fun() -> snapshot(Data) end, Keeper),
+    Data.
 
 remembered(#data{newcomers = Newcomers} = Data) -> amended(#{newcomers => Newcomers}, Data).
 
-%% In memory always; in a file now, or when one is due.
-keep(When, #data{name = Name} = Data) ->
-    Snapshot = snapshot(Data),
-    ok = cambrian_store:put(Name, Snapshot),
-    write(When, Snapshot, Data).
+keep(When, #data{keeper = Keeper} = Data) -> kept(cambrian_keeper:keep(When, snapshot(Data), Keeper), Data).
 
-write(When, Snapshot, #data{name = Name, checkpointing = #{every := Every, keep := Keep}, written_at = At} = Data) ->
-    Now = erlang:monotonic_time(millisecond),
-    case When =:= now orelse At =:= undefined orelse Now - At >= Every of
-        true -> written(cambrian_store:write(Name, Snapshot, Keep), Data#data{written_at = Now});
-        false -> Data
-    end.
+kept({ok, Keeper}, Data) -> Data#data{keeper = Keeper};
+kept({{failed, Reason}, Keeper}, #data{population = Population} = Data) ->
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    tell({checkpoint_failed, #{generation => Generation, reason => Reason}}, Data),
+    Data#data{keeper = Keeper}.
 
 snapshot(#data{population = Population, task = #{name := Task}, goal = Goal} = Data) ->
     #{generation := Generation} = cambrian_nif:population_info(Population),
-    #data{running = Running, champion = Champion, validated = Validated, history = History} = Data,
-    #{text := Text} = Data#data.checkpointing,
+    #data{running = Running, champion = Champion, validated = Validated, history = History, text = Text} = Data,
     #{population => Population, generation => Generation, champion => Champion, validated => Validated,
       history => History, running => Running, elapsed => elapsed(Data), task => atom_to_binary(Task), text => Text,
       goal => maps:remove(until, Goal), until => maps:with([until], Goal), newcomers => Data#data.newcomers}.
-
-%% Evolution goes on in memory, and on disk again when there is room: what is lost with the VM is done again.
-written(ok, #data{unwritten = ok} = Data) -> Data;
-written(ok, #data{name = Name} = Data) ->
-    logger:notice("checkpoints of the population ~tp are written again", [Name]),
-    Data#data{unwritten = ok};
-written({error, Reason} = Error, #data{unwritten = ok, name = Name, population = Population} = Data) ->
-    logger:warning("no checkpoint of the population ~tp could be written, it goes on without: ~tp", [Name, Reason]),
-    #{generation := Generation} = cambrian_nif:population_info(Population),
-    tell({checkpoint_failed, #{generation => Generation, reason => Reason}}, Data),
-    Data#data{unwritten = Error};
-written({error, _} = Error, Data) -> Data#data{unwritten = Error}.
 
 drop_job(#data{job = {_, Pid}}) when is_pid(Pid) -> exit(Pid, shutdown);
 drop_job(#data{job = {_, Job}}) -> cambrian_nif:job_stop(Job);

@@ -172,6 +172,7 @@ ordeal(Seed) -> suffer(plan(Seed)).
 %% []
 %% '''
 -spec ordeals([Seed :: integer()]) -> [{flawed, Seed :: integer(), [flaw()]}].
+-dialyzer({nowarn_function, ordeals/1}).
 ordeals(Seeds) ->
     Count = erlang:system_info(schedulers_online),
     Dealt = [[Seed || {N, Seed} <- lists:zip(lists:seq(1, length(Seeds)), Seeds), N rem Count =:= Mine]

@@ -40,7 +40,7 @@
 %% More fitness is better. The same network must always get the same fitness if a run is to be repeatable.
 -module(cambrian_task).
 
--export([names/0, evaluate/2, trial/2, new/1, prepare/2]).
+-export([names/0, evaluate/2, trial/2, id/1, new/1, prepare/2]).
 -export_type([task/0, native/0, settings/0, rows/0, trial/0, prepared/0, evaluation/0, fitness/0, error/0]).
 
 -type fitness() :: number().
@@ -55,8 +55,8 @@
 -type error() :: {unknown_task, atom()} | {unknown_option, term()} | {missing_options, [atom()]}
                | {bad_option, {atom(), term(), Expected :: binary()}}
                | {bad_dataset, Expected :: binary()} | {bad_dataset, Row :: term(), Expected :: binary()}.
-%% `anywhere' is how a native one is evaluated by nodes.
--type prepared() :: #{name := atom(), inputs := pos_integer(), outputs := pos_integer(),
+%% `anywhere' is how a native one is evaluated by nodes; `id' is that of {@link id/1}, for populations.
+-type prepared() :: #{name := atom(), id => binary(), inputs := pos_integer(), outputs := pos_integer(),
                       evaluate := evaluation(), anywhere => evaluation()}.
 %% In Rust, one network at a time, or many in lock-step in one process: the runner marks an index right before it runs the
 %% code of a user for it and 0 between two steps of all, and answers of each index what the same would answer alone, or
@@ -159,6 +159,36 @@ await(Post) ->
         {error, _} = Error -> Error;
         _Job -> receive {Tag, Answer} -> Answer end
     end.
+
+%% @doc What other nodes know a task by. Only the same settings are the same task: what is measured by others is another
+%% thing. Of a fun nothing is known but that it is one.
+%%
+%% ```
+%% 1> cambrian_task:id(parity).
+%% <<"parity">>
+%% 2> cambrian_task:id({parity, #{bits => 5}}).
+%% <<"parity/4f654de4">>
+%% 3> cambrian_task:id(fun(_Network) -> 1.0 end).
+%% <<"fun">>
+%% '''
+-spec id(task()) -> binary().
+id(Fun) when is_function(Fun) -> <<"fun">>;
+id(Name) when is_atom(Name) -> atom_to_binary(Name);
+id(Task) ->
+    Name = atom_to_binary(element(1, Task)),
+    case [settled(Setting) || Setting <- tl(tuple_to_list(Task))] of
+        [Empty] when Empty =:= []; Empty =:= {map, []} -> Name;
+        Settings ->
+            <<Start:4/binary, _/binary>> = crypto:hash(sha256, unicode:characters_to_binary(io_lib:format("~tw", [Settings]))),
+            <<Name/binary, "/", (string:lowercase(binary:encode_hex(Start)))/binary>>
+    end.
+
+%% The same text everywhere: in the order of keys, and without what is only here.
+settled(Map) when is_map(Map) -> {map, lists:sort([{settled(Key), settled(Value)} || {Key, Value} <- maps:to_list(Map)])};
+settled(Tuple) when is_tuple(Tuple) -> list_to_tuple(settled(tuple_to_list(Tuple)));
+settled([Head | Tail]) -> [settled(Head) | settled(Tail)];
+settled(Here) when is_pid(Here); is_port(Here); is_reference(Here); is_function(Here) -> here;
+settled(Other) -> Other.
 
 %% @private What a population needs to know of a task. `Shape' has `inputs' and `outputs' for a fun.
 -spec prepare(task(), #{inputs => pos_integer(), outputs => pos_integer()}) ->

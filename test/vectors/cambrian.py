@@ -535,6 +535,72 @@ def read_grant(data):
     return dict(zip(("realm", "by", "key", "until"), said[1:]))
 
 
+# ---- messages beside envelopes --------------------------------------------------------------------------------
+
+REALM = "org.example.größe"
+HEARTBEAT = "cambrian heartbeat 1"
+URGENCIES = {1: "news", 2: "best"}
+
+
+def announcement(urgency, record, address):
+    return pack([urgency, record, address])
+
+
+def read_announcement(data):
+    parts = unpack(data, 16 << 10)
+    require(shaped(parts, (int, bytes, bytes)), "malformed")
+    urgency, record, address = parts
+    require(urgency in URGENCIES and len(address) <= 255, "malformed")
+    return URGENCIES[urgency], address, read_record(record)
+
+
+def with_realm(body):
+    realm = REALM.encode()
+    return bytes([len(realm)]) + realm + body
+
+
+def seal_heartbeat(secret, address, time, interval):
+    body = pack([1, public_key(secret), address, time, interval])
+    return pack([3, body, sign(secret, HEARTBEAT, with_realm(body))])
+
+
+def read_heartbeat(data):
+    parts = unpack(data, 16 << 10)
+    require(shaped(parts, (int, bytes, 64)) and parts[0] == 3, "malformed")
+    said = version(parts[1], 16 << 10, 1)
+    require(shaped(said, (int, 32, bytes, int, int)), "malformed")
+    _, key, address, time, interval = said
+    require(len(address) <= 255 and interval > 0, "malformed")
+    check_signature(key, HEARTBEAT, with_realm(parts[1]), parts[2])
+    return dict(key=key, address=address, time=time, interval=interval)
+
+
+def read_request(data):
+    ids = unpack(data, 1024)
+    require(shaped(ids, [32]) and len(ids) <= 5, "malformed")
+    return ids
+
+
+BREEDER = frozenset({bytes, type(None)})
+ANSWERS = {
+    1: ("whole", (int, bytes, BREEDER)),
+    2: ("difference", (int, 32, bytes, BREEDER)),
+    3: ("elsewhere", (int, 32, BREEDER)),
+}
+
+
+def read_answer(data):
+    """Its kind, and what it has."""
+    parts = unpack(data, 1 << 20)
+    require(type(parts) is list, "malformed")
+    if not parts:
+        return "none", []
+    require(type(parts[0]) is int and parts[0] in ANSWERS, "malformed")
+    kind, shape = ANSWERS[parts[0]]
+    require(shaped(parts, shape) and len(parts[-1] or b"") <= 16 << 10, "malformed")
+    return kind, parts[1:]
+
+
 # ---- texts ----------------------------------------------------------------------------------------------------
 # One fact a line: its name, a space, and what it is; bytes and ids in hex, floats in the fewest digits that give the
 # same float again.
@@ -566,7 +632,7 @@ def lines(pairs):
 def told(kind, number, said):
     pairs = [(kind, number)]
     for name, value in said.items():
-        many = {"parents": "parent", "operators": "operator"}.get(name)
+        many = {"parents": "parent", "operators": "operator", "holds": "holds"}.get(name)
         pairs += [(many, shown(one)) for one in value] if many else [(name, shown(value))]
     return lines(pairs)
 
@@ -610,14 +676,35 @@ def difference_text(data, bases):
     return told("difference", 1, dict(base=base, target=target))
 
 
+def without_version(claims):
+    return {name: value for name, value in claims.items() if name not in ("version", "kind", "digest")}
+
+
 def claims_text(kind, claims, **more):
-    said = {name: value for name, value in claims.items() if name not in ("version", "kind", "digest")}
-    return told(kind, 2, said | more)
+    return told(kind, 2, without_version(claims) | more)
 
 
 def envelope_text(data, bases):
     claims, genotype = open_envelope(data, bases)
     return claims_text("envelope", claims, opens=genotype_id(genotype))
+
+
+def announcement_text(data):
+    urgency, address, claims = read_announcement(data)
+    return told("announcement", urgency, dict(address=address) | without_version(claims))
+
+
+def request_text(data):
+    wanted, *holds = read_request(data) or ["ping"]
+    return told("request", shown(wanted), dict(holds=holds))
+
+
+def answer_text(data):
+    """Ids as they are, and the SHA-256 of what is longer."""
+    kind, parts = read_answer(data)
+    names = dict(whole=["envelope"], difference=["base", "difference"], elsewhere=["content"], none=[])[kind]
+    said = {name: part if name in ("base", "content") else part and sha256(part) for name, part in zip(names + ["breeder"], parts)}
+    return told("answer", kind, said)
 
 
 TEXTS = {
@@ -627,6 +714,10 @@ TEXTS = {
     "record": lambda data, bases: claims_text("record", read_record(data)),
     "succession": lambda data, bases: told("succession", 1, read_succession(data)),
     "grant": lambda data, bases: told("grant", 1, read_grant(data)),
+    "announcement": lambda data, bases: announcement_text(data),
+    "heartbeat": lambda data, bases: told("heartbeat", 1, read_heartbeat(data)),
+    "request": lambda data, bases: request_text(data),
+    "answer": lambda data, bases: answer_text(data),
 }
 
 
@@ -644,6 +735,10 @@ def write_file(folder, name, content):
 
 
 def check_vectors(folder):
+    return all([check_folder(folder), check_folder(os.path.join(folder, MESSAGES))])
+
+
+def check_folder(folder):
     names = sorted(name for name in os.listdir(folder) if name.rpartition(".")[2] in TEXTS)
     require(names, f"no vectors in {folder}")
     data = {name: read_file(folder, name) for name in names}
@@ -661,6 +756,7 @@ def genotypes_of(data):
 
 
 CHANGED = "changed.txt"
+MESSAGES = "messages"
 
 
 def changed_text(data):
@@ -820,15 +916,48 @@ def envelopes(secret, small, full, moved, grant):
             yield name + ".record", record_of(data), claims_text("record", said)
 
 
+def messages():
+    """On a realm's topic, and by call."""
+    made = {name: data for name, data, _ in vectors()}
+    whole, difference, breeder = made["whole.envelope"], made["weights.difference"], made["difference.record"]
+    base, target = genotype_id(grown()), genotype_id(changed(grown(), weights=[(0, 0.375), (4, -1.0)]))
+    said = without_version(read_record(record_of(whole)))
+    for urgency, address in [(1, b"anomalocaris_47283@127.0.0.1/1f"), (2, b"")]:
+        name = URGENCIES[urgency]
+        text = told("announcement", name, dict(address=address) | said)
+        yield name + ".announcement", announcement(urgency, record_of(whole), address), text
+    for name, secret, address, time, interval in [
+        ("first", b"\x11" * 32, b"anomalocaris_47283@127.0.0.1/1f", 1_800_000_000_000, 5000),
+        ("long", b"\x12" * 32, b"\xff" * 255, 2**64 - 1, 2**63),
+    ]:
+        text = told("heartbeat", 1, dict(key=public_key(secret), address=address, time=time, interval=interval))
+        yield name + ".heartbeat", seal_heartbeat(secret, address, time, interval), text
+    held = [sha256(bytes([n])) for n in range(4)]
+    yield "ping.request", pack([]), "request ping\n"
+    yield "new.request", pack([target]), told("request", target.hex(), {})
+    yield "known.request", pack([target, *held]), told("request", target.hex(), dict(holds=held))
+    yield "none.answer", pack([]), "answer none\n"
+    yield "whole.answer", pack([1, whole, None]), told("answer", "whole", dict(envelope=sha256(whole), breeder=None))
+    yield "difference.answer", pack([2, base, difference, breeder]), told("answer", "difference", dict(
+        base=base, difference=sha256(difference), breeder=sha256(breeder)))  # fmt: skip
+    yield "elsewhere.answer", pack([3, sha256(whole), None]), told("answer", "elsewhere", dict(
+        content=sha256(whole), breeder=None))  # fmt: skip
+
+
 def make_vectors(folder):
+    write_vectors(folder, vectors())
+    write_vectors(os.path.join(folder, MESSAGES), messages())
+    return True
+
+
+def write_vectors(folder, vectors):
     os.makedirs(folder, exist_ok=True)
     made = {}
-    for name, data, text in vectors():
+    for name, data, text in vectors:
         made[name] = data
         write_file(folder, name, data)
         write_file(folder, name + ".txt", text.encode())
     write_file(folder, CHANGED, changed_text(made).encode())
-    return True
 
 
 def check_ids():

@@ -20,8 +20,8 @@
 %% <li>`blob_bytes': how much is kept of what was sent as blobs (default 64 MiB); the oldest go.</li>
 %% </ul>
 %%
-%% A message goes from the one who publishes straight to the owners of the connections that subscribe. Distribution
-%% is not encrypted unless you make it so (`-proto_dist inet_tls'). Erlang trusts every node that knows the cookie
+%% A message goes from the one who publishes straight to the owners of the connections that subscribe; where the channel
+%% to a node is full, it misses that message. Distribution is not encrypted unless you make it so (`-proto_dist inet_tls'). Erlang trusts every node that knows the cookie
 %% with everything: what is checked here bounds a peer that is broken, and cannot stop one that is hostile from
 %% running what it likes. Where that is not what you want, take another transport.
 -module(cambrian_transport_dist).
@@ -43,7 +43,7 @@
                 served = #{} :: #{cambrian_transport:procedure() => cambrian_transport:handler()},
                 blobs :: cambrian_blobs:blobs(),
                 %% those at work, whom they answer, and what ends them
-                working = #{} :: #{pid() => {procedure | chunk, Asker :: reference(), none | reference()}}}).
+                working = #{} :: #{pid() => {procedure | chunk, Asker :: none | reference(), none | reference()}}}).
 
 %% A blob is pulled in pieces of this size, one at a time: other messages find their way between them.
 -define(CHUNK, 256 bsl 10).
@@ -51,6 +51,8 @@
 -define(CHUNK_MS, 5000).
 %% How soon a channel that is full is tried again.
 -define(BUSY_MS, 20).
+%% Of one blob: nobody can make us take in more.
+-define(MOST_BYTES, (16 bsl 20)).
 -define(MOST_KEYS, 4096).
 -define(LONGEST_MS, 16#ffffffff).
 
@@ -85,7 +87,8 @@ is_name(Name) -> is_binary(Name) andalso byte_size(Name) =< 255.
 start(#{realm := Realm} = Options) ->
     case gen_server:start(?MODULE, {self(), Options}, []) of
         {ok, Server} -> {ok, #{server => Server, owner => self(), realm => Realm}};
-        Error -> Error
+        {error, {shutdown, Reason}} -> {error, Reason};
+        {error, _} = Error -> Error
     end.
 
 -spec disconnect(handle()) -> ok.
@@ -118,9 +121,13 @@ publish(#{server := Server, owner := Owner, realm := Realm}, Topic, Bytes) when 
         {true, false} -> {error, disconnected};
         {true, true} ->
             Message = {cambrian_transport, Topic, Bytes},
-            _ = [erlang:send(Pid, Message, [nosuspend, noconnect]) || Pid <- members(Realm, {topic, Topic}), Pid =/= Owner],
-            ok
+            lists:foreach(fun(Pid) -> tell(Pid, Message) end, lists:delete(Owner, members(Realm, {topic, Topic})))
     end.
+
+%% At once, or not at all where that would mean to wait for a full channel or a connection.
+tell(Pid, Message) ->
+    _ = erlang:send(Pid, Message, [nosuspend, noconnect]),
+    ok.
 
 -spec subscribe(handle(), cambrian_transport:topic()) -> ok | {error, term()}.
 subscribe(Handle, Topic) -> named(Topic, fun() -> order(Handle, {subscribe, Topic}) end).
@@ -170,8 +177,14 @@ call(#{realm := Realm}, Address, Procedure, Bytes, Timeout) when is_binary(Bytes
         {false, _} -> {error, too_large};
         {true, []} -> {error, gone};
         {true, [Server]} ->
-            apart(fun() -> ask(Server, {procedure, Procedure, Bytes}, [noconnect], Timeout) end, Timeout)
+            Ask = fun() -> ask(Server, {procedure, Procedure, Bytes}, [noconnect], Timeout) end,
+            answered(apart(Ask, Timeout))
     end.
+
+%% Nothing but what a call may answer, whatever it was that came.
+answered({ok, Answer}) when is_binary(Answer) -> {ok, Answer};
+answered({error, Reason}) -> {error, Reason};
+answered(_) -> {error, crashed}.
 
 %% In a process of its own, since who sends to a node that hangs can be held up by the channel to it. Its end is what
 %% it says, which dialyzer takes for a mistake.
@@ -240,16 +253,17 @@ worse(Reason, _) -> Reason.
 
 pull(Server, Content, Pulled) ->
     case ask(Server, {chunk, Content, iolist_size(Pulled)}, [noconnect, nosuspend], ?CHUNK_MS) of
-        {ok, {Total, Chunk}} -> pulled(Total, Chunk, Server, Content, Pulled);
+        {ok, {Total, Chunk}} when is_integer(Total), is_binary(Chunk) -> pulled(Total, Chunk, Server, Content, Pulled);
         {error, busy} -> timer:sleep(?BUSY_MS), pull(Server, Content, Pulled);
-        {error, _} = Error -> Error
+        {error, _} = Error -> Error;
+        _ -> {error, corrupted}
     end.
 
 pulled(Total, Chunk, Server, Content, Pulled) ->
     All = [Pulled, Chunk],
     case iolist_size(All) of
         Total -> {ok, iolist_to_binary(All)};
-        Size when Size < Total, Chunk =/= <<>>, Total =< 16 bsl 20 -> pull(Server, Content, All);
+        Size when Size < Total, Chunk =/= <<>>, Total =< ?MOST_BYTES -> pull(Server, Content, All);
         _ -> {error, corrupted}
     end.
 
@@ -305,9 +319,10 @@ handle_info({'EXIT', Pid, Reason}, #state{working = Working} = State) ->
         %% discovery
         error -> {stop, Reason, State}
     end;
-handle_info({too_late, Pid}, #state{working = Working} = State) ->
-    _ = [exit(Pid, kill) || is_map_key(Pid, Working)],
-    {noreply, State};
+%% Who asked has given up, and says so itself.
+handle_info({too_late, Pid}, #state{working = Working} = State) when is_map_key(Pid, Working) ->
+    exit(Pid, kill),
+    {noreply, State#state{working = maps:update_with(Pid, fun({Kind, _, _}) -> {Kind, none, none} end, Working)}};
 handle_info({'DOWN', _, process, {?MODULE, _}, _}, State) ->
     {stop, {transport_unavailable, dist}, State};
 handle_info(_, State) ->
@@ -328,13 +343,13 @@ leave_topic(Topic, #state{realm = Realm, owner = Owner}) -> pg:leave(?MODULE, {R
 asked({procedure, Procedure, Bytes}, Asker, Timeout, #state{served = Served} = State) when is_binary(Bytes) ->
     case Served of
         #{Procedure := Handler} -> work(procedure, fun() -> handled(Handler(Bytes)) end, Asker, Timeout, State);
-        _ -> tell(Asker, {error, unknown_procedure}), State
+        _ -> refuse(Asker, unknown_procedure, State)
     end;
 asked({chunk, Content, Offset}, Asker, Timeout, #state{blobs = Blobs} = State) when is_integer(Offset), Offset >= 0 ->
     case cambrian_blobs:get(Content, Blobs) of
         {ok, Blob} when Offset =< byte_size(Blob) ->
             work(chunk, fun() -> {ok, {byte_size(Blob), chunk(Blob, Offset)}} end, Asker, Timeout, State);
-        _ -> tell(Asker, {error, not_found}), State
+        _ -> refuse(Asker, not_found, State)
     end;
 asked(_, _Asker, _Timeout, State) -> State.
 
@@ -352,9 +367,7 @@ work(Kind, Work, Asker, Timeout, #state{working = Working} = State) ->
         true ->
             Pid = spawn_link(fun() -> erlang:send(Asker, {Asker, Work()}, [noconnect]) end),
             State#state{working = Working#{Pid => {Kind, Asker, patience(Timeout, Pid)}}};
-        false ->
-            tell(Asker, {error, busy}),
-            State
+        false -> refuse(Asker, busy, State)
     end.
 
 patience(Timeout, Pid) when is_integer(Timeout), Timeout >= 0 ->
@@ -363,10 +376,9 @@ patience(_, _Pid) -> none.
 
 ended(Reason, {_, Asker, Timer}) ->
     _ = [erlang:cancel_timer(Timer) || Timer =/= none],
-    _ = [tell(Asker, {error, crashed}) || Reason =/= normal],
+    _ = [tell(Asker, {Asker, {error, crashed}}) || Reason =/= normal, Asker =/= none],
     ok.
 
-%% From the server itself: at once or not at all.
-tell(Asker, Answer) ->
-    _ = erlang:send(Asker, {Asker, Answer}, [nosuspend, noconnect]),
-    ok.
+refuse(Asker, Why, State) ->
+    tell(Asker, {Asker, {error, Why}}),
+    State.

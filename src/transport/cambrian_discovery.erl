@@ -87,13 +87,14 @@ init(Way) ->
     self() ! again,
     begun(Way).
 
+%% With `shutdown', as a wrong setting is no crash to report.
 begun({static, Nodes}) -> {ok, #state{nodes = Nodes}};
 begun({multicast, Options}) ->
     {ok, #{group := Group, port := Port, interval := Interval, interface := Interface}} = cambrian_options:check(Options, table()),
     case is_here(Interface) andalso open(Group, Port, Interface) of
         {ok, Socket} -> {ok, #state{interval = Interval, beacons = {Socket, Group, Port}}};
-        {error, Reason} -> {stop, {multicast, Reason}};
-        false -> {stop, {multicast, eaddrnotavail}}
+        {error, Reason} -> {stop, {shutdown, {multicast, Reason}}};
+        false -> {stop, {shutdown, {multicast, eaddrnotavail}}}
     end.
 
 %% A socket says nothing of an address that this machine does not have: it stays silent.

@@ -56,7 +56,8 @@
 -callback announce(handle(), key()) -> ok | {error, term()}.
 -callback find(handle(), key()) -> {ok, [address()]} | {error, term()}.
 
-%% Others in the realm can fetch it from now on, by its hash, until this connection ends or newer blobs need the room.
+%% Others in the realm can fetch it from now on, by its hash, at least until this connection ends or newer blobs need
+%% the room.
 -callback send(handle(), Blob :: binary()) -> {ok, content()} | {error, term()}.
 %% The hash is checked before it is given.
 -callback fetch(handle(), content(), timeout()) -> {ok, binary()} | {error, term()}.

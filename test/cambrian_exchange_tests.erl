@@ -1,0 +1,320 @@
+%% Some exchanges that hear each other without a network: what one wants done is done at once. What a genotype is worth is what a
+%% table says.
+-module(cambrian_exchange_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-define(REALM, <<"org.example.test">>).
+-define(TASK, <<"a task">>).
+-define(T0, 1_800_000_000_000).
+-define(MINUTE, 60_000).
+
+%% `cut' has the pairs that do not hear each other, `done' what was wanted, the last first.
+-record(world, {now = ?T0, nodes = #{}, fitness = #{}, cut = fun(_, _) -> false end, blobs = #{}, done = []}).
+
+%%% ---- a world ----------------------------------------------------------------------------
+
+world(Names) -> world(Names, #{}).
+world(Names, Options) -> lists:foldl(fun(Name, World) -> add(Name, Options, World) end, #world{}, Names).
+
+add(Name, Options, #world{now = Now, nodes = Nodes} = World) ->
+    {Effects, X} = cambrian_exchange:new(maps:merge(#{realm => ?REALM, identity => identity(Name), address => Name, seed => erlang:phash2(Name),
+                                                      now => Now, trust => {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => ?REALM})}},
+                                                    Options)),
+    {More, Joined} = cambrian_exchange:join(?TASK, Now, X),
+    do_all(Name, Effects ++ More, World#world{nodes = Nodes#{Name => Joined}}).
+
+identity(Name) -> cambrian_identity:from_secret(crypto:hash(sha256, Name)).
+key(Name) -> maps:get(key, identity(Name)).
+
+%% What a node does when this is called, and all that comes of it.
+call(Name, Function, Arguments, #world{now = Now, nodes = Nodes} = World) ->
+    {Effects, X} = apply(cambrian_exchange, Function, Arguments ++ [Now, maps:get(Name, Nodes)]),
+    do_all(Name, Effects, World#world{nodes = Nodes#{Name := X}}).
+
+do_all(Name, Effects, World) -> lists:foldl(fun(Effect, W) -> do(Name, Effect, noted(Name, Effect, W)) end, World, Effects).
+
+noted(Name, Effect, #world{done = Done} = World) -> World#world{done = [{Name, Effect} | Done]}.
+
+do(Name, {publish, Bytes}, #world{nodes = Nodes, cut = Cut} = World) ->
+    lists:foldl(fun(Other, W) -> call(Other, heard, [Bytes], W) end, World, [Other || Other <- maps:keys(Nodes), Other =/= Name, not Cut(Name, Other)]);
+do(Name, {ask, Ref, Address, Bytes}, #world{now = Now, nodes = Nodes, cut = Cut} = World) ->
+    case Nodes of
+        #{Address := X} ->
+            case Cut(Name, Address) of
+                true -> call(Name, answered, [Ref, {error, timeout}], World);
+                false ->
+                    {Effects, Answer, Next} = cambrian_exchange:asked(Bytes, Now, X),
+                    Gave = do_all(Address, Effects, noted(Address, {answer, Answer}, World#world{nodes = Nodes#{Address := Next}})),
+                    call(Name, answered, [Ref, {ok, Answer}], Gave)
+            end;
+        _ -> call(Name, answered, [Ref, {error, gone}], World)
+    end;
+do(_Name, {send, Blob}, #world{blobs = Blobs} = World) -> World#world{blobs = Blobs#{crypto:hash(sha256, Blob) => Blob}};
+do(Name, {fetch, Ref, Content}, #world{blobs = Blobs} = World) ->
+    Found = case Blobs of #{Content := Blob} -> {ok, Blob}; _ -> {error, not_found} end,
+    call(Name, answered, [Ref, Found], World);
+do(Name, {offer, Task, Genotype, #{id := Id}}, #world{fitness = Table} = World) ->
+    Fitness = maps:get(cambrian_genotype:id(Genotype), Table, 0.0),
+    call(Name, judged, [Task, #{id => Id, fitness => Fitness, outcome => accepted}], World);
+do(_Name, _, World) -> World.
+
+worth(Genotype, Fitness, #world{fitness = Table} = World) -> World#world{fitness = Table#{cambrian_genotype:id(Genotype) => Fitness}}.
+
+bred(Name, Genotype, Fitness, World) ->
+    call(Name, bred, [?TASK, #{champion => Genotype, fitness => Fitness, generation => 1}], worth(Genotype, Fitness, World)).
+
+%% Time goes from wake to wake.
+later(Ms, #world{now = Now} = World) -> until(Now + Ms, World).
+
+until(End, #world{nodes = Nodes} = World) ->
+    {At, Name} = lists:min([{cambrian_exchange:wake(X), Name} || {Name, X} <- maps:to_list(Nodes)]),
+    case At > End of
+        true -> World#world{now = End};
+        false -> until(End, call(Name, tick, [], World#world{now = max(At, World#world.now)}))
+    end.
+
+best(Name, #world{nodes = Nodes}) ->
+    case cambrian_exchange:best(maps:get(Name, Nodes)) of
+        #{?TASK := #{genotype := Genotype, fitness := Fitness}} -> {cambrian_genotype:id(Genotype), Fitness};
+        _ -> none
+    end.
+
+all_best(#world{nodes = Nodes} = World) -> lists:usort([best(Name, World) || Name <- maps:keys(Nodes)]).
+
+did(What, #world{done = Done}) -> [{Name, Effect} || {Name, Effect} <- lists:reverse(Done), element(1, Effect) =:= What].
+
+answers(World) -> [Answer || {_, {answer, Bytes}} <- did(answer, World), {ok, Answer} <- [cambrian_message:read_answer(Bytes)]].
+
+steps(Name, Genotype, #world{nodes = Nodes}) ->
+    [Step || #{step := Step} <- cambrian_exchange:story(cambrian_genotype:id(Genotype), maps:get(Name, Nodes))].
+
+genotype(Inputs, Seed) ->
+    {ok, Genotype} = cambrian_genotype:new(#{inputs => Inputs, outputs => 1}, Seed),
+    Genotype.
+
+id(Genotype) -> cambrian_genotype:id(Genotype).
+
+%%% ---- what travels -----------------------------------------------------------------------
+
+a_small_champion_is_sent_whole_test() ->
+    G = genotype(2, 1),
+    World = bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>, <<"c">>])),
+    ?assertEqual([{id(G), 1.0}], all_best(World)),
+    ?assertEqual({[], [published], [received, offered, judged]}, {did(ask, World), steps(<<"a">>, G, World), steps(<<"b">>, G, World)}).
+
+a_larger_one_is_announced_and_asked_for_test() ->
+    G = genotype(200, 1),
+    World = bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>])),
+    ?assertEqual([{id(G), 1.0}], all_best(World)),
+    ?assertMatch([{whole, _, undefined}], answers(World)),
+    ?assertEqual([announced, asked, received, offered, judged], steps(<<"b">>, G, World)).
+
+who_holds_one_like_it_gets_a_difference_test() ->
+    G = genotype(200, 1),
+    {ok, Better} = cambrian_genotype:mutate(G, add_node, 2),
+    World = bred(<<"a">>, Better, 2.0, later(2000, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>])))),
+    Base = id(G),
+    ?assertEqual([{id(Better), 2.0}], all_best(World)),
+    ?assertMatch([{whole, _, undefined}, {difference, Base, _, _}], answers(World)).
+
+a_huge_one_is_fetched_as_a_blob_test_() -> {timeout, 60, fun a_huge_one_is_fetched_as_a_blob/0}.
+
+a_huge_one_is_fetched_as_a_blob() ->
+    G = genotype(9000, 1),
+    World = bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>])),
+    ?assertEqual([{id(G), 1.0}], all_best(World)),
+    ?assertMatch([{elsewhere, _, undefined}], answers(World)),
+    ?assertMatch([{<<"b">>, {fetch, _, _}}], did(fetch, World)).
+
+what_is_held_is_not_asked_for_again_test_() -> {timeout, 60, fun what_is_held_is_not_asked_for_again/0}.
+
+what_is_held_is_not_asked_for_again() ->
+    G = genotype(200, 1),
+    World = later(3 * 60 * ?MINUTE, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>]))),
+    ?assertEqual(1, length(did(ask, World))),
+    ?assert(length([announced || {_, {event, announced, _}} <- did(event, World)]) >= 3).
+
+what_is_no_better_is_not_published_test() ->
+    World = bred(<<"a">>, genotype(2, 2), 0.5, later(2000, bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>, <<"b">>])))),
+    ?assertEqual(1, length([published || {_, {event, published, _}} <- did(event, World)])).
+
+one_a_second_is_published_and_the_last_in_any_case_test() ->
+    World = lists:foldl(fun(N, W) -> bred(<<"a">>, genotype(2, N), float(N), later(100, W)) end, world([<<"a">>, <<"b">>], #{threshold => 0}),
+                        lists:seq(1, 50)),
+    Settled = later(5000, World),
+    Published = length([published || {_, {event, published, _}} <- did(event, Settled)]),
+    ?assert(Published >= 5 andalso Published =< 7),
+    ?assertEqual([{id(genotype(2, 50)), 50.0}], all_best(Settled)).
+
+who_publishes_nothing_says_only_that_it_is_there_test() ->
+    World = later(?MINUTE, bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>], #{publish => false}))),
+    ?assertEqual([], [Bytes || {_, {publish, Bytes}} <- did(publish, World), element(1, cambrian_message:kind(Bytes)) =/= heartbeat]).
+
+other_policies_pick_every_so_often_test_() -> {timeout, 60, fun other_policies_pick_every_so_often/0}.
+
+other_policies_pick_every_so_often() ->
+    World = later(?MINUTE, world([<<"a">>], #{policy => novel, migration_interval => 7000})),
+    ?assertEqual([{<<"a">>, {pick, ?TASK, novel}} || _ <- lists:seq(1, 8)], did(pick, World)).
+
+%%% ---- what is lost, and found ------------------------------------------------------------
+
+who_missed_the_news_hears_of_it_test_() -> {timeout, 60, fun who_missed_the_news_hears_of_it/0}.
+
+who_missed_the_news_hears_of_it() ->
+    G = genotype(200, 1),
+    Cut = fun(A, B) -> lists:member(<<"b">>, [A, B]) end,
+    Missed = bred(<<"a">>, G, 1.0, (world([<<"a">>, <<"b">>, <<"c">>]))#world{cut = Cut}),
+    ?assertEqual(none, best(<<"b">>, Missed)),
+    Healed = later(?MINUTE, Missed#world{cut = fun(_, _) -> false end}),
+    ?assertEqual([{id(G), 1.0}], all_best(Healed)).
+
+who_comes_late_hears_of_it_test_() -> {timeout, 60, fun who_comes_late_hears_of_it/0}.
+
+who_comes_late_hears_of_it() ->
+    G = genotype(200, 1),
+    Long = later(60 * ?MINUTE, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>]))),
+    Late = bred(<<"late">>, genotype(2, 2), 0.1, add(<<"late">>, #{}, Long)),
+    ?assertEqual([{id(G), 1.0}], all_best(later(?MINUTE, Late))).
+
+both_sides_of_a_partition_end_with_the_better_test_() -> {timeout, 60, fun both_sides_of_a_partition_end_with_the_better/0}.
+
+both_sides_of_a_partition_end_with_the_better() ->
+    Side = fun(Name) -> lists:member(Name, [<<"a">>, <<"b">>]) end,
+    Cut = fun(A, B) -> Side(A) =/= Side(B) end,
+    Names = [<<"a">>, <<"b">>, <<"c">>, <<"d">>],
+    Parted = later(60 * ?MINUTE, bred(<<"c">>, genotype(200, 2), 2.0, bred(<<"a">>, genotype(200, 1), 1.0, (world(Names))#world{cut = Cut}))),
+    ?assertEqual([{id(genotype(200, 1)), 1.0}, {id(genotype(200, 2)), 2.0}],
+                 lists:sort(fun({_, A}, {_, B}) -> A =< B end, all_best(Parted))),
+    Healed = later(30 * ?MINUTE, Parted#world{cut = fun(_, _) -> false end}),
+    ?assertEqual([{id(genotype(200, 2)), 2.0}], all_best(Healed)).
+
+of_two_that_are_equally_fit_all_choose_the_same_test_() -> {timeout, 60, fun of_two_that_are_equally_fit_all_choose_the_same/0}.
+
+of_two_that_are_equally_fit_all_choose_the_same() ->
+    Cut = fun(_, _) -> true end,
+    Apart = bred(<<"b">>, genotype(2, 2), 1.0, bred(<<"a">>, genotype(2, 1), 1.0, (world([<<"a">>, <<"b">>]))#world{cut = Cut})),
+    Together = later(30 * ?MINUTE, Apart#world{cut = fun(_, _) -> false end}),
+    ?assertEqual([{min(id(genotype(2, 1)), id(genotype(2, 2))), 1.0}], all_best(Together)).
+
+round_a_ring_the_best_reaches_all_test_() -> {timeout, 60, fun round_a_ring_the_best_reaches_all/0}.
+
+round_a_ring_the_best_reaches_all() ->
+    Names = [<<"a">>, <<"b">>, <<"c">>, <<"d">>, <<"e">>],
+    There = later(?MINUTE, world(Names, #{topology => ring})),
+    World = later(60 * ?MINUTE, bred(<<"a">>, genotype(2, 1), 1.0, There)),
+    ?assertEqual([{id(genotype(2, 1)), 1.0}], all_best(World)),
+    %% each was asked by one other at most
+    [?assert(length([Step || Step <- steps(Name, genotype(2, 1), World), Step =:= judged]) =< 1) || Name <- Names].
+
+%%% ---- who lies ---------------------------------------------------------------------------
+
+sealed(Name, Genotype, Fitness, Sequence, Now) ->
+    #{secret := Secret} = identity(Name),
+    {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => ?TASK, fitness => Fitness, generation => 0, sequence => Sequence, time => Now},
+                                         Genotype, Secret()),
+    Bytes.
+
+what_was_measured_counts_and_not_what_was_claimed_test() ->
+    G = genotype(2, 1),
+    World = call(<<"a">>, heard, [sealed(<<"liar">>, G, 1.0e9, 1, ?T0)], worth(G, 0.5, world([<<"a">>]))),
+    ?assertEqual({id(G), 0.5}, best(<<"a">>, World)),
+    Trust = cambrian_exchange:trust(maps:get(<<"a">>, World#world.nodes)),
+    ?assert(cambrian_realm:reputation(key(<<"liar">>), Trust) < 0.5).
+
+who_lies_five_times_is_offered_no_more_test() ->
+    World = lists:foldl(fun(N, W) -> call(<<"a">>, heard, [sealed(<<"liar">>, genotype(2, N), 1.0e9, N, ?T0)], W) end,
+                        world([<<"a">>]), lists:seq(1, 20)),
+    ?assertEqual(5, length(did(offer, World))).
+
+what_comes_back_to_us_is_not_ours_to_take_test() ->
+    World = bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>])),
+    Again = lists:foldl(fun({_, {publish, Bytes}}, W) -> call(<<"a">>, heard, [Bytes], W) end, World, did(publish, World)),
+    ?assertEqual({[], best(<<"a">>, World)}, {did(offer, Again), best(<<"a">>, Again)}).
+
+an_address_that_has_nothing_costs_one_question_test() ->
+    {ok, Read, _} = cambrian_envelope:read(sealed(<<"liar">>, genotype(200, 1), 9.0, 1, ?T0)),
+    Bytes = cambrian_message:announcement(news, cambrian_envelope:record(Read), <<"nowhere">>),
+    World = call(<<"a">>, heard, [Bytes], world([<<"a">>])),
+    ?assertEqual({1, none}, {length(did(ask, World)), best(<<"a">>, World)}),
+    ?assertEqual([announced, asked, not_delivered], steps(<<"a">>, genotype(200, 1), World)).
+
+%% Another genotype than the one announced, rubbish, nothing, too much of it.
+a_wrong_answer_is_none_test_() -> {timeout, 60, fun a_wrong_answer_is_none/0}.
+
+a_wrong_answer_is_none() ->
+    {ok, Read, _} = cambrian_envelope:read(sealed(<<"liar">>, genotype(200, 1), 9.0, 1, ?T0)),
+    Bytes = cambrian_message:announcement(news, cambrian_envelope:record(Read), <<"nowhere">>),
+    Other = sealed(<<"liar">>, genotype(200, 2), 9.0, 2, ?T0),
+    [begin
+         {[{ask, Ref, _, _} | _], Asking} = asks(cambrian_exchange:heard(Bytes, ?T0, maps:get(<<"a">>, (world([<<"a">>]))#world.nodes))),
+         {Effects, _} = cambrian_exchange:answered(Ref, Answer, ?T0, Asking),
+         ?assertEqual([], [Offer || {offer, _, _, _} = Offer <- Effects])
+     end || Answer <- [{ok, <<>>}, {ok, <<"rubbish">>}, {error, timeout}, {error, {anything, [at, all]}},
+                       {ok, cambrian_message:answer({whole, Other, undefined})}, {ok, cambrian_message:answer({whole, <<"rubbish">>, undefined})},
+                       {ok, cambrian_message:answer({difference, id(genotype(200, 2)), <<"rubbish">>, undefined})},
+                       {ok, cambrian_message:answer({elsewhere, <<0:256>>, <<"rubbish">>})}]].
+
+asks({Effects, X}) -> {[Ask || {ask, _, _, _} = Ask <- Effects], X}.
+
+%%% ---- whatever comes ---------------------------------------------------------------------
+
+%% Real messages, each damaged somewhere: nothing that is not genuine is ever offered, and nobody crashes.
+no_bytes_crash_an_exchange_test_() ->
+    {timeout, 120, fun() ->
+        World = bred(<<"a">>, genotype(200, 2), 2.0, later(2000, bred(<<"a">>, genotype(200, 1), 1.0, world([<<"a">>, <<"b">>])))),
+        Said = list_to_tuple([Bytes || {_, {publish, Bytes}} <- did(publish, World)]),
+        Asked = list_to_tuple([Bytes || {_, {ask, _, _, Bytes}} <- did(ask, World)]),
+        Given = list_to_tuple([Bytes || {_, {answer, Bytes}} <- did(answer, World)]),
+        Fresh = maps:get(<<"c">>, (world([<<"c">>]))#world.nodes),
+        A = maps:get(<<"a">>, World#world.nodes),
+        Step = fun(_, {X, Rand0}) ->
+                       {Heard, Rand1} = damaged(Said, Rand0),
+                       {Asking, Rand2} = damaged(Asked, Rand1),
+                       {Answer, Rand3} = damaged(Given, Rand2),
+                       {Effects, X1} = cambrian_exchange:heard(Heard, ?T0, X),
+                       ?assertEqual([], [Offer || {offer, _, _, _} = Offer <- Effects]),
+                       {_, Bytes, _} = cambrian_exchange:asked(Asking, ?T0, A),
+                       ?assertMatch({ok, _}, cambrian_message:read_answer(Bytes)),
+                       {_, X2} = lists:foldl(fun({ask, Ref, _, _}, {_, Y}) -> cambrian_exchange:answered(Ref, {ok, Answer}, ?T0, Y);
+                                                (_, Same) -> Same
+                                             end, {[], X1}, Effects),
+                       {X2, Rand3}
+               end,
+        lists:foldl(Step, {Fresh, rand:seed_s(exsss, 7)}, lists:seq(1, 5000))
+    end}.
+
+damaged(Messages, Rand) ->
+    {Which, Rand1} = rand:uniform_s(tuple_size(Messages), Rand),
+    Bytes = element(Which, Messages),
+    {At, Rand2} = rand:uniform_s(byte_size(Bytes), Rand1),
+    {Mask, Rand3} = rand:uniform_s(255, Rand2),
+    <<Before:(At - 1)/binary, Byte, After/binary>> = Bytes,
+    {<<Before/binary, (Byte bxor Mask), After/binary>>, Rand3}.
+
+%% After what was due, the next is in the future: a bridge does not spin.
+time_goes_on_test_() -> {timeout, 60, fun time_goes_on/0}.
+
+time_goes_on() ->
+    World = bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>, <<"b">>], #{policy => random, migration_interval => 1, topology => {nearest, 2}})),
+    X = maps:get(<<"a">>, (later(?MINUTE, World))#world.nodes),
+    Spin = fun Spin(_, Y, 0) -> Y;
+               Spin(Now, Y, N) ->
+                   {_, Next} = cambrian_exchange:tick(Now, Y),
+                   case cambrian_exchange:wake(Next) > Now of
+                       true -> Spin(cambrian_exchange:wake(Next), Next, N - 1);
+                       %% of Trickle's two moments one may be now as well
+                       false ->
+                           {_, Last} = cambrian_exchange:tick(Now, Next),
+                           ?assert(cambrian_exchange:wake(Last) > Now),
+                           Spin(cambrian_exchange:wake(Last), Last, N - 1)
+                   end
+           end,
+    Spin(?T0 + ?MINUTE, X, 1000).
+
+%% Two runs are the same to the bit.
+the_same_happens_again_test_() -> {timeout, 60, fun the_same_happens_again/0}.
+
+the_same_happens_again() ->
+    Run = fun() -> (later(10 * ?MINUTE, bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>, <<"b">>, <<"c">>]))))#world.done end,
+    Plain = fun(Done) -> [{Name, Effect} || {Name, {publish, _} = Effect} <- Done] end,
+    ?assertEqual(Plain(Run()), Plain(Run())).

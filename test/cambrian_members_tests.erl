@@ -1,0 +1,157 @@
+-module(cambrian_members_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-define(T0, 1_800_000_000_000).
+-define(MINUTE, 60_000).
+
+key(N) -> <<N:256>>.
+
+new() -> cambrian_members:new(key(50)).
+
+heartbeat(N, At) -> heartbeat(N, At, 5000).
+heartbeat(N, At, Interval) -> #{key => key(N), address => address(N), time => At, interval => Interval}.
+
+address(N) -> <<"node ", (integer_to_binary(N))/binary>>.
+
+heard(Heartbeat, Now, Members) -> element(2, cambrian_members:heartbeat(Heartbeat, Now, Members)).
+
+with(Ns) -> lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0), ?T0, M) end, new(), Ns).
+
+alive(Now, Members) -> [N || <<N:256>> <- lists:sort(maps:keys(cambrian_members:alive(Now, Members)))].
+
+numbers(Keys) -> [N || <<N:256>> <- Keys].
+
+%%% ---- alive ------------------------------------------------------------------------------
+
+three_heartbeats_may_be_missed_test() ->
+    Members = heard(heartbeat(1, ?T0, 20_000), ?T0, with([2])),
+    ?assertEqual([1, 2], alive(?T0 + 15_000, Members)),
+    ?assertEqual([1], alive(?T0 + 15_001, Members)),
+    ?assertEqual([1], alive(?T0 + 60_000, Members)),
+    ?assertEqual([], alive(?T0 + 60_001, Members)).
+
+a_tiny_interval_is_no_reason_to_be_dead_at_once_test() ->
+    ?assertEqual([1], alive(?T0 + 14_000, heard(heartbeat(1, ?T0, 1), ?T0, new()))).
+
+whoever_comes_back_is_new_test() ->
+    {new, Once} = cambrian_members:heartbeat(heartbeat(1, ?T0), ?T0, new()),
+    {known, Twice} = cambrian_members:heartbeat(heartbeat(1, ?T0 + 5000), ?T0 + 5000, Once),
+    ?assertMatch({new, _}, cambrian_members:heartbeat(heartbeat(1, ?T0 + ?MINUTE), ?T0 + ?MINUTE, Twice)).
+
+other_signs_of_life_count_test() ->
+    Members = cambrian_members:spoke(key(1), ?T0 + 14_000, with([1])),
+    ?assertEqual([1], alive(?T0 + 28_000, Members)),
+    Unknown = cambrian_members:spoke(key(2), ?T0, new()),
+    ?assertEqual([2], alive(?T0, Unknown)),
+    ?assertEqual([], cambrian_members:addresses(?T0, Unknown)),
+    ?assertEqual(new(), cambrian_members:spoke(key(50), ?T0, new())).
+
+where_they_are_called_test() ->
+    ?assertEqual([address(1), address(2)], cambrian_members:addresses(?T0, with([2, 1]))),
+    ?assertEqual([], cambrian_members:addresses(?T0 + ?MINUTE, with([2, 1]))).
+
+who_is_forgotten_is_not_there_test() ->
+    ?assertEqual([2], alive(?T0, cambrian_members:forget(key(1), with([1, 2])))).
+
+%%% ---- what is worth a signature ----------------------------------------------------------
+
+is_news(Heartbeat, Now, Members) -> cambrian_members:is_news(Heartbeat, Now, Members).
+
+a_heartbeat_counts_once_test() ->
+    Members = with([1]),
+    ?assertNot(is_news(heartbeat(1, ?T0), ?T0, Members)),
+    ?assertNot(is_news(heartbeat(1, ?T0 - 1), ?T0, Members)),
+    ?assert(is_news(heartbeat(1, ?T0 + 1), ?T0, Members)).
+
+our_own_is_none_test() ->
+    ?assertNot(is_news(heartbeat(50, ?T0), ?T0, new())),
+    ?assert(is_news(heartbeat(50, ?T0), ?T0, cambrian_members:renamed(key(51), new()))),
+    ?assertNot(is_news(heartbeat(51, ?T0), ?T0, cambrian_members:renamed(key(51), new()))).
+
+five_minutes_either_way_test() ->
+    [?assertEqual({Off, News}, {Off, is_news(heartbeat(1, ?T0 + Off), ?T0, new())})
+     || {Off, News} <- [{-5 * ?MINUTE - 1, false}, {-5 * ?MINUTE, true}, {5 * ?MINUTE, true}, {5 * ?MINUTE + 1, false}]].
+
+%%% ---- intervals --------------------------------------------------------------------------
+
+%% Of all heartbeats together a node hears as much, however many nodes there are.
+many_nodes_speak_more_seldom_test() ->
+    Intervals = [{Nodes, cambrian_members:interval(?T0, with(lists:seq(100, 98 + Nodes)))} || Nodes <- [1, 2, 3, 30, 300, 1000]],
+    ?assertEqual([5000, 5666, 8500, 85_000, 850_000, 2_833_333], [Interval || {_, Interval} <- Intervals]),
+    [?assert(Nodes * 170 / (Interval / 1000) < 60.1) || {Nodes, Interval} <- Intervals],
+    ?assertEqual(cambrian_members:max_interval(), cambrian_members:interval(?T0, with(lists:seq(100, 3000)))).
+
+those_that_are_gone_do_not_slow_the_others_test() ->
+    ?assertEqual(5000, cambrian_members:interval(?T0 + ?MINUTE, with(lists:seq(100, 400)))).
+
+%%% ---- bounds -----------------------------------------------------------------------------
+
+ten_thousand_are_known_and_the_longest_silent_go_first_test_() ->
+    {timeout, 60, fun() ->
+        Members = lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0 + N, 3_600_000), ?T0 + N, M) end, new(), lists:seq(100, 10_150)),
+        Alive = alive(?T0 + 20_000, Members),
+        ?assertEqual({10_000, 151}, {length(Alive), hd(Alive)})
+    end}.
+
+%%% ---- distances --------------------------------------------------------------------------
+
+a_distance_is_measured_once_and_smoothed_test() ->
+    ?assertEqual({ok, address(1)}, cambrian_members:unmeasured(?T0, with([2, 1]))),
+    One = cambrian_members:answered(address(1), 10, with([2, 1])),
+    ?assertEqual({ok, address(2)}, cambrian_members:unmeasured(?T0, One)),
+    Both = cambrian_members:answered(address(1), 20, cambrian_members:answered(address(2), 5, One)),
+    ?assertEqual(none, cambrian_members:unmeasured(?T0, Both)),
+    #{round_trip := Trip} = maps:get(key(1), cambrian_members:alive(?T0, Both)),
+    ?assert(abs(Trip - 13) < 1.0e-9).
+
+a_heartbeat_leaves_the_distance_test() ->
+    Members = heard(heartbeat(1, ?T0 + 1), ?T0 + 1, cambrian_members:answered(address(1), 10, with([1]))),
+    ?assertMatch(#{round_trip := 10}, maps:get(key(1), cambrian_members:alive(?T0, Members))).
+
+whose_address_is_not_known_is_not_measured_test() ->
+    ?assertEqual(none, cambrian_members:unmeasured(?T0, cambrian_members:spoke(key(1), ?T0, new()))).
+
+%%% ---- topologies -------------------------------------------------------------------------
+
+sources(Topology, Now, Members) ->
+    case cambrian_members:sources(Topology, Now, Members) of
+        all -> all;
+        Keys -> numbers(Keys)
+    end.
+
+all_are_all_test() -> ?assertEqual(all, sources(all, ?T0, new())).
+
+alone_there_is_nobody_test() ->
+    [?assertEqual([], sources(Topology, ?T0, new())) || Topology <- [ring, {random, 3}, {nearest, 3}]].
+
+%% Seen from each, of those before them, all the way round.
+a_ring_is_one_test() ->
+    Ns = [3, 14, 15, 92, 65],
+    Before = [{N, sources(ring, ?T0, lists:foldl(fun(Other, M) -> heard(heartbeat(Other, ?T0), ?T0, M) end, cambrian_members:new(key(N)), Ns -- [N]))}
+              || N <- Ns],
+    ?assertEqual([{3, [92]}, {14, [3]}, {15, [14]}, {65, [15]}, {92, [65]}], lists:sort(Before)).
+
+a_ring_closes_over_those_that_are_gone_test() ->
+    Members = heard(heartbeat(20, ?T0 + ?MINUTE), ?T0 + ?MINUTE, with([20, 30, 40])),
+    ?assertEqual([40], sources(ring, ?T0, Members)),
+    ?assertEqual([20], sources(ring, ?T0 + ?MINUTE, Members)).
+
+random_ones_are_so_many_the_same_for_an_hour_and_others_then_test() ->
+    Members = lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0, 3_600_000), ?T0, M) end, new(), lists:seq(100, 130)),
+    Hour = fun(H) -> lists:sort(sources({random, 3}, ?T0 + H, Members)) end,
+    ?assertEqual(3, length(Hour(0))),
+    ?assertEqual(Hour(0), Hour(3_599_999)),
+    Hours = [Hour(H * 3_600_000) || H <- lists:seq(0, 2)],
+    ?assertEqual(3, length(lists:usort(Hours))),
+    ?assertEqual(31, length(sources({random, 100}, ?T0, Members))).
+
+nobody_is_left_out_by_chance_test() ->
+    Members = with(lists:seq(100, 109)),
+    Drawn = [N || Own <- lists:seq(1000, 1299), N <- sources({random, 2}, ?T0, cambrian_members:renamed(key(Own), Members))],
+    [?assert(abs(length([D || D <- Drawn, D =:= N]) - 60) < 30) || N <- lists:seq(100, 109)].
+
+the_nearest_are_those_that_answer_fastest_test() ->
+    Members = lists:foldl(fun({N, Ms}, M) -> cambrian_members:answered(address(N), Ms, M) end, with([1, 2, 3, 4]),
+                          [{1, 30}, {2, 5.5}, {3, 10}]),
+    ?assertEqual([2, 3], sources({nearest, 2}, ?T0, Members)),
+    ?assertEqual([2, 3, 1, 4], sources({nearest, 9}, ?T0, Members)).

@@ -1,0 +1,111 @@
+-module(cambrian_quarantine_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+in(Origin, Item, Q) -> cambrian_quarantine:in(Origin, Item, Q).
+in_all(Items, Q) -> lists:foldl(fun({Origin, N}, Q0) -> element(2, in(Origin, {Origin, N}, Q0)) end, Q, Items).
+
+out(Count, Q) -> out(Count, Q, []).
+out(0, Q, Items) -> {lists:reverse(Items), Q};
+out(Count, Q, Items) ->
+    case cambrian_quarantine:out(Q) of
+        {Item, Next} -> out(Count - 1, Next, [Item | Items]);
+        empty -> {lists:reverse(Items), Q}
+    end.
+
+all(Q) -> out(cambrian_quarantine:size(Q), Q).
+
+what_goes_in_comes_out_once_test() ->
+    Items = [{Origin, N} || Origin <- [a, b, c], N <- lists:seq(1, 5)],
+    Q = in_all(Items, cambrian_quarantine:new()),
+    ?assertEqual(15, cambrian_quarantine:size(Q)),
+    {Out, Empty} = all(Q),
+    ?assertEqual(lists:sort(Items), lists:sort(Out)),
+    ?assertEqual({0, empty}, {cambrian_quarantine:size(Empty), cambrian_quarantine:out(Empty)}).
+
+the_newest_of_an_origin_is_first_test() ->
+    {Out, _} = all(in_all([{a, N} || N <- [1, 2, 3]], cambrian_quarantine:new())),
+    ?assertEqual([{a, 3}, {a, 2}, {a, 1}], Out).
+
+%% One sends a hundred for each of the others'.
+a_flood_has_one_turn_for_each_of_the_others_test() ->
+    Others = [b, c, d, e],
+    Round = fun(N, {Q, Turns}) ->
+                    Flooded = in_all([{a, {N, Nth}} || Nth <- lists:seq(1, 100)], Q),
+                    {Out, Next} = out(5, in_all([{Origin, N} || Origin <- Others], Flooded)),
+                    {Next, Turns ++ [Origin || {Origin, _} <- Out]}
+            end,
+    {_, Turns} = lists:foldl(Round, {cambrian_quarantine:new(), []}, lists:seq(1, 500)),
+    Count = fun(Origin) -> length([Origin || Turn <- Turns, Turn =:= Origin]) end,
+    [?assert(abs(Count(Origin) - 500) =< 25) || Origin <- [a | Others]].
+
+%% What the others lose by it, when more comes than can be tried.
+a_flood_does_not_change_what_the_others_get_test() ->
+    Run = fun(Flood) ->
+                  Round = fun(N, {Q, Turns}) ->
+                                  Items = [{a, {N, Nth}} || Nth <- lists:seq(1, Flood)] ++ [{Origin, N} || Origin <- [b, c, d, e]],
+                                  {Out, Next} = out(3, in_all(Items, Q)),
+                                  {Next, Turns + length([Origin || {Origin, _} <- Out, Origin =/= a])}
+                          end,
+                  element(2, lists:foldl(Round, {cambrian_quarantine:new(), 0}, lists:seq(1, 1000)))
+          end,
+    {Quiet, Flooded} = {Run(1), Run(100)},
+    ?assert(Flooded >= 0.95 * Quiet).
+
+it_pushes_out_its_own_test() ->
+    Q = in_all([{b, 1} | [{a, N} || N <- lists:seq(1, 8)]], cambrian_quarantine:new()),
+    {Dropped, Next} = in(a, {a, 9}, Q),
+    ?assertEqual([{a, 1}], Dropped),
+    {Out, _} = all(Next),
+    ?assert(lists:member({b, 1}, Out)).
+
+when_it_is_full_who_has_most_waiting_loses_test() ->
+    Limits = #{origin => 8, all => 10},
+    Q = in_all([{a, N} || N <- lists:seq(1, 8)] ++ [{b, 1}, {c, 1}], cambrian_quarantine:new(Limits)),
+    {Dropped, Next} = in(d, {d, 1}, Q),
+    ?assertEqual([{a, 1}], Dropped),
+    ?assertEqual(10, cambrian_quarantine:size(Next)).
+
+it_is_bounded_test() ->
+    Limits = #{origin => 3, all => 20},
+    Step = fun(N, {Q, Rand}) ->
+                   {Origin, Next} = rand:uniform_s(100, Rand),
+                   {Dropped, With} = in(Origin, N, Q),
+                   ?assertEqual(cambrian_quarantine:size(Q) + 1, cambrian_quarantine:size(With) + length(Dropped)),
+                   ?assert(cambrian_quarantine:size(With) =< 20),
+                   {With, Next}
+           end,
+    lists:foldl(Step, {cambrian_quarantine:new(Limits), rand:seed_s(exsss, 1)}, lists:seq(1, 5000)).
+
+%% Who comes late has not all of the turns that the others had before.
+who_comes_late_waits_no_longer_than_a_while_test() ->
+    Round = fun(N, {Q, Turns}) ->
+                    {[{Origin, _}], Next} = out(1, in_all([{a, N}, {b, N}], Q)),
+                    {Next, [Origin | Turns]}
+            end,
+    {Q, _} = lists:foldl(Round, {in_all([], cambrian_quarantine:new()), []}, lists:seq(1, 10)),
+    Late = fun(N, {Q0, Turns}) ->
+                   {[{Origin, _}], Next} = out(1, in_all([{a, N}, {b, N}, {c, N}], Q0)),
+                   {Next, [Origin | Turns]}
+           end,
+    {_, Turns} = lists:foldl(Late, {Q, []}, lists:seq(11, 40)),
+    Count = fun(Origin) -> length([Origin || Turn <- Turns, Turn =:= Origin]) end,
+    ?assert(Count(c) >= 10 andalso Count(c) =< 15),
+    ?assert(Count(a) >= 7 andalso Count(b) >= 7).
+
+what_is_dropped_is_gone_test() ->
+    Q = in_all([{a, 1}, {b, 1}, {a, 2}], cambrian_quarantine:new()),
+    {Dropped, Left} = cambrian_quarantine:drop(a, Q),
+    ?assertEqual([{a, 1}, {a, 2}], lists:sort(Dropped)),
+    ?assertEqual({[{b, 1}], 1}, {element(1, all(Left)), cambrian_quarantine:size(Left)}),
+    ?assertEqual({[], Left}, cambrian_quarantine:drop(a, Left)).
+
+%% What is heavy goes first, the oldest of the origin that has most of it; alone, anything may wait.
+weight_is_bounded_test() ->
+    Put = fun({Origin, Name, Weight}, {Gone, Q}) ->
+              {Dropped, Next} = cambrian_quarantine:in(Origin, Name, Weight, Q),
+              {Gone ++ Dropped, Next}
+          end,
+    {Gone, Q} = lists:foldl(Put, {[], cambrian_quarantine:new(#{weight => 10})},
+                            [{a, a1, 30}, {b, b1, 1}, {a, a2, 5}, {a, a3, 4}, {c, c1, 3}, {c, c2, 10}]),
+    ?assertEqual([a1, a2, c1, c2], Gone),
+    ?assertEqual([b1, a3], lists:sort(fun(A, B) -> A >= B end, element(1, all(Q)))).

@@ -1,0 +1,83 @@
+-module(cambrian_threshold_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+%% The fitnesses of an evolution that are told, as a bridge asks.
+told(Quantile, Fitnesses) ->
+    {Told, _} = lists:foldl(fun one/2, {[], cambrian_threshold:new(Quantile)}, Fitnesses),
+    lists:reverse(Told).
+
+one(Fitness, {Told, Threshold}) ->
+    Improved = cambrian_threshold:improved(Fitness, Threshold),
+    case cambrian_threshold:is_worth(Fitness, Improved) of
+        true -> {[Fitness | Told], cambrian_threshold:told(Fitness, Improved)};
+        false -> {Told, Improved}
+    end.
+
+the_first_is_told_test() -> ?assertEqual([-3.5], told(0.99, [-3.5])).
+
+with_nought_each_that_is_better_is_told_test() ->
+    [begin
+         {Fitnesses, _} = lists:mapfoldl(fun(_, {F, Rand}) ->
+                                                 {X, Next} = rand:uniform_s(Rand),
+                                                 {F + X * X, {F + X * X, Next}}
+                                         end, {0.0, rand:seed_s(exsss, Seed)}, lists:seq(1, 200)),
+         ?assertEqual(Fitnesses, told(0, Fitnesses)),
+         ?assertEqual(Fitnesses, told(0.0, Fitnesses))
+     end || Seed <- lists:seq(1, 20)].
+
+what_is_no_better_is_never_told_test() ->
+    [?assertEqual([1.0, 2.0], told(Quantile, [1.0, 1.0, 0.5, 2.0, 2.0, 1.9])) || Quantile <- [0, 0.5, 0.99, 1]].
+
+%% A hundred small steps and a large one: the large one is told, and of the small ones only as many together as it is.
+only_what_is_as_large_as_the_largest_is_told_test() ->
+    Small = [float(N) || N <- lists:seq(1, 100)],
+    ?assertEqual([1.0, 2.0], lists:sublist(told(0.99, Small), 2)),
+    {_, Settled} = lists:foldl(fun one/2, {[], cambrian_threshold:new(0.99)}, Small ++ [150.0, 200.0]),
+    Last = cambrian_threshold:last(Settled),
+    ?assertEqual(200.0, Last),
+    ?assertNot(cambrian_threshold:is_worth(201.0, cambrian_threshold:improved(201.0, Settled))),
+    ?assertNot(cambrian_threshold:is_worth(249.0, cambrian_threshold:improved(249.0, Settled))),
+    ?assert(cambrian_threshold:is_worth(250.0, cambrian_threshold:improved(250.0, Settled))).
+
+%% The top hundredth of single improvements, where they are all different and come in any order.
+about_the_top_hundredth_is_told_test() ->
+    Gains = shuffled([float(N) || N <- lists:seq(1, 100)], 7),
+    {_, Threshold} = lists:foldl(fun(Gain, {F, T}) -> {F + Gain, cambrian_threshold:improved(F + Gain, T)} end,
+                                 {0.0, cambrian_threshold:improved(0.0, cambrian_threshold:new(0.99))}, Gains),
+    Told = cambrian_threshold:told(5050.0, Threshold),
+    ?assertNot(cambrian_threshold:is_worth(5050.0 + 98.9, Told)),
+    ?assert(cambrian_threshold:is_worth(5050.0 + 99.0, Told)).
+
+a_higher_threshold_tells_less_test() ->
+    Gains = shuffled([float(N * N) || N <- lists:seq(1, 300)], 3),
+    {Fitnesses, _} = lists:mapfoldl(fun(Gain, F) -> {F + Gain, F + Gain} end, 0.0, Gains),
+    Counts = [length(told(Quantile, Fitnesses)) || Quantile <- [0, 0.5, 0.9, 0.99]],
+    ?assertEqual(Counts, lists:reverse(lists:sort(Counts))),
+    ?assertEqual(300, hd(Counts)),
+    ?assert(lists:last(Counts) =< 100).
+
+%% Steps of long ago are no measure for those of now.
+the_last_hundred_count_test() ->
+    Large = [1000.0 * N || N <- lists:seq(1, 10)],
+    Small = [10_000.0 + N / 100 || N <- lists:seq(1, 200)],
+    {_, Threshold} = lists:foldl(fun one/2, {[], cambrian_threshold:new(0.99)}, Large ++ Small),
+    ?assert(cambrian_threshold:last(Threshold) > 10_000.9).
+
+%% What another told of is nothing to tell of any more.
+what_others_told_counts_test() ->
+    Mine = cambrian_threshold:told(1.0, cambrian_threshold:improved(1.0, cambrian_threshold:new(0))),
+    Theirs = cambrian_threshold:told(5.0, Mine),
+    ?assertEqual(5.0, cambrian_threshold:last(Theirs)),
+    ?assertNot(cambrian_threshold:is_worth(3.0, cambrian_threshold:improved(3.0, Theirs))),
+    ?assertNot(cambrian_threshold:is_worth(5.0, Theirs)),
+    ?assert(cambrian_threshold:is_worth(6.0, cambrian_threshold:improved(6.0, Theirs))),
+    ?assertEqual(5.0, cambrian_threshold:last(cambrian_threshold:told(2.0, Theirs))).
+
+nothing_told_has_no_last_test() -> ?assertEqual(none, cambrian_threshold:last(cambrian_threshold:new(0.99))).
+
+shuffled(List, Seed) ->
+    {Keyed, _} = lists:mapfoldl(fun(Item, Rand) ->
+                                        {X, Next} = rand:uniform_s(Rand),
+                                        {{X, Item}, Next}
+                                end, rand:seed_s(exsss, Seed), List),
+    [Item || {_, Item} <- lists:sort(Keyed)].

@@ -1,0 +1,87 @@
+%% The rules of RFC 6206, section 4.2.
+-module(cambrian_trickle_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-define(OPTIONS, #{shortest => 1000, longest => 16_000, redundancy => 2}).
+-define(SEEDS, lists:seq(1, 200)).
+
+new(Seed) -> new(Seed, ?OPTIONS).
+new(Seed, Options) -> cambrian_trickle:new(Options, rand:seed_s(exsss, Seed), 0).
+
+%% What it does when it is told of the time exactly when it wants to be: `{When, speak | quiet}', and the value then.
+wakes(Count, Trickle) -> wakes(Count, Trickle, []).
+
+wakes(0, Trickle, Seen) -> {lists:reverse(Seen), Trickle};
+wakes(Count, Trickle, Seen) ->
+    At = cambrian_trickle:wake(Trickle),
+    {What, Next} = cambrian_trickle:tick(At, Trickle),
+    wakes(Count - 1, Next, [{At, What} | Seen]).
+
+%% Between speaking and the end of the interval there is one wake each.
+alone_it_speaks_once_an_interval_in_its_second_half_test() ->
+    Intervals = [{0, 1000}, {1000, 3000}, {3000, 7000}, {7000, 15_000}, {15_000, 31_000}, {31_000, 47_000}, {47_000, 63_000}],
+    [begin
+         {Seen, _} = wakes(2 * length(Intervals), new(Seed)),
+         ?assertEqual([End || {_, End} <- Intervals], [At || {At, quiet} <- Seen]),
+         [?assert(At >= Begin + (End - Begin) div 2 andalso At < End)
+          || {{Begin, End}, {At, speak}} <- lists:zip(Intervals, [Spoke || {_, speak} = Spoke <- Seen])]
+     end || Seed <- ?SEEDS].
+
+all_the_second_half_is_used_test() ->
+    First = [At || Seed <- lists:seq(1, 1000), {[{At, speak}], _} <- [wakes(1, new(Seed))]],
+    ?assert(lists:min(First) < 510),
+    ?assert(lists:max(First) > 990).
+
+it_is_quiet_when_enough_others_have_said_the_same_test() ->
+    [begin
+         Trickle = lists:foldl(fun(_, T) -> cambrian_trickle:heard(T) end, new(Seed), lists:seq(1, Heard)),
+         {[{_, What}], _} = wakes(1, Trickle),
+         ?assertEqual({Heard, case Heard < 2 of true -> speak; false -> quiet end}, {Heard, What})
+     end || Seed <- ?SEEDS, Heard <- [0, 1, 2, 3]].
+
+what_was_heard_counts_for_its_interval_only_test() ->
+    {_, Second} = wakes(2, cambrian_trickle:heard(cambrian_trickle:heard(new(1)))),
+    {[{_, What}], _} = wakes(1, Second),
+    ?assertEqual(speak, What).
+
+another_opinion_begins_the_shortest_interval_anew_test() ->
+    {_, Long} = wakes(9, new(1)),
+    [begin
+         Reset = cambrian_trickle:reset(20_000, cambrian_trickle:heard(cambrian_trickle:heard(Long))),
+         {[{At, speak}, {End, quiet}], _} = wakes(2, Reset),
+         ?assert(At >= 20_500 andalso At < 21_000),
+         ?assertEqual(21_000, End)
+     end || _ <- ?SEEDS].
+
+%% "If I is equal to Imin when Trickle hears an inconsistent transmission, Trickle does nothing."
+in_the_shortest_interval_another_opinion_changes_nothing_test() ->
+    ?assertEqual(new(1), cambrian_trickle:reset(10, new(1))).
+
+before_its_time_it_does_nothing_test() ->
+    ?assertEqual({quiet, new(1)}, cambrian_trickle:tick(cambrian_trickle:wake(new(1)) - 1, new(1))).
+
+%% A machine that slept wakes up late.
+who_is_late_speaks_once_and_goes_on_from_now_test() ->
+    {speak, Spoken} = cambrian_trickle:tick(1_000_000, new(1)),
+    {quiet, Next} = cambrian_trickle:tick(1_000_000, Spoken),
+    ?assert(cambrian_trickle:wake(Next) >= 1_001_000),
+    ?assert(cambrian_trickle:wake(Next) < 1_002_000).
+
+%% What a node hears in a time does not grow with the number of nodes: as many speak in an interval as are enough.
+the_number_of_speakers_does_not_grow_with_the_nodes_test() ->
+    ?assertEqual([20, 20, 20], [spoken(Nodes) || Nodes <- [2, 10, 100]]).
+
+%% In ten intervals of nodes that all hear each other.
+spoken(Nodes) ->
+    Options = #{shortest => 1000, longest => 1000, redundancy => 2},
+    until(10_000, maps:from_list([{Seed, new(Seed, Options)} || Seed <- lists:seq(1, Nodes)]), 0).
+
+until(End, Nodes, Spoken) ->
+    {At, Seed} = lists:min([{cambrian_trickle:wake(Trickle), Seed} || {Seed, Trickle} <- maps:to_list(Nodes)]),
+    case At < End andalso cambrian_trickle:tick(At, map_get(Seed, Nodes)) of
+        false -> Spoken;
+        {quiet, Next} -> until(End, Nodes#{Seed := Next}, Spoken);
+        {speak, Next} ->
+            Heard = maps:map(fun(_, Trickle) -> cambrian_trickle:heard(Trickle) end, Nodes),
+            until(End, Heard#{Seed := Next}, Spoken + 1)
+    end.

@@ -1,0 +1,99 @@
+-module(cambrian_wants_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+want(Origin, N) -> want(Origin, N, <<"a node">>).
+
+want(Origin, N, Address) ->
+    #{id => <<N:256>>, task => <<"xor">>, claims => #{origin => Origin}, record => <<>>, addresses => [Address], whole => false}.
+
+add(Wants0, Wants) -> lists:foldl(fun(Want, W) -> cambrian_wants:add(Want, 0, W) end, Wants, Wants0).
+new(Wants) -> add(Wants, cambrian_wants:new()).
+start(Wants) -> cambrian_wants:start(fun(_) -> true end, Wants).
+origins(Started) -> [Origin || {_, #{claims := #{origin := Origin}}} <- Started].
+
+what_is_wanted_is_asked_for_once_test() ->
+    {[{Ref, #{id := Id}}], Wants} = start(new([want(a, 1)])),
+    ?assertEqual({<<1:256>>, true}, {Id, cambrian_wants:has(Id, Wants)}),
+    ?assertMatch({[], _}, start(Wants)),
+    {#{id := Id}, Done} = cambrian_wants:take(Ref, Wants),
+    ?assertEqual({none, false}, {cambrian_wants:take(Ref, Done), cambrian_wants:has(Id, Done)}).
+
+of_an_origin_two_are_asked_for_at_once_test() ->
+    {Started, Wants} = start(new([want(a, N) || N <- lists:seq(1, 10)] ++ [want(b, 11)])),
+    ?assertEqual([a, a, b], lists:sort(origins(Started))),
+    [{Ref, _} | _] = [One || {_, #{claims := #{origin := a}}} = One <- Started],
+    {_, Answered} = cambrian_wants:take(Ref, Wants),
+    {Next, _} = start(add([want(a, 12)], Answered)),
+    ?assertEqual([a], origins(Next)).
+
+sixteen_are_asked_for_at_once_test() ->
+    {Started, _} = start(new([want(Origin, Origin) || Origin <- lists:seq(1, 40)])),
+    ?assertEqual(16, length(Started)),
+    ?assertEqual(16, length(lists:usort([Ref || {Ref, _} <- Started]))).
+
+what_is_not_wanted_any_more_is_not_asked_for_test() ->
+    {Started, _} = cambrian_wants:start(fun(#{id := <<N:256>>}) -> N > 1 end, new([want(a, 1), want(b, 2)])),
+    ?assertEqual([b], origins(Started)).
+
+the_same_of_two_origins_is_asked_for_once_test() ->
+    ?assertMatch({[_], _}, start(new([want(a, 1), want(b, 1)]))).
+
+%% Who announces a hundred has as many turns as who announces one.
+a_flood_of_announcements_delays_nobody_test() ->
+    {Started, _} = start(new([want(a, N) || N <- lists:seq(1, 1000)] ++ [want(Origin, 1000 + Origin) || Origin <- lists:seq(1, 14)])),
+    ?assertEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, a, a], lists:sort(origins(Started))).
+
+the_next_who_has_it_is_asked_test() ->
+    {[{Ref, _}], Wants} = start(new([want(a, 1, <<"first">>)])),
+    More = add([want(b, 1, <<"second">>), want(a, 1, <<"second">>), want(c, 1, <<"third">>)], Wants),
+    {Want, Taken} = cambrian_wants:take(Ref, More),
+    {ok, Again, #{addresses := [<<"second">>, <<"third">>]} = Second, Asked} = cambrian_wants:retry(Want, 0, Taken),
+    ?assert(Again =/= Ref),
+    {Second, Left} = cambrian_wants:take(Again, Asked),
+    {ok, Last, Third, LastAsked} = cambrian_wants:retry(Second, 0, Left),
+    {Third, Nobody} = cambrian_wants:take(Last, LastAsked),
+    ?assertMatch({give_up, _}, cambrian_wants:retry(Third, 0, Nobody)).
+
+four_addresses_are_enough_test() ->
+    {[{Ref, _}], Wants} = start(new([want(a, 1, <<0>>)])),
+    {#{addresses := Addresses}, _} = cambrian_wants:take(Ref, add([want(a, 1, <<N>>) || N <- lists:seq(1, 100)], Wants)),
+    ?assertEqual([<<0>>, <<1>>, <<2>>, <<3>>], Addresses).
+
+%% Three promises may be broken, by loss; then the origin waits, and longer each time.
+who_does_not_deliver_is_not_asked_for_a_while_test() ->
+    Fail = fun(Count, Now) -> lists:foldl(fun(_, W) -> cambrian_wants:failed(a, Now, W) end, cambrian_wants:new(), lists:seq(1, Count)) end,
+    Asked = fun(Wants, Now) -> origins(element(1, start(cambrian_wants:add(want(b, 2), Now, cambrian_wants:add(want(a, 1), Now, Wants))))) end,
+    [?assertEqual({Failures, [a, b]}, {Failures, lists:sort(Asked(Fail(Failures, 1000), 1000))}) || Failures <- [0, 1, 2, 3]],
+    [begin
+         Until = 1000 + (Failures - 3) * 20_000,
+         ?assertEqual([b], Asked(Fail(Failures, 1000), Until - 1)),
+         ?assertEqual([a, b], lists:sort(Asked(Fail(Failures, 1000), Until)))
+     end || Failures <- [4, 5, 10]].
+
+who_delivers_is_forgiven_test() ->
+    Failed = lists:foldl(fun(_, W) -> cambrian_wants:failed(a, 0, W) end, cambrian_wants:new(), lists:seq(1, 10)),
+    ?assertMatch({[], _}, start(cambrian_wants:add(want(a, 1), 1, Failed))),
+    ?assertMatch({[_], _}, start(cambrian_wants:add(want(a, 1), 1, cambrian_wants:served(a, Failed)))).
+
+to_give_up_is_a_failure_of_the_origin_test() ->
+    GiveUp = fun(N, Wants) ->
+                     {[{Ref, _}], Asked} = start(cambrian_wants:add(want(a, N), 0, Wants)),
+                     {Want, Taken} = cambrian_wants:take(Ref, Asked),
+                     {give_up, Next} = cambrian_wants:retry(Want, 0, Taken),
+                     Next
+             end,
+    Wants = lists:foldl(GiveUp, cambrian_wants:new(), [1, 2, 3, 4]),
+    ?assertMatch({[], _}, start(cambrian_wants:add(want(a, 5), 1, Wants))).
+
+%% Whoever makes a key for each announcement fills a queue that has its bounds.
+it_is_bounded_test() ->
+    Wants = new([want(Origin, Origin) || Origin <- lists:seq(1, 5000)]),
+    Drain = fun Drain(W, Count) ->
+                    case start(W) of
+                        {[], _} -> Count;
+                        {Started, Next} ->
+                            Taken = lists:foldl(fun({Ref, _}, W0) -> element(2, cambrian_wants:take(Ref, W0)) end, Next, Started),
+                            Drain(Taken, Count + length(Started))
+                    end
+            end,
+    ?assertEqual(256, Drain(Wants, 0)).

@@ -1,0 +1,4 @@
+-module(macula_realm).
+-export([id/1]).
+
+id(Name) -> crypto:hash(sha256, Name).
