@@ -261,7 +261,8 @@ no_message_too_large(_) ->
 records_of_others(_) ->
     {_, Options} = relay(),
     One = joined(Options),
-    {ok, Pool} = macula:connect(maps:get(seeds, Options), #{identity => Key = cambrian_macula_10:key(<<"another">>)}),
+    Key = cambrian_macula_10:key(<<"another">>),
+    {ok, Pool} = macula:connect(maps:get(seeds, Options), #{identity => Key}),
     until(fun() -> {ok, #{healthy_links => 1}} =:= macula:status(Pool) end),
     ok = ?T:announce(One, <<"key">>),
     Subject = crypto:hash(sha256, [macula_realm:id(?REALM), <<"key">>]),
