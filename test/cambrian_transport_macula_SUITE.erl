@@ -73,10 +73,16 @@ relay(Relay) ->
 setup(Relays, Libraries) ->
     #{transport => ?T,
       start => fun(N) -> nodes_of(lists:sublist(lists:append(lists:duplicate(N, Relays)), N), Libraries) end,
-      stop => fun(Nodes) -> [catch peer:stop(Peer) || {Peer, _} <- Nodes], ok end,
+      stop => fun(Nodes) -> lists:foreach(fun stop/1, Nodes) end,
       kill => fun(Node) -> [] = os:cmd("kill -KILL " ++ run(Node, os, getpid, [])), ok end,
       run => fun run/4,
       options => fun({_, Relay}, Realm) -> Relay#{realm => Realm} end}.
+
+%% One that was killed is gone.
+stop({Peer, _}) ->
+    try peer:stop(Peer)
+    catch exit:_ -> ok
+    end.
 
 start(#{start := Start} = Setup) -> Setup#{nodes => Start(3)}.
 
@@ -255,7 +261,8 @@ no_message_too_large(_) ->
 records_of_others(_) ->
     {_, Options} = relay(),
     One = joined(Options),
-    {ok, Pool} = macula:connect(maps:get(seeds, Options), #{identity => Key = cambrian_macula_10:key(<<"another">>)}),
+    Key = cambrian_macula_10:key(<<"another">>),
+    {ok, Pool} = macula:connect(maps:get(seeds, Options), #{identity => Key}),
     until(fun() -> {ok, #{healthy_links => 1}} =:= macula:status(Pool) end),
     ok = ?T:announce(One, <<"key">>),
     Subject = crypto:hash(sha256, [macula_realm:id(?REALM), <<"key">>]),
