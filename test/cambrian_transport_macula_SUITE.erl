@@ -9,10 +9,10 @@
 all() -> [{group, fake}, {group, traps} | case real() of {ok, _, _} -> [{group, real}]; skip -> [the_real_one] end].
 
 groups() ->
-    [{fake, [], cambrian_transport_contract:all()},
+    [{fake, [], [champions_travel | cambrian_transport_contract:all()]},
      {traps, [], [silence_is_noticed, a_relay_comes_late, one_key_one_connection, one_key_a_realm, refused_keys,
                   each_message_once, transfers_are_few, no_message_too_large, records_of_others, versions]},
-     {real, [], cambrian_transport_contract:all()}].
+     {real, [], [champions_travel | cambrian_transport_contract:all()]}].
 
 suite() -> [{timetrap, {minutes, 4}}].
 
@@ -118,6 +118,30 @@ run({Peer, _}, Module, Function, Arguments) -> peer:call(Peer, Module, Function,
 ?CONTRACT(goodbye).
 ?CONTRACT(a_node_is_gone).
 ?CONTRACT(wrong_options).
+
+%% What one node finds, another that is only on the same mesh has measured and taken in.
+champions_travel(Config) ->
+    #{nodes := [One, Two | _]} = proplists:get_value(contract, Config),
+    Realm = iolist_to_binary(["org.example.", binary:encode_hex(crypto:strong_rand_bytes(4))]),
+    _ = [begin
+             {ok, _} = run(Node, cambrian_population, start, [#{task => 'xor', name => travelling, seed => Seed}]),
+             {ok, _} = run(Node, cambrian_population, step, [travelling, 1]),
+             {ok, _} = run(Node, cambrian_bridge, start, [#{realm => Realm, transport => ?T, transport_options => Relay,
+                                                            populations => [travelling]}])
+         end || {Seed, {_, Relay} = Node} <- [{42, One}, {7, Two}]],
+    ok = run(One, cambrian_population, run, [travelling]),
+    {ok, #{fitness := Fitness}} = run(One, cambrian_population, await, [travelling, 30_000]),
+    Origin = run(One, cambrian_bridge, identity, []),
+    until(fun() ->
+              case run(Two, cambrian_bridge, global_best, []) of
+                  #{<<"xor">> := #{fitness := Best, origin := From}} -> {Best, From} =:= {Fitness, Origin};
+                  _ -> false
+              end
+          end, 3000),
+    ?assertMatch({ok, #{fitness := Fitness}}, run(Two, cambrian_population, best, [travelling])),
+    _ = [run(Node, Module, stop, Arguments) || Node <- [One, Two],
+                                               {Module, Arguments} <- [{cambrian_bridge, []}, {cambrian_population, [travelling]}]],
+    ok.
 
 %%% ---- traps, in this node ----------------------------------------------------------------
 
