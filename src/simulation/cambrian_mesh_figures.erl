@@ -2,17 +2,29 @@
 %% What a mesh costs and gives, measured in simulations: for `bench/mesh.escript' and for tests.
 -module(cambrian_mesh_figures).
 
--export([spread/1, traffic/1, flood/1, islands/1, decisions/1]).
+-export([mesh/1, spread/1, traffic/1, flood/1, islands/1, decisions/1]).
+
+%% `sent' has a publication once for each node that it is for, `uploaded' once.
+-type rates() :: #{sent | received | uploaded => float()}.
 
 -define(MINUTE, 60_000).
 
-%% @doc How many ms it took each node, the fastest first, to hold and have measured a champion that was bred by one of
-%% them; nodes to which it never came are not there.
--spec spread(map()) -> #{times := [non_neg_integer()], champion := float()}.
-spread(#{nodes := Nodes} = Options) ->
+%% @doc What each node of a mesh that is warm sends and receives, in bytes a second over `duration_ms', and after that how
+%% many ms it took each, the fastest first, to hold and have measured a champion that was bred by one of them; nodes to
+%% which it did not come within `wait_ms' are not there.
+-spec mesh(map()) -> #{rates := #{cambrian_world:index() => rates()}, times := [non_neg_integer()], champion := float()}.
+mesh(#{duration_ms := Duration} = Options) ->
     Warm = warm(Options),
-    {Fitness, Champion} = better_than(cambrian_world:floor(Warm), Options),
-    Added = cambrian_world:fault({add, Nodes, Champion}, cambrian_world:watch(Fitness, Warm)),
+    Later = for(Duration, Warm),
+    (spread(Later, Options))#{rates => rates(Duration, Warm, Later)}.
+
+%% @doc The latter alone.
+-spec spread(map()) -> #{times := [non_neg_integer()], champion := float()}.
+spread(Options) -> spread(warm(Options), Options).
+
+spread(World, #{nodes := Nodes} = Options) ->
+    {Fitness, Champion} = better_than(cambrian_world:floor(World), Options),
+    Added = cambrian_world:fault({add, Nodes, Champion}, cambrian_world:watch(Fitness, World)),
     Times = cambrian_world:watched(watching(maps:get(wait_ms, Options, 5 * ?MINUTE), Nodes, Added)),
     #{times => lists:sort(maps:values(Times)), champion => Fitness}.
 
@@ -45,21 +57,23 @@ better_than(Floor, Task, Seed, Colony, Left) ->
         _ -> better_than(Floor, Task, Seed, element(2, cambrian_colony:generation(Colony)), Left - 1)
     end.
 
-%% @doc Bytes a second of each node, once the mesh is warm.
--spec traffic(map()) -> #{cambrian_world:index() => #{sent | received | uploaded => float()}}.
+%% @doc The former alone.
+-spec traffic(map()) -> #{cambrian_world:index() => rates()}.
 traffic(#{duration_ms := Duration} = Options) ->
-    Before = warm(Options),
-    After = for(Duration, Before),
-    Counted = fun(World) ->
-                  Uploads = cambrian_world:uploads(World),
-                  maps:map(fun(Index, #{bytes_sent := Sent, bytes_received := Received}) ->
-                               #{sent => Sent, received => Received, uploaded => maps:get(Index, Uploads)}
-                           end, cambrian_world:traffic(World))
-              end,
-    Old = Counted(Before),
+    Warm = warm(Options),
+    rates(Duration, Warm, for(Duration, Warm)).
+
+rates(Duration, Before, After) ->
+    Old = counted(Before),
     maps:map(fun(Index, New) ->
                  maps:map(fun(What, Bytes) -> (Bytes - maps:get(What, maps:get(Index, Old))) * 1000 / Duration end, New)
-             end, Counted(After)).
+             end, counted(After)).
+
+counted(World) ->
+    Uploads = cambrian_world:uploads(World),
+    maps:map(fun(Index, #{bytes_sent := Sent, bytes_received := Received}) ->
+                 #{sent => Sent, received => Received, uploaded => maps:get(Index, Uploads)}
+             end, cambrian_world:traffic(World)).
 
 %% @doc How many genotypes of the honest nodes the honest nodes measured, while one origin sends so many a second that are
 %% all its own, new and true. Every honest node sends one a second; a node measures some ten a second.

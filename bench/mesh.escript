@@ -1,0 +1,180 @@
+#!/usr/bin/env escript
+%%! -noinput
+%% What a mesh of many nodes costs and gives, in simulations that repeat to the byte; what one node decides on, by the real
+%% clock. To be run from the project's root after `make build`.
+%%
+%%   bench/mesh.escript                         all of it, and writes bench/MESH.md and bench/mesh_islands.svg
+%%   bench/mesh.escript [mesh|islands|flood|decisions ...]      these parts, printed
+%%
+%% SEEDS=n for other than 30 runs of islands; NODES=3,30 for other sizes.
+-mode(compile).
+
+-define(SECOND, 1000).
+-define(MINUTE, 60_000).
+-define(MAX_GENERATIONS, 150).
+-define(PICTURE, "bench/mesh_islands.svg").
+
+main(Parts) ->
+    [true] = lists:usort([code:add_patha(Ebin) || Ebin <- filelib:wildcard("_build/default/lib/*/ebin")]),
+    {ok, _} = application:ensure_all_started(cambrian),
+    All = [decisions, flood, islands, mesh],
+    Wanted = case Parts of [] -> All; _ -> [list_to_existing_atom(Part) || Part <- Parts] end,
+    Told = [{Part, told(part(Part))} || Part <- All, lists:member(Part, Wanted)],
+    _ = [written(Told) || Parts =:= []],
+    ok.
+
+told(Text) ->
+    io:put_chars([Text, "\n"]),
+    Text.
+
+written(Told) ->
+    Text = ["# What a mesh costs and gives\n\n`bench/mesh.escript` writes this page. All but the last part is simulated, with virtual time "
+            "and everything else real: the exchange, trust, signatures and populations of every node. The network takes 5 to 80 ms "
+            "for each message, evenly drawn. The same seeds give the same figures on any machine.\n\n",
+            [[maps:get(Part, Told1), "\n"] || Told1 <- [maps:from_list(Told)], Part <- [mesh, islands, flood, decisions]]],
+    ok = file:write_file("bench/MESH.md", unicode:characters_to_binary(Text)).
+
+part(mesh) -> meshes();
+part(islands) -> islands();
+part(flood) -> floods();
+part(decisions) -> decisions().
+
+%%% ---- meshes -----------------------------------------------------------------------------
+
+meshes() ->
+    Sizes = [list_to_integer(Size) || Size <- string:lexemes(os:getenv("NODES", "3,30,300,1000"), ",")],
+    ["## News and bytes\n\n"
+     "Nodes with 20 agents each. After a while in which they find each other, the bytes of some minutes are counted (`published` "
+     "has a publication once, as where a relay or a multicast spreads it; over direct links a node sends as much as it receives in the "
+     "mean), then a champion that is better than all is bred on one node, and it is timed when each of them has received, verified "
+     "and measured it.\n\n"
+     "| nodes | a generation every | loss | half know it after | 99 % | all | received, bytes/s a node: mean, most | published: mean, most |\n"
+     "|---|---|---|---|---|---|---|---|\n",
+     [[mesh(Nodes, 0.0), mesh(Nodes, 0.3), busy(Nodes)] || Nodes <- Sizes],
+     "\nOnce a minute: `double_pole_novel`, 3 minutes to find each other, 3 minutes counted. Once a second: `xor`, half a minute "
+     "and a minute, in which it is solved: most of its improvements are there.\n"].
+
+mesh(Nodes, Loss) ->
+    io:format(standard_error, "~b nodes, loss ~p~n", [Nodes, Loss]),
+    #{rates := Rates, times := Times} =
+        cambrian_mesh_figures:mesh(#{seed => 1, nodes => Nodes, task => double_pole_novel, agents => 20, loss => Loss,
+                                     generation_ms => ?MINUTE, warm_ms => 3 * ?MINUTE, duration_ms => 3 * ?MINUTE, wait_ms => 10 * ?MINUTE}),
+    row(Nodes, minute, Loss, [after_ms(Share, Nodes, Times) || Share <- [0.5, 0.99, 1.0]], Rates).
+
+busy(Nodes) ->
+    io:format(standard_error, "~b nodes, a generation a second~n", [Nodes]),
+    Rates = cambrian_mesh_figures:traffic(#{seed => 1, nodes => Nodes, task => 'xor', agents => 20, generation_ms => ?SECOND,
+                                            warm_ms => ?MINUTE div 2, duration_ms => ?MINUTE}),
+    row(Nodes, second, 0.0, ["", "", ""], Rates).
+
+row(Nodes, Every, Loss, Times, Rates) ->
+    cells([integer_to_list(Nodes), atom_to_list(Every), percent(Loss)] ++ Times
+              ++ [two(mean_and_most(received, Rates)), two(mean_and_most(uploaded, Rates))]).
+
+after_ms(Share, Nodes, Times) ->
+    case ceil(Share * Nodes) of
+        N when N =< length(Times) -> io_lib:format("~.2f s", [lists:nth(N, Times) / 1000]);
+        _ -> "never"
+    end.
+
+mean_and_most(What, Rates) ->
+    Values = [maps:get(What, Rate) || Rate <- maps:values(Rates)],
+    {lists:sum(Values) / length(Values), lists:max(Values)}.
+
+two({A, B}) -> io_lib:format("~b, ~b", [round(A), round(B)]).
+
+percent(Share) -> io_lib:format("~b %", [round(100 * Share)]).
+
+cells(Cells) -> ["| ", lists:join(" | ", Cells), " |\n"].
+
+%%% ---- islands ----------------------------------------------------------------------------
+
+%% Both kinds at once.
+islands() ->
+    Seeds = lists:seq(1, list_to_integer(os:getenv("SEEDS", "30"))),
+    [Shared, Alone] = together([fun() -> [island(Seed, Share) || Seed <- Seeds] end || Share <- [true, false]]),
+    ok = file:write_file(?PICTURE, picture(Shared, Alone)),
+    ["## Islands that share, and islands that do not\n\n"
+     "8 islands of 20 agents each evolve `double_pole_novel`, solved by the task's own trial, one generation a second at most ",
+     io_lib:format("~b, over the seeds 1 to ~b.", [?MAX_GENERATIONS, length(Seeds)]),
+     " Medians, and quartiles behind; those that were not solved count as the worst.\n\n"
+     "| | generations until one island has solved it | evaluations of all until then | generations until all have | within the limit |\n"
+     "|---|---|---|---|---|\n",
+     row("shared", Shared), row("isolated", Alone), "\n![](mesh_islands.svg)\n"].
+
+island(Seed, Share) ->
+    Found = cambrian_mesh_figures:islands(#{seed => Seed, islands => 8, agents => 20, share => Share, task => double_pole_novel,
+                                            max_generations => ?MAX_GENERATIONS}),
+    io:format(standard_error, "islands ~b ~p: ~p~n", [Seed, Share, Found]),
+    Found.
+
+row(Name, Runs) ->
+    cells([Name, quartiles([value(first, generations, Run) || Run <- Runs]), quartiles([value(first, evaluations, Run) || Run <- Runs]),
+           quartiles([value(all, generations, Run) || Run <- Runs]),
+           io_lib:format("one island in ~b of ~b runs, all in ~b",
+                         [length([1 || #{first := #{}} <- Runs]), length(Runs), length([1 || #{all := #{}} <- Runs])])]).
+
+value(When, What, Run) ->
+    case Run of
+        #{When := #{What := Value}} -> Value;
+        _ -> infinity
+    end.
+
+%% An atom comes after all numbers.
+quartiles(Values) ->
+    Sorted = lists:sort(Values),
+    At = fun(Share) -> shown(lists:nth(max(1, ceil(Share * length(Sorted))), Sorted)) end,
+    [At(0.5), " (", At(0.25), " to ", At(0.75), ")"].
+
+shown(infinity) -> "never";
+shown(Number) -> integer_to_list(Number).
+
+picture(Shared, Alone) ->
+    cambrian_chart:chart([line("shared, one island", first, Shared, 1, bold), line("shared, all islands", all, Shared, 1, light),
+                          line("isolated, one island", first, Alone, 2, bold), line("isolated, all islands", all, Alone, 2, light)],
+                         #{title => <<"Double pole without velocities, 8 islands of 20">>, x_label => <<"generation">>,
+                           y_label => <<"runs that solved it, %">>}).
+
+%% The share of the runs that had solved it by each generation.
+line(Name, When, Runs, Group, Weight) ->
+    Generations = [value(When, generations, Run) || Run <- Runs],
+    #{name => list_to_binary(Name), group => Group, weight => Weight,
+      points => [{G, 100 * length([1 || Value <- Generations, Value =< G]) / length(Runs)} || G <- lists:seq(0, ?MAX_GENERATIONS)]}.
+
+together(Funs) ->
+    Main = self(),
+    Refs = [begin
+                Ref = make_ref(),
+                spawn_link(fun() -> Main ! {Ref, Fun()} end),
+                Ref
+            end || Fun <- Funs],
+    [receive {Ref, Answer} -> Answer end || Ref <- Refs].
+
+%%% ---- floods -----------------------------------------------------------------------------
+
+floods() ->
+    Seeds = [1, 2, 3, 4, 5],
+    [Calm, Flooded] = together([fun() -> [flood(Seed, PerSecond) || Seed <- Seeds] end || PerSecond <- [0, 500]]),
+    Sum = fun(Runs) -> lists:sum([N || #{measured := N} <- Runs]) end,
+    io_lib:format("## A flood\n\n7 nodes send one migrant a second each and can measure ten a second. An eighth sends 500 new genotypes a "
+                  "second, each with claims that are true: a hundred times what one origin may. Over one minute, seeds 1 to ~b, the genotypes of the "
+                  "seven that were measured by the others:\n\n| without it | with it | change |\n|---|---|---|\n| ~b | ~b | ~.1f % |\n",
+                  [length(Seeds), Sum(Calm), Sum(Flooded), 100 * (Sum(Flooded) - Sum(Calm)) / Sum(Calm)]).
+
+flood(Seed, PerSecond) ->
+    cambrian_mesh_figures:flood(#{seed => Seed, nodes => 8, duration_ms => ?MINUTE, generation_ms => 2 * ?SECOND, task => double_pole_novel,
+                                  per_second => PerSecond}).
+
+%%% ---- decisions --------------------------------------------------------------------------
+
+decisions() ->
+    Runs = [cambrian_mesh_figures:decisions(#{origins => 200, each => 40}) || _ <- lists:seq(1, 7)],
+    Best = fun(What) -> round(lists:max([maps:get(What, Run) || Run <- Runs])) end,
+    Cpu = [Model || {ok, Text} <- [file:read_file("/proc/cpuinfo")],
+                    {match, [Model]} <- [re:run(Text, "model name\\s*: (.*)", [{capture, all_but_first, list}])]],
+    io_lib:format("## What one node decides on\n\nBy the real clock, in one Erlang process, of 200 origins, 40 messages of each; the best of 7 runs~ts, "
+                  "OTP ~ts.\n\n| | a second |\n|---|---|\n"
+                  "| envelopes of genotypes never seen: read, asked of trust, verified, unpacked, checked, handed on to be measured, judged | ~b |\n"
+                  "| announcements of genotypes that were measured here: verified, and their claims compared | ~b |\n"
+                  "| envelopes that were here already: refused | ~b |\n",
+                  [[[" on a ", Model] || Model <- lists:sublist(Cpu, 1)], erlang:system_info(otp_release), Best(new), Best(known), Best(replayed)]).
