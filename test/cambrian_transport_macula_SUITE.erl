@@ -18,16 +18,16 @@ suite() -> [{timetrap, {minutes, 4}}].
 
 the_real_one(_) -> {skip, "CAMBRIAN_MACULA and CAMBRIAN_MACULA_RELAYS do not say where it is: see docs/macula.md"}.
 
-init_per_suite(Config) -> [{fake, fake(proplists:get_value(priv_dir, Config))} | Config].
+init_per_suite(Config) -> [{fake, fake(Config)} | Config].
 
 end_per_suite(_) -> ok.
 
 %% A folder of libraries with the stand-in alone.
-fake(Private) ->
-    Libraries = filename:join(Private, "macula_fake"),
+fake(Config) ->
+    Libraries = filename:join(proplists:get_value(priv_dir, Config), "macula_fake"),
     Ebin = ebin(Libraries),
     ok = filelib:ensure_path(Ebin),
-    Sources = filename:join([code:lib_dir(cambrian), "test", "macula_fake"]),
+    Sources = proplists:get_value(data_dir, Config),
     _ = [{ok, _} = compile:file(File, [report, {outdir, Ebin}]) || File <- filelib:wildcard(filename:join(Sources, "*.erl"))],
     {ok, _} = file:copy(filename:join(Sources, "macula.app"), filename:join(Ebin, "macula.app")),
     Libraries.
