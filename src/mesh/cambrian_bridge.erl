@@ -148,8 +148,8 @@ realms() -> cambrian_bridges:realms().
 join(Population) when is_pid(Population); is_atom(Population) ->
     lists:foreach(fun(Realm) -> ok = call(Realm, {join, Population}) end, some_realms()).
 
-%% @doc Publishes a genotype at once, with what is claimed of it, for a task by its id ({@link cambrian_task:id/1}); of several realms in the one that the claims name as
-%% `realm'.
+%% @doc Publishes a genotype at once, with what is claimed of it, for a task by its id ({@link cambrian_task:id/1}); of
+%% several realms in the one that the claims name as `realm'.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
