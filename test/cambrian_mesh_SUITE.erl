@@ -46,8 +46,10 @@ publish_here(Seed) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed),
     cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0.0}).
 
-received(Peer, Origin) ->
-    case trust(Peer, report, []) of
+received(Peer, Origin) -> received(Peer, Origin, ?REALM).
+
+received(Peer, Origin, Realm) ->
+    case peer:call(Peer, cambrian_trust, report, [Realm]) of
         #{origins := #{Origin := #{received := N}}} -> N;
         _ -> 0
     end.
@@ -458,8 +460,16 @@ two_realms(Config) ->
     _ = until(fun() -> [] =/= [O || #{received := 1, origin := O} <- peer:call(Three, cambrian_bridge, list_nodes, [])] end),
     ?assertEqual([], [O || #{received := N, origin := O} <- peer:call(Two, cambrian_bridge, list_nodes, []), N > 0]),
     ?assertMatch([#{step := published, realm := Other}], peer:call(One, cambrian_bridge, why, [G])),
+    %% with a key for each, none is the one to rotate; with one for both, both go on under the next
+    ?assertError({which_realm, [Other, ?REALM]}, peer:call(One, cambrian_bridge, rotate, [])),
     ok = peer:call(One, cambrian_bridge, stop, [Other]),
-    ?assertEqual([?REALM], peer:call(One, cambrian_bridge, realms, [])).
+    ?assertEqual([?REALM], peer:call(One, cambrian_bridge, realms, [])),
+    ok = peer:call(One, cambrian_bridge, stop, []),
+    Secret = cambrian_identity:new(),
+    _ = [bridge(One, Realm, #{identity => Secret}) || Realm <- [?REALM, Other]],
+    {ok, Key} = peer:call(One, cambrian_bridge, rotate, []),
+    {ok, _} = peer:call(One, ?MODULE, in_realm, [Other]),
+    _ = until(fun() -> received(Two, Key, Other) =:= 0 andalso received(Three, Key, Other) =:= 1 end).
 
 in_realm(Realm) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),

@@ -9,25 +9,25 @@
 all() -> [{group, fake}, {group, traps} | case real() of {ok, _, _} -> [{group, real}]; skip -> [the_real_one] end].
 
 groups() ->
-    [{fake, [], cambrian_transport_contract:all()},
+    [{fake, [], [champions_travel | cambrian_transport_contract:all()]},
      {traps, [], [silence_is_noticed, a_relay_comes_late, one_key_one_connection, one_key_a_realm, refused_keys,
                   each_message_once, transfers_are_few, no_message_too_large, records_of_others, versions]},
-     {real, [], cambrian_transport_contract:all()}].
+     {real, [], [champions_travel | cambrian_transport_contract:all()]}].
 
 suite() -> [{timetrap, {minutes, 4}}].
 
 the_real_one(_) -> {skip, "CAMBRIAN_MACULA and CAMBRIAN_MACULA_RELAYS do not say where it is: see docs/macula.md"}.
 
-init_per_suite(Config) -> [{fake, fake(proplists:get_value(priv_dir, Config))} | Config].
+init_per_suite(Config) -> [{fake, fake(Config)} | Config].
 
 end_per_suite(_) -> ok.
 
 %% A folder of libraries with the stand-in alone.
-fake(Private) ->
-    Libraries = filename:join(Private, "macula_fake"),
+fake(Config) ->
+    Libraries = filename:join(proplists:get_value(priv_dir, Config), "macula_fake"),
     Ebin = ebin(Libraries),
     ok = filelib:ensure_path(Ebin),
-    Sources = filename:join([code:lib_dir(cambrian), "test", "macula_fake"]),
+    Sources = proplists:get_value(data_dir, Config),
     _ = [{ok, _} = compile:file(File, [report, {outdir, Ebin}]) || File <- filelib:wildcard(filename:join(Sources, "*.erl"))],
     {ok, _} = file:copy(filename:join(Sources, "macula.app"), filename:join(Ebin, "macula.app")),
     Libraries.
@@ -73,10 +73,16 @@ relay(Relay) ->
 setup(Relays, Libraries) ->
     #{transport => ?T,
       start => fun(N) -> nodes_of(lists:sublist(lists:append(lists:duplicate(N, Relays)), N), Libraries) end,
-      stop => fun(Nodes) -> [catch peer:stop(Peer) || {Peer, _} <- Nodes], ok end,
+      stop => fun(Nodes) -> lists:foreach(fun stop/1, Nodes) end,
       kill => fun(Node) -> [] = os:cmd("kill -KILL " ++ run(Node, os, getpid, [])), ok end,
       run => fun run/4,
       options => fun({_, Relay}, Realm) -> Relay#{realm => Realm} end}.
+
+%% One that was killed is gone.
+stop({Peer, _}) ->
+    try peer:stop(Peer)
+    catch exit:_ -> ok
+    end.
 
 start(#{start := Start} = Setup) -> Setup#{nodes => Start(3)}.
 
@@ -112,6 +118,30 @@ run({Peer, _}, Module, Function, Arguments) -> peer:call(Peer, Module, Function,
 ?CONTRACT(goodbye).
 ?CONTRACT(a_node_is_gone).
 ?CONTRACT(wrong_options).
+
+%% What one node finds, another that is only on the same mesh has measured and taken in.
+champions_travel(Config) ->
+    #{nodes := [One, Two | _]} = proplists:get_value(contract, Config),
+    Realm = iolist_to_binary(["org.example.", binary:encode_hex(crypto:strong_rand_bytes(4))]),
+    _ = [begin
+             {ok, _} = run(Node, cambrian_population, start, [#{task => 'xor', name => travelling, seed => Seed}]),
+             {ok, _} = run(Node, cambrian_population, step, [travelling, 1]),
+             {ok, _} = run(Node, cambrian_bridge, start, [#{realm => Realm, transport => ?T, transport_options => Relay,
+                                                            populations => [travelling]}])
+         end || {Seed, {_, Relay} = Node} <- [{42, One}, {7, Two}]],
+    ok = run(One, cambrian_population, run, [travelling]),
+    {ok, #{fitness := Fitness}} = run(One, cambrian_population, await, [travelling, 30_000]),
+    Origin = run(One, cambrian_bridge, identity, []),
+    until(fun() ->
+              case run(Two, cambrian_bridge, global_best, []) of
+                  #{<<"xor">> := #{fitness := Best, origin := From}} -> {Best, From} =:= {Fitness, Origin};
+                  _ -> false
+              end
+          end, 3000),
+    ?assertMatch({ok, #{fitness := Fitness}}, run(Two, cambrian_population, best, [travelling])),
+    _ = [run(Node, Module, stop, Arguments) || Node <- [One, Two],
+                                               {Module, Arguments} <- [{cambrian_bridge, []}, {cambrian_population, [travelling]}]],
+    ok.
 
 %%% ---- traps, in this node ----------------------------------------------------------------
 
@@ -255,7 +285,8 @@ no_message_too_large(_) ->
 records_of_others(_) ->
     {_, Options} = relay(),
     One = joined(Options),
-    {ok, Pool} = macula:connect(maps:get(seeds, Options), #{identity => Key = cambrian_macula_10:key(<<"another">>)}),
+    Key = cambrian_macula_10:key(<<"another">>),
+    {ok, Pool} = macula:connect(maps:get(seeds, Options), #{identity => Key}),
     until(fun() -> {ok, #{healthy_links => 1}} =:= macula:status(Pool) end),
     ok = ?T:announce(One, <<"key">>),
     Subject = crypto:hash(sha256, [macula_realm:id(?REALM), <<"key">>]),

@@ -207,9 +207,9 @@ defmodule Cambrian.Bridge do
   @doc """
   Publishes a genotype at once, with what is claimed of it, and answers its id.
 
-  The claims are `:task`, an atom or a binary, and `:fitness`, both required; `:generation`,
-  default 0; `:parents`, at most eight ids; `:operators`, at most 32 names of what made it of them;
-  and `:realm`, of a node that is in several.
+  The claims are `:task`, an atom or what `Cambrian.Task.id/1` gives, and `:fitness`, both required;
+  `:generation`, default 0; `:parents`, at most eight ids; `:operators`, at most 32 names of what made it
+  of them; and `:realm`, of a node that is in several.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)

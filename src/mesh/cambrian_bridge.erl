@@ -148,8 +148,8 @@ realms() -> cambrian_bridges:realms().
 join(Population) when is_pid(Population); is_atom(Population) ->
     lists:foreach(fun(Realm) -> ok = call(Realm, {join, Population}) end, some_realms()).
 
-%% @doc Publishes a genotype at once, with what is claimed of it, for a task by its id ({@link cambrian_task:id/1}); of several realms in the one that the claims name as
-%% `realm'.
+%% @doc Publishes a genotype at once, with what is claimed of it, for a task by its id ({@link cambrian_task:id/1}); of
+%% several realms in the one that the claims name as `realm'.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -331,7 +331,8 @@ received(Steps) -> [Step || #{step := received} = Step <- Steps].
 identity() -> call(only_realm(), identity).
 
 %% @doc Goes on under a new key, in the identity's file as well if it has one, and tells the others in the realm, who
-%% keep what they know of the old key for the new one, and take nothing more from the old.
+%% keep what they know of the old key for the new one, and take nothing more from the old. All bridges here must have the
+%% same identity, as they have by default: else it raises `{which_realm, Realms}'.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -343,13 +344,16 @@ identity() -> call(only_realm(), identity).
 %% '''
 -spec rotate() -> {ok, cambrian_identity:key()} | {error, term()}.
 rotate() ->
-    [First | Others] = some_realms(),
-    case call(First, rotate) of
-        {ok, Home, #{key := Key} = Identity} ->
-            lists:foreach(fun(Realm) -> ok = call(Realm, {become, Home, Identity}) end, Others),
-            {ok, Key};
-        Error -> Error
+    [First | Others] = Realms = some_realms(),
+    case lists:usort([call(Realm, identity) || Realm <- Realms]) of
+        [_] -> rotated(call(First, rotate), Others);
+        _ -> error({which_realm, Realms})
     end.
+
+rotated({ok, #{key := Key} = Identity}, Others) ->
+    lists:foreach(fun(Realm) -> ok = call(Realm, {become, Identity}) end, Others),
+    {ok, Key};
+rotated(Error, _Others) -> Error.
 
 %% @doc What the transport says of its connection: a node that has one may still be alone.
 %%

@@ -408,14 +408,19 @@ is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := 
 alive(Key, {new, Members}, Now, X) -> event(node_up, #{origin => Key}, welcome(Now, X#exchange{members = Members}));
 alive(_Key, {known, Members}, _Now, X) -> X#exchange{members = Members}.
 
-%% Who has just come should not have to wait to know who is there; among many, the heartbeats of some are enough.
+%% Who has just come, or was cut off, should not have to wait to know who is there and what the best is; among many, what some
+%% say is enough.
 welcome(Now, #exchange{heartbeat_at = At, spoke_at = Spoke, members = Members, rand = Rand} = X) ->
     case map_size(cambrian_members:alive(Now, Members)) =< ?FEW of
         true ->
             {Ms, Next} = rand:uniform_s(?WELCOME_MS, Rand),
-            X#exchange{heartbeat_at = min(At, max(Now, Spoke + ?WELCOME_MS) + Ms), rand = Next};
+            told_soon(Now, X#exchange{heartbeat_at = min(At, max(Now, Spoke + ?WELCOME_MS) + Ms), rand = Next});
         false -> X
     end.
+
+told_soon(Now, #exchange{tasks = Tasks} = X) ->
+    Soon = fun(_, #task{trickle = Trickle} = Task) -> Task#task{trickle = cambrian_trickle:reset(Now, Trickle)} end,
+    X#exchange{tasks = maps:map(Soon, Tasks)}.
 
 %%% ---- announcements ----------------------------------------------------------------------
 

@@ -127,12 +127,11 @@ handle_call(identity, _From, #state{exchange = Exchange} = State) ->
     {reply, cambrian_exchange:origin(Exchange), State};
 handle_call(rotate, _From, #state{home = Home, identity = Identity} = State) ->
     case cambrian_identity:rotate(case Home of {ok, Path} -> Path; none -> Identity end) of
-        {ok, Next} -> {reply, {ok, Home, Next}, become(Next, State)};
+        {ok, Next} -> {reply, {ok, Next}, become(Next, State)};
         Error -> {reply, Error, State}
     end;
-%% The same file was given a new key by another bridge.
-handle_call({become, {ok, _} = Home, Identity}, _From, #state{home = Home} = State) -> {reply, ok, become(Identity, State)};
-handle_call({become, _, _}, _From, State) -> {reply, ok, State};
+handle_call({become, Identity}, _From, State) ->
+    {reply, ok, become(Identity, State)};
 handle_call({story, Id}, _From, #state{exchange = Exchange} = State) ->
     {reply, cambrian_exchange:story(Id, Exchange), State};
 handle_call(stories, _From, #state{exchange = Exchange} = State) ->

@@ -129,7 +129,15 @@ stop(Network) -> gen_server:stop(Network).
 -spec split(network(), [[name() | cambrian_transport:address()]]) -> ok.
 split(Network, Groups) -> gen_server:call(Network, {split, Groups}, infinity).
 
-%% @doc Everybody reaches everybody again: see {@link split/2}.
+%% @doc Everybody reaches everybody again.
+%%
+%% ```
+%% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
+%% 2> ok = cambrian_transport_sim:split(Network, [[<<"a">>], [<<"b">>]]).
+%% 3> cambrian_transport_sim:heal(Network).
+%% ok
+%% 4> ok = cambrian_transport_sim:stop(Network).
+%% '''
 -spec heal(network()) -> ok.
 heal(Network) -> gen_server:call(Network, {split, []}, infinity).
 

@@ -165,7 +165,7 @@ call(#{table := Table} = Handle, To, Procedure, Bytes, Timeout) ->
     try fits(Bytes) andalso ets:insert(Table, {{asked, Reference}, Alias}) of
         true ->
             try question(Handle, To, Procedure, Reference, Bytes, deadline(Timeout), Alias)
-            after catch ets:delete(Table, {asked, Reference})
+            after forget(Table, {asked, Reference})
             end;
         false -> {error, too_large}
     catch
@@ -263,6 +263,12 @@ lookup(Table, Key) ->
         [{_, Value}] -> {ok, Value};
         [] -> error
     catch error:badarg -> error
+    end.
+
+%% The table ends with the connection.
+forget(Table, Key) ->
+    try ets:delete(Table, Key)
+    catch error:badarg -> true
     end.
 
 enter(Count, Most) -> atomics:add_get(Count, 1, 1) =< Most orelse begin leave(Count), false end.
