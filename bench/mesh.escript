@@ -56,19 +56,19 @@ meshes() ->
     ["## News and bytes\n\n"
      "Nodes with 20 agents each. After a while in which they find each other, the bytes of some minutes are counted (`published` "
      "has a publication once, as where a relay or a multicast spreads it; over direct links a node sends as much as it receives in the "
-     "mean), then a champion that is better than all is bred on one node, and it is timed when each of them has received, verified "
+     "mean), then a champion that is better than all is what a population ends with, and it is timed when each of them has received, verified "
      "and measured it.\n\n"
      "| nodes | a generation every | loss | half know it after | 99 % | all | received, bytes/s a node: mean, most | published: mean, most |\n"
      "|---|---|---|---|---|---|---|---|\n",
      [[mesh(Nodes, 0.0), [mesh(Nodes, 0.3) || Nodes =< 300], busy(Nodes)] || Nodes <- Sizes],
-     "\nOnce a minute: `double_pole_novel`, 3 minutes to find each other, 3 minutes counted. Once a second: `xor`, half a minute "
+     "\nOnce a minute: `double_pole_novel`, 10 minutes to find each other, 3 minutes counted. Once a second: `xor`, half a minute "
      "and a minute, in which it is solved: most of its improvements are there.\n"].
 
 mesh(Nodes, Loss) ->
     io:format(standard_error, "~b nodes, loss ~p~n", [Nodes, Loss]),
     #{rates := Rates, times := Times} =
         cambrian_mesh_figures:mesh(#{seed => 1, nodes => Nodes, task => double_pole_novel, agents => 20, loss => Loss,
-                                     generation_ms => ?MINUTE, warm_ms => 3 * ?MINUTE, duration_ms => 3 * ?MINUTE, wait_ms => 10 * ?MINUTE}),
+                                     generation_ms => ?MINUTE, warm_ms => 10 * ?MINUTE, duration_ms => 3 * ?MINUTE, wait_ms => 10 * ?MINUTE}),
     row(Nodes, minute, Loss, [after_ms(Share, Nodes, Times) || Share <- [0.5, 0.99, 1.0]], Rates).
 
 busy(Nodes) ->

@@ -54,9 +54,12 @@ generation(Now, #island{colony = Colony} = Island) ->
     {Change, Next} = cambrian_colony:generation(Colony),
     told(Change, Now, Island#island{colony = Next}).
 
-told(same, _Now, Island) -> {[], Island};
-told(improved, Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
-    {Effects, Next} = cambrian_exchange:bred(task(Options), cambrian_colony:champion(Colony), Now, Exchange),
+told(Change, Now, Island) -> told(Change, #{}, Now, Island).
+
+told(same, _More, _Now, Island) -> {[], Island};
+told(improved, More, Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
+    Champion = maps:merge(cambrian_colony:champion(Colony), More),
+    {Effects, Next} = cambrian_exchange:bred(task(Options), Champion, Now, Exchange),
     settle(Effects, Now, Island#island{exchange = Next}).
 
 %% @doc A genotype that the exchange offered.
@@ -153,11 +156,11 @@ restart(#{trust := Trust, colony := Colony, facts := Facts}, Options, Now) ->
     {After, Told} = told(Change, Now, Island),
     {Before ++ After, Told}.
 
-%% @doc Something good is put in here by hand.
+%% @doc Something good is put in here by hand, and is what its population ends with: it is told to all.
 -spec add(cambrian_genotype:genotype(), Now :: integer(), island()) -> {[effect()], island()}.
 add(Genotype, Now, #island{colony = Colony} = Island) ->
     {_, Change, Next} = cambrian_colony:admit(Genotype, Colony),
-    told(Change, Now, Island#island{colony = Next}).
+    told(Change, #{final => true}, Now, Island#island{colony = Next}).
 
 %% @doc The best that was measured here.
 -spec best(island()) -> none | {Fitness :: float(), cambrian_genotype:id()}.
