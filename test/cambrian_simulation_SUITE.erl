@@ -11,7 +11,7 @@
 suite() -> [{timetrap, {minutes, 15}}].
 
 all() -> [seeds_that_failed_once, a_thousand_ordeals, a_seed_is_a_story, liars_who_know_one_lie, what_is_new_is_known_soon,
-          the_quiet_is_quiet, a_flood_changes_nothing, cut_off_and_back].
+          the_quiet_is_quiet, a_flood_changes_nothing, cut_off_and_back, what_is_large_travels_too].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -96,3 +96,20 @@ cut_off_and_back(_Config) ->
     ?assertEqual(2, length(lists:usort(maps:values(Apart)))),
     #{best := Together} = cambrian_simulation:run(Options#{faults => [Split, {160_000, heal}], duration_ms => 400_000, quiet_ms => 300_000}),
     ?assertEqual([lists:max(maps:values(Apart))], lists:usort(maps:values(Together))).
+
+%% Too large for a message: it is announced, asked for, and fetched as a blob.
+what_is_large_travels_too(_Config) ->
+    {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}),
+    Large = with_idle_nodes(4000, Champion),
+    ?assert(byte_size(cambrian_genotype:to_binary(Large)) > 60_000),
+    #{best := Best} = cambrian_simulation:run(#{seed => 5, nodes => 5, loss => 0.2, duration_ms => 200_000, quiet_ms => 190_000,
+                                                generation_ms => 5000, faults => [{15_000, {add, 5, Large}}]}),
+    ?assertEqual([cambrian_genotype:id(Large)], lists:usort([Id || {_, Id} <- maps:values(Best)])).
+
+%% Their ids and layers are noise that no compression helps with.
+with_idle_nodes(Count, Genotype) ->
+    #{nodes := Nodes} = Genes = cambrian_genotype:to_map(Genotype),
+    Noise = fun(N, Bits) -> <<Drawn:Bits, _/bits>> = crypto:hash(sha256, <<N:32, Bits>>), Drawn end,
+    Idle = [#{kind => hidden, id => Noise(N, 64), layer => 1 + Noise(N, 62)} || N <- lists:seq(1, Count)],
+    {ok, Large} = cambrian_genotype:from_map(Genes#{nodes := Nodes ++ Idle}),
+    Large.

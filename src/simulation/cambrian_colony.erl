@@ -7,7 +7,7 @@
          fitness/2, measure/2, shape/1]).
 -export_type([colony/0, options/0, champion/0]).
 
-%% `rests', if it stops once it has solved the task.
+%% `rests', if it is to find out whether it has solved the task, and to stop then.
 -type options() :: #{task := cambrian_task:native(), agents := pos_integer(), seed := non_neg_integer(), params => map(),
                      rests => boolean(), atom() => term()}.
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(), generation := non_neg_integer(),
@@ -66,7 +66,8 @@ judge(#colony{evaluated = Evaluated, champion = Old} = Colony) ->
 better(#{fitness := New}, #{fitness := Old} = Champion) when New =< Old -> Champion;
 better(Champion, _) -> Champion.
 
-%% Whether somebody here solves the task by its own criterion.
+%% Whether somebody here solves the task by its own criterion, which may take longer than a generation.
+try_contender(#colony{rests = false} = Colony) -> Colony;
 try_contender(#colony{evaluated = Evaluated, population = Population, native = Native} = Colony) ->
     case cambrian_nif:population_contender(Evaluated) of
         undefined -> Colony;

@@ -213,7 +213,7 @@ told_claims({ok, _, Claims}) -> told_claims({ok, Claims});
 told_claims({ok, #{fitness := Fitness, genotype := Id, origin := Origin}}) -> {Fitness, told_id(Id), by, told_id(Origin)};
 told_claims(No) -> No.
 
-told_id(<<Begin:4/binary, _:28/binary>>) -> binary_to_atom(binary:encode_hex(Begin));
+told_id(<<Begin:4/binary, _:28/binary>>) -> binary_to_list(binary:encode_hex(Begin));
 told_id(Other) -> Other.
 
 suffer(#{seed := Seed, duration_ms := Noisy} = Plan) ->
