@@ -399,9 +399,9 @@ is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := 
         Second when Count >= ?MAX_STRANGERS -> X;
         This ->
             Counted = X#exchange{strangers = {This, case This of Second -> Count + 1; _ -> 1 end}},
-            case ask({is_banned, {key, Key}}, Now, Counted) of
-                {true, Next} -> Next;
-                {false, Next} ->
+            case ask({is_heard, Key}, Now, Counted) of
+                {false, Next} -> Next;
+                {true, Next} ->
                     case once({heartbeat, Realm, Signed}, fun() -> cambrian_message:is_genuine(Realm, Signed, Key) end, X) of
                         true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Now, Next);
                         false -> refused(bad_signature, Now, Next)
