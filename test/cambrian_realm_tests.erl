@@ -371,3 +371,16 @@ no_name_is_washed_test() ->
     {inflated, Bad} = cambrian_realm:checked(key(1), 2.0, 1.0, ?NOW, Both),
     {ok, Same} = cambrian_realm:succeed(#{old => key(1), new => key(2)}, ?NOW, Bad),
     ?assertEqual(0.35, cambrian_realm:reputation(key(2), Same)).
+
+%% To be there counts for those who may publish.
+who_is_heard_test() ->
+    [A, B, Owner] = [cambrian_identity:public_key(<<N:256>>) || N <- [1, 2, 3]],
+    Open = cambrian_realm:new(#{name => <<"r">>}),
+    Listed = cambrian_realm:new(#{name => <<"r">>, capability => {keys, [A]}}),
+    Granted = cambrian_realm:new(#{name => <<"r">>, capability => {signed_by, Owner}}),
+    {ok, Banned} = cambrian_realm:ban({key, A}, <<>>, 0, Open),
+    {ok, Retired} = cambrian_realm:succeed(#{old => A, new => B}, 0, Listed),
+    ?assertEqual([{true, true}, {true, false}, {false, false}, {false, true}, {false, true}],
+                 [{cambrian_realm:is_heard(A, 0, Realm), cambrian_realm:is_heard(B, 0, Realm)}
+                  || Realm <- [Open, Listed, Granted, Banned, Retired]]),
+    ?assert(cambrian_realm:is_heard(Owner, 0, Granted)).

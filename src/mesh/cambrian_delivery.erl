@@ -20,6 +20,8 @@
 
 %% An envelope above this size is fetched as a blob.
 -define(LARGE, 32_768).
+%% To make differences of one above would take too long for whoever asks: several times its size is read for each base.
+-define(COMPARED, 262_144).
 
 -spec is_large(Envelope :: binary()) -> boolean().
 is_large(Envelope) -> byte_size(Envelope) > ?LARGE.
@@ -28,7 +30,8 @@ is_large(Envelope) -> byte_size(Envelope) > ?LARGE.
 -spec give(offer(), Bases :: [cambrian_genotype:id()], lookup()) -> cambrian_message:answer().
 give(#{genotype := Genotype, envelope := Envelope, signed := Signed}, Bases, Lookup) ->
     Differences = [{byte_size(Difference), Base, Difference}
-                   || Base <- Bases, {ok, Known} <- [Lookup(Base)], Difference <- [cambrian_genotype:diff(Known, Genotype)]],
+                   || byte_size(Envelope) =< ?COMPARED, Base <- Bases, {ok, Known} <- [Lookup(Base)],
+                      Difference <- [cambrian_genotype:diff(Known, Genotype)]],
     case Differences =/= [] andalso lists:min(Differences) of
         {Size, Base, Shortest} when Size + 34 < byte_size(Envelope) -> {difference, Base, Shortest, either(Signed, Envelope)};
         _ ->

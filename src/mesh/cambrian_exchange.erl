@@ -16,11 +16,10 @@
 
 -type task() :: binary().
 -type policy() :: champion | tournament | novel | random.
-%% `identity' and `address' are what others know this node by, `trust' is asked who may and what it is worth: see
-%% {@link cambrian_admission}. `threshold' is that of {@link cambrian_threshold}; at most one of a task is published every
-%% `interval' ms; `budget' newcomers at most wait in a population at once; `migrants' says what else than champions is
-%% sent, how often, and of whom such things are taken.
 -type ask() :: fun((cambrian_realm:request(), Now :: integer(), Trust :: term()) -> {Answer :: term(), Trust :: term()}).
+%% `identity' and `address' are what others know this node by; `trust' is asked who may be heard and what it is worth.
+%% `threshold' is that of {@link cambrian_threshold}, `once' that of {@link cambrian_admission}; for all else see
+%% {@link cambrian_bridge:options()}.
 -type options() :: #{realm := binary(), identity := cambrian_identity:identity(), address := binary(),
                      trust := {ask(), Trust :: term()}, seed := integer(), now := integer(),
                      grant => undefined | binary(), publish => boolean(), threshold => number(), interval => non_neg_integer(),
@@ -47,10 +46,12 @@
                offered = #{} :: #{cambrian_genotype:id() => map()}}).
 -record(exchange, {options :: map(), ask :: ask(), trust :: term(), rand :: rand:state(),
                    sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
-                   members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()}, heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
+                   members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()},
+                   heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
                    held = cambrian_recent:new(32, 2_000_000) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
                    %% what was found out here of others'; `heard' where nobody was here to find it out
-                   known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, Measured :: float() | failed | heard),
+                   known = cambrian_recent:new(4096)
+                       :: cambrian_recent:recent({task(), cambrian_genotype:id()}, Measured :: float() | failed | heard),
                    wants = cambrian_wants:new() :: cambrian_wants:wants(),
                    pings = #{} :: #{pos_integer() => {Address :: binary(), At :: integer()}},
                    journal = cambrian_journal:new() :: cambrian_journal:journal(),
@@ -66,10 +67,12 @@
 %% How often others are told again whom this key succeeds.
 -define(TELL_MS, 600_000).
 -define(MAX_PINGS, 2).
-%% Heartbeats in a second.
+%% Heartbeats in a second, whose signatures are looked at.
 -define(MAX_STRANGERS, 200).
+%% So few nodes answer one that comes, each within so long.
 -define(FEW, 30).
 -define(WELCOME_MS, 500).
+%% Above those of wants.
 -define(PING_REFS, 1 bsl 32).
 
 %%% ---- beginning --------------------------------------------------------------------------
@@ -357,7 +360,8 @@ lookup(X) ->
         end
     end.
 
-admitted({ok, _, #{origin := Origin}}, _Bytes, _Now, #exchange{options = #{identity := #{key := Origin}}} = X) -> rejected(own, X);
+admitted({ok, _, #{origin := Origin}}, _Bytes, _Now, #exchange{options = #{identity := #{key := Origin}}} = X) ->
+    rejected(own, X);
 admitted({ok, Genotype, #{genotype := Id, origin := Origin} = Claims}, Bytes, Now, X) ->
     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
     Record = cambrian_envelope:record(Envelope),
@@ -395,9 +399,9 @@ is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := 
         Second when Count >= ?MAX_STRANGERS -> X;
         This ->
             Counted = X#exchange{strangers = {This, case This of Second -> Count + 1; _ -> 1 end}},
-            case ask({is_banned, {key, Key}}, Now, Counted) of
-                {true, Next} -> Next;
-                {false, Next} ->
+            case ask({is_heard, Key}, Now, Counted) of
+                {false, Next} -> Next;
+                {true, Next} ->
                     case once({heartbeat, Realm, Signed}, fun() -> cambrian_message:is_genuine(Realm, Signed, Key) end, X) of
                         true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Now, Next);
                         false -> refused(bad_signature, Now, Next)
@@ -438,16 +442,15 @@ heard_announcement(Urgency, Record, Address, Now, #exchange{trust = Trust} = X) 
 
 announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin := Origin} = Claims, Record, Address, Now, X) ->
     case verdict(Name, Id, X) of
-        {ok, Measured} when is_float(Measured) -> compared(Urgency, Claims, {Measured, Id}, Now, said_of_known(Claims, Measured, Now, X));
+        {ok, Measured} when is_float(Measured) ->
+            compared(Urgency, Claims, {Measured, Id}, Now, said_of_known(Claims, Measured, Now, X));
         {ok, _} -> X;
         error ->
             case Urgency =:= best andalso not is_better({Claimed, Id}, best_of(Name, X)) of
                 true -> compared(Urgency, Claims, {Claimed, Id}, Now, X);
                 false ->
-                    Want = #{id => Id, task => Name, claims => Claims, record => Record, addresses => [Address], whole => false,
-                             address => Address},
-                    Noted = note(Id, announced, #{origin => Origin, fitness => Claimed, address => Address}, Now, X),
-                    want(Urgency, Want, Now, Noted)
+                    Want = #{id => Id, task => Name, claims => Claims, record => Record, addresses => [Address], whole => false},
+                    want(Want, Now, note(Id, announced, #{origin => Origin, fitness => Claimed, address => Address}, Now, X))
             end
     end.
 
@@ -487,14 +490,11 @@ said_of_known(#{origin := Origin, fitness := Claimed}, Measured, Now, X) ->
     {_, Next} = ask({checked, Origin, Claimed, Measured}, Now, X),
     Next.
 
-want(news, #{claims := #{origin := Origin}} = Want, Now, X) ->
+want(#{claims := #{origin := Origin}} = Want, Now, #exchange{wants = Wants} = X) ->
     case is_source(Origin, Now, X) of
-        true -> want(Want, Now, X);
+        true -> ask_for_more(Now, X#exchange{wants = cambrian_wants:add(Want, Now, Wants)});
         false -> X
-    end;
-want(best, Want, Now, X) -> want(news, Want, Now, X).
-
-want(Want, Now, #exchange{wants = Wants} = X) -> ask_for_more(Now, X#exchange{wants = cambrian_wants:add(Want, Now, Wants)}).
+    end.
 
 is_source(Origin, Now, #exchange{members = Members} = X) ->
     case cambrian_members:sources(option(topology, X), Now, Members) of
@@ -627,7 +627,8 @@ item(Genotype, #{genotype := Id, origin := Origin, fitness := Claimed, generatio
     From = #{origin => Origin, breeder => Breeder, claimed => Claimed, generation => Generation},
     #{id => Id, genotype => Genotype, from => From, signed => Signed, claims => Claims}.
 
-quarantined(#{id := Id, genotype := Genotype, claims := #{origin := Origin}} = Item, #task{quarantine = Quarantine, offered = Offered} = Task, Now, X) ->
+quarantined(#{id := Id, genotype := Genotype, claims := #{origin := Origin}} = Item,
+            #task{quarantine = Quarantine, offered = Offered} = Task, Now, X) ->
     case is_map_key(Id, Offered) of
         true -> X;
         false ->
@@ -640,7 +641,8 @@ weight(Genotype) ->
     #{nodes := Nodes, connections := Connections} = cambrian_genotype:info(Genotype),
     Nodes + Connections.
 
-offer_more(Now, #exchange{tasks = Tasks} = X) -> lists:foldl(fun(Name, Y) -> offer_more(Name, Now, Y) end, X, lists:sort(maps:keys(Tasks))).
+offer_more(Now, #exchange{tasks = Tasks} = X) ->
+    lists:foldl(fun(Name, Y) -> offer_more(Name, Now, Y) end, X, lists:sort(maps:keys(Tasks))).
 
 offer_more(Name, Now, X) ->
     #task{offered = Offered, quarantine = Quarantine} = Task = task(Name, X),
@@ -675,17 +677,22 @@ judged(Name, #{id := Id} = Verdict, Now, #exchange{tasks = Tasks} = X) ->
     end.
 
 judge(#{outcome := busy}, #{id := Id}, _Name, Now, X) -> note(Id, busy, #{}, Now, X);
-judge(#{outcome := Outcome} = Verdict, #{id := Id, claims := #{origin := Origin, fitness := Claimed}} = Item, Name, Now, #exchange{known = Known} = X) ->
+judge(#{outcome := Outcome} = Verdict, #{id := Id, claims := #{origin := Origin, fitness := Claimed} = Claims} = Item, Name, Now,
+      #exchange{known = Known} = X) ->
     Measured = maps:get(fitness, Verdict, failed),
     Noted = note(Id, judged, (maps:with([fitness], Verdict))#{outcome => Outcome, claimed => Claimed}, Now,
                  X#exchange{known = cambrian_recent:put({Name, Id}, Measured, Known)}),
     case Measured of
         failed -> Noted;
         _ ->
-            Told = said_of_known(maps:get(claims, Item), Measured, Now, Noted),
-            Counted = case Outcome of accepted -> element(2, ask({accepted, Origin}, Now, Told)); _ -> Told end,
-            adopt(Item, Measured, Name, Now, event(judged, Verdict#{origin => Origin, task => Name}, Counted))
+            Told = taken_in(Outcome, Origin, Now, said_of_known(Claims, Measured, Now, Noted)),
+            adopt(Item, Measured, Name, Now, event(judged, Verdict#{origin => Origin, task => Name}, Told))
     end.
+
+taken_in(accepted, Origin, Now, X) ->
+    {_, Next} = ask({accepted, Origin}, Now, X),
+    Next;
+taken_in(_Outcome, _Origin, _Now, X) -> X.
 
 %% The best that is known here may be another's from now on. It is ours to tell, as we measured it.
 adopt(#{id := Id, genotype := Genotype, from := #{breeder := Breeder}, signed := Signed, claims := Claims}, Fitness, Name, Now, X) ->
@@ -707,16 +714,17 @@ still_better(Pending, Held) -> case beats(Pending, Held) of true -> Pending; fal
 
 %% @doc When it wants to be told of the time.
 -spec wake(exchange()) -> integer().
-wake(#exchange{heartbeat_at = Heartbeat, tell_at = Tell, tasks = Tasks} = X) ->
-    lists:min([Heartbeat, Tell | lists:append([wakes(Task, X) || Task <- maps:values(Tasks)])]).
+wake(#exchange{heartbeat_at = Heartbeat, tell_at = Tell, tasks = Tasks}) ->
+    lists:min([Heartbeat, Tell | lists:append([wakes(Task) || Task <- maps:values(Tasks)])]).
 
-wakes(#task{trickle = Trickle, migrant_at = Migrant, pending = Pending, free_at = Free, best = Best} = Task, X) ->
+wakes(#task{trickle = Trickle, migrant_at = Migrant, pending = Pending, free_at = Free, best = Best} = Task) ->
     [cambrian_trickle:wake(Trickle) || Best =/= undefined] ++ [Migrant || Migrant =/= never]
-        ++ [Free || Pending =/= undefined, is_due(Task, X)].
+        ++ [Free || Pending =/= undefined, is_due(Task)].
 
 %% Only one that is worth it waits for its time.
-is_due(#task{pending = #held{claims = #{urgent := true}}}, _X) -> true;
-is_due(#task{pending = #held{claims = #{fitness := Fitness}}, threshold = Threshold}, _X) -> cambrian_threshold:is_worth(Fitness, Threshold).
+is_due(#task{pending = #held{claims = #{urgent := true}}}) -> true;
+is_due(#task{pending = #held{claims = #{fitness := Fitness}}, threshold = Threshold}) ->
+    cambrian_threshold:is_worth(Fitness, Threshold).
 
 %% @doc Does what is due.
 -spec tick(Now :: integer(), exchange()) -> {[effect()], exchange()}.
@@ -733,7 +741,8 @@ heartbeat(Now, #exchange{members = Members, options = #{realm := Realm, address 
 %% Some were away, and delivery is at most once.
 successions(Now, #exchange{tell_at = At} = X) when At > Now -> X;
 successions(Now, #exchange{options = #{identity := #{successions := Successions}}} = X) ->
-    lists:foldl(fun(Certificate, Y) -> effect({publish, Certificate}, Y) end, X#exchange{tell_at = Now + ?TELL_MS}, Successions).
+    Told = X#exchange{tell_at = Now + ?TELL_MS},
+    lists:foldl(fun(Certificate, Y) -> effect({publish, Certificate}, Y) end, Told, Successions).
 
 %% Only who chooses by distance needs to know it.
 ping(Now, #exchange{options = #{topology := {nearest, _}}, members = Members, pings = Pings} = X) when map_size(Pings) < ?MAX_PINGS ->

@@ -11,7 +11,7 @@
 -module(cambrian_realm).
 
 -export([new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5, accepted/2,
-         succeed/3, ban/4, unban/2, is_banned/2, bans/1, heir/2, reputation/2, report/1, save/1, restore/1]).
+         succeed/3, ban/4, unban/2, is_banned/2, is_heard/3, bans/1, heir/2, reputation/2, report/1, save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
 %% Who may publish: everybody, these, or whom the owner of a key let ({@link cambrian_identity:grant/4}).
@@ -38,12 +38,12 @@
 -type retired() :: #{heir := cambrian_identity:key(), known := boolean(), time := integer()}.
 %% What others ask of a realm, as a value or by its server. Of an envelope: may it be opened; it held; its signature held
 %% over what is no such genotype; it did not hold. Then: what was asked for and given, signed, is no such genotype; who
-%% succeeds whom; what was measured of a claim; a population took it in; may this key be heard, this genotype be spread.
+%% succeeds whom; what was measured of a claim; a population took it in; may this be spread, may this key say that it is there.
 -type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
                  | {follow, cambrian_identity:succession()}
                  | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
-                 | {accepted, cambrian_identity:key()} | {is_banned, subject()}.
+                 | {accepted, cambrian_identity:key()} | {is_banned, subject()} | {is_heard, cambrian_identity:key()}.
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
                     origins := #{cambrian_identity:key() => standing()}, bans := [ban()],
                     retired := #{Old :: cambrian_identity:key() => New :: cambrian_identity:key()},
@@ -232,7 +232,8 @@ ask({follow, Succession}, Now, Realm) ->
     end;
 ask({checked, Origin, Claimed, Measured}, Now, Realm) -> checked(Origin, Claimed, Measured, Now, Realm);
 ask({accepted, Origin}, _Now, Realm) -> {ok, accepted(Origin, Realm)};
-ask({is_banned, Subject}, _Now, Realm) -> {is_banned(Subject, Realm), Realm}.
+ask({is_banned, Subject}, _Now, Realm) -> {is_banned(Subject, Realm), Realm};
+ask({is_heard, Key}, Now, Realm) -> {is_heard(Key, Now, Realm), Realm}.
 
 answer({ok, Moved}, _Realm) -> {ok, Moved};
 answer({error, Reason, Counted}, _Realm) -> {{error, Reason}, Counted};
@@ -463,6 +464,12 @@ unban(Subject, #realm{bans = Bans, origins = Origins} = Realm) ->
             put_standing(Key, (maps:get(Key, Origins))#{reputation := ?NEUTRAL, lies := 0}, Left);
         _ -> Left
     end.
+
+%% @doc Whether it matters here that a key is there: whoever may publish, a grant that was not shown yet aside.
+-spec is_heard(cambrian_identity:key(), Now :: integer(), realm()) -> boolean().
+is_heard(Key, Now, Realm) ->
+    Claims = #{origin => Key, genotype => none},
+    lists:all(fun(Question) -> Question(Claims, Now, Realm) =:= ok end, [fun banned/3, fun retired/3, fun capability/3]).
 
 -spec is_banned(subject(), realm()) -> boolean().
 is_banned(Subject, #realm{bans = Bans}) -> is_map_key(Subject, Bans).
