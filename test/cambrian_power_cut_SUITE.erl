@@ -76,7 +76,8 @@ watch(Port, OsPid, Death, Count, Said) ->
     receive
         {Port, {data, {eol, "killed the process"}}} -> watch(Port, OsPid, Death, Count + 1, Said);
         {Port, {data, {eol, "kill me"}}} ->
-            "" = os:cmd(io_lib:format("kill -9 ~b", [OsPid])),
+            %% it may have ended meanwhile, and has said so then
+            _ = os:cmd(io_lib:format("kill -9 ~b", [OsPid])),
             watch(Port, OsPid, Death, Count, Said);
         {Port, {data, {eol, "ended " ++ Ending}}} ->
             receive {Port, {exit_status, 0}} -> {ended, Ending} end;
