@@ -48,6 +48,8 @@
                    sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
                    members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()},
                    heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
+                   %% that were alive when it was counted last, with this one
+                   nodes = 1 :: pos_integer(),
                    held = cambrian_recent:new(32, 2_000_000) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
                    %% what was found out here of others'; `heard' where nobody was here to find it out
                    known = cambrian_recent:new(4096)
@@ -64,6 +66,9 @@
 %% An envelope up to this size is not announced but sent: to ask for it would cost more.
 -define(SMALL, 512).
 -define(TRICKLE, #{shortest => 4_000, longest => 900_000, redundancy => 1}).
+%% Many nodes find many improvements: of a task, all of them together tell no more than one in so many ms for each node,
+%% so that what a node hears of it does not grow with their number.
+-define(PACE_MS, 20).
 %% How often others are told again whom this key succeeds.
 -define(TELL_MS, 600_000).
 -define(MAX_PINGS, 2).
@@ -112,6 +117,16 @@ option(Name, #exchange{options = Options}) -> maps:get(Name, Options).
 
 %% What costs, and depends on bytes alone.
 once(Key, Fun, X) -> (option(once, X))(Key, Fun).
+
+%% Soon, as is fit for so many nodes.
+say_again(Now, #task{trickle = Trickle} = Task, #exchange{nodes = Nodes}) ->
+    #{shortest := Shortest} = ?TRICKLE,
+    Task#task{trickle = cambrian_trickle:reset(max(Shortest, 2 * Nodes * ?PACE_MS), Now, Trickle)}.
+
+%% Who takes in a champion lets some time pass before it tells of one that is a little better, each another.
+let_pass(Now, #task{free_at = At} = Task, #exchange{nodes = Nodes, rand = Rand} = X) ->
+    {Share, Next} = rand:uniform_s(Rand),
+    {Task#task{free_at = max(At, Now + round(Nodes * ?PACE_MS * (0.5 + Share)))}, X#exchange{rand = Next}}.
 
 random(#exchange{rand = Rand} = X) ->
     Next = rand:jump(Rand),
@@ -240,12 +255,11 @@ publish_due(Final, #task{pending = #held{claims = #{fitness := Fitness} = Claims
 
 urgent(#task{pending = #held{claims = Claims} = Held} = Task) -> Task#task{pending = Held#held{claims = Claims#{urgent => true}}}.
 
-tell_own(#task{name = Name, pending = #held{claims = Claims} = Pending, threshold = Threshold, trickle = Trickle} = Task, Now, X) ->
+tell_own(#task{name = Name, pending = #held{claims = Claims} = Pending, threshold = Threshold} = Task, Now, X) ->
     Held = Pending#held{claims = maps:remove(urgent, Claims)},
-    Told = Task#task{pending = undefined, free_at = Now + option(interval, X),
-                     threshold = cambrian_threshold:told(maps:get(fitness, Claims), Threshold),
-                     trickle = cambrian_trickle:reset(Now, Trickle)},
-    case tell(Held, Now, put_task(Told, X)) of
+    Told = Task#task{pending = undefined, free_at = Now + max(option(interval, X), X#exchange.nodes * ?PACE_MS),
+                     threshold = cambrian_threshold:told(maps:get(fitness, Claims), Threshold)},
+    case tell(Held, Now, put_task(say_again(Now, Told, X), X)) of
         {ok, Sealed, Next} -> keep_envelope(Name, Sealed, Next);
         {{error, Reason}, Next} -> event(not_published, #{task => Name, genotype => Held#held.id, reason => Reason}, Next)
     end.
@@ -414,17 +428,16 @@ alive(_Key, {known, Members}, _Now, X) -> X#exchange{members = Members}.
 
 %% Who has just come, or was cut off, should not have to wait to know who is there and what the best is; among many, what some
 %% say is enough.
-welcome(Now, #exchange{heartbeat_at = At, spoke_at = Spoke, members = Members, rand = Rand} = X) ->
-    case map_size(cambrian_members:alive(Now, Members)) =< ?FEW of
-        true ->
+welcome(Now, #exchange{heartbeat_at = At, spoke_at = Spoke, rand = Rand} = X) ->
+    case counted(Now, X) of
+        #exchange{nodes = Nodes, tasks = Tasks} = Counted when Nodes =< ?FEW ->
             {Ms, Next} = rand:uniform_s(?WELCOME_MS, Rand),
-            told_soon(Now, X#exchange{heartbeat_at = min(At, max(Now, Spoke + ?WELCOME_MS) + Ms), rand = Next});
-        false -> X
+            Counted#exchange{heartbeat_at = min(At, max(Now, Spoke + ?WELCOME_MS) + Ms), rand = Next,
+                             tasks = maps:map(fun(_, Task) -> say_again(Now, Task, Counted) end, Tasks)};
+        Counted -> Counted
     end.
 
-told_soon(Now, #exchange{tasks = Tasks} = X) ->
-    Soon = fun(_, #task{trickle = Trickle} = Task) -> Task#task{trickle = cambrian_trickle:reset(Now, Trickle)} end,
-    X#exchange{tasks = maps:map(Soon, Tasks)}.
+counted(Now, #exchange{members = Members} = X) -> X#exchange{nodes = map_size(cambrian_members:alive(Now, Members)) + 1}.
 
 %%% ---- announcements ----------------------------------------------------------------------
 
@@ -476,9 +489,9 @@ compared(best, #{task := Name, genotype := Id}, Theirs, Now, #exchange{tasks = T
     case Tasks of
         #{Name := #task{best = #held{id = Id}, trickle = Trickle} = Task} ->
             put_task(Task#task{trickle = cambrian_trickle:heard(Trickle)}, X);
-        #{Name := #task{best = #held{}, trickle = Trickle} = Task} ->
+        #{Name := #task{best = #held{}} = Task} ->
             case is_better(best_of(Name, X), Theirs) of
-                true -> put_task(Task#task{trickle = cambrian_trickle:reset(Now, Trickle)}, X);
+                true -> put_task(say_again(Now, Task, X), X);
                 false -> X
             end;
         _ -> X
@@ -696,14 +709,14 @@ taken_in(_Outcome, _Origin, _Now, X) -> X.
 
 %% The best that is known here may be another's from now on. It is ours to tell, as we measured it.
 adopt(#{id := Id, genotype := Genotype, from := #{breeder := Breeder}, signed := Signed, claims := Claims}, Fitness, Name, Now, X) ->
-    #task{best = Best, threshold = Threshold, trickle = Trickle} = Task = task(Name, X),
+    #task{best = Best, threshold = Threshold} = Task = task(Name, X),
     Held = #held{id = Id, task = Name, genotype = Genotype, breeder = Breeder, signed = Signed,
                  claims = (maps:with([generation, parents, operators], Claims))#{fitness => Fitness}},
     case beats(Held, Best) of
         true ->
-            put_task(Task#task{best = Held, pending = still_better(Task#task.pending, Held),
-                               threshold = cambrian_threshold:told(Fitness, Threshold),
-                               trickle = cambrian_trickle:reset(Now, Trickle)}, hold(Best, X));
+            {Waiting, Next} = let_pass(Now, Task#task{best = Held, pending = still_better(Task#task.pending, Held),
+                                                      threshold = cambrian_threshold:told(Fitness, Threshold)}, X),
+            put_task(say_again(Now, Waiting, X), hold(Best, Next));
         false -> hold(Held, X)
     end.
 
@@ -733,10 +746,13 @@ tick(Now, #exchange{tasks = Tasks} = X) ->
     done(ping(Now, successions(Now, heartbeat(Now, Spoken)))).
 
 heartbeat(Now, #exchange{heartbeat_at = At} = X) when At > Now -> X;
-heartbeat(Now, #exchange{members = Members, options = #{realm := Realm, address := Address, identity := Identity}} = X) ->
+heartbeat(Now, #exchange{options = #{realm := Realm, address := Address, identity := Identity}} = Uncounted) ->
+    #exchange{members = Members} = X = counted(Now, Uncounted),
     Interval = cambrian_members:interval(Now, Members),
     Bytes = cambrian_message:heartbeat(Realm, Address, {Now, Interval}, Identity),
-    effect({publish, Bytes}, X#exchange{heartbeat_at = Now + Interval, spoke_at = Now}).
+    %% in the second half of the time that it gives itself: those that began together are to drift apart
+    {Share, Rand} = rand:uniform_s(X#exchange.rand),
+    effect({publish, Bytes}, X#exchange{heartbeat_at = Now + round(Interval * (1 + Share) / 2), spoke_at = Now, rand = Rand}).
 
 %% Some were away, and delivery is at most once.
 successions(Now, #exchange{tell_at = At} = X) when At > Now -> X;

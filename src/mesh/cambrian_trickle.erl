@@ -6,7 +6,7 @@
 %% A value without a clock: `Now' in ms.
 -module(cambrian_trickle).
 
--export([new/3, reset/2, heard/1, wake/1, tick/2]).
+-export([new/3, reset/2, reset/3, heard/1, wake/1, tick/2]).
 -export_type([trickle/0, options/0]).
 
 %% The shortest and the longest interval in ms, and how many others must have said it for this node to be quiet.
@@ -28,8 +28,13 @@ begin_interval(Interval, Now, #trickle{rand = Rand} = Trickle) ->
 
 %% @doc Something was heard that does not agree.
 -spec reset(Now :: integer(), trickle()) -> trickle().
-reset(_Now, #trickle{interval = Shortest, options = #{shortest := Shortest}} = Trickle) -> Trickle;
+reset(_Now, #trickle{interval = Interval, options = #{shortest := Shortest}} = Trickle) when Interval =< Shortest -> Trickle;
 reset(Now, #trickle{options = #{shortest := Shortest}} = Trickle) -> begin_interval(Shortest, Now, Trickle).
+
+%% @doc The same, with another shortest interval from now on.
+-spec reset(Shortest :: pos_integer(), Now :: integer(), trickle()) -> trickle().
+reset(Shortest, Now, #trickle{options = Options} = Trickle) ->
+    reset(Now, Trickle#trickle{options = Options#{shortest := Shortest}}).
 
 %% @doc Somebody said the same.
 -spec heard(trickle()) -> trickle().
