@@ -2,7 +2,7 @@
 %% liars do to nodes that breed together.
 %%
 %% ```
-%% 1> #{best := Best, failures := []} = cambrian_simulation:run(#{seed => 1, nodes => 3, duration_ms => 30_000,
+%% 1> #{best := Best, failures := []} = cambrian_simulation:run(#{seed => 1, nodes => 3, duration_ms => 60_000, quiet_ms => 40_000,
 %%                                                                generation_ms => 1000, loss => 0.1}).
 %% 2> length(lists:usort(maps:values(Best))).
 %% 1
