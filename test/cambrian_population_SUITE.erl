@@ -502,9 +502,12 @@ fed(_) ->
     ok = cambrian_population:inject(P, Champion),
     {ok, _} = cambrian_population:step(P, 1),
     receive {cambrian, _, {received, #{id := Id, outcome := Again}}} -> ?assertEqual(known, Again) end,
-    [?assertEqual({N, ok}, {N, cambrian_population:inject(P, Champion)}) || N <- lists:seq(1, 64)],
-    ?assertEqual({error, busy}, cambrian_population:inject(P, Champion)),
-    ok = cambrian_population:stop(P).
+    ok = cambrian_population:stop(P),
+    %% before its first generation, all wait
+    {ok, Q} = cambrian_population:start(#{task => 'xor', seed => 3}),
+    [?assertEqual({N, ok}, {N, cambrian_population:inject(Q, Champion)}) || N <- lists:seq(1, 64)],
+    ?assertEqual({error, busy}, cambrian_population:inject(Q, Champion)),
+    ok = cambrian_population:stop(Q).
 
 watched(_) ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}),
