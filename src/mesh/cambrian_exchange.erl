@@ -31,7 +31,8 @@
 -type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(), origin := cambrian_identity:key()}.
 %% An `ask' and a `fetch' are to be answered, by {@link answered/4}; an offer by {@link judged/4}.
 -type effect() :: {publish, binary()} | {send, binary()}
-                | {ask, Ref :: pos_integer(), Address :: binary(), binary()} | {fetch, Ref :: pos_integer(), cambrian_transport:content()}
+                | {ask, Ref :: pos_integer(), Address :: binary(), binary()}
+                | {fetch, Ref :: pos_integer(), cambrian_transport:content()}
                 | {offer, task(), cambrian_genotype:genotype(), From :: map()} | {pick, task(), policy()}
                 | {lineage, cambrian_genotype:id(), Record :: binary()} | {event, atom(), map()}.
 
@@ -196,9 +197,9 @@ own(Task, #{champion := Genotype} = Champion, X) ->
     Id = cambrian_genotype:id(Genotype),
     #{parents := Parents} = Claims = maps:merge(#{generation => 0, parents => [], operators => []},
                                                 maps:with([fitness, generation, parents, operators], Champion)),
-    signed_by(maps:get(signed, Champion, undefined),
-              #held{id = Id, task = Task, genotype = Genotype, claims = Claims#{parents := others(Parents, Id)}, breeder = origin(X)},
-              X).
+    Held = #held{id = Id, task = Task, genotype = Genotype, claims = Claims#{parents := others(Parents, Id)},
+                 breeder = origin(X)},
+    signed_by(maps:get(signed, Champion, undefined), Held, X).
 
 %% Twins have the same id, and so has a child that nothing was changed of: an envelope names each parent once.
 others([], _Id) -> [];
@@ -708,7 +709,8 @@ taken_in(accepted, Origin, Now, X) ->
 taken_in(_Outcome, _Origin, _Now, X) -> X.
 
 %% The best that is known here may be another's from now on. It is ours to tell, as we measured it.
-adopt(#{id := Id, genotype := Genotype, from := #{breeder := Breeder}, signed := Signed, claims := Claims}, Fitness, Name, Now, X) ->
+adopt(#{id := Id, genotype := Genotype, from := #{breeder := Breeder}, signed := Signed, claims := Claims}, Fitness, Name,
+      Now, X) ->
     #task{best = Best, threshold = Threshold} = Task = task(Name, X),
     Held = #held{id = Id, task = Name, genotype = Genotype, breeder = Breeder, signed = Signed,
                  claims = (maps:with([generation, parents, operators], Claims))#{fitness => Fitness}},
@@ -761,7 +763,8 @@ successions(Now, #exchange{options = #{identity := #{successions := Successions}
     lists:foldl(fun(Certificate, Y) -> effect({publish, Certificate}, Y) end, Told, Successions).
 
 %% Only who chooses by distance needs to know it.
-ping(Now, #exchange{options = #{topology := {nearest, _}}, members = Members, pings = Pings} = X) when map_size(Pings) < ?MAX_PINGS ->
+ping(Now, #exchange{options = #{topology := {nearest, _}}, members = Members, pings = Pings} = X)
+  when map_size(Pings) < ?MAX_PINGS ->
     case cambrian_members:unmeasured(Now, Members) of
         {ok, Address} ->
             Ref = ?PING_REFS + X#exchange.sequence,

@@ -35,7 +35,8 @@ has(Id, #wants{asked = Asked}) -> lists:any(fun(#{id := Other}) -> Other =:= Id 
 
 %% @doc One that is being asked for may be had from one more.
 -spec add(want(), Now :: integer(), wants()) -> wants().
-add(#{id := Id, addresses := [Address], claims := #{origin := Origin}} = Want, Now, #wants{asked = Asked, waiting = Waiting} = Wants) ->
+add(#{id := Id, addresses := [Address], claims := #{origin := Origin}} = Want, Now,
+    #wants{asked = Asked, waiting = Waiting} = Wants) ->
     case [Ref || {Ref, #{id := Other}} <- maps:to_list(Asked), Other =:= Id] of
         [Ref | _] -> Wants#wants{asked = maps:update_with(Ref, fun(W) -> also(Address, W) end, Asked)};
         [] ->

@@ -5,7 +5,8 @@
 %% A value, without a process and without a clock: `Now' is in ms since 1970. All of it is bounded, whatever strangers
 %% send.
 %%
-%% An envelope is let in ({@link cambrian_admission}) by {@link admit/3}, which believes nothing and changes nothing, as anybody may have written it.
+%% An envelope is let in ({@link cambrian_admission}) by {@link admit/3}, which believes nothing and changes nothing, as
+%% anybody may have written it.
 %% Once its signature held, {@link genuine/3} or {@link cheated/4} counts it for its origin: only what an origin signed
 %% moves its standing, or a forger could silence or ruin others.
 -module(cambrian_realm).

@@ -25,8 +25,8 @@
 -module(cambrian_trust).
 -behaviour(gen_server).
 
--export([start_link/0, open/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2, bans/1, is_banned/2,
-         reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0, ask/2]).
+-export([start_link/0, open/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2,
+         bans/1, is_banned/2, reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0, ask/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([name/0, options/0, base_of/0, event/0, report/0]).
 
