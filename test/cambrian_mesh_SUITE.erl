@@ -473,7 +473,7 @@ two_realms(Config) ->
 
 in_realm(Realm) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
-    {'EXIT', {{which_realm, [_, _]}, _}} = (catch cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0})),
+    ?assertError({which_realm, [_, _]}, cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0})),
     cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0, realm => Realm}).
 
 %% One of the population that is not its champion goes out every 50 ms, as the policy chooses.
