@@ -326,3 +326,14 @@ the_same_happens_again() ->
     Run = fun() -> (later(10 * ?MINUTE, bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>, <<"b">>, <<"c">>]))))#world.done end,
     Plain = fun(Done) -> [{Name, Effect} || {Name, {publish, _} = Effect} <- Done] end,
     ?assertEqual(Plain(Run()), Plain(Run())).
+
+%% One that announces the best and does not give it silences the others, who hear that it was said. Who lacks it asks them.
+who_withholds_hides_nothing_test() ->
+    Names = [<<"a">>, <<"b">>, <<"late">>, <<"withholder">>],
+    Met = later(?MINUTE, world(Names)),
+    Unheard = fun(From, To) -> To =:= <<"late">> andalso From =/= <<"withholder">> orelse {From, To} =:= {<<"late">>, <<"withholder">>} end,
+    G = genotype(200, 1),
+    World = later(?MINUTE, bred(<<"a">>, G, 1.0, Met#world{cut = Unheard})),
+    ?assertEqual([{id(G), 1.0}], all_best(World)),
+    ?assertEqual([announced, asked, not_delivered, asked, received, offered, judged],
+                 lists:sublist(steps(<<"late">>, G, World), 7)).

@@ -47,12 +47,20 @@ the_next_who_has_it_is_asked_test() ->
     {[{Ref, _}], Wants} = start(new([want(a, 1, <<"first">>)])),
     More = add([want(b, 1, <<"second">>), want(a, 1, <<"second">>), want(c, 1, <<"third">>)], Wants),
     {Want, Taken} = cambrian_wants:take(Ref, More),
-    {ok, Again, #{addresses := [<<"second">>, <<"third">>]} = Second, Asked} = cambrian_wants:retry(Want, 0, Taken),
+    {ok, Again, #{addresses := [<<"second">>, <<"third">>]} = Second, Asked} = cambrian_wants:retry(Want, [], 0, Taken),
     ?assert(Again =/= Ref),
     {Second, Left} = cambrian_wants:take(Again, Asked),
-    {ok, Last, Third, LastAsked} = cambrian_wants:retry(Second, 0, Left),
+    {ok, Last, Third, LastAsked} = cambrian_wants:retry(Second, [], 0, Left),
     {Third, Nobody} = cambrian_wants:take(Last, LastAsked),
-    ?assertMatch({give_up, _}, cambrian_wants:retry(Third, 0, Nobody)).
+    ?assertMatch({give_up, _}, cambrian_wants:retry(Third, [], 0, Nobody)).
+
+%% Once, and no more than three of them.
+then_some_who_said_nothing_test() ->
+    {[{Ref, _}], Wants} = start(new([want(a, 1, <<"first">>)])),
+    {Want, Taken} = cambrian_wants:take(Ref, Wants),
+    {ok, _, #{addresses := [<<"b">>, <<"c">>, <<"d">>]} = Others, Asked} =
+        cambrian_wants:retry(Want, [<<"b">>, <<"first">>, <<"c">>, <<"d">>, <<"e">>], 0, Taken),
+    ?assertMatch({give_up, _}, cambrian_wants:retry(Others#{addresses := [<<"d">>]}, [<<"e">>], 0, Asked)).
 
 four_addresses_are_enough_test() ->
     {[{Ref, _}], Wants} = start(new([want(a, 1, <<0>>)])),
@@ -79,7 +87,7 @@ to_give_up_is_a_failure_of_the_origin_test() ->
     GiveUp = fun(N, Wants) ->
                      {[{Ref, _}], Asked} = start(cambrian_wants:add(want(a, N), 0, Wants)),
                      {Want, Taken} = cambrian_wants:take(Ref, Asked),
-                     {give_up, Next} = cambrian_wants:retry(Want, 0, Taken),
+                     {give_up, Next} = cambrian_wants:retry(Want, [], 0, Taken),
                      Next
              end,
     Wants = lists:foldl(GiveUp, cambrian_wants:new(), [1, 2, 3, 4]),

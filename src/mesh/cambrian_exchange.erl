@@ -486,10 +486,14 @@ best_of(Name, #exchange{tasks = Tasks}) ->
     end.
 
 %% Who tells the same best as ours need not hear it from us; who tells a lesser one should.
-compared(best, #{task := Name, genotype := Id}, Theirs, Now, #exchange{tasks = Tasks} = X) ->
+compared(best, #{task := Name, genotype := Id, origin := Origin}, Theirs, Now, #exchange{tasks = Tasks, wants = Wants} = X) ->
     case Tasks of
         #{Name := #task{best = #held{id = Id}, trickle = Trickle} = Task} ->
-            put_task(Task#task{trickle = cambrian_trickle:heard(Trickle)}, X);
+            %% not if others ignore who said it
+            case cambrian_wants:is_avoided(Origin, Now, Wants) of
+                true -> X;
+                false -> put_task(Task#task{trickle = cambrian_trickle:heard(Trickle)}, X)
+            end;
         #{Name := #task{best = #held{}} = Task} ->
             case is_better(best_of(Name, X), Theirs) of
                 true -> put_task(say_again(Now, Task, X), X);
@@ -607,13 +611,22 @@ opened({ok, Answer}, Size, Want, Now, #exchange{wants = Wants} = X) ->
         {error, Reason} -> not_delivered(Reason, Want, Now, X)
     end.
 
-%% The next who has it is asked. If there is none, it will be announced again by those who have it.
-not_delivered(Reason, #{id := Id, addresses := [Address | _]} = Want, Now, #exchange{wants = Wants} = X) ->
+%% The next who has it is asked, and then some who may. If nobody gives it, it will be announced again by those who have it.
+not_delivered(Reason, #{id := Id, addresses := [Address | _]} = Want, Now, X) ->
     Noted = note(Id, not_delivered, #{reason => cambrian_realm:kind(Reason), address => Address}, Now, X),
-    case cambrian_wants:retry(maps:without([fetched], Want#{whole := true}), Now, Wants) of
-        {ok, Ref, Next, Asked} -> ask_for(Ref, Next, Now, Noted#exchange{wants = Asked});
-        {give_up, Rest} -> Noted#exchange{wants = Rest}
+    {Others, #exchange{wants = Wants} = Drawn} = some_addresses(Now, Noted),
+    case cambrian_wants:retry(maps:without([fetched], Want#{whole := true}), Others, Now, Wants) of
+        {ok, Ref, Next, Asked} -> ask_for(Ref, Next, Now, Drawn#exchange{wants = Asked});
+        {give_up, Rest} -> Drawn#exchange{wants = Rest}
     end.
+
+%% Of those who are there, in no order.
+some_addresses(Now, #exchange{members = Members, rand = Rand} = X) ->
+    {Numbered, Next} = lists:mapfoldl(fun(Address, R) ->
+                                          {Number, Drawn} = rand:uniform_s(R),
+                                          {{Number, Address}, Drawn}
+                                      end, Rand, cambrian_members:addresses(Now, Members)),
+    {[Address || {_, Address} <- lists:sort(Numbered)], X#exchange{rand = Next}}.
 
 fetched(Genotype, By, Signed, Size, #{id := Id, claims := #{origin := Origin} = Claims, addresses := [Address | _]}, Now,
         #exchange{wants = Wants} = X) ->

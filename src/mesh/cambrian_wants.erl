@@ -2,10 +2,10 @@
 %% Genotypes that were announced and are worth asking for: who is asked next, for how many at once, and who else has them.
 %%
 %% Fair to origins, as {@link cambrian_quarantine} is. Who announces and does not deliver is not asked for a while, so that
-%% it costs the others nothing.
+%% it costs the others nothing; and some who said nothing are asked, as they may be silent only because it was said.
 -module(cambrian_wants).
 
--export([new/0, add/3, start/2, take/2, retry/3, asking/2, failed/3, served/2, has/2]).
+-export([new/0, add/3, start/2, take/2, retry/4, asking/2, failed/3, served/2, has/2, is_avoided/3]).
 -export_type([wants/0, want/0]).
 
 %% `addresses' are of those who are said to hold it, the next to be asked first; `whole' is asked for after a difference
@@ -23,6 +23,7 @@
 -define(MAX_ASKED, 16).
 -define(MAX_ASKED_OF_ORIGIN, 2).
 -define(MAX_ADDRESSES, 4).
+-define(MAX_OTHERS, 3).
 %% So many promises in a row may be broken, by loss; then nothing is asked of the origin for so long, times the count.
 -define(FORGIVEN, 3).
 -define(AVOID_MS, 20_000).
@@ -54,6 +55,8 @@ also(Address, #{addresses := Addresses} = Want) ->
         false -> Want#{addresses := Addresses ++ [Address]}
     end.
 
+%% @doc Whether it broke too many promises lately for its word to count.
+-spec is_avoided(cambrian_identity:key(), Now :: integer(), wants()) -> boolean().
 is_avoided(Origin, Now, #wants{failures = Failures}) ->
     case cambrian_recent:find(Origin, Failures) of
         {ok, {_, Until}} -> Now < Until;
@@ -95,13 +98,19 @@ take(Ref, #wants{asked = Asked} = Wants) ->
         error -> none
     end.
 
-%% @doc Of the next who is said to hold it, if there is one.
--spec retry(want(), Now :: integer(), wants()) -> {ok, Ref :: pos_integer(), want(), wants()} | {give_up, wants()}.
-retry(#{addresses := [_ | [_ | _] = Others]} = Want, _Now, Wants) ->
-    Next = Want#{addresses := Others},
-    {Ref, Asked} = asking(Next, Wants),
-    {ok, Ref, Next, Asked};
-retry(#{claims := #{origin := Origin}}, Now, Wants) -> {give_up, failed(Origin, Now, Wants)}.
+%% @doc Of the next who is said to hold it, if there is one, and then once of `Others' who are there.
+-spec retry(want(), Others :: [binary()], Now :: integer(), wants()) ->
+          {ok, Ref :: pos_integer(), want(), wants()} | {give_up, wants()}.
+retry(#{addresses := [_ | [_ | _] = Next]} = Want, _Others, _Now, Wants) -> again(Want#{addresses := Next}, Wants);
+retry(#{addresses := [Tried], claims := #{origin := Origin}} = Want, Others, Now, Wants) ->
+    case lists:sublist(lists:delete(Tried, Others), ?MAX_OTHERS) of
+        [_ | _] = Some when not is_map_key(elsewhere, Want) -> again(Want#{addresses := Some, elsewhere => true}, Wants);
+        _ -> {give_up, failed(Origin, Now, Wants)}
+    end.
+
+again(Want, Wants) ->
+    {Ref, Asked} = asking(Want, Wants),
+    {ok, Ref, Want, Asked}.
 
 -spec failed(cambrian_identity:key(), Now :: integer(), wants()) -> wants().
 failed(Origin, Now, #wants{failures = Failures} = Wants) ->
