@@ -8,7 +8,7 @@
 all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
           a_population_that_crashed_is_joined_again, a_key_hands_over, a_forger_hurts_nobody, only_with_leave,
           a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones, partitions_heal, by_environment, two_realms,
-          policies, on_a_ring, the_nearest, the_secret_stays_secret, options_are_checked].
+          policies, on_a_ring, the_nearest, a_mesh_that_hangs, the_secret_stays_secret, options_are_checked].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -526,6 +526,19 @@ received_here(Peer, Id) ->
         [_, _ | _] = Story -> Story;
         _ -> false
     end.
+
+%% It holds up nobody who asks, and costs no more than what was to be said.
+a_mesh_that_hangs(_Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, Bridge} = cambrian_bridge:start(#{realm => <<"stuck">>, transport => cambrian_stuck_transport}),
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+    Ids = [cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => N}) || N <- lists:seq(1, 3000)],
+    ?assertEqual([{ok, cambrian_genotype:id(G)}], lists:usort(Ids)),
+    ?assertEqual([], cambrian_bridge:list_nodes()),
+    #{published := 3000, not_said := Lost} = cambrian_bridge:counts(),
+    ?assert(Lost >= 1990 andalso Lost =< 2010),
+    ok = cambrian_bridge:stop(),
+    ?assertNot(is_process_alive(Bridge)).
 
 %% What a crash report shows of a bridge does not hold its secret.
 the_secret_stays_secret(_Config) ->

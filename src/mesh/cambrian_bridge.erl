@@ -367,7 +367,8 @@ rotated(Error, _Others) -> Error.
 status() -> call(only_realm(), status).
 
 %% @doc How many messages all bridges received and how many bytes, how many of them were rejected for which reason; how many
-%% genotypes were published, and how often the best was announced again, with the bytes of all that was published.
+%% genotypes were published, and how often the best was announced again, with the bytes of all that was published; and what was
+%% `not_said', as the mesh took too long to take it.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).

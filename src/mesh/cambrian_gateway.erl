@@ -9,7 +9,7 @@
 
 -record(joined, {handle :: cambrian_population:population(), name :: term(), task :: binary(), monitor :: reference(),
                  champion :: undefined | cambrian_population:champion()}).
--record(state, {realm :: binary(), transport :: module(), connection :: term(),
+-record(state, {realm :: binary(), transport :: module(), connection :: term(), speaker :: pid(),
                 exchange :: cambrian_exchange:exchange(),
                 timer = none :: none | {reference(), integer()},
                 %% where the identity is kept
@@ -30,6 +30,11 @@
 %% A flood beyond what can be read costs its messages, and not the VM its memory.
 -define(MAX_QUEUE, 20_000).
 
+%% What waits to be said, to a mesh that does not take it.
+-define(MAX_UNSAID, 1000).
+%% For what is said last.
+-define(GOODBYE_MS, 1000).
+
 %% Messages are short and many.
 -spec start_link(map()) -> {ok, pid()} | {error, term()}.
 start_link(#{realm := Realm} = Options) ->
@@ -47,8 +52,9 @@ init(#{realm := Realm, transport := Transport} = Options) ->
             ok = Transport:serve(Connection, ?TOPIC, fun(Bytes) -> gen_server:call(Self, {asked, Bytes}, infinity) end),
             {Effects, Exchange} = cambrian_exchange:new(exchange_options(Options, Identity, Transport:address(Connection))),
             Populations = maps:get(populations, Options),
-            State = #state{realm = Realm, transport = Transport, connection = Connection, exchange = Exchange, home = Home,
-                           identity = Identity},
+            Speaker = spawn_link(fun() -> speak(Transport, Connection) end),
+            State = #state{realm = Realm, transport = Transport, connection = Connection, speaker = Speaker, exchange = Exchange,
+                           home = Home, identity = Identity},
             {ok, join_all(Populations, carry_out(Effects, State))};
         {error, Reason} -> {stop, Reason}
     end.
@@ -185,7 +191,13 @@ handle_info({'EXIT', _, Reason}, State) when Reason =/= normal ->
 handle_info(_, State) ->
     {noreply, State}.
 
-terminate(_Reason, #state{transport = Transport, connection = Connection}) -> Transport:disconnect(Connection).
+terminate(_Reason, #state{transport = Transport, connection = Connection, speaker = Speaker}) ->
+    Monitor = monitor(process, Speaker),
+    Speaker ! goodbye,
+    receive {'DOWN', Monitor, process, _, _} -> ok
+    after ?GOODBYE_MS -> exit(Speaker, kill)
+    end,
+    Transport:disconnect(Connection).
 
 hear(Bytes, State) ->
     case process_info(self(), message_queue_len) of
@@ -210,12 +222,8 @@ answered({picked, _Task}, _Nothing, State) -> State.
 
 carry_out(Effects, State) -> on_time(lists:foldl(fun do/2, State, Effects)).
 
-do({publish, Bytes}, #state{transport = Transport, connection = Connection} = State) ->
-    _ = Transport:publish(Connection, ?TOPIC, Bytes),
-    count(bytes_published, byte_size(Bytes), State);
-do({send, Blob}, #state{transport = Transport, connection = Connection} = State) ->
-    _ = Transport:send(Connection, Blob),
-    State;
+do({publish, Bytes} = Said, State) -> say(Said, bytes_published, byte_size(Bytes), State);
+do({send, _} = Blob, State) -> say(Blob, blobs, 1, State);
 do({ask, Ref, Address, Bytes}, #state{transport = Transport, connection = Connection} = State) ->
     in_its_own_process({answered, Ref}, fun() -> Transport:call(Connection, Address, ?TOPIC, Bytes, ?CALL_MS) end, State);
 do({fetch, Ref, Content}, #state{transport = Transport, connection = Connection} = State) ->
@@ -235,6 +243,22 @@ do({lineage, Id, Record}, State) ->
     State;
 do({event, Name, Facts}, State) ->
     tell(Name, Facts, State).
+
+say(What, Count, N, #state{speaker = Speaker} = State) ->
+    case process_info(Speaker, message_queue_len) of
+        {message_queue_len, Waiting} when Waiting < ?MAX_UNSAID ->
+            Speaker ! What,
+            count(Count, N, State);
+        _ -> count(not_said, State)
+    end.
+
+%% In the order in which it is to be said, in a process of its own: a mesh that cannot be reached may take its time.
+speak(Transport, Connection) ->
+    receive
+        {publish, Bytes} -> _ = Transport:publish(Connection, ?TOPIC, Bytes), speak(Transport, Connection);
+        {send, Blob} -> _ = Transport:send(Connection, Blob), speak(Transport, Connection);
+        goodbye -> ok
+    end.
 
 %% What takes its time must not hold up what arrives; its end is its answer.
 -dialyzer({nowarn_function, in_its_own_process/3}).

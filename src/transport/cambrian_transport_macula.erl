@@ -37,6 +37,8 @@
 -define(ANSWER, 3).
 %% As many messages, and as many before these, are known again when they come twice.
 -define(MAX_SEEN, 20000).
+%% Of so many others it is known that something came: names of senders cost them nothing.
+-define(MAX_HEARD, 10000).
 %% A relay hears of a subscription after it was answered; what is published before that is lost.
 -define(SETTLE_MS, 1000).
 -define(PROBE_MS, 50).
@@ -502,7 +504,7 @@ arrived(Kind, {Sender, _} = Id, Topic, Message, #{owner := Owner, heard := {Hear
     case is_new(Id, State) of
         {true, Next} ->
             _ = [Owner ! {cambrian_transport, Topic, Message} || Kind =:= ?MESSAGE],
-            Next#{heard := {Heard#{Sender => true}, Before}};
+            Next#{heard := {case map_size(Heard) < ?MAX_HEARD of true -> Heard#{Sender => true}; false -> Heard end, Before}};
         false -> State
     end.
 
