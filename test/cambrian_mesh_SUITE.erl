@@ -434,6 +434,9 @@ by_environment(Config) ->
     population(One, #{seed => 42}),
     ok = peer:call(One, cambrian_population, run, [shared]),
     until(fun() -> lists:usort([Realm || #{received := N, realm := Realm} <- peer:call(Two, cambrian_bridge, list_nodes, []), N > 0]) =:= [?REALM] end),
+    {ok, _} = peer:call(One, cambrian_population, await, [shared, 30_000]),
+    %% where it only listens, it says nothing
+    ?assertEqual([?REALM], until(fun() -> published_in(One) end)),
     %% what cannot be is told at once
     ok = peer:call(One, application, stop, [cambrian]),
     _ = [begin
@@ -444,6 +447,11 @@ by_environment(Config) ->
              ok = peer:call(One, application, set_env, [cambrian, Key, Before])
          end || {Key, Value} <- [{mesh_enabled, yes}, {mesh_realm, 7}, {subscribe_to_realms, other},
                                  {publish_best_fitness_threshold, 7}, {mesh_options, #{budget => 0}}]].
+
+published_in(Peer) ->
+    {ok, #{champion := Champion}} = peer:call(Peer, ?MODULE, best_id, []),
+    Realms = [Realm || #{step := published, realm := Realm} <- peer:call(Peer, cambrian_bridge, why, [Champion])],
+    Realms =/= [] andalso lists:usort(Realms).
 
 self_there(Peer) -> peer:call(Peer, erlang, whereis, [cambrian_trust]).
 
