@@ -337,3 +337,83 @@ who_withholds_hides_nothing_test() ->
     ?assertEqual([{id(G), 1.0}], all_best(World)),
     ?assertEqual([announced, asked, not_delivered, asked, received, offered, judged],
                  lists:sublist(steps(<<"late">>, G, World), 7)).
+
+%%% ---- one alone, and strangers -----------------------------------------------------------
+
+alone(Options) ->
+    {_, X} = cambrian_exchange:new(maps:merge(#{realm => ?REALM, identity => identity(<<"me">>), address => <<"me">>, seed => 1, now => ?T0,
+                                                trust => {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => ?REALM})}}, Options)),
+    {_, Joined} = cambrian_exchange:join(?TASK, ?T0, X),
+    Joined.
+
+envelope(Who, Sequence, Genotype, Fitness, Now) ->
+    {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => ?TASK, fitness => Fitness, generation => 0, sequence => Sequence, time => Now},
+                                         Genotype, crypto:hash(sha256, Who)),
+    Bytes.
+
+announcement(Who, Sequence, Genotype, Fitness, Now) ->
+    {ok, Envelope, _} = cambrian_envelope:read(envelope(Who, Sequence, Genotype, Fitness, Now)),
+    cambrian_message:announcement(best, cambrian_envelope:record(Envelope), Who).
+
+%% What one thing after the other makes it want, the first first.
+all_of(Steps, X) ->
+    lists:foldl(fun(Step, {Wanted, Y}) -> {Effects, Next} = Step(Y), {Wanted ++ Effects, Next} end, {[], X}, Steps).
+
+hears(Bytes, Now) -> fun(X) -> cambrian_exchange:heard(Bytes, Now, X) end.
+
+offers(Effects) -> [Id || {offer, _, _, #{id := Id}} <- Effects].
+
+no_more_than_its_budget_is_with_the_populations_test() ->
+    Come = [hears(envelope(<<"a">>, N, genotype(2, N), 1.0, ?T0), ?T0) || N <- lists:seq(1, 6)],
+    {Effects, X} = all_of(Come, alone(#{budget => 2})),
+    [First, Second] = offers(Effects),
+    {More, Y} = cambrian_exchange:judged(?TASK, #{id => First, outcome => not_better, fitness => 1.0}, ?T0, X),
+    [_] = offers(More),
+    {None, Z} = cambrian_exchange:judged(?TASK, #{id => First, outcome => not_better, fitness => 1.0}, ?T0, Y),
+    ?assertEqual([], offers(None)),
+    ?assertMatch([_], offers(element(1, cambrian_exchange:judged(?TASK, #{id => Second, outcome => busy}, ?T0, Z)))).
+
+%% Among fifty, a second passes on the average after a champion of another, and at least half of one.
+many_let_some_time_pass_test() ->
+    Beats = [hears(cambrian_message:heartbeat(?REALM, <<"x">>, {?T0, ?MINUTE}, identity(<<N:32>>)), ?T0) || N <- lists:seq(1, 49)],
+    Taken = fun(X) ->
+                {Offered, Y} = cambrian_exchange:heard(envelope(<<"a">>, 1, genotype(2, 1), 1.0, ?T0), ?T0, X),
+                {_, Z} = cambrian_exchange:judged(?TASK, #{id => hd(offers(Offered)), outcome => accepted, fitness => 1.0}, ?T0, Y),
+                cambrian_exchange:bred(?TASK, #{champion => genotype(2, 2), fitness => 2.0}, ?T0, Z)
+            end,
+    Published = fun(Effects) -> [told || {event, published, _} <- Effects] end,
+    {AmongMany, X} = all_of(Beats ++ [Taken], alone(#{threshold => 0})),
+    {Soon, Y} = cambrian_exchange:tick(?T0 + 490, X),
+    {Later, _} = cambrian_exchange:tick(?T0 + 1510, Y),
+    ?assertEqual({[], [], [told]}, {Published(AmongMany), Published(Soon), Published(Later)}).
+
+%% Where not everybody may publish, not everybody counts as there.
+only_who_may_publish_is_there_test() ->
+    Beat = fun(Who) -> hears(cambrian_message:heartbeat(?REALM, Who, {?T0, ?MINUTE}, identity(Who)), ?T0) end,
+    Realm = cambrian_realm:new(#{name => ?REALM, capability => {keys, [key(<<"a">>)]}}),
+    {_, X} = all_of([Beat(<<"a">>), Beat(<<"b">>)], alone(#{trust => {fun cambrian_realm:ask/3, Realm}})),
+    ?assertEqual([key(<<"a">>)], maps:keys(cambrian_exchange:members(?T0, X))).
+
+%% And only who signed it.
+a_heartbeat_of_another_is_none_test() ->
+    Bytes = cambrian_message:heartbeat(<<"org.example.other">>, <<"a">>, {?T0, ?MINUTE}, identity(<<"a">>)),
+    {Effects, X} = all_of([hears(Bytes, ?T0)], alone(#{})),
+    ?assertEqual({#{}, [bad_signature]}, {cambrian_exchange:members(?T0, X), [Reason || {event, rejected, #{reason := Reason}} <- Effects]}).
+
+%% Who broke too many promises silences nobody by saying what is true.
+the_word_of_who_is_ignored_silences_nobody_test() ->
+    G = genotype(2, 1),
+    {_, Bred} = cambrian_exchange:bred(?TASK, #{champion => G, fitness => 1.0}, ?T0, alone(#{})),
+    Breaks = [fun(X) ->
+                  {Asked, Y} = cambrian_exchange:heard(announcement(<<"liar">>, N, genotype(2, 100 + N), 9.0, ?T0), ?T0, X),
+                  lists:foldl(fun({ask, Ref, _, _}, {_, Z}) -> cambrian_exchange:answered(Ref, {error, gone}, ?T0, Z);
+                                 (_, Same) -> Same
+                              end, {[], Y}, Asked)
+              end || N <- lists:seq(1, 4)],
+    {_, Broken} = all_of(Breaks, Bred),
+    Speaks = fun(Who, X) ->
+                 {_, Y} = cambrian_exchange:heard(announcement(Who, 10, G, 1.0, ?T0 + 100), ?T0 + 100, X),
+                 {Effects, _} = cambrian_exchange:tick(?T0 + 4000, Y),
+                 [said || {event, announced, _} <- Effects]
+             end,
+    ?assertEqual({[], [said]}, {Speaks(<<"honest">>, Broken), Speaks(<<"liar">>, Broken)}).
