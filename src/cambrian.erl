@@ -13,12 +13,12 @@
 -export([evolve/1, evolve/2, evolve/3, lineage/1, parameters/0, parameters/1, tasks/0]).
 -export_type([options/0]).
 
+-type options() :: #{progress => boolean() | standard_error | pid() | fun((cambrian_population:stats()) -> term()),
+                     atom() => term()}.
 %% Those of {@link cambrian_population:options()}, and `progress': `true' for a line of text on the way, a device, as
 %% `standard_error', for the same there, or a fun of one argument that is called with the
 %% {@link cambrian_population:stats()} of each generation.
 %% Where neither `generations', `evaluations' nor `timeout' is given, evolution ends after 1,000 generations.
--type options() :: #{progress => boolean() | standard_error | pid() | fun((cambrian_population:stats()) -> term()),
-                     atom() => term()}.
 
 -define(DEFAULT_GENERATIONS, 1000).
 

@@ -19,10 +19,12 @@
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
 
 -opaque genotype() :: reference().
-%% 32 bytes: the SHA-256 of the canonical bytes.
 -type id() :: <<_:256>>.
-%% 0 to 2^64 - 1. The same seed gives the same result, on any machine.
+%% 32 bytes: the SHA-256 of the canonical bytes.
+
 -type seed() :: non_neg_integer().
+%% 0 to 2^64 - 1. The same seed gives the same result, on any machine.
+
 -type operator() :: atom().
 -type genes() :: #{schema := 1 | 2, inputs := pos_integer(), outputs := pos_integer(),
                    nodes := [map()], connections := [map()]}.

@@ -38,8 +38,9 @@
 -export_type([network/0, state/0, numbers/0]).
 
 -opaque network() :: reference().
-%% What a network remembers from one step to the next: 32-bit floats, little-endian.
 -type state() :: binary().
+%% What a network remembers from one step to the next: 32-bit floats, little-endian.
+
 -type numbers() :: [number()] | binary().
 -type error() :: {error, {wrong_size, inputs | memory, Expected :: non_neg_integer(), Got :: non_neg_integer()}
                        | {out_of_range, inputs | memory | reward}}.

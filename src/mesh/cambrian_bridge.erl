@@ -21,6 +21,15 @@
          rotate/0, status/0, counts/0]).
 -export_type([options/0, peer/0, best/0, story/0, migration/0]).
 
+-type options() :: #{realm := binary(), transport => module(), transport_options => map(),
+                     identity => cambrian_identity:secret() | fun(() -> cambrian_identity:secret())
+                               | cambrian_file:path(),
+                     populations => all | [cambrian_population:population()], grant => binary(),
+                     capability => cambrian_realm:capability(), rate => {PerSecond :: number(), Burst :: number()},
+                     tolerance => number(), publish => boolean(), publish_interval => non_neg_integer(),
+                     publish_best_fitness_threshold => number(), budget => pos_integer(),
+                     migration_policy => cambrian_exchange:policy(), migration_interval => pos_integer(),
+                     topology => cambrian_members:topology()}.
 %% `realm' says who may meet whom. `populations' are those that take part, or `all' of this node; a name that is not there
 %% yet is waited for.
 %%
@@ -37,26 +46,21 @@
 %% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
 %% where there is none, made anew. `capability', `rate' and `tolerance' are those of {@link cambrian_trust:open/2};
 %% `grant' is the leave to publish that others here ask for ({@link cambrian_identity:grant/4}).
--type options() :: #{realm := binary(), transport => module(), transport_options => map(),
-                     identity => cambrian_identity:secret() | fun(() -> cambrian_identity:secret())
-                               | cambrian_file:path(),
-                     populations => all | [cambrian_population:population()], grant => binary(),
-                     capability => cambrian_realm:capability(), rate => {PerSecond :: number(), Burst :: number()},
-                     tolerance => number(), publish => boolean(), publish_interval => non_neg_integer(),
-                     publish_best_fitness_threshold => number(), budget => pos_integer(),
-                     migration_policy => cambrian_exchange:policy(), migration_interval => pos_integer(),
-                     topology => cambrian_members:topology()}.
-%% `alive', by its heartbeats; `seen' in ms since 1970; `round_trip' in ms, where it was measured.
+
 -type peer() :: #{origin := cambrian_identity:key(), realm := binary(), alive := boolean(), seen := integer(),
                   received := non_neg_integer(), accepted := non_neg_integer(), reputation := float(),
                   address := undefined | binary(), round_trip := undefined | number()}.
-%% `fitness' as it was measured on this node; `origin' is who bred it.
+%% `alive', by its heartbeats; `seen' in ms since 1970; `round_trip' in ms, where it was measured.
+
 -type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(), origin := cambrian_identity:key()}.
+%% `fitness' as it was measured on this node; `origin' is who bred it.
+
+-type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
 %% What happened to a genotype here, the first step first; `time' in ms since 1970. The steps are `announced', `asked',
 %% `not_delivered', `received', `not_a_source' (the topology takes nothing of its origin), `dropped' (too many waited), `offered'
 %% (to a population), `busy', `judged' (with `outcome', `claimed' and the `fitness' that was measured), `published', and `refused'
 %% with the `reason' and what {@link cambrian_trust:refusals/1} knows of it.
--type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
+
 -type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(), origin := cambrian_identity:key(),
                        claimed := float(), fitness => float(), outcome := atom()}.
 
