@@ -40,7 +40,7 @@
 %% chosen is published every `migration_interval' ms (10,000).
 %%
 %% At most `budget' (8) newcomers at once wait for their evaluation in the populations here. `topology' says of whom they
-%% are taken: `all' (default), `ring', `{random, K}' or `{nearest, K}': see {@link cambrian_members:topology()}.
+%% are taken: `all' (default), `ring', `{random, K}' or `{nearest, K}', by round trip.
 %%
 %% `identity' is a secret of 32 bytes, a fun that gives it, so that it stays out of crash reports, or the path of a
 %% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,

@@ -176,6 +176,7 @@ start_link(Options) ->
     end.
 
 %% @private Starts what `prepare/1' found sound, and starts it again after a crash.
+-spec start_prepared(map()) -> {ok, pid()} | {error, term()}.
 start_prepared(#{name := Name} = Prepared) when is_atom(Name) ->
     gen_statem:start_link({local, Name}, ?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}]);
 start_prepared(Prepared) ->

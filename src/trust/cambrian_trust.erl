@@ -96,6 +96,7 @@ open(Realm, _Options) ->
     {error, {bad_option, {realm, Realm, <<"a binary of at most 255 bytes">>}}}.
 
 %% @private What the options are checked by.
+-spec table() -> cambrian_options:table().
 table() ->
     #{capability => {fun is_capability/1, <<"open, {keys, Keys} or {signed_by, Key}">>},
       rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},
