@@ -31,7 +31,8 @@ evolve(Task) -> evolve(Task, #{}).
 %% Not reaching the goal is no error: the result then has the best there was and `solved => false'.
 %% The evolution stops when the caller dies.
 %%
-%% An option that is unknown or out of its range is an error, as is a task that is none.
+%% Options are {@link options()}. One that is unknown or out of its range is an error that names it and says what was
+%% expected, as is a task that is none ({@link cambrian_task:error()}); nothing has run then.
 %%
 %% With the option `substrate' the encoding is indirect, and the champion a CPPN: see {@link cambrian_substrate}.
 %%

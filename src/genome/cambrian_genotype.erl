@@ -138,7 +138,8 @@ mutate(Genotype, Operator, Parameters, Seed) ->
 -spec operators() -> [operator()].
 operators() -> cambrian_nif:genotype_operators().
 
-%% @doc What the genes that are one of a few named things can be.
+%% @doc What the genes that are one of a few named things can be. What each computes, with its source, is in the pages of
+%% the Rust core: `Activation', `Aggregation', `Dynamics' and `Plasticity'.
 %%
 %% ```
 %% 1> #{aggregation := A, dynamics := D, plasticity := P} = cambrian_genotype:choices().

@@ -30,7 +30,7 @@
                      publish_best_fitness_threshold => number(), budget => pos_integer(),
                      migration_policy => cambrian_exchange:policy(), migration_interval => pos_integer(),
                      topology => cambrian_members:topology()}.
-%% `realm' says who may meet whom. `populations' are those that take part, or `all' of this node; a name that is not there
+%% `realm', of at most 255 bytes, says who may meet whom. `populations' are those that take part, or `all' of this node; a name that is not there
 %% yet is waited for.
 %%
 %% A champion is published when it is better than the last that all were told of by as much as `publish_best_fitness_threshold'
@@ -63,6 +63,8 @@
 
 -type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(), origin := cambrian_identity:key(),
                        claimed := float(), fitness => float(), outcome := atom()}.
+%% What became of another's genotype: `fitness' is what was measured here, and is not there where its evaluation failed;
+%% `outcome' is that of {@link cambrian_population:event()}; `time' in ms since 1970.
 
 %% @doc Under a supervisor of your own, or linked to the caller: one bridge a realm.
 %%
@@ -153,7 +155,8 @@ join(Population) when is_pid(Population); is_atom(Population) ->
     lists:foreach(fun(Realm) -> ok = call(Realm, {join, Population}) end, some_realms()).
 
 %% @doc Publishes a genotype at once, with what is claimed of it, for a task by its id ({@link cambrian_task:id/1}); of
-%% several realms in the one that the claims name as `realm'.
+%% several realms in the one that the claims name as `realm'. `generation' is 0 by default; there are at most 8 `parents',
+%% the fitter first, and 32 `operators'.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).

@@ -26,10 +26,14 @@
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
                      evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
                      failure_fitness => number(), nodes => connected | [node()], atom() => term()}.
-%% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun as the task needs no `inputs'
-%% and `outputs'; a checkpoint goes on with the substrate that it was taken with.
+%% A fun as the task needs `inputs' and `outputs', the size of its networks. The same `seed' gives the same champion; where
+%% there is none it is drawn, and the result says which it was.
+%%
+%% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun needs no `inputs' and `outputs'; a
+%% checkpoint goes on with the substrate that it was taken with.
+%%
 %% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0};
-%% `population' is short for the parameter of that name; with `resume => false' checkpoints of that
+%% `population' (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name; with `resume => false' checkpoints of that
 %% name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
 %%
 %% One with a name writes a checkpoint to the application's `data_dir', if that is set, every `checkpoint_interval'
@@ -57,7 +61,8 @@
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
                    mean_nodes := float(), mean_connections := float(),
                    elapsed_ms := non_neg_integer(), evaluations_per_second := non_neg_integer()}.
-%% `species' has the id and size of each; `best' and `mean' are of this generation.
+%% `species' has the id and size of each; `best' and `mean' are fitnesses of this generation; `evaluations' and `elapsed_ms'
+%% are counted from the beginning.
 
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],

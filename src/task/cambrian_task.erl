@@ -73,8 +73,13 @@
 
 -callback init(Args :: term()) ->
     {ok, #{inputs := pos_integer(), outputs := pos_integer()}, State :: term()}.
+%% The size of the networks, and what evaluate/2 is to know. The argument is that of the task, or [] for the module
+%% alone. Called once, by the process that starts the evolution.
+
 -callback evaluate(cambrian_network:network(), State :: term()) ->
     fitness() | #{fitness := fitness(), behaviour => [float()], objectives => [float()]}.
+%% The fitness of a network, alone or in a map. Called in a process apart, for each new genotype of a generation.
+
 
 %% @doc The tasks that run in Rust.
 %%
