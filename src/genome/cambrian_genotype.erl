@@ -110,8 +110,8 @@ mutate(Genotype, Operator, Parameters, Seed) ->
 %%
 %% ```
 %% 1> Operators = cambrian_genotype:operators().
-%% 2> lists:sublist(Operators, 3).
-%% [perturb_weights,reset_weights,perturb_biases]
+%% 2> lists:sublist(Operators, 2).
+%% [perturb_weights,reset_weights]
 %% 3> Rates = [Parameter || #{name := Name} = Parameter <- cambrian:parameters(), lists:member(Name, Operators)].
 %% 4> length(Rates) =:= length(Operators).
 %% true
