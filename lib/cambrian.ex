@@ -118,7 +118,7 @@ defmodule Cambrian do
   end
 
   @doc """
-  The same, with the result itself or a `Cambrian.Error` raised.
+  The same as `evolve/2`, with the result itself or a `Cambrian.Error` raised.
 
       iex> Cambrian.evolve!(:xor, seed: 42).solved
       true

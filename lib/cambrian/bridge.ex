@@ -250,7 +250,15 @@ defmodule Cambrian.Bridge do
   def subscribe_genotypes(task, pid \\ self()),
     do: :cambrian_bridge.subscribe_genotypes(task, pid)
 
-  @doc "Ends a subscription of `subscribe_genotypes/2`, which has an example."
+  @doc """
+  Ends a subscription of `subscribe_genotypes/2`; `:ok` for one that there is not, too.
+
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> Cambrian.Bridge.unsubscribe_genotypes(make_ref())
+      :ok
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
   @spec unsubscribe_genotypes(subscription :: reference) :: :ok
   defdelegate unsubscribe_genotypes(subscription), to: :cambrian_bridge
 

@@ -114,6 +114,9 @@ defmodule Cambrian.Genotype do
   @doc """
   What the genes that are one of a few named things can be.
 
+  What each computes, with its source, is in the pages of the Rust core: `Activation`, `Aggregation`,
+  `Dynamics` and `Plasticity`.
+
       iex> %{aggregation: _, activation: _} = choices = Cambrian.Genotype.choices()
       iex> {choices.dynamics, choices.plasticity}
       {[:none, :leaky, :cfc, :ltc, :delay], [:none, :hebbian, :oja, :bcm, :reward]}
@@ -176,7 +179,10 @@ defmodule Cambrian.Genotype do
   @doc """
   How unlike two genotypes are, as speciation sees it: 0.0 for the same genes and weights.
 
-  The parameters `:disjoint_weight` and `:weight_weight` weigh its two parts.
+  The share of connection genes that do not match, of the genotype with more, times the parameter
+  `:disjoint_weight`, plus the mean difference of the weights that do, times `:weight_weight`: equation 1
+  of Stanley and Miikkulainen 2002, where excess and disjoint genes are one kind, as computed ids have
+  no age.
 
       iex> {:ok, a} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, b} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 8)

@@ -19,10 +19,12 @@
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
 
 -opaque genotype() :: reference().
-%% 32 bytes: the SHA-256 of the canonical bytes.
 -type id() :: <<_:256>>.
-%% 0 to 2^64 - 1. The same seed gives the same result, on any machine.
+%% 32 bytes: the SHA-256 of the canonical bytes.
+
 -type seed() :: non_neg_integer().
+%% 0 to 2^64 - 1. The same seed gives the same result, on any machine.
+
 -type operator() :: atom().
 -type genes() :: #{schema := 1 | 2, inputs := pos_integer(), outputs := pos_integer(),
                    nodes := [map()], connections := [map()]}.
@@ -107,36 +109,20 @@ mutate(Genotype, Operator, Parameters, Seed) ->
 %% Each has a rate of the same name among {@link cambrian:parameters/0}, where it also says what it does:
 %%
 %% ```
-%% 1> [{Name, About} || Name <- cambrian_genotype:operators(),
-%%                      #{name := N, about := <<"rate: ", About/binary>>} <- cambrian:parameters(), N =:= Name].
-%% [{perturb_weights,<<"weights move by a normal step">>},
-%%  {reset_weights,<<"every weight has one chance in ten to be drawn anew">>},
-%%  {perturb_biases,<<"every bias moves by a normal step">>},
-%%  {add_bias,<<"a node without a bias gets one">>},
-%%  {remove_bias,<<"a node loses its bias">>},
-%%  {change_activation,<<"a hidden node gets another activation">>},
-%%  {change_aggregation,<<"a node gets another aggregation">>},
-%%  {change_gain,<<"a node's gain moves by a normal step">>},
-%%  {change_dynamics,<<"a node gets other dynamics">>},
-%%  {change_time_constant,<<"the time constant of a node with dynamics grows or shrinks, at most twofold">>},
-%%  {change_plasticity,<<"a node gets another rule of learning, with rates for it">>},
-%%  {change_learning,<<"learning rate and decay of a plastic node move by a normal step">>},
-%%  {toggle_connection,<<"a connection is switched off or on">>},
-%%  {remove_connection,<<"a connection goes, with any node that it leaves idle">>},
-%%  {remove_recurrent,<<"the same of a recurrent connection">>},
-%%  {remove_node,<<"a hidden node goes, and its sources are joined to its targets">>},
-%%  {remove_input,<<"an input loses its connections">>},
-%%  {remove_output,<<"an output loses its connections">>},
-%%  {add_input,<<"an input without connections is connected">>},
-%%  {add_output,<<"an output without connections is connected">>},
-%%  {add_connection,<<"two unconnected nodes are connected forwards">>},
-%%  {add_recurrent,<<"two nodes are connected backwards, or one to itself">>},
-%%  {add_node,<<"a connection is split by a node">>}]
+%% 1> Operators = cambrian_genotype:operators().
+%% 2> lists:sublist(Operators, 2).
+%% [perturb_weights,reset_weights]
+%% 3> Rates = [Parameter || #{name := Name} = Parameter <- cambrian:parameters(), lists:member(Name, Operators)].
+%% 4> length(Rates) =:= length(Operators).
+%% true
+%% 5> [About || #{name := remove_node, about := About} <- Rates].
+%% [<<"rate: a hidden node goes, and its sources are joined to its targets">>]
 %% '''
 -spec operators() -> [operator()].
 operators() -> cambrian_nif:genotype_operators().
 
-%% @doc What the genes that are one of a few named things can be.
+%% @doc What the genes that are one of a few named things can be. What each computes, with its source, is in the pages of
+%% the Rust core: `Activation', `Aggregation', `Dynamics' and `Plasticity'.
 %%
 %% ```
 %% 1> #{aggregation := A, dynamics := D, plasticity := P} = cambrian_genotype:choices().

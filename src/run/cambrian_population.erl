@@ -20,10 +20,20 @@
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0]).
 
 -type population() :: pid() | atom().
-%% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun as the task needs no `inputs'
-%% and `outputs'; a checkpoint goes on with the substrate that it was taken with.
+-type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
+                     substrate => cambrian_substrate:substrate(), name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
+                     params => map(), resume => boolean(),
+                     checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
+                     evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
+                     failure_fitness => number(), nodes => connected | [node()], atom() => term()}.
+%% A fun as the task needs `inputs' and `outputs', the size of its networks. The same `seed' gives the same champion; where
+%% there is none it is drawn, and the result says which it was.
+%%
+%% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun needs no `inputs' and `outputs'; a
+%% checkpoint goes on with the substrate that it was taken with.
+%%
 %% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0};
-%% `population' is short for the parameter of that name; with `resume => false' checkpoints of that
+%% `population' (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name; with `resume => false' checkpoints of that
 %% name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
 %%
 %% One with a name writes a checkpoint to the application's `data_dir', if that is set, every `checkpoint_interval'
@@ -39,37 +49,38 @@
 %% same versions, and a fun should hold nothing that is only here, such as a table, a counter or a network. A node that
 %% cannot do it is left out, which is logged once, and tried again when it connects anew or after 50 rounds. It pays where
 %% an evaluation takes longer than to send its genotype.
--type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
-                     substrate => cambrian_substrate:substrate(), name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
-                     params => map(), resume => boolean(),
-                     checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
-                     evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
-                     failure_fitness => number(), nodes => connected | [node()], atom() => term()}.
+
+-type goal() :: #{target => number(), until => fun((stats()) -> boolean()), generations => pos_integer(),
+                  evaluations => pos_integer(), timeout => timeout(), patience => pos_integer()}.
 %% When to stop, whichever comes first: at a fitness (by default when the task's own trial is
 %% passed), when a fun of the last generation's stats says so, after so many generations or evaluations in all, after so
 %% many ms in all, or when for so many generations (`patience') nothing got better: on held-out data where the task has
 %% them, else in fitness.
--type goal() :: #{target => number(), until => fun((stats()) -> boolean()), generations => pos_integer(),
-                  evaluations => pos_integer(), timeout => timeout(), patience => pos_integer()}.
-%% `species' has the id and size of each; `best' and `mean' are of this generation.
+
 -type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(),
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
                    mean_nodes := float(), mean_connections := float(),
                    elapsed_ms := non_neg_integer(), evaluations_per_second := non_neg_integer()}.
-%% `generation' is that in which it was seen to be the best; `parents', the fitter first, and `operators' are what it
-%% came of: see {@link cambrian:lineage/1}.
+%% `species' has the id and size of each; `best' and `mean' are fitnesses of this generation; `evaluations' and `elapsed_ms'
+%% are counted from the beginning.
+
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                       operators := [cambrian_genotype:operator() | crossover | injection | tuning]}.
-%% Who goes to others: the champion; the fittest of three random ones; of the fitter half, who is most unlike the others
-%% here, by the mean distance to the 15 nearest (the novelty of Lehman & Stanley 2011, of genes); or anybody.
+%% `generation' is that in which it was seen to be the best; `parents', the fitter first, and `operators' are what it
+%% came of: see {@link cambrian:lineage/1}.
+
 -type migration() :: champion | tournament | novel | random.
-%% `trial' is what the task's own criterion measured of a champion that solves it. Where the task has held-out data, the
-%% champion is the one that did best there, and `validation' is how well.
+%% Who goes to others: the champion; the fittest of three random ones; of the fitter half, who is most unlike the others
+%% here, by the mean distance to the 15 nearest (the novelty of Lehman &amp; Stanley 2011, of genes); or anybody.
+
 -type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(), solved := boolean(),
                     generations := pos_integer(), evaluations := pos_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
                     trial => [{atom(), float()}], validation => float()}.
+%% `trial' is what the task's own criterion measured of a champion that solves it. Where the task has held-out data, the
+%% champion is the one that did best there, and `validation' is how well.
+
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% without a fitness where the evaluation failed
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
@@ -81,8 +92,8 @@
                %% the fun of the goal
                | {failed, cambrian_options:error()}.
 
-%% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints.
 -type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(), genotype := binary()}.
+%% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints.
 
 -record(data,
         {name :: term(),
@@ -170,6 +181,7 @@ start_link(Options) ->
     end.
 
 %% @private Starts what `prepare/1' found sound, and starts it again after a crash.
+-spec start_prepared(map()) -> {ok, pid()} | {error, term()}.
 start_prepared(#{name := Name} = Prepared) when is_atom(Name) ->
     gen_statem:start_link({local, Name}, ?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}]);
 start_prepared(Prepared) ->

@@ -11,8 +11,8 @@
 -export([start/0, main/1, run/1, run/2]).
 -export_type([context/0]).
 
-%% Where errors and progress go, and how a command is called, for the help.
 -type context() :: #{errors => io:device(), call => string()}.
+%% Where errors and progress go, and how a command is called, for the help.
 
 %% As a shell has it of what ended by SIGTERM.
 -define(TERMINATED, 143).

@@ -37,11 +37,12 @@
 -export_type([network/0, options/0]).
 
 -type network() :: pid().
-%% As those of {@link cambrian_ether:new/1}.
 -type options() :: #{seed := integer(), latency => cambrian_ether:latency(), loss => float(), duplication => float()}.
+%% As those of {@link cambrian_ether:new/1}.
+
 -type handle() :: {network(), cambrian_transport:address()}.
-%% A simulated machine; it may have several connections.
 -type name() :: binary().
+%% A simulated machine; it may have several connections.
 
 -record(client, {name :: name(), owner :: pid(), realm :: binary(),
                  topics = [] :: [cambrian_transport:topic()],

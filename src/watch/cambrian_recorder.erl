@@ -6,10 +6,10 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([story/0]).
 
-%% Oldest first; genotypes as bytes, so that a record can travel.
 -type story() :: #{name := term(), task := atom(), seed := cambrian_genotype:seed(), parameters := map(),
                     history := [map()], received := [map()],
                     result => #{champion := binary(), atom() => term()}}.
+%% Oldest first; genotypes as bytes, so that a record can travel.
 
 -record(state, {info, history = [], received = [], result = undefined}).
 
