@@ -43,6 +43,8 @@ pub mod mutation;
 pub mod codec;
 mod compression;
 pub mod delta;
+pub mod json;
+pub mod neat_python;
 
 pub mod kernel;
 pub mod network;

@@ -61,6 +61,8 @@ rustler::atoms! {
     wrong_base,
     missing_base,
     bad_claim,
+    bad_json,
+    no_equal,
     shape,
     known,
     not_better,

@@ -7,6 +7,7 @@ use cambrian_core::delta::DeltaError;
 use cambrian_core::envelope::EnvelopeError;
 use cambrian_core::genotype::GenotypeError;
 use cambrian_core::identity::CertificateError;
+use cambrian_core::json::JsonError;
 use cambrian_core::parameters::ParameterError;
 use cambrian_core::population::Refused;
 use cambrian_core::substrate::SubstrateError;
@@ -60,6 +61,16 @@ pub fn codec(error: CodecError) -> Error {
         CodecError::UnknownGene(gene, number) => refuse((atoms::unknown_gene(), Name(gene), number)),
         CodecError::NotCanonical => refuse(atoms::not_canonical()),
         CodecError::Invalid(error) => genotype(error),
+    }
+}
+
+pub fn json(error: JsonError) -> Error {
+    match error {
+        JsonError::TooLarge(size) => refuse((atoms::too_large(), size)),
+        JsonError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
+        JsonError::Bad(why) => refuse((atoms::bad_json(), why)),
+        JsonError::NoEqual(what) => refuse((atoms::no_equal(), what)),
+        JsonError::Invalid(error) => genotype(error),
     }
 }
 

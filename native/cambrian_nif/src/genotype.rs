@@ -12,7 +12,7 @@ use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::plasticity::Plasticity;
 use cambrian_core::rng::{Purpose, Stream};
-use cambrian_core::{codec, delta, innovation, speciation};
+use cambrian_core::{codec, delta, innovation, json, neat_python, speciation};
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -54,6 +54,10 @@ either_scheduler! {
     fn genotype_info, genotype_info_dirty(genotype: GenotypeArc) = info, costs 100 * genes(&genotype);
     fn genotype_encode, genotype_encode_dirty(genotype: GenotypeArc) = encode, costs 100 * genes(&genotype);
     fn genotype_decode, genotype_decode_dirty(bytes: Binary<'a>) = decode, costs 20 * bytes.len();
+    fn genotype_to_json, genotype_to_json_dirty(genotype: GenotypeArc) = to_json, costs 1000 * genes(&genotype);
+    fn genotype_from_json, genotype_from_json_dirty(bytes: Binary<'a>) = from_json, costs 20 * bytes.len();
+    fn genotype_from_neat_python, genotype_from_neat_python_dirty(bytes: Binary<'a>) = from_neat_python,
+        costs 20 * bytes.len();
     fn genotype_diff, genotype_diff_dirty(base: GenotypeArc, target: GenotypeArc) = diff,
         costs 200 * (genes(&base) + genes(&target));
     fn genotype_patch, genotype_patch_dirty(base: GenotypeArc, bytes: Binary<'a>) = patch,
@@ -157,6 +161,18 @@ fn encode<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
 
 fn decode<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
     born(env, codec::decode(&bytes).map_err(error::codec)?)
+}
+
+fn to_json<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
+    Ok(binary(env, &json::write(&genotype.0)))
+}
+
+fn from_json<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
+    born(env, json::read(&bytes).map_err(error::json)?)
+}
+
+fn from_neat_python<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
+    born(env, neat_python::read(&bytes).map_err(error::json)?)
 }
 
 fn diff<'a>(env: Env<'a>, base: GenotypeArc, target: GenotypeArc) -> NifResult<Term<'a>> {
