@@ -46,6 +46,9 @@ pub mod delta;
 
 pub mod kernel;
 pub mod network;
+
+pub mod export;
+
 pub mod task;
 
 pub mod encoding;
