@@ -23,16 +23,17 @@ use std::process::{Command, Stdio};
 
 const TICKS: usize = 200;
 
+/// So many networks are random ones.
+const RANDOM: u64 = 24;
+
 /// Of every size from none to some hundred connections, and together of every kind that there is.
 fn genotypes() -> Vec<Genotype> {
-    let mut all: Vec<Genotype> = (0..40).map(random).collect();
+    let mut all: Vec<Genotype> = (0..RANDOM).map(random).collect();
     all.extend(Activation::ALL.iter().map(|a| alone(Neuron { bias: 0.1, ..Neuron::new(*a) })));
-    for &plasticity in Plasticity::ALL {
-        for &dynamics in Dynamics::ALL {
-            let rates = (0.1, 0.7);
-            let neuron = Neuron { plasticity, dynamics, time_constant: 2.6, ..Neuron::new(Activation::Gelu) };
-            all.push(alone(Neuron { learning_rate: rates.0, decay: rates.1, ..neuron }));
-        }
+    for (&plasticity, &dynamics) in Plasticity::ALL.iter().zip(Dynamics::ALL) {
+        let neuron =
+            Neuron { learning_rate: 0.1, decay: 0.7, time_constant: 2.6, ..Neuron::new(Activation::Gelu) };
+        all.extend([alone(Neuron { plasticity, ..neuron }), alone(Neuron { dynamics, ..neuron })]);
     }
     for &aggregation in Aggregation::ALL {
         all.push(alone(Neuron { aggregation, gain: -1.5, ..Neuron::new(Activation::Identity) }));
@@ -100,7 +101,8 @@ fn unconnected() -> Genotype {
 }
 
 fn assert_every_kind_occurs(all: &[Genotype]) {
-    let neurons: Vec<Neuron> = all[..40].iter().flat_map(|g| g.nodes().map(|n| n.neuron)).collect();
+    let neurons: Vec<Neuron> =
+        all[..RANDOM as usize].iter().flat_map(|g| g.nodes().map(|n| n.neuron)).collect();
     assert!(Activation::ALL.iter().all(|kind| neurons.iter().any(|n| n.activation == *kind)));
     assert!(Aggregation::ALL.iter().all(|kind| neurons.iter().any(|n| n.aggregation == *kind)));
     assert!(Dynamics::ALL.iter().all(|kind| neurons.iter().any(|n| n.dynamics == *kind)));
@@ -117,7 +119,11 @@ fn course(networks: &[Network]) -> Vec<f32> {
         (_, 0) => 50.0 * rng.normal(),
         _ => rng.normal(),
     };
-    networks.iter().flat_map(|n| (0..TICKS).flat_map(move |tick| vec![tick; 1 + n.inputs()])).map(&mut number).collect()
+    networks
+        .iter()
+        .flat_map(|n| (0..TICKS).flat_map(move |tick| vec![tick; 1 + n.inputs()]))
+        .map(&mut number)
+        .collect()
 }
 
 /// For each network and tick the outputs and the memory.
@@ -145,15 +151,19 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn run(command: &mut Command) -> std::process::Output {
-    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; bin/setup installs what lacks"));
+    let output =
+        command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; bin/setup installs what lacks"));
     assert!(output.status.success(), "{command:?}:\n{}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
 /// Compares the bits of what a program writes with what is expected.
 fn compare(program: &Path, course: &[f32], expected: &[f32], how: &str) {
-    let mut child =
-        Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+    let mut child = Command::new(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
     let mut stdin = child.stdin.take().unwrap();
     let bytes: Vec<u8> = course.iter().flat_map(|x| x.to_le_bytes()).collect();
     let feeder = std::thread::spawn(move || stdin.write_all(&bytes));
@@ -182,7 +192,8 @@ fn a_c_file_gives_the_bits_of_the_network_with_every_compiler_and_level() {
     for (nth, genotype) in genotypes.iter().enumerate() {
         let (name, plan) = (Name::new(&format!("n{nth}")).unwrap(), Plan::new(genotype));
         fs::write(dir.join(format!("n{nth}.c")), c::write(&plan, &name)).unwrap();
-        let reward = if plan.reward.is_some() { format!("n{nth}_reward(&network, now[0]);") } else { String::new() };
+        let reward =
+            if plan.reward.is_some() { format!("n{nth}_reward(&network, now[0]);") } else { String::new() };
         let _ = write!(
             main,
             "#include \"n{nth}.c\"
@@ -205,7 +216,8 @@ static void run_{nth}(void) {{
     }
     let _ = write!(main, "int main(void) {{\n{calls}    return 0;\n}}\n");
     fs::write(dir.join("main.c"), main).unwrap();
-    let native: &[&str] = if cfg!(target_arch = "x86_64") { &["-O3", "-march=native"] } else { &["-O3", "-mcpu=native"] };
+    let native: &[&str] =
+        if cfg!(target_arch = "x86_64") { &["-O3", "-march=native"] } else { &["-O3", "-mcpu=native"] };
     let levels: [&[&str]; 5] = [
         &["-std=c99", "-O0"],
         &["-std=c99", "-O2"],
@@ -218,12 +230,14 @@ static void run_{nth}(void) {{
         if compiler == "clang" && !is_there(compiler) {
             continue;
         }
-        for flags in levels {
+        let check = |flags: &[&str]| {
             let how = format!("{compiler} {}", flags.join(" "));
-            let strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", "main", "main.c"];
-            run(Command::new(compiler).args(flags).args(strict).current_dir(&dir));
-            compare(&dir.join("main"), &course, &expected, &how);
-        }
+            let program = dir.join(how.replace(' ', "_"));
+            let strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "main.c", "-o"];
+            run(Command::new(compiler).args(flags).args(strict).arg(&program).current_dir(&dir));
+            compare(&program, &course, &expected, &how);
+        };
+        std::thread::scope(|scope| levels.iter().for_each(|flags| drop(scope.spawn(|| check(flags)))));
     }
     let fast = Command::new("cc").args(["-ffast-math", "-c", "n0.c"]).current_dir(&dir).output().unwrap();
     assert!(!fast.status.success() && String::from_utf8_lossy(&fast.stderr).contains("-ffast-math"));
@@ -268,7 +282,11 @@ fn main() {{
 "
     );
     fs::write(dir.join("main.rs"), main).unwrap();
-    fs::write(dir.join("bare.rs"), format!("#![no_std]\n#![deny(warnings)]\n#![forbid(unsafe_code)]\n{modules}")).unwrap();
+    fs::write(
+        dir.join("bare.rs"),
+        format!("#![no_std]\n#![deny(warnings)]\n#![forbid(unsafe_code)]\n{modules}"),
+    )
+    .unwrap();
     let rustc = |flags: &[&str]| {
         run(Command::new("rustc").args(["--edition", "2024"]).args(flags).current_dir(&dir));
     };
@@ -277,4 +295,58 @@ fn main() {{
         compare(&dir.join("main"), &course, &expected, &format!("rustc {}", flags.join(" ")));
     }
     rustc(&["--crate-type", "lib", "--emit", "metadata", "bare.rs"]);
+}
+
+/// The code in a header, without what each of its lines begins with: its first line, and all others.
+fn example(text: &str, begins: &str, from: &str) -> (String, String) {
+    let lines = text.lines().skip_while(|line| *line != from).skip(1);
+    let code = lines.map_while(|line| {
+        if line.trim_end() == begins.trim_end() { Some("") } else { line.strip_prefix(begins) }
+    });
+    let code: Vec<&str> =
+        code.filter(|line| !line.is_empty()).take_while(|line| !line.starts_with("```")).collect();
+    let (first, rest) = code.split_first().expect("an example");
+    (first.to_string(), rest.join("\n"))
+}
+
+#[test]
+fn the_example_in_the_header_of_a_file_compiles_and_runs() {
+    let (dir, pole) = (scratch("exports_header"), Name::new("pole").unwrap());
+    for plasticity in [Plasticity::None, Plasticity::Reward] {
+        let plan = Plan::new(&alone(Neuron { plasticity, ..Neuron::new(Activation::Tanh) }));
+
+        let text = c::write(&plan, &pole);
+        let (include, code) = example(&text, " *     ", " * Include this file where it is used:");
+        fs::write(dir.join("pole.c"), &text).unwrap();
+        fs::write(dir.join("main.c"), format!("{include}\nint main(void) {{\n{code}\nreturn 0;\n}}\n"))
+            .unwrap();
+        run(Command::new("cc")
+            .args(["-std=c99", "-Wall", "-Werror", "main.c", "-o", "one"])
+            .current_dir(&dir));
+        let apart = format!("#define POLE_DECLARATIONS\n{}", fs::read_to_string(dir.join("main.c")).unwrap());
+        fs::write(dir.join("apart.c"), apart).unwrap();
+        run(Command::new("cc")
+            .args(["-std=c99", "-Wall", "-Werror", "apart.c", "pole.c", "-o", "two"])
+            .current_dir(&dir));
+
+        let text = rust::write(&plan, &pole);
+        let (module, code) = example(&text, "//! ", "//! ```ignore");
+        fs::write(dir.join("pole.rs"), &text).unwrap();
+        let main = format!("{module}\nfn main() {{\n{code}\nassert_eq!(outputs.len(), 1);\n}}\n");
+        fs::write(dir.join("main.rs"), main).unwrap();
+        run(Command::new("rustc").args(["--edition", "2024", "main.rs", "-o", "three"]).current_dir(&dir));
+        for program in ["one", "two", "three"] {
+            run(&mut Command::new(dir.join(program)));
+        }
+    }
+}
+
+#[test]
+fn a_file_holds_what_its_network_needs_and_no_more() {
+    let plan = Plan::new(&alone(Neuron::new(Activation::Tanh)));
+    let (c, rust) = (c::write(&plan, &Name::default()), rust::write(&plan, &Name::default()));
+    for absent in ["ltc", "special", "median", "_exp", "sqrt", "hebbian"] {
+        assert!(!c.contains(absent) && !rust.to_lowercase().contains(absent), "{absent}");
+    }
+    assert!(c.contains("cambrian_tanh(float x)") && rust.contains("fn tanh(x: f32)"));
 }

@@ -21,7 +21,7 @@ pub fn write(plan: &Plan, name: &Name) -> String {
     });
     let parts = parts.needed(&format!("{tables}{step}"));
     // what its nodes are made of is declared before the tables, and what reads the tables stands after them
-    let body = format!("{}{}{parts}{tables}{step}", guards(), private_constants(plan));
+    let body = format!("{}{}\n{parts}{tables}{step}", guards(), private_constants(plan));
     let text = format!("{}{}", declarations(plan), body);
     let named = text.replace("cambrian_", &format!("{name}_"));
     let upper = name.as_str().to_ascii_uppercase();
@@ -33,13 +33,15 @@ fn header(plan: &Plan, name: &Name) -> String {
     let Plan { inputs, outputs, memory, .. } = plan;
     let (outputs, units, links) = (outputs.len(), plan.units.len(), plan.links());
     let reward = if plan.reward.is_some() {
-        format!(" *     {name}_reward(&network, 1.0f);  // how good it was; it learns from that at every tick\n")
+        format!(
+            " *     {name}_reward(&network, 1.0f);  // how good it was; it learns from that at every tick\n"
+        )
     } else {
         String::new()
     };
     format!(
         "/* A network that Cambrian {version} evolved: genotype {id}.
- * {inputs} inputs, {outputs} outputs, {units} nodes, {links} connections, {memory} numbers of memory.
+ * Inputs: {inputs}; outputs: {outputs}; nodes: {units}; connections: {links}; numbers of memory: {memory}.
  *
  * Include this file where it is used:
  *
@@ -64,10 +66,12 @@ fn header(plan: &Plan, name: &Name) -> String {
 }
 
 fn declarations(plan: &Plan) -> String {
-    let reward = plan.reward.map_or("", |_| "
+    let reward = plan.reward.map_or("", |_| {
+        "
 /* Tells it how good it was, within +-1e12: it learns from that until it is told another value. 0 at rest. */
 void cambrian_reward(struct cambrian_network *network, float reward);
-");
+"
+    });
     format!(
         "#ifndef CAMBRIAN_INPUTS
 
@@ -86,7 +90,7 @@ void cambrian_init(struct cambrian_network *network);
 /* One tick. */
 void cambrian_step(struct cambrian_network *network, const float *inputs, float *outputs);
 
-/* What it remembers from one tick to the next, CAMBRIAN_MEMORY numbers: a state of cambrian_network. */
+/* What it remembers from one tick to the next, CAMBRIAN_MEMORY numbers: the state of the network in Cambrian. */
 float *cambrian_memory(struct cambrian_network *network);
 {reward}
 #endif
@@ -132,14 +136,14 @@ fn index(plan: &Plan) -> &'static str {
 }
 
 fn private_constants(plan: &Plan) -> String {
-    let mut text = format!("/* A place in the row. */\ntypedef {} cambrian_index;\n\n", index(plan));
+    let mut text = format!("/* A place in the row. */\ntypedef {} cambrian_index;\n", index(plan));
     if let Some(most) = plan.specials().map(|(_, unit, _)| unit.links.len().max(1)).max() {
         text += &format!("#define CAMBRIAN_MOST_TERMS {most}\n");
     }
     if let Some(slot) = plan.reward {
         text += &format!("#define CAMBRIAN_REWARD {slot}\n");
     }
-    text + "\n"
+    text
 }
 
 fn tables(plan: &Plan) -> String {
@@ -224,11 +228,14 @@ fn functions(plan: &Plan) -> String {
     let assignments = |pairs: &mut dyn Iterator<Item = (String, String)>| -> String {
         pairs.map(|(to, from)| format!("    {to} = {from};\n")).collect()
     };
-    let carried = assignments(&mut carried.iter().map(|(to, from)| (format!("row[{to}]"), format!("row[{from}]"))));
-    let outputs =
-        assignments(&mut (0..).zip(outputs).map(|(nth, at): (u32, _)| (format!("outputs[{nth}]"), format!("row[{at}]"))));
+    let carried =
+        assignments(&mut carried.iter().map(|(to, from)| (format!("row[{to}]"), format!("row[{from}]"))));
+    let outputs = assignments(
+        &mut (0..).zip(outputs).map(|(nth, at): (u32, _)| (format!("outputs[{nth}]"), format!("row[{at}]"))),
+    );
     let has_specials = plan.specials().next().is_some();
-    let special = if has_specials { "    const struct cambrian_special *special = cambrian_specials;\n" } else { "" };
+    let special =
+        if has_specials { "    const struct cambrian_special *special = cambrian_specials;\n" } else { "" };
     let value = if has_specials {
         "special->unit == at ? cambrian_fire(unit, special++, &links, row)
                                              : cambrian_plain(unit, &links, row)"
@@ -243,7 +250,8 @@ void cambrian_reward(struct cambrian_network *network, float reward)
 }
 "
     });
-    let carrying = if carried.is_empty() { "" } else { "    /* what recurrent connections bring at the next tick */\n" };
+    let carrying =
+        if carried.is_empty() { "" } else { "    /* what recurrent connections bring at the next tick */\n" };
     format!(
         "void cambrian_init(struct cambrian_network *network)
 {{

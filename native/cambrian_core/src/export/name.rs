@@ -15,9 +15,10 @@ const LONGEST: usize = 32;
 /// Of Rust, as they are written; C knows the name as a prefix alone.
 const KEYWORDS: [&str; 50] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
-    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
-    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct",
-    "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
+    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
+    "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual",
+    "where", "while",
 ];
 
 impl Name {
@@ -70,7 +71,8 @@ mod tests {
             assert_eq!(Name::new(good).unwrap().as_str(), good);
         }
         let long = "a".repeat(33);
-        for bad in ["", "_", "2a", "Pole", "a-b", "a b", "a;", "a\n", "é", "aé", "*/", "a\0", "match", &long] {
+        for bad in ["", "_", "2a", "Pole", "a-b", "a b", "a;", "a\n", "é", "aé", "*/", "a\0", "match", &long]
+        {
             assert_eq!(Name::new(bad), Err(NameError), "{bad:?}");
         }
     }

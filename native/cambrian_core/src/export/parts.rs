@@ -51,7 +51,8 @@ impl Parts {
 fn names(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = |line: &str| -> Vec<String> {
-        let words = line.split(|c| !is_part(c)).filter(|word| word.starts_with(|c: char| !c.is_ascii_digit()));
+        let words =
+            line.split(|c| !is_part(c)).filter(|word| word.starts_with(|c: char| !c.is_ascii_digit()));
         words.filter(|word| !word.is_empty()).map(String::from).collect()
     };
     without_comments(text).lines().flat_map(words).collect()

@@ -59,7 +59,11 @@ fn activation_fn(activation: Activation) -> String {
 fn uses(parts: &str) -> String {
     let names: Vec<&str> =
         ["FRAC_1_PI", "LN_2", "LOG2_E"].into_iter().filter(|name| has_word(parts, name)).collect();
-    if names.is_empty() { String::new() } else { format!("use core::f32::consts::{{{}}};\n\n", names.join(", ")) }
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("use core::f32::consts::{{{}}};\n\n", names.join(", "))
+    }
 }
 
 fn has_word(text: &str, word: &str) -> bool {
@@ -76,7 +80,7 @@ fn header(plan: &Plan, name: &Name) -> String {
     };
     format!(
         "//! A network that Cambrian {version} evolved: genotype {id}.
-//! {inputs} inputs, {outputs} outputs, {units} nodes, {links} connections, {memory} numbers of memory.
+//! Inputs: {inputs}; outputs: {outputs}; nodes: {units}; connections: {links}; numbers of memory: {memory}.
 //!
 //! As `{name}.rs` beside the file that uses it:
 //!
@@ -148,7 +152,8 @@ fn columns(plan: &Plan, name: &str, kind: &str, show: impl Fn(&Link) -> String) 
 }
 
 fn specials(plan: &Plan) -> String {
-    let rows: Vec<String> = plan.specials().map(|(at, unit, special)| special_row(at, unit, special)).collect();
+    let rows: Vec<String> =
+        plan.specials().map(|(at, unit, special)| special_row(at, unit, special)).collect();
     if rows.is_empty() {
         return String::new();
     }
@@ -214,7 +219,11 @@ fn network(plan: &Plan) -> String {
     let (row, first) = (plan.row(), plan.first());
     let carried: String =
         carried.iter().map(|(to, from)| format!("        row[{to}] = row[{from}];\n")).collect();
-    let carrying = if carried.is_empty() { "" } else { "        // what recurrent connections bring at the next tick\n" };
+    let carrying = if carried.is_empty() {
+        ""
+    } else {
+        "        // what recurrent connections bring at the next tick\n"
+    };
     let outputs: Vec<String> = outputs.iter().map(|at| format!("row[{at}]")).collect();
     let outputs = outputs.join(", ");
     let has_specials = plan.specials().next().is_some();
@@ -248,7 +257,7 @@ impl Network {{
         Network {{ row: [0.0; {row}] }}
     }}
 
-    /// What it remembers from one tick to the next, [`MEMORY`] numbers: a state of cambrian_network.
+    /// What it remembers from one tick to the next, [`MEMORY`] numbers: the state of the network in Cambrian.
     pub fn memory(&mut self) -> &mut [f32] {{
         &mut self.row[{inputs}..{inputs} + {memory}]
     }}
