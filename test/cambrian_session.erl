@@ -6,12 +6,13 @@
 
 is_prompt(Line) -> re:run(Line, "^[0-9]+> ", [unicode]) =/= nomatch.
 
-%% With the application as it is after its start, and none of what others left.
+%% With the application as it is after its start, and none of what others left; nor are settings left to others.
 started(Run) ->
     {ok, _} = application:ensure_all_started(cambrian),
     try Run()
     after
         application:stop(cambrian),
+        application:unload(cambrian),
         forget_messages()
     end.
 

@@ -17,7 +17,13 @@ defmodule GuidesTest do
   end
 
   setup do
-    on_exit(&restart/0)
+    on_exit(&anew/0)
+  end
+
+  # Without what a session has set.
+  defp anew do
+    for {key, _} <- Application.get_all_env(:cambrian), do: Application.delete_env(:cambrian, key)
+    restart()
   end
 
   defp restart do
@@ -48,7 +54,7 @@ defmodule GuidesTest do
 
     case {runner, block.kind} do
       {:exunit, "iex"} ->
-        restart()
+        anew()
         session(block)
         bindings
 
