@@ -27,7 +27,7 @@ choices! {
 pub const MAX_DELAY: usize = 64;
 
 /// Steps that the fused solver takes a tick, as many as its authors take.
-const SOLVER_STEPS: usize = 6;
+pub(crate) const SOLVER_STEPS: usize = 6;
 
 /// A neuron's dynamics with all that follows from its genes, ready to run.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -54,7 +54,7 @@ fn random(seed: u64) -> Genotype {
         g = Operator::named(name).unwrap().apply(&g, &p, &mut rng).unwrap_or(g);
     }
     // one in four is plain
-    let plain = seed % 4 == 0;
+    let plain = seed.is_multiple_of(4);
     let nodes = g.nodes().map(|node| Node { neuron: neuron(&node, inputs, plain, &g, &mut rng), ..node });
     let nodes: Vec<Node> = nodes.collect();
     let connections = g.connections().map(|c| Connection { enabled: rng.below(10) > 0, ..c }).collect();

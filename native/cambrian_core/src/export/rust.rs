@@ -48,7 +48,11 @@ fn parts(plan: &Plan) -> Parts {
 fn private(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
     let lines = text.lines().filter(|line| *line != "#[inline(always)]");
-    lines.map(|line| format!("{}\n", line.strip_prefix("pub ").unwrap_or(line))).collect()
+    lines
+        .map(|line| {
+            format!("{}\n", line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line))
+        })
+        .collect()
 }
 
 /// Apart from the function that it may be a name of.
