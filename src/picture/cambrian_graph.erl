@@ -148,8 +148,8 @@ special(Node) ->
 %% 1> Node = #{kind => hidden, gain => 1.5, dynamics => delay, time_constant => 3.0, plasticity => oja,
 %%             learning_rate => 0.25, decay => 0.0}.
 %% 2> [iolist_to_binary(Words) || Words <- cambrian_graph:words(Node)].
-%% [<<"gain 1.5">>,<<"dynamics delay, time constant 3">>,
-%%  <<"plasticity oja, learning rate 0.25, decay 0">>]
+%% [<<"gain 1.5">>,<<"dynamics delay, time constant 3.0">>,
+%%  <<"plasticity oja, learning rate 0.25, decay 0.0">>]
 %% '''
 -spec words(map()) -> [iodata()].
 words(Node) ->

@@ -54,7 +54,7 @@ fitness(Source) -> fitness(Source, #{}).
 %% 2> {ok, _} = cambrian_population:step(P, 20).
 %% 3> Svg = cambrian_picture:fitness(cambrian_population:history(P), #{title => "XOR", width => 480}).
 %% 4> re:run(Svg, "<desc>(.*)</desc>", [{capture, all_but_first, binary}]).
-%% {match,[<<"fitness over generation: best ends at 3.005; mean ends at 2.696.">>]}
+%% {match,[<<"fitness over generation: best ends at 3.896; mean ends at 2.952.">>]}
 %% 5> ok = cambrian_population:stop(P).
 %% '''
 -spec fitness(source(), options()) -> binary().
@@ -88,8 +88,8 @@ species(Source) -> species(Source, #{}).
 %% 3> {ok, _} = cambrian_population:step(P, 20).
 %% 4> [re:run(Svg, "<desc>(.*)</desc>", [{capture, all_but_first, binary}])
 %%     || Svg <- [cambrian_picture:species(cambrian_recorder:read(Recorder)), cambrian_picture:species(P)]].
-%% [{match,[<<"13 species over 20 generations; 9 at the end.">>]},
-%%  {match,[<<"species over generation: species ends at 9.">>]}]
+%% [{match,[<<"37 species over 20 generations; 34 at the end.">>]},
+%%  {match,[<<"species over generation: species ends at 34.">>]}]
 %% 5> ok = cambrian_recorder:stop(Recorder).
 %% 6> ok = cambrian_population:stop(P).
 %% '''
