@@ -173,15 +173,12 @@ evolve(Task, Shown, Options, Given, #{errors := Errors} = Context) ->
     ok = out_dir(Given),
     _ = [say_where(Name, Given, Context) || #{name := Name} <- [Options]],
     Progress = case Given of #{quiet := true} -> false; _ -> Errors end,
-    case governed(Given, fun() -> cambrian:evolve(Task, Options#{progress => Progress}, fun told/1) end) of
-        {ok, Result, Told} -> conclude(Shown, Result, Told, Options, Given);
+    case governed(Given, fun() -> cambrian:told(Task, Options#{progress => Progress}) end) of
+        {ok, Result, Story} -> conclude(Shown, Result, Story, Options, Given);
         {error, Reason} ->
             _ = [failed("stopped") || whereis(cambrian_population_sup) =:= undefined],
             wrong(Reason, Given)
     end.
-
-%% What a report takes besides the result.
-told(Population) -> (cambrian_population:info(Population))#{history => cambrian_population:history(Population)}.
 
 %% What is wrong with what was given is known before anything runs.
 -spec wrong(term(), cambrian_arguments:given()) -> no_return().
@@ -367,8 +364,8 @@ restore(Settings) ->
 
 %%% ---- results ----------------------------------------------------------------------------
 
-conclude(Task, Result, Told, Options, Given) ->
-    Files = written(Task, Result, Told, Given),
+conclude(Task, Result, Story, Options, Given) ->
+    Files = written(Task, Result, Story, Given),
     case Given of
         #{json := true} -> io:format("~ts~n", [cambrian_result:json(Task, Result, Files)]);
         _ -> io:put_chars([cambrian_result:text(Task, Result, Options),
@@ -384,11 +381,11 @@ out_dir(#{out := Dir}) ->
     end;
 out_dir(_) -> ok.
 
-written(Task, Result, Told, #{out := Dir}) ->
+written(Task, Result, Story, #{out := Dir}) ->
     [case Write(filename:join(Dir, Name)) of
          ok -> filename:join(Dir, Name);
          {error, Reason} -> failed([filename:join(Dir, Name), ": ", file:format_error(Reason)])
-     end || {Name, Write} <- cambrian_result:files(Task, Result, Told)];
+     end || {Name, Write} <- cambrian_result:files(Task, Result, Story)];
 written(_, _, _, _) -> [].
 
 %%% ---- inspect and parameters --------------------------------------------------------------
