@@ -4,6 +4,7 @@
 const PICTURE_MS = 2000; // a picture is drawn anew at most that often
 const SILENT_MS = 25000; // the server says something every ten seconds
 const RETRY_MS = [1000, 2000, 5000, 10000];
+const OF_THE_MESH = ['mesh', 'migrations'];
 const NARROW = matchMedia('(max-width: 34rem)');
 
 let stream = null, watchdog = 0, retries = 0;
@@ -164,7 +165,8 @@ function choose(name) {
 }
 
 function showChosen(populations) {
-  const known = populations.find((p) => p.name === chosen) ?? populations.find((p) => p.generation !== null) ?? populations[0];
+  const known = populations.find((p) => p.name === chosen) ?? populations.find((p) => p.state === 'running')
+    ?? populations.find((p) => p.generation !== null) ?? populations[0];
   chosen = known ? known.name : null;
   show($('chosen'), Boolean(known));
   if (!known) return;
@@ -260,7 +262,7 @@ function showMesh(mesh) {
 
 // What a picture depends on; it is drawn anew when that has changed.
 function depends(name, own) {
-  if (name === 'mesh' || name === 'migrations') {
+  if (OF_THE_MESH.includes(name)) {
     return state.mesh && JSON.stringify([state.mesh.peers.map((p) => [p.key, p.label, p.alive, p.migrants, p.taken, p.outcome]), state.mesh.published,
       state.mesh.judged, state.populations.map((p) => p.name)]);
   }
@@ -275,13 +277,14 @@ function depends(name, own) {
 async function draw(place, own) {
   const name = place.dataset.picture;
   const of = depends(name, own);
-  const key = of && `${name} ${NARROW.matches} ${name === 'mesh' || name === 'migrations' ? '' : chosen} ${of}`;
+  const subject = OF_THE_MESH.includes(name) ? '' : chosen;
+  const key = of && `${NARROW.matches} ${subject} ${of}`;
   const now = performance.now();
-  const urgent = place.dataset.chosen !== String(chosen);
+  const urgent = place.subject !== subject;
   if (!key || place.drawnKey === key || place.busy || (!urgent && now - (place.drawnAt ?? -PICTURE_MS) < PICTURE_MS)) return;
   place.busy = true;
-  place.dataset.chosen = String(chosen);
-  const query = new URLSearchParams({ population: chosen ?? '' });
+  place.subject = subject;
+  const query = new URLSearchParams({ population: subject });
   if (NARROW.matches) query.set('narrow', '1');
   try {
     const answer = await fetch(`picture/${name}?${query}`);
