@@ -3,7 +3,7 @@
 %% document from its top in a folder of its own, in which blocks with a file's name are files.
 -module(cambrian_document).
 
--export([all/0, blocks/1, runner/1, title/1, scratch/2, write/2]).
+-export([all/0, read/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
 -export_type([block/0]).
 
 -define(DOCUMENTS, ["README.md", "docs/*.md"]).
@@ -16,6 +16,11 @@
 
 -spec all() -> [file:filename()].
 all() -> [Document || Pattern <- ?DOCUMENTS, Document <- lists:sort(filelib:wildcard(Pattern, root()))].
+
+-spec read(file:filename()) -> binary().
+read(Document) ->
+    {ok, Bytes} = file:read_file(filename:join(root(), Document)),
+    Bytes.
 
 root() -> root(filename:absname(".")).
 
@@ -67,8 +72,7 @@ write(_, _) -> ok.
 
 -spec blocks(file:filename()) -> [block()].
 blocks(Document) ->
-    {ok, Bytes} = file:read_file(filename:join(root(), Document)),
-    Lines = binary:split(Bytes, <<"\n">>, [global]),
+    Lines = binary:split(read(Document), <<"\n">>, [global]),
     outside(lists:zip(lists:seq(1, length(Lines)), Lines), #{document => Document}).
 
 %% Marks hold for the fence that follows them at once.

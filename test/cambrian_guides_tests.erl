@@ -73,7 +73,8 @@ load(Name, Text) ->
     ok = file:write_file(File, unicode:characters_to_binary(Text)),
     case compile:file(File, [binary, debug_info, return]) of
         {ok, Module, Code, []} -> {module, Module} = code:load_binary(Module, File, Code);
-        Faulty -> error(#{typed => Text, expected => "a module without warnings", seen => Faulty})
+        {ok, _, _, Warnings} -> error(#{typed => Text, expected => "no warnings", seen => Warnings});
+        {error, Errors, _} -> error(#{typed => Text, expected => "a module", seen => Errors})
     end.
 
 modules(Document) ->
