@@ -1,9 +1,23 @@
-%% The blocks of code in README.md and docs/*.md, for the tests that run them: eunit has `erl' and `erlang'
-%% (cambrian_guides_tests), ExUnit has `iex' and `elixir' (guides_test.exs), bin/guides has `sh' and `console'. Each walks a
-%% document from its top in a folder of its own, in which blocks with a file's name are files.
+%% The blocks of code in README.md and docs/*.md, for the tests that run them. Each test walks a document from its top in a
+%% folder of its own, in which `cambrian' is this checkout.
+%%
+%%   erl      a session with prompts, each block from a fresh start         cambrian_guides_tests, eunit
+%%   erlang   a module; a sys.config, with which the application must
+%%            start; other terms; else expressions                          cambrian_guides_tests, eunit
+%%   iex      a session with prompts, each block from a fresh start         guides_test.exs, ExUnit
+%%   elixir   a module; `config :cambrian'; `deps'; else expressions,
+%%            whose bindings go on through the document                     guides_test.exs, ExUnit
+%%   sh       commands, of which none may fail                              bin/guides
+%%   console  commands behind `$ ', and what they say; `...' is any lines   bin/guides
+%%
+%% Modules are there for the sessions below them. Answers are compared, but for times, rates, process ids and the like.
+%% `text', or nothing, is no code. Right above a fence may stand
+%%
+%%   <!-- file: NAME -->    the block is that file, of whatever kind; a module of Erlang or Elixir is loaded as well
+%%   <!-- not run: WHY -->  bin/guides lists those
 -module(cambrian_document).
 
--export([all/0, blocks/1, runner/1, title/1, scratch/2, write/2]).
+-export([all/0, read/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
 -export_type([block/0]).
 
 -define(DOCUMENTS, ["README.md", "docs/*.md"]).
@@ -16,6 +30,11 @@
 
 -spec all() -> [file:filename()].
 all() -> [Document || Pattern <- ?DOCUMENTS, Document <- lists:sort(filelib:wildcard(Pattern, root()))].
+
+-spec read(file:filename()) -> binary().
+read(Document) ->
+    {ok, Bytes} = file:read_file(filename:join(root(), Document)),
+    Bytes.
 
 root() -> root(filename:absname(".")).
 
@@ -67,8 +86,7 @@ write(_, _) -> ok.
 
 -spec blocks(file:filename()) -> [block()].
 blocks(Document) ->
-    {ok, Bytes} = file:read_file(filename:join(root(), Document)),
-    Lines = binary:split(Bytes, <<"\n">>, [global]),
+    Lines = binary:split(read(Document), <<"\n">>, [global]),
     outside(lists:zip(lists:seq(1, length(Lines)), Lines), #{document => Document}).
 
 %% Marks hold for the fence that follows them at once.

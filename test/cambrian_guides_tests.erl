@@ -27,7 +27,8 @@ every_file_is_used_test() ->
     ?assertEqual([], [{cambrian_document:title(Block), File}
                       || Document <- cambrian_document:all(),
                          [#{file := File} = Block | Later] <- tails(cambrian_document:blocks(Document)),
-                         cambrian_document:runner(Block) =:= file, not lists:any(fun(Other) -> uses(File, Other) end, Later)]).
+                         cambrian_document:runner(Block) =:= file,
+                         not lists:any(fun(Other) -> uses(File, Other) end, Later)]).
 
 tails([]) -> [];
 tails([_ | Rest] = List) -> [List | tails(Rest)].
@@ -73,7 +74,8 @@ load(Name, Text) ->
     ok = file:write_file(File, unicode:characters_to_binary(Text)),
     case compile:file(File, [binary, debug_info, return]) of
         {ok, Module, Code, []} -> {module, Module} = code:load_binary(Module, File, Code);
-        Faulty -> error(#{typed => Text, expected => "a module without warnings", seen => Faulty})
+        {ok, _, _, Warnings} -> error(#{typed => Text, expected => "no warnings", seen => Warnings});
+        {error, Errors, _} -> error(#{typed => Text, expected => "a module", seen => Errors})
     end.
 
 modules(Document) ->
