@@ -44,8 +44,11 @@ document(Name, Dir) ->
 running() -> [{0, "cambrian_sup", flags(cambrian_sup:init([]))} | children(1, cambrian_sup)].
 
 children(Depth, Supervisor) ->
-    lists:append([[{Depth, name(Id), supervision(Id, Type)} | [Below || Type =:= supervisor, Below <- children(Depth + 1, Pid)]]
+    lists:append([[{Depth, name(Id), supervision(Id, Type)} | below(Depth + 1, Pid, Type)]
                   || {Id, Pid, Type, _} <- in_order(supervisor:which_children(Supervisor))]).
+
+below(_, _, worker) -> [];
+below(Depth, Pid, supervisor) -> children(Depth, Pid).
 
 %% The last that was started is the first to be told.
 in_order(Children) -> lists:reverse(Children).
@@ -60,5 +63,6 @@ supervision(cambrian_population_sup, supervisor) -> flags(cambrian_population_su
 supervision(Module, supervisor) -> flags(Module:init([])).
 
 flags({ok, {Flags, _}}) ->
-    #{strategy := Strategy, intensity := Intensity, period := Period} = maps:merge(#{intensity => 1, period => 5}, Flags),
+    Defaults = #{intensity => 1, period => 5},
+    #{strategy := Strategy, intensity := Intensity, period := Period} = maps:merge(Defaults, Flags),
     lists:flatten(io_lib:format("~s, ~b in ~b s", [Strategy, Intensity, Period])).

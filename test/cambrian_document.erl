@@ -1,6 +1,20 @@
-%% The blocks of code in README.md and docs/*.md, for the tests that run them: eunit has `erl' and `erlang'
-%% (cambrian_guides_tests), ExUnit has `iex' and `elixir' (guides_test.exs), bin/guides has `sh' and `console'. Each walks a
-%% document from its top in a folder of its own, in which blocks with a file's name are files.
+%% The blocks of code in README.md and docs/*.md, for the tests that run them. Each test walks a document from its top in a
+%% folder of its own, in which `cambrian' is this checkout.
+%%
+%%   erl      a session with prompts, each block from a fresh start         cambrian_guides_tests, eunit
+%%   erlang   a module; a sys.config, with which the application must
+%%            start; other terms; else expressions                          cambrian_guides_tests, eunit
+%%   iex      a session with prompts, each block from a fresh start         guides_test.exs, ExUnit
+%%   elixir   a module; `config :cambrian'; `deps'; else expressions,
+%%            whose bindings go on through the document                     guides_test.exs, ExUnit
+%%   sh       commands, of which none may fail                              bin/guides
+%%   console  commands behind `$ ', and what they say; `...' is any lines   bin/guides
+%%
+%% Modules are there for the sessions below them. Answers are compared, but for times, rates, process ids and the like.
+%% `text', or nothing, is no code. Right above a fence may stand
+%%
+%%   <!-- file: NAME -->    the block is that file, of whatever kind; a module of Erlang or Elixir is loaded as well
+%%   <!-- not run: WHY -->  bin/guides lists those
 -module(cambrian_document).
 
 -export([all/0, read/1, blocks/1, runner/1, title/1, scratch/2, write/2]).

@@ -27,7 +27,8 @@ every_file_is_used_test() ->
     ?assertEqual([], [{cambrian_document:title(Block), File}
                       || Document <- cambrian_document:all(),
                          [#{file := File} = Block | Later] <- tails(cambrian_document:blocks(Document)),
-                         cambrian_document:runner(Block) =:= file, not lists:any(fun(Other) -> uses(File, Other) end, Later)]).
+                         cambrian_document:runner(Block) =:= file,
+                         not lists:any(fun(Other) -> uses(File, Other) end, Later)]).
 
 tails([]) -> [];
 tails([_ | Rest] = List) -> [List | tails(Rest)].

@@ -57,11 +57,12 @@ shown(Value) -> lists:flatten(io_lib:format("~0tp", [Value])).
 range(Expected) ->
     Names = [{"one of " ++ names(activations), "an activation"}
              | [{"a list of one or more of " ++ names(Name), atom_to_list(Name)} || {Name, _} <- ?CHOICES]],
-    case {lists:keyfind(unicode:characters_to_list(Expected), 1, Names), match("^an? (number|integer) from (.*)$", Expected)} of
+    Text = unicode:characters_to_list(Expected),
+    case {lists:keyfind(Text, 1, Names), match("^an? (number|integer) from (.*)$", Text)} of
         {{_, Short}, _} -> Short;
         {false, {match, ["number", Range]}} -> Range;
         {false, {match, ["integer", Range]}} -> Range ++ ", an integer";
-        {false, nomatch} -> unicode:characters_to_list(Expected)
+        {false, nomatch} -> Text
     end.
 
 names(Name) ->

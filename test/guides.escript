@@ -100,8 +100,8 @@ matches(_, _) -> false.
 
 %% Times and rates differ from run to run, and how often progress is told of; colours are of no matter.
 lines(Text) ->
-    Plain = lists:foldl(fun({Pattern, Same}, T) -> re:replace(T, Pattern, Same, [global, unicode, multiline, {return, binary}]) end,
-                        unicode:characters_to_binary(Text),
+    Replace = fun({Pattern, Same}, T) -> re:replace(T, Pattern, Same, [global, unicode, multiline, {return, binary}]) end,
+    Plain = lists:foldl(Replace, unicode:characters_to_binary(Text),
                         [{"\e\\[[0-9;]*m", ""}, {"^.*generation [0-9]+, best .*\\n", ""},
                          {"[0-9]+(\\.[0-9]+)? (ms|s|seconds|min)\\b", "_ s"}, {"[0-9]+/s\\b", "_/s"},
                          {"(elapsed_ms|evaluations_per_second)(\\W+)[0-9]+", "\\1\\2_"},
