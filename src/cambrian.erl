@@ -159,9 +159,10 @@ watch(Guard, Progress, Goal) ->
 
 %% @doc Where a genotype comes from: itself, its parents, theirs, and so on, the nearest first, as far as this node knows.
 %%
-%% It knows the champions of its populations with their line of fitter parents (the other parent of each is named): to the
-%% first generation, unless there was no better one for so long that a line is lost; and what others signed of theirs. `origin' is `own', or the key whose signature was found
-%% genuine on the way. With the application's `data_dir' set, it is known after a restart as well.
+%% It knows the champions of its populations with their line of fitter parents (the other parent of each is named): to
+%% the first generation, unless there was no better one for so long that a line is lost; and what others signed of
+%% theirs. `origin' is `own', or the key whose signature was found genuine on the way. With the application's
+%% `data_dir' set, it is known after a restart as well.
 %%
 %% A chain with a signature that is not genuine, or that leads back to where it came from, is an error.
 %%

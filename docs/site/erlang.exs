@@ -47,7 +47,8 @@ defmodule Site.Erlang do
       |> Enum.sort_by(fn doc -> elem(doc, 1)[:location] end)
 
     %{
-      file: "#{module}.html",
+      # Not to be taken for Elixir's where the file system does not tell `a` from `A`.
+      file: "#{module}.erl.html",
       title: "#{module}",
       module: "#{module}:",
       names: ["#{module}", ":#{module}" | Enum.flat_map(shown, &names(module, &1))],
@@ -128,7 +129,7 @@ defmodule Site.Erlang do
           ~s(<a href="##{types[type]}">#{type}</a>\()
 
         id = type(other, type)[:public] ->
-          ~s(<a href="#{other}.html##{id}">#{other}:#{type}</a>\()
+          ~s(<a href="#{other}.erl.html##{id}">#{other}:#{type}</a>\()
 
         true ->
           whole
@@ -256,7 +257,7 @@ defmodule Site.Erlang do
 
   defp href(to, rel) do
     [module | anchor] = String.split(to, "#", parts: 2)
-    page = if module == "", do: "", else: "#{module}.html"
+    page = if module == "", do: "", else: "#{module}.erl.html"
     kind = Path.basename(rel)
 
     case {kind, anchor} do

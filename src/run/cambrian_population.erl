@@ -21,8 +21,8 @@
 
 -type population() :: pid() | atom().
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
-                     substrate => cambrian_substrate:substrate(), name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
-                     params => map(), resume => boolean(),
+                     substrate => cambrian_substrate:substrate(), name => atom() | reference(),
+                     seed => cambrian_genotype:seed(), population => pos_integer(), params => map(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
                      evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
                      failure_fitness => number(), nodes => connected | [node()], atom() => term()}.
@@ -32,9 +32,9 @@
 %% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun needs no `inputs' and `outputs'; a
 %% checkpoint goes on with the substrate that it was taken with.
 %%
-%% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0};
-%% `population' (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name; with `resume => false' checkpoints of that
-%% name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
+%% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0}; `population'
+%% (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name; with `resume => false'
+%% checkpoints of that name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
 %%
 %% One with a name writes a checkpoint to the application's `data_dir', if that is set, every `checkpoint_interval'
 %% ms (1000; 0 is every generation), when it pauses and when it ends, and keeps the last `checkpoints' (3) of them.
@@ -435,8 +435,9 @@ subscribe(Population) -> call(Population, {subscribe, self()}, infinity).
 -spec unsubscribe(population()) -> ok.
 unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 
-%% @doc What it is evolving, and with which parameters and seed; `task_id' is that of {@link cambrian_task:id/1}; `inputs' and `outputs' are those of its genotypes,
-%% `networks' has those of their networks, which only a substrate makes others.
+%% @doc What it is evolving, and with which parameters and seed; `task_id' is that of {@link cambrian_task:id/1};
+%% `inputs' and `outputs' are those of its genotypes, `networks' has those of their networks, which only a substrate
+%% makes others.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).

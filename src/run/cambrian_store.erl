@@ -129,7 +129,8 @@ handle_info({'DOWN', Monitor, process, Pid, _}, #state{watchers = Watchers} = St
     {noreply, State#state{watchers = maps:remove(Pid, Watchers)}};
 handle_info({'DOWN', Monitor, process, _, _}, #state{owners = Owners, died = Died} = State) ->
     Names = [Name || {Name, {_, M}} <- maps:to_list(Owners), M =:= Monitor],
-    {noreply, State#state{owners = maps:without(Names, Owners), died = maps:merge(Died, maps:from_list([{Name, now_ms()} || Name <- Names]))}};
+    Now = maps:from_list([{Name, now_ms()} || Name <- Names]),
+    {noreply, State#state{owners = maps:without(Names, Owners), died = maps:merge(Died, Now)}};
 handle_info(_, State) -> {noreply, State}.
 
 alive(#state{owners = Owners}) -> maps:map(fun(_, {Pid, _}) -> Pid end, Owners).

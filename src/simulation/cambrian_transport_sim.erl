@@ -371,8 +371,11 @@ order(disconnect, From, Address, _Client, State) -> reply(From, ok, remove([Addr
 order({publish, Topic, Bytes}, From, Address, #client{name = Name, realm = Realm}, State) ->
     #state{subscribers = Subscribers, ether = Ether, now = Now} = State,
     Others = lists:delete(Address, maps:get({Realm, Topic}, Subscribers, [])),
-    Sent = lists:foldl(fun(To, E) -> cambrian_ether:send(Name, name_of(To, State), {message, To, Topic, Bytes}, byte_size(Bytes), Now, E) end,
-                       Ether, Others),
+    Send = fun(To, E) ->
+               Message = {message, To, Topic, Bytes},
+               cambrian_ether:send(Name, name_of(To, State), Message, byte_size(Bytes), Now, E)
+           end,
+    Sent = lists:foldl(Send, Ether, Others),
     reply(From, ok, State#state{ether = Sent});
 order({subscribe, Topic}, From, Address, #client{realm = Realm, topics = Topics} = Client, State) ->
     #state{subscribers = Subscribers} = State,

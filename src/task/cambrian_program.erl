@@ -9,8 +9,9 @@
 %% a step for all networks that are evaluated together: docs/programs.md has the bytes. `cambrian_environment' says
 %% what fitness is.
 %%
-%% A program runs on from generation to generation, and is started again when it died. If it dies, hangs or answers rubbish, the networks that were with it are tried again in halves,
-%% until the one with which it does so is alone; only that one has no fitness.
+%% A program runs on from generation to generation, and is started again when it died. If it dies, hangs or answers
+%% rubbish, the networks that were with it are tried again in halves, until the one with which it does so is alone;
+%% only that one has no fitness.
 -module(cambrian_program).
 
 -export([gymnasium/1, gymnasium/2, prepare/1]).
