@@ -4,7 +4,7 @@ defmodule WarmBox.DeviceTest do
 
   import WarmBox.Device
 
-  @run [seed: 5, population: 60, generations: 40, checkpoint_interval: 0]
+  @run [seed: 5, population: 50, generations: 25, checkpoint_interval: 0]
 
   defp evolution(device), do: call(device, WarmBox.Evolution, :status, [])
   defp controller(device), do: call(device, WarmBox.Controller, :status, [])
@@ -27,7 +27,7 @@ defmodule WarmBox.DeviceTest do
     data = directory("power")
     env = env([evolution: @run, data_dir: data], data_dir: data)
 
-    for generation <- [3, 12, 25] do
+    for generation <- [3, 8, 15] do
       device = start(env)
       until(fn -> Map.get(evolution(device), :generation, 0) >= generation end)
       cut_power(device)
@@ -35,7 +35,7 @@ defmodule WarmBox.DeviceTest do
 
     device = start(env)
     assert evolution(device).state == :evolving
-    assert call(device, Cambrian.Population, :info, [:warm_box]).generation >= 25
+    assert call(device, Cambrian.Population, :info, [:warm_box]).generation >= 15
     assert ending(device) == expected
     :peer.stop(device)
   end
@@ -104,10 +104,11 @@ defmodule WarmBox.DeviceTest do
     device = fn port, other, run ->
       mesh = [
         realm: "org.example.warm_box",
+        node: {WarmBox.Mesh, :node_name, ["lo", port]},
         transport_options: %{discovery: {:static, [:"warm_box_#{other}@127.0.0.1"]}}
       ]
 
-      start(env(evolution: run, mesh: mesh), port: port)
+      start(env(evolution: run, mesh: mesh), distributed: true)
     end
 
     # One that finds nothing itself

@@ -7,7 +7,7 @@ defmodule WarmBox.Device do
   Starts one with this environment of `:warm_box` and of `:cambrian`.
 
     * `:wrapped_in` - what its command is given to, such as `["sh", "-c", "ulimit -f 8; exec \\"$@\\"", "sh"]`.
-    * `:port` - its node is `warm_box_PORT@127.0.0.1`.
+    * `:distributed` - whether it can be a node, with the flags of `rel/vm.args.eex`.
     * `:library` - the directory of Cambrian to take.
   """
   def start(env, options \\ []) do
@@ -18,7 +18,7 @@ defmodule WarmBox.Device do
         connection: :standard_io,
         exec:
           {first |> System.find_executable() |> to_charlist(), Enum.map(args, &to_charlist/1)},
-        args: name(options[:port]) ++ paths(options[:library])
+        args: distribution(options[:distributed]) ++ paths(options[:library])
       })
 
     for {app, app_env} <- env do
@@ -77,13 +77,12 @@ defmodule WarmBox.Device do
     dir
   end
 
-  defp name(nil), do: []
-
-  defp name(port) do
-    ['-name', 'warm_box_#{port}@127.0.0.1', '-setcookie', 'warm_box_test'] ++
-      ['-start_epmd', 'false', '-epmd_module', 'cambrian_epmd'] ++
+  defp distribution(true) do
+    ['-start_epmd', 'false', '-epmd_module', 'cambrian_epmd', '-setcookie', 'warm_box_test'] ++
       ['-kernel', 'inet_dist_use_interface', '{127,0,0,1}']
   end
+
+  defp distribution(_), do: []
 
   defp paths(library) do
     ours = to_string(:code.lib_dir(:cambrian))
