@@ -129,6 +129,7 @@ right('_Bytes', World) -> damaged(pick(maps:get(bytes, World)));
 right('_Claims', World) -> pick(maps:get(claims, World));
 right('_Base', World) -> pick([undefined | maps:get(genotype, World)]);
 right(Kind, _) when Kind =:= '_Secret'; Kind =:= '_OldSecret'; Kind =:= '_NewSecret'; Kind =:= '_Key' -> rand:bytes(32);
+right('_Prefix', _) -> pick([<<"pole">>, <<>>, <<"a b">>, <<255>>, binary:copy(<<"a">>, 33)]);
 right('_Realm', _) -> pick([<<"r">>, <<>>, binary:copy(<<"r">>, 300)]);
 right(Kind, _) when Kind =:= '_Time'; Kind =:= '_Until' -> rand:uniform(1 bsl 64) - 1;
 right('_Nodes', World) ->

@@ -48,6 +48,9 @@ pub mod neat_python;
 
 pub mod kernel;
 pub mod network;
+
+pub mod export;
+
 pub mod task;
 
 pub mod encoding;

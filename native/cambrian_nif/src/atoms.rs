@@ -21,6 +21,8 @@ rustler::atoms! {
     plasticity,
     learning_rate,
     decay,
+    // export
+    name,
     // substrate
     joins,
     output_activation,

@@ -1,10 +1,14 @@
 //! cambrian_genotype
 
+use crate::error::Bytes;
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, parameters};
 use cambrian_core::choice::Choice;
 use cambrian_core::crossover::crossover;
 use cambrian_core::dynamics::Dynamics;
+use cambrian_core::export::name::Name;
+use cambrian_core::export::plan::Plan;
+use cambrian_core::export::{c, onnx, rust};
 use cambrian_core::genotype::{Connection, Genotype, Node};
 use cambrian_core::math::{Activation, Aggregation};
 use cambrian_core::mutation::{OPERATORS, Operator, mutate};
@@ -62,6 +66,12 @@ either_scheduler! {
         costs 200 * (genes(&base) + genes(&target));
     fn genotype_patch, genotype_patch_dirty(base: GenotypeArc, bytes: Binary<'a>) = patch,
         costs 200 * genes(&base) + 20 * bytes.len();
+    fn genotype_to_c, genotype_to_c_dirty(genotype: GenotypeArc, name: Term<'a>) = to_c,
+        costs 10_000 + 1_000 * genes(&genotype);
+    fn genotype_to_rust, genotype_to_rust_dirty(genotype: GenotypeArc, name: Term<'a>) = to_rust,
+        costs 10_000 + 1_000 * genes(&genotype);
+    fn genotype_to_onnx, genotype_to_onnx_dirty(genotype: GenotypeArc) = to_onnx,
+        costs 10_000 + 1_000 * genes(&genotype);
 }
 
 /// `{ok, Genotype}`
@@ -181,6 +191,28 @@ fn diff<'a>(env: Env<'a>, base: GenotypeArc, target: GenotypeArc) -> NifResult<T
 
 fn patch<'a>(env: Env<'a>, base: GenotypeArc, bytes: Binary<'a>) -> NifResult<Term<'a>> {
     born(env, delta::patch(&base.0, &bytes).map_err(error::delta)?)
+}
+
+fn to_c<'a>(env: Env<'a>, genotype: GenotypeArc, name: Term<'a>) -> NifResult<Term<'a>> {
+    let name = read_name(name)?;
+    Ok(binary(env, c::write(&Plan::new(&genotype.0), &name).as_bytes()))
+}
+
+fn to_rust<'a>(env: Env<'a>, genotype: GenotypeArc, name: Term<'a>) -> NifResult<Term<'a>> {
+    let name = read_name(name)?;
+    Ok(binary(env, rust::write(&Plan::new(&genotype.0), &name).as_bytes()))
+}
+
+fn read_name(term: Term) -> NifResult<Name> {
+    let bytes: Binary = term.decode()?;
+    let text = std::str::from_utf8(&bytes).unwrap_or("");
+    Name::new(text).map_err(|expected| {
+        error::refuse((atoms::bad_option(), (atoms::name(), Bytes(bytes.to_vec()), expected.to_string())))
+    })
+}
+
+fn to_onnx<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
+    Ok(binary(env, &onnx::write(&Plan::new(&genotype.0))))
 }
 
 /// What each gene that is one of a few named things can be: `#{activation => [identity, ...], ...}`.
