@@ -5,8 +5,8 @@
 -export([new/0, add/2, species/2, rates/1]).
 -export_type([past/0]).
 
-%% Samples come newest first; a rate is since the one before.
--record(one, {samples = [] :: [{Generation :: non_neg_integer(), [{term(), pos_integer()}]}],
+%% Samples come newest first, `gap' generations apart or more; a rate is since the one before.
+-record(one, {samples = [] :: [{Generation :: non_neg_integer(), [{term(), pos_integer()}]}], gap = 1 :: pos_integer(),
               at :: integer(), evaluations :: non_neg_integer(), rate :: number()}).
 -opaque past() :: #{Name :: term() => #one{}}.
 
@@ -27,21 +27,26 @@ add(#{at := At, populations := Populations}, Past) ->
 
 one(At, #{stats := #{generation := Generation, evaluations := Evaluations, species := Species} = Stats, state := State}, Before) ->
     case Before of
-        #one{samples = [{Last, _} | _] = Samples, evaluations = Earlier} when Last =< Generation, Earlier =< Evaluations ->
-            paced(At, Evaluations, State, Before#one{samples = sampled(Generation, Species, Samples)});
+        #one{samples = [{Last, _} | _], evaluations = Earlier} when Last =< Generation, Earlier =< Evaluations ->
+            paced(At, Evaluations, State, sampled(Generation, Species, Before));
         %% one that is new under its name begins anew
         _ -> #one{samples = [{Generation, Species}], at = At, evaluations = Evaluations,
                   rate = case State of running -> maps:get(evaluations_per_second, Stats); _ -> 0 end}
     end.
 
-sampled(Generation, _Species, [{Generation, _} | _] = Samples) -> Samples;
-sampled(Generation, Species, Samples) -> thin([{Generation, Species} | Samples]).
+sampled(Generation, _Species, #one{samples = [{Last, _} | _], gap = Gap} = One) when Generation - Last < Gap -> One;
+sampled(Generation, Species, #one{samples = Samples} = One) -> thin(One#one{samples = [{Generation, Species} | Samples]}).
 
-thin(Samples) when length(Samples) =< ?MAX_SAMPLES -> Samples;
-thin([Last | Rest]) -> [Last | every_second(Rest)].
+%% Half of them, as far apart as all that come will be.
+thin(#one{samples = Samples} = One) when length(Samples) =< ?MAX_SAMPLES -> One;
+thin(#one{samples = [{Last, _} | _] = Samples} = One) ->
+    {First, _} = lists:last(Samples),
+    Gap = max(1, 2 * (Last - First) div ?MAX_SAMPLES),
+    One#one{samples = apart(Gap, Samples), gap = Gap}.
 
-every_second([_, Kept | Rest]) -> [Kept | every_second(Rest)];
-every_second(Rest) -> Rest.
+apart(Gap, [{Generation, _} = Kept | Rest]) ->
+    [Kept | apart(Gap, lists:dropwhile(fun({Before, _}) -> Generation - Before < Gap end, Rest))];
+apart(_Gap, []) -> [].
 
 paced(At, Evaluations, State, #one{at = Before, evaluations = Earlier} = One) ->
     case At - Before of

@@ -28,8 +28,8 @@ picture(<<"fitness">>, [#{task_id := Task}], #{populations := All, mesh := Mesh}
     Same = [Population || #{task_id := Of} = Population <- All, Of =:= Task],
     Migrations = case Mesh of none -> []; #{migrations := Some} -> Some end,
     Peers = case Mesh of none -> []; #{peers := Known} -> Known end,
-    Points = cambrian_dashboard_travel:points(Task, Migrations),
-    {{[{Text, generation(Population)} || #{text := Text} = Population <- Same], Points}, fun(Size) -> fitness(Same, Points, Peers, Size) end};
+    Bests = cambrian_dashboard_travel:bests(Task, Migrations),
+    {{[{Text, generation(Population)} || #{text := Text} = Population <- Same], Bests}, fun(Size) -> fitness(Same, Bests, Peers, Size) end};
 picture(<<"species">>, [#{name := Name}], _) ->
     Species = cambrian_dashboard_state:species(Name),
     {Species, fun(Size) -> cambrian_bands:stacked(Species, small(Size, <<"Species over time">>)) end};
@@ -43,13 +43,11 @@ picture(<<"champion">>, [#{champion := #{champion := Genotype}}], _) ->
      fun(Size) -> cambrian_svg:network(cambrian_genotype:to_map(Genotype), Size#{title => <<"The champion's network">>}) end};
 picture(<<"mesh">>, _, #{mesh := #{} = Mesh}) ->
     {Here, Senders} = Of = senders(Mesh),
-    {Of, fun(#{width := Width} = Size) ->
-             Height = case Width of 360 -> 400; _ -> 380 end,
-             cambrian_flow:draw(Here, Senders, Size#{height => Height, title => <<"Who sent what to this node">>})
-         end};
+    Height = case length(Senders) of Few when Few =< 2 -> 170; Some when Some =< 6 -> 260; _ -> 380 end,
+    {Of, fun(Size) -> cambrian_flow:draw(Here, Senders, (half(Size))#{height => Height, title => <<"Who sent what to this node">>}) end};
 picture(<<"migrations">>, _, #{mesh := #{} = Mesh, populations := Populations}) ->
     {Rows, Columns, Cells} = Of = heat(Mesh, Populations),
-    {Of, fun(Size) -> cambrian_heat:map(Rows, Columns, Cells, Size#{title => <<"Migrations, taken of those that were tried">>}) end};
+    {Of, fun(Size) -> cambrian_heat:map(Rows, Columns, Cells, (half(Size))#{title => <<"Migrations, taken of those that were tried">>}) end};
 picture(_, _, _) -> none.
 
 generation(#{stats := #{generation := Generation}}) -> Generation;
@@ -60,22 +58,31 @@ pages(#{history := History}) -> cambrian_history:pages(History).
 %%% ---- of populations ---------------------------------------------------------------------
 
 %% The populations of a task here, and what others have found for it, each by its own generations.
-fitness(Populations, Points, Peers, #{width := Width} = Size) ->
+fitness(Populations, Bests, Peers, #{width := Width} = Size) ->
     Own = [[#{name => Text, group => I, weight => bold, points => [{G, B} || #{generation := G, best := B} <- Pages]},
             #{name => [Text, ", mean"], group => I, weight => light, label => false,
               points => [{G, M} || #{generation := G, mean := M} <- Pages]}]
            || {I, #{text := Text} = Population} <- lists:enumerate(Populations), Pages <- [pages(Population)]],
-    Most = lists:sublist(lists:sort([{-length(Ps), Origin, Ps} || {Origin, Ps} <- maps:to_list(Points)]), ?MAX_ORIGINS),
-    Others = [#{name => cambrian_dashboard_travel:label(Origin, Peers), group => length(Populations) + I, points => Ps}
-              || {I, {_, Origin, Ps}} <- lists:enumerate(Most)],
+    Last = lists:max([0 | [G || #{points := Points} <- lists:append(Own), {G, _} <- Points]]),
+    Best = lists:sublist(lists:sort([{-element(2, lists:last(Found)), Origin, Found} || {Origin, Found} <- maps:to_list(Bests)]), ?MAX_ORIGINS),
+    Others = [#{name => cambrian_dashboard_travel:name(Origin, Peers), group => length(Populations) + I, points => steps(Found, Last)}
+              || {I, {_, Origin, Found}} <- lists:enumerate(Best)],
     cambrian_chart:chart(lists:append(Own) ++ Others,
                          Size#{title => <<"Fitness by generation">>, x_label => <<"generation">>, y_label => <<"fitness">>,
                                height => case Width of 360 -> 280; _ -> 320 end}).
+
+%% A best stays the best until there is a better one.
+steps([{_, Fitness} = Point, {Next, _} = Better | Rest], Last) -> [Point, {Next, Fitness} | steps([Better | Rest], Last)];
+steps([{Generation, Fitness} = Point], Last) -> [Point, {max(Generation, Last), Fitness}].
 
 lines(Names, Population, Size) ->
     Pages = pages(Population),
     cambrian_chart:chart([#{name => Name, points => [{G, maps:get(Key, Page)} || #{generation := G} = Page <- Pages]} || {Name, Key} <- Names],
                          Size).
+
+%% Two beside each other.
+half(#{width := 720} = Size) -> Size#{width := 500};
+half(Size) -> Size.
 
 small(Size, Title) -> Size#{title => Title, x_label => <<"generation">>, width => 360, height => 220}.
 
@@ -89,14 +96,14 @@ senders(#{peers := Peers, migrations := Migrations, counts := Counts}) ->
 
 sender(#{origin := Origin, alive := Alive}, #{count := Count, taken := Taken} = Sum, Peers) ->
     Last = maps:from_list([{last, Outcome =:= accepted} || #{last := Outcome} <- [Sum]]),
-    Last#{name => cambrian_dashboard_travel:label(Origin, Peers), alive => Alive, count => Count, taken => Taken}.
+    Last#{name => cambrian_dashboard_travel:name(Origin, Peers), alive => Alive, count => Count, taken => Taken}.
 
 %% A genotype is tried by all populations of its task, and the first verdict counts: so these are one column.
 heat(#{peers := Peers, migrations := Migrations}, Populations) ->
     Pairs = cambrian_dashboard_travel:pairs(Migrations),
     Origins = lists:usort([Origin || {Origin, _} <- maps:keys(Pairs)]),
-    Tasks = lists:usort([Task || {_, Task} <- maps:keys(Pairs)] ++ [Task || #{task_id := Task} <- Populations]),
-    {lists:keysort(2, [{Origin, cambrian_dashboard_travel:label(Origin, Peers)} || Origin <- Origins]),
+    Tasks = lists:usort([Task || {_, Task} <- maps:keys(Pairs)]),
+    {lists:keysort(2, [{Origin, cambrian_dashboard_travel:name(Origin, Peers)} || Origin <- Origins]),
      [{Task, column(Task, Populations)} || Task <- Tasks],
      maps:map(fun(_, #{count := Count, taken := Taken}) -> {Count, Taken} end, Pairs)}.
 

@@ -25,7 +25,7 @@
 -define(MAX_WATCHERS, 32).
 -define(MAX_PICTURES, 200).
 -define(WATCHED_MS, 500).
--define(ALONE_MS, 5000).
+-define(ALONE_MS, 1000).
 %% For who asks in between.
 -define(FRESH_MS, 1000).
 -define(ASK_MS, 10_000).

@@ -2,7 +2,7 @@
 %% What others' genotypes came to on this node, counted: by who bred them and for which task.
 -module(cambrian_dashboard_travel).
 
--export([pairs/1, of_origins/1, points/2, label/2, hex/1]).
+-export([pairs/1, of_origins/1, bests/2, label/2, name/2, hex/1]).
 -export_type([sum/0]).
 
 -type sum() :: #{count := pos_integer(), taken := non_neg_integer(), last := Outcome :: atom()}.
@@ -22,13 +22,21 @@ sums(KeyOf, Migrations) ->
                                                 last => Outcome}}
                 end, #{}, Migrations).
 
-%% @doc What each origin has found for a task: the fitness that was measured here, by the generation that it had there.
--spec points(Task :: binary(), [cambrian_bridge:migration()]) ->
+%% @doc What each origin has found for a task: when its best got better, by its own generations, and to what, as it was
+%% measured here.
+-spec bests(Task :: binary(), [cambrian_bridge:migration()]) ->
           #{cambrian_identity:key() => [{Generation :: non_neg_integer(), Fitness :: float()}]}.
-points(Wanted, Migrations) ->
-    lists:foldl(fun({Origin, Point}, Points) -> maps:update_with(Origin, fun(Ps) -> [Point | Ps] end, [Point], Points) end, #{},
-                [{Origin, {Generation, Fitness}} || #{task := Task, origin := Origin, generation := Generation,
-                                                      fitness := Fitness} <- lists:reverse(Migrations), Task =:= Wanted]).
+bests(Wanted, Migrations) ->
+    Points = lists:sort([{Origin, Generation, Fitness} || #{task := Task, origin := Origin, generation := Generation,
+                                                            fitness := Fitness} <- Migrations, Task =:= Wanted]),
+    maps:map(fun(_, Found) -> lists:reverse(Found) end, lists:foldl(fun better/2, #{}, Points)).
+
+better({Origin, Generation, Fitness}, Bests) ->
+    case Bests of
+        #{Origin := [{_, Best} | _]} when Fitness =< Best -> Bests;
+        #{Origin := Found} -> Bests#{Origin := [{Generation, Fitness} | Found]};
+        _ -> Bests#{Origin => [{Generation, Fitness}]}
+    end.
 
 %% @doc What to call a node: by its address where it said one, which is what it says, and else by its key.
 -spec label(cambrian_identity:key(), [cambrian_bridge:peer()]) -> binary().
@@ -38,6 +46,10 @@ label(Key, Peers) ->
         [Address | _] -> cambrian_text:clip(hd(binary:split(Address, <<"/">>)), 40);
         [] -> <<"key ", (binary:part(hex(Key), 0, 8))/binary>>
     end.
+
+%% @doc The same as short as it goes.
+-spec name(cambrian_identity:key(), [cambrian_bridge:peer()]) -> binary().
+name(Key, Peers) -> hd(binary:split(label(Key, Peers), <<"@">>)).
 
 -spec hex(binary()) -> binary().
 hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).

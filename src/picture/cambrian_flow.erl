@@ -37,8 +37,8 @@ draw(Here, Senders, Opts) ->
     {Width, Height} = Size = {maps:get(width, Opts, 720), maps:get(height, Opts, 360)},
     Top = cambrian_pen:head_height(Opts),
     Centre = {Width / 2, (Top + Height) / 2},
-    %% names stand outside of the circle
-    Reach = {min(Width / 2 - 90, Width * 0.34), (Height - Top) / 2 - 40},
+    %% names stand above and below
+    Reach = {Width / 2 - 70, (Height - Top) / 2 - 42},
     Placed = [{Sender, around(I, length(Shown), Centre, Reach)} || {I, Sender} <- lists:enumerate(0, Shown)],
     Most = lists:max([1 | [Count || #{count := Count} <- Shown]]),
     cambrian_pen:frame("flow", "Who sent what", summary(Here, Shown, length(Senders) - length(Shown)), Size, Opts, [
@@ -77,8 +77,12 @@ arrow(#{count := Count, taken := Taken} = Sender, At, Centre, Most) ->
     titled(Sender, [
         tag(path, [{class, Line}, {'stroke-width', decimal(Wide, 2)}, {d, ["M", p(From), "L", p(To)]}]),
         tag(path, [{class, Head}, {d, ["M", p(Tip), "L", p({X - Dy * Side, Y + Dx * Side}), "L", p({X + Dy * Side, Y - Dx * Side}), "Z"]}]),
-        words(MiddleX, MiddleY + 4, "middle", "cb-halo", 11, [short(Count), [[" · ", short(Taken), " taken"] || Taken > 0]])
+        beside({MiddleX, MiddleY}, Dx, Wide, [short(Count), [[" · ", short(Taken), " taken"] || Taken > 0]])
     ]).
+
+%% Above a line that runs across, to the right of one that runs down.
+beside({X, Y}, Dx, Wide, Text) when abs(Dx) > 0.6 -> words(X, Y - Wide / 2 - 5, "middle", "cb-halo", 11, Text);
+beside({X, Y}, _Dx, Wide, Text) -> words(X + Wide / 2 + 6, Y + 4, "start", "cb-halo", 11, Text).
 
 titled(#{name := Name, count := Count, taken := Taken}, Drawn) ->
     Title = [escape(clip(Name, 100)), ": ", short(Count), " came, ", short(Taken), " taken"],
@@ -93,16 +97,13 @@ direction({X0, Y0}, {X1, Y1}) ->
     Length = max(1.0, math:sqrt((X1 - X0) * (X1 - X0) + (Y1 - Y0) * (Y1 - Y0))),
     {(X1 - X0) / Length, (Y1 - Y0) / Length}.
 
-sender(#{name := Name, alive := Alive}, {X, Y}, {CentreX, CentreY}, Width) ->
+sender(#{name := Name, alive := Alive}, {X, Y}, {_, CentreY}, Width) ->
     Class = case Alive of true -> []; false -> [{class, "cb-off"}] end,
-    {Anchor, Tx, Ty, Room} = if
-        abs(X - CentreX) < 12 -> {"middle", X, Y + case Y < CentreY of true -> -16; false -> 26 end, Width / 2};
-        X < CentreX -> {"end", X - ?SENDER - 7, Y + 4, X - ?SENDER - 11};
-        true -> {"start", X + ?SENDER + 7, Y + 4, Width - X - ?SENDER - 11}
-    end,
+    Down = case Y < CentreY - 1 of true -> -?SENDER - 7; false -> ?SENDER + 17 end,
     Drawn = [tag(title, [], [escape(clip(Name, 100)), [", silent" || not Alive]]),
              tag(circle, Class ++ [{cx, n(X)}, {cy, n(Y)}, {r, n(?SENDER)}]),
-             words(Tx, Ty, Anchor, case Alive of true -> "cb-halo"; false -> "cb-halo cb-mute" end, 12, fit(Name, Room, 12))],
+             words(X, Y + Down, "middle", case Alive of true -> "cb-halo"; false -> "cb-halo cb-mute" end, 12,
+                   fit(Name, 2 * min(X, Width - X) - 4, 12))],
     [tag(g, [{class, "cb-node"}], Drawn), "\n"].
 
 here(#{name := Name} = Here, {X, Y}) ->
