@@ -412,6 +412,65 @@ defmodule Cambrian.Genotype do
   @spec to_svg(t) :: String.t()
   def to_svg(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_svg(reference)
 
+  @doc """
+  The network as one file of C99, for a program or a microcontroller without Cambrian.
+
+  It needs no library, not even libm, and no heap: tables that stay in flash, and a struct of 4 bytes
+  for each input, number of memory and node. Its outputs have the same bits as those of
+  `Cambrian.Network.step/3`, and its memory is laid out like a state of that, so that one can be
+  handed over. How it is called and compiled stands at its top; `-ffast-math` is refused.
+
+  `:name` is what its names begin with, by default `"cambrian"`.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> file = Cambrian.Genotype.to_c(genotype, name: "pole")
+      iex> file =~ "void pole_step(struct pole_network *network, const float *inputs, float *outputs);"
+      true
+      iex> {:error, {:bad_option, {:name, "*/", _expected}}} = Cambrian.Genotype.to_c(genotype, name: "*/")
+  """
+  @spec to_c(t, name: String.t()) :: String.t() | {:error, Error.reason()}
+  def to_c(%__MODULE__{ref: reference}, opts \\ []) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         do: :cambrian_genotype.to_c(reference, options)
+  end
+
+  @doc """
+  The network as one file of Rust, a module for a program or a device without Cambrian.
+
+  It uses `core` alone, and neither allocates nor has unsafe code. For its outputs and its memory
+  holds what is said of `to_c/2`; how it is called stands at its top. `:name` is that of the module.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> file = Cambrian.Genotype.to_rust(genotype, name: "pole")
+      iex> file =~ "pub fn step(&mut self, inputs: &[f32; INPUTS]) -> [f32; OUTPUTS] {"
+      true
+      iex> {:error, {:bad_option, {:name, "match", _expected}}} = Cambrian.Genotype.to_rust(genotype, name: "match")
+  """
+  @spec to_rust(t, name: String.t()) :: String.t() | {:error, Error.reason()}
+  def to_rust(%__MODULE__{ref: reference}, opts \\ []) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         do: :cambrian_genotype.to_rust(reference, options)
+  end
+
+  @doc """
+  The network as an ONNX model of opset 17, for any runtime that reads it.
+
+  Its input `inputs` and its output `outputs` are 32-bit floats of shape `{batch, inputs}` and
+  `{batch, outputs}`. Where the network has a memory, `state` goes in too and `next_state` comes out,
+  of shape `{batch, memory}`: a state of `Cambrian.Network.step/3`, nought at rest. Of a network that
+  learns from a reward its last number is the reward.
+
+  A runtime adds in its own order and has its own functions, so the numbers are those of Cambrian to
+  some 1.0e-6, where no step and no feedback makes more of a last bit.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> model = Cambrian.Genotype.to_onnx(genotype)
+      iex> for name <- ["inputs", "outputs", "state"], model =~ name, do: name
+      ["inputs", "outputs"]
+  """
+  @spec to_onnx(t) :: binary
+  def to_onnx(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_onnx(reference)
+
   defp seed_and_params(opts) do
     with {:ok, options} <- Boundary.to_map(:options, opts),
          {:ok, [seed], params} <- Boundary.take(options, [:seed]),
