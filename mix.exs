@@ -30,11 +30,13 @@ defmodule Cambrian.MixProject do
       mod: @app[:mod],
       registered: @app[:registered],
       env: @app[:env],
-      extra_applications: for(app <- @app[:applications] -- [:kernel, :stdlib], do: extra_application(app))
+      extra_applications:
+        for(app <- @app[:applications] -- [:kernel, :stdlib], do: extra_application(app))
     ]
   end
 
-  defp extra_application(app), do: if(app in @app[:optional_applications], do: {app, :optional}, else: app)
+  defp extra_application(app),
+    do: if(app in @app[:optional_applications], do: {app, :optional}, else: app)
 
   defp package do
     [
