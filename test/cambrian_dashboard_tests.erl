@@ -302,6 +302,14 @@ it_says_that_its_port_is_taken() ->
     ok = application:start(cambrian),
     ?assertMatch(<<"http://localhost:", _/binary>>, cambrian_dashboard:url()).
 
+it_says_that_inets_is_missing() ->
+    Ebin = filename:dirname(code:which(httpd)),
+    true = code:del_path(Ebin),
+    _ = code:purge(httpd), true = code:delete(httpd), _ = code:purge(httpd),
+    try ?assertEqual({error, {application_unavailable, inets}}, cambrian_dashboard:start(#{port => 0}))
+    after true = code:add_pathz(Ebin)
+    end.
+
 it_ends_with_the_application() ->
     Port = open(#{}),
     Stream = stream(),
