@@ -22,7 +22,7 @@ api() ->
     [filename:join(Root, File) || Pattern <- ["cambrian.erl", "genome/*.erl", "task/cambrian_{task,environment,program}.erl", "run/cambrian_{population,governor}.erl",
                                               "mesh/cambrian_bridge.erl", "trust/cambrian_{envelope,identity,trust}.erl",
                                               "transport/cambrian_{epmd,transport*}.erl", "simulation/cambrian_transport_sim.erl",
-                                              "watch/cambrian_{recorder,progress}.erl", "shell/cambrian_cli.erl", "picture/*.erl"],
+                                              "watch/cambrian_{picture,progress,recorder,report}.erl", "shell/cambrian_cli.erl", "picture/*.erl"],
                                   File <- matching("src/" ++ Pattern, Root)].
 
 %% A file that was moved must not be forgotten.
