@@ -3,7 +3,7 @@
 export LANG := C.UTF-8
 export LC_ALL := C.UTF-8
 
-.PHONY: help demo test build bench check clean
+.PHONY: help demo test build docs bench format lint check recipes clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -19,11 +19,23 @@ test: ## every test there is
 build: ## the library and the application
 	@bin/setup rebar3 compile
 
+docs: ## guides and every module as pages, in _build/docs
+	@bin/setup bin/docs
+
 bench: ## speed beside other libraries, and evaluations to a solution over a hundred seeds
 	@bin/setup bin/bench
 
+format: ## Rust and Elixir as their formatters want them
+	@bin/setup sh -c 'cargo fmt && cargo fmt --manifest-path bench/Cargo.toml && mix format'
+
+lint: ## formats, clippy and the other conventions
+	@bin/setup bin/test lint
+
 check: ## cross references and types
 	@bin/setup bin/check
+
+recipes: ## whether the recipes of CONTRIBUTING.md are true
+	@bin/setup test/recipes/run
 
 clean: ## remove all that was built
 	rm -rf _build target priv/native

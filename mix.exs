@@ -21,7 +21,10 @@ defmodule Cambrian.MixProject do
       test_ignore_filters: [&String.starts_with?(&1, ["test/consumers/", "test/support/"])],
       # None, not even for development: with any hex dependency `mix compile` asks for Hex.
       deps: [],
-      package: package()
+      package: package(),
+      docs: docs(),
+      # ExDoc as a dependency would bring this task.
+      aliases: [docs: "cmd bin/docs"]
     ]
   end
 
@@ -30,19 +33,51 @@ defmodule Cambrian.MixProject do
       mod: @app[:mod],
       registered: @app[:registered],
       env: @app[:env],
-      extra_applications: @app[:applications] -- [:kernel, :stdlib]
+      extra_applications: for(app <- @app[:applications] -- [:kernel, :stdlib], do: extra_application(app))
     ]
   end
+
+  defp extra_application(app), do: if(app in @app[:optional_applications], do: {app, :optional}, else: app)
 
   defp package do
     [
       licenses: ["Apache-2.0"],
       build_tools: ["rebar3", "mix"],
-      # Neither tests nor fuzz targets: with what fuzzers leave behind these are gigabytes.
+      # What a build needs, and what changed. Guides and notebooks are among the pages of the docs; tests, benches
+      # and fuzz targets are in the repository: with what fuzzers leave behind these are gigabytes.
       files: ~w(lib src python native/cambrian_build.erl native/cambrian_nif
            native/cambrian_core/Cargo.toml native/cambrian_core/src
-           .cargo Cargo.toml Cargo.lock mix.exs rebar.config README.md LICENSE)
+           .cargo Cargo.toml Cargo.lock mix.exs rebar.config README.md CHANGELOG.md LICENSE)
     ]
+  end
+
+  # For ExDoc, where it is: `make docs` makes its pages without.
+  defp docs do
+    [
+      main: "readme",
+      extras: extras(),
+      groups_for_extras: [Notebooks: ~r"^livebooks/", Guides: ~r"^docs/"],
+      groups_for_modules: [
+        "Networks and how they evolve":
+          ~r"^Cambrian\.(Genotype|Network|Substrate|Population|Result|Governor|Error)",
+        "What is to be solved": ~r"^Cambrian\.(Task|Environment|Program)",
+        "Many nodes": ~r"^Cambrian\.(Bridge|Trust|Envelope|Identity)",
+        Erlang: ~r"^:?cambrian"
+      ],
+      assets: %{"docs/pictures" => "docs/pictures"}
+    ]
+  end
+
+  defp extras do
+    guides = Path.wildcard("docs/*.md") -- ["docs/README.md"]
+
+    index =
+      if File.exists?("docs/README.md"), do: [{:"docs/README.md", filename: "guides"}], else: []
+
+    ["README.md"] ++
+      index ++
+      guides ++
+      Path.wildcard("livebooks/*.livemd") ++ ["CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"]
   end
 end
 

@@ -4,7 +4,7 @@
 -module(cambrian_options).
 
 -export([check/2, is_positive/1, is_count/1, is_timeout/1]).
--export_type([error/0]).
+-export_type([error/0, table/0]).
 
 -type error() :: {unknown_option, term()} | {bad_option, {Name :: atom(), Value :: term(), Expected :: binary()}}.
 -type table() :: #{atom() => {fun((term()) -> boolean()), binary()}

@@ -174,7 +174,8 @@ faults_are_bounded(_) ->
                                   5 => fun() -> binary:copy(<<0>>, 50_000_000) end,
                                   6 => fun() -> exit(self(), Large()), hang() end,
                                   7 => fun() -> #{fitness => Large()} end,
-                                  8 => fun() -> exit(self(), {error, x, [{m, f, [a | b], [c | d]} | e]}), hang() end}), Gs, #{memory => 1 bsl 28, timeout => 5000}),
+                                  8 => fun() -> exit(self(), {error, x, [{m, f, [a | b], [c | d]} | e]}), hang() end}),
+                       Gs, #{memory => 1 bsl 28, timeout => 5000}),
     ?assertEqual(lists:seq(1, 8), [I || {I, _} <- Faults]),
     _ = [?assert(byte_size(term_to_binary(Fault)) < 4000) || {_, Fault} <- Faults],
     ?assertMatch([{_, {bad_fitness, <<"[<<0,", _/binary>>}} | _], Faults).

@@ -5,9 +5,12 @@
 
 all() ->
     [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
-     told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping, asleep_when_idle, afresh_once, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
+     told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping,
+     asleep_when_idle, afresh_once, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
-     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails, fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed, fed_after_the_end, migrants, watched, many_at_once, under_a_supervisor, known_to_all, idle_answers].
+     what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails,
+     fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed,
+     fed_after_the_end, migrants, watched, many_at_once, under_a_supervisor, known_to_all, idle_answers].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),

@@ -1,7 +1,9 @@
 -module(cambrian_program_tests).
 -include_lib("eunit/include/eunit.hrl").
 -export([lives_as_long_as_it_should/0, evolves/0, only_who_kills_it_pays/0, is_kept_and_shared/0,
-         as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0, may_die_while_nobody_needs_it/0, may_be_gone_the_next_time/0, ends_when_nobody_needs_it/0,
+         as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0,
+         may_die_while_nobody_needs_it/0, may_be_gone_the_next_time/0,
+         ends_when_nobody_needs_it/0,
          ends_with_the_application/0, options_are_checked/0, a_large_batch/0]).
 
 %% A program in Python without packages; where there is no Python there is nothing to try.
@@ -17,7 +19,8 @@ program_test_() ->
 
 cases() ->
     [lives_as_long_as_it_should, evolves, only_who_kills_it_pays, is_kept_and_shared, as_many_processes_as_asked_for,
-     a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, may_die_while_nobody_needs_it, may_be_gone_the_next_time, ends_when_nobody_needs_it, ends_with_the_application, options_are_checked,
+     a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, may_die_while_nobody_needs_it,
+     may_be_gone_the_next_time, ends_when_nobody_needs_it, ends_with_the_application, options_are_checked,
      a_large_batch].
 
 %% ---- what they have in common

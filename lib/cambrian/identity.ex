@@ -125,7 +125,12 @@ defmodule Cambrian.Identity do
           {:ok, binary} | {:error, Error.reason()}
   defdelegate grant(realm_secret, realm, key, until), to: :cambrian_identity
 
-  @doc "What a grant says, if its signature is genuine: see `grant/4`."
+  @doc """
+  What a grant of `grant/4` says, if its signature is genuine.
+
+      iex> Cambrian.Identity.read_grant("from a stranger")
+      {:error, :malformed}
+  """
   @spec read_grant(binary) :: {:ok, grant} | {:error, Error.reason()}
   defdelegate read_grant(bytes), to: :cambrian_identity
 end

@@ -100,7 +100,7 @@ defmodule Cambrian.Substrate do
   defp with_quadtree(options), do: options
 
   @doc """
-  The same, with the substrate itself or a `Cambrian.Error` raised.
+  The same as `new/1`, with the substrate itself or a `Cambrian.Error` raised.
 
       iex> Cambrian.Substrate.new!(inputs: [[0]], outputs: [[1]], threshold: 1)
       ** (Cambrian.Error) invalid substrate: threshold: expected a number from 0 to less than 1

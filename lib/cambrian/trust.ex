@@ -138,7 +138,14 @@ defmodule Cambrian.Trust do
   @spec ban(realm, subject, String.t()) :: :ok | {:error, Error.reason()}
   def ban(realm, subject, reason \\ ""), do: :cambrian_trust.ban(realm, subject, reason)
 
-  @doc "Ends a ban of `ban/3`, which has an example; a key starts anew, at 0.5."
+  @doc """
+  Ends a ban of `ban/3`; a key starts anew, at 0.5.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.bans")
+      iex> :ok = Cambrian.Trust.ban("org.example.docs.bans", {:key, <<7::256>>})
+      iex> Cambrian.Trust.unban("org.example.docs.bans", {:key, <<7::256>>})
+      :ok
+  """
   @spec unban(realm, subject) :: :ok | {:error, Error.reason()}
   defdelegate unban(realm, subject), to: :cambrian_trust
 
@@ -174,7 +181,13 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  What was refused last, and why: at most 100, the last one first. `Cambrian.Trust` has an example.
+  What was refused last, and why: at most 100 since the application started, the last one first.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.refusals")
+      iex> {:error, :malformed} = Cambrian.Trust.check("org.example.docs.refusals", "from a stranger")
+      iex> [refusal] = Cambrian.Trust.refusals("org.example.docs.refusals")
+      iex> {refusal.reason, refusal.origin, refusal.genotype}
+      {:malformed, nil, nil}
   """
   @spec refusals(realm) :: [refusal]
   def refusals(realm), do: report(realm).last
@@ -199,7 +212,14 @@ defmodule Cambrian.Trust do
   @spec subscribe(realm) :: :ok | {:error, Error.reason()}
   defdelegate subscribe(realm), to: :cambrian_trust
 
-  @doc "Ends what `subscribe/1` began, which has an example."
+  @doc """
+  Ends what `subscribe/1` began.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
+      iex> :ok = Cambrian.Trust.subscribe("org.example.docs.trust")
+      iex> Cambrian.Trust.unsubscribe("org.example.docs.trust")
+      :ok
+  """
   @spec unsubscribe(realm) :: :ok | {:error, Error.reason()}
   defdelegate unsubscribe(realm), to: :cambrian_trust
 end

@@ -38,9 +38,12 @@
 -export_type([network/0, state/0, numbers/0]).
 
 -opaque network() :: reference().
-%% What a network remembers from one step to the next: 32-bit floats, little-endian.
 -type state() :: binary().
+%% What a network remembers from one step to the next: 32-bit floats, little-endian.
+
 -type numbers() :: [number()] | binary().
+%% One for each input, or each output, in a list or in four bytes each.
+
 -type error() :: {error, {wrong_size, inputs | memory, Expected :: non_neg_integer(), Got :: non_neg_integer()}
                        | {out_of_range, inputs | memory | reward}}.
 
@@ -59,7 +62,7 @@ compile(Genotype) ->
     ?EITHER(cambrian_nif:network_compile(Genotype),
             cambrian_nif:network_compile_dirty(Genotype)).
 
-%% @doc `connections' counts the enabled ones, which are the work of a step; `memory' the numbers that are carried
+%% @doc Sizes. `connections' counts the enabled ones, which are the work of a step; `memory' the numbers that are carried
 %% from step to step, 0 for a feed-forward network whose nodes have neither dynamics nor plasticity.
 %%
 %% ```
@@ -146,7 +149,7 @@ reward(Network, State, Reward) ->
 %% @doc Many inputs through one network, each from rest: a list of inputs gives a list of
 %% outputs, one binary of all inputs in a row gives one binary of all outputs.
 %%
-%% One input that is an error makes the answer that error.
+%% In a binary, the first input has its numbers first. One input that is an error makes the answer that error.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -161,7 +164,9 @@ activate_batch(Network, Batch) ->
     ?EITHER(cambrian_nif:network_activate_batch(Network, Batch),
             cambrian_nif:network_activate_batch_dirty(Network, Batch)).
 
-%% @doc Many networks, each with an input of its own, from rest. There are as many inputs as networks.
+%% @doc Many networks, each with an input of its own, from rest.
+%%
+%% Two lists of the same length, or `inputs' are of the wrong size; one input that is an error makes the answer that error.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -176,6 +181,9 @@ activate_many(Networks, Inputs) ->
             cambrian_nif:network_activate_many_dirty(Networks, Inputs)).
 
 %% @doc A step of many networks, each with a state and an input of its own: a population that lives in lock-step.
+%%
+%% Three lists of the same length, or `memory' or `inputs' are of the wrong size; errors are those of {@link step/3}, of the
+%% first that has one.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).

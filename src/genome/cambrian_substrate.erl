@@ -30,8 +30,13 @@
 -export_type([substrate/0, point/0, options/0, quadtree/0]).
 
 -opaque substrate() :: reference().
-%% 1 to 3 coordinates within plus and minus 1.0e6, by custom from -1 to 1; all of a substrate have as many.
 -type point() :: [number()].
+%% 1 to 3 coordinates within plus and minus 1.0e6, by custom from -1 to 1; all of a substrate have as many.
+
+-type options() :: #{inputs := [point()], outputs := [point()], hidden => [[point()]] | quadtree(),
+                     joins => [{From :: non_neg_integer(), To :: pos_integer()}],
+                     activation => atom(), output_activation => atom(), weight_range => number(),
+                     threshold => number(), leo => boolean(), bias => boolean()}.
 %% `hidden' are layers of points, or a map: then the CPPN decides where hidden nodes are, see {@link quadtree()}.
 %% `joins' says which layers lead to which, where 0 is the inputs and the last the outputs; by default each leads to
 %% the next. A layer that leads to itself or to a lower one does so recurrently.
@@ -40,17 +45,15 @@
 %% `weight_range' (3.0) is the weight for a CPPN's output 1.0. Where that is within `threshold' (0.2) of 0 there is no
 %% connection; with `leo' a further output of the CPPN decides, by being more than 0 (Verbancsics and Stanley 2011).
 %% With `bias' (false) another output is the bias of a node, asked for between the origin and the node.
--type options() :: #{inputs := [point()], outputs := [point()], hidden => [[point()]] | quadtree(),
-                     joins => [{From :: non_neg_integer(), To :: pos_integer()}],
-                     activation => atom(), output_activation => atom(), weight_range => number(),
-                     threshold => number(), leo => boolean(), bias => boolean()}.
+
+-type quadtree() :: #{initial_depth => pos_integer(), max_depth => pos_integer(), division_threshold => number(),
+                      variance_threshold => number(), band_threshold => number(), iterations => non_neg_integer()}.
 %% ES-HyperNEAT (Risi and Stanley 2012), for points of 2 coordinates: the weights around a node, as a picture over
 %% the square from -1 to 1, are divided into four cells at least `initial_depth' (3) and at most `max_depth' (3)
 %% times, while the variance in a cell is more than `division_threshold' (0.03). A cell in which it is less than
 %% `variance_threshold' (0.03) is one node, if its weight differs by more than `band_threshold' (0.3) from those on
 %% either side. From the nodes found so the search goes on `iterations' (1) times.
--type quadtree() :: #{initial_depth => pos_integer(), max_depth => pos_integer(), division_threshold => number(),
-                      variance_threshold => number(), band_threshold => number(), iterations => non_neg_integer()}.
+
 -type error() :: cambrian_options:error() | {missing_options, [atom()]} | {unknown_gene, Option :: atom(), atom()}
                | {invalid_substrate | invalid_genotype, Why :: binary()}.
 

@@ -18,25 +18,9 @@
 
 -export([start_link/1, start/1, stop/0, stop/1, realms/0, join/1, publish_genotype/2, subscribe_genotypes/2,
          unsubscribe_genotypes/1, list_nodes/0, list_nodes/1, global_best/0, global_best/1, why/1, migrations/0, identity/0,
-         rotate/0, status/0, counts/0]).
+         rotate/0, status/0, status/1, counts/0]).
 -export_type([options/0, peer/0, best/0, story/0, migration/0]).
 
-%% `realm' says who may meet whom. `populations' are those that take part, or `all' of this node; a name that is not there
-%% yet is waited for.
-%%
-%% A champion is published when it is better than the last that all were told of by as much as `publish_best_fitness_threshold'
-%% of the single improvements before it were (default 0.99: the top 1 % of improvements; 0 publishes each), and not sooner than
-%% `publish_interval' ms (1000) after the one before; the last one of a run is published in any case. With `publish => false'
-%% this node only takes in. `migration_policy' (`champion') may be `tournament', `novel' or `random' instead: then one that is so
-%% chosen is published every `migration_interval' ms (10,000).
-%%
-%% At most `budget' (8) newcomers at once wait for their evaluation in the populations here. `topology' says of whom they
-%% are taken: `all' (default), `ring', `{random, K}' or `{nearest, K}': see {@link cambrian_members:topology()}.
-%%
-%% `identity' is a secret of 32 bytes, a fun that gives it, so that it stays out of crash reports, or the path of a
-%% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
-%% where there is none, made anew. `capability', `rate' and `tolerance' are those of {@link cambrian_trust:open/2};
-%% `grant' is the leave to publish that others here ask for ({@link cambrian_identity:grant/4}).
 -type options() :: #{realm := binary(), transport => module(), transport_options => map(),
                      identity => cambrian_identity:secret() | fun(() -> cambrian_identity:secret())
                                | cambrian_file:path(),
@@ -46,19 +30,44 @@
                      publish_best_fitness_threshold => number(), budget => pos_integer(),
                      migration_policy => cambrian_exchange:policy(), migration_interval => pos_integer(),
                      topology => cambrian_members:topology()}.
-%% `alive', by its heartbeats; `seen' in ms since 1970; `round_trip' in ms, where it was measured.
+%% `realm', of at most 255 bytes, says who may meet whom. `populations' are those that take part, or `all' of this
+%% node; a name that is not there yet is waited for.
+%%
+%% A champion is published when it is better than the last that all were told of by as much as `publish_best_fitness_threshold'
+%% of the single improvements before it were (default 0.99: the top 1 % of improvements; 0 publishes each), and not sooner than
+%% `publish_interval' ms (1000) after the one before; the last one of a run is published in any case. With `publish => false'
+%% this node only takes in. `migration_policy' (`champion') may be `tournament', `novel' or `random' instead: then one that is so
+%% chosen is published every `migration_interval' ms (10,000).
+%%
+%% At most `budget' (8) newcomers at once wait for their evaluation in the populations here. `topology' says of whom they
+%% are taken: `all' (default), `ring', `{random, K}' or `{nearest, K}', by round trip.
+%%
+%% `identity' is a secret of 32 bytes, a fun that gives it, so that it stays out of crash reports, or the path of a
+%% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
+%% where there is none, made anew. `capability', `rate' and `tolerance' are those of {@link cambrian_trust:open/2};
+%% `grant' is the leave to publish that others here ask for ({@link cambrian_identity:grant/4}).
+
 -type peer() :: #{origin := cambrian_identity:key(), realm := binary(), alive := boolean(), seen := integer(),
                   received := non_neg_integer(), accepted := non_neg_integer(), reputation := float(),
                   address := undefined | binary(), round_trip := undefined | number()}.
-%% `fitness' as it was measured on this node; `origin' is who bred it.
+%% `alive', by its heartbeats; `seen' in ms since 1970; `round_trip' in ms, where it was measured.
+
 -type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(), origin := cambrian_identity:key()}.
+%% `fitness' as it was measured on this node; `origin' is who bred it.
+
+-type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
 %% What happened to a genotype here, the first step first; `time' in ms since 1970. The steps are `announced', `asked',
 %% `not_delivered', `received', `not_a_source' (the topology takes nothing of its origin), `dropped' (too many waited), `offered'
-%% (to a population), `busy', `judged' (with `outcome', `claimed' and the `fitness' that was measured), `published', and `refused'
-%% with the `reason' and what {@link cambrian_trust:refusals/1} knows of it.
--type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
+%% (to a population), `busy', `judged' (with `task', `outcome', its breeder's `generation', the fitness `claimed' and the
+%% `fitness' that was measured), `published', and `refused' with the `reason' and what {@link cambrian_trust:refusals/1} knows
+%% of it.
+
 -type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(), origin := cambrian_identity:key(),
-                       claimed := float(), fitness => float(), outcome := atom()}.
+                       task := binary(), generation := non_neg_integer(), claimed := float(), fitness => float(),
+                       outcome := atom()}.
+%% What became of another's genotype: `claimed' and `generation' are what its origin says of it, `fitness' is what was measured
+%% here, and is not there where its evaluation failed; `outcome' is that of {@link cambrian_population:event()}; `time' in ms
+%% since 1970.
 
 %% @doc Under a supervisor of your own, or linked to the caller: one bridge a realm.
 %%
@@ -149,7 +158,8 @@ join(Population) when is_pid(Population); is_atom(Population) ->
     lists:foreach(fun(Realm) -> ok = call(Realm, {join, Population}) end, some_realms()).
 
 %% @doc Publishes a genotype at once, with what is claimed of it, for a task by its id ({@link cambrian_task:id/1}); of
-%% several realms in the one that the claims name as `realm'.
+%% several realms in the one that the claims name as `realm'. `generation' is 0 by default; there are at most 8 `parents',
+%% the fitter first, and 32 `operators'.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -314,7 +324,7 @@ migrations() ->
 in_order(Steps) -> lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, Steps).
 
 migration(Realm, Id, Steps) ->
-    [(maps:with([time, claimed, fitness, outcome], Judged))#{realm => Realm, genotype => Id, origin => Origin}
+    [(maps:with([time, task, generation, claimed, fitness, outcome], Judged))#{realm => Realm, genotype => Id, origin => Origin}
      || #{step := judged} = Judged <- Steps, #{step := received, origin := Origin} <- lists:sublist(received(Steps), 1)].
 
 received(Steps) -> [Step || #{step := received} = Step <- Steps].
@@ -364,7 +374,11 @@ rotated(Error, _Others) -> Error.
 %% 3> ok = cambrian_bridge:stop().
 %% '''
 -spec status() -> cambrian_transport:status().
-status() -> call(only_realm(), status).
+status() -> status(only_realm()).
+
+%% @doc The same of one realm.
+-spec status(Realm :: binary()) -> cambrian_transport:status().
+status(Realm) -> call(Realm, status).
 
 %% @doc How many messages all bridges received and how many bytes, how many of them were rejected for which reason; how many
 %% genotypes were published, and how often the best was announced again, with the bytes of all that was published; and what was

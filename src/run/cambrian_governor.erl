@@ -24,6 +24,9 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([settings/0, status/0]).
 
+-type settings() :: #{cpu => number(), threads => pos_integer(), quiet_hours => [{clock(), clock()}],
+                      alarms => [term()], pause_when => none | fun(() -> boolean()) | {module(), atom(), [term()]},
+                      check_interval => pos_integer()}.
 %% <ul>
 %% <li>`cpu' (1): the share of its time, above 0 and up to 1, that each thread works; for the rest it rests.</li>
 %% <li>`threads': in Rust; as many as there are schedulers, and never more.</li>
@@ -35,14 +38,13 @@
 %% no work now. It has as long as `check_interval'; one that fails is told of, and holds nothing up.</li>
 %% <li>`check_interval' (1000): ms between two looks at clock, alarms and `pause_when'.</li>
 %% </ul>
--type settings() :: #{cpu => number(), threads => pos_integer(), quiet_hours => [{clock(), clock()}],
-                      alarms => [term()], pause_when => none | fun(() -> boolean()) | {module(), atom(), [term()]},
-                      check_interval => pos_integer()}.
+
 -type clock() :: {Hour :: 0..23, Minute :: 0..59}.
-%% `cpu_seconds' are those of the whole VM since the governor started, as are the evaluations of all populations.
 -type status() :: #{state := working | {paused, reason()}, cpu := number(), threads := pos_integer(),
                     evaluations := non_neg_integer(), cpu_seconds := float(),
                     evaluations_per_cpu_second := float()}.
+%% `cpu_seconds' are those of the whole VM since the governor started, as are the evaluations of all populations.
+
 -type reason() :: quiet_hours | {alarm, term()} | pause_when.
 
 -record(state, {settings :: settings(), pause = none :: none | reason(), timer :: undefined | reference(),

@@ -14,17 +14,27 @@
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
          await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1]).
+-export([start_guarded/1, start_prepared/1, overview/1]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, welcoming/3, evaluating/3, receiving/3, trying/3, breeding/3]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0]).
 
 -type population() :: pid() | atom().
-%% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun as the task needs no `inputs'
-%% and `outputs'; a checkpoint goes on with the substrate that it was taken with.
-%% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0};
-%% `population' is short for the parameter of that name; with `resume => false' checkpoints of that
-%% name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
+-type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
+                     substrate => cambrian_substrate:substrate(), name => atom() | reference(),
+                     seed => cambrian_genotype:seed(), population => pos_integer(), params => map(), resume => boolean(),
+                     checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
+                     evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
+                     failure_fitness => number(), nodes => connected | [node()], atom() => term()}.
+%% A fun as the task needs `inputs' and `outputs', the size of its networks. The same `seed' gives the same champion; where
+%% there is none it is drawn, and the result says which it was.
+%%
+%% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun needs no `inputs' and `outputs'; a
+%% checkpoint goes on with the substrate that it was taken with.
+%%
+%% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0}; `population'
+%% (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name; with `resume => false'
+%% checkpoints of that name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
 %%
 %% One with a name writes a checkpoint to the application's `data_dir', if that is set, every `checkpoint_interval'
 %% ms (1000; 0 is every generation), when it pauses and when it ends, and keeps the last `checkpoints' (3) of them.
@@ -39,37 +49,38 @@
 %% same versions, and a fun should hold nothing that is only here, such as a table, a counter or a network. A node that
 %% cannot do it is left out, which is logged once, and tried again when it connects anew or after 50 rounds. It pays where
 %% an evaluation takes longer than to send its genotype.
--type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
-                     substrate => cambrian_substrate:substrate(), name => atom() | reference(), seed => cambrian_genotype:seed(), population => pos_integer(),
-                     params => map(), resume => boolean(),
-                     checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
-                     evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
-                     failure_fitness => number(), nodes => connected | [node()], atom() => term()}.
+
+-type goal() :: #{target => number(), until => fun((stats()) -> boolean()), generations => pos_integer(),
+                  evaluations => pos_integer(), timeout => timeout(), patience => pos_integer()}.
 %% When to stop, whichever comes first: at a fitness (by default when the task's own trial is
 %% passed), when a fun of the last generation's stats says so, after so many generations or evaluations in all, after so
 %% many ms in all, or when for so many generations (`patience') nothing got better: on held-out data where the task has
 %% them, else in fitness.
--type goal() :: #{target => number(), until => fun((stats()) -> boolean()), generations => pos_integer(),
-                  evaluations => pos_integer(), timeout => timeout(), patience => pos_integer()}.
-%% `species' has the id and size of each; `best' and `mean' are of this generation.
+
 -type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(),
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
                    mean_nodes := float(), mean_connections := float(),
                    elapsed_ms := non_neg_integer(), evaluations_per_second := non_neg_integer()}.
-%% `generation' is that in which it was seen to be the best; `parents', the fitter first, and `operators' are what it
-%% came of: see {@link cambrian:lineage/1}.
+%% `species' has the id and size of each; `best' and `mean' are fitnesses of this generation; `evaluations' and `elapsed_ms'
+%% are counted from the beginning.
+
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                       operators := [cambrian_genotype:operator() | crossover | injection | tuning]}.
-%% Who goes to others: the champion; the fittest of three random ones; of the fitter half, who is most unlike the others
-%% here, by the mean distance to the 15 nearest (the novelty of Lehman & Stanley 2011, of genes); or anybody.
+%% `generation' is that in which it was seen to be the best; `parents', the fitter first, and `operators' are what it
+%% came of: see {@link cambrian:lineage/1}.
+
 -type migration() :: champion | tournament | novel | random.
-%% `trial' is what the task's own criterion measured of a champion that solves it. Where the task has held-out data, the
-%% champion is the one that did best there, and `validation' is how well.
+%% Who goes to others: the champion; the fittest of three random ones; of the fitter half, who is most unlike the others
+%% here, by the mean distance to the 15 nearest (the novelty of Lehman &amp; Stanley 2011, of genes); or anybody.
+
 -type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(), solved := boolean(),
                     generations := pos_integer(), evaluations := pos_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
                     trial => [{atom(), float()}], validation => float()}.
+%% `trial' is what the task's own criterion measured of a champion that solves it. Where the task has held-out data, the
+%% champion is the one that did best there, and `validation' is how well.
+
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% without a fitness where the evaluation failed
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
@@ -81,8 +92,8 @@
                %% the fun of the goal
                | {failed, cambrian_options:error()}.
 
-%% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints.
 -type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(), genotype := binary()}.
+%% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints.
 
 -record(data,
         {name :: term(),
@@ -170,6 +181,7 @@ start_link(Options) ->
     end.
 
 %% @private Starts what `prepare/1' found sound, and starts it again after a crash.
+-spec start_prepared(map()) -> {ok, pid()} | {error, term()}.
 start_prepared(#{name := Name} = Prepared) when is_atom(Name) ->
     gen_statem:start_link({local, Name}, ?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}]);
 start_prepared(Prepared) ->
@@ -423,8 +435,9 @@ subscribe(Population) -> call(Population, {subscribe, self()}, infinity).
 -spec unsubscribe(population()) -> ok.
 unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 
-%% @doc What it is evolving, and with which parameters and seed; `task_id' is that of {@link cambrian_task:id/1}; `inputs' and `outputs' are those of its genotypes,
-%% `networks' has those of their networks, which only a substrate makes others.
+%% @doc What it is evolving, and with which parameters and seed; `task_id' is that of {@link cambrian_task:id/1};
+%% `inputs' and `outputs' are those of its genotypes, `networks' has those of their networks, which only a substrate
+%% makes others.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -441,6 +454,13 @@ unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
                               inputs := pos_integer(), outputs := pos_integer(),
                               networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
 info(Population) -> call(Population, info, infinity).
+
+%% @private How it stands, all in one answer, for who shows it.
+-spec overview(population()) -> #{name := term(), task := atom(), task_id := binary(), goal := goal(),
+                                  state := new | running | paused | finished, solved := boolean(),
+                                  stats := undefined | stats(), champion := undefined | champion(),
+                                  elapsed_ms := non_neg_integer(), history := cambrian_history:history()}.
+overview(Population) -> call(Population, overview, infinity).
 
 %% By its name, one that died and is on its way back can be called meanwhile.
 call(Population, Request, Timeout) ->
@@ -655,9 +675,18 @@ answer(stats, #data{stats = undefined}) -> {error, not_evaluated};
 answer(stats, #data{stats = Stats}) -> {ok, Stats};
 answer(history, #data{history = History}) -> cambrian_history:pages(History);
 answer(population, #data{population = Population}) -> {ok, Population};
+answer(overview, #data{name = Name, task = #{name := Task, id := Id}, goal = Goal, result = Result} = Data) ->
+    #{name => Name, task => Task, task_id => Id, goal => Goal, state => doing(Data),
+      solved => is_map(Result) andalso maps:get(solved, Result), stats => Data#data.stats,
+      champion => Data#data.champion, elapsed_ms => elapsed(Data), history => Data#data.history};
 answer(info, #data{name = Name, task = #{name := Task, id := Id}, population = Population}) ->
     (cambrian_nif:population_info(Population))#{name => Name, task => Task, task_id => Id,
                                                 parameters => cambrian_nif:population_parameters(Population)}.
+
+doing(#data{result = Result}) when Result =/= undefined -> finished;
+doing(#data{running = Running, steps = Steps}) when Running; Steps > 0 -> running;
+doing(#data{stats = undefined}) -> new;
+doing(_) -> paused.
 
 %% A population that ends as it should leaves no checkpoint in memory; one that dies does.
 terminate(Reason, _State, Data) ->

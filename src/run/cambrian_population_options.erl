@@ -15,7 +15,8 @@ prepare(Options) ->
         {ok, #{task := Task} = Checked} ->
             case cambrian_task:prepare(Task, maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked))) of
                 {ok, Ready} ->
-                    check_size(maps:merge(#{name => make_ref()}, Checked#{task := Ready#{id => cambrian_task:id(Task)}, text => text(Task)}));
+                    Prepared = Checked#{task := Ready#{id => cambrian_task:id(Task)}, text => text(Task)},
+                    check_size(maps:merge(#{name => make_ref()}, Prepared));
                 Error -> Error
             end;
         {ok, _} -> {error, {missing_options, [task]}};

@@ -21,16 +21,18 @@
 -type address() :: term().
 -type time() :: integer().
 -type latency() :: {Min :: non_neg_integer(), Max :: non_neg_integer()}.
+-type options() :: #{seed := integer(), loss => float(), duplication => float(),
+                     latency => latency() | fun((From :: address(), To :: address()) -> latency())}.
 %% `latency': each message takes as long as is drawn, evenly, from these ms (default `{1, 1}'), so that
 %% where they differ a later one can come first; a fun says it for each pair of nodes. `loss' and `duplication' are
 %% the shares of messages that never arrive and that arrive twice.
--type options() :: #{seed := integer(), loss => float(), duplication => float(),
-                     latency => latency() | fun((From :: address(), To :: address()) -> latency())}.
+
 -type traffic() :: #{sent := non_neg_integer(), received := non_neg_integer(),
                      bytes_sent := non_neg_integer(), bytes_received := non_neg_integer()}.
 
-%% A pairing heap of the times at which anything is due.
 -type heap() :: empty | {time(), [heap()]}.
+%% A pairing heap of the times at which anything is due.
+
 -type delivery() :: {From :: address(), To :: address(), Message :: term(), Bytes :: non_neg_integer() | none}.
 -type counter() :: {Messages :: non_neg_integer(), Bytes :: non_neg_integer()}.
 

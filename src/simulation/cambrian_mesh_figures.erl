@@ -94,7 +94,8 @@ flood(#{per_second := PerSecond, duration_ms := Duration} = Options) ->
 -spec islands(map()) -> #{first | all => none | #{generations := pos_integer(), evaluations := pos_integer()}}.
 islands(#{islands := Nodes, share := Share, max_generations := Max} = Options) ->
     cambrian_memo:forget(),
-    World = cambrian_world:new((maps:without([islands, share, max_generations], Options))#{nodes => Nodes, generation_ms => 1000, island => fun(_) -> #{rests => true} end}),
+    Given = maps:without([islands, share, max_generations], Options),
+    World = cambrian_world:new(Given#{nodes => Nodes, generation_ms => 1000, island => fun(_) -> #{rests => true} end}),
     Alone = {split, [[Index] || Index <- lists:seq(1, Nodes)]},
     evolve(1, Max, #{first => none, all => none}, case Share of true -> World; false -> cambrian_world:fault(Alone, World) end).
 
@@ -124,11 +125,13 @@ decisions(#{origins := Origins, each := Each}) ->
     Sealed = [sealed(Realm, Secret, Now, Sequence, Sequence + Each * N)
               || Sequence <- lists:seq(1, Each), {N, Secret} <- lists:zip(lists:seq(1, Origins), Secrets)],
     Announced = [begin
-                     {ok, Envelope, _} = cambrian_envelope:read(sealed(Realm, Secret, Now + 20_000, 1_000_000 + Sequence, Sequence + Each * N)),
+                     Bytes = sealed(Realm, Secret, Now + 20_000, 1_000_000 + Sequence, Sequence + Each * N),
+                     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
                      cambrian_message:announcement(news, cambrian_envelope:record(Envelope), <<"1">>)
                  end || Sequence <- lists:seq(1, Each), {N, Secret} <- lists:zip(lists:seq(1, Origins), Secrets)],
-    {[_ | _], X} = cambrian_exchange:new(#{realm => Realm, identity => cambrian_identity:from_secret(<<1:256>>), address => <<"0">>,
-                                           seed => 1, now => Now, trust => {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => Realm})}}),
+    Trust = {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => Realm})},
+    {[_ | _], X} = cambrian_exchange:new(#{realm => Realm, identity => cambrian_identity:from_secret(<<1:256>>),
+                                           address => <<"0">>, seed => 1, now => Now, trust => Trust}),
     {_, Joined} = cambrian_exchange:join(<<"xor">>, Now, X),
     {New, Full} = rate(Sealed, Now, Joined),
     {Replayed, Same} = rate(Sealed, Now + 10, Full),

@@ -12,26 +12,28 @@
 -export([run/1, plan/1, ordeal/1, ordeals/1, replay/1]).
 -export_type([options/0, result/0, flaw/0]).
 
-%% What happens when, in ms from the beginning. `liars' is their share. `duration_ms' of virtual time, the last
-%% `quiet_ms' of them without a generation.
 -type options() :: #{seed := integer(), nodes := pos_integer(), duration_ms := pos_integer(), quiet_ms => non_neg_integer(),
                      liars => float(), faults => [{At :: non_neg_integer(), cambrian_world:fault()}],
                      agents => pos_integer(), task => cambrian_task:native(), generation_ms => pos_integer(),
                      latency => cambrian_ether:latency(), loss => float(), duplication => float(), exchange => map(),
                      atom() => term()}.
-%% Of each honest node: the best it measured, what it refused, whom it banned. Bytes a second are of every node; `sent'
-%% has a publication once for each that it is for, `uploaded' once.
+%% What happens when, in ms from the beginning. `liars' is their share. `duration_ms' of virtual time, the last
+%% `quiet_ms' of them without a generation.
+
 -type result() :: #{seed := integer(), best := #{cambrian_world:index() => none | {float(), cambrian_genotype:id()}},
                     refused := #{cambrian_world:index() => #{atom() => pos_integer()}},
                     banned := #{cambrian_world:index() => [cambrian_world:index() | cambrian_realm:subject()]},
                     bytes_per_second := #{cambrian_world:index() => #{sent | received | uploaded => float()}},
                     events := #{atom() => pos_integer()}, failures := [cambrian_world:failure()]}.
-%% What must not be.
+%% Of each honest node: the best it measured, what it refused, whom it banned. Bytes a second are of every node; `sent'
+%% has a publication once for each that it is for, `uploaded' once.
+
 -type flaw() :: {crashed, cambrian_world:index(), term(), term()} | {unsound, cambrian_world:index(), [term()]}
               | {not_banned, By :: cambrian_world:index(), Liar :: cambrian_world:index(), Lies :: pos_integer()}
               | {banned_honest, By :: cambrian_world:index(), cambrian_world:index()}
               | {apart, [{cambrian_world:index(), none | {float(), cambrian_genotype:id()}}]}
               | {lost, Best :: float(), Left :: none | float()}.
+%% What must not be.
 
 %% More than a handful of lies.
 -define(HANDFUL, 8).

@@ -37,11 +37,12 @@
 -export_type([network/0, options/0]).
 
 -type network() :: pid().
-%% As those of {@link cambrian_ether:new/1}.
 -type options() :: #{seed := integer(), latency => cambrian_ether:latency(), loss => float(), duplication => float()}.
+%% As those of {@link cambrian_ether:new/1}.
+
 -type handle() :: {network(), cambrian_transport:address()}.
-%% A simulated machine; it may have several connections.
 -type name() :: binary().
+%% A simulated machine; it may have several connections.
 
 -record(client, {name :: name(), owner :: pid(), realm :: binary(),
                  topics = [] :: [cambrian_transport:topic()],
@@ -370,8 +371,11 @@ order(disconnect, From, Address, _Client, State) -> reply(From, ok, remove([Addr
 order({publish, Topic, Bytes}, From, Address, #client{name = Name, realm = Realm}, State) ->
     #state{subscribers = Subscribers, ether = Ether, now = Now} = State,
     Others = lists:delete(Address, maps:get({Realm, Topic}, Subscribers, [])),
-    Sent = lists:foldl(fun(To, E) -> cambrian_ether:send(Name, name_of(To, State), {message, To, Topic, Bytes}, byte_size(Bytes), Now, E) end,
-                       Ether, Others),
+    Send = fun(To, E) ->
+               Message = {message, To, Topic, Bytes},
+               cambrian_ether:send(Name, name_of(To, State), Message, byte_size(Bytes), Now, E)
+           end,
+    Sent = lists:foldl(Send, Ether, Others),
     reply(From, ok, State#state{ether = Sent});
 order({subscribe, Topic}, From, Address, #client{realm = Realm, topics = Topics} = Client, State) ->
     #state{subscribers = Subscribers} = State,

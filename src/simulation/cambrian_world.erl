@@ -12,7 +12,8 @@
 
 -type index() :: pos_integer().
 %% The first nodes are the liars. `generation_ms' and `lie_ms' are between two of each; `evaluation_ms' is how long a
-%% newcomer takes to be measured, one after the other, and `patience_ms' how long an answer is waited for. `island' gives options of one node.
+%% newcomer takes to be measured, one after the other, and `patience_ms' how long an answer is waited for. `island'
+%% gives options of one node.
 -type options() :: #{seed := integer(), nodes := pos_integer(), liars => non_neg_integer(), task => cambrian_task:native(),
                      agents => pos_integer(), params => map(), generation_ms => pos_integer(), lie_ms => pos_integer(),
                      evaluation_ms => non_neg_integer(), patience_ms => pos_integer(), exchange => map(), trust => map(),

@@ -59,12 +59,12 @@
 -type mark() :: fun((index() | 0) -> term()).
 -type fault() :: {crashed, term()} | {bad_return, {module(), atom(), arity()}, term()} | {bad_observation, term()}
                | term().
-%% Environments that are taken a step all at once. Each function gives an answer for each of its list, in its order.
 -type world() :: #{steps := pos_integer(), episodes := pos_integer(),
                    reset := fun(([index()], Episode :: non_neg_integer(), mark()) ->
                                 [{observation(), State :: term()} | {fault, fault()}]),
                    step := fun(([{index(), Outputs :: cambrian_network:numbers(), State :: term()}], mark()) ->
                                [{observation(), number(), State :: term()} | {done, number()} | {fault, fault()}])}.
+%% Environments that are taken a step all at once. Each function gives an answer for each of its list, in its order.
 
 %% Of a reward: as of whatever else a network gets to know.
 -define(LIMIT, 1.0e12).

@@ -9,23 +9,24 @@
 %% a step for all networks that are evaluated together: docs/programs.md has the bytes. `cambrian_environment' says
 %% what fitness is.
 %%
-%% A program runs on from generation to generation, and is started again when it died. If it dies, hangs or answers rubbish, the networks that were with it are tried again in halves,
-%% until the one with which it does so is alone; only that one has no fitness.
+%% A program runs on from generation to generation, and is started again when it died. If it dies, hangs or answers
+%% rubbish, the networks that were with it are tried again in halves, until the one with which it does so is alone;
+%% only that one has no fitness.
 -module(cambrian_program).
 
 -export([gymnasium/1, gymnasium/2, prepare/1]).
 -export_type([task/0, options/0]).
 
 -type task() :: {program, options()}.
+-type options() :: #{command := file:name_all(), args => [unicode:chardata()],
+                     env => [{string(), string() | false}], cd => file:name_all(), name => atom(),
+                     steps => pos_integer(), episodes => pos_integer(), processes => pos_integer(),
+                     timeout => pos_integer(), start_timeout => pos_integer(), idle => pos_integer()}.
 %% `command' is looked for on the PATH; `env' is added to what the VM itself has; `name' is that of the task, in
 %% checkpoints and on the mesh. An episode lasts at most `steps' (what the program says, else 1,000) and a network
 %% lives `episodes' (1). `processes' (1) run at the same time at most: one for each scheduler is the most that helps.
 %% A program has `start_timeout' ms (30,000) for its hello, and `timeout' ms (2,000) for every other answer, whatever
 %% the `evaluation_timeout' of the population. It is ended when nobody used it for `idle' ms (30,000).
--type options() :: #{command := file:name_all(), args => [unicode:chardata()],
-                     env => [{string(), string() | false}], cd => file:name_all(), name => atom(),
-                     steps => pos_integer(), episodes => pos_integer(), processes => pos_integer(),
-                     timeout => pos_integer(), start_timeout => pos_integer(), idle => pos_integer()}.
 
 %% Of a step, in bytes: half of what a message may have.
 -define(MAX_NUMBERS, 16#2000000).

@@ -47,38 +47,45 @@
 -type wrong_size() :: {wrong_size, inputs | outputs, Expected :: pos_integer(), Got :: pos_integer()}.
 -type rows() :: [cambrian_network:numbers()] | {Width :: pos_integer(), binary()}.
 -type settings() :: #{atom() => term()}.
-%% One that runs in Rust.
 -type native() :: atom() | {atom(), settings()} | {dataset, Inputs :: rows(), Targets :: rows()}.
+%% One that runs in Rust.
+
 -type task() :: native() | {module(), Args :: term()} | cambrian_program:task() | fun((cambrian_network:network()) -> fitness()).
-%% `validation' is of a dataset of which some is held back: what fitness would be there.
 -type trial() :: #{solved := boolean(), facts := [{atom(), float()}], validation => float()}.
+%% `validation' is of a dataset of which some is held back: what fitness would be there.
+
 -type error() :: {unknown_task, atom()} | {unknown_option, term()} | {missing_options, [atom()]}
                | {bad_option, {atom(), term(), Expected :: binary()}}
                | {bad_dataset, Expected :: binary()} | {bad_dataset, Row :: term(), Expected :: binary()}.
-%% `anywhere' is how a native one is evaluated by nodes; `id' is that of {@link id/1}, for populations.
 -type prepared() :: #{name := atom(), id => binary(), inputs := pos_integer(), outputs := pos_integer(),
                       evaluate := evaluation(), anywhere => evaluation()}.
-%% In Rust, one network at a time, or many in lock-step in one process: the runner marks an index right before it runs the
-%% code of a user for it and 0 between two steps of all, and answers of each index what the same would answer alone, or
-%% `{fault, Fault}'.
+%% `anywhere' is how a native one is evaluated by nodes; `id' is that of {@link id/1}, for populations.
+
 -type evaluation() :: {native, reference()} | {each, fun((cambrian_network:network()) -> term())}
                     | {together, fun(([{pos_integer(), cambrian_network:network()}], fun((non_neg_integer()) -> ok)) ->
                                          [{pos_integer(), term()}])}.
+%% In Rust, one network at a time, or many in lock-step in one process: the runner marks an index right before it runs the
+%% code of a user for it and 0 between two steps of all, and answers of each index what the same would answer alone, or
+%% `{fault, Fault}'.
 
 %% As many inputs and outputs as a genotype can have.
 -define(IS_SIZE(N), (is_integer(N) andalso N >= 1 andalso N =< 10_000)).
 
 -callback init(Args :: term()) ->
     {ok, #{inputs := pos_integer(), outputs := pos_integer()}, State :: term()}.
+%% The size of the networks, and what evaluate/2 is to know. The argument is that of the task, or [] for the module
+%% alone. Called once, by the process that starts the evolution.
+
 -callback evaluate(cambrian_network:network(), State :: term()) ->
     fitness() | #{fitness := fitness(), behaviour => [float()], objectives => [float()]}.
+%% The fitness of a network, alone or in a map. Called in a process apart, for each new genotype of a generation.
+
 
 %% @doc The tasks that run in Rust.
 %%
 %% ```
-%% 1> cambrian_task:names().
-%% ['xor',double_pole,double_pole_novel,multiplexer_11,parity,single_pole,
-%%  single_pole_novel,mountain_car,acrobot,t_maze,sequence_recall]
+%% 1> lists:sublist(cambrian_task:names(), 5).
+%% ['xor',double_pole,double_pole_novel,multiplexer_11,parity]
 %% '''
 -spec names() -> [atom()].
 names() -> cambrian_nif:task_names().

@@ -22,49 +22,59 @@
 -export([max_message/0, max_blob/0, max_handlers/0]).
 -export_type([handle/0, address/0, topic/0, procedure/0, key/0, content/0, handler/0, status/0]).
 
-%% What `connect' gave.
 -type handle() :: term().
-%% Where a connection is called: opaque, at most 255 bytes.
+%% What `connect' gave.
+
 -type address() :: binary().
-%% A plain name of at most 255 bytes such as `<<"genotype">>'; the realm is the connection's.
+%% Where a connection is called: opaque, at most 255 bytes.
+
 -type topic() :: binary().
+%% A plain name of at most 255 bytes such as `<<"genotype">>'; the realm is the connection's.
+
 -type procedure() :: binary().
 -type key() :: binary().
-%% The SHA-256 of a blob.
 -type content() :: <<_:256>>.
+%% The SHA-256 of a blob.
+
 -type handler() :: fun((binary()) -> binary()).
 -type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown, atom() => term()}.
 
-%% Joins the realm. The owner is the caller. `identity' gives 32 secret bytes, for adapters whose nodes have keys.
 -callback connect(Options :: #{realm := binary(), identity => fun(() -> <<_:256>>), atom() => term()}) ->
     {ok, handle()} | {error, {transport_unavailable, atom()} | term()}.
+%% Joins the realm. The owner is the caller. `identity' gives 32 secret bytes, for adapters whose nodes have keys.
+
 -callback disconnect(handle()) -> ok.
 -callback address(handle()) -> address().
 
-%% To those who are known to subscribe. `ok' promises nothing.
 -callback publish(handle(), topic(), binary()) -> ok | {error, term()}.
-%% The messages come to the owner, as `{cambrian_transport, Topic, Bytes}'. Twice is the same as once.
+%% To those who are known to subscribe. `ok' promises nothing.
+
 -callback subscribe(handle(), topic()) -> ok | {error, term()}.
+%% The messages come to the owner, as `{cambrian_transport, Topic, Bytes}'. Twice is the same as once.
+
 -callback unsubscribe(handle(), topic()) -> ok.
 
+-callback serve(handle(), procedure(), handler()) -> ok | {error, term()}.
 %% Others may call it from now on. The fun runs in a process of its own, at most 50 at once in a connection, and at the
 %% longest until the caller gives up.
--callback serve(handle(), procedure(), handler()) -> ok | {error, term()}.
+
 -callback call(handle(), address(), procedure(), binary(), timeout()) -> {ok, binary()} | {error, term()}.
 
-%% This connection has what the key, of at most 255 bytes, names: others find its address, until it ends.
 -callback announce(handle(), key()) -> ok | {error, term()}.
+%% This connection has what the key, of at most 255 bytes, names: others find its address, until it ends.
+
 -callback find(handle(), key()) -> {ok, [address()]} | {error, term()}.
 
+-callback send(handle(), Blob :: binary()) -> {ok, content()} | {error, term()}.
 %% Others in the realm can fetch it from now on, by its hash, at least until this connection ends or newer blobs need
 %% the room.
--callback send(handle(), Blob :: binary()) -> {ok, content()} | {error, term()}.
-%% The hash is checked before it is given.
--callback fetch(handle(), content(), timeout()) -> {ok, binary()} | {error, term()}.
 
+-callback fetch(handle(), content(), timeout()) -> {ok, binary()} | {error, term()}.
+%% The hash is checked before it is given.
+
+-callback status(handle()) -> status().
 %% `peers': how many other connections the realm has, as far as is known here. Others learn of a crash late: only what
 %% comes through the mesh itself says that somebody is alive.
--callback status(handle()) -> status().
 
 %% @doc No message, question or answer has more bytes.
 %%

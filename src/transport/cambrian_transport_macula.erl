@@ -46,9 +46,10 @@
 -define(TAKEN_MS, 4000).
 -define(GOODBYE_MS, 1000).
 
-%% In the table: the pool that is used just now, the handlers, and who waits for which answer.
 -opaque handle() :: #{process := pid(), table := ets:table(), sdk := module(), realm := binary(), address := binary(),
                       sender := binary(), handlers := atomics:atomics_ref(), transfers := atomics:atomics_ref()}.
+%% In the table: the pool that is used just now, the handlers, and who waits for which answer.
+
 -export_type([handle/0]).
 
 %% @doc Joins a realm by the relays at `seeds'. Waits until a message of our own came back, though no longer than

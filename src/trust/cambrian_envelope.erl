@@ -12,20 +12,22 @@
 -export_type([claims/0, read/0, envelope/0, error/0]).
 
 -opaque envelope() :: reference().
-%% What made a genotype of which parents, the fitter first; when, in ms since 1970; and the realm's leave to
-%% publish, where it takes one ({@link cambrian_identity:grant/4}). Texts have at most 255 bytes, parents are at most 8,
-%% operators at most 32; the last three may be left out.
 -type claims() :: #{realm := binary(), task := binary(), fitness := float(), generation := non_neg_integer(),
                     sequence := non_neg_integer(), time := non_neg_integer(),
                     parents => [cambrian_genotype:id()], operators => [atom() | binary()], grant => undefined | binary()}.
-%% `base' is what the payload is a difference to.
+%% What made a genotype of which parents, the fitter first; when, in ms since 1970; and the realm's leave to
+%% publish, where it takes one ({@link cambrian_identity:grant/4}). Texts have at most 255 bytes, parents are at most 8,
+%% operators at most 32; the last three may be left out.
+
 -type read() :: #{realm := binary(), task := binary(), fitness := float(), generation := non_neg_integer(),
                   sequence := non_neg_integer(), time := non_neg_integer(),
                   parents := [cambrian_genotype:id()], operators := [binary()], grant := undefined | binary(),
                   genotype := cambrian_genotype:id(), base := undefined | cambrian_genotype:id(),
                   origin := cambrian_identity:key()}.
-%% `bad_claim' names a field that cannot be what it says, such as a genotype that is its own parent.
+%% `base' is what the payload is a difference to.
+
 -type error() :: malformed | {too_large, pos_integer()} | {unsupported_version, non_neg_integer()} | {bad_claim, atom()}.
+%% `bad_claim' names a field that cannot be what it says, such as a genotype that is its own parent.
 
 %% @doc Signs and packs; at most 1 MiB. Claims of another type raise `badarg'.
 %%

@@ -17,10 +17,12 @@
 
 -type secret() :: <<_:256>>.
 -type key() :: <<_:256>>.
-%% A secret behind a fun does not show in a crash report. The oldest succession comes first.
 -type identity() :: #{secret := fun(() -> secret()), key := key(), successions := [binary()]}.
-%% Times are in ms since 1970.
+%% A secret behind a fun does not show in a crash report. The oldest succession comes first.
+
 -type succession() :: #{old := key(), new := key(), time := non_neg_integer()}.
+%% Times are in ms since 1970.
+
 -type grant() :: #{realm := binary(), by := key(), key := key(), until := non_neg_integer()}.
 -type error() :: {too_large, pos_integer()} | malformed | {unsupported_version, non_neg_integer()} | bad_signature.
 

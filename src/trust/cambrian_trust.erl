@@ -31,20 +31,23 @@
 -export_type([name/0, options/0, base_of/0, event/0, report/0]).
 
 -type name() :: binary().
-%% Not given, an option stays what it was; at first, `open', `{5, 50}' and 0.01. See {@link open/2}.
 -type options() :: #{capability => open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()},
                      rate => {PerSecond :: number(), Burst :: number()}, tolerance => number()}.
-%% Finds what an envelope is a difference to.
+%% Not given, an option stays what it was; at first, `open', `{5, 50}' and 0.01. See {@link open/2}.
+
 -type base_of() :: cambrian_admission:base_of().
-%% `origin' and `genotype' of a refusal are those claimed, or `undefined'.
+%% Finds what an envelope is a difference to.
+
 -type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
                | {unbanned, cambrian_realm:subject()}
                | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}.
-%% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
+%% `origin' and `genotype' of a refusal are those claimed, or `undefined'.
+
 -type report() :: #{realm := name(), capability := cambrian_realm:capability(), rate := {number(), number()},
                     tolerance := number(), origins := #{cambrian_identity:key() => cambrian_realm:standing()},
                     bans := [cambrian_realm:ban()], retired := #{cambrian_identity:key() => cambrian_identity:key()},
                     refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()]}.
+%% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
 
 -record(open, {realm :: cambrian_realm:realm(),
                audit :: cambrian_audit:audit(),
@@ -93,6 +96,7 @@ open(Realm, _Options) ->
     {error, {bad_option, {realm, Realm, <<"a binary of at most 255 bytes">>}}}.
 
 %% @private What the options are checked by.
+-spec table() -> cambrian_options:table().
 table() ->
     #{capability => {fun is_capability/1, <<"open, {keys, Keys} or {signed_by, Key}">>},
       rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},

@@ -8,6 +8,7 @@
 import functools
 import hashlib
 import os
+import re
 import struct
 import sys
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ import zstandard
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DICTIONARY = os.path.join(HERE, "../../native/cambrian_core/src/compression/dictionary")
+TABLE = os.path.join(HERE, "../../native/cambrian_core/src/math/activation.rs")
 TOP = 1 << 63
 
 
@@ -122,8 +124,8 @@ def split_layer(source, target):
 
 # ---- genotypes ------------------------------------------------------------------------------------------------
 
-ACTIVATIONS = """identity tanh sigmoid steep_sigmoid relu sin gaussian step leaky_relu elu selu gelu swish softplus cos
-    abs square sign clamp inverse_multiquadric log exp""".split()
+with open(TABLE) as table:
+    ACTIVATIONS = re.findall(r'^ +\d+ \w+ "(\w+)"', table.read(), re.M)
 AGGREGATIONS = "sum product mean max min median max_abs".split()
 DYNAMICS = "none leaky cfc ltc delay".split()
 PLASTICITIES = "none hebbian oja bcm reward".split()

@@ -1,5 +1,12 @@
 //! The operators that change one genotype.
 
+/// Operators by the names of their functions, which are those of their rates among the parameters.
+macro_rules! operators {
+    ($($name:ident),*) => {
+        &[$($crate::mutation::Operator { name: stringify!($name), rate: |rates| rates.$name, apply: $name }),*]
+    };
+}
+
 mod ends;
 mod neurons;
 mod structure;
@@ -9,6 +16,7 @@ use crate::genotype::Genotype;
 use crate::parameters::Parameters;
 use crate::rng::Stream;
 use std::fmt;
+use std::sync::LazyLock;
 
 /// The operator found nothing in this genotype that it could change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,31 +33,16 @@ impl std::error::Error for NotApplicable {}
 type Applied = Result<(), NotApplicable>;
 
 /// A mutation operator: its name, its rate among the parameters, and what it does.
+#[derive(Clone, Copy)]
 pub struct Operator {
     pub name: &'static str,
     rate: fn(&Parameters) -> f32,
     apply: fn(&mut Genotype, &Parameters, &mut Stream) -> Applied,
 }
 
-macro_rules! operators {
-    ($($module:ident: $($name:ident),*;)*) => {
-        /// Every operator, in the order in which [`mutate`] tries them.
-        pub const OPERATORS: &[Operator] = &[$($(Operator {
-            name: stringify!($name),
-            rate: |parameters| parameters.$name,
-            apply: $module::$name,
-        }),*),*];
-    };
-}
-
-operators! {
-    weights: perturb_weights, reset_weights;
-    neurons: perturb_biases, add_bias, remove_bias, change_activation, change_aggregation, change_gain,
-        change_dynamics, change_time_constant, change_plasticity, change_learning;
-    structure: toggle_connection, remove_connection, remove_recurrent, remove_node;
-    ends: remove_input, remove_output, add_input, add_output;
-    structure: add_connection, add_recurrent, add_node;
-}
+/// Every operator, in the order in which [`mutate`] tries them.
+pub static OPERATORS: LazyLock<Vec<Operator>> =
+    LazyLock::new(|| [weights::ALL, neurons::ALL, structure::FEWER, ends::ALL, structure::MORE].concat());
 
 impl Operator {
     pub fn named(name: &str) -> Option<&'static Operator> {

@@ -5,11 +5,13 @@
 //! can be evaluated on.
 
 use super::structure::remove_if_idle;
-use super::{Applied, NotApplicable};
+use super::{Applied, NotApplicable, Operator};
 use crate::genotype::Genotype;
 use crate::parameters::Parameters;
 use crate::rng::Stream;
 use crate::topology::Ends;
+
+pub const ALL: &[Operator] = operators![remove_input, remove_output, add_input, add_output];
 
 /// An input that leads nowhere is joined to a random node.
 pub fn add_input(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {

@@ -1,6 +1,6 @@
 //! Operators on what a node computes.
 
-use super::{Applied, NotApplicable};
+use super::{Applied, NotApplicable, Operator};
 use crate::choice::Choice;
 use crate::dynamics::Dynamics;
 use crate::genotype::Genotype;
@@ -8,6 +8,19 @@ use crate::neuron::{MAX_LEARNING_RATE, Neuron, TIME_CONSTANTS};
 use crate::parameters::Parameters;
 use crate::plasticity::Plasticity;
 use crate::rng::Stream;
+
+pub const ALL: &[Operator] = operators![
+    perturb_biases,
+    add_bias,
+    remove_bias,
+    change_activation,
+    change_aggregation,
+    change_gain,
+    change_dynamics,
+    change_time_constant,
+    change_plasticity,
+    change_learning
+];
 
 pub fn perturb_biases(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     for neuron in &mut g.neurons {

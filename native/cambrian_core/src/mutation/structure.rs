@@ -1,12 +1,18 @@
 //! Operators on connections and hidden nodes.
 
-use super::{Applied, NotApplicable};
+use super::{Applied, NotApplicable, Operator};
 use crate::genotype::{Genotype, MAX_CONNECTIONS};
 use crate::innovation;
 use crate::neuron::Neuron;
 use crate::parameters::Parameters;
 use crate::rng::Stream;
 use crate::topology::{Ends, Place};
+
+/// What leaves as many connections as there are, or fewer.
+pub const FEWER: &[Operator] =
+    operators![toggle_connection, remove_connection, remove_recurrent, remove_node];
+
+pub const MORE: &[Operator] = operators![add_connection, add_recurrent, add_node];
 
 pub fn toggle_connection(g: &mut Genotype, _: &Parameters, rng: &mut Stream) -> Applied {
     if g.enabled.is_empty() {

@@ -1,9 +1,11 @@
 //! Operators on the weights of connections.
 
-use super::{Applied, NotApplicable};
+use super::{Applied, NotApplicable, Operator};
 use crate::genotype::Genotype;
 use crate::parameters::Parameters;
 use crate::rng::Stream;
+
+pub const ALL: &[Operator] = operators![perturb_weights, reset_weights];
 
 pub fn perturb_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     if g.weights.is_empty() {

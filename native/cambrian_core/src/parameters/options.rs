@@ -29,9 +29,9 @@ choices! {
         None = "none",
         /// Random hill climbing, as DXNN does it.
         HillClimbing = "hill_climbing",
-        /// [`CmaEs`] with the whole covariance matrix.
+        /// [`CmaEs`](Tuner::CmaEs) with the whole covariance matrix.
         CmaEs = "cma_es",
-        /// [`CmaEs`] with the diagonal alone, for hundreds of weights and more.
+        /// [`CmaEs`](Tuner::CmaEs) with the diagonal alone, for hundreds of weights and more.
         SepCmaEs = "sep_cma_es",
     }
 }

@@ -1,0 +1,56 @@
+%% What EDoc makes of the modules that are not private: pages, and chunks for h/2.
+-module(cambrian_edoc_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+edoc_finds_nothing_to_say_test_() ->
+    {timeout, 120, fun() -> ?assertEqual("", run_edoc(public())) end}.
+
+%% EDoc takes what stands above a type or a callback for a word about the one before.
+what_a_type_means_stands_below_it_test() ->
+    ?assertEqual([], [{filename:basename(File), Line} || File <- public(), Line <- comments_above_types(File)]).
+
+every_function_has_a_spec_test() ->
+    ?assertEqual([], [{Module, Function} || File <- public(), Module <- [list_to_atom(filename:basename(File, ".erl"))],
+                                            Function <- without_spec(Module)]).
+
+public() ->
+    Files = filelib:wildcard(filename:join([root(), "src", "**", "*.erl"])),
+    [File || File <- Files, {ok, Text} <- [file:read_file(File)], not is_private(Text)].
+
+is_private(<<"%% @private", _/binary>>) -> true;
+is_private(_) -> false.
+
+%% Both what EDoc says and what its reader of XML does.
+run_edoc(Files) ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Said = filename:join(Dir, "said"),
+        {ok, Device} = file:open(Said, [write]),
+        Options = [{dir, Dir}, {doclet, edoc_doclet_chunks}, {layout, edoc_layout_chunks}, {preprocess, true}],
+        {Pid, Monitor} = spawn_monitor(fun() -> group_leader(Device, self()), edoc:files(Files, Options) end),
+        receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertEqual(normal, Reason) end,
+        ok = file:close(Device),
+        {ok, Text} = file:read_file(Said),
+        unicode:characters_to_list(Text)
+    end).
+
+comments_above_types(File) ->
+    {ok, Text} = file:read_file(File),
+    Lines = string:split(Text, "\n", all),
+    [At || {At, <<"%% ", _/binary>>, Below} <- lists:zip3(lists:seq(1, length(Lines)), Lines, tl(Lines) ++ [<<>>]),
+           re:run(Below, "^-(type|opaque|callback)\\b") =/= nomatch].
+
+without_spec(Module) ->
+    {ok, {Module, [{abstract_code, {_, Forms}}]}} = beam_lib:chunks(code:which(Module), [abstract_code]),
+    Callbacks = lists:append([Behaviour:behaviour_info(callbacks) || {attribute, _, behaviour, Behaviour} <- Forms]),
+    Exported = lists:append([Functions || {attribute, _, export, Functions} <- Forms]),
+    Specified = [Function || {attribute, _, spec, {Function, _}} <- Forms],
+    States = [Function || {_, 3} = Function <- Exported, lists:member({callback_mode, 0}, Callbacks)],
+    Exported -- (Specified ++ Callbacks ++ States ++ [{behaviour_info, 1}]).
+
+root() -> root(filename:absname(".")).
+
+root(Dir) ->
+    case filelib:is_regular(filename:join(Dir, "README.md")) of
+        true -> Dir;
+        false -> root(filename:dirname(Dir))
+    end.
