@@ -33,9 +33,11 @@ defmodule Cambrian.MixProject do
       mod: @app[:mod],
       registered: @app[:registered],
       env: @app[:env],
-      extra_applications: @app[:applications] -- [:kernel, :stdlib]
+      extra_applications: for(app <- @app[:applications] -- [:kernel, :stdlib], do: extra_application(app))
     ]
   end
+
+  defp extra_application(app), do: if(app in @app[:optional_applications], do: {app, :optional}, else: app)
 
   defp package do
     [

@@ -63,6 +63,7 @@ defmodule Cambrian do
     * `:progress` - `true` for a line of text on the way (on a terminal one that is rewritten, with a
       bar), `:standard_error` or the pid of another device for the same there, or a function that is
       called with the `t:Cambrian.Population.stats/0` of each generation. Default `false`.
+    * `:report` - a file, to which the run is written as an HTML page: see `Cambrian.Report`.
     * `:inputs`, `:outputs` - the network's size, for a task that is a function.
     * `:substrate` - a `Cambrian.Substrate`, for an indirect encoding: the genotypes, the champion
       among them, are then its CPPNs, and it gives the network's size.

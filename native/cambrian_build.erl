@@ -1,4 +1,4 @@
-%% Puts the native library for the wanted target, and the scripts in python/, in OUT. One file, OTP only, two callers: rebar3
+%% Puts the native library for the wanted target, the scripts in python/ and the page of the dashboard in OUT. One file, OTP only, two callers: rebar3
 %% runs it as a script (`escript native/cambrian_build.erl OUT`), mix.exs compiles it in memory
 %% and calls build/2.
 %%
@@ -28,7 +28,7 @@ build(Root, Out) ->
         Target = target(),
         Key = key(Root, Target),
         Installed = filename:join(Out, "cambrian_nif" ++ extension(Target)),
-        Copied = copy_scripts(Root, Out),
+        Copied = copy_files(Root, Out),
         case is_fresh(Installed, Key) of
             true -> Copied;
             false -> install(library(Root, Target, Key), Installed, Key)
@@ -77,11 +77,12 @@ install(From, To, Key) ->
     must(file:rename(New, To), To),
     must(file:write_file(To ++ ".stamp", stamp(Key, Bytes)), To).
 
-%% What users start from Erlang lies beside the library, which is where a release has it as well.
-copy_scripts(Root, Out) ->
-    Copies = [{To, Bytes} || Script <- filelib:wildcard("python/*.py", Root),
-                             To <- [filename:join(Out, filename:basename(Script))],
-                             Bytes <- [read(filename:join(Root, Script))],
+%% What is no code of Erlang lies beside the library, which is where a release has it as well.
+copy_files(Root, Out) ->
+    Copies = [{To, Bytes} || {Files, Folder} <- [{"python/*.py", "."}, {"src/dashboard/page/*", "dashboard"}],
+                             File <- filelib:wildcard(Files, Root),
+                             To <- [filename:join([Out, Folder, filename:basename(File)])],
+                             Bytes <- [read(filename:join(Root, File))],
                              file:read_file(To) =/= {ok, Bytes}],
     lists:foldl(fun({To, Bytes}, _) ->
                     must(filelib:ensure_dir(To), To),

@@ -10,15 +10,18 @@
 %% '''
 -module(cambrian).
 
--export([evolve/1, evolve/2, evolve/3, lineage/1, parameters/0, parameters/1, tasks/0]).
+-export([evolve/1, evolve/2, told/2, lineage/1, parameters/0, parameters/1, tasks/0]).
 -export_type([options/0]).
 
 -type options() :: #{progress => boolean() | standard_error | pid() | fun((cambrian_population:stats()) -> term()),
-                     atom() => term()}.
+                     report => file:name_all(), atom() => term()}.
 %% Those of {@link cambrian_population:options()}, and `progress': `true' for a line of text on the way, a device, as
 %% `standard_error', for the same there, or a fun of one argument that is called with the
-%% {@link cambrian_population:stats()} of each generation.
+%% {@link cambrian_population:stats()} of each generation. `report' is a file, to which the run is written as an HTML page:
+%% see {@link cambrian_report}.
 %% Where neither `generations', `evaluations' nor `timeout' is given, evolution ends after 1,000 generations.
+
+-include_lib("kernel/include/logger.hrl").
 
 -define(DEFAULT_GENERATIONS, 1000).
 
@@ -42,33 +45,57 @@ evolve(Task) -> evolve(Task, #{}).
 %% #{evaluations => 447,generations => 3,solved => false}
 %% 3> cambrian:evolve('xor', #{generations => 0}).
 %% {error,{bad_option,{generations,0,<<"a positive integer">>}}}
+%% 4> cambrian:evolve('xor', #{report => "/no/such/folder/xor.html"}).
+%% {error,{enoent,"/no/such/folder/xor.html"}}
 %% '''
 -spec evolve(cambrian_task:task(), options()) -> {ok, cambrian_population:result()} | {error, term()}.
+evolve(Task, #{report := Path} = Options) ->
+    %% now, so that what cannot be written is known before anything runs
+    case is_list(Path) orelse is_binary(Path) of
+        true -> reported(cambrian_report:write(Path, not_yet(Options)), Path, Task, maps:remove(report, Options));
+        false -> {error, {bad_option, {report, Path, <<"the name of a file">>}}}
+    end;
 evolve(Task, Options) ->
-    case evolve(Task, Options, fun(_Population) -> none end) of
+    case evolve(Task, Options, false) of
         {ok, Result, none} -> {ok, Result};
         Error -> Error
     end.
 
-%% @private The same, and what is asked of the population before it goes.
--spec evolve(cambrian_task:task(), options(), fun((pid()) -> Answer)) ->
-          {ok, cambrian_population:result(), Answer} | {error, term()}.
-evolve(Task, Options, Ask) when is_map(Options) ->
+not_yet(Options) ->
+    #{title => "An evolution that has not come to its end", task => "this task", seed => maps:get(seed, Options, "random"),
+      populations => []}.
+
+reported({error, Reason}, Path, _Task, _Options) -> {error, {Reason, Path}};
+reported(ok, Path, Task, Options) ->
+    case told(Task, Options) of
+        {ok, Result, Story} ->
+            _ = [?LOG_WARNING("cambrian: the report ~ts is not written: ~tp", [Path, Reason])
+                 || {error, Reason} <- [cambrian_report:write(Path, Story)]],
+            {ok, Result};
+        Error -> Error
+    end.
+
+%% @private The same, and what there is to tell of it.
+-spec told(cambrian_task:task(), options()) ->
+          {ok, cambrian_population:result(), cambrian_recorder:story()} | {error, term()}.
+told(Task, Options) -> evolve(Task, Options, true).
+
+evolve(Task, Options, Recorded) when is_map(Options) ->
     case application:ensure_all_started(cambrian) of
-        {ok, _} -> evolve_started(Task, Options, Ask);
+        {ok, _} -> evolve_started(Task, Options, Recorded);
         {error, {cambrian, {{nif_not_loaded, Reason}, _}}} -> {error, {nif_not_loaded, Reason}};
         Error -> Error
     end;
-evolve(_Task, Options, _Ask) ->
+evolve(_Task, Options, _Recorded) ->
     {error, {bad_option, {options, Options, <<"a map">>}}}.
 
-evolve_started(Task, Options, Ask) ->
+evolve_started(Task, Options, Recorded) ->
     {Progress, Rest} = case maps:take(progress, Options) of
                            error -> {false, Options};
                            Taken -> Taken
                        end,
     case is_boolean(Progress) orelse is_device(Progress) orelse is_function(Progress, 1) of
-        true -> supervised(limited(Rest#{task => Task, owner => self()}), Progress, Ask);
+        true -> supervised(limited(Rest#{task => Task, owner => self()}), Progress, Recorded);
         false -> {error, {bad_option, {progress, Progress, <<"a boolean, a device or a fun of one argument">>}}}
     end.
 
@@ -80,27 +107,29 @@ limited(Options) ->
         _ -> Options
     end.
 
-supervised(Options, Progress, Ask) ->
+supervised(Options, Progress, Recorded) ->
     case cambrian_population:start_guarded(Options) of
         {ok, Guard} ->
             Watcher = watch(Guard, Progress, Options),
-            try await(Guard, start, Ask)
+            Recorder = record(Guard, Recorded),
+            try await(Guard, start, Recorder)
             after
                 cambrian_progress:stop(Watcher),
+                _ = [cambrian_recorder:stop(Recorder) || is_pid(Recorder)],
                 stop(Guard)
             end;
         Error -> Error
     end.
 
 %% A population that dies on the way is back, running, when its guard answers.
-await(Guard, Start, Ask) ->
+await(Guard, Start, Recorder) ->
     case cambrian_population_sup:population(Guard) of
         {ok, Population} ->
             try
                 _ = [ok = cambrian_population:run(Population) || start <- [Start]],
-                answer(cambrian_population:await(Population, infinity), Ask, Population)
+                answer(cambrian_population:await(Population, infinity), Recorder, Population)
             catch
-                exit:{_, {gen_statem, call, _}} -> await(Guard, again, Ask)
+                exit:{_, {gen_statem, call, _}} -> await(Guard, again, Recorder)
             end;
         {error, gone} -> {error, population_kept_failing}
     end.
@@ -111,8 +140,17 @@ stop(Guard) ->
     catch exit:_ -> ok
     end.
 
-answer({ok, Result}, Ask, Population) -> {ok, Result, Ask(Population)};
-answer(Error, _Ask, _Population) -> Error.
+answer({ok, Result}, none, _Population) -> {ok, Result, none};
+answer({ok, #{champion := Champion} = Result}, Recorder, Population) ->
+    Story = cambrian_story:with_sizes(cambrian_story:of_population(Population), cambrian_recorder:read(Recorder)),
+    {ok, Result, Story#{result => Result#{champion := cambrian_genotype:to_binary(Champion)}}};
+answer(Error, _Recorder, _Population) -> Error.
+
+record(_Guard, false) -> none;
+record(Guard, true) ->
+    {ok, Population} = cambrian_population_sup:population(Guard),
+    {ok, Recorder} = cambrian_recorder:start(Population),
+    Recorder.
 
 watch(_Guard, false, _Goal) -> none;
 watch(Guard, Progress, Goal) ->

@@ -21,7 +21,11 @@
          genotype_id/1, genotype_id_dirty/1, genotype_info/1, genotype_info_dirty/1,
          genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_encode_dirty/1,
          genotype_decode/1, genotype_decode_dirty/1,
-         genotype_diff/2, genotype_diff_dirty/2, genotype_patch/2, genotype_patch_dirty/2]).
+         genotype_to_json/1, genotype_to_json_dirty/1, genotype_from_json/1, genotype_from_json_dirty/1,
+         genotype_from_neat_python/1, genotype_from_neat_python_dirty/1,
+         genotype_diff/2, genotype_diff_dirty/2, genotype_patch/2, genotype_patch_dirty/2,
+         genotype_to_c/2, genotype_to_c_dirty/2, genotype_to_rust/2, genotype_to_rust_dirty/2,
+         genotype_to_onnx/1, genotype_to_onnx_dirty/1]).
 -export([network_compile/1, network_compile_dirty/1, network_info/1,
          network_activate/2, network_activate_dirty/2, network_initial_state/1,
          network_step/3, network_step_dirty/3, network_reward/3, network_reward_dirty/3,
@@ -93,10 +97,22 @@ genotype_encode(_Genotype) -> ?STUB.
 genotype_encode_dirty(_Genotype) -> ?STUB.
 genotype_decode(_Bytes) -> ?STUB.
 genotype_decode_dirty(_Bytes) -> ?STUB.
+genotype_to_json(_Genotype) -> ?STUB.
+genotype_to_json_dirty(_Genotype) -> ?STUB.
+genotype_from_json(_Bytes) -> ?STUB.
+genotype_from_json_dirty(_Bytes) -> ?STUB.
+genotype_from_neat_python(_Bytes) -> ?STUB.
+genotype_from_neat_python_dirty(_Bytes) -> ?STUB.
 genotype_diff(_Base, _Target) -> ?STUB.
 genotype_diff_dirty(_Base, _Target) -> ?STUB.
 genotype_patch(_Base, _Bytes) -> ?STUB.
 genotype_patch_dirty(_Base, _Bytes) -> ?STUB.
+genotype_to_c(_Genotype, _Prefix) -> ?STUB.
+genotype_to_c_dirty(_Genotype, _Prefix) -> ?STUB.
+genotype_to_rust(_Genotype, _Prefix) -> ?STUB.
+genotype_to_rust_dirty(_Genotype, _Prefix) -> ?STUB.
+genotype_to_onnx(_Genotype) -> ?STUB.
+genotype_to_onnx_dirty(_Genotype) -> ?STUB.
 
 network_compile(_Genotype) -> ?STUB.
 network_compile_dirty(_Genotype) -> ?STUB.

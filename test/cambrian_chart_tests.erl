@@ -4,7 +4,7 @@
 -include_lib("eunit/include/eunit.hrl").
 -include_lib("xmerl/include/xmerl.hrl").
 
--import(cambrian_picture, [attribute/2, bytes/1, has/2, number/1, only_itself/1, svg/1, texts/2]).
+-import(cambrian_drawing, [attribute/2, bytes/1, has/2, number/1, only_itself/1, svg/1, texts/2]).
 
 %% ---------------------------------------------------------------------------------------------
 %% Lines

@@ -99,7 +99,7 @@ champion_picture_and_report_are_written_test() ->
 mistakes_are_one_line_and_status_2_test_() ->
     [{Line, ?_assertEqual({2, "", "cambrian: " ++ Said ++ "\n"}, run(Line))}
      || {Line, Said} <-
-            [{"evolv", "evolv: there is no such command, expected evolve, resume, inspect or parameters"},
+            [{"evolv", "evolv: there is no such command, expected evolve, resume, inspect, export, import or parameters"},
              {"evolve", "evolve: TASK is missing"},
              {"evolve xor again", "evolve again: expected nothing after TASK"},
              {"evolve xor --sede 1", "--sede: there is no such option; cambrian evolve --help lists the options"},
@@ -152,6 +152,103 @@ unknown_tasks_and_no_command_test() ->
     2 = cambrian_cli:run([], #{errors => Errors}),
     ?assertMatch("cambrian: expected a command" ++ _, cambrian_screen:read(Errors)).
 
+%%% ---- export and import ------------------------------------------------------------------
+
+with_champion(Check) ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        {0, _, _} = run("evolve xor --seed 42 --quiet --out " ++ Dir),
+        {ok, Bytes} = file:read_file(filename:join(Dir, "champion.genotype")),
+        {ok, Champion} = cambrian_genotype:from_binary(Bytes),
+        Check(Dir, filename:join(Dir, "champion.genotype"), Champion)
+    end).
+
+a_genotype_goes_into_every_form_test() ->
+    with_champion(fun(Dir, File, Champion) ->
+        Forms = [{"json", cambrian_genotype:to_json(Champion)}, {"dot", cambrian_genotype:to_dot(Champion)},
+                 {"svg", cambrian_genotype:to_svg(Champion)}, {"c", cambrian_genotype:to_c(Champion)},
+                 {"rust", cambrian_genotype:to_rust(Champion)}, {"onnx", cambrian_genotype:to_onnx(Champion)}],
+        [begin
+             Out = filename:join(Dir, "x"),
+             ?assertEqual({0, "Written: " ++ Out ++ "\n", ""}, run(["export", File, "--to", Form, "--out", Out])),
+             ?assertEqual({Form, {ok, Expected}}, {Form, file:read_file(Out)})
+         end || {Form, Expected} <- Forms],
+        %% for people on standard output, and by the name of the file
+        {0, Json, ""} = run(["export", File, "--to", "json"]),
+        ?assertEqual(cambrian_genotype:to_json(Champion), unicode:characters_to_binary(Json)),
+        [begin
+             Out = filename:join(Dir, Name),
+             {0, _, ""} = run(["export", File, "--name", "pole", "--out", Out]),
+             ?assertEqual({ok, Expected}, file:read_file(Out))
+         end || {Name, Expected} <- [{"a.rs", cambrian_genotype:to_rust(Champion, #{name => <<"pole">>})},
+                                     {"a.c", cambrian_genotype:to_c(Champion, #{name => <<"pole">>})},
+                                     {"a.onnx", cambrian_genotype:to_onnx(Champion)}]]
+    end).
+
+what_holds_a_genotype_is_exported_test() ->
+    with_champion(fun(Dir, File, Champion) ->
+        {0, Expected, ""} = run(["export", File, "--to", "json"]),
+        Json = filename:join(Dir, "a.json"),
+        ok = file:write_file(Json, Expected),
+        ?assertEqual({0, Expected, ""}, run(["export", Json, "--to", "json"])),
+        Claims = #{realm => <<"r">>, task => <<"xor">>, fitness => 1.0, generation => 1, parents => [], operators => [],
+                   sequence => 1, time => 1},
+        {ok, Sealed} = cambrian_envelope:seal(Claims, Champion, cambrian_identity:new()),
+        Envelope = filename:join(Dir, "sealed"),
+        ok = file:write_file(Envelope, Sealed),
+        ?assertEqual({0, Expected, ""}, run(["export", Envelope, "--to", "json"])),
+        {0, _, _} = run(["evolve", "xor", "--seed", "42", "--quiet", "--name", "cambrian_cli_export", "--data-dir", Dir]),
+        ?assertEqual({0, Expected, ""}, run(["export", "cambrian_cli_export", "--data-dir", Dir, "--to", "json"]))
+    end).
+
+what_was_exported_as_json_is_imported_test() ->
+    with_champion(fun(Dir, File, _Champion) ->
+        [Json, Copy] = [filename:join(Dir, Name) || Name <- ["a.json", "copy.genotype"]],
+        {0, _, ""} = run(["export", File, "--out", Json]),
+        {0, Out, ""} = run(["import", Json, "--out", Copy]),
+        holds("Written: " ++ Copy ++ "\n  id           7d5db3b73f1fe080", Out),
+        ?assertEqual(file:read_file(File), file:read_file(Copy))
+    end).
+
+a_network_of_neat_python_is_imported_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        [Json, Copy] = [filename:join(Dir, Name) || Name <- ["a.json", "copy.genotype"]],
+        Network = fun(Activation) ->
+            ["{\"format_version\": \"1.0\", \"network_type\": \"feedforward\", \"connections\": [{\"from\": -1, \"to\": 0, \"weight\": 2.0,",
+             "\"enabled\": true}], \"topology\": {\"input_keys\": [-1], \"output_keys\": [0]}, \"nodes\": [{\"id\": 0, \"bias\": 0.5,",
+             "\"response\": 1.5, \"activation\": {\"name\": \"", Activation, "\", \"custom\": false}, \"aggregation\": {\"name\": \"sum\", ",
+             "\"custom\": false}}]}"]
+        end,
+        ok = file:write_file(Json, Network("tanh")),
+        {0, Out, ""} = run(["import", Json, "--from", "neat-python", "--out", Copy]),
+        holds("  out 0 = tanh(3.750 (2.000 in 0) + 1.250)\n", Out),
+        ?assertMatch({0, _, ""}, run(["inspect", Copy])),
+        ok = file:write_file(Json, Network("lelu")),
+        ?assertEqual({1, "", "cambrian: " ++ Json ++ ": nodes[0]: the activation lelu has no equal in Cambrian\n"},
+                     run(["import", Json, "--from", "neat-python", "--out", Copy]))
+    end).
+
+what_cannot_be_exported_or_imported_is_one_line_test() ->
+    with_champion(fun(Dir, File, _Champion) ->
+        Html = filename:join(Dir, "report.html"),
+        Json = filename:join(Dir, "a.json"),
+        ok = file:write_file(Json, "{\n\"schema\": 2,\n\"inputs\": 0.5}"),
+        [?assertEqual({Args, {Status, "", "cambrian: " ++ Line ++ "\n"}}, {Args, run(Args)})
+         || {Args, Status, Line} <- [
+                {["export", File], 2, "export: --to is missing, expected json, dot, svg, c, rust or onnx"},
+                {["export", File, "--to", "pdf"], 2, "--to pdf: expected json, dot, svg, c, rust or onnx"},
+                {["export", File, "--to", "onnx"], 2, "export " ++ File ++ ": --out is missing, expected a file for onnx"},
+                {["export", Html, "--to", "c"], 1,
+                 Html ++ ": neither a genotype nor a checkpoint nor an envelope of Cambrian's, nor its JSON"},
+                {["export", "/no/such", "--to", "c"], 1, "/no/such: there is no such file"},
+                {["export", File, "--to", "c", "--out", "/no/such/x"], 1, "/no/such/x: no such file or directory"},
+                {["import", Json], 2, "import " ++ Json ++ ": --out is missing, expected a file for the genotype"},
+                {["import", Json, "--from", "sharp", "--out", "/x"], 2, "--from sharp: expected cambrian or neat-python"},
+                {["import", Json, "--out", "/x"], 1,
+                 Json ++ ": inputs: invalid type: floating point `0.5`, expected u32 at line 3 column 13"},
+                {["import", "/no/such", "--out", "/x"], 1, "/no/such: there is no such file"}]],
+        {2, "", "cambrian: --name 3d: expected a lower-case letter" ++ _} = run(["export", File, "--to", "c", "--name", "3d"])
+    end).
+
 help_is_for_each_test() ->
     [begin
          {0, Out, ""} = run(Line),
@@ -159,7 +256,7 @@ help_is_for_each_test() ->
          ?assertEqual([], [Row || Row <- string:split(Out, "\n", all), length(Row) > 120])
      end || {Line, Shown} <- [{"--help", "cambrian inspect FILE|NAME"}, {"help", "cambrian resume"}, {"evolve --help", "  --seed N  "},
                               {"evolve xor -h", "double_pole_novel"}, {"resume --help", "--timeout TIME"},
-                              {"inspect --help", "--data-dir DIR"}, {"parameters --help", "[TASK]"}, {"--version", "cambrian 0."}]],
+                              {"inspect --help", "--data-dir DIR"}, {"export --help", "--to FORM"}, {"import --help", "--from WHOSE"}, {"parameters --help", "[TASK]"}, {"--version", "cambrian 0."}]],
     {0, Parameters, ""} = run("parameters double_pole_novel"),
     holds("population = 300\n    genotypes in a generation; an integer from 2 to 1000000\n", Parameters).
 

@@ -77,7 +77,10 @@ world() ->
         bytes => [Sealed, cambrian_nif:envelope_record(Envelope), cambrian_nif:population_encode(Population),
                   cambrian_nif:genotype_diff(G, Grown), cambrian_nif:identity_succession(<<1:256>>, <<2:256>>, 1),
                   element(2, cambrian_nif:identity_grant(<<1:256>>, <<"r">>, <<2:256>>, 1))
-                  | lists:map(fun cambrian_genotype:to_binary/1, Genotypes)],
+                  | lists:map(fun cambrian_genotype:to_binary/1, Genotypes)
+                    ++ [<<"{\"format_version\":\"1.0\",\"network_type\":\"recurrent\",\"connections\":[],\"nodes\":[],"
+                          "\"topology\":{\"input_keys\":[-1],\"output_keys\":[0]}}">>
+                       | lists:map(fun cambrian_genotype:to_json/1, Genotypes)]],
         size => [Inputs, Outputs], node => Nodes, claims => [Claims],
         connection => [{From, To, Weight, Enabled} || {_, From, To, Weight, Enabled} <- Connections],
         state => lists:map(fun cambrian_network:initial_state/1, Networks)},
@@ -126,6 +129,7 @@ right('_Bytes', World) -> damaged(pick(maps:get(bytes, World)));
 right('_Claims', World) -> pick(maps:get(claims, World));
 right('_Base', World) -> pick([undefined | maps:get(genotype, World)]);
 right(Kind, _) when Kind =:= '_Secret'; Kind =:= '_OldSecret'; Kind =:= '_NewSecret'; Kind =:= '_Key' -> rand:bytes(32);
+right('_Prefix', _) -> pick([<<"pole">>, <<>>, <<"a b">>, <<255>>, binary:copy(<<"a">>, 33)]);
 right('_Realm', _) -> pick([<<"r">>, <<>>, binary:copy(<<"r">>, 300)]);
 right(Kind, _) when Kind =:= '_Time'; Kind =:= '_Until' -> rand:uniform(1 bsl 64) - 1;
 right('_Nodes', World) ->

@@ -4,7 +4,7 @@
 -include_lib("eunit/include/eunit.hrl").
 -include_lib("xmerl/include/xmerl.hrl").
 
--import(cambrian_picture, [attribute/2, bytes/1, has/2, ids/2, number/1, only_itself/1, svg/1, texts/2, translation/1]).
+-import(cambrian_drawing, [attribute/2, bytes/1, has/2, ids/2, number/1, only_itself/1, svg/1, texts/2, translation/1]).
 -import(cambrian_sample, [deep/1, link_id/2, only_inputs_and_outputs/0, pole/0, random/4, tiny/0]).
 
 every_part_is_drawn_once_test_() ->
@@ -50,6 +50,37 @@ only_recurrent_links_have_arrow_heads_test() ->
     ],
     Expected = [integer_to_list(link_id(F, T)) || {F, T} <- [{{output, 0}, {hidden, 0}}, {{hidden, 0}, {hidden, 0}}, {{output, 0}, {output, 0}}]],
     ?assertEqual(lists:sort(Expected), lists:sort(Heads)).
+
+%% One of each sign, and one node with all three.
+lively() ->
+    #{nodes := Nodes} = G = pole(),
+    Genes = [
+        #{dynamics => leaky, time_constant => 2.5},
+        #{aggregation => product, dynamics => delay, time_constant => 3.0, plasticity => oja, learning_rate => 0.25, decay => 0.5},
+        #{plasticity => reward, learning_rate => 1.0, decay => 0.0, gain => -1.5}
+    ],
+    {Inputs, Others} = lists:split(3, Nodes),
+    G#{nodes := Inputs ++ lists:zipwith(fun maps:merge/2, Others, Genes)}.
+
+what_lives_learns_or_does_not_sum_is_marked_test() ->
+    Svg = svg(cambrian_svg:network(lively())),
+    Signs = fun(Id) -> length(xmerl_xpath:string("//g[@data-node='" ++ integer_to_list(Id) ++ "']/path[@class='cb-bg cb-plain']", Svg)) end,
+    ?assertEqual([0, 0, 0, 1, 3, 1], [Signs(Id) || #{id := Id} <- maps:get(nodes, lively())]),
+    Legend = texts("//g[@class='cb-legend']//text", Svg),
+    [?assert(lists:member(Words, Legend)) || Words <- ["product of what comes in", "lives in time: delay, leaky", "learns: oja, reward"]],
+    Text = bytes(cambrian_svg:network(lively())),
+    [?assert(has(Text, Words)) || Words <- [<<"\ndynamics leaky, time constant 2.5\nid ">>, <<"\naggregation product\ndynamics delay">>,
+                                            <<"\nplasticity oja, learning rate 0.25, decay 0.5\n">>, <<"\ngain -1.5\nplasticity reward">>]],
+    ?assertEqual(["3 inputs, 2 hidden nodes, 1 output; 12 connections, 3 recurrent, 1 disabled; 2 nodes with dynamics; "
+                  "2 nodes with plasticity; 1 node with another aggregation than the sum."], texts("/svg/desc", Svg)).
+
+%% Genes that say that a node is plain leave its picture as it was before there were any others.
+a_plain_network_has_no_signs_test() ->
+    #{nodes := Nodes} = G = pole(),
+    Plain = #{aggregation => sum, gain => 1.0, dynamics => none, time_constant => 1.0, plasticity => none, learning_rate => 0.0, decay => 0.0},
+    Draw = fun(Genotype) -> {bytes(cambrian_svg:network(Genotype)), bytes(cambrian_svg:dot(Genotype))} end,
+    ?assertEqual(Draw(G), Draw(G#{nodes := [maps:merge(Plain, Node) || Node <- Nodes]})),
+    ?assertNot(has(element(1, Draw(G)), <<"cb-bg cb-plain">>)).
 
 width_can_be_asked_for_test() ->
     Svg = svg(cambrian_svg:network(pole(), #{width => 480})),
@@ -121,6 +152,12 @@ dot_has_every_part_test() ->
     ?assertEqual(3, length(binary:matches(Text, <<"constraint=false">>))),
     ?assertEqual(1, length(binary:matches(Text, <<"style=dashed">>))),
     ?assert(has(Text, <<"h2\\ngaussian">>)).
+
+dot_says_what_is_not_plain_test() ->
+    Text = bytes(cambrian_svg:dot(lively())),
+    ?assertEqual(3, length(binary:matches(Text, <<"peripheries=2">>))),
+    ?assert(has(Text, <<"h2\\ngaussian\\nproduct\\ndelay\\noja\"">>)),
+    ?assert(has(Text, <<"tooltip=\"bias 0.31\\ndynamics leaky, time constant 2.5\"">>)).
 
 dot_quotes_what_it_is_given_test() ->
     G = #{nodes := Nodes} = tiny(),

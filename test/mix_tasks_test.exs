@@ -67,6 +67,26 @@ defmodule MixTasksTest do
     assert shown =~ "Fitness: * best, . mean"
   end
 
+  test "cambrian.export and cambrian.import" do
+    path = fn name ->
+      Path.join(
+        System.tmp_dir!(),
+        "#{System.unique_integer([:positive])}_#{System.pid()}_#{name}"
+      )
+    end
+
+    [json, copy] = files = [path.("a.json"), path.("copy.genotype")]
+    on_exit(fn -> Enum.each(files, &File.rm/1) end)
+    {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+    File.write!(json, Cambrian.Genotype.to_json(genotype))
+
+    assert capture_io(fn -> run("import", [json, "--out", copy]) end) =~ "Written: #{copy}\n"
+    assert File.read!(copy) == Cambrian.Genotype.to_binary(genotype)
+
+    assert capture_io(fn -> run("export", [copy, "--to", "json"]) end) ==
+             Cambrian.Genotype.to_json(genotype)
+  end
+
   test "mix itself ends with the status" do
     mix = fn args ->
       System.cmd("mix", args, stderr_to_stdout: true, env: [{"MIX_ENV", "test"}])
@@ -79,7 +99,7 @@ defmodule MixTasksTest do
   end
 
   test "every task has its line in mix help" do
-    for name <- ~w(evolve resume inspect) do
+    for name <- ~w(evolve resume inspect export import) do
       task = Mix.Task.get!("cambrian.#{name}")
       assert Mix.Task.shortdoc(task)
       assert Mix.Task.moduledoc(task) =~ "mix cambrian.#{name} "

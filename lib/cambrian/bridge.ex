@@ -96,8 +96,9 @@ defmodule Cambrian.Bridge do
 
   `:step` is `:announced`, `:asked`, `:not_delivered`, `:received`, `:not_a_source` (the topology takes
   nothing of its origin), `:dropped` (too many waited), `:offered` (to a population), `:busy`, `:judged`
-  (with `:outcome`, `:claimed` and the `:fitness` that was measured), `:published`, or `:refused` with
-  the `:reason` and what `Cambrian.Trust.refusals/1` knows of it.
+  (with `:task`, `:outcome`, its breeder's `:generation`, the fitness `:claimed` and the `:fitness` that
+  was measured), `:published`, or `:refused` with the `:reason` and what `Cambrian.Trust.refusals/1`
+  knows of it.
   """
   @type step :: %{
           required(:time) => integer,
@@ -106,15 +107,27 @@ defmodule Cambrian.Bridge do
           optional(atom) => term
         }
 
-  @typedoc "What became of another's genotype; without `:fitness` where its evaluation failed."
+  @typedoc """
+  What became of another's genotype. `:claimed` and `:generation` are what its origin says of it, `:fitness` is what was
+  measured here; without that its evaluation failed.
+  """
   @type migration :: %{
           required(:time) => integer,
           required(:realm) => String.t(),
           required(:genotype) => Genotype.id(),
           required(:origin) => key,
+          required(:task) => String.t(),
+          required(:generation) => non_neg_integer,
           required(:claimed) => float,
           required(:outcome) => atom,
           optional(:fitness) => float
+        }
+
+  @typedoc "How the transport is connected; some say more."
+  @type status :: %{
+          required(:connected) => boolean,
+          required(:peers) => non_neg_integer | :unknown,
+          optional(atom) => term
         }
 
   @doc """
@@ -398,12 +411,20 @@ defmodule Cambrian.Bridge do
       iex> Cambrian.Bridge.stop()
       :ok
   """
-  @spec status() :: %{
-          required(:connected) => boolean,
-          required(:peers) => non_neg_integer | :unknown,
-          optional(atom) => term
-        }
+  @spec status() :: status
   defdelegate status, to: :cambrian_bridge
+
+  @doc """
+  The same of one realm.
+
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> Cambrian.Bridge.status("org.example.docs")
+      %{connected: true, peers: 0}
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
+  @spec status(realm :: String.t()) :: status
+  defdelegate status(realm), to: :cambrian_bridge
 
   @doc """
   How many messages all bridges received and how many bytes, how many of them were rejected for which

@@ -345,6 +345,60 @@ defmodule Cambrian.Genotype do
     do: Boundary.genotype(:cambrian_genotype.patch(base, delta))
 
   @doc """
+  Every gene as JSON, a line for each, to look at, to edit or to read in other languages.
+
+  The content is that of `to_map/1`; `docs/export.md` has a table of the fields. Ids and layers are
+  texts of 16 hexadecimal digits; numbers have the fewest digits that read back to the same bits.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> json = Cambrian.Genotype.to_json(genotype)
+      iex> json =~ ~S|{"id":"0ff428b25743d371","kind":"input","index":1,"layer":"0000000000000000"}|
+      true
+  """
+  @spec to_json(t) :: String.t()
+  def to_json(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_json(reference)
+
+  @doc """
+  Reads the text of `to_json/1` from anyone, of at most 256 MiB.
+
+  Genes may be in any order. A node needs its id and its layer; other genes that it lacks are as
+  `from_map/1` has them. The id of a connection may lack too, as it follows from its ends. The
+  reason of a refusal is `{:bad_json, why}`, which says where, `{:invalid_genotype, why}`,
+  `{:unsupported_version, schema}` or `{:too_large, size}`.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> {:ok, same} = genotype |> Cambrian.Genotype.to_json() |> Cambrian.Genotype.from_json()
+      iex> Cambrian.Genotype.id(same) == Cambrian.Genotype.id(genotype)
+      true
+      iex> Cambrian.Genotype.from_json(~S|{"schema": 2, "inputs": "two"}|)
+      {:error, {:bad_json, ~S|inputs: invalid type: string "two", expected u32 at line 1 column 29|}}
+  """
+  @spec from_json(String.t()) :: {:ok, t} | {:error, Error.reason()}
+  def from_json(text), do: Boundary.genotype(:cambrian_genotype.from_json(text))
+
+  @doc """
+  A network that neat-python wrote as JSON, as a genotype that computes the same; from anyone, of
+  at most 256 MiB.
+
+  Feed-forward and recurrent networks are read, as `neat.export.export_network_json` of neat-python
+  1.1 and 2.0 writes them. `{:no_equal, what}` names what Cambrian cannot compute: the activations
+  `lelu`, `inv` and `cube`, functions of one's own, CTRNNs, spiking networks. Some of its nodes become
+  more than one: `docs/export.md` tells which, and why.
+
+      iex> node = ~S|{"id": 0, "activation": {"name": "tanh", "custom": false}, "bias": 0.25,
+      ...>   "aggregation": {"name": "sum", "custom": false}, "response": 1.0}|
+      iex> {:ok, genotype} = Cambrian.Genotype.from_neat_python(~s|{
+      ...>   "format_version": "1.0", "network_type": "feedforward",
+      ...>   "topology": {"input_keys": [-1], "output_keys": [0]}, "nodes": [\#{node}],
+      ...>   "connections": [{"from": -1, "to": 0, "weight": 2.0, "enabled": true}]}|)
+      iex> [y] = genotype |> Cambrian.Network.compile() |> Cambrian.Network.activate([0.1])
+      iex> abs(y - :math.tanh(2.5 * (0.25 + 2.0 * 0.1))) < 1.0e-6
+      true
+  """
+  @spec from_neat_python(String.t()) :: {:ok, t} | {:error, Error.reason()}
+  def from_neat_python(text), do: Boundary.genotype(:cambrian_genotype.from_neat_python(text))
+
+  @doc """
   The network as text for Graphviz.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -363,6 +417,65 @@ defmodule Cambrian.Genotype do
   """
   @spec to_svg(t) :: String.t()
   def to_svg(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_svg(reference)
+
+  @doc """
+  The network as one file of C99, for a program or a microcontroller without Cambrian.
+
+  It needs no library, not even libm, and no heap: tables that stay in flash, and a struct of 4 bytes
+  for each input, number of memory and node. Its outputs have the same bits as those of
+  `Cambrian.Network.step/3`, and its memory is laid out like a state of that, so that one can be
+  handed over. How it is called and compiled stands at its top; `-ffast-math` is refused.
+
+  `:name` is what its names begin with, by default `"cambrian"`.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> file = Cambrian.Genotype.to_c(genotype, name: "pole")
+      iex> file =~ "void pole_step(struct pole_network *network, const float *inputs, float *outputs);"
+      true
+      iex> {:error, {:bad_option, {:name, "*/", _expected}}} = Cambrian.Genotype.to_c(genotype, name: "*/")
+  """
+  @spec to_c(t, name: String.t()) :: String.t() | {:error, Error.reason()}
+  def to_c(%__MODULE__{ref: reference}, opts \\ []) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         do: :cambrian_genotype.to_c(reference, options)
+  end
+
+  @doc """
+  The network as one file of Rust, a module for a program or a device without Cambrian.
+
+  It uses `core` alone, and neither allocates nor has unsafe code. For its outputs and its memory
+  holds what is said of `to_c/2`; how it is called stands at its top. `:name` is that of the module.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> file = Cambrian.Genotype.to_rust(genotype, name: "pole")
+      iex> file =~ "pub fn step(&mut self, inputs: &[f32; INPUTS]) -> [f32; OUTPUTS] {"
+      true
+      iex> {:error, {:bad_option, {:name, "match", _expected}}} = Cambrian.Genotype.to_rust(genotype, name: "match")
+  """
+  @spec to_rust(t, name: String.t()) :: String.t() | {:error, Error.reason()}
+  def to_rust(%__MODULE__{ref: reference}, opts \\ []) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         do: :cambrian_genotype.to_rust(reference, options)
+  end
+
+  @doc """
+  The network as an ONNX model of opset 17, for any runtime that reads it.
+
+  Its input `inputs` and its output `outputs` are 32-bit floats of shape `{batch, inputs}` and
+  `{batch, outputs}`. Where the network has a memory, `state` goes in too and `next_state` comes out,
+  of shape `{batch, memory}`: a state of `Cambrian.Network.step/3`, nought at rest. Of a network that
+  learns from a reward its last number is the reward.
+
+  A runtime adds in its own order and has its own functions, so the numbers are those of Cambrian to
+  some 1.0e-6, where no step and no feedback makes more of a last bit.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> model = Cambrian.Genotype.to_onnx(genotype)
+      iex> for name <- ["inputs", "outputs", "state"], model =~ name, do: name
+      ["inputs", "outputs"]
+  """
+  @spec to_onnx(t) :: binary
+  def to_onnx(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_onnx(reference)
 
   defp seed_and_params(opts) do
     with {:ok, options} <- Boundary.to_map(:options, opts),

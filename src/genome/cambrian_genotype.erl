@@ -14,8 +14,8 @@
 
 -export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2, crossover/3, crossover/4,
          distance/2, distance/3, id/1, info/1, to_map/1, from_map/1, to_binary/1, from_binary/1,
-         diff/2, patch/2,
-         to_dot/1, to_svg/1]).
+         diff/2, patch/2, to_json/1, from_json/1, from_neat_python/1,
+         to_dot/1, to_svg/1, to_c/1, to_c/2, to_rust/1, to_rust/2, to_onnx/1]).
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
 
 -opaque genotype() :: reference().
@@ -393,6 +393,65 @@ patch(Base, Delta) ->
     ?EITHER(cambrian_nif:genotype_patch(Base, Delta),
             cambrian_nif:genotype_patch_dirty(Base, Delta)).
 
+%% @doc Every gene as JSON, a line for each, to look at, to edit or to read in other languages.
+%%
+%% The content is that of {@link to_map/1}; `docs/export.md' has a table of the fields. Ids and layers are texts of 16
+%% hexadecimal digits; numbers have the fewest digits that read back to the same bits, so that {@link from_json/1} gives
+%% a genotype of the same id.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1, initial_connections => 0}, 7).
+%% 2> [_, <<"\"schema\": 2,">>, _, _, _, Input | _] = binary:split(cambrian_genotype:to_json(G), <<"\n">>, [global]).
+%% 3> Input.
+%% <<"  {\"id\":\"35aa233257ed720d\",\"kind\":\"input\",\"index\":0,\"layer\":\"0000000000000000\"},">>
+%% '''
+-spec to_json(genotype()) -> binary().
+to_json(Genotype) ->
+    ?EITHER(cambrian_nif:genotype_to_json(Genotype),
+            cambrian_nif:genotype_to_json_dirty(Genotype)).
+
+%% @doc Reads {@link to_json/1}'s text from anyone, of at most 256 MiB.
+%%
+%% Genes may be in any order. A node needs its `id' and its `layer'; other genes that it lacks are as {@link from_map/1}
+%% has them. The `id' of a connection may lack too, as it follows from its ends. `bad_json' says what was wrong, and where.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {ok, Copy} = cambrian_genotype:from_json(cambrian_genotype:to_json(G)).
+%% 3> cambrian_genotype:id(Copy) =:= cambrian_genotype:id(G).
+%% true
+%% 4> cambrian_genotype:from_json(<<"{\"schema\": 2, \"inputs\": 1,\n \"outputs\": \"one\"}">>).
+%% {error,{bad_json,<<"outputs: invalid type: string \"one\", expected u32 at line 2 column 17">>}}
+%% '''
+-spec from_json(binary()) ->
+          {ok, genotype()} | {error, {bad_json, binary()} | {invalid_genotype, binary()} | {too_large, pos_integer()}
+                                   | {unsupported_version, non_neg_integer()}}.
+from_json(Text) ->
+    ?EITHER(cambrian_nif:genotype_from_json(Text),
+            cambrian_nif:genotype_from_json_dirty(Text)).
+
+%% @doc A network that neat-python wrote as JSON, as a genotype that computes the same; from anyone, of at most 256 MiB.
+%%
+%% Feed-forward and recurrent networks are read, as `neat.export.export_network_json' of neat-python 1.1 and 2.0 writes
+%% them. `no_equal' names what Cambrian cannot compute: the activations `lelu', `inv' and `cube', functions of one's own,
+%% CTRNNs, spiking networks. Some of its nodes become more than one: `docs/export.md' tells which, and why.
+%%
+%% ```
+%% 1> Node = <<"{\"id\": 0, \"activation\": {\"name\": \"tanh\", \"custom\": false}, \"bias\": 0.25, \"response\": 1.0,
+%%               \"aggregation\": {\"name\": \"sum\", \"custom\": false}}">>.
+%% 2> {ok, G} = cambrian_genotype:from_neat_python(<<"{\"format_version\": \"1.0\", \"network_type\": \"feedforward\",
+%%      \"topology\": {\"input_keys\": [-1], \"output_keys\": [0]}, \"nodes\": [", Node/binary, "],
+%%      \"connections\": [{\"from\": -1, \"to\": 0, \"weight\": 2.0, \"enabled\": true}]}">>).
+%% 3> [Y] = cambrian_network:activate(cambrian_network:compile(G), [0.1]).
+%% 4> abs(Y - math:tanh(2.5 * (0.25 + 2.0 * 0.1))) < 1.0e-6.
+%% true
+%% '''
+-spec from_neat_python(binary()) ->
+          {ok, genotype()} | {error, {bad_json | no_equal | invalid_genotype, binary()} | {too_large, pos_integer()}}.
+from_neat_python(Text) ->
+    ?EITHER(cambrian_nif:genotype_from_neat_python(Text),
+            cambrian_nif:genotype_from_neat_python_dirty(Text)).
+
 %% @doc The network as text for Graphviz.
 %%
 %% ```
@@ -414,3 +473,96 @@ to_dot(Genotype) -> iolist_to_binary(cambrian_svg:dot(to_map(Genotype))).
 %% '''
 -spec to_svg(genotype()) -> binary().
 to_svg(Genotype) -> iolist_to_binary(cambrian_svg:network(to_map(Genotype))).
+
+%% @doc The network as one file of C99, for a program or a microcontroller without Cambrian. Its names begin with
+%% `cambrian_'.
+%%
+%% It needs no library, not even libm, and no heap: tables that stay in flash, and a struct of 4 bytes for each input,
+%% number of memory and node. Its outputs have the same bits as those of {@link cambrian_network:step/3}, and its memory
+%% is laid out like a state of that, so that one can be handed over. How it is called and compiled stands at its top;
+%% `-ffast-math' is refused.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> File = cambrian_genotype:to_c(G).
+%% 3> {match, [Declared]} = re:run(File, "\nvoid cambrian_step.*", [{capture, first, binary}]).
+%% 4> Declared.
+%% <<"\nvoid cambrian_step(struct cambrian_network *network, const float *inputs, float *outputs);">>
+%% '''
+-spec to_c(genotype()) -> binary().
+to_c(Genotype) ->
+    Text = to_c(Genotype, #{}),
+    true = is_binary(Text),
+    Text.
+
+%% @doc The same with another name than `cambrian': that its names begin with, in capitals those of constants.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> File = cambrian_genotype:to_c(G, #{name => <<"pole">>}).
+%% 3> {match, [Declared]} = re:run(File, "#define POLE_INPUTS.*", [{capture, first, binary}]).
+%% 4> Declared.
+%% <<"#define POLE_INPUTS 2">>
+%% 5> cambrian_genotype:to_c(G, #{name => <<"pole; system(\"sh\")">>}).
+%% {error,{bad_option,{name,<<"pole; system(\"sh\")">>,
+%%                     <<"a lower-case letter and then up to 31 lower-case letters, digits and underscores, and no keyword of Rust">>}}}
+%% '''
+-spec to_c(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
+to_c(Genotype, Options) ->
+    named(Options, fun(Name) -> ?EITHER(cambrian_nif:genotype_to_c(Genotype, Name),
+                                        cambrian_nif:genotype_to_c_dirty(Genotype, Name)) end).
+
+named(Options, Export) ->
+    case cambrian_options:check(Options, #{name => {fun is_binary/1, <<"a binary">>, <<"cambrian">>}}) of
+        {ok, #{name := Name}} -> Export(Name);
+        Error -> Error
+    end.
+
+%% @doc The network as one file of Rust, a module for a program or a device without Cambrian.
+%%
+%% It uses `core' alone, and neither allocates nor has unsafe code. For its outputs and its memory holds what is said of
+%% {@link to_c/1}; how it is called stands at its top.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> {match, [Step]} = re:run(cambrian_genotype:to_rust(G), "pub fn step.*", [{capture, first, binary}]).
+%% 3> Step.
+%% <<"pub fn step(&mut self, inputs: &[f32; INPUTS]) -> [f32; OUTPUTS] {">>
+%% '''
+-spec to_rust(genotype()) -> binary().
+to_rust(Genotype) ->
+    Text = to_rust(Genotype, #{}),
+    true = is_binary(Text),
+    Text.
+
+%% @doc The same with another name than `cambrian' for the module, which the example at its top has.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> re:run(cambrian_genotype:to_rust(G, #{name => <<"pole">>}), "mod pole;", [{capture, first, binary}]).
+%% {match,[<<"mod pole;">>]}
+%% '''
+-spec to_rust(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
+to_rust(Genotype, Options) ->
+    named(Options, fun(Name) -> ?EITHER(cambrian_nif:genotype_to_rust(Genotype, Name),
+                                        cambrian_nif:genotype_to_rust_dirty(Genotype, Name)) end).
+
+%% @doc The network as an ONNX model of opset 17, for any runtime that reads it.
+%%
+%% Its input `inputs' and its output `outputs' are 32-bit floats, a row for each sample. Where the network has a memory,
+%% `state' goes in too and `next_state' comes out, of as many numbers as {@link cambrian_network:info/1} says: a state of
+%% {@link cambrian_network:step/3}, nought at rest. Of a network that learns from a reward its last number is the reward.
+%%
+%% A runtime adds in its own order and has its own functions, so the numbers are those of Cambrian to some 1.0e-6, where
+%% no step and no feedback makes more of a last bit.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> Model = cambrian_genotype:to_onnx(G).
+%% 3> [Name || Name <- [<<"inputs">>, <<"outputs">>, <<"state">>], binary:match(Model, Name) =/= nomatch].
+%% [<<"inputs">>,<<"outputs">>]
+%% '''
+-spec to_onnx(genotype()) -> binary().
+to_onnx(Genotype) ->
+    ?EITHER(cambrian_nif:genotype_to_onnx(Genotype),
+            cambrian_nif:genotype_to_onnx_dirty(Genotype)).

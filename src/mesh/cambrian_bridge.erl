@@ -18,7 +18,7 @@
 
 -export([start_link/1, start/1, stop/0, stop/1, realms/0, join/1, publish_genotype/2, subscribe_genotypes/2,
          unsubscribe_genotypes/1, list_nodes/0, list_nodes/1, global_best/0, global_best/1, why/1, migrations/0, identity/0,
-         rotate/0, status/0, counts/0]).
+         rotate/0, status/0, status/1, counts/0]).
 -export_type([options/0, peer/0, best/0, story/0, migration/0]).
 
 -type options() :: #{realm := binary(), transport => module(), transport_options => map(),
@@ -58,13 +58,16 @@
 -type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
 %% What happened to a genotype here, the first step first; `time' in ms since 1970. The steps are `announced', `asked',
 %% `not_delivered', `received', `not_a_source' (the topology takes nothing of its origin), `dropped' (too many waited), `offered'
-%% (to a population), `busy', `judged' (with `outcome', `claimed' and the `fitness' that was measured), `published', and `refused'
-%% with the `reason' and what {@link cambrian_trust:refusals/1} knows of it.
+%% (to a population), `busy', `judged' (with `task', `outcome', its breeder's `generation', the fitness `claimed' and the
+%% `fitness' that was measured), `published', and `refused' with the `reason' and what {@link cambrian_trust:refusals/1} knows
+%% of it.
 
 -type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(), origin := cambrian_identity:key(),
-                       claimed := float(), fitness => float(), outcome := atom()}.
-%% What became of another's genotype: `fitness' is what was measured here, and is not there where its evaluation failed;
-%% `outcome' is that of {@link cambrian_population:event()}; `time' in ms since 1970.
+                       task := binary(), generation := non_neg_integer(), claimed := float(), fitness => float(),
+                       outcome := atom()}.
+%% What became of another's genotype: `claimed' and `generation' are what its origin says of it, `fitness' is what was measured
+%% here, and is not there where its evaluation failed; `outcome' is that of {@link cambrian_population:event()}; `time' in ms
+%% since 1970.
 
 %% @doc Under a supervisor of your own, or linked to the caller: one bridge a realm.
 %%
@@ -321,7 +324,7 @@ migrations() ->
 in_order(Steps) -> lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, Steps).
 
 migration(Realm, Id, Steps) ->
-    [(maps:with([time, claimed, fitness, outcome], Judged))#{realm => Realm, genotype => Id, origin => Origin}
+    [(maps:with([time, task, generation, claimed, fitness, outcome], Judged))#{realm => Realm, genotype => Id, origin => Origin}
      || #{step := judged} = Judged <- Steps, #{step := received, origin := Origin} <- lists:sublist(received(Steps), 1)].
 
 received(Steps) -> [Step || #{step := received} = Step <- Steps].
@@ -371,7 +374,11 @@ rotated(Error, _Others) -> Error.
 %% 3> ok = cambrian_bridge:stop().
 %% '''
 -spec status() -> cambrian_transport:status().
-status() -> call(only_realm(), status).
+status() -> status(only_realm()).
+
+%% @doc The same of one realm.
+-spec status(Realm :: binary()) -> cambrian_transport:status().
+status(Realm) -> call(Realm, status).
 
 %% @doc How many messages all bridges received and how many bytes, how many of them were rejected for which reason; how many
 %% genotypes were published, and how often the best was announced again, with the bytes of all that was published; and what was

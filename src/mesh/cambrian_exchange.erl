@@ -707,8 +707,9 @@ judge(#{outcome := busy}, #{id := Id}, _Name, Now, X) -> note(Id, busy, #{}, Now
 judge(#{outcome := Outcome} = Verdict, #{id := Id, claims := #{origin := Origin, fitness := Claimed} = Claims} = Item, Name, Now,
       #exchange{known = Known} = X) ->
     Measured = maps:get(fitness, Verdict, failed),
-    Noted = note(Id, judged, (maps:with([fitness], Verdict))#{outcome => Outcome, claimed => Claimed}, Now,
-                 X#exchange{known = cambrian_recent:put({Name, Id}, Measured, Known)}),
+    Judged = (maps:with([fitness], Verdict))#{outcome => Outcome, task => Name, claimed => Claimed,
+                                              generation => maps:get(generation, Claims, 0)},
+    Noted = note(Id, judged, Judged, Now, X#exchange{known = cambrian_recent:put({Name, Id}, Measured, Known)}),
     case Measured of
         failed -> Noted;
         _ ->

@@ -158,10 +158,12 @@ end_labels(Lines, #{top := Top, bottom := Bottom, right := Right, size := {Width
     ]),
     %% A line that stops early has room for its name right there.
     {Early, Late} = lists:partition(fun({_, _, X, _}) -> Right - X > 40 end, Ends),
-    Fitting = lists:sublist(Late, max(1, trunc((Bottom - Top) / 14))),
-    Settled = cambrian_room:settle([{{Line, {X, Y}}, Y, 7.5} || {Y, _, X, Line} <- Fitting], Top + 4, Bottom - 4),
-    [end_label(Line, End, {Right + 3, Y}, Width) || {{Line, End}, Y} <- Settled] ++
-        [end_label(Line, {X, Y}, {X, Y}, Width) || {Y, _, X, Line} <- Early].
+    Settled = fun(Some) ->
+        Fitting = lists:sublist(Some, max(1, trunc((Bottom - Top) / 14))),
+        cambrian_room:settle([{{Line, {X, Y}}, Y, 7.5} || {Y, _, X, Line} <- Fitting], Top + 4, Bottom - 4)
+    end,
+    [end_label(Line, End, {Right + 3, Y}, Width) || {{Line, End}, Y} <- Settled(Late)] ++
+        [end_label(Line, {X, EndY}, {X, Y}, Width) || {{Line, {X, EndY}}, Y} <- Settled(Early)].
 
 end_label(#{name := Name, group := Group}, {_, EndY} = End, {X, Y}, Width) ->
     Lead = tag(path, [{class, "cb-lead"}, {d, ["M", p(End), "L", p({X + 3, Y})]}]),

@@ -5,7 +5,8 @@
 
 -export([dot/1]).
 
-%% @doc Gives a genotype as text for Graphviz: recurrent links take no part in its ranks.
+%% @doc Gives a genotype as text for Graphviz: recurrent links take no part in its ranks. A node that has dynamics,
+%% plasticity or another aggregation than the sum says so and has a double line around it.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -36,10 +37,12 @@ rank(Kind, Ids) ->
 
 node_line(#{id := Id, kind := input}, Names) ->
     ["  ", id(Id), " [shape=plaintext, label=\"", map_get(Id, Names), "\"];\n"];
-node_line(#{id := Id, kind := Kind, activation := Activation, bias := Bias}, Names) ->
+node_line(#{id := Id, kind := Kind, activation := Activation, bias := Bias} = Node, Names) ->
+    Special = [["\\n", quoted(clip(Name, 40))] || {_, Name} <- cambrian_graph:special(Node)],
     [
-        "  ", id(Id), " [label=\"", map_get(Id, Names), "\\n", quoted(clip(Activation, 40)),
-        "\", tooltip=\"bias ", exact(Bias), "\"", [", penwidth=2" || Kind =:= output], "];\n"
+        "  ", id(Id), " [label=\"", map_get(Id, Names), "\\n", quoted(clip(Activation, 40)), Special,
+        "\", tooltip=\"", lists:join("\\n", [["bias ", exact(Bias)] | [quoted(iolist_to_binary(W)) || W <- cambrian_graph:words(Node)]]),
+        "\"", [", penwidth=2" || Kind =:= output], [", peripheries=2" || Special =/= []], "];\n"
     ].
 
 edge_line(#{from := F, to := T, weight := W, kind := Kind} = Link, Max) ->

@@ -1,9 +1,9 @@
 %% @doc A genotype as its pictures see it: links of four kinds, columns, and a name for each node.
 -module(cambrian_graph).
 
--import(cambrian_text, [bounded/1, clip/1]).
+-import(cambrian_text, [bounded/1, clip/1, exact/1, text/1]).
 
--export([links/1, strongest/2, columns/1, names/2]).
+-export([links/1, strongest/2, columns/1, names/2, special/1, words/1]).
 -export_type([genotype/0, labels/0, names/0, link/0]).
 
 -type genotype() :: #{nodes := [map()], connections := [map()], atom() => term()}.
@@ -127,6 +127,44 @@ names(#{nodes := Nodes}, Labels) ->
         Nodes
     ),
     maps:from_list(Named).
+
+%% @doc What a node has that a plain one, which sums what comes in and neither keeps nor learns anything, has not.
+%%
+%% ```
+%% 1> cambrian_graph:special(#{kind => hidden, aggregation => max, dynamics => leaky, plasticity => none}).
+%% [{aggregation,max},{dynamics,leaky}]
+%% '''
+-spec special(map()) -> [{aggregation | dynamics | plasticity, atom()}].
+special(Node) ->
+    [
+        {Gene, Name}
+     || {Gene, Plain} <- [{aggregation, sum}, {dynamics, none}, {plasticity, none}],
+        Name <- [maps:get(Gene, Node, Plain)], Name =/= Plain
+    ].
+
+%% @doc The same in words, with the numbers that belong to it; and its gain, where that is not 1.
+%%
+%% ```
+%% 1> Node = #{kind => hidden, gain => 1.5, dynamics => delay, time_constant => 3.0, plasticity => oja,
+%%             learning_rate => 0.25, decay => 0.0}.
+%% 2> [iolist_to_binary(Words) || Words <- cambrian_graph:words(Node)].
+%% [<<"gain 1.5">>,<<"dynamics delay, time constant 3.0">>,
+%%  <<"plasticity oja, learning rate 0.25, decay 0.0">>]
+%% '''
+-spec words(map()) -> [iodata()].
+words(Node) ->
+    [["gain ", exact(Gain)] || #{gain := Gain} <- [Node], Gain /= 1] ++
+        [
+            [atom_to_list(Gene), " ", text(Name), [numbered_gene(Key, Value) || Key <- numbers(Gene), #{Key := Value} <- [Node]]]
+         || {Gene, Name} <- special(Node)
+        ].
+
+numbers(aggregation) -> [];
+numbers(dynamics) -> [time_constant];
+numbers(plasticity) -> [learning_rate, decay].
+
+numbered_gene(Key, Value) ->
+    [", ", string:replace(atom_to_list(Key), "_", " "), " ", exact(Value)].
 
 label(Index, Given, Else) ->
     case Given of

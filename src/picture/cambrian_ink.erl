@@ -78,7 +78,7 @@ theme(Side) ->
         ".cb .cb-plain{stroke:", Mute, "}.cb .cb-wedge,.cb .cb-dot{fill:", Mute, "}.cb .cb-glyph{stroke:", Ink, "}\n"
         ".cb .cb-node circle{fill:", Paper, ";stroke:", Ink, "}.cb .cb-input circle{fill:", Ink, "}\n"
         ".cb .cb-band{stroke:", Paper, "}.cb .cb-b0{fill:", Rule, "}.cb .cb-mark path,.cb .cb-ring{stroke:", Ink, "}\n"
-        ".cb .cb-mark .cb-ring{fill:none}\n",
+        ".cb .cb-mark .cb-ring{fill:none}.cb .cb-fill{fill:", Positive, "}\n",
         [line_rule(I, Of(C), Paper) || {I, C} <- lists:enumerate(lines())],
         [[".cb .cb-b", integer_to_list(I), "{fill:", Of(C), "}"] || {I, C} <- lists:enumerate(bands())],
         "\n"

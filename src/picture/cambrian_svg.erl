@@ -36,7 +36,9 @@ network(Genotype) ->
 %%
 %% A line's width is its weight and its colour the sign; a recurrent link is an arc with an arrow
 %% head, a disabled one is dashed. A node shows its activation as a small curve and its bias as an
-%% arc around it. Of more than 1,000 nodes or 4,000 links the strongest are drawn.
+%% arc around it; a clock on its rim is for dynamics, a triangle for plasticity, and a sign such as
+%% `×' for another aggregation than the sum. Of more than 1,000 nodes or 4,000 links the strongest
+%% are drawn.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -81,11 +83,14 @@ summary(Nodes, Links) ->
     Count = fun(Kind) -> length([x || #{kind := K} <- Nodes, K =:= Kind]) end,
     Recurrent = length([x || #{kind := Kind} <- Links, Kind =/= forward]),
     Disabled = length([x || #{enabled := false} <- Links]),
+    With = fun(Gene) -> length([x || Node <- Nodes, lists:keymember(Gene, 1, cambrian_graph:special(Node))]) end,
     [
         counted(Count(input), "input"), ", ", counted(Count(hidden), "hidden node"), ", ",
         counted(Count(output), "output"), "; ", counted(length(Links), "connection"),
         [[", ", short(Recurrent), " recurrent"] || Recurrent > 0],
-        [[", ", short(Disabled), " disabled"] || Disabled > 0], "."
+        [[", ", short(Disabled), " disabled"] || Disabled > 0],
+        [["; ", counted(N, "node"), " with ", Words] || {Gene, Words} <- [{dynamics, "dynamics"}, {plasticity, "plasticity"},
+            {aggregation, "another aggregation than the sum"}], N <- [With(Gene)], N > 0], "."
     ].
 
 %% ---------------------------------------------------------------------------------------------
@@ -138,15 +143,17 @@ draw_node(#{id := Id, kind := Kind} = Node, #{radius := R, at := At} = Scene) ->
             tag(circle, [{cx, n(X)}, {cy, n(Y)}, {r, n(Radius)}]),
             bias_ring(Node, X, Y, Radius, Scene),
             [glyph(Node, X, Y, R) || Kind =/= input, R >= 8],
+            [sign(Special, sign_place(Special, X, Y, Radius), sign_radius(R)) || R >= ?RING_RADIUS, Special <- cambrian_graph:special(Node)],
             node_text(Node, X, Y, Scene)
         ]),
         "\n"
     ].
 
-node_words(#{id := Id, kind := Kind, activation := Activation, bias := Bias}, #{names := Names}) ->
+node_words(#{id := Id, kind := Kind, activation := Activation, bias := Bias} = Node, #{names := Names}) ->
     [
         escape(map_get(Id, Names)), "\n", atom_to_list(Kind), ", ", escape(Activation),
-        "\nbias ", exact(Bias), "\nid ", integer_to_list(Id)
+        "\nbias ", exact(Bias), [["\n", escape(iolist_to_binary(Words))] || Words <- cambrian_graph:words(Node)],
+        "\nid ", integer_to_list(Id)
     ].
 
 %% The bias as an arc around the node: to the right from the top when positive, else to the left.
@@ -163,6 +170,33 @@ bias_ring(#{bias := Bias}, X, Y, Radius, #{max_bias := Max, radius := R}) when B
     tag(path, [{class, Class}, {d, D}]);
 bias_ring(_, _, _, _, _) ->
     [].
+
+%% What a node has that a plain one has not, as small signs on its rim: each kind has its place.
+sign_place({Gene, _}, X, Y, Radius) ->
+    {Right, Down} = map_get(Gene, #{dynamics => {1, 1}, plasticity => {1, -1}, aggregation => {-1, 1}}),
+    {X + Right * Radius * 0.8, Y + Down * Radius * 0.8}.
+
+sign_radius(R) -> max(4.0, min(6.5, R * 0.4)).
+
+sign({Gene, Name}, {X, Y}, S) ->
+    [
+        tag(path, [{class, "cb-bg cb-plain"}, {d, ["M", p({X - S, Y}), disc(S, 2 * S), disc(S, -2 * S), "Z"]}]),
+        case Gene of
+            dynamics -> tag(path, [{class, "cb-plain"}, {d, ["M", p({X, Y - S * 0.6}), "V", n(Y), "L", p({X + S * 0.45, Y + S * 0.3})]}]);
+            plasticity -> tag(path, [{class, "cb-plain"}, {d, ["M", p({X, Y - S * 0.55}), "L", p({X + S * 0.55, Y + S * 0.4}), "H", n(X - S * 0.55), "Z"]}]);
+            aggregation -> words(X, Y + S * 0.6, "middle", "cb-mute", S * 1.7, symbol(Name))
+        end
+    ].
+
+disc(S, Across) -> ["a", p({S, S}), " 0 1 1 ", p({Across, 0})].
+
+symbol(product) -> <<"×"/utf8>>;
+symbol(mean) -> <<"µ"/utf8>>;
+symbol(max) -> <<"↑"/utf8>>;
+symbol(min) -> <<"↓"/utf8>>;
+symbol(median) -> <<"½"/utf8>>;
+symbol(max_abs) -> <<"±"/utf8>>;
+symbol(Other) -> string:slice(cambrian_text:text(Other), 0, 1).
 
 %% Labels stand beside inputs and outputs; where there is air, a node says its name and activation.
 node_text(#{id := Id, kind := Kind, activation := Activation}, X, Y, #{names := Names, radius := R} = Scene) ->
@@ -267,4 +301,12 @@ legend_items(#{nodes := Nodes, links := Links, radius := R, max_weight := MaxWei
                 tag(circle, [{class, "cb-dot"}, {cx, "12"}, {r, "2.5"}])
             ],
             ["arc: bias, up to ", short(MaxBias)]}
+        | special_items(lists:usort([Special || R >= ?RING_RADIUS, Node <- Nodes, Special <- cambrian_graph:special(Node)]))
     ].
+
+%% One for each aggregation, as each has its own sign, and one for all dynamics and for all rules of learning.
+special_items(Special) ->
+    Names = fun(Gene) -> lists:join(", ", [escape(Name) || {G, Name} <- Special, G =:= Gene]) end,
+    Item = fun({Gene, _} = Sign, Text) -> {lists:keymember(Gene, 1, Special), sign(Sign, {14, 0}, 6.5), Text} end,
+    [Item(Sign, [escape(Name), " of what comes in"]) || {aggregation, Name} = Sign <- Special] ++
+        [Item({dynamics, any}, ["lives in time: ", Names(dynamics)]), Item({plasticity, any}, ["learns: ", Names(plasticity)])].

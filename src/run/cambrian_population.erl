@@ -14,7 +14,7 @@
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
          await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1]).
+-export([start_guarded/1, start_prepared/1, overview/1]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, welcoming/3, evaluating/3, receiving/3, trying/3, breeding/3]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0]).
@@ -455,6 +455,13 @@ unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
                               networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
 info(Population) -> call(Population, info, infinity).
 
+%% @private How it stands, all in one answer, for who shows it.
+-spec overview(population()) -> #{name := term(), task := atom(), task_id := binary(), goal := goal(),
+                                  state := new | running | paused | finished, solved := boolean(),
+                                  stats := undefined | stats(), champion := undefined | champion(),
+                                  elapsed_ms := non_neg_integer(), history := cambrian_history:history()}.
+overview(Population) -> call(Population, overview, infinity).
+
 %% By its name, one that died and is on its way back can be called meanwhile.
 call(Population, Request, Timeout) ->
     try gen_statem:call(Population, Request, Timeout)
@@ -668,9 +675,18 @@ answer(stats, #data{stats = undefined}) -> {error, not_evaluated};
 answer(stats, #data{stats = Stats}) -> {ok, Stats};
 answer(history, #data{history = History}) -> cambrian_history:pages(History);
 answer(population, #data{population = Population}) -> {ok, Population};
+answer(overview, #data{name = Name, task = #{name := Task, id := Id}, goal = Goal, result = Result} = Data) ->
+    #{name => Name, task => Task, task_id => Id, goal => Goal, state => doing(Data),
+      solved => is_map(Result) andalso maps:get(solved, Result), stats => Data#data.stats,
+      champion => Data#data.champion, elapsed_ms => elapsed(Data), history => Data#data.history};
 answer(info, #data{name = Name, task = #{name := Task, id := Id}, population = Population}) ->
     (cambrian_nif:population_info(Population))#{name => Name, task => Task, task_id => Id,
                                                 parameters => cambrian_nif:population_parameters(Population)}.
+
+doing(#data{result = Result}) when Result =/= undefined -> finished;
+doing(#data{running = Running, steps = Steps}) when Running; Steps > 0 -> running;
+doing(#data{stats = undefined}) -> new;
+doing(_) -> paused.
 
 %% A population that ends as it should leaves no checkpoint in memory; one that dies does.
 terminate(Reason, _State, Data) ->

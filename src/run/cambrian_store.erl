@@ -6,7 +6,7 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, amend/2, write/3, get/1, is_returning/1, populations/0, watch/0, open/1, forget/1,
+-export([start_link/0, put/2, amend/2, write/3, get/1, is_returning/1, lost/0, populations/0, watch/0, open/1, forget/1,
          discard/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
@@ -57,6 +57,10 @@ is_returning(Name) ->
     catch exit:_ -> false
     end.
 
+%% @doc The names of those that died, and not as they should, and have not come back.
+-spec lost() -> [Name :: atom()].
+lost() -> gen_server:call(?MODULE, lost, infinity).
+
 %% @doc The populations that are alive on this node, whoever supervises them, by their names.
 -spec populations() -> #{Name :: term() => pid()}.
 populations() -> gen_server:call(?MODULE, populations, infinity).
@@ -105,6 +109,9 @@ handle_call({read, Name}, _From, State) ->
 handle_call({is_returning, Name}, _From, #state{died = Died} = State) ->
     Returning = ets:member(?MODULE, Name) andalso now_ms() - maps:get(Name, Died, now_ms()) < ?RETURNS_WITHIN_MS,
     {reply, Returning, State};
+handle_call(lost, _From, #state{died = Died} = State) ->
+    Now = now_ms(),
+    {reply, [Name || {Name, At} <- lists:sort(maps:to_list(Died)), is_atom(Name), Now - At >= ?RETURNS_WITHIN_MS], State};
 handle_call(populations, _From, State) ->
     {reply, alive(State), State};
 handle_call(watch, {Pid, _}, #state{watchers = Watchers} = State) when is_map_key(Pid, Watchers) ->

@@ -1,4 +1,4 @@
-%% @doc Cambrian from a shell: `evolve TASK', `resume NAME', `inspect FILE' and `parameters'.
+%% @doc Cambrian from a shell: `evolve TASK', `resume NAME', `inspect FILE', `export FILE', `import FILE' and `parameters'.
 %%
 %% `bin/cambrian' in a checkout and `mix cambrian.evolve' and its like are this module. What came of it is written to
 %% standard output; progress, where files are and what is wrong go to standard error. The status is 0 when it was done,
@@ -95,6 +95,9 @@ commands() ->
       evolve_table(), fun evolve/3},
      {"resume", "NAME|FILE", "goes on with a population where its last checkpoint is", resume_table(), fun resume/3},
      {"inspect", "FILE|NAME", "shows a checkpoint, a genotype, an envelope", [data_dir()], fun inspect/3},
+     {"export", "FILE|NAME", "writes a genotype, the champion of a checkpoint, what an envelope holds in another form",
+      export_table(), fun export/3},
+     {"import", "FILE", "makes a genotype of JSON", import_table(), fun import/3},
      {"parameters", "[TASK]", "lists every parameter with its default, range and meaning", [], fun parameters/3}].
 
 evolve_table() ->
@@ -118,9 +121,21 @@ resume_table() ->
      {quiet, flag, "", "no progress"},
      {json, flag, "", "the result as one line of JSON"}].
 
+export_table() ->
+    [{to, text, "FORM", [listed(cambrian_convert:forms()), "; what the file's name ends in, if --out tells"]},
+     {out, text, "FILE", "where it is written; else to standard output"},
+     {name, text, "NAME", "what its names begin with, in C and in Rust"},
+     data_dir()].
+
+import_table() ->
+    [{from, text, "WHOSE", [listed(cambrian_convert:sources()), "; by default the first"]},
+     {out, text, "FILE", "where the genotype is written"}].
+
+listed(Words) -> [lists:join(", ", lists:droplast(Words)), " or ", lists:last(Words)].
+
 data_dir() -> {data_dir, text, "DIR", "where checkpoints are"}.
 
-command([], _) -> usage("expected a command: evolve, resume, inspect or parameters; --help says more");
+command([], _) -> usage(["expected a command: ", names(), "; --help says more"]);
 command([Help | _], Context) when Help =:= "--help"; Help =:= "-h"; Help =:= "help" ->
     io:put_chars(help(Context));
 command(["--version"], _) ->
@@ -130,8 +145,10 @@ command(["--version"], _) ->
 command([Name | Args], Context) ->
     case lists:keyfind(Name, 1, commands()) of
         {Name, _, _, Table, _} = Command -> command(Command, cambrian_arguments:read(Args, Table), Context);
-        false -> usage([Name, ": there is no such command, expected evolve, resume, inspect or parameters"])
+        false -> usage([Name, ": there is no such command, expected ", names()])
     end.
+
+names() -> listed([Name || {Name, _, _, _, _} <- commands()]).
 
 command(Command, help, Context) -> io:put_chars(help(Command, Context));
 command({_, _, _, _, Do}, {ok, [Word], Given}, Context) -> Do(Word, Given, Context);
@@ -173,15 +190,12 @@ evolve(Task, Shown, Options, Given, #{errors := Errors} = Context) ->
     ok = out_dir(Given),
     _ = [say_where(Name, Given, Context) || #{name := Name} <- [Options]],
     Progress = case Given of #{quiet := true} -> false; _ -> Errors end,
-    case governed(Given, fun() -> cambrian:evolve(Task, Options#{progress => Progress}, fun told/1) end) of
-        {ok, Result, Told} -> conclude(Shown, Result, Told, Options, Given);
+    case governed(Given, fun() -> cambrian:told(Task, Options#{progress => Progress}) end) of
+        {ok, Result, Story} -> conclude(Shown, Result, Story, Options, Given);
         {error, Reason} ->
             _ = [failed("stopped") || whereis(cambrian_population_sup) =:= undefined],
             wrong(Reason, Given)
     end.
-
-%% What a report takes besides the result.
-told(Population) -> (cambrian_population:info(Population))#{history => cambrian_population:history(Population)}.
 
 %% What is wrong with what was given is known before anything runs.
 -spec wrong(term(), cambrian_arguments:given()) -> no_return().
@@ -367,8 +381,8 @@ restore(Settings) ->
 
 %%% ---- results ----------------------------------------------------------------------------
 
-conclude(Task, Result, Told, Options, Given) ->
-    Files = written(Task, Result, Told, Given),
+conclude(Task, Result, Story, Options, Given) ->
+    Files = written(Task, Result, Story, Given),
     case Given of
         #{json := true} -> io:format("~ts~n", [cambrian_result:json(Task, Result, Files)]);
         _ -> io:put_chars([cambrian_result:text(Task, Result, Options),
@@ -384,14 +398,14 @@ out_dir(#{out := Dir}) ->
     end;
 out_dir(_) -> ok.
 
-written(Task, Result, Told, #{out := Dir}) ->
+written(Task, Result, Story, #{out := Dir}) ->
     [case Write(filename:join(Dir, Name)) of
          ok -> filename:join(Dir, Name);
          {error, Reason} -> failed([filename:join(Dir, Name), ": ", file:format_error(Reason)])
-     end || {Name, Write} <- cambrian_result:files(Task, Result, Told)];
+     end || {Name, Write} <- cambrian_result:files(Task, Result, Story)];
 written(_, _, _, _) -> [].
 
-%%% ---- inspect and parameters --------------------------------------------------------------
+%%% ---- inspect -----------------------------------------------------------------------------
 
 inspect(Word, Given, _Context) ->
     case cambrian_inspect:file(inspected(Word, Given)) of
@@ -411,6 +425,49 @@ inspected(Word, Given) ->
     Files = [File || Population <- Populations,
                      File <- filelib:wildcard(unicode:characters_to_list(filename:join(Population, "*.checkpoint")))],
     lists:last([Word | lists:sort(Files)]).
+
+%%% ---- export and import ------------------------------------------------------------------
+
+export(Word, Given, _Context) ->
+    Form = one_of(to, cambrian_convert:forms(), maps:merge(by_ending(Given), Given), "export"),
+    _ = [usage(["export ", Word, ": --out is missing, expected a file for ", Form])
+         || not cambrian_convert:is_text(Form), not is_map_key(out, Given)],
+    case cambrian_convert:export(Form, opened(cambrian_convert:open(inspected(Word, Given))), Given) of
+        {error, {bad_option, {name, _, Expected}}} -> usage(["--name ", maps:get(name, Given), ": expected ", Expected]);
+        Bytes -> out(Bytes, Given)
+    end.
+
+import(Word, Given, _Context) ->
+    Source = one_of(from, cambrian_convert:sources(), maps:merge(#{from => hd(cambrian_convert:sources())}, Given), "import"),
+    _ = [usage(["import ", Word, ": --out is missing, expected a file for the genotype"]) || not is_map_key(out, Given)],
+    Genotype = opened(cambrian_convert:import(Source, Word)),
+    out(cambrian_genotype:to_binary(Genotype), Given),
+    io:put_chars(cambrian_inspect:genotype(Genotype)).
+
+by_ending(#{out := Path}) ->
+    Forms = [{"." ++ Form, Form} || Form <- cambrian_convert:forms()] ++ [{".rs", "rust"}],
+    maps:from_list([{to, Form} || {Ending, Form} <- Forms, filename:extension(Path) =:= Ending]);
+by_ending(_) -> #{}.
+
+one_of(Flag, Words, Given, Command) ->
+    case Given of
+        #{Flag := Word} ->
+            _ = [usage([cambrian_arguments:flag(Flag), $\s, Word, ": expected ", listed(Words)]) || not lists:member(Word, Words)],
+            Word;
+        _ -> usage([Command, ": ", cambrian_arguments:flag(Flag), " is missing, expected ", listed(Words)])
+    end.
+
+opened({ok, Genotype}) -> Genotype;
+opened({error, Line}) -> failed(Line).
+
+out(Bytes, #{out := Path}) ->
+    case file:write_file(Path, Bytes) of
+        ok -> io:format("Written: ~ts~n", [Path]);
+        {error, Reason} -> failed([Path, ": ", file:format_error(Reason)])
+    end;
+out(Text, _Given) -> io:put_chars(Text).
+
+%%% ---- parameters -------------------------------------------------------------------------
 
 parameters(Word, _Given, _Context) ->
     Defaults = case Word of

@@ -2,7 +2,7 @@
 %% What a file of ours is, and what is in it, for people to read.
 -module(cambrian_inspect).
 
--export([file/1]).
+-export([file/1, genotype/1]).
 
 -define(MAX_LINES, 40).
 -define(MAX_TERMS, 12).
@@ -140,6 +140,8 @@ rows(Rows) -> [["  ", string:pad(Label, 13), Text, $\n] || {Label, Text} <- Rows
 
 %%% ---- a genotype -------------------------------------------------------------------------
 
+%% @doc A genotype: its id, its size, and what each of its nodes computes.
+-spec genotype(cambrian_genotype:genotype()) -> unicode:chardata().
 genotype(Genotype) ->
     #{inputs := Inputs, outputs := Outputs, nodes := Nodes, hidden := Hidden, connections := Connections,
       recurrent := Recurrent} = cambrian_genotype:info(Genotype),
@@ -160,20 +162,25 @@ network(#{nodes := Nodes} = Genes) ->
     Left = length(Lines) - ?MAX_LINES,
     [lists:sublist(Lines, ?MAX_LINES), [io_lib:format("  and ~b more~n", [Left]) || Left > 0]].
 
-node_line(#{id := Id, activation := Activation, aggregation := Aggregation, bias := Bias} = Node, Links, Names) ->
+node_line(#{id := Id, activation := Activation, aggregation := Aggregation, gain := Gain, bias := Bias} = Node, Links, Names) ->
     Terms = [{Weight, [" ", map_get(From, Names), ["'" || Kind =/= forward]]}
              || #{weight := Weight, from := From, kind := Kind} <- lists:sublist(Links, ?MAX_TERMS)],
     Left = length(Links) - ?MAX_TERMS,
     More = [io_lib:format("~b more", [Left]) || Left > 0],
     Sum = case Aggregation of
-              sum -> sum(Terms ++ [{Bias, ""} || Bias /= 0 orelse Terms =:= []], More);
-              _ -> [aggregate(Aggregation, Terms, More), [[" + ", short(Bias)] || Bias /= 0]]
+              _ when Terms =:= [] -> sum([{Bias, ""}], []);
+              sum when Gain == 1 -> sum(Terms ++ [{Bias, ""} || Bias /= 0], More);
+              sum -> [short(Gain), " (", sum(Terms, More), ")", added(Bias, "")];
+              _ -> [[[short(Gain), " "] || Gain /= 1], aggregate(Aggregation, Terms, More), added(Bias, "")]
           end,
     io_lib:format("  ~ts = ~ts(~ts)~ts~n", [map_get(Id, Names), Activation, Sum, life(Node)]).
 
 sum([{Weight, Name} | Terms], More) ->
-    [short(Weight), Name, [[case W < 0 of true -> " - "; false -> " + " end, short(abs(W)), N] || {W, N} <- Terms],
-     [[" + ", Text] || Text <- More]].
+    [short(Weight), Name, [added(W, N) || {W, N} <- Terms], [[" + ", Text] || Text <- More]].
+
+added(Value, "") when Value == 0 -> "";
+added(Value, Name) when Value < 0 -> [" - ", short(-Value), Name];
+added(Value, Name) -> [" + ", short(Value), Name].
 
 aggregate(Aggregation, Terms, More) ->
     [atom_to_list(Aggregation), $(, lists:join(", ", [[short(Weight), Name] || {Weight, Name} <- Terms] ++ More), $)].

@@ -6,8 +6,6 @@
 
 -define(FIELDS, [solved, fitness, validation, generations, evaluations, seed, elapsed_ms]).
 
--type told() :: #{history := [cambrian_history:page()], atom() => term()}.
-
 -spec text(Task :: unicode:chardata(), cambrian_population:result(), cambrian_population:goal()) -> unicode:chardata().
 text(Task, #{champion := Champion, fitness := Fitness, generations := Generations, evaluations := Evaluations,
              seed := Seed, elapsed_ms := Elapsed} = Result, Goal) ->
@@ -54,18 +52,10 @@ text(Chars) -> unicode:characters_to_binary(Chars).
 %%% ---- files ------------------------------------------------------------------------------
 
 %% @doc Each with what writes it.
--spec files(Task :: unicode:chardata(), cambrian_population:result(), told()) ->
+-spec files(Task :: unicode:chardata(), cambrian_population:result(), cambrian_recorder:story()) ->
           [{Name :: string(), fun((file:filename_all()) -> ok | {error, term()})}].
-files(Task, #{champion := Champion} = Result, Told) ->
+files(Task, #{champion := Champion, seed := Seed}, Story) ->
+    Run = (cambrian_report:run(Story))#{title := io_lib:format("~ts, seed ~b", [Task, Seed]), task := Task},
     [{"champion.genotype", fun(Path) -> file:write_file(Path, cambrian_genotype:to_binary(Champion)) end},
      {"champion.svg", fun(Path) -> file:write_file(Path, cambrian_genotype:to_svg(Champion)) end},
-     {"report.html", fun(Path) -> cambrian_report:write(Path, report(Task, Result, Told)) end}].
-
-report(Task, #{champion := Champion, fitness := Fitness, generations := Generations, seed := Seed} = Result,
-       #{name := Name, history := History}) ->
-    Shown = case Name of _ when is_atom(Name) -> atom_to_binary(Name); _ -> <<"this run">> end,
-    #{title => iolist_to_binary(io_lib:format("~ts, seed ~b", [Task, Seed])), task => Task, seed => Seed,
-      populations => [#{name => Shown, seed => Seed, history => History, received => []}],
-      champion => #{found_by => Shown, generation => Generations - 1, fitness => Fitness, id => id(Champion),
-                    genotype => cambrian_genotype:to_map(Champion),
-                    test => [{Fact, cambrian_text:exact(Value)} || {Fact, Value} <- maps:get(trial, Result, [])]}}.
+     {"report.html", fun(Path) -> cambrian_report:write(Path, Run) end}].

@@ -2,7 +2,7 @@
 %% known, and elsewhere a plain one every two seconds.
 -module(cambrian_progress).
 
--export([start/3, stop/1, line/1, line/2, line/3]).
+-export([start/3, stop/1, line/1, line/2, line/3, share/2]).
 
 -define(ELSEWHERE_MS, 2000).
 -define(TERMINAL_MS, 100).
@@ -156,7 +156,8 @@ facts(#{generation := Generation, best := Best, mean := Mean, species := Species
 number(X) when abs(X) < 1.0e6 -> io_lib:format("~.4f", [X]);
 number(X) -> io_lib:format("~.5e", [X]).
 
-%% How much of a limit is used, of the one that is nearest.
+%% @private How much of a limit is used, of the one that is nearest.
+-spec share(cambrian_population:stats(), cambrian_population:goal()) -> none | number().
 share(#{generation := Generation, evaluations := Evaluations} = Stats, Goal) ->
     Used = #{generations => Generation + 1, evaluations => Evaluations, timeout => maps:get(elapsed_ms, Stats, 0)},
     Shares = [min(1, maps:get(Name, Used) / max(1, Limit))

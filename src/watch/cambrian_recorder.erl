@@ -8,10 +8,11 @@
 
 -type story() :: #{name := term(), task := atom(), seed := cambrian_genotype:seed(), parameters := map(),
                     history := [map()], received := [map()],
+                    best => #{champion := binary(), fitness := float(), generation := non_neg_integer(), atom() => term()},
                     result => #{champion := binary(), atom() => term()}}.
 %% Oldest first; genotypes as bytes, so that a record can travel.
 
--record(state, {info, history = [], received = [], result = undefined}).
+-record(state, {info, history = [], received = [], best = undefined, result = undefined}).
 
 %% A longer story keeps every second chapter.
 -define(MAX_HISTORY, 4000).
@@ -43,7 +44,8 @@ start(Population) -> gen_server:start(?MODULE, Population, []).
 start_link(Population) -> gen_server:start_link(?MODULE, Population, []).
 
 %% @doc The whole story so far: at most 4,000 generations, evenly chosen of a longer one, and the last 4,000
-%% that came in. Of each generation, `species' is their number and `sizes' are their ids and sizes.
+%% that came in. Of each generation, `species' is their number and `sizes' are their ids and sizes. `best' is the last
+%% champion that there was, `result' what it came to, each when there is one.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -91,14 +93,17 @@ init(Population) ->
 
 handle_call(read, _From, #state{info = Info, history = History, received = Received} = State) ->
     Record = maps:with([name, task, seed, parameters], Info),
-    {reply, with_result(State, Record#{history => lists:reverse(History), received => lists:reverse(Received)}), State};
+    Story = Record#{history => lists:reverse(History), received => lists:reverse(Received)},
+    {reply, with_result(State, with(best, State#state.best, Story)), State};
 handle_call(latest, _From, #state{history = History, received = Received} = State) ->
     Pages = maps:from_list([{generation, hd(History)} || History =/= []]
                            ++ [{received, hd(Received)} || Received =/= []]),
     {reply, with_result(State, Pages#{count => length(Received)}), State}.
 
-with_result(#state{result = undefined}, Map) -> Map;
-with_result(#state{result = Result}, Map) -> Map#{result => Result}.
+with_result(#state{result = Result}, Map) -> with(result, Result, Map).
+
+with(_Key, undefined, Map) -> Map;
+with(Key, Value, Map) -> Map#{Key => Value}.
 
 handle_cast(_, State) -> {noreply, State}.
 
@@ -107,10 +112,14 @@ handle_info({cambrian, _, {generation, #{species := Species} = Stats}}, #state{h
     {noreply, State#state{history = thin([Page | History])}};
 handle_info({cambrian, _, {received, Received}}, #state{received = All} = State) ->
     {noreply, State#state{received = lists:sublist([page(Received) | All], ?MAX_HISTORY)}};
-handle_info({cambrian, _, {finished, #{champion := Champion} = Result}}, State) ->
-    {noreply, State#state{result = Result#{champion := cambrian_genotype:to_binary(Champion)}}};
+handle_info({cambrian, _, {champion, Champion}}, State) ->
+    {noreply, State#state{best = as_bytes(Champion)}};
+handle_info({cambrian, _, {finished, Result}}, State) ->
+    {noreply, State#state{result = as_bytes(Result)}};
 handle_info(_, State) ->
     {noreply, State}.
+
+as_bytes(#{champion := Champion} = Of) -> Of#{champion := cambrian_genotype:to_binary(Champion)}.
 
 page(#{from := #{origin := Origin}} = Received) -> Received#{from := Origin};
 page(Received) -> Received#{from := <<"unknown">>}.

@@ -14,8 +14,8 @@
 
 -import(cambrian_text, [counted/2, escape/1, exact/1, short/1, text/1]).
 
--export([html/1, write/2]).
--export_type([run/0, population/0, generation/0, arrival/0, champion/0]).
+-export([html/1, write/2, run/1]).
+-export_type([source/0, run/0, population/0, generation/0, arrival/0, champion/0]).
 
 -type text() :: cambrian_text:text().
 
@@ -33,7 +33,7 @@
 -type arrival() :: #{
     generation := non_neg_integer(),
     from := text(),
-    fitness := number(),
+    fitness => number(),
     outcome := accepted | rejected | {rejected, Reason :: term()}
 }.
 
@@ -57,12 +57,16 @@
 -type run() :: #{
     title := text(),
     task := text(),
-    seed := integer(),
+    seed := integer() | text(),
     started => text(),
     facts => [{Label :: text(), Value :: text()}],
     populations := [population()],
     champion => champion()
 }.
+
+-type source() :: run() | cambrian_story:source().
+%% What is to be shown: a run with words of one's own, a population as it is now, what {@link cambrian_recorder:read/1}
+%% has of one, or that of several.
 
 %% What bounds the page: the rest is counted, not shown.
 -define(MAX_LINES, 24).
@@ -90,9 +94,9 @@
 %% 2> cambrian_report:write("/no/such/folder/run.html", Run).
 %% {error,enoent}
 %% '''
--spec write(file:name_all(), run()) -> ok | {error, Reason :: file:posix() | badarg | terminated | system_limit}.
-write(Path, Run) ->
-    Page = html(Run),
+-spec write(file:name_all(), source()) -> ok | {error, Reason :: file:posix() | badarg | terminated | system_limit}.
+write(Path, Source) ->
+    Page = html(Source),
     Unique = [os:getpid(), $-, integer_to_list(erlang:unique_integer([positive]))],
     Temporary = beside(Path, iolist_to_binary([".", Unique, ".tmp"])),
     case file:write_file(Temporary, Page, [raw, exclusive]) of
@@ -111,14 +115,35 @@ renamed({error, _} = Error, Temporary) ->
 
 %% @doc Gives a run's page as UTF-8 text: HTML that is well-formed XML too.
 %%
-%% Only `title', `task', `seed' and `populations' are required: a run that has no champion yet
-%% still has a page.
+%% Of a run, only `title', `task', `seed' and `populations' are required: one that has no champion yet still has a page.
 %%
 %% ```
-%% Page = cambrian_report:html(#{title => <<"First try">>, task => 'xor', seed => 42, populations => []}).
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, _} = cambrian_population:step(P, 3).
+%% 3> Page = cambrian_report:html(P).
+%% 4> re:run(Page, "<title>(.*)</title>", [{capture, all_but_first, binary}]).
+%% {match,[<<"xor, seed 42">>]}
+%% 5> ok = cambrian_population:stop(P).
 %% '''
--spec html(run()) -> iodata().
-html(Run) ->
+-spec html(source()) -> iodata().
+html(#{title := _} = Run) -> page(Run);
+html(Source) -> page(run(Source)).
+
+%% @doc What a source tells, as a run, to add to before it is shown: another title, labels of inputs and outputs, facts.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
+%% 2> {ok, _} = cambrian_population:step(P, 3).
+%% 3> #{champion := Champion} = Run = cambrian_report:run(P).
+%% 4> Page = cambrian_report:html(Run#{title := "A start", champion := Champion#{labels => #{inputs => ["a", "b"]}}}).
+%% 5> re:run(Page, "<title>(.*)</title>", [{capture, all_but_first, binary}]).
+%% {match,[<<"A start">>]}
+%% 6> ok = cambrian_population:stop(P).
+%% '''
+-spec run(cambrian_story:source()) -> run().
+run(Source) -> cambrian_story:run(cambrian_story:all(Source)).
+
+page(Run) ->
     Title = escape(map_get(title, Run)),
     [
         <<"<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\" />\n"
@@ -214,7 +239,6 @@ fitness(#{populations := []}) ->
     [];
 fitness(#{populations := Populations} = Run) ->
     Kept = best_populations(Populations),
-    Series = lists:append([curves(I, P) || {I, P} <- lists:enumerate(Kept)]),
     Marks = lists:append([marks(P) || P <- Kept]),
     Found = [#{x => G, series => By, weight => bold, label => ["champion: ", short(F)]} ||
         #{champion := #{found_by := By, generation := G, fitness := F}} <- [Run]],
@@ -222,7 +246,7 @@ fitness(#{populations := Populations} = Run) ->
         title => <<"Fitness by generation">>, x_label => <<"generation">>, y_label => <<"fitness">>,
         marks => Marks ++ Found, embed => true
     },
-    Draw = fun(Size) -> cambrian_chart:chart(Series, maps:merge(Opts, Size)) end,
+    Draw = fun(Size) -> cambrian_picture:fitness(Kept, maps:merge(Opts, Size)) end,
     Without = length(Populations) - length(Kept),
     section("fitness", "Fitness", [
         <<"<figure>\n">>,
@@ -242,19 +266,12 @@ best_populations(Populations) ->
     Keep = maps:from_list([{I, true} || {_, I} <- lists:sublist(Ranked, ?MAX_LINES)]),
     [P || {I, P} <- lists:enumerate(Populations), is_map_key(I, Keep)].
 
-%% The best is what a mark stands on, so it comes first of the two that share a group.
-curves(Group, #{name := Name, history := History}) ->
-    [
-        #{name => Name, group => Group, weight => bold, points => [{G, B} || #{generation := G, best := B} <- History]},
-        #{name => [text(Name), ", mean"], group => Group, weight => light, label => false,
-            points => [{G, M} || #{generation := G, mean := M} <- History]}
-    ].
-
 marks(#{name := Name} = Population) ->
     [
         #{x => G, series => Name, weight => case Outcome of accepted -> normal; _ -> light end,
-            label => ["generation ", short(G), ": from ", text(From), ", fitness ", short(F), ", ", outcome(Outcome)]}
-     || #{generation := G, from := From, fitness := F, outcome := Outcome} <- maps:get(received, Population, [])
+            label => ["generation ", short(G), ": from ", text(From), [[", fitness ", short(F)] || #{fitness := F} <- [Arrival]],
+                ", ", outcome(Outcome)]}
+     || #{generation := G, from := From, outcome := Outcome} = Arrival <- maps:get(received, Population, [])
     ].
 
 %% A picture for a desk and one for a hand: the style sheet shows one of them.
@@ -266,13 +283,20 @@ species(#{populations := Populations}) ->
     Shown = lists:sublist(Known, ?MAX_PANELS),
     section("species", "Species over time", [
         [
-            <<"<div class=\"panels\">\n">>, [panel(P, reach(Shown)) || P <- Shown],
-            <<"</div>\n<p class=\"note\">Each band is a species, as tall as it has members; the number is its id. "
+            panels(Shown),
+            <<"<p class=\"note\">Each band is a species, as tall as it has members; the number is its id. "
             "The oldest are at the bottom.">>,
             [[" Not shown: ", counted(length(Known) - length(Shown), "population"), "."] || length(Shown) < length(Known)], <<"</p>\n">>
         ]
      || Shown =/= []
     ]).
+
+%% One has the width of the page to itself.
+panels([#{name := Name, history := History}]) ->
+    Draw = fun(Size) -> bands(Name, History, Size) end,
+    [<<"<figure>\n">>, both(Draw, #{width => 720, height => 300}, #{width => ?NARROW, height => 240}), <<"</figure>\n">>];
+panels(Populations) ->
+    [<<"<div class=\"panels\">\n">>, [panel(P, reach(Populations)) || P <- Populations], <<"</div>\n">>].
 
 %% All panels have the same axes, so that they can be compared.
 reach(Populations) ->
@@ -281,12 +305,11 @@ reach(Populations) ->
     [{lists:min(Last), 0}, {lists:max(Last), lists:max(Most)}].
 
 panel(#{name := Name, history := History}, Reach) ->
-    Sizes = [{G, S} || #{generation := G, sizes := S} <- History],
-    Opts = #{
-        title => ["Species over time in ", text(Name)], x_label => <<"generation">>,
-        embed => true, cover => Reach, width => ?NARROW, height => 220
-    },
-    [<<"<figure><h3>">>, name(Name), <<"</h3>\n">>, cambrian_bands:stacked(Sizes, Opts), <<"</figure>\n">>].
+    Picture = bands(Name, History, #{cover => Reach, width => ?NARROW, height => 220}),
+    [<<"<figure><h3>">>, name(Name), <<"</h3>\n">>, Picture, <<"</figure>\n">>].
+
+bands(Name, History, Opts) ->
+    cambrian_picture:species(History, Opts#{title => ["Species over time in ", text(Name)], embed => true}).
 
 %% ---------------------------------------------------------------------------------------------
 %% The champion
@@ -320,6 +343,7 @@ champion_picture(#{nodes := Nodes, connections := Links} = Genotype, Opts) ->
 
 tables(#{nodes := Nodes} = Genotype, Names) ->
     Links = cambrian_graph:links(Genotype),
+    Besides = lists:any(fun(Node) -> cambrian_graph:words(Node) =/= [] end, Nodes),
     Strongest = [Link || {_, _, Link} <- lists:sort([{-abs(W), Id, Link} || #{id := Id, weight := W} = Link <- Links])],
     [
         details(["All ", counted(length(Links), "connection"), ", the strongest first"], [
@@ -328,10 +352,11 @@ tables(#{nodes := Nodes} = Genotype, Names) ->
             more(length(Links), 4)
         ]),
         details(["All ", counted(length(Nodes), "node")], [
-            row("th", ["node", "kind", "activation", {num, "bias"}]),
+            row("th", ["node", "kind", "activation", {num, "bias"} | ["besides" || Besides]]),
             [
-                row("td", [map_get(Id, Names), Kind, Activation, {num, exact(Bias)}])
-             || #{id := Id, kind := Kind, activation := Activation, bias := Bias} <- lists:sublist(Nodes, ?MAX_ROWS)
+                row("td", [map_get(Id, Names), Kind, Activation, {num, exact(Bias)}
+                    | [lists:join("; ", cambrian_graph:words(Node)) || Besides]])
+             || #{id := Id, kind := Kind, activation := Activation, bias := Bias} = Node <- lists:sublist(Nodes, ?MAX_ROWS)
             ],
             more(length(Nodes), 4)
         ])
@@ -430,8 +455,8 @@ arrivals(Arrivals) ->
         [
             row("th", [{num, "generation"}, "from", "to", {num, "fitness"}, "outcome"]),
             [
-                row("td", [{num, short(G)}, From, To, {num, short(F)}, outcome(Outcome)])
-             || {G, To, #{from := From, fitness := F, outcome := Outcome}} <- Shown
+                row("td", [{num, short(G)}, From, To, {num, [short(F) || #{fitness := F} <- [Arrival]]}, outcome(Outcome)])
+             || {G, To, #{from := From, outcome := Outcome} = Arrival} <- Shown
             ]
         ]
     ).

@@ -27,7 +27,7 @@ choices! {
 pub const MAX_DELAY: usize = 64;
 
 /// Steps that the fused solver takes a tick, as many as its authors take.
-const SOLVER_STEPS: usize = 6;
+pub(crate) const SOLVER_STEPS: usize = 6;
 
 /// A neuron's dynamics with all that follows from its genes, ready to run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +36,7 @@ pub struct Cell {
     pub dynamics: Dynamics,
     pub time_constant: f32,
     /// 1 − e^(−1/τ)
-    leak: f32,
+    pub(crate) leak: f32,
 }
 
 impl Cell {
@@ -56,36 +56,46 @@ impl Cell {
     /// The output for a net input, one tick later than `state`, which is [`Cell::slots`] long and stays within
     /// ±[`LIMIT`].
     pub fn tick(&self, net: f32, state: &mut [f32]) -> f32 {
-        let Cell { activation, time_constant, .. } = *self;
+        let f = |x| self.activation.apply(x);
         match self.dynamics {
-            Dynamics::None => activation.apply(net),
-            Dynamics::Leaky => {
-                state[0] = (state[0] + self.leak * (net - state[0])).clamp(-LIMIT, LIMIT);
-                activation.apply(state[0])
-            }
-            Dynamics::Cfc => {
-                let keep = sigmoid(-net / time_constant);
-                let next = keep * state[0] + (1.0 - keep) * activation.apply(net);
-                state[0] = next.clamp(-LIMIT, LIMIT);
-                state[0]
-            }
-            Dynamics::Ltc => {
-                let drive = activation.apply(net);
-                let step = 1.0 / SOLVER_STEPS as f32;
-                let slope = 1.0 / time_constant + drive.abs();
-                for _ in 0..SOLVER_STEPS {
-                    state[0] = (state[0] + step * drive) / (1.0 + step * slope);
-                }
-                state[0]
-            }
-            Dynamics::Delay => {
-                let delayed = state[state.len() - 1];
-                state.rotate_right(1);
-                state[0] = activation.apply(net);
-                delayed
-            }
+            Dynamics::None => f(net),
+            Dynamics::Leaky => leaky(f, self.leak, net, state),
+            Dynamics::Cfc => cfc(f, self.time_constant, net, state),
+            Dynamics::Ltc => ltc(f, self.time_constant, net, state),
+            Dynamics::Delay => delay(f, net, state),
         }
     }
+}
+
+// These are written into exported networks as they stand here.
+
+fn leaky(f: impl Fn(f32) -> f32, leak: f32, net: f32, state: &mut [f32]) -> f32 {
+    state[0] = (state[0] + leak * (net - state[0])).clamp(-LIMIT, LIMIT);
+    f(state[0])
+}
+
+fn cfc(f: impl Fn(f32) -> f32, time_constant: f32, net: f32, state: &mut [f32]) -> f32 {
+    let keep = sigmoid(-net / time_constant);
+    let next = keep * state[0] + (1.0 - keep) * f(net);
+    state[0] = next.clamp(-LIMIT, LIMIT);
+    state[0]
+}
+
+fn ltc(f: impl Fn(f32) -> f32, time_constant: f32, net: f32, state: &mut [f32]) -> f32 {
+    let drive = f(net);
+    let step = 1.0 / SOLVER_STEPS as f32;
+    let slope = 1.0 / time_constant + drive.abs();
+    for _ in 0..SOLVER_STEPS {
+        state[0] = (state[0] + step * drive) / (1.0 + step * slope);
+    }
+    state[0]
+}
+
+fn delay(f: impl Fn(f32) -> f32, net: f32, state: &mut [f32]) -> f32 {
+    let delayed = state[state.len() - 1];
+    state.rotate_right(1);
+    state[0] = f(net);
+    delayed
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ const OUTPUT: u64 = 2;
 const SPLIT: u64 = 3;
 const CONNECTION: u64 = 4;
 const SUBSTRATE: u64 = 5;
+const IMPORTED: u64 = 6;
 
 /// The id of input `index`.
 pub fn input(index: u32) -> NodeId {
@@ -36,6 +37,11 @@ pub fn split(connection: ConnectionId, nth: u32) -> NodeId {
 /// The id of the hidden node of a substrate at a place on a layer.
 pub fn substrate(layer: Layer, place: u64) -> NodeId {
     hash([SUBSTRATE, layer, place])
+}
+
+/// The id of the hidden node that another library's node becomes on a layer.
+pub fn imported(layer: Layer, key: u64) -> NodeId {
+    hash([IMPORTED, layer, key])
 }
 
 /// The id of the connection between two nodes.
@@ -83,6 +89,7 @@ mod tests {
         ids.extend(ends.iter().flat_map(|&a| ends.iter().map(move |&b| connection(a, b))));
         ids.extend((0..1000).map(|n| split(connection(ends[0], ends[1]), n)));
         ids.extend((0..1000).map(|n| substrate(TOP / 2, n)));
+        ids.extend((0..1000).map(|n| imported(TOP / 2, n)));
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
         assert_ne!(connection(1, 2), connection(2, 1));
     }

@@ -43,9 +43,14 @@ pub mod mutation;
 pub mod codec;
 mod compression;
 pub mod delta;
+pub mod json;
+pub mod neat_python;
 
 pub mod kernel;
 pub mod network;
+
+pub mod export;
+
 pub mod task;
 
 pub mod encoding;

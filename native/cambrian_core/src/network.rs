@@ -3,7 +3,7 @@
 use crate::choice::Choice;
 use crate::dynamics::{Cell, Dynamics};
 use crate::genotype::Genotype;
-use crate::innovation::{self, BOTTOM};
+use crate::innovation::{self, BOTTOM, NodeId};
 use crate::kernel::{Isa, Kind, Link, Program, QUAD, Run, Sealed, Special, VECTOR};
 use crate::math::Aggregation;
 use crate::neuron::Neuron;
@@ -27,7 +27,7 @@ impl Network {
     /// Compiles a genotype.
     pub fn new(genotype: &Genotype) -> Network {
         let connections = genotype.enabled.iter().filter(|enabled| **enabled).count();
-        Network { program: Compiler::new(genotype).compile(), connections, isa: Isa::fastest() }
+        Network { program: compile(genotype).0, connections, isa: Isa::fastest() }
     }
 
     /// The same network on another instruction set of this machine: with the same bits.
@@ -138,6 +138,14 @@ impl Network {
     }
 }
 
+/// A genotype's program, and the nodes that its units are.
+pub(crate) fn compile(genotype: &Genotype) -> (Sealed, Vec<NodeId>) {
+    let mut compiler = Compiler::new(genotype);
+    compiler.compile();
+    let Compiler { topology, order, program, .. } = compiler;
+    (program.seal(), order.iter().map(|node| topology.places[*node as usize].id).collect())
+}
+
 /// What is worked out on the way from a genotype to its program.
 struct Compiler<'a> {
     genotype: &'a Genotype,
@@ -171,12 +179,11 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn compile(mut self) -> Sealed {
+    fn compile(&mut self) {
         self.gather_incoming();
         self.arrange();
         self.allot_memory();
         self.emit();
-        self.program.seal()
     }
 
     fn inputs(&self) -> usize {

@@ -57,20 +57,49 @@ impl Learning {
             let (x, w) = (x[nth], gene + *learnt);
             let change = match plasticity {
                 Plasticity::None => return,
-                Plasticity::Hebbian => rate * (x * y - decay * w),
-                Plasticity::Oja => rate * y * (x - y * w),
-                Plasticity::Bcm => rate * x * y * (y - own[0]),
+                Plasticity::Hebbian => hebbian(rate, decay, x, y, w),
+                Plasticity::Oja => oja(rate, x, y, w),
+                Plasticity::Bcm => bcm(rate, x, y, own[0]),
                 Plasticity::Reward => {
-                    own[nth] = bounded(decay * own[nth] + x * y, LIMIT);
+                    own[nth] = trace(decay, x, y, own[nth]);
                     rate * reward * own[nth]
                 }
             };
-            *learnt = bounded(w + change, MAX_WEIGHT) - gene;
+            *learnt = taught(gene, w, change);
         }
         if plasticity == Plasticity::Bcm {
-            own[0] = bounded(own[0] + (1.0 - decay) * (y * y - own[0]), LIMIT);
+            own[0] = threshold(decay, y, own[0]);
         }
     }
+}
+
+// These are written into exported networks as they stand here.
+
+fn hebbian(rate: f32, decay: f32, x: f32, y: f32, w: f32) -> f32 {
+    rate * (x * y - decay * w)
+}
+
+fn oja(rate: f32, x: f32, y: f32, w: f32) -> f32 {
+    rate * y * (x - y * w)
+}
+
+fn bcm(rate: f32, x: f32, y: f32, threshold: f32) -> f32 {
+    rate * x * y * (y - threshold)
+}
+
+/// The next threshold of [`bcm`].
+fn threshold(decay: f32, y: f32, threshold: f32) -> f32 {
+    bounded(threshold + (1.0 - decay) * (y * y - threshold), LIMIT)
+}
+
+/// The next trace of what reward strengthens.
+fn trace(decay: f32, x: f32, y: f32, trace: f32) -> f32 {
+    bounded(decay * trace + x * y, LIMIT)
+}
+
+/// What a weight that changes has learnt in all: its difference from its gene.
+fn taught(gene: f32, w: f32, change: f32) -> f32 {
+    bounded(w + change, MAX_WEIGHT) - gene
 }
 
 /// Within ± `limit`, also where large numbers have cancelled to NaN.

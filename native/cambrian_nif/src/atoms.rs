@@ -21,6 +21,8 @@ rustler::atoms! {
     plasticity,
     learning_rate,
     decay,
+    // export
+    name,
     // substrate
     joins,
     output_activation,
@@ -61,6 +63,8 @@ rustler::atoms! {
     wrong_base,
     missing_base,
     bad_claim,
+    bad_json,
+    no_equal,
     shape,
     known,
     not_better,

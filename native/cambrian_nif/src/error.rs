@@ -7,6 +7,7 @@ use cambrian_core::delta::DeltaError;
 use cambrian_core::envelope::EnvelopeError;
 use cambrian_core::genotype::GenotypeError;
 use cambrian_core::identity::CertificateError;
+use cambrian_core::json::JsonError;
 use cambrian_core::parameters::ParameterError;
 use cambrian_core::population::Refused;
 use cambrian_core::substrate::SubstrateError;
@@ -30,13 +31,17 @@ impl Encoder for Name {
     }
 }
 
-/// A genotype's, which comes out as a binary.
-struct Id(GenotypeId);
+/// What comes out as a binary.
+pub struct Bytes(pub Vec<u8>);
 
-impl Encoder for Id {
+impl Encoder for Bytes {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         binary(env, &self.0)
     }
+}
+
+fn id(id: GenotypeId) -> Bytes {
+    Bytes(id.to_vec())
 }
 
 pub fn substrate(error: SubstrateError) -> Error {
@@ -63,6 +68,16 @@ pub fn codec(error: CodecError) -> Error {
     }
 }
 
+pub fn json(error: JsonError) -> Error {
+    match error {
+        JsonError::TooLarge(size) => refuse((atoms::too_large(), size)),
+        JsonError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
+        JsonError::Bad(why) => refuse((atoms::bad_json(), why)),
+        JsonError::NoEqual(what) => refuse((atoms::no_equal(), what)),
+        JsonError::Invalid(error) => genotype(error),
+    }
+}
+
 pub fn envelope(error: EnvelopeError) -> Error {
     match error {
         EnvelopeError::TooLarge(size) => refuse((atoms::too_large(), size)),
@@ -70,7 +85,7 @@ pub fn envelope(error: EnvelopeError) -> Error {
         EnvelopeError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
         EnvelopeError::BadClaim(field) => refuse((atoms::bad_claim(), Name(field))),
         EnvelopeError::BadSignature => refuse(atoms::bad_signature()),
-        EnvelopeError::MissingBase(id) => refuse((atoms::missing_base(), Id(id))),
+        EnvelopeError::MissingBase(base) => refuse((atoms::missing_base(), id(base))),
         EnvelopeError::Decompression => refuse(atoms::bad_compression()),
         EnvelopeError::Genotype(error) => codec(error),
         EnvelopeError::Delta(error) => delta(error),
@@ -83,7 +98,7 @@ pub fn delta(error: DeltaError) -> Error {
         DeltaError::TooLarge(size) => refuse((atoms::too_large(), size)),
         DeltaError::Malformed => refuse(atoms::malformed()),
         DeltaError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
-        DeltaError::WrongBase(id) => refuse((atoms::wrong_base(), Id(id))),
+        DeltaError::WrongBase(base) => refuse((atoms::wrong_base(), id(base))),
         DeltaError::Decompression => refuse(atoms::bad_compression()),
         DeltaError::Genotype(error) => codec(error),
         DeltaError::WrongId => refuse(atoms::wrong_id()),

@@ -1,10 +1,14 @@
 //! cambrian_genotype
 
+use crate::error::Bytes;
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, parameters};
 use cambrian_core::choice::Choice;
 use cambrian_core::crossover::crossover;
 use cambrian_core::dynamics::Dynamics;
+use cambrian_core::export::name::Name;
+use cambrian_core::export::plan::Plan;
+use cambrian_core::export::{c, onnx, rust};
 use cambrian_core::genotype::{Connection, Genotype, Node};
 use cambrian_core::math::{Activation, Aggregation};
 use cambrian_core::mutation::{OPERATORS, Operator, mutate};
@@ -12,7 +16,7 @@ use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::plasticity::Plasticity;
 use cambrian_core::rng::{Purpose, Stream};
-use cambrian_core::{codec, delta, innovation, speciation};
+use cambrian_core::{codec, delta, innovation, json, neat_python, speciation};
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -54,10 +58,20 @@ either_scheduler! {
     fn genotype_info, genotype_info_dirty(genotype: GenotypeArc) = info, costs 100 * genes(&genotype);
     fn genotype_encode, genotype_encode_dirty(genotype: GenotypeArc) = encode, costs 100 * genes(&genotype);
     fn genotype_decode, genotype_decode_dirty(bytes: Binary<'a>) = decode, costs 20 * bytes.len();
+    fn genotype_to_json, genotype_to_json_dirty(genotype: GenotypeArc) = to_json, costs 1000 * genes(&genotype);
+    fn genotype_from_json, genotype_from_json_dirty(bytes: Binary<'a>) = from_json, costs 20 * bytes.len();
+    fn genotype_from_neat_python, genotype_from_neat_python_dirty(bytes: Binary<'a>) = from_neat_python,
+        costs 20 * bytes.len();
     fn genotype_diff, genotype_diff_dirty(base: GenotypeArc, target: GenotypeArc) = diff,
         costs 200 * (genes(&base) + genes(&target));
     fn genotype_patch, genotype_patch_dirty(base: GenotypeArc, bytes: Binary<'a>) = patch,
         costs 200 * genes(&base) + 20 * bytes.len();
+    fn genotype_to_c, genotype_to_c_dirty(genotype: GenotypeArc, name: Term<'a>) = to_c,
+        costs 10_000 + 1_000 * genes(&genotype);
+    fn genotype_to_rust, genotype_to_rust_dirty(genotype: GenotypeArc, name: Term<'a>) = to_rust,
+        costs 10_000 + 1_000 * genes(&genotype);
+    fn genotype_to_onnx, genotype_to_onnx_dirty(genotype: GenotypeArc) = to_onnx,
+        costs 10_000 + 1_000 * genes(&genotype);
 }
 
 /// `{ok, Genotype}`
@@ -159,12 +173,46 @@ fn decode<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
     born(env, codec::decode(&bytes).map_err(error::codec)?)
 }
 
+fn to_json<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
+    Ok(binary(env, &json::write(&genotype.0)))
+}
+
+fn from_json<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
+    born(env, json::read(&bytes).map_err(error::json)?)
+}
+
+fn from_neat_python<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<Term<'a>> {
+    born(env, neat_python::read(&bytes).map_err(error::json)?)
+}
+
 fn diff<'a>(env: Env<'a>, base: GenotypeArc, target: GenotypeArc) -> NifResult<Term<'a>> {
     Ok(binary(env, &delta::diff(&base.0, &target.0)))
 }
 
 fn patch<'a>(env: Env<'a>, base: GenotypeArc, bytes: Binary<'a>) -> NifResult<Term<'a>> {
     born(env, delta::patch(&base.0, &bytes).map_err(error::delta)?)
+}
+
+fn to_c<'a>(env: Env<'a>, genotype: GenotypeArc, name: Term<'a>) -> NifResult<Term<'a>> {
+    let name = read_name(name)?;
+    Ok(binary(env, c::write(&Plan::new(&genotype.0), &name).as_bytes()))
+}
+
+fn to_rust<'a>(env: Env<'a>, genotype: GenotypeArc, name: Term<'a>) -> NifResult<Term<'a>> {
+    let name = read_name(name)?;
+    Ok(binary(env, rust::write(&Plan::new(&genotype.0), &name).as_bytes()))
+}
+
+fn read_name(term: Term) -> NifResult<Name> {
+    let bytes: Binary = term.decode()?;
+    let text = std::str::from_utf8(&bytes).unwrap_or("");
+    Name::new(text).map_err(|expected| {
+        error::refuse((atoms::bad_option(), (atoms::name(), Bytes(bytes.to_vec()), expected.to_string())))
+    })
+}
+
+fn to_onnx<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
+    Ok(binary(env, &onnx::write(&Plan::new(&genotype.0))))
 }
 
 /// What each gene that is one of a few named things can be: `#{activation => [identity, ...], ...}`.

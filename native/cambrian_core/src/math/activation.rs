@@ -1,7 +1,7 @@
 //! What a node does to the sum of its inputs.
 
 use super::LIMIT;
-use super::elementary::{cos, exp, ln, sigmoid, sin, tanh};
+use super::elementary::{cos, exp, ln, sigmoid, sin, sqrt, tanh};
 use crate::choice::Choice;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,13 @@ macro_rules! activations {
                 }
             }
 
+            /// The code itself, of `x`, for exported networks.
+            pub(crate) fn code(self) -> &'static str {
+                match self {
+                    $(Activation::$variant => stringify!($code),)*
+                }
+            }
+
             #[inline]
             pub fn apply(self, x: f32) -> f32 {
                 match self {
@@ -115,7 +122,7 @@ activations! {
     17 Sign "sign", "−1 if x < 0, 1 if x > 0, else 0", -1.0, 1.0, 0.0: |x| sign(x);
     18 Clamp "clamp", "max(−1, min(x, 1))", -1.0, 1.0, 0.0: |x| x.clamp(-1.0, 1.0);
     19 InverseMultiquadric "inverse_multiquadric", "1 / √(1 + x²)", 0.0, 1.0, 2e-7:
-        |x| 1.0 / (1.0 + x * x).sqrt();
+        |x| 1.0 / sqrt(1.0 + x * x);
     20 Log "log", "ln max(x, 10⁻⁷)", -16.118_096, 88.722_84, 2e-7: |x| ln(x.clamp(1e-7, f32::MAX));
     21 Exp "exp", "eˣ", 0.0, LIMIT, 3e-7: |x| exp(x).clamp(0.0, LIMIT);
 }

@@ -33,30 +33,45 @@ choices! {
 
 impl Aggregation {
     pub fn apply(self, inputs: &[f32]) -> f32 {
-        let Some((&first, rest)) = inputs.split_first() else { return 0.0 };
-        let pick = |better: fn(f32, f32) -> bool| {
-            rest.iter().fold(first, |best, &x| if better(x, best) { x } else { best })
-        };
+        if inputs.is_empty() {
+            return 0.0;
+        }
         match self {
             Aggregation::Sum => sum(inputs),
-            Aggregation::Product => inputs.iter().fold(1.0, |p, x| (p * x).clamp(-LIMIT, LIMIT)),
-            Aggregation::Mean => sum(inputs) / inputs.len() as f32,
-            Aggregation::Max => pick(|x, best| x.total_cmp(&best).is_gt()),
-            Aggregation::Min => pick(|x, best| x.total_cmp(&best).is_lt()),
-            Aggregation::Median => median(inputs),
-            Aggregation::MaxAbs => pick(|x, best| x.abs() > best.abs()),
+            Aggregation::Product => product(inputs),
+            Aggregation::Mean => mean(inputs),
+            Aggregation::Max => max(inputs),
+            Aggregation::Min => min(inputs),
+            Aggregation::Median => median(&mut inputs.to_vec()),
+            Aggregation::MaxAbs => max_abs(inputs),
         }
     }
 }
+
+// Each is of at least one number, and is written into exported networks as it stands here.
 
 /// From +0, which `Iterator::sum` does not start at.
 fn sum(inputs: &[f32]) -> f32 {
     inputs.iter().fold(0.0, |sum, x| sum + x)
 }
 
-/// Of at least one number.
-fn median(inputs: &[f32]) -> f32 {
-    let mut inputs = inputs.to_vec();
+fn product(inputs: &[f32]) -> f32 {
+    inputs.iter().fold(1.0, |p, x| (p * x).clamp(-LIMIT, LIMIT))
+}
+
+fn mean(inputs: &[f32]) -> f32 {
+    sum(inputs) / inputs.len() as f32
+}
+
+fn max(inputs: &[f32]) -> f32 {
+    inputs.iter().fold(inputs[0], |best, &x| if x.total_cmp(&best).is_gt() { x } else { best })
+}
+
+fn min(inputs: &[f32]) -> f32 {
+    inputs.iter().fold(inputs[0], |best, &x| if x.total_cmp(&best).is_lt() { x } else { best })
+}
+
+fn median(inputs: &mut [f32]) -> f32 {
     let middle = inputs.len() / 2;
     let even = inputs.len().is_multiple_of(2);
     let (below, &mut upper, _) = inputs.select_nth_unstable_by(middle, f32::total_cmp);
@@ -64,6 +79,10 @@ fn median(inputs: &[f32]) -> f32 {
         Some(lower) if even => 0.5 * lower + 0.5 * upper,
         _ => upper,
     }
+}
+
+fn max_abs(inputs: &[f32]) -> f32 {
+    inputs.iter().fold(inputs[0], |best, &x| if x.abs() > best.abs() { x } else { best })
 }
 
 #[cfg(test)]

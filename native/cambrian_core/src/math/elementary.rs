@@ -1,9 +1,10 @@
-//! exp, ln, sin, cos, tanh and the logistic function in f32.
+//! exp, ln, sin, cos, tanh, the logistic function and the square root in f32.
 //!
 //! The coefficients are minimax fits made for this file, by linear programming over Chebyshev
-//! points; the error bounds, over every exponent and both signs, are held by tests.
+//! points; the error bounds, over every exponent and both signs, are held by tests. What stands here is also
+//! written into exported networks, an item to a paragraph: see [`crate::export`].
 
-use std::f32::consts::{FRAC_1_PI, LN_2, LOG2_E};
+use core::f32::consts::{FRAC_1_PI, LN_2, LOG2_E};
 
 /// 1.5 · 2²³: adding it rounds to an integer, which then stands in the low bits of the sum.
 const ROUND: f32 = 12_582_912.0;
@@ -103,6 +104,12 @@ pub fn tanh(x: f32) -> f32 {
 #[inline(always)]
 pub fn sigmoid(x: f32) -> f32 {
     0.5 * tanh(0.5 * x) + 0.5
+}
+
+/// √x, rounded as IEEE 754 has it.
+#[inline(always)]
+pub fn sqrt(x: f32) -> f32 {
+    x.sqrt()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 %% Reads pictures, for the tests of what draws them.
--module(cambrian_picture).
+-module(cambrian_drawing).
 
 -include_lib("eunit/include/eunit.hrl").
 -include_lib("xmerl/include/xmerl.hrl").

@@ -1,0 +1,136 @@
+#!/usr/bin/env escript
+%% The same task in every way that there is, and the same activations in every way to ask for them: how many times as fast
+%% the first of each table is. In turns, so that what else the machine does hits all alike; medians of the ratios.
+%% ERL_LIBS=_build/default/lib escript bench/ways.escript [task] [calls] [threads] [files]
+-mode(compile).
+
+-define(ROUNDS, 9).
+-define(ROWS, 100).
+
+main(Parts) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    _ = [part(Part) || Part <- ["task", "calls", "threads", "files"], Parts =:= [] orelse lists:member(Part, Parts)],
+    ok.
+
+%% One input, one output, a hundred rows: in Rust, in Erlang, and in a program, where each row is a step.
+part("task") ->
+    Rows = [X / ?ROWS || X <- lists:seq(1, ?ROWS)],
+    Inputs = << <<X:32/float-little>> || X <- Rows>>,
+    Targets = << <<(X * X):32/float-little>> || X <- Rows>>,
+    Lists = [[X] || X <- Rows],
+    Program = filename:join(filename:dirname(escript:script_name()), "ways.py"),
+    Fun = fun(Activate) -> {fun(Network) -> fitness(Activate(Network)) end, #{inputs => 1, outputs => 1}} end,
+    compare("a task of 100 rows, evaluations a second",
+            [{"a dataset, in Rust", evolve({dataset, {1, Inputs}, {1, Targets}}, #{})},
+             {"a fun, activate_batch of a binary", evolve(Fun(fun(N) -> cambrian_network:activate_batch(N, Inputs) end))},
+             {"a fun, activate_batch of lists", evolve(Fun(fun(N) -> cambrian_network:activate_batch(N, Lists) end))},
+             {"a fun, activate for each row", evolve(Fun(fun(N) -> [cambrian_network:activate(N, L) || L <- Lists] end))},
+             {"an environment, a step a row", evolve({environment(), []}, #{})},
+             {"a program in Python, a step a row",
+              evolve({program, #{command => "python3", args => [Program]}}, #{})}]);
+
+%% A network of the size of the headline of bin/bench speed.
+part("calls") ->
+    Network = network(8, 4, 100, 1000),
+    Row = [X / 8 || X <- lists:seq(1, 8)],
+    Binary = << <<X:32/float-little>> || X <- Row>>,
+    {Rows, Binaries} = {lists:duplicate(1000, Row), binary:copy(Binary, 1000)},
+    {Networks, State} = {lists:duplicate(1000, Network), cambrian_network:initial_state(Network)},
+    States = lists:duplicate(1000, State),
+    Each = fun(Ask) -> fun() -> lists:foreach(fun(_) -> Ask() end, Rows), 1000 end end,
+    Once = fun(Ask) -> fun() -> Ask(), 1000 end end,
+    compare("1,000 connections, activations a second",
+            [{"activate_batch, a binary", Once(fun() -> cambrian_network:activate_batch(Network, Binaries) end)},
+             {"activate_batch, a list of lists", Once(fun() -> cambrian_network:activate_batch(Network, Rows) end)},
+             {"activate, a binary", Each(fun() -> cambrian_network:activate(Network, Binary) end)},
+             {"activate, a list", Each(fun() -> cambrian_network:activate(Network, Row) end)},
+             {"step, a binary", Each(fun() -> cambrian_network:step(Network, State, Binary) end)},
+             {"activate_many, 1,000 networks", Once(fun() -> cambrian_network:activate_many(Networks, Rows) end)},
+             {"step_many, 1,000 networks", Once(fun() -> cambrian_network:step_many(Networks, States, Rows) end)}]),
+    {Small, Pair} = {network(2, 1, 0, 2), <<1.0:32/float-little, 1.0:32/float-little>>},
+    {Smalls, Pairs} = {lists:duplicate(1000, Small), lists:duplicate(1000, [1.0, 1.0])},
+    compare("2 connections, activations a second",
+            [{"activate_batch, a binary", Once(fun() -> cambrian_network:activate_batch(Small, binary:copy(Pair, 1000)) end)},
+             {"activate, a binary", Each(fun() -> cambrian_network:activate(Small, Pair) end)},
+             {"activate, a list", Each(fun() -> cambrian_network:activate(Small, [1.0, 1.0]) end)},
+             {"activate_many, 1,000 networks", Once(fun() -> cambrian_network:activate_many(Smalls, Pairs) end)}]);
+
+part("threads") ->
+    Options = #{generations => 15, population => 1000, target => 99, seed => 1},
+    On = fun(Threads) ->
+             fun() ->
+                 ok = cambrian_governor:configure(#{threads => Threads}),
+                 (evolve(double_pole_novel, Options))()
+             end
+         end,
+    compare("double_pole_novel, 1,000 genotypes, evaluations a second",
+            [{"all threads", On(erlang:system_info(schedulers_online))}, {"one thread", On(1)}]);
+
+part("files") ->
+    Dir = filename:join(filename:basedir(user_cache, "cambrian"), "ways"),
+    ok = application:set_env(cambrian, data_dir, Dir),
+    Options = #{generations => 60, target => 99, seed => 1},
+    Named = fun(Interval) ->
+                evolve(double_pole_novel, Options#{name => ways, resume => false, checkpoint_interval => Interval})
+            end,
+    compare("double_pole_novel, 300 genotypes, evaluations a second",
+            [{"without a name", evolve(double_pole_novel, Options)}, {"a file a second", Named(1000)},
+             {"a file in every generation", Named(0)}]),
+    ok = file:del_dir_r(Dir).
+
+fitness(Outputs) when is_binary(Outputs) -> fitness([[Y] || <<Y:32/float-little>> <= Outputs]);
+fitness(Outputs) -> 1 - fitness(Outputs, 1, 0.0).
+
+fitness([], _, Sum) -> Sum / ?ROWS;
+fitness([[Y] | Outputs], X, Sum) -> fitness(Outputs, X + 1, Sum + abs(Y - X / ?ROWS * X / ?ROWS)).
+
+%% As an escript's functions are in no module that nodes and populations know.
+environment() ->
+    Forms = [begin {ok, Tokens, _} = erl_scan:string(Text), {ok, Form} = erl_parse:parse_form(Tokens), Form end
+             || Text <- ["-module(ways_environment).", "-export([init/1, reset/2, step/2]).",
+                         "init(_) -> {ok, #{inputs => 1, outputs => 1, steps => 100}, none}.",
+                         "reset(_, none) -> {[0.01], 1}.",
+                         "step([Y], X) -> {[(X + 1) / 100], 0.01 - abs(Y - X / 100 * X / 100) / 100, X + 1}."]],
+    {ok, Module, Code} = compile:forms(Forms),
+    {module, Module} = code:load_binary(Module, "ways_environment.erl", Code),
+    Module.
+
+network(Inputs, Outputs, Hidden, Connections) ->
+    {ok, G} = cambrian_genotype:new(#{inputs => Inputs, outputs => Outputs}, 1),
+    grown(G, add_node, fun(#{hidden := H}) -> H >= Hidden end, 1,
+          fun(Wide) -> grown(Wide, add_connection, fun(#{connections := C}) -> C >= Connections end, 1,
+                             fun cambrian_network:compile/1) end).
+
+grown(G, Operator, Enough, Seed, Then) ->
+    case Enough(cambrian_genotype:info(G)) of
+        true -> Then(G);
+        false ->
+            {ok, Next} = cambrian_genotype:mutate(G, Operator, Seed),
+            grown(Next, Operator, Enough, Seed + 1, Then)
+    end.
+
+evolve({Task, Options}) -> evolve(Task, Options).
+
+evolve(Task, Options) ->
+    fun() ->
+        Limited = maps:merge(#{seed => 1, generations => 20}, Options),
+        {ok, #{evaluations := Evaluations}} = cambrian:evolve(Task, Limited),
+        Evaluations
+    end.
+
+%% Each once to warm up.
+compare(Title, Ways) ->
+    _ = [Run() || {_, Run} <- Ways],
+    Rounds = [[rate(Run) || {_, Run} <- Ways] || _ <- lists:seq(1, ?ROUNDS)],
+    io:format("~n~-50s    a second   times slower~n", [Title]),
+    lists:foreach(fun({Index, {Name, _}}) ->
+                      Rates = [lists:nth(Index, Round) || Round <- Rounds],
+                      Ratios = [hd(Round) / lists:nth(Index, Round) || Round <- Rounds],
+                      io:format("  ~-48s ~11b ~14.2f~n", [Name, round(median(Rates)), median(Ratios)])
+                  end, lists:zip(lists:seq(1, length(Ways)), Ways)).
+
+rate(Run) ->
+    {Micros, Count} = timer:tc(Run),
+    Count * 1.0e6 / Micros.
+
+median(List) -> lists:nth((length(List) + 1) div 2, lists:sort(List)).

@@ -1,0 +1,101 @@
+defmodule WarmBox.Evolution do
+  @moduledoc """
+  Keeps a population at work and hands its champions to the controller.
+
+  It is this process that starts Cambrian, so that a device whose library does not load is one without
+  evolution, and not one that does not boot: `status/0` says why, and it tries again every minute.
+
+  The population is under Cambrian's own supervisor and comes back from a crash by itself; with
+  Cambrian's `data_dir` it comes back from a power cut as well, at a checkpoint that is at most a second
+  old. It rests when nothing got better for 200 generations, and still takes what others send.
+  """
+
+  use GenServer
+  require Logger
+
+  alias Cambrian.{Genotype, Population}
+  alias WarmBox.{Controller, Plant}
+
+  @name :warm_box
+  @retry_ms 60_000
+
+  def start_link(options), do: GenServer.start_link(__MODULE__, options, name: __MODULE__)
+
+  @doc """
+  `:evolving`, `:resting` or `{:unavailable, reason}`, and the generation and best fitness. While it starts
+  this waits: to load the library takes a small device some seconds.
+  """
+  def status, do: GenServer.call(__MODULE__, :status, :infinity)
+
+  @impl true
+  def init(options) do
+    options = Keyword.merge([task: Plant, name: @name, population: 100, patience: 200], options)
+    {:ok, %{options: options, state: :starting, checkpoints: :ok}, {:continue, :start}}
+  end
+
+  @impl true
+  def handle_continue(:start, state), do: {:noreply, start(state)}
+
+  @impl true
+  def handle_info(:start, state), do: {:noreply, start(state)}
+
+  def handle_info({:cambrian, @name, event}, state), do: {:noreply, heard(event, state)}
+
+  def handle_info({:DOWN, _monitor, :process, _population, _reason}, state) do
+    Process.send_after(self(), :start, 1000)
+    {:noreply, %{state | state: :starting}}
+  end
+
+  @impl true
+  def handle_call(:status, _from, state) do
+    stats =
+      with true <- state.state in [:evolving, :resting],
+           {:ok, stats} <- Population.stats(@name) do
+        Map.take(stats, [:generation, :best])
+      else
+        _ -> %{}
+      end
+
+    {:reply, Map.merge(%{state: state.state, checkpoints: state.checkpoints}, stats), state}
+  end
+
+  defp start(state) do
+    with {:ok, _started} <- Application.ensure_all_started(:cambrian),
+         {:ok, population} <- population(state.options) do
+      Process.monitor(population)
+      :ok = Population.subscribe(population)
+      :ok = Population.run(population)
+
+      with {:ok, %{champion: champion}} <- Population.best(population),
+           do: Controller.offer(champion)
+
+      %{state | state: :evolving}
+    else
+      {:error, reason} ->
+        Logger.error("no evolution: #{inspect(reason)}")
+        Process.send_after(self(), :start, @retry_ms)
+        %{state | state: {:unavailable, reason}}
+    end
+  end
+
+  # After a crash of this process it is there already.
+  defp population(options) do
+    case Population.start(options) do
+      {:error, {:already_started, population}} -> {:ok, population}
+      other -> other
+    end
+  end
+
+  defp heard({:champion, %{champion: reference}}, state) do
+    Controller.offer(%Genotype{ref: reference})
+    state
+  end
+
+  defp heard({:checkpoint_failed, %{reason: reason}}, state) do
+    Logger.warning("no checkpoint can be written: #{inspect(reason)}")
+    %{state | checkpoints: {:error, reason}}
+  end
+
+  defp heard({:finished, _result}, state), do: %{state | state: :resting}
+  defp heard(_event, state), do: state
+end

@@ -1,0 +1,83 @@
+defmodule Cambrian.Picture do
+  @moduledoc """
+  Pictures for people, as SVG: a network, and fitness and species over the generations.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
+      iex> {:ok, recorder} = Cambrian.Recorder.start_link(population)
+      iex> {:ok, _} = Cambrian.Population.step(population, 20)
+      iex> story = Cambrian.Recorder.read(recorder)
+      iex> File.write(Path.join(System.tmp_dir!(), "species.svg"), Cambrian.Picture.species(story))
+      :ok
+
+  Each is a text that loads nothing and follows the reader's light or dark setting; the same story
+  gives the same bytes. A source of generations is
+
+    * what `Cambrian.Population.history/1` gives;
+    * a population, as it is now;
+    * what `Cambrian.Recorder.read/1` has of one, or a list of those of several.
+  """
+
+  alias Cambrian.{Error, Genotype, Population, Recorder}
+
+  @type source :: [map] | Population.t() | Recorder.story() | [Recorder.story()]
+
+  @doc """
+  The network of a genotype, from the inputs at the left to the outputs at the right.
+
+  A line's width is its weight and its colour the sign; a recurrent link is an arc with an arrow head,
+  a disabled one is dashed. A node shows its activation as a small curve and its bias as an arc around
+  it; a clock on its rim is for dynamics, a triangle for plasticity, and a sign such as `×` for
+  another aggregation than the sum. Point at a part for its exact values.
+
+  Options: `:width` in pixels, `:title`, and `:labels`, `%{inputs: [...], outputs: [...]}`.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> labels = %{inputs: ["x", "angle"], outputs: ["force"]}
+      iex> Cambrian.Picture.network(genotype, labels: labels, width: 480) =~ "angle → force"
+      true
+  """
+  @spec network(Genotype.t(), keyword) :: String.t()
+  def network(%Genotype{ref: reference}, opts \\ []),
+    do: :cambrian_picture.network(reference, options(opts))
+
+  @doc """
+  The best and the mean fitness of each generation, of one population or of several.
+
+  Options: `:width` and `:height` in pixels, `:title`, `:x_label`, `:y_label`.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
+      iex> {:ok, _} = Cambrian.Population.step(population, 20)
+      iex> svg = Cambrian.Picture.fitness(population, title: "XOR")
+      iex> [_, said] = Regex.run(~r|<desc>(.*)</desc>|, svg)
+      iex> said
+      "fitness over generation: best ends at 3.896; mean ends at 2.952."
+  """
+  @spec fitness(source, keyword) :: String.t()
+  def fitness(source, opts \\ []), do: :cambrian_picture.fitness(source, options(opts))
+
+  @doc """
+  The species of each generation of one population: a band for each, as tall as it has members.
+
+  How large they were is what a `Cambrian.Recorder` keeps. Of a source that has only how many there
+  were, as a population itself, their number is drawn as a line. Options as in `fitness/2`.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
+      iex> {:ok, recorder} = Cambrian.Recorder.start_link(population)
+      iex> {:ok, _} = Cambrian.Population.step(population, 20)
+      iex> for source <- [Cambrian.Recorder.read(recorder), population] do
+      ...>   [_, said] = Regex.run(~r|<desc>(.*)</desc>|, Cambrian.Picture.species(source))
+      ...>   said
+      ...> end
+      ["37 species over 20 generations; 34 at the end.",
+       "species over generation: species ends at 34."]
+  """
+  @spec species(source, keyword) :: String.t()
+  def species(source, opts \\ []), do: :cambrian_picture.species(source, options(opts))
+
+  defp options(opts) do
+    case Cambrian.Boundary.to_map(:options, opts) do
+      {:ok, options} -> options
+      {:error, reason} -> raise Error, reason
+    end
+  end
+end

@@ -1,0 +1,59 @@
+defmodule Cambrian.Report do
+  @moduledoc """
+  A run as one HTML page: who found what, how it got there, and how to repeat it.
+
+  The page holds all that it shows. It loads nothing, runs no script, follows the reader's light or
+  dark setting and fits a phone. `Cambrian.evolve/2` writes one with the option `:report`:
+
+      iex> path = Path.join(System.tmp_dir!(), "xor.html")
+      iex> {:ok, %{solved: true}} = Cambrian.evolve(:xor, seed: 42, report: path)
+      iex> File.read!(path) =~ "found a champion for xor"
+      true
+
+  What there is to tell comes from a population, which knows its generations and its champion; from
+  what a `Cambrian.Recorder` has of one, which knows the species and who came in as well; or from a
+  list of those of several, as islands of a mesh.
+  """
+
+  alias Cambrian.{Error, Population, Recorder}
+
+  @typedoc "What is to be told; a map as `run/1` gives it may be changed before."
+  @type source :: Population.t() | Recorder.story() | [Recorder.story()] | map
+
+  @doc """
+  The page, as text.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
+      iex> {:ok, _} = Cambrian.Population.step(population, 3)
+      iex> Cambrian.Report.html(population) =~ "<title>xor, seed 42</title>"
+      true
+  """
+  @spec html(source) :: String.t()
+  def html(source), do: source |> :cambrian_report.html() |> IO.iodata_to_binary()
+
+  @doc """
+  Writes the page to a file, whole or not at all.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
+      iex> {:ok, _} = Cambrian.Population.step(population, 3)
+      iex> Cambrian.Report.write(Path.join(System.tmp_dir!(), "run.html"), population)
+      :ok
+      iex> Cambrian.Report.write("/no/such/folder/run.html", population)
+      {:error, :enoent}
+  """
+  @spec write(Path.t(), source) :: :ok | {:error, Error.reason()}
+  def write(path, source), do: :cambrian_report.write(path, source)
+
+  @doc """
+  What a source tells, as a map, to change or to add to: another title, labels of inputs and outputs,
+  facts. `:cambrian_report.run()` is its type.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
+      iex> {:ok, _} = Cambrian.Population.step(population, 3)
+      iex> run = Cambrian.Report.run(population)
+      iex> Cambrian.Report.html(%{run | title: "A start"}) =~ "<title>A start</title>"
+      true
+  """
+  @spec run(Population.t() | Recorder.story() | [Recorder.story()]) :: map
+  defdelegate run(source), to: :cambrian_report
+end

@@ -1,0 +1,150 @@
+%% @doc A page that shows what evolves on this node and what the mesh brings, live, and lets you pause, resume and ban; for
+%% Prometheus `/metrics', for whoever watches machines `/health'. The guide is `docs/dashboard.md'.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_dashboard:start(#{port => 0}).
+%% 2> <<"http://localhost:", _/binary>> = cambrian_dashboard:url().
+%% 3> cambrian_dashboard:stop().
+%% ok
+%% '''
+%%
+%% It is off unless you start it, or the application's environment has it: `{cambrian, [{dashboard, #{}}]}'. It runs on the
+%% HTTP server of OTP's application `inets', and nowhere else in Cambrian is that needed.
+-module(cambrian_dashboard).
+
+-export([start/0, start/1, stop/0, url/0]).
+-export([check/1, start_checked/1]).
+-export_type([options/0]).
+
+%% <ul>
+%% <li>`port' (4040): 0 takes one that is free.</li>
+%% <li>`address' ({127, 0, 0, 1}): where to listen, as a tuple or a text; `{0, 0, 0, 0}' is everywhere.</li>
+%% <li>`token': at least 16 characters out of letters, digits and `-._~'. Whoever has it may see and change everything. On an
+%% address that others can reach there is always one: not given, it is made, and logged once.</li>
+%% <li>`hosts' ([]): other names, beside `localhost' and the address, under which the page is reached.</li>
+%% </ul>
+-type options() :: #{port => inet:port_number(), address => inet:ip_address() | string() | binary(),
+                     token => string() | binary(), hosts => [string() | binary()]}.
+
+-define(LOOPBACK, {127, 0, 0, 1}).
+-define(MIN_TOKEN, 16).
+
+%% @doc The same as {@link start/1} without options: on port 4040 of this machine, for this machine.
+-spec start() -> {ok, pid()} | {error, term()}.
+start() -> start(#{}).
+
+%% @doc Starts the dashboard, and the application if it does not run. It ends with the application.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_dashboard:start(#{port => 0, token => <<"correct-horse-battery">>}).
+%% 2> {error, {already_started, _}} = cambrian_dashboard:start(#{port => 0}).
+%% 3> cambrian_dashboard:stop().
+%% ok
+%% 4> {error, {bad_option, {token, _, Expected}}} = cambrian_dashboard:start(#{token => <<"horse">>}).
+%% 5> Expected.
+%% <<"at least 16 letters, digits or -._~">>
+%% '''
+-spec start(options()) -> {ok, pid()} | {error, term()}.
+start(Options) ->
+    case {check(Options), application:ensure_all_started(cambrian)} of
+        {{ok, Checked}, {ok, _}} -> start_checked(Checked);
+        {{ok, _}, {error, {cambrian, {Reason, _}}}} -> {error, Reason};
+        {Error, _} -> Error
+    end.
+
+%% @doc Ends it, with what is connected to it; `ok' where there is none, too.
+%%
+%% ```
+%% 1> cambrian_dashboard:stop().
+%% ok
+%% '''
+-spec stop() -> ok.
+stop() ->
+    try supervisor:terminate_child(cambrian_sup, ?MODULE) of
+        _ -> ok
+    catch exit:_ -> ok
+    end.
+
+%% @doc Where it is, with its token if it has one: so keep it for yourself. Exits with `noproc' where there is none.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_dashboard:start(#{port => 0, token => "correct-horse-battery"}).
+%% 2> {match, _} = re:run(cambrian_dashboard:url(), "^http://localhost:[0-9]+/[?]token=correct-horse-battery$").
+%% 3> cambrian_dashboard:stop().
+%% ok
+%% '''
+-spec url() -> binary().
+url() -> cambrian_dashboard_access:url().
+
+%%% ---- starting ---------------------------------------------------------------------------
+
+%% @private With defaults; a token is a fun, so that it stays out of crash reports.
+-spec check(map()) -> {ok, map()} | {error, cambrian_options:error()}.
+check(Options) ->
+    case cambrian_options:check(Options, table()) of
+        {ok, #{address := Address, hosts := Hosts} = Checked} ->
+            {ok, hidden(Checked#{address := address(Address), hosts := [text(Host) || Host <- Hosts]})};
+        Error -> Error
+    end.
+
+table() ->
+    #{port => {fun(Port) -> is_integer(Port) andalso Port >= 0 andalso Port < 65536 end, <<"a port, 0 to 65535">>, 4040},
+      address => {fun(Address) -> address(Address) =/= none end, <<"an IP address">>, ?LOOPBACK},
+      token => {fun is_token/1, <<"at least 16 letters, digits or -._~">>},
+      hosts => {fun(Hosts) -> is_list(Hosts) andalso lists:all(fun is_host/1, Hosts) end, <<"a list of names">>, []}}.
+
+address(Address) when is_tuple(Address) ->
+    case inet:ntoa(Address) of
+        {error, einval} -> none;
+        _ -> Address
+    end;
+address(Text) ->
+    case is_text(Text) andalso inet:parse_strict_address(binary_to_list(text(Text))) of
+        {ok, Address} -> Address;
+        _ -> none
+    end.
+
+%% What stands in a URL and in a cookie as it is.
+is_token(Token) ->
+    is_text(Token) andalso byte_size(text(Token)) >= ?MIN_TOKEN
+        andalso re:run(text(Token), "^[A-Za-z0-9._~-]{1,256}$", [dollar_endonly]) =/= nomatch.
+
+is_host(Host) -> is_text(Host) andalso re:run(text(Host), "^[A-Za-z0-9.:-]+$", [dollar_endonly]) =/= nomatch.
+
+is_text(Text) -> is_binary(Text) orelse io_lib:latin1_char_list(Text).
+
+text(Text) -> iolist_to_binary(Text).
+
+hidden(#{token := Token} = Options) ->
+    Text = text(Token),
+    Options#{token := fun() -> Text end};
+hidden(#{address := Address} = Options) ->
+    case is_loopback(Address) of
+        true -> Options;
+        false -> Options#{made => true}
+    end.
+
+is_loopback({127, _, _, _}) -> true;
+is_loopback(Address) -> Address =:= {0, 0, 0, 0, 0, 0, 0, 1}.
+
+%% @private The application must run. One that crashes again and again stays away: populations go on without it.
+-spec start_checked(map()) -> {ok, pid()} | {error, term()}.
+start_checked(Checked) ->
+    case cambrian_dashboard_server:prepare(with_token(Checked)) of
+        {ok, Options} ->
+            Child = #{id => ?MODULE, start => {cambrian_dashboard_sup, start_link, [Options]}, restart => temporary,
+                      type => supervisor},
+            started(supervisor:start_child(cambrian_sup, Child), Options);
+        Error -> Error
+    end.
+
+with_token(#{made := true} = Options) ->
+    Token = string:lowercase(binary:encode_hex(crypto:strong_rand_bytes(32))),
+    Options#{token => fun() -> Token end};
+with_token(Options) -> Options.
+
+started({ok, _} = Started, #{made := true}) ->
+    logger:notice("cambrian: the dashboard is at ~ts", [url()]),
+    Started;
+started({error, {{shutdown, {failed_to_start_child, _, Reason}}, _Child}}, _Options) -> {error, Reason};
+started(Other, _Options) -> Other.

@@ -1,0 +1,44 @@
+%% @private
+%% What may be done from the page: a population paused or resumed, a key banned or not any more.
+%%
+%% Who is meant is found by comparing texts: nothing that came in becomes an atom.
+-module(cambrian_dashboard_change).
+
+-export([make/2]).
+
+-define(MAX_REASON, 255).
+
+-spec make(Path :: binary(), Fields :: #{binary() => binary()}) -> ok | {error, Status :: 400..499, Why :: binary()}.
+make(<<"/pause">>, Fields) -> of_population(fun cambrian_population:pause/1, Fields);
+make(<<"/resume">>, Fields) -> of_population(fun cambrian_population:resume/1, Fields);
+make(<<"/ban">>, Fields) ->
+    Reason = maps:get(<<"reason">>, Fields, <<>>),
+    case is_binary(unicode:characters_to_binary(Reason)) andalso byte_size(Reason) =< ?MAX_REASON of
+        true -> of_key(fun(Realm, Key) -> cambrian_trust:ban(Realm, {key, Key}, Reason) end, Fields);
+        false -> {error, 400, <<"the reason must be a text of at most 255 bytes">>}
+    end;
+make(<<"/unban">>, Fields) -> of_key(fun(Realm, Key) -> cambrian_trust:unban(Realm, {key, Key}) end, Fields);
+make(_Path, _Fields) -> {error, 404, <<"there is nothing here">>}.
+
+of_population(Do, #{<<"population">> := Wanted}) ->
+    case [Pid || {Name, Pid} <- maps:to_list(cambrian_store:populations()), cambrian_text:text(Name) =:= Wanted] of
+        [Pid | _] -> Do(Pid);
+        [] -> {error, 404, <<"there is no such population">>}
+    end;
+of_population(_Do, _Fields) -> {error, 400, <<"which population?">>}.
+
+of_key(Do, #{<<"realm">> := Realm, <<"key">> := Hex}) ->
+    try binary:decode_hex(Hex) of
+        <<_:32/binary>> = Key -> said(Do(realm(Realm), Key));
+        _ -> {error, 400, <<"a key is 64 hexadecimal digits">>}
+    catch error:badarg -> {error, 400, <<"a key is 64 hexadecimal digits">>}
+    end;
+of_key(_Do, _Fields) -> {error, 400, <<"which realm, and which key?">>}.
+
+%% As it is shown, which is not its bytes where these are no text.
+realm(Text) -> hd([Realm || Realm <- cambrian_bridge:realms(), cambrian_text:text(Realm) =:= Text] ++ [Text]).
+
+said(ok) -> ok;
+said({error, {unknown_realm, _}}) -> {error, 404, <<"there is no such realm">>};
+said({error, too_many_bans}) -> {error, 409, <<"too many bans; unban some">>};
+said({error, _}) -> {error, 409, <<"it holds, but could not be written to disk, and would not survive a restart">>}.

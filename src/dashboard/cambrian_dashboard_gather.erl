@@ -1,0 +1,82 @@
+%% @private
+%% What there is to see of this node, asked of everybody: populations, the governor, the mesh and what is trusted there.
+%%
+%% Who does not answer in time is shown as that. What is shown is bounded, however much there is.
+-module(cambrian_dashboard_gather).
+
+-export([all/0, populations/0]).
+-export_type([snapshot/0, population/0, mesh/0]).
+
+-type snapshot() :: #{at := integer(), populations := [population()], unshown := non_neg_integer(), lost := [atom()],
+                      store := boolean(), governor := cambrian_governor:status() | none, mesh := mesh() | none}.
+%% An {@link cambrian_population:overview()}, or only its name where it did not answer.
+-type population() :: #{text := binary(), name := term(), state := atom(), atom() => term()}.
+-type mesh() :: #{identity := cambrian_identity:key() | undefined, counts := map(), realms := [realm()],
+                  peers := [cambrian_bridge:peer()], silent_peers := non_neg_integer(), unshown_peers := non_neg_integer(),
+                  migrations := [cambrian_bridge:migration()]}.
+-type realm() :: #{name := binary(), connected := boolean() | unknown, bans := [cambrian_realm:ban()],
+                   refused := #{atom() => pos_integer()}, refusals := [cambrian_audit:refusal()]}.
+
+-define(ANSWER_MS, 2000).
+-define(MAX_POPULATIONS, 50).
+-define(MAX_PEERS, 40).
+-define(MAX_BANS, 100).
+-define(MAX_REFUSALS, 20).
+
+%% @doc Populations, and all else.
+-spec all() -> snapshot().
+all() ->
+    [Lost, Governor, Mesh] = [answer(Answer) || Answer <- cambrian_dashboard_ask:all_within(?ANSWER_MS,
+        [fun cambrian_store:lost/0, fun cambrian_governor:status/0, fun mesh/0])],
+    (populations())#{lost => case Lost of none -> []; _ -> Lost end, store => Lost =/= none, governor => Governor, mesh => Mesh}.
+
+answer({ok, Answer}) -> Answer;
+answer(_) -> none.
+
+%% @doc Populations alone. Those with a name come first.
+-spec populations() -> #{at := integer(), populations := [population()], unshown := non_neg_integer()}.
+populations() ->
+    Here = case cambrian_dashboard_ask:within(?ANSWER_MS, fun cambrian_store:populations/0) of
+               {ok, All} -> lists:sort([{not is_atom(Name), Name, Pid} || {Name, Pid} <- maps:to_list(All)]);
+               _ -> []
+           end,
+    Shown = lists:sublist(Here, ?MAX_POPULATIONS),
+    Answers = cambrian_dashboard_ask:all_within(?ANSWER_MS, [fun() -> cambrian_population:overview(Pid) end || {_, _, Pid} <- Shown]),
+    #{at => erlang:monotonic_time(millisecond), unshown => length(Here) - length(Shown),
+      populations => lists:append([population(Name, Answer) || {{_, Name, _}, Answer} <- lists:zip(Shown, Answers)])}.
+
+population(Name, {ok, Overview}) -> [Overview#{text => cambrian_text:text(Name)}];
+population(Name, timeout) -> [#{name => Name, text => cambrian_text:text(Name), state => silent}];
+population(_Name, gone) -> [].
+
+%%% ---- the mesh ---------------------------------------------------------------------------
+
+mesh() ->
+    case cambrian_bridge:realms() of
+        [] -> none;
+        Realms -> mesh(Realms)
+    end.
+
+mesh(Realms) ->
+    All = cambrian_bridge:list_nodes(),
+    Known = lists:sort(fun(A, B) -> rank(A) =< rank(B) end, All),
+    Peers = lists:sublist(Known, ?MAX_PEERS),
+    #{identity => identity(), counts => cambrian_bridge:counts(), realms => [realm(Realm) || Realm <- Realms],
+      peers => Peers, silent_peers => length([silent || #{alive := false} <- All]), unshown_peers => length(All) - length(Peers),
+      migrations => cambrian_bridge:migrations()}.
+
+%% Those that matter most: who is there, who sent most.
+rank(#{alive := Alive, accepted := Accepted, received := Received, origin := Origin}) -> {not Alive, -Accepted, -Received, Origin}.
+
+%% Bridges may each have their own.
+identity() ->
+    try cambrian_bridge:identity()
+    catch error:{which_realm, _} -> undefined
+    end.
+
+realm(Realm) ->
+    #{bans := Bans, refused := Refused, last := Last} = cambrian_trust:report(Realm),
+    #{connected := Connected} = cambrian_bridge:status(Realm),
+    Newest = lists:sort(fun(#{time := A}, #{time := B}) -> A >= B end, Bans),
+    #{name => Realm, connected => Connected, bans => lists:sublist(Newest, ?MAX_BANS), refused => Refused,
+      refusals => lists:sublist(Last, ?MAX_REFUSALS)}.

@@ -1,0 +1,92 @@
+%% @private
+%% The same numbers for Prometheus, in its text format 0.0.4.
+%%
+%% Only populations with a name have metrics of their own: each label makes a series that is kept for long. What is not known
+%% yet is not there.
+-module(cambrian_dashboard_metrics).
+
+-export([answer/0, text/1]).
+
+-type metric() :: {Name :: binary(), gauge | counter, Help :: binary(), [{[{atom(), term()}], number()}]}.
+
+-spec answer() -> {200, [{string(), string()}], binary()}.
+answer() ->
+    {Snapshot, _} = cambrian_dashboard_state:snapshot(),
+    {200, [{"content-type", "text/plain; version=0.0.4; charset=utf-8"}], iolist_to_binary(text(metrics(Snapshot)))}.
+
+metrics(#{populations := Populations, unshown := Unshown, lost := Lost, governor := Governor, mesh := Mesh}) ->
+    {ok, Version} = application:get_key(cambrian, vsn),
+    [{<<"cambrian_info">>, gauge, <<"The version of Cambrian; always 1.">>,
+      [{[{version, Version}, {otp, erlang:system_info(otp_release)}], 1}]},
+     {<<"cambrian_populations">>, gauge, <<"Populations on this node.">>, [{[], length(Populations) + Unshown}]},
+     {<<"cambrian_populations_lost">>, gauge, <<"Populations that died and have not come back.">>, [{[], length(Lost)}]}]
+        ++ of_governor(Governor)
+        ++ of_populations([Population || #{name := Name, stats := #{}} = Population <- Populations, is_atom(Name)])
+        ++ of_mesh(Mesh).
+
+of_governor(none) -> [];
+of_governor(#{state := State, evaluations := Evaluations, cpu_seconds := Seconds}) ->
+    [{<<"cambrian_resting">>, gauge, <<"1 while the governor lets nothing be evaluated.">>, [{[], bit(State =/= working)}]},
+     {<<"cambrian_node_evaluations_total">>, counter, <<"Evaluations of all populations since the node started.">>, [{[], Evaluations}]},
+     {<<"cambrian_cpu_seconds_total">>, counter, <<"Processor time of the whole VM since the node started.">>, [{[], Seconds}]}].
+
+of_populations(Populations) ->
+    Of = fun(Value) -> [{labels(Population), Number} || Population <- Populations, Number <- Value(Population)] end,
+    Stat = fun(Name) -> Of(fun(#{stats := Stats}) -> [maps:get(Name, Stats)] end) end,
+    [{<<"cambrian_generation">>, gauge, <<"The last generation that was evaluated, from 0.">>, Stat(generation)},
+     {<<"cambrian_evaluations_total">>, counter, <<"Evaluations of a population.">>, Stat(evaluations)},
+     {<<"cambrian_best_fitness">>, gauge, <<"The best fitness of all generations.">>,
+      Of(fun(#{champion := #{fitness := Fitness}}) -> [Fitness]; (_) -> [] end)},
+     {<<"cambrian_generation_best_fitness">>, gauge, <<"The best fitness of the last generation.">>, Stat(best)},
+     {<<"cambrian_mean_fitness">>, gauge, <<"The mean fitness of the last generation.">>, Stat(mean)},
+     {<<"cambrian_species">>, gauge, <<"Species of the last generation.">>, Of(fun(#{stats := #{species := Species}}) -> [length(Species)] end)},
+     {<<"cambrian_mean_nodes">>, gauge, <<"Mean number of nodes of a genotype.">>, Stat(mean_nodes)},
+     {<<"cambrian_mean_connections">>, gauge, <<"Mean number of connections of a genotype.">>, Stat(mean_connections)},
+     {<<"cambrian_running">>, gauge, <<"1 while the population evolves.">>, Of(fun(#{state := State}) -> [bit(State =:= running)] end)},
+     {<<"cambrian_solved">>, gauge, <<"1 once the task is solved.">>, Of(fun(#{solved := Solved}) -> [bit(Solved)] end)}].
+
+labels(#{text := Text, task := Task}) -> [{population, Text}, {task, Task}].
+
+of_mesh(none) -> [];
+of_mesh(#{counts := Counts, realms := Realms, peers := Peers, migrations := _}) ->
+    Alive = [Realm || #{alive := true, realm := Realm} <- Peers],
+    Total = fun(Name, Help, Key) -> {Name, counter, Help, [{[], maps:get(Key, Counts, 0)}]} end,
+    [{<<"cambrian_mesh_connected">>, gauge, <<"1 where the transport of a realm is connected.">>,
+      [{[{realm, Realm}], bit(Connected =:= true)} || #{name := Realm, connected := Connected} <- Realms]},
+     {<<"cambrian_mesh_peers">>, gauge, <<"Others in a realm that are alive, up to 40.">>,
+      [{[{realm, Realm}], length([peer || Of <- Alive, Of =:= Realm])} || #{name := Realm} <- Realms]},
+     {<<"cambrian_mesh_bans">>, gauge, <<"Bans in a realm, up to 100.">>, [{[{realm, Realm}], length(Bans)} || #{name := Realm, bans := Bans} <- Realms]},
+     Total(<<"cambrian_mesh_received_total">>, <<"Messages that came from the mesh.">>, received),
+     Total(<<"cambrian_mesh_received_bytes_total">>, <<"Their bytes.">>, bytes_received),
+     Total(<<"cambrian_mesh_published_total">>, <<"Genotypes that were published.">>, published),
+     Total(<<"cambrian_mesh_published_bytes_total">>, <<"Bytes of all that was said to the mesh.">>, bytes_published),
+     Total(<<"cambrian_mesh_announced_total">>, <<"How often the best was announced again.">>, announced),
+     {<<"cambrian_mesh_refused_total">>, counter, <<"Messages that were refused, by reason.">>,
+      [{[{reason, Reason}], N} || {{rejected, Reason}, N} <- lists:sort(maps:to_list(Counts))]}].
+
+bit(true) -> 1;
+bit(false) -> 0.
+
+%%% ---- the format -------------------------------------------------------------------------
+
+%% @doc A metric without a value is left out.
+-spec text([metric()]) -> iodata().
+text(Metrics) -> [[help(Name, Type, Help), [sample(Name, Labels, Value) || {Labels, Value} <- Samples]] || {Name, Type, Help, [_ | _] = Samples} <- Metrics].
+
+help(Name, Type, Help) ->
+    [<<"# HELP ">>, Name, $\s, Help, <<"\n# TYPE ">>, Name, $\s, atom_to_binary(Type), $\n].
+
+sample(Name, [], Value) -> [Name, $\s, number(Value), $\n];
+sample(Name, Labels, Value) ->
+    [Name, ${, lists:join($,, [[atom_to_binary(Label), "=\"", escaped(Text), $"] || {Label, Text} <- Labels]), "} ", number(Value), $\n].
+
+%% No float of Erlang is infinite or none.
+number(Value) when is_integer(Value) -> integer_to_binary(Value);
+number(Value) -> io_lib:format("~p", [Value]).
+
+escaped(Text) -> << <<(escape(C))/binary>> || <<C/utf8>> <= cambrian_text:text(Text) >>.
+
+escape($\\) -> <<"\\\\">>;
+escape($") -> <<"\\\"">>;
+escape($\n) -> <<"\\n">>;
+escape(C) -> <<C/utf8>>.

@@ -1,0 +1,15 @@
+%% @private
+%% The dashboard's processes: who may come in, what there is to see, and the HTTP server that shows it.
+-module(cambrian_dashboard_sup).
+-behaviour(supervisor).
+
+-export([start_link/1, init/1]).
+
+-spec start_link(map()) -> {ok, pid()} | {error, term()}.
+start_link(Options) -> supervisor:start_link({local, ?MODULE}, ?MODULE, Options).
+
+init(Options) ->
+    Children = [#{id => access, start => {cambrian_dashboard_access, start_link, [Options]}},
+                #{id => state, start => {cambrian_dashboard_state, start_link, []}},
+                cambrian_dashboard_server:child_spec(Options)],
+    {ok, {#{strategy => rest_for_one, intensity => 5, period => 60}, Children}}.

@@ -1,0 +1,55 @@
+%% @private
+%% What others' genotypes came to on this node, counted: by who bred them and for which task.
+-module(cambrian_dashboard_travel).
+
+-export([pairs/1, of_origins/1, bests/2, label/2, name/2, hex/1]).
+-export_type([sum/0]).
+
+-type sum() :: #{count := pos_integer(), taken := non_neg_integer(), last := Outcome :: atom()}.
+
+%% @doc The migrations come in the order in which they happened.
+-spec pairs([cambrian_bridge:migration()]) -> #{{cambrian_identity:key(), Task :: binary()} => sum()}.
+pairs(Migrations) -> sums(fun(#{origin := Origin, task := Task}) -> {Origin, Task} end, Migrations).
+
+-spec of_origins([cambrian_bridge:migration()]) -> #{cambrian_identity:key() => sum()}.
+of_origins(Migrations) -> sums(fun(#{origin := Origin}) -> Origin end, Migrations).
+
+sums(KeyOf, Migrations) ->
+    lists:foldl(fun(#{outcome := Outcome} = Migration, Sums) ->
+                    Taken = case Outcome of accepted -> 1; _ -> 0 end,
+                    Before = maps:get(KeyOf(Migration), Sums, #{count => 0, taken => 0}),
+                    Sums#{KeyOf(Migration) => #{count => maps:get(count, Before) + 1, taken => maps:get(taken, Before) + Taken,
+                                                last => Outcome}}
+                end, #{}, Migrations).
+
+%% @doc What each origin has found for a task: when its best got better, by its own generations, and to what, as it was
+%% measured here.
+-spec bests(Task :: binary(), [cambrian_bridge:migration()]) ->
+          #{cambrian_identity:key() => [{Generation :: non_neg_integer(), Fitness :: float()}]}.
+bests(Wanted, Migrations) ->
+    Points = lists:sort([{Origin, Generation, Fitness} || #{task := Task, origin := Origin, generation := Generation,
+                                                            fitness := Fitness} <- Migrations, Task =:= Wanted]),
+    maps:map(fun(_, Found) -> lists:reverse(Found) end, lists:foldl(fun better/2, #{}, Points)).
+
+better({Origin, Generation, Fitness}, Bests) ->
+    case Bests of
+        #{Origin := [{_, Best} | _]} when Fitness =< Best -> Bests;
+        #{Origin := Found} -> Bests#{Origin := [{Generation, Fitness} | Found]};
+        _ -> Bests#{Origin => [{Generation, Fitness}]}
+    end.
+
+%% @doc What to call a node: by its address where it said one, which is what it says, and else by its key.
+-spec label(cambrian_identity:key(), [cambrian_bridge:peer()]) -> binary().
+label(Key, Peers) ->
+    case [Address || #{origin := Origin, address := <<_, _/binary>> = Address} <- Peers, Origin =:= Key] of
+        %% distribution adds a number to the node's name
+        [Address | _] -> cambrian_text:clip(hd(binary:split(Address, <<"/">>)), 40);
+        [] -> <<"key ", (binary:part(hex(Key), 0, 8))/binary>>
+    end.
+
+%% @doc The same as short as it goes.
+-spec name(cambrian_identity:key(), [cambrian_bridge:peer()]) -> binary().
+name(Key, Peers) -> hd(binary:split(label(Key, Peers), <<"@">>)).
+
+-spec hex(binary()) -> binary().
+hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).

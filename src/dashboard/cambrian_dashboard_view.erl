@@ -1,0 +1,107 @@
+%% @private
+%% What the page shows of a snapshot, for {@link cambrian_json}. Texts of others are made valid and short here, and stay text:
+%% the page never reads one as anything else.
+-module(cambrian_dashboard_view).
+
+-import(cambrian_dashboard_travel, [hex/1]).
+
+-export([view/2, population/2, progress/1]).
+
+-define(MAX_TEXT, 120).
+
+-spec view(cambrian_dashboard_gather:snapshot(), Rates :: #{term() => number()}) -> cambrian_json:json().
+view(#{populations := Populations, unshown := Unshown, lost := Lost, governor := Governor, mesh := Mesh}, Rates) ->
+    #{node => text(node()), populations => [population(Population, Rates) || Population <- Populations], unshown => Unshown,
+      lost => [text(Name) || Name <- Lost], governor => governor(Governor), mesh => mesh(Mesh)}.
+
+governor(none) -> null;
+governor(#{state := working} = Status) -> (of_governor(Status))#{resting => null};
+governor(#{state := {paused, {alarm, Alarm}}} = Status) -> (of_governor(Status))#{resting => text([<<"alarm ">>, cambrian_text:text(Alarm)])};
+governor(#{state := {paused, Reason}} = Status) -> (of_governor(Status))#{resting => spaced(Reason)}.
+
+of_governor(Status) -> maps:with([cpu, threads, evaluations], Status).
+
+%%% ---- populations ------------------------------------------------------------------------
+
+%% @doc One row. What is not known is null.
+-spec population(cambrian_dashboard_gather:population(), Rates :: #{term() => number()}) -> cambrian_json:json().
+population(#{text := Text, state := silent}, _Rates) ->
+    #{name => Text, state => silent, task => null, generation => null, champion => null};
+population(#{text := Text, name := Name, task := Task, state := State, solved := Solved, stats := Stats, champion := Champion} = Population,
+           Rates) ->
+    maps:merge(of_stats(Stats),
+               #{name => Text, task => text(Task), state => State, solved => Solved, rate => round(maps:get(Name, Rates, 0)),
+                 champion => champion(Champion), progress => progress(Population)}).
+
+of_stats(undefined) -> #{generation => null};
+of_stats(#{species := Species} = Stats) ->
+    (maps:with([generation, evaluations, best, mean, mean_nodes, mean_connections], Stats))#{species => length(Species)}.
+
+champion(undefined) -> null;
+champion(#{champion := Genotype, fitness := Fitness, generation := Generation, operators := Operators}) ->
+    Info = cambrian_genotype:info(Genotype),
+    (maps:with([nodes, connections], Info))#{id => hex(cambrian_genotype:id(Genotype)), fitness => Fitness, generation => Generation,
+                                             operators => [spaced(Operator) || Operator <- Operators]}.
+
+%% @doc How near the goal is: the share of the limit that is nearest, if there is one, and all of it in words.
+-spec progress(cambrian_dashboard_gather:population()) -> #{share := null | number(), goal := binary()}.
+progress(#{stats := Stats, goal := Goal, elapsed_ms := Elapsed}) ->
+    Share = case Stats of
+                #{} -> cambrian_progress:share(Stats#{elapsed_ms => Elapsed}, Goal);
+                undefined -> none
+            end,
+    #{share => case Share of none -> null; _ -> Share end, goal => iolist_to_binary(lists:join(<<" or ">>, goals(Goal)))}.
+
+goals(Goal) ->
+    case lists:append([goal(Name, Value) || {Name, Value} <- lists:sort(maps:to_list(Goal))]) of
+        [] -> [<<"no limit">>];
+        Some -> Some
+    end.
+
+goal(target, Fitness) -> [[<<"fitness ">>, cambrian_text:short(Fitness)]];
+goal(until, _) -> [<<"until its fun says so">>];
+goal(timeout, Ms) when is_integer(Ms) -> [[cambrian_text:short(Ms / 1000), <<" s">>]];
+goal(patience, Generations) -> [[cambrian_text:short(Generations), <<" generations without a better one">>]];
+goal(Name, Count) when is_integer(Count) -> [[cambrian_text:short(Count), $\s, atom_to_binary(Name)]];
+goal(_, _) -> [].
+
+%%% ---- the mesh ---------------------------------------------------------------------------
+
+mesh(none) -> null;
+mesh(#{identity := Identity, counts := Counts, realms := Realms, peers := Peers, silent_peers := Silent, unshown_peers := Unshown,
+       migrations := Migrations}) ->
+    Sums = cambrian_dashboard_travel:of_origins(Migrations),
+    #{identity => case Identity of undefined -> null; _ -> hex(Identity) end,
+      received => maps:get(received, Counts, 0), published => maps:get(published, Counts, 0),
+      refused => lists:sum([N || {{rejected, _}, N} <- maps:to_list(Counts)]),
+      judged => length(Migrations), taken => length([taken || #{outcome := accepted} <- Migrations]),
+      realms => [realm(Realm) || Realm <- Realms],
+      peers => [peer(Peer, Sums, Peers, Realms) || Peer <- Peers], unshown => Unshown, silent => Silent}.
+
+peer(#{origin := Origin, realm := Realm} = Peer, Sums, Peers, Realms) ->
+    Sum = maps:get(Origin, Sums, #{count => 0, taken => 0, last => null}),
+    Banned = [ban || #{name := Name, bans := Bans} <- Realms, Name =:= Realm, #{what := {key, Key}} <- Bans, Key =:= Origin],
+    (maps:with([alive, received, accepted, reputation], Peer))#{
+        key => hex(Origin), label => cambrian_dashboard_travel:label(Origin, Peers), realm => cambrian_text:text(Realm),
+        migrants => maps:get(count, Sum), taken => maps:get(taken, Sum), outcome => outcome(maps:get(last, Sum)),
+        banned => Banned =/= []}.
+
+outcome(null) -> null;
+outcome(accepted) -> <<"taken">>;
+outcome(Other) -> spaced(Other).
+
+realm(#{name := Name, connected := Connected, bans := Bans, refused := Refused, refusals := Refusals}) ->
+    #{name => cambrian_text:text(Name), connected => Connected,
+      bans => [ban(Ban) || Ban <- Bans], refused => maps:from_list([{spaced(Reason), N} || {Reason, N} <- maps:to_list(Refused)]),
+      refusals => [refusal(Refusal) || Refusal <- Refusals]}.
+
+ban(#{what := {Kind, Id}, reason := Reason, by := By, time := Time}) ->
+    #{kind => Kind, id => hex(Id), reason => text(Reason), by => By, time => Time}.
+
+refusal(#{time := Time, reason := Reason, origin := Origin} = Refusal) ->
+    #{time => Time, reason => spaced(Reason), origin => case Origin of <<_:32/binary>> -> hex(Origin); _ -> null end,
+      task => case Refusal of #{task := Task} -> text(Task); _ -> null end}.
+
+spaced(Name) -> binary:replace(text(Name), <<"_">>, <<" ">>, [global]).
+
+text(Text) -> cambrian_text:clip(Text, ?MAX_TEXT).

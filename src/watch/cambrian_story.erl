@@ -1,0 +1,90 @@
+%% @private
+%% What populations went through, from wherever it is told, and as a run for a report.
+-module(cambrian_story).
+
+-export([all/1, named/1, of_population/1, with_sizes/2, run/1]).
+-export_type([source/0]).
+
+%% A population as it is now, what a recorder of one has, or those of several.
+-type source() :: cambrian_population:population() | cambrian_recorder:story() | [cambrian_recorder:story()].
+
+-spec all(source()) -> [cambrian_recorder:story()].
+all(Population) when is_pid(Population); is_atom(Population) -> [of_population(Population)];
+all(Story) when is_map(Story) -> [Story];
+all(Stories) when is_list(Stories) -> Stories.
+
+%% @doc What a population tells of itself: all generations, but not of what size its species were, nor who came in.
+-spec of_population(cambrian_population:population()) -> cambrian_recorder:story().
+of_population(Population) ->
+    Story = maps:with([name, task, seed, parameters], cambrian_population:info(Population)),
+    Best = case cambrian_population:best(Population) of
+               {ok, #{champion := Champion} = Found} ->
+                   #{best => Found#{champion := cambrian_genotype:to_binary(Champion)}};
+               {error, not_evaluated} -> #{}
+           end,
+    maps:merge(Story#{history => cambrian_population:history(Population), received => []}, Best).
+
+%% @doc The same with the sizes that were recorded, and with who came in.
+-spec with_sizes(cambrian_recorder:story(), Recorded :: cambrian_recorder:story()) -> cambrian_recorder:story().
+with_sizes(#{history := History} = Story, #{history := Recorded, received := Received}) ->
+    Sizes = maps:from_list([{Generation, Of} || #{generation := Generation, sizes := Of} <- Recorded]),
+    Story#{received := Received,
+           history := [case Sizes of
+                           #{Generation := Of} -> Page#{sizes => Of};
+                           #{} -> Page
+                       end || #{generation := Generation} = Page <- History]}.
+
+%% @doc As {@link cambrian_report:html/1} takes it: the champion is the best of all.
+-spec run([cambrian_recorder:story(), ...]) -> cambrian_report:run().
+run([#{task := Task, parameters := Parameters} | _] = Stories) ->
+    Named = named(Stories),
+    Seed = lists:join(", ", [integer_to_list(S) || S <- lists:usort([S || #{seed := S} <- Stories])]),
+    Champions = lists:sort([{Fitness, Name, Champion} || {Name, Story} <- Named,
+                                                         #{fitness := Fitness} = Champion <- champion(Story)]),
+    Run = #{title => [atom_to_list(Task), ", seed ", Seed], task => Task, seed => Seed, facts => facts(Parameters),
+            populations => [population(Name, Story) || {Name, Story} <- Named]},
+    case Champions of
+        [] -> Run;
+        _ ->
+            {_, Name, Best} = lists:last(Champions),
+            Run#{champion => found(Name, Best)}
+    end.
+
+%% @doc Each under the name by which people know it: a population that was given none has a reference.
+-spec named([cambrian_recorder:story()]) -> [{cambrian_text:text(), cambrian_recorder:story()}].
+named([#{name := Name} = Story]) when is_reference(Name) -> [{<<"This run">>, Story}];
+named(Stories) -> [{name(I, Name), Story} || {I, #{name := Name} = Story} <- lists:enumerate(Stories)].
+
+name(I, Name) when is_reference(Name) -> iolist_to_binary(["population ", integer_to_list(I)]);
+name(_, Name) -> Name.
+
+champion(#{result := #{generations := Generations} = Result}) -> [Result#{generation => Generations - 1}];
+champion(#{best := Best}) -> [Best];
+champion(_) -> [].
+
+found(Name, #{champion := Bytes, fitness := Fitness, generation := Generation} = Best) ->
+    {ok, Champion} = cambrian_genotype:from_binary(Bytes),
+    #{found_by => Name, generation => Generation, fitness => Fitness, id => hex(cambrian_genotype:id(Champion)),
+      genotype => cambrian_genotype:to_map(Champion),
+      test => [{in_words(Fact), cambrian_text:short(Value)} || {Fact, Value} <- maps:get(trial, Best, [])]}.
+
+in_words(Fact) -> string:replace(atom_to_list(Fact), "_", " ", all).
+
+%% Parameters that are other than by default.
+facts(Parameters) ->
+    [{Name, io_lib:format("~0tp", [Value])}
+     || #{name := Name, default := Default} <- cambrian:parameters(),
+        #{Name := Value} <- [Parameters], Value /= Default].
+
+population(Name, #{seed := Seed, history := History, received := Received}) ->
+    #{name => Name, seed => Seed, history => History,
+      received => [Arrival#{from := from(From), outcome := outcome(Outcome)}
+                   || #{from := From, outcome := Outcome} = Arrival <- Received]}.
+
+from(<<_:256>> = Key) -> hex(Key);
+from(Other) -> Other.
+
+outcome(accepted) -> accepted;
+outcome(Reason) -> {rejected, Reason}.
+
+hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).

@@ -1,0 +1,68 @@
+%% The processes as docs/architecture.md shows them are those that run.
+-module(cambrian_architecture_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+tree_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, _} = cambrian_population:start(#{task => fun(_) -> 0 end, inputs => 1, outputs => 1}),
+    {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, populations => all}),
+    try ?assertEqual(shown(), running())
+    after application:stop(cambrian)
+    end.
+
+%% All that the tree has is in the picture.
+picture_test() ->
+    {ok, Svg} = file:read_file(document("pictures/architecture.svg")),
+    ?assertEqual([], [Name || {_, Name, _} <- shown(),
+                              binary:match(Svg, iolist_to_binary(string:replace(Name, "cambrian_", ""))) =:= nomatch,
+                              Name =/= "{bridge,Realm}"]).
+
+%%% ---- as it is shown -----------------------------------------------------------------------
+
+%% `{Depth, Name, Supervision}', from the block that begins with the root.
+shown() ->
+    {ok, Text} = file:read_file(document("architecture.md")),
+    [_, After] = string:split(Text, "```text\ncambrian_sup"),
+    [Block, _] = string:split(After, "```"),
+    [shown(Line) || Line <- string:lexemes("cambrian_sup" ++ unicode:characters_to_list(Block), "\n")].
+
+shown(Line) ->
+    {match, [Branches, Name, About]} =
+        re:run(Line, "^([ │├└─]*)(\\S+)\\s*(.*)$", [unicode, {capture, all_but_first, list}]),
+    {string:length(Branches) div 3, Name, About}.
+
+document(Name) -> document(Name, filename:absname(".")).
+
+document(Name, Dir) ->
+    case filelib:is_regular(filename:join([Dir, "docs", Name])) of
+        true -> filename:join([Dir, "docs", Name]);
+        false -> document(Name, filename:dirname(Dir))
+    end.
+
+%%% ---- as it runs ---------------------------------------------------------------------------
+
+running() -> [{0, "cambrian_sup", flags(cambrian_sup:init([]))} | children(1, cambrian_sup)].
+
+children(Depth, Supervisor) ->
+    lists:append([[{Depth, name(Id), supervision(Id, Type)} | below(Depth + 1, Pid, Type)]
+                  || {Id, Pid, Type, _} <- in_order(supervisor:which_children(Supervisor))]).
+
+below(_, _, worker) -> [];
+below(Depth, Pid, supervisor) -> children(Depth, Pid).
+
+%% The last that was started is the first to be told.
+in_order(Children) -> lists:reverse(Children).
+
+name(undefined) -> "guard";
+name({bridge, _}) -> "{bridge,Realm}";
+name(Id) -> atom_to_list(Id).
+
+supervision(_, worker) -> "";
+supervision(undefined, supervisor) -> flags(cambrian_population_sup:init({guard, {m, f, []}}));
+supervision(cambrian_population_sup, supervisor) -> flags(cambrian_population_sup:init(populations));
+supervision(Module, supervisor) -> flags(Module:init([])).
+
+flags({ok, {Flags, _}}) ->
+    Defaults = #{intensity => 1, period => 5},
+    #{strategy := Strategy, intensity := Intensity, period := Period} = maps:merge(Defaults, Flags),
+    lists:flatten(io_lib:format("~s, ~b in ~b s", [Strategy, Intensity, Period])).

@@ -1,0 +1,198 @@
+%% What must come out the same to the bit on every machine, one fact a line: a name, a space and a hash or an id. The lines
+%% are kept in test/vectors/bits.txt, which this test compares, and bin/cross compares on another machine.
+%%
+%% `BLESS=1 rebar3 eunit --module=cambrian_bits_tests' writes them anew, after a change that is meant to change them.
+-module(cambrian_bits_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-export([print/0, begin_run/1, end_run/1]).
+
+bits_test_() ->
+    [{timeout, 300, fun every_bit_case/0}, {timeout, 60, fun resumed_case/0}].
+
+every_bit_case() ->
+    File = "test/vectors/bits.txt",
+    _ = [ok = file:write_file(from_root(File), text()) || os:getenv("BLESS") =/= false],
+    {ok, Kept} = file:read_file(from_root(File)),
+    ?assertEqual(binary:split(Kept, <<"\n">>, [global]), binary:split(text(), <<"\n">>, [global])).
+
+%% What bin/cross takes from one machine to the other and back.
+resumed_case() ->
+    cambrian_temporary:with_data_dir(fun(_) ->
+        ok = begin_run(traveller),
+        ?assertEqual(whole_run(), end_run(traveller))
+    end).
+
+from_root(File) ->
+    Root = hd([Dir || Dir <- above(filename:absname(".")), filelib:is_regular(filename:join(Dir, "README.md"))]),
+    filename:join(Root, File).
+
+above("/") -> ["/"];
+above(Dir) -> [Dir | above(filename:dirname(Dir))].
+
+%% ---- from a shell ------------------------------------------------------------------------
+
+%% `erl -noinput -s cambrian_bits_tests print -s init stop'.
+print() ->
+    io:put_chars(text()).
+
+text() -> iolist_to_binary([[Name, " ", What, "\n"] || {Name, What} <- lines()]).
+
+lines() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    lists:append([choices(), grown(), operators(), pairs(), evolved(), tuned(), others(), [{"traveller", whole_run()}], envelopes()]).
+
+%% A run whose last checkpoint, of 7 generations, is in the data_dir, and which another machine may end.
+begin_run(Name) ->
+    P = traveller(Name),
+    {ok, _} = cambrian_population:step(P, 7),
+    application:stop(cambrian).
+
+end_run(Name) ->
+    P = traveller(Name),
+    #{generation := 6} = cambrian_population:info(P),
+    ending(P).
+
+whole_run() -> ending(traveller(make_ref())).
+
+traveller(Name) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, P} = cambrian_population:start(#{task => double_pole_novel, name => Name, seed => 11, generations => 14, target => 99,
+                                          checkpoint_interval => 0, params => every_operator()}),
+    P.
+
+ending(P) ->
+    ok = cambrian_population:run(P),
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian_population:await(P, infinity),
+    {ok, Bytes} = cambrian_population:checkpoint(P),
+    ok = cambrian_population:stop(P),
+    [hex(cambrian_genotype:id(Champion)), " ", hex(<<Fitness:64/float>>), " ", hash(Bytes)].
+
+%% ---- networks ----------------------------------------------------------------------------
+
+%% Every activation, aggregation, dynamics and plasticity, each with numbers from the smallest to the largest, and with
+%% what a network makes of them in twelve steps.
+choices() ->
+    [{io_lib:format("~s ~s", [Gene, Choice]),
+      hash([outputs(genotype(Gene, Choice), Inputs) || Inputs <- [ordinary(), extreme()]])}
+     || {Gene, Choices} <- lists:sort(maps:to_list(cambrian_genotype:choices())), Choice <- Choices].
+
+%% Three inputs to an output of that kind, which feeds itself.
+genotype(Gene, Choice) ->
+    {ok, Start} = cambrian_genotype:new(#{inputs => 3, outputs => 1, output_activation => tanh}, 5),
+    {ok, Fed} = cambrian_genotype:mutate(Start, add_recurrent, 6),
+    #{nodes := Nodes} = Genes = cambrian_genotype:to_map(Fed),
+    Chosen = #{gain => 0.75, bias => 0.125, time_constant => 3.7, learning_rate => 0.05, decay => 0.01},
+    {ok, Genotype} = cambrian_genotype:from_map(
+                       Genes#{nodes := [case Node of
+                                            #{kind := output} -> (maps:merge(Node, Chosen))#{Gene := Choice};
+                                            _ -> Node
+                                        end || Node <- Nodes]}),
+    Genotype.
+
+ordinary() -> [I / 16 || I <- lists:seq(-160, 160)].
+
+extreme() ->
+    [Sign * X || Sign <- [1, -1], X <- [0, 1.0e-45, 1.0e-38, 1.0e-30, 1.0e-7, 0.49999997, 0.5, 1.0000001, 9.5, 17.0, 88.0, 89.0,
+                                        103.5, 1.0e3, 1.0e6, 1.0e12]].
+
+outputs(Genotype, Numbers) ->
+    Network = cambrian_network:compile(Genotype),
+    #{inputs := Width} = cambrian_network:info(Network),
+    Rows = rows(Width, Numbers),
+    [cambrian_network:activate_batch(Network, << <<Row/binary>> || Row <- Rows >>),
+     cambrian_network:activate_many([Network || _ <- Rows], Rows), stepped(Network, lists:sublist(Rows, 12))].
+
+%% As many as there are numbers, and one less: so the last vectors are not full.
+rows(Width, Numbers) ->
+    Around = list_to_tuple(Numbers),
+    [<< <<(element((At * (I + 1)) rem tuple_size(Around) + 1, Around)):32/float-little>> || I <- lists:seq(1, Width) >>
+     || At <- lists:seq(1, length(Numbers) - 1)].
+
+stepped(Network, Rows) ->
+    {Outputs, Last} = lists:mapfoldl(fun(Row, Memory) ->
+                                         {Output, Next} = cambrian_network:step(Network, Memory, Row),
+                                         {Output, cambrian_network:reward(Network, Next, 0.5)}
+                                     end, cambrian_network:initial_state(Network), Rows),
+    [Outputs, Last].
+
+%% Large ones, of everything at once.
+grown() ->
+    [{io_lib:format("network of seed ~b", [Seed]), hash(outputs(many_changes(Seed, 300), ordinary()))} || Seed <- [1, 2, 3]].
+
+many_changes(Seed, Count) ->
+    {ok, First} = cambrian_genotype:new(#{inputs => 9, outputs => 4}, Seed),
+    lists:foldl(fun(Change, Genotype) ->
+                    {ok, Next} = cambrian_genotype:mutate(Genotype, every_operator(), Seed * 1000 + Change),
+                    Next
+                end, First, lists:seq(1, Count)).
+
+%% What adds more often than what removes.
+every_operator() ->
+    maps:from_list([{Operator, case atom_to_list(Operator) of "remove" ++ _ -> 0.03; _ -> 0.2 end}
+                    || Operator <- cambrian_genotype:operators()]).
+
+%% ---- genotypes ---------------------------------------------------------------------------
+
+operators() ->
+    Base = many_changes(4, 60),
+    [{io_lib:format("operator ~s", [Operator]),
+      case cambrian_genotype:mutate(Base, Operator, 7) of
+          {ok, Genotype} -> hex(cambrian_genotype:id(Genotype));
+          {error, not_applicable} -> "not_applicable"
+      end} || Operator <- cambrian_genotype:operators()].
+
+pairs() ->
+    [A, B] = [many_changes(Seed, 40) || Seed <- [5, 6]],
+    {ok, Child} = cambrian_genotype:crossover(A, B, 8),
+    Difference = cambrian_genotype:diff(A, B),
+    [{"crossover", hex(cambrian_genotype:id(Child))}, {"distance", hex(<<(cambrian_genotype:distance(A, B)):64/float>>)},
+     {"difference", hash(Difference)}, {"bytes", hash(cambrian_genotype:to_binary(A))}].
+
+%% ---- runs --------------------------------------------------------------------------------
+
+%% Each task in Rust; the ids of the first two are those of native/cambrian_core/tests/evolution.rs.
+evolved() ->
+    [run("xor", 'xor', #{seed => 42, generations => 25}),
+     run("double_pole_novel", double_pole_novel, #{seed => 42, generations => 12})]
+    ++ [run(io_lib:format("~s with every operator", [Task]), Task, #{seed => Seed, generations => 6, params => every_operator()})
+        || {Seed, Task} <- lists:zip(lists:seq(1, length(cambrian:tasks())), cambrian:tasks())].
+
+tuned() ->
+    [run(io_lib:format("tuning ~s", [Tuning]), double_pole,
+         #{seed => 2, generations => 3, population => 20, params => #{tuning => Tuning}})
+     || Tuning <- [hill_climbing, cma_es, sep_cma_es]]
+    ++ [run(io_lib:format("selection ~s", [Selection]), 'xor',
+            #{seed => 3, generations => 8, params => #{selection => Selection, replacement => 0.5}})
+        || Selection <- [truncation, tournament, roulette, rank, sus, lexicase]].
+
+others() ->
+    Wave = [[X / 10] || X <- lists:seq(-20, 20)],
+    Field = cambrian_substrate:grid([3, 3]),
+    {ok, Layers} = cambrian_substrate:new(#{inputs => Field, hidden => [Field], outputs => Field, leo => true, bias => true}),
+    {ok, Quadtree} = cambrian_substrate:new(#{inputs => Field, hidden => #{max_depth => 4}, outputs => [[0, 0]]}),
+    Centre = fun(Network) -> hd(cambrian_network:activate(Network, [0, 0, 0, 0, 1, 0, 0, 0, 0])) end,
+    [run("dataset", {dataset, Wave, [[X * X / 4] || [X] <- Wave]}, #{seed => 4, generations => 8}),
+     run("fun", fun(Network) -> -abs(hd(cambrian_network:activate(Network, [0.5, -1])) - 0.7) end,
+         #{seed => 5, inputs => 2, outputs => 1, generations => 5, population => 30})
+     | [run("substrate " ++ Name, Centre, #{seed => 6, substrate => Substrate, generations => 4, population => 30})
+        || {Name, Substrate} <- [{"layers", Layers}, {"quadtree", Quadtree}]]].
+
+run(Name, Task, Options) ->
+    {ok, #{champion := Champion, fitness := Fitness, evaluations := Evaluations}} =
+        cambrian:evolve(Task, Options#{target => 1.0e9}),
+    {["champion ", Name],
+     [hex(cambrian_genotype:id(Champion)), " ", hex(<<Fitness:64/float>>), " ", integer_to_list(Evaluations)]}.
+
+%% ---- what travels ------------------------------------------------------------------------
+
+envelopes() ->
+    Genotype = many_changes(7, 100),
+    Claims = #{realm => <<"org.example.bits">>, task => <<"xor">>, fitness => 3.9, generation => 3, sequence => 1,
+               time => 1_800_000_000_000},
+    {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, binary:copy(<<16#21>>, 32)),
+    [{"envelope", hash(Bytes)}].
+
+hash(Bytes) -> hex(crypto:hash(sha256, Bytes)).
+
+hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).

@@ -1,0 +1,120 @@
+%% The blocks of code in README.md and docs/*.md, for the tests that run them. Each test walks a document from its top in a
+%% folder of its own, in which `cambrian' is this checkout.
+%%
+%%   erl      a session with prompts, each block from a fresh start         cambrian_guides_tests, eunit
+%%   erlang   a module; a sys.config, with which the application must
+%%            start; other terms; else expressions                          cambrian_guides_tests, eunit
+%%   iex      a session with prompts, each block from a fresh start         guides_test.exs, ExUnit
+%%   elixir   a module; `config :cambrian'; `deps'; else expressions,
+%%            whose bindings go on through the document                     guides_test.exs, ExUnit
+%%   sh       commands, of which none may fail                              bin/guides
+%%   console  commands behind `$ ', and what they say; `...' is any lines   bin/guides
+%%
+%% Modules are there for the sessions below them. Answers are compared, but for times, rates, process ids and the like.
+%% `text', or nothing, is no code. Right above a fence may stand
+%%
+%%   <!-- file: NAME -->    the block is that file, of whatever kind; a module of Erlang or Elixir is loaded as well
+%%   <!-- not run: WHY -->  bin/guides lists those
+-module(cambrian_document).
+
+-export([all/0, read/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
+-export_type([block/0]).
+
+-define(DOCUMENTS, ["README.md", "docs/*.md"]).
+%% By which a block without a mark is known to be none of code.
+-define(NO_CODE, [<<>>, <<"text">>]).
+
+%% `line' is that of the opening fence, `kind' what stands behind it. `file' and `not_run' are marks above it.
+-type block() :: #{document := file:filename(), line := pos_integer(), kind := binary(), text := binary(),
+                   file => binary(), not_run => binary()}.
+
+-spec all() -> [file:filename()].
+all() -> [Document || Pattern <- ?DOCUMENTS, Document <- lists:sort(filelib:wildcard(Pattern, root()))].
+
+-spec read(file:filename()) -> binary().
+read(Document) ->
+    {ok, Bytes} = file:read_file(filename:join(root(), Document)),
+    Bytes.
+
+root() -> root(filename:absname(".")).
+
+root(Dir) ->
+    case filelib:is_regular(filename:join(Dir, "README.md")) andalso filelib:is_dir(filename:join(Dir, "docs")) of
+        true -> Dir;
+        false -> root(filename:dirname(Dir))
+    end.
+
+%% Who runs a block. A module is a file as well, where it is to be one; other files are only written.
+-spec runner(block()) -> eunit | exunit | shell | file | not_run | no_code | unknown.
+runner(#{not_run := _}) -> not_run;
+runner(#{kind := Kind} = Block) ->
+    IsModule = not is_map_key(file, Block)
+        orelse lists:member(filename:extension(maps:get(file, Block)), [<<".erl">>, <<".ex">>]),
+    case Kind of
+        <<"erl">> -> eunit;
+        <<"erlang">> when IsModule -> eunit;
+        <<"iex">> -> exunit;
+        <<"elixir">> when IsModule -> exunit;
+        <<"sh">> -> shell;
+        <<"console">> -> shell;
+        _ when is_map_key(file, Block) -> file;
+        _ -> case lists:member(Kind, ?NO_CODE) of true -> no_code; false -> unknown end
+    end.
+
+-spec title(block()) -> string().
+title(#{document := Document, line := Line}) -> lists:flatten(io_lib:format("~ts:~b", [Document, Line])).
+
+%% An empty folder for a document and who runs it. As beside a clone, `cambrian' in it is this checkout.
+-spec scratch(atom(), file:filename()) -> file:filename().
+scratch(Runner, Document) ->
+    Dir = filename:join([root(), "_build", "guides", atom_to_list(Runner), filename:basename(Document, ".md")]),
+    _ = file:del_dir_r(Dir),
+    Link = filename:join(Dir, "cambrian"),
+    ok = filelib:ensure_dir(Link),
+    ok = file:make_symlink(root(), Link),
+    Dir.
+
+%% A block that is a file.
+-spec write(block(), file:filename()) -> ok.
+write(#{file := File, text := Text}, Scratch) ->
+    Path = filename:join(Scratch, File),
+    ok = filelib:ensure_dir(Path),
+    ok = file:write_file(Path, Text);
+write(_, _) -> ok.
+
+%%% ---- reading ----------------------------------------------------------------------------
+
+-spec blocks(file:filename()) -> [block()].
+blocks(Document) ->
+    Lines = binary:split(read(Document), <<"\n">>, [global]),
+    outside(lists:zip(lists:seq(1, length(Lines)), Lines), #{document => Document}).
+
+%% Marks hold for the fence that follows them at once.
+outside([{Number, Line} | Lines], Marks) ->
+    case {fence(Line), mark(Line)} of
+        {{Fence, Kind}, _} ->
+            inside(Lines, Fence, Marks#{line => Number, kind => Kind, text => <<>>});
+        {none, {Mark, Value}} ->
+            outside(Lines, Marks#{Mark => Value});
+        {none, none} ->
+            outside(Lines, maps:with([document], Marks))
+    end;
+outside([], _) -> [].
+
+inside([{_, Fence} | Lines], Fence, Block) -> [Block | outside(Lines, maps:with([document], Block))];
+inside([{_, Line} | Lines], Fence, #{text := Text} = Block) ->
+    inside(Lines, Fence, Block#{text := <<Text/binary, Line/binary, "\n">>});
+inside([], _, Block) -> error({no_end_of_block, title(Block)}).
+
+fence(Line) ->
+    case re:run(Line, "^\\s*(```+)\\s*(\\S*)", [{capture, all_but_first, binary}]) of
+        {match, [Fence, Kind]} -> {Fence, Kind};
+        nomatch -> none
+    end.
+
+mark(Line) ->
+    case re:run(Line, "^<!-- (file|not run): *(.+?) *-->$", [{capture, all_but_first, binary}]) of
+        {match, [<<"file">>, File]} -> {file, File};
+        {match, [<<"not run">>, Why]} -> {not_run, Why};
+        nomatch -> none
+    end.

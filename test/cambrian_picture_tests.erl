@@ -1,0 +1,101 @@
+%% What a person wants to see of a run, from whatever there is of it.
+-module(cambrian_picture_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-import(cambrian_drawing, [has/2, only_itself/1, svg/1, texts/2]).
+
+%% Populations that stepped, with what was recorded of them.
+with_stories(Seeds, Check) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Pairs = [begin
+                 {ok, P} = cambrian_population:start(#{task => 'xor', seed => Seed}),
+                 {ok, Recorder} = cambrian_recorder:start(P),
+                 {ok, _} = cambrian_population:step(P, 12),
+                 {P, Recorder}
+             end || Seed <- Seeds],
+    try Check([{P, cambrian_recorder:read(Recorder)} || {P, Recorder} <- Pairs])
+    after
+        [ok = Module:stop(Pid) || {P, Recorder} <- Pairs, {Module, Pid} <- [{cambrian_recorder, Recorder}, {cambrian_population, P}]]
+    end.
+
+desc(Picture) -> texts("/svg/desc", svg(Picture)).
+
+ends(Picture) -> texts("//g[contains(@class,'cb-end')]/text", svg(Picture)).
+
+every_source_gives_the_same_curve_test() ->
+    with_stories([1], fun([{P, Story}]) ->
+        Pictures = [cambrian_picture:fitness(Source) || Source <- [P, Story, [Story], cambrian_population:history(P), maps:get(history, Story)]],
+        ?assertMatch([_], lists:usort(Pictures)),
+        only_itself(hd(Pictures)),
+        #{best := Best} = lists:last(maps:get(history, Story)),
+        ?assertEqual(["best", "mean"], lists:sort(ends(hd(Pictures)))),
+        ?assert(has(hd(Pictures), iolist_to_binary(["best ends at ", cambrian_text:short(Best)])))
+    end).
+
+several_populations_are_told_apart_test() ->
+    with_stories([1, 2], fun(Told) ->
+        Stories = [Story || {_, Story} <- Told],
+        ?assertEqual(["population 1", "population 2"], lists:sort(ends(cambrian_picture:fitness(Stories)))),
+        [First, Second] = Stories,
+        ?assertEqual(["amsterdam", "tokyo"],
+                     lists:sort(ends(cambrian_picture:fitness([First#{name := tokyo}, Second#{name := amsterdam}]))))
+    end).
+
+species_are_bands_where_their_sizes_are_known_test() ->
+    with_stories([1], fun([{P, #{history := History} = Story}]) ->
+        Seen = length(lists:usort([Id || #{sizes := Sizes} <- History, {Id, _} <- Sizes])),
+        #{species := Last} = lists:last(History),
+        ?assertEqual([lists:flatten(io_lib:format("~b species over 12 generations; ~b at the end.", [Seen, Last]))],
+                     desc(cambrian_picture:species(Story))),
+        ?assertEqual([lists:flatten(io_lib:format("species over generation: species ends at ~b.", [Last]))],
+                     desc(cambrian_picture:species(P)))
+    end).
+
+nothing_yet_is_a_picture_too_test() ->
+    [?assertEqual(["nothing to show yet"], [T || T <- texts("//text", svg(Draw([]))), T =:= "nothing to show yet"])
+     || Draw <- [fun cambrian_picture:fitness/1, fun cambrian_picture:species/1]].
+
+options_are_those_of_the_chart_test() ->
+    Svg = cambrian_picture:fitness([#{generation => 0, best => 1.0, mean => 0.5}], #{title => "A start", width => 400}),
+    ?assert(has(Svg, <<"viewBox=\"0 0 400 ">>)),
+    ?assertEqual(["A start"], texts("/svg/title", svg(Svg))).
+
+%%% ---- a report in one call ---------------------------------------------------------------
+
+a_run_is_written_as_it_is_evolved_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = filename:join(Dir, "xor.html"),
+        Options = #{seed => 42, generations => 30},
+        {ok, #{champion := Champion, fitness := Fitness} = Result} = cambrian:evolve('xor', Options#{report => Path}),
+        {ok, Page} = file:read_file(Path),
+        Id = string:lowercase(binary:encode_hex(cambrian_genotype:id(Champion))),
+        [?assert(has(Page, iolist_to_binary(Part)))
+         || Part <- [Id, ["fitness <span class=\"num\">", cambrian_text:short(Fitness)], "Species over time", "cb-band", "squared error"]],
+        %% and the run is the same
+        {ok, Plain} = cambrian:evolve('xor', Options),
+        ?assertEqual(maps:without([champion, elapsed_ms], Result), maps:without([champion, elapsed_ms], Plain)),
+        ?assertEqual([], filelib:wildcard(filename:join(Dir, "*.tmp")))
+    end).
+
+what_cannot_be_written_is_known_before_anything_runs_test() ->
+    ?assertEqual({error, {enoent, "/no/such/folder/x.html"}},
+                 cambrian:evolve(fun(_) -> error(ran) end, #{inputs => 1, outputs => 1, report => "/no/such/folder/x.html"})),
+    ?assertMatch({error, {bad_option, {report, 7, _}}}, cambrian:evolve('xor', #{report => 7})).
+
+a_population_and_several_stories_are_pages_test() ->
+    with_stories([1, 2], fun([{P, Story}, {_, Other}]) ->
+        Of = fun(Source) -> iolist_to_binary(cambrian_report:html(Source)) end,
+        ?assert(has(Of(P), <<"<title>xor, seed 1</title>">>)),
+        ?assertNot(has(Of(P), <<"Species over time">>)),
+        ?assert(has(Of(Story), <<"Species over time">>)),
+        Both = Of([Story, Other]),
+        [?assert(has(Both, Part)) || Part <- [<<"<title>xor, seed 1, 2</title>">>, <<"population 1">>, <<"population 2">>]]
+    end).
+
+who_came_in_is_told_test() ->
+    with_stories([1], fun([{_, Story}]) ->
+        Received = [#{generation => 3, from => <<1:256>>, outcome => failed, id => <<2:256>>},
+                    #{generation => 4, from => other, outcome => accepted, fitness => 3.5, id => <<3:256>>}],
+        Page = iolist_to_binary(cambrian_report:html(Story#{received := Received})),
+        [?assert(has(Page, Part)) || Part <- [<<"Who sent what to whom">>, <<"not taken: failed">>, <<"0000001</td>">>, <<"3.5">>]]
+    end).
