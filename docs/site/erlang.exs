@@ -39,12 +39,7 @@ defmodule Site.Erlang do
   defp page(file) do
     module = file |> Path.basename(".erl") |> String.to_atom()
     {:docs_v1, _, :erlang, "application/erlang+html", about, _, docs} = chunk(module)
-    exported = module.module_info(:exports)
-
-    shown =
-      docs
-      |> Enum.filter(&shown?(&1, exported))
-      |> Enum.sort_by(fn doc -> elem(doc, 1)[:location] end)
+    shown = docs |> shown(module) |> Enum.sort_by(fn doc -> elem(doc, 1)[:location] end)
 
     %{
       # Not to be taken for Elixir's where the file system does not tell `a` from `A`.
@@ -52,7 +47,7 @@ defmodule Site.Erlang do
       title: "#{module}",
       module: "#{module}:",
       names: ["#{module}", ":#{module}" | Enum.flat_map(shown, &names(module, &1))],
-      body: fn -> body(about, shown, types(module, docs)) end
+      body: fn -> body(about, shown, types(module, shown)) end
     }
   end
 
@@ -62,12 +57,33 @@ defmodule Site.Erlang do
     |> :erlang.binary_to_term()
   end
 
-  # A function that is exported and has a doc: the others are callbacks of OTP.
-  defp shown?({{:function, name, arity}, _, _, doc, _}, exported),
+  # Functions that are exported and have a doc, as the others are callbacks of OTP; callbacks; and types that are exported
+  # or in the specs of these.
+  defp shown(docs, module) do
+    functions = module.module_info(:exports)
+    {:ok, types} = Code.Typespec.fetch_types(module)
+    exported = for {kind, {name, _, args}} <- types, kind != :typep, do: {name, length(args)}
+
+    {types, others} = Enum.split_with(docs, &match?({{:type, _, _}, _, _, _, _}, &1))
+    others = Enum.filter(others, &has_doc?(&1, functions))
+
+    {open, inner} =
+      Enum.split_with(types, fn {{_, name, arity}, _, _, _, _} -> {name, arity} in exported end)
+
+    specs =
+      Enum.map_join(open ++ others, fn {_, _, _, _, meta} ->
+        meta |> Map.get(:signature, []) |> Enum.map_join(&pretty/1)
+      end)
+
+    others ++
+      open ++
+      Enum.filter(inner, fn {{_, name, _}, _, _, _, _} -> specs =~ ~r/(?<![\w:])#{name}\(/ end)
+  end
+
+  defp has_doc?({{:function, name, arity}, _, _, doc, _}, exported),
     do: is_map(doc) and doc != %{} and {name, arity} in exported
 
-  defp shown?({{:callback, _, _}, _, _, _, _}, _), do: true
-  defp shown?({{:type, _, _}, _, _, doc, _}, _), do: doc != :hidden
+  defp has_doc?({{:callback, _, _}, _, _, _, _}, _), do: true
 
   defp names(module, {{kind, name, arity}, _, _, _, _} = doc) do
     spelled =

@@ -44,6 +44,8 @@ defmodule Site.Layout do
   defp entry([id, text]),
     do: ~s(<li><a href="##{id}">#{String.replace(text, ~r/<[^>]*>/, "")}</a></li>)
 
+  defp section({_, []}, _), do: ""
+
   defp section({title, pages}, current) do
     links = for page <- pages, do: "<li>#{link(page, current)}</li>\n"
     ["<h2>", title, "</h2>\n<ul>\n", links, "</ul>\n"]

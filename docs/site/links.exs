@@ -57,18 +57,15 @@ defmodule Site.Links do
     end
   end
 
-  defp to_file(file, to) do
-    if File.regular?(file) do
-      :persistent_term.put({__MODULE__, file}, true)
-      "files/" <> file
-    else
-      to
-    end
-  end
+  defp to_file(file, to), do: if(File.regular?(file), do: "files/" <> file, else: to)
 
   @doc "Copies the files that pages link to; how many."
   def copy_files(folder) do
-    files = for {{__MODULE__, file}, true} <- :persistent_term.get(), do: file
+    files =
+      for {_, text} <- texts(folder),
+          [_, file] <- Regex.scan(~r/(?:href|src)="files\/([^"#]*)/, text),
+          uniq: true,
+          do: file
 
     for file <- files do
       target = Path.join([folder, "files", file])
@@ -81,9 +78,7 @@ defmodule Site.Links do
 
   @doc "What is wrong with links of the pages: nothing there, or no such place in it."
   def check(folder) do
-    texts =
-      Map.new(Path.wildcard(Path.join(folder, "*.html")), &{Path.basename(&1), File.read!(&1)})
-
+    texts = texts(folder)
     ids = Map.new(texts, fn {file, text} -> {file, ids(text)} end)
 
     for {file, text} <- texts,
@@ -93,6 +88,9 @@ defmodule Site.Links do
         uniq: true,
         do: "#{file}: a link to #{to} leads nowhere"
   end
+
+  defp texts(folder),
+    do: Map.new(Path.wildcard(Path.join(folder, "*.html")), &{Path.basename(&1), File.read!(&1)})
 
   defp there?(folder, file, to, ids) do
     case String.split(to, "#", parts: 2) do

@@ -11,8 +11,11 @@ defmodule Site do
   def build(folder) do
     File.mkdir_p!(folder)
 
-    sections =
-      [guides() | Erlang.sections()] |> List.insert_at(1, {"Elixir", Site.Elixir.pages()})
+    sections = [
+      {"Guides", guides()},
+      {"Notebooks", notebooks()},
+      {"Elixir", Site.Elixir.pages()} | Erlang.sections()
+    ]
 
     pages = for {_, pages} <- sections, page <- pages, do: page
     links = Links.new(pages)
@@ -41,12 +44,12 @@ defmodule Site do
     guides = Enum.filter(index ++ named ++ Path.wildcard("docs/*.md"), &File.exists?/1)
     around = ~w(bench/README.md test/vectors/README.md CONTRIBUTING.md CHANGELOG.md)
 
-    files =
-      ["README.md"] ++
-        guides ++ Path.wildcard("livebooks/*.livemd") ++ Enum.filter(around, &File.exists?/1)
-
-    {"Guides", files |> Enum.uniq() |> Enum.map(&guide/1)}
+    (["README.md"] ++ guides ++ Enum.filter(around, &File.exists?/1))
+    |> Enum.uniq()
+    |> Enum.map(&guide/1)
   end
+
+  defp notebooks, do: "livebooks/*.livemd" |> Path.wildcard() |> Enum.map(&guide/1)
 
   defp guide(file) do
     {title, text} = Markdown.title(File.read!(file))
