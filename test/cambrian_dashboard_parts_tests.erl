@@ -110,7 +110,8 @@ a_heat_map_has_a_cell_for_each_pair_test() ->
     Svg = svg(cambrian_heat:map(Rows, Columns, Cells, #{})),
     ?assertEqual(24 * 10, length(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg))),
     [[One], [Most]] = [[cambrian_picture:number(attribute('fill-opacity', Cell)) || Cell <- [Place]]
-                       || Place <- [hd(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg)), lists:last(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg))]],
+                       || Place <- [hd(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg)),
+                                    lists:last(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg))]],
     ?assert(One < Most),
     ?assert(has(bytes(cambrian_heat:map([], [], #{}, #{})), <<"nothing to show yet">>)).
 

@@ -43,7 +43,8 @@ map(AllRows, AllColumns, Cells, Opts) ->
     cambrian_pen:frame("heat", "Heat map", summary(Rows, Columns, Cells), {Width, Height}, Opts, [
         [words(X + Wide / 2, Top - 8, "middle", "cb-mute", 12, fit(Name, Wide - 6, 12))
          || {C, {_, Name}} <- lists:enumerate(Columns), {X, _} <- [At(1, C)]],
-        [words(Left - 10, Y + ?ROW / 2 + 2, "end", "", 12, fit(Name, Left - 12, 12)) || {R, {_, Name}} <- lists:enumerate(Rows), {_, Y} <- [At(R, 1)]],
+        [words(Left - 10, Y + ?ROW / 2 + 2, "end", "", 12, fit(Name, Left - 12, 12))
+         || {R, {_, Name}} <- lists:enumerate(Rows), {_, Y} <- [At(R, 1)]],
         "\n",
         [cell(maps:get({Row, Column}, Cells, {0, 0}), [RowName, ", ", ColumnName], At(R, C), Wide, Most)
          || {R, {Row, RowName}} <- lists:enumerate(Rows), {C, {Column, ColumnName}} <- lists:enumerate(Columns)],
