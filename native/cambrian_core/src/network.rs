@@ -27,7 +27,7 @@ impl Network {
     /// Compiles a genotype.
     pub fn new(genotype: &Genotype) -> Network {
         let connections = genotype.enabled.iter().filter(|enabled| **enabled).count();
-        Network { program: compile(genotype).0, connections, isa: Isa::fastest() }
+        Network { program: Compiler::new(genotype).compile().0, connections, isa: Isa::fastest() }
     }
 
     /// The same network on another instruction set of this machine: with the same bits.
@@ -140,10 +140,8 @@ impl Network {
 
 /// A genotype's program, and the nodes that its units are.
 pub(crate) fn compile(genotype: &Genotype) -> (Sealed, Vec<NodeId>) {
-    let mut compiler = Compiler::new(genotype);
-    compiler.compile();
-    let Compiler { topology, order, program, .. } = compiler;
-    (program.seal(), order.iter().map(|node| topology.places[*node as usize].id).collect())
+    let (program, order) = Compiler::new(genotype).compile();
+    (program, order.iter().map(|node| genotype.topology.places[*node as usize].id).collect())
 }
 
 /// What is worked out on the way from a genotype to its program.
@@ -179,11 +177,13 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn compile(&mut self) {
+    /// The program, and the order of its units.
+    fn compile(mut self) -> (Sealed, Vec<u32>) {
         self.gather_incoming();
         self.arrange();
         self.allot_memory();
         self.emit();
+        (self.program.seal(), self.order)
     }
 
     fn inputs(&self) -> usize {

@@ -44,7 +44,7 @@ fn parts(plan: &Plan) -> Parts {
     parts
 }
 
-/// Of a module of ours what is neither public nor a test, and is inlined as a compiler for size likes.
+/// A module of ours to take parts of: private, without its tests, and inlined where the compiler likes.
 fn private(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
     let lines = text.lines().filter(|line| *line != "#[inline(always)]");
@@ -55,7 +55,7 @@ fn private(text: &str) -> String {
         .collect()
 }
 
-/// Apart from the function that it may be a name of.
+/// With a name of its own: `tanh` is that of a function which it calls.
 fn activation_fn(activation: Activation) -> String {
     format!("fn activation_{}(x: f32) -> f32 {{\n    {}\n}}", activation.name(), activation.code())
 }
