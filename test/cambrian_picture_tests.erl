@@ -60,6 +60,24 @@ options_are_those_of_the_chart_test() ->
     ?assert(has(Svg, <<"viewBox=\"0 0 400 ">>)),
     ?assertEqual(["A start"], texts("/svg/title", svg(Svg))).
 
+the_pictures_of_the_documents_are_those_that_their_script_makes_test_() ->
+    {timeout, 120, fun() ->
+        cambrian_temporary:with_dir(fun(Dir) ->
+            Pictures = filename:join([root(filename:absname(".")), "docs", "pictures"]),
+            Beams = filename:dirname(code:which(cambrian_picture)),
+            ?assertEqual("", os:cmd(lists:join(" ", ["ERL_FLAGS='-pa", Beams, "' escript", filename:join(Pictures, "make.escript"), Dir]))),
+            [_ | _] = Names = filelib:wildcard("*.svg", Pictures),
+            [?assertEqual({Name, file:read_file(filename:join(Pictures, Name))}, {Name, file:read_file(filename:join(Dir, Name))})
+             || Name <- Names]
+        end)
+    end}.
+
+root(Dir) ->
+    case filelib:is_regular(filename:join(Dir, "README.md")) of
+        true -> Dir;
+        false -> root(filename:dirname(Dir))
+    end.
+
 %%% ---- a report in one call ---------------------------------------------------------------
 
 a_run_is_written_as_it_is_evolved_test() ->

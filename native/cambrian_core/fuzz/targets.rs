@@ -6,7 +6,9 @@ use cambrian_core::envelope::{self, Claims, EnvelopeError, Record};
 use cambrian_core::genotype::{Genotype, Node};
 use cambrian_core::identity::{self, Grant, Secret, Signer, Succession};
 use cambrian_core::innovation::{BOTTOM, TOP};
+use cambrian_core::json;
 use cambrian_core::mutation::OPERATORS;
+use cambrian_core::neat_python;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::rng::{Purpose, Stream};
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,14 @@ pub fn decode(bytes: &[u8]) {
     assert_eq!(codec::decode(&today).as_ref(), Ok(&genotype));
     if bytes[1] == codec::VERSION as u8 {
         assert_eq!(today, bytes);
+    }
+}
+
+/// A text that is a genotype is one that can be written and read, to the bit; so is what another library wrote.
+pub fn json(bytes: &[u8]) {
+    for genotype in [json::read(bytes), neat_python::read(bytes)].into_iter().flatten() {
+        let again = json::read(&json::write(&genotype)).unwrap();
+        assert_eq!(codec::encode(&again), codec::encode(&genotype));
     }
 }
 

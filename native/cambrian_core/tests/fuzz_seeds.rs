@@ -19,6 +19,11 @@ fn decode() {
 }
 
 #[test]
+fn json() {
+    each_seed("json", targets::json);
+}
+
+#[test]
 fn patch() {
     each_seed("patch", targets::patch);
 }
