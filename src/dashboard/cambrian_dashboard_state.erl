@@ -123,7 +123,8 @@ without(Pid, #state{watchers = Watchers, wanting = Wanting} = State) ->
 
 %%% ---- gathering --------------------------------------------------------------------------
 
-%% Elsewhere, as it takes as long as others take to answer; one at a time.
+%% Elsewhere, as it takes as long as others take to answer; one at a time. Its end is its answer.
+-dialyzer({nowarn_function, gather/1}).
 gather(#state{work = none} = State) ->
     Gather = case State of
                  #state{watchers = None, waiting = []} when map_size(None) =:= 0 -> fun cambrian_dashboard_gather:populations/0;

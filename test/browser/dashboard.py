@@ -211,7 +211,8 @@ def it_bans_and_unbans(server, page):
 
 
 def names_are_only_text(server, page):
-    assert page.row(HOSTILE) is not None
+    assert server.ask("ill") == "ok"
+    until("its row", lambda: page.row(HOSTILE))
     assert page.text("img") == [] and page.all("script:not([src='dashboard.js'])") == []
 
 
