@@ -49,7 +49,7 @@ defmodule WarmBox.Device do
   def cut_power(peer) do
     Process.unlink(peer)
     monitor = Process.monitor(peer)
-    {_, 0} = System.cmd("kill", ["-9", to_string(call(peer, :os, :getpid, []))])
+    {_, 0} = System.cmd("sh", ["-c", "kill -9 #{call(peer, :os, :getpid, [])}"])
     receive do: ({:DOWN, ^monitor, :process, _, _} -> :ok)
   end
 
