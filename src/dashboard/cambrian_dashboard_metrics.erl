@@ -55,7 +55,8 @@ of_mesh(#{counts := Counts, realms := Realms, peers := Peers, migrations := _}) 
       [{[{realm, Realm}], bit(Connected =:= true)} || #{name := Realm, connected := Connected} <- Realms]},
      {<<"cambrian_mesh_peers">>, gauge, <<"Others in a realm that are alive, up to 40.">>,
       [{[{realm, Realm}], length([peer || Of <- Alive, Of =:= Realm])} || #{name := Realm} <- Realms]},
-     {<<"cambrian_mesh_bans">>, gauge, <<"Bans in a realm, up to 100.">>, [{[{realm, Realm}], length(Bans)} || #{name := Realm, bans := Bans} <- Realms]},
+     {<<"cambrian_mesh_bans">>, gauge, <<"Bans in a realm, up to 100.">>,
+      [{[{realm, Realm}], length(Bans)} || #{name := Realm, bans := Bans} <- Realms]},
      Total(<<"cambrian_mesh_received_total">>, <<"Messages that came from the mesh.">>, received),
      Total(<<"cambrian_mesh_received_bytes_total">>, <<"Their bytes.">>, bytes_received),
      Total(<<"cambrian_mesh_published_total">>, <<"Genotypes that were published.">>, published),
@@ -71,7 +72,9 @@ bit(false) -> 0.
 
 %% @doc A metric without a value is left out.
 -spec text([metric()]) -> iodata().
-text(Metrics) -> [[help(Name, Type, Help), [sample(Name, Labels, Value) || {Labels, Value} <- Samples]] || {Name, Type, Help, [_ | _] = Samples} <- Metrics].
+text(Metrics) ->
+    [[help(Name, Type, Help), [sample(Name, Labels, Value) || {Labels, Value} <- Samples]]
+     || {Name, Type, Help, [_ | _] = Samples} <- Metrics].
 
 help(Name, Type, Help) ->
     [<<"# HELP ">>, Name, $\s, Help, <<"\n# TYPE ">>, Name, $\s, atom_to_binary(Type), $\n].

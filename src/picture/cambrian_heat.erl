@@ -10,8 +10,9 @@
 -export_type([name/0, cells/0, opts/0]).
 
 -type name() :: {Key :: term(), cambrian_text:text()}.
-%% By the keys of row and column: how many there were, and how many of these counted.
 -type cells() :: #{{Row :: term(), Column :: term()} => {Count :: non_neg_integer(), Counted :: non_neg_integer()}}.
+%% By the keys of row and column: how many there were, and how many of these counted.
+
 -type opts() :: #{title => cambrian_text:text(), width => pos_integer(), embed => boolean()}.
 
 -define(MAX_ROWS, 24).
@@ -43,7 +44,8 @@ map(AllRows, AllColumns, Cells, Opts) ->
     cambrian_pen:frame("heat", "Heat map", summary(Rows, Columns, Cells), {Width, Height}, Opts, [
         [words(X + Wide / 2, Top - 8, "middle", "cb-mute", 12, fit(Name, Wide - 6, 12))
          || {C, {_, Name}} <- lists:enumerate(Columns), {X, _} <- [At(1, C)]],
-        [words(Left - 10, Y + ?ROW / 2 + 2, "end", "", 12, fit(Name, Left - 12, 12)) || {R, {_, Name}} <- lists:enumerate(Rows), {_, Y} <- [At(R, 1)]],
+        [words(Left - 10, Y + ?ROW / 2 + 2, "end", "", 12, fit(Name, Left - 12, 12))
+         || {R, {_, Name}} <- lists:enumerate(Rows), {_, Y} <- [At(R, 1)]],
         "\n",
         [cell(maps:get({Row, Column}, Cells, {0, 0}), [RowName, ", ", ColumnName], At(R, C), Wide, Most)
          || {R, {Row, RowName}} <- lists:enumerate(Rows), {C, {Column, ColumnName}} <- lists:enumerate(Columns)],

@@ -183,7 +183,8 @@ sign({Gene, Name}, {X, Y}, S) ->
         tag(path, [{class, "cb-bg cb-plain"}, {d, ["M", p({X - S, Y}), disc(S, 2 * S), disc(S, -2 * S), "Z"]}]),
         case Gene of
             dynamics -> tag(path, [{class, "cb-plain"}, {d, ["M", p({X, Y - S * 0.6}), "V", n(Y), "L", p({X + S * 0.45, Y + S * 0.3})]}]);
-            plasticity -> tag(path, [{class, "cb-plain"}, {d, ["M", p({X, Y - S * 0.55}), "L", p({X + S * 0.55, Y + S * 0.4}), "H", n(X - S * 0.55), "Z"]}]);
+            plasticity ->
+                tag(path, [{class, "cb-plain"}, {d, ["M", p({X, Y - S * 0.55}), "L", p({X + S * 0.55, Y + S * 0.4}), "H", n(X - S * 0.55), "Z"]}]);
             aggregation -> words(X, Y + S * 0.6, "middle", "cb-mute", S * 1.7, symbol(Name))
         end
     ].
