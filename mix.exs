@@ -29,15 +29,18 @@ defmodule Cambrian.MixProject do
   end
 
   def application do
-    [
-      mod: @app[:mod],
-      registered: @app[:registered],
-      env: @app[:env],
-      extra_applications: for(app <- @app[:applications] -- [:kernel, :stdlib], do: extra_application(app))
-    ]
+    [mod: @app[:mod], registered: @app[:registered], env: @app[:env]] ++ applications()
   end
 
-  defp extra_application(app), do: if(app in @app[:optional_applications], do: {app, :optional}, else: app)
+  # Before Elixir 1.15, mix drops an application that is marked as optional.
+  defp applications do
+    optional = @app[:optional_applications]
+    needed = @app[:applications] -- [:kernel, :stdlib | optional]
+
+    if Version.match?(System.version(), ">= 1.15.0"),
+      do: [extra_applications: needed ++ Enum.map(optional, &{&1, :optional})],
+      else: [extra_applications: needed ++ optional, optional_applications: optional]
+  end
 
   defp package do
     [

@@ -17,7 +17,7 @@
 %%   <!-- not run: WHY -->  bin/guides lists those
 -module(cambrian_document).
 
--export([all/0, read/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
+-export([all/0, read/1, links/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
 -export_type([block/0]).
 
 -define(DOCUMENTS, ["README.md", "docs/*.md"]).
@@ -81,6 +81,14 @@ write(#{file := File, text := Text}, Scratch) ->
     ok = filelib:ensure_dir(Path),
     ok = file:write_file(Path, Text);
 write(_, _) -> ok.
+
+%% Where the document leads to in this checkout, but for its own headings.
+-spec links(file:filename()) -> [file:filename()].
+links(Document) ->
+    case re:run(read(Document), "\\]\\(([^)#:]+)(#[^)]*)?\\)", [global, {capture, [1], list}]) of
+        {match, Found} -> [filename:join([root(), filename:dirname(Document), Link]) || [Link] <- Found];
+        nomatch -> []
+    end.
 
 %%% ---- reading ----------------------------------------------------------------------------
 

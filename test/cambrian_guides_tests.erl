@@ -30,6 +30,10 @@ every_file_is_used_test() ->
                          cambrian_document:runner(Block) =:= file,
                          not lists:any(fun(Other) -> uses(File, Other) end, Later)]).
 
+every_link_leads_somewhere_test() ->
+    ?assertEqual([], [{Document, Link} || Document <- cambrian_document:all(), Link <- cambrian_document:links(Document),
+                                          not filelib:is_file(Link)]).
+
 tails([]) -> [];
 tails([_ | Rest] = List) -> [List | tails(Rest)].
 

@@ -30,7 +30,7 @@ a_task_that_is_not_in_the_guide_has_the_defaults_test() ->
 
 every_option_is_in_the_guide_test() ->
     Guide = [Name || [Name, _, _, _] <- rows("Options")],
-    ?assertEqual(lists:sort(["progress" | [atom_to_list(Name) || Name <- cambrian_population_options:names()]]),
+    ?assertEqual(lists:sort(["progress", "report" | [atom_to_list(Name) || Name <- cambrian_population_options:names()]]),
                  lists:sort(Guide)).
 
 every_option_says_what_it_may_be_test_() ->

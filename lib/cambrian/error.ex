@@ -153,6 +153,12 @@ defmodule Cambrian.Error do
   defp text({:transport_unavailable, transport}),
     do: "transport #{inspect(transport)} is not available"
 
+  defp text({:application_unavailable, name}),
+    do: "OTP's application #{inspect(name)} is not here: install it, or add it to the release"
+
+  defp text({:cannot_listen, place, why}),
+    do: "cannot listen on #{place}: #{:inet.format_error(why)}"
+
   defp text({:bad_name, name}),
     do:
       "a topic, a procedure or a key must be a binary of at most 255 bytes, got: #{inspect(name)}"

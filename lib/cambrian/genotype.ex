@@ -424,7 +424,11 @@ defmodule Cambrian.Genotype do
   It needs no library, not even libm, and no heap: tables that stay in flash, and a struct of 4 bytes
   for each input, number of memory and node. Its outputs have the same bits as those of
   `Cambrian.Network.step/3`, and its memory is laid out like a state of that, so that one can be
-  handed over. How it is called and compiled stands at its top; `-ffast-math` is refused.
+  handed over. How it is called and compiled stands at its top; `-ffast-math` is refused. Inputs are
+  within plus and minus 1.0e12; the file does not check that they are.
+
+  Of a CPPN this is the CPPN; the network that it describes is what `Cambrian.Substrate.express/2`
+  makes of it.
 
   `:name` is what its names begin with, by default `"cambrian"`.
 

@@ -17,7 +17,8 @@
 
 -record(state, {port :: inet:port_number(), address :: inet:ip_address(),
                 token :: none | fun(() -> binary()),
-                names :: [string()],
+                %% under which the page is reached: those that a proxy may have given it, and all
+                hosts :: [string()], names :: [string()],
                 %% of those that came with a wrong token
                 failures = #{} :: #{Peer :: string() => {Count :: pos_integer(), Since :: integer()}}}).
 
@@ -50,7 +51,7 @@ is_own_page(Headers) ->
     case proplists:get_all_values("origin", Headers) of
         [] -> true;
         [Origin] -> authority(Origin) =:= authority("http://" ++ proplists:get_value("host", Headers, ""))
-                        orelse gen_server:call(?MODULE, {is_name, host(Origin)});
+                        orelse gen_server:call(?MODULE, {is_host, host(Origin)});
         _ -> false
     end.
 
@@ -69,16 +70,17 @@ host(Url) ->
 %%% ---- server -----------------------------------------------------------------------------
 
 init(#{port := Port, address := Address, hosts := Hosts} = Options) ->
-    Names = ["localhost", inet:ntoa(Address) | [string:lowercase(binary_to_list(Host)) || Host <- Hosts]],
-    {ok, #state{port = Port, address = Address, token = maps:get(token, Options, none), names = Names}}.
+    Given = [string:lowercase(binary_to_list(Host)) || Host <- Hosts],
+    {ok, #state{port = Port, address = Address, token = maps:get(token, Options, none), hosts = Given,
+                names = ["localhost", inet:ntoa(Address) | Given]}}.
 
 handle_call(url, _From, #state{port = Port, address = Address, token = Token} = State) ->
     Query = [["?token=", Token()] || Token =/= none],
     {reply, iolist_to_binary(["http://", name(Address), $:, integer_to_list(Port), $/, Query]), State};
-handle_call({is_name, Name}, _From, State) ->
-    {reply, is_name(Name, State), State};
-handle_call({enter, #{headers := Headers}}, _From, #state{token = none} = State) ->
-    case is_name(host("http://" ++ proplists:get_value("host", Headers, "")), State) of
+handle_call({is_host, Name}, _From, #state{hosts = Hosts} = State) ->
+    {reply, lists:member(Name, Hosts), State};
+handle_call({enter, #{headers := Headers}}, _From, #state{token = none, names = Names} = State) ->
+    case lists:member(host("http://" ++ proplists:get_value("host", Headers, "")), Names) of
         true -> {reply, {owner, none}, State};
         false -> {reply, {refused, <<"the dashboard is not known under this name; see the option hosts">>}, State}
     end;
@@ -96,8 +98,6 @@ handle_call({enter, #{peer := Peer} = Request}, _From, #state{token = Token, fai
     end.
 
 handle_cast(_, State) -> {noreply, State}.
-
-is_name(Name, #state{names = Names}) -> lists:member(Name, Names).
 
 %% What somebody types who is to come here.
 name({127, 0, 0, 1}) -> "localhost";

@@ -7,8 +7,11 @@
 
 -include_lib("inets/include/httpd.hrl").
 
--export([prepare/1, child_spec/1, do/1]).
+-export([prepare/1, child_spec/1, start_link/1, do/1]).
 
+%% A port is not free at the very moment at which its process has ended.
+-define(LOOKS, 25).
+-define(LOOK_MS, 20).
 -define(MAX_CLIENTS, 64).
 -define(MAX_URI, 2048).
 -define(MAX_HEADERS, 8192).
@@ -27,29 +30,48 @@
 prepare(#{port := Port, address := Address} = Options) ->
     case code:ensure_loaded(httpd) of
         {module, httpd} ->
-            case gen_tcp:listen(Port, [{ip, Address}, {reuseaddr, true}]) of
-                {ok, Socket} ->
-                    {ok, Free} = inet:port(Socket),
-                    ok = gen_tcp:close(Socket),
-                    {ok, Options#{port := Free}};
+            case free_port(Address, Port, ?LOOKS) of
+                {ok, Free} -> {ok, Options#{port := Free}};
                 {error, Reason} -> {error, {cannot_listen, place(Address, Port), Reason}}
             end;
         {error, _} -> {error, {application_unavailable, inets}}
     end.
 
+free_port(Address, Port, Looks) ->
+    case gen_tcp:listen(Port, [{ip, Address}, {reuseaddr, true}]) of
+        {ok, Socket} ->
+            Found = inet:port(Socket),
+            ok = gen_tcp:close(Socket),
+            Found;
+        {error, eaddrinuse} when Looks > 1 ->
+            timer:sleep(?LOOK_MS),
+            free_port(Address, Port, Looks - 1);
+        Error -> Error
+    end.
+
 place(Address, Port) -> iolist_to_binary([inet:ntoa(Address), $:, integer_to_list(Port)]).
 
-%% @doc On its own, so that it ends with the dashboard and needs nothing of inets but its modules.
+%% @doc A server of our own, so that it ends with the dashboard and needs nothing of inets but its modules.
 -spec child_spec(map()) -> supervisor:child_spec().
-child_spec(#{port := Port, address := Address}) ->
+child_spec(Options) ->
+    #{id => httpd, start => {?MODULE, start_link, [maps:with([address, port], Options)]}, type => supervisor, shutdown => infinity}.
+
+%% @doc After a crash on the port that it had.
+-spec start_link(#{address := inet:ip_address(), port := inet:port_number()}) -> {ok, pid()} | {error, term()}.
+start_link(#{address := Address, port := Port}) ->
+    case free_port(Address, Port, ?LOOKS) of
+        {ok, Port} -> inets:start(httpd, config(Address, Port), stand_alone);
+        {error, Reason} -> {error, {cannot_listen, place(Address, Port), Reason}}
+    end.
+
+config(Address, Port) ->
     Family = case tuple_size(Address) of 4 -> inet; 8 -> inet6 end,
-    Config = [{port, Port}, {bind_address, Address}, {ipfamily, Family}, {modules, [?MODULE]}, {server_name, "cambrian"},
-              %% it asks for these, and nothing here reads them
-              {server_root, "."}, {document_root, "."},
-              {server_tokens, none}, {keep_alive, false}, {max_clients, ?MAX_CLIENTS}, {max_uri_size, ?MAX_URI},
-              {max_header_size, ?MAX_HEADERS}, {max_body_size, ?MAX_BODY}, {max_content_length, 1_000_000},
-              {minimum_bytes_per_second, ?BYTES_PER_SECOND}],
-    #{id => httpd, start => {inets, start, [httpd, Config, stand_alone]}, type => supervisor, shutdown => infinity}.
+    [{port, Port}, {bind_address, Address}, {ipfamily, Family}, {modules, [?MODULE]}, {server_name, "cambrian"},
+     %% it asks for these, and nothing here reads them
+     {server_root, "."}, {document_root, "."},
+     {server_tokens, none}, {keep_alive, false}, {max_clients, ?MAX_CLIENTS}, {max_uri_size, ?MAX_URI},
+     {max_header_size, ?MAX_HEADERS}, {max_body_size, ?MAX_BODY}, {max_content_length, 1_000_000},
+     {minimum_bytes_per_second, ?BYTES_PER_SECOND}].
 
 %%% ---- a request --------------------------------------------------------------------------
 

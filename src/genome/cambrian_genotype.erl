@@ -480,7 +480,9 @@ to_svg(Genotype) -> iolist_to_binary(cambrian_svg:network(to_map(Genotype))).
 %% It needs no library, not even libm, and no heap: tables that stay in flash, and a struct of 4 bytes for each input,
 %% number of memory and node. Its outputs have the same bits as those of {@link cambrian_network:step/3}, and its memory
 %% is laid out like a state of that, so that one can be handed over. How it is called and compiled stands at its top;
-%% `-ffast-math' is refused.
+%% `-ffast-math' is refused. Inputs are within plus and minus 1.0e12; the file does not check that they are.
+%%
+%% Of a CPPN this is the CPPN; the network that it describes is what {@link cambrian_substrate:express/2} makes of it.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -490,10 +492,7 @@ to_svg(Genotype) -> iolist_to_binary(cambrian_svg:network(to_map(Genotype))).
 %% <<"\nvoid cambrian_step(struct cambrian_network *network, const float *inputs, float *outputs);">>
 %% '''
 -spec to_c(genotype()) -> binary().
-to_c(Genotype) ->
-    Text = to_c(Genotype, #{}),
-    true = is_binary(Text),
-    Text.
+to_c(Genotype) -> c_named(Genotype, <<"cambrian">>).
 
 %% @doc The same with another name than `cambrian': that its names begin with, in capitals those of constants.
 %%
@@ -508,15 +507,17 @@ to_c(Genotype) ->
 %%                     <<"a lower-case letter and then up to 31 lower-case letters, digits and underscores, and no keyword of Rust">>}}}
 %% '''
 -spec to_c(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
-to_c(Genotype, Options) ->
-    named(Options, fun(Name) -> ?EITHER(cambrian_nif:genotype_to_c(Genotype, Name),
-                                        cambrian_nif:genotype_to_c_dirty(Genotype, Name)) end).
+to_c(Genotype, Options) -> named(Options, fun(Name) -> c_named(Genotype, Name) end).
 
 named(Options, Export) ->
     case cambrian_options:check(Options, #{name => {fun is_binary/1, <<"a binary">>, <<"cambrian">>}}) of
         {ok, #{name := Name}} -> Export(Name);
         Error -> Error
     end.
+
+c_named(Genotype, Name) ->
+    ?EITHER(cambrian_nif:genotype_to_c(Genotype, Name),
+            cambrian_nif:genotype_to_c_dirty(Genotype, Name)).
 
 %% @doc The network as one file of Rust, a module for a program or a device without Cambrian.
 %%
@@ -530,10 +531,7 @@ named(Options, Export) ->
 %% <<"pub fn step(&mut self, inputs: &[f32; INPUTS]) -> [f32; OUTPUTS] {">>
 %% '''
 -spec to_rust(genotype()) -> binary().
-to_rust(Genotype) ->
-    Text = to_rust(Genotype, #{}),
-    true = is_binary(Text),
-    Text.
+to_rust(Genotype) -> rust_named(Genotype, <<"cambrian">>).
 
 %% @doc The same with another name than `cambrian' for the module, which the example at its top has.
 %%
@@ -543,9 +541,11 @@ to_rust(Genotype) ->
 %% {match,[<<"mod pole;">>]}
 %% '''
 -spec to_rust(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
-to_rust(Genotype, Options) ->
-    named(Options, fun(Name) -> ?EITHER(cambrian_nif:genotype_to_rust(Genotype, Name),
-                                        cambrian_nif:genotype_to_rust_dirty(Genotype, Name)) end).
+to_rust(Genotype, Options) -> named(Options, fun(Name) -> rust_named(Genotype, Name) end).
+
+rust_named(Genotype, Name) ->
+    ?EITHER(cambrian_nif:genotype_to_rust(Genotype, Name),
+            cambrian_nif:genotype_to_rust_dirty(Genotype, Name)).
 
 %% @doc The network as an ONNX model of opset 17, for any runtime that reads it.
 %%

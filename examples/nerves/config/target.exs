@@ -18,6 +18,9 @@ config :warm_box,
   # As long as a step of the model
   tick_ms: 10_000,
   data_dir: "/data/warm_box",
+  # A checkpoint is some 35 kB: one a minute is kind to an SD card, and a minute of work is what a power
+  # cut costs
+  evolution: [checkpoint_interval: 60_000],
   thermal_zone: "/sys/class/thermal/thermal_zone0/temp",
   # Others refuse what comes from a wrong clock: without a battery it is wrong until NTP has spoken.
   clock: {NervesTime, :synchronized?, []},

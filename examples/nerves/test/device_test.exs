@@ -54,6 +54,31 @@ defmodule WarmBox.DeviceTest do
     :peer.stop(device)
   end
 
+  test "where an update cannot read the checkpoint it starts anew, and those that are trusted stay" do
+    data = directory("update")
+    env = env([evolution: @run, data_dir: data], data_dir: data)
+    device = start(env)
+    until(fn -> controller(device).trusted != [] and evolution(device).state == :resting end)
+    trusted = controller(device).trusted
+    :peer.stop(device)
+    File.rm_rf!(Path.join(data, "populations/warm_box"))
+    File.mkdir!(Path.join(data, "populations/warm_box"))
+
+    File.write!(
+      Path.join(data, "populations/warm_box/000000000024.checkpoint"),
+      "cambrian checkpoint 99\n"
+    )
+
+    device =
+      start(env([evolution: Keyword.put(@run, :generations, 2), data_dir: data], data_dir: data))
+
+    until(fn -> evolution(device).state == :resting end)
+    assert evolution(device).generation == 1
+    assert evolution(device).best > -0.3
+    assert hd(trusted) in controller(device).trusted
+    :peer.stop(device)
+  end
+
   test "without the native library there is a thermostat, a shell, and the reason" do
     library = Path.join(directory("library"), "cambrian")
     File.cp_r!(:code.lib_dir(:cambrian), library)

@@ -187,7 +187,7 @@ fn a_c_file_gives_the_bits_of_the_network_with_every_compiler_and_level() {
     let networks: Vec<Network> = genotypes.iter().map(Network::new).collect();
     let course = course(&networks);
     let expected = expected(&networks, &course);
-    let mut main = "#include <stdio.h>\n#include <stdlib.h>\n#define TICKS 200\n".to_string();
+    let mut main = format!("#include <stdio.h>\n#include <stdlib.h>\n#define TICKS {TICKS}\n");
     let mut calls = String::new();
     for (nth, genotype) in genotypes.iter().enumerate() {
         let (name, plan) = (Name::new(&format!("n{nth}")).unwrap(), Plan::new(genotype));
@@ -226,7 +226,7 @@ static void run_{nth}(void) {{
         native,
         &["-std=gnu99", "-Os", "-ffp-contract=off"],
     ];
-    for compiler in ["cc", "clang"] {
+    for (compiler, levels) in [("cc", &levels[..]), ("clang", &levels[2..4])] {
         if compiler == "clang" && !is_there(compiler) {
             continue;
         }
@@ -258,7 +258,7 @@ fn a_rust_file_gives_the_bits_of_the_network_optimised_or_not() {
         let _ = writeln!(
             calls,
             "    let mut network = n{nth}::Network::new();
-    for _ in 0..200 {{
+    for _ in 0..{TICKS} {{
         let now: [f32; 1 + n{nth}::INPUTS] = core::array::from_fn(|_| number());
         {reward}
         for y in network.step(now[1..].try_into().unwrap()).iter().chain(&*network.memory()) {{

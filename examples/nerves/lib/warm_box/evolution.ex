@@ -6,15 +6,14 @@ defmodule WarmBox.Evolution do
   evolution, and not one that does not boot: `status/0` says why, and it tries again every minute.
 
   The population is under Cambrian's own supervisor and comes back from a crash by itself; with
-  Cambrian's `data_dir` it comes back from a power cut as well, at a checkpoint that is at most a second
-  old. It rests when nothing got better for 200 generations, and still takes what others send.
+  Cambrian's `data_dir` it comes back from a power cut as well, at its last checkpoint. It rests when nothing got better for 200 generations, and still takes what others send.
   """
 
   use GenServer
   require Logger
 
   alias Cambrian.{Genotype, Population}
-  alias WarmBox.{Controller, Plant}
+  alias WarmBox.{Controller, Plant, Trusted}
 
   @name :warm_box
   @retry_ms 60_000
@@ -82,7 +81,21 @@ defmodule WarmBox.Evolution do
   defp population(options) do
     case Population.start(options) do
       {:error, {:already_started, population}} -> {:ok, population}
-      other -> other
+      {:error, reason} -> afresh(reason, options)
+      started -> started
+    end
+  end
+
+  # Of a release with other checkpoints or, after an update of the firmware, of a network of another size.
+  # What was learnt is not lost: those that are trusted are the first newcomers, if they fit.
+  defp afresh(reason, options) do
+    with {:ok, population} <- Population.start([resume: false] ++ options) do
+      Logger.warning("started anew, as the checkpoint cannot be taken up: #{inspect(reason)}")
+
+      for genotype <- Trusted.load(Application.get_env(:warm_box, :data_dir)),
+          do: Population.inject(population, genotype)
+
+      {:ok, population}
     end
   end
 

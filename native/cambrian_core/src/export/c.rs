@@ -7,8 +7,6 @@ use super::name::Name;
 use super::parts::Parts;
 use super::plan::{Plan, Special, Unit};
 use crate::choice::Choice;
-use crate::dynamics::Dynamics;
-use crate::math::Aggregation;
 use crate::plasticity::Plasticity;
 use std::fmt::Write;
 
@@ -116,7 +114,7 @@ fn guards() -> &'static str {
 #if FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
 #error \"expressions of float must be computed in float: on x86, compile with -msse2 -mfpmath=sse\"
 #endif
-/* gcc heeds the second of these, others the first */
+/* gcc heeds its own pragma alone */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize(\"fp-contract=off\")
 #else
@@ -194,24 +192,16 @@ static const struct cambrian_special cambrian_specials[] = {{
 
 fn special_row(at: usize, unit: &Unit, special: &Special) -> String {
     let Special { aggregation, cell, learning, state } = special;
-    let [time_constant, leak] = [cell.time_constant, cell.leak].map(float);
-    let [rate, decay] = [learning.rate, learning.decay].map(float);
+    let numbers = [cell.time_constant, cell.leak, learning.rate, learning.decay].map(float).join(", ");
+    let (label, length) = (unit.label, cell.slots());
+    let (aggregate, tick) = (aggregation.name(), cell.dynamics.name());
+    let learn = learn(learning.plasticity).map_or("0".to_string(), |learn| format!("cambrian_{learn}"));
     format!(
-        "    /* {} */\n    {{{at}, {state}, {}, cambrian_{}, cambrian_{}, {},\n     {time_constant}, {leak}, {rate}, {decay}}},\n",
-        unit.label,
-        cell.slots(),
-        aggregate(*aggregation),
-        tick(cell.dynamics),
-        learn(learning.plasticity).map_or("0".to_string(), |learn| format!("cambrian_{learn}")),
+        "    /* {label} */
+    {{{at}, {state}, {length}, cambrian_{aggregate}, cambrian_{tick}, {learn},
+     {numbers}}},
+"
     )
-}
-
-fn aggregate(aggregation: Aggregation) -> &'static str {
-    aggregation.name()
-}
-
-fn tick(dynamics: Dynamics) -> &'static str {
-    dynamics.name()
 }
 
 fn learn(plasticity: Plasticity) -> Option<&'static str> {

@@ -457,3 +457,56 @@ struct Sources {
 fn about(units: &[Unit]) -> String {
     units.iter().map(|unit| unit.label.to_string()).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::proto::Model;
+    use super::*;
+    use crate::genotype::{Connection, Genotype};
+    use crate::innovation::{input, output};
+    use crate::parameters::Parameters;
+    use crate::rng::{Purpose, Stream};
+    use prost::Message;
+    use std::collections::BTreeSet;
+
+    fn model(genotype: &Genotype) -> (usize, Model) {
+        let bytes = write(&Plan::new(genotype));
+        (bytes.len(), Model::decode(&*bytes).unwrap())
+    }
+
+    #[test]
+    fn every_value_is_there_before_it_is_used() {
+        let p = Parameters {
+            change_dynamics: 0.5,
+            change_plasticity: 0.5,
+            add_node: 0.5,
+            ..Parameters::default()
+        };
+        let mut rng = Stream::new(1, Purpose::Operator, 0, 0);
+        let mut genotype = Genotype::new(3, 2, &p, &mut rng).unwrap();
+        for _ in 0..100 {
+            crate::mutation::mutate(&mut genotype, &p, &mut rng);
+            let graph = model(&genotype).1.graph.unwrap();
+            let mut known: BTreeSet<&str> = graph.inputs.iter().map(|input| input.name.as_str()).collect();
+            known.extend(graph.initializers.iter().map(|tensor| tensor.name.as_str()));
+            for node in &graph.nodes {
+                assert!(node.inputs.iter().all(|input| known.contains(input.as_str())), "{node:?}");
+                assert!(node.outputs.iter().all(|output| known.insert(output)), "{node:?}");
+            }
+            assert!(graph.outputs.iter().all(|output| known.contains(output.name.as_str())));
+        }
+    }
+
+    #[test]
+    fn a_sparse_network_makes_no_large_matrix() {
+        let count = 1_000;
+        let p = Parameters { initial_connections: 0.0, ..Parameters::default() };
+        let first = Genotype::new(count, count, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        let mut links: Vec<Connection> =
+            (0..count).map(|nth| Connection::new(input(nth), output(nth), 0.5)).collect();
+        links.sort_unstable_by_key(|link| link.id);
+        let genotype = Genotype::from_genes(count, count, first.nodes().collect(), links).unwrap();
+        let (bytes, _) = model(&genotype);
+        assert!(bytes < 500_000, "{bytes}, of 4,000,000 for all pairs");
+    }
+}

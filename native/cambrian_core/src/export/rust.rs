@@ -8,7 +8,7 @@ use super::plan::{Plan, Special, Unit};
 use crate::choice::Choice;
 use crate::dynamics::Dynamics;
 use crate::kernel::Link;
-use crate::math::{Activation, Aggregation};
+use crate::math::Activation;
 use crate::plasticity::Plasticity;
 use std::fmt::Write;
 
@@ -187,7 +187,7 @@ fn special_row(at: usize, unit: &Unit, special: &Special) -> String {
 ",
         unit.label,
         cell.slots(),
-        aggregate(*aggregation),
+        aggregation.name(),
         tick(cell.dynamics),
         learn(learning.plasticity),
         cell.time_constant,
@@ -195,10 +195,6 @@ fn special_row(at: usize, unit: &Unit, special: &Special) -> String {
         learning.rate,
         learning.decay,
     )
-}
-
-fn aggregate(aggregation: Aggregation) -> &'static str {
-    aggregation.name()
 }
 
 fn tick(dynamics: Dynamics) -> &'static str {

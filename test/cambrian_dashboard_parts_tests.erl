@@ -1,0 +1,128 @@
+%% What the dashboard makes of what it gathers, and its two pictures, without a server.
+-module(cambrian_dashboard_parts_tests).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-import(cambrian_picture, [attribute/2, bytes/1, has/2, only_itself/1, svg/1]).
+
+-define(ILL, <<"\"'><script>alert(1)</script>">>).
+
+%%% ---- travel -----------------------------------------------------------------------------
+
+migrations_are_counted_by_origin_and_task_test() ->
+    Migrations = [migration(a, <<"pole">>, 3, 0.5, accepted), migration(b, <<"pole">>, 1, 0.2, not_better),
+                  migration(a, <<"pole">>, 9, 0.7, known), migration(a, <<"xor">>, 2, 3.0, accepted)],
+    Pairs = cambrian_dashboard_travel:pairs(Migrations),
+    ?assertEqual(#{{key(a), <<"pole">>} => #{count => 2, taken => 1, last => known},
+                   {key(b), <<"pole">>} => #{count => 1, taken => 0, last => not_better},
+                   {key(a), <<"xor">>} => #{count => 1, taken => 1, last => accepted}}, Pairs),
+    ?assertEqual(#{count => 3, taken => 2, last => accepted}, maps:get(key(a), cambrian_dashboard_travel:of_origins(Migrations))).
+
+%% By its own generations, whenever it came, and only what was better.
+the_best_of_an_origin_only_grows_test() ->
+    Late = [migration(a, <<"pole">>, 9, 0.7, accepted), migration(a, <<"pole">>, 3, 0.5, accepted), migration(a, <<"pole">>, 5, 0.4, known),
+            maps:remove(fitness, migration(a, <<"pole">>, 7, 0.9, failed)), migration(b, <<"xor">>, 1, 3.0, accepted)],
+    ?assertEqual(#{key(a) => [{3, 0.5}, {9, 0.7}]}, cambrian_dashboard_travel:bests(<<"pole">>, Late)).
+
+a_node_is_called_by_what_it_says_or_by_its_key_test() ->
+    Peers = [#{origin => key(a), address => <<"lima@10.0.0.7/0123456789">>}, #{origin => key(b), address => undefined},
+             #{origin => key(c), address => <<255, 0>>}],
+    ?assertEqual([<<"lima@10.0.0.7">>, <<"key 62000000">>, <<"key 64000000">>],
+                 [cambrian_dashboard_travel:label(key(Name), Peers) || Name <- [a, b, d]]),
+    ?assertEqual(<<"lima">>, cambrian_dashboard_travel:name(key(a), Peers)),
+    ?assert(is_list(unicode:characters_to_list(cambrian_dashboard_travel:label(key(c), Peers)))).
+
+key(Name) -> <<(atom_to_binary(Name))/binary, 0:248>>.
+
+migration(Origin, Task, Generation, Fitness, Outcome) ->
+    #{origin => key(Origin), task => Task, generation => Generation, fitness => Fitness, outcome => Outcome}.
+
+%%% ---- the past ---------------------------------------------------------------------------
+
+%% However long it runs, so many samples stay, the first and the last among them, at an even pace.
+samples_are_bounded_and_even_test() ->
+    Past = lists:foldl(fun(G, P) -> cambrian_dashboard_past:add(seen(G, running, G), P) end, cambrian_dashboard_past:new(), lists:seq(0, 20_000)),
+    Generations = [G || {G, [{0, Size}]} <- cambrian_dashboard_past:species(pole, Past), Size =:= G + 1],
+    Gaps = [B - A || {A, B} <- cambrian_room:pairs(Generations)],
+    ?assert(length(Generations) > 100 andalso length(Generations) =< 320),
+    ?assert(hd(Generations) < 200 andalso lists:last(Generations) > 19_800),
+    ?assert(lists:max(Gaps) =< 3 * lists:min(Gaps)).
+
+a_rate_is_of_the_time_between_test() ->
+    Past = lists:foldl(fun cambrian_dashboard_past:add/2, cambrian_dashboard_past:new(), [seen(0, running, 0), seen(10, running, 500)]),
+    %% ten generations of a hundred in half a second
+    ?assertEqual(#{pole => 2000.0}, cambrian_dashboard_past:rates(Past)),
+    ?assertEqual(#{pole => 0}, cambrian_dashboard_past:rates(cambrian_dashboard_past:add(seen(10, paused, 1000), Past))).
+
+%% Another one of that name has a past of its own, and one that is gone none.
+the_past_ends_with_its_population_test() ->
+    Past = lists:foldl(fun cambrian_dashboard_past:add/2, cambrian_dashboard_past:new(), [seen(0, running, 0), seen(10, running, 500), seen(2, running, 900)]),
+    ?assertMatch([{2, _}], cambrian_dashboard_past:species(pole, Past)),
+    ?assertEqual([], cambrian_dashboard_past:species(pole, cambrian_dashboard_past:add(#{at => 1000, populations => []}, Past))).
+
+seen(Generation, State, At) ->
+    #{at => At, populations => [#{name => pole, state => State,
+                                  stats => #{generation => Generation, evaluations => 100 * Generation, evaluations_per_second => 0,
+                                             species => [{0, Generation + 1}]}}]}.
+
+%%% ---- asking -----------------------------------------------------------------------------
+
+who_is_gone_or_slow_holds_up_nobody_test() ->
+    Start = erlang:monotonic_time(millisecond),
+    Before = length(processes()),
+    ?assertEqual([{ok, 1}, gone, timeout, timeout, {ok, 2}],
+                 cambrian_dashboard_ask:all_within(200, [fun() -> 1 end, fun() -> gen_server:call(nobody, what) end,
+                                                         fun() -> timer:sleep(infinity) end, fun() -> timer:sleep(infinity) end, fun() -> 2 end])),
+    ?assert(erlang:monotonic_time(millisecond) - Start < 1000),
+    timer:sleep(50),
+    ?assert(length(processes()) =< Before).
+
+%%% ---- pictures ---------------------------------------------------------------------------
+
+pictures_stay_in_their_frames_test_() ->
+    [?_test(begin
+                Svg = svg(cambrian_flow:draw(#{name => <<"here">>}, senders(Count), #{width => Width, height => 260})),
+                Circles = xmerl_xpath:string("//g[@class='cb-node']/circle", Svg),
+                ?assertEqual(min(16, Count), length(Circles)),
+                [?assert(X > 0 andalso X < Width andalso Y > 0 andalso Y < 260)
+                 || Circle <- Circles, X <- [cambrian_picture:number(attribute(cx, Circle))], Y <- [cambrian_picture:number(attribute(cy, Circle))]]
+            end) || Count <- [0, 1, 2, 7, 16, 40], Width <- [360, 500]].
+
+an_arrow_is_as_wide_as_much_came_test() ->
+    Wide = fun(Count) ->
+               Two = [#{name => <<"a">>, alive => true, count => Count, taken => 0}, #{name => <<"b">>, alive => true, count => 1000, taken => 0}],
+               Svg = svg(cambrian_flow:draw(#{name => <<"here">>}, Two, #{})),
+               [First | _] = xmerl_xpath:string("//g[@class='cb-flow']/path[@stroke-width]", Svg),
+               cambrian_picture:number(attribute('stroke-width', First))
+           end,
+    ?assert(Wide(1) < Wide(10) andalso Wide(10) < Wide(100)).
+
+the_last_outcome_has_the_colour_test() ->
+    Draw = fun(Sender) -> bytes(cambrian_flow:draw(#{name => <<"here">>}, [Sender], #{embed => true})) end,
+    Sender = #{name => <<"a">>, alive => true, count => 2, taken => 1},
+    ?assert(has(Draw(Sender#{last => true}), <<"cb-pos">>)),
+    ?assertNot(has(Draw(Sender#{last => false}), <<"cb-pos">>)),
+    ?assert(has(Draw(Sender#{alive := false}), <<"cb-off">>)).
+
+a_heat_map_has_a_cell_for_each_pair_test() ->
+    Rows = [{I, integer_to_binary(I)} || I <- lists:seq(1, 30)], Columns = [{I, integer_to_binary(I)} || I <- lists:seq(1, 20)],
+    Cells = maps:from_list([{{R, C}, {R * C, 1}} || {R, _} <- Rows, {C, _} <- Columns]),
+    Svg = svg(cambrian_heat:map(Rows, Columns, Cells, #{})),
+    ?assertEqual(24 * 10, length(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg))),
+    [[One], [Most]] = [[cambrian_picture:number(attribute('fill-opacity', Cell)) || Cell <- [Place]]
+                       || Place <- [hd(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg)),
+                                    lists:last(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg))]],
+    ?assert(One < Most),
+    ?assert(has(bytes(cambrian_heat:map([], [], #{}, #{})), <<"nothing to show yet">>)).
+
+names_are_only_text_in_them_test() ->
+    Pictures = [cambrian_flow:draw(#{name => ?ILL, note => ?ILL}, [#{name => ?ILL, alive => false, count => 1, taken => 0}], #{title => ?ILL}),
+                cambrian_heat:map([{1, ?ILL}], [{1, ?ILL}], #{{1, 1} => {1, 1}}, #{title => ?ILL})],
+    [begin
+         ?assertNot(has(bytes(Picture), <<"<script">>)),
+         _ = svg(Picture),
+         only_itself(Picture)
+     end || Picture <- Pictures].
+
+senders(Count) ->
+    [#{name => <<"node", (integer_to_binary(I))/binary>>, alive => I rem 2 =:= 0, count => I - 1, taken => 0} || I <- lists:seq(1, Count)].

@@ -1,0 +1,444 @@
+%% The dashboard over its socket: who gets what, in which form, and what is left behind.
+-module(cambrian_dashboard_tests).
+-compile([export_all, {no_auto_import, [get/1]}]).
+
+-include_lib("eunit/include/eunit.hrl").
+
+-define(TOKEN, "correct-horse-battery").
+-define(KEY, <<7:256>>).
+-define(HEX, "0000000000000000000000000000000000000000000000000000000000000007").
+-define(REALM, <<"org.example.dashboard">>).
+-define(ILL, '"><script>alert(1)</script>\n\\').
+
+dashboard_test_() ->
+    {foreach, fun start/0, fun stop/1,
+     [{atom_to_list(Test), {timeout, 60, fun() -> ?MODULE:Test() end}}
+      || {Test, 0} <- ?MODULE:module_info(exports), lists:prefix("it_", atom_to_list(Test))]}.
+
+start() -> {ok, _} = application:ensure_all_started(cambrian).
+
+stop(_) -> _ = application:stop(cambrian), ok = application:unset_env(cambrian, dashboard).
+
+%%% ---- what is served ---------------------------------------------------------------------
+
+it_serves_the_page_and_nothing_else() ->
+    _ = open(#{}),
+    {200, Headers, Page} = get("/"),
+    ?assertEqual("text/html; charset=utf-8", header("content-type", Headers)),
+    ?assertMatch("default-src 'none'; script-src 'self'; " ++ _, header("content-security-policy", Headers)),
+    ?assertEqual("nosniff", header("x-content-type-options", Headers)),
+    [begin
+         {200, Of, Bytes} = get("/" ++ File),
+         ?assertEqual({File, Type}, {File, header("content-type", Of)}),
+         ?assertEqual(nomatch, re:run(binary:replace(Bytes, <<"http://www.w3.org/2000/svg">>, <<>>, [global]), "https?://|//[a-z]+\\.|@import|url\\("))
+     end || {File, Type} <- [{"dashboard.js", "text/javascript; charset=utf-8"}, {"dashboard.css", "text/css; charset=utf-8"},
+                             {"icon.svg", "image/svg+xml"}]],
+    %% neither script nor style nor handler stands in the page itself
+    ?assertEqual(nomatch, re:run(Page, "<script>|<style|style=|\\son[a-z]+=|https?://")),
+    {200, Same, <<>>} = request("HEAD", "/", [], ""),
+    ?assertEqual(integer_to_list(byte_size(Page)), header("content-length", Same)).
+
+it_knows_no_other_path_or_method() ->
+    _ = open(#{}),
+    [?assertMatch({Path, {404, _, _}}, {Path, get(Path)})
+     || Path <- ["/nothing", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/dashboard.js/", "/picture/", "/picture/fitness?population=nobody",
+                 "/picture/none", "//", "/cambrian_app.beam"]],
+    [?assertMatch({Method, {405, _, _}}, {Method, request(Method, "/", [own()], "")}) || Method <- ["PUT", "DELETE", "PATCH"]],
+    [?assertMatch({405, _, _}, get(Path)) || Path <- ["/pause", "/resume", "/ban", "/unban"]],
+    ?assertMatch({404, _, _}, post("/metrics", "")),
+    %% the answer to what browsers ask before they send for another page
+    {Status, Headers, _} = request("OPTIONS", "/pause", [{"origin", "http://evil.example"}], ""),
+    ?assert(Status >= 400),
+    ?assertEqual(none, header("access-control-allow-origin", Headers)).
+
+it_refuses_what_is_too_long() ->
+    _ = open(#{}),
+    ?assertMatch({414, _, _}, get("/" ++ lists:duplicate(3000, $a))),
+    ?assertMatch({413, _, _}, request("GET", "/", [{"x-long", lists:duplicate(9000, $a)}], "")),
+    ?assertMatch({413, _, _}, post("/pause", lists:duplicate(5000, $a))),
+    ?assertMatch({200, _, _}, get("/health")).
+
+it_makes_no_atoms() ->
+    _ = open(#{}),
+    Odd = fun(I) ->
+              Name = "odd_" ++ integer_to_list(I),
+              _ = get("/" ++ Name ++ "?" ++ Name ++ "=" ++ Name),
+              _ = post("/pause", "population=" ++ Name),
+              _ = post("/ban", "realm=" ++ Name ++ "&key=" ++ ?HEX),
+              _ = request("GET", "/picture/" ++ Name, [{"x-" ++ Name, Name}], "")
+          end,
+    Odd(0),
+    Before = erlang:system_info(atom_count),
+    lists:foreach(Odd, lists:seq(1, 10)),
+    ?assertEqual(Before, erlang:system_info(atom_count)).
+
+%%% ---- the stream -------------------------------------------------------------------------
+
+it_tells_of_what_changes() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
+    Stream = stream(),
+    {1, First} = event(Stream),
+    ?assertNotEqual(nomatch, binary:match(First, <<"\"name\":\"gate\"">>)),
+    ?assertNotEqual(nomatch, binary:match(First, <<"\"state\":\"new\"">>)),
+    {ok, _} = cambrian_population:step(P, 3),
+    {2, Second} = event(Stream),
+    ?assertNotEqual(nomatch, binary:match(Second, <<"\"generation\":2,">>)),
+    ok = gen_tcp:close(Stream).
+
+%% Nothing changes: a beat comes, and no state twice.
+it_beats() ->
+    _ = open(#{}),
+    Stream = stream(),
+    {1, _} = event(Stream),
+    ?assertEqual([<<"event: beat">>, <<"data:">>], lines(Stream, 15_000)).
+
+it_serves_who_reads_beside_who_does_not() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
+    Slow = stream([{recbuf, 1024}]),
+    ok = inet:setopts(Slow, [{active, false}]),
+    Streams = [stream(), stream()],
+    [?assertMatch({1, _}, event(Stream)) || Stream <- Streams],
+    [begin
+         {ok, _} = cambrian_population:step(P, 1),
+         [?assertMatch({V, _} when V > 1, event(Stream)) || Stream <- Streams]
+     end || _ <- lists:seq(1, 4)],
+    %% what the state's server keeps for the slow one is no queue
+    ?assertMatch({message_queue_len, N} when N < 5, process_info(whereis(cambrian_dashboard_state), message_queue_len)),
+    [ok = gen_tcp:close(Stream) || Stream <- [Slow | Streams]].
+
+it_leaves_nothing_of_who_went_away() ->
+    _ = open(#{}),
+    ?assertEqual([], handlers()),
+    Streams = [stream() || _ <- lists:seq(1, 5)],
+    [?assertMatch({_, _}, event(Stream)) || Stream <- Streams],
+    ?assertEqual(5, length(handlers())),
+    [ok = gen_tcp:close(Stream) || Stream <- Streams],
+    eventually(fun() -> handlers() =:= [] end),
+    eventually(fun() -> {monitors, []} =:= process_info(whereis(cambrian_dashboard_state), monitors) end).
+
+it_has_room_for_so_many() ->
+    _ = open(#{}),
+    Streams = [stream() || _ <- lists:seq(1, 32)],
+    ?assertMatch({503, _, _}, get("/events")),
+    ?assertMatch({200, _, _}, get("/health")),
+    ok = gen_tcp:close(hd(Streams)),
+    eventually(fun() -> is_port(catch_stream()) end).
+
+catch_stream() ->
+    try stream() catch error:{badmatch, _} -> full end.
+
+%% One that is connected and says nothing, or half of something, holds its place for three seconds.
+it_cuts_off_who_says_nothing() ->
+    _ = open(#{}),
+    Sockets = [connect([]) || _ <- lists:seq(1, 3)],
+    ok = gen_tcp:send(hd(Sockets), "POST /pause HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\npop"),
+    [?assertEqual({error, closed}, gen_tcp:recv(Socket, 0, 6000)) || Socket <- Sockets].
+
+%%% ---- who may ----------------------------------------------------------------------------
+
+it_asks_for_its_token() ->
+    _ = open(#{token => ?TOKEN}),
+    [?assertMatch({Path, {401, _, _}}, {Path, get(Path)}) || Path <- ["/", "/metrics", "/events", "/picture/fitness", "/dashboard.js", "/nothing"]],
+    ?assertMatch({401, _, _}, post("/pause", "population=gate")),
+    ?assertMatch({200, _, <<"{\"status\":\"ok\"}">>}, get("/health")),
+    ?assertMatch({401, _, _}, request("GET", "/metrics", [bearer("wrong")], "")),
+    ?assertMatch({200, _, <<"# HELP", _/binary>>}, request("GET", "/metrics", [bearer(?TOKEN)], "")),
+    {200, _, Health} = request("GET", "/health", [bearer(?TOKEN)], ""),
+    ?assertNotEqual(nomatch, binary:match(Health, <<"\"version\"">>)),
+    %% once in the URL, then in a cookie that no script reads and no other page sends
+    {200, Headers, _} = get("/?token=" ++ ?TOKEN),
+    Cookie = header("set-cookie", Headers),
+    [Pair, " Path=/", " HttpOnly", " SameSite=Strict" | _] = string:split(Cookie, ";", all),
+    ?assertMatch({200, _, _}, request("GET", "/dashboard.js", [{"cookie", "other=1; " ++ Pair}], "")),
+    ?assertMatch({404, _, _}, request("POST", "/pause", [own(), {"cookie", Pair}], "population=nobody")),
+    ?assertMatch({401, _, _}, get("/?token=wrong")).
+
+it_looks_at_so_many_wrong_tokens() ->
+    _ = open(#{token => ?TOKEN}),
+    [?assertMatch({401, _, _}, request("GET", "/metrics", [bearer("wrong" ++ integer_to_list(I))], "")) || I <- lists:seq(1, 10)],
+    {401, _, Why} = request("GET", "/metrics", [bearer(?TOKEN)], ""),
+    ?assertNotEqual(nomatch, binary:match(Why, <<"wait">>)).
+
+it_makes_a_token_where_others_can_reach_it() ->
+    {ok, #{made := true} = Wide} = cambrian_dashboard:check(#{address => {0, 0, 0, 0}, port => 0}),
+    {ok, #{made := true}} = cambrian_dashboard:check(#{address => <<"192.168.1.7">>}),
+    [begin {ok, Near} = cambrian_dashboard:check(#{address => Address}), ?assertNot(is_map_key(made, Near)) end
+     || Address <- [{127, 0, 0, 1}, {127, 3, 2, 1}, "::1"]],
+    %% as it would be, but for where it listens
+    {ok, _} = cambrian_dashboard:start_checked(Wide#{address := {127, 0, 0, 1}}),
+    {match, [Port, Token]} = re:run(cambrian_dashboard:url(), "^http://localhost:([0-9]+)/\\?token=([0-9a-f]{64})$",
+                                    [{capture, all_but_first, list}]),
+    put(port, list_to_integer(Port)),
+    ?assertMatch({401, _, _}, get("/metrics")),
+    ?assertMatch({200, _, _}, request("GET", "/metrics", [bearer(Token)], "")).
+
+it_is_reached_under_its_own_names() ->
+    _ = open(#{hosts => ["Lab.Example"]}),
+    Under = fun(Host) -> element(1, request("GET", "/health", [{"host", Host}], "")) end,
+    ?assertEqual([200, 200, 200, 200, 200], [Under(Host) || Host <- ["localhost", "localhost:8080", "127.0.0.1:1", "LOCALHOST", "lab.example:443"]]),
+    ?assertEqual([403, 403, 403, 403], [Under(Host) || Host <- ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "0x7f.1"]]),
+    ?assertMatch({403, _, _}, raw("GET /health HTTP/1.0\r\n\r\n")).
+
+it_does_what_its_own_page_asks() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
+    Ask = fun(Headers) -> element(1, request("POST", "/resume", Headers, "population=gate")) end,
+    Here = "http://localhost:" ++ integer_to_list(erlang:get(port)),
+    ?assertEqual([403, 403, 403, 403],
+                 [Ask(Headers) || Headers <- [[], [own(), {"origin", "http://evil.example"}], [own(), {"origin", "null"}],
+                                              [own(), {"origin", "http://localhost:1"}]]]),
+    ?assertMatch(#{state := new}, cambrian_population:overview(P)),
+    ?assertEqual(200, Ask([own(), {"origin", Here}])),
+    {ok, #{solved := true}} = cambrian_population:await(P, 60_000).
+
+%%% ---- what can be done -------------------------------------------------------------------
+
+it_pauses_and_resumes() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => ?ILL, seed => 42, target => 5}),
+    {ok, _} = cambrian_population:step(P, 1),
+    Field = uri_string:compose_query([{"population", atom_to_list(?ILL)}]),
+    ?assertMatch({200, _, _}, post("/resume", Field)),
+    ?assertMatch(#{state := running}, cambrian_population:overview(P)),
+    ?assertMatch({200, _, _}, post("/pause", Field)),
+    ?assertMatch(#{state := paused}, cambrian_population:overview(P)),
+    ?assertMatch({404, _, _}, post("/pause", "population=nobody")),
+    ?assertMatch({400, _, _}, post("/pause", "")),
+    %% one without a name is meant by the text of its reference
+    {ok, _} = cambrian_population:start(#{task => 'xor', seed => 1}),
+    [Nameless] = [Name || Name <- maps:keys(cambrian_store:populations()), is_reference(Name)],
+    ?assertMatch({200, _, _}, post("/pause", uri_string:compose_query([{"population", ref_to_list(Nameless)}]))).
+
+it_bans_and_unbans() ->
+    _ = open(#{}),
+    Fields = "realm=" ++ binary_to_list(?REALM) ++ "&key=" ++ ?HEX ++ "&reason=",
+    ?assertMatch({404, _, _}, post("/ban", Fields)),
+    ok = cambrian_trust:open(?REALM, #{}),
+    ?assertMatch({200, _, _}, post("/ban", Fields ++ "it+lies")),
+    ?assertMatch([#{what := {key, ?KEY}, reason := <<"it lies">>, by := user}], cambrian_trust:bans(?REALM)),
+    ?assertMatch({200, _, _}, post("/unban", Fields)),
+    ?assertEqual([], cambrian_trust:bans(?REALM)),
+    [?assertMatch({400, _, _}, post("/ban", Bad)) || Bad <- ["", "realm=a", "realm=a&key=zz", "realm=a&key=00", "%", Fields ++ lists:duplicate(256, $a)]].
+
+%%% ---- names that are meant ill -----------------------------------------------------------
+
+it_shows_texts_as_texts() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => ?ILL, seed => 42}),
+    {ok, _} = cambrian_population:step(P, 2),
+    Stream = stream(),
+    {_, State} = event(Stream),
+    ?assertNotEqual(nomatch, binary:match(State, <<"\\u0022><script>alert(1)</script>\\u000a\\u005c">>)),
+    {200, _, Metrics} = get("/metrics"),
+    ?assertNotEqual(nomatch, binary:match(Metrics, <<"cambrian_generation{population=\"\\\"><script>alert(1)</script>\\n\\\\\",task=\"xor\"} 1\n">>)),
+    Query = uri_string:compose_query([{"population", atom_to_list(?ILL)}]),
+    [begin
+         {200, Headers, Svg} = get("/picture/" ++ Name ++ "?" ++ Query),
+         ?assertEqual("image/svg+xml", header("content-type", Headers)),
+         ?assertNot(cambrian_picture:has(Svg, <<"<script">>)),
+         cambrian_picture:only_itself(Svg),
+         cambrian_picture:svg(Svg)
+     end || Name <- ["fitness", "species", "diversity", "size", "champion"]],
+    ok = gen_tcp:close(Stream).
+
+%%% ---- machines ---------------------------------------------------------------------------
+
+it_has_metrics_line_by_line() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
+    {ok, #{best := Best}} = cambrian_population:step(P, 5),
+    {ok, _} = cambrian_bridge:start(#{realm => ?REALM}),
+    {200, Headers, Text} = get("/metrics"),
+    ?assertEqual("text/plain; version=0.0.4; charset=utf-8", header("content-type", Headers)),
+    Lines = string:split(string:trim(Text), "\n", all),
+    [?assertMatch({Line, {match, _}}, {Line, re:run(Line, "^(# (HELP|TYPE) cambrian_\\w+ .+|cambrian_\\w+(\\{.+\\})? -?[0-9.e-]+)$")}) || Line <- Lines],
+    ?assert(lists:member(iolist_to_binary(io_lib:format("cambrian_best_fitness{population=\"gate\",task=\"xor\"} ~p", [Best])), Lines)),
+    ?assert(lists:member(<<"cambrian_mesh_connected{realm=\"", ?REALM/binary, "\"} 1">>, Lines)).
+
+it_says_whether_the_node_is_well() ->
+    _ = open(#{}),
+    ?assertMatch({200, _, _}, get("/health")),
+    ok = supervisor:terminate_child(cambrian_sup, cambrian_lineage),
+    ?assertMatch({503, _, <<"{\"faults\":[\"cambrian_lineage is down\"]", _/binary>>}, get("/health")),
+    {ok, _} = supervisor:restart_child(cambrian_sup, cambrian_lineage),
+    ?assertMatch({200, _, _}, get("/health")).
+
+it_says_whether_a_population_is_lost() ->
+    _ = open(#{}),
+    Start = fun() -> {ok, P} = cambrian_population:start_link(#{task => 'xor', name => gate, seed => 42}), unlink(P), P end,
+    exit(Start(), kill),
+    eventually(fun() -> element(1, get("/health")) =:= 503 end),
+    {503, _, Why} = get("/health"),
+    ?assertNotEqual(nomatch, binary:match(Why, <<"the population gate died and has not come back">>)),
+    P = Start(),
+    eventually(fun() -> element(1, get("/health")) =:= 200 end),
+    ok = cambrian_population:stop(P).
+
+%% One that does not answer holds up nobody for long, and is told of.
+it_does_not_wait_for_who_does_not_answer() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
+    ok = sys:suspend(P),
+    {503, _, Why} = get("/health"),
+    ?assertNotEqual(nomatch, binary:match(Why, <<"the population gate does not answer">>)),
+    ok = sys:resume(P),
+    eventually(fun() -> element(1, get("/health")) =:= 200 end).
+
+%%% ---- its life ---------------------------------------------------------------------------
+
+it_says_that_its_port_is_taken() ->
+    {ok, Other} = gen_tcp:listen(0, [{ip, {127, 0, 0, 1}}]),
+    {ok, Port} = inet:port(Other),
+    Place = list_to_binary("127.0.0.1:" ++ integer_to_list(Port)),
+    ?assertEqual({error, {cannot_listen, Place, eaddrinuse}}, cambrian_dashboard:start(#{port => Port})),
+    %% the application says the same, and is not there by half
+    ok = application:stop(cambrian),
+    ok = application:set_env(cambrian, dashboard, #{port => Port}),
+    ?assertMatch({error, {{cannot_listen, Place, eaddrinuse}, _}}, application:start(cambrian)),
+    ?assertEqual(undefined, whereis(cambrian_sup)),
+    ok = gen_tcp:close(Other),
+    ok = application:start(cambrian),
+    ?assertMatch(<<"http://localhost:", _/binary>>, cambrian_dashboard:url()).
+
+it_says_that_inets_is_missing() ->
+    Ebin = filename:dirname(code:which(httpd)),
+    true = code:del_path(Ebin),
+    _ = code:purge(httpd), true = code:delete(httpd), _ = code:purge(httpd),
+    try ?assertEqual({error, {application_unavailable, inets}}, cambrian_dashboard:start(#{port => 0}))
+    after true = code:add_pathz(Ebin)
+    end.
+
+it_ends_with_the_application() ->
+    Port = open(#{}),
+    Stream = stream(),
+    {_, _} = event(Stream),
+    ok = application:stop(cambrian),
+    ?assertEqual({error, closed}, gen_tcp:recv(Stream, 0, 1000)),
+    {ok, Free} = gen_tcp:listen(Port, [{ip, {127, 0, 0, 1}}, {reuseaddr, true}]),
+    ok = gen_tcp:close(Free),
+    ok = application:start(cambrian).
+
+it_comes_back_alone() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
+    exit(whereis(cambrian_dashboard_access), kill),
+    eventually(fun() -> try element(1, get("/health")) =:= 200 catch error:{badmatch, _} -> false end end),
+    %% again and again it stays away, and nothing else does
+    eventually(fun() ->
+                   _ = [exit(Pid, kill) || Pid <- [whereis(cambrian_dashboard_access)], is_pid(Pid)],
+                   whereis(cambrian_dashboard_sup) =:= undefined
+               end),
+    ?assert(is_process_alive(P)).
+
+it_takes_no_mistakes() ->
+    [?assertMatch({Options, {error, {bad_option, {Name, _, _}}}}, {Options, cambrian_dashboard:start(Options)})
+     || {Name, Options} <- [{port, #{port => 65536}}, {port, #{port => -1}}, {address, #{address => "somewhere"}}, {address, #{address => {1, 2}}},
+                            {token, #{token => "short"}}, {token, #{token => "with spaces in it, and more"}}, {token, #{token => 7}},
+                            {hosts, #{hosts => "lab"}}, {hosts, #{hosts => ["a/b"]}}]],
+    ?assertEqual({error, {unknown_option, prot}}, cambrian_dashboard:start(#{prot => 1})),
+    ok = application:stop(cambrian),
+    ok = application:set_env(cambrian, dashboard, #{port => none}),
+    ?assertMatch({error, {{bad_option, {port, none, _}}, _}}, application:start(cambrian)),
+    ok = application:unset_env(cambrian, dashboard),
+    ok = application:start(cambrian).
+
+%% Neither the token nor anything else of a secret is in what crash reports show.
+it_keeps_its_token_to_itself() ->
+    _ = open(#{token => ?TOKEN}),
+    Shown = io_lib:format("~p", [[sys:get_state(cambrian_dashboard_access), supervisor:get_childspec(cambrian_sup, cambrian_dashboard)]]),
+    ?assertEqual(nomatch, string:find(Shown, ?TOKEN)).
+
+%%% ---- helpers ----------------------------------------------------------------------------
+
+open(Options) ->
+    {ok, _} = cambrian_dashboard:start(Options#{port => 0}),
+    #{port := Port} = uri_string:parse(cambrian_dashboard:url()),
+    put(port, Port),
+    Port.
+
+own() -> {"x-cambrian", "1"}.
+bearer(Token) -> {"authorization", "Bearer " ++ Token}.
+
+get(Path) -> request("GET", Path, [], "").
+post(Path, Body) -> request("POST", Path, [own()], Body).
+
+request(Method, Path, Headers, Body) -> raw(written(Method, Path, Headers, Body)).
+
+written(Method, Path, Headers, Body) ->
+    All = [{"host", "localhost:" ++ integer_to_list(erlang:get(port))} || not lists:keymember("host", 1, Headers)] ++ Headers
+          ++ [{"content-length", integer_to_list(length(Body))} || Body =/= ""],
+    [Method, " ", Path, " HTTP/1.1\r\n", [[Name, ": ", Value, "\r\n"] || {Name, Value} <- All], "\r\n", Body].
+
+raw(Text) ->
+    Socket = connect([]),
+    ok = gen_tcp:send(Socket, Text),
+    Answer = whole(Socket, <<>>),
+    ok = gen_tcp:close(Socket),
+    [Head, Body] = binary:split(Answer, <<"\r\n\r\n">>),
+    {Status, Headers} = head(Head),
+    {Status, Headers, Body}.
+
+head(Head) ->
+    [<<"HTTP/1.", _, " ", Status:3/binary, _/binary>> | Lines] = binary:split(Head, <<"\r\n">>, [global]),
+    {binary_to_integer(Status), [{string:lowercase(binary_to_list(Name)), string:trim(binary_to_list(Value))}
+                                 || Line <- Lines, [Name, Value] <- [binary:split(Line, <<":">>)]]}.
+
+whole(Socket, Before) ->
+    case gen_tcp:recv(Socket, 0, 8000) of
+        {ok, More} -> whole(Socket, <<Before/binary, More/binary>>);
+        {error, closed} -> Before
+    end.
+
+connect(Options) ->
+    {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, erlang:get(port), [binary, {active, false} | Options]),
+    Socket.
+
+header(Name, Headers) -> proplists:get_value(Name, Headers, none).
+
+%% A stream, past its head.
+stream() -> stream([]).
+
+stream(Options) ->
+    Socket = connect(Options),
+    ok = gen_tcp:send(Socket, written("GET", "/events", [], "")),
+    ok = inet:setopts(Socket, [{packet, http_bin}]),
+    {ok, {http_response, _, 200, _}} = gen_tcp:recv(Socket, 0, 5000),
+    Headers = headers(Socket),
+    ?assertEqual(<<"text/event-stream">>, proplists:get_value('Content-Type', Headers)),
+    ok = inet:setopts(Socket, [{packet, line}, {buffer, 1_000_000}]),
+    Socket.
+
+headers(Socket) ->
+    case gen_tcp:recv(Socket, 0, 5000) of
+        {ok, {http_header, _, Name, _, Value}} -> [{Name, Value} | headers(Socket)];
+        {ok, http_eoh} -> []
+    end.
+
+%% The next state: its number and what it says.
+event(Stream) ->
+    case lines(Stream, 5000) of
+        [<<"id: ", Id/binary>>, <<"event: state">>, <<"data: ", Json/binary>>] -> {binary_to_integer(Id), Json};
+        [<<"event: beat">>, <<"data:">>] -> event(Stream)
+    end.
+
+lines(Stream, Ms) ->
+    {ok, Line} = gen_tcp:recv(Stream, 0, Ms),
+    case string:trim(Line, trailing, "\n") of
+        <<>> -> [];
+        Text -> [Text | lines(Stream, Ms)]
+    end.
+
+handlers() ->
+    [Pid || Pid <- processes(), {dictionary, Dictionary} <- [process_info(Pid, dictionary)],
+            {'$initial_call', {httpd_request_handler, init, 1}} <- Dictionary].
+
+eventually(True) -> eventually(True, 100).
+
+eventually(True, 0) -> ?assert(True());
+eventually(True, Left) ->
+    case True() of
+        true -> ok;
+        false -> timer:sleep(50), eventually(True, Left - 1)
+    end.
