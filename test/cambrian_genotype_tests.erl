@@ -63,6 +63,11 @@ difference(Before, After) ->
       || {Old, New} <- Pairs, Old =/= New]}.
 
 -define(SAME, {[], [], []}).
+%% Of these it is told here what they do; others are told of in Rust, beside their code, and here they do something.
+-define(TOLD, [perturb_weights, reset_weights, perturb_biases, add_bias, remove_bias, change_activation, change_aggregation,
+               change_gain, change_dynamics, change_time_constant, change_plasticity, change_learning, toggle_connection,
+               remove_connection, remove_recurrent, remove_node, remove_input, remove_output, add_input, add_output,
+               add_connection, add_recurrent, add_node]).
 -define(ONE_NODE(Old, New, Keys), #{nodes := {[], [], [{Old, New, Keys}]}, connections := ?SAME}).
 -define(CONNECTIONS(Difference), #{nodes := ?SAME, connections := Difference}).
 
@@ -96,7 +101,7 @@ did(add_recurrent, ?CONNECTIONS({[], [New], []}), After) -> is_recurrent(New, Af
 did(add_node, #{nodes := {[], [#{id := Id, kind := hidden}], []},
                 connections := {[], New, [{#{from := From, to := To, weight := W}, _, [enabled]}]}}, _) ->
     lists:sort([{From, Id, 1.0}, {Id, To, W}]) =:= lists:sort([{F, T, X} || #{from := F, to := T, weight := X} <- New]);
-did(_, _, _) -> false.
+did(Operator, Difference, _) -> not lists:member(Operator, ?TOLD) andalso Difference =/= #{nodes => ?SAME, connections => ?SAME}.
 
 only(Keys, Changed) -> lists:all(fun({_, _, Differ}) -> Differ =:= Keys end, Changed).
 

@@ -16,6 +16,8 @@
 -export([check/1, start_checked/1]).
 -export_type([options/0]).
 
+-type options() :: #{port => inet:port_number(), address => inet:ip_address() | string() | binary(),
+                     token => string() | binary(), hosts => [string() | binary()]}.
 %% <ul>
 %% <li>`port' (4040): 0 takes one that is free.</li>
 %% <li>`address' ({127, 0, 0, 1}): where to listen, as a tuple or a text; `{0, 0, 0, 0}' is everywhere.</li>
@@ -23,8 +25,6 @@
 %% address that others can reach there is always one: not given, it is made, and logged once.</li>
 %% <li>`hosts' ([]): other names, beside `localhost' and the address, under which the page is reached.</li>
 %% </ul>
--type options() :: #{port => inet:port_number(), address => inet:ip_address() | string() | binary(),
-                     token => string() | binary(), hosts => [string() | binary()]}.
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 -define(MIN_TOKEN, 16).

@@ -10,9 +10,10 @@
 -export_type([here/0, sender/0, opts/0]).
 
 -type here() :: #{name := cambrian_text:text(), note => cambrian_text:text()}.
-%% `count' came from it, `taken' of these were of use; `last' says whether the last one was.
 -type sender() :: #{name := cambrian_text:text(), alive := boolean(), count := non_neg_integer(), taken := non_neg_integer(),
                     last => boolean()}.
+%% `count' came from it, `taken' of these were of use; `last' says whether the last one was.
+
 -type opts() :: #{title => cambrian_text:text(), width => pos_integer(), height => pos_integer(), embed => boolean()}.
 
 -define(MAX_SENDERS, 16).

@@ -10,8 +10,9 @@
 -export_type([name/0, cells/0, opts/0]).
 
 -type name() :: {Key :: term(), cambrian_text:text()}.
-%% By the keys of row and column: how many there were, and how many of these counted.
 -type cells() :: #{{Row :: term(), Column :: term()} => {Count :: non_neg_integer(), Counted :: non_neg_integer()}}.
+%% By the keys of row and column: how many there were, and how many of these counted.
+
 -type opts() :: #{title => cambrian_text:text(), width => pos_integer(), embed => boolean()}.
 
 -define(MAX_ROWS, 24).

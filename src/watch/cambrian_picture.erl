@@ -19,13 +19,13 @@
 -export([network/1, network/2, fitness/1, fitness/2, species/1, species/2]).
 -export_type([source/0, options/0]).
 
+-type source() :: [cambrian_report:generation()] | cambrian_story:source() | [cambrian_report:population()].
 %% Generations, as {@link cambrian_population:history/1} gives them; a population as it is now; what
 %% {@link cambrian_recorder:read/1} has of one; or that of several. A run for {@link cambrian_report:html/1} has
 %% populations of such a shape as well.
--type source() :: [cambrian_report:generation()] | cambrian_story:source() | [cambrian_report:population()].
 
-%% `width' and `height' in pixels, `title', `x_label', `y_label', and more of {@link cambrian_chart:chart/2}.
 -type options() :: cambrian_chart:opts().
+%% `width' and `height' in pixels, `title', `x_label', `y_label', and more of {@link cambrian_chart:chart/2}.
 
 %% @doc The network of a genotype. The same as {@link network/2} without options.
 -spec network(cambrian_genotype:genotype()) -> binary().

@@ -75,7 +75,7 @@ fn neuron(node: &Node, inputs: u32, plain: bool, g: &Genotype, rng: &mut Stream)
         time_constant: (0.01 + rng.normal().abs() * 20.0).min(1000.0),
         learning_rate: (0.3 * rng.normal()).clamp(-1.0, 1.0),
         decay: rng.normal().abs().min(1.0),
-        activation: Activation::ALL[rng.below(22)],
+        activation: Activation::ALL[rng.below(Activation::ALL.len())],
         aggregation,
         dynamics,
         plasticity,
