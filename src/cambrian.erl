@@ -142,7 +142,7 @@ stop(Guard) ->
 
 answer({ok, Result}, none, _Population) -> {ok, Result, none};
 answer({ok, #{champion := Champion} = Result}, Recorder, Population) ->
-    Story = cambrian_story:with_sizes(cambrian_story:of_population(Population), cambrian_recorder:read(Recorder)),
+    Story = cambrian_story:with_recorded(cambrian_story:of_population(Population), cambrian_recorder:read(Recorder)),
     {ok, Result, Story#{result => Result#{champion := cambrian_genotype:to_binary(Champion)}}};
 answer(Error, _Recorder, _Population) -> Error.
 

@@ -78,6 +78,16 @@ root(Dir) ->
         false -> root(filename:dirname(Dir))
     end.
 
+%% Of a long story the population and the recorder keep other generations.
+a_long_story_keeps_its_species_test() ->
+    with_stories([1], fun([{P, #{history := History} = Story}]) ->
+        Odd = [Page || #{generation := Generation} = Page <- History, Generation rem 2 =:= 1],
+        Whole = cambrian_story:of_population(P),
+        #{history := Told} = cambrian_story:with_recorded(Whole, Story#{history := Odd}),
+        ?assertEqual([Generation || #{generation := Generation} <- History], [Generation || #{generation := Generation} <- Told]),
+        ?assertEqual(length(Odd), length([x || #{sizes := _} <- Told]))
+    end).
+
 %%% ---- a report in one call ---------------------------------------------------------------
 
 a_run_is_written_as_it_is_evolved_test() ->
@@ -106,7 +116,7 @@ a_population_and_several_stories_are_pages_test() ->
         ?assert(has(Of(P), <<"<title>xor, seed 1</title>">>)),
         ?assertNot(has(Of(P), <<"Species over time">>)),
         ?assert(has(Of(Story), <<"Species over time">>)),
-        Both = Of([Story, Other]),
+        Both = Of([P, Other]),
         [?assert(has(Both, Part)) || Part <- [<<"<title>xor, seed 1, 2</title>">>, <<"population 1">>, <<"population 2">>]]
     end).
 

@@ -67,7 +67,7 @@ what_lives_learns_or_does_not_sum_is_marked_test() ->
     Signs = fun(Id) -> length(xmerl_xpath:string("//g[@data-node='" ++ integer_to_list(Id) ++ "']/path[@class='cb-bg cb-plain']", Svg)) end,
     ?assertEqual([0, 0, 0, 1, 3, 1], [Signs(Id) || #{id := Id} <- maps:get(nodes, lively())]),
     Legend = texts("//g[@class='cb-legend']//text", Svg),
-    [?assert(lists:member(Words, Legend)) || Words <- ["product of what comes in", "lives in time: delay, leaky", "learns: oja, reward"]],
+    [?assert(lists:member(Words, Legend)) || Words <- ["product of inputs", "lives in time: delay, leaky", "learns: oja, reward"]],
     Text = bytes(cambrian_svg:network(lively())),
     [?assert(has(Text, Words)) || Words <- [<<"\ndynamics leaky, time constant 2.5\nid ">>, <<"\naggregation product\ndynamics delay">>,
                                             <<"\nplasticity oja, learning rate 0.25, decay 0.5\n">>, <<"\ngain -1.5\nplasticity reward">>]],

@@ -14,12 +14,12 @@ defmodule Cambrian.Picture do
 
     * what `Cambrian.Population.history/1` gives;
     * a population, as it is now;
-    * what `Cambrian.Recorder.read/1` has of one, or a list of those of several.
+    * what `Cambrian.Recorder.read/1` has of one; or a list of several of these two.
   """
 
   alias Cambrian.{Error, Genotype, Population, Recorder}
 
-  @type source :: [map] | Population.t() | Recorder.story() | [Recorder.story()]
+  @type source :: [map] | Population.t() | Recorder.story() | [Population.t() | Recorder.story()]
 
   @doc """
   The network of a genotype, from the inputs at the left to the outputs at the right.

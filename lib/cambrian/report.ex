@@ -18,7 +18,7 @@ defmodule Cambrian.Report do
   alias Cambrian.{Error, Population, Recorder}
 
   @typedoc "What is to be told; a map as `run/1` gives it may be changed before."
-  @type source :: Population.t() | Recorder.story() | [Recorder.story()] | map
+  @type source :: Population.t() | Recorder.story() | [Population.t() | Recorder.story()] | map
 
   @doc """
   The page, as text.
@@ -54,6 +54,6 @@ defmodule Cambrian.Report do
       iex> Cambrian.Report.html(%{run | title: "A start"}) =~ "<title>A start</title>"
       true
   """
-  @spec run(Population.t() | Recorder.story() | [Recorder.story()]) :: map
+  @spec run(Population.t() | Recorder.story() | [Population.t() | Recorder.story()]) :: map
   defdelegate run(source), to: :cambrian_report
 end

@@ -309,5 +309,5 @@ legend_items(#{nodes := Nodes, links := Links, radius := R, max_weight := MaxWei
 special_items(Special) ->
     Names = fun(Gene) -> lists:join(", ", [escape(Name) || {G, Name} <- Special, G =:= Gene]) end,
     Item = fun({Gene, _} = Sign, Text) -> {lists:keymember(Gene, 1, Special), sign(Sign, {14, 0}, 6.5), Text} end,
-    [Item(Sign, [escape(Name), " of what comes in"]) || {aggregation, Name} = Sign <- Special] ++
+    [Item(Sign, [string:replace(escape(Name), "_", " "), " of inputs"]) || {aggregation, Name} = Sign <- Special] ++
         [Item({dynamics, any}, ["lives in time: ", Names(dynamics)]), Item({plasticity, any}, ["learns: ", Names(plasticity)])].

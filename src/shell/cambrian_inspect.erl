@@ -18,6 +18,7 @@ file(Path) ->
         {ok, <<"cambrian trust ", _/binary>>} ->
             {ok, [Path, ": what is known of a realm, for cambrian_trust\n"]};
         {ok, <<"cambrian checkpoint ", _/binary>>} -> checkpoint(Path);
+        {ok, <<"{", _/binary>> = Text} -> json(Path, Text);
         {ok, Bytes} -> travelling(Path, Bytes);
         {error, enoent} -> {error, [Path, ": there is no such file"]};
         {error, Reason} -> {error, [Path, ": ", file:format_error(Reason)]}
@@ -83,6 +84,13 @@ goal(Limits) -> pairs(Limits).
 pairs(Pairs) -> lists:join(", ", [io_lib:format("~ts ~0tp", [Name, Value]) || {Name, Value} <- Pairs]).
 
 %%% ---- what travels -----------------------------------------------------------------------
+
+json(Path, Text) ->
+    case cambrian_genotype:from_json(Text) of
+        {ok, Genotype} -> {ok, [Path, ": a genotype as JSON\n", genotype(Genotype)]};
+        {error, {bad_json, Why}} -> {error, [Path, ": not the JSON of a genotype: ", Why]};
+        {error, Reason} -> {error, io_lib:format("~ts: the JSON of a genotype that is not sound: ~0tp", [Path, Reason])}
+    end.
 
 travelling(Path, Bytes) ->
     case {cambrian_genotype:from_binary(Bytes), cambrian_envelope:read(Bytes), cambrian_envelope:read_record(Bytes)} of

@@ -21,7 +21,7 @@
 
 -type source() :: [cambrian_report:generation()] | cambrian_story:source() | [cambrian_report:population()].
 %% Generations, as {@link cambrian_population:history/1} gives them; a population as it is now; what
-%% {@link cambrian_recorder:read/1} has of one; or that of several. A run for {@link cambrian_report:html/1} has
+%% {@link cambrian_recorder:read/1} has of one; or several of these two. A run for {@link cambrian_report:html/1} has
 %% populations of such a shape as well.
 
 -type options() :: cambrian_chart:opts().

@@ -66,7 +66,7 @@
 
 -type source() :: run() | cambrian_story:source().
 %% What is to be shown: a run with words of one's own, a population as it is now, what {@link cambrian_recorder:read/1}
-%% has of one, or that of several.
+%% has of one, or several of these.
 
 %% What bounds the page: the rest is counted, not shown.
 -define(MAX_LINES, 24).

@@ -2,16 +2,17 @@
 %% What populations went through, from wherever it is told, and as a run for a report.
 -module(cambrian_story).
 
--export([all/1, named/1, of_population/1, with_sizes/2, run/1]).
+-export([all/1, named/1, of_population/1, with_recorded/2, run/1]).
 -export_type([source/0]).
 
-%% A population as it is now, what a recorder of one has, or those of several.
--type source() :: cambrian_population:population() | cambrian_recorder:story() | [cambrian_recorder:story()].
+%% A population as it is now, or what a recorder of one has; or several of these.
+-type source() :: one() | [one()].
+-type one() :: cambrian_population:population() | cambrian_recorder:story().
 
 -spec all(source()) -> [cambrian_recorder:story()].
 all(Population) when is_pid(Population); is_atom(Population) -> [of_population(Population)];
 all(Story) when is_map(Story) -> [Story];
-all(Stories) when is_list(Stories) -> Stories.
+all(Several) when is_list(Several) -> lists:append(lists:map(fun all/1, Several)).
 
 %% @doc What a population tells of itself: all generations, but not of what size its species were, nor who came in.
 -spec of_population(cambrian_population:population()) -> cambrian_recorder:story().
@@ -24,15 +25,11 @@ of_population(Population) ->
            end,
     maps:merge(Story#{history => cambrian_population:history(Population), received => []}, Best).
 
-%% @doc The same with the sizes that were recorded, and with who came in.
--spec with_sizes(cambrian_recorder:story(), Recorded :: cambrian_recorder:story()) -> cambrian_recorder:story().
-with_sizes(#{history := History} = Story, #{history := Recorded, received := Received}) ->
-    Sizes = maps:from_list([{Generation, Of} || #{generation := Generation, sizes := Of} <- Recorded]),
-    Story#{received := Received,
-           history := [case Sizes of
-                           #{Generation := Of} -> Page#{sizes => Of};
-                           #{} -> Page
-                       end || #{generation := Generation} = Page <- History]}.
+%% @doc The same with what was recorded: generations with their species, where both have them, and who came in.
+-spec with_recorded(cambrian_recorder:story(), Recorded :: cambrian_recorder:story()) -> cambrian_recorder:story().
+with_recorded(#{history := History} = Story, #{history := Recorded, received := Received}) ->
+    Pages = maps:from_list([{Generation, Page} || #{generation := Generation} = Page <- History ++ Recorded]),
+    Story#{received := Received, history => [Page || {_, Page} <- lists:sort(maps:to_list(Pages))]}.
 
 %% @doc As {@link cambrian_report:html/1} takes it: the champion is the best of all.
 -spec run([cambrian_recorder:story(), ...]) -> cambrian_report:run().
