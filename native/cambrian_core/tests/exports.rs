@@ -24,7 +24,7 @@ use std::process::{Command, Stdio};
 const TICKS: usize = 200;
 
 /// So many networks are random ones.
-const RANDOM: u64 = 24;
+const RANDOM: u64 = 16;
 
 /// Of every size from none to some hundred connections, and together of every kind that there is.
 fn genotypes() -> Vec<Genotype> {
