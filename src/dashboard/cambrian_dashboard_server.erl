@@ -56,7 +56,8 @@ place(Address, Port) -> iolist_to_binary([inet:ntoa(Address), $:, integer_to_lis
 child_spec(Options) ->
     #{id => httpd, start => {?MODULE, start_link, [maps:with([address, port], Options)]}, type => supervisor, shutdown => infinity}.
 
-%% @doc After a crash on the port that it had.
+%% @doc After a crash on the port that it had. OTP would rather have it under `inets' own supervisor; but it is to live and
+%% die with the dashboard.
 -spec start_link(#{address := inet:ip_address(), port := inet:port_number()}) -> {ok, pid()} | {error, term()}.
 start_link(#{address := Address, port := Port}) ->
     case free_port(Address, Port, ?LOOKS) of
