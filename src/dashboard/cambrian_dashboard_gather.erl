@@ -8,11 +8,11 @@
 -export_type([snapshot/0, population/0, mesh/0]).
 
 -type snapshot() :: #{at := integer(), populations := [population()], unshown := non_neg_integer(), lost := [atom()],
-                      store := boolean(), governor := cambrian_governor:status() | none, mesh := mesh() | none}.
+                      governor := cambrian_governor:status() | none, mesh := mesh() | none}.
 %% An {@link cambrian_population:overview()}, or only its name where it did not answer.
 -type population() :: #{text := binary(), name := term(), state := atom(), atom() => term()}.
 -type mesh() :: #{identity := cambrian_identity:key() | undefined, counts := map(), realms := [realm()],
-                  peers := [cambrian_bridge:peer()], silent_peers := non_neg_integer(), unshown_peers := non_neg_integer(),
+                  peers := [cambrian_bridge:peer()], unshown_peers := non_neg_integer(),
                   migrations := [cambrian_bridge:migration()]}.
 -type realm() :: #{name := binary(), connected := boolean() | unknown, bans := [cambrian_realm:ban()],
                    refused := #{atom() => pos_integer()}, refusals := [cambrian_audit:refusal()]}.
@@ -28,7 +28,7 @@
 all() ->
     [Lost, Governor, Mesh] = [answer(Answer) || Answer <- cambrian_dashboard_ask:all_within(?ANSWER_MS,
         [fun cambrian_store:lost/0, fun cambrian_governor:status/0, fun mesh/0])],
-    (populations())#{lost => case Lost of none -> []; _ -> Lost end, store => Lost =/= none, governor => Governor, mesh => Mesh}.
+    (populations())#{lost => case Lost of none -> []; _ -> Lost end, governor => Governor, mesh => Mesh}.
 
 answer({ok, Answer}) -> Answer;
 answer(_) -> none.
@@ -41,7 +41,8 @@ populations() ->
                _ -> []
            end,
     Shown = lists:sublist(Here, ?MAX_POPULATIONS),
-    Answers = cambrian_dashboard_ask:all_within(?ANSWER_MS, [fun() -> cambrian_population:overview(Pid) end || {_, _, Pid} <- Shown]),
+    Questions = [fun() -> cambrian_population:overview(Pid) end || {_, _, Pid} <- Shown],
+    Answers = cambrian_dashboard_ask:all_within(?ANSWER_MS, Questions),
     #{at => erlang:monotonic_time(millisecond), unshown => length(Here) - length(Shown),
       populations => lists:append([population(Name, Answer) || {{_, Name, _}, Answer} <- lists:zip(Shown, Answers)])}.
 
@@ -62,11 +63,11 @@ mesh(Realms) ->
     Known = lists:sort(fun(A, B) -> rank(A) =< rank(B) end, All),
     Peers = lists:sublist(Known, ?MAX_PEERS),
     #{identity => identity(), counts => cambrian_bridge:counts(), realms => [realm(Realm) || Realm <- Realms],
-      peers => Peers, silent_peers => length([silent || #{alive := false} <- All]), unshown_peers => length(All) - length(Peers),
-      migrations => cambrian_bridge:migrations()}.
+      peers => Peers, unshown_peers => length(All) - length(Peers), migrations => cambrian_bridge:migrations()}.
 
 %% Those that matter most: who is there, who sent most.
-rank(#{alive := Alive, accepted := Accepted, received := Received, origin := Origin}) -> {not Alive, -Accepted, -Received, Origin}.
+rank(#{alive := Alive, accepted := Accepted, received := Received, origin := Origin}) ->
+    {not Alive, -Accepted, -Received, Origin}.
 
 %% Bridges may each have their own.
 identity() ->

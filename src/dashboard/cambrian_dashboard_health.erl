@@ -44,5 +44,6 @@ population(#{text := Text, state := State} = Population) ->
 
 mesh(none) -> null;
 mesh(#{realms := Realms, peers := Peers}) ->
-    #{realms => [#{name => cambrian_text:text(Name), connected => Connected} || #{name := Name, connected := Connected} <- Realms],
+    #{realms => [#{name => cambrian_text:text(Name), connected => Connected}
+                 || #{name := Name, connected := Connected} <- Realms],
       alive => length([alive || #{alive := true} <- Peers])}.

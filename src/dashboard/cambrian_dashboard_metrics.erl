@@ -18,17 +18,20 @@ metrics(#{populations := Populations, unshown := Unshown, lost := Lost, governor
     {ok, Version} = application:get_key(cambrian, vsn),
     [{<<"cambrian_info">>, gauge, <<"The version of Cambrian; always 1.">>,
       [{[{version, Version}, {otp, erlang:system_info(otp_release)}], 1}]},
-     {<<"cambrian_populations">>, gauge, <<"Populations on this node.">>, [{[], length(Populations) + Unshown}]},
-     {<<"cambrian_populations_lost">>, gauge, <<"Populations that died and have not come back.">>, [{[], length(Lost)}]}]
+     one(<<"cambrian_populations">>, gauge, <<"Populations on this node.">>, length(Populations) + Unshown),
+     one(<<"cambrian_populations_lost">>, gauge, <<"Populations that died and have not come back.">>, length(Lost))]
         ++ of_governor(Governor)
         ++ of_populations([Population || #{name := Name, stats := #{}} = Population <- Populations, is_atom(Name)])
         ++ of_mesh(Mesh).
 
+one(Name, Type, Help, Value) -> {Name, Type, Help, [{[], Value}]}.
+
 of_governor(none) -> [];
 of_governor(#{state := State, evaluations := Evaluations, cpu_seconds := Seconds}) ->
-    [{<<"cambrian_resting">>, gauge, <<"1 while the governor lets nothing be evaluated.">>, [{[], bit(State =/= working)}]},
-     {<<"cambrian_node_evaluations_total">>, counter, <<"Evaluations of all populations since the node started.">>, [{[], Evaluations}]},
-     {<<"cambrian_cpu_seconds_total">>, counter, <<"Processor time of the whole VM since the node started.">>, [{[], Seconds}]}].
+    [one(<<"cambrian_resting">>, gauge, <<"1 while the governor lets nothing be evaluated.">>, bit(State =/= working)),
+     one(<<"cambrian_node_evaluations_total">>, counter, <<"Evaluations of all populations since the node started.">>,
+         Evaluations),
+     one(<<"cambrian_cpu_seconds_total">>, counter, <<"Processor time of the VM since the node started.">>, Seconds)].
 
 of_populations(Populations) ->
     Of = fun(Value) -> [{labels(Population), Number} || Population <- Populations, Number <- Value(Population)] end,
@@ -39,24 +42,27 @@ of_populations(Populations) ->
       Of(fun(#{champion := #{fitness := Fitness}}) -> [Fitness]; (_) -> [] end)},
      {<<"cambrian_generation_best_fitness">>, gauge, <<"The best fitness of the last generation.">>, Stat(best)},
      {<<"cambrian_mean_fitness">>, gauge, <<"The mean fitness of the last generation.">>, Stat(mean)},
-     {<<"cambrian_species">>, gauge, <<"Species of the last generation.">>, Of(fun(#{stats := #{species := Species}}) -> [length(Species)] end)},
+     {<<"cambrian_species">>, gauge, <<"Species of the last generation.">>,
+      Of(fun(#{stats := #{species := Species}}) -> [length(Species)] end)},
      {<<"cambrian_mean_nodes">>, gauge, <<"Mean number of nodes of a genotype.">>, Stat(mean_nodes)},
      {<<"cambrian_mean_connections">>, gauge, <<"Mean number of connections of a genotype.">>, Stat(mean_connections)},
-     {<<"cambrian_running">>, gauge, <<"1 while the population evolves.">>, Of(fun(#{state := State}) -> [bit(State =:= running)] end)},
-     {<<"cambrian_solved">>, gauge, <<"1 once the task is solved.">>, Of(fun(#{solved := Solved}) -> [bit(Solved)] end)}].
+     {<<"cambrian_running">>, gauge, <<"1 while the population evolves.">>,
+      Of(fun(#{state := State}) -> [bit(State =:= running)] end)},
+     {<<"cambrian_solved">>, gauge, <<"1 once the task is solved.">>,
+      Of(fun(#{solved := Solved}) -> [bit(Solved)] end)}].
 
 labels(#{text := Text, task := Task}) -> [{population, Text}, {task, Task}].
 
 of_mesh(none) -> [];
-of_mesh(#{counts := Counts, realms := Realms, peers := Peers, migrations := _}) ->
-    Alive = [Realm || #{alive := true, realm := Realm} <- Peers],
-    Total = fun(Name, Help, Key) -> {Name, counter, Help, [{[], maps:get(Key, Counts, 0)}]} end,
+of_mesh(#{counts := Counts, realms := Realms, peers := Peers}) ->
+    Alive = fun(Name) -> length([peer || #{alive := true, realm := Realm} <- Peers, Realm =:= Name]) end,
+    Of = fun(Value) -> [{[{realm, Name}], Value(Realm)} || #{name := Name} = Realm <- Realms] end,
+    Total = fun(Name, Help, Key) -> one(Name, counter, Help, maps:get(Key, Counts, 0)) end,
     [{<<"cambrian_mesh_connected">>, gauge, <<"1 where the transport of a realm is connected.">>,
-      [{[{realm, Realm}], bit(Connected =:= true)} || #{name := Realm, connected := Connected} <- Realms]},
+      Of(fun(#{connected := Connected}) -> bit(Connected =:= true) end)},
      {<<"cambrian_mesh_peers">>, gauge, <<"Others in a realm that are alive, up to 40.">>,
-      [{[{realm, Realm}], length([peer || Of <- Alive, Of =:= Realm])} || #{name := Realm} <- Realms]},
-     {<<"cambrian_mesh_bans">>, gauge, <<"Bans in a realm, up to 100.">>,
-      [{[{realm, Realm}], length(Bans)} || #{name := Realm, bans := Bans} <- Realms]},
+      Of(fun(#{name := Name}) -> Alive(Name) end)},
+     {<<"cambrian_mesh_bans">>, gauge, <<"Bans in a realm, up to 100.">>, Of(fun(#{bans := Bans}) -> length(Bans) end)},
      Total(<<"cambrian_mesh_received_total">>, <<"Messages that came from the mesh.">>, received),
      Total(<<"cambrian_mesh_received_bytes_total">>, <<"Their bytes.">>, bytes_received),
      Total(<<"cambrian_mesh_published_total">>, <<"Genotypes that were published.">>, published),
@@ -81,7 +87,8 @@ help(Name, Type, Help) ->
 
 sample(Name, [], Value) -> [Name, $\s, number(Value), $\n];
 sample(Name, Labels, Value) ->
-    [Name, ${, lists:join($,, [[atom_to_binary(Label), "=\"", escaped(Text), $"] || {Label, Text} <- Labels]), "} ", number(Value), $\n].
+    Written = [[atom_to_binary(Label), "=\"", escaped(Text), $"] || {Label, Text} <- Labels],
+    [Name, ${, lists:join($,, Written), "} ", number(Value), $\n].
 
 %% No float of Erlang is infinite or none.
 number(Value) when is_integer(Value) -> integer_to_binary(Value);

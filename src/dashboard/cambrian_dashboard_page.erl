@@ -9,7 +9,8 @@
 file(<<"index.html">>) -> {200, html(), read("index.html")};
 file(<<"locked.html">>) -> {200, html(), read("locked.html")};
 file(<<"dashboard.js">>) -> {200, [{"content-type", "text/javascript; charset=utf-8"}], read("dashboard.js")};
-file(<<"dashboard.css">>) -> {200, [{"content-type", "text/css; charset=utf-8"}], [cambrian_ink:style(), colours(), read("dashboard.css")]};
+file(<<"dashboard.css">>) ->
+    {200, [{"content-type", "text/css; charset=utf-8"}], [cambrian_ink:style(), colours(), read("dashboard.css")]};
 file(<<"icon.svg">>) -> {200, [{"content-type", "image/svg+xml"}], read("icon.svg")};
 file(_) -> none.
 
@@ -24,4 +25,5 @@ colours() ->
     [":root{color-scheme:light dark;", variables(1), "}\n@media (prefers-color-scheme:dark){:root{", variables(2), "}}\n"].
 
 variables(Side) ->
-    [["--", atom_to_list(Name), ":", element(Side, Colour), ";"] || {Name, Colour} <- lists:sort(maps:to_list(cambrian_ink:palette()))].
+    Palette = lists:sort(maps:to_list(cambrian_ink:palette())),
+    [["--", atom_to_list(Name), ":", element(Side, Colour), ";"] || {Name, Colour} <- Palette].

@@ -25,7 +25,8 @@ add(#{at := At, populations := Populations}, Past) ->
                     || #{name := Name, stats := #{}} = Population <- Populations]
                    ++ [{Name, One} || #{name := Name, state := silent} <- Populations, #{Name := One} <- [Past]]).
 
-one(At, #{stats := #{generation := Generation, evaluations := Evaluations, species := Species} = Stats, state := State}, Before) ->
+one(At, #{stats := Stats, state := State}, Before) ->
+    #{generation := Generation, evaluations := Evaluations, species := Species} = Stats,
     case Before of
         #one{samples = [{Last, _} | _], evaluations = Earlier} when Last =< Generation, Earlier =< Evaluations ->
             paced(At, Evaluations, State, sampled(Generation, Species, Before));

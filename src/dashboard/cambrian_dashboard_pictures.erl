@@ -29,25 +29,31 @@ picture(<<"fitness">>, [#{task_id := Task}], #{populations := All, mesh := Mesh}
     Migrations = case Mesh of none -> []; #{migrations := Some} -> Some end,
     Peers = case Mesh of none -> []; #{peers := Known} -> Known end,
     Bests = cambrian_dashboard_travel:bests(Task, Migrations),
-    {{[{Text, generation(Population)} || #{text := Text} = Population <- Same], Bests}, fun(Size) -> fitness(Same, Bests, Peers, Size) end};
+    {{[{Text, generation(Population)} || #{text := Text} = Population <- Same], Bests},
+     fun(Size) -> fitness(Same, Bests, Peers, Size) end};
 picture(<<"species">>, [#{name := Name}], _) ->
     Species = cambrian_dashboard_state:species(Name),
     {Species, fun(Size) -> cambrian_bands:stacked(Species, small(Size, <<"Species over time">>)) end};
 picture(<<"diversity">>, [Population], _) ->
-    {generation(Population), fun(Size) -> lines([{<<"species">>, species}], Population, small(Size, <<"Number of species">>)) end};
+    Names = [{<<"species">>, species}],
+    {generation(Population), fun(Size) -> lines(Names, Population, small(Size, <<"Number of species">>)) end};
 picture(<<"size">>, [Population], _) ->
-    {generation(Population), fun(Size) -> lines([{<<"connections">>, mean_connections}, {<<"nodes">>, mean_nodes}], Population,
-                                                small(Size, <<"Mean size of a genotype">>)) end};
+    Names = [{<<"connections">>, mean_connections}, {<<"nodes">>, mean_nodes}],
+    {generation(Population), fun(Size) -> lines(Names, Population, small(Size, <<"Mean size of a genotype">>)) end};
 picture(<<"champion">>, [#{champion := #{champion := Genotype}}], _) ->
     {cambrian_genotype:id(Genotype),
-     fun(Size) -> cambrian_svg:network(cambrian_genotype:to_map(Genotype), Size#{title => <<"The champion's network">>}) end};
+     fun(Size) ->
+         cambrian_svg:network(cambrian_genotype:to_map(Genotype), Size#{title => <<"The champion's network">>})
+     end};
 picture(<<"mesh">>, _, #{mesh := #{} = Mesh}) ->
     {Here, Senders} = Of = senders(Mesh),
     Height = case length(Senders) of Few when Few =< 2 -> 170; Some when Some =< 6 -> 260; _ -> 380 end,
-    {Of, fun(Size) -> cambrian_flow:draw(Here, Senders, (half(Size))#{height => Height, title => <<"Who sent what to this node">>}) end};
+    Title = <<"Who sent what to this node">>,
+    {Of, fun(Size) -> cambrian_flow:draw(Here, Senders, (half(Size))#{height => Height, title => Title}) end};
 picture(<<"migrations">>, _, #{mesh := #{} = Mesh, populations := Populations}) ->
     {Rows, Columns, Cells} = Of = heat(Mesh, Populations),
-    {Of, fun(Size) -> cambrian_heat:map(Rows, Columns, Cells, (half(Size))#{title => <<"Migrations, taken of those that were tried">>}) end};
+    Title = <<"Migrations, taken of those that were tried">>,
+    {Of, fun(Size) -> cambrian_heat:map(Rows, Columns, Cells, (half(Size))#{title => Title}) end};
 picture(_, _, _) -> none.
 
 generation(#{stats := #{generation := Generation}}) -> Generation;
@@ -64,9 +70,10 @@ fitness(Populations, Bests, Peers, #{width := Width} = Size) ->
               points => [{G, M} || #{generation := G, mean := M} <- Pages]}]
            || {I, #{text := Text} = Population} <- lists:enumerate(Populations), Pages <- [pages(Population)]],
     Last = lists:max([0 | [G || #{points := Points} <- lists:append(Own), {G, _} <- Points]]),
-    Best = lists:sublist(lists:sort([{-element(2, lists:last(Found)), Origin, Found} || {Origin, Found} <- maps:to_list(Bests)]), ?MAX_ORIGINS),
-    Others = [#{name => cambrian_dashboard_travel:name(Origin, Peers), group => length(Populations) + I, points => steps(Found, Last)}
-              || {I, {_, Origin, Found}} <- lists:enumerate(Best)],
+    Ranked = lists:sort([{-element(2, lists:last(Found)), Origin, Found} || {Origin, Found} <- maps:to_list(Bests)]),
+    Others = [#{name => cambrian_dashboard_travel:name(Origin, Peers), group => length(Populations) + I,
+                points => steps(Found, Last)}
+              || {I, {_, Origin, Found}} <- lists:enumerate(lists:sublist(Ranked, ?MAX_ORIGINS))],
     cambrian_chart:chart(lists:append(Own) ++ Others,
                          Size#{title => <<"Fitness by generation">>, x_label => <<"generation">>, y_label => <<"fitness">>,
                                height => case Width of 360 -> 280; _ -> 320 end}).
@@ -77,8 +84,8 @@ steps([{Generation, Fitness} = Point], Last) -> [Point, {max(Generation, Last), 
 
 lines(Names, Population, Size) ->
     Pages = pages(Population),
-    cambrian_chart:chart([#{name => Name, points => [{G, maps:get(Key, Page)} || #{generation := G} = Page <- Pages]} || {Name, Key} <- Names],
-                         Size).
+    Points = fun(Key) -> [{G, maps:get(Key, Page)} || #{generation := G} = Page <- Pages] end,
+    cambrian_chart:chart([#{name => Name, points => Points(Key)} || {Name, Key} <- Names], Size).
 
 %% Two beside each other.
 half(#{width := 720} = Size) -> Size#{width := 500};
@@ -90,9 +97,11 @@ small(Size, Title) -> Size#{title => Title, x_label => <<"generation">>, width =
 
 senders(#{peers := Peers, migrations := Migrations, counts := Counts}) ->
     Sums = cambrian_dashboard_travel:of_origins(Migrations),
-    Senders = [sender(Peer, maps:get(Origin, Sums, #{count => 0, taken => 0}), Peers) || #{origin := Origin} = Peer <- Peers],
+    None = #{count => 0, taken => 0},
+    Senders = [sender(Peer, maps:get(Origin, Sums, None), Peers) || #{origin := Origin} = Peer <- Peers],
     Published = ["published ", cambrian_text:short(maps:get(published, Counts, 0))],
-    {#{name => <<"this node">>, note => Published}, lists:sort(fun(#{count := A}, #{count := B}) -> A >= B end, Senders)}.
+    {#{name => <<"this node">>, note => Published},
+     lists:sort(fun(#{count := A}, #{count := B}) -> A >= B end, Senders)}.
 
 sender(#{origin := Origin, alive := Alive}, #{count := Count, taken := Taken} = Sum, Peers) ->
     Last = maps:from_list([{last, Outcome =:= accepted} || #{last := Outcome} <- [Sum]]),

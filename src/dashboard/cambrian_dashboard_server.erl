@@ -54,9 +54,11 @@ place(Address, Port) -> iolist_to_binary([inet:ntoa(Address), $:, integer_to_lis
 %% @doc A server of our own, so that it ends with the dashboard and needs nothing of inets but its modules.
 -spec child_spec(map()) -> supervisor:child_spec().
 child_spec(Options) ->
-    #{id => httpd, start => {?MODULE, start_link, [maps:with([address, port], Options)]}, type => supervisor, shutdown => infinity}.
+    #{id => httpd, start => {?MODULE, start_link, [maps:with([address, port], Options)]}, type => supervisor,
+      shutdown => infinity}.
 
-%% @doc After a crash on the port that it had.
+%% @doc After a crash on the port that it had. OTP would rather have it under `inets' own supervisor; but it is to live and
+%% die with the dashboard.
 -spec start_link(#{address := inet:ip_address(), port := inet:port_number()}) -> {ok, pid()} | {error, term()}.
 start_link(#{address := Address, port := Port}) ->
     case free_port(Address, Port, ?LOOKS) of
@@ -163,7 +165,9 @@ response({Status, Headers, Body}, #mod{method = Method}) ->
 
 %% Nothing of elsewhere in the page, and the page in nothing of elsewhere.
 protection() ->
-    [{"content-security-policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-                                 "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
-     {"x-content-type-options", "nosniff"}, {"referrer-policy", "no-referrer"}, {"cross-origin-resource-policy", "same-origin"},
+    [{"content-security-policy",
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+      "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"},
+     {"x-content-type-options", "nosniff"}, {"referrer-policy", "no-referrer"},
+     {"cross-origin-resource-policy", "same-origin"},
      {"cross-origin-opener-policy", "same-origin"}, {"cache-control", "no-store"}].

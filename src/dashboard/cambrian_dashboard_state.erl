@@ -127,7 +127,8 @@ without(Pid, #state{watchers = Watchers, wanting = Wanting} = State) ->
 -dialyzer({nowarn_function, gather/1}).
 gather(#state{work = none} = State) ->
     Gather = case State of
-                 #state{watchers = None, waiting = []} when map_size(None) =:= 0 -> fun cambrian_dashboard_gather:populations/0;
+                 #state{watchers = None, waiting = []} when map_size(None) =:= 0 ->
+                     fun cambrian_dashboard_gather:populations/0;
                  _ -> fun cambrian_dashboard_gather:all/0
              end,
     {_, Monitor} = spawn_monitor(fun() -> exit({gathered, Gather()}) end),

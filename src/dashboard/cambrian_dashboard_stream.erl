@@ -27,7 +27,8 @@ run(Socket, Monitor) ->
 loop(Socket, Monitor) ->
     receive
         {cambrian_dashboard_state, Version, Json} ->
-            case gen_tcp:send(Socket, [<<"id: ">>, integer_to_binary(Version), <<"\nevent: state\ndata: ">>, Json, <<"\n\n">>]) of
+            Event = [<<"id: ">>, integer_to_binary(Version), <<"\nevent: state\ndata: ">>, Json, <<"\n\n">>],
+            case gen_tcp:send(Socket, Event) of
                 ok -> ok = cambrian_dashboard_state:want(Version), loop(Socket, Monitor);
                 {error, _} -> gone
             end;

@@ -16,7 +16,8 @@ view(#{populations := Populations, unshown := Unshown, lost := Lost, governor :=
 
 governor(none) -> null;
 governor(#{state := working} = Status) -> (of_governor(Status))#{resting => null};
-governor(#{state := {paused, {alarm, Alarm}}} = Status) -> (of_governor(Status))#{resting => text([<<"alarm ">>, cambrian_text:text(Alarm)])};
+governor(#{state := {paused, {alarm, Alarm}}} = Status) ->
+    (of_governor(Status))#{resting => text([<<"alarm ">>, cambrian_text:text(Alarm)])};
 governor(#{state := {paused, Reason}} = Status) -> (of_governor(Status))#{resting => spaced(Reason)}.
 
 of_governor(Status) -> maps:with([cpu, threads, evaluations], Status).
@@ -27,20 +28,20 @@ of_governor(Status) -> maps:with([cpu, threads, evaluations], Status).
 -spec population(cambrian_dashboard_gather:population(), Rates :: #{term() => number()}) -> cambrian_json:json().
 population(#{text := Text, state := silent}, _Rates) ->
     #{name => Text, state => silent, task => null, generation => null, champion => null};
-population(#{text := Text, name := Name, task := Task, state := State, solved := Solved, stats := Stats, champion := Champion} = Population,
-           Rates) ->
-    maps:merge(of_stats(Stats),
-               #{name => Text, task => text(Task), state => State, solved => Solved, rate => round(maps:get(Name, Rates, 0)),
-                 champion => champion(Champion), progress => progress(Population)}).
+population(#{text := Text, name := Name, task := Task, stats := Stats, champion := Champion} = Population, Rates) ->
+    Facts = maps:merge(of_stats(Stats), maps:with([state, solved], Population)),
+    Facts#{name => Text, task => text(Task), rate => round(maps:get(Name, Rates, 0)), champion => champion(Champion),
+           progress => progress(Population)}.
 
 of_stats(undefined) -> #{generation => null};
 of_stats(#{species := Species} = Stats) ->
-    (maps:with([generation, evaluations, best, mean, mean_nodes, mean_connections], Stats))#{species => length(Species)}.
+    (maps:with([generation, evaluations, best, mean], Stats))#{species => length(Species)}.
 
 champion(undefined) -> null;
 champion(#{champion := Genotype, fitness := Fitness, generation := Generation, operators := Operators}) ->
     Info = cambrian_genotype:info(Genotype),
-    (maps:with([nodes, connections], Info))#{id => hex(cambrian_genotype:id(Genotype)), fitness => Fitness, generation => Generation,
+    (maps:with([nodes, connections], Info))#{id => hex(cambrian_genotype:id(Genotype)), fitness => Fitness,
+                                             generation => Generation,
                                              operators => [spaced(Operator) || Operator <- Operators]}.
 
 %% @doc How near the goal is: the share of the limit that is nearest, if there is one, and all of it in words.
@@ -68,15 +69,14 @@ goal(_, _) -> [].
 %%% ---- the mesh ---------------------------------------------------------------------------
 
 mesh(none) -> null;
-mesh(#{identity := Identity, counts := Counts, realms := Realms, peers := Peers, silent_peers := Silent, unshown_peers := Unshown,
+mesh(#{identity := Identity, counts := Counts, realms := Realms, peers := Peers, unshown_peers := Unshown,
        migrations := Migrations}) ->
     Sums = cambrian_dashboard_travel:of_origins(Migrations),
     #{identity => case Identity of undefined -> null; _ -> hex(Identity) end,
-      received => maps:get(received, Counts, 0), published => maps:get(published, Counts, 0),
-      refused => lists:sum([N || {{rejected, _}, N} <- maps:to_list(Counts)]),
+      published => maps:get(published, Counts, 0),
       judged => length(Migrations), taken => length([taken || #{outcome := accepted} <- Migrations]),
       realms => [realm(Realm) || Realm <- Realms],
-      peers => [peer(Peer, Sums, Peers, Realms) || Peer <- Peers], unshown => Unshown, silent => Silent}.
+      peers => [peer(Peer, Sums, Peers, Realms) || Peer <- Peers], unshown => Unshown}.
 
 peer(#{origin := Origin, realm := Realm} = Peer, Sums, Peers, Realms) ->
     Sum = maps:get(Origin, Sums, #{count => 0, taken => 0, last => null}),
@@ -92,7 +92,8 @@ outcome(Other) -> spaced(Other).
 
 realm(#{name := Name, connected := Connected, bans := Bans, refused := Refused, refusals := Refusals}) ->
     #{name => cambrian_text:text(Name), connected => Connected,
-      bans => [ban(Ban) || Ban <- Bans], refused => maps:from_list([{spaced(Reason), N} || {Reason, N} <- maps:to_list(Refused)]),
+      bans => [ban(Ban) || Ban <- Bans],
+      refused => maps:from_list([{spaced(Reason), N} || {Reason, N} <- maps:to_list(Refused)]),
       refusals => [refusal(Refusal) || Refusal <- Refusals]}.
 
 ban(#{what := {Kind, Id}, reason := Reason, by := By, time := Time}) ->

@@ -50,7 +50,8 @@ draw(Here, Senders, Opts) ->
 
 %% What the picture says to somebody who cannot see it.
 summary(#{name := Name}, Senders, Left) ->
-    Each = [[clip(Sender, 60), " sent ", short(Count), [[", ", short(Taken), " taken"] || Taken > 0], [", silent" || not Alive]]
+    Each = [[clip(Sender, 60), " sent ", short(Count), [[", ", short(Taken), " taken"] || Taken > 0],
+             [", silent" || not Alive]]
             || #{name := Sender, count := Count, taken := Taken, alive := Alive} <- Senders],
     case Each of
         [] -> ["Nobody around ", clip(Name, 60), "."];
@@ -77,7 +78,8 @@ arrow(#{count := Count, taken := Taken} = Sender, At, Centre, Most) ->
     {MiddleX, MiddleY} = {(element(1, From) + X) / 2, (element(2, From) + Y) / 2},
     titled(Sender, [
         tag(path, [{class, Line}, {'stroke-width', decimal(Wide, 2)}, {d, ["M", p(From), "L", p(To)]}]),
-        tag(path, [{class, Head}, {d, ["M", p(Tip), "L", p({X - Dy * Side, Y + Dx * Side}), "L", p({X + Dy * Side, Y - Dx * Side}), "Z"]}]),
+        tag(path, [{class, Head}, {d, ["M", p(Tip), "L", p({X - Dy * Side, Y + Dx * Side}),
+                                       "L", p({X + Dy * Side, Y - Dx * Side}), "Z"]}]),
         beside({MiddleX, MiddleY}, Dx, Wide, [short(Count), [[" · ", short(Taken), " taken"] || Taken > 0]])
     ]).
 

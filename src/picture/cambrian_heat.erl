@@ -49,14 +49,16 @@ map(AllRows, AllColumns, Cells, Opts) ->
         "\n",
         [cell(maps:get({Row, Column}, Cells, {0, 0}), [RowName, ", ", ColumnName], At(R, C), Wide, Most)
          || {R, {Row, RowName}} <- lists:enumerate(Rows), {C, {Column, ColumnName}} <- lists:enumerate(Columns)],
-        [words(Width / 2, Top + ?ROW / 2, "middle", "cb-mute", 12, "nothing to show yet") || Rows =:= [] orelse Columns =:= []]
+        [words(Width / 2, Top + ?ROW / 2, "middle", "cb-mute", 12, "nothing to show yet")
+         || Rows =:= [] orelse Columns =:= []]
     ]).
 
 %% What the picture says to somebody who cannot see it.
 summary(Rows, Columns, Cells) ->
     Full = [[clip(RowName, 40), ", ", clip(ColumnName, 40), ": ", share(maps:get({Row, Column}, Cells))]
             || {Row, RowName} <- Rows, {Column, ColumnName} <- Columns, is_map_key({Row, Column}, Cells)],
-    [counted(length(Rows), "row"), " and ", counted(length(Columns), "column"), [[": ", lists:join("; ", Full)] || Full =/= []], "."].
+    [counted(length(Rows), "row"), " and ", counted(length(Columns), "column"),
+     [[": ", lists:join("; ", Full)] || Full =/= []], "."].
 
 share({Count, Counted}) -> [short(Counted), " of ", short(Count)].
 
