@@ -3,7 +3,7 @@
 export LANG := C.UTF-8
 export LC_ALL := C.UTF-8
 
-.PHONY: help demo test build docs bench format lint check recipes clean
+.PHONY: help demo test build docs bench format lint check cross recipes clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -33,6 +33,9 @@ lint: ## formats, clippy and the other conventions
 
 check: ## cross references and types
 	@bin/setup bin/check
+
+cross: ## every bit of arm64 (or ARCH=armhf), under qemu-user, beside this machine's
+	@bin/setup bin/cross $(or $(ARCH),arm64)
 
 recipes: ## whether the recipes of CONTRIBUTING.md are true
 	@bin/setup test/recipes/run

@@ -32,17 +32,14 @@ enum Set {
 impl Isa {
     /// The paths that can run here, the fastest last.
     pub fn available() -> Vec<Isa> {
-        let mut all = vec![Set::Baseline];
+        #[cfg(not(target_arch = "x86_64"))]
+        let wider: [Option<Set>; 0] = [];
         #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") {
-                all.push(Set::Avx2);
-            }
-            if is_x86_feature_detected!("avx512f") {
-                all.push(Set::Avx512);
-            }
-        }
-        all.into_iter().map(Isa).collect()
+        let wider = [
+            is_x86_feature_detected!("avx2").then_some(Set::Avx2),
+            is_x86_feature_detected!("avx512f").then_some(Set::Avx512),
+        ];
+        std::iter::once(Set::Baseline).chain(wider.into_iter().flatten()).map(Isa).collect()
     }
 
     fn squash(self) -> Squash {
