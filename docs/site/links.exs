@@ -53,8 +53,18 @@ defmodule Site.Links do
     cond do
       to =~ ~r/^\w+:/ or file == nil -> to
       links[file] -> Enum.join([links[file] | anchor], "#")
+      first = first_in(file, links) -> first
       true -> to_file(file, to)
     end
+  end
+
+  # Of a folder, its first page.
+  defp first_in(folder, links) do
+    links
+    |> Map.keys()
+    |> Enum.filter(&String.starts_with?(&1, folder <> "/"))
+    |> Enum.min(fn -> nil end)
+    |> then(&links[&1])
   end
 
   defp to_file(file, to), do: if(File.regular?(file), do: "files/" <> file, else: to)

@@ -4,7 +4,7 @@
 //! A node of neat-python is f(bias + response × aggregation(weight × source, …)), as one of ours is. What differs:
 //!
 //! * f scales and holds its argument: `sigmoid` is 1 / (1 + e^(−5x)). Scale goes to gain and bias; where the argument
-//!   is held, or f is another function's outcome, the node becomes a chain of [`Stage`]s.
+//!   is held, or f is another function's outcome, the node becomes a chain of stages.
 //! * In a feed-forward network an output may feed other nodes. Such a one is a hidden node, which the output copies.
 //! * In a recurrent network every node sees all others, but not the inputs, as they were a tick ago, whatever the
 //!   order. Here that is so of connections within a layer or backwards. So all nodes begin on one layer, and an
