@@ -115,6 +115,7 @@ answer(#{path := Path} = Request) ->
 
 %% Whether the node lives, anybody may know who can reach it.
 locked(<<"/health">>, #{method := Method}, _Why) when Method =/= "POST" -> cambrian_dashboard_health:brief();
+locked(<<"/icon.svg">>, _Request, _Why) -> cambrian_dashboard_page:file(<<"icon.svg">>);
 locked(<<"/">>, _Request, _Why) ->
     {_, Headers, Page} = cambrian_dashboard_page:file(?LOCKED_PAGE),
     {401, [{"www-authenticate", "Bearer"} | Headers], Page};
