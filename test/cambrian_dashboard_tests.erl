@@ -286,6 +286,13 @@ it_does_not_wait_for_who_does_not_answer() ->
     ok = sys:resume(P),
     eventually(fun() -> element(1, get("/health")) =:= 200 end).
 
+it_answers_without_what_it_asks() ->
+    _ = open(#{}),
+    ok = sys:suspend(cambrian_dashboard_access),
+    {503, Headers, _} = get("/health"),
+    ?assertEqual("5", header("retry-after", Headers)),
+    ok = sys:resume(cambrian_dashboard_access).
+
 %%% ---- its life ---------------------------------------------------------------------------
 
 it_says_that_its_port_is_taken() ->

@@ -81,7 +81,7 @@ config(Address, Port) ->
 -spec do(#mod{}) -> {proceed, [{response, tuple()}]}.
 do(#mod{socket = Socket} = Mod) ->
     _ = inet:setopts(Socket, [{send_timeout, ?SEND_MS}, {send_timeout_close, true}, {nodelay, true}]),
-    {proceed, [{response, response(answer(request(Mod)), Mod)}]}.
+    {proceed, [{response, response(answer_or_not(request(Mod)), Mod)}]}.
 
 request(#mod{method = Method, request_uri = Uri, parsed_header = Headers, entity_body = Body,
              init_data = #init_data{peername = {_, Peer}}}) ->
@@ -99,6 +99,12 @@ pairs(Text) ->
         _ -> #{}
     end.
 
+%% What is asked here may be on its way back from a crash, or not answer.
+answer_or_not(Request) ->
+    try answer(Request)
+    catch exit:_ -> refuse(503, [{"retry-after", "5"}], <<"no answer; try again">>)
+    end.
+
 answer(#{path := Path} = Request) ->
     case cambrian_dashboard_access:enter(Request) of
         {owner, none} -> route(Path, Request);
@@ -109,6 +115,7 @@ answer(#{path := Path} = Request) ->
 
 %% Whether the node lives, anybody may know who can reach it.
 locked(<<"/health">>, #{method := Method}, _Why) when Method =/= "POST" -> cambrian_dashboard_health:brief();
+locked(<<"/icon.svg">>, _Request, _Why) -> cambrian_dashboard_page:file(<<"icon.svg">>);
 locked(<<"/">>, _Request, _Why) ->
     {_, Headers, Page} = cambrian_dashboard_page:file(?LOCKED_PAGE),
     {401, [{"www-authenticate", "Bearer"} | Headers], Page};
@@ -122,6 +129,7 @@ show(<<"/">>, _Request) -> cambrian_dashboard_page:file(<<"index.html">>);
 show(<<"/health">>, _Request) -> cambrian_dashboard_health:full();
 show(<<"/metrics">>, _Request) -> cambrian_dashboard_metrics:answer();
 show(<<"/events">>, #{method := "GET"}) -> cambrian_dashboard_stream:open();
+show(<<"/events">>, _Request) -> {200, [{"content-type", "text/event-stream"}], <<>>};
 show(<<"/picture/", Name/binary>>, #{query := Query}) -> cambrian_dashboard_pictures:answer(Name, Query);
 show(<<"/", File/binary>> = Path, _Request) ->
     case cambrian_dashboard_page:file(File) of
