@@ -3,7 +3,7 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
--import(cambrian_picture, [attribute/2, bytes/1, has/2, only_itself/1, svg/1]).
+-import(cambrian_drawing, [attribute/2, bytes/1, has/2, only_itself/1, svg/1]).
 
 -define(ILL, <<"\"'><script>alert(1)</script>">>).
 
@@ -85,7 +85,7 @@ pictures_stay_in_their_frames_test_() ->
                 Circles = xmerl_xpath:string("//g[@class='cb-node']/circle", Svg),
                 ?assertEqual(min(16, Count), length(Circles)),
                 [?assert(X > 0 andalso X < Width andalso Y > 0 andalso Y < 260)
-                 || Circle <- Circles, X <- [cambrian_picture:number(attribute(cx, Circle))], Y <- [cambrian_picture:number(attribute(cy, Circle))]]
+                 || Circle <- Circles, X <- [cambrian_drawing:number(attribute(cx, Circle))], Y <- [cambrian_drawing:number(attribute(cy, Circle))]]
             end) || Count <- [0, 1, 2, 7, 16, 40], Width <- [360, 500]].
 
 an_arrow_is_as_wide_as_much_came_test() ->
@@ -93,7 +93,7 @@ an_arrow_is_as_wide_as_much_came_test() ->
                Two = [#{name => <<"a">>, alive => true, count => Count, taken => 0}, #{name => <<"b">>, alive => true, count => 1000, taken => 0}],
                Svg = svg(cambrian_flow:draw(#{name => <<"here">>}, Two, #{})),
                [First | _] = xmerl_xpath:string("//g[@class='cb-flow']/path[@stroke-width]", Svg),
-               cambrian_picture:number(attribute('stroke-width', First))
+               cambrian_drawing:number(attribute('stroke-width', First))
            end,
     ?assert(Wide(1) < Wide(10) andalso Wide(10) < Wide(100)).
 
@@ -109,7 +109,7 @@ a_heat_map_has_a_cell_for_each_pair_test() ->
     Cells = maps:from_list([{{R, C}, {R * C, 1}} || {R, _} <- Rows, {C, _} <- Columns]),
     Svg = svg(cambrian_heat:map(Rows, Columns, Cells, #{})),
     ?assertEqual(24 * 10, length(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg))),
-    [[One], [Most]] = [[cambrian_picture:number(attribute('fill-opacity', Cell)) || Cell <- [Place]]
+    [[One], [Most]] = [[cambrian_drawing:number(attribute('fill-opacity', Cell)) || Cell <- [Place]]
                        || Place <- [hd(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg)),
                                     lists:last(xmerl_xpath:string("//g[@class='cb-cell']/rect", Svg))]],
     ?assert(One < Most),

@@ -237,9 +237,9 @@ it_shows_texts_as_texts() ->
     [begin
          {200, Headers, Svg} = get("/picture/" ++ Name ++ "?" ++ Query),
          ?assertEqual("image/svg+xml", header("content-type", Headers)),
-         ?assertNot(cambrian_picture:has(Svg, <<"<script">>)),
-         cambrian_picture:only_itself(Svg),
-         cambrian_picture:svg(Svg)
+         ?assertNot(cambrian_drawing:has(Svg, <<"<script">>)),
+         cambrian_drawing:only_itself(Svg),
+         cambrian_drawing:svg(Svg)
      end || Name <- ["fitness", "species", "diversity", "size", "champion"]],
     ok = gen_tcp:close(Stream).
 

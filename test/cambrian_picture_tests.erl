@@ -66,9 +66,10 @@ the_pictures_of_the_documents_are_those_that_their_script_makes_test_() ->
             Pictures = filename:join([root(filename:absname(".")), "docs", "pictures"]),
             Beams = filename:dirname(code:which(cambrian_picture)),
             ?assertEqual("", os:cmd(lists:join(" ", ["ERL_FLAGS='-pa", Beams, "' escript", filename:join(Pictures, "make.escript"), Dir]))),
-            [_ | _] = Names = filelib:wildcard("*.svg", Pictures),
-            [?assertEqual({Name, file:read_file(filename:join(Pictures, Name))}, {Name, file:read_file(filename:join(Dir, Name))})
-             || Name <- Names]
+            %% the diagram of the architecture is drawn by hand
+            [_ | _] = Names = filelib:wildcard("*.svg", Pictures) -- ["architecture.svg"],
+            Bytes = fun(Where, Name) -> {ok, Read} = file:read_file(filename:join(Where, Name)), Read end,
+            ?assertEqual([], [Name || Name <- Names, Bytes(Pictures, Name) =/= Bytes(Dir, Name)])
         end)
     end}.
 
