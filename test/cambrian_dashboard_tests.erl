@@ -42,7 +42,7 @@ it_knows_no_other_path_or_method() ->
     _ = open(#{}),
     [?assertMatch({Path, {404, _, _}}, {Path, get(Path)})
      || Path <- ["/nothing", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/dashboard.js/", "/picture/", "/picture/fitness?population=nobody",
-                 "/picture/none", "//", "/cambrian_app.beam"]],
+                 "/picture/none", "/cambrian_app.beam"]],
     [?assertMatch({Method, {405, _, _}}, {Method, request(Method, "/", [own()], "")}) || Method <- ["PUT", "DELETE", "PATCH"]],
     [?assertMatch({405, _, _}, get(Path)) || Path <- ["/pause", "/resume", "/ban", "/unban"]],
     ?assertMatch({404, _, _}, post("/metrics", "")),
@@ -134,7 +134,14 @@ it_cuts_off_who_says_nothing() ->
     _ = open(#{}),
     Sockets = [connect([]) || _ <- lists:seq(1, 3)],
     ok = gen_tcp:send(hd(Sockets), "POST /pause HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\npop"),
-    [?assertEqual({error, closed}, gen_tcp:recv(Socket, 0, 6000)) || Socket <- Sockets].
+    [?assertEqual({error, closed}, end_of(Socket)) || Socket <- Sockets].
+
+%% OTP 27 says first that it has waited long enough.
+end_of(Socket) ->
+    case gen_tcp:recv(Socket, 0, 6000) of
+        {ok, <<"HTTP/1.1 408 ", _/binary>>} -> gen_tcp:recv(Socket, 0, 6000);
+        Other -> Other
+    end.
 
 %%% ---- who may ----------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ end
 
 :ok = :logger.add_primary_filter(:killed_on_purpose, {killed, []})
 
+# The guides show it, and newer releases of Elixir hide what mix.exs does not name.
+if function_exported?(Mix, :ensure_application!, 1), do: Mix.ensure_application!(:sasl)
+
 # Nx itself where CAMBRIAN_NX has its compiled folders, and those of what it needs, with colons
 # between them; else what is like it.
 for path <- "CAMBRIAN_NX" |> System.get_env("") |> String.split(":", trim: true) do
