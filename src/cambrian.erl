@@ -51,8 +51,8 @@ evolve(Task) -> evolve(Task, #{}).
 -spec evolve(cambrian_task:task(), options()) -> {ok, cambrian_population:result()} | {error, term()}.
 evolve(Task, #{report := Path} = Options) ->
     %% now, so that what cannot be written is known before anything runs
-    case is_list(Path) orelse is_binary(Path) of
-        true -> reported(cambrian_report:write(Path, not_yet(Options)), Path, Task, maps:remove(report, Options));
+    case Path =/= <<>> andalso is_binary(Path) orelse Path =/= [] andalso io_lib:printable_unicode_list(Path) of
+        true -> reported(cambrian_report:check_place(Path), Path, Task, maps:remove(report, Options));
         false -> {error, {bad_option, {report, Path, <<"the name of a file">>}}}
     end;
 evolve(Task, Options) ->
@@ -60,10 +60,6 @@ evolve(Task, Options) ->
         {ok, Result, none} -> {ok, Result};
         Error -> Error
     end.
-
-not_yet(Options) ->
-    #{title => "An evolution that has not come to its end", task => "this task", seed => maps:get(seed, Options, "random"),
-      populations => []}.
 
 reported({error, Reason}, Path, _Task, _Options) -> {error, {Reason, Path}};
 reported(ok, Path, Task, Options) ->

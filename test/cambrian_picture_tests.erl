@@ -109,7 +109,18 @@ a_run_is_written_as_it_is_evolved_test() ->
 what_cannot_be_written_is_known_before_anything_runs_test() ->
     ?assertEqual({error, {enoent, "/no/such/folder/x.html"}},
                  cambrian:evolve(fun(_) -> error(ran) end, #{inputs => 1, outputs => 1, report => "/no/such/folder/x.html"})),
-    ?assertMatch({error, {bad_option, {report, 7, _}}}, cambrian:evolve('xor', #{report => 7})).
+    [?assertMatch({error, {bad_option, {report, Path, _}}}, cambrian:evolve('xor', #{report => Path}))
+     || Path <- [7, "", <<>>, [foo], [$a | $b]]].
+
+a_run_that_does_not_begin_costs_no_page_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = filename:join(Dir, "xor.html"),
+        ok = file:write_file(Path, <<"the last one">>),
+        ?assertMatch({error, {unknown_option, _}}, cambrian:evolve('xor', #{sede => 42, report => Path})),
+        ?assertEqual({ok, <<"the last one">>}, file:read_file(Path)),
+        ?assertEqual({error, {eisdir, Dir}}, cambrian:evolve('xor', #{report => Dir})),
+        ?assertEqual({ok, ["xor.html"]}, file:list_dir(Dir))
+    end).
 
 a_population_and_several_stories_are_pages_test() ->
     with_stories([1, 2], fun([{P, Story}, {_, Other}]) ->

@@ -70,7 +70,7 @@ in_words(Fact) -> string:replace(atom_to_list(Fact), "_", " ", all).
 %% Parameters that are other than by default.
 facts(Parameters) ->
     [{Name, io_lib:format("~0tp", [Value])}
-     || #{name := Name, default := Default} <- cambrian:parameters(),
+     || {Name, Default, _Expected, _About} <- cambrian_nif:parameters_table(),
         #{Name := Value} <- [Parameters], Value /= Default].
 
 population(Name, #{seed := Seed, history := History, received := Received}) ->
