@@ -57,7 +57,8 @@ defmodule Cambrian do
     * `:patience` - for how many generations nothing may get better: on held-out data where the task
       has them, else in fitness.
     * `:generations`, `:evaluations` - limits in all, positive integers.
-    * `:timeout` - limit in ms or `:infinity`. Without any limit it is 1000 generations.
+    * `:timeout` - limit in ms or `:infinity`. Without any limit it is 1000 generations. This one and
+      `:evaluations` may end a run within a generation: see `t:Cambrian.Population.goal/0`.
     * `:population` - genotypes in a generation, from 2 to 1,000,000.
     * `:params` - keyword list or map of what `parameters/0` lists.
     * `:progress` - `true` for a line of text on the way (on a terminal one that is rewritten, with a
@@ -68,11 +69,10 @@ defmodule Cambrian do
     * `:substrate` - a `Cambrian.Substrate`, for an indirect encoding: the genotypes, the champion
       among them, are then its CPPNs, and it gives the network's size.
     * `:evaluation_timeout` - ms for one call of a function or a module, default 5000. One that
-      takes longer, crashes or gives no number gets the fitness for failure.
+      takes longer, crashes or gives no number has failed: its network has no fitness and no offspring,
+      and the `failures` of the result count it.
     * `:evaluation_memory` - bytes that one call may take beyond what the task brings with it, or
       `:infinity`; default 256 MiB. Binaries off the heap count from Erlang/OTP 28 on.
-    * `:failure_fitness` - the fitness for failure, a number; by default the lowest fitness of the
-      generation.
     * `:nodes` - a list of nodes that share in the evaluations with this one, or `:connected` for
       all that are. The champion is the same whichever they are, and whichever are lost on the way.
       They need Cambrian and the task's modules in the same versions, and a function should hold
@@ -83,6 +83,13 @@ defmodule Cambrian do
 
   `{:error, reason}` where an option, a parameter or the task is not sound: see
   `t:Cambrian.Error.reason/0`. Nothing has run then.
+
+  `{:error, {:evaluations_failed, %{count: count, first: fault}}}` where every evaluation of the first
+  generation failed: there is nothing to select from.
+
+      iex> {:error, reason} = Cambrian.evolve(fn _network -> :none end, inputs: 1, outputs: 1)
+      iex> reason
+      {:evaluations_failed, %{count: 150, first: {:bad_fitness, :none}}}
 
   ## Examples
 

@@ -36,7 +36,7 @@
          substrate_express/2, substrate_express_dirty/2]).
 -export([task_names/0, task_new/2, task_info/1, task_parameters/2, task_evaluate/3, task_score/2, task_trial/3]).
 -export([population_new/4, population_network/2, population_network_dirty/2,
-         population_evaluate/3, population_next/2,
+         population_evaluate/5, population_next/2,
          population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
          population_info/1, population_parameters/1, population_evaluated_champion/1, population_best/1,
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
@@ -149,10 +149,10 @@ task_trial(_Tag, _Task, _Network) -> ?STUB.
 population_new(_Encoding, _Task, _Parameters, _Seed) -> ?STUB.
 population_network(_Population, _Genotype) -> ?STUB.
 population_network_dirty(_Population, _Genotype) -> ?STUB.
-population_evaluate(_Tag, _Population, _Task) -> ?STUB.
+population_evaluate(_Tag, _Population, _Task, _Evaluations, _Ms) -> ?STUB.
 population_tuning(_Population) -> ?STUB.
 tuning_candidates(_Tuning) -> ?STUB.
-tuning_tell(_Tuning, _Scores) -> ?STUB.
+tuning_tell(_Tuning, _Outcomes) -> ?STUB.
 tuning_settle(_Tuning) -> ?STUB.
 population_next(_Tag, _Evaluated) -> ?STUB.
 population_inject(_Evaluated, _Genotype, _Fitness) -> ?STUB.

@@ -8,6 +8,11 @@
 init(#{wish := Wish}) -> {ok, #{inputs => 1, outputs => 1}, Wish};
 init([]) -> init(#{wish => 0.25}).
 
+evaluate(_Network, broken) -> error(no_sensor);
+evaluate(Network, sometimes) ->
+    [Out] = cambrian_network:activate(Network, [1]),
+    true = Out < 0.7,
+    Out;
 evaluate(Network, Wish) ->
     [Out] = cambrian_network:activate(Network, [1]),
     1 - abs(Out - Wish).
@@ -55,10 +60,24 @@ parameters_are_those_of_evolve_test() ->
     %% what was set for one command is as it was before
     ?assertMatch(#{cpu := Cpu} when Cpu == 1, cambrian_governor:status()).
 
+%% No result stands on standard output, also where any fitness would have been enough.
+a_task_that_always_fails_is_no_result_test() ->
+    [begin
+         {1, "", Errors} = run("evolve cambrian_cli_tests --set wish=broken --quiet --target -0.5" ++ More),
+         holds("all 150 evaluations failed; the first: exception error: no_sensor", Errors),
+         holds("cambrian_cli_tests:evaluate/2", Errors)
+     end || More <- ["", " --json"]].
+
+failures_are_counted_in_the_result_test() ->
+    {0, Out, _} = run("evolve cambrian_cli_tests --set wish=sometimes --seed 1 --generations 3 --quiet"),
+    ?assertMatch({match, _}, re:run(Out, "evaluations \\([0-9]+ of them failed\\)")),
+    {0, Json, _} = run("evolve cambrian_cli_tests --set wish=sometimes --seed 1 --generations 3 --quiet --json"),
+    ?assertMatch({match, _}, re:run(Json, "\"failures\":[1-9]")).
+
 json_is_one_line_test() ->
     {0, Out, ""} = run("evolve xor --seed 42 --json --quiet"),
     ?assertMatch("{\"task\":\"xor\",\"champion\":\"7d5db3b73f1fe080" ++ _, Out),
-    holds("\"solved\":true,\"fitness\":3.9744673990535375,\"generations\":24,\"evaluations\":3290,\"seed\":42,", Out),
+    holds("\"solved\":true,\"fitness\":3.9744673990535375,\"generations\":24,\"evaluations\":3290,\"failures\":0,\"seed\":42,", Out),
     ?assertMatch("\"trial\":{\"squared_error\":0.02553260094646248}}\n", string:find(Out, "\"trial\"")),
     ?assertEqual(1, length(string:split(string:trim(Out), "\n", all))).
 

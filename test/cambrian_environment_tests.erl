@@ -124,3 +124,15 @@ evolves_test_() ->
         Network = cambrian_network:compile(Champion),
         ?assert(abs(Fitness - alone(Network, 20, 2)) < 1.0e-9)
     end}.
+
+%% Whatever the target: none of these is a fitness.
+an_environment_that_always_fails_is_an_error_test_() ->
+    [{lists:flatten(io_lib:format("~tp", [Expected])), {timeout, 60, fun() ->
+         Options = #{target => 0, population => 10},
+         {error, {evaluations_failed, #{count := 10, first := First}}} = cambrian:evolve({cambrian_lamp, Args}, Options),
+         ?assertEqual(Expected, case First of {crashed, {error, Reason, _}} -> Reason; {crashed, Reason} -> element(1, Reason) end)
+     end}} || {Args, Expected} <-
+        [{#{step => fun(_, State) -> {[1], nil, State} end}, bad_return},
+         {#{step => fun(_, State) -> {[1, 2], 1, State} end}, bad_observation},
+         {#{step => fun(_, _) -> error(no_motor) end}, no_motor},
+         {#{reset => fun(_) -> error(no_start) end}, no_start}]].

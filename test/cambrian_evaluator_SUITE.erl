@@ -6,7 +6,8 @@
 all() -> [{group, alone}, {group, peers}].
 
 groups() ->
-    [{alone, [each_costs_itself_only, together_as_each, batches_change_nothing, a_runner_that_answers_rubbish, a_failure_has_its_fitness,
+    [{alone, [each_costs_itself_only, together_as_each, batches_change_nothing, a_runner_that_answers_rubbish, a_failure_has_no_fitness, a_limit_ends_a_round, a_limit_ends_what_is_together,
+               a_limit_waits_for_one_fitness,
               faults_are_bounded, a_bomb_in_a_population, memory_is_that_of_one, told_once, nothing_stays_here, idle_is_cheap, options_are_checked, overhead]},
      {peers, [same_champion, a_node_that_halts, a_node_without_the_code, a_node_without_a_module, a_node_of_another_version,
               a_node_that_is_not_there, a_node_that_lies, a_node_that_comes_back, slow_nodes_are_relieved, together_on_nodes, what_runs_in_rust_on_nodes,
@@ -53,13 +54,14 @@ together(Genotypes, Named) ->
     {together, fun(Networks, Mark) -> [begin ok = Mark(I), {I, One(Network)} end || {I, Network} <- Networks] end}.
 
 start(How, Options) ->
-    Defaults = #{name => test, how => How, timeout => 100, memory => 1 bsl 24, failure => undefined, nodes => []},
+    Defaults = #{name => test, how => How, timeout => 100, memory => 1 bsl 24, nodes => []},
     {ok, Evaluator} = cambrian_evaluator:start_link(maps:merge(Defaults, Options)),
     Evaluator.
 
-round(Evaluator, Genotypes) ->
+round(Evaluator, Genotypes) -> round(Evaluator, Genotypes, infinity).
+round(Evaluator, Genotypes, Limit) ->
     Tag = make_ref(),
-    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, fun network/1, []),
+    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, fun network/1, Limit),
     receive {Tag, {ok, Scores, Faults}} -> {Scores, Faults} after 30_000 -> error(no_answer) end.
 
 stop(Evaluator) ->
@@ -112,7 +114,7 @@ expected_scores() ->
     [case I of
          25 -> {35.0, [1.0, 2.5]};
          _ when I =:= 21; I =:= 22; I =:= 23; I =:= 24 -> 10.0 + I;
-         _ -> case is_map_key(I, misdeeds()) of true -> 11.0; false -> 10.0 + I end
+         _ -> case is_map_key(I, misdeeds()) of true -> failed; false -> 10.0 + I end
      end || I <- lists:seq(1, 30)].
 
 %%% ---- alone ---------------------------------------------------------------------------------
@@ -150,18 +152,47 @@ a_runner_that_answers_rubbish(_) ->
     Gs = genotypes(9),
     Without = fun(Networks, Mark) -> [begin Mark(I), {I, I} end || {I, _} <- Networks, I =/= 4] end,
     {Scores, [{4, {crashed, {error, {badkey, 4}, _}}}]} = once({together, Without}, Gs),
-    ?assertEqual([1.0, 2.0, 3.0, 1.0, 5.0, 6.0, 7.0, 8.0, 9.0], Scores),
+    ?assertEqual([1.0, 2.0, 3.0, failed, 5.0, 6.0, 7.0, 8.0, 9.0], Scores),
     %% and one that never marks
     Silent = fun(Networks, _) -> [case I of 4 -> hang(); _ -> {I, I} end || {I, _} <- Networks] end,
     {Scores, [{4, timeout}]} = once({together, Silent}, Gs).
 
-a_failure_has_its_fitness(_) ->
+a_failure_has_no_fitness(_) ->
     Gs = genotypes(3),
-    How = each(Gs, #{2 => fun() -> no end}),
-    ?assertMatch({[11.0, -5.0, 13.0], [_]}, once(How, Gs, #{failure => -5})),
-    ?assertMatch({[+0.0], [_]}, once(each(tl(Gs), #{1 => fun() -> no end, 2 => fun() -> no end}), [hd(tl(Gs))])),
-    Options = #{inputs => 2, outputs => 1, population => 10, generations => 1, seed => 1, failure_fitness => -7},
-    ?assertMatch({ok, #{fitness := -7.0}}, cambrian:evolve(fun(_) -> error(always) end, Options)).
+    ?assertMatch({[11.0, failed, 13.0], [{2, _}]}, once(each(Gs, #{2 => fun() -> no end}), Gs)),
+    ?assertMatch({[failed], [{1, _}]}, once(each(tl(Gs), #{1 => fun() -> no end, 2 => fun() -> no end}), [hd(tl(Gs))])).
+
+%% What hangs would end after a minute. What is done by the limit counts, and the workers are free for the next round.
+a_limit_ends_a_round(_) ->
+    Gs = genotypes(30),
+    Hanging = maps:from_list([{I, fun hang/0} || I <- lists:seq(20, 30)]),
+    Evaluator = start(each(Gs, Hanging), #{timeout => 60_000}),
+    {Outcomes, Faults} = round(Evaluator, Gs, {300, 1}),
+    ?assertEqual({30, []}, {length(Outcomes), Faults}),
+    ?assertEqual([skipped], lists:usort(lists:nthtail(19, Outcomes))),
+    ?assertEqual([], [Outcome || {I, Outcome} <- lists:enumerate(lists:sublist(Outcomes, 19)),
+                                 Outcome =/= 10.0 + I, Outcome =/= skipped]),
+    ?assert(lists:any(fun is_float/1, Outcomes)),
+    {First, []} = round(Evaluator, lists:sublist(Gs, 10)),
+    ?assertEqual([10.0 + I || I <- lists:seq(1, 10)], First),
+    ok = stop(Evaluator).
+
+%% Those that live together end together.
+a_limit_ends_what_is_together(_) ->
+    Gs = genotypes(4),
+    Evaluator = start({together, fun(_, _) -> hang() end}, #{timeout => 60_000}),
+    ?assertEqual({[skipped || _ <- Gs], []}, round(Evaluator, Gs, {50, 0})),
+    ok = stop(Evaluator).
+
+%% A limit of nothing still gives one fitness, if there is one to be had; and all failures where there is none.
+a_limit_waits_for_one_fitness(_) ->
+    Gs = genotypes(8),
+    Failing = maps:from_list([{I, fun() -> error(no) end} || I <- lists:seq(1, 7)]),
+    Evaluator = start(each(Gs, Failing), #{}),
+    {Outcomes, _} = round(Evaluator, Gs, {0, 1}),
+    ?assert(lists:member(18.0, Outcomes)),
+    ok = stop(Evaluator),
+    ?assertMatch({[failed, failed], [_, _]}, once(each(Gs, Failing), lists:sublist(Gs, 2))).
 
 faults_are_bounded(_) ->
     Large = fun() -> lists:duplicate(300_000, <<0:80>>) end,
@@ -182,11 +213,13 @@ faults_are_bounded(_) ->
 
 a_bomb_in_a_population(_) ->
     {ok, P} = cambrian_population:start_link(#{task => fun(_) -> bomb() end, inputs => 1, outputs => 1, population => 2, generations => 1,
-                                               evaluation_memory => 1 bsl 22, failure_fitness => 1}),
+                                               evaluation_memory => 1 bsl 22}),
     ok = cambrian_population:subscribe(P),
     ok = cambrian_population:run(P),
-    {ok, #{fitness := 1.0}} = cambrian_population:await(P, 20_000),
-    receive {cambrian, _, {evaluations_failed, Failed}} -> ?assertEqual(#{count => 2, first => memory}, Failed) end,
+    Failed = #{count => 2, first => memory},
+    ?assertEqual({error, {evaluations_failed, Failed}}, cambrian_population:await(P, 20_000)),
+    receive {cambrian, _, {evaluations_failed, Told}} -> ?assertEqual(Failed, Told) end,
+    receive {cambrian, _, {failed, Why}} -> ?assertEqual({evaluations_failed, Failed}, Why) end,
     ok = cambrian_population:stop(P).
 
 %% Nobody dies of what others left behind, nor of what the task brings with it.
@@ -274,7 +307,7 @@ options_are_checked(_) ->
     Options = #{task => Fun, inputs => 1, outputs => 1},
     _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_population:start(Options#{Name => Value}))
          || {Name, Value} <- [{nodes, all}, {nodes, ["a"]}, {nodes, [a | b]}, {evaluation_memory, 0}, {evaluation_memory, 1 bsl 70},
-                              {failure_fitness, low}, {failure_fitness, 1 bsl 2000}]],
+                              {nodes, low}]],
     ?assertEqual({error, {bad_option, {nodes, [n@h], <<"none with a task that runs in Rust and is tuned">>}}},
                  cambrian_population:start(#{task => 'xor', nodes => [n@h], params => #{tuning => cma_es}})),
     {ok, Substrate} = cambrian_substrate:new(#{inputs => [[0, 0]], outputs => [[0, 1]]}),

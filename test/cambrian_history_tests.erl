@@ -2,13 +2,19 @@
 -include_lib("eunit/include/eunit.hrl").
 
 page(Generation) ->
-    #{generation => Generation, evaluations => 150 * Generation, best => Generation / 7, mean => -1.0e300,
+    #{generation => Generation, evaluations => 150 * Generation, failures => (1 bsl 30) * Generation, best => Generation / 7, mean => -1.0e300,
       species => [{0, 100}, {3, 50}], mean_nodes => 3.5, mean_connections => 1 / 3, elapsed_ms => 1 bsl 40}.
 
 told(Generations) -> lists:foldl(fun(G, H) -> cambrian_history:add(page(G), H) end, cambrian_history:new(), Generations).
 
 what_is_told_is_kept_test() ->
     ?assertEqual([(page(G))#{species := 2} || G <- [0, 1, 2]], cambrian_history:pages(told([0, 1, 2]))).
+
+%% As the rows were when they had no failures.
+a_history_without_failures_is_read_test() ->
+    Row = <<7:64, 900:64, 2.0/float, 1.5/float, 12:64, 3.5/float, 4.5/float, 80:64>>,
+    Old = binary_to_term(term_to_binary(Row)),
+    ?assertMatch([#{generation := 7, evaluations := 900, failures := 0, species := 12}], cambrian_history:pages(Old)).
 
 %% After a crash the last generations come again.
 what_comes_again_is_there_once_test() ->

@@ -17,10 +17,10 @@ in_the_order_in_which_they_came_test() ->
     All = [#{genotype := A}, #{genotype := B}, _] = [newcomer(From) || From <- [a, b, c]],
     {[A, B, _], Examining} = cambrian_newcomers:examine(add_all(All, cambrian_newcomers:new())),
     More = add(newcomer(d), Examining),
-    {Measured, Next} = cambrian_newcomers:examined([1.0, {2.0, [0.0]}, 3.0], [3], More),
+    {Measured, Next} = cambrian_newcomers:examined([1.0, {2.0, [0.0]}, failed], More),
     ?assertMatch([{#{from := a}, 1.0}, {#{from := b}, 2.0}, {#{from := c}, failed}], Measured),
     {[_], Last} = cambrian_newcomers:examine(Next),
-    {[{#{from := d}, 4.0}], None} = cambrian_newcomers:examined([4.0], [], Last),
+    {[{#{from := d}, 4.0}], None} = cambrian_newcomers:examined([4.0], Last),
     ?assertMatch({[], _}, cambrian_newcomers:examine(None)).
 
 no_more_than_fit_in_test() ->
@@ -37,14 +37,14 @@ no_more_than_fit_in_test() ->
 asked_in_again_in_the_same_order_test() ->
     Ask = fun(From, Newcomers) ->
               {[_], Examining} = cambrian_newcomers:examine(add(newcomer(From), Newcomers)),
-              {[{Newcomer, _}], Left} = cambrian_newcomers:examined([1.0], [], Examining),
+              {[{Newcomer, _}], Left} = cambrian_newcomers:examined([1.0], Examining),
               cambrian_newcomers:taken_in(Newcomer, Left)
           end,
     Gone = cambrian_newcomers:bred(Ask(gone, cambrian_newcomers:new())),
     {[_], Examining} = cambrian_newcomers:examine(add(newcomer(c), Ask(b, Ask(a, Gone)))),
     Again = cambrian_newcomers:again(add(newcomer(d), Examining)),
     {Genotypes, Once} = cambrian_newcomers:examine(Again),
-    {Measured, _} = cambrian_newcomers:examined([1.0 || _ <- Genotypes], [], Once),
+    {Measured, _} = cambrian_newcomers:examined([1.0 || _ <- Genotypes], Once),
     ?assertEqual([a, b, c, d], who(Measured)),
     ?assertEqual([true, true, false, false], [Told || {#{told := Told}, _} <- Measured]).
 

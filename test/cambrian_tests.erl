@@ -139,10 +139,112 @@ tuning_of_a_fun_repeats_and_its_champion_scores_what_it_scored_case() ->
          ?assert(F > 0.99)
      end || Tuning <- [cma_es, sep_cma_es, hill_climbing], Inheritance <- [lamarckian, baldwinian]].
 
-a_failed_evaluation_is_never_the_best_case() ->
-    Fitness = fun(_) -> case rand:uniform(2) of 1 -> error(on_purpose); 2 -> -5 end end,
-    {ok, #{fitness := F}} = cambrian:evolve(Fitness, #{inputs => 1, outputs => 1, population => 20, generations => 1}),
-    ?assertEqual(-5.0, F).
+%% Whatever the target, and however a task fails.
+a_task_that_always_fails_is_an_error_case() ->
+    Small = #{inputs => 1, outputs => 1, population => 10},
+    Fails = fun(Task, Options) ->
+                {error, {evaluations_failed, #{count := 10, first := First}}} = cambrian:evolve(Task, maps:merge(Small, Options)),
+                First
+            end,
+    [?assertMatch({crashed, {error, boom, [{?MODULE, _, 1, _} | _]}}, Fails(fun(_) -> error(boom) end, Goal))
+     || Goal <- [#{}, #{target => -0.5}, #{target => 0}, #{until => fun(_) -> true end}, #{generations => 1},
+                 #{params => #{tuning => cma_es}}, #{params => #{replacement => 0.1}}, #{nodes => [node()]}]],
+    ?assertEqual({bad_fitness, nil}, Fails(fun(_) -> nil end, #{})),
+    ?assertEqual({bad_fitness, {ok, 1.0}}, Fails(fun(_) -> {ok, 1.0} end, #{})),
+    ?assertEqual({bad_fitness, nan}, Fails(fun(_) -> #{fitness => nan} end, #{target => -1})),
+    Wrong = fun(Network) -> [Out] = cambrian_network:activate(Network, [1, 2]), Out end,
+    ?assertMatch({crashed, {error, {badmatch, {error, {wrong_size, inputs, 1, 2}}}, _}}, Fails(Wrong, #{})),
+    ?assertEqual(timeout, Fails(fun(_) -> timer:sleep(infinity) end, #{evaluation_timeout => 20})).
+
+%% Who waits is told, by whatever call, and the next run tries again.
+a_population_whose_first_generation_failed_can_run_again_case() ->
+    Works = atomics:new(1, []),
+    Fitness = fun(_) -> 1 = atomics:get(Works, 1), 1.0 end,
+    {ok, P} = cambrian_population:start_link(#{task => Fitness, inputs => 1, outputs => 1, population => 10, seed => 1,
+                                               generations => 2}),
+    {error, Failed} = cambrian_population:step(P, 3),
+    ?assertMatch({evaluations_failed, #{count := 10, first := {crashed, {error, {badmatch, 0}, _}}}}, Failed),
+    ?assertEqual({error, Failed}, cambrian_population:await(P, 10_000)),
+    ?assertEqual({error, not_evaluated}, cambrian_population:best(P)),
+    ?assertMatch(#{state := failed, solved := false, stats := undefined}, cambrian_population:overview(P)),
+    ok = atomics:put(Works, 1, 1),
+    ok = cambrian_population:run(P),
+    ?assertMatch({ok, #{generations := 2, failures := 0}}, cambrian_population:await(P, 60_000)),
+    ok = cambrian_population:stop(P).
+
+%% Nothing stands in for the fitness that a failed evaluation has not: neither in the best nor in the mean, nor in what
+%% leaves the node.
+a_failed_evaluation_has_no_fitness_case() ->
+    Fitness = fun(Network) ->
+                  [Out] = cambrian_network:activate(Network, [0.5, -0.5]),
+                  case round(1000 * Out) rem 3 of
+                      0 -> error(on_purpose);
+                      _ -> -5
+                  end
+              end,
+    {ok, P} = cambrian_population:start_link(#{task => Fitness, inputs => 2, outputs => 1, seed => 1, generations => 8}),
+    ok = cambrian_population:run(P),
+    {ok, #{fitness := -5.0, failures := Failures, evaluations := Evaluations}} = cambrian_population:await(P, 60_000),
+    ?assert(Failures > 50 andalso Failures < Evaluations),
+    History = cambrian_population:history(P),
+    ?assertEqual([{-5.0, -5.0}], lists:usort([{Best, Mean} || #{best := Best, mean := Mean} <- History])),
+    Counts = [Count || #{failures := Count} <- History],
+    ?assertEqual({Counts, Failures}, {lists:sort(Counts), lists:last(Counts)}),
+    [begin
+         {ok, #{champion := Migrant, fitness := -5.0}} = cambrian_population:migrant(P, Policy),
+         ?assertEqual(-5, Fitness(cambrian_network:compile(Migrant)))
+     end || Policy <- [champion, tournament, novel, random], _ <- lists:seq(1, 20)],
+    ok = cambrian_population:stop(P).
+
+%% Whose sum and whose differences are no finite numbers.
+fitness_may_be_any_finite_number_case() ->
+    Max = 1.7976931348623157e308,
+    Of = fun(Low, High) ->
+             fun(Network) ->
+                 [Out] = cambrian_network:activate(Network, [1]),
+                 if Out > 0.6 -> Low; true -> High end
+             end
+         end,
+    [begin
+         Selected = #{params => #{selection => Selection, survival => 1.0, replacement => Replacement}},
+         Options = Selected#{inputs => 1, outputs => 1, seed => 1, generations => 10},
+         {ok, #{fitness := Best}} = cambrian:evolve(Of(Low, High), Options),
+         ?assertEqual(max(Low, High), Best)
+     end || Selection <- [truncation, tournament, roulette, rank, sus, lexicase], Replacement <- [1.0, 0.1],
+            {Low, High} <- [{-Max, 1.0}, {-Max, Max}, {Max, Max}, {-Max, -Max}, {5.0e-324, 1.0e-323}]].
+
+%% To the evaluation, also where weights are tuned; and the population goes on as if there had been no limit.
+evaluations_are_an_exact_limit_case() ->
+    Fitness = fun(Network) -> [Out] = cambrian_network:activate(Network, [0.5, -0.5]), 1 - abs(Out - 0.25) end,
+    [begin
+         All = maps:merge(#{task => Task, seed => 3, target => 99}, Options),
+         {ok, #{evaluations := Limit}} = cambrian:evolve(Task, maps:remove(task, All#{evaluations => Limit})),
+         Id = fun(Goals) ->
+                  {ok, P} = cambrian_population:start_link(All),
+                  Results = [begin
+                                 ok = cambrian_population:run(P, Goal),
+                                 {ok, #{champion := C} = Result} = cambrian_population:await(P, 60_000),
+                                 {cambrian_genotype:id(C), maps:get(evaluations, Result)}
+                             end || Goal <- Goals],
+                  ok = cambrian_population:stop(P),
+                  lists:last(Results)
+              end,
+         More = #{evaluations => 1 bsl 40, generations => 6},
+         ?assertEqual(Id([More]), Id([#{evaluations => Limit}, More]))
+     end || {Task, Options} <- [{'xor', #{}}, {Fitness, #{inputs => 2, outputs => 1}},
+                                {'xor', #{params => #{tuning => cma_es, tuning_budget => 40}}},
+                                {Fitness, #{inputs => 2, outputs => 1, params => #{tuning => hill_climbing, tuning_budget => 20}}}],
+            Limit <- [1, 100, 150, 400]].
+
+%% 150 times 20 ms would be more; but one is always evaluated.
+a_timeout_ends_within_a_generation_case() ->
+    Fitness = fun(_) -> timer:sleep(20), 1.0 end,
+    [begin
+         {ok, #{generations := 1, evaluations := Evaluations, fitness := 1.0}} =
+             cambrian:evolve(Fitness, #{inputs => 1, outputs => 1, timeout => Ms, population => 2000}),
+         ?assert(Evaluations >= 1 andalso Evaluations < 2000)
+     end || Ms <- [0, 200]],
+    {ok, #{generations := 1, evaluations := 1}} = cambrian:evolve(double_pole_novel, #{timeout => 0}).
 
 a_failed_evaluation_improves_nothing_that_is_tuned_case() ->
     Seen = counters:new(1, []),

@@ -50,8 +50,10 @@ defmodule Cambrian.EnvironmentTest do
     assert {:error, {:bad_return, {Failing, :init, 1}, :rubbish}} =
              Cambrian.evolve({Failing, :rubbish})
 
-    {:ok, %{fitness: fitness}} = Cambrian.evolve(Failing, generations: 1)
-    assert fitness == 0.0
+    {:error, reason} = Cambrian.evolve(Failing, target: 0)
+    message = Exception.message(Error.exception(reason))
+    assert message =~ "all 150 evaluations failed; the first: ** (RuntimeError) no start"
+    assert message =~ "Cambrian.EnvironmentTest.Failing.reset/2"
   end
 
   test "a program that cannot be is an error in words" do

@@ -109,6 +109,7 @@ defmodule Cambrian.FacesTest do
       {:cycle, <<1::256>>},
       {:eisdir, "reports"},
       {:enoent, "identity"},
+      {:evaluations_failed, %{count: 150, first: {:bad_fitness, nil}}},
       {:enospc, String.to_charlist("identity")},
       {:invalid_genotype, "a node is missing"},
       {:invalid_parameter, "add_node", "a number"},
@@ -148,6 +149,7 @@ defmodule Cambrian.FacesTest do
 
     # Of functions that answer each other, and what has become something else when a user sees it.
     @internal [
+      :all_failed,
       :address,
       :already_present,
       :bad_fitness,

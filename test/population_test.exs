@@ -179,7 +179,6 @@ defmodule Cambrian.PopulationTest do
         checkpoint_interval: 0,
         checkpoints: 1,
         evaluation_memory: :infinity,
-        failure_fitness: -1,
         nodes: []
       )
 
@@ -309,10 +308,12 @@ defmodule Cambrian.PopulationTest do
       Population.start_link(task: fn _ -> :rubbish end, inputs: 1, outputs: 1, population: 10)
 
     :ok = Population.subscribe(population)
-    {:ok, _} = Population.step(population, 1)
+    failed = {:evaluations_failed, %{count: 10, first: {:bad_fitness, :rubbish}}}
+    assert {:error, ^failed} = Population.step(population, 1)
+    assert {:error, ^failed} = Population.await(population, 10_000)
 
-    assert_receive {:cambrian, _,
-                    {:evaluations_failed, %{count: 10, first: {:bad_fitness, :rubbish}}}}
+    assert_receive {:cambrian, _, ^failed}
+    assert_receive {:cambrian, _, {:failed, ^failed}}
   end
 
   test "a checkpoint is bytes that depend on nothing but the seed" do

@@ -20,6 +20,8 @@ defmodule Cambrian.Error do
     * `{:unknown_task, name}`, `{:bad_task, task, expected}`, `{:bad_dataset, expected}`
     * `{:not_a_task, module, expected}`, `{:bad_return, function, value}`,
       `{:crashed, function, {class, reason, stacktrace}}` from a module's `init/1`
+    * `{:evaluations_failed, %{count: count, first: fault}}` where the whole first generation failed:
+      `{:crashed, {class, reason, stacktrace}}`, `{:bad_fitness, value}`, `:timeout` or `:memory`
     * `{:wrong_size, :inputs | :outputs, expected, got}` where a network, a substrate, a checkpoint
       or a tensor does not fit; sizes of tensors are shapes
   """
@@ -101,6 +103,11 @@ defmodule Cambrian.Error do
     do: "the program #{inspect(command)} answered #{inspect(answer)}; see docs/programs.md"
 
   # Populations.
+  defp text({:evaluations_failed, %{count: count, first: fault}}) do
+    "no network of the first generation has a fitness, as all #{count} evaluations failed; the first: " <>
+      to_string(:cambrian_fault.text(fault))
+  end
+
   defp text(:population_kept_failing), do: "the population crashed again and again"
   defp text({:already_started, pid}), do: "the name is taken by #{inspect(pid)}"
 

@@ -60,9 +60,9 @@ defmodule Cambrian.Population do
   | `{:champion, %{champion: reference, fitness: fitness, generation: generation, parents: ids, operators: names}}` | there is a fitter one than ever before |
   | `{:finished, result}` | the goal was reached; a map with the keys of `Cambrian.Result` |
   | `{:received, %{id: id, from: term, fitness: fitness, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated; the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite`, or `:failed`, then without a fitness |
-  | `{:evaluations_failed, %{count: count, first: reason}}` | evaluations crashed, hung or gave no number |
+  | `{:evaluations_failed, %{count: count, first: fault}}` | evaluations crashed, hung or gave no number |
   | `{:checkpoint_failed, %{generation: generation, reason: reason}}` | no checkpoint could be written, the first of a row of them; evolution goes on |
-  | `{:failed, reason}` | the function of `:until` crashed or gave no boolean; it stopped, and who waits gets `{:error, reason}` |
+  | `{:failed, reason}` | the function of `:until` crashed or gave no boolean, or the whole first generation failed; it stopped, and who waits gets `{:error, reason}` |
 
   A genotype in an event is the bare reference; `%Cambrian.Genotype{ref: reference}` is the struct.
 
@@ -78,6 +78,12 @@ defmodule Cambrian.Population do
   @typedoc """
   When to stop, whichever comes first: `:target`, `:until`, `:generations`, `:evaluations`,
   `:timeout` and `:patience`, as `Cambrian.evolve/2` has them among its options.
+
+  `:evaluations` and `:timeout` may end a run within a generation. What was evaluated of it by then
+  counts in the result; a population that goes on later evaluates that generation again, as if it
+  had not been cut. `:evaluations` is exact, but that trials do not count. `:timeout` does not
+  interrupt what runs in Rust, one evaluation a thread and the trial of a champion; and the first
+  generation goes on until one evaluation has succeeded.
   """
   @type goal :: [
           target: number,
@@ -92,6 +98,7 @@ defmodule Cambrian.Population do
   @type page :: %{
           generation: non_neg_integer,
           evaluations: non_neg_integer,
+          failures: non_neg_integer,
           best: float,
           mean: float,
           species: pos_integer,
@@ -101,12 +108,14 @@ defmodule Cambrian.Population do
         }
 
   @typedoc """
-  A generation in numbers. `:species` has the id and size of each; `:best` and `:mean` are
-  fitnesses of this generation, `:evaluations` and `:elapsed_ms` are counted from the beginning.
+  A generation in numbers. `:species` has the id and size of each; `:best` and `:mean` are of the
+  fitnesses of this generation; `:evaluations`, those of them that were `:failures`, and
+  `:elapsed_ms` are counted from the beginning.
   """
   @type stats :: %{
           generation: non_neg_integer,
           evaluations: non_neg_integer,
+          failures: non_neg_integer,
           best: float,
           mean: float,
           species: [{id :: non_neg_integer, size :: pos_integer}],

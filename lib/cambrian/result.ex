@@ -9,7 +9,8 @@ defmodule Cambrian.Result do
     * `champion` - the `Cambrian.Genotype` that solved the task, else the fittest there was.
     * `fitness` - of the champion.
     * `solved` - whether the target was reached or, without one, the task's own trial passed.
-    * `generations`, `evaluations` - in all.
+    * `generations`, `evaluations` - in all. Where a limit ended the run within a generation, that one counts.
+    * `failures` - how many of the evaluations failed.
     * `seed` - to run the same again.
     * `elapsed_ms` - in ms, pauses left out.
     * `trial` - what the task's own trial measured of a champion that passed it; a keyword list,
@@ -19,7 +20,16 @@ defmodule Cambrian.Result do
       the target; `nil` otherwise.
   """
 
-  @enforce_keys [:champion, :fitness, :solved, :generations, :evaluations, :seed, :elapsed_ms]
+  @enforce_keys [
+    :champion,
+    :fitness,
+    :solved,
+    :generations,
+    :evaluations,
+    :failures,
+    :seed,
+    :elapsed_ms
+  ]
   defstruct @enforce_keys ++ [trial: [], validation: nil]
 
   @type t :: %__MODULE__{
@@ -28,6 +38,7 @@ defmodule Cambrian.Result do
           solved: boolean,
           generations: pos_integer,
           evaluations: pos_integer,
+          failures: non_neg_integer,
           seed: Cambrian.Genotype.seed(),
           elapsed_ms: non_neg_integer,
           trial: [{atom, float}],

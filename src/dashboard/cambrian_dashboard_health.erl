@@ -34,7 +34,8 @@ faults(#{populations := Populations, lost := Lost}) ->
     [said([atom_to_binary(Name), " is down"]) || Name <- ?NEEDED, whereis(Name) =:= undefined]
         ++ [<<"the native library is not loaded">> || cambrian_nif:loaded() =/= ok]
         ++ [said(["the population ", cambrian_text:clip(Name, 100), " died and has not come back"]) || Name <- Lost]
-        ++ [said(["the population ", Text, " does not answer"]) || #{state := silent, text := Text} <- Populations].
+        ++ [said(["the population ", Text, " does not answer"]) || #{state := silent, text := Text} <- Populations]
+        ++ [said(["the run of the population ", Text, " failed"]) || #{state := failed, text := Text} <- Populations].
 
 said(Words) -> unicode:characters_to_binary(Words).
 

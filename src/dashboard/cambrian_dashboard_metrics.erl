@@ -38,6 +38,7 @@ of_populations(Populations) ->
     Stat = fun(Name) -> Of(fun(#{stats := Stats}) -> [maps:get(Name, Stats)] end) end,
     [{<<"cambrian_generation">>, gauge, <<"The last generation that was evaluated, from 0.">>, Stat(generation)},
      {<<"cambrian_evaluations_total">>, counter, <<"Evaluations of a population.">>, Stat(evaluations)},
+     {<<"cambrian_evaluation_failures_total">>, counter, <<"Evaluations of a population that failed.">>, Stat(failures)},
      {<<"cambrian_best_fitness">>, gauge, <<"The best fitness of all generations.">>,
       Of(fun(#{champion := #{fitness := Fitness}}) -> [Fitness]; (_) -> [] end)},
      {<<"cambrian_generation_best_fitness">>, gauge, <<"The best fitness of the last generation.">>, Stat(best)},

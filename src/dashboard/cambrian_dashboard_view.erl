@@ -35,7 +35,7 @@ population(#{text := Text, name := Name, task := Task, stats := Stats, champion 
 
 of_stats(undefined) -> #{generation => null};
 of_stats(#{species := Species} = Stats) ->
-    (maps:with([generation, evaluations, best, mean], Stats))#{species => length(Species)}.
+    (maps:with([generation, evaluations, failures, best, mean], Stats))#{species => length(Species)}.
 
 champion(undefined) -> null;
 champion(#{champion := Genotype, fitness := Fitness, generation := Generation, operators := Operators}) ->

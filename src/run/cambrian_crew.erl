@@ -3,7 +3,7 @@
 %%
 %% `{work, Round, Network, Items}' is done in order; of it `{results, Crew, Round, Results, Hungry}' go back now and then,
 %% where `Hungry' says that nothing waits any more. `{give_back, Round, Count}' takes the last of what waits away again:
-%% `{given_back, Crew, Round, Indices}'. A crew ends with the process that it works for, wherever that is.
+%% `{given_back, Crew, Round, Indices}'. `{abandon, Round}' drops all that is left of a round. A crew ends with the process that it works for, wherever that is.
 -module(cambrian_crew).
 -behaviour(gen_server).
 
@@ -118,6 +118,9 @@ handle_call(_, _, Crew) -> {reply, {error, unknown}, Crew}.
 
 handle_cast({work, Round, Network, Items}, Crew) -> next(begin_work(Round, Network, Items, Crew));
 handle_cast({give_back, Round, Count}, #crew{round = Round} = Crew) -> next(give_back(Count, Crew));
+handle_cast({abandon, Round}, #crew{round = Round, workers = Workers, idle = Idle} = Crew) ->
+    Busy = maps:keys(Workers) -- Idle,
+    next(lists:foldl(fun dismiss/2, Crew#crew{waiting = [], count = 0, results = [], fresh = 0, asked = true}, Busy));
 handle_cast(_, Crew) -> next(Crew).
 
 handle_info({answer, Pid, Ref, Index, Score, State}, #crew{workers = Workers} = Crew) ->
@@ -162,7 +165,8 @@ next(Crew) ->
 
 begin_work(Round, Network, Items, #crew{how = {How, _}, waiting = Waiting, count = Count, size = Size} = Crew) ->
     New = case How of each -> Items; together -> cut(Items, length(Items), Size) end,
-    fill(Crew#crew{round = Round, network = Network, waiting = Waiting ++ New, count = Count + length(New), asked = false}).
+    fill(Crew#crew{round = Round, network = Network, waiting = Waiting ++ New, count = Count + length(New), asked = false,
+              sent = now_us()}).
 
 %% In so many parts of one length, or one less; none is empty.
 cut([], _, _) -> [];

@@ -3,8 +3,7 @@
 %% What crashes, hangs, takes too much memory or answers rubbish costs that one evaluation.
 %%
 %% Each node has a crew ({@link cambrian_crew}), which gets a share of every round in one message. One that runs dry gets
-%% half of what waits at the crew with the most. Who does what changes no result: a score belongs to its index, and what
-%% a failed evaluation gets depends on all the scores of the round.
+%% half of what waits at the crew with the most. Who does what changes no result: an outcome belongs to its index.
 %%
 %% A node that is lost, is of another version, has not the code of the task or answers rubbish is left out, and what it had
 %% not done is done elsewhere. That is logged once. It is tried again when it connects anew, or after some rounds.
@@ -13,12 +12,13 @@
 
 -export([start_link/1, evaluate/5, fitness/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export_type([options/0, fault/0]).
+-export_type([options/0, outcome/0, fault/0]).
 
-%% `timeout', in ms, and `memory', in bytes, are for one evaluation. `failure' is the fitness of one that fails, or
-%% `undefined' for the lowest that is known.
+%% `timeout', in ms, and `memory', in bytes, are for one evaluation.
 -type options() :: #{name := term(), how := cambrian_task:evaluation(), timeout := timeout(),
-                     memory := pos_integer() | infinity, failure := undefined | number(), nodes := connected | [node()]}.
+                     memory := pos_integer() | infinity, nodes := connected | [node()]}.
+-type outcome() :: float() | {float(), Cases :: [float()]} | failed | skipped.
+%% Only a number is a fitness. `skipped' was not evaluated, as the time was up.
 -type fault() :: cambrian_fault:fault().
 
 -record(crew,
@@ -46,7 +46,11 @@
          tag :: undefined | reference(),
          genotypes = {} :: tuple(),
          network :: undefined | cambrian_worker:network(),
-         worst = [] :: [number()],
+         %% ends the round, where it has a limit; and whether it has come
+         limit :: undefined | reference(),
+         is_late = false :: boolean(),
+         %% fitnesses that it waits for all the same
+         needed = 0 :: 0 | 1,
          left = 0 :: non_neg_integer(),
          results = [] :: [{pos_integer(), cambrian_worker:score()}],
          unassigned = [] :: [pos_integer()],
@@ -64,18 +68,19 @@ start_link(Options) ->
     link(Evaluator),
     {ok, Evaluator}.
 
-%% @doc Sends `{Tag, {ok, [Fitness | {Fitness, Cases}], [{Index, Fault}]}}' to who started it, one round after another.
+%% @doc Sends `{Tag, {ok, [Outcome], [{Index, Fault}]}}' to who started it, one round after another.
 %%
-%% `Network' makes a network of a genotype on this node; on others that is always the one it stands for by itself. A failed
-%% evaluation gets the lowest fitness of those that succeeded and of `Worst'; 0.0 if there are none.
--spec evaluate(pid(), reference(), [cambrian_genotype:genotype()], cambrian_worker:network(), [number()]) -> ok.
-evaluate(Evaluator, Tag, Genotypes, Network, Worst) ->
-    gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, Worst}).
+%% `Network' makes a network of a genotype on this node; on others that is always the one it stands for by itself. After
+%% `Ms' the round ends with what it has by then, but not before `Needed' evaluations have succeeded or all have failed.
+-spec evaluate(pid(), reference(), [cambrian_genotype:genotype()], cambrian_worker:network(),
+               infinity | {Ms :: non_neg_integer(), Needed :: 0 | 1}) -> ok.
+evaluate(Evaluator, Tag, Genotypes, Network, Limit) ->
+    gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, Limit}).
 
-%% @doc Of a score, its fitness.
--spec fitness(number() | {number(), [number()]}) -> number().
+%% @doc Of an outcome, the fitness or why there is none.
+-spec fitness(outcome()) -> float() | failed | skipped.
 fitness({Fitness, _Cases}) -> Fitness;
-fitness(Fitness) -> Fitness.
+fitness(Other) -> Other.
 
 %%% ---- a gen_server -----------------------------------------------------------------------
 
@@ -91,9 +96,13 @@ crew_options(Options) -> (maps:with([how, timeout, memory], Options))#{boss => s
 
 handle_call(_, _, State) -> {reply, {error, unknown}, State}.
 
-handle_cast({evaluate, Tag, Genotypes, Network, Worst}, #state{left = 0, round = Round, crews = Crews} = State) ->
-    Begun = State#state{tag = Tag, genotypes = list_to_tuple(Genotypes), network = Network, worst = Worst, round = Round + 1,
-                        left = length(Genotypes), results = [], hungry = maps:keys(Crews),
+handle_cast({evaluate, Tag, Genotypes, Network, Within}, #state{left = 0, round = Round, crews = Crews} = State) ->
+    {Limit, Needed} = case Within of
+                          infinity -> {undefined, 0};
+                          {Ms, AtLeast} -> {erlang:start_timer(Ms, self(), limit), AtLeast}
+                      end,
+    Begun = State#state{tag = Tag, genotypes = list_to_tuple(Genotypes), network = Network, round = Round + 1,
+                        limit = Limit, is_late = false, needed = Needed, left = length(Genotypes), results = [], hungry = maps:keys(Crews),
                         crews = maps:map(fun(_, Crew) -> Crew#crew{asked = false, bare = false} end, Crews)},
     go_on(share_out(lists:seq(1, length(Genotypes)), call_nodes(Begun)));
 handle_cast({results, Pid, Round, Results, Hungry}, #state{round = Round, crews = Crews} = State) ->
@@ -117,12 +126,23 @@ handle_info({'DOWN', _, process, Pid, Reason} = Down, #state{crews = Crews} = St
         _ -> go_on(opened(Down, State#state.opening, State))
     end;
 handle_info(timeout, State) -> {noreply, State, hibernate};
+handle_info({timeout, Limit, limit}, #state{limit = Limit} = State) -> go_on(State#state{is_late = true});
 handle_info({nodeup, Node}, #state{out = Out} = State) -> {noreply, State#state{out = maps:remove(Node, Out)}};
 handle_info(Message, #state{opening = Opening} = State) -> go_on(opened(Message, Opening, State)).
 
 %% After whatever happened: done, or somebody has nothing to do.
 go_on(#state{left = 0, tag = Tag} = State) when Tag =/= undefined -> {noreply, finish(State), ?IDLE};
+go_on(#state{is_late = true, tag = Tag, needed = Needed, results = Results} = State) when Tag =/= undefined ->
+    case Needed =:= 0 orelse lists:any(fun({_, Score}) -> not is_fault(Score) end, Results) of
+        true -> {noreply, finish(abandon(State)), ?IDLE};
+        false -> {noreply, feed(State)}
+    end;
 go_on(State) -> {noreply, feed(State)}.
+
+%% What is under way is dropped, and what waits is not begun.
+abandon(#state{crews = Crews, round = Round} = State) ->
+    _ = [gen_server:cast(Pid, {abandon, Round}) || Pid <- maps:keys(Crews)],
+    State#state{left = 0, unassigned = [], crews = maps:map(fun(_, Crew) -> Crew#crew{open = #{}} end, Crews)}.
 
 %%% ---- nodes ------------------------------------------------------------------------------
 
@@ -263,33 +283,33 @@ reason_to_refuse({Fitness, Cases} = Score) ->
     end;
 reason_to_refuse(Score) -> {unexpected, Score}.
 
-finish(#state{owner = Owner, tag = Tag, results = Results} = State) ->
+finish(#state{owner = Owner, tag = Tag, genotypes = Genotypes, limit = Limit, results = Results} = State) ->
+    _ = [erlang:cancel_timer(Limit) || Limit =/= undefined],
     Sorted = lists:keysort(1, Results),
     Faults = [{Index, Fault} || {Index, {fault, Fault}} <- Sorted],
-    Failure = failure([fitness(Score) || {_, Score} <- Sorted, not is_fault(Score)], State),
-    Owner ! {Tag, {ok, [case is_fault(Score) of true -> Failure; false -> Score end || {_, Score} <- Sorted], Faults}},
-    log_new(Faults, State#state{tag = undefined, genotypes = {}, network = undefined, results = [], hungry = []}).
+    Owner ! {Tag, {ok, outcomes(1, tuple_size(Genotypes), Sorted), Faults}},
+    log_new(Faults, State#state{tag = undefined, genotypes = {}, network = undefined, limit = undefined, results = [], hungry = []}).
+
+outcomes(Index, Count, []) -> lists:duplicate(Count - Index + 1, skipped);
+outcomes(Index, Count, [{Index, Score} | Scores]) ->
+    [case is_fault(Score) of true -> failed; false -> Score end | outcomes(Index + 1, Count, Scores)];
+outcomes(Index, Count, Scores) -> [skipped | outcomes(Index + 1, Count, Scores)].
 
 is_fault({fault, _}) -> true;
 is_fault(_) -> false.
 
-failure(_Succeeded, #state{options = #{failure := Failure}}) when is_number(Failure) -> float(Failure);
-failure(Succeeded, #state{worst = Known}) ->
-    case Known ++ Succeeded of
-        [] -> 0.0;
-        All -> lists:min(All)
-    end.
-
 %% A kind of fault is worth a line when it is first seen; kinds that are all different are soon worth none.
 log_new(Faults, #state{kinds = Kinds, options = #{name := Name}} = State) ->
-    State#state{kinds = lists:foldl(fun({_, Fault}, Seen) -> log_new(Fault, Name, Seen) end, Kinds, Faults)}.
+    New = [{cambrian_fault:kind(Fault), Fault} || {_, Fault} <- Faults],
+    State#state{kinds = log_new(New, Name, Kinds)}.
 
-log_new(_Fault, _Name, Seen) when length(Seen) >= ?MAX_KINDS -> Seen;
-log_new(Fault, Name, Seen) ->
-    Kind = cambrian_fault:kind(Fault),
-    case lists:member(Kind, Seen) of
-        true -> Seen;
-        false ->
-            logger:warning("population ~tp: an evaluation failed: ~0tp; others of this kind are not logged", [Name, Fault]),
-            [Kind | Seen]
+log_new([], _Name, Seen) -> Seen;
+log_new([{Kind, Fault} | More], Name, Seen) ->
+    case length(Seen) < ?MAX_KINDS andalso not lists:member(Kind, Seen) of
+        true ->
+            Count = length([Kind || {Another, _} <- More, Another =:= Kind]) + 1,
+            logger:warning("population ~tp: an evaluation failed (~b in this generation; later ones of this kind are counted "
+                           "and not logged): ~ts", [Name, Count, cambrian_fault:text(Fault)]),
+            log_new(More, Name, [Kind | Seen]);
+        false -> log_new(More, Name, Seen)
     end.

@@ -2,7 +2,7 @@
 %% What went wrong with one evaluation: bounded before it is sent anywhere, and recognised when it comes again.
 -module(cambrian_fault).
 
--export([crashed/3, crashed/1, bad_fitness/1, kind/1, is_missing_code/1]).
+-export([crashed/3, crashed/1, bad_fitness/1, text/1, kind/1, is_missing_code/1]).
 -export_type([fault/0]).
 
 %% `memory' also says that the process was killed from elsewhere: the VM tells the two by the same word. What would be too
@@ -44,11 +44,11 @@ frame(Frame) -> Frame.
 
 bounded(Term) ->
     case words(Term, ?MAX_WORDS) of
-        none -> text(Term);
+        none -> brief(Term);
         _ -> Term
     end.
 
-text(Term) ->
+brief(Term) ->
     Text = lists:flatten(io_lib:format("~0tP", [cut(Term, ?MAX_DEPTH), 30], [{chars_limit, ?MAX_TEXT}])),
     unicode:characters_to_binary(lists:sublist(Text, ?MAX_TEXT)).
 
@@ -94,6 +94,32 @@ words(_, Budget) -> left(Budget - 2).
 
 left(Budget) when Budget > 0 -> Budget;
 left(_) -> none.
+
+%% @doc In words; of an exception as its language shows it, with its stack.
+-spec text(fault()) -> unicode:chardata().
+text(timeout) -> "it took longer than evaluation_timeout";
+text(memory) -> "it took more memory than evaluation_memory, or was killed";
+text({bad_fitness, Term}) -> io_lib:format("it gave ~0tp, expected a number", [Term]);
+text({crashed, {Class, Reason, Stack}}) when Class =:= error; Class =:= exit; Class =:= throw ->
+    exception(Class, Reason, Stack);
+text({crashed, {bad_return, {M, F, A}, Value}}) -> io_lib:format("~tp:~tp/~b returned ~0tp", [M, F, A, Value]);
+text({crashed, {bad_observation, {wrong_size, inputs, Expected, Got}}}) ->
+    io_lib:format("an observation had ~b numbers, expected ~b", [Got, Expected]);
+text({crashed, Reason}) -> io_lib:format("its process ended: ~0tp", [Reason]).
+
+exception(Class, Reason, Stack) ->
+    case is_elixirs(Reason, Stack) of
+        true -> 'Elixir.Exception':format(Class, Reason, Stack);
+        false -> erl_error:format_exception(Class, Reason, Stack)
+    end.
+
+is_elixirs(Reason, Stack) ->
+    (is_map(Reason) andalso is_map_key('__exception__', Reason) orelse lists:any(fun is_elixirs/1, Stack))
+        andalso erlang:function_exported('Elixir.Exception', format, 3).
+
+is_elixirs(Frame) when is_tuple(Frame), is_atom(element(1, Frame)) ->
+    lists:prefix("Elixir.", atom_to_list(element(1, Frame))) orelse lists:prefix("elixir", atom_to_list(element(1, Frame)));
+is_elixirs(_) -> false.
 
 %% @doc Equal for two faults of which it is enough to see one: of what differs from one evaluation to the next it has nothing.
 -spec kind(fault()) -> term().

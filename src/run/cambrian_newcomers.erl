@@ -6,7 +6,7 @@
 %% generation evaluated anew, they are asked in again, in the same order, and nobody is told of them twice.
 -module(cambrian_newcomers).
 
--export([new/0, add/2, examine/1, examined/3, taken_in/2, bred/1, again/1]).
+-export([new/0, add/2, examine/1, examined/2, taken_in/2, bred/1, again/1]).
 -export_type([newcomers/0, newcomer/0]).
 
 -type newcomer() :: #{genotype := cambrian_genotype:genotype(), size := non_neg_integer(), from := term(), told := boolean()}.
@@ -36,13 +36,10 @@ add(#{size := Size} = Newcomer, #newcomers{waiting = Waiting, examined = Examine
 examine(#newcomers{waiting = Waiting, examined = []} = Newcomers) ->
     {[Genotype || #{genotype := Genotype} <- lists:reverse(Waiting)], Newcomers#newcomers{waiting = [], examined = Waiting}}.
 
-%% @doc With what the evaluators found, the first first. One whose evaluation failed, by its place, has no fitness,
-%% whatever it got for one.
--spec examined([number() | {number(), [number()]}], Failed :: [pos_integer()], newcomers()) ->
-          {[{newcomer(), failed | number()}], newcomers()}.
-examined(Scores, Failed, #newcomers{examined = Examined} = Newcomers) ->
-    Fitness = [case lists:member(Place, Failed) of true -> failed; false -> cambrian_evaluator:fitness(Score) end
-               || {Place, Score} <- lists:enumerate(Scores)],
+%% @doc With what the evaluators found, the first first.
+-spec examined([cambrian_evaluator:outcome()], newcomers()) -> {[{newcomer(), failed | float()}], newcomers()}.
+examined(Outcomes, #newcomers{examined = Examined} = Newcomers) ->
+    Fitness = [cambrian_evaluator:fitness(Outcome) || Outcome <- Outcomes],
     {lists:zip(lists:reverse(Examined), Fitness), Newcomers#newcomers{examined = []}}.
 
 %% @doc A population that rests may be fed for ever: the last are kept.

@@ -17,7 +17,8 @@
 -export([start_guarded/1, start_prepared/1, overview/1]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, welcoming/3, evaluating/3, receiving/3, trying/3, breeding/3]).
--export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0]).
+-export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0, failure/0,
+              evaluations_failed/0]).
 
 -type population() :: pid() | atom().
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
@@ -25,7 +26,7 @@
                      seed => cambrian_genotype:seed(), population => pos_integer(), params => map(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
                      evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
-                     failure_fitness => number(), nodes => connected | [node()], atom() => term()}.
+                     nodes => connected | [node()], atom() => term()}.
 %% A fun as the task needs `inputs' and `outputs', the size of its networks. The same `seed' gives the same champion; where
 %% there is none it is drawn, and the result says which it was.
 %%
@@ -41,8 +42,10 @@
 %%
 %% One call of a fun or a module may take `evaluation_timeout' ms (5000) and `evaluation_memory' bytes (256 MiB) beyond what the
 %% task brings with it; binaries off the heap count from Erlang/OTP 28 on. One that takes more, crashes or gives no number
-%% gets `failure_fitness', by default the lowest fitness of its generation. What it leaves behind, linked processes,
-%% messages and the like, is cleared away.
+%% has failed: its genotype has no fitness, has no offspring and is never a champion. `failures' counts them in stats, history
+%% and result. What a failed evaluation leaves behind, linked processes, messages and the like, is cleared away. If the
+%% whole first generation fails, the run ends with `{error, {evaluations_failed, #{count, first}}}', where `first' is the
+%% first {@link fault()}.
 %%
 %% `nodes', or all that are `connected', share in the evaluations with this node. The champion is the
 %% same to the bit, whichever they are and whichever are lost on the way. They need Cambrian and the task's modules in the
@@ -56,13 +59,18 @@
 %% passed), when a fun of the last generation's stats says so, after so many generations or evaluations in all, after so
 %% many ms in all, or when for so many generations (`patience') nothing got better: on held-out data where the task has
 %% them, else in fitness.
+%%
+%% `evaluations' and `timeout' may end a run within a generation. What was evaluated of it by then counts in the result; a
+%% population that goes on later evaluates that generation again, as if it had not been cut. `evaluations' is exact, but
+%% that trials do not count. `timeout' does not interrupt what runs in Rust, one evaluation a thread and the trial of
+%% a champion; and the first generation goes on until one evaluation has succeeded.
 
--type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(),
+-type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(), failures := non_neg_integer(),
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
                    mean_nodes := float(), mean_connections := float(),
                    elapsed_ms := non_neg_integer(), evaluations_per_second := non_neg_integer()}.
-%% `species' has the id and size of each; `best' and `mean' are fitnesses of this generation; `evaluations' and `elapsed_ms'
-%% are counted from the beginning.
+%% `species' has the id and size of each; `best' and `mean' are of the fitnesses of this generation; `evaluations', those of
+%% them that were `failures', and `elapsed_ms' are counted from the beginning.
 
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
@@ -75,7 +83,7 @@
 %% here, by the mean distance to the 15 nearest (the novelty of Lehman &amp; Stanley 2011, of genes); or anybody.
 
 -type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(), solved := boolean(),
-                    generations := pos_integer(), evaluations := pos_integer(),
+                    generations := pos_integer(), evaluations := pos_integer(), failures := non_neg_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
                     trial => [{atom(), float()}], validation => float()}.
 %% `trial' is what the task's own criterion measured of a champion that solves it. Where the task has held-out data, the
@@ -86,11 +94,16 @@
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
                               generation := non_neg_integer(),
                               outcome := accepted | shape | known | not_better | not_finite | failed}}
-               | {evaluations_failed, #{count := pos_integer(), first := cambrian_evaluator:fault()}}
+               | {evaluations_failed, evaluations_failed()}
                %% the first of a row of them
                | {checkpoint_failed, #{generation := non_neg_integer(), reason := term()}}
-               %% the fun of the goal
-               | {failed, cambrian_options:error()}.
+               %% the run ends: by the fun of the goal, or as all evaluations of the first generation failed
+               | {failed, failure()}.
+
+-type evaluations_failed() :: #{count := pos_integer(), first := cambrian_fault:fault()}.
+%% How many evaluations failed, and what the first of them failed of, with the top of the stack.
+
+-type failure() :: cambrian_options:error() | {evaluations_failed, evaluations_failed()}.
 
 -type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(), genotype := binary()}.
 %% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints.
@@ -106,8 +119,9 @@
          steps = 0 :: non_neg_integer(),
          population :: reference(),
          tuning :: undefined | reference(),
-         %% the lowest fitness of the generation's first round, if there was one
-         worst = [] :: [number()],
+         %% evaluations of this generation so far, and whether a limit came before the rest
+         spent = 0 :: non_neg_integer(),
+         is_cut = false :: boolean(),
          evaluated :: undefined | reference(),
          %% the generation before, for questions while there is no `evaluated'
          last :: undefined | reference(),
@@ -123,6 +137,8 @@
          text :: binary(),
          stats :: undefined | stats(),
          result :: undefined | result(),
+         %% why the last run ended without a result
+         failure :: undefined | failure(),
          champion = undefined :: undefined | champion(),
          elapsed = 0 :: non_neg_integer(),
          resumed_at :: undefined | integer(),
@@ -236,7 +252,7 @@ run(Population, Goal) ->
 %%   species => [{0,30},{1,25},{2,13},{3,19},{4,25},{5,30},{6,6},{7,1},{8,1}]}
 %% 4> ok = cambrian_population:stop(P).
 %% '''
--spec step(population(), pos_integer()) -> {ok, stats()} | {error, running | cambrian_options:error()}.
+-spec step(population(), pos_integer()) -> {ok, stats()} | {error, running | failure()}.
 step(Population, Generations) when is_integer(Generations), Generations > 0 ->
     call(Population, {step, Generations}, infinity).
 
@@ -278,7 +294,7 @@ resume(Population) -> call(Population, {run, #{}}, infinity).
 -spec stop(population()) -> ok.
 stop(Population) -> gen_statem:stop(Population).
 
-%% @doc Waits, in ms, until the goal is reached. The population goes on after a timeout.
+%% @doc Waits, in ms, until the goal is reached or the run has failed. The population goes on after a timeout.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -286,12 +302,12 @@ stop(Population) -> gen_statem:stop(Population).
 %% {error,timeout}
 %% 3> ok = cambrian_population:run(P).
 %% 4> cambrian_population:await(P, infinity).
-%% {ok,#{champion => #Ref<0.924675449.1820983300.204827>,elapsed_ms => 16,evaluations => 3290,
+%% {ok,#{champion => #Ref<0.924675449.1820983300.204827>,elapsed_ms => 16,evaluations => 3290,failures => 0,
 %%       fitness => 3.9744673990535375,generations => 24,seed => 42,solved => true,
 %%       trial => [{squared_error,0.02553260094646248}]}}
 %% 5> ok = cambrian_population:stop(P).
 %% '''
--spec await(population(), timeout()) -> {ok, result()} | {error, timeout | cambrian_options:error()}.
+-spec await(population(), timeout()) -> {ok, result()} | {error, timeout | failure()}.
 await(Population, Timeout) ->
     try call(Population, await, Timeout)
     catch exit:{timeout, _} -> {error, timeout}
@@ -342,7 +358,7 @@ migrant(Population, Policy) when Policy =:= tournament; Policy =:= novel; Policy
 %% 2> {ok, _} = cambrian_population:step(P, 1).
 %% 3> cambrian_population:stats(P).
 %% {ok,#{best => 2.999837413430214,elapsed_ms => 0,evaluations => 150,
-%%       evaluations_per_second => 150000,generation => 0,mean => 2.831525687572915,
+%%       evaluations_per_second => 150000,failures => 0,generation => 0,mean => 2.831525687572915,
 %%       mean_connections => 2.0,mean_nodes => 3.0,
 %%       species => [{0,147},{1,3}]}}
 %% 4> ok = cambrian_population:stop(P).
@@ -457,7 +473,7 @@ info(Population) -> call(Population, info, infinity).
 
 %% @private How it stands, all in one answer, for who shows it.
 -spec overview(population()) -> #{name := term(), task := atom(), task_id := binary(), goal := goal(),
-                                  state := new | running | paused | finished, solved := boolean(),
+                                  state := new | running | paused | finished | failed, solved := boolean(),
                                   stats := undefined | stats(), champion := undefined | champion(),
                                   elapsed_ms := non_neg_integer(), history := cambrian_history:history()}.
 overview(Population) -> call(Population, overview, infinity).
@@ -553,9 +569,8 @@ start_evaluator(#{task := #{evaluate := {native, _}}, nodes := []}) -> undefined
 start_evaluator(#{task := #{anywhere := How}} = Options) -> start_evaluator(How, Options);
 start_evaluator(#{task := #{evaluate := How}} = Options) -> start_evaluator(How, Options).
 
-start_evaluator(How, #{name := Name, evaluation_timeout := Timeout, evaluation_memory := Memory, nodes := Nodes} = Options) ->
-    {ok, Evaluator} = cambrian_evaluator:start_link(#{name => Name, how => How, timeout => Timeout, memory => Memory, nodes => Nodes,
-                                                      failure => maps:get(failure_fitness, Options, undefined)}),
+start_evaluator(How, #{name := Name, evaluation_timeout := Timeout, evaluation_memory := Memory, nodes := Nodes}) ->
+    {ok, Evaluator} = cambrian_evaluator:start_link(#{name => Name, how => How, timeout => Timeout, memory => Memory, nodes => Nodes}),
     Evaluator.
 
 %%% ---- states -----------------------------------------------------------------------------
@@ -571,6 +586,8 @@ idle({call, From}, {step, Steps}, Data) ->
     continue_replying([], Data#data{steps = Steps, stepping = [From]});
 idle({call, From}, await, #data{result = Result}) when Result =/= undefined ->
     {keep_state_and_data, [{reply, From, {ok, Result}}]};
+idle({call, From}, await, #data{failure = Failure}) when Failure =/= undefined ->
+    {keep_state_and_data, [{reply, From, {error, Failure}}]};
 idle({call, From}, {inject, Shape, Newcomer}, Data) ->
     {Answer, Next} = offer(Shape, Newcomer, Data),
     {next_state, State, Going} = be_idle(Next),
@@ -589,17 +606,16 @@ welcoming(Type, Event, Data) ->
     common(Type, Event, Data).
 
 %% The generation is with the evaluators.
+evaluating(info, {Tag, {ok, all_failed}}, #data{job = {Tag, _}, population = Population} = Data) ->
+    #{population := Size} = cambrian_nif:population_parameters(Population),
+    all_failed(#{count => Size, first => {bad_fitness, not_finite}}, Data);
+evaluating(info, {Tag, {ok, {cut, Evaluated}}}, #data{job = {Tag, _}} = Data) ->
+    evaluated(Evaluated, Data#data{is_cut = true});
 evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
     evaluated(Evaluated, Data);
-evaluating(info, {Tag, {ok, Scores, Faults}}, #data{job = {Tag, _}, tuning = Tuning} = Data) ->
+evaluating(info, {Tag, {ok, Evaluated, Faults}}, #data{job = {Tag, _}} = Data) ->
     report_faults(Faults, Data),
-    {ok, Next} = cambrian_nif:tuning_tell(Tuning, Scores),
-    Fitness = [cambrian_evaluator:fitness(Score) || Score <- Scores],
-    Told = Data#data{worst = case Data#data.worst of [] -> [lists:min(Fitness)]; Worst -> Worst end},
-    case Told of
-        #data{goal = #{target := Target}} -> evaluate_round(Next, lists:max(Fitness) >= Target, Told);
-        _ -> evaluate_round(Next, false, Told)
-    end;
+    told(Evaluated, Faults, Data);
 evaluating(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -684,6 +700,7 @@ answer(info, #data{name = Name, task = #{name := Task, id := Id}, population = P
                                                 parameters => cambrian_nif:population_parameters(Population)}.
 
 doing(#data{result = Result}) when Result =/= undefined -> finished;
+doing(#data{failure = Failure}) when Failure =/= undefined -> failed;
 doing(#data{running = Running, steps = Steps}) when Running; Steps > 0 -> running;
 doing(#data{stats = undefined}) -> new;
 doing(_) -> paused.
@@ -713,7 +730,7 @@ continue_replying(Replies, Data) ->
     {next_state, State, Next, Replies}.
 
 continue(Data) ->
-    Going = Data#data{result = undefined, resumed_at = erlang:monotonic_time(millisecond)},
+    Going = Data#data{result = undefined, failure = undefined, resumed_at = erlang:monotonic_time(millisecond)},
     case Going of
         #data{evaluated = undefined} -> evaluate(keep(due, Going));
         _ -> breed(Going)
@@ -723,28 +740,69 @@ continue(Data) ->
 is_settled(#data{result = undefined}) -> false;
 is_settled(#data{goal = Goal, stats = Stats} = Data) -> cambrian_goal:is_at_limit(Goal, Stats, improved(Data)).
 
-evaluate(#data{evaluator = undefined, population = Population, task = #{evaluate := {native, Native}}} = Data) ->
+evaluate(#data{evaluator = undefined, population = Population, goal = Goal, task = #{evaluate := {native, Native}}} = Data) ->
     Tag = make_ref(),
-    Job = cambrian_nif:population_evaluate(Tag, Population, Native),
-    {next_state, evaluating, Data#data{job = {Tag, Job}}};
+    Limit = maps:get(evaluations, Goal, infinity),
+    Job = cambrian_nif:population_evaluate(Tag, Population, Native, Limit, time_left(Data)),
+    {next_state, evaluating, Data#data{is_cut = false, job = {Tag, Job}}};
 evaluate(#data{population = Population} = Data) ->
-    evaluate_round(cambrian_nif:population_tuning(Population), false, Data#data{worst = []}).
-
-%% Each genotype that waits, and then, if the parameters say so, what tuning makes of the fittest, until the target
-%% is reached.
-evaluate_round(Tuning, Reached, Data) ->
+    Tuning = cambrian_nif:population_tuning(Population),
     case cambrian_nif:tuning_candidates(Tuning) of
-        Candidates when Candidates =:= []; Reached ->
-            {ok, Evaluated} = cambrian_nif:tuning_settle(Tuning),
-            evaluated(Evaluated, Data#data{tuning = undefined});
-        Candidates ->
-            {next_state, evaluating, Data#data{tuning = Tuning, job = evaluate_here(Candidates, Data)}}
+        [] -> settle(Tuning, [], Data#data{is_cut = false});
+        Candidates -> evaluate_round(Tuning, Candidates, Data#data{is_cut = false, spent = 0})
     end.
 
-evaluate_here(Genotypes, #data{evaluator = Evaluator, population = Population, worst = Worst}) ->
+%% Each genotype that waits, and then, if the parameters say so, what tuning makes of the fittest.
+evaluate_round(Tuning, Candidates, Data) ->
+    Affordable = lists:sublist(Candidates, evaluations_left(Data)),
+    {next_state, evaluating, Data#data{tuning = Tuning, job = evaluate_here(Affordable, limit(Data), Data)}}.
+
+evaluate_here(Genotypes, Limit, #data{evaluator = Evaluator, population = Population}) ->
     Tag = make_ref(),
-    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, fun(Genotype) -> network(Genotype, Population) end, Worst),
+    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, fun(Genotype) -> network(Genotype, Population) end, Limit),
     {Tag, Evaluator}.
+
+%% Later generations have the fitness of those that lived on.
+limit(#data{stats = Stats, spent = Spent} = Data) ->
+    case time_left(Data) of
+        infinity -> infinity;
+        Ms when Stats =:= undefined, Spent =:= 0 -> {Ms, 1};
+        Ms -> {Ms, 0}
+    end.
+
+evaluations_left(#data{goal = #{evaluations := Limit}, population = Population, spent = Spent}) ->
+    #{evaluations := Before} = cambrian_nif:population_info(Population),
+    max(0, Limit - Before - Spent);
+evaluations_left(_Data) -> 1 bsl 59.
+
+time_left(#data{goal = #{timeout := Timeout}} = Data) when is_integer(Timeout) -> max(0, Timeout - elapsed(Data));
+time_left(_Data) -> infinity.
+
+%% The round is over: the next one, unless there is none, the target is reached or a limit came first.
+told(Evaluated, Faults, #data{tuning = Tuning, spent = Spent} = Data) ->
+    Asked = length(cambrian_nif:tuning_candidates(Tuning)),
+    Outcomes = Evaluated ++ lists:duplicate(Asked - length(Evaluated), skipped),
+    {ok, Next} = cambrian_nif:tuning_tell(Tuning, Outcomes),
+    Fitness = [F || F <- lists:map(fun cambrian_evaluator:fitness/1, Outcomes), is_number(F)],
+    Reached = case Data of
+                  #data{goal = #{target := Target}} -> lists:any(fun(F) -> F >= Target end, Fitness);
+                  _ -> false
+              end,
+    Cut = lists:member(skipped, Outcomes),
+    Told = Data#data{spent = Spent + length(Evaluated), is_cut = Cut},
+    case cambrian_nif:tuning_candidates(Next) of
+        Candidates when Candidates =:= []; Reached; Cut -> settle(Next, Faults, Told);
+        Candidates -> evaluate_round(Next, Candidates, Told)
+    end.
+
+settle(Tuning, Faults, Data) ->
+    case cambrian_nif:tuning_settle(Tuning) of
+        {ok, Evaluated} -> evaluated(Evaluated, Data#data{tuning = undefined});
+        {error, all_failed} -> all_failed(counted_faults(Faults), Data#data{tuning = undefined})
+    end.
+
+%% Nobody has a fitness, so there is nothing to select from: the user's code is at fault, and what it says is the answer.
+all_failed(Failed, Data) -> give_up({evaluations_failed, Failed}, Data#data{job = undefined}).
 
 %% What a genotype of this population stands for: itself, or what it describes.
 network(Genotype, Population) ->
@@ -753,7 +811,12 @@ network(Genotype, Population) ->
         Network -> Network
     end.
 
-evaluated(Evaluated, Data) -> receive_newcomers(Data#data{evaluated = Evaluated, last = undefined, drawn = 0}).
+%% A generation that was cut is evaluated again if the population goes on: newcomers wait until then.
+evaluated(Evaluated, Data) ->
+    case Data#data{evaluated = Evaluated, last = undefined, drawn = 0} of
+        #data{is_cut = true} = Cut -> judge(Cut);
+        Whole -> receive_newcomers(Whole)
+    end.
 
 receive_newcomers(Data) ->
     case examine(Data) of
@@ -844,7 +907,7 @@ conclude(Solved, Trial, #data{stats = Stats, steps = Steps, history = History} =
     tell({generation, Stats}, Data),
     Next = #data{running = Running, steps = Left} =
         stepped(Data#data{job = undefined, steps = max(0, Steps - 1), history = cambrian_history:add(Stats, History)}),
-    case Solved orelse reached(Next) of
+    case Solved orelse Next#data.is_cut orelse reached(Next) of
         true -> finish(Solved, Trial, Next);
         until -> finish(until, Trial, Next);
         {error, Reason} -> give_up(Reason, Next);
@@ -870,19 +933,22 @@ breed(#data{evaluated = Evaluated} = Data) ->
 
 %% `until': by the goal's fun.
 finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
-    #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed} = Stats,
+    #{generation := Generation, evaluations := Evaluations, failures := Failures, elapsed_ms := Elapsed} = Stats,
     #{seed := Seed} = cambrian_nif:population_info(Data#data.population),
     Winner = #{champion := Champion} = winner(Solved, Data),
     remember(Champion, Data),
     Result = maps:merge(
                Winner#{solved => Solved =/= false, generations => Generation + 1, evaluations => Evaluations,
-                       seed => Seed, elapsed_ms => Elapsed},
+                       failures => Failures, seed => Seed, elapsed_ms => Elapsed},
                maps:from_list([{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]])),
     tell({finished, Result}, Data),
     _ = [gen_statem:reply(From, {ok, Result}) || From <- Awaiting],
     %% the checkpoint says that it runs: in another VM it does its last generation again, and has its result again
     Kept = keep(now, Data),
-    be_idle(rest(stepped(Kept#data{result = Result, awaiting = [], steps = 0}))).
+    be_idle(rest(stepped(uncut(Kept#data{result = Result, awaiting = [], steps = 0})))).
+
+uncut(#data{is_cut = true, evaluated = Evaluated} = Data) -> Data#data{evaluated = undefined, last = Evaluated};
+uncut(Data) -> Data.
 
 %% Who passed the trial, which is not always who was ever the fittest.
 winner(true, #data{contender = {Champion, Fitness}}) -> #{champion => Champion, fitness => Fitness};
@@ -891,11 +957,11 @@ winner(_, #data{validated = #{value := Value, fitness := Fitness, genotype := By
     #{champion => Champion, fitness => Fitness, validation => Value};
 winner(_, #data{champion = Champion}) -> maps:with([champion, fitness], Champion).
 
-%% The user's own fun of the goal is at fault.
+%% The user's own code is at fault: the fun of the goal, or the task.
 give_up(Reason, #data{awaiting = Awaiting, stepping = Stepping} = Data) ->
     tell({failed, Reason}, Data),
     _ = [gen_statem:reply(From, {error, Reason}) || From <- Awaiting ++ Stepping],
-    be_idle(keep(now, rest(Data#data{awaiting = [], stepping = [], steps = 0}))).
+    be_idle(keep(now, rest(Data#data{failure = Reason, awaiting = [], stepping = [], steps = 0}))).
 
 rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = undefined}.
 
@@ -934,13 +1000,13 @@ examine(Genotypes, #data{population = Population, task = #{evaluate := {native, 
     Tag = make_ref(),
     {Tag, cambrian_nif:task_evaluate(Tag, Native, [network(Genotype, Population) || Genotype <- Genotypes])};
 examine(Genotypes, Data) ->
-    evaluate_here(Genotypes, Data).
+    evaluate_here(Genotypes, infinity, Data).
 
-admit({ok, Scores}, Data) ->
-    admit({ok, Scores, []}, Data);
-admit({ok, Scores, Faults}, #data{newcomers = Newcomers} = Data) ->
+admit({ok, Outcomes}, Data) ->
+    admit({ok, Outcomes, []}, Data);
+admit({ok, Outcomes, Faults}, #data{newcomers = Newcomers} = Data) ->
     report_faults(Faults, Data),
-    {Measured, Next} = cambrian_newcomers:examined(Scores, [Place || {Place, _} <- Faults], Newcomers),
+    {Measured, Next} = cambrian_newcomers:examined(Outcomes, Newcomers),
     remembered(lists:foldl(fun admit_one/2, Data#data{newcomers = Next, job = undefined}, Measured)).
 
 admit_one({Newcomer, failed}, Data) ->
@@ -998,8 +1064,9 @@ drop_job(#data{job = {_, Job}}) -> cambrian_nif:job_stop(Job);
 drop_job(_) -> ok.
 
 report_faults([], _Data) -> ok;
-report_faults([{_, First} | _] = Faults, Data) ->
-    tell({evaluations_failed, #{count => length(Faults), first => First}}, Data).
+report_faults(Faults, Data) -> tell({evaluations_failed, counted_faults(Faults)}, Data).
+
+counted_faults([{_, First} | _] = Faults) -> #{count => length(Faults), first => First}.
 
 tell({Kind, Facts} = Event, #data{name = Name, subscribers = Subscribers} = Data) ->
     _ = [Pid ! {cambrian, Name, Event} || Pid <- maps:keys(Subscribers)],

@@ -48,12 +48,9 @@ table() ->
                  owner => {fun is_pid/1, <<"a pid">>},
                  evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000},
                  evaluation_memory => {fun is_memory/1, <<"bytes, from 1, or infinity">>, 268_435_456},
-                 failure_fitness => {fun is_float_number/1, <<"a number">>},
                  nodes => {fun is_nodes/1, <<"a list of nodes, or connected">>, []}}).
 
 is_memory(X) -> X =:= infinity orelse is_integer(X) andalso X > 0 andalso X < 1 bsl 48.
-
-is_float_number(X) -> try is_float(float(X)) catch error:badarg -> false end.
 
 %% The guard fails for an improper list.
 is_nodes(List) when length(List) >= 0 -> lists:all(fun is_atom/1, List);

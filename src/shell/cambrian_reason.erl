@@ -37,6 +37,9 @@ text({{unsupported_version, Version}, Path}, _) ->
     {failed, io_lib:format("~ts: version ~tp is not known here", [Path, Version])};
 text({malformed, Path}, _) -> {failed, [Path, ": not what a checkpoint is, though whole"]};
 text({other_file, Path}, _) -> {failed, [Path, ": no checkpoint of this version of Cambrian"]};
+text({evaluations_failed, #{count := Count, first := Fault}}, _) ->
+    {failed, io_lib:format("no network of the first generation has a fitness, as all ~b evaluations failed; the first: ~ts",
+                           [Count, cambrian_fault:text(Fault)])};
 text(population_kept_failing, _) -> {failed, "the population crashed again and again"};
 text({nif_not_loaded, Why}, _) -> {failed, io_lib:format("the native library is not loaded: ~0tp", [Why])};
 text({Posix, Path}, _) when is_atom(Posix), is_list(Path) orelse is_binary(Path) ->

@@ -4,16 +4,17 @@
 
 -export([text/3, json/3, files/3]).
 
--define(FIELDS, [solved, fitness, validation, generations, evaluations, seed, elapsed_ms]).
+-define(FIELDS, [solved, fitness, validation, generations, evaluations, failures, seed, elapsed_ms]).
 
 -spec text(Task :: unicode:chardata(), cambrian_population:result(), cambrian_population:goal()) -> unicode:chardata().
 text(Task, #{champion := Champion, fitness := Fitness, generations := Generations, evaluations := Evaluations,
-             seed := Seed, elapsed_ms := Elapsed} = Result, Goal) ->
+             failures := Failures, seed := Seed, elapsed_ms := Elapsed} = Result, Goal) ->
     #{nodes := Nodes, connections := Connections, recurrent := Recurrent} = cambrian_genotype:info(Champion),
-    io_lib:format("~ts: ~ts. ~b generations, ~b evaluations, ~.1f s, seed ~b.~n"
+    io_lib:format("~ts: ~ts. ~b generations, ~b evaluations~ts, ~.1f s, seed ~b.~n"
                   "Fitness ~ts~ts~ts.~n"
                   "~b nodes, ~b connections, ~b of them recurrent. Id ~ts~n",
-                  [Task, ending(Result, Goal), Generations, Evaluations, Elapsed / 1000, Seed,
+                  [Task, ending(Result, Goal), Generations, Evaluations,
+                   [io_lib:format(" (~b of them failed)", [Failures]) || Failures > 0], Elapsed / 1000, Seed,
                    cambrian_text:exact(Fitness),
                    [io_lib:format(", ~ts ~ts", [Name, cambrian_text:exact(Value)])
                     || {Name, Value} <- maps:get(trial, Result, [])],

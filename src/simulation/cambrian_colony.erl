@@ -49,7 +49,7 @@ shape(Task) -> element(2, native(Task)).
 -spec generation(colony()) -> {improved | same, colony()}.
 generation(#colony{solved = true, rests = true} = Colony) -> {same, Colony};
 generation(#colony{population = Population, evaluated = undefined, native = Native} = Colony) ->
-    {ok, Evaluated} = await(fun(Tag) -> cambrian_nif:population_evaluate(Tag, Population, Native) end),
+    {ok, Evaluated} = await(fun(Tag) -> cambrian_nif:population_evaluate(Tag, Population, Native, infinity, infinity) end),
     judge(Colony#colony{evaluated = Evaluated});
 generation(#colony{evaluated = Evaluated} = Colony) ->
     {ok, Population} = await(fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end),

@@ -149,8 +149,9 @@ facts(#{generation := Generation, best := Best, mean := Mean, species := Species
             {best, ["best ", number(Best), [[" of ", io_lib:format("~p", [Target])] || #{target := Target} <- [Goal]]]},
             {mean, ["mean ", number(Mean)]},
             {species, [integer_to_list(length(Species)), " species"]},
-            {evaluations, [integer_to_list(Evaluations), " evaluations"]},
-            {rate, [integer_to_list(Rate), "/s"]}]
+            {evaluations, [integer_to_list(Evaluations), " evaluations"]}]
+        ++ [{failures, [integer_to_list(Failures), " failed"]} || #{failures := Failures} <- [Stats], Failures > 0]
+        ++ [{rate, [integer_to_list(Rate), "/s"]}]
         ++ [{left, [clock(Left), " left"]} || Left <- left(Share, Stats)].
 
 number(X) when abs(X) < 1.0e6 -> io_lib:format("~.4f", [X]);

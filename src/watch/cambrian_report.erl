@@ -22,13 +22,14 @@
 -type generation() :: #{
     generation := non_neg_integer(),
     evaluations := non_neg_integer(),
+    failures => non_neg_integer(),
     best := number(),
     mean := number(),
     species := non_neg_integer(),
     elapsed_ms := number(),
     sizes => [{SpeciesId :: term(), Size :: non_neg_integer()}]
 }.
-%% Evaluations and time count from the start of the run.
+%% Evaluations, those of them that failed, and time count from the start of the run.
 
 -type arrival() :: #{
     generation := non_neg_integer(),
@@ -235,7 +236,8 @@ key_facts(#{populations := Populations} = Run) ->
     Facts = Tests ++ [
         {"populations", short(length(Populations))},
         {"last generation", short(Longest(generation))},
-        {"evaluations in all", short(Sum(evaluations))},
+        {"evaluations in all", short(Sum(evaluations))}
+    ] ++ [{"of them failed", short(Failed)} || Failed <- [lists:sum(lists:map(fun failures/1, Last))], Failed > 0] ++ [
         {"time", duration(Longest(elapsed_ms))},
         {"seed", map_get(seed, Run)}
     ],
@@ -498,19 +500,22 @@ repeat(#{task := Task, seed := Seed, populations := Populations} = Run) ->
         [
             [
                 <<"<div class=\"scroll\"><table>\n">>,
-                row("th", ["population", {num, "seed"}, {num, "best"}, {num, "last generation"}, {num, "evaluations"}, {num, "time"}]),
-                [population_row(P) || P <- lists:sublist(Populations, ?MAX_ROWS)], more(length(Populations), 6), <<"</table></div>\n">>
+                row("th", ["population", {num, "seed"}, {num, "best"}, {num, "last generation"}, {num, "evaluations"}, {num, "failed"}, {num, "time"}]),
+                [population_row(P) || P <- lists:sublist(Populations, ?MAX_ROWS)], more(length(Populations), 7), <<"</table></div>\n">>
             ]
          || Populations =/= []
         ]
     ]).
 
 population_row(#{name := Name, seed := Seed, history := []}) ->
-    row("td", [{html, name(Name)}, {num, Seed}, "", {num, "0"}, {num, "0"}, ""]);
+    row("td", [{html, name(Name)}, {num, Seed}, "", {num, "0"}, {num, "0"}, {num, "0"}, ""]);
 population_row(#{name := Name, seed := Seed, history := History}) ->
-    #{generation := G, evaluations := E, elapsed_ms := T} = lists:last(History),
+    #{generation := G, evaluations := E, elapsed_ms := T} = Last = lists:last(History),
     Best = lists:max([B || #{best := B} <- History]),
-    row("td", [{html, name(Name)}, {num, Seed}, {num, short(Best)}, {num, short(G)}, {num, short(E)}, {num, duration(T)}]).
+    row("td", [{html, name(Name)}, {num, Seed}, {num, short(Best)}, {num, short(G)}, {num, short(E)}, {num, short(failures(Last))},
+               {num, duration(T)}]).
+
+failures(Generation) -> maps:get(failures, Generation, 0).
 
 %% ---------------------------------------------------------------------------------------------
 %% Words and numbers

@@ -24,7 +24,7 @@ population(generation, #{species := Species} = Stats, Metadata) ->
 population(champion, #{champion := Champion} = Facts, Metadata) ->
     execute([cambrian, champion, found], maps:with([fitness, generation], Facts), Metadata#{champion => Champion});
 population(finished, #{champion := Champion, solved := Solved} = Result, Metadata) ->
-    execute([cambrian, population, finished], maps:with([fitness, generations, evaluations, elapsed_ms], Result),
+    execute([cambrian, population, finished], maps:with([fitness, generations, evaluations, failures, elapsed_ms], Result),
             Metadata#{champion => Champion, solved => Solved});
 population(resumed, #{generation := Generation}, Metadata) ->
     execute([cambrian, population, resumed], #{generation => Generation}, Metadata);

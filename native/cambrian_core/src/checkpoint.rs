@@ -9,8 +9,8 @@ use crate::parameters::Parameters;
 use crate::population::{Champion, Population};
 use crate::speciation::Species;
 use crate::substrate::{Plan, Substrate};
-use crate::task::{Score, Shape};
-use crate::tuning::Ages;
+use crate::task::{Outcome, Score, Shape};
+use crate::tuning::{Ages, Tally};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use std::collections::HashMap;
@@ -37,10 +37,16 @@ struct Saved {
     seed: u64,
     generation: u64,
     evaluations: u64,
+    /// How many of them failed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    failures: u64,
     genotypes: Vec<ByteBuf>,
     /// Fitness and cases of those that are known.
     #[serde(default)]
     scores: Vec<Option<(f64, Vec<f64>)>>,
+    /// Which of those without a score have failed, and wait for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<u32>,
     #[serde(default)]
     tuned: Vec<Option<ByteBuf>>,
     #[serde(default)]
@@ -76,6 +82,10 @@ struct SavedSpecies {
     improved: u64,
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 pub fn encode(population: &Population) -> Vec<u8> {
     let genes = |genotype| ByteBuf::from(codec::encode(genotype));
     let species = population.species.iter().map(|s| SavedSpecies {
@@ -98,9 +108,11 @@ pub fn encode(population: &Population) -> Vec<u8> {
         substrate,
         seed: population.seed,
         generation: population.generation,
-        evaluations: population.evaluations,
+        evaluations: population.tally.evaluations,
+        failures: population.tally.failures,
         genotypes: population.genotypes.iter().map(|g| genes(g)).collect(),
-        scores: population.scores.iter().map(|s| s.as_ref().map(|s| (s.fitness, s.cases.clone()))).collect(),
+        scores: population.outcomes.iter().map(saved_score).collect(),
+        failed: (0..).zip(&population.outcomes).filter(|(_, o)| is_failed(o)).map(|(at, _)| at).collect(),
         tuned: population.tuned.iter().map(|g| g.as_ref().map(|g| genes(g))).collect(),
         ages: population.ages.clone(),
         species: species.collect(),
@@ -111,6 +123,15 @@ pub fn encode(population: &Population) -> Vec<u8> {
         births: Births::of(population),
     };
     rmp_serde::encode::to_vec_named(&(VERSION, saved)).expect("writing to memory cannot fail")
+}
+
+fn saved_score(outcome: &Option<Outcome>) -> Option<(f64, Vec<f64>)> {
+    let Score { fitness, cases } = outcome.as_ref()?.score()?;
+    Some((*fitness, cases.clone()))
+}
+
+fn is_failed(outcome: &Option<Outcome>) -> bool {
+    *outcome == Some(Outcome::Failed)
 }
 
 /// # Errors
@@ -140,22 +161,27 @@ impl Saved {
         let mut members: Vec<u32> = self.species.iter().flat_map(|s| s.members.iter().copied()).collect();
         members.sort_unstable();
         let (births, of_champion) = self.births.read(genotypes.len())?;
-        let score = |(fitness, cases)| Score { fitness, cases };
-        let mut scores: Vec<Option<Score>> = self.scores.into_iter().map(|s| s.map(score)).collect();
+        let score = |(fitness, cases)| Outcome::from(Score { fitness, cases });
+        let mut outcomes: Vec<Option<Outcome>> = self.scores.into_iter().map(|s| s.map(score)).collect();
         let tuned = self.tuned.iter().map(|g| g.as_ref().map(genotype).map_or(Some(None), |g| g.map(Some)));
         let mut tuned: Vec<Option<Arc<Genotype>>> = tuned.collect::<Option<_>>()?;
         let mut ages = self.ages;
         // written before these were kept
-        if scores.is_empty() {
-            scores.resize(genotypes.len(), None);
+        if outcomes.is_empty() {
+            outcomes.resize(genotypes.len(), None);
+        }
+        let sound = !outcomes.iter().any(is_failed);
+        for at in self.failed {
+            let waiting = outcomes.get_mut(at as usize).filter(|outcome| outcome.is_none())?;
+            *waiting = Some(Outcome::Failed);
         }
         if tuned.is_empty() && ages.is_empty() {
             tuned.resize(genotypes.len(), None);
             ages.resize(genotypes.len(), Ages::new());
         }
         if !self.parameters.are_sound()
-            || [scores.len(), tuned.len(), ages.len()] != [genotypes.len(); 3]
-            || !scores.iter().flatten().all(Score::is_sound)
+            || [outcomes.len(), tuned.len(), ages.len()] != [genotypes.len(); 3]
+            || !sound
             || encoding.shape() != shape
             || genotypes.is_empty()
             || !members.into_iter().eq(0..genotypes.len() as u32)
@@ -179,9 +205,9 @@ impl Saved {
             encoding,
             seed: self.seed,
             generation: self.generation,
-            evaluations: self.evaluations,
+            tally: Tally { evaluations: self.evaluations, failures: self.failures },
             genotypes,
-            scores,
+            outcomes,
             tuned,
             ages,
             births,

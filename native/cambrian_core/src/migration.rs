@@ -37,39 +37,45 @@ impl Evaluated {
     pub fn migrant(&self, migration: Migration, draw: u64) -> Champion {
         let population = self.population();
         let mut rng = Stream::new(population.seed, Purpose::Migration, population.generation, draw);
-        let of = |at: usize| self.fitness()[at];
-        let anybody = self.fitness().len();
+        let fit = self.fit();
         let at = match migration {
             Migration::Champion => {
                 return population.champion.clone().expect("an evaluated population has one");
             }
-            Migration::Random => rng.below(anybody),
-            Migration::Tournament => (1..CONTESTANTS).fold(rng.below(anybody), |best, _| {
-                let other = rng.below(anybody);
-                if of(other) > of(best) { other } else { best }
+            Migration::Random => fit[rng.below(fit.len())],
+            Migration::Tournament => (1..CONTESTANTS).fold(fit[rng.below(fit.len())], |best, _| {
+                let other = fit[rng.below(fit.len())];
+                if other.1 > best.1 { other } else { best }
             }),
-            Migration::Novel => self.most_novel(&mut rng),
-        } as u32;
+            Migration::Novel => self.most_novel(&fit, &mut rng),
+        };
+        let (at, fitness) = (at.0 as u32, at.1);
         Champion {
             genotype: Arc::clone(self.tuned(at)),
-            fitness: self.fitness()[at as usize],
+            fitness,
             generation: population.generation,
             birth: population.birth(at),
         }
     }
 
+    /// Where those stand that have a fitness, and how fit they are: nobody else leaves the node.
+    fn fit(&self) -> Vec<(usize, f64)> {
+        (0..).zip(self.fitness()).filter_map(|(at, fitness)| Some((at, (*fitness)?))).collect()
+    }
+
     /// Of those that are no less fit than the median; the first of equals.
-    fn most_novel(&self, rng: &mut Stream) -> usize {
+    fn most_novel(&self, fit: &[(usize, f64)], rng: &mut Stream) -> (usize, f64) {
         let everybody: Vec<usize> = (0..self.fitness().len()).collect();
-        let mut order = self.fitness().to_vec();
+        let mut order: Vec<f64> = fit.iter().map(|one| one.1).collect();
         order.sort_by(f64::total_cmp);
         let median = order[order.len() / 2];
-        let fit = everybody.iter().copied().filter(|&at| self.fitness()[at] >= median).collect();
+        let fitter = fit.iter().filter(|one| one.1 >= median).map(|one| one.0).collect();
         let size = self.affordable();
-        let (candidates, crowd) = (part(fit, size, rng), part(everybody, size, rng));
+        let (candidates, crowd) = (part(fitter, size, rng), part(everybody, size, rng));
         let novelty = |&at: &usize| (self.novelty(at, &crowd), at);
         let more = |a: (f32, usize), b: (f32, usize)| if b.0 > a.0 { b } else { a };
-        candidates.iter().map(novelty).reduce(more).map_or(0, |(_, at)| at)
+        let most = candidates.iter().map(novelty).reduce(more).map(|(_, at)| at);
+        fit.iter().copied().find(|one| Some(one.0) == most).unwrap_or(fit[0])
     }
 
     /// How many may be compared with as many others.

@@ -12,11 +12,12 @@ use crate::permission::Permission;
 use crate::rng::{Purpose, Stream};
 use crate::selection::Standing;
 use crate::speciation::{GRAIN, Species, distance, found_species, speciate};
-use crate::task::{Score, Shape, Task};
-use crate::tuning::{Ages, Tuned, Tuning};
+use crate::task::{Outcome, Score, Shape, Task};
+use crate::tuning::{Ages, Newcomer, Tally, Tuning};
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A genotype with what it achieved and when.
 #[derive(Clone, Debug)]
@@ -34,11 +35,12 @@ pub struct Population {
     pub(crate) encoding: Encoding,
     pub(crate) seed: u64,
     pub(crate) generation: u64,
-    pub(crate) evaluations: u64,
+    /// In all generations before this one.
+    pub(crate) tally: Tally,
     pub(crate) genotypes: Vec<Arc<Genotype>>,
     /// What is known already of those that lived on from the last generation.
-    pub(crate) scores: Vec<Option<Score>>,
-    /// The tuned weights that have these scores, where the genotype did not inherit them.
+    pub(crate) outcomes: Vec<Option<Outcome>>,
+    /// The tuned weights that have these fitnesses, where the genotype did not inherit them.
     pub(crate) tuned: Vec<Option<Arc<Genotype>>>,
     pub(crate) ages: Vec<Ages>,
     pub(crate) births: Vec<Birth>,
@@ -50,21 +52,26 @@ pub struct Population {
     pub(crate) tried: Vec<Arc<Genotype>>,
 }
 
-/// A population whose genotypes have their fitness; the members of each species stand best first.
+/// A population that was evaluated; the members of each species stand best first. At least one genotype has a fitness.
 #[derive(Clone, Debug)]
 pub struct Evaluated {
     pub(crate) population: Population,
-    fitness: Vec<f64>,
+    /// `None` where the evaluation failed.
+    fitness: Vec<Option<f64>>,
     pub(crate) standing: Standing,
     /// One that was seen to solve the task while it was tuned.
     solved: Option<u32>,
+    is_cut: bool,
 }
 
 /// What a person wants to know of a generation.
 #[derive(Clone, Debug)]
 pub struct Stats {
     pub generation: u64,
+    /// In all generations so far; and how many of these evaluations failed.
     pub evaluations: u64,
+    pub failures: u64,
+    /// Of those of this generation that have a fitness.
     pub best: f64,
     pub mean: f64,
     /// Id and size of each species.
@@ -84,6 +91,26 @@ pub enum Refused {
     NotBetter,
     /// Its fitness is not a finite number.
     NotFinite,
+}
+
+/// When to stop before all are evaluated: after so many evaluations in all generations, or at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub evaluations: u64,
+    pub time: Option<Instant>,
+}
+
+impl Limits {
+    pub const NONE: Limits = Limits { evaluations: u64::MAX, time: None };
+}
+
+/// Why there is no evaluated population.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// Leave to go on was withdrawn.
+    Stopped,
+    /// No genotype has a fitness.
+    AllFailed,
 }
 
 /// Scores that are not one of finite numbers for each genotype that waits for one.
@@ -137,8 +164,8 @@ impl Population {
             encoding: encoding.into(),
             seed,
             generation: 0,
-            evaluations: 0,
-            scores: vec![None; genotypes.len()],
+            tally: Tally::default(),
+            outcomes: vec![None; genotypes.len()],
             tuned: vec![None; genotypes.len()],
             ages: vec![Ages::new(); genotypes.len()],
             births: vec![Birth::first(0); genotypes.len()],
@@ -151,27 +178,53 @@ impl Population {
         }
     }
 
-    /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so; `None` without leave
-    /// to go on. Tuning ends with the round whose best passes the task's trial.
-    pub fn evaluate(mut self, task: &dyn Task, leave: &dyn Permission) -> Option<Evaluated> {
+    /// [`Population::evaluate_within`] without limits; `None` without leave to go on, or where all failed.
+    pub fn evaluate(self, task: &dyn Task, leave: &dyn Permission) -> Option<Evaluated> {
+        self.evaluate_within(Limits::NONE, task, leave).ok()
+    }
+
+    /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so. Tuning ends with the round
+    /// whose best passes the task's trial. A limit that is reached leaves the rest out; one is always evaluated.
+    ///
+    /// # Errors
+    /// [`Halt`]
+    pub fn evaluate_within(
+        mut self,
+        limits: Limits,
+        task: &dyn Task,
+        leave: &dyn Permission,
+    ) -> Result<Evaluated, Halt> {
         let grain = self.encoding.grain(task.grain());
         let mut tuning = self.tuning();
         loop {
             let candidates = tuning.candidates();
             if candidates.is_empty() {
-                return Some(Evaluated::settle(self, tuning, None));
+                return Evaluated::settle(self, tuning, None).ok_or(Halt::AllFailed);
             }
-            let one =
-                |genotype: &Arc<Genotype>| leave.granted().then(|| task.evaluate(&self.network(genotype)));
-            let scores: Option<Vec<Score>> = candidates.par_iter().with_min_len(grain).map(one).collect();
-            tuning.tell(scores?);
+            let spent = self.tally.evaluations + tuning.tally().evaluations;
+            let is_out = |at: usize| {
+                let late = limits.time.is_some_and(|time| Instant::now() >= time);
+                spent + at as u64 > 0 && (spent + at as u64 >= limits.evaluations || late)
+            };
+            let one = |(at, genotype): (usize, &Arc<Genotype>)| match leave.granted() {
+                false => None,
+                true if is_out(at) => Some(Outcome::Skipped),
+                true => Some(Outcome::from(task.evaluate(&self.network(genotype)))),
+            };
+            let outcomes: Option<Vec<Outcome>> =
+                candidates.par_iter().enumerate().with_min_len(grain).map(one).collect();
+            let outcomes = outcomes.ok_or(Halt::Stopped)?;
+            tuning.tell(outcomes);
+            if tuning.is_cut() {
+                return Evaluated::settle(self, tuning, None).ok_or(Halt::AllFailed);
+            }
             if self.parameters.tuning == Tuner::None {
                 continue;
             }
             if let Some(at) = tuning.improved() {
-                let contender = Arc::clone(&tuning.best(at).genotype);
+                let contender = Arc::clone(tuning.best(at));
                 if task.trial(&self.network(&contender)).solved {
-                    return Some(Evaluated::settle(self, tuning, Some(at)));
+                    return Evaluated::settle(self, tuning, Some(at)).ok_or(Halt::AllFailed);
                 }
                 self.tried.push(contender);
             }
@@ -184,17 +237,18 @@ impl Population {
 
     /// The evaluation of those that wait, round by round, for fitness from elsewhere.
     pub fn tuning(&self) -> Tuning {
-        let newcomers = self.genotypes.iter().zip(&self.ages).zip(&self.scores);
-        let newcomers = newcomers.filter(|(_, score)| score.is_none()).map(|(newcomer, _)| newcomer);
+        let newcomers = self.genotypes.iter().zip(&self.ages).zip(&self.outcomes);
+        let newcomers = newcomers.filter(|(_, known)| known.is_none()).map(|(newcomer, _)| newcomer);
         Tuning::new(newcomers, &self.parameters, self.seed, self.generation)
     }
 
-    /// What an evaluation from elsewhere came to; there may be candidates left, but every newcomer must have a score.
+    /// What an evaluation from elsewhere came to; there may be candidates left, but the outcome of every newcomer must be
+    /// known. `None` where no genotype has a fitness.
     ///
     /// # Panics
-    /// If not ([`Tuning::is_scored`]).
-    pub fn settle(self, tuning: Tuning) -> Evaluated {
-        assert!(tuning.is_scored(), "a score for each newcomer");
+    /// If not ([`Tuning::is_told`]).
+    pub fn settle(self, tuning: Tuning) -> Option<Evaluated> {
+        assert!(tuning.is_told(), "an outcome for each newcomer");
         Evaluated::settle(self, tuning, None)
     }
 
@@ -204,19 +258,20 @@ impl Population {
     /// [`BadFitness`].
     pub fn with_scores(self, scores: Vec<Score>) -> Result<Evaluated, BadFitness> {
         let mut tuning = self.tuning();
-        if !tuning.expects(&scores) {
+        let outcomes: Vec<Outcome> = scores.into_iter().map(Outcome::from).collect();
+        if !tuning.expects(&outcomes) || outcomes.contains(&Outcome::Failed) {
             return Err(BadFitness);
         }
-        tuning.tell(scores);
-        Ok(self.settle(tuning))
+        tuning.tell(outcomes);
+        self.settle(tuning).ok_or(BadFitness)
     }
 
-    /// The genotypes that have no fitness yet.
+    /// The genotypes that are to be evaluated.
     pub fn waiting(&self) -> impl Iterator<Item = &Arc<Genotype>> {
         self.genotypes
             .iter()
-            .zip(&self.scores)
-            .filter(|(_, score)| score.is_none())
+            .zip(&self.outcomes)
+            .filter(|(_, known)| known.is_none())
             .map(|(genotype, _)| genotype)
     }
 
@@ -243,7 +298,12 @@ impl Population {
 
     /// In all generations before this one.
     pub fn evaluations(&self) -> u64 {
-        self.evaluations
+        self.tally.evaluations
+    }
+
+    /// How many of them failed.
+    pub fn failures(&self) -> u64 {
+        self.tally.failures
     }
 
     pub fn genotypes(&self) -> &[Arc<Genotype>] {
@@ -270,14 +330,16 @@ impl Population {
 }
 
 impl Evaluated {
-    /// `solved` counts among those that were tuned.
-    fn settle(mut population: Population, tuning: Tuning, solved: Option<usize>) -> Evaluated {
-        let (new, evaluations) = tuning.finish();
-        population.evaluations += evaluations;
-        let mut scores = std::mem::take(&mut population.scores);
-        let waiting: Vec<usize> = (0..scores.len()).filter(|&at| scores[at].is_none()).collect();
-        for (&at, Tuned { genotype, score }) in waiting.iter().zip(new) {
-            scores[at] = Some(score);
+    /// `solved` counts among those that were tuned. `None` where no genotype has a fitness.
+    fn settle(mut population: Population, tuning: Tuning, solved: Option<usize>) -> Option<Evaluated> {
+        let is_cut = tuning.is_cut();
+        let (new, Tally { evaluations, failures }) = tuning.finish();
+        population.tally.evaluations += evaluations;
+        population.tally.failures += failures;
+        let mut outcomes = std::mem::take(&mut population.outcomes);
+        let waiting: Vec<usize> = (0..outcomes.len()).filter(|&at| outcomes[at].is_none()).collect();
+        for (&at, Newcomer { genotype, outcome }) in waiting.iter().zip(new) {
+            outcomes[at] = Some(outcome);
             match population.parameters.inheritance {
                 Inheritance::Lamarckian => {
                     if !Arc::ptr_eq(&population.genotypes[at], &genotype) {
@@ -288,36 +350,47 @@ impl Evaluated {
                 Inheritance::Baldwinian => population.tuned[at] = Some(genotype),
             }
         }
-        let all = scores.into_iter().map(Option::unwrap_or_default);
-        let (fitness, cases) = all.map(|score| (score.fitness, score.cases)).unzip();
+        let score = |outcome| match outcome {
+            Some(Outcome::Scored(Score { fitness, cases })) => (Some(fitness), cases),
+            _ => (None, Vec::new()),
+        };
+        let (fitness, cases): (Vec<Option<f64>>, _) = outcomes.into_iter().map(score).unzip();
+        fitness.iter().flatten().next()?;
         let standing = Standing::new(Vec::new(), cases, population.generation);
         let solved = solved.map(|at| waiting[at] as u32);
-        let mut evaluated = Evaluated { population, fitness, standing, solved };
+        let mut evaluated = Evaluated { population, fitness, standing, solved, is_cut };
         evaluated.rank();
-        evaluated
+        Some(evaluated)
     }
 
-    pub(crate) fn score(&self, at: u32) -> Score {
-        Score { fitness: self.fitness[at as usize], cases: self.standing.cases[at as usize].clone() }
+    pub(crate) fn outcome(&self, at: u32) -> Outcome {
+        let cases = || self.standing.cases[at as usize].clone();
+        let fitness = self.fitness[at as usize];
+        fitness.map_or(Outcome::Failed, |fitness| Outcome::Scored(Score { fitness, cases: cases() }))
+    }
+
+    /// Fitness in which who has none comes after all others.
+    fn order(&self, at: u32) -> f64 {
+        self.fitness[at as usize].unwrap_or(f64::NEG_INFINITY)
     }
 
     /// Orders the members of each species, and notes who is better than ever.
     fn rank(&mut self) {
         let population = &mut self.population;
         let cost = |g: &Genotype| f64::from(population.parameters.parsimony) * g.connections().len() as f64;
-        let merit = population.genotypes.iter().zip(&self.fitness).map(|(g, fit)| fit - cost(g)).collect();
+        let merit =
+            population.genotypes.iter().zip(&self.fitness).map(|(g, fit)| Some((*fit)? - cost(g))).collect();
         let cases = std::mem::take(&mut self.standing.cases);
         self.standing = Standing::new(merit, cases, population.generation);
         for species in &mut population.species {
-            let fit = |at: u32| self.standing.merit[at as usize];
-            species.members.sort_by(|&a, &b| fit(b).total_cmp(&fit(a)).then(a.cmp(&b)));
-            let best = fit(species.members[0]);
+            let rank = |at: u32| self.standing.rank(at);
+            species.members.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
+            let best = rank(species.members[0]);
             if best > species.best {
                 (species.best, species.improved) = (best, population.generation);
             }
         }
-        let best = self.best();
-        let fitness = self.fitness[best as usize];
+        let (best, fitness) = self.best();
         let population = &mut self.population;
         if population.champion.as_ref().is_none_or(|champion| fitness > champion.fitness) {
             population.champion = Some(Champion {
@@ -333,7 +406,13 @@ impl Evaluated {
         &self.population
     }
 
-    pub fn fitness(&self) -> &[f64] {
+    /// Whether a limit left some out: what comes after it is not what the same seed gives without the limit.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// `None` where the evaluation failed.
+    pub fn fitness(&self) -> &[Option<f64>] {
         &self.fitness
     }
 
@@ -342,19 +421,21 @@ impl Evaluated {
         self.population.tuned(at)
     }
 
-    /// Where the fittest of this generation stands; the first of equals.
-    pub fn best(&self) -> u32 {
-        let better = |a: u32, b: u32| if self.fitness[b as usize] > self.fitness[a as usize] { b } else { a };
-        (0..self.fitness.len() as u32).reduce(better).unwrap_or(0)
+    /// Where the fittest of this generation stands, and its fitness; the first of equals.
+    pub fn best(&self) -> (u32, f64) {
+        let better = |a: (u32, f64), b: (u32, f64)| if b.1 > a.1 { b } else { a };
+        let known = (0..).zip(&self.fitness).filter_map(|(at, fitness)| Some((at, (*fitness)?)));
+        known.reduce(better).expect("at least one has a fitness")
     }
 
     /// The fittest of this generation that has not contended before, who is to undergo the task's trial: one a
     /// generation, as in Stanley's program, but never the same twice. One that passed it while it was tuned goes
     /// first.
     pub fn contender(&mut self) -> Option<u32> {
-        let (population, fitness) = (&mut self.population, &self.fitness);
-        let mut order: Vec<u32> = (0..fitness.len() as u32).collect();
-        order.sort_by(|&a, &b| fitness[b as usize].total_cmp(&fitness[a as usize]));
+        let known = |at: &u32| self.fitness[*at as usize].is_some();
+        let mut order: Vec<u32> = (0..self.fitness.len() as u32).filter(known).collect();
+        order.sort_by(|&a, &b| self.order(b).total_cmp(&self.order(a)));
+        let population = &mut self.population;
         let untried = |at: &u32| !holds(&population.tried, population.tuned(*at));
         let contender = self.solved.take().or_else(|| order.into_iter().find(untried))?;
         population.tried.push(Arc::clone(population.tuned(contender)));
@@ -369,9 +450,10 @@ impl Evaluated {
         };
         Stats {
             generation: population.generation,
-            evaluations: population.evaluations,
-            best: self.fitness[self.best() as usize],
-            mean: self.fitness.iter().sum::<f64>() / count,
+            evaluations: population.tally.evaluations,
+            failures: population.tally.failures,
+            best: self.best().1,
+            mean: mean_of(&self.fitness),
             species: population.species.iter().map(|s| (s.id, s.members.len())).collect(),
             mean_nodes: mean(|g| g.nodes().len()),
             mean_connections: mean(|g| g.connections().len()),
@@ -384,7 +466,7 @@ impl Evaluated {
     /// # Errors
     /// [`Refused`]; nothing changes then.
     pub fn inject(&mut self, newcomer: Arc<Genotype>, fitness: f64) -> Result<(), Refused> {
-        let population = &mut self.population;
+        let population = &self.population;
         let Shape { inputs, outputs } = population.shape();
         if (newcomer.inputs(), newcomer.outputs()) != (inputs, outputs) {
             return Err(Refused::Shape);
@@ -401,9 +483,10 @@ impl Evaluated {
         let home = population.species.iter().position(like);
         let place = match home {
             Some(home) => population.species[home].members.last().copied(),
-            None => worst(&self.fitness),
+            None => self.worst(),
         };
-        let place = place.filter(|&at| self.fitness[at as usize] < fitness).ok_or(Refused::NotBetter)?;
+        let place = place.filter(|&at| self.order(at) < fitness).ok_or(Refused::NotBetter)?;
+        let population = &mut self.population;
         if home.is_none() {
             let mut founded = found_species(population.next_species, &newcomer, place, population.generation);
             founded.best = fitness;
@@ -417,11 +500,29 @@ impl Evaluated {
         population.ages[place as usize] = Ages::new();
         population.births[place as usize] =
             Birth { operators: Operators::INJECTION, ..Birth::first(population.generation) };
-        self.fitness[place as usize] = fitness;
+        self.fitness[place as usize] = Some(fitness);
         self.standing.cases[place as usize] = Vec::new();
         self.rank();
         Ok(())
     }
+
+    /// The least fit, the last of equals.
+    fn worst(&self) -> Option<u32> {
+        let places = (0..self.fitness.len() as u32).rev();
+        places.min_by(|&a, &b| self.order(a).total_cmp(&self.order(b)))
+    }
+}
+
+/// Of those that have a fitness. Where the sum overflows, the shares are added up, which rounding may take past the largest
+/// number.
+fn mean_of(fitness: &[Option<f64>]) -> f64 {
+    let known = || fitness.iter().flatten();
+    let count = known().count() as f64;
+    let mean = known().sum::<f64>() / count;
+    if mean.is_finite() {
+        return mean;
+    }
+    known().map(|fitness| fitness / count).sum::<f64>().clamp(f64::MIN, f64::MAX)
 }
 
 fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
@@ -445,10 +546,4 @@ impl Population {
             (0..self.genotypes.len() as u32).map(|at| Arc::clone(self.tuned(at))).collect();
         self.tried.retain(|tried| holds(&here, tried));
     }
-}
-
-/// The least fit, the last of equals, but never the best.
-fn worst(fitness: &[f64]) -> Option<u32> {
-    let indexes = (0..fitness.len() as u32).rev();
-    indexes.min_by(|&a, &b| fitness[a as usize].total_cmp(&fitness[b as usize]))
 }

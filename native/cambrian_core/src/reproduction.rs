@@ -42,8 +42,8 @@ impl Evaluated {
             survivors.iter().map(|s| s.1).chain(children.iter().map(|c| c.home)).collect();
         let mut genotypes: Vec<Arc<Genotype>> =
             survivors.iter().map(|(at, _)| Arc::clone(&old.genotypes[*at as usize])).collect();
-        let known = |&(at, _): &(u32, usize)| (!old.parameters.reevaluate).then(|| self.score(at));
-        let mut scores: Vec<_> = survivors.iter().map(known).collect();
+        let known = |&(at, _): &(u32, usize)| (!old.parameters.reevaluate).then(|| self.outcome(at));
+        let mut outcomes: Vec<_> = survivors.iter().map(known).collect();
         let mut tuned: Vec<_> = survivors.iter().map(|(at, _)| old.tuned[*at as usize].clone()).collect();
         let mut ages: Vec<_> = survivors.iter().map(|(at, _)| old.ages[*at as usize].clone()).collect();
         let births = self.births(&survivors, &children);
@@ -51,7 +51,7 @@ impl Evaluated {
             genotypes.push(child.genotype);
             ages.push(child.ages);
         }
-        scores.resize(genotypes.len(), None);
+        outcomes.resize(genotypes.len(), None);
         tuned.resize(genotypes.len(), None);
         let generation = old.generation + 1;
         let mut next = Population {
@@ -59,9 +59,9 @@ impl Evaluated {
             encoding: old.encoding.clone(),
             seed: old.seed,
             generation,
-            evaluations: old.evaluations,
+            tally: old.tally,
             genotypes,
-            scores,
+            outcomes,
             tuned,
             ages,
             births,
@@ -221,7 +221,7 @@ impl Evaluated {
     /// Of two equally fit the smaller is the fitter.
     fn fitter_first(&self, a: u32, b: u32) -> (u32, u32) {
         let size = |at: u32| self.population.genotypes[at as usize].connections().len();
-        let merit = |at: u32| self.standing.merit[at as usize];
+        let merit = |at: u32| self.standing.rank(at);
         let order = merit(a).total_cmp(&merit(b)).then(size(b).cmp(&size(a)));
         if order.is_ge() { (a, b) } else { (b, a) }
     }

@@ -7,8 +7,8 @@ use crate::speciation::Species;
 /// What is known of an evaluated generation.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    /// What selection goes by: fitness less what size costs.
-    pub merit: Vec<f64>,
+    /// What selection goes by: fitness less what size costs; `None` for who has no fitness.
+    merit: Vec<Option<f64>>,
     /// Of each genotype its result in each of the task's cases, more is better; empty without cases.
     pub cases: Vec<Vec<f64>>,
     pub generation: u64,
@@ -16,28 +16,50 @@ pub struct Standing {
     best: Option<u32>,
     /// What counts as nothing when merit is shared.
     floor: f64,
+    /// A power of two that brings shares to a size whose sums neither overflow nor lose all their digits; 1.0 nearly always.
+    scale: f64,
 }
 
 impl Standing {
-    pub fn new(merit: Vec<f64>, cases: Vec<Vec<f64>>, generation: u64) -> Standing {
-        let better = |a: u32, b: u32| if merit[b as usize] > merit[a as usize] { b } else { a };
-        let best = (0..merit.len() as u32).reduce(better);
-        let floor = merit.iter().copied().fold(0.0, f64::min);
-        Standing { merit, cases, generation, best, floor }
+    pub fn new(merit: Vec<Option<f64>>, cases: Vec<Vec<f64>>, generation: u64) -> Standing {
+        let better = |a: (u32, f64), b: (u32, f64)| if b.1 > a.1 { b } else { a };
+        let known = || merit.iter().flatten().copied();
+        let best = (0..).zip(&merit).filter_map(|(at, merit)| Some((at, (*merit)?))).reduce(better);
+        let floor = known().fold(0.0, f64::min);
+        let scale = scale(known().fold(0.0, f64::max), floor);
+        Standing { merit, cases, generation, best: best.map(|best| best.0), floor, scale }
     }
 
-    fn of(&self, at: u32) -> f64 {
-        self.merit[at as usize]
+    /// Merit in which who has no fitness comes after all others.
+    pub fn rank(&self, at: u32) -> f64 {
+        self.merit[at as usize].unwrap_or(f64::NEG_INFINITY)
     }
 
+    fn has_fitness(&self, at: u32) -> bool {
+        self.merit[at as usize].is_some()
+    }
+
+    /// What a genotype adds to its species' share: nothing where it has no fitness.
     fn above_floor(&self, at: u32) -> f64 {
-        self.of(at) - self.floor
+        self.merit[at as usize].map_or(0.0, |merit| merit * self.scale - self.floor * self.scale)
     }
 
     /// Whether the best of all is in this species, whose members stand best first. Only one species leads: if
     /// all equals did, their elites could fill a small generation, and nobody would be born any more.
     fn leads(&self, species: &Species) -> bool {
         Some(species.members[0]) == self.best
+    }
+}
+
+/// By what power of two merit is multiplied before it is shared, so that a million of the largest number can be added up, and
+/// the smallest ones are not rounded away. Differences of ordinary size keep their bits.
+fn scale(highest: f64, floor: f64) -> f64 {
+    const HUGE: f64 = 1e300;
+    const TINY: f64 = 1e-290;
+    match highest - floor {
+        range if range > HUGE => 2f64.powi(-32),
+        range if range > 0.0 && range < TINY => 2f64.powi(200),
+        _ => 1.0,
     }
 }
 
@@ -73,7 +95,7 @@ pub fn broods<'a>(species: &'a [Species], standing: &Standing, p: &Parameters) -
         counts[leader] = 1;
     }
     let brood = |(home, offspring): (usize, usize)| {
-        let parents = parents(&species[home], p);
+        let parents = parents(&species[home], standing, p);
         let spared = if species[home].members.len() >= LARGE { p.elitism as usize } else { 0 };
         let elite = spared.max(usize::from(leads(home))).min(parents.len()).min(offspring);
         Brood { species: home, parents, offspring, elite }
@@ -92,17 +114,22 @@ pub fn few_broods<'a>(
 ) -> Vec<Brood<'a>> {
     let (living, shares) = shares(species, standing, p);
     let counts = spin(&shares, births, rng);
-    let brood =
-        |(home, offspring)| Brood { species: home, parents: parents(&species[home], p), offspring, elite: 0 };
+    let brood = |(home, offspring)| Brood {
+        species: home,
+        parents: parents(&species[home], standing, p),
+        offspring,
+        elite: 0,
+    };
     living.into_iter().zip(counts).filter(|(_, offspring)| *offspring > 0).map(brood).collect()
 }
 
-/// Who gives way when `births` genotypes are born into a full generation: those with the lowest shared fitness, the
-/// later of equals, but never the best of all. Ascending.
+/// Who gives way when `births` genotypes are born into a full generation: those without a fitness, then those with the lowest
+/// shared one, the later of equals, but never the best of all. Ascending.
 pub fn outlived(species: &[Species], standing: &Standing, births: usize) -> Vec<u32> {
     let mut shared: Vec<(f64, u32)> = (species.iter())
         .flat_map(|s| {
-            s.members.iter().map(move |&at| (standing.above_floor(at) / s.members.len() as f64, at))
+            let shared = |at| standing.above_floor(at) / s.members.len() as f64;
+            s.members.iter().map(move |&at| (if standing.has_fitness(at) { shared(at) } else { -1.0 }, at))
         })
         .filter(|&(_, at)| Some(at) != standing.best)
         .collect();
@@ -112,15 +139,19 @@ pub fn outlived(species: &[Species], standing: &Standing, births: usize) -> Vec<
     gone
 }
 
-fn parents<'a>(species: &'a Species, p: &Parameters) -> &'a [u32] {
+/// The best members, of those that have a fitness.
+fn parents<'a>(species: &'a Species, standing: &Standing, p: &Parameters) -> &'a [u32] {
     let breeding = (species.members.len() as f32 * p.survival).ceil().max(1.0) as usize;
-    &species.members[..breeding]
+    let fit = species.members.partition_point(|&at| standing.has_fitness(at));
+    &species.members[..breeding.min(fit)]
 }
 
-/// The species that may breed, as indexes, and the mean merit of each.
+/// The species that may breed, as indexes, and the mean merit of each, to which members without a fitness add nothing.
 fn shares(species: &[Species], standing: &Standing, p: &Parameters) -> (Vec<usize>, Vec<f64>) {
-    let thrives =
-        |s: &Species| standing.generation - s.improved < u64::from(p.stagnation) || standing.leads(s);
+    let thrives = |s: &Species| {
+        let progresses = standing.generation - s.improved < u64::from(p.stagnation) || standing.leads(s);
+        progresses && standing.has_fitness(s.members[0])
+    };
     let living: Vec<usize> = (0..species.len()).filter(|&home| thrives(&species[home])).collect();
     let mean = |&home: &usize| {
         let members = &species[home].members;
@@ -271,7 +302,7 @@ mod tests {
         let mut parents: Vec<u32> = (0..merit.len() as u32).collect();
         parents.sort_by(|&a, &b| merit[b as usize].total_cmp(&merit[a as usize]));
         let brood = Brood { species: 0, parents: &parents, offspring: draws.div_ceil(2), elite: 0 };
-        let standing = &Standing::new(merit.to_vec(), cases.to_vec(), 0);
+        let standing = &Standing::new(merit.iter().copied().map(Some).collect(), cases.to_vec(), 0);
         let lottery = Lottery::new(&brood, standing, &p, &mut rng);
         let mut counts = vec![0; merit.len()];
         (0..draws).for_each(|nth| counts[lottery.draw(nth, standing, &mut rng) as usize] += 1);

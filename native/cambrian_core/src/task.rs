@@ -66,6 +66,36 @@ impl Score {
     }
 }
 
+/// What became of a genotype that was to be evaluated. Only a score has a fitness; nothing stands in for one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Scored(Score),
+    /// The evaluation crashed, took too long or too much memory, or gave no finite number.
+    Failed,
+    /// A limit of the run came first.
+    Skipped,
+}
+
+impl Outcome {
+    pub fn score(&self) -> Option<&Score> {
+        match self {
+            Outcome::Scored(score) => Some(score),
+            _ => None,
+        }
+    }
+
+    pub fn fitness(&self) -> Option<f64> {
+        self.score().map(|score| score.fitness)
+    }
+}
+
+/// A score with a number that is not finite is a failure.
+impl From<Score> for Outcome {
+    fn from(score: Score) -> Outcome {
+        if score.is_sound() { Outcome::Scored(score) } else { Outcome::Failed }
+    }
+}
+
 pub trait Task: Send + Sync {
     fn shape(&self) -> Shape;
 

@@ -17,7 +17,7 @@ use crate::innovation::ConnectionId;
 use crate::neuron::Neuron;
 use crate::parameters::{Parameters, Tuner};
 use crate::rng::{Purpose, Stream};
-use crate::task::Score;
+use crate::task::{Outcome, Score};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -27,20 +27,43 @@ pub struct Tuning {
     parameters: Arc<Parameters>,
     seed: u64,
     generation: u64,
-    /// Each newcomer with its own score, once that is known; and its ages.
-    newcomers: Vec<(Tuned, Ages)>,
+    /// Each newcomer with what became of it, once that is known; and its ages.
+    newcomers: Vec<(Newcomer, Ages)>,
     /// Of those that are tuned, from the second round on.
     searches: Option<Vec<Search>>,
     /// The fittest that the last round made fitter than it was.
     improved: Option<usize>,
-    evaluations: u64,
+    tally: Tally,
+    is_cut: bool,
+}
+
+/// A genotype with what its evaluation came to; `Skipped` until then.
+#[derive(Clone, Debug)]
+pub(crate) struct Newcomer {
+    pub genotype: Arc<Genotype>,
+    pub outcome: Outcome,
+}
+
+/// Evaluations that were made, and how many of them failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub evaluations: u64,
+    pub failures: u64,
+}
+
+impl Tally {
+    fn count(&mut self, outcomes: &[Outcome]) {
+        let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|one| wanted(one)).count() as u64;
+        self.evaluations += count(|one| *one != Outcome::Skipped);
+        self.failures += count(|one| *one == Outcome::Failed);
+    }
 }
 
 /// A genotype with the best weights that were found, and their score.
 #[derive(Clone, Debug)]
-pub struct Tuned {
-    pub genotype: Arc<Genotype>,
-    pub score: Score,
+struct Tuned {
+    genotype: Arc<Genotype>,
+    score: Score,
 }
 
 /// The tuning of one newcomer.
@@ -74,10 +97,19 @@ impl Tuning {
         seed: u64,
         generation: u64,
     ) -> Tuning {
-        let unknown = |genotype| Tuned { genotype: Arc::clone(genotype), score: Score::default() };
+        let unknown = |genotype| Newcomer { genotype: Arc::clone(genotype), outcome: Outcome::Skipped };
         let newcomers = newcomers.map(|(genotype, ages)| (unknown(genotype), ages.clone())).collect();
         let parameters = Arc::clone(parameters);
-        Tuning { parameters, seed, generation, newcomers, searches: None, improved: None, evaluations: 0 }
+        Tuning {
+            parameters,
+            seed,
+            generation,
+            newcomers,
+            searches: None,
+            improved: None,
+            tally: Tally::default(),
+            is_cut: false,
+        }
     }
 
     /// What is to be evaluated in this round; nothing when all is done.
@@ -88,40 +120,43 @@ impl Tuning {
         }
     }
 
-    /// Whether these are scores for the candidates of this round: as many, of finite numbers.
-    pub fn expects(&self, scores: &[Score]) -> bool {
+    /// Whether these are outcomes for the candidates of this round: as many, of finite numbers.
+    pub fn expects(&self, outcomes: &[Outcome]) -> bool {
         let asked = match &self.searches {
             None => self.newcomers.len(),
             Some(searches) => searches.iter().map(|search| search.asked.len()).sum(),
         };
-        scores.len() == asked && scores.iter().all(Score::is_sound)
+        outcomes.len() == asked && outcomes.iter().filter_map(Outcome::score).all(Score::is_sound)
     }
 
-    /// Whether every newcomer has a score, be it tuned or not yet.
-    pub fn is_scored(&self) -> bool {
+    /// Whether it is known of every newcomer what became of it, be it tuned or not yet.
+    pub fn is_told(&self) -> bool {
         self.searches.is_some() || self.newcomers.is_empty()
     }
 
-    /// Takes the score of each candidate of this round, in their order; the next round begins.
+    /// Takes the outcome of each candidate of this round, in their order; the next round begins.
     ///
     /// # Panics
     /// If they are not what it [`expects`](Tuning::expects).
-    pub fn tell(&mut self, scores: Vec<Score>) {
-        assert!(self.expects(&scores), "a score for each candidate and no more");
-        self.evaluations += scores.len() as u64;
+    pub fn tell(&mut self, outcomes: Vec<Outcome>) {
+        assert!(self.expects(&outcomes), "an outcome for each candidate and no more");
+        self.tally.count(&outcomes);
+        self.is_cut |= outcomes.contains(&Outcome::Skipped);
         let p = Arc::clone(&self.parameters);
         let fitter = |a: (usize, f64), b: (usize, f64)| if b.1 > a.1 { b } else { a };
         let Some(searches) = &mut self.searches else {
-            self.improved =
-                scores.iter().map(|score| score.fitness).enumerate().reduce(fitter).map(|best| best.0);
-            self.newcomers.iter_mut().zip(scores).for_each(|((newcomer, _), score)| newcomer.score = score);
+            let known =
+                outcomes.iter().enumerate().filter_map(|(at, outcome)| Some((at, outcome.fitness()?)));
+            self.improved = known.reduce(fitter).map(|best| best.0);
+            let told = self.newcomers.iter_mut().zip(outcomes);
+            told.for_each(|((newcomer, _), outcome)| newcomer.outcome = outcome);
             self.searches = Some(self.begin());
             return;
         };
-        let mut scores = scores.into_iter();
-        let shares: Vec<Vec<Score>> =
-            searches.iter().map(|search| scores.by_ref().take(search.asked.len()).collect()).collect();
-        let tell = |(search, share): (&mut Search, Vec<Score>)| {
+        let mut outcomes = outcomes.into_iter();
+        let shares: Vec<Vec<Outcome>> =
+            searches.iter().map(|search| outcomes.by_ref().take(search.asked.len()).collect()).collect();
+        let tell = |(search, share): (&mut Search, Vec<Outcome>)| {
             search.tell(share, &p).then_some((search.newcomer, search.best.score.fitness))
         };
         let improved: Vec<Option<(usize, f64)>> =
@@ -135,17 +170,18 @@ impl Tuning {
         if p.tuning == Tuner::None {
             return Vec::new();
         }
-        let fitness = |at: usize| self.newcomers[at].0.score.fitness;
-        let mut order: Vec<usize> = (0..self.newcomers.len()).collect();
-        order.sort_by(|&a, &b| fitness(b).total_cmp(&fitness(a)).then(a.cmp(&b)));
+        let known = |at: usize| self.newcomers[at].0.outcome.fitness().map(|fitness| (at, fitness));
+        let mut order: Vec<(usize, f64)> = (0..self.newcomers.len()).filter_map(known).collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         order.truncate((order.len() as f32 * p.tuning_share).ceil().max(1.0) as usize);
-        let search = |newcomer: usize| {
-            let (start, ages) = &self.newcomers[newcomer];
+        let search = |(newcomer, _): (usize, f64)| {
+            let ages = &self.newcomers[newcomer].1;
+            let start = self.scored(newcomer)?;
             let mut search = Search {
                 newcomer,
                 rng: Stream::new(self.seed, Purpose::Tuning, self.generation, newcomer as u64),
-                best: start.clone(),
-                method: Method::new(start, ages, p)?,
+                method: Method::new(&start, ages, p)?,
+                best: start,
                 asked: Vec::new(),
                 spent: 1,
                 vain: 0,
@@ -162,36 +198,57 @@ impl Tuning {
         self.improved
     }
 
-    /// What is best of a newcomer so far.
-    pub fn best(&self, newcomer: usize) -> &Tuned {
-        let found = self.searches.iter().flatten().find(|search| search.newcomer == newcomer);
-        found.map_or(&self.newcomers[newcomer].0, |search| &search.best)
+    /// A newcomer with its own score, if it has one.
+    fn scored(&self, newcomer: usize) -> Option<Tuned> {
+        let Newcomer { genotype, outcome } = &self.newcomers[newcomer].0;
+        Some(Tuned { genotype: Arc::clone(genotype), score: outcome.score()?.clone() })
     }
 
-    /// What became of each newcomer, and how many evaluations that took.
-    pub(crate) fn finish(self) -> (Vec<Tuned>, u64) {
-        let mut tuned: Vec<Tuned> = self.newcomers.into_iter().map(|(newcomer, _)| newcomer).collect();
-        for search in self.searches.into_iter().flatten() {
-            tuned[search.newcomer] = search.best;
+    /// The best weights that were found for a newcomer so far, with its genotype; its own if none were.
+    pub fn best(&self, newcomer: usize) -> &Arc<Genotype> {
+        let found = self.searches.iter().flatten().find(|search| search.newcomer == newcomer);
+        found.map_or(&self.newcomers[newcomer].0.genotype, |search| &search.best.genotype)
+    }
+
+    /// Whether a limit left some candidates out.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// What was evaluated so far in this generation.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// What became of each newcomer, and what that took.
+    pub(crate) fn finish(self) -> (Vec<Newcomer>, Tally) {
+        let mut newcomers: Vec<Newcomer> = self.newcomers.into_iter().map(|(newcomer, _)| newcomer).collect();
+        for Search { newcomer, best, .. } in self.searches.into_iter().flatten() {
+            newcomers[newcomer] = Newcomer { genotype: best.genotype, outcome: Outcome::Scored(best.score) };
         }
-        (tuned, self.evaluations)
+        (newcomers, self.tally)
     }
 }
 
 impl Search {
-    /// Takes the scores of what it asked for, if it did, and asks for more; whether there is a new best.
-    fn tell(&mut self, scores: Vec<Score>, p: &Parameters) -> bool {
-        if scores.is_empty() {
+    /// Takes the outcomes of what it asked for, if it did, and asks for more; whether there is a new best. Both methods
+    /// go by rank, in which what failed comes last.
+    fn tell(&mut self, outcomes: Vec<Outcome>, p: &Parameters) -> bool {
+        if outcomes.is_empty() {
             return false;
         }
         let asked = std::mem::take(&mut self.asked);
-        self.spent += scores.len();
-        self.vain += scores.len();
-        self.method.tell(&scores.iter().map(|score| score.fitness).collect::<Vec<f64>>());
-        for (genotype, score) in asked.into_iter().zip(scores) {
-            if score.fitness > self.best.score.fitness {
-                self.best = Tuned { genotype, score };
-                self.vain = 0;
+        self.spent += outcomes.len();
+        self.vain += outcomes.len();
+        let rank = |outcome: &Outcome| outcome.fitness().unwrap_or(f64::NEG_INFINITY);
+        self.method.tell(&outcomes.iter().map(rank).collect::<Vec<f64>>());
+        for (genotype, outcome) in asked.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Scored(score) if score.fitness > self.best.score.fitness => {
+                    self.best = Tuned { genotype, score };
+                    self.vain = 0;
+                }
+                _ => {}
             }
         }
         self.ask(p);

@@ -3,11 +3,12 @@
 use cambrian_core::choice::Choice;
 use cambrian_core::codec::GenotypeId;
 use cambrian_core::lineage::{Ancestor, WINDOW};
+use cambrian_core::migration::Migration;
 use cambrian_core::mutation::Operators;
 use cambrian_core::network::Network;
 use cambrian_core::parameters::{Inheritance, Parameters, Selection, Tuner, Value};
-use cambrian_core::population::{Evaluated, Population, Refused};
-use cambrian_core::task::{self, Dataset, Rows, Score, Settings, Shape, Targets, Task};
+use cambrian_core::population::{Evaluated, Limits, Population, Refused};
+use cambrian_core::task::{self, Dataset, Outcome, Rows, Score, Settings, Shape, Targets, Task};
 use cambrian_core::{checkpoint, codec};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -277,7 +278,7 @@ fn in_a_steady_state_few_are_born_and_the_best_lives_on() {
         let fresh = |g: &Arc<_>| task.evaluate(&Network::new(g)).fitness;
         let genotypes = evaluated.population().genotypes();
         assert!(
-            genotypes.iter().zip(evaluated.fitness()).all(|(g, f)| fresh(g) == *f),
+            genotypes.iter().zip(evaluated.fitness()).all(|(g, f)| Some(fresh(g)) == *f),
             "fitness kept is fitness"
         );
         population = evaluated.next(&GO).unwrap();
@@ -342,7 +343,7 @@ fn a_tuned_champion_scores_what_it_is_said_to_score_and_runs_repeat() {
             "{tuning:?} {inheritance:?}"
         );
         for (at, fitness) in (0..).zip(evaluated.fitness()) {
-            assert_eq!(task.evaluate(&Network::new(evaluated.tuned(at))).fitness, *fitness);
+            assert_eq!(Some(task.evaluate(&Network::new(evaluated.tuned(at))).fitness), *fitness);
         }
         let spent = evaluated.stats().evaluations;
         assert!(spent > 12 * 5, "{tuning:?} spent {spent}");
@@ -391,5 +392,122 @@ fn everyone_descends_from_the_first_generation() {
             assert!(evaluated.population().origin(&champion.genotype).is_some());
             population = evaluated.next(&GO).unwrap();
         }
+    }
+}
+
+/// Outcomes of a generation, of which those fail that the function says.
+fn with_failures(population: Population, fails: impl Fn(usize) -> bool) -> Option<Evaluated> {
+    let mut tuning = population.tuning();
+    let outcome = |at: usize| if fails(at) { Outcome::Failed } else { Score::from(-(at as f64)).into() };
+    tuning.tell((0..tuning.candidates().len()).map(outcome).collect());
+    population.settle(tuning)
+}
+
+#[test]
+fn who_failed_is_no_champion_and_nobodys_parent() {
+    for (replacement, tuning) in [(1.0, Tuner::None), (0.1, Tuner::None), (1.0, Tuner::CmaEs)] {
+        for selection in Selection::ALL {
+            let p = Parameters {
+                replacement,
+                tuning,
+                selection: *selection,
+                survival: 1.0,
+                ..Parameters::default()
+            };
+            let population = Population::new(p, Shape { inputs: 2, outputs: 1 }, 4).unwrap();
+            let fails = |at: usize| !at.is_multiple_of(3);
+            let evaluated = with_failures(population, fails).unwrap();
+            let stats = evaluated.stats();
+            assert_eq!((stats.evaluations, stats.failures), (150, 100));
+            assert_eq!(
+                (stats.best, stats.mean),
+                (0.0, -73.5),
+                "those that succeeded, and nothing for the rest"
+            );
+            let known = evaluated.population().genotypes().iter().enumerate();
+            let fit: Vec<GenotypeId> =
+                known.filter(|(at, _)| !fails(*at)).map(|(_, genotype)| codec::id(genotype)).collect();
+            let champion = evaluated.population().champion().unwrap();
+            assert_eq!(codec::id(&champion.genotype), fit[0]);
+            for (draw, migration) in Migration::ALL.iter().cycle().take(40).enumerate() {
+                assert!(fit.contains(&codec::id(&evaluated.migrant(*migration, draw as u64).genotype)));
+            }
+            let next = evaluated.next(&GO).unwrap();
+            for genotype in next.genotypes() {
+                let birth = next.origin(genotype).unwrap();
+                assert!(birth.parents.iter().flatten().all(|id| fit.contains(id)), "{selection:?}");
+            }
+            let waiting = if replacement < 1.0 { 15 } else { next.waiting().count() };
+            let bytes = checkpoint::encode(&next);
+            let again = checkpoint::decode(&bytes).unwrap();
+            assert_eq!((again.waiting().count(), again.failures()), (waiting, 100));
+            assert_eq!(checkpoint::encode(&again), bytes);
+        }
+    }
+}
+
+#[test]
+fn a_newcomer_takes_the_place_of_who_failed() {
+    let population = Population::new(Parameters::default(), Shape { inputs: 2, outputs: 1 }, 4).unwrap();
+    let other = Population::new(Parameters::default(), Shape { inputs: 2, outputs: 1 }, 5).unwrap();
+    let mut evaluated = with_failures(population, |at| at != 7).unwrap();
+    assert_eq!(evaluated.inject(Arc::clone(&other.genotypes()[0]), -1e300), Ok(()));
+    assert_eq!(evaluated.fitness().iter().flatten().count(), 2);
+    assert_eq!(evaluated.stats().best, -7.0);
+}
+
+#[test]
+fn where_all_failed_there_is_nothing_to_go_on_with() {
+    for tuning in Tuner::ALL {
+        let p = Parameters { tuning: *tuning, ..Parameters::default() };
+        let population = Population::new(p, Shape { inputs: 2, outputs: 1 }, 4).unwrap();
+        assert!(with_failures(population, |_| true).is_none());
+    }
+}
+
+#[test]
+fn fitness_of_any_size_is_shared() {
+    for selection in Selection::ALL {
+        for replacement in [1.0, 0.1] {
+            for [low, high] in [
+                [-f64::MAX, f64::MAX],
+                [f64::MAX; 2],
+                [-f64::MAX; 2],
+                [5e-324, 1e-323],
+                [0.0, 5e-324],
+                [1e300, 1e308],
+            ] {
+                let p =
+                    Parameters { selection: *selection, replacement, survival: 1.0, ..Parameters::default() };
+                let mut population = Population::new(p, Shape { inputs: 2, outputs: 1 }, 4).unwrap();
+                for _ in 0..5 {
+                    let score = |(at, _)| Score::from(if at % 2 == 0 { low } else { high });
+                    let scores = population.waiting().enumerate().map(score).collect();
+                    let evaluated = population.with_scores(scores).unwrap();
+                    assert!(evaluated.stats().mean.is_finite());
+                    assert_eq!(evaluated.stats().best, high);
+                    population = evaluated.next(&GO).unwrap();
+                    assert_eq!(population.genotypes().len(), 150, "{selection:?} {low} {high}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn limits_leave_the_rest_out() {
+    let task = task::named("xor").unwrap();
+    for tuning in [Tuner::None, Tuner::CmaEs] {
+        let p = Parameters { tuning, ..task.parameters() };
+        let population = || Population::new(p.clone(), task.shape(), 4).unwrap();
+        for evaluations in [1, 100, 150, 333] {
+            let limits = Limits { evaluations, ..Limits::NONE };
+            let cut = population().evaluate_within(limits, task, &GO).unwrap();
+            let made = if tuning == Tuner::None { evaluations.min(150) } else { evaluations };
+            assert_eq!((cut.stats().evaluations, cut.is_cut()), (made, tuning != Tuner::None || made < 150));
+            assert!(cut.stats().failures == 0 && cut.population().champion().is_some());
+        }
+        let now = Limits { time: Some(std::time::Instant::now()), ..Limits::NONE };
+        assert_eq!(population().evaluate_within(now, task, &GO).unwrap().stats().evaluations, 1);
     }
 }

@@ -5,7 +5,7 @@ use cambrian_core::genotype::Genotype;
 use cambrian_core::network::Network;
 use cambrian_core::parameters::{Parameters, Tuner, TuningSelection};
 use cambrian_core::population::{Evaluated, Population};
-use cambrian_core::task::{self, Score, Shape, Task, Trial};
+use cambrian_core::task::{self, Outcome, Score, Shape, Task, Trial};
 use cambrian_core::{checkpoint, codec};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -97,7 +97,8 @@ fn the_fittest_are_tuned_and_are_fitter_then() {
         let plain = tuned(Parameters { tuning: Tuner::None, ..p.clone() }).1;
         let (before, after, _) = tuned(p);
         let mut order: Vec<usize> = (0..20).collect();
-        order.sort_by(|&a, &b| plain.fitness()[b].total_cmp(&plain.fitness()[a]));
+        let fitness = |at: usize| plain.fitness()[at].expect("none fails");
+        order.sort_by(|&a, &b| fitness(b).total_cmp(&fitness(a)));
         for (place, at) in order.into_iter().enumerate() {
             let same = before.genotypes()[at] == after.population().genotypes()[at];
             assert_eq!(same, place >= 5, "{tuning:?}, place {place}");
@@ -167,12 +168,13 @@ fn rounds_by_hand_come_to_the_same() {
                 if candidates.is_empty() {
                     break;
                 }
-                let scores: Vec<Score> = candidates.iter().map(|g| task.evaluate(&Network::new(g))).collect();
-                assert!(!rounds.expects(&scores[1..]));
-                assert!(rounds.expects(&scores));
-                rounds.tell(scores);
+                let evaluate = |g: &Arc<Genotype>| Outcome::from(task.evaluate(&Network::new(g)));
+                let outcomes: Vec<Outcome> = candidates.iter().map(evaluate).collect();
+                assert!(!rounds.expects(&outcomes[1..]));
+                assert!(rounds.expects(&outcomes));
+                rounds.tell(outcomes);
             }
-            by_hand = by_hand.settle(rounds).next(&GO).unwrap();
+            by_hand = by_hand.settle(rounds).unwrap().next(&GO).unwrap();
             native = native.evaluate(&task, &GO).unwrap().next(&GO).unwrap();
             let own = |p: &Population| p.genotypes().iter().map(|g| codec::encode(g)).collect::<Vec<_>>();
             assert_eq!(own(&native), own(&by_hand), "{tuning:?}");

@@ -12,11 +12,12 @@ use cambrian_core::codec::{self, GenotypeId};
 use cambrian_core::encoding::Encoding;
 use cambrian_core::lineage::Birth;
 use cambrian_core::migration::Migration;
-use cambrian_core::population::{Champion, Evaluated, Population, Stats};
-use cambrian_core::task::{Score, Shape};
+use cambrian_core::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
+use cambrian_core::task::{Outcome, Score, Shape};
 use cambrian_core::tuning::Tuning;
 use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Waiting for fitness. Immutable, as is [`EvaluatedResource`].
 pub struct PopulationResource(Population);
@@ -60,18 +61,60 @@ fn population_new(encoded: Term, task: Term, changes: Term, seed: u64) -> NifRes
     Ok((atoms::ok(), ResourceArc::new(PopulationResource(population.map_err(error::parameter)?))))
 }
 
-/// `{Tag, {ok, Evaluated}}`
+/// What became of a generation: `Evaluated`, `{cut, Evaluated}` where a limit left some out, or `all_failed`.
+enum Generation {
+    Whole(EvaluatedArc),
+    Cut(EvaluatedArc),
+    AllFailed,
+}
+
+impl From<Evaluated> for Generation {
+    fn from(evaluated: Evaluated) -> Generation {
+        let is_cut = evaluated.is_cut();
+        let evaluated = ResourceArc::new(EvaluatedResource(evaluated));
+        if is_cut { Generation::Cut(evaluated) } else { Generation::Whole(evaluated) }
+    }
+}
+
+impl Encoder for Generation {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        match self {
+            Generation::Whole(evaluated) => evaluated.encode(env),
+            Generation::Cut(evaluated) => (atoms::cut(), evaluated).encode(env),
+            Generation::AllFailed => atoms::all_failed().encode(env),
+        }
+    }
+}
+
+/// A number, or `infinity`.
+fn limit(term: Term) -> NifResult<Option<u64>> {
+    match term.decode::<Atom>() {
+        Ok(atom) if atom == atoms::infinity() => Ok(None),
+        _ => term.decode().map(Some),
+    }
+}
+
+/// `{Tag, {ok, Evaluated | {cut, Evaluated} | all_failed}}`. `Evaluations` is a limit for all generations together, `Ms` one from now; each
+/// may be `infinity`.
 #[rustler::nif]
 fn population_evaluate<'a>(
     env: Env<'a>,
     tag: Term<'a>,
     population: PopulationArc,
     task: TaskArc,
+    evaluations: Term<'a>,
+    ms: Term<'a>,
 ) -> NifResult<ResourceArc<Job>> {
     task::check_shape(&*task.0, population.0.encoding().network_shape())?;
-    job::post(env, tag, move |leave| {
-        let evaluated = population.0.clone().evaluate(&*task.0, leave)?;
-        Some(ResourceArc::new(EvaluatedResource(evaluated)))
+    let limits = Limits {
+        evaluations: limit(evaluations)?.unwrap_or(u64::MAX),
+        // a time too far away to be counted is none
+        time: limit(ms)?.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
+    };
+    job::post(env, tag, move |leave| match population.0.clone().evaluate_within(limits, &*task.0, leave) {
+        Ok(evaluated) => Some(Generation::from(evaluated)),
+        Err(Halt::AllFailed) => Some(Generation::AllFailed),
+        Err(Halt::Stopped) => None,
     })
 }
 
@@ -97,33 +140,39 @@ fn tuning_candidates(tuning: TuningArc) -> Vec<GenotypeArc> {
     tuning.tuning.candidates().into_iter().map(wrap).collect()
 }
 
-/// Fitness, or `{Fitness, Cases}`, of the candidates in their order.
+/// `Fitness | {Fitness, Cases} | failed | skipped` of each candidate, in their order.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn tuning_tell(tuning: TuningArc, scores: List<Term>) -> NifResult<(Atom, TuningArc)> {
-    let score = |term: Term| {
+fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, TuningArc)> {
+    let outcome = |term: Term| {
         if let Ok(fitness) = term.decode::<f64>() {
-            return Ok(Score::from(fitness));
+            return Ok(Outcome::Scored(Score::from(fitness)));
+        }
+        match term.decode::<Atom>() {
+            Ok(word) if word == atoms::failed() => return Ok(Outcome::Failed),
+            Ok(word) if word == atoms::skipped() => return Ok(Outcome::Skipped),
+            _ => {}
         }
         let (fitness, List(cases)): (f64, List<f64>) = term.decode()?;
-        Ok(Score { fitness, cases })
+        Ok(Outcome::Scored(Score { fitness, cases }))
     };
-    let scores: Vec<Score> = scores.0.into_iter().map(score).collect::<NifResult<_>>()?;
-    if !tuning.tuning.expects(&scores) {
+    let outcomes: Vec<Outcome> = outcomes.0.into_iter().map(outcome).collect::<NifResult<_>>()?;
+    if !tuning.tuning.expects(&outcomes) {
         return Err(error::refuse(atoms::bad_fitness()));
     }
     let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
-    job::pool()?.install(|| next.tell(scores));
+    job::pool()?.install(|| next.tell(outcomes));
     Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next })))
 }
 
-/// The population with its scores, as good as tuning has made them so far.
+/// The population with its scores, as good as tuning has made them so far; `{error, all_failed}` where there are none.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
     let TuningResource { population, tuning } = &*tuning;
-    if !tuning.is_scored() {
+    if !tuning.is_told() {
         return Err(Error::BadArg);
     }
     let evaluated = population.0.clone().settle(tuning.clone());
+    let evaluated = evaluated.ok_or_else(|| error::refuse(atoms::all_failed()))?;
     Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated))))
 }
 
@@ -247,8 +296,8 @@ fn population_migrant<'a>(
 /// The fittest of this generation: `{Genotype, Fitness}`
 #[rustler::nif]
 fn population_best(evaluated: EvaluatedArc) -> (GenotypeArc, f64) {
-    let at = evaluated.0.best();
-    (wrap(Arc::clone(evaluated.0.tuned(at))), evaluated.0.fitness()[at as usize])
+    let (at, fitness) = evaluated.0.best();
+    (wrap(Arc::clone(evaluated.0.tuned(at))), fitness)
 }
 
 /// The fittest that has not contended before, and the population that remembers that it has:
@@ -264,13 +313,14 @@ fn population_contender(env: Env<'_>, evaluated: EvaluatedArc) -> Term<'_> {
 
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_stats(env: Env<'_>, evaluated: EvaluatedArc) -> NifResult<Term<'_>> {
-    let Stats { generation, evaluations, best, mean, species, mean_nodes, mean_connections } =
+    let Stats { generation, evaluations, failures, best, mean, species, mean_nodes, mean_connections } =
         evaluated.0.stats();
     Term::map_from_pairs(
         env,
         &[
             (atoms::generation(), generation.encode(env)),
             (atoms::evaluations(), evaluations.encode(env)),
+            (atoms::failures(), failures.encode(env)),
             (atoms::best(), best.encode(env)),
             (atoms::mean(), mean.encode(env)),
             (atoms::species(), species.encode(env)),

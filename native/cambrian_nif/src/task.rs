@@ -5,7 +5,7 @@ use crate::network::NetworkArc;
 use crate::term::{List, settings_of};
 use crate::{atoms, dataset, error, parameters};
 use cambrian_core::parameters::{Parameters, Value};
-use cambrian_core::task::{self, Shape, TASKS, Task, TaskError, Trial};
+use cambrian_core::task::{self, Outcome, Shape, TASKS, Task, TaskError, Trial};
 use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -98,7 +98,16 @@ fn shape(network: &NetworkArc) -> Shape {
     Shape { inputs: network.0.inputs() as u32, outputs: network.0.outputs() as u32 }
 }
 
-/// `{Tag, {ok, [Fitness]}}`
+/// A number, or `failed`.
+struct Fitness(Option<f64>);
+
+impl Encoder for Fitness {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        self.0.map_or_else(|| atoms::failed().encode(env), |fitness| fitness.encode(env))
+    }
+}
+
+/// `{Tag, {ok, [Fitness | failed]}}`
 #[rustler::nif]
 fn task_evaluate<'a>(
     env: Env<'a>,
@@ -108,8 +117,9 @@ fn task_evaluate<'a>(
 ) -> NifResult<ResourceArc<Job>> {
     networks.0.iter().try_for_each(|network| check_shape(&*task.0, shape(network)))?;
     job::post(env, tag, move |leave| {
-        let one = |network: &NetworkArc| leave.granted().then(|| task.0.evaluate(&network.0).fitness);
-        networks.0.iter().map(one).collect::<Option<Vec<f64>>>()
+        let evaluate = |network: &NetworkArc| Outcome::from(task.0.evaluate(&network.0));
+        let one = |network: &NetworkArc| leave.granted().then(|| Fitness(evaluate(network).fitness()));
+        networks.0.iter().map(one).collect::<Option<Vec<Fitness>>>()
     })
 }
 

@@ -97,7 +97,7 @@ function populationRow(population) {
   const progress = cell('progress');
   progress.append(make('progress', { max: 1 }), make('span', { className: 'goal' }));
   const doing = cell('state');
-  doing.append(make('span', { className: 'state' }));
+  doing.append(make('span', { className: 'state' }), make('span', { className: 'failures' }));
   const last = make('td');
   last.append(act);
   const row = make('tr', {}, make('th', { scope: 'row' }, name), cell('task'), doing, cell('generation', 'n'), cell('best', 'n'),
@@ -114,6 +114,7 @@ function fillPopulation(row, p) {
   const word = p.state === 'finished' && p.solved ? 'solved' : p.state === 'silent' ? 'does not answer' : p.state;
   put(doing.firstElementChild, word);
   doing.firstElementChild.className = `state ${p.state}`;
+  put(doing.lastElementChild, p.failures ? counted(p.failures, 'failed evaluation') : '');
   put(generation, short(p.generation));
   put(best, short(p.champion?.fitness));
   put(mean, short(p.mean));
