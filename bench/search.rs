@@ -143,7 +143,9 @@ fn some_on_the_right_side(evaluated: &Evaluated) -> bool {
         CASES.iter().all(|inputs| (network.activate(inputs)[0] > 0.5) == (inputs[0] != inputs[1]))
     };
     let genotypes = evaluated.population().genotypes().iter();
-    genotypes.zip(evaluated.fitness()).any(|(g, fitness)| fitness.is_some_and(|fitness| fitness > 3.0) && right(&Network::new(g)))
+    genotypes
+        .zip(evaluated.fitness())
+        .any(|(g, fitness)| fitness.is_some_and(|fitness| fitness > 3.0) && right(&Network::new(g)))
 }
 
 // ---- the table --------------------------------------------------------------
