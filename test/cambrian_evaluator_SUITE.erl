@@ -6,8 +6,8 @@
 all() -> [{group, alone}, {group, peers}].
 
 groups() ->
-    [{alone, [each_costs_itself_only, together_as_each, batches_change_nothing, a_runner_that_answers_rubbish, a_failure_has_no_fitness, a_limit_ends_a_round, a_limit_ends_what_is_together,
-               a_limit_waits_for_one_fitness,
+    [{alone, [each_costs_itself_only, together_as_each, batches_change_nothing, a_runner_that_answers_rubbish,
+              a_failure_has_no_fitness, a_limit_ends_a_round, a_limit_ends_what_is_together, a_limit_waits_for_one_fitness,
               faults_are_bounded, a_bomb_in_a_population, memory_is_that_of_one, told_once, nothing_stays_here, idle_is_cheap, options_are_checked, overhead]},
      {peers, [same_champion, a_node_that_halts, a_node_without_the_code, a_node_without_a_module, a_node_of_another_version,
               a_node_that_is_not_there, a_node_that_lies, a_node_that_comes_back, slow_nodes_are_relieved, together_on_nodes, what_runs_in_rust_on_nodes,

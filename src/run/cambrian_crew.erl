@@ -3,7 +3,8 @@
 %%
 %% `{work, Round, Network, Items}' is done in order; of it `{results, Crew, Round, Results, Hungry}' go back now and then,
 %% where `Hungry' says that nothing waits any more. `{give_back, Round, Count}' takes the last of what waits away again:
-%% `{given_back, Crew, Round, Indices}'. `{abandon, Round}' drops all that is left of a round. A crew ends with the process that it works for, wherever that is.
+%% `{given_back, Crew, Round, Indices}'. `{abandon, Round}' drops all that is left of a round. A crew ends with the process
+%% that it works for, wherever that is.
 -module(cambrian_crew).
 -behaviour(gen_server).
 

@@ -9,7 +9,8 @@
                   failures := non_neg_integer(), best := float(), mean := float(),
                   species := pos_integer(), mean_nodes := float(), mean_connections := float(),
                   elapsed_ms := non_neg_integer()}.
-%% Oldest first; `evaluations' and those of them that were `failures' are counted from the beginning. One binary goes from process to process without being copied, as it does in every generation.
+%% Oldest first; `evaluations' and those of them that were `failures' are counted from the beginning. One
+%% binary goes from process to process without being copied, as it does in every generation.
 -opaque history() :: binary().
 
 -define(MAX_ROWS, 1000).

@@ -500,7 +500,8 @@ repeat(#{task := Task, seed := Seed, populations := Populations} = Run) ->
         [
             [
                 <<"<div class=\"scroll\"><table>\n">>,
-                row("th", ["population", {num, "seed"}, {num, "best"}, {num, "last generation"}, {num, "evaluations"}, {num, "failed"}, {num, "time"}]),
+                row("th", ["population", {num, "seed"}, {num, "best"}, {num, "last generation"}, {num, "evaluations"}, {num, "failed"},
+                           {num, "time"}]),
                 [population_row(P) || P <- lists:sublist(Populations, ?MAX_ROWS)], more(length(Populations), 7), <<"</table></div>\n">>
             ]
          || Populations =/= []
