@@ -81,3 +81,8 @@ shuffled(List, Seed) ->
                                         {{X, Item}, Next}
                                 end, rand:seed_s(exsss, Seed), List),
     [Item || {_, Item} <- lists:sort(Keyed)].
+
+%% An improvement may be larger than the largest float.
+any_finite_fitness_is_told_test() ->
+    Max = 1.7976931348623157e308,
+    [?assertEqual([-Max, Max], told(Quantile, [-Max, Max])) || Quantile <- [0, 0.99, 1]].

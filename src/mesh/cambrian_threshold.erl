@@ -19,7 +19,7 @@ new(Quantile) -> #threshold{quantile = Quantile}.
 %% @doc Our champion has this fitness now.
 -spec improved(Fitness :: float(), threshold()) -> threshold().
 improved(Fitness, #threshold{seen = Seen, gains = Gains} = Threshold) when Seen =/= none, Fitness > Seen ->
-    Threshold#threshold{seen = Fitness, gains = lists:sublist([Fitness - Seen | Gains], ?GAINS)};
+    Threshold#threshold{seen = Fitness, gains = lists:sublist([gain(Fitness, Seen) | Gains], ?GAINS)};
 improved(Fitness, #threshold{seen = none} = Threshold) -> Threshold#threshold{seen = Fitness};
 improved(_Fitness, Threshold) -> Threshold.
 
@@ -29,7 +29,10 @@ is_worth(Fitness, #threshold{told = Told}) when Fitness =< Told -> false;
 is_worth(_Fitness, #threshold{gains = []}) -> true;
 is_worth(Fitness, #threshold{told = Told, gains = Gains, quantile = Quantile}) ->
     Rank = max(1, ceil(Quantile * length(Gains))),
-    Fitness - Told >= lists:nth(Rank, lists:sort(Gains)).
+    gain(Fitness, Told) >= lists:nth(Rank, lists:sort(Gains)).
+
+%% Half of it: the whole may be more than the largest float.
+gain(Fitness, Earlier) -> Fitness / 2 - Earlier / 2.
 
 %% @doc Everybody was told of this fitness, by us or by another.
 -spec told(Fitness :: float(), threshold()) -> threshold().
