@@ -6,7 +6,8 @@
 %% is to be called.
 %%
 %% A library that does not load leaves the VM up and every function raising
-%% `{nif_not_loaded, Reason}', so that a device in the field can still be looked at.
+%% `{nif_not_loaded, Reason}', so that a device in the field can still be looked at. Where one is loaded already, this
+%% module cannot be loaded again: `code:load_file/1' answers `{error, on_load_failure}' and the one that works stays.
 -module(cambrian_nif).
 
 -on_load(load/0).
@@ -52,9 +53,10 @@ load() ->
                {error, bad_name} -> filename:join([filename:dirname(code:which(?MODULE)), "..", "priv"]);
                Dir -> Dir
            end,
-    case erlang:load_nif(filename:join([Priv, "native", "cambrian_nif"]), 0) of
-        ok -> ok;
-        Error -> persistent_term:put(?MODULE, Error)
+    Loaded = erlang:load_nif(filename:join([Priv, "native", "cambrian_nif"]), 0),
+    case Loaded =/= ok andalso persistent_term:get(?MODULE, none) =:= ok andalso erlang:module_loaded(?MODULE) of
+        true -> {error, {already_loaded, "a native library stays until the VM ends: restart it to load another"}};
+        false -> persistent_term:put(?MODULE, Loaded)
     end.
 
 %% @doc Whether the library is there: it answers `ok' itself.

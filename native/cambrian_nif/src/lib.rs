@@ -26,4 +26,17 @@ fn loaded() -> rustler::Atom {
     atoms::ok()
 }
 
-rustler::init!("cambrian_nif");
+/// Never freed, so that the VM never unloads the library: our threads run its code, also after its module was purged.
+struct Library;
+
+#[rustler::resource_impl]
+impl rustler::Resource for Library {
+    const IMPLEMENTS_DESTRUCTOR: bool = true;
+}
+
+fn load(_: rustler::Env, _: rustler::Term) -> bool {
+    std::mem::forget(rustler::ResourceArc::new(Library));
+    true
+}
+
+rustler::init!("cambrian_nif", load = load);
