@@ -13,6 +13,7 @@
 -on_load(load/0).
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
+-export([data_dir_lock/1, data_dir_unlock/0]).
 -export([governor_set_duty/1, governor_duty/0]).
 -export([parameters_table/0]).
 -export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0, genotype_choices/0,
@@ -69,6 +70,9 @@ reason() ->
 
 pool_start(_Threads) -> ?STUB.
 job_stop(_Job) -> ?STUB.
+
+data_dir_lock(_Path) -> ?STUB.
+data_dir_unlock() -> ?STUB.
 
 governor_set_duty(_Duty) -> ?STUB.
 governor_duty() -> ?STUB.
