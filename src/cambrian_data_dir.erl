@@ -53,7 +53,7 @@ hold(Lock) ->
     end.
 
 make_and_hold(Lock) ->
-    _ = filelib:ensure_dir(Lock),
+    _ = cambrian_file:make_dirs(Lock),
     %% empties no file that another VM has made meanwhile
     _ = file:write_file(Lock, <<>>, [raw, append]),
     held(cambrian_nif:data_dir_lock(Lock), Lock).

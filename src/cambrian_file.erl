@@ -4,7 +4,7 @@
 -module(cambrian_file).
 -include_lib("kernel/include/file.hrl").
 
--export([save/2, check_place/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1, set_aside/1, name/1,
+-export([save/2, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1, set_aside/1, name/1,
          quote/1, to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
 
@@ -111,7 +111,23 @@ alike(Temporary, #file_info{mode = Mode, uid = Owner, gid = Group}) ->
 
 %%% ---- files of our own -------------------------------------------------------------------
 
-%% @doc Nobody but the owner may change it, whatever the umask says.
+%% @doc Makes the directories of a path that are not there. Like what is written there, nobody but the owner may change
+%% them, whatever the umask says.
+-spec make_dirs(path()) -> ok | {error, reason()}.
+make_dirs(Path) ->
+    Dir = filename:dirname(Path),
+    case filelib:is_dir(Dir) of
+        true -> ok;
+        false -> all([fun() -> make_dirs(Dir) end, fun() -> make_dir(Dir) end])
+    end.
+
+%% Somebody else may have made it meanwhile.
+make_dir(Dir) ->
+    case file:make_dir(Dir) of
+        ok -> protect(Dir);
+        Error -> case filelib:is_dir(Dir) of true -> ok; false -> Error end
+    end.
+
 -spec write(path(), Magic :: binary(), Payload :: binary()) -> ok | {error, error()}.
 write(Path, Magic, Payload) ->
     case place(Path) of
@@ -122,7 +138,7 @@ write(Path, Magic, Payload) ->
 
 write(Path, File, Info, Bytes) ->
     Temporary = beside(File, ".tmp"),
-    Written = all([fun() -> filelib:ensure_dir(File) end,
+    Written = all([fun() -> make_dirs(File) end,
                    %% of a VM that was killed
                    fun() -> gone(file:delete(Temporary)) end,
                    fun() -> begun(Temporary, Info) end,
@@ -162,7 +178,7 @@ write_secret_file(Path, Bytes) ->
     Room = beside(Path, ".new"),
     Inside = filename:join(Room, "secret"),
     Clear = fun() -> clear(Inside, Room) end,
-    Written = all([fun() -> filelib:ensure_dir(Path) end,
+    Written = all([fun() -> make_dirs(Path) end,
                    Clear,
                    fun() -> file:make_dir(Room) end,
                    fun() -> file:change_mode(Room, 8#700) end,

@@ -171,11 +171,12 @@ what_is_no_file_is_not_read_test() ->
 the_umask_gives_nobody_what_is_ours_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
-            Program = "[ok = cambrian_file:write(F, <<>>, <<1>>) || F <- [\"" ++ Dir ++ "/ours\"]], "
+            Program = "ok = cambrian_file:write(\"" ++ Dir ++ "/below/ours\", <<>>, <<1>>), "
                 "{ok, _} = cambrian_identity:load(\"" ++ Dir ++ "/identity\"), halt().",
             Ebin = filename:dirname(code:which(cambrian_file)),
             ?assertEqual("", os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++ "'")),
-            ?assertEqual(8#644, cambrian_temporary:mode(filename:join(Dir, "ours"))),
+            ?assertEqual(8#755, cambrian_temporary:mode(filename:join(Dir, "below"))),
+            ?assertEqual(8#644, cambrian_temporary:mode(filename:join(Dir, "below/ours"))),
             ?assertEqual(8#600, cambrian_temporary:mode(filename:join(Dir, "identity")))
         end)
     end}.

@@ -181,7 +181,7 @@ open(Kind) ->
     end.
 
 open(Kind, {ok, Path}) ->
-    _ = filelib:ensure_dir(Path),
+    _ = cambrian_file:make_dirs(Path),
     Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true}],
     case disk_log:open(Options) of
         {ok, Log} -> Log;

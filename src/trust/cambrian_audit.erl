@@ -31,7 +31,7 @@ open({ok, Path}, Size) ->
     Log = {?MODULE, Path},
     case cambrian_file:to_list(Path) of
         {ok, Name} ->
-            _ = filelib:ensure_dir(Path),
+            _ = cambrian_file:make_dirs(Path),
             case opened(Log, [{name, Log}, {file, Name}, {type, wrap}, {format, external}], Size) of
                 ok -> {ok, #{log => Log, last => []}};
                 {error, Reason} -> {error, {Reason, Path}}
