@@ -52,7 +52,7 @@ evolve(Task) -> evolve(Task, #{}).
 evolve(Task, #{report := Path} = Options) ->
     %% now, so that what cannot be written is known before anything runs
     case Path =/= <<>> andalso is_binary(Path) orelse Path =/= [] andalso io_lib:printable_unicode_list(Path) of
-        true -> reported(cambrian_report:check_place(Path), Path, Task, maps:remove(report, Options));
+        true -> reported(cambrian_file:check_place(Path), Path, Task, maps:remove(report, Options));
         false -> {error, {bad_option, {report, Path, <<"the name of a file">>}}}
     end;
 evolve(Task, Options) ->
@@ -80,6 +80,7 @@ evolve(Task, Options, Recorded) when is_map(Options) ->
     case application:ensure_all_started(cambrian) of
         {ok, _} -> evolve_started(Task, Options, Recorded);
         {error, {cambrian, {{nif_not_loaded, Reason}, _}}} -> {error, {nif_not_loaded, Reason}};
+        {error, {cambrian, {{data_dir_in_use, _, _} = Reason, _}}} -> {error, Reason};
         Error -> Error
     end;
 evolve(_Task, Options, _Recorded) ->

@@ -6,10 +6,19 @@
 start(_Type, _Args) ->
     case {cambrian_nif:loaded(), check(maps:from_list(application:get_all_env(cambrian)))} of
         {ok, {ok, _}} ->
-            cambrian_telemetry:start(),
-            with_dashboard(cambrian_sup:start_link());
+            with_data_dir(cambrian_data_dir:path([]));
         {{error, Reason}, _} -> {error, {nif_not_loaded, Reason}};
         {ok, Error} -> Error
+    end.
+
+with_data_dir({error, _} = Error) -> Error;
+with_data_dir(_) ->
+    cambrian_telemetry:start(),
+    case with_dashboard(cambrian_sup:start_link()) of
+        {ok, _} = Started -> Started;
+        Error ->
+            cambrian_data_dir:release(),
+            Error
     end.
 
 check(Environment) ->
@@ -38,12 +47,11 @@ ended(Supervisor) ->
     exit(Supervisor, shutdown),
     receive {'DOWN', Monitor, process, _, _} -> ok end.
 
-stop(_State) -> ok.
+stop(_State) -> cambrian_data_dir:release().
 
 %% What may be set before the application starts. The governor looks at what is its own.
 table() ->
-    Path = fun(Dir) -> Dir =/= <<>> andalso is_binary(Dir) orelse Dir =/= [] andalso io_lib:printable_unicode_list(Dir) end,
-    #{data_dir => {Path, <<"the path of a directory">>},
+    #{data_dir => {fun cambrian_data_dir:is_valid/1, <<"the path of a directory">>},
       threads => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
       governor => {fun is_map/1, <<"a map">>},
       dashboard => {fun is_map/1, <<"a map">>},

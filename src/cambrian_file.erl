@@ -4,27 +4,158 @@
 -module(cambrian_file).
 -include_lib("kernel/include/file.hrl").
 
--export([write/3, write_secret/3, read/2, read_secret/2, delete/1, set_aside/1, in_data_dir/1, name/1, quote/1]).
+-export([save/2, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1, set_aside/1, name/1,
+         quote/1, to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
 
 -type path() :: file:filename_all().
-%% `torn_file' was not written to its end, or was changed since; `other_file' never was one of ours.
--type error() :: {file:posix() | badarg | terminated | system_limit | torn_file | other_file | unsafe_permissions,
-                  path()}.
+-type reason() :: file:posix() | badarg | terminated | system_limit.
+%% `torn_file' was not written to its end, or was changed since; `other_file' never was one of ours; `not_a_file' is a
+%% device, a pipe and the like.
+-type error() :: {reason() | torn_file | other_file | not_a_file | unsafe_permissions, path()}.
 
 %% A file's name has at most 255 bytes on most file systems, and others are put after ours.
 -define(MAX_NAME, 200).
+%% More than a population of a million has.
+-define(MAX_SIZE, (1 bsl 32)).
+-define(OTHERS_MAY_WRITE, 8#022).
+%% In a directory of others, of another owner, or mounted as a file of its own.
+-define(ONLY_IN_PLACE(Reason), (Reason =:= eacces orelse Reason =:= eperm orelse Reason =:= ebusy)).
+
+%%% ---- files for the user -----------------------------------------------------------------
+
+%% @doc Writes a file for the user: whole or not at all, and with the mode and the owner that it has if it exists. A
+%% symbolic link stays, and its target is written; a device or a pipe is written to. Where the directory lets nobody
+%% make files, or the owner cannot be kept, or the file has other names (hard links), it is overwritten in place.
+-spec save(path(), iodata()) -> ok | {error, reason()}.
+save(Path, Bytes) ->
+    case writable(place(Path)) of
+        {file, File, Info} -> save(File, Info, Bytes);
+        stream -> file:write_file(Path, Bytes);
+        Error -> Error
+    end.
+
+save(File, #file_info{links = Links}, Bytes) when Links > 1 ->
+    write_synced(File, Bytes);
+save(File, Info, Bytes) ->
+    Temporary = temporary(File),
+    Written = all([fun() -> begun(Temporary, Info) end,
+                   fun() -> write_synced(Temporary, Bytes) end,
+                   fun() -> file:rename(Temporary, File) end]),
+    _ = [file:delete(Temporary) || Written =/= ok],
+    case Written of
+        {error, Reason} when Info =/= none, ?ONLY_IN_PLACE(Reason) -> write_synced(File, Bytes);
+        _ -> Written
+    end.
+
+%% @doc Whether {@link save/2} can write there. What is there stays as it is.
+-spec check_place(path()) -> ok | {error, reason()}.
+check_place(Path) ->
+    case writable(place(Path)) of
+        {file, File, Info} ->
+            Temporary = temporary(File),
+            case begun(Temporary, Info) of
+                ok -> file:delete(Temporary);
+                {error, Reason} when Info =/= none, ?ONLY_IN_PLACE(Reason) -> ok;
+                Error -> Error
+            end;
+        stream -> ok;
+        Error -> Error
+    end.
+
+%% To replace a file takes no right to write it, and one that is protected is to stay.
+writable({file, _, #file_info{access = Access}}) when Access =/= write, Access =/= read_write -> {error, eacces};
+writable(Place) -> Place.
+
+%% What is at a path: a file or the place for one, behind whatever links, or something that is written to as it is.
+place(Path) ->
+    case file:read_file_info(Path) of
+        {ok, #file_info{type = regular} = Info} -> {file, target(Path), Info};
+        {ok, #file_info{type = directory}} -> {error, eisdir};
+        {ok, _} -> stream;
+        {error, enoent} -> {file, target(Path), none};
+        Error -> Error
+    end.
+
+target(Path) ->
+    case file:read_link_all(Path) of
+        {ok, Next} -> target(filename:join(filename:dirname(Path), Next));
+        {error, _} -> Path
+    end.
+
+temporary(File) ->
+    Name = [".cambrian_", os:getpid(), $_, integer_to_list(erlang:unique_integer([positive])), ".tmp"],
+    filename:join(filename:dirname(File), iolist_to_binary(Name)).
+
+%% Empty, until it has the owner and the mode of the file that it replaces.
+begun(Temporary, Info) ->
+    case file:write_file(Temporary, <<>>, [raw, exclusive]) of
+        ok ->
+            Alike = alike(Temporary, Info),
+            _ = [file:delete(Temporary) || Alike =/= ok],
+            Alike;
+        Error -> Error
+    end.
+
+alike(_Temporary, none) -> ok;
+alike(Temporary, #file_info{mode = Mode, uid = Owner, gid = Group}) ->
+    Own = file:read_file_info(Temporary),
+    all([fun() ->
+             case Own of
+                 {ok, #file_info{uid = Owner, gid = Group}} -> ok;
+                 {ok, _} -> file:change_owner(Temporary, Owner, Group);
+                 Error -> Error
+             end
+         end,
+         fun() -> file:change_mode(Temporary, Mode band 8#7777) end]).
+
+%%% ---- files of our own -------------------------------------------------------------------
+
+%% @doc Makes the directories of a path that are not there. Like what is written there, nobody but the owner may change
+%% them, whatever the umask says.
+-spec make_dirs(path()) -> ok | {error, reason()}.
+make_dirs(Path) ->
+    Dir = filename:dirname(Path),
+    case filelib:is_dir(Dir) of
+        true -> ok;
+        false -> all([fun() -> make_dirs(Dir) end, fun() -> make_dir(Dir) end])
+    end.
+
+%% Somebody else may have made it meanwhile.
+make_dir(Dir) ->
+    case file:make_dir(Dir) of
+        ok -> protect(Dir);
+        Error -> case filelib:is_dir(Dir) of true -> ok; false -> Error end
+    end.
 
 -spec write(path(), Magic :: binary(), Payload :: binary()) -> ok | {error, error()}.
 write(Path, Magic, Payload) ->
-    Temporary = beside(Path, ".tmp"),
-    Written = all([fun() -> filelib:ensure_dir(Path) end,
-                   fun() -> write_synced(Temporary, whole(Magic, Payload)) end,
-                   fun() -> file:rename(Temporary, Path) end,
-                   fun() -> sync_directory(filename:dirname(Path)) end]),
+    case place(Path) of
+        {file, File, Info} -> write(Path, File, Info, whole(Magic, Payload));
+        stream -> {error, {not_a_file, Path}};
+        Error -> of_path(Path, Error)
+    end.
+
+write(Path, File, Info, Bytes) ->
+    Temporary = beside(File, ".tmp"),
+    Written = all([fun() -> make_dirs(File) end,
+                   %% of a VM that was killed
+                   fun() -> gone(file:delete(Temporary)) end,
+                   fun() -> begun(Temporary, Info) end,
+                   fun() -> protect(Temporary) end,
+                   fun() -> write_synced(Temporary, Bytes) end,
+                   fun() -> file:rename(Temporary, File) end,
+                   fun() -> sync_directory(filename:dirname(File)) end]),
     %% on a full disk what was begun is in the way of others
     _ = [file:delete(Temporary) || Written =/= ok],
     of_path(Path, Written).
+
+protect(File) ->
+    case file:read_file_info(File) of
+        {ok, #file_info{mode = Mode}} when Mode band ?OTHERS_MAY_WRITE =:= 0 -> ok;
+        {ok, #file_info{mode = Mode}} -> file:change_mode(File, Mode band 8#7777 band bnot ?OTHERS_MAY_WRITE);
+        Error -> Error
+    end.
 
 %% A name is there after a power cut once its directory is written, too. Not every system can.
 sync_directory(Dir) ->
@@ -37,18 +168,26 @@ sync_directory(Dir) ->
 %% it; so it is made in a directory that nobody else can enter.
 -spec write_secret(path(), Magic :: binary(), Payload :: binary()) -> ok | {error, error()}.
 write_secret(Path, Magic, Payload) ->
+    case place(Path) of
+        {file, File, _} -> of_path(Path, write_secret_file(File, whole(Magic, Payload)));
+        stream -> {error, {not_a_file, Path}};
+        Error -> of_path(Path, Error)
+    end.
+
+write_secret_file(Path, Bytes) ->
     Room = beside(Path, ".new"),
     Inside = filename:join(Room, "secret"),
     Clear = fun() -> clear(Inside, Room) end,
-    Written = all([fun() -> filelib:ensure_dir(Path) end,
+    Written = all([fun() -> make_dirs(Path) end,
                    Clear,
                    fun() -> file:make_dir(Room) end,
                    fun() -> file:change_mode(Room, 8#700) end,
                    fun() -> file:write_file(Inside, <<>>) end,
                    fun() -> file:change_mode(Inside, 8#600) end,
-                   fun() -> write_synced(Inside, whole(Magic, Payload)) end,
-                   fun() -> file:rename(Inside, Path) end]),
-    of_path(Path, all([fun() -> Written end, Clear])).
+                   fun() -> write_synced(Inside, Bytes) end,
+                   fun() -> file:rename(Inside, Path) end,
+                   fun() -> sync_directory(filename:dirname(Path)) end]),
+    all([fun() -> Written end, Clear]).
 
 %% What a crash left there, too.
 clear(Inside, Room) ->
@@ -81,6 +220,13 @@ of_path(_Path, ok) -> ok.
 %% @doc What was written, if it is there whole.
 -spec read(path(), Magic :: binary()) -> {ok, binary()} | {error, not_found | error()}.
 read(Path, Magic) ->
+    case file:read_file_info(Path) of
+        {ok, #file_info{type = regular, size = Size}} when Size > ?MAX_SIZE -> {error, {efbig, Path}};
+        {ok, #file_info{type = Type}} when Type =/= regular, Type =/= directory -> {error, {not_a_file, Path}};
+        _ -> read_file(Path, Magic)
+    end.
+
+read_file(Path, Magic) ->
     case file:read_file(Path) of
         {ok, Bytes} -> checked(Bytes, Magic, Path);
         {error, enoent} -> {error, not_found};
@@ -109,6 +255,18 @@ read_secret(Path, Magic) ->
         _ -> read(Path, Magic)
     end.
 
+%% @doc The term that such a file holds; no atom is made, and nothing is unpacked that would be larger than its file. All
+%% atoms that ours have are there once our modules are.
+-spec term(Payload :: binary()) -> {ok, term()} | error.
+term(<<131, 80, _/binary>>) -> error;
+term(Payload) ->
+    _ = application:load(cambrian),
+    {ok, Modules} = application:get_key(cambrian, modules),
+    _ = code:ensure_modules_loaded(Modules),
+    try {ok, binary_to_term(Payload, [safe])}
+    catch error:_ -> error
+    end.
+
 -spec delete(path()) -> ok | {error, error()}.
 delete(Path) -> of_path(Path, gone(file:delete(Path))).
 
@@ -124,12 +282,22 @@ set_aside(Path) ->
 beside(Path, Suffix) when is_binary(Path) -> <<Path/binary, (list_to_binary(Suffix))/binary>>;
 beside(Path, Suffix) -> filename:flatten([Path, Suffix]).
 
-%% @doc A path below the application's `data_dir', if there is one.
--spec in_data_dir([file:name_all()]) -> {ok, path()} | none.
-in_data_dir(Names) ->
-    case application:get_env(cambrian, data_dir) of
-        {ok, Dir} -> {ok, filename:join([Dir | Names])};
-        undefined -> none
+%% @doc The bytes of a path, as the file system has them, whatever the locale is that the VM was started in.
+-spec to_raw(path()) -> {ok, binary()} | error.
+to_raw(Path) when is_binary(Path) -> {ok, Path};
+to_raw(Path) ->
+    case unicode:characters_to_binary(Path, unicode, file:native_name_encoding()) of
+        Raw when is_binary(Raw) -> {ok, Raw};
+        _ -> error
+    end.
+
+%% @doc The same path as a list, for those modules of OTP that take no other: {@link disk_log} is one.
+-spec to_list(path()) -> {ok, string()} | error.
+to_list(Path) when is_list(Path) -> {ok, Path};
+to_list(Path) ->
+    case unicode:characters_to_list(Path, file:native_name_encoding()) of
+        List when is_list(List) -> {ok, List};
+        _ -> error
     end.
 
 %% @doc One component of a path for any text: never empty, hidden, `..' or too long, and another for another text.

@@ -6,12 +6,14 @@
 %% is to be called.
 %%
 %% A library that does not load leaves the VM up and every function raising
-%% `{nif_not_loaded, Reason}', so that a device in the field can still be looked at.
+%% `{nif_not_loaded, Reason}', so that a device in the field can still be looked at. Where one is loaded already, this
+%% module cannot be loaded again: `code:load_file/1' answers `{error, on_load_failure}' and the one that works stays.
 -module(cambrian_nif).
 
 -on_load(load/0).
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
+-export([data_dir_lock/1, data_dir_unlock/0]).
 -export([governor_set_duty/1, governor_duty/0]).
 -export([parameters_table/0]).
 -export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0, genotype_choices/0,
@@ -52,9 +54,10 @@ load() ->
                {error, bad_name} -> filename:join([filename:dirname(code:which(?MODULE)), "..", "priv"]);
                Dir -> Dir
            end,
-    case erlang:load_nif(filename:join([Priv, "native", "cambrian_nif"]), 0) of
-        ok -> ok;
-        Error -> persistent_term:put(?MODULE, Error)
+    Loaded = erlang:load_nif(filename:join([Priv, "native", "cambrian_nif"]), 0),
+    case Loaded =/= ok andalso persistent_term:get(?MODULE, none) =:= ok andalso erlang:module_loaded(?MODULE) of
+        true -> {error, {already_loaded, "a native library stays until the VM ends: restart it to load another"}};
+        false -> persistent_term:put(?MODULE, Loaded)
     end.
 
 %% @doc Whether the library is there: it answers `ok' itself.
@@ -67,6 +70,9 @@ reason() ->
 
 pool_start(_Threads) -> ?STUB.
 job_stop(_Job) -> ?STUB.
+
+data_dir_lock(_Path) -> ?STUB.
+data_dir_unlock() -> ?STUB.
 
 governor_set_duty(_Duty) -> ?STUB.
 governor_duty() -> ?STUB.

@@ -67,7 +67,12 @@ a_secret_is_its_owners_test() ->
         {ok, #{key := Next}} = cambrian_identity:rotate(Path),
         ?assertEqual(8#600, cambrian_temporary:mode(Path)),
         ?assertMatch({ok, #{key := Next}}, cambrian_identity:load(Path)),
-        ?assertEqual({ok, ["identity"]}, file:list_dir(filename:dirname(Path)))
+        ?assertEqual({ok, ["identity"]}, file:list_dir(filename:dirname(Path))),
+        %% behind a link, which stays
+        Link = in(Dir, "link"),
+        ok = file:make_symlink("new/identity", Link),
+        {ok, #{key := Last}} = cambrian_identity:rotate(Link),
+        ?assertMatch({{ok, "new/identity"}, {ok, #{key := Last}}}, {file:read_link(Link), cambrian_identity:load(Path)})
     end).
 
 %% Nothing is in the new directory before only its owner can enter it, and nothing in the file before only he can read it.
@@ -78,7 +83,9 @@ nobody_sees_it_being_written_test() ->
         Inside = Room ++ "/secret",
         Calls = traced(fun() -> cambrian_identity:load(Path) end),
         ?assertMatch([{make_dir, [Room]}, {change_mode, [Room, 8#700]}, {write_file, [Inside, <<>>]},
-                      {change_mode, [Inside, 8#600]}, {open, [Inside, _]}, {write, _}, {sync, _}, {rename, [Inside, Path]}],
+                      {change_mode, [Inside, 8#600]}, {open, [Inside, _]}, {write, _}, {sync, _}, {rename, [Inside, Path]},
+                      %% so that a power cut does not bring the earlier one back
+                      {open, [Dir, _]}, {sync, _}],
                      Calls)
     end).
 

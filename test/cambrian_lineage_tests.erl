@@ -119,6 +119,28 @@ it_is_known_after_a_restart_test() ->
         file:del_dir_r(Dir)
     end.
 
+%% What is no entry is left out, and all else is there.
+a_log_with_other_terms_in_it_is_read_test() ->
+    cambrian_temporary:with_data_dir(fun(Dir) ->
+        {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 9}),
+        {ok, Before} = cambrian:lineage(Champion),
+        ok = application:stop(cambrian),
+        Id = <<1:256>>,
+        Entry = {Id, {own, <<"xor">>, {Id, [], [], 0}}},
+        [begin
+             {ok, Log} = disk_log:open([{name, here}, {file, filename:join([Dir, "lineage", Kind])}, {type, wrap},
+                                        {size, {4_194_304, 8}}, {quiet, true}]),
+             ok = disk_log:log_terms(Log, [rubbish, {1, 2}, {Id, {own, 1}}, {<<1>>, {signed, <<>>}}, {Id, {signed, none}},
+                                           setelement(1, Entry, <<2:256>>), {Id, {own, <<"xor">>, {Id, [a | b], [], 0}}},
+                                           {Id, {own, <<"xor">>, {Id, [], [], none}}}]
+                                          ++ [Entry || Kind =:= "signed"]),
+             ok = disk_log:close(Log)
+         end || Kind <- ["bred", "signed"]],
+        {ok, _} = application:ensure_all_started(cambrian),
+        ?assertEqual({ok, Before}, cambrian:lineage(Champion)),
+        ?assertEqual({error, unknown}, cambrian:lineage(Id))
+    end).
+
 restarted(Dir) ->
     _ = application:stop(cambrian),
     case Dir of

@@ -217,5 +217,46 @@ a_missing_library_is_named_and_the_vm_stays_up_test_() ->
         ok = file:del_dir_r(Dir)
     end}.
 
+%% A second load is refused; a working one stays, and so does what it has made. One that was deleted says so until it is
+%% loaded again. The library is never unloaded, as its threads run it.
+a_reload_ends_nothing_test_() ->
+    {timeout, 120, fun() ->
+        Ebin = filename:dirname(code:which(cambrian_nif)),
+        {ok, Peer, _} = peer:start(#{connection => standard_io, args => ["-pa", Ebin, "-kernel", "logger_level", "none"]}),
+        Call = fun(M, F, A) -> peer:call(Peer, M, F, A, 60_000) end,
+        {ok, _} = Call(application, ensure_all_started, [cambrian]),
+        Running = Call(erlang, whereis, [cambrian_sup]),
+        {ok, _} = Call(cambrian_population, start, [#{task => double_pole_novel, name => pole, target => 1.0e9}]),
+        ok = Call(cambrian_population, run, [pole]),
+        {ok, Beam} = file:read_file(code:which(cambrian_nif)),
+        [begin
+             ?assertEqual({F, {error, on_load_failure}}, {F, Call(M, F, A)}),
+             ?assertEqual(ok, Call(cambrian_nif, loaded, [])),
+             ?assertEqual(Running, Call(erlang, whereis, [cambrian_sup])),
+             #{generation := Generation} = Call(cambrian_population, info, [pole]),
+             wait_until(fun() -> maps:get(generation, Call(cambrian_population, info, [pole])) > Generation + 1 end)
+         end || {M, F, A} <- [{code, load_file, [cambrian_nif]}, {c, l, [cambrian_nif]},
+                              {code, load_binary, [cambrian_nif, "cambrian_nif.beam", Beam]}]],
+        true = Call(code, soft_purge, [cambrian_nif]),
+        ?assertEqual(ok, Call(cambrian_nif, loaded, [])),
+        ok = Call(cambrian_population, stop, [pole]),
+        {ok, _} = Call(cambrian, evolve, ['xor', #{generations => 2}]),
+        _ = Call(application, stop, [cambrian]),
+        true = Call(code, delete, [cambrian_nif]),
+        ?assertMatch({nif_not_loaded, {upgrade, _}}, raised(fun() -> Call(cambrian, parameters, []) end)),
+        _ = Call(code, purge, [cambrian_nif]),
+        ?assertMatch({module, _}, Call(code, load_file, [cambrian_nif])),
+        ?assertMatch({ok, _}, Call(cambrian, evolve, ['xor', #{generations => 2}])),
+        peer:stop(Peer)
+    end}.
+
+wait_until(Is) -> wait_until(Is, 60_000).
+
+wait_until(Is, Left) when Left > 0 ->
+    case Is() of
+        true -> ok;
+        false -> timer:sleep(5), wait_until(Is, Left - 5)
+    end.
+
 raised(Fun) ->
     try Fun() catch error:Reason -> Reason end.

@@ -6,7 +6,7 @@
 all() ->
     [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
      told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping,
-     asleep_when_idle, afresh_once, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
+     asleep_when_idle, afresh_once, a_name_that_is_taken, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
      what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails,
      fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed,
@@ -249,6 +249,36 @@ afresh_once(Config) ->
     ok = gen_server:stop(First),
     {Second, 0} = Supervised(),
     ok = gen_server:stop(Second).
+
+%% By a population, whose files stay, or by what is none: an error, and nothing is started, crashes or is deleted.
+a_name_that_is_taken(Config) ->
+    Dir = proplists:get_value(dir, Config),
+    ok = application:set_env(cambrian, data_dir, Dir),
+    {ok, Here} = cambrian_population:start((options(1))#{name => here, checkpoint_interval => 0}),
+    {ok, _} = cambrian_population:step(here, 5),
+    Files = fun() -> lists:sort(filelib:wildcard(filename:join([Dir, "populations", "**"]))) end,
+    Before = Files(),
+    ?assertMatch([_, _, _, _], Before),
+    Guards = supervisor:count_children(cambrian_population_sup),
+    Taken = {error, {already_started, Here}},
+    Other = #{task => single_pole, seed => 1, name => here, generations => 2},
+    [begin
+         ?assertEqual(Taken, cambrian_population:start(Options#{resume => Resume})),
+         ?assertEqual(Taken, cambrian_population:start_link(Options#{resume => Resume})),
+         ?assertEqual(Taken, cambrian:evolve(maps:get(task, Options), maps:remove(task, Options#{resume => Resume})))
+     end || Options <- [(options(1))#{name => here}, Other], Resume <- [true, false]],
+    %% files of a name that another process has
+    ok = filelib:ensure_dir(filename:join([Dir, "populations", "kernel_sup", "x"])),
+    ok = file:write_file(filename:join([Dir, "populations", "kernel_sup", "000000000001.checkpoint"]), "mine"),
+    [?assertEqual({error, {name_taken, Name}}, cambrian_population:start(Other#{name => Name, resume => Resume}))
+     || Name <- [kernel_sup, init, user, cambrian_sup, cambrian_store], Resume <- [true, false]],
+    ?assertEqual({error, {name_taken, init}}, cambrian:evolve('xor', #{name => init, resume => false})),
+    ?assertEqual(Guards, supervisor:count_children(cambrian_population_sup)),
+    ?assertEqual(Before, Files() -- [filename:join([Dir, "populations", "kernel_sup" | Below])
+                                     || Below <- [[], ["000000000001.checkpoint"]]]),
+    exit(Here, kill),
+    Back = await_return(here, Here),
+    ?assertMatch(#{generation := 4}, cambrian_population:info(Back)).
 
 init(Flags) -> {ok, Flags}.
 

@@ -414,11 +414,36 @@ a_torn_file_is_set_aside_test_() ->
                  ?assertEqual({ok, Bytes}, file:read_file([Path, ".torn"])),
                  ok = application:stop(cambrian)
              end || Bytes <- [<<>>, binary:part(Whole, 0, 30), binary:part(Whole, 0, byte_size(Whole) - 1), <<"not ours">>,
-                              strange(<<"no term">>), strange(term_to_binary(#{})), strange(term_to_binary(#{origins => 1}))]]
+                              strange(<<"no term">>), strange(term_to_binary(#{})), strange(term_to_binary(#{origins => 1})),
+                              %% an atom that is not there
+                              strange(<<131, 119, 22, "no_atom_of_this_system">>)
+                              | [strange(term_to_binary(Other)) || Other <- unlike(binary_to_term(payload(Whole)))]]]
         after
             ok = logger:remove_primary_filter(expected)
         end
     end).
+
+payload(<<"cambrian trust 1\n", _Hash:32/binary, Payload/binary>>) -> Payload.
+
+%% Of what a realm saves, each part left out or as what it is not; of another realm; and with successions that go round.
+unlike(Saved) ->
+    Standing = #{reputation => 0.5, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0, window => 0,
+                 seen => 0, tokens => 1, filled => 0, grant => none},
+    Odd = [none, -1, 1.5, <<1>>, [a | b], {1}],
+    {Key, Other} = {key(1), key(2)},
+    Retired = fun(Heir) -> #{heir => Heir, known => false, time => 0} end,
+    Ban = #{what => {key, Key}, reason => <<>>, by => user, time => 0},
+    [maps:remove(Part, Saved) || Part <- [name, max, retired, bans, origins, refused]]
+        ++ [Saved#{Part => Value} || Part <- maps:keys(Saved), Value <- Odd, {Part, Value} =/= {tolerance, 1.5}]
+        ++ [Saved#{name => <<"org.example.else">>}, Saved#{max => 0}, Saved#{rate => {0, 1}},
+            Saved#{capability => {keys, [Key | Other]}}, Saved#{refused => #{<<"a">> => 1}},
+            Saved#{retired => #{Key => Retired(Key)}}, Saved#{retired => #{Key => Retired(Other), Other => Retired(Key)}},
+            Saved#{retired => #{Key => Retired(<<1>>)}}, Saved#{bans => #{{key, Other} => Ban}},
+            Saved#{bans => #{{key, Key} => maps:remove(time, Ban)}}, Saved#{origins => #{<<1>> => Standing}}]
+        ++ [Saved#{origins => #{Key => maps:remove(Part, Standing)}} || Part <- maps:keys(Standing), Part =/= window]
+        ++ [Saved#{origins => #{Key => Standing#{Part => Value}}}
+            || Part <- maps:keys(Standing), Value <- [<<1>>, nan, -1],
+               Value =/= -1 orelse not lists:member(Part, [seen, filled, tokens])].
 
 strange(Payload) -> <<"cambrian trust 1\n", (crypto:hash(sha256, Payload))/binary, Payload/binary>>.
 

@@ -110,6 +110,10 @@ defmodule Cambrian.Error do
 
   defp text(:population_kept_failing), do: "the population crashed again and again"
   defp text({:already_started, pid}), do: "the name is taken by #{inspect(pid)}"
+  defp text({:name_taken, name}), do: "the name #{inspect(name)} is that of another process"
+
+  defp text({:data_dir_in_use, dir, holder}),
+    do: "the data directory #{dir} is in use by another VM (#{holder})"
 
   defp text({:checkpoint_of_another_task, task}),
     do: "the checkpoint of that name is of task #{inspect(task)}; resume: false drops it"
@@ -188,6 +192,7 @@ defmodule Cambrian.Error do
   defp text({:torn_file, path}), do: "the file #{path} is damaged"
   defp text({:malformed, path}), do: "the file #{path} is not what it should be"
   defp text(:enoent), do: "there is no such file"
+  defp text({:not_a_file, path}), do: "#{path} is a device, a pipe or the like, not a file"
   defp text({:other_file, path}), do: "the file #{path} is none of Cambrian's"
   defp text(:too_many_bans), do: "too many bans; unban some"
   defp text(:already_succeeded), do: "the key named another successor before"

@@ -25,7 +25,9 @@ defmodule Cambrian.Population do
     * `:name` - an atom, under which it is registered and its checkpoint kept. With the
       application's `:data_dir` set, a checkpoint under a name is a file and outlives the VM.
     * `:resume` - `false` drops checkpoints of that name at the start instead of taking them up.
-      After a crash it goes on where it was all the same.
+      After a crash it goes on where it was all the same. Nothing is dropped when the start fails,
+      as with the name of a population that is alive (`{:error, {:already_started, pid}}`) or of
+      another process (`{:error, {:name_taken, name}}`).
     * `:checkpoint_interval` - ms between two checkpoints that are written to a file, default 1000; 0
       is every generation. One is written as well when it pauses and when it ends.
     * `:checkpoints` - how many of these files are kept, default 3.

@@ -86,14 +86,15 @@ identity(#{identity := Fun}) when is_function(Fun) ->
         _ -> {error, {bad_option, {identity, Fun, <<"a fun that gives 32 bytes">>}}}
     end;
 identity(#{identity := Path}) -> identity_in({ok, Path});
-identity(_) -> identity_in(cambrian_file:in_data_dir([<<"identity">>])).
+identity(_) -> identity_in(cambrian_data_dir:path([<<"identity">>])).
 
 identity_in(none) -> {ok, cambrian_identity:from_secret(cambrian_identity:new()), none};
 identity_in({ok, Path} = Home) ->
     case cambrian_identity:load(Path) of
         {ok, Identity} -> {ok, Identity, Home};
         Error -> Error
-    end.
+    end;
+identity_in(Error) -> Error.
 
 exchange_options(#{realm := Realm} = Options, Identity, Address) ->
     #{realm => Realm, identity => Identity, address => Address, grant => maps:get(grant, Options, undefined),

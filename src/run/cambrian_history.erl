@@ -2,7 +2,7 @@
 %% The generations of a population in numbers: each of the first thousand, evenly chosen ones of a longer story.
 -module(cambrian_history).
 
--export([new/0, add/2, pages/1]).
+-export([new/0, add/2, pages/1, is_history/2]).
 -export_type([history/0, page/0]).
 
 -type page() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(),
@@ -48,3 +48,16 @@ every_second(Last) -> [Last].
 pages(History) ->
     [#{generation => Generation, evaluations => Evaluations, failures => Failures, best => Best, mean => Mean,
        species => Species, mean_nodes => Nodes, mean_connections => Connections, elapsed_ms => Elapsed} || <<?ROW>> <= History].
+
+%% @doc Whether a term from a file is one, up to a generation: whole rows of numbers, in the order of their generations.
+-spec is_history(term(), Now :: non_neg_integer()) -> boolean().
+is_history(History, Now) when is_binary(History), byte_size(History) =< ?MAX_ROWS * ?ROW_BYTES ->
+    are_rows(History, -1, Now);
+is_history(_History, _Now) -> false.
+
+%% A row with what is no finite number does not match.
+are_rows(<<?ROW, Rest/binary>>, Last, Now) ->
+    Generation > Last andalso Generation =< Now andalso Species > 0 andalso Failures =< Evaluations andalso Elapsed < 1 bsl 63
+        andalso lists:all(fun is_float/1, [Best, Mean, Nodes, Connections]) andalso Evaluations < 1 bsl 63
+        andalso are_rows(Rest, Generation, Now);
+are_rows(Rest, _Last, _Now) -> Rest =:= <<>>.

@@ -132,7 +132,8 @@ init([]) ->
 
 load(Kind) ->
     Log = open(Kind),
-    {Log, lists:foldl(fun(Entry, Order) -> keep(Kind, Entry, Order) end, {0, queue:new()}, read(Log))}.
+    Entries = [Entry || Entry <- read(Log), is_entry(Kind, Entry)],
+    {Log, lists:foldl(fun(Entry, Order) -> keep(Kind, Entry, Order) end, {0, queue:new()}, Entries)}.
 
 handle_call({remember, Entries}, _From, State) ->
     {Signed, Bred} = lists:partition(fun(Entry) -> kind(Entry) =:= signed end, Entries),
@@ -173,34 +174,44 @@ kind({_Id, {_Origin, _, _}}) -> bred.
 %%% ---- disk -------------------------------------------------------------------------------
 
 open(Kind) ->
-    case cambrian_file:in_data_dir([<<"lineage">>, atom_to_binary(Kind)]) of
+    case cambrian_data_dir:path([<<"lineage">>, atom_to_binary(Kind)]) of
         none -> none;
-        {ok, Path} -> open(Kind, unicode:characters_to_list(Path))
+        {ok, Path} -> open(Kind, cambrian_file:to_list(Path));
+        {error, Reason} -> not_kept(Reason)
     end.
 
-%% Without its log it still remembers, until the VM ends.
-open(Kind, Path) ->
-    _ = filelib:ensure_dir(Path),
+open(Kind, {ok, Path}) ->
+    _ = cambrian_file:make_dirs(Path),
     Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true}],
     case disk_log:open(Options) of
         {ok, Log} -> Log;
         {repaired, Log, _, _} -> Log;
-        {error, Reason} ->
-            logger:warning("lineage is not kept on disk: ~tp", [Reason]),
-            none
-    end.
+        {error, Reason} -> not_kept(Reason)
+    end;
+open(_Kind, error) ->
+    not_kept("the name of its directory is none in this locale").
+
+%% Without its log it still remembers, until the VM ends.
+not_kept(Reason) ->
+    logger:warning("lineage is not kept on disk: ~tp", [Reason]),
+    none.
 
 read(none) -> [];
 read(Log) -> read(Log, start).
 
 read(Log, Continuation) ->
     case disk_log:chunk(Log, Continuation) of
-        {Next, Terms} -> decoded(Terms) ++ read(Log, Next);
-        {Next, Terms, _BadBytes} -> decoded(Terms) ++ read(Log, Next);
+        {Next, Terms} -> Terms ++ read(Log, Next);
+        {Next, Terms, _BadBytes} -> Terms ++ read(Log, Next);
         _ -> []
     end.
 
-decoded(Terms) -> [Term || {_, _} = Term <- Terms].
+%% A log has a sum over its bytes, but not over what they mean.
+is_entry(signed, {<<_:32/binary>>, {signed, Record}}) -> is_binary(Record) andalso byte_size(Record) =< ?MAX_RECORD;
+is_entry(bred, {<<_:32/binary>> = Id, {Origin, Task, {Id, Parents, Operators, Generation}}}) ->
+    (Origin =:= own orelse Origin =:= unknown) andalso is_binary(Task) andalso is_integer(Generation)
+        andalso cambrian_store:is_origin(Parents, Operators);
+is_entry(_Kind, _Other) -> false.
 
 text(Task) when is_atom(Task) -> atom_to_binary(Task);
 text(Task) when is_binary(Task) -> Task.

@@ -155,7 +155,8 @@
 
 %% @doc Under Cambrian's own supervisor: the population outlives the caller.
 %%
-%% With a name that is in use the answer is `{error, {already_started, Pid}}'.
+%% With the name of a population that is alive the answer is `{error, {already_started, Pid}}', and with one that another
+%% process has `{error, {name_taken, Name}}'; nothing of it is changed then, also with `resume => false'.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -495,7 +496,7 @@ callback_mode() -> state_functions.
 
 init(Options) ->
     process_flag(trap_exit, true),
-    case restore_or_found(Options) of
+    case saved(Options) of
         {ok, #{population := Population} = Saved} ->
             case check_encoding(Options, cambrian_nif:population_info(Population)) of
                 ok -> begin_with(Options, Saved);
@@ -511,6 +512,19 @@ check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}
         _ -> {error, {bad_option, {nodes, Nodes, <<"none with a substrate">>}}}
     end;
 check_encoding(_, _) -> ok.
+
+%% What is there of its name is dropped only here, where the name is registered: no other population has it.
+saved(#{name := Name, afresh := Once} = Options) ->
+    case cambrian_store:is_discarded(Name, Once) orelse found(Options) of
+        true -> restore_or_found(Options);
+        {ok, _} = Founded ->
+            case cambrian_store:discard(Name, Once) of
+                ok -> Founded;
+                Error -> Error
+            end;
+        Error -> Error
+    end;
+saved(Options) -> restore_or_found(Options).
 
 restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
     TaskName = atom_to_binary(Task),

@@ -89,18 +89,25 @@ check_parameters(#{task := Task, nodes := Nodes} = Options) ->
         %% there each round of tuning ends with a trial
         {{ok, #{tuning := Tuning}}, Native} when Nodes =/= [], Native =/= undefined, Tuning =/= none ->
             {error, {bad_option, {nodes, Nodes, <<"none with a task that runs in Rust and is tuned">>}}};
-        {{ok, _}, _} -> start_afresh(Options);
+        {{ok, _}, _} -> check_name(Options);
         {Error, _} -> Error
     end.
 
-%% Once, before the first start: after a crash it is resumed all the same.
-start_afresh(#{resume := false, name := Name} = Options) ->
-    case cambrian_store:discard(Name, maps:get(afresh, Options, make_ref())) of
-        ok -> {ok, maps:remove(resume, Options)};
-        Error -> Error
+%% What is registered meanwhile is found out when the population registers itself.
+check_name(#{name := Name} = Options) when is_atom(Name) ->
+    case whereis(Name) of
+        undefined -> {ok, afresh(Options)};
+        Holder ->
+            case is_pid(Holder) andalso proc_lib:translate_initial_call(Holder) of
+                {cambrian_population, init, 1} -> {error, {already_started, Holder}};
+                _ -> {error, {name_taken, Name}}
+            end
     end;
-start_afresh(Options) ->
-    {ok, Options}.
+check_name(Options) -> {ok, afresh(Options)}.
+
+%% By which the population discards what is there of its name only once: after a crash it is resumed all the same.
+afresh(#{resume := false} = Options) -> maps:merge(#{afresh => make_ref()}, Options);
+afresh(Options) -> maps:remove(afresh, Options).
 
 %% @doc Those that are to differ from the task's own.
 -spec parameters(map()) -> map().

@@ -7,16 +7,20 @@
 -behaviour(gen_server).
 
 -export([start_link/0, put/2, amend/2, write/3, get/1, is_returning/1, lost/0, populations/0, watch/0, open/1, forget/1,
-         discard/2]).
+         discard/2, is_discarded/2, files/1, is_origin/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
 
-%% `population' and the champion's genotype are resources; everything else is the population process's own.
+%% `population' and the champion's genotype are resources; everything else is the population process's own. What comes from
+%% a file has what `fields/0' names, and nothing else.
 -type checkpoint() :: #{population := reference(), generation := non_neg_integer(),
                         champion := undefined | cambrian_population:champion(), atom() => term()}.
 
 -define(MAGIC, <<"cambrian checkpoint 2\n">>).
--define(SUFFIX, ".checkpoint").
+-define(SUFFIX, <<".checkpoint">>).
+%% So that no time overflows a float or 64 bits.
+-define(MAX_COUNT, (1 bsl 53)).
+-define(MAX_TEXT, 4096).
 %% A supervisor takes much less.
 -define(RETURNS_WITHIN_MS, 1000).
 
@@ -37,13 +41,14 @@ amend(Name, Changes) -> gen_server:call(?MODULE, {amend, Name, Changes}, infinit
 
 %% @doc Writes the file, where there is to be one, and deletes all of this name but the last `Keep'. An error leaves those
 %% that are there as they are.
--spec write(Name :: term(), checkpoint(), Keep :: pos_integer()) -> ok | {error, cambrian_file:error()}.
+-spec write(Name :: term(), checkpoint(), Keep :: pos_integer()) ->
+          ok | {error, cambrian_file:error() | cambrian_data_dir:error()}.
 write(Name, Checkpoint, Keep) -> gen_server:call(?MODULE, {write, Name, Checkpoint, Keep}, infinity).
 
 %% @doc The last checkpoint under this name, of this VM or of one before it. A torn file is set aside and told of, and the
 %% one before it taken.
 -spec get(Name :: term()) -> {ok, checkpoint()} | {error, not_found | {torn_checkpoint | atom(), cambrian_file:path()}
-                                                         | {term(), cambrian_file:path()}}.
+                                                         | {term(), cambrian_file:path()} | cambrian_data_dir:error()}.
 get(Name) ->
     case ets:lookup(?MODULE, Name) of
         [{Name, Checkpoint}] -> {ok, Checkpoint};
@@ -84,8 +89,12 @@ open(Path) ->
 -spec forget(Name :: term()) -> ok.
 forget(Name) -> gen_server:call(?MODULE, {forget, Name}, infinity).
 
-%% @doc Forgets, and deletes the files, the first time that it is asked with this reference.
--spec discard(Name :: term(), Once :: reference()) -> ok | {error, cambrian_file:error()}.
+%% @doc Whether {@link discard/2} was asked with this reference.
+-spec is_discarded(Name :: term(), Once :: reference()) -> boolean().
+is_discarded(Name, Once) -> gen_server:call(?MODULE, {is_discarded, Name, Once}, infinity).
+
+%% @doc Forgets, and deletes the files.
+-spec discard(Name :: term(), Once :: reference()) -> ok | {error, cambrian_file:error() | cambrian_data_dir:error()}.
 discard(Name, Once) -> gen_server:call(?MODULE, {discard, Name, Once}, infinity).
 
 init([]) ->
@@ -105,7 +114,7 @@ handle_call({amend, Name, Changes}, _From, State) ->
 handle_call({write, Name, Checkpoint, Keep}, _From, State) ->
     {reply, written(Name, Checkpoint, Keep), State};
 handle_call({read, Name}, _From, State) ->
-    {reply, newest(files(Name)), State};
+    {reply, newest(Name), State};
 handle_call({is_returning, Name}, _From, #state{died = Died} = State) ->
     Returning = ets:member(?MODULE, Name) andalso now_ms() - maps:get(Name, Died, now_ms()) < ?RETURNS_WITHIN_MS,
     {reply, Returning, State};
@@ -120,10 +129,13 @@ handle_call(watch, {Pid, _}, #state{watchers = Watchers} = State) ->
     {reply, alive(State), State#state{watchers = Watchers#{Pid => monitor(process, Pid)}}};
 handle_call({forget, Name}, _From, State) ->
     {reply, ok, forgotten(Name, State)};
-handle_call({discard, Name, Once}, _From, #state{discarded = Discarded} = State) when map_get(Name, Discarded) =:= Once ->
-    {reply, ok, State};
+handle_call({is_discarded, Name, Once}, _From, #state{discarded = Discarded} = State) ->
+    {reply, maps:get(Name, Discarded, none) =:= Once, State};
 handle_call({discard, Name, Once}, _From, #state{discarded = Discarded} = State) ->
-    {reply, delete(files(Name)), forgotten(Name, State#state{discarded = Discarded#{Name => Once}})}.
+    case deleted(Name) of
+        ok -> {reply, ok, forgotten(Name, State#state{discarded = Discarded#{Name => Once}})};
+        Error -> {reply, Error, State}
+    end.
 
 handle_info({'DOWN', Monitor, process, Pid, _}, #state{watchers = Watchers} = State) when map_get(Pid, Watchers) =:= Monitor ->
     {noreply, State#state{watchers = maps:remove(Pid, Watchers)}};
@@ -156,88 +168,181 @@ handle_cast(_, State) -> {noreply, State}.
 
 %% Only what has a name can be found again by another VM.
 directory(Name) when is_atom(Name) ->
-    cambrian_file:in_data_dir([<<"populations">>, cambrian_file:name(atom_to_binary(Name))]);
+    cambrian_data_dir:path([<<"populations">>, cambrian_file:name(atom_to_binary(Name))]);
 directory(_) -> none.
 
-%% The newest first.
-files(Name) ->
-    case directory(Name) of
-        none -> [];
-        {ok, Dir} -> lists:reverse(lists:sort(ending(?SUFFIX, Dir)))
+%% @doc The checkpoints in a population's directory, the newest first: those whose name is a generation. What else lies
+%% there is not ours.
+-spec files(Dir :: cambrian_file:path()) -> [cambrian_file:path()].
+files(Dir) ->
+    Numbered = [{Generation, File} || File <- names(Dir), Generation <- generation(File)],
+    [filename:join(Dir, File) || {_, File} <- lists:reverse(lists:sort(Numbered))].
+
+names(Dir) ->
+    case file:list_dir_all(Dir) of
+        %% ours have digits, and those that are no text come as binaries
+        {ok, All} -> [unicode:characters_to_binary(Name) || Name <- All, is_list(Name)];
+        {error, _} -> []
     end.
 
-ending(Suffix, Dir) ->
-    Names = case file:list_dir(Dir) of {ok, All} -> All; {error, _} -> [] end,
-    [filename:join(Dir, File) || File <- Names, lists:suffix(Suffix, File)].
+generation(File) ->
+    try binary_to_integer(filename:rootname(File, ?SUFFIX)) of
+        Generation -> [Generation || Generation >= 0, name(Generation) =:= File]
+    catch error:badarg -> []
+    end.
 
 %% A number of digits that sorts as text.
-path(Dir, Generation) -> filename:join(Dir, io_lib:format("~12..0b~s", [Generation, ?SUFFIX])).
+name(Generation) -> iolist_to_binary(io_lib:format("~12..0b~s", [Generation, ?SUFFIX])).
 
 written(Name, Checkpoint, Keep) ->
     case directory(Name) of
         none -> ok;
-        {ok, Dir} -> written(Name, Checkpoint, Keep, Dir)
+        {ok, Dir} -> written_in(Dir, Checkpoint, Keep);
+        Error -> Error
     end.
 
 %% On a full disk the last of those that are there is enough, if that makes room for this one.
-written(Name, #{generation := Generation} = Checkpoint, Keep, Dir) ->
-    case {cambrian_file:write(path(Dir, Generation), ?MAGIC, term_to_binary(encode(Checkpoint))), older(files(Name), 1)} of
-        %% also what others began to write when their VM was killed
-        {ok, _} -> delete(older(files(Name), Keep) ++ ending(".tmp", Dir));
+written_in(Dir, #{generation := Generation} = Checkpoint, Keep) ->
+    Written = cambrian_file:write(filename:join(Dir, name(Generation)), ?MAGIC, term_to_binary(encode(Checkpoint))),
+    Files = [File || File <- files(Dir), filelib:is_regular(File)],
+    case {Written, older(Files, 1)} of
+        {ok, _} -> delete(older(Files, Keep) ++ begun(Dir));
         {{error, {enospc, _}}, [_ | _] = Older} ->
             case delete(Older) of
-                ok -> written(Name, Checkpoint, Keep, Dir);
+                ok -> written_in(Dir, Checkpoint, Keep);
                 Error -> Error
             end;
         {Error, _} -> Error
     end.
 
+%% What others began to write when their VM was killed.
+begun(Dir) ->
+    [filename:join(Dir, File) || File <- names(Dir), Whole <- [filename:rootname(File, <<".tmp">>)], Whole =/= File,
+                                 generation(Whole) =/= []].
+
 older(Files, Keep) when length(Files) > Keep -> lists:nthtail(Keep, Files);
 older(_Files, _Keep) -> [].
+
+deleted(Name) ->
+    case directory(Name) of
+        none -> ok;
+        {ok, Dir} -> delete(files(Dir));
+        Error -> Error
+    end.
 
 delete(Files) ->
     lists:foldl(fun(File, ok) -> cambrian_file:delete(File);
                    (_File, Error) -> Error
                 end, ok, Files).
 
-newest(Files) -> newest(Files, {error, not_found}).
+newest(Name) ->
+    case directory(Name) of
+        none -> {error, not_found};
+        {ok, Dir} -> newest(files(Dir), {error, not_found});
+        Error -> Error
+    end.
 
 newest([], First) -> First;
 newest([File | Earlier], First) ->
+    [Generation] = generation(filename:basename(File)),
     case open(File) of
-        {ok, _} = Found -> Found;
+        {ok, #{generation := Generation}} = Found -> Found;
+        %% under a number that is too high, it would be taken for the last one for ever
+        {ok, _} -> {error, {malformed, File}};
         {error, {torn_checkpoint, _}} = Error ->
             Aside = cambrian_file:set_aside(File),
             logger:warning("the checkpoint ~ts is torn (~p), going on with the one before it", [File, Aside]),
-            newest(Earlier, case First of {error, not_found} -> Error; _ -> First end);
+            newest(Earlier, first(First, Error));
+        {error, {Reason, _}} = Error when Reason =:= eisdir; Reason =:= not_a_file; Reason =:= eloop ->
+            logger:warning("~ts is no checkpoint (~p), going on with the one before it", [File, Reason]),
+            newest(Earlier, first(First, Error));
         Error -> Error
     end.
+
+first({error, not_found}, Error) -> Error;
+first(First, _Error) -> First.
+
+%%% ---- what is in a file ------------------------------------------------------------------
 
 %% A fun is of this VM, and who waits to be let in comes again.
 encode(#{population := Population, champion := Champion} = Checkpoint) ->
     Saved = Checkpoint#{population := cambrian_nif:population_encode(Population),
                         champion := of_champion(fun cambrian_genotype:to_binary/1, Champion)},
-    maps:without([until, newcomers], Saved).
+    maps:with(maps:keys(fields()), Saved).
 
+%% Nothing of it is believed: who has the file may have written it.
 decode(Bytes, Path) ->
-    ok = load_names(),
-    try binary_to_term(Bytes, [safe]) of
-        #{population := Encoded, champion := Champion} = Saved ->
+    _ = cambrian_genotype:operators(),
+    case cambrian_file:term(Bytes) of
+        {ok, #{population := Encoded} = Saved} when is_binary(Encoded) ->
             case cambrian_nif:population_decode(Encoded) of
-                {ok, Population} ->
-                    {ok, Saved#{population := Population, champion := of_champion(fun genotype/1, Champion)}};
+                {ok, Population} -> decoded(maps:with(maps:keys(fields()), Saved#{population := Population}), Path);
                 {error, Reason} -> {error, {Reason, Path}}
-            end
-    catch error:_ -> {error, {malformed, Path}}
+            end;
+        _ -> {error, {malformed, Path}}
     end.
 
-%% A checkpoint is made of atoms that are there already, with the modules that have them, and those of operators.
-load_names() ->
-    _ = application:load(cambrian),
-    {ok, Modules} = application:get_key(cambrian, modules),
-    _ = code:ensure_modules_loaded(Modules),
-    _ = cambrian_genotype:operators(),
-    ok.
+decoded(#{population := Population} = Saved, Path) ->
+    #{inputs := Inputs, outputs := Outputs, generation := Generation} = cambrian_nif:population_info(Population),
+    Now = {Generation, Inputs, Outputs},
+    Sound = map_size(Saved) =:= map_size(fields())
+        andalso lists:all(fun({Name, Is}) -> Is(map_get(Name, Saved), Now) end, maps:to_list(fields())),
+    case {Sound, Saved} of
+        {true, #{champion := Champion}} -> {ok, Saved#{champion := of_champion(fun genotype/1, Champion)}};
+        {false, _} -> {error, {malformed, Path}}
+    end.
+
+%% Each with what it may be, by the generation, inputs and outputs of the population.
+fields() ->
+    #{population => fun(_, _) -> true end,
+      generation => fun(Generation, {Now, _, _}) -> Generation =:= Now end,
+      champion => fun is_champion/2,
+      validated => fun is_validated/2,
+      history => fun(History, {Now, _, _}) -> cambrian_history:is_history(History, Now) end,
+      running => fun(Running, _) -> is_boolean(Running) end,
+      elapsed => fun(Elapsed, _) -> is_count(Elapsed) end,
+      task => fun(Task, _) -> is_text(Task) end,
+      text => fun(Text, _) -> is_text(Text) end,
+      goal => fun(Goal, _) -> is_goal(Goal) end}.
+
+is_champion(undefined, _Now) -> true;
+is_champion(#{champion := Bytes, fitness := Fitness, generation := Generation, parents := Parents, operators := Operators}
+            = Champion, {Now, _, _} = Population) when map_size(Champion) =:= 5 ->
+    is_genotype(Bytes, Population) andalso is_float(Fitness) andalso is_count(Generation) andalso Generation =< Now
+        andalso is_origin(Parents, Operators);
+is_champion(_, _Now) -> false.
+
+%% @doc Whether these can be the parents and the operators of a genotype.
+-spec is_origin(term(), term()) -> boolean().
+is_origin(Parents, Operators) when length(Parents) =< 2, length(Operators) =< 64 ->
+    lists:all(fun(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32 end, Parents)
+        andalso lists:all(fun is_atom/1, Operators);
+is_origin(_Parents, _Operators) -> false.
+
+is_validated(undefined, _Now) -> true;
+is_validated(#{value := Value, generation := Generation, fitness := Fitness, genotype := Bytes} = Validated,
+             {Now, _, _} = Population) when map_size(Validated) =:= 4 ->
+    is_float(Value) andalso is_float(Fitness) andalso is_count(Generation) andalso Generation =< Now
+        andalso is_genotype(Bytes, Population);
+is_validated(_, _Now) -> false.
+
+is_genotype(Bytes, {_, Inputs, Outputs}) when is_binary(Bytes) ->
+    case cambrian_genotype:from_binary(Bytes) of
+        {ok, Genotype} ->
+            #{inputs := Is, outputs := Os} = cambrian_genotype:info(Genotype),
+            {Is, Os} =:= {Inputs, Outputs};
+        {error, _} -> false
+    end;
+is_genotype(_, _) -> false.
+
+is_count(N) -> is_integer(N) andalso N >= 0 andalso N =< ?MAX_COUNT.
+
+is_text(Text) ->
+    is_binary(Text) andalso byte_size(Text) =< ?MAX_TEXT andalso is_list(unicode:characters_to_list(Text)).
+
+is_goal(Goal) ->
+    is_map(Goal) andalso not is_map_key(until, Goal)
+        andalso element(1, cambrian_options:check(Goal, cambrian_goal:table())) =:= ok.
 
 genotype(Bytes) ->
     {ok, Genotype} = cambrian_genotype:from_binary(Bytes),

@@ -237,28 +237,40 @@ unquoted(Name) -> unicode:characters_to_list(uri_string:percent_decode(list_to_b
 last_checkpoint(Name, Word, Given) ->
     _ = [usage("resume: --data-dir is missing, expected the directory of its checkpoints")
          || application:get_env(cambrian, data_dir) =:= undefined],
-    case {cambrian_store:get(Name), last_file(Name)} of
-        {{ok, Checkpoint}, Last} ->
+    case cambrian_store:get(Name) of
+        {ok, Checkpoint} ->
+            Last = last_file(Name),
+            Raw = cambrian_file:to_raw(filename:basename(Word)),
             _ = [usage(["resume ", Word, ": expected the last checkpoint, which is ", Last])
-                 || lists:suffix(".checkpoint", Word), filename:basename(Word) =/= filename:basename(Last)],
+                 || lists:suffix(".checkpoint", Word), Raw =/= {ok, filename:basename(Last)}],
             Checkpoint;
-        {{error, not_found}, _} ->
+        {error, not_found} ->
             Dir = maps:get(data_dir, Given, "the data_dir"),
             usage(["resume ", Word, ": there is no checkpoint of this name in ", Dir]);
-        {{error, Reason}, _} -> wrong(Reason, Given)
+        {error, Reason} -> wrong(Reason, Given)
     end.
 
 last_file(Name) ->
-    {ok, Dir} = cambrian_file:in_data_dir([<<"populations">>, cambrian_file:name(atom_to_binary(Name))]),
-    lists:last([Dir | lists:sort(filelib:wildcard(unicode:characters_to_list(filename:join(Dir, "*.checkpoint"))))]).
+    case cambrian_data_dir:path([<<"populations">>, cambrian_file:name(atom_to_binary(Name))]) of
+        {ok, Dir} -> hd(cambrian_store:files(Dir) ++ [filename:join(Dir, <<"none">>)]);
+        {error, _} -> <<"none">>
+    end.
 
 checkpointed_task(<<>>, Name) ->
     failed(["the checkpoint of ", Name, " does not say its task, which was a fun or long: start it from code, ",
             "under this name"]);
-checkpointed_task(Text, _Name) ->
-    {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
-    {ok, Task} = erl_parse:parse_term(Tokens),
-    Task.
+checkpointed_task(Text, Name) ->
+    case erl_scan:string(unicode:characters_to_list(Text)) of
+        {ok, Tokens, _} ->
+            case erl_parse:parse_term(Tokens) of
+                {ok, Task} -> Task;
+                {error, _} -> no_task(Name)
+            end;
+        {error, _, _} -> no_task(Name)
+    end.
+
+-spec no_task(string()) -> no_return().
+no_task(Name) -> failed(["the checkpoint of ", Name, " does not say its task as a term of Erlang"]).
 
 %%% ---- what was given ---------------------------------------------------------------------
 
@@ -351,6 +363,7 @@ in_data_dir(Given, Do) ->
     Before = application:get_env(cambrian, data_dir),
     _ = [application:set_env(cambrian, data_dir, filename:absname(Dir)) || #{data_dir := Dir} <- [Given]],
     try
+        _ = [wrong(Reason, Given) || whereis(cambrian_sup) =:= undefined, {error, Reason} <- [in_use()]],
         case application:ensure_all_started(cambrian) of
             {ok, _} -> Do();
             {error, Reason} -> wrong(Reason, Given)
@@ -360,6 +373,13 @@ in_data_dir(Given, Do) ->
             {ok, Dir} -> application:set_env(cambrian, data_dir, Dir);
             undefined -> application:unset_env(cambrian, data_dir)
         end
+    end.
+
+%% Before the application starts, which would log that it does not.
+in_use() ->
+    case cambrian_nif:loaded() of
+        ok -> cambrian_data_dir:path([]);
+        {error, Reason} -> {error, {nif_not_loaded, Reason}}
     end.
 
 governed(Given, Do) ->
@@ -422,9 +442,7 @@ inspected(Word, Given) ->
            end,
     Populations = [filename:join([Dir, <<"populations">>, cambrian_file:name(unicode:characters_to_binary(Word))])
                    || Dir <- Dirs, not filelib:is_regular(Word)],
-    Files = [File || Population <- Populations,
-                     File <- filelib:wildcard(unicode:characters_to_list(filename:join(Population, "*.checkpoint")))],
-    lists:last([Word | lists:sort(Files)]).
+    hd([File || Population <- Populations, File <- cambrian_store:files(Population), filelib:is_regular(File)] ++ [Word]).
 
 %%% ---- export and import ------------------------------------------------------------------
 
@@ -461,7 +479,7 @@ opened({ok, Genotype}) -> Genotype;
 opened({error, Line}) -> failed(Line).
 
 out(Bytes, #{out := Path}) ->
-    case file:write_file(Path, Bytes) of
+    case cambrian_file:save(Path, Bytes) of
         ok -> io:format("Written: ~ts~n", [Path]);
         {error, Reason} -> failed([Path, ": ", file:format_error(Reason)])
     end;

@@ -28,6 +28,9 @@ text({bad_return, {M, F, A}, Value}, _) -> {failed, io_lib:format("~tp:~tp/~b re
 text({crashed, {M, F, A}, {_, Reason, _}}, _) ->
     {failed, io_lib:format("~tp:~tp/~b failed: ~0tP", [M, F, A, Reason, 20])};
 text({already_started, _}, _) -> {failed, "the name of the population is in use in this VM"};
+text({name_taken, Name}, _) -> {failed, io_lib:format("the name ~tp is that of another process in this VM", [Name])};
+text({data_dir_in_use, Dir, Holder}, _) ->
+    {failed, [Dir, ": in use by another VM (", Holder, "), expected a data directory of its own"]};
 text({checkpoint_of_another_task, Task}, _) -> {failed, ["the last checkpoint is of another task, ", Task]};
 text({wrong_size, What, Expected, Got}, _) ->
     {failed, io_lib:format("the last checkpoint has ~b ~tp, and the task ~b", [Got, What, Expected])};
@@ -41,6 +44,8 @@ text({evaluations_failed, #{count := Count, first := Fault}}, _) ->
     {failed, io_lib:format("no network of the first generation has a fitness, as all ~b evaluations failed; the first: ~ts",
                            [Count, cambrian_fault:text(Fault)])};
 text(population_kept_failing, _) -> {failed, "the population crashed again and again"};
+text({cambrian, {Reason, {cambrian_app, start, _}}}, Given) -> text(Reason, Given);
+text({not_a_file, Path}, _) -> {failed, [Path, ": a device, a pipe or the like, expected a file"]};
 text({nif_not_loaded, Why}, _) -> {failed, io_lib:format("the native library is not loaded: ~0tp", [Why])};
 text({Posix, Path}, _) when is_atom(Posix), is_list(Path) orelse is_binary(Path) ->
     {failed, [Path, ": ", file:format_error(Posix)]};

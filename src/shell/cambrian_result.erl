@@ -57,6 +57,6 @@ text(Chars) -> unicode:characters_to_binary(Chars).
           [{Name :: string(), fun((file:filename_all()) -> ok | {error, term()})}].
 files(Task, #{champion := Champion, seed := Seed}, Story) ->
     Run = (cambrian_report:run(Story))#{title := io_lib:format("~ts, seed ~b", [Task, Seed]), task := Task},
-    [{"champion.genotype", fun(Path) -> file:write_file(Path, cambrian_genotype:to_binary(Champion)) end},
-     {"champion.svg", fun(Path) -> file:write_file(Path, cambrian_genotype:to_svg(Champion)) end},
+    [{"champion.genotype", fun(Path) -> cambrian_file:save(Path, cambrian_genotype:to_binary(Champion)) end},
+     {"champion.svg", fun(Path) -> cambrian_file:save(Path, cambrian_genotype:to_svg(Champion)) end},
      {"report.html", fun(Path) -> cambrian_report:write(Path, Run) end}].

@@ -149,7 +149,8 @@ crash(#island{colony = Colony} = Island) ->
 
 -spec restart(Kept :: map(), options(), Now :: integer()) -> {[effect()], island()}.
 restart(#{trust := Trust, colony := Colony, facts := Facts}, Options, Now) ->
-    {Effects, Exchange} = exchange(Options, cambrian_realm:restore(Trust), Now),
+    {ok, Realm} = cambrian_realm:restore(Trust),
+    {Effects, Exchange} = exchange(Options, Realm, Now),
     {Before, Island} = settle(Effects, Now, #island{options = Options, exchange = Exchange, facts = Facts,
                                                     colony = cambrian_colony:restore(Colony, Options)}),
     Change = case cambrian_colony:champion(Island#island.colony) of none -> same; _ -> improved end,

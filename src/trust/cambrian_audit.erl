@@ -18,21 +18,27 @@
 -define(SIZE, {1 bsl 20, 8}).
 -define(IDS, [origin, genotype, base, key, old, new]).
 
--spec open(none | {ok, cambrian_file:path()}) -> {ok, audit()} | {error, {term(), cambrian_file:path()}}.
+-type place() :: none | {ok, cambrian_file:path()} | {error, cambrian_data_dir:error()}.
+-type error() :: {term(), cambrian_file:path()} | cambrian_data_dir:error().
+
+-spec open(place()) -> {ok, audit()} | {error, error()}.
 open(Path) -> open(Path, ?SIZE).
 
--spec open(none | {ok, cambrian_file:path()}, {Bytes :: pos_integer(), Files :: pos_integer()}) ->
-          {ok, audit()} | {error, {term(), cambrian_file:path()}}.
+-spec open(place(), {Bytes :: pos_integer(), Files :: pos_integer()}) -> {ok, audit()} | {error, error()}.
 open(none, _Size) ->
     {ok, #{log => none, last => []}};
 open({ok, Path}, Size) ->
     Log = {?MODULE, Path},
-    Options = [{name, Log}, {file, unicode:characters_to_list(Path)}, {type, wrap}, {format, external}],
-    _ = filelib:ensure_dir(Path),
-    case opened(Log, Options, Size) of
-        ok -> {ok, #{log => Log, last => []}};
-        {error, Reason} -> {error, {Reason, Path}}
-    end.
+    case cambrian_file:to_list(Path) of
+        {ok, Name} ->
+            _ = cambrian_file:make_dirs(Path),
+            case opened(Log, [{name, Log}, {file, Name}, {type, wrap}, {format, external}], Size) of
+                ok -> {ok, #{log => Log, last => []}};
+                {error, Reason} -> {error, {Reason, Path}}
+            end;
+        error -> {error, {badarg, Path}}
+    end;
+open({error, _} = Error, _Size) -> Error.
 
 %% A log that was there with another size is given this one.
 opened(Log, Options, Size) ->

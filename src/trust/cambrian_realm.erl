@@ -11,8 +11,9 @@
 %% moves its standing, or a forger could silence or ruin others.
 -module(cambrian_realm).
 
--export([new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5, accepted/2,
-         succeed/3, ban/4, unban/2, is_banned/2, is_heard/3, bans/1, heir/2, reputation/2, report/1, save/1, restore/1]).
+-export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5,
+         accepted/2, succeed/3, ban/4, unban/2, is_banned/2, is_heard/3, bans/1, heir/2, reputation/2, report/1, save/1,
+         restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
 %% Who may publish: everybody, these, or whom the owner of a key let ({@link cambrian_identity:grant/4}).
@@ -83,6 +84,22 @@
 -spec new(#{name := binary(), max => pos_integer(), atom() => term()}) -> realm().
 new(#{name := Name} = Options) ->
     change(maps:without([name, max], Options), #realm{name = Name, max = maps:get(max, Options, 10_000)}).
+
+%% @doc What the options are checked by.
+-spec table() -> cambrian_options:table().
+table() ->
+    #{capability => {fun is_capability/1, <<"open, {keys, Keys} or {signed_by, Key}">>},
+      rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},
+      tolerance => {fun(N) -> is_number(N) andalso N >= 0 end, <<"a number from 0">>}}.
+
+is_capability(open) -> true;
+%% The guard fails for an improper list.
+is_capability({keys, Keys}) when length(Keys) >= 0 -> lists:all(fun is_key/1, Keys);
+is_capability({signed_by, Key}) -> is_key(Key);
+is_capability(_) -> false.
+
+is_rate({PerSecond, Burst}) -> is_number(PerSecond) andalso PerSecond > 0 andalso is_number(Burst) andalso Burst >= 1;
+is_rate(_) -> false.
 
 %% @doc Other options; those that are not given stay.
 -spec change(options(), realm()) -> realm().
@@ -495,11 +512,61 @@ save(#realm{name = Name, retired = Retired, max = Max, bans = Bans} = Realm) ->
     (maps:with([capability, rate, tolerance, origins, refused], report(Realm)))
         #{name => Name, max => Max, retired => Retired, bans => Bans}.
 
--spec restore(map()) -> realm().
-restore(#{retired := Retired, bans := Bans, origins := Origins, refused := Refused} = Saved) ->
-    Empty = new(maps:with([name, max], Saved)),
+%% @doc The realm of such a term, unless something in it is not what this module makes.
+-spec restore(map()) -> {ok, realm()} | error.
+restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins := Origins, refused := Refused} = Saved)
+  when is_binary(Name), is_integer(Max), Max > 0 ->
     %% earlier releases had no window, and took nothing below the highest
-    Whole = maps:map(fun(_, Standing) -> maps:merge(#{window => ?ALL_CAME}, Standing) end, Origins),
-    Known = maps:fold(fun put_standing/3, Empty, Whole),
-    change(maps:with([capability, rate, tolerance], Saved),
-           Known#realm{retired = Retired, bans = Bans, refused = Refused}).
+    Whole = fun(Standing) -> maps:merge(#{window => ?ALL_CAME}, Standing) end,
+    Options = maps:with([capability, rate, tolerance], Saved),
+    IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(Whole(Standing)) end,
+    Sound = all(IsOrigin, Origins)
+        andalso all(fun is_ban/2, Bans) andalso all(fun is_retired/2, Retired)
+        andalso have_heirs(Retired)
+        andalso all(fun(Reason, Count) -> is_atom(Reason) andalso is_count(Count) end, Refused)
+        andalso element(1, cambrian_options:check(Options, table())) =:= ok,
+    case Sound of
+        true ->
+            Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, Whole(Standing), Realm) end,
+                              new(#{name => Name, max => Max}), Origins),
+            {ok, change(Options, Known#realm{retired = Retired, bans = Bans, refused = Refused})};
+        false -> error
+    end;
+restore(_Other) -> error.
+
+all(Is, Map) -> is_map(Map) andalso lists:all(fun({Key, Value}) -> Is(Key, Value) end, maps:to_list(Map)).
+
+is_standing(#{reputation := Reputation, received := Received, accepted := Accepted, checked := Checked, lies := Lies,
+              sequence := Sequence, window := Window, seen := Seen, tokens := Tokens, filled := Filled, grant := Grant}) ->
+    is_float(Reputation) andalso Reputation >= 0 andalso Reputation =< 1
+        andalso lists:all(fun is_count/1, [Received, Accepted, Checked, Lies, Sequence, Window]) andalso Window =< ?ALL_CAME
+        andalso is_integer(Seen) andalso is_integer(Filled) andalso is_number(Tokens) andalso is_grant(Grant);
+is_standing(_) -> false.
+
+is_grant(none) -> true;
+is_grant({By, Until}) -> is_key(By) andalso is_count(Until);
+is_grant(_) -> false.
+
+is_ban({What, Id} = Subject, #{what := Subject, reason := Reason, by := By, time := Time}) ->
+    (What =:= key orelse What =:= genotype) andalso is_key(Id) andalso is_binary(Reason)
+        andalso (By =:= user orelse By =:= reputation) andalso is_integer(Time);
+is_ban(_, _) -> false.
+
+is_retired(Key, #{heir := Heir, known := Known, time := Time}) ->
+    is_key(Key) andalso is_key(Heir) andalso is_boolean(Known) andalso is_integer(Time);
+is_retired(_, _) -> false.
+
+%% Of successions that go round, {@link heir/2} would find no end.
+have_heirs(Retired) ->
+    Graph = digraph:new([private]),
+    try
+        _ = [begin
+                 _ = [digraph:add_vertex(Graph, Key) || Key <- [Old, New]],
+                 digraph:add_edge(Graph, Old, New)
+             end || {Old, #{heir := New}} <- maps:to_list(Retired)],
+        digraph_utils:is_acyclic(Graph)
+    after digraph:delete(Graph)
+    end.
+
+is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
+is_count(N) -> is_integer(N) andalso N >= 0.

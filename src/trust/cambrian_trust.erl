@@ -97,20 +97,7 @@ open(Realm, _Options) ->
 
 %% @private What the options are checked by.
 -spec table() -> cambrian_options:table().
-table() ->
-    #{capability => {fun is_capability/1, <<"open, {keys, Keys} or {signed_by, Key}">>},
-      rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},
-      tolerance => {fun(N) -> is_number(N) andalso N >= 0 end, <<"a number from 0">>}}.
-
-is_capability(open) -> true;
-is_capability({keys, Keys}) -> is_list(Keys) andalso lists:all(fun is_key/1, Keys);
-is_capability({signed_by, Key}) -> is_key(Key);
-is_capability(_) -> false.
-
-is_rate({PerSecond, Burst}) -> is_number(PerSecond) andalso PerSecond > 0 andalso is_number(Burst) andalso Burst >= 1;
-is_rate(_) -> false.
-
-is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
+table() -> cambrian_realm:table().
 
 %%% ---- what arrives -----------------------------------------------------------------------
 
@@ -512,23 +499,26 @@ known(Name, State) ->
             {#open{realm = cambrian_realm:new(#{name => Name}), audit = Audit}, State}
     end.
 
-file(Name, File) -> cambrian_file:in_data_dir([<<"realms">>, cambrian_file:name(Name), File]).
+file(Name, File) -> cambrian_data_dir:path([<<"realms">>, cambrian_file:name(Name), File]).
 
 load(Name) ->
     case file(Name, <<"trust">>) of
         none -> not_found;
-        {ok, Path} -> loaded(cambrian_file:read(Path, ?MAGIC), Path, Name)
+        {ok, Path} -> loaded(cambrian_file:read(Path, ?MAGIC), Path, Name);
+        Error -> Error
     end.
 
 loaded({ok, Payload}, Path, Name) ->
-    try cambrian_realm:restore(binary_to_term(Payload)) of
-        Realm -> {ok, with_audit(Name, Realm)}
-    catch
-        error:_ -> set_aside(other_file, Path)
+    case cambrian_file:term(Payload) of
+        {ok, #{name := Name} = Saved} -> restored(cambrian_realm:restore(Saved), Path, Name);
+        _ -> set_aside(other_file, Path)
     end;
 loaded({error, not_found}, _Path, _Name) -> not_found;
 loaded({error, {Reason, _}}, Path, _Name) when Reason =:= torn_file; Reason =:= other_file -> set_aside(Reason, Path);
 loaded(Error, _Path, _Name) -> Error.
+
+restored({ok, Realm}, _Path, Name) -> {ok, with_audit(Name, Realm)};
+restored(error, Path, _Name) -> set_aside(other_file, Path).
 
 %% Whoever was banned there is not banned any more: somebody should know.
 set_aside(Reason, Path) ->
@@ -562,7 +552,8 @@ save(Name, #open{realm = Realm, changed = true} = Open) ->
             case cambrian_file:write(Path, ?MAGIC, term_to_binary(cambrian_realm:save(Realm))) of
                 ok -> {ok, Open#open{changed = false}};
                 Error -> Error
-            end
+            end;
+        Error -> Error
     end;
 save(_Name, Open) ->
     {ok, Open}.

@@ -14,7 +14,7 @@
 
 -import(cambrian_text, [counted/2, escape/1, exact/1, short/1, text/1]).
 
--export([html/1, write/2, run/1, check_place/1]).
+-export([html/1, write/2, run/1]).
 -export_type([source/0, run/0, population/0, generation/0, arrival/0, champion/0]).
 
 -type text() :: cambrian_text:text().
@@ -87,8 +87,8 @@
 
 %% @doc Writes a run's page to a file, whole or not at all.
 %%
-%% The page is written under a temporary name beside `Path' and then renamed, so a reader never
-%% meets half of it and a failure leaves an older page as it was.
+%% A file that is there keeps its mode and its owner, and keeps what it has where writing fails; a symbolic link is
+%% followed, and a device or a pipe is written to.
 %%
 %% ```
 %% 1> Run = #{title => <<"First try">>, task => 'xor', seed => 42, populations => []}.
@@ -96,37 +96,7 @@
 %% {error,enoent}
 %% '''
 -spec write(file:name_all(), source()) -> ok | {error, Reason :: file:posix() | badarg | terminated | system_limit}.
-write(Path, Source) ->
-    Page = html(Source),
-    Temporary = temporary(Path),
-    case file:write_file(Temporary, Page, [raw, exclusive]) of
-        ok -> renamed(file:rename(Temporary, Path), Temporary);
-        {error, _} = Error -> Error
-    end.
-
-%% @private Whether a page can be written there. What is there stays: a run that does not begin must not cost the last one's page.
--spec check_place(file:name_all()) -> ok | {error, Reason :: file:posix() | badarg | terminated | system_limit}.
-check_place(Path) ->
-    Temporary = temporary(Path),
-    case {filelib:is_dir(Path), file:write_file(Temporary, <<>>, [raw, exclusive])} of
-        {IsDir, ok} ->
-            _ = file:delete(Temporary),
-            case IsDir of true -> {error, eisdir}; false -> ok end;
-        {_, {error, _} = Error} -> Error
-    end.
-
-temporary(Path) ->
-    Unique = [os:getpid(), $-, integer_to_list(erlang:unique_integer([positive]))],
-    beside(Path, iolist_to_binary([".", Unique, ".tmp"])).
-
-beside(Path, Suffix) when is_binary(Path) -> <<Path/binary, Suffix/binary>>;
-beside(Path, Suffix) -> filename:flatten([Path, binary_to_list(Suffix)]).
-
-renamed(ok, _) ->
-    ok;
-renamed({error, _} = Error, Temporary) ->
-    _ = file:delete(Temporary),
-    Error.
+write(Path, Source) -> cambrian_file:save(Path, html(Source)).
 
 %% @doc Gives a run's page as UTF-8 text: HTML that is well-formed XML too.
 %%

@@ -145,6 +145,9 @@ pub fn decode(bytes: &[u8]) -> Result<Population, CheckpointError> {
     saved.population().ok_or(CheckpointError::Malformed)
 }
 
+/// So that nothing overflows that is counted on.
+const MAX_COUNT: u64 = 1 << 53;
+
 impl Saved {
     fn population(self) -> Option<Population> {
         let shape = Shape { inputs: self.inputs, outputs: self.outputs };
@@ -158,9 +161,7 @@ impl Saved {
             fits.then(|| Arc::new(genotype))
         };
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
-        let mut members: Vec<u32> = self.species.iter().flat_map(|s| s.members.iter().copied()).collect();
-        members.sort_unstable();
-        let (births, of_champion) = self.births.read(genotypes.len())?;
+        let (births, of_champion) = self.births.read(genotypes.len(), self.generation)?;
         let score = |(fitness, cases)| Outcome::from(Score { fitness, cases });
         let mut outcomes: Vec<Option<Outcome>> = self.scores.into_iter().map(|s| s.map(score)).collect();
         let tuned = self.tuned.iter().map(|g| g.as_ref().map(genotype).map_or(Some(None), |g| g.map(Some)));
@@ -179,24 +180,34 @@ impl Saved {
             tuned.resize(genotypes.len(), None);
             ages.resize(genotypes.len(), Ages::new());
         }
+        let counts = [self.generation, self.evaluations, self.next_species];
         if !self.parameters.are_sound()
+            || genotypes.len() != self.parameters.population as usize
             || [outcomes.len(), tuned.len(), ages.len()] != [genotypes.len(); 3]
             || !sound
+            || self.failures > self.evaluations
+            || !tuned.iter().zip(&genotypes).all(|(tuned, g)| tuned.as_ref().is_none_or(|t| is_tuned(t, g)))
+            || !ages.iter().zip(&genotypes).all(|(ages, g)| [0, g.neurons.len()].contains(&ages.len()))
             || encoding.shape() != shape
-            || genotypes.is_empty()
-            || !members.into_iter().eq(0..genotypes.len() as u32)
+            || !(self.threshold > 0.0 && self.threshold.is_finite())
+            || counts.iter().any(|&count| count > MAX_COUNT)
+            || !are_species(&self.species, genotypes.len())
         {
             return None;
         }
         let species = |s: SavedSpecies| {
             let representative = genotype(&s.representative)?;
             let SavedSpecies { id, members, best, improved, .. } = s;
-            let sound = !members.is_empty() && improved <= self.generation && id < self.next_species;
+            // one that was never evaluated has the lowest
+            let has_best = best.is_finite() || best == f64::NEG_INFINITY;
+            let sound = has_best && improved <= self.generation && id < self.next_species;
             sound.then_some(Species { id, representative, members, best, improved })
         };
         let champion = match self.champion {
             Some((bytes, fitness, generation)) => {
-                Some(Champion { genotype: genotype(&bytes)?, fitness, generation, birth: of_champion })
+                let sound = fitness.is_finite() && generation <= self.generation;
+                let genotype = genotype(&bytes).filter(|_| sound)?;
+                Some(Champion { genotype, fitness, generation, birth: of_champion })
             }
             None => None,
         };
@@ -218,6 +229,23 @@ impl Saved {
             tried: self.tried.iter().map(genotype).collect::<Option<_>>()?,
         })
     }
+}
+
+/// Whether one is the other with other weights.
+fn is_tuned(tuned: &Genotype, genotype: &Genotype) -> bool {
+    tuned.topology.ids == genotype.topology.ids && tuned.neurons.len() == genotype.neurons.len()
+}
+
+/// Whether every genotype is in one species, and no species is there twice or empty.
+fn are_species(species: &[SavedSpecies], genotypes: usize) -> bool {
+    let mut members: Vec<u32> = species.iter().flat_map(|s| s.members.iter().copied()).collect();
+    members.sort_unstable();
+    let mut ids: Vec<u64> = species.iter().map(|s| s.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.len() == species.len()
+        && species.iter().all(|s| !s.members.is_empty())
+        && members.into_iter().eq(0..genotypes as u32)
 }
 
 impl Births {
@@ -252,9 +280,12 @@ impl Births {
     }
 
     /// All, and the champion's. Of checkpoints that were written before these were kept, nothing is known.
-    fn read(self, count: usize) -> Option<(Vec<Birth>, Birth)> {
+    fn read(self, count: usize, now: u64) -> Option<(Vec<Birth>, Birth)> {
         if self.living.is_empty() {
             return Some((vec![Birth::default(); count], Birth::default()));
+        }
+        if self.operators.len() > u64::BITS as usize {
+            return None;
         }
         let bits: Vec<Operators> =
             self.operators.iter().map(|name| Operators::named(name).unwrap_or_default()).collect();
@@ -269,7 +300,7 @@ impl Births {
             let (parent, own) = (parent?, own?);
             let [fitter, other] = parents.map(|id| id.map(|id| *id));
             let parents = [fitter.or(parent.as_ref().map(|parent| parent.id)), other];
-            Some(Birth { generation, operators, parents, parent, own })
+            (generation <= now).then_some(Birth { generation, operators, parents, parent, own })
         };
         let mut ancestors = Vec::with_capacity(self.ancestors.len());
         for (id, saved) in self.ancestors {
@@ -286,4 +317,118 @@ impl Births {
 fn named(birth: &Birth) -> [Option<ByteArray<32>>; 2] {
     let [fitter, other] = birth.parents.map(|id| id.map(ByteArray::new));
     [fitter.filter(|_| birth.parent.is_none()), other]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parameters::Tuner;
+    use crate::task;
+    use std::sync::atomic::AtomicBool;
+
+    /// Of a population that has everything that one can have.
+    fn saved() -> Saved {
+        let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
+        let p = Parameters {
+            population: 40,
+            tuning: Tuner::HillClimbing,
+            inheritance: crate::parameters::Inheritance::Baldwinian,
+            ..task.parameters()
+        };
+        let mut population = Population::new(p, task.shape(), 3).unwrap();
+        for _ in 0..12 {
+            population = population.evaluate(task, &go).unwrap().next(&go).unwrap();
+        }
+        let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
+        assert!(saved.tuned.iter().flatten().count() > 0 && saved.scores.iter().flatten().count() > 0);
+        assert!(saved.ages.iter().any(|ages| !ages.is_empty()) && saved.species.len() > 1);
+        assert!(!saved.births.ancestors.is_empty() && saved.champion.is_some() && !saved.tried.is_empty());
+        saved
+    }
+
+    type Spoiler = (&'static str, fn(&mut Saved));
+
+    #[test]
+    fn every_field_is_checked() {
+        let spoilers: [Spoiler; 40] = [
+            ("a parameter", |s| s.parameters.survival = f32::NAN),
+            ("fewer genotypes than the parameters say", |s| s.parameters.population = 41),
+            ("inputs", |s| s.inputs = 3),
+            ("outputs", |s| s.outputs = 0),
+            ("a substrate for it", |s| s.substrate = Some(Plan::new(vec![vec![0.0]], vec![vec![1.0]]))),
+            ("generation", |s| s.generation = u64::MAX),
+            ("a generation before its births", |s| s.generation = 0),
+            ("evaluations", |s| s.evaluations = u64::MAX),
+            ("no genotypes", |s| s.genotypes.clear()),
+            ("a genotype", |s| s.genotypes[7] = ByteBuf::from(vec![1, 2, 3])),
+            ("bytes after a genotype", |s| s.genotypes[7].push(0)),
+            ("a genotype too many", |s| s.genotypes.push(s.genotypes[0].clone())),
+            ("a fitness", |s| s.scores[0] = Some((f64::NAN, vec![]))),
+            ("a case", |s| s.scores[0] = Some((1.0, vec![f64::INFINITY]))),
+            ("scores", |s| s.scores.truncate(39)),
+            ("one tuned", |s| s.tuned[0] = Some(ByteBuf::new())),
+            ("another tuned", |s| {
+                let other = (1..40).find(|at| s.genotypes[*at].len() != s.genotypes[0].len()).unwrap();
+                s.tuned[0] = Some(s.genotypes[other].clone());
+            }),
+            ("tuned", |s| s.tuned.truncate(39)),
+            ("ages", |s| s.ages.truncate(39)),
+            ("one's ages", |s| s.ages[0] = vec![1; 17]),
+            ("no species", |s| s.species.clear()),
+            ("a species twice", |s| s.species[1].id = s.species[0].id),
+            ("a species to come", |s| s.species[0].id = s.next_species),
+            ("next species", |s| s.next_species = u64::MAX),
+            ("a representative", |s| s.species[0].representative.clear()),
+            ("an empty species", |s| {
+                let all = std::mem::take(&mut s.species[0].members);
+                s.species[1].members.extend(all);
+            }),
+            ("a member twice", |s| {
+                let member = s.species[1].members[0];
+                s.species[0].members.push(member);
+            }),
+            ("a member who is not there", |s| s.species[0].members[0] = 40),
+            ("a species' best", |s| s.species[0].best = f64::NAN),
+            ("a species' endless best", |s| s.species[0].best = f64::INFINITY),
+            ("an improvement to come", |s| s.species[0].improved = s.generation + 1),
+            ("threshold", |s| s.threshold = f32::NAN),
+            ("a threshold below all", |s| s.threshold = -1.0),
+            ("champion", |s| s.champion.as_mut().unwrap().0.truncate(9)),
+            ("champion's fitness", |s| s.champion.as_mut().unwrap().1 = f64::NAN),
+            ("champion's generation", |s| s.champion.as_mut().unwrap().2 = s.generation + 1),
+            ("one tried", |s| s.tried[0].clear()),
+            ("operators", |s| s.births.operators.resize(65, "crossover".into())),
+            ("a birth too few", |s| s.births.living.truncate(39)),
+            ("an ancestor who is not there", |s| s.births.living[0].3[0] = Some(u32::MAX)),
+        ];
+        assert!(saved().population().is_some());
+        for (what, spoil) in spoilers {
+            let mut saved = saved();
+            spoil(&mut saved);
+            assert!(saved.population().is_none(), "{what}");
+        }
+    }
+
+    /// Whatever bytes change, what is read can go on.
+    #[test]
+    fn what_is_read_has_a_next_generation() {
+        let go = AtomicBool::new(false);
+        let bytes = rmp_serde::encode::to_vec_named(&(VERSION, saved())).unwrap();
+        let mut read = 0;
+        for at in 0..bytes.len() {
+            for value in [0, 0x7f, 0xc0, 0xff, bytes[at] ^ 1] {
+                let mut changed = bytes.clone();
+                changed[at] = value;
+                if let Ok(population) = decode(&changed) {
+                    // most are as they were in all but a weight
+                    if read % 16 == 0 {
+                        let scores = vec![Score::from(1.0); population.waiting().count()];
+                        population.with_scores(scores).unwrap().next(&go).unwrap();
+                    }
+                    read += 1;
+                }
+            }
+        }
+        assert!(read > 1000, "{read}");
+    }
 }

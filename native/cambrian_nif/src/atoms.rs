@@ -5,6 +5,8 @@ rustler::atoms! {
     dirty,
     error,
     undefined,
+    // data_dir
+    locked,
     // genotype
     inputs,
     outputs,

@@ -4,6 +4,7 @@
 //! choice of schedulers, and chooses by the work that it expects.
 
 mod atoms;
+mod data_dir;
 mod dataset;
 mod envelope;
 mod error;
@@ -26,4 +27,17 @@ fn loaded() -> rustler::Atom {
     atoms::ok()
 }
 
-rustler::init!("cambrian_nif");
+/// Never freed, so that the VM never unloads the library: our threads run its code, also after its module was purged.
+struct Library;
+
+#[rustler::resource_impl]
+impl rustler::Resource for Library {
+    const IMPLEMENTS_DESTRUCTOR: bool = true;
+}
+
+fn load(_: rustler::Env, _: rustler::Term) -> bool {
+    std::mem::forget(rustler::ResourceArc::new(Library));
+    true
+}
+
+rustler::init!("cambrian_nif", load = load);

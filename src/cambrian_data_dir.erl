@@ -1,0 +1,87 @@
+%% @private
+%% The application's `data_dir', which one VM at a time has: two would delete each other's checkpoints and write over each
+%% other's logs.
+%%
+%% The VM holds a lock of the operating system on the file `lock' there, which ends with the VM, also by `kill -9' or a
+%% power cut. No number of a process decides, as those are used again and are others in a container; the file's text
+%% only says to people who has it. Reading takes no lock.
+-module(cambrian_data_dir).
+
+-export([path/1, is_valid/1, release/0]).
+-export_type([error/0]).
+
+-type error() :: {data_dir_in_use, cambrian_file:path(), Holder :: binary()} | cambrian_options:error().
+
+-define(MAX_HOLDER, 200).
+
+%% @doc A path below it, if there is one. The first time the directory is made, and locked for this VM.
+-spec path([file:name_all()]) -> {ok, cambrian_file:path()} | none | {error, error()}.
+path(Names) ->
+    case application:get_env(cambrian, data_dir) of
+        {ok, Dir} ->
+            case is_valid(Dir) of
+                true -> path(Dir, Names);
+                false -> {error, {bad_option, {data_dir, Dir, <<"the path of a directory">>}}}
+            end;
+        undefined -> none
+    end.
+
+path(Dir, Names) ->
+    {ok, Raw} = cambrian_file:to_raw(Dir),
+    case hold(filename:join(Raw, <<"lock">>)) of
+        {error, {locked, Holder}} -> {error, {data_dir_in_use, Raw, Holder}};
+        ok -> {ok, filename:join([Raw | Names])}
+    end.
+
+%% @doc Whether the file system can have such a name.
+-spec is_valid(term()) -> boolean().
+is_valid(Dir) ->
+    IsName = Dir =/= <<>> andalso is_binary(Dir) orelse Dir =/= [] andalso io_lib:printable_unicode_list(Dir),
+    IsName andalso case cambrian_file:to_raw(Dir) of
+                       {ok, Raw} -> binary:match(Raw, <<0>>) =:= nomatch;
+                       error -> false
+                   end.
+
+%% @doc Lets another VM have what this one has.
+-spec release() -> ok.
+release() -> cambrian_nif:data_dir_unlock().
+
+hold(Lock) ->
+    case cambrian_nif:data_dir_lock(Lock) of
+        {error, Reason} when Reason =/= locked -> make_and_hold(Lock);
+        Other -> held(Other, Lock)
+    end.
+
+make_and_hold(Lock) ->
+    _ = cambrian_file:make_dirs(Lock),
+    %% empties no file that another VM has made meanwhile
+    _ = file:write_file(Lock, <<>>, [raw, append]),
+    held(cambrian_nif:data_dir_lock(Lock), Lock).
+
+held({ok, true}, Lock) ->
+    _ = file:write_file(Lock, holder()),
+    ok;
+held({ok, false}, _Lock) -> ok;
+held({error, locked}, Lock) -> {error, {locked, holder(file:read_file(Lock))}};
+held({error, Why}, Lock) -> warn_once(Why, Lock).
+
+%% Where no file can be made or locked, whoever writes there says what is wrong.
+warn_once(Why, Lock) ->
+    Warned = {?MODULE, Lock},
+    _ = [logger:warning("cambrian: no lock on ~ts (~ts): see that no other VM uses this directory", [Lock, Why])
+         || not persistent_term:get(Warned, false)],
+    persistent_term:put(Warned, true).
+
+holder() ->
+    {ok, Host} = inet:gethostname(),
+    Since = calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
+    Holder = io_lib:format("process ~ts on ~ts, node ~ts, since ~ts", [os:getpid(), Host, node(), Since]),
+    unicode:characters_to_binary(Holder).
+
+holder({ok, <<Text:?MAX_HOLDER/binary, _/binary>>}) -> holder({ok, Text});
+holder({ok, Text}) ->
+    case io_lib:printable_unicode_list(unicode:characters_to_list(Text)) of
+        true when Text =/= <<>> -> Text;
+        _ -> <<"unknown process">>
+    end;
+holder({error, _}) -> <<"unknown process">>.

@@ -1,0 +1,183 @@
+%% One VM at a time has a `data_dir'.
+-module(cambrian_data_dir_tests).
+-include_lib("eunit/include/eunit.hrl").
+-export([run/2]).
+
+%% Another VM, in which the application is not started yet.
+with_vm(Test) ->
+    Ebin = [filename:dirname(code:which(Module)) || Module <- [cambrian, ?MODULE]],
+    {ok, Peer, _} = peer:start(#{connection => standard_io, wait_boot => 60_000,
+                                 args => ["-pa"] ++ Ebin ++ ["-kernel", "logger_level", "none"]}),
+    try Test(fun(M, F, A) -> peer:call(Peer, M, F, A, 60_000) end)
+    after
+        try peer:stop(Peer) catch exit:_ -> ok end
+    end.
+
+start_in(Dir, Call) ->
+    _ = Call(application, load, [cambrian]),
+    ok = Call(application, set_env, [cambrian, data_dir, Dir]),
+    Call(application, ensure_all_started, [cambrian]).
+
+the_second_vm_is_refused_and_names_the_first_test_() ->
+    {timeout, 300, fun() ->
+        cambrian_temporary:with_dir(fun(Dir) ->
+            with_vm(fun(One) ->
+                {ok, _} = start_in(Dir, One),
+                with_vm(fun(Two) ->
+                    {error, {cambrian, {{data_dir_in_use, InUse, Holder}, _}}} = start_in(Dir, Two),
+                    ?assertEqual(list_to_binary(Dir), InUse),
+                    ?assertMatch({_, _}, binary:match(Holder, list_to_binary(["process ", One(os, getpid, [])]))),
+                    ?assertEqual({error, {data_dir_in_use, InUse, Holder}}, Two(cambrian, evolve, ['xor'])),
+                    {1, Said} = said(Two, ["resume", "x", "--data-dir", Dir]),
+                    ?assertEqual(list_to_binary(["cambrian: ", Dir, ": in use by another VM (", Holder,
+                                                 "), expected a data directory of its own\n"]), Said),
+                    %% by another name, and set after the start
+                    ok = file:make_symlink(Dir, Dir ++ ".link"),
+                    ok = Two(application, unset_env, [cambrian, data_dir]),
+                    {ok, _} = Two(application, ensure_all_started, [cambrian]),
+                    ok = Two(application, set_env, [cambrian, data_dir, Dir ++ ".link"]),
+                    ?assertMatch({error, {data_dir_in_use, _, Holder}},
+                                 Two(cambrian_population, start, [#{task => 'xor', name => x}])),
+                    {1, Again} = said(Two, ["resume", "x", "--data-dir", Dir]),
+                    ?assertEqual(Said, Again),
+                    ?assertMatch({error, {data_dir_in_use, _, Holder}}, Two(cambrian_trust, open, [<<"lab">>, #{}])),
+                    ok = file:delete(Dir ++ ".link"),
+                    ?assertEqual(false, filelib:is_file(filename:join(Dir, "populations/x"))),
+                    %% what is read only
+                    {ok, _} = One(cambrian_population, start, [#{task => 'xor', name => y, target => 99}]),
+                    {ok, _} = One(cambrian_population, step, [y, 3]),
+                    ok = One(cambrian_population, stop, [y]),
+                    ?assertMatch({0, _}, said(Two, ["inspect", "y", "--data-dir", Dir])),
+                    %% and once the first one lets go
+                    ok = One(application, stop, [cambrian]),
+                    ?assertMatch({ok, _}, Two(cambrian_population, start, [#{task => 'xor', name => y}]))
+                end)
+            end)
+        end)
+    end}.
+
+%% The exit status, and what is said on standard error.
+said(Call, Arguments) ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        File = filename:join(Dir, "said"),
+        Status = Call(?MODULE, run, [Arguments, File]),
+        {ok, Text} = file:read_file(File),
+        {Status, Text}
+    end).
+
+run(Arguments, File) ->
+    {ok, Device} = file:open(File, [write]),
+    Status = cambrian_cli:run(Arguments, #{errors => Device}),
+    ok = file:close(Device),
+    Status.
+
+%% Nothing is tidied up: the operating system lets go.
+a_vm_that_was_killed_keeps_nobody_out_test_() ->
+    {timeout, 120, fun() ->
+        cambrian_temporary:with_dir(fun(Dir) ->
+            with_vm(fun(One) ->
+                {ok, _} = start_in(Dir, One),
+                Pid = One(os, getpid, []),
+                "" = os:cmd("kill -9 " ++ Pid),
+                with_vm(fun(Two) ->
+                    wait_until(fun() -> element(1, start_in(Dir, Two)) =:= ok end),
+                    {ok, Text} = file:read_file(filename:join(Dir, "lock")),
+                    ?assertMatch({_, _}, binary:match(Text, list_to_binary(Two(os, getpid, []))))
+                end)
+            end)
+        end)
+    end}.
+
+wait_until(Is) -> wait_until(Is, erlang:monotonic_time(millisecond) + 60_000).
+
+wait_until(Is, Deadline) ->
+    case Is() of
+        true -> ok;
+        false ->
+            ?assert(erlang:monotonic_time(millisecond) < Deadline),
+            timer:sleep(10),
+            wait_until(Is, Deadline)
+    end.
+
+%% By whatever name, after a restart, after its processes crashed, and when it was deleted and made anew.
+a_vm_is_not_refused_what_it_has_test() ->
+    cambrian_temporary:with_data_dir(fun(Dir) ->
+        Path = fun() -> element(1, cambrian_data_dir:path([])) end,
+        {ok, Here} = file:get_cwd(),
+        ok = file:set_cwd(filename:dirname(Dir)),
+        try
+            [begin
+                 ok = application:set_env(cambrian, data_dir, Name),
+                 ?assertEqual({Name, ok}, {Name, Path()})
+             end || Name <- [filename:basename(Dir), Dir ++ "/.", list_to_binary(Dir)]],
+            exit(whereis(cambrian_store), kill),
+            wait_until(fun() -> is_pid(whereis(cambrian_store)) end),
+            ?assertEqual(ok, Path()),
+            ok = application:stop(cambrian),
+            ok = file:del_dir_r(Dir),
+            ok = application:start(cambrian),
+            ok = file:del_dir_r(Dir),
+            ?assertEqual(ok, Path()),
+            ?assert(filelib:is_regular(filename:join(Dir, "lock")))
+        after
+            ok = file:set_cwd(Here)
+        end
+    end).
+
+%% Where nothing can be written, who writes says so; a run goes on in memory.
+a_place_that_has_no_room_for_a_lock_stops_nobody_test() ->
+    _ = application:stop(cambrian),
+    _ = application:load(cambrian),
+    ok = application:set_env(cambrian, data_dir, "/dev/null"),
+    try ?assertEqual(ok, element(1, application:ensure_all_started(cambrian)))
+    after
+        _ = application:stop(cambrian),
+        application:unset_env(cambrian, data_dir)
+    end.
+
+%% Without a locale of UTF-8, too: its bytes are what counts, and there is one of it.
+a_directory_has_one_name_in_every_locale_test_() ->
+    {timeout, 120, fun() ->
+        cambrian_temporary:with_dir(fun(Dir) ->
+            [begin
+                 Name = filename:join(Dir, Locale),
+                 Ebin = filename:dirname(code:which(cambrian)),
+                 %% grösse, and a text of Japan, as the bytes that a shell has of them
+                 Program = "D = filename:join(<<\"" ++ Name ++ "\">>, <<103,114,195,182,227,128,129>>), "
+                     "application:load(cambrian), "
+                     "application:set_env(cambrian, data_dir, D), {ok, _} = application:ensure_all_started(cambrian), "
+                     "{ok, _} = cambrian:evolve('\\''xor'\\'', #{generations => 2, name => p}), "
+                     "ok = cambrian_trust:open(<<\"lab\">>, #{}), application:stop(cambrian), halt().",
+                 Said = os:cmd("LC_ALL=" ++ Locale ++ " erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++ "'"),
+                 ?assertEqual({Locale, ""}, {Locale, Said}),
+                 {ok, [Only]} = file:list_dir_all(Name),
+                 Raw = unicode:characters_to_binary(Only),
+                 ?assertEqual({Locale, <<"gr", 195, 182, 227, 128, 129>>}, {Locale, Raw}),
+                 {ok, Below} = file:list_dir_all(filename:join(list_to_binary(Name), Raw)),
+                 ?assertEqual({Locale, ["lineage", "lock", "populations", "realms"]}, {Locale, lists:sort(Below)})
+             end || Locale <- ["C", "C.UTF-8"]]
+        end)
+    end}.
+
+a_name_that_no_file_system_has_is_refused_test() ->
+    _ = application:stop(cambrian),
+    _ = application:load(cambrian),
+    #{level := Level} = logger:get_primary_config(),
+    ok = logger:set_primary_config(level, none),
+    try
+        [begin
+             ok = application:set_env(cambrian, data_dir, Bad),
+             ?assertMatch({error, {cambrian, {{bad_option, {data_dir, Bad, _}}, _}}},
+                          application:ensure_all_started(cambrian))
+         end || Bad <- [<<>>, "", <<"a", 0, "b">>, [16#D800], 42]]
+    after
+        ok = application:unset_env(cambrian, data_dir),
+        %% set after the start
+        {ok, _} = application:ensure_all_started(cambrian),
+        ok = application:set_env(cambrian, data_dir, 42),
+        Store = whereis(cambrian_store),
+        ?assertMatch({error, {bad_option, {data_dir, 42, _}}}, cambrian_population:start(#{task => 'xor', name => x})),
+        ?assertEqual(Store, whereis(cambrian_store)),
+        ok = application:unset_env(cambrian, data_dir),
+        ok = logger:set_primary_config(level, Level)
+    end.
