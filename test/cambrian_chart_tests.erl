@@ -4,7 +4,7 @@
 -include_lib("eunit/include/eunit.hrl").
 -include_lib("xmerl/include/xmerl.hrl").
 
--import(cambrian_drawing, [attribute/2, bytes/1, has/2, number/1, only_itself/1, svg/1, texts/2]).
+-import(cambrian_drawing, [attribute/2, box/1, boxes/1, bytes/1, has/2, number/1, overlaps/1, only_itself/1, svg/1, texts/2]).
 
 %% ---------------------------------------------------------------------------------------------
 %% Lines
@@ -117,27 +117,10 @@ drawn(Series, Width) ->
 
 labels_keep_apart_test_() ->
     of_hard_cases(fun(_, _, Svg) ->
-        Boxes = [box(Text) || Text <- xmerl_xpath:string("//text", Svg)],
-        ?assertEqual([], [{A, B} || {I, {A, BoxA}} <- lists:enumerate(Boxes), {J, {B, BoxB}} <- lists:enumerate(Boxes),
-                                    I < J, overlap(BoxA, BoxB)]),
+        ?assertEqual([], overlaps(Svg)),
         Width = number(attribute(width, Svg)),
-        ?assertEqual([], [{Text, Box} || {Text, {Left, _, Right, _} = Box} <- Boxes, Left < 0 orelse Right > Width])
+        ?assertEqual([], [Words || {Words, {Left, _, Right, _}} <- boxes(Svg), Left < 0 orelse Right > Width])
     end).
-
-%% In a font of usual width.
-box(#xmlElement{content = Content} = Text) ->
-    Words = lists:append([V || #xmlText{value = V} <- Content]),
-    [X, Y, Size] = [number(attribute(Name, Text)) || Name <- [x, y, 'font-size']],
-    Wide = 0.54 * Size * string:length(Words),
-    Left = case [V || #xmlAttribute{name = 'text-anchor', value = V} <- Text#xmlElement.attributes] of
-        ["end"] -> X - Wide;
-        ["middle"] -> X - Wide / 2;
-        [] -> X
-    end,
-    {Words, {Left, Y - 0.75 * Size, Left + Wide, Y + 0.2 * Size}}.
-
-overlap({Left, Top, Right, Bottom}, {Left2, Top2, Right2, Bottom2}) ->
-    Left < Right2 andalso Left2 < Right andalso Top < Bottom2 andalso Top2 < Bottom.
 
 %% A name inside the chart stands on no line, which would be read as that line's.
 names_stand_on_no_line_test_() ->

@@ -82,7 +82,7 @@ theme(Side) ->
         ".cb text.cb-halo{stroke:", Paper, "}.cb .cb-grid{stroke:", Rule, "}.cb .cb-base,.cb .cb-break{stroke:", Faint, "}\n"
         ".cb .cb-pos{stroke:", Positive, "}.cb .cb-neg{stroke:", Negative, "}.cb .cb-off{stroke:", Faint, "}\n"
         ".cb .cb-plain{stroke:", Mute, "}.cb .cb-wedge,.cb .cb-dot{fill:", Mute, "}.cb .cb-glyph{stroke:", Ink, "}\n"
-        ".cb .cb-node circle{fill:", Paper, ";stroke:", Ink, "}.cb .cb-input circle{fill:", Ink, "}\n"
+        ".cb .cb-node circle{fill:", Paper, ";stroke:", Ink, "}.cb .cb-input circle,.cb .cb-input rect{fill:", Ink, "}\n"
         ".cb .cb-band{stroke:", Paper, "}.cb .cb-b0{fill:", Rule, "}.cb .cb-mark path,.cb .cb-ring{stroke:", Ink, "}\n"
         ".cb .cb-mark .cb-ring{fill:none}.cb .cb-fill{fill:", Positive, "}\n",
         [line_rule(I, Of(C), Paper) || {I, C} <- lists:enumerate(lines())],
