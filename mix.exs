@@ -13,7 +13,7 @@ defmodule Cambrian.MixProject do
       version: to_string(@app[:vsn]),
       description: to_string(@app[:description]),
       elixir: "~> 1.14",
-      compilers: [:cambrian_native | Mix.compilers()],
+      compilers: [:cambrian_native | Mix.compilers()] ++ [:cambrian_chunks],
       erlc_options: [:debug_info],
       # Apart from rebar3's: its test profile and mix's test environment have the same name.
       build_path: "_build/mix",
@@ -48,10 +48,18 @@ defmodule Cambrian.MixProject do
       build_tools: ["rebar3", "mix"],
       # What a build needs, and what changed. Guides and notebooks are among the pages of the docs; tests, benches
       # and fuzz targets are in the repository: with what fuzzers leave behind these are gigabytes.
-      files: ~w(lib src python native/cambrian_build.erl native/cambrian_nif
+      files: ~w(lib src python native/cambrian_build.erl native/cambrian_chunks.erl native/cambrian_nif
            native/cambrian_core/Cargo.toml native/cambrian_core/src
            .cargo Cargo.toml Cargo.lock mix.exs rebar.config README.md CHANGELOG.md LICENSE)
     ]
+  end
+
+  # What builds is a file for rebar3 and mix alike.
+  def load(file) do
+    source = to_charlist(Path.join(__DIR__, file))
+    {:ok, module, beam} = :compile.file(source, [:binary, :report_errors])
+    {:module, ^module} = :code.load_binary(module, source, beam)
+    module
   end
 
   # For ExDoc, where it is: `make docs` makes its pages without.
@@ -92,9 +100,7 @@ defmodule Mix.Tasks.Compile.CambrianNative do
 
   @impl true
   def run(_args) do
-    builder = to_charlist(Path.join(@root, "native/cambrian_build.erl"))
-    {:ok, module, beam} = :compile.file(builder, [:binary, :report_errors])
-    {:module, ^module} = :code.load_binary(module, builder, beam)
+    module = Cambrian.MixProject.load("native/cambrian_build.erl")
     unlink_priv()
 
     case module.build(to_charlist(@root), to_charlist(out_dir())) do
@@ -116,4 +122,20 @@ defmodule Mix.Tasks.Compile.CambrianNative do
     priv = Path.join(Mix.Project.app_path(), "priv")
     if match?({:ok, _}, File.read_link(priv)), do: File.rm!(priv)
   end
+end
+
+defmodule Mix.Tasks.Compile.CambrianChunks do
+  @moduledoc false
+  use Mix.Task.Compiler
+
+  @root __DIR__
+
+  @impl true
+  def run(_args) do
+    module = Cambrian.MixProject.load("native/cambrian_chunks.erl")
+    {module.make(to_charlist(@root), to_charlist(Mix.Project.app_path())), []}
+  end
+
+  @impl true
+  def clean, do: File.rm_rf!(Path.join(Mix.Project.app_path(), "doc"))
 end

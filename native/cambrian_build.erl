@@ -12,11 +12,14 @@
 -module(cambrian_build).
 -export([main/1, build/2]).
 
+%% After so many seconds without a word from cargo there is one.
+-define(SILENCE_S, 20).
+
 main([Out]) ->
     Root = filename:dirname(filename:dirname(filename:absname(escript:script_name()))),
     case build(Root, filename:absname(Out)) of
         {error, Message} ->
-            io:format(standard_error, "cambrian: ~ts~n", [Message]),
+            say("~ts", [Message]),
             halt(1);
         _ ->
             ok
@@ -116,9 +119,11 @@ cargo_build(Root, Target, Profile, Dir) ->
     Cargo = cargo(Root),
     Args = ["build", "--locked", "--package", "cambrian_nif", "--profile", Profile,
             "--target-dir", Dir | [Arg || Target =/= host, Arg <- ["--target", Target]]],
+    say("building the native library with cargo, which takes two to five minutes on two cores", []),
     Show = fun(Bytes, _) -> io:put_chars(standard_error, Bytes) end,
+    Start = erlang:monotonic_time(second),
     case run(Cargo, Args, Root, cross_env(Target), Show, ok) of
-        {0, ok} -> ok;
+        {0, ok} -> say("built in ~b s", [erlang:monotonic_time(second) - Start]);
         {Status, ok} -> stop("cargo ended with status ~b; its own lines above say why", [Status])
     end.
 
@@ -158,13 +163,19 @@ numbers(Version) -> [list_to_integer(Number) || Number <- string:lexemes(Version
 run(Program, Args, Root, Env, Fold, Acc) ->
     Port = open_port({spawn_executable, Program},
                      [{args, Args}, {cd, Root}, {env, Env}, exit_status, stderr_to_stdout, binary]),
-    output(Port, Fold, Acc).
+    output(Port, Fold, Acc, 0).
 
-output(Port, Fold, Acc) ->
+%% The last crate takes longer than the others together, and cargo says nothing of it.
+output(Port, Fold, Acc, Silent) ->
     receive
-        {Port, {data, Bytes}} -> output(Port, Fold, Fold(Bytes, Acc));
+        {Port, {data, Bytes}} -> output(Port, Fold, Fold(Bytes, Acc), 0);
         {Port, {exit_status, Status}} -> {Status, Acc}
+    after ?SILENCE_S * 1000 ->
+        say("cargo is at work, silent for ~b s", [Silent + ?SILENCE_S]),
+        output(Port, Fold, Acc, Silent + ?SILENCE_S)
     end.
+
+say(Format, Args) -> io:format(standard_error, "cambrian: " ++ Format ++ "~n", Args).
 
 %% ---- targets -----------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 
 -include_lib("eunit/include/eunit.hrl").
 
--import(cambrian_drawing, [attribute/2, bytes/1, has/2, only_itself/1, svg/1]).
+-import(cambrian_drawing, [attribute/2, bytes/1, has/2, only_itself/1, overlaps/1, svg/1, texts/2]).
 
 -define(ILL, <<"\"'><script>alert(1)</script>">>).
 
@@ -81,12 +81,26 @@ who_is_gone_or_slow_holds_up_nobody_test() ->
 
 pictures_stay_in_their_frames_test_() ->
     [?_test(begin
-                Svg = svg(cambrian_flow:draw(#{name => <<"here">>}, senders(Count), #{width => Width, height => 260})),
+                Svg = svg(cambrian_flow:draw(#{name => <<"here">>}, senders(Count), #{width => Width, height => 380})),
                 Circles = xmerl_xpath:string("//g[@class='cb-node']/circle", Svg),
                 ?assertEqual(min(16, Count), length(Circles)),
-                [?assert(X > 0 andalso X < Width andalso Y > 0 andalso Y < 260)
+                [?assert(X > 0 andalso X < Width andalso Y > 0 andalso Y < 380)
                  || Circle <- Circles, X <- [cambrian_drawing:number(attribute(cx, Circle))], Y <- [cambrian_drawing:number(attribute(cy, Circle))]]
             end) || Count <- [0, 1, 2, 7, 16, 40], Width <- [360, 500]].
+
+names_and_numbers_keep_apart_test_() ->
+    Long = fun(I) -> <<"node-", (integer_to_binary(I))/binary, ".example.org">> end,
+    [?_assertEqual([], overlaps(svg(cambrian_flow:draw(#{name => <<"this node">>, note => <<"published 12">>},
+                                                       [#{name => Long(I), alive => true, count => 1000 * I, taken => I} || I <- lists:seq(1, Count)],
+                                                       #{width => Width, height => Height, title => <<"t">>}))))
+     || Count <- [1, 2, 6, 9, 16], Width <- [360, 500], Height <- [170, 260, 380]] ++
+    [?_test(begin
+                Svg = svg(cambrian_heat:map([{I, Long(I)} || I <- lists:seq(1, 30)], [{I, Long(I)} || I <- lists:seq(1, Columns)],
+                                            #{{1, 1} => {100000, 50000}, {2, 1} => {12, 3}}, #{width => Width, title => <<"t">>})),
+                ?assertEqual([], overlaps(Svg)),
+                ?assertEqual([<<"50 %">>, <<"3 of 12">>], [list_to_binary(T) || T <- texts("//g[@class='cb-cell']/text", Svg)]),
+                ?assertMatch([_], [T || T <- texts("//text", Svg), lists:prefix("without 6 more rows and ", T)])
+            end) || Columns <- [10, 20], Width <- [360, 500]].
 
 an_arrow_is_as_wide_as_much_came_test() ->
     Wide = fun(Count) ->

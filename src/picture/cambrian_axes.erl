@@ -1,11 +1,23 @@
 %% @doc The axes of a chart: which numbers its edges stand for, and where a point lies between them.
 -module(cambrian_axes).
 
--import(cambrian_pen, [n/1, p/1, tag/2, tag/3, text_width/2, words/6]).
--import(cambrian_text, [bounded/1, clip/2, tick/2]).
+-import(cambrian_pen, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, words/6]).
+-import(cambrian_text, [clip/2, finite/1]).
 
--export([plot/3, draw/2, at/2]).
+-export([plot/3, draw/2, at/2, summary/1]).
 -export_type([plot/0]).
+
+%% Numbers that far from 1 are drawn as multiples of a power of ten, so that no difference overflows and none is lost.
+-define(POWER, 200).
+-define(LARGE, 1.0e150).
+-define(SMALL, 1.0e-150).
+%% Where the lines in focus keep to less than that share of all heights, they get most of the chart.
+-define(NARROW, 0.2).
+-define(OUTER, 0.2).
+-define(MIN_FOCUS, 20).
+-define(MIN_TALL, 100).
+
+-type edges() :: {number(), number()}.
 
 -type plot() :: #{
     size := cambrian_pen:point(),
@@ -13,20 +25,29 @@
     right := number(),
     top := number(),
     bottom := number(),
-    %% What the edges stand for.
-    x := {number(), number()},
-    y := {number(), number()},
+    %% What the edges stand for, as multiples of ten to the powers.
+    x := edges(),
+    y := edges(),
+    powers := {X :: integer(), Y :: integer()},
+    %% The heights between which the scale is the same, from the lowest, with their places.
+    scale := [{Height :: number(), Y :: number()}],
+    %% What has most of the chart where the scale changes.
+    plateau := none | edges(),
     x_ticks := {[number()], Step :: float()},
-    y_ticks := {[number()], Step :: float()},
+    y_ticks := [{number(), Step :: float()}],
     empty := boolean()
 }.
 
--type look() :: #{whole := boolean(), from_zero := boolean(), right := number()}.
-%% Whether x is in whole numbers, whether y starts at 0, and how much room there is to be at the right.
+-type look() :: #{whole := boolean(), from_zero := boolean(), right := number(), focus => [cambrian_pen:point()]}.
+%% Whether x is in whole numbers, whether y starts at 0, how much room there is to be at the right, and the points of
+%% the lines that matter most.
 
 %% @doc Lays the axes out so that all points lie between them.
 %%
 %% Of the options it takes `width', `height', `title', `x_label', `y_label', `cover' and `embed'.
+%%
+%% Where the lines in focus keep to a narrow band after a first quarter, as fitness does on a plateau, that band gets most of
+%% the chart. What lies below it or above is drawn on a smaller scale, and the axis says so.
 %%
 %% ```
 %% 1> Plot = cambrian_axes:plot([{0, 0.1}, {50, 0.9}], #{whole => true, from_zero => true, right => 14},
@@ -35,26 +56,99 @@
 %% #{x => {0.0,50.0},x_ticks => {[0.0,10.0,20.0,30.0,40.0,50.0],10.0},y => {0.0,0.9}}
 %% '''
 -spec plot([cambrian_pen:point()], look(), Opts :: map()) -> plot().
-plot(Points, #{whole := Whole, from_zero := FromZero, right := RightRoom}, Opts) ->
-    {Xs, Ys} = lists:unzip(Points ++ [{bounded(X), bounded(Y)} || {X, Y} <- maps:get(cover, Opts, [])]),
+plot(Points, #{whole := Whole, from_zero := FromZero, right := RightRoom} = Look, Opts) ->
+    {AllXs, AllYs} = lists:unzip(Points ++ maps:get(cover, Opts, [])),
+    Powers = {power(AllXs), power(AllYs)},
+    {Xs, Ys} = lists:unzip([in_units({X, Y}, Powers) || {X, Y} <- lists:zip(AllXs, AllYs)]),
     {Width, Height} = Size = {maps:get(width, Opts, 720), maps:get(height, Opts, 320)},
-    Top = cambrian_pen:head_height(Opts) + case Opts of #{y_label := _} -> 26; _ -> 10 end,
-    Bottom = Height - case Opts of #{x_label := _} -> 40; _ -> 24 end,
-    {YRange, YStep} = scale(Ys ++ [0.0 || FromZero], max(2, (Bottom - Top) / 44), 0.0),
-    {YLow, YHigh} = case FromZero of
-        true -> {0.0, max(1.0e-9, element(2, YRange))};
-        false -> outward(YRange, YStep)
-    end,
-    YTicks = ticks(YLow, YHigh, YStep),
-    Left = lists:max([18 | [text_width(tick(T, YStep), 11) + 20 || T <- YTicks]]),
-    Right = Width - min(RightRoom, Width * 0.36),
-    {{XLow, XHigh}, XStep} = scale(Xs, max(2, (Right - Left) / 64), case Whole of true -> 1.0; false -> 0.0 end),
+    Tallest = Height - cambrian_pen:head_height(Opts) - 66,
+    Focus = plateau([in_units(Point, Powers) || Point <- maps:get(focus, Look, [])], Ys, Tallest),
+    Labelled = is_map_key(y_label, Opts) orelse Focus =/= none,
+    Top = cambrian_pen:head_height(Opts) + case Labelled of true -> 26; false -> 10 end,
+    Bottom = max(Top + 10.0, Height - case Opts of #{x_label := _} -> 40; _ -> 24 end),
+    {Parts, Band} = parts(Focus, Ys, FromZero, Bottom - Top),
+    YTicks = lists:ukeysort(1, [{Tick, Step} || {Ticks, Step} <- Parts, Tick <- Ticks]),
+    Edges = {_, _} = y_edges(Band, Parts, Ys, FromZero),
+    Left = lists:max([18 | [text_width(label(Tick, Step, element(2, Powers)), 11) + 20 || {Tick, Step} <- YTicks]]),
+    Right = max(Left + 10.0, Width - min(RightRoom, Width * 0.36)),
+    {XEdges, XTicks} = x_axis(Xs, Right - Left, max(2, (Right - Left) / 64), Whole, element(1, Powers)),
     #{
-        size => Size, left => Left, right => max(Left + 10.0, Right), top => Top, bottom => max(Top + 10.0, Bottom),
-        x => {XLow, XHigh}, x_ticks => {ticks(XLow, XHigh, XStep), XStep},
-        y => {YLow, YHigh}, y_ticks => {YTicks, YStep},
-        empty => Points =:= []
+        size => Size, left => Left, right => Right, top => Top, bottom => Bottom,
+        x => XEdges, x_ticks => XTicks, y => Edges, y_ticks => YTicks, powers => Powers,
+        scale => scale_of(Edges, Band, Top, Bottom), plateau => Band, empty => Points =:= []
     }.
+
+power(Values) ->
+    case lists:max([0.0 | [abs(finite(Value)) || Value <- Values]]) of
+        Most when Most > ?LARGE -> ?POWER;
+        Most when Most > 0.0, Most < ?SMALL -> -?POWER;
+        _ -> 0
+    end.
+
+in_units({X, Y}, {XPower, YPower}) -> {in_unit(X, XPower), in_unit(Y, YPower)}.
+
+in_unit(Value, 0) -> finite(Value);
+in_unit(Value, ?POWER) -> finite(Value) / 1.0e200;
+in_unit(Value, -?POWER) -> Value * 1.0e200.
+
+%% ---------------------------------------------------------------------------------------------
+%% Scales
+%% ---------------------------------------------------------------------------------------------
+
+%% What the lines in focus keep to when they have risen, if it is narrow. A height that one of twenty falls below is no
+%% matter, but what is highest is.
+plateau(Focus, _, Tall) when length(Focus) < ?MIN_FOCUS; Tall < ?MIN_TALL ->
+    none;
+plateau(Focus, Ys, _) ->
+    {Xs, _} = lists:unzip(Focus),
+    From = lists:min(Xs) + (lists:max(Xs) - lists:min(Xs)) / 4,
+    Late = lists:sort([Y || {X, Y} <- Focus, X >= From]),
+    {Low, High} = {lists:nth(1 + length(Late) div 20, Late), lists:last(Late)},
+    Whole = lists:max(Ys) - lists:min(Ys),
+    case differ(Low, High) andalso High - Low >= 1.0e-6 * Whole andalso High - Low < ?NARROW * Whole of
+        true -> {Low, High};
+        false -> none
+    end.
+
+%% The ticks of each part of the axis with their step, and the band with its edges moved outward to ticks.
+parts(none, Ys, FromZero, Tall) ->
+    {Range, Step} = scale(Ys ++ [0.0 || FromZero], max(2, Tall / 44), 0.0),
+    {Low, High} = case FromZero of true -> Range; false -> outward(Range, Step) end,
+    {[{ticks(Low, High, Step), Step}], none};
+parts({From, To}, Ys, _, Tall) ->
+    {Range, Step} = scale([From, To], max(2, (1 - ?OUTER) * Tall / 44), 0.0),
+    {Low, High} = Band = outward(Range, Step),
+    Outer = [outer(lists:min(Ys), Low, fun math:floor/1) || lists:min(Ys) < Low]
+        ++ [outer(lists:max(Ys), High, fun math:ceil/1) || lists:max(Ys) > High],
+    {[{ticks(Low, High, Step), Step} | Outer], Band}.
+
+%% One tick at the far edge of what lies outside.
+outer(Far, Near, Outward) ->
+    Step = round_step(abs(Far - Near)),
+    {[Outward(Far / Step) * Step], Step}.
+
+y_edges(none, _, Ys, true) -> {0.0, max(1.0e-9, lists:max([0.0 | Ys]))};
+y_edges(_, Parts, _, _) ->
+    Ticks = lists:append([Ticks || {Ticks, _} <- Parts]),
+    {lists:min(Ticks), lists:max(Ticks)}.
+
+scale_of({Low, High}, none, Top, Bottom) ->
+    [{Low, Bottom}, {High, Top}];
+scale_of({Low, High}, {From, To}, Top, Bottom) ->
+    Outer = ?OUTER * (Bottom - Top),
+    Lower = [{Low, Bottom} || Low < From],
+    Upper = [{High, Top} || High > To],
+    Lower ++ [{From, Bottom - Outer * length(Lower)}, {To, Top + Outer * length(Upper)}] ++ Upper.
+
+%% Fewer ticks where their labels would stand in each other.
+x_axis(Xs, Wide, Count, Whole, Power) ->
+    {{Low, High} = Edges, Step} = scale(Xs, Count, case Whole of true -> 1.0; false -> 0.0 end),
+    Ticks = ticks(Low, High, Step),
+    Widest = lists:max([0.0 | [text_width(label(Tick, Step, Power), 11) || Tick <- Ticks]]),
+    case Count > 1 andalso length(Ticks) > 1 andalso Widest + 10 > Step / (High - Low) * Wide of
+        true -> x_axis(Xs, Wide, Count * 0.7, Whole, Power);
+        false -> {Edges, {Ticks, Step}}
+    end.
 
 %% The range of some numbers, and a round step for about that many ticks that is not below `Least'.
 %% Numbers that are all the same get a range around them.
@@ -62,12 +156,16 @@ scale([], _, _) ->
     {{0.0, 1.0}, 0.5};
 scale(Values, Count, Least) ->
     {Low, High} = {lists:min(Values), lists:max(Values)},
-    Pad = case High - Low =< 1.0e-9 * max(abs(Low), abs(High)) of
-        true -> max(0.5, abs(Low) * 0.1);
-        false -> 0.0
+    Pad = case differ(Low, High) of
+        true -> 0.0;
+        false when Least > 0; Low == 0 -> 0.5;
+        false -> abs(Low) * 0.1
     end,
     {From, To} = {Low - Pad, High + Pad},
     {{From, To}, max(Least, round_step((To - From) / Count))}.
+
+%% By more than what the arithmetic of floats may make of one number.
+differ(Low, High) -> High - Low > 4.0e-15 * max(abs(Low), abs(High)).
 
 round_step(Raw) ->
     Power = math:pow(10, math:floor(math:log10(Raw))),
@@ -82,6 +180,9 @@ ticks(Low, High, Step) ->
     Last = min(First + 40, floor(High / Step + 1.0e-9)),
     [I * Step || I <- lists:seq(First, max(First - 1, Last))].
 
+label(Tick, Step, 0) -> cambrian_text:tick(Tick, Step);
+label(Tick, Step, Power) -> cambrian_text:tick(Tick, Step, Power).
+
 %% @doc Where a point lies in the picture.
 %%
 %% ```
@@ -93,8 +194,12 @@ ticks(Low, High, Step) ->
 %% #{bottom => 296,right => 386}
 %% '''
 -spec at(cambrian_pen:point(), plot()) -> cambrian_pen:point().
-at({X, Y}, #{left := Left, right := Right, top := Top, bottom := Bottom, x := {X0, X1}, y := {Y0, Y1}}) ->
-    {Left + (X - X0) / (X1 - X0) * (Right - Left), Bottom - (Y - Y0) / (Y1 - Y0) * (Bottom - Top)}.
+at(Point, #{powers := Powers, scale := Scale} = Plot) ->
+    {X, Y} = in_units(Point, Powers),
+    {across(X, Plot), height(Y, Scale)}.
+
+height(Y, [{Y0, Low}, {Y1, High} | Above]) when Y =< Y1; Above =:= [] -> Low + (Y - Y0) / (Y1 - Y0) * (High - Low);
+height(Y, [_ | Above]) -> height(Y, Above).
 
 %% @doc Draws the axes, and says so when there is nothing between them.
 %%
@@ -105,26 +210,64 @@ at({X, Y}, #{left := Left, right := Right, top := Top, bottom := Bottom, x := {X
 %% {match,[[<<"generation">>],[<<"nothing to show yet">>]]}
 %% '''
 -spec draw(plot(), Opts :: map()) -> iodata().
-draw(#{left := Left, right := Right, top := Top, bottom := Bottom, empty := Empty} = Plot, Opts) ->
-    #{x := {X0, _}, y := {Y0, _}, x_ticks := {XTicks, XStep}, y_ticks := {YTicks, YStep}} = Plot,
+draw(#{left := Left, right := Right, top := Top, bottom := Bottom, size := {Width, _}, empty := Empty} = Plot, Opts) ->
+    #{x_ticks := {XTicks, XStep}, y_ticks := YTicks, powers := {XPower, YPower}} = Plot,
     Margin = case Opts of #{embed := true} -> 0; _ -> 12 end,
     [
         tag(g, [{class, "cb-axes"}], [
             "\n",
-            [y_tick(tick(T, YStep), at({X0, T}, Plot), Right) || T <- YTicks],
+            [y_tick(label(T, Step, YPower), height(T, map_get(scale, Plot)), Left, Right) || {T, Step} <- YTicks],
+            breaks(Plot),
             tag(path, [{class, "cb-base"}, {d, ["M", p({Left, Bottom}), "H", n(Right)]}]), "\n",
-            [x_tick(tick(T, XStep), at({T, Y0}, Plot), Bottom) || T <- XTicks],
+            [x_tick(label(T, XStep, XPower), across(T, Plot), Plot) || T <- XTicks],
             [words(Right, Bottom + 33, "end", "cb-mute", 11, clip(L, 80)) || #{x_label := L} <- [Opts]],
-            [words(Margin, Top - 13, "start", "cb-mute", 11, clip(L, 80)) || #{y_label := L} <- [Opts]]
+            [words(Margin, Top - 13, "start", "cb-mute", 11, fit(L, Width - Margin - 4, 11)) || L <- y_label(Plot, Opts)]
         ]),
         "\n",
         [words((Left + Right) / 2, (Top + Bottom) / 2, "middle", "cb-mute", 12, "nothing to show yet") || Empty]
     ].
 
-y_tick(Text, {X, Y}, Right) ->
-    Grid = tag(path, [{class, "cb-grid"}, {d, ["M", p({X, Y}), "H", n(Right)]}]),
-    [Grid, words(X - 8, Y + 4, "end", "cb-mute", 11, Text), "\n"].
+y_label(#{plateau := none}, Opts) -> [clip(Label, 80) || #{y_label := Label} <- [Opts]];
+y_label(Plot, Opts) -> [unicode:characters_to_binary([[[clip(Label, 40), ", "] || #{y_label := Label} <- [Opts]], summary(Plot)])].
 
-x_tick(Text, {X, _}, Bottom) ->
+%% @doc Where the scale of the heights changes, in words; none where it does not.
+%%
+%% ```
+%% 1> Points = [{X, case X < 5 of true -> -900; false -> X / 100 end} || X <- lists:seq(0, 100)].
+%% 2> Plot = cambrian_axes:plot(Points, #{whole => true, from_zero => false, right => 14, focus => Points}, #{}).
+%% 3> iolist_to_binary(cambrian_axes:summary(Plot)).
+%% <<"below 0.2 on a smaller scale">>
+%% '''
+-spec summary(plot()) -> iodata().
+summary(#{plateau := none}) ->
+    [];
+summary(#{plateau := {From, To}, y := {Low, High}, y_ticks := Ticks, powers := {_, Power}}) ->
+    Label = fun(Height) -> hd([label(Tick, Step, Power) || {Tick, Step} <- Ticks, Tick == Height]) end,
+    [
+        case {Low < From, High > To} of
+            {true, false} -> ["below ", Label(From)];
+            {false, true} -> ["above ", Label(To)];
+            {true, true} -> ["below ", Label(From), " and above ", Label(To)]
+        end, " on a smaller scale"
+    ].
+
+%% Where the scale changes: a line across, and a zigzag on the axis.
+breaks(#{plateau := none}) ->
+    [];
+breaks(#{plateau := {From, To}, y := {Low, High}, left := Left, right := Right, scale := Scale}) ->
+    [
+        [tag(path, [{class, "cb-break"}, {d, ["M", p({Left, Y}), "H", n(Right)]}]),
+         tag(path, [{class, "cb-base"}, {d, ["M", p({Left - 4, Y + 3}), "l3 -6l3 6l3 -6"]}]), "\n"]
+     || {true, Height} <- [{Low < From, From}, {High > To, To}], Y <- [height(Height, Scale)]
+    ].
+
+y_tick(Text, Y, Left, Right) ->
+    Grid = tag(path, [{class, "cb-grid"}, {d, ["M", p({Left, Y}), "H", n(Right)]}]),
+    [Grid, words(Left - 8, Y + 4, "end", "cb-mute", 11, Text), "\n"].
+
+%% The last one stays in the picture.
+x_tick(Text, X, #{bottom := Bottom, size := {Width, _}}) ->
     Stroke = tag(path, [{class, "cb-base"}, {d, ["M", p({X, Bottom}), "v4"]}]),
-    [Stroke, words(X, Bottom + 17, "middle", "cb-mute", 11, Text), "\n"].
+    [Stroke, words(min(X, Width - text_width(Text, 11) / 2 - 2), Bottom + 17, "middle", "cb-mute", 11, Text), "\n"].
+
+across(X, #{left := Left, right := Right, x := {X0, X1}}) -> Left + (X - X0) / (X1 - X0) * (Right - Left).

@@ -6,7 +6,7 @@
 
 -import(cambrian_axes, [at/2]).
 -import(cambrian_pen, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, words/6]).
--import(cambrian_text, [bounded/1, clip/1, escape/1, short/1, text/1]).
+-import(cambrian_text, [clip/1, counted/2, escape/1, finite/1, short/1, text/1]).
 
 -export([chart/2]).
 -export_type([series/0, mark/0, opts/0]).
@@ -42,6 +42,10 @@
 -define(MAX_POINTS, 240).
 -define(MAX_MARKS, 200).
 -define(COLOURS, 8).
+-define(DASHES, 5).
+%% Names: their size, and half of the room of each.
+-define(LABEL, 12).
+-define(HALF, 7.5).
 
 %% @doc Draws lines, each named where it ends.
 %%
@@ -60,30 +64,37 @@ chart(Series, Opts) ->
     Lines = [line(I, S) || {I, S} <- lists:enumerate(lists:sublist(Series, ?MAX_SERIES))],
     Labelled = [L || #{label := true, points := [_ | _]} = L <- Lines],
     Whole = lists:all(fun is_integer/1, [X || #{points := Points} <- Series, {X, _} <- Points]),
-    Right = lists:max([14 | [text_width(Name, 12) + 18 || #{name := Name} <- Labelled]]),
-    Look = #{whole => Whole, from_zero => false, right => Right},
+    Swatches = lists:any(fun(#{group := Group}) -> Group > ?COLOURS end, Labelled),
+    Right = lists:max([14 | [label_width(Name, Swatches) + 9 || #{name := Name} <- Labelled]]),
+    Look = #{whole => Whole, from_zero => false, right => Right, focus => focus(Lines)},
     Plot = #{size := Size} = cambrian_axes:plot(lists:append([Ps || #{points := Ps} <- Lines]), Look, Opts),
     Marks = cambrian_room:evenly(maps:get(marks, Opts, []), ?MAX_MARKS),
-    cambrian_pen:frame("chart", "Line chart", summary(Labelled, length(Series) - length(Lines), Opts), Size, Opts, [
+    cambrian_pen:frame("chart", "Line chart", summary(Labelled, length(Series) - length(Lines), Plot, Opts), Size, Opts, [
         cambrian_axes:draw(Plot, Opts),
         [draw_line(L, Plot) || L <- light_first(Lines)],
         [draw_mark(M, Lines, Plot) || M <- Marks],
-        end_labels(Labelled, Plot)
+        end_labels(Labelled, Swatches, [[at(Point, Plot) || Point <- Points] || #{points := Points} <- Lines], Plot)
     ]).
 
 line(Index, #{name := Name, points := Points} = Series) ->
-    Sorted = lists:keysort(1, [{bounded(X), bounded(Y)} || {X, Y} <- Points]),
+    Sorted = lists:keysort(1, [{finite(X), finite(Y)} || {X, Y} <- Points]),
     Known = Series#{name := clip(Name), points := cambrian_room:peaks(Sorted, ?MAX_POINTS)},
     maps:merge(#{group => Index, weight => normal, label => true}, Known).
 
+%% The points of the heaviest lines.
+focus(Lines) ->
+    Of = fun(Wanted) -> lists:append([Points || #{weight := Weight, points := Points} <- Lines, Weight =:= Wanted]) end,
+    hd([Points || Weight <- [bold, normal, light], Points <- [Of(Weight)], Points =/= []] ++ [[]]).
+
 %% What the picture says to somebody who cannot see it.
-summary(Lines, Left, Opts) ->
+summary(Lines, Left, Plot, Opts) ->
     Ends = [[Name, " ends at ", short(element(2, lists:last(Ps)))] || #{name := Name, points := Ps} <- Lines],
     [
         [[text(L), " "] || #{y_label := L} <- [Opts]],
         [["over ", text(L), ": "] || #{x_label := L} <- [Opts]],
         case Ends of [] -> "no points yet"; _ -> lists:join("; ", lists:sublist(Ends, 12)) end,
-        [["; without ", integer_to_list(Left), " more lines"] || Left > 0], "."
+        [["; without ", counted(Left, "more line")] || Left > 0],
+        [["; ", Change] || [_ | _] = Change <- [cambrian_axes:summary(Plot)]], "."
     ].
 
 %% ---------------------------------------------------------------------------------------------
@@ -105,9 +116,10 @@ draw_line(#{name := Name, points := Points, group := Group, weight := Weight}, P
     Title = tag(title, [], [escape(Name), ": ", short(Last)]),
     [tag(g, [{class, ["cb-line cb-", atom_to_list(Weight), " ", colour(Group)]}], [Title, Shape]), "\n"].
 
-%% Nine or more lines have to share colours: the second round is dashed.
+%% Nine or more lines have to share colours: those of each further round are dashed in their own way.
 colour(Group) ->
-    ["cb-c", integer_to_list((Group - 1) rem ?COLOURS + 1), [" cb-dash" || (Group - 1) div ?COLOURS rem 2 =:= 1]].
+    Round = (Group - 1) div ?COLOURS rem (?DASHES + 1),
+    ["cb-c", integer_to_list((Group - 1) rem ?COLOURS + 1), [[" cb-dash", integer_to_list(Round)] || Round > 0]].
 
 circle(Class, {X, Y}, R) ->
     tag(circle, [{class, Class}, {cx, n(X)}, {cy, n(Y)}, {r, R}]).
@@ -116,14 +128,14 @@ circle(Class, {X, Y}, R) ->
 %% Marks
 %% ---------------------------------------------------------------------------------------------
 
-draw_mark(#{x := X, series := Series, label := Label} = Mark, Lines, #{bottom := Bottom} = Plot) ->
+draw_mark(#{x := X, series := Series, label := Label} = Mark, Lines, #{bottom := Bottom, y := {Lowest, _}} = Plot) ->
     Name = clip(Series),
+    {Across, _} = at({X, Lowest}, Plot),
     {Colour, Point} = case [L || #{name := N, points := [_ | _]} = L <- Lines, N =:= Name] of
         [#{points := Points, group := Group} | _] ->
-            {colour(Group), at({bounded(X), height_at(bounded(X), Points)}, Plot)};
+            {colour(Group), {Across, height_at(Across, [at(P, Plot) || P <- Points])}};
         %% A mark on a line that is not here stands on the axis.
         [] ->
-            {Across, _} = at({bounded(X), 0.0}, Plot),
             {"", {Across, Bottom}}
     end,
     Weight = maps:get(weight, Mark, normal),
@@ -149,23 +161,59 @@ height_at(X, [_ | Rest]) -> height_at(X, Rest).
 %% Names
 %% ---------------------------------------------------------------------------------------------
 
-%% Names at the line ends, moved apart as little as needed. Of more than fit, those that end
-%% highest are named; every line still says its name when pointed at.
-end_labels(Lines, #{top := Top, bottom := Bottom, right := Right, size := {Width, _}} = Plot) ->
+%% A line that stops early is named right there, if there the name covers neither a line nor another name. The others are
+%% named beside the chart, moved apart as little as needed: of more than fit, those that end highest. Every line still says
+%% its name when pointed at.
+end_labels(Lines, Swatches, Paths, #{top := Top, bottom := Bottom, right := Right} = Plot) ->
     Ends = lists:sort([
         {Y, I, X, Line}
      || {I, #{points := Points} = Line} <- lists:enumerate(Lines), {X, Y} <- [at(lists:last(Points), Plot)]
     ]),
-    %% A line that stops early has room for its name right there.
-    {Early, Late} = lists:partition(fun({_, _, X, _}) -> Right - X > 40 end, Ends),
-    Settled = fun(Some) ->
-        Fitting = lists:sublist(Some, max(1, trunc((Bottom - Top) / 14))),
-        cambrian_room:settle([{{Line, {X, Y}}, Y, 7.5} || {Y, _, X, Line} <- Fitting], Top + 4, Bottom - 4)
-    end,
-    [end_label(Line, End, {Right + 3, Y}, Width) || {{Line, End}, Y} <- Settled(Late)] ++
-        [end_label(Line, {X, EndY}, {X, Y}, Width) || {{Line, {X, EndY}}, Y} <- Settled(Early)].
+    {Inside, Beside, _} = lists:foldl(fun(End, Placed) -> place(End, Swatches, Paths, Plot, Placed) end, {[], [], []}, Ends),
+    Fitting = lists:sublist(lists:reverse(Beside), max(1, 1 + trunc((Bottom - Top - 8) / (2 * ?HALF)))),
+    Settled = cambrian_room:settle([{{Line, {X, Y}}, Y, ?HALF} || {Y, _, X, Line} <- Fitting], Top + 4, Bottom - 4),
+    [end_label(Line, End, {Right + 3, Y}, Swatches, Plot) || {{Line, End}, Y} <- Settled] ++
+        [end_label(Line, End, Place, Swatches, Plot) || {Line, End, Place} <- lists:reverse(Inside)].
 
-end_label(#{name := Name, group := Group}, {_, EndY} = End, {X, Y}, Width) ->
+place({_, _, X, _} = End, _, _, #{right := Right}, {Inside, Beside, Boxes}) when Right - X =< 40 ->
+    {Inside, [End | Beside], Boxes};
+place({Y, _, X, #{name := Name} = Line} = End, Swatches, Paths, #{top := Top, bottom := Bottom, right := Right}, {Inside, Beside, Boxes}) ->
+    Wide = 5 + label_width(Name, Swatches),
+    Free = [
+        {{X, Y + Down}, Box}
+     || Down <- [0, -13, 13, -26, 26], {_, High, To, Low} = Box <- [{X + 4, Y + Down - ?HALF, X + Wide, Y + Down + ?HALF}],
+        To =< Right, High >= Top - ?HALF, Low =< Bottom,
+        not lists:any(fun(Other) -> overlap(Box, Other) end, Boxes),
+        not lists:any(fun(Path) -> crosses(Path, Box) end, Paths)
+    ],
+    case Free of
+        [{Place, Box} | _] -> {[{Line, {X, Y}, Place} | Inside], Beside, [Box | Boxes]};
+        [] -> {Inside, [End | Beside], Boxes}
+    end.
+
+overlap({Left, High, Right, Low}, {Left2, High2, Right2, Low2}) ->
+    Left < Right2 andalso Left2 < Right andalso High < Low2 andalso High2 < Low.
+
+%% Whether a line, whose points are in the order of x, runs through a box.
+crosses([A, B | Rest], Box) -> through(A, B, Box) orelse crosses([B | Rest], Box);
+crosses(_, _) -> false.
+
+through({X0, _}, {X1, _}, {Left, _, Right, _}) when X1 < Left; X0 > Right ->
+    false;
+through({X0, Y0}, {X1, Y1}, {Left, High, Right, Low}) ->
+    Height = fun(X) -> Y0 + (Y1 - Y0) * (X - X0) / max(1.0e-12, X1 - X0) end,
+    Ends = case X1 - X0 < 1.0e-9 of true -> [Y0, Y1]; false -> [Height(max(X0, Left)), Height(min(X1, Right))] end,
+    lists:min(Ends) =< Low andalso lists:max(Ends) >= High.
+
+label_width(Name, Swatches) -> text_width(Name, ?LABEL) + 9 + swatch_width(Swatches).
+
+swatch_width(true) -> 24;
+swatch_width(false) -> 0.
+
+%% With more lines than colours a name has a piece of its line before it.
+end_label(#{name := Name, group := Group}, {EndX, EndY} = End, {X, Y}, Swatches, #{size := {Width, _}}) ->
     Lead = tag(path, [{class, "cb-lead"}, {d, ["M", p(End), "L", p({X + 3, Y})]}]),
-    Text = words(X + 7, Y + 4, "start", "cb-halo", 12, fit(Name, Width - X - 9, 12)),
-    [tag(g, [{class, ["cb-end ", colour(Group)]}], [[Lead || abs(Y - EndY) > 4], Text]), "\n"].
+    Swatch = tag(path, [{class, "cb-swatch"}, {d, ["M", p({X + 7, Y}), "h20"]}]),
+    From = X + 7 + swatch_width(Swatches),
+    Text = words(From, Y + 4, "start", "cb-halo", ?LABEL, fit(Name, Width - From - 2, ?LABEL)),
+    [tag(g, [{class, ["cb-end ", colour(Group)]}], [[Lead || abs(Y - EndY) > 4 orelse X - EndX > 12], [Swatch || Swatches], Text]), "\n"].

@@ -19,11 +19,14 @@
 -define(MAX_SENDERS, 16).
 -define(HERE, 15).
 -define(SENDER, 8).
+%% The least height of a row with a name, an arrow and numbers, and what the names of the node itself take.
+-define(ROW, 36).
+-define(FOOT, 40).
 
-%% @doc Draws a node in the middle of those that send to it.
+%% @doc Draws a node between two columns of those that send to it.
 %%
 %% An arrow is as wide as much came along it, and in colour if the last that came was taken. Who is silent by now is dashed.
-%% Of more than 16 senders the first are drawn.
+%% Of more than 16 senders, or than there is height for, the first are drawn.
 %%
 %% ```
 %% 1> Svg = cambrian_flow:draw(#{name => <<"here">>, note => <<"published 3">>},
@@ -34,18 +37,17 @@
 %% '''
 -spec draw(here(), [sender()], opts()) -> iodata().
 draw(Here, Senders, Opts) ->
-    Shown = lists:sublist(Senders, ?MAX_SENDERS),
     {Width, Height} = Size = {maps:get(width, Opts, 720), maps:get(height, Opts, 360)},
     Top = cambrian_pen:head_height(Opts),
-    Centre = {Width / 2, (Top + Height) / 2},
-    %% names stand above and below
-    Reach = {Width / 2 - 70, (Height - Top) / 2 - 42},
-    Placed = [{Sender, around(I, length(Shown), Centre, Reach)} || {I, Sender} <- lists:enumerate(0, Shown)],
+    Tall = Height - Top - ?FOOT,
+    Shown = lists:sublist(Senders, min(?MAX_SENDERS, 2 * max(1, trunc(Tall / ?ROW)))),
+    Rows = max(1, (length(Shown) + 1) div 2),
+    Y = fun(Row) -> Top + Tall * (Row - 0.5) / Rows end,
     Most = lists:max([1 | [Count || #{count := Count} <- Shown]]),
     cambrian_pen:frame("flow", "Who sent what", summary(Here, Shown, length(Senders) - length(Shown)), Size, Opts, [
-        tag(g, [{class, "cb-flows"}], ["\n", [arrow(Sender, At, Centre, Most) || {Sender, At} <- Placed]]), "\n",
-        [sender(Sender, At, Centre, Width) || {Sender, At} <- Placed],
-        here(Here, Centre)
+        here(Here, Width / 2, Y(1), Y(Rows)),
+        [sender(Sender, Side, Y((I + 1) div 2), Width, Most)
+         || {I, Sender} <- lists:enumerate(Shown), Side <- [case I rem 2 of 1 -> left; 0 -> right end]]
     ]).
 
 %% What the picture says to somebody who cannot see it.
@@ -59,59 +61,46 @@ summary(#{name := Name}, Senders, Left) ->
               [["; without ", integer_to_list(Left), " more"] || Left > 0], "."]
     end.
 
-%% From the left on, so that two are side by side and not one above the other.
-around(Index, Count, {X, Y}, {Across, Down}) ->
-    Angle = math:pi() + 2 * math:pi() * Index / max(1, Count),
-    {X + Across * math:cos(Angle), Y + Down * math:sin(Angle)}.
+%% A row: who it is, above an arrow to the middle, and how much came, below it.
+sender(#{name := Name, alive := Alive, count := Count, taken := Taken} = Sender, Side, Y, Width, Most) ->
+    {X, Anchor, Forward} = case Side of left -> {?SENDER + 6, "start", 1}; right -> {Width - ?SENDER - 6, "end", -1} end,
+    Beside = X + Forward * (?SENDER + 6),
+    Room = Width / 2 - ?HERE - 3 * ?SENDER,
+    Class = case Alive of true -> "cb-halo"; false -> "cb-halo cb-mute" end,
+    Title = [escape(clip(Name, 100)), [", silent" || not Alive], ": ", short(Count), " came, ", short(Taken), " taken"],
+    Numbers = [short(Count), [[" · ", short(Taken), " taken"] || Taken > 0]],
+    [
+        tag(g, [{class, "cb-flow"}], [
+            tag(title, [], Title),
+            arrow(Sender, {X + Forward * (?SENDER + 4), Y}, {Width / 2 - Forward * (?HERE + 2), Y}, Forward, Most)
+        ]),
+        "\n",
+        tag(g, [{class, "cb-node"}], [
+            tag(title, [], Title),
+            tag(circle, [{class, "cb-off"} || not Alive] ++ [{cx, n(X)}, {cy, n(Y)}, {r, n(?SENDER)}]),
+            words(Beside, Y - 8, Anchor, Class, 12, fit(Name, Room, 12)),
+            [words(Beside, Y + 16, Anchor, "cb-mute cb-halo", 11, fit(unicode:characters_to_binary(Numbers), Room, 11)) || Count > 0]
+        ]),
+        "\n"
+    ].
 
-arrow(#{count := 0} = Sender, At, Centre, _Most) ->
-    {From, To} = between(At, Centre),
-    titled(Sender, tag(path, [{class, "cb-grid"}, {d, ["M", p(From), "L", p(To)]}]));
-arrow(#{count := Count, taken := Taken} = Sender, At, Centre, Most) ->
-    {From, {X, Y} = To} = between(At, Centre),
+arrow(#{count := 0}, From, To, _, _) ->
+    tag(path, [{class, "cb-grid"}, {d, ["M", p(From), "L", p(To)]}]);
+arrow(#{count := Count} = Sender, From, {X, Y} = Tip, Forward, Most) ->
     Wide = 1.2 + 4.8 * math:log(1 + Count) / math:log(1 + Most),
     {Line, Head} = case Sender of #{last := true} -> {"cb-pos", "cb-fill"}; _ -> {"cb-plain", "cb-wedge"} end,
-    {Dx, Dy} = direction(At, Centre),
-    Long = 6 + 1.5 * Wide,
-    Tip = {X + Dx * Long, Y + Dy * Long},
+    Neck = X - Forward * (6 + 1.5 * Wide),
     Side = 2.5 + Wide,
-    {MiddleX, MiddleY} = {(element(1, From) + X) / 2, (element(2, From) + Y) / 2},
-    titled(Sender, [
-        tag(path, [{class, Line}, {'stroke-width', decimal(Wide, 2)}, {d, ["M", p(From), "L", p(To)]}]),
-        tag(path, [{class, Head}, {d, ["M", p(Tip), "L", p({X - Dy * Side, Y + Dx * Side}),
-                                       "L", p({X + Dy * Side, Y - Dx * Side}), "Z"]}]),
-        beside({MiddleX, MiddleY}, Dx, Wide, [short(Count), [[" · ", short(Taken), " taken"] || Taken > 0]])
-    ]).
+    [
+        tag(path, [{class, Line}, {'stroke-width', decimal(Wide, 2)}, {d, ["M", p(From), "L", p({Neck, Y})]}]),
+        tag(path, [{class, Head}, {d, ["M", p(Tip), "L", p({Neck, Y - Side}), "L", p({Neck, Y + Side}), "Z"]}])
+    ].
 
-%% Above a line that runs across, to the right of one that runs down.
-beside({X, Y}, Dx, Wide, Text) when abs(Dx) > 0.6 -> words(X, Y - Wide / 2 - 5, "middle", "cb-halo", 11, Text);
-beside({X, Y}, _Dx, Wide, Text) -> words(X + Wide / 2 + 6, Y + 4, "start", "cb-halo", 11, Text).
-
-titled(#{name := Name, count := Count, taken := Taken}, Drawn) ->
-    Title = [escape(clip(Name, 100)), ": ", short(Count), " came, ", short(Taken), " taken"],
-    [tag(g, [{class, "cb-flow"}], [tag(title, [], Title), Drawn]), "\n"].
-
-%% From the edge of one circle to where the head of the arrow begins at the other.
-between({X, Y} = At, {CentreX, CentreY} = Centre) ->
-    {Dx, Dy} = direction(At, Centre),
-    {{X + Dx * (?SENDER + 4), Y + Dy * (?SENDER + 4)}, {CentreX - Dx * (?HERE + 20), CentreY - Dy * (?HERE + 20)}}.
-
-direction({X0, Y0}, {X1, Y1}) ->
-    Length = max(1.0, math:sqrt((X1 - X0) * (X1 - X0) + (Y1 - Y0) * (Y1 - Y0))),
-    {(X1 - X0) / Length, (Y1 - Y0) / Length}.
-
-sender(#{name := Name, alive := Alive}, {X, Y}, {_, CentreY}, Width) ->
-    Class = case Alive of true -> []; false -> [{class, "cb-off"}] end,
-    Down = case Y < CentreY - 1 of true -> -?SENDER - 7; false -> ?SENDER + 17 end,
-    Drawn = [tag(title, [], [escape(clip(Name, 100)), [", silent" || not Alive]]),
-             tag(circle, Class ++ [{cx, n(X)}, {cy, n(Y)}, {r, n(?SENDER)}]),
-             words(X, Y + Down, "middle", case Alive of true -> "cb-halo"; false -> "cb-halo cb-mute" end, 12,
-                   fit(Name, 2 * min(X, Width - X) - 4, 12))],
-    [tag(g, [{class, "cb-node"}], Drawn), "\n"].
-
-here(#{name := Name} = Here, {X, Y}) ->
+%% As tall as the arrows need it.
+here(#{name := Name} = Here, X, From, To) ->
+    Box = [{x, n(X - ?HERE)}, {y, n(From - ?HERE)}, {width, n(2 * ?HERE)}, {height, n(To - From + 2 * ?HERE)}, {rx, n(?HERE)}],
     [tag(g, [{class, "cb-node cb-input"}], [
-        tag(circle, [{cx, n(X)}, {cy, n(Y)}, {r, n(?HERE)}]),
-        words(X, Y + ?HERE + 17, "middle", "cb-end cb-halo", 12, clip(Name, 40)),
-        [words(X, Y + ?HERE + 32, "middle", "cb-mute cb-halo", 11, clip(Note, 60)) || #{note := Note} <- [Here]]
+        tag(rect, Box),
+        words(X, To + ?HERE + 17, "middle", "cb-end cb-halo", 12, clip(Name, 40)),
+        [words(X, To + ?HERE + 32, "middle", "cb-mute cb-halo", 11, clip(Note, 60)) || #{note := Note} <- [Here]]
     ]), "\n"].

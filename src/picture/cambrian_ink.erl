@@ -27,6 +27,9 @@ lines() ->
         {"#98700a", "#dcb24a"}, {"#2787a1", "#64c2da"}, {"#b33f62", "#ee86a2"}, {"#59636e", "#a8b2bc"}
     ].
 
+%% How lines are dashed that have the colour of another one.
+dashes() -> ["7 4", "1.5 4", "12 4", "9 3 1.5 3", "9 3 1.5 3 1.5 3"].
+
 %% Bands: softer, for they fill areas and carry text.
 bands() ->
     [
@@ -58,7 +61,10 @@ style() ->
         ".cb .cb-node circle{stroke-width:1.3}.cb .cb-output circle{stroke-width:2.2}\n"
         ".cb .cb-grid{stroke-width:1}.cb .cb-base{stroke-width:1}\n"
         ".cb .cb-line path{stroke-width:1.7}.cb .cb-line.cb-bold path{stroke-width:2.4}\n"
-        ".cb .cb-line.cb-light path{stroke-width:1.2;opacity:.5}.cb .cb-dash path{stroke-dasharray:7 4}\n"
+        ".cb .cb-line.cb-light path{stroke-width:1.2;opacity:.5}.cb .cb-end .cb-swatch{stroke-width:2.4}\n",
+        [[".cb .cb-line.cb-dash", N, " path,.cb .cb-dash", N, " .cb-swatch{stroke-dasharray:", Dashes, "}"]
+         || {I, Dashes} <- lists:enumerate(dashes()), N <- [integer_to_list(I)]],
+        "\n.cb .cb-break{stroke-width:1;stroke-dasharray:2 3}.cb .cb-many .cb-band{stroke-width:.3}\n"
         ".cb .cb-lead{stroke-width:.8;opacity:.6}.cb .cb-band{stroke-width:.8}\n"
         ".cb .cb-mark path,.cb .cb-ring{stroke-width:1.6}.cb .cb-end{font-weight:500}\n",
         theme(1),
@@ -73,10 +79,10 @@ theme(Side) ->
     } = maps:map(fun(_, Colour) -> Of(Colour) end, palette()),
     [
         ".cb .cb-bg{fill:", Paper, "}.cb text{fill:", Ink, "}.cb text.cb-mute{fill:", Mute, "}\n"
-        ".cb text.cb-halo{stroke:", Paper, "}.cb .cb-grid{stroke:", Rule, "}.cb .cb-base{stroke:", Faint, "}\n"
+        ".cb text.cb-halo{stroke:", Paper, "}.cb .cb-grid{stroke:", Rule, "}.cb .cb-base,.cb .cb-break{stroke:", Faint, "}\n"
         ".cb .cb-pos{stroke:", Positive, "}.cb .cb-neg{stroke:", Negative, "}.cb .cb-off{stroke:", Faint, "}\n"
         ".cb .cb-plain{stroke:", Mute, "}.cb .cb-wedge,.cb .cb-dot{fill:", Mute, "}.cb .cb-glyph{stroke:", Ink, "}\n"
-        ".cb .cb-node circle{fill:", Paper, ";stroke:", Ink, "}.cb .cb-input circle{fill:", Ink, "}\n"
+        ".cb .cb-node circle{fill:", Paper, ";stroke:", Ink, "}.cb .cb-input circle,.cb .cb-input rect{fill:", Ink, "}\n"
         ".cb .cb-band{stroke:", Paper, "}.cb .cb-b0{fill:", Rule, "}.cb .cb-mark path,.cb .cb-ring{stroke:", Ink, "}\n"
         ".cb .cb-mark .cb-ring{fill:none}.cb .cb-fill{fill:", Positive, "}\n",
         [line_rule(I, Of(C), Paper) || {I, C} <- lists:enumerate(lines())],

@@ -2,7 +2,7 @@
 -module(cambrian_text).
 
 -export([text/1, clip/1, clip/2, escape/1]).
--export([exact/1, short/1, tick/2, decimal/2, counted/2, bounded/1]).
+-export([exact/1, short/1, tick/2, tick/3, decimal/2, counted/2, bounded/1, finite/1]).
 -export_type([text/0]).
 
 -type text() :: unicode:chardata() | atom() | number().
@@ -10,6 +10,7 @@
 
 -define(MAX_BYTES, 8000).
 -define(MAX_NAME, 300).
+-define(LARGEST, 1.7976931348623157e308).
 
 %% ---------------------------------------------------------------------------------------------
 %% Text
@@ -128,13 +129,13 @@ shortest_single(Value, Digits) ->
 %% '''
 -spec short(number()) -> binary().
 short(Value) ->
-    iolist_to_binary(four_digits(bounded(Value))).
+    iolist_to_binary(four_digits(finite(Value))).
 
 four_digits(Value) ->
     Size = abs(Value),
     if
         Value == 0 -> "0";
-        Size >= 1.0e9; Size < 1.0e-4 -> scientific(Value);
+        Size >= 1.0e9; Size < 1.0e-4 -> signed(Value, short_scientific(Size));
         true -> signed(Value, grouped(decimal(Size, max(0, 3 - power(Size)))))
     end.
 
@@ -150,11 +151,21 @@ four_digits(Value) ->
 tick(Value, Step) ->
     Size = abs(Value),
     if
-        Size >= 1.0e9; Step < 1.0e-5 -> scientific(Value);
+        Size >= 1.0e9; Step >= 1.0e9; Step < 1.0e-5, Size < 1.0e-3; Step < 1.0e-15 -> tick(Value, Step, 0);
         Value == 0, Step >= 1.0e5 -> "0";
         Step >= 1.0e5 -> [tick(Value / 1.0e6, Step / 1.0e6), "M"];
         true -> signed(Value, grouped(float_to_binary(Size * 1.0, [{decimals, max(0, -power(Step))}])))
     end.
+
+%% @doc The same of a tick that stands for `Value' times ten to the power of `Power'.
+%%
+%% ```
+%% 1> [iolist_to_binary(cambrian_text:tick(T, 0.5e108, 200)) || T <- [0, 0.5e108, 1.5e108]].
+%% [<<"0">>,<<"5e307">>,<<"1.5e308">>]
+%% '''
+-spec tick(number(), Step :: float(), Power :: integer()) -> iodata().
+tick(Value, Step, Power) ->
+    scientific(Value, max(0, min(16, power(max(abs(Value), Step)) - power(Step))), Power).
 
 %% @doc So many of something, in words.
 %%
@@ -193,10 +204,27 @@ bounded(Value) when Value > 1.0e150 -> 1.0e150;
 bounded(Value) when Value < -1.0e150 -> -1.0e150;
 bounded(Value) -> float(Value).
 
-scientific(Value) when Value == 0 -> "0";
-scientific(Value) ->
-    Power = power(abs(Value)),
-    signed(Value, [decimal(abs(Value) / math:pow(10, Power), 2), "e", integer_to_list(Power)]).
+%% @doc Any number as a float: an integer that is too large for one as the largest there is.
+%%
+%% ```
+%% 1> {cambrian_text:finite(3), cambrian_text:finite(-(1 bsl 2000))}.
+%% {3.0,-1.7976931348623157e308}
+%% '''
+-spec finite(number()) -> float().
+finite(Value) when Value > ?LARGEST -> ?LARGEST;
+finite(Value) when Value < -?LARGEST -> -?LARGEST;
+finite(Value) -> float(Value).
+
+%% With that many decimals, of a number that stands for its product with ten to the power of `More'.
+scientific(Value, _, _) when Value == 0 -> "0";
+scientific(Value, Decimals, More) ->
+    [Digits, Power] = string:split(float_to_binary(abs(float(Value)), [{scientific, Decimals}]), "e"),
+    signed(Value, [Digits, "e", integer_to_list(binary_to_integer(Power) + More)]).
+
+%% 1.5e-7, not 1.50e-7.
+short_scientific(Size) ->
+    [Digits, Power] = string:split(iolist_to_binary(scientific(Size, 2, 0)), "e"),
+    [string:trim(string:trim(Digits, trailing, "0"), trailing, "."), "e", Power].
 
 %% The power of ten of the first digit.
 power(Size) -> floor(math:log10(Size) + 1.0e-9).

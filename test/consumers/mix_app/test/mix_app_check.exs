@@ -10,4 +10,14 @@ defmodule MixAppCheck do
     {:program, %{args: [helper | _]}} = Cambrian.Program.gymnasium("CartPole-v1")
     assert File.regular?(helper)
   end
+
+  test "h shows the docs, of Erlang too" do
+    require IEx.Helpers
+    {:ok, _} = Application.ensure_all_started(:iex)
+    erlang = ExUnit.CaptureIO.capture_io(fn -> IEx.Helpers.h(:cambrian.evolve() / 2) end)
+    assert erlang =~ "@spec evolve(:cambrian_task.task()"
+    assert erlang =~ "Evolves"
+    elixir = ExUnit.CaptureIO.capture_io(fn -> IEx.Helpers.h(Cambrian.evolve()) end)
+    assert elixir =~ "Evolves"
+  end
 end
