@@ -115,7 +115,7 @@ exception(Class, Reason, Stack) ->
 
 is_elixirs(Reason, Stack) ->
     (is_map(Reason) andalso is_map_key('__exception__', Reason) orelse lists:any(fun is_elixirs/1, Stack))
-        andalso erlang:function_exported('Elixir.Exception', format, 3).
+        andalso code:ensure_loaded('Elixir.Exception') =:= {module, 'Elixir.Exception'}.
 
 is_elixirs(Frame) when is_tuple(Frame), is_atom(element(1, Frame)) ->
     lists:prefix("Elixir.", atom_to_list(element(1, Frame))) orelse lists:prefix("elixir", atom_to_list(element(1, Frame)));

@@ -63,7 +63,8 @@
 %% `evaluations' and `timeout' may end a run within a generation. What was evaluated of it by then counts in the result; a
 %% population that goes on later evaluates that generation again, as if it had not been cut. `evaluations' is exact, but
 %% that trials do not count. `timeout' does not interrupt what runs in Rust, one evaluation a thread and the trial of
-%% a champion; and the first generation goes on until one evaluation has succeeded.
+%% a champion; and the first generation goes on until one evaluation has succeeded: those that live together in an
+%% environment or a program end together.
 
 -type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(), failures := non_neg_integer(),
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
