@@ -36,11 +36,10 @@ path(Dir, Names) ->
 %% @doc Whether the file system can have such a name.
 -spec is_valid(term()) -> boolean().
 is_valid(Dir) ->
-    IsName = Dir =/= <<>> andalso is_binary(Dir) orelse Dir =/= [] andalso io_lib:printable_unicode_list(Dir),
-    IsName andalso case cambrian_file:to_raw(Dir) of
-                       {ok, Raw} -> binary:match(Raw, <<0>>) =:= nomatch;
-                       error -> false
-                   end.
+    case cambrian_file:to_raw(Dir) of
+        {ok, Raw} -> Raw =/= <<>> andalso binary:match(Raw, <<0>>) =:= nomatch;
+        error -> false
+    end.
 
 %% @doc Lets another VM have what this one has.
 -spec release() -> ok.

@@ -4,8 +4,8 @@
 -module(cambrian_file).
 -include_lib("kernel/include/file.hrl").
 
--export([save/2, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1, set_aside/1, name/1,
-         quote/1, to_raw/1, to_list/1]).
+-export([save/2, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1,
+         set_aside/1, name/1, quote/1, to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
 
 -type path() :: file:filename_all().
@@ -283,12 +283,13 @@ beside(Path, Suffix) when is_binary(Path) -> <<Path/binary, (list_to_binary(Suff
 beside(Path, Suffix) -> filename:flatten([Path, Suffix]).
 
 %% @doc The bytes of a path, as the file system has them, whatever the locale is that the VM was started in.
--spec to_raw(path()) -> {ok, binary()} | error.
+-spec to_raw(term()) -> {ok, binary()} | error.
 to_raw(Path) when is_binary(Path) -> {ok, Path};
 to_raw(Path) ->
-    case unicode:characters_to_binary(Path, unicode, file:native_name_encoding()) of
+    try unicode:characters_to_binary(Path, unicode, file:native_name_encoding()) of
         Raw when is_binary(Raw) -> {ok, Raw};
         _ -> error
+    catch error:badarg -> error
     end.
 
 %% @doc The same path as a list, for those modules of OTP that take no other: {@link disk_log} is one.

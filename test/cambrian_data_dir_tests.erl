@@ -150,6 +150,10 @@ a_directory_has_one_name_in_every_locale_test_() ->
                      "ok = cambrian_trust:open(<<\"lab\">>, #{}), application:stop(cambrian), halt().",
                  Said = os:cmd("LC_ALL=" ++ Locale ++ " erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++ "'"),
                  ?assertEqual({Locale, ""}, {Locale, Said}),
+                 %% as a shell hands it over
+                 Typed = "D=$(printf '" ++ Name ++ "/gr\\303\\266\\343\\200\\201'); LC_ALL=" ++ Locale ++ " erl -noinput -pa "
+                     ++ Ebin ++ " -s cambrian_cli -extra resume p --generations 3 --data-dir \"$D\" >/dev/null 2>&1; echo $?",
+                 ?assertEqual({Locale, "0\n"}, {Locale, os:cmd(Typed)}),
                  {ok, [Only]} = file:list_dir_all(Name),
                  Raw = unicode:characters_to_binary(Only),
                  ?assertEqual({Locale, <<"gr", 195, 182, 227, 128, 129>>}, {Locale, Raw}),
@@ -169,7 +173,7 @@ a_name_that_no_file_system_has_is_refused_test() ->
              ok = application:set_env(cambrian, data_dir, Bad),
              ?assertMatch({error, {cambrian, {{bad_option, {data_dir, Bad, _}}, _}}},
                           application:ensure_all_started(cambrian))
-         end || Bad <- [<<>>, "", <<"a", 0, "b">>, [16#D800], 42]]
+         end || Bad <- [<<>>, "", <<"a", 0, "b">>, [16#D800], [a | b], here, 42]]
     after
         ok = application:unset_env(cambrian, data_dir),
         %% set after the start

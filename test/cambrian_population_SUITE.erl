@@ -256,6 +256,8 @@ a_name_that_is_taken(Config) ->
     ok = application:set_env(cambrian, data_dir, Dir),
     {ok, Here} = cambrian_population:start((options(1))#{name => here, checkpoint_interval => 0}),
     {ok, _} = cambrian_population:step(here, 5),
+    %% answers once the last file is there, which a step does not wait for
+    _ = cambrian_population:info(here),
     Files = fun() -> lists:sort(filelib:wildcard(filename:join([Dir, "populations", "**"]))) end,
     Before = Files(),
     ?assertMatch([_, _, _, _], Before),
