@@ -48,7 +48,8 @@ defmodule Cambrian.MixProject do
       build_tools: ["rebar3", "mix"],
       # What a build needs, and what changed. Guides and notebooks are among the pages of the docs; tests, benches
       # and fuzz targets are in the repository: with what fuzzers leave behind these are gigabytes.
-      files: ~w(lib src python native/cambrian_build.erl native/cambrian_chunks.erl native/cambrian_nif
+      files:
+        ~w(lib src python native/cambrian_build.erl native/cambrian_chunks.erl native/cambrian_nif
            native/cambrian_core/Cargo.toml native/cambrian_core/src
            .cargo Cargo.toml Cargo.lock mix.exs rebar.config README.md CHANGELOG.md LICENSE)
     ]

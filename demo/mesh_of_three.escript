@@ -27,9 +27,9 @@ main(_) ->
     Isolated = number("ISOLATED", 0) =/= 0,
     introduce(Seed, Isolated),
     Nodes = [Node#{key => key(Node, Isolated)} || Node <- start_nodes(Seed, Isolated)],
-    ok = each(Nodes, fun(#{peer := Peer}) -> ok = peer:call(Peer, cambrian_population, run, [pole]) end),
+    ok = each(Nodes, fun(#{peer := Peer}) -> ok = call(Peer, cambrian_population, run, [pole]) end),
     watch(Nodes, lines()),
-    Records = [Node#{record => peer:call(Peer, cambrian_recorder, read, [Recorder])}
+    Records = [Node#{record => call(Peer, cambrian_recorder, read, [Recorder])}
                || #{peer := Peer, recorder := Recorder} = Node <- Nodes],
     ok = each(Nodes, fun(#{peer := Peer}) -> peer:stop(Peer) end),
     conclude(Seed, Isolated, Records).
@@ -47,6 +47,9 @@ fail(Format, Arguments) ->
     halt(1).
 
 each(Items, Do) -> lists:foreach(Do, Items).
+
+%% On a busy machine an answer takes its time.
+call(Peer, Module, Function, Arguments) -> peer:call(Peer, Module, Function, Arguments, 300_000).
 
 introduce(Seed, Isolated) ->
     io:format("Double pole balancing without velocities: three nodes, three populations, seed ~b, ~s.~n"
@@ -69,11 +72,11 @@ start_node(Name, Seed, Cookie) ->
             "-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-kernel", "logger_level", "error",
             "-pa" | [filename:absname(Ebin) || Ebin <- filelib:wildcard("_build/default/lib/*/ebin")]],
     {ok, Peer, Node} = peer:start_link(#{name => lists:concat([Name, "_", free_port()]), host => "127.0.0.1",
-                                         longnames => true, connection => standard_io, args => Args}),
-    {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
+                                         longnames => true, connection => standard_io, wait_boot => 300_000, args => Args}),
+    {ok, _} = call(Peer, application, ensure_all_started, [cambrian]),
     Options = #{task => ?TASK, population => ?POPULATION, seed => Seed, name => pole, timeout => ?LIMIT_MS},
-    {ok, _} = peer:call(Peer, cambrian_population, start, [Options]),
-    {ok, Recorder} = peer:call(Peer, cambrian_recorder, start, [pole]),
+    {ok, _} = call(Peer, cambrian_population, start, [Options]),
+    {ok, Recorder} = call(Peer, cambrian_recorder, start, [pole]),
     #{name => Name, peer => Peer, node => Node, recorder => Recorder, seed => Seed}.
 
 free_port() ->
@@ -84,10 +87,10 @@ free_port() ->
 
 join(Nodes, First, Rest) ->
     [#{peer := Peer} | _] = Nodes,
-    each(Rest, fun(Node) -> pong = peer:call(Peer, net_adm, ping, [Node]) end),
+    each(Rest, fun(Node) -> pong = call(Peer, net_adm, ping, [Node]) end),
     io:format("~s and ~b more are one mesh.~n", [First, length(Rest)]),
     Bridge = #{realm => ?REALM, populations => [pole], publish_interval => ?SHARE_MS},
-    each(Nodes, fun(#{peer := P}) -> {ok, _} = peer:call(P, cambrian_bridge, start, [Bridge]) end).
+    each(Nodes, fun(#{peer := P}) -> {ok, _} = call(P, cambrian_bridge, start, [Bridge]) end).
 
 %%% ---- watching ---------------------------------------------------------------------------
 
@@ -105,10 +108,10 @@ watch(Nodes, Lines) ->
     watch(Nodes, Keys, Lines, 0, 0).
 
 key(#{name := Name}, true) -> Name;
-key(#{peer := Peer}, false) -> peer:call(Peer, cambrian_bridge, identity, []).
+key(#{peer := Peer}, false) -> call(Peer, cambrian_bridge, identity, []).
 
 watch(Nodes, Keys, Lines, Looked, Since) ->
-    Pages = [{Name, peer:call(Peer, cambrian_recorder, latest, [Recorder])}
+    Pages = [{Name, call(Peer, cambrian_recorder, latest, [Recorder])}
              || #{name := Name, peer := Peer, recorder := Recorder} <- Nodes],
     Finished = length([Name || {Name, #{result := _}} <- Pages]),
     Done = Finished =:= length(Nodes) orelse Since * ?LOOK_MS >= ?GRACE_MS,

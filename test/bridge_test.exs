@@ -186,7 +186,7 @@ defmodule Cambrian.BridgeTest do
     {:ok, stranger} = :cambrian_transport_dist.connect(%{realm: realm()})
     :ok = :cambrian_transport_dist.subscribe(stranger, "genotype")
     refute Map.has_key?(Bridge.counts(), :published)
-    assert_receive {:cambrian_transport, "genotype", bytes} when byte_size(bytes) > 250, 5000
+    assert_receive {:cambrian_transport, "genotype", bytes} when byte_size(bytes) > 250
     assert %{published: _} = Bridge.counts()
   end
 

@@ -3,6 +3,7 @@
 -compile([export_all, {no_auto_import, [get/1]}]).
 
 -include_lib("eunit/include/eunit.hrl").
+-import(cambrian_wait, [until/1]).
 
 -define(TOKEN, "correct-horse-battery").
 -define(KEY, <<7:256>>).
@@ -115,8 +116,8 @@ it_leaves_nothing_of_who_went_away() ->
     [?assertMatch({_, _}, event(Stream)) || Stream <- Streams],
     ?assertEqual(5, length(handlers())),
     [ok = gen_tcp:close(Stream) || Stream <- Streams],
-    eventually(fun() -> handlers() =:= [] end),
-    eventually(fun() -> {monitors, []} =:= process_info(whereis(cambrian_dashboard_state), monitors) end).
+    until(fun() -> handlers() =:= [] end),
+    until(fun() -> {monitors, []} =:= process_info(whereis(cambrian_dashboard_state), monitors) end).
 
 it_has_room_for_so_many() ->
     _ = open(#{}),
@@ -124,7 +125,7 @@ it_has_room_for_so_many() ->
     ?assertMatch({503, _, _}, get("/events")),
     ?assertMatch({200, _, _}, get("/health")),
     ok = gen_tcp:close(hd(Streams)),
-    eventually(fun() -> is_port(catch_stream()) end).
+    until(fun() -> is_port(catch_stream()) end).
 
 catch_stream() ->
     try stream() catch error:{badmatch, _} -> full end.
@@ -175,7 +176,7 @@ it_makes_a_token_where_others_can_reach_it() ->
      || Address <- [{127, 0, 0, 1}, {127, 3, 2, 1}, "::1"]],
     %% as it would be, but for where it listens
     {ok, _} = cambrian_dashboard:start_checked(Wide#{address := {127, 0, 0, 1}}),
-    {match, [Port, Token]} = re:run(cambrian_dashboard:url(), "^http://localhost:([0-9]+)/\\?token=([0-9a-f]{64})$",
+    {match, [Port, Token]} = re:run(cambrian_dashboard:url(), "^http://127.0.0.1:([0-9]+)/\\?token=([0-9a-f]{64})$",
                                     [{capture, all_but_first, list}]),
     put(port, list_to_integer(Port)),
     ?assertMatch({401, _, _}, get("/metrics")),
@@ -276,11 +277,11 @@ it_says_whether_a_population_is_lost() ->
     _ = open(#{}),
     Start = fun() -> {ok, P} = cambrian_population:start_link(#{task => 'xor', name => gate, seed => 42}), unlink(P), P end,
     exit(Start(), kill),
-    eventually(fun() -> element(1, get("/health")) =:= 503 end),
+    until(fun() -> element(1, get("/health")) =:= 503 end),
     {503, _, Why} = get("/health"),
     ?assertNotEqual(nomatch, binary:match(Why, <<"the population gate died and has not come back">>)),
     P = Start(),
-    eventually(fun() -> element(1, get("/health")) =:= 200 end),
+    until(fun() -> element(1, get("/health")) =:= 200 end),
     ok = cambrian_population:stop(P).
 
 %% One that does not answer holds up nobody for long, and is told of.
@@ -291,7 +292,7 @@ it_does_not_wait_for_who_does_not_answer() ->
     {503, _, Why} = get("/health"),
     ?assertNotEqual(nomatch, binary:match(Why, <<"the population gate does not answer">>)),
     ok = sys:resume(P),
-    eventually(fun() -> element(1, get("/health")) =:= 200 end).
+    until(fun() -> element(1, get("/health")) =:= 200 end).
 
 it_answers_without_what_it_asks() ->
     _ = open(#{}),
@@ -314,7 +315,7 @@ it_says_that_its_port_is_taken() ->
     ?assertEqual(undefined, whereis(cambrian_sup)),
     ok = gen_tcp:close(Other),
     ok = application:start(cambrian),
-    ?assertMatch(<<"http://localhost:", _/binary>>, cambrian_dashboard:url()).
+    ?assertMatch(<<"http://127.0.0.1:", _/binary>>, cambrian_dashboard:url()).
 
 it_says_that_inets_is_missing() ->
     Ebin = filename:dirname(code:which(httpd)),
@@ -331,7 +332,7 @@ it_ends_with_the_application() ->
     ok = application:stop(cambrian),
     ?assertEqual({error, closed}, gen_tcp:recv(Stream, 0, 1000)),
     %% the VM closes what processes that have ended left open, a moment later
-    eventually(fun() -> is_free(Port) end),
+    until(fun() -> is_free(Port) end),
     ok = application:start(cambrian).
 
 is_free(Port) ->
@@ -344,9 +345,9 @@ it_comes_back_alone() ->
     _ = open(#{}),
     {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
     exit(whereis(cambrian_dashboard_access), kill),
-    eventually(fun() -> try element(1, get("/health")) =:= 200 catch error:{badmatch, _} -> false end end),
+    until(fun() -> try element(1, get("/health")) =:= 200 catch error:{badmatch, _} -> false end end),
     %% again and again it stays away, and nothing else does
-    eventually(fun() ->
+    until(fun() ->
                    _ = [exit(Pid, kill) || Pid <- [whereis(cambrian_dashboard_access)], is_pid(Pid)],
                    whereis(cambrian_dashboard_sup) =:= undefined
                end),
@@ -406,7 +407,7 @@ head(Head) ->
                                  || Line <- Lines, [Name, Value] <- [binary:split(Line, <<":">>)]]}.
 
 whole(Socket, Before) ->
-    case gen_tcp:recv(Socket, 0, 8000) of
+    case gen_tcp:recv(Socket, 0, 300_000) of
         {ok, More} -> whole(Socket, <<Before/binary, More/binary>>);
         {error, closed} -> Before
     end.
@@ -424,21 +425,21 @@ stream(Options) ->
     Socket = connect(Options),
     ok = gen_tcp:send(Socket, written("GET", "/events", [], "")),
     ok = inet:setopts(Socket, [{packet, http_bin}]),
-    {ok, {http_response, _, 200, _}} = gen_tcp:recv(Socket, 0, 5000),
+    {ok, {http_response, _, 200, _}} = gen_tcp:recv(Socket, 0, 300_000),
     Headers = headers(Socket),
     ?assertEqual(<<"text/event-stream">>, proplists:get_value('Content-Type', Headers)),
     ok = inet:setopts(Socket, [{packet, line}, {buffer, 1_000_000}]),
     Socket.
 
 headers(Socket) ->
-    case gen_tcp:recv(Socket, 0, 5000) of
+    case gen_tcp:recv(Socket, 0, 300_000) of
         {ok, {http_header, _, Name, _, Value}} -> [{Name, Value} | headers(Socket)];
         {ok, http_eoh} -> []
     end.
 
 %% The next state: its number and what it says.
 event(Stream) ->
-    case lines(Stream, 5000) of
+    case lines(Stream, 300_000) of
         [<<"id: ", Id/binary>>, <<"event: state">>, <<"data: ", Json/binary>>] -> {binary_to_integer(Id), Json};
         [<<"event: beat">>, <<"data:">>] -> event(Stream)
     end.
@@ -454,11 +455,3 @@ handlers() ->
     [Pid || Pid <- processes(), {dictionary, Dictionary} <- [process_info(Pid, dictionary)],
             {'$initial_call', {httpd_request_handler, init, 1}} <- Dictionary].
 
-eventually(True) -> eventually(True, 100).
-
-eventually(True, 0) -> ?assert(True());
-eventually(True, Left) ->
-    case True() of
-        true -> ok;
-        false -> timer:sleep(50), eventually(True, Left - 1)
-    end.

@@ -70,18 +70,14 @@ a_pause_holds_all_up_case() ->
     ok = cambrian_population:subscribe(P),
     receive {cambrian, _, {generation, _}} -> error(not_paused) after 300 -> ok end,
     ok = counters:add(Asked, 1, 1),
-    receive {cambrian, _, {generation, #{generation := 0}}} -> ok after 10_000 -> error(still_paused) end,
+    receive {cambrian, _, {generation, #{generation := 0}}} -> ok after 300_000 -> error(still_paused) end,
     ?assertMatch(#{state := working}, cambrian_governor:status()),
     %% and one that is stopped in a pause stops
     ok = counters:sub(Asked, 1, 1),
     wait_for({paused, pause_when}),
     ok = cambrian_population:stop(P).
 
-wait_for(State) ->
-    case cambrian_governor:status() of
-        #{state := State} -> ok;
-        _ -> erlang:yield(), wait_for(State)
-    end.
+wait_for(State) -> cambrian_wait:until(fun() -> map_get(state, cambrian_governor:status()) =:= State end).
 
 alarms_case() ->
     {ok, _} = application:ensure_all_started(sasl),
@@ -132,7 +128,7 @@ mistakes_case() ->
 %% not ours.
 timers_are_kept_case() ->
     Paths = lists:append([["-pa", filename:dirname(code:which(Module))] || Module <- [cambrian, ?MODULE]]),
-    {ok, Peer, _} = peer:start_link(#{connection => standard_io, args => Paths}),
+    {ok, Peer, _} = peer:start_link(#{connection => standard_io, wait_boot => 300_000, args => Paths}),
     {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
     {Late, Idle} = best_of(5, fun() -> peer:call(Peer, ?MODULE, lateness, [], 30_000) end),
     ok = peer:stop(Peer),

@@ -101,4 +101,6 @@ start(Config) ->
     end.
 
 here(data_dir, Dir) -> filename:join(["." | tl(filename:split(filename:absname(Dir)))]);
+%% Another program may have the port.
+here(dashboard, #{port := _} = Options) -> Options#{port := 0};
 here(_, Value) -> Value.

@@ -1,6 +1,7 @@
 %% Three real nodes that share champions, and what they do with lies.
 -module(cambrian_mesh_SUITE).
 -include_lib("stdlib/include/assert.hrl").
+-import(cambrian_wait, [until/1]).
 -compile([export_all, nowarn_export_all]).
 
 -define(REALM, <<"org.example.test">>).
@@ -55,15 +56,6 @@ received(Peer, Origin, Realm) ->
     end.
 
 %% `Probe' until it answers something else than false.
-until(Probe) -> until(Probe, 200).
-
-until(_, 0) -> error(never);
-until(Probe, Tries) ->
-    case Probe() of
-        false -> timer:sleep(50), until(Probe, Tries - 1);
-        Answer -> Answer
-    end.
-
 %% The first node solves XOR; the two others, who stand still at generation 0, take its champion in.
 champions_travel(Config) ->
     [One | Others] = Peers = nodes_of(Config),
@@ -514,7 +506,7 @@ on_a_ring(Config) ->
     _ = [meet(Peer, 3) || Peer <- Peers],
     ByKey = lists:sort([{peer:call(Peer, cambrian_bridge, identity, []), Peer} || Peer <- Peers]),
     [{_, First}, {_, Second}, {_, Third}] = ByKey,
-    _ = [until(fun() -> length([N || #{alive := true} = N <- peer:call(Peer, cambrian_bridge, list_nodes, [])]) =:= 2 end, 600) || Peer <- Peers],
+    _ = [until(fun() -> length([N || #{alive := true} = N <- peer:call(Peer, cambrian_bridge, list_nodes, [])]) =:= 2 end) || Peer <- Peers],
     Id = publish(First, 5),
     until(fun() -> judged(Second, Id) end),
     ?assertMatch([received, not_a_source], [Step || #{step := Step} <- until(fun() -> received_here(Third, Id) end)]).
@@ -526,7 +518,7 @@ the_nearest(Config) ->
     [Trip] = until(fun() ->
                        Trips = [Trip || #{round_trip := Trip} <- peer:call(One, cambrian_bridge, list_nodes, []), is_number(Trip)],
                        Trips =/= [] andalso Trips
-                   end, 600),
+                   end),
     ?assert(Trip >= 0 andalso Trip < 10_000).
 
 received_here(Peer, Id) ->

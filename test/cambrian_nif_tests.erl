@@ -210,7 +210,7 @@ a_missing_library_is_named_and_the_vm_stays_up_test_() ->
         ok = filelib:ensure_dir(filename:join(Ebin, "x")),
         [{ok, _} = file:copy(File, filename:join(Ebin, filename:basename(File)))
          || File <- filelib:wildcard(filename:join(code:lib_dir(cambrian), "ebin/*"))],
-        {ok, Peer, _} = peer:start(#{connection => standard_io, args => ["-pa", Ebin, "-kernel", "logger_level", "none"]}),
+        {ok, Peer, _} = peer:start(#{connection => standard_io, wait_boot => 300_000, args => ["-pa", Ebin, "-kernel", "logger_level", "none"]}),
         ?assertMatch({error, {nif_not_loaded, {load_failed, _}}}, peer:call(Peer, cambrian, evolve, ['xor'])),
         ?assertMatch({nif_not_loaded, {load_failed, _}}, raised(fun() -> peer:call(Peer, cambrian, parameters, []) end)),
         peer:stop(Peer),

@@ -10,7 +10,7 @@ start_one(Name) ->
             "-kernel", "inet_dist_use_interface", "{127,0,0,1}",
             "-pa" | [Dir || Dir <- code:get_path(), string:find(Dir, "cambrian") =/= nomatch]],
     {ok, Peer, Node} = peer:start(#{name => lists:concat([Name, "_", free_port()]), host => "127.0.0.1",
-                                    longnames => true, connection => standard_io, args => Args}),
+                                    longnames => true, connection => standard_io, wait_boot => 300_000, args => Args}),
     {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
     {Peer, Node}.
 

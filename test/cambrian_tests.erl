@@ -114,7 +114,7 @@ crash_hang_and_rubbish_cost_one_fitness_each_case() ->
     ok = cambrian_population:subscribe(P),
     ok = cambrian_population:run(P),
     %% the elite of the first generation keeps its fitness
-    {ok, #{evaluations := 39, fitness := 1.0}} = cambrian_population:await(P, 10000),
+    {ok, #{evaluations := 39, fitness := 1.0}} = cambrian_population:await(P, 300_000),
     [receive {cambrian, _, {evaluations_failed, #{count := Count, first := _}}} -> Self ! Count end || _ <- [1, 2]],
     Counts = [receive Count when is_integer(Count) -> Count end || _ <- [1, 2]],
     ?assertEqual(31, lists:sum(Counts)),
@@ -328,7 +328,7 @@ evolution_ends_with_its_caller_case() ->
     end),
     Worker = receive {worker, Pid} -> monitor(process, Pid) end,
     exit(Caller, kill),
-    receive {'DOWN', Worker, process, _, _} -> ok after 5000 -> error(still_working) end.
+    receive {'DOWN', Worker, process, _, _} -> ok after 300_000 -> error(still_working) end.
 
 every_parameter_is_described_case() ->
     Rows = cambrian:parameters(),

@@ -11,7 +11,7 @@
 %%   lossy       optional: a message may get lost now and then even where all is well
 %%   notices     optional: that a node is gone is known at once
 %%   settle      optional, ms (default 300): what has not come after so long does not come
-%%   patience    optional, ms (default 30000): what should come and has not after so long is a failure
+%%   patience    optional, ms (default 300000): what should come and has not after so long is a failure
 %%
 %% and `nodes', three that were started already. To add an adapter, see groups/0 of cambrian_transport_SUITE: a group of
 %% all of all/0's cases, whose init_per_group makes such a map with contract/2.
@@ -125,12 +125,12 @@ soon(_, 0) -> false;
 soon(Probe, Tries) -> Probe() orelse begin timer:sleep(10), soon(Probe, Tries - 1) end.
 
 until(Probe, Setup) ->
-    until_time(Probe, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 30_000)).
+    until_time(Probe, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 300_000)).
 
 until_time(Probe, Deadline) ->
     Probe() orelse
         case erlang:monotonic_time(millisecond) > Deadline of
-            true -> error(never);
+            true -> error({never, Probe});
             false -> timer:sleep(20), until_time(Probe, Deadline)
         end.
 
@@ -420,7 +420,7 @@ test(wrong_options, #{nodes := [Node | _], realm := Realm, transport := Transpor
 
 %% Where messages get lost, and where too many are at work, it is asked again.
 retried(Ask, Setup) ->
-    retried(Ask, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 30_000), is_map_key(lossy, Setup)).
+    retried(Ask, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 300_000), is_map_key(lossy, Setup)).
 
 retried(Ask, Deadline, Lossy) ->
     Answer = Ask(),

@@ -133,7 +133,7 @@ joined(Options) ->
 
 is_connected(Handle) -> maps:get(connected, ?T:status(Handle)).
 
-until(Probe) -> until(Probe, 1000).
+until(Probe) -> until(Probe, 15_000).
 
 until(Probe, 0) -> error({never, Probe});
 until(Probe, Tries) -> Probe() orelse begin timer:sleep(20), until(Probe, Tries - 1) end.

@@ -1,6 +1,7 @@
 %% Trust from outside, with genuine envelopes and others.
 -module(cambrian_trust_tests).
 -include_lib("eunit/include/eunit.hrl").
+-import(cambrian_wait, [until/1]).
 -export([execute/3]).
 %% For cambrian_admission_tests.
 -export([secret/1, key/1, sealed/2, forged/1, rubbish/2]).
@@ -157,12 +158,6 @@ kill_server() ->
     Server = whereis(cambrian_trust),
     true = exit(Server, kill),
     until(fun() -> is_pid(whereis(cambrian_trust)) andalso whereis(cambrian_trust) =/= Server end).
-
-until(Probe) ->
-    case Probe() of
-        true -> ok;
-        false -> timer:sleep(10), until(Probe)
-    end.
 
 a_liar_bans_itself_test_() ->
     with_app(fun(_) ->

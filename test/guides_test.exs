@@ -88,7 +88,13 @@ defmodule GuidesTest do
     before = Application.get_all_env(:cambrian)
 
     try do
-      Application.put_all_env(cambrian: Keyword.delete(environment, :data_dir))
+      # another program may have the port
+      tried =
+        environment
+        |> Keyword.delete(:data_dir)
+        |> Keyword.replace_lazy(:dashboard, &Map.replace(&1, :port, 0))
+
+      Application.put_all_env(cambrian: tried)
       restart()
     after
       for {key, _} <- environment, do: Application.delete_env(:cambrian, key)

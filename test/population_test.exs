@@ -35,10 +35,10 @@ defmodule Cambrian.PopulationTest do
 
     :ok = Population.subscribe(name)
     :ok = Population.run(name)
-    assert_receive {:cambrian, ^name, {:generation, %{generation: 5}}}, 10_000
+    assert_receive {:cambrian, ^name, {:generation, %{generation: 5}}}
     Process.exit(first, :kill)
 
-    assert_receive {:up, second}, 10_000
+    assert_receive {:up, second}
     assert is_pid(second) and second != first
     assert Population.info(name).generation >= 5
     assert {:ok, %Result{generations: 60} = result} = Population.await(name, 30_000)
@@ -59,7 +59,7 @@ defmodule Cambrian.PopulationTest do
     {:ok, first} = apply(module, function, args)
     :ok = Population.subscribe(first)
     :ok = Population.run(first)
-    assert_receive {:cambrian, _, {:generation, %{generation: 5}}}, 10_000
+    assert_receive {:cambrian, _, {:generation, %{generation: 5}}}
     Process.exit(first, :kill)
     assert_receive {:EXIT, ^first, :killed}
 
@@ -140,7 +140,7 @@ defmodule Cambrian.PopulationTest do
   end
 
   # What it answers when it is back.
-  defp back(ask, tries \\ 100) do
+  defp back(ask, tries \\ 15_000) do
     ask.()
   catch
     :exit, _ when tries > 0 ->
@@ -274,7 +274,7 @@ defmodule Cambrian.PopulationTest do
   defp step_when_idle(population) do
     case Population.step(population, 1) do
       {:error, :running} ->
-        assert_receive {:cambrian, _, {:generation, _}}, 10_000
+        assert_receive {:cambrian, _, {:generation, _}}
         step_when_idle(population)
 
       answer ->

@@ -4,7 +4,7 @@ defmodule Cambrian.Dashboard do
   resume and ban; for Prometheus `/metrics`, for whoever watches machines `/health`.
 
       iex> {:ok, _} = Cambrian.Dashboard.start(port: 0)
-      iex> "http://localhost:" <> _ = Cambrian.Dashboard.url()
+      iex> "http://127.0.0.1:" <> _ = Cambrian.Dashboard.url()
       iex> Cambrian.Dashboard.stop()
       :ok
 
@@ -58,7 +58,7 @@ defmodule Cambrian.Dashboard do
   is none.
 
       iex> {:ok, _} = Cambrian.Dashboard.start(port: 0, token: "correct-horse-battery")
-      iex> Cambrian.Dashboard.url() =~ ~r"^http://localhost:[0-9]+/.token=correct-horse-battery$"
+      iex> Cambrian.Dashboard.url() =~ ~r"^http://127.0.0.1:[0-9]+/.token=correct-horse-battery$"
       true
       iex> Cambrian.Dashboard.stop()
       :ok

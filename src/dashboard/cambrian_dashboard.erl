@@ -3,7 +3,7 @@
 %%
 %% ```
 %% 1> {ok, _} = cambrian_dashboard:start(#{port => 0}).
-%% 2> <<"http://localhost:", _/binary>> = cambrian_dashboard:url().
+%% 2> <<"http://127.0.0.1:", _/binary>> = cambrian_dashboard:url().
 %% 3> cambrian_dashboard:stop().
 %% ok
 %% '''
@@ -69,7 +69,7 @@ stop() ->
 %%
 %% ```
 %% 1> {ok, _} = cambrian_dashboard:start(#{port => 0, token => "correct-horse-battery"}).
-%% 2> {match, _} = re:run(cambrian_dashboard:url(), "^http://localhost:[0-9]+/[?]token=correct-horse-battery$").
+%% 2> {match, _} = re:run(cambrian_dashboard:url(), "^http://127.0.0.1:[0-9]+/[?]token=correct-horse-battery$").
 %% 3> cambrian_dashboard:stop().
 %% ok
 %% '''

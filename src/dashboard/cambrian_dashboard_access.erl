@@ -99,8 +99,7 @@ handle_call({enter, #{peer := Peer} = Request}, _From, #state{token = Token, fai
 
 handle_cast(_, State) -> {noreply, State}.
 
-%% What somebody types who is to come here.
-name({127, 0, 0, 1}) -> "localhost";
+%% What somebody types who is to come here. Not every machine knows the name `localhost'.
 name(Any) when Any =:= {0, 0, 0, 0}; Any =:= {0, 0, 0, 0, 0, 0, 0, 0} ->
     {ok, Name} = inet:gethostname(),
     Name;

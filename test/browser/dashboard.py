@@ -38,7 +38,7 @@ class Server:
         self.process = subprocess.Popen(["escript", "test/browser/serve.escript", str(nodes)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith("http://localhost:"), self.url
+        assert self.url.startswith("http://127.0.0.1:"), self.url
         self.root, self.token = self.url.split("?token=")
 
     def ask(self, question):

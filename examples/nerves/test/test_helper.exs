@@ -10,4 +10,10 @@ mounts? =
       )
     )
 
-ExUnit.start(capture_log: true, exclude: if(mounts?, do: [], else: [:mounts]))
+# Bounds for a machine that is busy: a release is built and started in one of the tests.
+ExUnit.start(
+  capture_log: true,
+  exclude: if(mounts?, do: [], else: [:mounts]),
+  timeout: 1_200_000,
+  assert_receive_timeout: 300_000
+)

@@ -16,6 +16,7 @@ defmodule WarmBox.Device do
     {:ok, peer, _node} =
       :peer.start_link(%{
         connection: :standard_io,
+        wait_boot: 300_000,
         exec:
           {first |> System.find_executable() |> to_charlist(), Enum.map(args, &to_charlist/1)},
         args: distribution(options[:distributed]) ++ paths(options[:library])
@@ -43,7 +44,7 @@ defmodule WarmBox.Device do
     ]
   end
 
-  def call(peer, module, function, args), do: :peer.call(peer, module, function, args, 60_000)
+  def call(peer, module, function, args), do: :peer.call(peer, module, function, args, 300_000)
 
   @doc "As a power cut does: nothing is written any more, nobody is told."
   def cut_power(peer) do
@@ -54,13 +55,13 @@ defmodule WarmBox.Device do
   end
 
   @doc "Waits until it is so."
-  def until(question, ms \\ 30_000) do
+  def until(question, ms \\ 300_000) do
     cond do
       answer = question.() ->
         answer
 
       ms <= 0 ->
-        raise "it did not come about"
+        raise "waited five minutes for #{inspect(question)}"
 
       true ->
         Process.sleep(20)
