@@ -1,23 +1,36 @@
 %% @private
+%% The application, and what others do where it does not run: what begins something starts it, and what asks raises
+%% `{not_started, How}', which says how to start it.
 -module(cambrian_app).
 -behaviour(application).
 -export([start/2, stop/1]).
+-export([ensure_started/0, check_started/0, call/2]).
 
 start(_Type, _Args) ->
-    case {cambrian_nif:loaded(), check(maps:from_list(application:get_all_env(cambrian)))} of
-        {ok, {ok, _}} ->
+    case ready() of
+        {ok, _} ->
             cambrian_telemetry:start(),
             with_dashboard(cambrian_sup:start_link());
-        {{error, Reason}, _} -> {error, {nif_not_loaded, Reason}};
-        {ok, Error} -> Error
+        Error -> Error
+    end.
+
+ready() ->
+    case cambrian_nif:loaded() of
+        ok -> check(maps:from_list(application:get_all_env(cambrian)));
+        {error, Reason} -> {error, {nif_not_loaded, Reason}}
     end.
 
 check(Environment) ->
     Table = maps:merge(table(), cambrian_bridge_options:environment_table()),
-    case {cambrian_options:check(Environment, Table), cambrian_dashboard:check(maps:get(dashboard, Environment, #{}))} of
-        {{ok, Checked}, {ok, _}} -> cambrian_bridge_options:from_environment(Checked);
-        {{ok, _}, Error} -> Error;
-        {Error, _} -> Error
+    case cambrian_options:check(Environment, Table) of
+        {ok, Checked} ->
+            case {cambrian_dashboard:check(maps:get(dashboard, Checked, #{})),
+                  cambrian_governor:check_settings(maps:get(governor, Checked, #{}))} of
+                {{ok, _}, ok} -> cambrian_bridge_options:from_environment(Checked);
+                {{ok, _}, Error} -> Error;
+                {Error, _} -> Error
+            end;
+        Error -> Error
     end.
 
 with_dashboard({ok, Supervisor} = Started) ->
@@ -40,7 +53,7 @@ ended(Supervisor) ->
 
 stop(_State) -> ok.
 
-%% What may be set before the application starts. The governor looks at what is its own.
+%% What may be set before the application starts.
 table() ->
     Path = fun(Dir) -> Dir =/= <<>> andalso is_binary(Dir) orelse Dir =/= [] andalso io_lib:printable_unicode_list(Dir) end,
     #{data_dir => {Path, <<"the path of a directory">>},
@@ -49,3 +62,41 @@ table() ->
       dashboard => {fun is_map/1, <<"a map">>},
       %% of OTP itself
       included_applications => {fun is_list/1, <<"a list">>}}.
+
+%%% ---- where it does not run --------------------------------------------------------------
+
+%% @doc Starts it if need be. While it starts it may call this itself.
+-spec ensure_started() -> ok | {error, term()}.
+ensure_started() ->
+    case whereis(cambrian_sup) of
+        undefined ->
+            %% looked at first, as OTP reports a crash of each application that does not start
+            _ = application:load(cambrian),
+            case ready() of
+                {ok, _} -> started(application:ensure_all_started(cambrian));
+                {error, {nif_not_loaded, _}} = Error -> Error;
+                {error, Reason} -> {error, {cambrian, {Reason, {?MODULE, start, [normal, []]}}}}
+            end;
+        _ -> ok
+    end.
+
+started({ok, _}) -> ok;
+started(Error) -> Error.
+
+%% @doc Raises where it does not run.
+-spec check_started() -> ok.
+check_started() ->
+    case whereis(cambrian_sup) of
+        undefined -> error({not_started, <<"start it first: application:ensure_all_started(cambrian)">>});
+        _ -> ok
+    end.
+
+%% @doc Calls one of its servers.
+-spec call(gen_server:server_ref(), term()) -> term().
+call(Server, Request) ->
+    try gen_server:call(Server, Request, infinity)
+    catch
+        exit:{noproc, _} = Reason:Stack ->
+            ok = check_started(),
+            erlang:raise(exit, Reason, Stack)
+    end.

@@ -37,6 +37,7 @@ text({{unsupported_version, Version}, Path}, _) ->
     {failed, io_lib:format("~ts: version ~tp is not known here", [Path, Version])};
 text({malformed, Path}, _) -> {failed, [Path, ": not what a checkpoint is, though whole"]};
 text({other_file, Path}, _) -> {failed, [Path, ": no checkpoint of this version of Cambrian"]};
+text(not_started, _) -> {failed, "the application was stopped on the way"};
 text(population_kept_failing, _) -> {failed, "the population crashed again and again"};
 text({nif_not_loaded, Why}, _) -> {failed, io_lib:format("the native library is not loaded: ~0tp", [Why])};
 text({Posix, Path}, _) when is_atom(Posix), is_list(Path) orelse is_binary(Path) ->
