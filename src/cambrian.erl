@@ -77,10 +77,8 @@ reported(ok, Path, Task, Options) ->
 told(Task, Options) -> evolve(Task, Options, true).
 
 evolve(Task, Options, Recorded) when is_map(Options) ->
-    case application:ensure_all_started(cambrian) of
-        {ok, _} -> evolve_started(Task, Options, Recorded);
-        {error, {cambrian, {{nif_not_loaded, Reason}, _}}} -> {error, {nif_not_loaded, Reason}};
-        {error, {cambrian, {{data_dir_in_use, _, _} = Reason, _}}} -> {error, Reason};
+    case cambrian_app:ensure_started() of
+        ok -> evolve_started(Task, Options, Recorded);
         Error -> Error
     end;
 evolve(_Task, Options, _Recorded) ->
@@ -126,7 +124,9 @@ await(Guard, Start, Recorder) ->
                 _ = [ok = cambrian_population:run(Population) || start <- [Start]],
                 answer(cambrian_population:await(Population, infinity), Recorder, Population)
             catch
-                exit:{_, {gen_statem, call, _}} -> await(Guard, again, Recorder)
+                exit:{_, {gen_statem, call, _}} -> await(Guard, again, Recorder);
+                %% it was stopped on the way
+                error:{not_started, _} -> {error, not_started}
             end;
         {error, gone} -> {error, population_kept_failing}
     end.

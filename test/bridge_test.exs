@@ -47,6 +47,55 @@ defmodule Cambrian.BridgeTest do
     genotype
   end
 
+  @tag :quiet
+  test "shows a population that is missing until it is there" do
+    {:ok, _} = Bridge.start(realm: realm(), populations: [:misspelt])
+    assert %{populations: [], missing: [:misspelt]} = Bridge.status()
+    {:ok, _} = Population.start_link(task: :xor, name: :misspelt)
+    assert_eventually(fn -> match?(%{populations: [:misspelt], missing: []}, Bridge.status()) end)
+    :ok = Bridge.stop()
+  end
+
+  test "names others, by an alias with the key's name behind it" do
+    secret = Identity.new()
+    key = Identity.public_key(secret)
+    name = Identity.name(key)
+    {:ok, _} = Bridge.start(realm: realm(), aliases: %{name => "pole-pi"})
+    deliver(envelope(genotype(), %{}, secret))
+    called = "pole-pi (#{name})"
+    assert_eventually(fn -> match?([%{name: ^called, origin: ^key}], Bridge.list_nodes()) end)
+    assert [%{step: :received, name: ^called}] = Bridge.why(genotype())
+    :ok = Bridge.stop()
+
+    for alias <- [
+          "",
+          "a (lusab-bovik)",
+          "line\nbreak",
+          "\e[31m",
+          String.duplicate("x", 65),
+          <<255>>,
+          :pole
+        ] do
+      assert {:error, {:bad_option, {:aliases, %{^key => ^alias}, _}}} =
+               Bridge.start(realm: realm(), aliases: %{key => alias})
+    end
+  end
+
+  @tag :quiet
+  test "without the application, it is said in words" do
+    :ok = Application.stop(:cambrian)
+    asks = [&Bridge.list_nodes/0, &Cambrian.Governor.status/0, fn -> Population.info(:nobody) end]
+
+    for ask <- asks do
+      error = assert_raise ErlangError, ask
+      assert Exception.message(error) =~ "application:ensure_all_started(cambrian)"
+    end
+
+    {:ok, population} = Population.start(task: :xor)
+    assert %{generation: 0} = Population.info(population)
+    :ok = Population.stop(population)
+  end
+
   test "publishes the champions of a population under the same supervisor" do
     children = [
       {Population, task: :xor, name: :bridged, seed: 42},

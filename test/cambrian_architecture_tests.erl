@@ -58,7 +58,7 @@ name({bridge, _}) -> "{bridge,Realm}";
 name(Id) -> atom_to_list(Id).
 
 supervision(_, worker) -> "";
-supervision(undefined, supervisor) -> flags(cambrian_population_sup:init({guard, {m, f, []}}));
+supervision(undefined, supervisor) -> flags(cambrian_population_sup:init(guard));
 supervision(cambrian_population_sup, supervisor) -> flags(cambrian_population_sup:init(populations));
 supervision(Module, supervisor) -> flags(Module:init([])).
 

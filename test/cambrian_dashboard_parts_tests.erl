@@ -26,11 +26,24 @@ the_best_of_an_origin_only_grows_test() ->
 
 a_node_is_called_by_what_it_says_or_by_its_key_test() ->
     Peers = [#{origin => key(a), address => <<"lima@10.0.0.7/0123456789">>}, #{origin => key(b), address => undefined},
-             #{origin => key(c), address => <<255, 0>>}],
-    ?assertEqual([<<"lima@10.0.0.7">>, <<"key 62000000">>, <<"key 64000000">>],
-                 [cambrian_dashboard_travel:label(key(Name), Peers) || Name <- [a, b, d]]),
-    ?assertEqual(<<"lima">>, cambrian_dashboard_travel:name(key(a), Peers)),
+             #{origin => key(c), address => <<255, 0>>},
+             #{origin => key(e), name => <<"pole-pi (lusab-bovik)">>, address => undefined}],
+    [A, B, D] = [cambrian_identity:name(key(Name)) || Name <- [a, b, d]],
+    ?assertEqual([<<"lima@10.0.0.7 (", A/binary, ")">>, B, D, <<"pole-pi (lusab-bovik)">>],
+                 [cambrian_dashboard_travel:label(key(Name), Peers) || Name <- [a, b, d, e]]),
+    ?assertEqual([<<"lima">>, B, <<"pole-pi">>], [cambrian_dashboard_travel:name(key(Name), Peers) || Name <- [a, b, e]]),
     ?assert(is_list(unicode:characters_to_list(cambrian_dashboard_travel:label(key(c), Peers)))).
+
+%% A population that is misspelt, and the names of keys: of this node, of one that is banned, of one that was refused.
+what_is_missing_and_who_is_who_is_shown_test() ->
+    [A, B, C] = [cambrian_identity:name(key(Name)) || Name <- [a, b, c]],
+    Realm = #{name => <<"lab">>, connected => true, missing => [polee], refused => #{replay => 1},
+              bans => [#{what => {key, key(b)}, name => B, reason => <<>>, by => user, time => 1}],
+              refusals => [#{time => 1, reason => replay, origin => key(c), name => C, genotype => undefined}]},
+    Mesh = #{identity => key(a), counts => #{}, realms => [Realm], peers => [], unshown_peers => 0, migrations => []},
+    #{mesh := Shown} = cambrian_dashboard_view:view(#{populations => [], unshown => 0, lost => [], governor => none, mesh => Mesh}, #{}),
+    ?assertMatch(#{name := A, realms := [#{missing := [<<"polee">>], bans := [#{name := B}], refusals := [#{name := C}]}]}, Shown),
+    ?assert(is_binary(cambrian_json:encode(Shown))).
 
 key(Name) -> <<(atom_to_binary(Name))/binary, 0:248>>.
 

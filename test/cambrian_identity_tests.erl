@@ -214,3 +214,24 @@ an_envelope_is_no_succession_test() ->
                                                 sequence => 1, time => 0}, G, <<1:256>>),
          ?assertNot(cambrian_identity:is_succession(Bytes))
      end || Realm <- [<<>>, <<"lab">>, binary:copy(<<"x">>, 255)]].
+
+%%% ---- names ------------------------------------------------------------------------------
+
+%% And few of them the same.
+names_are_words_test() ->
+    Names = [cambrian_identity:name(<<N:256>>) || N <- lists:seq(1, 10_000)],
+    ?assertEqual([], [Name || Name <- Names, re:run(Name, "^([bdfghjklmnprstvz][aiou]){2}[bdfghjklmnprstvz]-([bdfghjklmnprstvz][aiou]){2}"
+                                                          "[bdfghjklmnprstvz]$") =:= nomatch]),
+    ?assert(length(lists:usort(Names)) >= 9_998),
+    ?assertEqual(<<"honol-gasar">>, cambrian_identity:name(cambrian_identity:public_key(<<1:256>>))).
+
+%% Each letter stands for its bits, as others read them.
+names_are_proquints_test() ->
+    Digit = fun(Letter, Letters) -> {match, [{At, 1}]} = re:run(Letters, [Letter]), At end,
+    [begin
+         <<A, B, C, D, E, $-, F, G, H, I, J>> = cambrian_identity:name(Key),
+         Bits = << <<(case Letter of {Con, con} -> Digit(Con, "bdfghjklmnprstvz"); {Vo, vo} -> Digit(Vo, "aiou") end):
+                     (case Letter of {_, con} -> 4; _ -> 2 end)>>
+                   || Letter <- [{A, con}, {B, vo}, {C, con}, {D, vo}, {E, con}, {F, con}, {G, vo}, {H, con}, {I, vo}, {J, con}] >>,
+         ?assertEqual(binary:part(crypto:hash(sha256, Key), 0, 4), Bits)
+     end || Key <- [<<N:256>> || N <- lists:seq(1, 100)]].

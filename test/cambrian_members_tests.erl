@@ -72,6 +72,19 @@ five_minutes_either_way_test() ->
     [?assertEqual({Off, News}, {Off, is_news(heartbeat(1, ?T0 + Off), ?T0, new())})
      || {Off, News} <- [{-5 * ?MINUTE - 1, false}, {-5 * ?MINUTE, true}, {5 * ?MINUTE, true}, {5 * ?MINUTE + 1, false}]].
 
+%% After our clock was set back, what others said before is from the future, and must not silence them.
+what_was_said_before_a_clock_was_set_back_refuses_nothing_test() ->
+    Members = with([1]),
+    ?assertNot(is_news(heartbeat(1, ?T0 - ?MINUTE), ?T0 - ?MINUTE, Members)),
+    ?assert(is_news(heartbeat(1, ?T0 - 60 * ?MINUTE), ?T0 - 60 * ?MINUTE, Members)),
+    ?assertNot(is_news(heartbeat(1, ?T0), ?T0 - 60 * ?MINUTE, Members)).
+
+%% Each heartbeat is taken by those who took the one before it, if their clocks are about right.
+our_next_heartbeat_is_later_whatever_the_clock_does_test() ->
+    [?assertEqual({Step, Stamp - ?T0}, {Step, cambrian_members:stamp(?T0 + Step, ?T0) - ?T0})
+     || {Step, Stamp} <- [{5000, ?T0 + 5000}, {0, ?T0 + 1}, {-?MINUTE, ?T0 + 1}, {-5 * ?MINUTE, ?T0 + 1},
+                          {-60 * ?MINUTE, ?T0 - 60 * ?MINUTE}, {60 * ?MINUTE, ?T0 + 60 * ?MINUTE}]].
+
 %%% ---- intervals --------------------------------------------------------------------------
 
 %% Of all heartbeats together a node hears as much, however many nodes there are.

@@ -9,7 +9,8 @@
 all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
           a_population_that_crashed_is_joined_again, a_key_hands_over, a_forger_hurts_nobody, only_with_leave,
           a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones, partitions_heal, by_environment, two_realms,
-          policies, on_a_ring, the_nearest, a_mesh_that_hangs, the_secret_stays_secret, options_are_checked].
+          a_clock_that_is_set, a_name_that_is_wrong, a_nameless_population_comes_back,
+         policies, on_a_ring, the_nearest, a_mesh_that_hangs, the_secret_stays_secret, options_are_checked].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -475,6 +476,82 @@ in_realm(Realm) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
     ?assertError({which_realm, [_, _]}, cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0})),
     cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 0, realm => Realm}).
+
+%% The clock of one is an hour ahead, as others see by its heartbeats, and then put right; an hour back, and put right again.
+%% What it says when it is right is heard within a few of its heartbeats, also by others who go on.
+a_clock_that_is_set(Config) ->
+    [One | _] = nodes_of(Config),
+    case wrong_clock(proplists:get_value(priv_dir, Config)) of
+        {ok, Environment, Set} ->
+            ok = Set("3600"),
+            {Wrong, _} = Node = cambrian_peers:start_one(wrong, #{args => ["+C", "multi_time_warp"], env => Environment}),
+            try
+                pong = peer:call(One, net_adm, ping, [element(2, Node)]),
+                ?assert(peer:call(Wrong, erlang, system_time, [second]) - erlang:system_time(second) > 3500),
+                _ = [bridge(Peer, ?REALM) || Peer <- [One, Wrong]],
+                Origin = peer:call(Wrong, cambrian_bridge, identity, []),
+                _ = publish(Wrong),
+                until(fun() -> maps:get(from_the_future, refused(One), 0) > 0 end),
+                _ = [begin
+                         ok = Set(Offset),
+                         until(fun() -> is_alive(Origin, One) =:= (Offset =:= "0") end, 1200),
+                         Before = received(One, Origin),
+                         _ = publish(Wrong, Seed),
+                         _ = [until(fun() -> received(One, Origin) > Before end) || Offset =:= "0"]
+                     end || {Seed, Offset} <- lists:enumerate(2, ["0", "-3600", "0"])]
+            after peer:stop(Wrong)
+            end;
+        Skip -> Skip
+    end.
+
+is_alive(Origin, Peer) ->
+    [Alive || #{origin := Of, alive := Alive} <- peer:call(Peer, cambrian_bridge, list_nodes, []), Of =:= Origin] =:= [true].
+
+wrong_clock(Dir) ->
+    [Library, File] = [filename:join(Dir, Name) || Name <- ["wrong_clock.so", "offset"]],
+    Source = filename:join(filename:dirname(code:which(?MODULE)), "cambrian_wrong_clock.c"),
+    case os:type() of
+        {unix, linux} ->
+            "" = os:cmd(lists:join(" ", ["cc -shared -fPIC -O2 -o", Library, Source])),
+            {ok, [{"LD_PRELOAD", Library}, {"WRONG_CLOCK", File}], fun(Seconds) -> file:write_file(File, Seconds) end};
+        _ -> {skip, "no LD_PRELOAD on this system"}
+    end.
+
+%% It is told of once, shown as long as it is so, and taken in when it comes.
+a_name_that_is_wrong(_Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    ok = cambrian_log:start(),
+    try
+        {ok, _} = cambrian_bridge:start(#{realm => ?REALM, populations => [pole, polee]}),
+        ?assertMatch(#{populations := [], missing := [pole, polee]}, cambrian_bridge:status()),
+        {ok, _} = cambrian_population:start(#{task => 'xor', name => pole}),
+        until(fun() -> maps:get(populations, cambrian_bridge:status()) =:= [pole] end),
+        ?assertMatch(#{missing := [polee]}, cambrian_bridge:status()),
+        ok = cambrian_population:stop(pole),
+        until(fun() -> maps:get(missing, cambrian_bridge:status()) =:= [pole, polee] end),
+        {ok, _} = cambrian_population:start(#{task => 'xor', name => pole}),
+        until(fun() -> maps:get(missing, cambrian_bridge:status()) =:= [polee] end),
+        ok = cambrian_population:stop(pole),
+        ok = cambrian_bridge:stop(),
+        Missing = "cambrian: the population ~s is not there; the bridge of realm org.example.test takes it in when it comes",
+        Here = "cambrian: the population pole is there, and takes part in realm org.example.test",
+        Said = [{warning, lists:flatten(io_lib:format(Missing, [Name]))} || Name <- ["pole", "polee"]] ++ [{notice, Here}, {notice, Here}],
+        ?assertEqual(Said, [{Level, Text} || {Level, "cambrian: the population" ++ _ = Text} <- cambrian_log:said()])
+    after cambrian_log:stop()
+    end.
+
+%% One without a registered name has another pid when it comes back from a crash, and takes part again.
+a_nameless_population_comes_back(_Config) ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, P} = cambrian_population:start(#{task => 'xor'}),
+    {ok, _} = cambrian_bridge:start(#{realm => ?REALM, populations => [P]}),
+    #{populations := [Name]} = cambrian_bridge:status(),
+    exit(P, kill),
+    until(fun() -> maps:get(populations, cambrian_bridge:status()) =:= [] end),
+    until(fun() -> maps:get(populations, cambrian_bridge:status()) =:= [Name] end),
+    ok = cambrian_population:stop(P),
+    until(fun() -> maps:get(populations, cambrian_bridge:status()) =:= [] end),
+    ok = cambrian_bridge:stop().
 
 %% One of the population that is not its champion goes out every 50 ms, as the policy chooses.
 policies(Config) ->

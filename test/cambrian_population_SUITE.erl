@@ -4,7 +4,8 @@
 -compile([export_all, nowarn_export_all]).
 
 all() ->
-    [killed_and_resumed, kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
+    [killed_and_resumed, awaited_and_killed, stepped_and_killed, awaited_and_gone, called_by_an_old_pid,
+     kept_on_disk, torn_file, falls_back_to_one_before, goes_on_without_a_disk,
      told_anew_in_another_vm, until_a_fun_says_so, a_fun_that_says_nothing, patience, early_stopping,
      asleep_when_idle, afresh_once, a_name_that_is_taken, who_waits_to_be_let_in_still_does, checkpoint_of_another_task, keeps_failing_alone,
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
@@ -69,6 +70,67 @@ killed_and_resumed(_) ->
                       flush()
                   end, [3, 12, 21, 30]),
     ?assertEqual(Whole, champion_of(cambrian_population:await(here, 60_000))).
+
+%% Who waits, by the name or by the pid, is answered by the one that comes back.
+awaited_and_killed(_) ->
+    Whole = run_whole(options(11)),
+    _ = [begin
+             {ok, P} = cambrian_population:start(maps:merge(options(11), Name)),
+             ok = cambrian_population:subscribe(P),
+             ok = cambrian_population:run(P),
+             Waiting = [asked(fun() -> champion_of(cambrian_population:await(Handle, 60_000)) end)
+                        || Handle <- [P | maps:values(Name)]],
+             receive {cambrian, _, {generation, #{generation := 5}}} -> exit(P, kill) end,
+             _ = [?assertEqual({ok, Whole}, answer(Asked)) || Asked <- Waiting],
+             ok = cambrian_population:stop(P)
+         end || Name <- [#{name => here}, #{}]].
+
+%% It goes as far as it was to go, and not as far again.
+stepped_and_killed(_) ->
+    {ok, P} = cambrian_population:start(options(11)),
+    {ok, _} = cambrian_population:step(P, 3),
+    ok = cambrian_population:subscribe(P),
+    Asked = asked(fun() -> {ok, #{generation := Last}} = cambrian_population:step(P, 12), Last end),
+    receive {cambrian, _, {generation, #{generation := 7}}} -> exit(P, kill) end,
+    ?assertEqual({ok, 14}, answer(Asked)),
+    ok = cambrian_population:stop(P).
+
+%% One that nobody starts again: the caller exits with what it died of.
+awaited_and_gone(_) ->
+    {Pid, Monitor} = spawn_monitor(fun() ->
+                                       {ok, P} = cambrian_population:start_link(options(11)),
+                                       unlink(P),
+                                       spawn(fun() -> timer:sleep(50), exit(P, kill) end),
+                                       cambrian_population:await(P, 60_000)
+                                   end),
+    receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertMatch({killed, {gen_statem, call, [_, await | _]}}, Reason) end,
+    ?assertExit({noproc, _}, cambrian_population:await(nobody, 60_000)),
+    ?assertExit({noproc, _}, cambrian_population:step(nobody, 1)),
+    ?assertExit(noproc, cambrian_population:stop(nobody)).
+
+called_by_an_old_pid(_) ->
+    {ok, P} = cambrian_population:start(options(11)),
+    {ok, _} = cambrian_population:step(P, 3),
+    Asked = [fun cambrian_population:info/1, fun cambrian_population:best/1, fun cambrian_population:history/1,
+             fun cambrian_population:checkpoint/1, fun cambrian_population:pause/1],
+    Before = [Ask(P) || Ask <- Asked],
+    exit(P, kill),
+    ?assertEqual(Before, [Ask(P) || Ask <- Asked]),
+    [Again] = maps:values(cambrian_store:populations()),
+    ?assertNotEqual(P, Again),
+    exit(Again, kill),
+    %% and twice
+    #{generation := 2} = cambrian_population:info(P),
+    ok = cambrian_population:stop(P),
+    ?assertEqual(#{}, cambrian_store:populations()).
+
+asked(Ask) -> spawn_monitor(fun() -> exit({answer, Ask()}) end).
+
+answer({Pid, Monitor}) ->
+    receive
+        {'DOWN', Monitor, process, Pid, {answer, Answer}} -> {ok, Answer};
+        {'DOWN', Monitor, process, Pid, Reason} -> {exit, Reason}
+    end.
 
 %% The application stops and starts, as after a power cut: the file brings it back.
 kept_on_disk(Config) ->

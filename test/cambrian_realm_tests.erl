@@ -385,3 +385,27 @@ who_is_heard_test() ->
                  [{cambrian_realm:is_heard(A, 0, Realm), cambrian_realm:is_heard(B, 0, Realm)}
                   || Realm <- [Open, Listed, Granted, Banned, Retired]]),
     ?assert(cambrian_realm:is_heard(Owner, 0, Granted)).
+
+%%% ---- a clock that is set ----------------------------------------------------------------
+
+%% Whom there is no more room to remember was seen in a time that has not come now: an hour of newcomers is not refused for it.
+who_was_seen_in_the_future_makes_room_test() ->
+    Full = arrives(2, 1, ?NOW, arrives(1, 1, ?NOW, realm(#{max => 2}))),
+    Back = fun(Minutes) -> Then = ?NOW - Minutes * ?MINUTE, refusal(claims(3, 1, Then), Then, Full) end,
+    ?assertEqual([too_many_origins, too_many_origins, ok, ok], [Back(Minutes) || Minutes <- [0, 9, 11, 60]]),
+    %% and those of whom something could come again stay
+    ?assertEqual(replay, refusal(claims(1, 1, ?NOW - 60 * ?MINUTE), ?NOW - 60 * ?MINUTE, Full)).
+
+our_numbers_do_not_go_back_test() ->
+    {First, Once} = cambrian_realm:sequence(1000, realm()),
+    {Second, Twice} = cambrian_realm:sequence(1, cambrian_realm:restore(cambrian_realm:save(Once))),
+    {Third, _} = cambrian_realm:sequence(1 bsl 60, Twice),
+    ?assertEqual({1000, 1 bsl 60}, {First, Third}),
+    ?assert(Second > First + 1_000_000),
+    %% of an earlier release
+    ?assertMatch({7, _}, cambrian_realm:sequence(7, cambrian_realm:restore(maps:remove(sequence, cambrian_realm:save(Twice))))).
+
+names_find_their_keys_test() ->
+    Name = cambrian_identity:name(key(1)),
+    ?assertEqual({error, {unknown_name, Name}}, cambrian_realm:named(Name, realm())),
+    ?assertEqual({ok, key(1)}, cambrian_realm:named(Name, arrives(2, 1, ?NOW, arrives(1, 1, ?NOW, realm())))).

@@ -492,3 +492,34 @@ mistakes_have_one_answer_test_() ->
                        cambrian_trust:follow(<<"x">>, cambrian_identity:succession(secret(1), secret(2))),
                        cambrian_trust:checked(<<"x">>, #{origin => key(1), fitness => 1}, 1)]]
     end).
+
+%%% ---- names ------------------------------------------------------------------------------
+
+a_key_is_banned_by_its_name_test_() ->
+    with_app(fun(Dir) ->
+        Name = cambrian_identity:name(key(1)),
+        ?assertEqual({error, {unknown_name, Name}}, cambrian_trust:ban(?REALM, {key, Name})),
+        ?assertEqual(ok, arrives(1, #{})),
+        ?assertMatch(#{name := Name}, maps:get(key(1), maps:get(origins, cambrian_trust:report(?REALM)))),
+        ?assertEqual(ok, cambrian_trust:ban(?REALM, {key, Name}, <<"it lies">>)),
+        ?assertMatch([#{what := {key, _}, name := Name}], cambrian_trust:bans(?REALM)),
+        ?assertEqual(banned_key, arrives(1, #{sequence => 2})),
+        ?assertMatch([#{reason := banned_key, name := Name} | _], cambrian_trust:refusals(?REALM)),
+        ?assertEqual(ok, cambrian_trust:unban(?REALM, {key, Name})),
+        ?assertEqual(ok, arrives(1, #{sequence => 2})),
+        ?assertError(function_clause, cambrian_trust:ban(?REALM, {key, <<"too short">>})),
+        ok = application:stop(cambrian),
+        [Audit | _] = filelib:wildcard(filename:join([Dir, "realms", "*", "audit.1"])),
+        {ok, Lines} = file:read_file(Audit),
+        ?assertNotEqual(nomatch, binary:match(Lines, <<" name=", Name/binary, " ">>))
+    end).
+
+%% What this node sent before it was started again, with its clock set back, others do not take for a replay of the next.
+our_numbers_survive_a_restart_test_() ->
+    with_app(fun(_) ->
+        Now = os:system_time(microsecond),
+        First = cambrian_trust:ask(?REALM, {sequence, Now}),
+        ok = restart(),
+        ?assertEqual(Now, First),
+        ?assert(cambrian_trust:ask(?REALM, {sequence, Now - 3_600_000_000}) > First + 1_000_000)
+    end).

@@ -148,6 +148,34 @@ defmodule Cambrian.PopulationTest do
       back(ask, tries - 1)
   end
 
+  test "what a task in :until leaves behind harms nobody" do
+    run = fn until ->
+      {:ok, %{champion: champion, generations: 20}} =
+        Cambrian.evolve(:xor, seed: 3, target: 99, generations: 20, until: until)
+
+      Cambrian.Genotype.id(champion)
+    end
+
+    leaves = fn %{generation: generation} ->
+      if generation == 5, do: Task.async(fn -> :ok end)
+      false
+    end
+
+    assert run.(leaves) == run.(fn _ -> false end)
+  end
+
+  test "who waits for one that is killed is answered by the one that comes back" do
+    {:ok, population} = Population.start(task: :xor, seed: 1, target: 99, generations: 200)
+    :ok = Population.subscribe(population)
+    :ok = Population.run(population)
+    waiting = Task.async(fn -> Population.await(population, 60_000) end)
+    assert_receive {:cambrian, _, {:generation, %{generation: 5}}}, 60_000
+    kill(population)
+    assert {:ok, %{generations: 200}} = Task.await(waiting, 60_000)
+    assert %{generation: 199} = Population.info(population)
+    :ok = Population.stop(population)
+  end
+
   test "a goal may be a function of the stats, and one that fails is an answer" do
     {:ok, population} = Population.start_link(task: :xor, seed: 1, target: 5)
     :ok = Population.subscribe(population)

@@ -15,13 +15,17 @@ defmodule Cambrian.Bridge do
 
   There is a bridge for each realm that the node is in. Where a function is not told which, it speaks
   for all of them, or, where that makes no sense, for the only one: of several it raises
-  `{:which_realm, realms}`. Where there is no bridge, it exits with `:noproc`.
+  `{:which_realm, realms}`. Where there is no bridge, it exits with `:noproc`, and where the application
+  does not run it raises `{:not_started, how}`.
 
   ## Options
 
     * `:realm` - required: who may meet whom, a binary of at most 255 bytes.
     * `:populations` - those to join, by pid or name, or `:all` of this node; a name that is not there
-      yet is waited for. Default `[]`.
+      yet is waited for, which is logged, and `status/0` shows it. Default `[]`.
+    * `:aliases` - what this node calls others, or itself: a map of keys, or of their names
+      (`Cambrian.Identity.name/1`), to texts of 1 to 64 printable bytes without parentheses. They are
+      shown with the name behind them, `"pole-pi (lusab-bovik)"`, and do not travel.
     * `:publish` - with `false` this node only takes in. Default `true`.
     * `:publish_best_fitness_threshold` - a champion is published when it is better than the last that
       all were told of by as much as this share of the single improvements before it were: default
@@ -74,10 +78,11 @@ defmodule Cambrian.Bridge do
   @type key :: Cambrian.Identity.key()
 
   @typedoc """
-  `:alive` by its heartbeats; `:seen` in ms since 1970; `:round_trip` in ms, where it was measured.
+  `:name` is that of its key, after the alias if it has one; `:alive` by its heartbeats; `:seen` in ms since 1970; `:round_trip` in ms, where it was measured.
   """
   @type peer :: %{
           origin: key,
+          name: String.t(),
           realm: String.t(),
           alive: boolean,
           seen: integer,
@@ -88,8 +93,8 @@ defmodule Cambrian.Bridge do
           round_trip: number | nil
         }
 
-  @typedoc "`:fitness` as it was measured on this node; `:origin` is who bred it."
-  @type best :: %{genotype: Genotype.t(), fitness: float, origin: key}
+  @typedoc "`:fitness` as it was measured on this node; `:origin` is who bred it, and `:name` what that is called."
+  @type best :: %{genotype: Genotype.t(), fitness: float, origin: key, name: String.t()}
 
   @typedoc """
   What happened to a genotype here, `:time` in ms since 1970.
@@ -98,7 +103,7 @@ defmodule Cambrian.Bridge do
   nothing of its origin), `:dropped` (too many waited), `:offered` (to a population), `:busy`, `:judged`
   (with `:task`, `:outcome`, its breeder's `:generation`, the fitness `:claimed` and the `:fitness` that
   was measured), `:published`, or `:refused` with the `:reason` and what `Cambrian.Trust.refusals/1`
-  knows of it.
+  knows of it. One with an `:origin` has its `:name`, too.
   """
   @type step :: %{
           required(:time) => integer,
@@ -116,6 +121,7 @@ defmodule Cambrian.Bridge do
           required(:realm) => String.t(),
           required(:genotype) => Genotype.id(),
           required(:origin) => key,
+          required(:name) => String.t(),
           required(:task) => String.t(),
           required(:generation) => non_neg_integer,
           required(:claimed) => float,
@@ -123,10 +129,15 @@ defmodule Cambrian.Bridge do
           optional(:fitness) => float
         }
 
-  @typedoc "How the transport is connected; some say more."
+  @typedoc """
+  How the transport is connected, of which some say more; the populations that take part, by their
+  names; and those that are to and are not there.
+  """
   @type status :: %{
           required(:connected) => boolean,
           required(:peers) => non_neg_integer | :unknown,
+          required(:populations) => [term],
+          required(:missing) => [Population.t()],
           optional(atom) => term
         }
 
@@ -290,8 +301,8 @@ defmodule Cambrian.Bridge do
       iex> [peer] = Cambrian.Bridge.list_nodes()
       iex> {peer.alive, peer.received, peer.accepted, peer.reputation, peer.address}
       {true, 1, 0, 0.5, nil}
-      iex> peer.origin == Cambrian.Identity.public_key(<<1::256>>)
-      true
+      iex> {peer.origin == Cambrian.Identity.public_key(<<1::256>>), peer.name}
+      {true, "honol-gasar"}
       iex> :ok = :cambrian_transport_dist.disconnect(stranger)
       iex> Cambrian.Bridge.stop()
       :ok
@@ -403,11 +414,13 @@ defmodule Cambrian.Bridge do
   defdelegate rotate, to: :cambrian_bridge
 
   @doc """
-  What the transport says of its connection. A node that has one may still be alone.
+  What the transport says of its connection, as a node that has one may still be alone; and which
+  populations take part and which are missing. Here one was misspelt:
 
-      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> {:ok, _} = Cambrian.Population.start_link(task: :xor, name: :pole)
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", populations: [:pole, :poel])
       iex> Cambrian.Bridge.status()
-      %{connected: true, peers: 0}
+      %{connected: true, missing: [:poel], peers: 0, populations: [:pole]}
       iex> Cambrian.Bridge.stop()
       :ok
   """
@@ -419,7 +432,7 @@ defmodule Cambrian.Bridge do
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.status("org.example.docs")
-      %{connected: true, peers: 0}
+      %{connected: true, missing: [], peers: 0, populations: []}
       iex> Cambrian.Bridge.stop()
       :ok
   """

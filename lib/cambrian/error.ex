@@ -108,6 +108,9 @@ defmodule Cambrian.Error do
       to_string(:cambrian_fault.text(fault))
   end
 
+  defp text(:not_started),
+    do: "the application does not run: Application.ensure_all_started(:cambrian)"
+
   defp text(:population_kept_failing), do: "the population crashed again and again"
   defp text({:already_started, pid}), do: "the name is taken by #{inspect(pid)}"
   defp text({:name_taken, name}), do: "the name #{inspect(name)} is that of another process"
@@ -187,6 +190,8 @@ defmodule Cambrian.Error do
   defp text({:unknown_realm, realm}),
     do: "the realm #{inspect(realm)} was not opened here"
 
+  defp text({:unknown_name, name}), do: "no key that is known here has the name #{name}"
+  defp text({:ambiguous_name, name}), do: "several keys have the name #{name}; give the key"
   defp text({:unsafe_permissions, path}), do: "others than its owner may read or write #{path}"
   defp text({:not_an_identity, path}), do: "the file #{path} holds no identity"
   defp text({:torn_file, path}), do: "the file #{path} is damaged"

@@ -25,6 +25,9 @@ defmodule Cambrian.Identity do
   @typedoc "An Ed25519 public key."
   @type key :: <<_::256>>
 
+  @typedoc "Two words of five letters: see `name/1`."
+  @type name :: String.t()
+
   @typedoc "The oldest succession comes first."
   @type t :: %{secret: (... -> secret), key: key, successions: [binary]}
 
@@ -52,6 +55,19 @@ defmodule Cambrian.Identity do
   """
   @spec public_key(secret) :: key
   defdelegate public_key(secret), to: :cambrian_identity
+
+  @doc """
+  What to call a key among people: two words that can be said, the same on every node.
+
+  They are the first 32 bits of the key's SHA-256 as proquints. Of 10,000 keys two have the same name
+  with a probability of 1 %, and somebody can try keys until one has the name of another: a name is to
+  be read, and the key is who somebody is.
+
+      iex> Cambrian.Identity.name(Cambrian.Identity.public_key(<<1::256>>))
+      "honol-gasar"
+  """
+  @spec name(key) :: name
+  defdelegate name(key), to: :cambrian_identity
 
   @doc """
   The identity of a bare secret.

@@ -28,7 +28,7 @@ defmodule Cambrian.Recorder do
       iex> Cambrian.Recorder.stop(recorder)
       :ok
   """
-  @spec start(Population.t()) :: {:ok, pid}
+  @spec start(Population.t()) :: {:ok, pid} | {:error, {:noproc, term}}
   defdelegate start(population), to: :cambrian_recorder
 
   @doc """
@@ -39,7 +39,7 @@ defmodule Cambrian.Recorder do
       iex> Cambrian.Recorder.read(recorder).history
       []
   """
-  @spec start_link(Population.t()) :: {:ok, pid}
+  @spec start_link(Population.t()) :: {:ok, pid} | {:error, {:noproc, term}}
   defdelegate start_link(population), to: :cambrian_recorder
 
   @doc """

@@ -31,13 +31,23 @@ defmodule Cambrian.Trust do
 
   @type realm :: String.t()
 
-  @typedoc "What a ban is of."
-  @type subject :: {:key, Identity.key()} | {:genotype, Genotype.id()}
+  @typedoc """
+  What a ban is of. By its name (`Cambrian.Identity.name/1`), a key that is known in the realm:
+  `{:error, {:unknown_name, name}}` where none is, `{:error, {:ambiguous_name, name}}` where several
+  have it.
+  """
+  @type subject :: {:key, Identity.key() | Identity.name()} | {:genotype, Genotype.id()}
 
-  @typedoc "`:by` is `:reputation` for a key that lied too often."
-  @type ban :: %{what: subject, reason: String.t(), by: :user | :reputation, time: integer}
+  @typedoc "`:by` is `:reputation` for a key that lied too often; `:name` is that of a key."
+  @type ban :: %{
+          required(:what) => subject,
+          required(:reason) => String.t(),
+          required(:by) => :user | :reputation,
+          required(:time) => integer,
+          optional(:name) => Identity.name()
+        }
 
-  @typedoc "Origin and genotype as they were claimed; `:time` in ms since 1970."
+  @typedoc "Origin and genotype as they were claimed, and the name of the origin's key; `:time` in ms since 1970."
   @type refusal :: %{
           required(:reason) => atom,
           required(:origin) => Identity.key() | nil,
@@ -132,6 +142,8 @@ defmodule Cambrian.Trust do
       iex> [%{what: {:genotype, <<7::256>>}, reason: reason}] = Cambrian.Trust.bans("org.example.docs.bans")
       iex> reason
       "it shakes the arm"
+      iex> Cambrian.Trust.ban("org.example.docs.bans", {:key, "lusab-bovik"})
+      {:error, {:unknown_name, "lusab-bovik"}}
       iex> Cambrian.Trust.unban("org.example.docs.bans", {:genotype, <<7::256>>})
       :ok
   """

@@ -8,7 +8,7 @@
 -behaviour(gen_server).
 
 -export([start_link/1, enter/1, url/0]).
--export([init/1, handle_call/3, handle_cast/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([request/0]).
 
 %% Headers have lowercase names; `query' is that of the URL.
@@ -32,7 +32,7 @@ start_link(Options) -> gen_server:start_link({local, ?MODULE}, ?MODULE, Options,
 
 %% @doc Where the page is, with its token.
 -spec url() -> binary().
-url() -> gen_server:call(?MODULE, url).
+url() -> cambrian_app:call(?MODULE, url).
 
 %% @doc `owner' may see and do all; a cookie is for who came with the token in the URL. `stranger' may be told that the node
 %% lives, and `refused' nothing at all.
@@ -95,9 +95,13 @@ handle_call({enter, #{peer := Peer} = Request}, _From, #state{token = Token, fai
                 true -> {reply, {owner, none}, State};
                 false -> {reply, {stranger, <<"a token is needed">>}, State#state{failures = failed(Peer, Now, Failures)}}
             end
-    end.
+    end;
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 handle_cast(_, State) -> {noreply, State}.
+
+handle_info(_, State) -> {noreply, State}.
 
 %% What somebody types who is to come here. Not every machine knows the name `localhost'.
 name(Any) when Any =:= {0, 0, 0, 0}; Any =:= {0, 0, 0, 0, 0, 0, 0, 0} ->

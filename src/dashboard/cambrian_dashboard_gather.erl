@@ -14,8 +14,8 @@
 -type mesh() :: #{identity := cambrian_identity:key() | undefined, counts := map(), realms := [realm()],
                   peers := [cambrian_bridge:peer()], unshown_peers := non_neg_integer(),
                   migrations := [cambrian_bridge:migration()]}.
--type realm() :: #{name := binary(), connected := boolean() | unknown, bans := [cambrian_realm:ban()],
-                   refused := #{atom() => pos_integer()}, refusals := [cambrian_audit:refusal()]}.
+-type realm() :: #{name := binary(), connected := boolean() | unknown, missing := [cambrian_population:population()],
+                   bans := [cambrian_realm:ban()], refused := #{atom() => pos_integer()}, refusals := [cambrian_audit:refusal()]}.
 
 -define(ANSWER_MS, 2000).
 -define(MAX_POPULATIONS, 50).
@@ -77,7 +77,7 @@ identity() ->
 
 realm(Realm) ->
     #{bans := Bans, refused := Refused, last := Last} = cambrian_trust:report(Realm),
-    #{connected := Connected} = cambrian_bridge:status(Realm),
+    #{connected := Connected, missing := Missing} = cambrian_bridge:status(Realm),
     Newest = lists:sort(fun(#{time := A}, #{time := B}) -> A >= B end, Bans),
-    #{name => Realm, connected => Connected, bans => lists:sublist(Newest, ?MAX_BANS), refused => Refused,
+    #{name => Realm, connected => Connected, missing => Missing, bans => lists:sublist(Newest, ?MAX_BANS), refused => Refused,
       refusals => lists:sublist(Last, ?MAX_REFUSALS)}.

@@ -93,7 +93,9 @@ handle_call({picture, Key, Of}, _From, #state{pictures = Pictures} = State) ->
 handle_call(watch, _From, #state{watchers = Watchers} = State) when map_size(Watchers) >= ?MAX_WATCHERS ->
     {reply, full, State};
 handle_call(watch, {Pid, _}, #state{watchers = Watchers} = State) ->
-    {reply, ok, soon(0, State#state{watchers = Watchers#{Pid => monitor(process, Pid)}})}.
+    {reply, ok, soon(0, State#state{watchers = Watchers#{Pid => monitor(process, Pid)}})};
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 handle_cast({want, Pid, After}, #state{wanting = Wanting} = State) ->
     {noreply, tell(State#state{wanting = Wanting#{Pid => After}})};
@@ -103,7 +105,9 @@ handle_cast({drawn, Key, Of, Drawn}, #state{pictures = Pictures} = State) ->
     Kept = case map_size(Pictures) < ?MAX_PICTURES of true -> Pictures; false -> #{} end,
     {noreply, State#state{pictures = Kept#{Key => {Of, Drawn}}}};
 handle_cast(look, State) ->
-    {noreply, soon(0, State)}.
+    {noreply, soon(0, State)};
+handle_cast(_, State) ->
+    {noreply, State}.
 
 handle_info({timeout, Timer, look}, #state{timer = Timer} = State) ->
     {noreply, gather(State)};
@@ -112,7 +116,7 @@ handle_info({'DOWN', Monitor, process, _, {gathered, Seen}}, #state{work = {Moni
 %% What cannot be seen now may be later.
 handle_info({'DOWN', Monitor, process, _, _}, #state{work = {Monitor, _}} = State) ->
     {noreply, soon(?ALONE_MS, State#state{work = none})};
-handle_info({'DOWN', _, process, Pid, _}, State) ->
+handle_info({'DOWN', Monitor, process, Pid, _}, #state{watchers = Watchers} = State) when map_get(Pid, Watchers) =:= Monitor ->
     {noreply, without(Pid, State)};
 handle_info(_, State) ->
     {noreply, State}.

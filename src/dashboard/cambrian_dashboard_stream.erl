@@ -38,7 +38,8 @@ loop(Socket, Monitor) ->
         {tcp, Socket, _} -> gone;
         {'DOWN', Monitor, process, _, _} -> over;
         %% of the server, which is to see it as well
-        {'EXIT', _, _} = Exit -> self() ! Exit, over
+        {'EXIT', _, _} = Exit -> self() ! Exit, over;
+        _ -> loop(Socket, Monitor)
     after ?BEAT_MS ->
         case gen_tcp:send(Socket, <<"event: beat\ndata:\n\n">>) of
             ok -> loop(Socket, Monitor);

@@ -38,18 +38,32 @@ better({Origin, Generation, Fitness}, Bests) ->
         _ -> Bests#{Origin => [{Generation, Fitness}]}
     end.
 
-%% @doc What to call a node: by its address where it said one, which is what it says, and else by its key.
+%% @doc What to call a node: what it is called here, after the address that it said it has, if it did. Anybody can say any.
 -spec label(cambrian_identity:key(), [cambrian_bridge:peer()]) -> binary().
 label(Key, Peers) ->
+    case {called(Key, Peers), address(Key, Peers)} of
+        {Name, none} -> Name;
+        {Name, Address} -> <<Address/binary, " (", Name/binary, ")">>
+    end.
+
+%% With its alias, if it has one.
+called(Key, Peers) -> hd([Name || #{origin := Origin, name := Name} <- Peers, Origin =:= Key] ++ [cambrian_identity:name(Key)]).
+
+address(Key, Peers) ->
     case [Address || #{origin := Origin, address := <<_, _/binary>> = Address} <- Peers, Origin =:= Key] of
         %% distribution adds a number to the node's name
         [Address | _] -> cambrian_text:clip(hd(binary:split(Address, <<"/">>)), 40);
-        [] -> <<"key ", (binary:part(hex(Key), 0, 8))/binary>>
+        [] -> none
     end.
 
-%% @doc The same as short as it goes.
+%% @doc The same as short as it goes: a word beside a line.
 -spec name(cambrian_identity:key(), [cambrian_bridge:peer()]) -> binary().
-name(Key, Peers) -> hd(binary:split(label(Key, Peers), <<"@">>)).
+name(Key, Peers) ->
+    case {binary:split(called(Key, Peers), <<" (">>), address(Key, Peers)} of
+        {[Alias, _], _} -> Alias;
+        {[Name], none} -> Name;
+        {_, Address} -> hd(binary:split(Address, <<"@">>))
+    end.
 
 -spec hex(binary()) -> binary().
 hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).

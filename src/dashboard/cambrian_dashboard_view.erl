@@ -73,6 +73,7 @@ mesh(#{identity := Identity, counts := Counts, realms := Realms, peers := Peers,
        migrations := Migrations}) ->
     Sums = cambrian_dashboard_travel:of_origins(Migrations),
     #{identity => case Identity of undefined -> null; _ -> hex(Identity) end,
+      name => case Identity of undefined -> null; _ -> cambrian_identity:name(Identity) end,
       published => maps:get(published, Counts, 0),
       judged => length(Migrations), taken => length([taken || #{outcome := accepted} <- Migrations]),
       realms => [realm(Realm) || Realm <- Realms],
@@ -90,17 +91,19 @@ outcome(null) -> null;
 outcome(accepted) -> <<"taken">>;
 outcome(Other) -> spaced(Other).
 
-realm(#{name := Name, connected := Connected, bans := Bans, refused := Refused, refusals := Refusals}) ->
-    #{name => cambrian_text:text(Name), connected => Connected,
+realm(#{name := Name, connected := Connected, missing := Missing, bans := Bans, refused := Refused, refusals := Refusals}) ->
+    #{name => cambrian_text:text(Name), connected => Connected, missing => [text(cambrian_text:text(Handle)) || Handle <- Missing],
       bans => [ban(Ban) || Ban <- Bans],
       refused => maps:from_list([{spaced(Reason), N} || {Reason, N} <- maps:to_list(Refused)]),
       refusals => [refusal(Refusal) || Refusal <- Refusals]}.
 
 ban(#{what := {Kind, Id}, reason := Reason, by := By, time := Time}) ->
-    #{kind => Kind, id => hex(Id), reason => text(Reason), by => By, time => Time}.
+    #{kind => Kind, id => hex(Id), name => case Kind of key -> cambrian_identity:name(Id); _ -> null end,
+      reason => text(Reason), by => By, time => Time}.
 
 refusal(#{time := Time, reason := Reason, origin := Origin} = Refusal) ->
     #{time => Time, reason => spaced(Reason), origin => case Origin of <<_:32/binary>> -> hex(Origin); _ -> null end,
+      name => maps:get(name, Refusal, null),
       task => case Refusal of #{task := Task} -> text(Task); _ -> null end}.
 
 spaced(Name) -> binary:replace(text(Name), <<"_">>, <<" ">>, [global]).

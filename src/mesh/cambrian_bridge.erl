@@ -13,25 +13,26 @@
 %%
 %% There is a bridge for each realm that the node is in. Where a function is not told which, it speaks for all of them,
 %% or, where that makes no sense, for the only one: of several it raises `{which_realm, Realms}'. Where there is no bridge,
-%% it exits with `noproc'.
+%% it exits with `noproc', and where the application does not run it raises `{not_started, How}'.
 -module(cambrian_bridge).
 
 -export([start_link/1, start/1, stop/0, stop/1, realms/0, join/1, publish_genotype/2, subscribe_genotypes/2,
          unsubscribe_genotypes/1, list_nodes/0, list_nodes/1, global_best/0, global_best/1, why/1, migrations/0, identity/0,
          rotate/0, status/0, status/1, counts/0]).
--export_type([options/0, peer/0, best/0, story/0, migration/0]).
+-export_type([options/0, peer/0, best/0, story/0, migration/0, status/0]).
 
 -type options() :: #{realm := binary(), transport => module(), transport_options => map(),
                      identity => cambrian_identity:secret() | fun(() -> cambrian_identity:secret())
                                | cambrian_file:path(),
                      populations => all | [cambrian_population:population()], grant => binary(),
+                     aliases => #{cambrian_identity:key() | cambrian_identity:name() => binary()},
                      capability => cambrian_realm:capability(), rate => {PerSecond :: number(), Burst :: number()},
                      tolerance => number(), publish => boolean(), publish_interval => non_neg_integer(),
                      publish_best_fitness_threshold => number(), budget => pos_integer(),
                      migration_policy => cambrian_exchange:policy(), migration_interval => pos_integer(),
                      topology => cambrian_members:topology()}.
 %% `realm', of at most 255 bytes, says who may meet whom. `populations' are those that take part, or `all' of this
-%% node; a name that is not there yet is waited for.
+%% node; a name that is not there yet is waited for, which is logged, and {@link status/0} shows it.
 %%
 %% A champion is published when it is better than the last that all were told of by as much as `publish_best_fitness_threshold'
 %% of the single improvements before it were (default 0.99: the top 1 % of improvements; 0 publishes each), and not sooner than
@@ -46,28 +47,38 @@
 %% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
 %% where there is none, made anew. `capability', `rate' and `tolerance' are those of {@link cambrian_trust:open/2};
 %% `grant' is the leave to publish that others here ask for ({@link cambrian_identity:grant/4}).
+%%
+%% `aliases' are what this node calls others, or itself: by a key, or by its name ({@link cambrian_identity:name/1}), a text of
+%% 1 to 64 printable bytes without parentheses. They are shown with the name behind them, `<<"pole-pi (lusab-bovik)">>', and do not travel.
 
--type peer() :: #{origin := cambrian_identity:key(), realm := binary(), alive := boolean(), seen := integer(),
+-type peer() :: #{origin := cambrian_identity:key(), name := binary(), realm := binary(), alive := boolean(), seen := integer(),
                   received := non_neg_integer(), accepted := non_neg_integer(), reputation := float(),
                   address := undefined | binary(), round_trip := undefined | number()}.
-%% `alive', by its heartbeats; `seen' in ms since 1970; `round_trip' in ms, where it was measured.
+%% `name' is that of its key, after the alias if it has one; `alive', by its heartbeats; `seen' in ms since 1970; `round_trip'
+%% in ms, where it was measured.
 
--type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(), origin := cambrian_identity:key()}.
-%% `fitness' as it was measured on this node; `origin' is who bred it.
+-type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(), origin := cambrian_identity:key(),
+                  name := binary()}.
+%% `fitness' as it was measured on this node; `origin' is who bred it, and `name' what that is called, as of a {@link peer()}.
 
 -type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
 %% What happened to a genotype here, the first step first; `time' in ms since 1970. The steps are `announced', `asked',
 %% `not_delivered', `received', `not_a_source' (the topology takes nothing of its origin), `dropped' (too many waited), `offered'
 %% (to a population), `busy', `judged' (with `task', `outcome', its breeder's `generation', the fitness `claimed' and the
 %% `fitness' that was measured), `published', and `refused' with the `reason' and what {@link cambrian_trust:refusals/1} knows
-%% of it.
+%% of it. One with an `origin' has its `name', too.
 
 -type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(), origin := cambrian_identity:key(),
-                       task := binary(), generation := non_neg_integer(), claimed := float(), fitness => float(),
+                       name := binary(), task := binary(), generation := non_neg_integer(), claimed := float(), fitness => float(),
                        outcome := atom()}.
 %% What became of another's genotype: `claimed' and `generation' are what its origin says of it, `fitness' is what was measured
 %% here, and is not there where its evaluation failed; `outcome' is that of {@link cambrian_population:event()}; `time' in ms
 %% since 1970.
+
+-type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown,
+                    populations := [Name :: term()], missing := [cambrian_population:population()], atom() => term()}.
+%% What the transport says of its connection; the populations that take part, by their names; and those that are to and are
+%% not there.
 
 %% @doc Under a supervisor of your own, or linked to the caller: one bridge a realm.
 %%
@@ -81,12 +92,23 @@
 %% '''
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
-    case cambrian_bridge_options:check(Options) of
-        {ok, Checked} -> cambrian_gateway:start_link(Checked);
+    case check(Options) of
+        {ok, Checked} ->
+            case cambrian_gateway:start_link(Checked) of
+                {error, {shutdown, Reason}} -> {error, Reason};
+                Started -> Started
+            end;
         Error -> Error
     end.
 
-%% @doc The same under Cambrian's own supervisor.
+check(Options) ->
+    case {cambrian_bridge_options:check(Options), cambrian_app:ensure_started()} of
+        {{ok, Checked}, ok} -> {ok, Checked};
+        {{ok, _}, Error} -> Error;
+        {Error, _} -> Error
+    end.
+
+%% @doc The same under Cambrian's own supervisor, which is started if it does not run.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -99,7 +121,7 @@ start_link(Options) ->
 %% '''
 -spec start(options()) -> {ok, pid()} | {error, term()}.
 start(Options) ->
-    case cambrian_bridge_options:check(Options) of
+    case check(Options) of
         {ok, _} -> cambrian_mesh_sup:start_bridge(cambrian_bridge_options:hidden(Options));
         Error -> Error
     end.
@@ -128,7 +150,9 @@ stop() -> lists:foreach(fun stop/1, some_realms()).
 %% 5> ok = cambrian_bridge:stop().
 %% '''
 -spec stop(Realm :: binary()) -> ok.
-stop(Realm) -> gen_server:stop(name(Realm)).
+stop(Realm) ->
+    ok = cambrian_app:check_started(),
+    gen_server:stop(name(Realm)).
 
 %% @doc The realms that this node is in.
 %%
@@ -324,8 +348,10 @@ migrations() ->
 in_order(Steps) -> lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, Steps).
 
 migration(Realm, Id, Steps) ->
-    [(maps:with([time, task, generation, claimed, fitness, outcome], Judged))#{realm => Realm, genotype => Id, origin => Origin}
-     || #{step := judged} = Judged <- Steps, #{step := received, origin := Origin} <- lists:sublist(received(Steps), 1)].
+    [(maps:with([time, task, generation, claimed, fitness, outcome], Judged))#{realm => Realm, genotype => Id, origin => Origin,
+                                                                               name => Name}
+     || #{step := judged} = Judged <- Steps,
+        #{step := received, origin := Origin, name := Name} <- lists:sublist(received(Steps), 1)].
 
 received(Steps) -> [Step || #{step := received} = Step <- Steps].
 
@@ -365,19 +391,21 @@ rotated({ok, #{key := Key} = Identity}, Others) ->
     {ok, Key};
 rotated(Error, _Others) -> Error.
 
-%% @doc What the transport says of its connection: a node that has one may still be alone.
+%% @doc What the transport says of its connection, as a node that has one may still be alone; and which populations take part
+%% and which are missing. Here one was misspelt:
 %%
 %% ```
-%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
-%% 2> maps:get(connected, cambrian_bridge:status()).
-%% true
-%% 3> ok = cambrian_bridge:stop().
+%% 1> {ok, _} = cambrian_population:start(#{task => 'xor', name => pole}).
+%% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, populations => [pole, poel]}).
+%% 3> cambrian_bridge:status().
+%% #{connected => true,missing => [poel],peers => 0,populations => [pole]}
+%% 4> ok = cambrian_bridge:stop(), ok = cambrian_population:stop(pole).
 %% '''
--spec status() -> cambrian_transport:status().
+-spec status() -> status().
 status() -> status(only_realm()).
 
 %% @doc The same of one realm.
--spec status(Realm :: binary()) -> cambrian_transport:status().
+-spec status(Realm :: binary()) -> status().
 status(Realm) -> call(Realm, status).
 
 %% @doc How many messages all bridges received and how many bytes, how many of them were rejected for which reason; how many
@@ -401,7 +429,7 @@ counts() ->
 
 name(Realm) -> {via, cambrian_bridges, Realm}.
 
-call(Realm, Request) -> gen_server:call(name(Realm), Request, infinity).
+call(Realm, Request) -> cambrian_app:call(name(Realm), Request).
 
 some_realms() ->
     case realms() of

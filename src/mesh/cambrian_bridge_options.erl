@@ -19,6 +19,7 @@ table() ->
       transport_options => {fun is_map/1, <<"a map">>, #{}},
       identity => {fun is_identity/1, <<"32 bytes, a fun that gives them, or a path: one of 32 bytes as a string">>},
       populations => {fun are_populations/1, <<"all, or a list of pids or names">>, []},
+      aliases => {fun are_aliases/1, <<"a map of keys or their names to texts of 1 to 64 printable bytes">>, #{}},
       grant => {fun(G) -> is_binary(G) andalso byte_size(G) =< 1024 end, <<"what cambrian_identity:grant/4 gives">>},
       publish => {fun is_boolean/1, <<"true or false">>, true},
       publish_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
@@ -39,6 +40,14 @@ is_topology(_) -> false.
 
 are_populations(all) -> true;
 are_populations(L) -> is_list(L) andalso lists:all(fun(Handle) -> is_pid(Handle) orelse is_atom(Handle) end, L).
+
+are_aliases(Aliases) when is_map(Aliases) -> lists:all(fun is_alias/1, maps:to_list(Aliases));
+are_aliases(_) -> false.
+
+is_alias({Of, Alias}) when is_binary(Of), byte_size(Of) =:= 32 orelse byte_size(Of) =:= 11, is_binary(Alias),
+                           Alias =/= <<>>, byte_size(Alias) =< 64 ->
+    is_text(unicode:characters_to_list(Alias)) andalso re:run(Alias, "^[^\\p{C}()\\v]+$", [unicode, dollar_endonly]) =/= nomatch;
+is_alias(_) -> false.
 
 %% What has 32 bytes is a secret; if it reads like a path, the one or the other would be a bad guess. A secret of a wrong
 %% size is no path: it must not become the name of a file.

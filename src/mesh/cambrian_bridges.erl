@@ -11,7 +11,13 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @doc In the order of their names. Who stopped a bridge may know of its end before we do, here and below.
 -spec realms() -> [binary()].
-realms() -> lists:sort([Realm || {Realm, Pid} <- ets:tab2list(?MODULE), is_process_alive(Pid)]).
+realms() -> lists:sort([Realm || {Realm, Pid} <- bridges(), is_process_alive(Pid)]).
+
+%% Between its end and its return there are none.
+bridges() ->
+    try ets:tab2list(?MODULE)
+    catch error:badarg -> ok = cambrian_app:check_started(), []
+    end.
 
 -spec register_name(binary(), pid()) -> yes | no.
 register_name(Realm, Pid) -> gen_server:call(?MODULE, {register, Realm, Pid}, infinity).
@@ -21,9 +27,10 @@ unregister_name(Realm) -> gen_server:call(?MODULE, {unregister, Realm}, infinity
 
 -spec whereis_name(binary()) -> pid() | undefined.
 whereis_name(Realm) ->
-    case [Pid || {_, Pid} <- ets:lookup(?MODULE, Realm), is_process_alive(Pid)] of
+    try [Pid || {_, Pid} <- ets:lookup(?MODULE, Realm), is_process_alive(Pid)] of
         [Pid] -> Pid;
         [] -> undefined
+    catch error:badarg -> undefined
     end.
 
 -spec send(binary(), term()) -> pid().
@@ -44,7 +51,9 @@ handle_call({register, Realm, Pid}, _From, Monitors) ->
     end;
 handle_call({unregister, Realm}, _From, Monitors) ->
     ets:delete(?MODULE, Realm),
-    {reply, ok, Monitors}.
+    {reply, ok, Monitors};
+handle_call(_, _From, Monitors) ->
+    {reply, {error, unknown_call}, Monitors}.
 
 put_bridge(Realm, Pid, Monitors) ->
     ets:insert(?MODULE, {Realm, Pid}),

@@ -7,10 +7,11 @@
 %% measured it; only what was measured here counts. The best that a node knows of each task, wherever it was bred, it
 %% announces again by Trickle: so those that were away, and both sides of a partition, end with the same.
 %%
-%% Every function answers with effects for the caller to carry out. `Now' is in ms since 1970.
+%% Every function answers with effects for the caller to carry out. `Now' is in ms of a clock that never goes back; what
+%% others read, and what is compared with what they wrote, is in ms since 1970, which {@link set_clock/2} says.
 -module(cambrian_exchange).
 
--export([new/1, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, publish/5, asked/3, answered/4, tick/2, wake/1,
+-export([new/1, set_clock/2, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, publish/5, asked/3, answered/4, tick/2, wake/1,
          renamed/3, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
 -export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0]).
 
@@ -18,10 +19,12 @@
 -type policy() :: champion | tournament | novel | random.
 -type ask() :: fun((cambrian_realm:request(), Now :: integer(), Trust :: term()) -> {Answer :: term(), Trust :: term()}).
 %% `identity' and `address' are what others know this node by; `trust' is asked who may be heard and what it is worth.
-%% `threshold' is that of {@link cambrian_threshold}, `once' that of {@link cambrian_admission}; for all else see
+%% `clock' is that of {@link set_clock/2}, 0 by default; `sequence' is the number of the first envelope, by default the time in
+%% µs. `threshold' is that of {@link cambrian_threshold}, `once' that of {@link cambrian_admission}; for all else see
 %% {@link cambrian_bridge:options()}.
 -type options() :: #{realm := binary(), identity := cambrian_identity:identity(), address := binary(),
                      trust := {ask(), Trust :: term()}, seed := integer(), now := integer(),
+                     clock => integer(), sequence => non_neg_integer(),
                      grant => undefined | binary(), publish => boolean(), threshold => number(), interval => non_neg_integer(),
                      budget => pos_integer(), policy => policy(), migration_interval => pos_integer(),
                      topology => cambrian_members:topology(), once => cambrian_admission:once()}.
@@ -46,9 +49,13 @@
                quarantine = cambrian_quarantine:new() :: cambrian_quarantine:quarantine(map()),
                offered = #{} :: #{cambrian_genotype:id() => map()}}).
 -record(exchange, {options :: map(), ask :: ask(), trust :: term(), rand :: rand:state(),
+                   %% how far the time of day is ahead of `Now'
+                   clock = 0 :: integer(),
                    sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
                    members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()},
                    heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
+                   %% the time in the last heartbeat
+                   stamp = 0 :: integer(),
                    %% that were alive when it was counted last, with this one
                    nodes = 1 :: pos_integer(),
                    held = cambrian_recent:new(32, 2_000_000) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
@@ -86,9 +93,19 @@
 -spec new(options()) -> {[effect()], exchange()}.
 new(#{trust := {Ask, Trust}, seed := Seed, now := Now, identity := #{key := Key}} = Options) ->
     Rand = rand:seed_s(exsss, Seed),
-    X = #exchange{options = maps:merge(?DEFAULTS, maps:without([trust, seed, now], Options)), ask = Ask, trust = Trust,
-                  rand = Rand, sequence = Now * 1000, members = cambrian_members:new(Key), heartbeat_at = Now, tell_at = Now},
+    Clock = maps:get(clock, Options, 0),
+    X = #exchange{options = maps:merge(?DEFAULTS, maps:without([trust, seed, now, clock, sequence], Options)),
+                  ask = Ask, trust = Trust, rand = Rand, clock = Clock,
+                  sequence = maps:get(sequence, Options, (Now + Clock) * 1000), members = cambrian_members:new(Key),
+                  heartbeat_at = Now, tell_at = Now},
     tick(Now, X).
+
+%% @doc How many ms since 1970 there are beyond `Now', which changes when somebody sets the clock of this machine.
+-spec set_clock(integer(), exchange()) -> exchange().
+set_clock(Clock, X) -> X#exchange{clock = Clock}.
+
+%% In ms since 1970.
+time(Now, #exchange{clock = Clock}) -> Now + Clock.
 
 %% @doc The key that others know this node by.
 -spec origin(exchange()) -> cambrian_identity:key().
@@ -105,14 +122,16 @@ effect(Effect, #exchange{effects = Effects} = X) -> X#exchange{effects = [Effect
 event(Name, Facts, X) -> effect({event, Name, Facts}, X).
 
 note(Id, Step, Details, Now, #exchange{journal = Journal} = X) ->
-    X#exchange{journal = cambrian_journal:note(Id, Step, Details, Now, Journal)}.
+    X#exchange{journal = cambrian_journal:note(Id, Step, Details, time(Now, X), Journal)}.
 
 ask(Request, Now, #exchange{ask = Ask, trust = Trust} = X) ->
-    {Answer, Next} = Ask(Request, Now, Trust),
+    {Answer, Next} = Ask(Request, time(Now, X), Trust),
     {Answer, X#exchange{trust = Next}}.
 
 %% For {@link cambrian_admission}, with the clock in it.
-admission(Now, #exchange{ask = Ask}) -> fun(Request, Trust) -> Ask(Request, Now, Trust) end.
+admission(Now, #exchange{ask = Ask} = X) ->
+    Time = time(Now, X),
+    fun(Request, Trust) -> Ask(Request, Time, Trust) end.
 
 option(Name, #exchange{options = Options}) -> maps:get(Name, Options).
 
@@ -327,7 +346,7 @@ offer_blob(Envelope, X) ->
 seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now, #exchange{sequence = Sequence, options = Options} = X) ->
     #{realm := Realm, grant := Grant, identity := #{secret := Secret}} = Options,
     All = (maps:with([fitness, generation, parents, operators], Claims))
-              #{realm => Realm, task => Task, grant => Grant, sequence => Sequence, time => Now},
+              #{realm => Realm, task => Task, grant => Grant, sequence => Sequence, time => time(Now, X)},
     case cambrian_envelope:seal(All, Genotype, Secret()) of
         {ok, Envelope} -> {ok, Held#held{envelope = Envelope}, X#exchange{sequence = Sequence + 1}};
         Error -> Error
@@ -401,7 +420,7 @@ heard_succession(Certificate, Now, X) ->
 heard_heartbeat(Body, Signature, Now, #exchange{members = Members} = X) ->
     case cambrian_message:read_heartbeat(Body, cambrian_members:max_interval()) of
         {ok, Heartbeat} ->
-            case cambrian_members:is_news(Heartbeat, Now, Members) of
+            case cambrian_members:is_news(Heartbeat, time(Now, X), Members) of
                 true -> is_there(Heartbeat, {Body, Signature}, Now, X);
                 false -> X
             end;
@@ -763,12 +782,13 @@ tick(Now, #exchange{tasks = Tasks} = X) ->
 
 heartbeat(Now, #exchange{heartbeat_at = At} = X) when At > Now -> X;
 heartbeat(Now, #exchange{options = #{realm := Realm, address := Address, identity := Identity}} = Uncounted) ->
-    #exchange{members = Members} = X = counted(Now, Uncounted),
+    #exchange{members = Members, stamp = Last} = X = counted(Now, Uncounted),
     Interval = cambrian_members:interval(Now, Members),
-    Bytes = cambrian_message:heartbeat(Realm, Address, {Now, Interval}, Identity),
+    Stamp = cambrian_members:stamp(time(Now, X), Last),
+    Bytes = cambrian_message:heartbeat(Realm, Address, {Stamp, Interval}, Identity),
     %% in the second half of the time that it gives itself: those that began together are to drift apart
     {Share, Rand} = rand:uniform_s(X#exchange.rand),
-    effect({publish, Bytes}, X#exchange{heartbeat_at = Now + round(Interval * (1 + Share) / 2), spoke_at = Now, rand = Rand}).
+    effect({publish, Bytes}, X#exchange{heartbeat_at = Now + round(Interval * (1 + Share) / 2), spoke_at = Now, stamp = Stamp, rand = Rand}).
 
 %% Some were away, and delivery is at most once.
 successions(Now, #exchange{tell_at = At} = X) when At > Now -> X;
@@ -838,9 +858,10 @@ best(#exchange{tasks = Tasks}) ->
                     || {Name, #task{best = #held{genotype = Genotype, claims = #{fitness := Fitness}, breeder = Breeder}}}
                            <- maps:to_list(Tasks)]).
 
-%% @doc Who is there.
+%% @doc Who is there; when they were heard of last is in ms since 1970.
 -spec members(Now :: integer(), exchange()) -> #{cambrian_identity:key() => cambrian_members:member()}.
-members(Now, #exchange{members = Members}) -> cambrian_members:alive(Now, Members).
+members(Now, #exchange{members = Members} = X) ->
+    maps:map(fun(_, #{seen := Seen} = Member) -> Member#{seen := time(Seen, X)} end, cambrian_members:alive(Now, Members)).
 
 -spec story(cambrian_genotype:id(), exchange()) -> [cambrian_journal:step()].
 story(Id, #exchange{journal = Journal}) -> cambrian_journal:story(Id, Journal).

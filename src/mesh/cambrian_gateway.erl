@@ -14,8 +14,15 @@
                 timer = none :: none | {reference(), integer()},
                 %% where the identity is kept
                 home = none :: none | {ok, cambrian_file:path()}, identity :: cambrian_identity:identity(),
+                %% the processes whose end is that of the bridge
+                links = [] :: [pid() | port()],
+                aliases = #{} :: #{cambrian_identity:key() | cambrian_identity:name() => binary()},
                 %% the monitor of who knows of all populations, where all take part
                 all = none :: none | reference(),
+                %% populations that are to take part, and are not there
+                missing = [] :: [cambrian_population:population()],
+                %% those that are looked for again, by their names
+                looking = #{} :: #{term() => Timer :: reference()},
                 joined = #{} :: #{Name :: term() => #joined{}},
                 subscribers = #{} :: #{reference() => {pid(), Task :: binary() | all, Monitor :: reference()}},
                 %% questions that are under way
@@ -53,10 +60,12 @@ init(#{realm := Realm, transport := Transport} = Options) ->
             {Effects, Exchange} = cambrian_exchange:new(exchange_options(Options, Identity, Transport:address(Connection))),
             Populations = maps:get(populations, Options),
             Speaker = spawn_link(fun() -> speak(Transport, Connection) end),
+            {links, Links} = process_info(self(), links),
             State = #state{realm = Realm, transport = Transport, connection = Connection, speaker = Speaker, exchange = Exchange,
-                           home = Home, identity = Identity},
+                           home = Home, identity = Identity, links = Links, aliases = maps:get(aliases, Options)},
             {ok, join_all(Populations, carry_out(Effects, State))};
-        {error, Reason} -> {stop, Reason}
+        %% what is wrong is answered, and no crash to report
+        {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
 prepare(#{realm := Realm} = Options) ->
@@ -99,37 +108,47 @@ identity_in(Error) -> Error.
 exchange_options(#{realm := Realm} = Options, Identity, Address) ->
     #{realm => Realm, identity => Identity, address => Address, grant => maps:get(grant, Options, undefined),
       trust => {fun(Request, _Now, Name) -> {cambrian_trust:ask(Name, Request), Name} end, Realm},
-      seed => binary:decode_unsigned(crypto:strong_rand_bytes(7)), now => now_ms(),
+      seed => binary:decode_unsigned(crypto:strong_rand_bytes(7)), now => now_ms(), clock => clock(),
+      sequence => cambrian_trust:ask(Realm, {sequence, os:system_time(microsecond)}),
       publish => maps:get(publish, Options), threshold => maps:get(publish_best_fitness_threshold, Options),
       interval => maps:get(publish_interval, Options), budget => maps:get(budget, Options),
       policy => maps:get(migration_policy, Options), migration_interval => maps:get(migration_interval, Options),
       topology => maps:get(topology, Options)}.
 
-now_ms() -> erlang:system_time(millisecond).
+%% Since this VM started, whatever the clock of the machine is set to.
+now_ms() -> erlang:convert_time_unit(erlang:monotonic_time() - erlang:system_info(start_time), native, millisecond).
+
+%% What the time of day is ahead of that. Others compare it with their own, so it is the machine's as it is now, which the
+%% VM's own may follow slowly or not at all.
+clock() -> os:system_time(millisecond) - now_ms().
+
+%% The exchange, with the time of day as it is.
+current(#state{exchange = Exchange}) -> cambrian_exchange:set_clock(clock(), Exchange).
 
 %%% ---- calls ------------------------------------------------------------------------------
 
-handle_call({asked, Bytes}, _From, #state{exchange = Exchange} = State) ->
-    {Effects, Answer, Next} = cambrian_exchange:asked(Bytes, now_ms(), Exchange),
+handle_call({asked, Bytes}, _From, State) ->
+    {Effects, Answer, Next} = cambrian_exchange:asked(Bytes, now_ms(), current(State)),
     {reply, Answer, carry_out(Effects, State#state{exchange = Next})};
 handle_call({join, Population}, _From, State) ->
     {reply, ok, join_population(Population, State)};
-handle_call({publish, Genotype, #{task := Task, fitness := Fitness} = Given}, _From, #state{exchange = Exchange} = State) ->
+handle_call({publish, Genotype, #{task := Task, fitness := Fitness} = Given}, _From, State) ->
     Claims = (maps:with([generation, parents, operators], Given))#{fitness => float(Fitness)},
-    {Answer, Effects, Next} = cambrian_exchange:publish(text(Task), Genotype, Claims, now_ms(), Exchange),
+    {Answer, Effects, Next} = cambrian_exchange:publish(text(Task), Genotype, Claims, now_ms(), current(State)),
     {reply, Answer, carry_out(Effects, State#state{exchange = Next})};
 handle_call({subscribe, Ref, Task, Pid}, _From, #state{subscribers = Subscribers} = State) ->
     Wanted = case Task of all -> all; _ -> text(Task) end,
     {reply, ok, listening(State#state{subscribers = Subscribers#{Ref => {Pid, Wanted, monitor(process, Pid)}}})};
 handle_call({unsubscribe, Ref}, _From, State) ->
     {reply, ok, unsubscribe(Ref, State)};
-handle_call(list_nodes, _From, #state{realm = Realm, exchange = Exchange} = State) ->
+handle_call(list_nodes, _From, #state{realm = Realm} = State) ->
     #{origins := Origins} = cambrian_trust:report(Realm),
-    Alive = cambrian_exchange:members(now_ms(), Exchange),
+    Alive = cambrian_exchange:members(now_ms(), current(State)),
     Keys = lists:usort(maps:keys(Origins) ++ maps:keys(Alive)),
-    {reply, [peer(Key, Realm, Origins, Alive) || Key <- Keys], State};
+    {reply, [peer(Key, Origins, Alive, State) || Key <- Keys], State};
 handle_call(global_best, _From, #state{exchange = Exchange} = State) ->
-    {reply, cambrian_exchange:best(Exchange), State};
+    Named = fun(_Task, #{origin := Origin} = Best) -> Best#{name => name(Origin, State)} end,
+    {reply, maps:map(Named, cambrian_exchange:best(Exchange)), State};
 handle_call(identity, _From, #state{exchange = Exchange} = State) ->
     {reply, cambrian_exchange:origin(Exchange), State};
 handle_call(rotate, _From, #state{home = Home, identity = Identity} = State) ->
@@ -140,25 +159,41 @@ handle_call(rotate, _From, #state{home = Home, identity = Identity} = State) ->
 handle_call({become, Identity}, _From, State) ->
     {reply, ok, become(Identity, State)};
 handle_call({story, Id}, _From, #state{exchange = Exchange} = State) ->
-    {reply, cambrian_exchange:story(Id, Exchange), State};
+    {reply, [with_name(Step, State) || Step <- cambrian_exchange:story(Id, Exchange)], State};
 handle_call(stories, _From, #state{exchange = Exchange} = State) ->
-    {reply, cambrian_exchange:stories(Exchange), State};
-handle_call(status, _From, #state{transport = Transport, connection = Connection} = State) ->
-    {reply, Transport:status(Connection), State};
+    Stories = [{Id, [with_name(Step, State) || Step <- Steps]} || {Id, Steps} <- cambrian_exchange:stories(Exchange)],
+    {reply, Stories, State};
+handle_call(status, _From, #state{transport = Transport, connection = Connection, joined = Joined, missing = Missing} = State) ->
+    Status = Transport:status(Connection),
+    {reply, Status#{populations => lists:sort(maps:keys(Joined)), missing => Missing}, State};
 handle_call(counts, _From, #state{counts = Counts} = State) ->
-    {reply, Counts, State}.
+    {reply, Counts, State};
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 handle_cast(_, State) -> {noreply, State}.
 
-peer(Key, Realm, Origins, Alive) ->
+peer(Key, Origins, Alive, #state{realm = Realm} = State) ->
     Standing = maps:with([seen, received, accepted, reputation], maps:get(Key, Origins, #{})),
     Member = maps:with([seen, address, round_trip], maps:get(Key, Alive, #{})),
     Unknown = #{received => 0, accepted => 0, reputation => 0.5, address => undefined, round_trip => undefined},
     Known = maps:merge(maps:merge(Unknown, Standing), maps:filter(fun(_, V) -> V =/= undefined end, Member)),
-    Known#{origin => Key, realm => Realm, alive => is_map_key(Key, Alive)}.
+    Known#{origin => Key, name => name(Key, State), realm => Realm, alive => is_map_key(Key, Alive)}.
 
-become(Identity, #state{exchange = Exchange} = State) ->
-    {Effects, Next} = cambrian_exchange:renamed(Identity, now_ms(), Exchange),
+%% An alias is this node's own, and the key's name beside it tells who it really is.
+name(Key, #state{aliases = Aliases}) ->
+    Name = cambrian_identity:name(Key),
+    case Aliases of
+        #{Key := Alias} -> <<Alias/binary, " (", Name/binary, ")">>;
+        #{Name := Alias} -> <<Alias/binary, " (", Name/binary, ")">>;
+        _ -> Name
+    end.
+
+with_name(#{origin := <<_:32/binary>> = Origin} = Step, State) -> Step#{name => name(Origin, State)};
+with_name(Step, _State) -> Step.
+
+become(Identity, State) ->
+    {Effects, Next} = cambrian_exchange:renamed(Identity, now_ms(), current(State)),
     carry_out(Effects, State#state{exchange = Next, identity = Identity}).
 
 %%% ---- messages ---------------------------------------------------------------------------
@@ -172,14 +207,14 @@ handle_info({cambrian, Name, Event}, #state{joined = Joined} = State) ->
     end;
 handle_info({timeout, Timer, tick}, #state{timer = {Timer, _}} = State) ->
     {noreply, exchange(fun cambrian_exchange:tick/2, [], State#state{timer = none})};
-handle_info({rejoin, Handle}, State) ->
-    {noreply, join_population(Handle, State)};
-handle_info({cambrian_store, population, _Name, Pid}, State) ->
+handle_info({timeout, Timer, {rejoin, Name}}, #state{looking = Looking} = State) when map_get(Name, Looking) =:= Timer ->
+    {noreply, rejoin(Name, State#state{looking = maps:remove(Name, Looking)})};
+handle_info({cambrian_store, population, _Name, Pid}, #state{all = Store} = State) when Store =/= none, is_pid(Pid) ->
     {noreply, join_population(Pid, State)};
 handle_info({'DOWN', Store, process, _, _}, #state{all = Store} = State) ->
     _ = erlang:send_after(?REJOIN_MS, self(), look),
     {noreply, State};
-handle_info(look, State) ->
+handle_info(look, #state{all = Store} = State) when Store =/= none ->
     {noreply, join_all(all, State)};
 handle_info({'DOWN', Monitor, process, _, Reason}, #state{asking = Asking} = State) ->
     case maps:take(Monitor, Asking) of
@@ -187,8 +222,11 @@ handle_info({'DOWN', Monitor, process, _, Reason}, #state{asking = Asking} = Sta
         error -> {noreply, gone(Monitor, Reason, State)}
     end;
 %% Without its connection a bridge is none; its supervisor makes another.
-handle_info({'EXIT', _, Reason}, State) when Reason =/= normal ->
-    {stop, Reason, State};
+handle_info({'EXIT', Pid, Reason}, #state{links = Links} = State) when Reason =/= normal ->
+    case lists:member(Pid, Links) of
+        true -> {stop, Reason, State};
+        false -> {noreply, State}
+    end;
 handle_info(_, State) ->
     {noreply, State}.
 
@@ -210,8 +248,8 @@ size_of(Bytes) when is_binary(Bytes) -> byte_size(Bytes);
 size_of(_) -> 0.
 
 %% Calls it with what it needs, the time and the exchange, and does what it wants.
-exchange(Function, Arguments, #state{exchange = Exchange} = State) ->
-    {Effects, Next} = apply(Function, Arguments ++ [now_ms(), Exchange]),
+exchange(Function, Arguments, State) ->
+    {Effects, Next} = apply(Function, Arguments ++ [now_ms(), current(State)]),
     carry_out(Effects, State#state{exchange = Next}).
 
 answered({answered, Ref}, {done, Result}, State) -> exchange(fun cambrian_exchange:answered/4, [Ref, Result], State);
@@ -258,7 +296,8 @@ speak(Transport, Connection) ->
     receive
         {publish, Bytes} -> _ = Transport:publish(Connection, ?TOPIC, Bytes), speak(Transport, Connection);
         {send, Blob} -> _ = Transport:send(Connection, Blob), speak(Transport, Connection);
-        goodbye -> ok
+        goodbye -> ok;
+        _ -> speak(Transport, Connection)
     end.
 
 %% What takes its time must not hold up what arrives; its end is its answer.
@@ -358,22 +397,43 @@ join_population(Handle, #state{joined = Joined} = State) ->
         false = is_map_key(Name, Joined),
         ok = cambrian_population:subscribe(Handle),
         Population = #joined{handle = Handle, name = Name, task = Task, monitor = Monitor},
-        Known = State#state{joined = Joined#{Name => Population}},
+        Known = found([Name, Handle], State#state{joined = Joined#{Name => Population}}),
         Taken = exchange(fun cambrian_exchange:join/3, [Task], Known),
         greet(cambrian_population:best(Handle), Population, Taken)
     catch
         exit:_ ->
             demonitor(Monitor, [flush]),
-            _ = look_again(Handle, State),
-            State;
+            missed(Handle, look_again(is_atom(Handle), Handle, State));
         error:{badmatch, true} ->
             demonitor(Monitor, [flush]),
             State
     end.
 
 %% Where all are joined, those that come back are found anyway.
-look_again(Handle, #state{all = none}) when is_atom(Handle) -> erlang:send_after(?REJOIN_MS, self(), {rejoin, Handle});
-look_again(_Handle, _State) -> none.
+look_again(true, Name, #state{all = none, looking = Looking} = State) when not is_map_key(Name, Looking) ->
+    State#state{looking = Looking#{Name => erlang:start_timer(?REJOIN_MS, self(), {rejoin, Name})}};
+look_again(_, _Name, State) -> State.
+
+%% One without a registered name has another pid when it comes back.
+rejoin(Name, State) when is_atom(Name) -> join_population(Name, State);
+rejoin(Name, State) ->
+    case cambrian_store:whereabouts(Name) of
+        {alive, Pid} -> join_population(Pid, State);
+        returning -> look_again(true, Name, State);
+        gone -> State
+    end.
+
+%% Said once, as a name that is misspelt would be waited for in silence.
+missed(Handle, #state{realm = Realm, missing = Missing, all = none} = State) ->
+    _ = [logger:warning("cambrian: the population ~tp is not there; the bridge of realm ~ts takes it in when it comes",
+                        [Handle, Realm]) || not lists:member(Handle, Missing)],
+    State#state{missing = lists:usort([Handle | Missing])};
+missed(_Handle, State) -> State.
+
+found(Handles, #state{realm = Realm, missing = Missing} = State) ->
+    _ = [logger:notice("cambrian: the population ~tp is there, and takes part in realm ~ts", [Handle, Realm])
+         || Handle <- lists:usort(Handles), lists:member(Handle, Missing)],
+    State#state{missing = Missing -- Handles}.
 
 %% A champion that it had before it was joined counts as well.
 greet({ok, Champion}, Population, State) -> population_says({champion, Champion}, Population, State);
@@ -401,12 +461,20 @@ with_signature(Champion) -> Champion.
 gone(Monitor, Reason, #state{joined = Joined, subscribers = Subscribers} = State) ->
     case [P || #joined{monitor = M} = P <- maps:values(Joined), M =:= Monitor] of
         [#joined{name = Name, handle = Handle, task = Task}] ->
-            _ = [look_again(Handle, State) || crashed(Reason)],
-            left(Task, State#state{joined = maps:remove(Name, Joined)});
+            Left = look_again(is_atom(Handle) orelse crashed(Reason), Name, State#state{joined = maps:remove(Name, Joined)}),
+            left(Task, ended(Handle, Reason, Left));
         [] ->
             Left = maps:filter(fun(_, {_, _, M}) -> M =/= Monitor end, Subscribers),
             listening(State#state{subscribers = Left})
     end.
+
+%% One that was stopped is waited for without a warning.
+ended(Name, Reason, #state{missing = Missing, all = none} = State) when is_atom(Name) ->
+    case crashed(Reason) of
+        true -> State;
+        false -> State#state{missing = lists:usort([Name | Missing])}
+    end;
+ended(_Handle, _Reason, State) -> State.
 
 left(Task, State) ->
     case populations(Task, State) of

@@ -2,17 +2,17 @@
 %% Who is there in a realm, by their heartbeats, where they are called and how far away they are; and of whom a node takes
 %% migrants.
 %%
-%% A value without a clock: `Now' in ms since 1970.
+%% A value without a clock: `Now' is in ms of one that never goes back, and `Time' in ms since 1970.
 -module(cambrian_members).
 
--export([new/1, is_news/3, heartbeat/3, spoke/3, answered/3, renamed/2, forget/2, alive/2, addresses/2, interval/2, max_interval/0,
+-export([new/1, is_news/3, stamp/2, heartbeat/3, spoke/3, answered/3, renamed/2, forget/2, alive/2, addresses/2, interval/2, max_interval/0,
          unmeasured/2, sources/3]).
 -export_type([members/0, member/0, topology/0]).
 
 %% Of whom migrants are taken: of all; of the one whose key comes before; of `K', others every hour; of the `K' that
 %% answer fastest.
 -type topology() :: all | ring | {random, K :: pos_integer()} | {nearest, K :: pos_integer()}.
-%% `round_trip' in ms.
+%% `seen' as `Now', `time' as in its last heartbeat, `round_trip' in ms.
 -type member() :: #{address := undefined | binary(), seen := integer(), time := integer(), interval := pos_integer(),
                     round_trip := undefined | number()}.
 
@@ -33,15 +33,22 @@
 -spec new(cambrian_identity:key()) -> members().
 new(Own) -> #members{own = Own}.
 
-%% @doc Whether it is worth looking at the signature.
--spec is_news(cambrian_message:heartbeat(), Now :: integer(), members()) -> boolean().
-is_news(#{key := Own}, _Now, #members{own = Own}) -> false;
-is_news(#{time := Time}, Now, _) when abs(Now - Time) > ?AGE_MS -> false;
-is_news(#{key := Key, time := Time}, _Now, #members{known = Known}) ->
+%% @doc Whether it is worth looking at the signature. A time that cannot have been was taken before a clock was set back,
+%% and refuses none that came after.
+-spec is_news(cambrian_message:heartbeat(), Time :: integer(), members()) -> boolean().
+is_news(#{key := Own}, _Time, #members{own = Own}) -> false;
+is_news(#{time := Said}, Time, _) when abs(Time - Said) > ?AGE_MS -> false;
+is_news(#{key := Key, time := Said}, Time, #members{known = Known}) ->
     case Known of
-        #{Key := #{time := Last}} -> Time > Last;
+        #{Key := #{time := Last}} -> Said > Last orelse Last > Time + ?AGE_MS;
         _ -> true
     end.
+
+%% @doc The time for our next heartbeat. Others take none that is not later than the last: after a clock was set back a
+%% little, it is the last one and a ms; after more they would not have taken that one for true, or would not now.
+-spec stamp(Time :: integer(), Last :: integer()) -> integer().
+stamp(Time, Last) when Time > Last; Last > Time + ?AGE_MS -> Time;
+stamp(_Time, Last) -> Last + 1.
 
 %% @doc With a signature that held.
 -spec heartbeat(cambrian_message:heartbeat(), Now :: integer(), members()) -> {new | known, members()}.

@@ -33,6 +33,7 @@
 
 -record(crew,
         {boss :: pid(),
+         monitor :: reference(),
          how :: cambrian_task:evaluation(),
          timeout :: timeout(),
          memory :: pos_integer() | infinity,
@@ -112,10 +113,9 @@ size() -> erlang:system_info(schedulers_online).
 
 init(#{boss := Boss, how := How, timeout := Timeout, memory := Memory}) ->
     process_flag(trap_exit, true),
-    _ = monitor(process, Boss),
-    {ok, #crew{boss = Boss, how = How, timeout = Timeout, memory = Memory, size = size()}}.
+    {ok, #crew{boss = Boss, monitor = monitor(process, Boss), how = How, timeout = Timeout, memory = Memory, size = size()}}.
 
-handle_call(_, _, Crew) -> {reply, {error, unknown}, Crew}.
+handle_call(_, _From, Crew) -> {reply, {error, unknown_call}, Crew}.
 
 handle_cast({work, Round, Network, Items}, Crew) -> next(begin_work(Round, Network, Items, Crew));
 handle_cast({give_back, Round, Count}, #crew{round = Round} = Crew) -> next(give_back(Count, Crew));
@@ -145,10 +145,11 @@ handle_info({'EXIT', Pid, Reason}, #crew{workers = Workers} = Crew) ->
     end;
 handle_info({timeout, Clock, look}, #crew{clock = Clock} = Crew) ->
     next(look(Crew#crew{clock = undefined}));
-handle_info({'DOWN', _, process, Boss, _}, #crew{boss = Boss} = Crew) ->
+handle_info({'DOWN', Monitor, process, _, _}, #crew{monitor = Monitor} = Crew) ->
     {stop, normal, Crew};
-handle_info(timeout, Crew) ->
-    {noreply, lists:foldl(fun dismiss/2, Crew, maps:keys(Crew#crew.workers)), hibernate};
+%% Anybody can send this word: only while all are idle is it ours.
+handle_info(timeout, #crew{workers = Workers, idle = Idle} = Crew) when map_size(Workers) =:= length(Idle) ->
+    {noreply, lists:foldl(fun dismiss/2, Crew, Idle), hibernate};
 handle_info(_, Crew) -> next(Crew).
 
 %% One that traps exits ends too.

@@ -23,6 +23,8 @@
 
 -record(crew,
         {node :: node(),
+         %% of one elsewhere
+         monitor = none :: none | reference(),
          size :: pos_integer(),
          %% the indices that it has
          open = #{} :: #{pos_integer() => []},
@@ -33,6 +35,7 @@
 
 -record(state,
         {owner :: pid(),
+         monitor :: reference(),
          options :: options(),
          local :: pid(),
          crews :: #{pid() => #crew{}},
@@ -86,15 +89,15 @@ fitness(Other) -> Other.
 
 init({Owner, #{nodes := Nodes} = Options}) ->
     process_flag(trap_exit, true),
-    _ = monitor(process, Owner),
+    Monitor = monitor(process, Owner),
     _ = [net_kernel:monitor_nodes(true) || Nodes =/= []],
     {ok, Local} = cambrian_crew:start_link(crew_options(Options)),
-    {ok, #state{owner = Owner, options = Options, local = Local,
+    {ok, #state{owner = Owner, monitor = Monitor, options = Options, local = Local,
                 crews = #{Local => #crew{node = node(), size = erlang:system_info(schedulers_online)}}}}.
 
 crew_options(Options) -> (maps:with([how, timeout, memory], Options))#{boss => self()}.
 
-handle_call(_, _, State) -> {reply, {error, unknown}, State}.
+handle_call(_, _From, State) -> {reply, {error, unknown_call}, State}.
 
 handle_cast({evaluate, Tag, Genotypes, Network, Within}, #state{left = 0, round = Round, crews = Crews} = State) ->
     {Limit, Needed} = case Within of
@@ -119,10 +122,10 @@ handle_cast(_, State) -> {noreply, State}.
 
 handle_info({'EXIT', Local, Reason}, #state{local = Local} = State) -> {stop, {crew_failed, Reason}, State};
 handle_info({'EXIT', Owner, _}, #state{owner = Owner} = State) -> {stop, normal, State};
-handle_info({'DOWN', _, process, Owner, _}, #state{owner = Owner} = State) -> {stop, normal, State};
-handle_info({'DOWN', _, process, Pid, Reason} = Down, #state{crews = Crews} = State) ->
+handle_info({'DOWN', Monitor, process, _, _}, #state{monitor = Monitor} = State) -> {stop, normal, State};
+handle_info({'DOWN', Monitor, process, Pid, Reason} = Down, #state{crews = Crews} = State) ->
     case Crews of
-        #{Pid := _} -> go_on(leave_out(Pid, Reason, State));
+        #{Pid := #crew{monitor = Monitor}} -> go_on(leave_out(Pid, Reason, State));
         _ -> go_on(opened(Down, State#state.opening, State))
     end;
 handle_info(timeout, State) -> {noreply, State, hibernate};
@@ -173,8 +176,8 @@ call_failed(_, Reason) -> Reason.
 
 welcome(Node, {ok, Pid, Size}, #state{crews = Crews, hungry = Hungry} = State)
   when is_pid(Pid), node(Pid) =:= Node, is_integer(Size), Size > 0 ->
-    _ = monitor(process, Pid),
-    State#state{crews = Crews#{Pid => #crew{node = Node, size = Size}}, hungry = [Pid | Hungry]};
+    Crew = #crew{node = Node, monitor = monitor(process, Pid), size = Size},
+    State#state{crews = Crews#{Pid => Crew}, hungry = [Pid | Hungry]};
 welcome(Node, {error, Reason}, State) -> out(Node, Reason, State);
 welcome(Node, Answer, State) -> out(Node, {unexpected, Answer}, State).
 

@@ -20,7 +20,7 @@
 -module(cambrian_governor).
 -behaviour(gen_server).
 
--export([configure/1, status/0, start_link/0, pace/3, evaluated/1]).
+-export([configure/1, status/0, check_settings/1, start_link/0, pace/3, evaluated/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([settings/0, status/0]).
 
@@ -55,7 +55,8 @@
 %% How long one that rests does not look whether it may work again, in ms.
 -define(NAP, 20).
 
-%% @doc Changes these settings and leaves the others. An unknown one, or a value out of its range, changes nothing.
+%% @doc Changes these settings and leaves the others; starts the application if it does not run. An unknown one, or a value
+%% out of its range, changes nothing.
 %%
 %% ```
 %% 1> cambrian_governor:configure(#{quiet_hours => [{{0, 0}, {23, 59}}], cpu => 0}).
@@ -65,8 +66,12 @@
 %% 3> cambrian_governor:configure(#{pause_when => none}), maps:get(state, cambrian_governor:status()).
 %% working
 %% '''
--spec configure(settings()) -> ok | {error, cambrian_options:error()}.
-configure(Settings) -> gen_server:call(?MODULE, {configure, Settings}, infinity).
+-spec configure(settings()) -> ok | {error, cambrian_options:error() | term()}.
+configure(Settings) ->
+    case cambrian_app:ensure_started() of
+        ok -> cambrian_app:call(?MODULE, {configure, Settings});
+        Error -> Error
+    end.
 
 %% @doc Whether there is work now, or why not, and how much it comes to.
 %%
@@ -77,7 +82,15 @@ configure(Settings) -> gen_server:call(?MODULE, {configure, Settings}, infinity)
 %% true
 %% '''
 -spec status() -> status().
-status() -> gen_server:call(?MODULE, status, infinity).
+status() -> cambrian_app:call(?MODULE, status).
+
+%% @private
+-spec check_settings(map()) -> ok | {error, cambrian_options:error()}.
+check_settings(Settings) ->
+    case cambrian_options:check(Settings, table()) of
+        {ok, _} -> ok;
+        Error -> Error
+    end.
 
 %% @private
 -spec start_link() -> {ok, pid()} | {error, term()}.
@@ -157,7 +170,9 @@ handle_call(status, _From, #state{settings = #{cpu := Cpu}, cpu_before = Before,
     {reply, #{state => case Pause of none -> working; Reason -> {paused, Reason} end,
               cpu => Cpu, threads => threads(State), evaluations => Evaluations, cpu_seconds => Seconds,
               evaluations_per_cpu_second => case Seconds > 0 of true -> Evaluations / Seconds; false -> 0.0 end},
-     State}.
+     State};
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 handle_cast(_, State) -> {noreply, State}.
 

@@ -8,7 +8,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0, bred/2, received/2, signed/1, walk/1]).
--export([init/1, handle_call/3, handle_cast/2, terminate/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([entry/0]).
 
 %% `origin' is `own', the key that signed it, or `unknown' where it was injected by hand; `generation' and `task' are
@@ -66,6 +66,7 @@ remember(Entries) ->
 -spec walk(cambrian_genotype:id()) ->
           {ok, [entry(), ...]} | {error, unknown | {bad_signature | cycle, cambrian_genotype:id()}}.
 walk(Id) ->
+    ok = cambrian_app:check_started(),
     case walk([Id], sets:from_list([Id], [{version, 2}]), []) of
         {ok, []} -> {error, unknown};
         {ok, Entries} -> in_order(Entries);
@@ -137,7 +138,9 @@ load(Kind) ->
 
 handle_call({remember, Entries}, _From, State) ->
     {Signed, Bred} = lists:partition(fun(Entry) -> kind(Entry) =:= signed end, Entries),
-    {reply, ok, remember(signed, Signed, remember(bred, Bred, State))}.
+    {reply, ok, remember(signed, Signed, remember(bred, Bred, State))};
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 remember(_Kind, [], State) -> State;
 remember(Kind, Entries, State) ->
@@ -146,6 +149,8 @@ remember(Kind, Entries, State) ->
     State#{Kind := {Log, lists:foldl(fun(Entry, Kept) -> keep(Kind, Entry, Kept) end, Order, Entries)}}.
 
 handle_cast(_, State) -> {noreply, State}.
+
+handle_info(_, State) -> {noreply, State}.
 
 terminate(_Reason, State) ->
     _ = [disk_log:close(Log) || {Log, _} <- maps:values(State), Log =/= none],

@@ -112,6 +112,8 @@
 -record(data,
         {name :: term(),
          task :: cambrian_task:prepared(),
+         %% the monitor of whom it ends with
+         owner :: undefined | reference(),
          %% for what does not run in Rust
          evaluator :: undefined | pid(),
          %% a goal(), of which a fun may answer anything
@@ -154,7 +156,7 @@
 
 %%% ---- what a user calls ------------------------------------------------------------------
 
-%% @doc Under Cambrian's own supervisor: the population outlives the caller.
+%% @doc Under Cambrian's own supervisor, which is started if it does not run: the population outlives the caller.
 %%
 %% With the name of a population that is alive the answer is `{error, {already_started, Pid}}', and with one that another
 %% process has `{error, {name_taken, Name}}'; nothing of it is changed then, also with `resume => false'.
@@ -177,8 +179,14 @@ start(Options) ->
 %% @private The same, but the answer is the guard, which knows the population after a crash as well.
 -spec start_guarded(options()) -> {ok, Guard :: pid()} | {error, term()}.
 start_guarded(Options) ->
-    case cambrian_population_options:prepare(Options) of
+    case prepare(Options) of
         {ok, Prepared} -> cambrian_population_sup:start({?MODULE, start_prepared, [Prepared]});
+        Error -> Error
+    end.
+
+prepare(Options) ->
+    case cambrian_app:ensure_started() of
+        ok -> cambrian_population_options:prepare(Options);
         Error -> Error
     end.
 
@@ -193,7 +201,7 @@ start_guarded(Options) ->
 %% '''
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
-    case cambrian_population_options:prepare(Options) of
+    case prepare(Options) of
         {ok, Prepared} -> start_prepared(Prepared);
         Error -> Error
     end.
@@ -201,9 +209,12 @@ start_link(Options) ->
 %% @private Starts what `prepare/1' found sound, and starts it again after a crash.
 -spec start_prepared(map()) -> {ok, pid()} | {error, term()}.
 start_prepared(#{name := Name} = Prepared) when is_atom(Name) ->
-    gen_statem:start_link({local, Name}, ?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}]);
+    started(gen_statem:start_link({local, Name}, ?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}]));
 start_prepared(Prepared) ->
-    gen_statem:start_link(?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}]).
+    started(gen_statem:start_link(?MODULE, Prepared, [{hibernate_after, ?HIBERNATE_MS}])).
+
+started({error, {shutdown, Reason}}) -> {error, Reason};
+started(Started) -> Started.
 
 %% @doc For a supervisor of your own; `name' is the child's id, a reference if there is none.
 %%
@@ -256,7 +267,18 @@ run(Population, Goal) ->
 %% '''
 -spec step(population(), pos_integer()) -> {ok, stats()} | {error, running | failure()}.
 step(Population, Generations) when is_integer(Generations), Generations > 0 ->
-    call(Population, {step, Generations}, infinity).
+    #{next := First} = call(Population, next, infinity),
+    step(Population, First, First + Generations - 1).
+
+%% One that dies on the way and comes back has done some of them.
+step(Population, First, Last) ->
+    try gen_statem:call(Population, {step, max(1, Last - First + 1)}, infinity)
+    catch
+        exit:{_, {gen_statem, call, _}} = Reason:Stack ->
+            Returned = returned(Population, Reason, Stack, infinity),
+            #{next := Next} = call(Returned, next, infinity),
+            step(Returned, Next, Last)
+    end.
 
 %% @doc Stops after the generation that is under way.
 %%
@@ -294,9 +316,13 @@ resume(Population) -> call(Population, {run, #{}}, infinity).
 %% false
 %% '''
 -spec stop(population()) -> ok.
-stop(Population) -> gen_statem:stop(Population).
+stop(Population) ->
+    try gen_statem:stop(Population)
+    catch exit:Reason:Stack -> stop(returned(Population, Reason, Stack, infinity))
+    end.
 
-%% @doc Waits, in ms, until the goal is reached or the run has failed. The population goes on after a timeout.
+%% @doc Waits, in ms, until the goal is reached or the run has failed. The population goes on after a timeout; one that dies
+%% and comes back meanwhile is waited for, and where it does not come back the caller exits with the reason of its death.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -480,16 +506,34 @@ info(Population) -> call(Population, info, infinity).
                                   elapsed_ms := non_neg_integer(), history := cambrian_history:history()}.
 overview(Population) -> call(Population, overview, infinity).
 
-%% By its name, one that died and is on its way back can be called meanwhile.
-call(Population, Request, Timeout) ->
-    try gen_statem:call(Population, Request, Timeout)
+%% One that died, before it was called or while it was, answers when it is back, by its name and by its pid.
+call(Population, Request, infinity) -> call_until(Population, Request, infinity);
+call(Population, Request, Timeout) -> call_until(Population, Request, now_ms() + Timeout).
+
+call_until(Population, Request, Deadline) ->
+    try gen_statem:call(Population, Request, left(Deadline))
     catch
-        exit:{noproc, _} = Reason:Stack when is_atom(Population) ->
-            case cambrian_store:is_returning(Population) of
-                true -> timer:sleep(?LOOK_MS), call(Population, Request, Timeout);
-                false -> erlang:raise(exit, Reason, Stack)
-            end
+        exit:{timeout, _} = Reason:Stack -> erlang:raise(exit, Reason, Stack);
+        exit:{_, {gen_statem, call, _}} = Reason:Stack ->
+            call_until(returned(Population, Reason, Stack, Deadline), Request, Deadline)
     end.
+
+%% The population as it runs again; raises what was raised where there is none any more.
+returned(Population, Reason, Stack, Deadline) ->
+    _ = [cambrian_app:check_started() || is_atom(Population) orelse node(Population) =:= node()],
+    case cambrian_store:whereabouts(Population) of
+        {alive, Pid} -> Pid;
+        gone -> erlang:raise(exit, Reason, Stack);
+        returning ->
+            _ = [exit({timeout, {?MODULE, await, [Population]}}) || left(Deadline) =:= 0],
+            timer:sleep(?LOOK_MS),
+            returned(Population, Reason, Stack, Deadline)
+    end.
+
+left(infinity) -> infinity;
+left(Deadline) -> max(0, Deadline - now_ms()).
+
+now_ms() -> erlang:monotonic_time(millisecond).
 
 %%% ---- starting ---------------------------------------------------------------------------
 
@@ -501,9 +545,10 @@ init(Options) ->
         {ok, #{population := Population} = Saved} ->
             case check_encoding(Options, cambrian_nif:population_info(Population)) of
                 ok -> begin_with(Options, Saved);
-                {error, Reason} -> {stop, Reason}
+                {error, Reason} -> {stop, {shutdown, Reason}}
             end;
-        {error, Reason} -> {stop, Reason}
+        %% what is wrong is answered, and no crash to report
+        {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
 %% A checkpoint may have a substrate of which the options do not know.
@@ -553,8 +598,8 @@ found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = 
     end.
 
 begin_with(#{name := Name, task := Task} = Options, #{population := Population} = Saved) ->
-    _ = [monitor(process, Owner) || #{owner := Owner} <- [Options]],
     Data = #data{name = Name, task = Task, population = Population,
+                 owner = case Options of #{owner := Owner} -> monitor(process, Owner); _ -> undefined end,
                  evaluator = start_evaluator(Options),
                  keeper = cambrian_keeper:new(Options),
                  text = maps:get(text, Options),
@@ -683,11 +728,11 @@ common({call, From}, draw, #data{drawn = Drawn} = Data) ->
     end;
 common({call, From}, Question, Data) ->
     {keep_state_and_data, [{reply, From, answer(Question, Data)}]};
-common(info, {'DOWN', _, process, Pid, _}, #data{subscribers = Subscribers} = Data) ->
-    case Subscribers of
-        #{Pid := _} -> {keep_state, forget_subscriber(Pid, Data)};
-        _ -> {stop, {shutdown, owner_down}}
-    end;
+common(info, {'DOWN', Monitor, process, _, _}, #data{owner = Monitor}) ->
+    {stop, {shutdown, owner_down}};
+common(info, {'DOWN', Monitor, process, Pid, _}, #data{subscribers = Subscribers} = Data)
+  when map_get(Pid, Subscribers) =:= Monitor ->
+    {keep_state, forget_subscriber(Pid, Data)};
 common(info, {Tag, {error, Reason}}, #data{job = {Tag, _}}) ->
     {stop, {job_failed, Reason}};
 common(info, {'EXIT', Evaluator, Reason}, #data{evaluator = Evaluator}) ->
@@ -706,13 +751,18 @@ answer(stats, #data{stats = undefined}) -> {error, not_evaluated};
 answer(stats, #data{stats = Stats}) -> {ok, Stats};
 answer(history, #data{history = History}) -> cambrian_history:pages(History);
 answer(population, #data{population = Population}) -> {ok, Population};
+%% The generation that is evaluated next.
+answer(next, #data{evaluated = Evaluated, population = Population}) ->
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    #{next => case Evaluated of undefined -> Generation; _ -> Generation + 1 end};
 answer(overview, #data{name = Name, task = #{name := Task, id := Id}, goal = Goal, result = Result} = Data) ->
     #{name => Name, task => Task, task_id => Id, goal => Goal, state => doing(Data),
       solved => is_map(Result) andalso maps:get(solved, Result), stats => Data#data.stats,
       champion => Data#data.champion, elapsed_ms => elapsed(Data), history => Data#data.history};
 answer(info, #data{name = Name, task = #{name := Task, id := Id}, population = Population}) ->
     (cambrian_nif:population_info(Population))#{name => Name, task => Task, task_id => Id,
-                                                parameters => cambrian_nif:population_parameters(Population)}.
+                                                parameters => cambrian_nif:population_parameters(Population)};
+answer(_, _Data) -> {error, unknown_call}.
 
 doing(#data{result = Result}) when Result =/= undefined -> finished;
 doing(#data{failure = Failure}) when Failure =/= undefined -> failed;

@@ -9,11 +9,7 @@ start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, populations).
 
 %% @doc Starts what the call starts, and starts it again when it dies; the answer is its guard.
 -spec start({module(), atom(), [term()]}) -> {ok, Guard :: pid()} | {error, term()}.
-start(Call) ->
-    case supervisor:start_child(?MODULE, [Call]) of
-        {error, {shutdown, {failed_to_start_child, _, Reason}}} -> {error, Reason};
-        Other -> Other
-    end.
+start(Call) -> supervisor:start_child(?MODULE, [Call]).
 
 %% @doc The population as it runs now.
 -spec population(Guard :: pid()) -> {ok, pid()} | {error, gone}.
@@ -29,12 +25,21 @@ stop(Guard) ->
     _ = supervisor:terminate_child(?MODULE, Guard),
     ok.
 
-start_guard(Call) -> supervisor:start_link(?MODULE, {guard, Call}).
+%% The population comes second: what cannot start is answered, where a supervisor that starts with it would report it.
+start_guard(Call) ->
+    {ok, Guard} = supervisor:start_link(?MODULE, guard),
+    case supervisor:start_child(Guard, #{id => population, start => Call, restart => transient, significant => true}) of
+        {ok, _} -> {ok, Guard};
+        {error, {Reason, _Child}} -> ended(Guard), {error, Reason}
+    end.
+
+ended(Guard) ->
+    Monitor = monitor(process, Guard),
+    exit(Guard, shutdown),
+    receive {'DOWN', Monitor, process, _, _} -> ok end.
 
 init(populations) ->
     Guard = #{id => guard, start => {?MODULE, start_guard, []}, restart => temporary, type => supervisor},
     {ok, {#{strategy => simple_one_for_one}, [Guard]}};
-init({guard, Call}) ->
-    Population = #{id => population, start => Call, restart => transient, significant => true},
-    {ok, {#{strategy => one_for_one, intensity => 5, period => 10, auto_shutdown => any_significant},
-          [Population]}}.
+init(guard) ->
+    {ok, {#{strategy => one_for_one, intensity => 5, period => 10, auto_shutdown => any_significant}, []}}.

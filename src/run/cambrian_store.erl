@@ -6,7 +6,7 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, amend/2, write/3, get/1, is_returning/1, lost/0, populations/0, watch/0, open/1, forget/1,
+-export([start_link/0, put/2, amend/2, write/3, get/1, whereabouts/1, lost/0, populations/0, watch/0, open/1, forget/1,
          discard/2, is_discarded/2, files/1, is_origin/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
@@ -23,10 +23,14 @@
 -define(MAX_TEXT, 4096).
 %% A supervisor takes much less.
 -define(RETURNS_WITHIN_MS, 1000).
+-define(MAX_WAS, 1000).
 
 %% By name: with which reference it was discarded last, whose checkpoint it is, and when that died.
 -record(state, {discarded = #{} :: #{term() => reference()}, owners = #{} :: #{term() => {pid(), reference()}},
-                died = #{} :: #{term() => integer()}, watchers = #{} :: #{pid() => reference()}}).
+                died = #{} :: #{term() => integer()},
+                %% the pids of those that died, and in which order
+                was = {#{}, queue:new()} :: {#{pid() => Name :: term()}, queue:queue(pid())},
+                watchers = #{} :: #{pid() => reference()}}).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -55,11 +59,12 @@ get(Name) ->
         [] -> gen_server:call(?MODULE, {read, Name}, infinity)
     end.
 
-%% @doc Whether a population of this name died so lately, and not as it should, that it is on its way back.
--spec is_returning(Name :: term()) -> boolean().
-is_returning(Name) ->
-    try gen_server:call(?MODULE, {is_returning, Name}, infinity)
-    catch exit:_ -> false
+%% @doc Where the population of this name is, or the one that was this process: also under another pid, if it came back from
+%% a crash. One that died lately, and not as it should, is on its way back.
+-spec whereabouts(Name :: term() | pid()) -> {alive, pid()} | returning | gone.
+whereabouts(Name) ->
+    try gen_server:call(?MODULE, {whereabouts, Name}, infinity)
+    catch exit:_ -> gone
     end.
 
 %% @doc The names of those that died, and not as they should, and have not come back.
@@ -115,9 +120,8 @@ handle_call({write, Name, Checkpoint, Keep}, _From, State) ->
     {reply, written(Name, Checkpoint, Keep), State};
 handle_call({read, Name}, _From, State) ->
     {reply, newest(Name), State};
-handle_call({is_returning, Name}, _From, #state{died = Died} = State) ->
-    Returning = ets:member(?MODULE, Name) andalso now_ms() - maps:get(Name, Died, now_ms()) < ?RETURNS_WITHIN_MS,
-    {reply, Returning, State};
+handle_call({whereabouts, Name}, _From, State) ->
+    {reply, whereabouts(Name, State), State};
 handle_call(lost, _From, #state{died = Died} = State) ->
     Now = now_ms(),
     {reply, [Name || {Name, At} <- lists:sort(maps:to_list(Died)), is_atom(Name), Now - At >= ?RETURNS_WITHIN_MS], State};
@@ -135,15 +139,41 @@ handle_call({discard, Name, Once}, _From, #state{discarded = Discarded} = State)
     case deleted(Name) of
         ok -> {reply, ok, forgotten(Name, State#state{discarded = Discarded#{Name => Once}})};
         Error -> {reply, Error, State}
-    end.
+    end;
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 handle_info({'DOWN', Monitor, process, Pid, _}, #state{watchers = Watchers} = State) when map_get(Pid, Watchers) =:= Monitor ->
     {noreply, State#state{watchers = maps:remove(Pid, Watchers)}};
-handle_info({'DOWN', Monitor, process, _, _}, #state{owners = Owners, died = Died} = State) ->
+handle_info({'DOWN', Monitor, process, Pid, _}, #state{owners = Owners, died = Died} = State) ->
     Names = [Name || {Name, {_, M}} <- maps:to_list(Owners), M =:= Monitor],
     Now = maps:from_list([{Name, now_ms()} || Name <- Names]),
-    {noreply, State#state{owners = maps:without(Names, Owners), died = maps:merge(Died, Now)}};
+    Known = lists:foldl(fun(Name, S) -> was(Pid, Name, S) end, State, Names),
+    {noreply, Known#state{owners = maps:without(Names, Owners), died = maps:merge(Died, Now)}};
 handle_info(_, State) -> {noreply, State}.
+
+is_returning(Name, #state{died = Died}) ->
+    ets:member(?MODULE, Name) andalso now_ms() - maps:get(Name, Died, now_ms()) < ?RETURNS_WITHIN_MS.
+
+whereabouts(Pid, #state{was = {Was, _}, owners = Owners} = State) when is_pid(Pid) ->
+    case [Name || #{Pid := Name} <- [Was]] ++ [Name || {Name, {Owner, _}} <- maps:to_list(Owners), Owner =:= Pid] of
+        [Name | _] -> whereabouts(Name, State);
+        [] -> gone
+    end;
+whereabouts(Name, #state{owners = Owners} = State) ->
+    Alive = [Pid || #{Name := {Pid, _}} <- [Owners], is_process_alive(Pid)],
+    case {Alive, is_returning(Name, State)} of
+        {[Pid], _} -> {alive, Pid};
+        {[], true} -> returning;
+        {[], false} -> gone
+    end.
+
+%% Who called it by its pid may call again.
+was(Pid, Name, #state{was = {Was, Order}} = State) when map_size(Was) < ?MAX_WAS ->
+    State#state{was = {Was#{Pid => Name}, queue:in(Pid, Order)}};
+was(Pid, Name, #state{was = {Was, Order}} = State) ->
+    {{value, Oldest}, Left} = queue:out(Order),
+    was(Pid, Name, State#state{was = {maps:remove(Oldest, Was), Left}}).
 
 alive(#state{owners = Owners}) -> maps:map(fun(_, {Pid, _}) -> Pid end, Owners).
 
@@ -155,10 +185,12 @@ owned(Name, Owner, #state{owners = Owners, died = Died, watchers = Watchers} = S
             State#state{owners = Owners#{Name => {Owner, monitor(process, Owner)}}, died = maps:remove(Name, Died)}
     end.
 
-forgotten(Name, #state{owners = Owners, died = Died} = State) ->
+forgotten(Name, #state{owners = Owners, died = Died, was = {Was, Order}} = State) ->
     true = ets:delete(?MODULE, Name),
     _ = [demonitor(Monitor, [flush]) || #{Name := {_, Monitor}} <- [Owners]],
-    State#state{owners = maps:remove(Name, Owners), died = maps:remove(Name, Died)}.
+    Left = maps:filter(fun(_, Of) -> Of =/= Name end, Was),
+    State#state{owners = maps:remove(Name, Owners), died = maps:remove(Name, Died),
+                was = {Left, queue:filter(fun(Pid) -> is_map_key(Pid, Left) end, Order)}}.
 
 now_ms() -> erlang:monotonic_time(millisecond).
 

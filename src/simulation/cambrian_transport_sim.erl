@@ -295,7 +295,8 @@ handle_call(Request, From, State) -> and_then(request(Request, From, passed(Stat
 handle_cast(_, State) -> and_then(State).
 
 handle_info(timeout, State) -> and_then(deliver(passed(State)));
-handle_info({'DOWN', Monitor, process, _, Reason}, State) -> and_then(worked(Monitor, Reason, passed(State)));
+handle_info({'DOWN', Monitor, process, _, Reason}, #state{working = Working} = State) when is_map_key(Monitor, Working) ->
+    and_then(worked(Monitor, Reason, passed(State)));
 handle_info({'EXIT', Owner, _}, State) -> and_then(remove(owned_by(Owner, State), passed(State)));
 handle_info(_, State) -> and_then(State).
 
@@ -355,7 +356,8 @@ request(addresses, From, #state{clients = Clients} = State) ->
     reply(From, lists:foldr(fun({Address, #client{name = Name}}, All) ->
                                 maps:update_with(Name, fun(Others) -> [Address | Others] end, [Address], All)
                             end, #{}, lists:sort(maps:to_list(Clients))), State);
-request(traffic, From, #state{ether = Ether} = State) -> reply(From, cambrian_ether:traffic(Ether), State).
+request(traffic, From, #state{ether = Ether} = State) -> reply(From, cambrian_ether:traffic(Ether), State);
+request(_, From, State) -> reply(From, {error, unknown_call}, State).
 
 reply(From, Answer, State) ->
     gen_server:reply(From, Answer),

@@ -25,7 +25,7 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 lease(Command, Most, Meanwhile) ->
     case cambrian_program_process:await(gen_server:send_request(?MODULE, {lease, Command, Most}), Meanwhile) of
         {reply, Process} -> Process;
-        {error, {Reason, _}} -> exit(Reason)
+        {error, {Reason, _}} -> ok = cambrian_app:check_started(), exit(Reason)
     end.
 
 %% @doc It goes to the next user and is ended if there is none for so many ms, or it is broken.
@@ -38,7 +38,9 @@ init([]) ->
 
 handle_call({lease, Command, Most}, {User, _} = From, #pool{waiting = Waiting, users = Users} = Pool) ->
     Monitor = monitor(process, User),
-    {noreply, serve(Pool#pool{waiting = Waiting ++ [{Monitor, From, Command, Most}], users = Users#{Monitor => waits}})}.
+    {noreply, serve(Pool#pool{waiting = Waiting ++ [{Monitor, From, Command, Most}], users = Users#{Monitor => waits}})};
+handle_call(_, _From, Pool) ->
+    {reply, {error, unknown_call}, Pool}.
 
 handle_cast({release, Process, Health}, #pool{processes = Processes, users = Users} = Pool) ->
     case Processes of
@@ -47,7 +49,9 @@ handle_cast({release, Process, Health}, #pool{processes = Processes, users = Use
             Left = Pool#pool{users = maps:remove(Monitor, Users)},
             {noreply, serve(given_back(Health, Process, Command, Left))};
         _ -> {noreply, Pool}
-    end.
+    end;
+handle_cast(_, Pool) ->
+    {noreply, Pool}.
 
 handle_info({idle, Process, Since}, #pool{processes = Processes} = Pool) ->
     case Processes of
@@ -63,10 +67,10 @@ handle_info({'DOWN', Monitor, process, _, _}, #pool{users = Users, waiting = Wai
         #{Monitor := waits} -> {noreply, Left#pool{waiting = lists:keydelete(Monitor, 1, Waiting)}};
         _ -> {noreply, Pool}
     end;
-handle_info({'EXIT', Process, Reason}, #pool{processes = Processes} = Pool) ->
+handle_info({'EXIT', Process, _}, #pool{processes = Processes} = Pool) ->
     case Processes of
         #{Process := _} -> {noreply, serve(Pool#pool{processes = maps:remove(Process, Processes)})};
-        _ -> {stop, Reason, Pool}
+        _ -> {noreply, Pool}
     end;
 handle_info(_, Pool) ->
     {noreply, Pool}.

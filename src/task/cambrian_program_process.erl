@@ -132,7 +132,9 @@ handle_call({ask, Question, Timeout}, From, #state{port = Port, asked = undefine
         sent -> {noreply, Asked};
         gone -> {noreply, failed({program_exited, unknown}, Asked)};
         full -> {noreply, failed({program_hangs, Timeout}, Asked)}
-    end.
+    end;
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 handle_cast(_, State) -> {noreply, State}.
 

@@ -32,7 +32,8 @@
 -record(state, {interval = 1000 :: pos_integer(),
                 nodes = [] :: [node()],
                 beacons = none :: none | {gen_udp:socket(), inet:ip4_address(), inet:port_number()},
-                %% the time in the last beacon of each name
+                %% the time in our last beacon, and in that of each name
+                said = 0 :: integer(),
                 heard = #{} :: #{binary() => integer()},
                 connecting = #{} :: #{node() => reference()}}).
 
@@ -113,14 +114,13 @@ shared_port({unix, linux}) -> [];
 shared_port({unix, _}) -> [{raw, 16#ffff, 16#0200, <<1:32/native>>}];
 shared_port(_) -> [].
 
-handle_call(_, _From, State) -> {noreply, State}.
+handle_call(_, _From, State) -> {reply, {error, unknown_call}, State}.
 
 handle_cast(_, State) -> {noreply, State}.
 
 handle_info(again, #state{interval = Interval, nodes = Nodes} = State) ->
     _ = erlang:send_after(Interval, self(), again),
-    say(State),
-    {noreply, lists:foldl(fun connect/2, forget(State), Nodes)};
+    {noreply, lists:foldl(fun connect/2, forget(say(State)), Nodes)};
 handle_info({udp, Socket, _, _, Bytes}, #state{beacons = {Socket, _, _}} = State) ->
     Next = heard(Bytes, State),
     ok = inet:setopts(Socket, [{active, once}]),
@@ -133,10 +133,15 @@ handle_info(_, State) ->
 %%% ---- beacons ----------------------------------------------------------------------------
 
 %% A network that is down for a while is no reason to give up.
-say(#state{beacons = {Socket, Group, Port}}) when node() =/= nonode@nohost ->
-    _ = gen_udp:send(Socket, Group, Port, beacon(atom_to_binary(node()), erlang:get_cookie(), now_ms())),
-    ok;
-say(_) -> ok.
+say(#state{beacons = {Socket, Group, Port}, said = Last} = State) when node() =/= nonode@nohost ->
+    Time = stamp(now_ms(), Last),
+    _ = gen_udp:send(Socket, Group, Port, beacon(atom_to_binary(node()), erlang:get_cookie(), Time)),
+    State#state{said = Time};
+say(State) -> State.
+
+%% Others take none that is not later than the last: after our clock was set back a little, the next ms.
+stamp(Now, Last) when Now > Last; Last > Now + ?FRESH_MS -> Now;
+stamp(_Now, Last) -> Last + 1.
 
 %% @private
 -spec beacon(Name :: binary(), Cookie :: atom(), Ms :: integer()) -> binary().
@@ -162,12 +167,13 @@ genuine(<<?MARK, Time:64, Name/binary>>, Now, #state{heard = Heard} = State)
     end;
 genuine(_, _Now, State) -> State.
 
-%% What is older than a beacon may be refuses none.
+%% What is older than a beacon may be, or newer, as before a clock was set back, refuses none.
 forget(#state{heard = Heard} = State) ->
-    Oldest = now_ms() - ?FRESH_MS,
-    State#state{heard = maps:filter(fun(_, Time) -> Time >= Oldest end, Heard)}.
+    Now = now_ms(),
+    State#state{heard = maps:filter(fun(_, Time) -> abs(Now - Time) =< ?FRESH_MS end, Heard)}.
 
-now_ms() -> erlang:system_time(millisecond).
+%% As it is now on this machine, even if it was set a moment ago: it is compared with that of others.
+now_ms() -> os:system_time(millisecond).
 
 %%% ---- connecting -------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@
              | {chunk, cambrian_transport:content(), Offset :: non_neg_integer()}.
 
 -record(state, {realm :: binary(), owner :: pid(),
+                %% those without whom there is no connection: the scope, by its monitor, and who finds other nodes
+                scope :: reference(), discovery :: none | pid(),
                 topics = #{} :: #{cambrian_transport:topic() => []},
                 keys = #{} :: #{cambrian_transport:key() => []},
                 served = #{} :: #{cambrian_transport:procedure() => cambrian_transport:handler()},
@@ -66,10 +68,11 @@ child_spec() -> #{id => ?MODULE, start => {pg, start_link, [?MODULE]}}.
 connect(Options) ->
     case cambrian_options:check(Options, table()) of
         {ok, #{realm := _, discovery := Way} = Checked} ->
-            case {cambrian_discovery:check(Way), whereis(?MODULE)} of
-                {ok, undefined} -> {error, {transport_unavailable, dist}};
-                {ok, _} -> start(Checked);
-                {Error, _} -> Error
+            case {cambrian_discovery:check(Way), cambrian_app:ensure_started(), whereis(?MODULE)} of
+                {ok, ok, undefined} -> {error, {transport_unavailable, dist}};
+                {ok, ok, _} -> start(Checked);
+                {ok, Error, _} -> Error;
+                {Error, _, _} -> Error
             end;
         {ok, _} -> {error, {missing_options, [realm]}};
         Error -> Error
@@ -274,11 +277,11 @@ init({Owner, #{realm := Realm, discovery := Discovery, blob_bytes := Limit}}) ->
     process_flag(trap_exit, true),
     case cambrian_discovery:start_link(Discovery) of
         {error, Reason} -> {stop, Reason};
-        _ ->
-            _ = monitor(process, ?MODULE),
+        Found ->
             link(Owner),
             join(Realm, here, self()),
-            {ok, #state{realm = Realm, owner = Owner, blobs = cambrian_blobs:new(Limit)}}
+            {ok, #state{realm = Realm, owner = Owner, scope = monitor(process, ?MODULE),
+                        discovery = case Found of {ok, Pid} -> Pid; ignore -> none end, blobs = cambrian_blobs:new(Limit)}}
     end.
 
 handle_call({subscribe, Topic}, _From, #state{realm = Realm, owner = Owner, topics = Topics} = State) ->
@@ -303,7 +306,9 @@ handle_call({send, Blob}, _From, #state{realm = Realm, blobs = Blobs} = State) -
             _ = [join(Realm, {content, Content}, self()) || cambrian_blobs:get(Content, Blobs) =:= {error, not_found}],
             {reply, {ok, Content}, State#state{blobs = Kept}};
         Error -> {reply, Error, State}
-    end.
+    end;
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 handle_cast(_, State) -> {noreply, State}.
 
@@ -316,14 +321,14 @@ handle_info({'EXIT', Pid, Reason}, #state{working = Working} = State) ->
         {Work, Rest} ->
             ended(Reason, Work),
             {noreply, State#state{working = Rest}};
-        %% discovery
-        error -> {stop, Reason, State}
+        error when Pid =:= State#state.discovery -> {stop, Reason, State};
+        error -> {noreply, State}
     end;
 %% Who asked has given up, and says so itself.
 handle_info({too_late, Pid}, #state{working = Working} = State) when is_map_key(Pid, Working) ->
     exit(Pid, kill),
     {noreply, State#state{working = maps:update_with(Pid, fun({Kind, _, _}) -> {Kind, none, none} end, Working)}};
-handle_info({'DOWN', _, process, {?MODULE, _}, _}, State) ->
+handle_info({'DOWN', Scope, process, _, _}, #state{scope = Scope} = State) ->
     {stop, {transport_unavailable, dist}, State};
 handle_info(_, State) ->
     {noreply, State}.

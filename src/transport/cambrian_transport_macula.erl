@@ -465,7 +465,9 @@ handle_call({record, Row}, _, #{records := Records, options := #{record_ttl_ms :
      State#{records := lists:sublist([Row | lists:delete(Row, Records)], ?MAX_RECORDS)}};
 handle_call(status, _, #{heard := {New, Old}, echo := Echo, renewed := Renewed} = State) ->
     {reply, #{connected => is_alive(State), peers => unknown, heard => map_size(maps:merge(Old, New)), renewed => Renewed,
-              silent_ms => case Echo of never -> never; _ -> now_ms() - Echo end}, State}.
+              silent_ms => case Echo of never -> never; _ -> now_ms() - Echo end}, State};
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 record({Kind, Subject, Value}, Ttl, #{handle := #{sdk := Sdk}, key := Key}) ->
     Sdk:sign(type(Kind, Subject), Subject, <<Subject/binary, Value/binary>>, Ttl, Key()).

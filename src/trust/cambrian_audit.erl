@@ -9,9 +9,9 @@
 -export_type([audit/0, refusal/0]).
 
 -opaque audit() :: #{log := none | {module(), cambrian_file:path()}, last := [refusal()]}.
-%% `origin' and `genotype' as they were claimed; `time' in ms since 1970; `detail' as it was found.
+%% `origin' and `genotype' as they were claimed, and the `name' of the origin's key; `time' in ms since 1970; `detail' as it was found.
 -type refusal() :: #{time := integer(), reason := atom(), origin := undefined | cambrian_identity:key(),
-                     genotype := undefined | cambrian_genotype:id(),
+                     genotype := undefined | cambrian_genotype:id(), name => cambrian_identity:name(),
                      task => binary(), sequence => non_neg_integer(), base => cambrian_genotype:id(), detail => term()}.
 
 -define(KEPT, 100).

@@ -11,12 +11,15 @@
 %% '''
 -module(cambrian_identity).
 
--export([new/0, public_key/1, from_secret/1, load/1, rotate/1, succession/2, read_succession/1, grant/4, read_grant/1]).
+-export([new/0, public_key/1, name/1, from_secret/1, load/1, rotate/1, succession/2, read_succession/1, grant/4, read_grant/1]).
 -export([is_succession/1]).
--export_type([secret/0, key/0, identity/0, succession/0, grant/0, error/0]).
+-export_type([secret/0, key/0, name/0, identity/0, succession/0, grant/0, error/0]).
 
 -type secret() :: <<_:256>>.
 -type key() :: <<_:256>>.
+-type name() :: <<_:88>>.
+%% Two words of five letters: see {@link name/1}.
+
 -type identity() :: #{secret := fun(() -> secret()), key := key(), successions := [binary()]}.
 %% A secret behind a fun does not show in a crash report. The oldest succession comes first.
 
@@ -29,6 +32,8 @@
 -define(MAGIC, <<"cambrian identity 1\n">>).
 %% Peers who were away for longer see a newcomer.
 -define(MAX_SUCCESSIONS, 100).
+-define(CONSONANTS, <<"bdfghjklmnprstvz">>).
+-define(VOWELS, <<"aiou">>).
 
 %% @doc A secret that nobody else has.
 %%
@@ -53,6 +58,26 @@ without_arguments(Fun) ->
     try Fun()
     catch error:badarg -> error(badarg)
     end.
+
+%% @doc What to call a key among people: two words that can be said, the same on every node. They are the first 32 bits of
+%% the key's SHA-256 as proquints (Wilkerson 2009, arXiv:0901.4016). Of 10,000 keys two have the same name with a
+%% probability of 1 %; and somebody can try keys until one has the name of another. So a name is to be read, and the key is
+%% who somebody is.
+%%
+%% ```
+%% 1> cambrian_identity:name(cambrian_identity:public_key(<<1:256>>)).
+%% <<"honol-gasar">>
+%% '''
+-spec name(key()) -> name().
+name(<<_:32/binary>> = Key) ->
+    <<First:16, Second:16, _/binary>> = crypto:hash(sha256, Key),
+    <<(word(First))/binary, $-, (word(Second))/binary>>.
+
+%% Of a consonant 4 bits, of a vowel 2.
+word(Bits) ->
+    <<A:4, B:2, C:4, D:2, E:4>> = <<Bits:16>>,
+    << <<(binary:at(Letters, I))>> || {Letters, I} <- [{?CONSONANTS, A}, {?VOWELS, B}, {?CONSONANTS, C}, {?VOWELS, D},
+                                                      {?CONSONANTS, E}] >>.
 
 %% @doc The identity of a bare secret.
 %%

@@ -12,8 +12,8 @@
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5,
-         accepted/2, succeed/3, ban/4, unban/2, is_banned/2, is_heard/3, bans/1, heir/2, reputation/2, report/1, save/1,
-         restore/1]).
+         accepted/2, succeed/3, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3, named/2, bans/1, heir/2, reputation/2, report/1,
+         save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
 %% Who may publish: everybody, these, or whom the owner of a key let ({@link cambrian_identity:grant/4}).
@@ -63,6 +63,8 @@
                 leaving = gb_sets:new() :: gb_sets:set({integer(), cambrian_identity:key()}),
                 bans = #{} :: #{subject() => ban()},
                 retired = #{} :: #{cambrian_identity:key() => retired()},
+                %% below it are all numbers that envelopes of this node may have
+                sequence = 0 :: non_neg_integer(),
                 refused = #{} :: #{atom() => pos_integer()}}).
 -opaque realm() :: #realm{}.
 
@@ -76,6 +78,10 @@
 %% Numbers.
 -define(WINDOW, 64).
 -define(ALL_CAME, (1 bsl ?WINDOW - 1)).
+
+%% More than a node seals before it starts again.
+-define(NUMBERS, (1 bsl 26)).
+-define(MAX_SEQUENCE, (1 bsl 63)).
 
 -define(NEUTRAL, 0.5).
 -define(BANNED_BELOW, 0.1).
@@ -215,9 +221,12 @@ tokens(#{tokens := Tokens, filled := Filled}, Now, #realm{rate = {PerSecond, Bur
 
 room(#{origin := Origin}, _Now, #realm{origins = Origins}) when is_map_key(Origin, Origins) -> ok;
 room(_Claims, _Now, #realm{origins = Origins, max = Max}) when map_size(Origins) < Max -> ok;
-room(_Claims, Now, #realm{leaving = Leaving}) ->
-    case gb_sets:smallest(Leaving) of
-        {From, _} when From < Now -> ok;
+room(_Claims, Now, #realm{leaving = Leaving, origins = Origins}) ->
+    {From, Key} = gb_sets:smallest(Leaving),
+    case Origins of
+        _ when From < Now -> ok;
+        %% before the clock was set back: what came then is from the future now
+        #{Key := #{seen := Seen}} when Seen > Now + ?FORGET_MS -> ok;
         _ -> too_many_origins
     end.
 
@@ -444,6 +453,15 @@ both(#{grant := OldGrant} = Old, #{grant := NewGrant} = New) ->
 both_reputations(#{reputation := Old}, #{checked := 0, lies := 0}) -> Old;
 both_reputations(#{reputation := Old}, #{reputation := New}) -> min(Old, New).
 
+%%% ---- our own numbers --------------------------------------------------------------------
+
+%% @doc The number from which on the envelopes of this node are counted, at least the one that is wanted: the time, which
+%% is not enough where a clock was set back.
+-spec sequence(Wanted :: non_neg_integer(), realm()) -> {non_neg_integer(), realm()}.
+sequence(Wanted, #realm{sequence = Free} = Realm) ->
+    First = max(Wanted, Free),
+    {First, Realm#realm{sequence = First + ?NUMBERS}}.
+
 %%% ---- bans -------------------------------------------------------------------------------
 
 %% @doc Nothing more of a key, which a succession does not help, or of a genotype, whoever sends it.
@@ -489,6 +507,17 @@ is_heard(Key, Now, Realm) ->
     Claims = #{origin => Key, genotype => none},
     lists:all(fun(Question) -> Question(Claims, Now, Realm) =:= ok end, [fun banned/3, fun retired/3, fun capability/3]).
 
+%% @doc Whose name it is, of those that are known here.
+-spec named(cambrian_identity:name(), realm()) ->
+          {ok, cambrian_identity:key()} | {error, {unknown_name | ambiguous_name, cambrian_identity:name()}}.
+named(Name, #realm{origins = Origins, retired = Retired, bans = Bans, members = Members}) ->
+    Known = maps:keys(Origins) ++ maps:keys(Retired) ++ maps:keys(Members) ++ [Key || {key, Key} <- maps:keys(Bans)],
+    case [Key || Key <- lists:usort(Known), cambrian_identity:name(Key) =:= Name] of
+        [Key] -> {ok, Key};
+        [] -> {error, {unknown_name, Name}};
+        _ -> {error, {ambiguous_name, Name}}
+    end.
+
 -spec is_banned(subject(), realm()) -> boolean().
 is_banned(Subject, #realm{bans = Bans}) -> is_map_key(Subject, Bans).
 
@@ -510,7 +539,7 @@ report(#realm{name = Name, retired = Retired} = Realm) ->
 -spec save(realm()) -> map().
 save(#realm{name = Name, retired = Retired, max = Max, bans = Bans} = Realm) ->
     (maps:with([capability, rate, tolerance, origins, refused], report(Realm)))
-        #{name => Name, max => Max, retired => Retired, bans => Bans}.
+        #{name => Name, max => Max, retired => Retired, bans => Bans, sequence => Realm#realm.sequence}.
 
 %% @doc The realm of such a term, unless something in it is not what this module makes.
 -spec restore(map()) -> {ok, realm()} | error.
@@ -518,9 +547,10 @@ restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins :=
   when is_binary(Name), is_integer(Max), Max > 0 ->
     %% earlier releases had no window, and took nothing below the highest
     Whole = fun(Standing) -> maps:merge(#{window => ?ALL_CAME}, Standing) end,
+    Sequence = maps:get(sequence, Saved, 0),
     Options = maps:with([capability, rate, tolerance], Saved),
     IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(Whole(Standing)) end,
-    Sound = all(IsOrigin, Origins)
+    Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso all(IsOrigin, Origins)
         andalso all(fun is_ban/2, Bans) andalso all(fun is_retired/2, Retired)
         andalso have_heirs(Retired)
         andalso all(fun(Reason, Count) -> is_atom(Reason) andalso is_count(Count) end, Refused)
@@ -529,7 +559,7 @@ restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins :=
         true ->
             Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, Whole(Standing), Realm) end,
                               new(#{name => Name, max => Max}), Origins),
-            {ok, change(Options, Known#realm{retired = Retired, bans = Bans, refused = Refused})};
+            {ok, change(Options, Known#realm{retired = Retired, bans = Bans, refused = Refused, sequence = Sequence})};
         false -> error
     end;
 restore(_Other) -> error.

@@ -28,7 +28,7 @@
 -export([start_link/0, open/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2,
          bans/1, is_banned/2, reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0, ask/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
--export_type([name/0, options/0, base_of/0, event/0, report/0]).
+-export_type([name/0, options/0, base_of/0, subject/0, event/0, report/0]).
 
 -type name() :: binary().
 -type options() :: #{capability => open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()},
@@ -38,15 +38,20 @@
 -type base_of() :: cambrian_admission:base_of().
 %% Finds what an envelope is a difference to.
 
+-type subject() :: {key, cambrian_identity:key() | cambrian_identity:name()} | {genotype, cambrian_genotype:id()}.
+%% By its name, a key that is known in the realm: `{error, {unknown_name, Name}}' where none is, and
+%% `{error, {ambiguous_name, Name}}' where several have it.
+
 -type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
                | {unbanned, cambrian_realm:subject()}
                | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}.
 %% `origin' and `genotype' of a refusal are those claimed, or `undefined'.
 
 -type report() :: #{realm := name(), capability := cambrian_realm:capability(), rate := {number(), number()},
-                    tolerance := number(), origins := #{cambrian_identity:key() => cambrian_realm:standing()},
-                    bans := [cambrian_realm:ban()], retired := #{cambrian_identity:key() => cambrian_identity:key()},
+                    tolerance := number(), origins := #{cambrian_identity:key() => #{name := cambrian_identity:name(), atom() => term()}},
+                    bans := [#{name => cambrian_identity:name(), atom() => term()}], retired := #{cambrian_identity:key() => cambrian_identity:key()},
                     refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()]}.
+%% Of each origin its {@link cambrian_realm:standing()}, and of each {@link cambrian_realm:ban()} that, with the `name' of the key.
 %% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
 
 -record(open, {realm :: cambrian_realm:realm(),
@@ -68,7 +73,8 @@
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc Makes a realm known here, or changes its options: what is known of its origins, and its bans, stay.
+%% @doc Makes a realm known here, and starts the application if it does not run; or changes its options: what is known of its
+%% origins, and its bans, stay.
 %%
 %% `capability' says who may publish: `open' for everybody, `{keys, Keys}', or `{signed_by, Key}' for those whom the
 %% owner of that key let ({@link cambrian_identity:grant/4}). `rate' is `{PerSecond, Burst}', for each origin.
@@ -89,7 +95,11 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 -spec open(name(), options()) -> ok | {error, term()}.
 open(Realm, Options) when is_binary(Realm), byte_size(Realm) =< 255 ->
     case cambrian_options:check(Options, table()) of
-        {ok, Checked} -> gen_server:call(?MODULE, {open, Realm, Checked}, infinity);
+        {ok, Checked} ->
+            case cambrian_app:ensure_started() of
+                ok -> cambrian_app:call(?MODULE, {open, Realm, Checked});
+                Error -> Error
+            end;
         Error -> Error
     end;
 open(Realm, _Options) ->
@@ -204,7 +214,7 @@ accepted(Realm, Origin) -> ask(Realm, {accepted, Origin}).
 %%% ---- bans -------------------------------------------------------------------------------
 
 %% @doc The same as {@link ban/3} without a reason.
--spec ban(name(), cambrian_realm:subject()) -> ok | {error, term()}.
+-spec ban(name(), subject()) -> ok | {error, term()}.
 ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 
 %% @doc From now on, nothing of this key, or of the heir that it named, is taken; or this genotype from nobody. An error
@@ -217,12 +227,17 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 %% 3> [#{what := {genotype, <<7:256>>}, reason := Reason, by := By}] = cambrian_trust:bans(<<"org.example.lab">>).
 %% 4> {Reason, By}.
 %% {<<"it shakes the arm">>,user}
+%% 5> cambrian_trust:ban(<<"org.example.lab">>, {key, <<"lusab-bovik">>}).
+%% {error,{unknown_name,<<"lusab-bovik">>}}
 %% '''
--spec ban(name(), cambrian_realm:subject(), Reason :: binary()) ->
-          ok | {error, too_many_bans | {unknown_realm, name()} | cambrian_file:error()}.
-ban(Realm, {What, <<_:32/binary>>} = Subject, Reason) when is_binary(Realm), What =:= key orelse What =:= genotype,
-                                                           is_binary(Reason), byte_size(Reason) =< 255 ->
-    ask(Realm, {ban, Subject, Reason}).
+-spec ban(name(), subject(), Reason :: binary()) ->
+          ok | {error, too_many_bans | {unknown_realm, name()} | {unknown_name | ambiguous_name, cambrian_identity:name()}
+                     | cambrian_file:error()}.
+ban(Realm, Subject, Reason) when is_binary(Realm), is_binary(Reason), byte_size(Reason) =< 255 ->
+    ask(Realm, {ban, subject(Subject), Reason}).
+
+subject({What, <<_:32/binary>>} = Subject) when What =:= key; What =:= genotype -> Subject;
+subject({key, <<_:11/binary>>} = Subject) -> Subject.
 
 %% @doc Ends a ban; a key starts anew, at 0.5.
 %%
@@ -234,9 +249,9 @@ ban(Realm, {What, <<_:32/binary>>} = Subject, Reason) when is_binary(Realm), Wha
 %% 4> cambrian_trust:bans(<<"org.example.lab">>).
 %% []
 %% '''
--spec unban(name(), cambrian_realm:subject()) -> ok | {error, {unknown_realm, name()} | cambrian_file:error()}.
-unban(Realm, {What, <<_:32/binary>>} = Subject) when is_binary(Realm), What =:= key orelse What =:= genotype ->
-    ask(Realm, {unban, Subject}).
+-spec unban(name(), subject()) ->
+          ok | {error, {unknown_realm, name()} | {unknown_name | ambiguous_name, cambrian_identity:name()} | cambrian_file:error()}.
+unban(Realm, Subject) when is_binary(Realm) -> ask(Realm, {unban, subject(Subject)}).
 
 %% @doc Who and what is banned, the oldest ban first; `by' is `user', or `reputation' for a key that lied too often.
 %%
@@ -244,12 +259,12 @@ unban(Realm, {What, <<_:32/binary>>} = Subject) when is_binary(Realm), What =:= 
 %% 1> cambrian_trust:bans(<<"org.example.unknown">>).
 %% []
 %% '''
--spec bans(name()) -> [cambrian_realm:ban()].
+-spec bans(name()) -> [#{name => cambrian_identity:name(), atom() => term()}].
 bans(Realm) -> maps:get(bans, report(Realm)).
 
 %% @private
 -spec is_banned(name(), cambrian_realm:subject()) -> boolean().
-is_banned(Realm, Subject) -> gen_server:call(?MODULE, {is_banned, Realm, Subject}, infinity).
+is_banned(Realm, Subject) -> cambrian_app:call(?MODULE, {is_banned, Realm, Subject}).
 
 %%% ---- asking -----------------------------------------------------------------------------
 
@@ -261,7 +276,7 @@ is_banned(Realm, Subject) -> gen_server:call(?MODULE, {is_banned, Realm, Subject
 %% '''
 -spec reputation(name(), cambrian_identity:key()) -> float().
 reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
-    gen_server:call(?MODULE, {reputation, Realm, Key}, infinity).
+    cambrian_app:call(?MODULE, {reputation, Realm, Key}).
 
 %% @doc All that is known of a realm.
 %%
@@ -272,7 +287,7 @@ reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
 %% #{bans => [],origins => #{},refused => #{malformed => 1}}
 %% '''
 -spec report(name()) -> report().
-report(Realm) when is_binary(Realm) -> gen_server:call(?MODULE, {report, Realm}, infinity).
+report(Realm) when is_binary(Realm) -> cambrian_app:call(?MODULE, {report, Realm}).
 
 %% @doc What was refused last, and why; at most 100 since the application started, the last one first.
 %%
@@ -314,7 +329,7 @@ unsubscribe(Realm) when is_binary(Realm) -> ask(Realm, {unsubscribe, self()}).
 %% server must not run.
 -spec ask(name(), cambrian_realm:request() | tuple()) -> term().
 ask(Realm, Request) ->
-    case gen_server:call(?MODULE, {ask, Realm, Request}, infinity) of
+    case cambrian_app:call(?MODULE, {ask, Realm, Request}) of
         {refused, Reason, Refusal} ->
             cambrian_telemetry:execute([cambrian, mesh, rejected], #{count => 1},
                                        (maps:with([reason, origin, genotype], Refusal))#{realm => Realm}),
@@ -345,13 +360,18 @@ handle_call({is_banned, Name, Subject}, _From, State) ->
     {reply, cambrian_realm:is_banned(Subject, Realm), Next};
 handle_call({report, Name}, _From, State) ->
     {#open{realm = Realm, audit = Audit}, Next} = known(Name, State),
-    {reply, (cambrian_realm:report(Realm))#{last => cambrian_audit:last(Audit)}, Next};
+    #{origins := Origins, bans := Bans} = Report = cambrian_realm:report(Realm),
+    Named = fun(Key, Standing) -> Standing#{name => cambrian_identity:name(Key)} end,
+    {reply, Report#{origins := maps:map(Named, Origins), bans := [with_name(Ban) || Ban <- Bans],
+                    last => cambrian_audit:last(Audit)}, Next};
 handle_call({ask, Name, Request}, _From, State) ->
     case find(Name, State) of
-        {ok, Open} -> answer(request(Request, erlang:system_time(millisecond), Name, Open), Name, State);
+        {ok, Open} -> answer(request(Request, os:system_time(millisecond), Name, Open), Name, State);
         not_found -> {reply, {error, {unknown_realm, Name}}, State};
         Error -> {reply, Error, State}
-    end.
+    end;
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 %% @private
 handle_cast(_, State) -> {noreply, State}.
@@ -359,8 +379,11 @@ handle_cast(_, State) -> {noreply, State}.
 %% @private
 handle_info(save, State) ->
     {noreply, save_changed(State#state{timer = none})};
-handle_info({'DOWN', _, process, Pid, _}, #state{open = All} = State) ->
-    {noreply, State#state{open = maps:map(fun(_, Open) -> without_subscriber(Pid, Open) end, All)}};
+handle_info({'DOWN', Monitor, process, Pid, _}, #state{open = All} = State) ->
+    Without = fun(_, #open{subscribers = #{Pid := Ref}} = Open) when Ref =:= Monitor -> without_subscriber(Pid, Open);
+                 (_, Open) -> Open
+              end,
+    {noreply, State#state{open = maps:map(Without, All)}};
 handle_info(_, State) ->
     {noreply, State}.
 
@@ -392,6 +415,16 @@ request({checked, Origin, Claimed, Measured}, Now, Name, #open{realm = Realm} = 
     {Verdict, When, Told};
 request({accepted, Origin}, _Now, _Name, #open{realm = Realm} = Open) ->
     {ok, later, Open#open{realm = cambrian_realm:accepted(Origin, Realm)}};
+request({ban, {key, <<_:11/binary>> = Short}, Reason}, Now, Name, #open{realm = Realm} = Open) ->
+    case cambrian_realm:named(Short, Realm) of
+        {ok, Key} -> request({ban, {key, Key}, Reason}, Now, Name, Open);
+        Error -> {Error, Open}
+    end;
+request({unban, {key, <<_:11/binary>> = Short}}, Now, Name, #open{realm = Realm} = Open) ->
+    case cambrian_realm:named(Short, Realm) of
+        {ok, Key} -> request({unban, {key, Key}}, Now, Name, Open);
+        Error -> {Error, Open}
+    end;
 request({ban, Subject, Reason}, Now, Name, #open{realm = Realm} = Open) ->
     case cambrian_realm:ban(Subject, Reason, Now, Realm) of
         {ok, Banned} ->
@@ -407,6 +440,9 @@ request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) 
     {ok, Open#open{subscribers = Subscribers#{Pid => monitor(process, Pid)}}};
 request({unsubscribe, Pid}, _Now, _Name, Open) ->
     {ok, without_subscriber(Pid, Open)};
+request({sequence, Wanted}, _Now, _Name, #open{realm = Realm} = Open) ->
+    {First, Moved} = cambrian_realm:sequence(Wanted, Realm),
+    {First, soon, Open#open{realm = Moved}};
 request({is_banned, Subject}, _Now, _Name, #open{realm = Realm} = Open) ->
     {cambrian_realm:is_banned(Subject, Realm), Open};
 request({is_heard, Key}, Now, _Name, #open{realm = Realm} = Open) ->
@@ -436,10 +472,15 @@ without_subscriber(Pid, #open{subscribers = Subscribers} = Open) ->
 refuse(Reason, Claims, Now, Name, #open{audit = Audit} = Open) ->
     Known = maps:merge(detail(Reason), maps:with([origin, genotype, task, sequence], Claims)),
     Kind = cambrian_realm:kind(Reason),
-    Refusal = maps:merge(#{time => Now, reason => Kind, origin => undefined, genotype => undefined}, Known),
+    Refusal = with_name(maps:merge(#{time => Now, reason => Kind, origin => undefined, genotype => undefined}, Known)),
     Kept = Open#open{audit = cambrian_audit:refusal(Refusal, Audit)},
     send({refused, Refusal}, Name, Kept),
     {{refused, Reason, Refusal}, later, Kept}.
+
+%% What there is to read of a key.
+with_name(#{origin := <<_:32/binary>> = Key} = Of) -> Of#{name => cambrian_identity:name(Key)};
+with_name(#{what := {key, Key}} = Of) -> Of#{name => cambrian_identity:name(Key)};
+with_name(Of) -> Of.
 
 detail({Lacking, Id}) when Lacking =:= missing_base; Lacking =:= wrong_base -> #{base => Id};
 detail({_, Detail}) -> #{detail => Detail};
@@ -461,6 +502,7 @@ tell(What, Details, Now, Name, #open{audit = Audit} = Open) ->
     Open#open{audit = cambrian_audit:note(Now, What, noted(Details), Audit)}.
 
 noted(#{what := Subject} = Ban) -> maps:merge(maps:with([reason, by], Ban), noted(Subject));
+noted({key, Key}) -> #{key => Key, name => cambrian_identity:name(Key)};
 noted({What, Id}) -> #{What => Id};
 noted(Succession) -> maps:with([old, new], Succession).
 

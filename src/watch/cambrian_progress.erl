@@ -20,12 +20,12 @@ start(Population, How, Goal) ->
     %% monitors and is not linked: a fun that raises ends the showing and not the evolution
     {Watcher, Monitor} = spawn_monitor(fun() ->
         group_leader(Leader, self()),
-        monitor(process, Self),
+        Caller = monitor(process, Self),
         #{generation := Generation} = cambrian_population:info(Population),
         ok = cambrian_population:subscribe(Population),
         Self ! {self(), watching},
         _ = [say_resumed(How, Generation) || Generation > 0],
-        show(printer(How, Goal), none, none)
+        show(printer(How, Goal), Caller, none, none)
     end),
     receive
         {Watcher, watching} -> demonitor(Monitor, [flush]);
@@ -68,22 +68,25 @@ columns(Device) ->
         {error, _} -> 80
     end.
 
-%% `Next' is when to print again, and the last generation is always shown.
-show({Pause, Print, End} = Printer, Next, Held) ->
+%% `Next' is when to print again, and the last generation is always shown. Ends with its caller.
+show({Pause, Print, End} = Printer, Caller, Next, Held) ->
     receive
         {cambrian, _, {generation, Stats}} ->
             Now = erlang:monotonic_time(millisecond),
             case Next =:= none orelse Now >= Next of
-                true -> Print(Stats), show(Printer, Now + Pause, none);
-                false -> show(Printer, Next, Stats)
+                true -> Print(Stats), show(Printer, Caller, Now + Pause, none);
+                false -> show(Printer, Caller, Next, Stats)
             end;
         {cambrian, _, _} ->
-            show(Printer, Next, Held);
-        {'DOWN', _, process, _, _} ->
+            show(Printer, Caller, Next, Held);
+        {'DOWN', Caller, process, _, _} ->
             ok;
         stop ->
             _ = [Print(Held) || Held =/= none],
-            _ = [End() || Next =/= none]
+            _ = [End() || Next =/= none];
+        %% of a fun that asked others
+        _ ->
+            show(Printer, Caller, Next, Held)
     end.
 
 %% @doc One generation in words.

@@ -28,8 +28,8 @@
 %% 3
 %% 6> ok = cambrian_recorder:stop(R).
 %% '''
--spec start(cambrian_population:population()) -> {ok, pid()}.
-start(Population) -> gen_server:start(?MODULE, Population, []).
+-spec start(cambrian_population:population()) -> {ok, pid()} | {error, {noproc, term()}}.
+start(Population) -> started(gen_server:start(?MODULE, Population, [])).
 
 %% @doc The same as {@link start/1}, linked to the caller.
 %%
@@ -40,8 +40,12 @@ start(Population) -> gen_server:start(?MODULE, Population, []).
 %% ok
 %% 4> ok = cambrian_population:stop(P).
 %% '''
--spec start_link(cambrian_population:population()) -> {ok, pid()}.
-start_link(Population) -> gen_server:start_link(?MODULE, Population, []).
+-spec start_link(cambrian_population:population()) -> {ok, pid()} | {error, {noproc, term()}}.
+start_link(Population) -> started(gen_server:start_link(?MODULE, Population, [])).
+
+started({error, {shutdown, not_started}}) -> ok = cambrian_app:check_started();
+started({error, {shutdown, Reason}}) -> {error, Reason};
+started(Started) -> Started.
 
 %% @doc The whole story so far: at most 4,000 generations, evenly chosen of a longer one, and the last 4,000
 %% that came in. Of each generation, `species' is their number and `sizes' are their ids and sizes. `best' is the last
@@ -88,8 +92,14 @@ latest(Recorder) -> gen_server:call(Recorder, latest).
 stop(Recorder) -> gen_server:stop(Recorder).
 
 init(Population) ->
-    ok = cambrian_population:subscribe(Population),
-    {ok, #state{info = cambrian_population:info(Population)}}.
+    try
+        ok = cambrian_population:subscribe(Population),
+        {ok, #state{info = cambrian_population:info(Population)}}
+    catch
+        %% one that is not there is no crash to report
+        error:{not_started, _} -> {stop, {shutdown, not_started}};
+        exit:Reason -> {stop, {shutdown, Reason}}
+    end.
 
 handle_call(read, _From, #state{info = Info, history = History, received = Received} = State) ->
     Record = maps:with([name, task, seed, parameters], Info),
@@ -98,7 +108,9 @@ handle_call(read, _From, #state{info = Info, history = History, received = Recei
 handle_call(latest, _From, #state{history = History, received = Received} = State) ->
     Pages = maps:from_list([{generation, hd(History)} || History =/= []]
                            ++ [{received, hd(Received)} || Received =/= []]),
-    {reply, with_result(State, Pages#{count => length(Received)}), State}.
+    {reply, with_result(State, Pages#{count => length(Received)}), State};
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
 
 with_result(#state{result = Result}, Map) -> with(result, Result, Map).
 

@@ -234,8 +234,10 @@ function showMesh(mesh) {
   const apart = mesh.realms.filter((realm) => !realm.connected).map((realm) => realm.name);
   const facts = [`In ${words(mesh.realms.map((realm) => realm.name))}`, `${counted(alive, 'other node')} alive`,
     `${counted(mesh.published, 'genotype')} published`, `${mesh.judged} of others tried, ${mesh.taken} taken`];
-  if (mesh.identity) facts.push(`known to others as key ${brief(mesh.identity)}`);
-  put($('mesh-lead'), `${facts.join('; ')}.${apart.length ? ` Not connected: ${words(apart)}.` : ''}`);
+  if (mesh.identity) facts.push(`known to others as ${mesh.name}, key ${brief(mesh.identity)}`);
+  const missing = [...new Set(mesh.realms.flatMap((realm) => realm.missing))];
+  put($('mesh-lead'), `${facts.join('; ')}.${apart.length ? ` Not connected: ${words(apart)}.` : ''}`
+    + `${missing.length ? ` Missing here: ${words(missing)}.` : ''}`);
   keyed($('peers').tBodies[0], mesh.peers, (p) => `${p.realm} ${p.key}`, peerRow, fillPeer);
   show($('peers'), mesh.peers.length > 0);
   show($('more-peers'), mesh.unshown > 0);
@@ -249,13 +251,13 @@ function showMesh(mesh) {
   show($('none-refused'), refused.length === 0);
   const bans = mesh.realms.flatMap((realm) => realm.bans.map((ban) => ({ ...ban, realm: realm.name })));
   keyed($('bans'), bans, (b) => `${b.realm} ${b.kind} ${b.id}`, banItem, (item, b) => {
-    put(item.firstElementChild, `${b.kind} ${brief(b.id)}, ${b.by === 'reputation' ? 'for its reputation' : 'by hand'}${b.reason ? `: ${b.reason}` : ''}`);
+    put(item.firstElementChild, `${b.name ? `${b.name}, ` : ''}${b.kind} ${brief(b.id)}, ${b.by === 'reputation' ? 'for its reputation' : 'by hand'}${b.reason ? `: ${b.reason}` : ''}`);
   });
   show($('none-banned'), bans.length === 0);
   const refusals = mesh.realms.flatMap((realm) => realm.refusals).sort((a, b) => b.time - a.time).slice(0, 20);
   keyed($('refusals').tBodies[0], refusals, (r) => `${r.time} ${r.why} ${r.origin} ${r.task}`,
     () => make('tr', {}, make('td'), make('td'), make('td'), make('td')), (row, r) => {
-      [clock(r.time), r.reason, r.origin ? brief(r.origin) : 'nobody', r.task ?? ''].forEach((text, i) => put(row.children[i], text));
+      [clock(r.time), r.reason, r.name ?? 'nobody', r.task ?? ''].forEach((text, i) => put(row.children[i], text));
     });
 }
 
