@@ -494,7 +494,7 @@ a_clock_that_is_set(Config) ->
                 until(fun() -> maps:get(from_the_future, refused(One), 0) > 0 end),
                 _ = [begin
                          ok = Set(Offset),
-                         until(fun() -> is_alive(Origin, One) =:= (Offset =:= "0") end, 1200),
+                         until(fun() -> is_alive(Origin, One) =:= (Offset =:= "0") end),
                          Before = received(One, Origin),
                          _ = publish(Wrong, Seed),
                          _ = [until(fun() -> received(One, Origin) > Before end) || Offset =:= "0"]
