@@ -51,7 +51,7 @@ impl Task for Multiplexer11 {
         4
     }
 
-    /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048.
+    /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048, as SharpNEAT takes outputs beyond 0 to 1 for 0 or 1.
     fn evaluate(&self, network: &Network) -> Score {
         let credit = |(output, wanted): (f32, f32)| {
             let error = f64::from(output.clamp(0.0, 1.0) - wanted);

@@ -40,10 +40,10 @@ impl Task for Parity {
         (256 >> self.bits).max(1)
     }
 
-    /// Σ (1 − e²) over the cases, as many as there are at most. Each case has −e².
+    /// Σ (1 − e²) over the cases, of the outputs as they are: as many as there are cases at most. Each case has −e².
     fn evaluate(&self, network: &Network) -> Score {
         let error = |(output, wanted): (f32, f32)| {
-            let error = output.clamp(0.0, 1.0) - wanted;
+            let error = output - wanted;
             -f64::from(error * error)
         };
         let cases: Vec<f64> = self.answers(network).map(error).collect();

@@ -83,11 +83,11 @@ impl Task for SequenceRecall {
         1
     }
 
-    /// 1 − the mean of e², as there; each case has −Σe².
+    /// 1 − the mean of e², of the outputs as they are, as there; each case has −Σe².
     fn evaluate(&self, network: &Network) -> Score {
         let answers = self.answers(network, DRAWS);
         let error = |(output, bit): &(f32, bool)| {
-            let error = f64::from(output.clamp(0.0, 1.0) - f32::from(u8::from(*bit)));
+            let error = f64::from(output - f32::from(u8::from(*bit)));
             -error * error
         };
         let case = |answers: &[(f32, bool)]| answers.iter().map(error).sum();
