@@ -15,6 +15,7 @@ prepare(Options) ->
         {ok, #{task := Task} = Checked} ->
             case cambrian_task:prepare(Task, maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked))) of
                 {ok, Ready} ->
+                    ok = cambrian_task:warn(Ready),
                     Prepared = Checked#{task := Ready#{id => cambrian_task:id(Task)}, text => text(Task)},
                     check_size(maps:merge(#{name => make_ref()}, Prepared));
                 Error -> Error

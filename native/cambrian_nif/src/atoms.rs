@@ -106,6 +106,8 @@ rustler::atoms! {
     realm,
     task,
     genotype,
+    network,
+    substrate,
     parents,
     sequence,
     time,
