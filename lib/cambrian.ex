@@ -154,8 +154,8 @@ defmodule Cambrian do
   """
   @spec lineage(Genotype.t() | Genotype.id()) ::
           {:ok, [:cambrian_lineage.entry(), ...]} | {:error, Error.reason()}
-  def lineage(%Genotype{ref: reference}), do: :cambrian.lineage(reference)
   def lineage(id) when is_binary(id), do: :cambrian.lineage(id)
+  def lineage(genotype), do: :cambrian.lineage(Boundary.ref(genotype, Genotype))
 
   @doc """
   Every parameter, to look through.
