@@ -79,9 +79,11 @@
 %% #{dimensions => 2,inputs => 9,outputs => 1,pairs => 90}
 %% 4> cambrian_substrate:new(#{inputs => Field, outputs => [[0, 0, 0]]}).
 %% {error,{invalid_substrate,<<"point 0 of layer 1: expected as many coordinates as the first, which has 2 of 1 to 3, each within ±1000000"/utf8>>}}
-%% 5> cambrian_substrate:new(#{inputs => cambrian_substrate:grid([9999]), outputs => cambrian_substrate:grid([1001])}).
-%% {error,{invalid_substrate,<<"11000 nodes and 10008999 pairs of them to ask the CPPN for; expected at most 100000 and 10000000, as each pair takes some 200 ns and 50 bytes">>}}
-%% 6> cambrian_substrate:new(#{inputs => Field, outputs => Field, weight_range => large}).
+%% 5> Large = #{inputs => cambrian_substrate:grid([9999]), outputs => cambrian_substrate:grid([1001])}.
+%% 6> {error, {invalid_substrate, Why}} = cambrian_substrate:new(Large).
+%% 7> hd(binary:split(Why, <<",">>)).
+%% <<"11000 nodes and 10008999 pairs of them to ask the CPPN for; expected at most 100000 and 10000000">>
+%% 8> cambrian_substrate:new(#{inputs => Field, outputs => Field, weight_range => large}).
 %% {error,{bad_option,{weight_range,large,<<"a number">>}}}
 %% '''
 -spec new(options()) -> {ok, substrate()} | {error, error()}.

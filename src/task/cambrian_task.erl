@@ -16,8 +16,9 @@
 %% <li>`xor': fitness is 4 - the sum of the squared errors of the output as it is, whatever its activation; solved at 3.9.
 %% `parity' with the setting `bits' (2 to 12; 3) has the same fitness of its cases, and `multiplexer_11' that of SharpNEAT, which
 %% takes an output beyond 0 to 1 for 0 or 1; both are solved with every output on the right side of 0.5;</li>
-%% <li>`single_pole', `double_pole' (an output from 0 to 1 is the force from -10 to 10 N, and beyond there is no more): balanced for 100,000 steps; as `single_pole_novel', `double_pole_novel' without seeing
-%% velocities, the latter also from 200 of 625 other starts;</li>
+%% <li>`single_pole', `double_pole': balanced for 100,000 steps; as `single_pole_novel', `double_pole_novel' without seeing
+%% velocities, the latter also from 200 of 625 other starts. With two poles an output from 0 to 1 is the force from -10 to 10 N,
+%% of which there is no more for outputs beyond;</li>
 %% <li>`mountain_car', `acrobot': a mean return of -110, -100 or more, over 100 starts, in the worlds of Gymnasium;</li>
 %% <li>`t_maze': of two rewards that change places once in 100 runs, the larger is missed once to find it and once to
 %% find that it moved, and no more, in each of 60 lives;</li>

@@ -340,7 +340,7 @@ fn append_floats(bytes: &[u8], numbers: &mut Vec<f32>) -> Result<(), Fault> {
     if read.iter().fold(true, |fine, x| fine & (x.abs() <= LIMIT)) {
         return Ok(());
     }
-    let column = read.iter().position(|x| !(x.abs() <= LIMIT));
+    let column = read.iter().position(|x| x.is_nan() || x.abs() > LIMIT);
     let got = column.map_or(f32::NAN, |column| read[column]);
     Err(Fault { column, expected: format!("{EXPECTED_NUMBER}, got {got:e}") })
 }
