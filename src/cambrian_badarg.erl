@@ -9,6 +9,7 @@
 -define(MAX_TEXT, 60).
 
 %% @doc Raises a `badarg' of the library as one of the function that called it, of which the stack is.
+%% Where arguments are left out for their size, what is wrong with the first is the `cause'.
 -spec raise([tuple()]) -> no_return().
 raise([{cambrian_nif, _, Arguments, _}, {Module, Function, Arity, Where} | Stack]) when length(Arguments) =:= Arity ->
     Explained = [{error_info, #{module => ?MODULE}} | Where],
@@ -17,10 +18,15 @@ raise(Stack) -> erlang:raise(error, badarg, Stack).
 
 %% @doc Called by who shows an exception.
 -spec format_error(badarg, [tuple()]) -> #{pos_integer() | general => unicode:chardata()}.
+format_error(badarg, [{_, _, Arity, Where} | _]) when is_integer(Arity) ->
+    #{cause := Cause} = proplists:get_value(error_info, Where),
+    #{1 => io_lib:format("~0tP", [Cause, 20])};
 format_error(badarg, [{Module, Function, Arguments, _} | _]) ->
     Expected = lists:enumerate(expected(Module, Function)),
     case [{At, why(Kind, lists:nth(At, Arguments))} || {At, Kind} <- Expected, not is(Kind, lists:nth(At, Arguments))] of
-        [] -> #{general => <<"an argument is of the wrong type, or no list of numbers and no binary of 32-bit floats">>};
+        [] when Module =:= cambrian_network ->
+            #{general => <<"numbers have to be a list of them or a binary of 32-bit floats, and a state what a step gave">>};
+        [] -> #{general => <<"an argument is of another type than the function takes">>};
         Wrong -> maps:from_list(Wrong)
     end.
 

@@ -53,7 +53,7 @@ what_hangs_or_takes_all_memory_is_ended_test() ->
     Self = self(),
     Hang = fun() -> Self ! {hangs, self()}, receive never -> 1 end end,
     ?assertEqual({error, {evaluation_failed, timeout}}, Run(Hang, #{timeout => 10})),
-    receive {hangs, Pid} -> ?assertNot(is_process_alive(Pid)) end,
+    receive {hangs, Pid} -> gone(Pid) end,
     ?assertEqual({error, {evaluation_failed, memory}},
                  Run(fun() -> length(lists:seq(1, 50_000_000)) end, #{memory => 10_000_000})),
     ?assertEqual([], [M || M <- element(2, process_info(self(), messages)), M =/= never]).
@@ -63,10 +63,13 @@ an_evaluation_ends_with_its_caller_test() ->
     Hang = fun() -> Self ! {hangs, self()}, receive never -> 1 end end,
     Caller = spawn(fun() -> cambrian_task:evaluate(own(Hang), Network, #{timeout => infinity}) end),
     receive {hangs, Pid} ->
-        Monitor = monitor(process, Pid),
         exit(Caller, kill),
-        receive {'DOWN', Monitor, _, _, _} -> ok after 120_000 -> error(still_alive) end
+        gone(Pid)
     end.
+
+gone(Pid) ->
+    Monitor = monitor(process, Pid),
+    receive {'DOWN', Monitor, _, _, _} -> ok after 120_000 -> error(still_alive) end.
 
 mistakes_are_named_test_() ->
     Network = network(2, 1),
@@ -151,7 +154,13 @@ an_id_is_that_of_the_numbers_test() ->
               Rows#{kind => classification}, Rows#{kind => classification, targets := [a, b]},
               Rows#{kind => classification, targets := [b, a]}, Rows#{kind => classification, targets := ["a", "b"]}],
     ?assertEqual(9, length(lists:usort([Id(Settings) || Settings <- [Rows | Others]]))),
-    ?assertError(badarg, Id(Rows#{targets := [x]})).
+    try Id(Rows#{targets := [x]}) of Other -> error(Other)
+    catch
+        error:badarg:Stack ->
+            [{cambrian_task, id, 1, _} | _] = Stack,
+            #{1 := Said} = cambrian_badarg:format_error(badarg, Stack),
+            ?assertEqual("{bad_dataset,{targets,1},<<\"a list of numbers or a binary of 32-bit floats\">>}", lists:flatten(Said))
+    end.
 
 an_id_takes_no_more_time_and_memory_than_a_look_at_the_data_test_() ->
     {timeout, 120, fun() ->

@@ -10,15 +10,20 @@
 %% In ms and bytes; of many steps, the timeout is for each.
 -type fault() :: timeout | memory | {bad_fitness, term()} | {crashed, {error | exit | throw, term(), list()} | term()} | term().
 
--record(run, {caller, child, timeout, memory, marks, seen = 0}).
+%% What the code of a user sends to anybody has not the reference, and is no answer.
+-record(run, {caller, ref, child, timeout, memory, marks, seen = 0}).
 
 -spec run({each | together, fun()}, cambrian_network:network(), limits()) -> {ok, float()} | {error, {evaluation_failed, fault()}}.
 run(How, Network, Limits) ->
-    Caller = self(),
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({?MODULE, guard(Caller, How, Network, Limits)}) end),
+    {Caller, Ref} = {self(), make_ref()},
+    {Pid, Monitor} = spawn_monitor(fun() -> Caller ! {Ref, guard(Caller, How, Network, Limits)} end),
     receive
-        {'DOWN', Monitor, process, Pid, {?MODULE, {ok, Answer}}} -> score(Answer);
-        {'DOWN', Monitor, process, Pid, {?MODULE, {fault, Fault}}} -> failed(Fault);
+        {Ref, Answer} ->
+            true = demonitor(Monitor, [flush]),
+            case Answer of
+                {ok, Score} -> score(Score);
+                {fault, Fault} -> failed(Fault)
+            end;
         {'DOWN', Monitor, process, Pid, Reason} -> failed({crashed, Reason})
     end.
 
@@ -32,16 +37,16 @@ score(Fitness) ->
 guard(Caller, How, Network, #{timeout := Timeout, memory := Memory}) ->
     process_flag(trap_exit, true),
     _ = monitor(process, Caller),
-    {Self, Marks} = {self(), atomics:new(1, [])},
+    {Self, Ref, Marks} = {self(), make_ref(), atomics:new(1, [])},
     Child = spawn_link(fun() ->
                            limit(Memory),
-                           Self ! {self(), answer(How, Network, fun(_) -> atomics:add(Marks, 1, 1) end)}
+                           Self ! {Ref, answer(How, Network, fun(_) -> atomics:add(Marks, 1, 1) end)}
                        end),
-    wait(#run{caller = Caller, child = Child, timeout = Timeout, memory = Memory, marks = Marks}).
+    wait(#run{caller = Caller, ref = Ref, child = Child, timeout = Timeout, memory = Memory, marks = Marks}).
 
-wait(#run{caller = Caller, child = Child, timeout = Timeout, memory = Memory, marks = Marks, seen = Seen} = Run) ->
+wait(#run{caller = Caller, ref = Ref, child = Child, timeout = Timeout, memory = Memory, marks = Marks, seen = Seen} = Run) ->
     receive
-        {Child, Answer} -> kill(Child), Answer;
+        {Ref, Answer} -> kill(Child), Answer;
         {'EXIT', Child, killed} when Memory =/= infinity -> {fault, memory};
         {'EXIT', Child, Reason} -> {fault, {crashed, Reason}};
         {'DOWN', _, process, Caller, _} -> kill(Child)

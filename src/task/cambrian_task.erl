@@ -286,10 +286,11 @@ await(Post) ->
 id(Fun) when is_function(Fun) -> <<"fun">>;
 id(Name) when is_atom(Name) -> atom_to_binary(Name);
 id({dataset, Inputs, Targets}) -> id({dataset, #{inputs => Inputs, targets => Targets}});
-id({dataset, Settings} = Task) ->
+id({dataset, Settings}) ->
     case cambrian_nif:dataset_id(Settings) of
         {ok, Hash} -> id(dataset, Hash);
-        {error, _} -> error(badarg, [Task])
+        %% without the data, which may be large
+        {error, Reason} -> error(badarg, none, [{error_info, #{module => cambrian_badarg, cause => Reason}}])
     end;
 id(Task) ->
     case [settled(Setting) || Setting <- tl(tuple_to_list(Task))] of
