@@ -37,9 +37,9 @@ defmodule Cambrian do
       a row of one number may be the number, and a tensor of the shape `{n}` such a column;
       `:kind`, `:regression` or `:classification`, where targets are classes (a list of integers,
       atoms or strings, in sorted order of which the outputs are: see `Cambrian.Task.classes/1`) or
-      one-hot rows, and the fitness is 1 / (1 + mean cross entropy); `:validation`, a share of the rows, of each class the same, that fitness does not see but
-      `Cambrian.Task.trial/2` measures, and the `:seed` that draws them. No dataset is solved by
-      itself: give a `:target`, or limits.
+      one-hot rows, and the fitness is 1 / (1 + mean cross entropy); `:validation`, a share of the
+      rows, of each class the same, that fitness does not see but `Cambrian.Task.trial/2` measures,
+      and the `:seed` that draws them. No dataset is solved by itself: give a `:target`, or limits.
 
   A fitness is a number, and more is better. The same network must always get the same fitness if
   a run is to be repeatable.
