@@ -9,14 +9,14 @@
 -define(MAX_TEXT, 60).
 
 %% @doc Raises a `badarg' of the library as one of the function that called it, of which the stack is.
-%% Where arguments are left out for their size, what is wrong with the first is the `cause'.
 -spec raise([tuple()]) -> no_return().
 raise([{cambrian_nif, _, Arguments, _}, {Module, Function, Arity, Where} | Stack]) when length(Arguments) =:= Arity ->
     Explained = [{error_info, #{module => ?MODULE}} | Where],
     erlang:raise(error, badarg, [{Module, Function, Arguments, Explained} | Stack]);
 raise(Stack) -> erlang:raise(error, badarg, Stack).
 
-%% @doc Called by who shows an exception.
+%% @doc Called by who shows an exception. Where arguments were left out for their size, the `cause' is what is wrong with the
+%% first.
 -spec format_error(badarg, [tuple()]) -> #{pos_integer() | general => unicode:chardata()}.
 format_error(badarg, [{_, _, Arity, Where} | _]) when is_integer(Arity) ->
     #{cause := Cause} = proplists:get_value(error_info, Where),
