@@ -1,7 +1,8 @@
 //! How many evaluations a task takes, over a range of seeds: raw samples, and a table of them.
 //!
 //! `search NAME TASK SEEDS [rule=half] [limit=EVALUATIONS] [seconds=SECONDS] [PARAMETER=VALUE ...]` writes
-//! `bench/samples/NAME.csv`; `search table` makes `bench/RESULTS.md` of all samples.
+//! `samples/NAME.csv`; `search table` makes `RESULTS.md` of all samples. Both are in the folder that `BENCH_INTO` names, else
+//! in `_build/bench`.
 
 use cambrian_core::network::Network;
 use cambrian_core::parameters::{Parameters, Value};
@@ -27,8 +28,9 @@ fn main() {
     }
 }
 
-fn bench() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+fn into() -> PathBuf {
+    let default = || concat!(env!("CARGO_MANIFEST_DIR"), "/../_build/bench").into();
+    std::env::var_os("BENCH_INTO").map_or_else(default, PathBuf::from)
 }
 
 // ---- samples ----------------------------------------------------------------
@@ -75,8 +77,8 @@ fn sample(name: &str, task_name: &str, seeds: &str, settings: &[String]) -> Resu
             .expect("memory");
         samples.push(s);
     }
-    let path = bench().join("samples").join(format!("{name}.csv"));
-    std::fs::create_dir_all(bench().join("samples")).map_err(|error| error.to_string())?;
+    let path = into().join("samples").join(format!("{name}.csv"));
+    std::fs::create_dir_all(into().join("samples")).map_err(|error| error.to_string())?;
     std::fs::write(&path, csv).map_err(|error| format!("{}: {error}", path.display()))?;
     let summary = Summary::of(&samples);
     println!("{name}: {} of {count} solved, {}", summary.solved, summary.evaluations.text(0));
@@ -195,7 +197,7 @@ impl Summary {
 
 fn table() -> Result<(), String> {
     let mut text = String::from("# Search\n\nMade by `bin/bench search` of the raw samples in `samples/`.\n");
-    text += "Evaluations and milliseconds are those of the seeds that solved the task.\n\n";
+    text += "Evaluations and milliseconds are those of the seeds that solved the task; the others are counted only.\n\n";
     text += "| sample | solved | evaluations: mean | quartiles | ms: median | generalisation: mean | best: median |\n";
     text += "|---|---|---|---|---|---|---|\n";
     let mut histograms = String::new();
@@ -215,13 +217,13 @@ fn table() -> Result<(), String> {
         writeln!(histograms, "\n## {name}\n\n```\n{}```", histogram(&samples)).expect("memory");
     }
     let text = text.replace("NaN", "-") + &histograms;
-    std::fs::write(bench().join("RESULTS.md"), text).map_err(|error| format!("RESULTS.md: {error}"))
+    std::fs::write(into().join("RESULTS.md"), text).map_err(|error| format!("RESULTS.md: {error}"))
 }
 
 type Named = (String, String, Vec<Sample>);
 
 fn all_samples() -> Result<Vec<Named>, String> {
-    let entries = std::fs::read_dir(bench().join("samples")).map_err(|error| format!("samples: {error}"))?;
+    let entries = std::fs::read_dir(into().join("samples")).map_err(|error| format!("samples: {error}"))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths.into_iter().map(|path| read(&path)).collect()

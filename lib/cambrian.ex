@@ -34,11 +34,12 @@ defmodule Cambrian do
       1 / (1 + mean squared error);
     * `{:dataset, settings}`, with these as `:inputs` and `:targets`, each a list of rows,
       `{width, binary}` of 32-bit floats or, where Nx is loaded, a tensor of the shape `{n, width}`;
-      `:kind`, `:regression` or `:classification`, where targets are classes from 0 (a list, or a
-      tensor of the shape `{n}`) or one-hot rows, and the fitness is 1 / (1 + mean cross entropy);
-      `:validation`, a share of the rows, of each class the same, that fitness does not see but
-      `Cambrian.Task.trial/2` measures, and the `:seed` that draws them. No dataset is solved by
-      itself: give a `:target`, or limits.
+      a row of one number may be the number, and a tensor of the shape `{n}` such a column;
+      `:kind`, `:regression` or `:classification`, where targets are classes (a list of integers,
+      atoms or strings, in sorted order of which the outputs are: see `Cambrian.Task.classes/1`) or
+      one-hot rows, and the fitness is 1 / (1 + mean cross entropy); `:validation`, a share of the
+      rows, of each class the same, that fitness does not see but `Cambrian.Task.trial/2` measures,
+      and the `:seed` that draws them. No dataset is solved by itself: give a `:target`, or limits.
 
   A fitness is a number, and more is better. The same network must always get the same fitness if
   a run is to be repeatable.
@@ -161,8 +162,8 @@ defmodule Cambrian do
   """
   @spec lineage(Genotype.t() | Genotype.id()) ::
           {:ok, [:cambrian_lineage.entry(), ...]} | {:error, Error.reason()}
-  def lineage(%Genotype{ref: reference}), do: :cambrian.lineage(reference)
   def lineage(id) when is_binary(id), do: :cambrian.lineage(id)
+  def lineage(genotype), do: :cambrian.lineage(Boundary.ref(genotype, Genotype))
 
   @doc """
   Every parameter, to look through.

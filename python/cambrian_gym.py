@@ -1,10 +1,10 @@
 """An environment of Gymnasium as a program for Cambrian: cambrian_gym.py ENVIRONMENT [SETTINGS]
 
-SETTINGS is JSON: {"seed": 0, "range": [0, 1], "scale": true, "kwargs": {}}. docs/programs.md in Cambrian has the
-protocol. Wants gymnasium, numpy and msgpack. An observation is flattened: discrete values are one-hot; with "scale",
-numbers with bounds are mapped to -1..1, and those without stay as they are. Of an action's outputs the largest is a
-discrete action's choice; between bounds the range is mapped to them, and where there are none outputs are taken as
-they are; binary ones are on above the middle of the range.
+SETTINGS is JSON: {"seed": 0, "range": [0, 1], "scale": "auto", "kwargs": {}}. docs/programs.md in Cambrian has the
+protocol. Wants gymnasium, numpy and msgpack. An observation is flattened, part by part: discrete values are one-hot, and
+numbers with bounds are mapped to -1..1 if these lie within -10..10; with "scale": true all that have bounds, with false
+none. Of an action's outputs the largest is a discrete action's choice; between bounds the range is mapped to them, and
+where there are none outputs are taken as they are; binary ones are on above the middle of the range.
 """
 import json
 import os
@@ -12,6 +12,7 @@ import sys
 
 LARGEST = 1 << 26
 ENDLESS = 1e6  # a bound beyond is none
+NEAR = 10  # what is wider is rarely reached: scaled by such bounds, all that is seen would be close to 0
 
 
 def main(name, settings="{}"):
@@ -54,24 +55,24 @@ def text(message):
 class World:
     """As many environments of one kind as there are slots."""
 
-    def __init__(self, name, seed=0, range=(0, 1), scale=True, kwargs={}):
+    def __init__(self, name, seed=0, range=(0, 1), scale="auto", kwargs={}):
         import gymnasium
         import numpy
 
+        if scale not in (True, False, "auto"):
+            raise ValueError(f'scale must be true, false or auto, got {scale!r}')
+        if not (len(range) == 2 and range[0] < range[1]):
+            raise ValueError(f"range must be two numbers, the lower first, got {range!r}")
         self.np, self.seed, self.low, self.width = numpy, seed, range[0], range[1] - range[0]
         self.spaces = gymnasium.spaces
         self.make = lambda: gymnasium.make(name, disable_env_checker=True, **kwargs)
         self.slots = {}
         env = self.env(0)
         self.steps = env.spec.max_episode_steps
-        self.space, self.action = env.observation_space, env.action_space
-        self.inputs, self.outputs = self.spaces.flatdim(self.space), self.count(self.action)
-        self.unscale(scale)
-        if isinstance(self.action, self.spaces.Box):
-            self.bounded = self.action.bounded_below & self.action.bounded_above
-            self.everywhere = self.bounded.all()
-            self.least = numpy.where(self.bounded, self.action.low, 0)
-            self.extent = numpy.where(self.bounded, self.action.high, 1) - self.least
+        self.space = env.observation_space
+        self.middle, self.factor = self.scales(self.space, "observation", scale)
+        self.inputs = len(self.middle)
+        self.outputs, self.act = self.actor(env.action_space, "action")
 
     def hello(self):
         return {"protocol": 1, "inputs": int(self.inputs), "outputs": int(self.outputs), "steps": self.steps}
@@ -88,7 +89,7 @@ class World:
         rows = self.np.frombuffer(outputs, "<f4").reshape(len(slots), self.outputs)
 
         def one(i, slot):
-            seen, reward, terminated, truncated, _ = self.slots[slot].step(self.act(self.action, rows[i]))
+            seen, reward, terminated, truncated, _ = self.slots[slot].step(self.act(rows[i]))
             return seen, reward, terminated or truncated
 
         return self.all(slots, one)
@@ -107,40 +108,78 @@ class World:
         return {"observations": seen.astype("<f4").tobytes(), "rewards": rewards.astype("<f8").tobytes(),
                 "done": bytes(done), "faults": faults}
 
-    def unscale(self, scale):
-        """Sets what takes observations with bounds to -1..1; one-hot ones stay."""
-        np, flat = self.np, self.spaces.flatten_space(self.space)
-        low, high = flat.low.astype(float), flat.high.astype(float)
-        bounded = (np.abs(low) < ENDLESS) & (np.abs(high) < ENDLESS) & (high > low)
-        bounded &= scale and isinstance(self.space, self.spaces.Box)
-        self.middle = np.where(bounded, (np.where(bounded, low, 0) + np.where(bounded, high, 0)) / 2, 0)
-        self.factor = np.where(bounded, 2 / np.where(bounded, high - low, 1), 1)
-
-    def count(self, space):
-        """How many outputs an action takes."""
+    def scales(self, space, path, scale):
+        """For each number of a flattened observation, what is taken from it and what it is multiplied with then."""
         s, np = self.spaces, self.np
-        if isinstance(space, s.Discrete):
-            return space.n
-        if isinstance(space, s.MultiDiscrete):
-            return np.sum(space.nvec)
-        if isinstance(space, (s.Box, s.MultiBinary)):
-            return np.prod(space.shape, dtype=int)
-        raise TypeError(f"no way to act in {space}")
+        if isinstance(space, (s.Dict, s.Tuple)):
+            parts = [self.scales(part, where, scale) for where, part in self.parts(space, path)]
+            return [np.concatenate([part[n] for part in parts]) if parts else np.zeros(0) for n in (0, 1)]
+        if isinstance(space, s.Box):
+            low, high = space.low.ravel().astype(float), space.high.ravel().astype(float)
+            bound = {True: ENDLESS, "auto": NEAR, False: -1}[scale]
+            scaled = (np.abs(low) <= bound) & (np.abs(high) <= bound) & (high > low)
+            low, high = np.where(scaled, low, -1), np.where(scaled, high, 1)
+            return (low + high) / 2, 2 / (high - low)
+        if isinstance(space, (s.Discrete, s.MultiDiscrete, s.MultiBinary)):  # 0 or 1
+            count = s.flatdim(space)
+            return np.zeros(count), np.ones(count)
+        raise TypeError(self.refusal(space, path))
 
-    def act(self, space, outputs):
+    def parts(self, space, path):
+        """Those of a Dict or a Tuple, in the order of gymnasium.spaces.flatten, each with its place."""
+        if isinstance(space, self.spaces.Dict):
+            return [(f"{path}[{key!r}]", part) for key, part in space.spaces.items()]
+        return [(f"{path}[{index}]", part) for index, part in enumerate(space.spaces)]
+
+    def refusal(self, space, path):
+        known = "Box, Discrete, MultiDiscrete, MultiBinary, and Dict and Tuple of these"
+        return f"the {path} is a {type(space).__name__}, which no network can have; expected {known}"
+
+    def actor(self, space, path):
+        """How many outputs an action takes, and what makes it of them."""
         s, np = self.spaces, self.np
+        if isinstance(space, (s.Dict, s.Tuple)):
+            return self.compound(space, [self.actor(part, where) for where, part in self.parts(space, path)])
         if isinstance(space, s.Discrete):
-            return int(space.start + np.argmax(outputs))
+            return int(space.n), lambda outputs: space.dtype.type(space.start + np.argmax(outputs))
         if isinstance(space, s.MultiDiscrete):
-            parts = np.split(outputs, np.cumsum(space.nvec.ravel())[:-1])
-            return np.array([np.argmax(part) for part in parts], space.dtype).reshape(space.shape) + space.start
-        share = ((outputs - self.low) / self.width).reshape(space.shape)
+            ends = np.cumsum(space.nvec.ravel())
+            chosen = lambda outputs: [np.argmax(part) for part in np.split(outputs, ends[:-1])]
+            return int(ends[-1]), lambda outputs: (
+                np.array(chosen(outputs), space.dtype).reshape(space.shape) + space.start)
         if isinstance(space, s.MultiBinary):
-            return (share > 0.5).astype(space.dtype)
-        between = self.least + np.minimum(np.maximum(share, 0), 1) * self.extent
-        if not self.everywhere:
-            between = np.where(self.bounded, between, outputs.reshape(space.shape))
-        return between.astype(space.dtype)
+            return int(np.prod(space.shape)), lambda outputs: (
+                (self.share(outputs) > 0.5).reshape(space.shape).astype(space.dtype))
+        if isinstance(space, s.Box):
+            return int(np.prod(space.shape, dtype=int)), self.between(space)
+        raise TypeError(self.refusal(space, path))
+
+    def compound(self, space, actors):
+        ends = self.np.cumsum([0] + [count for count, _ in actors])
+
+        def act(outputs):
+            acts = [act(outputs[start:end]) for (_, act), start, end in zip(actors, ends, ends[1:])]
+            return dict(zip(space.spaces, acts)) if isinstance(space, self.spaces.Dict) else tuple(acts)
+
+        return int(ends[-1]), act
+
+    def share(self, outputs):
+        return (outputs.astype(float) - self.low) / self.width
+
+    def between(self, space):
+        """An action within the bounds of a Box: of a whole range where there are two, else the outputs, cut off at the one."""
+        np = self.np
+        low, high = space.low.ravel().astype(float), space.high.ravel().astype(float)
+        bounded = (np.abs(low) <= ENDLESS) & (np.abs(high) <= ENDLESS)
+        least, extent = np.where(bounded, low, 0), np.where(bounded, high - low, 1)
+        whole = np.issubdtype(space.dtype, np.integer)
+
+        def act(outputs):
+            reached = np.where(bounded, least + self.share(outputs) * extent, outputs)
+            reached = np.clip(np.rint(reached) if whole else reached, low, high)
+            return np.clip(reached.astype(space.dtype).reshape(space.shape), space.low, space.high)
+
+        return act
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@
          network_step_many/3, network_step_many_dirty/3]).
 -export([substrate_new/1, substrate_grid/1, substrate_info/1, substrate_shape/1,
          substrate_express/2, substrate_express_dirty/2]).
--export([task_names/0, task_new/2, task_info/1, task_parameters/2, task_evaluate/3, task_score/2, task_trial/3]).
+-export([task_names/0, task_new/2, task_info/1, task_warning/1, task_parameters/2, task_evaluate/3, task_score/2, task_trial/3]).
+-export([dataset_id/1, dataset_classes/1]).
+-export([kind_of/1]).
 -export([population_new/4, population_network/2, population_network_dirty/2,
          population_evaluate/5, population_next/2,
          population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
@@ -147,10 +149,16 @@ substrate_express_dirty(_Substrate, _Cppn) -> ?STUB.
 task_names() -> ?STUB.
 task_new(_Name, _Settings) -> ?STUB.
 task_info(_Task) -> ?STUB.
+task_warning(_Task) -> ?STUB.
 task_parameters(_Task, _Changes) -> ?STUB.
 task_evaluate(_Tag, _Task, _Networks) -> ?STUB.
 task_score(_Task, _Network) -> ?STUB.
 task_trial(_Tag, _Task, _Network) -> ?STUB.
+
+dataset_id(_Settings) -> ?STUB.
+dataset_classes(_Settings) -> ?STUB.
+
+kind_of(_Term) -> ?STUB.
 
 population_new(_Encoding, _Task, _Parameters, _Seed) -> ?STUB.
 population_network(_Population, _Genotype) -> ?STUB.

@@ -168,3 +168,48 @@ wrong_sizes_and_numbers_are_answered_test() ->
     ?assertError(badarg, cambrian_network:activate(Network, [one])),
     ?assertError(badarg, cambrian_network:activate(Network, <<1, 2, 3>>)),
     ?assertError(badarg, cambrian_network:activate(make_ref(), [1])).
+
+%% The exception stays badarg, and who shows it gets it in words (EEP 54).
+what_is_no_network_is_named_test_() ->
+    {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7),
+    Network = cambrian_network:compile(Genotype),
+    {ok, Substrate} = cambrian_substrate:new(#{inputs => [[0]], outputs => [[1]]}),
+    Word = "has to be a network, and is ",
+    Compile = Word ++ "a genotype: cambrian_network:compile/1 makes one of it",
+    Many = "has to be a list of networks, and ",
+    State = cambrian_network:initial_state(Network),
+    [{lists:flatten(io_lib:format("~p/~b", [Function, length(Arguments)])), ?_assertEqual(Said, said(Module, Function, Arguments))}
+     || {Module, Calls} <-
+            [{cambrian_network,
+              [{activate, [nil, [1]], #{1 => Word ++ "nil"}}, {activate, [word, [1]], #{1 => Word ++ "word"}},
+               {activate, [Genotype, [1]], #{1 => Compile}}, {step, [Genotype, State, [1]], #{1 => Compile}},
+               {reward, [Genotype, State, 1], #{1 => Compile}}, {initial_state, [Genotype], #{1 => Compile}},
+               {info, [Substrate], #{1 => Word ++ "a substrate"}}, {activate_batch, [Genotype, [[1]]], #{1 => Compile}},
+               {activate_many, [Network, [[1]]], #{1 => Many ++ "is a network"}},
+               {activate_many, [[Network, Genotype], [[1], [1]]],
+                #{1 => Many ++ "one is a genotype: cambrian_network:compile/1 makes one of it"}},
+               {step_many, [[nil], [State], [[1]]], #{1 => Many ++ "one is nil"}},
+               {compile, [Network], #{1 => "has to be a genotype, and is a network, which is made of one and does not keep it"}},
+               {activate, [Network, [one]],
+                #{general => "numbers have to be a list of them or a binary of 32-bit floats, and a state what a step gave"}},
+               {step, [Network, nil, [1]],
+                #{general => "numbers have to be a list of them or a binary of 32-bit floats, and a state what a step gave"}}]},
+             {cambrian_genotype,
+              [{info, [nil], #{1 => "has to be a genotype, and is nil"}}, {id, [7], #{1 => "has to be a genotype, and is 7"}},
+               {to_map, [Substrate], #{1 => "has to be a genotype, and is a substrate"}},
+               {crossover, [Genotype, nil, #{}, 1], #{2 => "has to be a genotype, and is nil"}},
+               {diff, [nil, Genotype], #{1 => "has to be a genotype, and is nil"}},
+               {from_binary, [nil], #{general => "an argument is of another type than the function takes"}}]},
+             {cambrian_substrate,
+              [{info, [Genotype], #{1 => "has to be a substrate, and is a genotype"}},
+               {express, [Substrate, nil], #{2 => "has to be a genotype, and is nil"}}]}],
+        {Function, Arguments, Said} <- Calls].
+
+said(Module, Function, Arguments) ->
+    try apply(Module, Function, Arguments) of Answer -> Answer
+    catch
+        error:badarg:Stack ->
+            [{Module, Function, Arguments, Where} | _] = Stack,
+            #{module := Explains} = proplists:get_value(error_info, Where),
+            maps:map(fun(_, Text) -> unicode:characters_to_list(Text) end, Explains:format_error(badarg, Stack))
+    end.

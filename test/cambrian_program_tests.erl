@@ -4,7 +4,7 @@
          as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0,
          may_die_while_nobody_needs_it/0, may_be_gone_the_next_time/0,
          ends_when_nobody_needs_it/0,
-         ends_with_the_application/0, options_are_checked/0, a_large_batch/0]).
+         ends_with_the_application/0, options_are_checked/0, a_large_batch/0, is_evaluated_alone/0]).
 
 %% A program in Python without packages; where there is no Python there is nothing to try.
 program_test_() ->
@@ -21,7 +21,7 @@ cases() ->
     [lives_as_long_as_it_should, evolves, only_who_kills_it_pays, is_kept_and_shared, as_many_processes_as_asked_for,
      a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, may_die_while_nobody_needs_it,
      may_be_gone_the_next_time, ends_when_nobody_needs_it, ends_with_the_application, options_are_checked,
-     a_large_batch].
+     a_large_batch, is_evaluated_alone].
 
 %% ---- what they have in common
 
@@ -244,3 +244,12 @@ a_large_batch() ->
     [{_, Network} | _] = networks(1),
     Many = [{Index, Network} || Index <- lists:seq(1, 2000)],
     ?assertEqual([{Index, sum(Network, 5)} || {Index, _} <- Many], scores(task("none"), Many)).
+
+%% By cambrian_task:evaluate/3, on the episodes that are asked for.
+is_evaluated_alone() ->
+    [{1, Network}] = networks(1),
+    ?assertEqual(cambrian_task:evaluate(task("none", #{episodes => 3}), Network),
+                 cambrian_task:evaluate(task("none"), Network, #{episodes => [0, 1, 2]})),
+    ?assertMatch({ok, F} when is_float(F), cambrian_task:evaluate(task("none"), Network)),
+    ?assertEqual({error, {program, "no_such", program_not_found}},
+                 cambrian_task:evaluate({program, #{command => "no_such"}}, Network)).

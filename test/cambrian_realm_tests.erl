@@ -398,12 +398,14 @@ who_was_seen_in_the_future_makes_room_test() ->
 
 our_numbers_do_not_go_back_test() ->
     {First, Once} = cambrian_realm:sequence(1000, realm()),
-    {Second, Twice} = cambrian_realm:sequence(1, cambrian_realm:restore(cambrian_realm:save(Once))),
+    {ok, Restored} = cambrian_realm:restore(cambrian_realm:save(Once)),
+    {Second, Twice} = cambrian_realm:sequence(1, Restored),
     {Third, _} = cambrian_realm:sequence(1 bsl 60, Twice),
     ?assertEqual({1000, 1 bsl 60}, {First, Third}),
     ?assert(Second > First + 1_000_000),
     %% of an earlier release
-    ?assertMatch({7, _}, cambrian_realm:sequence(7, cambrian_realm:restore(maps:remove(sequence, cambrian_realm:save(Twice))))).
+    {ok, Earlier} = cambrian_realm:restore(maps:remove(sequence, cambrian_realm:save(Twice))),
+    ?assertMatch({7, _}, cambrian_realm:sequence(7, Earlier)).
 
 names_find_their_keys_test() ->
     Name = cambrian_identity:name(key(1)),

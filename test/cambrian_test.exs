@@ -152,7 +152,7 @@ defmodule CambrianTest do
              "a task must be a name of Cambrian.tasks/0, a module, {module, args}, " <>
                "a function of one argument, {:program, options} or {:dataset, inputs, targets}, got: \"xor\""},
             {{:dataset, [[1], [1, 2]], [[1], [2]]}, [],
-             "a dataset must have rows of one length, from 1 to 10000"},
+             "row 2 of a dataset's inputs must be 1 numbers as in the first row, got 2"},
             {Chess, [],
              "Chess is neither a module nor a task of Cambrian (#{Enum.map_join(Cambrian.tasks(), ", ", &inspect/1)})"}
           ] do

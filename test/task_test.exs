@@ -161,4 +161,88 @@ defmodule Cambrian.TaskTest do
     assert validation > 0.9
     assert facts[:validation_accuracy] == 1.0
   end
+
+  defmodule Told do
+    use Cambrian.Task
+
+    @impl true
+    def init(fun), do: {:ok, %{inputs: 2, outputs: 1}, fun}
+
+    @impl true
+    def evaluate(%Network{} = network, fun), do: fun.(network)
+  end
+
+  describe "a network alone" do
+    setup do
+      {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      %{network: Network.compile(genotype), genotype: genotype}
+    end
+
+    test "has a fitness by any task", %{network: network} do
+      one = fn %Network{} = network -> Network.info(network).outputs end
+      assert Cambrian.Task.evaluate(one, network) == {:ok, 1.0}
+      assert Cambrian.Task.evaluate({Told, one}, network) == {:ok, 1.0}
+      assert {:ok, _} = Cambrian.Task.evaluate({:parity, bits: 2}, network)
+      assert Cambrian.Task.evaluate(:parity, network) == {:error, {:wrong_size, :inputs, 3, 2}}
+
+      assert Cambrian.Task.evaluate(one, network, episodes: 2) ==
+               {:error, {:bad_option, {:episodes, 2, "absent, as the task is no environment"}}}
+    end
+
+    test "fails with the stack of the task's code, in words", %{network: network} do
+      boom = fn _network -> raise "boom" end
+      assert {:error, reason} = Cambrian.Task.evaluate({Told, boom}, network)
+      message = Exception.message(Cambrian.Error.exception(reason))
+      assert message =~ "(RuntimeError) boom"
+      assert message =~ "task_test.exs"
+
+      hang = fn _network -> Process.sleep(:infinity) end
+
+      assert Cambrian.Task.evaluate({Told, hang}, network, timeout: 10) ==
+               {:error, {:evaluation_failed, :timeout}}
+    end
+
+    test "has a trial where the task has one", %{network: network} do
+      assert {:ok, %{solved: false}} = Cambrian.Task.trial(:xor, network)
+      assert {:error, {:no_trial, Told}} = Cambrian.Task.trial({Told, & &1}, network)
+    end
+
+    test "is a network, and nothing else is", %{network: network, genotype: genotype} do
+      alias Cambrian.{Genotype, Substrate}
+      substrate = Substrate.new!(inputs: [[0]], outputs: [[1]])
+
+      for {expected, call} <- [
+            {"expected a Cambrian.Network, got: nil", fn -> Network.activate(nil, [1, 2]) end},
+            {"expected a Cambrian.Network, got: :word", fn -> Network.info(:word) end},
+            {"Cambrian.Network.compile/1 makes one of it",
+             fn -> Network.activate(genotype, [1, 2]) end},
+            {"Cambrian.Network.compile/1 makes one of it",
+             fn -> Network.step(genotype, "", [1, 2]) end},
+            {"Cambrian.Network.compile/1 makes one of it",
+             fn -> Network.activate_many([network, genotype], [[1, 2], [1, 2]]) end},
+            {"expected a list of networks", fn -> Network.activate_many(network, [[1, 2]]) end},
+            {"expected a Cambrian.Genotype, got: #Cambrian.Network",
+             fn -> Network.compile(network) end},
+            {"expected a Cambrian.Genotype, got: nil", fn -> Genotype.info(nil) end},
+            {"expected a Cambrian.Genotype, got: nil", fn -> Genotype.diff(genotype, nil) end},
+            {"expected a Cambrian.Genotype, got: #Cambrian.Network",
+             fn -> Genotype.crossover(genotype, network, seed: 1) end},
+            {"expected a Cambrian.Substrate, got: #Cambrian.Genotype",
+             fn -> Substrate.info(genotype) end},
+            {"expected a Cambrian.Genotype, got: nil",
+             fn -> Substrate.express(substrate, nil) end},
+            {"expected a Cambrian.Network, got: nil",
+             fn -> Cambrian.Task.evaluate(:xor, nil) end},
+            {"expected a Cambrian.Network, got: #Cambrian.Genotype",
+             fn -> Cambrian.Task.trial(:xor, genotype) end},
+            {"expected a Cambrian.Genotype, got: nil", fn -> Cambrian.Picture.network(nil) end},
+            {"expected a Cambrian.Genotype, got: nil", fn -> Cambrian.lineage(nil) end},
+            {"expected a Cambrian.Genotype, got: nil",
+             fn -> Cambrian.Population.inject(self(), nil) end}
+          ] do
+        error = assert_raise ArgumentError, call
+        assert Exception.message(error) =~ expected
+      end
+    end
+  end
 end

@@ -16,7 +16,7 @@ use limits::{Relu, Tanh};
 use measure::{Effort, race};
 use model::{FAMILIES, Net, Species};
 use report::{Report, Unit};
-use std::path::Path;
+use std::path::PathBuf;
 
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
@@ -53,8 +53,13 @@ fn main() {
             part(&mut report);
         }
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results.csv");
-    report.write(&path).unwrap_or_else(|error| eprintln!("speed: {}: {error}", path.display()));
+    let default = || concat!(env!("CARGO_MANIFEST_DIR"), "/../_build/bench").into();
+    let into: PathBuf = std::env::var_os("BENCH_INTO").map_or_else(default, PathBuf::from);
+    let path = into.join("results.csv");
+    if let Err(error) = std::fs::create_dir_all(&into).and_then(|()| report.write(&path)) {
+        eprintln!("speed: {}: {error}", path.display());
+        std::process::exit(1);
+    }
 }
 
 /// The network of most cases: 8 inputs, 100 hidden nodes, 4 outputs, 1,000 connections.

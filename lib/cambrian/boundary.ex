@@ -84,6 +84,21 @@ defmodule Cambrian.Boundary do
 
   def task(task), do: task
 
+  @doc "What a struct of this module stands for; whatever else is no argument."
+  @spec ref(term, module) :: reference
+  def ref(%{__struct__: module, ref: reference}, module), do: reference
+
+  def ref(other, module) do
+    hint =
+      case {other, module} do
+        {%Genotype{}, Network} -> "; Cambrian.Network.compile/1 makes one of it"
+        _ -> ""
+      end
+
+    raise ArgumentError,
+          "expected a #{inspect(module)}, got: #{inspect(other, limit: 5, printable_limit: 60)}#{hint}"
+  end
+
   @doc "An answer of `:cambrian_genotype` with a struct."
   @spec genotype({:ok, :cambrian_genotype.genotype()} | {:error, Error.reason()}) ::
           {:ok, Genotype.t()} | {:error, Error.reason()}

@@ -246,7 +246,9 @@ defmodule Cambrian.Bridge do
       :ok
   """
   @spec publish_genotype(Genotype.t(), keyword) :: {:ok, Genotype.id()} | {:error, Error.reason()}
-  def publish_genotype(%Genotype{ref: genotype}, claims) do
+  def publish_genotype(genotype, claims) do
+    genotype = Boundary.ref(genotype, Genotype)
+
     with {:ok, claims} <- Boundary.to_map(:claims, claims),
          {:ok, _, _} <- Boundary.take(claims, [:task, :fitness]),
          do: :cambrian_bridge.publish_genotype(genotype, claims)
@@ -370,8 +372,10 @@ defmodule Cambrian.Bridge do
       :ok
   """
   @spec why(Genotype.t() | Genotype.id()) :: [step]
-  def why(%Genotype{ref: genotype}), do: why(:cambrian_genotype.id(genotype))
-  def why(id), do: Enum.map(:cambrian_bridge.why(id), &Boundary.without_undefined/1)
+  def why(id) when is_binary(id),
+    do: Enum.map(:cambrian_bridge.why(id), &Boundary.without_undefined/1)
+
+  def why(genotype), do: why(:cambrian_genotype.id(Boundary.ref(genotype, Genotype)))
 
   @doc """
   What others' genotypes were measured to be here, and what became of them: the last thousand, the

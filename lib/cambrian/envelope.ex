@@ -58,7 +58,9 @@ defmodule Cambrian.Envelope do
       {:error, {:missing_options, [:fitness, :generation, :sequence]}}
   """
   @spec seal(Genotype.t(), Identity.secret(), keyword) :: {:ok, binary} | {:error, Error.reason()}
-  def seal(%Genotype{ref: reference}, secret, opts) do
+  def seal(genotype, secret, opts) do
+    reference = Boundary.ref(genotype, Genotype)
+
     with {:ok, options} <- Boundary.to_map(:options, opts),
          {base, claims} = Map.pop(options, :base),
          {:ok, _, rest} <-
@@ -79,7 +81,7 @@ defmodule Cambrian.Envelope do
   end
 
   defp reference(nil), do: :undefined
-  defp reference(%Genotype{ref: reference}), do: reference
+  defp reference(base), do: Boundary.ref(base, Genotype)
 
   @doc """
   Size, shape and version.

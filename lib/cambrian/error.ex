@@ -17,7 +17,10 @@ defmodule Cambrian.Error do
     * `{:unknown_option, name}`, `{:missing_options, names}`
     * `{:bad_option, {name, value, expected}}`
     * `{:unknown_parameter, name}`, `{:invalid_parameter, name, expected}`
-    * `{:unknown_task, name}`, `{:bad_task, task, expected}`, `{:bad_dataset, expected}`
+    * `{:unknown_task, name}`, `{:bad_task, task, expected}`, `{:bad_dataset, expected}`,
+      `{:bad_dataset, {:inputs | :targets, row, column}, expected}` or without a column, both
+      counted from 1
+    * `{:evaluation_failed, fault}`, `{:no_trial, name}` from `Cambrian.Task`
     * `{:not_a_task, module, expected}`, `{:bad_return, function, value}`,
       `{:crashed, function, {class, reason, stacktrace}}` from a module's `init/1`
     * `{:evaluations_failed, %{count: count, first: fault}}` where the whole first generation failed:
@@ -70,8 +73,29 @@ defmodule Cambrian.Error do
 
   defp text({:bad_dataset, expected}), do: "a dataset must have #{expected}"
 
-  defp text({:bad_dataset, row, expected}),
-    do: "a row of a dataset must be #{expected}, got: #{inspect(row)}"
+  defp text({:bad_dataset, {part, row}, expected}),
+    do: "row #{row} of a dataset's #{part} must be #{expected}"
+
+  defp text({:bad_dataset, {part, row, column}, expected}),
+    do: "row #{row}, column #{column} of a dataset's #{part} must be #{expected}"
+
+  defp text({:no_trial, name}),
+    do: "the task #{inspect(name)} has no trial: only you know what solves it"
+
+  defp text({:evaluation_failed, :timeout}), do: "the evaluation took too long"
+
+  defp text({:evaluation_failed, :memory}),
+    do: "the evaluation took too much memory, or its process was killed"
+
+  defp text({:evaluation_failed, {:bad_fitness, fitness}}),
+    do: "the evaluation gave no number: #{inspect(fitness, limit: 5)}"
+
+  defp text({:evaluation_failed, {:crashed, {class, reason, stacktrace}}})
+       when is_list(stacktrace),
+       do: "the evaluation failed: " <> Exception.format(class, reason, stacktrace)
+
+  defp text({:evaluation_failed, fault}),
+    do: "the evaluation failed: #{inspect(fault, limit: 10)}"
 
   defp text({:bad_return, mfa, value}), do: "#{mfa(mfa)} returned #{inspect(value)}"
 

@@ -72,7 +72,9 @@ defmodule Cambrian.Genotype do
       {:error, {:unknown_parameter, "add_nodes"}}
   """
   @spec mutate(t, keyword) :: {:ok, t} | {:error, Error.reason()}
-  def mutate(%__MODULE__{ref: reference}, opts) do
+  def mutate(genotype, opts) do
+    reference = Boundary.ref(genotype, __MODULE__)
+
     with {:ok, seed, params} <- seed_and_params(opts),
          do: Boundary.genotype(:cambrian_genotype.mutate(reference, params, seed))
   end
@@ -92,7 +94,9 @@ defmodule Cambrian.Genotype do
       {:error, {:unknown_operator, :grow}}
   """
   @spec mutate(t, operator, keyword) :: {:ok, t} | {:error, Error.reason()}
-  def mutate(%__MODULE__{ref: reference}, operator, opts) do
+  def mutate(genotype, operator, opts) do
+    reference = Boundary.ref(genotype, __MODULE__)
+
     with {:ok, seed, params} <- seed_and_params(opts),
          do: Boundary.genotype(:cambrian_genotype.mutate(reference, operator, params, seed))
   end
@@ -145,7 +149,9 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec resize(t, keyword) :: {:ok, t} | {:error, Error.reason()}
-  def resize(%__MODULE__{ref: reference}, opts) do
+  def resize(genotype, opts) do
+    reference = Boundary.ref(genotype, __MODULE__)
+
     with {:ok, options} <- Boundary.to_map(:options, opts),
          do: Boundary.genotype(:cambrian_genotype.resize(reference, options))
   end
@@ -171,7 +177,10 @@ defmodule Cambrian.Genotype do
       {:error, :incompatible}
   """
   @spec crossover(fitter :: t, other :: t, keyword) :: {:ok, t} | {:error, Error.reason()}
-  def crossover(%__MODULE__{ref: fitter}, %__MODULE__{ref: other}, opts) do
+  def crossover(fitter, other, opts) do
+    fitter = Boundary.ref(fitter, __MODULE__)
+    other = Boundary.ref(other, __MODULE__)
+
     with {:ok, seed, params} <- seed_and_params(opts),
          do: Boundary.genotype(:cambrian_genotype.crossover(fitter, other, params, seed))
   end
@@ -194,7 +203,10 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec distance(t, t, keyword) :: float | {:error, Error.reason()}
-  def distance(%__MODULE__{ref: a}, %__MODULE__{ref: b}, opts \\ []) do
+  def distance(a, b, opts \\ []) do
+    a = Boundary.ref(a, __MODULE__)
+    b = Boundary.ref(b, __MODULE__)
+
     with {:ok, params} <- Boundary.to_map(:options, opts),
          do: :cambrian_genotype.distance(a, b, params)
   end
@@ -207,7 +219,7 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec id(t) :: id
-  def id(%__MODULE__{ref: reference}), do: :cambrian_genotype.id(reference)
+  def id(genotype), do: :cambrian_genotype.id(Boundary.ref(genotype, __MODULE__))
 
   @doc """
   `id/1` as 64 hexadecimal digits, to print.
@@ -217,7 +229,7 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec hex_id(t) :: String.t()
-  def hex_id(%__MODULE__{} = genotype), do: Base.encode16(id(genotype), case: :lower)
+  def hex_id(genotype), do: Base.encode16(id(genotype), case: :lower)
 
   @doc """
   Sizes. `:nodes` counts inputs and outputs too, `:connections` the disabled ones too.
@@ -234,7 +246,7 @@ defmodule Cambrian.Genotype do
           connections: non_neg_integer,
           recurrent: non_neg_integer
         }
-  def info(%__MODULE__{ref: reference}), do: :cambrian_genotype.info(reference)
+  def info(genotype), do: :cambrian_genotype.info(Boundary.ref(genotype, __MODULE__))
 
   @doc """
   Every gene as a map, to look at, to draw or to edit.
@@ -260,7 +272,7 @@ defmodule Cambrian.Genotype do
         plasticity: :none, learning_rate: 0.0, decay: 0.0}
   """
   @spec to_map(t) :: map
-  def to_map(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_map(reference)
+  def to_map(genotype), do: :cambrian_genotype.to_map(Boundary.ref(genotype, __MODULE__))
 
   @doc """
   Back from `to_map/1`.
@@ -293,7 +305,7 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec to_binary(t) :: binary
-  def to_binary(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_binary(reference)
+  def to_binary(genotype), do: :cambrian_genotype.to_binary(Boundary.ref(genotype, __MODULE__))
 
   @doc """
   Reads bytes from anyone; nothing in them can do harm.
@@ -322,8 +334,8 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec diff(base :: t, target :: t) :: binary
-  def diff(%__MODULE__{ref: base}, %__MODULE__{ref: target}),
-    do: :cambrian_genotype.diff(base, target)
+  def diff(base, target),
+    do: :cambrian_genotype.diff(Boundary.ref(base, __MODULE__), Boundary.ref(target, __MODULE__))
 
   @doc """
   The target of a `diff/2`; bytes from anyone.
@@ -341,8 +353,8 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec patch(base :: t, delta :: binary) :: {:ok, t} | {:error, Error.reason()}
-  def patch(%__MODULE__{ref: base}, delta),
-    do: Boundary.genotype(:cambrian_genotype.patch(base, delta))
+  def patch(base, delta),
+    do: Boundary.genotype(:cambrian_genotype.patch(Boundary.ref(base, __MODULE__), delta))
 
   @doc """
   Every gene as JSON, a line for each, to look at, to edit or to read in other languages.
@@ -356,7 +368,7 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec to_json(t) :: String.t()
-  def to_json(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_json(reference)
+  def to_json(genotype), do: :cambrian_genotype.to_json(Boundary.ref(genotype, __MODULE__))
 
   @doc """
   Reads the text of `to_json/1` from anyone, of at most 256 MiB.
@@ -406,7 +418,7 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec to_dot(t) :: String.t()
-  def to_dot(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_dot(reference)
+  def to_dot(genotype), do: :cambrian_genotype.to_dot(Boundary.ref(genotype, __MODULE__))
 
   @doc """
   The network as a picture, for a file or a page.
@@ -416,7 +428,7 @@ defmodule Cambrian.Genotype do
       true
   """
   @spec to_svg(t) :: String.t()
-  def to_svg(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_svg(reference)
+  def to_svg(genotype), do: :cambrian_genotype.to_svg(Boundary.ref(genotype, __MODULE__))
 
   @doc """
   The network as one file of C99, for a program or a microcontroller without Cambrian.
@@ -439,7 +451,9 @@ defmodule Cambrian.Genotype do
       iex> {:error, {:bad_option, {:name, "*/", _expected}}} = Cambrian.Genotype.to_c(genotype, name: "*/")
   """
   @spec to_c(t, name: String.t()) :: String.t() | {:error, Error.reason()}
-  def to_c(%__MODULE__{ref: reference}, opts \\ []) do
+  def to_c(genotype, opts \\ []) do
+    reference = Boundary.ref(genotype, __MODULE__)
+
     with {:ok, options} <- Boundary.to_map(:options, opts),
          do: :cambrian_genotype.to_c(reference, options)
   end
@@ -457,7 +471,9 @@ defmodule Cambrian.Genotype do
       iex> {:error, {:bad_option, {:name, "match", _expected}}} = Cambrian.Genotype.to_rust(genotype, name: "match")
   """
   @spec to_rust(t, name: String.t()) :: String.t() | {:error, Error.reason()}
-  def to_rust(%__MODULE__{ref: reference}, opts \\ []) do
+  def to_rust(genotype, opts \\ []) do
+    reference = Boundary.ref(genotype, __MODULE__)
+
     with {:ok, options} <- Boundary.to_map(:options, opts),
          do: :cambrian_genotype.to_rust(reference, options)
   end
@@ -479,7 +495,7 @@ defmodule Cambrian.Genotype do
       ["inputs", "outputs"]
   """
   @spec to_onnx(t) :: binary
-  def to_onnx(%__MODULE__{ref: reference}), do: :cambrian_genotype.to_onnx(reference)
+  def to_onnx(genotype), do: :cambrian_genotype.to_onnx(Boundary.ref(genotype, __MODULE__))
 
   defp seed_and_params(opts) do
     with {:ok, options} <- Boundary.to_map(:options, opts),

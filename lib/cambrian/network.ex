@@ -66,7 +66,7 @@ defmodule Cambrian.Network do
 
   import Cambrian.Tensor, only: [is_tensor: 1]
 
-  alias Cambrian.{Genotype, Tensor}
+  alias Cambrian.{Boundary, Genotype, Tensor}
 
   @enforce_keys [:ref]
   defstruct [:ref]
@@ -98,8 +98,8 @@ defmodule Cambrian.Network do
       "#Cambrian.Network<2 -> 1, 2 connections, feed-forward>"
   """
   @spec compile(Genotype.t()) :: t
-  def compile(%Genotype{ref: genotype}),
-    do: %__MODULE__{ref: :cambrian_network.compile(genotype)}
+  def compile(genotype),
+    do: %__MODULE__{ref: :cambrian_network.compile(Boundary.ref(genotype, Genotype))}
 
   @doc """
   Sizes. `:connections` counts the enabled ones, which are the work of a step; `:memory` the
@@ -116,7 +116,7 @@ defmodule Cambrian.Network do
           connections: non_neg_integer,
           memory: non_neg_integer
         }
-  def info(%__MODULE__{ref: network}), do: :cambrian_network.info(network)
+  def info(network), do: :cambrian_network.info(Boundary.ref(network, __MODULE__))
 
   @doc """
   Outputs for inputs, from rest: one step with an empty memory.
@@ -133,13 +133,16 @@ defmodule Cambrian.Network do
       {:error, {:out_of_range, :inputs}}
   """
   @spec activate(t, numbers | tensor) :: numbers | tensor | error
-  def activate(%__MODULE__{ref: network}, inputs) when is_tensor(inputs) do
+  def activate(network, inputs) when is_tensor(inputs) do
+    network = Boundary.ref(network, __MODULE__)
+
     with {:ok, inputs} <- Tensor.numbers(inputs, {inputs(network)}),
          outputs when is_binary(outputs) <- :cambrian_network.activate(network, inputs),
          do: Tensor.vector(outputs)
   end
 
-  def activate(%__MODULE__{ref: network}, inputs), do: :cambrian_network.activate(network, inputs)
+  def activate(network, inputs),
+    do: :cambrian_network.activate(Boundary.ref(network, __MODULE__), inputs)
 
   @doc """
   An empty memory, for the first `step/3`.
@@ -149,7 +152,8 @@ defmodule Cambrian.Network do
       ""
   """
   @spec initial_state(t) :: state
-  def initial_state(%__MODULE__{ref: network}), do: :cambrian_network.initial_state(network)
+  def initial_state(network),
+    do: :cambrian_network.initial_state(Boundary.ref(network, __MODULE__))
 
   @doc """
   One tick: forward connections carry this tick's values, recurrent ones the last tick's.
@@ -164,14 +168,16 @@ defmodule Cambrian.Network do
       false
   """
   @spec step(t, state, numbers | tensor) :: {outputs :: numbers | tensor, state} | error
-  def step(%__MODULE__{ref: network}, state, inputs) when is_tensor(inputs) do
+  def step(network, state, inputs) when is_tensor(inputs) do
+    network = Boundary.ref(network, __MODULE__)
+
     with {:ok, inputs} <- Tensor.numbers(inputs, {inputs(network)}),
          {outputs, state} when is_binary(state) <- :cambrian_network.step(network, state, inputs),
          do: {Tensor.vector(outputs), state}
   end
 
-  def step(%__MODULE__{ref: network}, state, inputs),
-    do: :cambrian_network.step(network, state, inputs)
+  def step(network, state, inputs),
+    do: :cambrian_network.step(Boundary.ref(network, __MODULE__), state, inputs)
 
   @doc """
   Tells a network how good it was, within plus and minus 1.0e12.
@@ -193,8 +199,8 @@ defmodule Cambrian.Network do
       {1.0, 1.0, 1.5}
   """
   @spec reward(t, state, number) :: state | error
-  def reward(%__MODULE__{ref: network}, state, reward),
-    do: :cambrian_network.reward(network, state, reward)
+  def reward(network, state, reward),
+    do: :cambrian_network.reward(Boundary.ref(network, __MODULE__), state, reward)
 
   @doc """
   Many inputs through one network, each from rest.
@@ -210,20 +216,24 @@ defmodule Cambrian.Network do
   """
   @spec activate_batch(t, [numbers] | [tensor] | binary | tensor) ::
           [numbers] | [tensor] | binary | tensor | error
-  def activate_batch(%__MODULE__{ref: network}, batch) when is_tensor(batch) do
+  def activate_batch(network, batch) when is_tensor(batch) do
+    network = Boundary.ref(network, __MODULE__)
+
     with {:ok, batch} <- Tensor.numbers(batch, {nil, inputs(network)}),
          outputs when is_binary(outputs) <- :cambrian_network.activate_batch(network, batch),
          do: Tensor.matrix(outputs, outputs(network))
   end
 
-  def activate_batch(%__MODULE__{ref: network}, [first | _] = batch) when is_tensor(first) do
+  def activate_batch(network, [first | _] = batch) when is_tensor(first) do
+    network = Boundary.ref(network, __MODULE__)
+
     with {:ok, batch} <- Tensor.each_numbers(batch, {inputs(network)}),
          outputs when is_list(outputs) <- :cambrian_network.activate_batch(network, batch),
          do: Enum.map(outputs, &Tensor.vector/1)
   end
 
-  def activate_batch(%__MODULE__{ref: network}, batch),
-    do: :cambrian_network.activate_batch(network, batch)
+  def activate_batch(network, batch),
+    do: :cambrian_network.activate_batch(Boundary.ref(network, __MODULE__), batch)
 
   @doc """
   Through each of many networks its own inputs: two lists of the same length, or a list and a tensor
@@ -308,7 +318,11 @@ defmodule Cambrian.Network do
   defp inputs(network), do: :cambrian_network.info(network).inputs
   defp outputs(network), do: :cambrian_network.info(network).outputs
 
-  defp references(networks), do: Enum.map(networks, fn %__MODULE__{ref: network} -> network end)
+  defp references(networks) when is_list(networks),
+    do: Enum.map(networks, &Boundary.ref(&1, __MODULE__))
+
+  defp references(other),
+    do: raise(ArgumentError, "expected a list of networks, got: #{inspect(other, limit: 5)}")
 
   defimpl Inspect do
     def inspect(network, _opts) do

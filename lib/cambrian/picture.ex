@@ -17,7 +17,7 @@ defmodule Cambrian.Picture do
     * what `Cambrian.Recorder.read/1` has of one; or a list of several of these two.
   """
 
-  alias Cambrian.{Error, Genotype, Population, Recorder}
+  alias Cambrian.{Boundary, Error, Genotype, Population, Recorder}
 
   @type source :: [map] | Population.t() | Recorder.story() | [Population.t() | Recorder.story()]
 
@@ -37,8 +37,8 @@ defmodule Cambrian.Picture do
       true
   """
   @spec network(Genotype.t(), keyword) :: String.t()
-  def network(%Genotype{ref: reference}, opts \\ []),
-    do: :cambrian_picture.network(reference, options(opts))
+  def network(genotype, opts \\ []),
+    do: :cambrian_picture.network(Boundary.ref(genotype, Genotype), options(opts))
 
   @doc """
   The best and the mean fitness of each generation, of one population or of several.

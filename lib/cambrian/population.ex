@@ -364,8 +364,8 @@ defmodule Cambrian.Population do
       true
   """
   @spec inject(t, Genotype.t()) :: :ok | {:error, :busy}
-  def inject(population, %Genotype{ref: genotype}),
-    do: :cambrian_population.inject(population, genotype)
+  def inject(population, genotype),
+    do: :cambrian_population.inject(population, Boundary.ref(genotype, Genotype))
 
   @doc """
   The state as bytes: the generation that is being evaluated, with everything that came of earlier

@@ -50,7 +50,8 @@ defmodule Cambrian.Program do
     * `:seed` - episode n begins with the seed plus n. Default 0.
     * `:range` - between which outputs a network's are, to be mapped to the bounds of a continuous
       action. Default `{0, 1}`.
-    * `:scale` - whether observations with bounds are mapped to -1..1. Default `true`.
+    * `:scale` - which observations are mapped to -1..1: by default, `:auto`, those with bounds
+      within -10..10, with `true` all that have bounds, with `false` none.
     * `:kwargs` - what `gymnasium.make` is given.
   """
   @spec gymnasium(String.t(), keyword) :: task

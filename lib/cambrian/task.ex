@@ -41,15 +41,22 @@ defmodule Cambrian.Task do
 
   @typedoc """
   Rows of numbers, all of them in one binary of little-endian 32-bit floats, or a tensor of Nx of
-  the shape `{n, width}`.
+  the shape `{n, width}`. A list of numbers, or a tensor of the shape `{n}`, has rows of one number.
+
+  Of a classification the targets are a list of `t:label/0`, or rows with a 1 in the place of the
+  class: see `classes/1`.
   """
-  @type rows :: [Network.numbers()] | {width :: pos_integer, binary} | Network.tensor()
+  @type rows ::
+          [Network.numbers() | number | label] | {width :: pos_integer, binary} | Network.tensor()
 
   @typedoc "A task of `Cambrian.tasks/0`, with settings or without, or a dataset."
   @type native ::
           atom
           | {atom, settings :: keyword | map}
           | {:dataset, inputs :: rows, targets :: rows}
+
+  @typedoc "The label of a class."
+  @type label :: integer | atom | String.t()
 
   @typedoc "What can be evolved for: see `Cambrian.evolve/2`."
   @type task ::
@@ -79,25 +86,47 @@ defmodule Cambrian.Task do
                 }
 
   @doc """
-  The fitness that a task of `Cambrian.tasks/0` or a dataset gives a network.
+  The fitness that a task gives a network: any task that `Cambrian.evolve/2` takes. A function
+  needs no sizes here, as the network has them.
+
+  Options are `:timeout` (5,000), after how many milliseconds it is ended, in an environment after
+  so many without a step; `:memory` (268,435,456), how many bytes the code of a task may take, or
+  `:infinity`; and for environments `:episodes`: how many, from 0, or a list of those to live,
+  which need not be those of evolution.
+
+  A task that fails is an error, `{:evaluation_failed, fault}`: `Cambrian.Error` has it in words,
+  with the stack of the task's code.
 
       iex> %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
       iex> network = Cambrian.Network.compile(champion)
       iex> {:ok, again} = Cambrian.Task.evaluate(:xor, network)
       iex> again == fitness
       true
+      iex> Cambrian.Task.evaluate(fn network -> Cambrian.Network.info(network).inputs end, network)
+      {:ok, 2.0}
       iex> Cambrian.Task.evaluate({:parity, bits: 13}, network)
       {:error, {:bad_option, {:bits, 13, "an integer from 2 to 12"}}}
+      iex> Cambrian.Task.evaluate(fn _ -> Process.sleep(60_000) end, network, timeout: 10)
+      {:error, {:evaluation_failed, :timeout}}
   """
-  @spec evaluate(native, Network.t()) :: {:ok, float} | {:error, Error.reason()}
-  def evaluate(task, %Network{ref: network}),
-    do: :cambrian_task.evaluate(Boundary.task(task), network)
+  @spec evaluate(task, Network.t(),
+          timeout: timeout,
+          memory: pos_integer | :infinity,
+          episodes: pos_integer | [non_neg_integer]
+        ) :: {:ok, float} | {:error, Error.reason()}
+  def evaluate(task, network, opts \\ []) do
+    reference = Boundary.ref(network, Network)
+
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         do: :cambrian_task.evaluate(Boundary.task(task), reference, options)
+  end
 
   @doc """
   Whether a network solves a task of `Cambrian.tasks/0` by the task's own criterion, and what was
-  measured.
+  measured. A task of your own has none: `{:error, {:no_trial, name}}`.
 
-  Of a dataset with rows that are held back, `:validation` is what the fitness would be there.
+  Of a dataset with rows that are held back, `:validation` is what the fitness would be there; of
+  one of classes, `:classes` has them in the order of the outputs.
 
       iex> %{champion: champion} = Cambrian.evolve!(:xor, seed: 42)
       iex> {:ok, trial} = Cambrian.Task.trial(:xor, Cambrian.Network.compile(champion))
@@ -105,21 +134,35 @@ defmodule Cambrian.Task do
       {true, [:squared_error]}
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 2, seed: 7)
-      iex> data = [inputs: for(x <- 1..20, do: [x / 10]), targets: for(x <- 1..20, do: rem(x, 2))]
+      iex> data = [inputs: for(x <- 1..20, do: x / 10), targets: for(x <- 1..20, do: rem(x, 2) == 1)]
       iex> dataset = {:dataset, [kind: :classification, validation: 0.2] ++ data}
       iex> {:ok, trial} = Cambrian.Task.trial(dataset, Cambrian.Network.compile(genotype))
-      iex> {is_float(trial.validation), Keyword.keys(trial.facts)}
-      {true, [:error, :accuracy, :validation_error, :validation_accuracy]}
+      iex> {is_float(trial.validation), Keyword.keys(trial.facts), trial.classes}
+      {true, [:error, :accuracy, :validation_error, :validation_accuracy], [false, true]}
   """
-  @spec trial(native, Network.t()) ::
+  @spec trial(task, Network.t()) ::
           {:ok,
            %{
              required(:solved) => boolean,
              required(:facts) => [{atom, float}],
-             optional(:validation) => float
+             optional(:validation) => float,
+             optional(:classes) => [label]
            }}
           | {:error, Error.reason()}
-  def trial(task, %Network{ref: network}), do: :cambrian_task.trial(Boundary.task(task), network)
+  def trial(task, network),
+    do: :cambrian_task.trial(Boundary.task(task), Boundary.ref(network, Network))
+
+  @doc """
+  The classes of a dataset, in the order of the outputs: for the first class the first output is
+  to be the highest. A regression has none.
+
+      iex> data = [inputs: [1, 2, 3, 4], targets: ["no", "yes", "maybe", "no"]]
+      iex> Cambrian.Task.classes({:dataset, [kind: :classification] ++ data})
+      {:ok, ["maybe", "no", "yes"]}
+  """
+  @spec classes({:dataset, keyword | map} | {:dataset, rows, rows}) ::
+          {:ok, [label]} | {:error, Error.reason()}
+  def classes(dataset), do: :cambrian_task.classes(Boundary.task(dataset))
 
   @doc """
   What other nodes know a task by: only the same settings are the same task.

@@ -30,7 +30,9 @@
                    nodes := [map()], connections := [map()]}.
 
 %% Long work goes to a dirty scheduler: the library says when.
--define(EITHER(Short, Dirty), case Short of dirty -> Dirty; Answer -> Answer end).
+-define(EITHER(Short, Dirty),
+        try Short of dirty -> Dirty; Answer -> Answer catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
+-define(CHECKED(Call), try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
 
 %% @doc A first genotype: inputs joined to outputs, with random weights and no hidden node.
 %%
@@ -271,7 +273,7 @@ info(Genotype) ->
 %% '''
 -spec to_map(genotype()) -> genes().
 to_map(Genotype) ->
-    {Inputs, Outputs, Nodes, Connections, InputIds, OutputIds} = cambrian_nif:genotype_genes(Genotype),
+    {Inputs, Outputs, Nodes, Connections, InputIds, OutputIds} = ?CHECKED(cambrian_nif:genotype_genes(Genotype)),
     Ends = maps:from_list(ends(input, InputIds) ++ ends(output, OutputIds)),
     #{schema => 2, inputs => Inputs, outputs => Outputs,
       nodes => [node_to_map(Node, Ends) || Node <- Nodes],

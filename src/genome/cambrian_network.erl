@@ -48,7 +48,9 @@
                        | {out_of_range, inputs | memory | reward}}.
 
 %% Long work goes to a dirty scheduler: the library says when.
--define(EITHER(Short, Dirty), case Short of dirty -> Dirty; Answer -> Answer end).
+-define(EITHER(Short, Dirty),
+        try Short of dirty -> Dirty; Answer -> Answer catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
+-define(CHECKED(Call), try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
 
 %% @doc Makes a genotype ready to run.
 %%
@@ -74,7 +76,7 @@ compile(Genotype) ->
 %% '''
 -spec info(network()) -> #{inputs := pos_integer(), outputs := pos_integer(),
                            connections := non_neg_integer(), memory := non_neg_integer()}.
-info(Network) -> cambrian_nif:network_info(Network).
+info(Network) -> ?CHECKED(cambrian_nif:network_info(Network)).
 
 %% @doc Outputs for inputs, from rest: one step with an empty memory.
 %%
@@ -106,7 +108,7 @@ activate(Network, Inputs) ->
 %% <<0,0,0,0>>
 %% '''
 -spec initial_state(network()) -> state().
-initial_state(Network) -> cambrian_nif:network_initial_state(Network).
+initial_state(Network) -> ?CHECKED(cambrian_nif:network_initial_state(Network)).
 
 %% @doc One tick: forward connections carry this tick's values, recurrent ones the last tick's.
 %%

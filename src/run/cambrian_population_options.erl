@@ -15,13 +15,18 @@ prepare(Options) ->
         {ok, #{task := Task} = Checked} ->
             case cambrian_task:prepare(Task, maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked))) of
                 {ok, Ready} ->
-                    Prepared = Checked#{task := Ready#{id => cambrian_task:id(Task)}, text => text(Task)},
+                    ok = cambrian_task:warn(Ready),
+                    Prepared = Checked#{task := needed(Ready#{id => cambrian_task:id(Task)}, Checked), text => text(Task)},
                     check_size(maps:merge(#{name => make_ref()}, Prepared));
                 Error -> Error
             end;
         {ok, _} -> {error, {missing_options, [task]}};
         Error -> Error
     end.
+
+%% Funs that it does not call hold what a task is made of, and would be copied from process to process.
+needed(Ready, #{nodes := []}) -> maps:without([on, anywhere], Ready);
+needed(Ready, _) -> maps:remove(on, Ready).
 
 %% @doc All but `owner', which is evolve's: for the test that each is told of.
 -spec names() -> [atom()].

@@ -22,7 +22,10 @@ text({unknown_task, Task}, _) when Task =:= program; Task =:= dataset ->
 text({unknown_task, Task}, _) -> {usage, io_lib:format("~tp: there is no such task, and no such module", [Task])};
 text({not_a_task, Task, Expected}, _) -> {usage, io_lib:format("~tp: expected ~ts", [Task, Expected])};
 text({bad_dataset, Expected}, _) -> {usage, ["--set inputs=... and targets=...: expected ", Expected]};
-text({bad_dataset, Row, Expected}, _) -> {usage, io_lib:format("--set: ~0tP: expected ~ts", [Row, 20, Expected])};
+text({bad_dataset, {Part, Row}, Expected}, _) ->
+    {usage, io_lib:format("--set ~ts=...: row ~b: expected ~ts", [Part, Row, Expected])};
+text({bad_dataset, {Part, Row, Column}, Expected}, _) ->
+    {usage, io_lib:format("--set ~ts=...: row ~b, column ~b: expected ~ts", [Part, Row, Column, Expected])};
 text({program, Command, Why}, _) -> {failed, io_lib:format("the program ~ts: ~0tP", [Command, Why, 20])};
 text({bad_return, {M, F, A}, Value}, _) -> {failed, io_lib:format("~tp:~tp/~b returned ~0tP", [M, F, A, Value, 20])};
 text({crashed, {M, F, A}, {_, Reason, _}}, _) ->

@@ -44,7 +44,7 @@
 -module(cambrian_environment).
 
 -export([evaluation/3, evaluate/3]).
--export_type([observation/0, world/0, fault/0]).
+-export_type([observation/0, episodes/0, world/0, fault/0]).
 
 -type observation() :: cambrian_network:numbers().
 
@@ -59,7 +59,10 @@
 -type mark() :: fun((index() | 0) -> term()).
 -type fault() :: {crashed, term()} | {bad_return, {module(), atom(), arity()}, term()} | {bad_observation, term()}
                | term().
--type world() :: #{steps := pos_integer(), episodes := pos_integer(),
+-type episodes() :: (Count :: pos_integer()) | [non_neg_integer(), ...].
+%% So many from 0, or those.
+
+-type world() :: #{steps := pos_integer(), episodes := episodes(),
                    reset := fun(([index()], Episode :: non_neg_integer(), mark()) ->
                                 [{observation(), State :: term()} | {fault, fault()}]),
                    step := fun(([{index(), Outputs :: cambrian_network:numbers(), State :: term()}], mark()) ->
@@ -77,12 +80,15 @@
 %%% ---- a module as a world ----------------------------------------------------------------
 
 %% @private How networks live in a module with this behaviour, of what its `init/1' gave.
--spec evaluation(module(), map(), Config :: term()) -> {ok, cambrian_task:evaluation()} | error.
+-spec evaluation(module(), map(), Config :: term()) -> {ok, map()} | error.
 evaluation(Module, Shape, Config) ->
     case maps:merge(#{steps => 1000, episodes => 1}, Shape) of
-        #{steps := Steps, episodes := Episodes} when ?IS_COUNT(Steps), ?IS_COUNT(Episodes) ->
-            World = world(Module, Config, Steps, Episodes),
-            {ok, {together, fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}};
+        #{steps := Steps, episodes := Count} when ?IS_COUNT(Steps), ?IS_COUNT(Count) ->
+            On = fun(Episodes) ->
+                     World = world(Module, Config, Steps, Episodes),
+                     {together, fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}
+                 end,
+            {ok, #{evaluate => On(Count), on => On}};
         _ -> error
     end.
 
@@ -122,8 +128,15 @@ evaluate(#{episodes := Episodes} = World, Networks, Mark) ->
                   {Done, Failed ++ Faulty}
               end,
     Start = [{Index, Network, 0.0} || {Index, Network} <- Networks],
-    {Sound, Faulty} = lists:foldl(Episode, {Start, []}, lists:seq(0, Episodes - 1)),
-    lists:sort([{Index, Sum / Episodes} || {Index, _, Sum} <- Sound] ++ Faulty).
+    {Sound, Faulty} = fold(Episode, {Start, []}, Episodes),
+    Count = if is_list(Episodes) -> length(Episodes); true -> Episodes end,
+    lists:sort([{Index, Sum / Count} || {Index, _, Sum} <- Sound] ++ Faulty).
+
+fold(Episode, State, Numbers) when is_list(Numbers) -> lists:foldl(Episode, State, Numbers);
+fold(Episode, State, Count) -> fold(Episode, State, 0, Count).
+
+fold(_Episode, State, Count, Count) -> State;
+fold(Episode, State, Number, Count) -> fold(Episode, Episode(Number, State), Number + 1, Count).
 
 is_sound({_Index, _Network, _Sum}) -> true;
 is_sound({_Index, {fault, _}}) -> false.

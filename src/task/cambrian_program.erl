@@ -38,24 +38,24 @@ gymnasium(Environment) -> gymnasium(Environment, #{}).
 %% @doc A task that is an environment of Gymnasium, or of what registers with it.
 %%
 %% Options are those of a program, and `seed' (0): episode N begins with the seed plus N; `range' ({0, 1}): between
-%% which outputs a network's are, to be mapped to the bounds of a continuous action; `scale' (`true'): whether
-%% observations with bounds are scaled to -1..1; `kwargs' (#{}): what `gymnasium.make' is given. `command' is `python3'
-%% unless it is among them.
+%% which outputs a network's are, to be mapped to the bounds of a continuous action; `scale' (`auto'): which observations
+%% are scaled to -1..1, those with bounds within -10..10, with `true' all that have bounds, with `false' none; `kwargs' (#{}):
+%% what `gymnasium.make' is given. `command' is `python3' unless it is among them.
 %%
 %% ```
 %% 1> {program, Options} = cambrian_program:gymnasium("Pendulum-v1", #{episodes => 3, command => "/opt/venv/bin/python"}).
 %% 2> maps:without([args], Options).
 %% #{command => "/opt/venv/bin/python",episodes => 3,name => 'Pendulum-v1'}
 %% 3> tl(maps:get(args, Options)).
-%% [<<"Pendulum-v1">>,<<"{\"kwargs\":{},\"range\":[0,1],\"scale\":true,\"seed\":0}">>]
+%% [<<"Pendulum-v1">>,<<"{\"kwargs\":{},\"range\":[0,1],\"scale\":\"auto\",\"seed\":0}">>]
 %% '''
--spec gymnasium(unicode:chardata(), #{seed => non_neg_integer(), range => {number(), number()}, scale => boolean(),
+-spec gymnasium(unicode:chardata(), #{seed => non_neg_integer(), range => {number(), number()}, scale => boolean() | auto,
                                       kwargs => #{atom() => term()}, atom() => term()}) -> task().
 gymnasium(Environment, Options) ->
     Id = unicode:characters_to_binary(Environment),
     Mine = maps:with([seed, range, scale, kwargs], Options),
     {Low, High} = maps:get(range, Mine, {0, 1}),
-    Settings = maps:merge(#{seed => 0, scale => true, kwargs => #{}}, Mine#{range => [Low, High]}),
+    Settings = maps:merge(#{seed => 0, scale => auto, kwargs => #{}}, Mine#{range => [Low, High]}),
     {program, maps:merge(#{command => "python3", name => binary_to_atom(Id), args => [helper(), Id, cambrian_json:encode(Settings)]},
                          maps:without([seed, range, scale, kwargs], Options))}.
 
@@ -78,9 +78,11 @@ prepare(Options) ->
     end.
 
 prepared(#{name := Name} = Program, #{inputs := Inputs, outputs := Outputs} = Hello) ->
-    Told = maps:merge(maps:merge(#{steps => 1000}, Hello), Program),
-    #{name => Name, inputs => Inputs, outputs => Outputs,
-      evaluate => {together, fun(Networks, Mark) -> together(Told, Networks, Mark) end}}.
+    #{episodes := Count} = Told = maps:merge(maps:merge(#{steps => 1000}, Hello), Program),
+    On = fun(Episodes) ->
+             {together, fun(Networks, Mark) -> together(Told#{episodes := Episodes}, Networks, Mark) end}
+         end,
+    #{name => Name, inputs => Inputs, outputs => Outputs, evaluate => On(Count), on => On}.
 
 options_table() ->
     Positive = {fun cambrian_options:is_positive/1, <<"a positive integer">>},

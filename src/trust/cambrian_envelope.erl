@@ -63,7 +63,9 @@ seal(Claims, Genotype, Base, Secret) ->
     All = maps:merge(#{parents => [], grant => undefined}, Claims#{operators => Operators}),
     %% raised anew, without the arguments: a stack that is logged must not hold the secret
     try cambrian_nif:envelope_seal(All, Genotype, Base, Secret)
-    catch error:badarg -> error(badarg)
+    catch error:badarg ->
+        _ = cambrian_genotype:info(Genotype),
+        error(badarg)
     end.
 
 name(Operator) when is_atom(Operator) -> atom_to_binary(Operator);

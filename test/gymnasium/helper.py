@@ -41,8 +41,23 @@ def world(seen, action, **settings):
 def acts(action, outputs, **settings):
     made = world(spaces.Discrete(2), action, **settings)
     assert made.outputs == len(outputs), (made.outputs, outputs)
-    made.step([0], np.array(outputs, "<f4").tobytes())
-    return np.asarray(made.slots[0].unwrapped.action).tolist()
+    faults = made.step([0], np.array(outputs, "<f4").tobytes())["faults"]
+    assert faults == {}, faults
+    return plain(made.slots[0].unwrapped.action)
+
+
+def plain(action):
+    if isinstance(action, dict):
+        return {key: plain(part) for key, part in action.items()}
+    return [plain(part) for part in action] if isinstance(action, tuple) else np.asarray(action).tolist()
+
+
+def refused(seen, action):
+    try:
+        world(seen, action)
+    except TypeError as e:
+        return str(e)
+    assert False, (seen, action)
 
 
 def sees(space, n=0, **settings):
@@ -56,16 +71,38 @@ assert acts(spaces.MultiBinary(2), [0.4, 0.6]) == [0, 1]
 assert acts(box, [0.5, 2.0]) == [0, 10]
 assert acts(box, [-1.0, 0.0], range=[-1, 1]) == [-2, 5]
 assert acts(spaces.Box(-np.inf, np.inf, (2, 1), "f4"), [7, -3]) == [[7], [-3]]
-try:
-    acts(spaces.Text(3), [])
-    assert False
-except TypeError as e:
-    assert "no way to act" in str(e)
+assert acts(spaces.Box(0, 3, (2,), "i4"), [0.9, 0.1]) == [3, 0]
+assert acts(spaces.Box(np.array([0, -np.inf], "f4"), np.array([np.inf, 1], "f4")), [-2, 5]) == [0, 1]
+wide = spaces.Box(-np.finfo("f4").max, np.finfo("f4").max, (2,), "f4")
+assert acts(wide, [7, -3]) == [7, -3]
+nested = spaces.Dict(limbs=spaces.Tuple([box, spaces.MultiBinary(1)]), turn=spaces.Discrete(2))
+assert acts(nested, [0.5, 2, 1, 0, 1]) == {"limbs": [[0, 10], [1]], "turn": 1}
+
+two = spaces.Discrete(2)
+for odd in [spaces.Text(3), spaces.Sequence(two), spaces.Graph(two, None)]:
+    for space, place in [(odd, ""), (spaces.Dict(a=two, b=odd), "['b']"), (spaces.Tuple([odd]), "[0]")]:
+        for what, why in [("action", refused(two, space)), ("observation", refused(space, two))]:
+            assert why.startswith(f"the {what}{place} is a {type(odd).__name__}, "), why
+for settings in [{"scale": "all"}, {"range": [1, 0]}]:
+    try:
+        world(two, two, **settings)
+        assert False, settings
+    except ValueError as e:
+        assert next(iter(settings)) in str(e)
 
 assert sorted(sees(spaces.Discrete(4)).tolist()) == [0, 0, 0, 1]
 raw, scaled = sees(box, scale=False), sees(box)
 assert np.allclose(scaled, [raw[0] / 2, raw[1] / 5 - 1]) and abs(scaled).max() <= 1
-assert sees(spaces.Dict(a=spaces.Discrete(2), b=box)).shape == (4,)
+wide = spaces.Box(np.array([-2, -20, 0], "f4"), np.array([2, 20, np.inf], "f4"))
+raw = sees(wide, scale=False)
+assert np.allclose(sees(wide), raw / [2, 1, 1]) and np.allclose(sees(wide, scale=True), raw / [2, 20, 1])
+assert sees(spaces.MultiDiscrete([2, 3])).sum() == 2 and set(sees(spaces.MultiBinary(4))) <= {0, 1}
+# A part of something is seen as it is alone.
+for space in [spaces.Dict(a=spaces.Discrete(2), b=box, c=wide), spaces.Tuple([spaces.Discrete(2), box, wide]),
+              spaces.Dict(a=spaces.Tuple([spaces.Discrete(2), spaces.Dict(b=box)]), c=wide)]:
+    raw, seen = sees(space, scale=False), sees(space)
+    assert seen.shape == (7,) and (seen[:2] == raw[:2]).all() and np.allclose(seen[2:4], [raw[2] / 2, raw[3] / 5 - 1])
+    assert np.allclose(seen[4:], raw[4:] / [2, 1, 1])
 assert (sees(box, 3) == sees(box, 3)).all() and (sees(box, 3) != sees(box, 4)).any() and (sees(box, 4) == sees(box, 3, seed=1)).all()
 
 odd = world(box, spaces.Discrete(2))

@@ -30,7 +30,7 @@ def episode(env, case, seed):
 
 def scaled(env, seen):
     low, high = env.observation_space.low.astype(float), env.observation_space.high.astype(float)
-    return [2 * (x - a) / (b - a) - 1 if max(-a, b) < 1e6 else x for x, a, b in zip(seen.astype(float), low, high)]
+    return [2 * (x - a) / (b - a) - 1 if max(-a, b) <= 10 else x for x, a, b in zip(seen.astype(float), low, high)]
 
 
 def outputs(case, inputs):

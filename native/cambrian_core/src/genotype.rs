@@ -189,8 +189,22 @@ impl Genotype {
         weights: Vec<f32>,
         enabled: Vec<bool>,
     ) -> Result<Genotype, GenotypeError> {
-        let Topology { inputs, outputs, places, ids, ends } = &topology;
+        let Topology { inputs, outputs, places, ends, .. } = &topology;
         check_size(*inputs, *outputs, places.len(), ends.len())?;
+        Genotype::of_any_size(topology, neurons, weights, enabled)
+    }
+
+    /// The same whose size was bounded before, by other bounds.
+    ///
+    /// # Errors
+    /// The first rule that is broken, with the gene that breaks it.
+    pub(crate) fn of_any_size(
+        topology: Topology,
+        neurons: Vec<Neuron>,
+        weights: Vec<f32>,
+        enabled: Vec<bool>,
+    ) -> Result<Genotype, GenotypeError> {
+        let Topology { inputs, outputs, places, ids, ends } = &topology;
         check_places(*inputs, *outputs, places)?;
         let computing = &places[*inputs as usize..];
         if let Some((place, _)) = computing.iter().zip(&neurons).find(|(_, neuron)| !neuron.is_sound()) {

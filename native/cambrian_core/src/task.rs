@@ -13,7 +13,7 @@ mod starts;
 mod t_maze;
 mod xor;
 
-pub use dataset::{Dataset, DatasetError, Rows, Targets};
+pub use dataset::{Dataset, DatasetError, Label, Rows, Targets, fingerprint};
 pub use settings::{Settings, TaskError};
 
 use crate::network::Network;
@@ -101,6 +101,11 @@ pub trait Task: Send + Sync {
 
     /// Parameters that suit the task.
     fn parameters(&self) -> Parameters;
+
+    /// What makes it a hard one without need, in words.
+    fn warning(&self) -> Option<String> {
+        None
+    }
 
     /// How many evaluations are worth another thread: some 100 µs of them.
     fn grain(&self) -> usize;

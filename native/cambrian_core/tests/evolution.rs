@@ -8,7 +8,7 @@ use cambrian_core::mutation::Operators;
 use cambrian_core::network::Network;
 use cambrian_core::parameters::{Inheritance, Parameters, Selection, Tuner, Value};
 use cambrian_core::population::{Evaluated, Limits, Population, Refused};
-use cambrian_core::task::{self, Dataset, Outcome, Rows, Score, Settings, Shape, Targets, Task};
+use cambrian_core::task::{self, Dataset, Label, Outcome, Rows, Score, Settings, Shape, Targets, Task};
 use cambrian_core::{checkpoint, codec};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -509,5 +509,48 @@ fn limits_leave_the_rest_out() {
         }
         let now = Limits { time: Some(std::time::Instant::now()), ..Limits::NONE };
         assert_eq!(population().evaluate_within(now, task, &GO).unwrap().stats().evaluations, 1);
+    }
+}
+
+/// Whatever a network answers, its fitness is a number: outputs at the limits, and what grows from step to step.
+#[test]
+fn every_fitness_is_finite() {
+    use cambrian_core::genotype::{Connection, Genotype};
+    use cambrian_core::innovation::{input, output};
+    use cambrian_core::math::{Activation, Aggregation, MAX_WEIGHT};
+    use cambrian_core::rng::{Purpose, Stream};
+    let data = |scale: f32| {
+        let inputs = Rows::new(2, vec![0.0, scale, -scale, 1.0]).unwrap();
+        let numbers = Targets::Numbers(Rows::new(1, vec![scale, -scale]).unwrap());
+        let classes = Targets::classes([0, 1].map(Label::Integer)).unwrap();
+        [numbers, classes].map(|targets| -> Arc<dyn Task> {
+            Arc::new(Dataset::new(inputs.clone(), targets, 0.0, 0).unwrap())
+        })
+    };
+    let named = task::TASKS.iter().map(|row| task::new(row.0, Settings::default()).unwrap());
+    let tasks: Vec<Arc<dyn Task>> = named.chain(data(1.0)).chain(data(1e12)).collect();
+    for (at, task) in tasks.iter().enumerate() {
+        let Shape { inputs, outputs } = task.shape();
+        for activation in Activation::ALL {
+            for (aggregation, weight) in [Aggregation::Sum, Aggregation::Product]
+                .into_iter()
+                .flat_map(|a| [(a, MAX_WEIGHT), (a, -MAX_WEIGHT)])
+            {
+                let p = Parameters { output_activation: *activation, ..task.parameters() };
+                let born =
+                    Genotype::new(inputs, outputs, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+                let mut nodes: Vec<_> = born.nodes().collect();
+                nodes[inputs as usize..].iter_mut().for_each(|node| node.neuron.aggregation = aggregation);
+                let feed = (0..inputs).flat_map(|i| (0..outputs).map(move |o| (input(i), output(o))));
+                let back = (0..outputs).map(|o| (output(o), output(o)));
+                let mut links: Vec<_> =
+                    feed.chain(back).map(|(from, to)| Connection::new(from, to, weight)).collect();
+                links.sort_unstable_by_key(|link| link.id);
+                let network = Network::new(&Genotype::from_genes(inputs, outputs, nodes, links).unwrap());
+                let (score, trial) = (task.evaluate(&network), task.trial(&network));
+                assert!(score.is_sound(), "task {at}, {activation:?}, {weight}: {score:?}");
+                assert!(trial.facts.iter().all(|fact| fact.1.is_finite()), "task {at}: {trial:?}");
+            }
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! Networks that follow from geometry.
 
-use cambrian_core::genotype::{Connection, Genotype, GenotypeError, Node};
+use cambrian_core::genotype::{Connection, Genotype, Node};
 use cambrian_core::innovation::{self, BOTTOM, TOP};
 use cambrian_core::math::Activation;
 use cambrian_core::network::Network;
 use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
 use cambrian_core::population::Population;
-use cambrian_core::substrate::{Expression, Hidden, Plan, Point, Quadtree, Substrate, SubstrateError, grid};
+use cambrian_core::substrate::{
+    Expression, Hidden, MAX_PAIRS, Plan, Point, Quadtree, Substrate, SubstrateError, grid,
+};
 use cambrian_core::task::{self, Score, Shape, Task, Trial};
 use cambrian_core::{checkpoint, codec};
 use std::sync::Arc;
@@ -462,12 +464,28 @@ fn what_is_no_substrate_is_refused_by_name_before_it_is_built() {
     assert_eq!(refused(Plan { hidden: Hidden::Found(Quadtree::default()), ..plan() }), Dimensions(1));
     let deep = |initial_depth, max_depth| Quadtree { initial_depth, max_depth, ..Quadtree::default() };
     assert!(matches!(refused(in_two(Hidden::Found(deep(3, 2)))), Setting { name: "initial_depth", .. }));
-    let too_large = |error| matches!(error, SubstrateError::Genotype(GenotypeError::TooLarge { .. }));
+    let too_large = |error| matches!(error, SubstrateError::TooLarge { .. });
     assert!(too_large(refused(in_two(Hidden::Found(deep(1, 8))))));
-    assert!(too_large(refused(Plan::new(line(10_000), line(101)))));
+    assert!(too_large(refused(Plan::new(line(10_000), line(1_001)))));
+    assert!(refused(Plan::new(line(10_000), line(1_001))).to_string().contains("10010000 pairs"));
     assert!(too_large(refused(Plan { hidden: hidden(vec![line(100_000)], &[]), ..plan() })));
     assert_eq!(grid(&[1_000, 101]), Err(Grid));
     assert_eq!(grid(&[]), Err(Grid));
     let error = field(&[4]).express(&linear(3, &[&[(0, 1.0)]])).unwrap_err();
     assert_eq!(error.to_string(), "a CPPN of 3 inputs and 1 outputs; expected 4 and 1");
+}
+
+/// The paper's box of 33 by 33, which has more pairs than a genotype that travels can have connections; 55 by 55 is the same
+/// with eight times as many.
+#[test]
+fn what_the_paper_has_is_expressed_and_runs() {
+    let box_of = |size| Plan::new(grid(&[size, size]).unwrap(), grid(&[size, size]).unwrap());
+    let substrate = Substrate::new(box_of(33)).unwrap();
+    assert_eq!(substrate.pairs(), 1_185_921);
+    assert!(box_of(55).inputs.len() * box_of(55).outputs.len() < MAX_PAIRS);
+    // 1.0 whatever is asked: all are connected with the whole range
+    let network = substrate.express(&linear(6, &[&[(5, 1.0)]])).unwrap();
+    assert_eq!(network.connections().len(), 1_185_921);
+    assert!(network.connections().all(|connection| connection.weight == 3.0));
+    assert_eq!(Network::new(&network).connections(), 1_185_921);
 }

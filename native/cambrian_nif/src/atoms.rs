@@ -114,6 +114,8 @@ rustler::atoms! {
     realm,
     task,
     genotype,
+    network,
+    substrate,
     parents,
     sequence,
     time,

@@ -4,35 +4,85 @@
 
 use crate::atoms;
 use crate::error::{bad_option, unknown_option};
-use crate::term::settings_of;
+use crate::term::{binary, settings_of};
 use cambrian_core::math::LIMIT;
-use cambrian_core::task::{Dataset, DatasetError, Rows, Targets, Task};
+use cambrian_core::task::{self, Dataset, DatasetError, Label, Rows, Targets, Task};
 use rustler::types::ListIterator;
 use rustler::{Atom, Binary, Encoder, Env, Term};
 use std::sync::Arc;
 
 type Read<'a, T> = Result<T, Term<'a>>;
 
+/// All that makes a dataset.
+struct Data {
+    inputs: Rows,
+    targets: Targets,
+    validation: f64,
+    seed: u64,
+}
+
 /// Of `#{inputs, targets, kind, validation, seed}`, the last three of which need not be there.
 pub fn read<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Arc<dyn Task>> {
-    let [inputs, targets] = check_names(env, settings)?;
-    let kinds = [atoms::regression(), atoms::classification()];
-    let kind = |term: Term| term.decode().ok().filter(|kind| kinds.contains(kind));
-    let kind = setting(env, settings, atoms::kind(), kinds[0], "regression or classification", kind)?;
-    let share = |term: Term| number(term).filter(|share| (0.0..1.0).contains(share));
-    let shares = "a number from 0 to less than 1";
-    let share = setting(env, settings, atoms::validation(), 0.0, shares, share)?;
-    let seeds = "an integer from 0 to 2^64 - 1";
-    let seed = setting(env, settings, atoms::seed(), 0, seeds, |term| term.decode().ok())?;
-    let inputs = rows(env, inputs)?;
-    let targets =
-        if kind == kinds[0] { Targets::Numbers(rows(env, targets)?) } else { classes(env, targets)? };
-    match Dataset::new(inputs, targets, share, seed) {
+    let Data { inputs, targets, validation, seed } = data(env, settings)?;
+    match Dataset::new(inputs, targets, validation, seed) {
         Ok(dataset) => Ok(Arc::new(dataset)),
         Err(error @ DatasetError::Validation) => {
-            Err(bad_option(env, settings, atoms::validation(), error.expected()))
+            Err(bad_option(env, settings, atoms::validation(), &error.expected()))
         }
-        Err(error) => Err(bad(env, error)),
+        Err(error) => Err(bad(env, &error.expected())),
+    }
+}
+
+/// `{ok, Hash}` of 32 bytes, or `{error, Reason}`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn dataset_id<'a>(env: Env<'a>, settings: Term<'a>) -> Term<'a> {
+    answer(env, data(env, settings), |Data { inputs, targets, validation, seed }| {
+        binary(env, &task::fingerprint(&inputs, &targets, validation, seed))
+    })
+}
+
+/// `{ok, [Class]}` in the order of the outputs, or `{error, Reason}`; none of a regression.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn dataset_classes<'a>(env: Env<'a>, settings: Term<'a>) -> Term<'a> {
+    let targets = check_names(env, settings)
+        .and_then(|[_, targets]| Ok((targets, kind(env, settings)?)))
+        .and_then(|(term, kind)| targets(env, term, kind));
+    answer(env, targets, |targets| {
+        targets.labels().iter().map(|label| show_label(env, label)).collect::<Vec<Term>>().encode(env)
+    })
+}
+
+fn answer<'a, T>(env: Env<'a>, read: Read<'a, T>, show: impl FnOnce(T) -> Term<'a>) -> Term<'a> {
+    match read {
+        Ok(read) => (atoms::ok(), show(read)).encode(env),
+        Err(reason) => (atoms::error(), reason).encode(env),
+    }
+}
+
+fn data<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Data> {
+    let [inputs, targets_term] = check_names(env, settings)?;
+    let kind = kind(env, settings)?;
+    let share = |term: Term| number(term).filter(|share| (0.0..1.0).contains(share));
+    let shares = "a number from 0 to less than 1";
+    let validation = setting(env, settings, atoms::validation(), 0.0, shares, share)?;
+    let seeds = "an integer from 0 to 2^64 - 1";
+    let seed = setting(env, settings, atoms::seed(), 0, seeds, |term| term.decode().ok())?;
+    let inputs = Reader { env, part: atoms::inputs() }.rows(inputs)?;
+    Ok(Data { inputs, targets: targets(env, targets_term, kind)?, validation, seed })
+}
+
+fn kind<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Atom> {
+    let kinds = [atoms::regression(), atoms::classification()];
+    let kind = |term: Term| term.decode().ok().filter(|kind| kinds.contains(kind));
+    setting(env, settings, atoms::kind(), kinds[0], "regression or classification", kind)
+}
+
+fn targets<'a>(env: Env<'a>, targets: Term<'a>, kind: Atom) -> Read<'a, Targets> {
+    let reader = Reader { env, part: atoms::targets() };
+    if kind == atoms::regression() {
+        Ok(Targets::Numbers(reader.rows(targets)?))
+    } else {
+        reader.classes(targets)
     }
 }
 
@@ -74,64 +124,223 @@ fn number(term: Term) -> Option<f64> {
     term.decode().or_else(|_| term.decode().map(|integer: i64| integer as f64)).ok()
 }
 
-fn bad(env: Env<'_>, error: DatasetError) -> Term<'_> {
-    (atoms::bad_dataset(), error.expected()).encode(env)
+/// `{bad_dataset, Expected}`
+fn bad<'a>(env: Env<'a>, expected: &str) -> Term<'a> {
+    (atoms::bad_dataset(), expected).encode(env)
 }
 
-/// `{bad_dataset, Row, Expected}`
-fn bad_row<'a>(env: Env<'a>, row: Term<'a>, expected: &str) -> Term<'a> {
-    (atoms::bad_dataset(), row, expected).encode(env)
+/// Why a row cannot be read: at a column, counted from 0, or as a whole.
+struct Fault {
+    column: Option<usize>,
+    expected: String,
 }
 
-/// Of a list that is known to be a proper one, so that going through it cannot fail.
-fn list<'a>(env: Env<'a>, term: Term<'a>) -> Read<'a, ListIterator<'a>> {
-    let reason = |_| (atoms::bad_dataset(), "lists of rows, or {Width, Binary}").encode(env);
-    term.list_length().and_then(|_| term.decode()).map_err(reason)
-}
-
-/// A list of rows, or `{Width, Binary}`.
-fn rows<'a>(env: Env<'a>, term: Term<'a>) -> Read<'a, Rows> {
-    const EXPECTED: &str = "a list of numbers or a binary of 32-bit floats";
-    let refuse = |error| bad(env, error);
-    let mut numbers = Vec::new();
-    if let Ok((width, bytes)) = term.decode::<(usize, Binary)>() {
-        append(bytes.to_term(env), &mut numbers).ok_or_else(|| bad_row(env, bytes.to_term(env), EXPECTED))?;
-        return Rows::new(width, numbers).map_err(refuse);
+impl Fault {
+    fn of_row() -> Fault {
+        Fault { column: None, expected: "a list of numbers or a binary of 32-bit floats".into() }
     }
-    let mut ends = vec![0];
-    for row in list(env, term)? {
-        append(row, &mut numbers).ok_or_else(|| bad_row(env, row, EXPECTED))?;
-        ends.push(numbers.len());
-    }
-    let width = ends.get(1).copied().ok_or_else(|| refuse(DatasetError::Count))?;
-    if ends.windows(2).any(|ends| ends[1] - ends[0] != width) {
-        return Err(refuse(DatasetError::Width));
-    }
-    Rows::new(width, numbers).map_err(refuse)
 }
 
-/// The numbers of a row, which are within what a network takes; `None` of what is no row.
-fn append(row: Term, numbers: &mut Vec<f32>) -> Option<()> {
-    let bound = |x: f32| (x.abs() <= LIMIT).then_some(x);
+/// Of the inputs or of the targets. What is wrong is named by its row and column, counted from 1, and never shown: the
+/// data may be large, and others' business.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    env: Env<'a>,
+    part: Atom,
+}
+
+impl<'a> Reader<'a> {
+    fn bad(self, error: DatasetError) -> Term<'a> {
+        bad(self.env, &error.expected())
+    }
+
+    /// `{bad_dataset, {Part, Row}, Expected}`, or of a column `{bad_dataset, {Part, Row, Column}, Expected}`
+    fn bad_row(self, row: usize, fault: Fault) -> Term<'a> {
+        let place = match fault.column {
+            Some(column) => (self.part, row + 1, column + 1).encode(self.env),
+            None => (self.part, row + 1).encode(self.env),
+        };
+        (atoms::bad_dataset(), place, fault.expected).encode(self.env)
+    }
+
+    /// Of a list that is known to be a proper one, so that going through it cannot fail.
+    fn list(self, term: Term<'a>) -> Read<'a, ListIterator<'a>> {
+        let reason = |_| bad(self.env, "lists of rows, or {Width, Binary}");
+        term.list_length().and_then(|_| term.decode()).map_err(reason)
+    }
+
+    /// `{Width, Binary}`, a list of rows, or a list of numbers, which are rows of one each.
+    fn rows(self, term: Term<'a>) -> Read<'a, Rows> {
+        if let Ok((width, bytes)) = term.decode::<(usize, Binary)>() {
+            return self.packed(width, &bytes);
+        }
+        let mut list = self.list(term)?.peekable();
+        match list.peek() {
+            None => Rows::new(1, Vec::new()).map_err(|error| self.bad(error)),
+            Some(first) if first.is_number() => self.single_numbers(list),
+            Some(_) => self.separate(list),
+        }
+    }
+
+    fn packed(self, width: usize, bytes: &[u8]) -> Read<'a, Rows> {
+        if !(1..=10_000).contains(&width) || !bytes.len().is_multiple_of(4 * width) {
+            return Err(self.bad(DatasetError::Width));
+        }
+        let mut numbers = Vec::with_capacity(bytes.len() / 4);
+        let read = append_floats(bytes, &mut numbers);
+        self.check_no_text(bytes, &numbers)?;
+        read.map_err(|fault| {
+            let at = fault.column.unwrap_or(0);
+            self.bad_row(at / width, Fault { column: Some(at % width), ..fault })
+        })?;
+        Rows::new(width, numbers).map_err(|error| self.bad(error))
+    }
+
+    fn single_numbers(self, list: impl Iterator<Item = Term<'a>>) -> Read<'a, Rows> {
+        let fault = |expected: String| Fault { column: None, expected };
+        let read = |(row, x)| bounded(x).map_err(|expected| self.bad_row(row, fault(expected)));
+        let numbers = list.enumerate().map(read).collect::<Read<Vec<f32>>>()?;
+        Rows::new(1, numbers).map_err(|error| self.bad(error))
+    }
+
+    fn separate(self, rows: impl Iterator<Item = Term<'a>>) -> Read<'a, Rows> {
+        let (mut numbers, mut bytes, mut width) = (Vec::new(), Vec::new(), 0);
+        for (row, term) in rows.enumerate() {
+            let before = numbers.len();
+            let read = append(term, &mut numbers, &mut bytes);
+            if bytes.len() == 4 * numbers.len() && read.is_err() {
+                self.check_no_text(&bytes, &numbers)?;
+            }
+            read.map_err(|fault| self.bad_row(row, fault))?;
+            let length = numbers.len() - before;
+            if row == 0 {
+                width = length;
+            } else if length != width {
+                let expected = format!("{width} numbers as in the first row, got {length}");
+                return Err(self.bad_row(row, Fault { column: None, expected }));
+            }
+        }
+        if bytes.len() == 4 * numbers.len() {
+            self.check_no_text(&bytes, &numbers)?;
+        }
+        Rows::new(width, numbers).map_err(|error| self.bad(error))
+    }
+
+    /// A text is no packed numbers, though its bytes could be: they are all printable, and the numbers are absurd.
+    fn check_no_text(self, bytes: &[u8], numbers: &[f32]) -> Read<'a, ()> {
+        let is_absurd = |x: &f32| *x != 0.0 && !(1e-6..=1e6).contains(&x.abs());
+        let is_text = || bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        if numbers.iter().any(is_absurd) && is_text() {
+            return Err(bad(
+                self.env,
+                "32-bit floats in its binaries, got text: all of their bytes are printable",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A list of labels, or rows with a 1 in the place of the class.
+    fn classes(self, term: Term<'a>) -> Read<'a, Targets> {
+        let mut list = match self.list(term) {
+            Ok(list) => list.peekable(),
+            Err(reason) if !term.is_tuple() => return Err(reason),
+            Err(_) => return Targets::one_hot(&self.rows(term)?).map_err(|error| self.bad(error)),
+        };
+        let Some(kind) = list.peek().map(|first| label(*first)) else {
+            return Err(self.bad(DatasetError::Class(0)));
+        };
+        let kind = match kind {
+            Some(label) => std::mem::discriminant(&label),
+            None if list.peek().is_some_and(|first| first.is_list() || first.is_binary()) => {
+                return Targets::one_hot(&self.rows(term)?).map_err(|error| self.bad(error));
+            }
+            None => return Err(self.bad_label(0)),
+        };
+        let read = |(row, x): (usize, Term<'a>)| {
+            label(x).filter(|label| std::mem::discriminant(label) == kind).ok_or_else(|| self.bad_label(row))
+        };
+        let labels = list.enumerate().map(read).collect::<Read<Vec<Label>>>()?;
+        Targets::classes(labels).map_err(|error| self.bad(error))
+    }
+
+    fn bad_label(self, row: usize) -> Term<'a> {
+        let expected = "a class: all of them integers, all atoms (not nil or undefined), or all words".into();
+        self.bad_row(row, Fault { column: None, expected })
+    }
+}
+
+/// An integer, an atom that does not stand for nothing, or a word: a binary or a list of characters. `None` of what is
+/// no label, as a row of zeros and a one.
+fn label(term: Term) -> Option<Label> {
+    if term.is_atom() {
+        let name = term.atom_to_string().ok()?;
+        return (!["nil", "undefined"].contains(&name.as_str())).then_some(Label::Name(name));
+    }
+    if let Ok(bytes) = term.decode::<Binary>() {
+        let word = std::str::from_utf8(&bytes).ok()?;
+        // whichever way they are packed, zeros have bytes of zero
+        return (!word.is_empty() && !word.contains('\0')).then(|| Label::Word(word.into()));
+    }
+    if term.list_length().is_ok_and(|length| length > 0) {
+        let character = |x: Term| x.decode().ok().filter(|x| *x > 1).and_then(char::from_u32);
+        return term
+            .decode::<ListIterator>()
+            .ok()?
+            .map(character)
+            .collect::<Option<String>>()
+            .map(Label::Word);
+    }
+    if let Ok(number) = term.decode::<f64>() {
+        // as a tensor of floats has them
+        let whole = number.fract() == 0.0 && number.abs() < 9.0e15;
+        return whole.then_some(Label::Integer(number as i64));
+    }
+    term.decode().ok().map(Label::Integer)
+}
+
+fn show_label<'a>(env: Env<'a>, label: &Label) -> Term<'a> {
+    match label {
+        Label::Integer(number) => number.encode(env),
+        // it was one when it came
+        Label::Name(name) => {
+            Atom::from_str(env, name).map_or_else(|_| name.encode(env), |name| name.encode(env))
+        }
+        Label::Word(word) => word.encode(env),
+    }
+}
+
+/// The numbers of a row; their bytes as well, where it is a binary.
+fn append(row: Term, numbers: &mut Vec<f32>, all: &mut Vec<u8>) -> Result<(), Fault> {
     if let Ok(bytes) = row.decode::<Binary>() {
-        let (words, []) = bytes.as_chunks() else { return None };
-        return words.iter().try_for_each(|word| bound(f32::from_le_bytes(*word)).map(|x| numbers.push(x)));
+        all.extend_from_slice(&bytes);
+        return append_floats(&bytes, numbers);
     }
-    row.list_length().ok()?;
-    row.decode::<ListIterator>().ok()?.try_for_each(|x| {
-        numbers.push(bound(number(x)? as f32)?);
-        Some(())
-    })
+    let list = row.list_length().and_then(|_| row.decode::<ListIterator>()).map_err(|_| Fault::of_row())?;
+    for (column, x) in list.enumerate() {
+        numbers.push(bounded(x).map_err(|expected| Fault { column: Some(column), expected })?);
+    }
+    Ok(())
 }
 
-/// A list of classes, or rows with a 1 in the place of the class.
-fn classes<'a>(env: Env<'a>, term: Term<'a>) -> Read<'a, Targets> {
-    let refuse = |error| bad(env, error);
-    let is_list_of_classes =
-        list(env, term).is_ok_and(|mut list| list.next().is_some_and(|x| x.is_integer()));
-    if !is_list_of_classes {
-        return Targets::one_hot(&rows(env, term)?).map_err(refuse);
+const EXPECTED_NUMBER: &str = "a number within plus and minus 1.0e12";
+
+/// A number within what a network takes.
+fn bounded(term: Term) -> Result<f32, String> {
+    let x = number(term).map(|x| x as f32).filter(|x| x.abs() <= LIMIT);
+    x.ok_or_else(|| EXPECTED_NUMBER.into())
+}
+
+/// Of little-endian 32-bit floats.
+fn append_floats(bytes: &[u8], numbers: &mut Vec<f32>) -> Result<(), Fault> {
+    let (words, []) = bytes.as_chunks() else { return Err(Fault::of_row()) };
+    let start = numbers.len();
+    numbers.extend(words.iter().map(|word| f32::from_le_bytes(*word)));
+    let read = &numbers[start..];
+    // not `all`, which would stop at the first and so could not be done in vectors
+    if read.iter().fold(true, |fine, x| fine & (x.abs() <= LIMIT)) {
+        return Ok(());
     }
-    let class = |x: Term<'a>| x.decode().map_err(|_| bad_row(env, x, DatasetError::Class.expected()));
-    Targets::classes(list(env, term)?.map(class).collect::<Read<Vec<u32>>>()?).map_err(refuse)
+    let column = read.iter().position(|x| x.is_nan() || x.abs() > LIMIT);
+    let got = column.map_or(f32::NAN, |column| read[column]);
+    Err(Fault { column, expected: format!("{EXPECTED_NUMBER}, got {got:e}") })
 }

@@ -1,7 +1,9 @@
 //! cambrian_task: the tasks that run inside Rust
 
+use crate::genotype::GenotypeArc;
 use crate::job::{self, Job};
 use crate::network::NetworkArc;
+use crate::substrate::SubstrateArc;
 use crate::term::{List, settings_of};
 use crate::{atoms, dataset, error, parameters};
 use cambrian_core::parameters::{Parameters, Value};
@@ -70,6 +72,12 @@ fn task_parameters<'a>(env: Env<'a>, task: Term<'a>, changes: Term<'a>) -> NifRe
 #[rustler::nif]
 fn task_names(env: Env) -> NifResult<Vec<Atom>> {
     TASKS.iter().map(|task| Atom::from_str(env, task.0)).collect()
+}
+
+/// In words, what makes it a hard one without need; `undefined` where there is nothing.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn task_warning<'a>(env: Env<'a>, task: TaskArc) -> Term<'a> {
+    task.0.warning().map_or(atoms::undefined().encode(env), |warning| warning.encode(env))
 }
 
 /// `#{inputs, outputs}`
@@ -155,4 +163,18 @@ fn task_trial<'a>(
 ) -> NifResult<ResourceArc<Job>> {
     check_shape(&*task.0, shape(&network))?;
     job::post(env, tag, move |_| Some(TrialTerm(task.0.trial(&network.0))))
+}
+
+/// What the library made, as a word; `undefined` for what it did not.
+#[rustler::nif]
+fn kind_of(term: Term) -> Atom {
+    if term.decode::<GenotypeArc>().is_ok() {
+        atoms::genotype()
+    } else if term.decode::<NetworkArc>().is_ok() {
+        atoms::network()
+    } else if term.decode::<SubstrateArc>().is_ok() {
+        atoms::substrate()
+    } else {
+        atoms::undefined()
+    }
 }

@@ -1,12 +1,12 @@
 //! From a CPPN's answers to a genotype.
 
 use super::{Expression, Plan, Point, SubstrateError};
-use crate::genotype::{Connection, Genotype, Node};
+use crate::genotype::{Genotype, GenotypeError};
 use crate::innovation::{self, BOTTOM, Layer, NodeId, TOP};
 use crate::math::Activation;
 use crate::network::Network;
 use crate::neuron::Neuron;
-use crate::topology::Ends;
+use crate::topology::{self, Ends, NodeIndex, Topology};
 
 /// A point, with noughts for the coordinates that it lacks.
 pub type Place = [f32; 3];
@@ -21,12 +21,6 @@ pub struct Site {
     pub layer: Layer,
     pub activation: Activation,
     pub place: Place,
-}
-
-impl Site {
-    fn node(&self) -> Node {
-        Node { id: self.id, layer: self.layer, neuron: Neuron::new(self.activation) }
-    }
 }
 
 /// The network in which every pair is connected that may be, and where its nodes are.
@@ -44,18 +38,25 @@ pub fn fixed_point(layer: usize, count: usize) -> Layer {
 
 impl Wiring {
     /// # Errors
-    /// Ids that collide, and sizes that no genotype can have.
+    /// Ids that collide.
     pub fn new(
         plan: &Plan,
         mut sites: Vec<Site>,
         pairs: impl Iterator<Item = (NodeId, NodeId)>,
     ) -> Result<Wiring, SubstrateError> {
         sites.sort_unstable_by_key(|site| (site.layer, site.id));
-        let nodes = sites.iter().map(Site::node).collect();
-        let mut connections: Vec<_> = pairs.map(|(from, to)| Connection::new(from, to, 0.0)).collect();
-        connections.sort_unstable_by_key(|c| c.id);
-        let (inputs, outputs) = (plan.inputs.len() as u32, plan.outputs.len() as u32);
-        let full = Genotype::from_genes(inputs, outputs, nodes, connections);
+        let index = NodeIndex::new(sites.iter().map(|site| site.id));
+        let at = |id| index.position(id).ok_or(SubstrateError::Genotype(GenotypeError::MissingEnd(id)));
+        let joined =
+            |(from, to)| Ok((innovation::connection(from, to), Ends { from: at(from)?, to: at(to)? }));
+        let mut connections = pairs.map(joined).collect::<Result<Vec<_>, SubstrateError>>()?;
+        connections.sort_unstable_by_key(|(id, _)| *id);
+        let ends: Vec<Ends> = connections.into_iter().map(|(_, ends)| ends).collect();
+        let (inputs, outputs, count) = (plan.inputs.len(), plan.outputs.len(), ends.len());
+        let places = sites.iter().map(|site| topology::Place { layer: site.layer, id: site.id }).collect();
+        let topology = Topology::new(inputs as u32, outputs as u32, places, ends);
+        let neurons = sites[inputs..].iter().map(|site| Neuron::new(site.activation)).collect();
+        let full = Genotype::of_any_size(topology, neurons, vec![0.0; count], vec![true; count]);
         let full = full.map_err(SubstrateError::Genotype)?;
         Ok(Wiring { places: sites.iter().map(|site| site.place).collect(), full })
     }
@@ -64,11 +65,12 @@ impl Wiring {
         let layers = plan.layers();
         let sites: Vec<Vec<Site>> =
             (0..layers.len()).map(|layer| sites(plan, layer, layers.len(), layers[layer])).collect();
-        let pairs: Vec<(NodeId, NodeId)> = (joins.iter())
-            .map(|&(from, to)| (&sites[from as usize], &sites[to as usize]))
-            .flat_map(|(from, to)| from.iter().flat_map(move |a| to.iter().map(move |b| (a.id, b.id))))
-            .collect();
-        Wiring::new(plan, sites.into_iter().flatten().collect(), pairs.into_iter())
+        let ids: Vec<Vec<NodeId>> =
+            sites.iter().map(|layer| layer.iter().map(|site| site.id).collect()).collect();
+        let pairs = (joins.iter())
+            .map(|&(from, to)| (&ids[from as usize], &ids[to as usize]))
+            .flat_map(|(from, to)| from.iter().flat_map(move |a| to.iter().map(move |b| (*a, *b))));
+        Wiring::new(plan, sites.into_iter().flatten().collect(), pairs)
     }
 }
 

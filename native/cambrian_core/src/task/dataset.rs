@@ -5,6 +5,8 @@ use crate::math::Activation;
 use crate::network::Network;
 use crate::parameters::Parameters;
 use crate::rng::{Purpose, Stream};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Rows of numbers, one after the other.
@@ -17,25 +19,38 @@ pub struct Rows {
 /// As many inputs or outputs as a genotype can have.
 const WIDEST: usize = 10_000;
 
+/// Beyond this, weights that are drawn around 1 can do little with a number.
+const FAR: f32 = 100.0;
+
+/// A column, counted from 1, whose numbers are far from 0, and how many more there are.
+struct Far {
+    column: usize,
+    low: f32,
+    high: f32,
+    others: usize,
+}
+
 /// Why something is no dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatasetError {
     Width,
-    Count,
-    Class,
+    Count { inputs: usize, targets: usize },
+    Class(usize),
     OneHot,
     Validation,
 }
 
 impl DatasetError {
     /// What was expected.
-    pub fn expected(self) -> &'static str {
+    pub fn expected(self) -> String {
         match self {
-            DatasetError::Width => "rows of one length, from 1 to 10000",
-            DatasetError::Count => "as many inputs as targets, at least one",
-            DatasetError::Class => "classes from 0 to at most 9999, two of them or more",
-            DatasetError::OneHot => "rows of two or more numbers, one of them 1 and the others 0",
-            DatasetError::Validation => "a share of the rows that leaves one or more on either side",
+            DatasetError::Width => format!("rows of one length, from 1 to {WIDEST}"),
+            DatasetError::Count { inputs, targets } => {
+                format!("as many inputs as targets, at least one, got {inputs} and {targets}")
+            }
+            DatasetError::Class(of) => format!("two classes or more, up to {WIDEST}, got {of}"),
+            DatasetError::OneHot => "rows of two or more numbers, one of them 1 and the others 0".into(),
+            DatasetError::Validation => "a share of the rows that leaves one or more on either side".into(),
         }
     }
 }
@@ -47,6 +62,14 @@ impl fmt::Display for DatasetError {
 }
 
 impl std::error::Error for DatasetError {}
+
+/// What a class is called. Classes are outputs in this order: integers by size, names and words as text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Label {
+    Integer(i64),
+    Name(String),
+    Word(String),
+}
 
 impl Rows {
     /// # Errors
@@ -67,6 +90,20 @@ impl Rows {
         &self.numbers[at * self.width..(at + 1) * self.width]
     }
 
+    /// The first column whose numbers are beyond ±[`FAR`].
+    fn far(&self) -> Option<Far> {
+        let mut extent = vec![(f32::INFINITY, f32::NEG_INFINITY); self.width];
+        for row in self.numbers.chunks_exact(self.width) {
+            extent
+                .iter_mut()
+                .zip(row)
+                .for_each(|((low, high), x)| (*low, *high) = (low.min(*x), high.max(*x)));
+        }
+        let mut far = (1..).zip(extent).filter(|(_, (low, high))| low.abs().max(high.abs()) > FAR);
+        let (column, (low, high)) = far.next()?;
+        Some(Far { column, low, high, others: far.count() })
+    }
+
     fn pick(&self, rows: &[usize]) -> Rows {
         let numbers = rows.iter().flat_map(|at| self.row(*at)).copied().collect();
         Rows { width: self.width, numbers }
@@ -78,19 +115,35 @@ impl Rows {
 pub enum Targets {
     /// These numbers.
     Numbers(Rows),
-    /// For each row, of so many outputs the highest where the class is.
-    Classes { of: usize, rows: Vec<u32> },
+    /// For each row, of as many outputs as there are labels the highest where the class is.
+    Classes { labels: Vec<Label>, rows: Vec<u32> },
 }
 
 impl Targets {
+    /// Of the label of each row: an output for each label that there is, in their order.
+    ///
     /// # Errors
     /// [`DatasetError::Class`].
-    pub fn classes(rows: Vec<u32>) -> Result<Targets, DatasetError> {
-        let of = rows.iter().max().map_or(0, |highest| *highest as usize + 1);
-        if (2..=WIDEST).contains(&of) { Ok(Targets::Classes { of, rows }) } else { Err(DatasetError::Class) }
+    pub fn classes(labels: impl IntoIterator<Item = Label>) -> Result<Targets, DatasetError> {
+        let mut found = BTreeMap::new();
+        let number = |label| {
+            let next = found.len() as u32;
+            *found.entry(label).or_insert(next)
+        };
+        let in_order_of_appearance: Vec<u32> = labels.into_iter().map(number).collect();
+        let mut places = vec![0; found.len()];
+        found.values().zip(0..).for_each(|(number, place)| places[*number as usize] = place);
+        let labels: Vec<Label> = found.into_keys().collect();
+        if !(2..=WIDEST).contains(&labels.len()) {
+            return Err(DatasetError::Class(labels.len()));
+        }
+        Ok(Targets::Classes {
+            labels,
+            rows: in_order_of_appearance.into_iter().map(|number| places[number as usize]).collect(),
+        })
     }
 
-    /// Of rows that have a 1 in the place of the class, and 0 in the others.
+    /// Of rows that have a 1 in the place of the class, and 0 in the others: labels count from 0.
     ///
     /// # Errors
     /// [`DatasetError::OneHot`].
@@ -101,17 +154,26 @@ impl Targets {
         };
         let classes: Option<Vec<u32>> = rows.numbers.chunks_exact(rows.width).map(class).collect();
         match classes {
-            Some(rows_of_class) if rows.width >= 2 => {
-                Ok(Targets::Classes { of: rows.width, rows: rows_of_class })
-            }
+            Some(classes) if rows.width >= 2 => Ok(Targets::Classes {
+                labels: (0..rows.width as i64).map(Label::Integer).collect(),
+                rows: classes,
+            }),
             _ => Err(DatasetError::OneHot),
+        }
+    }
+
+    /// Of classes, what each output stands for.
+    pub fn labels(&self) -> &[Label] {
+        match self {
+            Targets::Numbers(_) => &[],
+            Targets::Classes { labels, .. } => labels,
         }
     }
 
     fn width(&self) -> usize {
         match self {
             Targets::Numbers(rows) => rows.width,
-            Targets::Classes { of, .. } => *of,
+            Targets::Classes { labels, .. } => labels.len(),
         }
     }
 
@@ -125,8 +187,8 @@ impl Targets {
     fn pick(&self, at: &[usize]) -> Targets {
         match self {
             Targets::Numbers(rows) => Targets::Numbers(rows.pick(at)),
-            Targets::Classes { of, rows } => {
-                Targets::Classes { of: *of, rows: at.iter().map(|at| rows[*at]).collect() }
+            Targets::Classes { labels, rows } => {
+                Targets::Classes { labels: labels.clone(), rows: at.iter().map(|at| rows[*at]).collect() }
             }
         }
     }
@@ -158,8 +220,8 @@ impl Part {
             Targets::Numbers(rows) => {
                 Measure { error: squared_error(&outputs, &rows.numbers), accuracy: None }
             }
-            Targets::Classes { of, rows } => {
-                let answers = || outputs.chunks_exact(*of).zip(rows);
+            Targets::Classes { labels, rows } => {
+                let answers = || outputs.chunks_exact(labels.len()).zip(rows);
                 let error: f64 =
                     answers().map(|(outputs, class)| cross_entropy(outputs, *class as usize)).sum();
                 let right =
@@ -198,13 +260,14 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Holds back a share of the rows, of each class the same, drawn with the seed.
+    /// Holds back a share of the rows, of each class the same, drawn with the seed. Of each class one row at least is
+    /// left to learn.
     ///
     /// # Errors
     /// Other numbers of inputs and targets or none, and a share after which one part would be empty.
     pub fn new(inputs: Rows, targets: Targets, validation: f64, seed: u64) -> Result<Dataset, DatasetError> {
         if inputs.count() != targets.count() || inputs.count() == 0 {
-            return Err(DatasetError::Count);
+            return Err(DatasetError::Count { inputs: inputs.count(), targets: targets.count() });
         }
         let shape = Shape { inputs: inputs.width as u32, outputs: targets.width() as u32 };
         let is_share = |target: &f32| (0.0..=1.0).contains(target);
@@ -221,20 +284,66 @@ impl Dataset {
     }
 }
 
+/// What tells datasets apart: a hash of all that makes one, the same in whatever form it was given.
+pub fn fingerprint(inputs: &Rows, targets: &Targets, validation: f64, seed: u64) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(validation.to_le_bytes());
+    hash.update(seed.to_le_bytes());
+    hash_rows(&mut hash, inputs);
+    match targets {
+        Targets::Numbers(rows) => {
+            hash.update([0]);
+            hash_rows(&mut hash, rows);
+        }
+        Targets::Classes { labels, rows } => {
+            hash.update([1]);
+            hash.update((labels.len() as u64).to_le_bytes());
+            labels.iter().for_each(|label| hash_label(&mut hash, label));
+            rows.iter().for_each(|class| hash.update(class.to_le_bytes()));
+        }
+    }
+    hash.finalize().into()
+}
+
+fn hash_rows(hash: &mut Sha256, rows: &Rows) {
+    hash.update((rows.width as u64).to_le_bytes());
+    hash.update((rows.count() as u64).to_le_bytes());
+    let mut bytes = [0; 4096];
+    for numbers in rows.numbers.chunks(bytes.len() / 4) {
+        bytes.as_chunks_mut().0.iter_mut().zip(numbers).for_each(|(word, x)| *word = x.to_le_bytes());
+        hash.update(&bytes[..4 * numbers.len()]);
+    }
+}
+
+fn hash_label(hash: &mut Sha256, label: &Label) {
+    let mut text = |kind: u8, text: &str| {
+        hash.update([kind]);
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    match label {
+        Label::Integer(number) => text(0, &number.to_string()),
+        Label::Name(name) => text(1, name),
+        Label::Word(word) => text(2, word),
+    }
+}
+
 /// The rows to learn and those to hold back, each in their order.
 fn split(targets: &Targets, share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
     let groups = match targets {
         Targets::Numbers(rows) => vec![(0..rows.count()).collect()],
-        Targets::Classes { of, rows } => {
-            let mut groups = vec![Vec::new(); *of];
+        Targets::Classes { labels, rows } => {
+            let mut groups = vec![Vec::new(); labels.len()];
             rows.iter().enumerate().for_each(|(at, class)| groups[*class as usize].push(at));
             groups
         }
     };
+    let is_classes = matches!(targets, Targets::Classes { .. });
     let (mut kept, mut held) = (Vec::new(), Vec::new());
     for (class, mut group) in (0..).zip(groups) {
         Stream::new(seed, Purpose::Task, 1, class).shuffle(&mut group);
-        let count = (share * group.len() as f64).round() as usize;
+        let most = if is_classes { group.len().saturating_sub(1) } else { group.len() };
+        let count = ((share * group.len() as f64).round() as usize).min(most);
         kept.extend_from_slice(&group[count..]);
         held.extend_from_slice(&group[..count]);
     }
@@ -255,6 +364,24 @@ impl Task for Dataset {
             return Parameters::default();
         }
         Parameters { output_activation: Activation::Identity, weight_step: 0.5, ..Parameters::default() }
+    }
+
+    fn warning(&self) -> Option<String> {
+        let targets = match &self.training.targets {
+            Targets::Numbers(rows) => rows.far(),
+            Targets::Classes { .. } => None,
+        };
+        let warning = |of: &str, Far { column, low, high, others }: Far| {
+            let more = if others > 0 { format!(", and {others} more like it") } else { String::new() };
+            let show = |x: f32| if x.abs() < 1e6 { x.to_string() } else { format!("{x:e}") };
+            let (low, high) = (show(low), show(high));
+            format!(
+                "column {column} of a dataset's {of} has numbers from {low} to {high}{more}: scale each to about \
+                 -1 to 1, as first weights are about 1"
+            )
+        };
+        let inputs = self.training.inputs.far().map(|far| warning("inputs", far));
+        inputs.or_else(|| targets.map(|far| warning("targets", far)))
     }
 
     fn grain(&self) -> usize {
@@ -298,9 +425,14 @@ mod tests {
 
     /// Sixty rows of three classes, of which there are 30, 20 and 10.
     fn flowers(share: f64, seed: u64) -> Result<Dataset, DatasetError> {
-        let classes: Vec<u32> = (0..60).map(|at| [0, 0, 0, 1, 1, 2][at % 6]).collect();
+        let classes: Vec<i64> = (0..60).map(|at| [0, 0, 0, 1, 1, 2][at % 6]).collect();
         let numbers: Vec<f32> = (0..60).map(|at| at as f32).collect();
-        Dataset::new(rows(1, &numbers), Targets::classes(classes)?, share, seed)
+        Dataset::new(
+            rows(1, &numbers),
+            Targets::classes(classes.into_iter().map(Label::Integer))?,
+            share,
+            seed,
+        )
     }
 
     #[test]
@@ -329,12 +461,88 @@ mod tests {
     #[test]
     fn classes_and_rows_with_a_one_are_the_same() {
         let one_hot = Targets::one_hot(&rows(3, &[0.0, 1.0, 0.0, 0.0, 0.0, 1.0]));
-        assert_eq!(one_hot, Targets::classes(vec![1, 2]));
+        let labels = [0, 1, 2].map(Label::Integer).to_vec();
+        assert_eq!(one_hot, Ok(Targets::Classes { labels, rows: vec![1, 2] }));
+        assert_eq!(Targets::one_hot(&rows(2, &[0.0, 1.0, 1.0, 0.0])), integers(&[1, 0]));
         for wrong in [&[1.0, 1.0], &[0.0, 0.0], &[0.5, 0.5], &[1.0, 0.5]] {
             assert_eq!(Targets::one_hot(&rows(2, wrong)), Err(DatasetError::OneHot));
         }
-        assert_eq!(Targets::classes(vec![0, 0]), Err(DatasetError::Class));
-        assert_eq!(Targets::classes(vec![0, 10_000]), Err(DatasetError::Class));
+        assert_eq!(integers(&[0, 0]), Err(DatasetError::Class(1)));
+        assert_eq!(integers(&(0..10_001).collect::<Vec<i64>>()), Err(DatasetError::Class(10_001)));
+    }
+
+    #[test]
+    fn labels_are_a_set_and_outputs_are_in_their_order() {
+        let of = |labels: &[i64]| match integers(labels) {
+            Ok(Targets::Classes { labels, rows }) => (labels.len(), rows),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of(&[1, 2, 1, 2]), (2, vec![0, 1, 0, 1]));
+        assert_eq!(of(&[1, -1]), (2, vec![1, 0]));
+        assert_eq!(of(&[3, 0, 1]), (3, vec![2, 0, 1]), "a gap is no class");
+        let words = ["no", "yes", "maybe"].map(|word| Label::Word(word.into()));
+        let Ok(Targets::Classes { labels, rows }) = Targets::classes(words.clone()) else {
+            panic!("classes")
+        };
+        assert_eq!(
+            (labels, rows),
+            (vec![words[2].clone(), words[0].clone(), words[1].clone()], vec![1, 2, 0])
+        );
+    }
+
+    #[test]
+    fn some_of_every_class_is_left_to_learn() {
+        let labels: Vec<Label> = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 2].map(Label::Integer).to_vec();
+        let numbers: Vec<f32> = (0..11).map(|at| at as f32).collect();
+        for (share, seed) in [(0.5, 1), (0.8, 2), (0.99, 3)] {
+            let targets = Targets::classes(labels.clone()).unwrap();
+            let task = Dataset::new(rows(1, &numbers), targets, share, seed).unwrap();
+            let Targets::Classes { rows: kept, .. } = task.training.targets else { panic!("classes") };
+            assert!((0..3).all(|class| kept.contains(&class)), "{share}: {kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_tells_apart_whatever_makes_another_dataset() {
+        let numbers = |width, numbers: &[f32]| Targets::Numbers(rows(width, numbers));
+        let of = |inputs: &Rows, targets: &Targets| fingerprint(inputs, targets, 0.0, 0);
+        let (inputs, targets) = (rows(2, &[0.0, 1.0, 2.0, 3.0]), numbers(1, &[1.0, 0.0]));
+        let mut all = vec![
+            of(&inputs, &targets),
+            of(&rows(2, &[0.0, 1.0, 2.0, 4.0]), &targets),
+            of(&rows(4, &[0.0, 1.0, 2.0, 3.0]), &targets),
+            of(&inputs, &numbers(1, &[0.0, 1.0])),
+            of(&inputs, &numbers(2, &[1.0, 0.0])),
+            of(&inputs, &integers(&[1, 0]).unwrap()),
+            of(&inputs, &integers(&[0, 1]).unwrap()),
+            of(&inputs, &integers(&[1, 2]).unwrap()),
+            of(&inputs, &Targets::classes(["0", "1"].map(|x| Label::Word(x.into()))).unwrap()),
+            of(&inputs, &Targets::classes(["0", "1"].map(|x| Label::Name(x.into()))).unwrap()),
+            fingerprint(&inputs, &targets, 0.5, 0),
+            fingerprint(&inputs, &targets, 0.0, 1),
+        ];
+        assert_eq!(all[0], of(&inputs.clone(), &targets.clone()));
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn columns_far_from_zero_are_named() {
+        let task = |inputs: Rows| {
+            Dataset::new(inputs, Targets::Numbers(rows(1, &[0.5, 1.0])), 0.0, 0).unwrap().warning()
+        };
+        assert_eq!(task(rows(2, &[0.0, 100.0, -100.0, 1.0])), None);
+        let warning = task(rows(3, &[0.0, 1e9, 1.0, -1.0, 2e9, 150.0])).unwrap();
+        assert!(
+            warning.contains("column 2 of a dataset's inputs has numbers from 1e9 to 2e9, and 1 more"),
+            "{warning}"
+        );
+    }
+
+    fn integers(labels: &[i64]) -> Result<Targets, DatasetError> {
+        Targets::classes(labels.iter().copied().map(Label::Integer))
     }
 
     #[test]
@@ -350,7 +558,9 @@ mod tests {
         all.sort_by(f32::total_cmp);
         assert!(all.into_iter().eq((0..60).map(|at| at as f32)), "each row is in one part");
         assert_eq!(flowers(0.001, 7).err(), Some(DatasetError::Validation));
-        assert_eq!(flowers(0.999, 7).err(), Some(DatasetError::Validation));
+        let numbers = Targets::Numbers(rows(1, &[0.0; 60]));
+        let all = Dataset::new(rows(1, &[0.0; 60]), numbers, 0.999, 7);
+        assert_eq!(all.err(), Some(DatasetError::Validation));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Task for Multiplexer11 {
         4
     }
 
-    /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048.
+    /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048, as SharpNEAT takes outputs beyond 0 to 1 for 0 or 1.
     fn evaluate(&self, network: &Network) -> Score {
         let credit = |(output, wanted): (f32, f32)| {
             let error = f64::from(output.clamp(0.0, 1.0) - wanted);
@@ -84,12 +84,16 @@ mod tests {
     }
 
     #[test]
-    fn saying_a_half_always_is_worth_three_quarters() {
+    fn saying_a_half_always_is_worth_three_quarters_and_beyond_one_is_one() {
+        assert_eq!(Multiplexer11.evaluate(&saying(0.5)).fitness, 0.75 * 2048.0);
+        assert_eq!(Multiplexer11.evaluate(&saying(3.0)).fitness, 1024.0);
+    }
+
+    fn saying(always: f32) -> Network {
         let p = Parameters { output_activation: Activation::Identity, ..Parameters::default() };
         let mut rng = Stream::new(1, Purpose::Birth, 0, 0);
         let g = Genotype::new(12, 1, &p, &mut rng).unwrap();
-        let half = Connection::new(input(0), output(0), 0.5);
-        let g = Genotype::from_genes(12, 1, g.nodes().collect(), vec![half]).unwrap();
-        assert_eq!(Multiplexer11.evaluate(&Network::new(&g)).fitness, 0.75 * 2048.0);
+        let bias = Connection::new(input(0), output(0), always);
+        Network::new(&Genotype::from_genes(12, 1, g.nodes().collect(), vec![bias]).unwrap())
     }
 }

@@ -40,10 +40,10 @@ impl Task for Parity {
         (256 >> self.bits).max(1)
     }
 
-    /// Σ (1 − e²) over the cases, as many as there are at most. Each case has −e².
+    /// Σ (1 − e²) over the cases, of the outputs as they are: as many as there are cases at most. Each case has −e².
     fn evaluate(&self, network: &Network) -> Score {
         let error = |(output, wanted): (f32, f32)| {
-            let error = output.clamp(0.0, 1.0) - wanted;
+            let error = output - wanted;
             -f64::from(error * error)
         };
         let cases: Vec<f64> = self.answers(network).map(error).collect();
@@ -78,12 +78,26 @@ mod tests {
 
     #[test]
     fn one_bit_tells_nothing_of_three() {
-        let three = Parity::new(&mut Settings::default()).unwrap();
-        let p = Parameters { output_activation: crate::math::Activation::Identity, ..three.parameters() };
-        let born = Genotype::new(3, 1, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
-        let first = Connection::new(input(0), output(0), 1.0);
-        let network = Network::new(&Genotype::from_genes(3, 1, born.nodes().collect(), vec![first]).unwrap());
+        let (three, network) = (three(), of_first_bit(1.0));
         assert_eq!(three.evaluate(&network).fitness, 4.0);
         assert_eq!(three.trial(&network), Trial::new(false, vec![("right", 0.5)]));
+    }
+
+    #[test]
+    fn outputs_are_taken_as_they_are() {
+        // outputs of 0 and 2: of eight cases two have e² = 0, four have 1 and two have 4
+        assert_eq!(three().evaluate(&of_first_bit(2.0)).fitness, 8.0 - 12.0);
+    }
+
+    fn three() -> Parity {
+        Parity::new(&mut Settings::default()).unwrap()
+    }
+
+    fn of_first_bit(weight: f32) -> Network {
+        let three = three();
+        let p = Parameters { output_activation: crate::math::Activation::Identity, ..three.parameters() };
+        let born = Genotype::new(3, 1, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        let first = Connection::new(input(0), output(0), weight);
+        Network::new(&Genotype::from_genes(3, 1, born.nodes().collect(), vec![first]).unwrap())
     }
 }

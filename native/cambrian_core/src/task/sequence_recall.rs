@@ -83,11 +83,11 @@ impl Task for SequenceRecall {
         1
     }
 
-    /// 1 − the mean of e², as there; each case has −Σe².
+    /// 1 − the mean of e², of the outputs as they are, as there; each case has −Σe².
     fn evaluate(&self, network: &Network) -> Score {
         let answers = self.answers(network, DRAWS);
         let error = |(output, bit): &(f32, bool)| {
-            let error = f64::from(output.clamp(0.0, 1.0) - f32::from(u8::from(*bit)));
+            let error = f64::from(output - f32::from(u8::from(*bit)));
             -error * error
         };
         let case = |answers: &[(f32, bool)]| answers.iter().map(error).sum();
@@ -117,13 +117,17 @@ mod tests {
 
     /// Its output is the first input as it was so many ticks ago.
     fn line(ticks: f32) -> Network {
+        amplifier(ticks, 1.0)
+    }
+
+    fn amplifier(ticks: f32, weight: f32) -> Network {
         let p = Parameters { output_activation: Activation::Identity, ..Parameters::default() };
         let born = Genotype::new(3, 1, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
         let mut nodes: Vec<_> = born.nodes().collect();
         for node in nodes.iter_mut().filter(|node| node.id == output(0)) {
             (node.neuron.dynamics, node.neuron.time_constant) = (Dynamics::Delay, ticks);
         }
-        let links = vec![Connection::new(input(0), output(0), 1.0)];
+        let links = vec![Connection::new(input(0), output(0), weight)];
         Network::new(&Genotype::from_genes(3, 1, nodes, links).unwrap())
     }
 
@@ -135,6 +139,12 @@ mod tests {
             assert!(task(length, 0).trial(&line).solved);
             assert!(!task(length, 1).trial(&line).solved);
         }
+    }
+
+    #[test]
+    fn outputs_are_taken_as_they_are() {
+        // half of the bits are 1, for which it says 3
+        assert_eq!(task(3, 0).evaluate(&amplifier(3.0, 3.0)).fitness, 1.0 - 4.0 / 2.0);
     }
 
     #[test]

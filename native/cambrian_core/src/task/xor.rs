@@ -25,11 +25,12 @@ impl Task for Xor {
         128
     }
 
-    /// 4 − Σe² over the four cases: 0 to 4. Each case has −e².
+    /// 4 − Σe² over the four cases, of the outputs as they are: 4 at most, and far below 0 for outputs far beyond 0 to 1.
+    /// Each case has −e².
     fn evaluate(&self, network: &Network) -> Score {
         let error = |(inputs, wanted): &([f32; 2], f32)| {
-            let got = network.activate(inputs)[0].clamp(0.0, 1.0);
-            f64::from((got - wanted) * (got - wanted))
+            let error = network.activate(inputs)[0] - wanted;
+            f64::from(error * error)
         };
         let cases: Vec<f64> = CASES.iter().map(|case| -error(case)).collect();
         Score { fitness: 4.0 + cases.iter().sum::<f64>(), cases }
@@ -38,5 +39,30 @@ impl Task for Xor {
     fn trial(&self, network: &Network) -> Trial {
         let fitness = self.evaluate(network).fitness;
         Trial::new(fitness >= SOLVED, vec![("squared_error", 4.0 - fitness)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genotype::{Connection, Genotype};
+    use crate::innovation::{input, output};
+    use crate::math::Activation;
+    use crate::rng::{Purpose, Stream};
+
+    #[test]
+    fn outputs_are_taken_as_they_are() {
+        // both inputs lead to cos(pi (x + y)) by a weight of pi: 1, -1, -1 and 1
+        let p = Parameters { output_activation: Activation::Cos, ..Parameters::default() };
+        let born = Genotype::new(2, 1, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        let link = |at| Connection::new(input(at), output(0), std::f32::consts::PI);
+        let mut links = vec![link(0), link(1)];
+        links.sort_unstable_by_key(|link| link.id);
+        let genes = Genotype::from_genes(2, 1, born.nodes().collect(), links).unwrap();
+        let network = Network::new(&genes);
+        let score = Xor.evaluate(&network);
+        // the squared errors are 1, 4, 4 and 1
+        assert!((score.fitness - (4.0 - 10.0)).abs() < 1e-5, "{score:?}");
+        assert!((Xor.trial(&network).facts[0].1 - 10.0).abs() < 1e-5);
     }
 }

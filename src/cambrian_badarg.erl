@@ -1,0 +1,73 @@
+%% @private
+%% Says in words which argument of a call is no network, genotype or substrate. The exception stays `badarg': the words come
+%% when somebody shows it, as EEP 54 has it.
+-module(cambrian_badarg).
+
+-export([raise/1, format_error/2]).
+
+%% In characters, of what an argument is.
+-define(MAX_TEXT, 60).
+
+%% @doc Raises a `badarg' of the library as one of the function that called it, of which the stack is.
+-spec raise([tuple()]) -> no_return().
+raise([{cambrian_nif, _, Arguments, _}, {Module, Function, Arity, Where} | Stack]) when length(Arguments) =:= Arity ->
+    Explained = [{error_info, #{module => ?MODULE}} | Where],
+    erlang:raise(error, badarg, [{Module, Function, Arguments, Explained} | Stack]);
+raise(Stack) -> erlang:raise(error, badarg, Stack).
+
+%% @doc Called by who shows an exception. Where arguments were left out for their size, the `cause' is what is wrong with the
+%% first.
+-spec format_error(badarg, [tuple()]) -> #{pos_integer() | general => unicode:chardata()}.
+format_error(badarg, [{_, _, Arity, Where} | _]) when is_integer(Arity) ->
+    #{cause := Cause} = proplists:get_value(error_info, Where),
+    #{1 => io_lib:format("~0tP", [Cause, 20])};
+format_error(badarg, [{Module, Function, Arguments, _} | _]) ->
+    Expected = lists:enumerate(expected(Module, Function)),
+    case [{At, why(Kind, lists:nth(At, Arguments))} || {At, Kind} <- Expected, not is(Kind, lists:nth(At, Arguments))] of
+        [] when Module =:= cambrian_network ->
+            #{general => <<"numbers have to be a list of them or a binary of 32-bit floats, and a state what a step gave">>};
+        [] -> #{general => <<"an argument is of another type than the function takes">>};
+        Wrong -> maps:from_list(Wrong)
+    end.
+
+%% Of the first arguments.
+expected(cambrian_network, compile) -> [genotype];
+expected(cambrian_network, Many) when Many =:= activate_many; Many =:= step_many -> [networks];
+expected(cambrian_network, _) -> [network];
+expected(cambrian_genotype, Two) when Two =:= crossover; Two =:= distance; Two =:= diff -> [genotype, genotype];
+expected(cambrian_genotype, Made) when Made =:= new; Made =:= from_binary; Made =:= from_json; Made =:= from_neat_python -> [];
+expected(cambrian_genotype, _) -> [genotype];
+expected(cambrian_substrate, express) -> [substrate, genotype];
+expected(cambrian_substrate, Of) when Of =:= info; Of =:= shape -> [substrate];
+expected(_, _) -> [].
+
+is(networks, List) -> is_list(List) andalso length_of(List) =/= error andalso lists:all(fun(X) -> is(network, X) end, List);
+is(Kind, Term) -> cambrian_nif:kind_of(Term) =:= Kind.
+
+length_of(List) -> try length(List) catch error:badarg -> error end.
+
+why(networks, [_ | _] = List) ->
+    case [X || length_of(List) =/= error, X <- List, not is(network, X)] of
+        [Other | _] -> ["has to be a list of networks, and one is ", what(Other), hint(network, Other)];
+        [] -> "has to be a list of networks"
+    end;
+why(networks, Other) -> ["has to be a list of networks, and is ", what(Other)];
+why(Kind, Other) -> ["has to be a ", atom_to_list(Kind), ", and is ", what(Other), hint(Kind, Other)].
+
+what(Term) ->
+    case cambrian_nif:kind_of(Term) of
+        undefined -> io_lib:format("~0tP", [Term, 8], [{chars_limit, ?MAX_TEXT}]);
+        Kind -> ["a ", atom_to_list(Kind)]
+    end.
+
+hint(network, Other) ->
+    case cambrian_nif:kind_of(Other) of
+        genotype -> ": cambrian_network:compile/1 makes one of it";
+        _ -> ""
+    end;
+hint(genotype, Other) ->
+    case cambrian_nif:kind_of(Other) of
+        network -> ", which is made of one and does not keep it";
+        _ -> ""
+    end;
+hint(_, _) -> "".

@@ -1,0 +1,81 @@
+%% @private
+%% One evaluation, for who asks for it: in a process apart, which is ended when it takes too long or too much memory, or when
+%% its caller ends.
+-module(cambrian_evaluation).
+
+-export([run/3]).
+-export_type([limits/0, fault/0]).
+
+-type limits() :: #{timeout := timeout(), memory := pos_integer() | infinity}.
+%% In ms and bytes; of many steps, the timeout is for each.
+-type fault() :: timeout | memory | {bad_fitness, term()} | {crashed, {error | exit | throw, term(), list()} | term()} | term().
+
+%% What the code of a user sends to anybody has not the reference, and is no answer.
+-record(run, {caller, ref, child, timeout, memory, marks, seen = 0}).
+
+-spec run({each | together, fun()}, cambrian_network:network(), limits()) -> {ok, float()} | {error, {evaluation_failed, fault()}}.
+run(How, Network, Limits) ->
+    {Caller, Ref} = {self(), make_ref()},
+    {Pid, Monitor} = spawn_monitor(fun() -> Caller ! {Ref, guard(Caller, How, Network, Limits)} end),
+    receive
+        {Ref, Answer} ->
+            true = demonitor(Monitor, [flush]),
+            case Answer of
+                {ok, Score} -> score(Score);
+                {fault, Fault} -> failed(Fault)
+            end;
+        {'DOWN', Monitor, process, Pid, Reason} -> failed({crashed, Reason})
+    end.
+
+failed(Fault) -> {error, {evaluation_failed, Fault}}.
+
+score({fault, Fault}) -> failed(Fault);
+score(#{fitness := Fitness}) when is_number(Fitness) -> score(Fitness);
+score(Fitness) ->
+    try {ok, float(Fitness)} catch error:badarg -> failed({bad_fitness, Fitness}) end.
+
+guard(Caller, How, Network, #{timeout := Timeout, memory := Memory}) ->
+    process_flag(trap_exit, true),
+    _ = monitor(process, Caller),
+    {Self, Ref, Marks} = {self(), make_ref(), atomics:new(1, [])},
+    Child = spawn_link(fun() ->
+                           limit(Memory),
+                           Self ! {Ref, answer(How, Network, fun(_) -> atomics:add(Marks, 1, 1) end)}
+                       end),
+    wait(#run{caller = Caller, ref = Ref, child = Child, timeout = Timeout, memory = Memory, marks = Marks}).
+
+wait(#run{caller = Caller, ref = Ref, child = Child, timeout = Timeout, memory = Memory, marks = Marks, seen = Seen} = Run) ->
+    receive
+        {Ref, Answer} -> kill(Child), Answer;
+        {'EXIT', Child, killed} when Memory =/= infinity -> {fault, memory};
+        {'EXIT', Child, Reason} -> {fault, {crashed, Reason}};
+        {'DOWN', _, process, Caller, _} -> kill(Child)
+    after Timeout ->
+        case atomics:get(Marks, 1) of
+            Seen ->
+                kill(Child),
+                {fault, timeout};
+            More -> wait(Run#run{seen = More})
+        end
+    end.
+
+%% With what is linked to it.
+kill(Child) -> exit(Child, kill).
+
+%% Above what the task brings with it, which while garbage is collected may be there three times.
+limit(infinity) -> ok;
+limit(Bytes) ->
+    {total_heap_size, Own} = process_info(self(), total_heap_size),
+    Words = 3 * Own + Bytes div erlang:system_info(wordsize),
+    _ = process_flag(max_heap_size, #{size => Words, kill => true, error_logger => false}),
+    ok.
+
+answer({each, Each}, Network, _Mark) -> caught(fun() -> Each(Network) end);
+answer({together, Together}, Network, Mark) ->
+    caught(fun() ->
+               [{1, Answer}] = Together([{1, Network}], Mark),
+               Answer
+           end).
+
+caught(Evaluate) ->
+    try {ok, Evaluate()} catch Class:Reason:Stack -> {fault, {crashed, {Class, Reason, Stack}}} end.
