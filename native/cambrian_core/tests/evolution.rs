@@ -104,7 +104,7 @@ fn classes_are_learnt_and_found_in_what_was_held_back() {
         [radius * cos, radius * sin]
     };
     let inputs = Rows::new(2, (0..120).flat_map(point).collect()).unwrap();
-    let targets = Targets::classes((0..120).map(|at| at % 2).collect()).unwrap();
+    let targets = Targets::classes((0..120).map(|at| Label::Integer(at % 2))).unwrap();
     let task = Dataset::new(inputs, targets, 0.25, 1).unwrap();
     for seed in 1..=3 {
         let population = Population::new(task.parameters(), task.shape(), seed).unwrap();
