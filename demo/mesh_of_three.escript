@@ -53,7 +53,8 @@ call(Peer, Module, Function, Arguments) -> peer:call(Peer, Module, Function, Arg
 
 introduce(Seed, Isolated) ->
     io:format("Double pole balancing without velocities: three nodes, three populations, seed ~b, ~s.~n"
-              "Solved = balanced for 100,000 steps, then from at least 200 of 625 other starts.~n~n",
+              "Solved = balanced for 100,000 steps, then from at least 200 of 625 other starts.~n"
+              "That takes some seconds, or up to a minute.~n~n",
               [Seed, case Isolated of true -> "each on its own"; false -> "sharing champions" end]).
 
 %%% ---- nodes ------------------------------------------------------------------------------

@@ -40,10 +40,12 @@ half_the_time_case() ->
     ok = cambrian_governor:configure(#{cpu => 0.3}),
     #{threads := Threads} = cambrian_governor:status(),
     [begin
-         Used = cores_used(2000, P) / Threads,
-         ?assert(Used < 0.3 * 1.4),
-         ?assert(Used > 0.05)
-     end || Start <- [fun endless/0, fun endless_fun/0], P <- [Start()]].
+         %% it works, however little a busy machine leaves it
+         Cpu = runtime(),
+         P = Start(),
+         cambrian_wait:until(fun() -> runtime() - Cpu > 100 * Threads end),
+         ?assert(cores_used(2000, P) / Threads < 0.3 * 1.4)
+     end || Start <- [fun endless/0, fun endless_fun/0]].
 
 one_thread_case() ->
     ok = cambrian_governor:configure(#{threads => 1}),
@@ -130,7 +132,7 @@ timers_are_kept_case() ->
     Paths = lists:append([["-pa", filename:dirname(code:which(Module))] || Module <- [cambrian, ?MODULE]]),
     {ok, Peer, _} = peer:start_link(#{connection => standard_io, wait_boot => 300_000, args => Paths}),
     {ok, _} = peer:call(Peer, application, ensure_all_started, [cambrian]),
-    {Late, Idle} = best_of(5, fun() -> peer:call(Peer, ?MODULE, lateness, [], 30_000) end),
+    {Late, Idle} = best_of(5, fun() -> peer:call(Peer, ?MODULE, lateness, [], 300_000) end),
     ok = peer:stop(Peer),
     io:format(user, "a timer of 1 ms is late by ~.1f ms at the 99th percentile, in an idle VM by ~.1f; ", [Late, Idle]),
     ?assert(Late < 5.0 + max(0.0, Idle - 2.0)).

@@ -91,7 +91,7 @@ nodes_of(Relays, Libraries) ->
     Names = lists:sublist([one, two, three, four], length(Relays)),
     [{Peer, Relay} || {{Peer, _}, Relay} <- lists:zip(cambrian_peers:start(Names), Relays)].
 
-run({Peer, _}, Module, Function, Arguments) -> peer:call(Peer, Module, Function, Arguments, 60_000).
+run({Peer, _}, Module, Function, Arguments) -> peer:call(Peer, Module, Function, Arguments, 300_000).
 
 -include("cambrian_transport_contract.hrl").
 
