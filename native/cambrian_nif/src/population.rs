@@ -52,12 +52,32 @@ fn encoding(term: Term) -> NifResult<Encoding> {
     Ok(Encoding::Direct(Shape { inputs, outputs }))
 }
 
+/// Of random genotypes, or of those that are given and mutated copies of them.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_new(encoded: Term, task: Term, changes: Term, seed: u64) -> NifResult<(Atom, PopulationArc)> {
+fn population_new(
+    encoded: Term,
+    task: Term,
+    changes: Term,
+    seed: u64,
+    founders: List<GenotypeArc>,
+) -> NifResult<(Atom, PopulationArc)> {
     let encoding = encoding(encoded)?;
     let p = parameters::read(changes, encoding.parameters(task::parameters(task)?))?;
-    let population = job::pool()?.install(|| Population::new(p, encoding, seed));
-    Ok((atoms::ok(), ResourceArc::new(PopulationResource(population.map_err(error::parameter)?))))
+    let founders: Vec<_> = founders.0.iter().map(|founder| Arc::clone(&founder.0)).collect();
+    let population = if founders.is_empty() {
+        let population = job::pool()?.install(|| Population::new(p, encoding, seed));
+        population.map_err(|error| error::parameter(error, changes))?
+    } else {
+        let population = job::pool()?.install(|| Population::founded_by(p, encoding, seed, &founders));
+        population.map_err(|_| Error::BadArg)?
+    };
+    Ok((atoms::ok(), ResourceArc::new(PopulationResource(population))))
+}
+
+/// Whether its genotypes are CPPNs of this substrate.
+#[rustler::nif]
+fn population_is_on(population: PopulationArc, substrate: SubstrateArc) -> bool {
+    matches!(population.0.encoding(), Encoding::Substrate(own) if own.plan() == substrate.0.plan())
 }
 
 /// `{Tag, {ok, Evaluated}}`
