@@ -14,7 +14,8 @@ start(_Type, _Args) ->
 
 check(Environment) ->
     Table = maps:merge(table(), cambrian_bridge_options:environment_table()),
-    case {cambrian_options:check(Environment, Table), cambrian_dashboard:check(maps:get(dashboard, Environment, #{}))} of
+    case {cambrian_options:check(Environment, Table, <<"docs/README.md">>),
+          cambrian_dashboard:check(maps:get(dashboard, Environment, #{}))} of
         {{ok, Checked}, {ok, _}} -> cambrian_bridge_options:from_environment(Checked);
         {{ok, _}, Error} -> Error;
         {Error, _} -> Error

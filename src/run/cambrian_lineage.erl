@@ -175,7 +175,8 @@ kind({_Id, {_Origin, _, _}}) -> bred.
 open(Kind) ->
     case cambrian_file:in_data_dir([<<"lineage">>, atom_to_binary(Kind)]) of
         none -> none;
-        {ok, Path} -> open(Kind, unicode:characters_to_list(Path))
+        %% a log's name is a list, of bytes where the VM takes names for that
+        {ok, Path} -> open(Kind, unicode:characters_to_list(Path, file:native_name_encoding()))
     end.
 
 %% Without its log it still remembers, until the VM ends.

@@ -77,10 +77,14 @@
 %%% ---- a module as a world ----------------------------------------------------------------
 
 %% @private How networks live in a module with this behaviour, of what its `init/1' gave.
--spec evaluation(module(), map(), Config :: term()) -> {ok, cambrian_task:evaluation()} | error.
+-spec evaluation(module(), map(), Config :: term()) ->
+          {ok, cambrian_task:evaluation()} | {error, cambrian_options:error()} | error.
 evaluation(Module, Shape, Config) ->
-    case maps:merge(#{steps => 1000, episodes => 1}, Shape) of
-        #{steps := Steps, episodes := Episodes} when ?IS_COUNT(Steps), ?IS_COUNT(Episodes) ->
+    Known = [inputs, outputs, steps, episodes],
+    case {maps:merge(#{steps => 1000, episodes => 1}, Shape), maps:keys(maps:without(Known, Shape))} of
+        {_, [Key | _]} ->
+            {error, cambrian_options:unknown(unknown_option, Key, Known, <<"cambrian_environment:init/1">>)};
+        {#{steps := Steps, episodes := Episodes}, []} when ?IS_COUNT(Steps), ?IS_COUNT(Episodes) ->
             World = world(Module, Config, Steps, Episodes),
             {ok, {together, fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}};
         _ -> error

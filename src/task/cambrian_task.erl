@@ -54,7 +54,7 @@
 -type trial() :: #{solved := boolean(), facts := [{atom(), float()}], validation => float()}.
 %% `validation' is of a dataset of which some is held back: what fitness would be there.
 
--type error() :: {unknown_task, atom()} | {unknown_option, term()} | {missing_options, [atom()]}
+-type error() :: {unknown_task, atom()} | {unknown_option, term(), cambrian_options:hint()} | {missing_options, [atom()]}
                | {bad_option, {atom(), term(), Expected :: binary()}}
                | {bad_dataset, Expected :: binary()} | {bad_dataset, Row :: term(), Expected :: binary()}.
 -type prepared() :: #{name := atom(), id => binary(), inputs := pos_integer(), outputs := pos_integer(),
@@ -135,7 +135,15 @@ trial(Name, Network) ->
 %% @private A native task, made ready.
 -spec new(native()) -> {ok, reference()} | {error, error()}.
 new({dataset, Inputs, Targets}) -> new({dataset, #{inputs => Inputs, targets => Targets}});
-new({Name, Settings}) -> cambrian_nif:task_new(Name, Settings);
+new({Name, Settings}) ->
+    case cambrian_nif:task_new(Name, Settings) of
+        {error, {unknown_option, Key, Known}} ->
+            {error, cambrian_options:unknown(unknown_option, Key, Known, <<"cambrian_task">>)};
+        %% which it is to draw the rows of
+        {ok, _} when Name =:= dataset, is_map_key(seed, Settings), not is_map_key(validation, Settings) ->
+            {error, {bad_option, {seed, map_get(seed, Settings), <<"left out without validation, of which it draws the rows">>}}};
+        Answer -> Answer
+    end;
 new(Name) -> new({Name, #{}}).
 
 %% How a native task is evaluated by workers, which may be of other nodes: it is made there, once.
@@ -239,13 +247,18 @@ module(Module, Args) ->
             {error, {unknown_task, Module}}
     end.
 
-each(Module, _Shape, State) -> {ok, {each, fun(Network) -> Module:evaluate(Network, State) end}}.
+each(Module, Shape, State) ->
+    case maps:keys(maps:without([inputs, outputs], Shape)) of
+        [] -> {ok, {each, fun(Network) -> Module:evaluate(Network, State) end}};
+        [Key | _] -> {error, cambrian_options:unknown(unknown_option, Key, [inputs, outputs], <<"cambrian_task:init/1">>)}
+    end.
 
 init(Module, Args, Evaluation) ->
     try Module:init(Args) of
         {ok, #{inputs := Inputs, outputs := Outputs} = Shape, State} = Answer when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
             case Evaluation(Module, Shape, State) of
                 {ok, Evaluate} -> {ok, #{name => Module, inputs => Inputs, outputs => Outputs, evaluate => Evaluate}};
+                {error, Reason} -> {error, Reason};
                 error -> {error, {bad_return, {Module, init, 1}, Answer}}
             end;
         Other ->
