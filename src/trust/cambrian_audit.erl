@@ -27,7 +27,7 @@ open(none, _Size) ->
     {ok, #{log => none, last => []}};
 open({ok, Path}, Size) ->
     Log = {?MODULE, Path},
-    Options = [{name, Log}, {file, unicode:characters_to_list(Path)}, {type, wrap}, {format, external}],
+    Options = [{name, Log}, {file, unicode:characters_to_list(Path, file:native_name_encoding())}, {type, wrap}, {format, external}],
     _ = filelib:ensure_dir(Path),
     case opened(Log, Options, Size) of
         ok -> {ok, #{log => Log, last => []}};
