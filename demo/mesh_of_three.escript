@@ -168,9 +168,9 @@ conclude(Seed, Isolated, Nodes) ->
 
 isolated_line(#{name := Name, seed := Seed, record := #{result := Result}}) ->
     #{champion := Bytes, generations := Generations, evaluations := Evaluations, solved := Solved} = Result,
-    io:format("~-13s seed ~b: ~s after ~b generations and ~b evaluations, champion ~s~n",
+    io:format("~-13s seed ~b: ~s after ~s and ~s, champion ~s~n",
               [Name, Seed, case Solved of true -> "solved"; false -> "not solved" end,
-               Generations, Evaluations, hex(crypto:hash(sha256, Bytes))]).
+               cambrian_text:counted(Generations, "generation"), cambrian_text:counted(Evaluations, "evaluation"), hex(crypto:hash(sha256, Bytes))]).
 
 %% Nothing is believed: the champion is read from its bytes and tried again here.
 announce(Seed, Isolated, #{champion := Bytes, fitness := Fitness} = Result, Node, Nodes) ->
@@ -179,14 +179,19 @@ announce(Seed, Isolated, #{champion := Bytes, fitness := Fitness} = Result, Node
     #{nodes := Size, connections := Connections, recurrent := Recurrent} = cambrian_genotype:info(Champion),
     #{name := Name} = Node,
     #{generations := Generations, evaluations := Evaluations} = Result,
-    io:format("~s found the champion first, in generation ~b, after ~b evaluations of its own and ~.1f s; "
+    Fittest = lists:max([Best || #{record := #{history := History}} <- Nodes, #{best := Best} <- History]),
+    io:format("~s found the champion first, in generation ~b, after ~s of its own and ~.1f s; "
               "~b of ~b nodes have one now.~n"
-              "Fitness ~.4f. Tried again from its bytes: ~b steps, ~b of 625 starts.~n"
-              "~b nodes, ~b connections, ~b of them recurrent. Id ~s~n",
-              [Name, Generations - 1, Evaluations, maps:get(elapsed_ms, Result) / 1000,
+              "Fitness ~.4f~s. Tried again from its bytes: ~s, ~b of 625 starts.~n"
+              "~s, ~s, ~b of them recurrent. Id ~s~n",
+              [Name, Generations - 1, cambrian_text:counted(Evaluations, "evaluation"), maps:get(elapsed_ms, Result) / 1000,
                length([N || #{record := #{result := #{solved := true}}} = N <- Nodes]), length(Nodes), Fitness,
-               trunc(proplists:get_value(steps, Facts)), trunc(proplists:get_value(starts_of_625, Facts)),
-               Size, Connections, Recurrent, hex(cambrian_genotype:id(Champion))]),
+               [io_lib:format(", and the fittest of all had ~.4f: it is the first that passed the trial", [Fittest])
+                || Fittest > Fitness],
+               cambrian_text:counted(trunc(proplists:get_value(steps, Facts)), "step"),
+               trunc(proplists:get_value(starts_of_625, Facts)),
+               cambrian_text:counted(Size, "node"), cambrian_text:counted(Connections, "connection"), Recurrent,
+               hex(cambrian_genotype:id(Champion))]),
     write(Seed, Isolated, Champion, Result, Facts, Node, Nodes).
 
 write(Seed, Isolated, Champion, Result, Facts, #{name := Name}, Nodes) ->

@@ -66,7 +66,11 @@ defmodule Cambrian do
       bar), `:standard_error` or the pid of another device for the same there, or a function that is
       called with the `t:Cambrian.Population.stats/0` of each generation. Default `false`.
     * `:report` - a file, to which the run is written as an HTML page: see `Cambrian.Report`.
-    * `:inputs`, `:outputs` - the network's size, for a task that is a function.
+    * `:from` - a `Cambrian.Genotype` or a list of them, from which the first generation descends:
+      each as it is, and mutated copies of them in turn until the population is full. They must have
+      the size of the task's networks (with a substrate, of its CPPNs).
+    * `:inputs`, `:outputs` - the network's size, for a task that is a function; any other has its
+      own, which they must not contradict.
     * `:substrate` - a `Cambrian.Substrate`, for an indirect encoding: the genotypes, the champion
       among them, are then its CPPNs, and it gives the network's size.
     * `:evaluation_timeout` - ms for one call of a function or a module, default 5000. One that
@@ -83,7 +87,8 @@ defmodule Cambrian do
   ## Errors
 
   `{:error, reason}` where an option, a parameter or the task is not sound: see
-  `t:Cambrian.Error.reason/0`. Nothing has run then.
+  `t:Cambrian.Error.reason/0`. Nothing has run then. An option that would have no effect is an error
+  as well, as `:evaluation_timeout` for a task that runs in Rust.
 
   `{:error, {:evaluations_failed, %{count: count, first: fault}}}` where every evaluation of the first
   generation failed: there is nothing to select from.
@@ -113,10 +118,17 @@ defmodule Cambrian do
       iex> result.solved
       true
 
+  From an earlier champion:
+
+      iex> %{champion: champion} = Cambrian.evolve!(:xor, seed: 42)
+      iex> {:ok, result} = Cambrian.evolve(:xor, from: champion, seed: 1)
+      iex> {result.solved, result.generations}
+      {true, 1}
+
   A mistake:
 
       iex> Cambrian.evolve(:xor, sede: 42)
-      {:error, {:unknown_option, :sede}}
+      {:error, {:unknown_option, :sede, %{did_you_mean: :seed, see: "cambrian_population:options()"}}}
   """
   @spec evolve(Cambrian.Task.task(), keyword) :: {:ok, Result.t()} | {:error, Error.reason()}
   def evolve(task, opts \\ []) do
@@ -133,7 +145,7 @@ defmodule Cambrian do
       true
 
       iex> Cambrian.evolve!(:xor, population: 1)
-      ** (Cambrian.Error) parameter :population must be an integer from 2 to 1000000
+      ** (Cambrian.Error) parameter :population must be an integer from 2 to 1000000, got: 1
   """
   @spec evolve!(Cambrian.Task.task(), keyword) :: Result.t()
   def evolve!(task, opts \\ []) do

@@ -10,7 +10,7 @@
 %% '''
 -module(cambrian).
 
--export([evolve/1, evolve/2, told/2, lineage/1, parameters/0, parameters/1, tasks/0]).
+-export([evolve/1, evolve/2, told/2, told/3, interrupt/1, lineage/1, parameters/0, parameters/1, tasks/0]).
 -export_type([options/0]).
 
 -type options() :: #{progress => boolean() | standard_error | pid() | fun((cambrian_population:stats()) -> term()),
@@ -37,6 +37,8 @@ evolve(Task) -> evolve(Task, #{}).
 %% Options are {@link options()}. One that is unknown or out of its range is an error that names it and says what was
 %% expected, as is a task that is none ({@link cambrian_task:error()}); nothing has run then.
 %%
+%% With the option `from' the first generation descends from genotypes that there are, as an earlier champion.
+%%
 %% With the option `substrate' the encoding is indirect, and the champion a CPPN: see {@link cambrian_substrate}.
 %%
 %% ```
@@ -45,8 +47,14 @@ evolve(Task) -> evolve(Task, #{}).
 %% #{evaluations => 447,generations => 3,solved => false}
 %% 3> cambrian:evolve('xor', #{generations => 0}).
 %% {error,{bad_option,{generations,0,<<"a positive integer">>}}}
-%% 4> cambrian:evolve('xor', #{report => "/no/such/folder/xor.html"}).
+%% 4> cambrian:evolve('xor', #{popluation => 50}).
+%% {error,{unknown_option,popluation,#{did_you_mean => population,see => <<"cambrian_population:options()">>}}}
+%% 5> cambrian:evolve('xor', #{report => "/no/such/folder/xor.html"}).
 %% {error,{enoent,"/no/such/folder/xor.html"}}
+%% 6> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
+%% 7> {ok, #{generations := Generations, solved := true}} = cambrian:evolve('xor', #{from => Champion, seed => 1}).
+%% 8> Generations.
+%% 1
 %% '''
 -spec evolve(cambrian_task:task(), options()) -> {ok, cambrian_population:result()} | {error, term()}.
 evolve(Task, #{report := Path} = Options) ->
@@ -56,7 +64,7 @@ evolve(Task, #{report := Path} = Options) ->
         false -> {error, {bad_option, {report, Path, <<"the name of a file">>}}}
     end;
 evolve(Task, Options) ->
-    case evolve(Task, Options, false) of
+    case evolve(Task, Options, #{story => false}) of
         {ok, Result, none} -> {ok, Result};
         Error -> Error
     end.
@@ -74,23 +82,37 @@ reported(ok, Path, Task, Options) ->
 %% @private The same, and what there is to tell of it.
 -spec told(cambrian_task:task(), options()) ->
           {ok, cambrian_population:result(), cambrian_recorder:story()} | {error, term()}.
-told(Task, Options) -> evolve(Task, Options, true).
+told(Task, Options) -> evolve(Task, Options, #{story => true}).
 
-evolve(Task, Options, Recorded) when is_map(Options) ->
+%% @private The same for a caller that may be told to end by {@link interrupt/1} once `Begun' was called: it then answers
+%% with what there is. It reads all its messages.
+-spec told(cambrian_task:task(), options(), Begun :: fun(() -> term())) ->
+          {ok | interrupted, cambrian_population:result(), cambrian_recorder:story()} | {error, term()}.
+told(Task, Options, Begun) -> evolve(Task, Options, #{story => true, begun => Begun}).
+
+%% @private
+-spec interrupt(pid()) -> ok.
+interrupt(Caller) ->
+    Caller ! {?MODULE, interrupt},
+    ok.
+
+evolve(Task, Options, How) when is_map(Options) ->
     case cambrian_app:ensure_started() of
-        ok -> evolve_started(Task, Options, Recorded);
+        ok -> evolve_started(Task, Options, How);
         Error -> Error
     end;
-evolve(_Task, Options, _Recorded) ->
+evolve(_Task, Options, _How) ->
     {error, {bad_option, {options, Options, <<"a map">>}}}.
 
-evolve_started(Task, Options, Recorded) ->
+evolve_started(_Task, #{run := false}, _How) ->
+    {error, {bad_option, {run, false, <<"left out, as evolve runs">>}}};
+evolve_started(Task, Options, How) ->
     {Progress, Rest} = case maps:take(progress, Options) of
                            error -> {false, Options};
                            Taken -> Taken
                        end,
     case is_boolean(Progress) orelse is_device(Progress) orelse is_function(Progress, 1) of
-        true -> supervised(limited(Rest#{task => Task, owner => self()}), Progress, Recorded);
+        true -> supervised(limited((maps:remove(run, Rest))#{task => Task, owner => self()}), Progress, How);
         false -> {error, {bad_option, {progress, Progress, <<"a boolean, a device or a fun of one argument">>}}}
     end.
 
@@ -102,12 +124,14 @@ limited(Options) ->
         _ -> Options
     end.
 
-supervised(Options, Progress, Recorded) ->
+supervised(Options, Progress, #{story := Recorded} = How) ->
     case cambrian_population:start_guarded(Options) of
         {ok, Guard} ->
             Watcher = watch(Guard, Progress, Options),
             Recorder = record(Guard, Recorded),
-            try await(Guard, start, Recorder)
+            try
+                _ = [Begun() || #{begun := Begun} <- [How]],
+                await(Guard, start, Recorder, How)
             after
                 cambrian_progress:stop(Watcher),
                 _ = [cambrian_recorder:stop(Recorder) || is_pid(Recorder)],
@@ -117,19 +141,37 @@ supervised(Options, Progress, Recorded) ->
     end.
 
 %% A population that dies on the way is back, running, when its guard answers.
-await(Guard, Start, Recorder) ->
+await(Guard, Start, Recorder, How) ->
     case cambrian_population_sup:population(Guard) of
         {ok, Population} ->
             try
                 _ = [ok = cambrian_population:run(Population) || start <- [Start]],
-                answer(cambrian_population:await(Population, infinity), Recorder, Population)
+                answer(awaited(Population, How), Recorder, Population)
             catch
-                exit:{_, {gen_statem, call, _}} -> await(Guard, again, Recorder);
+                exit:{_, {gen_statem, call, _}} -> await(Guard, again, Recorder, How);
                 %% it was stopped on the way
                 error:{not_started, _} -> {error, not_started}
             end;
         {error, gone} -> {error, population_kept_failing}
     end.
+
+awaited(Population, #{begun := _}) ->
+    awaited(Population, gen_statem:send_request(Population, await));
+awaited(Population, #{story := _}) ->
+    cambrian_population:await(Population, infinity);
+awaited(Population, Request) ->
+    receive
+        {?MODULE, interrupt} -> interrupted(cambrian_population:so_far(Population));
+        Message ->
+            case gen_statem:check_response(Message, Request) of
+                {reply, Answer} -> Answer;
+                {error, {Reason, _}} -> exit({Reason, {gen_statem, call, [Population, await, infinity]}});
+                no_reply -> awaited(Population, Request)
+            end
+    end.
+
+interrupted({ok, Result}) -> {interrupted, Result};
+interrupted(Error) -> Error.
 
 %% Where the application was stopped on the way, the guard is gone with it.
 stop(Guard) ->
@@ -138,9 +180,9 @@ stop(Guard) ->
     end.
 
 answer({ok, Result}, none, _Population) -> {ok, Result, none};
-answer({ok, #{champion := Champion} = Result}, Recorder, Population) ->
+answer({Ended, #{champion := Champion} = Result}, Recorder, Population) ->
     Story = cambrian_story:with_recorded(cambrian_story:of_population(Population), cambrian_recorder:read(Recorder)),
-    {ok, Result, Story#{result => Result#{champion := cambrian_genotype:to_binary(Champion)}}};
+    {Ended, Result, Story#{result => Result#{champion := cambrian_genotype:to_binary(Champion)}}};
 answer(Error, _Recorder, _Population) -> Error.
 
 record(_Guard, false) -> none;

@@ -30,7 +30,7 @@ with_data_dir(_) ->
 
 check(Environment) ->
     Table = maps:merge(table(), cambrian_bridge_options:environment_table()),
-    case cambrian_options:check(Environment, Table) of
+    case cambrian_options:check(Environment, Table, <<"docs/README.md">>) of
         {ok, Checked} ->
             case {cambrian_dashboard:check(maps:get(dashboard, Checked, #{})),
                   cambrian_governor:check_settings(maps:get(governor, Checked, #{}))} of

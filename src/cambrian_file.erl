@@ -5,7 +5,7 @@
 -include_lib("kernel/include/file.hrl").
 
 -export([save/2, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1,
-         set_aside/1, name/1, quote/1, to_raw/1, to_list/1]).
+         set_aside/1, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
 
 -type path() :: file:filename_all().
@@ -309,6 +309,16 @@ name(Text) -> short(quote(Text)).
 
 short(Quoted) when byte_size(Quoted) =< ?MAX_NAME -> Quoted;
 short(Quoted) -> <<"%%", (binary:encode_hex(crypto:hash(sha256, Quoted)))/binary>>.
+
+%% @doc The text of which {@link name/1} made this, unless only a hash is left of it.
+-spec unquoted(binary()) -> {ok, binary()} | error.
+unquoted(<<"%">>) -> {ok, <<>>};
+unquoted(Name) ->
+    try uri_string:percent_decode(Name) of
+        Text when is_binary(Text) -> {ok, Text};
+        _ -> error
+    catch throw:_ -> error
+    end.
 
 %% @doc Percent-encodes every byte but letters, digits and `-._~'.
 -spec quote(binary()) -> binary().

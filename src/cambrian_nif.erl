@@ -15,6 +15,7 @@
 -export([pool_start/1, job_stop/1]).
 -export([data_dir_lock/1, data_dir_unlock/0]).
 -export([governor_set_duty/1, governor_duty/0]).
+-export([signal_forward_interrupt/1]).
 -export([parameters_table/0]).
 -export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0, genotype_choices/0,
          genotype_mutate/3, genotype_mutate_dirty/3, genotype_apply/4, genotype_apply_dirty/4,
@@ -39,7 +40,7 @@
 -export([task_names/0, task_new/2, task_info/1, task_warning/1, task_parameters/2, task_evaluate/3, task_score/2, task_trial/3]).
 -export([dataset_id/1, dataset_classes/1]).
 -export([kind_of/1]).
--export([population_new/4, population_network/2, population_network_dirty/2,
+-export([population_new/5, population_is_on/2, population_network/2, population_network_dirty/2,
          population_evaluate/5, population_next/2,
          population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
          population_info/1, population_parameters/1, population_evaluated_champion/1, population_best/1,
@@ -78,6 +79,8 @@ data_dir_unlock() -> ?STUB.
 
 governor_set_duty(_Duty) -> ?STUB.
 governor_duty() -> ?STUB.
+
+signal_forward_interrupt(_Forward) -> ?STUB.
 
 parameters_table() -> ?STUB.
 
@@ -160,7 +163,8 @@ dataset_classes(_Settings) -> ?STUB.
 
 kind_of(_Term) -> ?STUB.
 
-population_new(_Encoding, _Task, _Parameters, _Seed) -> ?STUB.
+population_new(_Encoding, _Task, _Parameters, _Seed, _Founders) -> ?STUB.
+population_is_on(_Population, _Substrate) -> ?STUB.
 population_network(_Population, _Genotype) -> ?STUB.
 population_network_dirty(_Population, _Genotype) -> ?STUB.
 population_evaluate(_Tag, _Population, _Task, _Evaluations, _Ms) -> ?STUB.

@@ -282,7 +282,10 @@ defmodule Cambrian.BridgeTest do
   @tag :quiet
   test "a mistake is an answer" do
     assert Bridge.start_link([]) == {:error, {:missing_options, [:realm]}}
-    assert Bridge.start_link(realms: realm()) == {:error, {:unknown_option, :realms}}
+
+    assert {:error, {:unknown_option, :realms, %{did_you_mean: :realm}}} =
+             Bridge.start_link(realms: realm())
+
     assert {:error, {:bad_option, {:realm, :lab, _}}} = Bridge.start_link(realm: :lab)
 
     assert {:error, {:bad_option, {:transport_options, 1, _}}} =

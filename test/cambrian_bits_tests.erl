@@ -57,8 +57,9 @@ whole_run() -> ending(traveller(make_ref())).
 
 traveller(Name) ->
     {ok, _} = application:ensure_all_started(cambrian),
-    {ok, P} = cambrian_population:start(#{task => double_pole_novel, name => Name, seed => 11, generations => 14, target => 99,
-                                          checkpoint_interval => 0, params => every_operator()}),
+    Options = #{task => double_pole_novel, name => Name, seed => 11, generations => 14, target => 99,
+                params => every_operator()},
+    {ok, P} = cambrian_population:start(maps:merge(Options, maps:from_list([{checkpoint_interval, 0} || is_atom(Name)]))),
     P.
 
 ending(P) ->

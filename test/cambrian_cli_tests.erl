@@ -4,7 +4,9 @@
 -behaviour(cambrian_task).
 -export([init/1, evaluate/2]).
 
-%% A task of the name of this module: an output that is as is wished.
+%% A task of the name of this module: an output that is as is wished. It may take its time, for each network or to begin.
+init(#{rest := Ms}) -> timer:sleep(Ms), init([]);
+init(#{nap := Ms}) -> {ok, #{inputs => 1, outputs => 1}, {nap, Ms}};
 init(#{wish := Wish}) -> {ok, #{inputs => 1, outputs => 1}, Wish};
 init([]) -> init(#{wish => 0.25}).
 
@@ -13,7 +15,9 @@ evaluate(Network, sometimes) ->
     [Out] = cambrian_network:activate(Network, [1]),
     true = Out < 0.7,
     Out;
+evaluate(Network, {nap, Ms}) -> timer:sleep(Ms), evaluate(Network, 0.25);
 evaluate(Network, Wish) ->
+    timer:sleep(list_to_integer(os:getenv("CAMBRIAN_CLI_NAP", "0"))),
     [Out] = cambrian_network:activate(Network, [1]),
     1 - abs(Out - Wish).
 
@@ -27,7 +31,7 @@ run(Line) when is_list(hd(Line)) ->
 run(Line) -> run(string:lexemes(Line, " ")).
 
 id(Text) ->
-    {match, [Id]} = re:run(Text, "Id ([0-9a-f]{64})", [{capture, all_but_first, list}]),
+    {match, [Id]} = re:run(Text, "Id ([0-9a-f]{64})", [unicode, {capture, all_but_first, list}]),
     Id.
 
 holds(Part, Text) -> ?assertEqual({Part, true}, {Part, string:find(Text, Part) =/= nomatch}).
@@ -113,15 +117,52 @@ champion_picture_and_report_are_written_test() ->
         holds(id(Out), binary_to_list(Report))
     end).
 
+a_first_generation_descends_from_a_file_test() ->
+    with_champion(fun(Dir, File, Champion) ->
+        {0, Out, ""} = run(["evolve", "xor", "--seed", "7", "--from", File, "--generations", "1", "--quiet"]),
+        {ok, #{champion := Expected}} = cambrian:evolve('xor', #{seed => 7, from => Champion, generations => 1}),
+        ?assertEqual(string:lowercase(binary_to_list(binary:encode_hex(cambrian_genotype:id(Expected)))), id(Out)),
+        ?assertMatch("xor: solved. 1 generation, " ++ _, Out),
+        %% as `export' reads it: also JSON, and the champion of a checkpoint
+        Json = filename:join(Dir, "champion.json"),
+        ok = file:write_file(Json, cambrian_genotype:to_json(Champion)),
+        {0, Same, ""} = run(["evolve", "xor", "--seed", "7", "--from", Json, "--generations", "1", "--quiet"]),
+        ?assertEqual(id(Out), id(Same)),
+        ?assertEqual({2, "", "cambrian: --from " ++ File ++ ": expected 3 inputs, as the task has, and it has 2\n"},
+                     run(["evolve", "parity", "--from", File])),
+        ?assertMatch({2, "", "cambrian: --from " ++ _}, run(["evolve", "xor", "--from", File ++ "x"]))
+    end).
+
+%% Each is one clear line, whatever the characters and wherever they stand.
+arguments_that_are_not_ascii_test_() ->
+    [{Typed, ?_assertMatch({2, "", "cambrian: " ++ _}, run(Args))}
+     || Typed <- ["−5", "１", "5μs", "größe", "日本", "[−1]", "\x{1F9EC}"],
+        Args <- [["evolve", "xor", Option, Typed] || Option <- ["--target", "--seed", "--timeout", "--population", "--threads",
+                                                                 "--cpu", "--patience", "--name"]]
+            ++ [["evolve", "xor", "--param", "population=" ++ Typed], ["evolve", "xor", "--param", Typed ++ "=1"],
+                ["evolve", "parity", "--set", "bits=" ++ Typed], ["evolve", "parity", "--set", Typed ++ "=1"],
+                ["evolve", Typed], [Typed], ["evolve", "xor", "--" ++ Typed], ["evolve", "xor", "--" ++ Typed ++ "=1"],
+                ["resume", Typed], ["parameters", Typed], ["export", "x", "--to", Typed], ["import", "x", "--from", Typed]]].
+
+what_is_no_utf_8_is_a_line_test() ->
+    ?assertEqual({2, "", "cambrian: argument 3: expected text in UTF-8\n"},
+                 run(["evolve", "xor", {error, "--seed ", <<255>>}])).
+
 %%% ---- mistakes ---------------------------------------------------------------------------
 
 mistakes_are_one_line_and_status_2_test_() ->
     [{Line, ?_assertEqual({2, "", "cambrian: " ++ Said ++ "\n"}, run(Line))}
      || {Line, Said} <-
-            [{"evolv", "evolv: there is no such command, expected evolve, resume, inspect, export, import or parameters"},
+            [{"evolv", "evolv: there is no such command (did you mean evolve?), expected evolve, resume, inspect, export, import or parameters"},
              {"evolve", "evolve: TASK is missing"},
              {"evolve xor again", "evolve again: expected nothing after TASK"},
-             {"evolve xor --sede 1", "--sede: there is no such option; cambrian evolve --help lists the options"},
+             {"evolve xor --sede 1", "--sede: there is no such option (did you mean --seed?); cambrian evolve --help lists the options"},
+             {"evolve xor --popluation=3",
+              "--popluation: there is no such option (did you mean --population?); cambrian evolve --help lists the options"},
+             {"evolve xor --param population=9 --param population=9",
+              "--param population=9: given twice; cambrian evolve --help lists the options"},
+             {"evolve xor --population 20 --param population=30", "--population 20: expected 30, as among the parameters"},
+             {"evolve xor --fresh", "--fresh: expected with --name, whose checkpoints it drops"},
              {"evolve xor -s 1", "-s: there is no such option; cambrian evolve --help lists the options"},
              {"evolve xor --seed", "--seed: its value is missing, expected an integer; cambrian evolve --help lists the options"},
              {"evolve xor --seed --quiet",
@@ -141,7 +182,8 @@ mistakes_are_one_line_and_status_2_test_() ->
               "--param add_node: expected NAME=VALUE; cambrian evolve --help lists the options"},
              {"evolve xor --param add_node=2", "--param add_node=2: expected a number from 0 to 1"},
              {"evolve xor --param add_nodes=0.1",
-              "--param add_nodes=0.1: there is no such parameter; the command `parameters' lists them"},
+              "--param add_nodes=0.1: there is no such parameter (did you mean add_node?); the command `parameters' lists them"},
+             {"evolve parity --set bist=2", "--set bist=2: the task has no such setting (did you mean bits?)"},
              {"evolve xor --param name=1",
               "--param name=1: there is no such parameter; the command `parameters' lists them"},
              {"evolve xor --param tuning=luck", "--param tuning=luck: expected one of none, hill_climbing, cma_es, sep_cma_es"},
@@ -164,6 +206,7 @@ mistakes_are_one_line_and_status_2_test_() ->
              {"parameters --seed 1", "--seed: there is no such option; cambrian parameters --help lists the options"}]].
 
 unknown_tasks_and_no_command_test() ->
+    ?assertMatch({2, "", "cambrian: evolve xorr (did you mean xor?): expected a module" ++ _}, run("evolve xorr")),
     {2, "", Chess} = run("evolve chess"),
     ?assertMatch("cambrian: evolve chess: expected a module in the code path or one of xor, double_pole, " ++ _, Chess),
     ?assertMatch({2, "", "cambrian: evolve ../x: expected a module" ++ _}, run("evolve ../x")),
@@ -196,11 +239,12 @@ a_genotype_goes_into_every_form_test() ->
         ?assertEqual(cambrian_genotype:to_json(Champion), unicode:characters_to_binary(Json)),
         [begin
              Out = filename:join(Dir, Name),
-             {0, _, ""} = run(["export", File, "--name", "pole", "--out", Out]),
+             {0, _, ""} = run(["export", File, "--out", Out | Named]),
              ?assertEqual({ok, Expected}, file:read_file(Out))
-         end || {Name, Expected} <- [{"a.rs", cambrian_genotype:to_rust(Champion, #{name => <<"pole">>})},
-                                     {"a.c", cambrian_genotype:to_c(Champion, #{name => <<"pole">>})},
-                                     {"a.onnx", cambrian_genotype:to_onnx(Champion)}]]
+         end || {Name, Named, Expected} <-
+                    [{"a.rs", ["--name", "pole"], cambrian_genotype:to_rust(Champion, #{name => <<"pole">>})},
+                     {"a.c", ["--name", "pole"], cambrian_genotype:to_c(Champion, #{name => <<"pole">>})},
+                     {"a.onnx", [], cambrian_genotype:to_onnx(Champion)}]]
     end).
 
 what_holds_a_genotype_is_exported_test() ->
@@ -259,6 +303,10 @@ what_cannot_be_exported_or_imported_is_one_line_test() ->
         [?assertEqual({Args, {Status, "", "cambrian: " ++ Line ++ "\n"}}, {Args, run(Args)})
          || {Args, Status, Line} <- [
                 {["export", File], 2, "export: --to is missing, expected json, dot, svg, c, rust or onnx"},
+                {["export", File, "--to", "json", "--name", "pole"], 2,
+                 "--name pole: expected with --to c or rust, which have names"},
+                {["export", File, "--to", "json", "--data-dir", Dir], 2,
+                 "--data-dir " ++ Dir ++ ": expected with a NAME; " ++ File ++ " is a file"},
                 {["export", File, "--to", "pdf"], 2, "--to pdf: expected json, dot, svg, c, rust or onnx"},
                 {["export", File, "--to", "onnx"], 2, "export " ++ File ++ ": --out is missing, expected a file for onnx"},
                 {["export", Html, "--to", "c"], 1,
@@ -308,6 +356,20 @@ resumed_populations_end_where_others_end_test() ->
                                         "Fitness: * best, . mean\n", "parameters   as the task has them"]],
         ?assertMatch({0, _, _}, run("evolve xor --fresh --seed 1 --generations 2 --name a.b" ++ In)),
         ?assertEqual(undefined, application:get_env(cambrian, data_dir))
+    end).
+
+%% Of a name that is too long for a directory, a hash is left.
+a_long_name_is_found_again_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Name = lists:duplicate(120, $ö),
+        In = ["--data-dir", Dir],
+        {0, _, _} = run(["evolve", "xor", "--seed", "42", "--generations", "2", "--quiet", "--name", Name | In]),
+        [Hashed] = filelib:wildcard(Dir ++ "/populations/*"),
+        {0, Shown, ""} = run(["inspect", Name | In]),
+        holds("  name         %%", Shown),
+        {0, _, _} = run(["resume", Name, "--generations", "3", "--quiet" | In]),
+        {2, "", Line} = run(["resume", lists:last(lists:sort(filelib:wildcard(Hashed ++ "/*")))]),
+        holds(": the name of this population is too long for a file's; give it with --data-dir", Line)
     end).
 
 a_fun_cannot_be_resumed_from_a_shell_test() ->
@@ -374,9 +436,18 @@ damaged_checkpoints_test() ->
 %%% ---- bin/cambrian -----------------------------------------------------------------------
 
 the_script_test_() ->
-    {timeout, 120, [{"says what it is asked", {timeout, 60, fun says_what_it_is_asked/0}},
-                    {"ended by SIGTERM", {timeout, 60, fun() -> ended_and_resumed("-TERM", 143) end}},
-                    {"killed", {timeout, 60, fun() -> ended_and_resumed("-KILL", 137) end}}]}.
+    {timeout, 600, [{Title, {timeout, 300, Test}} || {Title, Test} <- [
+        {"says what it is asked", fun says_what_it_is_asked/0},
+        {"ended by SIGTERM", fun() -> ended_and_resumed("TERM", 143) end},
+        {"ended by SIGINT", fun() -> ended_and_resumed("INT", 130) end},
+        {"killed", fun() -> ended_and_resumed("KILL", 137) end},
+        {"writes what there is", fun() -> writes_what_there_is("INT", 130) end},
+        {"writes what there is", fun() -> writes_what_there_is("TERM", 143) end},
+        {"waits for no evaluation", fun waits_for_no_evaluation/0},
+        {"has nothing to write", fun has_nothing_to_write/0},
+        {"a second signal ends it at once", fun a_second_signal_ends_it/0},
+        {"output that cannot be written", fun output_that_cannot_be_written/0},
+        {"names in any locale", fun names_in_any_locale/0}]]}.
 
 says_what_it_is_asked() ->
     {0, Out} = script(["evolve", "xor", "--seed", "42", "--quiet"]),
@@ -395,11 +466,141 @@ ended_and_resumed(Signal, Expected) ->
         Port = start(Evolve ++ ["--threads", "1", "--cpu", "0.1", "--name", "victim", "--data-dir", Dir]),
         {os_pid, Pid} = erlang:port_info(Port, os_pid),
         ok = written(Dir ++ "/populations/victim/*.checkpoint", 500),
-        "" = os:cmd(lists:concat(["kill ", Signal, " ", Pid])),
+        "" = os:cmd(lists:concat(["kill -", Signal, " ", Pid])),
         {Expected, _} = ending(Port, []),
         {0, Resumed} = script(["resume", "victim", "--data-dir", Dir, "--quiet"]),
         ?assertEqual(id(Whole), id(Resumed))
     end).
+
+%% The champion, the report and the result, of the generations that there were.
+writes_what_there_is(Signal, Expected) ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Port = start(["evolve", "cambrian_cli_tests", "--set", "nap=20", "--population", "10", "--target", "9", "--seed", "1",
+                      "--json", "--out", Dir]),
+        Said = signalled(Signal, Port, "generation 0, "),
+        {Expected, Rest} = ending(Port, Said),
+        holds("SIG" ++ Signal ++ ": it ends with what there is", Rest),
+        holds("\"solved\":false,\"interrupted\":true,", Rest),
+        {0, Shown, _} = run(["inspect", filename:join(Dir, "champion.genotype")]),
+        {match, [Id]} = re:run(Rest, "\"champion\":\"([0-9a-f]{64})\"", [{capture, all_but_first, list}]),
+        holds(Id, Shown),
+        {match, [Count]} = re:run(Rest, "\"generations\":([0-9]+)", [{capture, all_but_first, list}]),
+        ?assert(list_to_integer(Count) >= 1),
+        {ok, Report} = file:read_file(filename:join(Dir, "report.html")),
+        holds(Id, binary_to_list(Report))
+    end).
+
+%% One of a minute, of a later generation.
+waits_for_no_evaluation() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        In = ["--name", "cambrian_cli_slow", "--data-dir", Dir],
+        {0, _, _} = run(["evolve", "cambrian_cli_tests", "--population", "10", "--target", "9", "--seed", "1", "--quiet",
+                         "--generations", "3" | In]),
+        Later = ["resume", "cambrian_cli_slow", "--data-dir", Dir, "--generations", "9", "--json"],
+        Port = start(Later, [{"CAMBRIAN_CLI_NAP", "60000"}]),
+        Said = signalled("INT", Port, "Resumed at generation 2."),
+        Begun = erlang:monotonic_time(millisecond),
+        {130, Rest} = ending(Port, Said),
+        ?assert(erlang:monotonic_time(millisecond) - Begun < 30_000),
+        %% the last was under way, and is done again when it goes on
+        holds("\"interrupted\":true", Rest),
+        holds("\"generations\":2,", Rest),
+        {0, Whole, _} = run("evolve cambrian_cli_tests --population 10 --target 9 --seed 1 --quiet --generations 9"),
+        {0, Resumed} = script(["resume", "cambrian_cli_slow", "--data-dir", Dir, "--generations", "9", "--quiet"]),
+        ?assertEqual(id(Whole), id(Resumed))
+    end).
+
+has_nothing_to_write() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        [begin
+             Name = "cambrian_cli_" ++ Setting,
+             Port = start(["evolve", "cambrian_cli_tests", "--set", Setting ++ "=60000", "--quiet", "--out", Dir ++ "/out",
+                           "--name", Name, "--data-dir", Dir]),
+             %% it says where checkpoints are before it asks the task
+             Said = signalled("INT", Port, "Checkpoints are in "),
+             {130, Rest} = ending(Port, Said),
+             holds("nothing to write", Rest),
+             ?assertEqual({ok, []}, file:list_dir(Dir ++ "/out"))
+         end || Setting <- ["nap", "rest"]]
+    end).
+
+%% As nobody reads the pipe, the first one waits to write the champion.
+a_second_signal_ends_it() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        "" = os:cmd("mkfifo " ++ filename:join(Dir, "champion.genotype")),
+        Port = start(["evolve", "xor", "--target", "99", "--generations", "1000000", "--out", Dir]),
+        {os_pid, Pid} = erlang:port_info(Port, os_pid),
+        Said = signalled("INT", Port, "generation 0, "),
+        Waiting = said(Port, "it ends with what there is", Said),
+        _ = os:cmd(lists:concat(["kill -INT ", Pid])),
+        Begun = erlang:monotonic_time(millisecond),
+        ?assertMatch({130, _}, ending(Port, Waiting)),
+        ?assert(erlang:monotonic_time(millisecond) - Begun < 8000)
+    end).
+
+%% A full disk, and a reader that is gone.
+output_that_cannot_be_written() ->
+    with_champion(fun(Dir, File, Champion) ->
+        Full = [["--help"], ["--version"], ["evolve", "--help"], ["parameters"], ["inspect", File], ["export", File, "--to", "c"],
+                ["import", Dir ++ "/a.json", "--out", Dir ++ "/b"], ["evolve", "xor", "--seed", "42", "--quiet"],
+                ["evolve", "xor", "--seed", "42", "--quiet", "--json"]],
+        ok = file:write_file(Dir ++ "/a.json", cambrian_genotype:to_json(Champion)),
+        [?assertEqual({Args, {1, "cambrian: standard output: no space left on device\n"}},
+                      {Args, shell([quoted(Args), " 2>&1 >/dev/full"])}) || Args <- Full],
+        %% where it is progress that is lost, the result is there
+        {1, Result} = shell([quoted(["evolve", "xor", "--seed", "42"]), " 2>/dev/full"]),
+        ?assertMatch("xor: solved. " ++ _, Result),
+        {2, ""} = shell([quoted(["evolv"]), " 2>/dev/full"]),
+        ?assertEqual({0, "cambrian: standard output: broken pipe\n1\n"},
+                     shell(["{ ", quoted(["parameters"]), "; echo $? >&2; } 2>", Dir, "/errors | true; cat ", Dir, "/errors"])),
+        ?assertMatch({0, "xor: solved. " ++ _}, shell([quoted(["evolve", "xor", "--seed", "42", "--quiet"]), " | cat"]))
+    end).
+
+names_in_any_locale() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        [begin
+             In = Dir ++ "/" ++ Locale ++ "日本",
+             Locally = fun(Args) -> shell(["LC_ALL=", Locale, " ", quoted(Args), " 2>&1"]) end,
+             {0, Begun} = Locally(["evolve", "xor", "--seed", "42", "--generations", "3", "--quiet", "--name", "größe",
+                                   "--data-dir", In, "--out", In ++ "/ö"]),
+             holds("Written: " ++ In ++ "/ö/champion.genotype", Begun),
+             ?assertEqual({ok, lists:sort(["lineage", "populations", "ö"])}, sorted(file:list_dir(In))),
+             ?assertEqual({ok, ["gr%C3%B6%C3%9Fe"]}, file:list_dir(In ++ "/populations")),
+             {0, Resumed} = Locally(["resume", "größe", "--data-dir", In, "--quiet", "--generations", "1000"]),
+             ?assertEqual("7d5db3b73f1fe080", lists:sublist(id(Resumed), 16)),
+             {0, Shown} = Locally(["inspect", "größe", "--data-dir", In]),
+             holds("  name         größe\n", Shown),
+             {0, _} = Locally(["export", In ++ "/ö/champion.genotype", "--out", In ++ "/ö/größe.json"]),
+             true = filelib:is_regular(In ++ "/ö/größe.json"),
+             {2, Mistake} = Locally(["evolve", "xor", "--target", "−5"]),
+             holds("cambrian: --target −5: expected a number; ", Mistake),
+             {2, NoText} = shell(["LC_ALL=", Locale, " ", quoted(["evolve", "xor", "--seed"]), " \"$(printf '\\377')\" 2>&1"]),
+             ?assertEqual("cambrian: argument 4: expected text in UTF-8\n", NoText)
+         end || Locale <- ["C", "POSIX", "C.UTF-8", "de_DE.ISO-8859-1"]]
+    end).
+
+sorted({ok, List}) -> {ok, lists:sort(List)}.
+
+%% By a shell, with what it is to redirect.
+shell(Command) ->
+    Port = open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", unicode:characters_to_binary(Command)]} | options([])]),
+    {Status, Said} = ending(Port, []),
+    {Status, unicode:characters_to_list(list_to_binary(Said))}.
+
+quoted(Args) -> lists:join($\s, [["'", Arg, "'"] || Arg <- [script_path() | Args]]).
+
+%% Sends the signal when it said something; all that it said so far.
+signalled(Signal, Port, Text) ->
+    {os_pid, Pid} = erlang:port_info(Port, os_pid),
+    Said = said(Port, Text, []),
+    "" = os:cmd(lists:concat(["kill -", Signal, " ", Pid])),
+    Said.
+
+said(Port, Text, Said) ->
+    case string:find(lists:flatten(Said), Text) of
+        nomatch -> receive {Port, {data, Data}} -> said(Port, Text, [Said | Data]) after 240_000 -> error({not_said, Text, Said}) end;
+        _ -> Said
+    end.
 
 %% At least one beyond that of the start.
 written(Pattern, Tries) when Tries > 0 ->
@@ -410,11 +611,17 @@ written(Pattern, Tries) when Tries > 0 ->
 
 script(Args) -> ending(start(Args), []).
 
+start(Args) -> start(Args, []).
+
+start(Args, Env) -> open_port({spawn_executable, script_path()}, [{args, Args}, stderr_to_stdout | options(Env)]).
+
+script_path() -> filename:join([root(filename:absname(".")), "bin", "cambrian"]).
+
 %% With these modules, and not those of another build.
-start(Args) ->
+options(Env) ->
     Libraries = filename:dirname(filename:dirname(filename:dirname(code:which(cambrian)))),
-    open_port({spawn_executable, filename:join([root(filename:absname(".")), "bin", "cambrian"])},
-              [{args, Args}, {env, [{"ERL_LIBS", Libraries}]}, exit_status, stderr_to_stdout]).
+    Here = filename:dirname(code:which(?MODULE)),
+    [{env, [{"ERL_LIBS", Libraries}, {"ERL_FLAGS", "-pa " ++ Here} | Env]}, exit_status].
 
 ending(Port, Said) ->
     receive

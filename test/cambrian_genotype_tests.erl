@@ -21,7 +21,7 @@ a_first_genotype_joins_inputs_to_outputs_test() ->
                  cambrian_genotype:info(new(3, 2))),
     ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:new(#{inputs => 0, outputs => 1}, 1)),
     ?assertEqual({error, {missing_options, [outputs]}}, cambrian_genotype:new(#{inputs => 1}, 1)),
-    ?assertMatch({error, {unknown_parameter, <<"inptus">>}},
+    ?assertMatch({error, {unknown_parameter, inptus, #{did_you_mean := inputs}}},
                  cambrian_genotype:new(#{inputs => 1, outputs => 1, inptus => 1}, 1)).
 
 an_unknown_operator_is_named_test() ->
@@ -143,7 +143,7 @@ what_goes_takes_its_connections_with_it_test() ->
     {ok, Smaller} = cambrian_genotype:resize(new(3, 2), #{inputs => 1}),
     ?assertMatch(#{inputs := 1, outputs := 2, connections := 2}, cambrian_genotype:info(Smaller)),
     ?assertMatch({error, {invalid_genotype, _}}, cambrian_genotype:resize(Smaller, #{outputs => 0})),
-    ?assertMatch({error, {unknown_parameter, <<"input">>}}, cambrian_genotype:resize(Smaller, #{input => 2})).
+    ?assertMatch({error, {unknown_parameter, input, #{did_you_mean := inputs}}}, cambrian_genotype:resize(Smaller, #{input => 2})).
 
 maps_and_bytes_give_back_the_same_genotype_test() ->
     G = grown(200),

@@ -632,7 +632,7 @@ the_secret_stays_secret(_Config) ->
 
 options_are_checked(_Config) ->
     ?assertEqual({error, {missing_options, [realm]}}, cambrian_bridge:start_link(#{})),
-    ?assertEqual({error, {unknown_option, relm}}, cambrian_bridge:start_link(#{realm => <<"x">>, relm => 1})),
+    ?assertMatch({error, {unknown_option, relm, _}}, cambrian_bridge:start_link(#{realm => <<"x">>, relm => 1})),
     ?assertMatch({error, {bad_option, {realm, lab, _}}}, cambrian_bridge:start_link(#{realm => lab})),
     _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_bridge:start_link(#{realm => <<"x">>, Name => Value}))
          || {Name, Value} <- [{capability, closed}, {rate, {0, 1}}, {tolerance, -1}, {grant, none}, {identity, <<>>}, {identity, <<1:248>>},
@@ -644,7 +644,7 @@ options_are_checked(_Config) ->
     _ = [?assertMatch({error, {bad_option, {Key, Value, _}}}, cambrian_bridge:publish_genotype(G, Claims#{Key => Value}))
          || {Key, Value} <- [{task, 1}, {fitness, a}, {generation, -1}, {parents, [1]},
                           {operators, [1]}]],
-    ?assertEqual({error, {unknown_option, fitnes}}, cambrian_bridge:publish_genotype(G, Claims#{fitnes => 1})),
+    ?assertMatch({error, {unknown_option, fitnes, _}}, cambrian_bridge:publish_genotype(G, Claims#{fitnes => 1})),
     ?assertEqual({error, {missing_options, [fitness]}}, cambrian_bridge:publish_genotype(G, #{task => 'xor'})),
     ?assertError(function_clause, cambrian_bridge:subscribe_genotypes(1, self())),
     ?assertError(function_clause, cambrian_bridge:join(<<"nobody">>)),

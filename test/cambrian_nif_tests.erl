@@ -58,7 +58,7 @@ world() ->
     Genotypes = [G, Grown, Other, Cppn],
     {ok, Task} = cambrian_nif:task_new('xor', #{}),
     {ok, Dataset} = cambrian_nif:task_new(dataset, #{inputs => [[0, 1]], targets => [[1]]}),
-    {ok, Population} = cambrian_nif:population_new({2, 1}, Task, #{population => 5}, 1),
+    {ok, Population} = cambrian_nif:population_new({2, 1}, Task, #{population => 5}, 1, []),
     Tuning = cambrian_nif:population_tuning(Population),
     {ok, Told} = cambrian_nif:tuning_tell(Tuning, [1.0, 2.0, 3.0, 4.0, 5.0]),
     {ok, Evaluated} = cambrian_nif:tuning_settle(Told),

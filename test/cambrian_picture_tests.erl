@@ -116,7 +116,7 @@ a_run_that_does_not_begin_costs_no_page_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = filename:join(Dir, "xor.html"),
         ok = file:write_file(Path, <<"the last one">>),
-        ?assertMatch({error, {unknown_option, _}}, cambrian:evolve('xor', #{sede => 42, report => Path})),
+        ?assertMatch({error, {unknown_option, sede, _}}, cambrian:evolve('xor', #{sede => 42, report => Path})),
         ?assertEqual({ok, <<"the last one">>}, file:read_file(Path)),
         ?assertEqual({error, {eisdir, Dir}}, cambrian:evolve('xor', #{report => Dir})),
         ?assertEqual({ok, ["xor.html"]}, file:list_dir(Dir))

@@ -41,15 +41,26 @@ a_terminal_has_one_line_that_is_rewritten_test() ->
     ?assertMatch("\r\e[K[" ++ _, Text),
     ?assertEqual(1, length(string:split(string:trim(Text, trailing, "\n"), "\n", all))),
     [Last | _] = lists:reverse(string:split(Text, "\r\e[K", all)),
-    ?assertMatch("[=============] 100%, generation 23, best 3.9745" ++ _, Last).
+    ?assertMatch("[=============] solved, generation 23, best 3.9745" ++ _, Last).
 
 plain_lines_elsewhere_test() ->
     [begin
          Lines = string:split(string:trim(Text), "\n", all),
          ?assertMatch("4%, generation 0, best " ++ _, hd(Lines)),
-         ?assertMatch("100%, generation 23, best 3.9745" ++ _, lists:last(Lines)),
+         ?assertMatch("solved, generation 23, best 3.9745" ++ _, lists:last(Lines)),
          ?assertEqual([], [C || C <- Text, C < $\n])
      end || Text <- [shown("xterm", none), shown("dumb", 60)]].
+
+what_is_not_solved_ends_at_its_limit_test() ->
+    Device = cambrian_screen:start(none),
+    {ok, _} = cambrian:evolve('xor', #{seed => 42, generations => 3, progress => Device}),
+    ?assertMatch("100%, generation 2, " ++ _, lists:last(string:split(string:trim(cambrian_screen:read(Device)), "\n", all))).
+
+a_fun_is_called_once_a_generation_test() ->
+    Self = self(),
+    {ok, _} = cambrian:evolve('xor', #{seed => 42, run => true, progress => fun(#{generation := G}) -> Self ! {generation, G} end}),
+    ?assertEqual(lists:seq(0, 23), [receive {generation, G} -> G after 0 -> none end || _ <- lists:seq(0, 23)]),
+    receive {generation, _} = More -> error(More) after 0 -> ok end.
 
 a_resumed_population_says_so_test() ->
     cambrian_temporary:with_data_dir(fun(_) ->

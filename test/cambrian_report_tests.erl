@@ -2,6 +2,31 @@
 -module(cambrian_report_tests).
 
 -include_lib("eunit/include/eunit.hrl").
+
+%% A run of 24 generations says 24, as its result does, and its first one is 0.
+generations_are_counted_as_in_the_result_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = filename:join(Dir, "report.html"),
+        {ok, #{generations := 24}} = cambrian:evolve('xor', #{seed => 42, report => Path}),
+        {ok, Page} = file:read_file(Path),
+        [?assertMatch({Part, {_, _}}, {Part, binary:match(Page, Part)})
+         || Part <- [<<"<dt>generations</dt><dd>24</dd>">>, <<"<dt>population</dt><dd>1</dd>">>, <<"in generation 23.">>,
+                     <<"Generations are numbered from 0.">>]],
+        ?assertEqual(nomatch, binary:match(Page, <<"last generation">>))
+    end).
+
+%% Who passes the trial need not be the fittest.
+a_champion_that_is_not_the_fittest_is_explained_test() ->
+    Page = fun(Best) ->
+        History = [#{generation => 0, best => Best, mean => 0.0, evaluations => 10, species => 1, elapsed_ms => 1}],
+        {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+        Champion = #{found_by => <<"a">>, generation => 0, fitness => 0.108, id => <<"00">>, test => [{<<"steps">>, <<"9">>}],
+                     genotype => cambrian_genotype:to_map(G)},
+        iolist_to_binary(cambrian_report:html(#{title => <<"t">>, task => 'xor', seed => 1, champion => Champion,
+                                                populations => [#{name => <<"a">>, seed => 1, history => History}]}))
+    end,
+    ?assertMatch({_, _}, binary:match(Page(0.1112), <<"the fittest of all had 0.1112.">>)),
+    ?assertEqual(nomatch, binary:match(Page(0.108), <<"the fittest of all">>)).
 -include_lib("xmerl/include/xmerl.hrl").
 
 -define(TOP, (1 bsl 63)).

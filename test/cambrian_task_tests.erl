@@ -77,7 +77,7 @@ mistakes_are_named_test_() ->
      || {Reason, Task, Options} <- [{{wrong_size, inputs, 3, 2}, parity, #{}},
                                     {{wrong_size, outputs, 2, 1}, {?MODULE, #{inputs => 2, outputs => 2}}, #{}},
                                     {{unknown_task, chess}, chess, #{}},
-                                    {{unknown_option, tmeout}, 'xor', #{tmeout => 1}},
+                                    {{unknown_option, tmeout, #{did_you_mean => timeout, see => <<"cambrian_task:evaluate/3">>}}, 'xor', #{tmeout => 1}},
                                     {{bad_option, {timeout, -1, <<"milliseconds or infinity">>}}, 'xor', #{timeout => -1}},
                                     {{bad_option, {episodes, [], <<"a positive integer, or a list of integers from 0">>}},
                                      {cambrian_lamp, #{}}, #{episodes => []}},

@@ -119,7 +119,9 @@ defmodule CambrianTest do
 
   describe "a mistake" do
     test "is one error" do
-      assert Cambrian.evolve(:xor, sede: 42) == {:error, {:unknown_option, :sede}}
+      assert {:error, {:unknown_option, :sede, %{did_you_mean: :seed}}} =
+               Cambrian.evolve(:xor, sede: 42)
+
       assert Cambrian.evolve(:chess) == {:error, {:unknown_task, :chess}}
 
       assert {:error, {:bad_option, {:options, %{seed: 42}, _}}} =
@@ -128,19 +130,26 @@ defmodule CambrianTest do
       assert {:error, {:bad_option, {:params, 3, _}}} = Cambrian.evolve(:xor, params: 3)
 
       assert Cambrian.evolve(:xor, params: [colour: 1]) ==
-               {:error, {:unknown_parameter, "colour"}}
+               {:error, {:unknown_parameter, :colour, %{see: "cambrian:parameters/0"}}}
     end
 
     test "is said in words that name the option and what was expected" do
       for {task, opts, message} <- [
-            {:xor, [sede: 42], "unknown option :sede"},
+            {:xor, [sede: 42],
+             "unknown option :sede (did you mean :seed?); Cambrian.evolve/2 lists them"},
+            {:xor, [inputs: 3], "option :inputs must be 2, as the task has, got: 3"},
+            {:xor, [params: [add_nod: 0.1]],
+             "unknown parameter :add_nod (did you mean :add_node?); Cambrian.parameters/0 lists them"},
+            {{:parity, bist: 3}, [],
+             "unknown option :bist (did you mean :bits?); Cambrian.evolve/2 lists them"},
             {:xor, [seed: -1], "option :seed must be an integer from 0 to 2^64 - 1, got: -1"},
             {:xor, [generations: 0], "option :generations must be a positive integer, got: 0"},
             {:xor, [progress: :yes],
              "option :progress must be a boolean, a device or a fun of one argument, got: :yes"},
             {:xor, %{seed: 1}, "options must be a keyword list, got: %{seed: 1}"},
             {:xor, [params: 3], "option :params must be a keyword list or a map, got: 3"},
-            {:xor, [params: [add_node: 2]], "parameter :add_node must be a number from 0 to 1"},
+            {:xor, [params: [add_node: 2]],
+             "parameter :add_node must be a number from 0 to 1, got: 2"},
             {:xor, [params: [colour: 1]],
              "unknown parameter :colour; Cambrian.parameters/0 lists them"},
             {fn _ -> 1 end, [], "options :inputs, :outputs are missing"},

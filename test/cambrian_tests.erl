@@ -1,5 +1,6 @@
 -module(cambrian_tests).
 -include_lib("eunit/include/eunit.hrl").
+-export([log/2]).
 -compile([export_all, nowarn_export_all]).
 
 %% Every function whose name ends in _case. An evolution takes milliseconds, but on a machine that does much else
@@ -37,19 +38,25 @@ not_reaching_the_goal_is_no_error_case() ->
     ?assert(Ms >= 50).
 
 mistakes_are_answered_by_name_test_() ->
-    Answers = [{{unknown_option, sed}, 'xor', #{sed => 1}},
+    Answers = [{{unknown_option, sed, hint(seed)}, 'xor', #{sed => 1}},
+               {{unknown_option, popluation, hint(population)}, 'xor', #{popluation => 1}},
+               {{unknown_option, <<"population">>, hint(population)}, 'xor', #{<<"population">> => 1}},
+               {{unknown_option, "target-fitness", #{see => <<"cambrian_population:options()">>}}, 'xor',
+                #{"target-fitness" => 1}},
                {{bad_option, {seed, -1, <<"an integer from 0 to 2^64 - 1">>}}, 'xor', #{seed => -1}},
                {{bad_option, {generations, 0, <<"a positive integer">>}}, 'xor', #{generations => 0}},
                {{bad_option, {progress, maybe_so, <<"a boolean, a device or a fun of one argument">>}}, 'xor', #{progress => maybe_so}},
                {{bad_option, {options, [], <<"a map">>}}, 'xor', []},
-               {{unknown_parameter, <<"add_nod">>}, 'xor', #{params => #{add_nod => 1}}},
-               {{invalid_parameter, <<"add_node">>, <<"a number from 0 to 1">>}, 'xor', #{params => #{add_node => 2}}},
-               {{invalid_parameter, <<"population">>, <<"an integer from 2 to 1000000">>}, 'xor', #{population => 1}},
+               {{unknown_parameter, add_nod, hint(add_node, <<"cambrian:parameters/0">>)}, 'xor', #{params => #{add_nod => 1}}},
+               {{invalid_parameter, {add_node, 2, <<"a number from 0 to 1">>}}, 'xor', #{params => #{add_node => 2}}},
+               {{invalid_parameter, {add_node, {a, [b]}, <<"a number from 0 to 1">>}}, 'xor',
+                #{params => #{add_node => {a, [b]}}}},
+               {{invalid_parameter, {population, 1, <<"an integer from 2 to 1000000">>}}, 'xor', #{population => 1}},
                {{unknown_task, no_such_task}, no_such_task, #{}},
                {{unknown_task, no_such_task}, {no_such_task, [1]}, #{}},
-               {{unknown_option, bytes}, {parity, #{bytes => 3}}, #{}},
-               {{unknown_option, {bits}}, {parity, #{{bits} => 3}}, #{}},
-               {{unknown_option, bits}, {'xor', #{bits => 3}}, #{}},
+               {{unknown_option, bytes, #{see => <<"cambrian_task">>}}, {parity, #{bytes => 3}}, #{}},
+               {{unknown_option, {bits}, #{see => <<"cambrian_task">>}}, {parity, #{{bits} => 3}}, #{}},
+               {{unknown_option, bits, #{see => <<"cambrian_task">>}}, {'xor', #{bits => 3}}, #{}},
                {{bad_option, {bits, 13, <<"an integer from 2 to 12">>}}, {parity, #{bits => 13}}, #{}},
                {{bad_option, {bits, {}, <<"an integer from 2 to 12">>}}, {parity, #{bits => {}}}, #{}},
                {{bad_option, {settings, [3], <<"a map">>}}, {parity, [3]}, #{}},
@@ -57,7 +64,7 @@ mistakes_are_answered_by_name_test_() ->
                {{missing_options, [inputs, outputs]}, fun(_) -> 0 end, #{}},
                {{bad_option, {inputs, 1 bsl 33, <<"an integer from 1 to 10000">>}}, fun(_) -> 0 end,
                 #{inputs => 1 bsl 33, outputs => 1}},
-               {{unknown_parameter, <<"<<\"add_node\">>">>}, 'xor', #{params => #{<<"add_node">> => 1}}},
+               {{unknown_parameter, <<"add_node">>, hint(add_node, <<"cambrian:parameters/0">>)}, 'xor', #{params => #{<<"add_node">> => 1}}},
                {{bad_dataset, {inputs, 2}, <<"1 numbers as in the first row, got 2">>}, {dataset, [[1], [1, 2]], [[1], [1]]}, #{}},
                {{bad_dataset, <<"rows of one length, from 1 to 10000">>}, {dataset, [[]], [[1]]}, #{}},
                {{bad_dataset, <<"as many inputs as targets, at least one, got 1 and 0">>}, {dataset, [[1]], []}, #{}},
@@ -71,7 +78,7 @@ mistakes_are_answered_by_name_test_() ->
                {{bad_dataset, <<"lists of rows, or {Width, Binary}">>}, {dataset, [[1] | rows], [[1]]}, #{}},
                {{missing_options, [inputs, targets]}, dataset, #{}},
                {{missing_options, [targets]}, {dataset, #{inputs => [[1]]}}, #{}},
-               {{unknown_option, outputs}, {dataset, #{inputs => [[1]], outputs => [[1]]}}, #{}},
+               {{unknown_option, outputs, #{see => <<"cambrian_task">>}}, {dataset, #{inputs => [[1]], outputs => [[1]]}}, #{}},
                {{bad_option, {settings, [], <<"a map">>}}, {dataset, []}, #{}},
                {{bad_option, {kind, guess, <<"regression or classification">>}}, votes(#{kind => guess}), #{}},
                {{bad_option, {validation, 1, <<"a number from 0 to less than 1">>}}, votes(#{validation => 1}), #{}},
@@ -83,6 +90,79 @@ mistakes_are_answered_by_name_test_() ->
                {{bad_dataset, <<"rows of two or more numbers, one of them 1 and the others 0">>},
                 votes(#{kind => classification}), #{}}],
     {timeout, 120, [?_assertEqual({error, Reason}, cambrian:evolve(Task, Options)) || {Reason, Task, Options} <- Answers]}.
+
+hint(Near) -> hint(Near, <<"cambrian_population:options()">>).
+hint(Near, See) -> #{did_you_mean => Near, see => See}.
+
+%% Every option counts, or is refused.
+options_that_contradict_are_refused_test_() ->
+    Half = fun(_) -> 0.5 end,
+    {ok, Substrate} = cambrian_substrate:new(#{inputs => [[-1], [1]], outputs => [[0]]}),
+    {ok, Founder} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+    Rows = {dataset, #{inputs => [[1], [2]], targets => [[1], [2]]}},
+    Bad = fun(Task, Name, Value, Others, Expected) ->
+              {Name, Task, fun() -> ?assertEqual({error, {bad_option, {Name, Value, Expected}}},
+                                                 cambrian:evolve(Task, Others#{Name => Value})) end}
+          end,
+    Files = <<"left out without a name, by which checkpoints are found again">>,
+    InRust = <<"left out with a task that runs in Rust">>,
+    [?_assertMatch({ok, #{generations := 1}}, cambrian:evolve('xor', #{inputs => 2, outputs => 1, generations => 1, target => 9}))
+     | [{lists:concat([Name]), Test} || {Name, _Task, Test} <- [
+        Bad('xor', inputs, 3, #{}, <<"2, as the task has">>),
+        Bad('xor', outputs, 2, #{inputs => 2}, <<"1, as the task has">>),
+        Bad(Rows, inputs, 3, #{generations => 1}, <<"1, as the task has">>),
+        Bad({cambrian_lamp, #{inputs => 1, outputs => 1}}, outputs, 3, #{generations => 1}, <<"1, as the task has">>),
+        Bad('xor', evaluation_timeout, 100, #{}, InRust),
+        Bad('xor', evaluation_memory, 10_000_000, #{}, InRust),
+        Bad(Rows, evaluation_timeout, 100, #{generations => 1}, InRust),
+        Bad('xor', checkpoints, 2, #{}, Files),
+        Bad('xor', checkpoint_interval, 0, #{name => make_ref()}, Files),
+        Bad('xor', population, 20, #{params => #{population => 30}}, <<"30, as among the parameters">>),
+        Bad('xor', nodes, connected, #{substrate => Substrate}, <<"none with a substrate">>),
+        Bad('xor', run, false, #{}, <<"left out, as evolve runs">>),
+        Bad('xor', from, [], #{}, <<"a genotype, or a list of one or more">>),
+        Bad('xor', from, [Founder | Founder], #{}, <<"a genotype, or a list of one or more">>),
+        Bad('xor', from, [Founder, Founder, Founder], #{population => 2},
+            <<"at most 2 genotypes, as many as the population has">>)]]]
+    ++ [?_assertEqual({error, {bad_option, {seed, 1, <<"left out without validation, of which it draws the rows">>}}},
+                      cambrian:evolve({dataset, #{inputs => [[1]], targets => [[1]], seed => 1}})),
+        ?_assertEqual({error, {wrong_size, inputs, 3, 2}}, cambrian:evolve(parity, #{from => Founder})),
+        ?_assertEqual({error, {wrong_size, inputs, 4, 2}}, cambrian:evolve(Half, #{substrate => Substrate, from => Founder}))].
+
+%% With a name it is said in the log: elsewhere the same options have a directory.
+checkpoints_without_a_directory_are_told_of_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Self = self(),
+    ok = logger:add_handler(?MODULE, ?MODULE, #{config => Self}),
+    try
+        {ok, _} = cambrian:evolve('xor', #{seed => 42, name => cambrian_tests_told, checkpoint_interval => 0}),
+        receive
+            {logged, Text} ->
+                ?assertEqual("population cambrian_tests_told: checkpoint_interval has no effect, as the application has no data_dir",
+                             Text)
+        after 60_000 -> error(nothing_logged)
+        end
+    after
+        logger:remove_handler(?MODULE)
+    end.
+
+log(#{msg := {Format, Args}, level := warning}, #{config := Pid}) -> Pid ! {logged, lists:flatten(io_lib:format(Format, Args))};
+log(_, _) -> ok.
+
+%% A slip in the answer of a module's init/1 is told of as one in the options.
+keys_of_init_are_known_test() ->
+    Module = fun(Key) ->
+        Forms = [element(2, erl_parse:parse_form(element(2, erl_scan:string(Text))))
+                 || Text <- ["-module(cambrian_tests_slip).", "-export([init/1, reset/2, step/2]).",
+                             "init(_) -> {ok, #{inputs => 1, outputs => 1, " ++ Key ++ " => 5}, none}.",
+                             "reset(_, _) -> {[0], 0}.", "step(_, _) -> {done, 1}."]],
+        {ok, Name, Code} = compile:forms(Forms),
+        {module, Name} = code:load_binary(Name, "slip.erl", Code),
+        Name
+    end,
+    Slip = Module("episode"),
+    ?assertEqual({error, {unknown_option, episode, hint(episodes, <<"cambrian_environment:init/1">>)}}, cambrian:evolve(Slip)),
+    ?assertMatch({ok, _}, cambrian:evolve(Module("episodes"), #{generations => 1})).
 
 bad_task_is_named_case() ->
     ?assertMatch({error, {bad_task, 17, _}}, cambrian:evolve(17)).

@@ -254,7 +254,7 @@ discovery_options(_Config) ->
     _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, Connect({multicast, #{Name => Value}}))
          || {Name, Value} <- [{group, {127, 0, 0, 1}}, {group, "239.1.1.1"}, {group, {239, 1, 1, 256}}, {port, 65536}, {port, 0},
                               {interval, 0}, {interface, lo}, {interface, {0, 0, 0, 0, 0, 0, 0, 1}}]],
-    ?assertEqual({error, {unknown_option, grp}}, Connect({multicast, #{grp => {239, 1, 1, 1}}})),
+    ?assertMatch({error, {unknown_option, grp, _}}, Connect({multicast, #{grp => {239, 1, 1, 1}}})),
     %% an address that this machine does not have
     ?assertMatch({error, {multicast, _}}, Connect({multicast, #{interface => {203, 0, 113, 1}}})).
 

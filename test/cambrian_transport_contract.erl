@@ -415,7 +415,7 @@ test(wrong_options, #{nodes := [Node | _], realm := Realm, transport := Transpor
     Connect = fun(Given) -> Run(Node, ?MODULE, join, [Transport, Given]) end,
     Good = Options(Node, Realm),
     ?assertMatch({error, {bad_option, {realm, lab, _}}}, Connect(Good#{realm => lab})),
-    ?assertMatch({error, {unknown_option, relm}}, Connect(Good#{relm => <<"lab">>})),
+    ?assertMatch({error, {unknown_option, relm, _}}, Connect(Good#{relm => <<"lab">>})),
     ?assertMatch({error, {missing_options, [realm]}}, Connect(maps:remove(realm, Good))).
 
 %% Where messages get lost, and where too many are at work, it is asked again.

@@ -482,7 +482,7 @@ mistakes_have_one_answer_test_() ->
         [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_trust:open(?REALM, #{Name => Value}))
          || {Name, Value} <- [{capability, closed}, {capability, {keys, [<<1>>]}}, {capability, {signed_by, <<1>>}},
                               {rate, {0, 1}}, {rate, {1, 0}}, {rate, 1}, {tolerance, -1}, {tolerance, a}]],
-        ?assertEqual({error, {unknown_option, capabilty}}, cambrian_trust:open(?REALM, #{capabilty => open})),
+        ?assertMatch({error, {unknown_option, capabilty, _}}, cambrian_trust:open(?REALM, #{capabilty => open})),
         ?assertMatch({error, {bad_option, {realm, lab, _}}}, cambrian_trust:open(lab, #{})),
         ?assertMatch({error, {bad_option, {realm, _, _}}}, cambrian_trust:open(binary:copy(<<"x">>, 256), #{})),
         Unknown = {error, {unknown_realm, <<"x">>}},

@@ -68,7 +68,10 @@ defmodule Cambrian.EnvironmentTest do
              ~r/^the program "false" ended with status 1/
 
     {:error, reason} = Cambrian.evolve(Program.new(command: "x", proceses: 2))
-    assert Exception.message(Error.exception(reason)) == "unknown option :proceses"
+
+    assert Exception.message(Error.exception(reason)) ==
+             "unknown option :proceses (did you mean :processes?); Cambrian.Program lists them"
+
     assert_raise Error, ~r/keyword list/, fn -> Program.new(%{command: "x"}) end
   end
 

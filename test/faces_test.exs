@@ -123,7 +123,8 @@ defmodule Cambrian.FacesTest do
       {:evaluations_failed, %{count: 150, first: {:bad_fitness, nil}}},
       {:enospc, String.to_charlist("identity")},
       {:invalid_genotype, "a node is missing"},
-      {:invalid_parameter, "add_node", "a number"},
+      {:checkpoint_differs, :seed, 42, 7},
+      {:invalid_parameter, {:add_node, 2, "a number"}},
       {:invalid_substrate, "no layers"},
       {:malformed, "pole.checkpoint"},
       {:missing_base, <<1::256>>},
@@ -150,8 +151,8 @@ defmodule Cambrian.FacesTest do
       {:unknown_gene, :activation, :chess},
       {:unknown_name, "lusab-bovik"},
       {:unknown_operator, :chess},
-      {:unknown_option, :sede},
-      {:unknown_parameter, "colour"},
+      {:unknown_option, :sede, %{see: "cambrian_population:options()", did_you_mean: :seed}},
+      {:unknown_parameter, :colour, %{see: "cambrian:parameters/0"}},
       {:unknown_realm, "org.example.lab"},
       {:unknown_task, :chess},
       {:unsafe_permissions, "identity"},
@@ -169,8 +170,10 @@ defmodule Cambrian.FacesTest do
       :bad_fitness,
       :bad_name,
       :eacces,
+      :badarg,
       :eaddrinuse,
       :einval,
+      :enotsup,
       :eisdir,
       :locked,
       :missing_base,
@@ -179,6 +182,7 @@ defmodule Cambrian.FacesTest do
       :shape,
       :stale,
       {:already_loaded, 2},
+      :terminated,
       {:bad_answer, 2},
       {:badarg, 2},
       {:call_error, 3},
@@ -186,7 +190,8 @@ defmodule Cambrian.FacesTest do
       {:program_failed, 2},
       {:program_not_started, 2},
       {:shutdown, 2},
-      {:size_mismatch, 3}
+      {:size_mismatch, 3},
+      {:unknown_parameter, 2}
     ]
 
     test "is said in words" do
@@ -201,6 +206,27 @@ defmodule Cambrian.FacesTest do
       known = @internal ++ Enum.map(@reasons, &kind/1)
       assert reasons_in_erlang() != [] and reasons_in_rust() != []
       assert Enum.uniq(reasons_in_erlang() ++ reasons_in_rust()) -- known == []
+    end
+  end
+
+  test "every list of names that Erlang points to has its place in Elixir" do
+    pages =
+      for file <- Path.wildcard("src/**/*.erl"),
+          not String.contains?(file, ["/transport/", "/simulation/", "cambrian_app.erl"]),
+          [page] <-
+            Regex.scan(
+              ~r/(?:check\(.*|unknown\(unknown_.*|-define\(SEE), <<"(cambrian\w*(?::[\w\/()]+)?)">>/,
+              File.read!(file),
+              capture: :all_but_first
+            ),
+          uniq: true,
+          do: page
+
+    assert length(pages) >= 14
+
+    for page <- pages do
+      message = Exception.message(Error.exception({:unknown_option, :sede, %{see: page}}))
+      assert message =~ ~r"; Cambrian[\w./]+ lists them$"
     end
   end
 

@@ -19,6 +19,17 @@ defmodule Cambrian.GenotypeTest do
     end)
   end
 
+  test "is shown with what it counts in the right number" do
+    for {inputs, shown} <- [{1, "1 connection, "}, {2, "2 connections, "}] do
+      {:ok, genotype} = Cambrian.Genotype.new(inputs: inputs, outputs: 1, seed: 1)
+      assert inspect(genotype) =~ shown
+      assert inspect(Cambrian.Network.compile(genotype)) =~ shown
+    end
+
+    {:ok, line} = Cambrian.Substrate.new(inputs: [[0]], outputs: [[1]])
+    assert inspect(line) == "#Cambrian.Substrate<1 -> 1 in 1 dimension, up to 1 connection>"
+  end
+
   test "the same seed gives the same genotype" do
     assert Genotype.id(genotype(seed: 1)) == Genotype.id(genotype(seed: 1))
     refute Genotype.id(genotype(seed: 1)) == Genotype.id(genotype(seed: 2))

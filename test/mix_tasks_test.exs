@@ -33,7 +33,9 @@ defmodule MixTasksTest do
 
     mistake = fn -> assert catch_exit(evolve(~w(xor --sede 42))) == {:shutdown, 2} end
     help = "mix cambrian.evolve --help lists the options"
-    assert capture_io(:stderr, mistake) == "cambrian: --sede: there is no such option; #{help}\n"
+
+    assert capture_io(:stderr, mistake) ==
+             "cambrian: --sede: there is no such option (did you mean --seed?); #{help}\n"
   end
 
   test "cambrian.resume and cambrian.inspect" do
@@ -98,11 +100,98 @@ defmodule MixTasksTest do
     assert out =~ "cambrian: --generations none: expected a positive integer; "
   end
 
+  @tag timeout: 600_000
+  test "Ctrl-C and SIGTERM end a run with what there is" do
+    for {signal, status} <- [INT: 130, TERM: 143] do
+      dir = temporary("interrupted")
+      args = ~w(cambrian.evolve double_pole_novel --seed 1 --target 999999 --cpu 0.2 --out #{dir})
+      port = open("mix", args, [])
+      {:os_pid, pid} = Port.info(port, :os_pid)
+      said = wait_for(port, "generation 0, ", "")
+      {"", 0} = System.cmd("kill", ["-#{signal}", "#{pid}"])
+      assert {^status, rest} = wait_for_end(port, said)
+      assert rest =~ "SIG#{signal}: it ends with what there is"
+      assert rest =~ "double_pole_novel: interrupted. "
+
+      assert ["champion.genotype", "champion.svg", "report.html"] ==
+               dir |> File.ls!() |> Enum.sort()
+    end
+  end
+
+  @tag timeout: 600_000
+  test "names are the same in any locale, and output that cannot be written is a status" do
+    dir = temporary("größe日本")
+    run = fn args, env -> wait_for_end(open("mix", args, env), "") end
+    c = [{~c"LC_ALL", ~c"C"}]
+    named = ["--name", "größe", "--data-dir", dir, "--quiet"]
+
+    assert {0, out} =
+             run.(~w(cambrian.evolve xor --seed 42 --generations 3 --out #{dir}/ö) ++ named, c)
+
+    assert out =~ "Written: #{dir}/ö/champion.genotype"
+    assert File.regular?("#{dir}/ö/champion.genotype")
+    assert ["gr%C3%B6%C3%9Fe"] == File.ls!("#{dir}/populations")
+
+    assert {0, out} =
+             run.(~w(cambrian.resume größe --generations 1000 --quiet --data-dir) ++ [dir], [])
+
+    assert out =~ @solved
+    assert {2, out} = run.(~w(cambrian.evolve xor --target −5), c)
+    assert out =~ "cambrian: --target −5: expected a number; "
+
+    assert {1, out} =
+             wait_for_end(
+               open("sh", ["-c", "mix cambrian.evolve xor --quiet 2>&1 >/dev/full"], []),
+               ""
+             )
+
+    assert out =~ "cambrian: standard output: no space left on device"
+  end
+
   test "every task has its line in mix help" do
     for name <- ~w(evolve resume inspect export import) do
       task = Mix.Task.get!("cambrian.#{name}")
       assert Mix.Task.shortdoc(task)
       assert Mix.Task.moduledoc(task) =~ "mix cambrian.#{name} "
+    end
+  end
+
+  defp temporary(name) do
+    dir =
+      Path.join(
+        System.tmp_dir!(),
+        "cambrian_#{System.unique_integer([:positive])}_#{System.pid()}_#{name}"
+      )
+
+    on_exit(fn -> File.rm_rf!(dir) end)
+    dir
+  end
+
+  defp open(command, args, env) do
+    options = [:binary, :exit_status, :stderr_to_stdout, args: args]
+    env = [{~c"MIX_ENV", ~c"test"} | env]
+    Port.open({:spawn_executable, System.find_executable(command)}, [{:env, env} | options])
+  end
+
+  defp wait_for(port, text, said) do
+    if said =~ text do
+      said
+    else
+      receive do
+        {^port, {:data, data}} -> wait_for(port, text, said <> data)
+        {^port, {:exit_status, status}} -> flunk("ended with #{status}, and said only: #{said}")
+      after
+        240_000 -> flunk("did not say #{text}, but: #{said}")
+      end
+    end
+  end
+
+  defp wait_for_end(port, said) do
+    receive do
+      {^port, {:data, data}} -> wait_for_end(port, said <> data)
+      {^port, {:exit_status, status}} -> {status, said}
+    after
+      240_000 -> flunk("did not end: #{said}")
     end
   end
 

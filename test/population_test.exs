@@ -204,8 +204,6 @@ defmodule Cambrian.PopulationTest do
         outputs: 1,
         population: 10,
         patience: 4,
-        checkpoint_interval: 0,
-        checkpoints: 1,
         evaluation_memory: :infinity,
         nodes: []
       )
@@ -365,11 +363,14 @@ defmodule Cambrian.PopulationTest do
 
   test "a mistake is an answer and no crash" do
     assert Population.start_link([]) == {:error, {:missing_options, [:task]}}
-    assert Population.start(task: :xor, sede: 1) == {:error, {:unknown_option, :sede}}
+
+    assert {:error, {:unknown_option, :sede, %{did_you_mean: :seed}}} =
+             Population.start(task: :xor, sede: 1)
+
     assert {:error, {:bad_option, {:options, :xor, _}}} = Population.start(:xor)
 
     {:ok, population} = Population.start_link(task: :xor)
-    assert Population.run(population, seed: 1) == {:error, {:unknown_option, :seed}}
+    assert {:error, {:unknown_option, :seed, _}} = Population.run(population, seed: 1)
     assert {:error, {:bad_option, {:goal, 3, _}}} = Population.run(population, 3)
   end
 
@@ -377,6 +378,31 @@ defmodule Cambrian.PopulationTest do
     {:ok, population} = Population.start_link(task: :xor, name: nil)
     assert is_reference(Population.info(population).name)
     assert Process.whereis(nil) == nil
+  end
+
+  test "runs from the start, under a supervisor, if it is told to" do
+    population = start_supervised!({Population, task: :xor, seed: 42, run: true})
+    assert {:ok, %{solved: true, generations: 24}} = Population.await(population, 60_000)
+  end
+
+  test "begins from genotypes" do
+    %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
+
+    for from <- [champion, [champion]] do
+      {:ok, population} = Population.start_link(task: :xor, from: from, seed: 1)
+      {:ok, %{best: best}} = Population.step(population, 1)
+      assert best >= fitness
+    end
+
+    for from <- [[], [champion | :rest], [champion.ref, 1], :champion] do
+      assert {:error, {:bad_option, {:from, _, expected}}} =
+               Population.start_link(task: :xor, from: from)
+
+      assert expected == "a genotype, or a list of one or more"
+    end
+
+    assert Population.start_link(task: :parity, from: champion) ==
+             {:error, {:wrong_size, :inputs, 3, 2}}
   end
 
   test "a name is taken once" do
@@ -399,11 +425,12 @@ defmodule Cambrian.PopulationFilesTest do
     File.write!(file, "")
     on_exit(fn -> File.rm!(file) end)
     population = :population_that_cannot_write
-    # which ends before it could write again
-    start_supervised!({Population, task: :xor, name: population, checkpoint_interval: 0})
-    :ok = Population.subscribe(population)
     Application.put_env(:cambrian, :data_dir, file)
     on_exit(fn -> Application.delete_env(:cambrian, :data_dir) end)
+    # which ends before it could write again
+    options = [task: :xor, name: population, checkpoint_interval: 0, checkpoints: 1]
+    start_supervised!({Population, options})
+    :ok = Population.subscribe(population)
     assert {:ok, _} = Population.step(population, 2)
     assert_receive {:cambrian, ^population, {:checkpoint_failed, %{reason: reason}}}
     assert Exception.message(Cambrian.Error.exception(reason)) =~ "not a directory"

@@ -54,8 +54,8 @@ defmodule Cambrian.SubstrateTest do
 
   test "what is wrong is said" do
     assert {:error, {:bad_option, {:options, 7, _}}} = Substrate.new(7)
-    assert {:error, {:unknown_option, :input}} = Substrate.new(@ends ++ [input: []])
-    assert {:error, {:unknown_option, :depth}} = Substrate.new(@ends ++ [hidden: [depth: 1]])
+    assert {:error, {:unknown_option, :input, _}} = Substrate.new(@ends ++ [input: []])
+    assert {:error, {:unknown_option, :depth, _}} = Substrate.new(@ends ++ [hidden: [depth: 1]])
 
     assert {:error, {:bad_option, {:substrate, :none, _}}} =
              Cambrian.evolve(:xor, substrate: :none)

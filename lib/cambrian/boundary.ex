@@ -9,7 +9,7 @@ defmodule Cambrian.Boundary do
   def options(opts) do
     with {:ok, options} <- to_map(:options, opts),
          {:ok, options} <- nested(options, :params) do
-      {:ok, options |> with_task() |> with_substrate() |> without_nil()}
+      {:ok, options |> with_task() |> with_substrate() |> with_founders() |> without_nil()}
     end
   end
 
@@ -52,6 +52,20 @@ defmodule Cambrian.Boundary do
     do: %{options | substrate: reference}
 
   defp with_substrate(options), do: options
+
+  defp with_founders(%{from: %Genotype{ref: reference}} = options),
+    do: %{options | from: reference}
+
+  defp with_founders(%{from: founders} = options) when is_list(founders) do
+    if Enum.all?(founders, &is_struct(&1, Genotype)),
+      do: %{options | from: Enum.map(founders, & &1.ref)},
+      else: options
+  rescue
+    # an improper list
+    FunctionClauseError -> options
+  end
+
+  defp with_founders(options), do: options
 
   # As for a GenServer, `name: nil` is no name.
   defp without_nil(%{name: nil} = options), do: Map.delete(options, :name)
@@ -113,6 +127,11 @@ defmodule Cambrian.Boundary do
       pair -> pair
     end)
   end
+
+  @doc "So many of something, in words."
+  @spec counted(non_neg_integer, String.t()) :: String.t()
+  def counted(count, word),
+    do: "#{count} #{:cambrian_text.plural(count, String.to_charlist(word))}"
 
   @doc "A result as a struct."
   @spec result(:cambrian_population.result()) :: Result.t()

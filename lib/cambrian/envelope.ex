@@ -38,6 +38,8 @@ defmodule Cambrian.Envelope do
           time: non_neg_integer
         }
 
+  @optional [:time, :parents, :operators, :grant]
+
   @doc """
   Signs and packs a genotype; at most 1 MiB.
 
@@ -65,13 +67,17 @@ defmodule Cambrian.Envelope do
          {base, claims} = Map.pop(options, :base),
          {:ok, _, rest} <-
            Boundary.take(claims, [:realm, :task, :fitness, :generation, :sequence]),
-         :ok <- known(Map.keys(rest) -- [:time, :parents, :operators, :grant]) do
+         :ok <- known(Map.keys(rest) -- @optional) do
       :cambrian_envelope.seal(sealed(claims), reference, reference(base), secret)
     end
   end
 
   defp known([]), do: :ok
-  defp known([name | _]), do: {:error, {:unknown_option, name}}
+
+  defp known([name | _]) do
+    names = [:realm, :task, :fitness, :generation, :sequence, :base | @optional]
+    {:error, :cambrian_options.unknown(:unknown_option, name, names, "Cambrian.Envelope.seal/3")}
+  end
 
   defp sealed(%{task: task, fitness: fitness} = claims) do
     %{time: System.system_time(:millisecond)}

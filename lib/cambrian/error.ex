@@ -2,8 +2,9 @@ defmodule Cambrian.Error do
   @moduledoc """
   A reason in words.
 
-      iex> Exception.message(Cambrian.Error.exception({:unknown_option, :sede}))
-      "unknown option :sede"
+      iex> {:error, reason} = Cambrian.evolve(:xor, sede: 42)
+      iex> Exception.message(Cambrian.Error.exception(reason))
+      "unknown option :sede (did you mean :seed?); Cambrian.evolve/2 lists them"
 
   Functions answer `{:error, reason}`; `Cambrian.evolve!/2` raises this. To raise it yourself:
   `raise Cambrian.Error, reason`.
@@ -14,9 +15,11 @@ defmodule Cambrian.Error do
   @typedoc """
   A reason as it comes from Erlang. The common ones:
 
-    * `{:unknown_option, name}`, `{:missing_options, names}`
+    * `{:unknown_option, name, hint}`, `{:missing_options, names}`; the hint is a map with the page
+      that lists the options as `:see` and, if one is like it, its name as `:did_you_mean`
     * `{:bad_option, {name, value, expected}}`
-    * `{:unknown_parameter, name}`, `{:invalid_parameter, name, expected}`
+    * `{:unknown_parameter, name, hint}`, `{:invalid_parameter, {name, value, expected}}`
+    * `{:checkpoint_differs, name, own, given}` where an option contradicts a checkpoint
     * `{:unknown_task, name}`, `{:bad_task, task, expected}`, `{:bad_dataset, expected}`,
       `{:bad_dataset, {:inputs | :targets, row, column}, expected}` or without a column, both
       counted from 1
@@ -39,7 +42,7 @@ defmodule Cambrian.Error do
 
   # Options, parameters and tasks. What is expected comes in Erlang's words, which are the same
   # in Elixir but for a task.
-  defp text({:unknown_option, name}), do: "unknown option #{inspect(name)}"
+  defp text({:unknown_option, name, hint}), do: "unknown option #{inspect(name)}#{hint(hint)}"
   defp text({:missing_options, [name]}), do: "option #{inspect(name)} is missing"
   defp text({:missing_options, names}), do: "options #{names(names)} are missing"
 
@@ -54,14 +57,16 @@ defmodule Cambrian.Error do
   defp text({:bad_option, {name, value, expected}}),
     do: "option #{inspect(name)} must be #{expected}, got: #{inspect(value)}"
 
-  defp text({:unknown_parameter, name}),
-    do: "unknown parameter :#{name}; Cambrian.parameters/0 lists them"
+  defp text({:unknown_parameter, name, hint}),
+    do: "unknown parameter #{inspect(name)}#{hint(hint)}"
 
-  defp text({:invalid_parameter, name, expected}),
-    do: "parameter :#{name} must be #{expected}"
+  defp text({:invalid_parameter, {name, value, expected}}),
+    do: "parameter #{inspect(name)} must be #{expected}, got: #{inspect(value)}"
 
-  defp text({:unknown_task, name}),
-    do: "#{inspect(name)} is neither a module nor a task of Cambrian (#{names(Cambrian.tasks())})"
+  defp text({:unknown_task, name}) do
+    "#{inspect(name)} is neither a module nor a task of Cambrian (#{names(Cambrian.tasks())})" <>
+      near(:cambrian_options.nearest(name, Cambrian.tasks()))
+  end
 
   defp text({:not_a_task, module, expected}),
     do: "#{inspect(module)} is no task: expected #{expected}"
@@ -145,6 +150,11 @@ defmodule Cambrian.Error do
   defp text({:checkpoint_of_another_task, task}),
     do: "the checkpoint of that name is of task #{inspect(task)}; resume: false drops it"
 
+  defp text({:checkpoint_differs, name, own, given}) do
+    "the checkpoint of that name has #{inspect(own)} for #{inspect(name)}, and given is " <>
+      "#{inspect(given)}; resume: false drops it"
+  end
+
   defp text({:torn_checkpoint, path}), do: "the checkpoint #{path} is damaged"
   defp text(:not_evaluated), do: "no generation has been evaluated yet"
   defp text(:running), do: "the population is running"
@@ -154,8 +164,10 @@ defmodule Cambrian.Error do
   # Genotypes and networks.
   defp text(:not_applicable), do: "the operator found nothing to change"
 
-  defp text({:unknown_operator, name}),
-    do: "unknown operator #{inspect(name)}; Cambrian.Genotype.operators/0 lists them"
+  defp text({:unknown_operator, name}) do
+    near = near(:cambrian_options.nearest(name, Cambrian.Genotype.operators()))
+    "unknown operator #{inspect(name)}#{near}; Cambrian.Genotype.operators/0 lists them"
+  end
 
   defp text(:incompatible), do: "the genotypes differ in inputs or outputs"
   defp text(:malformed), do: "these bytes are not what they should be"
@@ -241,6 +253,32 @@ defmodule Cambrian.Error do
   end
 
   defp text(reason), do: inspect(reason)
+
+  # Where Erlang lists names, and Elixir does.
+  @lists %{
+    "cambrian:parameters/0" => "Cambrian.parameters/0",
+    "cambrian_bridge:options()" => "Cambrian.Bridge",
+    "cambrian_bridge:publish_genotype/2" => "Cambrian.Bridge.publish_genotype/2",
+    "cambrian_dashboard:options()" => "Cambrian.Dashboard",
+    "cambrian_environment:init/1" => "Cambrian.Environment",
+    "cambrian_genotype:to_c/2" => "Cambrian.Genotype.to_c/2",
+    "cambrian_governor:settings()" => "Cambrian.Governor",
+    "cambrian_population:goal()" => "Cambrian.Population",
+    "cambrian_population:options()" => "Cambrian.evolve/2",
+    "cambrian_program:options()" => "Cambrian.Program",
+    "cambrian_substrate:options()" => "Cambrian.Substrate",
+    "cambrian_task" => "Cambrian.evolve/2",
+    "cambrian_task:init/1" => "Cambrian.Task",
+    "cambrian_trust:options()" => "Cambrian.Trust"
+  }
+
+  defp hint(%{see: see} = hint) do
+    near = near(for {:did_you_mean, name} <- Map.to_list(hint), do: name)
+    "#{near}; #{Map.get(@lists, see, see)} lists them"
+  end
+
+  defp near([name]), do: " (did you mean #{inspect(name)}?)"
+  defp near([]), do: ""
 
   defp hex(id), do: Base.encode16(id, case: :lower)
   defp names(names), do: Enum.map_join(names, ", ", &inspect/1)

@@ -69,7 +69,7 @@ defmodule Cambrian.Genotype do
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> Cambrian.Genotype.mutate(genotype, seed: 8, add_nodes: 1.0)
-      {:error, {:unknown_parameter, "add_nodes"}}
+      {:error, {:unknown_parameter, :add_nodes, %{did_you_mean: :add_node, see: "cambrian:parameters/0"}}}
   """
   @spec mutate(t, keyword) :: {:ok, t} | {:error, Error.reason()}
   def mutate(genotype, opts) do
@@ -511,7 +511,7 @@ defmodule Cambrian.Genotype do
       short = String.slice(Cambrian.Genotype.hex_id(genotype), 0, 10)
 
       "#Cambrian.Genotype<#{inputs} -> #{outputs}, #{hidden} hidden, " <>
-        "#{connections} connections, #{short}>"
+        "#{Cambrian.Boundary.counted(connections, "connection")}, #{short}>"
     end
   end
 end

@@ -330,7 +330,9 @@ defmodule Cambrian.Network do
         Cambrian.Network.info(network)
 
       kind = if memory == 0, do: "feed-forward", else: "memory #{memory}"
-      "#Cambrian.Network<#{inputs} -> #{outputs}, #{connections} connections, #{kind}>"
+
+      "#Cambrian.Network<#{inputs} -> #{outputs}, " <>
+        "#{Cambrian.Boundary.counted(connections, "connection")}, #{kind}>"
     end
   end
 end

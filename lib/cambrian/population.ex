@@ -11,11 +11,11 @@ defmodule Cambrian.Population do
 
   Under a supervisor of your own it is a child like any other:
 
-      Supervisor.start_link([{Cambrian.Population, task: :xor, name: :xor}], strategy: :one_for_one)
-      Cambrian.Population.run(:xor)
+      children = [{Cambrian.Population, task: :xor, name: :xor, run: true}]
+      Supervisor.start_link(children, strategy: :one_for_one)
 
-  A population starts idle. One that was running when it died goes on where it was, and ends with
-  the same champion as one that never died.
+  Without `:run` a population starts idle. One that was running when it died goes on where it was,
+  and ends with the same champion as one that never died.
 
   ## Options
 
@@ -24,6 +24,8 @@ defmodule Cambrian.Population do
     * `:task` - required: what `Cambrian.evolve/2` takes as its first argument.
     * `:name` - an atom, under which it is registered and its checkpoint kept. With the
       application's `:data_dir` set, a checkpoint under a name is a file and outlives the VM.
+    * `:run` - `true` evolves from the start, as `run/1` would. After a crash a population is as it
+      was, also paused; in another VM it runs, whatever it did before. Default `false`.
     * `:resume` - `false` drops checkpoints of that name at the start instead of taking them up.
       After a crash it goes on where it was all the same. Nothing is dropped when the start fails,
       as with the name of a population that is alive (`{:error, {:already_started, pid}}`) or of
@@ -33,6 +35,9 @@ defmodule Cambrian.Population do
     * `:checkpoints` - how many of these files are kept, default 3.
 
   There is no limit on generations unless one is given.
+
+  One that takes up a checkpoint has its seed, parameters, substrate and `:from`. Options that say
+  otherwise are an error, `{:checkpoint_differs, name, own, given}`; goals and limits may be new.
 
   ## Many of them
 

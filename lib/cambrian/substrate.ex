@@ -185,7 +185,9 @@ defmodule Cambrian.Substrate do
       %{dimensions: dimensions, inputs: inputs, outputs: outputs, pairs: pairs} =
         Cambrian.Substrate.info(substrate)
 
-      "#Cambrian.Substrate<#{inputs} -> #{outputs} in #{dimensions} dimensions, up to #{pairs} connections>"
+      "#Cambrian.Substrate<#{inputs} -> #{outputs} in " <>
+        "#{Cambrian.Boundary.counted(dimensions, "dimension")}, " <>
+        "up to #{Cambrian.Boundary.counted(pairs, "connection")}>"
     end
   end
 end

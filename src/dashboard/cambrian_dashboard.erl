@@ -81,7 +81,7 @@ url() -> cambrian_dashboard_access:url().
 %% @private With defaults; a token is a fun, so that it stays out of crash reports.
 -spec check(map()) -> {ok, map()} | {error, cambrian_options:error()}.
 check(Options) ->
-    case cambrian_options:check(Options, table()) of
+    case cambrian_options:check(Options, table(), <<"cambrian_dashboard:options()">>) of
         {ok, #{address := Address, hosts := Hosts} = Checked} ->
             {ok, hidden(Checked#{address := address(Address), hosts := [text(Host) || Host <- Hosts]})};
         Error -> Error

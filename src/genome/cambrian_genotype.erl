@@ -47,14 +47,15 @@
 %% 2> cambrian_genotype:info(G).
 %% #{connections => 6,hidden => 0,inputs => 3,nodes => 5,outputs => 2,recurrent => 0}
 %% 3> cambrian_genotype:new(#{inputs => 3, outputs => 2, initial_weight => -1}, 7).
-%% {error,{invalid_parameter,<<"initial_weight">>,<<"a number from 0 to 100">>}}
+%% {error,{invalid_parameter,{initial_weight,-1,<<"a number from 0 to 100">>}}}
 %% '''
 -spec new(#{inputs := pos_integer(), outputs := pos_integer(), atom() => term()}, seed()) ->
           {ok, genotype()} | {error, term()}.
 new(#{inputs := Inputs, outputs := Outputs} = Options, Seed) ->
     Parameters = maps:without([inputs, outputs], Options),
-    ?EITHER(cambrian_nif:genotype_new(Inputs, Outputs, Parameters, Seed),
-            cambrian_nif:genotype_new_dirty(Inputs, Outputs, Parameters, Seed));
+    Born = ?EITHER(cambrian_nif:genotype_new(Inputs, Outputs, Parameters, Seed),
+                   cambrian_nif:genotype_new_dirty(Inputs, Outputs, Parameters, Seed)),
+    cambrian_options:parameters(Born, [inputs, outputs]);
 new(Options, _Seed) when is_map(Options) ->
     {error, {missing_options, [inputs, outputs] -- maps:keys(Options)}}.
 
@@ -85,8 +86,8 @@ mutate(Genotype, Seed) -> mutate(Genotype, #{}, Seed).
 -spec mutate(genotype(), operator() | map(), seed()) ->
           {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
 mutate(Genotype, Parameters, Seed) when is_map(Parameters) ->
-    ?EITHER(cambrian_nif:genotype_mutate(Genotype, Parameters, Seed),
-            cambrian_nif:genotype_mutate_dirty(Genotype, Parameters, Seed));
+    cambrian_options:parameters(?EITHER(cambrian_nif:genotype_mutate(Genotype, Parameters, Seed),
+                                        cambrian_nif:genotype_mutate_dirty(Genotype, Parameters, Seed)));
 mutate(Genotype, Operator, Seed) ->
     mutate(Genotype, Operator, #{}, Seed).
 
@@ -103,8 +104,8 @@ mutate(Genotype, Operator, Seed) ->
 -spec mutate(genotype(), operator(), map(), seed()) ->
           {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
 mutate(Genotype, Operator, Parameters, Seed) ->
-    ?EITHER(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
-            cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed)).
+    cambrian_options:parameters(?EITHER(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
+                                        cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed))).
 
 %% @doc The names of the mutation operators, in the order in which {@link mutate/2} tries them.
 %%
@@ -162,8 +163,9 @@ choices() -> cambrian_nif:genotype_choices().
 resize(Genotype, Options) ->
     #{inputs := Inputs, outputs := Outputs} = maps:merge(info(Genotype), maps:with([inputs, outputs], Options)),
     Parameters = maps:without([inputs, outputs], Options),
-    ?EITHER(cambrian_nif:genotype_resize(Genotype, Inputs, Outputs, Parameters),
-            cambrian_nif:genotype_resize_dirty(Genotype, Inputs, Outputs, Parameters)).
+    Resized = ?EITHER(cambrian_nif:genotype_resize(Genotype, Inputs, Outputs, Parameters),
+                      cambrian_nif:genotype_resize_dirty(Genotype, Inputs, Outputs, Parameters)),
+    cambrian_options:parameters(Resized, [inputs, outputs]).
 
 %% @doc A child of two parents, of whom the first is the fitter: genes that match come from
 %% either, all others from the first (Stanley and Miikkulainen 2002, section III-B).
@@ -188,8 +190,8 @@ crossover(Fitter, Other, Seed) -> crossover(Fitter, Other, #{}, Seed).
 -spec crossover(Fitter :: genotype(), Other :: genotype(), map(), seed()) ->
           {ok, genotype()} | {error, incompatible | term()}.
 crossover(Fitter, Other, Parameters, Seed) ->
-    ?EITHER(cambrian_nif:genotype_crossover(Fitter, Other, Parameters, Seed),
-            cambrian_nif:genotype_crossover_dirty(Fitter, Other, Parameters, Seed)).
+    cambrian_options:parameters(?EITHER(cambrian_nif:genotype_crossover(Fitter, Other, Parameters, Seed),
+                                        cambrian_nif:genotype_crossover_dirty(Fitter, Other, Parameters, Seed))).
 
 %% @doc How unlike two genotypes are, as speciation sees it: 0 for the same genes and weights.
 %%
@@ -216,8 +218,8 @@ distance(A, B) -> distance(A, B, #{}).
 %% '''
 -spec distance(genotype(), genotype(), map()) -> float() | {error, term()}.
 distance(A, B, Parameters) ->
-    ?EITHER(cambrian_nif:genotype_distance(A, B, Parameters),
-            cambrian_nif:genotype_distance_dirty(A, B, Parameters)).
+    cambrian_options:parameters(?EITHER(cambrian_nif:genotype_distance(A, B, Parameters),
+                                        cambrian_nif:genotype_distance_dirty(A, B, Parameters))).
 
 %% @doc The genotype's name, which is the same everywhere: the SHA-256 of {@link to_binary/1}.
 %%
@@ -512,7 +514,8 @@ to_c(Genotype) -> c_named(Genotype, <<"cambrian">>).
 to_c(Genotype, Options) -> named(Options, fun(Name) -> c_named(Genotype, Name) end).
 
 named(Options, Export) ->
-    case cambrian_options:check(Options, #{name => {fun is_binary/1, <<"a binary">>, <<"cambrian">>}}) of
+    Table = #{name => {fun is_binary/1, <<"a binary">>, <<"cambrian">>}},
+    case cambrian_options:check(Options, Table, <<"cambrian_genotype:to_c/2">>) of
         {ok, #{name := Name}} -> Export(Name);
         Error -> Error
     end.

@@ -202,7 +202,7 @@ join(Population) when is_pid(Population); is_atom(Population) ->
           {ok, cambrian_genotype:id()} | {error, term()}.
 publish_genotype(Genotype, Claims) ->
     _ = cambrian_genotype:info(Genotype),
-    case cambrian_options:check(Claims, claims_table()) of
+    case cambrian_options:check(Claims, claims_table(), <<"cambrian_bridge:publish_genotype/2">>) of
         {ok, #{task := _, fitness := _} = Checked} ->
             Realm = case Checked of #{realm := Named} -> Named; _ -> only_realm() end,
             call(Realm, {publish, Genotype, maps:remove(realm, Checked)});

@@ -7,7 +7,8 @@
 %% @doc With defaults; the realm must be there.
 -spec check(map()) -> {ok, map()} | {error, term()}.
 check(Options) ->
-    case cambrian_options:check(Options, maps:merge(cambrian_trust:table(), table())) of
+    Table = maps:merge(cambrian_trust:table(), table()),
+    case cambrian_options:check(Options, Table, <<"cambrian_bridge:options()">>) of
         {ok, #{realm := _} = Checked} -> {ok, hidden(Checked)};
         {ok, _} -> {error, {missing_options, [realm]}};
         Error -> Error
@@ -69,7 +70,7 @@ hidden(Options) -> Options.
 
 %%% ---- the application's environment ------------------------------------------------------
 
-%% @doc For {@link cambrian_options:check/2}.
+%% @doc For {@link cambrian_options:check/3}.
 environment_table() ->
     #{mesh_enabled => {fun is_boolean/1, <<"true or false">>},
       mesh_realm => {fun is_name/1, <<"a realm's name">>},

@@ -2,7 +2,7 @@
 -module(cambrian_text).
 
 -export([text/1, clip/1, clip/2, escape/1]).
--export([exact/1, short/1, tick/2, tick/3, decimal/2, counted/2, bounded/1, finite/1]).
+-export([exact/1, short/1, tick/2, tick/3, decimal/2, counted/2, plural/2, bounded/1, finite/1]).
 -export_type([text/0]).
 
 -type text() :: unicode:chardata() | atom() | number().
@@ -174,8 +174,18 @@ tick(Value, Step, Power) ->
 %% [<<"0 nodes">>,<<"1 node">>,<<"1,200 nodes">>]
 %% '''
 -spec counted(non_neg_integer(), string()) -> iodata().
-counted(1, Word) -> ["1 ", Word];
-counted(Count, Word) -> [short(Count), " ", Word, "s"].
+counted(Count, Word) -> [short(Count), " ", plural(Count, Word)].
+
+%% @doc The word for so many of something; `species' and the like have one for both.
+%%
+%% ```
+%% 1> [cambrian_text:plural(N, Word) || {N, Word} <- [{0, "node"}, {1, "node"}, {2, "species"}]].
+%% ["nodes","node","species"]
+%% '''
+-spec plural(non_neg_integer(), string()) -> string().
+plural(1, Word) -> Word;
+plural(_, "species") -> "species";
+plural(_, Word) -> Word ++ "s".
 
 %% @doc Writes a number with at most that many decimals, and no zeros at its end.
 %%

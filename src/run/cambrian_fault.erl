@@ -108,14 +108,13 @@ text({crashed, {bad_observation, {wrong_size, inputs, Expected, Got}}}) ->
 text({crashed, Reason}) -> io_lib:format("its process ended: ~0tp", [Reason]).
 
 exception(Class, Reason, Stack) ->
-    case is_elixirs(Reason, Stack) of
-        true -> 'Elixir.Exception':format(Class, Reason, Stack);
-        false -> erl_error:format_exception(Class, Reason, Stack)
+    case is_elixirs(Reason, Stack) andalso code:ensure_loaded('Elixir.Exception') of
+        {module, Exception} -> Exception:format(Class, Reason, Stack);
+        _ -> erl_error:format_exception(Class, Reason, Stack)
     end.
 
 is_elixirs(Reason, Stack) ->
-    (is_map(Reason) andalso is_map_key('__exception__', Reason) orelse lists:any(fun is_elixirs/1, Stack))
-        andalso code:ensure_loaded('Elixir.Exception') =:= {module, 'Elixir.Exception'}.
+    is_map(Reason) andalso is_map_key('__exception__', Reason) orelse lists:any(fun is_elixirs/1, Stack).
 
 is_elixirs(Frame) when is_tuple(Frame), is_atom(element(1, Frame)) ->
     lists:prefix("Elixir.", atom_to_list(element(1, Frame))) orelse lists:prefix("elixir", atom_to_list(element(1, Frame)));

@@ -6,7 +6,7 @@
 
 -define(UNTIL, <<"a fun of the stats that returns a boolean">>).
 
-%% @doc For {@link cambrian_options:check/2}.
+%% @doc For {@link cambrian_options:check/3}.
 -spec table() -> map().
 table() ->
     #{target => {fun is_number/1, <<"a number">>},

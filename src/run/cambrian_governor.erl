@@ -24,6 +24,8 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([settings/0, status/0]).
 
+-define(SEE, <<"cambrian_governor:settings()">>).
+
 -type settings() :: #{cpu => number(), threads => pos_integer(), quiet_hours => [{clock(), clock()}],
                       alarms => [term()], pause_when => none | fun(() -> boolean()) | {module(), atom(), [term()]},
                       check_interval => pos_integer()}.
@@ -87,7 +89,7 @@ status() -> cambrian_app:call(?MODULE, status).
 %% @private
 -spec check_settings(map()) -> ok | {error, cambrian_options:error()}.
 check_settings(Settings) ->
-    case cambrian_options:check(Settings, table()) of
+    case cambrian_options:check(Settings, table(), ?SEE) of
         {ok, _} -> ok;
         Error -> Error
     end.
@@ -149,13 +151,13 @@ init([]) ->
     persistent_term:put(?COUNTER, counters:new(1, [write_concurrency])),
     Threads = maps:from_list([{threads, Threads} || {ok, Threads} <- [application:get_env(cambrian, threads)]]),
     Given = maps:merge(Threads, application:get_env(cambrian, governor, #{})),
-    case cambrian_options:check(Given, table()) of
+    case cambrian_options:check(Given, table(), ?SEE) of
         {ok, Settings} -> {ok, check(apply_threads(#state{settings = Settings, cpu_before = runtime()}))};
         {error, Reason} -> {stop, Reason}
     end.
 
 handle_call({configure, Changes}, _From, #state{settings = Settings} = State) ->
-    case cambrian_options:check(Changes, table()) of
+    case cambrian_options:check(Changes, table(), ?SEE) of
         {ok, _} ->
             New = maps:merge(Settings, Changes),
             %% where it finds them again should it crash

@@ -14,7 +14,7 @@
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
          await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1, overview/1]).
+-export([start_guarded/1, start_prepared/1, overview/1, so_far/1]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, welcoming/3, evaluating/3, receiving/3, trying/3, breeding/3]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0, failure/0,
@@ -23,12 +23,14 @@
 -type population() :: pid() | atom().
 -type options() :: #{task := cambrian_task:task(), inputs => pos_integer(), outputs => pos_integer(),
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(),
-                     seed => cambrian_genotype:seed(), population => pos_integer(), params => map(), resume => boolean(),
+                     seed => cambrian_genotype:seed(), population => pos_integer(), params => map(),
+                     from => cambrian_genotype:genotype() | [cambrian_genotype:genotype(), ...],
+                     run => boolean(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
                      evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
                      nodes => connected | [node()], atom() => term()}.
-%% A fun as the task needs `inputs' and `outputs', the size of its networks. The same `seed' gives the same champion; where
-%% there is none it is drawn, and the result says which it was.
+%% A fun as the task needs `inputs' and `outputs', the size of its networks; another task has its own, which they must not
+%% contradict. The same `seed' gives the same champion; where there is none it is drawn, and the result says which it was.
 %%
 %% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun needs no `inputs' and `outputs'; a
 %% checkpoint goes on with the substrate that it was taken with.
@@ -36,6 +38,14 @@
 %% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0}; `population'
 %% (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name; with `resume => false'
 %% checkpoints of that name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
+%%
+%% The first generation descends from the genotypes `from', if there are any: each as it is, and mutated copies of them in
+%% turn until the population is full. With `run => true' the population evolves as soon as it is started. After a crash it
+%% is as it was, also where it was paused; when a file of another VM is taken up, it runs, whatever it did before.
+%%
+%% A population that takes up a checkpoint has its seed, parameters, substrate and `from'. Options that say otherwise are
+%% an error, `{checkpoint_differs, Name, Own, Given}'; goals and limits may be new. An option that would have no effect
+%% beside the others is an error too, as `evaluation_timeout' where the task runs in Rust, or `checkpoints' without a name.
 %%
 %% One with a name writes a checkpoint to the application's `data_dir', if that is set, every `checkpoint_interval'
 %% ms (1000; 0 is every generation), when it pauses and when it ends, and keeps the last `checkpoints' (3) of them.
@@ -138,6 +148,8 @@
          keeper :: cambrian_keeper:keeper(),
          %% the task's, for its checkpoints
          text :: binary(),
+         %% the ids of those from which the first generation descends
+         from = [] :: [cambrian_genotype:id()],
          stats :: undefined | stats(),
          result :: undefined | result(),
          %% why the last run ended without a result
@@ -216,12 +228,13 @@ start_prepared(Prepared) ->
 started({error, {shutdown, Reason}}) -> {error, Reason};
 started(Started) -> Started.
 
-%% @doc For a supervisor of your own; `name' is the child's id, a reference if there is none.
+%% @doc For a supervisor of your own; `name' is the child's id, a reference if there is none. With `run => true' it evolves
+%% from the start.
 %%
 %% ```
-%% 1> cambrian_population:child_spec(#{task => 'xor', name => my_population}).
+%% 1> cambrian_population:child_spec(#{task => 'xor', name => my_population, run => true}).
 %% #{id => my_population,restart => transient,
-%%   start => {cambrian_population,start_link,[#{name => my_population,task => 'xor'}]}}
+%%   start => {cambrian_population,start_link,[#{name => my_population,run => true,task => 'xor'}]}}
 %% '''
 -spec child_spec(options()) -> supervisor:child_spec().
 child_spec(#{resume := false} = Options) when not is_map_key(afresh, Options) ->
@@ -245,12 +258,12 @@ run(Population) -> run(Population, #{}).
 %% 4> Evaluations.
 %% 447
 %% 5> cambrian_population:run(P, #{fitness => 4}).
-%% {error,{unknown_option,fitness}}
+%% {error,{unknown_option,fitness,#{see => <<"cambrian_population:goal()">>}}}
 %% 6> ok = cambrian_population:stop(P).
 %% '''
 -spec run(population(), goal()) -> ok | {error, cambrian_options:error()}.
 run(Population, Goal) ->
-    case cambrian_options:check(Goal, cambrian_goal:table()) of
+    case cambrian_options:check(Goal, cambrian_goal:table(), <<"cambrian_population:goal()">>) of
         {ok, Checked} -> call(Population, {run, Checked}, infinity);
         Error -> Error
     end.
@@ -506,6 +519,10 @@ info(Population) -> call(Population, info, infinity).
                                   elapsed_ms := non_neg_integer(), history := cambrian_history:history()}.
 overview(Population) -> call(Population, overview, infinity).
 
+%% @private What it would come to if it ended now.
+-spec so_far(population()) -> {ok, result()} | {error, not_evaluated}.
+so_far(Population) -> call(Population, so_far, infinity).
+
 %% One that died, before it was called or while it was, answers when it is back, by its name and by its pid.
 call(Population, Request, infinity) -> call_until(Population, Request, infinity);
 call(Population, Request, Timeout) -> call_until(Population, Request, now_ms() + Timeout).
@@ -582,18 +599,35 @@ restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
     end.
 
 %% The same name with other settings may be of another size.
-check_saved(#{population := Population} = Saved, #{task := #{inputs := Inputs, outputs := Outputs}}) ->
+check_saved(#{population := Population} = Saved, #{task := #{inputs := Inputs, outputs := Outputs}} = Options) ->
     case cambrian_nif:population_info(Population) of
-        #{networks := {Inputs, Outputs}} -> {ok, Saved};
+        #{networks := {Inputs, Outputs}} -> check_given(Saved, Options);
         #{networks := {Inputs, Other}} -> {error, {wrong_size, outputs, Outputs, Other}};
         #{networks := {Other, _}} -> {error, {wrong_size, inputs, Inputs, Other}}
+    end.
+
+%% What shaped the population from its first generation on cannot become something else.
+check_given(#{population := Population} = Saved, #{given := Given} = Options) ->
+    #{seed := Seed} = cambrian_nif:population_info(Population),
+    Own = (cambrian_nif:population_parameters(Population))#{seed => Seed, from => maps:get(from, Saved, [])},
+    Wanted = maps:merge(cambrian_population_options:understood(Options), maps:without([substrate], Given)),
+    Differing = [{Name, Value, Saw} || {Name, Value} <- lists:sort(maps:to_list(Wanted)), #{Name := Saw} <- [Own], Saw /= Value],
+    case {Differing, Given} of
+        {[{Name, Value, Saw} | _], _} -> {error, {checkpoint_differs, Name, Saw, Value}};
+        {[], #{substrate := Substrate}} ->
+            case cambrian_nif:population_is_on(Population, Substrate) of
+                true -> {ok, Saved};
+                false -> {error, {checkpoint_differs, substrate, another, Substrate}}
+            end;
+        {[], _} -> {ok, Saved}
     end.
 
 found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
     Encoding = maps:get(substrate, Options, {Inputs, Outputs}),
     case cambrian_nif:population_new(Encoding, cambrian_population_options:native(Task),
-                                     cambrian_population_options:parameters(Options), Seed) of
-        {ok, Population} -> {ok, #{population => Population}};
+                                     cambrian_population_options:parameters(Options), Seed,
+                                     cambrian_population_options:founders(Options)) of
+        {ok, Population} -> {ok, maps:merge(#{population => Population}, maps:with([from], maps:get(given, Options)))};
         Error -> Error
     end.
 
@@ -603,8 +637,9 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
                  evaluator = start_evaluator(Options),
                  keeper = cambrian_keeper:new(Options),
                  text = maps:get(text, Options),
+                 from = maps:get(from, Saved, []),
                  goal = goal(Options, Saved),
-                 running = maps:get(running, Saved, false),
+                 running = is_to_run(Options, Saved),
                  champion = maps:get(champion, Saved, undefined),
                  validated = maps:get(validated, Saved, undefined),
                  history = maps:get(history, Saved, cambrian_history:new()),
@@ -612,13 +647,17 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
                  elapsed = maps:get(elapsed, Saved, 0)},
     case Data of
         #data{running = true} ->
-            report(resumed, cambrian_nif:population_info(Population), Data),
+            _ = [report(resumed, cambrian_nif:population_info(Population), Data) || is_map_key(running, Saved)],
             {next_state, State, Next} = continue(Data),
             {ok, State, Next};
         _ ->
             ok = cambrian_store:put(Name, snapshot(Data)),
             {ok, idle, Data}
     end.
+
+%% The same: a pause outlives a crash, but not a start in another VM with `run'.
+is_to_run(_Options, #{until := _, running := Running}) -> Running;
+is_to_run(#{run := Run}, Saved) -> Run orelse maps:get(running, Saved, false).
 
 %% After a crash, what it was told since it was started counts, and in another VM what it is told now.
 goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
@@ -700,7 +739,7 @@ breeding(Type, Event, Data) ->
 
 %% What all states but idle have in common.
 busy({call, From}, {run, Goal}, #data{goal = Old} = Data) ->
-    {keep_state, Data#data{goal = maps:merge(Old, Goal), running = true}, [{reply, From, ok}]};
+    {keep_state, told(Data#data{goal = maps:merge(Old, Goal), running = true}), [{reply, From, ok}]};
 busy({call, From}, {step, _}, _Data) ->
     {keep_state_and_data, [{reply, From, {error, running}}]};
 busy(Type, Event, Data) ->
@@ -715,7 +754,7 @@ common({call, From}, {subscribe, Pid}, #data{subscribers = Subscribers} = Data) 
 common({call, From}, {unsubscribe, Pid}, Data) ->
     {keep_state, forget_subscriber(Pid, Data), [{reply, From, ok}]};
 common({call, From}, pause, Data) ->
-    {keep_state, Data#data{running = false, steps = min(1, Data#data.steps)}, [{reply, From, ok}]};
+    {keep_state, told(Data#data{running = false, steps = min(1, Data#data.steps)}), [{reply, From, ok}]};
 common({call, From}, await, #data{awaiting = Awaiting} = Data) ->
     {keep_state, Data#data{awaiting = [From | Awaiting]}};
 common({call, From}, {inject, Shape, Newcomer}, Data) ->
@@ -759,6 +798,11 @@ answer(overview, #data{name = Name, task = #{name := Task, id := Id}, goal = Goa
     #{name => Name, task => Task, task_id => Id, goal => Goal, state => doing(Data),
       solved => is_map(Result) andalso maps:get(solved, Result), stats => Data#data.stats,
       champion => Data#data.champion, elapsed_ms => elapsed(Data), history => Data#data.history};
+answer(so_far, #data{champion = undefined}) -> {error, not_evaluated};
+answer(so_far, #data{population = Population, stats = Stats} = Data) ->
+    %% without stats it was taken up from a checkpoint, and no generation is done since
+    Last = case Stats of undefined -> before(cambrian_nif:population_info(Population)); _ -> Stats end,
+    {ok, result(false, Last, Data)};
 answer(info, #data{name = Name, task = #{name := Task, id := Id}, population = Population}) ->
     (cambrian_nif:population_info(Population))#{name => Name, task => Task, task_id => Id,
                                                 parameters => cambrian_nif:population_parameters(Population)};
@@ -998,14 +1042,10 @@ breed(#data{evaluated = Evaluated} = Data) ->
 
 %% `until': by the goal's fun.
 finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
-    #{generation := Generation, evaluations := Evaluations, failures := Failures, elapsed_ms := Elapsed} = Stats,
-    #{seed := Seed} = cambrian_nif:population_info(Data#data.population),
-    Winner = #{champion := Champion} = winner(Solved, Data),
+    Ended = #{champion := Champion} = result(Solved, Stats, Data),
     remember(Champion, Data),
-    Result = maps:merge(
-               Winner#{solved => Solved =/= false, generations => Generation + 1, evaluations => Evaluations,
-                       failures => Failures, seed => Seed, elapsed_ms => Elapsed},
-               maps:from_list([{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]])),
+    Result = maps:merge(Ended#{elapsed_ms := maps:get(elapsed_ms, Stats)},
+                        maps:from_list([{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]])),
     tell({finished, Result}, Data),
     _ = [gen_statem:reply(From, {ok, Result}) || From <- Awaiting],
     %% the checkpoint says that it runs: in another VM it does its last generation again, and has its result again
@@ -1014,6 +1054,15 @@ finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
 
 uncut(#data{is_cut = true, evaluated = Evaluated} = Data) -> Data#data{evaluated = undefined, last = Evaluated};
 uncut(Data) -> Data.
+
+%% `Last' is the last generation that was evaluated.
+result(Solved, #{generation := Generation} = Last, #data{population = Population} = Data) ->
+    #{seed := Seed} = cambrian_nif:population_info(Population),
+    Counts = maps:with([evaluations, failures], Last),
+    maps:merge(winner(Solved, Data), Counts#{solved => Solved =/= false, generations => Generation + 1, seed => Seed,
+                                             elapsed_ms => elapsed(Data)}).
+
+before(#{generation := Generation} = Info) -> Info#{generation := Generation - 1}.
 
 %% Who passed the trial, which is not always who was ever the fittest.
 winner(true, #data{contender = {Champion, Fitness}}) -> #{champion => Champion, fitness => Fitness};
@@ -1107,6 +1156,10 @@ amended(Changes, #data{keeper = Keeper} = Data) ->
     ok = cambrian_keeper:amend(Changes, fun() -> snapshot(Data) end, Keeper),
     Data.
 
+%% What was told and answered is not lost by a crash before the generation is over.
+told(#data{running = Running, goal = Goal} = Data) ->
+    amended(#{running => Running, goal => maps:remove(until, Goal), until => maps:with([until], Goal)}, Data).
+
 remembered(#data{newcomers = Newcomers} = Data) -> amended(#{newcomers => Newcomers}, Data).
 
 keep(When, #data{keeper = Keeper} = Data) -> kept(cambrian_keeper:keep(When, snapshot(Data), Keeper), Data).
@@ -1119,8 +1172,8 @@ kept({{failed, Reason}, Keeper}, #data{population = Population} = Data) ->
 
 snapshot(#data{population = Population, task = #{name := Task}, goal = Goal} = Data) ->
     #{generation := Generation} = cambrian_nif:population_info(Population),
-    #data{running = Running, champion = Champion, validated = Validated, history = History, text = Text} = Data,
-    #{population => Population, generation => Generation, champion => Champion, validated => Validated,
+    #data{running = Running, champion = Champion, validated = Validated, history = History, text = Text, from = From} = Data,
+    #{population => Population, from => From, generation => Generation, champion => Champion, validated => Validated,
       history => History, running => Running, elapsed => elapsed(Data), task => atom_to_binary(Task), text => Text,
       goal => maps:remove(until, Goal), until => maps:with([until], Goal), newcomers => Data#data.newcomers}.
 

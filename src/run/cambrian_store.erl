@@ -308,7 +308,10 @@ decode(Bytes, Path) ->
     case cambrian_file:term(Bytes) of
         {ok, #{population := Encoded} = Saved} when is_binary(Encoded) ->
             case cambrian_nif:population_decode(Encoded) of
-                {ok, Population} -> decoded(maps:with(maps:keys(fields()), Saved#{population := Population}), Path);
+                %% the first files had no `from'
+                {ok, Population} ->
+                    Whole = maps:merge(#{from => []}, Saved#{population := Population}),
+                    decoded(maps:with(maps:keys(fields()), Whole), Path);
                 {error, Reason} -> {error, {Reason, Path}}
             end;
         _ -> {error, {malformed, Path}}
@@ -335,7 +338,13 @@ fields() ->
       elapsed => fun(Elapsed, _) -> is_count(Elapsed) end,
       task => fun(Task, _) -> is_text(Task) end,
       text => fun(Text, _) -> is_text(Text) end,
-      goal => fun(Goal, _) -> is_goal(Goal) end}.
+      goal => fun(Goal, _) -> is_goal(Goal) end,
+      from => fun(From, _) -> is_ids(From) end}.
+
+is_ids(Ids) when length(Ids) >= 0 -> lists:all(fun is_id/1, Ids);
+is_ids(_) -> false.
+
+is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
 
 is_champion(undefined, _Now) -> true;
 is_champion(#{champion := Bytes, fitness := Fitness, generation := Generation, parents := Parents, operators := Operators}
@@ -347,7 +356,7 @@ is_champion(_, _Now) -> false.
 %% @doc Whether these can be the parents and the operators of a genotype.
 -spec is_origin(term(), term()) -> boolean().
 is_origin(Parents, Operators) when length(Parents) =< 2, length(Operators) =< 64 ->
-    lists:all(fun(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32 end, Parents)
+    lists:all(fun is_id/1, Parents)
         andalso lists:all(fun is_atom/1, Operators);
 is_origin(_Parents, _Operators) -> false.
 
@@ -374,7 +383,7 @@ is_text(Text) ->
 
 is_goal(Goal) ->
     is_map(Goal) andalso not is_map_key(until, Goal)
-        andalso element(1, cambrian_options:check(Goal, cambrian_goal:table())) =:= ok.
+        andalso element(1, cambrian_options:check(Goal, cambrian_goal:table(), <<>>)) =:= ok.
 
 genotype(Bytes) ->
     {ok, Genotype} = cambrian_genotype:from_binary(Bytes),

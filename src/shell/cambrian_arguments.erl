@@ -2,7 +2,7 @@
 %% A command line, read by a table of options of which its help is made as well.
 -module(cambrian_arguments).
 
--export([read/2, help/1, value/1, word/1, flag/1]).
+-export([decoded/1, read/2, help/1, value/1, word/1, flag/1]).
 -export_type([table/0, given/0]).
 
 %% `Shown' stands for the value in the help.
@@ -10,6 +10,23 @@
 -type type() :: flag | text | integer | positive | number | duration | setting.
 %% The values by name, those of settings as a list, and in `texts' what was typed.
 -type given() :: #{texts := #{atom() => string()}, atom() => term()}.
+
+%% @doc Arguments as the VM has them, which are bytes in UTF-8, whatever the locale. Without a UTF-8 locale the VM takes each
+%% byte for a character.
+-spec decoded([string() | term()]) -> {ok, [string()]} | {error, unicode:chardata()}.
+decoded(Args) ->
+    Decoded = [decoded(Arg, file:native_name_encoding()) || Arg <- Args],
+    case [Place || {Place, error} <- lists:zip(lists:seq(1, length(Args)), Decoded)] of
+        [] -> {ok, Decoded};
+        [Place | _] -> {error, io_lib:format("argument ~b: expected text in UTF-8", [Place])}
+    end.
+
+decoded(Arg, latin1) when is_list(Arg) ->
+    try decoded(unicode:characters_to_list(list_to_binary(Arg)), utf8)
+    catch error:badarg -> Arg
+    end;
+decoded(Arg, utf8) when is_list(Arg) -> Arg;
+decoded(_Arg, _) -> error.
 
 %% @doc What the words and the options are, or what is wrong, in one line.
 -spec read([string()], table()) -> {ok, Words :: [string()], given()} | help | {error, unicode:chardata()}.
@@ -27,10 +44,14 @@ read(["--" ++ Option | Rest], Table, Words, Given) ->
                    end,
     case [Row || Row <- Table, flag(element(1, Row)) =:= "--" ++ Flag] of
         [Row] -> option(Row, Args, Table, Words, Given);
-        [] -> {error, ["--", Flag, ": there is no such option"]}
+        [] -> {error, ["--", Flag, no_such_option(Flag, Table)]}
     end;
-read(["-" ++ _ = Word | _], _Table, _Words, _Given) -> {error, [Word, ": there is no such option"]};
+read(["-" ++ Flag = Word | _], Table, _Words, _Given) -> {error, [Word, no_such_option(Flag, Table)]};
 read([Word | Rest], Table, Words, Given) -> read(Rest, Table, [Word | Words], Given).
+
+no_such_option(Flag, Table) ->
+    [": there is no such option", [[" (did you mean ", flag(Near), "?)"]
+                                   || Near <- cambrian_options:nearest(Flag, [element(1, Row) || Row <- Table])]].
 
 option({Name, flag, _, _}, [{value, Text} | _], _Table, _Words, _Given) ->
     {error, [flag(Name), $=, Text, ": expected no value"]};
@@ -46,7 +67,11 @@ option({Name, Type, _, _}, Args, Table, Words, Given) ->
 option(Name, setting, Text, Rest, Table, Words, Given) ->
     case string:split(Text, "=") of
         [[_ | _] = Key, Value] ->
-            read(Rest, Table, Words, Given#{Name => maps:get(Name, Given, []) ++ [{Key, Value}]});
+            Before = maps:get(Name, Given, []),
+            case lists:keymember(Key, 1, Before) of
+                true -> {error, [flag(Name), $\s, Text, ": given twice"]};
+                false -> read(Rest, Table, Words, Given#{Name => Before ++ [{Key, Value}]})
+            end;
         _ -> {error, [flag(Name), $\s, Text, ": expected ", expected(setting)]}
     end;
 option(Name, Type, Text, Rest, Table, Words, #{texts := Texts} = Given) ->
@@ -81,7 +106,7 @@ typed(integer, Text) ->
     end;
 typed(number, Text) -> number(Text);
 typed(duration, Text) ->
-    case re:run(Text, "^(.*?)(ms|s|m|h)$", [{capture, all_but_first, list}]) of
+    case re:run(Text, "^(.*?)(ms|s|m|h)$", [unicode, {capture, all_but_first, list}]) of
         {match, [Count, Unit]} ->
             case number(Count) of
                 {ok, N} when N >= 0, N < 1.0e12 -> {ok, round(N * unit(Unit))};
@@ -98,7 +123,7 @@ unit("h") -> 3_600_000.
 %% As people write them: 1e-3 is none of Erlang's.
 number(Text) ->
     Pattern = "^([+-]?\\d{1,30})(\\.\\d{1,30})?([eE][+-]?\\d{1,3})?$",
-    case re:run(Text, Pattern, [{capture, all_but_first, list}]) of
+    case re:run(Text, Pattern, [unicode, {capture, all_but_first, list}]) of
         nomatch -> error;
         {match, [Whole]} -> {ok, list_to_integer(Whole)};
         {match, [Whole, Fraction]} -> float_of(Whole ++ Fraction);
@@ -117,7 +142,7 @@ value(Text) ->
     case number(Text) of
         {ok, Number} -> {ok, Number};
         error ->
-            case re:run(Text, "^[\\[{<\"#]") of
+            case re:run(Text, "^[\\[{<\"#]", [unicode]) of
                 nomatch -> word(Text);
                 _ -> term(Text)
             end

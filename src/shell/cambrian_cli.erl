@@ -2,21 +2,24 @@
 %%
 %% `bin/cambrian' in a checkout and `mix cambrian.evolve' and its like are this module. What came of it is written to
 %% standard output; progress, where files are and what is wrong go to standard error. The status is 0 when it was done,
-%% also where a limit came before the goal, as the result then says; 1 when it failed, and 2 where the command line is
-%% at fault, which is told in one line.
+%% also where a limit came before the goal, as the result then says; 1 when it failed, also when what is to be said could
+%% not be written; and 2 where the command line is at fault, which is told in one line. Arguments are UTF-8 in any locale.
+%%
+%% Ctrl-C (SIGINT) and SIGTERM end an evolution early: the result is what there is, and is written as at any other end,
+%% with a checkpoint where it has a name. The status is 130 or 143 then. A second signal ends it at once.
 %%
 %% Where neither is at hand: `erl -noinput -pa ... -s cambrian_cli -extra evolve xor --seed 42'.
 -module(cambrian_cli).
 
--export([start/0, main/1, run/1, run/2]).
+-export([start/0, main/1, run/1, run/2, attended/2]).
 -export_type([context/0]).
 
--type context() :: #{errors => io:device(), call => string()}.
-%% Where errors and progress go, and how a command is called, for the help.
+-type context() :: #{out => io:device(), errors => io:device(), call => string(), attendant => pid()}.
+%% Where results go, by default to the group leader; where errors and progress go; how a command is called, for the help;
+%% and which process is to be told that an evolution has begun.
 
-%% As a shell has it of what ended by SIGTERM.
--define(TERMINATED, 143).
--define(LAST_WORDS_MS, 2000).
+%% What an evolution that is interrupted may take to write what there is.
+-define(LAST_WORDS_MS, 10_000).
 -define(GOALS, [target, generations, evaluations, timeout, patience]).
 
 %% @private For `erl -s cambrian_cli -extra ...'.
@@ -26,27 +29,62 @@ start() -> main(init:get_plain_arguments()).
 %% @private Of a VM that is there for nothing else.
 -spec main([string()]) -> no_return().
 main(Args) ->
-    _ = [io:setopts(Device, [{encoding, unicode}]) || Device <- [standard_io, standard_error]],
     ok = log_to_standard_error(),
-    ok = cambrian_signal:tell(self()),
-    Self = self(),
-    {Runner, Monitor} = spawn_monitor(fun() -> Self ! {status, run(Args)} end),
-    receive
-        {status, Status} -> leave(Status);
-        {'DOWN', Monitor, process, Runner, _} -> leave(1);
-        terminate ->
-            ok = logger:set_primary_config(level, error),
-            %% checkpoints are written, and then the runner has its last words
-            _ = [receive {'DOWN', Monitor, process, Runner, _} -> ok after ?LAST_WORDS_MS -> late end
-                 || application:stop(cambrian) =:= ok],
-            erlang:halt(?TERMINATED)
-    end.
+    {Out, Errors} = {cambrian_output:start(1, standard_io), cambrian_output:start(2, standard_error)},
+    Status = attended(Args, #{out => Out, errors => Errors}),
+    leave(case [Device || Device <- [Out, Errors], cambrian_output:failure(Device) =/= none] of
+              [_ | _] when Status =:= 0 -> 1;
+              _ -> Status
+          end).
 
--spec leave(0..2) -> no_return().
+-spec leave(Status :: 0..255) -> no_return().
 leave(Status) ->
     ok = logger:set_primary_config(level, error),
     _ = application:stop(cambrian),
     erlang:halt(Status).
+
+%% @private The same as {@link run/2} for a VM that may be told to end meanwhile, by Ctrl-C or SIGTERM.
+-spec attended([string()], context()) -> Status :: 0..255.
+attended(Args, Context) ->
+    ok = cambrian_signal:tell(self()),
+    Self = self(),
+    {Runner, Monitor} = spawn_monitor(fun() -> Self ! {self(), {status, run(Args, Context#{attendant => Self})}} end),
+    Status = attend(Runner, Monitor, nothing, maps:get(errors, Context, standard_error)),
+    demonitor(Monitor, [flush]),
+    ok = cambrian_signal:untell(),
+    Status.
+
+%% `Stage' is what there is to write if the VM is told to end.
+attend(Runner, Monitor, Stage, Errors) ->
+    receive
+        {Runner, evolving} -> attend(Runner, Monitor, evolution, Errors);
+        {Runner, {status, Status}} -> Status;
+        {'DOWN', Monitor, process, Runner, Reason} -> crashed(Reason, Errors);
+        {cambrian_signal, Signal, Status} when Stage =:= nothing ->
+            say(Errors, [Signal, ": it ends before anything was evaluated, so there is nothing to write"]),
+            exit(Runner, kill),
+            Status;
+        {cambrian_signal, Signal, Status} ->
+            say(Errors, [Signal, ": it ends with what there is; a second one ends it at once"]),
+            ok = cambrian:interrupt(Runner),
+            last_words(Runner, Monitor, Signal, Status, Errors)
+    end.
+
+crashed(Reason, Errors) ->
+    say(Errors, io_lib:format("it crashed, which is a fault of Cambrian's own: ~0tP", [Reason, 30])),
+    1.
+
+last_words(Runner, Monitor, Signal, Status, Errors) ->
+    receive
+        {Runner, {status, interrupted}} -> Status;
+        %% it was at its end already, or failed to write
+        {Runner, {status, Other}} -> Other;
+        {'DOWN', Monitor, process, Runner, Reason} -> crashed(Reason, Errors);
+        {cambrian_signal, _, Again} -> erlang:halt(Again, [{flush, false}])
+    after ?LAST_WORDS_MS ->
+        say(Errors, [Signal, ": what there is could not be written in time"]),
+        erlang:halt(Status, [{flush, false}])
+    end.
 
 log_to_standard_error() ->
     case logger:get_handler_config(default) of
@@ -64,7 +102,7 @@ log_to_standard_error() ->
 %% 2> cambrian_cli:run(["evolve", "xor", "--sede", "42"]).
 %% 2
 %% '''
--spec run([string()]) -> 0..2.
+-spec run([string()]) -> 0..2 | interrupted.
 run(Args) -> run(Args, #{}).
 
 %% @doc The same with another device for errors and progress, or with another way in which it is called.
@@ -73,14 +111,39 @@ run(Args) -> run(Args, #{}).
 %% 1> cambrian_cli:run(["inspect", "/no/such/file"], #{errors => group_leader()}).
 %% 1
 %% '''
--spec run([string()], context()) -> 0..2.
+-spec run([string()], context()) -> 0..2 | interrupted.
 run(Args, Context) ->
-    #{errors := Errors} = All = maps:merge(#{errors => standard_error, call => "cambrian "}, Context),
-    try command(Args, All) of
-        ok -> 0
+    Defaults = #{out => group_leader(), errors => standard_error, call => "cambrian "},
+    #{errors := Errors} = All = maps:merge(Defaults, Context),
+    try
+        {ok, Words} = or_usage(cambrian_arguments:decoded(Args)),
+        command(Words, All)
+    of
+        ok -> 0;
+        interrupted -> interrupted
     catch
-        throw:{usage, Line} -> io:format(Errors, "cambrian: ~ts~n", [Line]), 2;
-        throw:{failed, Line} -> io:format(Errors, "cambrian: ~ts~n", [Line]), 1
+        throw:{usage, Line} -> say(Errors, Line), 2;
+        throw:{failed, Line} -> say(Errors, Line), 1
+    end.
+
+or_usage({error, Line}) -> usage(Line);
+or_usage(Answer) -> Answer.
+
+%% Where even that cannot be written, the status says it.
+say(Errors, Line) ->
+    _ = cambrian_output:print(Errors, ["cambrian: ", Line, $\n]),
+    ok.
+
+print(Chars, #{out := Out}) ->
+    case cambrian_output:print(Out, Chars) of
+        ok -> ok;
+        {error, Reason} -> failed(["standard output: ", in_words(Reason)])
+    end.
+
+in_words(Reason) ->
+    case file:format_error(Reason) of
+        "unknown POSIX error" ++ _ -> atom_to_list(Reason);
+        Words -> Words
     end.
 
 -spec usage(unicode:chardata()) -> no_return().
@@ -105,6 +168,7 @@ evolve_table() ->
      {population, integer, "N", "genotypes in a generation"},
      {param, setting, "NAME=VALUE", "a parameter, as often as wanted; the command `parameters' lists them"},
      {set, setting, "NAME=VALUE", "a setting of the task, as often as wanted"},
+     {from, text, "FILE", "a genotype, a checkpoint or an envelope whose network the first generation descends from"},
      {name, text, "NAME", "the population's name, under which its checkpoints are kept"},
      {fresh, flag, "", "begin anew where there is a population of this name"} | resume_table()].
 
@@ -136,21 +200,26 @@ listed(Words) -> [lists:join(", ", lists:droplast(Words)), " or ", lists:last(Wo
 data_dir() -> {data_dir, text, "DIR", "where checkpoints are"}.
 
 command([], _) -> usage(["expected a command: ", names(), "; --help says more"]);
-command([Help | _], Context) when Help =:= "--help"; Help =:= "-h"; Help =:= "help" ->
-    io:put_chars(help(Context));
-command(["--version"], _) ->
+command([Help], Context) when Help =:= "--help"; Help =:= "-h"; Help =:= "help" ->
+    print(help(Context), Context);
+command([Help, Name], Context) when Help =:= "--help"; Help =:= "-h"; Help =:= "help" ->
+    command([Name, "--help"], Context);
+command(["--version"], Context) ->
     _ = application:load(cambrian),
     {ok, Version} = application:get_key(cambrian, vsn),
-    io:format("cambrian ~ts~n", [Version]);
+    print(["cambrian ", Version, $\n], Context);
 command([Name | Args], Context) ->
     case lists:keyfind(Name, 1, commands()) of
         {Name, _, _, Table, _} = Command -> command(Command, cambrian_arguments:read(Args, Table), Context);
-        false -> usage([Name, ": there is no such command, expected ", names()])
+        false -> usage([Name, ": there is no such command", meant(Name, [element(1, Command) || Command <- commands()]),
+                        ", expected ", names()])
     end.
+
+meant(Name, Known) -> [[" (did you mean ", Near, "?)"] || Near <- cambrian_options:nearest(Name, Known)].
 
 names() -> listed([Name || {Name, _, _, _, _} <- commands()]).
 
-command(Command, help, Context) -> io:put_chars(help(Command, Context));
+command(Command, help, Context) -> print(help(Command, Context), Context);
 command({_, _, _, _, Do}, {ok, [Word], Given}, Context) -> Do(Word, Given, Context);
 command({_, "[" ++ _, _, _, Do}, {ok, [], Given}, Context) -> Do(none, Given, Context);
 command({Name, Shown, _, _, _}, {ok, [], _}, _) -> usage([Name, ": ", Shown, " is missing"]);
@@ -163,7 +232,8 @@ help(#{call := Call} = Context) ->
     ["Neuroevolution for the BEAM.\n\n",
      [[help_line(Command, Context), "      ", About, $\n] || {_, _, About, _, _} = Command <- commands()],
      $\n, Call, "COMMAND --help has the options of each. The status is 0 when it was done, also where a limit came\n"
-     "before the goal; 1 when it failed; 2 where the command line is at fault.\n"].
+     "before the goal; 1 when it failed; 2 where the command line is at fault; 130 or 143 when Ctrl-C or SIGTERM ended\n"
+     "an evolution early, with what there was.\n"].
 
 help({_, _, About, Table, _} = Command, Context) ->
     [help_line(Command, Context), $\n, About, $\n, [[$\n, cambrian_arguments:help(Table)] || Table =/= []],
@@ -182,20 +252,39 @@ evolve(Word, Given, Context) ->
     in_data_dir(Given, fun() ->
         Task = task(Word, maps:get(set, Given, [])),
         Options = maps:with([seed, population | ?GOALS], Given),
-        Named = maps:merge(Options#{params => parameters(Given)}, name(Given, Context)),
+        Founded = maps:merge(Options, maps:map(fun(from, File) -> founder(File) end,
+                                               maps:with([from], Given))),
+        Named = maps:merge(Founded#{params => parameters(Given)}, name(Given, Context)),
         evolve(Task, Word, Named, Given, Context)
     end).
+
+founder(File) ->
+    case cambrian_convert:open(path(File)) of
+        {ok, Genotype} -> Genotype;
+        {error, Line} -> usage(["--from ", Line])
+    end.
 
 evolve(Task, Shown, Options, Given, #{errors := Errors} = Context) ->
     ok = out_dir(Given),
     _ = [say_where(Name, Given, Context) || #{name := Name} <- [Options]],
     Progress = case Given of #{quiet := true} -> false; _ -> Errors end,
-    case governed(Given, fun() -> cambrian:told(Task, Options#{progress => Progress}) end) of
-        {ok, Result, Story} -> conclude(Shown, Result, Story, Options, Given);
+    case governed(Given, fun() -> told(Task, Options#{progress => Progress}, Context) end) of
+        {ok, Result, Story} -> conclude(Shown, Result, Story, Options, Given, Context);
+        {interrupted, Result, Story} ->
+            conclude(Shown, Result#{interrupted => true}, Story, Options, Given, Context),
+            interrupted;
+        {error, not_evaluated} ->
+            say(Errors, "no generation was evaluated, so there is nothing to write"),
+            interrupted;
         {error, Reason} ->
             _ = [failed("stopped") || whereis(cambrian_population_sup) =:= undefined],
             wrong(Reason, Given)
     end.
+
+told(Task, Options, #{attendant := Attendant}) ->
+    Self = self(),
+    cambrian:told(Task, Options, fun() -> Attendant ! {Self, evolving} end);
+told(Task, Options, _) -> cambrian:told(Task, Options).
 
 %% What is wrong with what was given is known before anything runs.
 -spec wrong(term(), cambrian_arguments:given()) -> no_return().
@@ -206,6 +295,8 @@ resume(Word, Given, Context) ->
                       true -> of_path(filename:absname(Word));
                       false -> {Word, none}
                   end,
+    _ = [usage(["--data-dir ", Other, ": expected with a NAME; ", Word, " is in a directory of its own"])
+         || Dir =/= none, #{data_dir := Other} <- [Given]],
     At = maps:merge(Given, maps:from_list([{data_dir, Dir} || Dir =/= none])),
     in_data_dir(At, fun() ->
         #{text := Text, goal := Goal} = last_checkpoint(atom(Name), Word, At),
@@ -224,15 +315,17 @@ shown(Task) -> cambrian_text:clip(io_lib:format("~0tp", [Task]), 60).
 of_path(Path) ->
     case lists:reverse(filename:split(Path)) of
         [_File, Name, "populations" | _] ->
-            _ = [failed([Path, ": there is no such file"]) || not filelib:is_regular(Path)],
+            _ = [failed([Path, ": there is no such file"]) || not filelib:is_regular(path(Path))],
             {unquoted(Name), filename:dirname(filename:dirname(filename:dirname(Path)))};
         _ -> usage(["resume ", Path, ": expected DATA_DIR/populations/NAME/GENERATION.checkpoint"])
     end.
 
-unquoted("%%" ++ _ = Name) ->
-    usage(["resume ", Name, ": the name of this population is too long for a file's; give it with --data-dir"]);
-unquoted("%") -> "";
-unquoted(Name) -> unicode:characters_to_list(uri_string:percent_decode(list_to_binary(Name))).
+unquoted(Quoted) ->
+    case cambrian_file:unquoted(unicode:characters_to_binary(Quoted)) of
+        {ok, Name} -> unicode:characters_to_list(Name);
+        error ->
+            usage(["resume ", Quoted, ": the name of this population is too long for a file's; give it with --data-dir"])
+    end.
 
 last_checkpoint(Name, Word, Given) ->
     _ = [usage("resume: --data-dir is missing, expected the directory of its checkpoints")
@@ -289,7 +382,8 @@ module(Word) ->
     case [list_to_atom(Name) || Name <- [Word, "Elixir." ++ Word], is_module(Name)] of
         [Module | _] -> _ = code:ensure_loaded(Module), Module;
         [] ->
-            usage(["evolve ", Word, ": expected a module in the code path or one of ", lists:join(", ", tasks())])
+            usage(["evolve ", Word, meant(Word, tasks()), ": expected a module in the code path or one of ",
+                   lists:join(", ", tasks())])
     end.
 
 is_module(Name) ->
@@ -311,7 +405,9 @@ setting(param, Key, Text) ->
                                                          atom_to_list(Name) =:= Key]),
     IsOurs = lists:member(Text, string:lexemes(Expected, ", ")),
     case {Expected, cambrian_arguments:value(Text)} of
-        {"", _} -> usage([typed(param, Key, Text), cambrian_reason:unknown(param)]);
+        {"", _} ->
+            Near = cambrian_options:nearest(Key, [Name || #{name := Name} <- cambrian:parameters()]),
+            usage([typed(param, Key, Text), cambrian_reason:unknown(param, Near)]);
         {_, {ok, Value}} -> {list_to_existing_atom(Key), Value};
         %% one of our words that nobody has used yet
         {_, error} when IsOurs -> {list_to_existing_atom(Key), list_to_atom(Text)};
@@ -320,7 +416,7 @@ setting(param, Key, Text) ->
 %% Only the task knows what it can be set to, so that words become atoms here: as many as somebody types.
 setting(set, Key, Text) ->
     case {is_word(Key), cambrian_arguments:value(Text), is_word(Text)} of
-        {false, _, _} -> usage([typed(set, Key, Text), cambrian_reason:unknown(set)]);
+        {false, _, _} -> usage([typed(set, Key, Text), cambrian_reason:unknown(set, [])]);
         {true, {ok, Value}, _} -> {list_to_atom(Key), Value};
         {true, error, true} -> {list_to_atom(Key), list_to_atom(Text)};
         {true, error, false} -> usage([typed(set, Key, Text), "expected a number, a word or a term of Erlang"])
@@ -345,6 +441,7 @@ name(#{name := Text} = Given, #{call := Call}) ->
                                "' goes on with it, --fresh begins anew"]);
         {_, {error, Reason}} -> wrong(Reason, Given)
     end;
+name(#{fresh := true}, _) -> usage("--fresh: expected with --name, whose checkpoints it drops");
 name(#{data_dir := Dir}, _) ->
     usage(["--data-dir ", Dir, ": expected with --name, under which checkpoints are kept there"]);
 name(_, _) -> #{}.
@@ -354,14 +451,15 @@ dir(_) -> "".
 
 say_where(Name, Given, #{errors := Errors, call := Call}) ->
     Dir = maps:get(data_dir, Given, application:get_env(cambrian, data_dir, "")),
-    io:format(Errors, "Checkpoints are in ~ts. To go on after a stop: ~tsresume ~ts~ts~n",
-              [filename:join(Dir, "populations"), Call, Name, dir(Given)]).
+    _ = cambrian_output:print(Errors, io_lib:format("Checkpoints are in ~ts. To go on after a stop: ~tsresume ~ts~ts~n",
+                                                  [filename:join(Dir, "populations"), Call, Name, dir(Given)])),
+    ok.
 
 %% For as long as it takes: in a shell the next command is another one.
 in_data_dir(Given, Do) ->
     _ = application:load(cambrian),
     Before = application:get_env(cambrian, data_dir),
-    _ = [application:set_env(cambrian, data_dir, filename:absname(Dir)) || #{data_dir := Dir} <- [Given]],
+    _ = [application:set_env(cambrian, data_dir, filename:absname(path(Dir))) || #{data_dir := Dir} <- [Given]],
     try
         _ = [wrong(Reason, Given) || whereis(cambrian_sup) =:= undefined, {error, Reason} <- [in_use()]],
         case application:ensure_all_started(cambrian) of
@@ -401,17 +499,17 @@ restore(Settings) ->
 
 %%% ---- results ----------------------------------------------------------------------------
 
-conclude(Task, Result, Story, Options, Given) ->
+conclude(Task, Result, Story, Options, Given, Context) ->
     Files = written(Task, Result, Story, Given),
-    case Given of
-        #{json := true} -> io:format("~ts~n", [cambrian_result:json(Task, Result, Files)]);
-        _ -> io:put_chars([cambrian_result:text(Task, Result, Options),
-                           [["Written: ", lists:join(", ", Files), $\n] || Files =/= []]])
-    end.
+    print(case Given of
+              #{json := true} -> [cambrian_result:json(Task, Result, Files), $\n];
+              _ -> [cambrian_result:text(Task, Result, Options),
+                    [["Written: ", lists:join(", ", Files), $\n] || Files =/= []]]
+          end, Context).
 
 %% Asked for before the work and not after it.
 out_dir(#{out := Dir}) ->
-    case filelib:ensure_dir(filename:join(Dir, "x")) of
+    case filelib:ensure_dir(filename:join(path(Dir), "x")) of
         ok -> ok;
         {error, Reason} ->
             usage(["--out ", Dir, ": expected a directory that can be written: ", file:format_error(Reason)])
@@ -419,48 +517,55 @@ out_dir(#{out := Dir}) ->
 out_dir(_) -> ok.
 
 written(Task, Result, Story, #{out := Dir}) ->
-    [case Write(filename:join(Dir, Name)) of
-         ok -> filename:join(Dir, Name);
-         {error, Reason} -> failed([filename:join(Dir, Name), ": ", file:format_error(Reason)])
-     end || {Name, Write} <- cambrian_result:files(Task, Result, Story)];
+    [case Write(Path) of
+         ok -> Path;
+         {error, Reason} -> failed([Path, ": ", file:format_error(Reason)])
+     end || {Name, Write} <- cambrian_result:files(Task, Result, Story), Path <- [filename:join(path(Dir), Name)]];
 written(_, _, _, _) -> [].
 
 %%% ---- inspect -----------------------------------------------------------------------------
 
-inspect(Word, Given, _Context) ->
+inspect(Word, Given, Context) ->
     case cambrian_inspect:file(inspected(Word, Given)) of
-        {ok, Text} -> io:put_chars(Text);
+        {ok, Text} -> print(Text, Context);
         {error, Line} -> failed(Line)
     end.
 
 %% The application is not started: its logs may be in use by another VM.
 inspected(Word, Given) ->
     _ = application:load(cambrian),
+    _ = [usage(["--data-dir ", Dir, ": expected with a NAME; ", Word, " is a file"])
+         || #{data_dir := Dir} <- [Given], filelib:is_regular(path(Word))],
     Dirs = case Given of
-               #{data_dir := Dir} -> [Dir];
+               #{data_dir := Dir} -> [path(Dir)];
                _ -> [Dir || {ok, Dir} <- [application:get_env(cambrian, data_dir)]]
            end,
     Populations = [filename:join([Dir, <<"populations">>, cambrian_file:name(unicode:characters_to_binary(Word))])
-                   || Dir <- Dirs, not filelib:is_regular(Word)],
-    hd([File || Population <- Populations, File <- cambrian_store:files(Population), filelib:is_regular(File)] ++ [Word]).
+                   || Dir <- Dirs, not filelib:is_regular(path(Word))],
+    hd([File || Population <- Populations, File <- cambrian_store:files(Population), filelib:is_regular(File)] ++ [path(Word)]).
+
+%% As bytes, which are the name of a file in any locale.
+path(Text) -> unicode:characters_to_binary(Text).
 
 %%% ---- export and import ------------------------------------------------------------------
 
-export(Word, Given, _Context) ->
+export(Word, Given, Context) ->
     Form = one_of(to, cambrian_convert:forms(), maps:merge(by_ending(Given), Given), "export"),
     _ = [usage(["export ", Word, ": --out is missing, expected a file for ", Form])
          || not cambrian_convert:is_text(Form), not is_map_key(out, Given)],
+    _ = [usage(["--name ", Name, ": expected with --to c or rust, which have names"])
+         || #{name := Name} <- [Given], not cambrian_convert:has_names(Form)],
     case cambrian_convert:export(Form, opened(cambrian_convert:open(inspected(Word, Given))), Given) of
         {error, {bad_option, {name, _, Expected}}} -> usage(["--name ", maps:get(name, Given), ": expected ", Expected]);
-        Bytes -> out(Bytes, Given)
+        Bytes -> out(Bytes, Given, Context)
     end.
 
-import(Word, Given, _Context) ->
+import(Word, Given, Context) ->
     Source = one_of(from, cambrian_convert:sources(), maps:merge(#{from => hd(cambrian_convert:sources())}, Given), "import"),
     _ = [usage(["import ", Word, ": --out is missing, expected a file for the genotype"]) || not is_map_key(out, Given)],
-    Genotype = opened(cambrian_convert:import(Source, Word)),
-    out(cambrian_genotype:to_binary(Genotype), Given),
-    io:put_chars(cambrian_inspect:genotype(Genotype)).
+    Genotype = opened(cambrian_convert:import(Source, path(Word))),
+    out(cambrian_genotype:to_binary(Genotype), Given, Context),
+    print(cambrian_inspect:genotype(Genotype), Context).
 
 by_ending(#{out := Path}) ->
     Forms = [{"." ++ Form, Form} || Form <- cambrian_convert:forms()] ++ [{".rs", "rust"}],
@@ -478,16 +583,16 @@ one_of(Flag, Words, Given, Command) ->
 opened({ok, Genotype}) -> Genotype;
 opened({error, Line}) -> failed(Line).
 
-out(Bytes, #{out := Path}) ->
-    case cambrian_file:save(Path, Bytes) of
-        ok -> io:format("Written: ~ts~n", [Path]);
+out(Bytes, #{out := Path}, Context) ->
+    case cambrian_file:save(path(Path), Bytes) of
+        ok -> print(["Written: ", Path, $\n], Context);
         {error, Reason} -> failed([Path, ": ", file:format_error(Reason)])
     end;
-out(Text, _Given) -> io:put_chars(Text).
+out(Text, _Given, Context) -> print(Text, Context).
 
 %%% ---- parameters -------------------------------------------------------------------------
 
-parameters(Word, _Given, _Context) ->
+parameters(Word, _Given, Context) ->
     Defaults = case Word of
                    none -> #{};
                    _ ->
@@ -496,7 +601,7 @@ parameters(Word, _Given, _Context) ->
                            {error, _} -> #{}
                        end
                end,
-    io:put_chars([parameter(Row, Defaults) || Row <- cambrian:parameters()]).
+    print([parameter(Row, Defaults) || Row <- cambrian:parameters()], Context).
 
 parameter(#{name := Name, default := Default, expected := Expected, about := About}, Defaults) ->
     io_lib:format("~ts = ~0tp~n    ~ts; ~ts~n", [Name, maps:get(Name, Defaults, Default), About, Expected]).

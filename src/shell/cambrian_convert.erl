@@ -2,7 +2,7 @@
 %% What `export' and `import' do: a genotype out of a file of ours into another form, and one out of another form.
 -module(cambrian_convert).
 
--export([forms/0, is_text/1, sources/0, open/1, export/3, import/2]).
+-export([forms/0, is_text/1, has_names/1, sources/0, open/1, export/3, import/2]).
 
 -type answer(Value) :: {ok, Value} | {error, unicode:chardata()}.
 
@@ -13,6 +13,10 @@ forms() -> ["json", "dot", "svg", "c", "rust", "onnx"].
 %% @doc Whether a form is for people to read, and not for programs alone.
 -spec is_text(Form :: string()) -> boolean().
 is_text(Form) -> Form =/= "onnx".
+
+%% @doc Whether what it declares begins with a name.
+-spec has_names(Form :: string()) -> boolean().
+has_names(Form) -> Form =:= "c" orelse Form =:= "rust".
 
 %% @doc Whose JSON can be imported.
 -spec sources() -> [string()].

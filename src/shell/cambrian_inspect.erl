@@ -39,7 +39,7 @@ checkpointed(Path, #{population := Population, task := Task, text := Text, runni
                      goal := Goal, champion := Champion, history := History}) ->
     #{generation := Generation, evaluations := Evaluations, seed := Seed} = cambrian_nif:population_info(Population),
     Pages = cambrian_history:pages(History),
-    [rows([{"name", filename:basename(filename:dirname(Path))},
+    [rows([{"name", safe(name(filename:basename(filename:dirname(Path))))},
            {"task", case Text of
                         <<>> -> [Task, ", which the file cannot tell in full"];
                         _ -> string:trim(Text, trailing, ".")
@@ -59,6 +59,12 @@ champion(undefined) -> "\nNo generation has been evaluated yet.\n";
 champion(#{champion := Genotype, fitness := Fitness, generation := Generation}) ->
     [io_lib:format("~nChampion: fitness ~ts, of generation ~b~n", [cambrian_text:exact(Fitness), Generation]),
      genotype(Genotype)].
+
+name(Quoted) ->
+    case cambrian_file:unquoted(unicode:characters_to_binary(Quoted)) of
+        {ok, Name} -> Name;
+        error -> Quoted
+    end.
 
 %% Those that are other than the task has them.
 parameters(Text, Parameters) ->

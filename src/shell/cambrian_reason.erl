@@ -2,17 +2,19 @@
 %% What is wrong, in one line: `usage' where it is what was given on the command line.
 -module(cambrian_reason).
 
--export([text/2, unknown/1]).
+-export([text/2, unknown/2]).
 
 -spec text(Reason :: term(), cambrian_arguments:given()) -> {usage | failed, unicode:chardata()}.
 text({bad_option, {Name, Value, Expected}}, Given) ->
     {usage, [typed(Name, atom_to_list(Name), Value, set, Given), ": expected ", Expected]};
-text({invalid_parameter, Name, Expected}, Given) ->
-    {usage, [typed(population, binary_to_list(Name), "", param, Given), ": expected ", Expected]};
-text({unknown_parameter, Name}, Given) ->
-    {usage, [typed(none, binary_to_list(Name), "", param, Given), ": ", unknown(param)]};
-text({unknown_option, Name}, Given) ->
-    {usage, [typed(none, lists:flatten(io_lib:format("~tp", [Name])), "", set, Given), ": ", unknown(set)]};
+text({invalid_parameter, {Name, Value, Expected}}, Given) ->
+    {usage, [typed(Name, atom_to_list(Name), Value, param, Given), ": expected ", Expected]};
+text({unknown_option, Name, Hint}, Given) ->
+    {usage, [typed(none, lists:flatten(io_lib:format("~tp", [Name])), "", set, Given), ": ",
+             unknown(set, maps:values(maps:with([did_you_mean], Hint)))]};
+text({checkpoint_differs, Name, Own, Value}, Given) ->
+    {usage, [typed(Name, atom_to_list(Name), Value, param, Given), ": expected ", io_lib:format("~0tP", [Own, 20]),
+             ", as the checkpoint has"]};
 text({missing_options, Names}, _Given) ->
     {usage, ["--set ", lists:join(", ", [[atom_to_list(Name), "=..."] || Name <- Names]), ": missing, and expected"]};
 text({unknown_task, Task}, #{set := _}) ->
@@ -35,6 +37,8 @@ text({name_taken, Name}, _) -> {failed, io_lib:format("the name ~tp is that of a
 text({data_dir_in_use, Dir, Holder}, _) ->
     {failed, [Dir, ": in use by another VM (", Holder, "), expected a data directory of its own"]};
 text({checkpoint_of_another_task, Task}, _) -> {failed, ["the last checkpoint is of another task, ", Task]};
+text({wrong_size, What, Expected, Got}, #{from := File}) ->
+    {usage, io_lib:format("--from ~ts: expected ~b ~tp, as the task has, and it has ~b", [File, Expected, What, Got])};
 text({wrong_size, What, Expected, Got}, _) ->
     {failed, io_lib:format("the last checkpoint has ~b ~tp, and the task ~b", [Got, What, Expected])};
 text({torn_checkpoint, Path}, _) ->
@@ -63,6 +67,8 @@ typed(Name, Key, Value, Flag, #{texts := Texts} = Given) ->
         _ -> [Key, [io_lib:format(" ~0tp", [Value]) || Value =/= ""]]
     end.
 
--spec unknown(param | set) -> string().
-unknown(param) -> "there is no such parameter; the command `parameters' lists them";
-unknown(set) -> "the task has no such setting".
+-spec unknown(param | set, Near :: [atom()]) -> unicode:chardata().
+unknown(param, Near) -> ["there is no such parameter", meant(Near), "; the command `parameters' lists them"];
+unknown(set, Near) -> ["the task has no such setting", meant(Near)].
+
+meant(Near) -> [[" (did you mean ", atom_to_list(One), "?)"] || One <- Near].

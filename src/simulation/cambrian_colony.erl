@@ -30,7 +30,7 @@
 new(#{task := Task, agents := Agents, seed := Seed} = Options) ->
     {Native, #{inputs := Inputs, outputs := Outputs}} = native(Task),
     Parameters = (maps:get(params, Options, #{}))#{population => Agents},
-    {ok, Population} = cambrian_nif:population_new({Inputs, Outputs}, Native, Parameters, Seed),
+    {ok, Population} = cambrian_nif:population_new({Inputs, Outputs}, Native, Parameters, Seed, []),
     #colony{native = Native, task = Task, population = Population, rests = maps:get(rests, Options, false)}.
 
 %% A dataset or a table of a task takes longer to make than a generation.

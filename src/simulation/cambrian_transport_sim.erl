@@ -85,7 +85,7 @@
 %% '''
 -spec start(options()) -> {ok, network()} | {error, term()}.
 start(Options) ->
-    case cambrian_options:check(Options, table()) of
+    case cambrian_options:check(Options, table(), <<"cambrian_transport_sim:start/1">>) of
         {ok, #{seed := _} = Checked} -> gen_server:start_link(?MODULE, {self(), Checked}, []);
         {ok, _} -> {error, {missing_options, [seed]}};
         Error -> Error
@@ -197,7 +197,7 @@ traffic(Network) -> gen_server:call(Network, traffic, infinity).
 %% `name': the machine that this connection is of; by default it has one to itself.
 -spec connect(map()) -> {ok, handle()} | {error, term()}.
 connect(Options) ->
-    case cambrian_options:check(Options, connect_table()) of
+    case cambrian_options:check(Options, connect_table(), <<"cambrian_transport_sim:connect/1">>) of
         {ok, #{realm := Realm, network := Network} = Checked} ->
             try gen_server:call(Network, {connect, Realm, maps:get(name, Checked, none)}, infinity) of
                 Address -> {ok, {Network, Address}}

@@ -80,10 +80,13 @@
 %%% ---- a module as a world ----------------------------------------------------------------
 
 %% @private How networks live in a module with this behaviour, of what its `init/1' gave.
--spec evaluation(module(), map(), Config :: term()) -> {ok, map()} | error.
+-spec evaluation(module(), map(), Config :: term()) -> {ok, map()} | {error, cambrian_options:error()} | error.
 evaluation(Module, Shape, Config) ->
-    case maps:merge(#{steps => 1000, episodes => 1}, Shape) of
-        #{steps := Steps, episodes := Count} when ?IS_COUNT(Steps), ?IS_COUNT(Count) ->
+    Known = [inputs, outputs, steps, episodes],
+    case {maps:merge(#{steps => 1000, episodes => 1}, Shape), maps:keys(maps:without(Known, Shape))} of
+        {_, [Key | _]} ->
+            {error, cambrian_options:unknown(unknown_option, Key, Known, <<"cambrian_environment:init/1">>)};
+        {#{steps := Steps, episodes := Count}, []} when ?IS_COUNT(Steps), ?IS_COUNT(Count) ->
             On = fun(Episodes) ->
                      World = world(Module, Config, Steps, Episodes),
                      {together, fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}

@@ -65,7 +65,7 @@
 -type evaluate_options() :: #{timeout => timeout(), memory => pos_integer() | infinity,
                               episodes => cambrian_environment:episodes()}.
 
--type error() :: {unknown_task, atom()} | {unknown_option, term()} | {missing_options, [atom()]}
+-type error() :: {unknown_task, atom()} | {unknown_option, term(), cambrian_options:hint()} | {missing_options, [atom()]}
                | {bad_option, {atom(), term(), Expected :: binary()}}
                | {bad_dataset, Expected :: binary()}
                | {bad_dataset, {inputs | targets, Row :: pos_integer()}
@@ -148,7 +148,7 @@ evaluate(Task, Network) -> evaluate(Task, Network, #{}).
 -spec evaluate(task(), cambrian_network:network(), evaluate_options()) -> {ok, float()} | {error, evaluate_error()}.
 evaluate(Task, Network, Options) ->
     Shape = shape(Network),
-    case cambrian_options:check(Options, evaluate_table()) of
+    case cambrian_options:check(Options, evaluate_table(), <<"cambrian_task:evaluate/3">>) of
         {ok, Checked} ->
             case prepare(Task, Shape) of
                 {ok, Prepared} -> evaluate(Prepared, Shape, Network, Checked);
@@ -243,7 +243,15 @@ classes(Other) -> {error, {bad_task, Other, <<"{dataset, Settings}">>}}.
 %% @private A native task, made ready.
 -spec new(native()) -> {ok, reference()} | {error, error()}.
 new({dataset, Inputs, Targets}) -> new({dataset, #{inputs => Inputs, targets => Targets}});
-new({Name, Settings}) -> cambrian_nif:task_new(Name, Settings);
+new({Name, Settings}) ->
+    case cambrian_nif:task_new(Name, Settings) of
+        {error, {unknown_option, Key, Known}} ->
+            {error, cambrian_options:unknown(unknown_option, Key, Known, <<"cambrian_task">>)};
+        %% which it is to draw the rows of
+        {ok, _} when Name =:= dataset, is_map_key(seed, Settings), not is_map_key(validation, Settings) ->
+            {error, {bad_option, {seed, map_get(seed, Settings), <<"left out without validation, of which it draws the rows">>}}};
+        Answer -> Answer
+    end;
 new(Name) -> new({Name, #{}}).
 
 %% How a native task is evaluated by workers, which may be of other nodes: it is made there, once.
@@ -376,13 +384,18 @@ module(Module, Args) ->
             {error, {unknown_task, Module}}
     end.
 
-each(Module, _Shape, State) -> {ok, #{evaluate => {each, fun(Network) -> Module:evaluate(Network, State) end}}}.
+each(Module, Shape, State) ->
+    case maps:keys(maps:without([inputs, outputs], Shape)) of
+        [] -> {ok, #{evaluate => {each, fun(Network) -> Module:evaluate(Network, State) end}}};
+        [Key | _] -> {error, cambrian_options:unknown(unknown_option, Key, [inputs, outputs], <<"cambrian_task:init/1">>)}
+    end.
 
 init(Module, Args, Evaluation) ->
     try Module:init(Args) of
         {ok, #{inputs := Inputs, outputs := Outputs} = Shape, State} = Answer when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
             case Evaluation(Module, Shape, State) of
                 {ok, Evaluations} -> {ok, Evaluations#{name => Module, inputs => Inputs, outputs => Outputs}};
+                {error, Reason} -> {error, Reason};
                 error -> {error, {bad_return, {Module, init, 1}, Answer}}
             end;
         Other ->

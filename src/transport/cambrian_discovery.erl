@@ -25,6 +25,8 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([way/0]).
 
+-define(SEE, <<"cambrian_discovery:way()">>).
+
 -type way() :: none | {static, [node()]}
              | {multicast, #{group => inet:ip4_address(), port => inet:port_number(), interval => pos_integer(),
                              interface => inet:ip4_address()}}.
@@ -71,7 +73,7 @@ is_address(_) -> false.
 %% @private Of what is such a way, the options.
 -spec check(way()) -> ok | {error, cambrian_options:error()}.
 check({multicast, Options}) ->
-    case cambrian_options:check(Options, table()) of
+    case cambrian_options:check(Options, table(), ?SEE) of
         {ok, _} -> ok;
         Error -> Error
     end;
@@ -91,7 +93,8 @@ init(Way) ->
 %% With `shutdown', as a wrong setting is no crash to report.
 begun({static, Nodes}) -> {ok, #state{nodes = Nodes}};
 begun({multicast, Options}) ->
-    {ok, #{group := Group, port := Port, interval := Interval, interface := Interface}} = cambrian_options:check(Options, table()),
+    {ok, #{group := Group, port := Port, interval := Interval, interface := Interface}} =
+        cambrian_options:check(Options, table(), ?SEE),
     case is_here(Interface) andalso open(Group, Port, Interface) of
         {ok, Socket} -> {ok, #state{interval = Interval, beacons = {Socket, Group, Port}}};
         {error, Reason} -> {stop, {shutdown, {multicast, Reason}}};

@@ -66,7 +66,7 @@ child_spec() -> #{id => ?MODULE, start => {pg, start_link, [?MODULE]}}.
 
 -spec connect(map()) -> {ok, handle()} | {error, term()}.
 connect(Options) ->
-    case cambrian_options:check(Options, table()) of
+    case cambrian_options:check(Options, table(), <<"cambrian_transport_dist:connect/1">>) of
         {ok, #{realm := _, discovery := Way} = Checked} ->
             case {cambrian_discovery:check(Way), cambrian_app:ensure_started(), whereis(?MODULE)} of
                 {ok, ok, undefined} -> {error, {transport_unavailable, dist}};

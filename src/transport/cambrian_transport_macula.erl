@@ -72,7 +72,7 @@ sdk() ->
     end.
 
 connect(Sdk, Options) ->
-    case cambrian_options:check(Options, options()) of
+    case cambrian_options:check(Options, options(), <<"cambrian_transport_macula:connect/1">>) of
         {ok, #{realm := _, seeds := _, liveness_interval_ms := LivenessMs} = Checked} ->
             case Sdk:start(LivenessMs) of
                 ok -> start(Sdk, Checked);

@@ -554,7 +554,7 @@ restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins :=
         andalso all(fun is_ban/2, Bans) andalso all(fun is_retired/2, Retired)
         andalso have_heirs(Retired)
         andalso all(fun(Reason, Count) -> is_atom(Reason) andalso is_count(Count) end, Refused)
-        andalso element(1, cambrian_options:check(Options, table())) =:= ok,
+        andalso element(1, cambrian_options:check(Options, table(), <<>>)) =:= ok,
     case Sound of
         true ->
             Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, Whole(Standing), Realm) end,

@@ -94,7 +94,7 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 %% '''
 -spec open(name(), options()) -> ok | {error, term()}.
 open(Realm, Options) when is_binary(Realm), byte_size(Realm) =< 255 ->
-    case cambrian_options:check(Options, table()) of
+    case cambrian_options:check(Options, table(), <<"cambrian_trust:options()">>) of
         {ok, Checked} ->
             case cambrian_app:ensure_started() of
                 ok -> cambrian_app:call(?MODULE, {open, Realm, Checked});

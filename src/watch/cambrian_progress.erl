@@ -3,6 +3,11 @@
 -module(cambrian_progress).
 
 -export([start/3, stop/1, line/1, line/2, line/3, share/2]).
+-export_type([stats/0]).
+
+-type stats() :: #{generation := non_neg_integer(), best := float(), mean := float(), evaluations := non_neg_integer(),
+                   solved => true, atom() => term()}.
+%% Those of a generation, as {@link cambrian_population:stats()}, and whether it solved the task.
 
 -define(ELSEWHERE_MS, 2000).
 -define(TERMINAL_MS, 100).
@@ -25,7 +30,7 @@ start(Population, How, Goal) ->
         ok = cambrian_population:subscribe(Population),
         Self ! {self(), watching},
         _ = [say_resumed(How, Generation) || Generation > 0],
-        show(printer(How, Goal), Caller, none, none)
+        show(printer(How, Goal), Caller, none, none, none)
     end),
     receive
         {Watcher, watching} -> demonitor(Monitor, [flush]);
@@ -42,20 +47,27 @@ stop(Watcher) ->
     receive {'DOWN', Monitor, process, Watcher, _} -> ok end.
 
 say_resumed(How, _) when is_function(How) -> ok;
-say_resumed(How, Generation) -> io:format(device(How), "Resumed at generation ~b.~n", [Generation]).
+say_resumed(How, Generation) -> write(device(How), io_lib:format("Resumed at generation ~b.~n", [Generation])).
+
+%% Where it cannot be shown, the evolution goes on all the same.
+write(Device, Chars) ->
+    _ = io:request(Device, {put_chars, unicode, unicode:characters_to_binary(Chars)}),
+    ok.
 
 device(true) -> group_leader();
 device(Device) -> Device.
 
-printer(Fun, _Goal) when is_function(Fun) -> {0, Fun, fun() -> ok end};
+%% A fun has had every generation when the result comes.
+printer(Fun, _Goal) when is_function(Fun) ->
+    {0, fun(#{solved := true}) -> ok; (Stats) -> Fun(Stats) end, fun() -> ok end};
 printer(How, Goal) ->
     Device = device(How),
     case is_rewritable(Device) of
         true ->
-            {?TERMINAL_MS, fun(Stats) -> io:format(Device, "\r\e[K~ts", [line(Stats, Goal, columns(Device) - 1)]) end,
-             fun() -> io:nl(Device) end};
+            {?TERMINAL_MS, fun(Stats) -> write(Device, ["\r\e[K", line(Stats, Goal, columns(Device) - 1)]) end,
+             fun() -> write(Device, "\n") end};
         false ->
-            {?ELSEWHERE_MS, fun(Stats) -> io:format(Device, "~ts~n", [line(Stats, Goal)]) end, fun() -> ok end}
+            {?ELSEWHERE_MS, fun(Stats) -> write(Device, [line(Stats, Goal), $\n]) end, fun() -> ok end}
     end.
 
 is_rewritable(Device) ->
@@ -68,17 +80,20 @@ columns(Device) ->
         {error, _} -> 80
     end.
 
-%% `Next' is when to print again, and the last generation is always shown. Ends with its caller.
-show({Pause, Print, End} = Printer, Caller, Next, Held) ->
+%% `Next' is when to print again, and the last generation is always shown, as what it is if it solved the task. Ends with
+%% its caller.
+show({Pause, Print, End} = Printer, Caller, Next, Held, Last) ->
     receive
         {cambrian, _, {generation, Stats}} ->
             Now = erlang:monotonic_time(millisecond),
             case Next =:= none orelse Now >= Next of
-                true -> Print(Stats), show(Printer, Caller, Now + Pause, none);
-                false -> show(Printer, Caller, Next, Stats)
+                true -> Print(Stats), show(Printer, Caller, Now + Pause, none, Stats);
+                false -> show(Printer, Caller, Next, Stats, Stats)
             end;
+        {cambrian, _, {finished, #{solved := true}}} when Last =/= none ->
+            show(Printer, Caller, Next, Last#{solved => true}, Last);
         {cambrian, _, _} ->
-            show(Printer, Caller, Next, Held);
+            show(Printer, Caller, Next, Held, Last);
         {'DOWN', Caller, process, _, _} ->
             ok;
         stop ->
@@ -86,7 +101,7 @@ show({Pause, Print, End} = Printer, Caller, Next, Held) ->
             _ = [End() || Next =/= none];
         %% of a fun that asked others
         _ ->
-            show(Printer, Caller, Next, Held)
+            show(Printer, Caller, Next, Held, Last)
     end.
 
 %% @doc One generation in words.
@@ -97,7 +112,7 @@ show({Pause, Print, End} = Printer, Caller, Next, Held) ->
 %%        evaluations => 1950, evaluations_per_second => 81250})).
 %% "generation 12, best 3.9214, mean 2.7103, 2 species, 1950 evaluations, 81250/s"
 %% '''
--spec line(cambrian_population:stats()) -> unicode:chardata().
+-spec line(stats()) -> unicode:chardata().
 line(Stats) -> line(Stats, #{}).
 
 %% @doc The same on the way to a goal: how much of its nearest limit is used, and how long it is at most.
@@ -109,7 +124,7 @@ line(Stats) -> line(Stats, #{}).
 %%      #{generations => 52, target => 4})).
 %% "25%, generation 12, best 3.9214 of 4, mean 2.7103, 2 species, 1950 evaluations, 81250/s, 0:27 left"
 %% '''
--spec line(cambrian_population:stats(), cambrian_population:goal()) -> unicode:chardata().
+-spec line(stats(), cambrian_population:goal()) -> unicode:chardata().
 line(Stats, Goal) -> lists:join(", ", [Text || {_, Text} <- facts(Stats, Goal)]).
 
 %% @doc The same with a bar, in no more than so many columns: what matters least is left off first.
@@ -122,7 +137,7 @@ line(Stats, Goal) -> lists:join(", ", [Text || {_, Text} <- facts(Stats, Goal)])
 %%  "[==>          ] 25%, generation 12, best 3.9214, 0:27 left",
 %%  "25%, generation 12"]
 %% '''
--spec line(cambrian_population:stats(), cambrian_population:goal(), Columns :: non_neg_integer()) -> unicode:chardata().
+-spec line(stats(), cambrian_population:goal(), Columns :: non_neg_integer()) -> unicode:chardata().
 line(Stats, Goal, Columns) ->
     Facts = lists:keydelete(evaluations, 1, facts(Stats, Goal)),
     Bar = bar(share(Stats, Goal), Columns div 4),
@@ -147,27 +162,34 @@ bar(Share, Room) ->
 facts(#{generation := Generation, best := Best, mean := Mean, species := Species, evaluations := Evaluations,
         evaluations_per_second := Rate} = Stats, Goal) ->
     Share = share(Stats, Goal),
-    [{share, [integer_to_list(floor(Share * 100)), "%"]} || Share =/= none]
+    [{share, Text} || Text <- said(Share, Stats)]
         ++ [{generation, ["generation ", integer_to_list(Generation)]},
             {best, ["best ", number(Best), [[" of ", io_lib:format("~p", [Target])] || #{target := Target} <- [Goal]]]},
             {mean, ["mean ", number(Mean)]},
             {species, [integer_to_list(length(Species)), " species"]},
-            {evaluations, [integer_to_list(Evaluations), " evaluations"]}]
+            {evaluations, [integer_to_list(Evaluations), $\s, cambrian_text:plural(Evaluations, "evaluation")]}]
         ++ [{failures, [integer_to_list(Failures), " failed"]} || #{failures := Failures} <- [Stats], Failures > 0]
         ++ [{rate, [integer_to_list(Rate), "/s"]}]
         ++ [{left, [clock(Left), " left"]} || Left <- left(Share, Stats)].
+
+%% What is left of a limit is of no interest to who is done.
+said(_Share, #{solved := true}) -> ["solved"];
+said(none, _Stats) -> [];
+said(Share, _Stats) -> [[integer_to_list(floor(Share * 100)), "%"]].
 
 number(X) when abs(X) < 1.0e6 -> io_lib:format("~.4f", [X]);
 number(X) -> io_lib:format("~.5e", [X]).
 
 %% @private How much of a limit is used, of the one that is nearest.
--spec share(cambrian_population:stats(), cambrian_population:goal()) -> none | number().
+-spec share(stats(), cambrian_population:goal()) -> none | number().
+share(#{solved := true}, _Goal) -> 1;
 share(#{generation := Generation, evaluations := Evaluations} = Stats, Goal) ->
     Used = #{generations => Generation + 1, evaluations => Evaluations, timeout => maps:get(elapsed_ms, Stats, 0)},
     Shares = [min(1, maps:get(Name, Used) / max(1, Limit))
               || {Name, Limit} <- maps:to_list(maps:with(maps:keys(Used), Goal)), is_integer(Limit)],
     lists:max([none || Shares =:= []] ++ Shares).
 
+left(_Share, #{solved := true}) -> [];
 left(Share, #{elapsed_ms := Elapsed}) when is_number(Share), Share >= ?TELLING_SHARE, Elapsed >= ?TELLING_MS ->
     [ceil(Elapsed * (1 - Share) / Share / 1000)];
 left(_Share, _Stats) -> [].

@@ -12,7 +12,7 @@
 %% '''
 -module(cambrian_report).
 
--import(cambrian_text, [counted/2, escape/1, exact/1, short/1, text/1]).
+-import(cambrian_text, [counted/2, escape/1, exact/1, plural/2, short/1, text/1]).
 
 -export([html/1, write/2, run/1]).
 -export_type([source/0, run/0, population/0, generation/0, arrival/0, champion/0]).
@@ -201,12 +201,13 @@ when_started(Time) ->
 key_facts(#{populations := Populations} = Run) ->
     Last = [lists:last(H) || #{history := [_ | _] = H} <- Populations],
     Sum = fun(Key) -> lists:sum([map_get(Key, G) || G <- Last]) end,
+    %% of the population that had most
     Longest = fun(Key) -> lists:max([0 | [map_get(Key, G) || G <- Last]]) end,
     Tests = [{Label, Value} || #{champion := #{test := Test}} <- [Run], {Label, Value} <- lists:sublist(Test, 8)],
     Facts = Tests ++ [
-        {"populations", short(length(Populations))},
-        {"last generation", short(Longest(generation))},
-        {"evaluations in all", short(Sum(evaluations))}
+        {plural(length(Populations), "population"), short(length(Populations))},
+        {plural(generations(Last), "generation"), short(generations(Last))},
+        {[plural(Sum(evaluations), "evaluation"), " in all"], short(Sum(evaluations))}
     ] ++ [{"of them failed", short(Failed)} || Failed <- [lists:sum(lists:map(fun failures/1, Last))], Failed > 0] ++ [
         {"time", duration(Longest(elapsed_ms))},
         {"seed", map_get(seed, Run)}
@@ -221,6 +222,10 @@ key_facts(#{populations := Populations} = Run) ->
 %% Fitness and species
 %% ---------------------------------------------------------------------------------------------
 
+%% How many there were: they are numbered from 0.
+generations([]) -> 0;
+generations(Last) -> 1 + lists:max([G || #{generation := G} <- Last]).
+
 fitness(#{populations := []}) ->
     [];
 fitness(#{populations := Populations} = Run) ->
@@ -234,11 +239,14 @@ fitness(#{populations := Populations} = Run) ->
     },
     Draw = fun(Size) -> cambrian_picture:fitness(Kept, maps:merge(Opts, Size)) end,
     Without = length(Populations) - length(Kept),
+    Fittest = lists:max([-1.0e300 | [B || #{history := History} <- Populations, #{best := B} <- History]]),
     section("fitness", "Fitness", [
         <<"<figure>\n">>,
         both(Draw, #{width => 720, height => 340}, #{width => ?NARROW, height => 300}),
-        <<"<figcaption>Bold: the best of each population. Light: its mean.">>,
+        <<"<figcaption>Generations are numbered from 0. Bold: the best of each population. Light: its mean.">>,
         [<<" The ring is where the champion was found.">> || Found =/= []],
+        [[" The champion was the first to pass the task's own trial; the fittest of all had ", short(Fittest), "."]
+         || #{champion := #{fitness := F, test := [_ | _]}} <- [Run], Fittest > F],
         [<<" A diamond is a champion that came in from another population, hollow when it was not taken.">> || Marks =/= []],
         [[" Not shown: ", counted(Without, "population"), " that did less well."] || Without > 0],
         <<"</figcaption>\n</figure>\n">>
@@ -470,7 +478,7 @@ repeat(#{task := Task, seed := Seed, populations := Populations} = Run) ->
         [
             [
                 <<"<div class=\"scroll\"><table>\n">>,
-                row("th", ["population", {num, "seed"}, {num, "best"}, {num, "last generation"}, {num, "evaluations"}, {num, "failed"},
+                row("th", ["population", {num, "seed"}, {num, "best"}, {num, "generations"}, {num, "evaluations"}, {num, "failed"},
                            {num, "time"}]),
                 [population_row(P) || P <- lists:sublist(Populations, ?MAX_ROWS)], more(length(Populations), 7), <<"</table></div>\n">>
             ]
@@ -483,7 +491,7 @@ population_row(#{name := Name, seed := Seed, history := []}) ->
 population_row(#{name := Name, seed := Seed, history := History}) ->
     #{generation := G, evaluations := E, elapsed_ms := T} = Last = lists:last(History),
     Best = lists:max([B || #{best := B} <- History]),
-    row("td", [{html, name(Name)}, {num, Seed}, {num, short(Best)}, {num, short(G)}, {num, short(E)}, {num, short(failures(Last))},
+    row("td", [{html, name(Name)}, {num, Seed}, {num, short(Best)}, {num, short(G + 1)}, {num, short(E)}, {num, short(failures(Last))},
                {num, duration(T)}]).
 
 failures(Generation) -> maps:get(failures, Generation, 0).

@@ -5,7 +5,7 @@
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
 use crate::lineage::Birth;
-use crate::mutation::Operators;
+use crate::mutation::{Operators, mutate};
 use crate::network::Network;
 use crate::parameters::{Inheritance, ParameterError, Parameters, Tuner};
 use crate::permission::Permission;
@@ -146,6 +146,48 @@ impl Population {
         let genotypes = genotypes
             .map_err(|error| ParameterError::Invalid { name: "inputs", expected: error.to_string() })?;
         Ok(Population::with_genotypes(parameters, encoding, seed, genotypes))
+    }
+
+    /// A first generation that descends from given genotypes: each of them as it is, then mutated copies of them in turn
+    /// until the population is full. Founders beyond its size are left out.
+    ///
+    /// # Errors
+    /// [`Refused::Shape`] of no founder, or one that has another shape than the encoding's genotypes.
+    pub fn founded_by(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+        founders: &[Arc<Genotype>],
+    ) -> Result<Population, Refused> {
+        let encoding = encoding.into();
+        let Shape { inputs, outputs } = encoding.shape();
+        let fits = |founder: &Arc<Genotype>| (founder.inputs(), founder.outputs()) == (inputs, outputs);
+        if founders.is_empty() || !founders.iter().all(fits) {
+            return Err(Refused::Shape);
+        }
+        let elsewhere = Birth { operators: Operators::INJECTION, ..Birth::first(0) };
+        let known: Vec<Birth> = (founders.par_iter().with_min_len(GRAIN))
+            .map(|founder| Birth { own: Some(elsewhere.ancestor(founder)), ..elsewhere.clone() })
+            .collect();
+        let bear = |index: usize| {
+            let (founder, birth) = (&founders[index % founders.len()], &known[index % founders.len()]);
+            if index < founders.len() {
+                return (Arc::clone(founder), birth.clone());
+            }
+            let mut child = Genotype::clone(founder);
+            let mut rng = Stream::new(seed, Purpose::Birth, 0, index as u64);
+            let operators = mutate(&mut child, &parameters, &mut rng);
+            if child == **founder {
+                return (Arc::clone(founder), birth.clone());
+            }
+            let parent = birth.own.clone();
+            let parents = [parent.as_ref().map(|parent| parent.id), None];
+            (Arc::new(child), Birth { operators, parents, parent, ..Birth::first(0) })
+        };
+        let size = parameters.population as usize;
+        let (genotypes, births) =
+            (0..size).into_par_iter().with_min_len(GRAIN).map(bear).collect::<(Vec<_>, Vec<_>)>();
+        Ok(Population { births, ..Population::with_genotypes(parameters, encoding, seed, genotypes) })
     }
 
     /// A first generation of genotypes that are there already, all of the encoding's shape.

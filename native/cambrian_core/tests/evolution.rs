@@ -2,7 +2,8 @@
 
 use cambrian_core::choice::Choice;
 use cambrian_core::codec::GenotypeId;
-use cambrian_core::lineage::{Ancestor, WINDOW};
+use cambrian_core::genotype::Genotype;
+use cambrian_core::lineage::{Ancestor, Birth, WINDOW};
 use cambrian_core::migration::Migration;
 use cambrian_core::mutation::Operators;
 use cambrian_core::network::Network;
@@ -133,6 +134,63 @@ fn a_run_resumed_from_its_checkpoint_ends_where_the_other_ends() {
         let half = checkpoint::decode(&at_generation(task, first(task, 3), stop)).unwrap();
         assert_eq!(whole, at_generation(task, half, 30), "stopped at {stop}");
     }
+}
+
+/// A first generation that descends from two genotypes of another run.
+fn founded(seed: u64) -> (Vec<Arc<Genotype>>, Population) {
+    let task = task::named("xor").unwrap();
+    let founders = evaluated(9).population().genotypes()[..2].to_vec();
+    let population = Population::founded_by(task.parameters(), task.shape(), seed, &founders).unwrap();
+    (founders, population)
+}
+
+#[test]
+fn a_first_generation_descends_from_its_founders() {
+    let (founders, population) = founded(1);
+    let genotypes = population.genotypes();
+    assert_eq!(genotypes.len(), population.parameters().population as usize);
+    assert_eq!(genotypes[..2], founders[..]);
+    let elsewhere = |birth: &Birth| birth.operators == Operators::INJECTION && birth.parents == [None; 2];
+    for (at, genotype) in genotypes.iter().enumerate() {
+        let (birth, founder) = (population.origin(genotype).unwrap(), &founders[at % 2]);
+        if founders.contains(genotype) {
+            assert!(elsewhere(&birth));
+        } else {
+            assert_eq!(birth.parents, [Some(codec::id(founder)), None]);
+            assert_ne!(birth.operators, Operators::default());
+            let line: Vec<&Ancestor> = birth.line().collect();
+            assert!(line.len() == 1 && line[0].id == codec::id(founder) && elsewhere(&line[0].birth));
+        }
+    }
+    let new = genotypes.iter().filter(|genotype| !founders.contains(genotype)).count();
+    assert!(new > genotypes.len() / 2, "{new} of {}", genotypes.len());
+    assert!(genotypes.iter().all(|genotype| codec::decode(&codec::encode(genotype)).is_ok()));
+}
+
+#[test]
+fn founders_of_no_use_are_refused() {
+    let task = task::named("xor").unwrap();
+    let (founders, _) = founded(1);
+    let from = |shape: Shape, founders: &[Arc<Genotype>]| {
+        Population::founded_by(task.parameters(), shape, 1, founders).map(|_| ()).unwrap_err()
+    };
+    assert_eq!(from(task.shape(), &[]), Refused::Shape);
+    assert_eq!(from(Shape { inputs: 3, outputs: 1 }, &founders), Refused::Shape);
+    assert_eq!(from(Shape { inputs: 2, outputs: 2 }, &founders), Refused::Shape);
+    let few = Parameters { population: 2, ..task.parameters() };
+    let many = vec![Arc::clone(&founders[0]); 5];
+    assert_eq!(Population::founded_by(few, task.shape(), 1, &many).unwrap().genotypes().len(), 2);
+}
+
+#[test]
+fn a_founded_run_repeats_and_resumes() {
+    let task = task::named("xor").unwrap();
+    let run = |population: Population| at_generation(task, population, 12);
+    let whole = run(founded(1).1);
+    assert_eq!(whole, on_threads(1, || run(founded(1).1)));
+    assert_ne!(whole, run(founded(2).1));
+    let bytes = checkpoint::encode(&founded(1).1);
+    assert_eq!(whole, run(checkpoint::decode(&bytes).unwrap()));
 }
 
 #[test]

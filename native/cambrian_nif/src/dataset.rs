@@ -89,13 +89,13 @@ fn targets<'a>(env: Env<'a>, targets: Term<'a>, kind: Atom) -> Read<'a, Targets>
 /// The inputs and the targets.
 ///
 /// # Errors
-/// `{unknown_option, Name}`, or `{missing_options, Names}`.
+/// `{unknown_option, Name, Known}`, or `{missing_options, Names}`.
 fn check_names<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, [Term<'a>; 2]> {
     let needed = [atoms::inputs(), atoms::targets()];
     let known = [needed[0], needed[1], atoms::kind(), atoms::validation(), atoms::seed()];
     let is_known = |name: &Term| name.decode().is_ok_and(|name: Atom| known.contains(&name));
     if let Some((name, _)) = settings_of(env, settings)?.find(|(name, _)| !is_known(name)) {
-        return Err(unknown_option(env, name));
+        return Err(unknown_option(env, name, &known));
     }
     if let [Ok(inputs), Ok(targets)] = needed.map(|name| settings.map_get(name)) {
         return Ok([inputs, targets]);

@@ -11,6 +11,7 @@ use cambrian_core::json::JsonError;
 use cambrian_core::parameters::ParameterError;
 use cambrian_core::population::Refused;
 use cambrian_core::substrate::SubstrateError;
+use rustler::env::{OwnedEnv, SavedTerm};
 use rustler::{Atom, Encoder, Env, Error, Term};
 
 /// `{error, Reason}`
@@ -28,6 +29,32 @@ struct Name(&'static str);
 impl Encoder for Name {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         Atom::from_str(env, self.0).map_or_else(|_| self.0.encode(env), |atom| atom.encode(env))
+    }
+}
+
+/// The same of a name that the caller gave, which is an atom already.
+struct Text(String);
+
+impl Encoder for Text {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        Atom::from_str(env, &self.0).map_or_else(|_| self.0.encode(env), |atom| atom.encode(env))
+    }
+}
+
+/// A copy of the caller's own term, which an error outlives.
+struct Given(OwnedEnv, SavedTerm);
+
+impl Given {
+    fn new(term: impl Encoder) -> Given {
+        let env = OwnedEnv::new();
+        let saved = env.save(term);
+        Given(env, saved)
+    }
+}
+
+impl Encoder for Given {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        self.0.run(|own| self.1.load(own).encode(env))
     }
 }
 
@@ -114,11 +141,21 @@ pub fn certificate(error: CertificateError) -> Error {
     }
 }
 
-pub fn parameter(error: ParameterError) -> Error {
+/// `changes` is the map in which it was given.
+pub fn parameter(error: ParameterError, changes: Term) -> Error {
     match error {
-        ParameterError::Unknown(name) => refuse((atoms::unknown_parameter(), name)),
-        ParameterError::Invalid { name, expected } => refuse((atoms::invalid_parameter(), name, expected)),
+        ParameterError::Unknown(name) => refuse((atoms::unknown_parameter(), Text(name))),
+        ParameterError::Invalid { name, expected } => {
+            let given = Name(name).encode(changes.get_env());
+            let value = changes.map_get(given).map_or_else(|_| Given::new(atoms::undefined()), Given::new);
+            refuse((atoms::invalid_parameter(), (Name(name), value, expected)))
+        }
     }
+}
+
+/// A key that cannot be a parameter's name.
+pub fn unknown_parameter(key: Term) -> Error {
+    refuse((atoms::unknown_parameter(), Given::new(key)))
 }
 
 pub fn refused(reason: Refused) -> Atom {
@@ -130,8 +167,9 @@ pub fn refused(reason: Refused) -> Atom {
     }
 }
 
-pub fn unknown_option<'a>(env: Env<'a>, name: Term<'a>) -> Term<'a> {
-    (atoms::unknown_option(), name).encode(env)
+/// Of an option, and those that there are.
+pub fn unknown_option<'a>(env: Env<'a>, name: impl Encoder, known: &[Atom]) -> Term<'a> {
+    (atoms::unknown_option(), name, known).encode(env)
 }
 
 /// Of a map of settings, one with its value and what was expected.

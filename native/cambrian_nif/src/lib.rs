@@ -16,6 +16,7 @@ mod network;
 mod parameters;
 mod population;
 mod scheduler;
+mod signal;
 mod substrate;
 mod task;
 mod term;

@@ -1,18 +1,17 @@
 //! Parameters cross as a map from name to number, atom or list of atoms.
 
+use crate::error;
 use crate::term::List;
-use crate::{atoms, error};
 use cambrian_core::parameters::{Parameters, Value};
 use rustler::{Atom, Encoder, Env, Error, MapIterator, NifResult, Term};
 
 /// `over`, changed by what the map says.
 pub fn read(map: Term, mut over: Parameters) -> NifResult<Parameters> {
     for (name, term) in MapIterator::new(map).ok_or(Error::BadArg)? {
-        let unknown = || error::refuse((atoms::unknown_parameter(), format!("{name:?}")));
-        let name = name.atom_to_string().map_err(|_| unknown())?;
+        let text = name.atom_to_string().map_err(|_| error::unknown_parameter(name))?;
         // what is no kind of value at all is an invalid value of the parameter, named by it
         let value = value(term).unwrap_or(Value::Names(Vec::new()));
-        over.set(&name, &value).map_err(error::parameter)?;
+        over.set(&text, &value).map_err(|error| error::parameter(error, map))?;
     }
     Ok(over)
 }

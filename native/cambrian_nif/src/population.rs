@@ -53,12 +53,32 @@ fn encoding(term: Term) -> NifResult<Encoding> {
     Ok(Encoding::Direct(Shape { inputs, outputs }))
 }
 
+/// Of random genotypes, or of those that are given and mutated copies of them.
 #[rustler::nif(schedule = "DirtyCpu")]
-fn population_new(encoded: Term, task: Term, changes: Term, seed: u64) -> NifResult<(Atom, PopulationArc)> {
+fn population_new(
+    encoded: Term,
+    task: Term,
+    changes: Term,
+    seed: u64,
+    founders: List<GenotypeArc>,
+) -> NifResult<(Atom, PopulationArc)> {
     let encoding = encoding(encoded)?;
     let p = parameters::read(changes, encoding.parameters(task::parameters(task)?))?;
-    let population = job::pool()?.install(|| Population::new(p, encoding, seed));
-    Ok((atoms::ok(), ResourceArc::new(PopulationResource(population.map_err(error::parameter)?))))
+    let founders: Vec<_> = founders.0.iter().map(|founder| Arc::clone(&founder.0)).collect();
+    let population = if founders.is_empty() {
+        let population = job::pool()?.install(|| Population::new(p, encoding, seed));
+        population.map_err(|error| error::parameter(error, changes))?
+    } else {
+        let population = job::pool()?.install(|| Population::founded_by(p, encoding, seed, &founders));
+        population.map_err(|_| Error::BadArg)?
+    };
+    Ok((atoms::ok(), ResourceArc::new(PopulationResource(population))))
+}
+
+/// Whether its genotypes are CPPNs of this substrate.
+#[rustler::nif]
+fn population_is_on(population: PopulationArc, substrate: SubstrateArc) -> bool {
+    matches!(population.0.encoding(), Encoding::Substrate(own) if own.plan() == substrate.0.plan())
 }
 
 /// What became of a generation: `Evaluated`, `{cut, Evaluated}` where a limit left some out, or `all_failed`.
@@ -213,7 +233,7 @@ fn network<'a>(env: Env<'a>, population: PopulationArc, genotype: GenotypeArc) -
     Ok(network::wrap(network).encode(env))
 }
 
-/// `#{generation, evaluations, seed, inputs, outputs, networks}`
+/// `#{generation, evaluations, failures, seed, inputs, outputs, networks}`
 #[rustler::nif]
 fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_>> {
     let p = &population.0;
@@ -223,6 +243,7 @@ fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_
         &[
             (atoms::generation(), p.generation().encode(env)),
             (atoms::evaluations(), p.evaluations().encode(env)),
+            (atoms::failures(), p.failures().encode(env)),
             (atoms::seed(), p.seed().encode(env)),
             (atoms::inputs(), p.shape().inputs.encode(env)),
             (atoms::outputs(), p.shape().outputs.encode(env)),

@@ -37,16 +37,20 @@ fn named<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> Result<Arc<dyn
     let text = name.atom_to_string().map_err(|_| unknown())?;
     // what is no task of ours may be a module, whose argument can be anything
     task::named(&text).ok_or_else(unknown)?;
-    let read = |(key, value): (Term<'a>, Term<'a>)| {
-        let name = key.atom_to_string().map_err(|_| error::unknown_option(env, key))?;
-        // what is no kind of value at all is a bad value of the setting, named by it
-        Ok::<_, Term>((name, parameters::value(value).unwrap_or(Value::Names(Vec::new()))))
-    };
-    let values: Vec<(String, Value)> = settings_of(env, settings)?.map(read).collect::<Result<_, Term>>()?;
+    // a key that no setting can be is told of by the task, as any other that it does not know
+    let name_of = |key: Term| key.atom_to_string().unwrap_or_else(|_| format!("{key:?}"));
+    // what is no kind of value at all is a bad value of the setting, named by it
+    let read = |value: Term| parameters::value(value).unwrap_or(Value::Names(Vec::new()));
+    let pairs: Vec<(Term, Term)> = settings_of(env, settings)?.collect();
+    let values: Vec<(String, Value)> =
+        pairs.iter().map(|(key, value)| (name_of(*key), read(*value))).collect();
     let atom = |name: &str| Atom::from_str(env, name).unwrap_or(atoms::undefined());
     task::new(&text, values.into()).map_err(|error| match error {
         TaskError::UnknownTask => unknown(),
-        TaskError::UnknownSetting(name) => error::unknown_option(env, atom(&name).encode(env)),
+        TaskError::UnknownSetting { name, known } => {
+            let key = pairs.iter().find(|(key, _)| name_of(*key) == name).map(|(key, _)| *key);
+            error::unknown_option(env, key, &known.into_iter().map(atom).collect::<Vec<_>>())
+        }
         TaskError::Invalid { name, expected } => error::bad_option(env, settings, atom(name), &expected),
     })
 }

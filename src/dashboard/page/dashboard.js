@@ -19,7 +19,8 @@ const whole = (n) => grouped.format(Math.round(n));
 const short = (x) => x === null || x === undefined ? '' : Number.isInteger(x) ? whole(x)
   : Math.abs(x) >= 1e6 || (x !== 0 && Math.abs(x) < 1e-3) ? x.toExponential(2)
   : new Intl.NumberFormat('en', { maximumSignificantDigits: Math.abs(x) >= 1000 ? 6 : 4 }).format(x);
-const counted = (n, word) => `${whole(n)} ${word}${n === 1 ? '' : 's'}`;
+const plural = (n, word) => n === 1 ? word : `${word}s`;
+const counted = (n, word) => `${whole(n)} ${plural(n, word)}`;
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 const brief = (hex) => hex.slice(0, 8);
 const words = (list) => list.length < 2 ? list.join('') : `${list.slice(0, -1).join(', ')} and ${list[list.length - 1]}`;
@@ -138,8 +139,8 @@ function headline(all) {
   const number = (n) => numbers[n] ?? whole(n);
   const be = (n, one, many) => `${n === 1 ? one : many}`;
   if (!all.length) return 'No populations here yet.';
-  const first = running.length ? `${number(running.length)} population${running.length === 1 ? '' : 's'} evolve${be(running.length, 's', '')}`
-    : `${number(all.length)} population${all.length === 1 ? '' : 's'} rest${be(all.length, 's', '')}`;
+  const first = running.length ? `${number(running.length)} ${plural(running.length, 'population')} evolve${be(running.length, 's', '')}`
+    : `${number(all.length)} ${plural(all.length, 'population')} rest${be(all.length, 's', '')}`;
   return solved.length ? `${first}, ${number(solved.length).toLowerCase()} solved ${be(solved.length, 'its', 'their')} task.` : `${first}.`;
 }
 
@@ -196,17 +197,18 @@ function peerRow(peer) {
   const key = cell('key');
   key.append(make('code', { title: peer.key }, brief(peer.key)));
   return make('tr', {}, make('th', { scope: 'row' }, make('bdi')), key, cell('realm'), cell('is'), cell('came', 'n'),
-    cell('taken', 'n'), cell('the last one'), worth, make('td', {}, act));
+    cell('tried', 'n'), cell('taken', 'n'), cell('the last one'), worth, make('td', {}, act));
 }
 
 function fillPeer(row, peer) {
-  const [label, , realm, is, came, taken, outcome, worth, last] = row.children;
+  const [label, , realm, is, came, tried, taken, outcome, worth, last] = row.children;
   const act = last.firstElementChild, [bar, value] = worth.children;
   put(label.firstElementChild, peer.label);
   put(realm, peer.realm);
   put(is, peer.banned ? 'banned' : peer.alive ? 'alive' : 'silent');
   put(came, whole(peer.received));
-  put(taken, whole(peer.accepted));
+  put(tried, whole(peer.migrants));
+  put(taken, whole(peer.taken));
   put(outcome, peer.outcome ?? '');
   bar.value = peer.reputation;
   bar.setAttribute('aria-label', `reputation of ${peer.label}`);
@@ -233,7 +235,7 @@ function showMesh(mesh) {
   const alive = mesh.peers.filter((p) => p.alive).length;
   const apart = mesh.realms.filter((realm) => !realm.connected).map((realm) => realm.name);
   const facts = [`In ${words(mesh.realms.map((realm) => realm.name))}`, `${counted(alive, 'other node')} alive`,
-    `${counted(mesh.published, 'genotype')} published`, `${mesh.judged} of others tried, ${mesh.taken} taken`];
+    `${counted(mesh.published, 'genotype')} published`, `${whole(mesh.judged)} of others tried, ${whole(mesh.taken)} taken`];
   if (mesh.identity) facts.push(`known to others as ${mesh.name}, key ${brief(mesh.identity)}`);
   const missing = [...new Set(mesh.realms.flatMap((realm) => realm.missing))];
   put($('mesh-lead'), `${facts.join('; ')}.${apart.length ? ` Not connected: ${words(apart)}.` : ''}`

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskError {
     UnknownTask,
-    UnknownSetting(String),
+    UnknownSetting { name: String, known: Vec<&'static str> },
     Invalid { name: &'static str, expected: String },
 }
 
@@ -15,7 +15,7 @@ impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             TaskError::UnknownTask => f.write_str("unknown task"),
-            TaskError::UnknownSetting(name) => write!(f, "unknown setting {name}"),
+            TaskError::UnknownSetting { name, .. } => write!(f, "unknown setting {name}"),
             TaskError::Invalid { name, expected } => write!(f, "{name}: expected {expected}"),
         }
     }
@@ -25,11 +25,15 @@ impl std::error::Error for TaskError {}
 
 /// Settings as they come from a caller; a task takes those that it has.
 #[derive(Clone, Debug, Default)]
-pub struct Settings(Vec<(String, Value)>);
+pub struct Settings {
+    given: Vec<(String, Value)>,
+    /// Those that the task has asked for.
+    known: Vec<&'static str>,
+}
 
 impl From<Vec<(String, Value)>> for Settings {
-    fn from(settings: Vec<(String, Value)>) -> Settings {
-        Settings(settings)
+    fn from(given: Vec<(String, Value)>) -> Settings {
+        Settings { given, known: Vec::new() }
     }
 }
 
@@ -42,8 +46,9 @@ impl Settings {
         default: u32,
         bounds: (u32, u32),
     ) -> Result<u32, TaskError> {
-        let Some(at) = self.0.iter().position(|setting| setting.0 == name) else { return Ok(default) };
-        let (_, value) = self.0.swap_remove(at);
+        self.known.push(name);
+        let Some(at) = self.given.iter().position(|setting| setting.0 == name) else { return Ok(default) };
+        let (_, value) = self.given.swap_remove(at);
         let invalid = || TaskError::Invalid { name, expected: u32::expected(bounds) };
         u32::read(&value, bounds).ok_or_else(invalid)
     }
@@ -51,7 +56,10 @@ impl Settings {
     /// # Errors
     /// A setting that was not taken.
     pub(super) fn finish(self) -> Result<(), TaskError> {
-        self.0.into_iter().next().map_or(Ok(()), |(name, _)| Err(TaskError::UnknownSetting(name)))
+        match self.given.into_iter().next() {
+            Some((name, _)) => Err(TaskError::UnknownSetting { name, known: self.known }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -71,7 +79,8 @@ mod tests {
         let invalid = || Err(TaskError::Invalid { name: "bits", expected: "an integer from 2 to 12".into() });
         assert_eq!(parity("bits", Value::Number(13.0)), invalid());
         assert_eq!(parity("bits", Value::Name("many".into())), invalid());
-        assert_eq!(parity("bytes", Value::Number(5.0)), Err(TaskError::UnknownSetting("bytes".into())));
+        let unknown = TaskError::UnknownSetting { name: "bytes".into(), known: vec!["bits"] };
+        assert_eq!(parity("bytes", Value::Number(5.0)), Err(unknown));
         assert!(matches!(task::new("chess", Settings::default()), Err(TaskError::UnknownTask)));
     }
 }

@@ -1,0 +1,205 @@
+%% How a population begins: from genotypes that there are, running or idle, and at a checkpoint that it must not contradict.
+-module(cambrian_beginning_tests).
+-include_lib("eunit/include/eunit.hrl").
+-behaviour(supervisor).
+-export([init/1]).
+
+founders(Count) ->
+    [element(2, cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed)) || Seed <- lists:seq(1, Count)].
+
+%% As the task gets them, in the order in which they were born.
+first_generation(Options) ->
+    Self = self(),
+    Fitness = fun(Network) -> Self ! {network, Network}, 0.0 end,
+    {ok, _} = cambrian:evolve(Fitness, Options#{inputs => 2, outputs => 1, generations => 1}),
+    networks().
+
+networks() -> receive {network, Network} -> [cambrian_network:activate(Network, [0.3, -0.7]) | networks()] after 0 -> [] end.
+
+%%% ---- from -------------------------------------------------------------------------------
+
+founders_come_as_they_are_and_others_descend_from_them_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Founders = founders(3),
+    Answers = [cambrian_network:activate(cambrian_network:compile(G), [0.3, -0.7]) || G <- Founders],
+    All = first_generation(#{from => Founders, population => 60, seed => 1}),
+    ?assertEqual(60, length(All)),
+    [?assert(lists:member(Answer, All)) || Answer <- Answers],
+    ?assert(length(lists:usort(All)) > 40),
+    %% the seed decides, and nothing else
+    ?assertEqual(lists:sort(All), lists:sort(first_generation(#{from => Founders, population => 60, seed => 1}))),
+    ?assertNotEqual(lists:sort(All), lists:sort(first_generation(#{from => Founders, population => 60, seed => 2}))),
+    %% as many as there is room for
+    ?assertEqual(lists:sort(Answers), lists:sort(first_generation(#{from => Founders, population => 3, seed => 1}))).
+
+a_founder_is_as_fit_as_it_was_test() ->
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
+    [begin
+         {ok, #{champion := Found, fitness := At}} = cambrian:evolve('xor', #{from => From, seed => 1, target => Fitness}),
+         ?assert(At >= Fitness),
+         %% whoever is better descends from it
+         {ok, Line} = cambrian:lineage(Found),
+         ?assert(lists:member(cambrian_genotype:id(Champion), [Id || #{id := Id} <- Line]))
+     end || From <- [Champion, [Champion], [Champion | founders(5)]]].
+
+%% Who was not bred here is the end of the line, and says that it came from elsewhere.
+lineage_begins_with_the_founder_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, Stranger} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 4_711),
+    {ok, #{champion := Champion}} = cambrian:evolve('xor', #{from => Stranger, seed => 3, generations => 12, target => 5}),
+    {ok, Line} = cambrian:lineage(Champion),
+    Id = cambrian_genotype:id(Stranger),
+    ?assertMatch(#{id := Id, parents := [], operators := [injection], generation := 0, origin := unknown}, lists:last(Line)),
+    [?assertMatch([_ | _], Parents) || #{parents := Parents} <- lists:droplast(Line)].
+
+a_cppn_can_be_a_founder_test() ->
+    {ok, Substrate} = cambrian_substrate:new(#{inputs => [[-1], [1]], outputs => [[0]]}),
+    Fitness = fun(Network) -> [Out] = cambrian_network:activate(Network, [1, 1]), -abs(Out - 0.25) end,
+    Options = #{substrate => Substrate, seed => 1, generations => 5},
+    {ok, #{champion := Cppn, fitness := Before}} = cambrian:evolve(Fitness, Options),
+    {ok, #{fitness := After}} = cambrian:evolve(Fitness, Options#{from => Cppn, generations => 1}),
+    ?assert(After >= Before).
+
+%% Tuned ones as well: what is inherited has the founder as its parent.
+founders_are_tuned_test() ->
+    [begin
+         {ok, #{champion := Champion, fitness := Fitness}} =
+             cambrian:evolve('xor', #{from => founders(2), seed => 1, population => 10, generations => 2, target => 9,
+                                      params => #{tuning => Tuner}}),
+         ?assert(Fitness > 2.0),
+         ?assertMatch({ok, [_ | _]}, cambrian:lineage(Champion))
+     end || Tuner <- [hill_climbing, cma_es]].
+
+%%% ---- at a checkpoint --------------------------------------------------------------------
+
+with_checkpoint(Options, Check) ->
+    cambrian_temporary:with_data_dir(fun(_) ->
+        Mine = Options#{task => 'xor', name => cambrian_beginning, target => 99},
+        {ok, _} = cambrian_population:start(Mine),
+        {ok, _} = cambrian_population:step(cambrian_beginning, 3),
+        ok = cambrian_population:stop(cambrian_beginning),
+        Start = fun(Others) ->
+                    case cambrian_population:start(maps:merge(#{task => 'xor', name => cambrian_beginning}, Others)) of
+                        {ok, _} -> ok = cambrian_population:stop(cambrian_beginning);
+                        {error, Reason} -> Reason
+                    end
+                end,
+        Check(Mine, Start)
+    end).
+
+what_contradicts_a_checkpoint_is_refused_test() ->
+    [Founder, Other] = founders(2),
+    Id = cambrian_genotype:id(Founder),
+    OtherId = cambrian_genotype:id(Other),
+    {ok, Substrate} = cambrian_substrate:new(#{inputs => [[-1], [1]], outputs => [[0]]}),
+    with_checkpoint(#{seed => 42, population => 30, params => #{add_node => 0.1}, from => Founder}, fun(Mine, Start) ->
+        [?assertEqual({Options, Reason}, {Options, Start(Options)})
+         || {Options, Reason} <- [
+                {#{}, ok}, {Mine, ok}, {#{seed => 42}, ok}, {#{population => 30}, ok}, {#{from => [Founder]}, ok},
+                {#{params => #{add_node => 0.1, population => 30}}, ok}, {#{target => 3, generations => 9, patience => 2}, ok},
+                {#{seed => 7}, {checkpoint_differs, seed, 42, 7}},
+                {#{population => 31}, {checkpoint_differs, population, 30, 31}},
+                {#{params => #{population => 31}}, {checkpoint_differs, population, 30, 31}},
+                {#{params => #{add_node => 0.2}}, {checkpoint_differs, add_node, 0.1, 0.2}},
+                {#{params => #{tuning => cma_es}}, {checkpoint_differs, tuning, none, cma_es}},
+                {#{from => Other}, {checkpoint_differs, from, [Id], [OtherId]}},
+                {#{from => [Founder, Other]}, {checkpoint_differs, from, [Id], [Id, OtherId]}},
+                {#{substrate => Substrate}, {checkpoint_differs, substrate, another, Substrate}},
+                {#{params => #{add_node => 2}}, {invalid_parameter, {add_node, 2, <<"a number from 0 to 1">>}}}]]
+    end).
+
+a_population_without_founders_has_none_test() ->
+    [Founder] = founders(1),
+    with_checkpoint(#{seed => 42}, fun(_, Start) ->
+        ?assertEqual({checkpoint_differs, from, [], [cambrian_genotype:id(Founder)]}, Start(#{from => Founder}))
+    end).
+
+substrates_are_compared_test() ->
+    Make = fun(Range) ->
+               {ok, S} = cambrian_substrate:new(#{inputs => [[-1], [1]], outputs => [[0]], weight_range => Range}), S
+           end,
+    with_checkpoint(#{seed => 1, substrate => Make(3)}, fun(_, Start) ->
+        ?assertEqual(ok, Start(#{})),
+        ?assertEqual(ok, Start(#{substrate => Make(3)})),
+        ?assertMatch({checkpoint_differs, substrate, another, _}, Start(#{substrate => Make(4)}))
+    end).
+
+%% All of its options, as its supervisor gives them again.
+after_a_crash_the_same_options_are_fine_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Options = #{task => 'xor', name => cambrian_beginning, seed => 42, target => 99, from => hd(founders(1)), population => 40,
+                params => #{add_node => 0.1}, run => true},
+    {ok, P} = cambrian_population:start(Options),
+    exit(P, kill),
+    ok = cambrian_population:pause(cambrian_beginning),
+    ?assertNotEqual(P, whereis(cambrian_beginning)),
+    ok = cambrian_population:stop(cambrian_beginning).
+
+%%% ---- run --------------------------------------------------------------------------------
+
+runs_at_once_if_it_is_told_to_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Options = #{task => 'xor', seed => 42},
+    [begin
+         {ok, P} = Start(Options#{run => true}),
+         ?assertMatch({ok, #{solved := true, generations := 24}}, cambrian_population:await(P, infinity)),
+         unlink(P),
+         ok = cambrian_population:stop(P)
+     end || Start <- [fun cambrian_population:start/1, fun cambrian_population:start_link/1]],
+    {ok, Idle} = cambrian_population:start(Options#{run => false}),
+    ?assertEqual({error, not_evaluated}, cambrian_population:stats(Idle)),
+    ?assertMatch(#{state := new}, cambrian_population:overview(Idle)),
+    ok = cambrian_population:stop(Idle),
+    ?assertEqual({error, {bad_option, {run, yes, <<"a boolean">>}}}, cambrian_population:start(Options#{run => yes})).
+
+a_supervised_one_runs_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Child = cambrian_population:child_spec(#{task => 'xor', name => cambrian_beginning, seed => 42, run => true}),
+    {ok, Supervisor} = cambrian_beginning_sup(Child),
+    ?assertMatch({ok, #{solved := true, generations := 24}}, cambrian_population:await(cambrian_beginning, infinity)),
+    Monitor = monitor(process, Supervisor),
+    unlink(Supervisor),
+    exit(Supervisor, shutdown),
+    receive {'DOWN', Monitor, process, _, _} -> ok end.
+
+cambrian_beginning_sup(Child) ->
+    {ok, Supervisor} = supervisor:start_link(?MODULE, []),
+    {ok, _} = supervisor:start_child(Supervisor, Child),
+    {ok, Supervisor}.
+
+init([]) -> {ok, {#{}, []}}.
+
+%% A pause is meant, a crash is not.
+a_pause_outlives_a_crash_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => cambrian_beginning, seed => 42, target => 99, run => true}),
+    ok = cambrian_population:subscribe(P),
+    receive {cambrian, _, {generation, _}} -> ok end,
+    ok = cambrian_population:pause(P),
+    ok = rested(),
+    exit(P, kill),
+    ?assertMatch(#{state := State} when State =/= running, cambrian_population:overview(cambrian_beginning)),
+    ok = cambrian_population:resume(cambrian_beginning),
+    ?assertMatch(#{state := running}, cambrian_population:overview(cambrian_beginning)),
+    ok = cambrian_population:stop(cambrian_beginning).
+
+rested() ->
+    case cambrian_population:overview(cambrian_beginning) of
+        #{state := paused} -> ok;
+        _ -> timer:sleep(5), rested()
+    end.
+
+%% In another VM what it is told now counts.
+a_paused_one_of_a_file_runs_if_it_is_told_to_test() ->
+    with_checkpoint(#{seed => 42}, fun(Mine, _) ->
+        {ok, _} = cambrian_population:start(Mine),
+        ?assertMatch(#{state := new}, cambrian_population:overview(cambrian_beginning)),
+        ok = cambrian_population:stop(cambrian_beginning),
+        {ok, _} = cambrian_population:start(Mine#{run => true, target => 3.9}),
+        ?assertMatch({ok, #{solved := true}}, cambrian_population:await(cambrian_beginning, infinity)),
+        ok = cambrian_population:stop(cambrian_beginning),
+        %% at its end it has its result again
+        {ok, _} = cambrian_population:start((maps:remove(target, Mine))#{run => true, target => 3.9}),
+        ?assertMatch({ok, #{solved := true}}, cambrian_population:await(cambrian_beginning, infinity)),
+        ok = cambrian_population:stop(cambrian_beginning)
+    end).
