@@ -7,7 +7,7 @@
 %% only says to people who has it. Reading takes no lock.
 -module(cambrian_data_dir).
 
--export([path/1, is_valid/1, release/0]).
+-export([path/1, is_valid/1, release/0, release/1]).
 -export_type([error/0]).
 
 -type error() :: {data_dir_in_use, cambrian_file:path(), Holder :: binary()} | cambrian_options:error().
@@ -43,7 +43,13 @@ is_valid(Dir) ->
 
 %% @doc Lets another VM have what this one has.
 -spec release() -> ok.
-release() -> cambrian_nif:data_dir_unlock().
+release() -> cambrian_nif:data_dir_unlock_all().
+
+%% @doc The same with one directory.
+-spec release(file:name_all()) -> ok.
+release(Dir) ->
+    {ok, Raw} = cambrian_file:to_raw(Dir),
+    cambrian_nif:data_dir_unlock(filename:join(Raw, <<"lock">>)).
 
 hold(Lock) ->
     case cambrian_nif:data_dir_lock(Lock) of

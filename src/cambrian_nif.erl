@@ -13,7 +13,7 @@
 -on_load(load/0).
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
--export([data_dir_lock/1, data_dir_unlock/0]).
+-export([data_dir_lock/1, data_dir_unlock/1, data_dir_unlock_all/0]).
 -export([governor_set_duty/1, governor_duty/0]).
 -export([signal_forward_interrupt/1]).
 -export([parameters_table/0]).
@@ -75,7 +75,8 @@ pool_start(_Threads) -> ?STUB.
 job_stop(_Job) -> ?STUB.
 
 data_dir_lock(_Path) -> ?STUB.
-data_dir_unlock() -> ?STUB.
+data_dir_unlock(_Path) -> ?STUB.
+data_dir_unlock_all() -> ?STUB.
 
 governor_set_duty(_Duty) -> ?STUB.
 governor_duty() -> ?STUB.

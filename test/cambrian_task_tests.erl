@@ -6,7 +6,7 @@
 %% And a handler of log events.
 -export([log/2]).
 
-init(Shape) -> {ok, Shape, maps:get(fitness, Shape, 1.5)}.
+init(Shape) -> {ok, maps:remove(fitness, Shape), maps:get(fitness, Shape, 1.5)}.
 evaluate(_Network, Fitness) when is_function(Fitness) -> Fitness();
 evaluate(_Network, Fitness) -> Fitness.
 

@@ -459,7 +459,9 @@ say_where(Name, Given, #{errors := Errors, call := Call}) ->
 in_data_dir(Given, Do) ->
     _ = application:load(cambrian),
     Before = application:get_env(cambrian, data_dir),
+    IsRunning = whereis(cambrian_sup) =/= undefined,
     _ = [application:set_env(cambrian, data_dir, filename:absname(path(Dir))) || #{data_dir := Dir} <- [Given]],
+    Now = application:get_env(cambrian, data_dir),
     try
         _ = [wrong(Reason, Given) || whereis(cambrian_sup) =:= undefined, {error, Reason} <- [in_use()]],
         case application:ensure_all_started(cambrian) of
@@ -470,7 +472,9 @@ in_data_dir(Given, Do) ->
         case Before of
             {ok, Dir} -> application:set_env(cambrian, data_dir, Dir);
             undefined -> application:unset_env(cambrian, data_dir)
-        end
+        end,
+        %% an application that started here has its logs there until it stops
+        _ = [cambrian_data_dir:release(Dir) || IsRunning, Now =/= Before, {ok, Dir} <- [Now]]
     end.
 
 %% Before the application starts, which would log that it does not.

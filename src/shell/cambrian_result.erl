@@ -7,7 +7,7 @@
 -type result() :: #{champion := cambrian_genotype:genotype(), interrupted => true, atom() => term()}.
 %% That of a population, or what there was when it was interrupted.
 
--define(FIELDS, [solved, interrupted, fitness, validation, generations, evaluations, seed, elapsed_ms]).
+-define(FIELDS, [solved, interrupted, fitness, validation, generations, evaluations, failures, seed, elapsed_ms]).
 
 -spec text(Task :: unicode:chardata(), result(), cambrian_population:goal()) -> unicode:chardata().
 text(Task, #{champion := Champion, fitness := Fitness, generations := Generations, evaluations := Evaluations,

@@ -70,7 +70,17 @@ fn data_dir_lock(name: Binary) -> NifResult<(Atom, bool)> {
 
 /// Unlocks all that this VM has locked.
 #[rustler::nif(schedule = "DirtyIo")]
-fn data_dir_unlock() -> Atom {
+fn data_dir_unlock_all() -> Atom {
     LOCKED.lock().unwrap_or_else(PoisonError::into_inner).clear();
     atoms::ok()
+}
+
+/// Unlocks a file, if this VM has locked it.
+#[rustler::nif(schedule = "DirtyIo")]
+fn data_dir_unlock(name: Binary) -> NifResult<Atom> {
+    let path = path(&name).ok_or(rustler::Error::BadArg)?;
+    if let Ok(gone) = open(&path).and_then(|file| identity(&file, &path)) {
+        LOCKED.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _)| *known != gone);
+    }
+    Ok(atoms::ok())
 }
