@@ -268,6 +268,7 @@ defmodule Cambrian.Error do
     "cambrian_program:options()" => "Cambrian.Program",
     "cambrian_substrate:options()" => "Cambrian.Substrate",
     "cambrian_task" => "Cambrian.evolve/2",
+    "cambrian_task:evaluate/3" => "Cambrian.Task.evaluate/3",
     "cambrian_task:init/1" => "Cambrian.Task",
     "cambrian_trust:options()" => "Cambrian.Trust"
   }
