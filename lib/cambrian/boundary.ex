@@ -99,7 +99,7 @@ defmodule Cambrian.Boundary do
   def task(task), do: task
 
   @doc "What a struct of this module stands for; whatever else is no argument."
-  @spec ref(term, module) :: reference
+  @spec ref(term, module) :: term
   def ref(%{__struct__: module, ref: reference}, module), do: reference
 
   def ref(other, module) do
