@@ -104,8 +104,8 @@ evolve(Task, Options, How) when is_map(Options) ->
 evolve(_Task, Options, _How) ->
     {error, {bad_option, {options, Options, <<"a map">>}}}.
 
-evolve_started(_Task, #{run := false}, _How) ->
-    {error, {bad_option, {run, false, <<"left out, as evolve runs">>}}};
+evolve_started(_Task, #{run := Run}, _How) when Run =/= true ->
+    {error, {bad_option, {run, Run, case Run of false -> <<"left out, as evolve runs">>; _ -> <<"a boolean">> end}}};
 evolve_started(Task, Options, How) ->
     {Progress, Rest} = case maps:take(progress, Options) of
                            error -> {false, Options};

@@ -7,12 +7,15 @@
 %% only says to people who has it. Reading takes no lock.
 -module(cambrian_data_dir).
 
+-include_lib("kernel/include/file.hrl").
+
 -export([path/1, is_valid/1, release/0, release/1]).
 -export_type([error/0]).
 
 -type error() :: {data_dir_in_use, cambrian_file:path(), Holder :: binary()} | cambrian_options:error().
 
 -define(MAX_HOLDER, 200).
+-define(BEGINS, <<"process ">>).
 
 %% @doc A path below it, if there is one. The first time the directory is made, and locked for this VM.
 -spec path([file:name_all()]) -> {ok, cambrian_file:path()} | none | {error, error()}.
@@ -64,11 +67,22 @@ make_and_hold(Lock) ->
     held(cambrian_nif:data_dir_lock(Lock), Lock).
 
 held({ok, true}, Lock) ->
-    _ = file:write_file(Lock, holder()),
+    _ = [file:write_file(Lock, holder()) || is_ours(Lock)],
     ok;
 held({ok, false}, _Lock) -> ok;
 held({error, locked}, Lock) -> {error, {locked, holder(file:read_file(Lock))}};
 held({error, Why}, Lock) -> warn_once(Why, Lock).
+
+%% A file that others put there stays what it is: the lock holds all the same, without a text.
+is_ours(Lock) ->
+    case {file:read_link_info(Lock), file:open(Lock, [read, raw, binary])} of
+        {{ok, #file_info{type = regular, links = 1}}, {ok, File}} ->
+            Begins = file:read(File, byte_size(?BEGINS)),
+            ok = file:close(File),
+            Begins =:= eof orelse Begins =:= {ok, ?BEGINS};
+        {_, {ok, File}} -> ok = file:close(File), false;
+        _ -> false
+    end.
 
 %% Where no file can be made or locked, whoever writes there says what is wrong.
 warn_once(Why, Lock) ->
@@ -80,7 +94,7 @@ warn_once(Why, Lock) ->
 holder() ->
     {ok, Host} = inet:gethostname(),
     Since = calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
-    Holder = io_lib:format("process ~ts on ~ts, node ~ts, since ~ts", [os:getpid(), Host, node(), Since]),
+    Holder = io_lib:format("~ts~ts on ~ts, node ~ts, since ~ts", [?BEGINS, os:getpid(), Host, node(), Since]),
     unicode:characters_to_binary(Holder).
 
 holder({ok, <<Text:?MAX_HOLDER/binary, _/binary>>}) -> holder({ok, Text});

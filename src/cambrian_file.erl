@@ -4,7 +4,7 @@
 -module(cambrian_file).
 -include_lib("kernel/include/file.hrl").
 
--export([save/2, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1,
+-export([save/2, read_whole/1, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1,
          set_aside/1, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
 
@@ -46,6 +46,15 @@ save(File, Info, Bytes) ->
     case Written of
         {error, Reason} when Info =/= none, ?ONLY_IN_PLACE(Reason) -> write_synced(File, Bytes);
         _ -> Written
+    end.
+
+%% @doc What a file of the user's has, or what comes through a pipe. A device may have no end.
+-spec read_whole(path()) -> {ok, binary()} | {error, reason() | not_a_file}.
+read_whole(Path) ->
+    case file:read_file_info(Path) of
+        {ok, #file_info{type = device}} -> {error, not_a_file};
+        {ok, #file_info{size = Size}} when Size > ?MAX_SIZE -> {error, efbig};
+        _ -> file:read_file(Path)
     end.
 
 %% @doc Whether {@link save/2} can write there. What is there stays as it is.

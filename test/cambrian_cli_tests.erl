@@ -335,6 +335,55 @@ help_is_for_each_test() ->
 
 %%% ---- checkpoints ------------------------------------------------------------------------
 
+a_data_dir_that_cannot_be_one_is_refused_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        File = filename:join(Dir, "file"),
+        ok = file:write_file(File, "mine"),
+        ok = file:make_symlink("loop", filename:join(Dir, "loop")),
+        [begin
+             {1, "", Errors} = run(["evolve", "xor", "--name", "p", "--quiet", "--data-dir", filename:join(Dir, Place)]),
+             holds("cambrian: --data-dir " ++ filename:join(Dir, Place) ++ ": ", Errors)
+         end || Place <- ["file", "file/x", "loop"]],
+        ?assertEqual({ok, <<"mine">>}, file:read_file(File))
+    end).
+
+%% What others put under the lock's name stays what it is.
+a_lock_that_was_there_is_not_written_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        [begin
+             Data = filename:join(Dir, Name),
+             ok = file:make_dir(Data),
+             ok = Make(filename:join(Data, "lock")),
+             {0, _, _} = run(["evolve", "xor", "--seed", "1", "--name", "p", "--quiet", "--data-dir", Data])
+         end || {Name, Make} <- [{"text", fun(Lock) -> file:write_file(Lock, "important") end},
+                                 {"link", fun(Lock) ->
+                                              ok = file:write_file(filename:join(Dir, "precious"), "precious"),
+                                              file:make_symlink(filename:join(Dir, "precious"), Lock)
+                                          end}]],
+        ?assertEqual({ok, <<"important">>}, file:read_file(filename:join(Dir, "text/lock"))),
+        ?assertEqual({ok, <<"precious">>}, file:read_file(filename:join(Dir, "precious")))
+    end).
+
+a_device_is_not_read_test() ->
+    [?assertMatch({1, "", "cambrian: /dev/zero: a device, expected a file" ++ _}, run(Line))
+     || Line <- ["inspect /dev/zero", "export /dev/zero --to c", "import /dev/zero --out /tmp/none"]].
+
+%% Nothing is done beyond a limit that was passed, and what was done is not less than before.
+a_limit_that_was_passed_counts_what_there_was_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        In = " --quiet --json --data-dir " ++ Dir,
+        Counts = fun(Line) ->
+                     {0, Out, _} = run(Line ++ In),
+                     {match, Found} = re:run(Out, "\"champion\":\"([0-9a-f]+)\".*\"generations\":([0-9]+),\"evaluations\":([0-9]+)",
+                                             [{capture, all_but_first, list}]),
+                     Found
+                 end,
+        Ended = Counts("evolve double_pole_novel --seed 4 --target 99 --generations 10 --name passed"),
+        [?assertEqual({Limit, Ended}, {Limit, Counts("resume passed " ++ Limit)})
+         || Limit <- ["--generations 5", "--evaluations 100 --generations 50", "--generations 10", "--evaluations 2905 --generations 50"]],
+        [_, "12", _] = Counts("resume passed --generations 12 --evaluations 100000")
+    end).
+
 resumed_populations_end_where_others_end_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         In = " --quiet --data-dir " ++ Dir,

@@ -8,7 +8,8 @@ all() -> [{group, alone}, {group, peers}].
 
 groups() ->
     [{alone, [each_costs_itself_only, together_as_each, batches_change_nothing, a_runner_that_answers_rubbish,
-              a_failure_has_no_fitness, a_limit_ends_a_round, a_limit_ends_what_is_together, a_limit_waits_for_one_fitness,
+              a_failure_has_no_fitness, a_limit_ends_a_round, a_limit_ends_what_is_together, a_limit_waits_for_one_fitness, any_fault_has_words,
+              whoever_lies_of_its_end_ends,
               faults_are_bounded, a_bomb_in_a_population, memory_is_that_of_one, told_once, nothing_stays_here, idle_is_cheap, options_are_checked, overhead]},
      {peers, [same_champion, a_node_that_halts, a_node_without_the_code, a_node_without_a_module, a_node_of_another_version,
               a_node_that_is_not_there, a_node_that_lies, a_node_that_comes_back, slow_nodes_are_relieved, together_on_nodes, what_runs_in_rust_on_nodes,
@@ -168,7 +169,7 @@ a_limit_ends_a_round(_) ->
     Gs = genotypes(30),
     Hanging = maps:from_list([{I, fun hang/0} || I <- lists:seq(20, 30)]),
     Evaluator = start(each(Gs, Hanging), #{timeout => 60_000}),
-    {Outcomes, Faults} = round(Evaluator, Gs, {300, 1}),
+    {Outcomes, Faults} = round(Evaluator, Gs, {300, fitness}),
     ?assertEqual({30, []}, {length(Outcomes), Faults}),
     ?assertEqual([skipped], lists:usort(lists:nthtail(19, Outcomes))),
     ?assertEqual([], [Outcome || {I, Outcome} <- lists:enumerate(lists:sublist(Outcomes, 19)),
@@ -182,7 +183,7 @@ a_limit_ends_a_round(_) ->
 a_limit_ends_what_is_together(_) ->
     Gs = genotypes(4),
     Evaluator = start({together, fun(_, _) -> hang() end}, #{timeout => 60_000}),
-    ?assertEqual({[skipped || _ <- Gs], []}, round(Evaluator, Gs, {50, 0})),
+    ?assertEqual({[skipped || _ <- Gs], []}, round(Evaluator, Gs, {50, nothing})),
     ok = stop(Evaluator).
 
 %% A limit of nothing still gives one fitness, if there is one to be had; and all failures where there is none.
@@ -190,10 +191,17 @@ a_limit_waits_for_one_fitness(_) ->
     Gs = genotypes(8),
     Failing = maps:from_list([{I, fun() -> error(no) end} || I <- lists:seq(1, 7)]),
     Evaluator = start(each(Gs, Failing), #{}),
-    {Outcomes, _} = round(Evaluator, Gs, {0, 1}),
+    {Outcomes, _} = round(Evaluator, Gs, {0, fitness}),
     ?assert(lists:member(18.0, Outcomes)),
     ok = stop(Evaluator),
-    ?assertMatch({[failed, failed], [_, _]}, once(each(Gs, Failing), lists:sublist(Gs, 2))).
+    ?assertMatch({[failed, failed], [_, _]}, once(each(Gs, Failing), lists:sublist(Gs, 2))),
+    %% all hang, and it does not wait for all of them
+    Many = genotypes(400 * erlang:system_info(schedulers_online)),
+    Hopeless = start({each, fun(_) -> hang() end}, #{timeout => 50}),
+    {Hung, Faults} = round(Hopeless, Many, {0, fitness}),
+    ?assertEqual([failed, skipped], lists:usort(Hung)),
+    ?assertMatch([{_, timeout} | _], Faults),
+    ok = stop(Hopeless).
 
 faults_are_bounded(_) ->
     Large = fun() -> lists:duplicate(300_000, <<0:80>>) end,
@@ -211,6 +219,48 @@ faults_are_bounded(_) ->
     ?assertEqual(lists:seq(1, 8), [I || {I, _} <- Faults]),
     _ = [?assert(byte_size(term_to_binary(Fault)) < 4000) || {_, Fault} <- Faults],
     ?assertMatch([{_, {bad_fitness, <<"[<<0,", _/binary>>}} | _], Faults).
+
+%% What user code ends with is made of anything; the words are bounded, and no run ends by them.
+any_fault_has_words(_) ->
+    Deep = lists:foldl(fun(_, Term) -> {Term} end, x, lists:seq(1, 100_000)),
+    Emoji = list_to_atom(lists:duplicate(255, 16#1F600)),
+    Odd = [{error, enoent, <<"/some/path">>}, {error, foo, 3}, {error, foo, [a | b]}, {error, foo, [{m, f, 1, [{file, 3}, {line, x}]}]},
+           {bad_return, {m, f, []}, 3}, {bad_return, {'Elixir.Nothing', f, x}, 3}, {bad_observation, {wrong_size, inputs, a, b}}, Deep,
+           <<255, 254>>, [<<255>>], lists:duplicate(60, Emoji)],
+    Stacks = [[{m, f, 1, [{file, {a}}, {line, 1}]}], [{m, f, 1, [{file, lists:duplicate(1_000_000, $a)}, {line, 3}]}],
+              [{m, f, 1, [{error_info, #{cause => lists:seq(1, 1_000_000)}}]}], [{fun() -> Deep end, 0, []}],
+              [{fun() -> lists:seq(1, 1_000_000) end, 0, []}], [{m, f, [a, b], []}], []],
+    Faults = [cambrian_fault:crashed(Term) || Term <- Odd] ++ [cambrian_fault:bad_fitness(Term) || Term <- Odd]
+             ++ [cambrian_fault:crashed(Class, Term, Stack) || Class <- [error, exit, throw], Term <- [x | Odd], Stack <- Stacks],
+    [begin
+         Text = cambrian_fault:text(Fault),
+         ?assert(is_binary(Text) andalso byte_size(Text) > 0 andalso byte_size(Text) < 20_000),
+         ?assert(is_list(unicode:characters_to_list(Text)))
+     end || Fault <- Faults],
+    %% and through a run, from a linked process
+    Ends = fun(Reason) ->
+               Fitness = fun(Network) ->
+                             case key(Network) > 0.5 of
+                                 true -> _ = spawn_link(fun() -> exit(Reason) end), hang();
+                                 false -> 0.1
+                             end
+                         end,
+               {ok, #{failures := Failures}} =
+                   cambrian:evolve(Fitness, #{inputs => 2, outputs => 1, seed => 1, population => 20, generations => 2}),
+               ?assert(Failures > 0)
+           end,
+    lists:foreach(Ends, Odd).
+
+%% A worker that was said to have ended ends.
+whoever_lies_of_its_end_ends(_) ->
+    Before = erlang:system_info(process_count),
+    Fitness = fun(_) ->
+                  {links, Links} = process_info(self(), links),
+                  _ = [Pid ! {'EXIT', self(), boo} || Pid <- Links, is_pid(Pid)],
+                  0.1
+              end,
+    _ = cambrian:evolve(Fitness, #{inputs => 2, outputs => 1, population => 100, generations => 2}),
+    until(fun() -> erlang:system_info(process_count) < Before + 20 end).
 
 a_bomb_in_a_population(_) ->
     {ok, P} = cambrian_population:start_link(#{task => fun(_) -> bomb() end, inputs => 1, outputs => 1, population => 2, generations => 1,

@@ -26,7 +26,7 @@ fifty_random_moments(Config) ->
 
 undisturbed() ->
     {ok, _} = application:ensure_all_started(cambrian),
-    {ok, P} = cambrian_population:start(maps:remove(name, options())),
+    {ok, P} = cambrian_population:start(maps:without([name, checkpoint_interval], options())),
     ok = cambrian_population:run(P),
     {ok, Result} = cambrian_population:await(P, infinity),
     ok = application:stop(cambrian),

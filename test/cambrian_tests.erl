@@ -245,7 +245,8 @@ a_population_whose_first_generation_failed_can_run_again_case() ->
     ?assertMatch({evaluations_failed, #{count := 10, first := {crashed, {error, {badmatch, 0}, _}}}}, Failed),
     ?assertEqual({error, Failed}, cambrian_population:await(P, 10_000)),
     ?assertEqual({error, not_evaluated}, cambrian_population:best(P)),
-    ?assertMatch(#{state := failed, solved := false, stats := undefined}, cambrian_population:overview(P)),
+    ?assertMatch(#{state := failed, solved := false, stats := undefined, failure := Failed}, cambrian_population:overview(P)),
+    ?assertMatch(#{evaluations := 10, failures := 10}, cambrian_population:info(P)),
     ok = atomics:put(Works, 1, 1),
     ok = cambrian_population:run(P),
     ?assertMatch({ok, #{generations := 2, failures := 0}}, cambrian_population:await(P, 60_000)),
@@ -314,6 +315,57 @@ evaluations_are_an_exact_limit_case() ->
                                 {'xor', #{params => #{tuning => cma_es, tuning_budget => 40}}},
                                 {Fitness, #{inputs => 2, outputs => 1, params => #{tuning => hill_climbing, tuning_budget => 20}}}],
             Limit <- [1, 100, 150, 400]].
+
+%% Where everybody is evaluated anew, nobody has a fitness yet when the limit comes: that is no failure.
+a_limit_before_the_first_evaluation_leaves_the_last_generation_case() ->
+    Fitness = fun(Network) -> [Out] = cambrian_network:activate(Network, [0.5, -0.5]), 1 - abs(Out - 0.25) end,
+    [begin
+         {ok, P} = cambrian_population:start_link(Options#{task => Task, seed => 1, target => 99, evaluations => 300,
+                                                           params => #{reevaluate => true}}),
+         ok = cambrian_population:run(P),
+         {ok, #{evaluations := 300, generations := 2, failures := 0, champion := C}} = cambrian_population:await(P, 60_000),
+         %% the next generation is asked for, and there is nothing left to make it of
+         {ok, #{generation := 1, evaluations := 300}} = cambrian_population:step(P, 1),
+         {ok, #{champion := Best}} = cambrian_population:best(P),
+         ?assertEqual(cambrian_genotype:id(C), cambrian_genotype:id(Best)),
+         ok = cambrian_population:run(P, #{evaluations => 450}),
+         ?assertMatch({ok, #{evaluations := 450, generations := 3}}, cambrian_population:await(P, 60_000)),
+         ok = cambrian_population:stop(P)
+     end || {Task, Options} <- [{'xor', #{}}, {Fitness, #{inputs => 2, outputs => 1}}]].
+
+%% Many equals, of whom another is the first where a generation was cut.
+a_cut_leaves_no_champion_of_its_own_case() ->
+    Steps = fun(Network) -> [Out] = cambrian_network:activate(Network, [1.0]), float(trunc(Out * 6)) end,
+    Tuned = #{inputs => 1, outputs => 1, population => 10, params => #{tuning => cma_es, tuning_budget => 60, tuning_share => 0.5}},
+    Rows = [[X / 60, math:sin(X)] || X <- lists:seq(1, 60)],
+    Held = {dataset, #{inputs => Rows, targets => [[X * Y] || [X, Y] <- Rows], validation => 0.4}},
+    [begin
+         Champion = fun(Goals) ->
+                        {ok, P} = cambrian_population:start_link(Options#{task => Task, seed => Seed}),
+                        Last = [begin
+                                    ok = cambrian_population:run(P, Goal#{target => 99}),
+                                    {ok, #{champion := C} = Result} = cambrian_population:await(P, 60_000),
+                                    {cambrian_genotype:id(C), maps:without([champion, elapsed_ms], Result)}
+                                end || Goal <- Goals],
+                        ok = cambrian_population:stop(P),
+                        lists:last(Last)
+                    end,
+         Whole = #{generations => 6, evaluations => 1 bsl 40},
+         Uncut = Champion([Whole]),
+         _ = [?assertEqual({Cut, Uncut}, {Cut, Champion([#{evaluations => Cut}, Whole])}) || Cut <- [1, 7, 21, 90, 150]]
+     end || {Task, Options} <- [{Steps, Tuned}, {Held, #{population => 40}}], Seed <- [1, 2, 3]].
+
+a_cut_generation_is_done_when_the_limit_is_raised_case() ->
+    {ok, P} = cambrian_population:start_link(#{task => 'xor', seed => 42, generations => 3, evaluations => 400}),
+    ok = cambrian_population:run(P),
+    {ok, #{evaluations := 400, generations := 3}} = cambrian_population:await(P, 60_000),
+    %% the same goal is reached
+    ok = cambrian_population:run(P),
+    {ok, #{evaluations := 400}} = cambrian_population:await(P, 60_000),
+    ok = cambrian_population:run(P, #{evaluations => 100_000}),
+    ?assertMatch({ok, #{evaluations := 447, generations := 3}}, cambrian_population:await(P, 60_000)),
+    ?assertMatch(#{evaluations := 447, failures := 0}, cambrian_population:info(P)),
+    ok = cambrian_population:stop(P).
 
 %% 150 times 20 ms would be more; but one is always evaluated.
 a_timeout_ends_within_a_generation_case() ->

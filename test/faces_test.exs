@@ -164,7 +164,7 @@ defmodule Cambrian.FacesTest do
 
     # Of functions that answer each other, and what has become something else when a user sees it.
     @internal [
-      :all_failed,
+      :no_fitness,
       :address,
       :already_present,
       :bad_fitness,

@@ -88,7 +88,7 @@ defmodule Cambrian.Boundary do
 
   def task({name, settings} = task) when is_atom(name) and is_list(settings) do
     # the arguments of a module stay what they are
-    with true <- name in [:dataset | :cambrian_task.names()],
+    with true <- name in [:dataset, :program | :cambrian_task.names()],
          {:ok, settings} <- to_map(:settings, settings) do
       task({name, settings})
     else

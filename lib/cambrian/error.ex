@@ -71,6 +71,9 @@ defmodule Cambrian.Error do
   defp text({:not_a_task, module, expected}),
     do: "#{inspect(module)} is no task: expected #{expected}"
 
+  defp text({:bad_task, task, "{dataset, Settings}"}),
+    do: "expected a dataset, {:dataset, inputs: rows, targets: rows}, got: #{inspect(task)}"
+
   defp text({:bad_task, task, _expected}) do
     "a task must be a name of Cambrian.tasks/0, a module, {module, args}, " <>
       "a function of one argument, {:program, options} or {:dataset, inputs, targets}, got: #{inspect(task)}"

@@ -90,8 +90,8 @@ defmodule Cambrian.Population do
   counts in the result; a population that goes on later evaluates that generation again, as if it
   had not been cut. `:evaluations` is exact, but that trials do not count. `:timeout` does not
   interrupt what runs in Rust, one evaluation a thread and the trial of a champion; and the first
-  generation goes on until one evaluation has succeeded: those that live together in an environment
-  or a program end together.
+  generation goes on until one evaluation has succeeded, but for little longer than
+  `:evaluation_timeout`. Those that live together in an environment or a program end together.
   """
   @type goal :: [
           target: number,

@@ -21,6 +21,7 @@ metrics(#{populations := Populations, unshown := Unshown, lost := Lost, governor
      one(<<"cambrian_populations">>, gauge, <<"Populations on this node.">>, length(Populations) + Unshown),
      one(<<"cambrian_populations_lost">>, gauge, <<"Populations that died and have not come back.">>, length(Lost))]
         ++ of_governor(Governor)
+        ++ [of_runs([Population || #{name := Name, task := _} = Population <- Populations, is_atom(Name)])]
         ++ of_populations([Population || #{name := Name, stats := #{}} = Population <- Populations, is_atom(Name)])
         ++ of_mesh(Mesh).
 
@@ -32,6 +33,11 @@ of_governor(#{state := State, evaluations := Evaluations, cpu_seconds := Seconds
      one(<<"cambrian_node_evaluations_total">>, counter, <<"Evaluations of all populations since the node started.">>,
          Evaluations),
      one(<<"cambrian_cpu_seconds_total">>, counter, <<"Processor time of the VM since the node started.">>, Seconds)].
+
+%% Those whose first generation failed have no other numbers.
+of_runs(Populations) ->
+    {<<"cambrian_failed">>, gauge, <<"1 where the run ended without a result.">>,
+     [{labels(Population), bit(State =:= failed)} || #{state := State} = Population <- Populations]}.
 
 of_populations(Populations) ->
     Of = fun(Value) -> [{labels(Population), Number} || Population <- Populations, Number <- Value(Population)] end,

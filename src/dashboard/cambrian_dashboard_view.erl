@@ -31,7 +31,15 @@ population(#{text := Text, state := silent}, _Rates) ->
 population(#{text := Text, name := Name, task := Task, stats := Stats, champion := Champion} = Population, Rates) ->
     Facts = maps:merge(of_stats(Stats), maps:with([state, solved], Population)),
     Facts#{name => Text, task => text(Task), rate => round(maps:get(Name, Rates, 0)), champion => champion(Champion),
-           progress => progress(Population)}.
+           progress => progress(Population), failure => failure(Population)}.
+
+%% Why the run ended without a result.
+failure(#{failure := {evaluations_failed, #{count := Count, first := First}}}) ->
+    Text = io_lib:format("all ~b evaluations failed: ~ts", [Count, cambrian_fault:text(First)]),
+    [Line | _] = string:split(unicode:characters_to_binary(Text), "\n"),
+    cambrian_text:clip(Line, 200);
+failure(#{state := failed}) -> <<"the fun of its goal failed">>;
+failure(_) -> null.
 
 of_stats(undefined) -> #{generation => null};
 of_stats(#{species := Species} = Stats) ->

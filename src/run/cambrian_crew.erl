@@ -140,7 +140,8 @@ handle_info({answers, Pid, Ref, Scores, State}, #crew{workers = Workers} = Crew)
     end;
 handle_info({'EXIT', Pid, Reason}, #crew{workers = Workers} = Crew) ->
     case maps:take(Pid, Workers) of
-        {Worker, Left} -> next(fill(died(fault(Reason, Worker, Crew), Worker, without(Pid, Left, Crew))));
+        %% which another process may have said of one that lives
+        {Worker, Left} -> exit(Pid, kill), next(fill(died(fault(Reason, Worker, Crew), Worker, without(Pid, Left, Crew))));
         error -> next(Crew)
     end;
 handle_info({timeout, Clock, look}, #crew{clock = Clock} = Crew) ->

@@ -52,8 +52,8 @@
          %% ends the round, where it has a limit; and whether it has come
          limit :: undefined | reference(),
          is_late = false :: boolean(),
-         %% fitnesses that it waits for all the same
-         needed = 0 :: 0 | 1,
+         %% what it waits for all the same
+         needed = nothing :: nothing | outcome | fitness,
          left = 0 :: non_neg_integer(),
          results = [] :: [{pos_integer(), cambrian_worker:score()}],
          unassigned = [] :: [pos_integer()],
@@ -63,6 +63,8 @@
 -define(ROUNDS_OUT, 50).
 %% In ms.
 -define(IDLE, 1000).
+-define(SLACK, 200).
+-define(MAX_MS, 16#FFFFFFFF).
 
 %% @doc It ends with its caller, however that ends, and without a word: what that died of is said once.
 -spec start_link(options()) -> {ok, pid()}.
@@ -74,9 +76,10 @@ start_link(Options) ->
 %% @doc Sends `{Tag, {ok, [Outcome], [{Index, Fault}]}}' to who started it, one round after another.
 %%
 %% `Network' makes a network of a genotype on this node; on others that is always the one it stands for by itself. After
-%% `Ms' the round ends with what it has by then, but not before `Needed' evaluations have succeeded or all have failed.
+%% `Ms' the round ends with what it has by then. Where a `fitness' is needed it goes on until there is one, but for no longer
+%% than one evaluation may take.
 -spec evaluate(pid(), reference(), [cambrian_genotype:genotype()], cambrian_worker:network(),
-               infinity | {Ms :: non_neg_integer(), Needed :: 0 | 1}) -> ok.
+               infinity | {Ms :: non_neg_integer(), Needed :: nothing | fitness}) -> ok.
 evaluate(Evaluator, Tag, Genotypes, Network, Limit) ->
     gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, Limit}).
 
@@ -101,8 +104,8 @@ handle_call(_, _From, State) -> {reply, {error, unknown_call}, State}.
 
 handle_cast({evaluate, Tag, Genotypes, Network, Within}, #state{left = 0, round = Round, crews = Crews} = State) ->
     {Limit, Needed} = case Within of
-                          infinity -> {undefined, 0};
-                          {Ms, AtLeast} -> {erlang:start_timer(Ms, self(), limit), AtLeast}
+                          infinity -> {undefined, nothing};
+                          {Ms, Wanted} -> {erlang:start_timer(Ms, self(), limit), Wanted}
                       end,
     Begun = State#state{tag = Tag, genotypes = list_to_tuple(Genotypes), network = Network, round = Round + 1,
                         limit = Limit, is_late = false, needed = Needed, left = length(Genotypes), results = [], hungry = maps:keys(Crews),
@@ -129,18 +132,29 @@ handle_info({'DOWN', Monitor, process, Pid, Reason} = Down, #state{crews = Crews
         _ -> go_on(opened(Down, State#state.opening, State))
     end;
 handle_info(timeout, State) -> {noreply, State, hibernate};
-handle_info({timeout, Limit, limit}, #state{limit = Limit} = State) -> go_on(State#state{is_late = true});
+handle_info({timeout, Limit, limit}, #state{limit = Limit, options = #{timeout := Timeout}} = State) ->
+    go_on(State#state{is_late = true, limit = start_grace(Timeout)});
+handle_info({timeout, Limit, grace}, #state{limit = Limit} = State) ->
+    go_on(State#state{needed = outcome, limit = undefined});
 handle_info({nodeup, Node}, #state{out = Out} = State) -> {noreply, State#state{out = maps:remove(Node, Out)}};
 handle_info(Message, #state{opening = Opening} = State) -> go_on(opened(Message, Opening, State)).
 
 %% After whatever happened: done, or somebody has nothing to do.
 go_on(#state{left = 0, tag = Tag} = State) when Tag =/= undefined -> {noreply, finish(State), ?IDLE};
 go_on(#state{is_late = true, tag = Tag, needed = Needed, results = Results} = State) when Tag =/= undefined ->
-    case Needed =:= 0 orelse lists:any(fun({_, Score}) -> not is_fault(Score) end, Results) of
+    case has(Needed, Results) of
         true -> {noreply, finish(abandon(State)), ?IDLE};
         false -> {noreply, feed(State)}
     end;
 go_on(State) -> {noreply, feed(State)}.
+
+has(nothing, _Results) -> true;
+has(outcome, Results) -> Results =/= [];
+has(fitness, Results) -> lists:any(fun({_, Score}) -> not is_fault(Score) end, Results).
+
+%% What was under way at the limit is known by then, as the crews look at their workers several times in a timeout.
+start_grace(infinity) -> undefined;
+start_grace(Timeout) -> erlang:start_timer(min(?MAX_MS, Timeout + Timeout div 4 + ?SLACK), self(), grace).
 
 %% What is under way is dropped, and what waits is not begun.
 abandon(#state{crews = Crews, round = Round} = State) ->

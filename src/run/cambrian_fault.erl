@@ -16,6 +16,10 @@
 -define(MAX_DEPTH, 5).
 -define(MAX_WIDTH, 8).
 -define(MAX_FRAMES, 8).
+%% Of a text: characters, words of heap, and ms to make it.
+-define(MAX_LINES, 4000).
+-define(MAX_HEAP, 4_000_000).
+-define(MAX_MS, 2000).
 
 -spec bad_fitness(term()) -> fault().
 bad_fitness(Term) -> {bad_fitness, bounded(Term)}.
@@ -29,18 +33,35 @@ crashed(Reason) -> {crashed, bounded(Reason)}.
 crashed(Class, Reason, Stack) ->
     {crashed, {Class, bounded(Reason), [frame(Frame) || Frame <- lists:sublist(Stack, ?MAX_FRAMES)]}}.
 
-%% The arguments of a call that fits no clause are in its frame.
-frame({Module, Function, Arguments, Where} = Frame) when is_list(Arguments) ->
-    case words(Frame, ?MAX_WORDS) of
-        none -> {Module, Function, length(Arguments), Where};
-        _ -> Frame
+%% The arguments of a call that fits no clause are in its frame. Whoever raises may have made up all of it.
+frame({Module, Function, Arguments, Where}) when is_atom(Module), is_atom(Function) ->
+    {Module, Function, arguments(Arguments), where(Where)};
+frame({Fun, Arguments, Where}) when is_function(Fun) ->
+    case words(Fun, ?MAX_WORDS) of
+        none -> {cambrian_fault, large_fun, arguments(Arguments), where(Where)};
+        _ -> {Fun, arguments(Arguments), where(Where)}
     end;
-frame({Fun, Arguments, Where} = Frame) when is_list(Arguments) ->
-    case words(Frame, ?MAX_WORDS) of
-        none -> {Fun, length(Arguments), Where};
-        _ -> Frame
+frame(_Other) -> {cambrian_fault, no_frame, 0, []}.
+
+arguments(Arity) when is_integer(Arity), Arity >= 0, Arity < 256 -> Arity;
+arguments(Arguments) when length(Arguments) < 256 ->
+    case words(Arguments, ?MAX_WORDS) of
+        none -> length(Arguments);
+        _ -> Arguments
     end;
-frame(Frame) -> Frame.
+arguments(_) -> 0.
+
+where(Where) when length(Where) =< 3 ->
+    case words(Where, ?MAX_WORDS) of
+        none -> [];
+        _ -> [Fact || {Key, Value} = Fact <- Where, is_fact(Key, Value)]
+    end;
+where(_) -> [].
+
+is_fact(file, Name) -> io_lib:printable_unicode_list(Name);
+is_fact(line, Line) -> is_integer(Line);
+is_fact(error_info, Info) -> is_map(Info);
+is_fact(_, _) -> false.
 
 bounded(Term) ->
     case words(Term, ?MAX_WORDS) of
@@ -95,17 +116,45 @@ words(_, Budget) -> left(Budget - 2).
 left(Budget) when Budget > 0 -> Budget;
 left(_) -> none.
 
-%% @doc In words; of an exception as its language shows it, with its stack.
+%% @doc In words; of an exception as its language shows it, with its stack. That calls code of the user's, as `message/1' of
+%% an exception: in a process of its own, within bounds of time and memory.
 -spec text(fault()) -> unicode:chardata().
-text(timeout) -> "it took longer than evaluation_timeout";
-text(memory) -> "it took more memory than evaluation_memory, or was killed";
-text({bad_fitness, Term}) -> io_lib:format("it gave ~0tp, expected a number", [Term]);
-text({crashed, {Class, Reason, Stack}}) when Class =:= error; Class =:= exit; Class =:= throw ->
+text(Fault) ->
+    {Pid, Monitor} = spawn_opt(fun() -> exit({in_words, in_words(Fault)}) end,
+                               [monitor, {max_heap_size, #{size => ?MAX_HEAP, kill => true, error_logger => false}}]),
+    receive
+        {'DOWN', Monitor, process, Pid, {in_words, Text}} when is_binary(Text) -> Text;
+        {'DOWN', Monitor, process, Pid, _} -> brief(Fault)
+    after ?MAX_MS ->
+        demonitor(Monitor, [flush]),
+        exit(Pid, kill),
+        brief(Fault)
+    end.
+
+in_words(Fault) ->
+    try unicode:characters_to_list(words_of(Fault)) of
+        Text when is_list(Text) -> unicode:characters_to_binary(lists:sublist(Text, ?MAX_LINES));
+        _ -> none
+    catch _:_ -> none
+    end.
+
+words_of(timeout) -> "it took longer than evaluation_timeout";
+words_of(memory) -> "it took more memory than evaluation_memory, or was killed";
+words_of({bad_fitness, Term}) -> io_lib:format("it gave ~0tp, expected a finite number", [Term]);
+words_of({crashed, {Class, Reason, [_ | _] = Stack}}) when Class =:= error; Class =:= exit; Class =:= throw ->
     exception(Class, Reason, Stack);
-text({crashed, {bad_return, {M, F, A}, Value}}) -> io_lib:format("~tp:~tp/~b returned ~0tp", [M, F, A, Value]);
-text({crashed, {bad_observation, {wrong_size, inputs, Expected, Got}}}) ->
+words_of({crashed, {bad_return, {M, F, A}, Value}}) ->
+    case is_elixirs({M}) andalso code:ensure_loaded('Elixir.Exception') of
+        {module, Exception} -> [Exception:format_mfa(M, F, A), " returned ", inspect(Value)];
+        _ -> io_lib:format("~tp:~tp/~b returned ~0tp", [M, F, A, Value])
+    end;
+words_of({crashed, {bad_observation, {wrong_size, inputs, Expected, Got}}}) ->
     io_lib:format("an observation had ~b numbers, expected ~b", [Got, Expected]);
-text({crashed, Reason}) -> io_lib:format("its process ended: ~0tp", [Reason]).
+words_of({crashed, Reason}) -> io_lib:format("its process ended: ~0tp", [Reason]).
+
+inspect(Value) ->
+    Kernel = 'Elixir.Kernel',
+    Kernel:inspect(Value).
 
 exception(Class, Reason, Stack) ->
     case is_elixirs(Reason, Stack) andalso code:ensure_loaded('Elixir.Exception') of

@@ -2,7 +2,7 @@
 %% The generations of a population in numbers: each of the first thousand, evenly chosen ones of a longer story.
 -module(cambrian_history).
 
--export([new/0, add/2, pages/1, is_history/2]).
+-export([new/0, add/2, last/1, pages/1, is_history/2]).
 -export_type([history/0, page/0]).
 
 -type page() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(),
@@ -43,6 +43,12 @@ thin(History) -> iolist_to_binary(every_second(History)).
 %% The first, the third: of a thousand and one the last as well.
 every_second(<<Row:?ROW_BYTES/binary, _:?ROW_BYTES/binary, Rest/binary>>) -> [Row | every_second(Rest)];
 every_second(Last) -> [Last].
+
+-spec last(history()) -> page() | none.
+last(<<>>) -> none;
+last(History) ->
+    [Last] = pages(binary:part(History, byte_size(History), -?ROW_BYTES)),
+    Last.
 
 -spec pages(history()) -> [page()].
 pages(History) ->

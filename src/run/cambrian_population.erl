@@ -73,8 +73,8 @@
 %% `evaluations' and `timeout' may end a run within a generation. What was evaluated of it by then counts in the result; a
 %% population that goes on later evaluates that generation again, as if it had not been cut. `evaluations' is exact, but
 %% that trials do not count. `timeout' does not interrupt what runs in Rust, one evaluation a thread and the trial of
-%% a champion; and the first generation goes on until one evaluation has succeeded: those that live together in an
-%% environment or a program end together.
+%% a champion; and the first generation goes on until one evaluation has succeeded, but for little longer than
+%% `evaluation_timeout'. Those that live together in an environment or a program end together.
 
 -type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(), failures := non_neg_integer(),
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
@@ -165,6 +165,8 @@
 -define(WINDOW, 32).
 -define(HIBERNATE_MS, 1000).
 -define(LOOK_MS, 5).
+%% The longest that a timer takes: seven weeks.
+-define(MAX_MS, 16#FFFFFFFF).
 
 %%% ---- what a user calls ------------------------------------------------------------------
 
@@ -500,7 +502,7 @@ unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
 %% 2> #{parameters := Parameters} = Info = cambrian_population:info(P).
 %% 3> maps:remove(parameters, Info).
-%% #{evaluations => 0,generation => 0,inputs => 2,name => #Ref<0.924675449.1820852225.208049>,
+%% #{evaluations => 0,failures => 0,generation => 0,inputs => 2,name => #Ref<0.924675449.1820852225.208049>,
 %%   networks => {2,1},outputs => 1,seed => 42,task => 'xor',task_id => <<"xor">>}
 %% 4> maps:with([population, stagnation], Parameters).
 %% #{population => 150,stagnation => 15}
@@ -508,13 +510,15 @@ unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 %% '''
 -spec info(population()) -> #{name := term(), task := atom(), task_id := binary(), seed := cambrian_genotype:seed(),
                               generation := non_neg_integer(), evaluations := non_neg_integer(),
+                              failures := non_neg_integer(),
                               inputs := pos_integer(), outputs := pos_integer(),
                               networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
 info(Population) -> call(Population, info, infinity).
 
 %% @private How it stands, all in one answer, for who shows it.
 -spec overview(population()) -> #{name := term(), task := atom(), task_id := binary(), goal := goal(),
-                                  state := new | running | paused | finished | failed, solved := boolean(),
+                                  state := new | running | paused | finished | failed, failure := undefined | failure(),
+                                  solved := boolean(),
                                   stats := undefined | stats(), champion := undefined | champion(),
                                   elapsed_ms := non_neg_integer(), history := cambrian_history:history()}.
 overview(Population) -> call(Population, overview, infinity).
@@ -548,7 +552,7 @@ returned(Population, Reason, Stack, Deadline) ->
     end.
 
 left(infinity) -> infinity;
-left(Deadline) -> max(0, Deadline - now_ms()).
+left(Deadline) -> min(?MAX_MS, max(0, Deadline - now_ms())).
 
 now_ms() -> erlang:monotonic_time(millisecond).
 
@@ -705,9 +709,8 @@ welcoming(Type, Event, Data) ->
     common(Type, Event, Data).
 
 %% The generation is with the evaluators.
-evaluating(info, {Tag, {ok, all_failed}}, #data{job = {Tag, _}, population = Population} = Data) ->
-    #{population := Size} = cambrian_nif:population_parameters(Population),
-    all_failed(#{count => Size, first => {bad_fitness, not_finite}}, Data);
+evaluating(info, {Tag, {ok, {no_fitness, Failures, IsCut}}}, #data{job = {Tag, _}} = Data) ->
+    no_fitness(#{count => Failures, first => {bad_fitness, not_finite}}, Data#data{is_cut = IsCut});
 evaluating(info, {Tag, {ok, {cut, Evaluated}}}, #data{job = {Tag, _}} = Data) ->
     evaluated(Evaluated, Data#data{is_cut = true});
 evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
@@ -796,17 +799,26 @@ answer(next, #data{evaluated = Evaluated, population = Population}) ->
     #{next => case Evaluated of undefined -> Generation; _ -> Generation + 1 end};
 answer(overview, #data{name = Name, task = #{name := Task, id := Id}, goal = Goal, result = Result} = Data) ->
     #{name => Name, task => Task, task_id => Id, goal => Goal, state => doing(Data),
-      solved => is_map(Result) andalso maps:get(solved, Result), stats => Data#data.stats,
+      solved => is_map(Result) andalso maps:get(solved, Result), stats => Data#data.stats, failure => Data#data.failure,
       champion => Data#data.champion, elapsed_ms => elapsed(Data), history => Data#data.history};
 answer(so_far, #data{champion = undefined}) -> {error, not_evaluated};
 answer(so_far, #data{population = Population, stats = Stats} = Data) ->
     %% without stats it was taken up from a checkpoint, and no generation is done since
     Last = case Stats of undefined -> before(cambrian_nif:population_info(Population)); _ -> Stats end,
     {ok, result(false, Last, Data)};
-answer(info, #data{name = Name, task = #{name := Task, id := Id}, population = Population}) ->
-    (cambrian_nif:population_info(Population))#{name => Name, task => Task, task_id => Id,
+answer(info, #data{name = Name, task = #{name := Task, id := Id}, population = Population} = Data) ->
+    (maps:merge(cambrian_nif:population_info(Population), counts(Data)))#{name => Name, task => Task, task_id => Id,
                                                 parameters => cambrian_nif:population_parameters(Population)};
 answer(_, _Data) -> {error, unknown_call}.
+
+%% Of evaluations, with those of the generation that was evaluated last.
+counts(#data{failure = {evaluations_failed, #{count := Count}}}) -> #{evaluations => Count, failures => Count};
+counts(#data{stats = undefined, history = History}) ->
+    case cambrian_history:last(History) of
+        none -> #{};
+        Last -> maps:with([evaluations, failures], Last)
+    end;
+counts(#data{stats = Stats}) -> maps:with([evaluations, failures], Stats).
 
 doing(#data{result = Result}) when Result =/= undefined -> finished;
 doing(#data{failure = Failure}) when Failure =/= undefined -> failed;
@@ -841,12 +853,31 @@ continue_replying(Replies, Data) ->
 continue(Data) ->
     Going = Data#data{result = undefined, failure = undefined, resumed_at = erlang:monotonic_time(millisecond)},
     case Going of
-        #data{evaluated = undefined} -> evaluate(keep(due, Going));
+        #data{evaluated = undefined} ->
+            case is_over(Going) of
+                true -> conclude_with(last(Going), Going);
+                false -> evaluate(keep(due, Going))
+            end;
         _ -> breed(Going)
     end.
 
-%% There is a result, and a limit of the goal that forbids another generation.
+%% Taken up where a limit was passed before. The generation that ended the run is evaluated again, and ends it again.
+is_over(#data{stats = undefined, steps = 0, champion = Champion, history = History, goal = Goal, population = Population} = Data)
+  when Champion =/= undefined ->
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    case cambrian_history:last(History) of
+        none -> false;
+        #{generation := Generation, evaluations := Evaluations} ->
+            Generation + 1 > maps:get(generations, Goal, infinity) orelse Evaluations > maps:get(evaluations, Goal, infinity);
+        Last -> cambrian_goal:is_at_limit(Goal, Last#{elapsed_ms := elapsed(Data)}, improved(Data))
+    end;
+is_over(_Data) -> false.
+
+%% There is a result, and a limit of the goal that forbids another generation. One that was cut is not done.
 is_settled(#data{result = undefined}) -> false;
+is_settled(#data{stats = undefined}) -> false;
+is_settled(#data{is_cut = true, goal = Goal, stats = #{generation := Generation} = Stats} = Data) ->
+    cambrian_goal:is_at_limit(Goal, Stats#{generation := Generation - 1}, improved(Data));
 is_settled(#data{goal = Goal, stats = Stats} = Data) -> cambrian_goal:is_at_limit(Goal, Stats, improved(Data)).
 
 evaluate(#data{evaluator = undefined, population = Population, goal = Goal, task = #{evaluate := {native, Native}}} = Data) ->
@@ -875,8 +906,8 @@ evaluate_here(Genotypes, Limit, #data{evaluator = Evaluator, population = Popula
 limit(#data{stats = Stats, spent = Spent} = Data) ->
     case time_left(Data) of
         infinity -> infinity;
-        Ms when Stats =:= undefined, Spent =:= 0 -> {Ms, 1};
-        Ms -> {Ms, 0}
+        Ms when Stats =:= undefined, Spent =:= 0 -> {Ms, fitness};
+        Ms -> {Ms, nothing}
     end.
 
 evaluations_left(#data{goal = #{evaluations := Limit}, population = Population, spent = Spent}) ->
@@ -884,8 +915,21 @@ evaluations_left(#data{goal = #{evaluations := Limit}, population = Population, 
     max(0, Limit - Before - Spent);
 evaluations_left(_Data) -> 1 bsl 59.
 
-time_left(#data{goal = #{timeout := Timeout}} = Data) when is_integer(Timeout) -> max(0, Timeout - elapsed(Data));
+time_left(#data{goal = #{timeout := Timeout}} = Data) when is_integer(Timeout) ->
+    case is_done_again(Data) of
+        true -> infinity;
+        false -> min(?MAX_MS, max(0, Timeout - elapsed(Data)))
+    end;
 time_left(_Data) -> infinity.
+
+%% Taken up at a generation that was evaluated before: its time is spent already.
+is_done_again(#data{stats = undefined, history = History, population = Population}) ->
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    case cambrian_history:last(History) of
+        #{generation := Generation} -> true;
+        _ -> false
+    end;
+is_done_again(_Data) -> false.
 
 %% The round is over: the next one, unless there is none, the target is reached or a limit came first.
 told(Evaluated, Faults, #data{tuning = Tuning, spent = Spent} = Data) ->
@@ -907,11 +951,27 @@ told(Evaluated, Faults, #data{tuning = Tuning, spent = Spent} = Data) ->
 settle(Tuning, Faults, Data) ->
     case cambrian_nif:tuning_settle(Tuning) of
         {ok, Evaluated} -> evaluated(Evaluated, Data#data{tuning = undefined});
-        {error, all_failed} -> all_failed(counted_faults(Faults), Data#data{tuning = undefined})
+        {error, no_fitness} -> no_fitness(counted_faults(Faults), Data#data{tuning = undefined})
     end.
 
-%% Nobody has a fitness, so there is nothing to select from: the user's code is at fault, and what it says is the answer.
-all_failed(Failed, Data) -> give_up({evaluations_failed, Failed}, Data#data{job = undefined}).
+%% Nobody has a fitness, so there is nothing to select from. Where a limit came before anybody was evaluated, that is no
+%% failure, and the last generation is the result. Else the user's code is at fault, and what it says is the answer.
+no_fitness(_Failed, #data{is_cut = true, champion = Champion} = Data) when Champion =/= undefined ->
+    conclude_with(last(Data), Data#data{job = undefined});
+no_fitness(#{count := Count} = Failed, Data) ->
+    ok = cambrian_governor:evaluated(Count),
+    give_up({evaluations_failed, Failed}, Data#data{job = undefined}).
+
+%% The last generation that was evaluated, also before a crash or in another VM.
+last(#data{stats = undefined, history = History}) -> cambrian_history:last(History);
+last(#data{stats = Stats}) -> Stats.
+
+%% A limit was passed with an earlier generation: what there was then is the result.
+conclude_with(Last, #data{awaiting = Awaiting} = Data) ->
+    Result = result(false, Last, Data),
+    tell({finished, Result}, Data),
+    _ = [gen_statem:reply(From, {ok, Result}) || From <- Awaiting],
+    be_idle(keep(now, rest(stepped(Data#data{result = Result, awaiting = [], steps = 0})))).
 
 %% What a genotype of this population stands for: itself, or what it describes.
 network(Genotype, Population) ->
@@ -964,7 +1024,12 @@ crown(#data{evaluated = Evaluated, champion = Old} = Data) ->
         false -> Data
     end.
 
+%% Of the same generation, the last that was found counts: it may have been cut before, and another have been the first of
+%% equals.
 is_better(_, undefined) -> true;
+is_better(#{fitness := Same, generation := Generation, champion := New},
+          #{fitness := Same, generation := Generation, champion := Old}) ->
+    cambrian_genotype:id(New) =/= cambrian_genotype:id(Old);
 is_better(#{fitness := New}, #{fitness := Old}) -> New > Old.
 
 announce(#data{champion = #{champion := Genotype} = Champion} = Data) ->
@@ -1000,7 +1065,8 @@ counted(#data{population = Population}) -> maps:get(evaluations, cambrian_nif:po
 elapsed(#data{elapsed = Elapsed, resumed_at = undefined}) -> Elapsed;
 elapsed(#data{elapsed = Elapsed, resumed_at = At}) -> Elapsed + erlang:monotonic_time(millisecond) - At.
 
-%% On data that evolution does not see.
+%% On data that evolution does not see. Of a part of a generation another one contends than of all.
+validate(_Trial, #data{is_cut = true} = Data) -> Data;
 validate(#{validation := Value}, #data{validated = Best, stats = #{generation := Generation}} = Data) ->
     case Best of
         #{value := Known} when Known >= Value -> Data;
@@ -1072,10 +1138,16 @@ winner(_, #data{validated = #{value := Value, fitness := Fitness, genotype := By
 winner(_, #data{champion = Champion}) -> maps:with([champion, fitness], Champion).
 
 %% The user's own code is at fault: the fun of the goal, or the task.
-give_up(Reason, #data{awaiting = Awaiting, stepping = Stepping} = Data) ->
+give_up(Reason, #data{name = Name, awaiting = Awaiting, stepping = Stepping} = Data) ->
     tell({failed, Reason}, Data),
+    %% who evolves without a name has the answer
+    _ = [logger:warning("population ~tp: its run has ended without a result, as ~ts", [Name, because(Reason)]) || is_atom(Name)],
     _ = [gen_statem:reply(From, {error, Reason}) || From <- Awaiting ++ Stepping],
     be_idle(keep(now, rest(Data#data{failure = Reason, awaiting = [], stepping = [], steps = 0}))).
+
+because({evaluations_failed, #{count := Count}}) ->
+    io_lib:format("all evaluations of its first generation failed, ~b in all", [Count]);
+because(_Goal) -> "the fun of its goal, until, is at fault".
 
 rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = undefined}.
 
@@ -1184,6 +1256,7 @@ drop_job(_) -> ok.
 report_faults([], _Data) -> ok;
 report_faults(Faults, Data) -> tell({evaluations_failed, counted_faults(Faults)}, Data).
 
+counted_faults([]) -> #{count => 0, first => none};
 counted_faults([{_, First} | _] = Faults) -> #{count => length(Faults), first => First}.
 
 tell({Kind, Facts} = Event, #data{name = Name, subscribers = Subscribers} = Data) ->

@@ -235,10 +235,12 @@ written(Name, Checkpoint, Keep) ->
 
 %% On a full disk the last of those that are there is enough, if that makes room for this one.
 written_in(Dir, #{generation := Generation} = Checkpoint, Keep) ->
-    Written = cambrian_file:write(filename:join(Dir, name(Generation)), ?MAGIC, term_to_binary(encode(Checkpoint))),
+    Path = filename:join(Dir, name(Generation)),
+    Written = cambrian_file:write(Path, ?MAGIC, term_to_binary(encode(Checkpoint))),
     Files = [File || File <- files(Dir), filelib:is_regular(File)],
     case {Written, older(Files, 1)} of
-        {ok, _} -> delete(older(Files, Keep) ++ begun(Dir));
+        %% whatever stands there under higher numbers
+        {ok, _} -> delete((older(Files, Keep) -- [Path]) ++ begun(Dir));
         {{error, {enospc, _}}, [_ | _] = Older} ->
             case delete(Older) of
                 ok -> written_in(Dir, Checkpoint, Keep);
@@ -288,6 +290,10 @@ newest([File | Earlier], First) ->
         {error, {Reason, _}} = Error when Reason =:= eisdir; Reason =:= not_a_file; Reason =:= eloop ->
             logger:warning("~ts is no checkpoint (~p), going on with the one before it", [File, Reason]),
             newest(Earlier, first(First, Error));
+        %% a link that leads nowhere
+        {error, not_found} ->
+            logger:warning("~ts is no checkpoint (enoent), going on with the one before it", [File]),
+            newest(Earlier, first(First, {error, {enoent, File}}));
         Error -> Error
     end.
 

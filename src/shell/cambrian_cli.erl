@@ -249,6 +249,7 @@ help_line({Name, Shown, _, Table, _}, #{call := Call}) ->
 %%% ---- evolve and resume ------------------------------------------------------------------
 
 evolve(Word, Given, Context) ->
+    _ = [check_writable(Dir) || #{name := _, data_dir := Dir} <- [Given]],
     in_data_dir(Given, fun() ->
         Task = task(Word, maps:get(set, Given, [])),
         Options = maps:with([seed, population | ?GOALS], Given),
@@ -448,6 +449,15 @@ name(_, _) -> #{}.
 
 dir(#{data_dir := Dir}) -> [" --data-dir ", Dir];
 dir(_) -> "".
+
+%% Before it is promised that checkpoints are there.
+check_writable(Dir) ->
+    Place = filename:join([path(Dir), <<"populations">>, <<"place">>]),
+    case cambrian_file:make_dirs(Place) =:= ok andalso cambrian_file:check_place(Place) of
+        ok -> ok;
+        false -> failed(["--data-dir ", Dir, ": no directory can be made there"]);
+        {error, Reason} -> failed(["--data-dir ", Dir, ": ", file:format_error(Reason)])
+    end.
 
 say_where(Name, Given, #{errors := Errors, call := Call}) ->
     Dir = maps:get(data_dir, Given, application:get_env(cambrian, data_dir, "")),

@@ -25,7 +25,7 @@ sources() -> ["cambrian", "neat-python"].
 %% @doc The genotype in a file: its bytes or its JSON, the champion of a checkpoint, what an envelope holds whole.
 -spec open(cambrian_file:path()) -> answer(cambrian_genotype:genotype()).
 open(Path) ->
-    case file:read_file(Path) of
+    case cambrian_file:read_whole(Path) of
         {ok, <<"cambrian checkpoint ", _/binary>>} -> said(Path, champion(cambrian_store:open(Path)));
         {ok, <<"{", _/binary>> = Json} -> said(Path, cambrian_genotype:from_json(Json));
         {ok, Bytes} -> said(Path, genotype(cambrian_genotype:from_binary(Bytes), Bytes));
@@ -59,7 +59,7 @@ name(_) -> #{}.
 %% @doc The genotype that somebody's JSON is.
 -spec import(Source :: string(), cambrian_file:path()) -> answer(cambrian_genotype:genotype()).
 import(Source, Path) ->
-    case file:read_file(Path) of
+    case cambrian_file:read_whole(Path) of
         {ok, Text} -> said(Path, read(Source, Text));
         {error, Reason} -> said(Path, {error, {Reason, Path}})
     end.
@@ -73,6 +73,7 @@ said(Path, {error, {enoent, _}}) -> {error, [Path, ": there is no such file"]};
 said(Path, {error, Reason}) -> {error, [Path, ": ", words(Reason)]}.
 
 words({Posix, _Path}) when Posix =:= eisdir; Posix =:= eacces -> file:format_error(Posix);
+words({not_a_file, _Path}) -> "a device, expected a file";
 words({bad_json, Why}) -> Why;
 words({no_equal, What}) -> [What, " has no equal in Cambrian"];
 words({invalid_genotype, Why}) -> ["no sound genotype: ", Why];

@@ -12,7 +12,7 @@
 
 -spec file(cambrian_file:path()) -> {ok, unicode:chardata()} | {error, unicode:chardata()}.
 file(Path) ->
-    case file:read_file(Path) of
+    case cambrian_file:read_whole(Path) of
         {ok, <<"cambrian identity ", _/binary>>} ->
             {ok, [Path, ": an identity, whose key is secret and not shown\n"]};
         {ok, <<"cambrian trust ", _/binary>>} ->
@@ -21,6 +21,7 @@ file(Path) ->
         {ok, <<"{", _/binary>> = Text} -> json(Path, Text);
         {ok, Bytes} -> travelling(Path, Bytes);
         {error, enoent} -> {error, [Path, ": there is no such file"]};
+        {error, not_a_file} -> {error, [Path, ": a device, expected a file"]};
         {error, Reason} -> {error, [Path, ": ", file:format_error(Reason)]}
     end.
 

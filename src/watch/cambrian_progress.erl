@@ -59,7 +59,7 @@ device(Device) -> Device.
 
 %% A fun has had every generation when the result comes.
 printer(Fun, _Goal) when is_function(Fun) ->
-    {0, fun(#{solved := true}) -> ok; (Stats) -> Fun(Stats) end, fun() -> ok end};
+    {0, fun(#{solved := true}) -> ok; (Stats) -> tell(Fun, Stats) end, fun() -> ok end};
 printer(How, Goal) ->
     Device = device(How),
     case is_rewritable(Device) of
@@ -68,6 +68,15 @@ printer(How, Goal) ->
              fun() -> write(Device, "\n") end};
         false ->
             {?ELSEWHERE_MS, fun(Stats) -> write(Device, [line(Stats, Goal), $\n]) end, fun() -> ok end}
+    end.
+
+%% One that raises is not called again, and evolution goes on.
+tell(Fun, Stats) ->
+    try Fun(Stats)
+    catch Class:Reason:Stack ->
+        logger:warning("the fun of progress failed and is not called again: ~ts",
+                       [cambrian_fault:text(cambrian_fault:crashed(Class, Reason, Stack))]),
+        exit(normal)
     end.
 
 is_rewritable(Device) ->

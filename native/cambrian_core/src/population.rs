@@ -109,8 +109,8 @@ impl Limits {
 pub enum Halt {
     /// Leave to go on was withdrawn.
     Stopped,
-    /// No genotype has a fitness.
-    AllFailed,
+    /// No genotype has a fitness: so many evaluations failed, and a limit may have left out the rest.
+    NoFitness { failures: u64, is_cut: bool },
 }
 
 /// Scores that are not one of finite numbers for each genotype that waits for one.
@@ -241,7 +241,7 @@ impl Population {
         loop {
             let candidates = tuning.candidates();
             if candidates.is_empty() {
-                return Evaluated::settle(self, tuning, None).ok_or(Halt::AllFailed);
+                return self.settle_or_halt(tuning, None);
             }
             let spent = self.tally.evaluations + tuning.tally().evaluations;
             let is_out = |at: usize| {
@@ -258,7 +258,7 @@ impl Population {
             let outcomes = outcomes.ok_or(Halt::Stopped)?;
             tuning.tell(outcomes);
             if tuning.is_cut() {
-                return Evaluated::settle(self, tuning, None).ok_or(Halt::AllFailed);
+                return self.settle_or_halt(tuning, None);
             }
             if self.parameters.tuning == Tuner::None {
                 continue;
@@ -266,11 +266,16 @@ impl Population {
             if let Some(at) = tuning.improved() {
                 let contender = Arc::clone(tuning.best(at));
                 if task.trial(&self.network(&contender)).solved {
-                    return Evaluated::settle(self, tuning, Some(at)).ok_or(Halt::AllFailed);
+                    return self.settle_or_halt(tuning, Some(at));
                 }
                 self.tried.push(contender);
             }
         }
+    }
+
+    fn settle_or_halt(self, tuning: Tuning, solved: Option<usize>) -> Result<Evaluated, Halt> {
+        let halt = Halt::NoFitness { failures: tuning.tally().failures, is_cut: tuning.is_cut() };
+        Evaluated::settle(self, tuning, solved).ok_or(halt)
     }
 
     fn network(&self, genotype: &Genotype) -> Network {

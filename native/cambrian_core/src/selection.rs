@@ -39,6 +39,11 @@ impl Standing {
         self.merit[at as usize].is_some()
     }
 
+    /// Those members of a species, which stand best first, that have a fitness.
+    fn fit<'a>(&self, species: &'a Species) -> &'a [u32] {
+        &species.members[..species.members.partition_point(|&at| self.has_fitness(at))]
+    }
+
     /// What a genotype adds to its species' share: nothing where it has no fitness.
     fn above_floor(&self, at: u32) -> f64 {
         self.merit[at as usize].map_or(0.0, |merit| merit * self.scale - self.floor * self.scale)
@@ -82,7 +87,8 @@ const LARGE: usize = 5;
 /// Divides the next generation among the species, whose members stand best first, by their shared fitness.
 ///
 /// Fitness sharing (Stanley & Miikkulainen 2002, section III-C): a genotype's fitness is
-/// divided by the size of its species, so a species as a whole weighs its mean. A species that has
+/// divided by the size of its species, so a species as a whole weighs its mean. Members without a
+/// fitness count in neither. A species that has
 /// not improved for `stagnation` generations gets nothing. The best of all is never lost: its species
 /// gets one place at least, and the first goes to the best itself, as small as the species may be.
 pub fn broods<'a>(species: &'a [Species], standing: &Standing, p: &Parameters) -> Vec<Brood<'a>> {
@@ -128,7 +134,7 @@ pub fn few_broods<'a>(
 pub fn outlived(species: &[Species], standing: &Standing, births: usize) -> Vec<u32> {
     let mut shared: Vec<(f64, u32)> = (species.iter())
         .flat_map(|s| {
-            let shared = |at| standing.above_floor(at) / s.members.len() as f64;
+            let shared = |at| standing.above_floor(at) / standing.fit(s).len() as f64;
             s.members.iter().map(move |&at| (if standing.has_fitness(at) { shared(at) } else { -1.0 }, at))
         })
         .filter(|&(_, at)| Some(at) != standing.best)
@@ -142,11 +148,10 @@ pub fn outlived(species: &[Species], standing: &Standing, births: usize) -> Vec<
 /// The best members, of those that have a fitness.
 fn parents<'a>(species: &'a Species, standing: &Standing, p: &Parameters) -> &'a [u32] {
     let breeding = (species.members.len() as f32 * p.survival).ceil().max(1.0) as usize;
-    let fit = species.members.partition_point(|&at| standing.has_fitness(at));
-    &species.members[..breeding.min(fit)]
+    &species.members[..breeding.min(standing.fit(species).len())]
 }
 
-/// The species that may breed, as indexes, and the mean merit of each, to which members without a fitness add nothing.
+/// The species that may breed, as indexes, and the mean merit of each.
 fn shares(species: &[Species], standing: &Standing, p: &Parameters) -> (Vec<usize>, Vec<f64>) {
     let thrives = |s: &Species| {
         let progresses = standing.generation - s.improved < u64::from(p.stagnation) || standing.leads(s);
@@ -154,7 +159,7 @@ fn shares(species: &[Species], standing: &Standing, p: &Parameters) -> (Vec<usiz
     };
     let living: Vec<usize> = (0..species.len()).filter(|&home| thrives(&species[home])).collect();
     let mean = |&home: &usize| {
-        let members = &species[home].members;
+        let members = standing.fit(&species[home]);
         members.iter().map(|&at| standing.above_floor(at)).sum::<f64>() / members.len() as f64
     };
     let shares = living.iter().map(mean).collect();

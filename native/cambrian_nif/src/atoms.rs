@@ -59,7 +59,7 @@ rustler::atoms! {
     unknown_parameter,
     invalid_parameter,
     bad_fitness,
-    all_failed,
+    no_fitness,
     cut,
     failed,
     skipped,

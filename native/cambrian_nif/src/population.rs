@@ -81,11 +81,12 @@ fn population_is_on(population: PopulationArc, substrate: SubstrateArc) -> bool 
     matches!(population.0.encoding(), Encoding::Substrate(own) if own.plan() == substrate.0.plan())
 }
 
-/// What became of a generation: `Evaluated`, `{cut, Evaluated}` where a limit left some out, or `all_failed`.
+/// What became of a generation: `Evaluated`, `{cut, Evaluated}` where a limit left some out, or
+/// `{no_fitness, Failures, IsCut}`.
 enum Generation {
     Whole(EvaluatedArc),
     Cut(EvaluatedArc),
-    AllFailed,
+    NoFitness(u64, bool),
 }
 
 impl From<Evaluated> for Generation {
@@ -101,7 +102,7 @@ impl Encoder for Generation {
         match self {
             Generation::Whole(evaluated) => evaluated.encode(env),
             Generation::Cut(evaluated) => (atoms::cut(), evaluated).encode(env),
-            Generation::AllFailed => atoms::all_failed().encode(env),
+            Generation::NoFitness(failures, is_cut) => (atoms::no_fitness(), failures, is_cut).encode(env),
         }
     }
 }
@@ -114,7 +115,7 @@ fn limit(term: Term) -> NifResult<Option<u64>> {
     }
 }
 
-/// `{Tag, {ok, Evaluated | {cut, Evaluated} | all_failed}}`. `Evaluations` is a limit for all generations together, `Ms` one from now; each
+/// `{Tag, {ok, Evaluated | {cut, Evaluated} | {no_fitness, Failures, IsCut}}}`. `Evaluations` is a limit for all generations together, `Ms` one from now; each
 /// may be `infinity`.
 #[rustler::nif]
 fn population_evaluate<'a>(
@@ -133,7 +134,7 @@ fn population_evaluate<'a>(
     };
     job::post(env, tag, move |leave| match population.0.clone().evaluate_within(limits, &*task.0, leave) {
         Ok(evaluated) => Some(Generation::from(evaluated)),
-        Err(Halt::AllFailed) => Some(Generation::AllFailed),
+        Err(Halt::NoFitness { failures, is_cut }) => Some(Generation::NoFitness(failures, is_cut)),
         Err(Halt::Stopped) => None,
     })
 }
@@ -184,7 +185,7 @@ fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, Tuni
     Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next })))
 }
 
-/// The population with its scores, as good as tuning has made them so far; `{error, all_failed}` where there are none.
+/// The population with its scores, as good as tuning has made them so far; `{error, no_fitness}` where there are none.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
     let TuningResource { population, tuning } = &*tuning;
@@ -192,7 +193,7 @@ fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
         return Err(Error::BadArg);
     }
     let evaluated = population.0.clone().settle(tuning.clone());
-    let evaluated = evaluated.ok_or_else(|| error::refuse(atoms::all_failed()))?;
+    let evaluated = evaluated.ok_or_else(|| error::refuse(atoms::no_fitness()))?;
     Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated))))
 }
 

@@ -115,7 +115,7 @@ function fillPopulation(row, p) {
   const word = p.state === 'finished' && p.solved ? 'solved' : p.state === 'silent' ? 'does not answer' : p.state;
   put(doing.firstElementChild, word);
   doing.firstElementChild.className = `state ${p.state}`;
-  put(doing.lastElementChild, p.failures ? counted(p.failures, 'failed evaluation') : '');
+  put(doing.lastElementChild, p.failure ?? (p.failures ? counted(p.failures, 'failed evaluation') : ''));
   put(generation, short(p.generation));
   put(best, short(p.champion?.fitness));
   put(mean, short(p.mean));
