@@ -177,10 +177,9 @@ a_fun_is_a_task_case() ->
 
 crash_hang_and_rubbish_cost_one_fitness_each_case() ->
     Self = self(),
-    Turn = counters:new(1, []),
+    Turn = atomics:new(1, []),
     Fitness = fun(_) ->
-                  counters:add(Turn, 1, 1),
-                  case counters:get(Turn, 1) rem 5 of
+                  case atomics:add_get(Turn, 1, 1) rem 5 of
                       0 -> error(on_purpose);
                       1 -> exit(on_purpose);
                       2 -> timer:sleep(infinity);
