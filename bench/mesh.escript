@@ -132,11 +132,19 @@ value(When, What, Run) ->
 %% An atom comes after all numbers.
 quartiles(Values) ->
     Sorted = lists:sort(Values),
-    At = fun(Share) -> shown(lists:nth(max(1, ceil(Share * length(Sorted))), Sorted)) end,
+    At = fun(Share) -> shown(quantile(Share, Sorted)) end,
     [At(0.5), " (", At(0.25), " to ", At(0.75), ")"].
 
+%% By the rule of `quantile.rs'.
+quantile(Share, Sorted) ->
+    At = Share * (length(Sorted) - 1),
+    case {lists:nth(floor(At) + 1, Sorted), lists:nth(ceil(At) + 1, Sorted)} of
+        {_, infinity} -> infinity;
+        {Low, High} -> Low + (High - Low) * (At - floor(At))
+    end.
+
 shown(infinity) -> "never";
-shown(Number) -> integer_to_list(Number).
+shown(Number) -> integer_to_list(round(Number)).
 
 picture(Shared, Alone) ->
     cambrian_chart:chart([line("shared, one island", first, Shared, 1, bold), line("shared, all islands", all, Shared, 1, light),

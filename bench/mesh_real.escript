@@ -36,8 +36,9 @@ measure(Count) ->
     [until(fun() -> maps:get(peers, peer:call(Peer, cambrian_bridge, status, [])) =:= Count - 1 end) || {Peer, _} <- Peers],
     Rates = traffic([Peer || {Peer, _} <- Peers]),
     Times = lists:sort([spread(Round, [Peer || {Peer, _} <- Peers]) || Round <- lists:seq(1, ?ROUNDS)]),
+    Median = (lists:nth((?ROUNDS + 1) div 2, Times) + lists:nth(?ROUNDS div 2 + 1, Times)) / 2,
     io:format("| ~b | ~.1f ms, ~.1f ms | ~b | ~b |~n",
-              [Count, lists:nth((?ROUNDS + 1) div 2, Times), lists:last(Times), mean(bytes_published, Rates), mean(bytes_received, Rates)]),
+              [Count, Median, lists:last(Times), mean(bytes_published, Rates), mean(bytes_received, Rates)]),
     [peer:stop(Peer) || {Peer, _} <- Peers].
 
 start() ->

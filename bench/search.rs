@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+mod quantile;
+use quantile::quantile;
+
 static GO: AtomicBool = AtomicBool::new(false);
 
 fn main() {
@@ -81,7 +84,7 @@ fn sample(name: &str, task_name: &str, seeds: &str, settings: &[String]) -> Resu
     std::fs::create_dir_all(into().join("samples")).map_err(|error| error.to_string())?;
     std::fs::write(&path, csv).map_err(|error| format!("{}: {error}", path.display()))?;
     let summary = Summary::of(&samples);
-    println!("{name}: {} of {count} solved, {}", summary.solved, summary.evaluations.text(0));
+    println!("{name}: {} of {count} solved, {}", summary.solved, summary.evaluations.text());
     Ok(())
 }
 
@@ -159,16 +162,14 @@ struct Spread {
 }
 
 impl Spread {
-    fn of(mut values: Vec<f64>) -> Spread {
-        values.sort_by(f64::total_cmp);
-        let at = |p: f64| values.get((p * values.len() as f64) as usize).copied().unwrap_or(f64::NAN);
+    fn of(values: Vec<f64>) -> Spread {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        Spread { mean, quartiles: [0.25, 0.5, 0.75].map(at) }
+        Spread { mean, quartiles: [0.25, 0.5, 0.75].map(|p| quantile(&values, p)) }
     }
 
-    fn text(&self, digits: usize) -> String {
-        let [low, median, high] = self.quartiles;
-        format!("median {median:.digits$} ({low:.digits$} to {high:.digits$}), mean {:.digits$}", self.mean)
+    fn text(&self) -> String {
+        let [low, median, high] = self.quartiles.map(f64::round);
+        format!("median {median} ({low} to {high}), mean {}", self.mean.round())
     }
 }
 
@@ -197,20 +198,21 @@ impl Summary {
 
 fn table() -> Result<(), String> {
     let mut text = String::from("# Search\n\nMade by `bin/bench search` of the raw samples in `samples/`.\n");
-    text += "Evaluations and milliseconds are those of the seeds that solved the task; the others are counted only.\n\n";
+    text += "Evaluations and milliseconds are those of the seeds that solved the task; the others are counted only.\n";
+    text += "Quartiles are linear between two values, as type 7 of R: the middle one is the mean of the middle two of an even count.\n\n";
     text += "| sample | solved | evaluations: mean | quartiles | ms: median | generalisation: mean | best: median |\n";
     text += "|---|---|---|---|---|---|---|\n";
     let mut histograms = String::new();
     for (name, about, samples) in all_samples()? {
         let Summary { solved, evaluations, ms, generalisation, best } = Summary::of(&samples);
-        let [low, median, high] = evaluations.quartiles;
+        let [low, median, high] = evaluations.quartiles.map(f64::round);
         writeln!(
             text,
-            "| {name}: `{about}` | {solved} of {} | {:.0} | {low:.0} / **{median:.0}** / {high:.0} | {:.1} | {:.0} | {:.4} |",
+            "| {name}: `{about}` | {solved} of {} | {:.0} | {low} / **{median}** / {high} | {:.1} | {:.0} | {:.4} |",
             samples.len(),
-            evaluations.mean,
+            evaluations.mean.round(),
             ms.quartiles[1],
-            generalisation.mean,
+            generalisation.mean.round(),
             best.quartiles[1],
         )
         .expect("memory");
@@ -261,9 +263,9 @@ fn histogram(samples: &[Sample]) -> String {
     let mut text = String::new();
     for (at, count) in bars.into_iter().enumerate() {
         let from = at as f64 * width;
-        let to = if at == 12 { "      on".into() } else { format!("{:8.0}", from + width) };
+        let to = if at == 12 { "      on".into() } else { format!("{:8}", (from + width).round()) };
         let bar = "█".repeat(count);
-        writeln!(text, "{}", format!("{from:8.0} {to} {count:4} {bar}").trim_end()).expect("memory");
+        writeln!(text, "{}", format!("{:8} {to} {count:4} {bar}", from.round()).trim_end()).expect("memory");
     }
     if unsolved > 0 {
         writeln!(text, "{:>17} {unsolved:4}", "unsolved").expect("memory");

@@ -9,6 +9,8 @@ mod memory;
 mod model;
 mod ours;
 mod peers;
+#[path = "../quantile.rs"]
+mod quantile;
 mod report;
 
 use cambrian_core::{codec, delta};

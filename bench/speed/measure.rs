@@ -1,5 +1,6 @@
 //! Contestants take turns, so that the noise of a machine hits all alike, and medians are compared.
 
+use crate::quantile::quantile;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
@@ -83,10 +84,10 @@ pub fn race(mut contestants: Vec<Contestant>, effort: Effort) -> Vec<Figure> {
         .map(|((c, &n), own)| own.iter().map(|s| n as f64 * c.work / s).collect())
         .collect();
     let figure = |(contestant, own): (&Contestant, &Vec<f64>)| {
-        let ratios = speeds[0].iter().zip(own).map(|(first, own)| first / own).collect();
-        let [low, median, high] = [0.25, 0.5, 0.75].map(|p| quantile(own.clone(), p));
+        let ratios = speeds[0].iter().zip(own).map(|(first, own)| first / own).collect::<Vec<_>>();
+        let [low, median, high] = [0.25, 0.5, 0.75].map(|p| quantile(own, p));
         let (name, species) = (contestant.name.clone(), contestant.species.get());
-        Figure { name, low, median, high, ratio: quantile(ratios, 0.5), species }
+        Figure { name, low, median, high, ratio: quantile(&ratios, 0.5), species }
     };
     contestants.iter().zip(&speeds).map(figure).collect()
 }
@@ -104,11 +105,4 @@ fn calibrate(contestant: &mut Contestant, seconds: f64) -> u64 {
         }
         n *= 2;
     }
-}
-
-pub fn quantile(mut values: Vec<f64>, p: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let at = p * (values.len() - 1) as f64;
-    let (low, high) = (values[at.floor() as usize], values[at.ceil() as usize]);
-    low + (high - low) * at.fract()
 }

@@ -72,7 +72,7 @@ defmodule Cambrian.Substrate do
 
   A network can have 10,000 inputs and outputs, and 100,000 nodes. Of pairs that could be connected
   there can be 10,000,000, which are counted before anything is made of them: each takes some 200 ns
-  and 50 bytes.
+  and 53 bytes.
 
       iex> field = Cambrian.Substrate.grid([3, 3])
       iex> {:ok, substrate} = Cambrian.Substrate.new(inputs: field, hidden: [field], outputs: [[0, 0]])

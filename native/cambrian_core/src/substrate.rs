@@ -29,7 +29,7 @@ pub type Point = Vec<f32>;
 pub const MAX_COORDINATE: f32 = 1.0e6;
 
 /// Pairs that a CPPN is asked for at most, by what they cost: of 9,150,625 (all of 55 by 55 points to all of as many) a network
-/// takes 1.5 s and 36 bytes a pair on a core of a Xeon, beside 17 bytes a pair of the substrate.
+/// takes 1.5 s and 36 bytes a pair on a core of a Xeon, and the substrate 17 bytes a pair: 53 in all.
 pub const MAX_PAIRS: usize = 10_000_000;
 
 /// What a substrate is made of. [`Plan::new`] has the defaults, [`Substrate::new`] checks it.
@@ -154,7 +154,7 @@ impl fmt::Display for SubstrateError {
             TooLarge { nodes, pairs } => write!(
                 f,
                 "{nodes} nodes and {pairs} pairs of them to ask the CPPN for; expected at most {MAX_NODES} and \
-                 {MAX_PAIRS}, as each pair takes some 200 ns and 50 bytes"
+                 {MAX_PAIRS}, as each pair takes some 200 ns and 53 bytes"
             ),
             Genotype(error) => error.fmt(f),
         }
