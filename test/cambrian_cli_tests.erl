@@ -206,9 +206,9 @@ mistakes_are_one_line_and_status_2_test_() ->
              {"parameters --seed 1", "--seed: there is no such option; cambrian parameters --help lists the options"}]].
 
 unknown_tasks_and_no_command_test() ->
-    ?assertMatch({2, "", "cambrian: evolve xorr (did you mean xor?): expected a module" ++ _}, run("evolve xorr")),
+    ?assertMatch({2, "", "cambrian: the task xorr (did you mean xor?): expected a module" ++ _}, run("evolve xorr")),
     {2, "", Chess} = run("evolve chess"),
-    ?assertMatch("cambrian: evolve chess: expected a module in the code path or one of xor, double_pole, " ++ _, Chess),
+    ?assertMatch("cambrian: the task chess: expected a module in the code path or one of xor, double_pole, " ++ _, Chess),
     ?assertMatch({2, "", "cambrian: evolve ../x: expected a module" ++ _}, run("evolve ../x")),
     Errors = cambrian_screen:start(none),
     2 = cambrian_cli:run([], #{errors => Errors}),

@@ -383,7 +383,7 @@ module(Word) ->
     case [list_to_atom(Name) || Name <- [Word, "Elixir." ++ Word], is_module(Name)] of
         [Module | _] -> _ = code:ensure_loaded(Module), Module;
         [] ->
-            usage(["evolve ", Word, meant(Word, tasks()), ": expected a module in the code path or one of ",
+            usage(["the task ", Word, meant(Word, tasks()), ": expected a module in the code path or one of ",
                    lists:join(", ", tasks())])
     end.
 
