@@ -247,6 +247,8 @@ new({Name, Settings}) ->
     case cambrian_nif:task_new(Name, Settings) of
         {error, {unknown_option, Key, Known}} ->
             {error, cambrian_options:unknown(unknown_option, Key, Known, <<"cambrian_task">>)};
+        {error, {bad_dataset, {targets, Row}, Expected}} when not is_map_key(kind, Settings) ->
+            {error, {bad_dataset, {targets, Row}, <<Expected/binary, "; or a label, with the kind classification">>}};
         %% which it is to draw the rows of
         {ok, _} when Name =:= dataset, is_map_key(seed, Settings), not is_map_key(validation, Settings) ->
             {error, {bad_option, {seed, map_get(seed, Settings), <<"left out without validation, of which it draws the rows">>}}};
