@@ -63,6 +63,8 @@ champions_travel(Config) ->
     Recorders = [population(Peer, #{seed => Seed}) || {Peer, Seed} <- lists:zip(Peers, [42, 43, 44])],
     _ = [bridge(Peer, ?REALM) || Peer <- Peers],
     meet(One, 3),
+    %% who rests after a generation tries newcomers at once
+    _ = [{ok, _} = peer:call(Peer, cambrian_population, step, [shared, 1]) || Peer <- Others],
     ok = peer:call(One, cambrian_population, run, [shared]),
     {ok, #{fitness := Fitness}} = peer:call(One, cambrian_population, await, [shared, 20_000]),
     Origin = peer:call(One, cambrian_bridge, identity, []),
@@ -88,7 +90,6 @@ lineage_of_best() ->
 
 %% One generation; then the best that this node measured of what came from there.
 best_from(Origin, Peer, Recorder) ->
-    {ok, _} = peer:call(Peer, cambrian_population, step, [shared, 1]),
     #{received := Received} = peer:call(Peer, cambrian_recorder, read, [Recorder]),
     lists:max([0.0 | [Fitness || #{from := From, fitness := Fitness} <- Received, From =:= Origin]]).
 
