@@ -20,7 +20,7 @@ compiled(Root) ->
 make(Root, Lib) ->
     Doc = filename:join(Lib, "doc"),
     Stamp = filename:join([Doc, "chunks", ".stamp"]),
-    Sources = [Source || Source <- sources(Root), not is_private(element(2, Source))],
+    Sources = sources(Root),
     HasEdoc = has_edoc(),
     Key = erlang:md5(term_to_binary({HasEdoc, Sources})),
     case file:read_file(Stamp) of
@@ -39,8 +39,6 @@ make(Root, Lib) ->
 
 sources(Root) ->
     [{File, Text} || File <- filelib:wildcard(filename:join([Root, "src", "**", "*.erl"])), {ok, Text} <- [file:read_file(File)]].
-
-is_private(Text) -> binary:match(Text, <<"%% @private">>, [{scope, {0, min(byte_size(Text), 11)}}]) =/= nomatch.
 
 %% EDoc reads with xmerl and syntax_tools.
 has_edoc() ->

@@ -164,7 +164,9 @@ defmodule Cambrian.FacesTest do
 
     # Of functions that answer each other, and what has become something else when a user sees it.
     @internal [
+      :efbig,
       :no_fitness,
+      :not_a_file,
       :address,
       :already_present,
       :bad_fitness,
