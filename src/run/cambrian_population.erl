@@ -55,7 +55,7 @@
 %% has failed: its genotype has no fitness, has no offspring and is never a champion. `failures' counts them in stats, history
 %% and result. What a failed evaluation leaves behind, linked processes, messages and the like, is cleared away. If the
 %% whole first generation fails, the run ends with `{error, {evaluations_failed, #{count, first}}}', where `first' is the
-%% first {@link fault()}.
+%% first fault: see {@link evaluations_failed()}.
 %%
 %% `nodes', or all that are `connected', share in the evaluations with this node. The champion is the
 %% same to the bit, whichever they are and whichever are lost on the way. They need Cambrian and the task's modules in the

@@ -51,7 +51,7 @@
                     tolerance := number(), origins := #{cambrian_identity:key() => #{name := cambrian_identity:name(), atom() => term()}},
                     bans := [#{name => cambrian_identity:name(), atom() => term()}], retired := #{cambrian_identity:key() => cambrian_identity:key()},
                     refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()]}.
-%% Of each origin its {@link cambrian_realm:standing()}, and of each {@link cambrian_realm:ban()} that, with the `name' of the key.
+%% Of each origin its `cambrian_realm:standing()', and of each `cambrian_realm:ban()' that, with the `name' of the key.
 %% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
 
 -record(open, {realm :: cambrian_realm:realm(),
