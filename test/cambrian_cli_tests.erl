@@ -209,7 +209,7 @@ unknown_tasks_and_no_command_test() ->
     ?assertMatch({2, "", "cambrian: the task xorr (did you mean xor?): expected a module" ++ _}, run("evolve xorr")),
     {2, "", Chess} = run("evolve chess"),
     ?assertMatch("cambrian: the task chess: expected a module in the code path or one of xor, double_pole, " ++ _, Chess),
-    ?assertMatch({2, "", "cambrian: evolve ../x: expected a module" ++ _}, run("evolve ../x")),
+    ?assertMatch({2, "", "cambrian: the task ../x: expected a module" ++ _}, run("evolve ../x")),
     Errors = cambrian_screen:start(none),
     2 = cambrian_cli:run([], #{errors => Errors}),
     ?assertMatch("cambrian: expected a command" ++ _, cambrian_screen:read(Errors)).
