@@ -120,15 +120,18 @@ left(_) -> none.
 %% an exception: in a process of its own, within bounds of time and memory.
 -spec text(fault()) -> unicode:chardata().
 text(Fault) ->
-    {Pid, Monitor} = spawn_opt(fun() -> exit({in_words, in_words(Fault)}) end,
+    {Self, Tag} = {self(), make_ref()},
+    {Pid, Monitor} = spawn_opt(fun() -> Self ! {Tag, in_words(Fault)} end,
                                [monitor, {max_heap_size, #{size => ?MAX_HEAP, kill => true, error_logger => false}}]),
-    receive
-        {'DOWN', Monitor, process, Pid, {in_words, Text}} when is_binary(Text) -> Text;
-        {'DOWN', Monitor, process, Pid, _} -> brief(Fault)
+    receive {'DOWN', Monitor, process, Pid, _} -> ok
     after ?MAX_MS ->
-        demonitor(Monitor, [flush]),
         exit(Pid, kill),
-        brief(Fault)
+        receive {'DOWN', Monitor, process, Pid, _} -> ok end
+    end,
+    %% what it said came before its end
+    receive {Tag, Text} when is_binary(Text) -> Text;
+            {Tag, none} -> brief(Fault)
+    after 0 -> brief(Fault)
     end.
 
 in_words(Fault) ->

@@ -29,7 +29,7 @@ reached(#{until := Until} = Goal, Stats, Improved) ->
     end;
 reached(Goal, Stats, Improved) -> is_at_limit(Goal, Stats, Improved).
 
--spec is_at_limit(map(), cambrian_population:stats(), Improved :: non_neg_integer()) -> boolean().
+-spec is_at_limit(map(), cambrian_population:stats() | cambrian_history:page(), Improved :: non_neg_integer()) -> boolean().
 is_at_limit(Goal, #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed}, Improved) ->
     Generation + 1 >= maps:get(generations, Goal, infinity)
         orelse Evaluations >= maps:get(evaluations, Goal, infinity)
