@@ -426,6 +426,7 @@ defmodule Cambrian.Population do
           seed: Genotype.seed(),
           generation: non_neg_integer,
           evaluations: non_neg_integer,
+          failures: non_neg_integer,
           inputs: pos_integer,
           outputs: pos_integer,
           networks: {inputs :: pos_integer, outputs :: pos_integer},
