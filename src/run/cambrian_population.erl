@@ -280,7 +280,7 @@ run(Population, Goal) ->
 %%   species => [{0,30},{1,25},{2,13},{3,19},{4,25},{5,30},{6,6},{7,1},{8,1}]}
 %% 4> ok = cambrian_population:stop(P).
 %% '''
--spec step(population(), pos_integer()) -> {ok, stats()} | {error, running | failure()}.
+-spec step(population(), pos_integer()) -> {ok, stats()} | {error, running | not_evaluated | failure()}.
 step(Population, Generations) when is_integer(Generations), Generations > 0 ->
     #{next := First} = call(Population, next, infinity),
     step(Population, First, First + Generations - 1).
@@ -715,9 +715,9 @@ evaluating(info, {Tag, {ok, {cut, Evaluated}}}, #data{job = {Tag, _}} = Data) ->
     evaluated(Evaluated, Data#data{is_cut = true});
 evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
     evaluated(Evaluated, Data);
-evaluating(info, {Tag, {ok, Evaluated, Faults}}, #data{job = {Tag, _}} = Data) ->
+evaluating(info, {Tag, {ok, Outcomes, Faults}}, #data{job = {Tag, _}} = Data) ->
     report_faults(Faults, Data),
-    told(Evaluated, Faults, Data);
+    end_round(Outcomes, Faults, Data);
 evaluating(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -932,9 +932,9 @@ is_done_again(#data{stats = undefined, history = History, population = Populatio
 is_done_again(_Data) -> false.
 
 %% The round is over: the next one, unless there is none, the target is reached or a limit came first.
-told(Evaluated, Faults, #data{tuning = Tuning, spent = Spent} = Data) ->
+end_round(Known, Faults, #data{tuning = Tuning, spent = Spent} = Data) ->
     Asked = length(cambrian_nif:tuning_candidates(Tuning)),
-    Outcomes = Evaluated ++ lists:duplicate(Asked - length(Evaluated), skipped),
+    Outcomes = Known ++ lists:duplicate(Asked - length(Known), skipped),
     {ok, Next} = cambrian_nif:tuning_tell(Tuning, Outcomes),
     Fitness = [F || F <- lists:map(fun cambrian_evaluator:fitness/1, Outcomes), is_number(F)],
     Reached = case Data of
@@ -942,10 +942,10 @@ told(Evaluated, Faults, #data{tuning = Tuning, spent = Spent} = Data) ->
                   _ -> false
               end,
     Cut = lists:member(skipped, Outcomes),
-    Told = Data#data{spent = Spent + length(Evaluated), is_cut = Cut},
+    Ended = Data#data{spent = Spent + length(Known), is_cut = Cut},
     case cambrian_nif:tuning_candidates(Next) of
-        Candidates when Candidates =:= []; Reached; Cut -> settle(Next, Faults, Told);
-        Candidates -> evaluate_round(Next, Candidates, Told)
+        Candidates when Candidates =:= []; Reached; Cut -> settle(Next, Faults, Ended);
+        Candidates -> evaluate_round(Next, Candidates, Ended)
     end.
 
 settle(Tuning, Faults, Data) ->
@@ -1091,8 +1091,9 @@ conclude(Solved, Trial, #data{stats = Stats, steps = Steps, history = History} =
     end.
 
 %% Who asked for some steps is answered after the last of them, even if the population goes on.
-stepped(#data{steps = 0, stepping = Stepping, stats = Stats} = Data) ->
-    _ = [gen_statem:reply(From, {ok, Stats}) || From <- Stepping],
+stepped(#data{steps = 0, stepping = Stepping} = Data) ->
+    Answer = answer(stats, Data),
+    _ = [gen_statem:reply(From, Answer) || From <- Stepping],
     Data#data{stepping = []};
 stepped(Data) -> Data.
 
