@@ -374,6 +374,19 @@ no_name_is_washed_test() ->
     ?assertEqual(0.35, cambrian_realm:reputation(key(2), Same)).
 
 %% To be there counts for those who may publish.
+who_delivered_has_earned_test() ->
+    Key = cambrian_identity:public_key(<<5:256>>),
+    Realm = cambrian_realm:new(#{name => <<"r">>}),
+    ?assertNot(cambrian_realm:has_earned(Key, Realm)),
+    {ok, Heard} = cambrian_realm:genuine(#{realm => <<"r">>, origin => Key, genotype => <<1:256>>, sequence => 1, time => 0}, 0, Realm),
+    ?assertNot(cambrian_realm:has_earned(Key, Heard)),
+    {confirmed, Confirmed} = cambrian_realm:checked(Key, 1.0, 1.0, 0, Heard),
+    ?assertNot(cambrian_realm:has_earned(Key, Confirmed)),
+    Earned = cambrian_realm:accepted(Key, Confirmed),
+    ?assert(cambrian_realm:has_earned(Key, Earned)),
+    {inflated, Lied} = cambrian_realm:checked(Key, 2.0, 1.0, 0, Earned),
+    ?assertNot(cambrian_realm:has_earned(Key, Lied)).
+
 who_is_heard_test() ->
     [A, B, Owner] = [cambrian_identity:public_key(<<N:256>>) || N <- [1, 2, 3]],
     Open = cambrian_realm:new(#{name => <<"r">>}),

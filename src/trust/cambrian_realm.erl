@@ -12,7 +12,7 @@
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5,
-         accepted/2, succeed/3, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3, named/2, bans/1, heir/2, reputation/2, report/1,
+         accepted/2, succeed/3, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3, has_earned/2, named/2, bans/1, heir/2, reputation/2, report/1,
          save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
@@ -45,7 +45,8 @@
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
                  | {follow, cambrian_identity:succession()}
                  | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
-                 | {accepted, cambrian_identity:key()} | {is_banned, subject()} | {is_heard, cambrian_identity:key()}.
+                 | {accepted, cambrian_identity:key()} | {is_banned, subject()} | {is_heard, cambrian_identity:key()}
+                 | {has_earned, cambrian_identity:key()}.
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
                     origins := #{cambrian_identity:key() => standing()}, bans := [ban()],
                     retired := #{Old :: cambrian_identity:key() => New :: cambrian_identity:key()},
@@ -260,7 +261,8 @@ ask({follow, Succession}, Now, Realm) ->
 ask({checked, Origin, Claimed, Measured}, Now, Realm) -> checked(Origin, Claimed, Measured, Now, Realm);
 ask({accepted, Origin}, _Now, Realm) -> {ok, accepted(Origin, Realm)};
 ask({is_banned, Subject}, _Now, Realm) -> {is_banned(Subject, Realm), Realm};
-ask({is_heard, Key}, Now, Realm) -> {is_heard(Key, Now, Realm), Realm}.
+ask({is_heard, Key}, Now, Realm) -> {is_heard(Key, Now, Realm), Realm};
+ask({has_earned, Key}, _Now, Realm) -> {has_earned(Key, Realm), Realm}.
 
 answer({ok, Moved}, _Realm) -> {ok, Moved};
 answer({error, Reason, Counted}, _Realm) -> {{error, Reason}, Counted};
@@ -506,6 +508,15 @@ unban(Subject, #realm{bans = Bans, origins = Origins} = Realm) ->
 is_heard(Key, Now, Realm) ->
     Claims = #{origin => Key, genotype => none},
     lists:all(fun(Question) -> Question(Claims, Now, Realm) =:= ok end, [fun banned/3, fun retired/3, fun capability/3]).
+
+%% @doc Whether a population here has taken in something that this key sent, and the key still has a good name. Keys that
+%% have not earned this share what strangers may cost.
+-spec has_earned(cambrian_identity:key(), realm()) -> boolean().
+has_earned(Key, #realm{origins = Origins}) ->
+    case Origins of
+        #{Key := #{accepted := Accepted, reputation := Reputation}} -> Accepted > 0 andalso Reputation > ?NEUTRAL;
+        _ -> false
+    end.
 
 %% @doc Whose name it is, of those that are known here.
 -spec named(cambrian_identity:name(), realm()) ->

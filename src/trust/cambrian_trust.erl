@@ -447,6 +447,8 @@ request({is_banned, Subject}, _Now, _Name, #open{realm = Realm} = Open) ->
     {cambrian_realm:is_banned(Subject, Realm), Open};
 request({is_heard, Key}, Now, _Name, #open{realm = Realm} = Open) ->
     {cambrian_realm:is_heard(Key, Now, Realm), Open};
+request({has_earned, Key}, _Now, _Name, #open{realm = Realm} = Open) ->
+    {cambrian_realm:has_earned(Key, Realm), Open};
 request(Admission, Now, Name, #open{realm = Realm} = Open) ->
     {Answer, Moved} = cambrian_realm:ask(Admission, Now, Realm),
     admission(Answer, Admission, Now, Name, Realm, Open#open{realm = Moved}).
