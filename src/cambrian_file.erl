@@ -5,7 +5,7 @@
 -include_lib("kernel/include/file.hrl").
 
 -export([save/2, read_whole/1, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1,
-         set_aside/1, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
+         set_aside/1, numbered/2, in_number/2, terms/1, make_own_dirs/1, begin_own/2, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
 
 -type path() :: file:filename_all().
@@ -19,6 +19,7 @@
 %% More than a population of a million has.
 -define(MAX_SIZE, (1 bsl 32)).
 -define(OTHERS_MAY_WRITE, 8#022).
+-define(OTHERS, 8#077).
 %% In a directory of others, of another owner, or mounted as a file of its own.
 -define(ONLY_IN_PLACE(Reason), (Reason =:= eacces orelse Reason =:= eperm orelse Reason =:= ebusy)).
 
@@ -120,24 +121,30 @@ alike(Temporary, #file_info{mode = Mode, uid = Owner, gid = Group}) ->
 
 %%% ---- files of our own -------------------------------------------------------------------
 
-%% @doc Makes the directories of a path that are not there. Like what is written there, nobody but the owner may change
-%% them, whatever the umask says.
+%% @doc Makes the directories of a path that are not there. Nobody but the owner may change them, whatever the umask says.
 -spec make_dirs(path()) -> ok | {error, reason()}.
-make_dirs(Path) ->
+make_dirs(Path) -> make_dirs(Path, ?OTHERS_MAY_WRITE).
+
+%% @doc The same for directories of our own, which nobody else may enter.
+-spec make_own_dirs(path()) -> ok | {error, reason()}.
+make_own_dirs(Path) -> make_dirs(Path, ?OTHERS).
+
+make_dirs(Path, Forbidden) ->
     Dir = filename:dirname(Path),
     case filelib:is_dir(Dir) of
         true -> ok;
-        false -> all([fun() -> make_dirs(Dir) end, fun() -> make_dir(Dir) end])
+        false -> all([fun() -> make_dirs(Dir, Forbidden) end, fun() -> make_dir(Dir, Forbidden) end])
     end.
 
 %% Somebody else may have made it meanwhile.
-make_dir(Dir) ->
+make_dir(Dir, Forbidden) ->
     case file:make_dir(Dir) of
-        ok -> protect(Dir);
+        ok -> all([fun() -> forbid(Forbidden, Dir) end, fun() -> sync_directory(filename:dirname(Dir)) end]);
         Error -> case filelib:is_dir(Dir) of true -> ok; false -> Error end
     end.
 
--spec write(path(), Magic :: binary(), Payload :: binary()) -> ok | {error, error()}.
+%% @doc Writes a file of our own, which nobody but its owner may read or write, whatever the umask says.
+-spec write(path(), Magic :: binary(), Payload :: iodata()) -> ok | {error, error()}.
 write(Path, Magic, Payload) ->
     case place(Path) of
         {file, File, Info} -> write(Path, File, Info, whole(Magic, Payload));
@@ -147,11 +154,11 @@ write(Path, Magic, Payload) ->
 
 write(Path, File, Info, Bytes) ->
     Temporary = beside(File, ".tmp"),
-    Written = all([fun() -> make_dirs(File) end,
+    Written = all([fun() -> make_own_dirs(File) end,
                    %% of a VM that was killed
                    fun() -> gone(file:delete(Temporary)) end,
                    fun() -> begun(Temporary, Info) end,
-                   fun() -> protect(Temporary) end,
+                   fun() -> forbid(?OTHERS, Temporary) end,
                    fun() -> write_synced(Temporary, Bytes) end,
                    fun() -> file:rename(Temporary, File) end,
                    fun() -> sync_directory(filename:dirname(File)) end]),
@@ -159,10 +166,14 @@ write(Path, File, Info, Bytes) ->
     _ = [file:delete(Temporary) || Written =/= ok],
     of_path(Path, Written).
 
-protect(File) ->
+%% @doc A new file of our own, with its first bytes, for one who will add to it.
+-spec begin_own(path(), iodata()) -> ok | {error, error()}.
+begin_own(Path, Bytes) -> write(Path, Path, none, Bytes).
+
+forbid(Forbidden, File) ->
     case file:read_file_info(File) of
-        {ok, #file_info{mode = Mode}} when Mode band ?OTHERS_MAY_WRITE =:= 0 -> ok;
-        {ok, #file_info{mode = Mode}} -> file:change_mode(File, Mode band 8#7777 band bnot ?OTHERS_MAY_WRITE);
+        {ok, #file_info{mode = Mode}} when Mode band Forbidden =:= 0 -> ok;
+        {ok, #file_info{mode = Mode}} -> file:change_mode(File, Mode band 8#7777 band bnot Forbidden);
         Error -> Error
     end.
 
@@ -187,7 +198,7 @@ write_secret_file(Path, Bytes) ->
     Room = beside(Path, ".new"),
     Inside = filename:join(Room, "secret"),
     Clear = fun() -> clear(Inside, Room) end,
-    Written = all([fun() -> make_dirs(Path) end,
+    Written = all([fun() -> make_own_dirs(Path) end,
                    Clear,
                    fun() -> file:make_dir(Room) end,
                    fun() -> file:change_mode(Room, 8#700) end,
@@ -267,14 +278,27 @@ read_secret(Path, Magic) ->
 %% @doc The term that such a file holds; no atom is made, and nothing is unpacked that would be larger than its file. All
 %% atoms that ours have are there once our modules are.
 -spec term(Payload :: binary()) -> {ok, term()} | error.
-term(<<131, 80, _/binary>>) -> error;
 term(Payload) ->
+    case terms([Payload]) of
+        {ok, [Term]} -> {ok, Term};
+        error -> error
+    end.
+
+%% @doc The same of several.
+-spec terms([binary()]) -> {ok, [term()]} | error.
+terms(Payloads) ->
     _ = application:load(cambrian),
     {ok, Modules} = application:get_key(cambrian, modules),
     _ = code:ensure_modules_loaded(Modules),
-    try {ok, binary_to_term(Payload, [safe])}
+    try {ok, [unpacked(Payload) || Payload <- Payloads]}
     catch error:_ -> error
     end.
+
+unpacked(Payload) when binary_part(Payload, 0, 2) =/= <<131, 80>> ->
+    %% trailing bytes would be nobody's
+    {Term, Used} = binary_to_term(Payload, [safe, used]),
+    Used = byte_size(Payload),
+    Term.
 
 -spec delete(path()) -> ok | {error, error()}.
 delete(Path) -> of_path(Path, gone(file:delete(Path))).
@@ -284,9 +308,33 @@ delete(Path) -> of_path(Path, gone(file:delete(Path))).
 set_aside(Path) ->
     Aside = beside(Path, ".torn"),
     case file:rename(Path, Aside) of
-        ok -> {ok, Aside};
+        ok -> sync_directory(filename:dirname(Path)), {ok, Aside};
         {error, Reason} -> {error, {Reason, Path}}
     end.
+
+%% @doc The files of a directory whose name is a number with this suffix, as {@link in_number/2} makes it, the newest first.
+%% What else lies there is not ours. Of a directory that cannot be read it is not said that it is empty.
+-spec numbered(path(), Suffix :: binary()) -> {ok, [{non_neg_integer(), path()}]} | {error, error()}.
+numbered(Dir, Suffix) ->
+    case file:list_dir_all(Dir) of
+        {ok, All} ->
+            %% ours have digits, and those that are no text come as binaries
+            Names = [unicode:characters_to_binary(Name) || Name <- All, is_list(Name)],
+            Numbered = [{Number, filename:join(Dir, Name)} || Name <- Names, Number <- number(Name, Suffix)],
+            {ok, lists:reverse(lists:sort(Numbered))};
+        {error, enoent} -> {ok, []};
+        Error -> of_path(Dir, Error)
+    end.
+
+number(Name, Suffix) ->
+    try binary_to_integer(filename:rootname(Name, Suffix)) of
+        Number -> [Number || Number >= 0, in_number(Number, Suffix) =:= Name]
+    catch error:badarg -> []
+    end.
+
+%% @doc A name with a number of digits that sorts as text.
+-spec in_number(non_neg_integer(), Suffix :: binary()) -> binary().
+in_number(Number, Suffix) -> iolist_to_binary(io_lib:format("~12..0b~s", [Number, Suffix])).
 
 beside(Path, Suffix) when is_binary(Path) -> <<Path/binary, (list_to_binary(Suffix))/binary>>;
 beside(Path, Suffix) -> filename:flatten([Path, Suffix]).

@@ -44,7 +44,7 @@ document(Name, Dir) ->
 running() -> [{0, "cambrian_sup", flags(cambrian_sup:init([]))} | children(1, cambrian_sup)].
 
 children(Depth, Supervisor) ->
-    lists:append([[{Depth, name(Id), supervision(Id, Type)} | below(Depth + 1, Pid, Type)]
+    lists:append([[{Depth, name(Id, Type), supervision(Id, Type)} | below(Depth + 1, Pid, Type)]
                   || {Id, Pid, Type, _} <- in_order(supervisor:which_children(Supervisor))]).
 
 below(_, _, worker) -> [];
@@ -53,13 +53,15 @@ below(Depth, Pid, supervisor) -> children(Depth, Pid).
 %% The last that was started is the first to be told.
 in_order(Children) -> lists:reverse(Children).
 
-name(undefined) -> "guard";
-name({bridge, _}) -> "{bridge,Realm}";
-name(Id) -> atom_to_list(Id).
+name(undefined, worker) -> "realm";
+name(undefined, supervisor) -> "guard";
+name({bridge, _}, _) -> "{bridge,Realm}";
+name(Id, _) -> atom_to_list(Id).
 
 supervision(_, worker) -> "";
 supervision(undefined, supervisor) -> flags(cambrian_population_sup:init(guard));
 supervision(cambrian_population_sup, supervisor) -> flags(cambrian_population_sup:init(populations));
+supervision(cambrian_realms, supervisor) -> flags({ok, cambrian_realms:specification()});
 supervision(Module, supervisor) -> flags(Module:init([])).
 
 flags({ok, {Flags, _}}) ->

@@ -296,7 +296,7 @@ bombardment(Config) ->
     ?assertEqual(Pids, living(One)),
     ?assertMatch(<<_:32/binary>>, publish(One)).
 
-living(Peer) -> [peer:call(Peer, cambrian_bridges, whereis_name, [?REALM]), peer:call(Peer, erlang, whereis, [cambrian_trust])].
+living(Peer) -> [peer:call(Peer, cambrian_bridges, whereis_name, [?REALM]), peer:call(Peer, cambrian_realms, find, [?REALM])].
 
 bombard_here(Count) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 3),
@@ -447,7 +447,7 @@ published_in(Peer) ->
     Realms = [Realm || #{step := published, realm := Realm} <- peer:call(Peer, cambrian_bridge, why, [Champion])],
     Realms =/= [] andalso lists:usort(Realms).
 
-self_there(Peer) -> peer:call(Peer, erlang, whereis, [cambrian_trust]).
+self_there(Peer) -> peer:call(Peer, erlang, whereis, [cambrian_realms]).
 
 %% Of two realms, each has its own.
 two_realms(Config) ->

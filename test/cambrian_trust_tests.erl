@@ -155,9 +155,13 @@ the_kill_switch_survives_test_() ->
     end).
 
 kill_server() ->
-    Server = whereis(cambrian_trust),
+    Server = server(),
     true = exit(Server, kill),
-    until(fun() -> is_pid(whereis(cambrian_trust)) andalso whereis(cambrian_trust) =/= Server end).
+    until(fun() -> not is_process_alive(Server) end).
+
+server() ->
+    {ok, Server} = cambrian_realms:find(?REALM),
+    Server.
 
 a_liar_bans_itself_test_() ->
     with_app(fun(_) ->
@@ -263,7 +267,7 @@ forgers_and_replayers_hurt_nobody_test_() ->
 
 bombardment_test_() ->
     with_app(fun(_) ->
-        Server = whereis(cambrian_trust),
+        Server = server(),
         Seed = erlang:system_time(microsecond),
         _ = rand:seed(exsss, Seed),
         Good = sealed(1, #{}),
@@ -274,7 +278,7 @@ bombardment_test_() ->
             _ = [?assertMatch({error, _}, cambrian_trust:check(?REALM, Bytes)) || Bytes <- Odd]
         catch Class:Reason:Stack -> erlang:raise(Class, {seed, Seed, Reason}, Stack)
         end,
-        ?assertEqual(Server, whereis(cambrian_trust)),
+        ?assertEqual(Server, server()),
         ?assertEqual(ok, arrives(Good))
     end).
 
@@ -289,7 +293,7 @@ bombard(Good, Certificate) ->
 
 memory_stays_bounded_test_() ->
     with_app(fun(_) ->
-        Server = whereis(cambrian_trust),
+        Server = server(),
         Self = self(),
         Sleeper = spawn_link(fun() ->
                       ok = cambrian_trust:subscribe(?REALM),
@@ -350,9 +354,8 @@ every_refusal_is_told_test_() ->
             malformed = arrives(<<"noise">>),
             ?assertEqual(none, receive {cambrian_trust, _, _} = Event -> Event after 0 -> none end),
             restart(),
-            {ok, Log} = file:read_file(filename:join([Dir, "realms", ?REALM, "audit.1"])),
-            Written = [lists:nth(2, string:lexemes(Line, " ")) || Line <- string:lexemes(Log, "\n")],
-            ?assertEqual([atom_to_binary(Reason) || Reason <- Reasons ++ [malformed]], Written)
+            {ok, Log, []} = cambrian_audit:read(filename:join([Dir, "realms", ?REALM]), refusals),
+            ?assertEqual([atom_to_binary(Reason) || Reason <- Reasons ++ [malformed]], [What || #{what := What} <- Log])
         after
             true = unregister(cambrian_trust_tests),
             true = code:delete(telemetry),
@@ -394,31 +397,47 @@ standings_are_saved_in_passing_test_() ->
         ?assertEqual(Reputation, cambrian_trust:reputation(?REALM, key(1)))
     end).
 
-a_torn_file_is_set_aside_test_() ->
-    with_app(fun(Dir) ->
-        Path = filename:join([Dir, "realms", binary_to_list(?REALM), "trust"]),
+%% Where it is the only one, the realm stays closed until somebody opens it anew.
+a_file_that_is_no_good_closes_the_realm_test_() ->
+    {timeout, 300, fun() -> cambrian_temporary:with_data_dir(fun(Dir) ->
+        ok = cambrian_trust:open(?REALM, #{}),
         ok = application:stop(cambrian),
+        [Path] = trust_files(Dir),
         {ok, Whole} = file:read_file(Path),
-        ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
-        try
+        Bad = [<<>>, binary:part(Whole, 0, 30), binary:part(Whole, 0, byte_size(Whole) - 1), <<"not ours">>,
+               of_earlier(<<"no term">>), of_earlier(term_to_binary(#{})), of_earlier(term_to_binary(#{origins => 1})),
+               %% an atom that is not there
+               of_earlier(<<131, 119, 22, "no_atom_of_this_system">>)
+               | [packed(Other) || Other <- unlike(saved(Whole))]],
+        quietly(fun() ->
             [begin
+                 ok = file:del_dir_r(filename:join(Dir, "realms")),
+                 ok = filelib:ensure_dir(Path),
                  ok = file:write_file(Path, Bytes),
                  {ok, _} = application:ensure_all_started(cambrian),
-                 ok = cambrian_trust:open(?REALM, #{}),
-                 ?assertEqual(ok, arrives(1, #{})),
+                 ?assertEqual({realm_damaged, Bytes}, {arrives(1, #{}), Bytes}),
+                 ?assertEqual({error, {realm_damaged, ?REALM}}, cambrian_trust:open(?REALM, #{})),
                  ?assertEqual({ok, Bytes}, file:read_file([Path, ".torn"])),
                  ok = application:stop(cambrian)
-             end || Bytes <- [<<>>, binary:part(Whole, 0, 30), binary:part(Whole, 0, byte_size(Whole) - 1), <<"not ours">>,
-                              strange(<<"no term">>), strange(term_to_binary(#{})), strange(term_to_binary(#{origins => 1})),
-                              %% an atom that is not there
-                              strange(<<131, 119, 22, "no_atom_of_this_system">>)
-                              | [strange(term_to_binary(Other)) || Other <- unlike(binary_to_term(payload(Whole)))]]]
-        after
-            ok = logger:remove_primary_filter(expected)
-        end
-    end).
+             end || Bytes <- Bad]
+        end)
+    end) end}.
 
-payload(<<"cambrian trust 1\n", _Hash:32/binary, Payload/binary>>) -> Payload.
+trust_files(Dir) -> lists:sort(filelib:wildcard(filename:join([Dir, "realms", "*", "*.trust"]))).
+
+quietly(Test) ->
+    ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
+    try Test() after ok = logger:remove_primary_filter(expected) end.
+
+%% As a release before this one wrote it.
+of_earlier(Payload) -> <<"cambrian trust 1\n", (crypto:hash(sha256, Payload))/binary, Payload/binary>>.
+
+packed(Saved) when is_map(Saved) ->
+    Payload = iolist_to_binary([<<1:64>>, cambrian_realm_file:pack_all(Saved)]),
+    <<"cambrian trust 2\n", (crypto:hash(sha256, Payload))/binary, Payload/binary>>.
+
+saved(<<"cambrian trust 2\n", _Hash:32/binary, 1:64, Frames/binary>>) ->
+    cambrian_realm_file:unpack([<<Size:32, Frame/binary>> || <<Size:32, Frame:Size/binary>> <= Frames]).
 
 %% Of what a realm saves, each part left out or as what it is not; of another realm; and with successions that go round.
 unlike(Saved) ->
@@ -440,15 +459,13 @@ unlike(Saved) ->
             || Part <- maps:keys(Standing), Value <- [<<1>>, nan, -1],
                Value =/= -1 orelse not lists:member(Part, [seen, filled, tokens])].
 
-strange(Payload) -> <<"cambrian trust 1\n", (crypto:hash(sha256, Payload))/binary, Payload/binary>>.
-
 %% A disk that takes nothing: the ban holds, and its answer says that it will not survive.
 a_disk_that_fails_test_() ->
     with_app(fun(Dir) ->
         ok = file:del_dir_r(filename:join(Dir, "realms")),
         ok = file:write_file(filename:join(Dir, "realms"), <<>>),
         {error, {_, Path}} = cambrian_trust:ban(?REALM, {key, key(1)}),
-        ?assertEqual(<<"trust">>, filename:basename(Path)),
+        ?assertEqual(<<".trust">>, filename:extension(Path)),
         ?assertEqual(banned_key, arrives(1, #{})),
         ok = file:delete(filename:join(Dir, "realms")),
         ok = cambrian_trust:ban(?REALM, {key, key(2)}),
@@ -509,9 +526,8 @@ a_key_is_banned_by_its_name_test_() ->
         ?assertEqual(ok, arrives(1, #{sequence => 2})),
         ?assertError(function_clause, cambrian_trust:ban(?REALM, {key, <<"too short">>})),
         ok = application:stop(cambrian),
-        [Audit | _] = filelib:wildcard(filename:join([Dir, "realms", "*", "audit.1"])),
-        {ok, Lines} = file:read_file(Audit),
-        ?assertNotEqual(nomatch, binary:match(Lines, <<" name=", Name/binary, " ">>))
+        {ok, Refused, []} = cambrian_audit:read(filename:join([Dir, "realms", ?REALM]), refusals),
+        ?assertMatch([#{details := #{<<"name">> := Name}}], Refused)
     end).
 
 %% What this node sent before it was started again, with its clock set back, others do not take for a replay of the next.

@@ -131,13 +131,15 @@ defmodule Cambrian.Bridge do
 
   @typedoc """
   How the transport is connected, of which some say more; the populations that take part, by their
-  names; and those that are to and are not there.
+  names; and those that are to and are not there. `:trust` is there where files of the realm are
+  damaged: `:closed` takes nothing in (`Cambrian.Trust.report/1`).
   """
   @type status :: %{
           required(:connected) => boolean,
           required(:peers) => non_neg_integer | :unknown,
           required(:populations) => [term],
           required(:missing) => [Population.t()],
+          optional(:trust) => :fell_back | :closed,
           optional(atom) => term
         }
 

@@ -229,6 +229,17 @@ defmodule Cambrian.Error do
   defp text({:unknown_realm, realm}),
     do: "the realm #{inspect(realm)} was not opened here"
 
+  defp text({:realm_damaged, realm}),
+    do:
+      "the realm #{inspect(realm)} is closed, as none of its files is whole; " <>
+        "Cambrian.Trust.reset/2 opens it anew, without its bans"
+
+  defp text({:realm_unavailable, realm}),
+    do: "the process of the realm #{inspect(realm)} crashed; ask again"
+
+  defp text({:not_damaged, realm}),
+    do: "the files of the realm #{inspect(realm)} are not damaged, so there is nothing to reset"
+
   defp text({:unknown_name, name}), do: "no key that is known here has the name #{name}"
   defp text({:ambiguous_name, name}), do: "several keys have the name #{name}; give the key"
   defp text({:unsafe_permissions, path}), do: "others than its owner may read or write #{path}"

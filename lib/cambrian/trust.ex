@@ -14,9 +14,9 @@ defmodule Cambrian.Trust do
   inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is
   banned.
 
-  What is known of a realm stays after a restart where the application's `:data_dir` is set, and
-  every refusal is a line in the files `audit.*` there. Where the application `:telemetry` is loaded,
-  a refusal is its event `[:cambrian, :mesh, :rejected]` as well.
+  What is known of a realm stays after a restart where the application's `:data_dir` is set, and what
+  was decided and refused is written to an audit there: see `decisions/1`. Where the application
+  `:telemetry` is loaded, a refusal is its event `[:cambrian, :mesh, :rejected]` as well.
 
   ## Options
 
@@ -68,6 +68,25 @@ defmodule Cambrian.Trust do
   def open(realm, opts \\ []) do
     with {:ok, options} <- Boundary.to_map(:options, opts),
          do: :cambrian_trust.open(realm, options)
+  end
+
+  @doc """
+  Opens a realm anew that is closed because none of its files is whole.
+
+  Its bans and standings are lost: copy a backup of its directory back, or look at `decisions/1` for
+  what was banned, before you do this. `:capability` must be given, as it is lost, too. The damaged
+  files stay, as `*.torn`.
+
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
+      iex> Cambrian.Trust.reset("org.example.docs.trust", capability: :open)
+      {:error, {:not_damaged, "org.example.docs.trust"}}
+      iex> Cambrian.Trust.reset("org.example.docs.trust", [])
+      {:error, {:missing_options, [:capability]}}
+  """
+  @spec reset(realm, keyword) :: :ok | {:error, Error.reason()}
+  def reset(realm, opts) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         do: :cambrian_trust.reset(realm, options)
   end
 
   @doc """
@@ -183,6 +202,11 @@ defmodule Cambrian.Trust do
   All that is known of a realm: `:origins` with their standings, `:bans`, `:retired` keys with their
   successors, how many were `:refused` for which reason, and the options.
 
+  `:condition` is `:sound`; `{:fell_back, damaged}` where the newest file was damaged and the one
+  before it was taken, so that bans and standings of the last moments before that are lost; or
+  `{:closed, damaged}` where none was whole, so that everything is refused as `:realm_damaged` until
+  `reset/2`. `{:closed, {reason, file}}` says that the files cannot be read.
+
       iex> Cambrian.Trust.report("org.example.docs.unknown").origins
       %{}
   """
@@ -203,6 +227,22 @@ defmodule Cambrian.Trust do
   """
   @spec refusals(realm) :: [refusal]
   def refusals(realm), do: report(realm).last
+
+  @doc """
+  What people decided for a realm on this node, the oldest first: bans, options, what was found
+  damaged.
+
+  It comes from files in the `:data_dir`, which nothing that others send can fill; without a
+  `:data_dir` there is nothing. `damaged` names the files in which a line was changed or lost.
+
+      iex> Cambrian.Trust.decisions("org.example.docs.trust")
+      {:ok, [], []}
+  """
+  @spec decisions(realm) ::
+          {:ok, [%{time: String.t(), what: String.t(), details: %{String.t() => String.t()}}],
+           damaged :: [%{file: Path.t(), line: pos_integer, reason: :torn_end | :changed}]}
+          | {:error, Error.reason()}
+  defdelegate decisions(realm), to: :cambrian_trust
 
   @doc """
   Sends events to the caller from now on.

@@ -76,7 +76,7 @@ identity() ->
     end.
 
 realm(Realm) ->
-    #{bans := Bans, refused := Refused, last := Last} = cambrian_trust:report(Realm),
+    #{bans := Bans, refused := Refused, last := Last} = cambrian_trust:overview(Realm),
     #{connected := Connected, missing := Missing} = cambrian_bridge:status(Realm),
     Newest = lists:sort(fun(#{time := A}, #{time := B}) -> A >= B end, Bans),
     #{name => Realm, connected => Connected, missing => Missing, bans => lists:sublist(Newest, ?MAX_BANS), refused => Refused,

@@ -6,7 +6,7 @@
 
 %% Without one of these the node does not do its work, or only seems to.
 -define(NEEDED, [cambrian_governor, cambrian_store, cambrian_lineage, cambrian_program_pool, cambrian_population_sup,
-                 cambrian_mesh_sup, cambrian_trust]).
+                 cambrian_mesh_sup, cambrian_realms]).
 
 -type answer() :: {200 | 503, [{string(), string()}], binary()}.
 

@@ -76,9 +76,10 @@
 %% since 1970.
 
 -type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown,
-                    populations := [Name :: term()], missing := [cambrian_population:population()], atom() => term()}.
+                    populations := [Name :: term()], missing := [cambrian_population:population()],
+                    trust => fell_back | closed, atom() => term()}.
 %% What the transport says of its connection; the populations that take part, by their names; and those that are to and are
-%% not there.
+%% not there. `trust' is there where files of the realm are damaged: `closed' takes nothing in ({@link cambrian_trust:report/1}).
 
 %% @doc Under a supervisor of your own, or linked to the caller: one bridge a realm.
 %%

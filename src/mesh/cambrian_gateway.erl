@@ -73,6 +73,8 @@ prepare(#{realm := Realm} = Options) ->
         {ok, Identity, Home} ->
             case cambrian_trust:open(Realm, maps:with([capability, rate, tolerance], Options)) of
                 ok -> connect(Options, Identity, Home);
+                %% the bridge takes nothing in until somebody opens the realm, and says so
+                {error, {realm_damaged, _}} -> connect(Options, Identity, Home);
                 Error -> Error
             end;
         Error -> Error
@@ -163,8 +165,9 @@ handle_call({story, Id}, _From, #state{exchange = Exchange} = State) ->
 handle_call(stories, _From, #state{exchange = Exchange} = State) ->
     Stories = [{Id, [with_name(Step, State) || Step <- Steps]} || {Id, Steps} <- cambrian_exchange:stories(Exchange)],
     {reply, Stories, State};
-handle_call(status, _From, #state{transport = Transport, connection = Connection, joined = Joined, missing = Missing} = State) ->
-    Status = Transport:status(Connection),
+handle_call(status, _From, #state{realm = Realm, transport = Transport, connection = Connection, joined = Joined,
+                                  missing = Missing} = State) ->
+    Status = maps:merge(Transport:status(Connection), damage(Realm)),
     {reply, Status#{populations => lists:sort(maps:keys(Joined)), missing => Missing}, State};
 handle_call(counts, _From, #state{counts = Counts} = State) ->
     {reply, Counts, State};
@@ -348,6 +351,13 @@ tell(node_up, #{origin := Origin}, #state{realm = Realm} = State) ->
     cambrian_telemetry:execute([cambrian, mesh, node_up], #{count => 1}, #{realm => Realm, origin => Origin}),
     State;
 tell(judged, _Facts, State) -> State.
+
+%% What befell the files of the realm, where anything did.
+damage(Realm) ->
+    case cambrian_trust:overview(Realm) of
+        #{condition := sound} -> #{};
+        #{condition := {How, _}} -> #{trust => How}
+    end.
 
 %% For telemetry, which {@link cambrian_trust} tells of what is rejected.
 report(Event, Facts, #state{realm = Realm}) ->

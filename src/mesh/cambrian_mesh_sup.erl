@@ -32,7 +32,9 @@ bridge(#{realm := Realm} = Options) ->
 init([]) ->
     {ok, Bridges} = cambrian_bridge_options:from_environment(maps:from_list(application:get_all_env(cambrian))),
     {ok, {#{strategy => rest_for_one, intensity => 20, period => 10},
-          [worker(cambrian_trust), cambrian_transport_dist:child_spec(), worker(cambrian_bridges)]
+          [supervisor(cambrian_realms), cambrian_transport_dist:child_spec(), worker(cambrian_bridges)]
           ++ [bridge(cambrian_bridge_options:hidden(Options)) || Options <- Bridges]}}.
 
 worker(Module) -> #{id => Module, start => {Module, start_link, []}}.
+
+supervisor(Module) -> (worker(Module))#{type => supervisor}.

@@ -206,25 +206,7 @@ directory(_) -> none.
 %% @doc The checkpoints in a population's directory, the newest first: those whose name is a generation. What else lies
 %% there is not ours.
 -spec files(Dir :: cambrian_file:path()) -> [cambrian_file:path()].
-files(Dir) ->
-    Numbered = [{Generation, File} || File <- names(Dir), Generation <- generation(File)],
-    [filename:join(Dir, File) || {_, File} <- lists:reverse(lists:sort(Numbered))].
-
-names(Dir) ->
-    case file:list_dir_all(Dir) of
-        %% ours have digits, and those that are no text come as binaries
-        {ok, All} -> [unicode:characters_to_binary(Name) || Name <- All, is_list(Name)];
-        {error, _} -> []
-    end.
-
-generation(File) ->
-    try binary_to_integer(filename:rootname(File, ?SUFFIX)) of
-        Generation -> [Generation || Generation >= 0, name(Generation) =:= File]
-    catch error:badarg -> []
-    end.
-
-%% A number of digits that sorts as text.
-name(Generation) -> iolist_to_binary(io_lib:format("~12..0b~s", [Generation, ?SUFFIX])).
+files(Dir) -> [File || {ok, Numbered} <- [cambrian_file:numbered(Dir, ?SUFFIX)], {_, File} <- Numbered].
 
 written(Name, Checkpoint, Keep) ->
     case directory(Name) of
@@ -235,7 +217,7 @@ written(Name, Checkpoint, Keep) ->
 
 %% On a full disk the last of those that are there is enough, if that makes room for this one.
 written_in(Dir, #{generation := Generation} = Checkpoint, Keep) ->
-    Path = filename:join(Dir, name(Generation)),
+    Path = filename:join(Dir, cambrian_file:in_number(Generation, ?SUFFIX)),
     Written = cambrian_file:write(Path, ?MAGIC, term_to_binary(encode(Checkpoint))),
     Files = [File || File <- files(Dir), filelib:is_regular(File)],
     case {Written, older(Files, 1)} of
@@ -251,8 +233,7 @@ written_in(Dir, #{generation := Generation} = Checkpoint, Keep) ->
 
 %% What others began to write when their VM was killed.
 begun(Dir) ->
-    [filename:join(Dir, File) || File <- names(Dir), Whole <- [filename:rootname(File, <<".tmp">>)], Whole =/= File,
-                                 generation(Whole) =/= []].
+    [File || {ok, Numbered} <- [cambrian_file:numbered(Dir, <<(?SUFFIX)/binary, ".tmp">>)], {_, File} <- Numbered].
 
 older(Files, Keep) when length(Files) > Keep -> lists:nthtail(Keep, Files);
 older(_Files, _Keep) -> [].
@@ -272,13 +253,16 @@ delete(Files) ->
 newest(Name) ->
     case directory(Name) of
         none -> {error, not_found};
-        {ok, Dir} -> newest(files(Dir), {error, not_found});
+        {ok, Dir} ->
+            case cambrian_file:numbered(Dir, ?SUFFIX) of
+                {ok, Numbered} -> newest(Numbered, {error, not_found});
+                Error -> Error
+            end;
         Error -> Error
     end.
 
 newest([], First) -> First;
-newest([File | Earlier], First) ->
-    [Generation] = generation(filename:basename(File)),
+newest([{Generation, File} | Earlier], First) ->
     case open(File) of
         {ok, #{generation := Generation}} = Found -> Found;
         %% under a number that is too high, it would be taken for the last one for ever

@@ -1,86 +1,141 @@
 %% @private
-%% What was refused and decided, for people to read later: lines of `time what key=value ...' in files of a bounded size
-%% that replace each other, and the last refusals in memory. Without a path there are no files.
+%% What was decided and what was refused, for people to read later: lines of `time what key=value ...' in three logs
+%% ({@link cambrian_audit_log}), so that who fills one pushes nothing out of another.
 %%
-%% A line is handed to the process of its log, so a slow disk holds up nobody here.
+%% `decisions' has what people decided here, and what was found damaged; nobody else can add to it. `verdicts' has what this node
+%% concluded of others: bans by reputation, successions. `refusals' has what was refused. Of what others cause, ten lines of each
+%% kind a minute are written, and of the rest how many they were: whatever they send, the disk has little to do.
+%%
+%% The value is its owner's; a process beside it has the files, so that a slow disk holds up nobody here.
 -module(cambrian_audit).
+-behaviour(gen_server).
 
--export([open/1, open/2, note/4, refusal/2, last/1, close/1]).
--export_type([audit/0, refusal/0]).
+-export([open/1, open/2, decided/4, concluded/4, refusal/2, last/1, flush/1, writer/1, written/1, close/1, read/2]).
+-export([init/1, handle_call/3, handle_cast/2, terminate/2]).
+-export_type([audit/0, refusal/0, entry/0]).
 
--opaque audit() :: #{log := none | {module(), cambrian_file:path()}, last := [refusal()]}.
+-opaque audit() :: #{writer := none | pid(), last := [refusal()],
+                     window := #{{kind(), What :: atom()} => {Written :: non_neg_integer(), Counted :: non_neg_integer()}}}.
+-type kind() :: decisions | verdicts | refusals.
 %% `origin' and `genotype' as they were claimed, and the `name' of the origin's key; `time' in ms since 1970; `detail' as it was found.
 -type refusal() :: #{time := integer(), reason := atom(), origin := undefined | cambrian_identity:key(),
                      genotype := undefined | cambrian_genotype:id(), name => cambrian_identity:name(),
                      task => binary(), sequence => non_neg_integer(), base => cambrian_genotype:id(), detail => term()}.
+-type entry() :: #{time := binary(), what := binary(), details := #{binary() => binary()}}.
+%% `time' as in RFC 3339, in UTC.
 
 -define(KEPT, 100).
--define(SIZE, {1 bsl 20, 8}).
+-define(SIZES, #{decisions => {1 bsl 20, 8}, verdicts => {1 bsl 20, 4}, refusals => {1 bsl 20, 4}}).
+-define(LINES, 10).
+-define(WINDOW_MS, 60_000).
+%% A disk that takes nothing must not cost the VM its memory.
+-define(MAX_QUEUE, 1000).
 -define(IDS, [origin, genotype, base, key, old, new]).
 
--type place() :: none | {ok, cambrian_file:path()} | {error, cambrian_data_dir:error()}.
--type error() :: {term(), cambrian_file:path()} | cambrian_data_dir:error().
+-record(state, {dir :: cambrian_file:path(), sizes :: #{kind() => {pos_integer(), pos_integer()}},
+                logs = #{} :: #{kind() => cambrian_audit_log:log()},
+                %% lines that could not be written yet, the last one first
+                waiting = #{} :: #{kind() => [binary()]},
+                failed = #{} :: #{kind() => term()}}).
 
--spec open(place()) -> {ok, audit()} | {error, error()}.
-open(Path) -> open(Path, ?SIZE).
+%% @doc Logs in a directory, or none.
+-spec open(none | cambrian_file:path()) -> audit().
+open(Dir) -> open(Dir, ?SIZES).
 
--spec open(place(), {Bytes :: pos_integer(), Files :: pos_integer()}) -> {ok, audit()} | {error, error()}.
-open(none, _Size) ->
-    {ok, #{log => none, last => []}};
-open({ok, Path}, Size) ->
-    Log = {?MODULE, Path},
-    case cambrian_file:to_list(Path) of
-        {ok, Name} ->
-            _ = cambrian_file:make_dirs(Path),
-            case opened(Log, [{name, Log}, {file, Name}, {type, wrap}, {format, external}], Size) of
-                ok -> {ok, #{log => Log, last => []}};
-                {error, Reason} -> {error, {Reason, Path}}
-            end;
-        error -> {error, {badarg, Path}}
-    end;
-open({error, _} = Error, _Size) -> Error.
+-spec open(none | cambrian_file:path(), #{kind() => {Bytes :: pos_integer(), Files :: pos_integer()}}) -> audit().
+open(none, _Sizes) -> #{writer => none, last => [], window => #{}};
+open(Dir, Sizes) ->
+    {ok, Writer} = gen_server:start_link(?MODULE, {Dir, Sizes}, []),
+    (open(none))#{writer := Writer}.
 
-%% A log that was there with another size is given this one.
-opened(Log, Options, Size) ->
-    case disk_log:open([{size, Size} | Options]) of
-        {ok, Log} -> ok;
-        {error, {size_mismatch, _, _}} ->
-            case disk_log:open(Options) of
-                {ok, Log} -> disk_log:change_size(Log, Size);
-                Error -> Error
-            end;
-        Error -> Error
-    end.
+%% @doc One line of what a person decided, or of what was found damaged.
+-spec decided(Time :: integer(), What :: atom(), map(), audit()) -> audit().
+decided(Time, What, Details, Audit) -> send(decisions, line(Time, What, Details), Audit).
 
-%% @doc One line.
--spec note(Time :: integer(), What :: atom(), map(), audit()) -> audit().
-note(_Time, _What, _Details, #{log := none} = Audit) ->
-    Audit;
-note(Time, What, Details, #{log := Log} = Audit) ->
-    _ = disk_log:balog(Log, line(Time, What, Details)),
-    Audit.
+%% @doc One line of what this node concluded, unless there are too many of its kind.
+-spec concluded(Time :: integer(), What :: atom(), map(), audit()) -> audit().
+concluded(Time, What, Details, Audit) -> limited(verdicts, Time, What, Details, Audit).
 
-%% @doc One line, and kept in memory.
+%% @doc The same of what was refused, which is kept in memory in any case.
 -spec refusal(refusal(), audit()) -> audit().
 refusal(#{time := Time, reason := Reason} = Refusal, #{last := Last} = Audit) ->
     Kept = Audit#{last := [Refusal | lists:sublist(Last, ?KEPT - 1)]},
-    note(Time, Reason, maps:without([time, reason], Refusal), Kept).
+    limited(refusals, Time, Reason, maps:without([time, reason], Refusal), Kept).
+
+%% The owner gets `{cambrian_audit, flush}' at the end of the window.
+limited(_Kind, _Time, _What, _Details, #{writer := none} = Audit) -> Audit;
+limited(Kind, Time, What, Details, #{writer := Writer, window := Window} = Audit) ->
+    _ = [erlang:send_after(?WINDOW_MS, self(), {?MODULE, flush}) || map_size(Window) =:= 0],
+    {Written, Counted} = maps:get({Kind, What}, Window, {0, 0}),
+    case Written < ?LINES andalso keeps_up(Writer) of
+        true -> send(Kind, line(Time, What, Details), Audit#{window := Window#{{Kind, What} => {Written + 1, Counted}}});
+        false -> Audit#{window := Window#{{Kind, What} => {Written, Counted + 1}}}
+    end.
+
+keeps_up(Writer) ->
+    case process_info(Writer, message_queue_len) of
+        {message_queue_len, Length} -> Length < ?MAX_QUEUE;
+        undefined -> false
+    end.
+
+%% @doc How many there were of what was not written, and a new window.
+-spec flush(audit()) -> audit().
+flush(#{window := Window} = Audit) ->
+    Now = os:system_time(millisecond),
+    lists:foldl(fun({{Kind, What}, Count}, A) -> send(Kind, line(Now, What, #{count => Count}), A) end,
+                Audit#{window := #{}},
+                [{Of, Count} || {Of, {_, Count}} <- lists:sort(maps:to_list(Window)), Count > 0]).
+
+send(_Kind, _Line, #{writer := none} = Audit) -> Audit;
+send(Kind, Line, #{writer := Writer} = Audit) ->
+    gen_server:cast(Writer, {line, Kind, Line}),
+    Audit.
 
 %% @doc The last 100 refusals, the last one first.
 -spec last(audit()) -> [refusal()].
 last(#{last := Last}) -> Last.
 
+-spec writer(audit()) -> none | pid().
+writer(#{writer := Writer}) -> Writer.
+
+%% @doc Whether all decisions so far are in their file, as a power cut leaves it. They are tried again if not.
+-spec written(Writer :: none | pid()) -> ok | {error, cambrian_file:error()}.
+written(none) -> ok;
+written(Writer) -> gen_server:call(Writer, written, infinity).
+
 -spec close(audit()) -> ok.
-close(#{log := none}) -> ok;
-close(#{log := Log}) ->
-    _ = disk_log:close(Log),
-    ok.
+close(#{writer := none}) -> ok;
+close(#{writer := Writer} = Audit) ->
+    _ = flush(Audit),
+    %% it may be what ended its owner
+    try gen_server:stop(Writer)
+    catch exit:_ -> ok
+    end.
+
+%% @doc What a log in a directory says, the oldest first, and what of it is damaged.
+-spec read(cambrian_file:path(), kind()) -> {ok, [entry()], [cambrian_audit_log:damage()]} | {error, cambrian_file:error()}.
+read(Dir, Kind) ->
+    case cambrian_audit_log:read(Dir, atom_to_binary(Kind)) of
+        {ok, Lines, Damage} -> {ok, [entry(Line) || Line <- Lines], Damage};
+        Error -> Error
+    end.
+
+%% The sums hold: these are lines that were written here.
+entry(Line) ->
+    [Time, What | Pairs] = binary:split(Line, <<" ">>, [global]),
+    #{time => Time, what => unquoted(What), details => maps:from_list([pair(binary:split(Pair, <<"=">>)) || Pair <- Pairs])}.
+
+pair([Key, Value]) -> {Key, unquoted(Value)}.
+
+unquoted(Text) ->
+    {ok, Plain} = cambrian_file:unquoted(Text),
+    Plain.
 
 line(Time, What, Details) ->
     Stamp = calendar:system_time_to_rfc3339(Time, [{unit, millisecond}, {offset, "Z"}]),
     Pairs = [[" ", atom_to_binary(Key), "=", text(Key, Value)]
              || {Key, Value} <- lists:sort(maps:to_list(Details)), Value =/= undefined],
-    iolist_to_binary([Stamp, " ", cambrian_file:quote(atom_to_binary(What)), Pairs, "\n"]).
+    iolist_to_binary([Stamp, " ", cambrian_file:quote(atom_to_binary(What)), Pairs]).
 
 %% Nothing of a stranger's can begin a line or a key of its own.
 text(Key, Id) when is_binary(Id) ->
@@ -90,3 +145,76 @@ text(Key, Id) when is_binary(Id) ->
     end;
 text(_Key, Number) when is_integer(Number) -> integer_to_binary(Number);
 text(_Key, Other) -> cambrian_file:quote(unicode:characters_to_binary(io_lib:format("~0tp", [Other]))).
+
+%%% ---- the process that has the files -------------------------------------------------------
+
+%% @private
+init({Dir, Sizes}) ->
+    process_flag(trap_exit, true),
+    {ok, #state{dir = Dir, sizes = Sizes}}.
+
+%% @private
+handle_cast({line, Kind, Line}, State) -> {noreply, write(Kind, [Line], State)};
+handle_cast(_, State) -> {noreply, State}.
+
+%% @private
+handle_call(written, _From, State) ->
+    #state{logs = Logs, failed = Failed} = Tried = write(decisions, [], State),
+    Answer = case {Failed, Logs} of
+                 {#{decisions := Reason}, _} -> {error, Reason};
+                 {_, #{decisions := Log}} -> cambrian_audit_log:sync(Log);
+                 _ -> ok
+             end,
+    {reply, Answer, Tried};
+handle_call(_, _From, State) ->
+    {reply, {error, unknown_call}, State}.
+
+%% @private
+terminate(_Reason, State) ->
+    #state{logs = Logs} = lists:foldl(fun(Kind, S) -> write(Kind, [], S) end, State, maps:keys(State#state.waiting)),
+    lists:foreach(fun(Log) -> _ = cambrian_audit_log:sync(Log), cambrian_audit_log:close(Log) end, maps:values(Logs)).
+
+%% Those that wait go first; of a disk that stays full the last of them are remembered.
+write(Kind, New, #state{waiting = Waiting, failed = Failed} = State) ->
+    case New ++ maps:get(Kind, Waiting, []) of
+        [] -> State;
+        Lines ->
+            case opened(Kind, State) of
+                {ok, Log, Opened} -> added(Kind, lists:reverse(Lines), Log, Opened#state{failed = maps:remove(Kind, Failed)});
+                {error, Reason} -> not_written(Kind, Reason, Lines, State)
+            end
+    end.
+
+added(Kind, [], Log, #state{logs = Logs, waiting = Waiting} = State) ->
+    State#state{logs = Logs#{Kind => Log}, waiting = maps:remove(Kind, Waiting)};
+added(Kind, [Line | Lines], Log, #state{logs = Logs} = State) ->
+    case cambrian_audit_log:append(Line, Log) of
+        {ok, Next} -> added(Kind, Lines, Next, State);
+        {error, Reason, Same} ->
+            not_written(Kind, Reason, lists:reverse([Line | Lines]), State#state{logs = Logs#{Kind => Same}})
+    end.
+
+not_written(Kind, Reason, Lines, #state{waiting = Waiting, failed = Failed} = State) ->
+    _ = [logger:error("cambrian: the audit of ~ts is not written: ~tp", [Kind, Reason]) || not is_map_key(Kind, Failed)],
+    State#state{waiting = Waiting#{Kind => lists:sublist(Lines, ?MAX_QUEUE)}, failed = Failed#{Kind => Reason}}.
+
+opened(Kind, #state{logs = Logs, dir = Dir, sizes = Sizes} = State) ->
+    case Logs of
+        #{Kind := Log} -> {ok, Log, State};
+        _ ->
+            case cambrian_audit_log:open(Dir, atom_to_binary(Kind), maps:get(Kind, Sizes)) of
+                {ok, Log, Damage} -> {ok, said(Damage, Log), State};
+                Error -> Error
+            end
+    end.
+
+%% In the log itself as well.
+said(Damage, Log) ->
+    lists:foldl(fun(#{file := File, line := Number, reason := Reason} = One, Open) ->
+                    logger:warning("cambrian: an audit log is damaged: ~tp", [One]),
+                    Details = #{file => filename:basename(File), line => Number, reason => Reason},
+                    case cambrian_audit_log:append(line(os:system_time(millisecond), damaged_audit, Details), Open) of
+                        {ok, Next} -> Next;
+                        {error, _, Same} -> Same
+                    end
+                end, Log, Damage).

@@ -11,7 +11,7 @@
 %% moves its standing, or a forger could silence or ruin others.
 -module(cambrian_realm).
 
--export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5,
+-export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/1, refused/2, is_rubbish/1, kind/1, checked/5,
          accepted/2, succeed/3, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3, has_earned/2, named/2, bans/1, heir/2, reputation/2, report/1,
          save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
@@ -235,6 +235,10 @@ room(_Claims, Now, #realm{leaving = Leaving, origins = Origins}) ->
 -spec refused(Reason :: term(), realm()) -> realm().
 refused(Reason, #realm{refused = Refused} = Realm) ->
     Realm#realm{refused = maps:update_with(kind(Reason), fun(N) -> N + 1 end, 1, Refused)}.
+
+%% @doc How many were refused, for which reason.
+-spec refused(realm()) -> #{Reason :: atom() => pos_integer()}.
+refused(#realm{refused = Refused}) -> Refused.
 
 %% @doc The name of a reason, without its details.
 -spec kind(Reason :: term()) -> atom().
@@ -534,23 +538,27 @@ is_banned(Subject, #realm{bans = Bans}) -> is_map_key(Subject, Bans).
 
 %% @doc The oldest first.
 -spec bans(realm()) -> [ban()].
-bans(#realm{bans = Bans}) ->
+bans(#realm{bans = Bans}) -> in_order(Bans).
+
+in_order(Bans) ->
     lists:sort(fun(#{time := A, what := WhatA}, #{time := B, what := WhatB}) -> {A, WhatA} =< {B, WhatB} end,
                maps:values(Bans)).
 
 %%% ---- all of it --------------------------------------------------------------------------
 
--spec report(realm()) -> report().
-report(#realm{name = Name, retired = Retired} = Realm) ->
-    #{realm => Name, capability => Realm#realm.capability, rate => Realm#realm.rate, tolerance => Realm#realm.tolerance,
-      origins => Realm#realm.origins, bans => bans(Realm),
-      retired => maps:map(fun(_, #{heir := Heir}) -> Heir end, Retired), refused => Realm#realm.refused}.
+%% @doc What is known, of a realm or of what {@link save/1} gave of it.
+-spec report(realm() | map()) -> report().
+report(#realm{} = Realm) -> report(save(Realm));
+report(#{name := Name, bans := Bans, retired := Retired} = Saved) ->
+    (maps:with([capability, rate, tolerance, origins, refused], Saved))
+        #{realm => Name, bans => in_order(Bans), retired => maps:map(fun(_, #{heir := Heir}) -> Heir end, Retired)}.
 
-%% @doc A term for {@link restore/1}.
+%% @doc A term for {@link restore/1}, made at once however much is known: what is large in it is the realm's own.
 -spec save(realm()) -> map().
-save(#realm{name = Name, retired = Retired, max = Max, bans = Bans} = Realm) ->
-    (maps:with([capability, rate, tolerance, origins, refused], report(Realm)))
-        #{name => Name, max => Max, retired => Retired, bans => Bans, sequence => Realm#realm.sequence}.
+save(#realm{name = Name, capability = Capability, rate = Rate, tolerance = Tolerance, origins = Origins, refused = Refused,
+            retired = Retired, max = Max, bans = Bans, sequence = Sequence}) ->
+    #{name => Name, max => Max, capability => Capability, rate => Rate, tolerance => Tolerance, origins => Origins,
+      refused => Refused, retired => Retired, bans => Bans, sequence => Sequence}.
 
 %% @doc The realm of such a term, unless something in it is not what this module makes.
 -spec restore(map()) -> {ok, realm()} | error.

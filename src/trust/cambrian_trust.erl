@@ -19,16 +19,16 @@
 %% one that is inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is
 %% banned. After n lies it is never more than 0.7^n again, so that no truths make good for seven.
 %%
-%% What is known of a realm stays after a restart where the application's `data_dir' is set, and every refusal is a line
-%% in the files `audit.*' there. See {@link subscribe/1} for events as they happen; where the application `telemetry' is
-%% loaded, a refusal is its event `[cambrian, mesh, rejected]' as well.
+%% Each realm has a process of its own, so that none waits for another. Where the application's `data_dir' is set, what is known
+%% of a realm is kept in files there, and what was decided and refused is written to an audit ({@link decisions/1}). See
+%% {@link subscribe/1} for events as they happen; where the application `telemetry' is loaded, a refusal is its event
+%% `[cambrian, mesh, rejected]' as well.
 -module(cambrian_trust).
--behaviour(gen_server).
 
--export([start_link/0, open/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2,
-         bans/1, is_banned/2, reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0, ask/2]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
--export_type([name/0, options/0, base_of/0, subject/0, event/0, report/0]).
+-export([open/2, reset/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2,
+         bans/1, is_banned/2, reputation/2, report/1, overview/1, refusals/1, decisions/1, subscribe/1, unsubscribe/1, table/0,
+         decided/3, ask/2]).
+-export_type([name/0, options/0, base_of/0, subject/0, event/0, report/0, condition/0, decision/0]).
 
 -type name() :: binary().
 -type options() :: #{capability => open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()},
@@ -50,28 +50,17 @@
 -type report() :: #{realm := name(), capability := cambrian_realm:capability(), rate := {number(), number()},
                     tolerance := number(), origins := #{cambrian_identity:key() => #{name := cambrian_identity:name(), atom() => term()}},
                     bans := [#{name => cambrian_identity:name(), atom() => term()}], retired := #{cambrian_identity:key() => cambrian_identity:key()},
-                    refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()]}.
+                    refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()], condition := condition()}.
 %% Of each origin its `cambrian_realm:standing()', and of each `cambrian_realm:ban()' that, with the `name' of the key.
 %% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
 
--record(open, {realm :: cambrian_realm:realm(),
-               audit :: cambrian_audit:audit(),
-               subscribers = #{} :: #{pid() => reference()},
-               changed = false :: boolean()}).
--record(state, {open = #{} :: #{name() => #open{}},
-                saved :: integer(),
-                timer = none :: none | reference()}).
+-type condition() :: cambrian_realm_server:condition().
+%% What came of the realm's files when they were read. `sound'; `{fell_back, Damaged}' where the newest was damaged and the one
+%% before it was taken: bans and standings of the last moments before that are lost; `{closed, Damaged}' where none was whole:
+%% the realm refuses everything as `realm_damaged' until {@link reset/2}. `{closed, {Reason, File}}' where they cannot be read.
 
--define(MAGIC, <<"cambrian trust 1\n">>).
--define(SAVE_MS, 5000).
-%% Anybody can have keys succeed each other, or be banned: that costs the disk no more than this.
--define(SAVE_SOON_MS, 1000).
-%% A subscriber that does not read loses events, and not the VM its memory.
--define(MAX_QUEUE, 1000).
-
-%% @private
--spec start_link() -> {ok, pid()} | {error, term()}.
-start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+-type decision() :: #{time := binary(), what := binary(), details := #{binary() => binary()}}.
+%% `time' is UTC, as in `2026-05-04T09:12:07.123Z'. Keys and ids in `details' are in hexadecimal.
 
 %% @doc Makes a realm known here, and starts the application if it does not run; or changes its options: what is known of its
 %% origins, and its bans, stay.
@@ -97,13 +86,32 @@ open(Realm, Options) when is_binary(Realm), byte_size(Realm) =< 255 ->
     case cambrian_options:check(Options, table(), <<"cambrian_trust:options()">>) of
         {ok, Checked} ->
             case cambrian_app:ensure_started() of
-                ok -> cambrian_app:call(?MODULE, {open, Realm, Checked});
+                ok -> call_new(Realm, {open, Checked});
                 Error -> Error
             end;
         Error -> Error
     end;
 open(Realm, _Options) ->
     {error, {bad_option, {realm, Realm, <<"a binary of at most 255 bytes">>}}}.
+
+%% @doc Opens a realm anew that is closed because none of its files is whole. Its bans and standings are lost: copy a backup of
+%% its directory back, or look at {@link decisions/1} for what was banned, before you do this. `capability' must be given, as it
+%% is lost, too. The damaged files stay, as `*.torn'.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> cambrian_trust:reset(<<"org.example.lab">>, #{capability => open}).
+%% {error,{not_damaged,<<"org.example.lab">>}}
+%% 3> cambrian_trust:reset(<<"org.example.lab">>, #{}).
+%% {error,{missing_options,[capability]}}
+%% '''
+-spec reset(name(), options()) -> ok | {error, term()}.
+reset(Realm, Options) when is_binary(Realm) ->
+    case cambrian_options:check(Options, table(), <<"cambrian_trust:options()">>) of
+        {ok, #{capability := _} = Checked} -> call(Realm, {reset, Checked}, {error, {unknown_realm, Realm}});
+        {ok, _} -> {error, {missing_options, [capability]}};
+        Error -> Error
+    end.
 
 %% @private What the options are checked by.
 -spec table() -> cambrian_options:table().
@@ -203,7 +211,7 @@ follow(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
 %% '''
 -spec checked(name(), #{origin := cambrian_identity:key(), fitness := number(), atom() => term()},
               Measured :: number()) ->
-          confirmed | inflated | {error, {unknown_realm, name()}}.
+          confirmed | inflated | {error, {unknown_realm | realm_damaged | realm_unavailable, name()}}.
 checked(Realm, #{origin := <<_:32/binary>> = Origin, fitness := Claimed}, Measured) when is_binary(Realm) ->
     ask(Realm, {checked, Origin, float(Claimed), float(Measured)}).
 
@@ -231,7 +239,7 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 %% {error,{unknown_name,<<"lusab-bovik">>}}
 %% '''
 -spec ban(name(), subject(), Reason :: binary()) ->
-          ok | {error, too_many_bans | {unknown_realm, name()} | {unknown_name | ambiguous_name, cambrian_identity:name()}
+          ok | {error, too_many_bans | {unknown_realm | realm_damaged | realm_unavailable, name()} | {unknown_name | ambiguous_name, cambrian_identity:name()}
                      | cambrian_file:error()}.
 ban(Realm, Subject, Reason) when is_binary(Realm), is_binary(Reason), byte_size(Reason) =< 255 ->
     ask(Realm, {ban, subject(Subject), Reason}).
@@ -250,7 +258,7 @@ subject({key, <<_:11/binary>>} = Subject) -> Subject.
 %% []
 %% '''
 -spec unban(name(), subject()) ->
-          ok | {error, {unknown_realm, name()} | {unknown_name | ambiguous_name, cambrian_identity:name()} | cambrian_file:error()}.
+          ok | {error, {unknown_realm | realm_damaged | realm_unavailable, name()} | {unknown_name | ambiguous_name, cambrian_identity:name()} | cambrian_file:error()}.
 unban(Realm, Subject) when is_binary(Realm) -> ask(Realm, {unban, subject(Subject)}).
 
 %% @doc Who and what is banned, the oldest ban first; `by' is `user', or `reputation' for a key that lied too often.
@@ -264,7 +272,7 @@ bans(Realm) -> maps:get(bans, report(Realm)).
 
 %% @private
 -spec is_banned(name(), cambrian_realm:subject()) -> boolean().
-is_banned(Realm, Subject) -> cambrian_app:call(?MODULE, {is_banned, Realm, Subject}).
+is_banned(Realm, Subject) -> call(Realm, {ask, {is_banned, Subject}}, false) =/= false.
 
 %%% ---- asking -----------------------------------------------------------------------------
 
@@ -276,7 +284,10 @@ is_banned(Realm, Subject) -> cambrian_app:call(?MODULE, {is_banned, Realm, Subje
 %% '''
 -spec reputation(name(), cambrian_identity:key()) -> float().
 reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
-    cambrian_app:call(?MODULE, {reputation, Realm, Key}).
+    case call(Realm, {reputation, Key}, 0.5) of
+        {error, _} -> 0.0;
+        Reputation -> Reputation
+    end.
 
 %% @doc All that is known of a realm.
 %%
@@ -287,7 +298,33 @@ reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
 %% #{bans => [],origins => #{},refused => #{malformed => 1}}
 %% '''
 -spec report(name()) -> report().
-report(Realm) when is_binary(Realm) -> cambrian_app:call(?MODULE, {report, Realm}).
+report(Realm) when is_binary(Realm) ->
+    {Packed, Facts} = case call(Realm, report, {[], #{condition => sound, last => []}}) of
+                          {error, Reason} -> {[], #{condition => {closed, Reason}, last => []}};
+                          Answer -> Answer
+                      end,
+    Known = case Packed of
+                [] -> cambrian_realm:new(#{name => Realm});
+                _ -> cambrian_realm_file:unpack(Packed)
+            end,
+    #{origins := Origins, bans := Bans} = Report = cambrian_realm:report(Known),
+    Named = fun(Key, Standing) -> Standing#{name => cambrian_identity:name(Key)} end,
+    maps:merge(Report#{origins := maps:map(Named, Origins), bans := with_names(Bans)}, Facts).
+
+with_names(Bans) -> [with_name(Ban) || Ban <- Bans].
+
+with_name(#{what := {key, Key}} = Ban) -> Ban#{name => cambrian_identity:name(Key)};
+with_name(Ban) -> Ban.
+
+%% @private What a report has without origins: for who asks often.
+-spec overview(name()) -> #{bans := [map()], refused := #{atom() => pos_integer()}, last := [cambrian_audit:refusal()],
+                            condition := condition()}.
+overview(Realm) ->
+    Nothing = #{bans => [], refused => #{}, last => [], condition => sound},
+    case call(Realm, overview, Nothing) of
+        {error, Reason} -> Nothing#{condition := {closed, Reason}};
+        #{bans := Bans} = Overview -> Overview#{bans := with_names(Bans)}
+    end.
 
 %% @doc What was refused last, and why; at most 100 since the application started, the last one first.
 %%
@@ -298,7 +335,37 @@ report(Realm) when is_binary(Realm) -> cambrian_app:call(?MODULE, {report, Realm
 %% {malformed,undefined}
 %% '''
 -spec refusals(name()) -> [cambrian_audit:refusal()].
-refusals(Realm) -> maps:get(last, report(Realm)).
+refusals(Realm) when is_binary(Realm) ->
+    case call(Realm, last, []) of
+        {error, _} -> [];
+        Last -> Last
+    end.
+
+%% @doc What people decided for a realm on this node, the oldest first: bans, options, what was found damaged; from its files,
+%% which only decisions are in, so that nothing that others send pushes one out. They are there for the last 8 MiB. Where a
+%% line was changed or lost, `Damaged' names the file, and has the line from which on it does not hold. Without a `data_dir'
+%% there are none.
+%%
+%% ```
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> ok = cambrian_trust:ban(<<"org.example.lab">>, {genotype, <<7:256>>}, <<"it shakes the arm">>).
+%% 3> cambrian_trust:decisions(<<"org.example.lab">>).
+%% {ok,[],[]}
+%% '''
+-spec decisions(name()) ->
+          {ok, [decision()], Damaged :: [cambrian_audit_log:damage()]}
+        | {error, cambrian_file:error() | cambrian_data_dir:error()}.
+decisions(Realm) when is_binary(Realm) ->
+    _ = [cambrian_audit:written(Writer) || Writer <- [call(Realm, writer, none)], is_pid(Writer)],
+    case cambrian_realm_file:dir(Realm) of
+        none -> {ok, [], []};
+        {ok, Dir} -> cambrian_audit:read(Dir, decisions);
+        Error -> Error
+    end.
+
+%% @private One line among the decisions, of who decides elsewhere.
+-spec decided(name(), What :: atom(), map()) -> ok | {error, term()}.
+decided(Realm, What, Details) -> call(Realm, {decided, What, Details}, {error, {unknown_realm, Realm}}).
 
 %% @doc Sends `{cambrian_trust, Realm, Event}' to the caller from now on; see {@link event()}. One that does not read
 %% its messages loses some.
@@ -326,304 +393,35 @@ unsubscribe(Realm) when is_binary(Realm) -> ask(Realm, {unsubscribe, self()}).
 
 %% @private
 %% A slow disk is waited for. A refusal becomes an event of telemetry here: its handlers are others' code, which the
-%% server must not run.
+%% server must not run. Of a realm that cannot answer nothing is let in.
 -spec ask(name(), cambrian_realm:request() | tuple()) -> term().
 ask(Realm, Request) ->
-    case cambrian_app:call(?MODULE, {ask, Realm, Request}) of
+    case call(Realm, {ask, Request}, {error, {unknown_realm, Realm}}) of
         {refused, Reason, Refusal} ->
             cambrian_telemetry:execute([cambrian, mesh, rejected], #{count => 1},
                                        (maps:with([reason, origin, genotype], Refusal))#{realm => Realm}),
             {error, Reason};
+        {error, Reason} -> cambrian_realm_server:closed(Request, Reason);
         Answer -> Answer
     end.
 
-%%% ---- server -----------------------------------------------------------------------------
+%%% ---- the realm's process ----------------------------------------------------------------
 
-%% @private
-init([]) ->
-    process_flag(trap_exit, true),
-    {ok, #state{saved = erlang:monotonic_time(millisecond) - ?SAVE_MS}}.
-
-%% @private
-handle_call({open, Name, Options}, _From, State) ->
-    case find_or_new(Name, State) of
-        {ok, #open{realm = Realm} = Open} ->
-            Changed = Open#open{realm = cambrian_realm:change(Options, Realm), changed = true},
-            reply_saved(ok, Name, Changed, State);
-        Error -> {reply, Error, State}
-    end;
-handle_call({reputation, Name, Key}, _From, State) ->
-    {#open{realm = Realm}, Next} = known(Name, State),
-    {reply, cambrian_realm:reputation(Key, Realm), Next};
-handle_call({is_banned, Name, Subject}, _From, State) ->
-    {#open{realm = Realm}, Next} = known(Name, State),
-    {reply, cambrian_realm:is_banned(Subject, Realm), Next};
-handle_call({report, Name}, _From, State) ->
-    {#open{realm = Realm, audit = Audit}, Next} = known(Name, State),
-    #{origins := Origins, bans := Bans} = Report = cambrian_realm:report(Realm),
-    Named = fun(Key, Standing) -> Standing#{name => cambrian_identity:name(Key)} end,
-    {reply, Report#{origins := maps:map(Named, Origins), bans := [with_name(Ban) || Ban <- Bans],
-                    last => cambrian_audit:last(Audit)}, Next};
-handle_call({ask, Name, Request}, _From, State) ->
-    case find(Name, State) of
-        {ok, Open} -> answer(request(Request, os:system_time(millisecond), Name, Open), Name, State);
-        not_found -> {reply, {error, {unknown_realm, Name}}, State};
-        Error -> {reply, Error, State}
-    end;
-handle_call(_, _From, State) ->
-    {reply, {error, unknown_call}, State}.
-
-%% @private
-handle_cast(_, State) -> {noreply, State}.
-
-%% @private
-handle_info(save, State) ->
-    {noreply, save_changed(State#state{timer = none})};
-handle_info({'DOWN', Monitor, process, Pid, _}, #state{open = All} = State) ->
-    Without = fun(_, #open{subscribers = #{Pid := Ref}} = Open) when Ref =:= Monitor -> without_subscriber(Pid, Open);
-                 (_, Open) -> Open
-              end,
-    {noreply, State#state{open = maps:map(Without, All)}};
-handle_info(_, State) ->
-    {noreply, State}.
-
-%% @private
-terminate(_Reason, State) ->
-    #state{open = All} = save_changed(State),
-    lists:foreach(fun(#open{audit = Audit}) -> cambrian_audit:close(Audit) end, maps:values(All)).
-
-answer({Answer, Open}, Name, State) -> {reply, Answer, put_open(Name, Open, State)};
-answer({Answer, at_once, Open}, Name, State) -> reply_saved(Answer, Name, Open#open{changed = true}, State);
-answer({Answer, soon, Open}, Name, State) -> {reply, Answer, changed(?SAVE_SOON_MS, Name, Open, State)};
-answer({Answer, later, Open}, Name, State) -> {reply, Answer, changed(?SAVE_MS, Name, Open, State)}.
-
-changed(Ms, Name, Open, State) -> save_within(Ms, put_open(Name, Open#open{changed = true}, State)).
-
-put_open(Name, Open, #state{open = All} = State) -> State#state{open = All#{Name => Open}}.
-
-%% `{Answer, Open}', or with when to save it.
-request({follow, #{old := Old} = Succession}, Now, Name, #open{realm = Realm} = Open) ->
-    case cambrian_realm:succeed(Succession, Now, Realm) of
-        {ok, Realm} -> {ok, Open};
-        {ok, Moved} -> {ok, soon, tell(followed, Succession, Now, Name, Open#open{realm = Moved})};
-        {error, Reason} ->
-            refuse(Reason, #{origin => Old}, Now, Name, Open#open{realm = cambrian_realm:refused(Reason, Realm)})
-    end;
-request({checked, Origin, Claimed, Measured}, Now, Name, #open{realm = Realm} = Open) ->
-    {Verdict, Moved} = cambrian_realm:checked(Origin, Claimed, Measured, Now, Realm),
-    {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, Name, Open#open{realm = Moved}),
-    {Verdict, When, Told};
-request({accepted, Origin}, _Now, _Name, #open{realm = Realm} = Open) ->
-    {ok, later, Open#open{realm = cambrian_realm:accepted(Origin, Realm)}};
-request({ban, {key, <<_:11/binary>> = Short}, Reason}, Now, Name, #open{realm = Realm} = Open) ->
-    case cambrian_realm:named(Short, Realm) of
-        {ok, Key} -> request({ban, {key, Key}, Reason}, Now, Name, Open);
-        Error -> {Error, Open}
-    end;
-request({unban, {key, <<_:11/binary>> = Short}}, Now, Name, #open{realm = Realm} = Open) ->
-    case cambrian_realm:named(Short, Realm) of
-        {ok, Key} -> request({unban, {key, Key}}, Now, Name, Open);
-        Error -> {Error, Open}
-    end;
-request({ban, Subject, Reason}, Now, Name, #open{realm = Realm} = Open) ->
-    case cambrian_realm:ban(Subject, Reason, Now, Realm) of
-        {ok, Banned} ->
-            {ok, at_once, tell(banned, #{what => Subject, reason => Reason, by => user, time => Now}, Now, Name,
-                               Open#open{realm = Banned})};
-        Error -> {Error, Open}
-    end;
-request({unban, Subject}, Now, Name, #open{realm = Realm} = Open) ->
-    {ok, at_once, tell(unbanned, Subject, Now, Name, Open#open{realm = cambrian_realm:unban(Subject, Realm)})};
-request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) when is_map_key(Pid, Subscribers) ->
-    {ok, Open};
-request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) ->
-    {ok, Open#open{subscribers = Subscribers#{Pid => monitor(process, Pid)}}};
-request({unsubscribe, Pid}, _Now, _Name, Open) ->
-    {ok, without_subscriber(Pid, Open)};
-request({sequence, Wanted}, _Now, _Name, #open{realm = Realm} = Open) ->
-    {First, Moved} = cambrian_realm:sequence(Wanted, Realm),
-    {First, soon, Open#open{realm = Moved}};
-request({is_banned, Subject}, _Now, _Name, #open{realm = Realm} = Open) ->
-    {cambrian_realm:is_banned(Subject, Realm), Open};
-request({is_heard, Key}, Now, _Name, #open{realm = Realm} = Open) ->
-    {cambrian_realm:is_heard(Key, Now, Realm), Open};
-request({has_earned, Key}, _Now, _Name, #open{realm = Realm} = Open) ->
-    {cambrian_realm:has_earned(Key, Realm), Open};
-request(Admission, Now, Name, #open{realm = Realm} = Open) ->
-    {Answer, Moved} = cambrian_realm:ask(Admission, Now, Realm),
-    admission(Answer, Admission, Now, Name, Realm, Open#open{realm = Moved}).
-
-%% What {@link cambrian_admission} asks for; its last is the claims.
-admission({error, Reason}, Admission, Now, Name, Before, Open) ->
-    Claims = element(tuple_size(Admission), Admission),
-    {When, Told} = tell_ban(maps:get(origin, Claims, none), Before, Now, Name, Open),
-    setelement(2, refuse(Reason, Claims, Now, Name, Told), When);
-admission(ok, {genuine, _}, _Now, _Name, _Before, Open) -> {ok, later, Open};
-admission(Answer, _, _Now, _Name, _Before, Open) -> {Answer, Open}.
-
-without_subscriber(Pid, #open{subscribers = Subscribers} = Open) ->
-    case maps:take(Pid, Subscribers) of
-        {Ref, Left} ->
-            demonitor(Ref, [flush]),
-            Open#open{subscribers = Left};
-        error -> Open
-    end.
-
-%%% ---- what is told -----------------------------------------------------------------------
-
-refuse(Reason, Claims, Now, Name, #open{audit = Audit} = Open) ->
-    Known = maps:merge(detail(Reason), maps:with([origin, genotype, task, sequence], Claims)),
-    Kind = cambrian_realm:kind(Reason),
-    Refusal = with_name(maps:merge(#{time => Now, reason => Kind, origin => undefined, genotype => undefined}, Known)),
-    Kept = Open#open{audit = cambrian_audit:refusal(Refusal, Audit)},
-    send({refused, Refusal}, Name, Kept),
-    {{refused, Reason, Refusal}, later, Kept}.
-
-%% What there is to read of a key.
-with_name(#{origin := <<_:32/binary>> = Key} = Of) -> Of#{name => cambrian_identity:name(Key)};
-with_name(#{what := {key, Key}} = Of) -> Of#{name => cambrian_identity:name(Key)};
-with_name(Of) -> Of.
-
-detail({Lacking, Id}) when Lacking =:= missing_base; Lacking =:= wrong_base -> #{base => Id};
-detail({_, Detail}) -> #{detail => Detail};
-detail(Reason) when is_tuple(Reason) -> #{detail => tl(tuple_to_list(Reason))};
-detail(_) -> #{}.
-
-%% Of a key that has just lost its name; and when to save that.
-tell_ban(Origin, Before, Now, Name, #open{realm = After} = Open) ->
-    What = {key, Origin},
-    case not cambrian_realm:is_banned(What, Before) andalso cambrian_realm:is_banned(What, After) of
-        true ->
-            Ban = #{what => What, reason => <<"reputation">>, by => reputation, time => Now},
-            {soon, tell(banned, Ban, Now, Name, Open)};
-        false -> {later, Open}
-    end.
-
-tell(What, Details, Now, Name, #open{audit = Audit} = Open) ->
-    send({What, Details}, Name, Open),
-    Open#open{audit = cambrian_audit:note(Now, What, noted(Details), Audit)}.
-
-noted(#{what := Subject} = Ban) -> maps:merge(maps:with([reason, by], Ban), noted(Subject));
-noted({key, Key}) -> #{key => Key, name => cambrian_identity:name(Key)};
-noted({What, Id}) -> #{What => Id};
-noted(Succession) -> maps:with([old, new], Succession).
-
-send(Event, Name, #open{subscribers = Subscribers}) ->
-    _ = [Pid ! {?MODULE, Name, Event} || Pid <- maps:keys(Subscribers), keeps_up(Pid)],
-    ok.
-
-keeps_up(Pid) when node(Pid) =/= node() -> true;
-keeps_up(Pid) ->
-    case process_info(Pid, message_queue_len) of
-        {message_queue_len, Length} -> Length < ?MAX_QUEUE;
-        undefined -> false
-    end.
-
-%%% ---- what stays -------------------------------------------------------------------------
-
-%% In memory, or from before a restart.
-find(Name, #state{open = All}) ->
-    case All of
-        #{Name := Open} -> {ok, Open};
-        _ -> load(Name)
-    end.
-
-find_or_new(Name, State) ->
-    case find(Name, State) of
-        not_found -> {ok, with_audit(Name, cambrian_realm:new(#{name => Name}))};
-        Found -> Found
-    end.
-
-%% For questions: of a realm that is not known, nothing is.
-known(Name, State) ->
-    case find(Name, State) of
-        {ok, Open} -> {Open, put_open(Name, Open, State)};
-        _ ->
-            {ok, Audit} = cambrian_audit:open(none),
-            {#open{realm = cambrian_realm:new(#{name => Name}), audit = Audit}, State}
-    end.
-
-file(Name, File) -> cambrian_data_dir:path([<<"realms">>, cambrian_file:name(Name), File]).
-
-load(Name) ->
-    case file(Name, <<"trust">>) of
-        none -> not_found;
-        {ok, Path} -> loaded(cambrian_file:read(Path, ?MAGIC), Path, Name);
+call(Realm, Message, IfUnknown) ->
+    case cambrian_realms:find(Realm) of
+        {ok, Pid} -> call_it(Pid, Realm, Message);
+        not_found -> IfUnknown;
         Error -> Error
     end.
 
-loaded({ok, Payload}, Path, Name) ->
-    case cambrian_file:term(Payload) of
-        {ok, #{name := Name} = Saved} -> restored(cambrian_realm:restore(Saved), Path, Name);
-        _ -> set_aside(other_file, Path)
-    end;
-loaded({error, not_found}, _Path, _Name) -> not_found;
-loaded({error, {Reason, _}}, Path, _Name) when Reason =:= torn_file; Reason =:= other_file -> set_aside(Reason, Path);
-loaded(Error, _Path, _Name) -> Error.
+call_new(Realm, Message) ->
+    {ok, Pid} = cambrian_realms:start(Realm),
+    call_it(Pid, Realm, Message).
 
-restored({ok, Realm}, _Path, Name) -> {ok, with_audit(Name, Realm)};
-restored(error, Path, _Name) -> set_aside(other_file, Path).
-
-%% Whoever was banned there is not banned any more: somebody should know.
-set_aside(Reason, Path) ->
-    Aside = cambrian_file:set_aside(Path),
-    logger:error("cambrian: ~p: standings and bans of a realm are lost: ~tp", [{Reason, Path}, Aside]),
-    case Aside of
-        {ok, _} -> not_found;
-        Error -> Error
-    end.
-
-%% To refuse a stranger matters more than to write about it.
-with_audit(Name, Realm) ->
-    case cambrian_audit:open(file(Name, <<"audit">>)) of
-        {ok, Audit} -> #open{realm = Realm, audit = Audit};
-        {error, Reason} ->
-            logger:error("cambrian: no audit log: ~tp", [Reason]),
-            {ok, Audit} = cambrian_audit:open(none),
-            #open{realm = Realm, audit = Audit}
-    end.
-
-reply_saved(Answer, Name, Open, State) ->
-    case save(Name, Open) of
-        {ok, Saved} -> {reply, Answer, put_open(Name, Saved, State#state{saved = erlang:monotonic_time(millisecond)})};
-        {error, _} = Error -> {reply, Error, save_within(?SAVE_MS, put_open(Name, Open, State))}
-    end.
-
-save(Name, #open{realm = Realm, changed = true} = Open) ->
-    case file(Name, <<"trust">>) of
-        none -> {ok, Open#open{changed = false}};
-        {ok, Path} ->
-            case cambrian_file:write(Path, ?MAGIC, term_to_binary(cambrian_realm:save(Realm))) of
-                ok -> {ok, Open#open{changed = false}};
-                Error -> Error
-            end;
-        Error -> Error
-    end;
-save(_Name, Open) ->
-    {ok, Open}.
-
-%% One timer; the sooner of two times counts.
-save_within(Ms, #state{timer = Timer, saved = Saved} = State) ->
-    Due = max(0, Saved + Ms - erlang:monotonic_time(millisecond)),
-    case Timer =/= none andalso erlang:read_timer(Timer) of
-        Left when is_integer(Left), Left =< Due -> State;
-        _ ->
-            _ = Timer =:= none orelse erlang:cancel_timer(Timer),
-            State#state{timer = erlang:send_after(Due, self(), save)}
-    end.
-
-save_changed(#state{open = All} = State) ->
-    Saved = maps:map(fun save_or_log/2, All),
-    Now = State#state{open = Saved, saved = erlang:monotonic_time(millisecond)},
-    case lists:any(fun(#open{changed = Changed}) -> Changed end, maps:values(Saved)) of
-        true -> save_within(?SAVE_MS, Now);
-        false -> Now
-    end.
-
-save_or_log(Name, Open) ->
-    case save(Name, Open) of
-        {ok, Saved} -> Saved;
-        {error, Reason} ->
-            logger:error("cambrian: standings of a realm were not saved: ~tp", [Reason]),
-            Open
+%% One that crashes is there again for the next question.
+call_it(Pid, Realm, Message) ->
+    try gen_server:call(Pid, Message, infinity)
+    catch exit:_ ->
+        ok = cambrian_app:check_started(),
+        {error, {realm_unavailable, Realm}}
     end.

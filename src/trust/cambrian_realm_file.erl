@@ -1,0 +1,221 @@
+%% @private
+%% What is kept of a realm: its generations, as files `realms/NAME/NUMBER.trust' in the application's `data_dir', or, where
+%% there is none, the last one in memory ({@link cambrian_realms}). Of the files the last two are kept.
+%%
+%% Nothing of a file is believed. One that is damaged, is another realm's, or has another number than its name is set aside,
+%% and the one before it taken. Where there is none, though there once was one, the realm stays closed: what is lost are bans.
+%%
+%% A realm of 10,000 origins takes long to turn into bytes. That is done in pieces, of a value that does not change meanwhile,
+%% so that its process can answer between two of them.
+-module(cambrian_realm_file).
+
+-export([is_there/1, load/1, pack/1, step/1, pack_all/1, unpack/1, write/3, dir/1]).
+-export_type([pack/0, packed/0, damage/0, loaded/0, error/0]).
+
+-define(MAGIC, <<"cambrian trust 2\n">>).
+-define(SUFFIX, <<".trust">>).
+-define(KEEP, 2).
+%% Of earlier releases: one file, with one term.
+-define(MAGIC_1, <<"cambrian trust 1\n">>).
+-define(FILE_1, <<"trust">>).
+%% Entries of a map, which take about a millisecond.
+-define(PIECE, 256).
+%% The medium lost them, or they never were ours. Of all else, such as a lack of rights, it cannot be told yet what they hold.
+-define(IS_DAMAGE(Reason), (Reason =:= torn_file orelse Reason =:= other_file orelse Reason =:= not_a_file
+                            orelse Reason =:= eio orelse Reason =:= eisdir orelse Reason =:= eloop orelse Reason =:= efbig)).
+
+-opaque pack() :: {[{Part :: atom(), maps:iterator(term(), term())}], [binary()]}.
+-type packed() :: [binary()].
+%% A file that was no good, and why: `lost' where something else is left of a realm, and no file of it.
+-type damage() :: #{file := cambrian_file:path(), reason := atom()}.
+-type loaded() :: {ok, cambrian_realm:realm(), Number :: non_neg_integer(), [damage()]} | new
+                | {closed, Number :: non_neg_integer(), [damage(), ...]} | {error, error()}.
+-type error() :: cambrian_file:error() | cambrian_data_dir:error().
+
+%% @doc Where a realm's files are, if it has any.
+-spec dir(binary()) -> {ok, cambrian_file:path()} | none | {error, cambrian_data_dir:error()}.
+dir(Name) -> cambrian_data_dir:path([<<"realms">>, cambrian_file:name(Name)]).
+
+%% @doc Whether there may be files of this realm.
+-spec is_there(binary()) -> boolean() | {error, cambrian_data_dir:error()}.
+is_there(Name) ->
+    case dir(Name) of
+        none -> false;
+        {ok, Dir} -> remains(Dir) =/= [];
+        Error -> Error
+    end.
+
+%%% ---- reading ----------------------------------------------------------------------------
+
+%% @doc The newest generation that is whole, and what was wrong with those after it.
+-spec load(binary()) -> loaded().
+load(Name) ->
+    case dir(Name) of
+        none -> in_memory(Name);
+        {ok, Dir} ->
+            case generations(Dir) of
+                {ok, Generations} -> newest(Generations, Name, Dir, []);
+                Error -> Error
+            end;
+        Error -> Error
+    end.
+
+in_memory(Name) ->
+    case cambrian_realms:get(saved, Name) of
+        none -> new;
+        {ok, {Number, Packed}} ->
+            {ok, Realm} = unpacked(?MAGIC, iolist_to_binary([<<Number:64>>, Packed]), Number, Name),
+            {ok, Realm, Number, []}
+    end.
+
+%% With the magic of each, the newest first.
+generations(Dir) ->
+    First = filename:join(Dir, ?FILE_1),
+    case cambrian_file:numbered(Dir, ?SUFFIX) of
+        {ok, Numbered} ->
+            %% also a link that leads nowhere
+            {ok, [{Number, Path, ?MAGIC} || {Number, Path} <- Numbered]
+                 ++ [{0, First, ?MAGIC_1} || element(1, file:read_link_info(First)) =:= ok]};
+        Error -> Error
+    end.
+
+newest([{Number, Path, Magic} | Earlier], Name, Dir, Damaged) ->
+    case read(Path, Magic, Number, Name) of
+        {ok, Realm} -> {ok, Realm, highest(Number, Damaged), strip(Damaged)};
+        {error, {Reason, _}} when ?IS_DAMAGE(Reason) ->
+            newest(Earlier, Name, Dir, [{Number, #{file => Path, reason => Reason}} | Damaged]);
+        {error, not_found} ->
+            newest(Earlier, Name, Dir, [{Number, #{file => Path, reason => enoent}} | Damaged]);
+        Error -> Error
+    end;
+newest([], _Name, Dir, []) ->
+    case remains(Dir) of
+        [] -> new;
+        Remains ->
+            Aside = [#{file => filename:join(Dir, File), reason => torn_file}
+                     || File <- lists:sort(Remains), is_torn(File)],
+            {closed, 0, case Aside of [] -> [#{file => Dir, reason => lost}]; _ -> Aside end}
+    end;
+newest([], _Name, _Dir, Damaged) ->
+    {closed, highest(0, Damaged), strip(Damaged)}.
+
+highest(Number, Damaged) -> lists:max([Number | [N || {N, _} <- Damaged]]).
+strip(Damaged) -> [Damage || {_, Damage} <- lists:reverse(Damaged)].
+
+%% What lies where a realm's files are, unless it is only what a VM that was killed had begun: there was a realm.
+remains(Dir) ->
+    case file:list_dir_all(Dir) of
+        {ok, Names} -> [Name || Name <- Names, extension(Name) =/= <<".tmp">>];
+        {error, enoent} -> [];
+        {error, Reason} -> [Reason]
+    end.
+
+is_torn(Name) -> extension(Name) =:= <<".torn">>.
+
+extension(Name) -> iolist_to_binary(filename:extension(Name)).
+
+read(Path, Magic, Number, Name) ->
+    case cambrian_file:read(Path, Magic) of
+        {ok, Payload} ->
+            case unpacked(Magic, Payload, Number, Name) of
+                {ok, _} = Whole -> Whole;
+                error -> {error, {other_file, Path}}
+            end;
+        Error -> Error
+    end.
+
+unpacked(?MAGIC, <<Number:64, Frames/binary>>, Number, Name) ->
+    case cambrian_file:terms(frames(Frames)) of
+        {ok, [Small | Pieces]} when is_map(Small) ->
+            case joined(Pieces, Small) of
+                {ok, Saved} -> restored(Saved, Name);
+                error -> error
+            end;
+        _ -> error
+    end;
+unpacked(?MAGIC_1, Payload, _Number, Name) ->
+    case cambrian_file:term(Payload) of
+        {ok, Saved} -> restored(Saved, Name);
+        error -> error
+    end;
+unpacked(_, _, _, _) -> error.
+
+frames(<<Size:32, Frame:Size/binary, Rest/binary>>) -> [Frame | frames(Rest)];
+frames(<<>>) -> [];
+%% no term
+frames(Rest) -> [<<0, Rest/binary>>].
+
+joined([], Saved) -> {ok, Saved};
+joined([{Part, Pairs} | Pieces], Saved) when is_atom(Part), length(Pairs) >= 0 ->
+    Known = maps:get(Part, Saved, #{}),
+    case is_map(Known) andalso lists:all(fun(Pair) -> is_tuple(Pair) andalso tuple_size(Pair) =:= 2 end, Pairs) of
+        true -> joined(Pieces, Saved#{Part => maps:merge(Known, maps:from_list(Pairs))});
+        false -> error
+    end;
+joined(_, _) -> error.
+
+restored(#{name := Name} = Saved, Name) -> cambrian_realm:restore(Saved);
+restored(_, _) -> error.
+
+%%% ---- writing ----------------------------------------------------------------------------
+
+%% @doc Begins to make bytes of what {@link cambrian_realm:save/1} gave.
+-spec pack(map()) -> pack().
+pack(Saved) ->
+    Large = maps:filter(fun(_, Value) -> is_map(Value) andalso map_size(Value) > 0 end, Saved),
+    {[{Part, maps:iterator(Map)} || {Part, Map} <- maps:to_list(Large)], [frame(maps:without(maps:keys(Large), Saved))]}.
+
+%% @doc One piece more.
+-spec step(pack()) -> {more, pack()} | {done, packed()}.
+step({[], Frames}) -> {done, lists:reverse(Frames)};
+step({[{Part, Iterator} | Rest], Frames}) ->
+    case take(?PIECE, Iterator, []) of
+        {Pairs, none} -> {more, {Rest, [frame({Part, Pairs}) | Frames]}};
+        {Pairs, Next} -> {more, {[{Part, Next} | Rest], [frame({Part, Pairs}) | Frames]}}
+    end.
+
+take(0, Iterator, Pairs) -> {Pairs, Iterator};
+take(N, Iterator, Pairs) ->
+    case maps:next(Iterator) of
+        none -> {Pairs, none};
+        {Key, Value, Next} -> take(N - 1, Next, [{Key, Value} | Pairs])
+    end.
+
+frame(Term) ->
+    Bytes = term_to_binary(Term),
+    <<(byte_size(Bytes)):32, Bytes/binary>>.
+
+%% @doc All of it at once.
+-spec pack_all(map() | pack()) -> packed().
+pack_all(#{} = Saved) -> pack_all(pack(Saved));
+pack_all(Pack) ->
+    case step(Pack) of
+        {more, Next} -> pack_all(Next);
+        {done, Packed} -> Packed
+    end.
+
+%% @doc What was packed, by this VM.
+-spec unpack(packed()) -> map().
+unpack(Packed) ->
+    [Small | Pieces] = [binary_to_term(Bytes) || <<_:32, Bytes/binary>> <- Packed],
+    {ok, Saved} = joined(Pieces, Small),
+    Saved.
+
+%% @doc Writes the generation of this number, and deletes all but the last two.
+-spec write(binary(), Number :: pos_integer(), packed()) -> ok | {error, error()}.
+write(Name, Number, Packed) ->
+    case dir(Name) of
+        none -> cambrian_realms:put(saved, Name, {Number, Packed});
+        {ok, Dir} ->
+            Path = filename:join(Dir, cambrian_file:in_number(Number, ?SUFFIX)),
+            case cambrian_file:write(Path, ?MAGIC, [<<Number:64>>, Packed]) of
+                ok -> delete(generations(Dir));
+                Error -> Error
+            end;
+        Error -> Error
+    end.
+
+%% What is left of earlier generations harms nobody; the next one deletes it.
+delete({ok, [_ | _] = Generations}) when length(Generations) > ?KEEP ->
+    lists:foreach(fun({_, Path, _}) -> cambrian_file:delete(Path) end, lists:nthtail(?KEEP, Generations));
+delete(_) -> ok.
