@@ -167,7 +167,9 @@ handle_call(_, _From, State) ->
 
 %% Refusals are told as those of an open realm are. Our own numbers go on from the time.
 refuse_all({sequence, Wanted}, State) -> {Wanted, State};
-refuse_all({admit, Claims}, #state{condition = {closed, _}} = State) -> refuse_closed(realm_damaged, Claims, State);
+refuse_all({admit, Claims}, #state{condition = {closed, Damaged}} = State) when is_list(Damaged) ->
+    refuse_closed(realm_damaged, Claims, State);
+refuse_all({admit, Claims}, #state{condition = {closed, Reason}} = State) -> refuse_closed(Reason, Claims, State);
 refuse_all({refused, Reason, Claims}, #state{condition = {closed, _}} = State) -> refuse_closed(Reason, Claims, State);
 refuse_all(Request, State) -> {closed(Request, why(State)), State}.
 
@@ -259,8 +261,13 @@ of_name(Short, Request, #state{realm = Realm} = State) ->
 admission({error, Reason}, Admission, Now, Before, State) ->
     Claims = element(tuple_size(Admission), Admission),
     {When, Told} = tell_ban(maps:get(origin, Claims, none), Before, Now, State),
-    {Answer, Counted, Refused} = refuse(Reason, Claims, Now, Told),
-    {Answer, case When of none -> Counted; _ -> When end, Refused};
+    {Answer, counted, Refused} = refuse(Reason, Claims, Now, Told),
+    {Answer, case {When, element(1, Admission)} of
+                 {soon, _} -> soon;
+                 %% which moved a standing
+                 {none, Bad} when Bad =:= cheated; Bad =:= rubbish -> later;
+                 _ -> counted
+             end, Refused};
 admission(ok, {genuine, _}, _Now, _Before, State) -> {ok, later, State};
 admission(Answer, _, _Now, _Before, State) -> {Answer, State}.
 
@@ -282,14 +289,13 @@ keep_subscribers(#state{name = Name, subscribers = Subscribers} = State) ->
     ok = cambrian_realms:put(subscribers, Name, maps:keys(Subscribers)),
     State.
 
-%% What moved a standing is saved sooner than what is only counted.
 refuse(Reason, Claims, Now, #state{audit = Audit} = State) ->
     Known = maps:merge(detail(Reason), maps:with([origin, genotype, task, sequence], Claims)),
     Kind = cambrian_realm:kind(Reason),
     Refusal = with_name(maps:merge(#{time => Now, reason => Kind, origin => undefined, genotype => undefined}, Known)),
     Kept = State#state{audit = cambrian_audit:refusal(Refusal, Audit)},
     send({refused, Refusal}, Kept),
-    {{refused, Reason, Refusal}, case cambrian_realm:is_rubbish(Reason) of true -> later; false -> counted end, Kept}.
+    {{refused, Reason, Refusal}, counted, Kept}.
 
 with_name(#{origin := <<_:32/binary>> = Key} = Of) -> Of#{name => cambrian_identity:name(Key)};
 with_name(Of) -> Of.

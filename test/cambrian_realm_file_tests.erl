@@ -1,0 +1,327 @@
+%% What is kept of a realm, and what a damaged file may open: nothing.
+-module(cambrian_realm_file_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-define(REALM, <<"org.example.test">>).
+-define(BANNED, {genotype, <<7:256>>}).
+
+secret(N) -> <<N:256>>.
+key(N) -> cambrian_identity:public_key(secret(N)).
+
+sealed(N, Sequence) ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+    {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 3.0, generation => 1,
+                                           sequence => Sequence, time => erlang:system_time(millisecond)}, G, secret(N)),
+    Bytes.
+
+arrives(N, Sequence) ->
+    case cambrian_trust:check(?REALM, sealed(N, Sequence)) of
+        {ok, _, _} -> ok;
+        {error, Reason} -> Reason
+    end.
+
+with_data_dir(Test) -> {timeout, 600, fun() -> cambrian_temporary:with_data_dir(fun(Dir) -> quietly(fun() -> Test(Dir) end) end) end}.
+
+quietly(Test) ->
+    ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
+    try Test() after ok = logger:remove_primary_filter(expected) end.
+
+place(Dir) -> filename:join([Dir, "realms", binary_to_list(?REALM)]).
+generations(Dir) -> lists:sort(filelib:wildcard(filename:join(place(Dir), "*.trust"))).
+
+restart() ->
+    ok = application:stop(cambrian),
+    {ok, _} = application:ensure_all_started(cambrian),
+    ok.
+
+condition() -> maps:get(condition, cambrian_trust:report(?REALM)).
+
+%% A closed realm with two bans, each of which made a generation.
+two_generations() ->
+    ok = cambrian_trust:open(?REALM, #{capability => {keys, [key(1), key(2)]}}),
+    ok = cambrian_trust:ban(?REALM, ?BANNED),
+    ok = cambrian_trust:ban(?REALM, {key, key(1)}).
+
+flipped(At, Bytes) ->
+    <<Before:At, Bit:1, After/bits>> = Bytes,
+    <<Before:At, (1 - Bit):1, After/bits>>.
+
+%%% ---- what is damaged --------------------------------------------------------------------
+
+the_last_two_generations_are_kept_test_() ->
+    with_data_dir(fun(Dir) ->
+        two_generations(),
+        ?assertEqual(["000000000002.trust", "000000000003.trust"], [filename:basename(File) || File <- generations(Dir)]),
+        ?assertEqual(sound, condition()),
+        restart(),
+        ?assertEqual({sound, 2}, {condition(), length(cambrian_trust:bans(?REALM))})
+    end).
+
+%% M4: a bit of the newest: the one before it is taken, which is told. Of the only one: the realm is closed.
+every_flipped_bit_closes_test_() ->
+    with_data_dir(fun(Dir) ->
+        two_generations(),
+        ok = application:stop(cambrian),
+        [Before, Newest] = generations(Dir),
+        {ok, Bytes} = file:read_file(Newest),
+        Last = bit_size(Bytes) - 1,
+        [begin
+             ok = file:write_file(Newest, flipped(Bit, Bytes)),
+             {ok, Realm, 3, [#{file := _, reason := _}]} = cambrian_realm_file:load(?REALM),
+             ?assertEqual({Bit, [true, false]}, {Bit, [cambrian_realm:is_banned(What, Realm) || What <- [?BANNED, {key, key(1)}]]})
+         end || Bit <- lists:seq(0, Last)],
+        ok = file:delete(Before),
+        [begin
+             ok = file:write_file(Newest, flipped(Bit, Bytes)),
+             ?assertMatch({Bit, {closed, 3, [#{file := _, reason := _}]}}, {Bit, cambrian_realm_file:load(?REALM)})
+         end || Bit <- lists:seq(0, Last)],
+        ok = file:write_file(Newest, Bytes),
+        ?assertMatch({ok, _, 3, []}, cambrian_realm_file:load(?REALM))
+    end).
+
+%% A release before this one wrote one file.
+a_file_of_an_earlier_release_test_() ->
+    with_data_dir(fun(Dir) ->
+        two_generations(),
+        ok = application:stop(cambrian),
+        {ok, Realm, _, []} = cambrian_realm_file:load(?REALM),
+        Payload = term_to_binary(cambrian_realm:save(Realm)),
+        Bytes = <<"cambrian trust 1\n", (crypto:hash(sha256, Payload))/binary, Payload/binary>>,
+        ok = file:del_dir_r(place(Dir)),
+        ok = file:make_dir(place(Dir)),
+        File = filename:join(place(Dir), "trust"),
+        ok = file:write_file(File, Bytes),
+        ?assertMatch({ok, Realm, 0, []}, cambrian_realm_file:load(?REALM)),
+        [begin
+             ok = file:write_file(File, flipped(Bit, Bytes)),
+             ?assertMatch({Bit, {closed, 0, [#{file := _}]}}, {Bit, cambrian_realm_file:load(?REALM)})
+         end || Bit <- lists:seq(0, bit_size(Bytes) - 1)],
+        ok = file:write_file(File, Bytes),
+        {ok, _} = application:ensure_all_started(cambrian),
+        ?assertEqual([banned_key, not_permitted], [arrives(1, 1), arrives(3, 1)]),
+        ok = cambrian_trust:ban(?REALM, {key, key(2)}),
+        ?assertEqual(["000000000001.trust"], [filename:basename(Each) || Each <- generations(Dir)]),
+        ok = cambrian_trust:unban(?REALM, {key, key(2)}),
+        ?assertEqual({2, false}, {length(generations(Dir)), filelib:is_file(File)})
+    end).
+
+falling_back_is_told_test_() ->
+    with_data_dir(fun(Dir) ->
+        two_generations(),
+        ok = application:stop(cambrian),
+        Newest = lists:last(generations(Dir)),
+        ok = file:write_file(Newest, <<"torn">>),
+        {ok, _} = application:ensure_all_started(cambrian),
+        Expected = list_to_binary(Newest),
+        ?assertMatch({fell_back, [#{file := Expected, reason := other_file}]}, condition()),
+        %% still closed to strangers, and one ban of two is there
+        ?assertEqual([not_permitted, ok], [arrives(3, 1), arrives(1, 1)]),
+        ?assertEqual([?BANNED], [What || #{what := What} <- cambrian_trust:bans(?REALM)]),
+        {ok, Decisions, []} = cambrian_trust:decisions(?REALM),
+        ?assertEqual([<<"opened">>, <<"banned">>, <<"banned">>, <<"fell_back">>], [What || #{what := What} <- Decisions]),
+        {ok, _} = cambrian_bridge:start(#{realm => ?REALM}),
+        ?assertMatch(#{trust := fell_back}, cambrian_bridge:status()),
+        ?assertEqual({ok, <<"torn">>}, file:read_file(Newest ++ ".torn")),
+        %% the next generation is above the one that was damaged
+        ok = cambrian_trust:ban(?REALM, {key, key(1)}),
+        ?assertEqual(false, filelib:is_file(Newest)),
+        ?assert(lists:last(generations(Dir)) > Newest)
+    end).
+
+%%% ---- what is lost -----------------------------------------------------------------------
+
+%% Deleted, renamed, set aside earlier, or only other files left: it was there.
+what_was_there_and_is_not_closes_test_() ->
+    with_data_dir(fun(Dir) ->
+        Lose = #{deleted => fun(File) -> ok = file:delete(File) end,
+                 set_aside => fun(File) -> ok = file:rename(File, File ++ ".torn") end,
+                 renamed => fun(File) -> ok = file:rename(File, filename:rootname(File)) end,
+                 another_number => fun(File) -> ok = file:rename(File, filename:join(place(Dir), "000000000099.trust")) end,
+                 directory => fun(File) -> ok = file:delete(File), ok = file:make_dir(File) end,
+                 link => fun(File) -> ok = file:delete(File), ok = file:make_symlink("nowhere", File) end},
+        [begin
+             ok = cambrian_trust:open(?REALM, #{capability => {keys, [key(1)]}}),
+             ok = application:stop(cambrian),
+             _ = lists:foreach(Do, generations(Dir)),
+             {ok, _} = application:ensure_all_started(cambrian),
+             ?assertEqual({How, [{error, {realm_damaged, ?REALM}}, realm_damaged, realm_damaged]},
+                          {How, [cambrian_trust:open(?REALM, #{capability => open}), arrives(1, 1), arrives(2, 1)]}),
+             ?assertMatch({How, {closed, [_ | _]}}, {How, condition()}),
+             %% also after a restart
+             restart(),
+             ?assertEqual({How, realm_damaged}, {How, arrives(1, 1)}),
+             ok = application:stop(cambrian),
+             ok = file:del_dir_r(place(Dir)),
+             {ok, _} = application:ensure_all_started(cambrian)
+         end || {How, Do} <- maps:to_list(Lose)],
+        %% what a VM that was killed had begun is no sign of a realm
+        ok = file:make_dir(place(Dir)),
+        ok = file:write_file(filename:join(place(Dir), "000000000001.trust.tmp"), <<>>),
+        ?assertEqual(ok, cambrian_trust:open(?REALM, #{})),
+        ?assertEqual(ok, arrives(1, 1))
+    end).
+
+%% Restored from a copy: of another realm, or an older generation under a newer number.
+copies_of_others_are_refused_test_() ->
+    with_data_dir(fun(Dir) ->
+        two_generations(),
+        Other = <<"org.example.other">>,
+        ok = cambrian_trust:open(Other, #{}),
+        ok = application:stop(cambrian),
+        [Before, Newest] = generations(Dir),
+        {ok, Own} = file:read_file(Newest),
+        {ok, Foreign} = file:read_file(filename:join([Dir, "realms", binary_to_list(Other), "000000000001.trust"])),
+        {ok, Older} = file:read_file(Before),
+        [begin
+             ok = file:write_file(Newest, Bytes),
+             ?assertMatch({ok, _, 3, [#{reason := other_file}]}, cambrian_realm_file:load(?REALM))
+         end || Bytes <- [Foreign, Older]],
+        ok = file:write_file(Newest, Own),
+        ?assertMatch({ok, _, 3, []}, cambrian_realm_file:load(?REALM))
+    end).
+
+%% Of what cannot be read now it is not known what it holds: no older generation is taken for it.
+what_cannot_be_read_closes_until_it_can_test_() ->
+    with_data_dir(fun(Dir) ->
+        ok = cambrian_trust:open(?REALM, #{}),
+        ok = cambrian_trust:ban(?REALM, ?BANNED),
+        ok = application:stop(cambrian),
+        Away = place(Dir) ++ ".away",
+        ok = file:rename(place(Dir), Away),
+        ok = file:write_file(place(Dir), <<>>),
+        {ok, _} = application:ensure_all_started(cambrian),
+        ?assertMatch({error, {enotdir, _}}, cambrian_trust:open(?REALM, #{})),
+        ?assertMatch({enotdir, _}, arrives(1, 1)),
+        ?assertMatch({closed, {enotdir, _}}, condition()),
+        ok = file:delete(place(Dir)),
+        ok = file:rename(Away, place(Dir)),
+        ?assertEqual([banned_genotype], lists:usort([banned(), banned()])),
+        ?assertEqual(sound, condition())
+    end).
+
+banned() ->
+    case cambrian_trust:ask(?REALM, {is_banned, ?BANNED}) of true -> banned_genotype; false -> open end.
+
+%%% ---- a realm that is closed -------------------------------------------------------------
+
+%% Nothing comes in, nothing is spread, and all that is shown says so, until a person opens it.
+a_closed_realm_refuses_everything_test_() ->
+    with_data_dir(fun(Dir) ->
+        two_generations(),
+        ok = application:stop(cambrian),
+        lists:foreach(fun(File) -> ok = file:write_file(File, <<>>) end, generations(Dir)),
+        {ok, _} = application:ensure_all_started(cambrian),
+        Damaged = {error, {realm_damaged, ?REALM}},
+        ?assertEqual([realm_damaged, realm_damaged], [arrives(1, 1), arrives(3, 1)]),
+        ?assertEqual({error, malformed}, cambrian_trust:check(?REALM, <<"noise">>)),
+        ?assertEqual([Damaged, Damaged, Damaged, Damaged],
+                     [cambrian_trust:ban(?REALM, ?BANNED), cambrian_trust:unban(?REALM, ?BANNED),
+                      cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(1), secret(2))),
+                      cambrian_trust:checked(?REALM, #{origin => key(1), fitness => 1}, 1)]),
+        ?assertEqual([true, false, false], [cambrian_trust:ask(?REALM, Request)
+                                            || Request <- [{is_banned, ?BANNED}, {is_heard, key(1)}, {has_earned, key(1)}]]),
+        ?assert(cambrian_trust:is_banned(?REALM, ?BANNED)),
+        ?assertMatch([#{reason := malformed}, #{reason := realm_damaged}, #{reason := realm_damaged}],
+                     cambrian_trust:refusals(?REALM)),
+        %% the bridge starts, as populations here have nothing to do with it, and takes nothing in
+        {ok, _} = cambrian_bridge:start(#{realm => ?REALM, capability => open}),
+        ?assertMatch(#{trust := closed}, cambrian_bridge:status()),
+        {ok, Stranger} = cambrian_transport_dist:connect(#{realm => ?REALM}),
+        ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, sealed(3, 1)),
+        cambrian_wait:until(fun() -> maps:get({rejected, realm_damaged}, cambrian_bridge:counts(), 0) > 0 end),
+        {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+        ?assertMatch({error, _}, cambrian_bridge:publish_genotype(G, #{task => <<"xor">>, fitness => 1.0})),
+        ok = cambrian_transport_dist:disconnect(Stranger),
+        %% the capability is lost, too, and must be said
+        ?assertEqual({error, {missing_options, [capability]}}, cambrian_trust:reset(?REALM, #{})),
+        ?assertEqual({error, {unknown_realm, <<"else">>}}, cambrian_trust:reset(<<"else">>, #{capability => open})),
+        ?assertEqual(ok, cambrian_trust:reset(?REALM, #{capability => {keys, [key(3)]}})),
+        ?assertEqual({error, {not_damaged, ?REALM}}, cambrian_trust:reset(?REALM, #{capability => open})),
+        ?assertEqual([not_permitted, ok], [arrives(1, 1), arrives(3, 1)]),
+        ?assertEqual(false, maps:is_key(trust, cambrian_bridge:status())),
+        {ok, Decisions, []} = cambrian_trust:decisions(?REALM),
+        ?assertEqual([<<"opened">>, <<"banned">>, <<"banned">>, <<"closed">>, <<"closed">>, <<"reset">>],
+                     [What || #{what := What} <- Decisions]),
+        restart(),
+        ?assertEqual([not_permitted, replay], [arrives(1, 1), arrives(3, 1)]),
+        ?assertEqual(sound, condition()),
+        ?assertEqual(2, length(filelib:wildcard(filename:join(place(Dir), "*.torn"))))
+    end).
+
+%%% ---- a process a realm ------------------------------------------------------------------
+
+%% One that is stopped holds up nobody but who asks of it, and one that crashes loses no ban, no subscriber, and no other's.
+realms_do_not_wait_for_each_other_test_() ->
+    with_data_dir(fun(_Dir) -> apart() end).
+
+%% Also where nothing is written to disk.
+realms_do_not_wait_for_each_other_in_memory_test_() ->
+    {timeout, 300, fun() ->
+        _ = application:stop(cambrian),
+        {ok, _} = application:ensure_all_started(cambrian),
+        try quietly(fun apart/0) after ok = application:stop(cambrian) end
+    end}.
+
+apart() ->
+    Other = <<"org.example.other">>,
+    ok = cambrian_trust:open(?REALM, #{capability => {keys, [key(1), key(2)]}}),
+    ok = cambrian_trust:open(Other, #{}),
+    ok = cambrian_trust:ban(?REALM, {key, key(1)}),
+    ok = cambrian_trust:subscribe(?REALM),
+    {ok, One} = cambrian_realms:find(?REALM),
+    {ok, Two} = cambrian_realms:find(Other),
+    ok = sys:suspend(One),
+    ?assertEqual({error, malformed}, cambrian_trust:check(Other, <<"noise">>)),
+    ok = cambrian_trust:ban(Other, ?BANNED),
+    %% who waits for it when it dies is refused
+    Self = self(),
+    Asker = spawn_link(fun() -> Self ! {answer, arrives(2, 1)} end),
+    cambrian_wait:until(fun() -> process_info(Asker, status) =:= {status, waiting} andalso waits(One) end),
+    true = exit(One, kill),
+    receive {answer, Answer} -> ?assertEqual({realm_unavailable, ?REALM}, Answer) end,
+    ?assertEqual([banned_key, not_permitted, ok], [arrives(1, 1), arrives(3, 1), arrives(2, 1)]),
+    receive {cambrian_trust, ?REALM, {refused, #{reason := banned_key}}} -> ok after 0 -> error(no_event) end,
+    ?assertEqual({ok, Two}, cambrian_realms:find(Other)),
+    ?assertNotEqual({ok, One}, cambrian_realms:find(?REALM)).
+
+waits(Pid) ->
+    {message_queue_len, Length} = process_info(Pid, message_queue_len),
+    Length > 0.
+
+%% Questions that come while a realm of many origins is saved are answered between two pieces of it: none waits for all.
+a_realm_answers_while_it_saves_test_() ->
+    with_data_dir(fun(_) ->
+        ok = cambrian_trust:open(?REALM, #{}),
+        Now = os:system_time(millisecond),
+        Origins = 3000,
+        [ok = cambrian_trust:ask(?REALM, {genuine, #{realm => ?REALM, origin => <<N:256>>, genotype => <<N:256>>, sequence => 1,
+                                                     time => Now}}) || N <- lists:seq(1, Origins)],
+        {ok, Server} = cambrian_realms:find(?REALM),
+        %% a ban and then a question are in its mailbox; the question is answered before the ban is written
+        ok = sys:suspend(Server),
+        Self = self(),
+        _ = spawn_link(fun() -> Self ! {banned, cambrian_trust:ban(?REALM, ?BANNED)} end),
+        cambrian_wait:until(fun() -> waits(Server) end),
+        _ = spawn_link(fun() -> Self ! {known, cambrian_trust:is_banned(?REALM, ?BANNED)} end),
+        cambrian_wait:until(fun() -> process_info(Server, message_queue_len) =:= {message_queue_len, 2} end),
+        1 = erlang:trace(Server, true, [call, send]),
+        _ = erlang:trace_pattern({cambrian_realm_file, step, 1}, true, []),
+        ok = sys:resume(Server),
+        receive {known, Known} -> ?assert(Known) end,
+        receive {banned, Banned} -> ?assertEqual(ok, Banned) end,
+        _ = erlang:trace(Server, false, [call, send]),
+        Done = [What || What <- traced(), What =/= other],
+        ?assertEqual([answered], lists:takewhile(fun(What) -> What =/= step end, Done)),
+        ?assert(length([step || step <- Done]) > Origins div 300),
+        restart(),
+        ?assertEqual(Origins, map_size(maps:get(origins, cambrian_trust:report(?REALM)))),
+        ?assert(cambrian_trust:is_banned(?REALM, ?BANNED))
+    end).
+
+traced() ->
+    receive
+        {trace, _, call, {cambrian_realm_file, step, _}} -> [step | traced()];
+        {trace, _, send, {_Tag, true}, _} -> [answered | traced()];
+        Trace when element(1, Trace) =:= trace -> [other | traced()]
+    after 0 -> []
+    end.
