@@ -16,6 +16,7 @@
 
 -define(MAX_HOLDER, 200).
 -define(BEGINS, <<"process ">>).
+-define(OURS, ["realms", "populations"]).
 
 %% @doc A path below it, if there is one. The first time the directory is made, and locked for this VM.
 -spec path([file:name_all()]) -> {ok, cambrian_file:path()} | none | {error, error()}.
@@ -61,17 +62,29 @@ hold(Lock) ->
     end.
 
 make_and_hold(Lock) ->
-    _ = cambrian_file:make_dirs(Lock),
+    _ = cambrian_file:make_own_dirs(Lock),
     %% empties no file that another VM has made meanwhile
     _ = file:write_file(Lock, <<>>, [raw, append]),
     held(cambrian_nif:data_dir_lock(Lock), Lock).
 
 held({ok, true}, Lock) ->
-    _ = [file:write_file(Lock, holder()) || is_ours(Lock)],
-    ok;
+    _ = [{file:change_mode(Lock, 8#600), file:write_file(Lock, holder())} || is_ours(Lock)],
+    forbid_others(filename:dirname(Lock));
 held({ok, false}, _Lock) -> ok;
 held({error, locked}, Lock) -> {error, {locked, holder(file:read_file(Lock))}};
 held({error, Why}, Lock) -> warn_once(Why, Lock).
+
+%% Once a VM, and not of the identity's file: a secret that others could read is refused, not tidied up.
+forbid_others(Dir) ->
+    case lists:sum([cambrian_file:forbid_others(filename:join(Dir, Ours)) || Ours <- ?OURS]) of
+        0 -> ok;
+        Count -> logger:warning("cambrian: others than their owner had rights to ~b files in ~ts, and have none any more", [Count, Dir])
+    end,
+    case file:read_file_info(Dir) of
+        {ok, #file_info{mode = Mode}} when Mode band 8#022 =/= 0, Mode band 8#1000 =:= 0 ->
+            logger:warning("cambrian: others than its owner may rename and delete what is in ~ts", [Dir]);
+        _ -> ok
+    end.
 
 %% A file that others put there stays what it is: the lock holds all the same, without a text.
 is_ours(Lock) ->

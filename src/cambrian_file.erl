@@ -5,7 +5,7 @@
 -include_lib("kernel/include/file.hrl").
 
 -export([save/2, read_whole/1, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1,
-         set_aside/1, numbered/2, in_number/2, terms/1, make_own_dirs/1, begin_own/2, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
+         set_aside/1, numbered/2, in_number/2, terms/1, make_own_dirs/1, begin_own/2, forbid_others/1, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
 
 -type path() :: file:filename_all().
@@ -169,6 +169,21 @@ write(Path, File, Info, Bytes) ->
 %% @doc A new file of our own, with its first bytes, for one who will add to it.
 -spec begin_own(path(), iodata()) -> ok | {error, error()}.
 begin_own(Path, Bytes) -> write(Path, Path, none, Bytes).
+
+%% @doc Takes from others what rights they have to a path and to all below it, behind no links: earlier releases left it to the
+%% umask. How many there were.
+-spec forbid_others(path()) -> non_neg_integer().
+forbid_others(Path) ->
+    case file:read_link_info(Path) of
+        {ok, #file_info{type = Type, mode = Mode}} when Type =:= regular; Type =:= directory ->
+            Own = case Mode band ?OTHERS =/= 0 andalso file:change_mode(Path, Mode band 8#7777 band bnot ?OTHERS) of
+                      ok -> 1;
+                      _ -> 0
+                  end,
+            Below = case Type =:= directory andalso file:list_dir_all(Path) of {ok, Names} -> Names; _ -> [] end,
+            Own + lists:sum([forbid_others(filename:join(Path, Name)) || Name <- Below]);
+        _ -> 0
+    end.
 
 forbid(Forbidden, File) ->
     case file:read_file_info(File) of

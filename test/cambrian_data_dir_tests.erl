@@ -185,3 +185,40 @@ a_name_that_no_file_system_has_is_refused_test() ->
         ok = application:unset_env(cambrian, data_dir),
         ok = logger:set_primary_config(level, Level)
     end.
+
+%% M17: whatever the umask is, and whatever an earlier release left there.
+nobody_else_has_rights_to_what_is_ours_test_() ->
+    {timeout, 120, fun() ->
+        cambrian_temporary:with_dir(fun(Dir) ->
+            Name = filename:join(Dir, "data"),
+            Ebin = filename:dirname(code:which(cambrian)),
+            Use = "application:load(cambrian), application:set_env(cambrian, data_dir, \"" ++ Name ++ "\"), "
+                "{ok, _} = application:ensure_all_started(cambrian), "
+                "{ok, _} = cambrian:evolve('\\''xor'\\'', #{generations => 2, name => p}), "
+                "{ok, _} = cambrian_bridge:start(#{realm => <<\"lab\">>}), ok = cambrian_trust:ban(<<\"lab\">>, {key, <<7:256>>}), "
+                "{error, malformed} = cambrian_trust:check(<<\"lab\">>, <<>>), "
+                "ok = cambrian_trust:follow(<<\"lab\">>, cambrian_identity:succession(<<1:256>>, <<2:256>>)), "
+                "application:stop(cambrian), halt().",
+            Run = fun() -> os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Use ++ "'") end,
+            ?assertEqual("", Run()),
+            Kinds = lists:usort([filename:extension(File) || File <- all_below(Name), filelib:is_regular(File)]),
+            ?assertEqual([], [".checkpoint", ".decisions", ".refusals", ".trust", ".verdicts"] -- Kinds),
+            ?assertEqual([], [Loose || {File, _} = Loose <- loose(Name), string:find(File, "/lineage") =:= nomatch]),
+            %% as it was made before
+            Identity = filename:join(Name, "identity"),
+            _ = [ok = file:change_mode(File, case filelib:is_dir(File) of true -> 8#755; false -> 8#666 end)
+                 || File <- all_below(Name), File =/= Identity],
+            Said = Run(),
+            ?assertNotEqual(nomatch, string:find(Said, "have none any more")),
+            ?assertEqual([], loose(filename:join(Name, "realms")) ++ loose(filename:join(Name, "populations"))),
+            ?assertEqual("", Run()),
+            %% that of a secret is not hidden
+            ok = file:change_mode(Identity, 8#644),
+            ?assertNotEqual(nomatch, string:find(Run(), "unsafe_permissions"))
+        end)
+    end}.
+
+all_below(Path) ->
+    [Path | lists:append([all_below(File) || filelib:is_dir(Path), File <- filelib:wildcard(Path ++ "/*")])].
+
+loose(Dir) -> [{File, Mode} || File <- all_below(Dir), Mode <- [cambrian_temporary:mode(File)], Mode band 8#077 =/= 0].

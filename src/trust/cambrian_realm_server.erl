@@ -63,14 +63,14 @@ init(Name) ->
 
 %% Reading takes long, and whoever starts others must not wait for it.
 handle_continue(load, #state{name = Name} = State) ->
-    await_writer(cambrian_realms:get(writer, Name)),
+    lists:foreach(fun(Kept) -> await_end(cambrian_realms:get(Kept, Name)) end, [writer, audit]),
     {noreply, load(subscribed_before(State))}.
 
-%% Of a process before this one that crashed: two must not write the same file.
-await_writer({ok, Writer}) ->
+%% Of a process before this one that crashed: two must not write the same files.
+await_end({ok, Writer}) ->
     Monitor = monitor(process, Writer),
     receive {'DOWN', Monitor, process, Writer, _} -> ok end;
-await_writer(none) -> ok.
+await_end(none) -> ok.
 
 subscribed_before(#state{name = Name} = State) ->
     case cambrian_realms:get(subscribers, Name) of
@@ -108,7 +108,10 @@ damaged(How, Damaged, State) ->
 %% Only where there is a file of the realm: an audit without one is a sign that it is lost.
 with_audit(#state{name = Name, audit = Audit} = State) ->
     case {cambrian_audit:writer(Audit), cambrian_realm_file:dir(Name)} of
-        {none, {ok, Dir}} -> State#state{audit = cambrian_audit:open(Dir)};
+        {none, {ok, Dir}} ->
+            Opened = cambrian_audit:open(Dir),
+            ok = cambrian_realms:put(audit, Name, cambrian_audit:writer(Opened)),
+            State#state{audit = Opened};
         _ -> State
     end.
 

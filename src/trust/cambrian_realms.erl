@@ -11,7 +11,7 @@
 -export([start_link/0, find/1, start/1, take_name/1, get/2, put/3, specification/0, init/1]).
 
 -type name() :: binary().
--type kept() :: saved | subscribers | writer.
+-type kept() :: saved | subscribers | writer | audit.
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
