@@ -37,7 +37,7 @@ a_node_is_called_by_what_it_says_or_by_its_key_test() ->
 %% A population that is misspelt, and the names of keys: of this node, of one that is banned, of one that was refused.
 what_is_missing_and_who_is_who_is_shown_test() ->
     [A, B, C] = [cambrian_identity:name(key(Name)) || Name <- [a, b, c]],
-    Realm = #{name => <<"lab">>, connected => true, missing => [polee], refused => #{replay => 1},
+    Realm = #{name => <<"lab">>, trust => closed, connected => true, missing => [polee], refused => #{replay => 1},
               bans => [#{what => {key, key(b)}, name => B, reason => <<>>, by => user, time => 1}],
               refusals => [#{time => 1, reason => replay, origin => key(c), name => C, genotype => undefined}]},
     Mesh = #{identity => key(a), counts => #{}, realms => [Realm], peers => [], unshown_peers => 0, migrations => []},

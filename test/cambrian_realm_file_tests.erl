@@ -226,6 +226,10 @@ a_closed_realm_refuses_everything_test_() ->
         %% the bridge starts, as populations here have nothing to do with it, and takes nothing in
         {ok, _} = cambrian_bridge:start(#{realm => ?REALM, capability => open}),
         ?assertMatch(#{trust := closed}, cambrian_bridge:status()),
+        ?assertMatch(#{mesh := #{realms := [#{trust := closed}]}}, cambrian_dashboard_gather:all()),
+        {ok, _} = cambrian_dashboard:start(#{port => 0}),
+        {503, _, Health} = cambrian_dashboard_health:full(),
+        ?assertNotEqual(nomatch, string:find(Health, "the realm org.example.test is closed")),
         {ok, Stranger} = cambrian_transport_dist:connect(#{realm => ?REALM}),
         ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, sealed(3, 1)),
         cambrian_wait:until(fun() -> maps:get({rejected, realm_damaged}, cambrian_bridge:counts(), 0) > 0 end),

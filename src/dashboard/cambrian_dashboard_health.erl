@@ -30,8 +30,10 @@ answer(Faults, Facts) -> json(503, Facts#{status => failing, faults => Faults}).
 
 json(Status, Facts) -> {Status, [{"content-type", "application/json"}], cambrian_json:encode(Facts)}.
 
-faults(#{populations := Populations, lost := Lost}) ->
+faults(#{populations := Populations, lost := Lost, mesh := Mesh}) ->
     [said([atom_to_binary(Name), " is down"]) || Name <- ?NEEDED, whereis(Name) =:= undefined]
+        ++ [said(["the realm ", cambrian_text:clip(Name, 100), " is closed, as the files of its trust are damaged"])
+            || #{realms := Realms} <- [Mesh], #{name := Name, trust := closed} <- Realms]
         ++ [<<"the native library is not loaded">> || cambrian_nif:loaded() =/= ok]
         ++ [said(["the population ", cambrian_text:clip(Name, 100), " died and has not come back"]) || Name <- Lost]
         ++ [said(["the population ", Text, " does not answer"]) || #{state := silent, text := Text} <- Populations]

@@ -99,8 +99,9 @@ outcome(null) -> null;
 outcome(accepted) -> <<"taken">>;
 outcome(Other) -> spaced(Other).
 
-realm(#{name := Name, connected := Connected, missing := Missing, bans := Bans, refused := Refused, refusals := Refusals}) ->
-    #{name => cambrian_text:text(Name), connected => Connected, missing => [text(cambrian_text:text(Handle)) || Handle <- Missing],
+realm(#{name := Name, trust := Trust, connected := Connected, missing := Missing, bans := Bans, refused := Refused,
+        refusals := Refusals}) ->
+    #{name => cambrian_text:text(Name), trust => Trust, connected => Connected, missing => [text(cambrian_text:text(Handle)) || Handle <- Missing],
       bans => [ban(Ban) || Ban <- Bans],
       refused => maps:from_list([{spaced(Reason), N} || {Reason, N} <- maps:to_list(Refused)]),
       refusals => [refusal(Refusal) || Refusal <- Refusals]}.

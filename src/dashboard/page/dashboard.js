@@ -238,7 +238,10 @@ function showMesh(mesh) {
     `${counted(mesh.published, 'genotype')} published`, `${whole(mesh.judged)} of others tried, ${whole(mesh.taken)} taken`];
   if (mesh.identity) facts.push(`known to others as ${mesh.name}, key ${brief(mesh.identity)}`);
   const missing = [...new Set(mesh.realms.flatMap((realm) => realm.missing))];
-  put($('mesh-lead'), `${facts.join('; ')}.${apart.length ? ` Not connected: ${words(apart)}.` : ''}`
+  const closed = mesh.realms.filter((realm) => realm.trust === 'closed').map((realm) => realm.name);
+  const fellBack = mesh.realms.filter((realm) => realm.trust === 'fell_back').map((realm) => realm.name);
+  put($('mesh-lead'), `${facts.join('; ')}.${closed.length ? ` Closed, as the files of its trust are damaged: ${words(closed)}.` : ''}`
+    + `${fellBack.length ? ` Bans may be lost, as a file of its trust was damaged: ${words(fellBack)}.` : ''}${apart.length ? ` Not connected: ${words(apart)}.` : ''}`
     + `${missing.length ? ` Missing here: ${words(missing)}.` : ''}`);
   keyed($('peers').tBodies[0], mesh.peers, (p) => `${p.realm} ${p.key}`, peerRow, fillPeer);
   show($('peers'), mesh.peers.length > 0);
