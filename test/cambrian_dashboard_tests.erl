@@ -323,6 +323,98 @@ it_neither_does_nor_counts_what_other_pages_send() ->
     ?assertMatch({401, _, _}, request("GET", "/metrics", [bearer("wrong")], "")),
     ?assertMatch({200, _, _}, request("GET", "/metrics", [{"cookie", Pair}], "")).
 
+%%% ---- TLS --------------------------------------------------------------------------------
+
+%% The same server, under https.
+it_speaks_tls() ->
+    with_certificate(fun(Ca, Options) ->
+        Port = open(#{token => ?TOKEN, ssl => Options}),
+        ?assertMatch(<<"https://127.0.0.1:", _/binary>>, cambrian_dashboard:url()),
+        Ask = fun(Method, Path, Headers, Body) -> secure(written(Method, Path, Headers, Body), Ca) end,
+        ?assertMatch({200, _, <<"{\"status\":\"ok\"}">>}, Ask("GET", "/health", [], "")),
+        ?assertMatch({401, _, _}, Ask("GET", "/metrics", [], "")),
+        {303, Headers, _} = Ask("GET", "/?token=" ++ ?TOKEN, [], ""),
+        [Pair, " Path=/", " HttpOnly", " SameSite=Strict", " Max-Age=43200", " Secure"] = string:split(header("set-cookie", Headers), ";", all),
+        ?assert(lists:prefix("__Host-cambrian_" ++ integer_to_list(Port) ++ "=", Pair)),
+        "enter#" ++ Key = header("location", Headers),
+        ?assertMatch({200, _, _}, Ask("GET", "/metrics", [{"cookie", Pair}], "")),
+        ?assertMatch({404, _, _}, Ask("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key}, {"origin", "https://localhost:" ++ integer_to_list(Port)}],
+                                      "population=nobody")),
+        ?assertMatch({413, _, _}, Ask("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key}], lists:duplicate(5000, $a))),
+        %% a stream, and its end
+        {ok, Stream} = tls(Ca),
+        ok = ssl:send(Stream, written("GET", "/events", [{"cookie", Pair}], "")),
+        until(fun() -> {ok, Read} = ssl:recv(Stream, 0, 300_000), binary:match(Read, <<"event: state">>) =/= nomatch end),
+        ok = ssl:close(Stream),
+        until(fun() -> cambrian_dashboard_listener:connections() =:= [] end)
+    end).
+
+%% A handshake that does not go on has the deadline of a head, and is in nobody's way; who speaks no TLS gets none.
+it_does_not_wait_for_a_handshake() ->
+    with_certificate(fun(Ca, Options) ->
+        _ = open(#{ssl => Options}),
+        Stalled = [begin Socket = connect([]), ok = gen_tcp:send(Socket, <<22, 3, 1, 2, 0>>), Socket end || _ <- lists:seq(1, 100)],
+        ?assertMatch({200, _, _}, secure(written("GET", "/health", [], ""), Ca)),
+        ?assert(length(connections(waiting)) =< 32),
+        until(fun() -> cambrian_dashboard_listener:connections() =:= [] end),
+        [ok = gen_tcp:close(Socket) || Socket <- Stalled],
+        Plain = connect([]),
+        ok = gen_tcp:send(Plain, written("GET", "/health", [], "")),
+        Said = whole(Plain, <<>>),
+        ?assertEqual(nomatch, binary:match(Said, <<"HTTP">>)),
+        ?assertMatch({200, _, _}, secure(written("GET", "/health", [], ""), Ca))
+    end).
+
+%% What is wrong with the certificate is said at the start.
+it_tries_its_certificate() ->
+    with_certificate(fun(Ca, [{certfile, Certificate}, {keyfile, Key}]) ->
+        [?assertMatch({Bad, {error, {bad_option, {ssl, _, _}}}}, {Bad, cambrian_dashboard:start(#{port => 0, ssl => Bad})})
+         || Bad <- [[{certfile, "/nowhere.pem"}, {keyfile, Key}], [{certfile, Certificate}], [{certfile, Certificate}, {keyfile, Ca}],
+                    [{certfile, Ca}, {keyfile, Key}], [], "cert.pem", none]],
+        %% with certificates of those who come it starts all the same
+        {ok, _} = cambrian_dashboard:start(#{port => 0, ssl => [{certfile, Certificate}, {keyfile, Key}, {cacertfile, Ca},
+                                                                {verify, verify_peer}, {fail_if_no_peer_cert, true}]})
+    end).
+
+it_says_that_ssl_is_missing() ->
+    with_certificate(fun(_Ca, Options) ->
+        _ = application:stop(cambrian),
+        [_ = application:stop(App) || App <- [inets, ssl]],
+        _ = application:unload(ssl),
+        Ebin = filename:dirname(code:which(ssl)),
+        true = code:del_path(Ebin),
+        try
+            ?assertEqual({error, {application_unavailable, ssl}}, cambrian_dashboard:start(#{port => 0, ssl => Options})),
+            ?assertMatch({ok, _}, cambrian_dashboard:start(#{port => 0}))
+        after true = code:add_pathz(Ebin)
+        end
+    end).
+
+with_certificate(Test) ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        {ok, Folder} = cambrian_certificates:make(#{node => "dashboard@localhost", out => Dir}),
+        [Ca, Certificate, Key] = [binary_to_list(filename:join(Folder, File)) || File <- ["ca.pem", "cert.pem", "key.pem"]],
+        {ok, _} = application:ensure_all_started(ssl),
+        Test(Ca, [{certfile, Certificate}, {keyfile, Key}])
+    end).
+
+secure(Text, Ca) ->
+    {ok, Socket} = tls(Ca),
+    ok = ssl:send(Socket, Text),
+    Answer = whole_tls(Socket, <<>>),
+    ok = ssl:close(Socket),
+    answer(Answer).
+
+tls(Ca) ->
+    ssl:connect("localhost", erlang:get(port), [binary, {active, false}, {verify, verify_peer}, {cacertfile, Ca},
+                                                {server_name_indication, "localhost"}], 300_000).
+
+whole_tls(Socket, Before) ->
+    case ssl:recv(Socket, 0, 300_000) of
+        {ok, More} -> whole_tls(Socket, <<Before/binary, More/binary>>);
+        {error, closed} -> Before
+    end.
+
 %% Who did what is written down; what was refused, by how much, once a minute.
 it_writes_down_what_is_done() ->
     cambrian_temporary:with_dir(fun(Dir) ->
