@@ -316,7 +316,9 @@ it_neither_does_nor_counts_what_other_pages_send() ->
     Visit = [{"sec-fetch-site", "cross-site"}, {"sec-fetch-mode", "navigate"}, {"sec-fetch-dest", "document"}],
     [?assertMatch({401, _, _}, request("GET", "/?token=wrong", Visit, "")) || _ <- lists:seq(1, 12)],
     ?assertMatch({303, _, _}, request("GET", "/?token=" ++ ?TOKEN, Visit, "")),
-    {200, _, Enter} = request("GET", "/", Visit, ""),
+    {303, Sent, _} = request("GET", "/", Visit, ""),
+    ?assertEqual("enter", header("location", Sent)),
+    {200, _, Enter} = request("GET", "/enter", Visit, ""),
     ?assertNotEqual(nomatch, binary:match(Enter, <<"enter.js">>)),
     ?assertMatch({401, _, _}, request("GET", "/", [{"sec-fetch-site", "same-origin"} | tl(Visit)], "")),
     %% of all these none was counted

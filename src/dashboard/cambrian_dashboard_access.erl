@@ -99,13 +99,14 @@ handle_call(url, _From, #state{port = Port, address = Address, scheme = Scheme, 
 handle_call({enter, Request}, _From, #state{hosts = Hosts} = State) ->
     case {cambrian_dashboard_origin:is_foreign(Request, Hosts), Request} of
         {false, _} -> entered(Request, State);
-        {true, #{path := <<"/">>}} ->
-            case cambrian_dashboard_origin:is_visit(Request) of
-                true when State#state.token =:= none -> entered(Request, State);
-                true -> {reply, visitor, State};
-                false -> {reply, {refused, <<"the request came from another page">>}, count(other_page, Request, State)}
-            end;
-        {true, _} -> {reply, {refused, <<"the request came from another page">>}, count(other_page, Request, State)}
+        {true, #{path := Path}} ->
+            case cambrian_dashboard_origin:is_visit(Request) andalso Path of
+                <<"/">> when State#state.token =/= none -> {reply, visitor, State};
+                %% to where a visitor is sent
+                <<"/enter">> when State#state.token =/= none -> {reply, stranger, State};
+                <<"/">> -> entered(Request, State);
+                _ -> {reply, {refused, <<"the request came from another page">>}, count(other_page, Request, State)}
+            end
     end;
 handle_call({login, Given, Request}, _From, #state{token = none} = State) when is_binary(Given), is_map(Request) ->
     {reply, needless, State};

@@ -26,7 +26,7 @@ entered({refused, Why}, _Request) -> {answer, refuse(403, [], Why)};
 entered(visitor, Request) ->
     case token(Request) of
         {ok, Token} -> {answer, login(Token, Request, locked_page())};
-        none -> {answer, protected(cambrian_dashboard_page:file(<<"enter.html">>))}
+        none -> {answer, protected({303, [{"location", "enter"}], <<>>})}
     end;
 entered(wait, #{path := Path}) when Path =/= <<"/health">> -> {answer, wait()};
 entered(stranger, #{method := <<"POST">>, path := <<"/login">>}) -> {go_on, newcomer};
