@@ -153,7 +153,7 @@ what_is_no_utf_8_is_a_line_test() ->
 mistakes_are_one_line_and_status_2_test_() ->
     [{Line, ?_assertEqual({2, "", "cambrian: " ++ Said ++ "\n"}, run(Line))}
      || {Line, Said} <-
-            [{"evolv", "evolv: there is no such command (did you mean evolve?), expected evolve, resume, inspect, export, import or parameters"},
+            [{"evolv", "evolv: there is no such command (did you mean evolve?), expected evolve, resume, inspect, export, import, certificates or parameters"},
              {"evolve", "evolve: TASK is missing"},
              {"evolve xor again", "evolve again: expected nothing after TASK"},
              {"evolve xor --sede 1", "--sede: there is no such option (did you mean --seed?); cambrian evolve --help lists the options"},
@@ -203,6 +203,8 @@ mistakes_are_one_line_and_status_2_test_() ->
              {"resume pole", "resume: --data-dir is missing, expected the directory of its checkpoints"},
              {"resume pole --data-dir /dev/null", "resume pole: there is no checkpoint of this name in /dev/null"},
              {"inspect", "inspect: FILE|NAME is missing"},
+             {"certificates one@host", "certificates one@host: --out is missing, expected a directory"},
+             {"certificates one@host --out /tmp --days 0", "--days 0: expected a positive integer; cambrian certificates --help lists the options"},
              {"parameters --seed 1", "--seed: there is no such option; cambrian parameters --help lists the options"}]].
 
 unknown_tasks_and_no_command_test() ->
@@ -321,6 +323,17 @@ what_cannot_be_exported_or_imported_is_one_line_test() ->
         {2, "", "cambrian: --name 3d: expected a lower-case letter" ++ _} = run(["export", File, "--to", "c", "--name", "3d"])
     end).
 
+certificates_are_made_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        {0, Said, ""} = run(["certificates", "one@10.0.0.7", "--out", Dir ++ "/größe", "--at", "/etc/lab", "--days", "2"]),
+        ?assertEqual("Written: " ++ Dir ++ "/größe/one@10.0.0.7\n", Said),
+        {ok, Pem} = file:read_file(unicode:characters_to_binary(Dir ++ "/größe/one@10.0.0.7/cert.pem")),
+        [{'Certificate', Der, not_encrypted}] = public_key:pem_decode(Pem),
+        ?assert(public_key:pkix_verify_hostname(Der, [{ip, {10, 0, 0, 7}}])),
+        ?assertNot(public_key:pkix_verify_hostname(Der, [{ip, {10, 0, 0, 8}}])),
+        ?assertMatch({1, "", "cambrian: one: expected a node's name as " ++ _}, run(["certificates", "one", "--out", Dir]))
+    end).
+
 help_is_for_each_test() ->
     [begin
          {0, Out, ""} = run(Line),
@@ -329,7 +342,7 @@ help_is_for_each_test() ->
      end || {Line, Shown} <- [{"--help", "cambrian inspect FILE|NAME"}, {"help", "cambrian resume"}, {"evolve --help", "  --seed N  "},
                               {"evolve xor -h", "double_pole_novel"}, {"resume --help", "--timeout TIME"},
                               {"inspect --help", "--data-dir DIR"}, {"export --help", "--to FORM"},
-                              {"import --help", "--from WHOSE"}, {"parameters --help", "[TASK]"}, {"--version", "cambrian 0."}]],
+                              {"import --help", "--from WHOSE"}, {"parameters --help", "[TASK]"}, {"certificates --help", "--at PATH"}, {"--version", "cambrian 0."}]],
     {0, Parameters, ""} = run("parameters double_pole_novel"),
     holds("population = 300\n    genotypes in a generation; an integer from 2 to 1000000\n", Parameters).
 

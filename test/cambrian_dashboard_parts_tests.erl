@@ -7,6 +7,106 @@
 
 -define(ILL, <<"\"'><script>alert(1)</script>">>).
 
+%%% ---- places -----------------------------------------------------------------------------
+
+%% Whoever comes gets in, for the oldest of the address that has most; so one that comes alone stays.
+newcomers_replace_those_who_wait_test() ->
+    Alone = pid(0),
+    {ok, [], One} = hold(Alone, 0, waiting, cambrian_dashboard_places:new()),
+    {Flooded, Ended} = lists:foldl(fun(I, {Places, Gone}) ->
+                                       {ok, Now, Next} = hold(pid(I), 1 + I rem 20, waiting, Places),
+                                       {Next, Gone ++ Now}
+                                   end, {One, []}, lists:seq(1, 2000)),
+    ?assertEqual(256, length(cambrian_dashboard_places:kinds(Flooded))),
+    ?assertNot(lists:member(Alone, Ended)),
+    ?assertEqual(lists:seq(1, 1745), lists:sort([number(Pid) || Pid <- Ended])),
+    %% of one address 32, whatever there is of others
+    {ok, [], Few} = hold(Alone, 0, waiting, cambrian_dashboard_places:new()),
+    {Own, Gone} = lists:foldl(fun(I, {Places, Before}) ->
+                                  {ok, Now, Next} = hold(pid(I), 1, waiting, Places),
+                                  {Next, Before ++ Now}
+                              end, {Few, []}, lists:seq(1, 40)),
+    ?assertEqual(lists:seq(1, 8), [number(Pid) || Pid <- Gone]),
+    ?assertEqual(33, length(cambrian_dashboard_places:kinds(Own))).
+
+%% What is full is full for its kind alone, and a place is given back.
+each_kind_has_places_of_its_own_test() ->
+    Fill = fun(Kind, Addresses, Places) ->
+               lists:foldl(fun(I, Before) ->
+                               case hold(pid({Kind, I}), I rem Addresses, Kind, Before) of
+                                   {ok, [], Next} -> Next;
+                                   {full, _} -> Before
+                               end
+                           end, Places, lists:seq(1, 500))
+           end,
+    Full = Fill(health, 500, Fill(watching, 500, Fill(asking, 500, cambrian_dashboard_places:new()))),
+    Counts = fun(Places) -> [length([x || {_, Its} <- cambrian_dashboard_places:kinds(Places), Its =:= Kind]) || Kind <- [asking, watching, health]] end,
+    ?assertEqual([64, 32, 8], Counts(Full)),
+    ?assertEqual([16, 16, 4], Counts(Fill(health, 1, Fill(watching, 1, Fill(asking, 1, cambrian_dashboard_places:new()))))),
+    [?assertEqual({full, all}, hold(pid(x), 1000, Kind, Full)) || Kind <- [asking, watching, health]],
+    {ok, [], _} = hold(pid(x), 1000, waiting, Full),
+    {ok, [], _} = hold(pid(x), 1000, health, cambrian_dashboard_places:leave(pid({health, 7}), Full)).
+
+%% A customer of IPv6 has 64 bits to choose from, and is one.
+addresses_of_one_customer_are_one_test() ->
+    Block = fun(Text) -> {ok, Address} = inet:parse_address(Text), cambrian_dashboard_places:block(Address) end,
+    ?assertEqual(Block("2001:db8:1:2::1"), Block("2001:db8:1:2:ffff::9")),
+    ?assertNotEqual(Block("2001:db8:1:2::1"), Block("2001:db8:1:3::1")),
+    ?assertEqual(Block("10.0.0.7"), Block("::ffff:10.0.0.7")),
+    ?assertNotEqual(Block("10.0.0.7"), Block("10.0.0.8")).
+
+hold(Pid, Address, Kind, Places) -> cambrian_dashboard_places:hold(Pid, {10, 0, Address div 256, Address rem 256}, Kind, Places).
+
+%% It does not matter who it is.
+pid(Number) -> {pid, Number}.
+number({pid, Number}) -> Number.
+
+%%% ---- sessions ---------------------------------------------------------------------------
+
+sessions_end_test() ->
+    Origin = {http, <<"localhost:4040">>},
+    {Id, [], One} = cambrian_dashboard_sessions:open({<<"cookie">>, <<"key">>}, Origin, 0, cambrian_dashboard_sessions:new()),
+    Find = fun(Now, Sessions) -> cambrian_dashboard_sessions:find([<<"cookie">>], Origin, Now, Sessions) end,
+    Hour = 3_600_000,
+    ?assertMatch({ok, Id, _}, Find(Hour - 1, One)),
+    ?assertEqual(none, Find(Hour, One)),
+    %% one that is used goes on, for twelve hours
+    Used = lists:foldl(fun(I, Before) -> {ok, Id, Next} = Find(I * Hour div 2, Before), Next end, One, lists:seq(1, 23)),
+    ?assertEqual(none, Find(12 * Hour, Used)),
+    %% a page that is open on a screen is no idle one; and it ends, too
+    {[], Watched} = cambrian_dashboard_sessions:expire([Id], 5 * Hour, One),
+    ?assertMatch({ok, Id, _}, Find(5 * Hour + 1, Watched)),
+    ?assertMatch({[Id], _}, cambrian_dashboard_sessions:expire([], 5 * Hour, One)),
+    ?assertMatch({[Id], _}, cambrian_dashboard_sessions:expire([Id], 12 * Hour, Watched)),
+    ?assertEqual(none, Find(1, cambrian_dashboard_sessions:close(Id, One))),
+    ?assertNot(cambrian_dashboard_sessions:is_open(Id, cambrian_dashboard_sessions:close(Id, One))).
+
+sessions_are_of_their_origin_test() ->
+    Origin = {http, <<"localhost:4040">>},
+    {Id, [], One} = cambrian_dashboard_sessions:open({<<"cookie">>, <<"key">>}, Origin, 0, cambrian_dashboard_sessions:new()),
+    Find = fun(Cookies, Of) -> cambrian_dashboard_sessions:find(Cookies, Of, 1, One) end,
+    ?assertMatch({ok, Id, _}, Find([<<"other">>, <<"cookie">>], Origin)),
+    [?assertEqual(none, Find([<<"cookie">>], Of)) || Of <- [{https, <<"localhost:4040">>}, {http, <<"localhost:4041">>}, {http, <<"127.0.0.1:4040">>}]],
+    [?assertEqual(none, Find([Cookie], Origin)) || Cookie <- [<<>>, <<"key">>, <<"cookie ">>]],
+    ?assert(cambrian_dashboard_sessions:may_change(Id, <<"key">>, One)),
+    [?assertNot(cambrian_dashboard_sessions:may_change(Of, Key, One)) || {Of, Key} <- [{Id, <<"cookie">>}, {Id, <<>>}, {<<"other">>, <<"key">>}]],
+    %% neither secret is kept
+    ?assertEqual(nomatch, binary:match(term_to_binary(One), [<<"cookie">>, <<"\"key\"">>])),
+    ?assertEqual([<<"1">>, <<"a=b">>], cambrian_dashboard_sessions:cookies([<<"x=0; cambrian_4040=1;cambrian_4041=2">>, <<"cambrian_4040=a=b">>], Origin)),
+    ?assertEqual([<<"1">>], cambrian_dashboard_sessions:cookies([<<"cambrian_4040=0; __Host-cambrian_4040=1">>], {https, <<"localhost:4040">>})).
+
+%% Of too many the one that nobody used for the longest time ends.
+sessions_are_bounded_test() ->
+    Origin = {http, <<"localhost:4040">>},
+    {Full, Ids} = lists:foldl(fun(I, {Before, Opened}) ->
+                                  {Id, [], Next} = cambrian_dashboard_sessions:open({<<I>>, <<"key">>}, Origin, I, Before),
+                                  {Next, [Id | Opened]}
+                              end, {cambrian_dashboard_sessions:new(), []}, lists:seq(1, 64)),
+    {ok, First, Used} = cambrian_dashboard_sessions:find([<<1>>], Origin, 100, Full),
+    ?assertEqual(First, lists:last(Ids)),
+    {_, Ended, _} = cambrian_dashboard_sessions:open({<<"new">>, <<"key">>}, Origin, 101, Used),
+    ?assertEqual([lists:nth(63, Ids)], Ended).
+
 %%% ---- travel -----------------------------------------------------------------------------
 
 migrations_are_counted_by_origin_and_task_test() ->

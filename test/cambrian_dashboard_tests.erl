@@ -55,9 +55,39 @@ it_knows_no_other_path_or_method() ->
 it_refuses_what_is_too_long() ->
     _ = open(#{}),
     ?assertMatch({414, _, _}, get("/" ++ lists:duplicate(3000, $a))),
-    ?assertMatch({413, _, _}, request("GET", "/", [{"x-long", lists:duplicate(9000, $a)}], "")),
+    ?assertMatch({431, _, _}, request("GET", "/", [{"x-long", lists:duplicate(17_000, $a)}], "")),
+    ?assertMatch({431, _, _}, request("GET", "/", [{"x-" ++ integer_to_list(I), "a"} || I <- lists:seq(1, 101)], "")),
+    ?assertMatch({431, _, _}, request("GET", "/", [{"cookie", "c" ++ integer_to_list(I) ++ "=" ++ lists:duplicate(200, $a)} || I <- lists:seq(1, 90)], "")),
+    ?assertMatch({431, _, _}, raw("GET / HTTP/1.1\r\nhost: localhost\r\nx: " ++ lists:duplicate(1_000_000, $a))),
     ?assertMatch({413, _, _}, post("/pause", lists:duplicate(5000, $a))),
+    ?assertMatch({411, _, _}, raw("POST /pause HTTP/1.1\r\nhost: localhost\r\nx-cambrian: 1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n")),
+    [?assertMatch({Length, {400, _, _}}, {Length, raw(["POST /pause HTTP/1.1\r\nhost: localhost\r\nx-cambrian: 1\r\ncontent-length: ", Length, "\r\n\r\na"])})
+     || Length <- ["-1", "+1", "1\r\ncontent-length: 2", "0x1", "99999999999999999999"]],
     ?assertMatch({200, _, _}, get("/health")).
+
+%% What is no HTTP has an answer in words, and leaves nothing.
+it_refuses_what_is_no_request() ->
+    _ = open(#{}),
+    [?assertMatch({Text, {Status, _, _}}, {Text, raw(Text ++ "\r\n\r\n")})
+     || {Status, Text} <- [{400, "hello"}, {400, "GET http://localhost/ HTTP/1.1\r\nhost: localhost"}, {400, "GET * HTTP/1.1"},
+                           {400, "GET / HTTP/1.1\r\nhost: localhost\r\n folded: 1"}, {400, "GET / HTTP/1.1\r\nhost: a\r\nhost: b"},
+                           {400, "GET / HTTP/1.1\r\nno header"}, {400, [22, 3, 1, 2, 0, 1, 0, 1, 252]}, {505, "GET / HTTP/2.0\r\nhost: localhost"}]],
+    until(fun() -> cambrian_dashboard_listener:connections() =:= [] end).
+
+%% A connection is one request: what follows it is not done.
+it_answers_one_request() ->
+    _ = open(#{}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
+    Answer = sent([written("GET", "/health", [], ""), written("POST", "/resume", [own()], "population=gate")]),
+    ?assertMatch({match, [_]}, re:run(Answer, "HTTP/1.1 [0-9]{3}", [global])),
+    ?assertMatch(#{state := new}, cambrian_population:overview(P)),
+    ?assertMatch({200, _, _}, raw("GET /health HTTP/1.0\r\nhost: localhost\r\n\r\n")),
+    %% one that asks before it sends
+    Socket = connect([]),
+    ok = gen_tcp:send(Socket, "POST /pause HTTP/1.1\r\nhost: localhost\r\nx-cambrian: 1\r\nexpect: 100-continue\r\ncontent-length: 14\r\n\r\n"),
+    {ok, <<"HTTP/1.1 100 Continue\r\n\r\n">>} = gen_tcp:recv(Socket, 25, 300_000),
+    ok = gen_tcp:send(Socket, "population=xyz"),
+    ?assertMatch(<<"HTTP/1.1 404 Not Found", _/binary>>, whole(Socket, <<>>)).
 
 it_makes_no_atoms() ->
     _ = open(#{}),
@@ -111,38 +141,76 @@ it_serves_who_reads_beside_who_does_not() ->
 
 it_leaves_nothing_of_who_went_away() ->
     _ = open(#{}),
-    ?assertEqual([], handlers()),
+    ?assertEqual([], cambrian_dashboard_listener:connections()),
     Streams = [stream() || _ <- lists:seq(1, 5)],
     [?assertMatch({_, _}, event(Stream)) || Stream <- Streams],
-    ?assertEqual(5, length(handlers())),
+    ?assertEqual(5, length(connections(watching))),
     [ok = gen_tcp:close(Stream) || Stream <- Streams],
-    until(fun() -> handlers() =:= [] end),
+    until(fun() -> cambrian_dashboard_listener:connections() =:= [] end),
     until(fun() -> {monitors, []} =:= process_info(whereis(cambrian_dashboard_state), monitors) end).
 
+%% Of one address, and of all.
 it_has_room_for_so_many() ->
     _ = open(#{}),
-    Streams = [stream() || _ <- lists:seq(1, 32)],
-    ?assertMatch({503, _, _}, get("/events")),
+    Of = fun(Last) -> stream([{ip, {127, 0, 0, Last}}]) end,
+    Own = [Of(1) || _ <- lists:seq(1, 16)],
+    ?assertMatch({429, _, _}, get("/events")),
+    Others = [Of(2) || _ <- lists:seq(1, 16)],
+    {503, Headers, _} = raw(written("GET", "/events", [], ""), [{ip, {127, 0, 0, 3}}]),
+    ?assertEqual("1", header("retry-after", Headers)),
     ?assertMatch({200, _, _}, get("/health")),
-    ok = gen_tcp:close(hd(Streams)),
-    until(fun() -> is_port(catch_stream()) end).
+    ?assertMatch({200, _, _}, get("/metrics")),
+    ok = gen_tcp:close(hd(Own)),
+    until(fun() -> length(connections(watching)) =:= 31 end),
+    Last = Of(3),
+    [ok = gen_tcp:close(Stream) || Stream <- [Last | tl(Own) ++ Others]].
 
-catch_stream() ->
-    try stream() catch error:{badmatch, _} -> full end.
+%% 64 connections that sent a byte now and then were all that there could be. Now who comes gets in, and the oldest goes.
+it_is_not_held_up_by_half_requests() ->
+    _ = open(#{}),
+    Slow = [begin Socket = connect([]), ok = gen_tcp:send(Socket, "GET /health HTTP/1.1\r\nx-slow: a"), Socket end || _ <- lists:seq(1, 100)],
+    ?assertMatch({200, _, _}, get("/health")),
+    ?assertMatch({200, _, _}, get("/metrics")),
+    ?assert(length(connections(waiting)) =< 32),
+    %% from many addresses at once
+    Many = [begin Socket = connect([{ip, {127, 0, 1, I rem 20 + 1}}]), ok = gen_tcp:send(Socket, "GET"), Socket end || I <- lists:seq(1, 400)],
+    ?assertMatch({200, _, _}, get("/health")),
+    ?assert(length(connections(waiting)) =< 256),
+    %% each has its time, whatever it sends meanwhile: bytes that come do not make it longer
+    drip(lists:nthtail(390, Many)),
+    until(fun() -> connections(waiting) =:= [] end),
+    [ok = gen_tcp:close(Socket) || Socket <- Slow ++ Many].
 
-%% One that is connected and says nothing, or half of something, holds its place for three seconds.
+drip([]) -> ok;
+drip(Sockets) ->
+    timer:sleep(20),
+    drip([Socket || Socket <- Sockets, gen_tcp:send(Socket, "x") =:= ok]).
+
+%% What holds all places of one kind leaves those for the health.
+it_keeps_a_place_for_the_health() ->
+    _ = open(#{}),
+    {200, _, _} = get("/metrics"),
+    ok = sys:suspend(cambrian_dashboard_state),
+    Busy = [begin Socket = connect([]), ok = gen_tcp:send(Socket, written("GET", "/metrics", [], "")), Socket end || _ <- lists:seq(1, 16)],
+    until(fun() -> length(connections(asking)) =:= 16 end),
+    ?assertMatch({429, _, _}, get("/metrics")),
+    Health = connect([]),
+    ok = gen_tcp:send(Health, written("GET", "/health", [], "")),
+    until(fun() -> length(connections(health)) =:= 1 end),
+    ok = sys:resume(cambrian_dashboard_state),
+    ?assertMatch(<<"HTTP/1.1 200 OK", _/binary>>, whole(Health, <<>>)),
+    [?assertMatch(<<"HTTP/1.1 200 OK", _/binary>>, whole(Socket, <<>>)) || Socket <- Busy].
+
+%% One that is connected and says nothing, or half of something, is cut off.
 it_cuts_off_who_says_nothing() ->
     _ = open(#{}),
-    Sockets = [connect([]) || _ <- lists:seq(1, 3)],
-    ok = gen_tcp:send(hd(Sockets), "POST /pause HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\npop"),
-    [?assertEqual({error, closed}, end_of(Socket)) || Socket <- Sockets].
+    Sockets = [First, Second | _] = [connect([]) || _ <- lists:seq(1, 3)],
+    ok = gen_tcp:send(First, "POST /pause HTTP/1.1\r\nhost: localhost\r\nx-cambrian: 1\r\ncontent-length: 100\r\n\r\npop"),
+    ok = gen_tcp:send(Second, "GET / HTTP/1.1\r\nhost"),
+    ?assertMatch([<<"HTTP/1.1 408 Request Timeout", _/binary>>, <<"HTTP/1.1 408 Request Timeout", _/binary>>, <<>>],
+                 [whole(Socket, <<>>) || Socket <- Sockets]).
 
-%% Before it, OTP 27 says that it has waited long enough.
-end_of(Socket) ->
-    case gen_tcp:recv(Socket, 0, 6000) of
-        {ok, _} -> end_of(Socket);
-        End -> End
-    end.
+connections(Kind) -> [Pid || {Pid, Its} <- cambrian_dashboard_listener:connections(), Its =:= Kind].
 
 %%% ---- who may ----------------------------------------------------------------------------
 
@@ -155,19 +223,234 @@ it_asks_for_its_token() ->
     ?assertMatch({200, _, <<"# HELP", _/binary>>}, request("GET", "/metrics", [bearer(?TOKEN)], "")),
     {200, _, Health} = request("GET", "/health", [bearer(?TOKEN)], ""),
     ?assertNotEqual(nomatch, binary:match(Health, <<"\"version\"">>)),
-    %% once in the URL, then in a cookie that no script reads and no other page sends
-    {200, Headers, _} = get("/?token=" ++ ?TOKEN),
-    Cookie = header("set-cookie", Headers),
-    [Pair, " Path=/", " HttpOnly", " SameSite=Strict" | _] = string:split(Cookie, ";", all),
-    ?assertMatch({200, _, _}, request("GET", "/dashboard.js", [{"cookie", "other=1; " ++ Pair}], "")),
-    ?assertMatch({404, _, _}, request("POST", "/pause", [own(), {"cookie", Pair}], "population=nobody")),
     ?assertMatch({401, _, _}, get("/?token=wrong")).
 
-it_looks_at_so_many_wrong_tokens() ->
+%% The token opens a session, whose cookie is no token, ends, and is of this host and port.
+it_gives_a_session_for_the_token() ->
+    Port = open(#{token => ?TOKEN}),
+    {Pair, Key} = login(),
+    {303, Headers, _} = get("/?token=" ++ ?TOKEN),
+    Cookie = header("set-cookie", Headers),
+    Name = "cambrian_" ++ integer_to_list(Port) ++ "=",
+    ?assertMatch([_, " Path=/", " HttpOnly", " SameSite=Strict", " Max-Age=43200"], string:split(Cookie, ";", all)),
+    ?assert(lists:prefix(Name, Cookie)),
+    ?assertEqual(64, length(Pair) - length(Name)),
+    ?assertEqual(nomatch, string:find([Cookie, header("location", Headers)], ?TOKEN)),
+    ?assertNotEqual(Pair, hd(string:split(Cookie, ";"))),
+    ?assertMatch({200, _, _}, request("GET", "/dashboard.js", [{"cookie", "other=1; " ++ Pair}], "")),
+    %% another port of this host can set one of the same name
+    ?assertMatch({200, _, _}, request("GET", "/", [{"cookie", Name ++ "0; " ++ Pair}], "")),
+    ?assertMatch({200, _, <<"{\"session\":true}">>}, request("GET", "/session", [{"cookie", Pair}], "")),
+    %% it changes nothing without the key, which is no cookie
+    [?assertMatch({403, _, _}, request("POST", "/pause", [{"cookie", Pair} | Mark], "population=nobody")) || Mark <- [[], [own()], [{"x-cambrian", ?TOKEN}]]],
+    ?assertMatch({404, _, _}, request("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key}], "population=nobody")),
+    %% under another name or port it is none
+    [?assertMatch({Host, {401, _, _}}, {Host, request("GET", "/metrics", [{"cookie", Pair}, {"host", Host}], "")})
+     || Host <- ["127.0.0.1:" ++ integer_to_list(Port), "localhost:1", "localhost"]],
+    ?assertMatch({401, _, _}, request("GET", "/metrics", [{"cookie", Name ++ ?TOKEN}], "")).
+
+%% The form of the locked page, which has the token in its body.
+it_takes_the_token_of_its_form() ->
+    Port = open(#{token => ?TOKEN}),
+    Form = fun(Headers, Token) -> request("POST", "/login", Headers, "token=" ++ Token) end,
+    Here = {"origin", "http://localhost:" ++ integer_to_list(Port)},
+    {303, Headers, _} = Form([Here], ?TOKEN),
+    ?assertMatch("enter#" ++ _, header("location", Headers)),
+    ?assertMatch({401, _, _}, Form([Here], "wrong")),
+    ?assertMatch({401, _, _}, request("POST", "/login", [Here], "")),
+    [?assertMatch({403, _, _}, Form([Other], ?TOKEN)) || Other <- [{"origin", "http://evil.example"}, {"sec-fetch-site", "cross-site"}]],
+    ?assertMatch({413, _, _}, Form([Here], lists:duplicate(5000, $a))),
+    [?assertMatch({200, _, _}, get(Path)) || Path <- ["/enter", "/enter.js", "/icon.svg"]].
+
+it_ends_sessions() ->
+    _ = open(#{token => ?TOKEN}),
+    {One, _} = login(),
+    {Two, Key} = login(),
+    Streams = [Stream || Pair <- [One, Two], Stream <- [stream([], [{"cookie", Pair}])]],
+    [?assertMatch({1, _}, event(Stream)) || Stream <- Streams],
+    {200, Headers, _} = request("POST", "/logout", [{"cookie", Two}, {"x-cambrian", Key}], ""),
+    ?assertMatch({match, _}, re:run(header("set-cookie", Headers), "^cambrian_[0-9]+=; .*Max-Age=0")),
+    ?assertMatch({401, _, _}, request("GET", "/metrics", [{"cookie", Two}], "")),
+    ?assertEqual({error, closed}, past(lists:last(Streams))),
+    ?assertMatch({200, _, _}, request("GET", "/metrics", [{"cookie", One}], "")),
+    ?assertEqual(1, cambrian_dashboard:end_sessions()),
+    ?assertMatch({401, _, _}, request("GET", "/metrics", [{"cookie", One}], "")),
+    ?assertEqual({error, closed}, past(hd(Streams))).
+
+past(Stream) ->
+    case gen_tcp:recv(Stream, 0, 300_000) of
+        {ok, _} -> past(Stream);
+        End -> End
+    end.
+
+%% A session and its key, as a browser has them.
+login() ->
+    {303, Headers, _} = get("/?token=" ++ ?TOKEN),
+    "enter#" ++ Key = header("location", Headers),
+    {hd(string:split(header("set-cookie", Headers), ";")), Key}.
+
+%% Wrong tokens are answered so often; the right one always.
+it_looks_at_the_right_token_first() ->
     _ = open(#{token => ?TOKEN}),
     [?assertMatch({401, _, _}, request("GET", "/metrics", [bearer("wrong" ++ integer_to_list(I))], "")) || I <- lists:seq(1, 10)],
-    {401, _, Why} = request("GET", "/metrics", [bearer(?TOKEN)], ""),
-    ?assertNotEqual(nomatch, binary:match(Why, <<"wait">>)).
+    {429, Headers, _} = request("GET", "/metrics", [bearer("wrong")], ""),
+    ?assertEqual("60", header("retry-after", Headers)),
+    ?assertMatch({429, _, _}, get("/?token=wrong")),
+    ?assertMatch({200, _, _}, request("GET", "/metrics", [bearer(?TOKEN)], "")),
+    ?assertMatch({303, _, _}, get("/?token=" ++ ?TOKEN)),
+    ?assertMatch({200, _, _}, get("/health")).
+
+%% A page of another origin can make a browser send what it likes: it does nothing and counts as nothing.
+it_neither_does_nor_counts_what_other_pages_send() ->
+    _ = open(#{token => ?TOKEN}),
+    {Pair, Key} = login(),
+    Image = [{"sec-fetch-site", "cross-site"}, {"sec-fetch-mode", "no-cors"}, {"sec-fetch-dest", "image"}],
+    Others = [Image, [{"sec-fetch-site", "same-site"} | tl(Image)], [{"referer", "http://evil.example/"}], [{"origin", "http://localhost:1"}],
+              [{"origin", "null"}]],
+    [?assertMatch({Path, From, {403, _, _}}, {Path, From, request("GET", Path ++ "?token=x", From, "")})
+     || Path <- ["/icon.svg", "/metrics", "/", "/health"], From <- Others, _ <- lists:seq(1, 3)],
+    [?assertMatch({403, _, _}, request("GET", "/metrics", [bearer("wrong") | From], "")) || From <- Others],
+    [?assertMatch({403, _, _}, request("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key} | From], "population=x")) || From <- Others],
+    [?assertMatch({403, _, _}, request("POST", "/logout", [{"cookie", Pair} | From], "")) || From <- Others],
+    %% who follows a link with a token is let in, and goes on from a page of ours, as its cookie does not come along
+    Visit = [{"sec-fetch-site", "cross-site"}, {"sec-fetch-mode", "navigate"}, {"sec-fetch-dest", "document"}],
+    [?assertMatch({401, _, _}, request("GET", "/?token=wrong", Visit, "")) || _ <- lists:seq(1, 12)],
+    ?assertMatch({303, _, _}, request("GET", "/?token=" ++ ?TOKEN, Visit, "")),
+    {303, Sent, _} = request("GET", "/", Visit, ""),
+    ?assertEqual("enter", header("location", Sent)),
+    {200, _, Enter} = request("GET", "/enter", Visit, ""),
+    ?assertNotEqual(nomatch, binary:match(Enter, <<"enter.js">>)),
+    ?assertMatch({401, _, _}, request("GET", "/", [{"sec-fetch-site", "same-origin"} | tl(Visit)], "")),
+    %% of all these none was counted
+    ?assertMatch({401, _, _}, request("GET", "/metrics", [bearer("wrong")], "")),
+    ?assertMatch({200, _, _}, request("GET", "/metrics", [{"cookie", Pair}], "")).
+
+%%% ---- TLS --------------------------------------------------------------------------------
+
+%% The same server, under https.
+it_speaks_tls() ->
+    with_certificate(fun(Ca, Options) ->
+        Port = open(#{token => ?TOKEN, ssl => Options}),
+        ?assertMatch(<<"https://127.0.0.1:", _/binary>>, cambrian_dashboard:url()),
+        Ask = fun(Method, Path, Headers, Body) -> secure(written(Method, Path, Headers, Body), Ca) end,
+        ?assertMatch({200, _, <<"{\"status\":\"ok\"}">>}, Ask("GET", "/health", [], "")),
+        ?assertMatch({401, _, _}, Ask("GET", "/metrics", [], "")),
+        {303, Headers, _} = Ask("GET", "/?token=" ++ ?TOKEN, [], ""),
+        [Pair, " Path=/", " HttpOnly", " SameSite=Strict", " Max-Age=43200", " Secure"] = string:split(header("set-cookie", Headers), ";", all),
+        ?assert(lists:prefix("__Host-cambrian_" ++ integer_to_list(Port) ++ "=", Pair)),
+        "enter#" ++ Key = header("location", Headers),
+        ?assertMatch({200, _, _}, Ask("GET", "/metrics", [{"cookie", Pair}], "")),
+        ?assertMatch({404, _, _}, Ask("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key}, {"origin", "https://localhost:" ++ integer_to_list(Port)}],
+                                      "population=nobody")),
+        ?assertMatch({413, _, _}, Ask("POST", "/pause", [{"cookie", Pair}, {"x-cambrian", Key}], lists:duplicate(5000, $a))),
+        %% a stream, and its end
+        {ok, Stream} = tls(Ca),
+        ok = ssl:send(Stream, written("GET", "/events", [{"cookie", Pair}], "")),
+        until(fun() -> {ok, Read} = ssl:recv(Stream, 0, 300_000), binary:match(Read, <<"event: state">>) =/= nomatch end),
+        ok = ssl:close(Stream),
+        until(fun() -> cambrian_dashboard_listener:connections() =:= [] end)
+    end).
+
+%% A handshake that does not go on has the deadline of a head, and is in nobody's way; who speaks no TLS gets none.
+it_does_not_wait_for_a_handshake() ->
+    with_certificate(fun(Ca, Options) ->
+        _ = open(#{ssl => Options}),
+        Stalled = [begin Socket = connect([]), ok = gen_tcp:send(Socket, <<22, 3, 1, 2, 0>>), Socket end || _ <- lists:seq(1, 100)],
+        ?assertMatch({200, _, _}, secure(written("GET", "/health", [], ""), Ca)),
+        ?assert(length(connections(waiting)) =< 32),
+        until(fun() -> cambrian_dashboard_listener:connections() =:= [] end),
+        [ok = gen_tcp:close(Socket) || Socket <- Stalled],
+        Plain = connect([]),
+        ok = gen_tcp:send(Plain, written("GET", "/health", [], "")),
+        Said = whole(Plain, <<>>),
+        ?assertEqual(nomatch, binary:match(Said, <<"HTTP">>)),
+        ?assertMatch({200, _, _}, secure(written("GET", "/health", [], ""), Ca))
+    end).
+
+%% What is wrong with the certificate is said at the start.
+it_tries_its_certificate() ->
+    with_certificate(fun(Ca, [{certfile, Certificate}, {keyfile, Key}]) ->
+        [?assertMatch({Bad, {error, {bad_option, {ssl, _, _}}}}, {Bad, cambrian_dashboard:start(#{port => 0, ssl => Bad})})
+         || Bad <- [[{certfile, "/nowhere.pem"}, {keyfile, Key}], [{certfile, Certificate}], [{certfile, Certificate}, {keyfile, Ca}],
+                    [{certfile, Ca}, {keyfile, Key}], [], "cert.pem", none]],
+        %% with certificates of those who come it starts all the same
+        {ok, _} = cambrian_dashboard:start(#{port => 0, ssl => [{certfile, Certificate}, {keyfile, Key}, {cacertfile, Ca},
+                                                                {verify, verify_peer}, {fail_if_no_peer_cert, true}]})
+    end).
+
+it_says_that_ssl_is_missing() ->
+    with_certificate(fun(_Ca, Options) ->
+        _ = application:stop(cambrian),
+        [_ = application:stop(App) || App <- [inets, ssl]],
+        _ = application:unload(ssl),
+        Ebin = filename:dirname(code:which(ssl)),
+        true = code:del_path(Ebin),
+        try
+            ?assertEqual({error, {application_unavailable, ssl}}, cambrian_dashboard:start(#{port => 0, ssl => Options})),
+            ?assertMatch({ok, _}, cambrian_dashboard:start(#{port => 0}))
+        after true = code:add_pathz(Ebin)
+        end
+    end).
+
+with_certificate(Test) ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        {ok, Folder} = cambrian_certificates:make(#{node => "dashboard@localhost", out => Dir}),
+        [Ca, Certificate, Key] = [binary_to_list(filename:join(Folder, File)) || File <- ["ca.pem", "cert.pem", "key.pem"]],
+        {ok, _} = application:ensure_all_started(ssl),
+        Test(Ca, [{certfile, Certificate}, {keyfile, Key}])
+    end).
+
+secure(Text, Ca) ->
+    {ok, Socket} = tls(Ca),
+    ok = ssl:send(Socket, Text),
+    Answer = whole_tls(Socket, <<>>),
+    ok = ssl:close(Socket),
+    answer(Answer).
+
+tls(Ca) ->
+    ssl:connect("localhost", erlang:get(port), [binary, {active, false}, {verify, verify_peer}, {cacertfile, Ca},
+                                                {server_name_indication, "localhost"}], 300_000).
+
+whole_tls(Socket, Before) ->
+    case ssl:recv(Socket, 0, 300_000) of
+        {ok, More} -> whole_tls(Socket, <<Before/binary, More/binary>>);
+        {error, closed} -> Before
+    end.
+
+%% Who did what is written down; what was refused, by how much, once a minute.
+it_writes_down_what_is_done() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        ok = application:stop(cambrian),
+        ok = application:set_env(cambrian, data_dir, Dir),
+        {ok, _} = application:ensure_all_started(cambrian),
+        _ = open(#{token => ?TOKEN}),
+        {ok, _} = cambrian_population:start(#{task => 'xor', name => gate, seed => 42}),
+        ok = cambrian_trust:open(?REALM, #{}),
+        {Pair, Key} = login(),
+        Ask = fun(Path, Body) -> element(1, request("POST", Path, [{"cookie", Pair}, {"x-cambrian", Key}], Body)) end,
+        ?assertEqual([200, 404, 200, 200],
+                     [Ask("/resume", "population=gate"), Ask("/pause", "population=nobody%0a2026 ban by=token"),
+                      Ask("/ban", "realm=" ++ binary_to_list(?REALM) ++ "&reason=it+lies&key=" ++ ?HEX), Ask("/logout", "")]),
+        [request("POST", "/pause", [bearer("wrong")], "") || _ <- lists:seq(1, 50)],
+        ?assertMatch({200, _, _}, request("POST", "/pause", [bearer(?TOKEN), own()], "population=gate")),
+        0 = cambrian_dashboard:end_sessions(),
+        ok = application:stop(cambrian),
+        ok = application:unset_env(cambrian, data_dir),
+        {ok, Text} = file:read_file(filename:join([Dir, "audit", "dashboard.1"])),
+        Lines = [re:replace(Line, "^[^ ]+ ", "", [{return, list}]) || Line <- binary:split(Text, <<"\n">>, [global, trim])],
+        [Session] = lists:usort([Id || Line <- Lines, {match, [Id]} <- [re:run(Line, "session=([0-9a-f]{16})", [{capture, all_but_first, list}])]]),
+        By = " address=127.0.0.1 by=session",
+        ?assertEqual(["login" ++ By ++ " session=" ++ Session,
+                      "resume" ++ By ++ " population=gate session=" ++ Session ++ " status=200",
+                      "pause" ++ By ++ " population=nobody%0A2026%20ban%20by%3Dtoken session=" ++ Session ++ " status=404",
+                      "ban" ++ By ++ " realm=org.example.dashboard reason=it%20lies session=" ++ Session ++ " status=200 whom=" ++ ?HEX,
+                      "logout" ++ By ++ " session=" ++ Session,
+                      "refused address=127.0.0.1 reason=wrong_token",
+                      "pause address=127.0.0.1 by=token population=gate status=200",
+                      "end_sessions count=0",
+                      "refused_more not_logged_in=10 wrong_token=49"], Lines),
+        ?assertEqual(nomatch, binary:match(Text, [list_to_binary(Key), <<?TOKEN>>]))
+    end).
 
 it_makes_a_token_where_others_can_reach_it() ->
     {ok, #{made := true} = Wide} = cambrian_dashboard:check(#{address => {0, 0, 0, 0}, port => 0}),
@@ -317,14 +600,6 @@ it_says_that_its_port_is_taken() ->
     ok = application:start(cambrian),
     ?assertMatch(<<"http://127.0.0.1:", _/binary>>, cambrian_dashboard:url()).
 
-it_says_that_inets_is_missing() ->
-    Ebin = filename:dirname(code:which(httpd)),
-    true = code:del_path(Ebin),
-    _ = code:purge(httpd), true = code:delete(httpd), _ = code:purge(httpd),
-    try ?assertEqual({error, {application_unavailable, inets}}, cambrian_dashboard:start(#{port => 0}))
-    after true = code:add_pathz(Ebin)
-    end.
-
 it_ends_with_the_application() ->
     Port = open(#{}),
     Stream = stream(),
@@ -392,11 +667,20 @@ written(Method, Path, Headers, Body) ->
           ++ [{"content-length", integer_to_list(length(Body))} || Body =/= ""],
     [Method, " ", Path, " HTTP/1.1\r\n", [[Name, ": ", Value, "\r\n"] || {Name, Value} <- All], "\r\n", Body].
 
-raw(Text) ->
-    Socket = connect([]),
+raw(Text) -> raw(Text, []).
+
+raw(Text, Options) -> answer(sent(Text, Options)).
+
+sent(Text) -> sent(Text, []).
+
+sent(Text, Options) ->
+    Socket = connect(Options),
     ok = gen_tcp:send(Socket, Text),
     Answer = whole(Socket, <<>>),
     ok = gen_tcp:close(Socket),
+    Answer.
+
+answer(Answer) ->
     [Head, Body] = binary:split(Answer, <<"\r\n\r\n">>),
     {Status, Headers} = head(Head),
     {Status, Headers, Body}.
@@ -421,13 +705,14 @@ header(Name, Headers) -> proplists:get_value(Name, Headers, none).
 %% A stream, past its head.
 stream() -> stream([]).
 
-stream(Options) ->
+stream(Options) -> stream(Options, []).
+
+stream(Options, Headers) ->
     Socket = connect(Options),
-    ok = gen_tcp:send(Socket, written("GET", "/events", [], "")),
+    ok = gen_tcp:send(Socket, written("GET", "/events", Headers, "")),
     ok = inet:setopts(Socket, [{packet, http_bin}]),
     {ok, {http_response, _, 200, _}} = gen_tcp:recv(Socket, 0, 300_000),
-    Headers = headers(Socket),
-    ?assertEqual(<<"text/event-stream">>, proplists:get_value('Content-Type', Headers)),
+    ?assertEqual(<<"text/event-stream">>, proplists:get_value('Content-Type', headers(Socket))),
     ok = inet:setopts(Socket, [{packet, line}, {buffer, 1_000_000}]),
     Socket.
 
@@ -450,8 +735,3 @@ lines(Stream, Ms) ->
         <<>> -> [];
         Text -> [Text | lines(Stream, Ms)]
     end.
-
-handlers() ->
-    [Pid || Pid <- processes(), {dictionary, Dictionary} <- [process_info(Pid, dictionary)],
-            {'$initial_call', {httpd_request_handler, init, 1}} <- Dictionary].
-

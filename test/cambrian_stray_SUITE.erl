@@ -98,7 +98,7 @@ processes_of_ours() ->
 
 below(Supervisor) ->
     lists:append([case Type of worker -> [Pid]; supervisor -> below(Pid) end
-                  || {Id, Pid, Type, _} <- children(Supervisor), is_pid(Pid), Id =/= cambrian_transport_dist, Id =/= httpd]).
+                  || {Id, Pid, Type, _} <- children(Supervisor), is_pid(Pid), Id =/= cambrian_transport_dist]).
 
 children(Supervisor) ->
     try supervisor:which_children(Supervisor) catch exit:_ -> [] end.

@@ -7,7 +7,7 @@ defmodule Cambrian.DashboardTest do
     {:docs_v1, _, _, _, %{"en" => told}, _, _} = Code.fetch_docs(Cambrian.Dashboard)
     {:ok, types} = Code.Typespec.fetch_types(:cambrian_dashboard)
     {_, {:options, {:type, _, :map, fields}, _}} = List.keyfind(types, :type, 0)
-    assert length(fields) == 4
+    assert length(fields) == 5
     for {:type, _, _, [{:atom, _, name} | _]} <- fields, do: assert(told =~ "`:#{name}` - ")
   end
 
@@ -16,5 +16,10 @@ defmodule Cambrian.DashboardTest do
 
     assert Exception.message(Cambrian.Error.exception(reason)) =~
              "option :token must be at least 16 letters"
+
+    {:error, reason} = Cambrian.Dashboard.start(port: 0, ssl: [certfile: "/nowhere.pem"])
+
+    assert Exception.message(Cambrian.Error.exception(reason)) =~
+             "option :ssl must be options of ssl with which a handshake succeeds"
   end
 end

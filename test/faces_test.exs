@@ -91,7 +91,7 @@ defmodule Cambrian.FacesTest do
       :unknown_procedure,
       :wrong_id,
       {:already_started, self()},
-      {:application_unavailable, :inets},
+      {:application_unavailable, :ssl},
       {:bad_claim, :parents},
       {:bad_json, "nodes[1].bias: invalid type: null, expected f32"},
       {:bad_name, :topic},

@@ -12,8 +12,8 @@ defmodule Cambrian.Dashboard do
 
       config :cambrian, dashboard: %{port: 4040}
 
-  It runs on the HTTP server of OTP's application `:inets`, and nowhere else in Cambrian is that
-  needed. The guide is `docs/dashboard.md`.
+  With the option `:ssl` it needs OTP's application `:ssl`, and else none. The guide is
+  `docs/dashboard.md`.
 
   ## Options
 
@@ -24,6 +24,8 @@ defmodule Cambrian.Dashboard do
       change everything. On an address that others can reach there is always one: not given, it is
       made, and logged once.
     * `:hosts` - other names, beside `localhost` and the address, under which the page is reached.
+    * `:ssl` - options of `:ssl.handshake/2`, as `[certfile: "cert.pem", keyfile: "key.pem"]`: then all is
+      over TLS. A handshake is tried at the start.
   """
 
   alias Cambrian.{Boundary, Error}
@@ -65,4 +67,18 @@ defmodule Cambrian.Dashboard do
   """
   @spec url() :: String.t()
   defdelegate url, to: :cambrian_dashboard
+
+  @doc """
+  Ends the sessions of all browsers, with the pages that are open by them: how many there were. Who has
+  the token can come in again; to keep them out, start it with another. Exits with `:noproc` where there
+  is no dashboard.
+
+      iex> {:ok, _} = Cambrian.Dashboard.start(port: 0, token: "correct-horse-battery")
+      iex> Cambrian.Dashboard.end_sessions()
+      0
+      iex> Cambrian.Dashboard.stop()
+      :ok
+  """
+  @spec end_sessions() :: non_neg_integer
+  defdelegate end_sessions, to: :cambrian_dashboard
 end

@@ -8,22 +8,25 @@
 %% ok
 %% '''
 %%
-%% It is off unless you start it, or the application's environment has it: `{cambrian, [{dashboard, #{}}]}'. It runs on the
-%% HTTP server of OTP's application `inets', and nowhere else in Cambrian is that needed.
+%% It is off unless you start it, or the application's environment has it: `{cambrian, [{dashboard, #{}}]}'. With
+%% the option `ssl' it needs OTP's application `ssl', and else none.
 -module(cambrian_dashboard).
 
--export([start/0, start/1, stop/0, url/0]).
+-export([start/0, start/1, stop/0, url/0, end_sessions/0]).
 -export([check/1, start_checked/1]).
 -export_type([options/0]).
 
 -type options() :: #{port => inet:port_number(), address => inet:ip_address() | string() | binary(),
-                     token => string() | binary(), hosts => [string() | binary()]}.
+                     token => string() | binary(), hosts => [string() | binary()],
+                     ssl => [ssl:tls_server_option()]}.
 %% <ul>
 %% <li>`port' (4040): 0 takes one that is free.</li>
 %% <li>`address' ({127, 0, 0, 1}): where to listen, as a tuple or a text; `{0, 0, 0, 0}' is everywhere.</li>
 %% <li>`token': at least 16 characters out of letters, digits and `-._~'. Whoever has it may see and change everything. On an
 %% address that others can reach there is always one: not given, it is made, and logged once.</li>
 %% <li>`hosts' ([]): other names, beside `localhost' and the address, under which the page is reached.</li>
+%% <li>`ssl': options of {@link //ssl/ssl:handshake/2}, as `[{certfile, "cert.pem"}, {keyfile, "key.pem"}]': then all is over
+%% TLS. A handshake is tried at the start.</li>
 %% </ul>
 
 -define(LOOPBACK, {127, 0, 0, 1}).
@@ -76,6 +79,19 @@ stop() ->
 -spec url() -> binary().
 url() -> cambrian_dashboard_access:url().
 
+%% @doc Ends the sessions of all browsers, with the pages that are open by them: how many there were. Who has the token can
+%% come in again; to keep them out, start it with another. Exits with `noproc' where there is no dashboard.
+%%
+%% ```
+%% 1> {ok, _} = cambrian_dashboard:start(#{port => 0, token => <<"correct-horse-battery">>}).
+%% 2> cambrian_dashboard:end_sessions().
+%% 0
+%% 3> cambrian_dashboard:stop().
+%% ok
+%% '''
+-spec end_sessions() -> non_neg_integer().
+end_sessions() -> cambrian_dashboard_access:end_sessions().
+
 %%% ---- starting ---------------------------------------------------------------------------
 
 %% @private With defaults; a token is a fun, so that it stays out of crash reports.
@@ -83,7 +99,7 @@ url() -> cambrian_dashboard_access:url().
 check(Options) ->
     case cambrian_options:check(Options, table(), <<"cambrian_dashboard:options()">>) of
         {ok, #{address := Address, hosts := Hosts} = Checked} ->
-            {ok, hidden(Checked#{address := address(Address), hosts := [text(Host) || Host <- Hosts]})};
+            {ok, quiet(hidden(Checked#{address := address(Address), hosts := [text(Host) || Host <- Hosts]}))};
         Error -> Error
     end.
 
@@ -91,7 +107,8 @@ table() ->
     #{port => {fun(Port) -> is_integer(Port) andalso Port >= 0 andalso Port < 65536 end, <<"a port, 0 to 65535">>, 4040},
       address => {fun(Address) -> address(Address) =/= none end, <<"an IP address">>, ?LOOPBACK},
       token => {fun is_token/1, <<"at least 16 letters, digits or -._~">>},
-      hosts => {fun(Hosts) -> is_list(Hosts) andalso lists:all(fun is_host/1, Hosts) end, <<"a list of names">>, []}}.
+      hosts => {fun(Hosts) -> is_list(Hosts) andalso lists:all(fun is_host/1, Hosts) end, <<"a list of names">>, []},
+      ssl => {fun(Ssl) -> is_list(Ssl) andalso Ssl =/= [] end, <<"a list of options of ssl">>}}.
 
 address(Address) when is_tuple(Address) ->
     case inet:ntoa(Address) of
@@ -124,13 +141,22 @@ hidden(#{address := Address} = Options) ->
         false -> Options#{made => true}
     end.
 
+%% A stranger's handshake that fails is no news; and keys and passwords stay out of crash reports, too.
+quiet(#{ssl := Ssl} = Options) ->
+    Quiet = case lists:keymember(log_level, 1, Ssl) of
+                true -> Ssl;
+                false -> [{log_level, error} | Ssl]
+            end,
+    Options#{ssl := fun() -> Quiet end};
+quiet(Options) -> Options.
+
 is_loopback({127, _, _, _}) -> true;
 is_loopback(Address) -> Address =:= {0, 0, 0, 0, 0, 0, 0, 1}.
 
 %% @private The application must run. One that crashes again and again stays away: populations go on without it.
 -spec start_checked(map()) -> {ok, pid()} | {error, term()}.
 start_checked(Checked) ->
-    case cambrian_dashboard_server:prepare(with_token(Checked)) of
+    case cambrian_dashboard_listener:prepare(with_token(Checked)) of
         {ok, Options} ->
             Child = #{id => ?MODULE, start => {cambrian_dashboard_sup, start_link, [Options]}, restart => temporary,
                       type => supervisor},

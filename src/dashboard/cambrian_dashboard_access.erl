@@ -1,31 +1,41 @@
 %% @private
-%% Who may see the dashboard, and who may change something.
+%% Who may see the dashboard, and who may change something; and the audit of what was changed.
 %%
-%% With a token: whoever has it. Without one it listens on this machine only, and what must be kept out are the pages of
-%% others in a browser here. They reach it under a name of their own (DNS rebinding), so the name must be one of ours; they
-%% can send it requests, but none with a header of our own, and not without their origin.
+%% With a token: whoever has it, or a session that began with it. Without one it listens on this machine only, and what must
+%% be kept out are the pages of others in a browser here. They reach it under a name of their own (DNS rebinding), so the
+%% name must be one of ours; they can send it requests, but none with a header of our own, and not without their origin.
+%%
+%% The right token is looked at first, so wrong ones keep nobody out; and what a page of another origin sends is neither
+%% looked at nor counted.
 -module(cambrian_dashboard_access).
 -behaviour(gen_server).
 
--export([start_link/1, enter/1, url/0]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export_type([request/0]).
+-export([start_link/1, url/0, enter/1, login/2, logout/1, watch/1, end_sessions/0, note/3, refused/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+-export_type([who/0]).
 
-%% Headers have lowercase names; `query' is that of the URL.
--type request() :: #{method := string(), headers := [{string(), string()}], query := #{binary() => binary()},
-                     peer := string(), atom() => term()}.
+-type request() :: cambrian_dashboard_http:request().
+%% `anyone' where no token is asked for.
+-type who() :: anyone | token | {session, cambrian_dashboard_sessions:id()}.
 
--record(state, {port :: inet:port_number(), address :: inet:ip_address(),
+-record(state, {port :: inet:port_number(), address :: inet:ip_address(), scheme :: http | https,
                 token :: none | fun(() -> binary()),
                 %% under which the page is reached: those that a proxy may have given it, and all
                 hosts :: [string()], names :: [string()],
-                %% of those that came with a wrong token
-                failures = #{} :: #{Peer :: string() => {Count :: pos_integer(), Since :: integer()}}}).
+                sessions = cambrian_dashboard_sessions:new() :: cambrian_dashboard_sessions:sessions(),
+                %% the streams of sessions, which end with them
+                streams = #{} :: #{reference() => {pid(), cambrian_dashboard_sessions:id()}},
+                %% wrong tokens in this minute, by address
+                failures = #{} :: #{term() => pos_integer()},
+                %% what else was refused in this minute and not yet written down
+                refused = #{} :: #{atom() => pos_integer()},
+                audit :: cambrian_audit:audit()}).
 
-%% So many wrong tokens of one address are looked at in that time.
+%% So many wrong tokens of one address are answered in a minute.
 -define(MAX_FAILURES, 10).
--define(WINDOW_MS, 60_000).
--define(MAX_PEERS, 1000).
+-define(MAX_ADDRESSES, 1000).
+-define(MINUTE_MS, 60_000).
+-define(MAX_NOTED, 255).
 
 -spec start_link(map()) -> {ok, pid()} | {error, term()}.
 start_link(Options) -> gen_server:start_link({local, ?MODULE}, ?MODULE, Options, []).
@@ -34,74 +44,112 @@ start_link(Options) -> gen_server:start_link({local, ?MODULE}, ?MODULE, Options,
 -spec url() -> binary().
 url() -> cambrian_app:call(?MODULE, url).
 
-%% @doc `owner' may see and do all; a cookie is for who came with the token in the URL. `stranger' may be told that the node
-%% lives, and `refused' nothing at all.
--spec enter(request()) -> {owner, Cookie :: none | string()} | {stranger | refused, Why :: binary()}.
-enter(#{method := Method, headers := Headers} = Request) ->
-    case is_own_page(Headers) andalso (Method =:= "GET" orelse Method =:= "HEAD" orelse is_deliberate(Headers)) of
-        true -> gen_server:call(?MODULE, {enter, Request});
-        false -> {refused, <<"the request came from another page, or lacks the header x-cambrian">>}
-    end.
+%% @doc An `owner' may see all, and change something if the request says so. A `stranger' may be told that the node lives and
+%% where to show a token, is to `wait' after too many wrong ones, and a `visitor' is one who follows a link of another page. `refused' gets nothing at all.
+-spec enter(request()) -> {owner, who()} | visitor | stranger | wait | {refused, Why :: binary()}.
+enter(Request) -> gen_server:call(?MODULE, {enter, Request}).
 
-%% Which browsers let no page of another origin send.
-is_deliberate(Headers) -> proplists:get_value("x-cambrian", Headers, "") =/= "".
+%% @doc A session for who has the token: its cookie, and the key for the page.
+-spec login(Token :: binary(), request()) -> {ok, Cookie :: iodata(), Key :: binary()} | wrong | wait | needless.
+login(Token, Request) -> gen_server:call(?MODULE, {login, Token, Request}).
 
-%% What a page sends has its origin. A proxy may give another name to us than to the browser: see `hosts'.
-is_own_page(Headers) ->
-    case proplists:get_all_values("origin", Headers) of
-        [] -> true;
-        [Origin] -> authority(Origin) =:= authority("http://" ++ proplists:get_value("host", Headers, ""))
-                        orelse gen_server:call(?MODULE, {is_host, host(Origin)});
-        _ -> false
-    end.
+%% @doc Ends a session; the header that removes the cookie.
+-spec logout({who(), request()}) -> {ok, Cookie :: iodata()}.
+logout({Who, Request}) -> gen_server:call(?MODULE, {logout, Who, Request}).
 
-authority(Url) ->
-    case uri_string:parse(string:lowercase(Url)) of
-        #{host := Host} = Parts -> {Host, maps:get(port, Parts, default)};
-        _ -> none
-    end.
+%% @doc The caller is a stream of this session, and ends with it.
+-spec watch(who()) -> ok | over.
+watch({session, Id}) -> gen_server:call(?MODULE, {watch, Id});
+watch(_Who) -> ok.
 
-host(Url) ->
-    case authority(Url) of
-        {Host, _} -> Host;
-        none -> ""
-    end.
+%% @doc All of them: how many there were.
+-spec end_sessions() -> non_neg_integer().
+end_sessions() -> cambrian_app:call(?MODULE, end_sessions).
+
+%% @doc An entry in the audit: what was done, by whom, and what came of it.
+-spec note(What :: atom(), Details :: #{atom() => term()}, {who(), request()}) -> ok.
+note(What, Details, By) -> gen_server:cast(?MODULE, {note, What, Details, By}).
+
+%% @doc Counted, and told of in the audit once a minute.
+-spec refused(Why :: atom(), request()) -> ok.
+refused(Why, #{peer := Peer}) -> gen_server:cast(?MODULE, {refused, Why, Peer}).
 
 %%% ---- server -----------------------------------------------------------------------------
 
 init(#{port := Port, address := Address, hosts := Hosts} = Options) ->
+    process_flag(trap_exit, true),
     Given = [string:lowercase(binary_to_list(Host)) || Host <- Hosts],
-    {ok, #state{port = Port, address = Address, token = maps:get(token, Options, none), hosts = Given,
-                names = ["localhost", inet:ntoa(Address) | Given]}}.
+    _ = erlang:send_after(?MINUTE_MS, self(), minute),
+    {ok, #state{port = Port, address = Address, scheme = case Options of #{ssl := _} -> https; _ -> http end,
+                token = maps:get(token, Options, none), hosts = Given, names = ["localhost", inet:ntoa(Address) | Given],
+                audit = audit()}}.
 
-handle_call(url, _From, #state{port = Port, address = Address, token = Token} = State) ->
+audit() ->
+    case cambrian_audit:open(cambrian_data_dir:path([<<"audit">>, <<"dashboard">>])) of
+        {ok, Audit} -> Audit;
+        {error, Reason} ->
+            logger:error("cambrian: no audit of the dashboard: ~0tp", [Reason]),
+            {ok, None} = cambrian_audit:open(none),
+            None
+    end.
+
+handle_call(url, _From, #state{port = Port, address = Address, scheme = Scheme, token = Token} = State) ->
     Query = [["?token=", Token()] || Token =/= none],
-    {reply, iolist_to_binary(["http://", name(Address), $:, integer_to_list(Port), $/, Query]), State};
-handle_call({is_host, Name}, _From, #state{hosts = Hosts} = State) ->
-    {reply, lists:member(Name, Hosts), State};
-handle_call({enter, #{headers := Headers}}, _From, #state{token = none, names = Names} = State) ->
-    case lists:member(host("http://" ++ proplists:get_value("host", Headers, "")), Names) of
-        true -> {reply, {owner, none}, State};
-        false -> {reply, {refused, <<"the dashboard is not known under this name; see the option hosts">>}, State}
-    end;
-handle_call({enter, #{peer := Peer} = Request}, _From, #state{token = Token, failures = Failures} = State) ->
-    Now = erlang:monotonic_time(millisecond),
-    case {credential(Request), is_patient(Peer, Now, Failures)} of
-        {none, _} -> {reply, {stranger, <<"a token is needed">>}, State};
-        {_, false} -> {reply, {stranger, <<"too many wrong tokens; wait a minute">>}, State};
-        {{How, Given}, true} ->
-            case is_same(Given, Token()) of
-                true when How =:= url -> {reply, {owner, cookie(Request, Given)}, State};
-                true -> {reply, {owner, none}, State};
-                false -> {reply, {stranger, <<"a token is needed">>}, State#state{failures = failed(Peer, Now, Failures)}}
+    {reply, iolist_to_binary([atom_to_list(Scheme), "://", name(Address), $:, integer_to_list(Port), $/, Query]), State};
+handle_call({enter, Request}, _From, #state{hosts = Hosts} = State) ->
+    case {cambrian_dashboard_origin:is_foreign(Request, Hosts), Request} of
+        {false, _} -> entered(Request, State);
+        {true, #{path := Path}} ->
+            case cambrian_dashboard_origin:is_visit(Request) andalso Path of
+                <<"/">> when State#state.token =/= none -> {reply, visitor, State};
+                %% to where a visitor is sent
+                <<"/enter">> when State#state.token =/= none -> {reply, stranger, State};
+                <<"/">> -> entered(Request, State);
+                _ -> {reply, {refused, <<"the request came from another page">>}, count(other_page, Request, State)}
             end
     end;
+handle_call({login, Given, Request}, _From, #state{token = none} = State) when is_binary(Given), is_map(Request) ->
+    {reply, needless, State};
+handle_call({login, Given, Request}, _From, #state{token = Token, hosts = Hosts} = State) ->
+    case is_same(Given, Token()) of
+        true -> opened(Request, State);
+        false ->
+            case cambrian_dashboard_origin:is_foreign(Request, Hosts) of
+                true -> {reply, wrong, State};
+                false -> failed(Request, State)
+            end
+    end;
+handle_call({logout, Who, Request}, _From, State) ->
+    Cookie = cambrian_dashboard_sessions:cookie(<<>>, cambrian_dashboard_origin:of_request(Request)),
+    {reply, {ok, Cookie}, closed([Id || {session, Id} <- [Who]], written(logout, #{}, {Who, Request}, State))};
+handle_call({watch, Id}, {Pid, _}, #state{sessions = Sessions, streams = Streams} = State) ->
+    case cambrian_dashboard_sessions:is_open(Id, Sessions) of
+        true -> {reply, ok, State#state{streams = Streams#{monitor(process, Pid) => {Pid, Id}}}};
+        false -> {reply, over, State}
+    end;
+handle_call(end_sessions, _From, #state{sessions = Sessions} = State) ->
+    {Ids, None} = cambrian_dashboard_sessions:close_all(Sessions),
+    {reply, length(Ids), closed(Ids, line(end_sessions, #{count => length(Ids)}, State#state{sessions = None}))};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
+handle_cast({note, What, Details, By}, State) -> {noreply, written(What, Details, By, State)};
+handle_cast({refused, Why, Peer}, State) -> {noreply, count(Why, #{peer => Peer}, State)};
 handle_cast(_, State) -> {noreply, State}.
 
+handle_info(minute, #state{sessions = Sessions, streams = Streams} = State) ->
+    _ = erlang:send_after(?MINUTE_MS, self(), minute),
+    InUse = [Id || {_, Id} <- maps:values(Streams)],
+    {Over, Left} = cambrian_dashboard_sessions:expire(InUse, now_ms(), Sessions),
+    Told = lists:foldl(fun(Id, Next) -> line(session_over, #{session => Id}, Next) end, State#state{sessions = Left}, Over),
+    {noreply, (closed(Over, counted(Told)))#state{failures = #{}}};
+handle_info({'DOWN', Monitor, process, _, _}, #state{streams = Streams} = State) ->
+    {noreply, State#state{streams = maps:remove(Monitor, Streams)}};
 handle_info(_, State) -> {noreply, State}.
+
+terminate(_Reason, State) ->
+    #state{audit = Audit} = counted(State),
+    cambrian_audit:close(Audit).
 
 %% What somebody types who is to come here. Not every machine knows the name `localhost'.
 name(Any) when Any =:= {0, 0, 0, 0}; Any =:= {0, 0, 0, 0, 0, 0, 0, 0} ->
@@ -110,46 +158,113 @@ name(Any) when Any =:= {0, 0, 0, 0}; Any =:= {0, 0, 0, 0, 0, 0, 0, 0} ->
 name(Address) when tuple_size(Address) =:= 8 -> [$[, inet:ntoa(Address), $]];
 name(Address) -> inet:ntoa(Address).
 
-%%% ---- tokens -----------------------------------------------------------------------------
+now_ms() -> erlang:monotonic_time(millisecond).
 
-credential(#{headers := Headers, query := Query} = Request) ->
-    Cookie = cookie_name(Request) ++ "=",
-    Cookies = [string:trim(Pair) || {"cookie", Line} <- Headers, Pair <- string:split(Line, ";", all)],
-    case {proplists:get_value("authorization", Headers), Query, [Pair || Pair <- Cookies, lists:prefix(Cookie, Pair)]} of
-        {"Bearer " ++ Token, _, _} -> {header, list_to_binary(string:trim(Token))};
-        {_, #{<<"token">> := Token}, _} -> {url, Token};
-        {_, _, [Pair | _]} -> {cookie, list_to_binary(lists:nthtail(length(Cookie), Pair))};
-        _ -> none
+%%% ---- who it is --------------------------------------------------------------------------
+
+entered(Request, #state{token = none, names = Names} = State) ->
+    case lists:member(cambrian_dashboard_origin:host(Request), Names) of
+        true -> deliberate(anyone, Request, State);
+        false ->
+            {reply, {refused, <<"the dashboard is not known under this name; see the option hosts">>}, count(other_name, Request, State)}
+    end;
+entered(#{method := <<"POST">>, path := <<"/login">>}, State) ->
+    {reply, stranger, State};
+entered(#{headers := Headers} = Request, #state{token = Token, sessions = Sessions} = State) ->
+    case proplists:get_value(<<"authorization">>, Headers) of
+        undefined ->
+            Origin = cambrian_dashboard_origin:of_request(Request),
+            Cookies = cambrian_dashboard_sessions:cookies(proplists:get_all_values(<<"cookie">>, Headers), Origin),
+            case cambrian_dashboard_sessions:find(Cookies, Origin, now_ms(), Sessions) of
+                {ok, Id, Used} -> deliberate({session, Id}, Request, State#state{sessions = Used});
+                none -> {reply, stranger, State}
+            end;
+        Given ->
+            case is_same(bearer(Given), Token()) of
+                true -> deliberate(token, Request, State);
+                false ->
+                    {reply, Answer, Next} = failed(Request, State),
+                    {reply, case Answer of wrong -> stranger; wait -> wait end, Next}
+            end
     end.
 
-%% A browser keeps the cookies of all ports of a machine together.
-cookie_name(#{headers := Headers}) ->
-    case authority("http://" ++ proplists:get_value("host", Headers, "")) of
-        {_, Port} when is_integer(Port) -> "cambrian_" ++ integer_to_list(Port);
-        _ -> "cambrian"
-    end.
+bearer(<<Scheme:7/binary, Token/binary>>) ->
+    case string:lowercase(Scheme) of
+        <<"bearer ">> -> string:trim(Token);
+        _ -> <<>>
+    end;
+bearer(_) -> <<>>.
 
-cookie(Request, Token) ->
-    cookie_name(Request) ++ "=" ++ binary_to_list(Token) ++ "; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000".
+%% What changes something has a header that browsers let no page of another origin send; with a session, its key. A session
+%% whose key a browser has lost can end all the same.
+deliberate({session, _} = Who, #{method := <<"POST">>, path := <<"/logout">>}, State) ->
+    {reply, {owner, Who}, State};
+deliberate(Who, #{method := <<"POST">>, headers := Headers} = Request, #state{sessions = Sessions} = State) ->
+    Mark = proplists:get_value(<<"x-cambrian">>, Headers, <<>>),
+    Is = case Who of
+             {session, Id} -> cambrian_dashboard_sessions:may_change(Id, Mark, Sessions);
+             _ -> Mark =/= <<>>
+         end,
+    case Is of
+        true -> {reply, {owner, Who}, State};
+        false ->
+            {reply, {refused, <<"the header x-cambrian is missing, or of another session: log in again">>},
+             count(no_mark, Request, State)}
+    end;
+deliberate(Who, _Request, State) -> {reply, {owner, Who}, State}.
 
 %% In a time that tells nothing of either.
 is_same(Given, Token) -> crypto:hash_equals(crypto:hash(sha256, Given), crypto:hash(sha256, Token)).
 
-is_patient(Peer, Now, Failures) ->
+failed(#{peer := Peer} = Request, #state{failures = Failures} = State) ->
+    Next = count(wrong_token, Request, State),
     case Failures of
-        #{Peer := {Count, Since}} -> Count < ?MAX_FAILURES orelse Now - Since >= ?WINDOW_MS;
-        _ -> true
+        #{Peer := Count} when Count >= ?MAX_FAILURES -> {reply, wait, Next};
+        #{Peer := Count} -> {reply, wrong, Next#state{failures = Failures#{Peer := Count + 1}}};
+        _ when map_size(Failures) >= ?MAX_ADDRESSES -> {reply, wait, Next};
+        _ -> {reply, wrong, Next#state{failures = Failures#{Peer => 1}}}
     end.
 
-failed(Peer, Now, Failures) ->
-    case Failures of
-        #{Peer := {Count, Since}} when Now - Since < ?WINDOW_MS -> Failures#{Peer := {Count + 1, Since}};
-        _ -> (with_room(Now, Failures))#{Peer => {1, Now}}
-    end.
+%%% ---- sessions ---------------------------------------------------------------------------
 
-with_room(_Now, Failures) when map_size(Failures) < ?MAX_PEERS -> Failures;
-with_room(Now, Failures) ->
-    case maps:filter(fun(_, {_, Since}) -> Now - Since < ?WINDOW_MS end, Failures) of
-        Full when map_size(Full) >= ?MAX_PEERS -> #{};
-        Left -> Left
+opened(Request, #state{sessions = Sessions} = State) ->
+    Origin = cambrian_dashboard_origin:of_request(Request),
+    [Cookie, Key] = [string:lowercase(binary:encode_hex(crypto:strong_rand_bytes(32))) || _ <- [cookie, key]],
+    {Id, Ended, Opened} = cambrian_dashboard_sessions:open({Cookie, Key}, Origin, now_ms(), Sessions),
+    Next = written(login, #{}, {{session, Id}, Request}, State#state{sessions = Opened}),
+    {reply, {ok, cambrian_dashboard_sessions:cookie(Cookie, Origin), Key}, closed(Ended, Next)}.
+
+%% With the streams that somebody has open by them.
+closed(Ids, #state{sessions = Sessions, streams = Streams} = State) ->
+    _ = [exit(Pid, shutdown) || {Pid, Id} <- maps:values(Streams), lists:member(Id, Ids)],
+    State#state{sessions = lists:foldl(fun cambrian_dashboard_sessions:close/2, Sessions, Ids)}.
+
+%%% ---- audit ------------------------------------------------------------------------------
+
+written(What, Details, {Who, #{peer := Peer}}, State) ->
+    line(What, maps:merge(maps:map(fun short/2, Details), (by(Who))#{address => address(Peer)}), State).
+
+short(_, Text) when is_binary(Text) -> binary:part(Text, 0, min(byte_size(Text), ?MAX_NOTED));
+short(_, Other) -> Other.
+
+by({session, Id}) -> #{by => session, session => Id};
+by(Who) -> #{by => Who}.
+
+address({Block, 64}) -> list_to_binary([inet:ntoa(Block), "/64"]);
+address(Address) -> list_to_binary(inet:ntoa(Address)).
+
+line(What, Details, #state{audit = Audit} = State) ->
+    State#state{audit = cambrian_audit:note(erlang:system_time(millisecond), What, Details, Audit)}.
+
+%% A stranger who sends without end adds a line a minute: it cannot push out what owners did.
+count(Why, #{peer := Peer}, #state{refused = Refused} = State) when map_size(Refused) =:= 0 ->
+    line(refused, #{reason => Why, address => address(Peer)}, State#state{refused = Refused#{Why => 0}});
+count(Why, _Request, #state{refused = Refused} = State) ->
+    State#state{refused = maps:update_with(Why, fun(N) -> N + 1 end, 1, Refused)}.
+
+counted(#state{refused = Refused} = State) ->
+    Cleared = State#state{refused = #{}},
+    case maps:filter(fun(_, N) -> N > 0 end, Refused) of
+        None when None =:= #{} -> Cleared;
+        More -> line(refused_more, More, Cleared)
     end.

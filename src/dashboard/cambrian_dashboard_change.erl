@@ -4,9 +4,16 @@
 %% Who is meant is found by comparing texts: nothing that came in becomes an atom.
 -module(cambrian_dashboard_change).
 
--export([make/2]).
+-export([make/2, name/1]).
 
 -define(MAX_REASON, 255).
+
+%% @doc As it is called in the audit.
+-spec name(Path :: binary()) -> pause | resume | ban | unban.
+name(<<"/pause">>) -> pause;
+name(<<"/resume">>) -> resume;
+name(<<"/ban">>) -> ban;
+name(<<"/unban">>) -> unban.
 
 -spec make(Path :: binary(), Fields :: #{binary() => binary()}) -> ok | {error, Status :: 400..499, Why :: binary()}.
 make(<<"/pause">>, Fields) -> of_population(fun cambrian_population:pause/1, Fields);

@@ -8,6 +8,8 @@
 -spec file(Name :: binary()) -> {200, [{string(), string()}], iodata()} | none.
 file(<<"index.html">>) -> {200, html(), read("index.html")};
 file(<<"locked.html">>) -> {200, html(), read("locked.html")};
+file(<<"enter.html">>) -> {200, html(), read("enter.html")};
+file(<<"enter.js">>) -> {200, [{"content-type", "text/javascript; charset=utf-8"}], read("enter.js")};
 file(<<"dashboard.js">>) -> {200, [{"content-type", "text/javascript; charset=utf-8"}], read("dashboard.js")};
 file(<<"dashboard.css">>) ->
     {200, [{"content-type", "text/css; charset=utf-8"}], [cambrian_ink:style(), colours(), read("dashboard.css")]};

@@ -10,40 +10,36 @@
 
 -define(BEAT_MS, 10_000).
 
--spec open() -> {200 | 503, [{string(), string()}], fun((gen_tcp:socket()) -> close) | binary()}.
+-spec open() -> {stream, [{string(), string()}], fun((cambrian_dashboard_socket:socket()) -> ok)} | cambrian_dashboard_http:answer().
 open() ->
     case cambrian_dashboard_state:watch() of
-        {ok, Monitor} -> {200, [{"content-type", "text/event-stream"}], fun(Socket) -> run(Socket, Monitor) end};
+        {ok, Monitor} -> {stream, [{"content-type", "text/event-stream"}], fun(Socket) -> run(Socket, Monitor) end};
         full -> {503, [{"content-type", "text/plain"}, {"retry-after", "30"}], <<"too many are watching\n">>}
     end.
 
 run(Socket, Monitor) ->
     ok = cambrian_dashboard_state:want(0),
-    _ = inet:setopts(Socket, [{active, once}]),
+    ok = cambrian_dashboard_socket:listen_once(Socket),
     loop(Socket, Monitor),
-    cambrian_dashboard_state:unwatch(Monitor),
-    close.
+    cambrian_dashboard_state:unwatch(Monitor).
 
 loop(Socket, Monitor) ->
     receive
         {cambrian_dashboard_state, Version, Json} ->
             Event = [<<"id: ">>, integer_to_binary(Version), <<"\nevent: state\ndata: ">>, Json, <<"\n\n">>],
-            case gen_tcp:send(Socket, Event) of
+            case cambrian_dashboard_socket:send(Socket, Event) of
                 ok -> ok = cambrian_dashboard_state:want(Version), loop(Socket, Monitor);
                 {error, _} -> gone
             end;
-        {tcp_closed, Socket} -> gone;
-        {tcp_error, Socket, _} -> gone;
-        %% nobody says anything here
-        {tcp, Socket, _} -> gone;
         {'DOWN', Monitor, process, _, _} -> over;
-        %% of the server, which is to see it as well
-        {'EXIT', _, _} = Exit -> self() ! Exit, over;
-        _ -> loop(Socket, Monitor)
+        Other ->
+            case cambrian_dashboard_socket:is_end(Other, Socket) of
+                true -> gone;
+                false -> loop(Socket, Monitor)
+            end
     after ?BEAT_MS ->
-        case gen_tcp:send(Socket, <<"event: beat\ndata:\n\n">>) of
+        case cambrian_dashboard_socket:send(Socket, <<"event: beat\ndata:\n\n">>) of
             ok -> loop(Socket, Monitor);
             {error, _} -> gone
         end
     end.
-

@@ -1,5 +1,5 @@
 %% @private
-%% The dashboard's processes: who may come in, what there is to see, and the HTTP server that shows it.
+%% The dashboard's processes: who may come in, what there is to see, and the listener that shows it.
 -module(cambrian_dashboard_sup).
 -behaviour(supervisor).
 
@@ -11,5 +11,5 @@ start_link(Options) -> supervisor:start_link({local, ?MODULE}, ?MODULE, Options)
 init(Options) ->
     Children = [#{id => access, start => {cambrian_dashboard_access, start_link, [Options]}},
                 #{id => state, start => {cambrian_dashboard_state, start_link, []}},
-                cambrian_dashboard_server:child_spec(Options)],
+                #{id => listener, start => {cambrian_dashboard_listener, start_link, [Options]}}],
     {ok, {#{strategy => rest_for_one, intensity => 5, period => 60}, Children}}.

@@ -1,4 +1,5 @@
-%% @doc Cambrian from a shell: `evolve TASK', `resume NAME', `inspect FILE', `export FILE', `import FILE' and `parameters'.
+%% @doc Cambrian from a shell: `evolve TASK', `resume NAME', `inspect FILE', `export FILE', `import FILE', `parameters' and
+%% `certificates NODE'.
 %%
 %% `bin/cambrian' in a checkout and `mix cambrian.evolve' and its like are this module. What came of it is written to
 %% standard output; progress, where files are and what is wrong go to standard error. The status is 0 when it was done,
@@ -161,6 +162,8 @@ commands() ->
      {"export", "FILE|NAME", "writes a genotype, the champion of a checkpoint, what an envelope holds in another form",
       export_table(), fun export/3},
      {"import", "FILE", "makes a genotype of JSON", import_table(), fun import/3},
+     {"certificates", "NODE", "makes a certificate for Erlang distribution over TLS, and the authority that signs it",
+      certificates_table(), fun certificates/3},
      {"parameters", "[TASK]", "lists every parameter with its default, range and meaning", [], fun parameters/3}].
 
 evolve_table() ->
@@ -194,6 +197,11 @@ export_table() ->
 import_table() ->
     [{from, text, "WHOSE", [listed(cambrian_convert:sources()), "; by default the first"]},
      {out, text, "FILE", "where the genotype is written"}].
+
+certificates_table() ->
+    [{out, text, "DIR", "where the authority is, and where the node's folder is written"},
+     {at, text, "PATH", "where that folder will be on the node's machine, if it is to be copied"},
+     {days, positive, "N", "for how long the certificate is good; 365 by default"}].
 
 listed(Words) -> [lists:join(", ", lists:droplast(Words)), " or ", lists:last(Words)].
 
@@ -603,6 +611,15 @@ out(Bytes, #{out := Path}, Context) ->
         {error, Reason} -> failed([Path, ": ", file:format_error(Reason)])
     end;
 out(Text, _Given, Context) -> print(Text, Context).
+
+%%% ---- certificates -----------------------------------------------------------------------
+
+certificates(Node, #{out := Out} = Given, Context) ->
+    case cambrian_certificates:make((maps:with([at, days], Given))#{node => Node, out => path(Out)}) of
+        {ok, Folder} -> print(["Written: ", Folder, $\n], Context);
+        {error, Line} -> failed(Line)
+    end;
+certificates(Node, _Given, _Context) -> usage(["certificates ", Node, ": --out is missing, expected a directory"]).
 
 %%% ---- parameters -------------------------------------------------------------------------
 

@@ -21,9 +21,9 @@
 %% </ul>
 %%
 %% A message goes from the one who publishes straight to the owners of the connections that subscribe; where the channel
-%% to a node is full, it misses that message. Distribution is not encrypted unless you make it so (`-proto_dist inet_tls').
-%% Erlang trusts every node that knows the cookie with everything: what is checked here bounds a peer that is broken, and
-%% cannot stop one that is hostile from running what it likes. Where that is not what you want, take another transport.
+%% to a node is full, it misses that message. What is checked here bounds a peer that is broken, and cannot stop one that is
+%% hostile from running what it likes: `docs/distribution.md' says what a connected node can do, and how certificates keep
+%% others out.
 -module(cambrian_transport_dist).
 -behaviour(cambrian_transport).
 -behaviour(gen_server).

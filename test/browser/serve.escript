@@ -6,6 +6,7 @@
 %%   state NAME        the state of a population on the first node, as that says itself, and its generation
 %%   banned KEY        whether it is banned there
 %%   ill               starts a population whose name is meant ill
+%%   break             starts the process that listens anew: all connections end
 %%   down, up          stops the dashboard, and starts it again on the same port
 %%   end
 
@@ -63,6 +64,10 @@ answer(["banned", Hex], Peer, _) ->
     atom_to_list(peer:call(Peer, cambrian_trust, is_banned, [?REALM, {key, binary:decode_hex(list_to_binary(Hex))}]));
 answer(["ill"], Peer, _) ->
     {ok, _} = peer:call(Peer, cambrian_population, start, [#{task => parity, name => '"><img src=x onerror=alert(1)>', seed => 1}]),
+    "ok";
+answer(["break"], Peer, _) ->
+    ok = peer:call(Peer, supervisor, terminate_child, [cambrian_dashboard_sup, listener]),
+    {ok, _} = peer:call(Peer, supervisor, restart_child, [cambrian_dashboard_sup, listener]),
     "ok";
 answer(["down"], Peer, _) ->
     atom_to_list(peer:call(Peer, cambrian_dashboard, stop, []));

@@ -72,10 +72,16 @@ function say(text) {
 
 // ---- what is asked for
 
+// The key of the session: the cookie alone, which other ports of this host get as well, changes nothing.
+function post(path, fields) {
+  const key = localStorage.getItem('cambrian-key') ?? '1';
+  return fetch(path, { method: 'POST', headers: { 'X-Cambrian': key }, body: new URLSearchParams(fields) });
+}
+
 async function change(path, fields, done) {
   let answer;
   try {
-    answer = await fetch(path, { method: 'POST', headers: { 'X-Cambrian': '1' }, body: new URLSearchParams(fields) });
+    answer = await post(path, fields);
   } catch {
     return say('The server cannot be reached.');
   }
@@ -355,7 +361,7 @@ async function lost() {
   link('connection lost', 'broken');
   const wait = RETRY_MS[Math.min(retries++, RETRY_MS.length - 1)];
   const status = await fetch('events', { method: 'HEAD' }).then((answer) => answer.status, () => 0);
-  if (status === 401) return link('the token has changed: open the new URL', 'broken');
+  if (status === 401) return link('logged out: open this page again', 'broken');
   setTimeout(() => { if (!stream && !document.hidden) connect(); }, wait);
 }
 
@@ -367,6 +373,11 @@ document.addEventListener('visibilitychange', () => {
 NARROW.addEventListener('change', () => { if (state) drawAll(); });
 // pictures that had to wait, and the last one of a population that came to rest
 setInterval(() => { if (state && stream) drawAll(); }, PICTURE_MS);
-// the token is in a cookie now, and need not stand in the history
-if (location.search) history.replaceState(null, '', location.pathname);
+$('logout').addEventListener('click', async () => {
+  close();
+  await post('logout', {}).catch(() => null);
+  localStorage.removeItem('cambrian-key');
+  location.reload();
+});
+fetch('session').then((answer) => answer.json()).then(({ session }) => show($('logout'), session), () => null);
 connect();
