@@ -413,6 +413,10 @@ request({checked, Origin, Claimed, Measured}, Now, Name, #open{realm = Realm} = 
     {Verdict, Moved} = cambrian_realm:checked(Origin, Claimed, Measured, Now, Realm),
     {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, Name, Open#open{realm = Moved}),
     {Verdict, When, Told};
+request({failed, Origin}, Now, Name, #open{realm = Realm} = Open) ->
+    Moved = cambrian_realm:failed(Origin, Now, Realm),
+    {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, Name, Open#open{realm = Moved}),
+    {ok, When, Told};
 request({accepted, Origin}, _Now, _Name, #open{realm = Realm} = Open) ->
     {ok, later, Open#open{realm = cambrian_realm:accepted(Origin, Realm)}};
 request({ban, {key, <<_:11/binary>> = Short}, Reason}, Now, Name, #open{realm = Realm} = Open) ->
