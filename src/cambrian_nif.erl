@@ -22,6 +22,7 @@
          genotype_crossover/4, genotype_crossover_dirty/4, genotype_distance/3, genotype_distance_dirty/3,
          genotype_resize/4, genotype_resize_dirty/4,
          genotype_id/1, genotype_id_dirty/1, genotype_info/1, genotype_info_dirty/1,
+         genotype_cost/1, genotype_cost_dirty/1,
          genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_encode_dirty/1,
          genotype_decode/1, genotype_decode_dirty/1,
          genotype_to_json/1, genotype_to_json_dirty/1, genotype_from_json/1, genotype_from_json_dirty/1,
@@ -37,7 +38,7 @@
          network_step_many/3, network_step_many_dirty/3]).
 -export([substrate_new/1, substrate_grid/1, substrate_info/1, substrate_shape/1,
          substrate_express/2, substrate_express_dirty/2]).
--export([task_names/0, task_new/2, task_info/1, task_warning/1, task_parameters/2, task_evaluate/3, task_score/2, task_trial/3]).
+-export([task_names/0, task_new/2, task_info/1, task_warning/1, task_parameters/2, task_evaluate/4, task_score/2, task_trial/3]).
 -export([dataset_id/1, dataset_classes/1]).
 -export([kind_of/1]).
 -export([population_new/5, population_is_on/2, population_network/2, population_network_dirty/2,
@@ -45,6 +46,7 @@
          population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
          population_info/1, population_parameters/1, population_evaluated_champion/1, population_best/1,
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
+         population_work/1, population_median_cost/1,
          population_encode/1, population_decode/1]).
 -export([identity_public_key/1, identity_succession/3, identity_read_succession/1, identity_grant/4, identity_read_grant/1]).
 -export([envelope_seal/4, envelope_read/1, envelope_open/2, envelope_record/1, envelope_peek_record/1,
@@ -103,6 +105,8 @@ genotype_id(_Genotype) -> ?STUB.
 genotype_id_dirty(_Genotype) -> ?STUB.
 genotype_info(_Genotype) -> ?STUB.
 genotype_info_dirty(_Genotype) -> ?STUB.
+genotype_cost(_Genotype) -> ?STUB.
+genotype_cost_dirty(_Genotype) -> ?STUB.
 genotype_genes(_Genotype) -> ?STUB.
 genotype_from_genes(_Inputs, _Outputs, _Nodes, _Connections) -> ?STUB.
 genotype_encode(_Genotype) -> ?STUB.
@@ -155,7 +159,7 @@ task_new(_Name, _Settings) -> ?STUB.
 task_info(_Task) -> ?STUB.
 task_warning(_Task) -> ?STUB.
 task_parameters(_Task, _Changes) -> ?STUB.
-task_evaluate(_Tag, _Task, _Networks) -> ?STUB.
+task_evaluate(_Tag, _Task, _Networks, _Ms) -> ?STUB.
 task_score(_Task, _Network) -> ?STUB.
 task_trial(_Tag, _Task, _Network) -> ?STUB.
 
@@ -183,6 +187,8 @@ population_migrant(_Evaluated, _Policy, _Draw) -> ?STUB.
 population_contender(_Evaluated) -> ?STUB.
 population_lineage(_Evaluated, _Genotype) -> ?STUB.
 population_stats(_Evaluated) -> ?STUB.
+population_work(_Evaluated) -> ?STUB.
+population_median_cost(_Population) -> ?STUB.
 population_encode(_Population) -> ?STUB.
 population_decode(_Bytes) -> ?STUB.
 

@@ -470,3 +470,117 @@ time_of(Bytes) ->
         {heartbeat, Body, _} -> {ok, #{time := Time}} = cambrian_message:read_heartbeat(Body, 3_600_000), [Time];
         _ -> []
     end.
+
+%%% ---- what it costs ----------------------------------------------------------------------
+
+worked(Work, X) -> cambrian_exchange:worked(?TASK, #{work => Work, rests => false, failing => false}, ?T0, X).
+
+%% A population of generations of `Own' units, to which keys send as fast as they may, of costs as `Cost' gives them by
+%% their origin: what it measures of each account until the end. `Outcome' is of those of this cost.
+flood(Generations, Own, Origins, Cost, Outcome, X) ->
+    Step = fun(G, {Y, Spent}) ->
+               Sent = [hears(envelope(Who, G, genotype(2, erlang:phash2({Who, G})), 1.0, ?T0 + 200 * G), ?T0 + 200 * G) || Who <- Origins(G)],
+               {First, Heard} = all_of(Sent, Y),
+               {Second, Worked} = worked(Own, Heard),
+               measure(First ++ Second, Cost, Outcome, {Worked, Spent})
+           end,
+    lists:foldl(Step, {element(2, worked(Own, X)), #{}}, lists:seq(1, Generations)).
+
+measure([], _Cost, _Outcome, Done) -> Done;
+measure([{offer, _, _, #{id := Id, origin := Origin, account := Account}} | Effects], Cost, Outcome, {X, Spent}) ->
+    Work = Cost(Origin),
+    Sum = maps:update_with(Account, fun(S) -> S + Work end, Work, Spent),
+    {More, Next} = cambrian_exchange:judged(?TASK, maps:merge(#{id => Id, work => Work, account => Account}, Outcome), ?T0, X),
+    measure(More ++ Effects, Cost, Outcome, {Next, Sum});
+measure([_ | Effects], Cost, Outcome, Done) -> measure(Effects, Cost, Outcome, Done).
+
+part(Spent, Own) -> Spent / (Spent + Own).
+
+%% Costly and true, one key or a thousand: a tenth of all that is evaluated, while others who have earned it have theirs.
+strangers_together_take_a_share_test_() -> {timeout, 300, fun strangers_together_take_a_share/0}.
+
+strangers_together_take_a_share() ->
+    Costly = fun(_) -> 5_000 end,
+    True = #{outcome => not_better, fitness => 1.0},
+    One = fun(_) -> [<<"one">>] end,
+    Thousand = fun(G) -> [<<N:32>> || N <- lists:seq(5 * G, 5 * G + 4)] end,
+    [begin
+         {_, #{fresh := Spent} = All} = flood(200, 10_000, Origins, Costly, True, alone(#{})),
+         ?assertEqual([fresh], maps:keys(All)),
+         ?assert(part(Spent, 201 * 10_000) =< 0.1025),
+         ?assert(part(Spent, 201 * 10_000) >= 0.09)
+     end || Origins <- [One, Thousand]],
+    %% who has earned an account has a share beside
+    Known = lists:foldl(fun(Who, R) -> earned(key(Who), R) end, cambrian_realm:new(#{name => ?REALM}), [<<"friend">>]),
+    Both = fun(G) -> [<<"friend">> | Thousand(G)] end,
+    {_, Spent} = flood(200, 10_000, Both, Costly, True, alone(#{trust => {fun cambrian_realm:ask/3, Known}})),
+    ?assertEqual(lists:sort([fresh, key(<<"friend">>)]), lists:sort(maps:keys(Spent))),
+    [?assert(part(S, 201 * 10_000) >= 0.09 andalso part(S, 201 * 10_000) =< 0.1025) || S <- maps:values(Spent)].
+
+earned(Key, Realm) ->
+    Claims = #{realm => ?REALM, origin => Key, genotype => <<0:256>>, sequence => 0, time => ?T0},
+    {ok, Heard} = cambrian_realm:genuine(Claims, ?T0, Realm),
+    {confirmed, Confirmed} = cambrian_realm:checked(Key, 1.0, 1.0, ?T0, Heard),
+    cambrian_realm:accepted(Key, Confirmed).
+
+%% While the populations work, an account has one of its genotypes with them at a time; a rest is anybody's.
+one_of_an_account_at_a_time_test() ->
+    Come = [hears(envelope(<<N>>, 1, genotype(2, N), 1.0, ?T0), ?T0) || N <- lists:seq(1, 6)],
+    {_, Working} = worked(0, alone(#{})),
+    {Effects, X} = all_of(Come, Working),
+    [First] = offers(Effects),
+    {[], Y} = worked(10, X),
+    {Next, Z} = cambrian_exchange:judged(?TASK, #{id => First, outcome => not_better, fitness => 1.0, work => 1}, ?T0, Y),
+    ?assertMatch([_], offers(Next)),
+    {Rest, _} = cambrian_exchange:worked(?TASK, #{work => 0, rests => true, failing => false}, ?T0, Z),
+    ?assertMatch([_, _, _, _], offers(Rest)).
+
+%% What a population that crashed had is not waited for: nobody's account is held by it for ever.
+a_population_that_is_back_is_offered_others_test() ->
+    Come = [hears(envelope(<<N>>, 1, genotype(2, N), 1.0, ?T0), ?T0) || N <- [1, 2]],
+    {_, Working} = worked(0, alone(#{})),
+    {Effects, X} = all_of(Come, Working),
+    [First] = offers(Effects),
+    {Back, _} = cambrian_exchange:join(?TASK, ?T0, X),
+    ?assertMatch([Second] when Second =/= First, offers(Back)).
+
+%% Whose genotypes cannot be evaluated is banned after five of them, unless the populations' own fail as well.
+what_fails_costs_its_origin_reputation_test() ->
+    Sends = fun(N) -> hears(envelope(<<"bad">>, N, genotype(2, N), 1.0, ?T0), ?T0) end,
+    Fail = fun(N, X) ->
+               {Effects, Heard} = (Sends(N))(X),
+               measure(Effects, fun(_) -> 10 end, #{outcome => failed}, {Heard, #{}})
+           end,
+    Run = fun(Failing) ->
+              {_, X} = cambrian_exchange:worked(?TASK, #{work => 0, rests => true, failing => Failing}, ?T0, alone(#{})),
+              lists:foldl(fun(N, {Y, Reputations}) ->
+                              {Next, _} = Fail(N, Y),
+                              {Next, [cambrian_realm:reputation(key(<<"bad">>), cambrian_exchange:trust(Next)) | Reputations]}
+                          end, {X, []}, lists:seq(1, 6))
+          end,
+    {Ruined, Falling} = Run(false),
+    ?assertEqual([35, 24, 17, 12, 8, 8], [round(100 * R) || R <- lists:reverse(Falling)]),
+    ?assert(cambrian_realm:is_banned({key, key(<<"bad">>)}, cambrian_exchange:trust(Ruined))),
+    ?assertEqual(5, length([told || {_, Steps} <- cambrian_exchange:stories(Ruined), #{step := judged} <- Steps])),
+    {Excused, Same} = Run(true),
+    ?assertEqual([0.5], lists:usort(Same)),
+    ?assertNot(cambrian_realm:has_earned(key(<<"bad">>), cambrian_exchange:trust(Excused))).
+
+%% Said where a user looks, without a word on the origin; and not fetched again until populations may have grown.
+what_is_too_costly_is_refused_by_name_test() ->
+    G = genotype(200, 1),
+    Announced = fun(N, Now) -> hears(announcement(<<"a">>, N, G, 2.0, Now), Now) end,
+    {Effects, X} = all_of([hears(envelope(<<"a">>, 1, G, 2.0, ?T0), ?T0)], alone(#{})),
+    [Id] = offers(Effects),
+    Verdict = #{id => Id, outcome => too_costly, cost => 900, median => 20, bound => 160},
+    {Told, Y} = cambrian_exchange:judged(?TASK, Verdict, ?T0, X),
+    ?assertMatch([{event, rejected, #{reason := too_costly}}], Told),
+    ?assertMatch([#{step := received}, #{step := offered},
+                  #{step := judged, outcome := too_costly, cost := 900, median := 20, bound := 160, claimed := 2.0}],
+                 cambrian_exchange:story(Id, Y)),
+    ?assertMatch(#{refused := #{too_costly := 1}}, cambrian_realm:report(cambrian_exchange:trust(Y))),
+    ?assertEqual(0.5, cambrian_realm:reputation(key(<<"a">>), cambrian_exchange:trust(Y))),
+    Asks = fun(Wanted) -> [asked || {ask, _, _, _} <- Wanted] end,
+    {Again, Z} = all_of([Announced(2, ?T0 + 599_000)], Y),
+    ?assertEqual([], Asks(Again)),
+    ?assertEqual([asked], Asks(element(1, all_of([Announced(3, ?T0 + 600_000)], Z)))).

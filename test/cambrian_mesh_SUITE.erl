@@ -10,7 +10,8 @@ all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_popul
           a_population_that_crashed_is_joined_again, a_key_hands_over, a_forger_hurts_nobody, only_with_leave,
           a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones, partitions_heal, by_environment, two_realms,
           a_clock_that_is_set, a_name_that_is_wrong, a_nameless_population_comes_back,
-         policies, on_a_ring, the_nearest, a_mesh_that_hangs, the_secret_stays_secret, options_are_checked].
+         policies, on_a_ring, the_nearest, a_mesh_that_hangs, the_secret_stays_secret, options_are_checked,
+          a_costly_champion, stalling_champions].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -354,7 +355,7 @@ received_bytes(Peer, Id) ->
 
 takes_in(Inputs, Outputs, Seed, Peer) ->
     ok = peer:call(Peer, ?MODULE, takes_in_here, [Inputs, Outputs, Seed]),
-    bridge(Peer, ?REALM, #{populations => [taking]}).
+    bridge(Peer, ?REALM, #{populations => [taking], cost_bound => 1.0e9}).
 
 %% Idle, and one generation old.
 takes_in_here(Inputs, Outputs, Seed) ->
@@ -652,3 +653,100 @@ options_are_checked(_Config) ->
     process_flag(trap_exit, true),
     ?assertEqual({error, {transport_unavailable, no_such_transport}},
                  cambrian_bridge:start_link(#{realm => <<"x">>, transport => no_such_transport})).
+
+%%% ---- what strangers cost ----------------------------------------------------------------
+
+%% In one VM: a population, its bridge, and a stranger's connection.
+besieged(Options, Bridge) ->
+    _ = application:stop(cambrian),
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, _} = cambrian_population:start(Options#{name => besieged, target => 1.0e9}),
+    {ok, _} = cambrian_population:step(besieged, 1),
+    ok = cambrian_population:subscribe(besieged),
+    {ok, _} = cambrian_bridge:start(Bridge#{realm => ?REALM, populations => [besieged]}),
+    {ok, Stranger} = cambrian_transport_dist:connect(#{realm => ?REALM}),
+    Stranger.
+
+relieved(Stranger) ->
+    ok = cambrian_transport_dist:disconnect(Stranger),
+    ok = cambrian_bridge:stop(),
+    ok = cambrian_population:stop(besieged),
+    application:stop(cambrian).
+
+sends(Stranger, Secret, Genotype, Claims) ->
+    #{task_id := Task} = cambrian_population:info(besieged),
+    {ok, Bytes} = cambrian_envelope:seal(maps:merge(#{realm => ?REALM, task => Task, fitness => 1.0, generation => 0,
+                                                      sequence => erlang:unique_integer([positive, monotonic]),
+                                                      time => erlang:system_time(millisecond)}, Claims), Genotype, Secret),
+    ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, Bytes).
+
+received_of(Id) ->
+    receive {cambrian, besieged, {received, #{id := Id} = Received}} -> Received
+    after 300_000 -> error({nothing_received, cambrian_bridge:why(Id)})
+    end.
+
+%% A champion that is as good as it says, with 20,000 neurons that do nothing: it is never run, and everybody who looks is
+%% told why.
+a_costly_champion(_) ->
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
+    Stranger = besieged(#{task => double_pole_novel, seed => 4, population => 50}, #{}),
+    Bloated = cambrian_population_SUITE:bloated(Champion, 20_000),
+    Id = cambrian_genotype:id(Bloated),
+    ok = cambrian_population:run(besieged),
+    sends(Stranger, <<1:256>>, Bloated, #{fitness => Fitness}),
+    #{outcome := too_costly, cost := Cost, median := Median, bound := Bound} = received_of(Id),
+    Judged = until(fun() -> judged_here(Id) end),
+    ?assertMatch(#{outcome := too_costly, cost := Cost, median := Median, bound := Bound, claimed := Fitness}, Judged),
+    ?assertMatch([#{outcome := too_costly, genotype := Id, cost := Cost}], cambrian_bridge:migrations()),
+    ?assertMatch(#{{rejected, too_costly} := 1}, cambrian_bridge:counts()),
+    ?assertMatch([#{reason := too_costly, genotype := Id}], cambrian_trust:refusals(?REALM)),
+    ?assertEqual(0.5, cambrian_trust:reputation(?REALM, cambrian_identity:public_key(<<1:256>>))),
+    %% the champion by itself is let in, while the population runs
+    sends(Stranger, <<1:256>>, Champion, #{fitness => Fitness}),
+    ?assertMatch(#{outcome := accepted, fitness := Fitness, work := _}, received_of(cambrian_genotype:id(Champion))),
+    relieved(Stranger).
+
+judged_here(Id) ->
+    case [Step || #{step := judged} = Step <- cambrian_bridge:why(Id)] of
+        [Judged | _] -> Judged;
+        [] -> false
+    end.
+
+%% What cannot be measured here costs who sent it: reputation, and the key in the end. The population goes on meanwhile.
+stalling_champions(_) ->
+    Task = fun(Network) ->
+               case cambrian_network:info(Network) of
+                   #{connections := Connections} when Connections > 5 -> receive never -> 1.0 end;
+                   _ -> 1.0
+               end
+           end,
+    Frozen = #{add_node => 0.0, add_connection => 0.0, add_recurrent => 0.0},
+    Stranger = besieged(#{task => Task, inputs => 2, outputs => 1, seed => 4, population => 20, evaluation_timeout => infinity,
+                          newcomer_timeout => 100, params => Frozen}, #{evaluation_share => 0.99}),
+    ok = cambrian_population:run(besieged),
+    Key = cambrian_identity:public_key(<<1:256>>),
+    Reputation = fun() -> cambrian_trust:reputation(?REALM, Key) end,
+    _ = [begin
+             Before = Reputation(),
+             Genotype = with_connections(7, Seed),
+             sends(Stranger, <<1:256>>, Genotype, #{}),
+             ?assertMatch(#{outcome := failed, work := Work} when Work > 0, received_of(cambrian_genotype:id(Genotype))),
+             until(fun() -> Reputation() < Before end)
+         end || Seed <- lists:seq(1, 5)],
+    ?assertMatch([#{what := {key, Key}, by := reputation}], cambrian_trust:bans(?REALM)),
+    {ok, #{generation := Generation}} = cambrian_population:stats(besieged),
+    until(fun() -> maps:get(generation, element(2, cambrian_population:stats(besieged))) > Generation end),
+    relieved(Stranger).
+
+%% Two inputs and an output by way of hidden neurons.
+with_connections(Wanted, Seed) ->
+    {ok, First} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed),
+    Grow = fun Grow(Genotype, N) ->
+               case cambrian_network:info(cambrian_network:compile(Genotype)) of
+                   #{connections := Count} when Count >= Wanted -> Genotype;
+                   _ ->
+                       {ok, Next} = cambrian_genotype:mutate(Genotype, add_node, N),
+                       Grow(Next, N + 1)
+               end
+           end,
+    Grow(First, Seed).

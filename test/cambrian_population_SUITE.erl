@@ -11,7 +11,8 @@ all() ->
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
      what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails,
      fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed,
-     fed_after_the_end, migrants, watched, many_at_once, under_a_supervisor, known_to_all, idle_answers].
+     fed_after_the_end, a_stranger_that_is_too_costly, a_stranger_that_stalls, its_own_work, a_stranger_and_a_crash,
+     migrants, watched, many_at_once, under_a_supervisor, known_to_all, idle_answers].
 
 init_per_suite(Config) ->
     {ok, _} = application:ensure_all_started(cambrian),
@@ -425,7 +426,7 @@ a_newcomer_that_fails(_) ->
     ok = cambrian_population:inject(P, Other, good),
     {ok, _} = cambrian_population:step(P, 1),
     Received = fun(From) -> receive {cambrian, _, {received, #{from := From} = Event}} -> Event end end,
-    ?assertEqual(#{id => cambrian_genotype:id(Newcomer), from => bad, generation => 0, outcome => failed}, Received(bad)),
+    ?assertEqual(#{id => cambrian_genotype:id(Newcomer), from => bad, generation => 0, outcome => failed, work => 4}, Received(bad)),
     ?assertMatch(#{fitness := _}, Received(good)),
     ok = cambrian_population:stop(P).
 
@@ -705,3 +706,105 @@ what_is_no_genotype_harms_only_who_offers_it(_) ->
     ?assertError(badarg, cambrian_population:inject(P, make_ref())),
     ?assertMatch({ok, _}, cambrian_population:step(P, 1)),
     ok = cambrian_population:stop(P).
+
+%%% ---- strangers --------------------------------------------------------------------------
+
+%% A champion that does what it did, with so many idle neurons beside.
+bloated(Genotype, Count) ->
+    #{nodes := Nodes, connections := Connections} = Genes = cambrian_genotype:to_map(Genotype),
+    #{id := Output} = lists:last(Nodes),
+    Idle = [1000 + N || N <- lists:seq(1, Count)],
+    {ok, Bloated} = cambrian_genotype:from_map(Genes#{
+        nodes := Nodes ++ [#{id => Id, layer => 1 bsl 62, activation => tanh, dynamics => ltc, time_constant => 1.0} || Id <- Idle],
+        connections := Connections ++ [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- Idle]}),
+    Bloated.
+
+from_the_mesh(P, Genotype, From) -> cambrian_population:inject_stranger(P, Genotype, From, 8).
+
+told(From) ->
+    receive {cambrian, _, {received, #{from := From} = Received}} -> Received
+    after 300_000 -> error({nothing_told_of, From})
+    end.
+
+%% What a stranger sends is not even compiled where it is far dearer than what is here; what a user gives is.
+a_stranger_that_is_too_costly(_) ->
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
+    {ok, P} = cambrian_population:start(#{task => double_pole_novel, seed => 4, population => 50, target => 1.0e9}),
+    {ok, _} = cambrian_population:step(P, 1),
+    ok = cambrian_population:subscribe(P),
+    Bloated = bloated(Champion, 20_000),
+    Cost = cambrian_genotype:cost(Bloated),
+    ok = from_the_mesh(P, Bloated, mesh),
+    #{outcome := too_costly, cost := Cost, median := Median, bound := Bound} = Told = told(mesh),
+    ?assert(Cost > Bound),
+    ?assertEqual(8 * max(16, Median), Bound),
+    ?assertNot(is_map_key(work, Told)),
+    %% the same champion without it is welcome, and what it cost is known
+    ok = from_the_mesh(P, Champion, friend),
+    #{outcome := accepted, fitness := Fitness, work := Work} = told(friend),
+    ?assertEqual(0, Work rem cambrian_genotype:cost(Champion)),
+    %% and by a user anything can be put in
+    ok = cambrian_population:inject(P, bloated(Champion, 100), user),
+    ?assertMatch(#{fitness := Fitness}, told(user)),
+    ok = cambrian_population:stop(P).
+
+%% A genotype of a stranger that is never done: the population goes on meanwhile, and takes others in when it has ended.
+a_stranger_that_stalls(_) ->
+    {ok, Stalling} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 900),
+    {ok, Other} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 901),
+    Same = cambrian_network:activate(cambrian_network:compile(Stalling), [1, 1]),
+    Test = self(),
+    Task = fun(Network) ->
+               case cambrian_network:activate(Network, [1, 1]) of
+                   Same -> Test ! {stalled, self()}, receive never -> 1.0 end;
+                   [Output] -> Output
+               end
+           end,
+    {ok, P} = cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, seed => 1, population => 10, evaluation_timeout => infinity,
+                                          newcomer_timeout => 4000, target => 99, generations => 1_000_000}),
+    ok = cambrian_population:subscribe(P),
+    ok = from_the_mesh(P, Stalling, staller),
+    Worker = receive {stalled, Pid} -> monitor(process, Pid), Pid end,
+    ok = from_the_mesh(P, Other, other),
+    {ok, #{generation := 19}} = cambrian_population:step(P, 20),
+    ?assert(is_process_alive(Worker)),
+    no_more(received),
+    ok = cambrian_population:run(P),
+    #{outcome := failed, work := Work} = told(staller),
+    receive {'DOWN', _, process, Worker, _} -> ok end,
+    %% which cost what the population could have done meanwhile
+    ?assert(Work > 1000 * cambrian_genotype:cost(Stalling)),
+    ?assertMatch(#{outcome := Outcome} when Outcome =/= failed, told(other)),
+    ok = cambrian_population:stop(P).
+
+%% One who accounts for it knows what each generation of its own cost, whatever evaluates it, and whether it rests.
+its_own_work(_) ->
+    Worked = fun(P) -> receive {cambrian, P, {worked, Report}} -> Report after 300_000 -> error({no_word_of, P}) end end,
+    Fun = fun(Network) -> [Output] = cambrian_network:activate(Network, [1, 1]), Output end,
+    [begin
+         {ok, P} = cambrian_population:start(maps:merge(#{name => solid, seed => 1, population => 10}, Options)),
+         ok = cambrian_population:account(solid),
+         #{work := 0, rests := true, failing := false} = Worked(solid),
+         {ok, _} = cambrian_population:step(solid, 1),
+         #{work := 0, rests := false} = Worked(solid),
+         %% first networks of two connections and an output cost 4 a tick
+         ?assertEqual(#{work => 10 * Ticks * 4, rests => false, failing => false}, Worked(solid)),
+         #{work := 0, rests := true} = Worked(solid),
+         ok = cambrian_population:unsubscribe(solid),
+         {ok, _} = cambrian_population:step(solid, 1),
+         ?assertEqual(none, receive {cambrian, solid, {worked, _} = More} -> More after 0 -> none end),
+         ok = cambrian_population:stop(P)
+     end || {Ticks, Options} <- [{4, #{task => 'xor'}}, {1, #{task => Fun, inputs => 2, outputs => 1}}]].
+
+%% A stranger that was measured and not taken in yet is measured again after a crash, and told of once.
+a_stranger_and_a_crash(_) ->
+    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve('xor', #{seed => 42}),
+    {ok, P} = cambrian_population:start(#{task => 'xor', name => doomed, seed => 1, target => 99}),
+    ok = from_the_mesh(P, Champion, mesh),
+    exit(P, kill),
+    Back = await_return(doomed, P),
+    ok = cambrian_population:subscribe(Back),
+    {ok, _} = cambrian_population:step(doomed, 1),
+    ?assertMatch(#{outcome := accepted, fitness := Fitness}, told(mesh)),
+    {ok, #{fitness := Fitness}} = cambrian_population:best(doomed),
+    no_more(received).

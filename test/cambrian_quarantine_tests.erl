@@ -109,3 +109,36 @@ weight_is_bounded_test() ->
                             [{a, a1, 30}, {b, b1, 1}, {a, a2, 5}, {a, a3, 4}, {c, c1, 3}, {c, c2, 10}]),
     ?assertEqual([a1, a2, c1, c2], Gone),
     ?assertEqual([b1, a3], lists:sort(fun(A, B) -> A >= B end, element(1, all(Q)))).
+
+%% Who is as keen as the other, and whose genotypes cost ten times as much, has a tenth of the turns.
+turns_are_charged_by_what_they_cost_test() ->
+    Round = fun(N, {Q, Turns}) ->
+                    {{Origin, _}, Next} = cambrian_quarantine:out(in_all([{a, N}, {b, N}], Q)),
+                    {cambrian_quarantine:charge(Origin, case Origin of a -> 1000; b -> 100 end, Next), [Origin | Turns]}
+            end,
+    {_, Turns} = lists:foldl(Round, {cambrian_quarantine:new(), []}, lists:seq(1, 1100)),
+    Count = length([a || a <- Turns]),
+    ?assert(Count >= 90 andalso Count =< 110).
+
+%% A thousand keys of one account have the turns of one origin, and push out nothing of another's.
+many_keys_of_one_account_are_as_one_test() ->
+    Fresh = fun(N, Q) -> element(2, cambrian_quarantine:in({key, N}, fresh, {fresh, N}, 1, Q)) end,
+    Round = fun(N, {Q, Turns}) ->
+                    Flooded = lists:foldl(Fresh, Q, lists:seq(10 * N, 10 * N + 9)),
+                    {Out, Next} = out(2, in_all([{Origin, N} || Origin <- [b, c]], Flooded)),
+                    {Next, Turns ++ [Account || {Account, _} <- Out]}
+            end,
+    {Q, Turns} = lists:foldl(Round, {cambrian_quarantine:new(), []}, lists:seq(1, 300)),
+    Count = fun(Account) -> length([Account || Turn <- Turns, Turn =:= Account]) end,
+    [?assert(abs(Count(Account) - 200) =< 10) || Account <- [fresh, b, c]],
+    ?assert(cambrian_quarantine:size(Q) >= 250),
+    {Left, _} = all(Q),
+    ?assert(length([b || {b, _} <- Left]) >= 6 andalso length([c || {c, _} <- Left]) >= 6).
+
+%% Whose account is in debt waits, and loses nothing by it.
+who_may_not_run_waits_test() ->
+    Q = in_all([{a, 1}, {a, 2}, {b, 1}], cambrian_quarantine:new()),
+    NotA = fun(Account) -> Account =/= a end,
+    {{b, 1}, Next} = cambrian_quarantine:out(NotA, Q),
+    ?assertEqual(empty, cambrian_quarantine:out(NotA, Next)),
+    ?assertMatch({{a, 2}, _}, cambrian_quarantine:out(Next)).

@@ -40,6 +40,12 @@ defmodule Cambrian.Bridge do
       `{:nearest, k}`.
     * `:budget` - how many newcomers at once wait for their evaluation in the populations here, default
       8; the others wait in quarantine.
+    * `:evaluation_share` - the part of all evaluation, from 0 to 1, that what others send may take while
+      the populations run, default 0.1: each origin of which a population here took something in has
+      that much, and all other keys have it together.
+    * `:cost_bound` - how many times the median of a population's own genotypes
+      (`Cambrian.Genotype.cost/1`) another's may cost, from 1, default 8. What costs more is not
+      evaluated (`:too_costly`).
     * `:identity` - a secret of 32 bytes, a function that gives it, or the path of a file
       (`Cambrian.Identity.load/1`); one of 32 bytes as a charlist. By default the file `identity` in the
       application's `:data_dir`; where there is none, a secret is made anew.
@@ -101,8 +107,9 @@ defmodule Cambrian.Bridge do
 
   `:step` is `:announced`, `:asked`, `:not_delivered`, `:received`, `:not_a_source` (the topology takes
   nothing of its origin), `:dropped` (too many waited), `:offered` (to a population), `:busy`, `:judged`
-  (with `:task`, `:outcome`, its breeder's `:generation`, the fitness `:claimed` and the `:fitness` that
-  was measured), `:published`, or `:refused` with the `:reason` and what `Cambrian.Trust.refusals/1`
+  (with `:task`, `:outcome`, its breeder's `:generation`, the fitness `:claimed`, the `:fitness` that
+  was measured and the `:work` of that, or, where it was `:too_costly`, its `:cost`, the `:median` of the
+  population's own and the `:bound`), `:published`, or `:refused` with the `:reason` and what `Cambrian.Trust.refusals/1`
   knows of it. One with an `:origin` has its `:name`, too.
   """
   @type step :: %{
@@ -114,7 +121,9 @@ defmodule Cambrian.Bridge do
 
   @typedoc """
   What became of another's genotype. `:claimed` and `:generation` are what its origin says of it, `:fitness` is what was
-  measured here; without that its evaluation failed.
+  measured here, and `:work` what that cost in the units of `Cambrian.Genotype.cost/1`; without a fitness its evaluation
+  failed. Of one that was `:too_costly`, `:cost` is that of its network, `:median` that of the population's own, and
+  `:bound` the most that it may be.
   """
   @type migration :: %{
           required(:time) => integer,
@@ -126,7 +135,9 @@ defmodule Cambrian.Bridge do
           required(:generation) => non_neg_integer,
           required(:claimed) => float,
           required(:outcome) => atom,
-          optional(:fitness) => float
+          optional(:fitness) => float,
+          optional(:work | :cost | :median) => non_neg_integer,
+          optional(:bound) => number
         }
 
   @typedoc """

@@ -66,7 +66,7 @@ defmodule Cambrian.Population do
   | `{:generation, stats}` | a generation was evaluated; `t:stats/0` |
   | `{:champion, %{champion: reference, fitness: fitness, generation: generation, parents: ids, operators: names}}` | there is a fitter one than ever before |
   | `{:finished, result}` | the goal was reached; a map with the keys of `Cambrian.Result` |
-  | `{:received, %{id: id, from: term, fitness: fitness, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated; the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite`, or `:failed`, then without a fitness |
+  | `{:received, %{id: id, from: term, fitness: fitness, work: work, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated, which cost `work` (`Cambrian.Genotype.cost/1`); the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite`, or `:failed`, then without a fitness; or `:too_costly` where it was not evaluated: then with `cost`, `median` and `bound` |
   | `{:evaluations_failed, %{count: count, first: fault}}` | evaluations crashed, hung or gave no number |
   | `{:checkpoint_failed, %{generation: generation, reason: reason}}` | no checkpoint could be written, the first of a row of them; evolution goes on |
   | `{:failed, reason}` | the function of `:until` crashed or gave no boolean, or the whole first generation failed; it stopped, and who waits gets `{:error, reason}` |

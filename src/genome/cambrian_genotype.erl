@@ -13,7 +13,7 @@
 -module(cambrian_genotype).
 
 -export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2, crossover/3, crossover/4,
-         distance/2, distance/3, id/1, info/1, to_map/1, from_map/1, to_binary/1, from_binary/1,
+         distance/2, distance/3, id/1, info/1, cost/1, to_map/1, from_map/1, to_binary/1, from_binary/1,
          diff/2, patch/2, to_json/1, from_json/1, from_neat_python/1,
          to_dot/1, to_svg/1, to_c/1, to_c/2, to_rust/1, to_rust/2, to_onnx/1]).
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
@@ -248,6 +248,20 @@ id(Genotype) ->
 info(Genotype) ->
     ?EITHER(cambrian_nif:genotype_info(Genotype),
             cambrian_nif:genotype_info_dirty(Genotype)).
+
+%% @doc What one activation of its network costs, from its genes alone, in units of work: one for an enabled connection,
+%% which takes about a nanosecond, 2 for a node that sums and activates, from 28 to 76 for one that does more. The units are
+%% the same on every machine, and count what the genotypes of others may cost here: see `docs/mesh.md'.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> cambrian_genotype:cost(G).
+%% 4
+%% '''
+-spec cost(genotype()) -> pos_integer().
+cost(Genotype) ->
+    ?EITHER(cambrian_nif:genotype_cost(Genotype),
+            cambrian_nif:genotype_cost_dirty(Genotype)).
 
 %% @doc Every gene as a map, to look at, to draw or to edit.
 %%

@@ -29,6 +29,7 @@
                      capability => cambrian_realm:capability(), rate => {PerSecond :: number(), Burst :: number()},
                      tolerance => number(), publish => boolean(), publish_interval => non_neg_integer(),
                      publish_best_fitness_threshold => number(), budget => pos_integer(),
+                     evaluation_share => number(), cost_bound => number(),
                      migration_policy => cambrian_exchange:policy(), migration_interval => pos_integer(),
                      topology => cambrian_members:topology()}.
 %% `realm', of at most 255 bytes, says who may meet whom. `populations' are those that take part, or `all' of this
@@ -42,6 +43,10 @@
 %%
 %% At most `budget' (8) newcomers at once wait for their evaluation in the populations here. `topology' says of whom they
 %% are taken: `all' (default), `ring', `{random, K}' or `{nearest, K}', by round trip.
+%%
+%% What others send may take at most the part `evaluation_share' (0.1) of all evaluation that the populations do while they
+%% run: each origin of which a population here took something in has that much, and all other keys have it together. What would
+%% cost more than `cost_bound' (8) times the median of a population's own genotypes is not evaluated (`too_costly').
 %%
 %% `identity' is a secret of 32 bytes, a fun that gives it, so that it stays out of crash reports, or the path of a
 %% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
@@ -64,15 +69,17 @@
 -type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
 %% What happened to a genotype here, the first step first; `time' in ms since 1970. The steps are `announced', `asked',
 %% `not_delivered', `received', `not_a_source' (the topology takes nothing of its origin), `dropped' (too many waited), `offered'
-%% (to a population), `busy', `judged' (with `task', `outcome', its breeder's `generation', the fitness `claimed' and the
-%% `fitness' that was measured), `published', and `refused' with the `reason' and what {@link cambrian_trust:refusals/1} knows
+%% (to a population), `busy', `judged' (with `task', `outcome', its breeder's `generation', the fitness `claimed', the
+%% `fitness' that was measured and the `work' of that, or, where it was `too_costly', its `cost', the `median' of the
+%% population's own and the `bound'), `published', and `refused' with the `reason' and what {@link cambrian_trust:refusals/1} knows
 %% of it. One with an `origin' has its `name', too.
 
 -type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(), origin := cambrian_identity:key(),
                        name := binary(), task := binary(), generation := non_neg_integer(), claimed := float(), fitness => float(),
+                       work => non_neg_integer(), cost => non_neg_integer(), median => non_neg_integer(), bound => number(),
                        outcome := atom()}.
 %% What became of another's genotype: `claimed' and `generation' are what its origin says of it, `fitness' is what was measured
-%% here, and is not there where its evaluation failed; `outcome' is that of {@link cambrian_population:event()}; `time' in ms
+%% here, and is not there where its evaluation failed; `outcome' and what it cost are those of {@link cambrian_population:event()}; `time' in ms
 %% since 1970.
 
 -type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown,
@@ -349,8 +356,8 @@ migrations() ->
 in_order(Steps) -> lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, Steps).
 
 migration(Realm, Id, Steps) ->
-    [(maps:with([time, task, generation, claimed, fitness, outcome], Judged))#{realm => Realm, genotype => Id, origin => Origin,
-                                                                               name => Name}
+    [(maps:with([time, task, generation, claimed, fitness, outcome, work, cost, median, bound], Judged))
+         #{realm => Realm, genotype => Id, origin => Origin, name => Name}
      || #{step := judged} = Judged <- Steps,
         #{step := received, origin := Origin, name := Name} <- lists:sublist(received(Steps), 1)].
 

@@ -26,6 +26,8 @@ table() ->
       publish_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
       publish_best_fitness_threshold => {fun is_share/1, <<"a number from 0 to 1">>, 0.99},
       budget => {fun cambrian_options:is_positive/1, <<"a positive integer">>, 8},
+      evaluation_share => {fun(X) -> is_number(X) andalso X > 0 andalso X < 1 end, <<"a number from 0 to 1, both excluded">>, 0.1},
+      cost_bound => {fun(X) -> is_number(X) andalso X >= 1 andalso X =< 1.0e9 end, <<"a number from 1 to 1.0e9">>, 8},
       migration_policy => {fun(P) -> lists:member(P, [champion, tournament, novel, random]) end,
                            <<"champion, tournament, novel or random">>, champion},
       migration_interval => {fun cambrian_options:is_positive/1, <<"milliseconds, from 1">>, 10_000},

@@ -11,7 +11,7 @@
 %% others read, and what is compared with what they wrote, is in ms since 1970, which {@link set_clock/2} says.
 -module(cambrian_exchange).
 
--export([new/1, set_clock/2, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, publish/5, asked/3, answered/4, tick/2, wake/1,
+-export([new/1, set_clock/2, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, worked/4, publish/5, asked/3, answered/4, tick/2, wake/1,
          renamed/3, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
 -export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0]).
 
@@ -26,10 +26,13 @@
                      trust := {ask(), Trust :: term()}, seed := integer(), now := integer(),
                      clock => integer(), sequence => non_neg_integer(),
                      grant => undefined | binary(), publish => boolean(), threshold => number(), interval => non_neg_integer(),
-                     budget => pos_integer(), policy => policy(), migration_interval => pos_integer(),
+                     budget => pos_integer(), share => number(), policy => policy(), migration_interval => pos_integer(),
                      topology => cambrian_members:topology(), once => cambrian_admission:once()}.
 -type claims() :: #{fitness := float(), generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                     operators := [atom() | binary()], atom() => term()}.
+%% What is known of a genotype of others: what was measured here, that it could not be, that it was too costly and until
+%% when that holds, or that nobody was here to find it out.
+-type verdict() :: Measured :: float() | failed | {too_costly, Until :: integer()} | heard.
 %% `fitness' as it was measured here, `origin' as who bred it signed.
 -type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(), origin := cambrian_identity:key()}.
 %% An `ask' and a `fetch' are to be answered, by {@link answered/4}; an offer by {@link judged/4}.
@@ -47,7 +50,9 @@
                %% ours that was not published yet, and when the next may be
                pending :: undefined | #held{}, free_at = 0 :: integer(), migrant_at :: integer() | never,
                quarantine = cambrian_quarantine:new() :: cambrian_quarantine:quarantine(map()),
-               offered = #{} :: #{cambrian_genotype:id() => map()}}).
+               offered = #{} :: #{cambrian_genotype:id() => map()},
+               %% what strangers may cost the populations; whether many of what these breed fail
+               budget :: cambrian_budget:budget(), failing = false :: boolean()}).
 -record(exchange, {options :: map(), ask :: ask(), trust :: term(), rand :: rand:state(),
                    %% how far the time of day is ahead of `Now'
                    clock = 0 :: integer(),
@@ -59,16 +64,14 @@
                    %% that were alive when it was counted last, with this one
                    nodes = 1 :: pos_integer(),
                    held = cambrian_recent:new(32, 2_000_000) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
-                   %% what was found out here of others'; `heard' where nobody was here to find it out
-                   known = cambrian_recent:new(4096)
-                       :: cambrian_recent:recent({task(), cambrian_genotype:id()}, Measured :: float() | failed | heard),
+                   known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, verdict()),
                    wants = cambrian_wants:new() :: cambrian_wants:wants(),
                    pings = #{} :: #{pos_integer() => {Address :: binary(), At :: integer()}},
                    journal = cambrian_journal:new() :: cambrian_journal:journal(),
                    effects = [] :: [effect()]}).
 -opaque exchange() :: #exchange{}.
 
--define(DEFAULTS, #{grant => undefined, publish => true, threshold => 0.99, interval => 1000, budget => 8, policy => champion,
+-define(DEFAULTS, #{grant => undefined, publish => true, threshold => 0.99, interval => 1000, budget => 8, share => 0.1, policy => champion,
                     migration_interval => 10_000, topology => all,
                     once => fun(_Key, Fun) -> Fun() end}).
 %% An envelope up to this size is not announced but sent: to ask for it would cost more.
@@ -80,6 +83,8 @@
 %% How often others are told again whom this key succeeds.
 -define(TELL_MS, 600_000).
 -define(MAX_PINGS, 2).
+%% A population grows: what was too costly is looked at again after so long.
+-define(TOO_COSTLY_MS, 600_000).
 %% Heartbeats in a second, whose signatures are looked at.
 -define(MAX_STRANGERS, 200).
 %% So few nodes answer one that comes, each within so long.
@@ -158,11 +163,13 @@ random(#exchange{rand = Rand} = X) ->
 -spec join(task(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
 join(Name, Now, #exchange{tasks = Tasks} = X) ->
     case Tasks of
-        #{Name := Known} -> done(put_task(Known#task{present = true}, X));
+        %% what was with a population that is back after a crash, it tells again or not at all
+        #{Name := Known} -> done(offer_more(Now, put_task(Known#task{present = true, offered = #{}}, X)));
         _ ->
             {Rand, Next} = random(X),
             Task = #task{name = Name, trickle = cambrian_trickle:new(?TRICKLE, Rand, Now),
-                         threshold = cambrian_threshold:new(option(threshold, X)), migrant_at = first_migrant(Now, X)},
+                         threshold = cambrian_threshold:new(option(threshold, X)),
+                         budget = cambrian_budget:new(option(share, X)), migrant_at = first_migrant(Now, X)},
             done(put_task(Task, Next))
     end.
 
@@ -474,7 +481,7 @@ heard_announcement(Urgency, Record, Address, Now, #exchange{trust = Trust} = X) 
     end.
 
 announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin := Origin} = Claims, Record, Address, Now, X) ->
-    case verdict(Name, Id, X) of
+    case verdict(Name, Id, Now, X) of
         {ok, Measured} when is_float(Measured) ->
             compared(Urgency, Claims, {Measured, Id}, Now, said_of_known(Claims, Measured, Now, X));
         {ok, _} -> X;
@@ -488,12 +495,13 @@ announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin :=
     end.
 
 %% Ours, or of others and measured here.
-verdict(Name, Id, #exchange{tasks = Tasks, known = Known} = X) ->
+verdict(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
     case Tasks of
         #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {ok, Fitness};
         _ ->
             case cambrian_recent:find({Name, Id}, Known) of
                 {ok, heard} -> case is_present(Name, X) of true -> error; false -> {ok, heard} end;
+                {ok, {too_costly, Until}} when Until =< Now -> error;
                 Found -> Found
             end
     end.
@@ -540,12 +548,12 @@ is_source(Origin, Now, #exchange{members = Members} = X) ->
     end.
 
 ask_for_more(Now, #exchange{wants = Wants} = X) ->
-    {Started, Next} = cambrian_wants:start(fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, X) end, Wants),
+    {Started, Next} = cambrian_wants:start(fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, Now, X) end, Wants),
     lists:foldl(fun({Ref, Want}, Y) -> ask_for(Ref, Want, Now, Y) end, X#exchange{wants = Next}, Started).
 
 %% Nothing is asked for that is here, waits here, or was found to be nothing.
-is_unknown(Name, Id, #exchange{tasks = Tasks} = X) ->
-    verdict(Name, Id, X) =:= error andalso
+is_unknown(Name, Id, Now, #exchange{tasks = Tasks} = X) ->
+    verdict(Name, Id, Now, X) =:= error andalso
         case Tasks of
             #{Name := #task{offered = Offered}} -> not is_map_key(Id, Offered);
             _ -> true
@@ -658,7 +666,7 @@ fetched(Genotype, By, Signed, Size, #{id := Id, claims := #{origin := Origin} = 
 %% Genuine, and a genotype. What it is worth is to be found out.
 arrived(Genotype, #{task := Name, genotype := Id, origin := Origin} = Claims, Breeder, Signed, Now, X) ->
     Told = event(received, (maps:with([fitness, generation, task, origin], Claims))#{genotype => Id, value => Genotype}, X),
-    case {verdict(Name, Id, Told), is_present(Name, Told)} of
+    case {verdict(Name, Id, Now, Told), is_present(Name, Told)} of
         {{ok, Measured}, _} when is_float(Measured) -> said_of_known(Claims, Measured, Now, Told);
         {{ok, _}, _} -> Told;
         {error, false} -> Told#exchange{known = cambrian_recent:put({Name, Id}, heard, Told#exchange.known)};
@@ -673,14 +681,18 @@ item(Genotype, #{genotype := Id, origin := Origin, fitness := Claimed, generatio
     From = #{origin => Origin, breeder => Breeder, claimed => Claimed, generation => Generation},
     #{id => Id, genotype => Genotype, from => From, signed => Signed, claims => Claims}.
 
-quarantined(#{id := Id, genotype := Genotype, claims := #{origin := Origin}} = Item,
-            #task{quarantine = Quarantine, offered = Offered} = Task, Now, X) ->
-    case is_map_key(Id, Offered) of
-        true -> X;
-        false ->
-            {Dropped, Waiting} = cambrian_quarantine:in(Origin, Item, weight(Genotype), Quarantine),
-            Noted = lists:foldl(fun(#{id := Gone}, Y) -> note(Gone, dropped, #{}, Now, Y) end, X, Dropped),
-            put_task(Task#task{quarantine = Waiting}, Noted)
+quarantined(#{id := Id}, #task{offered = Offered}, _Now, X) when is_map_key(Id, Offered) -> X;
+quarantined(#{genotype := Genotype, claims := #{origin := Origin}} = Item, #task{quarantine = Quarantine} = Task, Now, X) ->
+    {Account, Asked} = account(Origin, Now, X),
+    {Dropped, Waiting} = cambrian_quarantine:in(Origin, Account, Item#{account => Account}, weight(Genotype), Quarantine),
+    Noted = lists:foldl(fun(#{id := Gone}, Y) -> note(Gone, dropped, #{}, Now, Y) end, Asked, Dropped),
+    put_task(Task#task{quarantine = Waiting}, Noted).
+
+%% Anybody can make keys: those that have not earned an account of their own have one together.
+account(Origin, Now, X) ->
+    case ask({has_earned, Origin}, Now, X) of
+        {true, Next} -> {Origin, Next};
+        {false, Next} -> {fresh, Next}
     end.
 
 weight(Genotype) ->
@@ -692,7 +704,7 @@ offer_more(Now, #exchange{tasks = Tasks} = X) ->
 
 offer_more(Name, Now, X) ->
     #task{offered = Offered, quarantine = Quarantine} = Task = task(Name, X),
-    case map_size(Offered) < option(budget, X) andalso cambrian_quarantine:out(Quarantine) of
+    case map_size(Offered) < option(budget, X) andalso cambrian_quarantine:out(may_run(Task), Quarantine) of
         {#{id := Id, claims := #{origin := Origin}} = Item, Left} ->
             Next = Task#task{quarantine = Left},
             case ask({is_banned, {key, Origin}}, Now, X) of
@@ -703,38 +715,78 @@ offer_more(Name, Now, X) ->
         _ -> X
     end.
 
+%% While the populations work, an account has one with them at a time: only then is it known what the last one cost.
+may_run(#task{offered = Offered, budget = Budget}) ->
+    Busy = case cambrian_budget:is_resting(Budget) of
+               true -> [];
+               false -> [Account || #{account := Account} <- maps:values(Offered)]
+           end,
+    fun(Account) -> cambrian_budget:may_run(Account, Budget) andalso not lists:member(Account, Busy) end.
+
 without(Origin, #task{quarantine = Quarantine} = Task) ->
     {_, Left} = cambrian_quarantine:drop(Origin, Quarantine),
     Task#task{quarantine = Left}.
 
-offer(#{id := Id, genotype := Genotype, from := From} = Item, #task{name = Name, offered = Offered} = Task, Now, X) ->
+offer(#{id := Id, genotype := Genotype, from := From, account := Account} = Item, #task{name = Name, offered = Offered} = Task, Now, X) ->
     Noted = note(Id, offered, #{task => Name}, Now, X),
-    effect({offer, Name, Genotype, From#{id => Id}}, put_task(Task#task{offered = Offered#{Id => Item}}, Noted)).
+    effect({offer, Name, Genotype, From#{id => Id, account => Account}}, put_task(Task#task{offered = Offered#{Id => Item}}, Noted)).
 
-%% @doc What came of an offer. `busy' is nobody's verdict: the genotype may come again.
+%% @doc A population here has evaluated a generation of its own, or begins or ceases to rest.
+-spec worked(task(), #{work := non_neg_integer(), rests := boolean(), failing := boolean()}, Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
+worked(Name, #{work := Work, rests := Rests, failing := Failing}, Now, #exchange{tasks = Tasks} = X) ->
+    case Tasks of
+        #{Name := #task{budget = Budget} = Task} ->
+            Earned = cambrian_budget:rests(Rests, cambrian_budget:worked(Work, Budget)),
+            done(offer_more(Name, Now, put_task(Task#task{budget = Earned, failing = Failing}, X)));
+        _ -> done(X)
+    end.
+
+%% @doc What came of an offer. `busy' is nobody's verdict: the genotype may come again. `work' is what it cost, which each
+%% population here may say of it.
 -spec judged(task(), #{id := cambrian_genotype:id(), outcome := atom(), atom() => term()}, Now :: integer(), exchange()) ->
           {[effect()], exchange()}.
 judged(Name, #{id := Id} = Verdict, Now, #exchange{tasks = Tasks} = X) ->
     case Tasks of
-        #{Name := #task{offered = #{Id := Item} = Offered} = Task} ->
-            Next = put_task(Task#task{offered = maps:remove(Id, Offered)}, X),
+        #{Name := #task{offered = #{Id := #{account := Account} = Item} = Offered} = Task} ->
+            Next = put_task(charged(Account, Verdict, Task#task{offered = maps:remove(Id, Offered)}), X),
             done(offer_more(Now, judge(Verdict, Item, Name, Now, Next)));
+        #{Name := Task} -> done(put_task(charged(maps:get(account, Verdict, none), Verdict, Task), X));
         _ -> done(X)
     end.
 
+%% By what it truly cost, whatever came of it.
+charged(Account, #{work := Work}, #task{budget = Budget, quarantine = Quarantine} = Task) when Account =/= none ->
+    Task#task{budget = cambrian_budget:charge(Account, Work, Budget),
+              quarantine = cambrian_quarantine:charge(Account, Work, Quarantine)};
+charged(_Account, _Verdict, Task) -> Task.
+
 judge(#{outcome := busy}, #{id := Id}, _Name, Now, X) -> note(Id, busy, #{}, Now, X);
-judge(#{outcome := Outcome} = Verdict, #{id := Id, claims := #{origin := Origin, fitness := Claimed} = Claims} = Item, Name, Now,
+judge(#{outcome := too_costly} = Verdict, #{id := Id, claims := Claims}, Name, Now, #exchange{known = Known} = X) ->
+    Noted = noted_verdict(Verdict, Id, Claims, Name, Now, X),
+    {_, Refused} = ask({refused, too_costly, Claims}, Now, Noted),
+    rejected(too_costly, Refused#exchange{known = cambrian_recent:put({Name, Id}, {too_costly, Now + ?TOO_COSTLY_MS}, Known)});
+judge(#{outcome := Outcome} = Verdict, #{id := Id, claims := #{origin := Origin} = Claims} = Item, Name, Now,
       #exchange{known = Known} = X) ->
     Measured = maps:get(fitness, Verdict, failed),
-    Judged = (maps:with([fitness], Verdict))#{outcome => Outcome, task => Name, claimed => Claimed,
-                                              generation => maps:get(generation, Claims, 0)},
-    Noted = note(Id, judged, Judged, Now, X#exchange{known = cambrian_recent:put({Name, Id}, Measured, Known)}),
+    Noted = noted_verdict(Verdict, Id, Claims, Name, Now, X#exchange{known = cambrian_recent:put({Name, Id}, Measured, Known)}),
     case Measured of
+        failed when Outcome =:= failed -> failed(Origin, task(Name, Noted), Now, Noted);
         failed -> Noted;
         _ ->
             Told = taken_in(Outcome, Origin, Now, said_of_known(Claims, Measured, Now, Noted)),
             adopt(Item, Measured, Name, Now, event(judged, Verdict#{origin => Origin, task => Name}, Told))
     end.
+
+noted_verdict(Verdict, Id, #{fitness := Claimed} = Claims, Name, Now, X) ->
+    Said = maps:with([outcome, fitness, work, cost, median, bound], Verdict),
+    note(Id, judged, Said#{task => Name, claimed => Claimed, generation => maps:get(generation, Claims, 0)}, Now, X).
+
+%% What cannot be evaluated here has no fitness, whatever was claimed; but it may be the fault of the task.
+failed(_Origin, #task{failing = true}, _Now, X) -> X;
+failed(Origin, _Task, Now, X) ->
+    {_, Next} = ask({failed, Origin}, Now, X),
+    Next.
 
 taken_in(accepted, Origin, Now, X) ->
     {_, Next} = ask({accepted, Origin}, Now, X),

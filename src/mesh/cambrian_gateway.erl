@@ -8,12 +8,16 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -record(joined, {handle :: cambrian_population:population(), name :: term(), task :: binary(), monitor :: reference(),
-                 champion :: undefined | cambrian_population:champion()}).
+                 champion :: undefined | cambrian_population:champion(),
+                %% as it said last
+                rests = true :: boolean(), failing = false :: boolean()}).
 -record(state, {realm :: binary(), transport :: module(), connection :: term(), speaker :: pid(),
                 exchange :: cambrian_exchange:exchange(),
                 timer = none :: none | {reference(), integer()},
                 %% where the identity is kept
                 home = none :: none | {ok, cambrian_file:path()}, identity :: cambrian_identity:identity(),
+                %% how many times the median of a population's own a newcomer may cost
+                cost_bound = 8 :: number(),
                 %% the processes whose end is that of the bridge
                 links = [] :: [pid() | port()],
                 aliases = #{} :: #{cambrian_identity:key() | cambrian_identity:name() => binary()},
@@ -62,7 +66,8 @@ init(#{realm := Realm, transport := Transport} = Options) ->
             Speaker = spawn_link(fun() -> speak(Transport, Connection) end),
             {links, Links} = process_info(self(), links),
             State = #state{realm = Realm, transport = Transport, connection = Connection, speaker = Speaker, exchange = Exchange,
-                           home = Home, identity = Identity, links = Links, aliases = maps:get(aliases, Options)},
+                           home = Home, identity = Identity, links = Links, aliases = maps:get(aliases, Options),
+                           cost_bound = maps:get(cost_bound, Options)},
             {ok, join_all(Populations, carry_out(Effects, State))};
         %% what is wrong is answered, and no crash to report
         {error, Reason} -> {stop, {shutdown, Reason}}
@@ -113,7 +118,7 @@ exchange_options(#{realm := Realm} = Options, Identity, Address) ->
       seed => binary:decode_unsigned(crypto:strong_rand_bytes(7)), now => now_ms(), clock => clock(),
       sequence => cambrian_trust:ask(Realm, {sequence, os:system_time(microsecond)}),
       publish => maps:get(publish, Options), threshold => maps:get(publish_best_fitness_threshold, Options),
-      interval => maps:get(publish_interval, Options), budget => maps:get(budget, Options),
+      interval => maps:get(publish_interval, Options), budget => maps:get(budget, Options), share => maps:get(evaluation_share, Options),
       policy => maps:get(migration_policy, Options), migration_interval => maps:get(migration_interval, Options),
       topology => maps:get(topology, Options)}.
 
@@ -271,7 +276,7 @@ do({ask, Ref, Address, Bytes}, #state{transport = Transport, connection = Connec
 do({fetch, Ref, Content}, #state{transport = Transport, connection = Connection} = State) ->
     in_its_own_process({answered, Ref}, fun() -> Transport:fetch(Connection, Content, ?FETCH_MS) end, State);
 do({offer, Task, Genotype, #{id := Id} = From}, State) ->
-    case offer_all(populations(Task, State), Genotype, From) of
+    case offer_all(populations(Task, State), Genotype, From, State#state.cost_bound) of
         taken -> State;
         busy -> exchange(fun cambrian_exchange:judged/4, [Task, #{id => Id, outcome => busy}], State)
     end;
@@ -314,14 +319,14 @@ populations(Task, #state{joined = Joined}) ->
 
 %% All populations of its task try it; what the first says of it counts. One that is gone, or that has too many newcomers
 %% waiting, misses this one.
-offer_all(Handles, Genotype, From) ->
-    case [taken || Handle <- Handles, offer(Handle, Genotype, From) =:= ok] of
+offer_all(Handles, Genotype, From, Bound) ->
+    case [taken || Handle <- Handles, offer(Handle, Genotype, From, Bound) =:= ok] of
         [] -> busy;
         _ -> taken
     end.
 
-offer(Handle, Genotype, From) ->
-    try cambrian_population:inject(Handle, Genotype, From)
+offer(Handle, Genotype, From, Bound) ->
+    try cambrian_population:inject_stranger(Handle, Genotype, From, Bound)
     catch exit:_ -> {error, gone}
     end.
 
@@ -405,7 +410,7 @@ join_population(Handle, #state{joined = Joined} = State) ->
     try
         #{name := Name, task_id := Task} = cambrian_population:info(Handle),
         false = is_map_key(Name, Joined),
-        ok = cambrian_population:subscribe(Handle),
+        ok = cambrian_population:account(Handle),
         Population = #joined{handle = Handle, name = Name, task = Task, monitor = Monitor},
         Known = found([Name, Handle], State#state{joined = Joined#{Name => Population}}),
         Taken = exchange(fun cambrian_exchange:join/3, [Task], Known),
@@ -455,8 +460,16 @@ population_says({champion, Champion}, #joined{name = Name, task = Task} = Popula
     exchange(fun cambrian_exchange:bred/4, [Task, Known], Next);
 population_says({finished, _}, #joined{task = Task, champion = Champion}, State) when Champion =/= undefined ->
     exchange(fun cambrian_exchange:bred/4, [Task, Champion#{final => true}], State);
-population_says({received, #{from := #{id := Id}} = Received}, #joined{task = Task}, State) ->
-    exchange(fun cambrian_exchange:judged/4, [Task, (maps:with([fitness, outcome], Received))#{id => Id}], State);
+population_says({received, #{from := #{id := Id} = From} = Received}, #joined{task = Task}, State) ->
+    Verdict = maps:with([fitness, outcome, work, cost, median, bound], Received),
+    exchange(fun cambrian_exchange:judged/4, [Task, maps:merge(Verdict#{id => Id}, maps:with([account], From))], State);
+population_says({worked, #{work := Work, rests := Rests, failing := Failing}}, #joined{name = Name, task = Task} = Population,
+                #state{joined = Joined} = State) ->
+    All = Joined#{Name := Population#joined{rests = Rests, failing = Failing}},
+    Same = [Other || #joined{task = Of} = Other <- maps:values(All), Of =:= Task],
+    Together = #{work => Work, rests => lists:all(fun(P) -> P#joined.rests end, Same),
+                 failing => lists:any(fun(P) -> P#joined.failing end, Same)},
+    exchange(fun cambrian_exchange:worked/4, [Task, Together], State#state{joined = All});
 population_says(_, _, State) ->
     State.
 

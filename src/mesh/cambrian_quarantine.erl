@@ -1,21 +1,26 @@
 %% @private
 %% Genotypes of others that wait for their evaluation here: a bounded queue that is fair to origins, not to genotypes.
 %%
-%% Next is the one of the origin that had the fewest turns lately, so that diversity pays: a node that sends a hundred
-%% times as much as the others has one turn for each of theirs, and pushes out nothing but its own.
+%% Next is the one whose account was charged the least lately ({@link cambrian_budget}), and of those that were charged
+%% the same the one that had the fewest turns, so that diversity pays: a node that sends a hundred times as much as the
+%% others, or what costs a hundred times as much, has a hundredth of it measured. It pushes out nothing but its own. An
+%% account is an origin, or what many have in common; among those of one account it goes on in the same way.
 -module(cambrian_quarantine).
 
--export([new/0, new/1, in/3, in/4, out/1, drop/2, size/1]).
+-export([new/0, new/1, in/3, in/4, in/5, out/1, out/2, charge/3, drop/2, size/1]).
 -export_type([quarantine/1]).
 
+-type origin() :: cambrian_identity:key().
+-type account() :: term().
 %% Of each origin, the newest are kept, so many of all and so much together; `turns' are halved now and then, or who came
 %% late would have all of them.
 -record(quarantine, {limits :: #{origin := pos_integer(), all := pos_integer(), weight := pos_integer()},
-                     waiting = #{} :: #{cambrian_identity:key() => [{Weight :: pos_integer(), term()}]},
-                     %% the same origins by how many each has waiting
-                     counts = gb_sets:new() :: gb_sets:set({pos_integer(), cambrian_identity:key()}),
-                     turns = #{} :: #{cambrian_identity:key() => pos_integer()},
-                     taken = 0 :: non_neg_integer(), size = 0 :: non_neg_integer(), weight = 0 :: non_neg_integer()}).
+                     %% the oldest first, each with the number that it came as
+                     waiting = #{} :: #{origin() => [{Weight :: pos_integer(), Number :: pos_integer(), term()}]},
+                     accounts = #{} :: #{origin() => account()},
+                     turns = #{} :: #{origin() | account() => {Work :: non_neg_integer(), Turns :: non_neg_integer()}},
+                     taken = 0 :: non_neg_integer(), came = 0 :: non_neg_integer(), size = 0 :: non_neg_integer(),
+                     weight = 0 :: non_neg_integer()}).
 -opaque quarantine(_Item) :: #quarantine{}.
 
 -define(LIMITS, #{origin => 8, all => 256, weight => 4_000_000}).
@@ -28,66 +33,101 @@ new() -> new(#{}).
 new(Limits) -> #quarantine{limits = maps:merge(?LIMITS, Limits)}.
 
 %% @doc The same for one of weight 1.
--spec in(cambrian_identity:key(), Item, quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
+-spec in(origin(), Item, quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
 in(Origin, Item, Q) -> in(Origin, Item, 1, Q).
 
-%% @doc With what has to go for it: the oldest of the same origin, or of the one that has the most waiting, or that weighs
-%% the most. One alone may weigh what it likes.
--spec in(cambrian_identity:key(), Item, Weight :: pos_integer(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
-in(Origin, Item, Weight, #quarantine{waiting = Waiting, size = Size, weight = All} = Q) ->
-    Items = maps:get(Origin, Waiting, []),
-    fit(Origin, [], put_items(Origin, Items ++ [{Weight, Item}], Q#quarantine{size = Size + 1, weight = All + Weight})).
+%% @doc The same for an origin that is an account of its own.
+-spec in(origin(), Item, Weight :: pos_integer(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
+in(Origin, Item, Weight, Q) -> in(Origin, Origin, Item, Weight, Q).
+
+%% @doc With what has to go for it: the oldest of the same origin, or of the account that has the most waiting, or of the
+%% origin that weighs the most. One alone may weigh what it likes.
+-spec in(origin(), account(), Item, Weight :: pos_integer(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
+in(Origin, Account, Item, Weight, #quarantine{waiting = Waiting, accounts = Accounts, came = Came, size = Size, weight = All} = Q) ->
+    Items = maps:get(Origin, Waiting, []) ++ [{Weight, Came + 1, Item}],
+    fit(Origin, [], put_items(Origin, Items, Q#quarantine{accounts = Accounts#{Origin => Account}, came = Came + 1, size = Size + 1,
+                                                          weight = All + Weight})).
 
 fit(Origin, Dropped, #quarantine{limits = #{origin := Most, all := All, weight := Heaviest}, waiting = Waiting, size = Size,
                                  weight = Weight} = Q) ->
     if length(map_get(Origin, Waiting)) > Most -> without_oldest(Origin, Origin, Dropped, Q);
-       Size > All -> without_oldest(element(2, gb_sets:largest(Q#quarantine.counts)), Origin, Dropped, Q);
+       Size > All -> without_oldest(fullest(Q), Origin, Dropped, Q);
        Weight > Heaviest, Size > 1 -> without_oldest(heaviest(Q), Origin, Dropped, Q);
        true -> {lists:reverse(Dropped), Q}
     end.
 
 without_oldest(Which, Origin, Dropped, #quarantine{waiting = Waiting} = Q) ->
-    #{Which := [{_, Oldest} = Item | Left]} = Waiting,
+    #{Which := [{_, _, Oldest} = Item | Left]} = Waiting,
     Next = less([Item], put_items(Which, Left, Q)),
     case is_map_key(Origin, Next#quarantine.waiting) of
         true -> fit(Origin, [Oldest | Dropped], Next);
         false -> {lists:reverse([Oldest | Dropped]), Next}
     end.
 
+%% Of many that have one genotype each, one of no particular age or key: nobody who makes keys chooses which.
+fullest(#quarantine{waiting = Waiting, accounts = Accounts, came = Came}) ->
+    Sizes = maps:fold(fun(Origin, Items, Sums) ->
+                          maps:update_with(map_get(Origin, Accounts), fun(N) -> N + length(Items) end, length(Items), Sums)
+                      end, #{}, Waiting),
+    {_, _, _, Origin} = lists:max([{map_get(map_get(Origin, Accounts), Sizes), length(Items), erlang:phash2({Came, Number}), Origin}
+                                   || {Origin, [{_, Number, _} | _] = Items} <- maps:to_list(Waiting)]),
+    Origin.
+
 heaviest(#quarantine{waiting = Waiting}) ->
     {_, Origin} = lists:max([{weight(Items), Origin} || {Origin, Items} <- maps:to_list(Waiting)]),
     Origin.
 
-weight(Items) -> lists:sum([Weight || {Weight, _} <- Items]).
+weight(Items) -> lists:sum([Weight || {Weight, _, _} <- Items]).
 
 less(Items, #quarantine{size = Size, weight = Weight} = Q) ->
     Q#quarantine{size = Size - length(Items), weight = Weight - weight(Items)}.
 
-put_items(Origin, Items, #quarantine{waiting = Waiting, counts = Counts} = Q) ->
-    Others = gb_sets:del_element({length(maps:get(Origin, Waiting, [])), Origin}, Counts),
-    case Items of
-        [] -> Q#quarantine{waiting = maps:remove(Origin, Waiting), counts = Others};
-        _ -> Q#quarantine{waiting = Waiting#{Origin => Items}, counts = gb_sets:add_element({length(Items), Origin}, Others)}
-    end.
+put_items(Origin, [], #quarantine{waiting = Waiting, accounts = Accounts} = Q) ->
+    Q#quarantine{waiting = maps:remove(Origin, Waiting), accounts = maps:remove(Origin, Accounts)};
+put_items(Origin, Items, #quarantine{waiting = Waiting} = Q) -> Q#quarantine{waiting = Waiting#{Origin => Items}}.
 
 %% @doc The newest of the origin whose turn it is.
 -spec out(quarantine(Item)) -> {Item, quarantine(Item)} | empty.
-out(#quarantine{size = 0}) -> empty;
-out(#quarantine{waiting = Waiting, turns = Turns} = Q) ->
-    {Had, Origin} = lists:min([{maps:get(Origin, Turns, 0), Origin} || Origin <- maps:keys(Waiting)]),
-    Items = maps:get(Origin, Waiting),
-    {_, Item} = Newest = lists:last(Items),
-    {Item, turned(less([Newest], put_items(Origin, lists:droplast(Items), Q#quarantine{turns = Turns#{Origin => Had + 1}})))}.
+out(Q) -> out(fun(_Account) -> true end, Q).
+
+%% @doc The same, of the accounts that may have a turn.
+-spec out(fun((account()) -> boolean()), quarantine(Item)) -> {Item, quarantine(Item)} | empty.
+out(MayRun, #quarantine{waiting = Waiting, accounts = Accounts} = Q) ->
+    May = maps:from_list([{Account, MayRun(Account)} || Account <- lists:usort(maps:values(Accounts))]),
+    case [{turns(map_get(Origin, Accounts), Q), turns(Origin, Q), Origin}
+          || Origin <- maps:keys(Waiting), map_get(map_get(Origin, Accounts), May)] of
+        [] -> empty;
+        Candidates ->
+            {_, _, Origin} = lists:min(Candidates),
+            Items = maps:get(Origin, Waiting),
+            {_, _, Item} = Newest = lists:last(Items),
+            Turned = turned(took_turn(Origin, Q)),
+            {Item, less([Newest], put_items(Origin, lists:droplast(Items), Turned))}
+    end.
+
+turns(Who, #quarantine{turns = Turns}) -> maps:get(Who, Turns, {0, 0}).
+
+took_turn(Origin, #quarantine{accounts = Accounts} = Q) ->
+    lists:foldl(fun(Who, R) -> add(Who, 0, 1, R) end, Q, lists:usort([Origin, map_get(Origin, Accounts)])).
+
+add(Who, Work, N, #quarantine{turns = Turns} = Q) ->
+    {Before, Had} = turns(Who, Q),
+    Q#quarantine{turns = Turns#{Who => {Before + Work, Had + N}}}.
 
 turned(#quarantine{taken = Taken} = Q) when Taken < ?FORGET_AFTER -> Q#quarantine{taken = Taken + 1};
 turned(#quarantine{turns = Turns} = Q) ->
-    Q#quarantine{taken = 0, turns = maps:filtermap(fun(_, N) -> N > 1 andalso {true, N div 2} end, Turns)}.
+    Halved = maps:filtermap(fun(_, {Work, N}) -> (Work > 1 orelse N > 1) andalso {true, {Work div 2, N div 2}} end, Turns),
+    Q#quarantine{taken = 0, turns = Halved}.
+
+%% @doc What came of an origin's turn, or of an account's, cost so much work.
+-spec charge(origin() | account(), Work :: non_neg_integer(), quarantine(Item)) -> quarantine(Item).
+charge(Who, Work, Q) -> add(Who, Work, 0, Q).
 
 %% @doc Nothing of this origin any more.
--spec drop(cambrian_identity:key(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
+-spec drop(origin(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
 drop(Origin, #quarantine{waiting = Waiting} = Q) ->
     Items = maps:get(Origin, Waiting, []),
-    {[Item || {_, Item} <- Items], less(Items, put_items(Origin, [], Q))}.
+    {[Item || {_, _, Item} <- Items], less(Items, put_items(Origin, [], Q))}.
 
 -spec size(quarantine(_)) -> non_neg_integer().
 size(#quarantine{size = Size}) -> Size.

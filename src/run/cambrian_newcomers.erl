@@ -6,10 +6,12 @@
 %% generation evaluated anew, they are asked in again, in the same order, and nobody is told of them twice.
 -module(cambrian_newcomers).
 
--export([new/0, add/2, examine/1, examined/2, taken_in/2, bred/1, again/1]).
+-export([new/0, add/2, examine/1, examined/2, kept/2, taken_in/2, bred/1, again/1]).
 -export_type([newcomers/0, newcomer/0]).
 
--type newcomer() :: #{genotype := cambrian_genotype:genotype(), size := non_neg_integer(), from := term(), told := boolean()}.
+%% `cost' and `bound' are of one that came from the mesh.
+-type newcomer() :: #{genotype := cambrian_genotype:genotype(), size := non_neg_integer(), from := term(), told := boolean(),
+                      cost => non_neg_integer(), bound => number()}.
 
 %% Each the last first.
 -record(newcomers, {waiting = [] :: [newcomer()], examined = [] :: [newcomer()], taken_in = [] :: [newcomer()]}).
@@ -41,6 +43,10 @@ examine(#newcomers{waiting = Waiting, examined = []} = Newcomers) ->
 examined(Outcomes, #newcomers{examined = Examined} = Newcomers) ->
     Fitness = [cambrian_evaluator:fitness(Outcome) || Outcome <- Outcomes],
     {lists:zip(lists:reverse(Examined), Fitness), Newcomers#newcomers{examined = []}}.
+
+%% @doc These, the first first, are still to be told of what was found.
+-spec kept([newcomer()], newcomers()) -> newcomers().
+kept(Told, Newcomers) -> Newcomers#newcomers{examined = lists:reverse(Told)}.
 
 %% @doc A population that rests may be fed for ever: the last are kept.
 -spec taken_in(newcomer(), newcomers()) -> newcomers().

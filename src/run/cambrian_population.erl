@@ -14,7 +14,7 @@
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
          await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1, overview/1, so_far/1]).
+-export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_stranger/4, account/1]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, welcoming/3, evaluating/3, receiving/3, trying/3, breeding/3]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0, failure/0,
@@ -28,6 +28,7 @@
                      run => boolean(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
                      evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
+                     newcomer_timeout => pos_integer(),
                      nodes => connected | [node()], atom() => term()}.
 %% A fun as the task needs `inputs' and `outputs', the size of its networks; another task has its own, which they must not
 %% contradict. The same `seed' gives the same champion; where there is none it is drawn, and the result says which it was.
@@ -56,6 +57,9 @@
 %% and result. What a failed evaluation leaves behind, linked processes, messages and the like, is cleared away. If the
 %% whole first generation fails, the run ends with `{error, {evaluations_failed, #{count, first}}}', where `first' is the
 %% first fault: see {@link evaluations_failed()}.
+%%
+%% One evaluation of a genotype that came from the mesh may take `newcomer_timeout' ms, whatever the population's own may
+%% take; by default a second, or twice as long as the last generation took where that is more, doubled until it is enough.
 %%
 %% `nodes', or all that are `connected', share in the evaluations with this node. The champion is the
 %% same to the bit, whichever they are and whichever are lost on the way. They need Cambrian and the task's modules in the
@@ -102,9 +106,12 @@
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% without a fitness where the evaluation failed
+               %% `work' is what the evaluation cost, in units of work; of one that was too costly `cost' is what its
+               %% network would cost a tick, `bound' the most that it may, and `median' that of the population's own
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
-                              generation := non_neg_integer(),
-                              outcome := accepted | shape | known | not_better | not_finite | failed}}
+                              generation := non_neg_integer(), work => non_neg_integer(),
+                              cost => non_neg_integer(), median => non_neg_integer(), bound => number(),
+                              outcome := accepted | shape | known | not_better | not_finite | failed | too_costly}}
                | {evaluations_failed, evaluations_failed()}
                %% the first of a row of them
                | {checkpoint_failed, #{generation := non_neg_integer(), reason := term()}}
@@ -142,6 +149,15 @@
          drawn = 0 :: non_neg_integer(),
          job :: undefined | {reference(), reference() | pid()},
          newcomers = cambrian_newcomers:new() :: cambrian_newcomers:newcomers(),
+         strangers :: cambrian_strangers:strangers(),
+         %% the median cost of the genotypes of a generation, where it was asked for
+         median = {none, 0} :: {none | reference(), non_neg_integer()},
+         %% when the evaluation of this generation began; the work and the ms of the last
+         began = 0 :: integer(),
+         pace = {0, 0} :: {Work :: non_neg_integer(), Ms :: non_neg_integer()},
+         %% subscribers that are told of its own work too
+         accountants = [] :: [pid()],
+         rests = true :: boolean(),
          contender :: undefined | {cambrian_genotype:genotype(), float()},
          validated :: undefined | validated(),
          history = cambrian_history:new() :: cambrian_history:history(),
@@ -453,6 +469,15 @@ inject(Population, Genotype, From) ->
     Newcomer = #{genotype => Genotype, size => Size, from => From, told => false},
     call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
+%% @private A genotype of the mesh's: it is measured beside the population's own ({@link cambrian_strangers}), and not at
+%% all if its network costs more than `Bound' times the median of those here ({@link cambrian_budget:bound/2}).
+-spec inject_stranger(population(), cambrian_genotype:genotype(), From :: term(), Bound :: number()) -> ok | {error, busy}.
+inject_stranger(Population, Genotype, From, Bound) ->
+    #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
+    Stranger = #{genotype => Genotype, size => Size, from => From, told => false, cost => cambrian_genotype:cost(Genotype),
+                 bound => Bound},
+    call(Population, {inject, {Inputs, Outputs}, Stranger}, infinity).
+
 %% @doc The state as bytes: the generation that is being evaluated, with everything that came of earlier ones.
 %%
 %% ```
@@ -480,6 +505,11 @@ checkpoint(Population) ->
 %% '''
 -spec subscribe(population()) -> ok.
 subscribe(Population) -> call(Population, {subscribe, self()}, infinity).
+
+%% @private The same, and `{worked, #{work, rests, failing}}' as well: what the last generation's own evaluations cost, if
+%% there was one since, whether the population has nothing to do, and whether many of its own fail.
+-spec account(population()) -> ok.
+account(Population) -> call(Population, {account, self()}, infinity).
 
 %% @doc No more events for the calling process, once those already sent are read.
 %%
@@ -648,16 +678,21 @@ begin_with(#{name := Name, task := Task} = Options, #{population := Population} 
                  validated = maps:get(validated, Saved, undefined),
                  history = maps:get(history, Saved, cambrian_history:new()),
                  newcomers = cambrian_newcomers:again(maps:get(newcomers, Saved, cambrian_newcomers:new())),
+                 strangers = strangers(Options, Saved),
                  elapsed = maps:get(elapsed, Saved, 0)},
-    case Data of
-        #data{running = true} ->
+    case invite(Data) of
+        #data{running = true} = Invited ->
             _ = [report(resumed, cambrian_nif:population_info(Population), Data) || is_map_key(running, Saved)],
-            {next_state, State, Next} = continue(Data),
+            {next_state, State, Next} = continue(Invited),
             {ok, State, Next};
-        _ ->
-            ok = cambrian_store:put(Name, snapshot(Data)),
-            {ok, idle, Data}
+        Invited ->
+            ok = cambrian_store:put(Name, snapshot(Invited)),
+            {ok, idle, Invited}
     end.
+
+strangers(#{name := Name, task := Task, evaluation_memory := Memory} = Options, Saved) ->
+    cambrian_strangers:new(#{name => Name, task => Task, memory => Memory, timeout => maps:get(newcomer_timeout, Options, undefined)},
+                           maps:get(strangers, Saved, cambrian_newcomers:new())).
 
 %% The same: a pause outlives a crash, but not a start in another VM with `run'.
 is_to_run(_Options, #{until := _, running := Running}) -> Running;
@@ -691,10 +726,15 @@ idle({call, From}, await, #data{result = Result}) when Result =/= undefined ->
     {keep_state_and_data, [{reply, From, {ok, Result}}]};
 idle({call, From}, await, #data{failure = Failure}) when Failure =/= undefined ->
     {keep_state_and_data, [{reply, From, {error, Failure}}]};
-idle({call, From}, {inject, Shape, Newcomer}, Data) ->
+idle({call, From}, {inject, Shape, Newcomer}, Data) when not is_map_key(bound, Newcomer) ->
     {Answer, Next} = offer(Shape, Newcomer, Data),
     {next_state, State, Going} = be_idle(Next),
     {next_state, State, Going, [{reply, From, Answer}]};
+idle(info, Message, #data{strangers = Strangers, pace = Pace} = Data) ->
+    case cambrian_strangers:answered(Message, Pace, Strangers) of
+        {ok, Faults, Measured} -> be_idle(measured(Faults, Measured, Data));
+        _ -> common(info, Message, Data)
+    end;
 idle(Type, Event, Data) ->
     common(Type, Event, Data).
 
@@ -736,7 +776,8 @@ trying(Type, Event, Data) ->
 %% The next generation is being made.
 breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
     Bred = cambrian_newcomers:bred(Data#data.newcomers),
-    evaluate(keep(due, Data#data{population = Population, newcomers = Bred, last = Data#data.evaluated, evaluated = undefined}));
+    Others = cambrian_strangers:bred(Data#data.strangers),
+    evaluate(keep(due, Data#data{population = Population, newcomers = Bred, strangers = Others, last = Data#data.evaluated, evaluated = undefined}));
 breeding(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -754,6 +795,10 @@ common({call, From}, {subscribe, Pid}, #data{subscribers = Subscribers} = Data) 
               _ -> Subscribers#{Pid => monitor(process, Pid)}
           end,
     {keep_state, Data#data{subscribers = All}, [{reply, From, ok}]};
+common({call, From}, {account, Pid}, #data{accountants = Accountants} = Data) ->
+    Next = Data#data{accountants = [Pid | lists:delete(Pid, Accountants)]},
+    tell_worked(0, Next),
+    common({call, From}, {subscribe, Pid}, Next);
 common({call, From}, {unsubscribe, Pid}, Data) ->
     {keep_state, forget_subscriber(Pid, Data), [{reply, From, ok}]};
 common({call, From}, pause, Data) ->
@@ -779,8 +824,12 @@ common(info, {Tag, {error, Reason}}, #data{job = {Tag, _}}) ->
     {stop, {job_failed, Reason}};
 common(info, {'EXIT', Evaluator, Reason}, #data{evaluator = Evaluator}) ->
     {stop, {evaluator_failed, Reason}};
-common(info, _, _Data) ->
-    keep_state_and_data;
+common(info, Message, #data{strangers = Strangers, pace = Pace} = Data) ->
+    case cambrian_strangers:answered(Message, Pace, Strangers) of
+        {ok, Faults, Measured} -> {keep_state, measured(Faults, Measured, Data)};
+        {error, Reason} -> {stop, {evaluator_failed, Reason}};
+        ignored -> keep_state_and_data
+    end;
 common(cast, _, _Data) ->
     keep_state_and_data.
 
@@ -827,8 +876,9 @@ doing(#data{stats = undefined}) -> new;
 doing(_) -> paused.
 
 %% A population that ends as it should leaves no checkpoint in memory; one that dies does.
-terminate(Reason, _State, Data) ->
+terminate(Reason, _State, #data{strangers = Strangers} = Data) ->
     drop_job(Data),
+    ok = cambrian_strangers:stop(Strangers),
     case Reason of
         normal -> leave(Data);
         shutdown -> leave(Data);
@@ -851,7 +901,7 @@ continue_replying(Replies, Data) ->
     {next_state, State, Next, Replies}.
 
 continue(Data) ->
-    Going = Data#data{result = undefined, failure = undefined, resumed_at = erlang:monotonic_time(millisecond)},
+    Going = resting(false, Data#data{result = undefined, failure = undefined, resumed_at = now_ms()}),
     case Going of
         #data{evaluated = undefined} ->
             case is_over(Going) of
@@ -880,12 +930,14 @@ is_settled(#data{is_cut = true, goal = Goal, stats = #{generation := Generation}
     cambrian_goal:is_at_limit(Goal, Stats#{generation := Generation - 1}, improved(Data));
 is_settled(#data{goal = Goal, stats = Stats} = Data) -> cambrian_goal:is_at_limit(Goal, Stats, improved(Data)).
 
-evaluate(#data{evaluator = undefined, population = Population, goal = Goal, task = #{evaluate := {native, Native}}} = Data) ->
+evaluate(Data) -> evaluate_generation(Data#data{began = now_ms()}).
+
+evaluate_generation(#data{evaluator = undefined, population = Population, goal = Goal, task = #{evaluate := {native, Native}}} = Data) ->
     Tag = make_ref(),
     Limit = maps:get(evaluations, Goal, infinity),
     Job = cambrian_nif:population_evaluate(Tag, Population, Native, Limit, time_left(Data)),
     {next_state, evaluating, Data#data{is_cut = false, job = {Tag, Job}}};
-evaluate(#data{population = Population} = Data) ->
+evaluate_generation(#data{population = Population} = Data) ->
     Tuning = cambrian_nif:population_tuning(Population),
     case cambrian_nif:tuning_candidates(Tuning) of
         [] -> settle(Tuning, [], Data#data{is_cut = false});
@@ -981,17 +1033,27 @@ network(Genotype, Population) ->
     end.
 
 %% A generation that was cut is evaluated again if the population goes on: newcomers wait until then.
-evaluated(Evaluated, Data) ->
+evaluated(Evaluated, Before) ->
+    Data = paced(Evaluated, Before),
     case Data#data{evaluated = Evaluated, last = undefined, drawn = 0} of
         #data{is_cut = true} = Cut -> judge(Cut);
         Whole -> receive_newcomers(Whole)
     end.
 
+%% What strangers were found to be meanwhile is taken in; those that are not done hold up nobody.
 receive_newcomers(Data) ->
-    case examine(Data) of
-        none -> judge(Data);
+    With = admit_strangers(Data),
+    case examine(With) of
+        none -> judge(With);
         Examining -> {next_state, receiving, Examining}
     end.
+
+%% The work of the generation, and how long it took.
+paced(Evaluated, #data{began = Began} = Data) ->
+    Work = cambrian_nif:population_work(Evaluated),
+    Paced = Data#data{pace = {Work, now_ms() - Began}},
+    tell_worked(Work, Paced#data{evaluated = Evaluated}),
+    Paced.
 
 judge(#data{evaluated = Evaluated} = Data) ->
     Judged = crown(Data#data{stats = measure(Data)}),
@@ -1154,23 +1216,67 @@ rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = u
 
 %%% ---- from elsewhere ---------------------------------------------------------------------
 
-offer(Shape, Newcomer, #data{newcomers = Newcomers, population = Population} = Data) ->
+offer(Shape, Newcomer, #data{population = Population} = Data) ->
     #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
     case Shape of
-        {Inputs, Outputs} ->
-            case cambrian_newcomers:add(Newcomer, Newcomers) of
-                {ok, More} -> {ok, remembered(Data#data{newcomers = More})};
-                Busy -> {Busy, Data}
-            end;
+        {Inputs, Outputs} when is_map_key(bound, Newcomer) -> offer_stranger(Newcomer, with_median(Data));
+        {Inputs, Outputs} -> offer_known(Newcomer, Data);
         _ ->
             tell_received(Newcomer, #{outcome => shape}, Data),
             {ok, Data}
     end.
 
+offer_known(Newcomer, #data{newcomers = Newcomers} = Data) ->
+    case cambrian_newcomers:add(Newcomer, Newcomers) of
+        {ok, More} -> {ok, remembered(Data#data{newcomers = More})};
+        Busy -> {Busy, Data}
+    end.
+
+%% Known from its genes, before anything is made of them.
+offer_stranger(#{cost := Cost, bound := Times} = Stranger, #data{strangers = Strangers, median = {_, Median}} = Data) ->
+    case cambrian_budget:bound(Median, Times) of
+        Bound when Cost > Bound ->
+            tell_received(Stranger, #{outcome => too_costly, cost => Cost, median => Median, bound => Bound}, Data),
+            {ok, Data};
+        _ ->
+            case cambrian_strangers:add(Stranger, Strangers) of
+                {ok, More} -> {ok, remembered(invite(Data#data{strangers = More}))};
+                Busy -> {Busy, Data}
+            end
+    end.
+
+with_median(#data{population = Population, median = {Population, _}} = Data) -> Data;
+with_median(#data{population = Population} = Data) ->
+    Data#data{median = {Population, cambrian_nif:population_median_cost(Population)}}.
+
+invite(#data{strangers = Strangers, population = Population, pace = Pace} = Data) ->
+    Network = fun(Genotype) -> network(Genotype, Population) end,
+    Data#data{strangers = cambrian_strangers:invite(Network, Pace, Strangers)}.
+
+measured(Faults, Strangers, Data) ->
+    report_faults(Faults, Data),
+    Data#data{strangers = Strangers}.
+
+admit_strangers(#data{strangers = Strangers} = Data) ->
+    case cambrian_strangers:take(Strangers) of
+        {[], _} -> Data;
+        {Found, Next} ->
+            Taken = fun(Newcomer, #data{strangers = S} = D) -> D#data{strangers = cambrian_strangers:taken_in(Newcomer, S)} end,
+            remembered(invite(lists:foldl(fun(One, D) -> admit_one(One, Taken, D) end, Data#data{strangers = Next}, Found)))
+    end.
+
 %% Idle, once nobody waits who could be let in.
-be_idle(#data{evaluated = undefined} = Data) ->
-    {next_state, idle, Data};
 be_idle(Data) ->
+    case resting(true, Data) of
+        #data{evaluated = undefined} = Unborn -> {next_state, idle, Unborn};
+        Resting ->
+            case admit_strangers(Resting) of
+                Resting -> await_newcomers(Resting);
+                With -> welcome(With)
+            end
+    end.
+
+await_newcomers(Data) ->
     case examine(Data) of
         none -> {next_state, idle, Data};
         Examining -> {next_state, welcoming, Examining}
@@ -1185,27 +1291,37 @@ examine(#data{newcomers = Newcomers} = Data) ->
 
 examine(Genotypes, #data{population = Population, task = #{evaluate := {native, Native}}}) ->
     Tag = make_ref(),
-    {Tag, cambrian_nif:task_evaluate(Tag, Native, [network(Genotype, Population) || Genotype <- Genotypes])};
+    {Tag, cambrian_nif:task_evaluate(Tag, Native, [network(Genotype, Population) || Genotype <- Genotypes], infinity)};
 examine(Genotypes, Data) ->
     evaluate_here(Genotypes, infinity, Data).
 
-admit({ok, Outcomes}, Data) ->
-    admit({ok, Outcomes, []}, Data);
-admit({ok, Outcomes, Faults}, #data{newcomers = Newcomers} = Data) ->
+admit({ok, Measured}, Data) ->
+    {Outcomes, Works} = lists:unzip(Measured),
+    admit(Outcomes, Works, Data);
+admit({ok, Outcomes, Faults}, Data) ->
     report_faults(Faults, Data),
-    {Measured, Next} = cambrian_newcomers:examined(Outcomes, Newcomers),
-    remembered(lists:foldl(fun admit_one/2, Data#data{newcomers = Next, job = undefined}, Measured)).
+    admit(Outcomes, unmetered, Data).
 
-admit_one({Newcomer, failed}, Data) ->
-    tell_received(Newcomer, #{outcome => failed}, Data),
+admit(Outcomes, Works, #data{newcomers = Newcomers} = Data) ->
+    {Measured, Next} = cambrian_newcomers:examined(Outcomes, Newcomers),
+    Metered = case Works of
+                  unmetered -> [cambrian_genotype:cost(Genotype) || {#{genotype := Genotype}, _} <- Measured];
+                  _ -> Works
+              end,
+    Found = lists:zipwith(fun({Newcomer, Fitness}, Work) -> {Newcomer, Fitness, Work} end, Measured, Metered),
+    Taken = fun(Newcomer, #data{newcomers = N} = D) -> D#data{newcomers = cambrian_newcomers:taken_in(Newcomer, N)} end,
+    remembered(lists:foldl(fun(One, D) -> admit_one(One, Taken, D) end, Data#data{newcomers = Next, job = undefined}, Found)).
+
+admit_one({Newcomer, failed, Work}, _Taken, Data) ->
+    tell_received(Newcomer, #{outcome => failed, work => Work}, Data),
     Data;
-admit_one({#{genotype := Genotype} = Newcomer, Fitness}, #data{evaluated = Evaluated, newcomers = Newcomers} = Data) ->
+admit_one({#{genotype := Genotype} = Newcomer, Fitness, Work}, Taken, #data{evaluated = Evaluated} = Data) ->
     case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
         {ok, With} ->
-            tell_received(Newcomer, #{outcome => accepted, fitness => Fitness}, Data),
-            Data#data{evaluated = With, newcomers = cambrian_newcomers:taken_in(Newcomer, Newcomers)};
+            tell_received(Newcomer, #{outcome => accepted, fitness => Fitness, work => Work}, Data),
+            Taken(Newcomer, Data#data{evaluated = With});
         {error, Reason} ->
-            tell_received(Newcomer, #{outcome => Reason, fitness => Fitness}, Data),
+            tell_received(Newcomer, #{outcome => Reason, fitness => Fitness, work => Work}, Data),
             Data
     end.
 
@@ -1233,7 +1349,8 @@ amended(Changes, #data{keeper = Keeper} = Data) ->
 told(#data{running = Running, goal = Goal} = Data) ->
     amended(#{running => Running, goal => maps:remove(until, Goal), until => maps:with([until], Goal)}, Data).
 
-remembered(#data{newcomers = Newcomers} = Data) -> amended(#{newcomers => Newcomers}, Data).
+remembered(#data{newcomers = Newcomers, strangers = Strangers} = Data) ->
+    amended(#{newcomers => Newcomers, strangers => cambrian_strangers:queue(Strangers)}, Data).
 
 keep(When, #data{keeper = Keeper} = Data) -> kept(cambrian_keeper:keep(When, snapshot(Data), Keeper), Data).
 
@@ -1248,7 +1365,8 @@ snapshot(#data{population = Population, task = #{name := Task}, goal = Goal} = D
     #data{running = Running, champion = Champion, validated = Validated, history = History, text = Text, from = From} = Data,
     #{population => Population, from => From, generation => Generation, champion => Champion, validated => Validated,
       history => History, running => Running, elapsed => elapsed(Data), task => atom_to_binary(Task), text => Text,
-      goal => maps:remove(until, Goal), until => maps:with([until], Goal), newcomers => Data#data.newcomers}.
+      goal => maps:remove(until, Goal), until => maps:with([until], Goal), newcomers => Data#data.newcomers,
+      strangers => cambrian_strangers:queue(Data#data.strangers)}.
 
 drop_job(#data{job = {_, Pid}}) when is_pid(Pid) -> exit(Pid, shutdown);
 drop_job(#data{job = {_, Job}}) -> cambrian_nif:job_stop(Job);
@@ -1264,14 +1382,32 @@ tell({Kind, Facts} = Event, #data{name = Name, subscribers = Subscribers} = Data
     _ = [Pid ! {cambrian, Name, Event} || Pid <- maps:keys(Subscribers)],
     report(Kind, Facts, Data).
 
+%% Those who account for it are told of its own work, and when it begins to rest and ends.
+tell_worked(_Work, #data{accountants = []}) -> ok;
+tell_worked(Work, #data{name = Name, accountants = Accountants, rests = Rests} = Data) ->
+    Worked = #{work => Work, rests => Rests, failing => is_failing(Data)},
+    lists:foreach(fun(Pid) -> Pid ! {cambrian, Name, {worked, Worked}} end, Accountants).
+
+resting(Rests, #data{rests = Rests} = Data) -> Data;
+resting(Rests, Data) ->
+    Changed = Data#data{rests = Rests},
+    tell_worked(0, Changed),
+    Changed.
+
+%% Whether one in ten of its own evaluations fails, or more: then it says little of another's that it fails too.
+is_failing(#data{evaluated = undefined, population = Population}) -> is_often(cambrian_nif:population_info(Population));
+is_failing(#data{evaluated = Evaluated}) -> is_often(cambrian_nif:population_stats(Evaluated)).
+
+is_often(#{evaluations := Evaluations, failures := Failures}) -> Failures > 0 andalso 10 * Failures >= Evaluations.
+
 %% The same for telemetry.
 report(Kind, Facts, #data{name = Name, task = #{name := Task}}) ->
     cambrian_telemetry:population(Kind, Facts, #{population => Name, task => Task}).
 
-forget_subscriber(Pid, #data{subscribers = Subscribers} = Data) ->
+forget_subscriber(Pid, #data{subscribers = Subscribers, accountants = Accountants} = Data) ->
     case maps:take(Pid, Subscribers) of
         {Monitor, Left} ->
             demonitor(Monitor, [flush]),
-            Data#data{subscribers = Left};
+            Data#data{subscribers = Left, accountants = lists:delete(Pid, Accountants)};
         error -> Data
     end.

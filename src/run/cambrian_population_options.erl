@@ -68,8 +68,11 @@ table() ->
                  checkpoints => {fun cambrian_options:is_positive/1, <<"a positive integer">>, 3},
                  owner => {fun is_pid/1, <<"a pid">>},
                  evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000},
+                 newcomer_timeout => {fun is_newcomer_timeout/1, <<"milliseconds, from 1">>},
                  evaluation_memory => {fun is_memory/1, <<"bytes, from 1, or infinity">>, 268_435_456},
                  nodes => {fun is_nodes/1, <<"a list of nodes, or connected">>, []}}).
+
+is_newcomer_timeout(X) -> is_integer(X) andalso X > 0 andalso X =< 16#FFFFFFFF.
 
 is_memory(X) -> X =:= infinity orelse is_integer(X) andalso X > 0 andalso X < 1 bsl 48.
 

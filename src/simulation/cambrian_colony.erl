@@ -3,7 +3,7 @@
 %% generation at a call. What is sent to Rust is waited for, so that nothing depends on who was faster.
 -module(cambrian_colony).
 
--export([new/1, generation/1, admit/2, pick/2, champion/1, is_solved/1, evaluations/1, save/1, restore/2, is_sound/1,
+-export([new/1, generation/1, work/1, is_resting/1, admit/2, admit/3, pick/2, champion/1, is_solved/1, evaluations/1, save/1, restore/2, is_sound/1,
          fitness/2, measure/2, shape/1]).
 -export_type([colony/0, options/0, champion/0]).
 
@@ -12,8 +12,10 @@
                      rests => boolean(), atom() => term()}.
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(), generation := non_neg_integer(),
                       parents := [cambrian_genotype:id()], operators := [atom()]}.
--type outcome() :: #{id := cambrian_genotype:id(), fitness => float(),
-                     outcome := accepted | not_better | known | shape | failed | not_finite}.
+%% As of a `received' event of {@link cambrian_population}.
+-type outcome() :: #{id := cambrian_genotype:id(), fitness => float(), work => non_neg_integer(), cost => non_neg_integer(),
+                     median => non_neg_integer(), bound => number(),
+                     outcome := accepted | not_better | known | shape | failed | not_finite | too_costly}.
 
 -record(colony, {native :: reference(),
                  task :: cambrian_task:native(),
@@ -77,6 +79,25 @@ try_contender(#colony{evaluated = Evaluated, population = Population, native = N
             Colony#colony{evaluated = Next, solved = Colony#colony.solved orelse Solved}
     end.
 
+%% @doc What the evaluation of the last generation cost, in units of work.
+-spec work(colony()) -> non_neg_integer().
+work(#colony{evaluated = undefined}) -> 0;
+work(#colony{evaluated = Evaluated}) -> cambrian_nif:population_work(Evaluated).
+
+-spec is_resting(colony()) -> boolean().
+is_resting(#colony{solved = Solved, rests = Rests}) -> Solved andalso Rests.
+
+%% @doc A stranger's genotype, as {@link cambrian_population:inject_stranger/4} treats it.
+-spec admit(cambrian_genotype:genotype(), Bound :: number(), colony()) -> {outcome(), improved | same, colony()}.
+admit(Genotype, Times, #colony{population = Population} = Colony) ->
+    Cost = cambrian_genotype:cost(Genotype),
+    Median = cambrian_nif:population_median_cost(Population),
+    case cambrian_budget:bound(Median, Times) of
+        Bound when Cost > Bound ->
+            {#{id => cambrian_genotype:id(Genotype), outcome => too_costly, cost => Cost, median => Median, bound => Bound}, same, Colony};
+        _ -> admit(Genotype, Colony)
+    end.
+
 %% @doc A genotype from elsewhere is measured here, and taken in if it is worth it.
 -spec admit(cambrian_genotype:genotype(), colony()) -> {outcome(), improved | same, colony()}.
 admit(Genotype, #colony{evaluated = undefined} = Colony) ->
@@ -84,33 +105,42 @@ admit(Genotype, #colony{evaluated = undefined} = Colony) ->
     admit(Genotype, Evaluated);
 admit(Genotype, #colony{evaluated = Evaluated} = Colony) ->
     Id = cambrian_genotype:id(Genotype),
-    case fitness(Genotype, Colony) of
-        {ok, Fitness} ->
+    case score(Genotype, Colony) of
+        {ok, {Fitness, Work}} ->
             case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
                 {ok, With} ->
                     {Change, Judged} = judge(Colony#colony{evaluated = With}),
-                    {#{id => Id, fitness => Fitness, outcome => accepted}, Change, Judged};
-                {error, Reason} -> {#{id => Id, fitness => Fitness, outcome => Reason}, same, Colony}
+                    {#{id => Id, fitness => Fitness, work => Work, outcome => accepted}, Change, Judged};
+                {error, Reason} -> {#{id => Id, fitness => Fitness, work => Work, outcome => Reason}, same, Colony}
             end;
         {error, shape} -> {#{id => Id, outcome => shape}, same, Colony}
     end.
 
 %% @doc As it is measured on this node.
 -spec fitness(cambrian_genotype:genotype(), colony()) -> {ok, float()} | {error, shape}.
-fitness(Genotype, #colony{task = Task}) ->
+fitness(Genotype, Colony) ->
+    case score(Genotype, Colony) of
+        {ok, {Fitness, _Work}} -> {ok, Fitness};
+        Error -> Error
+    end.
+
+score(Genotype, #colony{task = Task}) ->
     #{inputs := Inputs, outputs := Outputs} = shape(Task),
     case cambrian_genotype:info(Genotype) of
-        #{inputs := Inputs, outputs := Outputs} -> {ok, measure(Genotype, Task)};
+        #{inputs := Inputs, outputs := Outputs} -> {ok, measured(Genotype, Task)};
         _ -> {error, shape}
     end.
 
 %% @doc The fitness of a genotype of the task's shape.
 -spec measure(cambrian_genotype:genotype(), cambrian_task:native()) -> float().
-measure(Genotype, Task) ->
+measure(Genotype, Task) -> element(1, measured(Genotype, Task)).
+
+%% With the work of it.
+measured(Genotype, Task) ->
     {Native, _} = native(Task),
     cambrian_memo:once({fitness, Task, cambrian_genotype:id(Genotype)}, fun() ->
-        {Fitness, _Cases} = cambrian_nif:task_score(Native, cambrian_network:compile(Genotype)),
-        Fitness
+        {Fitness, _Cases, Work} = cambrian_nif:task_score(Native, cambrian_network:compile(Genotype)),
+        {Fitness, Work}
     end).
 
 network(Genotype, Population) ->

@@ -24,6 +24,8 @@
                  facts = #{accepted => 0, measured => #{}, unsound => [], lies => #{}} :: facts()}).
 -opaque island() :: #island{}.
 
+%% As a bridge's, by default.
+-define(COST_BOUND, 8).
 %% Twice what is forgiven.
 -define(LIE, 0.02).
 
@@ -50,9 +52,14 @@ task(#{task := Name}) -> atom_to_binary(Name).
 
 %% @doc The population's next generation.
 -spec generation(Now :: integer(), island()) -> {[effect()], island()}.
-generation(Now, #island{colony = Colony} = Island) ->
+generation(Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
     {Change, Next} = cambrian_colony:generation(Colony),
-    told(Change, Now, Island#island{colony = Next}).
+    Rests = cambrian_colony:is_resting(Next),
+    Work = case Rests andalso cambrian_colony:is_resting(Colony) of true -> 0; false -> cambrian_colony:work(Next) end,
+    {Effects, Accounted} = cambrian_exchange:worked(task(Options), #{work => Work, rests => Rests, failing => false}, Now, Exchange),
+    {Own, Settled} = settle(Effects, Now, Island#island{colony = Next, exchange = Accounted}),
+    {Others, Told} = told(Change, Now, Settled),
+    {Own ++ Others, Told}.
 
 told(Change, Now, Island) -> told(Change, #{}, Now, Island).
 
@@ -65,7 +72,7 @@ told(improved, More, Now, #island{options = Options, colony = Colony, exchange =
 %% @doc A genotype that the exchange offered.
 -spec evaluate({cambrian_genotype:genotype(), from()}, Now :: integer(), island()) -> {[effect()], island()}.
 evaluate({Genotype, From}, Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
-    {Outcome, Change, Next} = cambrian_colony:admit(Genotype, Colony),
+    {Outcome, Change, Next} = cambrian_colony:admit(Genotype, ?COST_BOUND, Colony),
     Counted = count(Outcome, Genotype, From, Island#island{colony = Next}),
     {Effects, Judged} = cambrian_exchange:judged(task(Options), Outcome, Now, Exchange),
     {Own, Settled} = settle(Effects, Now, Counted#island{exchange = Judged}),

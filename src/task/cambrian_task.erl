@@ -270,7 +270,7 @@ made(Task, Id) ->
     end.
 
 score(Native, Network) ->
-    {Fitness, Cases} = cambrian_nif:task_score(Native, Network),
+    {Fitness, Cases, _Work} = cambrian_nif:task_score(Native, Network),
     maps:from_list([{fitness, Fitness} | [{objectives, Cases} || Cases =/= []]]).
 
 await(Post) ->

@@ -12,6 +12,7 @@
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/1, refused/2, is_rubbish/1, kind/1, checked/5,
+         failed/3,
          accepted/2, succeed/3, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3, has_earned/2, named/2, bans/1, heir/2, reputation/2, report/1,
          save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
@@ -40,11 +41,12 @@
 -type retired() :: #{heir := cambrian_identity:key(), known := boolean(), time := integer()}.
 %% What others ask of a realm, as a value or by its server. Of an envelope: may it be opened; it held; its signature held
 %% over what is no such genotype; it did not hold. Then: what was asked for and given, signed, is no such genotype; who
-%% succeeds whom; what was measured of a claim; a population took it in; may this be spread, may this key say that it is there.
+%% succeeds whom; what was measured of a claim; that it could not be measured; a population took it in; may this be spread, may this key say that it is there.
 -type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
                  | {follow, cambrian_identity:succession()}
                  | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
+                 | {failed, cambrian_identity:key()}
                  | {accepted, cambrian_identity:key()} | {is_banned, subject()} | {is_heard, cambrian_identity:key()}
                  | {has_earned, cambrian_identity:key()}.
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
@@ -263,6 +265,7 @@ ask({follow, Succession}, Now, Realm) ->
         {error, Reason} -> {{error, Reason}, refused(Reason, Realm)}
     end;
 ask({checked, Origin, Claimed, Measured}, Now, Realm) -> checked(Origin, Claimed, Measured, Now, Realm);
+ask({failed, Origin}, Now, Realm) -> {ok, failed(Origin, Now, Realm)};
 ask({accepted, Origin}, _Now, Realm) -> {ok, accepted(Origin, Realm)};
 ask({is_banned, Subject}, _Now, Realm) -> {is_banned(Subject, Realm), Realm};
 ask({is_heard, Key}, Now, Realm) -> {is_heard(Key, Now, Realm), Realm};
@@ -348,6 +351,11 @@ leaves(#{seen := Seen}) -> Seen + ?FORGET_MS.
 checked(Key, Claimed, Measured, Now, #realm{tolerance = Tolerance} = Realm) ->
     Verdict = case excess(Claimed, Measured) > Tolerance of true -> inflated; false -> confirmed end,
     {Verdict, moved(heir(Key, Realm), Verdict, Now, Realm)}.
+
+%% @doc Something of this origin could not be evaluated here, though what a population here breeds can: it has not the
+%% fitness that was claimed.
+-spec failed(cambrian_identity:key(), Now :: integer(), realm()) -> realm().
+failed(Key, Now, Realm) -> moved(heir(Key, Realm), inflated, Now, Realm).
 
 %% Each divided on its own: their difference may be beyond what a float can be.
 excess(Claimed, Measured) ->

@@ -230,6 +230,10 @@ request({checked, Origin, Claimed, Measured}, Now, #state{realm = Realm} = State
     {Verdict, Moved} = cambrian_realm:checked(Origin, Claimed, Measured, Now, Realm),
     {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, State#state{realm = Moved}),
     {Verdict, case When of none -> later; _ -> When end, Told};
+request({failed, Origin}, Now, #state{realm = Realm} = State) ->
+    Moved = cambrian_realm:failed(Origin, Now, Realm),
+    {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, State#state{realm = Moved}),
+    {ok, case When of none -> later; _ -> When end, Told};
 request({accepted, Origin}, _Now, #state{realm = Realm} = State) ->
     {ok, later, State#state{realm = cambrian_realm:accepted(Origin, Realm)}};
 request({What, {key, <<_:11/binary>> = Short}}, Now, State) when What =:= unban ->

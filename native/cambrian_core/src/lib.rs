@@ -46,6 +46,7 @@ pub mod delta;
 pub mod json;
 pub mod neat_python;
 
+pub mod cost;
 pub mod kernel;
 pub mod network;
 

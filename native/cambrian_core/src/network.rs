@@ -1,6 +1,7 @@
 //! The phenotype: a genotype compiled to run.
 
 use crate::choice::Choice;
+use crate::cost;
 use crate::dynamics::{Cell, Dynamics};
 use crate::genotype::Genotype;
 use crate::innovation::{self, BOTTOM, NodeId};
@@ -15,6 +16,7 @@ use crate::topology::{Place, Topology};
 pub struct Network {
     program: Sealed,
     connections: usize,
+    cost: u64,
     isa: Isa,
 }
 
@@ -27,7 +29,8 @@ impl Network {
     /// Compiles a genotype.
     pub fn new(genotype: &Genotype) -> Network {
         let connections = genotype.enabled.iter().filter(|enabled| **enabled).count();
-        Network { program: Compiler::new(genotype).compile().0, connections, isa: Isa::fastest() }
+        let program = Compiler::new(genotype).compile().0;
+        Network { program, connections, cost: genotype.cost(), isa: Isa::fastest() }
     }
 
     /// The same network on another instruction set of this machine: with the same bits.
@@ -88,6 +91,7 @@ impl Network {
     /// If `values` are not of this network's size.
     #[inline]
     pub fn tick(&self, values: &mut Values) {
+        cost::spend(self.cost);
         self.program.step(self.isa, &mut values.0);
     }
 
@@ -132,7 +136,9 @@ impl Network {
     /// # Panics
     /// If `inputs` are not whole rows.
     pub fn activate_batch(&self, inputs: &[f32]) -> Vec<f32> {
-        let mut outputs = vec![0.0; inputs.len() / self.inputs() * self.outputs()];
+        let samples = inputs.len() / self.inputs();
+        let mut outputs = vec![0.0; samples * self.outputs()];
+        cost::spend(self.cost.saturating_mul(samples as u64));
         self.program.batch(self.isa, inputs, &mut outputs);
         outputs
     }

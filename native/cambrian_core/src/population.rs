@@ -2,6 +2,7 @@
 //!
 //! A [`Population`] waits for fitness; with it it is an [`Evaluated`] one, which gives the next.
 
+use crate::cost::metered;
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
 use crate::lineage::Birth;
@@ -17,6 +18,7 @@ use crate::tuning::{Ages, Newcomer, Tally, Tuning};
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// A genotype with what it achieved and when.
@@ -62,6 +64,7 @@ pub struct Evaluated {
     /// One that was seen to solve the task while it was tuned.
     solved: Option<u32>,
     is_cut: bool,
+    work: u64,
 }
 
 /// What a person wants to know of a generation.
@@ -237,11 +240,15 @@ impl Population {
         leave: &dyn Permission,
     ) -> Result<Evaluated, Halt> {
         let grain = self.encoding.grain(task.grain());
-        let mut tuning = self.tuning();
+        let (mut tuning, work) = (self.tuning(), AtomicU64::new(0));
+        let settle = |population: Population, tuning, solved| {
+            let evaluated = population.settle_or_halt(tuning, solved)?;
+            Ok(evaluated.with_work(work.load(Ordering::Relaxed)))
+        };
         loop {
             let candidates = tuning.candidates();
             if candidates.is_empty() {
-                return self.settle_or_halt(tuning, None);
+                return settle(self, tuning, None);
             }
             let spent = self.tally.evaluations + tuning.tally().evaluations;
             let is_out = |at: usize| {
@@ -251,14 +258,18 @@ impl Population {
             let one = |(at, genotype): (usize, &Arc<Genotype>)| match leave.granted() {
                 false => None,
                 true if is_out(at) => Some(Outcome::Skipped),
-                true => Some(Outcome::from(task.evaluate(&self.network(genotype)))),
+                true => {
+                    let (score, spent) = metered(|| task.evaluate(&self.network(genotype)));
+                    work.fetch_add(spent, Ordering::Relaxed);
+                    Some(Outcome::from(score))
+                }
             };
             let outcomes: Option<Vec<Outcome>> =
                 candidates.par_iter().enumerate().with_min_len(grain).map(one).collect();
             let outcomes = outcomes.ok_or(Halt::Stopped)?;
             tuning.tell(outcomes);
             if tuning.is_cut() {
-                return self.settle_or_halt(tuning, None);
+                return settle(self, tuning, None);
             }
             if self.parameters.tuning == Tuner::None {
                 continue;
@@ -266,7 +277,7 @@ impl Population {
             if let Some(at) = tuning.improved() {
                 let contender = Arc::clone(tuning.best(at));
                 if task.trial(&self.network(&contender)).solved {
-                    return self.settle_or_halt(tuning, Some(at));
+                    return settle(self, tuning, Some(at));
                 }
                 self.tried.push(contender);
             }
@@ -361,6 +372,13 @@ impl Population {
         &self.species
     }
 
+    /// What one tick costs of a genotype that half of those here do not exceed. With a substrate it is that of the CPPN.
+    pub fn median_cost(&self) -> u64 {
+        let mut costs: Vec<u64> = self.genotypes.iter().map(|genotype| genotype.cost()).collect();
+        let middle = costs.len().saturating_sub(1) / 2;
+        if costs.is_empty() { 0 } else { *costs.select_nth_unstable(middle).1 }
+    }
+
     /// How a genotype that is here came to be.
     pub fn origin(&self, genotype: &Genotype) -> Option<Birth> {
         let champion = self.champion.as_ref().filter(|champion| *champion.genotype == *genotype);
@@ -405,7 +423,7 @@ impl Evaluated {
         fitness.iter().flatten().next()?;
         let standing = Standing::new(Vec::new(), cases, population.generation);
         let solved = solved.map(|at| waiting[at] as u32);
-        let mut evaluated = Evaluated { population, fitness, standing, solved, is_cut };
+        let mut evaluated = Evaluated { population, fitness, standing, solved, is_cut, work: 0 };
         evaluated.rank();
         Some(evaluated)
     }
@@ -451,6 +469,17 @@ impl Evaluated {
 
     pub fn population(&self) -> &Population {
         &self.population
+    }
+
+    /// The work of all networks that this evaluation ran, in the units of [`crate::cost`].
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// The same, of one that was made elsewhere.
+    #[must_use]
+    pub fn with_work(self, work: u64) -> Evaluated {
+        Evaluated { work, ..self }
     }
 
     /// Whether a limit left some out: what comes after it is not what the same seed gives without the limit.

@@ -62,6 +62,7 @@ rustler::atoms! {
     no_fitness,
     cut,
     failed,
+    late,
     skipped,
     infinity,
     bad_signature,

@@ -56,6 +56,7 @@ either_scheduler! {
         costs 20 * (genes(&a) + genes(&b));
     fn genotype_id, genotype_id_dirty(genotype: GenotypeArc) = id, costs 100 * genes(&genotype);
     fn genotype_info, genotype_info_dirty(genotype: GenotypeArc) = info, costs 100 * genes(&genotype);
+    fn genotype_cost, genotype_cost_dirty(genotype: GenotypeArc) = cost, costs 20 * genes(&genotype);
     fn genotype_encode, genotype_encode_dirty(genotype: GenotypeArc) = encode, costs 100 * genes(&genotype);
     fn genotype_decode, genotype_decode_dirty(bytes: Binary<'a>) = decode, costs 20 * bytes.len();
     fn genotype_to_json, genotype_to_json_dirty(genotype: GenotypeArc) = to_json, costs 1000 * genes(&genotype);
@@ -163,6 +164,10 @@ fn info<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
         (atoms::recurrent(), g.recurrent()),
     ];
     Term::map_from_pairs(env, &counts)
+}
+
+fn cost<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
+    Ok(genotype.0.cost().encode(env))
 }
 
 fn encode<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {

@@ -4,7 +4,7 @@ use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
 use crate::substrate::{self, SubstrateArc};
 use crate::task::TaskArc;
-use crate::term::{List, binary};
+use crate::term::{List, binary, limit};
 use crate::{atoms, either_scheduler, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
 use cambrian_core::choice::Choice;
@@ -107,14 +107,6 @@ impl Encoder for Generation {
     }
 }
 
-/// A number, or `infinity`.
-fn limit(term: Term) -> NifResult<Option<u64>> {
-    match term.decode::<Atom>() {
-        Ok(atom) if atom == atoms::infinity() => Ok(None),
-        _ => term.decode().map(Some),
-    }
-}
-
 /// `{Tag, {ok, Evaluated | {cut, Evaluated} | {no_fitness, Failures, IsCut}}}`. `Evaluations` is a limit for all generations together, `Ms` one from now; each
 /// may be `infinity`.
 #[rustler::nif]
@@ -143,6 +135,8 @@ fn population_evaluate<'a>(
 pub struct TuningResource {
     population: PopulationArc,
     tuning: Tuning,
+    /// What was evaluated of it so far, by a tick of each: how many an evaluation takes is not known here.
+    work: u64,
 }
 
 #[rustler::resource_impl]
@@ -153,7 +147,7 @@ type TuningArc = ResourceArc<TuningResource>;
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_tuning(population: PopulationArc) -> TuningArc {
     let tuning = population.0.tuning();
-    ResourceArc::new(TuningResource { population, tuning })
+    ResourceArc::new(TuningResource { population, tuning, work: 0 })
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
@@ -180,21 +174,35 @@ fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, Tuni
     if !tuning.tuning.expects(&outcomes) {
         return Err(error::refuse(atoms::bad_fitness()));
     }
+    let ran = tuning.tuning.candidates().into_iter().zip(&outcomes).filter(|(_, o)| **o != Outcome::Skipped);
+    let work = tuning.work + ran.map(|(genotype, _)| genotype.cost()).sum::<u64>();
     let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
     job::pool()?.install(|| next.tell(outcomes));
-    Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next })))
+    Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next, work })))
 }
 
 /// The population with its scores, as good as tuning has made them so far; `{error, no_fitness}` where there are none.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
-    let TuningResource { population, tuning } = &*tuning;
+    let TuningResource { population, tuning, work } = &*tuning;
     if !tuning.is_told() {
         return Err(Error::BadArg);
     }
     let evaluated = population.0.clone().settle(tuning.clone());
     let evaluated = evaluated.ok_or_else(|| error::refuse(atoms::no_fitness()))?;
-    Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated))))
+    Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated.with_work(*work)))))
+}
+
+/// In units of work.
+#[rustler::nif]
+fn population_work(evaluated: EvaluatedArc) -> u64 {
+    evaluated.0.work()
+}
+
+/// Of one tick.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_median_cost(population: PopulationArc) -> u64 {
+    population.0.median_cost()
 }
 
 /// `{Tag, {ok, Population}}`

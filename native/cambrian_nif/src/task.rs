@@ -4,12 +4,14 @@ use crate::genotype::GenotypeArc;
 use crate::job::{self, Job};
 use crate::network::NetworkArc;
 use crate::substrate::SubstrateArc;
-use crate::term::{List, settings_of};
+use crate::term::{List, limit, settings_of};
 use crate::{atoms, dataset, error, parameters};
+use cambrian_core::cost::metered;
 use cambrian_core::parameters::{Parameters, Value};
 use cambrian_core::task::{self, Outcome, Shape, TASKS, Task, TaskError, Trial};
 use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub struct TaskResource(pub Arc<dyn Task>);
 
@@ -110,37 +112,55 @@ fn shape(network: &NetworkArc) -> Shape {
     Shape { inputs: network.0.inputs() as u32, outputs: network.0.outputs() as u32 }
 }
 
-/// A number, or `failed`.
-struct Fitness(Option<f64>);
+/// What became of a newcomer, and the units of work of that: a number, `failed`, or `late`.
+enum Measured {
+    Fitness(Option<f64>),
+    Late,
+}
 
-impl Encoder for Fitness {
+impl Encoder for Measured {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
-        self.0.map_or_else(|| atoms::failed().encode(env), |fitness| fitness.encode(env))
+        match self {
+            Measured::Fitness(Some(fitness)) => fitness.encode(env),
+            Measured::Fitness(None) => atoms::failed().encode(env),
+            Measured::Late => atoms::late().encode(env),
+        }
     }
 }
 
-/// `{Tag, {ok, [Fitness | failed]}}`
+/// `{Tag, {ok, [{Fitness | failed | late, Work}]}}`, one after the other on one thread; each may take `Ms`, which may be
+/// `infinity`.
 #[rustler::nif]
 fn task_evaluate<'a>(
     env: Env<'a>,
     tag: Term<'a>,
     task: TaskArc,
     networks: List<NetworkArc>,
+    ms: Term<'a>,
 ) -> NifResult<ResourceArc<Job>> {
     networks.0.iter().try_for_each(|network| check_shape(&*task.0, shape(network)))?;
+    let limit = limit(ms)?.map(Duration::from_millis);
     job::post(env, tag, move |leave| {
-        let evaluate = |network: &NetworkArc| Outcome::from(task.0.evaluate(&network.0));
-        let one = |network: &NetworkArc| leave.granted().then(|| Fitness(evaluate(network).fitness()));
-        networks.0.iter().map(one).collect::<Option<Vec<Fitness>>>()
+        let one = |network: &NetworkArc| {
+            if !leave.granted() {
+                return None;
+            }
+            let began = Instant::now();
+            let (score, work) = metered(|| task.0.evaluate(&network.0));
+            let is_late = limit.is_some_and(|limit| began.elapsed() > limit);
+            let fitness = || Measured::Fitness(Outcome::from(score).fitness());
+            Some((if is_late { Measured::Late } else { fitness() }, work))
+        };
+        networks.0.iter().map(one).collect::<Option<Vec<_>>>()
     })
 }
 
-/// `{Fitness, Cases}`
+/// `{Fitness, Cases, Work}`
 #[rustler::nif(schedule = "DirtyCpu")]
-fn task_score(task: TaskArc, network: NetworkArc) -> NifResult<(f64, Vec<f64>)> {
+fn task_score(task: TaskArc, network: NetworkArc) -> NifResult<(f64, Vec<f64>, u64)> {
     check_shape(&*task.0, shape(&network))?;
-    let score = task.0.evaluate(&network.0);
-    Ok((score.fitness, score.cases))
+    let (score, work) = metered(|| task.0.evaluate(&network.0));
+    Ok((score.fitness, score.cases, work))
 }
 
 struct TrialTerm(Trial);

@@ -31,3 +31,11 @@ pub fn settings_of<'a>(env: Env<'a>, settings: Term<'a>) -> Result<MapIterator<'
 pub fn binary<'a>(env: Env<'a>, bytes: &[u8]) -> Term<'a> {
     Binary::from(NewBinary::from_slice(env, bytes)).to_term(env)
 }
+
+/// A number, or `infinity`.
+pub fn limit(term: Term) -> NifResult<Option<u64>> {
+    match term.decode::<Atom>() {
+        Ok(atom) if atom == atoms::infinity() => Ok(None),
+        _ => term.decode().map(Some),
+    }
+}

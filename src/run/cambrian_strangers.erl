@@ -1,0 +1,143 @@
+%% @private
+%% Genotypes that came to a population from the mesh: those who wait, and those who are being measured.
+%%
+%% They are measured beside the population's own, by a job or by evaluators of their own and under a deadline of their own,
+%% so that one that stalls holds up nobody: what was found is taken in after the generation at hand. What each of them cost
+%% is known afterwards, in units of work ({@link cambrian_genotype:cost/1}).
+-module(cambrian_strangers).
+
+-export([new/2, add/2, invite/3, answered/3, take/1, taken_in/2, bred/1, queue/1, stop/1]).
+-export_type([strangers/0, pace/0, found/0]).
+
+%% `timeout' is for one evaluation, in ms, if the user said it.
+-type options() :: #{task := cambrian_task:prepared(), name := term(), timeout := undefined | pos_integer(),
+                     memory := pos_integer() | infinity}.
+%% What the population's own last generation took.
+-type pace() :: {Work :: non_neg_integer(), Ms :: non_neg_integer()}.
+-type found() :: {cambrian_newcomers:newcomer(), Fitness :: float() | failed, Work :: non_neg_integer()}.
+
+-record(visit, {tag :: reference(), job :: reference() | evaluator, began :: integer(), deadline :: pos_integer(),
+                costs :: [non_neg_integer()]}).
+-record(strangers, {options :: options(), queue :: cambrian_newcomers:newcomers(),
+                    visit = none :: none | #visit{} | {done, [found()]},
+                    evaluator = none :: none | {pid(), Deadline :: pos_integer()}}).
+-opaque strangers() :: #strangers{}.
+
+%% A newcomer may take as long as two generations of the population, and at least so many ms.
+-define(GENERATIONS, 2).
+-define(LEAST_MS, 1000).
+%% What takes less than this part of its deadline costs what its genes say; what takes more, what the population could have
+%% done in the time.
+-define(PART, 8).
+
+%% @doc With the queue that {@link queue/1} gave, before a crash maybe.
+-spec new(options(), cambrian_newcomers:newcomers()) -> strangers().
+new(Options, Queue) -> #strangers{options = Options, queue = cambrian_newcomers:again(Queue)}.
+
+-spec queue(strangers()) -> cambrian_newcomers:newcomers().
+queue(#strangers{queue = Queue}) -> Queue.
+
+-spec add(cambrian_newcomers:newcomer(), strangers()) -> {ok, strangers()} | {error, busy}.
+add(Newcomer, #strangers{queue = Queue} = Strangers) ->
+    case cambrian_newcomers:add(Newcomer, Queue) of
+        {ok, More} -> {ok, Strangers#strangers{queue = More}};
+        Busy -> Busy
+    end.
+
+%% @doc Has those who wait measured, unless others are. `Network' makes of a genotype what it stands for.
+-spec invite(cambrian_worker:network(), pace(), strangers()) -> strangers().
+invite(Network, Pace, #strangers{visit = none, queue = Queue} = Strangers) ->
+    case cambrian_newcomers:examine(Queue) of
+        {[], _} -> Strangers;
+        {Genotypes, Next} ->
+            Deadline = deadline(Pace, Strangers),
+            Costs = [cambrian_genotype:cost(Genotype) || Genotype <- Genotypes],
+            Visit = #visit{tag = make_ref(), job = evaluator, began = now_ms(), deadline = Deadline, costs = Costs},
+            measure(Genotypes, Network, Visit, Strangers#strangers{queue = Next})
+    end;
+invite(_Network, _Pace, Strangers) -> Strangers.
+
+deadline(_Pace, #strangers{options = #{timeout := Timeout}}) when Timeout =/= undefined -> Timeout;
+deadline({_, Ms}, _Strangers) -> at_least(?GENERATIONS * Ms, ?LEAST_MS).
+
+%% In steps, as evaluators serve one deadline.
+at_least(Ms, Deadline) when Deadline >= Ms -> Deadline;
+at_least(Ms, Deadline) -> at_least(Ms, 2 * Deadline).
+
+measure(Genotypes, Network, #visit{tag = Tag, deadline = Deadline} = Visit,
+        #strangers{options = #{task := #{evaluate := {native, Native}}}} = Strangers) ->
+    Job = cambrian_nif:task_evaluate(Tag, Native, [Network(Genotype) || Genotype <- Genotypes], Deadline),
+    Strangers#strangers{visit = Visit#visit{job = Job}};
+measure(Genotypes, Network, #visit{tag = Tag, deadline = Deadline} = Visit, Strangers) ->
+    #strangers{evaluator = {Evaluator, _}} = Ready = with_evaluator(Deadline, Strangers),
+    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, Network, infinity),
+    Ready#strangers{visit = Visit}.
+
+with_evaluator(Deadline, #strangers{evaluator = {_, Deadline}} = Strangers) -> Strangers;
+with_evaluator(Deadline, #strangers{evaluator = {_, _}} = Strangers) -> with_evaluator(Deadline, dismiss(Strangers));
+with_evaluator(Deadline, #strangers{options = #{task := #{evaluate := How}, name := Name, memory := Memory}} = Strangers) ->
+    {ok, Evaluator} = cambrian_evaluator:start_link(#{name => Name, how => How, timeout => Deadline, memory => Memory, nodes => []}),
+    Strangers#strangers{evaluator = {Evaluator, Deadline}}.
+
+dismiss(#strangers{evaluator = none} = Strangers) -> Strangers;
+dismiss(#strangers{evaluator = {Evaluator, _}} = Strangers) ->
+    unlink(Evaluator),
+    exit(Evaluator, shutdown),
+    Strangers#strangers{evaluator = none}.
+
+%% @doc A message that came to the population, if it is an answer to this: with the faults that it tells of.
+-spec answered(term(), pace(), strangers()) -> {ok, [{pos_integer(), cambrian_fault:fault()}], strangers()} | {error, term()} | ignored.
+answered({Tag, {ok, Measured}}, _Pace, #strangers{visit = #visit{tag = Tag}} = Strangers) ->
+    Found = [{case Fitness of late -> failed; _ -> Fitness end, Work} || {Fitness, Work} <- Measured],
+    {ok, [], done(Found, Strangers)};
+%% What cannot be run at all is at fault itself.
+answered({Tag, {error, panicked}}, _Pace, #strangers{visit = #visit{tag = Tag, costs = Costs}} = Strangers) ->
+    {ok, [], done([{failed, Cost} || Cost <- Costs], Strangers)};
+answered({Tag, {ok, Outcomes, Faults}}, Pace, #strangers{visit = #visit{tag = Tag} = Visit} = Strangers) ->
+    {ok, Faults, done(lists:zip(Outcomes, works(Faults, Pace, Visit)), Strangers)};
+answered({'EXIT', Evaluator, Reason}, _Pace, #strangers{evaluator = {Evaluator, _}}) -> {error, Reason};
+answered(_Message, _Pace, _Strangers) -> ignored.
+
+done(Found, #strangers{queue = Queue} = Strangers) ->
+    {Outcomes, Works} = lists:unzip(Found),
+    {Measured, Next} = cambrian_newcomers:examined(Outcomes, Queue),
+    Done = lists:zipwith(fun({Newcomer, Fitness}, Work) -> {Newcomer, Fitness, Work} end, Measured, Works),
+    Strangers#strangers{visit = {done, Done}, queue = cambrian_newcomers:kept([Newcomer || {Newcomer, _} <- Measured], Next)}.
+
+%% Of those who held it up, if it is known who that was.
+works(Faults, {Work, Ms}, #visit{costs = Costs, began = Began, deadline = Deadline}) ->
+    Late = [Index || {Index, timeout} <- Faults],
+    case now_ms() - Began of
+        Took when Took * ?PART > Deadline ->
+            Blamed = case Late of [] -> lists:seq(1, length(Costs)); _ -> Late end,
+            Each = Work * Took div (max(1, Ms) * length(Blamed)),
+            [case lists:member(Index, Blamed) of true -> max(Cost, Each); false -> Cost end
+             || {Index, Cost} <- lists:zip(lists:seq(1, length(Costs)), Costs)];
+        _ -> Costs
+    end.
+
+%% @doc Those whose fitness is known, the first first.
+-spec take(strangers()) -> {[found()], strangers()}.
+take(#strangers{visit = {done, Found}, queue = Queue} = Strangers) ->
+    {Found, Strangers#strangers{visit = none, queue = cambrian_newcomers:kept([], Queue)}};
+take(Strangers) -> {[], Strangers}.
+
+%% @doc As {@link cambrian_newcomers:taken_in/2}.
+-spec taken_in(cambrian_newcomers:newcomer(), strangers()) -> strangers().
+taken_in(Newcomer, #strangers{queue = Queue} = Strangers) ->
+    Strangers#strangers{queue = cambrian_newcomers:taken_in(Newcomer, Queue)}.
+
+%% @doc As {@link cambrian_newcomers:bred/1}.
+-spec bred(strangers()) -> strangers().
+bred(#strangers{queue = Queue} = Strangers) -> Strangers#strangers{queue = cambrian_newcomers:bred(Queue)}.
+
+%% @doc Nobody is measured any more.
+-spec stop(strangers()) -> ok.
+stop(#strangers{visit = #visit{job = Job}} = Strangers) when is_reference(Job) ->
+    ok = cambrian_nif:job_stop(Job),
+    stop(Strangers#strangers{visit = none});
+stop(Strangers) ->
+    _ = dismiss(Strangers),
+    ok.
+
+now_ms() -> erlang:monotonic_time(millisecond).
