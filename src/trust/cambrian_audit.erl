@@ -16,7 +16,7 @@
 
 -define(KEPT, 100).
 -define(SIZE, {1 bsl 20, 8}).
--define(IDS, [origin, genotype, base, key, old, new]).
+-define(IDS, [origin, genotype, base, key, old, new, id]).
 
 -type place() :: none | {ok, cambrian_file:path()} | {error, cambrian_data_dir:error()}.
 -type error() :: {term(), cambrian_file:path()} | cambrian_data_dir:error().

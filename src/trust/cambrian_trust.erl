@@ -25,13 +25,15 @@
 -module(cambrian_trust).
 -behaviour(gen_server).
 
--export([start_link/0, open/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2,
+-export([start_link/0, open/2, check/2, check/3, check_record/2, follow/2, amend/2, charter/1, checked/3, accepted/2, ban/2, ban/3, unban/2,
          bans/1, is_banned/2, reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0, ask/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([name/0, options/0, base_of/0, subject/0, event/0, report/0]).
 
 -type name() :: binary().
--type options() :: #{capability => open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()},
+-type options() :: #{capability => open | {keys, [cambrian_identity:key()]}
+                                 | {signed_by, cambrian_identity:key()
+                                             | #{owners := [cambrian_identity:key()], threshold := pos_integer()}},
                      rate => {PerSecond :: number(), Burst :: number()}, tolerance => number()}.
 %% Not given, an option stays what it was; at first, `open', `{5, 50}' and 0.01. See {@link open/2}.
 
@@ -44,12 +46,14 @@
 
 -type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
                | {unbanned, cambrian_realm:subject()}
-               | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}.
+               | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}
+               | {amended, cambrian_charter:charter()}.
 %% `origin' and `genotype' of a refusal are those claimed, or `undefined'.
 
 -type report() :: #{realm := name(), capability := cambrian_realm:capability(), rate := {number(), number()},
                     tolerance := number(), origins := #{cambrian_identity:key() => #{name := cambrian_identity:name(), atom() => term()}},
                     bans := [#{name => cambrian_identity:name(), atom() => term()}], retired := #{cambrian_identity:key() => cambrian_identity:key()},
+                    owners := none | #{owners := [cambrian_identity:key()], threshold := pos_integer()}, charter := none | binary(),
                     refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()]}.
 %% Of each origin its `cambrian_realm:standing()', and of each `cambrian_realm:ban()' that, with the `name' of the key.
 %% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
@@ -77,7 +81,9 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 %% origins, and its bans, stay.
 %%
 %% `capability' says who may publish: `open' for everybody, `{keys, Keys}', or `{signed_by, Key}' for those whom the
-%% owner of that key let ({@link cambrian_identity:grant/4}). `rate' is `{PerSecond, Burst}', for each origin.
+%% owner of that key let ({@link cambrian_identity:grant/4}); `{signed_by, #{owners => Keys, threshold => N}}' names several
+%% owners, N of whom must sign. These are the first owners: later ones are named by charters ({@link amend/2}), which stay as
+%% long as the first owners are the same. `rate' is `{PerSecond, Burst}', for each origin.
 %% `tolerance' is how much more than is measured may be claimed, relative to the larger of the two; a task that is not
 %% the same every time needs more than the default.
 %%
@@ -176,7 +182,12 @@ check_record(Realm, Bytes) when is_binary(Realm) ->
 ask_for(Request, Realm) -> {ask(Realm, Request), Realm}.
 
 %% @doc Takes a certificate of succession ({@link cambrian_identity:succession/2}): from now on the new key has the
-%% reputation, the capability and the sequence of the old one, which is refused. The first successor stays the one.
+%% reputation, the capability and the sequence of the old one, which is refused; if that owns the realm, the new one does. The
+%% first successor stays the one. A realm that is not open takes none of keys that may not publish there (`not_permitted').
+%%
+%% One that is followed is not looked at again, and at most 10 a second are verified for a key that has earned a name or may
+%% publish in a closed realm, and 10 for all others together (`rate_limited'). Of others, a tenth of 10,000 successions is
+%% remembered, and none is forgotten for a new one (`too_many_successions') within a month.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -187,10 +198,45 @@ ask_for(Request, Realm) -> {ask(Realm, Request), Realm}.
 %% '''
 -spec follow(name(), binary()) -> ok | {error, Reason :: term()}.
 follow(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
-    case cambrian_identity:read_succession(Bytes) of
-        {ok, Succession} -> ask(Realm, {follow, Succession});
-        {error, Reason} -> ask(Realm, {refused, Reason, #{}})
+    case cambrian_admission:succession(Bytes, fun cambrian_admission:every_time/2, fun ask_for/2, Realm) of
+        {known, Realm} -> ok;
+        {Answer, Realm} -> Answer
     end.
+
+%% @doc Takes a charter of the realm ({@link cambrian_charter}), which the owners of the realm and those that it names must have
+%% signed: from now on it says who owns the realm and what is revoked. {@link cambrian_bridge:publish_charter/1} tells others
+%% at once; a bridge that runs tells them within a minute.
+%%
+%% ```
+%% 1> Owner = cambrian_identity:public_key(<<1:256>>).
+%% 2> ok = cambrian_trust:open(<<"org.example.lab">>, #{capability => {signed_by, Owner}}).
+%% 3> Charter = #{realm => <<"org.example.lab">>, number => 2, owners => [Owner]}.
+%% 4> {ok, Bytes} = cambrian_charter:seal(Charter, <<1:256>>).
+%% 5> cambrian_trust:amend(<<"org.example.lab">>, Bytes).
+%% ok
+%% 6> {ok, Older} = cambrian_charter:seal(Charter#{number := 1}, <<1:256>>).
+%% 7> cambrian_trust:amend(<<"org.example.lab">>, Older).
+%% {error,superseded}
+%% 8> {ok, Forged} = cambrian_charter:seal(Charter#{number := 3}, <<2:256>>).
+%% 9> cambrian_trust:amend(<<"org.example.lab">>, Forged).
+%% {error,not_permitted}
+%% '''
+-spec amend(name(), binary()) -> ok | {error, Reason :: term()}.
+amend(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
+    case cambrian_admission:charter(Bytes, fun cambrian_admission:every_time/2, fun ask_for/2, Realm) of
+        {same, Realm} -> ok;
+        {older, Realm} -> {error, superseded};
+        {Answer, Realm} -> Answer
+    end.
+
+%% @doc The charter that counts, as bytes.
+%%
+%% ```
+%% 1> cambrian_trust:charter(<<"org.example.unknown">>).
+%% none
+%% '''
+-spec charter(name()) -> binary() | none.
+charter(Realm) -> maps:get(charter, report(Realm)).
 
 %% @doc Tells what was measured here of a claim, which moves its origin's reputation.
 %%
@@ -409,6 +455,12 @@ request({follow, #{old := Old} = Succession}, Now, Name, #open{realm = Realm} = 
         {error, Reason} ->
             refuse(Reason, #{origin => Old}, Now, Name, Open#open{realm = cambrian_realm:refused(Reason, Realm)})
     end;
+request({amend, Bytes, Charter}, Now, Name, #open{realm = Realm} = Open) ->
+    case cambrian_realm:amend(Bytes, Charter, Now, Realm) of
+        {ok, Moved} -> {ok, soon, tell(amended, Charter, Now, Name, Open#open{realm = Moved})};
+        {error, Reason} -> refuse(Reason, #{}, Now, Name, Open#open{realm = cambrian_realm:refused(Reason, Realm)});
+        {Age, Realm} -> {Age, Open}
+    end;
 request({checked, Origin, Claimed, Measured}, Now, Name, #open{realm = Realm} = Open) ->
     {Verdict, Moved} = cambrian_realm:checked(Origin, Claimed, Measured, Now, Realm),
     {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, Name, Open#open{realm = Moved}),
@@ -506,6 +558,7 @@ tell(What, Details, Now, Name, #open{audit = Audit} = Open) ->
 noted(#{what := Subject} = Ban) -> maps:merge(maps:with([reason, by], Ban), noted(Subject));
 noted({key, Key}) -> #{key => Key, name => cambrian_identity:name(Key)};
 noted({What, Id}) -> #{What => Id};
+noted(#{owners := _} = Charter) -> maps:with([number, id], Charter);
 noted(Succession) -> maps:with([old, new], Succession).
 
 send(Event, Name, #open{subscribers = Subscribers}) ->

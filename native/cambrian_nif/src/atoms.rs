@@ -128,7 +128,12 @@ rustler::atoms! {
     new,
     by,
     key,
+    issued,
     until,
+    id,
+    number,
+    owners,
+    revoked,
 }
 
 /// An atom's text.
