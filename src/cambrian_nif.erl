@@ -48,7 +48,9 @@
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
          population_work/1, population_median_cost/1,
          population_encode/1, population_decode/1]).
--export([identity_public_key/1, identity_succession/3, identity_read_succession/1, identity_grant/4, identity_read_grant/1]).
+-export([identity_public_key/1, identity_succession/3, identity_read_succession/1, identity_peek_succession/1, identity_grant/4,
+         identity_cosign_grant/2, identity_read_grant/1, identity_peek_grant/1]).
+-export([charter_seal/2, charter_cosign/2, charter_read/1, charter_peek/1]).
 -export([envelope_seal/4, envelope_read/1, envelope_open/2, envelope_record/1, envelope_peek_record/1,
          envelope_read_record/1]).
 
@@ -195,8 +197,15 @@ population_decode(_Bytes) -> ?STUB.
 identity_public_key(_Secret) -> ?STUB.
 identity_succession(_OldSecret, _NewSecret, _Time) -> ?STUB.
 identity_read_succession(_Bytes) -> ?STUB.
-identity_grant(_Secret, _Realm, _Key, _Until) -> ?STUB.
+identity_peek_succession(_Bytes) -> ?STUB.
+identity_grant(_Secret, _Realm, _Key, _IssuedUntil) -> ?STUB.
+identity_cosign_grant(_Secret, _Bytes) -> ?STUB.
 identity_read_grant(_Bytes) -> ?STUB.
+identity_peek_grant(_Bytes) -> ?STUB.
+charter_seal(_Charter, _Secret) -> ?STUB.
+charter_cosign(_Bytes, _Secret) -> ?STUB.
+charter_read(_Bytes) -> ?STUB.
+charter_peek(_Bytes) -> ?STUB.
 
 envelope_seal(_Claims, _Genotype, _Base, _Secret) -> ?STUB.
 envelope_read(_Bytes) -> ?STUB.

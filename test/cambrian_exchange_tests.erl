@@ -584,3 +584,81 @@ what_is_too_costly_is_refused_by_name_test() ->
     {Again, Z} = all_of([Announced(2, ?T0 + 599_000)], Y),
     ?assertEqual([], Asks(Again)),
     ?assertEqual([asked], Asks(element(1, all_of([Announced(3, ?T0 + 600_000)], Z)))).
+
+%%% ---- charters ---------------------------------------------------------------------------
+
+owner(N) -> maps:get(key, identity(<<N>>)).
+
+signed(Number, Owners, Signers) ->
+    Secret = fun(N) -> (maps:get(secret, identity(<<N>>)))() end,
+    {ok, Draft} = cambrian_charter:seal(#{realm => ?REALM, number => Number, owners => lists:map(fun owner/1, Owners), issued => 0},
+                                        Secret(hd(Signers))),
+    lists:foldl(fun(N, Bytes) -> {ok, Next} = cambrian_charter:cosign(Bytes, Secret(N)), Next end, Draft, tl(Signers)).
+
+%% Of the realm whose first owner is the first.
+owned(Names) -> world(Names, #{trust => {fun cambrian_realm:ask/3, owned_realm()}}).
+owned_realm() -> cambrian_realm:new(#{name => ?REALM, capability => {signed_by, owner(1)}}).
+
+charter(Name, #world{nodes = Nodes}) -> maps:get(charter, cambrian_realm:report(cambrian_exchange:trust(maps:get(Name, Nodes)))).
+
+publish_charter(Name, Charter, #world{now = Now, nodes = Nodes} = World) ->
+    {Answer, Effects, X} = cambrian_exchange:amend(Charter, Now, maps:get(Name, Nodes)),
+    {Answer, do_all(Name, Effects, World#world{nodes = Nodes#{Name := X}})}.
+
+told_charters(World) -> [Name || {Name, {publish, Bytes}} <- did(publish, World), {charters, _} <- [cambrian_message:kind(Bytes)]].
+
+a_charter_is_told_to_all_test() ->
+    Charter = signed(1, [1], [1]),
+    {ok, World} = publish_charter(<<"a">>, Charter, owned([<<"a">>, <<"b">>, <<"c">>])),
+    ?assertEqual([Charter, Charter, Charter], [charter(Name, World) || Name <- [<<"a">>, <<"b">>, <<"c">>]]),
+    %% and to who comes later, by all of the owners there were
+    {ok, Changed} = publish_charter(<<"b">>, signed(2, [2], [1, 2]), World),
+    {ok, Last} = publish_charter(<<"b">>, signed(3, [2], [2]), Changed),
+    Joined = later(?MINUTE, add(<<"d">>, #{trust => {fun cambrian_realm:ask/3, owned_realm()}}, Last)),
+    ?assertEqual([charter(<<"b">>, Last)], lists:usort([charter(Name, Joined) || Name <- [<<"a">>, <<"b">>, <<"c">>, <<"d">>]])),
+    %% an older one counts nowhere
+    ?assertMatch({{error, superseded}, _}, publish_charter(<<"c">>, Charter, Joined)),
+    ?assertMatch({{error, not_permitted}, _}, publish_charter(<<"c">>, signed(9, [7], [7]), Joined)).
+
+%% Those who missed it say what they know, and are told.
+a_partition_ends_with_the_newest_charter_test() ->
+    Names = [<<"a">>, <<"b">>, <<"c">>],
+    {ok, World} = publish_charter(<<"a">>, signed(1, [1], [1]), owned(Names)),
+    Cut = World#world{cut = fun(From, To) -> (From =:= <<"c">>) =/= (To =:= <<"c">>) end},
+    {ok, Apart} = publish_charter(<<"a">>, signed(2, [1], [1]), Cut),
+    ?assertNotEqual(charter(<<"a">>, Apart), charter(<<"c">>, Apart)),
+    Healed = later(40 * ?MINUTE, (later(10 * ?MINUTE, Apart))#world{cut = fun(_, _) -> false end}),
+    ?assertEqual(1, length(lists:usort([charter(Name, Healed) || Name <- Names]))).
+
+%% A realm that agrees is quiet; and an old one that is said again and again is answered by Trickle's pace.
+charters_are_told_seldom_test_() -> {timeout, 60, fun charters_are_told_seldom/0}.
+
+charters_are_told_seldom() ->
+    {ok, World} = publish_charter(<<"a">>, signed(1, [1], [1]), owned([<<"a">>, <<"b">>, <<"c">>])),
+    Quiet = later(60 * ?MINUTE, World),
+    ?assert(length(told_charters(Quiet)) < 20),
+    {ok, Newer} = publish_charter(<<"a">>, signed(2, [1], [1]), Quiet),
+    Old = cambrian_message:charters([signed(1, [1], [1])]),
+    Before = later(1000, Newer),
+    Flooded = lists:foldl(fun(_, W) -> later(100, call(<<"b">>, heard, [Old], W)) end, Before, lists:seq(1, 600)),
+    ?assert(length(told_charters(Flooded)) - length(told_charters(Before)) =< 3 * 60_000 div 4_000).
+
+%% Given to the trust of a node, not to its bridge.
+a_charter_that_is_trusted_is_told_test() ->
+    Charter = signed(1, [1], [1]),
+    {ok, Said} = cambrian_charter:peek(Charter),
+    {ok, Amended} = cambrian_realm:amend(Charter, Said, ?T0, owned_realm()),
+    World = later(?MINUTE, add(<<"b">>, #{trust => {fun cambrian_realm:ask/3, Amended}}, owned([<<"a">>]))),
+    ?assertEqual(Charter, charter(<<"a">>, World)).
+
+%%% ---- successions ------------------------------------------------------------------------
+
+%% What it tells others a node does itself: an owner that rotates still may let others in.
+who_rotates_follows_itself_test() ->
+    World = owned([<<1>>, <<"b">>]),
+    #world{now = Now, nodes = #{<<1>> := X} = Nodes} = World,
+    {ok, #{key := New} = Next} = cambrian_identity:rotate(identity(<<1>>)),
+    {Effects, Renamed} = cambrian_exchange:renamed(Next, Now, X),
+    Told = do_all(<<1>>, Effects, World#world{nodes = Nodes#{<<1>> := Renamed}}),
+    [?assertEqual(#{owners => [New], threshold => 1}, maps:get(owners, cambrian_realm:report(cambrian_exchange:trust(Node))))
+     || Node <- maps:values(Told#world.nodes)].

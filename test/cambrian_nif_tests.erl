@@ -76,18 +76,22 @@ world() ->
         parameter => [{Name, Default} || {Name, Default, _, _} <- cambrian_nif:parameters_table()],
         bytes => [Sealed, cambrian_nif:envelope_record(Envelope), cambrian_nif:population_encode(Population),
                   cambrian_nif:genotype_diff(G, Grown), cambrian_nif:identity_succession(<<1:256>>, <<2:256>>, 1),
-                  element(2, cambrian_nif:identity_grant(<<1:256>>, <<"r">>, <<2:256>>, 1))
+                  element(2, cambrian_nif:identity_grant(<<1:256>>, <<"r">>, <<2:256>>, {1, 2})),
+                  element(2, cambrian_nif:charter_seal(charter(), <<1:256>>))
                   | lists:map(fun cambrian_genotype:to_binary/1, Genotypes)
                     ++ [<<"{\"format_version\":\"1.0\",\"network_type\":\"recurrent\",\"connections\":[],\"nodes\":[],"
                           "\"topology\":{\"input_keys\":[-1],\"output_keys\":[0]}}">>
                        | lists:map(fun cambrian_genotype:to_json/1, Genotypes)]],
-        size => [Inputs, Outputs], node => Nodes, claims => [Claims],
+        size => [Inputs, Outputs], node => Nodes, claims => [Claims], charter => [charter()],
         connection => [{From, To, Weight, Enabled} || {_, From, To, Weight, Enabled} <- Connections],
         state => lists:map(fun cambrian_network:initial_state/1, Networks)},
     World#{leaf => lists:append(maps:values(World))
                    ++ [true, [], {}, #{}, <<>>, 0, 1, -1, 2, 1 bsl 31, 1 bsl 32, 1 bsl 63, 1 bsl 64, -1 bsl 63,
                        1 bsl 2000, 0.0, -0.0, 1.5, 1.0e300, -1.0e-300, self(), make_ref(), fun() -> ok end, fun lists:map/2,
                        <<1:1>>, <<0:31>>, <<0, 0, 192, 127>>, <<1, 2, 3>>, binary:copy(<<0>>, 70_000)]}.
+
+charter() ->
+    #{realm => <<"r">>, number => 1, issued => 1, owners => [<<1:256>>], threshold => 1, revoked => [<<2:256>>]}.
 
 argument(Kind, World) ->
     case rand:uniform(4) of
@@ -131,7 +135,11 @@ right('_Base', World) -> pick([undefined | maps:get(genotype, World)]);
 right(Kind, _) when Kind =:= '_Secret'; Kind =:= '_OldSecret'; Kind =:= '_NewSecret'; Kind =:= '_Key' -> rand:bytes(32);
 right('_Prefix', _) -> pick([<<"pole">>, <<>>, <<"a b">>, <<255>>, binary:copy(<<"a">>, 33)]);
 right('_Realm', _) -> pick([<<"r">>, <<>>, binary:copy(<<"r">>, 300)]);
-right(Kind, _) when Kind =:= '_Time'; Kind =:= '_Until' -> rand:uniform(1 bsl 64) - 1;
+right('_Time', _) -> rand:uniform(1 bsl 64) - 1;
+right('_IssuedUntil', _) -> {rand:uniform(1 bsl 64) - 1, rand:uniform(1 bsl 64) - 1};
+right('_Charter', World) ->
+    Charter = pick(maps:get(charter, World)),
+    Charter#{pick(maps:keys(Charter)) := argument('_Any', World)};
 right('_Nodes', World) ->
     [{Id, Layer, Genes#{pick(maps:keys(Genes)) := any(World)}} || {Id, Layer, Genes} <- maps:get(node, World)];
 right('_Connections', World) -> some(maps:get(connection, World));

@@ -10,9 +10,9 @@ vectors_test_() ->
      || Folder <- ["ours", "theirs", "ours/messages", "theirs/messages"], Name <- names(Folder)].
 
 every_kind_is_there_test() ->
-    [?assertEqual(["difference", "envelope", "genotype", "grant", "record", "succession"],
+    [?assertEqual(["charter", "difference", "envelope", "genotype", "grant", "record", "succession"],
                   lists:usort([kind(Name) || Name <- names(Folder)])) || Folder <- ["ours", "theirs"]],
-    [?assertEqual(["announcement", "answer", "heartbeat", "request"], lists:usort([kind(Name) || Name <- names(Folder)]))
+    [?assertEqual(["announcement", "answer", "charters", "heartbeat", "request"], lists:usort([kind(Name) || Name <- names(Folder)]))
      || Folder <- ["ours/messages", "theirs/messages"]].
 
 our_messages_are_what_we_write_test() ->
@@ -50,10 +50,24 @@ check("record", Bytes, Facts, _) ->
 check("succession", Bytes, Facts, _) ->
     ?assertEqual({ok, #{old => unhex(fact(old, Facts)), new => unhex(fact(new, Facts)), time => integer(time, Facts)}},
                  cambrian_nif:identity_read_succession(Bytes));
-check("grant", Bytes, Facts, _) ->
-    ?assertEqual({ok, #{realm => fact(realm, Facts), by => unhex(fact(by, Facts)), key => unhex(fact(key, Facts)),
-                        until => integer(until, Facts)}},
-                 cambrian_nif:identity_read_grant(Bytes));
+check("grant", Bytes, [{<<"grant">>, Version} | Facts], _) ->
+    {ok, #{id := Id, issued := Issued} = Read} = cambrian_identity:read_grant(Bytes),
+    ?assertEqual(case Version of
+                     <<"1">> -> {undefined, Id};
+                     <<"2">> -> {integer(issued, Facts), unhex(fact(id, Facts))}
+                 end, {Issued, Id}),
+    ?assertEqual(#{realm => fact(realm, Facts), by => all(by, Facts), key => unhex(fact(key, Facts)), until => integer(until, Facts)},
+                 maps:without([issued, id], Read)),
+    ?assertEqual({ok, Read}, cambrian_identity:peek_grant(Bytes));
+check("charter", Bytes, Facts, _) ->
+    Said = #{realm => fact(realm, Facts), number => integer(number, Facts), issued => integer(issued, Facts),
+             owners => all(owner, Facts), threshold => integer(threshold, Facts), revoked => all(revoked, Facts),
+             by => all(by, Facts), id => unhex(fact(id, Facts))},
+    ?assertEqual([{ok, Said}, {ok, Said}], [cambrian_charter:read(Bytes), cambrian_charter:peek(Bytes)]);
+check("charters", Bytes, [_Count | Facts], _) ->
+    {charters, Charters} = cambrian_message:kind(Bytes),
+    ?assertEqual(all(charter, Facts), [crypto:hash(sha256, Charter) || Charter <- Charters]),
+    ?assertEqual(Bytes, cambrian_message:charters(Charters));
 check("announcement", Bytes, [{<<"announcement">>, Urgency} | Facts], _) ->
     {announcement, Said, Record, Address} = cambrian_message:kind(Bytes),
     ?assertEqual({Urgency, fact(address, Facts)}, {atom_to_binary(Said), hex(Address)}),
@@ -73,6 +87,10 @@ check("answer", Bytes, Facts, _) ->
     {ok, Answer} = cambrian_message:read_answer(Bytes),
     ?assertEqual(iolist_to_binary([[Name, " ", What, "\n"] || {Name, What} <- Facts]), iolist_to_binary(answer_text(Answer))),
     ?assertEqual(Bytes, cambrian_message:answer(Answer)).
+
+all(Name, Facts) ->
+    Text = atom_to_binary(Name),
+    [unhex(What) || {Is, What} <- Facts, Is =:= Text].
 
 claims(Facts) ->
     #{realm => fact(realm, Facts), task => fact(task, Facts), genotype => unhex(fact(genotype, Facts)),
@@ -110,6 +128,7 @@ sha256(Bytes) -> hex(crypto:hash(sha256, Bytes)).
 messages() ->
     [Envelope, Difference, Breeder] = [bytes("ours", Name) || Name <- ["whole.envelope", "weights.difference", "difference.record"]],
     {ok, Read, _} = cambrian_envelope:read(Envelope),
+    Charter = bytes("ours", "owners.charter"),
     Record = cambrian_envelope:record(Read),
     Base = unhex(fact(base, facts("ours", "weights.difference"))),
     Held = [crypto:hash(sha256, <<N>>) || N <- lists:seq(1, 3)],
@@ -120,6 +139,9 @@ messages() ->
         || {Name, Secret, Address, Time, Interval} <-
                [{"first", binary:copy(<<16#21>>, 32), <<"hallucigenia_41002@127.0.0.1/2e">>, 1_800_000_000_000, 5000},
                 {"nowhere", binary:copy(<<16#22>>, 32), <<>>, 0, 1}]]
+    ++ [{Name ++ ".charters", cambrian_message:charters(Charters),
+         ["charters ", integer_to_list(length(Charters)), "\n", [["charter ", sha256(Each), "\n"] || Each <- Charters]]}
+        || {Name, Charters} <- [{"one", [Charter]}, {"nine", [Charter | [<<N>> || N <- lists:seq(1, 8)]]}]]
     ++ [{"ping.request", cambrian_message:ping(), "request ping\n"},
         {"known.request", cambrian_message:request(Base, Held),
          ["request ", hex(Base), "\n", [["holds ", hex(Id), "\n"] || Id <- Held]]}]
@@ -167,6 +189,11 @@ accepts("heartbeat", Bytes) ->
     try genuine_heartbeat(Bytes) of
         {Fate, _} -> Fate =:= ok
     catch error:{badmatch, _} -> false
+    end;
+accepts("charters", Bytes) ->
+    case cambrian_message:kind(Bytes) of
+        {charters, _} -> true;
+        _ -> false
     end;
 accepts("request", Bytes) -> element(1, cambrian_message:read_request(Bytes)) =:= ok;
 accepts("answer", Bytes) -> element(1, cambrian_message:read_answer(Bytes)) =:= ok.

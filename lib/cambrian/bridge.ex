@@ -268,6 +268,22 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
+  Publishes a charter in its realm, if it counts here (`Cambrian.Trust.amend/2`): from now on, all nodes
+  that take it tell it to others.
+
+      iex> owner = Cambrian.Identity.public_key(<<1::256>>)
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs.owned", capability: {:signed_by, owner})
+      iex> draft = %{realm: "org.example.docs.owned", number: 1, owners: [owner], revoked: [<<7::256>>]}
+      iex> {:ok, charter} = Cambrian.Charter.seal(draft, <<1::256>>)
+      iex> Cambrian.Bridge.publish_charter(charter)
+      :ok
+      iex> Cambrian.Bridge.stop()
+      :ok
+  """
+  @spec publish_charter(binary) :: :ok | {:error, Error.reason()}
+  defdelegate publish_charter(charter), to: :cambrian_bridge
+
+  @doc """
   Sends every genotype of a task, or of `:all`, to a process.
 
   Those that pass every check of their envelope arrive as Erlang's message,

@@ -254,6 +254,19 @@ defmodule Cambrian.Error do
   defp text(:circular), do: "the key would succeed itself"
   defp text(:banned_key), do: "the key is banned"
   defp text(:banned_genotype), do: "the genotype is banned"
+  defp text(:too_many_successions), do: "there is no room for one more succession"
+  defp text(:superseded), do: "a charter with a higher number counts"
+  defp text(:grant_expired), do: "the grant has ended"
+  defp text({:grant_too_long, ms}), do: "a grant may last for #{ms} ms at most, 366 days"
+
+  defp text({:bad_charter, {field, value, expected}}),
+    do: "#{inspect(field)} of a charter must be #{expected}, got: #{inspect(value)}"
+
+  defp text(:not_permitted), do: "it is not signed by who may publish in the realm, or owns it"
+  defp text(:too_few_owners), do: "fewer owners of the realm have signed it than must"
+  defp text(:retired_owner), do: "an owner signed it whose key is retired"
+  defp text(:banned_owner), do: "an owner signed it whose key is banned here"
+  defp text(:rate_limited), do: "more has come at once than may"
 
   defp text({:cambrian, {reason, {:cambrian_app, :start, _}}}),
     do: "the application :cambrian did not start: " <> text(reason)

@@ -17,7 +17,7 @@ defmodule Cambrian.Identity do
   `inspect/1` of an identity shows no secret, as that is behind a function.
   """
 
-  alias Cambrian.Error
+  alias Cambrian.{Boundary, Error}
 
   @typedoc "32 bytes that nobody else has."
   @type secret :: <<_::256>>
@@ -34,8 +34,18 @@ defmodule Cambrian.Identity do
   @typedoc "`:time` in ms since 1970."
   @type succession :: %{old: key, new: key, time: non_neg_integer}
 
-  @typedoc "`:by` is the realm's owner; `:until` in ms since 1970."
-  @type grant :: %{realm: String.t(), by: key, key: key, until: non_neg_integer}
+  @typedoc """
+  `:by` are the owners of the realm who signed it; `:issued` and `:until` in ms since 1970, and one of
+  version 1 does not say when it was issued. `:id` is what a charter revokes it by: `Cambrian.Charter`.
+  """
+  @type grant :: %{
+          realm: String.t(),
+          key: key,
+          issued: non_neg_integer | nil,
+          until: non_neg_integer,
+          by: [key],
+          id: <<_::256>>
+        }
 
   @doc """
   A new secret.
@@ -128,25 +138,59 @@ defmodule Cambrian.Identity do
   defdelegate read_succession(bytes), to: :cambrian_identity
 
   @doc """
-  Lets a key publish in a realm that takes what `realm_secret` has signed, until a time in ms since
-  1970.
+  Lets a key publish in a realm that takes what its owners have signed, from now until a time in ms
+  since 1970, at most 366 days from now. Where the realm wants several owners, the others sign it too:
+  `cosign/2`.
 
       iex> key = Cambrian.Identity.public_key(<<2::256>>)
-      iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", key, 1_893_456_000_000)
+      iex> tomorrow = System.system_time(:millisecond) + 86_400_000
+      iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", key, tomorrow)
       iex> {:ok, %{realm: "org.example.docs", key: ^key, until: until}} = Cambrian.Identity.read_grant(grant)
-      iex> until
-      1893456000000
+      iex> until == tomorrow
+      true
+      iex> Cambrian.Identity.grant(<<1::256>>, "org.example.docs", key, 4_102_444_800_000)
+      {:error, {:grant_too_long, 31622400000}}
   """
   @spec grant(secret, String.t(), key, non_neg_integer) ::
           {:ok, binary} | {:error, Error.reason()}
   defdelegate grant(realm_secret, realm, key, until), to: :cambrian_identity
 
   @doc """
-  What a grant of `grant/4` says, if its signature is genuine.
+  The same grant with the signature of one owner more.
+
+      iex> tomorrow = System.system_time(:millisecond) + 86_400_000
+      iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", <<7::256>>, tomorrow)
+      iex> {:ok, grant} = Cambrian.Identity.cosign(<<2::256>>, grant)
+      iex> {:ok, %{by: by}} = Cambrian.Identity.read_grant(grant)
+      iex> length(by)
+      2
+  """
+  @spec cosign(secret, grant :: binary) :: {:ok, binary} | {:error, Error.reason()}
+  defdelegate cosign(realm_secret, grant), to: :cambrian_identity
+
+  @doc """
+  A grant that another key signed, signed anew by this one: for the same realm and key, from now until
+  the same time. For an owner who rotated, as what the retired key signed is refused.
+
+      iex> tomorrow = System.system_time(:millisecond) + 86_400_000
+      iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", <<7::256>>, tomorrow)
+      iex> {:ok, again} = Cambrian.Identity.reissue(<<2::256>>, grant)
+      iex> {:ok, %{by: [by]}} = Cambrian.Identity.read_grant(again)
+      iex> by == Cambrian.Identity.public_key(<<2::256>>)
+      true
+  """
+  @spec reissue(secret, grant :: binary) :: {:ok, binary} | {:error, Error.reason()}
+  defdelegate reissue(realm_secret, grant), to: :cambrian_identity
+
+  @doc """
+  What a grant of `grant/4` says, if its signatures are genuine.
 
       iex> Cambrian.Identity.read_grant("from a stranger")
       {:error, :malformed}
   """
   @spec read_grant(binary) :: {:ok, grant} | {:error, Error.reason()}
-  defdelegate read_grant(bytes), to: :cambrian_identity
+  def read_grant(bytes) do
+    with {:ok, grant} <- :cambrian_identity.read_grant(bytes),
+         do: {:ok, Boundary.without_undefined(grant)}
+  end
 end

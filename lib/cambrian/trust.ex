@@ -21,7 +21,10 @@ defmodule Cambrian.Trust do
   ## Options
 
     * `:capability` - who may publish: `:open` for everybody, the default; `{:keys, keys}`; or
-      `{:signed_by, key}` for those whom the owner of that key let, by `Cambrian.Identity.grant/4`.
+      `{:signed_by, key}` for those whom the owner of that key let, by `Cambrian.Identity.grant/4`;
+      `{:signed_by, %{owners: keys, threshold: n}}` names several owners, n of whom must sign. These are
+      the first owners: later ones are named by charters, `amend/2`, which stay as long as the first
+      owners are the same.
     * `:rate` - `{per_second, burst}` for each origin, default `{5, 50}`.
     * `:tolerance` - how much more than is measured may be claimed, relative to the larger of the
       two, default 0.01. A task that is not the same every time needs more.
@@ -128,7 +131,11 @@ defmodule Cambrian.Trust do
 
   @doc """
   Takes a certificate of succession: from now on the new key has the reputation, the capability and
-  the sequence of the old one, which is refused.
+  the sequence of the old one, which is refused; if that owns the realm, the new one does. A realm that
+  is not open takes none of keys that may not publish there.
+
+  At most ten a second are verified for a key that has earned a name or may publish in a closed realm,
+  and ten for all others together.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> certificate = Cambrian.Identity.succession(<<1::256>>, <<2::256>>)
@@ -137,6 +144,37 @@ defmodule Cambrian.Trust do
   """
   @spec follow(realm, binary) :: :ok | {:error, Error.reason()}
   defdelegate follow(realm, certificate), to: :cambrian_trust
+
+  @doc """
+  Takes a charter of the realm, which the owners of the realm and those that it names must have signed:
+  from now on it says who owns the realm and what is revoked.
+
+  `Cambrian.Bridge.publish_charter/1` tells others at once; a bridge that runs tells them within a
+  minute.
+
+      iex> owner = Cambrian.Identity.public_key(<<1::256>>)
+      iex> realm = "org.example.docs.amend"
+      iex> :ok = Cambrian.Trust.open(realm, capability: {:signed_by, owner})
+      iex> {:ok, charter} = Cambrian.Charter.seal(%{realm: realm, number: 2, owners: [owner]}, <<1::256>>)
+      iex> Cambrian.Trust.amend(realm, charter)
+      :ok
+      iex> {:ok, older} = Cambrian.Charter.seal(%{realm: realm, number: 1, owners: [owner]}, <<1::256>>)
+      iex> Cambrian.Trust.amend(realm, older)
+      {:error, :superseded}
+  """
+  @spec amend(realm, binary) :: :ok | {:error, Error.reason()}
+  defdelegate amend(realm, charter), to: :cambrian_trust
+
+  @doc """
+  The charter that counts, as bytes; nil, if the realm has none.
+
+      iex> Cambrian.Trust.charter("org.example.docs.unknown")
+      nil
+  """
+  @spec charter(realm) :: binary | nil
+  def charter(realm) do
+    with :none <- :cambrian_trust.charter(realm), do: nil
+  end
 
   @doc """
   Tells what was measured here of a claim, which moves its origin's reputation.
@@ -200,7 +238,8 @@ defmodule Cambrian.Trust do
 
   @doc """
   All that is known of a realm: `:origins` with their standings, `:bans`, `:retired` keys with their
-  successors, how many were `:refused` for which reason, and the options.
+  successors, the `:owners` that may sign now and the `:charter` that says so, `:none` where there are
+  none, how many were `:refused` for which reason, and the options.
 
   `:condition` is `:sound`; `{:fell_back, damaged}` where the newest file was damaged and the one
   before it was taken, so that bans and standings of the last moments before that are lost; or
@@ -248,8 +287,8 @@ defmodule Cambrian.Trust do
   Sends events to the caller from now on.
 
   They arrive as Erlang's message `{:cambrian_trust, realm, event}`, with what is not known as
-  `:undefined`. The events are `{:refused, refusal}`, `{:banned, ban}`, `{:unbanned, subject}` and
-  `{:followed, succession}`. A process that does not read its messages loses some.
+  `:undefined`. The events are `{:refused, refusal}`, `{:banned, ban}`, `{:unbanned, subject}`,
+  `{:followed, succession}` and `{:amended, charter}`. A process that does not read its messages loses some.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> :ok = Cambrian.Trust.subscribe("org.example.docs.trust")

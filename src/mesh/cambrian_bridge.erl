@@ -16,7 +16,7 @@
 %% it exits with `noproc', and where the application does not run it raises `{not_started, How}'.
 -module(cambrian_bridge).
 
--export([start_link/1, start/1, stop/0, stop/1, realms/0, join/1, publish_genotype/2, subscribe_genotypes/2,
+-export([start_link/1, start/1, stop/0, stop/1, realms/0, join/1, publish_genotype/2, publish_charter/1, subscribe_genotypes/2,
          unsubscribe_genotypes/1, list_nodes/0, list_nodes/1, global_best/0, global_best/1, why/1, migrations/0, identity/0,
          rotate/0, status/0, status/1, counts/0]).
 -export_type([options/0, peer/0, best/0, story/0, migration/0, status/0]).
@@ -232,6 +232,27 @@ claims_table() ->
 is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =< 255.
 
 is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
+
+%% @doc Publishes a charter ({@link cambrian_charter}) in its realm, if it counts here ({@link cambrian_trust:amend/2}): from
+%% now on, all nodes that take it tell it to others.
+%%
+%% ```
+%% 1> Owner = cambrian_identity:public_key(<<1:256>>).
+%% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, capability => {signed_by, Owner}}).
+%% 3> {ok, Charter} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [Owner],
+%%                                            revoked => [<<7:256>>]}, <<1:256>>).
+%% 4> cambrian_bridge:publish_charter(Charter).
+%% ok
+%% 5> cambrian_bridge:publish_charter(<<"no charter">>).
+%% {error,malformed}
+%% 6> ok = cambrian_bridge:stop().
+%% '''
+-spec publish_charter(binary()) -> ok | {error, term()}.
+publish_charter(Charter) when is_binary(Charter) ->
+    case cambrian_charter:peek(Charter) of
+        {ok, #{realm := Realm}} -> call(Realm, {amend, Charter});
+        Error -> Error
+    end.
 
 %% @doc Sends `{cambrian_bridge, Ref, #{genotype, task, fitness, generation, origin}}' to a process for every
 %% genotype of a task, or of all, that passes every check of its envelope. The fitness is a claim.

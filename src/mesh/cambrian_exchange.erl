@@ -5,13 +5,15 @@
 %% A champion that is worth it is told to all: whole if it is small, else as an announcement, for whoever lacks it to ask
 %% for. What is heard and passes the checks of {@link cambrian_admission} waits in quarantine until a population here has
 %% measured it; only what was measured here counts. The best that a node knows of each task, wherever it was bred, it
-%% announces again by Trickle: so those that were away, and both sides of a partition, end with the same.
+%% announces again by Trickle: so those that were away, and both sides of a partition, end with the same. So it does with the
+%% charters of the realm.
 %%
 %% Every function answers with effects for the caller to carry out. `Now' is in ms of a clock that never goes back; what
 %% others read, and what is compared with what they wrote, is in ms since 1970, which {@link set_clock/2} says.
 -module(cambrian_exchange).
 
--export([new/1, set_clock/2, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, worked/4, publish/5, asked/3, answered/4, tick/2, wake/1,
+-export([new/1, set_clock/2, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, worked/4, publish/5, amend/3, asked/3,
+         answered/4, tick/2, wake/1,
          renamed/3, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
 -export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0]).
 
@@ -59,6 +61,8 @@
                    sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
                    members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()},
                    heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
+                   %% when to tell the charters of the realm, if it has any
+                   charters = none :: none | cambrian_trickle:trickle(), charters_rand :: rand:state(),
                    %% the time in the last heartbeat
                    stamp = 0 :: integer(),
                    %% that were alive when it was counted last, with this one
@@ -102,7 +106,7 @@ new(#{trust := {Ask, Trust}, seed := Seed, now := Now, identity := #{key := Key}
     X = #exchange{options = maps:merge(?DEFAULTS, maps:without([trust, seed, now, clock, sequence], Options)),
                   ask = Ask, trust = Trust, rand = Rand, clock = Clock,
                   sequence = maps:get(sequence, Options, (Now + Clock) * 1000), members = cambrian_members:new(Key),
-                  heartbeat_at = Now, tell_at = Now},
+                  heartbeat_at = Now, tell_at = Now, charters_rand = rand:seed_s(exsss, {Seed, 0, 0})},
     tick(Now, X).
 
 %% @doc How many ms since 1970 there are beyond `Now', which changes when somebody sets the clock of this machine.
@@ -379,6 +383,7 @@ heard(Bytes, Now, X) ->
              {announcement, Urgency, Record, Address} -> heard_announcement(Urgency, Record, Address, Now, X);
              {heartbeat, Body, Signature} -> heard_heartbeat(Body, Signature, Now, X);
              {succession, Certificate} -> heard_succession(Certificate, Now, X);
+             {charters, Charters} -> heard_charters(Charters, Now, X);
              malformed -> refused(malformed, Now, X)
          end).
 
@@ -415,14 +420,75 @@ heard_of(#{origin := Origin}, Now, #exchange{members = Members} = X) ->
     X#exchange{members = cambrian_members:spoke(Origin, Now, Members)}.
 
 heard_succession(Certificate, Now, X) ->
-    case cambrian_identity:read_succession(Certificate) of
-        {ok, #{old := Old} = Succession} ->
-            case ask({follow, Succession}, Now, X) of
-                {ok, #exchange{members = Members} = Next} -> Next#exchange{members = cambrian_members:forget(Old, Members)};
-                {{error, Reason}, Next} -> rejected(Reason, Next)
-            end;
-        {error, Reason} -> refused(Reason, Now, X)
+    case followed(Certificate, Now, X) of
+        {ok, #exchange{members = Members} = Next} ->
+            {ok, #{old := Old}} = cambrian_identity:peek_succession(Certificate),
+            Next#exchange{members = cambrian_members:forget(Old, Members)};
+        {known, Next} -> Next;
+        {{error, Reason}, Next} -> rejected(Reason, Next)
     end.
+
+followed(Certificate, Now, #exchange{trust = Trust} = X) ->
+    {Answer, Next} = cambrian_admission:succession(Certificate, option(once, X), admission(Now, X), Trust),
+    {Answer, X#exchange{trust = Next}}.
+
+%%% ---- charters ---------------------------------------------------------------------------
+
+%% @doc What the owners of the realm signed, for this node and all others.
+-spec amend(binary(), Now :: integer(), exchange()) -> {ok | {error, term()}, [effect()], exchange()}.
+amend(Charter, Now, X) ->
+    case amended(Charter, Now, X) of
+        {ok, Next} -> answer(ok, tell_charters(Now, say_charters_again(Now, Next)));
+        {same, Next} -> answer(ok, tell_charters(Now, Next));
+        {older, Next} -> answer({error, superseded}, Next);
+        {Error, Next} -> answer(Error, Next)
+    end.
+
+amended(Charter, Now, #exchange{trust = Trust} = X) ->
+    {Answer, Next} = cambrian_admission:charter(Charter, option(once, X), admission(Now, X), Trust),
+    {Answer, X#exchange{trust = Next}}.
+
+%% Who tells older ones is told the newer soon, and so are others of what was news here.
+heard_charters(Charters, Now, X) ->
+    {Answers, Next} = lists:mapfoldl(fun(Charter, Y) -> amended(Charter, Now, Y) end, X, Charters),
+    case {lists:member(ok, Answers), lists:last(Answers)} of
+        {true, _} -> say_charters_again(Now, Next);
+        {false, older} -> say_charters_again(Now, Next);
+        {false, same} -> heard_same_charters(Next);
+        {false, {error, Reason}} -> rejected(Reason, Next)
+    end.
+
+heard_same_charters(#exchange{charters = none} = X) -> X;
+heard_same_charters(#exchange{charters = Trickle} = X) -> X#exchange{charters = cambrian_trickle:heard(Trickle)}.
+
+say_charters_again(Now, #exchange{charters = none, charters_rand = Rand} = X) ->
+    X#exchange{charters = cambrian_trickle:new(?TRICKLE, Rand, Now)};
+say_charters_again(Now, #exchange{charters = Trickle, nodes = Nodes} = X) ->
+    #{shortest := Shortest} = ?TRICKLE,
+    X#exchange{charters = cambrian_trickle:reset(max(Shortest, 2 * Nodes * ?PACE_MS), Now, Trickle)}.
+
+tell_charters(Now, X) ->
+    case ask(charters, Now, X) of
+        {[], Next} -> Next#exchange{charters = none};
+        {Charters, Next} -> effect({publish, cambrian_message:charters(Charters)}, Next)
+    end.
+
+charters_due(_Now, #exchange{charters = none} = X) -> X;
+charters_due(Now, #exchange{charters = Trickle} = X) ->
+    case cambrian_trickle:tick(Now, Trickle) of
+        {speak, Next} -> tell_charters(Now, X#exchange{charters = Next});
+        {quiet, Next} -> X#exchange{charters = Next}
+    end.
+
+%% Who trusts here may have been given one directly.
+look_for_charters(Now, #exchange{charters = none} = X) ->
+    case ask(charters, Now, X) of
+        {[], Next} -> Next;
+        {_, Next} -> say_charters_again(Now, Next)
+    end;
+look_for_charters(_Now, X) -> X.
+
+%%% ---- heartbeats of others ---------------------------------------------------------------
 
 heard_heartbeat(Body, Signature, Now, #exchange{members = Members} = X) ->
     case cambrian_message:read_heartbeat(Body, cambrian_members:max_interval()) of
@@ -459,7 +525,11 @@ welcome(Now, #exchange{heartbeat_at = At, spoke_at = Spoke, rand = Rand} = X) ->
     case counted(Now, X) of
         #exchange{nodes = Nodes, tasks = Tasks} = Counted when Nodes =< ?FEW ->
             {Ms, Next} = rand:uniform_s(?WELCOME_MS, Rand),
-            Counted#exchange{heartbeat_at = min(At, max(Now, Spoke + ?WELCOME_MS) + Ms), rand = Next,
+            Welcoming = case Counted of
+                            #exchange{charters = none} -> Counted;
+                            _ -> say_charters_again(Now, Counted)
+                        end,
+            Welcoming#exchange{heartbeat_at = min(At, max(Now, Spoke + ?WELCOME_MS) + Ms), rand = Next,
                              tasks = maps:map(fun(_, Task) -> say_again(Now, Task, Counted) end, Tasks)};
         Counted -> Counted
     end.
@@ -814,8 +884,9 @@ still_better(Pending, Held) -> case beats(Pending, Held) of true -> Pending; fal
 
 %% @doc When it wants to be told of the time.
 -spec wake(exchange()) -> integer().
-wake(#exchange{heartbeat_at = Heartbeat, tell_at = Tell, tasks = Tasks}) ->
-    lists:min([Heartbeat, Tell | lists:append([wakes(Task) || Task <- maps:values(Tasks)])]).
+wake(#exchange{heartbeat_at = Heartbeat, tell_at = Tell, tasks = Tasks} = X) ->
+    lists:min([Heartbeat, Tell | [cambrian_trickle:wake(Trickle) || Trickle <- [X#exchange.charters], Trickle =/= none]
+                                     ++ lists:append([wakes(Task) || Task <- maps:values(Tasks)])]).
 
 wakes(#task{trickle = Trickle, migrant_at = Migrant, pending = Pending, free_at = Free, best = Best} = Task) ->
     [cambrian_trickle:wake(Trickle) || Best =/= undefined] ++ [Migrant || Migrant =/= never]
@@ -830,11 +901,11 @@ is_due(#task{pending = #held{claims = #{fitness := Fitness}}, threshold = Thresh
 -spec tick(Now :: integer(), exchange()) -> {[effect()], exchange()}.
 tick(Now, #exchange{tasks = Tasks} = X) ->
     Spoken = lists:foldl(fun(Name, Y) -> tick_task(task(Name, Y), Now, Y) end, X, lists:sort(maps:keys(Tasks))),
-    done(ping(Now, successions(Now, heartbeat(Now, Spoken)))).
+    done(ping(Now, charters_due(Now, successions(Now, heartbeat(Now, Spoken))))).
 
 heartbeat(Now, #exchange{heartbeat_at = At} = X) when At > Now -> X;
 heartbeat(Now, #exchange{options = #{realm := Realm, address := Address, identity := Identity}} = Uncounted) ->
-    #exchange{members = Members, stamp = Last} = X = counted(Now, Uncounted),
+    #exchange{members = Members, stamp = Last} = X = look_for_charters(Now, counted(Now, Uncounted)),
     Interval = cambrian_members:interval(Now, Members),
     Stamp = cambrian_members:stamp(time(Now, X), Last),
     Bytes = cambrian_message:heartbeat(Realm, Address, {Stamp, Interval}, Identity),
@@ -842,11 +913,18 @@ heartbeat(Now, #exchange{options = #{realm := Realm, address := Address, identit
     {Share, Rand} = rand:uniform_s(X#exchange.rand),
     effect({publish, Bytes}, X#exchange{heartbeat_at = Now + round(Interval * (1 + Share) / 2), spoke_at = Now, stamp = Stamp, rand = Rand}).
 
-%% Some were away, and delivery is at most once.
+%% Some were away, and delivery is at most once. What all are told holds here as well.
 successions(Now, #exchange{tell_at = At} = X) when At > Now -> X;
 successions(Now, #exchange{options = #{identity := #{successions := Successions}}} = X) ->
     Told = X#exchange{tell_at = Now + ?TELL_MS},
-    lists:foldl(fun(Certificate, Y) -> effect({publish, Certificate}, Y) end, Told, Successions).
+    lists:foldl(fun(Certificate, Y) -> effect({publish, Certificate}, followed_here(Certificate, Now, Y)) end, Told, Successions).
+
+followed_here(Certificate, Now, X) ->
+    {ok, #{old := Old}} = cambrian_identity:peek_succession(Certificate),
+    case ask({is_heard, Old}, Now, X) of
+        {true, Heard} -> element(2, followed(Certificate, Now, Heard));
+        {false, Unheard} -> Unheard
+    end.
 
 %% Only who chooses by distance needs to know it.
 ping(Now, #exchange{options = #{topology := {nearest, _}}, members = Members, pings = Pings} = X)

@@ -143,6 +143,9 @@ handle_call({publish, Genotype, #{task := Task, fitness := Fitness} = Given}, _F
     Claims = (maps:with([generation, parents, operators], Given))#{fitness => float(Fitness)},
     {Answer, Effects, Next} = cambrian_exchange:publish(text(Task), Genotype, Claims, now_ms(), current(State)),
     {reply, Answer, carry_out(Effects, State#state{exchange = Next})};
+handle_call({amend, Charter}, _From, State) ->
+    {Answer, Effects, Next} = cambrian_exchange:amend(Charter, now_ms(), current(State)),
+    {reply, Answer, carry_out(Effects, State#state{exchange = Next})};
 handle_call({subscribe, Ref, Task, Pid}, _From, #state{subscribers = Subscribers} = State) ->
     Wanted = case Task of all -> all; _ -> text(Task) end,
     {reply, ok, listening(State#state{subscribers = Subscribers#{Ref => {Pid, Wanted, monitor(process, Pid)}}})};

@@ -1,18 +1,18 @@
 %% @private
 %% What travels in a realm beside envelopes and successions, as bytes: `docs/wire-format.md'.
 %%
-%% On the topic: an announcement is a record, freshly signed by whoever holds a genotype and measured it, and where to
+%% On the topic: charters are what the owners of the realm signed, told by everybody; an announcement is a record, freshly signed by whoever holds a genotype and measured it, and where to
 %% ask for its genes; a heartbeat says who is there and where. By call: a request names a genotype and what the asker
 %% holds already; its answer is a difference to one of these, or the whole.
 -module(cambrian_message).
 
--export([kind/1, announcement/3, heartbeat/4, read_heartbeat/2, is_genuine/3, request/2, read_request/1, ping/0,
+-export([kind/1, charters/1, announcement/3, heartbeat/4, read_heartbeat/2, is_genuine/3, request/2, read_request/1, ping/0,
          answer/1, read_answer/1]).
 -export_type([kind/0, urgency/0, heartbeat/0, answer/0]).
 
 %% `news' are for everybody, whatever they have; `best' is the best that its announcer knows, for those who have less.
 -type urgency() :: news | best.
--type kind() :: {envelope, binary()} | {succession, binary()} | {announcement, urgency(), Record :: binary(), address()}
+-type kind() :: {envelope, binary()} | {succession, binary()} | {charters, [binary()]} | {announcement, urgency(), Record :: binary(), address()}
               | {heartbeat, Body :: binary(), Signature :: binary()} | malformed.
 -type address() :: binary().
 %% `interval' in ms is when to expect the next one.
@@ -31,6 +31,9 @@
 %% To each of them a difference is made.
 -define(MAX_HELD, 4).
 -define(MAX_RECORD, 16_384).
+%% As many as a realm keeps ({@link cambrian_keyring}), each of at most 16 KiB.
+-define(MAX_CHARTERS, 9).
+-define(MAX_CHARTERS_BYTES, ?MAX_CHARTERS * (16_384 + 3) + 2).
 
 %% @doc By its first bytes; nothing is checked yet.
 -spec kind(term()) -> kind().
@@ -47,12 +50,25 @@ kind(<<16#93, Kind, _/binary>> = Bytes) when Kind >= ?NEWS, Kind =< ?HEARTBEAT, 
             {announcement, urgency(Urgency), Record, Address};
         _ -> malformed
     end;
+kind(<<16#91, 9:4, Count:4, _/binary>> = Bytes) when Count >= 1, Count =< ?MAX_CHARTERS, byte_size(Bytes) =< ?MAX_CHARTERS_BYTES ->
+    case unpack(Bytes) of
+        {ok, [Charters]} when length(Charters) =:= Count ->
+            case lists:all(fun is_binary/1, Charters) of
+                true -> {charters, Charters};
+                false -> malformed
+            end;
+        _ -> malformed
+    end;
 %% An envelope that is none is told why by who reads envelopes.
 kind(Bytes) when is_binary(Bytes) -> {envelope, Bytes};
 kind(_) -> malformed.
 
 urgency(?NEWS) -> news;
 urgency(?BEST) -> best.
+
+%% @doc The oldest first, the one that counts last.
+-spec charters([binary()]) -> binary().
+charters(Charters) -> pack([Charters]).
 
 -spec announcement(urgency(), Record :: binary(), address()) -> binary().
 announcement(news, Record, Address) -> pack([?NEWS, Record, Address]);

@@ -5,7 +5,7 @@
 %% who has the realm as a value asks {@link cambrian_realm:ask/3}. What costs is done here, by whoever calls.
 -module(cambrian_admission).
 
--export([envelope/4, envelope/5, record/3, record/4]).
+-export([envelope/4, envelope/5, record/3, record/4, succession/4, charter/4, every_time/2]).
 -export_type([ask/1, base_of/0, once/0]).
 
 -type ask(State) :: fun((cambrian_realm:request(), State) -> {Answer :: term(), State}).
@@ -24,10 +24,12 @@ envelope(Bytes, BaseOf, Ask, State) -> envelope(Bytes, BaseOf, fun every_time/2,
           {{ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}, State}.
 envelope(Bytes, BaseOf, Once, Ask, State) ->
     case read(fun cambrian_envelope:read/1, Bytes) of
-        {ok, Envelope, Claims} -> admit(Claims, Claims, fun() -> open(Envelope, Bytes, BaseOf, Once) end, Ask, State);
+        {ok, Envelope, Claims} -> admit(Claims, Claims, fun() -> open(Envelope, Bytes, BaseOf, Once) end, Once, Ask, State);
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
     end.
 
+%% @doc For who reads each only once.
+-spec every_time(Key :: term(), fun(() -> Result)) -> Result.
 every_time(_Key, Fun) -> Fun().
 
 %% @doc The same for claims and signature alone.
@@ -41,7 +43,7 @@ record(Bytes, Once, Ask, State) ->
     case read(fun cambrian_envelope:peek_record/1, Bytes) of
         {ok, Claims} ->
             Prove = fun() -> Once({record, Bytes}, fun() -> cambrian_envelope:read_record(Bytes) end) end,
-            case admit(Claims, Claims, Prove, Ask, State) of
+            case admit(Claims, Claims, Prove, Once, Ask, State) of
                 {{ok, _, Claims}, Next} -> {{ok, Claims}, Next};
                 No -> No
             end;
@@ -62,16 +64,24 @@ open(Envelope, Bytes, BaseOf, Once) ->
         Other -> Other
     end.
 
-%% `Asked' are the claims with the grant as it was read, where it had to be. `Prove' does what costs.
-admit(Claims, Asked, Prove, Ask, State) ->
+%% `Asked' are the claims with what the grant says, where that had to be read. `Prove' does what costs.
+admit(Claims, Asked, Prove, Once, Ask, State) ->
     case Ask({admit, Asked}, State) of
         {ok, Next} -> proved(Prove(), Claims, Asked, Ask, Next);
         {{read_grant, Bytes}, Next} ->
-            case cambrian_identity:read_grant(Bytes) of
-                {ok, Grant} -> admit(Claims, Asked#{grant := Grant}, Prove, Ask, Next);
+            case cambrian_identity:peek_grant(Bytes) of
+                {ok, Grant} ->
+                    ProveBoth = fun() -> prove_grant(Bytes, Prove, Once) end,
+                    admit(Claims, Asked#{grant := Grant}, ProveBoth, Once, Ask, Next);
                 {error, _} -> Ask({refused, not_permitted, Claims}, Next)
             end;
         No -> No
+    end.
+
+prove_grant(Bytes, Prove, Once) ->
+    case Once({grant, Bytes}, fun() -> cambrian_identity:read_grant(Bytes) end) of
+        {ok, _} -> Prove();
+        {error, _} -> {error, not_permitted}
     end.
 
 proved({ok, Proved}, Claims, Asked, Ask, State) ->
@@ -83,4 +93,39 @@ proved({error, Reason}, _Claims, Asked, Ask, State) ->
     case cambrian_realm:is_rubbish(Reason) of
         true -> Ask({cheated, Reason, Asked}, State);
         false -> Ask({refused, Reason, Asked}, State)
+    end.
+
+%%% ---- certificates -----------------------------------------------------------------------
+
+%% @doc A certificate of succession: whether it could be followed, and only then its signatures. `known', if it was followed
+%% before.
+-spec succession(Bytes :: term(), once(), ask(State), State) -> {ok | known | {error, Reason :: term()}, State}.
+succession(Bytes, Once, Ask, State) ->
+    case read(fun cambrian_identity:peek_succession/1, Bytes) of
+        {ok, #{old := Old} = Said} ->
+            Read = fun() -> cambrian_identity:read_succession(Bytes) end,
+            verify(Said#{origin => Old}, {may_follow, Said#{origin => Old}}, {follow, Said}, fun() -> Once({succession, Bytes}, Read) end, Ask,
+                   State);
+        {error, Reason} -> Ask({refused, Reason, #{}}, State)
+    end.
+
+%% @doc A charter of the realm: whether it could count, and only then its signatures. Else it is the `same' as the one that
+%% counts, or `older'.
+-spec charter(Bytes :: term(), once(), ask(State), State) -> {ok | same | older | {error, Reason :: term()}, State}.
+charter(Bytes, Once, Ask, State) ->
+    case read(fun cambrian_charter:peek/1, Bytes) of
+        {ok, Said} ->
+            Read = fun() -> cambrian_charter:read(Bytes) end,
+            verify(Said, {may_amend, Said}, {amend, Bytes, Said}, fun() -> Once({charter, Bytes}, Read) end, Ask, State);
+        {error, Reason} -> Ask({refused, Reason, #{}}, State)
+    end.
+
+verify(Said, May, Then, Verify, Ask, State) ->
+    case Ask(May, State) of
+        {ok, Next} ->
+            case Verify() of
+                {ok, _} -> Ask(Then, Next);
+                {error, Reason} -> Ask({refused, Reason, Said}, Next)
+            end;
+        Other -> Other
     end.

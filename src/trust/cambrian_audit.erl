@@ -30,7 +30,7 @@
 -define(WINDOW_MS, 60_000).
 %% A disk that takes nothing must not cost the VM its memory.
 -define(MAX_QUEUE, 1000).
--define(IDS, [origin, genotype, base, key, old, new]).
+-define(IDS, [origin, genotype, base, key, old, new, id]).
 
 -record(state, {dir :: cambrian_file:path(), sizes :: #{kind() => {pos_integer(), pos_integer()}},
                 logs = #{} :: #{kind() => cambrian_audit_log:log()},

@@ -11,9 +11,10 @@
 %% '''
 -module(cambrian_identity).
 
--export([new/0, public_key/1, name/1, from_secret/1, load/1, rotate/1, succession/2, read_succession/1, grant/4, read_grant/1]).
--export([is_succession/1]).
--export_type([secret/0, key/0, name/0, identity/0, succession/0, grant/0, error/0]).
+-export([new/0, public_key/1, name/1, from_secret/1, load/1, rotate/1, succession/2, read_succession/1, grant/4, cosign/2,
+         reissue/2, read_grant/1]).
+-export([is_succession/1, peek_succession/1, peek_grant/1, longest_grant/0, without_arguments/1]).
+-export_type([secret/0, key/0, name/0, identity/0, succession/0, grant/0, grant_id/0, error/0]).
 
 -type secret() :: <<_:256>>.
 -type key() :: <<_:256>>.
@@ -26,10 +27,17 @@
 -type succession() :: #{old := key(), new := key(), time := non_neg_integer()}.
 %% Times are in ms since 1970.
 
--type grant() :: #{realm := binary(), by := key(), key := key(), until := non_neg_integer()}.
+-type grant_id() :: <<_:256>>.
+-type grant() :: #{realm := binary(), key := key(), issued := undefined | non_neg_integer(), until := non_neg_integer(),
+                   by := [key()], id := grant_id()}.
+%% `by' are the owners who signed it; one of version 1 does not say when it was issued. The `id' is what a charter revokes it
+%% by ({@link cambrian_charter}).
+
 -type error() :: {too_large, pos_integer()} | malformed | {unsupported_version, non_neg_integer()} | bad_signature.
 
 -define(MAGIC, <<"cambrian identity 1\n">>).
+%% A leap year: the owners look at each member once a year, and no charter need revoke a grant for longer.
+-define(LONGEST_GRANT_MS, 366 * 86_400_000).
 %% Peers who were away for longer see a newcomer.
 -define(MAX_SUCCESSIONS, 100).
 -define(CONSONANTS, <<"bdfghjklmnprstvz">>).
@@ -53,7 +61,8 @@ new() -> crypto:strong_rand_bytes(32).
 -spec public_key(secret()) -> key().
 public_key(Secret) -> without_arguments(fun() -> cambrian_nif:identity_public_key(Secret) end).
 
-%% Raised anew, without the arguments: a stack that is logged must not hold a secret.
+%% @private Raised anew, without the arguments: a stack that is logged must not hold a secret.
+-spec without_arguments(fun(() -> Result)) -> Result.
 without_arguments(Fun) ->
     try Fun()
     catch error:badarg -> error(badarg)
@@ -196,26 +205,75 @@ succession(Old, New) ->
 -spec read_succession(binary()) -> {ok, succession()} | {error, error()}.
 read_succession(Bytes) -> cambrian_nif:identity_read_succession(Bytes).
 
+%% @private The same, whoever wrote it: no signature is looked at.
+-spec peek_succession(binary()) -> {ok, succession()} | {error, error()}.
+peek_succession(Bytes) -> cambrian_nif:identity_peek_succession(Bytes).
+
 %% @private Whether bytes look like a succession and not like an envelope: an array whose first `bin' holds an array of
 %% four. Nothing of it is checked.
 -spec is_succession(term()) -> boolean().
 is_succession(<<16#93, 16#c4, _Size, 16#94, _/binary>>) -> true;
 is_succession(_) -> false.
 
-%% @doc Lets a key publish in a realm that takes what `RealmSecret' has signed, until a time in ms since 1970.
+%% @doc Lets a key publish in a realm that takes what its owners have signed, from now until a time in ms since 1970, at most
+%% 366 days from now. Where the realm wants several owners, the others sign it too ({@link cosign/2}).
 %%
 %% ```
 %% 1> Key = cambrian_identity:public_key(<<2:256>>).
-%% 2> {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, Key, 1893456000000).
-%% 3> {ok, #{realm := Realm, key := Key, until := Until}} = cambrian_identity:read_grant(Grant), {Realm, Until}.
-%% {<<"org.example.lab">>,1893456000000}
+%% 2> Tomorrow = erlang:system_time(millisecond) + 86400000.
+%% 3> {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, Key, Tomorrow).
+%% 4> {ok, #{realm := Realm, key := Key, until := Tomorrow}} = cambrian_identity:read_grant(Grant), Realm.
+%% <<"org.example.lab">>
+%% 5> cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, Key, 1 bsl 60).
+%% {error,{grant_too_long,31622400000}}
 %% '''
 -spec grant(RealmSecret :: secret(), Realm :: binary(), key(), Until :: non_neg_integer()) ->
-          {ok, binary()} | {error, malformed}.
-grant(RealmSecret, Realm, Key, Until) ->
-    without_arguments(fun() -> cambrian_nif:identity_grant(RealmSecret, Realm, Key, Until) end).
+          {ok, binary()} | {error, malformed | {grant_too_long, MostMs :: pos_integer()}}.
+grant(RealmSecret, Realm, Key, Until) -> grant(RealmSecret, Realm, Key, Until, erlang:system_time(millisecond)).
 
-%% @doc What a grant says, if its signature is genuine.
+grant(_RealmSecret, _Realm, _Key, Until, Now) when is_integer(Until), Until - Now > ?LONGEST_GRANT_MS ->
+    {error, {grant_too_long, ?LONGEST_GRANT_MS}};
+grant(RealmSecret, Realm, Key, Until, Now) ->
+    without_arguments(fun() -> cambrian_nif:identity_grant(RealmSecret, Realm, Key, {Now, Until}) end).
+
+%% @doc The same grant with the signature of one owner more.
+%%
+%% ```
+%% 1> Tomorrow = erlang:system_time(millisecond) + 86400000.
+%% 2> {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, <<7:256>>, Tomorrow).
+%% 3> {ok, Both} = cambrian_identity:cosign(<<2:256>>, Grant).
+%% 4> {ok, #{by := By}} = cambrian_identity:read_grant(Both), length(By).
+%% 2
+%% '''
+-spec cosign(RealmSecret :: secret(), Grant :: binary()) -> {ok, binary()} | {error, error()}.
+cosign(RealmSecret, Grant) -> without_arguments(fun() -> cambrian_nif:identity_cosign_grant(RealmSecret, Grant) end).
+
+%% @doc A grant that another key signed, signed anew by this one: for the same realm and key, from now until the same time.
+%% For an owner who rotated, as what the retired key signed is refused.
+%%
+%% ```
+%% 1> Tomorrow = erlang:system_time(millisecond) + 86400000.
+%% 2> {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, <<7:256>>, Tomorrow).
+%% 3> {ok, Again} = cambrian_identity:reissue(<<2:256>>, Grant).
+%% 4> {ok, #{key := Key, by := [By]}} = cambrian_identity:read_grant(Again).
+%% 5> {Key =:= <<7:256>>, By =:= cambrian_identity:public_key(<<2:256>>)}.
+%% {true,true}
+%% '''
+-spec reissue(RealmSecret :: secret(), Grant :: binary()) -> {ok, binary()} | {error, grant_expired | error()}.
+reissue(RealmSecret, Grant) ->
+    Now = erlang:system_time(millisecond),
+    case read_grant(Grant) of
+        {ok, #{until := Until}} when Until =< Now -> {error, grant_expired};
+        {ok, #{realm := Realm, key := Key, until := Until}} ->
+            grant(RealmSecret, Realm, Key, min(Until, Now + ?LONGEST_GRANT_MS), Now);
+        Error -> Error
+    end.
+
+%% @private In ms.
+-spec longest_grant() -> pos_integer().
+longest_grant() -> ?LONGEST_GRANT_MS.
+
+%% @doc What a grant says, if its signatures are genuine.
 %%
 %% ```
 %% 1> cambrian_identity:read_grant(<<"from a stranger">>).
@@ -223,3 +281,7 @@ grant(RealmSecret, Realm, Key, Until) ->
 %% '''
 -spec read_grant(binary()) -> {ok, grant()} | {error, error()}.
 read_grant(Bytes) -> cambrian_nif:identity_read_grant(Bytes).
+
+%% @private The same, whoever wrote it: no signature is looked at.
+-spec peek_grant(binary()) -> {ok, grant()} | {error, error()}.
+peek_grant(Bytes) -> cambrian_nif:identity_peek_grant(Bytes).

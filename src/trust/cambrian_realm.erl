@@ -12,13 +12,11 @@
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/1, refused/2, is_rubbish/1, kind/1, checked/5,
-         failed/3,
-         accepted/2, succeed/3, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3, has_earned/2, named/2, bans/1, heir/2, reputation/2, report/1,
-         save/1, restore/1]).
+         failed/3, accepted/2, may_follow/3, succeed/3, may_amend/3, amend/4, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3,
+         has_earned/2, named/2, bans/1, heir/2, reputation/2, ownership/1, report/1, save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
-%% Who may publish: everybody, these, or whom the owner of a key let ({@link cambrian_identity:grant/4}).
--type capability() :: open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()}.
+-type capability() :: cambrian_keyring:capability().
 %% `rate' is how many envelopes of one origin are taken a second, and how many at once; `tolerance' how much more than
 %% is measured may be claimed, relative to the larger of the two.
 -type options() :: #{capability => capability(), rate => {PerSecond :: number(), Burst :: number()},
@@ -34,17 +32,17 @@
                       checked := non_neg_integer(), lies := non_neg_integer(),
                       sequence := non_neg_integer(), window := non_neg_integer(), seen := integer(),
                       tokens := number(), filled := integer(),
-                      grant := none | {By :: cambrian_identity:key(), Until :: non_neg_integer()}}.
+                      grant := none | cambrian_identity:grant()}.
 -type subject() :: {key, cambrian_identity:key()} | {genotype, cambrian_genotype:id()}.
 -type ban() :: #{what := subject(), reason := binary(), by := user | reputation, time := integer()}.
-%% `known' tells that something of the key had been heard before.
--type retired() :: #{heir := cambrian_identity:key(), known := boolean(), time := integer()}.
 %% What others ask of a realm, as a value or by its server. Of an envelope: may it be opened; it held; its signature held
-%% over what is no such genotype; it did not hold. Then: what was asked for and given, signed, is no such genotype; who
-%% succeeds whom; what was measured of a claim; that it could not be measured; a population took it in; may this be spread, may this key say that it is there.
+%% over what is no such genotype; it did not hold. Then: what was asked for and given, signed, is no such genotype; may
+%% a succession be verified, and who succeeds whom; the same of a charter; what was measured of a claim; that it could not be
+%% measured; a population took it in; may this be spread, may this key say that it is there.
 -type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
-                 | {follow, cambrian_identity:succession()}
+                 | {may_follow, cambrian_identity:succession()} | {follow, cambrian_identity:succession()}
+                 | {may_amend, cambrian_charter:charter()} | {amend, Bytes :: binary(), cambrian_charter:charter()} | charters
                  | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
                  | {failed, cambrian_identity:key()}
                  | {accepted, cambrian_identity:key()} | {is_banned, subject()} | {is_heard, cambrian_identity:key()}
@@ -52,6 +50,7 @@
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
                     origins := #{cambrian_identity:key() => standing()}, bans := [ban()],
                     retired := #{Old :: cambrian_identity:key() => New :: cambrian_identity:key()},
+                    owners := none | cambrian_keyring:owners(), charter := none | binary(),
                     refused := #{Reason :: atom() => pos_integer()}}.
 
 -record(realm, {name :: binary(),
@@ -59,13 +58,11 @@
                 rate = {5, 50} :: {number(), number()},
                 tolerance = 0.01 :: number(),
                 max = 10_000 :: pos_integer(),
-                %% of a list of keys, these and their heirs
-                members = #{} :: #{cambrian_identity:key() => member},
                 origins = #{} :: #{cambrian_identity:key() => standing()},
                 %% the same origins in the order in which they may be forgotten
                 leaving = gb_sets:new() :: gb_sets:set({integer(), cambrian_identity:key()}),
                 bans = #{} :: #{subject() => ban()},
-                retired = #{} :: #{cambrian_identity:key() => retired()},
+                keyring :: cambrian_keyring:keyring(),
                 %% below it are all numbers that envelopes of this node may have
                 sequence = 0 :: non_neg_integer(),
                 refused = #{} :: #{atom() => pos_integer()}}).
@@ -92,40 +89,31 @@
 %% @doc `name' is the realm's. `max' origins, and as many bans and successions, are remembered.
 -spec new(#{name := binary(), max => pos_integer(), atom() => term()}) -> realm().
 new(#{name := Name} = Options) ->
-    change(maps:without([name, max], Options), #realm{name = Name, max = maps:get(max, Options, 10_000)}).
+    Max = maps:get(max, Options, 10_000),
+    change(maps:without([name, max], Options), #realm{name = Name, max = Max, keyring = cambrian_keyring:new(Max)}).
 
 %% @doc What the options are checked by.
 -spec table() -> cambrian_options:table().
 table() ->
-    #{capability => {fun is_capability/1, <<"open, {keys, Keys} or {signed_by, Key}">>},
+    #{capability => {fun cambrian_keyring:is_capability/1,
+                     <<"open, {keys, Keys}, {signed_by, Key} or {signed_by, #{owners => 1 to 6 keys, threshold => N}}">>},
       rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},
       tolerance => {fun(N) -> is_number(N) andalso N >= 0 end, <<"a number from 0">>}}.
-
-is_capability(open) -> true;
-%% The guard fails for an improper list.
-is_capability({keys, Keys}) when length(Keys) >= 0 -> lists:all(fun is_key/1, Keys);
-is_capability({signed_by, Key}) -> is_key(Key);
-is_capability(_) -> false.
 
 is_rate({PerSecond, Burst}) -> is_number(PerSecond) andalso PerSecond > 0 andalso is_number(Burst) andalso Burst >= 1;
 is_rate(_) -> false.
 
 %% @doc Other options; those that are not given stay.
 -spec change(options(), realm()) -> realm().
-change(Options, #realm{capability = Capability, rate = Rate, tolerance = Tolerance} = Realm) ->
-    Changed = Realm#realm{capability = maps:get(capability, Options, Capability),
-                          rate = maps:get(rate, Options, Rate),
-                          tolerance = maps:get(tolerance, Options, Tolerance)},
-    Changed#realm{members = members(Changed)}.
-
-members(#realm{capability = {keys, Keys}} = Realm) ->
-    maps:from_list([{Key, member} || Listed <- Keys, Key <- [Listed, heir(Listed, Realm)]]);
-members(_) -> #{}.
+change(Options, #realm{capability = Capability, rate = Rate, tolerance = Tolerance, keyring = Keyring} = Realm) ->
+    Next = maps:get(capability, Options, Capability),
+    Realm#realm{capability = Next, keyring = cambrian_keyring:configure(Next, Keyring),
+                rate = maps:get(rate, Options, Rate), tolerance = maps:get(tolerance, Options, Tolerance)}.
 
 %%% ---- who is let in ----------------------------------------------------------------------
 
 %% @doc Whether an envelope of these claims may be opened, by the first no. With `{read_grant, Bytes}', the same is to
-%% be asked again with the grant as {@link cambrian_identity:read_grant/1} reads it, which takes too long to do it here.
+%% be asked again with what the grant says; whether it was signed is found out when all else is known to be right.
 -spec admit(claims(), Now :: integer(), realm()) -> {ok, realm()} | {read_grant, binary()} | {error, atom(), realm()}.
 admit(Claims, Now, Realm) ->
     case first_no(questions(), Claims, Now, Realm) of
@@ -182,35 +170,40 @@ banned(#{origin := Origin, genotype := Genotype}, _Now, Realm) ->
         _ -> ok
     end.
 
-retired(#{origin := Origin}, _Now, #realm{retired = Retired}) when is_map_key(Origin, Retired) -> retired_key;
-retired(_, _, _) -> ok.
-
-capability(_Claims, _Now, #realm{capability = open}) -> ok;
-capability(#{origin := Origin}, _Now, #realm{capability = {keys, _}, members = Members}) ->
-    case Members of
-        #{Origin := member} -> ok;
-        _ -> not_permitted
-    end;
-capability(#{origin := Owner}, _Now, #realm{capability = {signed_by, Owner}}) -> ok;
-capability(#{origin := Origin} = Claims, Now, #realm{capability = {signed_by, Owner}, origins = Origins} = Realm) ->
-    Shown = maps:get(grant, Claims, undefined),
-    case Origins of
-        #{Origin := #{grant := {Owner, Until}}} when Until > Now -> ok;
-        #{Origin := #{grant := {Owner, _}}} -> grant(Shown, grant_expired, Claims, Now, Realm);
-        _ -> grant(Shown, not_permitted, Claims, Now, Realm)
+retired(#{origin := Origin}, _Now, #realm{keyring = Keyring}) ->
+    case cambrian_keyring:is_retired(Origin, Keyring) of
+        true -> retired_key;
+        false -> ok
     end.
 
-%% A grant is also its key's heir's.
-grant(undefined, Otherwise, _Claims, _Now, _Realm) -> Otherwise;
-grant(Bytes, _, _, _, _) when is_binary(Bytes) -> {read_grant, Bytes};
-grant(#{realm := Name, by := Owner, key := Key, until := Until}, _, #{origin := Origin}, Now,
-      #realm{name = Name, capability = {signed_by, Owner}} = Realm) ->
-    case Key =:= Origin orelse heir(Key, Realm) =:= Origin of
-        true when Until > Now -> ok;
-        true -> grant_expired;
+capability(_Claims, _Now, #realm{capability = open}) -> ok;
+capability(#{origin := Origin}, _Now, #realm{capability = {keys, _}, keyring = Keyring}) ->
+    case cambrian_keyring:is_listed(Origin, Keyring) of
+        true -> ok;
         false -> not_permitted
     end;
-grant(_, _, _, _, _) -> not_permitted.
+capability(#{origin := Origin} = Claims, Now, #realm{capability = {signed_by, _}, keyring = Keyring} = Realm) ->
+    case cambrian_keyring:is_owner(Origin, Keyring) orelse remembered(Origin, Now, Realm) of
+        true -> ok;
+        ok -> ok;
+        No -> grant(maps:get(grant, Claims, undefined), No, Origin, Now, Realm)
+    end.
+
+%% A grant that was shown is good until it ends, unless its owners or they themselves are good no more.
+remembered(Origin, Now, #realm{origins = Origins} = Realm) ->
+    case Origins of
+        #{Origin := #{grant := #{} = Grant}} -> permitted(Grant, Origin, Now, Realm);
+        _ -> not_permitted
+    end.
+
+grant(undefined, Otherwise, _Origin, _Now, _Realm) -> Otherwise;
+grant(Bytes, _, _Origin, _Now, _Realm) when is_binary(Bytes) -> {read_grant, Bytes};
+grant(Grant, _, Origin, Now, Realm) -> permitted(Grant, Origin, Now, Realm).
+
+permitted(Grant, Origin, Now, #realm{name = Name, keyring = Keyring} = Realm) ->
+    cambrian_keyring:permits(Grant, {Name, Origin, Now}, banned_keys(Realm), Keyring).
+
+banned_keys(Realm) -> fun(Key) -> is_banned({key, Key}, Realm) end.
 
 rate(#{origin := Origin}, Now, Realm) ->
     case tokens(standing(Origin, Now, Realm), Now, Realm) >= 1 of
@@ -259,11 +252,11 @@ ask({cheated, Reason, Claims}, Now, Realm) ->
     end;
 ask({rubbish, Reason, #{origin := Origin}}, Now, Realm) ->
     {{error, Reason}, sent_rubbish(Origin, Reason, Now, Realm)};
-ask({follow, Succession}, Now, Realm) ->
-    case succeed(Succession, Now, Realm) of
-        {ok, Moved} -> {ok, Moved};
-        {error, Reason} -> {{error, Reason}, refused(Reason, Realm)}
-    end;
+ask({may_follow, Succession}, Now, Realm) -> counted(may_follow(Succession, Now, Realm), Realm);
+ask({follow, Succession}, Now, Realm) -> counted(succeed(Succession, Now, Realm), Realm);
+ask({may_amend, Charter}, Now, Realm) -> counted(may_amend(Charter, Now, Realm), Realm);
+ask({amend, Bytes, Charter}, Now, Realm) -> counted(amend(Bytes, Charter, Now, Realm), Realm);
+ask(charters, _Now, #realm{keyring = Keyring} = Realm) -> {cambrian_keyring:charters(Keyring), Realm};
 ask({checked, Origin, Claimed, Measured}, Now, Realm) -> checked(Origin, Claimed, Measured, Now, Realm);
 ask({failed, Origin}, Now, Realm) -> {ok, failed(Origin, Now, Realm)};
 ask({accepted, Origin}, _Now, Realm) -> {ok, accepted(Origin, Realm)};
@@ -274,6 +267,9 @@ ask({has_earned, Key}, _Now, Realm) -> {has_earned(Key, Realm), Realm}.
 answer({ok, Moved}, _Realm) -> {ok, Moved};
 answer({error, Reason, Counted}, _Realm) -> {{error, Reason}, Counted};
 answer({read_grant, Bytes}, Realm) -> {{read_grant, Bytes}, Realm}.
+
+counted({error, Reason}, Realm) -> {{error, Reason}, refused(Reason, Realm)};
+counted(Answer, _Realm) -> Answer.
 
 %%% ---- what moves an origin's standing ----------------------------------------------------
 
@@ -307,14 +303,14 @@ sent_rubbish(Key, Reason, Now, #realm{origins = Origins} = Realm) ->
 %% not; nor if it is a difference to something else, or of a later release.
 -spec is_rubbish(Reason :: term()) -> boolean().
 is_rubbish(Reason) ->
-    not lists:member(kind(Reason), [bad_signature, missing_base, wrong_base, unsupported_version, unknown_gene]).
+    not lists:member(kind(Reason), [bad_signature, not_permitted, missing_base, wrong_base, unsupported_version, unknown_gene]).
 
 arrived(#{origin := Origin, sequence := Sequence} = Claims, Now, Realm) ->
     #{received := Received} = Standing = standing(Origin, Now, Realm),
     Arrived = Standing#{received := Received + 1, seen := Now, tokens := tokens(Standing, Now, Realm) - 1, filled := Now},
     put_standing(Origin, with_grant(Claims, came(Sequence, Arrived)), with_room(Origin, Realm)).
 
-with_grant(#{grant := #{by := By, until := Until}}, Standing) -> Standing#{grant := {By, Until}};
+with_grant(#{grant := #{} = Grant}, Standing) -> Standing#{grant := Grant};
 with_grant(_, Standing) -> Standing.
 
 with_room(Origin, #realm{origins = Origins, max = Max, leaving = Leaving} = Realm)
@@ -403,54 +399,57 @@ reputation(Key, Realm) ->
 
 %%% ---- successions ------------------------------------------------------------------------
 
-%% @doc A key hands all that it is here to another. Certificates may come in any order.
+%% @doc Whether a certificate of succession that says so should be verified: not what is `known', nor what would be refused
+%% anyway, nor more than there is time for. A closed realm takes none of keys that may not publish there; of an open one,
+%% keys that have not earned a name share what there is.
+-spec may_follow(#{old := cambrian_identity:key(), new := cambrian_identity:key(), atom() => term()}, Now :: integer(), realm()) ->
+          {ok | known, realm()} | {error, atom()}.
+may_follow(#{old := Old, new := New}, Now, #realm{keyring = Keyring} = Realm) ->
+    case any_banned([Old, New, heir(New, Realm)], Realm) of
+        true -> {error, banned_key};
+        false -> with_keyring(cambrian_keyring:may_follow({Old, New}, known_as(Old, Now, Realm), Now, Keyring), Realm)
+    end.
+
+any_banned(Keys, Realm) -> lists:any(banned_keys(Realm), Keys).
+
+known_as(Key, _Now, #realm{capability = open} = Realm) ->
+    case has_earned(Key, Realm) of
+        true -> known;
+        false -> stranger
+    end;
+known_as(Key, Now, Realm) ->
+    case capability(#{origin => Key}, Now, Realm) of
+        ok -> known;
+        _ -> not_permitted
+    end.
+
+with_keyring({error, Reason}, _Realm) -> {error, Reason};
+with_keyring({Answer, Keyring}, Realm) -> {Answer, Realm#realm{keyring = Keyring}}.
+
+%% @doc A key hands all that it is here to another, by a certificate that was verified. They may come in any order.
 -spec succeed(#{old := cambrian_identity:key(), new := cambrian_identity:key(), atom() => term()},
               Now :: integer(), realm()) ->
-          {ok, realm()} | {error, already_succeeded | banned_key | circular}.
-succeed(#{old := Old, new := New}, Now, #realm{retired = Retired} = Realm) ->
-    Heir = heir(New, Realm),
-    case Retired of
-        #{Old := #{heir := New}} -> {ok, Realm};
-        #{Old := _} -> {error, already_succeeded};
-        _ when Heir =:= Old -> {error, circular};
-        _ ->
-            case lists:any(fun(Key) -> is_banned({key, Key}, Realm) end, [Old, New, Heir]) of
-                true -> {error, banned_key};
-                false -> {ok, inherit(Old, Heir, retire(Old, New, Now, Realm))}
+          {ok, realm()} | {error, already_succeeded | banned_key | circular | not_permitted | too_many_successions}.
+succeed(#{old := Old, new := New}, Now, #realm{keyring = Keyring} = Realm) ->
+    case any_banned([Old, New, heir(New, Realm)], Realm) of
+        true -> {error, banned_key};
+        false ->
+            case cambrian_keyring:follow({Old, New}, known_as(Old, Now, Realm), Now, Keyring) of
+                {ok, Followed} -> {ok, inherit(Old, heir(New, Realm), Realm#realm{keyring = Followed})};
+                {known, _} -> {ok, Realm};
+                Error -> Error
             end
     end.
 
 %% @doc The key that speaks for a key now.
 -spec heir(cambrian_identity:key(), realm()) -> cambrian_identity:key().
-heir(Key, #realm{retired = Retired} = Realm) ->
-    case Retired of
-        #{Key := #{heir := Heir}} -> heir(Heir, Realm);
-        _ -> Key
-    end.
+heir(Key, #realm{keyring = Keyring}) -> cambrian_keyring:heir(Key, Keyring).
 
-%% Anybody can make keys and let them succeed each other: of too many, those of keys that were never heard of go first,
-%% then the oldest. A key whose succession is forgotten is a newcomer.
-retire(Old, New, Now, #realm{retired = Retired, origins = Origins, members = Members, max = Max} = Realm) ->
-    Known = is_map_key(Old, Origins) orelse is_map_key(Old, Members),
-    Kept = case map_size(Retired) < Max of
-               true -> Retired;
-               false ->
-                   InOrder = [{Was, Time, Key} || {Key, #{known := Was, time := Time}} <- maps:to_list(Retired)],
-                   maps:remove(oldest(InOrder), Retired)
-           end,
-    Realm#realm{retired = Kept#{Old => #{heir => New, known => Known, time => Now}}}.
-
-oldest(Ordered) -> element(tuple_size(hd(Ordered)), lists:min(Ordered)).
-
-inherit(Old, Heir, #realm{origins = Origins, members = Members} = Realm) ->
-    Joined = case Members of
-                 #{Old := member} -> Realm#realm{members = Members#{Heir => member}};
-                 _ -> Realm
-             end,
+inherit(Old, Heir, #realm{origins = Origins} = Realm) ->
     case Origins of
-        #{Old := Left, Heir := Own} -> put_standing(Heir, both(Left, Own), drop_standing(Old, Joined));
-        #{Old := Left} -> put_standing(Heir, Left, drop_standing(Old, Joined));
-        _ -> Joined
+        #{Old := Left, Heir := Own} -> put_standing(Heir, both(Left, Own), drop_standing(Old, Realm));
+        #{Old := Left} -> put_standing(Heir, Left, drop_standing(Old, Realm));
+        _ -> Realm
     end.
 
 %% An heir that was heard of before its succession gains nothing by that, nor does it lose what it did.
@@ -466,6 +465,22 @@ both(#{grant := OldGrant} = Old, #{grant := NewGrant} = New) ->
 
 both_reputations(#{reputation := Old}, #{checked := 0, lies := 0}) -> Old;
 both_reputations(#{reputation := Old}, #{reputation := New}) -> min(Old, New).
+
+%%% ---- charters ---------------------------------------------------------------------------
+
+%% @doc Whether a charter that says so should be verified, or is the `same' as ours or `older'.
+-spec may_amend(cambrian_charter:charter(), Now :: integer(), realm()) -> {ok | same | older, realm()} | {error, atom()}.
+may_amend(Charter, Now, #realm{name = Name, keyring = Keyring} = Realm) ->
+    with_keyring(cambrian_keyring:may_amend(Charter, {Name, Now}, banned_keys(Realm), Keyring), Realm).
+
+%% @doc The charter that counts from now on, as its signatures held; asked anew, as another may have been faster.
+-spec amend(Bytes :: binary(), cambrian_charter:charter(), Now :: integer(), realm()) ->
+          {ok | same | older, realm()} | {error, atom()}.
+amend(Bytes, Charter, Now, Realm) ->
+    case may_amend(Charter, Now, Realm) of
+        {ok, #realm{keyring = Keyring}} -> {ok, Realm#realm{keyring = cambrian_keyring:amend(Charter, Bytes, Keyring)}};
+        Other -> Other
+    end.
 
 %%% ---- our own numbers --------------------------------------------------------------------
 
@@ -503,6 +518,8 @@ with_room_to_ban(#realm{bans = Bans, max = Max} = Realm) ->
         Own -> Realm#realm{bans = maps:remove(oldest([{Time, What} || #{time := Time, what := What} <- Own]), Bans)}
     end.
 
+oldest(Ordered) -> element(tuple_size(hd(Ordered)), lists:min(Ordered)).
+
 bans(By, #realm{bans = Bans}) -> [Ban || #{by := Who} = Ban <- maps:values(Bans), Who =:= By].
 
 %% @doc No ban any more. A key starts anew.
@@ -533,8 +550,8 @@ has_earned(Key, #realm{origins = Origins}) ->
 %% @doc Whose name it is, of those that are known here.
 -spec named(cambrian_identity:name(), realm()) ->
           {ok, cambrian_identity:key()} | {error, {unknown_name | ambiguous_name, cambrian_identity:name()}}.
-named(Name, #realm{origins = Origins, retired = Retired, bans = Bans, members = Members}) ->
-    Known = maps:keys(Origins) ++ maps:keys(Retired) ++ maps:keys(Members) ++ [Key || {key, Key} <- maps:keys(Bans)],
+named(Name, #realm{origins = Origins, keyring = Keyring, bans = Bans}) ->
+    Known = maps:keys(Origins) ++ cambrian_keyring:keys(Keyring) ++ [Key || {key, Key} <- maps:keys(Bans)],
     case [Key || Key <- lists:usort(Known), cambrian_identity:name(Key) =:= Name] of
         [Key] -> {ok, Key};
         [] -> {error, {unknown_name, Name}};
@@ -554,42 +571,51 @@ in_order(Bans) ->
 
 %%% ---- all of it --------------------------------------------------------------------------
 
-%% @doc What is known, of a realm or of what {@link save/1} gave of it.
+%% @doc What is known, of a realm or, but for {@link ownership/1}, of what {@link save/1} gave of it.
 -spec report(realm() | map()) -> report().
-report(#realm{} = Realm) -> report(save(Realm));
+report(#realm{} = Realm) -> maps:merge(report(save(Realm)), ownership(Realm));
 report(#{name := Name, bans := Bans, retired := Retired} = Saved) ->
     (maps:with([capability, rate, tolerance, origins, refused], Saved))
         #{realm => Name, bans => in_order(Bans), retired => maps:map(fun(_, #{heir := Heir}) -> Heir end, Retired)}.
 
+%% @doc Who owns it now, and the charter that says so.
+-spec ownership(realm()) -> #{owners := none | cambrian_keyring:owners(), charter := none | binary()}.
+ownership(#realm{keyring = Keyring}) ->
+    #{owners => cambrian_keyring:owners(Keyring),
+      charter => case cambrian_keyring:charters(Keyring) of [] -> none; Charters -> lists:last(Charters) end}.
+
 %% @doc A term for {@link restore/1}, made at once however much is known: what is large in it is the realm's own.
 -spec save(realm()) -> map().
 save(#realm{name = Name, capability = Capability, rate = Rate, tolerance = Tolerance, origins = Origins, refused = Refused,
-            retired = Retired, max = Max, bans = Bans, sequence = Sequence}) ->
-    #{name => Name, max => Max, capability => Capability, rate => Rate, tolerance => Tolerance, origins => Origins,
-      refused => Refused, retired => Retired, bans => Bans, sequence => Sequence}.
+            keyring = Keyring, max = Max, bans = Bans, sequence = Sequence}) ->
+    (cambrian_keyring:save(Keyring))
+        #{name => Name, max => Max, capability => Capability, rate => Rate, tolerance => Tolerance, origins => Origins,
+          refused => Refused, bans => Bans, sequence => Sequence}.
 
 %% @doc The realm of such a term, unless something in it is not what this module makes.
 -spec restore(map()) -> {ok, realm()} | error.
-restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins := Origins, refused := Refused} = Saved)
+restore(#{name := Name, max := Max, retired := _, bans := Bans, origins := Origins, refused := Refused} = Saved)
   when is_binary(Name), is_integer(Max), Max > 0 ->
-    %% earlier releases had no window, and took nothing below the highest
-    Whole = fun(Standing) -> maps:merge(#{window => ?ALL_CAME}, Standing) end,
     Sequence = maps:get(sequence, Saved, 0),
     Options = maps:with([capability, rate, tolerance], Saved),
-    IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(Whole(Standing)) end,
+    IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(of_now(Standing)) end,
     Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso all(IsOrigin, Origins)
-        andalso all(fun is_ban/2, Bans) andalso all(fun is_retired/2, Retired)
-        andalso have_heirs(Retired)
+        andalso all(fun is_ban/2, Bans)
         andalso all(fun(Reason, Count) -> is_atom(Reason) andalso is_count(Count) end, Refused)
         andalso element(1, cambrian_options:check(Options, table(), <<>>)) =:= ok,
-    case Sound of
-        true ->
-            Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, Whole(Standing), Realm) end,
+    case Sound andalso cambrian_keyring:restore(Saved, {Name, Max, maps:get(capability, Saved, open)}) of
+        {ok, Keyring} ->
+            Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, of_now(Standing), Realm) end,
                               new(#{name => Name, max => Max}), Origins),
-            {ok, change(Options, Known#realm{retired = Retired, bans = Bans, refused = Refused, sequence = Sequence})};
-        false -> error
+            {ok, change(Options, Known#realm{keyring = Keyring, bans = Bans, refused = Refused, sequence = Sequence})};
+        _ -> error
     end;
 restore(_Other) -> error.
+
+%% Earlier releases had no window, and took nothing below the highest; of grants they remembered too little, so these are to be
+%% shown again.
+of_now(#{grant := {_By, _Until}} = Standing) -> of_now(Standing#{grant := none});
+of_now(Standing) -> maps:merge(#{window => ?ALL_CAME}, Standing).
 
 all(Is, Map) -> is_map(Map) andalso lists:all(fun({Key, Value}) -> Is(Key, Value) end, maps:to_list(Map)).
 
@@ -601,29 +627,15 @@ is_standing(#{reputation := Reputation, received := Received, accepted := Accept
 is_standing(_) -> false.
 
 is_grant(none) -> true;
-is_grant({By, Until}) -> is_key(By) andalso is_count(Until);
+is_grant(#{realm := Realm, key := Key, by := By, issued := Issued, until := Until, id := Id}) ->
+    is_binary(Realm) andalso is_key(Key) andalso is_key(Id) andalso is_count(Until)
+        andalso (Issued =:= undefined orelse is_count(Issued)) andalso is_list(By) andalso lists:all(fun is_key/1, By);
 is_grant(_) -> false.
 
 is_ban({What, Id} = Subject, #{what := Subject, reason := Reason, by := By, time := Time}) ->
     (What =:= key orelse What =:= genotype) andalso is_key(Id) andalso is_binary(Reason)
         andalso (By =:= user orelse By =:= reputation) andalso is_integer(Time);
 is_ban(_, _) -> false.
-
-is_retired(Key, #{heir := Heir, known := Known, time := Time}) ->
-    is_key(Key) andalso is_key(Heir) andalso is_boolean(Known) andalso is_integer(Time);
-is_retired(_, _) -> false.
-
-%% Of successions that go round, {@link heir/2} would find no end.
-have_heirs(Retired) ->
-    Graph = digraph:new([private]),
-    try
-        _ = [begin
-                 _ = [digraph:add_vertex(Graph, Key) || Key <- [Old, New]],
-                 digraph:add_edge(Graph, Old, New)
-             end || {Old, #{heir := New}} <- maps:to_list(Retired)],
-        digraph_utils:is_acyclic(Graph)
-    after digraph:delete(Graph)
-    end.
 
 is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
 is_count(N) -> is_integer(N) andalso N >= 0.

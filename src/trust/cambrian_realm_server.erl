@@ -50,6 +50,7 @@ start_link(Name) -> gen_server:start_link(?MODULE, Name, []).
 closed({is_banned, _}, _Reason) -> true;
 closed({is_heard, _}, _Reason) -> false;
 closed({has_earned, _}, _Reason) -> false;
+closed(charters, _Reason) -> [];
 closed(_Request, Reason) -> {error, Reason}.
 
 init(Name) ->
@@ -208,7 +209,9 @@ begin_realm(Realm, What, Options, #state{name = Name, number = Number} = State) 
         Error -> {reply, Error, State}
     end.
 
-facts(#state{condition = Condition, audit = Audit}) -> #{condition => Condition, last => cambrian_audit:last(Audit)}.
+facts(#state{condition = Condition, audit = Audit, realm = Realm}) ->
+    Ownership = case Realm of undefined -> #{owners => none, charter => none}; _ -> cambrian_realm:ownership(Realm) end,
+    Ownership#{condition => Condition, last => cambrian_audit:last(Audit)}.
 
 answer({Answer, State}, _From, _Before) -> {reply, Answer, State};
 answer({Answer, at_once, State}, From, _Before) -> save_and_reply(Answer, From, State);
@@ -225,6 +228,12 @@ request({follow, #{old := Old} = Succession}, Now, #state{realm = Realm} = State
         {ok, Moved} -> {ok, soon, concluded(followed, Succession, Now, State#state{realm = Moved})};
         {error, Reason} ->
             refuse(Reason, #{origin => Old}, Now, State#state{realm = cambrian_realm:refused(Reason, Realm)})
+    end;
+request({amend, Bytes, Charter}, Now, #state{realm = Realm} = State) ->
+    case cambrian_realm:amend(Bytes, Charter, Now, Realm) of
+        {ok, Moved} -> {ok, soon, concluded(amended, Charter, Now, State#state{realm = Moved})};
+        {error, Reason} -> refuse(Reason, #{}, Now, State#state{realm = cambrian_realm:refused(Reason, Realm)});
+        {Age, Realm} -> {Age, State}
     end;
 request({checked, Origin, Claimed, Measured}, Now, #state{realm = Realm} = State) ->
     {Verdict, Moved} = cambrian_realm:checked(Origin, Claimed, Measured, Now, Realm),
@@ -327,6 +336,7 @@ concluded(What, Details, Now, #state{audit = Audit} = State) ->
 noted(#{what := Subject} = Ban) -> maps:merge(maps:with([reason, by], Ban), noted(Subject));
 noted({key, Key}) -> #{key => Key, name => cambrian_identity:name(Key)};
 noted({What, Id}) -> #{What => Id};
+noted(#{owners := _} = Charter) -> maps:with([number, id], Charter);
 noted(Succession) -> maps:with([old, new], Succession).
 
 send(Event, #state{name = Name, subscribers = Subscribers}) ->

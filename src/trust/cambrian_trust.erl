@@ -25,13 +25,15 @@
 %% `[cambrian, mesh, rejected]' as well.
 -module(cambrian_trust).
 
--export([open/2, reset/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2,
+-export([open/2, reset/2, check/2, check/3, check_record/2, follow/2, amend/2, charter/1, checked/3, accepted/2, ban/2, ban/3, unban/2,
          bans/1, is_banned/2, reputation/2, report/1, overview/1, refusals/1, decisions/1, subscribe/1, unsubscribe/1, table/0,
          decided/3, ask/2]).
 -export_type([name/0, options/0, base_of/0, subject/0, event/0, report/0, condition/0, decision/0]).
 
 -type name() :: binary().
--type options() :: #{capability => open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()},
+-type options() :: #{capability => open | {keys, [cambrian_identity:key()]}
+                                 | {signed_by, cambrian_identity:key()
+                                             | #{owners := [cambrian_identity:key()], threshold := pos_integer()}},
                      rate => {PerSecond :: number(), Burst :: number()}, tolerance => number()}.
 %% Not given, an option stays what it was; at first, `open', `{5, 50}' and 0.01. See {@link open/2}.
 
@@ -44,12 +46,14 @@
 
 -type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
                | {unbanned, cambrian_realm:subject()}
-               | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}.
+               | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}
+               | {amended, cambrian_charter:charter()}.
 %% `origin' and `genotype' of a refusal are those claimed, or `undefined'.
 
 -type report() :: #{realm := name(), capability := cambrian_realm:capability(), rate := {number(), number()},
                     tolerance := number(), origins := #{cambrian_identity:key() => #{name := cambrian_identity:name(), atom() => term()}},
                     bans := [#{name => cambrian_identity:name(), atom() => term()}], retired := #{cambrian_identity:key() => cambrian_identity:key()},
+                    owners := none | #{owners := [cambrian_identity:key()], threshold := pos_integer()}, charter := none | binary(),
                     refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()], condition := condition()}.
 %% Of each origin its `cambrian_realm:standing()', and of each `cambrian_realm:ban()' that, with the `name' of the key.
 %% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
@@ -66,7 +70,9 @@
 %% origins, and its bans, stay.
 %%
 %% `capability' says who may publish: `open' for everybody, `{keys, Keys}', or `{signed_by, Key}' for those whom the
-%% owner of that key let ({@link cambrian_identity:grant/4}). `rate' is `{PerSecond, Burst}', for each origin.
+%% owner of that key let ({@link cambrian_identity:grant/4}); `{signed_by, #{owners => Keys, threshold => N}}' names several
+%% owners, N of whom must sign. These are the first owners: later ones are named by charters ({@link amend/2}), which stay as
+%% long as the first owners are the same. `rate' is `{PerSecond, Burst}', for each origin.
 %% `tolerance' is how much more than is measured may be claimed, relative to the larger of the two; a task that is not
 %% the same every time needs more than the default.
 %%
@@ -184,7 +190,12 @@ check_record(Realm, Bytes) when is_binary(Realm) ->
 ask_for(Request, Realm) -> {ask(Realm, Request), Realm}.
 
 %% @doc Takes a certificate of succession ({@link cambrian_identity:succession/2}): from now on the new key has the
-%% reputation, the capability and the sequence of the old one, which is refused. The first successor stays the one.
+%% reputation, the capability and the sequence of the old one, which is refused; if that owns the realm, the new one does. The
+%% first successor stays the one. A realm that is not open takes none of keys that may not publish there (`not_permitted').
+%%
+%% One that is followed is not looked at again, and at most 10 a second are verified for a key that has earned a name or may
+%% publish in a closed realm, and 10 for all others together (`rate_limited'). Of others, a tenth of 10,000 successions is
+%% remembered, and none is forgotten for a new one (`too_many_successions') within a month.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -195,10 +206,45 @@ ask_for(Request, Realm) -> {ask(Realm, Request), Realm}.
 %% '''
 -spec follow(name(), binary()) -> ok | {error, Reason :: term()}.
 follow(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
-    case cambrian_identity:read_succession(Bytes) of
-        {ok, Succession} -> ask(Realm, {follow, Succession});
-        {error, Reason} -> ask(Realm, {refused, Reason, #{}})
+    case cambrian_admission:succession(Bytes, fun cambrian_admission:every_time/2, fun ask_for/2, Realm) of
+        {known, Realm} -> ok;
+        {Answer, Realm} -> Answer
     end.
+
+%% @doc Takes a charter of the realm ({@link cambrian_charter}), which the owners of the realm and those that it names must have
+%% signed: from now on it says who owns the realm and what is revoked. {@link cambrian_bridge:publish_charter/1} tells others
+%% at once; a bridge that runs tells them within a minute.
+%%
+%% ```
+%% 1> Owner = cambrian_identity:public_key(<<1:256>>).
+%% 2> ok = cambrian_trust:open(<<"org.example.lab">>, #{capability => {signed_by, Owner}}).
+%% 3> Charter = #{realm => <<"org.example.lab">>, number => 2, owners => [Owner]}.
+%% 4> {ok, Bytes} = cambrian_charter:seal(Charter, <<1:256>>).
+%% 5> cambrian_trust:amend(<<"org.example.lab">>, Bytes).
+%% ok
+%% 6> {ok, Older} = cambrian_charter:seal(Charter#{number := 1}, <<1:256>>).
+%% 7> cambrian_trust:amend(<<"org.example.lab">>, Older).
+%% {error,superseded}
+%% 8> {ok, Forged} = cambrian_charter:seal(Charter#{number := 3}, <<2:256>>).
+%% 9> cambrian_trust:amend(<<"org.example.lab">>, Forged).
+%% {error,not_permitted}
+%% '''
+-spec amend(name(), binary()) -> ok | {error, Reason :: term()}.
+amend(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
+    case cambrian_admission:charter(Bytes, fun cambrian_admission:every_time/2, fun ask_for/2, Realm) of
+        {same, Realm} -> ok;
+        {older, Realm} -> {error, superseded};
+        {Answer, Realm} -> Answer
+    end.
+
+%% @doc The charter that counts, as bytes.
+%%
+%% ```
+%% 1> cambrian_trust:charter(<<"org.example.unknown">>).
+%% none
+%% '''
+-spec charter(name()) -> binary() | none.
+charter(Realm) when is_binary(Realm) -> maps:get(charter, overview(Realm)).
 
 %% @doc Tells what was measured here of a claim, which moves its origin's reputation.
 %%
@@ -299,8 +345,8 @@ reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
 %% '''
 -spec report(name()) -> report().
 report(Realm) when is_binary(Realm) ->
-    {Packed, Facts} = case call(Realm, report, {[], #{condition => sound, last => []}}) of
-                          {error, Reason} -> {[], #{condition => {closed, Reason}, last => []}};
+    {Packed, Facts} = case call(Realm, report, {[], no_facts(sound)}) of
+                          {error, Reason} -> {[], no_facts({closed, Reason})};
                           Answer -> Answer
                       end,
     Known = case Packed of
@@ -311,6 +357,8 @@ report(Realm) when is_binary(Realm) ->
     Named = fun(Key, Standing) -> Standing#{name => cambrian_identity:name(Key)} end,
     maps:merge(Report#{origins := maps:map(Named, Origins), bans := with_names(Bans)}, Facts).
 
+no_facts(Condition) -> #{condition => Condition, last => [], owners => none, charter => none}.
+
 with_names(Bans) -> [with_name(Ban) || Ban <- Bans].
 
 with_name(#{what := {key, Key}} = Ban) -> Ban#{name => cambrian_identity:name(Key)};
@@ -318,9 +366,9 @@ with_name(Ban) -> Ban.
 
 %% @private What a report has without origins: for who asks often.
 -spec overview(name()) -> #{bans := [map()], refused := #{atom() => pos_integer()}, last := [cambrian_audit:refusal()],
-                            condition := condition()}.
+                            owners := none | cambrian_keyring:owners(), charter := none | binary(), condition := condition()}.
 overview(Realm) ->
-    Nothing = #{bans => [], refused => #{}, last => [], condition => sound},
+    Nothing = (no_facts(sound))#{bans => [], refused => #{}},
     case call(Realm, overview, Nothing) of
         {error, Reason} -> Nothing#{condition := {closed, Reason}};
         #{bans := Bans} = Overview -> Overview#{bans := with_names(Bans)}

@@ -504,7 +504,9 @@ def record_of(envelope):
     return pack(unpack(envelope, 1 << 20)[:2])
 
 
-SUCCESSION, GRANT = "cambrian succession 1", "cambrian grant 1"
+SUCCESSION, GRANT, EARLIER_GRANT, CHARTER = (
+    "cambrian succession 1", "cambrian grant 2", "cambrian grant 1", "cambrian charter 1",
+)  # fmt: skip
 
 
 def seal_succession(old, new, time):
@@ -522,19 +524,70 @@ def read_succession(data):
     return dict(zip(("old", "new", "time"), said[1:]))
 
 
-def seal_grant(secret, realm, key, until):
+def cosign(context, secrets, body):
+    """Signatures of several, in the order of their keys."""
+    return pack([body, sorted([public_key(secret), sign(secret, context, body)] for secret in secrets)])
+
+
+def read_cosigned(context, data, most_bytes, most):
+    """The body, and who signed it."""
+    parts = unpack(data, most_bytes)
+    require(shaped(parts, (bytes, list)), "malformed")
+    body, signatures = parts
+    require(0 < len(signatures) <= most and all(shaped(s, (32, 64)) for s in signatures), "signatures")
+    by = [key for key, _ in signatures]
+    require(rising(by), "signatures out of order")
+    for key, signature in signatures:
+        check_signature(key, context, body, signature)
+    return body, by
+
+
+def rising(ids):
+    return all(a < b for a, b in zip(ids, ids[1:]))
+
+
+def seal_earlier_grant(secret, realm, key, until):
     body = pack([1, realm, public_key(secret), key, until])
-    return pack([body, sign(secret, GRANT, body)])
+    return pack([body, sign(secret, EARLIER_GRANT, body)])
+
+
+def seal_grant(secrets, realm, key, issued, until):
+    return cosign(GRANT, secrets, pack([2, realm, key, issued, until]))
 
 
 def read_grant(data):
     parts = unpack(data, 1024)
-    require(shaped(parts, (bytes, 64)), "malformed")
-    said = version(parts[0], 1024, 1)
+    if shaped(parts, (bytes, 64)):
+        return read_earlier_grant(*parts)
+    body, by = read_cosigned(GRANT, data, 1024, 6)
+    said = version(body, 1024, 2)
+    require(shaped(said, (int, str, 32, int, int)), "malformed")
+    require(len(said[1].encode()) <= 255, "realm")
+    return 2, dict(zip(("realm", "key", "issued", "until"), said[1:])) | dict(by=by, id=sha256(body))
+
+
+def read_earlier_grant(body, signature):
+    said = version(body, 1024, 1)
     require(shaped(said, (int, str, 32, 32, int)), "malformed")
     require(len(said[1].encode()) <= 255, "realm")
-    check_signature(said[2], GRANT, parts[0], parts[1])
-    return dict(zip(("realm", "by", "key", "until"), said[1:]))
+    check_signature(said[2], EARLIER_GRANT, body, signature)
+    return 1, dict(zip(("realm", "by", "key", "until"), said[1:]))
+
+
+def seal_charter(secrets, realm, number, issued, owners, threshold, revoked):
+    return cosign(CHARTER, secrets, pack([1, realm, number, issued, sorted(owners), threshold, sorted(revoked)]))
+
+
+def read_charter(data):
+    body, by = read_cosigned(CHARTER, data, 16384, 12)
+    said = version(body, 16384, 1)
+    require(shaped(said, (int, str, int, int, [32], int, [32])), "malformed")
+    _, realm, number, issued, owners, threshold, revoked = said
+    require(len(realm.encode()) <= 255 and number > 0, "realm or number")
+    require(1 <= len(owners) <= 6 and rising(owners) and 1 <= threshold <= len(owners), "owners")
+    require(len(revoked) <= 256 and rising(revoked), "revoked")
+    return dict(realm=realm, number=number, issued=issued, owner=owners, threshold=threshold, revoked=revoked, by=by,
+                id=sha256(body))  # fmt: skip
 
 
 # ---- messages beside envelopes --------------------------------------------------------------------------------
@@ -581,6 +634,13 @@ def read_request(data):
     ids = unpack(data, 1024)
     require(shaped(ids, [32]) and len(ids) <= 5, "malformed")
     return ids
+
+
+def read_charters(data):
+    """Each as it is: whether it is one is found out later."""
+    parts = unpack(data, 9 * (16384 + 3) + 2)
+    require(shaped(parts, ([bytes],)) and 1 <= len(parts[0]) <= 9, "malformed")
+    return parts[0]
 
 
 BREEDER = frozenset({bytes, type(None)})
@@ -634,8 +694,8 @@ def lines(pairs):
 def told(kind, number, said):
     pairs = [(kind, number)]
     for name, value in said.items():
-        many = {"parents": "parent", "operators": "operator", "holds": "holds"}.get(name)
-        pairs += [(many, shown(one)) for one in value] if many else [(name, shown(value))]
+        one = {"parents": "parent", "operators": "operator"}.get(name, name)
+        pairs += [(one, shown(each)) for each in (value if isinstance(value, list) else [value])]
     return lines(pairs)
 
 
@@ -701,6 +761,11 @@ def request_text(data):
     return told("request", shown(wanted), dict(holds=holds))
 
 
+def charters_text(data):
+    charters = read_charters(data)
+    return told("charters", len(charters), dict(charter=[sha256(charter) for charter in charters]))
+
+
 def answer_text(data):
     """Ids as they are, and the SHA-256 of what is longer."""
     kind, parts = read_answer(data)
@@ -715,10 +780,12 @@ TEXTS = {
     "envelope": envelope_text,
     "record": lambda data, bases: claims_text("record", read_record(data)),
     "succession": lambda data, bases: told("succession", 1, read_succession(data)),
-    "grant": lambda data, bases: told("grant", 1, read_grant(data)),
+    "grant": lambda data, bases: told("grant", *read_grant(data)),
+    "charter": lambda data, bases: told("charter", 1, read_charter(data)),
     "announcement": lambda data, bases: announcement_text(data),
     "heartbeat": lambda data, bases: told("heartbeat", 1, read_heartbeat(data)),
     "request": lambda data, bases: request_text(data),
+    "charters": lambda data, bases: charters_text(data),
     "answer": lambda data, bases: answer_text(data),
 }
 
@@ -891,9 +958,14 @@ def vectors():
     for name, (base, target) in pairs.items():
         ids = dict(base=genotype_id(base), target=genotype_id(target))
         yield name + ".difference", make_difference(base, target), told("difference", 1, ids)
-    grant = seal_grant(realm, "org.example.größe", public_key(ours), 1_900_000_000_000)
+    grant = seal_earlier_grant(realm, "org.example.größe", public_key(ours), 1_900_000_000_000)
     yield "leave.grant", grant, told("grant", 1, dict(
         realm="org.example.größe", by=public_key(realm), key=public_key(ours), until=1_900_000_000_000))  # fmt: skip
+    shared = seal_grant([ours, realm], "org.example.größe", public_key(heir), 1_800_000_000_000, 1_801_000_000_000)
+    yield "shared.grant", shared, told("grant", *read_grant(shared))
+    keys = [public_key(secret) for secret in (ours, realm)]
+    charter = seal_charter([ours, heir, realm], "org.example.größe", 7, 1_800_000_000_002, keys, 2, [sha256(b"a grant")])
+    yield "owners.charter", charter, told("charter", 1, read_charter(charter))
     yield "heir.succession", seal_succession(ours, heir, 1_800_000_000_001), told("succession", 1, dict(
         old=public_key(ours), new=public_key(heir), time=1_800_000_000_001))  # fmt: skip
     yield from envelopes(ours, small, full, moved, grant)
@@ -934,6 +1006,10 @@ def messages():
     ]:
         text = told("heartbeat", 1, dict(key=public_key(secret), address=address, time=time, interval=interval))
         yield name + ".heartbeat", seal_heartbeat(secret, address, time, interval), text
+    charter = made["owners.charter"]
+    both = pack([[charter, b"another"]])
+    yield "one.charters", pack([[charter]]), told("charters", 1, dict(charter=sha256(charter)))
+    yield "two.charters", both, told("charters", 2, dict(charter=[sha256(charter), sha256(b"another")]))
     held = [sha256(bytes([n])) for n in range(4)]
     yield "ping.request", pack([]), "request ping\n"
     yield "new.request", pack([target]), told("request", target.hex(), {})

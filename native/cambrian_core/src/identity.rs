@@ -1,13 +1,20 @@
-//! Keys, and what their owners say of one another: who succeeds whom, and who may publish in a realm.
+//! Keys, and what their owners say of one another: who succeeds whom, who may publish in a realm, and who owns it.
 //!
-//! A certificate is MessagePack, a `bin` with what is said and one signature or two over a context and that `bin`.
+//! A certificate is MessagePack, a `bin` with what is said and signatures over a context and that `bin`.
 //! `docs/wire-format.md` describes it.
+
+mod charter;
+mod grant;
+
+pub use charter::{Charter, MAX_CHARTER_BYTES, MAX_OWNERS, MAX_REVOKED};
+pub use grant::Grant;
 
 use crate::codec;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
+use sha2::{Digest, Sha256};
 use std::fmt;
 
 pub type Secret = [u8; 32];
@@ -22,7 +29,6 @@ pub const MAX_BYTES: usize = 1024;
 pub const MAX_TEXT: usize = 255;
 
 const SUCCESSION: &str = "cambrian succession 1\n";
-const GRANT: &str = "cambrian grant 1\n";
 
 /// The owner of a secret, ready to sign.
 pub struct Signer(SigningKey);
@@ -67,10 +73,10 @@ pub enum CertificateError {
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            CertificateError::TooLarge(size) => write!(f, "{size} bytes; expected at most {MAX_BYTES}"),
+            CertificateError::TooLarge(size) => write!(f, "{size} bytes are too many for a certificate"),
             CertificateError::Malformed => f.write_str("not the bytes of a certificate"),
             CertificateError::UnsupportedVersion(v) => {
-                write!(f, "certificate version {v}; this release reads {VERSION}")
+                write!(f, "this release does not read certificates of version {v}")
             }
             CertificateError::BadSignature => f.write_str("not signed by who it says"),
         }
@@ -108,61 +114,81 @@ impl Succession {
     /// # Errors
     /// [`CertificateError`]
     pub fn read(bytes: &[u8]) -> Result<Succession, CertificateError> {
-        let (body, by_old, by_new): (ByteBuf, ByteArray<64>, ByteArray<64>) = unpack(bytes)?;
-        let SuccessionBody { old, new, time, .. } = body_of(&body)?;
+        let (succession, (body, by_old, by_new)) = Succession::parse(bytes)?;
         let signed = |key, by| verify(key, SUCCESSION, &body, by);
-        if !signed(&old, &by_old) || !signed(&new, &by_new) {
-            return Err(CertificateError::BadSignature);
+        match signed(&succession.old, &by_old) && signed(&succession.new, &by_new) {
+            true => Ok(succession),
+            false => Err(CertificateError::BadSignature),
         }
-        Ok(Succession { old: *old, new: *new, time })
-    }
-}
-
-/// A realm's key lets another key publish there until a certain time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    pub realm: String,
-    pub by: Key,
-    pub key: Key,
-    /// Milliseconds since 1970.
-    pub until: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct GrantBody {
-    version: u64,
-    realm: String,
-    by: ByteArray<32>,
-    key: ByteArray<32>,
-    until: u64,
-}
-
-impl Grant {
-    /// # Errors
-    /// [`CertificateError::Malformed`] for a realm of more than 255 bytes.
-    pub fn seal(owner: &Signer, realm: &str, key: &Key, until: u64) -> Result<Vec<u8>, CertificateError> {
-        if realm.len() > MAX_TEXT {
-            return Err(CertificateError::Malformed);
-        }
-        let by = ByteArray::new(owner.key());
-        let realm = realm.to_string();
-        let body = pack(&GrantBody { version: VERSION, realm, by, key: ByteArray::new(*key), until });
-        Ok(pack(&(ByteBuf::from(&*body), ByteArray::new(owner.sign(GRANT, &body)))))
     }
 
+    /// What it says, whoever wrote it: the signatures, which cost a hundred times as much, are not looked at.
+    ///
     /// # Errors
     /// [`CertificateError`]
-    pub fn read(bytes: &[u8]) -> Result<Grant, CertificateError> {
-        let (body, signature): (ByteBuf, ByteArray<64>) = unpack(bytes)?;
-        let GrantBody { realm, by, key, until, .. } = body_of(&body)?;
-        if realm.len() > MAX_TEXT {
-            return Err(CertificateError::Malformed);
-        }
-        if !verify(&by, GRANT, &body, &signature) {
-            return Err(CertificateError::BadSignature);
-        }
-        Ok(Grant { realm, by: *by, key: *key, until })
+    pub fn peek(bytes: &[u8]) -> Result<Succession, CertificateError> {
+        Succession::parse(bytes).map(|(succession, _)| succession)
     }
+
+    fn parse(bytes: &[u8]) -> Result<(Succession, SignedByTwo), CertificateError> {
+        let parts: SignedByTwo = unpack(bytes, MAX_BYTES)?;
+        let SuccessionBody { old, new, time, .. } = body_of(&parts.0, VERSION, MAX_BYTES)?;
+        Ok((Succession { old: *old, new: *new, time }, parts))
+    }
+}
+
+type SignedByTwo = (ByteBuf, ByteArray<64>, ByteArray<64>);
+
+/// A body with the signatures of one key or several, in the order of the keys, each key once.
+#[derive(Serialize, Deserialize)]
+struct Cosigned(ByteBuf, Vec<(ByteArray<32>, ByteArray<64>)>);
+
+impl Cosigned {
+    fn new(body: &[u8]) -> Cosigned {
+        Cosigned(ByteBuf::from(body), Vec::new())
+    }
+
+    /// With one signature more; a second one of the same key replaces its first.
+    fn with(mut self, context: &str, signer: &Signer, most: usize) -> Result<Cosigned, CertificateError> {
+        let key = signer.key();
+        self.1.retain(|(other, _)| **other != key);
+        self.1.push((ByteArray::new(key), ByteArray::new(signer.sign(context, &self.0))));
+        self.1.sort_by_key(|(key, _)| **key);
+        self.is_within(most)
+    }
+
+    fn parse(bytes: &[u8], max_bytes: usize, most: usize) -> Result<Cosigned, CertificateError> {
+        unpack::<Cosigned>(bytes, max_bytes)?.is_within(most)
+    }
+
+    fn is_within(self, most: usize) -> Result<Cosigned, CertificateError> {
+        let in_order = is_rising(self.1.iter().map(|(key, _)| **key));
+        match !self.1.is_empty() && self.1.len() <= most && in_order {
+            true => Ok(self),
+            false => Err(CertificateError::Malformed),
+        }
+    }
+
+    fn by(&self) -> Vec<Key> {
+        self.1.iter().map(|(key, _)| **key).collect()
+    }
+
+    /// The first signature that does not hold ends it.
+    fn verify(&self, context: &str) -> Result<(), CertificateError> {
+        match self.1.iter().all(|(key, signature)| verify(key, context, &self.0, signature)) {
+            true => Ok(()),
+            false => Err(CertificateError::BadSignature),
+        }
+    }
+}
+
+fn is_rising(ids: impl Iterator<Item = [u8; 32]>) -> bool {
+    ids.collect::<Vec<_>>().windows(2).all(|pair| pair[0] < pair[1])
+}
+
+/// What a body is known by, whoever has signed it by now.
+fn id(body: &[u8]) -> [u8; 32] {
+    Sha256::digest(body).into()
 }
 
 fn pack(value: &impl Serialize) -> Vec<u8> {
@@ -170,17 +196,21 @@ fn pack(value: &impl Serialize) -> Vec<u8> {
 }
 
 /// One spelling only: nothing can hide beside what is signed.
-fn unpack<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, CertificateError> {
-    if bytes.len() > MAX_BYTES {
+fn unpack<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> Result<T, CertificateError> {
+    if bytes.len() > max_bytes {
         return Err(CertificateError::TooLarge(bytes.len()));
     }
     let value = rmp_serde::from_slice(bytes).map_err(|_| CertificateError::Malformed)?;
     if pack(&value) == bytes { Ok(value) } else { Err(CertificateError::Malformed) }
 }
 
-fn body_of<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, CertificateError> {
+fn body_of<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    version: u64,
+    max_bytes: usize,
+) -> Result<T, CertificateError> {
     match codec::version(bytes).ok_or(CertificateError::Malformed)? {
-        VERSION => unpack(bytes),
+        same if same == version => unpack(bytes, max_bytes),
         other => Err(CertificateError::UnsupportedVersion(other)),
     }
 }

@@ -6,7 +6,7 @@ use cambrian_core::codec::{self, CodecError, GenotypeId};
 use cambrian_core::delta::{self, DeltaError};
 use cambrian_core::envelope::{self, Claims, EnvelopeError, Record};
 use cambrian_core::genotype::Genotype;
-use cambrian_core::identity::{self, CertificateError, Grant, Signer, Succession};
+use cambrian_core::identity::{self, CertificateError, Charter, Grant, Signer, Succession};
 use common::{apply, evolved, grown, histories, newborn};
 use proptest::prelude::*;
 use serde::Serialize;
@@ -155,7 +155,9 @@ proptest! {
     ) {
         let record = envelope::read(&sealed()).unwrap().record.to_bytes();
         let succession = Succession::seal(&Signer::new(&old), &Signer::new(&new), 5);
-        let grant = Grant::seal(&Signer::new(&old), "org.example", &new, 5).unwrap();
+        let grant = Grant::seal(&Signer::new(&old), "org.example", &new, (4, 5)).unwrap();
+        let grant = Grant::cosign(&grant, &Signer::new(&new)).unwrap();
+        let charter = charter(&[old, new]);
         let flipped = |bytes: &[u8], at: usize| { let mut b = bytes.to_vec(); b[at] ^= flip; b };
         for at in 0..record.len() {
             prop_assert!(Record::from_bytes(&flipped(&record, at)).is_err());
@@ -166,6 +168,9 @@ proptest! {
         for at in 0..grant.len() {
             prop_assert!(Grant::read(&flipped(&grant, at)).is_err());
         }
+        for at in 0..charter.len() {
+            prop_assert!(Charter::read(&flipped(&charter, at)).is_err());
+        }
     }
 
     #[test]
@@ -175,6 +180,9 @@ proptest! {
         prop_assert!(Record::peek(&bytes).is_err());
         prop_assert!(Succession::read(&bytes).is_err());
         prop_assert!(Grant::read(&bytes).is_err());
+        prop_assert!(Grant::peek(&bytes).is_err());
+        prop_assert!(Charter::read(&bytes).is_err());
+        prop_assert!(Charter::peek(&bytes).is_err());
     }
 }
 
@@ -242,11 +250,77 @@ fn certificates_say_who_signed_them() {
     let keys = (identity::public_key(&old), identity::public_key(&new));
     let succession = Succession::read(&Succession::seal(&Signer::new(&old), &Signer::new(&new), 5)).unwrap();
     assert_eq!(succession, Succession { old: keys.0, new: keys.1, time: 5 });
-    let grant = Grant::read(&Grant::seal(&Signer::new(&old), "lab", &keys.1, 9).unwrap()).unwrap();
-    assert_eq!(grant, Grant { realm: "lab".into(), by: keys.0, key: keys.1, until: 9 });
+    let sealed = Grant::seal(&Signer::new(&old), "lab", &keys.1, (3, 9)).unwrap();
+    let grant = Grant::read(&sealed).unwrap();
+    assert_eq!((&*grant.realm, grant.key, grant.by), ("lab", keys.1, vec![keys.0]));
+    assert_eq!((grant.issued, grant.until), (Some(3), 9));
     assert_eq!(
-        Grant::seal(&Signer::new(&old), &"r".repeat(256), &keys.1, 9),
+        Grant::seal(&Signer::new(&old), &"r".repeat(256), &keys.1, (3, 9)),
         Err(CertificateError::Malformed)
     );
     assert_eq!(Grant::read(&[0; 1025]), Err(CertificateError::TooLarge(1025)));
+}
+
+/// The longest realm and as many signatures as there may be owners still are a grant.
+#[test]
+fn all_owners_may_sign_a_grant() {
+    let signers: Vec<_> = (1..=7).map(|n| Signer::new(&[n; 32])).collect();
+    let sealed = Grant::seal(&signers[0], &"r".repeat(255), &[9; 32], (u64::MAX - 1, u64::MAX)).unwrap();
+    let cosigned = |bytes: Vec<u8>, signer| Grant::cosign(&bytes, signer).unwrap();
+    let all = signers[..identity::MAX_OWNERS].iter().rev().fold(sealed.clone(), cosigned);
+    let mut keys: Vec<_> = signers[..identity::MAX_OWNERS].iter().map(Signer::key).collect();
+    keys.sort();
+    let (first, last) = (Grant::read(&sealed).unwrap(), Grant::read(&all).unwrap());
+    assert_eq!((last.by, last.id), (keys, first.id));
+    assert!(all.len() <= identity::MAX_BYTES);
+    assert_eq!(Grant::cosign(&all, &signers[6]), Err(CertificateError::Malformed), "one too many");
+}
+
+fn charter(secrets: &[[u8; 32]]) -> Vec<u8> {
+    let mut owners: Vec<_> = secrets.iter().map(identity::public_key).collect();
+    owners.sort();
+    owners.dedup();
+    let realm = "org.example".to_string();
+    let revoked = vec![[7; 32], [8; 32]];
+    let charter =
+        Charter { realm, number: 3, issued: 5, owners, threshold: 1, revoked, by: vec![], id: [0; 32] };
+    let sealed = charter.seal(&Signer::new(&secrets[0])).unwrap();
+    secrets[1..].iter().fold(sealed, |bytes, secret| Charter::cosign(&bytes, &Signer::new(secret)).unwrap())
+}
+
+#[test]
+fn a_charter_says_who_owns_what() {
+    let secrets = [[1; 32], [2; 32]];
+    let charter = Charter::read(&charter(&secrets)).unwrap();
+    let mut keys: Vec<_> = secrets.iter().map(identity::public_key).collect();
+    keys.sort();
+    assert_eq!((charter.owners.clone(), charter.by.clone()), (keys.clone(), keys));
+    let refused = |change: &dyn Fn(&mut Charter)| {
+        let mut other = charter.clone();
+        change(&mut other);
+        assert_eq!(other.seal(&Signer::new(&secrets[0])), Err(CertificateError::Malformed));
+    };
+    refused(&|c| c.realm = "r".repeat(256));
+    refused(&|c| c.number = 0);
+    refused(&|c| c.threshold = 0);
+    refused(&|c| c.threshold = 3);
+    refused(&|c| c.owners.clear());
+    refused(&|c| c.owners.reverse());
+    refused(&|c| c.owners = (0..7).map(|n| [n; 32]).collect());
+    refused(&|c| c.revoked = vec![[1; 32]; 2]);
+    refused(&|c| {
+        c.revoked = (0..257u64).map(|n| [n.to_be_bytes(); 4].concat().try_into().unwrap()).collect()
+    });
+    let most = Charter {
+        realm: "r".repeat(255),
+        owners: (0..6).map(|n| [n; 32]).collect(),
+        revoked: (0..256u64).map(|n| [n.to_be_bytes(); 4].concat().try_into().unwrap()).collect(),
+        ..charter
+    };
+    let signers = (1..=12).map(|n| Signer::new(&[n; 32]));
+    let sealed = most.seal(&Signer::new(&[1; 32])).unwrap();
+    let all = signers.fold(sealed, |bytes, signer| Charter::cosign(&bytes, &signer).unwrap());
+    assert_eq!(Charter::read(&all).unwrap().by.len(), 12);
+    assert_eq!(Charter::cosign(&all, &Signer::new(&[13; 32])), Err(CertificateError::Malformed));
+    assert_eq!(Charter::read(&vec![0; 16_385]), Err(CertificateError::TooLarge(16_385)));
 }

@@ -166,6 +166,7 @@ fn a_hundred_megabytes_are_not_looked_at() {
     refused(EnvelopeError::TooLarge(large.len()), 1024, || envelope::read(&large));
     refused(CertificateError::TooLarge(large.len()), 1024, || identity::Grant::read(&large));
     refused(CertificateError::TooLarge(large.len()), 1024, || identity::Succession::read(&large));
+    refused(CertificateError::TooLarge(large.len()), 1024, || identity::Charter::read(&large));
 }
 
 /// A gigabyte in 32 KiB: one frame of blocks that each repeat a byte, as much as the format allows.

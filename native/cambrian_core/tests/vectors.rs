@@ -10,11 +10,13 @@ use cambrian_core::delta;
 use cambrian_core::dynamics::Dynamics;
 use cambrian_core::envelope::{self, Claims, Record};
 use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::identity::{self, Grant, Secret, Signer, Succession};
+use cambrian_core::identity::{self, Charter, Grant, Secret, Signer, Succession};
 use cambrian_core::innovation::{self, BOTTOM, NodeId, TOP};
 use cambrian_core::math::{Activation, Aggregation};
 use cambrian_core::neuron::Neuron;
 use cambrian_core::plasticity::Plasticity;
+use serde::Serialize;
+use serde_bytes::{ByteArray, ByteBuf};
 use sha2::{Digest, Sha256};
 use std::fmt::{Display, Write};
 use std::fs;
@@ -107,6 +109,7 @@ fn accepts(kind: &str, bytes: &[u8], bases: &[Genotype]) -> bool {
             .is_ok_and(|envelope| envelope.open(envelope.record.base.and_then(base)).is_ok()),
         "record" => Record::from_bytes(bytes).is_ok(),
         "succession" => Succession::read(bytes).is_ok(),
+        "charter" => Charter::read(bytes).is_ok(),
         _ => Grant::read(bytes).is_ok(),
     }
 }
@@ -147,6 +150,7 @@ fn text(kind: &str, bytes: &[u8], bases: &[Genotype]) -> String {
         "record" => claims_text("record", &Record::from_bytes(bytes).unwrap()),
         "succession" => succession_text(&Succession::read(bytes).unwrap()),
         "grant" => grant_text(&Grant::read(bytes).unwrap()),
+        "charter" => charter_text(&Charter::read(bytes).unwrap()),
         other => panic!("no kind {other}"),
     }
 }
@@ -254,13 +258,30 @@ fn succession_text(said: &Succession) -> String {
 }
 
 fn grant_text(said: &Grant) -> String {
-    lines(&[
-        ("grant", "1".to_string()),
+    let (realm, key) = (("realm", said.realm.clone()), ("key", hex(&said.key)));
+    let until = ("until", said.until.to_string());
+    let Some(issued) = said.issued else {
+        return lines(&[("grant", "1".to_string()), realm, ("by", hex(&said.by[0])), key, until]);
+    };
+    let mut pairs = vec![("grant", "2".to_string()), realm, key, ("issued", issued.to_string()), until];
+    pairs.extend(said.by.iter().map(|by| ("by", hex(by))));
+    pairs.push(("id", hex(&said.id)));
+    lines(&pairs)
+}
+
+fn charter_text(said: &Charter) -> String {
+    let mut pairs = vec![
+        ("charter", "1".to_string()),
         ("realm", said.realm.clone()),
-        ("by", hex(&said.by)),
-        ("key", hex(&said.key)),
-        ("until", said.until.to_string()),
-    ])
+        ("number", said.number.to_string()),
+        ("issued", said.issued.to_string()),
+    ];
+    pairs.extend(said.owners.iter().map(|owner| ("owner", hex(owner))));
+    pairs.push(("threshold", said.threshold.to_string()));
+    pairs.extend(said.revoked.iter().map(|id| ("revoked", hex(id))));
+    pairs.extend(said.by.iter().map(|by| ("by", hex(by))));
+    pairs.push(("id", hex(&said.id)));
+    lines(&pairs)
 }
 
 fn lines(pairs: &[(&str, String)]) -> String {
@@ -320,25 +341,62 @@ fn difference_vector(name: &str, base: &Genotype, target: &Genotype) -> Vector {
     (format!("{name}.difference"), delta::diff(base, target), text)
 }
 
+const SHARED: &str = "org.example.実験";
+
+/// As earlier releases wrote it: of one key, and without an issue time.
 fn grant() -> (Grant, Vec<u8>) {
     let (by, key) = (identity::public_key(&REALM), identity::public_key(&SECRET));
-    let said = Grant { realm: "org.example.実験".into(), by, key, until: 1_900_000_000_000 };
-    let bytes = Grant::seal(&Signer::new(&REALM), &said.realm, &said.key, said.until).unwrap();
-    (said, bytes)
+    let body = pack(&(1u64, SHARED, ByteArray::new(by), ByteArray::new(key), 1_900_000_000_000u64));
+    let signature = Signer::new(&REALM).sign("cambrian grant 1\n", &body);
+    let id = Sha256::digest(&body).into();
+    let said = Grant { realm: SHARED.into(), key, issued: None, until: 1_900_000_000_000, by: vec![by], id };
+    (said, pack(&(ByteBuf::from(body), ByteArray::new(signature))))
 }
 
-fn certificates() -> [Vector; 2] {
+fn pack(value: &impl Serialize) -> Vec<u8> {
+    rmp_serde::to_vec(value).unwrap()
+}
+
+fn certificates() -> [Vector; 4] {
     let (said, bytes) = grant();
     let (old, new) = (identity::public_key(&SECRET), identity::public_key(&HEIR));
     let heir = Succession { old, new, time: 1_800_000_000_001 };
+    let (shared, charter) = (shared_grant(&new), charter(&old, &new));
+    let shared_text = grant_text(&Grant::read(&shared).unwrap());
+    let text = charter_text(&Charter::read(&charter).unwrap());
     [
         ("leave.grant".into(), bytes, grant_text(&said)),
+        ("shared.grant".into(), shared, shared_text),
+        ("owners.charter".into(), charter, text),
         (
             "heir.succession".into(),
             Succession::seal(&Signer::new(&SECRET), &Signer::new(&HEIR), heir.time),
             succession_text(&heir),
         ),
     ]
+}
+
+/// Of two owners.
+fn shared_grant(key: &[u8; 32]) -> Vec<u8> {
+    let times = (1_800_000_000_000, 1_801_000_000_000);
+    let grant = Grant::seal(&Signer::new(&REALM), SHARED, key, times).unwrap();
+    Grant::cosign(&grant, &Signer::new(&SECRET)).unwrap()
+}
+
+fn charter(owner: &[u8; 32], revoked: &[u8; 32]) -> Vec<u8> {
+    let mut charter = Charter {
+        realm: SHARED.into(),
+        number: 7,
+        issued: 1_800_000_000_002,
+        owners: vec![identity::public_key(&REALM), *owner],
+        threshold: 2,
+        revoked: vec![*revoked, [0xab; 32]],
+        by: vec![],
+        id: [0; 32],
+    };
+    charter.owners.sort();
+    charter.revoked.sort();
+    Charter::cosign(&charter.seal(&Signer::new(&REALM)).unwrap(), &Signer::new(&SECRET)).unwrap()
 }
 
 fn envelopes(full: &Genotype, weights: &Genotype) -> [Vector; 3] {

@@ -129,7 +129,12 @@ rustler::atoms! {
     new,
     by,
     key,
+    issued,
     until,
+    id,
+    number,
+    owners,
+    revoked,
 }
 
 /// An atom's text.

@@ -1,0 +1,94 @@
+defmodule Cambrian.Charter do
+  @moduledoc """
+  Charters: who owns a realm, how many of them must sign, and what they have revoked.
+
+  A realm that takes what its owners signed (`{:signed_by, owners}` of `Cambrian.Trust.open/2`) starts
+  with the owners that its options name. A charter names others, or revokes grants; nodes of the realm
+  tell each other of the newest.
+
+      iex> {a, b} = {Cambrian.Identity.new(), Cambrian.Identity.new()}
+      iex> owners = Enum.map([a, b], &Cambrian.Identity.public_key/1)
+      iex> realm = "org.example.docs.charter"
+      iex> :ok = Cambrian.Trust.open(realm, capability: {:signed_by, %{owners: owners, threshold: 2}})
+      iex> draft = %{realm: realm, number: 1, owners: owners, threshold: 2, revoked: [<<7::256>>]}
+      iex> {:ok, charter} = Cambrian.Charter.seal(draft, a)
+      iex> Cambrian.Trust.amend(realm, charter)
+      {:error, :too_few_owners}
+      iex> {:ok, charter} = Cambrian.Charter.cosign(charter, b)
+      iex> Cambrian.Trust.amend(realm, charter)
+      :ok
+      iex> {:ok, known} = realm |> Cambrian.Trust.charter() |> Cambrian.Charter.read()
+      iex> known.revoked
+      [<<7::256>>]
+  """
+
+  alias Cambrian.{Error, Identity}
+
+  @typedoc """
+  `:number` is higher than that of the charter before. There are 1 to 6 `:owners`, of whom
+  `:threshold`, default 1, must sign; at most 256 `:revoked`: keys that may not publish, whatever grant
+  they show, and ids of grants. Each charter is complete: what it does not revoke is not revoked any
+  more. `:issued` is now, in ms since 1970, unless it is given.
+  """
+  @type draft :: %{
+          required(:realm) => String.t(),
+          required(:number) => pos_integer,
+          required(:owners) => [Identity.key()],
+          optional(:threshold) => pos_integer,
+          optional(:revoked) => [<<_::256>>],
+          optional(:issued) => non_neg_integer,
+          optional(atom) => term
+        }
+
+  @typedoc "`:by` are those who signed it; `:id` is the same whoever has signed it by now."
+  @type t :: %{
+          realm: String.t(),
+          number: pos_integer,
+          issued: non_neg_integer,
+          owners: [Identity.key()],
+          threshold: pos_integer,
+          revoked: [<<_::256>>],
+          by: [Identity.key()],
+          id: <<_::256>>
+        }
+
+  @doc """
+  A charter with its first signature; one that was read is issued anew.
+
+  The owners before it and those after it must sign, each as many as their threshold says; all of them
+  by `cosign/2`, in any order.
+
+      iex> owner = Cambrian.Identity.public_key(<<1::256>>)
+      iex> draft = %{realm: "org.example.docs", number: 1, owners: [owner]}
+      iex> {:ok, charter} = Cambrian.Charter.seal(draft, <<1::256>>)
+      iex> {:ok, %{owners: [^owner], threshold: 1, by: [^owner]}} = Cambrian.Charter.read(charter)
+      iex> Cambrian.Charter.seal(Map.put(draft, :threshold, 2), <<1::256>>)
+      {:error, {:bad_charter, {:threshold, 2, "from 1 to the number of owners"}}}
+  """
+  @spec seal(draft | t, Identity.secret()) :: {:ok, binary} | {:error, Error.reason()}
+  defdelegate seal(draft, secret), to: :cambrian_charter
+
+  @doc """
+  The same charter with one signature more.
+
+      iex> owners = for n <- [1, 2], do: Cambrian.Identity.public_key(<<n::256>>)
+      iex> draft = %{realm: "org.example.docs", number: 1, owners: owners}
+      iex> {:ok, charter} = Cambrian.Charter.seal(draft, <<1::256>>)
+      iex> {:ok, charter} = Cambrian.Charter.cosign(charter, <<2::256>>)
+      iex> {:ok, %{by: by}} = Cambrian.Charter.read(charter)
+      iex> by == Enum.sort(owners)
+      true
+  """
+  @spec cosign(binary, Identity.secret()) :: {:ok, binary} | {:error, Error.reason()}
+  defdelegate cosign(charter, secret), to: :cambrian_charter
+
+  @doc """
+  What a charter says, if all of its signatures are genuine. Whether it counts, the realm says:
+  `Cambrian.Trust.amend/2`.
+
+      iex> Cambrian.Charter.read("from a stranger")
+      {:error, :malformed}
+  """
+  @spec read(binary) :: {:ok, t} | {:error, Error.reason()}
+  defdelegate read(bytes), to: :cambrian_charter
+end

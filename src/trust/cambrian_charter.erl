@@ -1,0 +1,112 @@
+%% @doc Charters: who owns a realm, how many of them must sign, and what they have revoked.
+%%
+%% A realm that takes what its owners signed (`{signed_by, Owners}' of {@link cambrian_trust:open/2}) starts with the owners
+%% that its options name. A charter names others, or revokes grants; nodes of the realm tell each other of the newest.
+%% Here two owners sign one of which both must, and later revoke a key:
+%%
+%% ```
+%% 1> {A, B} = {cambrian_identity:new(), cambrian_identity:new()}.
+%% 2> Owners = [cambrian_identity:public_key(Secret) || Secret <- [A, B]].
+%% 3> ok = cambrian_trust:open(<<"org.example.lab">>, #{capability => {signed_by, #{owners => Owners, threshold => 2}}}).
+%% 4> {ok, Draft} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => Owners, threshold => 2,
+%%                                          revoked => [<<7:256>>]}, A).
+%% 5> cambrian_trust:amend(<<"org.example.lab">>, Draft).
+%% {error,too_few_owners}
+%% 6> {ok, Charter} = cambrian_charter:cosign(Draft, B).
+%% 7> cambrian_trust:amend(<<"org.example.lab">>, Charter).
+%% ok
+%% 8> {ok, #{number := 1, revoked := [<<7:256>>]} = Known} = cambrian_charter:read(cambrian_trust:charter(<<"org.example.lab">>)).
+%% 9> {ok, Next} = cambrian_charter:seal(Known#{number := 2, revoked := []}, A).
+%% '''
+-module(cambrian_charter).
+
+-export([seal/2, cosign/2, read/1, peek/1, max_owners/0]).
+-export_type([charter/0, draft/0, error/0]).
+
+-type draft() :: #{realm := binary(), number := pos_integer(), owners := [cambrian_identity:key()], threshold => pos_integer(),
+                   revoked => [cambrian_identity:key() | cambrian_identity:grant_id()], issued => non_neg_integer(),
+                   atom() => term()}.
+%% `number' is higher than that of the charter before. There are 1 to 6 `owners', of whom `threshold' (default 1) must sign; at
+%% most 256 `revoked': keys that may not publish, whatever grant they show, and ids of grants. `issued' is now, in ms since 1970,
+%% unless it is given. Each charter is complete: what it does not revoke is not revoked any more, so leave out what has ended.
+
+-type charter() :: #{realm := binary(), number := pos_integer(), issued := non_neg_integer(),
+                     owners := [cambrian_identity:key()], threshold := pos_integer(),
+                     revoked := [cambrian_identity:key() | cambrian_identity:grant_id()],
+                     by := [cambrian_identity:key()], id := <<_:256>>}.
+%% `by' are those who signed it; `id' is the same whoever has signed it by now.
+
+-type error() :: {bad_charter, {Field :: atom(), Value :: term(), Expected :: binary()}} | cambrian_identity:error().
+
+-define(MAX_OWNERS, 6).
+-define(MAX_REVOKED, 256).
+
+%% @doc A charter with its first signature. The owners before it and those after it must sign, each as many as their
+%% threshold says; all of them by {@link cosign/2}, in any order.
+%%
+%% ```
+%% 1> Owner = cambrian_identity:public_key(<<1:256>>).
+%% 2> {ok, Bytes} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [Owner]}, <<1:256>>).
+%% 3> {ok, #{owners := [Owner], threshold := 1, by := [Owner]}} = cambrian_charter:read(Bytes).
+%% 4> cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [Owner], threshold => 2}, <<1:256>>).
+%% {error,{bad_charter,{threshold,2,<<"from 1 to the number of owners">>}}}
+%% '''
+-spec seal(draft() | charter(), cambrian_identity:secret()) -> {ok, binary()} | {error, error()}.
+seal(#{realm := _, number := _, owners := _} = Draft, Secret) ->
+    Charter = maps:merge(#{threshold => 1, revoked => [], issued => erlang:system_time(millisecond)}, again(Draft)),
+    case [{Field, maps:get(Field, Charter), Expected} || {Field, Is, Expected} <- fields(Charter), not Is(maps:get(Field, Charter))] of
+        [] ->
+            #{owners := Owners, revoked := Revoked} = Charter,
+            Sorted = Charter#{owners := lists:usort(Owners), revoked := lists:usort(Revoked)},
+            cambrian_identity:without_arguments(fun() -> cambrian_nif:charter_seal(Sorted, Secret) end);
+        [Bad | _] -> {error, {bad_charter, Bad}}
+    end.
+
+%% One that was read is issued anew.
+again(#{id := _} = Read) -> maps:without([id, by, issued], Read);
+again(Draft) -> Draft.
+
+fields(#{owners := Owners}) ->
+    IsKey = fun(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32 end,
+    Are = fun(Keys, Least, Most) ->
+              is_list(Keys) andalso length(Keys) >= Least andalso length(Keys) =< Most andalso lists:all(IsKey, Keys)
+          end,
+    IsTime = fun(Time) -> is_integer(Time) andalso Time >= 0 andalso Time < 1 bsl 64 end,
+    [{realm, fun(Realm) -> is_binary(Realm) andalso byte_size(Realm) =< 255 end, <<"a text of at most 255 bytes">>},
+     {number, fun(Number) -> IsTime(Number) andalso Number > 0 end, <<"an integer from 1">>},
+     {issued, IsTime, <<"ms since 1970">>},
+     {owners, fun(Keys) -> Are(Keys, 1, ?MAX_OWNERS) andalso length(lists:usort(Keys)) =:= length(Keys) end,
+      <<"1 to 6 keys, none twice">>},
+     {threshold, fun(N) -> is_integer(N) andalso N >= 1 andalso is_list(Owners) andalso N =< length(Owners) end,
+      <<"from 1 to the number of owners">>},
+     {revoked, fun(Ids) -> Are(Ids, 0, ?MAX_REVOKED) end, <<"at most 256 keys or ids of grants">>}].
+
+%% @doc The same charter with one signature more.
+%%
+%% ```
+%% 1> [A, B] = [cambrian_identity:public_key(<<N:256>>) || N <- [1, 2]].
+%% 2> {ok, Draft} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [A, B]}, <<1:256>>).
+%% 3> {ok, Charter} = cambrian_charter:cosign(Draft, <<2:256>>).
+%% 4> {ok, #{by := By}} = cambrian_charter:read(Charter), By =:= lists:sort([A, B]).
+%% true
+%% '''
+-spec cosign(binary(), cambrian_identity:secret()) -> {ok, binary()} | {error, error()}.
+cosign(Bytes, Secret) -> cambrian_identity:without_arguments(fun() -> cambrian_nif:charter_cosign(Bytes, Secret) end).
+
+%% @doc What a charter says, if all of its signatures are genuine. Whether it counts, the realm says
+%% ({@link cambrian_trust:amend/2}).
+%%
+%% ```
+%% 1> cambrian_charter:read(<<"from a stranger">>).
+%% {error,malformed}
+%% '''
+-spec read(binary()) -> {ok, charter()} | {error, error()}.
+read(Bytes) -> cambrian_nif:charter_read(Bytes).
+
+%% @private The same, whoever wrote it: no signature is looked at.
+-spec peek(binary()) -> {ok, charter()} | {error, error()}.
+peek(Bytes) -> cambrian_nif:charter_peek(Bytes).
+
+%% @private
+-spec max_owners() -> pos_integer().
+max_owners() -> ?MAX_OWNERS.
