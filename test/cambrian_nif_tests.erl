@@ -71,7 +71,7 @@ world() ->
     World = #{
         genotype => Genotypes, network => Networks, population => [Population], evaluated => [Evaluated], tuning => [Tuning, Told],
         substrate => [Substrate], points => [Points], envelope => [Envelope],
-        task => [Task, Dataset], job => [cambrian_nif:task_evaluate(tag, Task, [hd(Networks)])],
+        task => [Task, Dataset], job => [cambrian_nif:task_trial(tag, Task, hd(Networks))],
         name => cambrian_genotype:operators() ++ [dataset, undefined | cambrian_task:names()],
         parameter => [{Name, Default} || {Name, Default, _, _} <- cambrian_nif:parameters_table()],
         bytes => [Sealed, cambrian_nif:envelope_record(Envelope), cambrian_nif:population_encode(Population),

@@ -164,7 +164,7 @@ reward(Network, State, Reward) ->
 -spec activate_batch(network(), [numbers()] | binary()) -> [numbers()] | binary() | error().
 activate_batch(Network, Batch) ->
     ?EITHER(cambrian_nif:network_activate_batch(Network, Batch),
-            cambrian_nif:network_activate_batch_dirty(Network, Batch)).
+            cambrian_job:answer(fun(Tag) -> cambrian_nif:network_activate_batch_job(Tag, Network, Batch) end)).
 
 %% @doc Many networks, each with an input of its own, from rest.
 %%

@@ -72,9 +72,11 @@
 %%
 %% `evaluations' and `timeout' may end a run within a generation. What was evaluated of it by then counts in the result; a
 %% population that goes on later evaluates that generation again, as if it had not been cut. `evaluations' is exact, but
-%% that trials do not count. `timeout' does not interrupt what runs in Rust, one evaluation a thread and the trial of
-%% a champion; and the first generation goes on until one evaluation has succeeded, but for little longer than
-%% `evaluation_timeout'. Those that live together in an environment or a program end together.
+%% that trials do not count. `timeout' is time on the clock: what is under way then is dropped, be it an evaluation, a trial
+%% or the making of the next generation, in Rust within some milliseconds. Only the first evaluation of a run goes on, as
+%% there would be no result: until one has succeeded, but for little longer than `evaluation_timeout', or 5 s for a task in Rust;
+%% then the answer is `{error, {evaluations_failed, #{count, first => timeout}}}'. Those that live together in an environment
+%% or a program end together.
 
 -type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(), failures := non_neg_integer(),
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
@@ -141,6 +143,8 @@
          %% migrants of a generation that was evaluated
          drawn = 0 :: non_neg_integer(),
          job :: undefined | {reference(), reference() | pid()},
+         %% the timer that ends what is under way and does not look at the time itself
+         limit :: undefined | reference(),
          newcomers = cambrian_newcomers:new() :: cambrian_newcomers:newcomers(),
          contender :: undefined | {cambrian_genotype:genotype(), float()},
          validated :: undefined | validated(),
@@ -165,6 +169,7 @@
 -define(WINDOW, 32).
 -define(HIBERNATE_MS, 1000).
 -define(LOOK_MS, 5).
+-define(GRACE, 5000).
 %% The longest that a timer takes: seven weeks.
 -define(MAX_MS, 16#FFFFFFFF).
 
@@ -710,7 +715,8 @@ welcoming(Type, Event, Data) ->
 
 %% The generation is with the evaluators.
 evaluating(info, {Tag, {ok, {no_fitness, Failures, IsCut}}}, #data{job = {Tag, _}} = Data) ->
-    no_fitness(#{count => Failures, first => {bad_fitness, not_finite}}, Data#data{is_cut = IsCut});
+    First = case IsCut of true -> timeout; false -> {bad_fitness, not_finite} end,
+    no_fitness(#{count => Failures, first => First}, Data#data{is_cut = IsCut});
 evaluating(info, {Tag, {ok, {cut, Evaluated}}}, #data{job = {Tag, _}} = Data) ->
     evaluated(Evaluated, Data#data{is_cut = true});
 evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
@@ -724,12 +730,18 @@ evaluating(Type, Event, Data) ->
 %% Genotypes from elsewhere are with the evaluators.
 receiving(info, {Tag, Found}, #data{job = {Tag, _}} = Data) when element(1, Found) =:= ok ->
     judge(admit(Found, Data));
+%% They wait until the population rests, or goes on.
+receiving(info, {timeout, Limit, limit}, #data{limit = Limit, newcomers = Newcomers} = Data) ->
+    judge(remembered((dropped(Data))#data{newcomers = cambrian_newcomers:put_off(Newcomers)}));
 receiving(Type, Event, Data) ->
     busy(Type, Event, Data).
 
 %% The generation's contender undergoes the task's own trial.
 trying(info, {Tag, {ok, #{solved := Solved} = Trial}}, #data{job = {Tag, _}} = Data) ->
     conclude(Solved, Trial, validate(Trial, Data));
+%% Not known whether it is solved, so the generation is not done.
+trying(info, {timeout, Limit, limit}, #data{limit = Limit} = Data) ->
+    conclude(false, #{}, (dropped(Data))#data{is_cut = true});
 trying(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -737,6 +749,8 @@ trying(Type, Event, Data) ->
 breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
     Bred = cambrian_newcomers:bred(Data#data.newcomers),
     evaluate(keep(due, Data#data{population = Population, newcomers = Bred, last = Data#data.evaluated, evaluated = undefined}));
+breeding(info, {timeout, Limit, limit}, #data{limit = Limit} = Data) ->
+    conclude_with(last(Data), dropped(Data));
 breeding(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -915,9 +929,22 @@ evaluations_left(#data{goal = #{evaluations := Limit}, population = Population, 
     max(0, Limit - Before - Spent);
 evaluations_left(_Data) -> 1 bsl 59.
 
+%% Of a job that has begun, at the end of the run's time.
+limited(Data) ->
+    case time_left(Data) of
+        infinity -> Data#data{limit = undefined};
+        Ms -> Data#data{limit = erlang:start_timer(Ms, self(), limit)}
+    end.
+
+%% What it answers all the same is not heard any more.
+dropped(Data) ->
+    drop_job(Data),
+    Data#data{job = undefined, limit = undefined}.
+
 time_left(#data{goal = #{timeout := Timeout}} = Data) when is_integer(Timeout) ->
     case is_done_again(Data) of
-        true -> infinity;
+        %% as long as the run had, of which it was a part
+        true -> min(?MAX_MS, max(?GRACE, Timeout));
         false -> min(?MAX_MS, max(0, Timeout - elapsed(Data)))
     end;
 time_left(_Data) -> infinity.
@@ -976,7 +1003,7 @@ conclude_with(Last, #data{awaiting = Awaiting} = Data) ->
 %% What a genotype of this population stands for: itself, or what it describes.
 network(Genotype, Population) ->
     case cambrian_nif:population_network(Population, Genotype) of
-        dirty -> cambrian_nif:population_network_dirty(Population, Genotype);
+        dirty -> cambrian_job:answer(fun(Tag) -> cambrian_nif:population_network_job(Tag, Population, Genotype) end);
         Network -> Network
     end.
 
@@ -990,7 +1017,7 @@ evaluated(Evaluated, Data) ->
 receive_newcomers(Data) ->
     case examine(Data) of
         none -> judge(Data);
-        Examining -> {next_state, receiving, Examining}
+        Examining -> {next_state, receiving, limited(Examining)}
     end.
 
 judge(#data{evaluated = Evaluated} = Data) ->
@@ -1012,8 +1039,8 @@ try_contender(Native, #data{evaluated = Evaluated, population = Population} = Da
             conclude(false, #{}, Data);
         {Contender, Fitness, Next} ->
             Tag = make_ref(),
-            Job = cambrian_nif:task_trial(Tag, Native, network(Contender, Population)),
-            {next_state, trying, Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}}}
+            Job = cambrian_nif:population_trial(Tag, Population, Native, Contender),
+            {next_state, trying, limited(Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}})}
     end.
 
 %% In another VM a generation is evaluated again without its newcomers, one of whom may be the champion.
@@ -1105,7 +1132,7 @@ improved(#data{champion = #{generation := Generation}}) -> Generation.
 
 breed(#data{evaluated = Evaluated} = Data) ->
     Tag = make_ref(),
-    {next_state, breeding, Data#data{job = {Tag, cambrian_nif:population_next(Tag, Evaluated)}}}.
+    {next_state, breeding, limited(Data#data{job = {Tag, cambrian_nif:population_next(Tag, Evaluated)}})}.
 
 %% `until': by the goal's fun.
 finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
@@ -1185,7 +1212,7 @@ examine(#data{newcomers = Newcomers} = Data) ->
 
 examine(Genotypes, #data{population = Population, task = #{evaluate := {native, Native}}}) ->
     Tag = make_ref(),
-    {Tag, cambrian_nif:task_evaluate(Tag, Native, [network(Genotype, Population) || Genotype <- Genotypes])};
+    {Tag, cambrian_nif:population_examine(Tag, Population, Native, Genotypes)};
 examine(Genotypes, Data) ->
     evaluate_here(Genotypes, infinity, Data).
 

@@ -8,16 +8,17 @@ use crate::lineage::Birth;
 use crate::mutation::{Operators, mutate};
 use crate::network::Network;
 use crate::parameters::{Inheritance, ParameterError, Parameters, Tuner};
-use crate::permission::Permission;
+use crate::permission::{Permission, Stopped, Until};
 use crate::rng::{Purpose, Stream};
 use crate::selection::Standing;
 use crate::speciation::{GRAIN, Species, distance, found_species, speciate};
+use crate::substrate::SubstrateError;
 use crate::task::{Outcome, Score, Shape, Task};
 use crate::tuning::{Ages, Newcomer, Tally, Tuning};
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A genotype with what it achieved and when.
 #[derive(Clone, Debug)]
@@ -102,7 +103,16 @@ pub struct Limits {
 
 impl Limits {
     pub const NONE: Limits = Limits { evaluations: u64::MAX, time: None };
+
+    /// Leave until the time is up, and for the first evaluation of a run a while longer.
+    fn until<'a>(&self, leave: &'a dyn Permission, is_first: bool) -> Until<'a> {
+        let grace = if is_first { GRACE } else { Duration::ZERO };
+        Until { leave, time: self.time.and_then(|time| time.checked_add(grace)) }
+    }
 }
+
+/// How much longer than the limit the first evaluation of a run may take, as without one there is no result.
+pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Why there is no evaluated population.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +236,8 @@ impl Population {
     }
 
     /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so. Tuning ends with the round
-    /// whose best passes the task's trial. A limit that is reached leaves the rest out; one is always evaluated.
+    /// whose best passes the task's trial. A limit that is reached leaves the rest out, and what is under way is dropped at
+    /// the limit of time; only the first of all has [`GRACE`] beyond it, and has failed after that.
     ///
     /// # Errors
     /// [`Halt`]
@@ -248,10 +259,17 @@ impl Population {
                 let late = limits.time.is_some_and(|time| Instant::now() >= time);
                 spent + at as u64 > 0 && (spent + at as u64 >= limits.evaluations || late)
             };
-            let one = |(at, genotype): (usize, &Arc<Genotype>)| match leave.granted() {
-                false => None,
-                true if is_out(at) => Some(Outcome::Skipped),
-                true => Some(Outcome::from(task.evaluate(&self.network(genotype)))),
+            let one = |(at, genotype): (usize, &Arc<Genotype>)| {
+                let is_first = spent + at as u64 == 0;
+                match leave.granted() {
+                    false => None,
+                    true if is_out(at) => Some(Outcome::Skipped),
+                    true => match self.score(genotype, task, &limits.until(leave, is_first)) {
+                        Ok(score) => Some(Outcome::from(score)),
+                        Err(Stopped) if !leave.granted() => None,
+                        Err(Stopped) => Some(if is_first { Outcome::Failed } else { Outcome::Skipped }),
+                    },
+                }
             };
             let outcomes: Option<Vec<Outcome>> =
                 candidates.par_iter().enumerate().with_min_len(grain).map(one).collect();
@@ -265,10 +283,15 @@ impl Population {
             }
             if let Some(at) = tuning.improved() {
                 let contender = Arc::clone(tuning.best(at));
-                if task.trial(&self.network(&contender)).solved {
-                    return self.settle_or_halt(tuning, Some(at));
+                match self.solves(&contender, task, &limits.until(leave, false)) {
+                    Ok(true) => return self.settle_or_halt(tuning, Some(at)),
+                    Ok(false) => self.tried.push(contender),
+                    Err(Stopped) if !leave.granted() => return Err(Halt::Stopped),
+                    Err(Stopped) => {
+                        tuning.cut();
+                        return self.settle_or_halt(tuning, None);
+                    }
                 }
-                self.tried.push(contender);
             }
         }
     }
@@ -278,8 +301,19 @@ impl Population {
         Evaluated::settle(self, tuning, solved).ok_or(halt)
     }
 
-    fn network(&self, genotype: &Genotype) -> Network {
-        self.encoding.network(genotype).expect("all genotypes here are of the encoding's shape")
+    fn score(&self, genotype: &Genotype, task: &dyn Task, leave: &dyn Permission) -> Result<Score, Stopped> {
+        task.evaluate_on(&self.network(genotype, leave)?.runner(leave))
+    }
+
+    fn solves(&self, genotype: &Genotype, task: &dyn Task, leave: &dyn Permission) -> Result<bool, Stopped> {
+        Ok(task.trial_on(&self.network(genotype, leave)?.runner(leave))?.solved)
+    }
+
+    fn network(&self, genotype: &Genotype, leave: &dyn Permission) -> Result<Network, Stopped> {
+        match self.encoding.network(genotype, leave) {
+            Err(SubstrateError::Stopped) => Err(Stopped),
+            network => Ok(network.expect("all genotypes here are of the encoding's shape")),
+        }
     }
 
     /// The evaluation of those that wait, round by round, for fitness from elsewhere.

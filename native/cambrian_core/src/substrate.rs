@@ -16,6 +16,7 @@ pub use quadtree::Quadtree;
 use crate::genotype::{Genotype, GenotypeError, MAX_NODES};
 use crate::math::Activation;
 use crate::parameters::Parameters;
+use crate::permission::{self, Always, Permission};
 use crate::task::Shape;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -116,14 +117,32 @@ pub fn grid(sizes: &[u32]) -> Result<Vec<Point>, SubstrateError> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SubstrateError {
     Grid,
-    Setting { name: &'static str, expected: &'static str },
+    Setting {
+        name: &'static str,
+        expected: &'static str,
+    },
     EmptyLayer(usize),
-    Point { layer: usize, index: usize, dimensions: usize },
-    Join { from: u32, to: u32 },
+    Point {
+        layer: usize,
+        index: usize,
+        dimensions: usize,
+    },
+    Join {
+        from: u32,
+        to: u32,
+    },
     Dimensions(usize),
-    Cppn { expected: Shape, got: Shape },
-    TooLarge { nodes: usize, pairs: usize },
+    Cppn {
+        expected: Shape,
+        got: Shape,
+    },
+    TooLarge {
+        nodes: usize,
+        pairs: usize,
+    },
     Genotype(GenotypeError),
+    /// Leave was withdrawn.
+    Stopped,
 }
 
 impl fmt::Display for SubstrateError {
@@ -157,11 +176,18 @@ impl fmt::Display for SubstrateError {
                  {MAX_PAIRS}, as each pair takes some 200 ns and 53 bytes"
             ),
             Genotype(error) => error.fmt(f),
+            Stopped => permission::Stopped.fmt(f),
         }
     }
 }
 
 impl std::error::Error for SubstrateError {}
+
+impl From<permission::Stopped> for SubstrateError {
+    fn from(_: permission::Stopped) -> SubstrateError {
+        SubstrateError::Stopped
+    }
+}
 
 impl Plan {
     fn dimensions(&self) -> usize {
@@ -316,14 +342,22 @@ impl Substrate {
     /// [`SubstrateError::Cppn`] for a genotype of another shape than [`Substrate::cppn_shape`]; with nodes that
     /// are found, two ids that collide.
     pub fn express(&self, cppn: &Genotype) -> Result<Genotype, SubstrateError> {
+        self.express_while(cppn, &Always)
+    }
+
+    /// The same as long as there is leave: a large CPPN that is asked for each of ten million pairs takes hours.
+    ///
+    /// # Errors
+    /// Those of [`Substrate::express`], and [`SubstrateError::Stopped`].
+    pub fn express_while(&self, cppn: &Genotype, leave: &dyn Permission) -> Result<Genotype, SubstrateError> {
         let (expected, got) = (self.cppn_shape(), Shape { inputs: cppn.inputs(), outputs: cppn.outputs() });
         if got != expected {
             return Err(SubstrateError::Cppn { expected, got });
         }
-        let oracle = Oracle::new(&self.plan, cppn);
+        let oracle = Oracle::new(&self.plan, cppn, leave);
         match &self.layout {
-            Layout::Fixed(wiring) => Ok(oracle.express(wiring)),
-            Layout::Found(quadtree) => Ok(oracle.express(&quadtree.wiring(&oracle)?)),
+            Layout::Fixed(wiring) => Ok(oracle.express(wiring)?),
+            Layout::Found(quadtree) => Ok(oracle.express(&quadtree.wiring(&oracle)?)?),
         }
     }
 }

@@ -210,6 +210,11 @@ impl Tuning {
         found.map_or(&self.newcomers[newcomer].0.genotype, |search| &search.best.genotype)
     }
 
+    /// A limit came before the round was over.
+    pub(crate) fn cut(&mut self) {
+        self.is_cut = true;
+    }
+
     /// Whether a limit left some candidates out.
     pub fn is_cut(&self) -> bool {
         self.is_cut

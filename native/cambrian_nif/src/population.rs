@@ -2,17 +2,21 @@
 
 use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
+use crate::scheduler::is_short;
 use crate::substrate::{self, SubstrateArc};
-use crate::task::TaskArc;
+use crate::task::{TaskArc, TrialTerm};
 use crate::term::{List, binary};
-use crate::{atoms, either_scheduler, error, network, parameters, task};
+use crate::{atoms, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
 use cambrian_core::choice::Choice;
 use cambrian_core::codec::{self, GenotypeId};
 use cambrian_core::encoding::Encoding;
 use cambrian_core::lineage::Birth;
 use cambrian_core::migration::Migration;
+use cambrian_core::network::Network;
+use cambrian_core::permission::{Always, Permission};
 use cambrian_core::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
+use cambrian_core::substrate::SubstrateError;
 use cambrian_core::task::{Outcome, Score, Shape};
 use cambrian_core::tuning::Tuning;
 use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
@@ -66,10 +70,10 @@ fn population_new(
     let p = parameters::read(changes, encoding.parameters(task::parameters(task)?))?;
     let founders: Vec<_> = founders.0.iter().map(|founder| Arc::clone(&founder.0)).collect();
     let population = if founders.is_empty() {
-        let population = job::pool()?.install(|| Population::new(p, encoding, seed));
+        let population = job::install(|| Population::new(p, encoding, seed))?;
         population.map_err(|error| error::parameter(error, changes))?
     } else {
-        let population = job::pool()?.install(|| Population::founded_by(p, encoding, seed, &founders));
+        let population = job::install(|| Population::founded_by(p, encoding, seed, &founders))?;
         population.map_err(|_| Error::BadArg)?
     };
     Ok((atoms::ok(), ResourceArc::new(PopulationResource(population))))
@@ -181,7 +185,7 @@ fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, Tuni
         return Err(error::refuse(atoms::bad_fitness()));
     }
     let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
-    job::pool()?.install(|| next.tell(outcomes));
+    job::install(|| next.tell(outcomes))?;
     Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next })))
 }
 
@@ -216,22 +220,92 @@ fn population_inject(
     }
 }
 
-either_scheduler! {
-    fn population_network, population_network_dirty(population: PopulationArc, genotype: GenotypeArc) = network,
-        costs network_cost(&population, &genotype);
+/// The network that a genotype of this population stands for, or `dirty` where that takes long.
+#[rustler::nif]
+fn population_network<'a>(
+    env: Env<'a>,
+    population: PopulationArc,
+    genotype: GenotypeArc,
+) -> NifResult<Term<'a>> {
+    if !is_short(env, network_cost(&population, &genotype)) {
+        return Ok(atoms::dirty().encode(env));
+    }
+    let network = network_of(&population, &genotype, &Always).map_err(error::substrate)?;
+    Ok(network::wrap(network).encode(env))
 }
 
 fn network_cost(population: &PopulationArc, genotype: &GenotypeArc) -> usize {
     match population.0.encoding() {
         Encoding::Direct(_) => network::compile_cost(genotype),
-        Encoding::Substrate(substrate) => substrate::cost(substrate),
+        Encoding::Substrate(substrate) => substrate::cost(substrate, genotype),
     }
 }
 
-/// The network that a genotype of this population stands for.
-fn network<'a>(env: Env<'a>, population: PopulationArc, genotype: GenotypeArc) -> NifResult<Term<'a>> {
-    let network = population.0.encoding().network(&genotype.0).map_err(error::substrate)?;
-    Ok(network::wrap(network).encode(env))
+fn network_of(
+    population: &PopulationArc,
+    genotype: &GenotypeArc,
+    leave: &dyn Permission,
+) -> Result<Network, SubstrateError> {
+    population.0.encoding().network(&genotype.0, leave)
+}
+
+/// That `genotypes` can be made networks of, and these put to the task.
+fn check(population: &PopulationArc, task: &TaskArc, genotypes: &[GenotypeArc]) -> NifResult<()> {
+    task::check_shape(&*task.0, population.0.encoding().network_shape())?;
+    let shape = |genotype: &GenotypeArc| (genotype.0.inputs(), genotype.0.outputs());
+    let Shape { inputs, outputs } = population.0.shape();
+    if genotypes.iter().all(|genotype| shape(genotype) == (inputs, outputs)) {
+        Ok(())
+    } else {
+        Err(Error::BadArg)
+    }
+}
+
+/// `{Tag, {ok, Network}}`, the long way of [`population_network`].
+#[rustler::nif]
+fn population_network_job<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    population: PopulationArc,
+    genotype: GenotypeArc,
+) -> NifResult<ResourceArc<Job>> {
+    substrate::check(population.0.encoding(), &genotype)?;
+    job::post(env, tag, move |leave| network_of(&population, &genotype, leave).ok().map(network::wrap))
+}
+
+/// The task's trial of a genotype of this population: `{Tag, {ok, #{solved, facts}}}`, as `task_trial`.
+#[rustler::nif]
+fn population_trial<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    population: PopulationArc,
+    task: TaskArc,
+    genotype: GenotypeArc,
+) -> NifResult<ResourceArc<Job>> {
+    check(&population, &task, std::slice::from_ref(&genotype))?;
+    job::post(env, tag, move |leave| {
+        let network = network_of(&population, &genotype, leave).ok()?;
+        task.0.trial_on(&network.runner(leave)).ok().map(TrialTerm)
+    })
+}
+
+/// The fitness of genotypes that are not of the population yet: `{Tag, {ok, [Fitness | failed]}}`.
+#[rustler::nif]
+fn population_examine<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    population: PopulationArc,
+    task: TaskArc,
+    genotypes: List<GenotypeArc>,
+) -> NifResult<ResourceArc<Job>> {
+    check(&population, &task, &genotypes.0)?;
+    job::post(env, tag, move |leave| {
+        let one = |genotype: &GenotypeArc| {
+            let network = network_of(&population, genotype, leave).ok()?;
+            task::fitness(&*task.0, &network, leave).ok()
+        };
+        genotypes.0.iter().map(one).collect::<Option<Vec<_>>>()
+    })
 }
 
 /// `#{generation, evaluations, failures, seed, inputs, outputs, networks}`

@@ -4,9 +4,11 @@ use crate::genotype::GenotypeArc;
 use crate::job::{self, Job};
 use crate::network::NetworkArc;
 use crate::substrate::SubstrateArc;
-use crate::term::{List, settings_of};
+use crate::term::settings_of;
 use crate::{atoms, dataset, error, parameters};
+use cambrian_core::network::Network;
 use cambrian_core::parameters::{Parameters, Value};
+use cambrian_core::permission::{Permission, Stopped};
 use cambrian_core::task::{self, Outcome, Shape, TASKS, Task, TaskError, Trial};
 use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
@@ -111,7 +113,7 @@ fn shape(network: &NetworkArc) -> Shape {
 }
 
 /// A number, or `failed`.
-struct Fitness(Option<f64>);
+pub struct Fitness(Option<f64>);
 
 impl Encoder for Fitness {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
@@ -119,31 +121,31 @@ impl Encoder for Fitness {
     }
 }
 
-/// `{Tag, {ok, [Fitness | failed]}}`
+/// # Errors
+/// [`Stopped`]
+pub fn fitness(task: &dyn Task, network: &Network, leave: &dyn Permission) -> Result<Fitness, Stopped> {
+    if !leave.granted() {
+        return Err(Stopped);
+    }
+    Ok(Fitness(Outcome::from(task.evaluate_on(&network.runner(leave))?).fitness()))
+}
+
+/// `{Tag, {ok, {Fitness, Cases}}}`
 #[rustler::nif]
-fn task_evaluate<'a>(
+fn task_score<'a>(
     env: Env<'a>,
     tag: Term<'a>,
     task: TaskArc,
-    networks: List<NetworkArc>,
+    network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
-    networks.0.iter().try_for_each(|network| check_shape(&*task.0, shape(network)))?;
+    check_shape(&*task.0, shape(&network))?;
     job::post(env, tag, move |leave| {
-        let evaluate = |network: &NetworkArc| Outcome::from(task.0.evaluate(&network.0));
-        let one = |network: &NetworkArc| leave.granted().then(|| Fitness(evaluate(network).fitness()));
-        networks.0.iter().map(one).collect::<Option<Vec<Fitness>>>()
+        let score = task.0.evaluate_on(&network.0.runner(leave)).ok()?;
+        Some((score.fitness, score.cases))
     })
 }
 
-/// `{Fitness, Cases}`
-#[rustler::nif(schedule = "DirtyCpu")]
-fn task_score(task: TaskArc, network: NetworkArc) -> NifResult<(f64, Vec<f64>)> {
-    check_shape(&*task.0, shape(&network))?;
-    let score = task.0.evaluate(&network.0);
-    Ok((score.fitness, score.cases))
-}
-
-struct TrialTerm(Trial);
+pub struct TrialTerm(pub Trial);
 
 impl Encoder for TrialTerm {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
@@ -166,7 +168,7 @@ fn task_trial<'a>(
     network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
     check_shape(&*task.0, shape(&network))?;
-    job::post(env, tag, move |_| Some(TrialTerm(task.0.trial(&network.0))))
+    job::post(env, tag, move |leave| task.0.trial_on(&network.0.runner(leave)).ok().map(TrialTerm))
 }
 
 /// What the library made, as a word; `undefined` for what it did not.
