@@ -2,8 +2,8 @@
 %% The functions that Rust provides, and nothing else: a loaded library cannot be replaced, so
 %% this module is meant never to change for any other reason.
 %%
-%% Those that come in two answer `dirty' where the work is too long for a normal scheduler and the one named so
-%% is to be called.
+%% Those that come in two answer `dirty' where the work is too long for a normal scheduler. Then the one named so is to be
+%% called, which runs on a dirty scheduler, or the one named `job', which can be stopped: see `cambrian_job'.
 %%
 %% A library that does not load leaves the VM up and every function raising
 %% `{nif_not_loaded, Reason}', so that a device in the field can still be looked at. Where one is loaded already, this
@@ -14,6 +14,7 @@
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
 -export([data_dir_lock/1, data_dir_unlock/1, data_dir_unlock_all/0]).
+-export([memory_limit/0, memory_set_limit/1]).
 -export([governor_set_duty/1, governor_duty/0]).
 -export([signal_forward_interrupt/1]).
 -export([parameters_table/0]).
@@ -33,15 +34,15 @@
 -export([network_compile/1, network_compile_dirty/1, network_info/1,
          network_activate/2, network_activate_dirty/2, network_initial_state/1,
          network_step/3, network_step_dirty/3, network_reward/3, network_reward_dirty/3,
-         network_activate_batch/2, network_activate_batch_dirty/2,
+         network_activate_batch/2, network_activate_batch_job/3,
          network_activate_many/2, network_activate_many_dirty/2,
          network_step_many/3, network_step_many_dirty/3]).
 -export([substrate_new/1, substrate_grid/1, substrate_info/1, substrate_shape/1,
-         substrate_express/2, substrate_express_dirty/2]).
--export([task_names/0, task_new/2, task_info/1, task_warning/1, task_parameters/2, task_evaluate/4, task_score/2, task_trial/3]).
+         substrate_express/2, substrate_express_job/3]).
+-export([task_names/0, task_new/2, task_info/1, task_warning/1, task_parameters/2, task_score/3, task_trial/3]).
 -export([dataset_id/1, dataset_classes/1]).
 -export([kind_of/1]).
--export([population_new/5, population_is_on/2, population_network/2, population_network_dirty/2,
+-export([population_new/5, population_is_on/2, population_network/2, population_network_job/3, population_trial/4, population_examine/5,
          population_evaluate/5, population_next/2,
          population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
          population_info/1, population_parameters/1, population_evaluated_champion/1, population_best/1,
@@ -81,6 +82,9 @@ job_stop(_Job) -> ?STUB.
 data_dir_lock(_Path) -> ?STUB.
 data_dir_unlock(_Path) -> ?STUB.
 data_dir_unlock_all() -> ?STUB.
+
+memory_limit() -> ?STUB.
+memory_set_limit(_Bytes) -> ?STUB.
 
 governor_set_duty(_Duty) -> ?STUB.
 governor_duty() -> ?STUB.
@@ -143,7 +147,7 @@ network_step_dirty(_Network, _State, _Inputs) -> ?STUB.
 network_reward(_Network, _State, _Reward) -> ?STUB.
 network_reward_dirty(_Network, _State, _Reward) -> ?STUB.
 network_activate_batch(_Network, _Batch) -> ?STUB.
-network_activate_batch_dirty(_Network, _Batch) -> ?STUB.
+network_activate_batch_job(_Tag, _Network, _Batch) -> ?STUB.
 network_activate_many(_Networks, _Inputs) -> ?STUB.
 network_activate_many_dirty(_Networks, _Inputs) -> ?STUB.
 network_step_many(_Networks, _States, _Inputs) -> ?STUB.
@@ -154,15 +158,14 @@ substrate_grid(_Sizes) -> ?STUB.
 substrate_info(_Substrate) -> ?STUB.
 substrate_shape(_Substrate) -> ?STUB.
 substrate_express(_Substrate, _Cppn) -> ?STUB.
-substrate_express_dirty(_Substrate, _Cppn) -> ?STUB.
+substrate_express_job(_Tag, _Substrate, _Cppn) -> ?STUB.
 
 task_names() -> ?STUB.
 task_new(_Name, _Settings) -> ?STUB.
 task_info(_Task) -> ?STUB.
 task_warning(_Task) -> ?STUB.
 task_parameters(_Task, _Changes) -> ?STUB.
-task_evaluate(_Tag, _Task, _Networks, _Ms) -> ?STUB.
-task_score(_Task, _Network) -> ?STUB.
+task_score(_Tag, _Task, _Network) -> ?STUB.
 task_trial(_Tag, _Task, _Network) -> ?STUB.
 
 dataset_id(_Settings) -> ?STUB.
@@ -173,7 +176,9 @@ kind_of(_Term) -> ?STUB.
 population_new(_Encoding, _Task, _Parameters, _Seed, _Founders) -> ?STUB.
 population_is_on(_Population, _Substrate) -> ?STUB.
 population_network(_Population, _Genotype) -> ?STUB.
-population_network_dirty(_Population, _Genotype) -> ?STUB.
+population_network_job(_Tag, _Population, _Genotype) -> ?STUB.
+population_trial(_Tag, _Population, _Task, _Genotype) -> ?STUB.
+population_examine(_Tag, _Population, _Task, _Genotypes, _Ms) -> ?STUB.
 population_evaluate(_Tag, _Population, _Task, _Evaluations, _Ms) -> ?STUB.
 population_tuning(_Population) -> ?STUB.
 tuning_candidates(_Tuning) -> ?STUB.

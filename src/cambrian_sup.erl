@@ -1,5 +1,5 @@
 %% @private
-%% The store comes first: a population that restarts finds its checkpoint there.
+%% The store comes before the populations, which find their checkpoints there, and the warden before the programs.
 -module(cambrian_sup).
 -behaviour(supervisor).
 -export([start_link/0, init/1]).
@@ -10,6 +10,7 @@ init([]) ->
     Children = [worker(cambrian_governor),
                 worker(cambrian_store),
                 worker(cambrian_lineage),
+                worker(cambrian_program_warden),
                 worker(cambrian_program_pool),
                 supervisor(cambrian_population_sup),
                 supervisor(cambrian_mesh_sup)],

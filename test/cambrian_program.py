@@ -1,12 +1,14 @@
 """A program for Cambrian of nothing but docs/programs.md: no packages. Five steps, a reward of what the network says.
-FAULT is what it does wrong, when a network says more than 0.8 where the name does not say otherwise."""
+FAULT is what it does wrong, when a network says more than 0.8 where the name does not say otherwise. With "parent_" before
+it there is a child that does not end by itself."""
 import os
 import signal
 import struct
+import subprocess
 import sys
 import time
 
-FAULT, answers = sys.argv[1], sys.stdout.buffer
+FAULT, answers = sys.argv[1].removeprefix("parent_"), sys.stdout.buffer
 
 
 def unpack(b, i=0):
@@ -92,7 +94,11 @@ if FAULT == "deaf": signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if FAULT == "hello_error": tell({"error": "no such world"})
 left = {}
 hello = {"protocol": 2 if FAULT == "newer" else 1, "inputs": 0 if FAULT == "empty" else 1, "outputs": 1}
-if len(sys.argv) > 2: open(sys.argv[2], "a").write(f"{os.getpid()}\n")
+pids = [os.getpid()]
+if sys.argv[1].startswith("parent_"):
+    quiet = subprocess.DEVNULL
+    pids.append(subprocess.Popen(["sleep", "100000"], stdin=quiet, stdout=quiet, stderr=quiet).pid)
+if len(sys.argv) > 2: open(sys.argv[2], "a").write("".join(f"{pid}\n" for pid in pids))
 tell(hello)
 while True:
     size = sys.stdin.buffer.read(4)

@@ -3,7 +3,9 @@
 -export([lives_as_long_as_it_should/0, evolves/0, only_who_kills_it_pays/0, is_kept_and_shared/0,
          as_many_processes_as_asked_for/0, a_user_that_dies_takes_it_along/0, one_that_does_not_end_is_killed/0,
          may_die_while_nobody_needs_it/0, may_be_gone_the_next_time/0,
-         ends_when_nobody_needs_it/0,
+         ends_when_nobody_needs_it/0, its_children_end_when_it_is_killed/0, its_children_end_when_it_ends/0,
+         its_children_end_when_it_is_idle/0, its_children_end_with_the_application/0, its_children_end_with_the_vm/0,
+         its_children_end_when_all_that_watches_them_is_killed/0,
          ends_with_the_application/0, options_are_checked/0, a_large_batch/0, is_evaluated_alone/0]).
 
 %% A program in Python without packages; where there is no Python there is nothing to try.
@@ -20,7 +22,9 @@ program_test_() ->
 cases() ->
     [lives_as_long_as_it_should, evolves, only_who_kills_it_pays, is_kept_and_shared, as_many_processes_as_asked_for,
      a_user_that_dies_takes_it_along, one_that_does_not_end_is_killed, may_die_while_nobody_needs_it,
-     may_be_gone_the_next_time, ends_when_nobody_needs_it, ends_with_the_application, options_are_checked,
+     may_be_gone_the_next_time, ends_when_nobody_needs_it, its_children_end_when_it_is_killed, its_children_end_when_it_ends,
+     its_children_end_when_it_is_idle, its_children_end_with_the_application, its_children_end_with_the_vm,
+     its_children_end_when_all_that_watches_them_is_killed, ends_with_the_application, options_are_checked,
      a_large_batch, is_evaluated_alone].
 
 %% ---- what they have in common
@@ -125,7 +129,7 @@ startup() ->
      end}} || {Name, Task, Expected} <- [
         {"not found", {program, #{command => "no_such_program"}}, program_not_found},
         {"no program", {program, #{command => "/dev/null"}}, program_not_found},
-        {"nowhere", task("none", #{cd => "/no/such/folder"}), {program_exited, 2}},
+        {"nowhere", task("none", #{cd => "/no/such/folder"}), {program_not_started, enoent}},
         {"ends at once", task("at_once"), {program_exited, 7}},
         {"says nothing", task("mute", #{start_timeout => 300}), {program_hangs, 300}},
         {"says why", task("hello_error"), {program_failed, <<"no such world">>}},
@@ -212,6 +216,63 @@ ends_when_nobody_needs_it() ->
     with_pids(fun(File) ->
         _ = scores(task("none", #{pids => File, idle => 1}), networks(3)),
         [await_end(OsPid) || OsPid <- pids(File)]
+    end).
+
+%% ---- what it leaves behind
+
+%% Two of a program and its child, and two more for the next one.
+with_child(Fault, Options, Test) ->
+    with_pids(fun(File) ->
+        Test(task("parent_" ++ Fault, Options#{pids => File}), File),
+        [await_end(OsPid) || OsPid <- pids(File)]
+    end).
+
+its_children_end_when_it_is_killed() ->
+    with_child("hang", #{timeout => 300}, fun(Task, File) ->
+        [Loud | _] = [Network || {Index, _} = Network <- networks(8), lists:member(Index, loud(networks(8)))],
+        ?assertMatch([{_, {fault, {program_hangs, 300}}}], scores(Task, [Loud])),
+        ?assertMatch([_, _], pids(File))
+    end).
+
+its_children_end_when_it_ends() ->
+    with_child("exit", #{}, fun(Task, File) ->
+        [Loud | _] = [Network || {Index, _} = Network <- networks(8), lists:member(Index, loud(networks(8)))],
+        ?assertMatch([{_, {fault, {program_exited, 3}}}], scores(Task, [Loud])),
+        ?assertMatch([_, _], pids(File))
+    end).
+
+%% After the population's end.
+its_children_end_when_it_is_idle() ->
+    with_child("none", #{idle => 1}, fun(Task, _) ->
+        {ok, P} = cambrian_population:start(#{task => Task, seed => 1, target => 99, run => true}),
+        ok = cambrian_population:subscribe(P),
+        receive {cambrian, _, {generation, _}} -> ok end,
+        ok = cambrian_population:stop(P)
+    end).
+
+its_children_end_with_the_application() ->
+    with_child("deaf", #{}, fun(Task, _) ->
+        _ = scores(Task, networks(3)),
+        ok = application:stop(cambrian)
+    end),
+    {ok, _} = application:ensure_all_started(cambrian).
+
+%% Another VM, which has no time to say anything. That its standard input ends does not impress this program.
+its_children_end_with_the_vm() ->
+    with_child("deaf", #{}, fun(Task, File) ->
+        Run = io_lib:format("{ok, _} = application:ensure_all_started(cambrian), cambrian_task:prepare(~0p, #{}).", [Task]),
+        Erl = filename:join([code:root_dir(), "bin", "erl"]),
+        Vm = open_port({spawn_executable, Erl}, [{args, ["-noshell", "-pa", filename:dirname(code:which(cambrian)), "-eval", Run]}]),
+        _ = cambrian_wait:until(fun() -> filelib:is_regular(File) andalso length(pids(File)) =:= 2 end),
+        {os_pid, OsPid} = erlang:port_info(Vm, os_pid),
+        [] = os:cmd("kill -9 " ++ integer_to_list(OsPid))
+    end).
+
+its_children_end_when_all_that_watches_them_is_killed() ->
+    with_child("deaf", #{}, fun(Task, _) ->
+        _ = scores(Task, networks(3)),
+        [exit(Process, kill) || Process <- [whereis(cambrian_program_warden) | processes_of_pool()]],
+        cambrian_wait:until(fun() -> whereis(cambrian_program_warden) =/= undefined end)
     end).
 
 processes_of_pool() ->

@@ -88,10 +88,12 @@ defmodule Cambrian.Population do
 
   `:evaluations` and `:timeout` may end a run within a generation. What was evaluated of it by then
   counts in the result; a population that goes on later evaluates that generation again, as if it
-  had not been cut. `:evaluations` is exact, but that trials do not count. `:timeout` does not
-  interrupt what runs in Rust, one evaluation a thread and the trial of a champion; and the first
-  generation goes on until one evaluation has succeeded, but for little longer than
-  `:evaluation_timeout`. Those that live together in an environment or a program end together.
+  had not been cut. `:evaluations` is exact, but that trials do not count. `:timeout` is time on
+  the clock: what is under way then is dropped, be it an evaluation, a trial or the making of the
+  next generation, in Rust within some milliseconds. Only the first evaluation of a run goes on, as
+  there would be no result: until one has succeeded, but for little longer than
+  `:evaluation_timeout`, or 5 s for a task in Rust. Those that live together in an environment or a
+  program end together.
   """
   @type goal :: [
           target: number,

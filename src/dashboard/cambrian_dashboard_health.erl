@@ -5,8 +5,8 @@
 -export([full/0, brief/0]).
 
 %% Without one of these the node does not do its work, or only seems to.
--define(NEEDED, [cambrian_governor, cambrian_store, cambrian_lineage, cambrian_program_pool, cambrian_population_sup,
-                 cambrian_mesh_sup, cambrian_realms]).
+-define(NEEDED, [cambrian_governor, cambrian_store, cambrian_lineage, cambrian_program_warden, cambrian_program_pool,
+                 cambrian_population_sup, cambrian_mesh_sup, cambrian_realms]).
 
 -type answer() :: {200 | 503, [{string(), string()}], binary()}.
 

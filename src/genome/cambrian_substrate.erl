@@ -185,7 +185,7 @@ shape(Substrate) -> ?CHECKED(cambrian_nif:substrate_shape(Substrate)).
           | {error, {wrong_size, inputs | outputs, Expected :: pos_integer(), Got :: pos_integer()}}.
 express(Substrate, Cppn) ->
     ?EITHER(cambrian_nif:substrate_express(Substrate, Cppn),
-            cambrian_nif:substrate_express_dirty(Substrate, Cppn)).
+            cambrian_job:answer(fun(Tag) -> cambrian_nif:substrate_express_job(Tag, Substrate, Cppn) end)).
 
 %% @private
 -spec is_substrate(term()) -> boolean().

@@ -31,7 +31,8 @@
                       check_interval => pos_integer()}.
 %% <ul>
 %% <li>`cpu' (1): the share of its time, above 0 and up to 1, that each thread works; for the rest it rests.</li>
-%% <li>`threads': in Rust; as many as there are schedulers, and never more.</li>
+%% <li>`threads': in Rust, that work at once; as many as there are schedulers, and never more. Jobs that run side by side, as of
+%% two populations, share them.</li>
 %% <li>`quiet_hours' ([]): pairs of `{Hour, Minute}', local time, between which there is no work; `{{22, 0}, {6, 0}}' is
 %% a night.</li>
 %% <li>`alarms' ([system_memory_high_watermark, thermal]): those of SASL's `alarm_handler', where it runs, that stop

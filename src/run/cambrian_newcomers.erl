@@ -6,7 +6,7 @@
 %% generation evaluated anew, they are asked in again, in the same order, and nobody is told of them twice.
 -module(cambrian_newcomers).
 
--export([new/0, add/2, examine/1, examined/2, kept/2, taken_in/2, bred/1, again/1]).
+-export([new/0, add/2, examine/1, examined/2, put_off/1, kept/2, taken_in/2, bred/1, again/1]).
 -export_type([newcomers/0, newcomer/0]).
 
 %% `cost' and `bound' are of one that came from the mesh.
@@ -43,6 +43,11 @@ examine(#newcomers{waiting = Waiting, examined = []} = Newcomers) ->
 examined(Outcomes, #newcomers{examined = Examined} = Newcomers) ->
     Fitness = [cambrian_evaluator:fitness(Outcome) || Outcome <- Outcomes],
     {lists:zip(lists:reverse(Examined), Fitness), Newcomers#newcomers{examined = []}}.
+
+%% @doc Those who are with the evaluators wait again.
+-spec put_off(newcomers()) -> newcomers().
+put_off(#newcomers{waiting = Waiting, examined = Examined} = Newcomers) ->
+    Newcomers#newcomers{waiting = Waiting ++ Examined, examined = []}.
 
 %% @doc These, the first first, are still to be told of what was found.
 -spec kept([newcomer()], newcomers()) -> newcomers().

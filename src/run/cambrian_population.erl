@@ -37,7 +37,8 @@
 %% checkpoint goes on with the substrate that it was taken with.
 %%
 %% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0}; `population'
-%% (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name; with `resume => false'
+%% (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must fit into the memory that
+%% the application's `memory_limit' allows; with `resume => false'
 %% checkpoints of that name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
 %%
 %% The first generation descends from the genotypes `from', if there are any: each as it is, and mutated copies of them in
@@ -76,9 +77,11 @@
 %%
 %% `evaluations' and `timeout' may end a run within a generation. What was evaluated of it by then counts in the result; a
 %% population that goes on later evaluates that generation again, as if it had not been cut. `evaluations' is exact, but
-%% that trials do not count. `timeout' does not interrupt what runs in Rust, one evaluation a thread and the trial of
-%% a champion; and the first generation goes on until one evaluation has succeeded, but for little longer than
-%% `evaluation_timeout'. Those that live together in an environment or a program end together.
+%% that trials do not count. `timeout' is time on the clock: what is under way then is dropped, be it an evaluation, a trial
+%% or the making of the next generation, in Rust within some milliseconds. Only the first evaluation of a run goes on, as
+%% there would be no result: until one has succeeded, but for little longer than `evaluation_timeout', or 5 s for a task in Rust;
+%% then the answer is `{error, {evaluations_failed, #{count, first => timeout}}}'. Those that live together in an environment
+%% or a program end together.
 
 -type stats() :: #{generation := non_neg_integer(), evaluations := non_neg_integer(), failures := non_neg_integer(),
                    best := float(), mean := float(), species := [{non_neg_integer(), pos_integer()}],
@@ -115,13 +118,16 @@
                | {evaluations_failed, evaluations_failed()}
                %% the first of a row of them
                | {checkpoint_failed, #{generation := non_neg_integer(), reason := term()}}
-               %% the run ends: by the fun of the goal, or as all evaluations of the first generation failed
+               %% the run ends: by the fun of the goal, as all evaluations of the first generation failed, or as there is no
+               %% memory for the next
                | {failed, failure()}.
 
 -type evaluations_failed() :: #{count := pos_integer(), first := cambrian_fault:fault()}.
 %% How many evaluations failed, and what the first of them failed of, with the top of the stack.
 
--type failure() :: cambrian_options:error() | {evaluations_failed, evaluations_failed()}.
+-type failure() :: cambrian_options:error() | {evaluations_failed, evaluations_failed()}
+                 | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}.
+%% In bytes, for the next generation.
 
 -type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(), genotype := binary()}.
 %% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints.
@@ -148,6 +154,8 @@
          %% migrants of a generation that was evaluated
          drawn = 0 :: non_neg_integer(),
          job :: undefined | {reference(), reference() | pid()},
+         %% the timer that ends what is under way and does not look at the time itself
+         limit :: undefined | reference(),
          newcomers = cambrian_newcomers:new() :: cambrian_newcomers:newcomers(),
          strangers :: cambrian_strangers:strangers(),
          %% the median cost of the genotypes of a generation, where it was asked for
@@ -181,6 +189,7 @@
 -define(WINDOW, 32).
 -define(HIBERNATE_MS, 1000).
 -define(LOOK_MS, 5).
+-define(GRACE, 5000).
 %% The longest that a timer takes: seven weeks.
 -define(MAX_MS, 16#FFFFFFFF).
 
@@ -750,7 +759,8 @@ welcoming(Type, Event, Data) ->
 
 %% The generation is with the evaluators.
 evaluating(info, {Tag, {ok, {no_fitness, Failures, IsCut}}}, #data{job = {Tag, _}} = Data) ->
-    no_fitness(#{count => Failures, first => {bad_fitness, not_finite}}, Data#data{is_cut = IsCut});
+    First = case IsCut of true -> timeout; false -> {bad_fitness, not_finite} end,
+    no_fitness(#{count => Failures, first => First}, Data#data{is_cut = IsCut});
 evaluating(info, {Tag, {ok, {cut, Evaluated}}}, #data{job = {Tag, _}} = Data) ->
     evaluated(Evaluated, Data#data{is_cut = true});
 evaluating(info, {Tag, {ok, Evaluated}}, #data{job = {Tag, _}} = Data) ->
@@ -764,20 +774,30 @@ evaluating(Type, Event, Data) ->
 %% Genotypes from elsewhere are with the evaluators.
 receiving(info, {Tag, Found}, #data{job = {Tag, _}} = Data) when element(1, Found) =:= ok ->
     judge(admit(Found, Data));
+%% They wait until the population rests, or goes on.
+receiving(info, {timeout, Limit, limit}, #data{limit = Limit, newcomers = Newcomers} = Data) ->
+    judge(remembered((dropped(Data))#data{newcomers = cambrian_newcomers:put_off(Newcomers)}));
 receiving(Type, Event, Data) ->
     busy(Type, Event, Data).
 
 %% The generation's contender undergoes the task's own trial.
 trying(info, {Tag, {ok, #{solved := Solved} = Trial}}, #data{job = {Tag, _}} = Data) ->
     conclude(Solved, Trial, validate(Trial, Data));
+%% Not known whether it is solved, so the generation is not done.
+trying(info, {timeout, Limit, limit}, #data{limit = Limit} = Data) ->
+    conclude(false, #{}, (dropped(Data))#data{is_cut = true});
 trying(Type, Event, Data) ->
     busy(Type, Event, Data).
 
 %% The next generation is being made.
+breeding(info, {Tag, {ok, {not_enough_memory, _, _} = Reason}}, #data{job = {Tag, _}} = Data) ->
+    give_up(Reason, Data#data{job = undefined});
 breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
     Bred = cambrian_newcomers:bred(Data#data.newcomers),
     Others = cambrian_strangers:bred(Data#data.strangers),
     evaluate(keep(due, Data#data{population = Population, newcomers = Bred, strangers = Others, last = Data#data.evaluated, evaluated = undefined}));
+breeding(info, {timeout, Limit, limit}, #data{limit = Limit} = Data) ->
+    conclude_with(last(Data), dropped(Data));
 breeding(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -967,9 +987,22 @@ evaluations_left(#data{goal = #{evaluations := Limit}, population = Population, 
     max(0, Limit - Before - Spent);
 evaluations_left(_Data) -> 1 bsl 59.
 
+%% Of a job that has begun, at the end of the run's time.
+limited(Data) ->
+    case time_left(Data) of
+        infinity -> Data#data{limit = undefined};
+        Ms -> Data#data{limit = erlang:start_timer(Ms, self(), limit)}
+    end.
+
+%% What it answers all the same is not heard any more.
+dropped(Data) ->
+    drop_job(Data),
+    Data#data{job = undefined, limit = undefined}.
+
 time_left(#data{goal = #{timeout := Timeout}} = Data) when is_integer(Timeout) ->
     case is_done_again(Data) of
-        true -> infinity;
+        %% as long as the run had, of which it was a part
+        true -> min(?MAX_MS, max(?GRACE, Timeout));
         false -> min(?MAX_MS, max(0, Timeout - elapsed(Data)))
     end;
 time_left(_Data) -> infinity.
@@ -1028,7 +1061,11 @@ conclude_with(Last, #data{awaiting = Awaiting} = Data) ->
 %% What a genotype of this population stands for: itself, or what it describes.
 network(Genotype, Population) ->
     case cambrian_nif:population_network(Population, Genotype) of
-        dirty -> cambrian_nif:population_network_dirty(Population, Genotype);
+        dirty ->
+            case cambrian_job:answer(fun(Tag) -> cambrian_nif:population_network_job(Tag, Population, Genotype) end) of
+                {ok, Network} -> Network;
+                {error, Reason} -> error(Reason)
+            end;
         Network -> Network
     end.
 
@@ -1045,7 +1082,7 @@ receive_newcomers(Data) ->
     With = admit_strangers(Data),
     case examine(With) of
         none -> judge(With);
-        Examining -> {next_state, receiving, Examining}
+        Examining -> {next_state, receiving, limited(Examining)}
     end.
 
 %% The work of the generation, and how long it took.
@@ -1074,8 +1111,8 @@ try_contender(Native, #data{evaluated = Evaluated, population = Population} = Da
             conclude(false, #{}, Data);
         {Contender, Fitness, Next} ->
             Tag = make_ref(),
-            Job = cambrian_nif:task_trial(Tag, Native, network(Contender, Population)),
-            {next_state, trying, Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}}}
+            Job = cambrian_nif:population_trial(Tag, Population, Native, Contender),
+            {next_state, trying, limited(Data#data{job = {Tag, Job}, evaluated = Next, contender = {Contender, Fitness}})}
     end.
 
 %% In another VM a generation is evaluated again without its newcomers, one of whom may be the champion.
@@ -1167,7 +1204,7 @@ improved(#data{champion = #{generation := Generation}}) -> Generation.
 
 breed(#data{evaluated = Evaluated} = Data) ->
     Tag = make_ref(),
-    {next_state, breeding, Data#data{job = {Tag, cambrian_nif:population_next(Tag, Evaluated)}}}.
+    {next_state, breeding, limited(Data#data{job = {Tag, cambrian_nif:population_next(Tag, Evaluated)}})}.
 
 %% `until': by the goal's fun.
 finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
@@ -1210,6 +1247,8 @@ give_up(Reason, #data{name = Name, awaiting = Awaiting, stepping = Stepping} = D
 
 because({evaluations_failed, #{count := Count}}) ->
     io_lib:format("all evaluations of its first generation failed, ~b in all", [Count]);
+because({not_enough_memory, Wanted, Allowed}) ->
+    io_lib:format("the next generation would take ~b bytes, of which ~b are allowed (memory_limit)", [Wanted, Allowed]);
 because(_Goal) -> "the fun of its goal, until, is at fault".
 
 rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = undefined}.
@@ -1251,7 +1290,7 @@ with_median(#data{population = Population} = Data) ->
 
 invite(#data{strangers = Strangers, population = Population, pace = Pace} = Data) ->
     Network = fun(Genotype) -> network(Genotype, Population) end,
-    Data#data{strangers = cambrian_strangers:invite(Network, Pace, Strangers)}.
+    Data#data{strangers = cambrian_strangers:invite(Population, Network, Pace, Strangers)}.
 
 measured(Faults, Strangers, Data) ->
     report_faults(Faults, Data),
@@ -1291,7 +1330,7 @@ examine(#data{newcomers = Newcomers} = Data) ->
 
 examine(Genotypes, #data{population = Population, task = #{evaluate := {native, Native}}}) ->
     Tag = make_ref(),
-    {Tag, cambrian_nif:task_evaluate(Tag, Native, [network(Genotype, Population) || Genotype <- Genotypes], infinity)};
+    {Tag, cambrian_nif:population_examine(Tag, Population, Native, Genotypes, infinity)};
 examine(Genotypes, Data) ->
     evaluate_here(Genotypes, infinity, Data).
 

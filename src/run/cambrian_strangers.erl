@@ -6,7 +6,7 @@
 %% is known afterwards, in units of work ({@link cambrian_genotype:cost/1}).
 -module(cambrian_strangers).
 
--export([new/2, add/2, invite/3, answered/3, take/1, taken_in/2, bred/1, queue/1, stop/1]).
+-export([new/2, add/2, invite/4, answered/3, take/1, taken_in/2, bred/1, queue/1, stop/1]).
 -export_type([strangers/0, pace/0, found/0]).
 
 %% `timeout' is for one evaluation, in ms, if the user said it.
@@ -44,18 +44,19 @@ add(Newcomer, #strangers{queue = Queue} = Strangers) ->
         Busy -> Busy
     end.
 
-%% @doc Has those who wait measured, unless others are. `Network' makes of a genotype what it stands for.
--spec invite(cambrian_worker:network(), pace(), strangers()) -> strangers().
-invite(Network, Pace, #strangers{visit = none, queue = Queue} = Strangers) ->
+%% @doc Has those who wait measured as the genotypes of a population are, unless others are. `Network' makes of a genotype what it
+%% stands for there.
+-spec invite(Population :: reference(), cambrian_worker:network(), pace(), strangers()) -> strangers().
+invite(Population, Network, Pace, #strangers{visit = none, queue = Queue} = Strangers) ->
     case cambrian_newcomers:examine(Queue) of
         {[], _} -> Strangers;
         {Genotypes, Next} ->
             Deadline = deadline(Pace, Strangers),
             Costs = [cambrian_genotype:cost(Genotype) || Genotype <- Genotypes],
             Visit = #visit{tag = make_ref(), job = evaluator, began = now_ms(), deadline = Deadline, costs = Costs},
-            measure(Genotypes, Network, Visit, Strangers#strangers{queue = Next})
+            measure(Genotypes, Population, Network, Visit, Strangers#strangers{queue = Next})
     end;
-invite(_Network, _Pace, Strangers) -> Strangers.
+invite(_Population, _Network, _Pace, Strangers) -> Strangers.
 
 deadline(_Pace, #strangers{options = #{timeout := Timeout}}) when Timeout =/= undefined -> Timeout;
 deadline({_, Ms}, _Strangers) -> at_least(?GENERATIONS * Ms, ?LEAST_MS).
@@ -64,11 +65,11 @@ deadline({_, Ms}, _Strangers) -> at_least(?GENERATIONS * Ms, ?LEAST_MS).
 at_least(Ms, Deadline) when Deadline >= Ms -> Deadline;
 at_least(Ms, Deadline) -> at_least(Ms, 2 * Deadline).
 
-measure(Genotypes, Network, #visit{tag = Tag, deadline = Deadline} = Visit,
+measure(Genotypes, Population, _Network, #visit{tag = Tag, deadline = Deadline} = Visit,
         #strangers{options = #{task := #{evaluate := {native, Native}}}} = Strangers) ->
-    Job = cambrian_nif:task_evaluate(Tag, Native, [Network(Genotype) || Genotype <- Genotypes], Deadline),
+    Job = cambrian_nif:population_examine(Tag, Population, Native, Genotypes, Deadline),
     Strangers#strangers{visit = Visit#visit{job = Job}};
-measure(Genotypes, Network, #visit{tag = Tag, deadline = Deadline} = Visit, Strangers) ->
+measure(Genotypes, _Population, Network, #visit{tag = Tag, deadline = Deadline} = Visit, Strangers) ->
     #strangers{evaluator = {Evaluator, _}} = Ready = with_evaluator(Deadline, Strangers),
     ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, Network, infinity),
     Ready#strangers{visit = Visit}.

@@ -51,10 +51,10 @@ shape(Task) -> element(2, native(Task)).
 -spec generation(colony()) -> {improved | same, colony()}.
 generation(#colony{solved = true, rests = true} = Colony) -> {same, Colony};
 generation(#colony{population = Population, evaluated = undefined, native = Native} = Colony) ->
-    {ok, Evaluated} = await(fun(Tag) -> cambrian_nif:population_evaluate(Tag, Population, Native, infinity, infinity) end),
+    {ok, Evaluated} = cambrian_job:await(fun(Tag) -> cambrian_nif:population_evaluate(Tag, Population, Native, infinity, infinity) end),
     judge(Colony#colony{evaluated = Evaluated});
 generation(#colony{evaluated = Evaluated} = Colony) ->
-    {ok, Population} = await(fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end),
+    {ok, Population} = cambrian_job:await(fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end),
     generation(Colony#colony{population = Population, evaluated = undefined}).
 
 judge(#colony{evaluated = Evaluated, champion = Old} = Colony) ->
@@ -75,7 +75,7 @@ try_contender(#colony{evaluated = Evaluated, population = Population, native = N
         undefined -> Colony;
         {Contender, _, Next} ->
             Network = network(Contender, Population),
-            {ok, #{solved := Solved}} = await(fun(Tag) -> cambrian_nif:task_trial(Tag, Native, Network) end),
+            {ok, #{solved := Solved}} = cambrian_job:await(fun(Tag) -> cambrian_nif:task_trial(Tag, Native, Network) end),
             Colony#colony{evaluated = Next, solved = Colony#colony.solved orelse Solved}
     end.
 
@@ -139,13 +139,18 @@ measure(Genotype, Task) -> element(1, measured(Genotype, Task)).
 measured(Genotype, Task) ->
     {Native, _} = native(Task),
     cambrian_memo:once({fitness, Task, cambrian_genotype:id(Genotype)}, fun() ->
-        {Fitness, _Cases, Work} = cambrian_nif:task_score(Native, cambrian_network:compile(Genotype)),
-        {Fitness, Work}
+        score_network(Native, cambrian_network:compile(Genotype))
     end).
+
+score_network(Native, Network) ->
+    {ok, {Fitness, _Cases, Work}} = cambrian_job:await(fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end),
+    {Fitness, Work}.
 
 network(Genotype, Population) ->
     case cambrian_nif:population_network(Population, Genotype) of
-        dirty -> cambrian_nif:population_network_dirty(Population, Genotype);
+        dirty ->
+            {ok, Network} = cambrian_job:answer(fun(Tag) -> cambrian_nif:population_network_job(Tag, Population, Genotype) end),
+            Network;
         Network -> Network
     end.
 
@@ -189,12 +194,7 @@ is_sound(#colony{population = Population, champion = Champion} = Colony) ->
 is_sound_champion(none, _Colony) -> true;
 is_sound_champion(#{champion := Genotype, fitness := Fitness}, #colony{native = Native}) ->
     is_readable(cambrian_genotype:from_binary(cambrian_genotype:to_binary(Genotype))) andalso
-        Fitness =:= element(1, cambrian_nif:task_score(Native, cambrian_network:compile(Genotype))).
+        Fitness =:= element(1, score_network(Native, cambrian_network:compile(Genotype))).
 
 is_readable({ok, _}) -> true;
 is_readable(_) -> false.
-
-await(Post) ->
-    Tag = make_ref(),
-    _Job = Post(Tag),
-    receive {Tag, Answer} -> Answer end.

@@ -2,7 +2,7 @@
 %% An operating-system process that answers one question after the other: docs/programs.md has the bytes.
 %%
 %% What goes wrong ends the operating-system process and not this one, which goes on telling why to whoever asks
-%% until it is stopped. It never leaves an orphan: see `end_program/2' and `bury/2'.
+%% until it is stopped. It leaves no orphan, neither of the program nor of what that started: see `cambrian_program_warden'.
 -module(cambrian_program_process).
 -behaviour(gen_server).
 
@@ -24,7 +24,11 @@
 %% In ms: for a program that is to end.
 -define(GRACE, 1000).
 
--record(state, {port :: undefined | port(), os_pid :: undefined | non_neg_integer(), buffer = <<>> :: binary(),
+%% A program begins when it is watched, so that none is missed: a shell waits for that, and becomes the program.
+-define(BEGIN, "read -r go && exec \"$@\"").
+
+%% `group' is the number of the program and of its process group.
+-record(state, {port :: undefined | port(), group :: undefined | pos_integer(), buffer = <<>> :: binary(),
                 hello :: undefined | hello(),
                 %% who waits for an answer, or for the hello, and the timer that ends it
                 asked :: undefined | {gen_server:from(), reference()},
@@ -82,12 +86,13 @@ init(Command) ->
     {ok, open(Command)}.
 
 open(#{command := Name, args := Args, env := Env} = Command) ->
-    case find(Name) of
-        false -> #state{fault = program_not_found};
-        Path ->
+    case {find(Name), filelib:is_dir(maps:get(cd, Command, "."))} of
+        {false, _} -> #state{fault = program_not_found};
+        {_, false} -> #state{fault = {program_not_started, enoent}};
+        {Path, true} ->
             Cd = [{cd, Dir} || #{cd := Dir} <- [Command]],
-            try open_port({spawn_executable, Path},
-                          [stream, binary, use_stdio, exit_status, hide, {args, Args}, {env, Env} | Cd]) of
+            Options = [stream, binary, use_stdio, exit_status, hide, {args, ["-c", ?BEGIN, "sh", Path | Args]}, {env, Env} | Cd],
+            try open_port({spawn_executable, "/bin/sh"}, Options) of
                 Port -> opened(Port)
             catch
                 error:Reason -> #state{fault = {program_not_started, Reason}}
@@ -103,20 +108,20 @@ find(Name) ->
 
 opened(Port) ->
     case erlang:port_info(Port, os_pid) of
-        {os_pid, OsPid} ->
+        {os_pid, Group} ->
+            ok = cambrian_program_warden:watch(Group),
             Process = self(),
-            _ = spawn(fun() -> bury(Process, OsPid) end),
-            #state{port = Port, os_pid = OsPid};
+            _ = spawn(fun() -> bury(Process, Group) end),
+            _ = tell(Port, "go\n"),
+            #state{port = Port, group = Group};
+        %% it has ended already
         undefined -> #state{port = Port}
     end.
 
-%% @doc Kills a program that does not end though its process here was killed and its standard input is closed.
-bury(Process, OsPid) ->
+%% @doc Whatever becomes of the process here, nothing of the program stays.
+bury(Process, Group) ->
     Monitor = monitor(process, Process),
-    receive
-        {'DOWN', Monitor, process, _, killed} -> timer:sleep(?GRACE), kill(OsPid);
-        {'DOWN', Monitor, process, _, _} -> ok
-    end.
+    receive {'DOWN', Monitor, process, _, _} -> cambrian_program_warden:kill(Group) end.
 
 handle_call({hello, _}, _, #state{fault = Fault, hello = #{}} = State) when Fault =/= undefined ->
     {reply, {error, stale}, State};
@@ -140,7 +145,10 @@ handle_cast(_, State) -> {noreply, State}.
 
 %% A program that does not read does not hold this process up.
 send(Port, Bytes) ->
-    try port_command(Port, [<<(iolist_size(Bytes)):32>>, Bytes], [nosuspend]) of
+    tell(Port, [<<(iolist_size(Bytes)):32>>, Bytes]).
+
+tell(Port, Bytes) ->
+    try port_command(Port, Bytes, [nosuspend]) of
         true -> sent;
         false -> full
     catch
@@ -150,7 +158,7 @@ send(Port, Bytes) ->
 handle_info({Port, {data, Bytes}}, #state{port = Port, buffer = Buffer} = State) ->
     {noreply, received(State#state{buffer = <<Buffer/binary, Bytes/binary>>})};
 handle_info({Port, {exit_status, Status}}, #state{port = Port} = State) ->
-    {noreply, failed({program_exited, Status}, State#state{os_pid = undefined})};
+    {noreply, failed({program_exited, Status}, State)};
 handle_info({timeout, Timer, Timeout}, #state{asked = {_, Timer}} = State) ->
     {noreply, failed({program_hangs, Timeout}, State)};
 handle_info({'EXIT', Port, _}, #state{port = Port} = State) ->
@@ -203,7 +211,7 @@ shape(Error) -> Error.
 
 failed(_, #state{fault = Fault} = State) when Fault =/= undefined -> State;
 failed(Fault, #state{asked = Asked} = State) ->
-    end_program(now, State),
+    end_program(case Fault of {program_exited, _} -> exited; _ -> now end, State),
     case Asked of
         {From, Timer} ->
             _ = erlang:cancel_timer(Timer),
@@ -216,28 +224,28 @@ failed(Fault, #state{asked = Asked} = State) ->
 terminate(Reason, #state{asked = undefined} = State) when Reason =/= {shutdown, broken} -> end_program(in_peace, State);
 terminate(_, State) -> end_program(now, State).
 
-%% While the port is open and its status has not come, the number is that of no other program.
+%% Also of a program that has ended by itself, what it started may be there. As long as it is, the number is that of no other
+%% group, and as long as the program is, of no other process; if neither is, it was free for the time of a message.
 end_program(_, #state{port = undefined}) -> ok;
-end_program(_, #state{port = Port, os_pid = undefined}) -> close(Port);
+end_program(_, #state{port = Port, group = undefined}) -> close(Port);
 end_program(in_peace, #state{port = Port} = State) ->
     Bye = cambrian_msgpack:encode(#{do => close}),
     case send(Port, Bye) =:= sent andalso has_exited(Port) of
-        true -> close(Port);
+        true -> end_program(exited, State);
         false -> end_program(now, State)
     end;
-end_program(now, #state{port = Port, os_pid = OsPid}) ->
-    kill(OsPid),
+end_program(now, #state{port = Port, group = Group} = State) ->
+    ok = cambrian_program_warden:kill(Group),
     _ = has_exited(Port),
+    end_program(exited, State);
+end_program(exited, #state{port = Port, group = Group}) ->
+    ok = cambrian_program_warden:kill(Group),
     close(Port).
 
 has_exited(Port) ->
     receive {Port, {exit_status, _}} -> true
     after ?GRACE -> false
     end.
-
-kill(OsPid) ->
-    _ = os:cmd("kill -9 " ++ integer_to_list(OsPid)),
-    ok.
 
 close(Port) ->
     try port_close(Port), ok catch error:badarg -> ok end.

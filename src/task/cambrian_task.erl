@@ -211,7 +211,7 @@ trial({program, #{} = Options}, Network) ->
 trial(Task, Network) ->
     case prepare(Task, shape(Network)) of
         {ok, #{evaluate := {native, Native}}} ->
-            case await(fun(Tag) -> cambrian_nif:task_trial(Tag, Native, Network) end) of
+            case cambrian_job:await(fun(Tag) -> cambrian_nif:task_trial(Tag, Native, Network) end) of
                 {error, _} = Error -> Error;
                 {ok, Trial} -> {ok, with_classes(Task, Trial)}
             end;
@@ -270,15 +270,8 @@ made(Task, Id) ->
     end.
 
 score(Native, Network) ->
-    {Fitness, Cases, _Work} = cambrian_nif:task_score(Native, Network),
+    {ok, {Fitness, Cases, _Work}} = cambrian_job:await(fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end),
     maps:from_list([{fitness, Fitness} | [{objectives, Cases} || Cases =/= []]]).
-
-await(Post) ->
-    Tag = make_ref(),
-    case Post(Tag) of
-        {error, _} = Error -> Error;
-        _Job -> receive {Tag, Answer} -> Answer end
-    end.
 
 %% @doc What other nodes know a task by. Only the same settings are the same task: what is measured by others is another
 %% thing. Of a fun nothing is known but that it is one. A dataset's is of its numbers, in whatever form they are given; what is no

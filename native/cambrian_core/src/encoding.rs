@@ -3,6 +3,7 @@
 use crate::genotype::Genotype;
 use crate::network::Network;
 use crate::parameters::Parameters;
+use crate::permission::Permission;
 use crate::substrate::{self, Substrate, SubstrateError};
 use crate::task::Shape;
 use std::sync::Arc;
@@ -64,11 +65,11 @@ impl Encoding {
     /// The network of a genotype.
     ///
     /// # Errors
-    /// A genotype of another shape, where it is a CPPN.
-    pub fn network(&self, genotype: &Genotype) -> Result<Network, SubstrateError> {
+    /// A genotype of another shape, where it is a CPPN; and of one, [`SubstrateError::Stopped`] without leave.
+    pub fn network(&self, genotype: &Genotype, leave: &dyn Permission) -> Result<Network, SubstrateError> {
         match self {
             Encoding::Direct(_) => Ok(Network::new(genotype)),
-            Encoding::Substrate(substrate) => Ok(Network::new(&substrate.express(genotype)?)),
+            Encoding::Substrate(substrate) => Ok(Network::new(&substrate.express_while(genotype, leave)?)),
         }
     }
 }

@@ -12,6 +12,7 @@ mod baseline;
 
 use crate::dynamics::Cell;
 use crate::math::{Activation, Aggregation};
+use crate::permission::{Meter, Stopped};
 use crate::plasticity::{Learning, Plasticity};
 
 /// An instruction set of this machine that there is a path for. Only [`Isa::available`] makes them, so that none is
@@ -120,6 +121,10 @@ pub struct Special {
 /// which a processor foretells wrongly each time that it changes.
 pub const QUAD: usize = 4;
 
+/// What a unit takes beside its links, and what one that is special takes beside that, in units of work.
+const UNIT: u64 = 8;
+const SPECIAL: u64 = 64;
+
 /// Units in a vector of the row; the padding is one less.
 pub const VECTOR: usize = 8;
 
@@ -132,6 +137,12 @@ impl Program {
     /// How long the row is.
     pub fn row(&self) -> usize {
         self.first() + self.ends.len() + VECTOR - 1
+    }
+
+    /// What one tick takes, in units of [`crate::permission::LOOK`].
+    pub fn work(&self) -> u64 {
+        let own = (self.links.len() + self.memory) as u64;
+        own + UNIT * self.ends.len() as u64 + SPECIAL * self.specials.len() as u64
     }
 
     /// The program, ready to run.
@@ -175,16 +186,19 @@ impl Sealed {
     }
 
     /// Many samples through one network from rest: rows of inputs in, rows of outputs out.
-    pub fn batch(&self, isa: Isa, inputs: &[f32], outputs: &mut [f32]) {
+    ///
+    /// # Errors
+    /// [`Stopped`] by the meter, which is asked within a sample as well.
+    pub fn batch(&self, isa: Isa, inputs: &[f32], outputs: &mut [f32], meter: &Meter) -> Result<(), Stopped> {
         let samples = inputs.len() / self.inputs;
         assert_eq!((inputs.len(), outputs.len()), (samples * self.inputs, samples * self.outputs.len()));
         match isa.0 {
-            Set::Baseline => baseline::batch(self, inputs, outputs),
+            Set::Baseline => baseline::batch(self, inputs, outputs, meter),
             // SAFETY: as in `Isa::squash`
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => unsafe { avx2::batch(self, inputs, outputs) },
+            Set::Avx2 => unsafe { avx2::batch(self, inputs, outputs, meter) },
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => unsafe { avx512::batch(self, inputs, outputs) },
+            Set::Avx512 => unsafe { avx512::batch(self, inputs, outputs, meter) },
         }
     }
 }
@@ -291,7 +305,12 @@ fn at_rest(program: &Program, place: u32) -> u32 {
 
 /// `LANES` samples at a time.
 #[inline(always)]
-fn batch<const LANES: usize>(program: &Program, inputs: &[f32], outputs: &mut [f32]) {
+fn batch<const LANES: usize>(
+    program: &Program,
+    inputs: &[f32],
+    outputs: &mut [f32],
+    meter: &Meter,
+) -> Result<(), Stopped> {
     let mut row = vec![Lanes([0.0; LANES]); program.inputs + 1 + program.ends.len()];
     let link = |link: &Link| Link { source: at_rest(program, link.source), ..*link };
     let links: Vec<Link> = program.links.iter().map(link).collect();
@@ -301,7 +320,7 @@ fn batch<const LANES: usize>(program: &Program, inputs: &[f32], outputs: &mut [f
         for (lane, sample) in inputs.chunks_exact(program.inputs).enumerate() {
             sample.iter().zip(&mut row).for_each(|(x, values)| values.0[lane] = *x);
         }
-        step_lanes(program, &links, &mut row);
+        step_lanes(program, &links, &mut row, meter)?;
         for (lane, sample) in outputs.chunks_exact_mut(program.outputs.len()).enumerate() {
             sample
                 .iter_mut()
@@ -309,13 +328,20 @@ fn batch<const LANES: usize>(program: &Program, inputs: &[f32], outputs: &mut [f
                 .for_each(|(y, at)| *y = row[at_rest(program, *at) as usize].0[lane]);
         }
     }
+    Ok(())
 }
 
 #[inline(always)]
-fn step_lanes<const LANES: usize>(program: &Program, links: &[Link], row: &mut [Lanes<LANES>]) {
+fn step_lanes<const LANES: usize>(
+    program: &Program,
+    links: &[Link],
+    row: &mut [Lanes<LANES>],
+    meter: &Meter,
+) -> Result<(), Stopped> {
     let first = program.inputs + 1;
     for run in &program.runs {
         let mut link = run.link as usize;
+        meter.spend(work_of_lanes(program, run))?;
         for at in run.begin as usize..run.end as usize {
             let links = &links[link..program.ends[at] as usize];
             link = quads(program.ends[at]);
@@ -330,6 +356,17 @@ fn step_lanes<const LANES: usize>(program: &Program, links: &[Link], row: &mut [
                 Kind::Special(nth) => fire_lanes(&program.specials[nth as usize], links, gain, bias, row),
             };
         }
+    }
+    Ok(())
+}
+
+/// Of one run: vectors take some eight lanes for one, specials take each by itself.
+fn work_of_lanes(program: &Program, run: &Run) -> u64 {
+    let links = u64::from(program.ends[run.end as usize - 1] - run.link);
+    let plain = links + UNIT * u64::from(run.end - run.begin);
+    match run.kind {
+        Kind::Plain(_) => 8 * plain,
+        Kind::Special(nth) => 64 * (plain + SPECIAL + u64::from(program.specials[nth as usize].state.1)),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::innovation::{self, BOTTOM, NodeId};
 use crate::kernel::{Isa, Kind, Link, Program, QUAD, Run, Sealed, Special, VECTOR};
 use crate::math::Aggregation;
 use crate::neuron::Neuron;
+use crate::permission::{Always, Meter, Permission, Stopped};
 use crate::plasticity::{Learning, Plasticity};
 use crate::topology::{Place, Topology};
 
@@ -17,6 +18,7 @@ pub struct Network {
     program: Sealed,
     connections: usize,
     cost: u64,
+    work: u64,
     isa: Isa,
 }
 
@@ -30,7 +32,7 @@ impl Network {
     pub fn new(genotype: &Genotype) -> Network {
         let connections = genotype.enabled.iter().filter(|enabled| **enabled).count();
         let program = Compiler::new(genotype).compile().0;
-        Network { program, connections, cost: genotype.cost(), isa: Isa::fastest() }
+        Network { connections, cost: genotype.cost(), work: program.work(), program, isa: Isa::fastest() }
     }
 
     /// The same network on another instruction set of this machine: with the same bits.
@@ -50,6 +52,11 @@ impl Network {
     /// Enabled connections: the work of one tick.
     pub fn connections(&self) -> usize {
         self.connections
+    }
+
+    /// What one tick takes, in units of [`crate::permission::LOOK`].
+    pub fn work(&self) -> u64 {
+        self.work
     }
 
     /// Numbers that are carried from tick to tick, which are 0 at rest: last tick's values of nodes that feed
@@ -136,11 +143,79 @@ impl Network {
     /// # Panics
     /// If `inputs` are not whole rows.
     pub fn activate_batch(&self, inputs: &[f32]) -> Vec<f32> {
+        self.freely(|runner| runner.activate_batch(inputs))
+    }
+
+    pub(crate) fn batch(&self, inputs: &[f32], meter: &Meter) -> Result<Vec<f32>, Stopped> {
         let samples = inputs.len() / self.inputs();
         let mut outputs = vec![0.0; samples * self.outputs()];
         cost::spend(self.cost.saturating_mul(samples as u64));
-        self.program.batch(self.isa, inputs, &mut outputs);
-        outputs
+        self.program.batch(self.isa, inputs, &mut outputs, meter)?;
+        Ok(outputs)
+    }
+
+    /// What a runner that nobody stops comes to.
+    pub(crate) fn freely<T>(&self, run: impl FnOnce(&Runner) -> Result<T, Stopped>) -> T {
+        run(&self.runner(&Always)).expect("nobody stops it")
+    }
+
+    /// This network, as long as there is leave.
+    pub fn runner<'a>(&'a self, leave: &'a dyn Permission) -> Runner<'a> {
+        Runner { network: self, meter: Meter::new(leave) }
+    }
+}
+
+/// A network on one thread that runs as long as it has leave, for which it asks by its work: a large network asks as
+/// often as a small one.
+pub struct Runner<'a> {
+    network: &'a Network,
+    meter: Meter<'a>,
+}
+
+/// What a task does around one tick, in units of work.
+const AROUND: u64 = 100;
+
+impl<'a> Runner<'a> {
+    pub fn network(&self) -> &'a Network {
+        self.network
+    }
+
+    pub fn leave(&self) -> &'a dyn Permission {
+        self.meter.leave()
+    }
+
+    /// [`Network::step`].
+    ///
+    /// # Errors
+    /// [`Stopped`]; what it leaves in `values` and `outputs` means nothing.
+    ///
+    /// # Panics
+    /// If `inputs`, `outputs` or `values` are not of the network's size.
+    #[inline]
+    pub fn step(&self, values: &mut Values, inputs: &[f32], outputs: &mut [f32]) -> Result<(), Stopped> {
+        self.meter.spend(self.network.work + AROUND)?;
+        self.network.step(values, inputs, outputs);
+        Ok(())
+    }
+
+    /// [`Network::activate`].
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub fn activate(&self, inputs: &[f32]) -> Result<Vec<f32>, Stopped> {
+        self.meter.spend(self.network.work + AROUND)?;
+        Ok(self.network.activate(inputs))
+    }
+
+    /// [`Network::activate_batch`].
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    ///
+    /// # Panics
+    /// If `inputs` are not whole rows.
+    pub fn activate_batch(&self, inputs: &[f32]) -> Result<Vec<f32>, Stopped> {
+        self.network.batch(inputs, &self.meter)
     }
 }
 

@@ -1,6 +1,9 @@
-//! Leave to go on, which long work asks for before each genotype.
+//! Leave to go on, which long work asks for every so much of it.
 
+use std::cell::Cell;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 pub trait Permission: Sync {
     /// Whether to go on. It may wait before it answers.
@@ -11,5 +14,101 @@ pub trait Permission: Sync {
 impl Permission for AtomicBool {
     fn granted(&self) -> bool {
         !self.load(Ordering::Relaxed)
+    }
+}
+
+/// Leave that nobody withdraws.
+pub struct Always;
+
+impl Permission for Always {
+    fn granted(&self) -> bool {
+        true
+    }
+}
+
+/// Leave that also ends at a time, if there is one.
+pub struct Until<'a> {
+    pub leave: &'a dyn Permission,
+    pub time: Option<Instant>,
+}
+
+impl Permission for Until<'_> {
+    fn granted(&self) -> bool {
+        self.leave.granted() && self.time.is_none_or(|time| Instant::now() < time)
+    }
+}
+
+/// Work that had no leave to go on. It has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("stopped before it was done")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// Units of work between two questions for leave. A unit is what one connection takes, about a nanosecond.
+pub const LOOK: u64 = 1 << 20;
+
+/// Counts the work of one thread, and asks for leave every [`LOOK`] units.
+pub struct Meter<'a> {
+    leave: &'a dyn Permission,
+    since: Cell<u64>,
+}
+
+impl<'a> Meter<'a> {
+    pub fn new(leave: &'a dyn Permission) -> Meter<'a> {
+        Meter { leave, since: Cell::new(0) }
+    }
+
+    pub fn leave(&self) -> &'a dyn Permission {
+        self.leave
+    }
+
+    /// # Errors
+    /// [`Stopped`] where leave was withdrawn since it was last asked for.
+    #[inline]
+    pub fn spend(&self, units: u64) -> Result<(), Stopped> {
+        let since = self.since.get() + units;
+        if since < LOOK {
+            self.since.set(since);
+            return Ok(());
+        }
+        self.since.set(0);
+        if self.leave.granted() { Ok(()) } else { Err(Stopped) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    /// Counts the questions, and answers yes to so many.
+    struct Counting(AtomicU64, u64);
+
+    impl Permission for Counting {
+        fn granted(&self) -> bool {
+            self.0.fetch_add(1, Ordering::Relaxed) < self.1
+        }
+    }
+
+    #[test]
+    fn leave_is_asked_for_by_work_however_it_is_cut() {
+        for units in [1 << 10, 1 << 20, 1 << 30] {
+            let leave = Counting(AtomicU64::new(0), 3);
+            let meter = Meter::new(&leave);
+            let done = (1..).find(|_| meter.spend(units).is_err()).unwrap();
+            assert_eq!((leave.0.into_inner(), done), (4, 4 * (LOOK / units).max(1)));
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_past_ends_leave() {
+        assert!(Until { leave: &Always, time: None }.granted());
+        assert!(!Until { leave: &Always, time: Some(Instant::now()) }.granted());
     }
 }

@@ -4,22 +4,24 @@
 
 use crate::cost::metered;
 use crate::encoding::Encoding;
-use crate::genotype::Genotype;
+use crate::genotype::{Genotype, GenotypeError};
 use crate::lineage::Birth;
+use crate::memory;
 use crate::mutation::{Operators, mutate};
 use crate::network::Network;
 use crate::parameters::{Inheritance, ParameterError, Parameters, Tuner};
-use crate::permission::Permission;
+use crate::permission::{Permission, Stopped, Until};
 use crate::rng::{Purpose, Stream};
 use crate::selection::Standing;
 use crate::speciation::{GRAIN, Species, distance, found_species, speciate};
+use crate::substrate::SubstrateError;
 use crate::task::{Outcome, Score, Shape, Task};
-use crate::tuning::{Ages, Newcomer, Tally, Tuning};
+use crate::tuning::{self, Ages, Newcomer, Tally, Tuning};
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A genotype with what it achieved and when.
 #[derive(Clone, Debug)]
@@ -105,7 +107,19 @@ pub struct Limits {
 
 impl Limits {
     pub const NONE: Limits = Limits { evaluations: u64::MAX, time: None };
+
+    /// Leave until the time is up, and for the first evaluation of a run a while longer.
+    fn until<'a>(&self, leave: &'a dyn Permission, is_first: bool) -> Until<'a> {
+        let grace = if is_first { GRACE } else { Duration::ZERO };
+        Until { leave, time: self.time.and_then(|time| time.checked_add(grace)) }
+    }
 }
+
+/// About what a genotype has in a population beside itself, in bytes: its birth, ages, outcome and places.
+pub(crate) const BESIDE: usize = 512;
+
+/// How much longer than the limit the first evaluation of a run may take, as without one there is no result.
+pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Why there is no evaluated population.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +146,7 @@ impl Population {
     /// The first generation.
     ///
     /// # Errors
-    /// A shape that no genotype can have, as an invalid parameter `inputs`.
+    /// A shape that no genotype can have, as an invalid parameter `inputs`, and [`Population::check_memory`].
     pub fn new(
         parameters: Parameters,
         encoding: impl Into<Encoding>,
@@ -144,11 +158,25 @@ impl Population {
             let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
             Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
         };
+        let invalid =
+            |error: GenotypeError| ParameterError::Invalid { name: "inputs", expected: error.to_string() };
+        Population::check_memory(&parameters, &*bear(0).map_err(invalid)?)?;
         let genotypes: Result<Vec<_>, _> =
             (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(bear).collect();
-        let genotypes = genotypes
-            .map_err(|error| ParameterError::Invalid { name: "inputs", expected: error.to_string() })?;
-        Ok(Population::with_genotypes(parameters, encoding, seed, genotypes))
+        Ok(Population::with_genotypes(parameters, encoding, seed, genotypes.map_err(invalid)?))
+    }
+
+    /// Whether there is memory for two generations of genotypes like this one, and for their tuning.
+    ///
+    /// # Errors
+    /// The size of the population, with the bytes that it would take.
+    pub fn check_memory(parameters: &Parameters, like: &Genotype) -> Result<(), ParameterError> {
+        let each = 2 * (like.bytes() + BESIDE) + tuning::bytes(parameters, like);
+        memory::allow(memory::product(&[parameters.population as usize, each])).map_err(|error| {
+            let (nodes, connections) = (like.nodes().len(), like.connections().len());
+            let like = format!("networks of {nodes} nodes and {connections} connections");
+            ParameterError::Invalid { name: "population", expected: format!("fewer: of {like} {error}") }
+        })
     }
 
     /// A first generation that descends from given genotypes: each of them as it is, then mutated copies of them in turn
@@ -229,7 +257,8 @@ impl Population {
     }
 
     /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so. Tuning ends with the round
-    /// whose best passes the task's trial. A limit that is reached leaves the rest out; one is always evaluated.
+    /// whose best passes the task's trial. A limit that is reached leaves the rest out, and what is under way is dropped at
+    /// the limit of time; only the first of all has [`GRACE`] beyond it, and has failed after that.
     ///
     /// # Errors
     /// [`Halt`]
@@ -255,13 +284,21 @@ impl Population {
                 let late = limits.time.is_some_and(|time| Instant::now() >= time);
                 spent + at as u64 > 0 && (spent + at as u64 >= limits.evaluations || late)
             };
-            let one = |(at, genotype): (usize, &Arc<Genotype>)| match leave.granted() {
-                false => None,
-                true if is_out(at) => Some(Outcome::Skipped),
-                true => {
-                    let (score, spent) = metered(|| task.evaluate(&self.network(genotype)));
-                    work.fetch_add(spent, Ordering::Relaxed);
-                    Some(Outcome::from(score))
+            let one = |(at, genotype): (usize, &Arc<Genotype>)| {
+                let is_first = spent + at as u64 == 0;
+                match leave.granted() {
+                    false => None,
+                    true if is_out(at) => Some(Outcome::Skipped),
+                    true => {
+                        let (outcome, spent) =
+                            metered(|| self.outcome(genotype, task, &limits.until(leave, is_first)));
+                        work.fetch_add(spent, Ordering::Relaxed);
+                        match outcome {
+                            Ok(outcome) => Some(outcome),
+                            Err(Stopped) if !leave.granted() => None,
+                            Err(Stopped) => Some(if is_first { Outcome::Failed } else { Outcome::Skipped }),
+                        }
+                    }
                 }
             };
             let outcomes: Option<Vec<Outcome>> =
@@ -276,10 +313,15 @@ impl Population {
             }
             if let Some(at) = tuning.improved() {
                 let contender = Arc::clone(tuning.best(at));
-                if task.trial(&self.network(&contender)).solved {
-                    return settle(self, tuning, Some(at));
+                match self.solves(&contender, task, &limits.until(leave, false)) {
+                    Ok(true) => return settle(self, tuning, Some(at)),
+                    Ok(false) => self.tried.push(contender),
+                    Err(Stopped) if !leave.granted() => return Err(Halt::Stopped),
+                    Err(Stopped) => {
+                        tuning.cut();
+                        return settle(self, tuning, None);
+                    }
                 }
-                self.tried.push(contender);
             }
         }
     }
@@ -289,8 +331,28 @@ impl Population {
         Evaluated::settle(self, tuning, solved).ok_or(halt)
     }
 
-    fn network(&self, genotype: &Genotype) -> Network {
-        self.encoding.network(genotype).expect("all genotypes here are of the encoding's shape")
+    fn outcome(
+        &self,
+        genotype: &Genotype,
+        task: &dyn Task,
+        leave: &dyn Permission,
+    ) -> Result<Outcome, Stopped> {
+        let Some(network) = self.network(genotype, leave)? else { return Ok(Outcome::Failed) };
+        Ok(Outcome::from(task.evaluate_on(&network.runner(leave))?))
+    }
+
+    fn solves(&self, genotype: &Genotype, task: &dyn Task, leave: &dyn Permission) -> Result<bool, Stopped> {
+        let Some(network) = self.network(genotype, leave)? else { return Ok(false) };
+        Ok(task.trial_on(&network.runner(leave))?.solved)
+    }
+
+    /// `None` where there is no memory for it.
+    fn network(&self, genotype: &Genotype, leave: &dyn Permission) -> Result<Option<Network>, Stopped> {
+        match self.encoding.network(genotype, leave) {
+            Err(SubstrateError::Stopped) => Err(Stopped),
+            Err(SubstrateError::Memory(_)) => Ok(None),
+            network => Ok(Some(network.expect("all genotypes here are of the encoding's shape"))),
+        }
     }
 
     /// The evaluation of those that wait, round by round, for fitness from elsewhere.

@@ -16,8 +16,9 @@ mod xor;
 pub use dataset::{Dataset, DatasetError, Label, Rows, Targets, fingerprint};
 pub use settings::{Settings, TaskError};
 
-use crate::network::Network;
+use crate::network::{Network, Runner};
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 use std::sync::{Arc, LazyLock};
 
 /// How many numbers a network takes and gives.
@@ -110,11 +111,27 @@ pub trait Task: Send + Sync {
     /// How many evaluations are worth another thread: some 100 µs of them.
     fn grain(&self) -> usize;
 
-    /// The same for the same network.
-    fn evaluate(&self, network: &Network) -> Score;
+    /// What a network is worth: the same for the same network.
+    ///
+    /// # Errors
+    /// [`Stopped`] by the runner; a part of an evaluation has no score.
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped>;
 
     /// Whether a network solves the task; not counted as an evaluation.
-    fn trial(&self, network: &Network) -> Trial;
+    ///
+    /// # Errors
+    /// [`Stopped`] by the runner.
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped>;
+
+    /// [`Task::evaluate_on`], which nobody stops.
+    fn evaluate(&self, network: &Network) -> Score {
+        network.freely(|runner| self.evaluate_on(runner))
+    }
+
+    /// [`Task::trial_on`], which nobody stops.
+    fn trial(&self, network: &Network) -> Trial {
+        network.freely(|runner| self.trial_on(runner))
+    }
 }
 
 /// Makes a task of its settings.

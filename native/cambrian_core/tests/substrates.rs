@@ -3,9 +3,10 @@
 use cambrian_core::genotype::{Connection, Genotype, Node};
 use cambrian_core::innovation::{self, BOTTOM, TOP};
 use cambrian_core::math::Activation;
-use cambrian_core::network::Network;
+use cambrian_core::network::{Network, Runner};
 use cambrian_core::neuron::Neuron;
 use cambrian_core::parameters::Parameters;
+use cambrian_core::permission::Stopped;
 use cambrian_core::population::Population;
 use cambrian_core::substrate::{
     Expression, Hidden, MAX_PAIRS, Plan, Point, Quadtree, Substrate, SubstrateError, grid,
@@ -149,12 +150,12 @@ impl Task for Boxes {
         1
     }
 
-    fn evaluate(&self, network: &Network) -> Score {
-        Score::from(-self.distance(network))
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+        Ok(Score::from(-self.distance(network.network())))
     }
 
-    fn trial(&self, network: &Network) -> Trial {
-        Trial::new(self.distance(network) == 0.0, Vec::new())
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        Ok(Trial::new(self.distance(network.network()) == 0.0, Vec::new()))
     }
 }
 
@@ -214,12 +215,12 @@ impl Task for Mirror {
         8
     }
 
-    fn evaluate(&self, network: &Network) -> Score {
-        Score::from(-self.distance(network))
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+        Ok(Score::from(-self.distance(network.network())))
     }
 
-    fn trial(&self, network: &Network) -> Trial {
-        Trial::new(self.distance(network) == 0.0, Vec::new())
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        Ok(Trial::new(self.distance(network.network()) == 0.0, Vec::new()))
     }
 }
 

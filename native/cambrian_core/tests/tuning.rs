@@ -2,8 +2,9 @@
 
 use cambrian_core::choice::Choice;
 use cambrian_core::genotype::Genotype;
-use cambrian_core::network::Network;
+use cambrian_core::network::{Network, Runner};
 use cambrian_core::parameters::{Parameters, Tuner, TuningSelection};
+use cambrian_core::permission::Stopped;
 use cambrian_core::population::{Evaluated, Population};
 use cambrian_core::task::{self, Outcome, Score, Shape, Task, Trial};
 use cambrian_core::{checkpoint, codec};
@@ -30,13 +31,13 @@ impl Task for Counting {
         100
     }
 
-    fn evaluate(&self, network: &Network) -> Score {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Score::from(-f64::from(network.activate(&[0.1, 0.2, 0.3])[0] + 1.0))
+        Ok(Score::from(-f64::from(network.activate(&[0.1, 0.2, 0.3])?[0] + 1.0)))
     }
 
-    fn trial(&self, _: &Network) -> Trial {
-        Trial::new(false, Vec::new())
+    fn trial_on(&self, _: &Runner) -> Result<Trial, Stopped> {
+        Ok(Trial::new(false, Vec::new()))
     }
 }
 

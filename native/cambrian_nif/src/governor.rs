@@ -78,7 +78,7 @@ impl Permission for Governed<'_> {
                 return false;
             }
             give_way(self.0);
-            let duty = duty();
+            let duty = duty() * crate::job::share();
             if duty >= 1.0 {
                 WORKED.set(None);
                 OWED.set(Duration::ZERO);

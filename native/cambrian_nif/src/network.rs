@@ -1,9 +1,12 @@
 //! cambrian_network
 
 use crate::genotype::GenotypeArc;
+use crate::job::{self, Job};
+use crate::scheduler::is_short;
 use crate::term::List;
 use crate::{atoms, either_scheduler, error};
 use cambrian_core::math::LIMIT;
+use cambrian_core::memory;
 use cambrian_core::network::{Network, Values};
 use rustler::types::ListIterator;
 use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
@@ -124,8 +127,6 @@ either_scheduler! {
         costs tick_cost(&network.0);
     fn network_reward, network_reward_dirty(network: NetworkRef<'a>, state: Term<'a>, reward: Term<'a>) = tell,
         costs 10 * network.0.memory();
-    fn network_activate_batch, network_activate_batch_dirty(network: NetworkRef<'a>, batch: Term<'a>)
-        = activate_batch, costs rows(&network.0, batch).saturating_mul(tick_cost(&network.0));
     fn network_activate_many, network_activate_many_dirty(networks: Networks<'a>, inputs: Terms<'a>) = activate_many,
         costs networks.0.iter().map(|network| tick_cost(&network.0)).sum();
     fn network_step_many, network_step_many_dirty(networks: Networks<'a>, states: Terms<'a>, inputs: Terms<'a>)
@@ -201,30 +202,85 @@ fn tell<'a>(env: Env<'a>, network: NetworkRef, state: Term<'a>, reward: Term<'a>
     })
 }
 
-/// Many inputs through one network, each from rest: a list of inputs, or one binary of them all.
-fn activate_batch<'a>(env: Env<'a>, network: NetworkRef, batch: Term<'a>) -> NifResult<Term<'a>> {
+/// Many inputs through one network, each from rest: a list of inputs, or one binary of them all. `dirty` where that takes
+/// long.
+#[rustler::nif]
+fn network_activate_batch<'a>(env: Env<'a>, network: NetworkRef<'a>, batch: Term<'a>) -> NifResult<Term<'a>> {
     let network = &network.0;
-    let mut numbers = Vec::new();
-    if let Ok(bytes) = batch.decode::<Binary>() {
-        let length = words(&bytes)?.len();
-        if length % network.inputs() != 0 {
-            check_size(atoms::inputs(), network.inputs(), length)?;
+    if !is_short(env, rows(network, batch).saturating_mul(tick_cost(network))) {
+        return Ok(atoms::dirty().encode(env));
+    }
+    let Batch { numbers, forms } = Batch::read(network, batch)?;
+    Ok(Answers { outputs: network.activate_batch(&numbers), width: network.outputs(), forms }.encode(env))
+}
+
+/// `{Tag, {ok, Outputs}}`, the long way of [`network_activate_batch`].
+#[rustler::nif(schedule = "DirtyCpu")]
+fn network_activate_batch_job<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    network: NetworkArc,
+    batch: Term<'a>,
+) -> NifResult<ResourceArc<Job>> {
+    let Batch { numbers, forms } = Batch::read(&network.0, batch)?;
+    job::post(env, tag, move |leave| {
+        let outputs = network.0.runner(leave).activate_batch(&numbers).ok()?;
+        Some(Answers { outputs, width: network.0.outputs(), forms })
+    })
+}
+
+/// The numbers of all rows, and in which form each row came; none where they came in one binary.
+struct Batch {
+    numbers: Vec<f32>,
+    forms: Option<Vec<Form>>,
+}
+
+impl Batch {
+    /// # Errors
+    /// Those of [`read`], and `{error, {not_enough_memory, Wanted, Allowed}}`, which counts the outputs as well.
+    fn read(network: &Network, batch: Term) -> NifResult<Batch> {
+        allow(rows(network, batch), network.inputs() + network.outputs(), batch.is_list())?;
+        let mut numbers = Vec::new();
+        if let Ok(bytes) = batch.decode::<Binary>() {
+            let length = words(&bytes)?.len();
+            if length % network.inputs() != 0 {
+                check_size(atoms::inputs(), network.inputs(), length)?;
+            }
+            numbers.resize(length, 0.0);
+            read(atoms::inputs(), batch, &mut numbers)?;
+            return Ok(Batch { numbers, forms: None });
         }
-        numbers.resize(length, 0.0);
-        let form = read(atoms::inputs(), batch, &mut numbers)?;
-        return Ok(form.show(env, network.activate_batch(&numbers).into_iter()));
+        let List(rows) = batch.decode::<Terms>()?;
+        let mut forms = Vec::new();
+        for row in rows {
+            // room for one row at a time: it may have another length than it should
+            let length = numbers.len();
+            numbers.resize(length + network.inputs(), 0.0);
+            forms.push(read(atoms::inputs(), row, &mut numbers[length..])?);
+        }
+        Ok(Batch { numbers, forms: Some(forms) })
     }
-    let List(rows) = batch.decode::<Terms>()?;
-    let mut forms = Vec::new();
-    for row in rows {
-        // room for one row at a time: it may have another length than it should
-        let length = numbers.len();
-        numbers.resize(length + network.inputs(), 0.0);
-        forms.push(read(atoms::inputs(), row, &mut numbers[length..])?);
+}
+
+/// Whether there is memory for so many rows of numbers, here and as terms: in a list a number takes four words.
+fn allow(rows: usize, width: usize, as_lists: bool) -> NifResult<()> {
+    let each = if as_lists { size_of::<f32>() + 32 } else { 2 * size_of::<f32>() };
+    memory::allow(memory::product(&[rows, width, each])).map_err(error::memory)
+}
+
+/// The outputs of a batch, in the form of its inputs.
+struct Answers {
+    outputs: Vec<f32>,
+    width: usize,
+    forms: Option<Vec<Form>>,
+}
+
+impl Encoder for Answers {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        let Some(forms) = &self.forms else { return binary(env, self.outputs.iter().copied()) };
+        let rows = forms.iter().zip(self.outputs.chunks_exact(self.width));
+        rows.map(|(form, row)| form.show(env, row.iter().copied())).collect::<Vec<Term>>().encode(env)
     }
-    let outputs = network.activate_batch(&numbers);
-    let answers = forms.into_iter().zip(outputs.chunks_exact(network.outputs()));
-    Ok(answers.map(|(form, row)| form.show(env, row.iter().copied())).collect::<Vec<Term>>().encode(env))
 }
 
 /// One input through each of many networks.
@@ -234,6 +290,7 @@ fn activate_many<'a>(
     List(inputs): Terms<'a>,
 ) -> NifResult<Term<'a>> {
     check_size(atoms::inputs(), networks.len(), inputs.len())?;
+    allow(1, networks.iter().map(|network| network.0.outputs()).sum(), true)?;
     let answers = networks.into_iter().zip(inputs).map(|(network, row)| activate(env, network, row));
     Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))
 }
@@ -247,6 +304,7 @@ fn step_many<'a>(
 ) -> NifResult<Term<'a>> {
     check_size(atoms::memory(), networks.len(), states.len())?;
     check_size(atoms::inputs(), networks.len(), inputs.len())?;
+    allow(1, networks.iter().map(|network| network.0.outputs() + network.0.memory()).sum(), true)?;
     let steps = networks.into_iter().zip(states).zip(inputs);
     let answers = steps.map(|((network, state), row)| step(env, network, state, row));
     Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))

@@ -2,18 +2,24 @@
 
 use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
+use crate::scheduler::is_short;
 use crate::substrate::{self, SubstrateArc};
-use crate::task::TaskArc;
+use crate::task::{Measured, TaskArc, TrialTerm};
 use crate::term::{List, binary, limit};
-use crate::{atoms, either_scheduler, error, network, parameters, task};
+use crate::{atoms, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
 use cambrian_core::choice::Choice;
 use cambrian_core::codec::{self, GenotypeId};
+use cambrian_core::cost::metered;
 use cambrian_core::encoding::Encoding;
 use cambrian_core::lineage::Birth;
+use cambrian_core::memory::TooLarge;
 use cambrian_core::migration::Migration;
+use cambrian_core::network::Network;
+use cambrian_core::permission::{Always, Permission, Stopped, Until};
 use cambrian_core::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
-use cambrian_core::task::{Outcome, Score, Shape};
+use cambrian_core::substrate::SubstrateError;
+use cambrian_core::task::{Outcome, Score, Shape, Task, Trial};
 use cambrian_core::tuning::Tuning;
 use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
@@ -64,12 +70,15 @@ fn population_new(
 ) -> NifResult<(Atom, PopulationArc)> {
     let encoding = encoding(encoded)?;
     let p = parameters::read(changes, encoding.parameters(task::parameters(task)?))?;
+    if let Some(first) = founders.0.first() {
+        Population::check_memory(&p, &first.0).map_err(|error| error::parameter(error, changes))?;
+    }
     let founders: Vec<_> = founders.0.iter().map(|founder| Arc::clone(&founder.0)).collect();
     let population = if founders.is_empty() {
-        let population = job::pool()?.install(|| Population::new(p, encoding, seed));
+        let population = job::install(|| Population::new(p, encoding, seed))?;
         population.map_err(|error| error::parameter(error, changes))?
     } else {
-        let population = job::pool()?.install(|| Population::founded_by(p, encoding, seed, &founders));
+        let population = job::install(|| Population::founded_by(p, encoding, seed, &founders))?;
         population.map_err(|_| Error::BadArg)?
     };
     Ok((atoms::ok(), ResourceArc::new(PopulationResource(population))))
@@ -177,7 +186,7 @@ fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, Tuni
     let ran = tuning.tuning.candidates().into_iter().zip(&outcomes).filter(|(_, o)| **o != Outcome::Skipped);
     let work = tuning.work + ran.map(|(genotype, _)| genotype.cost()).sum::<u64>();
     let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
-    job::pool()?.install(|| next.tell(outcomes));
+    job::install(|| next.tell(outcomes))?;
     Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next, work })))
 }
 
@@ -205,10 +214,28 @@ fn population_median_cost(population: PopulationArc) -> u64 {
     population.0.median_cost()
 }
 
-/// `{Tag, {ok, Population}}`
+/// The next generation, or why there is none.
+enum Next {
+    Bred(PopulationArc),
+    TooLarge(TooLarge),
+}
+
+impl Encoder for Next {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        match self {
+            Next::Bred(population) => population.encode(env),
+            Next::TooLarge(error) => (atoms::not_enough_memory(), error.wanted, error.allowed).encode(env),
+        }
+    }
+}
+
+/// `{Tag, {ok, Population | {not_enough_memory, Wanted, Allowed}}}`
 #[rustler::nif]
 fn population_next<'a>(env: Env<'a>, tag: Term<'a>, evaluated: EvaluatedArc) -> NifResult<ResourceArc<Job>> {
-    job::post(env, tag, move |leave| Some(ResourceArc::new(PopulationResource(evaluated.0.next(leave)?))))
+    job::post(env, tag, move |leave| match evaluated.0.check_memory() {
+        Ok(()) => Some(Next::Bred(ResourceArc::new(PopulationResource(evaluated.0.next(leave)?)))),
+        Err(error) => Some(Next::TooLarge(error)),
+    })
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
@@ -224,22 +251,126 @@ fn population_inject(
     }
 }
 
-either_scheduler! {
-    fn population_network, population_network_dirty(population: PopulationArc, genotype: GenotypeArc) = network,
-        costs network_cost(&population, &genotype);
+/// The network that a genotype of this population stands for, or `dirty` where that takes long.
+#[rustler::nif]
+fn population_network<'a>(
+    env: Env<'a>,
+    population: PopulationArc,
+    genotype: GenotypeArc,
+) -> NifResult<Term<'a>> {
+    if !is_short(env, network_cost(&population, &genotype)) {
+        return Ok(atoms::dirty().encode(env));
+    }
+    let network = network_of(&population, &genotype, &Always).map_err(error::substrate)?;
+    Ok(network::wrap(network).encode(env))
 }
 
 fn network_cost(population: &PopulationArc, genotype: &GenotypeArc) -> usize {
     match population.0.encoding() {
         Encoding::Direct(_) => network::compile_cost(genotype),
-        Encoding::Substrate(substrate) => substrate::cost(substrate),
+        Encoding::Substrate(substrate) => substrate::cost(substrate, genotype),
     }
 }
 
-/// The network that a genotype of this population stands for.
-fn network<'a>(env: Env<'a>, population: PopulationArc, genotype: GenotypeArc) -> NifResult<Term<'a>> {
-    let network = population.0.encoding().network(&genotype.0).map_err(error::substrate)?;
-    Ok(network::wrap(network).encode(env))
+fn network_of(
+    population: &PopulationArc,
+    genotype: &GenotypeArc,
+    leave: &dyn Permission,
+) -> Result<Network, SubstrateError> {
+    population.0.encoding().network(&genotype.0, leave)
+}
+
+/// That `genotypes` can be made networks of, and these put to the task.
+fn check(population: &PopulationArc, task: &TaskArc, genotypes: &[GenotypeArc]) -> NifResult<()> {
+    task::check_shape(&*task.0, population.0.encoding().network_shape())?;
+    let shape = |genotype: &GenotypeArc| (genotype.0.inputs(), genotype.0.outputs());
+    let Shape { inputs, outputs } = population.0.shape();
+    if genotypes.iter().all(|genotype| shape(genotype) == (inputs, outputs)) {
+        Ok(())
+    } else {
+        Err(Error::BadArg)
+    }
+}
+
+/// `{Tag, {ok, {ok, Network} | {error, Reason}}}`, the long way of [`population_network`].
+#[rustler::nif]
+fn population_network_job<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    population: PopulationArc,
+    genotype: GenotypeArc,
+) -> NifResult<ResourceArc<Job>> {
+    substrate::check(population.0.encoding(), &genotype)?;
+    job::post(env, tag, move |leave| match network_of(&population, &genotype, leave) {
+        Err(SubstrateError::Stopped) => None,
+        network => Some(substrate::Answer(network.map(network::wrap))),
+    })
+}
+
+/// The task's trial of a genotype of this population: `{Tag, {ok, #{solved, facts}}}`, as `task_trial`.
+#[rustler::nif]
+fn population_trial<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    population: PopulationArc,
+    task: TaskArc,
+    genotype: GenotypeArc,
+) -> NifResult<ResourceArc<Job>> {
+    check(&population, &task, std::slice::from_ref(&genotype))?;
+    job::post(env, tag, move |leave| {
+        let trial = match network_of(&population, &genotype, leave) {
+            Err(SubstrateError::Stopped) => return None,
+            // as one whose evaluation has failed, of whom nobody knows more
+            Err(_) => Trial::new(false, Vec::new()),
+            Ok(network) => task.0.trial_on(&network.runner(leave)).ok()?,
+        };
+        Some(TrialTerm(trial))
+    })
+}
+
+/// The fitness of genotypes that are not of the population yet, one after the other on one thread, and the work of each in
+/// units of [`cambrian_core::cost`]: `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, which may be
+/// `infinity`.
+#[rustler::nif]
+fn population_examine<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    population: PopulationArc,
+    task: TaskArc,
+    genotypes: List<GenotypeArc>,
+    ms: Term<'a>,
+) -> NifResult<ResourceArc<Job>> {
+    check(&population, &task, &genotypes.0)?;
+    let limit = limit(ms)?.map(Duration::from_millis);
+    job::post(env, tag, move |leave| {
+        let one = |genotype: &GenotypeArc| {
+            let until = Until { leave, time: limit.and_then(|limit| Instant::now().checked_add(limit)) };
+            let (fitness, work) = metered(|| examine(&population, &*task.0, genotype, &until));
+            match fitness {
+                Ok(fitness) => Some((Measured::Fitness(fitness), work)),
+                Err(Stopped) if leave.granted() => Some((Measured::Late, work)),
+                Err(Stopped) => None,
+            }
+        };
+        genotypes.0.iter().map(one).collect::<Option<Vec<_>>>()
+    })
+}
+
+/// `None` where its evaluation fails.
+fn examine(
+    population: &PopulationArc,
+    task: &dyn Task,
+    genotype: &GenotypeArc,
+    leave: &dyn Permission,
+) -> Result<Option<f64>, Stopped> {
+    if !leave.granted() {
+        return Err(Stopped);
+    }
+    match network_of(population, genotype, leave) {
+        Err(SubstrateError::Stopped) => Err(Stopped),
+        Err(_) => Ok(None),
+        Ok(network) => Ok(Outcome::from(task.evaluate_on(&network.runner(leave))?).fitness()),
+    }
 }
 
 /// `#{generation, evaluations, failures, seed, inputs, outputs, networks}`

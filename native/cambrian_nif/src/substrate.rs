@@ -1,9 +1,12 @@
 //! cambrian_substrate
 
 use crate::genotype::{GenotypeArc, choice, wrap};
+use crate::job::{self, Job};
+use crate::scheduler::is_short;
 use crate::term::List;
-use crate::{atoms, either_scheduler, error};
-use cambrian_core::substrate::{self, Expression, Hidden, Plan, Point, Quadtree, Substrate};
+use crate::{atoms, error};
+use cambrian_core::encoding::Encoding;
+use cambrian_core::substrate::{self, Expression, Hidden, Plan, Point, Quadtree, Substrate, SubstrateError};
 use cambrian_core::task::Shape;
 use rustler::{Atom, Decoder, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
@@ -122,17 +125,59 @@ fn substrate_shape(env: Env<'_>, substrate: SubstrateArc) -> NifResult<Term<'_>>
     Term::map_from_pairs(env, &[(atoms::inputs(), inputs), (atoms::outputs(), outputs)])
 }
 
-/// In nanoseconds: a pair takes about a hundred.
-pub fn cost(substrate: &Substrate) -> usize {
-    100 * substrate.pairs()
+/// In nanoseconds: a pair takes about a hundred, and the work of the CPPN.
+pub fn cost(substrate: &Substrate, cppn: &GenotypeArc) -> usize {
+    substrate.pairs().saturating_mul(100 + cppn.0.nodes().len() + cppn.0.connections().len())
 }
 
-either_scheduler! {
-    fn substrate_express, substrate_express_dirty(substrate: SubstrateArc, cppn: GenotypeArc) = express,
-        costs cost(&substrate.0);
+/// # Errors
+/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for a genotype that is none of its CPPNs.
+pub fn check(encoding: &Encoding, genotype: &GenotypeArc) -> NifResult<()> {
+    let (expected, got) =
+        (encoding.shape(), Shape { inputs: genotype.0.inputs(), outputs: genotype.0.outputs() });
+    match encoding {
+        Encoding::Substrate(_) if expected != got => {
+            Err(error::substrate(SubstrateError::Cppn { expected, got }))
+        }
+        _ => Ok(()),
+    }
 }
 
-fn express<'a>(env: Env<'a>, substrate: SubstrateArc, cppn: GenotypeArc) -> NifResult<Term<'a>> {
+/// `{ok, Genotype}`, or `dirty` where that takes long.
+#[rustler::nif]
+fn substrate_express<'a>(env: Env<'a>, substrate: SubstrateArc, cppn: GenotypeArc) -> NifResult<Term<'a>> {
+    if !is_short(env, cost(&substrate.0, &cppn)) {
+        return Ok(atoms::dirty().encode(env));
+    }
     let genotype = substrate.0.express(&cppn.0).map_err(error::substrate)?;
     Ok((atoms::ok(), wrap(genotype)).encode(env))
+}
+
+/// `{Tag, {ok, {ok, Genotype} | {error, Reason}}}`, the long way of [`substrate_express`].
+#[rustler::nif]
+fn substrate_express_job<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    substrate: SubstrateArc,
+    cppn: GenotypeArc,
+) -> NifResult<ResourceArc<Job>> {
+    job::post(env, tag, move |leave| match substrate.0.express_while(&cppn.0, leave) {
+        Err(SubstrateError::Stopped) => None,
+        expressed => Some(Answer(expressed.map(wrap))),
+    })
+}
+
+/// What a call that is not posted would answer.
+pub struct Answer<T>(pub Result<T, SubstrateError>);
+
+impl<T: Encoder> Encoder for Answer<T> {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        match &self.0 {
+            Ok(made) => (atoms::ok(), made).encode(env),
+            Err(reason) => match error::substrate(*reason) {
+                Error::Term(reason) => (atoms::error(), reason.encode(env)).encode(env),
+                _ => atoms::error().encode(env),
+            },
+        }
+    }
 }

@@ -4,14 +4,13 @@ use crate::genotype::GenotypeArc;
 use crate::job::{self, Job};
 use crate::network::NetworkArc;
 use crate::substrate::SubstrateArc;
-use crate::term::{List, limit, settings_of};
+use crate::term::settings_of;
 use crate::{atoms, dataset, error, parameters};
 use cambrian_core::cost::metered;
 use cambrian_core::parameters::{Parameters, Value};
-use cambrian_core::task::{self, Outcome, Shape, TASKS, Task, TaskError, Trial};
+use cambrian_core::task::{self, Shape, TASKS, Task, TaskError, Trial};
 use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 pub struct TaskResource(pub Arc<dyn Task>);
 
@@ -113,7 +112,7 @@ fn shape(network: &NetworkArc) -> Shape {
 }
 
 /// What became of a newcomer, and the units of work of that: a number, `failed`, or `late`.
-enum Measured {
+pub enum Measured {
     Fitness(Option<f64>),
     Late,
 }
@@ -128,42 +127,23 @@ impl Encoder for Measured {
     }
 }
 
-/// `{Tag, {ok, [{Fitness | failed | late, Work}]}}`, one after the other on one thread; each may take `Ms`, which may be
-/// `infinity`.
+/// `{Tag, {ok, {Fitness, Cases, Work}}}`
 #[rustler::nif]
-fn task_evaluate<'a>(
+fn task_score<'a>(
     env: Env<'a>,
     tag: Term<'a>,
     task: TaskArc,
-    networks: List<NetworkArc>,
-    ms: Term<'a>,
+    network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
-    networks.0.iter().try_for_each(|network| check_shape(&*task.0, shape(network)))?;
-    let limit = limit(ms)?.map(Duration::from_millis);
+    check_shape(&*task.0, shape(&network))?;
     job::post(env, tag, move |leave| {
-        let one = |network: &NetworkArc| {
-            if !leave.granted() {
-                return None;
-            }
-            let began = Instant::now();
-            let (score, work) = metered(|| task.0.evaluate(&network.0));
-            let is_late = limit.is_some_and(|limit| began.elapsed() > limit);
-            let fitness = || Measured::Fitness(Outcome::from(score).fitness());
-            Some((if is_late { Measured::Late } else { fitness() }, work))
-        };
-        networks.0.iter().map(one).collect::<Option<Vec<_>>>()
+        let (score, work) = metered(|| task.0.evaluate_on(&network.0.runner(leave)));
+        let score = score.ok()?;
+        Some((score.fitness, score.cases, work))
     })
 }
 
-/// `{Fitness, Cases, Work}`
-#[rustler::nif(schedule = "DirtyCpu")]
-fn task_score(task: TaskArc, network: NetworkArc) -> NifResult<(f64, Vec<f64>, u64)> {
-    check_shape(&*task.0, shape(&network))?;
-    let (score, work) = metered(|| task.0.evaluate(&network.0));
-    Ok((score.fitness, score.cases, work))
-}
-
-struct TrialTerm(Trial);
+pub struct TrialTerm(pub Trial);
 
 impl Encoder for TrialTerm {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
@@ -186,7 +166,7 @@ fn task_trial<'a>(
     network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
     check_shape(&*task.0, shape(&network))?;
-    job::post(env, tag, move |_| Some(TrialTerm(task.0.trial(&network.0))))
+    job::post(env, tag, move |leave| task.0.trial_on(&network.0.runner(leave)).ok().map(TrialTerm))
 }
 
 /// What the library made, as a word; `undefined` for what it did not.

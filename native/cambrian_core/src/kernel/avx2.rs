@@ -2,6 +2,7 @@
 
 use super::{Program, VECTOR};
 use crate::math::Activation;
+use crate::permission::{Meter, Stopped};
 
 #[target_feature(enable = "avx2")]
 pub fn squash(
@@ -14,6 +15,6 @@ pub fn squash(
 }
 
 #[target_feature(enable = "avx2")]
-pub fn batch(program: &Program, inputs: &[f32], outputs: &mut [f32]) {
-    super::batch::<64>(program, inputs, outputs);
+pub fn batch(program: &Program, inputs: &[f32], outputs: &mut [f32], meter: &Meter) -> Result<(), Stopped> {
+    super::batch::<64>(program, inputs, outputs, meter)
 }

@@ -2,6 +2,7 @@
 
 use super::{Program, VECTOR};
 use crate::math::Activation;
+use crate::permission::{Meter, Stopped};
 
 pub fn squash(
     activation: Activation,
@@ -12,6 +13,6 @@ pub fn squash(
     super::squash(activation, sums, gains, biases);
 }
 
-pub fn batch(program: &Program, inputs: &[f32], outputs: &mut [f32]) {
-    super::batch::<16>(program, inputs, outputs);
+pub fn batch(program: &Program, inputs: &[f32], outputs: &mut [f32], meter: &Meter) -> Result<(), Stopped> {
+    super::batch::<16>(program, inputs, outputs, meter)
 }

@@ -4,6 +4,7 @@
 use super::wiring::{self, Oracle, Place, Site, Wiring, fixed_point, place};
 use super::{Plan, SubstrateError};
 use crate::innovation::{self, BOTTOM, Layer, NodeId};
+use crate::permission::Stopped;
 use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,57 +74,58 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn partners(&self) -> Vec<Place> {
+    fn partners(&self) -> Result<Vec<Place>, Stopped> {
         let mut found = Vec::new();
-        self.extract(&self.divide([0.0, 0.0], 1.0, 1), 1.0, &mut found);
-        found
+        self.extract(&self.divide([0.0, 0.0], 1.0, 1)?, 1.0, &mut found)?;
+        Ok(found)
     }
 
-    fn ask(&self, centres: [[f32; 2]; 4]) -> [Cell; 4] {
+    fn ask(&self, centres: [[f32; 2]; 4]) -> Result<[Cell; 4], Stopped> {
         let ends = |centre: [f32; 2]| {
             let other = place(&centre);
             if self.outgoing { (self.node, other) } else { (other, self.node) }
         };
-        let answers = self.oracle.ask(&centres.map(ends));
+        let answers = self.oracle.ask(&centres.map(ends))?;
         let mut answers = answers.chunks(answers.len() / 4);
-        centres.map(|centre| {
+        Ok(centres.map(|centre| {
             let answer = answers.next().expect("an answer for each question");
             let expressed = self.oracle.weight(answer).is_some();
             Cell { centre, weight: answer[0], expressed, cells: Vec::new() }
-        })
+        }))
     }
 
     /// Algorithm 1, division and initialisation. `half` is half the side of the cell that is divided.
-    fn divide(&self, [x, y]: [f32; 2], half: f32, depth: u32) -> Vec<Cell> {
+    fn divide(&self, [x, y]: [f32; 2], half: f32, depth: u32) -> Result<Vec<Cell>, Stopped> {
         let (step, q) = (half / 2.0, self.quadtree);
         let corners =
             [[x - step, y - step], [x - step, y + step], [x + step, y - step], [x + step, y + step]];
-        let mut cells = Vec::from(self.ask(corners));
+        let mut cells = Vec::from(self.ask(corners)?);
         if depth < q.initial_depth || depth < q.max_depth && variance(&cells) > q.division_threshold {
             for cell in &mut cells {
-                cell.cells = self.divide(cell.centre, step, depth + 1);
+                cell.cells = self.divide(cell.centre, step, depth + 1)?;
             }
         }
-        cells
+        Ok(cells)
     }
 
     /// Algorithm 2, pruning and extraction.
-    fn extract(&self, cells: &[Cell], half: f32, found: &mut Vec<Place>) {
+    fn extract(&self, cells: &[Cell], half: f32, found: &mut Vec<Place>) -> Result<(), Stopped> {
         for cell in cells {
             if !cell.cells.is_empty() && variance(&cell.cells) >= self.quadtree.variance_threshold {
-                self.extract(&cell.cells, half / 2.0, found);
-            } else if cell.expressed && self.is_in_band(cell, half) {
+                self.extract(&cell.cells, half / 2.0, found)?;
+            } else if cell.expressed && self.is_in_band(cell, half)? {
                 found.push(place(&cell.centre));
             }
         }
+        Ok(())
     }
 
     /// `side` is that of the cell.
-    fn is_in_band(&self, cell: &Cell, side: f32) -> bool {
+    fn is_in_band(&self, cell: &Cell, side: f32) -> Result<bool, Stopped> {
         let [x, y] = cell.centre;
-        let around = self.ask([[x - side, y], [x + side, y], [x, y - side], [x, y + side]]);
+        let around = self.ask([[x - side, y], [x + side, y], [x, y - side], [x, y + side]])?;
         let [left, right, below, above] = around.map(|other| (other.weight - cell.weight).abs());
-        left.min(right).max(below.min(above)) > self.quadtree.band_threshold
+        Ok(left.min(right).max(below.min(above)) > self.quadtree.band_threshold)
     }
 }
 
@@ -170,9 +172,10 @@ impl Quadtree {
         let (mut ids, mut pairs, mut explored) = (BTreeMap::new(), Vec::new(), 0);
         for layer in 1..count - 1 {
             let fresh = &sites[explored..];
-            let reached: Vec<(NodeId, Place)> = (fresh.iter())
-                .flat_map(|site| partners(site.place, true).into_iter().map(|place| (site.id, place)))
-                .collect();
+            let mut reached: Vec<(NodeId, Place)> = Vec::new();
+            for site in fresh {
+                reached.extend(partners(site.place, true)?.into_iter().map(|place| (site.id, place)));
+            }
             explored = sites.len();
             for (from, place) in reached {
                 let site = hidden(plan, fixed_point(layer, count), place);
@@ -188,7 +191,7 @@ impl Quadtree {
             }
         }
         for output in &outputs {
-            let sources = partners(output.place, false);
+            let sources = partners(output.place, false)?;
             pairs.extend(sources.iter().filter_map(|&place| Some((*ids.get(&number(place))?, output.id))));
         }
         let useful = leading_to(outputs.iter().map(|output| output.id).collect(), &pairs);

@@ -6,6 +6,7 @@ use crate::innovation::{self, BOTTOM, Layer, NodeId, TOP};
 use crate::math::Activation;
 use crate::network::Network;
 use crate::neuron::Neuron;
+use crate::permission::{Meter, Permission, Stopped};
 use crate::topology::{self, Ends, NodeIndex, Topology};
 
 /// A point, with noughts for the coordinates that it lacks.
@@ -92,25 +93,30 @@ pub fn sites(plan: &Plan, layer: usize, count: usize, points: &[Point]) -> Vec<S
 pub struct Oracle<'a> {
     pub plan: &'a Plan,
     cppn: Network,
+    meter: Meter<'a>,
 }
 
 /// Pairs that are asked for at once: enough to be worth it, and few enough to stay near the processor.
 const BATCH: usize = 1024;
 
+/// What a pair takes beside the CPPN, in units of work.
+const PAIR: u64 = 50;
+
 impl Oracle<'_> {
-    pub fn new<'a>(plan: &'a Plan, cppn: &Genotype) -> Oracle<'a> {
-        Oracle { plan, cppn: Network::new(cppn) }
+    pub fn new<'a>(plan: &'a Plan, cppn: &Genotype, leave: &'a dyn Permission) -> Oracle<'a> {
+        Oracle { plan, cppn: Network::new(cppn), meter: Meter::new(leave) }
     }
 
     /// The CPPN's outputs for each pair of places, in a row.
-    pub fn ask(&self, pairs: &[(Place, Place)]) -> Vec<f32> {
+    pub fn ask(&self, pairs: &[(Place, Place)]) -> Result<Vec<f32>, Stopped> {
         let dimensions = self.plan.dimensions();
         let row = |(from, to): &(Place, Place)| {
             let squares = from.iter().zip(to).map(|(a, b)| (a - b) * (a - b));
             let distance = squares.sum::<f32>().sqrt();
             [&from[..dimensions], &to[..dimensions], &[distance, 1.0]].concat()
         };
-        self.cppn.activate_batch(&pairs.iter().flat_map(row).collect::<Vec<f32>>())
+        self.meter.spend(PAIR * pairs.len() as u64)?;
+        self.cppn.batch(&pairs.iter().flat_map(row).collect::<Vec<f32>>(), &self.meter)
     }
 
     /// The weight of a connection, by what the CPPN answered; `None` where there is none.
@@ -125,35 +131,37 @@ impl Oracle<'_> {
         }
     }
 
-    pub fn express(&self, wiring: &Wiring) -> Genotype {
-        let weights = self.weights(wiring);
+    pub fn express(&self, wiring: &Wiring) -> Result<Genotype, Stopped> {
+        let weights = self.weights(wiring)?;
         let kept: Vec<bool> = weights.iter().map(Option::is_some).collect();
         let mut genotype = wiring.full.clone();
         genotype.weights = weights.into_iter().map(Option::unwrap_or_default).collect();
         genotype.keep(&kept);
         if self.plan.bias {
-            let biases = self.biases(wiring);
+            let biases = self.biases(wiring)?;
             genotype.neurons.iter_mut().zip(biases).for_each(|(neuron, bias)| neuron.bias = bias);
         }
-        genotype
+        Ok(genotype)
     }
 
     /// The biases, which are asked for from the origin.
-    fn biases(&self, wiring: &Wiring) -> Vec<f32> {
+    fn biases(&self, wiring: &Wiring) -> Result<Vec<f32>, Stopped> {
         let computed = &wiring.places[wiring.full.inputs() as usize..];
         let pairs: Vec<_> = computed.iter().map(|&place| (Place::default(), place)).collect();
-        let answers = self.ask(&pairs);
+        let answers = self.ask(&pairs)?;
         let bias = |answer: &[f32]| answer[1].clamp(-1.0, 1.0) * self.plan.weight_range;
-        answers.chunks(self.cppn.outputs()).map(bias).collect()
+        Ok(answers.chunks(self.cppn.outputs()).map(bias).collect())
     }
 
-    fn weights(&self, wiring: &Wiring) -> Vec<Option<f32>> {
+    fn weights(&self, wiring: &Wiring) -> Result<Vec<Option<f32>>, Stopped> {
         let place = |at: u32| wiring.places[at as usize];
-        let of_batch = |ends: &[Ends]| {
+        let ends = &wiring.full.topology.ends;
+        let mut weights = Vec::with_capacity(ends.len());
+        for ends in ends.chunks(BATCH) {
             let pairs: Vec<_> = ends.iter().map(|ends| (place(ends.from), place(ends.to))).collect();
-            let answers = self.ask(&pairs);
-            answers.chunks(self.cppn.outputs()).map(|answer| self.weight(answer)).collect::<Vec<_>>()
-        };
-        wiring.full.topology.ends.chunks(BATCH).flat_map(of_batch).collect()
+            let answers = self.ask(&pairs)?;
+            weights.extend(answers.chunks(self.cppn.outputs()).map(|answer| self.weight(answer)));
+        }
+        Ok(weights)
     }
 }

@@ -3,8 +3,9 @@
 
 use super::starts::spread;
 use super::{Score, Shape, Task, Trial, strongest};
-use crate::network::Network;
+use crate::network::Runner;
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 use std::f64::consts::PI;
 
 pub struct Acrobot;
@@ -77,23 +78,23 @@ fn observe(&[angle1, angle2, spin1, spin2]: &State) -> [f32; 6] {
 }
 
 /// Steps until the goal, and the highest that the free end came.
-fn swing(network: &Network, start: State) -> (usize, f64) {
-    let (mut values, mut outputs) = (network.rest(), [0.0; 3]);
+fn swing(network: &Runner, start: State) -> Result<(usize, f64), Stopped> {
+    let (mut values, mut outputs) = (network.network().rest(), [0.0; 3]);
     let (mut state, mut highest) = (start, height(&start));
     for steps in 1..=LIMIT {
-        network.step(&mut values, &observe(&state), &mut outputs);
+        network.step(&mut values, &observe(&state), &mut outputs)?;
         state = step(state, strongest(&outputs));
         highest = height(&state).max(highest);
         if highest > GOAL {
-            return (steps, highest);
+            return Ok((steps, highest));
         }
     }
-    (LIMIT, highest)
+    Ok((LIMIT, highest))
 }
 
 /// From starts within 0.1 of hanging still.
-fn swings(network: &Network, starts: usize) -> impl Iterator<Item = (usize, f64)> {
-    (1..=starts).map(|n| swing(network, spread::<4>(n).map(|x| 0.2 * x - 0.1)))
+fn swings(network: &Runner, starts: usize) -> Result<Vec<(usize, f64)>, Stopped> {
+    (1..=starts).map(|n| swing(network, spread::<4>(n).map(|x| 0.2 * x - 0.1))).collect()
 }
 
 impl Task for Acrobot {
@@ -111,7 +112,7 @@ impl Task for Acrobot {
 
     /// Mean over eight starts, each a case: 1 and the share of the steps that were left at the goal, or the share of the
     /// height that the free end came to.
-    fn evaluate(&self, network: &Network) -> Score {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
         let worth = |(steps, highest): (usize, f64)| {
             if highest > GOAL {
                 1.0 + (LIMIT - steps) as f64 / LIMIT as f64
@@ -119,16 +120,16 @@ impl Task for Acrobot {
                 (highest + 2.0) / (GOAL + 2.0)
             }
         };
-        let cases: Vec<f64> = swings(network, STARTS).map(worth).collect();
-        Score { fitness: cases.iter().sum::<f64>() / STARTS as f64, cases }
+        let cases: Vec<f64> = swings(network, STARTS)?.into_iter().map(worth).collect();
+        Ok(Score { fitness: cases.iter().sum::<f64>() / STARTS as f64, cases })
     }
 
     /// A mean return of −100 or more, over 100 starts.
-    fn trial(&self, network: &Network) -> Trial {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
         let cost = |(steps, highest): (usize, f64)| if highest > GOAL { steps - 1 } else { steps };
-        let cost: usize = swings(network, TRIALS).map(cost).sum();
+        let cost: usize = swings(network, TRIALS)?.into_iter().map(cost).sum();
         let mean = -(cost as f64) / TRIALS as f64;
-        Trial::new(mean >= SOLVED, vec![("mean_return", mean)])
+        Ok(Trial::new(mean >= SOLVED, vec![("mean_return", mean)]))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::{Score, Shape, Task, Trial};
 use crate::math::Activation;
-use crate::network::Network;
+use crate::network::Runner;
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 use crate::rng::{Purpose, Stream};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -213,33 +214,45 @@ impl Measure {
     }
 }
 
+/// Outputs that are there at once: those of all rows may be more than the memory holds, as rows of classes are short.
+const BLOCK: usize = 1 << 20;
+
+/// How many samples run side by side: a block is of whole ones.
+const SIDE_BY_SIDE: usize = 64;
+
 impl Part {
-    fn measure(&self, network: &Network) -> Measure {
-        let outputs = network.activate_batch(&self.inputs.numbers);
-        match &self.targets {
-            Targets::Numbers(rows) => {
-                Measure { error: squared_error(&outputs, &rows.numbers), accuracy: None }
-            }
-            Targets::Classes { labels, rows } => {
-                let answers = || outputs.chunks_exact(labels.len()).zip(rows);
-                let error: f64 =
-                    answers().map(|(outputs, class)| cross_entropy(outputs, *class as usize)).sum();
-                let right =
-                    answers().filter(|(outputs, class)| super::strongest(outputs) == **class as usize);
-                let count = rows.len() as f64;
-                Measure { error: error / count, accuracy: Some(right.count() as f64 / count) }
+    fn measure(&self, network: &Runner) -> Result<Measure, Stopped> {
+        let (width, outputs, count) = (self.inputs.width, self.targets.width(), self.targets.count());
+        let block = (BLOCK / outputs).next_multiple_of(SIDE_BY_SIDE);
+        let (mut error, mut right) = (0.0, 0);
+        for (nth, inputs) in self.inputs.numbers.chunks(block * width).enumerate() {
+            let answers = network.activate_batch(inputs)?;
+            match &self.targets {
+                Targets::Numbers(rows) => {
+                    let targets = &rows.numbers[nth * block * outputs..][..answers.len()];
+                    error = answers.iter().zip(targets).map(squared_error).fold(error, |sum, e| sum + e);
+                }
+                Targets::Classes { rows, .. } => {
+                    for (answer, class) in answers.chunks_exact(outputs).zip(&rows[nth * block..]) {
+                        error += cross_entropy(answer, *class as usize);
+                        right += usize::from(super::strongest(answer) == *class as usize);
+                    }
+                }
             }
         }
+        Ok(match &self.targets {
+            Targets::Numbers(rows) => Measure { error: error / rows.numbers.len() as f64, accuracy: None },
+            Targets::Classes { .. } => {
+                Measure { error: error / count as f64, accuracy: Some(right as f64 / count as f64) }
+            }
+        })
     }
 }
 
-/// The mean of (output − target)².
-fn squared_error(outputs: &[f32], targets: &[f32]) -> f64 {
-    let square = |(output, target): (&f32, &f32)| {
-        let error = f64::from(*output) - f64::from(*target);
-        error * error
-    };
-    outputs.iter().zip(targets).map(square).sum::<f64>() / targets.len() as f64
+/// (output − target)²
+fn squared_error((output, target): (&f32, &f32)) -> f64 {
+    let error = f64::from(*output) - f64::from(*target);
+    error * error
 }
 
 /// −ln of what the softmax of the outputs gives the class.
@@ -389,14 +402,14 @@ impl Task for Dataset {
     }
 
     /// 1 / (1 + error) of the training part: the mean squared error of numbers, the mean cross entropy of classes.
-    fn evaluate(&self, network: &Network) -> Score {
-        Score::from(self.training.measure(network).fitness())
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+        Ok(Score::from(self.training.measure(network)?.fitness()))
     }
 
     /// Never solved by itself; what is held back is measured here.
-    fn trial(&self, network: &Network) -> Trial {
-        let (training, validation) =
-            (self.training.measure(network), self.validation.as_ref().map(|part| part.measure(network)));
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        let training = self.training.measure(network)?;
+        let validation = self.validation.as_ref().map(|part| part.measure(network)).transpose()?;
         let mut facts = vec![("error", training.error)];
         facts.extend(training.accuracy.map(|accuracy| ("accuracy", accuracy)));
         if let Some(held) = &validation {
@@ -404,7 +417,7 @@ impl Task for Dataset {
             facts.extend(held.accuracy.map(|accuracy| ("validation_accuracy", accuracy)));
         }
         let validation = validation.map(|held| held.fitness());
-        Trial { validation, ..Trial::new(false, facts) }
+        Ok(Trial { validation, ..Trial::new(false, facts) })
     }
 }
 
@@ -412,6 +425,7 @@ impl Task for Dataset {
 mod tests {
     use super::*;
     use crate::genotype::Genotype;
+    use crate::network::Network;
 
     fn rows(width: usize, numbers: &[f32]) -> Rows {
         Rows::new(width, numbers.to_vec()).unwrap()

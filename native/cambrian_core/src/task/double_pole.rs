@@ -4,8 +4,9 @@
 
 use super::{Score, Shape, Task, Trial};
 use crate::math::Activation;
-use crate::network::Network;
+use crate::network::Runner;
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 use rayon::prelude::*;
 
 pub struct DoublePole {
@@ -81,22 +82,28 @@ impl DoublePole {
     }
 
     /// Steps balanced, up to `limit`; `watch` sees the state after each.
-    fn balance(&self, network: &Network, start: State, limit: usize, mut watch: impl FnMut(&State)) -> usize {
-        let (mut values, mut out, mut state) = (network.rest(), [0.0], start);
+    fn balance(
+        &self,
+        network: &Runner,
+        start: State,
+        limit: usize,
+        mut watch: impl FnMut(&State),
+    ) -> Result<usize, Stopped> {
+        let (mut values, mut out, mut state) = (network.network().rest(), [0.0], start);
         for step in 0..limit {
-            network.step(&mut values, &self.observe(&state), &mut out);
+            network.step(&mut values, &self.observe(&state), &mut out)?;
             let force = (f64::from(out[0].clamp(0.0, 1.0)) - 0.5) * FORCE;
             state = integrate(&integrate(&state, force), force);
             watch(&state);
             if failed(&state) {
-                return step;
+                return Ok(step);
             }
         }
-        limit
+        Ok(limit)
     }
 
     /// How many of the 625 starts of Gruau, Whitley & Pyeatt 1996 are balanced for 1,000 steps.
-    fn starts_balanced(&self, network: &Network) -> usize {
+    fn starts_balanced(&self, network: &Runner) -> Result<usize, Stopped> {
         const SHARES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
         let degrees = std::f64::consts::PI / 180.0;
         let scaled = |k: usize, reach: f64| (SHARES[k % 5] * 2.0 - 1.0) * reach;
@@ -105,10 +112,12 @@ impl DoublePole {
             let (angle, spin) = (scaled(k / 25, 3.6 * degrees), scaled(k / 125, 8.6 * degrees));
             [x, speed, angle, spin, 0.0, 0.0]
         };
-        (0..625usize)
-            .into_par_iter()
-            .filter(|&k| self.balance(network, start(k), EVALUATION, |_| ()) == EVALUATION)
-            .count()
+        let (network, leave) = (network.network(), network.leave());
+        let balanced = |k: usize| {
+            let steps = self.balance(&network.runner(leave), start(k), EVALUATION, |_| ())?;
+            Ok(usize::from(steps == EVALUATION))
+        };
+        (0..625usize).into_par_iter().map(balanced).try_reduce(|| 0, |a, b| Ok(a + b))
     }
 }
 
@@ -143,27 +152,27 @@ impl Task for DoublePole {
     /// With velocities: steps balanced, up to 100,000. Without: 0.1 t/1000 + 0.9 f₂, where t is
     /// the number of steps balanced, up to 1,000, and f₂ = 0.75 / Σ over the last 100 steps of
     /// |x| + |ẋ| + |θ₁| + |θ̇₁|, or 0 below 100 steps (Gruau, Whitley & Pyeatt 1996).
-    fn evaluate(&self, network: &Network) -> Score {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
         if self.velocities {
-            return Score::from(self.balance(network, START, LONG, |_| ()) as f64);
+            return Ok(Score::from(self.balance(network, START, LONG, |_| ())? as f64));
         }
         let mut unrests = Vec::with_capacity(EVALUATION);
-        let steps = self.balance(network, START, EVALUATION, |state| unrests.push(unrest(state)));
+        let steps = self.balance(network, START, EVALUATION, |state| unrests.push(unrest(state)))?;
         let last: f64 = unrests[unrests.len().saturating_sub(100)..].iter().sum();
         let damped = if steps < 100 { 0.0 } else { 0.75 / last.max(1e-6) };
-        Score::from(0.1 * steps as f64 / EVALUATION as f64 + 0.9 * damped)
+        Ok(Score::from(0.1 * steps as f64 / EVALUATION as f64 + 0.9 * damped))
     }
 
     /// Balanced for 100,000 steps; without velocities also from at least 200 of the 625 starts.
-    fn trial(&self, network: &Network) -> Trial {
-        let steps = self.balance(network, START, LONG, |_| ());
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        let steps = self.balance(network, START, LONG, |_| ())?;
         let mut facts = vec![("steps", steps as f64)];
         if self.velocities || steps < LONG {
-            return Trial::new(steps == LONG, facts);
+            return Ok(Trial::new(steps == LONG, facts));
         }
-        let starts = self.starts_balanced(network);
+        let starts = self.starts_balanced(network)?;
         facts.push(("starts_of_625", starts as f64));
-        Trial::new(starts >= ENOUGH_STARTS, facts)
+        Ok(Trial::new(starts >= ENOUGH_STARTS, facts))
     }
 }
 

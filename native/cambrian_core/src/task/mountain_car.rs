@@ -3,8 +3,9 @@
 
 use super::starts::spread;
 use super::{Score, Shape, Task, Trial, strongest};
-use crate::network::Network;
+use crate::network::Runner;
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 
 pub struct MountainCar;
 
@@ -38,22 +39,22 @@ fn observe([position, velocity]: State) -> [f32; 2] {
 }
 
 /// Steps until the goal, which is reached before the limit if at all, and the farthest that the car came.
-fn drive(network: &Network, start: f64) -> (usize, f64) {
-    let (mut values, mut outputs) = (network.rest(), [0.0; 3]);
+fn drive(network: &Runner, start: f64) -> Result<(usize, f64), Stopped> {
+    let (mut values, mut outputs) = (network.network().rest(), [0.0; 3]);
     let (mut state, mut farthest) = ([start, 0.0], start);
     for steps in 1..=LIMIT {
-        network.step(&mut values, &observe(state), &mut outputs);
+        network.step(&mut values, &observe(state), &mut outputs)?;
         state = step(state, strongest(&outputs));
         farthest = state[0].max(farthest);
         if farthest >= GOAL {
-            return (steps, farthest);
+            return Ok((steps, farthest));
         }
     }
-    (LIMIT, farthest)
+    Ok((LIMIT, farthest))
 }
 
-fn drives(network: &Network, starts: usize) -> impl Iterator<Item = (usize, f64)> {
-    (1..=starts).map(|n| drive(network, -0.6 + 0.2 * spread::<1>(n)[0]))
+fn drives(network: &Runner, starts: usize) -> Result<Vec<(usize, f64)>, Stopped> {
+    (1..=starts).map(|n| drive(network, -0.6 + 0.2 * spread::<1>(n)[0])).collect()
 }
 
 impl Task for MountainCar {
@@ -71,7 +72,7 @@ impl Task for MountainCar {
 
     /// Mean over ten starts, each a case: 1 and the share of the steps that were left at the goal, or the share of the
     /// way that the car came.
-    fn evaluate(&self, network: &Network) -> Score {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
         let worth = |(steps, farthest): (usize, f64)| {
             if farthest >= GOAL {
                 1.0 + (LIMIT - steps) as f64 / LIMIT as f64
@@ -79,15 +80,15 @@ impl Task for MountainCar {
                 (farthest - LEFT_END) / (GOAL - LEFT_END)
             }
         };
-        let cases: Vec<f64> = drives(network, STARTS).map(worth).collect();
-        Score { fitness: cases.iter().sum::<f64>() / STARTS as f64, cases }
+        let cases: Vec<f64> = drives(network, STARTS)?.into_iter().map(worth).collect();
+        Ok(Score { fitness: cases.iter().sum::<f64>() / STARTS as f64, cases })
     }
 
     /// A mean return of −110 or more, over 100 starts.
-    fn trial(&self, network: &Network) -> Trial {
-        let steps: usize = drives(network, TRIALS).map(|(steps, _)| steps).sum();
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        let steps: usize = drives(network, TRIALS)?.into_iter().map(|(steps, _)| steps).sum();
         let mean = -(steps as f64) / TRIALS as f64;
-        Trial::new(mean >= SOLVED, vec![("mean_return", mean)])
+        Ok(Trial::new(mean >= SOLVED, vec![("mean_return", mean)]))
     }
 }
 

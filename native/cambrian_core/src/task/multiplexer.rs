@@ -1,8 +1,9 @@
 //! The binary multiplexer with eleven inputs, with the fitness that SharpNEAT gives it.
 
 use super::{Score, Shape, Task, Trial};
-use crate::network::Network;
+use crate::network::Runner;
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 use std::sync::LazyLock;
 
 /// Three inputs are the address of the one, of eight others, that the output is to show.
@@ -24,8 +25,8 @@ fn wanted(case: u32) -> f32 {
 }
 
 /// Output and what it should be, in every case.
-fn answers(network: &Network) -> impl Iterator<Item = (f32, f32)> {
-    network.activate_batch(&ROWS).into_iter().zip((0..CASES).map(wanted))
+fn answers(network: &Runner) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Stopped> {
+    Ok(network.activate_batch(&ROWS)?.into_iter().zip((0..CASES).map(wanted)))
 }
 
 impl Task for Multiplexer11 {
@@ -52,18 +53,18 @@ impl Task for Multiplexer11 {
     }
 
     /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048, as SharpNEAT takes outputs beyond 0 to 1 for 0 or 1.
-    fn evaluate(&self, network: &Network) -> Score {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
         let credit = |(output, wanted): (f32, f32)| {
             let error = f64::from(output.clamp(0.0, 1.0) - wanted);
             1.0 - error * error
         };
-        Score::from(answers(network).map(credit).sum::<f64>())
+        Ok(Score::from(answers(network)?.map(credit).sum::<f64>()))
     }
 
     /// Every output on the right side of 0.5.
-    fn trial(&self, network: &Network) -> Trial {
-        let right = answers(network).filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0)).count();
-        Trial::new(right == CASES as usize, vec![("right_of_2048", right as f64)])
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        let right = answers(network)?.filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0)).count();
+        Ok(Trial::new(right == CASES as usize, vec![("right_of_2048", right as f64)]))
     }
 }
 
@@ -73,6 +74,7 @@ mod tests {
     use crate::genotype::{Connection, Genotype};
     use crate::innovation::{input, output};
     use crate::math::Activation;
+    use crate::network::Network;
     use crate::rng::{Purpose, Stream};
 
     #[test]

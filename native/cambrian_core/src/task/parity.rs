@@ -1,8 +1,9 @@
 //! Whether an odd number of bits are set (Minsky & Papert 1969): of two bits, exclusive or.
 
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
-use crate::network::Network;
+use crate::network::Runner;
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 
 pub struct Parity {
     bits: u32,
@@ -20,9 +21,9 @@ impl Parity {
     }
 
     /// Output and what it should be, in every case.
-    fn answers(&self, network: &Network) -> impl Iterator<Item = (f32, f32)> {
+    fn answers(&self, network: &Runner) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Stopped> {
         let wanted = |case: u32| (case.count_ones() % 2) as f32;
-        network.activate_batch(&self.rows).into_iter().zip((0..).map(wanted))
+        Ok(network.activate_batch(&self.rows)?.into_iter().zip((0..).map(wanted)))
     }
 }
 
@@ -41,20 +42,20 @@ impl Task for Parity {
     }
 
     /// Σ (1 − e²) over the cases, of the outputs as they are: as many as there are cases at most. Each case has −e².
-    fn evaluate(&self, network: &Network) -> Score {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
         let error = |(output, wanted): (f32, f32)| {
             let error = output - wanted;
             -f64::from(error * error)
         };
-        let cases: Vec<f64> = self.answers(network).map(error).collect();
-        Score { fitness: cases.len() as f64 + cases.iter().sum::<f64>(), cases }
+        let cases: Vec<f64> = self.answers(network)?.map(error).collect();
+        Ok(Score { fitness: cases.len() as f64 + cases.iter().sum::<f64>(), cases })
     }
 
     /// Every output on the right side of 0.5.
-    fn trial(&self, network: &Network) -> Trial {
-        let right = self.answers(network).filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0));
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        let right = self.answers(network)?.filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0));
         let share = right.count() as f64 / f64::from(1 << self.bits);
-        Trial::new(share == 1.0, vec![("right", share)])
+        Ok(Trial::new(share == 1.0, vec![("right", share)]))
     }
 }
 
@@ -63,6 +64,7 @@ mod tests {
     use super::*;
     use crate::genotype::{Connection, Genotype};
     use crate::innovation::{input, output};
+    use crate::network::Network;
     use crate::rng::{Purpose, Stream};
     use crate::task;
 

@@ -7,8 +7,9 @@
 
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
 use crate::dynamics::Dynamics;
-use crate::network::Network;
+use crate::network::Runner;
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 use crate::rng::{Coins, Purpose, Stream};
 
 pub struct SequenceRecall {
@@ -35,29 +36,29 @@ impl SequenceRecall {
     }
 
     /// The outputs when it is time to recall, case by case, each with what it should be.
-    fn answers(&self, network: &Network, draws: u64) -> Vec<(f32, bool)> {
+    fn answers(&self, network: &Runner, draws: u64) -> Result<Vec<(f32, bool)>, Stopped> {
         let mut rng = Stream::new(0, Purpose::Task, 0, draws);
-        let (mut coins, mut values, mut output) = (Coins::default(), network.rest(), [0.0]);
+        let (mut coins, mut values, mut output) = (Coins::default(), network.network().rest(), [0.0]);
         let mut answers = Vec::with_capacity(self.cases().count() * self.length as usize);
         for (sequence, delay) in self.cases() {
-            network.reset(&mut values);
+            network.network().reset(&mut values);
             let bits = (0..self.length).map(|bit| sequence >> bit & 1 == 1);
             let mut tick = |bit: bool, record: bool, play: bool| {
                 let inputs = [bit, record, play].map(|on| f32::from(u8::from(on)));
-                network.step(&mut values, &inputs, &mut output);
-                output[0]
+                network.step(&mut values, &inputs, &mut output)?;
+                Ok(output[0])
             };
             for bit in bits.clone() {
-                tick(bit, true, false);
+                tick(bit, true, false)?;
             }
             for _ in 0..delay {
-                tick(coins.toss(&mut rng), false, false);
+                tick(coins.toss(&mut rng), false, false)?;
             }
             for bit in bits {
-                answers.push((tick(coins.toss(&mut rng), false, true), bit));
+                answers.push((tick(coins.toss(&mut rng), false, true)?, bit));
             }
         }
-        answers
+        Ok(answers)
     }
 }
 
@@ -84,23 +85,23 @@ impl Task for SequenceRecall {
     }
 
     /// 1 − the mean of e², of the outputs as they are, as there; each case has −Σe².
-    fn evaluate(&self, network: &Network) -> Score {
-        let answers = self.answers(network, DRAWS);
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+        let answers = self.answers(network, DRAWS)?;
         let error = |(output, bit): &(f32, bool)| {
             let error = f64::from(output - f32::from(u8::from(*bit)));
             -error * error
         };
         let case = |answers: &[(f32, bool)]| answers.iter().map(error).sum();
         let cases: Vec<f64> = answers.chunks_exact(self.length as usize).map(case).collect();
-        Score { fitness: 1.0 + cases.iter().sum::<f64>() / answers.len() as f64, cases }
+        Ok(Score { fitness: 1.0 + cases.iter().sum::<f64>() / answers.len() as f64, cases })
     }
 
     /// Every output on the right side of 0.5, with other bits to be ignored.
-    fn trial(&self, network: &Network) -> Trial {
-        let answers = self.answers(network, OTHER_DRAWS);
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        let answers = self.answers(network, OTHER_DRAWS)?;
         let right = answers.iter().filter(|(output, bit)| (*output >= 0.5) == *bit).count();
         let share = right as f64 / answers.len() as f64;
-        Trial::new(right == answers.len(), vec![("right", share)])
+        Ok(Trial::new(right == answers.len(), vec![("right", share)]))
     }
 }
 
@@ -110,6 +111,7 @@ mod tests {
     use crate::genotype::{Connection, Genotype};
     use crate::innovation::{input, output};
     use crate::math::Activation;
+    use crate::network::Network;
 
     fn task(length: u32, delay: u32) -> SequenceRecall {
         SequenceRecall { length, delay }

@@ -6,8 +6,9 @@
 
 use super::double_pole::DoublePole;
 use super::{Score, Shape, Task, Trial, strongest};
-use crate::network::Network;
+use crate::network::Runner;
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 
 pub struct SinglePole {
     /// Whether the network sees them; without, it must work out from memory which way things move.
@@ -48,18 +49,18 @@ impl SinglePole {
     }
 
     /// Steps balanced, up to 100,000.
-    fn balance(&self, network: &Network) -> usize {
-        let (mut values, mut state) = (network.rest(), [0.0; 4]);
-        let (mut inputs, mut outputs) = (vec![0.0; network.inputs()], [0.0; 2]);
+    fn balance(&self, network: &Runner) -> Result<usize, Stopped> {
+        let (mut values, mut state) = (network.network().rest(), [0.0; 4]);
+        let (mut inputs, mut outputs) = (vec![0.0; network.network().inputs()], [0.0; 2]);
         for steps in 0..LONG {
             self.observe(&state, &mut inputs);
-            network.step(&mut values, &inputs, &mut outputs);
+            network.step(&mut values, &inputs, &mut outputs)?;
             state = step(state, if strongest(&outputs) == 1 { FORCE } else { -FORCE });
             if failed(&state) {
-                return steps;
+                return Ok(steps);
             }
         }
-        LONG
+        Ok(LONG)
     }
 }
 
@@ -79,14 +80,14 @@ impl Task for SinglePole {
     }
 
     /// Steps balanced, up to 100,000.
-    fn evaluate(&self, network: &Network) -> Score {
-        Score::from(self.balance(network) as f64)
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+        Ok(Score::from(self.balance(network)? as f64))
     }
 
     /// Balanced for 100,000 steps.
-    fn trial(&self, network: &Network) -> Trial {
-        let steps = self.balance(network);
-        Trial::new(steps == LONG, vec![("steps", steps as f64)])
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        let steps = self.balance(network)?;
+        Ok(Trial::new(steps == LONG, vec![("steps", steps as f64)]))
     }
 }
 

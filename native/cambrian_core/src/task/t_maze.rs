@@ -14,8 +14,9 @@
 
 use super::{Score, Shape, Task, Trial};
 use crate::math::Activation;
-use crate::network::{Network, Values};
+use crate::network::{Runner, Values};
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 use crate::plasticity::Plasticity;
 
 pub struct TMaze;
@@ -51,51 +52,56 @@ struct Life {
 }
 
 struct Agent<'a> {
-    network: &'a Network,
+    network: &'a Runner<'a>,
     values: Values,
 }
 
 impl Agent<'_> {
     /// Where it turns, if anywhere.
-    fn act(&mut self, [left, ahead, right]: [f32; 3], reward: f64, lacking: f64) -> Option<Side> {
+    fn act(
+        &mut self,
+        [left, ahead, right]: [f32; 3],
+        reward: f64,
+        lacking: f64,
+    ) -> Result<Option<Side>, Stopped> {
         let mut output = [0.0];
-        self.network.reward(&mut self.values, -lacking as f32);
-        self.network.step(&mut self.values, &[left, ahead, right, reward as f32], &mut output);
-        match output[0] {
+        self.network.network().reward(&mut self.values, -lacking as f32);
+        self.network.step(&mut self.values, &[left, ahead, right, reward as f32], &mut output)?;
+        Ok(match output[0] {
             y if y < -TURN => Some(Side::Left),
             y if y > TURN => Some(Side::Right),
             _ => None,
-        }
+        })
     }
 
     /// The reward of one run from home.
-    fn run(&mut self, larger: Side) -> f64 {
-        if self.act(HOME, 0.0, 0.0).is_some() {
-            return CRASH;
+    fn run(&mut self, larger: Side) -> Result<f64, Stopped> {
+        if self.act(HOME, 0.0, 0.0)?.is_some() {
+            return Ok(CRASH);
         }
-        let Some(side) = self.act(JUNCTION, 0.0, 0.0) else { return CRASH };
+        let Some(side) = self.act(JUNCTION, 0.0, 0.0)? else { return Ok(CRASH) };
         let reward = if side == larger { LARGE } else { SMALL };
-        self.act(ARM, reward, LARGE - reward);
-        reward
+        self.act(ARM, reward, LARGE - reward)?;
+        Ok(reward)
     }
 }
 
-fn live(network: &Network, first: Side, change: usize) -> Life {
-    let mut agent = Agent { network, values: network.rest() };
+fn live(network: &Runner, first: Side, change: usize) -> Result<Life, Stopped> {
+    let mut agent = Agent { network, values: network.network().rest() };
     let mut life = Life::default();
     for run in 0..RUNS {
         let moved = run >= change;
         let larger = if (first == Side::Left) == moved { Side::Right } else { Side::Left };
-        let reward = agent.run(larger);
+        let reward = agent.run(larger)?;
         life.reward += reward;
         life.missed += usize::from(reward < LARGE);
     }
-    life
+    Ok(life)
 }
 
-fn lives(network: &Network, changes: impl Iterator<Item = usize>) -> Vec<Life> {
-    let both = |change| [Side::Left, Side::Right].map(|first| live(network, first, change));
-    changes.flat_map(both).collect()
+fn lives(network: &Runner, changes: impl Iterator<Item = usize>) -> Result<Vec<Life>, Stopped> {
+    let both = |change| [Side::Left, Side::Right].map(|first| (first, change));
+    changes.flat_map(both).map(|(first, change)| live(network, first, change)).collect()
 }
 
 impl Task for TMaze {
@@ -121,18 +127,18 @@ impl Task for TMaze {
 
     /// The mean reward of six lives, each a case: up to 98.8 for one that changes sides whenever it finds
     /// the smaller.
-    fn evaluate(&self, network: &Network) -> Score {
-        let cases: Vec<f64> = lives(network, CHANGES.into_iter()).iter().map(|life| life.reward).collect();
-        Score { fitness: cases.iter().sum::<f64>() / cases.len() as f64, cases }
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+        let cases: Vec<f64> = lives(network, CHANGES.into_iter())?.iter().map(|life| life.reward).collect();
+        Ok(Score { fitness: cases.iter().sum::<f64>() / cases.len() as f64, cases })
     }
 
     /// In none of 60 lives, one for each moment and side, the larger reward is missed more often than is needed to find
     /// it and to find that it moved: twice.
-    fn trial(&self, network: &Network) -> Trial {
-        let lives = lives(network, ALL_CHANGES);
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        let lives = lives(network, ALL_CHANGES)?;
         let missed = lives.iter().map(|life| life.missed).max().unwrap_or(RUNS);
         let reward = lives.iter().map(|life| life.reward).sum::<f64>() / lives.len() as f64;
-        Trial::new(missed <= UNAVOIDABLE, vec![("mean_reward", reward), ("most_missed", missed as f64)])
+        Ok(Trial::new(missed <= UNAVOIDABLE, vec![("mean_reward", reward), ("most_missed", missed as f64)]))
     }
 }
 
@@ -141,6 +147,7 @@ mod tests {
     use super::*;
     use crate::genotype::{Connection, Genotype};
     use crate::innovation::{input, output};
+    use crate::network::Network;
     use crate::rng::{Purpose, Stream};
 
     /// It turns at the junction, by so much, and never learns.
@@ -159,8 +166,9 @@ mod tests {
     #[test]
     fn one_that_never_changes_sides_has_the_larger_reward_half_of_the_time() {
         let left = stubborn(-2.0);
-        assert_eq!((live(&left, Side::Left, 40).missed, live(&left, Side::Right, 40).missed), (60, 40));
-        assert!((live(&left, Side::Left, 40).reward - (40.0 * LARGE + 60.0 * SMALL)).abs() < 1e-9);
+        let life = |side| left.freely(|left| live(left, side, 40));
+        assert_eq!((life(Side::Left).missed, life(Side::Right).missed), (60, 40));
+        assert!((life(Side::Left).reward - (40.0 * LARGE + 60.0 * SMALL)).abs() < 1e-9);
         for network in [left, stubborn(2.0)] {
             assert!((TMaze.evaluate(&network).fitness - 60.0).abs() < 1e-9);
             assert!(!TMaze.trial(&network).solved);

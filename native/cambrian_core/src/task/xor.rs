@@ -1,8 +1,9 @@
 //! Exclusive or: the smallest task that needs a hidden node.
 
 use super::{Score, Shape, Task, Trial};
-use crate::network::Network;
+use crate::network::Runner;
 use crate::parameters::Parameters;
+use crate::permission::Stopped;
 
 pub struct Xor;
 
@@ -27,18 +28,18 @@ impl Task for Xor {
 
     /// 4 − Σe² over the four cases, of the outputs as they are: 4 at most, and far below 0 for outputs far beyond 0 to 1.
     /// Each case has −e².
-    fn evaluate(&self, network: &Network) -> Score {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
         let error = |(inputs, wanted): &([f32; 2], f32)| {
-            let error = network.activate(inputs)[0] - wanted;
-            f64::from(error * error)
+            let error = network.activate(inputs)?[0] - wanted;
+            Ok(-f64::from(error * error))
         };
-        let cases: Vec<f64> = CASES.iter().map(|case| -error(case)).collect();
-        Score { fitness: 4.0 + cases.iter().sum::<f64>(), cases }
+        let cases = CASES.iter().map(error).collect::<Result<Vec<f64>, Stopped>>()?;
+        Ok(Score { fitness: 4.0 + cases.iter().sum::<f64>(), cases })
     }
 
-    fn trial(&self, network: &Network) -> Trial {
-        let fitness = self.evaluate(network).fitness;
-        Trial::new(fitness >= SOLVED, vec![("squared_error", 4.0 - fitness)])
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+        let fitness = self.evaluate_on(network)?.fitness;
+        Ok(Trial::new(fitness >= SOLVED, vec![("squared_error", 4.0 - fitness)]))
     }
 }
 
@@ -48,6 +49,7 @@ mod tests {
     use crate::genotype::{Connection, Genotype};
     use crate::innovation::{input, output};
     use crate::math::Activation;
+    use crate::network::Network;
     use crate::rng::{Purpose, Stream};
 
     #[test]

@@ -1,0 +1,98 @@
+-module(cambrian_stop_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+%% Whatever runs long can be stopped, and holds nothing else up. What is costly here takes minutes where it is not stopped, so
+%% a test that waits for it fails.
+stopping_test_() ->
+    {setup, fun() -> {ok, _} = application:ensure_all_started(cambrian) end,
+     [{timeout, 120, {atom_to_list(Name), Test}}
+      || {Name, Test} <- [{a_trial, fun a_trial/0}, {two_stuck_trials, fun two_stuck_trials_beside_a_run/0},
+                          {more_jobs_than_threads, fun more_jobs_than_threads_end_with_their_owner/0},
+                          {a_run, fun a_run_ends_at_its_timeout/0}, {a_run_in_its_trial, fun a_run_ends_within_a_trial/0},
+                          {a_population, fun a_population_is_stopped_within_an_evaluation/0},
+                          {a_batch, fun a_batch_ends_with_its_caller/0},
+                          {a_substrate, fun a_substrate_ends_with_its_caller/0}]]}.
+
+-define(LONG, {sequence_recall, #{length => 8, delay => 16}}).
+
+%% Nodes that do nothing but take their time: 100,000 ticks of this take minutes.
+bloated() -> bloated(#{inputs => 3, outputs => 1}, 90_000).
+
+bloated(Shape, Nodes) ->
+    {ok, Genotype} = cambrian_genotype:new(Shape, 1),
+    bloat(Genotype, Nodes).
+
+bloat(Genotype, Count) ->
+    #{nodes := Nodes, connections := Connections} = Map = cambrian_genotype:to_map(Genotype),
+    #{id := Output} = lists:last(Nodes),
+    Idle = [#{id => Id, layer => 1 bsl 62, activation => tanh, dynamics => ltc, time_constant => 1.0} || Id <- lists:seq(1, Count)],
+    Links = [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- lists:seq(1, Count)],
+    {ok, Bloated} = cambrian_genotype:from_map(Map#{nodes := Nodes ++ Idle, connections := Connections ++ Links}),
+    Bloated.
+
+post() ->
+    {ok, Task} = cambrian_nif:task_new(sequence_recall, element(2, ?LONG)),
+    Tag = make_ref(),
+    {Tag, cambrian_nif:task_trial(Tag, Task, cambrian_network:compile(bloated()))}.
+
+stopped({Tag, Job}) ->
+    ok = cambrian_nif:job_stop(Job),
+    ?assertEqual({error, stopped}, receive {Tag, Answer} -> Answer end).
+
+a_trial() -> stopped(post()).
+
+two_stuck_trials_beside_a_run() ->
+    Stuck = [post() || _ <- lists:seq(1, 2)],
+    ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 42})),
+    [receive {Tag, _} -> error(done) after 0 -> stopped(Trial) end || {Tag, _} = Trial <- Stuck].
+
+%% The run waits in line for one of them to end.
+more_jobs_than_threads_end_with_their_owner() ->
+    Test = self(),
+    Owner = spawn(fun() ->
+                      {Tag, _} = post(),
+                      {ok, Task} = cambrian_nif:task_new(sequence_recall, element(2, ?LONG)),
+                      Network = cambrian_network:compile(bloated()),
+                      _ = [cambrian_nif:task_trial(Tag, Task, Network) || _ <- lists:seq(1, 40)],
+                      Test ! posted,
+                      receive never -> ok end
+                  end),
+    receive posted -> ok end,
+    {Run, Monitor} = spawn_monitor(fun() -> {ok, #{solved := true}} = cambrian:evolve('xor', #{seed => 42}) end),
+    exit(Owner, kill),
+    receive {'DOWN', Monitor, process, Run, Reason} -> ?assertEqual(normal, Reason) end.
+
+%% Nobody has a fitness by then; the first evaluation has a while, and has failed after that.
+a_run_ends_at_its_timeout() ->
+    ?assertEqual({error, {evaluations_failed, #{count => 1, first => timeout}}},
+                 cambrian:evolve(?LONG, #{from => bloated(), population => 4, timeout => 100, seed => 1})).
+
+%% It balances the poles, so its trial is more than 100,000 steps, where its evaluation is 1000.
+a_run_ends_within_a_trial() ->
+    {ok, #{champion := Champion, solved := true}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
+    Options = #{from => bloat(Champion, 30_000), population => 2, seed => 1, timeout => 10_000},
+    ?assertMatch({ok, #{solved := false, generations := 1, evaluations := 2, failures := 0}},
+                 cambrian:evolve(double_pole_novel, Options)).
+
+a_population_is_stopped_within_an_evaluation() ->
+    {ok, P} = cambrian_population:start(#{task => ?LONG, from => bloated(), population => 4, seed => 1, run => true}),
+    ok = cambrian_population:stop(P),
+    ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 42})).
+
+a_batch_ends_with_its_caller() ->
+    Network = cambrian_network:compile(bloated()),
+    Rows = <<0:(32 * 3 * 1_000_000)>>,
+    ends_when_killed(fun() -> cambrian_network:activate_batch(Network, Rows) end).
+
+a_substrate_ends_with_its_caller() ->
+    Points = cambrian_substrate:grid([40, 40]),
+    {ok, Substrate} = cambrian_substrate:new(#{inputs => Points, outputs => Points}),
+    Cppn = bloated(cambrian_substrate:shape(Substrate), 90_000),
+    ends_when_killed(fun() -> cambrian_substrate:express(Substrate, Cppn) end).
+
+%% As many as would hold all dirty schedulers, and all threads.
+ends_when_killed(Work) ->
+    Workers = [spawn_monitor(Work) || _ <- lists:seq(1, 2 * erlang:system_info(dirty_cpu_schedulers_online))],
+    ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 42})),
+    [exit(Worker, kill) || {Worker, _} <- Workers],
+    [receive {'DOWN', Monitor, process, Worker, Reason} -> ?assertEqual(killed, Reason) end || {Worker, Monitor} <- Workers].
