@@ -105,7 +105,7 @@ body(Socket, {#{headers := Headers, rest := Rest} = Request, Deadline}) ->
                 false -> {bad, 400, <<"content-length must be a number">>};
                 Length when Length > ?MAX_BODY -> {bad, 413, <<"the body is longer than 4096 bytes">>};
                 Length ->
-                    goes_on(Socket, Headers, Length > byte_size(Rest)),
+                    _ = goes_on(Socket, Headers, Length > byte_size(Rest)),
                     body(Socket, Request, Length, Rest, Deadline)
             end
     end.
