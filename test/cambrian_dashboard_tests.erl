@@ -223,6 +223,26 @@ it_keeps_a_place_for_the_health() ->
     ?assertMatch(<<"HTTP/1.1 200 OK", _/binary>>, whole(Health, <<>>)),
     [?assertMatch(<<"HTTP/1.1 200 OK", _/binary>>, whole(Socket, <<>>)) || Socket <- Busy].
 
+%% An answer has its time, too: here it is said to be over. Nothing is left of those that came in time.
+it_ends_answers_that_take_too_long() ->
+    _ = open(#{}),
+    [?assertMatch({200, _, _}, get("/metrics")) || _ <- lists:seq(1, 5)],
+    until(fun() -> cambrian_dashboard_listener:connections() =:= [] end),
+    Timers = fun() -> [Map || Map <- tuple_to_list(sys:get_state(cambrian_dashboard_listener)), is_map(Map), Ref <- maps:values(Map), is_reference(Ref)] end,
+    ?assertEqual([], Timers()),
+    ok = sys:suspend(cambrian_dashboard_state),
+    Socket = connect([]),
+    ok = gen_tcp:send(Socket, written("GET", "/metrics", [], "")),
+    until(fun() -> length(connections(asking)) =:= 1 end),
+    [{Pid, Timer}] = [One || Map <- Timers(), One <- maps:to_list(Map)],
+    cambrian_dashboard_listener ! {timeout, make_ref(), {late, Pid}},
+    ?assertEqual([Pid], connections(asking)),
+    cambrian_dashboard_listener ! {timeout, Timer, {late, Pid}},
+    ?assertEqual({error, closed}, gen_tcp:recv(Socket, 0, 300_000)),
+    until(fun() -> cambrian_dashboard_listener:connections() =:= [] end),
+    ?assertEqual([], Timers()),
+    ok = sys:resume(cambrian_dashboard_state).
+
 %% One that is connected and says nothing, or half of something, is cut off.
 it_cuts_off_who_says_nothing() ->
     _ = open(#{}),
