@@ -342,7 +342,8 @@ help_is_for_each_test() ->
      end || {Line, Shown} <- [{"--help", "cambrian inspect FILE|NAME"}, {"help", "cambrian resume"}, {"evolve --help", "  --seed N  "},
                               {"evolve xor -h", "double_pole_novel"}, {"resume --help", "--timeout TIME"},
                               {"inspect --help", "--data-dir DIR"}, {"export --help", "--to FORM"},
-                              {"import --help", "--from WHOSE"}, {"parameters --help", "[TASK]"}, {"certificates --help", "--at PATH"}, {"--version", "cambrian 0."}]],
+                              {"import --help", "--from WHOSE"}, {"parameters --help", "[TASK]"}, {"certificates --help", "--at PATH"},
+                              {"--version", "cambrian 0."}]],
     {0, Parameters, ""} = run("parameters double_pole_novel"),
     holds("population = 300\n    genotypes in a generation; an integer from 2 to 1000000\n", Parameters).
 

@@ -74,6 +74,28 @@ it_refuses_what_is_no_request() ->
                            {400, "GET / HTTP/1.1\r\nno header"}, {400, [22, 3, 1, 2, 0, 1, 0, 1, 252]}, {505, "GET / HTTP/2.0\r\nhost: localhost"}]],
     until(fun() -> cambrian_dashboard_listener:connections() =:= [] end).
 
+%% Bytes that are no text, in every place that is looked at: nothing dies of them.
+it_takes_any_bytes() ->
+    Port = open(#{token => ?TOKEN, hosts => ["lab"]}),
+    Processes = [whereis(Name) || Name <- [cambrian_dashboard_access, cambrian_dashboard_listener, cambrian_dashboard_state]],
+    rand:seed(exsss, 16),
+    Odd = fun() -> binary:replace(rand:bytes(1 + rand:uniform(20)), [<<"\r">>, <<"\n">>, <<0>>], <<255>>, [global]) end,
+    Name = "cambrian_" ++ integer_to_list(Port) ++ "=",
+    Places = [["host: ", Odd], ["host: localhost:", Odd], ["origin: ", Odd], ["origin: http://", Odd], ["referer: http://[", Odd], ["cookie: ", Odd],
+              ["cookie: ", Name, Odd, ";", Odd], ["authorization: ", Odd], ["authorization: Bearer ", Odd], ["sec-fetch-site: ", Odd],
+              ["x-cambrian: ", Odd], ["expect: ", Odd], [Odd, ": 1"], ["content-length: ", Odd]],
+    Made = fun(Parts) -> [case Part of _ when is_function(Part) -> Part(); _ -> Part end || Part <- lists:flatten(Parts)] end,
+    Starts = ["GET / ", "POST /login ", "POST /pause ", ["GET /?token=", Odd, $\s], ["GET /?", Odd, $\s], ["GET /", Odd, $\s]],
+    ok = cambrian_log:start(),
+    [begin
+         Text = Made([Start, "HTTP/1.1\r\n", Place, "\r\ncontent-length: 3\r\n\r\n", Odd, "abc"]),
+         ?assertMatch({_, <<"HTTP/1.1 ", Status, _/binary>>} when Status > $1 andalso Status < $5, {iolist_to_binary(Text), sent(Text)})
+     end || _ <- lists:seq(1, 5), Start <- Starts, Place <- Places],
+    Said = cambrian_log:said(),
+    ok = cambrian_log:stop(),
+    ?assertEqual([], Said),
+    ?assertEqual(Processes, [whereis(Of) || Of <- [cambrian_dashboard_access, cambrian_dashboard_listener, cambrian_dashboard_state]]).
+
 %% A connection is one request: what follows it is not done.
 it_answers_one_request() ->
     _ = open(#{}),
@@ -200,6 +222,26 @@ it_keeps_a_place_for_the_health() ->
     ok = sys:resume(cambrian_dashboard_state),
     ?assertMatch(<<"HTTP/1.1 200 OK", _/binary>>, whole(Health, <<>>)),
     [?assertMatch(<<"HTTP/1.1 200 OK", _/binary>>, whole(Socket, <<>>)) || Socket <- Busy].
+
+%% An answer has its time, too: here it is said to be over. Nothing is left of those that came in time.
+it_ends_answers_that_take_too_long() ->
+    _ = open(#{}),
+    [?assertMatch({200, _, _}, get("/metrics")) || _ <- lists:seq(1, 5)],
+    until(fun() -> cambrian_dashboard_listener:connections() =:= [] end),
+    Timers = fun() -> [Map || Map <- tuple_to_list(sys:get_state(cambrian_dashboard_listener)), is_map(Map), Ref <- maps:values(Map), is_reference(Ref)] end,
+    ?assertEqual([], Timers()),
+    ok = sys:suspend(cambrian_dashboard_state),
+    Socket = connect([]),
+    ok = gen_tcp:send(Socket, written("GET", "/metrics", [], "")),
+    until(fun() -> length(connections(asking)) =:= 1 end),
+    [{Pid, Timer}] = [One || Map <- Timers(), One <- maps:to_list(Map)],
+    cambrian_dashboard_listener ! {timeout, make_ref(), {late, Pid}},
+    ?assertEqual([Pid], connections(asking)),
+    cambrian_dashboard_listener ! {timeout, Timer, {late, Pid}},
+    ?assertEqual({error, closed}, gen_tcp:recv(Socket, 0, 300_000)),
+    until(fun() -> cambrian_dashboard_listener:connections() =:= [] end),
+    ?assertEqual([], Timers()),
+    ok = sys:resume(cambrian_dashboard_state).
 
 %% One that is connected and says nothing, or half of something, is cut off.
 it_cuts_off_who_says_nothing() ->

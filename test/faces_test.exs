@@ -197,6 +197,8 @@ defmodule Cambrian.FacesTest do
       :unknown_call,
       :shape,
       :stale,
+      :closed,
+      {:tls_alert, 2},
       {:already_loaded, 2},
       :terminated,
       {:bad_answer, 2},

@@ -18,7 +18,7 @@
 
 -type options() :: #{port => inet:port_number(), address => inet:ip_address() | string() | binary(),
                      token => string() | binary(), hosts => [string() | binary()],
-                     ssl => [ssl:tls_server_option()]}.
+                     ssl => [tuple() | atom()]}.
 %% <ul>
 %% <li>`port' (4040): 0 takes one that is free.</li>
 %% <li>`address' ({127, 0, 0, 1}): where to listen, as a tuple or a text; `{0, 0, 0, 0}' is everywhere.</li>

@@ -45,7 +45,8 @@ start_link(Options) -> gen_server:start_link({local, ?MODULE}, ?MODULE, Options,
 url() -> cambrian_app:call(?MODULE, url).
 
 %% @doc An `owner' may see all, and change something if the request says so. A `stranger' may be told that the node lives and
-%% where to show a token, is to `wait' after too many wrong ones, and a `visitor' is one who follows a link of another page. `refused' gets nothing at all.
+%% where to show a token, and is to `wait' after too many wrong ones; a `visitor' follows a link of another page to ours.
+%% `refused' gets nothing at all.
 -spec enter(request()) -> {owner, who()} | visitor | stranger | wait | {refused, Why :: binary()}.
 enter(Request) -> gen_server:call(?MODULE, {enter, Request}).
 

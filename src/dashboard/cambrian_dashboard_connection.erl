@@ -46,7 +46,7 @@ entered({go_on, Entrant}, #{method := <<"POST">>} = Request, Socket, #{deadline 
 entered({go_on, Entrant}, Request, Socket, Options) -> served(Entrant, Request, Socket, Options).
 
 served(Entrant, #{method := Method} = Request, Socket, #{listener := Listener}) ->
-    Kind = cambrian_dashboard_server:kind(Request),
+    Kind = cambrian_dashboard_server:kind(Entrant, Request),
     case cambrian_dashboard_listener:hold(Listener, Kind) of
         ok -> answered(cambrian_dashboard_server:answer(Entrant, Request), Method, Socket, Listener);
         {full, Of} -> finished(cambrian_dashboard_server:full(Of), Method, Socket)

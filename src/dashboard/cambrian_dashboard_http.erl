@@ -58,13 +58,16 @@ parsed(Head, Rest) ->
 headers(_Lines, Read) when length(Read) > ?MAX_HEADERS -> too_many;
 headers(Lines, Read) ->
     case erlang:decode_packet(httph_bin, Lines, []) of
-        {ok, {http_header, _, Name, _, Value}, More} -> headers(More, [{name(Name), Value} | Read]);
+        {ok, {http_header, _, Name, _, Value}, More} -> headers(More, [{name(Name), plain(Value)} | Read]);
         {ok, http_eoh, <<>>} -> lists:reverse(Read);
         _ -> bad
     end.
 
 name(Name) when is_atom(Name) -> string:lowercase(atom_to_binary(Name));
-name(Name) -> string:lowercase(Name).
+name(Name) -> string:lowercase(plain(Name)).
+
+%% A text for whoever reads it, whatever the bytes are; nothing that we look for has others.
+plain(Bytes) -> << <<(if Byte < 32; Byte > 126 -> $?; true -> Byte end)>> || <<Byte>> <= Bytes >>.
 
 with_headers(too_many, _Method, _Target, _Rest) -> {bad, 431, <<"there are too many headers">>};
 with_headers(bad, _Method, _Target, _Rest) -> {bad, 400, <<"one of the headers is none">>};
@@ -85,7 +88,7 @@ method(Method) -> Method.
 
 %% As a form writes them; what is no such thing has none.
 fields(Text) ->
-    case uri_string:dissect_query(Text) of
+    case uri_string:dissect_query(plain(Text)) of
         Pairs when is_list(Pairs) -> maps:from_list([{Key, Value} || {Key, Value} <- Pairs, is_binary(Value)]);
         _ -> #{}
     end.
@@ -102,7 +105,7 @@ body(Socket, {#{headers := Headers, rest := Rest} = Request, Deadline}) ->
                 false -> {bad, 400, <<"content-length must be a number">>};
                 Length when Length > ?MAX_BODY -> {bad, 413, <<"the body is longer than 4096 bytes">>};
                 Length ->
-                    goes_on(Socket, Headers, Length > byte_size(Rest)),
+                    _ = goes_on(Socket, Headers, Length > byte_size(Rest)),
                     body(Socket, Request, Length, Rest, Deadline)
             end
     end.

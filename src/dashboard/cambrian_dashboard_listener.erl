@@ -20,6 +20,8 @@
 
 -record(state, {places = cambrian_dashboard_places:new() :: cambrian_dashboard_places:places(),
                 blocks = #{} :: #{pid() => cambrian_dashboard_places:block()},
+                %% of those whose answer is under way
+                timers = #{} :: #{pid() => reference()},
                 ssl :: none | fun(() -> [term()]), acceptor :: pid()}).
 
 %%% ---- before it starts -------------------------------------------------------------------
@@ -120,9 +122,7 @@ handle_call({enter, Address}, _From, #state{places = Places, blocks = Blocks, ss
 handle_call({hold, Kind}, {Pid, _}, #state{places = Places, blocks = Blocks} = State) when is_map_key(Pid, Blocks) ->
     case cambrian_dashboard_places:hold(Pid, map_get(Pid, Blocks), Kind, Places) of
         {ok, Ended, Next} ->
-            _ = [erlang:send_after(?ANSWER_MS, self(), {late, Pid, cambrian_dashboard_places:since(Pid, Next)})
-                 || Kind =:= asking orelse Kind =:= health],
-            {reply, ok, ended(Ended, State#state{places = Next})};
+            {reply, ok, ended(Ended, timed(Kind, Pid, untimed(Pid, State#state{places = Next})))};
         Full -> {reply, Full, State}
     end;
 handle_call(connections, _From, #state{places = Places} = State) ->
@@ -133,13 +133,22 @@ handle_call(_, _From, State) ->
 handle_info({'EXIT', Acceptor, Reason}, #state{acceptor = Acceptor} = State) ->
     {stop, Reason, State};
 handle_info({'EXIT', Pid, _Reason}, #state{places = Places, blocks = Blocks} = State) ->
-    {noreply, State#state{places = cambrian_dashboard_places:leave(Pid, Places), blocks = maps:remove(Pid, Blocks)}};
-handle_info({late, Pid, Since}, #state{places = Places} = State) ->
-    _ = [exit(Pid, kill) || cambrian_dashboard_places:since(Pid, Places) =:= Since],
+    Left = untimed(Pid, State),
+    {noreply, Left#state{places = cambrian_dashboard_places:leave(Pid, Places), blocks = maps:remove(Pid, Blocks)}};
+handle_info({timeout, Timer, {late, Pid}}, #state{timers = Timers} = State) when map_get(Pid, Timers) =:= Timer ->
+    exit(Pid, kill),
     {noreply, State};
 handle_info(_, State) -> {noreply, State}.
 
 handle_cast(_, State) -> {noreply, State}.
+
+timed(Kind, Pid, #state{timers = Timers} = State) when Kind =:= asking; Kind =:= health ->
+    State#state{timers = Timers#{Pid => erlang:start_timer(?ANSWER_MS, self(), {late, Pid})}};
+timed(_Kind, _Pid, State) -> State.
+
+untimed(Pid, #state{timers = Timers} = State) ->
+    _ = [erlang:cancel_timer(Timer) || #{Pid := Timer} <- [Timers]],
+    State#state{timers = maps:remove(Pid, Timers)}.
 
 ended(Pids, State) ->
     _ = [exit(Pid, kill) || Pid <- Pids],

@@ -8,7 +8,7 @@
 %% `/health' away.
 -module(cambrian_dashboard_places).
 
--export([new/0, hold/4, leave/2, since/2, kinds/1, block/1]).
+-export([new/0, hold/4, leave/2, kinds/1, block/1]).
 -export_type([places/0, kind/0, block/0]).
 
 -type kind() :: waiting | asking | watching | health.
@@ -51,14 +51,6 @@ oldest_of_most(Waiting) ->
 
 -spec leave(pid(), places()) -> places().
 leave(Pid, #{held := Held} = Places) -> Places#{held := maps:remove(Pid, Held)}.
-
-%% @doc Which place it has: another number for each, or `none'.
--spec since(pid(), places()) -> non_neg_integer() | none.
-since(Pid, #{held := Held}) ->
-    case Held of
-        #{Pid := {_, _, Since}} -> Since;
-        _ -> none
-    end.
 
 -spec kinds(places()) -> [{pid(), kind()}].
 kinds(#{held := Held}) -> [{Pid, Kind} || {Pid, {_, Kind, _}} <- maps:to_list(Held)].

@@ -2,7 +2,7 @@
 %% What is asked for, by whom, and the answer. Nothing that is asked for becomes an atom or the name of a file.
 -module(cambrian_dashboard_server).
 
--export([enter/1, kind/1, answer/2, full/1, refuse/3]).
+-export([enter/1, kind/2, answer/2, full/1, refuse/3]).
 
 -type request() :: cambrian_dashboard_http:request().
 -type answer() :: cambrian_dashboard_http:answer().
@@ -68,10 +68,10 @@ locked_page() ->
     {401, [?CHALLENGE | Headers], Page}.
 
 %% @doc Which of the places it needs.
--spec kind(request()) -> cambrian_dashboard_places:kind().
-kind(#{method := <<"GET">>, path := <<"/events">>}) -> watching;
-kind(#{method := Method, path := <<"/health">>}) when Method =/= <<"POST">> -> health;
-kind(_Request) -> asking.
+-spec kind(entrant(), request()) -> cambrian_dashboard_places:kind().
+kind({owner, _}, #{method := <<"GET">>, path := <<"/events">>}) -> watching;
+kind(_Entrant, #{method := Method, path := <<"/health">>}) when Method =/= <<"POST">> -> health;
+kind(_Entrant, _Request) -> asking.
 
 %% @doc Where there is no such place.
 -spec full(address | all) -> answer().

@@ -13,13 +13,12 @@
 -define(LINGER_BYTES, 65_536).
 
 %% @doc Makes a socket that was just accepted one of this kind, before the deadline.
--spec secure(gen_tcp:socket(), none | [ssl:tls_server_option()], Deadline :: integer()) -> {ok, socket()} | {error, term()}.
+-spec secure(gen_tcp:socket(), none | [tuple() | atom()], Deadline :: integer()) -> {ok, socket()} | {error, term()}.
 secure(Socket, none, _Deadline) -> {ok, {gen_tcp, Socket}};
 secure(Socket, Options, Deadline) ->
     case ssl:handshake(Socket, Options, left(Deadline)) of
         {ok, Secure} -> {ok, {ssl, Secure}};
-        {error, Reason} -> {error, Reason};
-        {ok, Secure, _Extensions} -> _ = ssl:close(Secure), {error, {options, handshake}}
+        {error, Reason} -> {error, Reason}
     end.
 
 -spec scheme(socket()) -> http | https.
