@@ -421,7 +421,7 @@ written({shutdown, {written, Noted}}, Waiters, #state{number = Number} = State) 
         _ -> Saved
     end;
 written(Reason, Waiters, #state{name = Name} = State) ->
-    Error = case Reason of {shutdown, {error, Why}} -> {error, Why}; _ -> {error, {terminated, Name}} end,
+    Error = case Reason of {shutdown, {error, Why}} -> {error, Why}; _ -> {error, {realm_unavailable, Name}} end,
     logger:error("cambrian: the realm ~ts was not saved: ~tp", [Name, Error]),
     reply_all(Error, Waiters),
     Again = save_within(?SAVE_MS, State#state{changed = true}),
