@@ -257,7 +257,7 @@ newest(Name) ->
             case cambrian_file:numbered(Dir, ?SUFFIX) of
                 {ok, Numbered} -> newest(Numbered, {error, not_found});
                 %% something else is there, and no checkpoint
-                {error, {enotdir, _}} -> {error, not_found};
+                {error, {Reason, _}} when Reason =:= enotdir -> {error, not_found};
                 Error -> Error
             end;
         Error -> Error
