@@ -4,8 +4,9 @@
 -module(cambrian_file).
 -include_lib("kernel/include/file.hrl").
 
--export([save/2, read_whole/1, check_place/1, make_dirs/1, write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1,
-         set_aside/1, numbered/2, in_number/2, terms/1, make_own_dirs/1, begin_own/2, forbid_others/1, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
+-export([save/2, read_whole/1, check_place/1, make_dirs/1, make_own_dirs/1, begin_own/2, forbid_others/1, write/3,
+         write_secret/3, read/2, read_secret/2, term/1, delete/1,
+         set_aside/1, numbered/2, in_number/2, terms/1, copy/1, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
 
 -type path() :: file:filename_all().
@@ -372,6 +373,10 @@ to_list(Path) ->
         List when is_list(List) -> {ok, List};
         _ -> error
     end.
+
+%% @doc Where a copy of a file is.
+-spec copy(path()) -> path().
+copy(Path) -> beside(Path, ".copy").
 
 %% @doc One component of a path for any text: never empty, hidden, `..' or too long, and another for another text.
 -spec name(binary()) -> binary().

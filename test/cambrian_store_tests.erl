@@ -192,3 +192,13 @@ a_checkpoint_under_another_number_is_an_error_test() ->
         {ok, _} = file:copy(Last, filename:join(filename:dirname(Last), "000000000999.checkpoint")),
         ?assertMatch({malformed, _}, start_again())
     end).
+
+%% A directory that cannot be read, as one may be that a disk lost, is not taken for one without checkpoints: a run does not
+%% begin again where there was one.
+a_directory_that_cannot_be_read_is_not_empty_test() ->
+    cambrian_temporary:with_data_dir(fun(Dir) ->
+        Populations = filename:join(Dir, "populations"),
+        ok = file:make_dir(Populations),
+        ok = file:make_symlink("unreadable", filename:join(Populations, "unreadable")),
+        ?assertMatch({error, {eloop, _}}, cambrian_store:get(unreadable))
+    end).

@@ -92,7 +92,8 @@ defmodule Cambrian.Identity do
   The identity in a file, which is made, for this user only, if there is none.
 
   One that others may read is refused as `{:unsafe_permissions, path}`; one that is damaged, as
-  `{:torn_file, path}` or `{:not_an_identity, path}`, stays as it is.
+  `{:torn_file, path}` or `{:not_an_identity, path}`, stays as it is if its copy beside it, `*.copy`, is
+  no good either.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_load")
       iex> {:ok, %{key: key}} = Cambrian.Identity.load(path)

@@ -14,7 +14,8 @@
 -type mesh() :: #{identity := cambrian_identity:key() | undefined, counts := map(), realms := [realm()],
                   peers := [cambrian_bridge:peer()], unshown_peers := non_neg_integer(),
                   migrations := [cambrian_bridge:migration()]}.
--type realm() :: #{name := binary(), trust := sound | fell_back | closed, connected := boolean() | unknown, missing := [cambrian_population:population()],
+-type realm() :: #{name := binary(), trust := sound | fell_back | closed,
+                   connected := boolean() | unknown, missing := [cambrian_population:population()],
                    bans := [cambrian_realm:ban()], refused := #{atom() => pos_integer()}, refusals := [cambrian_audit:refusal()]}.
 
 -define(ANSWER_MS, 2000).
@@ -79,5 +80,6 @@ realm(Realm) ->
     #{bans := Bans, refused := Refused, last := Last, condition := Condition} = cambrian_trust:overview(Realm),
     #{connected := Connected, missing := Missing} = cambrian_bridge:status(Realm),
     Newest = lists:sort(fun(#{time := A}, #{time := B}) -> A >= B end, Bans),
-    #{name => Realm, trust => case Condition of {How, _} -> How; sound -> sound end, connected => Connected, missing => Missing, bans => lists:sublist(Newest, ?MAX_BANS), refused => Refused,
+    #{name => Realm, trust => case Condition of {How, _} -> How; sound -> sound end,
+      connected => Connected, missing => Missing, bans => lists:sublist(Newest, ?MAX_BANS), refused => Refused,
       refusals => lists:sublist(Last, ?MAX_REFUSALS)}.

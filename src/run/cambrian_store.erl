@@ -256,6 +256,8 @@ newest(Name) ->
         {ok, Dir} ->
             case cambrian_file:numbered(Dir, ?SUFFIX) of
                 {ok, Numbered} -> newest(Numbered, {error, not_found});
+                %% something else is there, and no checkpoint
+                {error, {Reason, _}} when Reason =:= enotdir -> {error, not_found};
                 Error -> Error
             end;
         Error -> Error

@@ -101,8 +101,8 @@ from_secret(Secret) -> identity(Secret, []).
 identity(Secret, Successions) ->
     #{secret => fun() -> Secret end, key => public_key(Secret), successions => Successions}.
 
-%% @doc The identity in a file, which is made, for this user only, if there is none. One that others may read is refused;
-%% one that is damaged stays as it is.
+%% @doc The identity in a file, which is made, for this user only, if there is none. One that others may read is refused. Beside
+%% it is a copy, `*.copy', which is taken where the file is damaged; where that is no good either, both stay as they are.
 %%
 %% ```
 %% 1> {ok, #{key := Key}} = cambrian_identity:load("/tmp/cambrian_example/identity").
@@ -115,8 +115,21 @@ identity(Secret, Successions) ->
 -spec load(cambrian_file:path()) ->
           {ok, identity()} | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
 load(Path) ->
-    case read(Path) of
+    case read_or_copy(Path) of
         {error, not_found} -> write(Path, from_secret(new()));
+        Other -> Other
+    end.
+
+%% A key that is lost is a node that nobody knows any more. The copy is never older than the file: {@link write/2}.
+read_or_copy(Path) ->
+    case read(Path) of
+        {error, {Reason, _}} = Damaged when Reason =:= torn_file; Reason =:= not_an_identity; Reason =:= eio ->
+            case read(cambrian_file:copy(Path)) of
+                {ok, Identity} ->
+                    logger:error("cambrian: the identity ~ts is damaged (~p): its copy is taken, and written there", [Path, Reason]),
+                    write(Path, Identity);
+                {error, _} -> Damaged
+            end;
         Other -> Other
     end.
 
@@ -151,8 +164,10 @@ follows(Certificate, New) ->
 
 write(Path, #{secret := Secret, successions := Successions} = Identity) ->
     Certificates = << <<(byte_size(Bytes)):16, Bytes/binary>> || Bytes <- Successions >>,
-    case cambrian_file:write_secret(Path, ?MAGIC, <<(Secret())/binary, Certificates/binary>>) of
-        ok -> {ok, Identity};
+    Write = fun(To) -> cambrian_file:write_secret(To, ?MAGIC, <<(Secret())/binary, Certificates/binary>>) end,
+    %% the copy first: what it names as the successor of the one in the file, the one in the file can be followed by
+    case Write(cambrian_file:copy(Path)) of
+        ok -> case Write(Path) of ok -> {ok, Identity}; Error -> Error end;
         Error -> Error
     end.
 
@@ -175,7 +190,7 @@ rotate(#{secret := Old, successions := Successions}) ->
     Chain = Successions ++ [succession(Old(), Secret)],
     {ok, identity(Secret, lists:nthtail(max(0, length(Chain) - ?MAX_SUCCESSIONS), Chain))};
 rotate(Path) ->
-    case read(Path) of
+    case read_or_copy(Path) of
         {ok, Identity} ->
             {ok, Next} = rotate(Identity),
             write(Path, Next);

@@ -18,8 +18,8 @@
 %% Of earlier releases: one file, with one term.
 -define(MAGIC_1, <<"cambrian trust 1\n">>).
 -define(FILE_1, <<"trust">>).
-%% Entries of a map, which take about a millisecond.
--define(PIECE, 256).
+%% Entries of a map, which take less than a millisecond.
+-define(PIECE, 128).
 %% The medium lost them, or they never were ours. Of all else, such as a lack of rights, it cannot be told yet what they hold.
 -define(IS_DAMAGE(Reason), (Reason =:= torn_file orelse Reason =:= other_file orelse Reason =:= not_a_file
                             orelse Reason =:= eio orelse Reason =:= eisdir orelse Reason =:= eloop orelse Reason =:= efbig)).

@@ -39,6 +39,9 @@
 -define(SAVE_SOON_MS, 1000).
 %% Nor does a refusal, which is only counted.
 -define(SAVE_COUNTS_MS, 60_000).
+%% Words of what is made bytes of, before its memory is looked for: to sweep all that is known of 10,000 origins takes
+%% longer than an answer should.
+-define(BINARIES, (1 bsl 22)).
 %% A subscriber that does not read loses events, and not the VM its memory.
 -define(MAX_QUEUE, 1000).
 
@@ -55,6 +58,7 @@ closed(_Request, Reason) -> {error, Reason}.
 
 init(Name) ->
     process_flag(trap_exit, true),
+    _ = process_flag(min_bin_vheap_size, ?BINARIES),
     case cambrian_realms:take_name(Name) of
         ok ->
             State = #state{name = Name, audit = cambrian_audit:open(none), saved = erlang:monotonic_time(millisecond) - ?SAVE_MS},
@@ -431,7 +435,7 @@ written({shutdown, {written, Noted}}, Waiters, #state{number = Number} = State) 
         _ -> Saved
     end;
 written(Reason, Waiters, #state{name = Name} = State) ->
-    Error = case Reason of {shutdown, {error, Why}} -> {error, Why}; _ -> {error, {terminated, Name}} end,
+    Error = case Reason of {shutdown, {error, Why}} -> {error, Why}; _ -> {error, {realm_unavailable, Name}} end,
     logger:error("cambrian: the realm ~ts was not saved: ~tp", [Name, Error]),
     reply_all(Error, Waiters),
     Again = save_within(?SAVE_MS, State#state{changed = true}),

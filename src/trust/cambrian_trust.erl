@@ -285,7 +285,8 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 %% {error,{unknown_name,<<"lusab-bovik">>}}
 %% '''
 -spec ban(name(), subject(), Reason :: binary()) ->
-          ok | {error, too_many_bans | {unknown_realm | realm_damaged | realm_unavailable, name()} | {unknown_name | ambiguous_name, cambrian_identity:name()}
+          ok | {error, too_many_bans | {unknown_realm | realm_damaged | realm_unavailable, name()}
+                     | {unknown_name | ambiguous_name, cambrian_identity:name()}
                      | cambrian_file:error()}.
 ban(Realm, Subject, Reason) when is_binary(Realm), is_binary(Reason), byte_size(Reason) =< 255 ->
     ask(Realm, {ban, subject(Subject), Reason}).
@@ -304,7 +305,8 @@ subject({key, <<_:11/binary>>} = Subject) -> Subject.
 %% []
 %% '''
 -spec unban(name(), subject()) ->
-          ok | {error, {unknown_realm | realm_damaged | realm_unavailable, name()} | {unknown_name | ambiguous_name, cambrian_identity:name()} | cambrian_file:error()}.
+          ok | {error, {unknown_realm | realm_damaged | realm_unavailable, name()}
+                     | {unknown_name | ambiguous_name, cambrian_identity:name()} | cambrian_file:error()}.
 unban(Realm, Subject) when is_binary(Realm) -> ask(Realm, {unban, subject(Subject)}).
 
 %% @doc Who and what is banned, the oldest ban first; `by' is `user', or `reputation' for a key that lied too often.
