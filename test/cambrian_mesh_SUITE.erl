@@ -7,7 +7,7 @@
 -define(REALM, <<"org.example.test">>).
 
 all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
-          a_population_that_crashed_is_joined_again, a_key_hands_over, a_forger_hurts_nobody, only_with_leave,
+          a_population_that_crashed_is_joined_again, a_key_hands_over, the_owners_revoke_a_grant, a_forger_hurts_nobody, only_with_leave,
           a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones, partitions_heal, by_environment, two_realms,
           a_clock_that_is_set, a_name_that_is_wrong, a_nameless_population_comes_back,
          policies, on_a_ring, the_nearest, a_mesh_that_hangs, the_secret_stays_secret, options_are_checked,
@@ -188,6 +188,26 @@ a_key_hands_over(Config) ->
     _ = publish(Three),
     until(fun() -> maps:is_key(retired_key, refused(Two)) end),
     ?assertEqual(2, received(Two, New)).
+
+%% A charter that two owners signed is published at one node and holds at another, also for what that has seen before.
+the_owners_revoke_a_grant(Config) ->
+    [One, Two, Three] = nodes_of(Config),
+    [A, B, Member] = [cambrian_identity:new() || _ <- [1, 2, 3]],
+    [KeyA, KeyB, Key] = [cambrian_identity:public_key(Secret) || Secret <- [A, B, Member]],
+    Owned = #{capability => {signed_by, #{owners => [KeyA, KeyB], threshold => 2}}},
+    {ok, Half} = cambrian_identity:grant(A, ?REALM, Key, erlang:system_time(millisecond) + 3_600_000),
+    {ok, Grant} = cambrian_identity:cosign(B, Half),
+    bridge(One, ?REALM, Owned),
+    bridge(Two, ?REALM, Owned),
+    bridge(Three, ?REALM, Owned#{identity => Member, grant => Grant}),
+    until(fun() -> publish(Three), received(One, Key) > 0 andalso received(Two, Key) > 0 end),
+    {ok, #{id := Id}} = cambrian_identity:read_grant(Grant),
+    {ok, Draft} = cambrian_charter:seal(#{realm => ?REALM, number => 1, owners => [KeyA, KeyB], threshold => 2, revoked => [Id]}, A),
+    ?assertEqual({error, too_few_owners}, peer:call(One, cambrian_bridge, publish_charter, [Draft])),
+    {ok, Charter} = cambrian_charter:cosign(Draft, B),
+    ok = peer:call(One, cambrian_bridge, publish_charter, [Charter]),
+    until(fun() -> trust(Two, charter, []) =:= Charter end),
+    until(fun() -> publish(Three), maps:is_key(grant_revoked, refused(Two)) end).
 
 %% Whatever a stranger sends in the name of another.
 a_forger_hurts_nobody(Config) ->

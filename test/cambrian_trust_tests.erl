@@ -252,6 +252,29 @@ a_key_hands_over_test_() ->
         ?assertEqual({error, banned_key}, cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(2), secret(4))))
     end).
 
+%% The owner's heir owns the realm, and what a charter revokes is revoked, over a restart too.
+owners_and_charters_stay_test_() ->
+    with_app(fun(_) ->
+        ok = cambrian_trust:open(?REALM, #{capability => {signed_by, key(9)}}),
+        ok = cambrian_trust:subscribe(?REALM),
+        ok = cambrian_trust:follow(?REALM, cambrian_identity:succession(secret(9), secret(8))),
+        {ok, Charter} = cambrian_charter:seal(#{realm => ?REALM, number => 1, owners => [key(8)], revoked => [key(1)]}, secret(8)),
+        ok = cambrian_trust:amend(?REALM, Charter),
+        ok = cambrian_trust:amend(?REALM, Charter),
+        receive {cambrian_trust, ?REALM, {amended, Amended}} -> ?assertMatch(#{number := 1}, Amended) end,
+        Grant = fun(N) -> {ok, Bytes} = cambrian_identity:grant(secret(8), ?REALM, key(N), now_ms() + ?DAY), Bytes end,
+        Check = fun(Sequence) ->
+                    ?assertEqual([ok, retired_key, grant_revoked, ok],
+                                 [arrives(N, #{grant => G, sequence => Sequence})
+                                  || {N, G} <- [{8, undefined}, {9, undefined}, {1, Grant(1)}, {2, Grant(2)}]]),
+                    ?assertEqual(Charter, cambrian_trust:charter(?REALM))
+                end,
+        Check(1),
+        restart(),
+        ok = cambrian_trust:open(?REALM, #{capability => {signed_by, key(9)}}),
+        Check(2)
+    end).
+
 %%% ---- what others cannot do --------------------------------------------------------------
 
 forgers_and_replayers_hurt_nobody_test_() ->
