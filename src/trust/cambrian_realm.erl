@@ -76,8 +76,10 @@
 %% A good name is remembered for longer, though not for ever.
 -define(FORGET_GOOD_MS, 30 * 86_400_000).
 
-%% Numbers.
--define(WINDOW, 64).
+%% Numbers: more than the default rate admits within ?AGE_MS, so that no envelope that is still young enough is lost as a
+%% replay, however late it comes. Earlier releases had 64.
+-define(WINDOW, 2048).
+-define(FORMER_WINDOW, 64).
 -define(ALL_CAME, (1 bsl ?WINDOW - 1)).
 
 %% More than a node seals before it starts again.
@@ -550,18 +552,19 @@ report(#realm{name = Name, retired = Retired} = Realm) ->
 -spec save(realm()) -> map().
 save(#realm{name = Name, retired = Retired, max = Max, bans = Bans} = Realm) ->
     (maps:with([capability, rate, tolerance, origins, refused], report(Realm)))
-        #{name => Name, max => Max, retired => Retired, bans => Bans, sequence => Realm#realm.sequence}.
+        #{name => Name, max => Max, retired => Retired, bans => Bans, sequence => Realm#realm.sequence, window => ?WINDOW}.
 
 %% @doc The realm of such a term, unless something in it is not what this module makes.
 -spec restore(map()) -> {ok, realm()} | error.
 restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins := Origins, refused := Refused} = Saved)
   when is_binary(Name), is_integer(Max), Max > 0 ->
-    %% earlier releases had no window, and took nothing below the highest
-    Whole = fun(Standing) -> maps:merge(#{window => ?ALL_CAME}, Standing) end,
+    Bits = maps:get(window, Saved, ?FORMER_WINDOW),
+    Whole = fun(Standing) -> whole(Standing, Bits) end,
     Sequence = maps:get(sequence, Saved, 0),
     Options = maps:with([capability, rate, tolerance], Saved),
     IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(Whole(Standing)) end,
-    Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso all(IsOrigin, Origins)
+    Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso is_count(Bits) andalso Bits =< ?WINDOW
+        andalso all(IsOrigin, Origins)
         andalso all(fun is_ban/2, Bans) andalso all(fun is_retired/2, Retired)
         andalso have_heirs(Retired)
         andalso all(fun(Reason, Count) -> is_atom(Reason) andalso is_count(Count) end, Refused)
@@ -574,6 +577,12 @@ restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins :=
         false -> error
     end;
 restore(_Other) -> error.
+
+%% Earlier releases had a smaller window or none, and took nothing below it: there, all counts as having come.
+whole(#{window := Window} = Standing, Bits) when is_integer(Window), Window >= 0 ->
+    Standing#{window := Window bor (?ALL_CAME bsr Bits bsl Bits)};
+whole(#{window := _} = Standing, _Bits) -> Standing;
+whole(Standing, _Bits) -> Standing#{window => ?ALL_CAME}.
 
 all(Is, Map) -> is_map(Map) andalso lists:all(fun({Key, Value}) -> Is(Key, Value) end, maps:to_list(Map)).
 
