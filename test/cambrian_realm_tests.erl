@@ -203,7 +203,7 @@ replays_move_nothing_test() ->
 
 %%% ---- sequence ---------------------------------------------------------------------------
 
-%% Whatever overtakes what, and whatever comes twice: each number is taken once, and always if it is less than 64 behind.
+%% Whatever overtakes what, and whatever comes twice: each number is taken once, and always if it is less than 2,048 behind.
 each_number_once_in_any_order_test() ->
     for_all_seeds(fun() ->
         Many = realm(#{rate => {1, 1_000_000}}),
@@ -213,10 +213,10 @@ each_number_once_in_any_order_test() ->
 
 %% Mostly near the highest that came.
 next_number(First, []) -> First;
-next_number(_, Taken) -> max(0, lists:max(Taken) + pick([1, 1, -1, 0, rand:uniform(5), -rand:uniform(80), rand:uniform(200) - 100])).
+next_number(_, Taken) -> max(0, lists:max(Taken) + pick([1, 1, -1, 0, rand:uniform(5), -rand:uniform(80), rand:uniform(6000) - 3000])).
 
 sent(Number, Taken, Realm) ->
-    New = not lists:member(Number, Taken) andalso (Taken =:= [] orelse Number > lists:max(Taken) - 64),
+    New = not lists:member(Number, Taken) andalso (Taken =:= [] orelse Number > lists:max(Taken) - 2048),
     case cambrian_realm:genuine(claims(1, Number), ?NOW, Realm) of
         {ok, Next} -> ?assert(New), {[Number | Taken], Next};
         {error, replay, Next} -> ?assertNot(New), {Taken, Next}
@@ -229,6 +229,24 @@ a_shuffled_burst_arrives_whole_test() ->
         {ok, Restored} = cambrian_realm:restore(cambrian_realm:save(All)),
         [?assertEqual(replay, refusal(claims(1, N), ?NOW, Restored)) || N <- Burst]
     end).
+
+%% As many as the default rate admits within the five minutes that an envelope is young enough, the last first.
+all_that_the_rate_admits_may_come_backwards_test() ->
+    Burst = lists:seq(50 + 5 * 5 * 60 - 1, 0, -1),
+    Later = fun(N) -> ?NOW + max(0, length(Burst) - 50 - N) * 200 end,
+    All = lists:foldl(fun(N, R) -> {ok, Next} = cambrian_realm:genuine(claims(1, N), Later(N), R), Next end, realm(), Burst),
+    ?assertMatch(#{origins := #{<<1:256>> := #{received := 1550}}, refused := Refused} when Refused =:= #{},
+                 cambrian_realm:report(All)).
+
+%% The window of an earlier release was 64 numbers wide, and what is behind it may come no more.
+narrow_windows_are_restored_test() ->
+    #{origins := Origins} = Saved = cambrian_realm:save(arrives(1, 3000, ?NOW, arrives(1, 2998, ?NOW, realm()))),
+    ?assertMatch(#{<<1:256>> := #{window := 2#101}}, Origins),
+    {ok, Restored} = cambrian_realm:restore(maps:remove(window, Saved)),
+    ?assertEqual([replay, ok, replay, ok, replay, replay],
+                 [refusal(claims(1, N), ?NOW, Restored) || N <- [3000, 2999, 2998, 3000 - 63, 3000 - 64, 3000 - 2000]]),
+    {ok, Again} = cambrian_realm:restore(cambrian_realm:save(Restored)),
+    ?assertEqual([ok, replay], [refusal(claims(1, N), ?NOW, Again) || N <- [3000 - 63, 3000 - 64]]).
 
 %% Of a standing that an earlier release saved, nothing is known below its highest number.
 standings_without_a_window_are_restored_test() ->

@@ -10,8 +10,11 @@ all() -> [{group, fake}, {group, traps} | case real() of {ok, _, _} -> [{group, 
 
 groups() ->
     [{fake, [], [champions_travel | cambrian_transport_contract:all()]},
-     {traps, [], [silence_is_noticed, a_relay_comes_late, one_key_one_connection, one_key_a_realm, refused_keys,
-                  each_message_once, transfers_are_few, no_message_too_large, records_of_others, versions]},
+     {traps, [], [silence_is_noticed, no_second_blackout, a_key_for_each_seed, one_seed_of_two_is_gone, one_seed_is_wrong,
+                  relays_lose_each_other, no_blob_over_a_dead_link, an_early_fetch_waits,
+                  no_true_envelope_is_a_replay, wrong_seeds, a_relay_comes_late, one_key_one_connection,
+                  one_key_a_realm, refused_keys, each_message_once, transfers_are_few, no_message_too_large,
+                  records_of_others, versions]},
      {real, [], [champions_travel | cambrian_transport_contract:all()]}].
 
 suite() -> [{timetrap, {minutes, 4}}].
@@ -169,6 +172,180 @@ silence_is_noticed(_) ->
 
 pool(#{table := Table}) -> ets:lookup_element(Table, pool, 2).
 
+port(Relay) -> binary_to_integer(lists:last(binary:split(macula_fake_relay:url(Relay), <<":">>, [global]))).
+
+%% What dials for a pool that was closed would evict the one that came after, once the relay is there again.
+no_second_blackout(_) ->
+    {Relay, Options} = relay(),
+    Port = port(Relay),
+    ok = application:set_env(macula, blocking_dial_ms, 30_000),
+    try
+        One = joined(Options),
+        ok = macula_fake_relay:stop(Relay),
+        until(fun() -> maps:get(renewed, ?T:status(One)) >= 3 andalso is_dialling(One) end),
+        {ok, Again} = macula_fake_relay:start(Port),
+        until(fun() -> is_connected(One) end),
+        #{renewed := Renewed} = ?T:status(One),
+        %% longer than whoever still dials pauses
+        Until = erlang:monotonic_time(millisecond) + 4000,
+        until(fun() -> erlang:monotonic_time(millisecond) > Until end),
+        ?assertEqual(0, macula_fake_relay:evictions(Again)),
+        ?assertMatch(#{connected := true, renewed := Renewed}, ?T:status(One)),
+        ok = ?T:disconnect(One)
+    after
+        ok = application:unset_env(macula, blocking_dial_ms)
+    end.
+
+%% By a new pool, which is younger than those that were closed.
+is_dialling(#{table := Table}) -> ets:member(Table, pool).
+
+seed(Relay) -> #{url => macula_fake_relay:url(Relay), node_id => macula_fake_relay:node_id(Relay)}.
+
+healthy(Handle) ->
+    {ok, #{healthy_links := Healthy}} = macula:status(pool(Handle)),
+    Healthy.
+
+%% As an option of the pool, one key would hold for all relays.
+a_key_for_each_seed(_) ->
+    {A, Options} = relay(),
+    {B, _} = relay(),
+    One = joined(Options#{seeds => [seed(A), seed(B)]}),
+    until(fun() -> healthy(One) =:= 2 end),
+    ?assertEqual([1, 1], [macula_fake_relay:connections(Relay) || Relay <- [A, B]]),
+    ok = ?T:disconnect(One),
+    %% a relay with another key is not talked to, whichever of them says so
+    Wrong = joined(Options#{seeds => [seed(A), (seed(B))#{node_id := <<1:256>>}]}),
+    ?assert(is_connected(Wrong)),
+    ?assertEqual(1, healthy(Wrong)),
+    ok = ?T:disconnect(Wrong),
+    Old = joined(Options#{seeds => [macula_fake_relay:url(A), seed(B)], expected_node_id => macula_fake_relay:node_id(A)}),
+    until(fun() -> healthy(Old) =:= 2 end),
+    ok = ?T:disconnect(Old),
+    Neither = joined(Options#{seeds => [macula_fake_relay:url(A)], expected_node_id => <<1:256>>, connect_ms => 500}),
+    ?assertNot(is_connected(Neither)),
+    ok = ?T:disconnect(Neither).
+
+%% A link that ends at once can take the pool along, and with it the link to the relay that is right.
+one_seed_is_wrong(_) ->
+    {A, Options} = relay(),
+    {B, _} = relay(),
+    Other = joined(Options#{seeds => [seed(A)], silence_ms => 60_000}),
+    ok = application:set_env(macula, fragile, true),
+    try
+        One = joined(Options#{seeds => [seed(A), (seed(B))#{node_id := <<1:256>>}], silence_ms => 60_000}),
+        until(fun() -> maps:get(renewed, ?T:status(One)) >= 1 andalso is_dialling(One) end),
+        #{renewed := Renewed} = ?T:status(One),
+        %% several times as long as a pool with that seed lives
+        Sent = [<<N:32>> || N <- lists:seq(1, 50)],
+        ok = ?T:subscribe(One, <<"topic">>),
+        _ = [begin ok = ?T:publish(Other, <<"topic">>, Bytes), timer:sleep(100) end || Bytes <- Sent],
+        ?assertEqual(Sent, lists:usort([receive {cambrian_transport, <<"topic">>, Bytes} -> Bytes after 5000 -> lost end || _ <- Sent])),
+        ?assertMatch(#{connected := true, renewed := Renewed}, ?T:status(One)),
+        ok = ?T:disconnect(One)
+    after
+        ok = application:unset_env(macula, fragile)
+    end,
+    ok = ?T:disconnect(Other).
+
+%% Macula takes a link for healthy long after its relay stopped; what is published goes over the other too.
+one_seed_of_two_is_gone(_) ->
+    {A, Options} = relay(),
+    {B, _} = relay(),
+    Both = Options#{seeds => [seed(A), seed(B)]},
+    [One, Two] = [joined(Both) || _ <- [1, 2]],
+    ok = ?T:subscribe(Two, <<"topic">>),
+    until(fun() -> [2, 2] =:= [healthy(Handle) || Handle <- [One, Two]] end),
+    hears(Two, One, <<"before">>),
+    ok = macula_fake_relay:stop(A),
+    ?assertEqual(2, healthy(One)),
+    hears(Two, One, <<"after">>),
+    ?assert(is_connected(One) andalso is_connected(Two)),
+    ok = ?T:disconnect(One),
+    ok = ?T:disconnect(Two).
+
+%% Each relay serves its own, and nothing comes from the other: what we say to ourselves does not tell.
+relays_lose_each_other(_) ->
+    {A, Options} = relay(),
+    {B, Others} = relay(),
+    ok = macula_fake_relay:meet(A, B),
+    [One, Two] = [joined(Options), joined(Others)],
+    Meets = fun(Handle) -> #{connected := Is, others_silent_ms := Ms} = ?T:status(Handle), Is andalso is_integer(Ms) end,
+    until(fun() -> Meets(One) andalso Meets(Two) end),
+    ok = macula_fake_relay:lose(A, B),
+    until(fun() -> not is_connected(One) andalso not is_connected(Two) end),
+    ?assert(lists:all(fun(Handle) -> maps:get(silent_ms, ?T:status(Handle)) < 1000 end, [One, Two])),
+    ok = macula_fake_relay:meet(A, B),
+    until(fun() -> is_connected(One) andalso is_connected(Two) end),
+    %% who says goodbye is not missed
+    ok = ?T:disconnect(Two),
+    until(fun() -> maps:get(others_silent_ms, ?T:status(One)) =:= never end),
+    ?assertMatch(#{connected := true, heard := 0}, ?T:status(One)),
+    ok = ?T:disconnect(One).
+
+%% Not even before anybody has noticed that it is.
+no_blob_over_a_dead_link(_) ->
+    {Relay, Options} = relay(),
+    One = joined(Options#{silence_ms => 60_000}),
+    {ok, _} = ?T:send(One, <<"over a live one">>),
+    {ok, [#{pid := Link}]} = macula:links(pool(One)),
+    Monitor = monitor(process, Link),
+    ok = macula_fake_relay:stop(Relay),
+    ?assertEqual({ok, #{healthy_links => 1}}, macula:status(pool(One))),
+    ?assertEqual({error, disconnected}, ?T:send(One, binary:copy(<<"blob">>, 1000))),
+    receive {'DOWN', Monitor, process, Link, Reason} -> ?assertEqual(normal, Reason)
+    after 0 -> true = demonitor(Monitor)
+    end,
+    ok = ?T:disconnect(One).
+
+%% Content cannot be fetched for a moment after it was sent.
+an_early_fetch_waits(_) ->
+    {Relay, Options} = relay(),
+    ok = macula_fake_relay:late(Relay, 500),
+    [One, Two] = [joined(Options) || _ <- [1, 2]],
+    {ok, Content} = ?T:send(One, <<"news">>),
+    ?assertEqual({ok, <<"news">>}, ?T:fetch(Two, Content, 10_000)),
+    %% not for longer than was asked, and not for ever
+    {ok, Later} = ?T:send(One, <<"more news">>),
+    ?assertMatch({error, _}, ?T:fetch(Two, Later, 100)),
+    ?assertEqual({error, not_found}, ?T:fetch(Two, <<0:256>>, infinity)),
+    ok = ?T:disconnect(One),
+    ok = ?T:disconnect(Two).
+
+%% A burst that the rate admits, the last first.
+no_true_envelope_is_a_replay(_) ->
+    {Relay, Options} = relay(),
+    [One, Two] = [joined(Options) || _ <- [1, 2]],
+    ok = ?T:subscribe(Two, <<"genotype">>),
+    hears(Two, One, <<"before">>),
+    ok = macula_fake_relay:backwards(Relay, 300),
+    {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
+    Realm = cambrian_realm:new(#{name => ?REALM, rate => {5, 300}}),
+    Now = os:system_time(millisecond),
+    _ = [begin
+             {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0,
+                                                    sequence => N, time => Now}, Genotype, <<1:256>>),
+             ok = ?T:publish(One, <<"genotype">>, Bytes)
+         end || N <- lists:seq(1, 300)],
+    Taken = lists:foldl(fun(_, R) ->
+                            receive {cambrian_transport, <<"genotype">>, Bytes} ->
+                                {ok, _, Claims} = cambrian_envelope:read(Bytes),
+                                element(2, cambrian_realm:ask({genuine, Claims}, Now, R))
+                            after 60_000 -> error(lost)
+                            end
+                        end, Realm, lists:seq(1, 300)),
+    #{refused := Refused, origins := Origins} = cambrian_realm:report(Taken),
+    ?assertEqual({#{}, [300]}, {Refused, [Received || #{received := Received} <- maps:values(Origins)]}),
+    ok = ?T:disconnect(One),
+    ok = ?T:disconnect(Two).
+
+wrong_seeds(_) ->
+    Url = <<"quic://127.0.0.1:1">>,
+    _ = [?assertMatch({error, {bad_option, {seeds, Seeds, _}}}, ?T:connect(#{realm => ?REALM, seeds => Seeds}))
+         || Seeds <- [[], none, [Url | Url], [<<"quic://relay.example.org">>], [<<"127.0.0.1:1">>], [#{url => Url}],
+                      [#{url => Url, node_id => <<1:128>>}], [#{url => <<>>, node_id => <<1:256>>}],
+                      [#{url => Url, node_id => <<1:256>>, nodeid => 1}], [Url, Url],
+                      [Url, #{url => Url, node_id => <<1:256>>}]]].
+
 a_relay_comes_late(_) ->
     {Relay, Options} = relay(),
     Port = binary_to_integer(lists:last(binary:split(macula_fake_relay:url(Relay), <<":">>, [global]))),
@@ -192,7 +369,7 @@ one_key_one_connection(_) ->
     ?assertEqual(?T:address(One), ?T:address(Two)),
     until(fun() -> not (is_connected(One) andalso is_connected(Two)) end),
     ok = ?T:disconnect(Two),
-    until(fun() -> is_connected(One) end),
+    until(fun() -> maps:get(silent_ms, ?T:status(One)) < 300 end),
     ok = ?T:disconnect(One).
 
 %% So a node can be in two realms by one identity.

@@ -3,7 +3,7 @@
 %% this one for each. Every payload is one binary, as the names and the texts of maps change type on the way.
 -module(cambrian_macula_10).
 
--export([start/1, key/1, public/1, realm/1, connect/3, close/1]).
+-export([start/1, key/1, public/1, realm/1, connect/3, linked/3, close/1]).
 -export([publish/4, subscribe/3, unsubscribe/2, advertise/4, unadvertise/3, call/5]).
 -export([sign/5, put_record/2, records/3, put_content/2, get_content/2]).
 -export_type([pool/0, key/0, realm/0, signed/0]).
@@ -12,6 +12,11 @@
 -type key() :: #{public := <<_:256>>, private := <<_:256>>}.
 -type realm() :: <<_:256>>.
 -type signed() :: term().
+-type seed() :: (Url :: binary()) | #{url := binary(), node_id := <<_:256>>}.
+
+%% Of a relay whose address says none.
+-define(PORT, 4433).
+-define(GOODBYE_MS, 200).
 
 %% A relay that is gone is noticed after two of these, and only after a minute by default.
 -spec start(LivenessMs :: pos_integer()) -> ok | {error, term()}.
@@ -43,13 +48,53 @@ public(#{public := Public}) -> Public.
 -spec realm(binary()) -> realm().
 realm(Name) -> apply_to(macula_realm, id, [Name]).
 
-%% The pool is linked to who calls this.
--spec connect(Seeds :: [binary()], key(), Options :: map()) -> {ok, pool()} | {error, term()}.
+%% The pool is linked to who calls this. What is published goes to every seed that a link is open to, as Macula does not
+%% see for a while that one is dead.
+-spec connect(Seeds :: [seed()], key(), Options :: map()) -> {ok, pool()} | {error, term()}.
 connect(Seeds, Key, Options) ->
-    macula(connect, [Seeds, maps:merge(maps:with([expected_node_id, verify], Options), #{identity => Key})]).
+    macula(connect, [[seed(Seed, Options) || Seed <- Seeds],
+                     (maps:with([verify], Options))#{identity => Key, replication_factor => length(Seeds)}]).
 
+%% The relay's key goes with its seed: given as an option of the pool, it would be that of all.
+seed(#{url := Url, node_id := Id}, _) -> (address(Url))#{expected_node_id => Id};
+seed(Url, #{expected_node_id := Id}) -> (address(Url))#{expected_node_id => Id};
+seed(Url, _) -> address(Url).
+
+address(Url) ->
+    #{host := Host} = Parsed = uri_string:parse(Url),
+    #{host => Host, port => maps:get(port, Parsed, ?PORT)}.
+
+%% Those of the seeds that a link is open to.
+-spec linked(pool(), Seeds :: [seed()], Options :: map()) -> [seed()].
+linked(Pool, Seeds, Options) ->
+    case macula(links, [Pool]) of
+        {ok, Links} -> [Seed || Seed <- Seeds, #{seed := Its, connected := true} <- Links, Its =:= seed(Seed, Options)];
+        {error, _} -> []
+    end.
+
+%% Also what is below it: closing a pool leaves the process that dials where it is, in a call of up to 30 seconds. When the
+%% relay is there again, it would connect by the same key and so evict the pool that came after.
 -spec close(pool()) -> ok | {error, term()}.
-close(Pool) -> macula(close, [Pool]).
+close(Pool) ->
+    Links = links_of(Pool) -- [self()],
+    Dialling = lists:append([links_of(Link) -- [Pool] || Link <- Links]),
+    Closed = macula(close, [Pool]),
+    lists:foreach(fun end_of/1, [{Process, monitor(process, Process)} || Process <- Links ++ Dialling]),
+    Closed.
+
+links_of(Process) ->
+    case process_info(Process, links) of
+        {links, Linked} -> [Pid || Pid <- Linked, is_pid(Pid)];
+        undefined -> []
+    end.
+
+%% Those that are not in such a call say goodbye to the relay.
+end_of({Process, Monitor}) ->
+    receive {'DOWN', Monitor, process, Process, _} -> ok
+    after ?GOODBYE_MS ->
+        demonitor(Monitor, [flush]),
+        exit(Process, kill)
+    end.
 
 -spec publish(pool(), realm(), binary(), binary()) -> ok | {error, term()}.
 publish(Pool, Realm, Topic, Bytes) -> macula(publish, [Pool, Realm, Topic, Bytes]).

@@ -8,7 +8,8 @@
 %%
 %% What Macula is trusted with: to carry bytes, sometimes. Whether it does is known from messages to ourselves, which
 %% take the same way as all others; its own status is not asked. A connection over which nothing comes back is
-%% closed and made anew.
+%% closed and made anew. Whether other nodes can be heard too is known from their greetings: relays can lose each other
+%% while each serves its own nodes.
 %%
 %% A call is two: the first hands over the question and is answered at once, as Macula runs nothing else on
 %% the link meanwhile; the answer comes with a call in the other direction.
@@ -32,6 +33,9 @@
 -define(VERSION, 1).
 -define(MESSAGE, 0).
 -define(PROBE, 1).
+%% To all, that somebody is here, or is no more.
+-define(GREETING, 4).
+-define(GOODBYE, 5).
 %% What is called is one of these.
 -define(QUESTION, 2).
 -define(ANSWER, 3).
@@ -44,6 +48,17 @@
 -define(PROBE_MS, 50).
 %% Questions and answers are taken at once, or by nobody.
 -define(TAKEN_MS, 4000).
+%% Where nobody else says anything, somebody has left without a goodbye, or is out of reach: longer than relays take to
+%% notice that they lost each other, which is five minutes.
+-define(MISSED_MS, 600_000).
+%% A seed whose link ends at once can end Macula's pool, and so the links to the others. Those without a link are left out
+%% for so long.
+-define(LEFT_OUT_MS, 300_000).
+%% In a beat, about so many of all nodes greet.
+-define(GREETINGS, 4).
+-define(GREET, <<"cambrian/greeting">>).
+%% For so long, content that was sent a moment ago cannot be fetched yet.
+-define(EARLY_MS, 2000).
 -define(GOODBYE_MS, 1000).
 
 -opaque handle() :: #{process := pid(), table := ets:table(), sdk := module(), realm := binary(), address := binary(),
@@ -84,7 +99,8 @@ connect(Sdk, Options) ->
 
 options() ->
     Ms = fun cambrian_options:is_positive/1,
-    #{seeds => {fun is_seeds/1, <<"a list of relays such as <<\"quic://relay.example.org:4433\">>">>},
+    #{seeds => {fun is_seeds/1, <<"a list of different relays such as <<\"quic://relay.example.org:4433\">> or "
+                                  "#{url => <<\"quic://relay.example.org:4433\">>, node_id => <<32 bytes>>}">>},
       realm => {fun(Realm) -> is_binary(Realm) andalso Realm =/= <<>> end, <<"the name of a realm, a binary">>},
       identity => {fun(Fun) -> is_function(Fun, 0) end, <<"a fun that gives 32 secret bytes">>,
                    random_identity()},
@@ -96,13 +112,26 @@ options() ->
       record_ttl_ms => {Ms, <<"milliseconds, more than 0">>, 600000},
       liveness_interval_ms => {Ms, <<"milliseconds, more than 0">>, 1000}}.
 
-is_seeds(Seeds) -> is_list(Seeds) andalso Seeds =/= [] andalso lists:all(fun is_seed/1, Seeds).
+%% No relay twice: it knows us by one key, and the second link would evict the first.
+is_seeds(Seeds) ->
+    try
+        Seeds =/= [] andalso lists:all(fun is_seed/1, Seeds)
+            andalso length(lists:usort([url(Seed) || Seed <- Seeds])) =:= length(Seeds)
+    catch error:_ -> false
+    end.
 
-is_seed(Seed) ->
-    is_binary(Seed) andalso case uri_string:parse(Seed) of
-                                #{scheme := _, host := Host} -> Host =/= <<>>;
-                                _ -> false
-                            end.
+is_seed(#{url := Url, node_id := Id} = Seed) when map_size(Seed) =:= 2 -> is_url(Url) andalso is_key(Id);
+is_seed(Url) -> is_url(Url).
+
+url(#{url := Url}) -> Url;
+url(Url) -> Url.
+
+is_url(Url) ->
+    is_binary(Url) andalso case uri_string:parse(Url) of
+                               #{host := Host, port := Port} -> Host =/= <<>> andalso is_integer(Port);
+                               #{scheme := <<"https">>, host := Host} -> Host =/= <<>>;
+                               _ -> false
+                           end.
 
 is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
 
@@ -305,7 +334,7 @@ find(#{sdk := Sdk, realm := Realm} = Handle, Key) ->
 send(#{sdk := Sdk, realm := Realm} = Handle, Blob) ->
     Content = crypto:hash(sha256, Blob),
     Subject = subject(Realm, Content),
-    Put = fun(Pool) -> Sdk:put_content(Pool, Blob) end,
+    Put = fun(Pool) -> put_content(Sdk, Pool, Handle, Blob) end,
     case byte_size(Blob) =< cambrian_transport:max_blob() andalso transfer(Handle, infinity, Put) of
         {ok, Id} ->
             case put_record(Handle, {?CONTENT, Subject, Id}) of
@@ -316,8 +345,29 @@ send(#{sdk := Sdk, realm := Realm} = Handle, Blob) ->
         false -> {error, too_large}
     end.
 
+%% Over a link that is dead, a blob would end Macula's process, which writes it into the log.
+put_content(Sdk, Pool, Handle, Blob) ->
+    case ask(Handle, prove) of
+        ok -> Sdk:put_content(Pool, Blob);
+        {error, _} = Error -> Error
+    end.
+
+%% @doc What is not known yet is asked for again for two seconds: a record takes a moment from one relay to another.
 -spec fetch(handle(), cambrian_transport:content(), timeout()) -> {ok, binary()} | {error, term()}.
-fetch(#{sdk := Sdk, realm := Realm} = Handle, <<_:256>> = Content, Timeout) ->
+fetch(Handle, <<_:256>> = Content, Timeout) ->
+    fetch(Handle, Content, deadline(Timeout), deadline(?EARLY_MS), 50).
+
+fetch(Handle, Content, Deadline, Early, Pause) ->
+    case fetch_once(Handle, Content, left(Deadline)) of
+        {error, not_found} = Error ->
+            case min(left(Deadline), left(Early)) of
+                Left when Left > Pause -> timer:sleep(Pause), fetch(Handle, Content, Deadline, Early, 2 * Pause);
+                _ -> Error
+            end;
+        Answer -> Answer
+    end.
+
+fetch_once(#{sdk := Sdk, realm := Realm} = Handle, Content, Timeout) ->
     Subject = subject(Realm, Content),
     transfer(Handle, Timeout,
              fun(Pool) ->
@@ -356,8 +406,9 @@ transfer(#{transfers := Transfers} = Handle, Timeout, Fun) ->
         {late, _} -> {error, timeout}
     end.
 
-%% @doc `connected' says that a message to ourselves came back lately, and `silent_ms' how long ago; `heard' is from how
-%% many others something came in the last minute or two; `renewed' is how often the connection was made anew.
+%% @doc `connected' says that a message to ourselves came back lately, and that one of another node came where one is
+%% known. `silent_ms' is how long ago ours did, `others_silent_ms' how long ago theirs did; `heard' is from how many others
+%% something came in the last minute or two; `renewed' is how often the connection was made anew.
 -spec status(handle()) -> cambrian_transport:status().
 status(Handle) ->
     case ask(Handle, status) of
@@ -402,7 +453,9 @@ init({Sdk, #{realm := Name, identity := Identity} = Options, Owner}) ->
                handlers => atomics:new(1, []), transfers => atomics:new(1, [])},
     State = #{handle => Handle, owner => Owner, key => fun() -> Key end, options => Options, pool => none,
               joining => [], topics => #{}, probed => #{}, records => [], seen => {#{}, #{}}, heard => {#{}, #{}},
-              heartbeat => <<"cambrian/heartbeat/", Address/binary>>, echo => never, opened => now_ms(), renewed => 0},
+              heartbeat => <<"cambrian/heartbeat/", Address/binary>>, echo => never, others => never, proving => [],
+              linked => [], ended => never,
+              opened => now_ms(), renewed => 0},
     self() ! beat,
     every(forget, 60000),
     every(republish, max(1, maps:get(record_ttl_ms, Options) div 3)),
@@ -416,8 +469,8 @@ every(Message, Ms) ->
 now_ms() -> erlang:monotonic_time(millisecond).
 
 open(#{handle := #{sdk := Sdk, table := Table, realm := Realm, address := Address} = Handle, key := Key,
-       options := #{seeds := Seeds} = Options} = State) ->
-    case Sdk:connect(Seeds, Key(), Options) of
+       options := Options} = State) ->
+    case Sdk:connect(seeds(State), Key(), Options) of
         {ok, Pool} ->
             ets:insert(Table, {pool, Pool}),
             _ = Sdk:advertise(Pool, Realm, procedure(Address), fun(Bytes) -> handed_over(Handle, Bytes) end),
@@ -426,13 +479,18 @@ open(#{handle := #{sdk := Sdk, table := Table, realm := Realm, address := Addres
             open_later(State)
     end.
 
+seeds(#{ended := never, options := #{seeds := Seeds}}) -> Seeds;
+seeds(#{linked := [], options := #{seeds := Seeds}}) -> Seeds;
+seeds(#{linked := Linked}) -> Linked.
+
 open_later(#{handle := #{table := Table}, renewed := Renewed} = State) ->
     ets:delete(Table, pool),
     _ = erlang:send_after(1000, self(), open),
     State#{pool := none, renewed := Renewed + 1}.
 
 listen_again(#{topics := Topics, heartbeat := Heartbeat} = State) ->
-    State#{topics := maps:from_list([{Topic, listen(Topic, State)} || Topic <- [Heartbeat | maps:keys(maps:remove(Heartbeat, Topics))]])}.
+    Own = [Heartbeat, ?GREET],
+    State#{topics := maps:from_list([{Topic, listen(Topic, State)} || Topic <- Own ++ maps:keys(maps:without(Own, Topics))])}.
 
 listen(_, #{pool := none}) -> none;
 listen(Topic, #{handle := #{sdk := Sdk, realm := Realm}, pool := Pool}) ->
@@ -463,11 +521,21 @@ handle_call({unsubscribe, Topic}, _, #{handle := #{sdk := Sdk}, topics := Topics
 handle_call({record, Row}, _, #{records := Records, options := #{record_ttl_ms := Ttl}} = State) ->
     {reply, {record, record(Row, Ttl, State)},
      State#{records := lists:sublist([Row | lists:delete(Row, Records)], ?MAX_RECORDS)}};
-handle_call(status, _, #{heard := {New, Old}, echo := Echo, renewed := Renewed} = State) ->
-    {reply, #{connected => is_alive(State), peers => unknown, heard => map_size(maps:merge(Old, New)), renewed => Renewed,
-              silent_ms => case Echo of never -> never; _ -> now_ms() - Echo end}, State};
+handle_call(prove, _, #{pool := none} = State) -> {reply, {error, disconnected}, State};
+handle_call(prove, From, #{heartbeat := Heartbeat, proving := Proving, options := #{heartbeat_ms := Ms}} = State) ->
+    probe(Heartbeat, State),
+    _ = erlang:send_after(3 * Ms, self(), {unproved, From}),
+    {noreply, State#{proving := [From | Proving]}};
+handle_call(status, _, #{echo := Echo, others := Others, renewed := Renewed} = State) ->
+    {reply, #{connected => is_connected(State), peers => unknown, heard => heard(State), renewed => Renewed,
+              silent_ms => since(Echo), others_silent_ms => since(Others)}, State};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
+
+heard(#{heard := {New, Old}}) -> map_size(maps:merge(Old, New)).
+
+since(never) -> never;
+since(Time) -> now_ms() - Time.
 
 record({Kind, Subject, Value}, Ttl, #{handle := #{sdk := Sdk}, key := Key}) ->
     Sdk:sign(type(Kind, Subject), Subject, <<Subject/binary, Value/binary>>, Ttl, Key()).
@@ -482,7 +550,7 @@ handle_info({macula_event, Reference, Topic, Bytes, _}, #{topics := Topics} = St
             {noreply, arrived(Kind, {Sender, Number}, Topic, Message, State)};
         _ -> {noreply, State}
     end;
-handle_info(beat, State) -> {noreply, beat(close_if_silent(State))};
+handle_info(beat, State) -> {noreply, beat(with_all_seeds(close_if_silent(State)))};
 handle_info(join, State) -> {noreply, joined(State)};
 handle_info({probe, Topic}, #{probed := Probed} = State) ->
     _ = [begin
@@ -491,8 +559,12 @@ handle_info({probe, Topic}, #{probed := Probed} = State) ->
          end || is_map_key(Topic, Probed)],
     {noreply, State};
 handle_info({settle, Topic}, State) -> {noreply, settle(Topic, State)};
+handle_info({unproved, From}, #{proving := Proving} = State) ->
+    _ = [gen_server:reply(From, {error, disconnected}) || lists:member(From, Proving)],
+    {noreply, State#{proving := lists:delete(From, Proving)}};
 handle_info(open, #{pool := none} = State) -> {noreply, open(State)};
-handle_info({'EXIT', Pool, _}, #{pool := Pool} = State) -> {noreply, open_later(State)};
+handle_info({linked, Pool, Linked}, #{pool := Pool} = State) -> {noreply, State#{linked := Linked}};
+handle_info({'EXIT', Pool, _}, #{pool := Pool} = State) -> {noreply, open_later(State#{ended := now_ms()})};
 handle_info({'EXIT', Owner, _}, #{owner := Owner} = State) -> {stop, normal, State};
 handle_info(forget, #{heard := {New, _}} = State) -> {noreply, State#{heard := {#{}, New}}};
 handle_info(republish, State) -> {noreply, republish(State)};
@@ -500,15 +572,30 @@ handle_info(_, State) -> {noreply, State}.
 
 %% A message of our own says that the mesh carries what we send; that of anybody, that it is there.
 arrived(_, {Sender, _}, Heartbeat, _, #{handle := #{sender := Sender}, heartbeat := Heartbeat} = State) ->
-    joined((republish_unless(is_alive(State), State))#{echo := now_ms()});
+    look(State),
+    proved(joined((republish_unless(is_alive(State), State))#{echo := now_ms()}));
 arrived(_, {Sender, _}, Topic, _, #{handle := #{sender := Sender}} = State) ->
     settle(Topic, State);
-arrived(Kind, {Sender, _} = Id, Topic, Message, #{owner := Owner, heard := {Heard, Before}} = State) ->
+arrived(Kind, {Sender, _} = Id, Topic, Message, #{owner := Owner} = State) ->
     case is_new(Id, State) of
+        {true, Next} when Kind =:= ?GREETING -> hears(Sender, Next#{others := now_ms()});
+        {true, Next} when Kind =:= ?GOODBYE -> hears_no_more(Sender, Next);
         {true, Next} ->
             _ = [Owner ! {cambrian_transport, Topic, Message} || Kind =:= ?MESSAGE],
-            Next#{heard := {case map_size(Heard) < ?MAX_HEARD of true -> Heard#{Sender => true}; false -> Heard end, Before}};
+            hears(Sender, Next);
         false -> State
+    end.
+
+hears(Sender, #{heard := {Heard, Before}} = State) when map_size(Heard) < ?MAX_HEARD ->
+    State#{heard := {Heard#{Sender => true}, Before}};
+hears(_, State) -> State.
+
+%% Who is alone knows nobody to be missed.
+hears_no_more(Sender, #{heard := {Heard, Before}} = State) ->
+    Left = State#{heard := {maps:remove(Sender, Heard), maps:remove(Sender, Before)}},
+    case heard(Left) of
+        0 -> Left#{others := never};
+        _ -> Left
     end.
 
 is_new(Id, #{seen := {New, Old}} = State) ->
@@ -520,16 +607,29 @@ is_new(Id, #{seen := {New, Old}} = State) ->
 %% Until the first message came back, more often.
 beat(#{heartbeat := Heartbeat, options := #{heartbeat_ms := Ms}} = State) ->
     probe(Heartbeat, State),
+    _ = [say(?GREET, ?GREETING, State) || rand:uniform() * heard(State) < ?GREETINGS, is_alive(State)],
     _ = erlang:send_after(case is_alive(State) of true -> Ms; false -> min(Ms, 100) end, self(), beat),
     State.
 
 %% Macula may take seconds to say that it could not.
-probe(Topic, #{handle := Handle}) ->
-    _ = spawn(fun() -> publish(Handle, Topic, ?PROBE, <<>>) end),
+probe(Topic, State) -> say(Topic, ?PROBE, State).
+
+say(Topic, Kind, #{handle := Handle}) ->
+    _ = spawn(fun() -> publish(Handle, Topic, Kind, <<>>) end),
     ok.
 
 is_alive(#{echo := never}) -> false;
 is_alive(#{echo := Echo, options := #{heartbeat_ms := Ms}}) -> now_ms() - Echo < 3 * Ms.
+
+is_connected(#{others := Others, options := #{silence_ms := Ms}} = State) ->
+    is_alive(State) andalso case since(Others) of
+                                never -> true;
+                                Silent -> Silent =< Ms orelse Silent > ?MISSED_MS
+                            end.
+
+proved(#{proving := Proving} = State) ->
+    _ = [gen_server:reply(From, ok) || From <- Proving],
+    State#{proving := []}.
 
 joined(#{joining := Joining, handle := Handle} = State) ->
     _ = [gen_server:reply(From, Handle) || From <- Joining],
@@ -550,6 +650,23 @@ close_if_silent(#{pool := Pool, echo := Echo, opened := Opened, options := #{sil
         false -> State
     end;
 close_if_silent(State) -> State.
+
+%% Macula asks each link, which may take a second.
+look(#{options := #{seeds := [_]}}) -> ok;
+look(#{handle := #{sdk := Sdk}, pool := Pool, options := #{seeds := Seeds} = Options}) ->
+    Self = self(),
+    _ = spawn(fun() -> Self ! {linked, Pool, Sdk:linked(Pool, Seeds, Options)} end),
+    ok.
+
+with_all_seeds(#{ended := Ended, pool := Pool, options := #{seeds := Seeds}} = State) when is_integer(Ended), is_pid(Pool) ->
+    case now_ms() - Ended > ?LEFT_OUT_MS of
+        true when length(Seeds) > 1 ->
+            _ = close(State),
+            open_later(State#{ended := never});
+        true -> State#{ended := never};
+        false -> State
+    end;
+with_all_seeds(State) -> State.
 
 close(#{handle := #{sdk := Sdk}, pool := Pool}) ->
     unlink(Pool),
@@ -579,9 +696,10 @@ terminate(_, State) ->
     withdraw(State),
     close(State).
 
-withdraw(#{handle := #{sdk := Sdk, realm := Realm, address := Address}, key := Key, pool := Pool, records := Records}) ->
+withdraw(#{handle := #{sdk := Sdk, realm := Realm, address := Address} = Handle, key := Key, pool := Pool, records := Records}) ->
     Gone = [Sdk:sign(type(Kind, Subject), Subject, <<>>, ?GOODBYE_MS, Key()) || {Kind, Subject, _} <- Records],
     {Process, Monitor} = spawn_monitor(fun() ->
+                                           _ = publish(Handle, ?GREET, ?GOODBYE, <<>>),
                                            _ = Sdk:unadvertise(Pool, Realm, procedure(Address)),
                                            [Sdk:put_record(Pool, Record) || Record <- lists:reverse(Gone)]
                                        end),

@@ -75,8 +75,10 @@
 %% A good name is remembered for longer, though not for ever.
 -define(FORGET_GOOD_MS, 30 * 86_400_000).
 
-%% Numbers.
--define(WINDOW, 64).
+%% Numbers: more than the default rate admits within ?AGE_MS, so that no envelope that is still young enough is lost as a
+%% replay, however late it comes. Earlier releases had 64.
+-define(WINDOW, 2048).
+-define(FORMER_WINDOW, 64).
 -define(ALL_CAME, (1 bsl ?WINDOW - 1)).
 
 %% More than a node seals before it starts again.
@@ -590,32 +592,36 @@ save(#realm{name = Name, capability = Capability, rate = Rate, tolerance = Toler
             keyring = Keyring, max = Max, bans = Bans, sequence = Sequence}) ->
     (cambrian_keyring:save(Keyring))
         #{name => Name, max => Max, capability => Capability, rate => Rate, tolerance => Tolerance, origins => Origins,
-          refused => Refused, bans => Bans, sequence => Sequence}.
+          refused => Refused, bans => Bans, sequence => Sequence, window => ?WINDOW}.
 
 %% @doc The realm of such a term, unless something in it is not what this module makes.
 -spec restore(map()) -> {ok, realm()} | error.
 restore(#{name := Name, max := Max, retired := _, bans := Bans, origins := Origins, refused := Refused} = Saved)
   when is_binary(Name), is_integer(Max), Max > 0 ->
+    Bits = maps:get(window, Saved, ?FORMER_WINDOW),
     Sequence = maps:get(sequence, Saved, 0),
     Options = maps:with([capability, rate, tolerance], Saved),
-    IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(of_now(Standing)) end,
-    Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso all(IsOrigin, Origins)
-        andalso all(fun is_ban/2, Bans)
+    IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(of_now(Standing, Bits)) end,
+    Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso is_count(Bits) andalso Bits =< ?WINDOW
+        andalso all(IsOrigin, Origins) andalso all(fun is_ban/2, Bans)
         andalso all(fun(Reason, Count) -> is_atom(Reason) andalso is_count(Count) end, Refused)
         andalso element(1, cambrian_options:check(Options, table(), <<>>)) =:= ok,
     case Sound andalso cambrian_keyring:restore(Saved, {Name, Max, maps:get(capability, Saved, open)}) of
         {ok, Keyring} ->
-            Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, of_now(Standing), Realm) end,
+            Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, of_now(Standing, Bits), Realm) end,
                               new(#{name => Name, max => Max}), Origins),
             {ok, change(Options, Known#realm{keyring = Keyring, bans = Bans, refused = Refused, sequence = Sequence})};
         _ -> error
     end;
 restore(_Other) -> error.
 
-%% Earlier releases had no window, and took nothing below the highest; of grants they remembered too little, so these are to be
-%% shown again.
-of_now(#{grant := {_By, _Until}} = Standing) -> of_now(Standing#{grant := none});
-of_now(Standing) -> maps:merge(#{window => ?ALL_CAME}, Standing).
+%% Earlier releases had a smaller window or none, and took nothing below it: there, all counts as having come. Of grants they
+%% remembered too little, so these are to be shown again.
+of_now(#{grant := {_By, _Until}} = Standing, Bits) -> of_now(Standing#{grant := none}, Bits);
+of_now(#{window := Window} = Standing, Bits) when is_integer(Window), Window >= 0 ->
+    Standing#{window := Window bor (?ALL_CAME bsr Bits bsl Bits)};
+of_now(#{window := _} = Standing, _Bits) -> Standing;
+of_now(Standing, _Bits) -> Standing#{window => ?ALL_CAME}.
 
 all(Is, Map) -> is_map(Map) andalso lists:all(fun({Key, Value}) -> Is(Key, Value) end, maps:to_list(Map)).
 

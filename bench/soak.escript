@@ -1,0 +1,115 @@
+#!/usr/bin/env escript
+%%! -noinput
+%% Whether a node that works and is attacked stays as it is: five populations of different tasks, a bridge that strangers in
+%% another VM flood, and who watches. bin/soak calls it. What is done to the node is in test/cambrian_soak.erl, and what flat
+%% means in test/cambrian_trend.erl.
+-mode(compile).
+
+-define(MIB, 1_048_576).
+
+main(["--help"]) -> io:put_chars(usage());
+main([Text]) ->
+    try list_to_integer(Text) of
+        Minutes when Minutes > 0 -> halt(soak(Minutes));
+        _ -> wrong()
+    catch error:badarg -> wrong()
+    end;
+main(_) -> wrong().
+
+wrong() ->
+    io:put_chars(standard_error, usage()),
+    halt(2).
+
+usage() ->
+    "usage: bin/soak MINUTES\n\n"
+    "Lets five populations evolve while strangers flood the bridge and others watch, for a warm-up of 30 % of MINUTES and at\n"
+    "least one, and then for MINUTES; measures memory, atoms, ports, descriptors, queues and the disk once a second, and prints\n"
+    "for each where it began, where it ended, its slope, and whether it is flat: whether it grew by no more than the noise, 2 %\n"
+    "of its memory, or a few of what is counted. Ends with 1 if something is not flat or was not done at all.\n".
+
+soak(Minutes) ->
+    Root = filename:absname("."),
+    [true] = lists:usort([code:add_patha(Ebin) || Ebin <- filelib:wildcard(filename:join(Root, "_build/default/lib/*/ebin"))]),
+    Modules = [here(Module) || Module <- [cambrian_temporary, cambrian_peers, cambrian_trend, cambrian_soak]],
+    Dir = cambrian_temporary:dir(),
+    try
+        [Node, Strangers] = Peers = start(Dir, Modules),
+        {ok, Url} = ask(Node, load, [#{root => Root}]),
+        ok = ask(Strangers, flood, [#{url => Url}]),
+        WarmUp = max(60, Minutes * 18),
+        _ = samples(WarmUp, "warming up", Node, Dir),
+        Samples = samples(60 * Minutes, "measuring", Node, Dir),
+        Verdict = verdict(Samples, [ask(Peer, Function, []) || Peer <- [Node, Strangers], Function <- [done, first_error]], ask(Node, work, [])),
+        cambrian_peers:stop(Peers),
+        Verdict
+    after file:del_dir_r(Dir)
+    end.
+
+here(Module) ->
+    {ok, Module, Code} = compile:file(lists:concat(["test/", Module, ".erl"]), [binary, report]),
+    {module, Module} = code:load_binary(Module, "", Code),
+    {Module, Code}.
+
+start(Dir, Modules) ->
+    Started = [cambrian_peers:start_one(Name, #{args => Args})
+               || {Name, Args} <- [{soaked, ["-cambrian", "data_dir", lists:flatten(io_lib:format("~p", [Dir]))]}, {strangers, []}]],
+    ok = cambrian_peers:connect(Started),
+    _ = [{module, Module} = peer:call(Peer, code, load_binary, [Module, "", Code]) || {Peer, _} <- Started, {Module, Code} <- Modules],
+    Started.
+
+ask({Peer, _}, Function, Arguments) -> peer:call(Peer, cambrian_soak, Function, Arguments, 300_000).
+
+%% `[{Second, [{What, Value}]}]', one a second.
+samples(Seconds, Doing, Node, Dir) ->
+    io:format(standard_error, "~ts for ~b s~n", [Doing, Seconds]),
+    Start = erlang:monotonic_time(millisecond),
+    [begin
+         timer:sleep(max(0, Start + 1000 * Second - erlang:monotonic_time(millisecond))),
+         {(erlang:monotonic_time(millisecond) - Start) / 1000, ask(Node, sample, []) ++ [{disk, disk(Dir)}]}
+     end || Second <- lists:seq(1, Seconds)].
+
+disk(Dir) -> filelib:fold_files(Dir, "", true, fun(File, Sum) -> Sum + filelib:file_size(File) end, 0).
+
+%%% ---- what came of it --------------------------------------------------------------------
+
+verdict([{_, First} | _] = Samples, [Load, Error, Flood, FloodError], Work) ->
+    Trends = [{What, trend(What, [{Second, proplists:get_value(What, Values)} || {Second, Values} <- Samples])} || {What, _} <- First],
+    Done = Load ++ Flood,
+    Idle = [What || {What, 0} <- Done, What =/= errors],
+    io:format("| | at the start | at the end | an hour | noise | |~n|---|---|---|---|---|---|~n"),
+    lists:foreach(fun row/1, Trends),
+    io:format("~nDone to it: ~ts.~nThe bridge: ~ts.~n", [listed(Done), listed(Work)]),
+    _ = [io:format("The first error: ~ts~n", [Text]) || Text <- [Error, FloodError], Text =/= none],
+    _ = [io:format("Not done at all: ~p~n", [Idle]) || Idle =/= []],
+    Grew = [What || {What, #{flat := false}} <- Trends],
+    _ = [io:format("Not flat: ~p~n", [Grew]) || Grew =/= []],
+    length(lists:sublist(Grew ++ Idle, 1)).
+
+trend(What, Points) -> cambrian_trend:of_points(Points, least(What, element(2, hd(Points)))).
+
+%% So much more is no growth.
+least(What, Value) ->
+    case is_bytes(What) of
+        true -> max(?MIB, Value / 50);
+        false -> 10
+    end.
+
+is_bytes(What) -> lists:member(What, [resident, total, processes, binary, ets, atom, disk]).
+
+row({What, #{start := Start, finish := Finish, per_hour := PerHour, noise := Noise, flat := Flat}}) ->
+    io:format("| ~ts | ~ts | ~ts | ~ts | ~ts | ~ts |~n",
+              [title(What) | [shown(What, Value) || Value <- [Start, Finish, PerHour, Noise]]] ++ [case Flat of true -> "flat"; false -> "GROWS" end]).
+
+title(What) ->
+    case is_bytes(What) of
+        true -> [atom_to_list(What), ", MiB"];
+        false -> atom_to_list(What)
+    end.
+
+shown(What, Value) ->
+    case is_bytes(What) of
+        true -> io_lib:format("~.2f", [Value / ?MIB]);
+        false -> io_lib:format("~.1f", [float(Value)])
+    end.
+
+listed(Counts) -> lists:join(", ", [io_lib:format("~p ~b", [What, N]) || {What, N} <- Counts]).

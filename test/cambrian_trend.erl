@@ -1,0 +1,32 @@
+%% Whether what was measured over and over grew: by the slope of Theil and Sen, the median of the slopes between any two
+%% of the points, which a quarter of outliers does not move (Sen, J. Am. Stat. Assoc. 63, 1968).
+-module(cambrian_trend).
+-export([of_points/2]).
+-export_type([trend/0]).
+
+%% `start' and `finish' are where the line begins and ends; `noise' is how far apart the points lie around it, from the
+%% tenth percentile to the ninetieth.
+-type trend() :: #{start := float(), finish := float(), per_hour := float(), noise := float(), flat := boolean()}.
+
+%% @doc Flat is what the line rose by no more than the noise, or no more than `Least'. `Points' are `{Seconds, Value}', at least
+%% two, in order.
+-spec of_points([{number(), number()}], Least :: number()) -> trend().
+of_points([_, _ | _] = Points, Least) ->
+    Slope = slope(Points),
+    At = median([Y - Slope * X || {X, Y} <- Points]),
+    {First, _} = hd(Points),
+    {Last, _} = lists:last(Points),
+    [Start, Finish] = [At + Slope * X || X <- [First, Last]],
+    Around = lists:sort([Y - At - Slope * X || {X, Y} <- Points]),
+    Noise = quantile(0.9, Around) - quantile(0.1, Around),
+    #{start => Start, finish => Finish, per_hour => Slope * 3600, noise => Noise,
+      flat => Finish - Start =< max(Noise, Least)}.
+
+slope(Points) -> median([(Y2 - Y1) / (X2 - X1) || {X1, Y1} <- Points, {X2, Y2} <- Points, X1 < X2]).
+
+median(Values) -> quantile(0.5, lists:sort(Values)).
+
+quantile(Share, Sorted) ->
+    At = Share * (length(Sorted) - 1),
+    [Low, High] = [lists:nth(Index + 1, Sorted) || Index <- [floor(At), ceil(At)]],
+    Low + (High - Low) * (At - floor(At)).
