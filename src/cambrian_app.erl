@@ -20,6 +20,7 @@ ready() ->
 
 with_data_dir({error, _} = Error) -> Error;
 with_data_dir(_) ->
+    _ = [ok = cambrian_nif:memory_set_limit(Bytes) || {ok, Bytes} <- [application:get_env(cambrian, memory_limit)]],
     cambrian_telemetry:start(),
     case with_dashboard(cambrian_sup:start_link()) of
         {ok, _} = Started -> Started;
@@ -65,6 +66,7 @@ stop(_State) -> cambrian_data_dir:release().
 table() ->
     #{data_dir => {fun cambrian_data_dir:is_valid/1, <<"the path of a directory">>},
       threads => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
+      memory_limit => {fun(Bytes) -> is_integer(Bytes) andalso Bytes > 0 andalso Bytes < 1 bsl 63 end, <<"bytes, from 1 to 2^63 - 1">>},
       governor => {fun is_map/1, <<"a map">>},
       dashboard => {fun is_map/1, <<"a map">>},
       %% of OTP itself

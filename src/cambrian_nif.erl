@@ -14,6 +14,7 @@
 -export([loaded/0]).
 -export([pool_start/1, job_stop/1]).
 -export([data_dir_lock/1, data_dir_unlock/1, data_dir_unlock_all/0]).
+-export([memory_limit/0, memory_set_limit/1]).
 -export([governor_set_duty/1, governor_duty/0]).
 -export([signal_forward_interrupt/1]).
 -export([parameters_table/0]).
@@ -77,6 +78,9 @@ job_stop(_Job) -> ?STUB.
 data_dir_lock(_Path) -> ?STUB.
 data_dir_unlock(_Path) -> ?STUB.
 data_dir_unlock_all() -> ?STUB.
+
+memory_limit() -> ?STUB.
+memory_set_limit(_Bytes) -> ?STUB.
 
 governor_set_duty(_Duty) -> ?STUB.
 governor_duty() -> ?STUB.

@@ -9,12 +9,14 @@ no_argument_harms_the_vm_test_() ->
         io:format(user, "~nSEED=~b~n", [Seed]),
         _ = rand:seed(exsss, Seed),
         2 = cambrian_nif:pool_start(2),
+        Limit = cambrian_nif:memory_limit(),
         World = world(),
         _ = throw_terms(World, 100),
         Atoms = erlang:system_info(atom_count),
         throw_terms(World, 200),
         ?assertEqual(Atoms, erlang:system_info(atom_count)),
-        ?assertMatch([_], cambrian_network:activate(hd(maps:get(network, World)), [1, 2]))
+        ?assertMatch([_], cambrian_network:activate(hd(maps:get(network, World)), [1, 2])),
+        ok = cambrian_nif:memory_set_limit(Limit)
     end}.
 
 %% Each function so many times.
@@ -38,6 +40,7 @@ call(F, Arguments) ->
     end,
     %% work that rests would hold the others up
     ok = cambrian_nif:governor_set_duty(1.0),
+    ok = cambrian_nif:memory_set_limit(1 bsl 30),
     receive {_, {error, panicked}} -> error({F, Arguments, panicked})
     after 0 -> forget_messages()
     end.

@@ -137,6 +137,7 @@ defmodule Cambrian.FacesTest do
       {:not_an_identity, "identity"},
       {:other_file, "identity"},
       {:out_of_range, :inputs},
+      {:not_enough_memory, 80_000_000_000, 4_000_000_000},
       {:too_large, 1_000_000},
       {:program, "python3", :program_not_found},
       {:program, "python3", {:program_not_started, :enomem}},

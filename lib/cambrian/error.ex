@@ -185,6 +185,10 @@ defmodule Cambrian.Error do
   defp text(:unknown), do: "nothing is known of this genotype"
   defp text(:not_canonical), do: "these bytes are not the canonical ones of their genotype"
   defp text({:too_large, size}), do: "#{size} is too large"
+
+  defp text({:not_enough_memory, wanted, allowed}),
+    do: "it would take #{wanted} bytes, of which #{allowed} are allowed (memory_limit)"
+
   defp text({:bad_json, why}), do: "not the JSON that was expected: #{why}"
   defp text({:no_equal, what}), do: "#{what} has no equal in Cambrian"
   defp text({:unsupported_version, version}), do: "version #{version} is not supported"

@@ -45,7 +45,8 @@
 %% One for each input, or each output, in a list or in four bytes each.
 
 -type error() :: {error, {wrong_size, inputs | memory, Expected :: non_neg_integer(), Got :: non_neg_integer()}
-                       | {out_of_range, inputs | memory | reward}}.
+                       | {out_of_range, inputs | memory | reward}
+                       | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}}.
 
 %% Long work goes to a dirty scheduler: the library says when.
 -define(EITHER(Short, Dirty),
@@ -151,7 +152,9 @@ reward(Network, State, Reward) ->
 %% @doc Many inputs through one network, each from rest: a list of inputs gives a list of
 %% outputs, one binary of all inputs in a row gives one binary of all outputs.
 %%
-%% In a binary, the first input has its numbers first. One input that is an error makes the answer that error.
+%% In a binary, the first input has its numbers first. One input that is an error makes the answer that error. Where inputs and
+%% outputs together would take more bytes than the application's `memory_limit', or than there are, the answer is
+%% `{error, {not_enough_memory, Wanted, Allowed}}'; the same goes for the other functions that take many.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).

@@ -36,7 +36,8 @@
 %% checkpoint goes on with the substrate that it was taken with.
 %%
 %% `name' is registered and names the checkpoints; `params' are those of {@link cambrian:parameters/0}; `population'
-%% (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name; with `resume => false'
+%% (150, or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must fit into the memory that
+%% the application's `memory_limit' allows; with `resume => false'
 %% checkpoints of that name are dropped and not taken up. Everything in {@link goal()} may stand here as well.
 %%
 %% The first generation descends from the genotypes `from', if there are any: each as it is, and mutated copies of them in
@@ -110,13 +111,16 @@
                | {evaluations_failed, evaluations_failed()}
                %% the first of a row of them
                | {checkpoint_failed, #{generation := non_neg_integer(), reason := term()}}
-               %% the run ends: by the fun of the goal, or as all evaluations of the first generation failed
+               %% the run ends: by the fun of the goal, as all evaluations of the first generation failed, or as there is no
+               %% memory for the next
                | {failed, failure()}.
 
 -type evaluations_failed() :: #{count := pos_integer(), first := cambrian_fault:fault()}.
 %% How many evaluations failed, and what the first of them failed of, with the top of the stack.
 
--type failure() :: cambrian_options:error() | {evaluations_failed, evaluations_failed()}.
+-type failure() :: cambrian_options:error() | {evaluations_failed, evaluations_failed()}
+                 | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}.
+%% In bytes, for the next generation.
 
 -type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(), genotype := binary()}.
 %% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints.
@@ -746,6 +750,8 @@ trying(Type, Event, Data) ->
     busy(Type, Event, Data).
 
 %% The next generation is being made.
+breeding(info, {Tag, {ok, {not_enough_memory, _, _} = Reason}}, #data{job = {Tag, _}} = Data) ->
+    give_up(Reason, Data#data{job = undefined});
 breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
     Bred = cambrian_newcomers:bred(Data#data.newcomers),
     evaluate(keep(due, Data#data{population = Population, newcomers = Bred, last = Data#data.evaluated, evaluated = undefined}));
@@ -1003,7 +1009,11 @@ conclude_with(Last, #data{awaiting = Awaiting} = Data) ->
 %% What a genotype of this population stands for: itself, or what it describes.
 network(Genotype, Population) ->
     case cambrian_nif:population_network(Population, Genotype) of
-        dirty -> cambrian_job:answer(fun(Tag) -> cambrian_nif:population_network_job(Tag, Population, Genotype) end);
+        dirty ->
+            case cambrian_job:answer(fun(Tag) -> cambrian_nif:population_network_job(Tag, Population, Genotype) end) of
+                {ok, Network} -> Network;
+                {error, Reason} -> error(Reason)
+            end;
         Network -> Network
     end.
 
@@ -1175,6 +1185,8 @@ give_up(Reason, #data{name = Name, awaiting = Awaiting, stepping = Stepping} = D
 
 because({evaluations_failed, #{count := Count}}) ->
     io_lib:format("all evaluations of its first generation failed, ~b in all", [Count]);
+because({not_enough_memory, Wanted, Allowed}) ->
+    io_lib:format("the next generation would take ~b bytes, of which ~b are allowed (memory_limit)", [Wanted, Allowed]);
 because(_Goal) -> "the fun of its goal, until, is at fault".
 
 rest(Data) -> Data#data{running = false, elapsed = elapsed(Data), resumed_at = undefined}.

@@ -50,6 +50,8 @@ text({other_file, Path}, _) -> {failed, [Path, ": no checkpoint of this version 
 text({evaluations_failed, #{count := Count, first := Fault}}, _) ->
     {failed, io_lib:format("no network of the first generation has a fitness, as all ~b evaluations failed; the first: ~ts",
                            [Count, cambrian_fault:text(Fault)])};
+text({not_enough_memory, Wanted, Allowed}, _) ->
+    {failed, io_lib:format("it would take ~b bytes, of which ~b are allowed (memory_limit)", [Wanted, Allowed])};
 text(not_started, _) -> {failed, "the application was stopped on the way"};
 text(population_kept_failing, _) -> {failed, "the population crashed again and again"};
 text({cambrian, {Reason, {cambrian_app, start, _}}}, Given) -> text(Reason, Given);

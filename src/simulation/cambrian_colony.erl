@@ -119,7 +119,7 @@ score(Native, Network) ->
 network(Genotype, Population) ->
     case cambrian_nif:population_network(Population, Genotype) of
         dirty ->
-            {ok, Network} = cambrian_job:await(fun(Tag) -> cambrian_nif:population_network_job(Tag, Population, Genotype) end),
+            {ok, Network} = cambrian_job:answer(fun(Tag) -> cambrian_nif:population_network_job(Tag, Population, Genotype) end),
             Network;
         Network -> Network
     end.

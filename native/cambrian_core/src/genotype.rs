@@ -111,6 +111,15 @@ impl fmt::Display for GenotypeError {
 impl std::error::Error for GenotypeError {}
 
 impl Genotype {
+    /// About what it takes of memory, in bytes, if it shares nothing with another.
+    pub fn bytes(&self) -> usize {
+        let (nodes, connections) = (self.topology.places.len(), self.weights.len());
+        let of_node = size_of::<Place>() + size_of::<Neuron>();
+        let of_connection =
+            size_of::<ConnectionId>() + size_of::<Ends>() + size_of::<f32>() + size_of::<bool>();
+        size_of::<Genotype>() + size_of::<Topology>() + nodes * of_node + connections * of_connection
+    }
+
     /// A first genotype: inputs joined to outputs directly, with random weights and no hidden node.
     ///
     /// # Errors

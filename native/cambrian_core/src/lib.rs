@@ -24,6 +24,7 @@
 
 pub mod choice;
 pub mod math;
+pub mod memory;
 pub mod rng;
 
 pub mod dynamics;

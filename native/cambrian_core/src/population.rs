@@ -3,8 +3,9 @@
 //! A [`Population`] waits for fitness; with it it is an [`Evaluated`] one, which gives the next.
 
 use crate::encoding::Encoding;
-use crate::genotype::Genotype;
+use crate::genotype::{Genotype, GenotypeError};
 use crate::lineage::Birth;
+use crate::memory;
 use crate::mutation::{Operators, mutate};
 use crate::network::Network;
 use crate::parameters::{Inheritance, ParameterError, Parameters, Tuner};
@@ -14,7 +15,7 @@ use crate::selection::Standing;
 use crate::speciation::{GRAIN, Species, distance, found_species, speciate};
 use crate::substrate::SubstrateError;
 use crate::task::{Outcome, Score, Shape, Task};
-use crate::tuning::{Ages, Newcomer, Tally, Tuning};
+use crate::tuning::{self, Ages, Newcomer, Tally, Tuning};
 use rayon::prelude::*;
 use std::fmt;
 use std::sync::Arc;
@@ -111,6 +112,9 @@ impl Limits {
     }
 }
 
+/// About what a genotype has in a population beside itself, in bytes: its birth, ages, outcome and places.
+pub(crate) const BESIDE: usize = 512;
+
 /// How much longer than the limit the first evaluation of a run may take, as without one there is no result.
 pub const GRACE: Duration = Duration::from_secs(5);
 
@@ -139,7 +143,7 @@ impl Population {
     /// The first generation.
     ///
     /// # Errors
-    /// A shape that no genotype can have, as an invalid parameter `inputs`.
+    /// A shape that no genotype can have, as an invalid parameter `inputs`, and [`Population::check_memory`].
     pub fn new(
         parameters: Parameters,
         encoding: impl Into<Encoding>,
@@ -151,11 +155,25 @@ impl Population {
             let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
             Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
         };
+        let invalid =
+            |error: GenotypeError| ParameterError::Invalid { name: "inputs", expected: error.to_string() };
+        Population::check_memory(&parameters, &*bear(0).map_err(invalid)?)?;
         let genotypes: Result<Vec<_>, _> =
             (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(bear).collect();
-        let genotypes = genotypes
-            .map_err(|error| ParameterError::Invalid { name: "inputs", expected: error.to_string() })?;
-        Ok(Population::with_genotypes(parameters, encoding, seed, genotypes))
+        Ok(Population::with_genotypes(parameters, encoding, seed, genotypes.map_err(invalid)?))
+    }
+
+    /// Whether there is memory for two generations of genotypes like this one, and for their tuning.
+    ///
+    /// # Errors
+    /// The size of the population, with the bytes that it would take.
+    pub fn check_memory(parameters: &Parameters, like: &Genotype) -> Result<(), ParameterError> {
+        let each = 2 * (like.bytes() + BESIDE) + tuning::bytes(parameters, like);
+        memory::allow(memory::product(&[parameters.population as usize, each])).map_err(|error| {
+            let (nodes, connections) = (like.nodes().len(), like.connections().len());
+            let like = format!("networks of {nodes} nodes and {connections} connections");
+            ParameterError::Invalid { name: "population", expected: format!("fewer: of {like} {error}") }
+        })
     }
 
     /// A first generation that descends from given genotypes: each of them as it is, then mutated copies of them in turn
@@ -264,8 +282,8 @@ impl Population {
                 match leave.granted() {
                     false => None,
                     true if is_out(at) => Some(Outcome::Skipped),
-                    true => match self.score(genotype, task, &limits.until(leave, is_first)) {
-                        Ok(score) => Some(Outcome::from(score)),
+                    true => match self.outcome(genotype, task, &limits.until(leave, is_first)) {
+                        Ok(outcome) => Some(outcome),
                         Err(Stopped) if !leave.granted() => None,
                         Err(Stopped) => Some(if is_first { Outcome::Failed } else { Outcome::Skipped }),
                     },
@@ -301,18 +319,27 @@ impl Population {
         Evaluated::settle(self, tuning, solved).ok_or(halt)
     }
 
-    fn score(&self, genotype: &Genotype, task: &dyn Task, leave: &dyn Permission) -> Result<Score, Stopped> {
-        task.evaluate_on(&self.network(genotype, leave)?.runner(leave))
+    fn outcome(
+        &self,
+        genotype: &Genotype,
+        task: &dyn Task,
+        leave: &dyn Permission,
+    ) -> Result<Outcome, Stopped> {
+        let Some(network) = self.network(genotype, leave)? else { return Ok(Outcome::Failed) };
+        Ok(Outcome::from(task.evaluate_on(&network.runner(leave))?))
     }
 
     fn solves(&self, genotype: &Genotype, task: &dyn Task, leave: &dyn Permission) -> Result<bool, Stopped> {
-        Ok(task.trial_on(&self.network(genotype, leave)?.runner(leave))?.solved)
+        let Some(network) = self.network(genotype, leave)? else { return Ok(false) };
+        Ok(task.trial_on(&network.runner(leave))?.solved)
     }
 
-    fn network(&self, genotype: &Genotype, leave: &dyn Permission) -> Result<Network, Stopped> {
+    /// `None` where there is no memory for it.
+    fn network(&self, genotype: &Genotype, leave: &dyn Permission) -> Result<Option<Network>, Stopped> {
         match self.encoding.network(genotype, leave) {
             Err(SubstrateError::Stopped) => Err(Stopped),
-            network => Ok(network.expect("all genotypes here are of the encoding's shape")),
+            Err(SubstrateError::Memory(_)) => Ok(None),
+            network => Ok(Some(network.expect("all genotypes here are of the encoding's shape"))),
         }
     }
 

@@ -3,9 +3,11 @@
 use crate::crossover::crossover;
 use crate::genotype::Genotype;
 use crate::lineage::{Ancestor, Birth, WINDOW, cut};
+use crate::memory::{self, TooLarge};
 use crate::mutation::{Operators, mutate};
 use crate::parameters::Tuner;
 use crate::permission::Permission;
+use crate::population::BESIDE;
 use crate::population::{Evaluated, Population};
 use crate::rng::{Purpose, Stream};
 use crate::selection::{Brood, Lottery, broods, few_broods, outlived};
@@ -33,6 +35,15 @@ struct Child {
 }
 
 impl Evaluated {
+    /// Whether there is memory for another generation beside this one: of children that are as large, on average.
+    ///
+    /// # Errors
+    /// [`TooLarge`], with the bytes that the children would take.
+    pub fn check_memory(&self) -> Result<(), TooLarge> {
+        let genotypes = self.population().genotypes();
+        memory::allow(genotypes.iter().map(|genotype| (genotype.bytes() + BESIDE) as u64).sum())
+    }
+
     /// The next generation; `None` without leave to go on.
     pub fn next(&self, leave: &dyn Permission) -> Option<Population> {
         let old = &self.population;

@@ -15,6 +15,7 @@ pub use quadtree::Quadtree;
 
 use crate::genotype::{Genotype, GenotypeError, MAX_NODES};
 use crate::math::Activation;
+use crate::memory::{self, TooLarge};
 use crate::parameters::Parameters;
 use crate::permission::{self, Always, Permission};
 use crate::task::Shape;
@@ -32,6 +33,10 @@ pub const MAX_COORDINATE: f32 = 1.0e6;
 /// Pairs that a CPPN is asked for at most, by what they cost: of 9,150,625 (all of 55 by 55 points to all of as many) a network
 /// takes 1.5 s and 36 bytes a pair on a core of a Xeon, and the substrate 17 bytes a pair: 53 in all.
 pub const MAX_PAIRS: usize = 10_000_000;
+
+/// Bytes that a pair takes while a substrate is made, and while a network on it is.
+const IN_SUBSTRATE: usize = 53;
+const IN_NETWORK: usize = 60;
 
 /// What a substrate is made of. [`Plan::new`] has the defaults, [`Substrate::new`] checks it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,6 +146,7 @@ pub enum SubstrateError {
         pairs: usize,
     },
     Genotype(GenotypeError),
+    Memory(TooLarge),
     /// Leave was withdrawn.
     Stopped,
 }
@@ -176,12 +182,19 @@ impl fmt::Display for SubstrateError {
                  {MAX_PAIRS}, as each pair takes some 200 ns and 53 bytes"
             ),
             Genotype(error) => error.fmt(f),
+            Memory(error) => write!(f, "a smaller one was expected: {error}"),
             Stopped => permission::Stopped.fmt(f),
         }
     }
 }
 
 impl std::error::Error for SubstrateError {}
+
+impl From<TooLarge> for SubstrateError {
+    fn from(error: TooLarge) -> SubstrateError {
+        SubstrateError::Memory(error)
+    }
+}
 
 impl From<permission::Stopped> for SubstrateError {
     fn from(_: permission::Stopped) -> SubstrateError {
@@ -301,6 +314,7 @@ impl Substrate {
     /// [`SubstrateError::TooLarge`], which counts all pairs that could be connected.
     pub fn new(plan: Plan) -> Result<Substrate, SubstrateError> {
         plan.check()?;
+        memory::allow(memory::product(&[plan.size().1, IN_SUBSTRATE]))?;
         let layout = match &plan.hidden {
             Hidden::Placed { joins, .. } => Layout::Fixed(Wiring::of_layers(&plan, joins)?),
             Hidden::Found(quadtree) => Layout::Found(quadtree.clone()),
@@ -354,6 +368,7 @@ impl Substrate {
         if got != expected {
             return Err(SubstrateError::Cppn { expected, got });
         }
+        memory::allow(memory::product(&[self.pairs(), IN_NETWORK]))?;
         let oracle = Oracle::new(&self.plan, cppn, leave);
         match &self.layout {
             Layout::Fixed(wiring) => Ok(oracle.express(wiring)?),

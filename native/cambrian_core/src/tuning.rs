@@ -86,6 +86,25 @@ enum Method {
     CmaEs(CmaEs),
 }
 
+/// Weights beyond which CMA-ES is the separable one: the covariance of 500 takes 4 MB and half a second to decompose, that of
+/// a million would take 16 TB.
+const MOST_IN_FULL: usize = 500;
+
+/// About what the tuning of one of a generation of genotypes like this one takes in bytes, on average.
+pub(crate) fn bytes(p: &Parameters, like: &Genotype) -> usize {
+    let weights = like.connections().len() + like.nodes().len();
+    let own = match p.tuning {
+        Tuner::None => return 0,
+        Tuner::HillClimbing => 16 * weights,
+        Tuner::SepCmaEs => (64 + 12 * LAMBDA) * weights,
+        Tuner::CmaEs => (64 + 12 * LAMBDA) * weights + 16 * weights.min(MOST_IN_FULL).pow(2),
+    };
+    (f64::from(p.tuning_share) * (own + LAMBDA * like.bytes()) as f64) as usize
+}
+
+/// Points that CMA-ES asks for at once, of the largest genotypes.
+const LAMBDA: usize = 45;
+
 /// Searches that are worth another thread: a step of one takes some 10 µs.
 const GRAIN: usize = 16;
 
@@ -285,7 +304,10 @@ impl Method {
                 let nodes = tunable(&start.genotype, ages, p);
                 Some(Method::HillClimbing(HillClimbing::new(point, start.score.fitness, nodes, p)))
             }
-            Tuner::CmaEs => Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, false))),
+            Tuner::CmaEs => {
+                let separable = point.len() > MOST_IN_FULL;
+                Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, separable)))
+            }
             Tuner::SepCmaEs => Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, true))),
         }
     }

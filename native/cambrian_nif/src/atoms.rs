@@ -50,6 +50,7 @@ rustler::atoms! {
     incompatible,
     malformed,
     too_large,
+    not_enough_memory,
     unsupported_version,
     not_canonical,
     unknown_gene,

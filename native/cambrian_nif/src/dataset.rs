@@ -6,6 +6,7 @@ use crate::atoms;
 use crate::error::{bad_option, unknown_option};
 use crate::term::{binary, settings_of};
 use cambrian_core::math::LIMIT;
+use cambrian_core::memory;
 use cambrian_core::task::{self, Dataset, DatasetError, Label, Rows, Targets, Task};
 use rustler::types::ListIterator;
 use rustler::{Atom, Binary, Encoder, Env, Term};
@@ -67,8 +68,27 @@ fn data<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Data> {
     let validation = setting(env, settings, atoms::validation(), 0.0, shares, share)?;
     let seeds = "an integer from 0 to 2^64 - 1";
     let seed = setting(env, settings, atoms::seed(), 0, seeds, |term| term.decode().ok())?;
+    memory::allow(memory::product(&[size(inputs).saturating_add(size(targets_term)), COPIES]))
+        .map_err(|error| bad(env, &format!("data that take less memory: {error}")))?;
     let inputs = Reader { env, part: atoms::inputs() }.rows(inputs)?;
     Ok(Data { inputs, targets: targets(env, targets_term, kind)?, validation, seed })
+}
+
+/// What was read, what of it grows, and the part that is held back.
+const COPIES: usize = 3;
+
+/// About how many bytes the numbers of this will take: by its first row, as the others are to be like it.
+fn size(rows: Term) -> usize {
+    if let Ok((_, bytes)) = rows.decode::<(Term, Binary)>() {
+        return bytes.len();
+    }
+    let Ok(count) = rows.list_length() else { return 0 };
+    let first = rows.decode::<ListIterator>().ok().and_then(|mut rows| rows.next());
+    let width = |row: Term| match row.decode::<Binary>() {
+        Ok(bytes) => bytes.len(),
+        Err(_) => 4 * row.list_length().unwrap_or(1),
+    };
+    count.saturating_mul(first.map_or(0, width))
 }
 
 fn kind<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Atom> {

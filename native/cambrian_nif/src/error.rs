@@ -8,6 +8,7 @@ use cambrian_core::envelope::EnvelopeError;
 use cambrian_core::genotype::GenotypeError;
 use cambrian_core::identity::CertificateError;
 use cambrian_core::json::JsonError;
+use cambrian_core::memory::TooLarge;
 use cambrian_core::parameters::ParameterError;
 use cambrian_core::population::Refused;
 use cambrian_core::substrate::SubstrateError;
@@ -71,9 +72,15 @@ fn id(id: GenotypeId) -> Bytes {
     Bytes(id.to_vec())
 }
 
+/// `{error, {not_enough_memory, Wanted, Allowed}}`, both in bytes.
+pub fn memory(error: TooLarge) -> Error {
+    refuse((atoms::not_enough_memory(), error.wanted, error.allowed))
+}
+
 pub fn substrate(error: SubstrateError) -> Error {
     match error {
         SubstrateError::Genotype(error) => genotype(error),
+        SubstrateError::Memory(error) => memory(error),
         SubstrateError::Cppn { expected, got } if expected.inputs != got.inputs => {
             refuse((atoms::wrong_size(), atoms::inputs(), expected.inputs, got.inputs))
         }

@@ -12,6 +12,7 @@ mod genotype;
 mod governor;
 mod identity;
 mod job;
+mod memory;
 mod network;
 mod parameters;
 mod population;

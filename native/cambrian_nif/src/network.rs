@@ -6,6 +6,7 @@ use crate::scheduler::is_short;
 use crate::term::List;
 use crate::{atoms, either_scheduler, error};
 use cambrian_core::math::LIMIT;
+use cambrian_core::memory;
 use cambrian_core::network::{Network, Values};
 use rustler::types::ListIterator;
 use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
@@ -235,7 +236,10 @@ struct Batch {
 }
 
 impl Batch {
+    /// # Errors
+    /// Those of [`read`], and `{error, {not_enough_memory, Wanted, Allowed}}`, which counts the outputs as well.
     fn read(network: &Network, batch: Term) -> NifResult<Batch> {
+        allow(rows(network, batch), network.inputs() + network.outputs(), batch.is_list())?;
         let mut numbers = Vec::new();
         if let Ok(bytes) = batch.decode::<Binary>() {
             let length = words(&bytes)?.len();
@@ -256,6 +260,12 @@ impl Batch {
         }
         Ok(Batch { numbers, forms: Some(forms) })
     }
+}
+
+/// Whether there is memory for so many rows of numbers, here and as terms: in a list a number takes four words.
+fn allow(rows: usize, width: usize, as_lists: bool) -> NifResult<()> {
+    let each = if as_lists { size_of::<f32>() + 32 } else { 2 * size_of::<f32>() };
+    memory::allow(memory::product(&[rows, width, each])).map_err(error::memory)
 }
 
 /// The outputs of a batch, in the form of its inputs.
@@ -280,6 +290,7 @@ fn activate_many<'a>(
     List(inputs): Terms<'a>,
 ) -> NifResult<Term<'a>> {
     check_size(atoms::inputs(), networks.len(), inputs.len())?;
+    allow(1, networks.iter().map(|network| network.0.outputs()).sum(), true)?;
     let answers = networks.into_iter().zip(inputs).map(|(network, row)| activate(env, network, row));
     Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))
 }
@@ -293,6 +304,7 @@ fn step_many<'a>(
 ) -> NifResult<Term<'a>> {
     check_size(atoms::memory(), networks.len(), states.len())?;
     check_size(atoms::inputs(), networks.len(), inputs.len())?;
+    allow(1, networks.iter().map(|network| network.0.outputs() + network.0.memory()).sum(), true)?;
     let steps = networks.into_iter().zip(states).zip(inputs);
     let answers = steps.map(|((network, state), row)| step(env, network, state, row));
     Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))

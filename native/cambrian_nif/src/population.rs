@@ -4,7 +4,7 @@ use crate::genotype::{GenotypeArc, wrap};
 use crate::job::{self, Job};
 use crate::scheduler::is_short;
 use crate::substrate::{self, SubstrateArc};
-use crate::task::{TaskArc, TrialTerm};
+use crate::task::{Fitness, TaskArc, TrialTerm};
 use crate::term::{List, binary};
 use crate::{atoms, error, network, parameters, task};
 use cambrian_core::checkpoint::{self, CheckpointError};
@@ -12,12 +12,13 @@ use cambrian_core::choice::Choice;
 use cambrian_core::codec::{self, GenotypeId};
 use cambrian_core::encoding::Encoding;
 use cambrian_core::lineage::Birth;
+use cambrian_core::memory::TooLarge;
 use cambrian_core::migration::Migration;
 use cambrian_core::network::Network;
 use cambrian_core::permission::{Always, Permission};
 use cambrian_core::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
 use cambrian_core::substrate::SubstrateError;
-use cambrian_core::task::{Outcome, Score, Shape};
+use cambrian_core::task::{Outcome, Score, Shape, Trial};
 use cambrian_core::tuning::Tuning;
 use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
@@ -68,6 +69,9 @@ fn population_new(
 ) -> NifResult<(Atom, PopulationArc)> {
     let encoding = encoding(encoded)?;
     let p = parameters::read(changes, encoding.parameters(task::parameters(task)?))?;
+    if let Some(first) = founders.0.first() {
+        Population::check_memory(&p, &first.0).map_err(|error| error::parameter(error, changes))?;
+    }
     let founders: Vec<_> = founders.0.iter().map(|founder| Arc::clone(&founder.0)).collect();
     let population = if founders.is_empty() {
         let population = job::install(|| Population::new(p, encoding, seed))?;
@@ -201,10 +205,28 @@ fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
     Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated))))
 }
 
-/// `{Tag, {ok, Population}}`
+/// The next generation, or why there is none.
+enum Next {
+    Bred(PopulationArc),
+    TooLarge(TooLarge),
+}
+
+impl Encoder for Next {
+    fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
+        match self {
+            Next::Bred(population) => population.encode(env),
+            Next::TooLarge(error) => (atoms::not_enough_memory(), error.wanted, error.allowed).encode(env),
+        }
+    }
+}
+
+/// `{Tag, {ok, Population | {not_enough_memory, Wanted, Allowed}}}`
 #[rustler::nif]
 fn population_next<'a>(env: Env<'a>, tag: Term<'a>, evaluated: EvaluatedArc) -> NifResult<ResourceArc<Job>> {
-    job::post(env, tag, move |leave| Some(ResourceArc::new(PopulationResource(evaluated.0.next(leave)?))))
+    job::post(env, tag, move |leave| match evaluated.0.check_memory() {
+        Ok(()) => Some(Next::Bred(ResourceArc::new(PopulationResource(evaluated.0.next(leave)?)))),
+        Err(error) => Some(Next::TooLarge(error)),
+    })
 }
 
 #[rustler::nif(schedule = "DirtyCpu")]
@@ -261,7 +283,7 @@ fn check(population: &PopulationArc, task: &TaskArc, genotypes: &[GenotypeArc]) 
     }
 }
 
-/// `{Tag, {ok, Network}}`, the long way of [`population_network`].
+/// `{Tag, {ok, {ok, Network} | {error, Reason}}}`, the long way of [`population_network`].
 #[rustler::nif]
 fn population_network_job<'a>(
     env: Env<'a>,
@@ -270,7 +292,10 @@ fn population_network_job<'a>(
     genotype: GenotypeArc,
 ) -> NifResult<ResourceArc<Job>> {
     substrate::check(population.0.encoding(), &genotype)?;
-    job::post(env, tag, move |leave| network_of(&population, &genotype, leave).ok().map(network::wrap))
+    job::post(env, tag, move |leave| match network_of(&population, &genotype, leave) {
+        Err(SubstrateError::Stopped) => None,
+        network => Some(substrate::Answer(network.map(network::wrap))),
+    })
 }
 
 /// The task's trial of a genotype of this population: `{Tag, {ok, #{solved, facts}}}`, as `task_trial`.
@@ -284,8 +309,13 @@ fn population_trial<'a>(
 ) -> NifResult<ResourceArc<Job>> {
     check(&population, &task, std::slice::from_ref(&genotype))?;
     job::post(env, tag, move |leave| {
-        let network = network_of(&population, &genotype, leave).ok()?;
-        task.0.trial_on(&network.runner(leave)).ok().map(TrialTerm)
+        let trial = match network_of(&population, &genotype, leave) {
+            Err(SubstrateError::Stopped) => return None,
+            // as one whose evaluation has failed, of whom nobody knows more
+            Err(_) => Trial::new(false, Vec::new()),
+            Ok(network) => task.0.trial_on(&network.runner(leave)).ok()?,
+        };
+        Some(TrialTerm(trial))
     })
 }
 
@@ -300,9 +330,10 @@ fn population_examine<'a>(
 ) -> NifResult<ResourceArc<Job>> {
     check(&population, &task, &genotypes.0)?;
     job::post(env, tag, move |leave| {
-        let one = |genotype: &GenotypeArc| {
-            let network = network_of(&population, genotype, leave).ok()?;
-            task::fitness(&*task.0, &network, leave).ok()
+        let one = |genotype: &GenotypeArc| match network_of(&population, genotype, leave) {
+            Err(SubstrateError::Stopped) => None,
+            Err(_) => Some(Fitness(None)),
+            Ok(network) => task::fitness(&*task.0, &network, leave).ok(),
         };
         genotypes.0.iter().map(one).collect::<Option<Vec<_>>>()
     })

@@ -168,12 +168,12 @@ fn substrate_express_job<'a>(
 }
 
 /// What a call that is not posted would answer.
-struct Answer(Result<GenotypeArc, SubstrateError>);
+pub struct Answer<T>(pub Result<T, SubstrateError>);
 
-impl Encoder for Answer {
+impl<T: Encoder> Encoder for Answer<T> {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         match &self.0 {
-            Ok(genotype) => (atoms::ok(), genotype).encode(env),
+            Ok(made) => (atoms::ok(), made).encode(env),
             Err(reason) => match error::substrate(*reason) {
                 Error::Term(reason) => (atoms::error(), reason.encode(env)).encode(env),
                 _ => atoms::error().encode(env),

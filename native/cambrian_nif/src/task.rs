@@ -113,7 +113,7 @@ fn shape(network: &NetworkArc) -> Shape {
 }
 
 /// A number, or `failed`.
-pub struct Fitness(Option<f64>);
+pub struct Fitness(pub Option<f64>);
 
 impl Encoder for Fitness {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {

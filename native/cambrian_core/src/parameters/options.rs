@@ -29,7 +29,7 @@ choices! {
         None = "none",
         /// Random hill climbing, as DXNN does it.
         HillClimbing = "hill_climbing",
-        /// [`CmaEs`](Tuner::CmaEs) with the whole covariance matrix.
+        /// [`CmaEs`](Tuner::CmaEs) with the whole covariance matrix, of up to 500 weights; of more, as `sep_cma_es`.
         CmaEs = "cma_es",
         /// [`CmaEs`](Tuner::CmaEs) with the diagonal alone, for hundreds of weights and more.
         SepCmaEs = "sep_cma_es",

@@ -1,0 +1,150 @@
+-module(cambrian_memory_tests).
+-include_lib("eunit/include/eunit.hrl").
+-export([extremes/0, a_population_outgrows_its_memory/0]).
+
+%% Sizes that are each within what is documented, and whose product no machine has. The VM that is asked for them has little
+%% address space, so that it would end where memory is taken before it is asked for.
+-define(KIB, 4_000_000).
+
+%% How a call in another VM ends.
+in_another_vm(Call) ->
+    Erl = filename:join([code:root_dir(), "bin", "erl"]),
+    Ebins = lists:append([["-pa", filename:dirname(code:which(Module))] || Module <- [cambrian, ?MODULE]]),
+    Args = Ebins ++ ["+MIscs", "64", "-noshell", "-eval", lists:flatten(io_lib:format("~ts, halt(0).", [Call]))],
+    Limited = io_lib:format("ulimit -v ~b && exec \"$@\"", [?KIB]),
+    Port = open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", lists:flatten(Limited), "sh", Erl | Args]}, exit_status,
+                                                     stderr_to_stdout, binary]),
+    ended(Port, []).
+
+ended(Port, Said) ->
+    receive
+        {Port, {data, Bytes}} -> ended(Port, [Said, Bytes]);
+        {Port, {exit_status, Status}} -> {Status, unicode:characters_to_binary(Said)}
+    end.
+
+the_vm_survives_test_() ->
+    case os:type() of
+        {unix, linux} -> {timeout, 300, fun() -> ?assertEqual({0, <<"all answered">>}, in_another_vm("cambrian_memory_tests:extremes()")) end};
+        _ -> {"skipped: no limit of the address space", []}
+    end.
+
+%% Each is refused with its bytes; what is said otherwise is on the screen of the test that fails.
+extremes() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Wrong = [{Name, Answer} || {Name, Call, IsRight} <- calls(), Answer <- [Call()], not IsRight(Answer)],
+    case Wrong of
+        [] -> io:format("all answered");
+        _ -> io:format("~0tP", [Wrong, 100])
+    end.
+
+calls() ->
+    Wide = network(#{inputs => 1, outputs => 10_000}),
+    Rows = <<0:(8 * 8_000_000)>>,
+    Short = [[0] || _ <- lists:seq(1, 100_000)],
+    Deep = cambrian_network:compile(delayed(10_000)),
+    [{batch, fun() -> cambrian_network:activate_batch(Wide, Rows) end, fun is_refused/1},
+     {batch_of_lists, fun() -> cambrian_network:activate_batch(Wide, Short) end, fun is_refused/1},
+     {many, fun() -> cambrian_network:activate_many(lists:duplicate(100_000, Wide), Short) end, fun is_refused/1},
+     {many_steps, fun() ->
+          State = cambrian_network:initial_state(Deep),
+          cambrian_network:step_many(lists:duplicate(100_000, Deep), lists:duplicate(100_000, State), Short)
+      end, fun is_refused/1},
+     {population, fun() -> population(#{population => 1_000_000, inputs => 10_000, outputs => 100}) end, fun is_refused/1},
+     {population_from, fun() ->
+          {ok, Founder} = cambrian_genotype:new(#{inputs => 1000, outputs => 1000}, 1),
+          population(#{population => 1_000_000, inputs => 1000, outputs => 1000, from => Founder})
+      end, fun is_refused/1},
+     {tuning, fun() ->
+          population(#{population => 100_000, inputs => 100, outputs => 10, params => #{tuning => cma_es, tuning_share => 1.0}})
+      end, fun is_refused/1},
+     {tuning_of_a_large_one, fun() ->
+          population(#{population => 2, inputs => 100, outputs => 300, generations => 1,
+                       params => #{tuning => cma_es, tuning_budget => 100}})
+      end, fun is_answered/1},
+     {substrate, fun() ->
+          Points = cambrian_substrate:grid([56, 56]),
+          cambrian_substrate:new(#{inputs => Points, outputs => Points})
+      end, fun is_answered/1},
+     {substrates, fun() -> substrates([]) end, fun is_refused/1},
+     {dataset, fun() ->
+          Data = #{inputs => {10_000, binary:copy(<<0:32>>, 100_000_000)}, targets => {1, <<0:(32 * 10_000)>>}},
+          cambrian_task:prepare({dataset, Data}, #{})
+      end, fun is_refused/1},
+     {genotype, fun() -> cambrian_genotype:new(#{inputs => 10_000, outputs => 10_000}, 1) end, fun is_answered/1},
+     {outputs_of_a_dataset, fun() ->
+          Data = #{inputs => {1, <<0:(32 * 70_000)>>}, targets => [Row rem 10_000 || Row <- lists:seq(1, 70_000)],
+                   kind => classification},
+          cambrian_task:evaluate({dataset, Data}, Wide, #{timeout => infinity})
+      end, fun is_answered/1}].
+
+network(Options) ->
+    {ok, Genotype} = cambrian_genotype:new(Options, 1),
+    cambrian_network:compile(Genotype).
+
+%% Nodes that remember 64 numbers each.
+delayed(Count) ->
+    {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
+    #{nodes := Nodes, connections := Connections} = Map = cambrian_genotype:to_map(Genotype),
+    #{id := Output} = lists:last(Nodes),
+    Slow = [#{id => Id, layer => 1 bsl 62, dynamics => delay, time_constant => 64.0} || Id <- lists:seq(1, Count)],
+    Links = [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- lists:seq(1, Count)],
+    {ok, Deep} = cambrian_genotype:from_map(Map#{nodes := Nodes ++ Slow, connections := Connections ++ Links}),
+    Deep.
+
+population(Options) ->
+    cambrian:evolve(fun(_) -> 1.0 end, maps:merge(#{seed => 1, generations => 1}, Options)).
+
+%% As many as there is memory for.
+substrates(Kept) when length(Kept) < 100 ->
+    Points = cambrian_substrate:grid([55, 55]),
+    case cambrian_substrate:new(#{inputs => Points, outputs => Points}) of
+        {ok, Substrate} -> substrates([Substrate | Kept]);
+        Error -> Error
+    end;
+substrates(_) -> all_of_them.
+
+is_refused({error, {not_enough_memory, Wanted, Allowed}}) -> Wanted > Allowed;
+is_refused({error, {invalid_parameter, {population, _, Expected}}}) -> says_bytes(Expected);
+is_refused({error, {bad_dataset, Expected}}) -> says_bytes(Expected);
+is_refused(_) -> false.
+
+says_bytes(Text) -> re:run(Text, "would take \\d+ bytes, of which \\d+ are allowed", [{capture, none}]) =:= match.
+
+is_answered({ok, _}) -> true;
+is_answered({error, _}) -> true;
+is_answered(_) -> false.
+
+%% Half of what bounds the process, unless the application says otherwise.
+the_limit_is_the_applications_test_() -> {timeout, 120, fun the_limit_is_the_applications/0}.
+
+the_limit_is_the_applications() ->
+    Found = cambrian_nif:memory_limit(),
+    try
+        ok = cambrian_nif:memory_set_limit(1_000_000_000),
+        Wide = network(#{inputs => 1, outputs => 10_000}),
+        ?assertEqual({error, {not_enough_memory, 2 * 4 * 10_001 * 100_000, 1_000_000_000}},
+                     cambrian_network:activate_batch(Wide, <<0:(32 * 100_000)>>))
+    after
+        ok = cambrian_nif:memory_set_limit(Found)
+    end,
+    ?assertMatch({Status, Said} when Status =/= 0 andalso byte_size(Said) > 0,
+                 in_another_vm("ok = application:load(cambrian), ok = application:set_env(cambrian, memory_limit, 0), "
+                               "{ok, _} = application:ensure_all_started(cambrian)")).
+
+%% A population that outgrows what is allowed ends its run with the reason, and the VM goes on.
+a_population_outgrows_its_memory_test_() -> {timeout, 120, fun a_population_outgrows_its_memory/0}.
+
+a_population_outgrows_its_memory() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Found = cambrian_nif:memory_limit(),
+    {ok, P} = cambrian_population:start(#{task => 'xor', population => 5000, seed => 1, target => 99}),
+    try
+        {ok, _} = cambrian_population:step(P, 1),
+        ok = cambrian_nif:memory_set_limit(2_000_000),
+        ?assertMatch({error, {not_enough_memory, Wanted, 2_000_000}} when Wanted > 2_000_000, cambrian_population:step(P, 1)),
+        ok = cambrian_nif:memory_set_limit(Found),
+        ?assertMatch({ok, #{generation := 1}}, cambrian_population:step(P, 1))
+    after
+        ok = cambrian_nif:memory_set_limit(Found),
+        cambrian_population:stop(P)
+    end.
