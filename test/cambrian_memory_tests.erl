@@ -1,6 +1,6 @@
 -module(cambrian_memory_tests).
 -include_lib("eunit/include/eunit.hrl").
--export([extremes/0]).
+-export([extremes/0, a_population_outgrows_its_memory/0]).
 
 %% Sizes that are each within what is documented, and whose product no machine has. The VM that is asked for them has little
 %% address space, so that it would end where memory is taken before it is asked for.
@@ -115,7 +115,9 @@ is_answered({error, _}) -> true;
 is_answered(_) -> false.
 
 %% Half of what bounds the process, unless the application says otherwise.
-the_limit_is_the_applications_test() ->
+the_limit_is_the_applications_test_() -> {timeout, 120, fun the_limit_is_the_applications/0}.
+
+the_limit_is_the_applications() ->
     Found = cambrian_nif:memory_limit(),
     try
         ok = cambrian_nif:memory_set_limit(1_000_000_000),
@@ -130,7 +132,9 @@ the_limit_is_the_applications_test() ->
                                "{ok, _} = application:ensure_all_started(cambrian)")).
 
 %% A population that outgrows what is allowed ends its run with the reason, and the VM goes on.
-a_population_outgrows_its_memory_test() ->
+a_population_outgrows_its_memory_test_() -> {timeout, 120, fun a_population_outgrows_its_memory/0}.
+
+a_population_outgrows_its_memory() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Found = cambrian_nif:memory_limit(),
     {ok, P} = cambrian_population:start(#{task => 'xor', population => 5000, seed => 1, target => 99}),

@@ -60,6 +60,8 @@ defmodule Cambrian.Network do
       `{nil, 2}` and `{4, 3}`, where `nil` may be any number.
     * `{:error, {:wrong_size, :outputs, expected, got}}` for networks that do not have as many
       outputs as the first of them, where these are to be one tensor.
+    * `{:error, {:not_enough_memory, wanted, allowed}}`, in bytes, of a batch or of many networks: the
+      application's `memory_limit` says what is allowed
     * `{:error, {:out_of_range, :inputs | :memory | :reward}}`
     * `ArgumentError` for what are no numbers, or a binary that is not a multiple of 4 bytes.
   """
@@ -88,6 +90,7 @@ defmodule Cambrian.Network do
   @type error ::
           {:error,
            {:wrong_size, :inputs | :memory | :outputs, expected :: size, got :: size}
+           | {:not_enough_memory, wanted :: pos_integer, allowed :: pos_integer}
            | {:out_of_range, :inputs | :memory | :reward}}
 
   @doc """
