@@ -252,6 +252,20 @@ a_closed_realm_refuses_everything_test_() ->
         ?assertEqual(2, length(filelib:wildcard(filename:join(place(Dir), "*.torn"))))
     end).
 
+%% Many who ask first, at once, ask the same process.
+all_ask_one_process_test_() ->
+    with_data_dir(fun(_) ->
+        [begin
+             Realm = integer_to_binary(N),
+             Self = self(),
+             Askers = [spawn_link(fun() -> receive go -> Self ! {opened, cambrian_trust:open(Realm, #{})} end end)
+                       || _ <- lists:seq(1, 20)],
+             [Asker ! go || Asker <- Askers],
+             ?assertEqual([ok], lists:usort([receive {opened, Opened} -> Opened end || _ <- Askers]))
+         end || N <- lists:seq(1, 50)],
+        ?assertEqual(50, proplists:get_value(active, supervisor:count_children(cambrian_realms)))
+    end).
+
 %%% ---- a process a realm ------------------------------------------------------------------
 
 %% One that is stopped holds up nobody but who asks of it, and one that crashes loses no ban, no subscriber, and no other's.

@@ -45,7 +45,7 @@
 %% A subscriber that does not read loses events, and not the VM its memory.
 -define(MAX_QUEUE, 1000).
 
--spec start_link(binary()) -> {ok, pid()} | {error, {already_started, pid()}}.
+-spec start_link(binary()) -> {ok, pid()} | {error, {shutdown, {already_started, pid()}}}.
 start_link(Name) -> gen_server:start_link(?MODULE, Name, []).
 
 %% @doc The answer of a realm that is closed: nothing comes in, and nothing is spread.
@@ -249,8 +249,8 @@ request({failed, Origin}, Now, #state{realm = Realm} = State) ->
     {ok, case When of none -> later; _ -> When end, Told};
 request({accepted, Origin}, _Now, #state{realm = Realm} = State) ->
     {ok, later, State#state{realm = cambrian_realm:accepted(Origin, Realm)}};
-request({What, {key, <<_:11/binary>> = Short}}, Now, State) when What =:= unban ->
-    of_name(Short, fun(Key) -> request({What, {key, Key}}, Now, State) end, State);
+request({unban, {key, <<_:11/binary>> = Short}}, Now, State) ->
+    of_name(Short, fun(Key) -> request({unban, {key, Key}}, Now, State) end, State);
 request({ban, {key, <<_:11/binary>> = Short}, Reason}, Now, State) ->
     of_name(Short, fun(Key) -> request({ban, {key, Key}, Reason}, Now, State) end, State);
 request({ban, Subject, Reason}, Now, #state{realm = Realm} = State) ->

@@ -46,7 +46,8 @@ start(Name) ->
         {ok, _} = Found -> Found;
         none ->
             case supervisor:start_child(?MODULE, [Name]) of
-                {error, {already_started, Pid}} -> {ok, Pid};
+                %% somebody else was quicker
+                {error, {shutdown, {already_started, Pid}}} -> {ok, Pid};
                 {ok, _} = Started -> Started
             end
     end.
