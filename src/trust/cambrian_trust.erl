@@ -205,7 +205,7 @@ follow(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
 
 %% @doc Takes a charter of the realm ({@link cambrian_charter}), which the owners of the realm and those that it names must have
 %% signed: from now on it says who owns the realm and what is revoked. {@link cambrian_bridge:publish_charter/1} tells others
-%% at once; a bridge that runs tells them within a minute.
+%% at once; given here, it is told when a bridge next tells of charters, within a quarter of an hour.
 %%
 %% ```
 %% 1> Owner = cambrian_identity:public_key(<<1:256>>).
@@ -458,7 +458,7 @@ request({follow, #{old := Old} = Succession}, Now, Name, #open{realm = Realm} = 
 request({amend, Bytes, Charter}, Now, Name, #open{realm = Realm} = Open) ->
     case cambrian_realm:amend(Bytes, Charter, Now, Realm) of
         {ok, Moved} -> {ok, soon, tell(amended, Charter, Now, Name, Open#open{realm = Moved})};
-        {error, Reason} -> refuse(Reason, #{}, Now, Name, Open#open{realm = cambrian_realm:refused(Reason, Realm)});
+        {{error, Reason}, Realm} -> refuse(Reason, #{}, Now, Name, Open#open{realm = cambrian_realm:refused(Reason, Realm)});
         {Age, Realm} -> {Age, Open}
     end;
 request({checked, Origin, Claimed, Measured}, Now, Name, #open{realm = Realm} = Open) ->
