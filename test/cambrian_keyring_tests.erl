@@ -222,7 +222,10 @@ charters_are_metered_test() ->
                           end, realm({signed_by, key(1)}), Forged),
     ?assertEqual(20, Count()),
     ?assertMatch(#{refused := #{bad_signature := 20, rate_limited := 179}}, cambrian_realm:report(Flooded)),
-    ?assertMatch({ok, _}, amend(Good, Now + 1000, Flooded)).
+    ?assertMatch({ok, _}, amend(Good, Now + 1000, Flooded)),
+    %% the last for which there is time counts
+    Almost = lists:foldl(fun(Bytes, R) -> element(2, amend(Bytes, Now, R)) end, realm({signed_by, key(1)}), lists:sublist(Forged, 19)),
+    ?assertMatch({ok, _}, amend(Good, Now, Almost)).
 
 %% By the charters that are told, who knows only the first owners finds the last, and after so many changes not.
 a_chain_of_owners_test() ->
@@ -301,6 +304,10 @@ a_flood_of_successions_test_() ->
              ?assertEqual(retired_key, refusal(1, undefined, Later, R)),
              ?assertEqual(retired_key, refusal(3, undefined, Later, followed(3, 4, Later, R)))
          end || R <- [Full, restarted(Full)]],
+        %% to look for room has its budget as well
+        [Less, More] = [reductions(fun() -> lists:foldl(fun(Bytes, R) -> element(2, follow(Bytes, Later, R)) end, Start, lists:sublist(Flood, 1000)) end)
+                        || Start <- [Realm, Full]],
+        ?assertEqual({Less, More, true}, {Less, More, More < 2 * Less}),
         %% a month later there is room again
         ?assertMatch({ok, _}, follow(cambrian_identity:succession(secret(5), secret(6)), Later + 31 * ?DAY, Full))
     end}.
@@ -347,11 +354,13 @@ an_heir_is_one_look_test() ->
          ?assertEqual({First, Last, true}, {First, Last, First < 2 * Last})
      end || Order <- [Links, lists:reverse(Links), [Link || {_, Link} <- lists:sort([{rand:uniform(), Link} || Link <- Links])]]].
 
-%% In reductions.
 cost(Fun) ->
     Repeat = fun Repeat(0) -> ok; Repeat(N) -> _ = Fun(), Repeat(N - 1) end,
+    reductions(fun() -> Repeat(10_000) end).
+
+reductions(Fun) ->
     {reductions, Before} = process_info(self(), reductions),
-    Repeat(10_000),
+    _ = Fun(),
     {reductions, After} = process_info(self(), reductions),
     After - Before.
 
@@ -367,6 +376,8 @@ a_long_chain_forgets_its_own_oldest_test() ->
          #{retired := Retired} = cambrian_realm:report(Realm),
          ?assertEqual(100, map_size(Retired)),
          ?assertEqual(Kept, is_map_key(<<1:256>>, Retired)),
+         %% whom it forgets may not publish again where that takes leave
+         ?assertEqual([not Kept, true], [cambrian_realm:is_heard(<<N:256>>, 0, Realm) || N <- [120, 251]]),
          [?assertEqual(<<251:256>>, cambrian_realm:heir(<<N:256>>, R)) || R <- [Realm, restarted(Realm)], N <- lists:seq(200, 251) ++ [1 || Kept]]
      end || {Realm, Kept} <- [{Chain(realm(open)), false}, {Chain(realm({keys, [<<1:256>>]})), true}, {Chain(realm({signed_by, <<1:256>>})), true}]].
 

@@ -149,8 +149,8 @@ defmodule Cambrian.Trust do
   Takes a charter of the realm, which the owners of the realm and those that it names must have signed:
   from now on it says who owns the realm and what is revoked.
 
-  `Cambrian.Bridge.publish_charter/1` tells others at once; a bridge that runs tells them within a
-  minute.
+  `Cambrian.Bridge.publish_charter/1` tells others at once; given here, it is told when a bridge next
+  tells of charters, within a quarter of an hour.
 
       iex> owner = Cambrian.Identity.public_key(<<1::256>>)
       iex> realm = "org.example.docs.amend"

@@ -1,9 +1,10 @@
 %% @private
 %% What travels in a realm beside envelopes and successions, as bytes: `docs/wire-format.md'.
 %%
-%% On the topic: charters are what the owners of the realm signed, told by everybody; an announcement is a record, freshly signed by whoever holds a genotype and measured it, and where to
-%% ask for its genes; a heartbeat says who is there and where. By call: a request names a genotype and what the asker
-%% holds already; its answer is a difference to one of these, or the whole.
+%% On the topic: charters are what the owners of the realm signed, told by everybody; an announcement is a record, freshly
+%% signed by whoever holds a genotype and measured it, and where to ask for its genes; a heartbeat says who is there and
+%% where. By call: a request names a genotype and what the asker holds already; its answer is a difference to one of these, or
+%% the whole.
 -module(cambrian_message).
 
 -export([kind/1, charters/1, announcement/3, heartbeat/4, read_heartbeat/2, is_genuine/3, request/2, read_request/1, ping/0,

@@ -11,7 +11,7 @@
 -module(cambrian_keyring).
 
 -export([new/1, configure/2, is_capability/1, is_owner/2, is_listed/2, heir/2, is_retired/2, keys/1, retired/1,
-         may_follow/4, follow/4, permits/4, may_amend/4, amend/3, owners/1, charters/1, save/1, restore/2]).
+         may_follow/4, follow/4, permits/4, may_amend/4, amend/5, owners/1, charters/1, save/1, restore/2]).
 -export_type([keyring/0, capability/0, owners/0]).
 
 -type key() :: cambrian_identity:key().
@@ -21,7 +21,7 @@
 -type is_banned() :: fun((key()) -> boolean()).
 
 -record(keyring, {successions :: cambrian_successions:successions(),
-                  %% of a list of keys those of the list, and these with their heirs
+                  %% of a list of keys those of the list, and those that speak for them
                   listed = #{} :: #{key() => listed}, members = #{} :: #{key() => member},
                   %% as the options name them; now; and before the charter that counts
                   first = none :: none | owners(), owners = none :: none | owners(), before = none :: none | owners(),
@@ -123,9 +123,10 @@ is_named(#keyring{listed = Listed} = Keyring) ->
 %%% ---- successions ------------------------------------------------------------------------
 
 %% @doc Whether a certificate of succession should be verified. `known', if it is already followed; what the old key is
-%% here: one of a closed realm, or one that earned a name, is `known', others are strangers to an open realm.
+%% here: one of a closed realm, or one that earned a name, is `known', others are strangers to an open realm. To look for room
+%% costs as well, and counts whether there is any or not.
 -spec may_follow({Old :: key(), New :: key()}, known | stranger | not_permitted, Now :: integer(), keyring()) ->
-          {ok | known, keyring()} | {error, Reason :: atom()}.
+          {ok | known | {error, Reason :: atom()}, keyring()}.
 may_follow({Old, _} = Pair, Who, Now, #keyring{successions = Successions} = Keyring) ->
     case fits(Pair, Who, Keyring) of
         ok ->
@@ -134,12 +135,12 @@ may_follow({Old, _} = Pair, Who, Now, #keyring{successions = Successions} = Keyr
                 {ok, Counted} ->
                     case cambrian_successions:has_room(Who =:= known, Now, is_named(Keyring), Successions) of
                         true -> {ok, Counted};
-                        false -> {error, too_many_successions}
+                        false -> {{error, too_many_successions}, Counted}
                     end;
-                Error -> Error
+                Error -> {Error, Keyring}
             end;
         known -> {known, Keyring};
-        Reason -> {error, Reason}
+        Reason -> {{error, Reason}, Keyring}
     end.
 
 fits({Old, New}, Who, #keyring{successions = Successions} = Keyring) ->
@@ -153,20 +154,21 @@ fits({Old, New}, Who, #keyring{successions = Successions} = Keyring) ->
 
 %% @doc From now on the new key speaks for the old one. Certificates may come in any order.
 -spec follow({Old :: key(), New :: key()}, known | stranger | not_permitted, Now :: integer(), keyring()) ->
-          {ok | known, keyring()} | {error, Reason :: atom()}.
+          {ok | known | {error, Reason :: atom()}, keyring()}.
 follow(Pair, Who, Now, #keyring{successions = Successions} = Keyring) ->
     case fits(Pair, Who, Keyring) of
         ok ->
             case cambrian_successions:add(Pair, Who =:= known, Now, is_named(Keyring), Successions) of
                 {ok, Added} -> {ok, with_member(Pair, Keyring#keyring{successions = Added})};
-                Error -> Error
+                Error -> {Error, Keyring}
             end;
         known -> {known, Keyring};
-        Reason -> {error, Reason}
+        Reason -> {{error, Reason}, Keyring}
     end.
 
+%% The old key is none any more, also when it is forgotten that it is retired.
 with_member({Old, New}, #keyring{members = Members} = Keyring) when is_map_key(Old, Members) ->
-    Keyring#keyring{members = Members#{heir(New, Keyring) => member}};
+    Keyring#keyring{members = (maps:remove(Old, Members))#{heir(New, Keyring) => member}};
 with_member(_Pair, Keyring) -> Keyring.
 
 %% Signatures cost: no more than so many a second for whoever has this budget.
@@ -227,13 +229,19 @@ unbacked(By, Good, Speakers, IsBanned, Keyring) ->
 
 %% @doc Whether a charter, taken at its word, should be verified, or is the `same' as ours, or `older' than that.
 -spec may_amend(cambrian_charter:charter(), {Realm :: binary(), Now :: integer()}, is_banned(), keyring()) ->
-          {ok | same | older, keyring()} | {error, Reason :: atom()}.
+          {ok | same | older | {error, Reason :: atom()}, keyring()}.
 may_amend(Charter, {Realm, Now}, IsBanned, Keyring) ->
     case counts(Charter, Realm, Now, IsBanned, Keyring) of
-        ok -> verifies(charter, ?MAX_CHARTERS, Now, Keyring);
-        Age when Age =:= same; Age =:= older -> {Age, Keyring};
-        Reason -> {error, Reason}
+        ok ->
+            case verifies(charter, ?MAX_CHARTERS, Now, Keyring) of
+                {ok, Counted} -> {ok, Counted};
+                Error -> {Error, Keyring}
+            end;
+        No -> {unless_age(No), Keyring}
     end.
+
+unless_age(Age) when Age =:= same; Age =:= older -> Age;
+unless_age(Reason) -> {error, Reason}.
 
 counts(_Charter, _Realm, _Now, _IsBanned, #keyring{owners = none}) -> not_permitted;
 counts(#{realm := Realm} = Charter, Realm, Now, IsBanned, #keyring{charter = Ours, owners = Owners, before = Before} = Keyring) ->
@@ -259,12 +267,15 @@ backed_by_both(#{by := By} = Charter, Owners, IsBanned, Keyring) ->
         Reason -> Reason
     end.
 
-%% @doc What {@link may_amend/4} let through, once its signatures held.
--spec amend(cambrian_charter:charter(), Bytes :: binary(), keyring()) -> keyring().
-amend(Charter, Bytes, #keyring{charter = Ours, owners = Owners, before = Before} = Keyring) ->
-    case age(Charter, Ours) of
-        newer -> adopt(Charter, Owners, changes(Keyring) ++ [Bytes], Keyring);
-        instead -> adopt(Charter, Before, lists:droplast(Keyring#keyring.charters) ++ [Bytes], Keyring)
+%% @doc What {@link may_amend/4} let through, once its signatures held; asked anew, as another may have been faster.
+-spec amend(cambrian_charter:charter(), Bytes :: binary(), {Realm :: binary(), Now :: integer()}, is_banned(), keyring()) ->
+          {ok | same | older | {error, Reason :: atom()}, keyring()}.
+amend(#{number := Number} = Charter, Bytes, {Realm, Now}, IsBanned, #keyring{owners = Owners, before = Before} = Keyring) ->
+    case {counts(Charter, Realm, Now, IsBanned, Keyring), Keyring} of
+        {ok, #keyring{charter = #{number := Number}, charters = Charters}} ->
+            {ok, adopt(Charter, Before, lists:droplast(Charters) ++ [Bytes], Keyring)};
+        {ok, _} -> {ok, adopt(Charter, Owners, changes(Keyring) ++ [Bytes], Keyring)};
+        {No, _} -> {unless_age(No), Keyring}
     end.
 
 adopt(#{revoked := Revoked} = Charter, Before, Charters, Keyring) ->

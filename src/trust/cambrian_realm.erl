@@ -12,7 +12,7 @@
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/1, refused/2, is_rubbish/1, kind/1, checked/5,
-         failed/3, accepted/2, may_follow/3, succeed/3, may_amend/3, amend/4, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3,
+         failed/3, accepted/2, succeed/3, amend/4, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3,
          has_earned/2, named/2, bans/1, heir/2, reputation/2, ownership/1, report/1, save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
@@ -41,7 +41,8 @@
 %% measured; a population took it in; may this be spread, may this key say that it is there.
 -type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
-                 | {may_follow, cambrian_identity:succession()} | {follow, cambrian_identity:succession()}
+                 | {may_follow, #{old := cambrian_identity:key(), new := cambrian_identity:key(), atom() => term()}}
+                 | {follow, cambrian_identity:succession()}
                  | {may_amend, cambrian_charter:charter()} | {amend, Bytes :: binary(), cambrian_charter:charter()} | charters
                  | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
                  | {failed, cambrian_identity:key()}
@@ -254,10 +255,14 @@ ask({cheated, Reason, Claims}, Now, Realm) ->
     end;
 ask({rubbish, Reason, #{origin := Origin}}, Now, Realm) ->
     {{error, Reason}, sent_rubbish(Origin, Reason, Now, Realm)};
-ask({may_follow, Succession}, Now, Realm) -> counted(may_follow(Succession, Now, Realm), Realm);
-ask({follow, Succession}, Now, Realm) -> counted(succeed(Succession, Now, Realm), Realm);
-ask({may_amend, Charter}, Now, Realm) -> counted(may_amend(Charter, Now, Realm), Realm);
-ask({amend, Bytes, Charter}, Now, Realm) -> counted(amend(Bytes, Charter, Now, Realm), Realm);
+ask({may_follow, Succession}, Now, Realm) -> counted(may_follow(Succession, Now, Realm));
+ask({follow, Succession}, Now, Realm) ->
+    case succeed(Succession, Now, Realm) of
+        {ok, Moved} -> {ok, Moved};
+        Error -> counted({Error, Realm})
+    end;
+ask({may_amend, Charter}, Now, Realm) -> counted(may_amend(Charter, Now, Realm));
+ask({amend, Bytes, Charter}, Now, Realm) -> counted(amend(Bytes, Charter, Now, Realm));
 ask(charters, _Now, #realm{keyring = Keyring} = Realm) -> {cambrian_keyring:charters(Keyring), Realm};
 ask({checked, Origin, Claimed, Measured}, Now, Realm) -> checked(Origin, Claimed, Measured, Now, Realm);
 ask({failed, Origin}, Now, Realm) -> {ok, failed(Origin, Now, Realm)};
@@ -270,8 +275,8 @@ answer({ok, Moved}, _Realm) -> {ok, Moved};
 answer({error, Reason, Counted}, _Realm) -> {{error, Reason}, Counted};
 answer({read_grant, Bytes}, Realm) -> {{read_grant, Bytes}, Realm}.
 
-counted({error, Reason}, Realm) -> {{error, Reason}, refused(Reason, Realm)};
-counted(Answer, _Realm) -> Answer.
+counted({{error, Reason}, Realm}) -> {{error, Reason}, refused(Reason, Realm)};
+counted(Answer) -> Answer.
 
 %%% ---- what moves an origin's standing ----------------------------------------------------
 
@@ -405,10 +410,10 @@ reputation(Key, Realm) ->
 %% anyway, nor more than there is time for. A closed realm takes none of keys that may not publish there; of an open one,
 %% keys that have not earned a name share what there is.
 -spec may_follow(#{old := cambrian_identity:key(), new := cambrian_identity:key(), atom() => term()}, Now :: integer(), realm()) ->
-          {ok | known, realm()} | {error, atom()}.
+          {ok | known | {error, atom()}, realm()}.
 may_follow(#{old := Old, new := New}, Now, #realm{keyring = Keyring} = Realm) ->
     case any_banned([Old, New, heir(New, Realm)], Realm) of
-        true -> {error, banned_key};
+        true -> {{error, banned_key}, Realm};
         false -> with_keyring(cambrian_keyring:may_follow({Old, New}, known_as(Old, Now, Realm), Now, Keyring), Realm)
     end.
 
@@ -425,7 +430,6 @@ known_as(Key, Now, Realm) ->
         _ -> not_permitted
     end.
 
-with_keyring({error, Reason}, _Realm) -> {error, Reason};
 with_keyring({Answer, Keyring}, Realm) -> {Answer, Realm#realm{keyring = Keyring}}.
 
 %% @doc A key hands all that it is here to another, by a certificate that was verified. They may come in any order.
@@ -439,7 +443,7 @@ succeed(#{old := Old, new := New}, Now, #realm{keyring = Keyring} = Realm) ->
             case cambrian_keyring:follow({Old, New}, known_as(Old, Now, Realm), Now, Keyring) of
                 {ok, Followed} -> {ok, inherit(Old, heir(New, Realm), Realm#realm{keyring = Followed})};
                 {known, _} -> {ok, Realm};
-                Error -> Error
+                {Error, _} -> Error
             end
     end.
 
@@ -471,18 +475,15 @@ both_reputations(#{reputation := Old}, #{reputation := New}) -> min(Old, New).
 %%% ---- charters ---------------------------------------------------------------------------
 
 %% @doc Whether a charter that says so should be verified, or is the `same' as ours or `older'.
--spec may_amend(cambrian_charter:charter(), Now :: integer(), realm()) -> {ok | same | older, realm()} | {error, atom()}.
+-spec may_amend(cambrian_charter:charter(), Now :: integer(), realm()) -> {ok | same | older | {error, atom()}, realm()}.
 may_amend(Charter, Now, #realm{name = Name, keyring = Keyring} = Realm) ->
     with_keyring(cambrian_keyring:may_amend(Charter, {Name, Now}, banned_keys(Realm), Keyring), Realm).
 
-%% @doc The charter that counts from now on, as its signatures held; asked anew, as another may have been faster.
+%% @doc The charter that counts from now on, as its signatures held.
 -spec amend(Bytes :: binary(), cambrian_charter:charter(), Now :: integer(), realm()) ->
-          {ok | same | older, realm()} | {error, atom()}.
-amend(Bytes, Charter, Now, Realm) ->
-    case may_amend(Charter, Now, Realm) of
-        {ok, #realm{keyring = Keyring}} -> {ok, Realm#realm{keyring = cambrian_keyring:amend(Charter, Bytes, Keyring)}};
-        Other -> Other
-    end.
+          {ok | same | older | {error, atom()}, realm()}.
+amend(Bytes, Charter, Now, #realm{name = Name, keyring = Keyring} = Realm) ->
+    with_keyring(cambrian_keyring:amend(Charter, Bytes, {Name, Now}, banned_keys(Realm), Keyring), Realm).
 
 %%% ---- our own numbers --------------------------------------------------------------------
 

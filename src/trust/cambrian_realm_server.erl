@@ -236,7 +236,7 @@ request({follow, #{old := Old} = Succession}, Now, #state{realm = Realm} = State
 request({amend, Bytes, Charter}, Now, #state{realm = Realm} = State) ->
     case cambrian_realm:amend(Bytes, Charter, Now, Realm) of
         {ok, Moved} -> {ok, soon, concluded(amended, Charter, Now, State#state{realm = Moved})};
-        {error, Reason} -> refuse(Reason, #{}, Now, State#state{realm = cambrian_realm:refused(Reason, Realm)});
+        {{error, Reason}, Realm} -> refuse(Reason, #{}, Now, State#state{realm = cambrian_realm:refused(Reason, Realm)});
         {Age, Realm} -> {Age, State}
     end;
 request({checked, Origin, Claimed, Measured}, Now, #state{realm = Realm} = State) ->

@@ -213,7 +213,7 @@ follow(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
 
 %% @doc Takes a charter of the realm ({@link cambrian_charter}), which the owners of the realm and those that it names must have
 %% signed: from now on it says who owns the realm and what is revoked. {@link cambrian_bridge:publish_charter/1} tells others
-%% at once; a bridge that runs tells them within a minute.
+%% at once; given here, it is told when a bridge next tells of charters, within a quarter of an hour.
 %%
 %% ```
 %% 1> Owner = cambrian_identity:public_key(<<1:256>>).

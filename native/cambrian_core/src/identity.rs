@@ -154,14 +154,14 @@ impl Cosigned {
         self.1.retain(|(other, _)| **other != key);
         self.1.push((ByteArray::new(key), ByteArray::new(signer.sign(context, &self.0))));
         self.1.sort_by_key(|(key, _)| **key);
-        self.is_within(most)
+        self.within(most)
     }
 
     fn parse(bytes: &[u8], max_bytes: usize, most: usize) -> Result<Cosigned, CertificateError> {
-        unpack::<Cosigned>(bytes, max_bytes)?.is_within(most)
+        unpack::<Cosigned>(bytes, max_bytes)?.within(most)
     }
 
-    fn is_within(self, most: usize) -> Result<Cosigned, CertificateError> {
+    fn within(self, most: usize) -> Result<Cosigned, CertificateError> {
         let in_order = is_rising(self.1.iter().map(|(key, _)| **key));
         match !self.1.is_empty() && self.1.len() <= most && in_order {
             true => Ok(self),
