@@ -429,7 +429,12 @@ counts() ->
 
 name(Realm) -> {via, cambrian_bridges, Realm}.
 
-call(Realm, Request) -> cambrian_app:call(name(Realm), Request).
+%% By its gate, so that what arrived before is done before.
+call(Realm, Request) ->
+    case cambrian_bridges:whereis_name({gate, Realm}) of
+        undefined -> cambrian_app:call(name(Realm), Request);
+        _ -> cambrian_app:call(name({gate, Realm}), Request)
+    end.
 
 some_realms() ->
     case realms() of

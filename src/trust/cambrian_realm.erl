@@ -16,8 +16,10 @@
          save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
-%% Who may publish: everybody, these, or whom the owner of a key let ({@link cambrian_identity:grant/4}).
--type capability() :: open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()}.
+%% Who may publish: everybody, these, whom the owner of a key let ({@link cambrian_identity:grant/4}), whoever shows that its
+%% key cost work ({@link cambrian_stamp}), or these and whom one of these, or a key that has earned its place here, invited by a grant.
+-type capability() :: open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()}
+                    | {work, Bits :: pos_integer()} | {invited, By :: [cambrian_identity:key()]}.
 %% `rate' is how many envelopes of one origin are taken a second, and how many at once; `tolerance' how much more than
 %% is measured may be claimed, relative to the larger of the two.
 -type options() :: #{capability => capability(), rate => {PerSecond :: number(), Burst :: number()},
@@ -60,8 +62,13 @@
                 %% of a list of keys, these and their heirs
                 members = #{} :: #{cambrian_identity:key() => member},
                 origins = #{} :: #{cambrian_identity:key() => standing()},
-                %% the same origins in the order in which they may be forgotten
+                %% those that have earned their place, in the order in which they may be forgotten
                 leaving = gb_sets:new() :: gb_sets:set({integer(), cambrian_identity:key()}),
+                %% all others, of which any may be, at random; and what came of those that were
+                seed :: integer(),
+                fresh :: cambrian_lottery:lottery(),
+                forgotten = cambrian_forgotten:new(10 * 60_000, 65_536)
+                    :: cambrian_forgotten:forgotten({Sequence :: non_neg_integer(), Window :: non_neg_integer()}),
                 bans = #{} :: #{subject() => ban()},
                 retired = #{} :: #{cambrian_identity:key() => retired()},
                 %% below it are all numbers that envelopes of this node may have
@@ -71,9 +78,7 @@
 
 %% How old an envelope may be, and how far its clock may be ahead.
 -define(AGE_MS, 5 * 60_000).
-%% Until then, an envelope whose clock was ahead is not too old to come again: its sequence must be remembered.
--define(FORGET_MS, 2 * ?AGE_MS).
-%% A good name is remembered for longer, though not for ever.
+%% A good name is remembered for long, though not for ever.
 -define(FORGET_GOOD_MS, 30 * 86_400_000).
 
 %% Numbers.
@@ -87,15 +92,18 @@
 -define(NEUTRAL, 0.5).
 -define(BANNED_BELOW, 0.1).
 
-%% @doc `name' is the realm's. `max' origins, and as many bans and successions, are remembered.
--spec new(#{name := binary(), max => pos_integer(), atom() => term()}) -> realm().
+%% @doc `name' is the realm's. `max' origins, and as many bans and successions, are remembered. From `seed', by default one that
+%% nobody can guess, follows who is forgotten where there is no room.
+-spec new(#{name := binary(), max => pos_integer(), seed => integer(), atom() => term()}) -> realm().
 new(#{name := Name} = Options) ->
-    change(maps:without([name, max], Options), #realm{name = Name, max = maps:get(max, Options, 10_000)}).
+    Seed = maps:get(seed, Options, binary:decode_unsigned(crypto:strong_rand_bytes(7))),
+    change(maps:without([name, max, seed], Options),
+           #realm{name = Name, max = maps:get(max, Options, 10_000), seed = Seed, fresh = cambrian_lottery:new(Seed)}).
 
 %% @doc What the options are checked by.
 -spec table() -> cambrian_options:table().
 table() ->
-    #{capability => {fun is_capability/1, <<"open, {keys, Keys} or {signed_by, Key}">>},
+    #{capability => {fun is_capability/1, <<"open, {keys, Keys}, {signed_by, Key}, {work, Bits} of 1 to 24 bits or {invited, Keys}">>},
       rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},
       tolerance => {fun(N) -> is_number(N) andalso N >= 0 end, <<"a number from 0">>}}.
 
@@ -103,6 +111,8 @@ is_capability(open) -> true;
 %% The guard fails for an improper list.
 is_capability({keys, Keys}) when length(Keys) >= 0 -> lists:all(fun is_key/1, Keys);
 is_capability({signed_by, Key}) -> is_key(Key);
+is_capability({work, Bits}) -> is_integer(Bits) andalso Bits >= 1 andalso Bits =< 24;
+is_capability({invited, Keys}) when length(Keys) >= 0 -> Keys =/= [] andalso lists:all(fun is_key/1, Keys);
 is_capability(_) -> false.
 
 is_rate({PerSecond, Burst}) -> is_number(PerSecond) andalso PerSecond > 0 andalso is_number(Burst) andalso Burst >= 1;
@@ -116,7 +126,7 @@ change(Options, #realm{capability = Capability, rate = Rate, tolerance = Toleran
                           tolerance = maps:get(tolerance, Options, Tolerance)},
     Changed#realm{members = members(Changed)}.
 
-members(#realm{capability = {keys, Keys}} = Realm) ->
+members(#realm{capability = {How, Keys}} = Realm) when How =:= keys; How =:= invited ->
     maps:from_list([{Key, member} || Listed <- Keys, Key <- [Listed, heir(Listed, Realm)]]);
 members(_) -> #{}.
 
@@ -149,14 +159,10 @@ age(#{time := Time}, Now, _) when Time < Now - ?AGE_MS -> too_old;
 age(#{time := Time}, Now, _) when Time > Now + ?AGE_MS -> from_the_future;
 age(_, _, _) -> ok.
 
-sequence(#{origin := Origin, sequence := Sequence}, _Now, #realm{origins = Origins}) ->
-    case Origins of
-        #{Origin := Standing} ->
-            case has_come(Sequence, Standing) of
-                true -> replay;
-                false -> ok
-            end;
-        _ -> ok
+sequence(#{origin := Origin, sequence := Sequence}, Now, Realm) ->
+    case has_come(Sequence, standing(Origin, Now, Realm)) of
+        true -> replay;
+        false -> ok
     end.
 
 %% What overtook another on its way must not make a replay of that: each number is taken once, in any order, if it is
@@ -189,6 +195,15 @@ capability(#{origin := Origin}, _Now, #realm{capability = {keys, _}, members = M
         #{Origin := member} -> ok;
         _ -> not_permitted
     end;
+capability(#{origin := Origin} = Claims, _Now, #realm{name = Name, capability = {work, Bits}, origins = Origins}) ->
+    %% shown once
+    case is_map_key(Origin, Origins) orelse cambrian_stamp:is_stamp(maps:get(grant, Claims, undefined), Bits, Name, Origin) of
+        true -> ok;
+        false -> not_permitted
+    end;
+capability(#{origin := Origin}, _Now, #realm{capability = {invited, _}, members = Members}) when is_map_key(Origin, Members) -> ok;
+capability(#{origin := Origin} = Claims, Now, #realm{capability = {invited, _}} = Realm) ->
+    invited(standing(Origin, Now, Realm), Claims, Now, Realm);
 capability(#{origin := Owner}, _Now, #realm{capability = {signed_by, Owner}}) -> ok;
 capability(#{origin := Origin} = Claims, Now, #realm{capability = {signed_by, Owner}, origins = Origins} = Realm) ->
     Shown = maps:get(grant, Claims, undefined),
@@ -197,6 +212,25 @@ capability(#{origin := Origin} = Claims, Now, #realm{capability = {signed_by, Ow
         #{Origin := #{grant := {Owner, _}}} -> grant(Shown, grant_expired, Claims, Now, Realm);
         _ -> grant(Shown, not_permitted, Claims, Now, Realm)
     end.
+
+%% Whose host is banned, or has lost its good name, is no guest any more.
+invited(#{grant := {By, Until}}, Claims, Now, Realm) when Until > Now ->
+    case is_host(By, Realm) of
+        true -> ok;
+        false -> invited(none, Claims, Now, Realm)
+    end;
+invited(_Standing, Claims, Now, Realm) ->
+    case maps:get(grant, Claims, undefined) of
+        #{by := By} = Invitation ->
+            case is_host(By, Realm) of
+                true -> grant(Invitation, not_permitted, Claims, Now, Realm#realm{capability = {signed_by, By}});
+                false -> not_permitted
+            end;
+        Shown -> grant(Shown, not_permitted, Claims, Now, Realm)
+    end.
+
+is_host(Key, #realm{members = Members} = Realm) ->
+    (is_map_key(Key, Members) orelse has_earned(Key, Realm)) andalso not is_banned({key, Key}, Realm).
 
 %% A grant is also its key's heir's.
 grant(undefined, Otherwise, _Claims, _Now, _Realm) -> Otherwise;
@@ -222,14 +256,15 @@ tokens(#{tokens := Tokens, filled := Filled}, Now, #realm{rate = {PerSecond, Bur
 
 room(#{origin := Origin}, _Now, #realm{origins = Origins}) when is_map_key(Origin, Origins) -> ok;
 room(_Claims, _Now, #realm{origins = Origins, max = Max}) when map_size(Origins) < Max -> ok;
-room(_Claims, Now, #realm{leaving = Leaving, origins = Origins}) ->
-    {From, Key} = gb_sets:smallest(Leaving),
-    case Origins of
-        _ when From < Now -> ok;
-        %% before the clock was set back: what came then is from the future now
-        #{Key := #{seen := Seen}} when Seen > Now + ?FORGET_MS -> ok;
-        _ -> too_many_origins
+room(_Claims, Now, #realm{fresh = Fresh, forgotten = Forgotten} = Realm) ->
+    case (cambrian_lottery:size(Fresh) > 0 andalso cambrian_forgotten:has_room(Now, Forgotten)) orelse has_left(Now, Realm) of
+        true -> ok;
+        false -> too_many_origins
     end.
+
+%% Whoever has earned a place and was silent for long.
+has_left(Now, #realm{leaving = Leaving}) ->
+    not gb_sets:is_empty(Leaving) andalso element(1, gb_sets:smallest(Leaving)) < Now.
 
 %% @doc Counts a refusal.
 -spec refused(Reason :: term(), realm()) -> realm().
@@ -305,38 +340,52 @@ is_rubbish(Reason) ->
 arrived(#{origin := Origin, sequence := Sequence} = Claims, Now, Realm) ->
     #{received := Received} = Standing = standing(Origin, Now, Realm),
     Arrived = Standing#{received := Received + 1, seen := Now, tokens := tokens(Standing, Now, Realm) - 1, filled := Now},
-    put_standing(Origin, with_grant(Claims, came(Sequence, Arrived)), with_room(Origin, Realm)).
+    put_standing(Origin, with_grant(Claims, came(Sequence, Arrived)), with_room(Origin, Now, Realm)).
 
 with_grant(#{grant := #{by := By, until := Until}}, Standing) -> Standing#{grant := {By, Until}};
 with_grant(_, Standing) -> Standing.
 
-with_room(Origin, #realm{origins = Origins, max = Max, leaving = Leaving} = Realm)
+%% Whoever has earned a place keeps it, unless it was silent for long. Of all others any one has to go: each newcomer gets in, and a
+%% flood of new keys pushes out mostly its own.
+with_room(Origin, Now, #realm{origins = Origins, max = Max, leaving = Leaving, fresh = Fresh} = Realm)
   when map_size(Origins) >= Max, not is_map_key(Origin, Origins) ->
-    {_, First} = gb_sets:smallest(Leaving),
-    drop_standing(First, Realm);
-with_room(_Origin, Realm) -> Realm.
+    case has_left(Now, Realm) orelse cambrian_lottery:draw(Fresh) of
+        true -> drop_standing(element(2, gb_sets:smallest(Leaving)), Realm);
+        {ok, Key, Drawn} -> forget(Key, Now, Realm#realm{fresh = Drawn})
+    end;
+with_room(_Origin, _Now, Realm) -> Realm.
 
-standing(Origin, Now, #realm{origins = Origins, rate = {_, Burst}}) ->
+%% Nothing of it may come again.
+forget(Key, Now, #realm{origins = Origins, forgotten = Forgotten} = Realm) ->
+    #{Key := #{sequence := Sequence, window := Window}} = Origins,
+    drop_standing(Key, Realm#realm{forgotten = cambrian_forgotten:put(Key, {Sequence, Window}, Now, Forgotten)}).
+
+standing(Origin, Now, #realm{origins = Origins, rate = {_, Burst}, forgotten = Forgotten}) ->
     case Origins of
         #{Origin := Standing} -> Standing;
-        _ -> #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0, window => 0,
-               seen => Now, tokens => Burst, filled => Now, grant => none}
+        _ ->
+            {Sequence, Window} = case cambrian_forgotten:find(Origin, Now, Forgotten) of {ok, Came} -> Came; error -> {0, 0} end,
+            #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => Sequence,
+              window => Window, seen => Now, tokens => Burst, filled => Now, grant => none}
     end.
 
 put_standing(Key, Standing, Realm) ->
-    #realm{origins = Origins, leaving = Leaving} = Dropped = drop_standing(Key, Realm),
-    Dropped#realm{origins = Origins#{Key => Standing}, leaving = gb_sets:add_element({leaves(Standing), Key}, Leaving)}.
+    #realm{origins = Origins, leaving = Leaving, fresh = Fresh} = Dropped = drop_standing(Key, Realm),
+    Known = Dropped#realm{origins = Origins#{Key => Standing}},
+    case is_earned(Standing) of
+        true -> Known#realm{leaving = gb_sets:add_element({leaves(Standing), Key}, Leaving)};
+        false -> Known#realm{fresh = cambrian_lottery:add(Key, Fresh)}
+    end.
 
-drop_standing(Key, #realm{origins = Origins, leaving = Leaving} = Realm) ->
+drop_standing(Key, #realm{origins = Origins, leaving = Leaving, fresh = Fresh} = Realm) ->
     case maps:take(Key, Origins) of
         {Standing, Left} ->
-            Realm#realm{origins = Left, leaving = gb_sets:del_element({leaves(Standing), Key}, Leaving)};
+            Realm#realm{origins = Left, leaving = gb_sets:del_element({leaves(Standing), Key}, Leaving),
+                        fresh = cambrian_lottery:remove(Key, Fresh)};
         error -> Realm
     end.
 
-%% When an origin may be forgotten: one that would do no worse with a new key, as soon as nothing of it can come again.
-leaves(#{seen := Seen, reputation := Reputation}) when Reputation > ?NEUTRAL -> Seen + ?FORGET_GOOD_MS;
-leaves(#{seen := Seen}) -> Seen + ?FORGET_MS.
+leaves(#{seen := Seen}) -> Seen + ?FORGET_GOOD_MS.
 
 %% @doc A fitness that was claimed was measured here.
 -spec checked(cambrian_identity:key(), Claimed :: float(), Measured :: float(), Now :: integer(), realm()) ->
@@ -514,9 +563,11 @@ is_heard(Key, Now, Realm) ->
 -spec has_earned(cambrian_identity:key(), realm()) -> boolean().
 has_earned(Key, #realm{origins = Origins}) ->
     case Origins of
-        #{Key := #{accepted := Accepted, reputation := Reputation}} -> Accepted > 0 andalso Reputation > ?NEUTRAL;
+        #{Key := Standing} -> is_earned(Standing);
         _ -> false
     end.
+
+is_earned(#{accepted := Accepted, reputation := Reputation}) -> Accepted > 0 andalso Reputation > ?NEUTRAL.
 
 %% @doc Whose name it is, of those that are known here.
 -spec named(cambrian_identity:name(), realm()) ->
@@ -550,7 +601,7 @@ report(#realm{name = Name, retired = Retired} = Realm) ->
 -spec save(realm()) -> map().
 save(#realm{name = Name, retired = Retired, max = Max, bans = Bans} = Realm) ->
     (maps:with([capability, rate, tolerance, origins, refused], report(Realm)))
-        #{name => Name, max => Max, retired => Retired, bans => Bans, sequence => Realm#realm.sequence}.
+        #{name => Name, max => Max, seed => Realm#realm.seed, retired => Retired, bans => Bans, sequence => Realm#realm.sequence}.
 
 %% @doc The realm of such a term, unless something in it is not what this module makes.
 -spec restore(map()) -> {ok, realm()} | error.
@@ -561,7 +612,8 @@ restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins :=
     Sequence = maps:get(sequence, Saved, 0),
     Options = maps:with([capability, rate, tolerance], Saved),
     IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(Whole(Standing)) end,
-    Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso all(IsOrigin, Origins)
+    Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso is_integer(maps:get(seed, Saved, 0))
+        andalso all(IsOrigin, Origins)
         andalso all(fun is_ban/2, Bans) andalso all(fun is_retired/2, Retired)
         andalso have_heirs(Retired)
         andalso all(fun(Reason, Count) -> is_atom(Reason) andalso is_count(Count) end, Refused)
@@ -569,7 +621,7 @@ restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins :=
     case Sound of
         true ->
             Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, Whole(Standing), Realm) end,
-                              new(#{name => Name, max => Max}), Origins),
+                              new((maps:with([seed], Saved))#{name => Name, max => Max}), Origins),
             {ok, change(Options, Known#realm{retired = Retired, bans = Bans, refused = Refused, sequence = Sequence})};
         false -> error
     end;
