@@ -83,7 +83,7 @@ what_is_too_large(Config) ->
                  maps:merge(#{bytes_received => 0}, peer:call(One, cambrian_bridge, counts, []))),
     ?assertMatch([#{reason := malformed}, #{reason := too_large, detail := 67_108_864}], peer:call(One, cambrian_trust, refusals, [?REALM])).
 
-send_too_large_here() -> send_here([binary:copy(<<0>>, 64 * ?MIB), {not_bytes, lists:seq(1, 100_000)}]).
+send_too_large_here() -> send_here([crypto:strong_rand_bytes(64 * ?MIB), {not_bytes, lists:seq(1, 100_000)}]).
 
 send_here(Messages) ->
     Gate = cambrian_bridges:whereis_name({gate, ?REALM}),

@@ -178,6 +178,7 @@ defmodule Cambrian.FacesTest do
       :enotsup,
       :eisdir,
       :locked,
+      :metered,
       :missing_base,
       :not_there,
       :unknown_call,

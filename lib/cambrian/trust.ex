@@ -20,8 +20,11 @@ defmodule Cambrian.Trust do
 
   ## Options
 
-    * `:capability` - who may publish: `:open` for everybody, the default; `{:keys, keys}`; or
-      `{:signed_by, key}` for those whom the owner of that key let, by `Cambrian.Identity.grant/4`.
+    * `:capability` - who may publish: `:open` for everybody, the default; `{:keys, keys}`;
+      `{:signed_by, key}` for those whom the owner of that key let, by `Cambrian.Identity.grant/4`;
+      `{:work, bits}` for whoever shows that its key cost 2^bits hashes, 1 to 24 bits; or
+      `{:invited, keys}` for these and whom one of them, or a key that has earned its place here,
+      signed a grant for.
     * `:rate` - `{per_second, burst}` for each origin, default `{5, 50}`.
     * `:tolerance` - how much more than is measured may be claimed, relative to the larger of the
       two, default 0.01. A task that is not the same every time needs more.

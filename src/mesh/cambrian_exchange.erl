@@ -737,7 +737,7 @@ lives(Result, #call{address = Address, key = Claimed, at = At} = Call, Now, #exc
     {Waiting, Known} = cambrian_addresses:answered(Address, Shown, Now, Addresses),
     Measured = case Shown of
                    {ok, Key} -> measured(Shown, Key, Now - At, X);
-                   error -> measured({error, nobody}, Claimed, Now - At, X)
+                   error -> measured({error, timeout}, Claimed, Now - At, X)
                end,
     ask_for_more(Now, lists:foldl(fun(Ref, Y) -> try_again(Ref, Now, Y) end, Measured#exchange{addresses = Known}, Waiting)).
 

@@ -31,7 +31,8 @@
 -export_type([name/0, options/0, base_of/0, subject/0, event/0, report/0]).
 
 -type name() :: binary().
--type options() :: #{capability => open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()},
+-type options() :: #{capability => open | {keys, [cambrian_identity:key()]} | {signed_by, cambrian_identity:key()}
+                                 | {work, Bits :: 1..24} | {invited, [cambrian_identity:key()]},
                      rate => {PerSecond :: number(), Burst :: number()}, tolerance => number()}.
 %% Not given, an option stays what it was; at first, `open', `{5, 50}' and 0.01. See {@link open/2}.
 
@@ -76,8 +77,9 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 %% @doc Makes a realm known here, and starts the application if it does not run; or changes its options: what is known of its
 %% origins, and its bans, stay.
 %%
-%% `capability' says who may publish: `open' for everybody, `{keys, Keys}', or `{signed_by, Key}' for those whom the
-%% owner of that key let ({@link cambrian_identity:grant/4}). `rate' is `{PerSecond, Burst}', for each origin.
+%% `capability' says who may publish: `open' for everybody, `{keys, Keys}'; `{signed_by, Key}' for those whom the
+%% owner of that key let ({@link cambrian_identity:grant/4}); `{work, Bits}' for whoever shows that its key cost 2^Bits hashes;
+%% or `{invited, Keys}' for these and whom one of them, or a key that has earned its place here, signed a grant for. `rate' is `{PerSecond, Burst}', for each origin.
 %% `tolerance' is how much more than is measured may be claimed, relative to the larger of the two; a task that is not
 %% the same every time needs more than the default.
 %%
