@@ -334,7 +334,8 @@ a_stamp_is_asked_for_once_test() ->
     #{realm := Name} = claims(1, 1),
     Stamp = cambrian_stamp:find(Bits, Name, key(1)),
     ?assertEqual([not_permitted, not_permitted, not_permitted, ok],
-                 [refusal((claims(1, 1))#{grant => Shown}, ?NOW, Realm) || Shown <- [undefined, <<"no stamp">>, cambrian_stamp:find(Bits, Name, key(2)), Stamp]]),
+                 [refusal((claims(1, 1))#{grant => Shown}, ?NOW, Realm)
+                  || Shown <- [undefined, <<"no stamp">>, cambrian_stamp:find(Bits, Name, key(2)), Stamp]]),
     ?assertEqual(not_permitted, refusal((claims(2, 1))#{grant => Stamp}, ?NOW, Realm)),
     {ok, Known} = cambrian_realm:genuine((claims(1, 1))#{grant => Stamp}, ?NOW, Realm),
     ?assertEqual(ok, refusal(claims(1, 2), ?NOW, Known)),

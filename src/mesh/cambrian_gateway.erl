@@ -69,8 +69,8 @@ init(#{realm := Realm, transport := Transport} = Options) ->
             Speaker = spawn_link(fun() -> speak(Transport, Connection) end),
             {links, Links} = process_info(self(), links),
             State = #state{realm = Realm, transport = Transport, connection = Connection, speaker = Speaker, exchange = Exchange,
-                           gate = Gate, room = Room,
-                           home = Home, identity = Identity, grant = fun(Of) -> grant(Options, Of) end, links = Links, aliases = maps:get(aliases, Options)},
+                           gate = Gate, room = Room, home = Home, identity = Identity, grant = fun(Of) -> grant(Options, Of) end,
+                           links = Links, aliases = maps:get(aliases, Options)},
             {ok, join_all(Populations, carry_out(Effects, State))};
         %% what is wrong is answered, and no crash to report
         {error, Reason} -> {stop, {shutdown, Reason}}

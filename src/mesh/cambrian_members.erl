@@ -5,8 +5,8 @@
 %% A value without a clock: `Now' is in ms of one that never goes back, and `Time' in ms since 1970.
 -module(cambrian_members).
 
--export([new/2, is_known/2, earned/2, is_news/3, stamp/2, heartbeat/3, spoke/3, answered/3, renamed/2, forget/2, alive/2, addresses/2, address/2, interval/2, max_interval/0,
-         unmeasured/2, sources/3]).
+-export([new/2, is_known/2, earned/2, is_news/3, stamp/2, heartbeat/3, spoke/3, answered/3, renamed/2, forget/2, alive/2, addresses/2,
+         address/2, interval/2, max_interval/0, unmeasured/2, sources/3]).
 -export_type([members/0, member/0, topology/0]).
 
 %% Of whom migrants are taken: of all; of the one whose key comes before; of `K', others every hour; of the `K' that
