@@ -65,7 +65,7 @@
                 %% those that have earned their place, in the order in which they may be forgotten
                 leaving = gb_sets:new() :: gb_sets:set({integer(), cambrian_identity:key()}),
                 %% all others, of which any may be, at random; and what came of those that were
-                seed :: integer(),
+                seed :: non_neg_integer(),
                 fresh :: cambrian_lottery:lottery(),
                 forgotten = cambrian_forgotten:new(10 * 60_000, 65_536)
                     :: cambrian_forgotten:forgotten({Sequence :: non_neg_integer(), Window :: non_neg_integer()}),
@@ -94,7 +94,7 @@
 
 %% @doc `name' is the realm's. `max' origins, and as many bans and successions, are remembered. From `seed', by default one that
 %% nobody can guess, follows who is forgotten where there is no room.
--spec new(#{name := binary(), max => pos_integer(), seed => integer(), atom() => term()}) -> realm().
+-spec new(#{name := binary(), max => pos_integer(), seed => non_neg_integer(), atom() => term()}) -> realm().
 new(#{name := Name} = Options) ->
     Seed = maps:get(seed, Options, binary:decode_unsigned(crypto:strong_rand_bytes(7))),
     change(maps:without([name, max, seed], Options),
@@ -612,7 +612,7 @@ restore(#{name := Name, max := Max, retired := Retired, bans := Bans, origins :=
     Sequence = maps:get(sequence, Saved, 0),
     Options = maps:with([capability, rate, tolerance], Saved),
     IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(Whole(Standing)) end,
-    Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso is_integer(maps:get(seed, Saved, 0))
+    Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso is_count(maps:get(seed, Saved, 0))
         andalso all(IsOrigin, Origins)
         andalso all(fun is_ban/2, Bans) andalso all(fun is_retired/2, Retired)
         andalso have_heirs(Retired)

@@ -80,8 +80,8 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 %% `capability' says who may publish: `open' for everybody, `{keys, Keys}'; `{signed_by, Key}' for those whom the
 %% owner of that key let ({@link cambrian_identity:grant/4}); `{work, Bits}' for whoever shows that its key cost 2^Bits hashes;
 %% or `{invited, Keys}' for these and whom one of them, or a key that has earned its place here, signed a grant for. `rate' is
-%% `{PerSecond, Burst}', for each origin. `tolerance' is how much more than is measured may be claimed, relative to the larger of the two; a task that is not
-%% the same every time needs more than the default.
+%% `{PerSecond, Burst}', for each origin. `tolerance' is how much more than is measured may be claimed, relative to the larger
+%% of the two; a task that is not the same every time needs more than the default.
 %%
 %% ```
 %% 1> cambrian_trust:open(<<"org.example.lab">>, #{capability => {keys, [<<1:256>>]}, rate => {1, 10}}).
