@@ -65,6 +65,9 @@ check("heartbeat", Bytes, Facts, _) ->
 check("request", Bytes, [{<<"request">>, <<"ping">>}], _) ->
     ?assertEqual({ok, ping}, cambrian_message:read_request(Bytes)),
     ?assertEqual(Bytes, cambrian_message:ping());
+check("request", Bytes, [{<<"request">>, <<"who">>}, {<<"nonce">>, Nonce}], _) ->
+    ?assertEqual({ok, {who, unhex(Nonce)}}, cambrian_message:read_request(Bytes)),
+    ?assertEqual(Bytes, cambrian_message:who(unhex(Nonce)));
 check("request", Bytes, [{<<"request">>, Id} | Facts], _) ->
     Holds = [unhex(Held) || {<<"holds">>, Held} <- Facts],
     ?assertEqual({ok, {unhex(Id), Holds}}, cambrian_message:read_request(Bytes)),
@@ -121,6 +124,7 @@ messages() ->
                [{"first", binary:copy(<<16#21>>, 32), <<"hallucigenia_41002@127.0.0.1/2e">>, 1_800_000_000_000, 5000},
                 {"nowhere", binary:copy(<<16#22>>, 32), <<>>, 0, 1}]]
     ++ [{"ping.request", cambrian_message:ping(), "request ping\n"},
+        {"who.request", cambrian_message:who(Base), ["request who\nnonce ", hex(Base), "\n"]},
         {"known.request", cambrian_message:request(Base, Held),
          ["request ", hex(Base), "\n", [["holds ", hex(Id), "\n"] || Id <- Held]]}]
     ++ [{Name ++ ".answer", cambrian_message:answer(Answer), answer_text(Answer)}
