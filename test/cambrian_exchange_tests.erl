@@ -43,7 +43,7 @@ do(Name, {ask, Ref, Address, Bytes}, #world{now = Now, nodes = Nodes, cut = Cut}
             case Cut(Name, Address) of
                 true -> call(Name, answered, [Ref, {error, timeout}], World);
                 false ->
-                    {Effects, Answer, Next} = cambrian_exchange:asked(Bytes, Now, X),
+                    {Effects, Answer, Next} = cambrian_island:answer(cambrian_exchange:asked(Bytes, Name, Now, X)),
                     Gave = do_all(Address, Effects, noted(Address, {answer, Answer}, World#world{nodes = Nodes#{Address := Next}})),
                     call(Name, answered, [Ref, {ok, Answer}], Gave)
             end;
@@ -82,6 +82,9 @@ best(Name, #world{nodes = Nodes}) ->
 all_best(#world{nodes = Nodes} = World) -> lists:usort([best(Name, World) || Name <- maps:keys(Nodes)]).
 
 did(What, #world{done = Done}) -> [{Name, Effect} || {Name, Effect} <- lists:reverse(Done), element(1, Effect) =:= What].
+
+%% Of genotypes: not who lives somewhere.
+requests(World) -> [Id || {_, {ask, _, _, Bytes}} <- did(ask, World), {ok, {<<_:32/binary>> = Id, _}} <- [cambrian_message:read_request(Bytes)]].
 
 answers(World) -> [Answer || {_, {answer, Bytes}} <- did(answer, World), {ok, Answer} <- [cambrian_message:read_answer(Bytes)]].
 
@@ -131,7 +134,7 @@ what_is_held_is_not_asked_for_again_test_() -> {timeout, 60, fun what_is_held_is
 what_is_held_is_not_asked_for_again() ->
     G = genotype(200, 1),
     World = later(3 * 60 * ?MINUTE, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>]))),
-    ?assertEqual(1, length(did(ask, World))),
+    ?assertEqual(1, length(requests(World))),
     ?assert(length([announced || {_, {event, announced, _}} <- did(event, World)]) >= 3).
 
 what_is_no_better_is_not_published_test() ->
@@ -244,7 +247,7 @@ an_address_that_has_nothing_costs_one_question_test() ->
     Bytes = cambrian_message:announcement(news, cambrian_envelope:record(Read), <<"nowhere">>),
     World = call(<<"a">>, heard, [Bytes], world([<<"a">>])),
     ?assertEqual({1, none}, {length(did(ask, World)), best(<<"a">>, World)}),
-    ?assertEqual([announced, asked, not_delivered], steps(<<"a">>, genotype(200, 1), World)).
+    ?assertEqual([announced, not_delivered], steps(<<"a">>, genotype(200, 1), World)).
 
 %% Another genotype than the one announced, rubbish, nothing, too much of it.
 a_wrong_answer_is_none_test_() -> {timeout, 60, fun a_wrong_answer_is_none/0}.
@@ -254,13 +257,19 @@ a_wrong_answer_is_none() ->
     Bytes = cambrian_message:announcement(news, cambrian_envelope:record(Read), <<"nowhere">>),
     Other = sealed(<<"liar">>, genotype(200, 2), 9.0, 2, ?T0),
     [begin
-         {[{ask, Ref, _, _} | _], Asking} = asks(cambrian_exchange:heard(Bytes, ?T0, maps:get(<<"a">>, (world([<<"a">>]))#world.nodes))),
+         {[{ask, Who, _, Question}], Asked} = asks(cambrian_exchange:heard(Bytes, ?T0, maps:get(<<"a">>, (world([<<"a">>]))#world.nodes))),
+         {[{ask, Ref, _, _}], Asking} = asks(cambrian_exchange:answered(Who, {ok, lives(<<"liar">>, <<"nowhere">>, Question)}, ?T0, Asked)),
          {Effects, _} = cambrian_exchange:answered(Ref, Answer, ?T0, Asking),
          ?assertEqual([], [Offer || {offer, _, _, _} = Offer <- Effects])
      end || Answer <- [{ok, <<>>}, {ok, <<"rubbish">>}, {error, timeout}, {error, {anything, [at, all]}},
                        {ok, cambrian_message:answer({whole, Other, undefined})}, {ok, cambrian_message:answer({whole, <<"rubbish">>, undefined})},
                        {ok, cambrian_message:answer({difference, id(genotype(200, 2)), <<"rubbish">>, undefined})},
                        {ok, cambrian_message:answer({elsewhere, <<0:256>>, <<"rubbish">>})}]].
+
+%% What whoever has this key, and this address, answers.
+lives(Who, Address, Question) ->
+    {ok, {who, Nonce}} = cambrian_message:read_request(Question),
+    cambrian_message:lives(?REALM, Address, Nonce, identity(Who)).
 
 asks({Effects, X}) -> {[Ask || {ask, _, _, _} = Ask <- Effects], X}.
 
@@ -275,14 +284,15 @@ no_bytes_crash_an_exchange_test_() ->
         Given = list_to_tuple([Bytes || {_, {answer, Bytes}} <- did(answer, World)]),
         Fresh = maps:get(<<"c">>, (world([<<"c">>]))#world.nodes),
         A = maps:get(<<"a">>, World#world.nodes),
-        Step = fun(_, {X, Rand0}) ->
+        Step = fun(N, {X, Rand0}) ->
                        {Heard, Rand1} = damaged(Said, Rand0),
                        {Asking, Rand2} = damaged(Asked, Rand1),
                        {Answer, Rand3} = damaged(Given, Rand2),
                        {Effects, X1} = cambrian_exchange:heard(Heard, ?T0, X),
                        ?assertEqual([], [Offer || {offer, _, _, _} = Offer <- Effects]),
-                       {_, Bytes, _} = cambrian_exchange:asked(Asking, ?T0, A),
-                       ?assertMatch({ok, _}, cambrian_message:read_answer(Bytes)),
+                       %% no faster than it is served
+                       {_, Bytes, _} = cambrian_island:answer(cambrian_exchange:asked(Asking, <<"b">>, ?T0 + 1000 * N, A)),
+                       ?assert(is_answer(Bytes)),
                        {_, X2} = lists:foldl(fun({ask, Ref, _, _}, {_, Y}) -> cambrian_exchange:answered(Ref, {ok, Answer}, ?T0, Y);
                                                 (_, Same) -> Same
                                              end, {[], X1}, Effects),
@@ -290,6 +300,9 @@ no_bytes_crash_an_exchange_test_() ->
                end,
         lists:foldl(Step, {Fresh, rand:seed_s(exsss, 7)}, lists:seq(1, 5000))
     end}.
+
+is_answer(Bytes) ->
+    element(1, cambrian_message:read_answer(Bytes)) =:= ok orelse byte_size(Bytes) =:= 102.
 
 damaged(Messages, Rand) ->
     {Which, Rand1} = rand:uniform_s(tuple_size(Messages), Rand),
@@ -335,8 +348,8 @@ who_withholds_hides_nothing_test() ->
     G = genotype(200, 1),
     World = later(?MINUTE, bred(<<"a">>, G, 1.0, Met#world{cut = Unheard})),
     ?assertEqual([{id(G), 1.0}], all_best(World)),
-    ?assertEqual([announced, asked, not_delivered, asked, received, offered, judged],
-                 lists:sublist(steps(<<"late">>, G, World), 7)).
+    ?assertEqual([announced, not_delivered, asked, received, offered, judged],
+                 lists:sublist(steps(<<"late">>, G, World), 6)).
 
 %%% ---- one alone, and strangers -----------------------------------------------------------
 
@@ -386,6 +399,236 @@ many_let_some_time_pass_test() ->
     {Soon, Y} = cambrian_exchange:tick(?T0 + 490, X),
     {Later, _} = cambrian_exchange:tick(?T0 + 1510, Y),
     ?assertEqual({[], [], [told]}, {Published(AmongMany), Published(Soon), Published(Later)}).
+
+%%% ---- floods -----------------------------------------------------------------------------
+
+forged(N, Time) ->
+    cambrian_message:heartbeat(?REALM, <<"nowhere">>, {Time, 5000}, #{key => crypto:hash(sha256, <<N:64>>), secret => fun() -> <<1:256>> end}).
+
+%% And how many signatures were looked at.
+looked(Fun) ->
+    Looked = counters:new(1, []),
+    Once = fun({heartbeat, _, _}, Do) -> counters:add(Looked, 1, 1), Do();
+              ({record, _}, Do) -> counters:add(Looked, 1, 1), Do();
+              ({open, _}, Do) -> counters:add(Looked, 1, 1), Do();
+              (_, Do) -> Do()
+           end,
+    {Fun(alone(#{once => Once})), counters:get(Looked, 1)}.
+
+%% M7. For two minutes: 250 a second from keys that nobody has. Who was there before stays, and is looked at every time; a newcomer
+%% gets in as well, after tries of which each has a fair chance; and no more signatures are looked at than the budget says.
+forged_heartbeats_push_nobody_out_test_() -> {timeout, 120, fun forged_heartbeats_push_nobody_out/0}.
+
+forged_heartbeats_push_nobody_out() ->
+    Seconds = 120,
+    Flood = fun(X0) ->
+                {_, Known} = cambrian_exchange:heard(heartbeat_of(<<"honest">>, ?T0), ?T0, X0),
+                lists:foldl(fun(Second, {X, Gone, Found}) ->
+                                Now = ?T0 + 1000 * Second,
+                                Forged = [forged(1000 * Second + N, Now) || N <- lists:seq(1, 250)],
+                                {Before, After} = lists:split(125, Forged),
+                                Own = [heartbeat_of(Who, Now) || Who <- [<<"honest">>, <<"newcomer">>], Second rem 4 =:= 0],
+                                Next = lists:foldl(fun(Bytes, Y) -> element(2, cambrian_exchange:heard(Bytes, Now, Y)) end, X, Before ++ Own ++ After),
+                                Alive = cambrian_exchange:members(Now, Next),
+                                {Next, Gone + case is_map_key(key(<<"honest">>), Alive) of true -> 0; false -> 1 end,
+                                 case Found =:= never andalso is_map_key(key(<<"newcomer">>), Alive) of true -> Second; false -> Found end}
+                            end, {Known, 0, never}, lists:seq(1, Seconds))
+            end,
+    {{_, Gone, Found}, Looked} = looked(Flood),
+    ?assertEqual(0, Gone),
+    ?assert(is_integer(Found)),
+    %% 50 a second of strangers; in the first second 50 * (1 + ln 5) on the average
+    ?assert(Looked < 50 * Seconds * 1.2 + 200),
+    ?assert(Looked > 50 * Seconds * 0.8).
+
+%% The same in the name of one that is known: 250 a second are below what those that are known may cost.
+heartbeats_forged_in_a_known_name_silence_nobody_test_() -> {timeout, 60, fun heartbeats_forged_in_a_known_name_silence_nobody/0}.
+
+heartbeats_forged_in_a_known_name_silence_nobody() ->
+    {_, Known} = cambrian_exchange:heard(heartbeat_of(<<"honest">>, ?T0), ?T0, alone(#{})),
+    Forge = fun(Second, X) ->
+                Now = ?T0 + 1000 * Second,
+                #{key := Key} = identity(<<"honest">>),
+                Bytes = cambrian_message:heartbeat(?REALM, <<"nowhere">>, {Now + 200, 5000}, #{key => Key, secret => fun() -> <<1:256>> end}),
+                Flooded = lists:foldl(fun(_, Y) -> element(2, cambrian_exchange:heard(Bytes, Now, Y)) end, X, lists:seq(1, 250)),
+                Next = case Second rem 4 of 0 -> element(2, cambrian_exchange:heard(heartbeat_of(<<"honest">>, Now), Now, Flooded)); _ -> Flooded end,
+                ?assert(is_map_key(key(<<"honest">>), cambrian_exchange:members(Now, Next))),
+                Next
+            end,
+    lists:foldl(Forge, Known, lists:seq(1, 30)).
+
+%% What was sent before costs nothing, and neither does what is too large to be a heartbeat.
+replayed_heartbeats_are_not_looked_at_test() ->
+    {_, Looked} = looked(fun(X) ->
+                             Bytes = heartbeat_of(<<"honest">>, ?T0),
+                             lists:foldl(fun(_, Y) -> element(2, cambrian_exchange:heard(Bytes, ?T0, Y)) end, X, lists:seq(1, 1000))
+                         end),
+    ?assertEqual(1, Looked).
+
+%% Envelopes that somebody wrote in the names of keys that nobody has, and announcements of those: a thousand in one second.
+forged_claims_are_looked_at_within_a_budget_test() ->
+    [begin
+         {_, Looked} = looked(fun(X) ->
+                                  lists:foldl(fun(N, Y) -> element(2, cambrian_exchange:heard(Make(N), ?T0, Y)) end, X, lists:seq(1, 1000))
+                              end),
+         ?assert(Looked >= 100 andalso Looked =< 500)
+     end || Make <- [fun(N) -> envelope(<<N:32>>, 1, genotype(2, 1), 1.0, ?T0) end,
+                     fun(N) -> announcement(<<N:32>>, 1, genotype(2, 1), 1.0, ?T0) end]].
+
+%%% ---- addresses --------------------------------------------------------------------------
+
+calls(Address, Effects) -> [Ref || {ask, Ref, To, _} <- Effects, To =:= Address].
+
+claims_of(Who, N, Address) ->
+    {ok, Envelope, _} = cambrian_envelope:read(envelope(Who, N, genotype(200, N), 9.0, ?T0)),
+    cambrian_message:announcement(news, cambrian_envelope:record(Envelope), Address).
+
+%% M9. Five hundred fresh keys say that they live where another does, who is asked once who it is and never for a genotype.
+%% Whoever does live there is asked for what it announced.
+a_false_address_costs_its_owner_one_question_test_() -> {timeout, 60, fun a_false_address_costs_its_owner_one_question/0}.
+
+a_false_address_costs_its_owner_one_question() ->
+    Claim = fun(N) -> hears(claims_of(<<"key ", (integer_to_binary(N))/binary>>, N, <<"victim">>), ?T0 + 10 * N) end,
+    {[{ask, Who, <<"victim">>, Question}], First} = asks((Claim(1))(alone(#{}))),
+    {Meanwhile, Second} = all_of([Claim(N) || N <- lists:seq(2, 20)], First),
+    ?assertEqual([], calls(<<"victim">>, Meanwhile)),
+    {Answered, Third} = cambrian_exchange:answered(Who, {ok, lives(<<"victim">>, <<"victim">>, Question)}, ?T0 + 500, Second),
+    ?assertEqual([], calls(<<"victim">>, Answered)),
+    {Later, Fourth} = all_of([Claim(N) || N <- lists:seq(21, 500)], Third),
+    ?assertEqual([], calls(<<"victim">>, Later)),
+    {True, _} = cambrian_exchange:heard(claims_of(<<"victim">>, 501, <<"victim">>), ?T0 + 6000, Fourth),
+    ?assertMatch([_], [Bytes || {ask, _, <<"victim">>, Bytes} <- True, {ok, {<<_:32/binary>>, _}} <- [cambrian_message:read_request(Bytes)]]).
+
+%% Nobody answers there: the next question waits, and longer each time. In an hour there are at most 14.
+a_silent_address_is_asked_ever_more_seldom_test() ->
+    Claim = fun(N, X) ->
+                Now = ?T0 + 1000 * N,
+                {ok, Envelope, _} = cambrian_envelope:read(envelope(<<N:32>>, 1, genotype(200, 1), 9.0, Now)),
+                Bytes = cambrian_message:announcement(news, cambrian_envelope:record(Envelope), <<"victim">>),
+                {Effects, Next} = cambrian_exchange:heard(Bytes, Now, X),
+                lists:foldl(fun(Ref, {Calls, Y}) ->
+                                {More, Z} = cambrian_exchange:answered(Ref, {error, timeout}, Now, Y),
+                                {Calls + 1 + length(calls(<<"victim">>, More)), Z}
+                            end, {0, Next}, calls(<<"victim">>, Effects))
+            end,
+    {Calls, _} = lists:foldl(fun(N, {All, X}) -> {Some, Next} = Claim(N, X), {All + Some, Next} end, {0, alone(#{})}, lists:seq(1, 3600)),
+    ?assert(Calls >= 8 andalso Calls =< 14).
+
+%% Who relays the question to whoever it claims to be has the answer of another address, and an old one has another number.
+only_who_lives_there_can_answer_test() ->
+    {[{ask, Who, <<"here">>, Question}], X} = asks(cambrian_exchange:heard(claims_of(<<"liar">>, 1, <<"here">>), ?T0, alone(#{}))),
+    [begin
+         {Effects, _} = cambrian_exchange:answered(Who, {ok, Answer}, ?T0, X),
+         ?assertEqual([], calls(<<"here">>, Effects))
+     end || Answer <- [lives(<<"liar">>, <<"elsewhere">>, Question), lives(<<"another">>, <<"here">>, Question), <<>>,
+                       lives(<<"liar">>, <<"here">>, cambrian_message:who(<<7:256>>)), cambrian_message:answer(none), binary:copy(<<0>>, 1000)]],
+    {Effects, _} = cambrian_exchange:answered(Who, {ok, lives(<<"liar">>, <<"here">>, Question)}, ?T0, X),
+    ?assertMatch([_], calls(<<"here">>, Effects)).
+
+%% Our own address is nobody else's.
+we_do_not_call_ourselves_test() ->
+    {Effects, _} = cambrian_exchange:heard(claims_of(<<"liar">>, 1, <<"me">>), ?T0, alone(#{})),
+    ?assertEqual([], calls(<<"me">>, Effects)).
+
+%% Heartbeats that name one address, under a topology that measures distances.
+false_heartbeats_cost_an_address_one_ping_test() ->
+    Crowd = [hears(cambrian_message:heartbeat(?REALM, <<"victim">>, {?T0, 5000}, identity(<<N:32>>)), ?T0) || N <- lists:seq(1, 40)],
+    {_, X} = all_of(Crowd, alone(#{topology => {nearest, 2}})),
+    {Asked, Y} = cambrian_exchange:tick(?T0 + 100, X),
+    [Ref] = calls(<<"victim">>, Asked),
+    {_, Z} = cambrian_exchange:answered(Ref, {error, timeout}, ?T0 + 200, Y),
+    {More, _} = all_of([fun(W) -> cambrian_exchange:tick(?T0 + N * 100, W) end || N <- lists:seq(3, 40)], Z),
+    ?assertEqual([], calls(<<"victim">>, More)).
+
+%% Strangers that announce what nobody has do not make us call everybody else for it.
+what_nobody_has_is_seldom_asked_of_others_test() ->
+    There = [fun(X) ->
+                 {[{ask, Ref, _, Question}], Y} = asks(cambrian_exchange:heard(claims_of(Who, 900 + N, Who), ?T0, X)),
+                 {Effects, Z} = cambrian_exchange:answered(Ref, {ok, lives(Who, Who, Question)}, ?T0, Y),
+                 [Request] = calls(Who, Effects),
+                 {_, Done} = cambrian_exchange:answered(Request, {error, gone}, ?T0, Z),
+                 {_, Alive} = cambrian_exchange:heard(heartbeat_of(Who, ?T0), ?T0, Done),
+                 {[], Alive}
+             end || {N, Who} <- lists:enumerate([<<"a">>])],
+    {_, X} = all_of(There, alone(#{})),
+    False = [fun(Y) ->
+                 {Effects, Z} = cambrian_exchange:heard(claims_of(<<"key ", (integer_to_binary(N))/binary>>, N, <<"nowhere">>), ?T0 + 5000, Y),
+                 all_answered(Effects, ?T0 + 5000, Z)
+             end || N <- lists:seq(1, 80)],
+    {Effects, _} = all_of(False, X),
+    ?assert(length(calls(<<"a">>, Effects)) =< 30).
+
+%% Each call fails; what comes of that is called as well.
+all_answered(Effects, Now, X) ->
+    lists:foldl(fun({ask, Ref, _, _}, {All, Y}) ->
+                        {More, Z} = cambrian_exchange:answered(Ref, {error, gone}, Now, Y),
+                        {Rest, Last} = all_answered(More, Now, Z),
+                        {All ++ Rest, Last};
+                   (_, Same) -> Same
+                end, {Effects, X}, Effects).
+
+%%% ---- requests ---------------------------------------------------------------------------
+
+holding(Genotypes) ->
+    lists:foldl(fun({N, G}, X) ->
+                    {{ok, _}, _, Next} = cambrian_exchange:publish(?TASK, G, #{fitness => 1.0 + N, generation => 0, parents => [], operators => []}, ?T0, X),
+                    Next
+                end, alone(#{}), lists:enumerate(Genotypes)).
+
+%% M8. The first who asks with these bases has four differences made, outside the exchange; whoever asks next gets the same, made once.
+differences_are_made_once_test() ->
+    [Target | Bases] = [genotype(200, N) || N <- lists:seq(1, 5)],
+    X = holding([Target | Bases]),
+    Request = cambrian_message:request(id(Target), [id(Base) || Base <- Bases]),
+    {[], {make, Id, #{made := [], missing := Missing} = Job}, Y} = cambrian_exchange:asked(Request, <<"a">>, ?T0, X),
+    ?assertEqual({id(Target), 4}, {Id, length(Missing)}),
+    {Answer, Z} = cambrian_exchange:made(Id, Job, cambrian_delivery:differences(Job), Y),
+    ?assertMatch({[], {answer, Answer}, _}, cambrian_exchange:asked(Request, <<"b">>, ?T0, Z)),
+    %% also by others of the same bases
+    Two = cambrian_message:request(id(Target), [id(Base) || Base <- lists:sublist(Bases, 2)]),
+    ?assertMatch({[], {answer, _}, _}, cambrian_exchange:asked(Two, <<"b">>, ?T0, Z)),
+    {[], {answer, Whole}, _} = cambrian_exchange:asked(cambrian_message:request(Id, []), <<"c">>, ?T0, Z),
+    ?assertMatch({ok, {whole, _, undefined}}, cambrian_message:read_answer(Whole)).
+
+%% What is kept of differences is bounded.
+differences_are_kept_within_bounds_test_() -> {timeout, 60, fun differences_are_kept_within_bounds/0}.
+
+differences_are_kept_within_bounds() ->
+    Offer = #{genotype => genotype(2, 1), envelope => <<0:4000>>, signed => <<>>},
+    X = lists:foldl(fun(N, Y) ->
+                        Job = #{offer => Offer, made => [], missing => []},
+                        element(2, cambrian_exchange:made(<<N:256>>, Job, [{<<1:256>>, binary:copy(<<N:32>>, 4096)}], Y))
+                    end, alone(#{}), lists:seq(1, 2000)),
+    ?assert(erts_debug:flat_size(X) * erlang:system_info(wordsize) < 2_000_000),
+    Made = [B || B <- binaries(X), byte_size(B) =:= 16_384],
+    ?assert(length(Made) * 16_384 =< 4 bsl 20).
+
+binaries(B) when is_binary(B) -> [B];
+binaries(T) when is_tuple(T) -> lists:append([binaries(E) || E <- tuple_to_list(T)]);
+binaries(M) when is_map(M) -> lists:append([binaries(V) || V <- maps:values(M)]);
+binaries(L) when is_list(L), length(L) >= 0 -> lists:append([binaries(E) || E <- L]);
+binaries(_) -> [].
+
+%% Of one address twenty a second are served, of those where nobody is known to live 500 together; and who asks for what is not here,
+%% or whether anybody is here, has no more.
+requests_are_metered_by_address_test() ->
+    X = holding([genotype(2, 1)]),
+    Served = fun(From, Bytes, Times, Y) ->
+                 lists:foldl(fun(_, {N, Z}) ->
+                                 case cambrian_exchange:asked(Bytes, From(N), ?T0, Z) of
+                                     {_, busy, Next} -> {N, Next};
+                                     {_, _, Next} -> {N + 1, Next}
+                                 end
+                             end, {0, Y}, lists:seq(1, Times))
+             end,
+    [begin
+         {One, Y} = Served(fun(_) -> <<"flooder">> end, Bytes, 2000, X),
+         ?assert(One >= 20 andalso One < 200),
+         ?assertMatch({1, _}, Served(fun(_) -> <<"other">> end, Bytes, 1, Y)),
+         {Many, _} = Served(fun(_) -> unknown end, Bytes, 5000, X),
+         ?assert(Many >= 500 andalso Many < 2500)
+     end || Bytes <- [cambrian_message:request(id(genotype(2, 1)), []), cambrian_message:request(<<7:256>>, []), cambrian_message:ping(),
+                      cambrian_message:who(<<7:256>>), <<"noise">>]].
 
 %% Where not everybody may publish, not everybody counts as there.
 only_who_may_publish_is_there_test() ->

@@ -6,7 +6,7 @@
 
 key(N) -> <<N:256>>.
 
-new() -> cambrian_members:new(key(50)).
+new() -> cambrian_members:new(key(50), 1).
 
 heartbeat(N, At) -> heartbeat(N, At, 5000).
 heartbeat(N, At, Interval) -> #{key => key(N), address => address(N), time => At, interval => Interval}.
@@ -47,7 +47,7 @@ other_signs_of_life_count_test() ->
     ?assertEqual(new(), cambrian_members:spoke(key(50), ?T0, new())).
 
 where_they_are_called_test() ->
-    ?assertEqual([address(1), address(2)], cambrian_members:addresses(?T0, with([2, 1]))),
+    ?assertEqual([{address(1), key(1)}, {address(2), key(2)}], cambrian_members:addresses(?T0, with([2, 1]))),
     ?assertEqual([], cambrian_members:addresses(?T0 + ?MINUTE, with([2, 1]))).
 
 who_is_forgotten_is_not_there_test() ->
@@ -99,30 +99,40 @@ those_that_are_gone_do_not_slow_the_others_test() ->
 
 %%% ---- bounds -----------------------------------------------------------------------------
 
-ten_thousand_are_known_and_the_longest_silent_go_first_test_() ->
+%% Whoever comes is known, and pushes out any one of those that have not earned their place, whenever these spoke last.
+newcomers_push_out_any_one_but_who_has_earned_its_place_test_() ->
     {timeout, 60, fun() ->
-        Members = lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0 + N, 3_600_000), ?T0 + N, M) end, new(), lists:seq(100, 10_150)),
+        Old = lists:seq(100, 1_099),
+        Few = cambrian_members:earned(key(7), heard(heartbeat(7, ?T0, 3_600_000), ?T0, new())),
+        Members = lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0 + N, 3_600_000), ?T0 + N, M) end, Few, lists:seq(100, 20_098)),
         Alive = alive(?T0 + 20_000, Members),
-        ?assertEqual({10_000, 151}, {length(Alive), hd(Alive)})
+        ?assertEqual({10_000, true, true}, {length(Alive), lists:member(7, Alive), lists:member(20_098, Alive)}),
+        %% of the first thousand, which were silent for longest, as many stay as of others: (1 - 1/9999)^10000 of them
+        Stayed = length([N || N <- Alive, lists:member(N, Old)]),
+        ?assert(Stayed > 300 andalso Stayed < 440)
     end}.
+
+who_has_earned_its_place_is_the_last_to_go_test() ->
+    Members = cambrian_members:earned(key(1), with([1, 2])),
+    ?assertEqual([2], alive(?T0, cambrian_members:forget(key(1), Members))).
 
 %%% ---- distances --------------------------------------------------------------------------
 
 a_distance_is_measured_once_and_smoothed_test() ->
-    ?assertEqual({ok, address(1)}, cambrian_members:unmeasured(?T0, with([2, 1]))),
-    One = cambrian_members:answered(address(1), 10, with([2, 1])),
-    ?assertEqual({ok, address(2)}, cambrian_members:unmeasured(?T0, One)),
-    Both = cambrian_members:answered(address(1), 20, cambrian_members:answered(address(2), 5, One)),
-    ?assertEqual(none, cambrian_members:unmeasured(?T0, Both)),
+    ?assertEqual([{address(1), key(1)}, {address(2), key(2)}], cambrian_members:unmeasured(?T0, with([2, 1]))),
+    One = cambrian_members:answered(key(1), 10, with([2, 1])),
+    ?assertEqual([{address(2), key(2)}], cambrian_members:unmeasured(?T0, One)),
+    Both = cambrian_members:answered(key(1), 20, cambrian_members:answered(key(2), 5, One)),
+    ?assertEqual([], cambrian_members:unmeasured(?T0, Both)),
     #{round_trip := Trip} = maps:get(key(1), cambrian_members:alive(?T0, Both)),
     ?assert(abs(Trip - 13) < 1.0e-9).
 
 a_heartbeat_leaves_the_distance_test() ->
-    Members = heard(heartbeat(1, ?T0 + 1), ?T0 + 1, cambrian_members:answered(address(1), 10, with([1]))),
+    Members = heard(heartbeat(1, ?T0 + 1), ?T0 + 1, cambrian_members:answered(key(1), 10, with([1]))),
     ?assertMatch(#{round_trip := 10}, maps:get(key(1), cambrian_members:alive(?T0, Members))).
 
 whose_address_is_not_known_is_not_measured_test() ->
-    ?assertEqual(none, cambrian_members:unmeasured(?T0, cambrian_members:spoke(key(1), ?T0, new()))).
+    ?assertEqual([], cambrian_members:unmeasured(?T0, cambrian_members:spoke(key(1), ?T0, new()))).
 
 %%% ---- topologies -------------------------------------------------------------------------
 
@@ -140,7 +150,7 @@ alone_there_is_nobody_test() ->
 %% Seen from each, of those before them, all the way round.
 a_ring_is_one_test() ->
     Ns = [3, 14, 15, 92, 65],
-    Before = [{N, sources(ring, ?T0, lists:foldl(fun(Other, M) -> heard(heartbeat(Other, ?T0), ?T0, M) end, cambrian_members:new(key(N)), Ns -- [N]))}
+    Before = [{N, sources(ring, ?T0, lists:foldl(fun(Other, M) -> heard(heartbeat(Other, ?T0), ?T0, M) end, cambrian_members:new(key(N), 1), Ns -- [N]))}
               || N <- Ns],
     ?assertEqual([{3, [92]}, {14, [3]}, {15, [14]}, {65, [15]}, {92, [65]}], lists:sort(Before)).
 
@@ -164,7 +174,7 @@ nobody_is_left_out_by_chance_test() ->
     [?assert(abs(length([D || D <- Drawn, D =:= N]) - 60) < 30) || N <- lists:seq(100, 109)].
 
 the_nearest_are_those_that_answer_fastest_test() ->
-    Members = lists:foldl(fun({N, Ms}, M) -> cambrian_members:answered(address(N), Ms, M) end, with([1, 2, 3, 4]),
+    Members = lists:foldl(fun({N, Ms}, M) -> cambrian_members:answered(key(N), Ms, M) end, with([1, 2, 3, 4]),
                           [{1, 30}, {2, 5.5}, {3, 10}]),
     ?assertEqual([2, 3], sources({nearest, 2}, ?T0, Members)),
     ?assertEqual([2, 3, 1, 4], sources({nearest, 9}, ?T0, Members)).

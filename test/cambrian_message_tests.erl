@@ -62,6 +62,36 @@ a_request_names_one_and_what_is_held_test() ->
     ?assertEqual({ok, {<<1:256>>, lists:sublist(tl(Ids), 4)}}, cambrian_message:read_request(cambrian_message:request(<<1:256>>, tl(Ids)))),
     ?assertEqual({ok, ping}, cambrian_message:read_request(cambrian_message:ping())).
 
+%% Of this realm, this address, these bytes and this key, and no other; in the one spelling that there is.
+who_lives_where_is_signed_test() ->
+    Nonce = crypto:hash(sha256, <<"nonce">>),
+    #{key := Key} = identity(),
+    Question = cambrian_message:who(Nonce),
+    ?assertEqual(<<16#92, 0, 16#c4, 32, Nonce/binary>>, Question),
+    ?assertEqual({ok, {who, Nonce}}, cambrian_message:read_request(Question)),
+    Answer = cambrian_message:lives(?REALM, <<"here">>, Nonce, identity()),
+    ?assertMatch(<<16#93, 4, 16#c4, 32, Key:32/binary, 16#c4, 64, _:64/binary>>, Answer),
+    ?assertEqual({ok, Key}, cambrian_message:lives_at(?REALM, <<"here">>, Nonce, Answer)),
+    [?assertEqual({error, bad_signature}, cambrian_message:lives_at(Realm, Address, Drawn, Answer))
+     || {Realm, Address, Drawn} <- [{<<"org.example.other">>, <<"here">>, Nonce}, {?REALM, <<"there">>, Nonce}, {?REALM, <<"here">>, Key}]],
+    [?assertMatch({error, _}, cambrian_message:lives_at(?REALM, <<"here">>, Nonce, <<Before/binary, (Byte bxor Mask), After/binary>>))
+     || At <- lists:seq(0, byte_size(Answer) - 1), Mask <- [1, 128], <<Before:At/binary, Byte, After/binary>> <- [Answer]],
+    [?assertEqual({error, malformed}, cambrian_message:lives_at(?REALM, <<"here">>, Nonce, Other))
+     || Other <- [<<>>, no_bytes, cambrian_message:answer(none), <<Answer/binary, 0>>, binary:copy(<<0>>, 1 bsl 20)]],
+    [?assertEqual({error, malformed}, cambrian_message:read_request(pack(Request))) || Request <- [[0], [0, <<1:248>>], [1, Nonce], [0, Nonce, Nonce]]].
+
+%% To tell what something is costs as much for a large one as for a small one: nothing in it is decoded.
+what_it_is_is_told_without_decoding_test() ->
+    Nested = binary:copy(<<16#91>>, 16_000),
+    Count = fun(Bytes) ->
+                {reductions, Before} = process_info(self(), reductions),
+                _ = cambrian_message:kind(Bytes),
+                {reductions, After} = process_info(self(), reductions),
+                After - Before
+            end,
+    [?assert(Count(<<16#93, Kind, Nested/binary>>) < 1000) || Kind <- [1, 2, 3]],
+    ?assertEqual(malformed, cambrian_message:kind(pack([3, binary:copy(<<1>>, 513), <<0:512>>]))).
+
 answers() ->
     [none] ++ [Answer || Breeder <- [undefined, <<>>, binary:copy(<<1>>, 16_384)],
                          Answer <- [{whole, <<"an envelope">>, Breeder}, {difference, <<1:256>>, <<"a difference">>, Breeder},

@@ -172,6 +172,6 @@ a_simulated_network(_) ->
     {Stranger, Monitor} = spawn_monitor(fun() -> [Network ! Stray || Stray <- strays(Network)] end),
     receive {'DOWN', Monitor, process, Stranger, Reason} -> ?assertEqual(normal, Reason) end,
     ?assertEqual({error, unknown_call}, gen_server:call(Network, none_of_yours, infinity)),
-    ok = cambrian_transport_sim:serve(B, <<"ask">>, fun(Bytes) -> Bytes end),
+    ok = cambrian_transport_sim:serve(B, <<"ask">>, fun(Bytes, _From) -> Bytes end),
     ?assertEqual({ok, <<"still here">>}, cambrian_transport_sim:call(A, cambrian_transport_sim:address(B), <<"ask">>, <<"still here">>, 60_000)),
     ok = cambrian_transport_sim:stop(Network).

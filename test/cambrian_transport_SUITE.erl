@@ -38,7 +38,7 @@ contract(#{start := Start} = Setup, Config) -> [{contract, Setup#{nodes => Start
 %% A node is `{Peer, Name}'.
 dist() ->
     #{transport => cambrian_transport_dist,
-      notices => true,
+      notices => true, vouches => true,
       start => fun(N) -> peers(N) end,
       stop => fun stop/1,
       kill => fun kill/1,
@@ -134,7 +134,7 @@ noise(_Config) ->
     Nodes = [One, Two] = peers(2),
     try
         [{_, Owner, #{server := Server} = A}, {_, _, B}] = [joined(Node, #{}) || Node <- Nodes],
-        ok = on(One, serve, [A, <<"answer">>, fun cambrian_transport_contract:answer/1]),
+        ok = on(One, serve, [A, <<"answer">>, fun cambrian_transport_contract:answer/2]),
         Address = on(One, address, [A]),
         Asker = make_ref(),
         _ = [true = is_tuple({run(Two, erlang, send, [Server, Noise])})
@@ -271,7 +271,7 @@ free_port() ->
 %% A node is `{Network, Name}'.
 sim(Options) ->
     #{transport => cambrian_transport_sim,
-      notices => true,
+      notices => true, vouches => true,
       start => fun(N) ->
                    Network = network(Options),
                    [{Network, Name} || Name <- lists:sublist([<<"one">>, <<"two">>, <<"three">>], N)]
@@ -292,7 +292,7 @@ network(Options) ->
 nobody_waits(_Config) ->
     Network = network(#{seed => 3, latency => {60_000, 60_000}}),
     [A, B] = [connected(Network, Name) || Name <- [a, b]],
-    ok = cambrian_transport_sim:serve(B, <<"answer">>, fun cambrian_transport_contract:answer/1),
+    ok = cambrian_transport_sim:serve(B, <<"answer">>, fun cambrian_transport_contract:answer/2),
     {Micros, Answer} = timer:tc(fun() -> cambrian_transport_sim:call(A, cambrian_transport_sim:address(B), <<"answer">>, <<"x">>, 3_600_000) end),
     ?assertEqual({ok, <<"x">>}, Answer),
     ?assert(Micros < 60_000_000),

@@ -9,6 +9,7 @@
 %%   options     fun(Node, Realm) -> what connect gets there
 %%   corrupt     optional, fun(Node, Handle, Content) -> ok: what is held there by that name is something else now
 %%   lossy       optional: a message may get lost now and then even where all is well
+%%   vouches     optional: it knows from which address a call comes
 %%   notices     optional: that a node is gone is known at once
 %%   settle      optional, ms (default 300): what has not come after so long does not come
 %%   patience    optional, ms (default 300000): what should come and has not after so long is a failure
@@ -20,11 +21,11 @@
 
 -export([all/0, run/2]).
 %% on the nodes
--export([join/2, tell/2, answer/1, send_made/3, fetch_hash/4]).
+-export([join/2, tell/2, answer/2, send_made/3, fetch_hash/4]).
 
 all() ->
     [bytes_arrive_as_they_were, no_echo, no_more_after_unsubscribing, topics_are_apart, realms_do_not_meet,
-     twice_is_once, two_of_one_node, an_owner_dies, calls_are_answered, unknown_procedures, handlers_that_crash,
+     twice_is_once, two_of_one_node, an_owner_dies, calls_are_answered, who_calls, a_busy_handler, unknown_procedures, handlers_that_crash,
      calls_time_out, slow_handlers_hold_up_nobody, two_hundred_calls, no_more_than_fifty, nobody_is_called,
      whom_to_find, blobs, blobs_that_nobody_has, blobs_that_are_something_else, goodbye,
      a_node_is_gone, wrong_options].
@@ -66,10 +67,13 @@ tell(Owner, Order) ->
         {'DOWN', Monitor, _, _, _} -> ended
     end.
 
-answer(<<"crash">>) -> exit(on_purpose);
-answer(<<"no binary">>) -> 42;
-answer(<<"sleep ", Ms/binary>>) -> timer:sleep(binary_to_integer(Ms)), <<"slept">>;
-answer(Bytes) -> Bytes.
+answer(<<"crash">>, _From) -> exit(on_purpose);
+answer(<<"no binary">>, _From) -> 42;
+answer(<<"too much">>, _From) -> busy;
+answer(<<"who calls?">>, unknown) -> <<"nobody knows">>;
+answer(<<"who calls?">>, From) -> <<"at ", From/binary>>;
+answer(<<"sleep ", Ms/binary>>, _From) -> timer:sleep(binary_to_integer(Ms)), <<"slept">>;
+answer(Bytes, _From) -> Bytes.
 
 %% Blobs are made and looked at there, where they are: what runs a function elsewhere may be slow to carry them.
 send_made(Transport, Handle, Size) ->
@@ -106,7 +110,7 @@ subscribed(N, Setup) ->
 
 serving(N, Setup) ->
     [First | _] = Clients = clients(N, Setup),
-    ok = do(First, serve, [<<"answer">>, fun ?MODULE:answer/1]),
+    ok = do(First, serve, [<<"answer">>, fun ?MODULE:answer/2]),
     Address = do(First, address, []),
     _ = [until(fun() -> ask(Address, <<"there?">>, Other) =:= {ok, <<"there?">>} end, Setup) || Other <- tl(Clients)],
     {Address, Clients}.
@@ -192,7 +196,7 @@ test(realms_do_not_meet, #{nodes := [NodeOne, NodeTwo | _], realm := Realm} = Se
     Elsewhere = <<Realm/binary, ".elsewhere">>,
     [One, Two, Stranger] = [client(Node, R, Setup) || {Node, R} <- [{NodeOne, Realm}, {NodeTwo, Realm}, {NodeTwo, Elsewhere}]],
     _ = [ok = do(Client, subscribe, [<<"topic">>]) || Client <- [Two, Stranger]],
-    ok = do(Stranger, serve, [<<"answer">>, fun ?MODULE:answer/1]),
+    ok = do(Stranger, serve, [<<"answer">>, fun ?MODULE:answer/2]),
     ok = do(Stranger, announce, [<<"key">>]),
     {ok, Content} = do(Stranger, send, [<<"a secret of ", Realm/binary>>]),
     reach(One, <<"topic">>, <<"hello">>, [Two], Setup),
@@ -223,7 +227,7 @@ test(two_of_one_node, #{nodes := [Node | _], realm := Realm} = Setup) ->
     reach(One, <<"topic">>, <<"hello">>, [Two], Setup),
     settle(Setup),
     ?assertEqual([], heard(One)),
-    ok = do(Two, serve, [<<"answer">>, fun ?MODULE:answer/1]),
+    ok = do(Two, serve, [<<"answer">>, fun ?MODULE:answer/2]),
     until(fun() -> {ok, <<"x">>} =:= ask(do(Two, address, []), <<"x">>, One) end, Setup);
 
 %% Whatever it ends with.
@@ -232,7 +236,7 @@ test(an_owner_dies, #{nodes := [_, Node | _], realm := Realm, run := Run} = Setu
     _ = [begin
              #{owner := Owner} = Two = client(Node, Realm, Setup),
              ok = do(Two, subscribe, [<<"topic">>]),
-             ok = do(Two, serve, [<<"answer">>, fun ?MODULE:answer/1]),
+             ok = do(Two, serve, [<<"answer">>, fun ?MODULE:answer/2]),
              ok = do(Two, announce, [<<"key">>]),
              Address = do(Two, address, []),
              until(fun() -> {ok, <<"x">>} =:= ask(Address, <<"x">>, One) end, Setup),
@@ -254,6 +258,21 @@ test(calls_are_answered, Setup) ->
     _ = [?assertEqual({ok, Bytes}, retried(fun() -> ask(Address, Bytes, Client) end, Setup))
          || Client <- [One | Others], Bytes <- [<<>>, <<"hello">>, Every, Largest]],
     ?assertEqual({error, too_large}, ask(Address, <<Largest/binary, 0>>, hd(Others)));
+
+%% A transport that vouches for nobody says so; what a caller says of itself is not passed on as if it was true.
+test(who_calls, Setup) ->
+    {Address, [One | Others]} = serving(3, Setup),
+    _ = [begin
+             Own = do(Client, address, []),
+             {ok, Answer} = retried(fun() -> ask(Address, <<"who calls?">>, Client) end, Setup),
+             ?assertEqual(case Setup of #{vouches := _} -> <<"at ", Own/binary>>; _ -> <<"nobody knows">> end, Answer)
+         end || Client <- [One | Others]];
+
+test(a_busy_handler, Setup) ->
+    {Address, [_, Two]} = serving(2, Setup),
+    Ask = fun() -> ask(Address, <<"too much">>, 2000, Two) end,
+    until(fun() -> Ask() =:= {error, busy} end, Setup),
+    ?assertEqual({ok, <<"x">>}, retried(fun() -> ask(Address, <<"x">>, Two) end, Setup));
 
 test(unknown_procedures, Setup) ->
     {Address, [_, Two]} = serving(2, Setup),
@@ -377,7 +396,7 @@ test(goodbye, Setup) ->
     ?assertMatch(#{connected := false}, do(Two, status, [])),
     _ = [?assertMatch({error, _}, do(Two, Function, Arguments))
          || {Function, Arguments} <- [{publish, [<<"topic">>, <<"x">>]}, {subscribe, [<<"topic">>]}, {announce, [<<"x">>]},
-                                      {serve, [<<"x">>, fun ?MODULE:answer/1]}, {send, [<<"x">>]}]],
+                                      {serve, [<<"x">>, fun ?MODULE:answer/2]}, {send, [<<"x">>]}]],
     Heard = heard(Two),
     reach(One, <<"topic">>, <<"without two">>, [Three], Setup),
     settle(Setup),
@@ -389,7 +408,7 @@ test(a_node_is_gone, #{start := Start, stop := Stop, kill := Kill, realm := Real
     Nodes = [_, Gone, _] = Start(3),
     try
         [One, Two, Three] = subscribed(3, Setup#{nodes := Nodes, realm := Realm}),
-        ok = do(Two, serve, [<<"answer">>, fun ?MODULE:answer/1]),
+        ok = do(Two, serve, [<<"answer">>, fun ?MODULE:answer/2]),
         Address = do(Two, address, []),
         reach(One, <<"topic">>, <<"before">>, [Two, Three], Setup),
         until(fun() -> {ok, <<"x">>} =:= ask(Address, <<"x">>, One) end, Setup),

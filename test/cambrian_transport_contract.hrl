@@ -10,6 +10,8 @@
 ?CONTRACT(two_of_one_node).
 ?CONTRACT(an_owner_dies).
 ?CONTRACT(calls_are_answered).
+?CONTRACT(who_calls).
+?CONTRACT(a_busy_handler).
 ?CONTRACT(unknown_procedures).
 ?CONTRACT(handlers_that_crash).
 ?CONTRACT(calls_time_out).

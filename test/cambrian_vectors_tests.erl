@@ -79,6 +79,9 @@ check("heartbeat", Bytes, Facts, _) ->
 check("request", Bytes, [{<<"request">>, <<"ping">>}], _) ->
     ?assertEqual({ok, ping}, cambrian_message:read_request(Bytes)),
     ?assertEqual(Bytes, cambrian_message:ping());
+check("request", Bytes, [{<<"request">>, <<"who">>}, {<<"nonce">>, Nonce}], _) ->
+    ?assertEqual({ok, {who, unhex(Nonce)}}, cambrian_message:read_request(Bytes)),
+    ?assertEqual(Bytes, cambrian_message:who(unhex(Nonce)));
 check("request", Bytes, [{<<"request">>, Id} | Facts], _) ->
     Holds = [unhex(Held) || {<<"holds">>, Held} <- Facts],
     ?assertEqual({ok, {unhex(Id), Holds}}, cambrian_message:read_request(Bytes)),
@@ -143,6 +146,7 @@ messages() ->
          ["charters ", integer_to_list(length(Charters)), "\n", [["charter ", sha256(Each), "\n"] || Each <- Charters]]}
         || {Name, Charters} <- [{"one", [Charter]}, {"nine", [Charter | [<<N>> || N <- lists:seq(1, 8)]]}]]
     ++ [{"ping.request", cambrian_message:ping(), "request ping\n"},
+        {"who.request", cambrian_message:who(Base), ["request who\nnonce ", hex(Base), "\n"]},
         {"known.request", cambrian_message:request(Base, Held),
          ["request ", hex(Base), "\n", [["holds ", hex(Id), "\n"] || Id <- Held]]}]
     ++ [{Name ++ ".answer", cambrian_message:answer(Answer), answer_text(Answer)}

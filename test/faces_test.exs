@@ -192,6 +192,7 @@ defmodule Cambrian.FacesTest do
       :enotsup,
       :eisdir,
       :locked,
+      :metered,
       :missing_base,
       :not_there,
       :unknown_call,

@@ -475,7 +475,9 @@ defmodule Cambrian.Bridge do
   @doc """
   How many messages all bridges received and how many bytes, how many of them were rejected for which
   reason; how many genotypes were published, and how often the best was announced again, with the
-  bytes of all that was published.
+  bytes of all that was published. Of strangers' messages, `:metered` are those above the budget for
+  their signatures, and `:overloaded` those that came while too many waited; `:busy` are the calls
+  above theirs.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)

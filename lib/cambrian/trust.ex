@@ -20,11 +20,13 @@ defmodule Cambrian.Trust do
 
   ## Options
 
-    * `:capability` - who may publish: `:open` for everybody, the default; `{:keys, keys}`; or
+    * `:capability` - who may publish: `:open` for everybody, the default; `{:keys, keys}`;
       `{:signed_by, key}` for those whom the owner of that key let, by `Cambrian.Identity.grant/4`;
       `{:signed_by, %{owners: keys, threshold: n}}` names several owners, n of whom must sign. These are
       the first owners: later ones are named by charters, `amend/2`, which stay as long as the first
-      owners are the same.
+      owners are the same. `{:work, bits}` is for whoever shows that its key cost 2^bits hashes, 1 to 24
+      bits; `{:invited, keys}` for these and whom one of them, or a key that has earned its place here,
+      signed a grant for.
     * `:rate` - `{per_second, burst}` for each origin, default `{5, 50}`.
     * `:tolerance` - how much more than is measured may be claimed, relative to the larger of the
       two, default 0.01. A task that is not the same every time needs more.

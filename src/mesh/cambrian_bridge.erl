@@ -439,7 +439,8 @@ status(Realm) -> call(Realm, status).
 
 %% @doc How many messages all bridges received and how many bytes, how many of them were rejected for which reason; how many
 %% genotypes were published, and how often the best was announced again, with the bytes of all that was published; and what was
-%% `not_said', as the mesh took too long to take it.
+%% `not_said', as the mesh took too long to take it. Of strangers' messages, `metered' are those above the budget for their
+%% signatures, and `overloaded' those that came while too many waited; `busy' are the calls above theirs.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -458,7 +459,12 @@ counts() ->
 
 name(Realm) -> {via, cambrian_bridges, Realm}.
 
-call(Realm, Request) -> cambrian_app:call(name(Realm), Request).
+%% By its gate, so that what arrived before is done before.
+call(Realm, Request) ->
+    case cambrian_bridges:whereis_name({gate, Realm}) of
+        undefined -> cambrian_app:call(name(Realm), Request);
+        _ -> cambrian_app:call(name({gate, Realm}), Request)
+    end.
 
 some_realms() ->
     case realms() of

@@ -1,17 +1,20 @@
 %% @private
-%% The bridges of this node by their realms: a registry for `{via, cambrian_bridges, Realm}'.
+%% The bridges of this node by their realms, and the gates before them by `{gate, Realm}': a registry for
+%% `{via, cambrian_bridges, Name}'.
 -module(cambrian_bridges).
 -behaviour(gen_server).
 
 -export([start_link/0, realms/0, register_name/2, unregister_name/1, whereis_name/1, send/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
+-type name() :: Realm :: binary() | {gate, Realm :: binary()}.
+
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @doc In the order of their names. Who stopped a bridge may know of its end before we do, here and below.
 -spec realms() -> [binary()].
-realms() -> lists:sort([Realm || {Realm, Pid} <- bridges(), is_process_alive(Pid)]).
+realms() -> lists:sort([Realm || {Realm, Pid} <- bridges(), is_binary(Realm), is_process_alive(Pid)]).
 
 %% Between its end and its return there are none.
 bridges() ->
@@ -19,13 +22,13 @@ bridges() ->
     catch error:badarg -> ok = cambrian_app:check_started(), []
     end.
 
--spec register_name(binary(), pid()) -> yes | no.
+-spec register_name(name(), pid()) -> yes | no.
 register_name(Realm, Pid) -> gen_server:call(?MODULE, {register, Realm, Pid}, infinity).
 
--spec unregister_name(binary()) -> ok.
+-spec unregister_name(name()) -> ok.
 unregister_name(Realm) -> gen_server:call(?MODULE, {unregister, Realm}, infinity).
 
--spec whereis_name(binary()) -> pid() | undefined.
+-spec whereis_name(name()) -> pid() | undefined.
 whereis_name(Realm) ->
     try [Pid || {_, Pid} <- ets:lookup(?MODULE, Realm), is_process_alive(Pid)] of
         [Pid] -> Pid;
@@ -33,7 +36,7 @@ whereis_name(Realm) ->
     catch error:badarg -> undefined
     end.
 
--spec send(binary(), term()) -> pid().
+-spec send(name(), term()) -> pid().
 send(Realm, Message) ->
     case whereis_name(Realm) of
         undefined -> exit({badarg, {Realm, Message}});

@@ -6,12 +6,16 @@
 %% breeding only a signature is believed.
 -module(cambrian_delivery).
 
--export([give/3, open/4, is_large/1]).
--export_type([offer/0, lookup/0, delivered/0]).
+-export([give/2, is_compared/1, differences/1, open/4, is_large/1]).
+-export_type([offer/0, lookup/0, delivered/0, difference/0, job/0]).
 
 %% What a giver holds. `signed' is what its breeder signed, if that is another than the giver.
 -type offer() :: #{genotype := cambrian_genotype:genotype(), envelope := binary(), signed := undefined | binary()}.
 -type lookup() :: fun((cambrian_genotype:id()) -> {ok, cambrian_genotype:genotype()} | error).
+%% To a base; `none' where it is no shorter than the whole.
+-type difference() :: {Base :: cambrian_genotype:id(), binary() | none}.
+%% Differences that have to be made before an answer can be given, beside those that are `made'.
+-type job() :: #{offer := offer(), made := [difference()], missing := [{Base :: cambrian_genotype:id(), cambrian_genotype:genotype()}]}.
 -type delivered() :: {ok, cambrian_genotype:genotype(), Breeder :: cambrian_identity:key(), Signed :: binary()}
                    | {blob, cambrian_transport:content(), Breeder :: undefined | binary()}
                    %% signed, by whom the claims say, and no genotype
@@ -26,15 +30,24 @@
 -spec is_large(Envelope :: binary()) -> boolean().
 is_large(Envelope) -> byte_size(Envelope) > ?LARGE.
 
-%% @doc To one who holds `Bases', of which `Lookup' finds those that are here as well.
--spec give(offer(), Bases :: [cambrian_genotype:id()], lookup()) -> cambrian_message:answer().
-give(#{genotype := Genotype, envelope := Envelope, signed := Signed}, Bases, Lookup) ->
-    Differences = [{byte_size(Difference), Base, Difference}
-                   || byte_size(Envelope) =< ?COMPARED, Base <- Bases, {ok, Known} <- [Lookup(Base)],
-                      Difference <- [cambrian_genotype:diff(Known, Genotype)]],
-    case Differences =/= [] andalso lists:min(Differences) of
-        {Size, Base, Shortest} when Size + 34 < byte_size(Envelope) -> {difference, Base, Shortest, either(Signed, Envelope)};
-        _ ->
+%% @doc Whether it pays to make differences of this one: not if to read it takes too long.
+-spec is_compared(Envelope :: binary()) -> boolean().
+is_compared(Envelope) -> byte_size(Envelope) =< ?COMPARED.
+
+%% @doc Makes the differences that are missing: tens of ms for a large genotype, so not in a process that others wait for.
+-spec differences(job()) -> [difference()].
+differences(#{offer := #{genotype := Genotype, envelope := Envelope}, missing := Missing}) ->
+    [{Base, shorter(cambrian_genotype:diff(Known, Genotype), Envelope)} || {Base, Known} <- Missing].
+
+shorter(Difference, Envelope) when byte_size(Difference) + 34 < byte_size(Envelope) -> Difference;
+shorter(_Difference, _Envelope) -> none.
+
+%% @doc The shortest of these differences, or the whole.
+-spec give(offer(), [difference()]) -> cambrian_message:answer().
+give(#{envelope := Envelope, signed := Signed}, Differences) ->
+    case lists:sort([{byte_size(Difference), Base, Difference} || {Base, Difference} <- Differences, Difference =/= none]) of
+        [{_, Base, Shortest} | _] -> {difference, Base, Shortest, either(Signed, Envelope)};
+        [] ->
             case is_large(Envelope) of
                 true -> {elsewhere, crypto:hash(sha256, Envelope), Signed};
                 false -> {whole, Envelope, Signed}

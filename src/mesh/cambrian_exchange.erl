@@ -12,10 +12,9 @@
 %% others read, and what is compared with what they wrote, is in ms since 1970, which {@link set_clock/2} says.
 -module(cambrian_exchange).
 
--export([new/1, set_clock/2, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, worked/4, publish/5, amend/3, asked/3,
-         answered/4, tick/2, wake/1,
-         renamed/3, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
--export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0]).
+-export([new/1, set_clock/2, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, worked/4, publish/5, amend/3, asked/4, made/4,
+         answered/4, tick/2, wake/1, renamed/4, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
+-export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0, reply/0]).
 
 -type task() :: binary().
 -type policy() :: champion | tournament | novel | random.
@@ -43,6 +42,9 @@
                 | {fetch, Ref :: pos_integer(), cambrian_transport:content()}
                 | {offer, task(), cambrian_genotype:genotype(), From :: map()} | {pick, task(), policy()}
                 | {lineage, cambrian_genotype:id(), Record :: binary()} | {event, atom(), map()}.
+%% To who calls: `busy', if it or all strangers together ask too often. With `make', {@link cambrian_delivery:differences/1} does
+%% the work, in another process, and {@link made/4} has the answer.
+-type reply() :: {answer, binary()} | busy | {make, Target :: cambrian_genotype:id(), cambrian_delivery:job()}.
 
 %% What others can have from here. `signed' is what its breeder signed, if that is another.
 -record(held, {id :: cambrian_genotype:id(), task :: task(), genotype :: cambrian_genotype:genotype(), claims :: claims(),
@@ -55,11 +57,15 @@
                offered = #{} :: #{cambrian_genotype:id() => map()},
                %% what strangers may cost the populations; whether many of what these breed fail
                budget :: cambrian_budget:budget(), failing = false :: boolean()}).
+-record(call, {kind :: who | ping, address :: binary(), key :: cambrian_identity:key(), at :: integer(),
+               nonce = none :: none | cambrian_message:nonce()}).
 -record(exchange, {options :: map(), ask :: ask(), trust :: term(), rand :: rand:state(),
                    %% how far the time of day is ahead of `Now'
                    clock = 0 :: integer(),
                    sequence :: non_neg_integer(), tasks = #{} :: #{task() => #task{}}, wanted = [] :: [task() | all],
-                   members :: cambrian_members:members(), strangers = {0, 0} :: {Second :: integer(), non_neg_integer()},
+                   members :: cambrian_members:members(), addresses :: cambrian_addresses:addresses(),
+                   %% how much of what comes is worked on
+                   meter :: cambrian_meter:meter(), callers :: cambrian_meter:meter(),
                    heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
                    %% when to tell the charters of the realm, if it has any
                    charters = none :: none | cambrian_trickle:trickle(), charters_rand :: rand:state(),
@@ -70,7 +76,11 @@
                    held = cambrian_recent:new(32, 2_000_000) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
                    known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, verdict()),
                    wants = cambrian_wants:new() :: cambrian_wants:wants(),
-                   pings = #{} :: #{pos_integer() => {Address :: binary(), At :: integer()}},
+                   %% questions who lives somewhere, or how far away it is
+                   calls = #{} :: #{pos_integer() => #call{}},
+                   %% differences that were asked for lately
+                   made = cambrian_recent:new(1024, 4 bsl 20)
+                       :: cambrian_recent:recent({Target :: cambrian_genotype:id(), Base :: cambrian_genotype:id()}, binary() | none),
                    journal = cambrian_journal:new() :: cambrian_journal:journal(),
                    effects = [] :: [effect()]}).
 -opaque exchange() :: #exchange{}.
@@ -89,13 +99,23 @@
 -define(MAX_PINGS, 2).
 %% A population grows: what was too costly is looked at again after so long.
 -define(TOO_COSTLY_MS, 600_000).
-%% Heartbeats in a second, whose signatures are looked at.
--define(MAX_STRANGERS, 200).
+%% How many are worked on in a second: of keys that have earned it, of others that are known here, and of all the rest
+%% together. A signature takes a tenth of a ms to check, so that all of it is some percent of one core.
+-define(HEARTBEATS, #{earned => 400, known => 200, fresh => 50}).
+%% Records and envelopes, of which one of 4 KiB more counts one more.
+-define(CLAIMS, #{earned => 600, known => 300, fresh => 100}).
+-define(WEIGHED, 4096).
+%% Questions to an address who lives there, and to others for what somebody announced and does not give.
+-define(QUESTIONS, #{earned => 200, known => 20, fresh => 10}).
+-define(ELSEWHERE, #{earned => 50, known => 10, fresh => 5}).
+%% Calls from one address, and from all together where no key is known to live.
+-define(REQUESTS_OF_ONE, 20).
+-define(REQUESTS_OF_STRANGERS, 500).
 %% So few nodes answer one that comes, each within so long.
 -define(FEW, 30).
 -define(WELCOME_MS, 500).
 %% Above those of wants.
--define(PING_REFS, 1 bsl 32).
+-define(CALL_REFS, 1 bsl 32).
 
 %%% ---- beginning --------------------------------------------------------------------------
 
@@ -103,9 +123,12 @@
 new(#{trust := {Ask, Trust}, seed := Seed, now := Now, identity := #{key := Key}} = Options) ->
     Rand = rand:seed_s(exsss, Seed),
     Clock = maps:get(clock, Options, 0),
+    #{address := Address} = Options,
     X = #exchange{options = maps:merge(?DEFAULTS, maps:without([trust, seed, now, clock, sequence], Options)),
                   ask = Ask, trust = Trust, rand = Rand, clock = Clock,
-                  sequence = maps:get(sequence, Options, (Now + Clock) * 1000), members = cambrian_members:new(Key),
+                  sequence = maps:get(sequence, Options, (Now + Clock) * 1000), members = cambrian_members:new(Key, Seed),
+                  addresses = cambrian_addresses:new(Address), meter = cambrian_meter:new(rand:jump(rand:jump(Rand))),
+                  callers = cambrian_meter:new(rand:jump(rand:jump(rand:jump(Rand)))),
                   heartbeat_at = Now, tell_at = Now, charters_rand = rand:seed_s(exsss, {Seed, 0, 0})},
     tick(Now, X).
 
@@ -137,10 +160,36 @@ ask(Request, Now, #exchange{ask = Ask, trust = Trust} = X) ->
     {Answer, Next} = Ask(Request, time(Now, X), Trust),
     {Answer, X#exchange{trust = Next}}.
 
-%% For {@link cambrian_admission}, with the clock in it.
-admission(Now, #exchange{ask = Ask} = X) ->
-    Time = time(Now, X),
-    fun(Request, Trust) -> Ask(Request, Time, Trust) end.
+%% For {@link cambrian_admission}, with the clock in it. What may be opened as far as its claims go is opened if there is
+%% room for one more of its kind: before that, nothing was done that costs.
+admission(Weight, Now) ->
+    fun({admit, #{origin := Origin} = Claims} = Request, Y) ->
+            case ask(Request, Now, Y) of
+                %% of one whose grant had to be read this was the second time
+                {ok, Z} when is_map(map_get(grant, Claims)) -> {ok, Z};
+                {{error, _}, _} = No -> No;
+                {Answer, Z} ->
+                    case take(claims, ?CLAIMS, Weight, Origin, Now, Z) of
+                        {true, Metered} -> {Answer, Metered};
+                        {false, Metered} -> {{error, metered}, Metered}
+                    end
+            end;
+       (Request, Y) -> ask(Request, Now, Y)
+    end.
+
+%% Whether one more of this kind is worked on, which this key sent, or is said to have sent.
+take(Kind, Budgets, Key, Now, X) -> take(Kind, Budgets, 1, Key, Now, X).
+
+take(Kind, Budgets, Weight, Key, Now, X) ->
+    {Class, #exchange{meter = Meter} = Asked} = class(Key, Now, X),
+    {Taken, Next} = cambrian_meter:take({Kind, Class}, Weight, map_get(Class, Budgets), Now, Meter),
+    {Taken, Asked#exchange{meter = Next}}.
+
+class(Key, Now, #exchange{members = Members} = X) ->
+    case ask({has_earned, Key}, Now, X) of
+        {true, Y} -> {earned, Y};
+        {false, Y} -> {case cambrian_members:is_known(Key, Members) of true -> known; false -> fresh end, Y}
+    end.
 
 option(Name, #exchange{options = Options}) -> maps:get(Name, Options).
 
@@ -375,8 +424,9 @@ find_held(Id, #exchange{held = Recent, tasks = Tasks}) ->
 
 %%% ---- hearing ----------------------------------------------------------------------------
 
-%% @doc Something arrived on the realm's topic.
+%% @doc Something arrived on the realm's topic, or something that was too large to be looked at.
 -spec heard(Bytes :: term(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+heard({too_large, _Size} = Reason, Now, X) -> done(refused(Reason, Now, X));
 heard(Bytes, Now, X) ->
     done(case cambrian_message:kind(Bytes) of
              {envelope, Envelope} -> heard_envelope(Envelope, Now, X);
@@ -393,9 +443,10 @@ refused(Reason, Now, X) ->
 
 rejected(Reason, X) -> event(rejected, #{reason => cambrian_realm:kind(Reason)}, X).
 
-heard_envelope(Bytes, Now, #exchange{trust = Trust} = X) ->
-    {Answer, Next} = cambrian_admission:envelope(Bytes, lookup(X), option(once, X), admission(Now, X), Trust),
-    admitted(Answer, Bytes, Now, X#exchange{trust = Next}).
+heard_envelope(Bytes, Now, X) ->
+    Weight = 1 + byte_size(Bytes) div ?WEIGHED,
+    {Answer, Next} = cambrian_admission:envelope(Bytes, lookup(X), option(once, X), admission(Weight, Now), X),
+    admitted(Answer, Bytes, Now, Next).
 
 %% Of a genotype that is held here.
 lookup(X) ->
@@ -422,8 +473,8 @@ heard_of(#{origin := Origin}, Now, #exchange{members = Members} = X) ->
 heard_succession(Certificate, Now, X) ->
     case followed(Certificate, Now, X) of
         {ok, #exchange{members = Members} = Next} ->
-            {ok, #{old := Old}} = cambrian_identity:peek_succession(Certificate),
-            Next#exchange{members = cambrian_members:forget(Old, Members)};
+            {ok, #{old := Old, new := New}} = cambrian_identity:peek_succession(Certificate),
+            (moved(Old, New, Next))#exchange{members = cambrian_members:forget(Old, Members)};
         {known, Next} -> Next;
         {{error, Reason}, Next} -> rejected(Reason, Next)
     end.
@@ -431,6 +482,17 @@ heard_succession(Certificate, Now, X) ->
 followed(Certificate, Now, #exchange{trust = Trust} = X) ->
     {Answer, Next} = cambrian_admission:succession(Certificate, option(once, X), admission(Now, X), Trust),
     {Answer, X#exchange{trust = Next}}.
+
+%% Where the old key lived lives its heir.
+moved(Old, New, #exchange{members = Members, addresses = Addresses} = X) ->
+    case cambrian_members:address(Old, Members) of
+        {ok, Address} ->
+            case cambrian_addresses:claim(Address, Old, 0, Addresses) of
+                proven -> X#exchange{addresses = cambrian_addresses:moved(Address, New, Addresses)};
+                _ -> X
+            end;
+        none -> X
+    end.
 
 %%% ---- charters ---------------------------------------------------------------------------
 
@@ -501,13 +563,12 @@ heard_heartbeat(Body, Signature, Now, #exchange{members = Members} = X) ->
     end.
 
 %% A signature takes long to check, and there may be very many that are none.
-is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := Realm}, strangers = {Second, Count}} = X) ->
-    case Now div 1000 of
-        Second when Count >= ?MAX_STRANGERS -> X;
-        This ->
-            Counted = X#exchange{strangers = {This, case This of Second -> Count + 1; _ -> 1 end}},
-            case ask({is_heard, Key}, Now, Counted) of
-                {false, Next} -> Next;
+is_there(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := Realm}} = X) ->
+    case ask({is_heard, Key}, Now, X) of
+        {false, Next} -> Next;
+        {true, Asked} ->
+            case take(heartbeats, ?HEARTBEATS, Key, Now, Asked) of
+                {false, Next} -> rejected(metered, Next);
                 {true, Next} ->
                     case once({heartbeat, Realm, Signed}, fun() -> cambrian_message:is_genuine(Realm, Signed, Key) end, X) of
                         true -> alive(Key, cambrian_members:heartbeat(Heartbeat, Now, Next#exchange.members), Now, Next);
@@ -538,9 +599,8 @@ counted(Now, #exchange{members = Members} = X) -> X#exchange{nodes = map_size(ca
 
 %%% ---- announcements ----------------------------------------------------------------------
 
-heard_announcement(Urgency, Record, Address, Now, #exchange{trust = Trust} = X) ->
-    {Answer, Next} = cambrian_admission:record(Record, option(once, X), admission(Now, X), Trust),
-    case {Answer, X#exchange{trust = Next}} of
+heard_announcement(Urgency, Record, Address, Now, X) ->
+    case cambrian_admission:record(Record, option(once, X), admission(1, Now), X) of
         {{ok, #{origin := Origin}}, #exchange{options = #{identity := #{key := Origin}}} = Same} -> rejected(own, Same);
         {{ok, #{task := Name} = Claims}, Same} ->
             case is_of_interest(Name, Same) of
@@ -559,7 +619,7 @@ announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin :=
             case Urgency =:= best andalso not is_better({Claimed, Id}, best_of(Name, X)) of
                 true -> compared(Urgency, Claims, {Claimed, Id}, Now, X);
                 false ->
-                    Want = #{id => Id, task => Name, claims => Claims, record => Record, addresses => [Address], whole => false},
+                    Want = #{id => Id, task => Name, claims => Claims, record => Record, addresses => [{Address, Origin}], whole => false},
                     want(Want, Now, note(Id, announced, #{origin => Origin, fitness => Claimed, address => Address}, Now, X))
             end
     end.
@@ -629,10 +689,39 @@ is_unknown(Name, Id, Now, #exchange{tasks = Tasks} = X) ->
             _ -> true
         end.
 
-ask_for(Ref, #{id := Id, task := Name, addresses := [Address | _], whole := Whole}, Now, X) ->
+%% Only of a key that lives where it says.
+ask_for(Ref, #{addresses := [{Address, Key} | _]} = Want, Now, #exchange{addresses = Addresses} = X) ->
+    case cambrian_addresses:claim(Address, Key, Now, Addresses) of
+        proven -> request(Ref, Want, Now, X);
+        asking -> X#exchange{addresses = cambrian_addresses:join(Address, Ref, Addresses)};
+        unasked ->
+            case take(questions, ?QUESTIONS, Key, Now, X) of
+                {true, Next} -> who_lives_at(Address, Key, [Ref], Now, Next);
+                {false, Next} -> not_called(Ref, metered, Now, Next)
+            end;
+        refused -> not_called(Ref, false_address, Now, X)
+    end.
+
+request(Ref, #{id := Id, task := Name, addresses := [{Address, _} | _], whole := Whole}, Now, X) ->
     Bases = case Whole of true -> []; false -> bases(Name, X) end,
     Noted = note(Id, asked, #{address => Address}, Now, X),
     effect({ask, Ref, Address, cambrian_message:request(Id, Bases)}, Noted).
+
+not_called(Ref, Reason, Now, #exchange{wants = Wants} = X) ->
+    case cambrian_wants:take(Ref, Wants) of
+        {Want, Left} -> not_delivered(Reason, Want, Now, X#exchange{wants = Left});
+        none -> X
+    end.
+
+%% Asked once for all who say that they live there.
+who_lives_at(Address, Key, Waiting, Now, #exchange{addresses = Addresses, rand = Rand} = X) ->
+    {Nonce, Next} = rand:bytes_s(32, Rand),
+    call(#call{kind = who, address = Address, key = Key, at = Now, nonce = Nonce}, cambrian_message:who(Nonce),
+         X#exchange{rand = Next, addresses = cambrian_addresses:question(Address, Waiting, Addresses)}).
+
+call(#call{address = Address} = Call, Bytes, #exchange{sequence = Sequence, calls = Calls} = X) ->
+    Ref = ?CALL_REFS + Sequence,
+    effect({ask, Ref, Address, Bytes}, X#exchange{sequence = Sequence + 1, calls = Calls#{Ref => Call}}).
 
 %% What a difference may be to: the best first, as others are likely to hold it.
 bases(Name, #exchange{held = Recent, tasks = Tasks}) ->
@@ -642,26 +731,58 @@ bases(Name, #exchange{held = Recent, tasks = Tasks}) ->
 
 %%% ---- calls ------------------------------------------------------------------------------
 
-%% @doc Somebody calls for a genotype.
--spec asked(binary(), Now :: integer(), exchange()) -> {[effect()], Answer :: binary(), exchange()}.
-asked(Bytes, Now, X) ->
-    {Answer, Next} = case cambrian_message:read_request(Bytes) of
-                         {ok, {Id, Bases}} -> give(find_held(Id, X), Bases, Now, X);
-                         _ -> {none, X}
-                     end,
+%% @doc Somebody calls for a genotype, from an address if the transport vouches for it.
+-spec asked(binary(), From :: cambrian_transport:caller(), Now :: integer(), exchange()) -> {[effect()], reply(), exchange()}.
+asked(Bytes, From, Now, X) ->
+    {Reply, Next} = case is_served(From, Now, X) of
+                        {true, Metered} -> reply(cambrian_message:read_request(Bytes), Now, Metered);
+                        {false, Metered} -> {busy, rejected(busy, Metered)}
+                    end,
     {Effects, Rest} = done(Next),
-    {Effects, cambrian_message:answer(Answer), Rest}.
+    {Effects, Reply, Rest}.
 
-give(error, _Bases, _Now, X) -> {none, X};
+%% From where a key is known to live, so many as it may; all other callers together have another budget.
+is_served(unknown, Now, #exchange{meter = Meter} = X) ->
+    {Served, Next} = cambrian_meter:take(strangers, ?REQUESTS_OF_STRANGERS, Now, Meter),
+    {Served, X#exchange{meter = Next}};
+is_served(From, Now, #exchange{addresses = Addresses, callers = Callers} = X) ->
+    {Served, Next} = cambrian_meter:take(From, ?REQUESTS_OF_ONE, Now, Callers),
+    case Served andalso not cambrian_addresses:is_proven(From, Addresses) of
+        true -> is_served(unknown, Now, X#exchange{callers = Next});
+        false -> {Served, X#exchange{callers = Next}}
+    end.
+
+reply({ok, {who, Nonce}}, _Now, #exchange{options = #{realm := Realm, address := Address, identity := Identity}} = X) ->
+    {{answer, cambrian_message:lives(Realm, Address, Nonce, Identity)}, X};
+reply({ok, {Id, Bases}}, Now, X) -> give(find_held(Id, X), Bases, Now, X);
+reply(_, _Now, X) -> {{answer, cambrian_message:answer(none)}, X}.
+
+give(error, _Bases, _Now, X) -> {{answer, cambrian_message:answer(none)}, X};
 give({ok, #held{envelope = undefined, task = Name} = Held}, Bases, Now, X) ->
     case seal(Held, Now, X) of
         {ok, #held{envelope = Envelope} = Sealed, Next} ->
             give({ok, Sealed}, Bases, Now, keep_envelope_of(Name, Sealed, offer_blob(Envelope, Next)));
-        {error, _} -> {none, X}
+        {error, _} -> give(error, Bases, Now, X)
     end;
-give({ok, #held{genotype = Genotype, envelope = Envelope, signed = Signed}}, Bases, _Now, X) ->
+give({ok, #held{id = Id, genotype = Genotype, envelope = Envelope, signed = Signed}}, Bases, _Now, #exchange{made = Made} = X) ->
     Offer = #{genotype => Genotype, envelope => Envelope, signed => Signed},
-    {cambrian_delivery:give(Offer, Bases, lookup(X)), X}.
+    Here = [{Base, Known, cambrian_recent:find({Id, Base}, Made)}
+            || cambrian_delivery:is_compared(Envelope), Base <- lists:usort(Bases), {ok, Known} <- [(lookup(X))(Base)]],
+    Kept = [{Base, Difference} || {Base, _, {ok, Difference}} <- Here],
+    case [{Base, Known} || {Base, Known, error} <- Here] of
+        [] -> {{answer, cambrian_message:answer(cambrian_delivery:give(Offer, Kept))}, X};
+        Missing -> {{make, Id, #{offer => Offer, made => Kept, missing => Missing}}, X}
+    end.
+
+%% @doc The answer, with the differences that were made for it, which are kept for whoever asks next.
+-spec made(Target :: cambrian_genotype:id(), cambrian_delivery:job(), [cambrian_delivery:difference()], exchange()) ->
+          {Answer :: binary(), exchange()}.
+made(Target, #{offer := Offer, made := Kept}, Differences, #exchange{made = Made} = X) ->
+    Keep = fun({Base, none}, All) -> cambrian_recent:put({Target, Base}, none, 64, All);
+              ({Base, Difference}, All) -> cambrian_recent:put({Target, Base}, Difference, 64 + byte_size(Difference), All)
+           end,
+    {cambrian_message:answer(cambrian_delivery:give(Offer, Kept ++ Differences)),
+     X#exchange{made = lists:foldl(Keep, Made, Differences)}}.
 
 keep_envelope_of(Name, Held, #exchange{tasks = Tasks} = X) when is_map_key(Name, Tasks) -> keep_envelope(Name, Held, X);
 keep_envelope_of(_Name, Held, X) -> hold(Held, X).
@@ -669,18 +790,45 @@ keep_envelope_of(_Name, Held, X) -> hold(Held, X).
 %% @doc What came of an `ask' or a `fetch'.
 -spec answered(Ref :: pos_integer(), {ok, binary()} | {error, term()}, Now :: integer(), exchange()) ->
           {[effect()], exchange()}.
-answered(Ref, Result, Now, #exchange{pings = Pings} = X) when is_map_key(Ref, Pings) ->
-    {{Address, At}, Left} = maps:take(Ref, Pings),
-    done(measured(Result, Address, Now - At, X#exchange{pings = Left}));
+answered(Ref, Result, Now, #exchange{calls = Calls} = X) when is_map_key(Ref, Calls) ->
+    {#call{kind = Kind, key = Key, at = At} = Call, Left} = maps:take(Ref, Calls),
+    Over = X#exchange{calls = Left},
+    done(case Kind of
+             ping -> measured(Result, Key, Now - At, Over);
+             who -> lives(Result, Call, Now, Over)
+         end);
 answered(Ref, Result, Now, #exchange{wants = Wants} = X) ->
     case cambrian_wants:take(Ref, Wants) of
         {Want, Left} -> done(ask_for_more(Now, delivered(Result, Want, Now, X#exchange{wants = Left})));
         none -> done(X)
     end.
 
-measured({ok, _}, Address, Ms, #exchange{members = Members} = X) ->
-    X#exchange{members = cambrian_members:answered(Address, Ms, Members)};
-measured({error, _}, Address, Ms, X) -> measured({ok, late}, Address, Ms + 10_000, X).
+measured({ok, _}, Key, Ms, #exchange{members = Members} = X) ->
+    X#exchange{members = cambrian_members:answered(Key, Ms, Members)};
+measured({error, _}, Key, Ms, X) -> measured({ok, late}, Key, Ms + 10_000, X).
+
+%% Those that waited for it are asked for now where it is true that their origins live there.
+lives(Result, #call{address = Address, key = Claimed, at = At} = Call, Now, #exchange{addresses = Addresses} = X) ->
+    Shown = shown(Result, Call, X),
+    {Waiting, Known} = cambrian_addresses:answered(Address, Shown, Now, Addresses),
+    Measured = case Shown of
+                   {ok, Key} -> measured(Shown, Key, Now - At, X);
+                   error -> measured({error, timeout}, Claimed, Now - At, X)
+               end,
+    ask_for_more(Now, lists:foldl(fun(Ref, Y) -> try_again(Ref, Now, Y) end, Measured#exchange{addresses = Known}, Waiting)).
+
+shown({ok, Answer}, #call{address = Address, nonce = Nonce}, #exchange{options = #{realm := Realm}}) ->
+    case cambrian_message:lives_at(Realm, Address, Nonce, Answer) of
+        {ok, Key} -> {ok, Key};
+        {error, _} -> error
+    end;
+shown({error, _}, _Call, _X) -> error.
+
+try_again(Ref, Now, #exchange{wants = Wants} = X) ->
+    case cambrian_wants:find(Ref, Wants) of
+        {ok, Want} -> ask_for(Ref, Want, Now, X);
+        error -> X
+    end.
 
 delivered({ok, Bytes}, Want, Now, X) ->
     Answer = case Want of
@@ -709,12 +857,21 @@ opened({ok, Answer}, Size, Want, Now, #exchange{wants = Wants} = X) ->
     end.
 
 %% The next who has it is asked, and then some who may. If nobody gives it, it will be announced again by those who have it.
-not_delivered(Reason, #{id := Id, addresses := [Address | _]} = Want, Now, X) ->
+not_delivered(Reason, #{id := Id, addresses := [{Address, _} | _], claims := #{origin := Origin}} = Want, Now, X) ->
     Noted = note(Id, not_delivered, #{reason => cambrian_realm:kind(Reason), address => Address}, Now, X),
-    {Others, #exchange{wants = Wants} = Drawn} = some_addresses(Now, Noted),
+    {Others, #exchange{wants = Wants} = Drawn} = elsewhere(Origin, Want, Now, Noted),
     case cambrian_wants:retry(maps:without([fetched], Want#{whole := true}), Others, Now, Wants) of
         {ok, Ref, Next, Asked} -> ask_for(Ref, Next, Now, Drawn#exchange{wants = Asked});
         {give_up, Rest} -> Drawn#exchange{wants = Rest}
+    end.
+
+%% Whoever announces what nobody has would have all others called for it: for all strangers together that is not often done.
+elsewhere(_Origin, #{addresses := [_, _ | _]}, _Now, X) -> {[], X};
+elsewhere(_Origin, #{elsewhere := true}, _Now, X) -> {[], X};
+elsewhere(Origin, _Want, Now, X) ->
+    case take(elsewhere, ?ELSEWHERE, Origin, Now, X) of
+        {true, Next} -> some_addresses(Now, Next);
+        {false, Next} -> {[], Next}
     end.
 
 %% Of those who are there, in no order.
@@ -725,7 +882,7 @@ some_addresses(Now, #exchange{members = Members, rand = Rand} = X) ->
                                       end, Rand, cambrian_members:addresses(Now, Members)),
     {[Address || {_, Address} <- lists:sort(Numbered)], X#exchange{rand = Next}}.
 
-fetched(Genotype, By, Signed, Size, #{id := Id, claims := #{origin := Origin} = Claims, addresses := [Address | _]}, Now,
+fetched(Genotype, By, Signed, Size, #{id := Id, claims := #{origin := Origin} = Claims, addresses := [{Address, _} | _]}, Now,
         #exchange{wants = Wants} = X) ->
     Next = effect({lineage, Id, Signed}, X#exchange{wants = cambrian_wants:served(Origin, Wants)}),
     Noted = note(Id, received, #{origin => Origin, breeder => By, address => Address, bytes => Size}, Now, Next),
@@ -860,7 +1017,10 @@ failed(Origin, _Task, Now, X) ->
 
 taken_in(accepted, Origin, Now, X) ->
     {_, Next} = ask({accepted, Origin}, Now, X),
-    Next;
+    case ask({has_earned, Origin}, Now, Next) of
+        {true, #exchange{members = Members} = Earned} -> Earned#exchange{members = cambrian_members:earned(Origin, Members)};
+        {false, Same} -> Same
+    end;
 taken_in(_Outcome, _Origin, _Now, X) -> X.
 
 %% The best that is known here may be another's from now on. It is ours to tell, as we measured it.
@@ -927,14 +1087,19 @@ followed_here(Certificate, Now, X) ->
     end.
 
 %% Only who chooses by distance needs to know it.
-ping(Now, #exchange{options = #{topology := {nearest, _}}, members = Members, pings = Pings} = X)
-  when map_size(Pings) < ?MAX_PINGS ->
-    case cambrian_members:unmeasured(Now, Members) of
-        {ok, Address} ->
-            Ref = ?PING_REFS + X#exchange.sequence,
-            effect({ask, Ref, Address, cambrian_message:ping()},
-                   X#exchange{sequence = X#exchange.sequence + 1, pings = Pings#{Ref => {Address, Now}}});
-        none -> X
+ping(Now, #exchange{options = #{topology := {nearest, _}}, members = Members, calls = Calls, addresses = Addresses} = X)
+  when map_size(Calls) < ?MAX_PINGS ->
+    Claims = [{cambrian_addresses:claim(Address, Key, Now, Addresses), Address, Key}
+              || {Address, Key} <- cambrian_members:unmeasured(Now, Members)],
+    case [Claim || {State, _, _} = Claim <- Claims, State =:= proven orelse State =:= unasked] of
+        [{proven, Address, Key} | _] ->
+            call(#call{kind = ping, address = Address, key = Key, at = Now}, cambrian_message:ping(), X);
+        [{unasked, Address, Key} | _] ->
+            case take(questions, ?QUESTIONS, Key, Now, X) of
+                {true, Next} -> who_lives_at(Address, Key, [], Now, Next);
+                {false, Next} -> Next
+            end;
+        [] -> X
     end;
 ping(_Now, X) -> X.
 
@@ -970,15 +1135,15 @@ migrate(#task{name = Name} = Task, Now, X) ->
 
 %%% ---- asking -----------------------------------------------------------------------------
 
-%% @doc It goes on under another key. What was ours is ours.
--spec renamed(cambrian_identity:identity(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
-renamed(#{key := Key} = Identity, Now, #exchange{options = Options, tasks = Tasks} = X) ->
+%% @doc It goes on under another key, with another grant. What was ours is ours.
+-spec renamed(cambrian_identity:identity(), Grant :: undefined | binary(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+renamed(#{key := Key} = Identity, Grant, Now, #exchange{options = Options, tasks = Tasks} = X) ->
     Old = origin(X),
     Mine = fun(_, #task{best = #held{breeder = Breeder} = Best} = Task) when Breeder =:= Old ->
                    Task#task{best = Best#held{breeder = Key, envelope = undefined}};
               (_, Task) -> Task
            end,
-    tick(Now, X#exchange{options = Options#{identity := Identity}, tasks = maps:map(Mine, Tasks),
+    tick(Now, X#exchange{options = Options#{identity := Identity, grant := Grant}, tasks = maps:map(Mine, Tasks),
                          members = cambrian_members:renamed(Key, X#exchange.members), heartbeat_at = Now, tell_at = Now}).
 
 %% @doc The best of each task, by what was measured here.

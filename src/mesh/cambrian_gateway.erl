@@ -7,17 +7,22 @@
 -export([start_link/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
+-type job() :: {cambrian_genotype:id(), cambrian_delivery:job()}.
+
 -record(joined, {handle :: cambrian_population:population(), name :: term(), task :: binary(), monitor :: reference(),
                  champion :: undefined | cambrian_population:champion(),
                 %% as it said last
                 rests = true :: boolean(), failing = false :: boolean()}).
 -record(state, {realm :: binary(), transport :: module(), connection :: term(), speaker :: pid(),
+                gate :: pid(), room :: cambrian_gate:room(),
                 exchange :: cambrian_exchange:exchange(),
                 timer = none :: none | {reference(), integer()},
                 %% where the identity is kept
                 home = none :: none | {ok, cambrian_file:path()}, identity :: cambrian_identity:identity(),
                 %% how many times the median of a population's own a newcomer may cost
                 cost_bound = 8 :: number(),
+                %% what its envelopes show, of a key
+                grant :: fun((cambrian_identity:identity()) -> undefined | binary()),
                 %% the processes whose end is that of the bridge
                 links = [] :: [pid() | port()],
                 aliases = #{} :: #{cambrian_identity:key() | cambrian_identity:name() => binary()},
@@ -30,7 +35,9 @@
                 joined = #{} :: #{Name :: term() => #joined{}},
                 subscribers = #{} :: #{reference() => {pid(), Task :: binary() | all, Monitor :: reference()}},
                 %% questions that are under way
-                asking = #{} :: #{Monitor :: reference() => {answered, pos_integer()} | {picked, binary()}},
+                asking = #{} :: #{Monitor :: reference() => {answered, pos_integer()} | {picked, binary()} | {made, job()}},
+                %% differences that are to be made, the first one just now, and who waits for each
+                jobs = [] :: [{job(), Callers :: [gen_server:from()]}],
                 counts = #{} :: #{atom() | {rejected, atom()} => pos_integer()}}).
 
 -define(TOPIC, <<"genotype">>).
@@ -38,9 +45,10 @@
 -define(FETCH_MS, 60_000).
 %% How often a population that is not there is looked for: one that crashed is back under its name by then.
 -define(REJOIN_MS, 200).
-%% A flood beyond what can be read costs its messages, and not the VM its memory.
--define(MAX_QUEUE, 20_000).
-
+%% Differences that wait to be made, one after the other; who asks for more is told that we are busy.
+-define(MAX_JOBS, 16).
+%% No request has more.
+-define(MAX_REQUEST, 1024).
 %% What waits to be said, to a mesh that does not take it.
 -define(MAX_UNSAID, 1000).
 %% For what is said last.
@@ -57,16 +65,16 @@ start_link(#{realm := Realm} = Options) ->
 init(#{realm := Realm, transport := Transport} = Options) ->
     process_flag(trap_exit, true),
     case prepare(Options) of
-        {ok, Identity, Home, Connection} ->
+        {ok, Identity, Home, Room, Gate, Connection} ->
             ok = Transport:subscribe(Connection, ?TOPIC),
-            Self = self(),
-            ok = Transport:serve(Connection, ?TOPIC, fun(Bytes) -> gen_server:call(Self, {asked, Bytes}, infinity) end),
+            ok = Transport:serve(Connection, ?TOPIC, fun(Bytes, From) -> answer(Bytes, From, Gate) end),
             {Effects, Exchange} = cambrian_exchange:new(exchange_options(Options, Identity, Transport:address(Connection))),
             Populations = maps:get(populations, Options),
             Speaker = spawn_link(fun() -> speak(Transport, Connection) end),
             {links, Links} = process_info(self(), links),
             State = #state{realm = Realm, transport = Transport, connection = Connection, speaker = Speaker, exchange = Exchange,
-                           home = Home, identity = Identity, links = Links, aliases = maps:get(aliases, Options),
+                           gate = Gate, room = Room, home = Home, identity = Identity, grant = fun(Of) -> grant(Options, Of) end,
+                           links = Links, aliases = maps:get(aliases, Options),
                            cost_bound = maps:get(cost_bound, Options)},
             {ok, join_all(Populations, carry_out(Effects, State))};
         %% what is wrong is answered, and no crash to report
@@ -86,14 +94,19 @@ prepare(#{realm := Realm} = Options) ->
     end.
 
 connect(#{realm := Realm, transport := Transport, transport_options := Given}, #{secret := Secret} = Identity, Home) ->
+    Room = cambrian_gate:room(),
     case code:ensure_loaded(Transport) of
         {module, _} ->
-            case Transport:connect(Given#{realm => Realm, identity => Secret}) of
-                {ok, Connection} -> {ok, Identity, Home, Connection};
+            case cambrian_gate:start_link(Realm, Room, Transport, Given#{realm => Realm, identity => Secret}) of
+                {ok, Gate, Connection} -> {ok, Identity, Home, Room, Gate, Connection};
                 Error -> Error
             end;
         {error, _} -> {error, {transport_unavailable, Transport}}
     end.
+
+%% In the process of who calls, which the transport made: what is no request does not get to the bridge.
+answer(Bytes, From, Gate) when byte_size(Bytes) =< ?MAX_REQUEST -> gen_server:call(Gate, {asked, From, Bytes}, infinity);
+answer(_Bytes, _From, _Gate) -> cambrian_message:answer(none).
 
 %% `{ok, Identity, Home}': the file that it is kept in.
 identity(#{identity := Fun}) when is_function(Fun) ->
@@ -113,7 +126,7 @@ identity_in({ok, Path} = Home) ->
 identity_in(Error) -> Error.
 
 exchange_options(#{realm := Realm} = Options, Identity, Address) ->
-    #{realm => Realm, identity => Identity, address => Address, grant => maps:get(grant, Options, undefined),
+    #{realm => Realm, identity => Identity, address => Address, grant => grant(Options, Identity),
       trust => {fun(Request, _Now, Name) -> {cambrian_trust:ask(Name, Request), Name} end, Realm},
       seed => binary:decode_unsigned(crypto:strong_rand_bytes(7)), now => now_ms(), clock => clock(),
       sequence => cambrian_trust:ask(Realm, {sequence, os:system_time(microsecond)}),
@@ -121,6 +134,14 @@ exchange_options(#{realm := Realm} = Options, Identity, Address) ->
       interval => maps:get(publish_interval, Options), budget => maps:get(budget, Options), share => maps:get(evaluation_share, Options),
       policy => maps:get(migration_policy, Options), migration_interval => maps:get(migration_interval, Options),
       topology => maps:get(topology, Options)}.
+
+%% Who asks others for work does the same.
+grant(#{grant := Grant}, _Identity) -> Grant;
+grant(#{realm := Realm}, #{key := Key}) ->
+    case cambrian_trust:report(Realm) of
+        #{capability := {work, Bits}} -> cambrian_stamp:find(Bits, Realm, Key);
+        _ -> undefined
+    end.
 
 %% Since this VM started, whatever the clock of the machine is set to.
 now_ms() -> erlang:convert_time_unit(erlang:monotonic_time() - erlang:system_info(start_time), native, millisecond).
@@ -134,9 +155,10 @@ current(#state{exchange = Exchange}) -> cambrian_exchange:set_clock(clock(), Exc
 
 %%% ---- calls ------------------------------------------------------------------------------
 
-handle_call({asked, Bytes}, _From, State) ->
-    {Effects, Answer, Next} = cambrian_exchange:asked(Bytes, now_ms(), current(State)),
-    {reply, Answer, carry_out(Effects, State#state{exchange = Next})};
+handle_call({asked, From, Bytes}, Caller, #state{room = Room} = State) ->
+    ok = cambrian_gate:taken(byte_size(Bytes), Room),
+    {Effects, Reply, Next} = cambrian_exchange:asked(Bytes, From, now_ms(), current(State)),
+    {noreply, reply(Reply, Caller, carry_out(Effects, State#state{exchange = Next}))};
 handle_call({join, Population}, _From, State) ->
     {reply, ok, join_population(Population, State)};
 handle_call({publish, Genotype, #{task := Task, fitness := Fitness} = Given}, _From, State) ->
@@ -177,8 +199,8 @@ handle_call(status, _From, #state{realm = Realm, transport = Transport, connecti
                                   missing = Missing} = State) ->
     Status = maps:merge(Transport:status(Connection), damage(Realm)),
     {reply, Status#{populations => lists:sort(maps:keys(Joined)), missing => Missing}, State};
-handle_call(counts, _From, #state{counts = Counts} = State) ->
-    {reply, Counts, State};
+handle_call(counts, _From, #state{counts = Counts, room = Room} = State) ->
+    {reply, case cambrian_gate:dropped(Room) of 0 -> Counts; N -> Counts#{{rejected, overloaded} => N} end, State};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
@@ -204,13 +226,15 @@ with_name(#{origin := <<_:32/binary>> = Origin} = Step, State) -> Step#{name => 
 with_name(Step, _State) -> Step.
 
 become(Identity, State) ->
-    {Effects, Next} = cambrian_exchange:renamed(Identity, now_ms(), current(State)),
+    Grant = (State#state.grant)(Identity),
+    {Effects, Next} = cambrian_exchange:renamed(Identity, Grant, now_ms(), current(State)),
     carry_out(Effects, State#state{exchange = Next, identity = Identity}).
 
 %%% ---- messages ---------------------------------------------------------------------------
 
-handle_info({cambrian_transport, ?TOPIC, Bytes}, State) ->
-    {noreply, hear(Bytes, count(received, State))};
+handle_info({heard, Message, Bytes}, #state{room = Room} = State) ->
+    ok = cambrian_gate:taken(Bytes, Room),
+    {noreply, exchange(fun cambrian_exchange:heard/3, [Message], count(bytes_received, Bytes, count(received, State)))};
 handle_info({cambrian, Name, Event}, #state{joined = Joined} = State) ->
     case Joined of
         #{Name := Population} -> {noreply, population_says(Event, Population, State)};
@@ -241,22 +265,15 @@ handle_info({'EXIT', Pid, Reason}, #state{links = Links} = State) when Reason =/
 handle_info(_, State) ->
     {noreply, State}.
 
-terminate(_Reason, #state{transport = Transport, connection = Connection, speaker = Speaker}) ->
+terminate(_Reason, #state{transport = Transport, connection = Connection, speaker = Speaker, gate = Gate}) ->
     Monitor = monitor(process, Speaker),
     Speaker ! goodbye,
     receive {'DOWN', Monitor, process, _, _} -> ok
     after ?GOODBYE_MS -> exit(Speaker, kill)
     end,
-    Transport:disconnect(Connection).
-
-hear(Bytes, State) ->
-    case process_info(self(), message_queue_len) of
-        {message_queue_len, Waiting} when Waiting > ?MAX_QUEUE -> count({rejected, overloaded}, State);
-        _ -> exchange(fun cambrian_exchange:heard/3, [Bytes], count(bytes_received, size_of(Bytes), State))
-    end.
-
-size_of(Bytes) when is_binary(Bytes) -> byte_size(Bytes);
-size_of(_) -> 0.
+    Transport:disconnect(Connection),
+    unlink(Gate),
+    exit(Gate, kill).
 
 %% Calls it with what it needs, the time and the exchange, and does what it wants.
 exchange(Function, Arguments, State) ->
@@ -265,6 +282,9 @@ exchange(Function, Arguments, State) ->
 
 answered({answered, Ref}, {done, Result}, State) -> exchange(fun cambrian_exchange:answered/4, [Ref, Result], State);
 answered({answered, Ref}, Reason, State) -> exchange(fun cambrian_exchange:answered/4, [Ref, {error, Reason}], State);
+answered({made, Job}, {done, Differences}, State) -> made(Job, Differences, State);
+%% the whole is an answer as well
+answered({made, Job}, _Failure, State) -> made(Job, [], State);
 answered({picked, Task}, {done, {ok, Migrant}}, State) -> exchange(fun cambrian_exchange:picked/4, [Task, Migrant], State);
 answered({picked, _Task}, _Nothing, State) -> State.
 
@@ -342,6 +362,39 @@ on_time(#state{exchange = Exchange, timer = Timer} = State) ->
     end.
 
 set_timer(At, State) -> State#state{timer = {erlang:start_timer(max(0, At - now_ms()), self(), tick), At}}.
+
+%%% ---- answers ----------------------------------------------------------------------------
+
+%% Differences are made one after the other, each in a process of its own that comes after all others. Who asks for the same waits
+%% for the same.
+reply({answer, Answer}, Caller, State) -> replied(Answer, Caller, State);
+reply(busy, Caller, State) -> replied(busy, Caller, State);
+reply({make, Target, Job}, Caller, #state{jobs = Jobs} = State) ->
+    case lists:keytake({Target, Job}, 1, Jobs) of
+        {value, {Same, Callers}, _} -> State#state{jobs = lists:keyreplace(Same, 1, Jobs, {Same, [Caller | Callers]})};
+        false when length(Jobs) >= ?MAX_JOBS -> replied(busy, Caller, count({rejected, busy}, State));
+        false when Jobs =:= [] -> make({Target, Job}, State#state{jobs = [{{Target, Job}, [Caller]}]});
+        false -> State#state{jobs = Jobs ++ [{{Target, Job}, [Caller]}]}
+    end.
+
+replied(Answer, Caller, State) ->
+    gen_server:reply(Caller, Answer),
+    State.
+
+make({_Target, Job} = Which, State) ->
+    in_its_own_process({made, Which},
+                       fun() ->
+                           process_flag(priority, low),
+                           cambrian_delivery:differences(Job)
+                       end, State).
+
+made({Target, Job} = Which, Differences, #state{jobs = [{Which, Callers} | Jobs]} = State) ->
+    {Answer, Next} = cambrian_exchange:made(Target, Job, Differences, State#state.exchange),
+    lists:foreach(fun(Caller) -> gen_server:reply(Caller, Answer) end, Callers),
+    case Jobs of
+        [] -> State#state{exchange = Next, jobs = []};
+        [{First, _} | _] -> make(First, State#state{exchange = Next, jobs = Jobs})
+    end.
 
 %%% ---- events -----------------------------------------------------------------------------
 

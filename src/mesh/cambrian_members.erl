@@ -5,8 +5,8 @@
 %% A value without a clock: `Now' is in ms of one that never goes back, and `Time' in ms since 1970.
 -module(cambrian_members).
 
--export([new/1, is_news/3, stamp/2, heartbeat/3, spoke/3, answered/3, renamed/2, forget/2, alive/2, addresses/2, interval/2, max_interval/0,
-         unmeasured/2, sources/3]).
+-export([new/2, is_known/2, earned/2, is_news/3, stamp/2, heartbeat/3, spoke/3, answered/3, renamed/2, forget/2, alive/2, addresses/2,
+         address/2, interval/2, max_interval/0, unmeasured/2, sources/3]).
 -export_type([members/0, member/0, topology/0]).
 
 %% Of whom migrants are taken: of all; of the one whose key comes before; of `K', others every hour; of the `K' that
@@ -16,7 +16,9 @@
 -type member() :: #{address := undefined | binary(), seen := integer(), time := integer(), interval := pos_integer(),
                     round_trip := undefined | number()}.
 
--record(members, {own :: cambrian_identity:key(), known = #{} :: #{cambrian_identity:key() => member()}}).
+%% `fresh' are those of the known that any newcomer may push out.
+-record(members, {own :: cambrian_identity:key(), known = #{} :: #{cambrian_identity:key() => member()},
+                  fresh :: cambrian_lottery:lottery()}).
 -opaque members() :: #members{}.
 
 -define(MAX_KNOWN, 10_000).
@@ -30,8 +32,17 @@
 -define(LONGEST_MS, 3_600_000).
 -define(HOUR_MS, 3_600_000).
 
--spec new(cambrian_identity:key()) -> members().
-new(Own) -> #members{own = Own}.
+%% @doc From the seed follows who is forgotten where there is no room.
+-spec new(cambrian_identity:key(), Seed :: integer()) -> members().
+new(Own, Seed) -> #members{own = Own, fresh = cambrian_lottery:new(Seed)}.
+
+%% @doc Whether something that this key signed was heard before.
+-spec is_known(cambrian_identity:key(), members()) -> boolean().
+is_known(Key, #members{known = Known}) -> is_map_key(Key, Known).
+
+%% @doc Whoever has earned a place here keeps it.
+-spec earned(cambrian_identity:key(), members()) -> members().
+earned(Key, #members{fresh = Fresh} = Members) -> Members#members{fresh = cambrian_lottery:remove(Key, Fresh)}.
 
 %% @doc Whether it is worth looking at the signature. A time that cannot have been was taken before a clock was set back,
 %% and refuses none that came after.
@@ -61,14 +72,19 @@ heartbeat(#{key := Key} = Heartbeat, Now, #members{known = Known} = Members) ->
         _ -> {new, add(Key, Said#{round_trip => undefined}, Members)}
     end.
 
-add(Key, Member, #members{known = Known} = Members) ->
-    Members#members{known = (with_room(Known))#{Key => Member}}.
+add(Key, Member, Members) ->
+    #members{known = Known, fresh = Fresh} = Room = with_room(Members),
+    Room#members{known = Known#{Key => Member}, fresh = cambrian_lottery:add(Key, Fresh)}.
 
-%% Anybody can make keys: the longest silent go first.
-with_room(Known) when map_size(Known) < ?MAX_KNOWN -> Known;
-with_room(Known) ->
-    {_, Oldest} = lists:min([{Seen, Key} || {Key, #{seen := Seen}} <- maps:to_list(Known)]),
-    maps:remove(Oldest, Known).
+%% Anybody can make keys: of those that have not earned their place any one goes, and who has is the last to go.
+with_room(#members{known = Known} = Members) when map_size(Known) < ?MAX_KNOWN -> Members;
+with_room(#members{known = Known, fresh = Fresh} = Members) ->
+    case cambrian_lottery:draw(Fresh) of
+        {ok, Key, Drawn} -> forget(Key, Members#members{fresh = Drawn});
+        empty ->
+            {_, Oldest} = lists:min([{Seen, Key} || {Key, #{seen := Seen}} <- maps:to_list(Known)]),
+            forget(Oldest, Members)
+    end.
 
 %% @doc What else this key signed is a sign of life.
 -spec spoke(cambrian_identity:key(), Now :: integer(), members()) -> members().
@@ -79,21 +95,23 @@ spoke(Key, Now, #members{known = Known} = Members) ->
         _ -> add(Key, #{address => undefined, seen => Now, time => 0, interval => ?SHORTEST_MS, round_trip => undefined}, Members)
     end.
 
-%% @doc How long a call of this address took.
--spec answered(binary(), Ms :: number(), members()) -> members().
-answered(Address, Ms, #members{known = Known} = Members) ->
-    Measured = fun(_, #{address := A, round_trip := Before} = Member) when A =:= Address ->
-                       Member#{round_trip := case Before of undefined -> Ms; _ -> 0.7 * Before + 0.3 * Ms end};
-                  (_, Member) -> Member
-               end,
-    Members#members{known = maps:map(Measured, Known)}.
+%% @doc How long a call of this key's address took.
+-spec answered(cambrian_identity:key(), Ms :: number(), members()) -> members().
+answered(Key, Ms, #members{known = Known} = Members) ->
+    case Known of
+        #{Key := #{round_trip := Before} = Member} ->
+            Smoothed = case Before of undefined -> Ms; _ -> 0.7 * Before + 0.3 * Ms end,
+            Members#members{known = Known#{Key := Member#{round_trip := Smoothed}}};
+        _ -> Members
+    end.
 
 %% @doc This node has another key from now on.
 -spec renamed(cambrian_identity:key(), members()) -> members().
 renamed(Own, Members) -> Members#members{own = Own}.
 
 -spec forget(cambrian_identity:key(), members()) -> members().
-forget(Key, #members{known = Known} = Members) -> Members#members{known = maps:remove(Key, Known)}.
+forget(Key, #members{known = Known, fresh = Fresh} = Members) ->
+    Members#members{known = maps:remove(Key, Known), fresh = cambrian_lottery:remove(Key, Fresh)}.
 
 %% @doc Those that were heard of lately.
 -spec alive(Now :: integer(), members()) -> #{cambrian_identity:key() => member()}.
@@ -101,10 +119,18 @@ alive(Now, #members{known = Known}) -> maps:filter(fun(_, Member) -> is_alive(Me
 
 is_alive(#{seen := Seen, interval := Interval}, Now) -> Now - Seen =< ?MISSED * max(Interval, ?SHORTEST_MS).
 
-%% @doc Where those that are there can be called, in the order of their keys.
--spec addresses(Now :: integer(), members()) -> [binary()].
+%% @doc Where those that are there say that they can be called, in the order of their keys.
+-spec addresses(Now :: integer(), members()) -> [{Address :: binary(), cambrian_identity:key()}].
 addresses(Now, Members) ->
-    [Address || {_, #{address := Address}} <- lists:sort(maps:to_list(alive(Now, Members))), is_binary(Address)].
+    [{Address, Key} || {Key, #{address := Address}} <- lists:sort(maps:to_list(alive(Now, Members))), is_binary(Address)].
+
+%% @doc Where this key said that it can be called.
+-spec address(cambrian_identity:key(), members()) -> {ok, binary()} | none.
+address(Key, #members{known = Known}) ->
+    case Known of
+        #{Key := #{address := Address}} when is_binary(Address) -> {ok, Address};
+        _ -> none
+    end.
 
 %% @doc How long this node waits between two heartbeats.
 -spec interval(Now :: integer(), members()) -> pos_integer().
@@ -115,13 +141,11 @@ interval(Now, Members) ->
 -spec max_interval() -> pos_integer().
 max_interval() -> ?LONGEST_MS.
 
-%% @doc The address of one that is there and was never called.
--spec unmeasured(Now :: integer(), members()) -> {ok, binary()} | none.
+%% @doc Those that are there and were never called, in the order of their addresses.
+-spec unmeasured(Now :: integer(), members()) -> [{Address :: binary(), cambrian_identity:key()}].
 unmeasured(Now, Members) ->
-    case [Address || #{address := Address, round_trip := undefined} <- maps:values(alive(Now, Members)), is_binary(Address)] of
-        [] -> none;
-        Addresses -> {ok, lists:min(Addresses)}
-    end.
+    lists:sort([{Address, Key} || {Key, #{address := Address, round_trip := undefined}} <- maps:to_list(alive(Now, Members)),
+                                  is_binary(Address)]).
 
 %%% ---- topologies -------------------------------------------------------------------------
 

@@ -4,12 +4,13 @@
 %% On the topic: charters are what the owners of the realm signed, told by everybody; an announcement is a record, freshly
 %% signed by whoever holds a genotype and measured it, and where to ask for its genes; a heartbeat says who is there and
 %% where. By call: a request names a genotype and what the asker holds already; its answer is a difference to one of these, or
-%% the whole.
+%% the whole. Before that, `who' asks which key lives at the address that is called, as anybody can say of any address that it is
+%% theirs.
 -module(cambrian_message).
 
 -export([kind/1, charters/1, announcement/3, heartbeat/4, read_heartbeat/2, is_genuine/3, request/2, read_request/1, ping/0,
-         answer/1, read_answer/1]).
--export_type([kind/0, urgency/0, heartbeat/0, answer/0]).
+         who/1, lives/4, lives_at/4, answer/1, read_answer/1]).
+-export_type([kind/0, urgency/0, heartbeat/0, answer/0, nonce/0]).
 
 %% `news' are for everybody, whatever they have; `best' is the best that its announcer knows, for those who have less.
 -type urgency() :: news | best.
@@ -19,6 +20,8 @@
 %% `interval' in ms is when to expect the next one.
 -type heartbeat() :: #{key := cambrian_identity:key(), address := address(), time := non_neg_integer(),
                        interval := pos_integer()}.
+%% Drawn by whoever asks who lives at an address.
+-type nonce() :: <<_:256>>.
 %% Each with what its breeder signed, if that is known.
 -type answer() :: none | {whole, Envelope :: binary(), Breeder :: undefined | binary()}
                 | {difference, cambrian_genotype:id(), Difference :: binary(), Breeder :: undefined | binary()}
@@ -29,12 +32,16 @@
 -define(BEST, 2).
 -define(HEARTBEAT, 3).
 -define(MAX_ADDRESS, 255).
+%% A heartbeat's body has a key, an address and three numbers.
+-define(MAX_BODY, 512).
 %% To each of them a difference is made.
 -define(MAX_HELD, 4).
 -define(MAX_RECORD, 16_384).
 %% As many as a realm keeps ({@link cambrian_keyring}), each of at most 16 KiB.
 -define(MAX_CHARTERS, 9).
 -define(MAX_CHARTERS_BYTES, ?MAX_CHARTERS * (16_384 + 3) + 2).
+-define(WHO, 0).
+-define(LIVES, 4).
 
 %% @doc By its first bytes; nothing is checked yet.
 -spec kind(term()) -> kind().
@@ -43,26 +50,28 @@ kind(<<16#93, First, _/binary>> = Bytes) when First >= 16#c4, First =< 16#c6 ->
         true -> {succession, Bytes};
         false -> {envelope, Bytes}
     end;
-kind(<<16#93, Kind, _/binary>> = Bytes) when Kind >= ?NEWS, Kind =< ?HEARTBEAT, byte_size(Bytes) =< ?MAX_RECORD ->
-    case unpack(Bytes) of
-        {ok, [?HEARTBEAT, Body, <<_:64/binary>> = Signature]} when is_binary(Body) -> {heartbeat, Body, Signature};
-        {ok, [Urgency, Record, Address]} when Urgency =/= ?HEARTBEAT, is_binary(Record), is_binary(Address),
-                                              byte_size(Address) =< ?MAX_ADDRESS ->
-            {announcement, urgency(Urgency), Record, Address};
+kind(<<16#93, Kind, Rest/binary>> = Bytes) when Kind >= ?NEWS, Kind =< ?HEARTBEAT, byte_size(Bytes) =< ?MAX_RECORD ->
+    case bins(Rest) of
+        [Body, <<_:64/binary>> = Signature] when Kind =:= ?HEARTBEAT, byte_size(Body) =< ?MAX_BODY -> {heartbeat, Body, Signature};
+        [Record, Address] when Kind =/= ?HEARTBEAT, byte_size(Address) =< ?MAX_ADDRESS ->
+            {announcement, urgency(Kind), Record, Address};
         _ -> malformed
     end;
-kind(<<16#91, 9:4, Count:4, _/binary>> = Bytes) when Count >= 1, Count =< ?MAX_CHARTERS, byte_size(Bytes) =< ?MAX_CHARTERS_BYTES ->
-    case unpack(Bytes) of
-        {ok, [Charters]} when length(Charters) =:= Count ->
-            case lists:all(fun is_binary/1, Charters) of
-                true -> {charters, Charters};
-                false -> malformed
-            end;
-        _ -> malformed
+kind(<<16#91, 9:4, Count:4, Rest/binary>> = Bytes) when Count >= 1, Count =< ?MAX_CHARTERS, byte_size(Bytes) =< ?MAX_CHARTERS_BYTES ->
+    Charters = bins(Rest),
+    case length(Charters) =:= Count andalso lists:all(fun is_binary/1, Charters) of
+        true -> {charters, Charters};
+        false -> malformed
     end;
 %% An envelope that is none is told why by who reads envelopes.
 kind(Bytes) when is_binary(Bytes) -> {envelope, Bytes};
 kind(_) -> malformed.
+
+%% Each in its one spelling. What is in them is not looked at.
+bins(<<16#c4, Size, Bin:Size/binary, Rest/binary>>) -> [Bin | bins(Rest)];
+bins(<<16#c5, Size:16, Bin:Size/binary, Rest/binary>>) when Size > 255 -> [Bin | bins(Rest)];
+bins(<<>>) -> [];
+bins(_) -> [malformed].
 
 urgency(?NEWS) -> news;
 urgency(?BEST) -> best.
@@ -99,8 +108,10 @@ read_heartbeat(Body, MaxInterval) ->
     end.
 
 -spec is_genuine(Realm :: binary(), {Body :: binary(), Signature :: binary()}, cambrian_identity:key()) -> boolean().
-is_genuine(Realm, {Body, Signature}, Key) ->
-    try crypto:verify(eddsa, none, signed(Realm, Body), Signature, [Key, ed25519])
+is_genuine(Realm, {Body, Signature}, Key) -> is_signed(signed(Realm, Body), Signature, Key).
+
+is_signed(Said, Signature, Key) ->
+    try crypto:verify(eddsa, none, Said, Signature, [Key, ed25519])
     catch error:_ -> false
     end.
 
@@ -113,10 +124,16 @@ request(Id, Held) -> pack([Id | lists:sublist(Held, ?MAX_HELD)]).
 -spec ping() -> binary().
 ping() -> pack([]).
 
--spec read_request(binary()) -> {ok, ping | {cambrian_genotype:id(), Held :: [cambrian_genotype:id()]}} | {error, malformed}.
+%% @doc Which key lives at the address that is called?
+-spec who(nonce()) -> binary().
+who(Nonce) -> pack([?WHO, Nonce]).
+
+-spec read_request(binary()) ->
+          {ok, ping | {who, nonce()} | {cambrian_genotype:id(), Held :: [cambrian_genotype:id()]}} | {error, malformed}.
 read_request(Bytes) when byte_size(Bytes) =< 1024 ->
     case unpack(Bytes) of
         {ok, []} -> {ok, ping};
+        {ok, [?WHO, <<_:32/binary>> = Nonce]} -> {ok, {who, Nonce}};
         {ok, [_ | _] = Ids} when length(Ids) =< ?MAX_HELD + 1 ->
             case lists:all(fun is_id/1, Ids) of
                 true -> {ok, {hd(Ids), tl(Ids)}};
@@ -127,6 +144,29 @@ read_request(Bytes) when byte_size(Bytes) =< 1024 ->
 read_request(_) -> {error, malformed}.
 
 is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
+
+%% @doc The answer to `who': this key lives at this address.
+-spec lives(Realm :: binary(), address(), nonce(), cambrian_identity:identity()) -> binary().
+lives(Realm, Address, Nonce, #{key := Key, secret := Secret}) ->
+    pack([?LIVES, Key, crypto:sign(eddsa, none, place(Realm, Address, Nonce), [Secret(), ed25519])]).
+
+%% Whoever relays a challenge to a key that lives elsewhere gets a signature of another address.
+place(Realm, Address, Nonce) ->
+    [<<"cambrian address 1\n">>, <<(byte_size(Realm))>>, Realm, <<(byte_size(Address))>>, Address, Nonce].
+
+%% @doc The key that answered, if its signature is genuine.
+-spec lives_at(Realm :: binary(), address(), nonce(), Answer :: binary()) ->
+          {ok, cambrian_identity:key()} | {error, malformed | bad_signature}.
+lives_at(Realm, Address, Nonce, Answer) when byte_size(Answer) =< 256 ->
+    case unpack(Answer) of
+        {ok, [?LIVES, <<Key:32/binary>>, <<Signature:64/binary>>]} ->
+            case is_signed(place(Realm, Address, Nonce), Signature, Key) of
+                true -> {ok, Key};
+                false -> {error, bad_signature}
+            end;
+        _ -> {error, malformed}
+    end;
+lives_at(_Realm, _Address, _Nonce, _Answer) -> {error, malformed}.
 
 -spec answer(answer()) -> binary().
 answer(none) -> pack([]);

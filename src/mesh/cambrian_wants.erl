@@ -5,13 +5,15 @@
 %% it costs the others nothing; and some who said nothing are asked, as they may be silent only because it was said.
 -module(cambrian_wants).
 
--export([new/0, add/3, start/2, take/2, retry/4, asking/2, failed/3, served/2, has/2, is_avoided/3]).
+-export([new/0, add/3, start/2, take/2, find/2, retry/4, asking/2, failed/3, served/2, has/2, is_avoided/3]).
 -export_type([wants/0, want/0]).
 
 %% `addresses' are of those who are said to hold it, the next to be asked first; `whole' is asked for after a difference
 %% that did not fit.
+%% Where, and which key is to live there.
+-type address() :: {binary(), cambrian_identity:key()}.
 -type want() :: #{id := cambrian_genotype:id(), task := binary(), claims := cambrian_envelope:read(), record := binary(),
-                  addresses := [binary()], whole := boolean(), atom() => term()}.
+                  addresses := [address()], whole := boolean(), atom() => term()}.
 
 -record(wants, {waiting = cambrian_quarantine:new(#{origin => 4, all => 256}) :: cambrian_quarantine:quarantine(want()),
                 asked = #{} :: #{Ref :: pos_integer() => want()},
@@ -98,8 +100,12 @@ take(Ref, #wants{asked = Asked} = Wants) ->
         error -> none
     end.
 
+%% @doc What is still asked for.
+-spec find(Ref :: pos_integer(), wants()) -> {ok, want()} | error.
+find(Ref, #wants{asked = Asked}) -> maps:find(Ref, Asked).
+
 %% @doc Of the next who is said to hold it, if there is one, and then once of `Others' who are there.
--spec retry(want(), Others :: [binary()], Now :: integer(), wants()) ->
+-spec retry(want(), Others :: [address()], Now :: integer(), wants()) ->
           {ok, Ref :: pos_integer(), want(), wants()} | {give_up, wants()}.
 retry(#{addresses := [_ | [_ | _] = Next]} = Want, _Others, _Now, Wants) -> again(Want#{addresses := Next}, Wants);
 retry(#{addresses := [Tried], claims := #{origin := Origin}} = Want, Others, Now, Wants) ->

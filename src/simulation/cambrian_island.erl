@@ -5,8 +5,8 @@
 %% what is to be evaluated, which takes time.
 -module(cambrian_island).
 
--export([keys/1, start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3,
-         add/3, best/1, facts/1, unsound/1, trust/1, colony/1]).
+-export([keys/1, start/2, generation/2, evaluate/3, heard/3, asked/4, answered/4, tick/2, wake/1, crash/1, restart/3,
+         answer/1, add/3, best/1, facts/1, unsound/1, trust/1, colony/1]).
 -export_type([island/0, options/0, effect/0, from/0]).
 
 %% `exchange' are options of {@link cambrian_exchange:new/1}.
@@ -35,7 +35,8 @@ keys(#{secret := Secret}) -> [cambrian_identity:public_key(Secret)].
 
 -spec start(options(), Now :: integer()) -> {[effect()], island()}.
 start(Options, Now) ->
-    Trust = cambrian_realm:new((maps:get(trust, Options, #{}))#{name => maps:get(realm, Options)}),
+    #{realm := Realm, seed := Seed} = Options,
+    Trust = cambrian_realm:new(maps:merge(#{seed => Seed}, (maps:get(trust, Options, #{}))#{name => Realm})),
     {Effects, Exchange} = exchange(Options, Trust, Now),
     settle(Effects, Now, #island{options = Options, colony = cambrian_colony:new(Options), exchange = Exchange}).
 
@@ -107,11 +108,21 @@ heard(Bytes, Now, #island{exchange = Exchange} = Island) ->
     {Effects, Next} = cambrian_exchange:heard(Bytes, Now, Exchange),
     settle(Effects, Now, Island#island{exchange = Next}).
 
--spec asked(binary(), Now :: integer(), island()) -> {[effect()], binary(), island()}.
-asked(Bytes, Now, #island{exchange = Exchange} = Island) ->
-    {Effects, Answer, Next} = cambrian_exchange:asked(Bytes, Now, Exchange),
+%% @doc What is to be made for an answer takes no time here.
+-spec asked(binary(), From :: binary(), Now :: integer(), island()) -> {[effect()], binary() | busy, island()}.
+asked(Bytes, From, Now, #island{exchange = Exchange} = Island) ->
+    {Effects, Answer, Next} = answer(cambrian_exchange:asked(Bytes, From, Now, Exchange)),
     {Own, Settled} = settle(Effects, Now, Island#island{exchange = Next}),
     {Own, Answer, Settled}.
+
+%% @doc What an exchange replies to a call, with the work that there is to it.
+-spec answer({[cambrian_exchange:effect()], cambrian_exchange:reply(), cambrian_exchange:exchange()}) ->
+          {[cambrian_exchange:effect()], binary() | busy, cambrian_exchange:exchange()}.
+answer({Effects, {answer, Answer}, Exchange}) -> {Effects, Answer, Exchange};
+answer({Effects, busy, Exchange}) -> {Effects, busy, Exchange};
+answer({Effects, {make, Target, Job}, Exchange}) ->
+    {Answer, Next} = cambrian_exchange:made(Target, Job, cambrian_delivery:differences(Job), Exchange),
+    {Effects, Answer, Next}.
 
 -spec answered(term(), {ok, binary()} | {error, term()}, Now :: integer(), island()) -> {[effect()], island()}.
 answered(Ref, Result, Now, #island{exchange = Exchange} = Island) ->

@@ -4,7 +4,7 @@
 %% exchange, so that it is taken for one, and tells it lies; what it makes up itself it signs with another key.
 -module(cambrian_liar).
 
--export([start/2, generation/2, evaluate/3, heard/3, asked/3, answered/4, tick/2, wake/1, crash/1, restart/3, keys/1, lies/0, answers/0]).
+-export([start/2, generation/2, evaluate/3, heard/3, asked/4, answered/4, tick/2, wake/1, crash/1, restart/3, keys/1, lies/0, answers/0]).
 -export_type([liar/0, options/0, lie/0, answer/0]).
 
 %% `lies' is what it does, drawn anew each time; `answers' how it answers when it is called.
@@ -192,22 +192,22 @@ remember(Bytes, Seen) when byte_size(Bytes) =:= 0; byte_size(Bytes) > 4096 -> Se
 remember(Bytes, Seen) -> [Bytes | lists:sublist(Seen, ?REMEMBERED - 1)].
 
 %% @doc What it gives whoever asks for a genotype's genes.
--spec asked(binary(), Now :: integer(), liar()) -> {[cambrian_island:effect()], binary() | never, liar()}.
-asked(Bytes, Now, #liar{options = Options} = Liar) ->
+-spec asked(binary(), From :: binary(), Now :: integer(), liar()) -> {[cambrian_island:effect()], binary() | never | busy, liar()}.
+asked(Bytes, From, Now, #liar{options = Options} = Liar) ->
     {How, Drawn} = pick(maps:get(answers, Options, answers()), Liar),
-    answer(How, Bytes, Now, Drawn).
+    answer(How, Bytes, From, Now, Drawn).
 
-answer(honest, Bytes, Now, #liar{exchange = Exchange} = Liar) ->
-    {Effects, Answer, Next} = cambrian_exchange:asked(Bytes, Now, Exchange),
+answer(honest, Bytes, From, Now, #liar{exchange = Exchange} = Liar) ->
+    {Effects, Answer, Next} = cambrian_island:answer(cambrian_exchange:asked(Bytes, From, Now, Exchange)),
     {Own, Settled} = settle(Effects, Now, Liar#liar{exchange = Next}),
     {Own, Answer, Settled};
-answer(never, _Bytes, _Now, Liar) -> {[], never, Liar};
-answer(none, _Bytes, _Now, Liar) -> {[], cambrian_message:answer(none), Liar};
-answer(garbage, _Bytes, _Now, Liar) ->
+answer(never, _Bytes, _From, _Now, Liar) -> {[], never, Liar};
+answer(none, _Bytes, _From, _Now, Liar) -> {[], cambrian_message:answer(none), Liar};
+answer(garbage, _Bytes, _From, _Now, Liar) ->
     {Noise, Drawn} = noise(100, Liar),
     {[], Noise, Drawn};
-answer(huge, _Bytes, _Now, Liar) -> {[], zeros(?MEGABYTE - 1), Liar};
-answer(How, _Bytes, Now, Liar) ->
+answer(huge, _Bytes, _From, _Now, Liar) -> {[], zeros(?MEGABYTE - 1), Liar};
+answer(How, _Bytes, _From, Now, Liar) ->
     {Envelope, Next} = bytes(case How of another -> wrong_id; _ -> How end, Now, Liar),
     {[], cambrian_message:answer({whole, Envelope, undefined}), Next}.
 

@@ -118,7 +118,7 @@ stop(Network) -> gen_server:stop(Network).
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
 %% 2> {ok, A} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network, name => <<"a">>}).
 %% 3> {ok, B} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network, name => <<"b">>}).
-%% 4> ok = cambrian_transport_sim:serve(B, <<"echo">>, fun(Bytes) -> Bytes end).
+%% 4> ok = cambrian_transport_sim:serve(B, <<"echo">>, fun(Bytes, _From) -> Bytes end).
 %% 5> ok = cambrian_transport_sim:split(Network, [[<<"a">>], [<<"b">>]]).
 %% 6> cambrian_transport_sim:call(A, cambrian_transport_sim:address(B), <<"echo">>, <<"hello">>, 5000).
 %% {error,timeout}
@@ -236,7 +236,7 @@ unsubscribe(Handle, Topic) ->
     ok.
 
 -spec serve(handle(), cambrian_transport:procedure(), cambrian_transport:handler()) -> ok | {error, term()}.
-serve(Handle, Procedure, Handler) when is_function(Handler, 1) ->
+serve(Handle, Procedure, Handler) when is_function(Handler, 2) ->
     named(Procedure, fun() -> order(Handle, {serve, Procedure, Handler}) end).
 
 -spec call(handle(), cambrian_transport:address(), cambrian_transport:procedure(), binary(), timeout()) ->
@@ -444,7 +444,7 @@ arrived({message, To, Topic, Bytes}, #state{clients = Clients} = State) ->
     State;
 arrived({question, Id, By, Asker, Procedure, Bytes}, #state{clients = Clients} = State) ->
     case Clients of
-        #{By := #client{served = #{Procedure := Handler}}} -> work(Id, By, Asker, fun() -> Handler(Bytes) end, State);
+        #{By := #client{served = #{Procedure := Handler}}} -> work(Id, By, Asker, fun() -> Handler(Bytes, Asker) end, State);
         #{By := _} -> answer(Id, By, Asker, {error, unknown_procedure}, State);
         _ -> State
     end;
@@ -496,6 +496,7 @@ worked(Monitor, Reason, #state{working = Working} = State) ->
     {{_, Id, By, Asker}, Rest} = maps:take(Monitor, Working),
     answer(Id, By, Asker, outcome(Reason), State#state{working = Rest}).
 
+outcome({answer, busy}) -> {error, busy};
 outcome({answer, Bytes}) when is_binary(Bytes) -> message(Bytes, fun() -> {ok, Bytes} end);
 outcome(_) -> {error, crashed}.
 

@@ -133,8 +133,11 @@ node(Index, #world{nodes = Nodes}) -> maps:get(Index, Nodes).
 
 answer(Life, Ref, Bytes, From, To, World) ->
     #node{module = Module, value = Value} = Node = node(To, World),
-    case guarded(Module, fun() -> Module:asked(Bytes, World#world.now, Value) end) of
+    case guarded(Module, fun() -> Module:asked(Bytes, address(From), World#world.now, Value) end) of
         {ok, {Effects, never, Next}} -> perform(Effects, To, put_node(To, Node#node{value = Next}, World));
+        {ok, {Effects, busy, Next}} ->
+            Performed = perform(Effects, To, put_node(To, Node#node{value = Next}, World)),
+            respond(To, From, Life, Ref, {error, busy}, 1, Performed);
         {ok, {Effects, Answer, Next}} ->
             Performed = perform(Effects, To, put_node(To, Node#node{value = Next}, World)),
             respond(To, From, Life, Ref, {ok, Answer}, byte_size(Answer), Performed);

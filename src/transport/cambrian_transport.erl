@@ -14,13 +14,14 @@
 %% </ul>
 %%
 %% Errors that all adapters share: `too_large'; of a call `unknown_procedure', `crashed' (the handler did, or what it
-%% answered is no binary), `busy' (as many as may be are at work there already: try again), `timeout', and
+%% answered is no binary), `busy' (as many as may be are at work there already, or it will not do more for the caller just now: try
+%% again), `timeout', and
 %% `gone' (nobody is known by that address); of a fetch `not_found', `timeout' and `corrupted' (those who said they had
 %% it had something else). An adapter may have more.
 -module(cambrian_transport).
 
 -export([max_message/0, max_blob/0, max_handlers/0]).
--export_type([handle/0, address/0, topic/0, procedure/0, key/0, content/0, handler/0, status/0]).
+-export_type([handle/0, address/0, topic/0, procedure/0, key/0, content/0, handler/0, caller/0, status/0]).
 
 -type handle() :: term().
 %% What `connect' gave.
@@ -36,7 +37,13 @@
 -type content() :: <<_:256>>.
 %% The SHA-256 of a blob.
 
--type handler() :: fun((binary()) -> binary()).
+-type handler() :: fun((binary(), caller()) -> binary() | busy).
+%% With `busy' the caller's answer is that error.
+
+-type caller() :: address() | unknown.
+%% From which address a call came, as far as the transport can vouch for it: what the caller only says is `unknown'. All that one
+%% node calls may have the address of one of its connections.
+
 -type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown, atom() => term()}.
 
 -callback connect(Options :: #{realm := binary(), identity => fun(() -> <<_:256>>), atom() => term()}) ->

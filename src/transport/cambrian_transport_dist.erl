@@ -169,7 +169,7 @@ members(Realm, What) ->
 %%% ---- calls ------------------------------------------------------------------------------
 
 -spec serve(handle(), cambrian_transport:procedure(), cambrian_transport:handler()) -> ok | {error, term()}.
-serve(Handle, Procedure, Handler) when is_function(Handler, 1) ->
+serve(Handle, Procedure, Handler) when is_function(Handler, 2) ->
     named(Procedure, fun() -> order(Handle, {serve, Procedure, Handler}) end).
 
 -spec call(handle(), cambrian_transport:address(), cambrian_transport:procedure(), binary(), timeout()) ->
@@ -345,9 +345,10 @@ leave_topic(Topic, #state{realm = Realm, owner = Owner}) -> pg:leave(?MODULE, {R
 
 %%% ---- what others ask --------------------------------------------------------------------
 
-asked({procedure, Procedure, Bytes}, Asker, Timeout, #state{served = Served} = State) when is_binary(Bytes) ->
+asked({procedure, Procedure, Bytes}, Asker, Timeout, #state{realm = Realm, served = Served} = State) when is_binary(Bytes) ->
     case Served of
-        #{Procedure := Handler} -> work(procedure, fun() -> handled(Handler(Bytes)) end, Asker, Timeout, State);
+        #{Procedure := Handler} ->
+            work(procedure, fun() -> handled(Handler(Bytes, caller(Asker, Realm))) end, Asker, Timeout, State);
         _ -> refuse(Asker, unknown_procedure, State)
     end;
 asked({chunk, Content, Offset}, Asker, Timeout, #state{blobs = Blobs} = State) when is_integer(Offset), Offset >= 0 ->
@@ -358,8 +359,16 @@ asked({chunk, Content, Offset}, Asker, Timeout, #state{blobs = Blobs} = State) w
     end;
 asked(_, _Asker, _Timeout, State) -> State.
 
+%% The answer goes to the node of the asker and to no other: whatever it says, that is where it is.
+caller(Asker, Realm) ->
+    case [address_of(Pid) || Pid <- members(Realm, here), node(Pid) =:= node(Asker)] of
+        [] -> unknown;
+        Addresses -> lists:min(Addresses)
+    end.
+
 chunk(Blob, Offset) -> binary:part(Blob, Offset, min(?CHUNK, byte_size(Blob) - Offset)).
 
+handled(busy) -> {error, busy};
 handled(Answer) when is_binary(Answer) ->
     case byte_size(Answer) =< cambrian_transport:max_message() of
         true -> {ok, Answer};

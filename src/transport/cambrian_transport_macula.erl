@@ -227,7 +227,7 @@ hand_over(#{sdk := Sdk, realm := Realm} = Handle, To, Bytes, Ms) ->
 
 procedure(Address) -> <<"cambrian/", Address/binary>>.
 
-%% In Macula's process, so no more than to hand it on.
+%% In Macula's process, so no more than to hand it on. The caller only says from where it calls: nobody vouches for that.
 handed_over(Handle, <<?QUESTION, Reference:16/binary, Ms:32, L, From:L/binary, P, Procedure:P/binary, Bytes/binary>>) ->
     asked(Handle, Procedure, From, Reference, Ms, Bytes);
 handed_over(Handle, <<?ANSWER, Reference:16/binary, Answer/binary>>) ->
@@ -237,7 +237,7 @@ handed_over(_, _) -> <<"malformed">>.
 asked(#{table := Table, handlers := Handlers} = Handle, Procedure, From, Reference, Ms, Bytes) ->
     case {lookup(Table, {procedure, Procedure}), enter(Handlers, cambrian_transport:max_handlers())} of
         {{ok, Fun}, true} ->
-            _ = spawn(fun() -> answer(Handle, From, Reference, Ms, fun() -> Fun(Bytes) end) end),
+            _ = spawn(fun() -> answer(Handle, From, Reference, Ms, fun() -> Fun(Bytes, unknown) end) end),
             <<"started">>;
         {{ok, _}, false} -> <<"busy">>;
         {error, Entered} ->
@@ -262,6 +262,7 @@ apart(Timeout, Fun) ->
         {late, Process}
     end.
 
+answer_of({ok, busy}) -> <<"b">>;
 answer_of({ok, Answer}) when is_binary(Answer) ->
     case fits(Answer) of
         true -> <<"a", Answer/binary>>;
@@ -274,6 +275,7 @@ answer_of(_) -> <<"c">>.
 
 read_answer(<<"a", Answer/binary>>) -> {ok, Answer};
 read_answer(<<"l">>) -> {error, too_large};
+read_answer(<<"b">>) -> {error, busy};
 read_answer(<<"t">>) -> {error, timeout};
 read_answer(<<"c">>) -> {error, crashed};
 read_answer(_) -> {error, malformed}.

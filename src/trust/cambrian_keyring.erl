@@ -11,13 +11,14 @@
 -module(cambrian_keyring).
 
 -export([new/1, configure/2, is_capability/1, is_owner/2, is_listed/2, heir/2, is_retired/2, keys/1, retired/1,
-         may_follow/4, follow/4, permits/4, may_amend/4, amend/5, owners/1, charters/1, save/1, restore/2]).
+         may_follow/4, follow/4, permits/4, invites/4, may_amend/4, amend/5, owners/1, charters/1, save/1, restore/2]).
 -export_type([keyring/0, capability/0, owners/0]).
 
 -type key() :: cambrian_identity:key().
 -type owners() :: #{owners := [key()], threshold := pos_integer()}.
-%% Who may publish: everybody, these, or whom the owners let ({@link cambrian_identity:grant/4}).
--type capability() :: open | {keys, [key()]} | {signed_by, key() | owners()}.
+%% Who may publish: everybody, these, whom the owners let ({@link cambrian_identity:grant/4}), whoever shows that its key cost work
+%% ({@link cambrian_stamp}), or these and whom one of these, or a key that has earned its place, invited by a grant.
+-type capability() :: open | {keys, [key()]} | {signed_by, key() | owners()} | {work, Bits :: 1..24} | {invited, [key()]}.
 -type is_banned() :: fun((key()) -> boolean()).
 
 -record(keyring, {successions :: cambrian_successions:successions(),
@@ -57,13 +58,15 @@ is_capability({signed_by, #{owners := Owners, threshold := Threshold} = Named}) 
         andalso length(Owners) =< cambrian_charter:max_owners()
         andalso is_integer(Threshold) andalso Threshold >= 1 andalso Threshold =< length(Owners);
 is_capability({signed_by, Key}) -> is_key(Key);
+is_capability({work, Bits}) -> is_integer(Bits) andalso Bits >= 1 andalso Bits =< 24;
+is_capability({invited, Keys}) when length(Keys) >= 1 -> lists:all(fun is_key/1, Keys);
 is_capability(_) -> false.
 
 is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
 
 %% @doc With these options. What charters made of the same first owners stays.
 -spec configure(capability(), keyring()) -> keyring().
-configure({keys, Keys}, Keyring) ->
+configure({How, Keys}, Keyring) when How =:= keys; How =:= invited ->
     Listed = maps:from_list([{Key, listed} || Key <- Keys]),
     Members = maps:from_list([{Member, member} || Key <- Keys, Member <- [Key, heir(Key, Keyring)]]),
     (without_owners(Keyring))#keyring{listed = Listed, members = Members};
@@ -72,7 +75,7 @@ configure({signed_by, Named}, #keyring{first = First} = Keyring) ->
         First -> Keyring;
         Others -> (without_owners(Keyring))#keyring{first = Others, owners = Others}
     end;
-configure(open, Keyring) -> without_owners(Keyring).
+configure(_OpenOrWork, Keyring) -> without_owners(Keyring).
 
 first_owners(#{owners := Owners} = Named) -> Named#{owners := lists:sort(Owners)};
 first_owners(Key) -> #{owners => [Key], threshold => 1}.
@@ -185,16 +188,25 @@ verifies(Budget, Most, Now, #keyring{verified = {Second, Counts}} = Keyring) ->
 -spec permits(cambrian_identity:grant(), {Realm :: binary(), key(), Now :: integer()}, is_banned(), keyring()) ->
           ok | Reason :: atom().
 permits(_Grant, _Asked, _IsBanned, #keyring{owners = none}) -> not_permitted;
-permits(#{realm := Realm, key := Key, by := By, id := Id} = Grant, {Realm, Origin, Now}, IsBanned,
-        #keyring{owners = Owners, revoked = Revoked} = Keyring) ->
+permits(#{by := By} = Grant, Asked, IsBanned, #keyring{owners = Owners} = Keyring) ->
+    lets_in(Grant, Asked, fun() -> backed(By, Owners, IsBanned, Keyring) end, Keyring).
+
+%% @doc The same of an invitation: a grant that one of those signed who may invite.
+-spec invites(cambrian_identity:grant(), {Realm :: binary(), key(), Now :: integer()}, MayInvite :: fun((key()) -> boolean()),
+              keyring()) -> ok | Reason :: atom().
+invites(#{by := By} = Grant, Asked, MayInvite, Keyring) ->
+    IsHost = fun(Key) -> not is_retired(Key, Keyring) andalso MayInvite(Key) end,
+    lets_in(Grant, Asked, fun() -> case lists:any(IsHost, By) of true -> ok; false -> not_permitted end end, Keyring).
+
+lets_in(#{realm := Realm, key := Key, id := Id} = Grant, {Realm, Origin, Now}, IsSigned, #keyring{revoked = Revoked} = Keyring) ->
     IsRevoked = lists:any(fun(What) -> is_map_key(What, Revoked) end, [Key, Origin, Id]),
-    case heir(Key, Keyring) =:= Origin andalso backed(By, Owners, IsBanned, Keyring) of
+    case heir(Key, Keyring) =:= Origin andalso IsSigned() of
         false -> not_permitted;
         ok when IsRevoked -> grant_revoked;
         ok -> in_time(Grant, Now);
         Reason -> Reason
     end;
-permits(_OfAnotherRealm, _Asked, _IsBanned, _Keyring) -> not_permitted.
+lets_in(_OfAnotherRealm, _Asked, _IsSigned, _Keyring) -> not_permitted.
 
 in_time(#{issued := undefined, until := Until}, Now) when Now >= Until; Now >= ?EARLIER_GRANTS_END -> grant_expired;
 in_time(#{issued := undefined}, _Now) -> ok;

@@ -60,8 +60,13 @@
                 tolerance = 0.01 :: number(),
                 max = 10_000 :: pos_integer(),
                 origins = #{} :: #{cambrian_identity:key() => standing()},
-                %% the same origins in the order in which they may be forgotten
+                %% those that have earned their place, in the order in which they may be forgotten
                 leaving = gb_sets:new() :: gb_sets:set({integer(), cambrian_identity:key()}),
+                %% all others, of which any may be, at random; and what came of those that were
+                seed :: non_neg_integer(),
+                fresh :: cambrian_lottery:lottery(),
+                forgotten = cambrian_forgotten:new(10 * 60_000, 65_536)
+                    :: cambrian_forgotten:forgotten({Sequence :: non_neg_integer(), Window :: non_neg_integer()}),
                 bans = #{} :: #{subject() => ban()},
                 keyring :: cambrian_keyring:keyring(),
                 %% below it are all numbers that envelopes of this node may have
@@ -71,9 +76,7 @@
 
 %% How old an envelope may be, and how far its clock may be ahead.
 -define(AGE_MS, 5 * 60_000).
-%% Until then, an envelope whose clock was ahead is not too old to come again: its sequence must be remembered.
--define(FORGET_MS, 2 * ?AGE_MS).
-%% A good name is remembered for longer, though not for ever.
+%% A good name is remembered for long, though not for ever.
 -define(FORGET_GOOD_MS, 30 * 86_400_000).
 
 %% Numbers: more than the default rate admits within ?AGE_MS, so that no envelope that is still young enough is lost as a
@@ -89,17 +92,21 @@
 -define(NEUTRAL, 0.5).
 -define(BANNED_BELOW, 0.1).
 
-%% @doc `name' is the realm's. `max' origins, and as many bans and successions, are remembered.
--spec new(#{name := binary(), max => pos_integer(), atom() => term()}) -> realm().
+%% @doc `name' is the realm's. `max' origins, and as many bans and successions, are remembered. From `seed', by default one that
+%% nobody can guess, follows who is forgotten where there is no room.
+-spec new(#{name := binary(), max => pos_integer(), seed => non_neg_integer(), atom() => term()}) -> realm().
 new(#{name := Name} = Options) ->
     Max = maps:get(max, Options, 10_000),
-    change(maps:without([name, max], Options), #realm{name = Name, max = Max, keyring = cambrian_keyring:new(Max)}).
+    Seed = maps:get(seed, Options, binary:decode_unsigned(crypto:strong_rand_bytes(7))),
+    change(maps:without([name, max, seed], Options),
+           #realm{name = Name, max = Max, keyring = cambrian_keyring:new(Max), seed = Seed, fresh = cambrian_lottery:new(Seed)}).
 
 %% @doc What the options are checked by.
 -spec table() -> cambrian_options:table().
 table() ->
     #{capability => {fun cambrian_keyring:is_capability/1,
-                     <<"open, {keys, Keys}, {signed_by, Key} or {signed_by, #{owners => 1 to 6 keys, threshold => N}}">>},
+                     <<"open, {keys, Keys}, {signed_by, Key}, {signed_by, #{owners => 1 to 6 keys, threshold => N}}, {work, Bits} of 1 to 24 "
+                       "bits or {invited, Keys}">>},
       rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},
       tolerance => {fun(N) -> is_number(N) andalso N >= 0 end, <<"a number from 0">>}}.
 
@@ -142,14 +149,10 @@ age(#{time := Time}, Now, _) when Time < Now - ?AGE_MS -> too_old;
 age(#{time := Time}, Now, _) when Time > Now + ?AGE_MS -> from_the_future;
 age(_, _, _) -> ok.
 
-sequence(#{origin := Origin, sequence := Sequence}, _Now, #realm{origins = Origins}) ->
-    case Origins of
-        #{Origin := Standing} ->
-            case has_come(Sequence, Standing) of
-                true -> replay;
-                false -> ok
-            end;
-        _ -> ok
+sequence(#{origin := Origin, sequence := Sequence}, Now, Realm) ->
+    case has_come(Sequence, standing(Origin, Now, Realm)) of
+        true -> replay;
+        false -> ok
     end.
 
 %% What overtook another on its way must not make a replay of that: each number is taken once, in any order, if it is
@@ -185,8 +188,18 @@ capability(#{origin := Origin}, _Now, #realm{capability = {keys, _}, keyring = K
         true -> ok;
         false -> not_permitted
     end;
-capability(#{origin := Origin} = Claims, Now, #realm{capability = {signed_by, _}, keyring = Keyring} = Realm) ->
-    case cambrian_keyring:is_owner(Origin, Keyring) orelse remembered(Origin, Now, Realm) of
+capability(#{origin := Origin} = Claims, _Now, #realm{name = Name, capability = {work, Bits}, origins = Origins}) ->
+    %% shown once
+    case is_map_key(Origin, Origins) orelse cambrian_stamp:is_stamp(maps:get(grant, Claims, undefined), Bits, Name, Origin) of
+        true -> ok;
+        false -> not_permitted
+    end;
+capability(#{origin := Origin} = Claims, Now, #realm{capability = {How, _}, keyring = Keyring} = Realm) ->
+    IsOwn = case How of
+                signed_by -> cambrian_keyring:is_owner(Origin, Keyring);
+                invited -> cambrian_keyring:is_listed(Origin, Keyring)
+            end,
+    case IsOwn orelse remembered(Origin, Now, Realm) of
         true -> ok;
         ok -> ok;
         No -> grant(maps:get(grant, Claims, undefined), No, Origin, Now, Realm)
@@ -203,6 +216,12 @@ grant(undefined, Otherwise, _Origin, _Now, _Realm) -> Otherwise;
 grant(Bytes, _, _Origin, _Now, _Realm) when is_binary(Bytes) -> {read_grant, Bytes};
 grant(Grant, _, Origin, Now, Realm) -> permitted(Grant, Origin, Now, Realm).
 
+%% Whose host is banned, or has lost its good name, is no guest any more.
+permitted(Grant, Origin, Now, #realm{name = Name, capability = {invited, _}, keyring = Keyring} = Realm) ->
+    MayInvite = fun(Key) ->
+                    (cambrian_keyring:is_listed(Key, Keyring) orelse has_earned(Key, Realm)) andalso not is_banned({key, Key}, Realm)
+                end,
+    cambrian_keyring:invites(Grant, {Name, Origin, Now}, MayInvite, Keyring);
 permitted(Grant, Origin, Now, #realm{name = Name, keyring = Keyring} = Realm) ->
     cambrian_keyring:permits(Grant, {Name, Origin, Now}, banned_keys(Realm), Keyring).
 
@@ -220,14 +239,15 @@ tokens(#{tokens := Tokens, filled := Filled}, Now, #realm{rate = {PerSecond, Bur
 
 room(#{origin := Origin}, _Now, #realm{origins = Origins}) when is_map_key(Origin, Origins) -> ok;
 room(_Claims, _Now, #realm{origins = Origins, max = Max}) when map_size(Origins) < Max -> ok;
-room(_Claims, Now, #realm{leaving = Leaving, origins = Origins}) ->
-    {From, Key} = gb_sets:smallest(Leaving),
-    case Origins of
-        _ when From < Now -> ok;
-        %% before the clock was set back: what came then is from the future now
-        #{Key := #{seen := Seen}} when Seen > Now + ?FORGET_MS -> ok;
-        _ -> too_many_origins
+room(_Claims, Now, #realm{fresh = Fresh, forgotten = Forgotten} = Realm) ->
+    case (cambrian_lottery:size(Fresh) > 0 andalso cambrian_forgotten:has_room(Now, Forgotten)) orelse has_left(Now, Realm) of
+        true -> ok;
+        false -> too_many_origins
     end.
+
+%% Whoever has earned a place and was silent for long.
+has_left(Now, #realm{leaving = Leaving}) ->
+    not gb_sets:is_empty(Leaving) andalso element(1, gb_sets:smallest(Leaving)) < Now.
 
 %% @doc Counts a refusal.
 -spec refused(Reason :: term(), realm()) -> realm().
@@ -315,38 +335,52 @@ is_rubbish(Reason) ->
 arrived(#{origin := Origin, sequence := Sequence} = Claims, Now, Realm) ->
     #{received := Received} = Standing = standing(Origin, Now, Realm),
     Arrived = Standing#{received := Received + 1, seen := Now, tokens := tokens(Standing, Now, Realm) - 1, filled := Now},
-    put_standing(Origin, with_grant(Claims, came(Sequence, Arrived)), with_room(Origin, Realm)).
+    put_standing(Origin, with_grant(Claims, came(Sequence, Arrived)), with_room(Origin, Now, Realm)).
 
 with_grant(#{grant := #{} = Grant}, Standing) -> Standing#{grant := Grant};
 with_grant(_, Standing) -> Standing.
 
-with_room(Origin, #realm{origins = Origins, max = Max, leaving = Leaving} = Realm)
+%% Whoever has earned a place keeps it, unless it was silent for long. Of all others any one has to go: each newcomer gets in, and a
+%% flood of new keys pushes out mostly its own.
+with_room(Origin, Now, #realm{origins = Origins, max = Max, leaving = Leaving, fresh = Fresh} = Realm)
   when map_size(Origins) >= Max, not is_map_key(Origin, Origins) ->
-    {_, First} = gb_sets:smallest(Leaving),
-    drop_standing(First, Realm);
-with_room(_Origin, Realm) -> Realm.
+    case has_left(Now, Realm) orelse cambrian_lottery:draw(Fresh) of
+        true -> drop_standing(element(2, gb_sets:smallest(Leaving)), Realm);
+        {ok, Key, Drawn} -> forget(Key, Now, Realm#realm{fresh = Drawn})
+    end;
+with_room(_Origin, _Now, Realm) -> Realm.
 
-standing(Origin, Now, #realm{origins = Origins, rate = {_, Burst}}) ->
+%% Nothing of it may come again.
+forget(Key, Now, #realm{origins = Origins, forgotten = Forgotten} = Realm) ->
+    #{Key := #{sequence := Sequence, window := Window}} = Origins,
+    drop_standing(Key, Realm#realm{forgotten = cambrian_forgotten:put(Key, {Sequence, Window}, Now, Forgotten)}).
+
+standing(Origin, Now, #realm{origins = Origins, rate = {_, Burst}, forgotten = Forgotten}) ->
     case Origins of
         #{Origin := Standing} -> Standing;
-        _ -> #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => 0, window => 0,
-               seen => Now, tokens => Burst, filled => Now, grant => none}
+        _ ->
+            {Sequence, Window} = case cambrian_forgotten:find(Origin, Now, Forgotten) of {ok, Came} -> Came; error -> {0, 0} end,
+            #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => Sequence,
+              window => Window, seen => Now, tokens => Burst, filled => Now, grant => none}
     end.
 
 put_standing(Key, Standing, Realm) ->
-    #realm{origins = Origins, leaving = Leaving} = Dropped = drop_standing(Key, Realm),
-    Dropped#realm{origins = Origins#{Key => Standing}, leaving = gb_sets:add_element({leaves(Standing), Key}, Leaving)}.
+    #realm{origins = Origins, leaving = Leaving, fresh = Fresh} = Dropped = drop_standing(Key, Realm),
+    Known = Dropped#realm{origins = Origins#{Key => Standing}},
+    case is_earned(Standing) of
+        true -> Known#realm{leaving = gb_sets:add_element({leaves(Standing), Key}, Leaving)};
+        false -> Known#realm{fresh = cambrian_lottery:add(Key, Fresh)}
+    end.
 
-drop_standing(Key, #realm{origins = Origins, leaving = Leaving} = Realm) ->
+drop_standing(Key, #realm{origins = Origins, leaving = Leaving, fresh = Fresh} = Realm) ->
     case maps:take(Key, Origins) of
         {Standing, Left} ->
-            Realm#realm{origins = Left, leaving = gb_sets:del_element({leaves(Standing), Key}, Leaving)};
+            Realm#realm{origins = Left, leaving = gb_sets:del_element({leaves(Standing), Key}, Leaving),
+                        fresh = cambrian_lottery:remove(Key, Fresh)};
         error -> Realm
     end.
 
-%% When an origin may be forgotten: one that would do no worse with a new key, as soon as nothing of it can come again.
-leaves(#{seen := Seen, reputation := Reputation}) when Reputation > ?NEUTRAL -> Seen + ?FORGET_GOOD_MS;
-leaves(#{seen := Seen}) -> Seen + ?FORGET_MS.
+leaves(#{seen := Seen}) -> Seen + ?FORGET_GOOD_MS.
 
 %% @doc A fitness that was claimed was measured here.
 -spec checked(cambrian_identity:key(), Claimed :: float(), Measured :: float(), Now :: integer(), realm()) ->
@@ -546,9 +580,11 @@ is_heard(Key, Now, Realm) ->
 -spec has_earned(cambrian_identity:key(), realm()) -> boolean().
 has_earned(Key, #realm{origins = Origins}) ->
     case Origins of
-        #{Key := #{accepted := Accepted, reputation := Reputation}} -> Accepted > 0 andalso Reputation > ?NEUTRAL;
+        #{Key := Standing} -> is_earned(Standing);
         _ -> false
     end.
+
+is_earned(#{accepted := Accepted, reputation := Reputation}) -> Accepted > 0 andalso Reputation > ?NEUTRAL.
 
 %% @doc Whose name it is, of those that are known here.
 -spec named(cambrian_identity:name(), realm()) ->
@@ -590,10 +626,10 @@ ownership(#realm{keyring = Keyring}) ->
 %% @doc A term for {@link restore/1}, made at once however much is known: what is large in it is the realm's own.
 -spec save(realm()) -> map().
 save(#realm{name = Name, capability = Capability, rate = Rate, tolerance = Tolerance, origins = Origins, refused = Refused,
-            keyring = Keyring, max = Max, bans = Bans, sequence = Sequence}) ->
+            keyring = Keyring, max = Max, bans = Bans, sequence = Sequence, seed = Seed}) ->
     (cambrian_keyring:save(Keyring))
         #{name => Name, max => Max, capability => Capability, rate => Rate, tolerance => Tolerance, origins => Origins,
-          refused => Refused, bans => Bans, sequence => Sequence, window => ?WINDOW}.
+          refused => Refused, bans => Bans, sequence => Sequence, window => ?WINDOW, seed => Seed}.
 
 %% @doc The realm of such a term, unless something in it is not what this module makes.
 -spec restore(map()) -> {ok, realm()} | error.
@@ -604,13 +640,14 @@ restore(#{name := Name, max := Max, retired := _, bans := Bans, origins := Origi
     Options = maps:with([capability, rate, tolerance], Saved),
     IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(of_now(Standing, Bits)) end,
     Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso is_count(Bits) andalso Bits =< ?WINDOW
+        andalso is_count(maps:get(seed, Saved, 0))
         andalso all(IsOrigin, Origins) andalso all(fun is_ban/2, Bans)
         andalso all(fun(Reason, Count) -> is_atom(Reason) andalso is_count(Count) end, Refused)
         andalso element(1, cambrian_options:check(Options, table(), <<>>)) =:= ok,
     case Sound andalso cambrian_keyring:restore(Saved, {Name, Max, maps:get(capability, Saved, open)}) of
         {ok, Keyring} ->
             Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, of_now(Standing, Bits), Realm) end,
-                              new(#{name => Name, max => Max}), Origins),
+                              new((maps:with([seed], Saved))#{name => Name, max => Max}), Origins),
             {ok, change(Options, Known#realm{keyring = Keyring, bans = Bans, refused = Refused, sequence = Sequence})};
         _ -> error
     end;

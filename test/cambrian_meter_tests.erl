@@ -1,0 +1,71 @@
+-module(cambrian_meter_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+new() -> cambrian_meter:new(rand:seed_s(exsss, 1)).
+
+%% How many of so many in one lane are taken, spread over a second.
+taken(Lane, Budget, Count, Second, Meter) ->
+    lists:foldl(fun(N, {Taken, M}) ->
+                    case cambrian_meter:take(Lane, Budget, 1000 * Second + 1000 * N div (Count + 1), M) of
+                        {true, Next} -> {Taken + 1, Next};
+                        {false, Next} -> {Taken, Next}
+                    end
+                end, {0, Meter}, lists:seq(1, Count)).
+
+within_its_budget_all_is_taken_test() ->
+    lists:foldl(fun(Second, Meter) ->
+                    {50, Next} = taken(lane, 50, 50, Second, Meter),
+                    Next
+                end, new(), lists:seq(1, 100)).
+
+%% From the second second on, and in the first 50 (1 + ln 20) on the average.
+above_it_about_as_much_as_it_says_test() ->
+    {First, Meter} = taken(lane, 50, 1000, 1, new()),
+    ?assert(First > 120 andalso First < 300),
+    {Then, _} = lists:foldl(fun(Second, {All, M}) -> {N, Next} = taken(lane, 50, 1000, Second, M), {All + N, Next} end, {0, Meter},
+                            lists:seq(2, 41)),
+    ?assert(abs(Then / 40 - 50) < 6).
+
+%% Whether it comes first or last in the second, in a flood that is always the same: each has the same chance.
+nobody_is_served_for_being_first_test() ->
+    {Counts, _} = lists:foldl(fun(Second, {Counts, M}) ->
+                      lists:foldl(fun(N, {C, Y}) ->
+                                      case cambrian_meter:take(lane, 10, 1000 * Second + N, Y) of
+                                          {true, Next} -> {maps:update_with(N, fun(K) -> K + 1 end, 1, C), Next};
+                                          {false, Next} -> {C, Next}
+                                      end
+                                  end, {Counts, M}, lists:seq(0, 99))
+                  end, {#{}, new()}, lists:seq(1, 1000)),
+    [?assert(abs(maps:get(N, Counts, 0) - 100) < 50) || N <- lists:seq(10, 99)].
+
+%% The budgets of others are their own.
+lanes_are_apart_test() ->
+    {_, Meter} = taken({heartbeats, fresh}, 50, 10_000, 1, new()),
+    ?assertMatch({40, _}, taken({heartbeats, known}, 50, 40, 1, Meter)).
+
+what_weighs_more_leaves_room_for_less_test() ->
+    Take = fun(Weight) ->
+               lists:foldl(fun(_, {Taken, M}) ->
+                               case cambrian_meter:take(lane, Weight, 100, 0, M) of
+                                   {true, Next} -> {Taken + 1, Next};
+                                   {false, Next} -> {Taken, Next}
+                               end
+                           end, {0, new()}, lists:seq(1, 100))
+           end,
+    ?assertMatch({100, _}, Take(1)),
+    {Few, _} = Take(100),
+    ?assert(Few >= 1 andalso Few < 20).
+
+%% A name costs its lane two seconds: as many names as anybody likes cost no more memory than a thousand.
+lanes_are_bounded_test() ->
+    {_, Meter} = lists:foldl(fun(N, {_, M}) -> cambrian_meter:take({caller, N}, 20, 5, M) end, {true, new()}, lists:seq(1, 100_000)),
+    ?assert(erts_debug:flat_size(Meter) < 30_000),
+    %% whoever comes then is served from a common lane, and from its own in the next second
+    ?assertMatch({20, _}, taken({caller, new}, 20, 20, 1, Meter)).
+
+the_same_seed_takes_the_same_test() ->
+    ?assertEqual(taken(lane, 5, 1000, 1, new()), taken(lane, 5, 1000, 1, new())).
+
+a_clock_that_goes_back_stops_nothing_test() ->
+    {_, Meter} = taken(lane, 5, 1000, 1000, new()),
+    ?assertMatch({5, _}, taken(lane, 5, 5, 1, Meter)).
