@@ -39,9 +39,8 @@ tasks(Root) ->
 %% leak.
 remember() ->
     Id = fun() -> rand:bytes(32) end,
-    _ = [ok = cambrian_lineage:bred(<<"xor">>, [{Id(), [Id()], [add_node], 1} || _ <- lists:seq(1, 1000)]) || _ <- lists:seq(1, 250)],
-    Record = binary:copy(<<"record">>, 60),
-    _ = [ok = cambrian_lineage:received(Id(), Record) || _ <- lists:seq(1, 110_000)],
+    _ = [ok = cambrian_lineage:bred(<<"xor">>, [{Id(), [Id()], [add_node], 1} || _ <- lists:seq(1, 1000)]) || _ <- lists:seq(1, 350)],
+    _ = [ok = cambrian_lineage:received(Id(), rand:bytes(280)) || _ <- lists:seq(1, 120_000)],
     ok.
 
 %% One life of a population.
