@@ -40,7 +40,8 @@
 -type retired() :: #{heir := cambrian_identity:key(), known := boolean(), time := integer()}.
 %% What others ask of a realm, as a value or by its server. Of an envelope: may it be opened; it held; its signature held
 %% over what is no such genotype; it did not hold. Then: what was asked for and given, signed, is no such genotype; who
-%% succeeds whom; what was measured of a claim; that it could not be measured; a population took it in; may this be spread, may this key say that it is there.
+%% succeeds whom; what was measured of a claim; it could not be measured; a population took it in; may this be spread, may
+%% this key say that it is there, has it earned what strangers share.
 -type request() :: {admit, claims()} | {genuine, claims()} | {cheated, Reason :: term(), claims()}
                  | {refused, Reason :: term(), map()} | {rubbish, Reason :: term(), claims()}
                  | {follow, cambrian_identity:succession()}
