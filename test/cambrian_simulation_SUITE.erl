@@ -105,7 +105,9 @@ what_is_large_travels_too(_Config) ->
     Large = with_idle_nodes(4000, Champion),
     ?assert(byte_size(cambrian_genotype:to_binary(Large)) > 60_000),
     #{best := Best} = cambrian_simulation:run(#{seed => 5, nodes => 5, loss => 0.2, duration_ms => 200_000, quiet_ms => 190_000,
-                                                generation_ms => 5000, faults => [{15_000, {add, 5, Large}}]}),
+                                                generation_ms => 5000, faults => [{15_000, {add, 5, Large}}],
+                                                %% what a mesh of networks as large has
+                                                exchange => #{cost_bound => 1.0e6}}),
     ?assertEqual([cambrian_genotype:id(Large)], lists:usort([Id || {_, Id} <- maps:values(Best)])).
 
 %% Their ids and layers are noise that no compression helps with.

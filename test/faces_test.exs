@@ -180,6 +180,7 @@ defmodule Cambrian.FacesTest do
     @internal [
       :efbig,
       :no_fitness,
+      :panicked,
       :not_a_file,
       :address,
       :already_present,

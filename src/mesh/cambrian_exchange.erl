@@ -97,6 +97,9 @@
 %% How often others are told again whom this key succeeds.
 -define(TELL_MS, 600_000).
 -define(MAX_PINGS, 2).
+%% What an evaluation costs beyond so many units of work, about a millisecond, counts in quarantine before the number of
+%% turns: below it, to unpack and compile a genotype takes as long, and a turn is a turn.
+-define(TURN, 1_000_000).
 %% A population grows: what was too costly is looked at again after so long.
 -define(TOO_COSTLY_MS, 600_000).
 %% How many are worked on in a second: of keys that have earned it, of others that are known here, and of all the rest
@@ -985,7 +988,7 @@ judged(Name, #{id := Id} = Verdict, Now, #exchange{tasks = Tasks} = X) ->
 %% By what it truly cost, whatever came of it.
 charged(Account, #{work := Work}, #task{budget = Budget, quarantine = Quarantine} = Task) when Account =/= none ->
     Task#task{budget = cambrian_budget:charge(Account, Work, Budget),
-              quarantine = cambrian_quarantine:charge(Account, Work, Quarantine)};
+              quarantine = cambrian_quarantine:charge(Account, Work div ?TURN, Quarantine)};
 charged(_Account, _Verdict, Task) -> Task.
 
 judge(#{outcome := busy}, #{id := Id}, _Name, Now, X) -> note(Id, busy, #{}, Now, X);

@@ -160,9 +160,9 @@
          strangers :: cambrian_strangers:strangers(),
          %% the median cost of the genotypes of a generation, where it was asked for
          median = {none, 0} :: {none | reference(), non_neg_integer()},
-         %% when the evaluation of this generation began; the work and the ms of the last
+         %% when the evaluation of this generation began; the work and the ms of the last some
          began = 0 :: integer(),
-         pace = {0, 0} :: {Work :: non_neg_integer(), Ms :: non_neg_integer()},
+         pace = {0, 0} :: cambrian_strangers:pace(),
          %% subscribers that are told of its own work too
          accountants = [] :: [pid()],
          rests = true :: boolean(),
@@ -1086,9 +1086,9 @@ receive_newcomers(Data) ->
     end.
 
 %% The work of the generation, and how long it took.
-paced(Evaluated, #data{began = Began} = Data) ->
+paced(Evaluated, #data{began = Began, pace = Pace} = Data) ->
     Work = cambrian_nif:population_work(Evaluated),
-    Paced = Data#data{pace = {Work, now_ms() - Began}},
+    Paced = Data#data{pace = cambrian_strangers:paced({Work, now_ms() - Began}, Pace)},
     tell_worked(Work, Paced#data{evaluated = Evaluated}),
     Paced.
 

@@ -6,14 +6,14 @@
 %% is known afterwards, in units of work ({@link cambrian_genotype:cost/1}).
 -module(cambrian_strangers).
 
--export([new/2, add/2, invite/4, answered/3, take/1, taken_in/2, bred/1, queue/1, stop/1]).
+-export([new/2, paced/2, add/2, invite/4, answered/3, take/1, taken_in/2, bred/1, queue/1, stop/1]).
 -export_type([strangers/0, pace/0, found/0]).
 
 %% `timeout' is for one evaluation, in ms, if the user said it.
 -type options() :: #{task := cambrian_task:prepared(), name := term(), timeout := undefined | pos_integer(),
                      memory := pos_integer() | infinity}.
-%% What the population's own last generation took.
--type pace() :: {Work :: non_neg_integer(), Ms :: non_neg_integer()}.
+%% What a generation of the population's own takes.
+-type pace() :: {Work :: number(), Ms :: number()}.
 -type found() :: {cambrian_newcomers:newcomer(), Fitness :: float() | failed, Work :: non_neg_integer()}.
 
 -record(visit, {tag :: reference(), job :: reference() | evaluator, began :: integer(), deadline :: pos_integer(),
@@ -33,6 +33,11 @@
 %% @doc With the queue that {@link queue/1} gave, before a crash maybe.
 -spec new(options(), cambrian_newcomers:newcomers()) -> strangers().
 new(Options, Queue) -> #strangers{options = Options, queue = cambrian_newcomers:again(Queue)}.
+
+%% @doc The mean of the last some generations, after one more. One alone may be far quicker than the clock ticks.
+-spec paced(pace(), pace()) -> pace().
+paced(Last, {0, 0}) -> Last;
+paced({Work, Ms}, {Works, Mss}) -> {Works + (Work - Works) / 8, Mss + (Ms - Mss) / 8}.
 
 -spec queue(strangers()) -> cambrian_newcomers:newcomers().
 queue(#strangers{queue = Queue}) -> Queue.
@@ -111,7 +116,7 @@ works(Faults, {Work, Ms}, #visit{costs = Costs, began = Began, deadline = Deadli
     case now_ms() - Began of
         Took when Took * ?PART > Deadline ->
             Blamed = case Late of [] -> lists:seq(1, length(Costs)); _ -> Late end,
-            Each = Work * Took div (max(1, Ms) * length(Blamed)),
+            Each = round(Work * Took / (max(1, Ms) * length(Blamed))),
             [case lists:member(Index, Blamed) of true -> max(Cost, Each); false -> Cost end
              || {Index, Cost} <- lists:zip(lists:seq(1, length(Costs)), Costs)];
         _ -> Costs

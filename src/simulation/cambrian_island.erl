@@ -9,10 +9,11 @@
          answer/1, add/3, best/1, facts/1, unsound/1, trust/1, colony/1]).
 -export_type([island/0, options/0, effect/0, from/0]).
 
-%% `exchange' are options of {@link cambrian_exchange:new/1}.
+%% `exchange' are options of {@link cambrian_exchange:new/1}, and the `cost_bound' of a bridge. Its generations take no time, so
+%% that it rests between two of them, unless it `works': then strangers have to be paid for by its own work.
 -type options() :: #{realm := binary(), secret := cambrian_identity:secret(), address := binary(), exchange := map(),
                      task := cambrian_task:native(), agents := pos_integer(), seed := non_neg_integer(), trust => map(),
-                     atom() => term()}.
+                     works => boolean(), atom() => term()}.
 -type from() :: map().
 -type effect() :: {publish, binary()} | {ask, term(), binary(), binary()} | {fetch, term(), binary()} | {send, binary()}
                 | {evaluate, cambrian_genotype:genotype(), from()} | {event, atom(), map()}.
@@ -55,8 +56,8 @@ task(#{task := Name}) -> atom_to_binary(Name).
 -spec generation(Now :: integer(), island()) -> {[effect()], island()}.
 generation(Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
     {Change, Next} = cambrian_colony:generation(Colony),
-    Rests = cambrian_colony:is_resting(Next),
-    Work = case Rests andalso cambrian_colony:is_resting(Colony) of true -> 0; false -> cambrian_colony:work(Next) end,
+    Work = case cambrian_colony:is_resting(Colony) of true -> 0; false -> cambrian_colony:work(Next) end,
+    Rests = cambrian_colony:is_resting(Next) orelse not maps:get(works, Options, false),
     {Effects, Accounted} = cambrian_exchange:worked(task(Options), #{work => Work, rests => Rests, failing => false}, Now, Exchange),
     {Own, Settled} = settle(Effects, Now, Island#island{colony = Next, exchange = Accounted}),
     {Others, Told} = told(Change, Now, Settled),
@@ -73,7 +74,8 @@ told(improved, More, Now, #island{options = Options, colony = Colony, exchange =
 %% @doc A genotype that the exchange offered.
 -spec evaluate({cambrian_genotype:genotype(), from()}, Now :: integer(), island()) -> {[effect()], island()}.
 evaluate({Genotype, From}, Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
-    {Outcome, Change, Next} = cambrian_colony:admit(Genotype, ?COST_BOUND, Colony),
+    Bound = maps:get(cost_bound, maps:get(exchange, Options), ?COST_BOUND),
+    {Outcome, Change, Next} = cambrian_colony:admit(Genotype, Bound, Colony),
     Counted = count(Outcome, Genotype, From, Island#island{colony = Next}),
     {Effects, Judged} = cambrian_exchange:judged(task(Options), Outcome, Now, Exchange),
     {Own, Settled} = settle(Effects, Now, Counted#island{exchange = Judged}),

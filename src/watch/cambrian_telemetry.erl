@@ -35,5 +35,5 @@ population(evaluations_failed, #{count := Count, first := Fault}, Metadata) ->
 population(checkpoint_failed, #{generation := Generation, reason := Reason}, Metadata) ->
     execute([cambrian, checkpoint, exception], #{generation => Generation}, Metadata#{reason => Reason});
 population(received, #{generation := Generation} = Facts, Metadata) ->
-    execute([cambrian, population, received], maps:merge(#{generation => Generation}, maps:with([fitness], Facts)),
+    execute([cambrian, population, received], maps:merge(#{generation => Generation}, maps:with([fitness, work, cost, median, bound], Facts)),
             maps:merge(Metadata, maps:with([id, from, outcome], Facts))).
