@@ -5,7 +5,7 @@
 %% times as much as the others has one turn for each of theirs, and pushes out nothing but its own.
 -module(cambrian_quarantine).
 
--export([new/0, new/1, in/3, in/4, out/1, drop/2, size/1]).
+-export([new/0, new/1, in/3, in/4, out/1, drop/2, without/2, size/1]).
 -export_type([quarantine/1]).
 
 %% Of each origin, the newest are kept, so many of all and so much together; `turns' are halved now and then, or who came
@@ -88,6 +88,16 @@ turned(#quarantine{turns = Turns} = Q) ->
 drop(Origin, #quarantine{waiting = Waiting} = Q) ->
     Items = maps:get(Origin, Waiting, []),
     {[Item || {_, Item} <- Items], less(Items, put_items(Origin, [], Q))}.
+
+%% @doc Nothing any more of which this is true.
+-spec without(fun((Item) -> boolean()), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
+without(IsUnwanted, #quarantine{waiting = Waiting} = Q) ->
+    lists:foldl(fun({Origin, Items}, {Dropped, Rest}) ->
+                    case lists:partition(fun({_, Item}) -> IsUnwanted(Item) end, Items) of
+                        {[], _} -> {Dropped, Rest};
+                        {Gone, Left} -> {Dropped ++ [Item || {_, Item} <- Gone], less(Gone, put_items(Origin, Left, Rest))}
+                    end
+                end, {[], Q}, lists:sort(maps:to_list(Waiting))).
 
 -spec size(quarantine(_)) -> non_neg_integer().
 size(#quarantine{size = Size}) -> Size.

@@ -86,7 +86,7 @@ admit(Genotype, #colony{evaluated = Evaluated} = Colony) ->
     Id = cambrian_genotype:id(Genotype),
     case fitness(Genotype, Colony) of
         {ok, Fitness} ->
-            case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
+            case cambrian_nif:population_inject(Evaluated, Genotype, Fitness, []) of
                 {ok, With} ->
                     {Change, Judged} = judge(Colony#colony{evaluated = With}),
                     {#{id => Id, fitness => Fitness, outcome => accepted}, Change, Judged};

@@ -26,7 +26,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0, open/2, check/2, check/3, check_record/2, follow/2, checked/3, accepted/2, ban/2, ban/3, unban/2,
-         bans/1, is_banned/2, reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, table/0, ask/2]).
+         bans/1, is_banned/2, reputation/2, report/1, refusals/1, subscribe/1, unsubscribe/1, watch_bans/1, table/0, ask/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([name/0, options/0, base_of/0, subject/0, event/0, report/0]).
 
@@ -44,8 +44,10 @@
 
 -type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
                | {unbanned, cambrian_realm:subject()}
+               | {purged, #{population := term(), leaving := non_neg_integer(), atom() => term()}}
                | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}.
-%% `origin' and `genotype' of a refusal are those claimed, or `undefined'.
+%% `origin' and `genotype' of a refusal are those claimed, or `undefined'. A population of this node was `purged' of what is
+%% banned: see {@link cambrian_population:purge/2}.
 
 -type report() :: #{realm := name(), capability := cambrian_realm:capability(), rate := {number(), number()},
                     tolerance := number(), origins := #{cambrian_identity:key() => #{name := cambrian_identity:name(), atom() => term()}},
@@ -57,6 +59,8 @@
 -record(open, {realm :: cambrian_realm:realm(),
                audit :: cambrian_audit:audit(),
                subscribers = #{} :: #{pid() => reference()},
+               %% those that are told of each ban, however much else they have to read
+               wardens = #{} :: #{pid() => reference()},
                changed = false :: boolean()}).
 -record(state, {open = #{} :: #{name() => #open{}},
                 saved :: integer(),
@@ -263,6 +267,14 @@ unban(Realm, Subject) when is_binary(Realm) -> ask(Realm, {unban, subject(Subjec
 bans(Realm) -> maps:get(bans, report(Realm)).
 
 %% @private
+%% Sends `{cambrian_trust, Realm, {banned, Ban}}' to the caller for each ban from now on, and answers with what is banned by
+%% now. When the process that it answers with dies, it is to be asked again.
+-spec watch_bans(name()) -> {ok, pid(), #{keys := [cambrian_identity:key()], genotypes := [cambrian_genotype:id()]}}.
+watch_bans(Realm) ->
+    Server = ask(Realm, {watch_bans, self()}),
+    {ok, Server, ask(Realm, {banned, all})}.
+
+%% @private
 -spec is_banned(name(), cambrian_realm:subject()) -> boolean().
 is_banned(Realm, Subject) -> cambrian_app:call(?MODULE, {is_banned, Realm, Subject}).
 
@@ -381,6 +393,8 @@ handle_info(save, State) ->
     {noreply, save_changed(State#state{timer = none})};
 handle_info({'DOWN', Monitor, process, Pid, _}, #state{open = All} = State) ->
     Without = fun(_, #open{subscribers = #{Pid := Ref}} = Open) when Ref =:= Monitor -> without_subscriber(Pid, Open);
+                 (_, #open{wardens = #{Pid := Ref} = Wardens} = Open) when Ref =:= Monitor ->
+                     Open#open{wardens = maps:remove(Pid, Wardens)};
                  (_, Open) -> Open
               end,
     {noreply, State#state{open = maps:map(Without, All)}};
@@ -438,6 +452,12 @@ request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) 
     {ok, Open};
 request({subscribe, Pid}, _Now, _Name, #open{subscribers = Subscribers} = Open) ->
     {ok, Open#open{subscribers = Subscribers#{Pid => monitor(process, Pid)}}};
+request({watch_bans, Pid}, _Now, _Name, #open{wardens = Wardens} = Open) when is_map_key(Pid, Wardens) ->
+    {self(), Open};
+request({watch_bans, Pid}, _Now, _Name, #open{wardens = Wardens} = Open) ->
+    {self(), Open#open{wardens = Wardens#{Pid => monitor(process, Pid)}}};
+request({purged, Purged}, Now, Name, Open) ->
+    {ok, tell(purged, Purged, Now, Name, Open)};
 request({unsubscribe, Pid}, _Now, _Name, Open) ->
     {ok, without_subscriber(Pid, Open)};
 request({sequence, Wanted}, _Now, _Name, #open{realm = Realm} = Open) ->
@@ -449,6 +469,10 @@ request({is_heard, Key}, Now, _Name, #open{realm = Realm} = Open) ->
     {cambrian_realm:is_heard(Key, Now, Realm), Open};
 request({has_earned, Key}, _Now, _Name, #open{realm = Realm} = Open) ->
     {cambrian_realm:has_earned(Key, Realm), Open};
+request({is_any_banned, Subjects}, _Now, _Name, #open{realm = Realm} = Open) ->
+    {cambrian_realm:is_any_banned(Subjects, Realm), Open};
+request({banned, What}, _Now, _Name, #open{realm = Realm} = Open) ->
+    {cambrian_realm:banned(What, Realm), Open};
 request(Admission, Now, Name, #open{realm = Realm} = Open) ->
     {Answer, Moved} = cambrian_realm:ask(Admission, Now, Realm),
     admission(Answer, Admission, Now, Name, Realm, Open#open{realm = Moved}).
@@ -504,11 +528,13 @@ tell(What, Details, Now, Name, #open{audit = Audit} = Open) ->
     Open#open{audit = cambrian_audit:note(Now, What, noted(Details), Audit)}.
 
 noted(#{what := Subject} = Ban) -> maps:merge(maps:with([reason, by], Ban), noted(Subject));
+noted(#{leaving := _} = Purged) -> Purged;
 noted({key, Key}) -> #{key => Key, name => cambrian_identity:name(Key)};
 noted({What, Id}) -> #{What => Id};
 noted(Succession) -> maps:with([old, new], Succession).
 
-send(Event, Name, #open{subscribers = Subscribers}) ->
+send(Event, Name, #open{subscribers = Subscribers, wardens = Wardens}) ->
+    _ = [Pid ! {?MODULE, Name, Event} || element(1, Event) =:= banned, Pid <- maps:keys(Wardens)],
     _ = [Pid ! {?MODULE, Name, Event} || Pid <- maps:keys(Subscribers), keeps_up(Pid)],
     ok.
 
