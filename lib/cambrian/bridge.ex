@@ -38,6 +38,9 @@ defmodule Cambrian.Bridge do
     * `:migration_interval` - default 10,000.
     * `:topology` - of whom newcomers are taken: `:all`, the default, `:ring`, `{:random, k}` or
       `{:nearest, k}`.
+    * `:purge` - what is banned in the realm leaves the populations, and so does all that carries its genes
+      (`Cambrian.Population.purge/2`). With `false` they keep it, and none of it is published. Default
+      `true`.
     * `:budget` - how many newcomers at once wait for their evaluation in the populations here, default
       8; the others wait in quarantine.
     * `:identity` - a secret of 32 bytes, a function that gives it, or the path of a file
@@ -102,7 +105,7 @@ defmodule Cambrian.Bridge do
   `:step` is `:announced`, `:asked`, `:not_delivered`, `:received`, `:not_a_source` (the topology takes
   nothing of its origin), `:dropped` (too many waited), `:offered` (to a population), `:busy`, `:judged`
   (with `:task`, `:outcome`, its breeder's `:generation`, the fitness `:claimed` and the `:fitness` that
-  was measured), `:published`, or `:refused` with the `:reason` and what `Cambrian.Trust.refusals/1`
+  was measured), `:banned` (as it waited or was held here), `:published`, or `:refused` with the `:reason` and what `Cambrian.Trust.refusals/1`
   knows of it. One with an `:origin` has its `:name`, too.
   """
   @type step :: %{

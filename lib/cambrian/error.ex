@@ -181,7 +181,6 @@ defmodule Cambrian.Error do
   defp text({:bad_claim, field}), do: "its #{field} cannot be what is claimed"
   defp text(:bad_signature), do: "not signed by who it says"
   defp text({:bad_signature, id}), do: "what is said of #{hex(id)} is not signed by who it says"
-  defp text({:cycle, id}), do: "#{hex(id)} is said to be its own ancestor"
   defp text(:unknown), do: "nothing is known of this genotype"
   defp text(:not_canonical), do: "these bytes are not the canonical ones of their genotype"
   defp text({:too_large, size}), do: "#{size} is too large"

@@ -346,7 +346,8 @@ banned(#{keys := Keys, genotypes := Ids}, Now, #exchange{tasks = Tasks, held = H
     Left = lists:foldl(fun({Id, Of}, Recent) -> case IsHeld(Of) of true -> cambrian_recent:remove(Id, Recent); false -> Recent end end,
                        Held, cambrian_recent:to_list(Held)),
     Forgotten = lists:foldl(fun cambrian_recent:remove/2, Known, [{Name, Id} || Name <- maps:keys(Tasks), Id <- Ids]),
-    Without = X#exchange{held = Left, known = Forgotten, wants = cambrian_wants:without(IsItem, Wants)},
+    Told = lists:foldl(fun(Id, Y) -> note(Id, banned, #{}, Now, Y) end, X, [Id || {Id, Of} <- cambrian_recent:to_list(Held), IsHeld(Of)]),
+    Without = Told#exchange{held = Left, known = Forgotten, wants = cambrian_wants:without(IsItem, Wants)},
     done(lists:foldl(fun(Name, Y) -> without_banned(task(Name, Y), IsHeld, IsItem, Now, Y) end, Without,
                      lists:sort(maps:keys(Tasks)))).
 

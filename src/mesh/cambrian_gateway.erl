@@ -498,7 +498,8 @@ population_says({champion, Champion}, #joined{name = Name, task = Task} = Popula
     exchange(fun cambrian_exchange:bred/4, [Task, Known], Next);
 population_says({finished, _}, #joined{task = Task, champion = Champion}, State) when Champion =/= undefined ->
     exchange(fun cambrian_exchange:bred/4, [Task, Champion#{final => true}], State);
-population_says({received, #{from := #{id := Id}} = Received}, #joined{task = Task}, State) ->
+population_says({received, #{from := #{id := Id} = From} = Received}, #joined{task = Task}, State) ->
+    _ = [cambrian_lineage:measured(Id, Breeder) || is_map_key(fitness, Received), #{breeder := Breeder} <- [From]],
     exchange(fun cambrian_exchange:judged/4, [Task, (maps:with([fitness, outcome], Received))#{id => Id}], State);
 population_says(_, _, State) ->
     State.
