@@ -5,13 +5,15 @@
 
 -export([all/0, init_per_testcase/2, end_per_testcase/2]).
 -export([its_genes_breed_no_more/1, it_is_in_the_audit/1, a_ban_while_the_bridge_was_away/1, a_ban_from_before_a_restart/1,
-         an_option_keeps_it/1, a_ban_by_reputation/1, a_successor/1, what_comes_by_others/1, an_own_champion_of_its_genes/1]).
+         an_option_keeps_it/1, a_ban_by_reputation/1, a_successor/1, what_comes_by_others/1, an_own_champion_of_its_genes/1,
+         a_ban_after_trust_has_crashed/1]).
 
 -define(REALM, <<"org.example.lab">>).
 -define(THIEF, <<1:256>>).
 
 all() -> [its_genes_breed_no_more, it_is_in_the_audit, a_ban_while_the_bridge_was_away, a_ban_from_before_a_restart,
-          an_option_keeps_it, a_ban_by_reputation, a_successor, what_comes_by_others, an_own_champion_of_its_genes].
+          an_option_keeps_it, a_ban_by_reputation, a_successor, what_comes_by_others, an_own_champion_of_its_genes,
+          a_ban_after_trust_has_crashed].
 
 init_per_testcase(Case, Config) ->
     _ = application:stop(cambrian),
@@ -222,3 +224,13 @@ an_own_champion_of_its_genes(_Config) ->
                             end),
     {ok, #{champion := Left, sources := []}} = cambrian_population:best(p),
     ?assertEqual(cambrian_genotype:id(Left), cambrian_genotype:id(Next)).
+
+%% Who told of bans is another process now; what was banned while nobody could tell is told as well.
+a_ban_after_trust_has_crashed(_Config) ->
+    _ = infected(#{}),
+    Before = whereis(cambrian_trust),
+    exit(Before, kill),
+    cambrian_wait:until(fun() -> not lists:member(whereis(cambrian_trust), [Before, undefined]) end),
+    ok = cambrian_trust:ban(?REALM, {key, key(?THIEF)}),
+    ?assertMatch(#{leaving := Leaving} when Leaving > 0, purged()),
+    ?assertEqual([], carriers()).

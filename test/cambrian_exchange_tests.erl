@@ -259,6 +259,15 @@ given(Genotype, #world{now = Now, nodes = #{<<"b">> := X}}) ->
     {ok, Read} = cambrian_message:read_answer(Answer),
     Read.
 
+%% News of a genotype that was measured here are somebody's word that it is its own; the best that others tell is not.
+who_says_that_it_is_its_own_test() ->
+    G = genotype(200, 1),
+    Other = add(<<"thief">>, #{}, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"c">>]))),
+    Before = length(did(lineage, Other)),
+    %% the thief never heard of it, and says that it bred it
+    Said = bred(<<"thief">>, G, 1.0, Other),
+    ?assertMatch([_ | _], lists:nthtail(Before, did(lineage, Said))).
+
 %% What a population says of its champion, and whom it gives to be sent.
 what_has_banned_genes_is_not_told_test() ->
     [G, Own] = [genotype(2, Seed) || Seed <- [1, 2]],

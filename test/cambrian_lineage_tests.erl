@@ -121,6 +121,12 @@ several_who_say_that_they_bred_it_test() ->
     ?assertMatch({ok, [#{origin := conflicting, measured := Breeder}]}, cambrian:lineage(Stolen)),
     {ok, Record} = cambrian_lineage:signed(Id),
     ?assertMatch({ok, #{origin := Breeder}}, cambrian_envelope:read_record(Record)),
+    %% who took it in and sends it on does not say that it is its own
+    {ok, Bytes} = cambrian_envelope:seal((claims([]))#{operators => [injection]}, Mother, <<3:256>>),
+    {ok, Envelope, _} = cambrian_envelope:read(Bytes),
+    ok = cambrian_lineage:received(cambrian_genotype:id(Mother), cambrian_envelope:record(Envelope)),
+    ok = cambrian_lineage:received(cambrian_genotype:id(Mother), record(Mother, [], <<1:256>>)),
+    ?assertMatch({ok, [#{origin := Breeder}]}, cambrian:lineage(Mother)),
     %% the same key once more is no conflict
     ok = cambrian_lineage:received(cambrian_genotype:id(Own), record(Own, [], 1, <<1:256>>)),
     ok = cambrian_lineage:received(cambrian_genotype:id(Own), record(Own, [Mother], 2, <<1:256>>)),

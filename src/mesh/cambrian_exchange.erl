@@ -531,7 +531,7 @@ heard_announcement(Urgency, Record, Address, Now, #exchange{trust = Trust} = X) 
 announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin := Origin} = Claims, Record, Address, Now, X) ->
     case verdict(Name, Id, X) of
         {ok, Measured} when is_float(Measured) ->
-            compared(Urgency, Claims, {Measured, Id}, Now, said_of_known(Claims, Measured, Now, X));
+            compared(Urgency, Claims, {Measured, Id}, Now, said_of_known(Claims, Measured, Now, said_to_be_own(Urgency, Id, Record, X)));
         {ok, _} -> X;
         error ->
             case Urgency =:= best andalso not is_better({Claimed, Id}, best_of(Name, X)) of
@@ -541,6 +541,10 @@ announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin :=
                     want(Want, Now, note(Id, announced, #{origin => Origin, fitness => Claimed, address => Address}, Now, X))
             end
     end.
+
+%% News are one's own; the best is anybody's to tell.
+said_to_be_own(news, Id, Record, X) -> effect({lineage, Id, Record}, X);
+said_to_be_own(best, _Id, _Record, X) -> X.
 
 %% Ours, or of others and measured here.
 verdict(Name, Id, #exchange{tasks = Tasks, known = Known} = X) ->

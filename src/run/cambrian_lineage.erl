@@ -211,8 +211,15 @@ signed_entry(Id, Claims, #walk{checked = Checked, graph = Graph, is_own = IsOwn}
             {maps:merge((foreign(Id, Said))#{id => Id, parents => Parents}, Left), Looked}
     end.
 
-foreign(_Id, [Claim]) -> claim(Claim);
-foreign(Id, [First | _] = Claims) ->
+%% Who sends on what came from elsewhere does not say that it bred it.
+foreign(Id, Claims) ->
+    case [Claim || #{operators := Operators} = Claim <- Claims, Operators =/= [<<"injection">>]] of
+        [] -> claim(hd(Claims));
+        [Breeder] -> claim(Breeder);
+        Breeders -> conflicting(Id, Breeders)
+    end.
+
+conflicting(Id, [First | _] = Claims) ->
     InTime = lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, lists:map(fun claim/1, Claims)),
     Known = [{measured, Key} || Key <- [first_measured(Id)], Key =/= none],
     maps:merge((maps:with([operators, generation, task], First))#{origin => conflicting, breeders => InTime}, maps:from_list(Known)).

@@ -1326,7 +1326,9 @@ begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Working) -
                      tuning = undefined, contender = undefined,
                      newcomers = cambrian_newcomers:again(Again), champion = case IsGone of true -> Best; false -> Old end},
     #data{keeper = Keeper} = Kept =
-        amended(maps:with([population, champion, validated, newcomers, running], snapshot(Next)), Next),
+        %% a run that is over is done again in another VM, to its result, unless that is none any more
+        amended(maps:with([population, champion, validated, newcomers] ++ [running || Next#data.result =:= undefined],
+                          snapshot(Next)), Next),
     Written = kept(cambrian_keeper:write(Keeper), Kept),
     tell({purged, Purged}, Written),
     _ = [tell({champion, Best}, Written) || IsGone, Best =/= undefined],

@@ -224,6 +224,9 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 %% @doc From now on, nothing of this key, or of the heir that it named, is taken; or this genotype from nobody. An error
 %% that names a file means that the ban holds, but would not survive a restart.
 %%
+%% What the populations of this node's bridge took in of it leaves them with the next generation, and so does all that carries
+%% its genes ({@link cambrian_population:purge/2}), unless the bridge's option `purge' is `false'.
+%%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
 %% 2> cambrian_trust:ban(<<"org.example.lab">>, {genotype, <<7:256>>}, <<"it shakes the arm">>).

@@ -199,6 +199,10 @@ impl Population {
 
     /// A newcomer's mark, with what is known of it.
     pub(crate) fn mark(&mut self, source: Source) -> Mark {
+        // a generation that rests may be given newcomers for ever, each in the place of the last
+        if self.sources.len() >= 2 * self.genotypes.len().max(64) {
+            self.forget_sources_of_nobody();
+        }
         let mark = self.sources.last_key_value().map_or(0, |(last, _)| last + 1);
         self.sources.insert(mark, source);
         mark

@@ -536,23 +536,72 @@ mod tests {
         }
     }
 
+    /// Of three newcomers, each in a species of its own, one is banned and another the champion.
+    fn with_newcomers() -> Saved {
+        let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
+        let p =
+            Parameters { population: 12, species_threshold: 0.05, target_species: 0, ..task.parameters() };
+        let mut evaluated = Population::new(p, task.shape(), 3).unwrap().evaluate(task, &go).unwrap();
+        for seed in 1..4 {
+            let mut rng = crate::rng::Stream::new(seed, crate::rng::Purpose::Birth, 0, 0);
+            let newcomer = Genotype::new(2, 1, &task.parameters(), &mut rng).unwrap();
+            evaluated.inject(Arc::new(newcomer), 9.0 + seed as f64, vec![[seed as u8; 32]]).unwrap();
+        }
+        let banned = crate::purge::Banned { keys: [[2; 32]].into_iter().collect(), ..Default::default() };
+        let population = evaluated.again().purge(&banned).population;
+        let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
+        let Newcomers { sources, sets, living, champion } = &saved.newcomers;
+        assert_eq!([sources.len(), sets.len(), living.len(), saved.leaving.len()], [2, 2, 2, 1]);
+        assert!(champion.is_some());
+        saved
+    }
+
+    #[test]
+    fn what_is_known_of_newcomers_is_checked() {
+        let spoilers: [Spoiler; 15] = [
+            ("one leaving who has a fitness", |s| s.leaving = vec![(s.leaving[0] + 1) % 12]),
+            ("one leaving who is not there", |s| s.leaving.push(12)),
+            ("one leaving twice", |s| s.leaving.push(s.leaving[0])),
+            ("a mark that nobody has come with", |s| s.newcomers.sets[0][0] = 99),
+            ("no marks", |s| s.newcomers.sets[0].clear()),
+            ("marks out of order", |s| s.newcomers.sets[0] = vec![2, 0]),
+            ("more marks than are known", |s| s.newcomers.sets[0] = vec![0; 17]),
+            ("newcomers out of order", |s| s.newcomers.sources.swap(0, 1)),
+            ("a newcomer's mark", |s| s.newcomers.sources[1].0 = u64::MAX),
+            ("a newcomer's keys", |s| s.newcomers.sources[0].2 = vec![ByteArray::new([0; 32]); 9]),
+            ("genes of one who is not there", |s| s.newcomers.living[0].0 = 12),
+            ("marks that are not there", |s| s.newcomers.living[0].1.0[0].1 = u32::MAX),
+            ("a gene that is not there", |s| s.newcomers.living[0].1.0[0].0 ^= 1),
+            ("genes out of order", |s| s.newcomers.living[0].1.0.reverse()),
+            ("the genes of no champion", |s| s.champion = None),
+        ];
+        assert!(with_newcomers().population().is_some());
+        for (what, spoil) in spoilers {
+            let mut saved = with_newcomers();
+            spoil(&mut saved);
+            assert!(saved.population().is_none(), "{what}");
+        }
+    }
+
     /// Whatever bytes change, what is read can go on.
     #[test]
     fn what_is_read_has_a_next_generation() {
         let go = AtomicBool::new(false);
-        let bytes = rmp_serde::encode::to_vec_named(&(VERSION, saved())).unwrap();
         let mut read = 0;
-        for at in 0..bytes.len() {
-            for value in [0, 0x7f, 0xc0, 0xff, bytes[at] ^ 1] {
-                let mut changed = bytes.clone();
-                changed[at] = value;
-                if let Ok(population) = decode(&changed) {
-                    // most are as they were in all but a weight
-                    if read % 16 == 0 {
-                        let scores = vec![Score::from(1.0); population.waiting().count()];
-                        population.with_scores(scores).unwrap().next(&go).unwrap();
+        for saved in [saved(), with_newcomers()] {
+            let bytes = rmp_serde::encode::to_vec_named(&(VERSION, saved)).unwrap();
+            for at in 0..bytes.len() {
+                for value in [0, 0x7f, 0xc0, 0xff, bytes[at] ^ 1] {
+                    let mut changed = bytes.clone();
+                    changed[at] = value;
+                    if let Ok(population) = decode(&changed) {
+                        // most are as they were in all but a weight
+                        if read % 16 == 0 {
+                            let scores = vec![Score::from(1.0); population.waiting().count()];
+                            population.with_scores(scores).unwrap().next(&go).unwrap();
+                        }
+                        read += 1;
                     }
-                    read += 1;
                 }
             }
         }
