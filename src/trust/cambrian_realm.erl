@@ -12,7 +12,8 @@
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/2, is_rubbish/1, kind/1, checked/5,
-         accepted/2, succeed/3, sequence/2, ban/4, unban/2, is_banned/2, is_any_banned/2, banned/2, is_heard/3, has_earned/2, named/2, bans/1, heir/2, reputation/2, report/1,
+         accepted/2, succeed/3, sequence/2, ban/4, unban/2, is_banned/2, is_any_banned/2, banned/2,
+         is_heard/3, has_earned/2, named/2, bans/1, heir/2, reputation/2, report/1,
          save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 

@@ -542,12 +542,12 @@ mod tests {
         let p =
             Parameters { population: 12, species_threshold: 0.05, target_species: 0, ..task.parameters() };
         let mut evaluated = Population::new(p, task.shape(), 3).unwrap().evaluate(task, &go).unwrap();
-        for seed in 1..4 {
+        for seed in 11..14 {
             let mut rng = crate::rng::Stream::new(seed, crate::rng::Purpose::Birth, 0, 0);
             let newcomer = Genotype::new(2, 1, &task.parameters(), &mut rng).unwrap();
             evaluated.inject(Arc::new(newcomer), 9.0 + seed as f64, vec![[seed as u8; 32]]).unwrap();
         }
-        let banned = crate::purge::Banned { keys: [[2; 32]].into_iter().collect(), ..Default::default() };
+        let banned = crate::purge::Banned { keys: [[12; 32]].into_iter().collect(), ..Default::default() };
         let population = evaluated.again().purge(&banned).population;
         let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
         let Newcomers { sources, sets, living, champion } = &saved.newcomers;
