@@ -267,6 +267,7 @@ defmodule Cambrian.Error do
     "cambrian_governor:settings()" => "Cambrian.Governor",
     "cambrian_population:goal()" => "Cambrian.Population",
     "cambrian_population:options()" => "Cambrian.evolve/2",
+    "cambrian_population:purge/2" => "Cambrian.Population.purge/2",
     "cambrian_program:options()" => "Cambrian.Program",
     "cambrian_substrate:options()" => "Cambrian.Substrate",
     "cambrian_task" => "Cambrian.evolve/2",
