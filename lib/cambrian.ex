@@ -174,7 +174,7 @@ defmodule Cambrian do
       iex> %{champion: champion} = Cambrian.evolve!(:xor, seed: 42)
       iex> {:ok, [last | ancestors]} = Cambrian.lineage(champion)
       iex> {last.operators, last.generation, last.origin, length(ancestors)}
-      {[:crossover, :perturb_weights], 23, :own, 20}
+      {[:crossover, :perturb_weights], 23, :own, 19}
       iex> Cambrian.lineage(<<0::256>>)
       {:error, :unknown}
   """

@@ -215,7 +215,7 @@ watch(Guard, Progress, Goal) ->
 %% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
 %% 2> {ok, [#{operators := Operators, generation := Generation} | Ancestors]} = cambrian:lineage(Champion).
 %% 3> {Operators, Generation, length(Ancestors)}.
-%% {[crossover,perturb_weights],23,20}
+%% {[crossover,perturb_weights],23,19}
 %% 4> #{generation := 0, parents := [], origin := own, task := <<"xor">>} = lists:last(Ancestors).
 %% 5> cambrian:lineage(<<0:256>>).
 %% {error,unknown}
