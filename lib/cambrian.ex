@@ -168,10 +168,16 @@ defmodule Cambrian do
   `:own`, or the key whose signature was found genuine on the way. With the application's
   `:data_dir` set, it is known after a restart as well.
 
+  What others sign changes nothing of what was bred here. Where several keys signed the same genotype
+  `:origin` is `:conflicting`, and `:breeders` has what each of them says, in the order of the times that
+  they claim; `:measured` is the one by whom it came when it was first measured here. Parents that
+  somebody claims and that descend from the genotype, which is not possible, are left out, and named as
+  `:circular`.
+
       iex> %{champion: champion} = Cambrian.evolve!(:xor, seed: 42)
       iex> {:ok, [last | ancestors]} = Cambrian.lineage(champion)
       iex> {last.operators, last.generation, last.origin, length(ancestors)}
-      {[:crossover, :perturb_weights], 23, :own, 20}
+      {[:crossover, :perturb_weights], 23, :own, 19}
       iex> Cambrian.lineage(<<0::256>>)
       {:error, :unknown}
   """

@@ -203,20 +203,26 @@ watch(Guard, Progress, Goal) ->
 %% theirs. `origin' is `own', or the key whose signature was found genuine on the way. With the application's
 %% `data_dir' set, it is known after a restart as well.
 %%
-%% A chain with a signature that is not genuine, or that leads back to where it came from, is an error.
+%% What others sign changes nothing of what was bred here. Where several keys signed the same genotype `origin' is
+%% `conflicting', and `breeders' has what each of them says, in the order of the times that they claim; `measured' is the one by
+%% whom it came when it was first measured here. Parents that somebody claims and that descend from the genotype, which is not
+%% possible, are left out, and named as `circular'.
+%%
+%% A signature in the files that is not genuine is an error, unless the line begins with what was bred here, which goes on
+%% without it.
 %%
 %% ```
 %% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
 %% 2> {ok, [#{operators := Operators, generation := Generation} | Ancestors]} = cambrian:lineage(Champion).
 %% 3> {Operators, Generation, length(Ancestors)}.
-%% {[crossover,perturb_weights],23,20}
+%% {[crossover,perturb_weights],23,19}
 %% 4> #{generation := 0, parents := [], origin := own, task := <<"xor">>} = lists:last(Ancestors).
 %% 5> cambrian:lineage(<<0:256>>).
 %% {error,unknown}
 %% '''
 -spec lineage(cambrian_genotype:genotype() | cambrian_genotype:id()) ->
           {ok, [cambrian_lineage:entry(), ...]}
-        | {error, unknown | {bad_signature | cycle, cambrian_genotype:id()}}.
+        | {error, unknown | {bad_signature, cambrian_genotype:id()}}.
 lineage(Id) when is_binary(Id), byte_size(Id) =:= 32 -> cambrian_lineage:walk(Id);
 lineage(Genotype) -> cambrian_lineage:walk(cambrian_genotype:id(Genotype)).
 

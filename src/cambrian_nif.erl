@@ -44,7 +44,7 @@
 -export([kind_of/1]).
 -export([population_new/5, population_is_on/2, population_network/2, population_network_job/3, population_trial/4, population_examine/5,
          population_evaluate/5, population_next/2,
-         population_inject/3, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
+         population_inject/4, population_purge/3, population_sources/2, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
          population_info/1, population_parameters/1, population_evaluated_champion/1, population_best/1,
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
          population_work/1, population_median_cost/1,
@@ -185,7 +185,9 @@ tuning_candidates(_Tuning) -> ?STUB.
 tuning_tell(_Tuning, _Outcomes) -> ?STUB.
 tuning_settle(_Tuning) -> ?STUB.
 population_next(_Tag, _Evaluated) -> ?STUB.
-population_inject(_Evaluated, _Genotype, _Fitness) -> ?STUB.
+population_inject(_Evaluated, _Genotype, _Fitness, _Keys) -> ?STUB.
+population_purge(_Generation, _Keys, _Genotypes) -> ?STUB.
+population_sources(_Evaluated, _Genotype) -> ?STUB.
 population_info(_Population) -> ?STUB.
 population_parameters(_Population) -> ?STUB.
 population_evaluated_champion(_Evaluated) -> ?STUB.

@@ -237,6 +237,54 @@ who_lies_five_times_is_offered_no_more_test() ->
                         world([<<"a">>]), lists:seq(1, 20)),
     ?assertEqual(5, length(did(offer, World))).
 
+%% The best goes, and what others could have had, and the best that was bred of it; a lesser one of ours is told in their place.
+what_is_banned_is_held_no_more_test() ->
+    [G, Better, Own] = [genotype(2, Seed) || Seed <- [1, 2, 3]],
+    Before = bred(<<"a">>, Better, 2.0, later(2000, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>], #{threshold => 0})))),
+    ?assertEqual({id(Better), 2.0}, best(<<"b">>, Before)),
+    ?assertMatch({whole, _, _}, given(Better, Before)),
+    ?assertMatch({whole, _, _}, given(G, Before)),
+    Banned = call(<<"b">>, banned, [#{keys => [key(<<"a">>)], genotypes => []}], Before),
+    ?assertEqual({none, none, none}, {best(<<"b">>, Banned), given(Better, Banned), given(G, Banned)}),
+    ?assertEqual([received, offered, judged, banned], steps(<<"b">>, Better, Banned)),
+    ?assertEqual([received, offered, judged, banned], steps(<<"b">>, G, Banned)),
+    ?assertEqual({id(Better), 2.0}, best(<<"a">>, Banned)),
+    Left = later(5000, bred(<<"b">>, Own, 0.5, Banned)),
+    ?assertEqual({id(Own), 0.5}, best(<<"b">>, Left)),
+    ?assertMatch([published | _], steps(<<"b">>, Own, Left)),
+    %% of a genotype that is banned the same, whoever sent it
+    OfId = call(<<"b">>, banned, [#{keys => [], genotypes => [id(Better)]}], Before),
+    ?assertEqual({none, none}, {best(<<"b">>, OfId), given(Better, OfId)}),
+    ?assertMatch({whole, _, _}, given(G, OfId)).
+
+given(Genotype, #world{now = Now, nodes = #{<<"b">> := X}}) ->
+    {_, Answer, _} = cambrian_exchange:asked(cambrian_message:request(id(Genotype), []), Now, X),
+    {ok, Read} = cambrian_message:read_answer(Answer),
+    Read.
+
+%% News of a genotype that was measured here are somebody's word that it is its own; the best that others tell is not.
+who_says_that_it_is_its_own_test() ->
+    G = genotype(200, 1),
+    Other = add(<<"thief">>, #{}, bred(<<"a">>, G, 1.0, world([<<"a">>, <<"c">>]))),
+    Before = length(did(lineage, Other)),
+    %% the thief never heard of it, and says that it bred it
+    Said = bred(<<"thief">>, G, 1.0, Other),
+    ?assertMatch([_ | _], lists:nthtail(Before, did(lineage, Said))).
+
+%% What a population says of its champion, and whom it gives to be sent.
+what_has_banned_genes_is_not_told_test() ->
+    [G, Own] = [genotype(2, Seed) || Seed <- [1, 2]],
+    {ok, Realm} = cambrian_realm:ban({key, key(<<"thief">>)}, <<>>, ?T0, cambrian_realm:new(#{name => ?REALM})),
+    World = add(<<"b">>, #{trust => {fun cambrian_realm:ask/3, Realm}}, world([<<"a">>])),
+    Of = fun(Genotype, Keys) ->
+             #{champion => Genotype, fitness => 1.0, generation => 1, sources => [#{genotype => <<3:256>>, keys => Keys}]}
+         end,
+    Banned = call(<<"b">>, picked, [?TASK, Of(G, [key(<<"thief">>)])],
+                  call(<<"b">>, bred, [?TASK, Of(G, [key(<<"friend">>), key(<<"thief">>)])], World)),
+    ?assertEqual({[], none, none}, {steps(<<"b">>, G, Banned), best(<<"b">>, Banned), best(<<"a">>, Banned)}),
+    Told = call(<<"b">>, bred, [?TASK, Of(Own, [key(<<"friend">>)])], worth(Own, 1.0, Banned)),
+    ?assertEqual([{id(Own), 1.0}], all_best(Told)).
+
 what_comes_back_to_us_is_not_ours_to_take_test() ->
     World = bred(<<"a">>, genotype(2, 1), 1.0, world([<<"a">>])),
     Again = lists:foldl(fun({_, {publish, Bytes}}, W) -> call(<<"a">>, heard, [Bytes], W) end, World, did(publish, World)),

@@ -94,10 +94,10 @@ who_comes_late_waits_no_longer_than_a_while_test() ->
 
 what_is_dropped_is_gone_test() ->
     Q = in_all([{a, 1}, {b, 1}, {a, 2}], cambrian_quarantine:new()),
-    {Dropped, Left} = cambrian_quarantine:drop(a, Q),
+    {Dropped, Left} = cambrian_quarantine:without(fun({Origin, _}) -> Origin =:= a end, Q),
     ?assertEqual([{a, 1}, {a, 2}], lists:sort(Dropped)),
     ?assertEqual({[{b, 1}], 1}, {element(1, all(Left)), cambrian_quarantine:size(Left)}),
-    ?assertEqual({[], Left}, cambrian_quarantine:drop(a, Left)).
+    ?assertEqual({[], Left}, cambrian_quarantine:without(fun({Origin, _}) -> Origin =:= a end, Left)).
 
 %% What is heavy goes first, the oldest of the origin that has most of it; alone, anything may wait.
 weight_is_bounded_test() ->

@@ -528,3 +528,19 @@ names_find_their_keys_test() ->
     Name = cambrian_identity:name(key(1)),
     ?assertEqual({error, {unknown_name, Name}}, cambrian_realm:named(Name, realm())),
     ?assertEqual({ok, key(1)}, cambrian_realm:named(Name, arrives(2, 1, ?NOW, arrives(1, 1, ?NOW, realm())))).
+
+%% Of a key, who it was before and is now; of all of them together once each.
+a_ban_reaches_who_went_before_test() ->
+    Realm0 = cambrian_realm:new(#{name => <<"r">>}),
+    [A, B, C, D] = [<<N:256>> || N <- [1, 2, 3, 4]],
+    {ok, Realm1} = cambrian_realm:succeed(#{old => A, new => B}, 0, Realm0),
+    {ok, Realm2} = cambrian_realm:succeed(#{old => B, new => C}, 0, Realm1),
+    {ok, Realm3} = cambrian_realm:ban({key, C}, <<>>, 0, Realm2),
+    {ok, Realm} = cambrian_realm:ban({genotype, D}, <<>>, 0, Realm3),
+    ?assertEqual(#{keys => [A, B, C], genotypes => []}, cambrian_realm:banned({key, C}, Realm)),
+    ?assertEqual(#{keys => [A, B, C], genotypes => [D]}, cambrian_realm:banned(all, Realm)),
+    ?assertEqual(#{keys => [], genotypes => [D]}, cambrian_realm:banned({genotype, D}, Realm)),
+    ?assertEqual([true, true, true, false, true],
+                 [cambrian_realm:is_any_banned(Subjects, Realm)
+                  || Subjects <- [[{key, A}], [{key, C}], [{key, D}, {genotype, D}], [{key, D}, {genotype, A}], [{key, D}, {key, B}]]]),
+    ?assertEqual(#{keys => [], genotypes => []}, cambrian_realm:banned(all, Realm2)).

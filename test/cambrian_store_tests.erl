@@ -61,6 +61,8 @@ a_field_that_is_not_what_it_must_be_is_an_error_test_() ->
             Wrong = cambrian_genotype:to_binary(Other),
             Validated = #{value => 1.0, generation => 1, fitness => 1.0, genotype => Bytes},
             In = fun(Key, Map, Values) -> [Map#{Key => Value} || Value <- Values] end,
+            Sources = [none, [a | b], [#{}], [#{genotype => <<1>>, keys => []}], [#{genotype => <<1:256>>, keys => [<<1>>]}],
+                       [#{genotype => <<1:256>>, keys => [], more => 1}]],
             Odd = [none, -1, 1 bsl 64, 1.5, <<1, 2, 3>>, [a | b], #{}, {1}],
             Mutants =
                 [maps:remove(Key, Good) || Key <- maps:keys(Good), Key =/= from]
@@ -68,14 +70,16 @@ a_field_that_is_not_what_it_must_be_is_an_error_test_() ->
                                                          not lists:member(Key, [task, text]) orelse not is_binary(Value)])
                                  || Key <- maps:keys(Good)])
                 ++ In(generation, Good, [Generation - 1, Generation + 1])
-                ++ In(champion, Good, [maps:remove(Key, Champion) || Key <- maps:keys(Champion)]
+                ++ In(champion, Good, [maps:remove(Key, Champion) || Key <- maps:keys(Champion), Key =/= sources]
+                          ++ In(sources, Champion, Sources) ++ [Champion#{source => []}]
                           ++ In(champion, Champion, [<<Bytes/binary, 0>>, <<>>, Wrong, none])
                           ++ In(fitness, Champion, [1, none, <<0, 0, 0, 0, 0, 0, 248, 127>>])
                           ++ In(generation, Champion, [Generation + 1, -1, 1.0])
                           ++ In(parents, Champion, [none, [<<1>>], [a | b], lists:duplicate(3, <<1:256>>)])
                           ++ In(operators, Champion, [none, ["text"], [a | b]]))
                 ++ In(validated, Good, In(genotype, Validated, [<<>>, Wrong]) ++ In(value, Validated, [1, none])
-                          ++ In(generation, Validated, [Generation + 1]) ++ [maps:remove(fitness, Validated)])
+                          ++ In(generation, Validated, [Generation + 1]) ++ [maps:remove(fitness, Validated)]
+                          ++ In(sources, Validated, Sources))
                 ++ In(history, Good, [<<History/binary, 0>>, <<History/binary, History/binary>>,
                                       <<Head/binary, -1:64, Tail/binary>>, <<(1 bsl 60):64, History/binary>>,
                                       binary:copy(<<0>>, 64 * 1002), <<Generation:64, 0:64, 16#7FF8:16, 0:48, 0:320>>])
@@ -88,6 +92,9 @@ a_field_that_is_not_what_it_must_be_is_an_error_test_() ->
                  ?assertMatch({malformed, _}, start_again(), Mutant),
                  ?assertMatch({error, [_ | _]}, cambrian_inspect:file(Last))
              end || Mutant <- Mutants],
+            %% earlier releases knew of nobody from elsewhere
+            write(Last, Good#{champion := maps:remove(sources, Champion)}),
+            ?assertEqual(goes_on, start_again()),
             %% neither left out nor taken up is what no checkpoint has
             write(Last, Good#{until => #{until => none}, newcomers => none, more => 1}),
             ?assertEqual(goes_on, start_again()),

@@ -124,7 +124,6 @@ defmodule Cambrian.FacesTest do
       {:cannot_listen, "127.0.0.1:4040", :eaddrinuse},
       {:checkpoint_of_another_task, "xor"},
       {:crashed, {String, :init, 1}, {:error, :badarg, []}},
-      {:cycle, <<1::256>>},
       {:data_dir_in_use, "/data/cambrian", "process 7 on pi, node nonode@nohost"},
       {:efbig, "pole.checkpoint"},
       {:eisdir, "reports"},

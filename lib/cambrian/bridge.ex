@@ -38,6 +38,9 @@ defmodule Cambrian.Bridge do
     * `:migration_interval` - default 10,000.
     * `:topology` - of whom newcomers are taken: `:all`, the default, `:ring`, `{:random, k}` or
       `{:nearest, k}`.
+    * `:purge` - what is banned in the realm leaves the populations, and so does all that carries its genes
+      (`Cambrian.Population.purge/2`). With `false` they keep it, and none of it is published. Default
+      `true`.
     * `:budget` - how many newcomers at once wait for their evaluation in the populations here, default
       8; the others wait in quarantine.
     * `:evaluation_share` - the part of all evaluation, from 0 to 1, that what others send may take while
@@ -109,7 +112,8 @@ defmodule Cambrian.Bridge do
   nothing of its origin), `:dropped` (too many waited), `:offered` (to a population), `:busy`, `:judged`
   (with `:task`, `:outcome`, its breeder's `:generation`, the fitness `:claimed`, the `:fitness` that
   was measured and the `:work` of that, or, where it was `:too_costly`, its `:cost`, the `:median` of the
-  population's own and the `:bound`), `:published`, or `:refused` with the `:reason` and what `Cambrian.Trust.refusals/1`
+  population's own and the `:bound`), `:banned` (as it waited or was held here),
+  `:published`, or `:refused` with the `:reason` and what `Cambrian.Trust.refusals/1`
   knows of it. One with an `:origin` has its `:name`, too.
   """
   @type step :: %{

@@ -181,7 +181,6 @@ defmodule Cambrian.Error do
   defp text({:bad_claim, field}), do: "its #{field} cannot be what is claimed"
   defp text(:bad_signature), do: "not signed by who it says"
   defp text({:bad_signature, id}), do: "what is said of #{hex(id)} is not signed by who it says"
-  defp text({:cycle, id}), do: "#{hex(id)} is said to be its own ancestor"
   defp text(:unknown), do: "nothing is known of this genotype"
   defp text(:not_canonical), do: "these bytes are not the canonical ones of their genotype"
   defp text({:too_large, size}), do: "#{size} is too large"
@@ -296,6 +295,7 @@ defmodule Cambrian.Error do
     "cambrian_governor:settings()" => "Cambrian.Governor",
     "cambrian_population:goal()" => "Cambrian.Population",
     "cambrian_population:options()" => "Cambrian.evolve/2",
+    "cambrian_population:purge/2" => "Cambrian.Population.purge/2",
     "cambrian_program:options()" => "Cambrian.Program",
     "cambrian_substrate:options()" => "Cambrian.Substrate",
     "cambrian_task" => "Cambrian.evolve/2",

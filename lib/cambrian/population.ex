@@ -64,9 +64,10 @@ defmodule Cambrian.Population do
   | event | when |
   | --- | --- |
   | `{:generation, stats}` | a generation was evaluated; `t:stats/0` |
-  | `{:champion, %{champion: reference, fitness: fitness, generation: generation, parents: ids, operators: names}}` | there is a fitter one than ever before |
+  | `{:champion, %{champion: reference, fitness: fitness, generation: generation, parents: ids, operators: names, sources: sources}}` | there is a fitter one than ever before, or one in place of a banned one |
   | `{:finished, result}` | the goal was reached; a map with the keys of `Cambrian.Result` |
-  | `{:received, %{id: id, from: term, fitness: fitness, work: work, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated, which cost `work` (`Cambrian.Genotype.cost/1`); the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite`, or `:failed`, then without a fitness; or `:too_costly` where it was not evaluated: then with `cost`, `median` and `bound` |
+  | `{:received, %{id: id, from: term, fitness: fitness, work: work, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated, which cost `work` (`Cambrian.Genotype.cost/1`); the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite`, or, then without a fitness, `:failed` or `:banned`; or `:too_costly` where it was not evaluated: then with `cost`, `median` and `bound` |
+  | `{:purged, %{generation: generation, leaving: count, newcomers: count, founded: boolean, champion: boolean}}` | genotypes were banned: see `purge/2` |
   | `{:evaluations_failed, %{count: count, first: fault}}` | evaluations crashed, hung or gave no number |
   | `{:checkpoint_failed, %{generation: generation, reason: reason}}` | no checkpoint could be written, the first of a row of them; evolution goes on |
   | `{:failed, reason}` | the function of `:until` crashed or gave no boolean, or the whole first generation failed; it stopped, and who waits gets `{:error, reason}` |
@@ -137,14 +138,29 @@ defmodule Cambrian.Population do
 
   @typedoc """
   `:generation` is that in which it was seen to be the best; `:parents`, the fitter first, and
-  `:operators` are what it came of: see `Cambrian.lineage/1`.
+  `:operators` are what it came of: see `Cambrian.lineage/1`. `:sources` are the newcomers from elsewhere
+  whose genes it carries: see `purge/2`.
   """
   @type champion :: %{
           champion: Genotype.t(),
           fitness: float,
           generation: non_neg_integer,
           parents: [Genotype.id()],
-          operators: [atom]
+          operators: [atom],
+          sources: [%{genotype: Genotype.id(), keys: [Cambrian.Identity.key()]}]
+        }
+
+  @typedoc """
+  What a ban did: so many genotypes are `:leaving` with the next generation, and so many `:newcomers` that
+  waited are not taken in; `:founded` where nobody stays, so that all are new; `:champion` where the best
+  so far is banned.
+  """
+  @type purged :: %{
+          generation: non_neg_integer,
+          leaving: non_neg_integer,
+          newcomers: non_neg_integer,
+          founded: boolean,
+          champion: boolean
         }
 
   @doc """
@@ -373,6 +389,37 @@ defmodule Cambrian.Population do
   @spec inject(t, Genotype.t()) :: :ok | {:error, :busy}
   def inject(population, genotype),
     do: :cambrian_population.inject(population, Boundary.ref(genotype, Genotype))
+
+  @doc """
+  Takes out what is banned: newcomers of these `:genotypes` (ids) or by these `:keys`, and all that carry
+  their genes. A bridge does it for what is banned in its realm (`Cambrian.Trust.ban/3`).
+
+  From now on none of it is evaluated, breeds, is the best or goes to others, and the next generation has
+  none of it: its places go to the offspring of the others or, where nobody else is left, to new genotypes
+  like the first ones. `best/1` is then the best of those that stay, and a result whose champion is banned
+  is none any more.
+
+  A genotype carries a newcomer's genes as long as one of its connections or neurons came from it:
+  through mutation, tuning, and crossovers that took that gene from the parent that had it.
+
+      iex> %{champion: champion} = Cambrian.evolve!(:xor, seed: 42)
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1, target: 99)
+      iex> :ok = Cambrian.Population.inject(population, champion)
+      iex> {:ok, _stats} = Cambrian.Population.step(population, 3)
+      iex> {:ok, %{sources: [%{genotype: id}]}} = Cambrian.Population.best(population)
+      iex> {:ok, purged} = Cambrian.Population.purge(population, genotypes: [id])
+      iex> {purged.champion, purged.founded}
+      {true, false}
+      iex> {:ok, %{sources: sources}} = Cambrian.Population.best(population)
+      iex> sources
+      []
+  """
+  @spec purge(t, keys: [Cambrian.Identity.key()], genotypes: [Genotype.id()]) ::
+          {:ok, purged} | {:error, Error.reason()}
+  def purge(population, banned) do
+    with {:ok, banned} <- Boundary.to_map(:banned, banned),
+         do: :cambrian_population.purge(population, banned)
+  end
 
   @doc """
   The state as bytes: the generation that is being evaluated, with everything that came of earlier

@@ -196,6 +196,10 @@ defmodule Cambrian.Trust do
   From now on, nothing of this key, or of the heir that it named, is taken; or this genotype from
   nobody. The reason is a text of at most 255 bytes.
 
+  What the populations of this node's bridge took in of it leaves them with the next generation, and so
+  does all that carries its genes (`Cambrian.Population.purge/2`), unless the bridge's option `:purge` is
+  `false`.
+
       iex> :ok = Cambrian.Trust.open("org.example.docs.bans")
       iex> :ok = Cambrian.Trust.ban("org.example.docs.bans", {:genotype, <<7::256>>}, "it shakes the arm")
       iex> [%{what: {:genotype, <<7::256>>}, reason: reason}] = Cambrian.Trust.bans("org.example.docs.bans")

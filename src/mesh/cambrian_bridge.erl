@@ -31,7 +31,7 @@
                      publish_best_fitness_threshold => number(), budget => pos_integer(),
                      evaluation_share => number(), cost_bound => number(),
                      migration_policy => cambrian_exchange:policy(), migration_interval => pos_integer(),
-                     topology => cambrian_members:topology()}.
+                     topology => cambrian_members:topology(), purge => boolean()}.
 %% `realm', of at most 255 bytes, says who may meet whom. `populations' are those that take part, or `all' of this
 %% node; a name that is not there yet is waited for, which is logged, and {@link status/0} shows it.
 %%
@@ -47,6 +47,9 @@
 %% What others send may take at most the part `evaluation_share' (0.1) of all evaluation that the populations do while they
 %% run: each origin of which a population here took something in has that much, and all other keys have it together. What would
 %% cost more than `cost_bound' (8) times the median of a population's own genotypes is not evaluated (`too_costly').
+%%
+%% What is banned in the realm leaves the populations, and so does all that carries its genes ({@link
+%% cambrian_population:purge/2}); with `purge => false' they keep it, and the bridge publishes none of it.
 %%
 %% `identity' is a secret of 32 bytes, a fun that gives it, so that it stays out of crash reports, or the path of a
 %% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
@@ -69,7 +72,7 @@
 -type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
 %% What happened to a genotype here, the first step first; `time' in ms since 1970. The steps are `announced', `asked',
 %% `not_delivered', `received', `not_a_source' (the topology takes nothing of its origin), `dropped' (too many waited), `offered'
-%% (to a population), `busy', `judged' (with `task', `outcome', its breeder's `generation', the fitness `claimed', the
+%% (to a population), `busy', `banned' (as it waited or was held here), `judged' (with `task', `outcome', its breeder's `generation', the fitness `claimed', the
 %% `fitness' that was measured and the `work' of that, or, where it was `too_costly', its `cost', the `median' of the
 %% population's own and the `bound'), `published', and `refused' with the `reason' and what {@link cambrian_trust:refusals/1} knows
 %% of it. One with an `origin' has its `name', too.

@@ -31,6 +31,7 @@ table() ->
       migration_policy => {fun(P) -> lists:member(P, [champion, tournament, novel, random]) end,
                            <<"champion, tournament, novel or random">>, champion},
       migration_interval => {fun cambrian_options:is_positive/1, <<"milliseconds, from 1">>, 10_000},
+      purge => {fun is_boolean/1, <<"true or false">>, true},
       topology => {fun is_topology/1, <<"all, ring, {random, K} or {nearest, K}">>, all}}.
 
 is_realm(Realm) -> is_binary(Realm) andalso byte_size(Realm) =< 255.

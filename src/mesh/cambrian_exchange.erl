@@ -12,8 +12,8 @@
 %% others read, and what is compared with what they wrote, is in ms since 1970, which {@link set_clock/2} says.
 -module(cambrian_exchange).
 
--export([new/1, set_clock/2, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, worked/4, publish/5, amend/3, asked/4, made/4,
-         answered/4, tick/2, wake/1, renamed/4, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
+-export([new/1, set_clock/2, heard/3, join/3, leave/3, bred/4, picked/4, judged/4, worked/4, publish/5, banned/3, amend/3, asked/4,
+         made/4, answered/4, tick/2, wake/1, renamed/4, listens/3, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
 -export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0, reply/0]).
 
 -type task() :: binary().
@@ -48,6 +48,8 @@
 
 %% What others can have from here. `signed' is what its breeder signed, if that is another.
 -record(held, {id :: cambrian_genotype:id(), task :: task(), genotype :: cambrian_genotype:genotype(), claims :: claims(),
+               %% the newcomers whose genes it has, itself among them where it came from elsewhere
+               sources = [] :: [cambrian_purge:source()],
                breeder :: cambrian_identity:key(), signed :: undefined | binary(), envelope :: undefined | binary()}).
 -record(task, {name :: task(), present = true :: boolean(), best :: undefined | #held{}, trickle :: cambrian_trickle:trickle(),
                threshold :: cambrian_threshold:threshold(),
@@ -264,9 +266,15 @@ is_present(Name, #exchange{tasks = Tasks}) ->
 %% `signed' is what its breeder signed, if it came from elsewhere.
 -spec bred(task(), #{champion := cambrian_genotype:genotype(), atom() => term()}, Now :: integer(), exchange()) ->
           {[effect()], exchange()}.
-bred(Name, #{fitness := Fitness} = Champion, Now, #exchange{tasks = Tasks} = X) ->
-    #{Name := #task{best = Best, threshold = Threshold} = Task} = Tasks,
+bred(Name, Champion, Now, X) ->
     Held = own(Name, Champion, X),
+    case is_any_banned(Held, Now, X) of
+        {true, Same} -> done(Same);
+        {false, Same} -> bred(Name, Champion, Held, Now, Same)
+    end.
+
+bred(Name, #{fitness := Fitness} = Champion, Held, Now, #exchange{tasks = Tasks} = X) ->
+    #{Name := #task{best = Best, threshold = Threshold} = Task} = Tasks,
     case is_foreign(Held, Task, X) of
         true -> done(put_task(Task#task{best = better(Held, Best)}, X));
         false ->
@@ -280,7 +288,7 @@ own(Task, #{champion := Genotype} = Champion, X) ->
     #{parents := Parents} = Claims = maps:merge(#{generation => 0, parents => [], operators => []},
                                                 maps:with([fitness, generation, parents, operators], Champion)),
     Held = #held{id = Id, task = Task, genotype = Genotype, claims = Claims#{parents := others(Parents, Id)},
-                 breeder = origin(X)},
+                 breeder = origin(X), sources = maps:get(sources, Champion, [])},
     signed_by(maps:get(signed, Champion, undefined), Held, X).
 
 %% Twins have the same id, and so has a child that nothing was changed of: an envelope names each parent once.
@@ -371,10 +379,57 @@ answer(Answer, X) ->
 -spec picked(task(), #{champion := cambrian_genotype:genotype(), atom() => term()}, Now :: integer(), exchange()) ->
           {[effect()], exchange()}.
 picked(Name, Champion, Now, X) ->
-    case tell(own(Name, Champion, X), Now, X) of
-        {ok, Sealed, Next} -> done(hold(Sealed, Next));
-        {_Error, Next} -> done(Next)
+    Held = own(Name, Champion, X),
+    case is_any_banned(Held, Now, X) of
+        {true, Same} -> done(Same);
+        {false, Same} ->
+            case tell(Held, Now, Same) of
+                {ok, Sealed, Next} -> done(hold(Sealed, Next));
+                {_Error, Next} -> done(Next)
+            end
     end.
+
+%%% ---- what is banned ---------------------------------------------------------------------
+
+%% Its genes, by whom they came or were bred.
+is_any_banned(Held, Now, X) -> ask({is_any_banned, subjects(Held)}, Now, X).
+
+subjects(#held{id = Id, breeder = Breeder, sources = Sources}) ->
+    lists:usort([{genotype, Id}, {key, Breeder}]
+                ++ lists:append([[{genotype, Of} | [{key, Key} || Key <- Keys]] || #{genotype := Of, keys := Keys} <- Sources])).
+
+%% @doc Nothing of it is held, waits or is told any more, nor of what has its genes ({@link cambrian_realm:banned/2}).
+-spec banned(#{keys := [cambrian_identity:key()], genotypes := [cambrian_genotype:id()]}, Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
+banned(#{keys := Keys, genotypes := Ids}, Now, #exchange{tasks = Tasks, held = Held, known = Known, wants = Wants} = X) ->
+    Banned = maps:from_keys([{key, Key} || Key <- Keys] ++ [{genotype, Id} || Id <- Ids], banned),
+    IsBanned = fun(Subjects) -> lists:any(fun(Subject) -> is_map_key(Subject, Banned) end, Subjects) end,
+    IsHeld = fun(Of) -> IsBanned(subjects(Of)) end,
+    IsItem = fun(Item) -> IsBanned(subjects_of(Item)) end,
+    Left = lists:foldl(fun({Id, Of}, Recent) -> case IsHeld(Of) of true -> cambrian_recent:remove(Id, Recent); false -> Recent end end,
+                       Held, cambrian_recent:to_list(Held)),
+    Forgotten = lists:foldl(fun cambrian_recent:remove/2, Known, [{Name, Id} || Name <- maps:keys(Tasks), Id <- Ids]),
+    Told = lists:foldl(fun(Id, Y) -> note(Id, banned, #{}, Now, Y) end, X, [Id || {Id, Of} <- cambrian_recent:to_list(Held), IsHeld(Of)]),
+    Without = Told#exchange{held = Left, known = Forgotten, wants = cambrian_wants:without(IsItem, Wants)},
+    done(lists:foldl(fun(Name, Y) -> without_banned(task(Name, Y), IsHeld, IsItem, Now, Y) end, Without,
+                     lists:sort(maps:keys(Tasks)))).
+
+subjects_of(#{id := Id, claims := #{origin := Origin}} = Item) ->
+    [{genotype, Id}, {key, Origin} | [{key, Breeder} || #{from := #{breeder := Breeder}} <- [Item]]].
+
+without_banned(#task{best = Best, pending = Pending, quarantine = Quarantine, offered = Offered} = Task, IsHeld, IsItem, Now, X) ->
+    {Dropped, Waiting} = cambrian_quarantine:without(IsItem, Quarantine),
+    Stopped = maps:filter(fun(_, Item) -> IsItem(Item) end, Offered),
+    Clean = fun(Of) -> case Of =/= undefined andalso IsHeld(Of) of true -> undefined; false -> Of end end,
+    Left = Task#task{best = Clean(Best), pending = Clean(Pending), quarantine = Waiting,
+                     offered = maps:without(maps:keys(Stopped), Offered)},
+    Gone = [Id || #held{id = Id} = Of <- [Best], IsHeld(Of)] ++ lists:sort(maps:keys(Stopped)) ++ [Id || #{id := Id} <- Dropped],
+    Noted = lists:foldl(fun(Id, Y) -> note(Id, banned, #{}, Now, Y) end, X, Gone),
+    put_task(case Left of
+                 %% what is told next need not be better than what is banned
+                 #task{best = undefined} -> Left#task{threshold = cambrian_threshold:new(option(threshold, X))};
+                 _ -> Left
+             end, Noted).
 
 %%% ---- saying it --------------------------------------------------------------------------
 
@@ -616,7 +671,7 @@ heard_announcement(Urgency, Record, Address, Now, X) ->
 announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin := Origin} = Claims, Record, Address, Now, X) ->
     case verdict(Name, Id, Now, X) of
         {ok, Measured} when is_float(Measured) ->
-            compared(Urgency, Claims, {Measured, Id}, Now, said_of_known(Claims, Measured, Now, X));
+            compared(Urgency, Claims, {Measured, Id}, Now, said_of_known(Claims, Measured, Now, said_to_be_own(Urgency, Id, Record, X)));
         {ok, _} -> X;
         error ->
             case Urgency =:= best andalso not is_better({Claimed, Id}, best_of(Name, X)) of
@@ -626,6 +681,10 @@ announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed, origin :=
                     want(Want, Now, note(Id, announced, #{origin => Origin, fitness => Claimed, address => Address}, Now, X))
             end
     end.
+
+%% News are one's own; the best is anybody's to tell.
+said_to_be_own(news, Id, Record, X) -> effect({lineage, Id, Record}, X);
+said_to_be_own(best, _Id, _Record, X) -> X.
 
 %% Ours, or of others and measured here.
 verdict(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
@@ -935,10 +994,10 @@ offer_more(Now, #exchange{tasks = Tasks} = X) ->
 offer_more(Name, Now, X) ->
     #task{offered = Offered, quarantine = Quarantine} = Task = task(Name, X),
     case map_size(Offered) < option(budget, X) andalso cambrian_quarantine:out(may_run(Task), Quarantine) of
-        {#{id := Id, claims := #{origin := Origin}} = Item, Left} ->
+        {#{id := Id} = Item, Left} ->
             Next = Task#task{quarantine = Left},
-            case ask({is_banned, {key, Origin}}, Now, X) of
-                {true, Y} -> offer_more(Name, Now, put_task(without(Origin, Next), Y));
+            case ask({is_any_banned, subjects_of(Item)}, Now, X) of
+                {true, Y} -> offer_more(Name, Now, put_task(Next, note(Id, banned, #{}, Now, Y)));
                 {false, Y} when is_map_key(Id, Offered) -> offer_more(Name, Now, put_task(Next, Y));
                 {false, Y} -> offer_more(Name, Now, offer(Item, Next, Now, Y))
             end;
@@ -952,10 +1011,6 @@ may_run(#task{offered = Offered, budget = Budget}) ->
                false -> [Account || #{account := Account} <- maps:values(Offered)]
            end,
     fun(Account) -> cambrian_budget:may_run(Account, Budget) andalso not lists:member(Account, Busy) end.
-
-without(Origin, #task{quarantine = Quarantine} = Task) ->
-    {_, Left} = cambrian_quarantine:drop(Origin, Quarantine),
-    Task#task{quarantine = Left}.
 
 offer(#{id := Id, genotype := Genotype, from := From, account := Account} = Item, #task{name = Name, offered = Offered} = Task, Now, X) ->
     Noted = note(Id, offered, #{task => Name}, Now, X),
@@ -1027,10 +1082,11 @@ taken_in(accepted, Origin, Now, X) ->
 taken_in(_Outcome, _Origin, _Now, X) -> X.
 
 %% The best that is known here may be another's from now on. It is ours to tell, as we measured it.
-adopt(#{id := Id, genotype := Genotype, from := #{breeder := Breeder}, signed := Signed, claims := Claims}, Fitness, Name,
+adopt(#{id := Id, genotype := Genotype, from := #{breeder := Breeder} = From, signed := Signed, claims := Claims}, Fitness, Name,
       Now, X) ->
     #task{best = Best, threshold = Threshold} = Task = task(Name, X),
     Held = #held{id = Id, task = Name, genotype = Genotype, breeder = Breeder, signed = Signed,
+                 sources = [#{genotype => Id, keys => cambrian_purge:keys(From)}],
                  claims = (maps:with([generation, parents, operators], Claims))#{fitness => Fitness}},
     case beats(Held, Best) of
         true ->

@@ -23,6 +23,8 @@
                 cost_bound = 8 :: number(),
                 %% what its envelopes show, of a key
                 grant :: fun((cambrian_identity:identity()) -> undefined | binary()),
+                %% whether populations let go of what is banned, and the monitor of who tells of bans
+                purge = true :: boolean(), trust = none :: none | reference(),
                 %% the processes whose end is that of the bridge
                 links = [] :: [pid() | port()],
                 aliases = #{} :: #{cambrian_identity:key() | cambrian_identity:name() => binary()},
@@ -35,7 +37,8 @@
                 joined = #{} :: #{Name :: term() => #joined{}},
                 subscribers = #{} :: #{reference() => {pid(), Task :: binary() | all, Monitor :: reference()}},
                 %% questions that are under way
-                asking = #{} :: #{Monitor :: reference() => {answered, pos_integer()} | {picked, binary()} | {made, job()}},
+                asking = #{} :: #{Monitor :: reference() => {answered, pos_integer()} | {picked, binary()} | {made, job()}
+                                                            | {purged, Name :: term()}},
                 %% differences that are to be made, the first one just now, and who waits for each
                 jobs = [] :: [{job(), Callers :: [gen_server:from()]}],
                 counts = #{} :: #{atom() | {rejected, atom()} => pos_integer()}}).
@@ -75,8 +78,8 @@ init(#{realm := Realm, transport := Transport} = Options) ->
             State = #state{realm = Realm, transport = Transport, connection = Connection, speaker = Speaker, exchange = Exchange,
                            gate = Gate, room = Room, home = Home, identity = Identity, grant = fun(Of) -> grant(Options, Of) end,
                            links = Links, aliases = maps:get(aliases, Options),
-                           cost_bound = maps:get(cost_bound, Options)},
-            {ok, join_all(Populations, carry_out(Effects, State))};
+                           cost_bound = maps:get(cost_bound, Options), purge = maps:get(purge, Options)},
+            {ok, join_all(Populations, watch_bans(carry_out(Effects, State)))};
         %% what is wrong is answered, and no crash to report
         {error, Reason} -> {stop, {shutdown, Reason}}
     end.
@@ -246,6 +249,13 @@ handle_info({timeout, Timer, {rejoin, Name}}, #state{looking = Looking} = State)
     {noreply, rejoin(Name, State#state{looking = maps:remove(Name, Looking)})};
 handle_info({cambrian_store, population, _Name, Pid}, #state{all = Store} = State) when Store =/= none, is_pid(Pid) ->
     {noreply, join_population(Pid, State)};
+handle_info({cambrian_trust, Realm, {banned, #{what := Subject}}}, #state{realm = Realm} = State) ->
+    {noreply, banned(cambrian_trust:ask(Realm, {banned, Subject}), State)};
+handle_info({'DOWN', Trust, process, _, _}, #state{trust = Trust} = State) ->
+    _ = erlang:send_after(?REJOIN_MS, self(), watch_bans),
+    {noreply, State#state{trust = none}};
+handle_info(watch_bans, #state{trust = none} = State) ->
+    {noreply, watch_bans(State)};
 handle_info({'DOWN', Store, process, _, _}, #state{all = Store} = State) ->
     _ = erlang:send_after(?REJOIN_MS, self(), look),
     {noreply, State};
@@ -286,7 +296,10 @@ answered({made, Job}, {done, Differences}, State) -> made(Job, Differences, Stat
 %% the whole is an answer as well
 answered({made, Job}, _Failure, State) -> made(Job, [], State);
 answered({picked, Task}, {done, {ok, Migrant}}, State) -> exchange(fun cambrian_exchange:picked/4, [Task, Migrant], State);
-answered({picked, _Task}, _Nothing, State) -> State.
+answered({picked, _Task}, _Nothing, State) -> State;
+answered({purged, Name}, {done, {ok, Purged}}, State) -> noted(Name, Purged, State);
+%% one that was gone is looked at when it is back
+answered({purged, _Name}, _Gone, State) -> State.
 
 %%% ---- effects ----------------------------------------------------------------------------
 
@@ -449,6 +462,49 @@ count(_What, 0, State) -> State;
 count(What, N, #state{counts = Counts} = State) ->
     State#state{counts = maps:update_with(What, fun(Before) -> Before + N end, N, Counts)}.
 
+%%% ---- bans -------------------------------------------------------------------------------
+
+%% What was banned while nobody listened is told at once.
+watch_bans(#state{realm = Realm} = State) ->
+    case cambrian_trust:watch_bans(Realm) of
+        {ok, Server, Banned} -> banned(Banned, State#state{trust = monitor(process, Server)});
+        error ->
+            _ = erlang:send_after(?REJOIN_MS, self(), watch_bans),
+            State
+    end.
+
+%% Neither this node's exchange nor its populations keep anything of it.
+banned(#{keys := [], genotypes := []}, State) -> State;
+banned(Banned, #state{joined = Joined} = State) ->
+    Without = exchange(fun cambrian_exchange:banned/3, [Banned], State),
+    Populations = maps:values(Joined),
+    lists:foldl(fun(Population, S) -> tell_again(Population, purge(Population, Banned, S)) end, Without, Populations).
+
+%% In place of a best that was banned.
+tell_again(#joined{champion = undefined}, State) -> State;
+tell_again(#joined{task = Task, champion = Champion}, State) ->
+    exchange(fun cambrian_exchange:bred/4, [Task, Champion], State).
+
+purge(_Population, _Banned, #state{purge = false} = State) -> State;
+purge(#joined{name = Name, handle = Handle}, Banned, State) ->
+    in_its_own_process({purged, Name}, fun() -> cambrian_population:purge(Handle, Banned) end, State).
+
+%% A population may have been away when something was banned, and is not asked for its best before.
+purge_first(_Population, #state{purge = false} = State) -> State;
+purge_first(#joined{name = Name, handle = Handle}, #state{realm = Realm} = State) ->
+    case cambrian_trust:ask(Realm, {banned, all}) of
+        #{keys := [], genotypes := []} -> State;
+        Banned ->
+            {ok, Purged} = cambrian_population:purge(Handle, Banned),
+            noted(Name, Purged, State)
+    end.
+
+%% In the audit of the realm.
+noted(_Name, #{leaving := 0, newcomers := 0, champion := false}, State) -> State;
+noted(Name, Purged, #state{realm = Realm} = State) ->
+    ok = cambrian_trust:ask(Realm, {purged, Purged#{population => Name}}),
+    State.
+
 %%% ---- populations ------------------------------------------------------------------------
 
 %% All that are here, and each that comes.
@@ -468,7 +524,7 @@ join_population(Handle, #state{joined = Joined} = State) ->
         false = is_map_key(Name, Joined),
         ok = cambrian_population:account(Handle),
         Population = #joined{handle = Handle, name = Name, task = Task, monitor = Monitor},
-        Known = found([Name, Handle], State#state{joined = Joined#{Name => Population}}),
+        Known = purge_first(Population, found([Name, Handle], State#state{joined = Joined#{Name => Population}})),
         Taken = exchange(fun cambrian_exchange:join/3, [Task], Known),
         greet(cambrian_population:best(Handle), Population, Taken)
     catch
@@ -517,6 +573,7 @@ population_says({champion, Champion}, #joined{name = Name, task = Task} = Popula
 population_says({finished, _}, #joined{task = Task, champion = Champion}, State) when Champion =/= undefined ->
     exchange(fun cambrian_exchange:bred/4, [Task, Champion#{final => true}], State);
 population_says({received, #{from := #{id := Id} = From} = Received}, #joined{task = Task}, State) ->
+    _ = [cambrian_lineage:measured(Id, Breeder) || is_map_key(fitness, Received), #{breeder := Breeder} <- [From]],
     Verdict = maps:with([fitness, outcome, work, cost, median, bound], Received),
     exchange(fun cambrian_exchange:judged/4, [Task, maps:merge(Verdict#{id => Id}, maps:with([account], From))], State);
 population_says({worked, #{work := Work, rests := Rests, failing := Failing}}, #joined{name = Name, task = Task} = Population,

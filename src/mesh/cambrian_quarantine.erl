@@ -7,7 +7,7 @@
 %% account is an origin, or what many have in common; among those of one account it goes on in the same way.
 -module(cambrian_quarantine).
 
--export([new/0, new/1, in/3, in/4, in/5, out/1, out/2, charge/3, drop/2, size/1]).
+-export([new/0, new/1, in/3, in/4, in/5, out/1, out/2, charge/3, without/2, size/1]).
 -export_type([quarantine/1]).
 
 -type origin() :: cambrian_identity:key().
@@ -123,11 +123,15 @@ turned(#quarantine{turns = Turns} = Q) ->
 -spec charge(origin() | account(), Work :: non_neg_integer(), quarantine(Item)) -> quarantine(Item).
 charge(Who, Work, Q) -> add(Who, Work, 0, Q).
 
-%% @doc Nothing of this origin any more.
--spec drop(origin(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
-drop(Origin, #quarantine{waiting = Waiting} = Q) ->
-    Items = maps:get(Origin, Waiting, []),
-    {[Item || {_, _, Item} <- Items], less(Items, put_items(Origin, [], Q))}.
+%% @doc Nothing any more of which this is true.
+-spec without(fun((Item) -> boolean()), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
+without(IsUnwanted, #quarantine{waiting = Waiting} = Q) ->
+    lists:foldl(fun({Origin, Items}, {Dropped, Rest}) ->
+                    case lists:partition(fun({_, _, Item}) -> IsUnwanted(Item) end, Items) of
+                        {[], _} -> {Dropped, Rest};
+                        {Gone, Left} -> {Dropped ++ [Item || {_, _, Item} <- Gone], less(Gone, put_items(Origin, Left, Rest))}
+                    end
+                end, {[], Q}, lists:sort(maps:to_list(Waiting))).
 
 -spec size(quarantine(_)) -> non_neg_integer().
 size(#quarantine{size = Size}) -> Size.

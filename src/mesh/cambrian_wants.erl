@@ -5,7 +5,7 @@
 %% it costs the others nothing; and some who said nothing are asked, as they may be silent only because it was said.
 -module(cambrian_wants).
 
--export([new/0, add/3, start/2, take/2, find/2, retry/4, asking/2, failed/3, served/2, has/2, is_avoided/3]).
+-export([new/0, add/3, start/2, take/2, find/2, retry/4, asking/2, failed/3, served/2, has/2, is_avoided/3, without/2]).
 -export_type([wants/0, want/0]).
 
 %% `addresses' are of those who are said to hold it, the next to be asked first; `whole' is asked for after a difference
@@ -123,6 +123,12 @@ failed(Origin, Now, #wants{failures = Failures} = Wants) ->
     {Count, _} = cambrian_recent:get(Origin, Failures, {0, Now}),
     Wait = max(0, Count + 1 - ?FORGIVEN) * ?AVOID_MS,
     Wants#wants{failures = cambrian_recent:put(Origin, {Count + 1, Now + Wait}, Failures)}.
+
+%% @doc Nothing is asked for any more of which this is true; what is answered all the same is not wanted.
+-spec without(fun((want()) -> boolean()), wants()) -> wants().
+without(IsUnwanted, #wants{waiting = Waiting, asked = Asked} = Wants) ->
+    {_, Left} = cambrian_quarantine:without(IsUnwanted, Waiting),
+    Wants#wants{waiting = Left, asked = maps:filter(fun(_, Want) -> not IsUnwanted(Want) end, Asked)}.
 
 -spec served(cambrian_identity:key(), wants()) -> wants().
 served(Origin, #wants{failures = Failures} = Wants) ->

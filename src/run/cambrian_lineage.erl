@@ -2,29 +2,59 @@
 %% Remembers how genotypes came to be: champions that were bred here with their line of fitter parents, and what
 %% others signed of theirs. {@link cambrian:lineage/1} walks it.
 %%
-%% In memory, and on disk as well when the application's `data_dir' is set; the oldest is forgotten first. What others
-%% sign has a memory and a log of its own: however much it is, it does not push out what was bred here.
+%% The two are kept apart. What was bred here is known, and nothing that is signed elsewhere changes it. What others sign are
+%% claims: of several who say that they bred the same genotype all are kept, and a claim that would make a genotype its own
+%% ancestor is left out.
+%%
+%% In memory, and on disk as well when the application's `data_dir' is set; the oldest is forgotten first. Of what others
+%% sign no key has more than its share, and what goes is of the key that has the most.
 -module(cambrian_lineage).
 -behaviour(gen_server).
 
--export([start_link/0, bred/2, received/2, signed/1, walk/1]).
+-export([start_link/0, bred/2, received/2, measured/2, signed/1, walk/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
--export_type([entry/0]).
+-export_type([entry/0, claim/0]).
 
-%% `origin' is `own', the key that signed it, or `unknown' where it was injected by hand; `generation' and `task' are
-%% the origin's.
+%% `origin' is `own', the key that signed it, `conflicting' where several did, or `unknown' where it was injected by hand;
+%% `generation' and `task' are the origin's. `circular' are parents of a claim that descend from it, which is not possible:
+%% they are not among the `parents'.
+%%
+%% Of one that several signed, all are in `breeders', and `parents' has those of all; what else there is is of the claim that came
+%% here first. `measured' is the one by whom it came when it was first measured here, if that is known.
 -type entry() :: #{id := cambrian_genotype:id(), parents := [cambrian_genotype:id()], operators := [atom() | binary()],
-                   generation := non_neg_integer(), task := binary(), origin := own | unknown | cambrian_identity:key(),
+                   generation := non_neg_integer(), task := binary(),
+                   origin := own | unknown | conflicting | cambrian_identity:key(),
                    %% as claimed, of what others signed
-                   fitness => float(), realm => binary(), time => non_neg_integer()}.
+                   fitness => float(), realm => binary(), time => non_neg_integer(),
+                   circular => [cambrian_genotype:id(), ...],
+                   breeders => [claim(), ...], measured => cambrian_identity:key()}.
+%% What one of several says, in the order of the times that they claim.
+-type claim() :: #{origin := cambrian_identity:key(), parents := [cambrian_genotype:id()], operators := [binary()],
+                   generation := non_neg_integer(), task := binary(), fitness := float(), realm := binary(),
+                   time := non_neg_integer()}.
 -type birth() :: {cambrian_genotype:id(), Parents :: [cambrian_genotype:id()], [Operator :: atom()], Generation :: non_neg_integer()}.
 
-%% Of each kind.
--define(MAX_ENTRIES, 50_000).
+%% Of those bred here, and of what others signed: in all, of one key, and of one genotype.
+-define(MAX_BRED, 50_000).
+-define(MAX_SIGNED, 20_000).
+-define(MAX_OF_KEY, 1_000).
+-define(MAX_CLAIMS, 8).
 %% Others fill their records as they like.
 -define(MAX_RECORD, 1024).
+%% Claims whose signatures are checked on one walk.
+-define(MAX_CHECKED, 256).
 %% Bytes of a file, and files.
 -define(DISK, {4_194_304, 8}).
+%% After so many bytes what is known is written again: a log forgets the oldest first, whoever wrote the rest. Twenty thousand
+%% records and these have room in it.
+-define(WRITE_AGAIN, 8_388_608).
+
+%% What is kept of one kind, the oldest first.
+-record(bred, {count = 0 :: non_neg_integer(), ids = queue:new() :: queue:queue(cambrian_genotype:id())}).
+-record(signed, {count = 0 :: non_neg_integer(),
+                 of_key = #{} :: #{cambrian_identity:key() => {pos_integer(), queue:queue(cambrian_genotype:id())}},
+                 counts = gb_sets:new() :: gb_sets:set({pos_integer(), cambrian_identity:key()})}).
+-record(log, {log :: none | term(), written = 0 :: non_neg_integer(), kept :: #bred{} | #signed{}}).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -43,79 +73,158 @@ origin(_) -> own.
 %% @doc What was signed of a genotype elsewhere.
 -spec received(cambrian_genotype:id(), Record :: binary()) -> ok.
 received(Id, Record) when byte_size(Record) =< ?MAX_RECORD ->
-    remember([{Id, {signed, Record}} || not ets:member(?MODULE, Id)]);
+    remember([{Id, {signed, Record}} || {ok, Key} <- [signer(Id, Record)], not lists:keymember(Key, 1, claims(Id))]);
 received(_Id, _Record) ->
     ok.
 
-%% @doc What was signed of it.
+%% @doc It was measured here, and came as this key's. Only the first time counts.
+-spec measured(cambrian_genotype:id(), cambrian_identity:key()) -> ok.
+measured(Id, Key) ->
+    remember([{Id, {measured, Key}} || claims(Id) =/= [], first_measured(Id) =:= none]).
+
+%% @doc What was signed of it, if one key did, or by the one whose it was when it was first measured here.
 -spec signed(cambrian_genotype:id()) -> {ok, Record :: binary()} | none.
 signed(Id) ->
-    try ets:lookup(?MODULE, Id) of
-        [{Id, {signed, Record}}] -> {ok, Record};
-        _ -> none
+    case claims(Id) of
+        [{_, Record}] -> {ok, Record};
+        Claims -> hd([{ok, Record} || {Key, Record} <- Claims, Key =:= first_measured(Id)] ++ [none])
+    end.
+
+first_measured(Id) ->
+    try ets:lookup(?MODULE, {measured, Id}) of
+        [{_, Key}] -> Key;
+        [] -> none
     catch error:badarg -> none
     end.
 
+%% By its own word.
+signer(Id, Record) ->
+    case cambrian_envelope:peek_record(Record) of
+        {ok, #{genotype := Id, origin := Key}} -> {ok, Key};
+        _ -> none
+    end.
+
+%% Whose and what, in the order in which they came.
+claims(Id) ->
+    try ets:lookup(?MODULE, {signed, Id}) of
+        [{_, Claims}] -> Claims;
+        [] -> []
+    catch error:badarg -> []
+    end.
+
 %% That it is being restarted must not take anyone else down.
+remember([]) -> ok;
 remember(Entries) ->
     try gen_server:call(?MODULE, {remember, Entries})
     catch exit:_ -> ok
     end.
 
-%% @doc A genotype and all its ancestors that are known, the nearest first; every signature is checked on the way.
+%%% ---- walking ----------------------------------------------------------------------------
+
+%% `checked' counts claims. Edges lead from a child to its parents.
+-record(walk, {graph :: digraph:graph(), entries = [] :: [entry()], checked = 0 :: non_neg_integer(),
+               %% whether it began with what was bred here, which nobody else can make an error
+               is_own :: boolean()}).
+
+%% @doc A genotype and all its ancestors that are known, the nearest first; every signature is checked on the way, of as many
+%% claims as are looked at.
 -spec walk(cambrian_genotype:id()) ->
-          {ok, [entry(), ...]} | {error, unknown | {bad_signature | cycle, cambrian_genotype:id()}}.
+          {ok, [entry(), ...]} | {error, unknown | {bad_signature, cambrian_genotype:id()}}.
 walk(Id) ->
     ok = cambrian_app:check_started(),
-    case walk([Id], sets:from_list([Id], [{version, 2}]), []) of
-        {ok, []} -> {error, unknown};
-        {ok, Entries} -> in_order(Entries);
+    Graph = digraph:new([private]),
+    try
+        _ = digraph:add_vertex(Graph, Id),
+        walk([Id], sets:from_list([Id], [{version, 2}]), #walk{graph = Graph, is_own = is_own(Id)})
+    of
+        #walk{entries = []} -> {error, unknown};
+        #walk{entries = Entries} -> {ok, lists:reverse(Entries)};
         Error -> Error
+    after digraph:delete(Graph)
     end.
 
-walk([], _Seen, Entries) ->
-    {ok, lists:reverse(Entries)};
-walk(Ids, Seen, Entries) ->
-    case lists:foldl(fun visit/2, {[], Seen, Entries}, Ids) of
+walk([], _Seen, Walk) -> Walk;
+walk(Ids, Seen, Walk) ->
+    case lists:foldl(fun visit/2, {[], Seen, Walk}, Ids) of
         {Next, Known, More} -> walk(lists:reverse(Next), Known, More);
         Error -> Error
     end.
 
-visit(Id, {Next, Seen, Entries}) ->
-    case entry(Id) of
-        none -> {Next, Seen, Entries};
+visit(Id, {Next, Seen, Walk}) ->
+    case entry(Id, Walk) of
+        {none, Same} -> {Next, Seen, Same};
         {error, _} = Error -> Error;
-        #{parents := Parents} = Entry ->
-            New = [Parent || Parent <- Parents, not sets:is_element(Parent, Seen)],
-            {lists:reverse(New, Next), lists:foldl(fun sets:add_element/2, Seen, New), [Entry | Entries]}
+        {#{parents := Parents} = Entry, #walk{entries = Entries} = Known} ->
+            {More, Visited} = lists:foldl(fun to_visit/2, {Next, Seen}, Parents),
+            {More, Visited, Known#walk{entries = [Entry | Entries]}}
     end;
 visit(_Id, Error) -> Error.
 
-entry(Id) ->
-    case ets:lookup(?MODULE, Id) of
-        [{Id, {Origin, Task, {Id, Parents, Operators, Generation}}}] ->
-            #{id => Id, parents => Parents, operators => Operators, generation => Generation, task => Task,
-              origin => Origin};
-        [{Id, {signed, Record}}] ->
-            case cambrian_envelope:read_record(Record) of
-                {ok, #{genotype := Id} = Claims} ->
-                    (maps:with([parents, operators, generation, task, origin, fitness, realm, time], Claims))#{id => Id};
-                _ -> {error, {bad_signature, Id}}
-            end;
-        [] -> none
+to_visit(Parent, {Next, Seen}) ->
+    case sets:is_element(Parent, Seen) of
+        true -> {Next, Seen};
+        false -> {[Parent | Next], sets:add_element(Parent, Seen)}
     end.
 
-%% An id is a hash, so whoever names a descendant as a parent lies.
-in_order(Entries) ->
-    Graph = digraph:new([private]),
-    _ = [digraph:add_vertex(Graph, Vertex) || #{id := Id, parents := Parents} <- Entries, Vertex <- [Id | Parents]],
-    _ = [digraph:add_edge(Graph, Id, Parent) || #{id := Id, parents := Parents} <- Entries, Parent <- Parents],
-    Circles = digraph_utils:cyclic_strong_components(Graph),
-    digraph:delete(Graph),
-    case Circles of
-        [] -> {ok, Entries};
-        [[Id | _] | _] -> {error, {cycle, Id}}
+entry(Id, Walk) ->
+    case {ets:lookup(?MODULE, Id), claims(Id)} of
+        {[{Id, {own, _, _} = Own}], _} ->
+            add_own([Id], Walk#walk.graph),
+            {own_entry(Own), Walk};
+        {[], []} -> {none, Walk};
+        {[{Id, Unknown}], []} -> {own_entry(Unknown), Walk};
+        {_, Claims} -> signed_entry(Id, Claims, Walk)
     end.
+
+own_entry({Origin, Task, {Id, Parents, Operators, Generation}}) ->
+    #{id => Id, parents => Parents, operators => Operators, generation => Generation, task => Task, origin => Origin}.
+
+%% With all of its ancestors that were bred here, before any claim is looked at that names one of them.
+add_own([], _Graph) -> ok;
+add_own([Id | Ids], Graph) ->
+    case ets:lookup(?MODULE, Id) of
+        [{Id, {own, _, {Id, Parents, _, _}}}] ->
+            Known = digraph:out_degree(Graph, Id) > 0,
+            _ = [digraph:add_vertex(Graph, Vertex) || Vertex <- [Id | Parents]],
+            _ = [digraph:add_edge(Graph, Id, Parent) || not Known, Parent <- Parents],
+            add_own([Parent || not Known, Parent <- Parents] ++ Ids, Graph);
+        _ -> add_own(Ids, Graph)
+    end.
+
+signed_entry(_Id, _Claims, #walk{checked = Checked} = Walk) when Checked >= ?MAX_CHECKED -> {none, Walk};
+signed_entry(Id, Claims, #walk{checked = Checked, graph = Graph, is_own = IsOwn} = Walk) ->
+    Looked = Walk#walk{checked = Checked + length(Claims)},
+    Said = [Claim || {_, Record} <- Claims, {ok, #{genotype := Of} = Claim} <- [cambrian_envelope:read_record(Record)], Of =:= Id],
+    case Said of
+        [] when IsOwn -> {none, Looked};
+        [] -> {error, {bad_signature, Id}};
+        _ ->
+            Named = lists:foldl(fun(Parent, Ids) -> case lists:member(Parent, Ids) of true -> Ids; false -> Ids ++ [Parent] end end,
+                                [], lists:append([Parents || #{parents := Parents} <- Said])),
+            ok = add_own(Named, Graph),
+            Descendants = digraph_utils:reaching([Id], Graph),
+            %% an id is a hash of what it names: whoever names a descendant as a parent lies
+            {Circular, Parents} = lists:partition(fun(Parent) -> lists:member(Parent, Descendants) end, Named),
+            _ = [digraph:add_vertex(Graph, Vertex) || Vertex <- [Id | Parents]],
+            _ = [digraph:add_edge(Graph, Id, Parent) || Parent <- Parents],
+            Left = maps:from_list([{circular, Circular} || Circular =/= []]),
+            {maps:merge((foreign(Id, Said))#{id => Id, parents => Parents}, Left), Looked}
+    end.
+
+%% Who sends on what came from elsewhere does not say that it bred it.
+foreign(Id, Claims) ->
+    case [Claim || #{operators := Operators} = Claim <- Claims, Operators =/= [<<"injection">>]] of
+        [] -> claim(hd(Claims));
+        [Breeder] -> claim(Breeder);
+        Breeders -> conflicting(Id, Breeders)
+    end.
+
+conflicting(Id, [First | _] = Claims) ->
+    InTime = lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, lists:map(fun claim/1, Claims)),
+    Known = [{measured, Key} || Key <- [first_measured(Id)], Key =/= none],
+    maps:merge((maps:with([operators, generation, task], First))#{origin => conflicting, breeders => InTime}, maps:from_list(Known)).
+
+claim(Claim) -> maps:with([parents, operators, generation, task, origin, fitness, realm, time], Claim).
 
 is_own(Id) ->
     case ets:lookup(?MODULE, Id) of
@@ -125,7 +234,6 @@ is_own(Id) ->
 
 %%% ---- server -----------------------------------------------------------------------------
 
-%% Of each kind, its log, and how many ids, in the order in which they came.
 init([]) ->
     process_flag(trap_exit, true),
     ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
@@ -133,48 +241,82 @@ init([]) ->
 
 load(Kind) ->
     Log = open(Kind),
-    Entries = [Entry || Entry <- read(Log), is_entry(Kind, Entry)],
-    {Log, lists:foldl(fun(Entry, Order) -> keep(Kind, Entry, Order) end, {0, queue:new()}, Entries)}.
+    {Entries, Damaged} = read(Log),
+    Sound = [Entry || Entry <- Entries, is_entry(Kind, Entry)],
+    Lost = Damaged + length(Entries) - length(Sound),
+    _ = [logger:warning("lineage: ~b entries of the log \"~ts\" are damaged, and left out", [Lost, Kind]) || Lost > 0],
+    Empty = case Kind of bred -> #bred{}; signed -> #signed{} end,
+    #log{log = Log, kept = lists:foldl(fun keep/2, Empty, Sound)}.
 
 handle_call({remember, Entries}, _From, State) ->
-    {Signed, Bred} = lists:partition(fun(Entry) -> kind(Entry) =:= signed end, Entries),
-    {reply, ok, remember(signed, Signed, remember(bred, Bred, State))};
+    {Bred, Others} = lists:partition(fun({_, What}) -> tuple_size(What) =:= 3 end, Entries),
+    {reply, ok, remember(signed, Others, remember(bred, Bred, State))};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
 remember(_Kind, [], State) -> State;
 remember(Kind, Entries, State) ->
-    #{Kind := {Log, Order}} = State,
-    _ = [disk_log:alog_terms(Log, Entries) || Log =/= none],
-    State#{Kind := {Log, lists:foldl(fun(Entry, Kept) -> keep(Kind, Entry, Kept) end, Order, Entries)}}.
+    #{Kind := #log{kept = Kept} = Log} = State,
+    State#{Kind := written(Kind, Entries, Log#log{kept = lists:foldl(fun keep/2, Kept, Entries)})}.
 
 handle_cast(_, State) -> {noreply, State}.
 
 handle_info(_, State) -> {noreply, State}.
 
 terminate(_Reason, State) ->
-    _ = [disk_log:close(Log) || {Log, _} <- maps:values(State), Log =/= none],
+    _ = [disk_log:close(Log) || #log{log = Log} <- maps:values(State), Log =/= none],
     ok.
 
-keep(Kind, {Id, _} = Entry, {Count, Queue} = Order) ->
-    New = not is_of(Kind, Id),
+keep({Id, {signed, Record}}, #signed{} = Kept) ->
+    Claims = claims(Id),
+    case signer(Id, Record) of
+        {ok, Key} when length(Claims) < ?MAX_CLAIMS ->
+            case lists:keymember(Key, 1, Claims) of
+                true -> Kept;
+                false ->
+                    true = ets:insert(?MODULE, {{signed, Id}, Claims ++ [{Key, Record}]}),
+                    with_room(Key, counted(Key, Id, Kept))
+            end;
+        _ -> Kept
+    end;
+keep({Id, {measured, Key}}, Kept) ->
+    _ = [ets:insert_new(?MODULE, {{measured, Id}, Key}) || claims(Id) =/= []],
+    Kept;
+keep({Id, _} = Entry, #bred{count = Count, ids = Ids} = Kept) ->
+    New = not ets:member(?MODULE, Id),
     true = ets:insert(?MODULE, Entry),
     case New of
-        true -> forget_oldest(Kind, {Count + 1, queue:in(Id, Queue)});
-        false -> Order
+        true when Count >= ?MAX_BRED ->
+            {{value, Oldest}, Left} = queue:out(Ids),
+            true = ets:delete(?MODULE, Oldest),
+            Kept#bred{ids = queue:in(Id, Left)};
+        true -> Kept#bred{count = Count + 1, ids = queue:in(Id, Ids)};
+        false -> Kept
     end.
 
-%% One that was signed elsewhere first, and then found to be bred here, is of the other kind now.
-forget_oldest(Kind, {Count, Queue}) when Count > ?MAX_ENTRIES ->
-    {{value, Id}, Rest} = queue:out(Queue),
-    _ = [ets:delete(?MODULE, Id) || is_of(Kind, Id)],
-    {Count - 1, Rest};
-forget_oldest(_Kind, Order) -> Order.
+counted(Key, Id, #signed{count = Count, of_key = Of, counts = Counts} = Kept) ->
+    {Has, Ids} = maps:get(Key, Of, {0, queue:new()}),
+    Kept#signed{count = Count + 1, of_key = Of#{Key => {Has + 1, queue:in(Id, Ids)}},
+                counts = gb_sets:add_element({Has + 1, Key}, gb_sets:del_element({Has, Key}, Counts))}.
 
-is_of(Kind, Id) -> [Kind] =:= lists:map(fun kind/1, ets:lookup(?MODULE, Id)).
+with_room(Key, #signed{of_key = Of} = Kept) when element(1, map_get(Key, Of)) > ?MAX_OF_KEY -> without_oldest(Key, Kept);
+with_room(_Key, #signed{count = Count, counts = Counts} = Kept) when Count > ?MAX_SIGNED ->
+    without_oldest(element(2, gb_sets:largest(Counts)), Kept);
+with_room(_Key, Kept) -> Kept.
 
-kind({_Id, {signed, _}}) -> signed;
-kind({_Id, {_Origin, _, _}}) -> bred.
+without_oldest(Key, #signed{count = Count, of_key = Of, counts = Counts} = Kept) ->
+    #{Key := {Has, Ids}} = Of,
+    {{value, Id}, Left} = queue:out(Ids),
+    case lists:keydelete(Key, 1, claims(Id)) of
+        [] -> _ = [ets:delete(?MODULE, Gone) || Gone <- [{signed, Id}, {measured, Id}]];
+        Others -> ets:insert(?MODULE, {{signed, Id}, Others})
+    end,
+    Counted = gb_sets:del_element({Has, Key}, Counts),
+    case Has of
+        1 -> Kept#signed{count = Count - 1, of_key = maps:remove(Key, Of), counts = Counted};
+        _ -> Kept#signed{count = Count - 1, of_key = Of#{Key := {Has - 1, Left}},
+                         counts = gb_sets:add_element({Has - 1, Key}, Counted)}
+    end.
 
 %%% ---- disk -------------------------------------------------------------------------------
 
@@ -187,6 +329,8 @@ open(Kind) ->
 
 open(Kind, {ok, Path}) ->
     _ = cambrian_file:make_dirs(Path),
+    %% nobody else is to read whose genotypes came here, whatever the umask
+    _ = file:change_mode(filename:dirname(Path), 8#700),
     Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true}],
     case disk_log:open(Options) of
         {ok, Log} -> Log;
@@ -201,18 +345,70 @@ not_kept(Reason) ->
     logger:warning("lineage is not kept on disk: ~tp", [Reason]),
     none.
 
-read(none) -> [];
-read(Log) -> read(Log, start).
+%% An entry is logged as a binary, its hash before it; those of earlier releases are terms.
+encoded(Entry) ->
+    Term = term_to_binary(Entry),
+    <<(crypto:hash(sha256, Term))/binary, Term/binary>>.
 
-read(Log, Continuation) ->
-    case disk_log:chunk(Log, Continuation) of
-        {Next, Terms} -> Terms ++ read(Log, Next);
-        {Next, Terms, _BadBytes} -> Terms ++ read(Log, Next);
-        _ -> []
+decoded(Bytes) ->
+    case safely(Bytes) of
+        {ok, <<Hash:32/binary, Term/binary>>} ->
+            case crypto:hash(sha256, Term) of
+                Hash -> safely(Term);
+                _ -> error
+            end;
+        Earlier -> Earlier
     end.
 
-%% A log has a sum over its bytes, but not over what they mean.
+safely(<<131, 80, _/binary>>) -> error;
+safely(Term) ->
+    try {ok, binary_to_term(Term, [safe])}
+    catch error:_ -> error
+    end.
+
+written(_Kind, _Entries, #log{log = none} = Log) -> Log;
+written(Kind, Entries, #log{log = Name, written = Before} = Log) ->
+    Bytes = lists:map(fun encoded/1, Entries),
+    _ = disk_log:alog_terms(Name, Bytes),
+    case Before + iolist_size(Bytes) of
+        Size when Kind =:= signed, Size > ?WRITE_AGAIN ->
+            _ = disk_log:alog_terms(Name, [encoded(Entry) || Entry <- all_signed()]),
+            Log#log{written = 0};
+        Size -> Log#log{written = Size}
+    end.
+
+%% The claims of each in the order in which they came.
+all_signed() ->
+    ets:foldl(fun({{signed, Id}, Claims}, All) -> [{Id, {signed, Record}} || {_, Record} <- Claims] ++ measured_of(Id) ++ All;
+                 (_, All) -> All
+              end, [], ?MODULE).
+
+measured_of(Id) -> [{Id, {measured, Key}} || Key <- [first_measured(Id)], Key =/= none].
+
+%% All entries, and how many were damaged.
+read(none) -> {[], 0};
+read(Log) ->
+    _ = cambrian_genotype:operators(),
+    {Entries, Damaged} = read(Log, start, [], 0),
+    {lists:reverse(Entries), Damaged}.
+
+read(Log, Continuation, Entries, Damaged) ->
+    case disk_log:bchunk(Log, Continuation) of
+        {Next, Binaries} -> read(Log, Next, Binaries, Entries, Damaged);
+        {Next, Binaries, _BadBytes} -> read(Log, Next, Binaries, Entries, Damaged + 1);
+        _ -> {Entries, Damaged}
+    end.
+
+read(Log, Next, [], Entries, Damaged) -> read(Log, Next, Entries, Damaged);
+read(Log, Next, [Bytes | Binaries], Entries, Damaged) ->
+    case decoded(Bytes) of
+        {ok, Entry} -> read(Log, Next, Binaries, [Entry | Entries], Damaged);
+        _ -> read(Log, Next, Binaries, Entries, Damaged + 1)
+    end.
+
+%% A hash says that it is what was written, and not that it makes sense.
 is_entry(signed, {<<_:32/binary>>, {signed, Record}}) -> is_binary(Record) andalso byte_size(Record) =< ?MAX_RECORD;
+is_entry(signed, {<<_:32/binary>>, {measured, <<_:32/binary>>}}) -> true;
 is_entry(bred, {<<_:32/binary>> = Id, {Origin, Task, {Id, Parents, Operators, Generation}}}) ->
     (Origin =:= own orelse Origin =:= unknown) andalso is_binary(Task) andalso is_integer(Generation)
         andalso cambrian_store:is_origin(Parents, Operators);

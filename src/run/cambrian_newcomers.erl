@@ -6,7 +6,7 @@
 %% generation evaluated anew, they are asked in again, in the same order, and nobody is told of them twice.
 -module(cambrian_newcomers).
 
--export([new/0, add/2, examine/1, examined/2, put_off/1, kept/2, taken_in/2, bred/1, again/1]).
+-export([new/0, add/2, examine/1, examined/2, put_off/1, kept/2, taken_in/2, bred/1, again/1, without/2]).
 -export_type([newcomers/0, newcomer/0]).
 
 %% `cost' and `bound' are of one that came from the mesh.
@@ -61,6 +61,15 @@ taken_in(Newcomer, #newcomers{taken_in = TakenIn} = Newcomers) ->
 %% @doc The next generation has what it has of them.
 -spec bred(newcomers()) -> newcomers().
 bred(Newcomers) -> Newcomers#newcomers{taken_in = []}.
+
+%% @doc Without those that are banned, which are told: those who waited, and those who were with the evaluators, the first first.
+-spec without(fun((newcomer()) -> boolean()), newcomers()) ->
+          {{Waiting :: [newcomer()], Examined :: [newcomer()]}, newcomers()}.
+without(IsBanned, #newcomers{waiting = Waiting, examined = Examined, taken_in = TakenIn}) ->
+    {Gone, Left} = lists:partition(IsBanned, Waiting),
+    {Stopped, Going} = lists:partition(IsBanned, Examined),
+    {_, In} = lists:partition(IsBanned, TakenIn),
+    {{lists:reverse(Gone), lists:reverse(Stopped)}, #newcomers{waiting = Left, examined = Going, taken_in = In}}.
 
 %% @doc Nothing of the generation at hand was evaluated.
 -spec again(newcomers()) -> newcomers().

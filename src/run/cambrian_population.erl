@@ -13,7 +13,7 @@
 -behaviour(gen_statem).
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
-         await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
+         await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, purge/2, checkpoint/1, subscribe/1, unsubscribe/1, info/1]).
 -export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_stranger/4, account/1]).
 -export([init/1, callback_mode/0, terminate/3]).
 -export([idle/3, welcoming/3, evaluating/3, receiving/3, trying/3, breeding/3]).
@@ -92,9 +92,10 @@
 
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
-                      operators := [cambrian_genotype:operator() | crossover | injection | tuning]}.
+                      operators := [cambrian_genotype:operator() | crossover | injection | tuning],
+                      sources := [cambrian_purge:source()]}.
 %% `generation' is that in which it was seen to be the best; `parents', the fitter first, and `operators' are what it
-%% came of: see {@link cambrian:lineage/1}.
+%% came of: see {@link cambrian:lineage/1}. `sources' are the newcomers whose genes it carries: see {@link purge/2}.
 
 -type migration() :: champion | tournament | novel | random.
 %% Who goes to others: the champion; the fittest of three random ones; of the fitter half, who is most unlike the others
@@ -114,7 +115,9 @@
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
                               generation := non_neg_integer(), work => non_neg_integer(),
                               cost => non_neg_integer(), median => non_neg_integer(), bound => number(),
-                              outcome := accepted | shape | known | not_better | not_finite | failed | too_costly}}
+                              outcome := accepted | shape | known | not_better | not_finite | failed | too_costly | banned}}
+               %% genotypes were banned
+               | {purged, cambrian_purge:purged()}
                | {evaluations_failed, evaluations_failed()}
                %% the first of a row of them
                | {checkpoint_failed, #{generation := non_neg_integer(), reason := term()}}
@@ -129,8 +132,10 @@
                  | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}.
 %% In bytes, for the next generation.
 
--type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(), genotype := binary()}.
-%% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints.
+-type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(), genotype := binary(),
+                       sources => [cambrian_purge:source(), ...]}.
+%% The best on held-out data so far; its genotype is bytes, as this goes to checkpoints. `sources' are not there where there
+%% are none.
 
 -record(data,
         {name :: term(),
@@ -139,6 +144,7 @@
          owner :: undefined | reference(),
          %% for what does not run in Rust
          evaluator :: undefined | pid(),
+         start_evaluator :: fun(() -> undefined | pid()),
          %% a goal(), of which a fun may answer anything
          goal :: map(),
          running = false :: boolean(),
@@ -487,6 +493,39 @@ inject_stranger(Population, Genotype, From, Bound) ->
                  bound => Bound},
     call(Population, {inject, {Inputs, Outputs}, Stranger}, infinity).
 
+%% @doc Takes out what is banned: newcomers of these ids or by these keys, and all that carry their genes. A bridge does it
+%% for what is banned in its realm ({@link cambrian_trust:ban/3}).
+%%
+%% From now on none of it is evaluated, breeds, is the best or goes to others, and the next generation has none of it: its
+%% places go to the offspring of the others or, where nobody else is left, to new genotypes like the first ones. A generation
+%% that is being evaluated is begun again; the one that was evaluated last is done again. `best' is then the best of those
+%% that stay, and a result whose champion is banned is none any more. The answer is the same as the event `purged', and the
+%% checkpoint is written before it is given.
+%%
+%% A gene (a connection or a neuron) keeps the mark of its newcomer through mutation and tuning; in crossover it has the marks
+%% that it has in the parent from which it is taken, or those of both where they are averaged. A genotype carries a
+%% newcomer's genes as long as one of them has its mark. Of a genotype that was bred here, the descendants are those that
+%% have its id among the parents of their line.
+%%
+%% ```
+%% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
+%% 2> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1, target => 99}).
+%% 3> ok = cambrian_population:inject(P, Champion), {ok, _} = cambrian_population:step(P, 3).
+%% 4> {ok, #{fitness := Best, sources := [#{genotype := Id, keys := []}]}} = cambrian_population:best(P).
+%% 5> {ok, #{champion := true, founded := false}} = cambrian_population:purge(P, #{genotypes => [Id]}).
+%% 6> {ok, #{fitness := Fitness, sources := []}} = cambrian_population:best(P), Fitness < Best.
+%% true
+%% 7> cambrian_population:purge(P, #{genotypes => [Id]}).
+%% {ok,#{champion => false,founded => false,generation => 2,leaving => 0,newcomers => 0}}
+%% 8> ok = cambrian_population:stop(P).
+%% '''
+-spec purge(population(), cambrian_purge:banned()) -> {ok, cambrian_purge:purged()} | {error, cambrian_options:error()}.
+purge(Population, Banned) ->
+    case cambrian_options:check(Banned, cambrian_purge:table(), <<"cambrian_population:purge/2">>) of
+        {ok, Checked} -> call(Population, {purge, Checked}, infinity);
+        Error -> Error
+    end.
+
 %% @doc The state as bytes: the generation that is being evaluated, with everything that came of earlier ones.
 %%
 %% ```
@@ -675,9 +714,11 @@ found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = 
     end.
 
 begin_with(#{name := Name, task := Task} = Options, #{population := Population} = Saved) ->
+    Evaluation = maps:with([name, task, nodes, evaluation_timeout, evaluation_memory], Options),
     Data = #data{name = Name, task = Task, population = Population,
                  owner = case Options of #{owner := Owner} -> monitor(process, Owner); _ -> undefined end,
-                 evaluator = start_evaluator(Options),
+                 evaluator = start_evaluator(Evaluation),
+                 start_evaluator = fun() -> start_evaluator(Evaluation) end,
                  keeper = cambrian_keeper:new(Options),
                  text = maps:get(text, Options),
                  from = maps:get(from, Saved, []),
@@ -744,6 +785,8 @@ idle(info, Message, #data{strangers = Strangers, pace = Pace} = Data) ->
         {ok, Faults, Measured} -> be_idle(measured(Faults, Measured, Data));
         _ -> common(info, Message, Data)
     end;
+idle({call, From}, {purge, Banned}, Data) ->
+    rest_purged(From, Banned, Data);
 idle(Type, Event, Data) ->
     common(Type, Event, Data).
 
@@ -754,6 +797,8 @@ welcoming({call, _}, {What, _}, _Data) when What =:= run; What =:= step ->
     {keep_state_and_data, [postpone]};
 welcoming({call, _}, await, _Data) ->
     {keep_state_and_data, [postpone]};
+welcoming({call, From}, {purge, Banned}, Data) ->
+    rest_purged(From, Banned, Data);
 welcoming(Type, Event, Data) ->
     common(Type, Event, Data).
 
@@ -798,6 +843,9 @@ breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
     evaluate(keep(due, Data#data{population = Population, newcomers = Bred, strangers = Others, last = Data#data.evaluated, evaluated = undefined}));
 breeding(info, {timeout, Limit, limit}, #data{limit = Limit} = Data) ->
     conclude_with(last(Data), dropped(Data));
+%% A generation that is done again does not count twice.
+breeding({call, From}, {purge, Banned}, #data{steps = Steps} = Data) when Steps > 0 ->
+    go_on_purged(From, Banned, 1, Data);
 breeding(Type, Event, Data) ->
     busy(Type, Event, Data).
 
@@ -806,6 +854,8 @@ busy({call, From}, {run, Goal}, #data{goal = Old} = Data) ->
     {keep_state, told(Data#data{goal = maps:merge(Old, Goal), running = true}), [{reply, From, ok}]};
 busy({call, From}, {step, _}, _Data) ->
     {keep_state_and_data, [{reply, From, {error, running}}]};
+busy({call, From}, {purge, Banned}, Data) ->
+    go_on_purged(From, Banned, 0, Data);
 busy(Type, Event, Data) ->
     common(Type, Event, Data).
 
@@ -1171,8 +1221,10 @@ validate(#{validation := Value}, #data{validated = Best, stats = #{generation :=
         #{value := Known} when Known >= Value -> Data;
         _ ->
             {Genotype, Fitness} = Data#data.contender,
-            Data#data{validated = #{value => Value, generation => Generation, fitness => Fitness,
-                                    genotype => cambrian_genotype:to_binary(Genotype)}}
+            Sources = [{sources, Some} || [_ | _] = Some <- [sources(Genotype, Data)]],
+            Validated = #{value => Value, generation => Generation, fitness => Fitness,
+                          genotype => cambrian_genotype:to_binary(Genotype)},
+            Data#data{validated = maps:merge(Validated, maps:from_list(Sources))}
     end;
 validate(_Trial, Data) -> Data.
 
@@ -1200,7 +1252,9 @@ reached(#data{goal = Goal, stats = Stats} = Data) -> cambrian_goal:reached(Goal,
 
 %% The generation that got better.
 improved(#data{validated = #{generation := Generation}}) -> Generation;
-improved(#data{champion = #{generation := Generation}}) -> Generation.
+improved(#data{champion = #{generation := Generation}}) -> Generation;
+%% it was banned, and nobody else is known yet
+improved(#data{population = Population}) -> maps:get(generation, cambrian_nif:population_info(Population)).
 
 breed(#data{evaluated = Evaluated} = Data) ->
     Tag = make_ref(),
@@ -1355,7 +1409,7 @@ admit_one({Newcomer, failed, Work}, _Taken, Data) ->
     tell_received(Newcomer, #{outcome => failed, work => Work}, Data),
     Data;
 admit_one({#{genotype := Genotype} = Newcomer, Fitness, Work}, Taken, #data{evaluated = Evaluated} = Data) ->
-    case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
+    case cambrian_nif:population_inject(Evaluated, Genotype, Fitness, cambrian_purge:keys(maps:get(from, Newcomer))) of
         {ok, With} ->
             tell_received(Newcomer, #{outcome => accepted, fitness => Fitness, work => Work}, Data),
             Taken(Newcomer, Data#data{evaluated = With});
@@ -1376,6 +1430,122 @@ welcome(#data{champion = Old} = Data) ->
         #data{champion = New} = Crowned ->
             #data{keeper = Keeper} = Amended = amended(#{champion => New}, Crowned),
             be_idle(kept(cambrian_keeper:write(Keeper), Amended))
+    end.
+
+%%% ---- what is banned ---------------------------------------------------------------------
+
+rest_purged(From, Banned, Data) ->
+    case let_go(Banned, Data) of
+        {same, Purged, Same} -> {keep_state, Same, [{reply, From, {ok, Purged}}]};
+        {changed, Purged, Changed} -> {next_state, idle, Changed, [{reply, From, {ok, Purged}}]}
+    end.
+
+go_on_purged(From, Banned, Again, #data{steps = Steps} = Data) ->
+    case let_go(Banned, Data) of
+        {same, Purged, Same} -> {keep_state, Same, [{reply, From, {ok, Purged}}]};
+        {changed, Purged, Changed} ->
+            {next_state, State, Next} = evaluate(Changed#data{steps = Steps + Again}),
+            {next_state, State, Next, [{reply, From, {ok, Purged}}]}
+    end.
+
+%% The generation at hand without what is banned, as if it were taken up from its checkpoint, which it is written to. What is
+%% known of it by now stays known.
+let_go(Banned, #data{newcomers = Newcomers, strangers = Strangers, champion = Old} = Data) ->
+    IsBanned = fun(One) -> cambrian_purge:is_newcomer(One, Banned) end,
+    {{Waiting, Examined}, Left} = cambrian_newcomers:without(IsBanned, Newcomers),
+    {Strange, Others} = cambrian_strangers:without(IsBanned, Strangers),
+    {Population, #{leaving := Leaving, founded := Founded, headless := Headless}, Best} = purged(generation(Data), Banned),
+    Gone = Waiting ++ Examined ++ Strange,
+    _ = [tell_received(Newcomer, #{outcome => banned}, Data) || Newcomer <- Gone],
+    IsGone = Headless orelse Old =/= undefined andalso cambrian_purge:is_champion({maps:get(champion, Old), maps:get(sources, Old, [])}, Banned),
+    #{generation := Generation} = cambrian_nif:population_info(Population),
+    Purged = #{generation => Generation, leaving => Leaving, newcomers => length(Gone), founded => Founded, champion => IsGone},
+    Without = invite(Data#data{newcomers = Left, strangers = Others}),
+    Results = without_results(Banned, Without),
+    case Leaving > 0 orelse IsGone orelse Examined =/= [] orelse Results =/= Without of
+        true -> {changed, Purged, begin_again(Population, Best, Purged, Banned, Results)};
+        false -> {same, Purged, remembered(Results)}
+    end.
+
+purged(Generation, #{keys := Keys, genotypes := Genotypes}) -> cambrian_nif:population_purge(Generation, Keys, Genotypes).
+
+%% One that was cut is evaluated again anyway.
+generation(#data{evaluated = Evaluated, is_cut = false}) when Evaluated =/= undefined -> Evaluated;
+generation(#data{population = Population}) -> Population.
+
+begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Working) ->
+    #data{newcomers = Newcomers, strangers = Strangers, champion = Old} = Data = without_job(Working),
+    {Again, Others} = case generation(Data) of
+                          %% those that were taken in are in it
+                          Evaluated when Evaluated =:= Data#data.evaluated ->
+                              {cambrian_newcomers:bred(Newcomers), cambrian_strangers:bred(Strangers)};
+                          _ -> {Newcomers, Strangers}
+                      end,
+    Next = Data#data{population = Population, evaluated = undefined, last = last_without(Banned, at_hand(Data)), is_cut = false,
+                     tuning = undefined, contender = undefined, limit = undefined,
+                     newcomers = cambrian_newcomers:again(Again), strangers = Others, champion = case IsGone of true -> Best; false -> Old end},
+    #data{keeper = Keeper} = Kept =
+        %% a run that is over is done again in another VM, to its result, unless that is none any more
+        amended(maps:with([population, champion, validated, newcomers, strangers] ++ [running || Next#data.result =:= undefined],
+                          snapshot(Next)), Next),
+    Written = kept(cambrian_keeper:write(Keeper), Kept),
+    tell({purged, Purged}, Written),
+    _ = [tell({champion, Best}, Written) || IsGone, Best =/= undefined],
+    Written.
+
+%% An evaluator does one round after the other: another one begins anew.
+without_job(#data{job = {_, Evaluator}, evaluator = Evaluator, start_evaluator = Start} = Data) ->
+    drop_job(Data),
+    Data#data{job = undefined, evaluator = Start()};
+without_job(Data) ->
+    drop_job(Data),
+    Data#data{job = undefined}.
+
+%% What there is to be asked of the last generation, until there is another.
+last_without(_Banned, undefined) -> undefined;
+last_without(Banned, Last) ->
+    try purged(Last, Banned) of
+        {_, #{leaving := 0, headless := false}, _} -> Last;
+        {_, #{founded := true}, _} -> undefined;
+        {Population, _, _} ->
+            case cambrian_nif:tuning_settle(cambrian_nif:population_tuning(Population)) of
+                {ok, Evaluated} -> Evaluated;
+                {error, no_fitness} -> undefined
+            end
+    %% a limit left some of it out
+    catch error:badarg -> undefined
+    end.
+
+%% A run is not over by one that is banned.
+without_results(Banned, #data{validated = Validated, result = Result} = Data) ->
+    Without = case Validated of
+                  #{genotype := Bytes} ->
+                      {ok, Genotype} = cambrian_genotype:from_binary(Bytes),
+                      case cambrian_purge:is_champion({Genotype, maps:get(sources, Validated, [])}, Banned) of
+                          true -> Data#data{validated = undefined};
+                          false -> Data
+                      end;
+                  undefined -> Data
+              end,
+    case Result of
+        #{champion := Champion} ->
+            case cambrian_purge:is_champion({Champion, sources(Champion, Data)}, Banned) of
+                true -> Without#data{result = undefined, running = false};
+                false -> Without
+            end;
+        undefined -> Without
+    end.
+
+%% Of whom a genotype has genes that was found here.
+sources(Genotype, #data{champion = Champion, validated = Validated} = Data) ->
+    Id = cambrian_genotype:id(Genotype),
+    Bytes = cambrian_genotype:to_binary(Genotype),
+    Known = [Sources || #{champion := Best, sources := Sources} <- [Champion], cambrian_genotype:id(Best) =:= Id]
+        ++ [Sources || #{genotype := Same, sources := Sources} <- [Validated], Same =:= Bytes],
+    case {Known, at_hand(Data)} of
+        {[Sources | _], _} -> Sources;
+        {[], undefined} -> [];
+        {[], Evaluated} -> cambrian_nif:population_sources(Evaluated, Genotype)
     end.
 
 %%% ---- what is kept -----------------------------------------------------------------------

@@ -340,9 +340,9 @@ is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
 
 is_champion(undefined, _Now) -> true;
 is_champion(#{champion := Bytes, fitness := Fitness, generation := Generation, parents := Parents, operators := Operators}
-            = Champion, {Now, _, _} = Population) when map_size(Champion) =:= 5 ->
+            = Champion, {Now, _, _} = Population) ->
     is_genotype(Bytes, Population) andalso is_float(Fitness) andalso is_count(Generation) andalso Generation =< Now
-        andalso is_origin(Parents, Operators);
+        andalso is_origin(Parents, Operators) andalso are_sources_beside(5, Champion);
 is_champion(_, _Now) -> false.
 
 %% @doc Whether these can be the parents and the operators of a genotype.
@@ -354,10 +354,20 @@ is_origin(_Parents, _Operators) -> false.
 
 is_validated(undefined, _Now) -> true;
 is_validated(#{value := Value, generation := Generation, fitness := Fitness, genotype := Bytes} = Validated,
-             {Now, _, _} = Population) when map_size(Validated) =:= 4 ->
+             {Now, _, _} = Population) ->
     is_float(Value) andalso is_float(Fitness) andalso is_count(Generation) andalso Generation =< Now
-        andalso is_genotype(Bytes, Population);
+        andalso is_genotype(Bytes, Population) andalso are_sources_beside(4, Validated);
 is_validated(_, _Now) -> false.
+
+%% The first files had none.
+are_sources_beside(Others, #{sources := Sources} = Of) -> map_size(Of) =:= Others + 1 andalso are_sources(Sources);
+are_sources_beside(Others, Of) -> map_size(Of) =:= Others.
+
+are_sources(Sources) when length(Sources) >= 0 -> lists:all(fun is_source/1, Sources);
+are_sources(_) -> false.
+
+is_source(#{genotype := Id, keys := Keys} = Source) when map_size(Source) =:= 2 -> is_id(Id) andalso is_ids(Keys);
+is_source(_) -> false.
 
 is_genotype(Bytes, {_, Inputs, Outputs}) when is_binary(Bytes) ->
     case cambrian_genotype:from_binary(Bytes) of
@@ -382,4 +392,6 @@ genotype(Bytes) ->
     Genotype.
 
 of_champion(_, undefined) -> undefined;
-of_champion(Change, #{champion := Genotype} = Champion) -> Champion#{champion := Change(Genotype)}.
+%% The first files had no `sources'.
+of_champion(Change, #{champion := Genotype} = Champion) ->
+    maps:merge(#{sources => []}, Champion#{champion := Change(Genotype)}).

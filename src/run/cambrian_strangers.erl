@@ -6,7 +6,7 @@
 %% is known afterwards, in units of work ({@link cambrian_genotype:cost/1}).
 -module(cambrian_strangers).
 
--export([new/2, paced/2, add/2, invite/4, answered/3, take/1, taken_in/2, bred/1, queue/1, stop/1]).
+-export([new/2, paced/2, add/2, invite/4, answered/3, take/1, taken_in/2, bred/1, without/2, queue/1, stop/1]).
 -export_type([strangers/0, pace/0, found/0]).
 
 %% `timeout' is for one evaluation, in ms, if the user said it.
@@ -137,13 +137,27 @@ taken_in(Newcomer, #strangers{queue = Queue} = Strangers) ->
 -spec bred(strangers()) -> strangers().
 bred(#strangers{queue = Queue} = Strangers) -> Strangers#strangers{queue = cambrian_newcomers:bred(Queue)}.
 
+%% @doc Without those that are banned, which are told. Where one of them was being measured, the others wait again.
+-spec without(fun((cambrian_newcomers:newcomer()) -> boolean()), strangers()) -> {[cambrian_newcomers:newcomer()], strangers()}.
+without(IsBanned, #strangers{queue = Queue, visit = Visit} = Strangers) ->
+    {{Waiting, Examined}, Left} = cambrian_newcomers:without(IsBanned, Queue),
+    Next = Strangers#strangers{queue = Left},
+    {Waiting ++ Examined,
+     case {Examined, Visit} of
+         {[], _} -> Next;
+         {_, {done, Found}} -> Next#strangers{visit = {done, [One || {Newcomer, _, _} = One <- Found, not IsBanned(Newcomer)]}};
+         {_, #visit{}} -> (halted(Next))#strangers{queue = cambrian_newcomers:put_off(Left)}
+     end}.
+
+halted(#strangers{visit = #visit{job = Job}} = Strangers) when is_reference(Job) ->
+    ok = cambrian_nif:job_stop(Job),
+    Strangers#strangers{visit = none};
+halted(Strangers) -> dismiss(Strangers#strangers{visit = none}).
+
 %% @doc Nobody is measured any more.
 -spec stop(strangers()) -> ok.
-stop(#strangers{visit = #visit{job = Job}} = Strangers) when is_reference(Job) ->
-    ok = cambrian_nif:job_stop(Job),
-    stop(Strangers#strangers{visit = none});
 stop(Strangers) ->
-    _ = dismiss(Strangers),
+    _ = dismiss(halted(Strangers)),
     ok.
 
 now_ms() -> erlang:monotonic_time(millisecond).

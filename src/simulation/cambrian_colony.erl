@@ -107,7 +107,7 @@ admit(Genotype, #colony{evaluated = Evaluated} = Colony) ->
     Id = cambrian_genotype:id(Genotype),
     case score(Genotype, Colony) of
         {ok, {Fitness, Work}} ->
-            case cambrian_nif:population_inject(Evaluated, Genotype, Fitness) of
+            case cambrian_nif:population_inject(Evaluated, Genotype, Fitness, []) of
                 {ok, With} ->
                     {Change, Judged} = judge(Colony#colony{evaluated = With}),
                     {#{id => Id, fitness => Fitness, work => Work, outcome => accepted}, Change, Judged};

@@ -12,8 +12,8 @@
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/1, refused/2, is_rubbish/1, kind/1, checked/5,
-         failed/3, accepted/2, succeed/3, amend/4, sequence/2, ban/4, unban/2, is_banned/2, is_heard/3,
-         has_earned/2, named/2, bans/1, heir/2, reputation/2, ownership/1, report/1, save/1, restore/1]).
+         failed/3, accepted/2, succeed/3, amend/4, sequence/2, ban/4, unban/2, is_banned/2, is_any_banned/2, banned/2,
+         is_heard/3, has_earned/2, named/2, bans/1, heir/2, reputation/2, ownership/1, report/1, save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
 -type capability() :: cambrian_keyring:capability().
@@ -47,7 +47,7 @@
                  | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
                  | {failed, cambrian_identity:key()}
                  | {accepted, cambrian_identity:key()} | {is_banned, subject()} | {is_heard, cambrian_identity:key()}
-                 | {has_earned, cambrian_identity:key()}.
+                 | {has_earned, cambrian_identity:key()} | {is_any_banned, [subject()]} | {banned, all | subject()}.
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
                     origins := #{cambrian_identity:key() => standing()}, bans := [ban()],
                     retired := #{Old :: cambrian_identity:key() => New :: cambrian_identity:key()},
@@ -289,7 +289,9 @@ ask({failed, Origin}, Now, Realm) -> {ok, failed(Origin, Now, Realm)};
 ask({accepted, Origin}, _Now, Realm) -> {ok, accepted(Origin, Realm)};
 ask({is_banned, Subject}, _Now, Realm) -> {is_banned(Subject, Realm), Realm};
 ask({is_heard, Key}, Now, Realm) -> {is_heard(Key, Now, Realm), Realm};
-ask({has_earned, Key}, _Now, Realm) -> {has_earned(Key, Realm), Realm}.
+ask({has_earned, Key}, _Now, Realm) -> {has_earned(Key, Realm), Realm};
+ask({is_any_banned, Subjects}, _Now, Realm) -> {is_any_banned(Subjects, Realm), Realm};
+ask({banned, What}, _Now, Realm) -> {banned(What, Realm), Realm}.
 
 answer({ok, Moved}, _Realm) -> {ok, Moved};
 answer({error, Reason, Counted}, _Realm) -> {{error, Reason}, Counted};
@@ -599,6 +601,23 @@ named(Name, #realm{origins = Origins, keyring = Keyring, bans = Bans}) ->
 
 -spec is_banned(subject(), realm()) -> boolean().
 is_banned(Subject, #realm{bans = Bans}) -> is_map_key(Subject, Bans).
+
+%% @doc Whether one of these is banned, or a key's heir is.
+-spec is_any_banned([subject()], realm()) -> boolean().
+is_any_banned(Subjects, Realm) ->
+    lists:any(fun({key, Key} = Subject) -> is_banned(Subject, Realm) orelse is_banned({key, heir(Key, Realm)}, Realm);
+                 (Genotype) -> is_banned(Genotype, Realm)
+              end, Subjects).
+
+%% @doc What nothing is to be kept of: all that is banned, or one ban's; of a key, its heir and those it succeeded as well.
+-spec banned(all | subject(), realm()) -> #{keys := [cambrian_identity:key()], genotypes := [cambrian_genotype:id()]}.
+banned(all, #realm{bans = Bans} = Realm) -> reach(maps:keys(Bans), Realm);
+banned(Subject, Realm) -> reach([Subject], Realm).
+
+reach(Subjects, #realm{keyring = Keyring} = Realm) ->
+    Banned = maps:from_list([{Key, banned} || {key, Of} <- Subjects, Key <- [Of, heir(Of, Realm)]]),
+    Before = [Old || map_size(Banned) > 0, Old <- maps:keys(cambrian_keyring:retired(Keyring)), is_map_key(heir(Old, Realm), Banned)],
+    #{keys => lists:usort(maps:keys(Banned) ++ Before), genotypes => [Id || {genotype, Id} <- Subjects]}.
 
 %% @doc The oldest first.
 -spec bans(realm()) -> [ban()].

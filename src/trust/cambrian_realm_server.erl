@@ -25,6 +25,8 @@
                 number = 0 :: non_neg_integer(),
                 audit :: cambrian_audit:audit(),
                 subscribers = #{} :: #{pid() => reference()},
+                %% those that are told of each ban, however much else they have to read
+                wardens = #{} :: #{pid() => reference()},
                 changed = false :: boolean(),
                 %% those who wait for the next generation
                 waiters = [] :: [waiter()],
@@ -53,6 +55,8 @@ start_link(Name) -> gen_server:start_link(?MODULE, Name, []).
 closed({is_banned, _}, _Reason) -> true;
 closed({is_heard, _}, _Reason) -> false;
 closed({has_earned, _}, _Reason) -> false;
+closed({is_any_banned, _}, _Reason) -> true;
+closed({banned, _}, _Reason) -> #{keys => [], genotypes => []};
 closed(charters, _Reason) -> [];
 closed(_Request, Reason) -> {error, Reason}.
 
@@ -154,6 +158,10 @@ handle_call(writer, _From, #state{audit = Audit} = State) ->
     {reply, cambrian_audit:writer(Audit), State};
 handle_call({reputation, Key}, _From, #state{realm = Realm} = State) ->
     {reply, case Realm of undefined -> 0.0; _ -> cambrian_realm:reputation(Key, Realm) end, State};
+handle_call({watch_bans, Pid}, _From, #state{wardens = Wardens} = State) when is_map_key(Pid, Wardens) ->
+    {reply, self(), State};
+handle_call({watch_bans, Pid}, _From, #state{wardens = Wardens} = State) ->
+    {reply, self(), State#state{wardens = Wardens#{Pid => monitor(process, Pid)}}};
 handle_call({ask, {What, _}}, _From, #state{realm = undefined, condition = sound} = State)
   when What =:= subscribe; What =:= unsubscribe ->
     {reply, {error, why(State)}, State};
@@ -264,6 +272,9 @@ request({ban, Subject, Reason}, Now, #state{realm = Realm} = State) ->
 request({unban, Subject}, _Now, #state{realm = Realm} = State) ->
     send({unbanned, Subject}, State),
     {ok, at_once, decided(unbanned, noted(Subject), State#state{realm = cambrian_realm:unban(Subject, Realm)})};
+request({purged, Purged}, _Now, State) ->
+    send({purged, Purged}, State),
+    {ok, decided(purged, Purged, State)};
 request({sequence, Wanted}, _Now, #state{realm = Realm} = State) ->
     {First, Moved} = cambrian_realm:sequence(Wanted, Realm),
     {First, soon, State#state{realm = Moved}};
@@ -343,7 +354,8 @@ noted({What, Id}) -> #{What => Id};
 noted(#{owners := _} = Charter) -> maps:with([number, id], Charter);
 noted(Succession) -> maps:with([old, new], Succession).
 
-send(Event, #state{name = Name, subscribers = Subscribers}) ->
+send(Event, #state{name = Name, subscribers = Subscribers, wardens = Wardens}) ->
+    _ = [Pid ! {cambrian_trust, Name, Event} || element(1, Event) =:= banned, Pid <- maps:keys(Wardens)],
     _ = [Pid ! {cambrian_trust, Name, Event} || Pid <- maps:keys(Subscribers), keeps_up(Pid)],
     ok.
 
@@ -397,6 +409,8 @@ handle_info({'DOWN', Ref, process, _, Reason}, #state{saving = {{writing, Ref}, 
 handle_info({'DOWN', Ref, process, Pid, _}, #state{subscribers = Subscribers} = State)
   when map_get(Pid, Subscribers) =:= Ref ->
     {noreply, keep_subscribers(unsubscribe(Pid, State))};
+handle_info({'DOWN', Ref, process, Pid, _}, #state{wardens = Wardens} = State) when map_get(Pid, Wardens) =:= Ref ->
+    {noreply, State#state{wardens = maps:remove(Pid, Wardens)}};
 handle_info({cambrian_audit, flush}, #state{audit = Audit} = State) ->
     {noreply, State#state{audit = cambrian_audit:flush(Audit)}};
 handle_info({'EXIT', Pid, Reason}, #state{audit = Audit} = State) ->

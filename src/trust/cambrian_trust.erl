@@ -26,7 +26,7 @@
 -module(cambrian_trust).
 
 -export([open/2, reset/2, check/2, check/3, check_record/2, follow/2, amend/2, charter/1, checked/3, accepted/2, ban/2, ban/3, unban/2,
-         bans/1, is_banned/2, reputation/2, report/1, overview/1, refusals/1, decisions/1, subscribe/1, unsubscribe/1, table/0,
+         bans/1, is_banned/2, reputation/2, report/1, overview/1, refusals/1, decisions/1, subscribe/1, unsubscribe/1, watch_bans/1, table/0,
          decided/3, ask/2]).
 -export_type([name/0, options/0, base_of/0, subject/0, event/0, report/0, condition/0, decision/0]).
 
@@ -47,9 +47,11 @@
 
 -type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
                | {unbanned, cambrian_realm:subject()}
+               | {purged, #{population := term(), leaving := non_neg_integer(), atom() => term()}}
                | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}
                | {amended, cambrian_charter:charter()}.
-%% `origin' and `genotype' of a refusal are those claimed, or `undefined'.
+%% `origin' and `genotype' of a refusal are those claimed, or `undefined'. A population of this node was `purged' of what is
+%% banned: see {@link cambrian_population:purge/2}.
 
 -type report() :: #{realm := name(), capability := cambrian_realm:capability(), rate := {number(), number()},
                     tolerance := number(), origins := #{cambrian_identity:key() => #{name := cambrian_identity:name(), atom() => term()}},
@@ -276,6 +278,9 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 %% @doc From now on, nothing of this key, or of the heir that it named, is taken; or this genotype from nobody. An error
 %% that names a file means that the ban holds, but would not survive a restart.
 %%
+%% What the populations of this node's bridge took in of it leaves them with the next generation, and so does all that carries
+%% its genes ({@link cambrian_population:purge/2}), unless the bridge's option `purge' is `false'.
+%%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
 %% 2> cambrian_trust:ban(<<"org.example.lab">>, {genotype, <<7:256>>}, <<"it shakes the arm">>).
@@ -319,6 +324,16 @@ unban(Realm, Subject) when is_binary(Realm) -> ask(Realm, {unban, subject(Subjec
 %% '''
 -spec bans(name()) -> [#{name => cambrian_identity:name(), atom() => term()}].
 bans(Realm) -> maps:get(bans, report(Realm)).
+
+%% @private
+%% Sends `{cambrian_trust, Realm, {banned, Ban}}' to the caller for each ban from now on, and answers with what is banned by
+%% now. When the process that it answers with dies, it is to be asked again.
+-spec watch_bans(name()) -> {ok, pid(), #{keys := [cambrian_identity:key()], genotypes := [cambrian_genotype:id()]}} | error.
+watch_bans(Realm) ->
+    case call(Realm, {watch_bans, self()}, error) of
+        Server when is_pid(Server) -> {ok, Server, ask(Realm, {banned, all})};
+        _ -> error
+    end.
 
 %% @private
 -spec is_banned(name(), cambrian_realm:subject()) -> boolean().

@@ -34,6 +34,9 @@ population(evaluations_failed, #{count := Count, first := Fault}, Metadata) ->
     execute([cambrian, evaluation, exception], #{count => Count}, Metadata#{reason => Fault});
 population(checkpoint_failed, #{generation := Generation, reason := Reason}, Metadata) ->
     execute([cambrian, checkpoint, exception], #{generation => Generation}, Metadata#{reason => Reason});
+population(purged, Facts, Metadata) ->
+    execute([cambrian, population, purged], maps:with([generation, leaving, newcomers], Facts),
+            maps:merge(Metadata, maps:with([founded, champion], Facts)));
 population(received, #{generation := Generation} = Facts, Metadata) ->
     execute([cambrian, population, received], maps:merge(#{generation => Generation}, maps:with([fitness, work, cost, median, bound], Facts)),
             maps:merge(Metadata, maps:with([id, from, outcome], Facts))).

@@ -1,5 +1,6 @@
 //! A population as bytes, so that a run goes on to the bit where it stood.
 
+use crate::ancestry::{Ancestry, MAX_MARKS, Mark, Marks, Source};
 use crate::codec;
 use crate::encoding::Encoding;
 use crate::genotype::Genotype;
@@ -13,7 +14,7 @@ use crate::task::{Outcome, Score, Shape};
 use crate::tuning::{Ages, Tally};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 const VERSION: u64 = 1;
@@ -58,7 +59,27 @@ struct Saved {
     tried: Vec<ByteBuf>,
     #[serde(default)]
     births: Births,
+    #[serde(default, skip_serializing_if = "Newcomers::is_empty")]
+    newcomers: Newcomers,
+    /// Who is banned, and gone in the next generation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    leaving: Vec<u32>,
 }
+
+/// Which genes came from elsewhere, by whom.
+#[derive(Default, Serialize, Deserialize)]
+struct Newcomers {
+    /// Mark, genotype and keys of each.
+    sources: Vec<(Mark, ByteArray<32>, Vec<ByteArray<32>>)>,
+    /// The marks that genes have, each list once.
+    sets: Vec<Vec<Mark>>,
+    /// Of those that have such genes, in the order of their places.
+    living: Vec<(u32, SavedAncestry)>,
+    champion: Option<SavedAncestry>,
+}
+
+/// Ids of connections and of nodes, each with the place of its marks among the sets.
+type SavedAncestry = (Vec<(u64, u32)>, Vec<(u64, u32)>);
 
 /// How all came to be: a birth is its generation, operators, parents, and places among the ancestors.
 #[derive(Default, Serialize, Deserialize)]
@@ -121,6 +142,8 @@ pub fn encode(population: &Population) -> Vec<u8> {
         champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
         tried: population.tried.iter().map(|g| genes(g)).collect(),
         births: Births::of(population),
+        newcomers: Newcomers::of(population),
+        leaving: population.leaving.clone(),
     };
     rmp_serde::encode::to_vec_named(&(VERSION, saved)).expect("writing to memory cannot fail")
 }
@@ -147,6 +170,8 @@ pub fn decode(bytes: &[u8]) -> Result<Population, CheckpointError> {
 
 /// So that nothing overflows that is counted on.
 const MAX_COUNT: u64 = 1 << 53;
+/// Of a newcomer: who bred it and who sent it.
+const MAX_KEYS: usize = 8;
 
 impl Saved {
     fn population(self) -> Option<Population> {
@@ -161,6 +186,7 @@ impl Saved {
             fits.then(|| Arc::new(genotype))
         };
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
+        let newcomers = self.newcomers.read(&genotypes, self.champion.is_some())?;
         let (births, of_champion) = self.births.read(genotypes.len(), self.generation)?;
         let score = |(fitness, cases)| Outcome::from(Score { fitness, cases });
         let mut outcomes: Vec<Option<Outcome>> = self.scores.into_iter().map(|s| s.map(score)).collect();
@@ -192,6 +218,7 @@ impl Saved {
             || !(self.threshold > 0.0 && self.threshold.is_finite())
             || counts.iter().any(|&count| count > MAX_COUNT)
             || !are_species(&self.species, genotypes.len())
+            || !are_leaving(&self.leaving, &outcomes)
         {
             return None;
         }
@@ -207,7 +234,11 @@ impl Saved {
             Some((bytes, fitness, generation)) => {
                 let sound = fitness.is_finite() && generation <= self.generation;
                 let genotype = genotype(&bytes).filter(|_| sound)?;
-                Some(Champion { genotype, fitness, generation, birth: of_champion })
+                let ancestry = newcomers.champion;
+                if ancestry.as_ref().is_some_and(|known| !known.fits(&genotype)) {
+                    return None;
+                }
+                Some(Champion { genotype, fitness, generation, birth: of_champion, ancestry })
             }
             None => None,
         };
@@ -222,6 +253,9 @@ impl Saved {
             tuned,
             ages,
             births,
+            ancestry: newcomers.living,
+            sources: newcomers.sources,
+            leaving: self.leaving,
             species: self.species.into_iter().map(species).collect::<Option<_>>()?,
             next_species: self.next_species,
             threshold: self.threshold,
@@ -246,6 +280,99 @@ fn are_species(species: &[SavedSpecies], genotypes: usize) -> bool {
     ids.len() == species.len()
         && species.iter().all(|s| !s.members.is_empty())
         && members.into_iter().eq(0..genotypes as u32)
+}
+
+/// Whether they are places in ascending order of those that have no fitness and get none.
+fn are_leaving(leaving: &[u32], outcomes: &[Option<Outcome>]) -> bool {
+    leaving.windows(2).all(|pair| pair[0] < pair[1])
+        && leaving.iter().all(|&at| outcomes.get(at as usize).is_some_and(is_failed))
+}
+
+/// As they are in a population.
+struct Read {
+    sources: BTreeMap<Mark, Source>,
+    living: Vec<Option<Arc<Ancestry>>>,
+    champion: Option<Arc<Ancestry>>,
+}
+
+impl Newcomers {
+    fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    fn of(population: &Population) -> Newcomers {
+        let mut places = HashMap::new();
+        let mut newcomers = Newcomers::default();
+        for (mark, Source { genotype, keys }) in &population.sources {
+            let keys = keys.iter().map(|key| ByteArray::new(*key)).collect();
+            newcomers.sources.push((*mark, ByteArray::new(*genotype), keys));
+        }
+        for (at, ancestry) in (0..).zip(&population.ancestry) {
+            if let Some(ancestry) = ancestry {
+                let saved = newcomers.save(ancestry, &mut places);
+                newcomers.living.push((at, saved));
+            }
+        }
+        let champion = population.champion.as_ref().and_then(|champion| champion.ancestry.as_ref());
+        newcomers.champion = champion.map(|ancestry| newcomers.save(ancestry, &mut places));
+        newcomers
+    }
+
+    fn save(&mut self, ancestry: &Ancestry, places: &mut HashMap<Marks, u32>) -> SavedAncestry {
+        let mut save = |genes: &[(u64, Marks)]| {
+            let place = |(id, marks): &(u64, Marks)| {
+                let place = places.entry(Arc::clone(marks)).or_insert_with(|| {
+                    self.sets.push(marks.to_vec());
+                    self.sets.len() as u32 - 1
+                });
+                (*id, *place)
+            };
+            genes.iter().map(place).collect()
+        };
+        (save(&ancestry.connections), save(&ancestry.neurons))
+    }
+
+    /// Of checkpoints that were written before these were kept, nothing is known.
+    fn read(self, genotypes: &[Arc<Genotype>], has_champion: bool) -> Option<Read> {
+        let ascends = |marks: &[Mark]| marks.windows(2).all(|pair| pair[0] < pair[1]);
+        let marks: Vec<Mark> = self.sources.iter().map(|source| source.0).collect();
+        let is_set = |set: &Vec<Mark>| {
+            (1..=MAX_MARKS).contains(&set.len())
+                && ascends(set)
+                && set.iter().all(|mark| marks.binary_search(mark).is_ok())
+        };
+        let are_named = self.sources.iter().all(|source| source.2.len() <= MAX_KEYS);
+        if !(ascends(&marks) && self.sets.iter().all(is_set) && are_named)
+            || marks.last().is_some_and(|last| *last > MAX_COUNT)
+            || self.champion.is_some() && !has_champion
+        {
+            return None;
+        }
+        let sets: Vec<Marks> = self.sets.into_iter().map(Marks::from).collect();
+        let genes = |saved: Vec<(u64, u32)>| {
+            let gene = |(id, set): (u64, u32)| Some((id, Arc::clone(sets.get(set as usize)?)));
+            saved.into_iter().map(gene).collect::<Option<Vec<_>>>()
+        };
+        let ancestry = |(connections, neurons): SavedAncestry| {
+            Some(Arc::new(Ancestry { connections: genes(connections)?, neurons: genes(neurons)? }))
+        };
+        let mut living = vec![None; genotypes.len()];
+        for (at, saved) in self.living {
+            let known = ancestry(saved)?;
+            if !known.fits(genotypes.get(at as usize)?) {
+                return None;
+            }
+            living[at as usize] = Some(known);
+        }
+        let champion = match self.champion {
+            Some(saved) => Some(ancestry(saved)?),
+            None => None,
+        };
+        let source = |(mark, genotype, keys): (Mark, ByteArray<32>, Vec<ByteArray<32>>)| {
+            (mark, Source { genotype: *genotype, keys: keys.into_iter().map(|key| *key).collect() })
+        };
+        Some(Read { sources: self.sources.into_iter().map(source).collect(), living, champion })
+    }
 }
 
 impl Births {
@@ -409,23 +536,72 @@ mod tests {
         }
     }
 
+    /// Of three newcomers, each in a species of its own, one is banned and another the champion.
+    fn with_newcomers() -> Saved {
+        let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
+        let p =
+            Parameters { population: 12, species_threshold: 0.05, target_species: 0, ..task.parameters() };
+        let mut evaluated = Population::new(p, task.shape(), 3).unwrap().evaluate(task, &go).unwrap();
+        for seed in 11..14 {
+            let mut rng = crate::rng::Stream::new(seed, crate::rng::Purpose::Birth, 0, 0);
+            let newcomer = Genotype::new(2, 1, &task.parameters(), &mut rng).unwrap();
+            evaluated.inject(Arc::new(newcomer), 9.0 + seed as f64, vec![[seed as u8; 32]]).unwrap();
+        }
+        let banned = crate::purge::Banned { keys: [[12; 32]].into_iter().collect(), ..Default::default() };
+        let population = evaluated.again().purge(&banned).population;
+        let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
+        let Newcomers { sources, sets, living, champion } = &saved.newcomers;
+        assert_eq!([sources.len(), sets.len(), living.len(), saved.leaving.len()], [2, 2, 2, 1]);
+        assert!(champion.is_some());
+        saved
+    }
+
+    #[test]
+    fn what_is_known_of_newcomers_is_checked() {
+        let spoilers: [Spoiler; 15] = [
+            ("one leaving who has a fitness", |s| s.leaving = vec![(s.leaving[0] + 1) % 12]),
+            ("one leaving who is not there", |s| s.leaving.push(12)),
+            ("one leaving twice", |s| s.leaving.push(s.leaving[0])),
+            ("a mark that nobody has come with", |s| s.newcomers.sets[0][0] = 99),
+            ("no marks", |s| s.newcomers.sets[0].clear()),
+            ("marks out of order", |s| s.newcomers.sets[0] = vec![2, 0]),
+            ("more marks than are known", |s| s.newcomers.sets[0] = vec![0; 17]),
+            ("newcomers out of order", |s| s.newcomers.sources.swap(0, 1)),
+            ("a newcomer's mark", |s| s.newcomers.sources[1].0 = u64::MAX),
+            ("a newcomer's keys", |s| s.newcomers.sources[0].2 = vec![ByteArray::new([0; 32]); 9]),
+            ("genes of one who is not there", |s| s.newcomers.living[0].0 = 12),
+            ("marks that are not there", |s| s.newcomers.living[0].1.0[0].1 = u32::MAX),
+            ("a gene that is not there", |s| s.newcomers.living[0].1.0[0].0 ^= 1),
+            ("genes out of order", |s| s.newcomers.living[0].1.0.reverse()),
+            ("the genes of no champion", |s| s.champion = None),
+        ];
+        assert!(with_newcomers().population().is_some());
+        for (what, spoil) in spoilers {
+            let mut saved = with_newcomers();
+            spoil(&mut saved);
+            assert!(saved.population().is_none(), "{what}");
+        }
+    }
+
     /// Whatever bytes change, what is read can go on.
     #[test]
     fn what_is_read_has_a_next_generation() {
         let go = AtomicBool::new(false);
-        let bytes = rmp_serde::encode::to_vec_named(&(VERSION, saved())).unwrap();
         let mut read = 0;
-        for at in 0..bytes.len() {
-            for value in [0, 0x7f, 0xc0, 0xff, bytes[at] ^ 1] {
-                let mut changed = bytes.clone();
-                changed[at] = value;
-                if let Ok(population) = decode(&changed) {
-                    // most are as they were in all but a weight
-                    if read % 16 == 0 {
-                        let scores = vec![Score::from(1.0); population.waiting().count()];
-                        population.with_scores(scores).unwrap().next(&go).unwrap();
+        for saved in [saved(), with_newcomers()] {
+            let bytes = rmp_serde::encode::to_vec_named(&(VERSION, saved)).unwrap();
+            for at in 0..bytes.len() {
+                for value in [0, 0x7f, 0xc0, 0xff, bytes[at] ^ 1] {
+                    let mut changed = bytes.clone();
+                    changed[at] = value;
+                    if let Ok(population) = decode(&changed) {
+                        // most are as they were in all but a weight
+                        if read % 16 == 0 {
+                            let scores = vec![Score::from(1.0); population.waiting().count()];
+                            population.with_scores(scores).unwrap().next(&go).unwrap();
+                        }
+                        read += 1;
                     }
-                    read += 1;
                 }
             }
         }

@@ -1,9 +1,18 @@
 //! Two parents, one child (Stanley & Miikkulainen 2002, section III-B).
 
+use crate::ancestry::Shares;
 use crate::genotype::Genotype;
 use crate::neuron::Neuron;
 use crate::parameters::Parameters;
 use crate::rng::{Coins, Stream};
+
+/// Whose value a gene has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    Fitter,
+    Other,
+    Both,
+}
 
 /// How the genes that both parents have are combined.
 #[derive(Clone, Copy)]
@@ -19,6 +28,17 @@ enum Mix {
 /// A child with the genes of the first parent, who is the fitter; those that the other has as well are combined.
 /// The parents must have the same inputs and outputs.
 pub fn crossover(fitter: &Genotype, other: &Genotype, p: &Parameters, rng: &mut Stream) -> Genotype {
+    crossed(fitter, other, p, rng, None)
+}
+
+/// The same; notes whose each gene is.
+pub(crate) fn crossed(
+    fitter: &Genotype,
+    other: &Genotype,
+    p: &Parameters,
+    rng: &mut Stream,
+    mut shares: Option<&mut Shares>,
+) -> Genotype {
     let (connections, neurons) = (fitter.weights.len(), fitter.neurons.len());
     let (point, single) = (rng.unit(), rng.chance(p.single_point));
     let mix = |genes: usize, average: bool| match (average, single) {
@@ -28,29 +48,50 @@ pub fn crossover(fitter: &Genotype, other: &Genotype, p: &Parameters, rng: &mut 
     };
     let average = rng.chance(p.average_weights);
     let mut child = fitter.clone();
-    combine_connections(&mut child, other, mix(connections, average), p, rng);
-    combine_neurons(&mut child, other, mix(neurons, average), rng);
+    let of_connections = shares.as_mut().map(|shares| &mut shares.connections[..]);
+    combine_connections(&mut child, other, mix(connections, average), p, rng, of_connections);
+    let of_neurons = shares.map(|shares| &mut shares.neurons[..]);
+    combine_neurons(&mut child, other, mix(neurons, average), rng, of_neurons);
     child
 }
 
-fn combine_connections(child: &mut Genotype, other: &Genotype, mix: Mix, p: &Parameters, rng: &mut Stream) {
+fn combine_connections(
+    child: &mut Genotype,
+    other: &Genotype,
+    mix: Mix,
+    p: &Parameters,
+    rng: &mut Stream,
+    mut shares: Option<&mut [Share]>,
+) {
     let Genotype { topology, weights, enabled, .. } = child;
     let mut coins = Coins::default();
     aligned(&topology.ids, &other.topology.ids, |at, match_at| {
         let theirs = other.weights[match_at];
-        weights[at] = match mix {
-            Mix::Average => 0.5 * weights[at] + 0.5 * theirs,
-            Mix::Multipoint if coins.toss(rng) => theirs,
-            Mix::SinglePoint(point) if at >= point => theirs,
-            _ => weights[at],
+        let share = match mix {
+            Mix::Average => Share::Both,
+            Mix::Multipoint if coins.toss(rng) => Share::Other,
+            Mix::SinglePoint(point) if at >= point => Share::Other,
+            _ => Share::Fitter,
         };
+        weights[at] = match share {
+            Share::Both => 0.5 * weights[at] + 0.5 * theirs,
+            Share::Other => theirs,
+            Share::Fitter => weights[at],
+        };
+        note(&mut shares, at, share);
         if !(enabled[at] && other.enabled[match_at]) {
             enabled[at] = !rng.chance(p.stay_disabled);
         }
     });
 }
 
-fn combine_neurons(child: &mut Genotype, other: &Genotype, mix: Mix, rng: &mut Stream) {
+fn combine_neurons(
+    child: &mut Genotype,
+    other: &Genotype,
+    mix: Mix,
+    rng: &mut Stream,
+    mut shares: Option<&mut [Share]>,
+) {
     let (inputs, mut coins) = (child.inputs() as usize, Coins::default());
     let Genotype { topology, neurons, .. } = child;
     aligned(&topology.places[inputs..], &other.topology.places[inputs..], |at, match_at| {
@@ -65,7 +106,15 @@ fn combine_neurons(child: &mut Genotype, other: &Genotype, mix: Mix, rng: &mut S
             Mix::Average => Neuron { bias: mean(|n| n.bias), gain: mean(|n| n.gain), ..chosen },
             _ => chosen,
         };
+        let share = if first { Share::Fitter } else { Share::Other };
+        note(&mut shares, at, if matches!(mix, Mix::Average) { Share::Both } else { share });
     });
+}
+
+fn note(shares: &mut Option<&mut [Share]>, at: usize, share: Share) {
+    if let Some(shares) = shares {
+        shares[at] = share;
+    }
 }
 
 /// Positions of what two ascending lists have in common.

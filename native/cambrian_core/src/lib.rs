@@ -64,8 +64,10 @@ pub mod speciation;
 
 pub mod selection;
 
+pub mod ancestry;
 pub mod lineage;
 pub mod permission;
+pub mod purge;
 
 pub mod population;
 mod reproduction;

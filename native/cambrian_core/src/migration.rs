@@ -55,6 +55,7 @@ impl Evaluated {
             fitness,
             generation: population.generation,
             birth: population.birth(at),
+            ancestry: population.ancestry[at as usize].clone(),
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! A [`Population`] waits for fitness; with it it is an [`Evaluated`] one, which gives the next.
 
+use crate::ancestry::{Ancestry, Mark, Source};
+use crate::codec;
 use crate::cost::metered;
 use crate::encoding::Encoding;
 use crate::genotype::{Genotype, GenotypeError};
@@ -18,6 +20,7 @@ use crate::substrate::SubstrateError;
 use crate::task::{Outcome, Score, Shape, Task};
 use crate::tuning::{self, Ages, Newcomer, Tally, Tuning};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +33,8 @@ pub struct Champion {
     pub fitness: f64,
     pub generation: u64,
     pub birth: Birth,
+    /// Its genes that came from elsewhere.
+    pub(crate) ancestry: Option<Arc<Ancestry>>,
 }
 
 /// Genotypes in their species, waiting for fitness.
@@ -48,6 +53,12 @@ pub struct Population {
     pub(crate) tuned: Vec<Option<Arc<Genotype>>>,
     pub(crate) ages: Vec<Ages>,
     pub(crate) births: Vec<Birth>,
+    /// Of each, its genes that came from elsewhere.
+    pub(crate) ancestry: Vec<Option<Arc<Ancestry>>>,
+    /// The newcomers of whom somebody here has a gene.
+    pub(crate) sources: BTreeMap<Mark, Source>,
+    /// Who is not in the next generation, as it was banned: places in ascending order.
+    pub(crate) leaving: Vec<u32>,
     pub(crate) species: Vec<Species>,
     pub(crate) next_species: u64,
     pub(crate) threshold: f32,
@@ -242,6 +253,9 @@ impl Population {
             tuned: vec![None; genotypes.len()],
             ages: vec![Ages::new(); genotypes.len()],
             births: vec![Birth::first(0); genotypes.len()],
+            ancestry: vec![None; genotypes.len()],
+            sources: BTreeMap::new(),
+            leaving: Vec::new(),
             genotypes,
             species,
             next_species,
@@ -525,6 +539,7 @@ impl Evaluated {
                 fitness,
                 generation: population.generation,
                 birth: population.birth(best),
+                ancestry: population.ancestry[best as usize].clone(),
             });
         }
     }
@@ -598,12 +613,17 @@ impl Evaluated {
         }
     }
 
-    /// Takes in a genotype from elsewhere, with the fitness that was measured here, in place of
-    /// the worst of its species; one that is unlike all others founds a species in place of the worst of all.
+    /// Takes in a genotype from elsewhere, with the fitness that was measured here and the keys of those who bred and sent
+    /// it, in place of the worst of its species; one that is unlike all others founds a species in place of the worst of all.
     ///
     /// # Errors
     /// [`Refused`]; nothing changes then.
-    pub fn inject(&mut self, newcomer: Arc<Genotype>, fitness: f64) -> Result<(), Refused> {
+    pub fn inject(
+        &mut self,
+        newcomer: Arc<Genotype>,
+        fitness: f64,
+        keys: Vec<[u8; 32]>,
+    ) -> Result<(), Refused> {
         let population = &self.population;
         let Shape { inputs, outputs } = population.shape();
         if (newcomer.inputs(), newcomer.outputs()) != (inputs, outputs) {
@@ -633,6 +653,9 @@ impl Evaluated {
             population.species.push(founded);
             population.next_species += 1;
         }
+        let mark = population.mark(Source { genotype: codec::id(&newcomer), keys });
+        population.ancestry[place as usize] = Some(Arc::new(Ancestry::of(&newcomer, mark)));
+        population.leaving.retain(|at| *at != place);
         population.genotypes[place as usize] = newcomer;
         population.tuned[place as usize] = None;
         population.ages[place as usize] = Ages::new();

@@ -1,6 +1,7 @@
 //! From one generation to the next.
 
-use crate::crossover::crossover;
+use crate::ancestry::{Ancestry, Shares};
+use crate::crossover::crossed;
 use crate::genotype::Genotype;
 use crate::lineage::{Ancestor, Birth, WINDOW, cut};
 use crate::memory::{self, TooLarge};
@@ -25,6 +26,7 @@ struct Succession<'a> {
 struct Child {
     genotype: Arc<Genotype>,
     ages: Ages,
+    ancestry: Option<Arc<Ancestry>>,
     /// The fitter first; an index and its other one.
     parents: (u32, Option<u32>),
     operators: Operators,
@@ -32,6 +34,14 @@ struct Child {
     twin: Option<u32>,
     /// Its mother's species, as an index.
     home: usize,
+}
+
+/// What became of one or two parents, the fitter first; with the ancestry of the genes before they were mutated.
+struct Cross {
+    parents: (u32, Option<u32>),
+    operators: Operators,
+    genotype: Genotype,
+    ancestry: Option<Arc<Ancestry>>,
 }
 
 impl Evaluated {
@@ -57,10 +67,13 @@ impl Evaluated {
         let mut outcomes: Vec<_> = survivors.iter().map(known).collect();
         let mut tuned: Vec<_> = survivors.iter().map(|(at, _)| old.tuned[*at as usize].clone()).collect();
         let mut ages: Vec<_> = survivors.iter().map(|(at, _)| old.ages[*at as usize].clone()).collect();
+        let mut ancestry: Vec<_> =
+            survivors.iter().map(|(at, _)| old.ancestry[*at as usize].clone()).collect();
         let births = self.births(&survivors, &children);
         for child in children {
             genotypes.push(child.genotype);
             ages.push(child.ages);
+            ancestry.push(child.ancestry);
         }
         outcomes.resize(genotypes.len(), None);
         tuned.resize(genotypes.len(), None);
@@ -76,6 +89,9 @@ impl Evaluated {
             tuned,
             ages,
             births,
+            ancestry,
+            sources: old.sources.clone(),
+            leaving: Vec::new(),
             species: Vec::new(),
             next_species: old.next_species,
             threshold: old.threshold,
@@ -84,6 +100,7 @@ impl Evaluated {
         };
         next.forget_trials_of_the_gone();
         next.forget_what_is_long_ago();
+        next.forget_sources_of_nobody();
         next.steer_threshold(old.species.len());
         let mut living = homes.clone();
         living.sort_unstable();
@@ -105,7 +122,7 @@ impl Evaluated {
     fn succession(&self) -> Succession<'_> {
         let (old, p) = (&self.population, &*self.population.parameters);
         let size = old.genotypes.len();
-        let births = ((p.replacement * size as f32) as usize).max(1);
+        let births = ((p.replacement * size as f32) as usize).max(1).max(self.places_to_fill());
         if births < size {
             let mut rng = Stream::new(old.seed, Purpose::Selection, old.generation, u64::MAX);
             let broods = few_broods(&old.species, &self.standing, births, p, &mut rng);
@@ -118,6 +135,15 @@ impl Evaluated {
         let broods = broods(&old.species, &self.standing, p);
         let elite = |b: &Brood| b.parents[..b.elite].iter().map(|at| (*at, b.species)).collect::<Vec<_>>();
         Succession { survivors: broods.iter().flat_map(elite).collect(), broods }
+    }
+
+    /// Where somebody was banned, all without fitness give way, and they for certain.
+    fn places_to_fill(&self) -> usize {
+        let is_unfit = |at: &u32| self.fitness()[*at as usize].is_none();
+        match self.population.leaving.is_empty() {
+            true => 0,
+            false => (0..self.fitness().len() as u32).filter(is_unfit).count(),
+        }
     }
 
     /// The offspring of each brood.
@@ -191,42 +217,45 @@ impl Evaluated {
         let old = &self.population;
         let p = &*old.parameters;
         let mother = lotteries[brood].draw(2 * nth, &self.standing, rng);
-        let (parents, operators, genotype) = if rng.chance(p.crossover) {
+        let Cross { parents, operators, genotype, ancestry } = if rng.chance(p.crossover) {
             let elsewhere = rng.chance(p.interspecies);
             let mates = if elsewhere { rng.below(lotteries.len()) } else { brood };
             let father = lotteries[mates].draw(2 * nth + 1, &self.standing, rng);
             self.crossed(mother, father, rng)
         } else {
-            let mut child = Genotype::clone(&old.genotypes[mother as usize]);
-            let operators = mutate(&mut child, p, rng);
-            ((mother, None), operators, child)
+            let mut genotype = Genotype::clone(&old.genotypes[mother as usize]);
+            let operators = mutate(&mut genotype, p, rng);
+            let ancestry = old.ancestry[mother as usize].clone();
+            Cross { parents: (mother, None), operators, genotype, ancestry }
         };
+        let ancestry = ancestry.and_then(|known| known.left_in(&genotype));
         let aged = p.tuning == Tuner::HillClimbing;
         let parent = parents.0 as usize;
         let ages =
             if aged { ages(&genotype, &old.genotypes[parent], &old.ages[parent]) } else { Ages::new() };
         let twin = self.twin(&genotype, parents);
-        Child { genotype: Arc::new(genotype), ages, parents, operators, twin, home }
+        Child { genotype: Arc::new(genotype), ages, ancestry, parents, operators, twin, home }
     }
 
-    /// A child of two parents, the fitter of them first, and what made it.
-    fn crossed(
-        &self,
-        mother: u32,
-        father: u32,
-        rng: &mut Stream,
-    ) -> ((u32, Option<u32>), Operators, Genotype) {
+    /// A child of two parents.
+    fn crossed(&self, mother: u32, father: u32, rng: &mut Stream) -> Cross {
         let old = &self.population;
         let p = &*old.parameters;
         let (fitter, other) = self.fitter_first(mother, father);
         let genotype = |at: u32| &*old.genotypes[at as usize];
-        let mut child = crossover(genotype(fitter), genotype(other), p, rng);
+        let ancestry = |at: u32| old.ancestry[at as usize].as_ref();
+        let has_newcomers = ancestry(fitter).or(ancestry(other)).is_some();
+        let mut shares = has_newcomers.then(|| Shares::new(genotype(fitter)));
+        let mut child = crossed(genotype(fitter), genotype(other), p, rng, shares.as_mut());
+        let ancestry =
+            shares.and_then(|shares| shares.ancestry(genotype(fitter), ancestry(fitter), ancestry(other)));
         let mut operators = Operators::CROSSOVER;
         // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted evaluation
         if mother == father || rng.chance(p.mutate_after_crossover) {
             operators = operators.and(mutate(&mut child, p, rng));
         }
-        ((fitter, Some(other).filter(|other| *other != fitter)), operators, child)
+        let parents = (fitter, Some(other).filter(|other| *other != fitter));
+        Cross { parents, operators, genotype: child, ancestry }
     }
 
     /// Of two equally fit the smaller is the fitter.
@@ -241,7 +270,9 @@ impl Evaluated {
     fn successor(&self, species: &Species) -> Species {
         let old = &self.population;
         let mut rng = Stream::new(old.seed, Purpose::Species, old.generation, species.id);
-        let at = species.members[rng.below(species.members.len())];
+        let stays = |at: &u32| old.leaving.binary_search(at).is_err();
+        let members: Vec<u32> = species.members.iter().copied().filter(stays).collect();
+        let at = members[rng.below(members.len())];
         Species { representative: Arc::clone(&old.genotypes[at as usize]), members: Vec::new(), ..*species }
     }
 }

@@ -291,16 +291,16 @@ fn a_newcomer_replaces_the_worst_of_its_kind_or_is_refused_with_a_reason() {
     let (mut home, away) = (evaluated(1), evaluated(2));
     let champion = Arc::clone(&away.population().champion().unwrap().genotype);
     let before = home.fitness().to_vec();
-    assert_eq!(home.inject(Arc::clone(&champion), f64::NAN), Err(Refused::NotFinite));
-    assert_eq!(home.inject(Arc::clone(&champion), -1.0), Err(Refused::NotBetter));
+    assert_eq!(home.inject(Arc::clone(&champion), f64::NAN, vec![]), Err(Refused::NotFinite));
+    assert_eq!(home.inject(Arc::clone(&champion), -1.0, vec![]), Err(Refused::NotBetter));
     assert_eq!(home.fitness(), before);
-    assert_eq!(home.inject(Arc::clone(&champion), 9.0), Ok(()));
-    assert_eq!(home.inject(champion, 9.0), Err(Refused::Known));
+    assert_eq!(home.inject(Arc::clone(&champion), 9.0, vec![]), Ok(()));
+    assert_eq!(home.inject(champion, 9.0, vec![]), Err(Refused::Known));
     assert_eq!(home.fitness().len(), before.len());
     assert_eq!(home.stats().best, 9.0);
     assert_eq!(home.fitness().iter().zip(&before).filter(|(a, b)| a != b).count(), 1);
     let other = Population::new(Parameters::default(), Shape { inputs: 3, outputs: 1 }, 1).unwrap();
-    assert_eq!(home.inject(Arc::clone(&other.genotypes()[0]), 9.0), Err(Refused::Shape));
+    assert_eq!(home.inject(Arc::clone(&other.genotypes()[0]), 9.0, vec![]), Err(Refused::Shape));
 }
 
 #[test]
@@ -509,7 +509,7 @@ fn a_newcomer_takes_the_place_of_who_failed() {
     let population = Population::new(Parameters::default(), Shape { inputs: 2, outputs: 1 }, 4).unwrap();
     let other = Population::new(Parameters::default(), Shape { inputs: 2, outputs: 1 }, 5).unwrap();
     let mut evaluated = with_failures(population, |at| at != 7).unwrap();
-    assert_eq!(evaluated.inject(Arc::clone(&other.genotypes()[0]), -1e300), Ok(()));
+    assert_eq!(evaluated.inject(Arc::clone(&other.genotypes()[0]), -1e300, vec![]), Ok(()));
     assert_eq!(evaluated.fitness().iter().flatten().count(), 2);
     assert_eq!(evaluated.stats().best, -7.0);
 }

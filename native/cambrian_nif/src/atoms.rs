@@ -116,6 +116,12 @@ rustler::atoms! {
     realm,
     task,
     genotype,
+    // newcomers and bans
+    keys,
+    sources,
+    leaving,
+    founded,
+    headless,
     network,
     substrate,
     parents,

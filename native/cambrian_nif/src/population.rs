@@ -5,8 +5,9 @@ use crate::job::{self, Job};
 use crate::scheduler::is_short;
 use crate::substrate::{self, SubstrateArc};
 use crate::task::{Measured, TaskArc, TrialTerm};
-use crate::term::{List, binary, limit};
+use crate::term::{List, binary, bytes32, limit};
 use crate::{atoms, error, network, parameters, task};
+use cambrian_core::ancestry::Source;
 use cambrian_core::checkpoint::{self, CheckpointError};
 use cambrian_core::choice::Choice;
 use cambrian_core::codec::{self, GenotypeId};
@@ -18,6 +19,7 @@ use cambrian_core::migration::Migration;
 use cambrian_core::network::Network;
 use cambrian_core::permission::{Always, Permission, Stopped, Until};
 use cambrian_core::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
+use cambrian_core::purge::{Banned, Purged};
 use cambrian_core::substrate::SubstrateError;
 use cambrian_core::task::{Outcome, Score, Shape, Task, Trial};
 use cambrian_core::tuning::Tuning;
@@ -243,12 +245,65 @@ fn population_inject(
     evaluated: EvaluatedArc,
     genotype: GenotypeArc,
     fitness: f64,
+    keys: List<Binary>,
 ) -> NifResult<(Atom, EvaluatedArc)> {
+    let keys = keys.0.into_iter().map(bytes32).collect::<NifResult<_>>()?;
     let mut next = evaluated.0.clone();
-    match next.inject(Arc::clone(&genotype.0), fitness) {
+    match next.inject(Arc::clone(&genotype.0), fitness, keys) {
         Ok(()) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(next)))),
         Err(reason) => Err(error::refuse(error::refused(reason))),
     }
+}
+
+/// Of a population that waits for fitness, or of an evaluated one, which waits for none after this: who is banned has no
+/// fitness, and is gone in the next generation. `{Population, #{leaving, founded, headless}, Champion}`.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_purge<'a>(
+    env: Env<'a>,
+    generation: Term<'a>,
+    keys: List<Binary<'a>>,
+    genotypes: List<Binary<'a>>,
+) -> NifResult<Term<'a>> {
+    let banned = Banned {
+        keys: keys.0.into_iter().map(bytes32).collect::<NifResult<_>>()?,
+        genotypes: genotypes.0.into_iter().map(bytes32).collect::<NifResult<_>>()?,
+    };
+    let purge = |population: &Population| job::install(|| population.purge(&banned));
+    let purged = match generation.decode::<EvaluatedArc>() {
+        Ok(evaluated) if evaluated.0.is_cut() => return Err(Error::BadArg),
+        Ok(evaluated) => purge(&evaluated.0.again())?,
+        Err(_) => purge(&generation.decode::<PopulationArc>()?.0)?,
+    };
+    let Purged { population, leaving, is_founded, is_headless } = purged;
+    let facts = Term::map_from_pairs(
+        env,
+        &[
+            (atoms::leaving(), leaving.encode(env)),
+            (atoms::founded(), is_founded.encode(env)),
+            (atoms::headless(), is_headless.encode(env)),
+        ],
+    )?;
+    let best = champion(env, &population, population.champion())?;
+    Ok((ResourceArc::new(PopulationResource(population)), facts, best).encode(env))
+}
+
+/// Of whom a genotype has genes that is here: `[#{genotype, keys}]`, those who came first come first.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_sources<'a>(
+    env: Env<'a>,
+    evaluated: EvaluatedArc,
+    genotype: GenotypeArc,
+) -> NifResult<Vec<Term<'a>>> {
+    sources(env, evaluated.0.population().sources(&genotype.0))
+}
+
+fn sources(env: Env<'_>, sources: Vec<Source>) -> NifResult<Vec<Term<'_>>> {
+    let show = |Source { genotype, keys }: Source| {
+        let keys: Vec<Term> = keys.iter().map(|key| binary(env, key)).collect();
+        let genotype = binary(env, &genotype);
+        Term::map_from_pairs(env, &[(atoms::genotype(), genotype), (atoms::keys(), keys.encode(env))])
+    };
+    sources.into_iter().map(show).collect()
 }
 
 /// The network that a genotype of this population stands for, or `dirty` where that takes long.
@@ -399,11 +454,12 @@ fn population_parameters(env: Env<'_>, population: PopulationArc) -> NifResult<T
 
 #[rustler::nif]
 fn population_evaluated_champion(env: Env<'_>, evaluated: EvaluatedArc) -> NifResult<Term<'_>> {
-    champion(env, evaluated.0.population().champion())
+    let population = evaluated.0.population();
+    champion(env, population, population.champion())
 }
 
-/// `undefined | #{champion, fitness, generation, parents, operators}`
-fn champion<'a>(env: Env<'a>, champion: Option<&Champion>) -> NifResult<Term<'a>> {
+/// `undefined | #{champion, fitness, generation, parents, operators, sources}`
+fn champion<'a>(env: Env<'a>, population: &Population, champion: Option<&Champion>) -> NifResult<Term<'a>> {
     let Some(champion) = champion else { return Ok(atoms::undefined().encode(env)) };
     let (parents, operators) = origin(env, &champion.birth)?;
     Term::map_from_pairs(
@@ -414,6 +470,7 @@ fn champion<'a>(env: Env<'a>, champion: Option<&Champion>) -> NifResult<Term<'a>
             (atoms::generation(), champion.generation.encode(env)),
             (atoms::parents(), parents.encode(env)),
             (atoms::operators(), operators.encode(env)),
+            (atoms::sources(), sources(env, population.sources_of_champion(champion))?.encode(env)),
         ],
     )
 }
@@ -451,7 +508,7 @@ fn population_migrant<'a>(
     draw: u64,
 ) -> NifResult<Term<'a>> {
     let policy = Migration::named(&atoms::text(policy)?).ok_or(Error::BadArg)?;
-    champion(env, Some(&evaluated.0.migrant(policy, draw)))
+    champion(env, evaluated.0.population(), Some(&evaluated.0.migrant(policy, draw)))
 }
 
 /// The fittest of this generation: `{Genotype, Fitness}`

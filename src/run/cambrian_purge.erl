@@ -1,0 +1,42 @@
+%% @private
+%% What a ban means for a population: who is banned of those who wait, of its champion and of its results. Of its genotypes
+%% the library knows it, gene by gene.
+-module(cambrian_purge).
+
+-export([table/0, keys/1, is_newcomer/2, is_champion/2]).
+-export_type([banned/0, source/0, purged/0]).
+
+-type banned() :: #{keys => [cambrian_identity:key()], genotypes => [cambrian_genotype:id()]}.
+%% A newcomer: its id, and the keys of those who sent and bred it; none where it was injected by hand.
+-type source() :: #{genotype := cambrian_genotype:id(), keys := [cambrian_identity:key()]}.
+%% So many genotypes `leaving' with the next generation, and `newcomers' that waited and are not taken in; `founded' where
+%% nobody stays, so that all are new; `champion' where the best so far is banned.
+-type purged() :: #{generation := non_neg_integer(), leaving := non_neg_integer(), newcomers := non_neg_integer(),
+                    founded := boolean(), champion := boolean()}.
+
+%% @doc For {@link cambrian_options:check/3}.
+-spec table() -> cambrian_options:table().
+table() ->
+    #{keys => {fun are_ids/1, <<"a list of keys of 32 bytes">>, []},
+      genotypes => {fun are_ids/1, <<"a list of ids of 32 bytes">>, []}}.
+
+%% The guard fails for an improper list.
+are_ids(Ids) when length(Ids) >= 0 -> lists:all(fun(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32 end, Ids);
+are_ids(_) -> false.
+
+%% @doc Who bred and who sent a newcomer, by the word that was given with it.
+-spec keys(From :: term()) -> [cambrian_identity:key()].
+keys(#{} = From) -> lists:usort([Key || Whose <- [origin, breeder], #{Whose := <<_:32/binary>> = Key} <- [From]]);
+keys(_) -> [].
+
+-spec is_newcomer(cambrian_newcomers:newcomer(), banned()) -> boolean().
+is_newcomer(#{genotype := Genotype, from := From}, Banned) ->
+    is_source(#{genotype => cambrian_genotype:id(Genotype), keys => keys(From)}, Banned).
+
+%% @doc A genotype, by its own id or those of whom it has genes.
+-spec is_champion({cambrian_genotype:genotype(), [source()]}, banned()) -> boolean().
+is_champion({Genotype, Sources}, Banned) ->
+    lists:any(fun(Source) -> is_source(Source, Banned) end, [#{genotype => cambrian_genotype:id(Genotype), keys => []} | Sources]).
+
+is_source(#{genotype := Id, keys := Own}, #{keys := Keys, genotypes := Ids}) ->
+    lists:member(Id, Ids) orelse lists:any(fun(Key) -> lists:member(Key, Keys) end, Own).
