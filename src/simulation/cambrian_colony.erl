@@ -4,7 +4,7 @@
 -module(cambrian_colony).
 
 -export([new/1, generation/1, admit/2, pick/2, champion/1, is_solved/1, evaluations/1, save/1, restore/2, is_sound/1,
-         fitness/2, measure/2, shape/1]).
+         fitness/2, measure/2, shape/1, extent/1, smallest/1]).
 -export_type([colony/0, options/0, champion/0]).
 
 %% `rests', if it is to find out whether it has solved the task, and to stop then.
@@ -111,6 +111,20 @@ measure(Genotype, Task) ->
     cambrian_memo:once({fitness, Task, cambrian_genotype:id(Genotype)}, fun() ->
         {Fitness, _Cases} = cambrian_nif:task_score(Native, cambrian_network:compile(Genotype)),
         Fitness
+    end).
+
+%% @doc What an evaluation of it takes time for.
+-spec extent(cambrian_genotype:genotype()) -> pos_integer().
+extent(Genotype) ->
+    #{nodes := Nodes, connections := Connections} = cambrian_genotype:info(Genotype),
+    Nodes + Connections.
+
+%% @doc The size of those that a population of a task begins with.
+-spec smallest(cambrian_task:native()) -> pos_integer().
+smallest(Task) ->
+    cambrian_memo:once({smallest, Task}, fun() ->
+        {ok, Genotype} = cambrian_genotype:new(maps:with([inputs, outputs], shape(Task)), 1),
+        extent(Genotype)
     end).
 
 network(Genotype, Population) ->

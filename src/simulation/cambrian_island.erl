@@ -65,12 +65,19 @@ told(improved, More, Now, #island{options = Options, colony = Colony, exchange =
 %% @doc A genotype that the exchange offered.
 -spec evaluate({cambrian_genotype:genotype(), from()}, Now :: integer(), island()) -> {[effect()], island()}.
 evaluate({Genotype, From}, Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
-    {Outcome, Change, Next} = cambrian_colony:admit(Genotype, Colony),
+    {Outcome, Change, Next} = admit(Genotype, Colony),
     Counted = count(Outcome, Genotype, From, Island#island{colony = Next}),
     {Effects, Judged} = cambrian_exchange:judged(task(Options), Outcome, Now, Exchange),
     {Own, Settled} = settle(Effects, Now, Counted#island{exchange = Judged}),
     {Others, Told} = told(Change, Now, Settled),
     {Own ++ Others, Told}.
+
+%% One whose evaluation does not end has none, by its deadline.
+admit(Genotype, Colony) ->
+    case cambrian_liar:is_stalling(Genotype) of
+        true -> {#{id => cambrian_genotype:id(Genotype), outcome => failed}, same, Colony};
+        false -> cambrian_colony:admit(Genotype, Colony)
+    end.
 
 %% By what was measured here, whatever the exchange makes of it.
 count(#{outcome := Outcome} = Judged, Genotype, From, #island{facts = Facts} = Island) ->
