@@ -3,8 +3,8 @@
 %% generation at a call. What is sent to Rust is waited for, so that nothing depends on who was faster.
 -module(cambrian_colony).
 
--export([new/1, generation/1, work/1, is_resting/1, admit/2, admit/3, pick/2, champion/1, is_solved/1, evaluations/1, save/1, restore/2, is_sound/1,
-         fitness/2, measure/2, shape/1]).
+-export([new/1, generation/1, work/1, is_resting/1, takes/3, admit/2, admit/3, stall/3, pick/2, champion/1, is_solved/1, evaluations/1, save/1,
+         restore/2, is_sound/1, fitness/2, measure/2, shape/1]).
 -export_type([colony/0, options/0, champion/0]).
 
 %% `rests', if it is to find out whether it has solved the task, and to stop then.
@@ -89,14 +89,31 @@ is_resting(#colony{solved = Solved, rests = Rests}) -> Solved andalso Rests.
 
 %% @doc A stranger's genotype, as {@link cambrian_population:inject_stranger/4} treats it.
 -spec admit(cambrian_genotype:genotype(), Bound :: number(), colony()) -> {outcome(), improved | same, colony()}.
-admit(Genotype, Times, #colony{population = Population} = Colony) ->
-    Cost = cambrian_genotype:cost(Genotype),
-    Median = cambrian_nif:population_median_cost(Population),
-    case cambrian_budget:bound(Median, Times) of
-        Bound when Cost > Bound ->
-            {#{id => cambrian_genotype:id(Genotype), outcome => too_costly, cost => Cost, median => Median, bound => Bound}, same, Colony};
+admit(Genotype, Times, Colony) ->
+    case price(Genotype, Times, Colony) of
+        #{cost := Cost, bound := Bound} = Price when Cost > Bound ->
+            {Price#{id => cambrian_genotype:id(Genotype), outcome => too_costly}, same, Colony};
         _ -> admit(Genotype, Colony)
     end.
+
+price(Genotype, Times, #colony{population = Population}) ->
+    Median = cambrian_nif:population_median_cost(Population),
+    #{cost => cambrian_genotype:cost(Genotype), median => Median, bound => cambrian_budget:bound(Median, Times)}.
+
+%% @doc How long its evaluation takes, where 1 is that of the population's median.
+-spec takes(cambrian_genotype:genotype(), Bound :: number(), colony()) -> number().
+takes(Genotype, Times, Colony) ->
+    case price(Genotype, Times, Colony) of
+        #{cost := Cost, bound := Bound} when Cost > Bound -> 0;
+        #{cost := Cost, median := Median} -> Cost / max(1, Median)
+    end.
+
+%% @doc A stranger's genotype whose evaluation was ended after as long as so many of the population's own take.
+-spec stall(cambrian_genotype:genotype(), Evaluations :: number(), colony()) -> {outcome(), same, colony()}.
+stall(Genotype, Evaluations, #colony{task = Task, population = Population} = Colony) ->
+    {_, Work} = measured(Genotype, Task),
+    Own = Work * cambrian_nif:population_median_cost(Population) / cambrian_genotype:cost(Genotype),
+    {#{id => cambrian_genotype:id(Genotype), outcome => failed, work => round(Evaluations * Own)}, same, Colony}.
 
 %% @doc A genotype from elsewhere is measured here, and taken in if it is worth it.
 -spec admit(cambrian_genotype:genotype(), colony()) -> {outcome(), improved | same, colony()}.

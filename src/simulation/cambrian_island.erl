@@ -5,12 +5,12 @@
 %% what is to be evaluated, which takes time.
 -module(cambrian_island).
 
--export([keys/1, start/2, generation/2, evaluate/3, heard/3, asked/4, answered/4, tick/2, wake/1, crash/1, restart/3,
+-export([keys/1, start/2, generation/2, rest/2, takes/2, evaluate/3, heard/3, asked/4, answered/4, tick/2, wake/1, crash/1, restart/3,
          answer/1, add/3, best/1, facts/1, unsound/1, trust/1, colony/1]).
 -export_type([island/0, options/0, effect/0, from/0]).
 
-%% `exchange' are options of {@link cambrian_exchange:new/1}, and the `cost_bound' of a bridge. Its generations take no time, so
-%% that it rests between two of them, unless it `works': then strangers have to be paid for by its own work.
+%% `exchange' are options of {@link cambrian_exchange:new/1}, and the `cost_bound' of a bridge. Where `works' is `false', the
+%% default, its generations take no time, and it rests between two of them: nothing that strangers cost is counted.
 -type options() :: #{realm := binary(), secret := cambrian_identity:secret(), address := binary(), exchange := map(),
                      task := cambrian_task:native(), agents := pos_integer(), seed := non_neg_integer(), trust => map(),
                      works => boolean(), atom() => term()}.
@@ -27,6 +27,8 @@
 
 %% As a bridge's, by default.
 -define(COST_BOUND, 8).
+%% The deadline of an evaluation, in evaluations.
+-define(STALLED, 5).
 %% Twice what is forgiven.
 -define(LIE, 0.02).
 
@@ -63,6 +65,12 @@ generation(Now, #island{options = Options, colony = Colony, exchange = Exchange}
     {Others, Told} = told(Change, Now, Settled),
     {Own ++ Others, Told}.
 
+%% @doc There is no next one: its time is anybody's.
+-spec rest(Now :: integer(), island()) -> {[effect()], island()}.
+rest(Now, #island{options = Options, exchange = Exchange} = Island) ->
+    {Effects, Next} = cambrian_exchange:worked(task(Options), #{work => 0, rests => true, failing => false}, Now, Exchange),
+    settle(Effects, Now, Island#island{exchange = Next}).
+
 told(Change, Now, Island) -> told(Change, #{}, Now, Island).
 
 told(same, _More, _Now, Island) -> {[], Island};
@@ -74,13 +82,29 @@ told(improved, More, Now, #island{options = Options, colony = Colony, exchange =
 %% @doc A genotype that the exchange offered.
 -spec evaluate({cambrian_genotype:genotype(), from()}, Now :: integer(), island()) -> {[effect()], island()}.
 evaluate({Genotype, From}, Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
-    Bound = maps:get(cost_bound, maps:get(exchange, Options), ?COST_BOUND),
-    {Outcome, Change, Next} = cambrian_colony:admit(Genotype, Bound, Colony),
+    {Outcome, Change, Next} = admit(Genotype, Island),
     Counted = count(Outcome, Genotype, From, Island#island{colony = Next}),
     {Effects, Judged} = cambrian_exchange:judged(task(Options), Outcome, Now, Exchange),
     {Own, Settled} = settle(Effects, Now, Counted#island{exchange = Judged}),
     {Others, Told} = told(Change, Now, Settled),
     {Own ++ Others, Told}.
+
+%% One whose evaluation does not end has none, by its deadline.
+admit(Genotype, #island{colony = Colony} = Island) ->
+    case cambrian_liar:is_stalling(Genotype) of
+        true -> cambrian_colony:stall(Genotype, ?STALLED, Colony);
+        false -> cambrian_colony:admit(Genotype, bound(Island), Colony)
+    end.
+
+bound(#island{options = #{exchange := Exchange}}) -> maps:get(cost_bound, Exchange, ?COST_BOUND).
+
+%% @doc How long its evaluation takes here, in evaluations of the population's own.
+-spec takes(cambrian_genotype:genotype(), island()) -> number().
+takes(Genotype, #island{colony = Colony} = Island) ->
+    case cambrian_liar:is_stalling(Genotype) of
+        true -> ?STALLED;
+        false -> cambrian_colony:takes(Genotype, bound(Island), Colony)
+    end.
 
 %% By what was measured here, whatever the exchange makes of it.
 count(#{outcome := Outcome} = Judged, Genotype, From, #island{facts = Facts} = Island) ->

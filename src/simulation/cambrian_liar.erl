@@ -4,7 +4,8 @@
 %% exchange, so that it is taken for one, and tells it lies; what it makes up itself it signs with another key.
 -module(cambrian_liar).
 
--export([start/2, generation/2, evaluate/3, heard/3, asked/4, answered/4, tick/2, wake/1, crash/1, restart/3, keys/1, lies/0, answers/0]).
+-export([start/2, generation/2, evaluate/3, heard/3, asked/4, answered/4, tick/2, wake/1, crash/1, restart/3, keys/1, lies/0, answers/0,
+         is_stalling/1]).
 -export_type([liar/0, options/0, lie/0, answer/0]).
 
 %% `lies' is what it does, drawn anew each time; `answers' how it answers when it is called.
@@ -12,7 +13,8 @@
                      task := cambrian_task:native(), seed := non_neg_integer(), lies => [lie()], answers => [answer()],
                      flood => {How :: pos_integer(), Of :: [lie()]}, atom() => term()}.
 -type lie() :: truth | forged | replayed | truncated | garbage | oversized | inflated | bomb | rubbish | wrong_id | wrong_realm
-             | bad_base | stolen_heartbeat | crowd | flood.
+             | bad_base | stolen_heartbeat | crowd | flood
+             | costly | stalling | fresh | false_address | succession_flood | forged_heartbeats.
 -type answer() :: honest | none | never | garbage | huge | bomb | another | bad_base.
 
 -record(liar, {options :: options(), exchange :: cambrian_exchange:exchange(), rand :: rand:state(),
@@ -20,13 +22,19 @@
 -opaque liar() :: #liar{}.
 
 -define(REMEMBERED, 40).
+%% Idle nodes of a genotype that is true and costs hundreds of times what others do, and of one that costs a few times as much.
+-define(IDLE, [10, 500]).
+%% What the id of a node is, in a genotype that no evaluation of it ever ends.
+-define(STALLING, 16#57a11).
+%% Messages of one burst.
+-define(BURST, 20).
 -define(MEGABYTE, 1_048_576).
 
 %% @doc What it does if nothing else is said. `truth' is what it measured itself, now and then.
 -spec lies() -> [lie()].
 lies() ->
     [truth, forged, replayed, truncated, garbage, oversized, inflated, inflated, inflated, bomb, rubbish, wrong_id, wrong_realm,
-     bad_base, stolen_heartbeat, crowd, flood].
+     bad_base, stolen_heartbeat, crowd, flood, costly, stalling, fresh, false_address, succession_flood, forged_heartbeats].
 
 -spec answers() -> [answer()].
 answers() -> [honest, honest, honest, none, never, garbage, huge, bomb, another, bad_base].
@@ -64,6 +72,17 @@ lie(inflated, Now, Liar) ->
             {Bytes, Next} = sealed(Genotype, undefined, #{}, Now, Drawn),
             {[{publish, Bytes}], Next}
     end;
+%% What it claims is so, and to find that out is expensive.
+lie(costly, Now, Liar) ->
+    {Idle, Drawn} = pick(?IDLE, Liar),
+    {Genotype, Grown} = genotype(Drawn),
+    announced(with_idle(lists:seq(1, Idle), Genotype), measure, Now, Grown);
+lie(stalling, Now, Liar) ->
+    {Genotype, Grown} = genotype(Liar),
+    announced(with_idle([?STALLING], Genotype), claim, Now, Grown);
+lie(Burst, Now, Liar) when Burst =:= fresh; Burst =:= false_address; Burst =:= succession_flood; Burst =:= forged_heartbeats ->
+    {All, Last} = lists:mapfoldl(fun(_, L) -> bytes(Burst, Now, L) end, Liar, lists:seq(1, ?BURST)),
+    {[{publish, Bytes} || Bytes <- All], Last};
 lie(flood, Now, #liar{options = Options} = Liar) ->
     {Count, Lies} = maps:get(flood, Options, {60, [forged, replayed, garbage, rubbish, inflated, crowd]}),
     {Effects, Flooded} = lists:mapfoldl(fun(_, L) ->
@@ -114,6 +133,30 @@ bytes(stolen_heartbeat, Now, #liar{options = #{realm := Realm, secret := Secret,
     {Key, Drawn} = noise(32, Liar),
     Identity = cambrian_identity:from_secret(Secret),
     {cambrian_message:heartbeat(Realm, Address, {Now, 5000}, Identity#{key := Key}), Drawn};
+%% Each under a key that nobody has heard of.
+bytes(fresh, Now, Liar) ->
+    {Secret, Drawn} = noise(32, Liar),
+    {Genotype, Grown} = genotype(Drawn),
+    sealed_by(Secret, Genotype, undefined, #{}, Now, Grown);
+%% Under such a key, too: it is said to be at the address of another, who does not have it.
+bytes(false_address, Now, Liar) ->
+    {Bytes, Sealed} = bytes(fresh, Now, Liar),
+    {Address, Next} = uniform(12, Sealed),
+    {ok, Envelope, _} = cambrian_envelope:read(Bytes),
+    {cambrian_message:announcement(news, cambrian_envelope:record(Envelope), integer_to_binary(Address)), Next};
+%% Half of them are of one key, that names ever other successors.
+bytes(succession_flood, Now, #liar{options = Options} = Liar) ->
+    {Fresh, Drawn} = noise(32, Liar),
+    {Heir, Next} = noise(32, Drawn),
+    {Which, Last} = uniform(2, Next),
+    Old = case Which of 1 -> Fresh; 2 -> crypto:hash(sha256, other_secret(Options)) end,
+    {cambrian_nif:identity_succession(Old, Heir, Now), Last};
+%% In the name of keys that there may be, with signatures that are none.
+bytes(forged_heartbeats, Now, #liar{options = #{realm := Realm, secret := Secret}} = Liar) ->
+    {Key, Drawn} = noise(32, Liar),
+    {Address, Next} = uniform(12, Drawn),
+    Forged = (cambrian_identity:from_secret(Secret))#{key := Key},
+    {cambrian_message:heartbeat(Realm, integer_to_binary(Address), {Now, 5000}, Forged), Next};
 %% Somebody who was never there, at another's address.
 bytes(crowd, Now, #liar{options = #{realm := Realm}} = Liar) ->
     {Secret, Drawn} = noise(32, Liar),
@@ -123,14 +166,39 @@ bytes(crowd, Now, #liar{options = #{realm := Realm}} = Liar) ->
 seen(#liar{seen = []} = Liar) -> noise(100, Liar);
 seen(#liar{seen = Seen} = Liar) -> pick(Seen, Liar).
 
+%% It can be had here.
+announced(Genotype, How, Now, #liar{options = #{task := Task} = Options, exchange = Exchange, claimed = Claimed} = Liar) ->
+    Fitness = case How of measure -> cambrian_colony:measure(Genotype, Task); claim -> Claimed end,
+    Claims = #{fitness => Fitness, generation => 7, parents => [], operators => [crossover]},
+    {_, Effects, Next} = cambrian_exchange:publish(task(Options), Genotype, Claims, Now, Exchange),
+    settle(Effects, Now, Liar#liar{exchange = Next}).
+
+with_idle(Ids, Genotype) ->
+    #{nodes := Nodes, connections := Connections} = Genes = cambrian_genotype:to_map(Genotype),
+    #{id := Output} = lists:last(Nodes),
+    Idle = [#{kind => hidden, id => 1_000_000 + Id, layer => 1 bsl 62, activation => tanh, dynamics => ltc, time_constant => 1.0}
+            || Id <- Ids],
+    Links = [#{from => Id, to => Output, weight => 0.0, enabled => true} || #{id := Id} <- Idle],
+    {ok, Bloated} = cambrian_genotype:from_map(Genes#{nodes := Nodes ++ Idle, connections := Connections ++ Links}),
+    Bloated.
+
+%% @doc Whether an evaluation of it ends, in a task where those of a liar's may not.
+-spec is_stalling(cambrian_genotype:genotype()) -> boolean().
+is_stalling(Genotype) ->
+    #{nodes := Nodes} = cambrian_genotype:to_map(Genotype),
+    lists:any(fun(#{id := Id}) -> Id =:= 1_000_000 + ?STALLING end, Nodes).
+
 %% An envelope that is signed as it should be.
 sealed(Genotype, Base, Changes, Now, #liar{options = Options} = Liar) ->
+    sealed_by(other_secret(Options), Genotype, Base, Changes, Now, Liar).
+
+sealed_by(Secret, Genotype, Base, Changes, Now, #liar{options = Options} = Liar) ->
     #{realm := Realm} = Options,
     #liar{sequence = Last} = Liar,
     Sequence = max(Last + 1, Now * 1000),
     Claims = maps:merge(#{realm => Realm, task => task(Options), fitness => Liar#liar.claimed, generation => 7,
                           sequence => Sequence, time => Now}, Changes),
-    {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, Base, other_secret(Options)),
+    {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, Base, Secret),
     {Bytes, Liar#liar{sequence = Sequence}}.
 
 other_secret(#{secret := Secret}) -> crypto:hash(sha256, Secret).

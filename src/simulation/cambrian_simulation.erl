@@ -31,13 +31,17 @@
 -type flaw() :: {crashed, cambrian_world:index(), term(), term()} | {unsound, cambrian_world:index(), [term()]}
               | {not_banned, By :: cambrian_world:index(), Liar :: cambrian_world:index(), Lies :: pos_integer()}
               | {banned_honest, By :: cambrian_world:index(), cambrian_world:index()}
+              | {slowed, cambrian_world:index(), Generations :: non_neg_integer(), OfThese :: float()}
               | {apart, [{cambrian_world:index(), none | {float(), cambrian_genotype:id()}}]}
               | {lost, Best :: float(), Left :: none | float()}.
 %% What must not be.
 
 %% More than a handful of lies.
 -define(HANDFUL, 8).
+-define(AGENTS, 20).
 -define(LOOK_MS, 10_000).
+%% The share of its generations that is left to each honest node, whatever liars send.
+-define(PACE, 0.85).
 
 %% @doc A mesh of so many nodes, for as long as is said.
 %%
@@ -114,8 +118,9 @@ plan(Seed) ->
     {Cuts, R5} = power_cuts(Nodes, Noisy, R4),
     {Generation, R6} = between(2_000, 8_000, R5),
     {Liar, _} = character(R6),
-    #{seed => Seed, nodes => Nodes, liars => 0.2, agents => 20, task => 'xor', loss => 0.3, duplication => 0.05,
-      latency => {1, Slow}, generation_ms => Generation, lie_ms => 2000, liar => Liar, duration_ms => Noisy, faults => Partitions ++ Cuts}.
+    #{seed => Seed, nodes => Nodes, liars => 0.2, task => 'xor', agents => ?AGENTS, generation_ms => Generation,
+      evaluation_ms => Generation div ?AGENTS, island => fun(_) -> #{works => true} end, latency => {1, Slow}, loss => 0.3,
+      duplication => 0.05, lie_ms => 2000, liar => Liar, duration_ms => Noisy, faults => Partitions ++ Cuts}.
 
 %% Half of the meshes have liars who know but three lies.
 character(Rand) ->
@@ -220,10 +225,20 @@ told_id(Other) -> Other.
 
 suffer(#{seed := Seed, duration_ms := Noisy} = Plan) ->
     World = until(quiet, cambrian_world:alarm(quiet, Noisy, prepare(Plan))),
-    case rest(patience(), cambrian_world:stop_breeding(World)) of
+    case slowed(Plan, World) ++ rest(patience(), cambrian_world:stop_breeding(World)) of
         [] -> ok;
         Flaws -> {flawed, Seed, Flaws}
     end.
+
+%% Those with fewer generations than they would have had without newcomers from liars, by more than is let. One is under way in
+%% each life that ended.
+slowed(#{generation_ms := Generation}, World) ->
+    Honest = [Key || {_, Key} <- keys(cambrian_world:honest(World), World)],
+    [{slowed, Index, Generations, Possible}
+     || Index <- cambrian_world:honest(World),
+        #{generations := Generations, lives := Lives, up_ms := Up, measured_ms := Measured} <- [cambrian_world:pace(Index, World)],
+        Possible <- [(Up - lists:sum(maps:values(maps:with(Honest, Measured)))) / Generation],
+        Generations + Lives < ?PACE * Possible].
 
 %% So many looks at a mesh that is to agree.
 patience() -> 180.

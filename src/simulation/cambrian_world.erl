@@ -6,17 +6,18 @@
 -module(cambrian_world).
 
 -export([new/1, run/1, alarm/3, fault/2, stop_breeding/1, watch/2, watched/1, act/3,
-         beginning/0, now/1, honest/1, liars/1, value/2, keys/2, best/2, is_up/2, failures/1, floor/1, uploads/1, traffic/1,
+         beginning/0, now/1, honest/1, liars/1, value/2, keys/2, best/2, is_up/2, pace/2, failures/1, floor/1, uploads/1, traffic/1,
          events/1]).
--export_type([world/0, options/0, fault/0, failure/0, index/0]).
+-export_type([world/0, options/0, fault/0, failure/0, index/0, pace/0]).
 
 -type index() :: pos_integer().
 %% The first nodes are the liars. `generation_ms' and `lie_ms' are between two of each; `evaluation_ms' is how long a
-%% newcomer takes to be measured, one after the other, and `patience_ms' how long an answer is waited for. `island'
-%% gives options of one node.
+%% newcomer like the population's own takes to be measured. A node has one core: newcomers are measured one after the other, and the next generation comes so much later. `patience_ms' is how long an answer is waited
+%% for. `island' gives options of one node.
 -type options() :: #{seed := integer(), nodes := pos_integer(), liars => non_neg_integer(), task => cambrian_task:native(),
                      agents => pos_integer(), params => map(), generation_ms => pos_integer(), lie_ms => pos_integer(),
-                     evaluation_ms => non_neg_integer(), patience_ms => pos_integer(), exchange => map(), trust => map(),
+                     evaluation_ms => non_neg_integer(), patience_ms => pos_integer(),
+                     exchange => map(), trust => map(),
                      latency => cambrian_ether:latency(), loss => float(), duplication => float(), liar => map(),
                      island => fun((index()) -> map()), trace => fun((integer(), index(), term()) -> term())}.
 -type fault() :: {split, [[index()]]} | heal | {crash, [index()]} | {restart, [index()]}
@@ -24,10 +25,18 @@
 %% What an honest node died of, when it was told what.
 -type failure() :: {crashed, index(), What :: term(), {Class :: atom(), Reason :: term(), Stack :: list()}}.
 
+%% What became of a node's time: its generations, how long it was up, and how many of these ms it measured newcomers of which key.
+-type pace() :: #{generations := non_neg_integer(), lives := pos_integer(), up_ms := non_neg_integer(),
+                  measured_ms := #{cambrian_identity:key() => non_neg_integer()}}.
+
 -record(node, {module :: cambrian_island | cambrian_liar, options :: map(),
                %% of a node that is down: what it kept
                value = none :: term(), up = true :: boolean(), life = 1 :: pos_integer(),
                wake = infinity :: integer() | infinity, busy_until = 0 :: integer(),
+               generations = 0 :: non_neg_integer(), up_since :: integer(), up_ms = 0 :: non_neg_integer(),
+               %% of measuring newcomers, by which the next generation comes later
+               owed_ms = 0 :: non_neg_integer(),
+               measured_ms = #{} :: #{cambrian_identity:key() => non_neg_integer()},
                pending = #{} :: #{term() => waiting}, uploaded = 0 :: non_neg_integer(),
                best = none :: none | {float(), cambrian_genotype:id()}}).
 
@@ -58,7 +67,7 @@ address(Index) -> integer_to_binary(Index).
 
 begin_node(Index, #world{options = #{liars := Liars}} = World) ->
     Module = if Index =< Liars -> cambrian_liar; true -> cambrian_island end,
-    Node = #node{module = Module, options = node_options(Module, Index, World)},
+    Node = #node{module = Module, options = node_options(Module, Index, World), up_since = World#world.now},
     live(Index, fun(#node{options = Options}) -> Module:start(Options, World#world.now) end, put_node(Index, Node, World)).
 
 node_options(Module, Index, #world{options = #{seed := Seed, island := Own, liar := Liar} = Options}) ->
@@ -118,8 +127,14 @@ timer({wake, At}, To, #world{nodes = Nodes} = World) ->
         #{To := #node{wake = At} = Node} -> step(To, tick, put_node(To, Node#node{wake = infinity}, World));
         _ -> World
     end;
-timer(generation, _To, #world{breeding = false} = World) -> World;
-timer(generation, To, World) -> step(To, generation, breed_later(To, World));
+timer(generation, To, #world{breeding = false} = World) -> step(To, rest, World);
+timer(generation, To, World) ->
+    case node(To, World) of
+        #node{owed_ms = Owed, life = Life} = Node when Owed > 0 ->
+            later(To, {generation, Life}, Owed, put_node(To, Node#node{owed_ms = 0}, World));
+        #node{generations = Generations} = Node ->
+            step(To, generation, breed_later(To, put_node(To, Node#node{generations = Generations + 1}, World)))
+    end;
 timer(lie, To, World) -> step(To, generation, breed_later(To, World));
 timer({evaluate, Genotype, From}, To, World) -> step(To, {evaluate, {Genotype, From}}, World).
 
@@ -164,6 +179,7 @@ told(Module, {heard, Bytes}, Now, Value) -> Module:heard(Bytes, Now, Value);
 told(Module, {answered, Ref, Result}, Now, Value) -> Module:answered(Ref, Result, Now, Value);
 told(Module, {evaluate, Work}, Now, Value) -> Module:evaluate(Work, Now, Value);
 told(Module, generation, Now, Value) -> Module:generation(Now, Value);
+told(cambrian_island, rest, Now, Value) -> cambrian_island:rest(Now, Value);
 told(Module, tick, Now, Value) -> Module:tick(Now, Value).
 
 %% A node's first word in this life.
@@ -249,14 +265,28 @@ effect({fetch, Ref, Content}, Index, #world{contents = Contents} = World) ->
     end;
 effect({send, Blob}, Index, #world{contents = Contents} = World) ->
     World#world{contents = Contents#{crypto:hash(sha256, Blob) => {Index, Blob}}};
-effect({evaluate, Genotype, From}, Index, #world{options = #{evaluation_ms := Ms}} = World) ->
-    #node{life = Life, busy_until = Busy} = Node = node(Index, World),
+effect({evaluate, Genotype, From}, Index, World) ->
+    #node{life = Life, busy_until = Busy, owed_ms = Owed} = Node = node(Index, World),
+    Ms = duration(Genotype, Node, World),
     Done = max(Busy, World#world.now) + Ms,
-    later(Index, {{evaluate, Genotype, From}, Life}, Done - World#world.now, put_node(Index, Node#node{busy_until = Done}, World));
+    Spent = spent(Ms, From, Node#node{busy_until = Done, owed_ms = Owed + Ms}),
+    later(Index, {{evaluate, Genotype, From}, Life}, Done - World#world.now, put_node(Index, Spent, World));
 effect({event, Name, Details}, Index, #world{events = Events, now = Now, options = #{trace := Trace}} = World) ->
     _ = Trace(Now, Index, {event, Name, Details}),
     World#world{events = maps:update_with(Name, fun(N) -> N + 1 end, 1, Events)};
 effect({lineage, _, _}, _Index, World) -> World.
+
+%% A liar measures nothing.
+duration(Genotype, Node, #world{options = #{evaluation_ms := Ms}}) ->
+    case Node of
+        #node{module = cambrian_island, value = Island} -> round(Ms * cambrian_island:takes(Genotype, Island));
+        #node{module = cambrian_liar} -> Ms
+    end.
+
+%% Whose newcomer it is: of whoever bred it, which the one that sent it may not be.
+spent(Ms, #{breeder := Key}, #node{measured_ms = Measured} = Node) ->
+    Node#node{measured_ms = maps:update_with(Key, fun(Before) -> Before + Ms end, Ms, Measured)};
+spent(_Ms, _From, Node) -> Node.
 
 call(Index, To, Kind, Ref, What, Bytes, World) ->
     #node{life = Life} = node(Index, World),
@@ -282,8 +312,9 @@ fault({add, Index, Genotype}, #world{now = Now} = World) ->
 
 crash(Index, #world{ether = Ether} = World) ->
     case node(Index, World) of
-        #node{up = true, module = Module, value = Value} = Node ->
-            Kept = Node#node{up = false, value = Module:crash(Value), wake = infinity, pending = #{}, busy_until = 0},
+        #node{up = true, module = Module, value = Value, up_ms = Ms, up_since = Since} = Node ->
+            Kept = Node#node{up = false, up_ms = Ms + World#world.now - Since, value = Module:crash(Value), wake = infinity,
+                             pending = #{}, busy_until = 0, owed_ms = 0},
             Down = put_node(Index, Kept, World#world{ether = cambrian_ether:crash(Index, Ether)}),
             Down#world{floor = left(Down)};
         _ -> World
@@ -302,7 +333,7 @@ known(#node{up = false, value = #{champion := Champion}}) -> Champion.
 restart(Index, #world{ether = Ether, now = Now} = World) ->
     case node(Index, World) of
         #node{up = false, module = Module, value = Kept, life = Life} = Node ->
-            Up = put_node(Index, Node#node{up = true, life = Life + 1, best = none},
+            Up = put_node(Index, Node#node{up = true, up_since = Now, life = Life + 1, best = none},
                           World#world{ether = cambrian_ether:restart(Index, Ether)}),
             live(Index, fun(#node{options = Options}) -> Module:restart(Kept, Options, Now) end, Up);
         _ -> World
@@ -358,6 +389,11 @@ best(Index, World) -> known(node(Index, World)).
 
 -spec is_up(index(), world()) -> boolean().
 is_up(Index, World) -> (node(Index, World))#node.up.
+
+-spec pace(index(), world()) -> pace().
+pace(Index, #world{now = Now} = World) ->
+    #node{generations = Generations, life = Lives, up = Up, up_ms = Ms, up_since = Since, measured_ms = Measured} = node(Index, World),
+    #{generations => Generations, lives => Lives, up_ms => Ms + case Up of true -> Now - Since; false -> 0 end, measured_ms => Measured}.
 
 -spec failures(world()) -> [failure()].
 failures(#world{failures = Failures}) -> Failures.
