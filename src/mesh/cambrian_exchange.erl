@@ -537,9 +537,8 @@ heard_succession(Certificate, Now, X) ->
         {{error, Reason}, Next} -> rejected(Reason, Next)
     end.
 
-followed(Certificate, Now, #exchange{trust = Trust} = X) ->
-    {Answer, Next} = cambrian_admission:succession(Certificate, option(once, X), admission(Now, X), Trust),
-    {Answer, X#exchange{trust = Next}}.
+followed(Certificate, Now, X) ->
+    cambrian_admission:succession(Certificate, option(once, X), fun(Request, Y) -> ask(Request, Now, Y) end, X).
 
 %% Where the old key lived lives its heir.
 moved(Old, New, #exchange{members = Members, addresses = Addresses} = X) ->
@@ -564,9 +563,8 @@ amend(Charter, Now, X) ->
         {Error, Next} -> answer(Error, Next)
     end.
 
-amended(Charter, Now, #exchange{trust = Trust} = X) ->
-    {Answer, Next} = cambrian_admission:charter(Charter, option(once, X), admission(Now, X), Trust),
-    {Answer, X#exchange{trust = Next}}.
+amended(Charter, Now, X) ->
+    cambrian_admission:charter(Charter, option(once, X), fun(Request, Y) -> ask(Request, Now, Y) end, X).
 
 %% Who tells older ones is told the newer soon, and so are others of what was news here.
 heard_charters(Charters, Now, X) ->

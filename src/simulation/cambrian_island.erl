@@ -81,7 +81,7 @@ told(improved, More, Now, #island{options = Options, colony = Colony, exchange =
 
 %% @doc A genotype that the exchange offered.
 -spec evaluate({cambrian_genotype:genotype(), from()}, Now :: integer(), island()) -> {[effect()], island()}.
-evaluate({Genotype, From}, Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
+evaluate({Genotype, From}, Now, #island{options = Options, exchange = Exchange} = Island) ->
     {Outcome, Change, Next} = admit(Genotype, Island),
     Counted = count(Outcome, Genotype, From, Island#island{colony = Next}),
     {Effects, Judged} = cambrian_exchange:judged(task(Options), Outcome, Now, Exchange),

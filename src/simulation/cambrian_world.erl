@@ -12,8 +12,9 @@
 
 -type index() :: pos_integer().
 %% The first nodes are the liars. `generation_ms' and `lie_ms' are between two of each; `evaluation_ms' is how long a
-%% newcomer like the population's own takes to be measured. A node has one core: newcomers are measured one after the other, and the next generation comes so much later. `patience_ms' is how long an answer is waited
-%% for. `island' gives options of one node.
+%% newcomer like the population's own takes to be measured. A node has one core: newcomers are measured one after the other, and
+%% the next generation comes so much later. `patience_ms' is how long an answer is waited for. `island' gives options of one
+%% node.
 -type options() :: #{seed := integer(), nodes := pos_integer(), liars => non_neg_integer(), task => cambrian_task:native(),
                      agents => pos_integer(), params => map(), generation_ms => pos_integer(), lie_ms => pos_integer(),
                      evaluation_ms => non_neg_integer(), patience_ms => pos_integer(),
