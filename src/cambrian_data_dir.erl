@@ -16,7 +16,7 @@
 
 -define(MAX_HOLDER, 200).
 -define(BEGINS, <<"process ">>).
--define(OURS, ["realms", "populations"]).
+-define(OURS, ["realms", "populations", "lineage", "audit"]).
 
 %% @doc A path below it, if there is one. The first time the directory is made, and locked for this VM.
 -spec path([file:name_all()]) -> {ok, cambrian_file:path()} | none | {error, error()}.

@@ -258,7 +258,7 @@ what_is_banned_is_held_no_more_test() ->
     ?assertMatch({whole, _, _}, given(G, OfId)).
 
 given(Genotype, #world{now = Now, nodes = #{<<"b">> := X}}) ->
-    {_, Answer, _} = cambrian_exchange:asked(cambrian_message:request(id(Genotype), []), Now, X),
+    {_, Answer, _} = cambrian_island:answer(cambrian_exchange:asked(cambrian_message:request(id(Genotype), []), <<"a">>, Now, X)),
     {ok, Read} = cambrian_message:read_answer(Answer),
     Read.
 
@@ -949,7 +949,7 @@ who_rotates_follows_itself_test() ->
     World = owned([<<1>>, <<"b">>]),
     #world{now = Now, nodes = #{<<1>> := X} = Nodes} = World,
     {ok, #{key := New} = Next} = cambrian_identity:rotate(identity(<<1>>)),
-    {Effects, Renamed} = cambrian_exchange:renamed(Next, Now, X),
+    {Effects, Renamed} = cambrian_exchange:renamed(Next, undefined, Now, X),
     Told = do_all(<<1>>, Effects, World#world{nodes = Nodes#{<<1>> := Renamed}}),
     [?assertEqual(#{owners => [New], threshold => 1}, maps:get(owners, cambrian_realm:report(cambrian_exchange:trust(Node))))
      || Node <- maps:values(Told#world.nodes)].

@@ -371,7 +371,9 @@ a_stamp_costs_work_test() ->
      || {Bytes, Bits, Name, N} <- [{Stamp, 24, <<"r">>, 1}, {Stamp, 10, <<"s">>, 1}, {Stamp, 10, <<"r">>, 2}, {<<>>, 1, <<"r">>, 1},
                                    {undefined, 1, <<"r">>, 1}, {<<0, Stamp/binary>>, 1, <<"r">>, 1}]].
 
-invitation(By, To) -> #{realm => maps:get(realm, claims(1, 1)), by => key(By), key => key(To), until => ?NOW + ?MINUTE}.
+invitation(By, To) ->
+    #{realm => maps:get(realm, claims(1, 1)), by => [key(By)], key => key(To), issued => ?NOW, until => ?NOW + ?MINUTE,
+      id => crypto:hash(sha256, <<By, To>>)}.
 
 %% One of the hosts invites 2, who has to earn its place before it can invite 3.
 who_has_earned_a_place_may_invite_test() ->
@@ -391,7 +393,7 @@ who_has_earned_a_place_may_invite_test() ->
     {ok, Banned} = cambrian_realm:ban({key, key(2)}, <<>>, ?NOW, Both),
     ?assertEqual([not_permitted, not_permitted], [refusal(claims(3, 2), ?NOW, R) || R <- [Lied, Banned]]),
     Late = ?NOW + 2 * ?MINUTE,
-    ?assertEqual(not_permitted, refusal(claims(3, 2, Late), Late, Both)),
+    ?assertEqual(grant_expired, refusal(claims(3, 2, Late), Late, Both)),
     ?assertEqual({read_grant, <<"invitation">>}, cambrian_realm:admit((claims(4, 1))#{grant => <<"invitation">>}, ?NOW, Realm)).
 
 all_of_it_is_bounded_test() ->

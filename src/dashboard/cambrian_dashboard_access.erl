@@ -86,12 +86,12 @@ init(#{port := Port, address := Address, hosts := Hosts} = Options) ->
                 audit = audit()}}.
 
 audit() ->
-    case cambrian_audit:open(cambrian_data_dir:path([<<"audit">>, <<"dashboard">>])) of
-        {ok, Audit} -> Audit;
+    case cambrian_data_dir:path([<<"audit">>, <<"dashboard">>]) of
+        {ok, Dir} -> cambrian_audit:open(Dir);
+        none -> cambrian_audit:open(none);
         {error, Reason} ->
             logger:error("cambrian: no audit of the dashboard: ~0tp", [Reason]),
-            {ok, None} = cambrian_audit:open(none),
-            None
+            cambrian_audit:open(none)
     end.
 
 handle_call(url, _From, #state{port = Port, address = Address, scheme = Scheme, token = Token} = State) ->
@@ -255,7 +255,7 @@ address({Block, 64}) -> list_to_binary([inet:ntoa(Block), "/64"]);
 address(Address) -> list_to_binary(inet:ntoa(Address)).
 
 line(What, Details, #state{audit = Audit} = State) ->
-    State#state{audit = cambrian_audit:note(erlang:system_time(millisecond), What, Details, Audit)}.
+    State#state{audit = cambrian_audit:decided(erlang:system_time(millisecond), What, Details, Audit)}.
 
 %% A stranger who sends without end adds a line a minute: it cannot push out what owners did.
 count(Why, #{peer := Peer}, #state{refused = Refused} = State) when map_size(Refused) =:= 0 ->

@@ -49,7 +49,10 @@ exchange(#{realm := Realm, secret := Secret, address := Address, seed := Seed, e
                                                        trust => {fun cambrian_realm:ask/3, Trust},
                                                        once => fun cambrian_memo:once/2}),
     {More, Joined} = cambrian_exchange:join(task(Options), Now, Exchange),
-    {Effects ++ More, Joined}.
+    {_, Working} = cambrian_exchange:worked(task(Options), #{work => 0, rests => not works(Options), failing => false}, Now, Joined),
+    {Effects ++ More, Working}.
+
+works(Options) -> maps:get(works, Options, false).
 
 task(#{task := {Name, _}}) -> atom_to_binary(Name);
 task(#{task := Name}) -> atom_to_binary(Name).
@@ -59,7 +62,7 @@ task(#{task := Name}) -> atom_to_binary(Name).
 generation(Now, #island{options = Options, colony = Colony, exchange = Exchange} = Island) ->
     {Change, Next} = cambrian_colony:generation(Colony),
     Work = case cambrian_colony:is_resting(Colony) of true -> 0; false -> cambrian_colony:work(Next) end,
-    Rests = cambrian_colony:is_resting(Next) orelse not maps:get(works, Options, false),
+    Rests = cambrian_colony:is_resting(Next) orelse not works(Options),
     {Effects, Accounted} = cambrian_exchange:worked(task(Options), #{work => Work, rests => Rests, failing => false}, Now, Exchange),
     {Own, Settled} = settle(Effects, Now, Island#island{colony = Next, exchange = Accounted}),
     {Others, Told} = told(Change, Now, Settled),
