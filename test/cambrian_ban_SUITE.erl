@@ -104,11 +104,11 @@ it_is_in_the_audit(Config) ->
     Told = receive {cambrian_trust, ?REALM, {purged, #{population := p, leaving := Leaving}}} -> ok end,
     ?assertEqual(ok, Told),
     ok = application:stop(cambrian),
-    Files = filelib:wildcard(filename:join([proplists:get_value(dir, Config), "realms", "*", "audit.*"])),
-    Lines = lists:append([string:split(Bytes, "\n", all) || File <- Files, {ok, Bytes} <- [file:read_file(File)]]),
-    ?assertMatch([_], [Line || Line <- Lines, string:find(Line, <<" purged ">>) =/= nomatch,
-                               string:find(Line, ["leaving=", integer_to_list(Leaving)]) =/= nomatch,
-                               string:find(Line, <<"population=p">>) =/= nomatch]),
+    [Dir] = filelib:wildcard(filename:join([proplists:get_value(dir, Config), "realms", "*"])),
+    {ok, Decisions, []} = cambrian_audit:read(Dir, decisions),
+    Number = integer_to_binary(Leaving),
+    ?assertMatch([#{<<"leaving">> := Number, <<"population">> := <<"p">>}],
+                 [Details || #{what := <<"purged">>, details := Details} <- Decisions]),
     {ok, _} = application:ensure_all_started(cambrian).
 
 a_ban_while_the_bridge_was_away(_Config) ->
@@ -228,9 +228,9 @@ an_own_champion_of_its_genes(_Config) ->
 %% Who told of bans is another process now; what was banned while nobody could tell is told as well.
 a_ban_after_trust_has_crashed(_Config) ->
     _ = infected(#{}),
-    Before = whereis(cambrian_trust),
+    {ok, Before} = cambrian_realms:find(?REALM),
     exit(Before, kill),
-    cambrian_wait:until(fun() -> not lists:member(whereis(cambrian_trust), [Before, undefined]) end),
+    cambrian_wait:until(fun() -> case cambrian_realms:find(?REALM) of {ok, Before} -> false; {ok, _} -> true; _ -> false end end),
     ok = cambrian_trust:ban(?REALM, {key, key(?THIEF)}),
     ?assertMatch(#{leaving := Leaving} when Leaving > 0, purged()),
     ?assertEqual([], carriers()).

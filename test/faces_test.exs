@@ -179,6 +179,7 @@ defmodule Cambrian.FacesTest do
     @internal [
       :efbig,
       :no_fitness,
+      :no_shell,
       :panicked,
       :not_a_file,
       :address,
