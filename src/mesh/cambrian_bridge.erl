@@ -72,10 +72,10 @@
 -type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
 %% What happened to a genotype here, the first step first; `time' in ms since 1970. The steps are `announced', `asked',
 %% `not_delivered', `received', `not_a_source' (the topology takes nothing of its origin), `dropped' (too many waited), `offered'
-%% (to a population), `busy', `banned' (as it waited or was held here), `judged' (with `task', `outcome', its breeder's `generation', the fitness `claimed', the
-%% `fitness' that was measured and the `work' of that, or, where it was `too_costly', its `cost', the `median' of the
-%% population's own and the `bound'), `published', and `refused' with the `reason' and what {@link cambrian_trust:refusals/1} knows
-%% of it. One with an `origin' has its `name', too.
+%% (to a population), `busy', `banned' (as it waited or was held here), `judged' (with `task', `outcome', its breeder's
+%% `generation', the fitness `claimed', the `fitness' that was measured and the `work' of that, or, where it was `too_costly', its
+%% `cost', the `median' of the population's own and the `bound'), `published', and `refused' with the `reason' and what {@link
+%% cambrian_trust:refusals/1} knows of it. One with an `origin' has its `name', too.
 
 -type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(), origin := cambrian_identity:key(),
                        name := binary(), task := binary(), generation := non_neg_integer(), claimed := float(), fitness => float(),
