@@ -826,6 +826,22 @@ one_of_an_account_at_a_time_test() ->
     {Rest, _} = cambrian_exchange:worked(?TASK, #{work => 0, rests => true, failing => false}, ?T0, Z),
     ?assertMatch([_, _, _, _], offers(Rest)).
 
+%% Both have the one account of those who earned nothing: who says that it is there has every other turn of it.
+a_node_has_a_turn_beside_any_number_of_senders_test() ->
+    Beat = hears(heartbeat_of(<<"node">>, ?T0), ?T0),
+    %% within what is looked at of strangers in a second
+    Sends = [hears(envelope(<<N:16>>, 1, genotype(2, N), 1.0, ?T0), ?T0) || N <- lists:seq(1, 80)],
+    Genotype = genotype(2, 1000),
+    Told = hears(envelope(<<"node">>, 1, Genotype, 1.0, ?T0), ?T0),
+    {_, Working} = worked(0, alone(#{})),
+    {Effects, X} = all_of([Beat | Sends] ++ [Told], Working),
+    [First] = offers(Effects),
+    Judged = fun(Id, Y) -> cambrian_exchange:judged(?TASK, #{id => Id, outcome => not_better, fitness => 1.0, work => 0}, ?T0, Y) end,
+    {Then, Y} = Judged(First, X),
+    [Second] = offers(Then),
+    {Last, _} = Judged(Second, Y),
+    ?assert(lists:member(id(Genotype), [Second | offers(Last)])).
+
 %% What a population that crashed had is not waited for: nobody's account is held by it for ever.
 a_population_that_is_back_is_offered_others_test() ->
     Come = [hears(envelope(<<N>>, 1, genotype(2, N), 1.0, ?T0), ?T0) || N <- [1, 2]],

@@ -971,7 +971,8 @@ item(Genotype, #{genotype := Id, origin := Origin, fitness := Claimed, generatio
 quarantined(#{id := Id}, #task{offered = Offered}, _Now, X) when is_map_key(Id, Offered) -> X;
 quarantined(#{genotype := Genotype, claims := #{origin := Origin}} = Item, #task{quarantine = Quarantine} = Task, Now, X) ->
     {Account, Asked} = account(Origin, Now, X),
-    {Dropped, Waiting} = cambrian_quarantine:in(Origin, Account, Item#{account => Account}, weight(Genotype), Quarantine),
+    Line = line(Account, Origin, Asked),
+    {Dropped, Waiting} = cambrian_quarantine:in(Origin, Line, Item#{account => Account, line => Line}, weight(Genotype), Quarantine),
     Noted = lists:foldl(fun(#{id := Gone}, Y) -> note(Gone, dropped, #{}, Now, Y) end, Asked, Dropped),
     put_task(Task#task{quarantine = Waiting}, Noted).
 
@@ -981,6 +982,18 @@ account(Origin, Now, X) ->
         {true, Next} -> {Origin, Next};
         {false, Next} -> {fresh, Next}
     end.
+
+%% Of those that share an account, nodes that say that they are there take turns with all that only sent something: of these
+%% there may be any number, and each of them once.
+line(fresh, Origin, #exchange{members = Members}) ->
+    case cambrian_members:address(Origin, Members) of
+        {ok, _} -> {fresh, node};
+        none -> {fresh, sender}
+    end;
+line(Account, _Origin, _X) -> Account.
+
+payer({fresh, _}) -> fresh;
+payer(Account) -> Account.
 
 weight(Genotype) ->
     #{nodes := Nodes, connections := Connections} = cambrian_genotype:info(Genotype),
@@ -1008,7 +1021,7 @@ may_run(#task{offered = Offered, budget = Budget}) ->
                true -> [];
                false -> [Account || #{account := Account} <- maps:values(Offered)]
            end,
-    fun(Account) -> cambrian_budget:may_run(Account, Budget) andalso not lists:member(Account, Busy) end.
+    fun(Line) -> cambrian_budget:may_run(payer(Line), Budget) andalso not lists:member(payer(Line), Busy) end.
 
 offer(#{id := Id, genotype := Genotype, from := From, account := Account} = Item, #task{name = Name, offered = Offered} = Task, Now, X) ->
     Noted = note(Id, offered, #{task => Name}, Now, X),
@@ -1031,18 +1044,18 @@ worked(Name, #{work := Work, rests := Rests, failing := Failing}, Now, #exchange
           {[effect()], exchange()}.
 judged(Name, #{id := Id} = Verdict, Now, #exchange{tasks = Tasks} = X) ->
     case Tasks of
-        #{Name := #task{offered = #{Id := #{account := Account} = Item} = Offered} = Task} ->
-            Next = put_task(charged(Account, Verdict, Task#task{offered = maps:remove(Id, Offered)}), X),
+        #{Name := #task{offered = #{Id := #{line := Line} = Item} = Offered} = Task} ->
+            Next = put_task(charged(Line, Verdict, Task#task{offered = maps:remove(Id, Offered)}), X),
             done(offer_more(Now, judge(Verdict, Item, Name, Now, Next)));
         #{Name := Task} -> done(put_task(charged(maps:get(account, Verdict, none), Verdict, Task), X));
         _ -> done(X)
     end.
 
 %% By what it truly cost, whatever came of it.
-charged(Account, #{work := Work}, #task{budget = Budget, quarantine = Quarantine} = Task) when Account =/= none ->
-    Task#task{budget = cambrian_budget:charge(Account, Work, Budget),
-              quarantine = cambrian_quarantine:charge(Account, Work div ?TURN, Quarantine)};
-charged(_Account, _Verdict, Task) -> Task.
+charged(Line, #{work := Work}, #task{budget = Budget, quarantine = Quarantine} = Task) when Line =/= none ->
+    Task#task{budget = cambrian_budget:charge(payer(Line), Work, Budget),
+              quarantine = cambrian_quarantine:charge(Line, Work div ?TURN, Quarantine)};
+charged(_Line, _Verdict, Task) -> Task.
 
 judge(#{outcome := busy}, #{id := Id}, _Name, Now, X) -> note(Id, busy, #{}, Now, X);
 judge(#{outcome := too_costly} = Verdict, #{id := Id, claims := Claims}, Name, Now, #exchange{known = Known} = X) ->
