@@ -68,16 +68,18 @@
                    members :: cambrian_members:members(), addresses :: cambrian_addresses:addresses(),
                    %% how much of what comes is worked on
                    meter :: cambrian_meter:meter(), callers :: cambrian_meter:meter(),
-                   heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
+                   heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(), retells = 0 :: non_neg_integer(),
                    %% when to tell the charters of the realm, if it has any
                    charters = none :: none | cambrian_trickle:trickle(), charters_rand :: rand:state(),
                    %% the time in the last heartbeat
                    stamp = 0 :: integer(),
                    %% that were alive when it was counted last, with this one
-                   nodes = 1 :: pos_integer(),
+                   nodes = 1 :: pos_integer(), counted_at = 0 :: integer(),
                    held = cambrian_recent:new(32, 2_000_000) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
                    known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, verdict()),
                    wants = cambrian_wants:new() :: cambrian_wants:wants(),
+                   %% of whom newcomers are taken, in this second
+                   sources = {-1, []} :: {Second :: integer(), all | [cambrian_identity:key()]},
                    %% questions who lives somewhere, or how far away it is
                    calls = #{} :: #{pos_integer() => #call{}},
                    %% differences that were asked for lately
@@ -98,6 +100,8 @@
 -define(PACE_MS, 20).
 %% How often others are told again whom this key succeeds.
 -define(TELL_MS, 600_000).
+-define(RETELL_MS, 10_000).
+-define(RETELLS, 60).
 -define(MAX_PINGS, 2).
 %% What an evaluation costs beyond so many units of work, about a millisecond, counts in quarantine before the number of
 %% turns: below it, to unpack and compile a genotype takes as long, and a turn is a turn.
@@ -118,6 +122,7 @@
 -define(REQUESTS_OF_STRANGERS, 500).
 %% So few nodes answer one that comes, each within so long.
 -define(FEW, 30).
+-define(MANY, 200).
 -define(WELCOME_MS, 500).
 %% Above those of wants.
 -define(CALL_REFS, 1 bsl 32).
@@ -268,7 +273,7 @@ is_present(Name, #exchange{tasks = Tasks}) ->
           {[effect()], exchange()}.
 bred(Name, Champion, Now, X) ->
     Held = own(Name, Champion, X),
-    case is_any_banned(Held, Now, X) of
+    case is_any_purged(Held, Now, X) of
         {true, Same} -> done(Same);
         {false, Same} -> bred(Name, Champion, Held, Now, Same)
     end.
@@ -380,7 +385,7 @@ answer(Answer, X) ->
           {[effect()], exchange()}.
 picked(Name, Champion, Now, X) ->
     Held = own(Name, Champion, X),
-    case is_any_banned(Held, Now, X) of
+    case is_any_purged(Held, Now, X) of
         {true, Same} -> done(Same);
         {false, Same} ->
             case tell(Held, Now, Same) of
@@ -392,7 +397,7 @@ picked(Name, Champion, Now, X) ->
 %%% ---- what is banned ---------------------------------------------------------------------
 
 %% Its genes, by whom they came or were bred.
-is_any_banned(Held, Now, X) -> ask({is_any_banned, subjects(Held)}, Now, X).
+is_any_purged(Held, Now, X) -> ask({is_any_purged, subjects(Held)}, Now, X).
 
 subjects(#held{id = Id, breeder = Breeder, sources = Sources}) ->
     lists:usort([{genotype, Id}, {key, Breeder}]
@@ -408,7 +413,11 @@ banned(#{keys := Keys, genotypes := Ids}, Now, #exchange{tasks = Tasks, held = H
     IsItem = fun(Item) -> IsBanned(subjects_of(Item)) end,
     Left = lists:foldl(fun({Id, Of}, Recent) -> case IsHeld(Of) of true -> cambrian_recent:remove(Id, Recent); false -> Recent end end,
                        Held, cambrian_recent:to_list(Held)),
-    Forgotten = lists:foldl(fun cambrian_recent:remove/2, Known, [{Name, Id} || Name <- maps:keys(Tasks), Id <- Ids]),
+    Forgotten = case Keys of
+                    [] -> lists:foldl(fun cambrian_recent:remove/2, Known, [{Name, Id} || Name <- maps:keys(Tasks), Id <- Ids]);
+                    %% what a banned key sent may be another's as well, who may send it again
+                    _ -> cambrian_recent:new(4096)
+                end,
     Told = lists:foldl(fun(Id, Y) -> note(Id, banned, #{}, Now, Y) end, X, [Id || {Id, Of} <- cambrian_recent:to_list(Held), IsHeld(Of)]),
     Without = Told#exchange{held = Left, known = Forgotten, wants = cambrian_wants:without(IsItem, Wants)},
     done(lists:foldl(fun(Name, Y) -> without_banned(task(Name, Y), IsHeld, IsItem, Now, Y) end, Without,
@@ -651,7 +660,10 @@ welcome(Now, #exchange{heartbeat_at = At, spoke_at = Spoke, rand = Rand} = X) ->
         Counted -> Counted
     end.
 
-counted(Now, #exchange{members = Members} = X) -> X#exchange{nodes = map_size(cambrian_members:alive(Now, Members)) + 1}.
+%% Among many, once a second is enough.
+counted(Now, #exchange{nodes = Nodes, counted_at = At} = X) when Nodes > ?MANY, Now - At < 1000 -> X;
+counted(Now, #exchange{members = Members} = X) ->
+    X#exchange{nodes = map_size(cambrian_members:alive(Now, Members)) + 1, counted_at = Now}.
 
 %%% ---- announcements ----------------------------------------------------------------------
 
@@ -725,17 +737,21 @@ said_of_known(#{origin := Origin, fitness := Claimed}, Measured, Now, X) ->
     {_, Next} = ask({checked, Origin, Claimed, Measured}, Now, X),
     Next.
 
-want(#{claims := #{origin := Origin}} = Want, Now, #exchange{wants = Wants} = X) ->
-    case is_source(Origin, Now, X) of
-        true -> ask_for_more(Now, X#exchange{wants = cambrian_wants:add(Want, Now, Wants)});
-        false -> X
+want(#{claims := #{origin := Origin}} = Want, Now, Before) ->
+    case is_source(Origin, Now, Before) of
+        {true, X} ->
+            {Account, #exchange{wants = Wants} = Asked} = account(Origin, Now, X),
+            Waits = Want#{line => line(Account, Origin, Asked)},
+            ask_for_more(Now, Asked#exchange{wants = cambrian_wants:add(Waits, Now, Wants)});
+        {false, X} -> X
     end.
 
+%% Who the sources are is looked for once a second: among thousands it takes long.
+is_source(Origin, Now, #exchange{sources = {Second, Sources}} = X) when Second =:= Now div 1000 ->
+    {Sources =:= all orelse lists:member(Origin, Sources), X};
 is_source(Origin, Now, #exchange{members = Members} = X) ->
-    case cambrian_members:sources(option(topology, X), Now, Members) of
-        all -> true;
-        Keys -> lists:member(Origin, Keys)
-    end.
+    Sources = cambrian_members:sources(option(topology, X), Now, Members),
+    is_source(Origin, Now, X#exchange{sources = {Now div 1000, Sources}}).
 
 ask_for_more(Now, #exchange{wants = Wants} = X) ->
     {Started, Next} = cambrian_wants:start(fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, Now, X) end, Wants),
@@ -959,8 +975,8 @@ arrived(Genotype, #{task := Name, genotype := Id, origin := Origin} = Claims, Br
         {error, false} -> Told#exchange{known = cambrian_recent:put({Name, Id}, heard, Told#exchange.known)};
         {error, true} ->
             case is_source(Origin, Now, Told) of
-                true -> offer_more(Now, quarantined(item(Genotype, Claims, Breeder, Signed), task(Name, Told), Now, Told));
-                false -> note(Id, not_a_source, #{origin => Origin}, Now, Told)
+                {true, X1} -> offer_more(Now, quarantined(item(Genotype, Claims, Breeder, Signed), task(Name, X1), Now, X1));
+                {false, X1} -> note(Id, not_a_source, #{origin => Origin}, Now, X1)
             end
     end.
 
@@ -1058,6 +1074,7 @@ charged(Line, #{work := Work}, #task{budget = Budget, quarantine = Quarantine} =
 charged(_Line, _Verdict, Task) -> Task.
 
 judge(#{outcome := busy}, #{id := Id}, _Name, Now, X) -> note(Id, busy, #{}, Now, X);
+judge(#{outcome := late} = Verdict, #{id := Id, claims := Claims}, Name, Now, X) -> noted_verdict(Verdict, Id, Claims, Name, Now, X);
 judge(#{outcome := too_costly} = Verdict, #{id := Id, claims := Claims}, Name, Now, #exchange{known = Known} = X) ->
     Noted = noted_verdict(Verdict, Id, Claims, Name, Now, X),
     {_, Refused} = ask({refused, too_costly, Claims}, Now, Noted),
@@ -1146,7 +1163,9 @@ heartbeat(Now, #exchange{options = #{realm := Realm, address := Address, identit
 %% Some were away, and delivery is at most once. What all are told holds here as well.
 successions(Now, #exchange{tell_at = At} = X) when At > Now -> X;
 successions(Now, #exchange{options = #{identity := #{successions := Successions}}} = X) ->
-    Told = X#exchange{tell_at = Now + ?TELL_MS},
+    %% what is new is told often at first: a flood of forged certificates may keep most of these from being looked at
+    {Wait, Left} = case X#exchange.retells of 0 -> {?TELL_MS, 0}; N -> {?RETELL_MS, N - 1} end,
+    Told = X#exchange{tell_at = Now + Wait, retells = Left},
     lists:foldl(fun(Certificate, Y) -> effect({publish, Certificate}, followed_here(Certificate, Now, Y)) end, Told, Successions).
 
 followed_here(Certificate, Now, X) ->
@@ -1214,7 +1233,8 @@ renamed(#{key := Key} = Identity, Grant, Now, #exchange{options = Options, tasks
               (_, Task) -> Task
            end,
     tick(Now, X#exchange{options = Options#{identity := Identity, grant := Grant}, tasks = maps:map(Mine, Tasks),
-                         members = cambrian_members:renamed(Key, X#exchange.members), heartbeat_at = Now, tell_at = Now}).
+                         members = cambrian_members:renamed(Key, X#exchange.members), heartbeat_at = Now, tell_at = Now,
+                         retells = ?RETELLS}).
 
 %% @doc The best of each task, by what was measured here.
 -spec best(exchange()) -> #{task() => best()}.

@@ -92,13 +92,14 @@ out(Q) -> out(fun(_Account) -> true end, Q).
 
 %% @doc The same, of the accounts that may have a turn.
 -spec out(fun((account()) -> boolean()), quarantine(Item)) -> {Item, quarantine(Item)} | empty.
-out(MayRun, #quarantine{waiting = Waiting, accounts = Accounts} = Q) ->
+out(MayRun, #quarantine{waiting = Waiting, accounts = Accounts, taken = Taken} = Q) ->
     May = maps:from_list([{Account, MayRun(Account)} || Account <- lists:usort(maps:values(Accounts))]),
-    case [{turns(map_get(Origin, Accounts), Q), turns(Origin, Q), Origin}
+    case [{turns(map_get(Origin, Accounts), Q), turns(Origin, Q), erlang:phash2({Taken, Origin}), Origin}
           || Origin <- maps:keys(Waiting), map_get(map_get(Origin, Accounts), May)] of
         [] -> empty;
         Candidates ->
-            {_, _, Origin} = lists:min(Candidates),
+            %% among those that had the same, who is next changes from turn to turn: no key is made for being first
+            {_, _, _, Origin} = lists:min(Candidates),
             Items = maps:get(Origin, Waiting),
             {_, _, Item} = Newest = lists:last(Items),
             Turned = turned(took_turn(Origin, Q)),

@@ -9,8 +9,8 @@
 -export_type([wants/0, want/0]).
 
 %% `addresses' are of those who are said to hold it, the next to be asked first; `whole' is asked for after a difference
-%% that did not fit.
-%% Where, and which key is to live there.
+%% that did not fit; `line' is the one of {@link cambrian_quarantine} that it waits in, by default its origin.
+%% Of an address: where, and which key is to live there.
 -type address() :: {binary(), cambrian_identity:key()}.
 -type want() :: #{id := cambrian_genotype:id(), task := binary(), claims := cambrian_envelope:read(), record := binary(),
                   addresses := [address()], whole := boolean(), atom() => term()}.
@@ -23,6 +23,9 @@
 -opaque wants() :: #wants{}.
 
 -define(MAX_ASKED, 16).
+%% Of all that have earned nothing: who never answers holds its place for as long as a call may take.
+-define(MAX_ASKED_OF_FRESH, 8).
+-define(MAX_ASKED_OF_SENDERS, 4).
 -define(MAX_ASKED_OF_ORIGIN, 2).
 -define(MAX_ADDRESSES, 4).
 -define(MAX_OTHERS, 3).
@@ -46,7 +49,7 @@ add(#{id := Id, addresses := [Address], claims := #{origin := Origin}} = Want, N
             case is_avoided(Origin, Now, Wants) of
                 true -> Wants;
                 false ->
-                    {_, Queued} = cambrian_quarantine:in(Origin, Want, Waiting),
+                    {_, Queued} = cambrian_quarantine:in(Origin, maps:get(line, Want, Origin), Want, 1, Waiting),
                     Wants#wants{waiting = Queued}
             end
     end.
@@ -72,7 +75,7 @@ start(IsWanted, Wants) -> start(IsWanted, Wants, []).
 start(_IsWanted, #wants{asked = Asked} = Wants, Started) when map_size(Asked) >= ?MAX_ASKED ->
     {lists:reverse(Started), Wants};
 start(IsWanted, #wants{waiting = Waiting} = Wants, Started) ->
-    case cambrian_quarantine:out(Waiting) of
+    case cambrian_quarantine:out(fun(Line) -> has_place(Line, Wants) end, Waiting) of
         empty -> {lists:reverse(Started), Wants};
         {#{id := Id, claims := #{origin := Origin}} = Want, Left} ->
             Rest = Wants#wants{waiting = Left},
@@ -83,6 +86,12 @@ start(IsWanted, #wants{waiting = Waiting} = Wants, Started) ->
                 false -> start(IsWanted, Rest, Started)
             end
     end.
+
+has_place({fresh, Kind} = Line, #wants{asked = Asked}) ->
+    Lines = [Of || #{line := {fresh, _} = Of} <- maps:values(Asked)],
+    length(Lines) < ?MAX_ASKED_OF_FRESH
+        andalso (Kind =:= node orelse length([Of || Of <- Lines, Of =:= Line]) < ?MAX_ASKED_OF_SENDERS);
+has_place(_Line, _Wants) -> true.
 
 asked_of(Origin, #wants{asked = Asked}) ->
     length([asked || #{claims := #{origin := Other}} <- maps:values(Asked), Other =:= Origin]).

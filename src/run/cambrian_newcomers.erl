@@ -39,7 +39,7 @@ examine(#newcomers{waiting = Waiting, examined = []} = Newcomers) ->
     {[Genotype || #{genotype := Genotype} <- lists:reverse(Waiting)], Newcomers#newcomers{waiting = [], examined = Waiting}}.
 
 %% @doc With what the evaluators found, the first first.
--spec examined([cambrian_evaluator:outcome()], newcomers()) -> {[{newcomer(), failed | float()}], newcomers()}.
+-spec examined([cambrian_evaluator:outcome() | late], newcomers()) -> {[{newcomer(), failed | late | float()}], newcomers()}.
 examined(Outcomes, #newcomers{examined = Examined} = Newcomers) ->
     Fitness = [cambrian_evaluator:fitness(Outcome) || Outcome <- Outcomes],
     {lists:zip(lists:reverse(Examined), Fitness), Newcomers#newcomers{examined = []}}.

@@ -115,7 +115,7 @@
                | {received, #{id := cambrian_genotype:id(), from := term(), fitness => float(),
                               generation := non_neg_integer(), work => non_neg_integer(),
                               cost => non_neg_integer(), median => non_neg_integer(), bound => number(),
-                              outcome := accepted | shape | known | not_better | not_finite | failed | too_costly | banned}}
+                              outcome := accepted | shape | known | not_better | not_finite | failed | late | full | too_costly | banned}}
                %% genotypes were banned
                | {purged, cambrian_purge:purged()}
                | {evaluations_failed, evaluations_failed()}
@@ -164,6 +164,8 @@
          limit :: undefined | reference(),
          newcomers = cambrian_newcomers:new() :: cambrian_newcomers:newcomers(),
          strangers :: cambrian_strangers:strangers(),
+         %% of these, in this generation
+         admitted = 0 :: non_neg_integer(),
          %% the median cost of the genotypes of a generation, where it was asked for
          median = {none, 0} :: {none | reference(), non_neg_integer()},
          %% when the evaluation of this generation began; the work and the ms of the last some
@@ -196,6 +198,8 @@
 -define(HIBERNATE_MS, 1000).
 -define(LOOK_MS, 5).
 -define(GRACE, 5000).
+%% One in so many.
+-define(ADMITTED, 10).
 %% The longest that a timer takes: seven weeks.
 -define(MAX_MS, 16#FFFFFFFF).
 
@@ -840,7 +844,8 @@ breeding(info, {Tag, {ok, {not_enough_memory, _, _} = Reason}}, #data{job = {Tag
 breeding(info, {Tag, {ok, Population}}, #data{job = {Tag, _}} = Data) ->
     Bred = cambrian_newcomers:bred(Data#data.newcomers),
     Others = cambrian_strangers:bred(Data#data.strangers),
-    evaluate(keep(due, Data#data{population = Population, newcomers = Bred, strangers = Others, last = Data#data.evaluated, evaluated = undefined}));
+    evaluate(keep(due, Data#data{population = Population, newcomers = Bred, strangers = Others, admitted = 0, last = Data#data.evaluated,
+                            evaluated = undefined}));
 breeding(info, {timeout, Limit, limit}, #data{limit = Limit} = Data) ->
     conclude_with(last(Data), dropped(Data));
 %% A generation that is done again does not count twice.
@@ -1354,9 +1359,34 @@ admit_strangers(#data{strangers = Strangers} = Data) ->
     case cambrian_strangers:take(Strangers) of
         {[], _} -> Data;
         {Found, Next} ->
-            Taken = fun(Newcomer, #data{strangers = S} = D) -> D#data{strangers = cambrian_strangers:taken_in(Newcomer, S)} end,
-            remembered(invite(lists:foldl(fun(One, D) -> admit_one(One, Taken, D) end, Data#data{strangers = Next}, Found)))
+            remembered(invite(lists:foldl(fun admit_stranger/2, Data#data{strangers = Next}, Found)))
     end.
+
+%% Each may take the place of the worst of its species: so that many do not take all of them, a tenth of the population is let in
+%% by each generation, and beside those only who is better than all here.
+admit_stranger({Newcomer, Fitness, Work} = One, #data{admitted = Admitted} = Data) when is_float(Fitness) ->
+    case is_full(Data) andalso not is_best(Fitness, Data) of
+        true ->
+            tell_received(Newcomer, #{outcome => full, fitness => Fitness, work => Work}, Data),
+            Data;
+        false ->
+            Taken = fun(Taken, #data{strangers = S} = D) ->
+                        D#data{strangers = cambrian_strangers:taken_in(Taken, S), admitted = Admitted + 1}
+                    end,
+            admit_one(One, Taken, Data)
+    end;
+admit_stranger({Newcomer, late, Work}, Data) ->
+    tell_received(Newcomer, #{outcome => late, work => Work}, Data),
+    Data;
+admit_stranger({_, failed, _} = One, Data) ->
+    admit_one(One, fun(_, D) -> D end, Data).
+
+is_full(#data{admitted = Admitted, population = Population}) ->
+    #{population := Size} = cambrian_nif:population_parameters(Population),
+    Admitted >= max(1, Size div ?ADMITTED).
+
+is_best(_Fitness, #data{champion = undefined}) -> true;
+is_best(Fitness, #data{champion = #{fitness := Best}}) -> Fitness > Best.
 
 %% Idle, once nobody waits who could be let in.
 be_idle(Data) ->

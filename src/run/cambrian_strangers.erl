@@ -14,7 +14,7 @@
                      memory := pos_integer() | infinity}.
 %% What a generation of the population's own takes.
 -type pace() :: {Work :: number(), Ms :: number()}.
--type found() :: {cambrian_newcomers:newcomer(), Fitness :: float() | failed, Work :: non_neg_integer()}.
+-type found() :: {cambrian_newcomers:newcomer(), Fitness :: float() | failed | late, Work :: non_neg_integer()}.
 
 -record(visit, {tag :: reference(), job :: reference() | evaluator, began :: integer(), deadline :: pos_integer(),
                 costs :: [non_neg_integer()]}).
@@ -26,9 +26,6 @@
 %% A newcomer may take as long as two generations of the population, and at least so many ms.
 -define(GENERATIONS, 2).
 -define(LEAST_MS, 1000).
-%% What takes less than this part of its deadline costs what its genes say; what takes more, what the population could have
-%% done in the time.
--define(PART, 8).
 
 %% @doc With the queue that {@link queue/1} gave, before a crash maybe.
 -spec new(options(), cambrian_newcomers:newcomers()) -> strangers().
@@ -94,8 +91,7 @@ dismiss(#strangers{evaluator = {Evaluator, _}} = Strangers) ->
 %% @doc A message that came to the population, if it is an answer to this: with the faults that it tells of.
 -spec answered(term(), pace(), strangers()) -> {ok, [{pos_integer(), cambrian_fault:fault()}], strangers()} | {error, term()} | ignored.
 answered({Tag, {ok, Measured}}, _Pace, #strangers{visit = #visit{tag = Tag}} = Strangers) ->
-    Found = [{case Fitness of late -> failed; _ -> Fitness end, Work} || {Fitness, Work} <- Measured],
-    {ok, [], done(Found, Strangers)};
+    {ok, [], done(Measured, Strangers)};
 %% What cannot be run at all is at fault itself.
 answered({Tag, {error, panicked}}, _Pace, #strangers{visit = #visit{tag = Tag, costs = Costs}} = Strangers) ->
     {ok, [], done([{failed, Cost} || Cost <- Costs], Strangers)};
@@ -110,17 +106,13 @@ done(Found, #strangers{queue = Queue} = Strangers) ->
     Done = lists:zipwith(fun({Newcomer, Fitness}, Work) -> {Newcomer, Fitness, Work} end, Measured, Works),
     Strangers#strangers{visit = {done, Done}, queue = cambrian_newcomers:kept([Newcomer || {Newcomer, _} <- Measured], Next)}.
 
-%% Of those who held it up, if it is known who that was.
-works(Faults, {Work, Ms}, #visit{costs = Costs, began = Began, deadline = Deadline}) ->
-    Late = [Index || {Index, timeout} <- Faults],
-    case now_ms() - Began of
-        Took when Took * ?PART > Deadline ->
-            Blamed = case Late of [] -> lists:seq(1, length(Costs)); _ -> Late end,
-            Each = round(Work * Took / (max(1, Ms) * length(Blamed))),
-            [case lists:member(Index, Blamed) of true -> max(Cost, Each); false -> Cost end
-             || {Index, Cost} <- lists:zip(lists:seq(1, length(Costs)), Costs)];
-        _ -> Costs
-    end.
+%% By the time that they took, of which their genes say nothing in a task that does not run in Rust: what the population could
+%% have done in it. Of those who held it up, if it is known who that was.
+works(Faults, {Work, Ms}, #visit{costs = Costs, began = Began}) ->
+    Numbered = lists:zip(lists:seq(1, length(Costs)), Costs),
+    Blamed = case [Index || {Index, timeout} <- Faults] of [] -> [Index || {Index, _} <- Numbered]; Late -> Late end,
+    Each = round(Work * (now_ms() - Began) / (max(1, Ms) * length(Blamed))),
+    [case lists:member(Index, Blamed) of true -> max(Cost, Each); false -> Cost end || {Index, Cost} <- Numbered].
 
 %% @doc Those whose fitness is known, the first first.
 -spec take(strangers()) -> {[found()], strangers()}.

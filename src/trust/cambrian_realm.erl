@@ -12,7 +12,7 @@
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/1, refused/2, is_rubbish/1, kind/1, checked/5,
-         failed/3, accepted/2, succeed/3, amend/4, sequence/2, ban/4, unban/2, is_banned/2, is_any_banned/2, banned/2,
+         failed/3, accepted/2, succeed/3, amend/4, sequence/2, ban/4, unban/2, is_banned/2, is_any_banned/2, is_any_purged/2, banned/2,
          is_heard/3, has_earned/2, named/2, bans/1, heir/2, reputation/2, ownership/1, report/1, save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
@@ -47,7 +47,8 @@
                  | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
                  | {failed, cambrian_identity:key()}
                  | {accepted, cambrian_identity:key()} | {is_banned, subject()} | {is_heard, cambrian_identity:key()}
-                 | {has_earned, cambrian_identity:key()} | {is_any_banned, [subject()]} | {banned, all | subject()}.
+                 | {has_earned, cambrian_identity:key()} | {is_any_banned, [subject()]}
+                 | {is_any_purged, [subject()]} | {banned, all | subject()}.
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
                     origins := #{cambrian_identity:key() => standing()}, bans := [ban()],
                     retired := #{Old :: cambrian_identity:key() => New :: cambrian_identity:key()},
@@ -245,9 +246,10 @@ room(_Claims, Now, #realm{fresh = Fresh, forgotten = Forgotten} = Realm) ->
         false -> too_many_origins
     end.
 
-%% Whoever has earned a place and was silent for long.
-has_left(Now, #realm{leaving = Leaving}) ->
-    not gb_sets:is_empty(Leaving) andalso element(1, gb_sets:smallest(Leaving)) < Now.
+%% Of those that have earned a place, whoever was silent for longest: for long, or where they leave too little room for others.
+has_left(Now, #realm{leaving = Leaving, max = Max}) ->
+    gb_sets:size(Leaving) > Max * 3 div 4
+        orelse not gb_sets:is_empty(Leaving) andalso element(1, gb_sets:smallest(Leaving)) < Now.
 
 %% @doc Counts a refusal.
 -spec refused(Reason :: term(), realm()) -> realm().
@@ -291,6 +293,7 @@ ask({is_banned, Subject}, _Now, Realm) -> {is_banned(Subject, Realm), Realm};
 ask({is_heard, Key}, Now, Realm) -> {is_heard(Key, Now, Realm), Realm};
 ask({has_earned, Key}, _Now, Realm) -> {has_earned(Key, Realm), Realm};
 ask({is_any_banned, Subjects}, _Now, Realm) -> {is_any_banned(Subjects, Realm), Realm};
+ask({is_any_purged, Subjects}, _Now, Realm) -> {is_any_purged(Subjects, Realm), Realm};
 ask({banned, What}, _Now, Realm) -> {banned(What, Realm), Realm}.
 
 answer({ok, Moved}, _Realm) -> {ok, Moved};
@@ -342,12 +345,12 @@ arrived(#{origin := Origin, sequence := Sequence} = Claims, Now, Realm) ->
 with_grant(#{grant := #{} = Grant}, Standing) -> Standing#{grant := Grant};
 with_grant(_, Standing) -> Standing.
 
-%% Whoever has earned a place keeps it, unless it was silent for long. Of all others any one has to go: each newcomer gets in, and a
+%% Whoever has earned a place keeps it, unless it was silent for long, or those that have take more than three quarters. Of all others any one has to go: each newcomer gets in, and a
 %% flood of new keys pushes out mostly its own.
 with_room(Origin, Now, #realm{origins = Origins, max = Max, leaving = Leaving, fresh = Fresh} = Realm)
   when map_size(Origins) >= Max, not is_map_key(Origin, Origins) ->
     case has_left(Now, Realm) orelse cambrian_lottery:draw(Fresh) of
-        true -> drop_standing(element(2, gb_sets:smallest(Leaving)), Realm);
+        true -> forget(element(2, gb_sets:smallest(Leaving)), Now, Realm);
         {ok, Key, Drawn} -> forget(Key, Now, Realm#realm{fresh = Drawn})
     end;
 with_room(_Origin, _Now, Realm) -> Realm.
@@ -609,9 +612,18 @@ is_any_banned(Subjects, Realm) ->
                  (Genotype) -> is_banned(Genotype, Realm)
               end, Subjects).
 
-%% @doc What nothing is to be kept of: all that is banned, or one ban's; of a key, its heir and those it succeeded as well.
+%% @doc Whether a person banned one of these, or a key's heir. What a key sent before its own lies had it banned was measured
+%% here, and is what it is: if it had to go, anybody could send a node its own champion and then lie, to take it away.
+-spec is_any_purged([subject()], realm()) -> boolean().
+is_any_purged(Subjects, #realm{bans = Bans} = Realm) ->
+    ByUser = fun(Subject) -> case Bans of #{Subject := #{by := user}} -> true; _ -> false end end,
+    lists:any(fun({key, Key} = Subject) -> ByUser(Subject) orelse ByUser({key, heir(Key, Realm)});
+                 (Genotype) -> ByUser(Genotype)
+              end, Subjects).
+
+%% @doc What nothing is to be kept of: all that people banned, or one ban's; of a key, its heir and those it succeeded as well.
 -spec banned(all | subject(), realm()) -> #{keys := [cambrian_identity:key()], genotypes := [cambrian_genotype:id()]}.
-banned(all, #realm{bans = Bans} = Realm) -> reach(maps:keys(Bans), Realm);
+banned(all, #realm{bans = Bans} = Realm) -> reach([What || {What, #{by := user}} <- maps:to_list(Bans)], Realm);
 banned(Subject, Realm) -> reach([Subject], Realm).
 
 reach(Subjects, #realm{keyring = Keyring} = Realm) ->

@@ -56,6 +56,7 @@ closed({is_banned, _}, _Reason) -> true;
 closed({is_heard, _}, _Reason) -> false;
 closed({has_earned, _}, _Reason) -> false;
 closed({is_any_banned, _}, _Reason) -> true;
+closed({is_any_purged, _}, _Reason) -> true;
 closed({banned, _}, _Reason) -> #{keys => [], genotypes => []};
 closed(charters, _Reason) -> [];
 closed(_Request, Reason) -> {error, Reason}.
@@ -294,7 +295,7 @@ admission({error, Reason}, Admission, Now, Before, State) ->
     {When, Told} = tell_ban(maps:get(origin, Claims, none), Before, Now, State),
     {Answer, counted, Refused} = refuse(Reason, Claims, Now, Told),
     {Answer, case {When, element(1, Admission)} of
-                 {soon, _} -> soon;
+                 {later, _} -> later;
                  %% which moved a standing
                  {none, Bad} when Bad =:= cheated; Bad =:= rubbish -> later;
                  _ -> counted
@@ -340,7 +341,7 @@ detail(_) -> #{}.
 tell_ban(Origin, Before, Now, #state{realm = After} = State) ->
     What = {key, Origin},
     case not cambrian_realm:is_banned(What, Before) andalso cambrian_realm:is_banned(What, After) of
-        true -> {soon, concluded(banned, #{what => What, reason => <<"reputation">>, by => reputation, time => Now}, Now, State)};
+        true -> {later, concluded(banned, #{what => What, reason => <<"reputation">>, by => reputation, time => Now}, Now, State)};
         false -> {none, State}
     end.
 

@@ -1,14 +1,16 @@
 //! Whose genes a genotype carries: which of its genes came here with a newcomer from elsewhere.
 //!
 //! A newcomer's genes, its connections and neurons, get a mark. A gene keeps its marks through mutation and tuning; a gene
-//! that mutation adds has none, unless it removed the same one just before. In crossover a gene gets the marks that it has in the parent it is taken from, or those of
+//! that mutation adds has none, unless it removed the same one just before, or gave it the weight of one that has: where a
+//! connection is split, the second half has its weight, and where a node is taken away, those that bridge it have the
+//! product of two. In crossover a gene gets the marks that it has in the parent it is taken from, or those of
 //! both parents where their values are averaged. So a genotype carries a newcomer's genes as long as one of its genes has the
 //! newcomer's mark.
 
 use crate::codec::GenotypeId;
 use crate::crossover::Share;
 use crate::genotype::Genotype;
-use crate::innovation::{ConnectionId, NodeId};
+use crate::innovation::{self, ConnectionId, NodeId};
 use crate::population::{Champion, Population};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,21 +48,68 @@ impl Ancestry {
         Ancestry { connections, neurons }
     }
 
-    /// What is left of it in a mutated copy; `None` where none of the genes is left.
-    pub(crate) fn left_in(self: Arc<Ancestry>, child: &Genotype) -> Option<Arc<Ancestry>> {
+    /// What is left of it in a mutated child of these parents; `None` where none of the genes is left.
+    pub(crate) fn left_in(
+        self: Arc<Ancestry>,
+        child: &Genotype,
+        parents: &[&Genotype],
+    ) -> Option<Arc<Ancestry>> {
         let mut here: Vec<NodeId> = neurons(child).collect();
         here.sort_unstable();
         let has_neuron = |id: &NodeId| here.binary_search(id).is_ok();
         let has_connection = |id: &ConnectionId| child.topology.ids.binary_search(id).is_ok();
         let is_whole = self.connections.iter().all(|(id, _)| has_connection(id))
             && self.neurons.iter().all(|(id, _)| has_neuron(id));
-        if is_whole {
+        let made = self.made_of(child, parents);
+        if is_whole && made.is_empty() {
             return Some(self);
         }
         let mut left = Ancestry::clone(&self);
         left.connections.retain(|(id, _)| has_connection(id));
+        left.connections.extend(made);
+        left.connections.sort_by_key(|connection| connection.0);
+        left.connections.dedup_by_key(|connection| connection.0);
         left.neurons.retain(|(id, _)| has_neuron(id));
         left.known()
+    }
+
+    /// Connections that no parent has, with the marks of those whose weight they were made with.
+    fn made_of(&self, child: &Genotype, parents: &[&Genotype]) -> Vec<(ConnectionId, Marks)> {
+        let topology = &child.topology;
+        let id = |place: u32| topology.places[place as usize].id;
+        let is_old =
+            |id: &ConnectionId| parents.iter().any(|parent| parent.topology.ids.binary_search(id).is_ok());
+        let fresh = topology.ids.iter().zip(&topology.ends).filter(|(id, _)| !is_old(id));
+        let made = fresh.filter_map(|(fresh, ends)| {
+            let halves = topology.ends.iter().filter(|first| first.to == ends.from);
+            let split =
+                halves.filter_map(|first| self.marks_of(innovation::connection(id(first.from), id(ends.to))));
+            let of: BTreeSet<Mark> = if parents.iter().any(|parent| has_node(parent, id(ends.from))) {
+                self.bridged((id(ends.from), id(ends.to)), child, parents)
+            } else {
+                split.flat_map(|marks| marks.iter().copied()).collect()
+            };
+            (!of.is_empty()).then(|| (*fresh, of.into_iter().rev().take(MAX_MARKS).rev().collect()))
+        });
+        made.collect()
+    }
+
+    /// The marks of two connections between which a node was taken away.
+    fn bridged(
+        &self,
+        (from, to): (NodeId, NodeId),
+        child: &Genotype,
+        parents: &[&Genotype],
+    ) -> BTreeSet<Mark> {
+        let nodes = parents.iter().flat_map(|parent| neurons(parent)).filter(|node| !has_node(child, *node));
+        let sides =
+            nodes.flat_map(|node| [innovation::connection(from, node), innovation::connection(node, to)]);
+        sides.filter_map(|side| self.marks_of(side)).flat_map(|marks| marks.iter().copied()).collect()
+    }
+
+    fn marks_of(&self, connection: ConnectionId) -> Option<&Marks> {
+        let at = self.connections.binary_search_by_key(&connection, |gene| gene.0).ok()?;
+        Some(&self.connections[at].1)
     }
 
     /// Whether these can be genes of a genotype.
@@ -101,6 +150,10 @@ impl Ancestry {
     pub(crate) fn has(&self, marks: &BTreeSet<Mark>) -> bool {
         self.sets().any(|of_gene| of_gene.iter().any(|mark| marks.contains(mark)))
     }
+}
+
+fn has_node(genotype: &Genotype, id: NodeId) -> bool {
+    genotype.topology.places.iter().any(|place| place.id == id)
 }
 
 /// The ids of the nodes that have genes: of all but the inputs.
@@ -233,18 +286,17 @@ mod tests {
     /// With values that nobody else has, so that a gene tells whose it is.
     fn newcomer(of: &Genotype, nth: u32) -> Genotype {
         let mut newcomer = of.clone();
-        let value = |at: usize| (1 + nth) as f32 + at as f32 / 1024.0;
+        // a connection into a new node has 1
+        let value = |at: usize| (2 + nth) as f32 + at as f32 / 1024.0;
         newcomer.weights.iter_mut().enumerate().for_each(|(at, weight)| *weight = value(at));
         newcomer.neurons.iter_mut().enumerate().for_each(|(at, neuron)| neuron.bias = value(512 + at));
         newcomer
     }
 
-    /// Genes of a genotype as ids with their values, the slow way to see where they are from.
-    fn genes(genotype: &Genotype) -> BTreeSet<(u64, u32)> {
-        let connections = genotype.topology.ids.iter().zip(&genotype.weights);
-        let neurons = neurons(genotype).zip(&genotype.neurons);
-        let connections = connections.map(|(id, weight)| (*id, weight.to_bits()));
-        connections.chain(neurons.map(|(id, neuron)| (id, neuron.bias.to_bits()))).collect()
+    /// The values of a genotype's genes, the slow way to see where they are from: they may have moved to others.
+    fn genes(genotype: &Genotype) -> BTreeSet<u32> {
+        let weights = genotype.weights.iter().map(|weight| weight.to_bits());
+        weights.chain(genotype.neurons.iter().map(|neuron| neuron.bias.to_bits())).collect()
     }
 
     fn agrees_with_the_values(evaluated: &Evaluated, came: &[(Genotype, Source)]) {

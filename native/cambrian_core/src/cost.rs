@@ -5,7 +5,8 @@
 //! core of a Xeon with AVX-512: 3.4 ns for a plain node with its two connections, 31 for one that does not sum, 35 for a
 //! leaky integrator, 39 for a delay of 3 ticks and 63 for one of 64, 43 for CfC, 58 for LTC, 38 for Hebb's rule and Oja's,
 //! 41 for BCM, 50 for a rule with a reward. A thousand connections into one node take 2 ns more each where the node learns,
-//! and 5 with a reward. A node that is not plain is dearer than what its equation needs, as it is computed alone.
+//! and 5 with a reward. Where the node does not sum, one of a thousand takes 1.8 ns for a mean, 2.1 for a largest or smallest, 2.8
+//! for a product and 5.5 for a median. A node that is not plain is dearer than what its equation needs, as it is computed alone.
 
 use crate::dynamics::{Dynamics, MAX_DELAY};
 use crate::genotype::Genotype;
@@ -24,7 +25,8 @@ impl Genotype {
     pub fn cost(&self) -> u64 {
         let inputs = self.topology.inputs as usize;
         let links = self.topology.ends.iter().zip(&self.enabled).filter(|(_, enabled)| **enabled);
-        let link = |to: usize| 1 + to.checked_sub(inputs).map_or(0, |to| lesson(&self.neurons[to]));
+        let neuron = |to: usize| to.checked_sub(inputs).map(|to| &self.neurons[to]);
+        let link = |to: usize| neuron(to).map_or(1, |neuron| gathering(neuron) + lesson(neuron));
         let nodes = self.neurons.iter().map(node).sum::<u64>();
         nodes + links.map(|(ends, _)| link(ends.to as usize)).sum::<u64>()
     }
@@ -43,7 +45,17 @@ fn node(neuron: &Neuron) -> u64 {
     if is_plain { PLAIN } else { SPECIAL + dynamics + learning }
 }
 
-/// What a connection into a node takes for learning.
+/// What a connection into a node takes.
+fn gathering(neuron: &Neuron) -> u64 {
+    match neuron.aggregation {
+        Aggregation::Sum => 1,
+        Aggregation::Mean | Aggregation::Max | Aggregation::Min | Aggregation::MaxAbs => 2,
+        Aggregation::Product => 3,
+        Aggregation::Median => 6,
+    }
+}
+
+/// What it takes beside that for learning.
 fn lesson(neuron: &Neuron) -> u64 {
     match neuron.plasticity {
         Plasticity::None => 0,
@@ -107,7 +119,9 @@ mod tests {
         let learning = |plasticity| cost(Neuron { plasticity, ..plain });
         assert_eq!(learning(Plasticity::Bcm), 2 + PLAIN + SPECIAL + 8 + 2);
         assert_eq!(learning(Plasticity::Reward), 2 + PLAIN + SPECIAL + 8 + 5);
-        assert_eq!(cost(Neuron { aggregation: Aggregation::Max, ..plain }), 2 + PLAIN + SPECIAL);
+        let gathered = |aggregation| cost(Neuron { aggregation, ..plain });
+        assert_eq!(gathered(Aggregation::Max), 1 + 2 + PLAIN + SPECIAL);
+        assert_eq!(gathered(Aggregation::Median), 1 + 6 + PLAIN + SPECIAL);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 pub trait Permission: Sync {
     /// Whether to go on. It may wait before it answers.
@@ -35,6 +36,31 @@ pub struct Until<'a> {
 impl Permission for Until<'_> {
     fn granted(&self) -> bool {
         self.leave.granted() && self.time.is_none_or(|time| Instant::now() < time)
+    }
+}
+
+/// Leave for so much time, of which what is waited for leave is none.
+pub struct For<'a> {
+    leave: &'a dyn Permission,
+    time: Option<Duration>,
+    began: Instant,
+    waited: Mutex<Duration>,
+}
+
+impl<'a> For<'a> {
+    pub fn new(leave: &'a dyn Permission, time: Option<Duration>) -> For<'a> {
+        For { leave, time, began: Instant::now(), waited: Mutex::new(Duration::ZERO) }
+    }
+}
+
+impl Permission for For<'_> {
+    fn granted(&self) -> bool {
+        let asked = Instant::now();
+        let granted = self.leave.granted();
+        let mut waited = self.waited.lock().unwrap_or_else(PoisonError::into_inner);
+        *waited += asked.elapsed();
+        let worked = self.began.elapsed().saturating_sub(*waited);
+        granted && self.time.is_none_or(|time| worked < time)
     }
 }
 
@@ -104,6 +130,27 @@ mod tests {
             let done = (1..).find(|_| meter.spend(units).is_err()).unwrap();
             assert_eq!((leave.0.into_inner(), done), (4, 4 * (LOOK / units).max(1)));
         }
+    }
+
+    /// Keeps whoever asks waiting.
+    struct Slow(Duration);
+
+    impl Permission for Slow {
+        fn granted(&self) -> bool {
+            std::thread::sleep(self.0);
+            true
+        }
+    }
+
+    #[test]
+    fn what_is_waited_for_leave_is_no_time_of_work() {
+        let slow = Slow(Duration::from_millis(50));
+        let patient = For::new(&slow, Some(Duration::from_secs(3600)));
+        (0..3).for_each(|_| assert!(patient.granted()));
+        let waited = *patient.waited.lock().unwrap();
+        assert!(waited >= Duration::from_millis(150) && waited <= patient.began.elapsed());
+        assert!(!For::new(&Always, Some(Duration::ZERO)).granted());
+        assert!(For::new(&Always, None).granted());
     }
 
     #[test]

@@ -228,7 +228,11 @@ impl Evaluated {
             let ancestry = old.ancestry[mother as usize].clone();
             Cross { parents: (mother, None), operators, genotype, ancestry }
         };
-        let ancestry = ancestry.and_then(|known| known.left_in(&genotype));
+        let of = |at: u32| &*old.genotypes[at as usize];
+        let ancestry = ancestry.and_then(|known| {
+            let both = [of(parents.0), of(parents.1.unwrap_or(parents.0))];
+            known.left_in(&genotype, &both)
+        });
         let aged = p.tuning == Tuner::HillClimbing;
         let parent = parents.0 as usize;
         let ages =

@@ -17,7 +17,7 @@ use cambrian_core::lineage::Birth;
 use cambrian_core::memory::TooLarge;
 use cambrian_core::migration::Migration;
 use cambrian_core::network::Network;
-use cambrian_core::permission::{Always, Permission, Stopped, Until};
+use cambrian_core::permission::{Always, For, Permission, Stopped};
 use cambrian_core::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
 use cambrian_core::purge::{Banned, Purged};
 use cambrian_core::substrate::SubstrateError;
@@ -384,8 +384,8 @@ fn population_trial<'a>(
 }
 
 /// The fitness of genotypes that are not of the population yet, one after the other on one thread, and the work of each in
-/// units of [`cambrian_core::cost`]: `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, which may be
-/// `infinity`.
+/// units of [`cambrian_core::cost`]: `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
+/// has it wait, or `infinity`.
 #[rustler::nif]
 fn population_examine<'a>(
     env: Env<'a>,
@@ -399,8 +399,8 @@ fn population_examine<'a>(
     let limit = limit(ms)?.map(Duration::from_millis);
     job::post(env, tag, move |leave| {
         let one = |genotype: &GenotypeArc| {
-            let until = Until { leave, time: limit.and_then(|limit| Instant::now().checked_add(limit)) };
-            let (fitness, work) = metered(|| examine(&population, &*task.0, genotype, &until));
+            let within = For::new(leave, limit);
+            let (fitness, work) = metered(|| examine(&population, &*task.0, genotype, &within));
             match fitness {
                 Ok(fitness) => Some((Measured::Fitness(fitness), work)),
                 Err(Stopped) if leave.granted() => Some((Measured::Late, work)),
