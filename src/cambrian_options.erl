@@ -1,7 +1,7 @@
 %% @private
 %% Checks a map of options against a table: `#{Name => {Check, Expected}}' or, where it has a
-%% default, `#{Name => {Check, Expected, Default}}'. What is expected may depend on what was given. An unknown option is refused, not ignored, with the name of the one
-%% that was perhaps meant.
+%% default, `#{Name => {Check, Expected, Default}}'. What is expected may depend on what was given.
+%% An unknown option is refused, not ignored, with the name of the one that was perhaps meant.
 -module(cambrian_options).
 
 -export([check/3, unknown/4, nearest/2, parameters/1, parameters/2, is_positive/1, is_count/1, is_timeout/1]).
