@@ -55,7 +55,7 @@
 %% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
 %% where there is none, made anew. `capability', `rate' and `tolerance' are those of {@link cambrian_trust:open/2};
 %% `grant' is the leave to publish that others here ask for ({@link cambrian_identity:grant/4}): for this realm and this node's
-%% key, or one that it succeeded. One that is not, or has ended, is refused at the start.
+%% key, or one that it succeeded. One that is not, or has ended, is refused by {@link start/1} and {@link start_link/1}.
 %%
 %% `aliases' are what this node calls others, or itself: by a key, or by its name ({@link cambrian_identity:name/1}), a text of
 %% 1 to 64 printable bytes without parentheses. They are shown with the name behind them, `<<"pole-pi (lusab-bovik)">>', and do not travel.
@@ -422,13 +422,10 @@ identity() -> call(only_realm(), identity).
 rotate() ->
     [First | Others] = Realms = some_realms(),
     Homes = [{Realm, call(Realm, home)} || Realm <- Realms],
-    case {lists:usort([call(Realm, identity) || Realm <- Realms]), [Realm || {Realm, none} <- Homes]} of
-        {[_], []} ->
-            case lists:usort([Home || {_, Home} <- Homes]) of
-                [_] -> rotated(call(First, rotate), Others);
-                _ -> error({which_realm, Realms})
-            end;
-        {[_], Homeless} -> {error, {no_identity_file, Homeless}};
+    Keys = lists:usort([call(Realm, identity) || Realm <- Realms]),
+    case {Keys, [Realm || {Realm, none} <- Homes], lists:usort([Home || {_, Home} <- Homes])} of
+        {[_], [], [_]} -> rotated(call(First, rotate), Others);
+        {[_], [_ | _] = Homeless, _} -> {error, {no_identity_file, Homeless}};
         _ -> error({which_realm, Realms})
     end.
 

@@ -452,7 +452,6 @@ tell(node_up, #{origin := Origin}, #state{realm = Realm} = State) ->
     State;
 tell(judged, _Facts, State) -> State.
 
-%% What befell the files of the realm, where anything did.
 %% By what this node asks of others, as these probably do; and none of them takes a grant that has ended.
 silence(#state{realm = Realm, identity = #{key := Key}, shown = Shown}) ->
     Said = said(Shown),
@@ -481,6 +480,7 @@ warn_of_silence(#{publish := true}, #state{realm = Realm, identity = #{key := Ke
     end;
 warn_of_silence(_Options, _State) -> ok.
 
+%% What befell the files of the realm, where anything did.
 damage(Realm) ->
     case cambrian_trust:overview(Realm) of
         #{condition := sound} -> #{};
