@@ -1,9 +1,9 @@
 %% @private
-%% Says in words which argument of a call is no network, genotype or substrate. The exception stays `badarg': the words come
+%% Says in words which argument of a call is wrong: no network, genotype or substrate, or no secret. The exception stays `badarg': the words come
 %% when somebody shows it, as EEP 54 has it.
 -module(cambrian_badarg).
 
--export([raise/1, format_error/2]).
+-export([raise/1, check/3, format_error/2]).
 
 %% In characters, of what an argument is.
 -define(MAX_TEXT, 60).
@@ -15,12 +15,28 @@ raise([{cambrian_nif, _, Arguments, _}, {Module, Function, Arity, Where} | Stack
     erlang:raise(error, badarg, [{Module, Function, Arguments, Explained} | Stack]);
 raise(Stack) -> erlang:raise(error, badarg, Stack).
 
-%% @doc Called by who shows an exception. Where arguments were left out for their size, the `cause' is what is wrong with the
-%% first.
+%% @doc Raises a `badarg' of a function if one of its arguments is wrong: of each, whether it is good and what it has to be. The
+%% arguments themselves are left out, as one of them is a secret.
+-spec check(module(), atom(), [{boolean(), Expected :: binary()}]) -> ok.
+check(Module, Function, Arguments) ->
+    case [{At, <<"has to be ", Expected/binary>>} || {At, {false, Expected}} <- lists:enumerate(Arguments)] of
+        [] -> ok;
+        Wrong ->
+            Arity = length(Arguments),
+            {current_stacktrace, Stack} = process_info(self(), current_stacktrace),
+            Callers = lists:dropwhile(fun({M, F, A, _}) -> M =:= ?MODULE orelse {M, F, A} =:= {Module, Function, Arity} end, Stack),
+            Explained = [{error_info, #{module => ?MODULE, cause => maps:from_list(Wrong)}}],
+            erlang:raise(error, badarg, [{Module, Function, Arity, Explained} | Callers])
+    end.
+
+%% @doc Called by who shows an exception. Where arguments were left out, the `cause' is what is wrong with each, or, where that was
+%% for their size, with the first.
 -spec format_error(badarg, [tuple()]) -> #{pos_integer() | general => unicode:chardata()}.
 format_error(badarg, [{_, _, Arity, Where} | _]) when is_integer(Arity) ->
-    #{cause := Cause} = proplists:get_value(error_info, Where),
-    #{1 => io_lib:format("~0tP", [Cause, 20])};
+    case proplists:get_value(error_info, Where) of
+        #{cause := Wrong} when is_map(Wrong) -> Wrong;
+        #{cause := Cause} -> #{1 => io_lib:format("~0tP", [Cause, 20])}
+    end;
 format_error(badarg, [{Module, Function, Arguments, _} | _]) ->
     Expected = lists:enumerate(expected(Module, Function)),
     case [{At, why(Kind, lists:nth(At, Arguments))} || {At, Kind} <- Expected, not is(Kind, lists:nth(At, Arguments))] of

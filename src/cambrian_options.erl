@@ -1,7 +1,7 @@
 %% @private
 %% Checks a map of options against a table: `#{Name => {Check, Expected}}' or, where it has a
-%% default, `#{Name => {Check, Expected, Default}}'. An unknown option is refused, not ignored, with the name of the one
-%% that was perhaps meant.
+%% default, `#{Name => {Check, Expected, Default}}'. What is expected may depend on what was given.
+%% An unknown option is refused, not ignored, with the name of the one that was perhaps meant.
 -module(cambrian_options).
 
 -export([check/3, unknown/4, nearest/2, parameters/1, parameters/2, is_positive/1, is_count/1, is_timeout/1]).
@@ -12,8 +12,9 @@
 -type hint() :: #{did_you_mean => atom(), see := binary()}.
 %% The known name that is most like the unknown one, if one is, and where all of them are told of.
 
--type table() :: #{atom() => {fun((term()) -> boolean()), binary()}
-                           | {fun((term()) -> boolean()), binary(), Default :: term()}}.
+-type table() :: #{atom() => {fun((term()) -> boolean()), expected()}
+                           | {fun((term()) -> boolean()), expected(), Default :: term()}}.
+-type expected() :: binary() | fun((Wrong :: term()) -> binary()).
 
 %% Longer texts are nobody's slip of the finger.
 -define(MAX_NAME, 64).
@@ -34,9 +35,12 @@ fault(Name, Value, Table, See) ->
     case Table of
         #{Name := Row} ->
             Check = element(1, Row),
-            not Check(Value) andalso {true, {bad_option, {Name, Value, element(2, Row)}}};
+            not Check(Value) andalso {true, {bad_option, {Name, Value, expected(element(2, Row), Value)}}};
         _ -> {true, unknown(unknown_option, Name, maps:keys(Table), See)}
     end.
+
+expected(Expected, Value) when is_function(Expected, 1) -> Expected(Value);
+expected(Expected, _Value) -> Expected.
 
 is_positive(X) -> is_integer(X) andalso X > 0.
 is_count(X) -> is_integer(X) andalso X >= 0.

@@ -259,6 +259,28 @@ defmodule Cambrian.BridgeTest do
     assert Bitwise.band(File.stat!(path).mode, 0o777) == 0o600
   end
 
+  @tag :quiet
+  test "a grant that nobody would take, and a key that nothing keeps" do
+    until = System.system_time(:millisecond) + 60_000
+    {:ok, grant} = Identity.grant(<<9::256>>, realm(), <<7::256>>, until)
+    owner = Identity.public_key(<<9::256>>)
+
+    for wrong <- ["nope", grant] do
+      assert {:error, {:bad_option, {:grant, ^wrong, expected}}} =
+               Bridge.start(realm: realm(), identity: <<1::256>>, grant: wrong)
+
+      assert expected =~ "a grant "
+    end
+
+    start_supervised!(
+      {Bridge, realm: realm(), identity: <<1::256>>, capability: {:signed_by, owner}}
+    )
+
+    assert %{may_publish: false} = Bridge.status()
+    assert {:error, {:no_identity_file, [_]} = reason} = Bridge.rotate()
+    assert Exception.message(Cambrian.Error.exception(reason)) =~ "has no file to keep"
+  end
+
   test "only those with a grant, at a rate" do
     owner = Identity.new()
     member = Identity.new()

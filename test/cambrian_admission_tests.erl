@@ -52,7 +52,7 @@ rubbish_counts_once_test() ->
 
 a_grant_is_read_once_test() ->
     Realm = realm(#{capability => {signed_by, key(9)}}),
-    {ok, Grant} = cambrian_identity:grant(secret(9), ?REALM, key(1), ?NOW + 1000),
+    {ok, Grant} = cambrian_nif:identity_grant(secret(9), ?REALM, key(1), {?NOW, ?NOW + 1000}),
     {ok, [admit, admit, genuine], Known} = envelope(now(1, #{grant => Grant}), Realm),
     ?assertMatch({ok, [admit, genuine], _}, envelope(now(1, #{sequence => 2}), Known)),
     ?assertMatch({not_permitted, [admit, refused], _}, envelope(now(1, #{grant => <<"leave">>}), Realm)),

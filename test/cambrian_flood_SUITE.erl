@@ -175,7 +175,7 @@ call_in_a_flood() ->
 work_is_shown(Config) ->
     [One, Two, Three] = nodes_of(Config),
     ok = bridge(One, #{capability => {work, 8}}),
-    ok = bridge(Two, #{capability => {work, 8}}),
+    ok = bridge(Two, #{capability => {work, 8}, identity => filename:join(proplists:get_value(priv_dir, Config), "worker")}),
     ok = bridge(Three, #{}),
     _ = [until(fun() -> maps:get(peers, peer:call(Peer, cambrian_bridge, status, [])) =:= 2 end) || Peer <- [One, Two, Three]],
     _ = [{ok, _} = peer:call(Peer, ?MODULE, publish_here, []) || Peer <- [Two, Three]],

@@ -218,16 +218,99 @@ secrets_do_not_show_test() ->
                 fun() -> cambrian_identity:succession(Secret, <<1>>) end,
                 fun() -> cambrian_identity:grant(Secret, <<"lab">>, <<1>>, 1) end]].
 
+%% Whatever is wrong, and wherever the secret went by mistake.
+no_wrong_call_shows_a_secret_test() ->
+    Secret = cambrian_identity:new(),
+    Long = <<Secret/binary, 1>>,
+    Draft = #{realm => <<"lab">>, number => 1, owners => [<<1:256>>]},
+    [?assertEqual({Fun, false}, {Fun, shows(Secret, Fun)})
+     || Fun <- [fun() -> cambrian_charter:seal(Secret, Draft) end, fun() -> cambrian_charter:seal(Draft, Long) end,
+                fun() -> cambrian_charter:seal([{realm, <<"lab">>}], Secret) end, fun() -> cambrian_charter:cosign(none, Secret) end,
+                fun() -> cambrian_charter:cosign(<<"charter">>, Long) end, fun() -> cambrian_charter:read([Secret]) end,
+                fun() -> cambrian_identity:from_secret(Long) end, fun() -> cambrian_identity:name(Long) end,
+                fun() -> cambrian_identity:load(Secret) end, fun() -> cambrian_identity:load([Secret | no_list]) end,
+                fun() -> cambrian_identity:rotate(Secret) end,
+                fun() -> cambrian_identity:rotate(#{secret => Secret, key => <<1:256>>, successions => []}) end,
+                fun() -> cambrian_identity:grant(Secret, lab, <<1:256>>, 1) end,
+                fun() -> cambrian_identity:grant(<<"lab">>, Long, <<1:256>>, 1) end,
+                fun() -> cambrian_identity:cosign(Secret, none) end, fun() -> cambrian_identity:cosign(<<"grant">>, Long) end,
+                fun() -> cambrian_identity:reissue(Secret, none) end, fun() -> cambrian_identity:reissue(fun() -> Long end, <<>>) end,
+                fun() -> cambrian_identity:read_grant([Secret]) end, fun() -> cambrian_identity:read_succession([Secret]) end]],
+    %% and these are answers
+    [?assertEqual({error, {bad_charter, {Field, missing, Expected}}}, cambrian_charter:seal(maps:remove(Field, Draft), Secret))
+     || {Field, Expected} <- [{realm, <<"a text of at most 255 bytes">>}, {number, <<"an integer from 1">>},
+                              {owners, <<"1 to 6 keys, none twice">>}]],
+    ?assertEqual({error, {unknown_option, revoke, #{did_you_mean => revoked, see => <<"cambrian_charter:draft()">>}}},
+                 cambrian_charter:seal(Draft#{revoke => [<<7:256>>]}, Secret)),
+    ?assertMatch({error, {bad_charter, {owners, [_ | _], _}}}, cambrian_charter:seal(Draft#{owners => [<<1:256>> | <<2:256>>]}, Secret)),
+    ?assertMatch({error, {bad_charter, {owners, 7, _}}}, cambrian_charter:seal(Draft#{owners => 7}, Secret)).
+
 shows(Secret, Fun) ->
-    try Fun() of _ -> error(should_have_failed)
-    catch error:badarg:Stack -> binary:match(term_to_binary(Stack), Secret) =/= nomatch
+    try Fun() of Answer -> error({should_have_failed, Answer})
+    catch error:badarg:Stack ->
+        Said = case Stack of
+                   [{_, _, _, Where} | _] when Where =/= [] ->
+                       [cambrian_badarg:format_error(badarg, Stack) || proplists:is_defined(error_info, Where)];
+                   _ -> []
+               end,
+        binary:match(term_to_binary({Stack, Said}), Secret) =/= nomatch
     end.
+
+%% Which argument, and what it has to be.
+a_wrong_argument_is_named_test() ->
+    Wrong = fun(Fun) -> try Fun() catch error:badarg:Stack -> cambrian_badarg:format_error(badarg, Stack) end end,
+    IsSecret = <<"has to be a secret: 32 bytes, a fun that gives them, or an identity">>,
+    ?assertEqual(#{1 => IsSecret, 2 => <<"has to be the name of a realm, a binary">>, 3 => <<"has to be a key of 32 bytes">>,
+                   4 => <<"has to be a time in ms since 1970">>},
+                 Wrong(fun() -> cambrian_identity:grant(<<1>>, lab, <<2>>, tomorrow) end)),
+    ?assertEqual(#{2 => <<"has to be a grant, a binary from grant/4">>},
+                 Wrong(fun() -> cambrian_identity:cosign(<<1:256>>, none) end)),
+    ?assertEqual(#{1 => <<"has to be a map">>, 2 => IsSecret}, Wrong(fun() -> cambrian_charter:seal(<<1:256>>, #{}) end)),
+    ?assertEqual(#{1 => <<"has to be a charter, a binary from seal/2">>}, Wrong(fun() -> cambrian_charter:read(none) end)).
+
+%% The owner whose key is a file signs with what the file gives.
+an_identity_signs_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        {ok, #{secret := Fun, key := Key} = Owner} = cambrian_identity:load(in(Dir, "owner")),
+        Tomorrow = erlang:system_time(millisecond) + 86_400_000,
+        Draft = #{realm => <<"lab">>, number => 1, owners => [Key]},
+        {ok, Other} = cambrian_identity:grant(<<1:256>>, <<"lab">>, <<7:256>>, Tomorrow),
+        {ok, Half} = cambrian_charter:seal(Draft, <<1:256>>),
+        {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+        Claims = #{realm => <<"lab">>, task => <<"xor">>, fitness => 1.0, generation => 0, sequence => 1, time => 0},
+        [begin
+             {ok, Grant} = cambrian_identity:grant(Holder, <<"lab">>, <<7:256>>, Tomorrow),
+             ?assertMatch({ok, #{by := [Key]}}, cambrian_identity:read_grant(Grant)),
+             {ok, Again} = cambrian_identity:reissue(Holder, Other),
+             ?assertMatch({ok, #{by := [Key]}}, cambrian_identity:read_grant(Again)),
+             {ok, Both} = cambrian_identity:cosign(Holder, Other),
+             {ok, #{by := By}} = cambrian_identity:read_grant(Both),
+             ?assert(lists:member(Key, By)),
+             {ok, Charter} = cambrian_charter:seal(Draft, Holder),
+             ?assertMatch({ok, #{by := [Key]}}, cambrian_charter:read(Charter)),
+             {ok, Cosigned} = cambrian_charter:cosign(Half, Holder),
+             {ok, #{by := Two}} = cambrian_charter:read(Cosigned),
+             ?assert(lists:member(Key, Two)),
+             {ok, #{old := Key}} = cambrian_identity:read_succession(cambrian_identity:succession(Holder, <<2:256>>)),
+             {ok, Bytes} = cambrian_envelope:seal(Claims, G, Holder),
+             {ok, _, #{origin := Key}} = cambrian_envelope:read(Bytes),
+             ?assertEqual(Key, cambrian_identity:public_key(Holder))
+         end || Holder <- [Owner, Fun, Fun()]]
+    end).
+
+%% Nobody would ever take it: seconds for ms, or a date that is past.
+a_grant_ends_later_than_now_test() ->
+    Now = erlang:system_time(millisecond),
+    [?assertEqual({error, {grant_expired, Until}}, cambrian_identity:grant(<<1:256>>, <<"lab">>, <<7:256>>, Until))
+     || Until <- [0, Now, Now - 1, Now div 1000 + 86_400]],
+    {ok, Ended} = cambrian_nif:identity_grant(<<1:256>>, <<"lab">>, <<7:256>>, {0, 1000}),
+    ?assertEqual({error, {grant_expired, 1000}}, cambrian_identity:reissue(<<2:256>>, Ended)).
 
 %%% ---- certificates -----------------------------------------------------------------------
 
 certificates_of_others_are_refused_test() ->
     Succession = cambrian_identity:succession(<<1:256>>, <<2:256>>),
-    {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"lab">>, <<2:256>>, 1000),
+    {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"lab">>, <<2:256>>, erlang:system_time(millisecond) + 60_000),
     ?assert(cambrian_identity:is_succession(Succession)),
     ?assertNot(cambrian_identity:is_succession(Grant)),
     [?assertMatch({error, _}, cambrian_identity:read_succession(flipped(At, Succession)))

@@ -272,13 +272,40 @@ options_name_the_first_owners_test() ->
 
 capabilities_test() ->
     Is = fun cambrian_keyring:is_capability/1,
-    [?assert(Is(C)) || C <- [open, {keys, []}, {keys, [key(1)]}, {signed_by, key(1)}, {signed_by, #{owners => [key(1)], threshold => 1}},
+    [?assert(Is(C)) || C <- [open, {keys, [key(1)]}, {invited, [key(1)]}, {work, 24}, {signed_by, key(1)}, {signed_by, #{owners => [key(1)], threshold => 1}},
                              {signed_by, #{owners => [key(N) || N <- lists:seq(1, 6)], threshold => 6}}]],
     [?assertNot(Is(C)) || C <- [closed, {keys, [a | b]}, {signed_by, <<1>>}, {signed_by, #{owners => [key(1)]}},
                                 {signed_by, #{owners => [], threshold => 1}}, {signed_by, #{owners => [key(1)], threshold => 0}},
                                 {signed_by, #{owners => [key(1)], threshold => 2}}, {signed_by, #{owners => [key(1), key(1)], threshold => 1}},
                                 {signed_by, #{owners => [a | b], threshold => 1}},
                                 {signed_by, #{owners => [key(N) || N <- lists:seq(1, 7)], threshold => 1}}]].
+
+%% The part that is wrong, of the form that was given.
+a_wrong_capability_says_what_is_wrong_test() ->
+    Of = fun(Owners, Threshold) -> {signed_by, #{owners => Owners, threshold => Threshold}} end,
+    Two = [key(1), key(2)],
+    Owners = <<"1 to 6 owners, none twice">>,
+    [?assertEqual({Wrong, {error, {bad_option, {capability, Wrong, Expected}}}},
+                  {Wrong, cambrian_options:check(#{capability => Wrong}, cambrian_realm:table(), <<>>)})
+     || {Expected, Wrongs} <-
+            [{<<"a threshold from 1 to the number of owners, 2">>, [Of(Two, 0), Of(Two, 3), Of(Two, two)]},
+             {Owners, [Of([], 1), Of([key(N) || N <- lists:seq(1, 7)], 1), Of([key(1), key(1)], 1), Of([key(1) | key(2)], 1)]},
+             {<<"owners whose keys have 32 bytes">>, [Of([<<1>>, key(1)], 1)]},
+             {<<"signed_by a map of owners and threshold, and nothing else">>,
+              [{signed_by, #{owners => Two}}, {signed_by, #{owners => Two, threshold => 1, revoked => []}}]},
+             {<<"signed_by a key of 32 bytes, or a map of owners and threshold">>, [{signed_by, <<1>>}, {signed_by, Two}]},
+             {<<"work of 1 to 24 bits">>, [{work, 0}, {work, 25}, {work, lots}]},
+             {<<"a list of at least one key">>, [{keys, []}, {invited, []}, {keys, key(1)}, {invited, [key(1) | key(2)]}]},
+             {<<"keys of 32 bytes">>, [{keys, [<<1>>]}, {invited, [key(1), <<1>>]}]},
+             {<<"open, or a pair of keys, signed_by, work or invited, and what that is of">>,
+              [closed, {key, Two}, {keys, Two, 1}, 7]}],
+        Wrong <- Wrongs].
+
+%% What an earlier release kept is still read.
+a_realm_of_no_keys_is_restored_test() ->
+    Saved = cambrian_realm:save(realm({keys, []})),
+    {ok, Realm} = cambrian_realm:restore(Saved),
+    ?assertMatch(#{capability := {keys, []}}, cambrian_realm:report(Realm)).
 
 %%% ---- successions (M6) -------------------------------------------------------------------
 

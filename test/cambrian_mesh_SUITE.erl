@@ -11,7 +11,7 @@ all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_popul
           a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones, partitions_heal, by_environment, two_realms,
           a_clock_that_is_set, a_name_that_is_wrong, a_nameless_population_comes_back,
          policies, on_a_ring, the_nearest, a_mesh_that_hangs, the_secret_stays_secret, options_are_checked,
-          a_costly_champion, stalling_champions].
+          a_grant_is_checked, who_may_not_publish_sees_it, a_key_without_a_file_is_not_rotated, a_costly_champion, stalling_champions].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -166,8 +166,8 @@ a_population_that_crashed_is_joined_again(Config) ->
 %% A peer follows the new key, with all that it knew of the old one, which is good for nothing from then on.
 a_key_hands_over(Config) ->
     [One, Two, Three] = nodes_of(Config),
-    Secret = cambrian_identity:new(),
-    bridge(One, ?REALM, #{identity => Secret}),
+    {File, Secret} = kept(Config, "handed_over"),
+    bridge(One, ?REALM, #{identity => File}),
     bridge(Two, ?REALM, #{}),
     meet(One, 2),
     Old = peer:call(One, cambrian_bridge, identity, []),
@@ -245,11 +245,12 @@ hear(Bytes) ->
 %% One node asks for a grant of the realm's owner; only one of the others has one.
 only_with_leave(Config) ->
     [One, Two, Three] = nodes_of(Config),
-    {Owner, Member} = {cambrian_identity:new(), cambrian_identity:new()},
+    Owner = cambrian_identity:new(),
+    {File, Member} = kept(Config, "member"),
     Key = cambrian_identity:public_key(Member),
-    {ok, Grant} = cambrian_identity:grant(Owner, ?REALM, Key, erlang:system_time(millisecond) + 60_000),
+    {ok, Grant} = cambrian_identity:grant(Owner, ?REALM, Key, erlang:system_time(millisecond) + 3_600_000),
     bridge(One, ?REALM, #{capability => {signed_by, cambrian_identity:public_key(Owner)}}),
-    bridge(Two, ?REALM, #{identity => Member, grant => Grant}),
+    bridge(Two, ?REALM, #{identity => File, grant => Grant}),
     bridge(Three, ?REALM, #{}),
     _ = [meet(Peer, 3) || Peer <- [Two, Three]],
     _ = [publish(Peer) || Peer <- [Two, Three]],
@@ -258,7 +259,16 @@ only_with_leave(Config) ->
     %% the grant is good for the member's next key
     {ok, Next} = peer:call(Two, cambrian_bridge, rotate, []),
     _ = publish(Two, 2),
-    until(fun() -> received(One, Next) =:= 2 end).
+    until(fun() -> received(One, Next) =:= 2 end),
+    %% and it starts with it again
+    ok = peer:call(Two, cambrian_bridge, stop, []),
+    bridge(Two, ?REALM, #{identity => File, grant => Grant}).
+
+%% A secret in a file, which can be rotated.
+kept(Config, Name) ->
+    File = filename:join(proplists:get_value(priv_dir, Config), Name),
+    {ok, #{secret := Secret}} = cambrian_identity:load(File),
+    {File, Secret()}.
 
 %% A kill switch: after a restart of the application, the genotype still comes in from nobody.
 a_ban_stays(Config) ->
@@ -490,9 +500,15 @@ two_realms(Config) ->
     ok = peer:call(One, cambrian_bridge, stop, [Other]),
     ?assertEqual([?REALM], peer:call(One, cambrian_bridge, realms, [])),
     ok = peer:call(One, cambrian_bridge, stop, []),
-    Secret = cambrian_identity:new(),
-    _ = [bridge(One, Realm, #{identity => Secret}) || Realm <- [?REALM, Other]],
+    {File, Secret} = kept(Config, "of_both"),
+    %% what could not be kept is not made
+    bridge(One, ?REALM, #{identity => Secret}),
+    bridge(One, Other, #{identity => File}),
+    ?assertEqual({error, {no_identity_file, [?REALM]}}, peer:call(One, cambrian_bridge, rotate, [])),
+    ok = peer:call(One, cambrian_bridge, stop, [?REALM]),
+    bridge(One, ?REALM, #{identity => list_to_binary(File)}),
     {ok, Key} = peer:call(One, cambrian_bridge, rotate, []),
+    ?assertMatch({ok, #{key := Key}}, cambrian_identity:load(File)),
     {ok, _} = peer:call(One, ?MODULE, in_realm, [Other]),
     _ = until(fun() -> received(Two, Key, Other) =:= 0 andalso received(Three, Key, Other) =:= 1 end).
 
@@ -653,6 +669,82 @@ the_secret_stays_secret(_Config) ->
     ?assertEqual(nomatch, binary:match(Shown, [Plain, unicode:characters_to_binary(string:trim(Numbers, both, "[]"))])),
     ?assertMatch(<<_:32/binary>>, cambrian_bridge:identity()),
     ok = cambrian_bridge:stop().
+
+%% There is no file to keep a new one in: nothing changes, and nobody is told of another key.
+a_key_without_a_file_is_not_rotated(_Config) ->
+    _ = application:stop(cambrian),
+    _ = [begin
+             {ok, _} = cambrian_bridge:start(Identity#{realm => ?REALM}),
+             Key = cambrian_bridge:identity(),
+             ?assertEqual({error, {no_identity_file, [?REALM]}}, cambrian_bridge:rotate()),
+             ?assertEqual(Key, cambrian_bridge:identity()),
+             ok = cambrian_bridge:stop()
+         end || Identity <- [#{identity => <<1:256>>}, #{identity => fun() -> <<1:256>> end}, #{}]].
+
+%% One that nobody would take is refused at the start.
+a_grant_is_checked(_Config) ->
+    Owner = <<9:256>>,
+    Now = erlang:system_time(millisecond),
+    Sealed = fun(Realm, Key, Times) -> {ok, Bytes} = cambrian_nif:identity_grant(Owner, Realm, Key, Times), Bytes end,
+    Key = cambrian_identity:public_key(<<1:256>>),
+    Good = Sealed(?REALM, Key, {Now, Now + 3_600_000}),
+    Start = fun(Grant) -> cambrian_bridge:start(#{realm => ?REALM, identity => <<1:256>>, grant => Grant}) end,
+    Signed = <<"a grant as its owners signed it, from cambrian_identity:grant/4">>,
+    Size = byte_size(Good) - 1,
+    <<Head:Size/binary, Last>> = Good,
+    Hex = fun(K) -> string:lowercase(binary:encode_hex(K)) end,
+    _ = [begin
+             ?assertEqual({error, {bad_option, {grant, Grant, Expected}}}, Start(Grant)),
+             ?assertEqual([], cambrian_bridge:realms())
+         end
+         || {Grant, Expected} <-
+                [{<<"nope">>, Signed}, {<<Head/binary, (Last bxor 1)>>, Signed},
+                 {Sealed(<<"else">>, Key, {Now, Now + 3_600_000}), <<"a grant for the realm ", ?REALM/binary, "; this one is for else">>},
+                 {Sealed(?REALM, <<7:256>>, {Now, Now + 3_600_000}),
+                  <<"a grant for the key of this node, ", (Hex(Key))/binary, "; this one is for ", (Hex(<<7:256>>))/binary>>},
+                 {Sealed(?REALM, Key, {0, 1_000_000}), <<"a grant that has not ended; this one ended at 1970-01-01T00:16:40Z">>}]],
+    {ok, _} = Start(Good),
+    ok = cambrian_bridge:stop().
+
+%% By what this node asks of others itself; with a warning, where it is to publish.
+who_may_not_publish_sees_it(_Config) ->
+    Owner = <<9:256>>,
+    Owned = #{realm => ?REALM, identity => <<1:256>>, capability => {signed_by, cambrian_identity:public_key(Owner)}},
+    Grant = fun(Until) ->
+                {ok, Bytes} = cambrian_identity:grant(Owner, ?REALM, cambrian_identity:public_key(<<1:256>>), Until),
+                Bytes
+            end,
+    Later = erlang:system_time(millisecond) + 3_600_000,
+    {Shows, Warns, Silent} = {#{may_publish => false}, 1, #{}},
+    _ = [?assertEqual({Options, Shown, Warnings}, begin {S, W} = seen(Options), {Options, S, W} end)
+         || {Options, Shown, Warnings} <-
+                [{Owned, Shows, Warns}, {Owned#{publish => false}, Shows, 0},
+                 {Owned#{grant => Grant(Later)}, Silent, 0}, {Owned#{identity => Owner}, Silent, 0},
+                 {Owned#{capability => {invited, [<<7:256>>]}}, Shows, Warns},
+                 {Owned#{capability => {invited, [cambrian_identity:public_key(Owner)]}, grant => Grant(Later)}, Silent, 0},
+                 {Owned#{capability => {keys, [<<7:256>>]}}, Shows, Warns},
+                 {Owned#{capability => {work, 4}}, Silent, 0}, {Owned#{capability => open}, Silent, 0}]],
+    %% one that ends while the bridge runs, whatever this node asks of others
+    _ = [begin
+             {ok, _} = cambrian_bridge:start(Owned#{capability => Capability, grant => Grant(erlang:system_time(millisecond) + 5000)}),
+             true = cambrian_wait:until(fun() -> maps:with([may_publish], cambrian_bridge:status()) =:= Shows end),
+             %% and it starts anew, if it has to, and goes on taking in
+             Bridge = cambrian_bridges:whereis_name(?REALM),
+             exit(Bridge, kill),
+             true = cambrian_wait:until(fun() -> is_pid(cambrian_bridges:whereis_name(?REALM))
+                                               andalso cambrian_bridges:whereis_name(?REALM) =/= Bridge end),
+             ?assertEqual(Shows, maps:with([may_publish], cambrian_bridge:status())),
+             ok = cambrian_bridge:stop()
+         end || Capability <- [open, maps:get(capability, Owned)]].
+
+seen(Options) ->
+    ok = cambrian_log:start(),
+    {ok, _} = cambrian_bridge:start(Options),
+    Shown = maps:with([may_publish], cambrian_bridge:status()),
+    Warnings = length([Text || {warning, Text} <- cambrian_log:said(), string:find(Text, "may not publish") =/= nomatch]),
+    ok = cambrian_log:stop(),
+    ok = cambrian_bridge:stop(),
+    {Shown, Warnings}.
 
 options_are_checked(_Config) ->
     ?assertEqual({error, {missing_options, [realm]}}, cambrian_bridge:start_link(#{})),

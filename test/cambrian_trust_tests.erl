@@ -84,7 +84,7 @@ open_to_those_with_a_grant_test_() ->
     with_app(fun(_) ->
         ok = cambrian_trust:open(?REALM, #{capability => {signed_by, key(9)}}),
         Grant = fun(By, Realm, Key, Until) ->
-                    {ok, Bytes} = cambrian_identity:grant(secret(By), Realm, Key, now_ms() + Until),
+                    {ok, Bytes} = cambrian_nif:identity_grant(secret(By), Realm, Key, {now_ms() - 2, now_ms() + Until}),
                     Bytes
                 end,
         Good = Grant(9, ?REALM, key(1), ?DAY),

@@ -2,8 +2,9 @@ defmodule Cambrian.TrustTest do
   # Its doctests name realms that others do not.
   use ExUnit.Case, async: true
 
-  alias Cambrian.{Genotype, Identity, Trust}
+  alias Cambrian.{Charter, Genotype, Identity, Trust}
 
+  doctest Charter
   doctest Cambrian.Envelope
   doctest Identity
   doctest Trust
@@ -55,6 +56,70 @@ defmodule Cambrian.TrustTest do
 
     assert {:ok, %Genotype{}, %{base: ^id}} =
              Trust.check(@realm, bytes, fn ^id -> {:ok, base} end)
+  end
+
+  describe "a secret" do
+    @secret <<"0123456789abcdef0123456789abcdef">>
+
+    test "shows in no error" do
+      draft = %{realm: @realm, number: 1, owners: [<<1::256>>]}
+
+      for wrong <- [
+            fn -> Charter.seal(@secret, draft) end,
+            fn -> Charter.seal(@secret, Map.to_list(draft)) end,
+            fn -> Charter.seal(draft, @secret <> "!") end,
+            fn -> Charter.cosign(nil, @secret) end,
+            fn -> Charter.read([@secret]) end,
+            fn -> Identity.grant(@secret, :lab, <<7::256>>, 1) end,
+            fn -> Identity.cosign(@secret, nil) end,
+            fn -> Identity.reissue(@secret <> "!", <<>>) end,
+            fn -> Identity.from_secret(@secret <> "!") end,
+            fn -> Identity.name(@secret <> "!") end
+          ] do
+        {error, stacktrace} =
+          try do
+            wrong.()
+          rescue
+            error in ArgumentError -> {error, __STACKTRACE__}
+          end
+
+        assert Exception.message(error) =~ "has to be"
+        refute Exception.format(:error, error, stacktrace) =~ "0123456789abcdef"
+      end
+    end
+
+    test "may be the identity that has it, or its function" do
+      identity = Identity.from_secret(@secret)
+      until = System.system_time(:millisecond) + 60_000
+
+      for holder <- [@secret, identity, identity.secret] do
+        {:ok, grant} = Identity.grant(holder, @realm, <<7::256>>, until)
+        assert {:ok, %{by: [by]}} = Identity.read_grant(grant)
+        {:ok, charter} = Charter.seal([realm: @realm, number: 1, owners: [by]], holder)
+        assert {:ok, %{by: [^by]}} = Charter.read(charter)
+        assert by == identity.key
+      end
+    end
+  end
+
+  test "what is wrong with a charter, a grant or a capability is said" do
+    draft = [realm: @realm, number: 1, owners: [<<1::256>>]]
+
+    for {answer, words} <- [
+          {Charter.seal(Keyword.delete(draft, :number), <<1::256>>),
+           ":number of a charter is missing: an integer from 1"},
+          {Charter.seal(draft ++ [revoke: []], <<1::256>>),
+           "unknown option :revoke (did you mean :revoked?); Cambrian.Charter lists them"},
+          {Identity.grant(<<1::256>>, @realm, <<7::256>>, 1_764_460_800),
+           "a grant until 1764460800 has ended: that is in ms since 1970, and not after now"},
+          {Trust.open(@realm, capability: {:keys, []}),
+           "option :capability must be a list of at least one key, got: {:keys, []}"},
+          {Trust.open(@realm, capability: {:work, 99}),
+           "option :capability must be work of 1 to 24 bits, got: {:work, 99}"}
+        ] do
+      assert {:error, reason} = answer
+      assert Exception.message(Cambrian.Error.exception(reason)) == words
+    end
   end
 
   test "a mistake is an answer" do

@@ -54,7 +54,8 @@ defmodule Cambrian.Bridge do
       application's `:data_dir`; where there is none, a secret is made anew.
     * `:capability`, `:rate`, `:tolerance` - who may publish here, how often, and how far a claim may
       be off: see `Cambrian.Trust`.
-    * `:grant` - the leave to publish that others ask for, from `Cambrian.Identity.grant/4`.
+    * `:grant` - the leave to publish that others ask for, from `Cambrian.Identity.grant/4`: for this realm
+      and this node's key, or one that it succeeded. One that is not, or has ended, is refused at the start.
     * `:transport` - a module of Erlang's or your own with the behaviour `:cambrian_transport`; default
       `:cambrian_transport_dist`, which is Erlang distribution.
     * `:transport_options` - keyword list or map, such as `[discovery: {:multicast, %{}}]`.
@@ -147,7 +148,9 @@ defmodule Cambrian.Bridge do
   @typedoc """
   How the transport is connected, of which some say more; the populations that take part, by their
   names; and those that are to and are not there. `:trust` is there where files of the realm are
-  damaged: `:closed` takes nothing in (`Cambrian.Trust.report/1`).
+  damaged: `:closed` takes nothing in (`Cambrian.Trust.report/1`). `:may_publish` is there where others
+  take nothing of this node, as far as it knows: by the `:capability` that it has for the realm itself,
+  for which it is no owner and has no good grant; or as its grant has ended.
   """
   @type status :: %{
           required(:connected) => boolean,
@@ -155,6 +158,7 @@ defmodule Cambrian.Bridge do
           required(:populations) => [term],
           required(:missing) => [Population.t()],
           optional(:trust) => :fell_back | :closed,
+          optional(:may_publish) => false,
           optional(atom) => term
         }
 
@@ -436,14 +440,21 @@ defmodule Cambrian.Bridge do
   defdelegate identity, to: :cambrian_bridge
 
   @doc """
-  Goes on under a new key, in the identity's file as well if it has one, and tells the others in the
+  Goes on under a new key, in the identity's file as well, and tells the others in the
   realm, who keep what they know of the old key for the new one, and take nothing more from the old.
+  Where a bridge has no file to keep the new secret in, nothing changes.
 
-      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
+      iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_rotated")
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", identity: path)
       iex> old = Cambrian.Bridge.identity()
       iex> {:ok, new} = Cambrian.Bridge.rotate()
       iex> {new == Cambrian.Bridge.identity(), new == old}
       {true, false}
+      iex> :ok = Cambrian.Bridge.stop()
+      iex> File.rm!(path)
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", identity: <<1::256>>)
+      iex> Cambrian.Bridge.rotate()
+      {:error, {:no_identity_file, ["org.example.docs"]}}
       iex> Cambrian.Bridge.stop()
       :ok
   """

@@ -22,7 +22,7 @@ defmodule Cambrian.Charter do
       [<<7::256>>]
   """
 
-  alias Cambrian.{Error, Identity}
+  alias Cambrian.{Boundary, Error, Identity}
 
   @typedoc """
   `:number` is higher than that of the charter before. There are 1 to 6 `:owners`, of whom
@@ -36,8 +36,7 @@ defmodule Cambrian.Charter do
           required(:owners) => [Identity.key()],
           optional(:threshold) => pos_integer,
           optional(:revoked) => [<<_::256>>],
-          optional(:issued) => non_neg_integer,
-          optional(atom) => term
+          optional(:issued) => non_neg_integer
         }
 
   @typedoc "`:by` are those who signed it; `:id` is the same whoever has signed it by now."
@@ -53,7 +52,7 @@ defmodule Cambrian.Charter do
         }
 
   @doc """
-  A charter with its first signature; one that was read is issued anew.
+  A charter with its first signature, of a keyword list or a map; one that was read is issued anew.
 
   The owners before it and those after it must sign, each as many as their threshold says; all of them
   by `cosign/2`, in any order.
@@ -64,9 +63,17 @@ defmodule Cambrian.Charter do
       iex> {:ok, %{owners: [^owner], threshold: 1, by: [^owner]}} = Cambrian.Charter.read(charter)
       iex> Cambrian.Charter.seal(Map.put(draft, :threshold, 2), <<1::256>>)
       {:error, {:bad_charter, {:threshold, 2, "from 1 to the number of owners"}}}
+      iex> Cambrian.Charter.seal([realm: "org.example.docs", owners: [owner]], <<1::256>>)
+      {:error, {:bad_charter, {:number, :missing, "an integer from 1"}}}
   """
-  @spec seal(draft | t, Identity.secret()) :: {:ok, binary} | {:error, Error.reason()}
-  defdelegate seal(draft, secret), to: :cambrian_charter
+  @spec seal(draft | keyword | t, Identity.holder()) :: {:ok, binary} | {:error, Error.reason()}
+  def seal(draft, owner) do
+    case Boundary.to_map(:draft, draft) do
+      {:ok, map} -> :cambrian_charter.seal(map, owner)
+      # a map already; or perhaps a secret, which no error must show
+      {:error, _} -> :cambrian_charter.seal(draft, owner)
+    end
+  end
 
   @doc """
   The same charter with one signature more.
@@ -79,8 +86,8 @@ defmodule Cambrian.Charter do
       iex> by == Enum.sort(owners)
       true
   """
-  @spec cosign(binary, Identity.secret()) :: {:ok, binary} | {:error, Error.reason()}
-  defdelegate cosign(charter, secret), to: :cambrian_charter
+  @spec cosign(binary, Identity.holder()) :: {:ok, binary} | {:error, Error.reason()}
+  defdelegate cosign(charter, owner), to: :cambrian_charter
 
   @doc """
   What a charter says, if all of its signatures are genuine. Whether it counts, the realm says:

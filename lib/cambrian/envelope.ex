@@ -59,7 +59,7 @@ defmodule Cambrian.Envelope do
       iex> Cambrian.Envelope.seal(genotype, <<1::256>>, realm: "org.example.lab", task: :xor)
       {:error, {:missing_options, [:fitness, :generation, :sequence]}}
   """
-  @spec seal(Genotype.t(), Identity.secret(), keyword) :: {:ok, binary} | {:error, Error.reason()}
+  @spec seal(Genotype.t(), Identity.holder(), keyword) :: {:ok, binary} | {:error, Error.reason()}
   def seal(genotype, secret, opts) do
     reference = Boundary.ref(genotype, Genotype)
 

@@ -260,7 +260,19 @@ defmodule Cambrian.Error do
   defp text(:too_many_successions), do: "there is no room for one more succession"
   defp text(:superseded), do: "a charter with a higher number counts"
   defp text(:grant_expired), do: "the grant has ended"
+
+  defp text({:grant_expired, until}),
+    do: "a grant until #{until} has ended: that is in ms since 1970, and not after now"
+
+  defp text({:no_identity_file, realms}) do
+    "the bridge of #{names(realms)} has no file to keep a new secret in: " <>
+      "give it a path as :identity, or set :data_dir"
+  end
+
   defp text({:grant_too_long, ms}), do: "a grant may last for #{ms} ms at most, 366 days"
+
+  defp text({:bad_charter, {field, :missing, expected}}),
+    do: "#{inspect(field)} of a charter is missing: #{expected}"
 
   defp text({:bad_charter, {field, value, expected}}),
     do: "#{inspect(field)} of a charter must be #{expected}, got: #{inspect(value)}"
@@ -288,6 +300,7 @@ defmodule Cambrian.Error do
   @lists %{
     "cambrian:parameters/0" => "Cambrian.parameters/0",
     "cambrian_bridge:options()" => "Cambrian.Bridge",
+    "cambrian_charter:draft()" => "Cambrian.Charter",
     "cambrian_bridge:publish_genotype/2" => "Cambrian.Bridge.publish_genotype/2",
     "cambrian_dashboard:options()" => "Cambrian.Dashboard",
     "cambrian_environment:init/1" => "Cambrian.Environment",

@@ -22,6 +22,12 @@ defmodule Cambrian.Identity do
   @typedoc "32 bytes that nobody else has."
   @type secret :: <<_::256>>
 
+  @typedoc """
+  What may stand for a secret, wherever one is taken: it, a function that gives it, or an identity. So the
+  owner whose key is a file signs with what `load/1` gives.
+  """
+  @type holder :: secret | (... -> secret) | t
+
   @typedoc "An Ed25519 public key."
   @type key :: <<_::256>>
 
@@ -63,8 +69,8 @@ defmodule Cambrian.Identity do
       iex> Base.encode16(start)
       "4CB5ABF6"
   """
-  @spec public_key(secret) :: key
-  defdelegate public_key(secret), to: :cambrian_identity
+  @spec public_key(holder) :: key
+  defdelegate public_key(holder), to: :cambrian_identity
 
   @doc """
   What to call a key among people: two words that can be said, the same on every node.
@@ -85,7 +91,7 @@ defmodule Cambrian.Identity do
       iex> Cambrian.Identity.from_secret(<<1::256>>).key == Cambrian.Identity.public_key(<<1::256>>)
       true
   """
-  @spec from_secret(secret) :: t
+  @spec from_secret(secret | (... -> secret)) :: t
   defdelegate from_secret(secret), to: :cambrian_identity
 
   @doc """
@@ -126,7 +132,7 @@ defmodule Cambrian.Identity do
       iex> new == Cambrian.Identity.public_key(<<2::256>>)
       true
   """
-  @spec succession(secret, secret) :: binary
+  @spec succession(old :: holder, new :: holder) :: binary
   defdelegate succession(old, new), to: :cambrian_identity
 
   @doc """
@@ -151,10 +157,15 @@ defmodule Cambrian.Identity do
       true
       iex> Cambrian.Identity.grant(<<1::256>>, "org.example.docs", key, 4_102_444_800_000)
       {:error, {:grant_too_long, 31622400000}}
+
+  A time in seconds is long ago:
+
+      iex> Cambrian.Identity.grant(<<1::256>>, "org.example.docs", <<7::256>>, 1_764_460_800)
+      {:error, {:grant_expired, 1764460800}}
   """
-  @spec grant(secret, String.t(), key, non_neg_integer) ::
+  @spec grant(holder, String.t(), key, non_neg_integer) ::
           {:ok, binary} | {:error, Error.reason()}
-  defdelegate grant(realm_secret, realm, key, until), to: :cambrian_identity
+  defdelegate grant(owner, realm, key, until), to: :cambrian_identity
 
   @doc """
   The same grant with the signature of one owner more.
@@ -166,8 +177,8 @@ defmodule Cambrian.Identity do
       iex> length(by)
       2
   """
-  @spec cosign(secret, grant :: binary) :: {:ok, binary} | {:error, Error.reason()}
-  defdelegate cosign(realm_secret, grant), to: :cambrian_identity
+  @spec cosign(holder, grant :: binary) :: {:ok, binary} | {:error, Error.reason()}
+  defdelegate cosign(owner, grant), to: :cambrian_identity
 
   @doc """
   A grant that another key signed, signed anew by this one: for the same realm and key, from now until
@@ -180,8 +191,8 @@ defmodule Cambrian.Identity do
       iex> by == Cambrian.Identity.public_key(<<2::256>>)
       true
   """
-  @spec reissue(secret, grant :: binary) :: {:ok, binary} | {:error, Error.reason()}
-  defdelegate reissue(realm_secret, grant), to: :cambrian_identity
+  @spec reissue(holder, grant :: binary) :: {:ok, binary} | {:error, Error.reason()}
+  defdelegate reissue(owner, grant), to: :cambrian_identity
 
   @doc """
   What a grant of `grant/4` says, if its signatures are genuine.

@@ -244,8 +244,8 @@ defmodule Cambrian.Trust do
 
   @doc """
   All that is known of a realm: `:origins` with their standings, `:bans`, `:retired` keys with their
-  successors, the `:owners` that may sign now and the `:charter` that says so, `:none` where there are
-  none, how many were `:refused` for which reason, and the options.
+  successors, the `:owners` that may sign now and the `:charter` that says so, as bytes for
+  `Cambrian.Charter.read/1`, `:none` where there are none, how many were `:refused` for which reason, and the options.
 
   `:condition` is `:sound`; `{:fell_back, damaged}` where the newest file was damaged and the one
   before it was taken, so that bans and standings of the last moments before that are lost; or

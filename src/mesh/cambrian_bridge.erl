@@ -54,7 +54,8 @@
 %% `identity' is a secret of 32 bytes, a fun that gives it, so that it stays out of crash reports, or the path of a
 %% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
 %% where there is none, made anew. `capability', `rate' and `tolerance' are those of {@link cambrian_trust:open/2};
-%% `grant' is the leave to publish that others here ask for ({@link cambrian_identity:grant/4}).
+%% `grant' is the leave to publish that others here ask for ({@link cambrian_identity:grant/4}): for this realm and this node's
+%% key, or one that it succeeded. One that is not, or has ended, is refused by {@link start/1} and {@link start_link/1}.
 %%
 %% `aliases' are what this node calls others, or itself: by a key, or by its name ({@link cambrian_identity:name/1}), a text of
 %% 1 to 64 printable bytes without parentheses. They are shown with the name behind them, `<<"pole-pi (lusab-bovik)">>', and do not travel.
@@ -87,9 +88,11 @@
 
 -type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown,
                     populations := [Name :: term()], missing := [cambrian_population:population()],
-                    trust => fell_back | closed, atom() => term()}.
+                    trust => fell_back | closed, may_publish => false, atom() => term()}.
 %% What the transport says of its connection; the populations that take part, by their names; and those that are to and are
 %% not there. `trust' is there where files of the realm are damaged: `closed' takes nothing in ({@link cambrian_trust:report/1}).
+%% `may_publish' is there where others take nothing of this node, as far as it knows: by the `capability' that it has for the realm
+%% itself, for which it is no owner and has no good grant; or as its grant has ended.
 
 %% @doc Under a supervisor of your own, or linked to the caller: one bridge a realm.
 %%
@@ -104,17 +107,17 @@
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
     case check(Options) of
-        {ok, Checked} ->
-            case cambrian_gateway:start_link(Checked) of
-                {error, {shutdown, Reason}} -> {error, Reason};
-                Started -> Started
-            end;
+        {ok, Checked} -> cambrian_gateway:start_link(Checked);
         Error -> Error
     end.
 
 check(Options) ->
     case {cambrian_bridge_options:check(Options), cambrian_app:ensure_started()} of
-        {{ok, Checked}, ok} -> {ok, Checked};
+        {{ok, Checked}, ok} ->
+            case cambrian_bridge_options:check_grant(Checked) of
+                ok -> {ok, Checked};
+                Error -> Error
+            end;
         {{ok, _}, Error} -> Error;
         {Error, _} -> Error
     end.
@@ -133,7 +136,7 @@ check(Options) ->
 -spec start(options()) -> {ok, pid()} | {error, term()}.
 start(Options) ->
     case check(Options) of
-        {ok, _} -> cambrian_mesh_sup:start_bridge(cambrian_bridge_options:hidden(Options));
+        {ok, Checked} -> cambrian_mesh_sup:start_bridge(Checked);
         Error -> Error
     end.
 
@@ -398,23 +401,31 @@ received(Steps) -> [Step || #{step := received} = Step <- Steps].
 -spec identity() -> cambrian_identity:key().
 identity() -> call(only_realm(), identity).
 
-%% @doc Goes on under a new key, in the identity's file as well if it has one, and tells the others in the realm, who
+%% @doc Goes on under a new key, in the identity's file as well, and tells the others in the realm, who
 %% keep what they know of the old key for the new one, and take nothing more from the old. All bridges here must have the
-%% same identity, as they have by default: else it raises `{which_realm, Realms}'.
+%% same identity, as they have by default, in one file: else it raises `{which_realm, Realms}'. Where a bridge has no file to keep
+%% the new secret in, nothing changes.
 %%
 %% ```
-%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, identity => "/tmp/cambrian_example/rotated"}).
 %% 2> Old = cambrian_bridge:identity().
 %% 3> {ok, New} = cambrian_bridge:rotate().
 %% 4> {New =:= cambrian_bridge:identity(), New =:= Old}.
 %% {true,false}
-%% 5> ok = cambrian_bridge:stop().
+%% 5> ok = cambrian_bridge:stop(), ok = file:delete("/tmp/cambrian_example/rotated").
+%% 6> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, identity => <<1:256>>}).
+%% 7> cambrian_bridge:rotate().
+%% {error,{no_identity_file,[<<"org.example.lab">>]}}
+%% 8> ok = cambrian_bridge:stop().
 %% '''
--spec rotate() -> {ok, cambrian_identity:key()} | {error, term()}.
+-spec rotate() -> {ok, cambrian_identity:key()} | {error, {no_identity_file, Realms :: [binary()]} | term()}.
 rotate() ->
     [First | Others] = Realms = some_realms(),
-    case lists:usort([call(Realm, identity) || Realm <- Realms]) of
-        [_] -> rotated(call(First, rotate), Others);
+    Homes = [{Realm, call(Realm, home)} || Realm <- Realms],
+    Keys = lists:usort([call(Realm, identity) || Realm <- Realms]),
+    case {Keys, [Realm || {Realm, none} <- Homes], lists:usort([Home || {_, Home} <- Homes])} of
+        {[_], [], [_]} -> rotated(call(First, rotate), Others);
+        {[_], [_ | _] = Homeless, _} -> {error, {no_identity_file, Homeless}};
         _ -> error({which_realm, Realms})
     end.
 

@@ -2,17 +2,44 @@
 %% What a bridge may be told, and what the application's environment says of bridges.
 -module(cambrian_bridge_options).
 
--export([check/1, hidden/1, from_environment/1, environment_table/0]).
+-export([check/1, check_grant/1, from_environment/1, environment_table/0]).
 
-%% @doc With defaults; the realm must be there.
+-define(A_GRANT, <<"a grant as its owners signed it, from cambrian_identity:grant/4">>).
+
+%% @doc With defaults, and the secret behind a fun, as a supervisor shows the arguments of its children; the realm must be there.
 -spec check(map()) -> {ok, map()} | {error, term()}.
 check(Options) ->
     Table = maps:merge(cambrian_trust:table(), table()),
     case cambrian_options:check(Options, Table, <<"cambrian_bridge:options()">>) of
-        {ok, #{realm := _} = Checked} -> {ok, hidden(Checked)};
+        {ok, #{realm := _} = Checked} -> grant(hidden(Checked));
         {ok, _} -> {error, {missing_options, [realm]}};
         Error -> Error
     end.
+
+%% Nobody would take what the envelopes of this node show: a mistake that is seen here, or nowhere.
+grant(#{grant := Bytes, realm := Realm} = Options) ->
+    case cambrian_identity:read_grant(Bytes) of
+        {ok, #{realm := Realm}} -> {ok, Options};
+        {ok, #{realm := Other}} ->
+            {error, bad_grant(Bytes, <<"a grant for the realm ", Realm/binary, "; this one is for ", Other/binary>>)};
+        {error, _} -> {error, bad_grant(Bytes, ?A_GRANT)}
+    end;
+grant(Options) -> {ok, Options}.
+
+bad_grant(Bytes, Expected) -> {bad_option, {grant, Bytes, Expected}}.
+
+%% @doc Whether a grant has not ended. Asked when somebody starts a bridge, not when a supervisor starts one anew: a bridge
+%% whose grant ended meanwhile goes on taking in.
+-spec check_grant(map()) -> ok | {error, term()}.
+check_grant(#{grant := Bytes}) ->
+    {ok, #{until := Until}} = cambrian_identity:peek_grant(Bytes),
+    case Until > erlang:system_time(millisecond) of
+        true -> ok;
+        false ->
+            Ended = list_to_binary(calendar:system_time_to_rfc3339(Until div 1000, [{offset, "Z"}])),
+            {error, bad_grant(Bytes, <<"a grant that has not ended; this one ended at ", Ended/binary>>)}
+    end;
+check_grant(_) -> ok.
 
 table() ->
     #{realm => {fun is_realm/1, <<"a binary of at most 255 bytes">>},
@@ -21,7 +48,7 @@ table() ->
       identity => {fun is_identity/1, <<"32 bytes, a fun that gives them, or a path: one of 32 bytes as a string">>},
       populations => {fun are_populations/1, <<"all, or a list of pids or names">>, []},
       aliases => {fun are_aliases/1, <<"a map of keys or their names to texts of 1 to 64 printable bytes">>, #{}},
-      grant => {fun(G) -> is_binary(G) andalso byte_size(G) =< 1024 end, <<"what cambrian_identity:grant/4 gives">>},
+      grant => {fun(G) -> is_binary(G) andalso byte_size(G) =< 1024 end, ?A_GRANT},
       publish => {fun is_boolean/1, <<"true or false">>, true},
       publish_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
       publish_best_fitness_threshold => {fun is_share/1, <<"a number from 0 to 1">>, 0.99},
@@ -62,8 +89,6 @@ is_identity(Path) -> is_text(Path).
 
 is_text(Text) -> Text =/= [] andalso io_lib:printable_unicode_list(Text).
 
-%% @doc A supervisor shows the arguments of its children.
--spec hidden(map()) -> map().
 hidden(#{identity := <<Secret:32/binary>>} = Options) ->
     case is_identity(Secret) of
         true -> Options#{identity := fun() -> Secret end};
@@ -103,7 +128,7 @@ from_environment(_) -> {ok, []}.
 check_all([], Checked) -> {ok, lists:reverse(Checked)};
 check_all([Options | Rest], Checked) ->
     case check(Options) of
-        {ok, _} -> check_all(Rest, [Options | Checked]);
+        {ok, Good} -> check_all(Rest, [Good | Checked]);
         Error -> Error
     end.
 

@@ -21,8 +21,8 @@
                 home = none :: none | {ok, cambrian_file:path()}, identity :: cambrian_identity:identity(),
                 %% how many times the median of a population's own a newcomer may cost
                 cost_bound = 8 :: number(),
-                %% what its envelopes show, of a key
-                grant :: fun((cambrian_identity:identity()) -> undefined | binary()),
+                %% what its envelopes show, and how that is found of a key
+                shown :: undefined | binary(), grant :: fun((cambrian_identity:identity()) -> undefined | binary()),
                 %% whether populations let go of what is banned, and the monitor of who tells of bans
                 purge = true :: boolean(), trust = none :: none | reference(),
                 %% the processes whose end is that of the bridge
@@ -60,8 +60,10 @@
 %% Messages are short and many.
 -spec start_link(map()) -> {ok, pid()} | {error, term()}.
 start_link(#{realm := Realm} = Options) ->
-    gen_server:start_link({via, cambrian_bridges, Realm}, ?MODULE, Options,
-                          [{spawn_opt, [{message_queue_data, off_heap}]}]).
+    case gen_server:start_link({via, cambrian_bridges, Realm}, ?MODULE, Options, [{spawn_opt, [{message_queue_data, off_heap}]}]) of
+        {error, {shutdown, Reason}} -> {error, Reason};
+        Started -> Started
+    end.
 
 %%% ---- starting ---------------------------------------------------------------------------
 
@@ -71,28 +73,50 @@ init(#{realm := Realm, transport := Transport} = Options) ->
         {ok, Identity, Home, Room, Gate, Connection} ->
             ok = Transport:subscribe(Connection, ?TOPIC),
             ok = Transport:serve(Connection, ?TOPIC, fun(Bytes, From) -> answer(Bytes, From, Gate) end),
-            {Effects, Exchange} = cambrian_exchange:new(exchange_options(Options, Identity, Transport:address(Connection))),
+            Shown = grant(Options, Identity),
+            Given = exchange_options(Options, Identity, Transport:address(Connection)),
+            {Effects, Exchange} = cambrian_exchange:new(Given#{grant => Shown}),
             Populations = maps:get(populations, Options),
             Speaker = spawn_link(fun() -> speak(Transport, Connection) end),
             {links, Links} = process_info(self(), links),
             State = #state{realm = Realm, transport = Transport, connection = Connection, speaker = Speaker, exchange = Exchange,
-                           gate = Gate, room = Room, home = Home, identity = Identity, grant = fun(Of) -> grant(Options, Of) end,
-                           links = Links, aliases = maps:get(aliases, Options),
+                           gate = Gate, room = Room, home = Home, identity = Identity, shown = Shown,
+                           grant = fun(Of) -> grant(Options, Of) end, links = Links, aliases = maps:get(aliases, Options),
                            cost_bound = maps:get(cost_bound, Options), purge = maps:get(purge, Options)},
+            ok = warn_of_silence(Options, State),
             {ok, join_all(Populations, watch_bans(carry_out(Effects, State)))};
         %% what is wrong is answered, and no crash to report
         {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
-prepare(#{realm := Realm} = Options) ->
+prepare(Options) ->
     case identity(Options) of
         {ok, Identity, Home} ->
-            case cambrian_trust:open(Realm, maps:with([capability, rate, tolerance], Options)) of
-                ok -> connect(Options, Identity, Home);
-                %% the bridge takes nothing in until somebody opens the realm, and says so
-                {error, {realm_damaged, _}} -> connect(Options, Identity, Home);
+            case grant_is_for(Identity, Options) of
+                true -> open_realm(Options, Identity, Home);
                 Error -> Error
             end;
+        Error -> Error
+    end.
+
+%% For the key of this node, or for one that it succeeded: others who know of that take it for the heir's.
+grant_is_for(#{key := Key, successions := Chain}, #{grant := Bytes}) ->
+    {ok, #{key := Of}} = cambrian_identity:peek_grant(Bytes),
+    case lists:member(Of, [Key | [Old || Certificate <- Chain, {ok, #{old := Old}} <- [cambrian_identity:peek_succession(Certificate)]]]) of
+        true -> true;
+        false ->
+            Expected = ["a grant for the key of this node, ", hex(Key), "; this one is for ", hex(Of)],
+            {error, {bad_option, {grant, Bytes, iolist_to_binary(Expected)}}}
+    end;
+grant_is_for(_Identity, _NoGrant) -> true.
+
+hex(Key) -> string:lowercase(binary:encode_hex(Key)).
+
+open_realm(#{realm := Realm} = Options, Identity, Home) ->
+    case cambrian_trust:open(Realm, maps:with([capability, rate, tolerance], Options)) of
+        ok -> connect(Options, Identity, Home);
+        %% the bridge takes nothing in until somebody opens the realm, and says so
+        {error, {realm_damaged, _}} -> connect(Options, Identity, Home);
         Error -> Error
     end.
 
@@ -129,7 +153,7 @@ identity_in({ok, Path} = Home) ->
 identity_in(Error) -> Error.
 
 exchange_options(#{realm := Realm} = Options, Identity, Address) ->
-    #{realm => Realm, identity => Identity, address => Address, grant => grant(Options, Identity),
+    #{realm => Realm, identity => Identity, address => Address,
       trust => {fun(Request, _Now, Name) -> {cambrian_trust:ask(Name, Request), Name} end, Realm},
       seed => binary:decode_unsigned(crypto:strong_rand_bytes(7)), now => now_ms(), clock => clock(),
       sequence => cambrian_trust:ask(Realm, {sequence, os:system_time(microsecond)}),
@@ -186,8 +210,10 @@ handle_call(global_best, _From, #state{exchange = Exchange} = State) ->
     {reply, maps:map(Named, cambrian_exchange:best(Exchange)), State};
 handle_call(identity, _From, #state{exchange = Exchange} = State) ->
     {reply, cambrian_exchange:origin(Exchange), State};
-handle_call(rotate, _From, #state{home = Home, identity = Identity} = State) ->
-    case cambrian_identity:rotate(case Home of {ok, Path} -> Path; none -> Identity end) of
+handle_call(home, _From, #state{home = Home} = State) ->
+    {reply, case Home of {ok, Path} -> filename:absname(unicode:characters_to_list(Path)); none -> none end, State};
+handle_call(rotate, _From, #state{home = {ok, Path}} = State) ->
+    case cambrian_identity:rotate(Path) of
         {ok, Next} -> {reply, {ok, Next}, become(Next, State)};
         Error -> {reply, Error, State}
     end;
@@ -200,7 +226,7 @@ handle_call(stories, _From, #state{exchange = Exchange} = State) ->
     {reply, Stories, State};
 handle_call(status, _From, #state{realm = Realm, transport = Transport, connection = Connection, joined = Joined,
                                   missing = Missing} = State) ->
-    Status = maps:merge(Transport:status(Connection), damage(Realm)),
+    Status = maps:merge(maps:merge(Transport:status(Connection), damage(Realm)), silence(State)),
     {reply, Status#{populations => lists:sort(maps:keys(Joined)), missing => Missing}, State};
 handle_call(counts, _From, #state{counts = Counts, room = Room} = State) ->
     {reply, case cambrian_gate:dropped(Room) of 0 -> Counts; N -> Counts#{{rejected, overloaded} => N} end, State};
@@ -231,7 +257,7 @@ with_name(Step, _State) -> Step.
 become(Identity, State) ->
     Grant = (State#state.grant)(Identity),
     {Effects, Next} = cambrian_exchange:renamed(Identity, Grant, now_ms(), current(State)),
-    carry_out(Effects, State#state{exchange = Next, identity = Identity}).
+    carry_out(Effects, State#state{exchange = Next, identity = Identity, shown = Grant}).
 
 %%% ---- messages ---------------------------------------------------------------------------
 
@@ -428,6 +454,34 @@ tell(node_up, #{origin := Origin}, #state{realm = Realm} = State) ->
     cambrian_telemetry:execute([cambrian, mesh, node_up], #{count => 1}, #{realm => Realm, origin => Origin}),
     State;
 tell(judged, _Facts, State) -> State.
+
+%% By what this node asks of others, as these probably do; and none of them takes a grant that has ended.
+silence(#state{realm = Realm, identity = #{key := Key}, shown = Shown}) ->
+    Said = said(Shown),
+    case has_ended(Said) orelse cambrian_trust:ask(Realm, {may_publish, Key, Said}) =:= false of
+        true -> #{may_publish => false};
+        false -> #{}
+    end.
+
+%% A stamp says nothing.
+said(undefined) -> undefined;
+said(Bytes) ->
+    case cambrian_identity:peek_grant(Bytes) of
+        {ok, Said} -> Said;
+        {error, _} -> Bytes
+    end.
+
+has_ended(#{until := Until}) -> Until =< erlang:system_time(millisecond);
+has_ended(_) -> false.
+
+warn_of_silence(#{publish := true}, #state{realm = Realm, identity = #{key := Key}} = State) ->
+    case silence(State) of
+        #{may_publish := false} ->
+            logger:warning("cambrian: this node, ~ts, may not publish in the realm ~ts: it is not one of those whom the capability here "
+                           "names, and has no grant of theirs that is good now", [cambrian_identity:name(Key), Realm]);
+        _ -> ok
+    end;
+warn_of_silence(_Options, _State) -> ok.
 
 %% What befell the files of the realm, where anything did.
 damage(Realm) ->

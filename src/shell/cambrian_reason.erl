@@ -52,6 +52,9 @@ text({evaluations_failed, #{count := Count, first := Fault}}, _) ->
                            [Count, cambrian_fault:text(Fault)])};
 text({not_enough_memory, Wanted, Allowed}, _) ->
     {failed, io_lib:format("it would take ~b bytes, of which ~b are allowed (memory_limit)", [Wanted, Allowed])};
+text({grant_expired, Until}, _) -> {failed, io_lib:format("a grant until ~b has ended: that is in ms since 1970, and not after now", [Until])};
+text({no_identity_file, Realms}, _) ->
+    {failed, ["the bridge of ", lists:join(", ", Realms), " has no file to keep a new secret in"]};
 text(not_started, _) -> {failed, "the application was stopped on the way"};
 text(population_kept_failing, _) -> {failed, "the population crashed again and again"};
 text({cambrian, {Reason, {cambrian_app, start, _}}}, Given) -> text(Reason, Given);

@@ -24,8 +24,7 @@
 -export_type([charter/0, draft/0, error/0]).
 
 -type draft() :: #{realm := binary(), number := pos_integer(), owners := [cambrian_identity:key()], threshold => pos_integer(),
-                   revoked => [cambrian_identity:key() | cambrian_identity:grant_id()], issued => non_neg_integer(),
-                   atom() => term()}.
+                   revoked => [cambrian_identity:key() | cambrian_identity:grant_id()], issued => non_neg_integer()}.
 %% `number' is higher than that of the charter before. There are 1 to 6 `owners', of whom `threshold' (default 1) must sign; at
 %% most 256 `revoked': keys that may not publish, whatever grant they show, and ids of grants. `issued' is now, in ms since 1970,
 %% unless it is given. Each charter is complete: what it does not revoke is not revoked any more, so leave out what has ended.
@@ -36,10 +35,12 @@
                      by := [cambrian_identity:key()], id := <<_:256>>}.
 %% `by' are those who signed it; `id' is the same whoever has signed it by now.
 
--type error() :: {bad_charter, {Field :: atom(), Value :: term(), Expected :: binary()}} | cambrian_identity:error().
+-type error() :: {bad_charter, {Field :: atom(), Value :: term() | missing, Expected :: binary()}}
+               | cambrian_options:error() | cambrian_identity:error().
 
 -define(MAX_OWNERS, 6).
 -define(MAX_REVOKED, 256).
+-define(A_CHARTER, <<"a charter, a binary from seal/2">>).
 
 %% @doc A charter with its first signature. The owners before it and those after it must sign, each as many as their
 %% threshold says; all of them by {@link cosign/2}, in any order.
@@ -50,36 +51,54 @@
 %% 3> {ok, #{owners := [Owner], threshold := 1, by := [Owner]}} = cambrian_charter:read(Bytes).
 %% 4> cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [Owner], threshold => 2}, <<1:256>>).
 %% {error,{bad_charter,{threshold,2,<<"from 1 to the number of owners">>}}}
+%% 5> cambrian_charter:seal(#{realm => <<"org.example.lab">>, owners => [Owner]}, <<1:256>>).
+%% {error,{bad_charter,{number,missing,<<"an integer from 1">>}}}
 %% '''
--spec seal(draft() | charter(), cambrian_identity:secret()) -> {ok, binary()} | {error, error()}.
-seal(#{realm := _, number := _, owners := _} = Draft, Secret) ->
+-spec seal(draft() | charter(), cambrian_identity:holder()) -> {ok, binary()} | {error, error()}.
+seal(Draft, Owner) ->
+    Secret = cambrian_identity:reveal(Owner),
+    ok = cambrian_badarg:check(?MODULE, seal, [{is_map(Draft), <<"a map">>}, secret(Secret)]),
     Charter = maps:merge(#{threshold => 1, revoked => [], issued => erlang:system_time(millisecond)}, again(Draft)),
-    case [{Field, maps:get(Field, Charter), Expected} || {Field, Is, Expected} <- fields(Charter), not Is(maps:get(Field, Charter))] of
+    case faults(Charter, fields(Charter)) of
         [] ->
             #{owners := Owners, revoked := Revoked} = Charter,
             Sorted = Charter#{owners := lists:usort(Owners), revoked := lists:usort(Revoked)},
             cambrian_identity:without_arguments(fun() -> cambrian_nif:charter_seal(Sorted, Secret) end);
-        [Bad | _] -> {error, {bad_charter, Bad}}
+        [Fault | _] -> {error, Fault}
     end.
+
+secret(Revealed) -> {Revealed =/= none, cambrian_identity:expected_secret()}.
+
+%% A name that is unknown first: it is perhaps that of what is missing.
+faults(Charter, Fields) ->
+    Known = [Field || {Field, _, _} <- Fields],
+    [cambrian_options:unknown(unknown_option, Name, Known, <<"cambrian_charter:draft()">>)
+     || Name <- lists:sort(maps:keys(maps:without(Known, Charter)))]
+    ++ [{bad_charter, {Field, maps:get(Field, Charter, missing), Expected}}
+        || {Field, Is, Expected} <- Fields, not is_map_key(Field, Charter) orelse not Is(maps:get(Field, Charter))].
 
 %% One that was read is issued anew.
 again(#{id := _} = Read) -> maps:without([id, by, issued], Read);
 again(Draft) -> Draft.
 
-fields(#{owners := Owners}) ->
-    IsKey = fun(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32 end,
-    Are = fun(Keys, Least, Most) ->
-              is_list(Keys) andalso length(Keys) >= Least andalso length(Keys) =< Most andalso lists:all(IsKey, Keys)
-          end,
+fields(Charter) ->
     IsTime = fun(Time) -> is_integer(Time) andalso Time >= 0 andalso Time < 1 bsl 64 end,
     [{realm, fun(Realm) -> is_binary(Realm) andalso byte_size(Realm) =< 255 end, <<"a text of at most 255 bytes">>},
      {number, fun(Number) -> IsTime(Number) andalso Number > 0 end, <<"an integer from 1">>},
      {issued, IsTime, <<"ms since 1970">>},
-     {owners, fun(Keys) -> Are(Keys, 1, ?MAX_OWNERS) andalso length(lists:usort(Keys)) =:= length(Keys) end,
+     {owners, fun(Keys) -> are_keys(Keys, 1, ?MAX_OWNERS) andalso length(lists:usort(Keys)) =:= length(Keys) end,
       <<"1 to 6 keys, none twice">>},
-     {threshold, fun(N) -> is_integer(N) andalso N >= 1 andalso is_list(Owners) andalso N =< length(Owners) end,
+     {threshold, fun(N) -> is_integer(N) andalso N >= 1 andalso N =< count(maps:get(owners, Charter, [])) end,
       <<"from 1 to the number of owners">>},
-     {revoked, fun(Ids) -> Are(Ids, 0, ?MAX_REVOKED) end, <<"at most 256 keys or ids of grants">>}].
+     {revoked, fun(Ids) -> are_keys(Ids, 0, ?MAX_REVOKED) end, <<"at most 256 keys or ids of grants">>}].
+
+%% The guard fails for an improper list.
+are_keys(Keys, Least, Most) when length(Keys) >= Least, length(Keys) =< Most ->
+    lists:all(fun(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32 end, Keys);
+are_keys(_, _, _) -> false.
+
+count(Keys) when length(Keys) >= 0 -> length(Keys);
+count(_) -> 0.
 
 %% @doc The same charter with one signature more.
 %%
@@ -90,8 +109,11 @@ fields(#{owners := Owners}) ->
 %% 4> {ok, #{by := By}} = cambrian_charter:read(Charter), By =:= lists:sort([A, B]).
 %% true
 %% '''
--spec cosign(binary(), cambrian_identity:secret()) -> {ok, binary()} | {error, error()}.
-cosign(Bytes, Secret) -> cambrian_identity:without_arguments(fun() -> cambrian_nif:charter_cosign(Bytes, Secret) end).
+-spec cosign(binary(), cambrian_identity:holder()) -> {ok, binary()} | {error, error()}.
+cosign(Bytes, Owner) ->
+    Secret = cambrian_identity:reveal(Owner),
+    ok = cambrian_badarg:check(?MODULE, cosign, [{is_binary(Bytes), ?A_CHARTER}, secret(Secret)]),
+    cambrian_nif:charter_cosign(Bytes, Secret).
 
 %% @doc What a charter says, if all of its signatures are genuine. Whether it counts, the realm says
 %% ({@link cambrian_trust:amend/2}).
@@ -101,7 +123,9 @@ cosign(Bytes, Secret) -> cambrian_identity:without_arguments(fun() -> cambrian_n
 %% {error,malformed}
 %% '''
 -spec read(binary()) -> {ok, charter()} | {error, error()}.
-read(Bytes) -> cambrian_nif:charter_read(Bytes).
+read(Bytes) ->
+    ok = cambrian_badarg:check(?MODULE, read, [{is_binary(Bytes), ?A_CHARTER}]),
+    cambrian_nif:charter_read(Bytes).
 
 %% @private The same, whoever wrote it: no signature is looked at.
 -spec peek(binary()) -> {ok, charter()} | {error, error()}.

@@ -41,7 +41,7 @@
 %% 5> cambrian_envelope:seal(Claims#{parents => [<<1:256>>, <<1:256>>]}, G, <<1:256>>).
 %% {error,{bad_claim,parents}}
 %% '''
--spec seal(claims(), cambrian_genotype:genotype(), cambrian_identity:secret()) -> {ok, binary()} | {error, error()}.
+-spec seal(claims(), cambrian_genotype:genotype(), cambrian_identity:holder()) -> {ok, binary()} | {error, error()}.
 seal(Claims, Genotype, Secret) -> seal(Claims, Genotype, undefined, Secret).
 
 %% @doc The same as a difference to a genotype that the reader holds, if that is shorter.
@@ -57,8 +57,9 @@ seal(Claims, Genotype, Secret) -> seal(Claims, Genotype, undefined, Secret).
 %% {845,398}
 %% '''
 -spec seal(claims(), cambrian_genotype:genotype(), Base :: undefined | cambrian_genotype:genotype(),
-           cambrian_identity:secret()) -> {ok, binary()} | {error, error()}.
-seal(Claims, Genotype, Base, Secret) ->
+           cambrian_identity:holder()) -> {ok, binary()} | {error, error()}.
+seal(Claims, Genotype, Base, Holder) ->
+    Secret = cambrian_identity:reveal(Holder),
     Operators = [name(Operator) || Operator <- maps:get(operators, Claims, [])],
     All = maps:merge(#{parents => [], grant => undefined}, Claims#{operators => Operators}),
     %% raised anew, without the arguments: a stack that is logged must not hold the secret

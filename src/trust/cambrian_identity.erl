@@ -13,8 +13,8 @@
 
 -export([new/0, public_key/1, name/1, from_secret/1, load/1, rotate/1, succession/2, read_succession/1, grant/4, cosign/2,
          reissue/2, read_grant/1]).
--export([is_succession/1, peek_succession/1, peek_grant/1, longest_grant/0, without_arguments/1]).
--export_type([secret/0, key/0, name/0, identity/0, succession/0, grant/0, grant_id/0, error/0]).
+-export([is_succession/1, peek_succession/1, peek_grant/1, longest_grant/0, without_arguments/1, reveal/1, expected_secret/0]).
+-export_type([secret/0, holder/0, key/0, name/0, identity/0, succession/0, grant/0, grant_id/0, error/0]).
 
 -type secret() :: <<_:256>>.
 -type key() :: <<_:256>>.
@@ -23,6 +23,9 @@
 
 -type identity() :: #{secret := fun(() -> secret()), key := key(), successions := [binary()]}.
 %% A secret behind a fun does not show in a crash report. The oldest succession comes first.
+
+-type holder() :: secret() | fun(() -> secret()) | identity().
+%% What may stand for a secret, wherever one is taken: so the owner whose key is a file signs with what {@link load/1} gives.
 
 -type succession() :: #{old := key(), new := key(), time := non_neg_integer()}.
 %% Times are in ms since 1970.
@@ -40,6 +43,7 @@
 -define(LONGEST_GRANT_MS, 366 * 86_400_000).
 %% Peers who were away for longer see a newcomer.
 -define(MAX_SUCCESSIONS, 100).
+-define(A_GRANT, <<"a grant, a binary from grant/4">>).
 -define(CONSONANTS, <<"bdfghjklmnprstvz">>).
 -define(VOWELS, <<"aiou">>).
 
@@ -58,8 +62,41 @@ new() -> crypto:strong_rand_bytes(32).
 %% 1> <<Start:8/binary, _/binary>> = cambrian_identity:public_key(<<1:256>>), binary:encode_hex(Start).
 %% <<"4CB5ABF6AD79FBF5">>
 %% '''
--spec public_key(secret()) -> key().
-public_key(Secret) -> without_arguments(fun() -> cambrian_nif:identity_public_key(Secret) end).
+-spec public_key(holder()) -> key().
+public_key(Holder) ->
+    Secret = reveal(Holder),
+    ok = check(public_key, [secret(Secret)]),
+    cambrian_nif:identity_public_key(Secret).
+
+%% @private The secret, or `none' where it is none.
+-spec reveal(holder() | term()) -> secret() | none.
+reveal(<<_:32/binary>> = Secret) -> Secret;
+reveal(#{secret := Fun}) when is_function(Fun, 0) -> reveal(Fun);
+reveal(Fun) when is_function(Fun, 0) ->
+    case Fun() of
+        <<_:32/binary>> = Secret -> Secret;
+        _ -> none
+    end;
+reveal(_) -> none.
+
+%% @private What {@link reveal/1} takes, in words.
+-spec expected_secret() -> binary().
+expected_secret() -> <<"a secret: 32 bytes, a fun that gives them, or an identity">>.
+
+check(Function, Arguments) -> cambrian_badarg:check(?MODULE, Function, Arguments).
+
+secret(Revealed) -> {Revealed =/= none, expected_secret()}.
+key(Key) -> {is_binary(Key) andalso byte_size(Key) =:= 32, <<"a key of 32 bytes">>}.
+bytes(Bytes, What) -> {is_binary(Bytes), What}.
+path(Path) -> {is_path(Path), <<"the path of a file">>}.
+
+%% What is no text is perhaps a secret, which must not become the name of a file, or be shown as one that is not there.
+is_path(Path) when is_binary(Path); is_list(Path) ->
+    try unicode:characters_to_list(Path) of
+        Text -> is_list(Text) andalso Text =/= [] andalso io_lib:printable_unicode_list(Text)
+    catch error:badarg -> false
+    end;
+is_path(_) -> false.
 
 %% @private Raised anew, without the arguments: a stack that is logged must not hold a secret.
 -spec without_arguments(fun(() -> Result)) -> Result.
@@ -78,7 +115,8 @@ without_arguments(Fun) ->
 %% <<"honol-gasar">>
 %% '''
 -spec name(key()) -> name().
-name(<<_:32/binary>> = Key) ->
+name(Key) ->
+    ok = check(name, [key(Key)]),
     <<First:16, Second:16, _/binary>> = crypto:hash(sha256, Key),
     <<(word(First))/binary, $-, (word(Second))/binary>>.
 
@@ -95,8 +133,11 @@ word(Bits) ->
 %% 2> Key =:= cambrian_identity:public_key(<<1:256>>).
 %% true
 %% '''
--spec from_secret(secret()) -> identity().
-from_secret(Secret) -> identity(Secret, []).
+-spec from_secret(secret() | fun(() -> secret())) -> identity().
+from_secret(Holder) ->
+    Secret = reveal(Holder),
+    ok = check(from_secret, [secret(Secret)]),
+    identity(Secret, []).
 
 identity(Secret, Successions) ->
     #{secret => fun() -> Secret end, key => public_key(Secret), successions => Successions}.
@@ -115,6 +156,7 @@ identity(Secret, Successions) ->
 -spec load(cambrian_file:path()) ->
           {ok, identity()} | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
 load(Path) ->
+    ok = check(load, [path(Path)]),
     case read_or_copy(Path) of
         {error, not_found} -> write(Path, from_secret(new()));
         Other -> Other
@@ -185,11 +227,12 @@ write(Path, #{secret := Secret, successions := Successions} = Identity) ->
 %% '''
 -spec rotate(cambrian_file:path() | identity()) ->
           {ok, identity()} | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
-rotate(#{secret := Old, successions := Successions}) ->
+rotate(#{secret := Old, successions := Successions}) when is_function(Old, 0), is_list(Successions) ->
     Secret = new(),
-    Chain = Successions ++ [succession(Old(), Secret)],
+    Chain = Successions ++ [succession(Old, Secret)],
     {ok, identity(Secret, lists:nthtail(max(0, length(Chain) - ?MAX_SUCCESSIONS), Chain))};
 rotate(Path) ->
+    ok = check(rotate, [{is_path(Path), <<"the path of a file, or an identity">>}]),
     case read_or_copy(Path) of
         {ok, Identity} ->
             {ok, Next} = rotate(Identity),
@@ -206,10 +249,12 @@ rotate(Path) ->
 %% 3> New =:= cambrian_identity:public_key(<<2:256>>).
 %% true
 %% '''
--spec succession(Old :: secret(), New :: secret()) -> binary().
+-spec succession(Old :: holder(), New :: holder()) -> binary().
 succession(Old, New) ->
+    {OldSecret, NewSecret} = {reveal(Old), reveal(New)},
+    ok = check(succession, [secret(OldSecret), secret(NewSecret)]),
     Now = erlang:system_time(millisecond),
-    without_arguments(fun() -> cambrian_nif:identity_succession(Old, New, Now) end).
+    without_arguments(fun() -> cambrian_nif:identity_succession(OldSecret, NewSecret, Now) end).
 
 %% @doc What a certificate of succession says, if both signatures are genuine.
 %%
@@ -218,7 +263,9 @@ succession(Old, New) ->
 %% {error,malformed}
 %% '''
 -spec read_succession(binary()) -> {ok, succession()} | {error, error()}.
-read_succession(Bytes) -> cambrian_nif:identity_read_succession(Bytes).
+read_succession(Bytes) ->
+    ok = check(read_succession, [bytes(Bytes, <<"a binary, from succession/2">>)]),
+    cambrian_nif:identity_read_succession(Bytes).
 
 %% @private The same, whoever wrote it: no signature is looked at.
 -spec peek_succession(binary()) -> {ok, succession()} | {error, error()}.
@@ -241,15 +288,24 @@ is_succession(_) -> false.
 %% <<"org.example.lab">>
 %% 5> cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, Key, 1 bsl 60).
 %% {error,{grant_too_long,31622400000}}
+%% 6> cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, Key, 1764460800).
+%% {error,{grant_expired,1764460800}}
 %% '''
--spec grant(RealmSecret :: secret(), Realm :: binary(), key(), Until :: non_neg_integer()) ->
-          {ok, binary()} | {error, malformed | {grant_too_long, MostMs :: pos_integer()}}.
-grant(RealmSecret, Realm, Key, Until) -> grant(RealmSecret, Realm, Key, Until, erlang:system_time(millisecond)).
+%%
+%% The last one is a time in seconds.
+-spec grant(Owner :: holder(), Realm :: binary(), key(), Until :: non_neg_integer()) ->
+          {ok, binary()}
+              | {error, malformed | {grant_too_long, MostMs :: pos_integer()} | {grant_expired, Until :: non_neg_integer()}}.
+grant(Owner, Realm, Key, Until) ->
+    Secret = reveal(Owner),
+    ok = check(grant, [secret(Secret), bytes(Realm, <<"the name of a realm, a binary">>), key(Key),
+                       {is_integer(Until) andalso Until >= 0, <<"a time in ms since 1970">>}]),
+    signed(Secret, Realm, Key, Until, erlang:system_time(millisecond)).
 
-grant(_RealmSecret, _Realm, _Key, Until, Now) when is_integer(Until), Until - Now > ?LONGEST_GRANT_MS ->
-    {error, {grant_too_long, ?LONGEST_GRANT_MS}};
-grant(RealmSecret, Realm, Key, Until, Now) ->
-    without_arguments(fun() -> cambrian_nif:identity_grant(RealmSecret, Realm, Key, {Now, Until}) end).
+signed(_Secret, _Realm, _Key, Until, Now) when Until =< Now -> {error, {grant_expired, Until}};
+signed(_Secret, _Realm, _Key, Until, Now) when Until - Now > ?LONGEST_GRANT_MS -> {error, {grant_too_long, ?LONGEST_GRANT_MS}};
+signed(Secret, Realm, Key, Until, Now) ->
+    without_arguments(fun() -> cambrian_nif:identity_grant(Secret, Realm, Key, {Now, Until}) end).
 
 %% @doc The same grant with the signature of one owner more.
 %%
@@ -260,8 +316,11 @@ grant(RealmSecret, Realm, Key, Until, Now) ->
 %% 4> {ok, #{by := By}} = cambrian_identity:read_grant(Both), length(By).
 %% 2
 %% '''
--spec cosign(RealmSecret :: secret(), Grant :: binary()) -> {ok, binary()} | {error, error()}.
-cosign(RealmSecret, Grant) -> without_arguments(fun() -> cambrian_nif:identity_cosign_grant(RealmSecret, Grant) end).
+-spec cosign(Owner :: holder(), Grant :: binary()) -> {ok, binary()} | {error, error()}.
+cosign(Owner, Grant) ->
+    Secret = reveal(Owner),
+    ok = check(cosign, [secret(Secret), bytes(Grant, ?A_GRANT)]),
+    cambrian_nif:identity_cosign_grant(Secret, Grant).
 
 %% @doc A grant that another key signed, signed anew by this one: for the same realm and key, from now until the same time.
 %% For an owner who rotated, as what the retired key signed is refused.
@@ -274,13 +333,15 @@ cosign(RealmSecret, Grant) -> without_arguments(fun() -> cambrian_nif:identity_c
 %% 5> {Key =:= <<7:256>>, By =:= cambrian_identity:public_key(<<2:256>>)}.
 %% {true,true}
 %% '''
--spec reissue(RealmSecret :: secret(), Grant :: binary()) -> {ok, binary()} | {error, grant_expired | error()}.
-reissue(RealmSecret, Grant) ->
+-spec reissue(Owner :: holder(), Grant :: binary()) ->
+          {ok, binary()} | {error, {grant_expired, Until :: non_neg_integer()} | error()}.
+reissue(Owner, Grant) ->
+    Secret = reveal(Owner),
+    ok = check(reissue, [secret(Secret), bytes(Grant, ?A_GRANT)]),
     Now = erlang:system_time(millisecond),
     case read_grant(Grant) of
-        {ok, #{until := Until}} when Until =< Now -> {error, grant_expired};
         {ok, #{realm := Realm, key := Key, until := Until}} ->
-            grant(RealmSecret, Realm, Key, min(Until, Now + ?LONGEST_GRANT_MS), Now);
+            signed(Secret, Realm, Key, min(Until, Now + ?LONGEST_GRANT_MS), Now);
         Error -> Error
     end.
 
@@ -295,7 +356,9 @@ longest_grant() -> ?LONGEST_GRANT_MS.
 %% {error,malformed}
 %% '''
 -spec read_grant(binary()) -> {ok, grant()} | {error, error()}.
-read_grant(Bytes) -> cambrian_nif:identity_read_grant(Bytes).
+read_grant(Bytes) ->
+    ok = check(read_grant, [bytes(Bytes, ?A_GRANT)]),
+    cambrian_nif:identity_read_grant(Bytes).
 
 %% @private The same, whoever wrote it: no signature is looked at.
 -spec peek_grant(binary()) -> {ok, grant()} | {error, error()}.

@@ -10,7 +10,7 @@
 %% What costs a verification is counted first: keys that have earned a name have a budget each, all others share one.
 -module(cambrian_keyring).
 
--export([new/1, configure/2, is_capability/1, is_owner/2, is_listed/2, heir/2, is_retired/2, keys/1, retired/1,
+-export([new/1, configure/2, is_capability/1, expected/1, is_owner/2, is_listed/2, heir/2, is_retired/2, keys/1, retired/1,
          may_follow/4, follow/4, permits/4, invites/4, may_amend/4, amend/5, owners/1, charters/1, save/1, restore/2]).
 -export_type([keyring/0, capability/0, owners/0]).
 
@@ -50,17 +50,42 @@
 new(Max) -> #keyring{successions = cambrian_successions:new(Max)}.
 
 -spec is_capability(term()) -> boolean().
-is_capability(open) -> true;
-%% The guard fails for an improper list.
-is_capability({keys, Keys}) when length(Keys) >= 0 -> lists:all(fun is_key/1, Keys);
-is_capability({signed_by, #{owners := Owners, threshold := Threshold} = Named}) when length(Owners) >= 1, map_size(Named) =:= 2 ->
-    lists:all(fun is_key/1, Owners) andalso length(lists:usort(Owners)) =:= length(Owners)
-        andalso length(Owners) =< cambrian_charter:max_owners()
-        andalso is_integer(Threshold) andalso Threshold >= 1 andalso Threshold =< length(Owners);
-is_capability({signed_by, Key}) -> is_key(Key);
-is_capability({work, Bits}) -> is_integer(Bits) andalso Bits >= 1 andalso Bits =< 24;
-is_capability({invited, Keys}) when length(Keys) >= 1 -> lists:all(fun is_key/1, Keys);
-is_capability(_) -> false.
+is_capability(Capability) -> verdict(Capability) =:= ok.
+
+%% @doc What a wrong one should have been: of its form, if it has one.
+-spec expected(Wrong :: term()) -> binary().
+expected(Wrong) ->
+    {expected, Text} = verdict(Wrong),
+    Text.
+
+verdict(open) -> ok;
+verdict({How, Keys}) when How =:= keys; How =:= invited -> list_of_keys(Keys);
+verdict({signed_by, #{owners := Owners, threshold := Threshold} = Named}) when map_size(Named) =:= 2 -> owners(Owners, Threshold);
+verdict({signed_by, Named}) when is_map(Named) -> {expected, <<"signed_by a map of owners and threshold, and nothing else">>};
+verdict({signed_by, Key}) ->
+    verdict(is_key(Key), <<"signed_by a key of 32 bytes, or a map of owners and threshold">>);
+verdict({work, Bits}) ->
+    verdict(is_integer(Bits) andalso Bits >= 1 andalso Bits =< 24, <<"work of 1 to 24 bits">>);
+verdict(_) -> {expected, <<"open, or a pair of keys, signed_by, work or invited, and what that is of">>}.
+
+verdict(true, _) -> ok;
+verdict(false, Expected) -> {expected, Expected}.
+
+%% The guards fail for an improper list.
+list_of_keys(Keys) when length(Keys) >= 1 -> verdict(lists:all(fun is_key/1, Keys), <<"keys of 32 bytes">>);
+list_of_keys(_) -> {expected, <<"a list of at least one key">>}.
+
+owners(Owners, Threshold) when length(Owners) >= 1 ->
+    Count = length(Owners),
+    IsFew = Count =< cambrian_charter:max_owners() andalso length(lists:usort(Owners)) =:= Count,
+    case {lists:all(fun is_key/1, Owners), IsFew} of
+        {false, _} -> {expected, <<"owners whose keys have 32 bytes">>};
+        {true, false} -> {expected, <<"1 to 6 owners, none twice">>};
+        {true, true} ->
+            verdict(is_integer(Threshold) andalso Threshold >= 1 andalso Threshold =< Count,
+                    <<"a threshold from 1 to the number of owners, ", (integer_to_binary(Count))/binary>>)
+    end;
+owners(_, _) -> {expected, <<"1 to 6 owners, none twice">>}.
 
 is_key(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32.
 

@@ -47,6 +47,7 @@
                  | {checked, cambrian_identity:key(), Claimed :: float(), Measured :: float()}
                  | {failed, cambrian_identity:key()}
                  | {accepted, cambrian_identity:key()} | {is_banned, subject()} | {is_heard, cambrian_identity:key()}
+                 | {may_publish, cambrian_identity:key(), Shown :: undefined | binary() | cambrian_identity:grant()}
                  | {has_earned, cambrian_identity:key()} | {is_any_banned, [subject()]}
                  | {is_any_purged, [subject()]} | {banned, all | subject()}.
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
@@ -105,9 +106,7 @@ new(#{name := Name} = Options) ->
 %% @doc What the options are checked by.
 -spec table() -> cambrian_options:table().
 table() ->
-    #{capability => {fun cambrian_keyring:is_capability/1,
-                     <<"open, {keys, Keys}, {signed_by, Key}, {signed_by, #{owners => 1 to 6 keys, threshold => N}}, {work, Bits} of 1 to 24 "
-                       "bits or {invited, Keys}">>},
+    #{capability => {fun cambrian_keyring:is_capability/1, fun cambrian_keyring:expected/1},
       rate => {fun is_rate/1, <<"{PerSecond, Burst}, more than 0 and at least 1">>},
       tolerance => {fun(N) -> is_number(N) andalso N >= 0 end, <<"a number from 0">>}}.
 
@@ -291,6 +290,7 @@ ask({failed, Origin}, Now, Realm) -> {ok, failed(Origin, Now, Realm)};
 ask({accepted, Origin}, _Now, Realm) -> {ok, accepted(Origin, Realm)};
 ask({is_banned, Subject}, _Now, Realm) -> {is_banned(Subject, Realm), Realm};
 ask({is_heard, Key}, Now, Realm) -> {is_heard(Key, Now, Realm), Realm};
+ask({may_publish, Key, Shown}, Now, Realm) -> {capability(#{origin => Key, grant => Shown}, Now, Realm) =:= ok, Realm};
 ask({has_earned, Key}, _Now, Realm) -> {has_earned(Key, Realm), Realm};
 ask({is_any_banned, Subjects}, _Now, Realm) -> {is_any_banned(Subjects, Realm), Realm};
 ask({is_any_purged, Subjects}, _Now, Realm) -> {is_any_purged(Subjects, Realm), Realm};
@@ -669,12 +669,14 @@ restore(#{name := Name, max := Max, retired := _, bans := Bans, origins := Origi
     Bits = maps:get(window, Saved, ?FORMER_WINDOW),
     Sequence = maps:get(sequence, Saved, 0),
     Options = maps:with([capability, rate, tolerance], Saved),
+    %% an earlier release took an empty list of keys, which lets nobody in
+    Checked = case Options of #{capability := {keys, []}} -> maps:remove(capability, Options); _ -> Options end,
     IsOrigin = fun(Key, Standing) -> is_key(Key) andalso is_map(Standing) andalso is_standing(of_now(Standing, Bits)) end,
     Sound = is_count(Sequence) andalso Sequence < ?MAX_SEQUENCE andalso is_count(Bits) andalso Bits =< ?WINDOW
         andalso is_count(maps:get(seed, Saved, 0))
         andalso all(IsOrigin, Origins) andalso all(fun is_ban/2, Bans)
         andalso all(fun(Reason, Count) -> is_atom(Reason) andalso is_count(Count) end, Refused)
-        andalso element(1, cambrian_options:check(Options, table(), <<>>)) =:= ok,
+        andalso element(1, cambrian_options:check(Checked, table(), <<>>)) =:= ok,
     case Sound andalso cambrian_keyring:restore(Saved, {Name, Max, maps:get(capability, Saved, open)}) of
         {ok, Keyring} ->
             Known = maps:fold(fun(Key, Standing, Realm) -> put_standing(Key, of_now(Standing, Bits), Realm) end,

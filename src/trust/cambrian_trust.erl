@@ -58,7 +58,8 @@
                     bans := [#{name => cambrian_identity:name(), atom() => term()}], retired := #{cambrian_identity:key() => cambrian_identity:key()},
                     owners := none | #{owners := [cambrian_identity:key()], threshold := pos_integer()}, charter := none | binary(),
                     refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()], condition := condition()}.
-%% Of each origin its `cambrian_realm:standing()', and of each `cambrian_realm:ban()' that, with the `name' of the key.
+%% Of each origin its `cambrian_realm:standing()', and of each `cambrian_realm:ban()' that, with the `name' of the key. `charter' is
+%% what {@link cambrian_charter:read/1} reads.
 %% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
 
 -type condition() :: cambrian_realm_server:condition().
