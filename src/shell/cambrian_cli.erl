@@ -461,7 +461,7 @@ dir(_) -> "".
 %% Before it is promised that checkpoints are there.
 check_writable(Dir) ->
     Place = filename:join([path(Dir), <<"populations">>, <<"place">>]),
-    case cambrian_file:make_dirs(Place) =:= ok andalso cambrian_file:check_place(Place) of
+    case cambrian_file:make_own_dirs(Place) =:= ok andalso cambrian_file:check_place(Place) of
         ok -> ok;
         false -> failed(["--data-dir ", Dir, ": no directory can be made there"]);
         {error, Reason} -> failed(["--data-dir ", Dir, ": ", file:format_error(Reason)])
