@@ -97,7 +97,7 @@ end_sessions() -> cambrian_dashboard_access:end_sessions().
 %% @private With defaults; a token is a fun, so that it stays out of crash reports.
 -spec check(map()) -> {ok, map()} | {error, cambrian_options:error()}.
 check(Options) ->
-    case cambrian_options:check(Options, table(), <<"cambrian_dashboard:options()">>) of
+    case cambrian_options:check(Options, table(), <<"type cambrian_dashboard:options()">>) of
         {ok, #{address := Address, hosts := Hosts} = Checked} ->
             {ok, quiet(hidden(Checked#{address := address(Address), hosts := [text(Host) || Host <- Hosts]}))};
         Error -> Error

@@ -93,7 +93,7 @@
 %% '''
 -spec open(name(), options()) -> ok | {error, term()}.
 open(Realm, Options) when is_binary(Realm), byte_size(Realm) =< 255 ->
-    case cambrian_options:check(Options, table(), <<"cambrian_trust:options()">>) of
+    case cambrian_options:check(Options, table(), <<"type cambrian_trust:options()">>) of
         {ok, Checked} ->
             case cambrian_app:ensure_started() of
                 ok -> call_new(Realm, {open, Checked});
@@ -117,7 +117,7 @@ open(Realm, _Options) ->
 %% '''
 -spec reset(name(), options()) -> ok | {error, term()}.
 reset(Realm, Options) when is_binary(Realm) ->
-    case cambrian_options:check(Options, table(), <<"cambrian_trust:options()">>) of
+    case cambrian_options:check(Options, table(), <<"type cambrian_trust:options()">>) of
         {ok, #{capability := _} = Checked} -> call(Realm, {reset, Checked}, {error, {unknown_realm, Realm}});
         {ok, _} -> {error, {missing_options, [capability]}};
         Error -> Error
