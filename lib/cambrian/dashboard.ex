@@ -70,8 +70,7 @@ defmodule Cambrian.Dashboard do
 
   @doc """
   Ends the sessions of all browsers, with the pages that are open by them: how many there were. Who has
-  the token can come in again; to keep them out, start it with another. Exits with `:noproc` where there
-  is no dashboard.
+  the token can come in again; to keep them out, start it with another. 0 where there is no dashboard.
 
       iex> {:ok, _} = Cambrian.Dashboard.start(port: 0, token: "correct-horse-battery")
       iex> Cambrian.Dashboard.end_sessions()
