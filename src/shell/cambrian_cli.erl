@@ -615,6 +615,9 @@ out(Text, _Given, Context) -> print(Text, Context).
 %%% ---- certificates -----------------------------------------------------------------------
 
 certificates(Node, #{out := Out} = Given, Context) ->
+    %% on another machine, where nobody knows what a path would be relative to
+    _ = [usage(["--at ", At, ": expected an absolute path, as /etc/balance"])
+         || #{at := At} <- [Given], filename:pathtype(At) =/= absolute],
     case cambrian_certificates:make((maps:with([at, days], Given))#{node => Node, out => path(Out)}) of
         {ok, Folder} -> print(["Written: ", Folder, $\n], Context);
         {error, Line} -> failed(Line)
