@@ -11,13 +11,14 @@ main(["--help"]) -> io:put_chars(usage());
 main([Text]) ->
     try list_to_integer(Text) of
         Minutes when Minutes > 0 -> halt(soak(Minutes));
-        _ -> wrong()
-    catch error:badarg -> wrong()
+        _ -> wrong([Text, ": expected at least one minute"])
+    catch error:badarg -> wrong([Text, ": expected a whole number, as 30"])
     end;
-main(_) -> wrong().
+main([]) -> wrong("MINUTES is missing, expected a positive number");
+main(More) -> wrong([lists:join($\s, More), ": expected MINUTES and nothing else"]).
 
-wrong() ->
-    io:put_chars(standard_error, usage()),
+wrong(What) ->
+    io:format(standard_error, "bin/soak ~ts~n~n~ts", [What, usage()]),
     halt(2).
 
 usage() ->

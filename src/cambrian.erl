@@ -48,7 +48,7 @@ evolve(Task) -> evolve(Task, #{}).
 %% 3> cambrian:evolve('xor', #{generations => 0}).
 %% {error,{bad_option,{generations,0,<<"a positive integer">>}}}
 %% 4> cambrian:evolve('xor', #{popluation => 50}).
-%% {error,{unknown_option,popluation,#{did_you_mean => population,see => <<"cambrian_population:options()">>}}}
+%% {error,{unknown_option,popluation,#{did_you_mean => population,see => <<"type cambrian_population:options()">>}}}
 %% 5> cambrian:evolve('xor', #{report => "/no/such/folder/xor.html"}).
 %% {error,{enoent,"/no/such/folder/xor.html"}}
 %% 6> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).

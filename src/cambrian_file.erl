@@ -4,7 +4,7 @@
 -module(cambrian_file).
 -include_lib("kernel/include/file.hrl").
 
--export([save/2, read_whole/1, check_place/1, make_dirs/1, make_own_dirs/1, begin_own/2, forbid_others/1, write/3,
+-export([save/2, read_whole/1, check_place/1, make_own_dirs/1, begin_own/2, forbid_others/1, write/3,
          write_secret/3, read/2, read_secret/2, term/1, delete/1,
          set_aside/1, numbered/2, in_number/2, terms/1, copy/1, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
@@ -19,7 +19,6 @@
 -define(MAX_NAME, 200).
 %% More than a population of a million has.
 -define(MAX_SIZE, (1 bsl 32)).
--define(OTHERS_MAY_WRITE, 8#022).
 -define(OTHERS, 8#077).
 %% In a directory of others, of another owner, or mounted as a file of its own.
 -define(ONLY_IN_PLACE(Reason), (Reason =:= eacces orelse Reason =:= eperm orelse Reason =:= ebusy)).
@@ -122,25 +121,19 @@ alike(Temporary, #file_info{mode = Mode, uid = Owner, gid = Group}) ->
 
 %%% ---- files of our own -------------------------------------------------------------------
 
-%% @doc Makes the directories of a path that are not there. Nobody but the owner may change them, whatever the umask says.
--spec make_dirs(path()) -> ok | {error, reason()}.
-make_dirs(Path) -> make_dirs(Path, ?OTHERS_MAY_WRITE).
-
-%% @doc The same for directories of our own, which nobody else may enter.
+%% @doc Makes the directories of a path that are not there. Nobody but the owner may enter them, whatever the umask says.
 -spec make_own_dirs(path()) -> ok | {error, reason()}.
-make_own_dirs(Path) -> make_dirs(Path, ?OTHERS).
-
-make_dirs(Path, Forbidden) ->
+make_own_dirs(Path) ->
     Dir = filename:dirname(Path),
     case filelib:is_dir(Dir) of
         true -> ok;
-        false -> all([fun() -> make_dirs(Dir, Forbidden) end, fun() -> make_dir(Dir, Forbidden) end])
+        false -> all([fun() -> make_own_dirs(Dir) end, fun() -> make_dir(Dir) end])
     end.
 
 %% Somebody else may have made it meanwhile.
-make_dir(Dir, Forbidden) ->
+make_dir(Dir) ->
     case file:make_dir(Dir) of
-        ok -> all([fun() -> forbid(Forbidden, Dir) end, fun() -> sync_directory(filename:dirname(Dir)) end]);
+        ok -> all([fun() -> forbid_others_this(Dir) end, fun() -> sync_directory(filename:dirname(Dir)) end]);
         Error -> case filelib:is_dir(Dir) of true -> ok; false -> Error end
     end.
 
@@ -159,7 +152,7 @@ write(Path, File, Info, Bytes) ->
                    %% of a VM that was killed
                    fun() -> gone(file:delete(Temporary)) end,
                    fun() -> begun(Temporary, Info) end,
-                   fun() -> forbid(?OTHERS, Temporary) end,
+                   fun() -> forbid_others_this(Temporary) end,
                    fun() -> write_synced(Temporary, Bytes) end,
                    fun() -> file:rename(Temporary, File) end,
                    fun() -> sync_directory(filename:dirname(File)) end]),
@@ -186,10 +179,10 @@ forbid_others(Path) ->
         _ -> 0
     end.
 
-forbid(Forbidden, File) ->
+forbid_others_this(File) ->
     case file:read_file_info(File) of
-        {ok, #file_info{mode = Mode}} when Mode band Forbidden =:= 0 -> ok;
-        {ok, #file_info{mode = Mode}} -> file:change_mode(File, Mode band 8#7777 band bnot Forbidden);
+        {ok, #file_info{mode = Mode}} when Mode band ?OTHERS =:= 0 -> ok;
+        {ok, #file_info{mode = Mode}} -> file:change_mode(File, Mode band 8#7777 band bnot ?OTHERS);
         Error -> Error
     end.
 

@@ -10,7 +10,8 @@
 -type error() :: {unknown_option, Name :: term(), hint()}
                | {bad_option, {Name :: atom(), Value :: term(), Expected :: binary()}}.
 -type hint() :: #{did_you_mean => atom(), see := binary()}.
-%% The known name that is most like the unknown one, if one is, and where all of them are told of.
+%% The known name that is most like the unknown one, if one is, and where all of them are told of: a function, a module, a page, or
+%% `<<"type cambrian_bridge:options()">>'.
 
 -type table() :: #{atom() => {fun((term()) -> boolean()), expected()}
                            | {fun((term()) -> boolean()), expected(), Default :: term()}}.

@@ -204,6 +204,7 @@ mistakes_are_one_line_and_status_2_test_() ->
              {"resume pole --data-dir /dev/null", "resume pole: there is no checkpoint of this name in /dev/null"},
              {"inspect", "inspect: FILE|NAME is missing"},
              {"certificates one@host", "certificates one@host: --out is missing, expected a directory"},
+             {"certificates one@host --out /tmp --at etc/x", "--at etc/x: expected an absolute path, as /etc/balance"},
              {"certificates one@host --out /tmp --days 0", "--days 0: expected a positive integer; cambrian certificates --help lists the options"},
              {"parameters --seed 1", "--seed: there is no such option; cambrian parameters --help lists the options"}]].
 
@@ -332,6 +333,24 @@ certificates_are_made_test() ->
         ?assert(public_key:pkix_verify_hostname(Der, [{ip, {10, 0, 0, 7}}])),
         ?assertNot(public_key:pkix_verify_hostname(Der, [{ip, {10, 0, 0, 8}}])),
         ?assertMatch({1, "", "cambrian: one: expected a node's name as " ++ _}, run(["certificates", "one", "--out", Dir]))
+    end).
+
+%% One line, and not the four of OpenSSL.
+an_authority_that_is_none_is_named_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Make = fun() -> run(["certificates", "one@10.0.0.7", "--out", Dir]) end,
+        {0, _, ""} = Make(),
+        [Ca, Key, Own] = [filename:join(Dir, File) || File <- ["ca.pem", "ca.key", "one@10.0.0.7/key.pem"]],
+        [{ok, Before}, {ok, Secret}, {ok, Other}] = [file:read_file(File) || File <- [Ca, Key, Own]],
+        ok = file:write_file(Ca, <<"junk">>),
+        ?assertEqual({1, "", "cambrian: " ++ Ca ++ ": expected a certificate in PEM\n"}, Make()),
+        ok = file:write_file(Ca, Before),
+        ok = file:write_file(Key, <<"junk">>),
+        ?assertEqual({1, "", "cambrian: " ++ Key ++ ": expected a private key in PEM\n"}, Make()),
+        ok = file:write_file(Key, Other),
+        ?assertEqual({1, "", "cambrian: " ++ Key ++ ": expected the private key of the certificate " ++ Ca ++ "\n"}, Make()),
+        ok = file:write_file(Key, Secret),
+        ?assertMatch({0, _, ""}, Make())
     end).
 
 help_is_for_each_test() ->

@@ -412,9 +412,25 @@ it_does_not_wait_for_a_handshake() ->
 %% What is wrong with the certificate is said at the start.
 it_tries_its_certificate() ->
     with_certificate(fun(Ca, [{certfile, Certificate}, {keyfile, Key}]) ->
+        [begin
+             {error, {bad_option, {ssl, What, Expected}}} = cambrian_dashboard:start(#{port => 0, ssl => Bad}),
+             ?assertEqual({Bad, unicode:characters_to_binary(Said), ExpectedOf},
+                          {Bad, What, hd([Of || Of <- [ExpectedOf], binary:match(Expected, Of) =/= nomatch] ++ [Expected])})
+         end || {Bad, Said, ExpectedOf} <-
+             [{[{certfile, "/nowhere.pem"}, {keyfile, Key}], "certfile /nowhere.pem: no such file or directory", <<"a certificate in PEM">>},
+              {[{certfile, Certificate}, {keyfile, "/nowhere.pem"}], "keyfile /nowhere.pem: no such file or directory", <<"private key in PEM">>},
+              {[{certfile, Certificate}], ["the option keyfile is missing, and certfile ", Certificate, " has no private key"], <<"as keyfile">>},
+              {[{certfile, Certificate}, {keyfile, Ca}], ["keyfile ", Ca, " has no private key"], <<"as keyfile">>},
+              {[{certfile, Key}, {keyfile, Key}], ["certfile ", Key, " has no certificate"], <<"as certfile">>},
+              {[{certfile, Ca}, {keyfile, Key}], "the key is not that of the certificate", <<"its own private key">>},
+              {[{certs_keys, [#{certfile => Ca, keyfile => Key}]}], "the key is not that of the certificate", <<"its own private key">>},
+              {[{certfle, Certificate}, {keyfile, Key}], "the option certfle is unknown", <<"did you mean certfile?">>},
+              {[{keyfile, Key}], "the option certfile is missing", <<"certfile and keyfile">>},
+              {[{verify, maybe_so}, {certfile, Certificate}, {keyfile, Key}], "{options,{verify,maybe_so}}", <<"a handshake succeeds">>}]],
+        [?assertMatch({Bad, {error, {bad_option, {ssl, Bad, _}}}}, {Bad, cambrian_dashboard:start(#{port => 0, ssl => Bad})})
+         || Bad <- [[], none]],
         [?assertMatch({Bad, {error, {bad_option, {ssl, _, _}}}}, {Bad, cambrian_dashboard:start(#{port => 0, ssl => Bad})})
-         || Bad <- [[{certfile, "/nowhere.pem"}, {keyfile, Key}], [{certfile, Certificate}], [{certfile, Certificate}, {keyfile, Ca}],
-                    [{certfile, Ca}, {keyfile, Key}], [], "cert.pem", none]],
+         || Bad <- ["cert.pem", [foo | bar]]],
         %% with certificates of those who come it starts all the same
         {ok, _} = cambrian_dashboard:start(#{port => 0, ssl => [{certfile, Certificate}, {keyfile, Key}, {cacertfile, Ca},
                                                                 {verify, verify_peer}, {fail_if_no_peer_cert, true}]})
@@ -458,6 +474,25 @@ whole_tls(Socket, Before) ->
         {ok, More} -> whole_tls(Socket, <<Before/binary, More/binary>>);
         {error, closed} -> Before
     end.
+
+%% A program that forgot the header is told so, and leaves a line each time.
+it_says_that_the_header_is_missing() ->
+    cambrian_temporary:with_data_dir(fun(Dir) ->
+        ?assertEqual(0, cambrian_dashboard:end_sessions()),
+        _ = open(#{token => ?TOKEN}),
+        Bearer = {"authorization", "Bearer " ++ ?TOKEN},
+        ?assertMatch({401, _, _}, request("POST", "/pause", [own()], "population=nobody")),
+        [begin
+             {403, _, Said} = request("POST", "/pause", [Bearer], "population=nobody"),
+             ?assertEqual(<<"{\"error\":\"the header x-cambrian is missing: send it with any value, as x-cambrian: 1\"}">>, Said)
+         end || _ <- [1, 2]],
+        ?assertMatch({404, _, _}, request("POST", "/pause", [Bearer, own()], "population=nobody")),
+        ok = cambrian_dashboard:stop(),
+        ?assertEqual(0, cambrian_dashboard:end_sessions()),
+        {ok, Lines, []} = cambrian_audit_log:read(filename:join([Dir, "audit", "dashboard"]), <<"decisions">>),
+        ?assertEqual(2, length([Line || Line <- Lines, binary:match(Line, <<"refused address=127.0.0.1 by=token reason=no_mark">>) =/= nomatch]))
+    end),
+    ?assertEqual(0, cambrian_dashboard:end_sessions()).
 
 %% Who did what is written down; what was refused, by how much, once a minute.
 it_writes_down_what_is_done() ->

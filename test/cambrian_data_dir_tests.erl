@@ -203,18 +203,36 @@ nobody_else_has_rights_to_what_is_ours_test_() ->
             ?assertEqual("", Run()),
             Kinds = lists:usort([filename:extension(File) || File <- all_below(Name), filelib:is_regular(File)]),
             ?assertEqual([], [".checkpoint", ".decisions", ".refusals", ".trust", ".verdicts"] -- Kinds),
-            ?assertEqual([], [Loose || {File, _} = Loose <- loose(Name), string:find(File, "/lineage") =:= nomatch]),
+            ?assertEqual([], loose(Name)),
+            %% of a new directory, there is nothing to say at the second start
+            ?assertEqual("", Run()),
+            ?assertEqual([], loose(Name)),
             %% as it was made before
             Identity = filename:join(Name, "identity"),
             _ = [ok = file:change_mode(File, case filelib:is_dir(File) of true -> 8#755; false -> 8#666 end)
                  || File <- all_below(Name), File =/= Identity],
             Said = Run(),
             ?assertNotEqual(nomatch, string:find(Said, "have none any more")),
-            ?assertEqual([], loose(filename:join(Name, "realms")) ++ loose(filename:join(Name, "populations"))),
+            ?assertEqual([], lists:append([loose(filename:join(Name, Ours)) || Ours <- ["realms", "populations", "lineage"]])),
             ?assertEqual("", Run()),
             %% that of a secret is not hidden
             ok = file:change_mode(Identity, 8#644),
             ?assertNotEqual(nomatch, string:find(Run(), "unsafe_permissions"))
+        end)
+    end}.
+
+%% The directory that a command makes, too.
+nobody_else_has_rights_to_what_a_command_makes_test_() ->
+    {timeout, 120, fun() ->
+        cambrian_temporary:with_dir(fun(Dir) ->
+            Name = filename:join(Dir, "data"),
+            Ebin = filename:dirname(code:which(cambrian)),
+            Run = fun(Command) -> os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -s cambrian_cli -extra " ++ Command ++ " --data-dir " ++ Name) end,
+            Said = Run("evolve xor --generations 2 --seed 1 --name p"),
+            ?assertNotEqual(nomatch, string:find(Said, "generation")),
+            Again = Run("resume p --generations 3"),
+            ?assertEqual([nomatch, nomatch], [string:find(Text, "rights") || Text <- [Said, Again]]),
+            ?assertEqual([], loose(Name))
         end)
     end}.
 

@@ -17,7 +17,7 @@
 %%   <!-- not run: WHY -->  bin/guides lists those
 -module(cambrian_document).
 
--export([all/0, read/1, links/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
+-export([all/0, read/1, links/1, anchors/1, headings/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
 -export_type([block/0]).
 
 -define(DOCUMENTS, ["README.md", "docs/*.md"]).
@@ -89,6 +89,30 @@ links(Document) ->
         {match, Found} -> [filename:join([root(), filename:dirname(Document), Link]) || [Link] <- Found];
         nomatch -> []
     end.
+
+%% To which headings it leads, of its own and of other documents of ours.
+-spec anchors(file:filename()) -> [{file:filename(), Anchor :: binary()}].
+anchors(Document) ->
+    case re:run(read(Document), "\\]\\(([^)#:]*)#([^)]+)\\)", [global, {capture, [1, 2], binary}]) of
+        {match, Found} -> [{target(unicode:characters_to_list(Link), Document), Anchor} || [Link, Anchor] <- Found];
+        nomatch -> []
+    end.
+
+target("", Document) -> filename:join(root(), Document);
+target(Link, Document) -> filename:join([root(), filename:dirname(Document), Link]).
+
+%% The anchors of a document's headings, as GitHub makes them.
+-spec headings(file:filename()) -> [binary()].
+headings(Document) -> headings(binary:split(read(Document), <<"\n">>, [global]), outside).
+
+headings([], _) -> [];
+headings([<<"```", _/binary>> | Lines], outside) -> headings(Lines, inside);
+headings([<<"```", _/binary>> | Lines], inside) -> headings(Lines, outside);
+headings([<<"#", _/binary>> = Line | Lines], outside) ->
+    Text = string:lowercase(string:trim(Line, both, "# ")),
+    Kept = re:replace(Text, "[^\\w\\- ]", "", [global, unicode, ucp, {return, binary}]),
+    [binary:replace(Kept, <<" ">>, <<"-">>, [global]) | headings(Lines, outside)];
+headings([_ | Lines], Where) -> headings(Lines, Where).
 
 %%% ---- reading ----------------------------------------------------------------------------
 

@@ -34,6 +34,12 @@ every_link_leads_somewhere_test() ->
     ?assertEqual([], [{Document, Link} || Document <- cambrian_document:all(), Link <- cambrian_document:links(Document),
                                           not filelib:is_file(Link)]).
 
+every_anchor_is_that_of_a_heading_test() ->
+    Anchors = [{Document, Target, Anchor} || Document <- cambrian_document:all(), {Target, Anchor} <- cambrian_document:anchors(Document)],
+    ?assert(length(Anchors) >= 40),
+    ?assertEqual([], [Dead || {_, Target, Anchor} = Dead <- Anchors, filename:extension(Target) =/= ".md"
+                                  orelse not lists:member(Anchor, cambrian_document:headings(Target))]).
+
 tails([]) -> [];
 tails([_ | Rest] = List) -> [List | tails(Rest)].
 

@@ -240,7 +240,7 @@ no_wrong_call_shows_a_secret_test() ->
     [?assertEqual({error, {bad_charter, {Field, missing, Expected}}}, cambrian_charter:seal(maps:remove(Field, Draft), Secret))
      || {Field, Expected} <- [{realm, <<"a text of at most 255 bytes">>}, {number, <<"an integer from 1">>},
                               {owners, <<"1 to 6 keys, none twice">>}]],
-    ?assertEqual({error, {unknown_option, revoke, #{did_you_mean => revoked, see => <<"cambrian_charter:draft()">>}}},
+    ?assertEqual({error, {unknown_option, revoke, #{did_you_mean => revoked, see => <<"type cambrian_charter:draft()">>}}},
                  cambrian_charter:seal(Draft#{revoke => [<<7:256>>]}, Secret)),
     ?assertMatch({error, {bad_charter, {owners, [_ | _], _}}}, cambrian_charter:seal(Draft#{owners => [<<1:256>> | <<2:256>>]}, Secret)),
     ?assertMatch({error, {bad_charter, {owners, 7, _}}}, cambrian_charter:seal(Draft#{owners => 7}, Secret)).

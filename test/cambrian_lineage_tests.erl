@@ -232,6 +232,28 @@ a_log_with_other_terms_in_it_is_read_test() ->
         ?assertEqual(8#700, Mode band 8#777)
     end).
 
+%% Of the files that a disk_log makes later, too: the first has 4 MiB.
+nobody_else_may_read_what_is_kept_test_() ->
+    {timeout, 300, fun() ->
+        cambrian_temporary:with_data_dir(fun(Dir) ->
+            Lineage = filename:join(Dir, "lineage"),
+            ?assertEqual([], loose(Lineage)),
+            Second = filename:join(Lineage, "bred.2"),
+            Parents = [<<N:256>> || N <- lists:seq(1, 32)],
+            lists:foreach(fun(N) ->
+                              Id = <<1:1, N:255>>,
+                              filelib:is_file(Second) orelse cambrian_lineage:bred('xor', [{Id, Parents, [add_node], N}])
+                          end, lists:seq(1, 20_000)),
+            ?assert(filelib:is_file(Second)),
+            cambrian_wait:until(fun() -> loose(Lineage) =:= [] end)
+        end)
+    end}.
+
+loose(Dir) ->
+    {ok, Names} = file:list_dir(Dir),
+    [{Name, Mode} || Name <- [Dir | [filename:join(Dir, Name) || Name <- Names]],
+                     Mode <- [cambrian_temporary:mode(Name)], Mode band 8#077 =/= 0].
+
 said_while(Fun) ->
     ok = cambrian_log:start(),
     try

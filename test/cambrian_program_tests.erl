@@ -293,7 +293,7 @@ options_are_checked() ->
     [?assertEqual({error, Expected}, cambrian_task:prepare({program, Options}, #{}))
      || {Options, Expected} <- [
         {#{}, {missing_options, [command]}},
-        {#{command => "x", comand => "y"}, {unknown_option, comand, #{did_you_mean => command, see => <<"cambrian_program:options()">>}}},
+        {#{command => "x", comand => "y"}, {unknown_option, comand, #{did_you_mean => command, see => <<"type cambrian_program:options()">>}}},
         {#{command => x}, {bad_option, {command, x, <<"a string or a binary">>}}},
         {#{command => "x", args => "abc"}, {bad_option, {args, "abc", <<"a list of strings or binaries">>}}},
         {#{command => "x", env => [a]}, {bad_option, {env, [a], <<"a list of {Name, Value | false}, strings all">>}}},

@@ -319,12 +319,21 @@ who_goes_is_drawn_test() ->
     [?assert(abs(length([G || G <- Gone, G =:= N]) - 30) < 24) || N <- lists:seq(1, 10)].
 
 who_has_earned_a_place_goes_after_thirty_silent_days_test() ->
-    Full = lists:foldl(fun(N, R) -> earns(N, arrives(N, 1, ?NOW + N, R)) end, realm(#{max => 3}), [1, 2, 3]),
+    Earned = lists:foldl(fun(N, R) -> earns(N, arrives(N, 1, ?NOW + N, R)) end, realm(#{max => 4}), [1, 2, 3]),
+    Full = arrives(4, 1, ?NOW + 4, Earned),
     Soon = ?NOW + 10 * ?MINUTE,
-    ?assertEqual(too_many_origins, refusal(claims(4, 1, Soon), Soon, Full)),
+    ?assertEqual([key(N) || N <- [1, 2, 3, 5]], origins(arrives(5, 1, Soon, Full))),
     ?assertEqual(ok, refusal(claims(2, 2, Soon), Soon, Full)),
     Month = ?NOW + 30 * 24 * 60 * ?MINUTE + 2,
-    ?assertEqual([key(N) || N <- [2, 3, 4]], origins(arrives(4, 1, Month, Full))).
+    ?assertEqual([key(N) || N <- [2, 3, 4, 5]], origins(arrives(5, 1, Month, Full))).
+
+%% It takes little to earn a place: those that have leave some to others, and who was silent for longest goes first.
+who_has_earned_a_place_leaves_a_quarter_to_others_test() ->
+    Full = lists:foldl(fun(N, R) -> earns(N, arrives(N, 1, ?NOW + N, R)) end, realm(#{max => 4}), [1, 2, 3, 4]),
+    Soon = ?NOW + 10 * ?MINUTE,
+    ?assertEqual([key(N) || N <- [2, 3, 4, 5]], origins(arrives(5, 1, Soon, Full))),
+    %% and what it sent cannot come again
+    ?assertEqual(replay, refusal(claims(1, 1), ?NOW + ?MINUTE, arrives(5, 1, ?NOW + 1, Full))).
 
 %% Neither within ten minutes nor, as it is too old by then, after them.
 nothing_comes_again_after_its_origin_was_forgotten_test() ->

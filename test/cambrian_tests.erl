@@ -41,7 +41,7 @@ mistakes_are_answered_by_name_test_() ->
     Answers = [{{unknown_option, sed, hint(seed)}, 'xor', #{sed => 1}},
                {{unknown_option, popluation, hint(population)}, 'xor', #{popluation => 1}},
                {{unknown_option, <<"population">>, hint(population)}, 'xor', #{<<"population">> => 1}},
-               {{unknown_option, "target-fitness", #{see => <<"cambrian_population:options()">>}}, 'xor',
+               {{unknown_option, "target-fitness", #{see => <<"type cambrian_population:options()">>}}, 'xor',
                 #{"target-fitness" => 1}},
                {{bad_option, {seed, -1, <<"an integer from 0 to 2^64 - 1">>}}, 'xor', #{seed => -1}},
                {{bad_option, {generations, 0, <<"a positive integer">>}}, 'xor', #{generations => 0}},
@@ -92,7 +92,7 @@ mistakes_are_answered_by_name_test_() ->
                 votes(#{kind => classification}), #{}}],
     {timeout, 120, [?_assertEqual({error, Reason}, cambrian:evolve(Task, Options)) || {Reason, Task, Options} <- Answers]}.
 
-hint(Near) -> hint(Near, <<"cambrian_population:options()">>).
+hint(Near) -> hint(Near, <<"type cambrian_population:options()">>).
 hint(Near, See) -> #{did_you_mean => Near, see => See}.
 
 %% Every option counts, or is refused.

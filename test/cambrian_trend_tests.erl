@@ -31,3 +31,24 @@ little_is_no_growth_test() ->
     ?assertMatch(#{flat := false}, cambrian_trend:of_points(Little, 2)),
     ?assertMatch(#{flat := true}, cambrian_trend:of_points(Little, 4)),
     ?assertMatch(#{flat := false}, cambrian_trend:of_points([{0, 1000}, {10, 1021}], 20)).
+
+%%% ---- bin/soak ---------------------------------------------------------------------------
+
+the_command_says_what_is_wrong_test_() ->
+    {timeout, 120, fun() ->
+        Script = filename:join(root(filename:absname(".")), "bin/soak"),
+        [begin
+             Said = os:cmd(Script ++ " " ++ Given ++ "; echo $?"),
+             ?assertMatch({Given, ["bin/soak " ++ _, "", "usage: bin/soak MINUTES" | _]}, {Given, string:split(Said, "\n", all)}),
+             ?assertEqual({Given, Line}, {Given, hd(string:split(Said, "\n", all))}),
+             ?assertEqual({Given, "2"}, {Given, lists:last(string:lexemes(Said, "\n"))})
+         end || {Given, Line} <- [{"x", "bin/soak x: expected a whole number, as 30"}, {"0", "bin/soak 0: expected at least one minute"},
+                                  {"", "bin/soak MINUTES is missing, expected a positive number"},
+                                  {"1 2", "bin/soak 1 2: expected MINUTES and nothing else"}]]
+    end}.
+
+root(Dir) ->
+    case filelib:is_regular(filename:join(Dir, "bin/soak")) of
+        true -> Dir;
+        false -> root(filename:dirname(Dir))
+    end.

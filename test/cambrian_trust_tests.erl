@@ -45,7 +45,10 @@ with_app(Test) ->
         cambrian_temporary:with_data_dir(fun(Dir) ->
             ok = cambrian_trust:open(?REALM, #{}),
             forget_messages(),
-            Test(Dir)
+            Test(Dir),
+            %% whoever runs the tests of other modules has no use for these
+            ok = application:stop(cambrian),
+            forget_messages()
         end)
     end}.
 
@@ -550,10 +553,67 @@ a_key_is_banned_by_its_name_test_() ->
         ?assertMatch([#{reason := banned_key, name := Name} | _], cambrian_trust:refusals(?REALM)),
         ?assertEqual(ok, cambrian_trust:unban(?REALM, {key, Name})),
         ?assertEqual(ok, arrives(1, #{sequence => 2})),
-        ?assertError(function_clause, cambrian_trust:ban(?REALM, {key, <<"too short">>})),
         ok = application:stop(cambrian),
         {ok, Refused, []} = cambrian_audit:read(filename:join([Dir, "realms", ?REALM]), refusals),
         ?assertMatch([#{details := #{<<"name">> := Name}}], Refused)
+    end).
+
+%% Keys and genotypes as the audit and the dashboard show them, and as a shell has them.
+what_is_banned_may_be_given_as_it_is_shown_test_() ->
+    with_app(fun(_) ->
+        {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+        Id = cambrian_genotype:id(G),
+        [begin
+             ?assertEqual({Given, ok}, {Given, cambrian_trust:ban(?REALM, Given, Reason)}),
+             ?assertMatch({Given, [#{what := Whom, reason := <<"grösse"/utf8>>}]}, {Given, cambrian_trust:bans(?REALM)}),
+             ?assertEqual({Given, ok}, {Given, cambrian_trust:unban(?REALM, Given)}),
+             ?assertEqual({Given, []}, {Given, cambrian_trust:bans(?REALM)})
+         end || {Given, Whom} <- [{{key, binary:encode_hex(key(1))}, {key, key(1)}},
+                                  {{key, string:lowercase(binary_to_list(binary:encode_hex(key(1))))}, {key, key(1)}},
+                                  {{genotype, binary:encode_hex(Id)}, {genotype, Id}},
+                                  {{genotype, G}, {genotype, Id}}, {{genotype, Id}, {genotype, Id}}],
+                Reason <- [<<"grösse"/utf8>>, "grösse"]],
+        ?assertEqual(ok, arrives(1, #{})),
+        ?assertEqual(ok, cambrian_trust:ban(?REALM, {key, binary_to_list(cambrian_identity:name(key(1)))}))
+    end).
+
+what_is_no_subject_of_a_ban_is_said_in_words_test_() ->
+    with_app(fun(_) ->
+        {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+        Network = cambrian_network:compile(G),
+        Key = {key, key(1)},
+        [begin
+             Said = in_words(fun() -> cambrian_trust:ban(Realm, Subject, Reason) end),
+             ?assertMatch({{Realm, Subject, Reason}, {match, _}}, {{Realm, Subject, Reason}, re:run(Said, Words)})
+         end || {Realm, Subject, Reason, Words} <-
+             [{?REALM, {key, <<"too short">>}, <<>>, "argument 2: has to be {key, Key} with 32 bytes, 64 hexadecimal digits or a name"},
+              {?REALM, key(1), <<>>, "argument 2: "}, {?REALM, {key, <<"x">>, 1}, <<>>, "argument 2: "},
+              {?REALM, {key, lists:duplicate(64, $g)}, <<>>, "argument 2: "}, {?REALM, {genotype, Network}, <<>>, "argument 2: "},
+              {?REALM, {genotype, "lusab-bovik"}, <<>>, "argument 2: "}, {?REALM, {key, [a | b]}, <<>>, "argument 2: "},
+              {"lab", Key, <<>>, "argument 1: has to be a realm, as <<\"org.example.lab\">>"},
+              {?REALM, Key, binary:copy(<<"x">>, 256), "argument 3: has to be a text of at most 255 bytes"},
+              {?REALM, Key, <<255>>, "argument 3: "}, {?REALM, Key, none, "argument 3: "}]],
+        ?assertMatch({match, _}, re:run(in_words(fun() -> cambrian_trust:unban(?REALM, key(1)) end), "argument 2: ")),
+        ?assertEqual([], cambrian_trust:bans(?REALM))
+    end).
+
+%% As a shell shows it.
+in_words(Fun) ->
+    try Fun() of
+        Answer -> error({no_error, Answer})
+    catch error:badarg:Stack -> unicode:characters_to_list(erl_error:format_exception(error, badarg, Stack))
+    end.
+
+a_realm_that_is_not_known_says_so_test_() ->
+    with_app(fun(Dir) ->
+        ?assertMatch(#{condition := sound, capability := open}, cambrian_trust:report(?REALM)),
+        ?assertMatch(#{condition := unknown, capability := unknown}, cambrian_trust:report(<<"org.example.lap">>)),
+        ?assertMatch(#{condition := unknown}, cambrian_trust:overview(<<"org.example.lap">>)),
+        ok = application:stop(cambrian),
+        [File] = filelib:wildcard(filename:join([Dir, "realms", binary_to_list(?REALM), "*.trust"])),
+        ok = file:write_file(File, <<"damaged">>),
+        {ok, _} = application:ensure_all_started(cambrian),
+        ?assertMatch(#{condition := {closed, _}, capability := closed}, cambrian_trust:report(?REALM))
     end).
 
 %% What this node sent before it was started again, with its clock set back, others do not take for a replay of the next.

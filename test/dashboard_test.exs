@@ -20,6 +20,6 @@ defmodule Cambrian.DashboardTest do
     {:error, reason} = Cambrian.Dashboard.start(port: 0, ssl: [certfile: "/nowhere.pem"])
 
     assert Exception.message(Cambrian.Error.exception(reason)) =~
-             "option :ssl must be options of ssl with which a handshake succeeds"
+             "option :ssl must be a certificate in PEM as certfile, got: \"certfile /nowhere.pem: no such file or directory\""
   end
 end

@@ -122,6 +122,25 @@ defmodule Cambrian.TrustTest do
     end
   end
 
+  test "a ban takes a genotype, and what the audit shows" do
+    {:ok, genotype} = Genotype.new(inputs: 2, outputs: 1, seed: 7)
+    id = Genotype.id(genotype)
+    digits = Base.encode16(id, case: :lower)
+
+    for given <- [genotype, id, digits] do
+      assert Trust.ban(@realm, {:genotype, given}, "it shakes") == :ok
+      assert [%{what: {:genotype, ^id}}] = Trust.bans(@realm)
+      assert Trust.unban(@realm, {:genotype, given}) == :ok
+    end
+
+    for ban <- [&Trust.ban(@realm, &1, ""), &Trust.unban(@realm, &1)] do
+      error = assert_raise ArgumentError, fn -> ban.(id) end
+      assert Exception.message(error) =~ "2nd argument: has to be {key, Key} with 32 bytes"
+    end
+
+    assert Trust.report("org.example.test.tust").condition == :unknown
+  end
+
   test "a mistake is an answer" do
     assert {:error, {:bad_option, {:rate, 5, _}}} = Trust.open(@realm, rate: 5)
     assert {:error, {:bad_option, {:options, %{}, "a keyword list"}}} = Trust.open(@realm, %{})

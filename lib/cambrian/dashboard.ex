@@ -38,7 +38,7 @@ defmodule Cambrian.Dashboard do
       iex> Cambrian.Dashboard.stop()
       :ok
       iex> Cambrian.Dashboard.start(prot: 4040)
-      {:error, {:unknown_option, :prot, %{did_you_mean: :port, see: "cambrian_dashboard:options()"}}}
+      {:error, {:unknown_option, :prot, %{did_you_mean: :port, see: "type cambrian_dashboard:options()"}}}
   """
   @spec start(keyword) :: {:ok, pid} | {:error, Error.reason()}
   def start(opts \\ []) do
@@ -70,8 +70,7 @@ defmodule Cambrian.Dashboard do
 
   @doc """
   Ends the sessions of all browsers, with the pages that are open by them: how many there were. Who has
-  the token can come in again; to keep them out, start it with another. Exits with `:noproc` where there
-  is no dashboard.
+  the token can come in again; to keep them out, start it with another. 0 where there is no dashboard.
 
       iex> {:ok, _} = Cambrian.Dashboard.start(port: 0, token: "correct-horse-battery")
       iex> Cambrian.Dashboard.end_sessions()

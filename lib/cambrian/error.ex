@@ -299,22 +299,22 @@ defmodule Cambrian.Error do
   # Where Erlang lists names, and Elixir does.
   @lists %{
     "cambrian:parameters/0" => "Cambrian.parameters/0",
-    "cambrian_bridge:options()" => "Cambrian.Bridge",
-    "cambrian_charter:draft()" => "Cambrian.Charter",
+    "type cambrian_bridge:options()" => "Cambrian.Bridge",
+    "type cambrian_charter:draft()" => "Cambrian.Charter",
     "cambrian_bridge:publish_genotype/2" => "Cambrian.Bridge.publish_genotype/2",
-    "cambrian_dashboard:options()" => "Cambrian.Dashboard",
+    "type cambrian_dashboard:options()" => "Cambrian.Dashboard",
     "cambrian_environment:init/1" => "Cambrian.Environment",
     "cambrian_genotype:to_c/2" => "Cambrian.Genotype.to_c/2",
-    "cambrian_governor:settings()" => "Cambrian.Governor",
-    "cambrian_population:goal()" => "Cambrian.Population",
-    "cambrian_population:options()" => "Cambrian.evolve/2",
+    "type cambrian_governor:settings()" => "Cambrian.Governor",
+    "type cambrian_population:goal()" => "Cambrian.Population",
+    "type cambrian_population:options()" => "Cambrian.evolve/2",
     "cambrian_population:purge/2" => "Cambrian.Population.purge/2",
-    "cambrian_program:options()" => "Cambrian.Program",
-    "cambrian_substrate:options()" => "Cambrian.Substrate",
+    "type cambrian_program:options()" => "Cambrian.Program",
+    "type cambrian_substrate:options()" => "Cambrian.Substrate",
     "cambrian_task" => "Cambrian.evolve/2",
     "cambrian_task:evaluate/3" => "Cambrian.Task.evaluate/3",
     "cambrian_task:init/1" => "Cambrian.Task",
-    "cambrian_trust:options()" => "Cambrian.Trust"
+    "type cambrian_trust:options()" => "Cambrian.Trust"
   }
 
   defp hint(%{see: see} = hint) do

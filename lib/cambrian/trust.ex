@@ -39,9 +39,11 @@ defmodule Cambrian.Trust do
   @typedoc """
   What a ban is of. By its name (`Cambrian.Identity.name/1`), a key that is known in the realm:
   `{:error, {:unknown_name, name}}` where none is, `{:error, {:ambiguous_name, name}}` where several
-  have it.
+  have it. Keys and ids may be the 64 hexadecimal digits that the audit and the dashboard show, too.
   """
-  @type subject :: {:key, Identity.key() | Identity.name()} | {:genotype, Genotype.id()}
+  @type subject ::
+          {:key, Identity.key() | Identity.name() | digits :: String.t()}
+          | {:genotype, Genotype.t() | Genotype.id() | digits :: String.t()}
 
   @typedoc "`:by` is `:reputation` for a key that lied too often; `:name` is that of a key."
   @type ban :: %{
@@ -67,7 +69,7 @@ defmodule Cambrian.Trust do
       iex> Cambrian.Trust.open("org.example.docs.trust", rate: {1, 10}, tolerance: 0.05)
       :ok
       iex> Cambrian.Trust.open("org.example.docs.trust", rates: {1, 10})
-      {:error, {:unknown_option, :rates, %{did_you_mean: :rate, see: "cambrian_trust:options()"}}}
+      {:error, {:unknown_option, :rates, %{did_you_mean: :rate, see: "type cambrian_trust:options()"}}}
   """
   @spec open(realm, keyword) :: :ok | {:error, Error.reason()}
   def open(realm, opts \\ []) do
@@ -194,7 +196,8 @@ defmodule Cambrian.Trust do
 
   @doc """
   From now on, nothing of this key, or of the heir that it named, is taken; or this genotype from
-  nobody. The reason is a text of at most 255 bytes.
+  nobody. The reason is a text of at most 255 bytes. Anything else raises an `ArgumentError` that says
+  which argument is wrong.
 
   What the populations of this node's bridge took in of it leaves them with the next generation, and so
   does all that carries its genes (`Cambrian.Population.purge/2`), unless the bridge's option `:purge` is
@@ -211,7 +214,10 @@ defmodule Cambrian.Trust do
       :ok
   """
   @spec ban(realm, subject, String.t()) :: :ok | {:error, Error.reason()}
-  def ban(realm, subject, reason \\ ""), do: :cambrian_trust.ban(realm, subject, reason)
+  def ban(realm, subject, reason \\ ""), do: :cambrian_trust.ban(realm, subject(subject), reason)
+
+  defp subject({:genotype, %Genotype{ref: reference}}), do: {:genotype, reference}
+  defp subject(other), do: other
 
   @doc """
   Ends a ban of `ban/3`; a key starts anew, at 0.5.
@@ -222,7 +228,7 @@ defmodule Cambrian.Trust do
       :ok
   """
   @spec unban(realm, subject) :: :ok | {:error, Error.reason()}
-  defdelegate unban(realm, subject), to: :cambrian_trust
+  def unban(realm, subject), do: :cambrian_trust.unban(realm, subject(subject))
 
   @doc """
   Who and what is banned, the oldest ban first.
@@ -250,10 +256,12 @@ defmodule Cambrian.Trust do
   `:condition` is `:sound`; `{:fell_back, damaged}` where the newest file was damaged and the one
   before it was taken, so that bans and standings of the last moments before that are lost; or
   `{:closed, damaged}` where none was whole, so that everything is refused as `:realm_damaged` until
-  `reset/2`. `{:closed, {reason, file}}` says that the files cannot be read.
+  `reset/2`. `{:closed, {reason, file}}` says that the files cannot be read. Then `:capability` is
+  `:closed`. Both are `:unknown` where no such realm is known on this node.
 
-      iex> Cambrian.Trust.report("org.example.docs.unknown").origins
-      %{}
+      iex> report = Cambrian.Trust.report("org.example.docs.unknown")
+      iex> {report.condition, report.capability, report.origins}
+      {:unknown, :unknown, %{}}
   """
   @spec report(realm) :: map
   def report(realm) do

@@ -80,7 +80,7 @@ stop() ->
 url() -> cambrian_dashboard_access:url().
 
 %% @doc Ends the sessions of all browsers, with the pages that are open by them: how many there were. Who has the token can
-%% come in again; to keep them out, start it with another. Exits with `noproc' where there is no dashboard.
+%% come in again; to keep them out, start it with another. 0 where there is no dashboard.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_dashboard:start(#{port => 0, token => <<"correct-horse-battery">>}).
@@ -88,6 +88,8 @@ url() -> cambrian_dashboard_access:url().
 %% 0
 %% 3> cambrian_dashboard:stop().
 %% ok
+%% 4> cambrian_dashboard:end_sessions().
+%% 0
 %% '''
 -spec end_sessions() -> non_neg_integer().
 end_sessions() -> cambrian_dashboard_access:end_sessions().
@@ -97,7 +99,7 @@ end_sessions() -> cambrian_dashboard_access:end_sessions().
 %% @private With defaults; a token is a fun, so that it stays out of crash reports.
 -spec check(map()) -> {ok, map()} | {error, cambrian_options:error()}.
 check(Options) ->
-    case cambrian_options:check(Options, table(), <<"cambrian_dashboard:options()">>) of
+    case cambrian_options:check(Options, table(), <<"type cambrian_dashboard:options()">>) of
         {ok, #{address := Address, hosts := Hosts} = Checked} ->
             {ok, quiet(hidden(Checked#{address := address(Address), hosts := [text(Host) || Host <- Hosts]}))};
         Error -> Error
@@ -108,7 +110,7 @@ table() ->
       address => {fun(Address) -> address(Address) =/= none end, <<"an IP address">>, ?LOOPBACK},
       token => {fun is_token/1, <<"at least 16 letters, digits or -._~">>},
       hosts => {fun(Hosts) -> is_list(Hosts) andalso lists:all(fun is_host/1, Hosts) end, <<"a list of names">>, []},
-      ssl => {fun(Ssl) -> is_list(Ssl) andalso Ssl =/= [] end, <<"a list of options of ssl">>}}.
+      ssl => {fun are_options/1, <<"a list of options of ssl">>}}.
 
 address(Address) when is_tuple(Address) ->
     case inet:ntoa(Address) of
@@ -120,6 +122,9 @@ address(Text) ->
         {ok, Address} -> Address;
         _ -> none
     end.
+
+are_options(Ssl) when length(Ssl) > 0 -> true;
+are_options(_) -> false.
 
 %% What stands in a URL and in a cookie as it is.
 is_token(Token) ->

@@ -36,6 +36,7 @@
 -define(MAX_ADDRESSES, 1000).
 -define(MINUTE_MS, 60_000).
 -define(MAX_NOTED, 255).
+-define(NO_MARK, <<"the header x-cambrian is missing: send it with any value, as x-cambrian: 1">>).
 
 -spec start_link(map()) -> {ok, pid()} | {error, term()}.
 start_link(Options) -> gen_server:start_link({local, ?MODULE}, ?MODULE, Options, []).
@@ -63,9 +64,12 @@ logout({Who, Request}) -> gen_server:call(?MODULE, {logout, Who, Request}).
 watch({session, Id}) -> gen_server:call(?MODULE, {watch, Id});
 watch(_Who) -> ok.
 
-%% @doc All of them: how many there were.
+%% @doc All of them: how many there were; none where there is no dashboard.
 -spec end_sessions() -> non_neg_integer().
-end_sessions() -> cambrian_app:call(?MODULE, end_sessions).
+end_sessions() ->
+    try gen_server:call(?MODULE, end_sessions, infinity)
+    catch exit:{noproc, _} -> 0
+    end.
 
 %% @doc An entry in the audit: what was done, by whom, and what came of it.
 -spec note(What :: atom(), Details :: #{atom() => term()}, {who(), request()}) -> ok.
@@ -206,11 +210,14 @@ deliberate(Who, #{method := <<"POST">>, headers := Headers} = Request, #state{se
              {session, Id} -> cambrian_dashboard_sessions:may_change(Id, Mark, Sessions);
              _ -> Mark =/= <<>>
          end,
-    case Is of
-        true -> {reply, {owner, Who}, State};
-        false ->
+    case {Is, Who} of
+        {true, _} -> {reply, {owner, Who}, State};
+        {false, {session, _}} ->
             {reply, {refused, <<"the header x-cambrian is missing, or of another session: log in again">>},
-             count(no_mark, Request, State)}
+             count(no_mark, Request, State)};
+        %% who has the token adds a line each time: nobody else can
+        {false, token} -> {reply, {refused, ?NO_MARK}, written(refused, #{reason => no_mark}, {Who, Request}, State)};
+        {false, anyone} -> {reply, {refused, ?NO_MARK}, count(no_mark, Request, State)}
     end;
 deliberate(Who, _Request, State) -> {reply, {owner, Who}, State}.
 

@@ -52,40 +52,49 @@ free_port(Address, Port, Looks) ->
 
 place(Address, Port) -> iolist_to_binary([inet:ntoa(Address), $:, integer_to_list(Port)]).
 
-%% A handshake with ourselves: nothing else tells whether the certificate can be read and is that of the key.
+%% A handshake with ourselves: nothing else tells whether the certificate is that of the key.
 trial(#{ssl := Ssl}) ->
     case application:ensure_all_started(ssl) of
         {ok, _} ->
-            {ok, Listen} = gen_tcp:listen(0, [binary, {ip, {127, 0, 0, 1}}, {active, false}]),
-            {ok, Port} = inet:port(Listen),
-            {Client, Monitor} = spawn_monitor(fun() -> call(Port) end),
-            {ok, Socket} = gen_tcp:accept(Listen, ?TRIAL_MS),
-            Answer = shaken(fun() -> ssl:handshake(Socket, Ssl(), ?TRIAL_MS) end),
-            exit(Client, kill),
-            receive {'DOWN', Monitor, process, Client, _} -> ok end,
-            _ = [gen_tcp:close(One) || One <- [Socket, Listen]],
-            Answer;
+            case cambrian_dashboard_tls:check(Ssl()) of
+                ok -> handshake(Ssl);
+                Error -> Error
+            end;
         {error, _} -> {error, {application_unavailable, ssl}}
     end;
 trial(_Options) -> ok.
 
+handshake(Ssl) ->
+    {ok, Listen} = gen_tcp:listen(0, [binary, {ip, {127, 0, 0, 1}}, {active, false}]),
+    {ok, Port} = inet:port(Listen),
+    {Client, Monitor} = spawn_monitor(fun() -> call(Port) end),
+    {ok, Socket} = gen_tcp:accept(Listen, ?TRIAL_MS),
+    Server = shaken(fun() -> ssl:handshake(Socket, Ssl(), ?TRIAL_MS) end),
+    %% who still waits for an answer hears that there is none
+    _ = gen_tcp:close(Socket),
+    Called = receive {'DOWN', Monitor, process, Client, Ended} -> Ended
+             after ?TRIAL_MS ->
+                 exit(Client, kill),
+                 receive {'DOWN', Monitor, process, Client, Ended} -> Ended end
+             end,
+    _ = gen_tcp:close(Listen),
+    cambrian_dashboard_tls:verdict(Server, Called).
+
 call(Port) ->
-    _ = ssl:connect({127, 0, 0, 1}, Port, [{verify, verify_none}, {log_level, none}], ?TRIAL_MS),
-    receive stop -> ok end.
+    exit(case ssl:connect({127, 0, 0, 1}, Port, [{verify, verify_none}, {log_level, none}], ?TRIAL_MS) of
+             {ok, _} -> connected;
+             {error, Reason} -> Reason
+         end).
 
 %% One that asks for a certificate does not get it here, and is as it should be.
 shaken(Handshake) ->
     try Handshake() of
         {ok, Secure} -> _ = ssl:close(Secure), ok;
         {error, {tls_alert, {Alert, _}}} when Alert =:= certificate_required; Alert =:= handshake_failure -> ok;
-        {error, Reason} -> wrong(Reason);
-        Other -> wrong(Other)
-    catch _:Reason -> wrong(Reason)
+        {error, Reason} -> {failed, Reason};
+        Other -> {failed, Other}
+    catch _:Reason -> {failed, Reason}
     end.
-
-wrong(Reason) ->
-    Words = unicode:characters_to_binary(io_lib:format("~0tP", [Reason, 12])),
-    {error, {bad_option, {ssl, Words, <<"options of ssl with which a handshake succeeds">>}}}.
 
 %%% ---- server -----------------------------------------------------------------------------
 

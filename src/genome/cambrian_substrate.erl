@@ -88,13 +88,13 @@
 %% '''
 -spec new(options()) -> {ok, substrate()} | {error, error()}.
 new(Options) ->
-    case cambrian_options:check(Options, options_table(), <<"cambrian_substrate:options()">>) of
+    case cambrian_options:check(Options, options_table(), <<"type cambrian_substrate:options()">>) of
         {ok, #{threshold := Threshold, leo := true}} ->
             {error, {bad_option, {threshold, Threshold, <<"left out, as leo says what is connected">>}}};
         {ok, #{inputs := _, outputs := _, hidden := #{} = Quadtree}} when is_map_key(joins, Options) ->
             {error, {bad_option, {hidden, Quadtree, <<"layers, as there are joins">>}}};
         {ok, #{inputs := _, outputs := _, hidden := #{} = Quadtree}} ->
-            case cambrian_options:check(Quadtree, quadtree_table(), <<"cambrian_substrate:options()">>) of
+            case cambrian_options:check(Quadtree, quadtree_table(), <<"type cambrian_substrate:options()">>) of
                 {ok, _} -> cambrian_nif:substrate_new(Options);
                 Error -> Error
             end;

@@ -32,8 +32,8 @@
                      evaluation_share => number(), cost_bound => number(),
                      migration_policy => cambrian_exchange:policy(), migration_interval => pos_integer(),
                      topology => cambrian_members:topology(), purge => boolean()}.
-%% `realm', of at most 255 bytes, says who may meet whom. `populations' are those that take part, or `all' of this
-%% node; a name that is not there yet is waited for, which is logged, and {@link status/0} shows it.
+%% `realm', of at most 255 bytes, says who may meet whom; the empty one is one like any other. `populations' are those that take
+%% part, or `all' of this node; a name that is not there yet is waited for, which is logged, and {@link status/0} shows it.
 %%
 %% A champion is published when it is better than the last that all were told of by as much as `publish_best_fitness_threshold'
 %% of the single improvements before it were (default 0.99: the top 1 % of improvements; 0 publishes each), and not sooner than

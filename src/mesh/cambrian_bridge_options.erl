@@ -10,7 +10,7 @@
 -spec check(map()) -> {ok, map()} | {error, term()}.
 check(Options) ->
     Table = maps:merge(cambrian_trust:table(), table()),
-    case cambrian_options:check(Options, Table, <<"cambrian_bridge:options()">>) of
+    case cambrian_options:check(Options, Table, <<"type cambrian_bridge:options()">>) of
         {ok, #{realm := _} = Checked} -> grant(hidden(Checked));
         {ok, _} -> {error, {missing_options, [realm]}};
         Error -> Error

@@ -486,8 +486,8 @@ warn_of_silence(_Options, _State) -> ok.
 %% What befell the files of the realm, where anything did.
 damage(Realm) ->
     case cambrian_trust:overview(Realm) of
-        #{condition := sound} -> #{};
-        #{condition := {How, _}} -> #{trust => How}
+        #{condition := {How, _}} -> #{trust => How};
+        #{condition := _} -> #{}
     end.
 
 %% For telemetry, which {@link cambrian_trust} tells of what is rejected.

@@ -24,7 +24,7 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([settings/0, status/0]).
 
--define(SEE, <<"cambrian_governor:settings()">>).
+-define(SEE, <<"type cambrian_governor:settings()">>).
 
 -type settings() :: #{cpu => number(), threads => pos_integer(), quiet_hours => [{clock(), clock()}],
                       alarms => [term()], pause_when => none | fun(() -> boolean()) | {module(), atom(), [term()]},

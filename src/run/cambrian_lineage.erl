@@ -261,11 +261,24 @@ remember(Kind, Entries, State) ->
 
 handle_cast(_, State) -> {noreply, State}.
 
+handle_info({disk_log, _Node, Name, {wrap, _}}, State) ->
+    ok = forbid_others_the_files_of(Name),
+    {noreply, State};
 handle_info(_, State) -> {noreply, State}.
 
 terminate(_Reason, State) ->
-    _ = [disk_log:close(Log) || #log{log = Log} <- maps:values(State), Log =/= none],
+    _ = [begin
+             _ = disk_log:sync(Log),
+             ok = forbid_others_the_files_of(Log),
+             disk_log:close(Log)
+         end || #log{log = Log} <- maps:values(State), Log =/= none],
     ok.
+
+forbid_others_the_files_of(Log) ->
+    case disk_log:info(Log) of
+        {error, _} -> ok;
+        Info -> forbid_others(proplists:get_value(file, Info))
+    end.
 
 keep({Id, {signed, Record}}, #signed{} = Kept) ->
     Claims = claims(Id),
@@ -328,17 +341,23 @@ open(Kind) ->
     end.
 
 open(Kind, {ok, Path}) ->
-    _ = cambrian_file:make_dirs(Path),
-    %% nobody else is to read whose genotypes came here, whatever the umask
-    _ = file:change_mode(filename:dirname(Path), 8#700),
-    Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true}],
-    case disk_log:open(Options) of
+    _ = cambrian_file:make_own_dirs(Path),
+    %% `notify': it tells us of each file that it makes
+    Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true}, {notify, true}],
+    Opened = disk_log:open(Options),
+    ok = forbid_others(Path),
+    case Opened of
         {ok, Log} -> Log;
         {repaired, Log, _, _} -> Log;
         {error, Reason} -> not_kept(Reason)
     end;
 open(_Kind, error) ->
     not_kept("the name of its directory is none in this locale").
+
+%% Nobody else is to read whose genotypes came here. A disk_log makes its files with the rights that the umask leaves them.
+forbid_others(Path) ->
+    _ = cambrian_file:forbid_others(filename:dirname(Path)),
+    ok.
 
 %% Without its log it still remembers, until the VM ends.
 not_kept(Reason) ->

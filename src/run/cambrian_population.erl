@@ -295,12 +295,12 @@ run(Population) -> run(Population, #{}).
 %% 4> Evaluations.
 %% 447
 %% 5> cambrian_population:run(P, #{fitness => 4}).
-%% {error,{unknown_option,fitness,#{see => <<"cambrian_population:goal()">>}}}
+%% {error,{unknown_option,fitness,#{see => <<"type cambrian_population:goal()">>}}}
 %% 6> ok = cambrian_population:stop(P).
 %% '''
 -spec run(population(), goal()) -> ok | {error, cambrian_options:error()}.
 run(Population, Goal) ->
-    case cambrian_options:check(Goal, cambrian_goal:table(), <<"cambrian_population:goal()">>) of
+    case cambrian_options:check(Goal, cambrian_goal:table(), <<"type cambrian_population:goal()">>) of
         {ok, Checked} -> call(Population, {run, Checked}, infinity);
         Error -> Error
     end.

@@ -11,7 +11,7 @@
 %% who starts a population, so that a mistake is an answer and no crash. `given' has what a checkpoint may contradict.
 -spec prepare(cambrian_population:options()) -> {ok, map()} | {error, term()}.
 prepare(Options) ->
-    case cambrian_options:check(Options, table(), <<"cambrian_population:options()">>) of
+    case cambrian_options:check(Options, table(), <<"type cambrian_population:options()">>) of
         {ok, #{task := Task} = Checked} ->
             case cambrian_task:prepare(Task, maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked))) of
                 {ok, Ready} ->

@@ -45,7 +45,12 @@ host(Node) ->
 authority(OpenSsl, Dir) ->
     [Certificate, Key, Config] = [filename:join(Dir, Name) || Name <- [<<"ca.pem">>, <<"ca.key">>, <<"ca.cnf">>]],
     case {filelib:is_regular(Certificate), filelib:is_regular(Key)} of
-        {true, true} -> ok;
+        {true, true} ->
+            Public = said(OpenSsl, ["x509", "-in", Certificate, "-noout", "-pubkey"], [Certificate, ": expected a certificate in PEM"]),
+            case said(OpenSsl, ["pkey", "-in", Key, "-pubout"], [Key, ": expected a private key in PEM"]) of
+                Public -> ok;
+                _ -> throw({failed, [Key, ": expected the private key of the certificate ", Certificate]})
+            end;
         {false, false} ->
             write(Config, ["[req]\nprompt = no\ndistinguished_name = name\nx509_extensions = ca\n"
                            "[name]\nCN = Cambrian ", random(8), "\n"
@@ -116,12 +121,22 @@ must(ok, _Path) -> ok;
 must({error, Reason}, Path) -> throw({failed, [Path, ": ", file:format_error(Reason)]}).
 
 run(OpenSsl, Args) ->
-    Port = open_port({spawn_executable, OpenSsl},
-                     [{args, [unicode:characters_to_binary(Arg) || Arg <- Args]}, binary, exit_status, stderr_to_stdout, hide]),
-    case output(Port, []) of
+    case openssl(OpenSsl, Args) of
         {0, _} -> ok;
         {Status, Said} -> throw({failed, [["openssl ", hd(Args), ": status ", integer_to_list(Status), ": "], string:trim(Said)]})
     end.
+
+%% Of a file that somebody gave, what is wrong is said by us: OpenSSL needs four lines.
+said(OpenSsl, Args, Expected) ->
+    case openssl(OpenSsl, Args) of
+        {0, Said} -> Said;
+        {_, _} -> throw({failed, Expected})
+    end.
+
+openssl(OpenSsl, Args) ->
+    Port = open_port({spawn_executable, OpenSsl},
+                     [{args, [unicode:characters_to_binary(Arg) || Arg <- Args]}, binary, exit_status, stderr_to_stdout, hide]),
+    output(Port, []).
 
 output(Port, Said) ->
     receive

@@ -461,7 +461,7 @@ dir(_) -> "".
 %% Before it is promised that checkpoints are there.
 check_writable(Dir) ->
     Place = filename:join([path(Dir), <<"populations">>, <<"place">>]),
-    case cambrian_file:make_dirs(Place) =:= ok andalso cambrian_file:check_place(Place) of
+    case cambrian_file:make_own_dirs(Place) =:= ok andalso cambrian_file:check_place(Place) of
         ok -> ok;
         false -> failed(["--data-dir ", Dir, ": no directory can be made there"]);
         {error, Reason} -> failed(["--data-dir ", Dir, ": ", file:format_error(Reason)])
@@ -615,6 +615,9 @@ out(Text, _Given, Context) -> print(Text, Context).
 %%% ---- certificates -----------------------------------------------------------------------
 
 certificates(Node, #{out := Out} = Given, Context) ->
+    %% on another machine, where nobody knows what a path would be relative to
+    _ = [usage(["--at ", At, ": expected an absolute path, as /etc/balance"])
+         || #{at := At} <- [Given], filename:pathtype(At) =/= absolute],
     case cambrian_certificates:make((maps:with([at, days], Given))#{node => Node, out => path(Out)}) of
         {ok, Folder} -> print(["Written: ", Folder, $\n], Context);
         {error, Line} -> failed(Line)

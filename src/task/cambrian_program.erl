@@ -66,7 +66,7 @@ helper() -> filename:join([code:priv_dir(cambrian), "native", "cambrian_gym.py"]
 %% @private Starts the program, as only it knows what size a network is to have.
 -spec prepare(options()) -> {ok, cambrian_task:prepared()} | {error, term()}.
 prepare(Options) ->
-    case cambrian_options:check(Options, options_table(), <<"cambrian_program:options()">>) of
+    case cambrian_options:check(Options, options_table(), <<"type cambrian_program:options()">>) of
         {ok, #{command := Command} = Checked} ->
             Program = Checked#{command := command(Checked)},
             case with_process(Program, fun() -> ok end, fun(_Process, Hello) -> {ok, Hello} end) of

@@ -72,7 +72,7 @@ secret(Revealed) -> {Revealed =/= none, cambrian_identity:expected_secret()}.
 %% A name that is unknown first: it is perhaps that of what is missing.
 faults(Charter, Fields) ->
     Known = [Field || {Field, _, _} <- Fields],
-    [cambrian_options:unknown(unknown_option, Name, Known, <<"cambrian_charter:draft()">>)
+    [cambrian_options:unknown(unknown_option, Name, Known, <<"type cambrian_charter:draft()">>)
      || Name <- lists:sort(maps:keys(maps:without(Known, Charter)))]
     ++ [{bad_charter, {Field, maps:get(Field, Charter, missing), Expected}}
         || {Field, Is, Expected} <- Fields, not is_map_key(Field, Charter) orelse not Is(maps:get(Field, Charter))].

@@ -224,7 +224,8 @@ begin_realm(Realm, What, Options, #state{name = Name, number = Number} = State) 
 
 facts(#state{condition = Condition, audit = Audit, realm = Realm}) ->
     Ownership = case Realm of undefined -> #{owners => none, charter => none}; _ -> cambrian_realm:ownership(Realm) end,
-    Ownership#{condition => Condition, last => cambrian_audit:last(Audit)}.
+    Known = case {Realm, Condition} of {undefined, sound} -> unknown; _ -> Condition end,
+    Ownership#{condition => Known, last => cambrian_audit:last(Audit)}.
 
 answer({Answer, State}, _From, _Before) -> {reply, Answer, State};
 answer({Answer, at_once, State}, From, _Before) -> save_and_reply(Answer, From, State);

@@ -41,9 +41,10 @@
 -type base_of() :: cambrian_admission:base_of().
 %% Finds what an envelope is a difference to.
 
--type subject() :: {key, cambrian_identity:key() | cambrian_identity:name()} | {genotype, cambrian_genotype:id()}.
-%% By its name, a key that is known in the realm: `{error, {unknown_name, Name}}' where none is, and
-%% `{error, {ambiguous_name, Name}}' where several have it.
+-type subject() :: {key, cambrian_identity:key() | Digits :: unicode:chardata() | cambrian_identity:name()}
+                 | {genotype, cambrian_genotype:id() | Digits :: unicode:chardata() | cambrian_genotype:genotype()}.
+%% `Digits' are the 64 hexadecimal ones that the audit and the dashboard show. By its name, a key that is known in the realm:
+%% `{error, {unknown_name, Name}}' where none is, and `{error, {ambiguous_name, Name}}' where several have it.
 
 -type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
                | {unbanned, cambrian_realm:subject()}
@@ -53,22 +54,26 @@
 %% `origin' and `genotype' of a refusal are those claimed, or `undefined'. A population of this node was `purged' of what is
 %% banned: see {@link cambrian_population:purge/2}.
 
--type report() :: #{realm := name(), capability := cambrian_realm:capability(), rate := {number(), number()},
+-type report() :: #{realm := name(), capability := cambrian_realm:capability() | closed | unknown, rate := {number(), number()},
                     tolerance := number(), origins := #{cambrian_identity:key() => #{name := cambrian_identity:name(), atom() => term()}},
                     bans := [#{name => cambrian_identity:name(), atom() => term()}], retired := #{cambrian_identity:key() => cambrian_identity:key()},
                     owners := none | #{owners := [cambrian_identity:key()], threshold := pos_integer()}, charter := none | binary(),
                     refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()], condition := condition()}.
-%% Of each origin its `cambrian_realm:standing()', and of each `cambrian_realm:ban()' that, with the `name' of the key. `charter' is
+%% `capability' is `closed' or `unknown' where the `condition' says that of the realm. Of each origin its
+%% `cambrian_realm:standing()', and of each `cambrian_realm:ban()' that, with the `name' of the key. `charter' is
 %% what {@link cambrian_charter:read/1} reads.
 %% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
 
--type condition() :: cambrian_realm_server:condition().
+-type condition() :: unknown | cambrian_realm_server:condition().
 %% What came of the realm's files when they were read. `sound'; `{fell_back, Damaged}' where the newest was damaged and the one
 %% before it was taken: bans and standings of the last moments before that are lost; `{closed, Damaged}' where none was whole:
 %% the realm refuses everything as `realm_damaged' until {@link reset/2}. `{closed, {Reason, File}}' where they cannot be read.
+%% `unknown' where no such realm is known on this node: compare its name with {@link cambrian_bridge:realms/0}.
 
 -type decision() :: #{time := binary(), what := binary(), details := #{binary() => binary()}}.
 %% `time' is UTC, as in `2026-05-04T09:12:07.123Z'. Keys and ids in `details' are in hexadecimal.
+
+-define(IN_WORDS, [{error_info, #{module => cambrian_subject}}]).
 
 %% @doc Makes a realm known here, and starts the application if it does not run; or changes its options: what is known of its
 %% origins, and its bans, stay.
@@ -94,7 +99,7 @@
 %% '''
 -spec open(name(), options()) -> ok | {error, term()}.
 open(Realm, Options) when is_binary(Realm), byte_size(Realm) =< 255 ->
-    case cambrian_options:check(Options, table(), <<"cambrian_trust:options()">>) of
+    case cambrian_options:check(Options, table(), <<"type cambrian_trust:options()">>) of
         {ok, Checked} ->
             case cambrian_app:ensure_started() of
                 ok -> call_new(Realm, {open, Checked});
@@ -118,7 +123,7 @@ open(Realm, _Options) ->
 %% '''
 -spec reset(name(), options()) -> ok | {error, term()}.
 reset(Realm, Options) when is_binary(Realm) ->
-    case cambrian_options:check(Options, table(), <<"cambrian_trust:options()">>) of
+    case cambrian_options:check(Options, table(), <<"type cambrian_trust:options()">>) of
         {ok, #{capability := _} = Checked} -> call(Realm, {reset, Checked}, {error, {unknown_realm, Realm}});
         {ok, _} -> {error, {missing_options, [capability]}};
         Error -> Error
@@ -292,15 +297,17 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 %% 5> cambrian_trust:ban(<<"org.example.lab">>, {key, <<"lusab-bovik">>}).
 %% {error,{unknown_name,<<"lusab-bovik">>}}
 %% '''
--spec ban(name(), subject(), Reason :: binary()) ->
+%%
+%% What is none of these raises `badarg', and says which argument it was.
+-spec ban(name(), subject(), Reason :: unicode:chardata()) ->
           ok | {error, too_many_bans | {unknown_realm | realm_damaged | realm_unavailable, name()}
                      | {unknown_name | ambiguous_name, cambrian_identity:name()}
                      | cambrian_file:error()}.
-ban(Realm, Subject, Reason) when is_binary(Realm), is_binary(Reason), byte_size(Reason) =< 255 ->
-    ask(Realm, {ban, subject(Subject), Reason}).
-
-subject({What, <<_:32/binary>>} = Subject) when What =:= key; What =:= genotype -> Subject;
-subject({key, <<_:11/binary>>} = Subject) -> Subject.
+ban(Realm, Subject, Reason) ->
+    case {cambrian_subject:read(Subject), cambrian_subject:text(Reason)} of
+        {{ok, Whom}, {ok, Text}} when is_binary(Realm), byte_size(Text) =< 255 -> ask(Realm, {ban, Whom, Text});
+        _ -> error(badarg, [Realm, Subject, Reason], ?IN_WORDS)
+    end.
 
 %% @doc Ends a ban; a key starts anew, at 0.5.
 %%
@@ -315,7 +322,11 @@ subject({key, <<_:11/binary>>} = Subject) -> Subject.
 -spec unban(name(), subject()) ->
           ok | {error, {unknown_realm | realm_damaged | realm_unavailable, name()}
                      | {unknown_name | ambiguous_name, cambrian_identity:name()} | cambrian_file:error()}.
-unban(Realm, Subject) when is_binary(Realm) -> ask(Realm, {unban, subject(Subject)}).
+unban(Realm, Subject) ->
+    case cambrian_subject:read(Subject) of
+        {ok, Whom} when is_binary(Realm) -> ask(Realm, {unban, Whom});
+        _ -> error(badarg, [Realm, Subject], ?IN_WORDS)
+    end.
 
 %% @doc Who and what is banned, the oldest ban first; `by' is `user', or `reputation' for a key that lied too often.
 %%
@@ -362,20 +373,23 @@ reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
 %% 2> {error, malformed} = cambrian_trust:check(<<"org.example.lab">>, <<"from a stranger">>).
 %% 3> maps:with([origins, bans, refused], cambrian_trust:report(<<"org.example.lab">>)).
 %% #{bans => [],origins => #{},refused => #{malformed => 1}}
+%% 4> maps:with([capability, condition], cambrian_trust:report(<<"org.example.lap">>)).
+%% #{capability => unknown,condition => unknown}
 %% '''
 -spec report(name()) -> report().
 report(Realm) when is_binary(Realm) ->
-    {Packed, Facts} = case call(Realm, report, {[], no_facts(sound)}) of
+    {Packed, Facts} = case call(Realm, report, {[], no_facts(unknown)}) of
                           {error, Reason} -> {[], no_facts({closed, Reason})};
                           Answer -> Answer
                       end,
-    Known = case Packed of
-                [] -> cambrian_realm:new(#{name => Realm});
-                _ -> cambrian_realm_file:unpack(Packed)
-            end,
-    #{origins := Origins, bans := Bans} = Report = cambrian_realm:report(Known),
+    #{origins := Origins, bans := Bans} = Report = unpacked(Packed, Realm, Facts),
     Named = fun(Key, Standing) -> Standing#{name => cambrian_identity:name(Key)} end,
     maps:merge(Report#{origins := maps:map(Named, Origins), bans := with_names(Bans)}, Facts).
+
+unpacked([], Realm, #{condition := Condition}) ->
+    Report = cambrian_realm:report(cambrian_realm:new(#{name => Realm})),
+    Report#{capability := case Condition of {closed, _} -> closed; _ -> unknown end};
+unpacked(Packed, _Realm, _Facts) -> cambrian_realm:report(cambrian_realm_file:unpack(Packed)).
 
 no_facts(Condition) -> #{condition => Condition, last => [], owners => none, charter => none}.
 
@@ -388,7 +402,7 @@ with_name(Ban) -> Ban.
 -spec overview(name()) -> #{bans := [map()], refused := #{atom() => pos_integer()}, last := [cambrian_audit:refusal()],
                             owners := none | cambrian_keyring:owners(), charter := none | binary(), condition := condition()}.
 overview(Realm) ->
-    Nothing = (no_facts(sound))#{bans => [], refused => #{}},
+    Nothing = (no_facts(unknown))#{bans => [], refused => #{}},
     case call(Realm, overview, Nothing) of
         {error, Reason} -> Nothing#{condition := {closed, Reason}};
         #{bans := Bans} = Overview -> Overview#{bans := with_names(Bans)}
