@@ -285,7 +285,8 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
 %% that names a file means that the ban holds, but would not survive a restart.
 %%
 %% What the populations of this node's bridge took in of it leaves them with the next generation, and so does all that carries
-%% its genes ({@link cambrian_population:purge/2}), unless the bridge's option `purge' is `false'.
+%% its genes ({@link cambrian_population:purge/2}), unless the bridge's option `purge' is `false'. A ban by reputation does not
+%% reach back.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
