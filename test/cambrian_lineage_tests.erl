@@ -234,7 +234,7 @@ a_log_with_other_terms_in_it_is_read_test() ->
 
 %% Of the files that a disk_log makes later, too: the first has 4 MiB.
 nobody_else_may_read_what_is_kept_test_() ->
-    {timeout, 300, fun() ->
+    {timeout, 600, fun() ->
         cambrian_temporary:with_data_dir(fun(Dir) ->
             Lineage = filename:join(Dir, "lineage"),
             ?assertEqual([], loose(Lineage)),
