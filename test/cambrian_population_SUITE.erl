@@ -11,7 +11,7 @@ all() ->
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
      what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails,
      fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed,
-     fed_after_the_end, a_stranger_that_is_too_costly, a_stranger_that_stalls, its_own_work, a_stranger_and_a_crash,
+     fed_after_the_end, a_stranger_that_is_too_costly, a_tenth_of_strangers, a_stranger_that_stalls, its_own_work, a_stranger_and_a_crash,
      migrants, watched, many_at_once, under_a_supervisor, known_to_all, idle_answers].
 
 init_per_suite(Config) ->
@@ -747,6 +747,36 @@ a_stranger_that_is_too_costly(_) ->
     ok = cambrian_population:inject(P, bloated(Champion, 100), user),
     ?assertMatch(#{fitness := Fitness}, told(user)),
     ok = cambrian_population:stop(P).
+
+%% However many come that are as good as the champion: a generation lets in a tenth, and beside those only who is better than all.
+a_tenth_of_strangers(_) ->
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 4, population => 50, target => 1.0e9}),
+    {ok, _} = cambrian_population:step(P, 1),
+    {ok, #{champion := Good}} = cambrian_population:best(P),
+    ok = cambrian_population:subscribe(P),
+    %% its own, one after the other, each with a weight that differs by nothing that matters
+    Told = [begin
+                ok = from_the_mesh(P, like(Good, N), N),
+                told(N)
+            end || N <- lists:seq(1, 12)],
+    Outcomes = [Outcome || #{outcome := Outcome} <- Told],
+    Accepted = length([accepted || accepted <- Outcomes]),
+    ?assert(Accepted >= 5),
+    %% those beyond a tenth were each better than all before
+    Beyond = lists:nthtail(5, [F || #{outcome := accepted, fitness := F} <- Told]),
+    ?assertEqual(lists:sort(Beyond), Beyond),
+    ?assert(lists:member(full, Outcomes)),
+    ?assert(lists:all(fun(#{outcome := full, fitness := F}) -> is_float(F); (_) -> true end, Told)),
+    %% the next generation lets others in
+    {ok, _} = cambrian_population:step(P, 1),
+    ok = from_the_mesh(P, like(Good, 100), next),
+    ?assertEqual(accepted, maps:get(outcome, told(next))),
+    ok = cambrian_population:stop(P).
+
+like(Genotype, N) ->
+    #{connections := [#{weight := Weight} = First | Others]} = Genes = cambrian_genotype:to_map(Genotype),
+    {ok, Like} = cambrian_genotype:from_map(Genes#{connections := [First#{weight := Weight * (1 - N * 1.0e-6)} | Others]}),
+    Like.
 
 %% A genotype of a stranger that is never done: the population goes on meanwhile, and takes others in when it has ended.
 a_stranger_that_stalls(_) ->
