@@ -30,7 +30,9 @@ write(Text) ->
           end,
     New = maps:from_list([{title(Known), string:trim(Known)} || Known <- Old ++ [Text]]),
     Order = [title(<<"## ", Title/binary>>) || Title <- [title_of(P) || P <- ?PARTS]],
-    ok = file:write_file(?PAGE, [introduction() | [["\n", maps:get(Title, New), "\n"] || Title <- Order, is_map_key(Title, New)]]).
+    %% what other scripts wrote there stays
+    Others = [Title || Known <- Old, Title <- [title(Known)], not lists:member(Title, Order)],
+    ok = file:write_file(?PAGE, [introduction() | [["\n", maps:get(Title, New), "\n"] || Title <- Order ++ Others, is_map_key(Title, New)]]).
 
 title(Text) -> hd(binary:split(Text, <<"\n">>)).
 

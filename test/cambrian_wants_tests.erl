@@ -31,6 +31,15 @@ sixteen_are_asked_for_at_once_test() ->
     ?assertEqual(16, length(Started)),
     ?assertEqual(16, length(lists:usort([Ref || {Ref, _} <- Started]))).
 
+%% Who answers never holds a question for as long as a call may take: those that have earned nothing hold half of them, and of
+%% these such as do not even say where they are the half.
+fresh_keys_hold_half_of_the_questions_test() ->
+    In = fun(Line, Ns) -> [(want({Line, N}, N))#{line => {fresh, Line}} || N <- Ns] end,
+    {Started, Busy} = start(new(In(sender, lists:seq(1, 40)) ++ In(node, lists:seq(41, 80)))),
+    ?assertEqual({4, 4}, {length([sender || {sender, _} <- origins(Started)]), length([node || {node, _} <- origins(Started)])}),
+    {Others, _} = start(add([want(Earned, 100 + Earned) || Earned <- lists:seq(1, 20)], Busy)),
+    ?assertEqual(8, length([Earned || Earned <- origins(Others), is_integer(Earned)])).
+
 what_is_not_wanted_any_more_is_not_asked_for_test() ->
     {Started, _} = cambrian_wants:start(fun(#{id := <<N:256>>}) -> N > 1 end, new([want(a, 1), want(b, 2)])),
     ?assertEqual([b], origins(Started)).

@@ -12,9 +12,9 @@
 
 -type index() :: pos_integer().
 %% The first nodes are the liars. `generation_ms' and `lie_ms' are between two of each; `evaluation_ms' is how long a
-%% newcomer like the population's own takes to be measured. A node has one core: newcomers are measured one after the other, and
-%% the next generation comes so much later. `patience_ms' is how long an answer is waited for. `island' gives options of one
-%% node.
+%% newcomer like the population's own takes to be measured. Newcomers are measured one after the other; where the island
+%% `works', the next generation comes so much later, as on one core. `patience_ms' is how long an answer is waited for. `island'
+%% gives options of one node.
 -type options() :: #{seed := integer(), nodes := pos_integer(), liars => non_neg_integer(), task => cambrian_task:native(),
                      agents => pos_integer(), params => map(), generation_ms => pos_integer(), lie_ms => pos_integer(),
                      evaluation_ms => non_neg_integer(), patience_ms => pos_integer(),
@@ -270,12 +270,16 @@ effect({evaluate, Genotype, From}, Index, World) ->
     #node{life = Life, busy_until = Busy, owed_ms = Owed} = Node = node(Index, World),
     Ms = duration(Genotype, Node, World),
     Done = max(Busy, World#world.now) + Ms,
-    Spent = spent(Ms, From, Node#node{busy_until = Done, owed_ms = Owed + Ms}),
+    Spent = spent(Ms, From, Node#node{busy_until = Done, owed_ms = Owed + owed(Ms, Node)}),
     later(Index, {{evaluate, Genotype, From}, Life}, Done - World#world.now, put_node(Index, Spent, World));
 effect({event, Name, Details}, Index, #world{events = Events, now = Now, options = #{trace := Trace}} = World) ->
     _ = Trace(Now, Index, {event, Name, Details}),
     World#world{events = maps:update_with(Name, fun(N) -> N + 1 end, 1, Events)};
 effect({lineage, _, _}, _Index, World) -> World.
+
+%% Where a generation takes time it waits for what else is measured.
+owed(Ms, #node{options = #{works := true}}) -> Ms;
+owed(_Ms, _Node) -> 0.
 
 %% A liar measures nothing.
 duration(Genotype, Node, #world{options = #{evaluation_ms := Ms}}) ->

@@ -345,8 +345,8 @@ arrived(#{origin := Origin, sequence := Sequence} = Claims, Now, Realm) ->
 with_grant(#{grant := #{} = Grant}, Standing) -> Standing#{grant := Grant};
 with_grant(_, Standing) -> Standing.
 
-%% Whoever has earned a place keeps it, unless it was silent for long, or those that have take more than three quarters. Of all others any one has to go: each newcomer gets in, and a
-%% flood of new keys pushes out mostly its own.
+%% Whoever has earned a place keeps it, unless it was silent for long, or those that have take more than three quarters. Of all
+%% others any one has to go: each newcomer gets in, and a flood of new keys pushes out mostly its own.
 with_room(Origin, Now, #realm{origins = Origins, max = Max, leaving = Leaving, fresh = Fresh} = Realm)
   when map_size(Origins) >= Max, not is_map_key(Origin, Origins) ->
     case has_left(Now, Realm) orelse cambrian_lottery:draw(Fresh) of
