@@ -121,6 +121,7 @@ lies_are_refused(Config) ->
                  maps:without([bytes_received, bytes_published, published, announced], peer:call(One, cambrian_bridge, counts, []))),
     %% the one that is genuine claims 4.0; it is worth what it is measured here
     {ok, _} = peer:call(One, cambrian_population, step, [shared, 1]),
+    until(fun() -> maps:get(received, peer:call(One, cambrian_recorder, read, [Recorder])) =/= [] end),
     #{received := [#{fitness := Measured}]} = peer:call(One, cambrian_recorder, read, [Recorder]),
     ?assert(Measured < 3.5),
     until(fun() -> trust(One, reputation, [cambrian_identity:public_key(Secret)]) =:= 0.35 end),
