@@ -1023,12 +1023,19 @@ offer_more(Name, Now, X) ->
     case map_size(Offered) < option(budget, X) andalso cambrian_quarantine:out(may_run(Task), Quarantine) of
         {#{id := Id} = Item, Left} ->
             Next = Task#task{quarantine = Left},
-            case ask({is_any_banned, subjects_of(Item)}, Now, X) of
+            case is_unwanted(Item, Now, X) of
                 {true, Y} -> offer_more(Name, Now, put_task(Next, note(Id, banned, #{}, Now, Y)));
                 {false, Y} when is_map_key(Id, Offered) -> offer_more(Name, Now, put_task(Next, Y));
                 {false, Y} -> offer_more(Name, Now, offer(Item, Next, Now, Y))
             end;
         _ -> X
+    end.
+
+%% Of a sender that is banned, or of what a person banned. What a liar bred and another measured and sends is what it is.
+is_unwanted(#{claims := #{origin := Origin}} = Item, Now, X) ->
+    case ask({is_any_banned, [{key, Origin}]}, Now, X) of
+        {true, Y} -> {true, Y};
+        {false, Y} -> ask({is_any_purged, subjects_of(Item)}, Now, Y)
     end.
 
 %% While the populations work, an account has one with them at a time: only then is it known what the last one cost.
