@@ -48,6 +48,9 @@ what_fails_is_an_error_with_the_users_stack_test() ->
     ok.
 
 what_hangs_or_takes_all_memory_is_ended_test() ->
+    Messages = fun() -> [M || M <- element(2, process_info(self(), messages)), M =/= never] end,
+    %% of tests before this one, in the same process
+    Before = Messages(),
     Network = network(2, 1),
     Run = fun(Fun, Options) -> cambrian_task:evaluate(own(Fun), Network, Options) end,
     Self = self(),
@@ -56,7 +59,7 @@ what_hangs_or_takes_all_memory_is_ended_test() ->
     receive {hangs, Pid} -> gone(Pid) end,
     ?assertEqual({error, {evaluation_failed, memory}},
                  Run(fun() -> length(lists:seq(1, 50_000_000)) end, #{memory => 10_000_000})),
-    ?assertEqual([], [M || M <- element(2, process_info(self(), messages)), M =/= never]).
+    ?assertEqual([], Messages() -- Before).
 
 an_evaluation_ends_with_its_caller_test() ->
     {Self, Network} = {self(), network(2, 1)},
