@@ -6,7 +6,7 @@
 
 %% Each of these found something once.
 -define(FAILED_ONCE, [4, 302, 449]).
--define(SEEDS, 200).
+-define(SEEDS, 100).
 
 suite() -> [{timetrap, {minutes, 15}}].
 
