@@ -1,6 +1,5 @@
 //! Two parents, one child (Stanley & Miikkulainen 2002, section III-B).
 
-use crate::ancestry::Shares;
 use crate::genotype::Genotype;
 use crate::neuron::Neuron;
 use crate::parameters::Parameters;
@@ -12,6 +11,20 @@ pub(crate) enum Share {
     Fitter,
     Other,
     Both,
+}
+
+/// What crossover takes from whom, noted gene by gene.
+pub(crate) struct Shares {
+    pub connections: Vec<Share>,
+    pub neurons: Vec<Share>,
+}
+
+impl Shares {
+    /// All of the fitter parent, until something else is noted.
+    pub fn new(fitter: &Genotype) -> Shares {
+        let connections = vec![Share::Fitter; fitter.weights.len()];
+        Shares { connections, neurons: vec![Share::Fitter; fitter.neurons.len()] }
+    }
 }
 
 /// How the genes that both parents have are combined.

@@ -67,9 +67,11 @@ pub mod selection;
 pub mod ancestry;
 pub mod lineage;
 pub mod permission;
-pub mod purge;
 
 pub mod population;
+
+mod newcomers;
+pub mod purge;
 mod reproduction;
 
 pub mod migration;

@@ -3,7 +3,6 @@
 //! A [`Population`] waits for fitness; with it it is an [`Evaluated`] one, which gives the next.
 
 use crate::ancestry::{Ancestry, Mark, Source};
-use crate::codec;
 use crate::cost::metered;
 use crate::encoding::Encoding;
 use crate::genotype::{Genotype, GenotypeError};
@@ -15,7 +14,7 @@ use crate::parameters::{Inheritance, ParameterError, Parameters, Tuner};
 use crate::permission::{Permission, Stopped, Until};
 use crate::rng::{Purpose, Stream};
 use crate::selection::Standing;
-use crate::speciation::{GRAIN, Species, distance, found_species, speciate};
+use crate::speciation::{GRAIN, Species, speciate};
 use crate::substrate::SubstrateError;
 use crate::task::{Outcome, Score, Shape, Task};
 use crate::tuning::{self, Ages, Newcomer, Tally, Tuning};
@@ -72,7 +71,7 @@ pub struct Population {
 pub struct Evaluated {
     pub(crate) population: Population,
     /// `None` where the evaluation failed.
-    fitness: Vec<Option<f64>>,
+    pub(crate) fitness: Vec<Option<f64>>,
     pub(crate) standing: Standing,
     /// One that was seen to solve the task while it was tuned.
     solved: Option<u32>,
@@ -511,12 +510,12 @@ impl Evaluated {
     }
 
     /// Fitness in which who has none comes after all others.
-    fn order(&self, at: u32) -> f64 {
+    pub(crate) fn order(&self, at: u32) -> f64 {
         self.fitness[at as usize].unwrap_or(f64::NEG_INFINITY)
     }
 
     /// Orders the members of each species, and notes who is better than ever.
-    fn rank(&mut self) {
+    pub(crate) fn rank(&mut self) {
         let population = &mut self.population;
         let cost = |g: &Genotype| f64::from(population.parameters.parsimony) * g.connections().len() as f64;
         let merit =
@@ -612,66 +611,6 @@ impl Evaluated {
             mean_connections: mean(|g| g.connections().len()),
         }
     }
-
-    /// Takes in a genotype from elsewhere, with the fitness that was measured here and the keys of those who bred and sent
-    /// it, in place of the worst of its species; one that is unlike all others founds a species in place of the worst of all.
-    ///
-    /// # Errors
-    /// [`Refused`]; nothing changes then.
-    pub fn inject(
-        &mut self,
-        newcomer: Arc<Genotype>,
-        fitness: f64,
-        keys: Vec<[u8; 32]>,
-    ) -> Result<(), Refused> {
-        let population = &self.population;
-        let Shape { inputs, outputs } = population.shape();
-        if (newcomer.inputs(), newcomer.outputs()) != (inputs, outputs) {
-            return Err(Refused::Shape);
-        }
-        if !fitness.is_finite() {
-            return Err(Refused::NotFinite);
-        }
-        if holds(&population.genotypes, &newcomer) {
-            return Err(Refused::Known);
-        }
-        let like = |s: &Species| {
-            distance(&newcomer, &s.representative, &population.parameters) < population.threshold
-        };
-        let home = population.species.iter().position(like);
-        let place = match home {
-            Some(home) => population.species[home].members.last().copied(),
-            None => self.worst(),
-        };
-        let place = place.filter(|&at| self.order(at) < fitness).ok_or(Refused::NotBetter)?;
-        let population = &mut self.population;
-        if home.is_none() {
-            let mut founded = found_species(population.next_species, &newcomer, place, population.generation);
-            founded.best = fitness;
-            population.species.iter_mut().for_each(|s| s.members.retain(|&at| at != place));
-            population.species.retain(|s| !s.members.is_empty());
-            population.species.push(founded);
-            population.next_species += 1;
-        }
-        let mark = population.mark(Source { genotype: codec::id(&newcomer), keys });
-        population.ancestry[place as usize] = Some(Arc::new(Ancestry::of(&newcomer, mark)));
-        population.leaving.retain(|at| *at != place);
-        population.genotypes[place as usize] = newcomer;
-        population.tuned[place as usize] = None;
-        population.ages[place as usize] = Ages::new();
-        population.births[place as usize] =
-            Birth { operators: Operators::INJECTION, ..Birth::first(population.generation) };
-        self.fitness[place as usize] = Some(fitness);
-        self.standing.cases[place as usize] = Vec::new();
-        self.rank();
-        Ok(())
-    }
-
-    /// The least fit, the last of equals.
-    fn worst(&self) -> Option<u32> {
-        let places = (0..self.fitness.len() as u32).rev();
-        places.min_by(|&a, &b| self.order(a).total_cmp(&self.order(b)))
-    }
 }
 
 /// Of those that have a fitness. Where the sum overflows, the shares are added up, which rounding may take past the largest
@@ -686,7 +625,7 @@ fn mean_of(fitness: &[Option<f64>]) -> f64 {
     known().map(|fitness| fitness / count).sum::<f64>().clamp(f64::MIN, f64::MAX)
 }
 
-fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
+pub(crate) fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
     genotypes.iter().any(|g| Arc::ptr_eq(g, wanted) || g == wanted)
 }
 

@@ -1,7 +1,7 @@
 //! From one generation to the next.
 
-use crate::ancestry::{Ancestry, Shares};
-use crate::crossover::crossed;
+use crate::ancestry::Ancestry;
+use crate::crossover::{Shares, crossed};
 use crate::genotype::Genotype;
 use crate::lineage::{Ancestor, Birth, WINDOW, cut};
 use crate::memory::{self, TooLarge};
@@ -251,8 +251,9 @@ impl Evaluated {
         let has_newcomers = ancestry(fitter).or(ancestry(other)).is_some();
         let mut shares = has_newcomers.then(|| Shares::new(genotype(fitter)));
         let mut child = crossed(genotype(fitter), genotype(other), p, rng, shares.as_mut());
-        let ancestry =
-            shares.and_then(|shares| shares.ancestry(genotype(fitter), ancestry(fitter), ancestry(other)));
+        let ancestry = shares.and_then(|shares| {
+            Ancestry::of_child(genotype(fitter), ancestry(fitter), ancestry(other), &shares)
+        });
         let mut operators = Operators::CROSSOVER;
         // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted evaluation
         if mother == father || rng.chance(p.mutate_after_crossover) {

@@ -1,6 +1,6 @@
 //! cambrian_governor: how much of a thread's time is work, and how much is rest
 
-use crate::{atoms, error};
+use crate::{atoms, crews, error};
 use cambrian_core::permission::Permission;
 use cpu_time::ThreadTime;
 use rustler::{Atom, NifResult};
@@ -78,7 +78,7 @@ impl Permission for Governed<'_> {
                 return false;
             }
             give_way(self.0);
-            let duty = duty() * crate::job::share();
+            let duty = duty() * crews::share();
             if duty >= 1.0 {
                 WORKED.set(None);
                 OWED.set(Duration::ZERO);

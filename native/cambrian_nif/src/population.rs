@@ -6,7 +6,7 @@ use crate::scheduler::is_short;
 use crate::substrate::{self, SubstrateArc};
 use crate::task::{Measured, TaskArc, TrialTerm};
 use crate::term::{List, binary, bytes32, limit};
-use crate::{atoms, error, network, parameters, task};
+use crate::{atoms, crews, error, network, parameters, task};
 use cambrian_core::ancestry::Source;
 use cambrian_core::checkpoint::{self, CheckpointError};
 use cambrian_core::choice::Choice;
@@ -36,7 +36,7 @@ impl Resource for PopulationResource {
     const IMPLEMENTS_DESTRUCTOR: bool = true;
 
     fn destructor(self, _: Env) {
-        job::free(self.0);
+        crews::free(self.0);
     }
 }
 
@@ -45,7 +45,7 @@ impl Resource for EvaluatedResource {
     const IMPLEMENTS_DESTRUCTOR: bool = true;
 
     fn destructor(self, _: Env) {
-        job::free(self.0);
+        crews::free(self.0);
     }
 }
 
@@ -77,10 +77,10 @@ fn population_new(
     }
     let founders: Vec<_> = founders.0.iter().map(|founder| Arc::clone(&founder.0)).collect();
     let population = if founders.is_empty() {
-        let population = job::install(|| Population::new(p, encoding, seed))?;
+        let population = crews::install(|| Population::new(p, encoding, seed))?;
         population.map_err(|error| error::parameter(error, changes))?
     } else {
-        let population = job::install(|| Population::founded_by(p, encoding, seed, &founders))?;
+        let population = crews::install(|| Population::founded_by(p, encoding, seed, &founders))?;
         population.map_err(|_| Error::BadArg)?
     };
     Ok((atoms::ok(), ResourceArc::new(PopulationResource(population))))
@@ -188,7 +188,7 @@ fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, Tuni
     let ran = tuning.tuning.candidates().into_iter().zip(&outcomes).filter(|(_, o)| **o != Outcome::Skipped);
     let work = tuning.work + ran.map(|(genotype, _)| genotype.cost()).sum::<u64>();
     let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
-    job::install(|| next.tell(outcomes))?;
+    crews::install(|| next.tell(outcomes))?;
     Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next, work })))
 }
 
@@ -268,7 +268,7 @@ fn population_purge<'a>(
         keys: keys.0.into_iter().map(bytes32).collect::<NifResult<_>>()?,
         genotypes: genotypes.0.into_iter().map(bytes32).collect::<NifResult<_>>()?,
     };
-    let purge = |population: &Population| job::install(|| population.purge(&banned));
+    let purge = |population: &Population| crews::install(|| population.purge(&banned));
     let purged = match generation.decode::<EvaluatedArc>() {
         Ok(evaluated) if evaluated.0.is_cut() => return Err(Error::BadArg),
         Ok(evaluated) => purge(&evaluated.0.again())?,

@@ -1,0 +1,175 @@
+//! Our own threads, and the jobs that share them.
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use rustler::{Error, NifResult};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// Threads that work on one job at a time.
+type Crew = Arc<ThreadPool>;
+
+/// Each job has a crew of its own while it runs, so what is long or stuck holds up only itself: the kernel shares the cores
+/// between the crews, and where fewer threads are allowed than there are cores, [`share`] does.
+struct Crews {
+    /// Of each crew; 0 until it is told or asked for.
+    threads: usize,
+    idle: Vec<Crew>,
+    busy: usize,
+    waiting: VecDeque<Work>,
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+static CREWS: Mutex<Crews> =
+    Mutex::new(Crews { threads: 0, idle: Vec::new(), busy: 0, waiting: VecDeque::new() });
+
+/// Jobs that run at once; more wait for one of them to end, in their order.
+const MAX_CREWS: usize = 32;
+
+/// How many jobs run, where they are to share fewer threads than there are cores; else 1.
+static SHARERS: AtomicUsize = AtomicUsize::new(1);
+
+/// The share of its time that a thread may work, so that the crews together work no more than one of them would alone.
+pub fn share() -> f32 {
+    1.0 / SHARERS.load(Ordering::Relaxed) as f32
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Where there are not cores enough for both, our threads wait and not the schedulers. A thread of Linux has a niceness
+/// of its own; elsewhere it is the whole process's.
+fn give_way(_index: usize) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(19);
+}
+
+fn started(threads: usize) -> NifResult<Crew> {
+    let named = |index| format!("cambrian_{index}");
+    let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(named).start_handler(give_way);
+    builder.build().map(Arc::new).map_err(|_| Error::Atom("no_threads"))
+}
+
+fn crews() -> MutexGuard<'static, Crews> {
+    let mut crews = CREWS.lock().unwrap_or_else(PoisonError::into_inner);
+    if crews.threads == 0 {
+        crews.threads = cores();
+    }
+    crews
+}
+
+impl Crews {
+    fn resize(&mut self, threads: usize) {
+        self.threads = threads;
+        self.idle.retain(|crew| crew.current_num_threads() == threads);
+        self.share_out();
+    }
+
+    fn take(&mut self) -> NifResult<Crew> {
+        let crew = match self.idle.pop() {
+            Some(crew) => crew,
+            None => started(self.threads)?,
+        };
+        self.busy += 1;
+        self.share_out();
+        Ok(crew)
+    }
+
+    /// As many are kept as work, and one: threads that sleep cost little, and to start them much.
+    fn give_back(&mut self, crew: Crew) {
+        self.busy -= 1;
+        self.share_out();
+        if crew.current_num_threads() == self.threads && self.idle.len() <= self.busy {
+            self.idle.push(crew);
+        }
+    }
+
+    fn share_out(&self) {
+        let sharers = if self.threads < cores() { self.busy.max(1) } else { 1 };
+        SHARERS.store(sharers, Ordering::Relaxed);
+    }
+
+    /// A crew for work that need not wait, with that work. Where no thread can be started it waits for those that there are.
+    fn begin(&mut self, work: Work) -> NifResult<Option<(Crew, Work)>> {
+        if self.busy < MAX_CREWS {
+            match self.take() {
+                Err(error) if self.busy == 0 => return Err(error),
+                Err(_) => {}
+                Ok(crew) => return Ok(Some((crew, work))),
+            }
+        }
+        self.waiting.push_back(work);
+        Ok(None)
+    }
+
+    /// For a crew that is done, what waits longest.
+    fn go_on(&mut self, done: Crew) -> Option<(Crew, Work)> {
+        let Some(work) = self.waiting.pop_front() else {
+            self.give_back(done);
+            return None;
+        };
+        let is_fit = done.current_num_threads() == self.threads;
+        Some((if is_fit { done } else { started(self.threads).unwrap_or(done) }, work))
+    }
+}
+
+/// Runs work on a crew of its own, as soon as there is one.
+pub fn run(work: Work) -> NifResult<()> {
+    let begun = crews().begin(work)?;
+    if let Some((crew, work)) = begun {
+        go(crew, work);
+    }
+    Ok(())
+}
+
+fn go(crew: Crew, work: Work) {
+    let own = Arc::clone(&crew);
+    crew.spawn(move || {
+        work();
+        let begun = crews().go_on(own);
+        if let Some((crew, work)) = begun {
+            go(crew, work);
+        }
+    });
+}
+
+/// The answer of `work`, which may use all threads of a crew. The caller waits for it.
+pub fn install<T: Send>(work: impl FnOnce() -> T + Send) -> NifResult<T> {
+    let crew = crews().take()?;
+    let answer = crew.install(work);
+    crews().give_back(crew);
+    Ok(answer)
+}
+
+/// As many schedulers as a VM can have.
+const MAX_THREADS: usize = 1024;
+
+/// How many threads work at once; answers how many there are.
+#[rustler::nif]
+fn pool_start(threads: usize) -> NifResult<usize> {
+    if !(1..=MAX_THREADS).contains(&threads) {
+        return Err(Error::BadArg);
+    }
+    crews().resize(threads);
+    Ok(threads)
+}
+
+/// Leaves to a thread of ours what takes long to free: the garbage collector of a process runs on a scheduler, which would
+/// hold up every other process, the more so where it waits for memory that one of our threads has locked.
+pub fn free<T: Send + 'static>(large: T) {
+    static SWEEPER: LazyLock<Option<Sender<Box<dyn Send>>>> = LazyLock::new(|| {
+        let (sender, waste) = channel::<Box<dyn Send>>();
+        let sweep = move || {
+            give_way(0);
+            waste.into_iter().for_each(drop);
+        };
+        std::thread::Builder::new().name("cambrian_free".into()).spawn(sweep).ok().map(|_| sender)
+    });
+    // without a thread it is freed here
+    if let Some(sweeper) = &*SWEEPER {
+        let _ = sweeper.send(Box::new(large));
+    }
+}
