@@ -966,10 +966,29 @@ a_charter_that_is_trusted_is_told_test() ->
 
 %% What it tells others a node does itself: an owner that rotates still may let others in.
 who_rotates_follows_itself_test() ->
-    World = owned([<<1>>, <<"b">>]),
-    #world{now = Now, nodes = #{<<1>> := X} = Nodes} = World,
-    {ok, #{key := New} = Next} = cambrian_identity:rotate(identity(<<1>>)),
-    {Effects, Renamed} = cambrian_exchange:renamed(Next, undefined, Now, X),
-    Told = do_all(<<1>>, Effects, World#world{nodes = Nodes#{<<1>> := Renamed}}),
+    {#{key := New}, Told} = rotated(<<1>>, identity(<<1>>), owned([<<1>>, <<"b">>])),
     [?assertEqual(#{owners => [New], threshold => 1}, maps:get(owners, cambrian_realm:report(cambrian_exchange:trust(Node))))
      || Node <- maps:values(Told#world.nodes)].
+
+what_is_new_is_told_every_ten_seconds_for_ten_minutes_test() ->
+    Minutes = fun(Count, World) -> later(Count * ?MINUTE, World#world{done = []}) end,
+    {First, A} = rotated(<<"a">>, identity(<<"a">>), world([<<"a">>])),
+    ?assertMatch([6], told(First, Minutes(1, A))),
+    %% it is new as well when the next comes
+    {Second, B} = rotated(<<"a">>, First, Minutes(1, A)),
+    ?assertEqual([60, 60], told(Second, Minutes(10, B))),
+    Quiet = Minutes(2, Minutes(10, B)),
+    ?assertEqual([0, 0], told(Second, Quiet)),
+    {Third, C} = rotated(<<"a">>, Second, Quiet),
+    ?assertEqual([0, 0, 54], told(Third, Minutes(9, C))),
+    ?assertEqual([1, 1, 6], told(Third, Minutes(1, Minutes(9, C)))).
+
+%% How often each certificate of an identity was told.
+told(#{successions := Certificates}, World) ->
+    All = [Bytes || {_, {publish, Bytes}} <- did(publish, World)],
+    [length([Bytes || Bytes <- All, Bytes =:= Certificate]) || Certificate <- Certificates].
+
+rotated(Name, Identity, #world{now = Now, nodes = Nodes} = World) ->
+    {ok, Next} = cambrian_identity:rotate(Identity),
+    {Effects, Renamed} = cambrian_exchange:renamed(Next, undefined, Now, maps:get(Name, Nodes)),
+    {Next, do_all(Name, Effects, World#world{nodes = Nodes#{Name := Renamed}})}.

@@ -68,7 +68,9 @@
                    members :: cambrian_members:members(), addresses :: cambrian_addresses:addresses(),
                    %% how much of what comes is worked on
                    meter :: cambrian_meter:meter(), callers :: cambrian_meter:meter(),
-                   heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(), retells = 0 :: non_neg_integer(),
+                   heartbeat_at :: integer(), spoke_at = 0 :: integer(), tell_at :: integer(),
+                   %% certificates of this node that are new, and how often they are still to be told alone
+                   fresh = [] :: [binary()], retells = 0 :: non_neg_integer(),
                    %% when to tell the charters of the realm, if it has any
                    charters = none :: none | cambrian_trickle:trickle(), charters_rand :: rand:state(),
                    %% the time in the last heartbeat
@@ -98,7 +100,7 @@
 %% Many nodes find many improvements: of a task, all of them together tell no more than one in so many ms for each node,
 %% so that what a node hears of it does not grow with their number.
 -define(PACE_MS, 20).
-%% How often others are told again whom this key succeeds.
+%% How often others are told again whom this key succeeds; and at first, so many times, what is new of that.
 -define(TELL_MS, 600_000).
 -define(RETELL_MS, 10_000).
 -define(RETELLS, 60).
@@ -975,8 +977,8 @@ arrived(Genotype, #{task := Name, genotype := Id, origin := Origin} = Claims, Br
         {error, false} -> Told#exchange{known = cambrian_recent:put({Name, Id}, heard, Told#exchange.known)};
         {error, true} ->
             case is_source(Origin, Now, Told) of
-                {true, X1} -> offer_more(Now, quarantined(item(Genotype, Claims, Breeder, Signed), task(Name, X1), Now, X1));
-                {false, X1} -> note(Id, not_a_source, #{origin => Origin}, Now, X1)
+                {true, Asked} -> offer_more(Now, quarantined(item(Genotype, Claims, Breeder, Signed), task(Name, Asked), Now, Asked));
+                {false, Asked} -> note(Id, not_a_source, #{origin => Origin}, Now, Asked)
             end
     end.
 
@@ -1169,11 +1171,14 @@ heartbeat(Now, #exchange{options = #{realm := Realm, address := Address, identit
 
 %% Some were away, and delivery is at most once. What all are told holds here as well.
 successions(Now, #exchange{tell_at = At} = X) when At > Now -> X;
-successions(Now, #exchange{options = #{identity := #{successions := Successions}}} = X) ->
-    %% what is new is told often at first: a flood of forged certificates may keep most of these from being looked at
-    {Wait, Left} = case X#exchange.retells of 0 -> {?TELL_MS, 0}; N -> {?RETELL_MS, N - 1} end,
-    Told = X#exchange{tell_at = Now + Wait, retells = Left},
-    lists:foldl(fun(Certificate, Y) -> effect({publish, Certificate}, followed_here(Certificate, Now, Y)) end, Told, Successions).
+successions(Now, #exchange{retells = 0, options = #{identity := #{successions := All}}} = X) ->
+    tell_all(All, Now, X#exchange{tell_at = Now + ?TELL_MS, fresh = []});
+%% What is new is told often at first: a flood of forged certificates may keep most of these from being looked at.
+successions(Now, #exchange{retells = Left, fresh = Fresh} = X) ->
+    tell_all(Fresh, Now, X#exchange{tell_at = Now + ?RETELL_MS, retells = Left - 1}).
+
+tell_all(Certificates, Now, X) ->
+    lists:foldl(fun(Certificate, Y) -> effect({publish, Certificate}, followed_here(Certificate, Now, Y)) end, X, Certificates).
 
 followed_here(Certificate, Now, X) ->
     {ok, #{old := Old}} = cambrian_identity:peek_succession(Certificate),
@@ -1233,15 +1238,16 @@ migrate(#task{name = Name} = Task, Now, X) ->
 
 %% @doc It goes on under another key, with another grant. What was ours is ours.
 -spec renamed(cambrian_identity:identity(), Grant :: undefined | binary(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
-renamed(#{key := Key} = Identity, Grant, Now, #exchange{options = Options, tasks = Tasks} = X) ->
-    Old = origin(X),
+renamed(#{key := Key, successions := All} = Identity, Grant, Now, #exchange{options = Options, tasks = Tasks, fresh = Untold} = X) ->
+    #{identity := #{key := Old, successions := Known}} = Options,
+    Fresh = [Certificate || Certificate <- All, lists:member(Certificate, Untold) orelse not lists:member(Certificate, Known)],
     Mine = fun(_, #task{best = #held{breeder = Breeder} = Best} = Task) when Breeder =:= Old ->
                    Task#task{best = Best#held{breeder = Key, envelope = undefined}};
               (_, Task) -> Task
            end,
     tick(Now, X#exchange{options = Options#{identity := Identity, grant := Grant}, tasks = maps:map(Mine, Tasks),
                          members = cambrian_members:renamed(Key, X#exchange.members), heartbeat_at = Now, tell_at = Now,
-                         retells = ?RETELLS}).
+                         fresh = Fresh, retells = ?RETELLS}).
 
 %% @doc The best of each task, by what was measured here.
 -spec best(exchange()) -> #{task() => best()}.
