@@ -61,7 +61,3 @@ who_rests_has_time_test() ->
     Owed = cambrian_budget:charge(fresh, 1.0e9, cambrian_budget:rests(false, B)),
     ?assertNot(cambrian_budget:may_run(fresh, Owed)),
     ?assert(cambrian_budget:may_run(fresh, cambrian_budget:rests(true, Owed))).
-
-%% A new population of the smallest networks takes in what others have evolved.
-the_bound_follows_the_median_but_not_below_a_first_network_test() ->
-    ?assertEqual([128, 128, 800, 400], [cambrian_budget:bound(Median, Times) || {Median, Times} <- [{4, 8}, {16, 8}, {100, 8}, {100, 4}]]).

@@ -11,7 +11,7 @@
 %% While the populations rest, their time is nobody's, and nothing is charged.
 -module(cambrian_budget).
 
--export([new/1, worked/2, rests/2, is_resting/1, may_run/2, charge/3, bound/2]).
+-export([new/1, worked/2, rests/2, is_resting/1, may_run/2, charge/3]).
 -export_type([budget/0, account/0]).
 
 -type account() :: fresh | cambrian_identity:key().
@@ -27,9 +27,6 @@
 
 %% All accounts together may take so many times the share of one: it takes little to earn an account, and anybody can have many.
 -define(ALL, 1.5).
-%% What a first network costs, of three inputs and some outputs: what is as small is never too costly, or the first
-%% generation of a new node would refuse what others have evolved.
--define(LEAST, 16).
 
 %% @doc With the share of all evaluation that one account may take, from 0 to less than 1.
 -spec new(number()) -> budget().
@@ -64,7 +61,3 @@ charge(Account, Work, #budget{earned = Earned, lately = Lately, spent = Spent, a
                               all_spent = AllSpent} = Budget) ->
     Before = max(maps:get(Account, Spent, 0.0), Earned - Lately),
     Budget#budget{spent = Spent#{Account => Before + Work}, all_spent = max(AllSpent, AllEarned - AllLately) + Work}.
-
-%% @doc The most that a newcomer's network may cost a tick, where the median of a population's own is this.
--spec bound(Median :: non_neg_integer(), Times :: number()) -> number().
-bound(Median, Times) -> Times * max(?LEAST, Median).

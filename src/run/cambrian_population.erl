@@ -489,7 +489,7 @@ inject(Population, Genotype, From) ->
     call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
 %% @private A genotype of the mesh's: it is measured beside the population's own ({@link cambrian_strangers}), and not at
-%% all if its network costs more than `Bound' times the median of those here ({@link cambrian_budget:bound/2}).
+%% all if its network costs more than `Bound' times the median of those here ({@link cambrian_strangers:bound/2}).
 -spec inject_stranger(population(), cambrian_genotype:genotype(), From :: term(), Bound :: number()) -> ok | {error, busy}.
 inject_stranger(Population, Genotype, From, Bound) ->
     #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
@@ -1332,7 +1332,7 @@ offer_known(Newcomer, #data{newcomers = Newcomers} = Data) ->
 
 %% Known from its genes, before anything is made of them.
 offer_stranger(#{cost := Cost, bound := Times} = Stranger, #data{strangers = Strangers, median = {_, Median}} = Data) ->
-    case cambrian_budget:bound(Median, Times) of
+    case cambrian_strangers:bound(Median, Times) of
         Bound when Cost > Bound ->
             tell_received(Stranger, #{outcome => too_costly, cost => Cost, median => Median, bound => Bound}, Data),
             {ok, Data};

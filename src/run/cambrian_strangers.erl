@@ -6,7 +6,7 @@
 %% is known afterwards, in units of work ({@link cambrian_genotype:cost/1}).
 -module(cambrian_strangers).
 
--export([new/2, paced/2, add/2, invite/4, answered/3, take/1, taken_in/2, bred/1, without/2, queue/1, stop/1]).
+-export([bound/2, new/2, paced/2, add/2, invite/4, answered/3, take/1, taken_in/2, bred/1, without/2, queue/1, stop/1]).
 -export_type([strangers/0, pace/0, found/0]).
 
 %% `timeout' is for one evaluation, in ms, if the user said it.
@@ -26,6 +26,13 @@
 %% A newcomer may take as long as two generations of the population, and at least so many ms.
 -define(GENERATIONS, 2).
 -define(LEAST_MS, 1000).
+%% What a first network costs, of three inputs and some outputs: what is as small is never too costly, or the first
+%% generation of a new node would refuse what others have evolved.
+-define(LEAST_COST, 16).
+
+%% @doc The most that a newcomer's network may cost a tick, where the median of a population's own is this.
+-spec bound(Median :: non_neg_integer(), Times :: number()) -> number().
+bound(Median, Times) -> Times * max(?LEAST_COST, Median).
 
 %% @doc With the queue that {@link queue/1} gave, before a crash maybe.
 -spec new(options(), cambrian_newcomers:newcomers()) -> strangers().

@@ -98,7 +98,7 @@ admit(Genotype, Times, Colony) ->
 
 price(Genotype, Times, #colony{population = Population}) ->
     Median = cambrian_nif:population_median_cost(Population),
-    #{cost => cambrian_genotype:cost(Genotype), median => Median, bound => cambrian_budget:bound(Median, Times)}.
+    #{cost => cambrian_genotype:cost(Genotype), median => Median, bound => cambrian_strangers:bound(Median, Times)}.
 
 %% @doc How long its evaluation takes, where 1 is that of the population's median.
 -spec takes(cambrian_genotype:genotype(), Bound :: number(), colony()) -> number().
