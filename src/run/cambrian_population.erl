@@ -105,8 +105,8 @@
                     generations := pos_integer(), evaluations := pos_integer(), failures := non_neg_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
                     trial => [{atom(), float()}], validation => float()}.
-%% `trial' is what the task's own criterion measured of a champion that solves it. Where the task has held-out data, the
-%% champion is the one that did best there, and `validation' is how well.
+%% `elapsed_ms' is how long it ran in all, trials included. `trial' is what the task's own criterion measured of a champion that
+%% solves it. Where the task has held-out data, the champion is the one that did best there, and `validation' is how well.
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% without a fitness where the evaluation failed
@@ -1269,8 +1269,7 @@ breed(#data{evaluated = Evaluated} = Data) ->
 finish(Solved, Trial, #data{stats = Stats, awaiting = Awaiting} = Data) ->
     Ended = #{champion := Champion} = result(Solved, Stats, Data),
     remember(Champion, Data),
-    Result = maps:merge(Ended#{elapsed_ms := maps:get(elapsed_ms, Stats)},
-                        maps:from_list([{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]])),
+    Result = maps:merge(Ended, maps:from_list([{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]])),
     tell({finished, Result}, Data),
     _ = [gen_statem:reply(From, {ok, Result}) || From <- Awaiting],
     %% the checkpoint says that it runs: in another VM it does its last generation again, and has its result again
