@@ -16,7 +16,7 @@ use crate::plasticity::Plasticity;
 use std::cell::Cell;
 
 /// A node that only sums and activates.
-const PLAIN: u64 = 2;
+pub(crate) const PLAIN: u64 = 2;
 /// Any other.
 const SPECIAL: u64 = 28;
 
@@ -32,7 +32,8 @@ impl Genotype {
     }
 }
 
-fn node(neuron: &Neuron) -> u64 {
+/// What a node takes beside its connections.
+pub(crate) fn node(neuron: &Neuron) -> u64 {
     let dynamics = match neuron.dynamics {
         Dynamics::None => 0,
         Dynamics::Leaky => 4,

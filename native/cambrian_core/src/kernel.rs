@@ -10,6 +10,7 @@ mod avx2;
 mod avx512;
 mod baseline;
 
+use crate::cost::PLAIN;
 use crate::dynamics::Cell;
 use crate::math::{Activation, Aggregation};
 use crate::permission::{Meter, Stopped};
@@ -115,15 +116,13 @@ pub struct Special {
     pub learning: Learning,
     /// Where its state is in the row, and how long.
     pub state: (u32, u32),
+    /// What it takes beside its links, in units of work.
+    pub cost: u64,
 }
 
 /// Links that are added without asking whether there are more: sums then differ less in their number of turns,
 /// which a processor foretells wrongly each time that it changes.
 pub const QUAD: usize = 4;
-
-/// What a unit takes beside its links, and what one that is special takes beside that, in units of work.
-const UNIT: u64 = 8;
-const SPECIAL: u64 = 64;
 
 /// Units in a vector of the row; the padding is one less.
 pub const VECTOR: usize = 8;
@@ -137,12 +136,6 @@ impl Program {
     /// How long the row is.
     pub fn row(&self) -> usize {
         self.first() + self.ends.len() + VECTOR - 1
-    }
-
-    /// What one tick takes, in units of [`crate::permission::LOOK`].
-    pub fn work(&self) -> u64 {
-        let own = (self.links.len() + self.memory) as u64;
-        own + UNIT * self.ends.len() as u64 + SPECIAL * self.specials.len() as u64
     }
 
     /// The program, ready to run.
@@ -363,10 +356,9 @@ fn step_lanes<const LANES: usize>(
 /// Of one run: vectors take some eight lanes for one, specials take each by itself.
 fn work_of_lanes(program: &Program, run: &Run) -> u64 {
     let links = u64::from(program.ends[run.end as usize - 1] - run.link);
-    let plain = links + UNIT * u64::from(run.end - run.begin);
     match run.kind {
-        Kind::Plain(_) => 8 * plain,
-        Kind::Special(nth) => 64 * (plain + SPECIAL + u64::from(program.specials[nth as usize].state.1)),
+        Kind::Plain(_) => 8 * (links + PLAIN * u64::from(run.end - run.begin)),
+        Kind::Special(nth) => 64 * (links + program.specials[nth as usize].cost),
     }
 }
 

@@ -18,7 +18,6 @@ pub struct Network {
     program: Sealed,
     connections: usize,
     cost: u64,
-    work: u64,
     isa: Isa,
 }
 
@@ -32,7 +31,7 @@ impl Network {
     pub fn new(genotype: &Genotype) -> Network {
         let connections = genotype.enabled.iter().filter(|enabled| **enabled).count();
         let program = Compiler::new(genotype).compile().0;
-        Network { connections, cost: genotype.cost(), work: program.work(), program, isa: Isa::fastest() }
+        Network { connections, cost: genotype.cost(), program, isa: Isa::fastest() }
     }
 
     /// The same network on another instruction set of this machine: with the same bits.
@@ -52,11 +51,6 @@ impl Network {
     /// Enabled connections: the work of one tick.
     pub fn connections(&self) -> usize {
         self.connections
-    }
-
-    /// What one tick takes, in units of [`crate::permission::LOOK`].
-    pub fn work(&self) -> u64 {
-        self.work
     }
 
     /// Numbers that are carried from tick to tick, which are 0 at rest: last tick's values of nodes that feed
@@ -193,7 +187,7 @@ impl<'a> Runner<'a> {
     /// If `inputs`, `outputs` or `values` are not of the network's size.
     #[inline]
     pub fn step(&self, values: &mut Values, inputs: &[f32], outputs: &mut [f32]) -> Result<(), Stopped> {
-        self.meter.spend(self.network.work + AROUND)?;
+        self.meter.spend(self.network.cost + AROUND)?;
         self.network.step(values, inputs, outputs);
         Ok(())
     }
@@ -203,7 +197,7 @@ impl<'a> Runner<'a> {
     /// # Errors
     /// [`Stopped`].
     pub fn activate(&self, inputs: &[f32]) -> Result<Vec<f32>, Stopped> {
-        self.meter.spend(self.network.work + AROUND)?;
+        self.meter.spend(self.network.cost + AROUND)?;
         Ok(self.network.activate(inputs))
     }
 
@@ -344,7 +338,8 @@ impl<'a> Compiler<'a> {
             let Neuron { aggregation, plasticity, learning_rate, decay, .. } = *neuron;
             let learning = Learning { plasticity, rate: learning_rate, decay };
             let length = (cell.slots() + learning.slots(self.links_into(node).len())) as u32;
-            self.program.specials.push(Special { aggregation, cell, learning, state: (next, length) });
+            let (state, cost) = ((next, length), cost::node(neuron));
+            self.program.specials.push(Special { aggregation, cell, learning, state, cost });
             next += length;
         }
         let learns = |special: &Special| special.learning.plasticity == Plasticity::Reward;

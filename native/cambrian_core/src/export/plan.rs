@@ -132,7 +132,7 @@ fn units(program: &Program, labels: impl Iterator<Item = Label>) -> Vec<Unit> {
             let (activation, special) = match kind {
                 Kind::Plain(activation) => (activation, None),
                 Kind::Special(nth) => {
-                    let crate::kernel::Special { aggregation, cell, learning, state } =
+                    let crate::kernel::Special { aggregation, cell, learning, state, .. } =
                         program.specials[nth as usize];
                     (cell.activation, Some(Special { aggregation, cell, learning, state: state.0 }))
                 }
