@@ -223,6 +223,9 @@ no_wrong_call_shows_a_secret_test() ->
     Secret = cambrian_identity:new(),
     Long = <<Secret/binary, 1>>,
     Draft = #{realm => <<"lab">>, number => 1, owners => [<<1:256>>]},
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+    Claims = #{realm => <<"lab">>, task => <<"xor">>, fitness => 1.0, generation => 0, sequence => 1, time => 0},
+    {ok, _} = cambrian_envelope:seal(Claims, G, Secret),
     [?assertEqual({Fun, false}, {Fun, shows(Secret, Fun)})
      || Fun <- [fun() -> cambrian_charter:seal(Secret, Draft) end, fun() -> cambrian_charter:seal(Draft, Long) end,
                 fun() -> cambrian_charter:seal([{realm, <<"lab">>}], Secret) end, fun() -> cambrian_charter:cosign(none, Secret) end,
@@ -235,7 +238,11 @@ no_wrong_call_shows_a_secret_test() ->
                 fun() -> cambrian_identity:grant(<<"lab">>, Long, <<1:256>>, 1) end,
                 fun() -> cambrian_identity:cosign(Secret, none) end, fun() -> cambrian_identity:cosign(<<"grant">>, Long) end,
                 fun() -> cambrian_identity:reissue(Secret, none) end, fun() -> cambrian_identity:reissue(fun() -> Long end, <<>>) end,
-                fun() -> cambrian_identity:read_grant([Secret]) end, fun() -> cambrian_identity:read_succession([Secret]) end]],
+                fun() -> cambrian_identity:read_grant([Secret]) end, fun() -> cambrian_identity:read_succession([Secret]) end,
+                fun() -> cambrian_envelope:seal(Secret, G, Claims) end, fun() -> cambrian_envelope:seal(Claims, Secret, G) end,
+                fun() -> cambrian_envelope:seal(Claims, G, Long) end, fun() -> cambrian_envelope:seal(Claims, G, Secret, G) end,
+                fun() -> cambrian_envelope:seal(Claims#{fitness := Long}, G, Secret) end,
+                fun() -> cambrian_envelope:seal(Claims#{operators => [mutate | Secret]}, G, Secret) end]],
     %% and these are answers
     [?assertEqual({error, {bad_charter, {Field, missing, Expected}}}, cambrian_charter:seal(maps:remove(Field, Draft), Secret))
      || {Field, Expected} <- [{realm, <<"a text of at most 255 bytes">>}, {number, <<"an integer from 1">>},

@@ -297,7 +297,7 @@ a_wrong_capability_says_what_is_wrong_test() ->
              {<<"work of 1 to 24 bits">>, [{work, 0}, {work, 25}, {work, lots}]},
              {<<"a list of at least one key">>, [{keys, []}, {invited, []}, {keys, key(1)}, {invited, [key(1) | key(2)]}]},
              {<<"keys of 32 bytes">>, [{keys, [<<1>>]}, {invited, [key(1), <<1>>]}]},
-             {<<"open, or a pair of keys, signed_by, work or invited, and what that is of">>,
+             {<<"open, {keys, Keys}, {signed_by, KeyOrOwners}, {work, Bits} or {invited, Keys}">>,
               [closed, {key, Two}, {keys, Two, 1}, 7]}],
         Wrong <- Wrongs].
 

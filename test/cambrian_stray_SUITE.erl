@@ -47,7 +47,7 @@ guests() ->
     {ok, _} = cambrian_bridge:subscribe_genotypes(all, self()),
     ok = cambrian_trust:subscribe(?REALM),
     _ = cambrian_program_pool:lease(#{command => "cat", args => [], env => []}, 1, fun() -> ok end),
-    {ok, _} = cambrian_dashboard_state:watch(),
+    _ = cambrian_dashboard_state:watch(),
     fun(P) -> {ok, R} = cambrian_recorder:start(P), put(P, R) end.
 
 is_through(P) -> maps:get(state, cambrian_population:overview(P)) =:= finished.

@@ -277,7 +277,7 @@ defmodule Cambrian.Error do
   defp text({:bad_charter, {field, value, expected}}),
     do: "#{inspect(field)} of a charter must be #{expected}, got: #{inspect(value)}"
 
-  defp text(:not_permitted), do: "it is not signed by who may publish in the realm, or owns it"
+  defp text(:not_permitted), do: "none of its signers may publish in the realm or owns it"
   defp text(:too_few_owners), do: "fewer owners of the realm have signed it than must"
   defp text(:retired_owner), do: "an owner signed it whose key is retired"
   defp text(:banned_owner), do: "an owner signed it whose key is banned here"

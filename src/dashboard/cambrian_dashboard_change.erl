@@ -6,8 +6,6 @@
 
 -export([make/2, name/1]).
 
--define(MAX_REASON, 255).
-
 %% @doc As it is called in the audit.
 -spec name(Path :: binary()) -> pause | resume | ban | unban.
 name(<<"/pause">>) -> pause;
@@ -19,10 +17,9 @@ name(<<"/unban">>) -> unban.
 make(<<"/pause">>, Fields) -> of_population(fun cambrian_population:pause/1, Fields);
 make(<<"/resume">>, Fields) -> of_population(fun cambrian_population:resume/1, Fields);
 make(<<"/ban">>, Fields) ->
-    Reason = maps:get(<<"reason">>, Fields, <<>>),
-    case is_binary(unicode:characters_to_binary(Reason)) andalso byte_size(Reason) =< ?MAX_REASON of
-        true -> of_key(fun(Realm, Key) -> cambrian_trust:ban(Realm, {key, Key}, Reason) end, Fields);
-        false -> {error, 400, <<"the reason must be a text of at most 255 bytes">>}
+    case cambrian_subject:reason(maps:get(<<"reason">>, Fields, <<>>)) of
+        {ok, Reason} -> of_key(fun(Realm, Key) -> cambrian_trust:ban(Realm, {key, Key}, Reason) end, Fields);
+        error -> {error, 400, <<"the reason must be a text of at most 255 bytes">>}
     end;
 make(<<"/unban">>, Fields) -> of_key(fun(Realm, Key) -> cambrian_trust:unban(Realm, {key, Key}) end, Fields);
 make(_Path, _Fields) -> {error, 404, <<"there is nothing here">>}.
@@ -48,4 +45,6 @@ realm(Text) -> hd([Realm || Realm <- cambrian_bridge:realms(), cambrian_text:tex
 said(ok) -> ok;
 said({error, {unknown_realm, _}}) -> {error, 404, <<"there is no such realm">>};
 said({error, too_many_bans}) -> {error, 409, <<"too many bans; unban some">>};
+said({error, {Closed, _}}) when Closed =:= realm_damaged; Closed =:= realm_unavailable ->
+    {error, 409, <<"the realm is closed: nothing was changed">>};
 said({error, _}) -> {error, 409, <<"it holds, but could not be written to disk, and would not survive a restart">>}.

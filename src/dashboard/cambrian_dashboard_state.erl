@@ -22,7 +22,6 @@
                 %% drawn pictures and what of, so that several watchers cost what one does
                 pictures = #{} :: #{term() => {Of :: term(), Drawn :: binary()}}}).
 
--define(MAX_WATCHERS, 32).
 -define(MAX_PICTURES, 200).
 -define(WATCHED_MS, 500).
 -define(ALONE_MS, 1000).
@@ -53,13 +52,11 @@ picture({Key, Of}, Draw) ->
     end.
 
 %% @doc From now on the caller may want states; its monitor says when there are no more.
--spec watch() -> {ok, Monitor :: reference()} | full.
+-spec watch() -> Monitor :: reference().
 watch() ->
     Monitor = monitor(process, ?MODULE),
-    case gen_server:call(?MODULE, watch, ?ASK_MS) of
-        ok -> {ok, Monitor};
-        full -> demonitor(Monitor, [flush]), full
-    end.
+    ok = gen_server:call(?MODULE, watch, ?ASK_MS),
+    Monitor.
 
 -spec unwatch(reference()) -> ok.
 unwatch(Monitor) ->
@@ -90,8 +87,6 @@ handle_call({picture, Key, Of}, _From, #state{pictures = Pictures} = State) ->
         #{Key := {Of, Drawn}} -> {reply, {ok, Drawn}, State};
         _ -> {reply, none, State}
     end;
-handle_call(watch, _From, #state{watchers = Watchers} = State) when map_size(Watchers) >= ?MAX_WATCHERS ->
-    {reply, full, State};
 handle_call(watch, {Pid, _}, #state{watchers = Watchers} = State) ->
     {reply, ok, soon(0, State#state{watchers = Watchers#{Pid => monitor(process, Pid)}})};
 handle_call(_, _From, State) ->

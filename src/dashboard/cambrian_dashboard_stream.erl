@@ -10,12 +10,11 @@
 
 -define(BEAT_MS, 10_000).
 
--spec open() -> {stream, [{string(), string()}], fun((cambrian_dashboard_socket:socket()) -> ok)} | cambrian_dashboard_http:answer().
+%% How many may watch at a time is for {@link cambrian_dashboard_places}.
+-spec open() -> {stream, [{string(), string()}], fun((cambrian_dashboard_socket:socket()) -> ok)}.
 open() ->
-    case cambrian_dashboard_state:watch() of
-        {ok, Monitor} -> {stream, [{"content-type", "text/event-stream"}], fun(Socket) -> run(Socket, Monitor) end};
-        full -> {503, [{"content-type", "text/plain"}, {"retry-after", "30"}], <<"too many are watching\n">>}
-    end.
+    Monitor = cambrian_dashboard_state:watch(),
+    {stream, [{"content-type", "text/event-stream"}], fun(Socket) -> run(Socket, Monitor) end}.
 
 run(Socket, Monitor) ->
     ok = cambrian_dashboard_state:want(0),

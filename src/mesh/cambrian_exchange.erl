@@ -209,9 +209,13 @@ option(Name, #exchange{options = Options}) -> maps:get(Name, Options).
 once(Key, Fun, X) -> (option(once, X))(Key, Fun).
 
 %% Soon, as is fit for so many nodes.
-say_again(Now, #task{trickle = Trickle} = Task, #exchange{nodes = Nodes}) ->
+say_again(Now, #task{trickle = Trickle} = Task, X) ->
+    Task#task{trickle = cambrian_trickle:reset(first_interval(X), Now, Trickle)}.
+
+%% So long that each node can say something in its turn.
+first_interval(#exchange{nodes = Nodes}) ->
     #{shortest := Shortest} = ?TRICKLE,
-    Task#task{trickle = cambrian_trickle:reset(max(Shortest, 2 * Nodes * ?PACE_MS), Now, Trickle)}.
+    max(Shortest, 2 * Nodes * ?PACE_MS).
 
 %% Who takes in a champion lets some time pass before it tells of one that is a little better, each another.
 let_pass(Now, #task{free_at = At} = Task, #exchange{nodes = Nodes, rand = Rand} = X) ->
@@ -275,7 +279,7 @@ is_present(Name, #exchange{tasks = Tasks}) ->
           {[effect()], exchange()}.
 bred(Name, Champion, Now, X) ->
     Held = own(Name, Champion, X),
-    case is_any_purged(Held, Now, X) of
+    case is_any_banned_by_user(Held, Now, X) of
         {true, Same} -> done(Same);
         {false, Same} -> bred(Name, Champion, Held, Now, Same)
     end.
@@ -387,7 +391,7 @@ answer(Answer, X) ->
           {[effect()], exchange()}.
 picked(Name, Champion, Now, X) ->
     Held = own(Name, Champion, X),
-    case is_any_purged(Held, Now, X) of
+    case is_any_banned_by_user(Held, Now, X) of
         {true, Same} -> done(Same);
         {false, Same} ->
             case tell(Held, Now, Same) of
@@ -399,7 +403,7 @@ picked(Name, Champion, Now, X) ->
 %%% ---- what is banned ---------------------------------------------------------------------
 
 %% Its genes, by whom they came or were bred.
-is_any_purged(Held, Now, X) -> ask({is_any_purged, subjects(Held)}, Now, X).
+is_any_banned_by_user(Held, Now, X) -> ask({is_any_banned_by_user, subjects(Held)}, Now, X).
 
 subjects(#held{id = Id, breeder = Breeder, sources = Sources}) ->
     lists:usort([{genotype, Id}, {key, Breeder}]
@@ -592,9 +596,8 @@ heard_same_charters(#exchange{charters = Trickle} = X) -> X#exchange{charters = 
 
 say_charters_again(Now, #exchange{charters = none, charters_rand = Rand} = X) ->
     X#exchange{charters = cambrian_trickle:new(?TRICKLE, Rand, Now)};
-say_charters_again(Now, #exchange{charters = Trickle, nodes = Nodes} = X) ->
-    #{shortest := Shortest} = ?TRICKLE,
-    X#exchange{charters = cambrian_trickle:reset(max(Shortest, 2 * Nodes * ?PACE_MS), Now, Trickle)}.
+say_charters_again(Now, #exchange{charters = Trickle} = X) ->
+    X#exchange{charters = cambrian_trickle:reset(first_interval(X), Now, Trickle)}.
 
 tell_charters(Now, X) ->
     case ask(charters, Now, X) of
@@ -1037,7 +1040,7 @@ offer_more(Name, Now, X) ->
 is_unwanted(#{claims := #{origin := Origin}} = Item, Now, X) ->
     case ask({is_any_banned, [{key, Origin}]}, Now, X) of
         {true, Y} -> {true, Y};
-        {false, Y} -> ask({is_any_purged, subjects_of(Item)}, Now, Y)
+        {false, Y} -> ask({is_any_banned_by_user, subjects_of(Item)}, Now, Y)
     end.
 
 %% While the populations work, an account has one with them at a time: only then is it known what the last one cost.

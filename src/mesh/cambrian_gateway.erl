@@ -275,7 +275,7 @@ handle_info({timeout, Timer, {rejoin, Name}}, #state{looking = Looking} = State)
     {noreply, rejoin(Name, State#state{looking = maps:remove(Name, Looking)})};
 handle_info({cambrian_store, population, _Name, Pid}, #state{all = Store} = State) when Store =/= none, is_pid(Pid) ->
     {noreply, join_population(Pid, State)};
-%% What a key sent before its lies had it banned was measured here, and stays ({@link cambrian_realm:is_any_purged/2}).
+%% What a key sent before its lies had it banned was measured here, and stays ({@link cambrian_realm:is_any_banned_by_user/2}).
 handle_info({cambrian_trust, Realm, {banned, #{by := reputation}}}, #state{realm = Realm} = State) ->
     {noreply, State};
 handle_info({cambrian_trust, Realm, {banned, #{what := Subject}}}, #state{realm = Realm} = State) ->

@@ -276,8 +276,9 @@ died(Fault, #worker{marks = Marks, items = Items} = Worker, Crew) ->
         Index -> put_back(lists:keydelete(Index, 1, Items), keep(Index, {fault, Fault}, Crew))
     end.
 
-%% One that dies between two evaluations is nobody's fault, unless it never gets to one; nor is it that of the one which
-%% was begun just as the end came for another. Where many are evaluated together, it is not known whose memory it was.
+%% A worker that dies between two evaluations blames none, unless it never reaches one. When the time ends just as an
+%% evaluation begins, that evaluation is not blamed either. Where a worker evaluates many together, nobody knows whose
+%% memory it was.
 to_blame(timeout, Marked, #worker{marks = Marks, seen = Seen} = Worker, Crew) ->
     case cambrian_worker:marks(Marks) of
         Seen -> guilty(timeout, Marked, Worker, Crew);

@@ -66,7 +66,7 @@
 -define(SLACK, 200).
 -define(MAX_MS, 16#FFFFFFFF).
 
-%% @doc It ends with its caller, however that ends, and without a word: what that died of is said once.
+%% @doc Stops silently when its caller exits; only the caller logs.
 -spec start_link(options()) -> {ok, pid()}.
 start_link(Options) ->
     {ok, Evaluator} = gen_server:start(?MODULE, {self(), Options}, []),

@@ -60,14 +60,23 @@ seal(Claims, Genotype, Secret) -> seal(Claims, Genotype, undefined, Secret).
            cambrian_identity:holder()) -> {ok, binary()} | {error, error()}.
 seal(Claims, Genotype, Base, Holder) ->
     Secret = cambrian_identity:reveal(Holder),
+    ok = cambrian_badarg:check(?MODULE, seal, [
+        {is_map(Claims) andalso are_names(maps:get(operators, Claims, [])), <<"a map of claims">>},
+        {is_genotype(Genotype), <<"a genotype">>},
+        {Base =:= undefined orelse is_genotype(Base), <<"a genotype, or undefined">>},
+        {Secret =/= none, cambrian_identity:expected_secret()}]),
+    cambrian_identity:without_arguments(fun() ->
+        cambrian_nif:envelope_seal(with_defaults(Claims), Genotype, Base, Secret)
+    end).
+
+are_names([Name | Names]) when is_atom(Name); is_binary(Name) -> are_names(Names);
+are_names(Rest) -> Rest =:= [].
+
+is_genotype(Term) -> cambrian_nif:kind_of(Term) =:= genotype.
+
+with_defaults(Claims) ->
     Operators = [name(Operator) || Operator <- maps:get(operators, Claims, [])],
-    All = maps:merge(#{parents => [], grant => undefined}, Claims#{operators => Operators}),
-    %% raised anew, without the arguments: a stack that is logged must not hold the secret
-    try cambrian_nif:envelope_seal(All, Genotype, Base, Secret)
-    catch error:badarg ->
-        _ = cambrian_genotype:info(Genotype),
-        error(badarg)
-    end.
+    maps:merge(#{parents => [], grant => undefined}, Claims#{operators => Operators}).
 
 name(Operator) when is_atom(Operator) -> atom_to_binary(Operator);
 name(Operator) -> Operator.

@@ -66,7 +66,7 @@ verdict({signed_by, Key}) ->
     verdict(is_key(Key), <<"signed_by a key of 32 bytes, or a map of owners and threshold">>);
 verdict({work, Bits}) ->
     verdict(is_integer(Bits) andalso Bits >= 1 andalso Bits =< 24, <<"work of 1 to 24 bits">>);
-verdict(_) -> {expected, <<"open, or a pair of keys, signed_by, work or invited, and what that is of">>}.
+verdict(_) -> {expected, <<"open, {keys, Keys}, {signed_by, KeyOrOwners}, {work, Bits} or {invited, Keys}">>}.
 
 verdict(true, _) -> ok;
 verdict(false, Expected) -> {expected, Expected}.

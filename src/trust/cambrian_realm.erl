@@ -12,7 +12,7 @@
 -module(cambrian_realm).
 
 -export([table/0, new/1, change/2, ask/3, admit/3, genuine/3, cheated/4, refused/1, refused/2, is_rubbish/1, kind/1, checked/5,
-         failed/3, accepted/2, succeed/3, amend/4, sequence/2, ban/4, unban/2, is_banned/2, is_any_banned/2, is_any_purged/2, banned/2,
+         failed/3, accepted/2, succeed/3, amend/4, sequence/2, ban/4, unban/2, is_banned/2, is_any_banned/2, is_any_banned_by_user/2, banned/2,
          is_heard/3, has_earned/2, named/2, bans/1, heir/2, reputation/2, ownership/1, report/1, save/1, restore/1]).
 -export_type([realm/0, options/0, capability/0, claims/0, standing/0, subject/0, ban/0, request/0, report/0]).
 
@@ -49,7 +49,7 @@
                  | {accepted, cambrian_identity:key()} | {is_banned, subject()} | {is_heard, cambrian_identity:key()}
                  | {may_publish, cambrian_identity:key(), Shown :: undefined | binary() | cambrian_identity:grant()}
                  | {has_earned, cambrian_identity:key()} | {is_any_banned, [subject()]}
-                 | {is_any_purged, [subject()]} | {banned, all | subject()}.
+                 | {is_any_banned_by_user, [subject()]} | {banned, all | subject()}.
 -type report() :: #{realm := binary(), capability := capability(), rate := {number(), number()}, tolerance := number(),
                     origins := #{cambrian_identity:key() => standing()}, bans := [ban()],
                     retired := #{Old :: cambrian_identity:key() => New :: cambrian_identity:key()},
@@ -293,7 +293,7 @@ ask({is_heard, Key}, Now, Realm) -> {is_heard(Key, Now, Realm), Realm};
 ask({may_publish, Key, Shown}, Now, Realm) -> {capability(#{origin => Key, grant => Shown}, Now, Realm) =:= ok, Realm};
 ask({has_earned, Key}, _Now, Realm) -> {has_earned(Key, Realm), Realm};
 ask({is_any_banned, Subjects}, _Now, Realm) -> {is_any_banned(Subjects, Realm), Realm};
-ask({is_any_purged, Subjects}, _Now, Realm) -> {is_any_purged(Subjects, Realm), Realm};
+ask({is_any_banned_by_user, Subjects}, _Now, Realm) -> {is_any_banned_by_user(Subjects, Realm), Realm};
 ask({banned, What}, _Now, Realm) -> {banned(What, Realm), Realm}.
 
 answer({ok, Moved}, _Realm) -> {ok, Moved};
@@ -614,8 +614,8 @@ is_any_banned(Subjects, Realm) ->
 
 %% @doc Whether a person banned one of these, or a key's heir. What a key sent before its own lies had it banned was measured
 %% here, and is what it is: if it had to go, anybody could send a node its own champion and then lie, to take it away.
--spec is_any_purged([subject()], realm()) -> boolean().
-is_any_purged(Subjects, #realm{bans = Bans} = Realm) ->
+-spec is_any_banned_by_user([subject()], realm()) -> boolean().
+is_any_banned_by_user(Subjects, #realm{bans = Bans} = Realm) ->
     ByUser = fun(Subject) -> case Bans of #{Subject := #{by := user}} -> true; _ -> false end end,
     lists:any(fun({key, Key} = Subject) -> ByUser(Subject) orelse ByUser({key, heir(Key, Realm)});
                  (Genotype) -> ByUser(Genotype)

@@ -37,7 +37,7 @@
                 timer = none :: none | reference()}).
 
 -define(SAVE_MS, 5000).
-%% Anybody can have keys succeed each other, or be banned: that costs the disk no more than this.
+%% Anybody can have keys succeed each other: that costs the disk no more than this.
 -define(SAVE_SOON_MS, 1000).
 %% Nor does a refusal, which is only counted.
 -define(SAVE_COUNTS_MS, 60_000).
@@ -56,7 +56,7 @@ closed({is_banned, _}, _Reason) -> true;
 closed({is_heard, _}, _Reason) -> false;
 closed({has_earned, _}, _Reason) -> false;
 closed({is_any_banned, _}, _Reason) -> true;
-closed({is_any_purged, _}, _Reason) -> true;
+closed({is_any_banned_by_user, _}, _Reason) -> true;
 closed({banned, _}, _Reason) -> #{keys => [], genotypes => []};
 closed(charters, _Reason) -> [];
 closed(_Request, Reason) -> {error, Reason}.
@@ -177,8 +177,6 @@ handle_call({ask, Request}, From, State) ->
             {reply, Answer, Told};
         Open -> answer(request(Request, os:system_time(millisecond), Open), From, Open)
     end;
-handle_call({decided, What, Details}, _From, State) ->
-    {reply, ok, decided(What, Details, State)};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 

@@ -3,7 +3,7 @@
 %% the digits of that.
 -module(cambrian_subject).
 
--export([read/1, text/1, format_error/2]).
+-export([read/1, reason/1, format_error/2]).
 
 -define(MAX_TEXT, 60).
 -define(MAX_REASON, 255).
@@ -29,8 +29,15 @@ in_digits(What, {ok, <<Digits:64/binary>>}) ->
     end;
 in_digits(_What, _) -> error.
 
-%% @doc A text, from a binary or a string.
--spec text(term()) -> {ok, binary()} | error.
+%% @doc Why somebody is banned, from a binary or a string.
+-spec reason(term()) -> {ok, binary()} | error.
+reason(Given) ->
+    case text(Given) of
+        {ok, Text} when byte_size(Text) =< ?MAX_REASON -> {ok, Text};
+        _ -> error
+    end.
+
+%% From a binary or a string.
 text(Given) when is_binary(Given); is_list(Given) ->
     try unicode:characters_to_binary(Given) of
         Text when is_binary(Text) -> {ok, Text};
@@ -48,11 +55,7 @@ format_error(badarg, [{_, _, Arguments, _} | _]) ->
 
 is(1, Realm) -> is_binary(Realm);
 is(2, Subject) -> read(Subject) =/= error;
-is(3, Reason) ->
-    case text(Reason) of
-        {ok, Text} -> byte_size(Text) =< ?MAX_REASON;
-        error -> false
-    end.
+is(3, Reason) -> reason(Reason) =/= error.
 
 expected(1) -> "a realm, as <<\"org.example.lab\">>";
 expected(2) -> "{key, Key} with 32 bytes, 64 hexadecimal digits or a name, or {genotype, G} with a genotype, its id or the 64 "

@@ -27,7 +27,7 @@
 
 -export([open/2, reset/2, check/2, check/3, check_record/2, follow/2, amend/2, charter/1, checked/3, accepted/2, ban/2, ban/3, unban/2,
          bans/1, is_banned/2, reputation/2, report/1, overview/1, refusals/1, decisions/1, subscribe/1, unsubscribe/1, watch_bans/1, table/0,
-         decided/3, ask/2]).
+         ask/2]).
 -export_type([name/0, options/0, base_of/0, subject/0, event/0, report/0, condition/0, decision/0]).
 
 -type name() :: binary().
@@ -305,8 +305,8 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
                      | {unknown_name | ambiguous_name, cambrian_identity:name()}
                      | cambrian_file:error()}.
 ban(Realm, Subject, Reason) ->
-    case {cambrian_subject:read(Subject), cambrian_subject:text(Reason)} of
-        {{ok, Whom}, {ok, Text}} when is_binary(Realm), byte_size(Text) =< 255 -> ask(Realm, {ban, Whom, Text});
+    case {cambrian_subject:read(Subject), cambrian_subject:reason(Reason)} of
+        {{ok, Whom}, {ok, Text}} when is_binary(Realm) -> ask(Realm, {ban, Whom, Text});
         _ -> error(badarg, [Realm, Subject, Reason], ?IN_WORDS)
     end.
 
@@ -445,10 +445,6 @@ decisions(Realm) when is_binary(Realm) ->
         {ok, Dir} -> cambrian_audit:read(Dir, decisions);
         Error -> Error
     end.
-
-%% @private One line among the decisions, of who decides elsewhere.
--spec decided(name(), What :: atom(), map()) -> ok | {error, term()}.
-decided(Realm, What, Details) -> call(Realm, {decided, What, Details}, {error, {unknown_realm, Realm}}).
 
 %% @doc Sends `{cambrian_trust, Realm, Event}' to the caller from now on; see {@link event()}. One that does not read
 %% its messages loses some.
