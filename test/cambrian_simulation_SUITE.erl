@@ -7,10 +7,11 @@
 %% Each of these found something once.
 -define(FAILED_ONCE, [4, 302, 449]).
 -define(SEEDS, 100).
+-define(PACES, 4).
 
 suite() -> [{timetrap, {minutes, 15}}].
 
-all() -> [seeds_that_failed_once, many_ordeals, a_seed_is_a_story, liars_who_know_one_lie, what_is_new_is_known_soon,
+all() -> [seeds_that_failed_once, many_ordeals, liars_take_little_of_a_pace, a_seed_is_a_story, liars_who_know_one_lie, what_is_new_is_known_soon,
           the_quiet_is_quiet, a_flood_changes_nothing, cut_off_and_back, what_is_large_travels_too].
 
 init_per_suite(Config) ->
@@ -24,13 +25,22 @@ seeds_that_failed_once(_Config) ->
 
 %% A thousand by `make ordeals', others by `make ordeals SEEDS=1001-2000'.
 many_ordeals(_Config) ->
-    {First, Last} = case string:split(os:getenv("SEEDS", ""), "-") of
-                        [From, To] -> {list_to_integer(From), list_to_integer(To)};
-                        _ -> {1, ?SEEDS}
-                    end,
-    Flawed = cambrian_simulation:ordeals(lists:seq(First, Last)),
+    Flawed = cambrian_simulation:ordeals(seeds(?SEEDS)),
     _ = [ct:pal("cambrian_simulation:replay(~b): ~0tp", [Seed, Flaws]) || {flawed, Seed, Flaws} <- Flawed],
     ?assertEqual([], [Seed || {flawed, Seed, _} <- Flawed]).
+
+seeds(Count) ->
+    case string:split(os:getenv("SEEDS", ""), "-") of
+        [From, To] -> lists:seq(list_to_integer(From), list_to_integer(To));
+        _ -> lists:seq(1, Count)
+    end.
+
+%% Beside the same mesh with silent liars, for ten times as long. Others by `make paces SEEDS=1-100'.
+liars_take_little_of_a_pace(_Config) ->
+    Paces = cambrian_simulation:paces(seeds(?PACES)),
+    Lost = [1 - Generations / Without || {_, _, Generations, Without} <- Paces],
+    ct:pal("of ~b nodes: ~.2f % lost on average, ~.2f % at most", [length(Lost), 100 * lists:sum(Lost) / length(Lost), 100 * lists:max(Lost)]),
+    ?assertEqual([], [Pace || {_, _, Generations, Without} = Pace <- Paces, Generations < 0.85 * Without]).
 
 a_seed_is_a_story(_Config) ->
     Plan = (cambrian_simulation:plan(17))#{quiet_ms => 5000},

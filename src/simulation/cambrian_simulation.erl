@@ -9,8 +9,8 @@
 %% '''
 -module(cambrian_simulation).
 
--export([run/1, plan/1, ordeal/1, ordeals/1, replay/1]).
--export_type([options/0, result/0, flaw/0]).
+-export([run/1, plan/1, ordeal/1, ordeals/1, replay/1, pace/1, paces/1]).
+-export_type([options/0, result/0, flaw/0, pace/0]).
 
 -type options() :: #{seed := integer(), nodes := pos_integer(), duration_ms := pos_integer(), quiet_ms => non_neg_integer(),
                      liars => float(), faults => [{At :: non_neg_integer(), cambrian_world:fault()}],
@@ -36,10 +36,15 @@
               | {lost, Best :: float(), Left :: none | float()}.
 %% What must not be.
 
+-type pace() :: {Seed :: integer(), cambrian_world:index(), Generations :: non_neg_integer(), WithoutLiars :: non_neg_integer()}.
+%% How many generations an honest node had, and how many it has where the liars are silent.
+
 %% More than a handful of lies.
 -define(HANDFUL, 8).
 -define(AGENTS, 20).
 -define(LOOK_MS, 10_000).
+%% How much longer than an ordeal its pace is watched: what strangers may have at once counts for little then.
+-define(LONGER, 10).
 %% The share of its generations that is left to each honest node, whatever liars send.
 -define(PACE, 0.85).
 
@@ -179,16 +184,47 @@ ordeal(Seed) -> suffer(plan(Seed)).
 %% []
 %% '''
 -spec ordeals([Seed :: integer()]) -> [{flawed, Seed :: integer(), [flaw()]}].
--dialyzer({nowarn_function, ordeals/1}).
-ordeals(Seeds) ->
+ordeals(Seeds) -> lists:keysort(2, [Flawed || Flawed <- side_by_side(fun ordeal/1, Seeds), Flawed =/= ok]).
+
+%% As many at once as there are schedulers.
+-dialyzer({nowarn_function, side_by_side/2}).
+side_by_side(Do, Seeds) ->
     Count = erlang:system_info(schedulers_online),
     Dealt = [[Seed || {N, Seed} <- lists:zip(lists:seq(1, length(Seeds)), Seeds), N rem Count =:= Mine]
              || Mine <- lists:seq(0, Count - 1)],
-    Workers = [spawn_monitor(fun() -> exit({done, [Flawed || Seed <- Mine, Flawed <- [ordeal(Seed)], Flawed =/= ok]}) end)
-               || Mine <- Dealt],
-    lists:keysort(2, lists:append([receive {'DOWN', Ref, process, _, {done, Flawed}} -> Flawed;
-                                           {'DOWN', Ref, process, _, Reason} -> exit(Reason)
-                                   end || {_, Ref} <- Workers])).
+    Workers = [spawn_monitor(fun() -> exit({done, [Do(Seed) || Seed <- Mine]}) end) || Mine <- Dealt],
+    lists:append([receive {'DOWN', Ref, process, _, {done, Answers}} -> Answers;
+                          {'DOWN', Ref, process, _, Reason} -> exit(Reason)
+                  end || {_, Ref} <- Workers]).
+
+%% @doc What liars take of the generations of each honest node: the mesh of a seed, with all its faults, for ten times as
+%% long, once with its liars and once with liars who say nothing.
+%%
+%% ```
+%% 1> [{3, Index, Generations, WithoutLiars} | _] = cambrian_simulation:pace(3).
+%% 2> Generations >= 0.85 * WithoutLiars.
+%% true
+%% '''
+-spec pace(Seed :: integer()) -> [pace()].
+pace(Seed) ->
+    #{duration_ms := Noisy} = Plan = plan(Seed),
+    Longer = Plan#{duration_ms := ?LONGER * Noisy},
+    lists:zipwith(fun({Index, Generations}, {Index, WithoutLiars}) -> {Seed, Index, Generations, WithoutLiars} end,
+                  generations(Longer), generations(Longer#{liar := #{lies => [], answers => [none]}})).
+
+generations(#{duration_ms := Duration} = Plan) ->
+    World = until(quiet, cambrian_world:alarm(quiet, Duration, prepare(Plan))),
+    [{Index, Generations} || Index <- cambrian_world:honest(World),
+                             #{generations := Generations} <- [cambrian_world:pace(Index, World)]].
+
+%% @doc That of many seeds, as many at once as there are schedulers.
+%%
+%% ```
+%% 1> cambrian_simulation:paces([]).
+%% []
+%% '''
+-spec paces([Seed :: integer()]) -> [pace()].
+paces(Seeds) -> lists:sort(lists:append(side_by_side(fun pace/1, Seeds))).
 
 %% @doc The same, and prints every step of every node: what a seed that fails is looked at with.
 %%
