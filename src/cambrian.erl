@@ -97,7 +97,7 @@ interrupt(Caller) ->
     ok.
 
 evolve(Task, Options, How) when is_map(Options) ->
-    case cambrian_app:ensure_started() of
+    case cambrian_running:ensure() of
         ok -> evolve_started(Task, Options, How);
         Error -> Error
     end;

@@ -1,15 +1,26 @@
 %% @private
-%% The application, and what others do where it does not run: what begins something starts it, and what asks raises
-%% `{not_started, How}', which says how to start it.
+%% The application: what it has to have before it starts, and what it starts.
 -module(cambrian_app).
 -behaviour(application).
--export([start/2, stop/1]).
--export([ensure_started/0, check_started/0, call/2]).
+-export([start/2, stop/1, check/0]).
 
 start(_Type, _Args) ->
     case ready() of
         {ok, _} -> with_data_dir(cambrian_data_dir:path([]));
         Error -> Error
+    end.
+
+%% @doc Whether it can start; the error is that which starting it would give.
+-spec check() -> ok | {error, term()}.
+check() ->
+    case ready() of
+        {ok, _} ->
+            case cambrian_data_dir:path([]) of
+                {error, _} = Error -> Error;
+                _ -> ok
+            end;
+        {error, {nif_not_loaded, _}} = Error -> Error;
+        {error, Reason} -> {error, {cambrian, {Reason, {?MODULE, start, [normal, []]}}}}
     end.
 
 ready() ->
@@ -71,45 +82,3 @@ table() ->
       dashboard => {fun is_map/1, <<"a map">>},
       %% of OTP itself
       included_applications => {fun is_list/1, <<"a list">>}}.
-
-%%% ---- where it does not run --------------------------------------------------------------
-
-%% @doc Starts it if need be. While it starts it may call this itself.
--spec ensure_started() -> ok | {error, term()}.
-ensure_started() ->
-    case whereis(cambrian_sup) of
-        undefined ->
-            %% looked at first, as OTP reports a crash of each application that does not start
-            _ = application:load(cambrian),
-            case ready() of
-                {ok, _} -> started(cambrian_data_dir:path([]));
-                {error, {nif_not_loaded, _}} = Error -> Error;
-                {error, Reason} -> {error, {cambrian, {Reason, {?MODULE, start, [normal, []]}}}}
-            end;
-        _ -> ok
-    end.
-
-started({error, _} = Error) -> Error;
-started(_DataDir) ->
-    case application:ensure_all_started(cambrian) of
-        {ok, _} -> ok;
-        Error -> Error
-    end.
-
-%% @doc Raises where it does not run.
--spec check_started() -> ok.
-check_started() ->
-    case whereis(cambrian_sup) of
-        undefined -> error({not_started, <<"start it first: application:ensure_all_started(cambrian)">>});
-        _ -> ok
-    end.
-
-%% @doc Calls one of its servers.
--spec call(gen_server:server_ref(), term()) -> term().
-call(Server, Request) ->
-    try gen_server:call(Server, Request, infinity)
-    catch
-        exit:{noproc, _} = Reason:Stack ->
-            ok = check_started(),
-            erlang:raise(exit, Reason, Stack)
-    end.

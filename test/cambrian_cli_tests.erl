@@ -229,8 +229,8 @@ with_champion(Check) ->
 
 a_genotype_goes_into_every_form_test() ->
     with_champion(fun(Dir, File, Champion) ->
-        Forms = [{"json", cambrian_genotype:to_json(Champion)}, {"dot", cambrian_genotype:to_dot(Champion)},
-                 {"svg", cambrian_genotype:to_svg(Champion)}, {"c", cambrian_genotype:to_c(Champion)},
+        Forms = [{"json", cambrian_genotype:to_json(Champion)}, {"dot", cambrian_picture:dot(Champion)},
+                 {"svg", cambrian_picture:network(Champion)}, {"c", cambrian_genotype:to_c(Champion)},
                  {"rust", cambrian_genotype:to_rust(Champion)}, {"onnx", cambrian_genotype:to_onnx(Champion)}],
         [begin
              Out = filename:join(Dir, "x"),

@@ -226,7 +226,7 @@ every_choice_is_read_and_shown_test() ->
 pictures_show_every_node_test() ->
     G = grown(40),
     #{nodes := Nodes, connections := Connections} = cambrian_genotype:info(G),
-    ?assertMatch(<<"<svg", _/binary>>, cambrian_genotype:to_svg(G)),
-    Dot = cambrian_genotype:to_dot(G),
+    ?assertMatch(<<"<svg", _/binary>>, cambrian_picture:network(G)),
+    Dot = cambrian_picture:dot(G),
     ?assertEqual(Connections, length(binary:matches(Dot, <<"->">>))),
     ?assert(Nodes =< length(binary:matches(Dot, <<"label">>))).

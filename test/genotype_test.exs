@@ -1,7 +1,7 @@
 defmodule Cambrian.GenotypeTest do
   use ExUnit.Case, async: true
 
-  alias Cambrian.Genotype
+  alias Cambrian.{Genotype, Picture}
 
   doctest Genotype
 
@@ -145,8 +145,8 @@ defmodule Cambrian.GenotypeTest do
   end
 
   test "is drawn with all its nodes" do
-    assert Genotype.to_dot(grown()) =~ "digraph"
-    assert Genotype.to_svg(grown()) =~ "</svg>"
+    assert Picture.dot(grown()) =~ "digraph"
+    assert Picture.network(grown()) =~ "</svg>"
   end
 
   test "goes to other processes as it is" do

@@ -423,26 +423,6 @@ defmodule Cambrian.Genotype do
   def from_neat_python(text), do: Boundary.genotype(:cambrian_genotype.from_neat_python(text))
 
   @doc """
-  The network as text for Graphviz.
-
-      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
-      iex> Cambrian.Genotype.to_dot(genotype) =~ "digraph"
-      true
-  """
-  @spec to_dot(t) :: String.t()
-  def to_dot(genotype), do: :cambrian_genotype.to_dot(Boundary.ref(genotype, __MODULE__))
-
-  @doc """
-  The network as a picture, for a file or a page.
-
-      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
-      iex> Cambrian.Genotype.to_svg(genotype) =~ "<svg"
-      true
-  """
-  @spec to_svg(t) :: String.t()
-  def to_svg(genotype), do: :cambrian_genotype.to_svg(Boundary.ref(genotype, __MODULE__))
-
-  @doc """
   The network as one file of C99, for a program or a microcontroller without Cambrian.
 
   It needs no library, not even libm, and no heap: tables that stay in flash, and a struct of 4 bytes

@@ -41,6 +41,16 @@ defmodule Cambrian.Picture do
     do: :cambrian_picture.network(Boundary.ref(genotype, Genotype), options(opts))
 
   @doc """
+  The network of a genotype as text for Graphviz.
+
+      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
+      iex> Cambrian.Picture.dot(genotype) =~ "digraph"
+      true
+  """
+  @spec dot(Genotype.t()) :: String.t()
+  def dot(genotype), do: :cambrian_picture.dot(Boundary.ref(genotype, Genotype))
+
+  @doc """
   The best and the mean fitness of each generation, of one population or of several.
 
   Options: `:width` and `:height` in pixels, `:title`, `:x_label`, `:y_label`.

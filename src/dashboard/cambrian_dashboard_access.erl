@@ -43,7 +43,7 @@ start_link(Options) -> gen_server:start_link({local, ?MODULE}, ?MODULE, Options,
 
 %% @doc Where the page is, with its token.
 -spec url() -> binary().
-url() -> cambrian_app:call(?MODULE, url).
+url() -> cambrian_running:call(?MODULE, url).
 
 %% @doc An `owner' may see all, and change something if the request says so. A `stranger' may be told that the node lives and
 %% where to show a token, and is to `wait' after too many wrong ones; a `visitor' follows a link of another page to ours.

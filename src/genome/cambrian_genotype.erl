@@ -15,7 +15,7 @@
 -export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2, crossover/3, crossover/4,
          distance/2, distance/3, id/1, info/1, cost/1, to_map/1, from_map/1, to_binary/1, from_binary/1,
          diff/2, patch/2, to_json/1, from_json/1, from_neat_python/1,
-         to_dot/1, to_svg/1, to_c/1, to_c/2, to_rust/1, to_rust/2, to_onnx/1]).
+         to_c/1, to_c/2, to_rust/1, to_rust/2, to_onnx/1]).
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
 
 -opaque genotype() :: reference().
@@ -469,28 +469,6 @@ from_json(Text) ->
 from_neat_python(Text) ->
     ?EITHER(cambrian_nif:genotype_from_neat_python(Text),
             cambrian_nif:genotype_from_neat_python_dirty(Text)).
-
-%% @doc The network as text for Graphviz.
-%%
-%% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> hd(binary:split(cambrian_genotype:to_dot(G), <<";">>)).
-%% <<"digraph network {\n  rankdir=LR">>
-%% 3> length(binary:matches(cambrian_genotype:to_dot(G), <<" -> ">>)).
-%% 2
-%% '''
--spec to_dot(genotype()) -> binary().
-to_dot(Genotype) -> iolist_to_binary(cambrian_svg:dot(to_map(Genotype))).
-
-%% @doc The network as a picture, an SVG file. With options: {@link cambrian_svg:network/2}.
-%%
-%% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> re:run(cambrian_genotype:to_svg(G), "<desc>(.*)</desc>", [{capture, all_but_first, binary}]).
-%% {match,[<<"2 inputs, 0 hidden nodes, 1 output; 2 connections.">>]}
-%% '''
--spec to_svg(genotype()) -> binary().
-to_svg(Genotype) -> iolist_to_binary(cambrian_svg:network(to_map(Genotype))).
 
 %% @doc The network as one file of C99, for a program or a microcontroller without Cambrian. Its names begin with
 %% `cambrian_'.

@@ -112,7 +112,7 @@ start_link(Options) ->
     end.
 
 check(Options) ->
-    case {cambrian_bridge_options:check(Options), cambrian_app:ensure_started()} of
+    case {cambrian_bridge_options:check(Options), cambrian_running:ensure()} of
         {{ok, Checked}, ok} ->
             case cambrian_bridge_options:check_grant(Checked) of
                 ok -> {ok, Checked};
@@ -165,7 +165,7 @@ stop() -> lists:foreach(fun stop/1, some_realms()).
 %% '''
 -spec stop(Realm :: binary()) -> ok.
 stop(Realm) ->
-    ok = cambrian_app:check_started(),
+    ok = cambrian_running:check(),
     gen_server:stop(name(Realm)).
 
 %% @doc The realms that this node is in.
@@ -476,8 +476,8 @@ name(Realm) -> {via, cambrian_bridges, Realm}.
 %% By its gate, so that what arrived before is done before.
 call(Realm, Request) ->
     case cambrian_bridges:whereis_name({gate, Realm}) of
-        undefined -> cambrian_app:call(name(Realm), Request);
-        _ -> cambrian_app:call(name({gate, Realm}), Request)
+        undefined -> cambrian_running:call(name(Realm), Request);
+        _ -> cambrian_running:call(name({gate, Realm}), Request)
     end.
 
 some_realms() ->

@@ -19,7 +19,7 @@ realms() -> lists:sort([Realm || {Realm, Pid} <- bridges(), is_binary(Realm), is
 %% Between its end and its return there are none.
 bridges() ->
     try ets:tab2list(?MODULE)
-    catch error:badarg -> ok = cambrian_app:check_started(), []
+    catch error:badarg -> ok = cambrian_running:check(), []
     end.
 
 -spec register_name(name(), pid()) -> yes | no.

@@ -71,8 +71,8 @@
 %% '''
 -spec configure(settings()) -> ok | {error, cambrian_options:error() | term()}.
 configure(Settings) ->
-    case cambrian_app:ensure_started() of
-        ok -> cambrian_app:call(?MODULE, {configure, Settings});
+    case cambrian_running:ensure() of
+        ok -> cambrian_running:call(?MODULE, {configure, Settings});
         Error -> Error
     end.
 
@@ -85,7 +85,7 @@ configure(Settings) ->
 %% true
 %% '''
 -spec status() -> status().
-status() -> cambrian_app:call(?MODULE, status).
+status() -> cambrian_running:call(?MODULE, status).
 
 %% @private
 -spec check_settings(map()) -> ok | {error, cambrian_options:error()}.

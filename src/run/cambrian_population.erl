@@ -234,7 +234,7 @@ start_guarded(Options) ->
     end.
 
 prepare(Options) ->
-    case cambrian_app:ensure_started() of
+    case cambrian_running:ensure() of
         ok -> cambrian_population_options:prepare(Options);
         Error -> Error
     end.
@@ -623,7 +623,7 @@ call_until(Population, Request, Deadline) ->
 
 %% The population as it runs again; raises what was raised where there is none any more.
 returned(Population, Reason, Stack, Deadline) ->
-    _ = [cambrian_app:check_started() || is_atom(Population) orelse node(Population) =:= node()],
+    _ = [cambrian_running:check() || is_atom(Population) orelse node(Population) =:= node()],
     case cambrian_store:whereabouts(Population) of
         {alive, Pid} -> Pid;
         gone -> erlang:raise(exit, Reason, Stack);
@@ -1199,7 +1199,7 @@ remember_the_best(#data{evaluated = Evaluated, stats = #{generation := Generatio
 remember_the_best(_Data) -> ok.
 
 remember(Genotype, #data{evaluated = Evaluated, task = #{name := Task}}) ->
-    cambrian_lineage:bred(Task, cambrian_nif:population_lineage(Evaluated, Genotype)).
+    cambrian_births:tell(Task, cambrian_nif:population_lineage(Evaluated, Genotype)).
 
 measure(#data{evaluated = Evaluated, stats = Last} = Data) ->
     Stats = #{evaluations := Evaluations} = cambrian_nif:population_stats(Evaluated),
@@ -1640,7 +1640,7 @@ is_often(#{evaluations := Evaluations, failures := Failures}) -> Failures > 0 an
 
 %% The same for telemetry.
 report(Kind, Facts, #data{name = Name, task = #{name := Task}}) ->
-    cambrian_telemetry:population(Kind, Facts, #{population => Name, task => Task}).
+    cambrian_population_telemetry:execute(Kind, Facts, #{population => Name, task => Task}).
 
 forget_subscriber(Pid, #data{subscribers = Subscribers, accountants = Accountants} = Data) ->
     case maps:take(Pid, Subscribers) of

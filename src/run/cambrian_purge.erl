@@ -6,9 +6,11 @@
 -export([table/0, keys/1, is_newcomer/2, is_champion/2]).
 -export_type([banned/0, source/0, purged/0]).
 
--type banned() :: #{keys => [cambrian_identity:key()], genotypes => [cambrian_genotype:id()]}.
+%% Of whom a genotype came: what an identity signs with.
+-type key() :: <<_:256>>.
+-type banned() :: #{keys => [key()], genotypes => [cambrian_genotype:id()]}.
 %% A newcomer: its id, and the keys of those who sent and bred it; none where it was injected by hand.
--type source() :: #{genotype := cambrian_genotype:id(), keys := [cambrian_identity:key()]}.
+-type source() :: #{genotype := cambrian_genotype:id(), keys := [key()]}.
 %% So many genotypes `leaving' with the next generation, and `newcomers' that waited and are not taken in; `founded' where
 %% nobody stays, so that all are new; `champion' where the best so far is banned.
 -type purged() :: #{generation := non_neg_integer(), leaving := non_neg_integer(), newcomers := non_neg_integer(),
@@ -25,7 +27,7 @@ are_ids(Ids) when length(Ids) >= 0 -> lists:all(fun(Id) -> is_binary(Id) andalso
 are_ids(_) -> false.
 
 %% @doc Who bred and who sent a newcomer, by the word that was given with it.
--spec keys(From :: term()) -> [cambrian_identity:key()].
+-spec keys(From :: term()) -> [key()].
 keys(#{} = From) -> lists:usort([Key || Whose <- [origin, breeder], #{Whose := <<_:32/binary>> = Key} <- [From]]);
 keys(_) -> [].
 

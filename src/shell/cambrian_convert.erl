@@ -47,8 +47,8 @@ genotype(Answer, _Bytes) -> Answer.
 -spec export(Form :: string(), cambrian_genotype:genotype(), #{name => string()}) ->
           binary() | {error, cambrian_options:error()}.
 export("json", Genotype, _) -> cambrian_genotype:to_json(Genotype);
-export("dot", Genotype, _) -> cambrian_genotype:to_dot(Genotype);
-export("svg", Genotype, _) -> cambrian_genotype:to_svg(Genotype);
+export("dot", Genotype, _) -> cambrian_picture:dot(Genotype);
+export("svg", Genotype, _) -> cambrian_picture:network(Genotype);
 export("c", Genotype, Given) -> cambrian_genotype:to_c(Genotype, name(Given));
 export("rust", Genotype, Given) -> cambrian_genotype:to_rust(Genotype, name(Given));
 export("onnx", Genotype, _) -> cambrian_genotype:to_onnx(Genotype).

@@ -66,5 +66,5 @@ text(Chars) -> unicode:characters_to_binary(Chars).
 files(Task, #{champion := Champion, seed := Seed}, Story) ->
     Run = (cambrian_report:run(Story))#{title := io_lib:format("~ts, seed ~b", [Task, Seed]), task := Task},
     [{"champion.genotype", fun(Path) -> cambrian_file:save(Path, cambrian_genotype:to_binary(Champion)) end},
-     {"champion.svg", fun(Path) -> cambrian_file:save(Path, cambrian_genotype:to_svg(Champion)) end},
+     {"champion.svg", fun(Path) -> cambrian_file:save(Path, cambrian_picture:network(Champion)) end},
      {"report.html", fun(Path) -> cambrian_report:write(Path, Run) end}].

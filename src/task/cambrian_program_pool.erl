@@ -25,7 +25,7 @@ start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 lease(Command, Most, Meanwhile) ->
     case cambrian_program_process:await(gen_server:send_request(?MODULE, {lease, Command, Most}), Meanwhile) of
         {reply, Process} -> Process;
-        {error, {Reason, _}} -> ok = cambrian_app:check_started(), exit(Reason)
+        {error, {Reason, _}} -> ok = cambrian_running:check(), exit(Reason)
     end.
 
 %% @doc It goes to the next user and is ended if there is none for so many ms, or it is broken.

@@ -68,7 +68,7 @@ child_spec() -> #{id => ?MODULE, start => {pg, start_link, [?MODULE]}}.
 connect(Options) ->
     case cambrian_options:check(Options, table(), <<"cambrian_transport_dist:connect/1">>) of
         {ok, #{realm := _, discovery := Way} = Checked} ->
-            case {cambrian_discovery:check(Way), cambrian_app:ensure_started(), whereis(?MODULE)} of
+            case {cambrian_discovery:check(Way), cambrian_running:ensure(), whereis(?MODULE)} of
                 {ok, ok, undefined} -> {error, {transport_unavailable, dist}};
                 {ok, ok, _} -> start(Checked);
                 {ok, Error, _} -> Error;

@@ -84,7 +84,7 @@ get(What, Name) ->
         [{_, Kept}] -> {ok, Kept};
         [] -> none
     catch error:badarg ->
-        ok = cambrian_app:check_started(),
+        ok = cambrian_running:check(),
         exit({noproc, ?MODULE})
     end.
 

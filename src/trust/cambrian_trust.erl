@@ -101,7 +101,7 @@
 open(Realm, Options) when is_binary(Realm), byte_size(Realm) =< 255 ->
     case cambrian_options:check(Options, table(), <<"type cambrian_trust:options()">>) of
         {ok, Checked} ->
-            case cambrian_app:ensure_started() of
+            case cambrian_running:ensure() of
                 ok -> call_new(Realm, {open, Checked});
                 Error -> Error
             end;
@@ -501,6 +501,6 @@ call_new(Realm, Message) ->
 call_it(Pid, Realm, Message) ->
     try gen_server:call(Pid, Message, infinity)
     catch exit:_ ->
-        ok = cambrian_app:check_started(),
+        ok = cambrian_running:check(),
         {error, {realm_unavailable, Realm}}
     end.

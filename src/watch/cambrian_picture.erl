@@ -16,7 +16,7 @@
 %% '''
 -module(cambrian_picture).
 
--export([network/1, network/2, fitness/1, fitness/2, species/1, species/2]).
+-export([network/1, network/2, dot/1, fitness/1, fitness/2, species/1, species/2]).
 -export_type([source/0, options/0]).
 
 -type source() :: [cambrian_report:generation()] | cambrian_story:source() | [cambrian_report:population()].
@@ -42,6 +42,18 @@ network(Genotype) -> network(Genotype, #{}).
 %% '''
 -spec network(cambrian_genotype:genotype(), cambrian_svg:network_opts()) -> binary().
 network(Genotype, Options) -> iolist_to_binary(cambrian_svg:network(cambrian_genotype:to_map(Genotype), Options)).
+
+%% @doc The network of a genotype as text for Graphviz.
+%%
+%% ```
+%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
+%% 2> hd(binary:split(cambrian_picture:dot(G), <<";">>)).
+%% <<"digraph network {\n  rankdir=LR">>
+%% 3> length(binary:matches(cambrian_picture:dot(G), <<" -> ">>)).
+%% 2
+%% '''
+-spec dot(cambrian_genotype:genotype()) -> binary().
+dot(Genotype) -> iolist_to_binary(cambrian_svg:dot(cambrian_genotype:to_map(Genotype))).
 
 %% @doc The best and the mean fitness of each generation. The same as {@link fitness/2} without options.
 -spec fitness(source()) -> binary().

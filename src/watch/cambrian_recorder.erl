@@ -43,7 +43,7 @@ start(Population) -> started(gen_server:start(?MODULE, Population, [])).
 -spec start_link(cambrian_population:population()) -> {ok, pid()} | {error, {noproc, term()}}.
 start_link(Population) -> started(gen_server:start_link(?MODULE, Population, [])).
 
-started({error, {shutdown, not_started}}) -> ok = cambrian_app:check_started();
+started({error, {shutdown, not_started}}) -> ok = cambrian_running:check();
 started({error, {shutdown, Reason}}) -> {error, Reason};
 started(Started) -> Started.
 

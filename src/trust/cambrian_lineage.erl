@@ -10,6 +10,7 @@
 %% sign no key has more than its share, and what goes is of the key that has the most.
 -module(cambrian_lineage).
 -behaviour(gen_server).
+-behaviour(cambrian_births).
 
 -export([start_link/0, bred/2, received/2, measured/2, signed/1, walk/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
@@ -32,7 +33,6 @@
 -type claim() :: #{origin := cambrian_identity:key(), parents := [cambrian_genotype:id()], operators := [binary()],
                    generation := non_neg_integer(), task := binary(), fitness := float(), realm := binary(),
                    time := non_neg_integer()}.
--type birth() :: {cambrian_genotype:id(), Parents :: [cambrian_genotype:id()], [Operator :: atom()], Generation :: non_neg_integer()}.
 
 %% Of those bred here, and of what others signed: in all, of one key, and of one genotype.
 -define(MAX_BRED, 50_000).
@@ -60,7 +60,7 @@
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @doc A genotype and its line, the youngest first.
--spec bred(Task :: atom() | binary(), [birth()]) -> ok.
+-spec bred(Task :: atom() | binary(), [cambrian_births:birth()]) -> ok.
 bred(Task, Line) ->
     New = lists:takewhile(fun({Id, _, _, _}) -> not is_own(Id) end, Line),
     remember([{Id, {origin(Birth), text(Task), Birth}} || {Id, _, _, _} = Birth <- lists:reverse(New),
@@ -131,7 +131,7 @@ remember(Entries) ->
 -spec walk(cambrian_genotype:id()) ->
           {ok, [entry(), ...]} | {error, unknown | {bad_signature, cambrian_genotype:id()}}.
 walk(Id) ->
-    ok = cambrian_app:check_started(),
+    ok = cambrian_running:check(),
     Graph = digraph:new([private]),
     try
         _ = digraph:add_vertex(Graph, Id),
@@ -236,6 +236,7 @@ is_own(Id) ->
 
 init([]) ->
     process_flag(trap_exit, true),
+    ok = cambrian_births:listen(?MODULE),
     ?MODULE = ets:new(?MODULE, [named_table, protected, {read_concurrency, true}]),
     {ok, maps:from_list([{Kind, load(Kind)} || Kind <- [signed, bred]])}.
 

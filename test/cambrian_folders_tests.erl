@@ -1,0 +1,68 @@
+%% The folders of `src' stand on each other: a module calls, and takes types of, its own folder and those before it.
+-module(cambrian_folders_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-export([print/0]).
+
+%% From the bottom. The front door and the application are in `src' itself; the command line stands on them.
+-define(FOLDERS, ["base", "genome", "picture", "task", "run", "trust", "transport", "mesh", "watch", "dashboard", "src", "shell"]).
+
+every_folder_has_its_place_test() ->
+    ?assertEqual([], lists:usort(maps:values(folders())) -- ?FOLDERS).
+
+no_folder_uses_one_after_it_test() ->
+    ?assertEqual([], [Use || {From, To, _, _} = Use <- uses(), place(From) < place(To)]).
+
+%% That the test sees calls, types and behaviours at all.
+uses_are_found_test() ->
+    Uses = uses(),
+    [?assert(lists:member(Use, Uses)) || Use <- [{"run", "base", cambrian_population, cambrian_job},
+                                                 {"trust", "genome", cambrian_envelope, cambrian_genotype},
+                                                 {"transport", "base", cambrian_transport_dist, cambrian_running}]],
+    ?assertEqual([{a, call}, {b, type}, {c, behaviour}, {d, call}],
+                 lists:usort(remote(erl_syntax_forms(
+                     "-behaviour(c). -spec f() -> b:t(). f() -> a:g(fun d:h/0).")))).
+
+%% @doc For `bin/check': each folder with those that it uses.
+-spec print() -> ok.
+print() ->
+    Uses = lists:usort([{place(From), place(To)} || {From, To, _, _} <- uses(), From =/= To]),
+    [io:format("~ts -> ~ts~n", [string:pad(Folder, 9), lists:join(", ", [lists:nth(To, ?FOLDERS) || {From, To} <- Uses, From =:= At])])
+     || {At, Folder} <- lists:enumerate(?FOLDERS)],
+    ok.
+
+place(Folder) -> length(lists:takewhile(fun(Other) -> Other =/= Folder end, ?FOLDERS)) + 1.
+
+%%% ---- who uses whom ----------------------------------------------------------------------
+
+uses() ->
+    Folders = folders(),
+    lists:usort([{From, To, Module, Other} || {Module, From} <- maps:to_list(Folders), {Other, _} <- remote(forms(Module)),
+                                              {ok, To} <- [maps:find(Other, Folders)]]).
+
+folders() ->
+    Root = filename:dirname(code:lib_dir(cambrian, src)),
+    maps:from_list([{list_to_atom(filename:basename(File, ".erl")), filename:basename(filename:dirname(File))}
+                    || File <- filelib:wildcard(filename:join(Root, "src/**/*.erl"))]).
+
+forms(Module) ->
+    {ok, {Module, [{abstract_code, {_, Forms}}]}} = beam_lib:chunks(code:which(Module), [abstract_code]),
+    Forms.
+
+remote({call, _, {remote, _, {atom, _, Module}, {atom, _, _}}, Arguments}) -> [{Module, call} | remote(Arguments)];
+remote({'fun', _, {function, {atom, _, Module}, _, _}}) -> [{Module, call}];
+remote({remote_type, _, [{atom, _, Module}, _, Arguments]}) -> [{Module, type} | remote(Arguments)];
+remote({attribute, _, Behaviour, Module}) when Behaviour =:= behaviour; Behaviour =:= behavior -> [{Module, behaviour}];
+remote(Form) when is_tuple(Form) -> remote(tuple_to_list(Form));
+remote([First | Rest]) -> remote(First) ++ remote(Rest);
+remote(_) -> [].
+
+erl_syntax_forms(Text) ->
+    {ok, Tokens, _} = erl_scan:string(Text),
+    forms_of(Tokens, []).
+
+forms_of([], []) -> [];
+forms_of([{dot, _} = Dot | Rest], Form) ->
+    {ok, Parsed} = erl_parse:parse_form(lists:reverse([Dot | Form])),
+    [Parsed | forms_of(Rest, [])];
+forms_of([Token | Rest], Form) -> forms_of(Rest, [Token | Form]).
