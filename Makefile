@@ -32,7 +32,7 @@ paces: ## what liars take of the generations of a hundred simulated meshes (SEED
 	@bin/setup sh -c 'SEEDS=$(or $(SEEDS),1-100) rebar3 ct --suite=test/cambrian_simulation_SUITE --case=liars_take_little_of_a_pace'
 
 soak: ## whether a node that works and is flooded grows, over MINUTES=1 and a warm-up
-	@bin/setup sh -c 'rebar3 compile && bin/soak $(or $(MINUTES),1)'
+	@bin/setup sh -c 'rebar3 as test compile && bin/soak $(or $(MINUTES),1)'
 
 format: ## Rust and Elixir as their formatters want them
 	@bin/setup sh -c 'cargo fmt && cargo fmt --manifest-path bench/Cargo.toml && mix format'

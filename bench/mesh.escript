@@ -1,7 +1,7 @@
 #!/usr/bin/env escript
 %%! -noinput
 %% What a mesh of many nodes costs and gives, in simulations that repeat to the byte; what one node decides on, by the real
-%% clock. To be run from the project's root after `make build`.
+%% clock. To be run from the project's root after `rebar3 as test compile`.
 %%
 %%   bench/mesh.escript [mesh|islands|flood|decisions ...]      these parts, or all, into bench/MESH.md and bench/mesh_islands.svg
 %%
@@ -16,7 +16,7 @@
 -define(PICTURE, "bench/mesh_islands.svg").
 
 main(Parts) ->
-    [true] = lists:usort([code:add_patha(Ebin) || Ebin <- filelib:wildcard("_build/default/lib/*/ebin")]),
+    [true] = lists:usort([code:add_patha(Ebin) || Ebin <- filelib:wildcard("_build/test/lib/cambrian/{ebin,simulation}")]),
     {ok, _} = application:ensure_all_started(cambrian),
     Wanted = case Parts of [] -> ?PARTS; _ -> [list_to_existing_atom(Part) || Part <- Parts] end,
     lists:foreach(fun(Part) -> write(unicode:characters_to_binary(part(Part))) end, Wanted).

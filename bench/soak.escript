@@ -2,7 +2,7 @@
 %%! -noinput
 %% Whether a node that works and is attacked stays as it is: five populations of different tasks, a bridge that strangers in
 %% another VM flood, and who watches. bin/soak calls it. What is done to the node is in test/cambrian_soak.erl, and what flat
-%% means in test/cambrian_trend.erl.
+%% means in test/cambrian_trend.erl. Needs `rebar3 as test compile'.
 -mode(compile).
 
 -define(MIB, 1_048_576).
@@ -30,11 +30,11 @@ usage() ->
 
 soak(Minutes) ->
     Root = filename:absname("."),
-    [true] = lists:usort([code:add_patha(Ebin) || Ebin <- filelib:wildcard(filename:join(Root, "_build/default/lib/*/ebin"))]),
-    Modules = [here(Module) || Module <- [cambrian_temporary, cambrian_peers, cambrian_trend, cambrian_soak]],
+    Built = filelib:wildcard(filename:join(Root, "_build/test/lib/cambrian/{ebin,simulation,test}")),
+    [true] = lists:usort([code:add_patha(Beams) || Beams <- Built]),
     Dir = cambrian_temporary:dir(),
     try
-        [Node, Strangers] = Peers = start(Dir, Modules),
+        [Node, Strangers] = Peers = start(Dir),
         {ok, Url} = ask(Node, load, [#{root => Root}]),
         ok = ask(Strangers, flood, [#{url => Url}]),
         WarmUp = max(60, Minutes * 18),
@@ -46,16 +46,10 @@ soak(Minutes) ->
     after file:del_dir_r(Dir)
     end.
 
-here(Module) ->
-    {ok, Module, Code} = compile:file(lists:concat(["test/", Module, ".erl"]), [binary, report]),
-    {module, Module} = code:load_binary(Module, "", Code),
-    {Module, Code}.
-
-start(Dir, Modules) ->
+start(Dir) ->
     Started = [cambrian_peers:start_one(Name, #{args => Args})
                || {Name, Args} <- [{soaked, ["-cambrian", "data_dir", lists:flatten(io_lib:format("~p", [Dir]))]}, {strangers, []}]],
     ok = cambrian_peers:connect(Started),
-    _ = [{module, Module} = peer:call(Peer, code, load_binary, [Module, "", Code]) || {Peer, _} <- Started, {Module, Code} <- Modules],
     Started.
 
 ask({Peer, _}, Function, Arguments) -> peer:call(Peer, cambrian_soak, Function, Arguments, 300_000).

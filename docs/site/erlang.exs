@@ -14,8 +14,7 @@ defmodule Site.Erlang do
     "transport" => "Erlang: transports",
     "watch" => "Erlang: watching",
     "picture" => "Erlang: pictures",
-    "shell" => "Erlang: command line",
-    "simulation" => "Erlang: simulation"
+    "shell" => "Erlang: command line"
   }
 
   # The name of a type in a spec, with its module.
@@ -26,7 +25,7 @@ defmodule Site.Erlang do
     by_folder =
       "src/**/*.erl" |> Path.wildcard() |> Enum.filter(&public?/1) |> Enum.group_by(&folder/1)
 
-    order = ~w(src genome task run mesh trust transport watch picture shell simulation)
+    order = ~w(src genome task run mesh trust transport watch picture shell)
     folders = Enum.filter(order, &by_folder[&1]) ++ Enum.sort(Map.keys(by_folder) -- order)
 
     for folder <- folders,

@@ -1,7 +1,6 @@
 %% @doc What carries messages between nodes: a behaviour that {@link cambrian_bridge} speaks through.
 %%
-%% {@link cambrian_transport_dist} is Erlang distribution, {@link cambrian_transport_sim} a simulated network. In an
-%% adapter:
+%% {@link cambrian_transport_dist} is Erlang distribution. In an adapter:
 %%
 %% <ul>
 %% <li>A connection is of one realm and belongs to the process that made it, its owner: it ends with the owner, or
