@@ -42,8 +42,8 @@ defmodule Cambrian.Trust do
   have it. Keys and ids may be the 64 hexadecimal digits that the audit and the dashboard show, too.
   """
   @type subject ::
-          {:key, Identity.key() | Identity.name() | digits :: String.t()}
-          | {:genotype, Genotype.t() | Genotype.id() | digits :: String.t()}
+          {:key, Identity.key() | Identity.name() | (digits :: String.t())}
+          | {:genotype, Genotype.t() | Genotype.id() | (digits :: String.t())}
 
   @typedoc "`:by` is `:reputation` for a key that lied too often; `:name` is that of a key."
   @type ban :: %{

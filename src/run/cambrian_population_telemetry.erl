@@ -12,7 +12,7 @@ execute(champion, #{champion := Champion} = Facts, Metadata) ->
     cambrian_telemetry:execute([cambrian, champion, found], maps:with([fitness, generation], Facts), Metadata#{champion => Champion});
 execute(finished, #{champion := Champion, solved := Solved} = Result, Metadata) ->
     cambrian_telemetry:execute([cambrian, population, finished], maps:with([fitness, generations, evaluations, failures, elapsed_ms], Result),
-            Metadata#{champion => Champion, solved => Solved});
+                               Metadata#{champion => Champion, solved => Solved});
 execute(resumed, #{generation := Generation}, Metadata) ->
     cambrian_telemetry:execute([cambrian, population, resumed], #{generation => Generation}, Metadata);
 execute(failed, Reason, Metadata) ->
@@ -23,7 +23,8 @@ execute(checkpoint_failed, #{generation := Generation, reason := Reason}, Metada
     cambrian_telemetry:execute([cambrian, checkpoint, exception], #{generation => Generation}, Metadata#{reason => Reason});
 execute(purged, Facts, Metadata) ->
     cambrian_telemetry:execute([cambrian, population, purged], maps:with([generation, leaving, newcomers], Facts),
-            maps:merge(Metadata, maps:with([founded, champion], Facts)));
+                               maps:merge(Metadata, maps:with([founded, champion], Facts)));
 execute(received, #{generation := Generation} = Facts, Metadata) ->
-    cambrian_telemetry:execute([cambrian, population, received], maps:merge(#{generation => Generation}, maps:with([fitness, work, cost, median, bound], Facts)),
-            maps:merge(Metadata, maps:with([id, from, outcome], Facts))).
+    Measured = maps:with([fitness, work, cost, median, bound], Facts),
+    cambrian_telemetry:execute([cambrian, population, received], Measured#{generation => Generation},
+                               maps:merge(Metadata, maps:with([id, from, outcome], Facts))).
