@@ -2,7 +2,7 @@
 -module(cambrian_text).
 
 -export([text/1, clip/1, clip/2, escape/1]).
--export([exact/1, short/1, tick/2, tick/3, decimal/2, counted/2, plural/2, bounded/1, finite/1]).
+-export([hex/1, exact/1, short/1, tick/2, tick/3, decimal/2, counted/2, plural/2, bounded/1, finite/1]).
 -export_type([text/0]).
 
 -type text() :: unicode:chardata() | atom() | number().
@@ -251,3 +251,12 @@ thousands(Size, Whole) when Size =< 3 -> Whole;
 thousands(Size, Whole) ->
     <<Head:(Size - 3)/binary, Tail/binary>> = Whole,
     [thousands(Size - 3, Head), $,, Tail].
+
+%% @doc Gives bytes as lower-case hexadecimal digits.
+%%
+%% ```
+%% 1> cambrian_text:hex(<<1, 171>>).
+%% <<"01ab">>
+%% '''
+-spec hex(binary()) -> binary().
+hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).

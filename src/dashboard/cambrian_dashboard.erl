@@ -170,7 +170,7 @@ start_checked(Checked) ->
     end.
 
 with_token(#{made := true} = Options) ->
-    Token = string:lowercase(binary:encode_hex(crypto:strong_rand_bytes(32))),
+    Token = cambrian_text:hex(crypto:strong_rand_bytes(32)),
     Options#{token => fun() -> Token end};
 with_token(Options) -> Options.
 

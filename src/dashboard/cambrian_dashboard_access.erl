@@ -237,7 +237,7 @@ failed(#{peer := Peer} = Request, #state{failures = Failures} = State) ->
 
 opened(Request, #state{sessions = Sessions} = State) ->
     Origin = cambrian_dashboard_origin:of_request(Request),
-    [Cookie, Key] = [string:lowercase(binary:encode_hex(crypto:strong_rand_bytes(32))) || _ <- [cookie, key]],
+    [Cookie, Key] = [cambrian_text:hex(crypto:strong_rand_bytes(32)) || _ <- [cookie, key]],
     {Id, Ended, Opened} = cambrian_dashboard_sessions:open({Cookie, Key}, Origin, now_ms(), Sessions),
     Next = written(login, #{}, {{session, Id}, Request}, State#state{sessions = Opened}),
     {reply, {ok, cambrian_dashboard_sessions:cookie(Cookie, Origin), Key}, closed(Ended, Next)}.

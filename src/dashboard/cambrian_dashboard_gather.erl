@@ -27,8 +27,8 @@
 %% @doc Populations, and all else.
 -spec all() -> snapshot().
 all() ->
-    [Lost, Governor, Mesh] = [answer(Answer) || Answer <- cambrian_dashboard_ask:all_within(?ANSWER_MS,
-        [fun cambrian_store:lost/0, fun cambrian_governor:status/0, fun mesh/0])],
+    Questions = [fun cambrian_store:lost/0, fun cambrian_governor:status/0, fun mesh/0],
+    [Lost, Governor, Mesh] = [answer(Answer) || Answer <- cambrian_async:await_all(Questions, ?ANSWER_MS)],
     (populations())#{lost => case Lost of none -> []; _ -> Lost end, governor => Governor, mesh => Mesh}.
 
 answer({ok, Answer}) -> Answer;
@@ -37,19 +37,19 @@ answer(_) -> none.
 %% @doc Populations alone. Those with a name come first.
 -spec populations() -> #{at := integer(), populations := [population()], unshown := non_neg_integer()}.
 populations() ->
-    Here = case cambrian_dashboard_ask:within(?ANSWER_MS, fun cambrian_store:populations/0) of
+    Here = case cambrian_async:await(cambrian_async:start(fun cambrian_store:populations/0), ?ANSWER_MS) of
                {ok, All} -> lists:sort([{not is_atom(Name), Name, Pid} || {Name, Pid} <- maps:to_list(All)]);
                _ -> []
            end,
     Shown = lists:sublist(Here, ?MAX_POPULATIONS),
     Questions = [fun() -> cambrian_population:overview(Pid) end || {_, _, Pid} <- Shown],
-    Answers = cambrian_dashboard_ask:all_within(?ANSWER_MS, Questions),
+    Answers = cambrian_async:await_all(Questions, ?ANSWER_MS),
     #{at => erlang:monotonic_time(millisecond), unshown => length(Here) - length(Shown),
       populations => lists:append([population(Name, Answer) || {{_, Name, _}, Answer} <- lists:zip(Shown, Answers)])}.
 
 population(Name, {ok, Overview}) -> [Overview#{text => cambrian_text:text(Name)}];
 population(Name, timeout) -> [#{name => Name, text => cambrian_text:text(Name), state => silent}];
-population(_Name, gone) -> [].
+population(_Name, {error, _}) -> [].
 
 %%% ---- the mesh ---------------------------------------------------------------------------
 

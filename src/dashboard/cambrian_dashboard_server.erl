@@ -132,7 +132,8 @@ change(#{path := <<"/logout">>} = Request, Who) ->
     {Status, Headers, Body} = json(200, #{ok => true}),
     {Status, [{"set-cookie", Cookie} | Headers], Body};
 change(#{path := Path, body := Body} = Request, Who) ->
-    Done = cambrian_dashboard_ask:within(?CHANGE_MS, fun() -> cambrian_dashboard_change:make(Path, Body) end),
+    Change = cambrian_async:start(fun() -> cambrian_dashboard_change:make(Path, Body) end),
+    Done = cambrian_async:await(Change, ?CHANGE_MS),
     {Status, _, _} = Answer = changed(Done),
     _ = [cambrian_dashboard_access:note(cambrian_dashboard_change:name(Path), (details(Body))#{status => Status}, {Who, Request})
          || lists:member(Path, ?CHANGES)],
@@ -142,7 +143,7 @@ changed({ok, ok}) ->
     cambrian_dashboard_state:look(),
     json(200, #{ok => true});
 changed({ok, {error, Status, Why}}) -> bare(Status, [], Why);
-changed(gone) -> bare(404, [], <<"it has just gone">>);
+changed({error, _}) -> bare(404, [], <<"it has just gone">>);
 changed(timeout) -> bare(504, [], <<"no answer within 5 s">>).
 
 %% As it was asked for.

@@ -82,7 +82,7 @@ is_over(#{opened := Opened, used := Used}, Now) -> Now - Used >= ?IDLE_MS orelse
 
 hash(Secret) -> crypto:hash(sha256, Secret).
 
-id(Hash) -> string:lowercase(binary:encode_hex(binary:part(Hash, 0, 8))).
+id(Hash) -> cambrian_text:hex(binary:part(Hash, 0, 8)).
 
 %%% ---- cookies ----------------------------------------------------------------------------
 

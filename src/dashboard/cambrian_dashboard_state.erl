@@ -106,11 +106,12 @@ handle_cast(_, State) ->
 
 handle_info({timeout, Timer, look}, #state{timer = Timer} = State) ->
     {noreply, gather(State)};
-handle_info({'DOWN', Monitor, process, _, {gathered, Seen}}, #state{work = {Monitor, Since}} = State) ->
-    {noreply, gathered(Seen, now_ms() - Since, State#state{work = none})};
-%% What cannot be seen now may be later.
-handle_info({'DOWN', Monitor, process, _, _}, #state{work = {Monitor, _}} = State) ->
-    {noreply, soon(?ALONE_MS, State#state{work = none})};
+handle_info({'DOWN', Monitor, process, _, Reason}, #state{work = {Monitor, Since}} = State) ->
+    case cambrian_async:answer(Reason) of
+        {ok, Seen} -> {noreply, gathered(Seen, now_ms() - Since, State#state{work = none})};
+        %% what cannot be seen now may be later
+        {error, _} -> {noreply, soon(?ALONE_MS, State#state{work = none})}
+    end;
 handle_info({'DOWN', Monitor, process, Pid, _}, #state{watchers = Watchers} = State) when map_get(Pid, Watchers) =:= Monitor ->
     {noreply, without(Pid, State)};
 handle_info(_, State) ->
@@ -122,15 +123,14 @@ without(Pid, #state{watchers = Watchers, wanting = Wanting} = State) ->
 
 %%% ---- gathering --------------------------------------------------------------------------
 
-%% Elsewhere, as it takes as long as others take to answer; one at a time. Its end is its answer.
--dialyzer({nowarn_function, gather/1}).
+%% Elsewhere, as it takes as long as others take to answer; one at a time.
 gather(#state{work = none} = State) ->
     Gather = case State of
                  #state{watchers = None, waiting = []} when map_size(None) =:= 0 ->
                      fun cambrian_dashboard_gather:populations/0;
                  _ -> fun cambrian_dashboard_gather:all/0
              end,
-    {_, Monitor} = spawn_monitor(fun() -> exit({gathered, Gather()}) end),
+    {_, Monitor} = cambrian_async:start(Gather),
     State#state{work = {Monitor, now_ms()}};
 gather(State) -> State.
 

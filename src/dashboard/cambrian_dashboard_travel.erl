@@ -2,7 +2,7 @@
 %% What others' genotypes came to on this node, counted: by who bred them and for which task.
 -module(cambrian_dashboard_travel).
 
--export([pairs/1, of_origins/1, bests/2, label/2, name/2, hex/1]).
+-export([pairs/1, of_origins/1, bests/2, label/2, name/2]).
 -export_type([sum/0]).
 
 -type sum() :: #{count := pos_integer(), taken := non_neg_integer(), last := Outcome :: atom()}.
@@ -65,5 +65,3 @@ name(Key, Peers) ->
         {_, Address} -> hd(binary:split(Address, <<"@">>))
     end.
 
--spec hex(binary()) -> binary().
-hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).

@@ -48,7 +48,7 @@ of_stats(#{species := Species} = Stats) ->
 champion(undefined) -> null;
 champion(#{champion := Genotype, fitness := Fitness, generation := Generation, operators := Operators}) ->
     Info = cambrian_genotype:info(Genotype),
-    (maps:with([nodes, connections], Info))#{id => hex(cambrian_genotype:id(Genotype)), fitness => Fitness,
+    (maps:with([nodes, connections], Info))#{id => cambrian_text:hex(cambrian_genotype:id(Genotype)), fitness => Fitness,
                                              generation => Generation,
                                              operators => [spaced(Operator) || Operator <- Operators]}.
 
@@ -80,7 +80,7 @@ mesh(none) -> null;
 mesh(#{identity := Identity, counts := Counts, realms := Realms, peers := Peers, unshown_peers := Unshown,
        migrations := Migrations}) ->
     Sums = cambrian_dashboard_travel:of_origins(Migrations),
-    #{identity => case Identity of undefined -> null; _ -> hex(Identity) end,
+    #{identity => case Identity of undefined -> null; _ -> cambrian_text:hex(Identity) end,
       name => case Identity of undefined -> null; _ -> cambrian_identity:name(Identity) end,
       published => maps:get(published, Counts, 0),
       judged => length(Migrations), taken => length([taken || #{outcome := accepted} <- Migrations]),
@@ -91,7 +91,7 @@ peer(#{origin := Origin, realm := Realm} = Peer, Sums, Peers, Realms) ->
     Sum = maps:get(Origin, Sums, #{count => 0, taken => 0, last => null}),
     Banned = [ban || #{name := Name, bans := Bans} <- Realms, Name =:= Realm, #{what := {key, Key}} <- Bans, Key =:= Origin],
     (maps:with([alive, received, accepted, reputation], Peer))#{
-        key => hex(Origin), label => cambrian_dashboard_travel:label(Origin, Peers), realm => cambrian_text:text(Realm),
+        key => cambrian_text:hex(Origin), label => cambrian_dashboard_travel:label(Origin, Peers), realm => cambrian_text:text(Realm),
         migrants => maps:get(count, Sum), taken => maps:get(taken, Sum), outcome => outcome(maps:get(last, Sum)),
         banned => Banned =/= []}.
 
@@ -107,11 +107,11 @@ realm(#{name := Name, trust := Trust, connected := Connected, missing := Missing
       refusals => [refusal(Refusal) || Refusal <- Refusals]}.
 
 ban(#{what := {Kind, Id}, reason := Reason, by := By, time := Time}) ->
-    #{kind => Kind, id => hex(Id), name => case Kind of key -> cambrian_identity:name(Id); _ -> null end,
+    #{kind => Kind, id => cambrian_text:hex(Id), name => case Kind of key -> cambrian_identity:name(Id); _ -> null end,
       reason => text(Reason), by => By, time => Time}.
 
 refusal(#{time := Time, reason := Reason, origin := Origin} = Refusal) ->
-    #{time => Time, reason => spaced(Reason), origin => case Origin of <<_:32/binary>> -> hex(Origin); _ -> null end,
+    #{time => Time, reason => spaced(Reason), origin => case Origin of <<_:32/binary>> -> cambrian_text:hex(Origin); _ -> null end,
       name => maps:get(name, Refusal, null),
       task => case Refusal of #{task := Task} -> text(Task); _ -> null end}.
 

@@ -105,12 +105,10 @@ grant_is_for(#{key := Key, successions := Chain}, #{grant := Bytes}) ->
     case lists:member(Of, [Key | [Old || Certificate <- Chain, {ok, #{old := Old}} <- [cambrian_identity:peek_succession(Certificate)]]]) of
         true -> true;
         false ->
-            Expected = ["a grant for the key of this node, ", hex(Key), "; this one is for ", hex(Of)],
+            Expected = ["a grant for the key of this node, ", cambrian_text:hex(Key), "; this one is for ", cambrian_text:hex(Of)],
             {error, {bad_option, {grant, Bytes, iolist_to_binary(Expected)}}}
     end;
 grant_is_for(_Identity, _NoGrant) -> true.
-
-hex(Key) -> string:lowercase(binary:encode_hex(Key)).
 
 open_realm(#{realm := Realm} = Options, Identity, Home) ->
     case cambrian_trust:open(Realm, maps:with([capability, rate, tolerance], Options)) of
@@ -292,7 +290,7 @@ handle_info(look, #state{all = Store} = State) when Store =/= none ->
     {noreply, join_all(all, State)};
 handle_info({'DOWN', Monitor, process, _, Reason}, #state{asking = Asking} = State) ->
     case maps:take(Monitor, Asking) of
-        {Question, Left} -> {noreply, answered(Question, Reason, State#state{asking = Left})};
+        {Question, Left} -> {noreply, answered(Question, cambrian_async:answer(Reason), State#state{asking = Left})};
         error -> {noreply, gone(Monitor, Reason, State)}
     end;
 %% Without its connection a bridge is none; its supervisor makes another.
@@ -319,14 +317,14 @@ exchange(Function, Arguments, State) ->
     {Effects, Next} = apply(Function, Arguments ++ [now_ms(), current(State)]),
     carry_out(Effects, State#state{exchange = Next}).
 
-answered({answered, Ref}, {done, Result}, State) -> exchange(fun cambrian_exchange:answered/4, [Ref, Result], State);
-answered({answered, Ref}, Reason, State) -> exchange(fun cambrian_exchange:answered/4, [Ref, {error, Reason}], State);
-answered({made, Job}, {done, Differences}, State) -> made(Job, Differences, State);
+answered({answered, Ref}, {ok, Result}, State) -> exchange(fun cambrian_exchange:answered/4, [Ref, Result], State);
+answered({answered, Ref}, Failure, State) -> exchange(fun cambrian_exchange:answered/4, [Ref, Failure], State);
+answered({made, Job}, {ok, Differences}, State) -> made(Job, Differences, State);
 %% the whole is an answer as well
 answered({made, Job}, _Failure, State) -> made(Job, [], State);
-answered({picked, Task}, {done, {ok, Migrant}}, State) -> exchange(fun cambrian_exchange:picked/4, [Task, Migrant], State);
+answered({picked, Task}, {ok, {ok, Migrant}}, State) -> exchange(fun cambrian_exchange:picked/4, [Task, Migrant], State);
 answered({picked, _Task}, _Nothing, State) -> State;
-answered({purged, Name}, {done, {ok, Purged}}, State) -> noted(Name, Purged, State);
+answered({purged, Name}, {ok, {ok, Purged}}, State) -> noted(Name, Purged, State);
 %% one that was gone is looked at when it is back
 answered({purged, _Name}, _Gone, State) -> State.
 
@@ -373,10 +371,9 @@ speak(Transport, Connection) ->
         _ -> speak(Transport, Connection)
     end.
 
-%% What takes its time must not hold up what arrives; its end is its answer.
--dialyzer({nowarn_function, in_its_own_process/3}).
+%% What takes its time must not hold up what arrives.
 in_its_own_process(Question, Fun, #state{asking = Asking} = State) ->
-    {_, Monitor} = spawn_monitor(fun() -> exit({done, Fun()}) end),
+    {_, Monitor} = cambrian_async:start(Fun),
     State#state{asking = Asking#{Monitor => Question}}.
 
 populations(Task, #state{joined = Joined}) ->

@@ -243,16 +243,11 @@ asked(#state{settings = #{pause_when := Question, check_interval := Interval}} =
 
 %% In a process apart, as it is the user's and may hang.
 answer(Question, Timeout) ->
-    Self = self(),
-    {Pid, Monitor} = spawn_monitor(fun() -> Self ! {self(), ask(Question)} end),
-    Answer = receive
-                 {Pid, Said} -> Said;
-                 {'DOWN', Monitor, process, Pid, Reason} -> Reason
-             after Timeout -> timeout
-             end,
-    demonitor(Monitor, [flush]),
-    exit(Pid, kill),
-    receive {Pid, _} -> Answer after 0 -> Answer end.
+    case cambrian_async:await(cambrian_async:start(fun() -> ask(Question) end), Timeout) of
+        {ok, Answer} -> Answer;
+        {error, Reason} -> Reason;
+        timeout -> timeout
+    end.
 
 ask({Module, Function, Args}) -> apply(Module, Function, Args);
 ask(Fun) -> Fun().

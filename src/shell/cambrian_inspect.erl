@@ -127,13 +127,13 @@ unknown(Bytes) ->
 claims(#{genotype := Id, task := Task, realm := Realm, fitness := Fitness, generation := Generation,
          origin := Origin, sequence := Sequence, time := Time, parents := Parents, operators := Operators,
          base := Base, grant := Grant}) ->
-    rows([{"genotype", hex(Id)}, {"task", safe(Task)}, {"realm", safe(Realm)},
+    rows([{"genotype", cambrian_text:hex(Id)}, {"task", safe(Task)}, {"realm", safe(Realm)},
           {"fitness", [cambrian_text:exact(Fitness), ", as is claimed"]},
-          {"generation", integer_to_list(Generation)}, {"origin", hex(Origin)}, {"sequence", integer_to_list(Sequence)},
+          {"generation", integer_to_list(Generation)}, {"origin", cambrian_text:hex(Origin)}, {"sequence", integer_to_list(Sequence)},
           {"signed", calendar:system_time_to_rfc3339(min(Time, ?LAST_MS), [{unit, millisecond}, {offset, "Z"}])},
-          {"parents", words([hex(Parent) || Parent <- Parents])},
+          {"parents", words([cambrian_text:hex(Parent) || Parent <- Parents])},
           {"operators", words([safe(Operator) || Operator <- Operators])},
-          {"payload", case Base of undefined -> "whole"; _ -> ["a difference to ", hex(Base)] end},
+          {"payload", case Base of undefined -> "whole"; _ -> ["a difference to ", cambrian_text:hex(Base)] end},
           {"grant", case Grant of undefined -> "none"; _ -> "there is one" end}]).
 
 %% Of a difference the signature is checked before its base is missed.
@@ -144,8 +144,6 @@ opened({error, Reason}) -> io_lib:format("It cannot be opened: ~0tp~n", [Reason]
 
 words([]) -> "none";
 words(Words) -> lists:join(", ", Words).
-
-hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).
 
 %% Of a stranger, for a terminal.
 safe(Text) -> [case C < 32 orelse C >= 127 andalso C < 160 of true -> $?; false -> C end
@@ -163,7 +161,7 @@ genotype(Genotype) ->
     Genes = cambrian_genotype:to_map(Genotype),
     [io_lib:format("  id           ~ts~n  nodes        ~b: ~ts, ~b hidden, ~ts~n"
                    "  connections  ~b, ~b of them recurrent~n~n",
-                   [hex(cambrian_genotype:id(Genotype)), Nodes, cambrian_text:counted(Inputs, "input"), Hidden,
+                   [cambrian_text:hex(cambrian_genotype:id(Genotype)), Nodes, cambrian_text:counted(Inputs, "input"), Hidden,
                     cambrian_text:counted(Outputs, "output"), Connections, Recurrent]),
      network(Genes)].
 

@@ -45,7 +45,7 @@ count(Count, Word) -> [integer_to_list(Count), $\s, cambrian_text:plural(Count, 
 seconds(Ms) when Ms rem 1000 =:= 0 -> [integer_to_list(Ms div 1000), " s"];
 seconds(Ms) -> [cambrian_text:exact(Ms / 1000), " s"].
 
-id(Champion) -> string:lowercase(binary:encode_hex(cambrian_genotype:id(Champion))).
+id(Champion) -> cambrian_text:hex(cambrian_genotype:id(Champion)).
 
 %% @doc In the order in which people ask.
 -spec json(Task :: unicode:chardata(), result(), Files :: [file:filename_all()]) ->

@@ -302,7 +302,7 @@ id(Task) ->
     end.
 
 id(Name, <<Start:4/binary, _/binary>>) ->
-    <<(atom_to_binary(Name))/binary, "/", (string:lowercase(binary:encode_hex(Start)))/binary>>.
+    <<(atom_to_binary(Name))/binary, "/", (cambrian_text:hex(Start))/binary>>.
 
 printed_hash(Term) -> crypto:hash(sha256, unicode:characters_to_binary(io_lib:format("~tw", [Term]))).
 

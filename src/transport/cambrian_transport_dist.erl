@@ -107,7 +107,7 @@ address(#{server := Server}) -> address_of(Server).
 %% The node's name is for the reader; what tells it from others are the last bytes that pids travel as.
 address_of(Pid) ->
     Bytes = term_to_binary(Pid),
-    Which = string:lowercase(binary:encode_hex(binary:part(Bytes, byte_size(Bytes), -12))),
+    Which = cambrian_text:hex(binary:part(Bytes, byte_size(Bytes), -12)),
     Name = atom_to_binary(node(Pid)),
     <<(binary:part(Name, 0, min(byte_size(Name), 230)))/binary, $/, Which/binary>>.
 
@@ -189,18 +189,12 @@ answered({ok, Answer}) when is_binary(Answer) -> {ok, Answer};
 answered({error, Reason}) -> {error, Reason};
 answered(_) -> {error, crashed}.
 
-%% In a process of its own, since who sends to a node that hangs can be held up by the channel to it. Its end is what
-%% it says, which dialyzer takes for a mistake.
--dialyzer({nowarn_function, apart/2}).
+%% In a process of its own, since the channel to a node that hangs can hold up its sender.
 apart(Work, Timeout) ->
-    {Pid, Monitor} = spawn_monitor(fun() -> exit({result, Work()}) end),
-    receive
-        {'DOWN', Monitor, process, Pid, {result, Result}} -> Result;
-        {'DOWN', Monitor, process, Pid, Reason} -> {error, Reason}
-    after Timeout ->
-        demonitor(Monitor, [flush]),
-        exit(Pid, kill),
-        {error, timeout}
+    case cambrian_async:await(cambrian_async:start(Work), Timeout) of
+        {ok, Result} -> Result;
+        timeout -> {error, timeout};
+        Error -> Error
     end.
 
 -spec ask(pid(), job(), [noconnect | nosuspend], timeout()) -> {ok, term()} | {error, term()}.

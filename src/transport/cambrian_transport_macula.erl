@@ -246,21 +246,9 @@ asked(#{table := Table, handlers := Handlers} = Handle, Procedure, From, Referen
     end.
 
 answer(#{handlers := Handlers} = Handle, To, Reference, Ms, Fun) ->
-    Answer = answer_of(apart(Ms, Fun)),
+    Answer = answer_of(cambrian_async:await(cambrian_async:start(Fun), Ms)),
     leave(Handlers),
     hand_over(Handle, To, <<?ANSWER, Reference/binary, Answer/binary>>, ?TAKEN_MS).
-
-%% The fun in a process of its own. Its end is what it says, which dialyzer takes for a mistake.
--dialyzer({nowarn_function, apart/2}).
-apart(Timeout, Fun) ->
-    {Process, Monitor} = spawn_monitor(fun() -> exit({apart, Fun()}) end),
-    receive
-        {'DOWN', Monitor, process, Process, {apart, Result}} -> {ok, Result};
-        {'DOWN', Monitor, process, Process, _} -> crashed
-    after Timeout ->
-        demonitor(Monitor, [flush]),
-        {late, Process}
-    end.
 
 answer_of({ok, busy}) -> <<"b">>;
 answer_of({ok, Answer}) when is_binary(Answer) ->
@@ -268,9 +256,7 @@ answer_of({ok, Answer}) when is_binary(Answer) ->
         true -> <<"a", Answer/binary>>;
         false -> <<"l">>
     end;
-answer_of({late, Process}) ->
-    exit(Process, kill),
-    <<"t">>;
+answer_of(timeout) -> <<"t">>;
 answer_of(_) -> <<"c">>.
 
 read_answer(<<"a", Answer/binary>>) -> {ok, Answer};
@@ -328,7 +314,7 @@ announce(#{realm := Realm} = Handle, Key) ->
 find(#{sdk := Sdk, realm := Realm} = Handle, Key) ->
     Subject = subject(Realm, Key),
     case with_pool(Handle, fun(Pool) -> Sdk:records(Pool, type(?HOLDER, Subject), Subject) end) of
-        {ok, Records} -> {ok, lists:usort([hex(Public) || {Public, <<>>} <- Records])};
+        {ok, Records} -> {ok, lists:usort([cambrian_text:hex(Public) || {Public, <<>>} <- Records])};
         {error, _} = Error -> Error
     end.
 
@@ -402,10 +388,10 @@ transfer(#{transfers := Transfers} = Handle, Timeout, Fun) ->
                    false -> {error, busy}
                end
            end,
-    case apart(Timeout, Work) of
+    case cambrian_async:await(cambrian_async:start(Work), Timeout) of
         {ok, Result} -> Result;
-        crashed -> {error, crashed};
-        {late, _} -> {error, timeout}
+        {error, _} -> {error, crashed};
+        timeout -> {error, timeout}
     end.
 
 %% @doc `connected' says that a message to ourselves came back lately, and that one of another node came where one is
@@ -440,8 +426,6 @@ ask(#{process := Process}, Question) ->
     catch exit:_ -> {error, disconnected}
     end.
 
-hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).
-
 %% The process keeps what has to be made again with a new pool: subscriptions and records. Its links are the owner
 %% and the pool.
 
@@ -449,7 +433,7 @@ hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).
 init({Sdk, #{realm := Name, identity := Identity} = Options, Owner}) ->
     process_flag(trap_exit, true),
     Key = Sdk:key([<<"cambrian macula">>, Name, 0, Identity()]),
-    Address = hex(Sdk:public(Key)),
+    Address = cambrian_text:hex(Sdk:public(Key)),
     Handle = #{process => self(), table => ets:new(?MODULE, [public, {read_concurrency, true}]), sdk => Sdk,
                realm => Sdk:realm(Name), address => Address, sender => crypto:strong_rand_bytes(8),
                handlers => atomics:new(1, []), transfers => atomics:new(1, [])},
@@ -700,11 +684,9 @@ terminate(_, State) ->
 
 withdraw(#{handle := #{sdk := Sdk, realm := Realm, address := Address} = Handle, key := Key, pool := Pool, records := Records}) ->
     Gone = [Sdk:sign(type(Kind, Subject), Subject, <<>>, ?GOODBYE_MS, Key()) || {Kind, Subject, _} <- Records],
-    {Process, Monitor} = spawn_monitor(fun() ->
-                                           _ = publish(Handle, ?GREET, ?GOODBYE, <<>>),
-                                           _ = Sdk:unadvertise(Pool, Realm, procedure(Address)),
-                                           [Sdk:put_record(Pool, Record) || Record <- lists:reverse(Gone)]
-                                       end),
-    receive {'DOWN', Monitor, process, Process, _} -> ok
-    after ?GOODBYE_MS -> exit(Process, kill)
-    end.
+    Goodbye = cambrian_async:start(fun() ->
+                                       _ = publish(Handle, ?GREET, ?GOODBYE, <<>>),
+                                       _ = Sdk:unadvertise(Pool, Realm, procedure(Address)),
+                                       [Sdk:put_record(Pool, Record) || Record <- lists:reverse(Gone)]
+                                   end),
+    cambrian_async:await(Goodbye, ?GOODBYE_MS).

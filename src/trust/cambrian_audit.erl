@@ -140,7 +140,7 @@ line(Time, What, Details) ->
 %% Nothing of a stranger's can begin a line or a key of its own.
 text(Key, Id) when is_binary(Id) ->
     case lists:member(Key, ?IDS) of
-        true -> string:lowercase(binary:encode_hex(Id));
+        true -> cambrian_text:hex(Id);
         false -> cambrian_file:quote(Id)
     end;
 text(_Key, Number) when is_integer(Number) -> integer_to_binary(Number);

@@ -71,17 +71,15 @@ begun(Number, After, Dir, Kind, {_, Files} = Size, Damage) ->
     end.
 
 header(Number, After, Kind) ->
-    iolist_to_binary(["cambrian audit 1 ", Kind, $\s, integer_to_binary(Number), " after=", hex(After)]).
+    iolist_to_binary(["cambrian audit 1 ", Kind, $\s, integer_to_binary(Number), " after=", cambrian_text:hex(After)]).
 
 sum(Before, Line) -> binary:part(crypto:hash(sha256, [Before, Line]), 0, 16).
-
-hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).
 
 %% @doc One line more, in the next file if this one is full. What was written of it when it fails is taken away.
 -spec append(Line :: binary(), log()) -> {ok, log()} | {error, cambrian_file:error(), log()}.
 append(Line, #log{size = {Max, _}, position = Position, sum = Before, file = File} = Log) ->
     Sum = sum(Before, Line),
-    Bytes = iolist_to_binary([Line, " sum=", hex(Sum), $\n]),
+    Bytes = iolist_to_binary([Line, " sum=", cambrian_text:hex(Sum), $\n]),
     Header = byte_size(header(1, ?FIRST, <<>>)),
     case Position + byte_size(Bytes) > Max andalso Position > 2 * Header of
         true -> rotated(Line, Log);
@@ -176,6 +174,6 @@ checked(Line, Before) ->
     case Line of
         <<Text:Size/binary, " sum=", Hex:32/binary>> when Size >= 0 ->
             Sum = sum(Before, Text),
-            case hex(Sum) of Hex -> {ok, Text, Sum}; _ -> error end;
+            case cambrian_text:hex(Sum) of Hex -> {ok, Text, Sum}; _ -> error end;
         _ -> error
     end.

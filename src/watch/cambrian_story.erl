@@ -61,7 +61,7 @@ champion(_) -> [].
 
 found(Name, #{champion := Bytes, fitness := Fitness, generation := Generation} = Best) ->
     {ok, Champion} = cambrian_genotype:from_binary(Bytes),
-    #{found_by => Name, generation => Generation, fitness => Fitness, id => hex(cambrian_genotype:id(Champion)),
+    #{found_by => Name, generation => Generation, fitness => Fitness, id => cambrian_text:hex(cambrian_genotype:id(Champion)),
       genotype => cambrian_genotype:to_map(Champion),
       test => [{in_words(Fact), cambrian_text:short(Value)} || {Fact, Value} <- maps:get(trial, Best, [])]}.
 
@@ -78,10 +78,9 @@ population(Name, #{seed := Seed, history := History, received := Received}) ->
       received => [Arrival#{from := from(From), outcome := outcome(Outcome)}
                    || #{from := From, outcome := Outcome} = Arrival <- Received]}.
 
-from(<<_:256>> = Key) -> hex(Key);
+from(<<_:256>> = Key) -> cambrian_text:hex(Key);
 from(Other) -> Other.
 
 outcome(accepted) -> accepted;
 outcome(Reason) -> {rejected, Reason}.
 
-hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).
