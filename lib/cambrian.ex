@@ -80,7 +80,8 @@ defmodule Cambrian do
       `:infinity`; default 256 MiB. Binaries off the heap count from Erlang/OTP 28 on.
     * `:newcomer_timeout` - ms for one evaluation of a genotype that came from the mesh, whatever the
       population's own may take. By default a second, or twice as long as the last generation took
-      where that is more, doubled until it is enough. One that takes longer has failed.
+      where that is more, doubled until it is enough. A genotype that takes longer has failed; in a
+      task in Rust it is `late`, which costs no reputation.
     * `:nodes` - a list of nodes that share in the evaluations with this one, or `:connected` for
       all that are. The champion is the same whichever they are, and whichever are lost on the way.
       They need Cambrian and the task's modules in the same versions, and a function should hold

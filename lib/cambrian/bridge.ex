@@ -148,9 +148,9 @@ defmodule Cambrian.Bridge do
   @typedoc """
   How the transport is connected, of which some say more; the populations that take part, by their
   names; and those that are to and are not there. `:trust` is there where files of the realm are
-  damaged: `:closed` takes nothing in (`Cambrian.Trust.report/1`). `:may_publish` is there where others
-  take nothing of this node, as far as it knows: by the `:capability` that it has for the realm itself,
-  for which it is no owner and has no good grant; or as its grant has ended.
+  damaged: `:closed` takes nothing in (`Cambrian.Trust.report/1`). `:may_publish` is `false`
+  when this node's own `:capability` would refuse its key, or when its grant has ended; otherwise it is
+  absent.
   """
   @type status :: %{
           required(:connected) => boolean,
