@@ -90,8 +90,8 @@ defmodule Cambrian.Task do
   Evaluates a network by any task that `Cambrian.evolve/2` takes. A function needs no sizes here,
   because the network has them.
 
-  Options are `:timeout` (5,000), the milliseconds after which the evaluation is ended, in an
-  environment counted without a step; `:memory` (268,435,456), the bytes that the code of a task
+  Options are `:timeout` (5,000), how many milliseconds the evaluation may take, or, in an
+  environment, may pass without a step; `:memory` (268,435,456), the bytes that the code of a task
   may take, or `:infinity`; and for environments `:episodes`: a number, from 0, or a list of
   episodes, which may differ from those of evolution.
 
