@@ -177,10 +177,16 @@ defmodule Cambrian.Error do
   defp text(:bad_compression), do: "the compressed data are damaged or too large"
   defp text(:wrong_id), do: "the genotype does not have the id that was named"
   defp text({:wrong_base, id}), do: "the difference is to another genotype, #{hex(id)}"
-  defp text({:missing_base, id}), do: "the difference needs a genotype that was not given, #{hex(id)}"
+
+  defp text({:missing_base, id}),
+    do: "the difference needs a genotype that was not given, #{hex(id)}"
+
   defp text({:bad_claim, field}), do: "the claimed #{field} is invalid"
   defp text(:bad_signature), do: "the signature is not by the key that is named"
-  defp text({:bad_signature, id}), do: "the claims about #{hex(id)} are not signed by the key that they name"
+
+  defp text({:bad_signature, id}),
+    do: "the claims about #{hex(id)} are not signed by the key that they name"
+
   defp text(:unknown), do: "this node does not know the genotype"
   defp text(:not_canonical), do: "these bytes are not the canonical bytes of their genotype"
   defp text({:too_large, size}), do: "#{size} is too large"
@@ -245,7 +251,10 @@ defmodule Cambrian.Error do
 
   defp text({:unknown_name, name}), do: "no key that is known here has the name #{name}"
   defp text({:ambiguous_name, name}), do: "several keys have the name #{name}; give the key"
-  defp text({:unsafe_permissions, path}), do: "users other than its owner may read or write #{path}"
+
+  defp text({:unsafe_permissions, path}),
+    do: "users other than its owner may read or write #{path}"
+
   defp text({:not_an_identity, path}), do: "the file #{path} holds no identity"
   defp text({:torn_file, path}), do: "the file #{path} is damaged"
   defp text({:malformed, path}), do: "the file #{path} is malformed"
@@ -277,7 +286,9 @@ defmodule Cambrian.Error do
   defp text({:bad_charter, {field, value, expected}}),
     do: "#{inspect(field)} of a charter must be #{expected}, got: #{inspect(value)}"
 
-  defp text(:not_permitted), do: "it is not signed by a key that may publish in the realm or owns it"
+  defp text(:not_permitted),
+    do: "it is not signed by a key that may publish in the realm or owns it"
+
   defp text(:too_few_owners), do: "too few owners of the realm have signed it"
   defp text(:retired_owner), do: "an owner signed it with a retired key"
   defp text(:banned_owner), do: "an owner signed it with a key that is banned here"
