@@ -19,16 +19,16 @@ defmodule Cambrian.Error do
       that lists the options as `:see` and, if a name is similar, that name as `:did_you_mean`
     * `{:bad_option, {name, value, expected}}`
     * `{:unknown_parameter, name, hint}`, `{:invalid_parameter, {name, value, expected}}`
-    * `{:checkpoint_differs, name, own, given}` where an option contradicts a checkpoint
+    * `{:checkpoint_differs, name, own, given}` if an option contradicts a checkpoint
     * `{:unknown_task, name}`, `{:bad_task, task, expected}`, `{:bad_dataset, expected}`,
       `{:bad_dataset, {:inputs | :targets, row, column}, expected}` or without a column, both
       counted from 1
     * `{:evaluation_failed, fault}`, `{:no_trial, name}` from `Cambrian.Task`
     * `{:not_a_task, module, expected}`, `{:bad_return, function, value}`,
       `{:crashed, function, {class, reason, stacktrace}}` from a module's `init/1`
-    * `{:evaluations_failed, %{count: count, first: fault}}` where the whole first generation failed:
+    * `{:evaluations_failed, %{count: count, first: fault}}` if the whole first generation failed:
       `{:crashed, {class, reason, stacktrace}}`, `{:bad_fitness, value}`, `:timeout` or `:memory`
-    * `{:wrong_size, :inputs | :outputs, expected, got}` where a network, a substrate, a checkpoint
+    * `{:wrong_size, :inputs | :outputs, expected, got}` if a network, a substrate, a checkpoint
       or a tensor does not fit; sizes of tensors are shapes
   """
   @type reason :: term
