@@ -42,8 +42,8 @@ title_of(flood) -> <<"A flood">>;
 title_of(decisions) -> <<"What one node decides on">>.
 
 introduction() ->
-    <<"# What a mesh costs and gives\n\n`bench/mesh.escript` writes this page, or the parts of it that are named. All but the last is "
-      "simulated, with virtual time and everything else real: the exchange, trust, signatures and populations of every node. The network "
+    <<"# What a mesh costs and gives\n\n`bench/mesh.escript` writes this page, or the parts that you name. It simulates the "
+      "first three parts in virtual time with everything else real: the exchange, trust, signatures and populations of every node. The network "
       "takes 5 to 80 ms for each message, evenly drawn. The same seeds give the same figures on any machine.\n">>.
 
 part(mesh) -> meshes();
@@ -56,10 +56,10 @@ part(decisions) -> decisions().
 meshes() ->
     Sizes = [list_to_integer(Size) || Size <- string:lexemes(os:getenv("NODES", "3,30,300,1000"), ",")],
     ["## News and bytes\n\n"
-     "Nodes with 20 agents each. After a while in which they find each other, the bytes of some minutes are counted (`published` "
-     "has a publication once, as where a relay or a multicast spreads it; over direct links a node sends as much as it receives in the "
-     "mean), then a champion that is better than all is what a population ends with, and it is timed when each of them has received, verified "
-     "and measured it.\n\n"
+     "Each node has 20 agents. After a while in which the nodes find each other, the bytes of some minutes are counted. `published` "
+     "counts a publication once, as if a relay or a multicast spread it; over direct links a node sends on average as much as it "
+     "receives. Then a population ends with a champion that is better than all others, and the time is taken until each node has "
+     "received, verified and measured it.\n\n"
      "| nodes | a generation every | loss | half know it after | 99 % | all | received, bytes/s a node: mean, most | published: mean, most |\n"
      "|---|---|---|---|---|---|---|---|\n",
      [[mesh(Nodes, 0.0), mesh(Nodes, 0.3), [busy(Nodes) || Nodes =< 30]] || Nodes <- Sizes],
@@ -108,7 +108,7 @@ islands() ->
     ["## Islands that share, and islands that do not\n\n"
      "8 islands of 20 agents each evolve `double_pole_novel`, solved by the task's own trial, one generation a second at most ",
      io_lib:format("~b, over the seeds 1 to ~b.", [?MAX_GENERATIONS, length(Seeds)]),
-     " Medians, and quartiles behind; those that were not solved count as the worst.\n\n"
+     " The table has medians with their quartiles; unsolved runs count as the worst.\n\n"
      "| | generations until one island has solved it | evaluations of all until then | generations until all have | within the limit |\n"
      "|---|---|---|---|---|\n",
      row("shared", Shared), row("isolated", Alone), "\n![](mesh_islands.svg)\n"].
@@ -176,8 +176,8 @@ floods() ->
     [Calm, Flooded] = together([fun() -> [flood(Seed, PerSecond) || Seed <- Seeds] end || PerSecond <- [0, 500]]),
     Sum = fun(Runs) -> lists:sum([N || #{measured := N} <- Runs]) end,
     io_lib:format("## A flood\n\n7 nodes send one migrant a second each and can measure ten a second. An eighth sends 500 new genotypes a "
-                  "second, each with claims that are true: a hundred times what one origin may. Over one minute, seeds 1 to ~b, the genotypes of the "
-                  "seven that were measured by the others:\n\n| without it | with it | change |\n|---|---|---|\n| ~b | ~b | ~.1f % |\n",
+                  "second, each with true claims: a hundred times the rate of one origin. The table counts the genotypes of the seven that the "
+                  "others measured in one minute, over the seeds 1 to ~b:\n\n| without it | with it | change |\n|---|---|---|\n| ~b | ~b | ~.1f % |\n",
                   [length(Seeds), Sum(Calm), Sum(Flooded), 100 * (Sum(Flooded) - Sum(Calm)) / Sum(Calm)]).
 
 flood(Seed, PerSecond) ->
@@ -191,9 +191,9 @@ decisions() ->
     Best = fun(What) -> round(lists:max([maps:get(What, Run) || Run <- Runs])) end,
     Cpu = [Model || {ok, Text} <- [file:read_file("/proc/cpuinfo")],
                     {match, [Model]} <- [re:run(Text, "model name\\s*: (.*)", [{capture, all_but_first, list}])]],
-    io_lib:format("## What one node decides on\n\nBy the real clock, in one Erlang process, of 200 origins, 40 messages of each; the best of 7 runs~ts, "
+    io_lib:format("## What one node decides on\n\nMeasured in real time, in one Erlang process, with 40 messages from each of 200 origins; the best of 7 runs~ts, "
                   "OTP ~ts.\n\n| | a second |\n|---|---|\n"
-                  "| envelopes of genotypes never seen: read, asked of trust, verified, unpacked, checked, handed on to be measured, judged | ~b |\n"
+                  "| envelopes of new genotypes: read, checked by trust, verified, unpacked, validated, handed on to be measured, judged | ~b |\n"
                   "| announcements of genotypes that were measured here: verified, and their claims compared | ~b |\n"
-                  "| envelopes that were here already: refused | ~b |\n",
+                  "| envelopes that came before: refused | ~b |\n",
                   [[[" on a ", Model] || Model <- lists:sublist(Cpu, 1)], erlang:system_info(otp_release), Best(new), Best(known), Best(replayed)]).

@@ -8,10 +8,10 @@ defmodule Cambrian do
       ...>   do: round(output)
       [0, 1, 1, 0]
 
-  `evolve/2` waits for the end. `Cambrian.Population` is an evolution as a process, which can be
-  watched, paused and supervised; `Cambrian.Bridge` joins populations of several machines, and
-  `Cambrian.Governor` says how much of this one they may take.
-  A task of your own is a function or a `Cambrian.Task`.
+  `evolve/2` waits for the end. `Cambrian.Population` runs an evolution as a process, which you
+  can watch, pause and supervise; `Cambrian.Bridge` joins populations of several machines, and
+  `Cambrian.Governor` limits how much of this machine they may take. A task of your own is a
+  function or a `Cambrian.Task`.
   """
 
   alias Cambrian.{Boundary, Error, Genotype, Result}
@@ -32,69 +32,74 @@ defmodule Cambrian do
     * a function from a `Cambrian.Network` to a fitness, with the options `:inputs` and `:outputs`;
     * `{:dataset, inputs, targets}`, two lists with as many rows of numbers; the fitness is
       1 / (1 + mean squared error);
-    * `{:dataset, settings}`, with these as `:inputs` and `:targets`, each a list of rows,
-      `{width, binary}` of 32-bit floats or, where Nx is loaded, a tensor of the shape `{n, width}`;
-      a row of one number may be the number, and a tensor of the shape `{n}` such a column;
-      `:kind`, `:regression` or `:classification`, where targets are classes (a list of integers,
-      atoms or strings, in sorted order of which the outputs are: see `Cambrian.Task.classes/1`) or
+    * `{:dataset, settings}`, with `:inputs` and `:targets`, each a list of rows, `{width,
+      binary}` of 32-bit floats or, if Nx is loaded, a tensor of the shape `{n, width}`; a row of
+      one number may be the number, and a tensor of the shape `{n}` is such a column; `:kind`,
+      `:regression` or `:classification`; for the latter targets are classes (a list of integers,
+      atoms or strings; the outputs are in their sorted order, see `Cambrian.Task.classes/1`) or
       one-hot rows, and the fitness is 1 / (1 + mean cross entropy); `:validation`, a share of the
-      rows, of each class the same, that fitness does not see but `Cambrian.Task.trial/2` measures,
-      and the `:seed` that draws them. No dataset is solved by itself: give a `:target`, or limits.
+      rows, the same of each class, that fitness does not see but `Cambrian.Task.trial/2`
+      measures; and the `:seed` that draws them. A dataset has no trial that solves it: give a
+      `:target`, or limits.
 
-  A fitness is a number, and more is better. The same network must always get the same fitness if
-  a run is to be repeatable.
+  A fitness is a number, and more is better. For a repeatable run, the same network must always
+  get the same fitness.
 
-  The evolution stops when the calling process dies. Not reaching the goal is no error: the result
-  then has the best there was and `solved: false`.
+  The evolution stops when the calling process dies. A run that misses its goal is not an error:
+  the result has the best network found, and `solved: false`.
 
   ## Options
 
     * `:seed` - from 0 to 2^64 - 1. The same seed gives the same champion, on any machine and any
-      number of threads. Random by default; the result says which it was.
-    * `:target` - a fitness that solves the task. By default a task that comes with Cambrian is
-      solved when it passes its own trial, and any other runs to a limit.
+      number of threads. Random by default; the result contains it.
+    * `:target` - a fitness that solves the task. By default a task of Cambrian is solved when a
+      network passes its trial; any other task runs to a limit.
     * `:until` - a function of the `t:Cambrian.Population.stats/0` of each generation; the first
-      `true` solves the task. One that crashes, or gives no boolean, is an error.
-    * `:patience` - for how many generations nothing may get better: on held-out data where the task
-      has them, else in fitness.
+      `true` solves the task. A function that crashes, or gives no boolean, is an error.
+    * `:patience` - ends the run after so many generations without improvement: on held-out data
+      if the task has some, else in fitness.
     * `:generations`, `:evaluations` - limits in all, positive integers.
-    * `:timeout` - limit in ms or `:infinity`. Without any limit it is 1000 generations. This one and
-      `:evaluations` may end a run within a generation: see `t:Cambrian.Population.goal/0`.
+    * `:timeout` - limit in ms or `:infinity`. Without any limit a run has 1000 generations.
+      `:timeout` and `:evaluations` may end a run within a generation: see
+      `t:Cambrian.Population.goal/0`.
     * `:population` - genotypes in a generation, from 2 to 1,000,000.
-    * `:params` - keyword list or map of what `parameters/0` lists.
-    * `:progress` - `true` for a line of text on the way (on a terminal one that is rewritten, with a
-      bar), `:standard_error` or the pid of another device for the same there, or a function that is
-      called with the `t:Cambrian.Population.stats/0` of each generation. Default `false`.
-    * `:report` - a file, to which the run is written as an HTML page: see `Cambrian.Report`.
+    * `:params` - keyword list or map of the parameters that `parameters/0` lists.
+    * `:progress` - `true` prints a line of text for each generation (on a terminal it rewrites
+      one line, with a bar); `:standard_error` or the pid of another device does the same there; a
+      function is called with the `t:Cambrian.Population.stats/0` of each generation. Default
+      `false`.
+    * `:report` - a file, into which the run is written as an HTML page: see `Cambrian.Report`.
     * `:from` - a `Cambrian.Genotype` or a list of them, from which the first generation descends:
-      each as it is, and mutated copies of them in turn until the population is full. They must have
-      the size of the task's networks (with a substrate, of its CPPNs).
-    * `:inputs`, `:outputs` - the network's size, for a task that is a function; any other has its
-      own, which they must not contradict.
-    * `:substrate` - a `Cambrian.Substrate`, for an indirect encoding: the genotypes, the champion
-      among them, are then its CPPNs, and it gives the network's size.
-    * `:evaluation_timeout` - ms for one call of a function or a module, default 5000. One that
-      takes longer, crashes or gives no number has failed: its network has no fitness and no offspring,
-      and the `failures` of the result count it.
-    * `:evaluation_memory` - bytes that one call may take beyond what the task brings with it, or
+      it has each unchanged, and mutated copies of them in turn until the population is full. They
+      must have the size of the task's networks (with a substrate, of its CPPNs).
+    * `:inputs`, `:outputs` - the network's size, for a task that is a function. Any other task
+      has its own size, which these options must not contradict.
+    * `:substrate` - a `Cambrian.Substrate`, for an indirect encoding: the genotypes, and so the
+      champion, are then its CPPNs, and the substrate gives the network's size.
+    * `:evaluation_timeout` - ms for one call of a function or a module, default 5000. A call that
+      takes longer, crashes or gives no number has failed: its network has no fitness and no
+      offspring, and the `failures` of the result count it.
+    * `:evaluation_memory` - bytes that one call may take beyond the task's own data, or
       `:infinity`; default 256 MiB. Binaries off the heap count from Erlang/OTP 28 on.
-    * `:newcomer_timeout` - ms for one evaluation of a genotype that came from the mesh, whatever the
-      population's own may take. By default a second, or twice as long as the last generation took
-      where that is more, doubled until it is enough. One that takes longer has failed.
+    * `:newcomer_timeout` - ms for one evaluation of a genotype that came from the mesh,
+      independent of `:evaluation_timeout`. By default a second, or twice as long as the last
+      generation took if that is more, doubled until it is enough. A genotype that takes longer
+      has failed; in a task in Rust it is `late`, which costs no reputation.
     * `:nodes` - a list of nodes that share in the evaluations with this one, or `:connected` for
-      all that are. The champion is the same whichever they are, and whichever are lost on the way.
-      They need Cambrian and the task's modules in the same versions, and a function should hold
-      nothing that is only here, such as a table or a network. A node that cannot do it is left out,
-      which is logged once. It pays where an evaluation takes longer than to send its genotype.
+      all connected nodes. The champion is the same with any nodes, even if some are lost on the
+      way. The nodes need Cambrian and the task's modules in the same versions, and a function
+      should hold nothing local, such as a table or a network. A node that cannot evaluate is left
+      out, and the log says so once. Other nodes pay if an evaluation takes longer than sending
+      its genotype.
 
   ## Errors
 
-  `{:error, reason}` where an option, a parameter or the task is not sound: see
-  `t:Cambrian.Error.reason/0`. Nothing has run then. An option that would have no effect is an error
-  as well, as `:evaluation_timeout` for a task that runs in Rust.
+  `{:error, reason}` if an option, a parameter or the task is not sound: see
+  `t:Cambrian.Error.reason/0`. Nothing has run then. An option without effect is an error too, as
+  `:evaluation_timeout` for a task that runs in Rust.
 
-  `{:error, {:evaluations_failed, %{count: count, first: fault}}}` where every evaluation of the first
-  generation failed: there is nothing to select from.
+  `{:error, {:evaluations_failed, %{count: count, first: fault}}}` if every evaluation of the
+  first generation failed: there is nothing to select from.
 
       iex> {:error, reason} = Cambrian.evolve(fn _network -> :none end, inputs: 1, outputs: 1)
       iex> reason
@@ -142,7 +147,7 @@ defmodule Cambrian do
   end
 
   @doc """
-  The same as `evolve/2`, with the result itself or a `Cambrian.Error` raised.
+  Does the same as `evolve/2`, but returns the result itself or raises a `Cambrian.Error`.
 
       iex> Cambrian.evolve!(:xor, seed: 42).solved
       true
@@ -159,20 +164,20 @@ defmodule Cambrian do
   end
 
   @doc """
-  Where a genotype comes from: itself, its parents, theirs, and so on, the nearest first, as far as
-  this node knows.
+  Lists the ancestry of a genotype as far as this node knows it: itself, its parents, their
+  parents and so on, the nearest first.
 
-  It knows the champions of its populations with their line of fitter parents (the other parent of
-  each is named): to the first generation, unless there was no better one for so long that a line is
-  lost; and what others signed of theirs. `:origin` is
-  `:own`, or the key whose signature was found genuine on the way. With the application's
-  `:data_dir` set, it is known after a restart as well.
+  The node knows the champions of its populations with their line of fitter parents (and the other
+  parent of each by name), back to the first generation, unless there was no better champion for
+  so long that a line is lost. It also knows what others signed about theirs. `:origin` is `:own`,
+  or the key whose signature was found genuine on the way. With the application's `:data_dir` set,
+  this survives a restart.
 
-  What others sign changes nothing of what was bred here. Where several keys signed the same genotype
-  `:origin` is `:conflicting`, and `:breeders` has what each of them says, in the order of the times that
-  they claim; `:measured` is the one by whom it came when it was first measured here. Parents that
-  somebody claims and that descend from the genotype, which is not possible, are left out, and named as
-  `:circular`.
+  What others sign changes nothing about genotypes that were bred here. If several keys signed the
+  same genotype, `:origin` is `:conflicting`, and `:breeders` has what each of them says, in the
+  order of the times that they claim; `:measured` is the key that sent it when it was first
+  measured here. Claimed parents that descend from the genotype are impossible: they are left out,
+  and named as `:circular`.
 
       iex> %{champion: champion} = Cambrian.evolve!(:xor, seed: 42)
       iex> {:ok, [last | ancestors]} = Cambrian.lineage(champion)
@@ -187,7 +192,7 @@ defmodule Cambrian do
   def lineage(genotype), do: :cambrian.lineage(Boundary.ref(genotype, Genotype))
 
   @doc """
-  Every parameter, to look through.
+  Lists every parameter with its description and range.
 
       iex> [first | _] = Cambrian.parameters()
       iex> {first.name, first.about, first.expected}
@@ -197,7 +202,7 @@ defmodule Cambrian do
   defdelegate parameters, to: :cambrian
 
   @doc """
-  The values of all parameters as a task of `tasks/0` has them by default.
+  Returns the default values of all parameters for a task of `tasks/0`.
 
       iex> {:ok, %{population: population}} = Cambrian.parameters(:xor)
       iex> population
@@ -210,7 +215,7 @@ defmodule Cambrian do
   def parameters(task), do: :cambrian.parameters(Boundary.task(task))
 
   @doc """
-  The names of the tasks that come with Cambrian.
+  Lists the names of the tasks that come with Cambrian.
 
       iex> :xor in Cambrian.tasks()
       true

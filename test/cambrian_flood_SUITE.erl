@@ -7,7 +7,7 @@
 -define(REALM, <<"org.example.test">>).
 -define(MIB, 1_048_576).
 
-all() -> [a_mailbox_in_bytes, what_is_too_large, differences_are_made_elsewhere, a_user_comes_first, work_is_shown].
+all() -> [a_mailbox_in_bytes, what_is_too_large, differences_are_made_elsewhere, a_user_is_answered, work_is_shown].
 
 init_per_testcase(_, Config) -> [{nodes, cambrian_peers:start([one, two, three])} | Config].
 
@@ -148,7 +148,7 @@ ask(Stranger, Address, N, Ids) ->
     end.
 
 %% However much waits at the gate: before a user's call there are never more than two thousand messages in the bridge's mailbox.
-a_user_comes_first(Config) ->
+a_user_is_answered(Config) ->
     [One | _] = nodes_of(Config),
     ok = bridge(One, #{}),
     {Before, Status} = peer:call(One, ?MODULE, call_in_a_flood, []),

@@ -4,7 +4,7 @@ defmodule Cambrian.Boundary do
 
   alias Cambrian.{Error, Genotype, Network, Result, Substrate, Tensor}
 
-  @doc "The options of an evolution as Erlang takes them."
+  @doc "Converts the options of an evolution to those of Erlang."
   @spec options(term) :: {:ok, map} | {:error, Error.reason()}
   def options(opts) do
     with {:ok, options} <- to_map(:options, opts),
@@ -13,7 +13,7 @@ defmodule Cambrian.Boundary do
     end
   end
 
-  @doc "A keyword list as a map; as everywhere in Elixir, the first of two equal keys counts."
+  @doc "Makes a map of a keyword list; as everywhere in Elixir, the first of two equal keys counts."
   @spec to_map(atom, term) :: {:ok, map} | {:error, Error.reason()}
   def to_map(name, opts) do
     if Keyword.keyword?(opts),
@@ -21,7 +21,7 @@ defmodule Cambrian.Boundary do
       else: {:error, {:bad_option, {name, opts, "a keyword list"}}}
   end
 
-  @doc "The same for an option that may be a map already."
+  @doc "Does the same for an option that may be a map already."
   @spec nested(map, atom) :: {:ok, map} | {:error, Error.reason()}
   def nested(options, name) do
     with {:ok, value} when not is_map(value) <- Map.fetch(options, name),
@@ -36,7 +36,7 @@ defmodule Cambrian.Boundary do
     end
   end
 
-  @doc "Takes options that must be there out of a map."
+  @doc "Takes required options out of a map."
   @spec take(map, [atom]) :: {:ok, [term], rest :: map} | {:error, Error.reason()}
   def take(options, names) do
     case Enum.reject(names, &is_map_key(options, &1)) do
@@ -71,7 +71,7 @@ defmodule Cambrian.Boundary do
   defp without_nil(%{name: nil} = options), do: Map.delete(options, :name)
   defp without_nil(options), do: options
 
-  @doc "A task as Erlang takes it. Modules convert themselves: see `Cambrian.Task`."
+  @doc "Converts a task to that of Erlang. Modules convert themselves: see `Cambrian.Task`."
   @spec task(term) :: term
   def task(fun) when is_function(fun, 1), do: fn reference -> fun.(%Network{ref: reference}) end
 
@@ -98,7 +98,7 @@ defmodule Cambrian.Boundary do
 
   def task(task), do: task
 
-  @doc "What a struct of this module stands for; whatever else is no argument."
+  @doc "Returns the reference in a struct of this module; anything else is a wrong argument."
   @spec ref(term, module) :: term
   def ref(%{__struct__: module, ref: reference}, module), do: reference
 
@@ -113,13 +113,13 @@ defmodule Cambrian.Boundary do
           "expected a #{inspect(module)}, got: #{inspect(other, limit: 5, printable_limit: 60)}#{hint}"
   end
 
-  @doc "An answer of `:cambrian_genotype` with a struct."
+  @doc "Wraps the genotype in an answer of `:cambrian_genotype` into a struct."
   @spec genotype({:ok, :cambrian_genotype.genotype()} | {:error, Error.reason()}) ::
           {:ok, Genotype.t()} | {:error, Error.reason()}
   def genotype({:ok, reference}), do: {:ok, %Genotype{ref: reference}}
   def genotype({:error, _} = error), do: error
 
-  @doc "What Erlang calls `undefined` is `nil`."
+  @doc "Replaces Erlang's `undefined` with `nil`."
   @spec without_undefined(map) :: map
   def without_undefined(map) do
     Map.new(map, fn
@@ -128,12 +128,12 @@ defmodule Cambrian.Boundary do
     end)
   end
 
-  @doc "So many of something, in words."
+  @doc "Returns a count of something, in words."
   @spec counted(non_neg_integer, String.t()) :: String.t()
   def counted(count, word),
     do: "#{count} #{:cambrian_text.plural(count, String.to_charlist(word))}"
 
-  @doc "A result as a struct."
+  @doc "Makes a struct of a result."
   @spec result(:cambrian_population.result()) :: Result.t()
   def result(%{champion: reference} = result),
     do: struct!(Result, %{result | champion: %Genotype{ref: reference}})

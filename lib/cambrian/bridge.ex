@@ -9,55 +9,57 @@ defmodule Cambrian.Bridge do
       iex> Cambrian.Bridge.stop()
       :ok
 
-  A champion of a joined population is published, signed, when it is enough better than the last one
-  that was; what others publish for the same task is checked, evaluated here, and taken in if it is
-  worth it. Nothing that others claim is believed; `Cambrian.Trust` remembers what came of it.
+  The bridge signs and publishes a champion of a joined population when it is clearly better than
+  the last published one. It checks what others publish for the same task, has it evaluated here,
+  and the population takes it in if it is good enough. The bridge believes no claim of others;
+  `Cambrian.Trust` remembers how each claim turned out.
 
-  There is a bridge for each realm that the node is in. Where a function is not told which, it speaks
-  for all of them, or, where that makes no sense, for the only one: of several it raises
-  `{:which_realm, realms}`. Where there is no bridge, it exits with `:noproc`, and where the application
-  does not run it raises `{:not_started, how}`.
+  There is a bridge for each realm that the node is in. A function without a realm answers for all
+  bridges or, if that makes no sense, for the only one: with several it raises `{:which_realm,
+  realms}`. Without a bridge it exits with `:noproc`, and if the application does not run it
+  raises `{:not_started, how}`.
 
   ## Options
 
-    * `:realm` - required: who may meet whom, a binary of at most 255 bytes.
-    * `:populations` - those to join, by pid or name, or `:all` of this node; a name that is not there
-      yet is waited for, which is logged, and `status/0` shows it. Default `[]`.
+    * `:realm` - required: the name by which bridges meet, a binary of at most 255 bytes.
+    * `:populations` - the populations to join, by pid or name, or `:all` of this node. The bridge
+      waits for a name that does not exist yet; the log and `status/0` say so. Default `[]`.
     * `:aliases` - what this node calls others, or itself: a map of keys, or of their names
-      (`Cambrian.Identity.name/1`), to texts of 1 to 64 printable bytes without parentheses. They are
-      shown with the name behind them, `"pole-pi (lusab-bovik)"`, and do not travel.
+      (`Cambrian.Identity.name/1`), to texts of 1 to 64 printable bytes without parentheses. They
+      appear with the name behind them, `"pole-pi (lusab-bovik)"`, and are not sent to others.
     * `:publish` - with `false` this node only takes in. Default `true`.
-    * `:publish_best_fitness_threshold` - a champion is published when it is better than the last that
-      all were told of by as much as this share of the single improvements before it were: default
-      0.99, the top 1 % of improvements; 0 publishes each. The last one of a run is published in any
-      case.
+    * `:publish_best_fitness_threshold` - a champion is published when its lead over the last
+      published one is larger than this share of the single improvements before it. Default 0.99,
+      the top 1 % of improvements; 0 publishes each. The last champion of a run is published in
+      any case.
     * `:publish_interval` - the least time in ms between two champions of one task, default 1000.
-    * `:migration_policy` - `:champion`, the default; with `:tournament`, `:novel` or `:random` one that
-      is so chosen (`Cambrian.Population.migrant/2`) is published every `:migration_interval` ms
-      instead.
+    * `:migration_policy` - `:champion`, the default; with `:tournament`, `:novel` or `:random`
+      the bridge instead publishes a genotype chosen in this way (`Cambrian.Population.migrant/2`)
+      every `:migration_interval` ms.
     * `:migration_interval` - default 10,000.
-    * `:topology` - of whom newcomers are taken: `:all`, the default, `:ring`, `{:random, k}` or
-      `{:nearest, k}`.
-    * `:purge` - what is banned in the realm leaves the populations, and so does all that carries its genes
-      (`Cambrian.Population.purge/2`). With `false` they keep it, and none of it is published. Default
-      `true`.
+    * `:topology` - from which nodes newcomers are taken: `:all`, the default, `:ring`, `{:random,
+      k}` or `{:nearest, k}`.
+    * `:purge` - banned genotypes leave the populations, and so does every genotype that carries
+      their genes (`Cambrian.Population.purge/2`). With `false` the populations keep them, and the
+      bridge publishes none of them. Default `true`.
     * `:budget` - how many newcomers at once wait for their evaluation in the populations here, default
       8; the others wait in quarantine.
-    * `:evaluation_share` - the part of all evaluation, from 0 to 1, that what others send may take while
-      the populations run, default 0.1: each origin of which a population here took something in has
-      that much, and all other keys have it together.
-    * `:cost_bound` - how many times the median of a population's own genotypes
-      (`Cambrian.Genotype.cost/1`) another's may cost, from 1, default 8. What costs more is not
-      evaluated (`:too_costly`).
+    * `:evaluation_share` - the share of all evaluation, from 0 to 1, that genotypes of others may
+      take while the populations run, default 0.1. Each origin of which a population here took
+      something in has that share; all other keys have one share together.
+    * `:cost_bound` - how many times the median cost of a population's own genotypes
+      (`Cambrian.Genotype.cost/1`) a genotype of another node may cost, from 1, default 8. One
+      that costs more is not evaluated (`:too_costly`).
     * `:identity` - a secret of 32 bytes, a function that gives it, or the path of a file
-      (`Cambrian.Identity.load/1`); one of 32 bytes as a charlist. By default the file `identity` in the
-      application's `:data_dir`; where there is none, a secret is made anew.
-    * `:capability`, `:rate`, `:tolerance` - who may publish here, how often, and how far a claim may
-      be off: see `Cambrian.Trust`.
-    * `:grant` - the leave to publish that others ask for, from `Cambrian.Identity.grant/4`: for this realm
-      and this node's key, or one that it succeeded. One that is not, or has ended, is refused at the start.
-    * `:transport` - a module of Erlang's or your own with the behaviour `:cambrian_transport`; default
-      `:cambrian_transport_dist`, which is Erlang distribution.
+      (`Cambrian.Identity.load/1`); give a path of 32 bytes as a charlist. By default the file
+      `identity` in the application's `:data_dir`; without a `:data_dir`, a new secret.
+    * `:capability`, `:rate`, `:tolerance` - who may publish here, how often, and how far a claim
+      may exceed the measured fitness: see `Cambrian.Trust`.
+    * `:grant` - the permission to publish that others ask for, from `Cambrian.Identity.grant/4`:
+      for this realm and this node's key, or a key that it succeeded. A grant for another realm or
+      key, or one that has ended, is refused at the start.
+    * `:transport` - a module, Cambrian's or your own, with the behaviour `:cambrian_transport`;
+      default `:cambrian_transport_dist`, which is Erlang distribution.
     * `:transport_options` - keyword list or map, such as `[discovery: {:multicast, %{}}]`.
 
   Under a supervisor:
@@ -69,7 +71,7 @@ defmodule Cambrian.Bridge do
 
   ## In the configuration
 
-  Bridges can be there from the start of the application, with all populations of the node:
+  The application can start bridges by itself, with all populations of the node:
 
       config :cambrian,
         mesh_enabled: true,
@@ -84,11 +86,12 @@ defmodule Cambrian.Bridge do
 
   alias Cambrian.{Boundary, Error, Genotype, Population}
 
-  @typedoc "What others know a node by: an Ed25519 public key, 32 bytes."
+  @typedoc "The key by which others know a node: an Ed25519 public key, 32 bytes."
   @type key :: Cambrian.Identity.key()
 
   @typedoc """
-  `:name` is that of its key, after the alias if it has one; `:alive` by its heartbeats; `:seen` in ms since 1970; `:round_trip` in ms, where it was measured.
+  `:name` is that of its key, after the alias if it has one; `:alive` follows its heartbeats;
+  `:seen` is in ms since 1970; `:round_trip` in ms, if it was measured.
   """
   @type peer :: %{
           origin: key,
@@ -103,19 +106,19 @@ defmodule Cambrian.Bridge do
           round_trip: number | nil
         }
 
-  @typedoc "`:fitness` as it was measured on this node; `:origin` is who bred it, and `:name` what that is called."
+  @typedoc "`:fitness` was measured on this node; `:origin` is the key that bred it, and `:name` the name of that key."
   @type best :: %{genotype: Genotype.t(), fitness: float, origin: key, name: String.t()}
 
   @typedoc """
   What happened to a genotype here, `:time` in ms since 1970.
 
-  `:step` is `:announced`, `:asked`, `:not_delivered`, `:received`, `:not_a_source` (the topology takes
-  nothing of its origin), `:dropped` (too many waited), `:offered` (to a population), `:busy`, `:judged`
-  (with `:task`, `:outcome`, its breeder's `:generation`, the fitness `:claimed`, the `:fitness` that
-  was measured and the `:work` of that, or, where it was `:too_costly`, its `:cost`, the `:median` of the
-  population's own and the `:bound`), `:banned` (as it waited or was held here),
-  `:published`, or `:refused` with the `:reason` and what `Cambrian.Trust.refusals/1`
-  knows of it. One with an `:origin` has its `:name`, too.
+  `:step` is `:announced`, `:asked`, `:not_delivered`, `:received`, `:not_a_source` (the topology
+  takes nothing from its origin), `:dropped` (too many waited), `:offered` (to a population),
+  `:busy`, `:judged` (with `:task`, `:outcome`, its breeder's `:generation`, the fitness
+  `:claimed`, the measured `:fitness` and its `:work`, or, for `:too_costly`, its `:cost`, the
+  `:median` of the population's own genotypes and the `:bound`), `:banned` (while it waited or was
+  held here), `:published`, or `:refused` with the `:reason` and the facts of
+  `Cambrian.Trust.refusals/1`. A step with an `:origin` also has its `:name`.
   """
   @type step :: %{
           required(:time) => integer,
@@ -125,10 +128,11 @@ defmodule Cambrian.Bridge do
         }
 
   @typedoc """
-  What became of another's genotype. `:claimed` and `:generation` are what its origin says of it, `:fitness` is what was
-  measured here, and `:work` what that cost in the units of `Cambrian.Genotype.cost/1`; without a fitness its evaluation
-  failed. Of one that was `:too_costly`, `:cost` is that of its network, `:median` that of the population's own, and
-  `:bound` the most that it may be.
+  The outcome of a genotype from another node. `:claimed` and `:generation` are its origin's
+  claims, `:fitness` was measured here, and `:work` is the cost of that in the units of
+  `Cambrian.Genotype.cost/1`; without a fitness its evaluation failed. For `:too_costly`, `:cost`
+  is that of its network, `:median` that of the population's own genotypes, and `:bound` the
+  highest cost allowed.
   """
   @type migration :: %{
           required(:time) => integer,
@@ -146,11 +150,11 @@ defmodule Cambrian.Bridge do
         }
 
   @typedoc """
-  How the transport is connected, of which some say more; the populations that take part, by their
-  names; and those that are to and are not there. `:trust` is there where files of the realm are
-  damaged: `:closed` takes nothing in (`Cambrian.Trust.report/1`). `:may_publish` is there where others
-  take nothing of this node, as far as it knows: by the `:capability` that it has for the realm itself,
-  for which it is no owner and has no good grant; or as its grant has ended.
+  How the transport is connected (some transports say more); the names of the populations that
+  take part; and the `:missing` ones, which do not exist yet. `:trust` is present if files of the
+  realm are damaged: `:closed` takes nothing in (`Cambrian.Trust.report/1`). `:may_publish` is
+  `false` when this node's own `:capability` would refuse its key, or when its grant has ended;
+  otherwise it is absent.
   """
   @type status :: %{
           required(:connected) => boolean,
@@ -187,7 +191,7 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
-  For a supervisor of your own, which may have one for each realm.
+  Returns the child specification for a supervisor, which may have one bridge for each realm.
 
       iex> Cambrian.Bridge.child_spec(realm: "org.example.docs").id
       {Cambrian.Bridge, "org.example.docs"}
@@ -202,7 +206,7 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
-  Leaves the mesh. The populations go on.
+  Leaves the mesh in all realms. The populations go on.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.stop()
@@ -227,7 +231,7 @@ defmodule Cambrian.Bridge do
   defdelegate stop(realm), to: :cambrian_bridge
 
   @doc """
-  The realms that this node is in.
+  Lists the realms that this node is in.
 
       iex> Cambrian.Bridge.realms()
       []
@@ -236,8 +240,8 @@ defmodule Cambrian.Bridge do
   defdelegate realms, to: :cambrian_bridge
 
   @doc """
-  Joins one more population. One with a name is joined as soon as it is there, and again when it
-  comes back from a crash.
+  Joins one more population. A population with a name joins as soon as it exists, and again when
+  it comes back from a crash.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor)
@@ -250,11 +254,11 @@ defmodule Cambrian.Bridge do
   defdelegate join(population), to: :cambrian_bridge
 
   @doc """
-  Publishes a genotype at once, with what is claimed of it, and answers its id.
+  Publishes a genotype at once with your claims about it, and returns its id.
 
-  The claims are `:task`, an atom or what `Cambrian.Task.id/1` gives, and `:fitness`, both required;
-  `:generation`, default 0; `:parents`, at most eight ids; `:operators`, at most 32 names of what made it
-  of them; and `:realm`, of a node that is in several.
+  The claims are `:task`, an atom or the text of `Cambrian.Task.id/1`, and `:fitness`, both
+  required; `:generation`, default 0; `:parents`, at most eight ids; `:operators`, at most 32
+  names of the operators that made it; and `:realm`, if the node is in several.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -276,8 +280,8 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
-  Publishes a charter in its realm, if it counts here (`Cambrian.Trust.amend/2`): from now on, all nodes
-  that take it tell it to others.
+  Publishes a charter in its realm, if it counts here (`Cambrian.Trust.amend/2`). From now on, all
+  nodes that take it tell it to others.
 
       iex> owner = Cambrian.Identity.public_key(<<1::256>>)
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs.owned", capability: {:signed_by, owner})
@@ -292,9 +296,9 @@ defmodule Cambrian.Bridge do
   defdelegate publish_charter(charter), to: :cambrian_bridge
 
   @doc """
-  Sends every genotype of a task, or of `:all`, to a process.
+  Sends every received genotype of a task, or of `:all`, to a process.
 
-  Those that pass every check of their envelope arrive as Erlang's message,
+  A genotype whose envelope passes every check arrives as an Erlang message,
 
       {:cambrian_bridge, subscription,
        %{genotype: reference, task: task, fitness: claimed, generation: generation, origin: key}}
@@ -314,7 +318,7 @@ defmodule Cambrian.Bridge do
     do: :cambrian_bridge.subscribe_genotypes(task, pid)
 
   @doc """
-  Ends a subscription of `subscribe_genotypes/2`; `:ok` for one that there is not, too.
+  Ends a subscription of `subscribe_genotypes/2`; also `:ok` if there is no such subscription.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.unsubscribe_genotypes(make_ref())
@@ -326,7 +330,7 @@ defmodule Cambrian.Bridge do
   defdelegate unsubscribe_genotypes(subscription), to: :cambrian_bridge
 
   @doc """
-  Everyone else that was heard of, those that are silent by now among them, at most 20,000 a realm.
+  Lists all other nodes that this node has heard of, silent ones included, at most 20,000 a realm.
 
   Here a stranger of the same realm, without a bridge, is heard:
 
@@ -350,7 +354,7 @@ defmodule Cambrian.Bridge do
   def list_nodes, do: Enum.map(:cambrian_bridge.list_nodes(), &Boundary.without_undefined/1)
 
   @doc """
-  The same of one realm.
+  Does the same for one realm.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.list_nodes("org.example.docs")
@@ -363,7 +367,8 @@ defmodule Cambrian.Bridge do
     do: Enum.map(:cambrian_bridge.list_nodes(realm), &Boundary.without_undefined/1)
 
   @doc """
-  The best of each task that was evaluated on this node, wherever it was bred. Tasks are binaries.
+  Returns the best genotype of each task that was evaluated on this node, whoever bred it. Tasks
+  are binaries.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, %{best: best}} = Cambrian.Population.step(population, 1)
@@ -378,7 +383,7 @@ defmodule Cambrian.Bridge do
   def global_best, do: with_structs(:cambrian_bridge.global_best())
 
   @doc """
-  The same of one realm.
+  Does the same for one realm.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.global_best("org.example.docs")
@@ -396,7 +401,7 @@ defmodule Cambrian.Bridge do
   end
 
   @doc """
-  Why a genotype came here, or why it did not: what happened to it, the first step first.
+  Explains why a genotype came here, or why not: what happened to it, the first step first.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -415,8 +420,8 @@ defmodule Cambrian.Bridge do
   def why(genotype), do: why(:cambrian_genotype.id(Boundary.ref(genotype, Genotype)))
 
   @doc """
-  What others' genotypes were measured to be here, and what became of them: the last thousand, the
-  first one first. `why/1` tells more of each.
+  Lists the measured fitness and the outcome of others' genotypes: the last thousand, the oldest
+  first. `why/1` tells more of each.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.migrations()
@@ -428,7 +433,7 @@ defmodule Cambrian.Bridge do
   defdelegate migrations, to: :cambrian_bridge
 
   @doc """
-  The key that others know this node by.
+  Returns the key by which others know this node.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> byte_size(Cambrian.Bridge.identity())
@@ -440,9 +445,9 @@ defmodule Cambrian.Bridge do
   defdelegate identity, to: :cambrian_bridge
 
   @doc """
-  Goes on under a new key, in the identity's file as well, and tells the others in the
-  realm, who keep what they know of the old key for the new one, and take nothing more from the old.
-  Where a bridge has no file to keep the new secret in, nothing changes.
+  Changes this node to a new key, in the identity's file as well, and tells the others in the
+  realm. They keep for the new key what they know of the old one, and take nothing more from the
+  old. If a bridge has no file to keep the new secret in, nothing changes.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_rotated")
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", identity: path)
@@ -462,8 +467,8 @@ defmodule Cambrian.Bridge do
   defdelegate rotate, to: :cambrian_bridge
 
   @doc """
-  What the transport says of its connection, as a node that has one may still be alone; and which
-  populations take part and which are missing. Here one was misspelt:
+  Returns the state of the connection, since a connected node may still be alone, and which
+  populations take part and which are missing. Here one name is misspelt:
 
       iex> {:ok, _} = Cambrian.Population.start_link(task: :xor, name: :pole)
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", populations: [:pole, :poel])
@@ -476,7 +481,7 @@ defmodule Cambrian.Bridge do
   defdelegate status, to: :cambrian_bridge
 
   @doc """
-  The same of one realm.
+  Does the same for one realm.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.status("org.example.docs")
@@ -488,11 +493,11 @@ defmodule Cambrian.Bridge do
   defdelegate status(realm), to: :cambrian_bridge
 
   @doc """
-  How many messages all bridges received and how many bytes, how many of them were rejected for which
-  reason; how many genotypes were published, and how often the best was announced again, with the
-  bytes of all that was published. Of strangers' messages, `:metered` are those above the budget for
-  their signatures, and `:overloaded` those that came while too many waited; `:busy` are the calls
-  above theirs.
+  Counts the messages and bytes that all bridges received, and the rejected messages by reason;
+  the published genotypes, how often the best was announced again, and the bytes of everything
+  published. Of strangers' messages, `:metered` counts those above the budget for their
+  signatures, and `:overloaded` those that came while too many waited; `:busy` counts the calls
+  above their budget.
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)

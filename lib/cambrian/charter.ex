@@ -1,10 +1,11 @@
 defmodule Cambrian.Charter do
   @moduledoc """
-  Charters: who owns a realm, how many of them must sign, and what they have revoked.
+  Writes and reads charters, which say who owns a realm, how many owners must sign, and what they
+  have revoked.
 
-  A realm that takes what its owners signed (`{:signed_by, owners}` of `Cambrian.Trust.open/2`) starts
-  with the owners that its options name. A charter names others, or revokes grants; nodes of the realm
-  tell each other of the newest.
+  A realm that asks for its owners' grants (`{:signed_by, owners}` of `Cambrian.Trust.open/2`)
+  starts with the owners in its options. A charter names other owners, or revokes grants; nodes of
+  the realm tell each other of the newest.
 
       iex> {a, b} = {Cambrian.Identity.new(), Cambrian.Identity.new()}
       iex> owners = Enum.map([a, b], &Cambrian.Identity.public_key/1)
@@ -26,9 +27,9 @@ defmodule Cambrian.Charter do
 
   @typedoc """
   `:number` is higher than that of the charter before. There are 1 to 6 `:owners`, of whom
-  `:threshold`, default 1, must sign; at most 256 `:revoked`: keys that may not publish, whatever grant
-  they show, and ids of grants. Each charter is complete: what it does not revoke is not revoked any
-  more. `:issued` is now, in ms since 1970, unless it is given.
+  `:threshold`, default 1, must sign; and at most 256 `:revoked`: keys that may not publish,
+  whatever grant they show, and ids of grants. Each charter is complete: it revokes only what it
+  lists. `:issued` is now, in ms since 1970, unless you give it.
   """
   @type draft :: %{
           required(:realm) => String.t(),
@@ -39,7 +40,7 @@ defmodule Cambrian.Charter do
           optional(:issued) => non_neg_integer
         }
 
-  @typedoc "`:by` are those who signed it; `:id` is the same whoever has signed it by now."
+  @typedoc "`:by` are the keys that signed it; `:id` does not depend on the signatures."
   @type t :: %{
           realm: String.t(),
           number: pos_integer,
@@ -52,10 +53,11 @@ defmodule Cambrian.Charter do
         }
 
   @doc """
-  A charter with its first signature, of a keyword list or a map; one that was read is issued anew.
+  Makes a charter with its first signature from a keyword list or a map; a charter that was read
+  is issued anew.
 
-  The owners before it and those after it must sign, each as many as their threshold says; all of them
-  by `cosign/2`, in any order.
+  The previous owners and the new owners must sign, each as many as their threshold says; all
+  others sign with `cosign/2`, in any order.
 
       iex> owner = Cambrian.Identity.public_key(<<1::256>>)
       iex> draft = %{realm: "org.example.docs", number: 1, owners: [owner]}
@@ -76,7 +78,7 @@ defmodule Cambrian.Charter do
   end
 
   @doc """
-  The same charter with one signature more.
+  Adds one signature to a charter.
 
       iex> owners = for n <- [1, 2], do: Cambrian.Identity.public_key(<<n::256>>)
       iex> draft = %{realm: "org.example.docs", number: 1, owners: owners}
@@ -90,7 +92,7 @@ defmodule Cambrian.Charter do
   defdelegate cosign(charter, owner), to: :cambrian_charter
 
   @doc """
-  What a charter says, if all of its signatures are genuine. Whether it counts, the realm says:
+  Reads a charter, if all of its signatures are genuine. The realm decides whether it counts:
   `Cambrian.Trust.amend/2`.
 
       iex> Cambrian.Charter.read("from a stranger")

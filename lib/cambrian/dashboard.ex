@@ -1,31 +1,32 @@
 defmodule Cambrian.Dashboard do
   @moduledoc """
-  A page that shows what evolves on this node and what the mesh brings, live, and lets you pause,
-  resume and ban; for Prometheus `/metrics`, for whoever watches machines `/health`.
+  Serves a page that shows live what evolves on this node and what the mesh brings, and on which
+  you can pause, resume and ban; also `/metrics` for Prometheus, and `/health` for tools that
+  watch machines.
 
       iex> {:ok, _} = Cambrian.Dashboard.start(port: 0)
       iex> "http://127.0.0.1:" <> _ = Cambrian.Dashboard.url()
       iex> Cambrian.Dashboard.stop()
       :ok
 
-  It is off unless you start it, or the configuration has it, as a map of the options:
+  It is off unless you start it, or configure it as a map of the options:
 
       config :cambrian, dashboard: %{port: 4040}
 
-  With the option `:ssl` it needs OTP's application `:ssl`, and else none. The guide is
+  With the option `:ssl` it needs OTP's application `:ssl`, and no other. The guide is
   `docs/dashboard.md`.
 
   ## Options
 
-    * `:port` - 4040 by default; 0 takes one that is free.
+    * `:port` - 4040 by default; 0 takes a free one.
     * `:address` - where to listen, a tuple or a text; by default this machine only, `{127, 0, 0, 1}`.
       `"0.0.0.0"` is everywhere.
-    * `:token` - at least 16 characters out of letters, digits and `-._~`. Whoever has it may see and
-      change everything. On an address that others can reach there is always one: not given, it is
-      made, and logged once.
+    * `:token` - at least 16 characters out of letters, digits and `-._~`. Whoever has it may see
+      and change everything. On an address that others can reach there is always a token: if you
+      give none, the dashboard makes one and logs it once.
     * `:hosts` - other names, beside `localhost` and the address, under which the page is reached.
-    * `:ssl` - options of `:ssl.handshake/2`, as `[certfile: "cert.pem", keyfile: "key.pem"]`: then all is
-      over TLS. A handshake is tried at the start.
+    * `:ssl` - options of `:ssl.handshake/2`, as `[certfile: "cert.pem", keyfile: "key.pem"]`:
+      then everything goes over TLS. The dashboard tries a handshake at its start.
   """
 
   alias Cambrian.{Boundary, Error}
@@ -47,7 +48,7 @@ defmodule Cambrian.Dashboard do
   end
 
   @doc """
-  Ends it, with what is connected to it; `:ok` where there is none, too.
+  Ends the dashboard and its connections; also `:ok` if there is none.
 
       iex> Cambrian.Dashboard.stop()
       :ok
@@ -56,8 +57,8 @@ defmodule Cambrian.Dashboard do
   defdelegate stop, to: :cambrian_dashboard
 
   @doc """
-  Where it is, with its token if it has one: so keep it for yourself. Exits with `:noproc` where there
-  is none.
+  Returns its URL, with its token if it has one: so keep the URL for yourself. Exits with
+  `:noproc` if there is no dashboard.
 
       iex> {:ok, _} = Cambrian.Dashboard.start(port: 0, token: "correct-horse-battery")
       iex> Cambrian.Dashboard.url() =~ ~r"^http://127.0.0.1:[0-9]+/.token=correct-horse-battery$"
@@ -69,8 +70,9 @@ defmodule Cambrian.Dashboard do
   defdelegate url, to: :cambrian_dashboard
 
   @doc """
-  Ends the sessions of all browsers, with the pages that are open by them: how many there were. Who has
-  the token can come in again; to keep them out, start it with another. 0 where there is no dashboard.
+  Ends the sessions of all browsers and closes their pages; returns how many there were. Somebody
+  with the token can log in again; to keep them out, restart the dashboard with another token. 0
+  if there is no dashboard.
 
       iex> {:ok, _} = Cambrian.Dashboard.start(port: 0, token: "correct-horse-battery")
       iex> Cambrian.Dashboard.end_sessions()

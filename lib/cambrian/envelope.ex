@@ -1,6 +1,6 @@
 defmodule Cambrian.Envelope do
   @moduledoc """
-  A genotype signed for travel: writing one, and reading one from a stranger.
+  Writes and reads envelopes: genotypes signed for travel, to be read by strangers.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> claims = [realm: "org.example.lab", task: :xor, fitness: 2.87, generation: 0, sequence: 1]
@@ -10,11 +10,11 @@ defmodule Cambrian.Envelope do
       iex> Cambrian.Genotype.id(copy) == Cambrian.Genotype.id(genotype)
       true
 
-  `read/1` checks size, shape and version, `open/2` signature, bounded decompression, validity and
-  id. Realm, replay and bans are asked for in between: `Cambrian.Trust.check/3` does all of it. What
-  is claimed of fitness stays a claim.
+  `read/1` checks size, shape and version; `open/2` checks the signature, decompresses within
+  bounds, and checks validity and id. Realm, replay and bans are checked in between:
+  `Cambrian.Trust.check/3` does all of it. A claimed fitness stays a claim.
 
-  Claims and signature alone are a record: it still proves who said what of a genotype when its
+  Claims and signature alone are a record: it still proves who claimed what of a genotype when its
   genes are gone.
   """
 
@@ -22,7 +22,7 @@ defmodule Cambrian.Envelope do
 
   @opaque t :: :cambrian_envelope.envelope()
 
-  @typedoc "What was claimed; nothing of it is true yet. `:base` is what it is a difference to."
+  @typedoc "The claims, none of them verified yet. `:base` is the id of the genotype that the payload is a difference to."
   @type claims :: %{
           realm: String.t(),
           task: String.t(),
@@ -45,13 +45,13 @@ defmodule Cambrian.Envelope do
 
   ## Options
 
-    * `:realm`, `:task`, `:fitness`, `:generation`, `:sequence` - what is claimed; they must be
-      there. The sequence grows with every envelope of an origin.
+    * `:realm`, `:task`, `:fitness`, `:generation`, `:sequence` - the claims; all are required.
+      The sequence grows with every envelope of an origin.
     * `:time` - ms since 1970, now by default.
     * `:parents` - ids, the fitter first; at most 8. `:operators` - names; at most 32.
-    * `:grant` - the realm's leave to publish: `Cambrian.Identity.grant/4`.
-    * `:base` - a genotype that the reader holds: the envelope then has a difference to it, if that
-      is shorter.
+    * `:grant` - the realm's permission to publish: `Cambrian.Identity.grant/4`.
+    * `:base` - a genotype that the reader holds: the envelope then contains a difference to it,
+      if that is shorter.
 
   A claim of another type raises `ArgumentError`.
 
@@ -90,7 +90,7 @@ defmodule Cambrian.Envelope do
   defp reference(base), do: Boundary.ref(base, Genotype)
 
   @doc """
-  Size, shape and version.
+  Checks size, shape and version, and returns the claims.
 
       iex> Cambrian.Envelope.read("from a stranger")
       {:error, :malformed}
@@ -102,9 +102,10 @@ defmodule Cambrian.Envelope do
   end
 
   @doc """
-  Signature, bounded decompression, validity, and that the id is the genotype's.
+  Checks the signature, decompresses within bounds, and checks that the genotype is valid and has
+  the claimed id.
 
-  One that is a difference needs its base: without, the answer names it.
+  An envelope with a difference needs its base: without it, the error names the base.
 
       iex> {:ok, base} = Cambrian.Genotype.new(inputs: 20, outputs: 5, seed: 7)
       iex> {:ok, grown} = Cambrian.Genotype.mutate(base, :add_node, seed: 1)
@@ -122,7 +123,7 @@ defmodule Cambrian.Envelope do
     do: Boundary.genotype(:cambrian_envelope.open(envelope, reference(base)))
 
   @doc """
-  Claims and signature, to be kept when the genes are not.
+  Returns claims and signature, to keep without the genes.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> claims = [realm: "org.example.lab", task: :xor, fitness: 1, generation: 0, sequence: 1]
@@ -135,7 +136,7 @@ defmodule Cambrian.Envelope do
   defdelegate record(envelope), to: :cambrian_envelope
 
   @doc """
-  What a record says, whoever wrote it: its signature is not looked at.
+  Reads the claims of a record without checking its signature.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> claims = [realm: "org.example.lab", task: :xor, fitness: 1, generation: 0, sequence: 1]
@@ -151,7 +152,7 @@ defmodule Cambrian.Envelope do
   end
 
   @doc """
-  What a record says, if its signature is genuine.
+  Reads the claims of a record, if its signature is genuine.
 
       iex> Cambrian.Envelope.read_record(<<>>)
       {:error, :malformed}

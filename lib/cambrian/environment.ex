@@ -22,25 +22,25 @@ defmodule Cambrian.Environment do
       iex> result.solved
       true
 
-  Such a module is a task as one of `Cambrian.Task` is: `Lamp`, or `{Lamp, args}` with the argument
+  Such a module is a task like one of `Cambrian.Task`: `Lamp`, or `{Lamp, args}` with the argument
   of `init/1`. Fitness is the mean over the episodes of the sum of rewards. A network begins each
-  episode from rest and remembers what was from one step to the next.
+  episode from rest and remembers its state from one step to the next.
 
-  An observation is a list of numbers or a little-endian 32-bit float binary, which is what
-  `Nx.to_binary/1` gives, and the outputs come as it went in.
+  An observation is a list of numbers or a little-endian 32-bit float binary, such as the result
+  of `Nx.to_binary/1`; the outputs come in the same form.
 
-  All networks that are evaluated together take a step at a time, with one call of the library for
-  all their outputs. One whose environment crashes or answers rubbish has no fitness, and the others
-  go on.
+  All networks that are evaluated together take a step together, with one call of the library for
+  all their outputs. If an environment crashes or answers rubbish, only its network has no
+  fitness, and the others go on.
 
-  An environment in another program, as those of Gymnasium, is `Cambrian.Program`.
+  For an environment in another program, such as those of Gymnasium, use `Cambrian.Program`.
   """
 
   alias Cambrian.Network
 
   @doc """
   Gives the size of the network, how many `steps` an episode lasts at most (1,000), how many
-  `episodes` a network lives (1), and what `reset/2` is to know.
+  `episodes` a network lives (1), and the configuration that `reset/2` gets.
 
   The argument is the `args` of `{module, args}`, and `[]` for the module alone.
   """
@@ -56,15 +56,15 @@ defmodule Cambrian.Environment do
   @doc """
   Begins an episode, from 0.
 
-  Every network must get the same start in the same episode, or runs cannot be repeated and the
-  lucky win. What a step needs of the configuration goes into the state.
+  Every network must get the same start in the same episode. Otherwise runs do not repeat, and
+  luck decides. Put the parts of the configuration that a step needs into the state.
   """
   @callback reset(episode :: non_neg_integer, config :: term) ::
               {observation :: Network.numbers(), state :: term}
 
   @doc """
-  Takes a network's outputs, and gives what it observes next, a reward and the state; or
-  `{:done, reward}`, which ends the episode.
+  Takes a network's outputs, and returns its next observation, a reward and the state; or `{:done,
+  reward}`, which ends the episode.
   """
   @callback step(outputs :: Network.numbers(), state :: term) ::
               {observation :: Network.numbers(), reward :: number, state :: term}

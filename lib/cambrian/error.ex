@@ -1,6 +1,6 @@
 defmodule Cambrian.Error do
   @moduledoc """
-  A reason in words.
+  Describes a reason in words.
 
       iex> {:error, reason} = Cambrian.evolve(:xor, sede: 42)
       iex> Exception.message(Cambrian.Error.exception(reason))
@@ -16,19 +16,19 @@ defmodule Cambrian.Error do
   A reason as it comes from Erlang. The common ones:
 
     * `{:unknown_option, name, hint}`, `{:missing_options, names}`; the hint is a map with the page
-      that lists the options as `:see` and, if one is like it, its name as `:did_you_mean`
+      that lists the options as `:see` and, if a name is similar, that name as `:did_you_mean`
     * `{:bad_option, {name, value, expected}}`
     * `{:unknown_parameter, name, hint}`, `{:invalid_parameter, {name, value, expected}}`
-    * `{:checkpoint_differs, name, own, given}` where an option contradicts a checkpoint
+    * `{:checkpoint_differs, name, own, given}` if an option contradicts a checkpoint
     * `{:unknown_task, name}`, `{:bad_task, task, expected}`, `{:bad_dataset, expected}`,
       `{:bad_dataset, {:inputs | :targets, row, column}, expected}` or without a column, both
       counted from 1
     * `{:evaluation_failed, fault}`, `{:no_trial, name}` from `Cambrian.Task`
     * `{:not_a_task, module, expected}`, `{:bad_return, function, value}`,
       `{:crashed, function, {class, reason, stacktrace}}` from a module's `init/1`
-    * `{:evaluations_failed, %{count: count, first: fault}}` where the whole first generation failed:
+    * `{:evaluations_failed, %{count: count, first: fault}}` if the whole first generation failed:
       `{:crashed, {class, reason, stacktrace}}`, `{:bad_fitness, value}`, `:timeout` or `:memory`
-    * `{:wrong_size, :inputs | :outputs, expected, got}` where a network, a substrate, a checkpoint
+    * `{:wrong_size, :inputs | :outputs, expected, got}` if a network, a substrate, a checkpoint
       or a tensor does not fit; sizes of tensors are shapes
   """
   @type reason :: term
@@ -40,8 +40,8 @@ defmodule Cambrian.Error do
   @impl true
   def message(%__MODULE__{reason: reason}), do: text(reason)
 
-  # Options, parameters and tasks. What is expected comes in Erlang's words, which are the same
-  # in Elixir but for a task.
+  # Options, parameters and tasks. Erlang's words for the expected value hold in Elixir too, except
+  # for a task.
   defp text({:unknown_option, name, hint}), do: "unknown option #{inspect(name)}#{hint(hint)}"
   defp text({:missing_options, [name]}), do: "option #{inspect(name)} is missing"
   defp text({:missing_options, names}), do: "options #{names(names)} are missing"
@@ -118,18 +118,18 @@ defmodule Cambrian.Error do
     do: "the program #{inspect(command)} did not start: #{inspect(why)}"
 
   defp text({:program, command, {:program_exited, status}}) do
-    "the program #{inspect(command)} ended with status #{status} before it said what it is; " <>
-      "what it wrote to standard error is on that of this VM"
+    "the program #{inspect(command)} ended with status #{status} before its first message; " <>
+      "its standard error goes to that of this VM"
   end
 
   defp text({:program, command, {:program_hangs, ms}}),
-    do: "the program #{inspect(command)} did not say what it is within #{ms} ms"
+    do: "the program #{inspect(command)} sent no first message within #{ms} ms"
 
   defp text({:program, command, {:program_failed, message}}),
     do: "the program #{inspect(command)} says: #{message}"
 
   defp text({:program, command, {:bad_answer, {:unsupported_protocol, got, expected}}}),
-    do: "the program #{inspect(command)} speaks protocol #{got}, and this is #{expected}"
+    do: "the program #{inspect(command)} speaks protocol #{got}, but Cambrian speaks #{expected}"
 
   defp text({:program, command, {:bad_answer, answer}}),
     do: "the program #{inspect(command)} answered #{inspect(answer)}; see docs/programs.md"
@@ -154,7 +154,7 @@ defmodule Cambrian.Error do
     do: "the checkpoint of that name is of task #{inspect(task)}; resume: false drops it"
 
   defp text({:checkpoint_differs, name, own, given}) do
-    "the checkpoint of that name has #{inspect(own)} for #{inspect(name)}, and given is " <>
+    "the checkpoint of that name has #{inspect(own)} for #{inspect(name)}, but the option is " <>
       "#{inspect(given)}; resume: false drops it"
   end
 
@@ -173,20 +173,26 @@ defmodule Cambrian.Error do
   end
 
   defp text(:incompatible), do: "the genotypes differ in inputs or outputs"
-  defp text(:malformed), do: "these bytes are not what they should be"
-  defp text(:bad_compression), do: "what is compressed is damaged or too large"
-  defp text(:wrong_id), do: "this is another genotype than the one named"
-  defp text({:wrong_base, id}), do: "a difference to another genotype, #{hex(id)}"
-  defp text({:missing_base, id}), do: "a difference to a genotype that was not given, #{hex(id)}"
-  defp text({:bad_claim, field}), do: "its #{field} cannot be what is claimed"
-  defp text(:bad_signature), do: "not signed by who it says"
-  defp text({:bad_signature, id}), do: "what is said of #{hex(id)} is not signed by who it says"
-  defp text(:unknown), do: "nothing is known of this genotype"
-  defp text(:not_canonical), do: "these bytes are not the canonical ones of their genotype"
+  defp text(:malformed), do: "these bytes are malformed"
+  defp text(:bad_compression), do: "the compressed data are damaged or too large"
+  defp text(:wrong_id), do: "the genotype does not have the id that was named"
+  defp text({:wrong_base, id}), do: "the difference is to another genotype, #{hex(id)}"
+
+  defp text({:missing_base, id}),
+    do: "the difference needs a genotype that was not given, #{hex(id)}"
+
+  defp text({:bad_claim, field}), do: "the claimed #{field} is invalid"
+  defp text(:bad_signature), do: "the signature is not by the key that is named"
+
+  defp text({:bad_signature, id}),
+    do: "the claims about #{hex(id)} are not signed by the key that they name"
+
+  defp text(:unknown), do: "this node does not know the genotype"
+  defp text(:not_canonical), do: "these bytes are not the canonical bytes of their genotype"
   defp text({:too_large, size}), do: "#{size} is too large"
 
   defp text({:not_enough_memory, wanted, allowed}),
-    do: "it would take #{wanted} bytes, of which #{allowed} are allowed (memory_limit)"
+    do: "it would take #{wanted} bytes, but only #{allowed} are allowed (memory_limit)"
 
   defp text({:bad_json, why}), do: "not the JSON that was expected: #{why}"
   defp text({:no_equal, what}), do: "#{what} has no equal in Cambrian"
@@ -222,11 +228,11 @@ defmodule Cambrian.Error do
   defp text(:too_large), do: "more bytes than a message or a blob may have"
   defp text(:too_many), do: "a connection may announce no more keys"
   defp text(:disconnected), do: "the transport's connection has ended"
-  defp text(:unknown_procedure), do: "nothing is served there under this name"
-  defp text(:crashed), do: "what was called there crashed, or gave no binary"
-  defp text(:gone), do: "nobody is known by this address"
-  defp text(:not_found), do: "nobody has it"
-  defp text(:corrupted), do: "what came has another hash than the one named"
+  defp text(:unknown_procedure), do: "the node there serves no procedure of this name"
+  defp text(:crashed), do: "the called procedure crashed, or returned no binary"
+  defp text(:gone), do: "no node is known at this address"
+  defp text(:not_found), do: "no node has it"
+  defp text(:corrupted), do: "the received content has another hash than the one that was named"
 
   # Trust, identities and files.
   defp text({:unknown_realm, realm}),
@@ -245,13 +251,16 @@ defmodule Cambrian.Error do
 
   defp text({:unknown_name, name}), do: "no key that is known here has the name #{name}"
   defp text({:ambiguous_name, name}), do: "several keys have the name #{name}; give the key"
-  defp text({:unsafe_permissions, path}), do: "others than its owner may read or write #{path}"
+
+  defp text({:unsafe_permissions, path}),
+    do: "users other than its owner may read or write #{path}"
+
   defp text({:not_an_identity, path}), do: "the file #{path} holds no identity"
   defp text({:torn_file, path}), do: "the file #{path} is damaged"
-  defp text({:malformed, path}), do: "the file #{path} is not what it should be"
+  defp text({:malformed, path}), do: "the file #{path} is malformed"
   defp text(:enoent), do: "there is no such file"
   defp text({:not_a_file, path}), do: "#{path} is a device, a pipe or the like, not a file"
-  defp text({:other_file, path}), do: "the file #{path} is none of Cambrian's"
+  defp text({:other_file, path}), do: "the file #{path} is not one of Cambrian's"
   defp text(:too_many_bans), do: "too many bans; unban some"
   defp text(:already_succeeded), do: "the key named another successor before"
   defp text(:circular), do: "the key would succeed itself"
@@ -269,7 +278,7 @@ defmodule Cambrian.Error do
       "give it a path as :identity, or set :data_dir"
   end
 
-  defp text({:grant_too_long, ms}), do: "a grant may last for #{ms} ms at most, 366 days"
+  defp text({:grant_too_long, ms}), do: "a grant may last for at most #{ms} ms, 366 days"
 
   defp text({:bad_charter, {field, :missing, expected}}),
     do: "#{inspect(field)} of a charter is missing: #{expected}"
@@ -277,18 +286,20 @@ defmodule Cambrian.Error do
   defp text({:bad_charter, {field, value, expected}}),
     do: "#{inspect(field)} of a charter must be #{expected}, got: #{inspect(value)}"
 
-  defp text(:not_permitted), do: "none of its signers may publish in the realm or owns it"
-  defp text(:too_few_owners), do: "fewer owners of the realm have signed it than must"
-  defp text(:retired_owner), do: "an owner signed it whose key is retired"
-  defp text(:banned_owner), do: "an owner signed it whose key is banned here"
-  defp text(:rate_limited), do: "more has come at once than may"
+  defp text(:not_permitted),
+    do: "it is not signed by a key that may publish in the realm or owns it"
+
+  defp text(:too_few_owners), do: "too few owners of the realm have signed it"
+  defp text(:retired_owner), do: "an owner signed it with a retired key"
+  defp text(:banned_owner), do: "an owner signed it with a key that is banned here"
+  defp text(:rate_limited), do: "its origin sent more than its rate allows"
 
   defp text({:cambrian, {reason, {:cambrian_app, :start, _}}}),
     do: "the application :cambrian did not start: " <> text(reason)
 
   defp text({:nif_not_loaded, why}), do: "the native library is not loaded: #{inspect(why)}"
 
-  # What Erlang says of a file.
+  # Erlang's errors about a file.
   defp text({reason, path}) when is_atom(reason) and (is_binary(path) or is_list(path)) do
     words = to_string(:file.format_error(reason))
     if words =~ ~r/^unknown/, do: inspect({reason, path}), else: "#{path}: #{words}"
@@ -296,7 +307,7 @@ defmodule Cambrian.Error do
 
   defp text(reason), do: inspect(reason)
 
-  # Where Erlang lists names, and Elixir does.
+  # Where Erlang lists names, and where Elixir does.
   @lists %{
     "cambrian:parameters/0" => "Cambrian.parameters/0",
     "type cambrian_bridge:options()" => "Cambrian.Bridge",

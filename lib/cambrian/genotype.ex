@@ -1,23 +1,24 @@
 defmodule Cambrian.Genotype do
   @moduledoc """
-  What evolves and travels: node genes and connection genes.
+  Makes, changes, reads and writes genotypes: node genes and connection genes, which evolve and
+  travel.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, child} = Cambrian.Genotype.mutate(genotype, :add_node, seed: 8)
       iex> Cambrian.Genotype.info(child)
       %{inputs: 2, outputs: 1, nodes: 4, hidden: 1, connections: 4, recurrent: 0}
 
-  A genotype is an immutable value that lives outside the heap: it can be sent to any process of
-  this node at no cost, and to other nodes by `to_binary/1`. Ids of genes are computed from where
-  the gene came from, so genotypes bred on machines that never met still align.
+  A genotype is an immutable value that lives outside the heap: you can send it to any process of
+  this node at no cost, and to other nodes by `to_binary/1`. Ids of genes are computed from the
+  origin of the gene, so genotypes bred on machines that never met still align.
 
-  The struct holds the reference that Erlang's `:cambrian_genotype` works with, and is shown as
-  `#Cambrian.Genotype<2 -> 1, 3 hidden, 7 connections, 1149588551>`, at the end the first digits of
-  `hex_id/1`. Two structs of the same genes are not `==`; their ids are.
+  The struct holds the reference that Erlang's `:cambrian_genotype` works with, and prints as
+  `#Cambrian.Genotype<2 -> 1, 3 hidden, 7 connections, 1149588551>`, with the first digits of
+  `hex_id/1` at the end. Two structs of the same genes are not `==`; their ids are.
 
-  What is random takes a `:seed` from 0 to 2^64 - 1, and the same seed gives the same genotype on
-  any machine. All other options are parameters, as `Cambrian.parameters/0` lists them. A value
-  that is not even of the right type raises `ArgumentError`.
+  Random functions take a `:seed` from 0 to 2^64 - 1, and the same seed gives the same genotype on
+  any machine. All other options are parameters, as `Cambrian.parameters/0` lists them. A value of
+  the wrong type raises `ArgumentError`.
   """
 
   alias Cambrian.{Boundary, Error}
@@ -37,7 +38,7 @@ defmodule Cambrian.Genotype do
   @type operator :: atom
 
   @doc """
-  A first genotype: inputs joined to outputs, with random weights and no hidden node.
+  Makes a first genotype: inputs joined to outputs, with random weights and no hidden node.
 
   `:inputs` and `:outputs`, from 1 to 10,000, and `:seed` are required.
 
@@ -60,7 +61,7 @@ defmodule Cambrian.Genotype do
   end
 
   @doc """
-  Applies every operator with the probability that the parameters give it.
+  Applies every operator with the probability in the parameters.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, child} = Cambrian.Genotype.mutate(genotype, seed: 8, add_node: 1.0)
@@ -82,7 +83,7 @@ defmodule Cambrian.Genotype do
   @doc """
   Applies one operator.
 
-  `{:error, :not_applicable}` where it finds nothing to change.
+  `{:error, :not_applicable}` if it finds nothing to change.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, child} = Cambrian.Genotype.mutate(genotype, :remove_connection, seed: 8)
@@ -102,9 +103,9 @@ defmodule Cambrian.Genotype do
   end
 
   @doc """
-  The names of the mutation operators, in the order in which `mutate/2` tries them.
+  Lists the names of the mutation operators, in the order in which `mutate/2` tries them.
 
-  Each has a rate of the same name among `Cambrian.parameters/0`, where it also says what it does:
+  Each has a rate of the same name among `Cambrian.parameters/0`, with a description:
 
       iex> operators = Cambrian.Genotype.operators()
       iex> table = for %{name: name, about: about} <- Cambrian.parameters(), name in operators, do: {name, about}
@@ -116,9 +117,9 @@ defmodule Cambrian.Genotype do
   defdelegate operators, to: :cambrian_genotype
 
   @doc """
-  What the genes that are one of a few named things can be.
+  Lists the values of genes that have named values.
 
-  What each computes, with its source, is in the pages of the Rust core: `Activation`, `Aggregation`,
+  The pages of the Rust core say what each computes, with its source: `Activation`, `Aggregation`,
   `Dynamics` and `Plasticity`.
 
       iex> %{aggregation: _, activation: _} = choices = Cambrian.Genotype.choices()
@@ -134,11 +135,12 @@ defmodule Cambrian.Genotype do
   defdelegate choices, to: :cambrian_genotype
 
   @doc """
-  The same genotype for a task with more or fewer inputs or outputs.
+  Adapts a genotype to a task with more or fewer inputs or outputs.
 
-  New ones are unconnected, so that the outputs that stay compute what they did; `:add_input` and
-  `:add_output` connect them. Those that go take their connections with them. What is not given
-  stays as it is; all other options are parameters (`:output_activation`).
+  New inputs and outputs are unconnected, so the outputs that stay compute the same as before;
+  `:add_input` and `:add_output` connect new ones. A removed input or output takes its connections
+  with it. A size that you omit stays the same; all other options are parameters
+  (`:output_activation`).
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, larger} = Cambrian.Genotype.resize(genotype, inputs: 3, outputs: 2)
@@ -157,10 +159,10 @@ defmodule Cambrian.Genotype do
   end
 
   @doc """
-  A child of two parents.
+  Makes a child of two parents.
 
-  Genes that match come from either, all others from the first, which is the fitter (Stanley and
-  Miikkulainen 2002, section III-B).
+  Matching genes come from either parent, all others from the first, which is the fitter (Stanley
+  and Miikkulainen 2002, section III-B).
 
       iex> {:ok, fitter} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, fitter} = Cambrian.Genotype.mutate(fitter, :add_node, seed: 8)
@@ -169,7 +171,7 @@ defmodule Cambrian.Genotype do
       iex> Cambrian.Genotype.info(child) == Cambrian.Genotype.info(fitter)
       true
 
-  Parents that differ in inputs or outputs have none:
+  Parents that differ in inputs or outputs have no child:
 
       iex> {:ok, two} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, three} = Cambrian.Genotype.new(inputs: 3, outputs: 1, seed: 7)
@@ -186,12 +188,13 @@ defmodule Cambrian.Genotype do
   end
 
   @doc """
-  How unlike two genotypes are, as speciation sees it: 0.0 for the same genes and weights.
+  Returns the distance of two genotypes, as speciation uses it: 0.0 for the same genes and
+  weights.
 
-  The share of connection genes that do not match, of the genotype with more, times the parameter
-  `:disjoint_weight`, plus the mean difference of the weights that do, times `:weight_weight`: equation 1
-  of Stanley and Miikkulainen 2002, where excess and disjoint genes are one kind, as computed ids have
-  no age.
+  The distance is the share of connection genes that do not match, in the genotype with more,
+  times the parameter `:disjoint_weight`, plus the mean difference of the weights that do match,
+  times `:weight_weight`: equation 1 of Stanley and Miikkulainen 2002, where excess and disjoint
+  genes are one kind, because computed ids have no age.
 
       iex> {:ok, a} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> {:ok, b} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 8)
@@ -212,7 +215,7 @@ defmodule Cambrian.Genotype do
   end
 
   @doc """
-  The genotype's name, which is the same everywhere: the SHA-256 of `to_binary/1`, 32 bytes.
+  Returns the genotype's id, which is the same everywhere: the SHA-256 of `to_binary/1`, 32 bytes.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> Cambrian.Genotype.id(genotype) == :crypto.hash(:sha256, Cambrian.Genotype.to_binary(genotype))
@@ -222,7 +225,7 @@ defmodule Cambrian.Genotype do
   def id(genotype), do: :cambrian_genotype.id(Boundary.ref(genotype, __MODULE__))
 
   @doc """
-  `id/1` as 64 hexadecimal digits, to print.
+  Returns `id/1` as 64 hexadecimal digits, to print.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> Cambrian.Genotype.hex_id(genotype) =~ ~r/^[0-9a-f]{64}$/
@@ -232,7 +235,7 @@ defmodule Cambrian.Genotype do
   def hex_id(genotype), do: Base.encode16(id(genotype), case: :lower)
 
   @doc """
-  Sizes. `:nodes` counts inputs and outputs too, `:connections` the disabled ones too.
+  Returns sizes. `:nodes` includes inputs and outputs, `:connections` the disabled ones.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> Cambrian.Genotype.info(genotype)
@@ -249,9 +252,9 @@ defmodule Cambrian.Genotype do
   def info(genotype), do: :cambrian_genotype.info(Boundary.ref(genotype, __MODULE__))
 
   @doc """
-  What one activation of its network costs, from its genes alone, in units of work: one for an enabled
-  connection, which takes about a nanosecond, 2 for a node that sums and activates, from 28 to 76 for one
-  that does more. The units are the same on every machine.
+  Returns the cost of one activation of its network, from its genes alone, in units of work: one
+  for an enabled connection, which takes about a nanosecond, 2 for a node that sums and activates,
+  from 28 to 76 for a node that does more. The units are the same on every machine.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> Cambrian.Genotype.cost(genotype)
@@ -261,17 +264,17 @@ defmodule Cambrian.Genotype do
   def cost(genotype), do: :cambrian_genotype.cost(Boundary.ref(genotype, __MODULE__))
 
   @doc """
-  Every gene as a map, to look at, to draw or to edit.
+  Returns every gene as a map, to look at, to draw or to edit.
 
   Nodes stand in (layer, id) order. A layer is from 0 (inputs) to 2^63 (outputs); a connection is
   recurrent exactly when its source is not on a lower layer than its target.
 
-  A hidden or output node makes of the values that its connections bring, each times its weight,
-  one number by its `:aggregation`; times its `:gain` and plus its `:bias` it goes through its
-  `:activation`. With `:dynamics` it has a state of its own, whose `:time_constant` is in steps, from
-  0.01 to 1000; with `:plasticity` its weights learn while the network runs, at `:learning_rate`,
-  within plus and minus 1, and `:decay`, from 0 to 1. `choices/0` lists what each gene can be. An
-  input is its value.
+  A hidden or output node combines the values of its connections, each times its weight, by its
+  `:aggregation` into one number. That number, times the `:gain` and plus the `:bias`, goes
+  through the `:activation`. With `:dynamics` a node has a state of its own, whose
+  `:time_constant` is in steps, from 0.01 to 1000; with `:plasticity` its weights learn while the
+  network runs, at `:learning_rate`, within plus and minus 1, and `:decay`, from 0 to 1.
+  `choices/0` lists the values of each gene. An input node gives its input.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> %{schema: 2, nodes: nodes, connections: connections} = Cambrian.Genotype.to_map(genotype)
@@ -287,11 +290,11 @@ defmodule Cambrian.Genotype do
   def to_map(genotype), do: :cambrian_genotype.to_map(Boundary.ref(genotype, __MODULE__))
 
   @doc """
-  Back from `to_map/1`.
+  Reads a map of `to_map/1`.
 
-  A gene that a node lacks is as in the plainest of neurons: activation `:identity`, aggregation
-  `:sum`, bias 0, gain 1, neither dynamics nor plasticity. So maps of schema 1, in which nodes had an
-  activation and a bias alone, are read too. Numbers are rounded to 32 bits; ids of connections are
+  A gene that a node lacks gets the plainest value: activation `:identity`, aggregation `:sum`,
+  bias 0, gain 1, neither dynamics nor plasticity. So this also reads maps of schema 1, in which
+  nodes had only an activation and a bias. Numbers are rounded to 32 bits; ids of connections are
   computed anew. A map of another shape raises `ArgumentError`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -310,7 +313,7 @@ defmodule Cambrian.Genotype do
   def from_map(map), do: Boundary.genotype(:cambrian_genotype.from_map(map))
 
   @doc """
-  The canonical bytes: the same genotype gives the same bytes on every machine.
+  Returns the canonical bytes: the same genotype gives the same bytes on every machine.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> is_binary(Cambrian.Genotype.to_binary(genotype))
@@ -336,8 +339,8 @@ defmodule Cambrian.Genotype do
   def from_binary(bytes), do: Boundary.genotype(:cambrian_genotype.from_binary(bytes))
 
   @doc """
-  What makes a genotype of another one that the reader holds, as bytes: the genes that went and
-  came, and the values that changed.
+  Returns, as bytes, the difference from a base that the reader holds to a genotype: the genes
+  that went and came, and the values that changed.
 
       iex> {:ok, base} = Cambrian.Genotype.new(inputs: 20, outputs: 5, seed: 7)
       iex> {:ok, target} = Cambrian.Genotype.mutate(base, :add_node, seed: 1)
@@ -350,10 +353,10 @@ defmodule Cambrian.Genotype do
     do: :cambrian_genotype.diff(Boundary.ref(base, __MODULE__), Boundary.ref(target, __MODULE__))
 
   @doc """
-  The target of a `diff/2`; bytes from anyone.
+  Applies the bytes of a `diff/2`, from anyone, to its base, and returns the target.
 
-  With another base it is an error that names the right one, and never another genotype than the
-  one whose id is in it.
+  With another base the answer is an error that names the right one. The result is never another
+  genotype than the one with the id in the difference.
 
       iex> {:ok, base} = Cambrian.Genotype.new(inputs: 20, outputs: 5, seed: 7)
       iex> {:ok, target} = Cambrian.Genotype.mutate(base, :add_node, seed: 1)
@@ -369,7 +372,7 @@ defmodule Cambrian.Genotype do
     do: Boundary.genotype(:cambrian_genotype.patch(Boundary.ref(base, __MODULE__), delta))
 
   @doc """
-  Every gene as JSON, a line for each, to look at, to edit or to read in other languages.
+  Returns every gene as JSON, a line for each, to look at, to edit or to read in other languages.
 
   The content is that of `to_map/1`; `docs/export.md` has a table of the fields. Ids and layers are
   texts of 16 hexadecimal digits; numbers have the fewest digits that read back to the same bits.
@@ -385,9 +388,9 @@ defmodule Cambrian.Genotype do
   @doc """
   Reads the text of `to_json/1` from anyone, of at most 256 MiB.
 
-  Genes may be in any order. A node needs its id and its layer; other genes that it lacks are as
-  `from_map/1` has them. The id of a connection may lack too, as it follows from its ends. The
-  reason of a refusal is `{:bad_json, why}`, which says where, `{:invalid_genotype, why}`,
+  Genes may be in any order. A node needs its id and its layer; other missing genes get the values
+  of `from_map/1`. The id of a connection may be missing too, because it follows from its ends.
+  The reason of a refusal is `{:bad_json, why}`, which says where, `{:invalid_genotype, why}`,
   `{:unsupported_version, schema}` or `{:too_large, size}`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
@@ -401,13 +404,13 @@ defmodule Cambrian.Genotype do
   def from_json(text), do: Boundary.genotype(:cambrian_genotype.from_json(text))
 
   @doc """
-  A network that neat-python wrote as JSON, as a genotype that computes the same; from anyone, of
-  at most 256 MiB.
+  Reads a network that neat-python wrote as JSON into a genotype that computes the same; from
+  anyone, of at most 256 MiB.
 
-  Feed-forward and recurrent networks are read, as `neat.export.export_network_json` of neat-python
-  1.1 and 2.0 writes them. `{:no_equal, what}` names what Cambrian cannot compute: the activations
-  `lelu`, `inv` and `cube`, functions of one's own, CTRNNs, spiking networks. Some of its nodes become
-  more than one: `docs/export.md` tells which, and why.
+  It reads feed-forward and recurrent networks, as `neat.export.export_network_json` of
+  neat-python 1.1 and 2.0 writes them. `{:no_equal, what}` names a part that Cambrian cannot
+  compute: the activations `lelu`, `inv` and `cube`, your own functions, CTRNNs, spiking networks.
+  Some nodes become more than one: `docs/export.md` says which, and why.
 
       iex> node = ~S|{"id": 0, "activation": {"name": "tanh", "custom": false}, "bias": 0.25,
       ...>   "aggregation": {"name": "sum", "custom": false}, "response": 1.0}|
@@ -423,18 +426,18 @@ defmodule Cambrian.Genotype do
   def from_neat_python(text), do: Boundary.genotype(:cambrian_genotype.from_neat_python(text))
 
   @doc """
-  The network as one file of C99, for a program or a microcontroller without Cambrian.
+  Returns the network as one file of C99, for a program or a microcontroller without Cambrian.
 
-  It needs no library, not even libm, and no heap: tables that stay in flash, and a struct of 4 bytes
-  for each input, number of memory and node. Its outputs have the same bits as those of
-  `Cambrian.Network.step/3`, and its memory is laid out like a state of that, so that one can be
-  handed over. How it is called and compiled stands at its top; `-ffast-math` is refused. Inputs are
-  within plus and minus 1.0e12; the file does not check that they are.
+  The file needs no library, not even libm, and no heap: tables that stay in flash, and a struct
+  of 4 bytes for each input, number of memory and node. Its outputs have the same bits as those of
+  `Cambrian.Network.step/3`, and its memory has the layout of a state, so you can hand a state
+  over. The top of the file says how to call and compile it; it refuses `-ffast-math`. Inputs must
+  be within plus and minus 1.0e12; the file does not check that.
 
-  Of a CPPN this is the CPPN; the network that it describes is what `Cambrian.Substrate.express/2`
-  makes of it.
+  For a CPPN this exports the CPPN itself; `Cambrian.Substrate.express/2` makes the network that
+  it describes.
 
-  `:name` is what its names begin with, by default `"cambrian"`.
+  `:name` is the prefix of its names, by default `"cambrian"`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> file = Cambrian.Genotype.to_c(genotype, name: "pole")
@@ -451,10 +454,10 @@ defmodule Cambrian.Genotype do
   end
 
   @doc """
-  The network as one file of Rust, a module for a program or a device without Cambrian.
+  Returns the network as one file of Rust, a module for a program or a device without Cambrian.
 
-  It uses `core` alone, and neither allocates nor has unsafe code. For its outputs and its memory
-  holds what is said of `to_c/2`; how it is called stands at its top. `:name` is that of the module.
+  The file uses only `core`, does not allocate and has no unsafe code. Its outputs and memory are
+  as in `to_c/2`; the top of the file says how to call it. `:name` is the name of the module.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> file = Cambrian.Genotype.to_rust(genotype, name: "pole")
@@ -471,15 +474,15 @@ defmodule Cambrian.Genotype do
   end
 
   @doc """
-  The network as an ONNX model of opset 17, for any runtime that reads it.
+  Returns the network as an ONNX model of opset 17, for any runtime that reads it.
 
   Its input `inputs` and its output `outputs` are 32-bit floats of shape `{batch, inputs}` and
-  `{batch, outputs}`. Where the network has a memory, `state` goes in too and `next_state` comes out,
-  of shape `{batch, memory}`: a state of `Cambrian.Network.step/3`, nought at rest. Of a network that
-  learns from a reward its last number is the reward.
+  `{batch, outputs}`. If the network has a memory, it also takes `state` and returns `next_state`,
+  of shape `{batch, memory}`: a state of `Cambrian.Network.step/3`, zero at rest. If the network
+  learns from a reward, the last number of the state is the reward.
 
-  A runtime adds in its own order and has its own functions, so the numbers are those of Cambrian to
-  some 1.0e-6, where no step and no feedback makes more of a last bit.
+  A runtime adds in its own order and has its own functions, so its numbers equal those of
+  Cambrian to about 1.0e-6, unless a step function or a feedback magnifies the last bit.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> model = Cambrian.Genotype.to_onnx(genotype)

@@ -1,7 +1,7 @@
 defmodule Cambrian.Governor do
   @moduledoc """
-  Says how much of a machine evolution may take: threads, a share of their time, quiet hours, and
-  rest while an alarm is raised.
+  Limits how much of a machine evolution may take: threads, a share of their time, quiet hours,
+  and a pause while an alarm is raised.
 
       iex> Cambrian.Governor.configure(cpu: 0.5)
       :ok
@@ -10,35 +10,35 @@ defmodule Cambrian.Governor do
       iex> Cambrian.Governor.configure(cpu: 1)
       :ok
 
-  What a run ends with does not depend on it. It governs all populations of this node, and its
-  settings are the application's `:governor` at first, a map:
+  The governor does not change the result of a run. It governs all populations of this node. Its
+  first settings are the application's `:governor`, a map:
 
       config :cambrian, governor: %{cpu: 0.25, quiet_hours: [{{8, 0}, {20, 0}}]}
 
-  Rest begins at the next genotype, in Rust and in evaluations by functions and modules alike; a
-  single evaluation is not cut.
+  A pause begins at the next genotype, in Rust and in evaluations by functions and modules alike;
+  a running evaluation is not cut.
 
   ## Settings
 
-    * `:cpu` - the share of its time, above 0 and up to 1, that each thread works; for the rest it
-      rests. Default 1.
-    * `:threads` - in Rust; as many as there are schedulers, and never more.
+    * `:cpu` - the share of its time, above 0 and up to 1, that each thread works. Default 1.
+    * `:threads` - the number of threads in Rust; by default as many as there are schedulers, and
+      never more.
     * `:quiet_hours` - pairs of `{hour, minute}`, local time, between which there is no work;
       `[{{22, 0}, {6, 0}}]` is a night. Default `[]`.
-    * `:alarms` - those of SASL's `:alarm_handler`, where it runs, that stop work while they are
-      set. Default `[:system_memory_high_watermark, :thermal]`, of which `:os_mon` sets the first
-      when memory is short.
-    * `:pause_when` - a function without arguments, or `{module, function, args}`, that says whether
-      there is to be no work now. It has as long as `:check_interval`; one that fails is told of, and
-      holds nothing up. Default `:none`.
-    * `:check_interval` - ms between two looks at clock, alarms and `:pause_when`. Default 1000.
+    * `:alarms` - the alarms of SASL's `:alarm_handler`, if it runs, that stop work while they are
+      set. Default `[:system_memory_high_watermark, :thermal]`; `:os_mon` sets the first when
+      memory is short.
+    * `:pause_when` - a function without arguments, or `{module, function, args}`, that returns
+      `true` if there should be no work now. It may take as long as `:check_interval`; a failure
+      is logged, and holds nothing up. Default `:none`.
+    * `:check_interval` - ms between two checks of clock, alarms and `:pause_when`. Default 1000.
   """
 
   alias Cambrian.{Boundary, Error}
 
   @typedoc """
-  Whether there is work now, or why not, and how much it comes to. `:cpu_seconds` are those of the
-  whole VM since the governor started, as are the evaluations of all populations.
+  Whether there is work now, or why not, and the work done. `:cpu_seconds` are those of the whole
+  VM since the governor started, as are the evaluations of all populations.
   """
   @type status :: %{
           state: :working | {:paused, :quiet_hours | {:alarm, term} | :pause_when},
@@ -50,8 +50,8 @@ defmodule Cambrian.Governor do
         }
 
   @doc """
-  Changes these settings and leaves the others. An unknown one, or a value out of its range, changes
-  nothing.
+  Changes these settings and keeps the others. An unknown setting, or a value out of its range,
+  changes nothing.
 
       iex> Cambrian.Governor.configure(pause_when: fn -> true end)
       :ok
@@ -71,7 +71,7 @@ defmodule Cambrian.Governor do
   end
 
   @doc """
-  Whether there is work now, or why not, and how much it comes to.
+  Returns whether there is work now, or why not, and the work done.
 
       iex> %{evaluations: before} = Cambrian.Governor.status()
       iex> {:ok, result} = Cambrian.evolve(:xor, seed: 42)

@@ -1,9 +1,9 @@
 defmodule Cambrian.Identity do
   @moduledoc """
-  Keys: who a node is to others, and what the owners of keys say of one another.
+  Manages keys: who a node is to others, and what the owners of keys certify about each other.
 
-  A secret is 32 random bytes; its public key is what others know its owner by. An identity in a
-  file is kept with the certificates by which each earlier key named its successor.
+  A secret is 32 random bytes; others know its owner by its public key. An identity in a file is
+  kept with the certificates by which each earlier key named its successor.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_identity")
       iex> {:ok, identity} = Cambrian.Identity.load(path)
@@ -14,7 +14,7 @@ defmodule Cambrian.Identity do
       iex> File.rm!(path)
       :ok
 
-  `inspect/1` of an identity shows no secret, as that is behind a function.
+  `inspect/1` of an identity shows no secret, because a function hides it.
   """
 
   alias Cambrian.{Boundary, Error}
@@ -23,8 +23,8 @@ defmodule Cambrian.Identity do
   @type secret :: <<_::256>>
 
   @typedoc """
-  What may stand for a secret, wherever one is taken: it, a function that gives it, or an identity. So the
-  owner whose key is a file signs with what `load/1` gives.
+  Every function that takes a secret also takes an identity, or the function in it that returns
+  the secret. So an owner whose key is a file signs with the result of `load/1`.
   """
   @type holder :: secret | (... -> secret) | t
 
@@ -41,8 +41,9 @@ defmodule Cambrian.Identity do
   @type succession :: %{old: key, new: key, time: non_neg_integer}
 
   @typedoc """
-  `:by` are the owners of the realm who signed it; `:issued` and `:until` in ms since 1970, and one of
-  version 1 does not say when it was issued. `:id` is what a charter revokes it by: `Cambrian.Charter`.
+  `:by` are the owners of the realm who signed it; `:issued` and `:until` are in ms since 1970,
+  and a grant of version 1 does not say when it was issued. A charter revokes a grant by its
+  `:id`: `Cambrian.Charter`.
   """
   @type grant :: %{
           realm: String.t(),
@@ -54,7 +55,7 @@ defmodule Cambrian.Identity do
         }
 
   @doc """
-  A new secret.
+  Makes a new secret.
 
       iex> byte_size(Cambrian.Identity.new())
       32
@@ -63,7 +64,7 @@ defmodule Cambrian.Identity do
   defdelegate new, to: :cambrian_identity
 
   @doc """
-  What others know the owner of a secret by.
+  Returns the public key of a secret, by which others know its owner.
 
       iex> <<start::binary-size(4), _::binary>> = Cambrian.Identity.public_key(<<1::256>>)
       iex> Base.encode16(start)
@@ -73,11 +74,11 @@ defmodule Cambrian.Identity do
   defdelegate public_key(holder), to: :cambrian_identity
 
   @doc """
-  What to call a key among people: two words that can be said, the same on every node.
+  Returns a name for a key: two words that people can say, the same on every node.
 
-  They are the first 32 bits of the key's SHA-256 as proquints. Of 10,000 keys two have the same name
-  with a probability of 1 %, and somebody can try keys until one has the name of another: a name is to
-  be read, and the key is who somebody is.
+  They are the first 32 bits of the key's SHA-256 as proquints. Of 10,000 keys two have the same
+  name with a probability of 1 %, and somebody can try keys until one has the name of another: a
+  name is for reading, and only the key identifies somebody.
 
       iex> Cambrian.Identity.name(Cambrian.Identity.public_key(<<1::256>>))
       "honol-gasar"
@@ -86,7 +87,7 @@ defmodule Cambrian.Identity do
   defdelegate name(key), to: :cambrian_identity
 
   @doc """
-  The identity of a bare secret.
+  Makes an identity of a bare secret.
 
       iex> Cambrian.Identity.from_secret(<<1::256>>).key == Cambrian.Identity.public_key(<<1::256>>)
       true
@@ -95,11 +96,11 @@ defmodule Cambrian.Identity do
   defdelegate from_secret(secret), to: :cambrian_identity
 
   @doc """
-  The identity in a file, which is made, for this user only, if there is none.
+  Loads the identity in a file; if there is none, makes one that only this user can read.
 
-  One that others may read is refused as `{:unsafe_permissions, path}`; one that is damaged, as
-  `{:torn_file, path}` or `{:not_an_identity, path}`, stays as it is if its copy beside it, `*.copy`, is
-  no good either.
+  A file that others may read is refused as `{:unsafe_permissions, path}`. A damaged file is
+  restored from its copy beside it, `*.copy`; if the copy is damaged too, the answer is
+  `{:torn_file, path}` or `{:not_an_identity, path}`, and the file stays as it is.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_load")
       iex> {:ok, %{key: key}} = Cambrian.Identity.load(path)
@@ -113,8 +114,8 @@ defmodule Cambrian.Identity do
   defdelegate load(path), to: :cambrian_identity
 
   @doc """
-  A new secret for the identity in a file, or for one in memory, whose present key names the new one
-  as its successor.
+  Makes a new secret for the identity in a file, or for one in memory. The present key names the
+  new one as its successor.
 
       iex> identity = Cambrian.Identity.from_secret(<<1::256>>)
       iex> {:ok, next} = Cambrian.Identity.rotate(identity)
@@ -125,7 +126,7 @@ defmodule Cambrian.Identity do
   defdelegate rotate(path_or_identity), to: :cambrian_identity
 
   @doc """
-  A certificate, signed by both, that the second speaks for the first from now on.
+  Makes a certificate, signed by both keys, that the second speaks for the first from now on.
 
       iex> certificate = Cambrian.Identity.succession(<<1::256>>, <<2::256>>)
       iex> {:ok, %{new: new}} = Cambrian.Identity.read_succession(certificate)
@@ -136,7 +137,7 @@ defmodule Cambrian.Identity do
   defdelegate succession(old, new), to: :cambrian_identity
 
   @doc """
-  What a certificate of succession says, if both signatures are genuine.
+  Reads a certificate of succession, if both signatures are genuine.
 
       iex> Cambrian.Identity.read_succession("from a stranger")
       {:error, :malformed}
@@ -145,9 +146,9 @@ defmodule Cambrian.Identity do
   defdelegate read_succession(bytes), to: :cambrian_identity
 
   @doc """
-  Lets a key publish in a realm that takes what its owners have signed, from now until a time in ms
-  since 1970, at most 366 days from now. Where the realm wants several owners, the others sign it too:
-  `cosign/2`.
+  Lets a key publish in a realm that asks for a grant of its owners, from now until a time in ms
+  since 1970, at most 366 days from now. If the realm wants several owners, the others sign it
+  too: `cosign/2`.
 
       iex> key = Cambrian.Identity.public_key(<<2::256>>)
       iex> tomorrow = System.system_time(:millisecond) + 86_400_000
@@ -158,7 +159,7 @@ defmodule Cambrian.Identity do
       iex> Cambrian.Identity.grant(<<1::256>>, "org.example.docs", key, 4_102_444_800_000)
       {:error, {:grant_too_long, 31622400000}}
 
-  A time in seconds is long ago:
+  A time in seconds lies long ago:
 
       iex> Cambrian.Identity.grant(<<1::256>>, "org.example.docs", <<7::256>>, 1_764_460_800)
       {:error, {:grant_expired, 1764460800}}
@@ -168,7 +169,7 @@ defmodule Cambrian.Identity do
   defdelegate grant(owner, realm, key, until), to: :cambrian_identity
 
   @doc """
-  The same grant with the signature of one owner more.
+  Adds the signature of one more owner to a grant.
 
       iex> tomorrow = System.system_time(:millisecond) + 86_400_000
       iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", <<7::256>>, tomorrow)
@@ -181,8 +182,8 @@ defmodule Cambrian.Identity do
   defdelegate cosign(owner, grant), to: :cambrian_identity
 
   @doc """
-  A grant that another key signed, signed anew by this one: for the same realm and key, from now until
-  the same time. For an owner who rotated, as what the retired key signed is refused.
+  Signs a grant of another key anew with this one: for the same realm and key, from now until the
+  same time. An owner that rotated needs this, because signatures of its retired key are refused.
 
       iex> tomorrow = System.system_time(:millisecond) + 86_400_000
       iex> {:ok, grant} = Cambrian.Identity.grant(<<1::256>>, "org.example.docs", <<7::256>>, tomorrow)
@@ -195,7 +196,7 @@ defmodule Cambrian.Identity do
   defdelegate reissue(owner, grant), to: :cambrian_identity
 
   @doc """
-  What a grant of `grant/4` says, if its signatures are genuine.
+  Reads a grant of `grant/4`, if its signatures are genuine.
 
       iex> Cambrian.Identity.read_grant("from a stranger")
       {:error, :malformed}

@@ -1,6 +1,6 @@
 defmodule Cambrian.Network do
   @moduledoc """
-  The phenotype: a genotype compiled to run.
+  Runs networks: the phenotype, a genotype compiled to run.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
@@ -8,13 +8,13 @@ defmodule Cambrian.Network do
       iex> output > 0 and output < 1
       true
 
-  Numbers go in as a list of numbers or as a binary of little-endian 32-bit floats, which is what
-  `Nx.to_binary/1` gives, and come out as they went in. They lie within plus and minus 1.0e12;
-  every output is finite.
+  Inputs are a list of numbers or a binary of little-endian 32-bit floats, such as the result of
+  `Nx.to_binary/1`; outputs come in the same form. Inputs lie within plus and minus 1.0e12; every
+  output is finite.
 
   ## Nx
 
-  Where Nx is loaded they may also go in as tensors, of any real type, and come out as tensors of
+  If Nx is loaded, inputs may also be tensors of any real type, and outputs are then tensors of
   32-bit floats. Cambrian does not depend on Nx, and needs no configuration to find it:
 
       Cambrian.Network.activate(network, Nx.tensor([0.5, -1]))
@@ -22,16 +22,17 @@ defmodule Cambrian.Network do
       Cambrian.Network.activate_batch(network, Nx.tensor([[0, 0], [0, 1], [1, 0]]))
       #=> #Nx.Tensor<f32[3][1] [...]>
 
-  The inputs of one network have the shape `{inputs}` and give `{outputs}`; those of a batch, or of
-  many networks, `{n, inputs}` and give `{n, outputs}`, or are a list of tensors and give one. A
-  state is a binary all the same. What is computed is what the same numbers give as a list.
+  The inputs of one network have the shape `{inputs}` and give `{outputs}`; those of a batch, or
+  of many networks, have the shape `{n, inputs}` and give `{n, outputs}`, or are a list of tensors
+  and give a list. A state is always a binary. The results are the same as for a list of the same
+  numbers.
 
   ## States
 
-  A network is an immutable value that any number of processes share without a lock. What it
-  remembers is a value too, its state, which `step/3` takes and gives back: last step's values of
-  nodes that feed recurrent connections, the states of nodes with dynamics, and what the weights of
-  plastic nodes have learnt. So a network learns while it runs, and its genotype stays as it is:
+  A network is an immutable value that any number of processes share without a lock. Its memory is
+  a value too, its state, which `step/3` takes and returns: last step's values of nodes that feed
+  recurrent connections, the states of nodes with dynamics, and the learnt weights of plastic
+  nodes. So a network learns while it runs, and its genotype stays as it is:
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7, output_activation: :identity)
       iex> %{nodes: [input, output], connections: [connection]} = map = Cambrian.Genotype.to_map(genotype)
@@ -50,20 +51,21 @@ defmodule Cambrian.Network do
       iex> Cambrian.Network.activate(network, [1])
       [1.0]
 
-  The struct holds the reference that Erlang's `:cambrian_network` works with, and is shown as
-  `#Cambrian.Network<2 -> 1, 7 connections, feed-forward>` or, if it remembers anything,
+  The struct holds the reference that Erlang's `:cambrian_network` works with, and prints as
+  `#Cambrian.Network<2 -> 1, 7 connections, feed-forward>` or, if it has a memory,
   `#Cambrian.Network<2 -> 1, 7 connections, memory 3>`.
 
   ## Errors
 
-    * `{:error, {:wrong_size, :inputs | :memory, expected, got}}`; of a tensor these are shapes, as
-      `{nil, 2}` and `{4, 3}`, where `nil` may be any number.
-    * `{:error, {:wrong_size, :outputs, expected, got}}` for networks that do not have as many
-      outputs as the first of them, where these are to be one tensor.
-    * `{:error, {:not_enough_memory, wanted, allowed}}`, in bytes, of a batch or of many networks: the
-      application's `memory_limit` says what is allowed
+    * `{:error, {:wrong_size, :inputs | :memory, expected, got}}`; for a tensor these are shapes,
+      such as `{nil, 2}` and `{4, 3}`, where `nil` stands for any number.
+    * `{:error, {:wrong_size, :outputs, expected, got}}` if the outputs should be one tensor, but
+      a network does not have as many outputs as the first.
+    * `{:error, {:not_enough_memory, wanted, allowed}}`, in bytes, for a batch or many networks:
+      the application's `memory_limit` says how much is allowed
     * `{:error, {:out_of_range, :inputs | :memory | :reward}}`
-    * `ArgumentError` for what are no numbers, or a binary that is not a multiple of 4 bytes.
+    * `ArgumentError` for inputs that are not numbers, or a binary that is not a multiple of 4
+      bytes.
   """
 
   import Cambrian.Tensor, only: [is_tensor: 1]
@@ -94,7 +96,7 @@ defmodule Cambrian.Network do
            | {:out_of_range, :inputs | :memory | :reward}}
 
   @doc """
-  Makes a genotype ready to run.
+  Compiles a genotype into a network that can run.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> inspect(Cambrian.Network.compile(genotype))
@@ -105,9 +107,9 @@ defmodule Cambrian.Network do
     do: %__MODULE__{ref: :cambrian_network.compile(Boundary.ref(genotype, Genotype))}
 
   @doc """
-  Sizes. `:connections` counts the enabled ones, which are the work of a step; `:memory` the
-  numbers that are carried from step to step, 0 for a feed-forward network whose nodes have neither
-  dynamics nor plasticity.
+  Returns sizes. `:connections` counts the enabled ones, which are the work of a step; `:memory`
+  counts the numbers that are carried from step to step, 0 for a feed-forward network whose nodes
+  have neither dynamics nor plasticity.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> genotype |> Cambrian.Network.compile() |> Cambrian.Network.info()
@@ -122,7 +124,7 @@ defmodule Cambrian.Network do
   def info(network), do: :cambrian_network.info(Boundary.ref(network, __MODULE__))
 
   @doc """
-  Outputs for inputs, from rest: one step with an empty memory.
+  Computes outputs for inputs, from rest: one step with an empty memory.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
@@ -148,7 +150,7 @@ defmodule Cambrian.Network do
     do: :cambrian_network.activate(Boundary.ref(network, __MODULE__), inputs)
 
   @doc """
-  An empty memory, for the first `step/3`.
+  Returns an empty memory, for the first `step/3`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> genotype |> Cambrian.Network.compile() |> Cambrian.Network.initial_state()
@@ -159,7 +161,7 @@ defmodule Cambrian.Network do
     do: :cambrian_network.initial_state(Boundary.ref(network, __MODULE__))
 
   @doc """
-  One tick: forward connections carry this tick's values, recurrent ones the last tick's.
+  Computes one tick: forward connections carry this tick's values, recurrent ones the last tick's.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
       iex> {:ok, genotype} = Cambrian.Genotype.mutate(genotype, :add_recurrent, seed: 8)
@@ -183,10 +185,10 @@ defmodule Cambrian.Network do
     do: :cambrian_network.step(Boundary.ref(network, __MODULE__), state, inputs)
 
   @doc """
-  Tells a network how good it was, within plus and minus 1.0e12.
+  Gives a network a reward, within plus and minus 1.0e12.
 
-  Nodes whose plasticity is `:reward` learn from it at every step until it is told another value. It
-  is 0 at rest; a network without such nodes takes no notice.
+  Nodes whose plasticity is `:reward` learn from it at every step until you give another reward.
+  It is 0 at rest; a network without such nodes ignores it.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7, output_activation: :identity)
       iex> %{nodes: [input, output], connections: [connection]} = map = Cambrian.Genotype.to_map(genotype)
@@ -206,10 +208,10 @@ defmodule Cambrian.Network do
     do: :cambrian_network.reward(Boundary.ref(network, __MODULE__), state, reward)
 
   @doc """
-  Many inputs through one network, each from rest.
+  Computes many inputs through one network, each from rest.
 
-  A list of inputs gives a list of outputs; one binary of all inputs in a row gives one binary of
-  all outputs, and one tensor one tensor.
+  A list of inputs gives a list of outputs; one binary with all inputs in a row gives one binary
+  with all outputs, and one tensor gives one tensor.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
@@ -239,8 +241,8 @@ defmodule Cambrian.Network do
     do: :cambrian_network.activate_batch(Boundary.ref(network, __MODULE__), batch)
 
   @doc """
-  Through each of many networks its own inputs: two lists of the same length, or a list and a tensor
-  with as many rows.
+  Computes many networks, each on its own inputs: two lists of the same length, or a list and a
+  tensor with as many rows.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
       iex> network = Cambrian.Network.compile(genotype)
@@ -268,11 +270,11 @@ defmodule Cambrian.Network do
     do: :cambrian_network.activate_many(references(networks), inputs)
 
   @doc """
-  A step of many networks, each with a state and inputs of its own: a population that lives in
-  lock-step. Three lists of the same length, which give a list of outputs and states.
+  Computes a step of many networks, each with its own state and inputs: a population that lives in
+  lock-step. Takes three lists of the same length, and returns a list of outputs and states.
 
-  With a tensor of as many rows in the place of the last, it gives a tensor of all outputs and a
-  list of the states: `{outputs, states} = Cambrian.Network.step_many(networks, states, inputs)`.
+  If the last is a tensor with as many rows instead, it returns a tensor of all outputs and a list
+  of the states: `{outputs, states} = Cambrian.Network.step_many(networks, states, inputs)`.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7)
       iex> {:ok, recurrent} = Cambrian.Genotype.mutate(genotype, :add_recurrent, seed: 8)

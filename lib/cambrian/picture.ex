@@ -1,6 +1,6 @@
 defmodule Cambrian.Picture do
   @moduledoc """
-  Pictures for people, as SVG: a network, and fitness and species over the generations.
+  Draws pictures as SVG: a network, and fitness and species over the generations.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, recorder} = Cambrian.Recorder.start_link(population)
@@ -9,12 +9,12 @@ defmodule Cambrian.Picture do
       iex> File.write(Path.join(System.tmp_dir!(), "species.svg"), Cambrian.Picture.species(story))
       :ok
 
-  Each is a text that loads nothing and follows the reader's light or dark setting; the same story
-  gives the same bytes. A source of generations is
+  Each picture is a text that loads nothing and follows the reader's light or dark setting; the
+  same record gives the same bytes. A source of generations is
 
-    * what `Cambrian.Population.history/1` gives;
+    * the result of `Cambrian.Population.history/1`;
     * a population, as it is now;
-    * what `Cambrian.Recorder.read/1` has of one; or a list of several of these two.
+    * the record of a population by `Cambrian.Recorder.read/1`; or a list of several of these two.
   """
 
   alias Cambrian.{Boundary, Error, Genotype, Population, Recorder}
@@ -22,12 +22,13 @@ defmodule Cambrian.Picture do
   @type source :: [map] | Population.t() | Recorder.story() | [Population.t() | Recorder.story()]
 
   @doc """
-  The network of a genotype, from the inputs at the left to the outputs at the right.
+  Draws the network of a genotype, from the inputs at the left to the outputs at the right.
 
-  A line's width is its weight and its colour the sign; a recurrent link is an arc with an arrow head,
-  a disabled one is dashed. A node shows its activation as a small curve and its bias as an arc around
-  it; a clock on its rim is for dynamics, a triangle for plasticity, and a sign such as `×` for
-  another aggregation than the sum. Point at a part for its exact values.
+  The width of a line is its weight and its colour the sign; a recurrent link is an arc with an
+  arrow head, a disabled connection is dashed. A node shows its activation as a small curve and
+  its bias as an arc around it; a clock on its rim stands for dynamics, a triangle for plasticity,
+  and a sign such as `×` for another aggregation than the sum. Point at a part for its exact
+  values.
 
   Options: `:width` in pixels, `:title`, and `:labels`, `%{inputs: [...], outputs: [...]}`.
 
@@ -41,7 +42,7 @@ defmodule Cambrian.Picture do
     do: :cambrian_picture.network(Boundary.ref(genotype, Genotype), options(opts))
 
   @doc """
-  The network of a genotype as text for Graphviz.
+  Returns the network of a genotype as text for Graphviz.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> Cambrian.Picture.dot(genotype) =~ "digraph"
@@ -51,7 +52,7 @@ defmodule Cambrian.Picture do
   def dot(genotype), do: :cambrian_picture.dot(Boundary.ref(genotype, Genotype))
 
   @doc """
-  The best and the mean fitness of each generation, of one population or of several.
+  Draws the best and the mean fitness of each generation, of one population or of several.
 
   Options: `:width` and `:height` in pixels, `:title`, `:x_label`, `:y_label`.
 
@@ -66,10 +67,11 @@ defmodule Cambrian.Picture do
   def fitness(source, opts \\ []), do: :cambrian_picture.fitness(source, options(opts))
 
   @doc """
-  The species of each generation of one population: a band for each, as tall as it has members.
+  Draws the species of each generation of one population: a band for each, as tall as it has
+  members.
 
-  How large they were is what a `Cambrian.Recorder` keeps. Of a source that has only how many there
-  were, as a population itself, their number is drawn as a line. Options as in `fitness/2`.
+  Only a `Cambrian.Recorder` keeps the sizes of species. For a source with only their number, such
+  as a population itself, the picture shows the number as a line. Options as in `fitness/2`.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, recorder} = Cambrian.Recorder.start_link(population)

@@ -1,7 +1,7 @@
 defmodule Cambrian.Population do
   @moduledoc """
-  A population as a process: it evolves, can be watched, paused, fed and asked, and comes back at
-  its last checkpoint when it dies.
+  Runs a population as a process: it evolves, you can watch, pause, feed and query it, and it
+  comes back at its last checkpoint when it dies.
 
       iex> {:ok, population} = Cambrian.Population.start(task: :xor, seed: 42)
       iex> :ok = Cambrian.Population.run(population)
@@ -14,40 +14,42 @@ defmodule Cambrian.Population do
       children = [{Cambrian.Population, task: :xor, name: :xor, run: true}]
       Supervisor.start_link(children, strategy: :one_for_one)
 
-  Without `:run` a population starts idle. One that was running when it died goes on where it was,
-  and ends with the same champion as one that never died.
+  Without `:run` a population starts idle. A population that was running when it died continues
+  where it was, and ends with the same champion as one that never died.
 
   ## Options
 
-  Those of `Cambrian.evolve/2` except `:progress`, and
+  The options of `Cambrian.evolve/2` except `:progress`, and
 
-    * `:task` - required: what `Cambrian.evolve/2` takes as its first argument.
-    * `:name` - an atom, under which it is registered and its checkpoint kept. With the
-      application's `:data_dir` set, a checkpoint under a name is a file and outlives the VM.
-    * `:run` - `true` evolves from the start, as `run/1` would. After a crash a population is as it
-      was, also paused; in another VM it runs, whatever it did before. Default `false`.
-    * `:resume` - `false` drops checkpoints of that name at the start instead of taking them up.
-      After a crash it goes on where it was all the same. Nothing is dropped when the start fails,
-      as with the name of a population that is alive (`{:error, {:already_started, pid}}`) or of
-      another process (`{:error, {:name_taken, name}}`).
-    * `:checkpoint_interval` - ms between two checkpoints that are written to a file, default 1000; 0
-      is every generation. One is written as well when it pauses and when it ends.
+    * `:task` - required: the first argument of `Cambrian.evolve/2`.
+    * `:name` - an atom, under which the population is registered and its checkpoint kept. With
+      the application's `:data_dir` set, the checkpoint of a name is a file and outlives the VM.
+    * `:run` - `true` evolves from the start, as with `run/1`. After a crash a population is
+      running, idle or paused as before; in another VM it runs in any case. Default `false`.
+    * `:resume` - `false` drops the checkpoints of that name at the start instead of continuing
+      from them. After a later crash the population continues where it was. A start that fails
+      drops nothing, as with the name of a live population (`{:error, {:already_started, pid}}`)
+      or of another process (`{:error, {:name_taken, name}}`).
+    * `:checkpoint_interval` - ms between two checkpoints that are written to a file, default
+      1000; 0 means every generation. The population also writes one when it pauses and when it
+      ends.
     * `:checkpoints` - how many of these files are kept, default 3.
 
-  There is no limit on generations unless one is given.
+  There is no limit on generations unless you give one.
 
-  One that takes up a checkpoint has its seed, parameters, substrate and `:from`. Options that say
-  otherwise are an error, `{:checkpoint_differs, name, own, given}`; goals and limits may be new.
+  A population that continues from a checkpoint has its seed, parameters, substrate and `:from`.
+  Options that contradict these are an error, `{:checkpoint_differs, name, own, given}`; goals and
+  limits may be new.
 
   ## Many of them
 
-  A population without a name has a checkpoint all the same, by which its supervisor brings it back;
-  any number of them can be under a `DynamicSupervisor`:
+  A population without a name also has a checkpoint, from which its supervisor restarts it; any
+  number of them can run under a `DynamicSupervisor`:
 
       DynamicSupervisor.start_child(supervisor, {Cambrian.Population, task: :xor})
 
-  A `PartitionSupervisor` starts all its children with the same arguments, so each is to be told a
-  name of its own, or they would share a checkpoint:
+  A `PartitionSupervisor` starts all its children with the same arguments. Give each a name of its
+  own, or they share a checkpoint:
 
       {PartitionSupervisor,
        name: Islands,
@@ -58,25 +60,26 @@ defmodule Cambrian.Population do
 
   ## Events
 
-  After `subscribe/1` the process gets Erlang's messages, `{:cambrian, name, event}`. A population
-  without a name has a reference in its place, which is also the `:name` of `info/1`. An event is
+  After `subscribe/1` the process gets Erlang messages, `{:cambrian, name, event}`. For a
+  population without a name, a reference stands for the name, which is also the `:name` of
+  `info/1`. An event is
 
   | event | when |
   | --- | --- |
   | `{:generation, stats}` | a generation was evaluated; `t:stats/0` |
-  | `{:champion, %{champion: reference, fitness: fitness, generation: generation, parents: ids, operators: names, sources: sources}}` | there is a fitter one than ever before, or one in place of a banned one |
+  | `{:champion, %{champion: reference, fitness: fitness, generation: generation, parents: ids, operators: names, sources: sources}}` | there is a new best champion, or one that replaces a banned one |
   | `{:finished, result}` | the goal was reached; a map with the keys of `Cambrian.Result` |
-  | `{:received, %{id: id, from: term, fitness: fitness, work: work, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated, which cost `work` (`Cambrian.Genotype.cost/1`); the outcome is `:accepted`, or why not: `:shape`, `:known`, `:not_better`, `:not_finite`, `:full` (the generation has let in a tenth of strangers, and this one is not better than all here), or, then without a fitness, `:failed`, `:late` (by its deadline, in a task in Rust) or `:banned`; or `:too_costly` where it was not evaluated: then with `cost`, `median` and `bound` |
+  | `{:received, %{id: id, from: term, fitness: fitness, work: work, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated, which cost `work` (`Cambrian.Genotype.cost/1`); the outcome is `:accepted`, or the reason against it: `:shape`, `:known`, `:not_better`, `:not_finite`, `:full` (a tenth of the generation came from strangers already, and this genotype is not better than all here), or, without a fitness, `:failed`, `:late` (missed its deadline, in a task in Rust) or `:banned`; or `:too_costly`: not evaluated, with `cost`, `median` and `bound` |
   | `{:purged, %{generation: generation, leaving: count, newcomers: count, founded: boolean, champion: boolean}}` | genotypes were banned: see `purge/2` |
   | `{:evaluations_failed, %{count: count, first: fault}}` | evaluations crashed, hung or gave no number |
-  | `{:checkpoint_failed, %{generation: generation, reason: reason}}` | no checkpoint could be written, the first of a row of them; evolution goes on |
-  | `{:failed, reason}` | the function of `:until` crashed or gave no boolean, or the whole first generation failed; it stopped, and who waits gets `{:error, reason}` |
+  | `{:checkpoint_failed, %{generation: generation, reason: reason}}` | the first of several failures in a row to write a checkpoint; evolution goes on |
+  | `{:failed, reason}` | the function of `:until` crashed or gave no boolean, or the whole first generation failed; the run stopped, and callers of `await/2` get `{:error, reason}` |
 
   A genotype in an event is the bare reference; `%Cambrian.Genotype{ref: reference}` is the struct.
 
   ## Errors
 
-  A call to a population that is not there exits, as with any process.
+  A call to a population that does not exist exits, as with any process.
   """
 
   alias Cambrian.{Boundary, Error, Genotype, Result}
@@ -85,16 +88,16 @@ defmodule Cambrian.Population do
 
   @typedoc """
   When to stop, whichever comes first: `:target`, `:until`, `:generations`, `:evaluations`,
-  `:timeout` and `:patience`, as `Cambrian.evolve/2` has them among its options.
+  `:timeout` and `:patience`, as among the options of `Cambrian.evolve/2`.
 
-  `:evaluations` and `:timeout` may end a run within a generation. What was evaluated of it by then
-  counts in the result; a population that goes on later evaluates that generation again, as if it
-  had not been cut. `:evaluations` is exact, but that trials do not count. `:timeout` is time on
-  the clock: what is under way then is dropped, be it an evaluation, a trial or the making of the
-  next generation, in Rust within some milliseconds. Only the first evaluation of a run goes on, as
-  there would be no result: until one has succeeded, but for little longer than
-  `:evaluation_timeout`, or 5 s for a task in Rust. Those that live together in an environment or a
-  program end together.
+  `:evaluations` and `:timeout` may end a run within a generation. The evaluations of that
+  generation so far count in the result. If the population continues later, it evaluates that
+  generation again, as if it had not been cut. `:evaluations` is exact, except that trials do not
+  count. `:timeout` is time on the clock: the run then drops what is under way, an evaluation, a
+  trial or the making of the next generation, in Rust within some milliseconds. Only the first
+  evaluation of a run goes on, because without it there is no result: until one has succeeded, but
+  for little longer than `:evaluation_timeout`, or 5 s for a task in Rust. Networks that live
+  together in an environment or a program end together.
   """
   @type goal :: [
           target: number,
@@ -105,7 +108,7 @@ defmodule Cambrian.Population do
           patience: pos_integer
         ]
 
-  @typedoc "A generation of `history/1`; `:species` is how many there were."
+  @typedoc "A generation of `history/1`; `:species` is their number."
   @type page :: %{
           generation: non_neg_integer,
           evaluations: non_neg_integer,
@@ -119,8 +122,8 @@ defmodule Cambrian.Population do
         }
 
   @typedoc """
-  A generation in numbers. `:species` has the id and size of each; `:best` and `:mean` are of the
-  fitnesses of this generation; `:evaluations`, those of them that were `:failures`, and
+  The numbers of a generation. `:species` has the id and size of each; `:best` and `:mean` are
+  over the fitnesses of this generation; `:evaluations`, the `:failures` among them, and
   `:elapsed_ms` are counted from the beginning.
   """
   @type stats :: %{
@@ -137,9 +140,9 @@ defmodule Cambrian.Population do
         }
 
   @typedoc """
-  `:generation` is that in which it was seen to be the best; `:parents`, the fitter first, and
-  `:operators` are what it came of: see `Cambrian.lineage/1`. `:sources` are the newcomers from elsewhere
-  whose genes it carries: see `purge/2`.
+  `:generation` is the one in which it was found to be the best; `:parents`, the fitter first, and
+  `:operators` say how it arose: see `Cambrian.lineage/1`. `:sources` are the newcomers from
+  elsewhere whose genes it carries: see `purge/2`.
   """
   @type champion :: %{
           champion: Genotype.t(),
@@ -151,9 +154,9 @@ defmodule Cambrian.Population do
         }
 
   @typedoc """
-  What a ban did: so many genotypes are `:leaving` with the next generation, and so many `:newcomers` that
-  waited are not taken in; `:founded` where nobody stays, so that all are new; `:champion` where the best
-  so far is banned.
+  The effect of a ban: how many genotypes are `:leaving` with the next generation, and how many
+  waiting `:newcomers` are not taken in; `:founded` if none stays, so that all are new;
+  `:champion` if the best so far is banned.
   """
   @type purged :: %{
           generation: non_neg_integer,
@@ -195,7 +198,8 @@ defmodule Cambrian.Population do
   end
 
   @doc """
-  For a supervisor of your own. The child's id is its name, or `Cambrian.Population`.
+  Returns the child specification for a supervisor. The child's id is its name, or
+  `Cambrian.Population`.
 
       iex> Cambrian.Population.child_spec(task: :xor, name: :pole).id
       :pole
@@ -217,7 +221,7 @@ defmodule Cambrian.Population do
   @doc """
   Evolves until the goal is reached; answers at once.
 
-  The goal is that of the options, changed by what is given here.
+  The arguments here override the goal in the options.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
       iex> :ok = Cambrian.Population.run(population, generations: 3)
@@ -240,20 +244,20 @@ defmodule Cambrian.Population do
   end
 
   @doc """
-  Evolves so many generations, and answers when they are done or the goal is reached.
+  Evolves the given number of generations, and answers when they are done or the goal is reached.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
       iex> {:ok, stats} = Cambrian.Population.step(population, 2)
       iex> {stats.generation, stats.evaluations}
       {1, 299}
 
-  `{:error, :running}` where it runs already.
+  `{:error, :running}` if it is already running.
   """
   @spec step(t, pos_integer) :: {:ok, stats} | {:error, :running | Error.reason()}
   defdelegate step(population, generations), to: :cambrian_population
 
   @doc """
-  Stops after the generation that is under way.
+  Stops after the current generation.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :double_pole, target: 1.0e9)
       iex> :ok = Cambrian.Population.run(population)
@@ -264,7 +268,7 @@ defmodule Cambrian.Population do
   defdelegate pause(population), to: :cambrian_population
 
   @doc """
-  Goes on after a pause.
+  Continues after a pause.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1, generations: 9)
       iex> :ok = Cambrian.Population.run(population)
@@ -278,7 +282,7 @@ defmodule Cambrian.Population do
   defdelegate resume(population), to: :cambrian_population
 
   @doc """
-  Ends the population; what it was doing is dropped.
+  Ends the population, and drops its current work.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor)
       iex> Cambrian.Population.stop(population)
@@ -303,7 +307,7 @@ defmodule Cambrian.Population do
   end
 
   @doc """
-  The best of all generations so far.
+  Returns the best genotype of all generations so far.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
       iex> Cambrian.Population.best(population)
@@ -320,14 +324,14 @@ defmodule Cambrian.Population do
   defp champion(error), do: error
 
   @doc """
-  One of the last generation that was evaluated, to send elsewhere.
+  Picks a genotype of the last evaluated generation to send elsewhere.
 
     * `:champion` - as `best/1`.
     * `:tournament` - the fittest of three random ones.
-    * `:novel` - of the fitter half, who is most unlike the others here.
-    * `:random` - anybody.
+    * `:novel` - the genotype of the fitter half that is most unlike the others here.
+    * `:random` - any genotype.
 
-  Asked again, others are drawn; in a run of the same seed the same ones.
+  Each call draws anew; a run with the same seed draws the same genotypes.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
       iex> Cambrian.Population.migrant(population, :novel)
@@ -344,7 +348,7 @@ defmodule Cambrian.Population do
     do: champion(:cambrian_population.migrant(population, policy))
 
   @doc """
-  The last generation that was evaluated.
+  Returns the numbers of the last evaluated generation.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1, population: 50)
       iex> Cambrian.Population.stats(population)
@@ -359,8 +363,8 @@ defmodule Cambrian.Population do
   defdelegate stats(population), to: :cambrian_population
 
   @doc """
-  Its generations from the beginning, oldest first, before a crash or a power cut as well: each of
-  the first thousand, evenly chosen ones of a longer story.
+  Lists the population's generations from the beginning, oldest first, including those before a
+  crash or a power cut: each of the first thousand, then evenly chosen ones.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, _stats} = Cambrian.Population.step(population, 3)
@@ -374,9 +378,9 @@ defmodule Cambrian.Population do
   @doc """
   Offers a genotype from elsewhere.
 
-  It is evaluated here with the next generation, or at once by a population that rests after one,
-  and then takes the place of the worst of its species if it is better; a `:received` event says
-  what came of it. `{:error, :busy}` where 64 are waiting already, or some of two million
+  The population evaluates it with the next generation, or at once if it rests after one. The
+  genotype then takes the place of the worst of its species if it is better; a `:received` event
+  says the outcome. `{:error, :busy}` if 64 are waiting already, or several with two million
   connections together.
 
       iex> %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
@@ -391,13 +395,14 @@ defmodule Cambrian.Population do
     do: :cambrian_population.inject(population, Boundary.ref(genotype, Genotype))
 
   @doc """
-  Takes out what is banned: newcomers of these `:genotypes` (ids) or by these `:keys`, and all that carry
-  their genes. A bridge does it for what is banned in its realm (`Cambrian.Trust.ban/3`).
+  Removes banned genotypes: newcomers with these `:genotypes` (ids) or from these `:keys`, and
+  every genotype that carries their genes. A bridge does this for the bans of its realm
+  (`Cambrian.Trust.ban/3`).
 
-  From now on none of it is evaluated, breeds, is the best or goes to others, and the next generation has
-  none of it: its places go to the offspring of the others or, where nobody else is left, to new genotypes
-  like the first ones. `best/1` is then the best of those that stay, and a result whose champion is banned
-  is none any more.
+  From now on none of these genotypes is evaluated, breeds, is the best or goes to others, and the
+  next generation has none of them: their places go to the offspring of the others or, if none is
+  left, to new genotypes like the first ones. `best/1` is then the best of those that stay, and a
+  result with a banned champion is withdrawn.
 
   A genotype carries a newcomer's genes as long as one of its connections or neurons came from it:
   through mutation, tuning, and crossovers that took that gene from the parent that had it.
@@ -422,8 +427,8 @@ defmodule Cambrian.Population do
   end
 
   @doc """
-  The state as bytes: the generation that is being evaluated, with everything that came of earlier
-  ones.
+  Returns the state as bytes: the generation under evaluation, with all results of earlier
+  generations.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1)
       iex> {:ok, bytes} = Cambrian.Population.checkpoint(population)
@@ -434,7 +439,7 @@ defmodule Cambrian.Population do
   defdelegate checkpoint(population), to: :cambrian_population
 
   @doc """
-  Events for the calling process, until it ends or unsubscribes. See "Events" above.
+  Sends events to the calling process, until it ends or unsubscribes. See "Events" above.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1, name: :watched)
       iex> :ok = Cambrian.Population.subscribe(:watched)
@@ -448,7 +453,7 @@ defmodule Cambrian.Population do
   defdelegate subscribe(population), to: :cambrian_population
 
   @doc """
-  No more events for the calling process.
+  Ends the events for the calling process.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor)
       iex> :ok = Cambrian.Population.subscribe(population)
@@ -459,7 +464,7 @@ defmodule Cambrian.Population do
   defdelegate unsubscribe(population), to: :cambrian_population
 
   @doc """
-  What it is evolving, and with which parameters and seed.
+  Returns the task, the parameters and the seed of the population.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 1, population: 50)
       iex> info = Cambrian.Population.info(population)

@@ -1,7 +1,7 @@
 defmodule Cambrian.Recorder do
   @moduledoc """
-  Keeps the story of a population, for pictures and reports: every generation with its species, what
-  came in from whom, the champion, the result.
+  Records a population for pictures and reports: every generation with its species, the newcomers
+  and their origins, the champion, the result.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, recorder} = Cambrian.Recorder.start_link(population)
@@ -12,16 +12,17 @@ defmodule Cambrian.Recorder do
       iex> Cambrian.Recorder.stop(recorder)
       :ok
 
-  `Cambrian.Picture` and `Cambrian.Report` take a story as it is. `:cambrian_recorder` says more.
+  `Cambrian.Picture` and `Cambrian.Report` take a record as it is. `:cambrian_recorder` says more.
   """
 
   alias Cambrian.Population
 
-  @typedoc "What was recorded, oldest first; genotypes are bytes, so that a story can travel."
+  @typedoc "A record, oldest entries first; genotypes are bytes, so that a record can be sent."
   @type story :: :cambrian_recorder.story()
 
   @doc """
-  Records a population from now on, until `stop/1`: also when the population or the caller is gone.
+  Records a population from now on, until `stop/1`, even after the population or the caller has
+  ended.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, recorder} = Cambrian.Recorder.start(population)
@@ -32,7 +33,7 @@ defmodule Cambrian.Recorder do
   defdelegate start(population), to: :cambrian_recorder
 
   @doc """
-  The same, linked to the caller.
+  Does the same, linked to the caller.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, recorder} = Cambrian.Recorder.start_link(population)
@@ -43,10 +44,10 @@ defmodule Cambrian.Recorder do
   defdelegate start_link(population), to: :cambrian_recorder
 
   @doc """
-  The whole story so far: at most 4,000 generations, evenly chosen of a longer one, and the last
-  4,000 that came in.
+  Returns the whole record so far: at most 4,000 generations, evenly chosen from a longer run, and
+  the last 4,000 newcomers.
 
-  Of each generation `:species` is their number and `:sizes` are their ids and sizes.
+  For each generation `:species` is the number of species and `:sizes` has their ids and sizes.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, recorder} = Cambrian.Recorder.start_link(population)
@@ -58,7 +59,8 @@ defmodule Cambrian.Recorder do
   defdelegate read(recorder), to: :cambrian_recorder
 
   @doc """
-  Its last page: the last generation, the last newcomer, and the result when there is one.
+  Returns the end of the record: the last generation, the last newcomer, and the result if there
+  is one.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, recorder} = Cambrian.Recorder.start_link(population)
@@ -70,7 +72,7 @@ defmodule Cambrian.Recorder do
   defdelegate latest(recorder), to: :cambrian_recorder
 
   @doc """
-  Ends the recorder, and with it its story; the population goes on.
+  Ends the recorder and drops its record; the population goes on.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, recorder} = Cambrian.Recorder.start(population)

@@ -1,27 +1,27 @@
 defmodule Cambrian.Report do
   @moduledoc """
-  A run as one HTML page: who found what, how it got there, and how to repeat it.
+  Writes a run as one HTML page: who found what, how it got there, and how to repeat it.
 
-  The page holds all that it shows. It loads nothing, runs no script, follows the reader's light or
-  dark setting and fits a phone. `Cambrian.evolve/2` writes one with the option `:report`:
+  The page is complete. It loads nothing, runs no script, follows the reader's light or dark
+  setting and fits a phone. `Cambrian.evolve/2` writes one with the option `:report`:
 
       iex> path = Path.join(System.tmp_dir!(), "xor.html")
       iex> {:ok, %{solved: true}} = Cambrian.evolve(:xor, seed: 42, report: path)
       iex> File.read!(path) =~ "found a champion for xor"
       true
 
-  What there is to tell comes from a population, which knows its generations and its champion; from
-  what a `Cambrian.Recorder` has of one, which knows the species and who came in as well; or from a
-  list of those of several, as islands of a mesh.
+  The source of a report is a population, which knows its generations and its champion; the record
+  of a `Cambrian.Recorder`, which also knows the species and the newcomers; or a list of several,
+  such as the islands of a mesh.
   """
 
   alias Cambrian.{Error, Population, Recorder}
 
-  @typedoc "What is to be told; a map as `run/1` gives it may be changed before."
+  @typedoc "The source of a report; you may change a map of `run/1` before you pass it."
   @type source :: Population.t() | Recorder.story() | [Population.t() | Recorder.story()] | map
 
   @doc """
-  The page, as text.
+  Returns the page as text.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, _} = Cambrian.Population.step(population, 3)
@@ -45,8 +45,8 @@ defmodule Cambrian.Report do
   def write(path, source), do: :cambrian_report.write(path, source)
 
   @doc """
-  What a source tells, as a map, to change or to add to: another title, labels of inputs and outputs,
-  facts. `:cambrian_report.run()` is its type.
+  Returns the contents of a report as a map, which you may change or extend: another title, labels
+  of inputs and outputs, facts. Its type is `:cambrian_report.run()`.
 
       iex> {:ok, population} = Cambrian.Population.start_link(task: :xor, seed: 42)
       iex> {:ok, _} = Cambrian.Population.step(population, 3)

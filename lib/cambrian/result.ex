@@ -1,23 +1,25 @@
 defmodule Cambrian.Result do
   @moduledoc """
-  What an evolution came to.
+  The result of an evolution.
 
       iex> %Cambrian.Result{} = result = Cambrian.evolve!(:xor, seed: 42)
       iex> {result.solved, result.fitness >= 3.9, result.seed}
       {true, true, 42}
 
-    * `champion` - the `Cambrian.Genotype` that solved the task, else the fittest there was.
-    * `fitness` - of the champion.
-    * `solved` - whether the target was reached or, without one, the task's own trial passed.
-    * `generations`, `evaluations` - in all. Where a limit ended the run within a generation, that one counts.
+    * `champion` - the `Cambrian.Genotype` that solved the task, else the fittest one.
+    * `fitness` - the champion's fitness.
+    * `solved` - whether the champion reached the target or, without a target, passed the task's
+      own trial.
+    * `generations`, `evaluations` - how many in all. If a limit ended the run within a
+      generation, that generation counts.
     * `failures` - how many of the evaluations failed.
-    * `seed` - to run the same again.
-    * `elapsed_ms` - in ms, pauses left out.
-    * `trial` - what the task's own trial measured of a champion that passed it; a keyword list,
-      empty where none did.
-    * `validation` - where the task holds data back, as a dataset with `:validation` does, what the
-      fitness would be there. The champion is then the one that did best on them, unless it reached
-      the target; `nil` otherwise.
+    * `seed` - repeats the run.
+    * `elapsed_ms` - the time in ms, without pauses.
+    * `trial` - the measurements of the task's own trial for a champion that passed it; a keyword
+      list, empty if none passed.
+    * `validation` - the fitness on held-out data, if the task has some, as a dataset with
+      `:validation`. The champion is then the genotype that did best on these data, unless one
+      reached the target; otherwise `nil`.
   """
 
   @enforce_keys [

@@ -1,13 +1,14 @@
 defmodule Cambrian.Substrate do
   @moduledoc """
-  Indirect encoding: a large network whose weights follow from where its nodes are.
+  Describes a substrate for indirect encoding: a large network whose weights follow from the
+  places of its nodes.
 
-  HyperNEAT (Stanley, D'Ambrosio and Gauci 2009). A substrate has nodes at points in space. A small
-  network, the CPPN, is asked for each pair of them what weight joins the one to the other. The CPPN
-  is a genotype like any other: it is what evolves, travels and is the champion of
-  `Cambrian.evolve/2` with the option `:substrate`. `express/2` makes of it the network that runs, as
-  another genotype; on a substrate of more points it makes a larger one of the same CPPN, without
-  further evolution.
+  This is HyperNEAT (Stanley, D'Ambrosio and Gauci 2009). A substrate has nodes at points in
+  space. A small network, the CPPN, gives for each pair of nodes the weight of the connection
+  between them. The CPPN is a genotype like any other: it evolves, travels and is the champion of
+  `Cambrian.evolve/2` with the option `:substrate`. `express/2` makes the network that runs from
+  it, as another genotype; on a substrate with more points it makes a larger network from the same
+  CPPN, without further evolution.
 
       iex> strip = fn size ->
       ...>   pixels = Cambrian.Substrate.grid([size])
@@ -27,34 +28,37 @@ defmodule Cambrian.Substrate do
 
   ## Options
 
-    * `:inputs`, `:outputs` - required: the points of the nodes. A point is a list of 1 to 3 numbers,
-      by custom from -1 to 1; all have as many.
-    * `:hidden` - a list of layers, which are lists of points; or a keyword list or map, and the CPPN
-      decides where hidden nodes are: see below. Default `[]` layers.
-    * `:joins` - which layers lead to which, as `{from, to}`, where 0 is the inputs and the last the
-      outputs. By default each leads to the next. A layer that leads to itself or to a lower one does
-      so recurrently.
-    * `:activation`, `:output_activation` - of hidden nodes, default `:tanh`, and outputs, `:sigmoid`.
+    * `:inputs`, `:outputs` - required: the points of the nodes. A point is a list of 1 to 3
+      numbers, by custom from -1 to 1; all points have the same number.
+    * `:hidden` - a list of layers, which are lists of points; or, with a keyword list or map, the
+      CPPN decides where hidden nodes are: see below. Default `[]`, no layers.
+    * `:joins` - which layers lead to which, as `{from, to}`, where 0 is the inputs and the last
+      the outputs. By default each leads to the next. Connections to the same or a lower layer are
+      recurrent.
+    * `:activation`, `:output_activation` - the activations of hidden nodes, default `:tanh`, and
+      of outputs, default `:sigmoid`.
     * `:weight_range` - the weight for a CPPN's output 1.0, above 0 and up to 1000. Default 3.0.
-    * `:threshold` - t, from 0 to less than 1, default 0.2. Of a CPPN's output w, held within -1 and
-      1, there is no connection where |w| is at most t; else its weight is sign(w) (|w| - t) / (1 - t)
+    * `:threshold` - t, from 0 to less than 1, default 0.2. A CPPN's output w is clamped to -1..1.
+      If |w| is at most t there is no connection; else its weight is sign(w) (|w| - t) / (1 - t)
       times the range, so that weights begin at 0, by the rule of the HyperNEAT paper.
-    * `:leo` - `true` lets a further output of the CPPN decide, by being more than 0, what is
-      connected, and not the threshold (Verbancsics and Stanley 2011); the weight is w times the
-      range. Default `false`.
-    * `:bias` - `true` gives the CPPN an output for the bias of a node, asked for between the origin
-      and the node. Default `false`.
+    * `:leo` - with `true`, a further output of the CPPN decides instead of the threshold: above 0
+      there is a connection (Verbancsics and Stanley 2011), whose weight is w times the range.
+      Default `false`.
+    * `:bias` - `true` gives the CPPN an output for the bias of a node, computed for the pair of
+      the origin and the node. Default `false`.
 
   ## Hidden nodes that are found
 
-  ES-HyperNEAT (Risi and Stanley 2012), for points of 2 coordinates. The weights around a node are a
-  picture over the square from -1 to 1, which is divided into four cells again and again.
+  This is ES-HyperNEAT (Risi and Stanley 2012), for points of 2 coordinates. The weights around a
+  node form a picture over the square from -1 to 1, which is divided into four cells again and
+  again.
 
-    * `:initial_depth`, `:max_depth` - at least and at most this often, from 1. Default 3 and 3.
-    * `:division_threshold` - in between, while the variance in a cell is more. Default 0.03.
-    * `:variance_threshold` - a cell with less is one node. Default 0.03.
-    * `:band_threshold` - by which its weight must differ from those on either side. Default 0.3.
-    * `:iterations` - how many times the search goes on from the nodes that it found. Default 1.
+    * `:initial_depth`, `:max_depth` - the least and the most divisions, from 1. Default 3 and 3.
+    * `:division_threshold` - in between, a cell with a higher variance is divided. Default 0.03.
+    * `:variance_threshold` - a cell with a lower variance is one node. Default 0.03.
+    * `:band_threshold` - by how much its weight must differ from the weights on either side.
+      Default 0.3.
+    * `:iterations` - how many times the search continues from the nodes that it found. Default 1.
   """
 
   alias Cambrian.{Boundary, Error, Genotype}
@@ -68,11 +72,11 @@ defmodule Cambrian.Substrate do
   @type point :: [number]
 
   @doc """
-  A substrate, checked: whatever CPPN of its shape is expressed on it, there is a network.
+  Makes and checks a substrate: every CPPN of its shape then gives a network.
 
-  A network can have 10,000 inputs and outputs, and 100,000 nodes. Of pairs that could be connected
-  there can be 10,000,000, which are counted before anything is made of them: each takes some 200 ns
-  and 53 bytes.
+  A network can have 10,000 inputs and outputs, and 100,000 nodes. A substrate can have 10,000,000
+  pairs that could be connected; they are counted before memory is taken for them: each takes some
+  200 ns and 53 bytes.
 
       iex> field = Cambrian.Substrate.grid([3, 3])
       iex> {:ok, substrate} = Cambrian.Substrate.new(inputs: field, hidden: [field], outputs: [[0, 0]])
@@ -103,7 +107,7 @@ defmodule Cambrian.Substrate do
   defp with_quadtree(options), do: options
 
   @doc """
-  The same as `new/1`, with the substrate itself or a `Cambrian.Error` raised.
+  Does the same as `new/1`, but returns the substrate itself or raises a `Cambrian.Error`.
 
       iex> Cambrian.Substrate.new!(inputs: [[0]], outputs: [[1]], threshold: 1)
       ** (Cambrian.Error) invalid substrate: threshold: expected a number from 0 to less than 1
@@ -117,11 +121,11 @@ defmodule Cambrian.Substrate do
   end
 
   @doc """
-  Points in regular order: the centres of the cells of a grid from -1 to 1, the first coordinate
-  changing slowest.
+  Returns points in regular order: the centres of the cells of a grid from -1 to 1, the first
+  coordinate changing slowest.
 
-  1 to 3 sizes, for 100,000 points in all, or it raises `ArgumentError`. A grid of other sizes covers
-  the same space.
+  It takes 1 to 3 sizes, for at most 100,000 points in all, or raises `ArgumentError`. A grid of
+  other sizes covers the same space.
 
       iex> Cambrian.Substrate.grid([2, 2])
       [[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]
@@ -130,7 +134,8 @@ defmodule Cambrian.Substrate do
   defdelegate grid(sizes), to: :cambrian_substrate
 
   @doc """
-  Of the networks that it gives; `:pairs` is the most connections that one can have.
+  Returns the sizes of the networks that it gives; `:pairs` is the most connections that one can
+  have.
 
       iex> substrate = Cambrian.Substrate.new!(inputs: Cambrian.Substrate.grid([5]), outputs: [[0]])
       iex> Cambrian.Substrate.info(substrate)
@@ -145,10 +150,10 @@ defmodule Cambrian.Substrate do
   def info(substrate), do: :cambrian_substrate.info(Boundary.ref(substrate, __MODULE__))
 
   @doc """
-  Of its CPPNs.
+  Returns the sizes of its CPPNs.
 
-  The inputs are the source's coordinates, the target's, their distance, and 1.0. The outputs are the
-  weight, the bias where the substrate has `:bias`, and where it has `:leo` whether to connect.
+  The inputs are the source's coordinates, the target's, their distance, and 1.0. The outputs are
+  the weight, the bias if the substrate has `:bias`, and, if it has `:leo`, whether to connect.
 
       iex> substrate = Cambrian.Substrate.new!(inputs: [[-1, 0], [1, 0]], outputs: [[0, 1]], bias: true)
       iex> Cambrian.Substrate.shape(substrate)
@@ -158,8 +163,8 @@ defmodule Cambrian.Substrate do
   def shape(substrate), do: :cambrian_substrate.shape(Boundary.ref(substrate, __MODULE__))
 
   @doc """
-  The network that a CPPN describes, as a genotype. One of more than 1,000,000 connections can be
-  compiled and run, but is more than can be read from bytes or a map.
+  Returns the network that a CPPN describes, as a genotype. A network of more than 1,000,000
+  connections can be compiled and run, but it is too large to be read from bytes or a map.
 
       iex> field = Cambrian.Substrate.grid([4, 4])
       iex> substrate = Cambrian.Substrate.new!(inputs: field, outputs: [[0, 0]], threshold: 0)

@@ -23,15 +23,16 @@ defmodule Cambrian.Task do
       iex> {result.solved, result.fitness}
       {true, 8.0}
 
-  Evaluations run in processes apart, as many as the VM has schedulers; one that crashes, hangs or
-  gives no number costs that one fitness. See `Cambrian.evolve/2` for what else a task may be.
+  Evaluations run in separate processes, as many as the VM has schedulers; an evaluation that
+  crashes, hangs or gives no number costs only its own fitness. See `Cambrian.evolve/2` for other
+  kinds of tasks.
 
   ## Networks
 
   `evaluate/2` gets a `Cambrian.Network`. Erlang calls it with a bare reference, and `use
-  Cambrian.Task` wraps the function so that both are right: the module works with
-  `Cambrian.evolve/2`, with `:cambrian.evolve/2` and when you call it yourself. A module with only
-  `@behaviour Cambrian.Task` gets the bare reference, as a task written in Erlang does.
+  Cambrian.Task` wraps the function so that both work: the module works with `Cambrian.evolve/2`,
+  with `:cambrian.evolve/2` and when you call it yourself. A module with only `@behaviour
+  Cambrian.Task` gets the bare reference, as a task written in Erlang does.
   """
 
   alias Cambrian.{Boundary, Error, Network}
@@ -40,10 +41,10 @@ defmodule Cambrian.Task do
   @type fitness :: number
 
   @typedoc """
-  Rows of numbers, all of them in one binary of little-endian 32-bit floats, or a tensor of Nx of
-  the shape `{n, width}`. A list of numbers, or a tensor of the shape `{n}`, has rows of one number.
+  Rows of numbers: a list, one binary of little-endian 32-bit floats, or a tensor of Nx of the
+  shape `{n, width}`. A list of numbers, or a tensor of the shape `{n}`, has rows of one number.
 
-  Of a classification the targets are a list of `t:label/0`, or rows with a 1 in the place of the
+  The targets of a classification are a list of `t:label/0`, or rows with a 1 in the place of the
   class: see `classes/1`.
   """
   @type rows ::
@@ -58,24 +59,24 @@ defmodule Cambrian.Task do
   @typedoc "The label of a class."
   @type label :: integer | atom | String.t()
 
-  @typedoc "What can be evolved for: see `Cambrian.evolve/2`."
+  @typedoc "Any task that `Cambrian.evolve/2` takes."
   @type task ::
           native | {module, args :: term} | (Network.t() -> fitness) | Cambrian.Program.task()
 
   @doc """
-  Gives the size of the network, and what `evaluate/2` is to know.
+  Gives the size of the network, and the configuration that `evaluate/2` gets.
 
-  The argument is the `args` of `{module, args}`, and `[]` for the module alone. It is called
-  by the process that starts the evolution.
+  The argument is the `args` of `{module, args}`, and `[]` for the module alone. The process that
+  starts the evolution calls it.
   """
   @callback init(args :: term) ::
               {:ok, %{required(:inputs) => pos_integer, required(:outputs) => pos_integer},
                state :: term}
 
   @doc """
-  The fitness of a network, or a map that has it as `:fitness`.
+  Returns the fitness of a network, or a map that has it as `:fitness`.
 
-  The same network must always get the same fitness if a run is to be repeatable.
+  For a repeatable run, the same network must always get the same fitness.
   """
   @callback evaluate(Network.t(), state :: term) ::
               fitness
@@ -86,16 +87,16 @@ defmodule Cambrian.Task do
                 }
 
   @doc """
-  The fitness that a task gives a network: any task that `Cambrian.evolve/2` takes. A function
-  needs no sizes here, as the network has them.
+  Evaluates a network by any task that `Cambrian.evolve/2` takes. A function needs no sizes here,
+  because the network has them.
 
-  Options are `:timeout` (5,000), after how many milliseconds it is ended, in an environment after
-  so many without a step; `:memory` (268,435,456), how many bytes the code of a task may take, or
-  `:infinity`; and for environments `:episodes`: how many, from 0, or a list of those to live,
-  which need not be those of evolution.
+  Options are `:timeout` (5,000), how many milliseconds the evaluation may take, or, in an
+  environment, may pass without a step; `:memory` (268,435,456), the bytes that the code of a task
+  may take, or `:infinity`; and for environments `:episodes`: a number, from 0, or a list of
+  episodes, which may differ from those of evolution.
 
-  A task that fails is an error, `{:evaluation_failed, fault}`: `Cambrian.Error` has it in words,
-  with the stack of the task's code.
+  A failing task is an error, `{:evaluation_failed, fault}`: `Cambrian.Error` describes it in
+  words, with the stack of the task's code.
 
       iex> %{champion: champion, fitness: fitness} = Cambrian.evolve!(:xor, seed: 42)
       iex> network = Cambrian.Network.compile(champion)
@@ -122,11 +123,11 @@ defmodule Cambrian.Task do
   end
 
   @doc """
-  Whether a network solves a task of `Cambrian.tasks/0` by the task's own criterion, and what was
-  measured. A task of your own has none: `{:error, {:no_trial, name}}`.
+  Says whether a network solves a task of `Cambrian.tasks/0` by the task's own criterion, with the
+  measurements. A task of your own has no trial: `{:error, {:no_trial, name}}`.
 
-  Of a dataset with rows that are held back, `:validation` is what the fitness would be there; of
-  one of classes, `:classes` has them in the order of the outputs.
+  For a dataset with held-out rows, `:validation` is the fitness on these; for a dataset of
+  classes, `:classes` lists them in the order of the outputs.
 
       iex> %{champion: champion} = Cambrian.evolve!(:xor, seed: 42)
       iex> {:ok, trial} = Cambrian.Task.trial(:xor, Cambrian.Network.compile(champion))
@@ -153,8 +154,8 @@ defmodule Cambrian.Task do
     do: :cambrian_task.trial(Boundary.task(task), Boundary.ref(network, Network))
 
   @doc """
-  The classes of a dataset, in the order of the outputs: for the first class the first output is
-  to be the highest. A regression has none.
+  Lists the classes of a dataset in the order of the outputs: for the first class the first output
+  should be the highest. A regression has none.
 
       iex> data = [inputs: [1, 2, 3, 4], targets: ["no", "yes", "maybe", "no"]]
       iex> Cambrian.Task.classes({:dataset, [kind: :classification] ++ data})
@@ -165,7 +166,7 @@ defmodule Cambrian.Task do
   def classes(dataset), do: :cambrian_task.classes(Boundary.task(dataset))
 
   @doc """
-  What other nodes know a task by: only the same settings are the same task.
+  Returns the id by which other nodes know a task: only the same settings give the same id.
 
       iex> Cambrian.Task.id(:parity)
       "parity"

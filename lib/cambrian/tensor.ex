@@ -10,7 +10,7 @@ defmodule Cambrian.Tensor do
 
   defguard is_tensor(term) when is_struct(term, Nx.Tensor)
 
-  @doc "The numbers of a tensor of this shape as a network takes them."
+  @doc "Returns the numbers of a tensor of this shape as a network takes them."
   @spec numbers(t, shape) :: {:ok, binary} | error
   def numbers(tensor, expected) do
     shape = shape(tensor)
@@ -20,14 +20,14 @@ defmodule Cambrian.Tensor do
       else: {:error, {:wrong_size, :inputs, expected, shape}}
   end
 
-  @doc "The same for each of many tensors."
+  @doc "Does the same for each of many tensors."
   @spec each_numbers([t], shape) :: {:ok, [binary]} | error
   def each_numbers(tensors, expected) do
     numbers = Enum.map(tensors, &numbers(&1, expected))
     Enum.find(numbers, {:ok, for({:ok, bytes} <- numbers, do: bytes)}, &match?({:error, _}, &1))
   end
 
-  @doc "The numbers of the rows of a tensor of this shape, which has two dimensions."
+  @doc "Returns the numbers of the rows of a tensor of this shape, which has two dimensions."
   @spec rows(t, shape) :: {:ok, [binary]} | error
   def rows(tensor, expected) do
     with {:ok, bytes} <- numbers(tensor, expected) do
@@ -36,18 +36,18 @@ defmodule Cambrian.Tensor do
     end
   end
 
-  @doc "Outputs as a tensor."
+  @doc "Returns outputs as a tensor."
   @spec vector(binary) :: t
   def vector(bytes), do: nx(:from_binary, [bytes, {:f, 32}])
 
-  @doc "Outputs of many inputs as a tensor of two dimensions, of which this is the second."
+  @doc "Returns the outputs for many inputs as a tensor of two dimensions; the argument is the second."
   @spec matrix(binary, width :: pos_integer) :: t
   def matrix(bytes, width),
     do: nx(:reshape, [vector(bytes), {div(byte_size(bytes), width * 4), width}])
 
   @doc """
-  The inputs or targets of a dataset: rows, or one class each. A tensor of any other shape stays
-  what it is, and is refused with what else is no rows.
+  Returns the inputs or targets of a dataset: rows, or one class each. A tensor of any other shape
+  stays unchanged, and is refused later with everything else that is no row.
   """
   @spec dataset(term) :: Cambrian.Task.rows() | [integer] | term
   def dataset(tensor) when is_tensor(tensor) do

@@ -1,6 +1,7 @@
 defmodule Cambrian.Trust do
   @moduledoc """
-  Who may publish in which realm, what their word is worth, and why something was refused.
+  Decides who may publish in a realm, rates how far keys can be believed, and explains why
+  something was refused.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.check("org.example.docs.trust", "from a stranger")
@@ -9,27 +10,27 @@ defmodule Cambrian.Trust do
       iex> {refusal.reason, refusal.origin}
       {:malformed, nil}
 
-  `Cambrian.Bridge` opens its realm and asks here what to take. A new origin's reputation is 0.5. A
-  claim that is confirmed here moves it up by a fiftieth of what is missing to 1, one that is
-  inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is
-  banned.
+  `Cambrian.Bridge` opens its realm and asks this module what to take. A new origin's reputation
+  is 0.5. A claim that is confirmed here moves it up by a fiftieth of the distance to 1, an
+  inflated claim multiplies it by 0.7, a signature over bytes that are no genotype by 0.5; below
+  0.1 the key is banned.
 
-  What is known of a realm stays after a restart where the application's `:data_dir` is set, and what
-  was decided and refused is written to an audit there: see `decisions/1`. Where the application
-  `:telemetry` is loaded, a refusal is its event `[:cambrian, :mesh, :rejected]` as well.
+  With the application's `:data_dir` set, the facts about a realm survive a restart, and an audit
+  there records decisions and refusals: see `decisions/1`. If the application `:telemetry` is
+  loaded, a refusal is also its event `[:cambrian, :mesh, :rejected]`.
 
   ## Options
 
     * `:capability` - who may publish: `:open` for everybody, the default; `{:keys, keys}`;
-      `{:signed_by, key}` for those whom the owner of that key let, by `Cambrian.Identity.grant/4`;
-      `{:signed_by, %{owners: keys, threshold: n}}` names several owners, n of whom must sign. These are
-      the first owners: later ones are named by charters, `amend/2`, which stay as long as the first
-      owners are the same. `{:work, bits}` is for whoever shows that its key cost 2^bits hashes, 1 to 24
-      bits; `{:invited, keys}` for these and whom one of them, or a key that has earned its place here,
-      signed a grant for.
+      `{:signed_by, key}` for the owner of that key and the keys with its grant
+      (`Cambrian.Identity.grant/4`); `{:signed_by, %{owners: keys, threshold: n}}` names several
+      owners, n of whom must sign. These are the first owners: charters name later ones
+      (`amend/2`), and stay as long as the first owners are the same. `{:work, bits}` is for every
+      key that shows that it cost 2^bits hashes, 1 to 24 bits; `{:invited, keys}` for these keys
+      and those with a grant from one of them or from a key that has earned its place here.
     * `:rate` - `{per_second, burst}` for each origin, default `{5, 50}`.
-    * `:tolerance` - how much more than is measured may be claimed, relative to the larger of the
-      two, default 0.01. A task that is not the same every time needs more.
+    * `:tolerance` - by how much a claim may exceed the measured fitness, relative to the larger
+      of the two, default 0.01. A task with noise needs more.
   """
 
   alias Cambrian.{Boundary, Error, Genotype, Identity}
@@ -37,15 +38,16 @@ defmodule Cambrian.Trust do
   @type realm :: String.t()
 
   @typedoc """
-  What a ban is of. By its name (`Cambrian.Identity.name/1`), a key that is known in the realm:
-  `{:error, {:unknown_name, name}}` where none is, `{:error, {:ambiguous_name, name}}` where several
-  have it. Keys and ids may be the 64 hexadecimal digits that the audit and the dashboard show, too.
+  The subject of a ban. You may give a key by its name (`Cambrian.Identity.name/1`), if it is
+  known in the realm: `{:error, {:unknown_name, name}}` if no key has that name, `{:error,
+  {:ambiguous_name, name}}` if several have it. Keys and ids may also be the 64 hexadecimal digits
+  that the audit and the dashboard show.
   """
   @type subject ::
           {:key, Identity.key() | Identity.name() | (digits :: String.t())}
           | {:genotype, Genotype.t() | Genotype.id() | (digits :: String.t())}
 
-  @typedoc "`:by` is `:reputation` for a key that lied too often; `:name` is that of a key."
+  @typedoc "`:by` is `:reputation` for a key that lied too often; `:name` is the name of a key."
   @type ban :: %{
           required(:what) => subject,
           required(:reason) => String.t(),
@@ -54,7 +56,7 @@ defmodule Cambrian.Trust do
           optional(:name) => Identity.name()
         }
 
-  @typedoc "Origin and genotype as they were claimed, and the name of the origin's key; `:time` in ms since 1970."
+  @typedoc "Origin and genotype as claimed, and the name of the origin's key; `:time` in ms since 1970."
   @type refusal :: %{
           required(:reason) => atom,
           required(:origin) => Identity.key() | nil,
@@ -64,7 +66,8 @@ defmodule Cambrian.Trust do
         }
 
   @doc """
-  Makes a realm known here, or changes its options; those not given, standings and bans stay.
+  Opens a realm on this node, or changes its options. Options that you omit keep their value;
+  standings and bans stay.
 
       iex> Cambrian.Trust.open("org.example.docs.trust", rate: {1, 10}, tolerance: 0.05)
       :ok
@@ -78,11 +81,11 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Opens a realm anew that is closed because none of its files is whole.
+  Opens anew a realm that is closed because none of its files is whole.
 
-  Its bans and standings are lost: copy a backup of its directory back, or look at `decisions/1` for
-  what was banned, before you do this. `:capability` must be given, as it is lost, too. The damaged
-  files stay, as `*.torn`.
+  Its bans and standings are lost: before you do this, copy a backup of its directory back, or
+  look in `decisions/1` for the bans. You must give `:capability`, because it is lost too. The
+  damaged files stay, as `*.torn`.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.reset("org.example.docs.trust", capability: :open)
@@ -97,10 +100,11 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Reads an envelope from a stranger; the answer has its claims, of which the fitness is still one.
+  Reads an envelope from a stranger and returns its claims, of which the fitness is not verified
+  yet.
 
-  One that is a difference to another genotype needs that: `base_of` gets an id and answers
-  `{:ok, genotype}` or `:error`.
+  An envelope may contain a difference to another genotype. To read it, `base_of` gets the id of
+  that genotype and answers `{:ok, genotype}` or `:error`.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.check("org.example.docs.trust", <<>>)
@@ -120,8 +124,8 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  The same for claims and signature without the genotype (`Cambrian.Envelope.record/1`): like an
-  envelope, it is taken once, and counts for its origin's rate.
+  Does the same for claims and signature without the genotype (`Cambrian.Envelope.record/1`): like
+  an envelope, a record is taken once, and counts for its origin's rate.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.check_record("org.example.docs.trust", <<>>)
@@ -134,12 +138,12 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Takes a certificate of succession: from now on the new key has the reputation, the capability and
-  the sequence of the old one, which is refused; if that owns the realm, the new one does. A realm that
-  is not open takes none of keys that may not publish there.
+  Takes a certificate of succession. From now on the new key has the reputation, the capability
+  and the sequence of the old one, which is refused; if the old key owned the realm, the new one
+  does. A realm that is not open takes no certificate of a key that may not publish there.
 
-  At most ten a second are verified for a key that has earned a name or may publish in a closed realm,
-  and ten for all others together.
+  A realm verifies at most ten a second for a key that has earned a name or may publish in a
+  closed realm, and ten for all others together.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> certificate = Cambrian.Identity.succession(<<1::256>>, <<2::256>>)
@@ -150,11 +154,11 @@ defmodule Cambrian.Trust do
   defdelegate follow(realm, certificate), to: :cambrian_trust
 
   @doc """
-  Takes a charter of the realm, which the owners of the realm and those that it names must have signed:
-  from now on it says who owns the realm and what is revoked.
+  Takes a charter of the realm, which the owners of the realm and those that it names must have
+  signed. From now on it says who owns the realm and what is revoked.
 
-  `Cambrian.Bridge.publish_charter/1` tells others at once; given here, it is told when a bridge next
-  tells of charters, within a quarter of an hour.
+  `Cambrian.Bridge.publish_charter/1` tells others at once. A charter that you pass here goes out
+  when a bridge next tells of charters, within a quarter of an hour.
 
       iex> owner = Cambrian.Identity.public_key(<<1::256>>)
       iex> realm = "org.example.docs.amend"
@@ -170,7 +174,7 @@ defmodule Cambrian.Trust do
   defdelegate amend(realm, charter), to: :cambrian_trust
 
   @doc """
-  The charter that counts, as bytes; nil, if the realm has none.
+  Returns the charter that counts, as bytes; `nil` if the realm has none.
 
       iex> Cambrian.Trust.charter("org.example.docs.unknown")
       nil
@@ -181,7 +185,7 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  Tells what was measured here of a claim, which moves its origin's reputation.
+  Reports the measured fitness for a claim, which moves its origin's reputation.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust", tolerance: 0.01)
       iex> claims = %{origin: <<1::256>>, fitness: 3.0}
@@ -195,13 +199,13 @@ defmodule Cambrian.Trust do
   defdelegate checked(realm, claims, measured), to: :cambrian_trust
 
   @doc """
-  From now on, nothing of this key, or of the heir that it named, is taken; or this genotype from
-  nobody. The reason is a text of at most 255 bytes. Anything else raises an `ArgumentError` that says
-  which argument is wrong.
+  Bans a key, with the heir that it named, or a genotype: from now on this node takes nothing from
+  that key, and that genotype from nobody. The reason is a text of at most 255 bytes. A wrong
+  argument raises an `ArgumentError` that names it.
 
-  What the populations of this node's bridge took in of it leaves them with the next generation, and so
-  does all that carries its genes (`Cambrian.Population.purge/2`), unless the bridge's option `:purge` is
-  `false`.
+  Genotypes that the populations of this node's bridge took in from that key, or the genotype
+  itself, leave them with the next generation, and so does every genotype that carries their genes
+  (`Cambrian.Population.purge/2`), unless the bridge's option `:purge` is `false`.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.bans")
       iex> :ok = Cambrian.Trust.ban("org.example.docs.bans", {:genotype, <<7::256>>}, "it shakes the arm")
@@ -220,7 +224,7 @@ defmodule Cambrian.Trust do
   defp subject(other), do: other
 
   @doc """
-  Ends a ban of `ban/3`; a key starts anew, at 0.5.
+  Ends a ban of `ban/3`; a key starts anew with the reputation 0.5.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.bans")
       iex> :ok = Cambrian.Trust.ban("org.example.docs.bans", {:key, <<7::256>>})
@@ -231,7 +235,7 @@ defmodule Cambrian.Trust do
   def unban(realm, subject), do: :cambrian_trust.unban(realm, subject(subject))
 
   @doc """
-  Who and what is banned, the oldest ban first.
+  Lists the banned keys and genotypes, the oldest ban first.
 
       iex> Cambrian.Trust.bans("org.example.docs.unknown")
       []
@@ -240,7 +244,7 @@ defmodule Cambrian.Trust do
   defdelegate bans(realm), to: :cambrian_trust
 
   @doc """
-  What the word of a key is worth, from 0 to 1.
+  Returns the reputation of a key, from 0 to 1.
 
       iex> Cambrian.Trust.reputation("org.example.docs.trust", <<9::256>>)
       0.5
@@ -249,15 +253,16 @@ defmodule Cambrian.Trust do
   defdelegate reputation(realm, key), to: :cambrian_trust
 
   @doc """
-  All that is known of a realm: `:origins` with their standings, `:bans`, `:retired` keys with their
-  successors, the `:owners` that may sign now and the `:charter` that says so, as bytes for
-  `Cambrian.Charter.read/1`, `:none` where there are none, how many were `:refused` for which reason, and the options.
+  Returns everything that this node knows of a realm: `:origins` with their standings, `:bans`,
+  `:retired` keys with their successors, the `:owners` that may sign now and the `:charter` that
+  names them, as bytes for `Cambrian.Charter.read/1` (`:none` if there are none), how many were
+  `:refused` for which reason, and the options.
 
-  `:condition` is `:sound`; `{:fell_back, damaged}` where the newest file was damaged and the one
-  before it was taken, so that bans and standings of the last moments before that are lost; or
-  `{:closed, damaged}` where none was whole, so that everything is refused as `:realm_damaged` until
-  `reset/2`. `{:closed, {reason, file}}` says that the files cannot be read. Then `:capability` is
-  `:closed`. Both are `:unknown` where no such realm is known on this node.
+  `:condition` is `:sound`; `{:fell_back, damaged}` if the newest file was damaged and the one
+  before it was taken, so that the last bans and standings are lost; or `{:closed, damaged}` if
+  none was whole, so that everything is refused as `:realm_damaged` until `reset/2`. `{:closed,
+  {reason, file}}` says that the files cannot be read. In both cases `:capability` is `:closed`.
+  `:condition` and `:capability` are `:unknown` if this node does not know such a realm.
 
       iex> report = Cambrian.Trust.report("org.example.docs.unknown")
       iex> {report.condition, report.capability, report.origins}
@@ -270,7 +275,8 @@ defmodule Cambrian.Trust do
   end
 
   @doc """
-  What was refused last, and why: at most 100 since the application started, the last one first.
+  Lists the last refusals with their reasons: at most 100 since the application started, the
+  newest first.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.refusals")
       iex> {:error, :malformed} = Cambrian.Trust.check("org.example.docs.refusals", "from a stranger")
@@ -282,11 +288,11 @@ defmodule Cambrian.Trust do
   def refusals(realm), do: report(realm).last
 
   @doc """
-  What people decided for a realm on this node, the oldest first: bans, options, what was found
-  damaged.
+  Lists the decisions that people made for a realm on this node, the oldest first: bans, options,
+  damaged files.
 
-  It comes from files in the `:data_dir`, which nothing that others send can fill; without a
-  `:data_dir` there is nothing. `damaged` names the files in which a line was changed or lost.
+  They come from files in the `:data_dir`, which others cannot fill; without a `:data_dir` the
+  list is empty. `damaged` names the files in which a line was changed or lost.
 
       iex> Cambrian.Trust.decisions("org.example.docs.trust")
       {:ok, [], []}
@@ -300,9 +306,10 @@ defmodule Cambrian.Trust do
   @doc """
   Sends events to the caller from now on.
 
-  They arrive as Erlang's message `{:cambrian_trust, realm, event}`, with what is not known as
-  `:undefined`. The events are `{:refused, refusal}`, `{:banned, ban}`, `{:unbanned, subject}`,
-  `{:followed, succession}` and `{:amended, charter}`. A process that does not read its messages loses some.
+  They arrive as Erlang messages `{:cambrian_trust, realm, event}`, with `:undefined` for unknown
+  values. The events are `{:refused, refusal}`, `{:banned, ban}`, `{:unbanned, subject}`,
+  `{:followed, succession}` and `{:amended, charter}`. A process that does not read its messages
+  loses some.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> :ok = Cambrian.Trust.subscribe("org.example.docs.trust")
@@ -318,7 +325,7 @@ defmodule Cambrian.Trust do
   defdelegate subscribe(realm), to: :cambrian_trust
 
   @doc """
-  Ends what `subscribe/1` began.
+  Ends the subscription of `subscribe/1`.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> :ok = Cambrian.Trust.subscribe("org.example.docs.trust")

@@ -91,8 +91,8 @@
                     trust => fell_back | closed, may_publish => false, atom() => term()}.
 %% What the transport says of its connection; the populations that take part, by their names; and those that are to and are
 %% not there. `trust' is there where files of the realm are damaged: `closed' takes nothing in ({@link cambrian_trust:report/1}).
-%% `may_publish' is there where others take nothing of this node, as far as it knows: by the `capability' that it has for the realm
-%% itself, for which it is no owner and has no good grant; or as its grant has ended.
+%% `may_publish' is `false' when this node's own `capability' would refuse its key, or when its grant has ended; otherwise it
+%% is absent.
 
 %% @doc Under a supervisor of your own, or linked to the caller: one bridge a realm.
 %%

@@ -17,7 +17,7 @@
 %%
 %% A new origin's reputation is 0.5. A claim that is confirmed here moves it up by a fiftieth of what is missing to 1,
 %% one that is inflated takes it times 0.7, a signature over what is no genotype times 0.5; below 0.1 the key is
-%% banned. After n lies it is never more than 0.7^n again, so that no truths make good for seven.
+%% banned. After n lies it is never more than 0.7^n again. After seven lies no honest claim restores a key.
 %%
 %% Each realm has a process of its own, so that none waits for another. Where the application's `data_dir' is set, what is known
 %% of a realm is kept in files there, and what was decided and refused is written to an audit ({@link decisions/1}). See

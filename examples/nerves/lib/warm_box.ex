@@ -1,9 +1,9 @@
 defmodule WarmBox do
   @moduledoc """
-  A box that is kept warm by a heater: for seedlings, dough or yoghurt.
+  A box that a heater keeps warm: for seedlings, dough or yoghurt.
 
-  What drives the heater is evolved on the device, on a model of such boxes (`WarmBox.Plant`), and
-  has to prove itself in the real one before it is trusted (`WarmBox.Controller`).
+  The controller of the heater evolves on the device, on a model of such boxes (`WarmBox.Plant`),
+  and has to prove itself in the real box before it is trusted (`WarmBox.Controller`).
   """
 
   @doc "What drives the heater, how evolution is, and who is on the mesh."

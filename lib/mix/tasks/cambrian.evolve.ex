@@ -8,13 +8,13 @@ defmodule Mix.Tasks.Cambrian.Evolve do
       $ mix cambrian.evolve MyApp.Task --generations 200 --out champions
       $ mix cambrian.evolve double_pole_novel --name pole --data-dir data
 
-  `mix cambrian.evolve --help` lists the options. The project's application is started before.
+  `mix cambrian.evolve --help` lists the options. It starts the project's application first.
 
-  What came of it goes to standard output; progress and what is wrong go to standard error. The exit
-  status is 0 when it was done, also where a limit came before the goal, as the result then says;
-  1 when it failed, and 2 where an option is at fault.
+  The result goes to standard output; progress and errors go to standard error. The exit status is
+  0 when the run ended, also at a limit before the goal, as the result then says; 1 when it
+  failed, and 2 when an option is wrong.
 
-  With a name, checkpoints are written to the data directory, and `mix cambrian.resume` goes on
+  With a name, it writes checkpoints to the data directory, and `mix cambrian.resume` continues
   after a stop of any kind.
   """
 

@@ -1,18 +1,19 @@
 defmodule WarmBox.Controller do
   @moduledoc """
-  Keeps the box at its setpoint, a step at a time, and lets a champion do it only once it has proved
-  itself in this box.
+  Keeps the box at its setpoint, step by step, and lets a champion do it only once the champion
+  has proved itself in this box.
 
-  What drives the heater is a thermostat or a champion. A new champion (`offer/1`) waits until the one
-  in charge has kept the box near the setpoint for ten minutes, and is then in charge for ten minutes
-  itself: its trial. It stays if that cost no more, else it goes and is not tried again. The last two
-  that stayed are trusted: they are kept in files, and in charge again after a power cut.
+  A thermostat or a champion drives the heater. A new champion (`offer/1`) waits until the driver
+  in charge has kept the box near the setpoint for ten minutes. Then it is in charge for ten
+  minutes itself: its trial. It stays if that cost no more, else it goes and is not tried again.
+  The last two that stayed are trusted: they are kept in files, and are in charge again after a
+  power cut.
 
-  At once, whoever is in charge:
+  Whichever driver is in charge, these rules apply at once:
 
     * without a plausible reading the heater is off;
-    * above 45 °C the heater is off, and who is in charge is trusted no more;
-    * a trial ends where the temperature is 5 °C from the setpoint.
+    * above 45 °C the heater is off, and the driver in charge loses its trust;
+    * a trial ends if the temperature is 5 °C from the setpoint.
   """
 
   use GenServer

@@ -2,11 +2,12 @@ defmodule WarmBox.Evolution do
   @moduledoc """
   Keeps a population at work and hands its champions to the controller.
 
-  It is this process that starts Cambrian, so that a device whose library does not load is one without
-  evolution, and not one that does not boot: `status/0` says why, and it tries again every minute.
+  This process starts Cambrian. So a device whose library does not load still boots, without
+  evolution: `status/0` says why, and the process tries again every minute.
 
   The population is under Cambrian's own supervisor and comes back from a crash by itself; with
-  Cambrian's `data_dir` it comes back from a power cut as well, at its last checkpoint. It rests when nothing got better for 200 generations, and still takes what others send.
+  Cambrian's `data_dir` it also comes back from a power cut, at its last checkpoint. It rests when
+  nothing got better for 200 generations, and still takes genotypes of other devices.
   """
 
   use GenServer
@@ -21,8 +22,9 @@ defmodule WarmBox.Evolution do
   def start_link(options), do: GenServer.start_link(__MODULE__, options, name: __MODULE__)
 
   @doc """
-  `:evolving`, `:resting` or `{:unavailable, reason}`, and the generation and best fitness. While it starts
-  this waits: to load the library takes a small device some seconds.
+  Returns `:evolving`, `:resting` or `{:unavailable, reason}`, and the generation and best
+  fitness. It waits while the process starts: a small device takes some seconds to load the
+  library.
   """
   def status, do: GenServer.call(__MODULE__, :status, :infinity)
 

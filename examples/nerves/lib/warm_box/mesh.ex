@@ -1,7 +1,7 @@
 defmodule WarmBox.Mesh do
   @moduledoc """
-  Joins the mesh as soon as it makes sense: when evolution is there, when the clock is right (others
-  refuse what is five minutes old or from the future), and when this node has a name.
+  Joins the mesh as soon as it makes sense: when evolution runs, when the clock is right (others
+  refuse messages that are five minutes old or from the future), and when this node has a name.
 
     * `:mesh` - the options of `Cambrian.Bridge`, and `:node`: `{module, function, args}` that gives the
       name of this node, or `nil` while it has no address. Without them the device is alone.

@@ -1,15 +1,17 @@
 defmodule WarmBox.Plant do
   @moduledoc """
-  The physics of a box, and the task that it is for evolution.
+  The physics of a box, and the task of its evolution.
 
   The heater warms a block, the block the air, and the air loses heat to the room:
 
       block' = power * duty - (block - air) / lag
       air'   = (block - air) / lag - (air - room) / loss
 
-  in °C and minutes, at a step of `1/6` min. A network that is to drive any box of this kind is tried
-  on several, in rooms of several temperatures, one an episode: a device does not know its own box,
-  and what it learns is of use to others. Give your own plant ranges that you have measured. Only +, -,
+  in °C and minutes, at a step of `1/6` min. A network for any box of this kind is tried on
+  several boxes, in rooms of several temperatures, one an episode: a device does not know its own
+  box, and its champions should be useful to others. Measure your own plant and use its ranges.
+  The physics uses only +, -, * and /, which give the same bits on every machine, so that others
+  can confirm a claim.
   * and / are used, which give the same bits on every machine, so that others confirm what one claims.
   """
 

@@ -1,9 +1,9 @@
 defmodule WarmBox.Thermal do
   @moduledoc """
-  Raises the alarm `:thermal` above 75 °C of the processor and clears it below 70 °C. The governor of
-  Cambrian rests while it is set, and so may others.
+  Raises the alarm `:thermal` above 75 °C of the processor and clears it below 70 °C. Cambrian's
+  governor pauses while it is set; other programs may do so too.
 
-    * `:zone` - the file with thousandths of a degree; without one there is nothing to watch.
+    * `:zone` - the file with thousandths of a degree; without a file this process does nothing.
     * `:interval_ms` - 5000.
   """
 

@@ -1,10 +1,10 @@
 defmodule WarmBox.Trusted do
   @moduledoc """
-  The champions that passed their trial, in one file, which is there whole or not at all.
+  Keeps the champions that passed their trial in one file, which is written whole or not at all.
 
-  It is written beside the old one, synced and renamed, so that a power cut leaves the one or the
-  other. Each genotype stands behind its id, which is the SHA-256 of its bytes: what was damaged all the
-  same is not taken for a champion. Where nothing can be written, the box goes on without.
+  The new file is written beside the old one, synced and renamed, so a power cut leaves one or the
+  other. Each genotype stands behind its id, which is the SHA-256 of its bytes: damaged bytes are
+  not taken for a champion. If nothing can be written, the box goes on without the file.
   """
 
   require Logger

@@ -1,8 +1,8 @@
 defmodule WarmBox.Watchdog do
   @moduledoc """
-  Turns the heater off when the controller has not finished a step for too long, and has `heart`
-  restart the device if that goes on: on a Nerves device `heart` is the one that keeps the hardware's
-  watchdog quiet.
+  Turns the heater off when the controller has not finished a step for too long, and makes `heart`
+  restart the device if that goes on: on a Nerves device `heart` keeps the hardware's watchdog
+  quiet.
 
   No program is a substitute for a thermal fuse.
   """
