@@ -547,7 +547,7 @@ ended_and_resumed(Signal, Expected) ->
         %% slow enough to be met in the middle
         Port = start(Evolve ++ ["--threads", "1", "--cpu", "0.1", "--name", "victim", "--data-dir", Dir]),
         {os_pid, Pid} = erlang:port_info(Port, os_pid),
-        ok = written(Dir ++ "/populations/victim/*.checkpoint", 500),
+        true = written(Dir ++ "/populations/victim/*.checkpoint"),
         "" = os:cmd(lists:concat(["kill -", Signal, " ", Pid])),
         {Expected, _} = ending(Port, []),
         {0, Resumed} = script(["resume", "victim", "--data-dir", Dir, "--quiet"]),
@@ -687,11 +687,7 @@ said(Port, Text, Said) ->
     end.
 
 %% At least one beyond that of the start.
-written(Pattern, Tries) when Tries > 0 ->
-    case filelib:wildcard(Pattern) of
-        [_, _ | _] -> ok;
-        _ -> timer:sleep(20), written(Pattern, Tries - 1)
-    end.
+written(Pattern) -> cambrian_wait:until(fun() -> length(filelib:wildcard(Pattern)) > 1 end).
 
 script(Args) -> ending(start(Args), []).
 
@@ -699,7 +695,7 @@ start(Args) -> start(Args, []).
 
 start(Args, Env) -> open_port({spawn_executable, script_path()}, [{args, Args}, stderr_to_stdout | options(Env)]).
 
-script_path() -> filename:join([root(filename:absname(".")), "bin", "cambrian"]).
+script_path() -> cambrian_checkout:path("bin/cambrian").
 
 %% With these modules, and not those of another build.
 options(Env) ->
@@ -711,10 +707,4 @@ ending(Port, Said) ->
     receive
         {Port, {data, Data}} -> ending(Port, [Said | Data]);
         {Port, {exit_status, Status}} -> {Status, lists:flatten(Said)}
-    end.
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
     end.

@@ -19,8 +19,7 @@ every_function_is_shown_test_() ->
 
 %% Every module that is not private.
 api() ->
-    Root = root(filename:absname(".")),
-    [File || File <- filelib:wildcard(filename:join([Root, "src", "**", "*.erl"])), {ok, Text} <- [file:read_file(File)],
+    [File || File <- files(), {ok, Text} <- [file:read_file(File)],
              string:prefix(Text, "%% @private") =:= nomatch].
 
 %% The states of the population are callbacks too, which gen_statem cannot know by name.
@@ -54,15 +53,7 @@ comment_above(Line, Lines) ->
     Above = lists:reverse(lists:sublist(Lines, Line - 1)),
     lists:join("\n", lists:reverse(lists:takewhile(fun(Text) -> lists:prefix("%%", Text) end, Above))).
 
-files() ->
-    Root = root(filename:absname(".")),
-    [filename:join(Root, File) || File <- filelib:wildcard("src/**/*.erl", Root)].
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.
+files() -> filelib:wildcard(cambrian_checkout:path("src/**/*.erl")).
 
 %% Between ``` and ''' in a comment.
 blocks(File) ->

@@ -128,15 +128,8 @@ reach(From, Topic, Bytes, Others, Setup) ->
 soon(_, 0) -> false;
 soon(Probe, Tries) -> Probe() orelse begin timer:sleep(10), soon(Probe, Tries - 1) end.
 
-until(Probe, Setup) ->
-    until_time(Probe, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 300_000)).
-
-until_time(Probe, Deadline) ->
-    Probe() orelse
-        case erlang:monotonic_time(millisecond) > Deadline of
-            true -> error({never, Probe});
-            false -> timer:sleep(20), until_time(Probe, Deadline)
-        end.
+until(Probe, #{patience := Ms}) -> cambrian_wait:until(Probe, Ms);
+until(Probe, _) -> cambrian_wait:until(Probe).
 
 settle(Setup) -> timer:sleep(maps:get(settle, Setup, 300)).
 
