@@ -541,7 +541,7 @@ says_what_it_is_asked() ->
 
 ended_and_resumed(Signal, Expected) ->
     cambrian_temporary:with_dir(fun(Dir) ->
-        Goal = ["--target", "99", "--generations", "120", "--quiet"],
+        Goal = ["--target", "99", "--generations", "60", "--quiet"],
         Evolve = ["evolve", "double_pole_novel", "--seed", "5", "--population", "200" | Goal],
         {0, Whole, _} = run(Evolve),
         %% slow enough to be met in the middle
@@ -660,7 +660,7 @@ names_in_any_locale() ->
              holds("cambrian: --target −5: expected a number; ", Mistake),
              {2, NoText} = shell(["LC_ALL=", Locale, " ", quoted(["evolve", "xor", "--seed"]), " \"$(printf '\\377')\" 2>&1"]),
              ?assertEqual("cambrian: argument 4: expected text in UTF-8\n", NoText)
-         end || Locale <- ["C", "POSIX", "C.UTF-8", "de_DE.ISO-8859-1"]]
+         end || Locale <- ["C", "C.UTF-8", "de_DE.ISO-8859-1"]]
     end).
 
 sorted({ok, List}) -> {ok, lists:sort(List)}.

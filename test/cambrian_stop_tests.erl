@@ -79,7 +79,7 @@ a_run_ends_at_its_timeout() ->
 %% It balances the poles, so its trial is more than 100,000 steps, where its evaluation is 1000.
 a_run_ends_within_a_trial() ->
     {ok, #{champion := Champion, solved := true}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
-    Options = #{from => bloat(Champion, 20_000), population => 2, seed => 1, timeout => 10_000},
+    Options = #{from => bloat(Champion, 20_000), population => 2, seed => 1, timeout => 5000},
     ?assertMatch({ok, #{solved := false, generations := 1, failures := 0}}, cambrian:evolve(double_pole_novel, Options)).
 
 a_population_is_stopped_within_an_evaluation() ->
