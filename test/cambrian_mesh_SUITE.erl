@@ -727,7 +727,7 @@ who_may_not_publish_sees_it(_Config) ->
                  {Owned#{capability => {work, 4}}, Silent, 0}, {Owned#{capability => open}, Silent, 0}]],
     %% one that ends while the bridge runs, whatever this node asks of others
     _ = [begin
-             {ok, _} = cambrian_bridge:start(Owned#{capability => Capability, grant => Grant(erlang:system_time(millisecond) + 5000)}),
+             {ok, _} = cambrian_bridge:start(Owned#{capability => Capability, grant => Grant(erlang:system_time(millisecond) + 2000)}),
              true = cambrian_wait:until(fun() -> maps:with([may_publish], cambrian_bridge:status()) =:= Shows end),
              %% and it starts anew, if it has to, and goes on taking in
              Bridge = cambrian_bridges:whereis_name(?REALM),
