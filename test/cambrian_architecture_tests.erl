@@ -12,7 +12,7 @@ tree_test() ->
 
 %% All that the tree has is in the picture.
 picture_test() ->
-    {ok, Svg} = file:read_file(document("pictures/architecture.svg")),
+    {ok, Svg} = file:read_file(cambrian_checkout:path("docs/pictures/architecture.svg")),
     ?assertEqual([], [Name || {_, Name, _} <- shown(),
                               binary:match(Svg, iolist_to_binary(string:replace(Name, "cambrian_", ""))) =:= nomatch,
                               Name =/= "{bridge,Realm}"]).
@@ -21,7 +21,7 @@ picture_test() ->
 
 %% `{Depth, Name, Supervision}', from the block that begins with the root.
 shown() ->
-    {ok, Text} = file:read_file(document("architecture.md")),
+    {ok, Text} = file:read_file(cambrian_checkout:path("docs/architecture.md")),
     [_, After] = string:split(Text, "```text\ncambrian_sup"),
     [Block, _] = string:split(After, "```"),
     [shown(Line) || Line <- string:lexemes("cambrian_sup" ++ unicode:characters_to_list(Block), "\n")].
@@ -30,14 +30,6 @@ shown(Line) ->
     {match, [Branches, Name, About]} =
         re:run(Line, "^([ │├└─]*)(\\S+)\\s*(.*)$", [unicode, {capture, all_but_first, list}]),
     {string:length(Branches) div 3, Name, About}.
-
-document(Name) -> document(Name, filename:absname(".")).
-
-document(Name, Dir) ->
-    case filelib:is_regular(filename:join([Dir, "docs", Name])) of
-        true -> filename:join([Dir, "docs", Name]);
-        false -> document(Name, filename:dirname(Dir))
-    end.
 
 %%% ---- as it runs ---------------------------------------------------------------------------
 

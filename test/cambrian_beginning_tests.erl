@@ -176,18 +176,12 @@ a_pause_outlives_a_crash_test() ->
     ok = cambrian_population:subscribe(P),
     receive {cambrian, _, {generation, _}} -> ok end,
     ok = cambrian_population:pause(P),
-    ok = rested(),
+    cambrian_wait:until(fun() -> map_get(state, cambrian_population:overview(cambrian_beginning)) =:= paused end),
     exit(P, kill),
     ?assertMatch(#{state := State} when State =/= running, cambrian_population:overview(cambrian_beginning)),
     ok = cambrian_population:resume(cambrian_beginning),
     ?assertMatch(#{state := running}, cambrian_population:overview(cambrian_beginning)),
     ok = cambrian_population:stop(cambrian_beginning).
-
-rested() ->
-    case cambrian_population:overview(cambrian_beginning) of
-        #{state := paused} -> ok;
-        _ -> timer:sleep(5), rested()
-    end.
 
 %% In another VM what it is told now counts.
 a_paused_one_of_a_file_runs_if_it_is_told_to_test() ->

@@ -12,8 +12,8 @@ bits_test_() ->
 
 every_bit_case() ->
     File = "test/vectors/bits.txt",
-    _ = [ok = file:write_file(from_root(File), text()) || os:getenv("BLESS") =/= false],
-    {ok, Kept} = file:read_file(from_root(File)),
+    _ = [ok = file:write_file(cambrian_checkout:path(File), text()) || os:getenv("BLESS") =/= false],
+    {ok, Kept} = file:read_file(cambrian_checkout:path(File)),
     ?assertEqual(binary:split(Kept, <<"\n">>, [global]), binary:split(text(), <<"\n">>, [global])).
 
 %% What bin/cross takes from one machine to the other and back.
@@ -22,13 +22,6 @@ resumed_case() ->
         ok = begin_run(traveller),
         ?assertEqual(whole_run(), end_run(traveller))
     end).
-
-from_root(File) ->
-    Root = hd([Dir || Dir <- above(filename:absname(".")), filelib:is_regular(filename:join(Dir, "README.md"))]),
-    filename:join(Root, File).
-
-above("/") -> ["/"];
-above(Dir) -> [Dir | above(filename:dirname(Dir))].
 
 %% ---- from a shell ------------------------------------------------------------------------
 

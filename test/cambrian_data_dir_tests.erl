@@ -80,24 +80,13 @@ a_vm_that_was_killed_keeps_nobody_out_test_() ->
                 Pid = One(os, getpid, []),
                 "" = os:cmd("kill -9 " ++ Pid),
                 with_vm(fun(Two) ->
-                    wait_until(fun() -> element(1, start_in(Dir, Two)) =:= ok end),
+                    cambrian_wait:until(fun() -> element(1, start_in(Dir, Two)) =:= ok end),
                     {ok, Text} = file:read_file(filename:join(Dir, "lock")),
                     ?assertMatch({_, _}, binary:match(Text, list_to_binary(Two(os, getpid, []))))
                 end)
             end)
         end)
     end}.
-
-wait_until(Is) -> wait_until(Is, erlang:monotonic_time(millisecond) + 60_000).
-
-wait_until(Is, Deadline) ->
-    case Is() of
-        true -> ok;
-        false ->
-            ?assert(erlang:monotonic_time(millisecond) < Deadline),
-            timer:sleep(10),
-            wait_until(Is, Deadline)
-    end.
 
 %% By whatever name, after a restart, after its processes crashed, and when it was deleted and made anew.
 a_vm_is_not_refused_what_it_has_test() ->
@@ -111,7 +100,7 @@ a_vm_is_not_refused_what_it_has_test() ->
                  ?assertEqual({Name, ok}, {Name, Path()})
              end || Name <- [filename:basename(Dir), Dir ++ "/.", list_to_binary(Dir)]],
             exit(whereis(cambrian_store), kill),
-            wait_until(fun() -> is_pid(whereis(cambrian_store)) end),
+            cambrian_wait:until(fun() -> is_pid(whereis(cambrian_store)) end),
             ?assertEqual(ok, Path()),
             ok = application:stop(cambrian),
             ok = file:del_dir_r(Dir),

@@ -29,20 +29,14 @@
                    file => binary(), not_run => binary()}.
 
 -spec all() -> [file:filename()].
-all() -> [Document || Pattern <- ?DOCUMENTS, Document <- lists:sort(filelib:wildcard(Pattern, root()))].
+all() ->
+    Root = cambrian_checkout:root(),
+    [Document || Pattern <- ?DOCUMENTS, Document <- lists:sort(filelib:wildcard(Pattern, Root))].
 
 -spec read(file:filename()) -> binary().
 read(Document) ->
-    {ok, Bytes} = file:read_file(filename:join(root(), Document)),
+    {ok, Bytes} = file:read_file(cambrian_checkout:path(Document)),
     Bytes.
-
-root() -> root(filename:absname(".")).
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) andalso filelib:is_dir(filename:join(Dir, "docs")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.
 
 %% Who runs a block. A module is a file as well, where it is to be one; other files are only written.
 -spec runner(block()) -> eunit | exunit | shell | file | not_run | no_code | unknown.
@@ -67,11 +61,12 @@ title(#{document := Document, line := Line}) -> lists:flatten(io_lib:format("~ts
 %% An empty folder for a document and who runs it. As beside a clone, `cambrian' in it is this checkout.
 -spec scratch(atom(), file:filename()) -> file:filename().
 scratch(Runner, Document) ->
-    Dir = filename:join([root(), "_build", "guides", atom_to_list(Runner), filename:basename(Document, ".md")]),
+    Guides = cambrian_checkout:path("_build/guides"),
+    Dir = filename:join([Guides, atom_to_list(Runner), filename:basename(Document, ".md")]),
     _ = file:del_dir_r(Dir),
     Link = filename:join(Dir, "cambrian"),
     ok = filelib:ensure_dir(Link),
-    ok = file:make_symlink(root(), Link),
+    ok = file:make_symlink(cambrian_checkout:root(), Link),
     Dir.
 
 %% A block that is a file.
@@ -86,7 +81,7 @@ write(_, _) -> ok.
 -spec links(file:filename()) -> [file:filename()].
 links(Document) ->
     case re:run(read(Document), "\\]\\(([^)#:]+)(#[^)]*)?\\)", [global, {capture, [1], list}]) of
-        {match, Found} -> [filename:join([root(), filename:dirname(Document), Link]) || [Link] <- Found];
+        {match, Found} -> [beside(Document, Link) || [Link] <- Found];
         nomatch -> []
     end.
 
@@ -98,8 +93,10 @@ anchors(Document) ->
         nomatch -> []
     end.
 
-target("", Document) -> filename:join(root(), Document);
-target(Link, Document) -> filename:join([root(), filename:dirname(Document), Link]).
+target("", Document) -> cambrian_checkout:path(Document);
+target(Link, Document) -> beside(Document, Link).
+
+beside(Document, Link) -> cambrian_checkout:path(filename:join(filename:dirname(Document), Link)).
 
 %% The anchors of a document's headings, as GitHub makes them.
 -spec headings(file:filename()) -> [binary()].

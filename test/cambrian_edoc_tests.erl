@@ -14,7 +14,7 @@ every_function_has_a_spec_test() ->
                                             Function <- without_spec(Module)]).
 
 public() ->
-    Files = filelib:wildcard(filename:join([root(), "src", "**", "*.erl"])),
+    Files = filelib:wildcard(cambrian_checkout:path("src/**/*.erl")),
     [File || File <- Files, {ok, Text} <- [file:read_file(File)], not is_private(Text)].
 
 is_private(<<"%% @private", _/binary>>) -> true;
@@ -47,10 +47,3 @@ without_spec(Module) ->
     States = [Function || {_, 3} = Function <- Exported, lists:member({callback_mode, 0}, Callbacks)],
     Exported -- (Specified ++ Callbacks ++ States ++ [{behaviour_info, 1}]).
 
-root() -> root(filename:absname(".")).
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.

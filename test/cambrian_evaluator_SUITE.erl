@@ -168,7 +168,7 @@ a_failure_has_no_fitness(_) ->
 a_limit_ends_a_round(_) ->
     Gs = genotypes(30),
     Hanging = maps:from_list([{I, fun hang/0} || I <- lists:seq(20, 30)]),
-    Evaluator = start(each(Gs, Hanging), #{timeout => 60_000}),
+    Evaluator = start(each(Gs, Hanging), #{timeout => 16_000}),
     {Outcomes, Faults} = round(Evaluator, Gs, {300, fitness}),
     ?assertEqual({30, []}, {length(Outcomes), Faults}),
     ?assertEqual([skipped], lists:usort(lists:nthtail(19, Outcomes))),

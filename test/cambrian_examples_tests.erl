@@ -53,15 +53,7 @@ comment_above(Line, Lines) ->
     Above = lists:reverse(lists:sublist(Lines, Line - 1)),
     lists:join("\n", lists:reverse(lists:takewhile(fun(Text) -> lists:prefix("%%", Text) end, Above))).
 
-files() ->
-    Root = root(filename:absname(".")),
-    [filename:join(Root, File) || Pattern <- ["src/**/*.erl", "simulation/*.erl"], File <- filelib:wildcard(Pattern, Root)].
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.
+files() -> lists:append([filelib:wildcard(cambrian_checkout:path(Modules)) || Modules <- ["src/**/*.erl", "simulation/*.erl"]]).
 
 %% Between ``` and ''' in a comment.
 blocks(File) ->

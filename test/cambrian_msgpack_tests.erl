@@ -59,16 +59,10 @@ the_documented_messages_are_such_test() ->
                  [<<(byte_size(Bytes)):32, Bytes/binary>> || Bytes <- lists:map(fun encoded/1, Ours)]).
 
 messages() ->
-    {ok, Guide} = file:read_file(filename:join(root(filename:absname(".")), "docs/programs.md")),
+    {ok, Guide} = file:read_file(cambrian_checkout:path("docs/programs.md")),
     [_, Shown] = string:split(Guide, "\n## Bytes\n"),
     {match, Blocks} = re:run(Shown, "```\\n(.*?)```", [global, dotall, {capture, [1], list}]),
     [binary:decode_hex(list_to_binary(lists:append([hex(Line) || Line <- string:split(Block, "\n", all)]))) || [Block] <- Blocks].
 
 %% The left half of a line.
 hex(Line) -> [C || C <- lists:sublist(Line, 51), C =/= $\s].
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.

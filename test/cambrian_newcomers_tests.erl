@@ -14,13 +14,13 @@ who(Measured) -> [From || {#{from := From}, _} <- Measured].
 
 %% The first come is the first served; who comes meanwhile is served next.
 in_the_order_in_which_they_came_test() ->
-    All = [#{genotype := A}, #{genotype := B}, _] = [newcomer(From) || From <- [a, b, c]],
-    {[A, B, _], Examining} = cambrian_newcomers:examine(add_all(All, cambrian_newcomers:new())),
-    More = add(newcomer(d), Examining),
-    {Measured, Next} = cambrian_newcomers:examined([1.0, {2.0, [0.0]}, failed], More),
-    ?assertMatch([{#{from := a}, 1.0}, {#{from := b}, 2.0}, {#{from := c}, failed}], Measured),
+    All = [#{genotype := A}, #{genotype := B}, _, _] = [newcomer(From) || From <- [a, b, c, d]],
+    {[A, B, _, _], Examining} = cambrian_newcomers:examine(add_all(All, cambrian_newcomers:new())),
+    More = add(newcomer(e), Examining),
+    {Measured, Next} = cambrian_newcomers:examined([1.0, {2.0, [0.0]}, failed, late], More),
+    ?assertMatch([{#{from := a}, 1.0}, {#{from := b}, 2.0}, {#{from := c}, failed}, {#{from := d}, late}], Measured),
     {[_], Last} = cambrian_newcomers:examine(Next),
-    {[{#{from := d}, 4.0}], None} = cambrian_newcomers:examined([4.0], Last),
+    {[{#{from := e}, 4.0}], None} = cambrian_newcomers:examined([4.0], Last),
     ?assertMatch({[], _}, cambrian_newcomers:examine(None)).
 
 no_more_than_fit_in_test() ->

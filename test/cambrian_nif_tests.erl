@@ -245,7 +245,9 @@ a_reload_ends_nothing_test_() ->
              ?assertEqual(ok, Call(cambrian_nif, loaded, [])),
              ?assertEqual(Running, Call(erlang, whereis, [cambrian_sup])),
              #{generation := Generation} = Call(cambrian_population, info, [pole]),
-             wait_until(fun() -> maps:get(generation, Call(cambrian_population, info, [pole])) > Generation + 1 end)
+             cambrian_wait:until(fun() ->
+                 maps:get(generation, Call(cambrian_population, info, [pole])) > Generation + 1
+             end)
          end || {M, F, A} <- [{code, load_file, [cambrian_nif]}, {c, l, [cambrian_nif]},
                               {code, load_binary, [cambrian_nif, "cambrian_nif.beam", Beam]}]],
         true = Call(code, soft_purge, [cambrian_nif]),
@@ -260,14 +262,6 @@ a_reload_ends_nothing_test_() ->
         ?assertMatch({ok, _}, Call(cambrian, evolve, ['xor', #{generations => 2}])),
         peer:stop(Peer)
     end}.
-
-wait_until(Is) -> wait_until(Is, 60_000).
-
-wait_until(Is, Left) when Left > 0 ->
-    case Is() of
-        true -> ok;
-        false -> timer:sleep(5), wait_until(Is, Left - 5)
-    end.
 
 raised(Fun) ->
     try Fun() catch error:Reason -> Reason end.

@@ -63,7 +63,7 @@ options_are_those_of_the_chart_test() ->
 the_pictures_of_the_documents_are_those_that_their_script_makes_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
-            Pictures = filename:join([root(filename:absname(".")), "docs", "pictures"]),
+            Pictures = cambrian_checkout:path("docs/pictures"),
             Beams = filename:dirname(code:which(cambrian_picture)),
             ?assertEqual("", os:cmd(lists:join(" ", ["ERL_FLAGS='-pa", Beams, "' escript", filename:join(Pictures, "make.escript"), Dir]))),
             %% the diagram of the architecture is drawn by hand
@@ -72,12 +72,6 @@ the_pictures_of_the_documents_are_those_that_their_script_makes_test_() ->
             ?assertEqual([], [Name || Name <- Names, Bytes(Pictures, Name) =/= Bytes(Dir, Name)])
         end)
     end}.
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.
 
 %% Of a long story the population and the recorder keep other generations.
 a_long_story_keeps_its_species_test() ->

@@ -11,7 +11,8 @@ all() ->
      paused_and_stepped, run_while_stepping, run_again_at_the_limit,
      what_is_no_genotype_harms_only_who_offers_it, fed, a_newcomer_that_fails,
      fed_at_rest, fed_while_fed_at_rest, fed_at_rest_and_killed,
-     fed_after_the_end, a_stranger_that_is_too_costly, a_tenth_of_strangers, a_stranger_that_stalls, its_own_work, a_stranger_and_a_crash,
+     fed_after_the_end, a_stranger_that_is_too_costly, a_tenth_of_strangers, a_stranger_that_stalls,
+     a_stranger_that_is_late, strangers_rest_with_the_governor, its_own_work, a_stranger_and_a_crash,
      migrants, watched, many_at_once, under_a_supervisor, known_to_all, idle_answers].
 
 init_per_suite(Config) ->
@@ -24,6 +25,7 @@ init_per_testcase(Case, Config) -> [{dir, filename:join(proplists:get_value(priv
 
 end_per_testcase(_, _) ->
     _ = application:unset_env(cambrian, data_dir),
+    ok = cambrian_governor:configure(#{pause_when => none}),
     lists:foreach(fun end_quietly/1, [here, doomed, solid]).
 
 %% One that its guard let go is not there.
@@ -435,7 +437,8 @@ received(P, Generation) ->
     after 300_000 -> error({nothing_received, sys:get_state(P)})
     end.
 
-no_more(Kind) -> receive {cambrian, _, {Kind, _} = Event} -> error(Event) after 0 -> ok end.
+no_more(Kind) -> no_more(Kind, 0).
+no_more(Kind, Ms) -> receive {cambrian, _, {Kind, _} = Event} -> error(Event) after Ms -> ok end.
 
 %% A population that rests takes in who is better at once, and rests on: no generation, no page, no other stats. What
 %% it took in is there when it goes on.
@@ -806,6 +809,36 @@ a_stranger_that_stalls(_) ->
     ?assert(Work > 1000 * cambrian_genotype:cost(Stalling)),
     ?assertMatch(#{outcome := Outcome} when Outcome =/= failed, told(other)),
     ok = cambrian_population:stop(P).
+
+%% In a task in Rust, where it is no failure: it takes longer than a millisecond, which others do not.
+a_stranger_that_is_late(_) ->
+    {ok, P} = cambrian_population:start(#{task => {sequence_recall, #{length => 8, delay => 16}}, seed => 1, population => 10,
+                                          newcomer_timeout => 1}),
+    ok = cambrian_population:subscribe(P),
+    {ok, Small} = cambrian_genotype:new(#{inputs => 3, outputs => 1}, 900),
+    Late = bloated(Small, 90_000),
+    ok = cambrian_population:inject_stranger(P, Late, late, 1_000_000),
+    {ok, _} = cambrian_population:step(P, 1),
+    #{outcome := late} = Told = told(late),
+    ?assertNot(is_map_key(fitness, Told)),
+    ok = cambrian_population:stop(P).
+
+%% What the governor has it wait is no time of its own, be it evaluated in Rust or by a fun.
+strangers_rest_with_the_governor(_) ->
+    [begin
+         {ok, P} = cambrian_population:start(Task#{seed => 1, population => 10, target => 99, newcomer_timeout => 1000}),
+         ok = cambrian_population:subscribe(P),
+         {ok, _} = cambrian_population:step(P, 1),
+         ok = cambrian_governor:configure(#{pause_when => fun() -> true end}),
+         {ok, Stranger} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 900),
+         ok = from_the_mesh(P, Stranger, patient),
+         no_more(received, 1500),
+         ok = cambrian_governor:configure(#{pause_when => none}),
+         #{outcome := Outcome, fitness := _} = told(patient),
+         ?assert(lists:member(Outcome, [accepted, full, not_better])),
+         ok = cambrian_population:stop(P)
+     end || Task <- [#{task => 'xor'},
+                     #{task => fun(Network) -> hd(cambrian_network:activate(Network, [1, 1])) end, inputs => 2, outputs => 1}]].
 
 %% One who accounts for it knows what each generation of its own cost, whatever evaluates it, and whether it rests.
 its_own_work(_) ->

@@ -35,13 +35,7 @@ task(Fault, Options) ->
     Args = [script(), Fault | [File || #{pids := File} <- [Options]]],
     {program, maps:merge(#{command => "python3", args => Args, timeout => 1000}, maps:remove(pids, Options))}.
 
-script() -> filename:join(root(filename:absname(".")), "test/cambrian_program.py").
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.
+script() -> cambrian_checkout:path("test/cambrian_program.py").
 
 scores(Task, Networks) ->
     {ok, #{evaluate := {together, Together}}} = cambrian_task:prepare(Task, #{}),
@@ -68,10 +62,7 @@ pids(File) ->
     [binary_to_integer(Line) || Line <- binary:split(Bytes, <<"\n">>, [global, trim])].
 
 await_end(OsPid) ->
-    case os:cmd("kill -0 " ++ integer_to_list(OsPid) ++ " 2>&1") of
-        "" -> timer:sleep(20), await_end(OsPid);
-        _ -> ok
-    end.
+    cambrian_wait:until(fun() -> os:cmd("kill -0 " ++ integer_to_list(OsPid) ++ " 2>&1") =/= "" end).
 
 %% ---- what it does
 

@@ -1,18 +1,21 @@
 -module(cambrian_stop_tests).
 -include_lib("eunit/include/eunit.hrl").
+-export([a_trial/0, two_stuck_trials_beside_a_run/0, more_jobs_than_threads_end_with_their_owner/0,
+         a_run_ends_at_its_timeout/0, a_run_ends_within_a_trial/0, a_population_is_stopped_within_an_evaluation/0,
+         a_batch_ends_with_its_caller/0, a_substrate_ends_with_its_caller/0]).
 
-%% Whatever runs long can be stopped, and holds nothing else up. What is costly here takes from minutes to hours where it is not
-%% stopped.
+%% Whatever runs long can be stopped, and holds nothing else up. What is costly here takes from minutes to hours where it
+%% is not stopped.
 stopping_test_() ->
     {setup, fun() -> {ok, _} = application:ensure_all_started(cambrian) end,
-     [{timeout, 600, {atom_to_list(Name), Test}}
-      || {Name, Test} <- [{a_trial, fun a_trial/0}, {two_stuck_trials, fun two_stuck_trials_beside_a_run/0},
-                          {more_jobs_than_threads, fun more_jobs_than_threads_end_with_their_owner/0},
-                          {a_run, fun a_run_ends_at_its_timeout/0}, {a_run_in_its_trial, fun a_run_ends_within_a_trial/0},
-                          {a_population, fun a_population_is_stopped_within_an_evaluation/0},
-                          {a_batch, fun a_batch_ends_with_its_caller/0},
-                          {a_substrate, fun a_substrate_ends_with_its_caller/0}]]}.
+     [{atom_to_list(Case), {timeout, 600, fun ?MODULE:Case/0}}
+      || Case <- [a_trial, two_stuck_trials_beside_a_run, more_jobs_than_threads_end_with_their_owner,
+                  a_run_ends_at_its_timeout, a_run_ends_within_a_trial, a_population_is_stopped_within_an_evaluation,
+                  a_batch_ends_with_its_caller, a_substrate_ends_with_its_caller]]}.
 
+%% Jobs run at once up to 32: as many that were not stopped would keep every later one waiting.
+-define(MORE_THAN_RUN, 40).
+-define(PATIENCE_MS, 300_000).
 -define(LONG, {sequence_recall, #{length => 8, delay => 16}}).
 
 %% Nodes that do nothing but take their time: 100,000 ticks of this take minutes.
@@ -46,6 +49,12 @@ two_stuck_trials_beside_a_run() ->
     ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 42})),
     [receive {Tag, _} -> error(done) after 0 -> stopped(Trial) end || {Tag, _} = Trial <- Stuck].
 
+a_run_begins() ->
+    {Run, Monitor} = spawn_monitor(fun() -> {ok, #{solved := true}} = cambrian:evolve('xor', #{seed => 42}) end),
+    receive {'DOWN', Monitor, process, Run, Reason} -> ?assertEqual(normal, Reason)
+    after ?PATIENCE_MS -> error(all_threads_are_held)
+    end.
+
 %% The run waits in line for one of them to end.
 more_jobs_than_threads_end_with_their_owner() ->
     Test = self(),
@@ -70,13 +79,16 @@ a_run_ends_at_its_timeout() ->
 %% It balances the poles, so its trial is more than 100,000 steps, where its evaluation is 1000.
 a_run_ends_within_a_trial() ->
     {ok, #{champion := Champion, solved := true}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
-    Options = #{from => bloat(Champion, 20_000), population => 2, seed => 1, timeout => 10_000},
+    Options = #{from => bloat(Champion, 20_000), population => 2, seed => 1, timeout => 5000},
     ?assertMatch({ok, #{solved := false, generations := 1, failures := 0}}, cambrian:evolve(double_pole_novel, Options)).
 
 a_population_is_stopped_within_an_evaluation() ->
-    {ok, P} = cambrian_population:start(#{task => ?LONG, from => bloated(), population => 4, seed => 1, run => true}),
-    ok = cambrian_population:stop(P),
-    ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 42})).
+    Founder = bloated(#{inputs => 3, outputs => 1}, 20_000),
+    Options = #{task => ?LONG, from => Founder, population => 2, seed => 1, run => true},
+    Populations = [P || _ <- lists:seq(1, ?MORE_THAN_RUN), {ok, P} <- [cambrian_population:start(Options)]],
+    ?assertEqual(?MORE_THAN_RUN, length(Populations)),
+    [ok = cambrian_population:stop(P) || P <- Populations],
+    a_run_begins().
 
 a_batch_ends_with_its_caller() ->
     Network = cambrian_network:compile(bloated()),
@@ -89,9 +101,18 @@ a_substrate_ends_with_its_caller() ->
     Cppn = bloated(cambrian_substrate:shape(Substrate), 90_000),
     ends_when_killed(fun() -> cambrian_substrate:express(Substrate, Cppn) end).
 
-%% As many as would hold all dirty schedulers, and all threads.
+%% A run begins beside as many as would hold all dirty schedulers, and all threads; and after more than can run at once.
 ends_when_killed(Work) ->
-    Workers = [spawn_monitor(Work) || _ <- lists:seq(1, 2 * erlang:system_info(dirty_cpu_schedulers_online))],
-    ?assertMatch({ok, #{solved := true}}, cambrian:evolve('xor', #{seed => 42})),
+    Some = at_work(2 * erlang:system_info(dirty_cpu_schedulers_online), Work),
+    a_run_begins(),
+    Workers = Some ++ at_work(?MORE_THAN_RUN, Work),
     [exit(Worker, kill) || {Worker, _} <- Workers],
-    [receive {'DOWN', Monitor, process, Worker, Reason} -> ?assertEqual(killed, Reason) end || {Worker, Monitor} <- Workers].
+    [receive {'DOWN', Monitor, process, Worker, Reason} -> ?assertEqual(killed, Reason) end || {Worker, Monitor} <- Workers],
+    a_run_begins().
+
+%% Each has posted its job, and waits for what that comes to.
+at_work(Count, Work) ->
+    Workers = [spawn_monitor(Work) || _ <- lists:seq(1, Count)],
+    Waits = {current_function, {cambrian_job, await, 1}},
+    [cambrian_wait:until(fun() -> process_info(Worker, current_function) =:= Waits end) || {Worker, _} <- Workers],
+    Workers.

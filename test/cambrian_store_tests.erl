@@ -35,17 +35,11 @@ start_again() ->
         {ok, _} ->
             case cambrian_population:step(mutant, 1) of
                 {ok, _} -> ok;
-                {error, running} -> wait_for_a_generation(60_000)
+                {error, running} -> cambrian_wait:until(fun() -> cambrian_population:stats(mutant) =/= {error, not_evaluated} end)
             end,
             ok = cambrian_population:stop(mutant),
             goes_on;
         {error, Reason} -> Reason
-    end.
-
-wait_for_a_generation(Ms) when Ms > 0 ->
-    case cambrian_population:stats(mutant) of
-        {ok, _} -> ok;
-        {error, not_evaluated} -> timer:sleep(1), wait_for_a_generation(Ms - 1)
     end.
 
 %% Every field left out, and every field as what it must not be.

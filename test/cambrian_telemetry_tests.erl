@@ -18,18 +18,12 @@ names(Cell) ->
     end.
 
 guide() ->
-    {ok, Bytes} = file:read_file(filename:join([root(filename:absname(".")), "docs", "events.md"])),
+    {ok, Bytes} = file:read_file(cambrian_checkout:path("docs/events.md")),
     unicode:characters_to_list(Bytes).
 
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.
-
 the_guide_has_every_event_and_no_other_test() ->
-    Root = root(filename:absname(".")),
-    Sources = iolist_to_binary([element(2, file:read_file(File)) || File <- filelib:wildcard(filename:join(Root, "src/**/*.erl"))]),
+    Files = filelib:wildcard(cambrian_checkout:path("src/**/*.erl")),
+    Sources = iolist_to_binary([element(2, file:read_file(File)) || File <- Files]),
     {match, Found} = re:run(Sources, "execute\\((\\[cambrian, [a-z_]+, [A-Za-z_]+\\])", [global, {capture, all_but_first, list}]),
     %% the bridge has several under one call
     {match, Reported} = re:run(Sources, "\\breport\\(([a-z_]+), Facts, State\\)", [global, {capture, all_but_first, list}]),
@@ -39,7 +33,7 @@ the_guide_has_every_event_and_no_other_test() ->
 
 the_guide_has_every_message_test() ->
     {match, Found} = re:run(unicode:characters_to_binary(guide()), "(?m)^\\| `\\{([a-z_]+), [A-Z]", [global, {capture, all_but_first, list}]),
-    {ok, Forms} = epp:parse_file(filename:join(root(filename:absname(".")), "src/run/cambrian_population.erl"), []),
+    {ok, Forms} = epp:parse_file(cambrian_checkout:path("src/run/cambrian_population.erl"), []),
     [Union] = [Tuples || {attribute, _, type, {event, {type, _, union, Tuples}, []}} <- Forms],
     ?assertEqual(lists:sort([atom_to_list(Kind) || {type, _, tuple, [{atom, _, Kind} | _]} <- Union]), lists:sort(lists:append(Found))).
 
@@ -66,14 +60,8 @@ crash() ->
     {ok, P} = cambrian_population:start(#{task => double_pole_novel, name => ?MODULE, target => 99}),
     ok = cambrian_population:run(P),
     exit(P, kill),
-    once(fun() -> whereis(?MODULE) =/= P andalso is_pid(whereis(?MODULE)) end),
+    cambrian_wait:until(fun() -> whereis(?MODULE) =/= P andalso is_pid(whereis(?MODULE)) end),
     cambrian_population:stop(?MODULE).
-
-once(Holds) ->
-    case Holds() of
-        true -> ok;
-        false -> timer:sleep(10), once(Holds)
-    end.
 
 inject() ->
     {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}),
@@ -107,7 +95,7 @@ a_champion_goes_out_and_others_come_in() ->
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
     {ok, _} = cambrian_population:step(P, 1),
     ok = cambrian_bridge:join(P),
-    once(fun() -> is_map_key(announced, cambrian_bridge:counts()) end),
+    cambrian_wait:until(fun() -> is_map_key(announced, cambrian_bridge:counts()) end),
     cambrian_population:stop(P),
     cambrian_bridge:stop().
 

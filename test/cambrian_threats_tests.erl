@@ -20,11 +20,10 @@ tests(What, Cell) ->
         nomatch -> [<<"no test for: ", What/binary>>]
     end.
 
-%% A function of a module of tests, or `file: words' of another file.
+%% A test of a module of tests, or `file: words' of another file.
 there(Test) ->
     case binary:split(Test, [<<": ">>, <<":">>]) of
-        [<<"cambrian_", _/binary>> = Module, Function] ->
-            is_in(["test/", Module, ".erl"], ["^", Function, "\\("]);
+        [<<"cambrian_", _/binary>> = Module, Name] -> is_run(binary_to_atom(Module), binary_to_list(Name));
         [File, Words] -> is_in([File], [<<"\\Q">>, Words, <<"\\E">>]);
         _ -> {not_a_test, Test}
     end.
@@ -34,3 +33,37 @@ is_in(File, Pattern) ->
         match -> ok;
         nomatch -> {not_in, unicode:characters_to_binary(File), iolist_to_binary(Pattern)}
     end.
+
+%% A case of Common Test, a test of EUnit by its name, or one that a generator gives that title.
+is_run(Module, Name) ->
+    {module, _} = code:ensure_loaded(Module),
+    IsRun = case lists:suffix("_SUITE", atom_to_list(Module)) of
+                true -> lists:member(list_to_atom(Name), cases(Module:all(), Module));
+                false -> lists:member(Name, by_name(Module)) orelse is_given(Name, Module)
+            end,
+    case IsRun of
+        true -> ok;
+        false -> {not_run, Module, Name}
+    end.
+
+cases(All, Module) -> lists:append([named(Case, Module) || Case <- All]).
+
+named({group, Name}, Module) ->
+    {Name, _, Cases} = lists:keyfind(Name, 1, Module:groups()),
+    cases(Cases, Module);
+named(Case, _Module) when is_atom(Case) -> [Case].
+
+by_name(Module) ->
+    [Name || {Test, 0} <- Module:module_info(exports), Name <- [atom_to_list(Test)],
+             lists:suffix("_test", Name) orelse lists:suffix("_test_", Name)].
+
+%% Tests may be skipped, for want of what they need.
+is_given(Title, Module) ->
+    Generators = [list_to_atom(Name) || Name <- by_name(Module), lists:suffix("_test_", Name)],
+    Titles = lists:append([titles(Module:Generator()) || Generator <- Generators]),
+    lists:any(fun(Given) -> Given =:= Title orelse lists:prefix("skipped: ", Given) end, Titles).
+
+titles({[Char | _] = Title, Tests}) when is_integer(Char) -> [Title | titles(Tests)];
+titles(Tests) when is_tuple(Tests) -> titles(tuple_to_list(Tests));
+titles(Tests) when is_list(Tests) -> lists:append([titles(Test) || Test <- Tests]);
+titles(_) -> [].

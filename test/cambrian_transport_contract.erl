@@ -128,15 +128,8 @@ reach(From, Topic, Bytes, Others, Setup) ->
 soon(_, 0) -> false;
 soon(Probe, Tries) -> Probe() orelse begin timer:sleep(10), soon(Probe, Tries - 1) end.
 
-until(Probe, Setup) ->
-    until_time(Probe, erlang:monotonic_time(millisecond) + maps:get(patience, Setup, 300_000)).
-
-until_time(Probe, Deadline) ->
-    Probe() orelse
-        case erlang:monotonic_time(millisecond) > Deadline of
-            true -> error({never, Probe});
-            false -> timer:sleep(20), until_time(Probe, Deadline)
-        end.
+until(Probe, #{patience := Ms}) -> cambrian_wait:until(Probe, Ms);
+until(Probe, _) -> cambrian_wait:until(Probe).
 
 settle(Setup) -> timer:sleep(maps:get(settle, Setup, 300)).
 
@@ -414,12 +407,14 @@ test(a_node_is_gone, #{start := Start, stop := Stop, kill := Kill, realm := Real
         until(fun() -> {ok, <<"x">>} =:= ask(Address, <<"x">>, One) end, Setup),
         {ok, Content} = do(Two, send, [<<"what it had">>]),
         until(fun() -> {ok, <<"what it had">>} =:= do(Three, fetch, [Content, 2000]) end, Setup),
-        Waiting = fun() -> took(fun() -> ask(Address, <<"sleep 60000">>, 30_000, One) end) end,
+        %% where nobody tells of it, the call ends when its time does
+        Patience = case Setup of #{notices := _} -> 30_000; _ -> 3000 end,
+        Waiting = fun() -> took(fun() -> ask(Address, <<"sleep 60000">>, Patience, One) end) end,
         Killing = fun() -> timer:sleep(300), ok = Kill(Gone), erlang:monotonic_time(millisecond) end,
         [{Ms, Answer}, _] = at_once([Waiting, Killing]),
         ?assertMatch({error, _}, Answer),
         case Setup of
-            #{notices := _} -> ?assert(Answer =:= {error, gone} andalso Ms < 30_000);
+            #{notices := _} -> ?assert(Answer =:= {error, gone} andalso Ms < Patience);
             _ -> ?assert(Ms < 300_000)
         end,
         reach(One, <<"topic">>, <<"after">>, [Three], Setup),

@@ -2,6 +2,7 @@
 %% environment says where they are, the real one and its relays. See docs/macula.md.
 -module(cambrian_transport_macula_SUITE).
 -include_lib("stdlib/include/assert.hrl").
+-import(cambrian_wait, [until/1]).
 -compile([export_all, nowarn_export_all]).
 
 -define(T, cambrian_transport_macula).
@@ -116,7 +117,7 @@ champions_travel(Config) ->
                   #{<<"xor">> := #{fitness := Best, origin := From}} -> {Best, From} =:= {Fitness, Origin};
                   _ -> false
               end
-          end, 3000),
+          end),
     ?assertMatch({ok, #{fitness := Fitness}}, run(Two, cambrian_population, best, [travelling])),
     _ = [run(Node, Module, stop, Arguments) || Node <- [One, Two],
                                                {Module, Arguments} <- [{cambrian_bridge, []}, {cambrian_population, [travelling]}]],
@@ -135,11 +136,6 @@ joined(Options) ->
     Handle.
 
 is_connected(Handle) -> maps:get(connected, ?T:status(Handle)).
-
-until(Probe) -> until(Probe, 15_000).
-
-until(Probe, 0) -> error({never, Probe});
-until(Probe, Tries) -> Probe() orelse begin timer:sleep(20), until(Probe, Tries - 1) end.
 
 hears(To, From, Bytes) ->
     ok = ?T:subscribe(To, <<"topic">>),

@@ -36,7 +36,7 @@ little_is_no_growth_test() ->
 
 the_command_says_what_is_wrong_test_() ->
     {timeout, 120, fun() ->
-        Script = filename:join(root(filename:absname(".")), "bin/soak"),
+        Script = cambrian_checkout:path("bin/soak"),
         [begin
              Said = os:cmd(Script ++ " " ++ Given ++ "; echo $?"),
              ?assertMatch({Given, ["bin/soak " ++ _, "", "usage: bin/soak MINUTES" | _]}, {Given, string:split(Said, "\n", all)}),
@@ -46,9 +46,3 @@ the_command_says_what_is_wrong_test_() ->
                                   {"", "bin/soak MINUTES is missing, expected a positive number"},
                                   {"1 2", "bin/soak 1 2: expected MINUTES and nothing else"}]]
     end}.
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "bin/soak")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.

@@ -266,10 +266,4 @@ hex(Bytes) -> string:lowercase(binary:encode_hex(Bytes)).
 unhex(<<"none">>) -> undefined;
 unhex(Hex) -> binary:decode_hex(Hex).
 
-folder(Name) -> filename:join([root(filename:absname(".")), "test/vectors", Name]).
-
-root(Dir) ->
-    case filelib:is_regular(filename:join(Dir, "README.md")) of
-        true -> Dir;
-        false -> root(filename:dirname(Dir))
-    end.
+folder(Name) -> cambrian_checkout:path("test/vectors/" ++ Name).

@@ -9,12 +9,15 @@
 -define(SEPARATOR, "\036").
 
 main(Given) ->
-    {ok, Document, Code} = compile:file("test/cambrian_document.erl", [binary, report]),
-    {module, Document} = code:load_binary(Document, "cambrian_document.erl", Code),
+    _ = [load(Module) || Module <- ["cambrian_checkout", "cambrian_document"]],
     All = cambrian_document:all(),
     [] = Given -- All,
     lists:foreach(fun document/1, [One || One <- All, Given =:= [] orelse lists:member(One, Given)]),
     summary(lists:append([cambrian_document:blocks(One) || One <- All])).
+
+load(Name) ->
+    {ok, Module, Code} = compile:file("test/" ++ Name, [binary, report]),
+    {module, Module} = code:load_binary(Module, Name ++ ".erl", Code).
 
 %% The last line is one that bin/test shows.
 summary(Blocks) ->

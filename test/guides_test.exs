@@ -6,9 +6,10 @@ defmodule GuidesTest do
   # Not async: it works in other folders, and starts the application anew.
   use ExUnit.Case
 
-  {:ok, document, code} = :compile.file(~c"test/cambrian_document.erl", [:binary, :report_errors])
-
-  {:module, ^document} = :code.load_binary(document, ~c"cambrian_document.erl", code)
+  for name <- [~c"cambrian_checkout", ~c"cambrian_document"] do
+    {:ok, module, code} = :compile.file(~c"test/" ++ name, [:binary, :report_errors])
+    {:module, ^module} = :code.load_binary(module, name ++ ~c".erl", code)
+  end
 
   for document <- :cambrian_document.all(),
       Enum.any?(:cambrian_document.blocks(document), &(:cambrian_document.runner(&1) == :exunit)) do
