@@ -10,7 +10,7 @@
 %% '''
 -module(cambrian).
 
--export([evolve/1, evolve/2, told/2, told/3, interrupt/1, lineage/1, parameters/0, parameters/1, tasks/0]).
+-export([evolve/1, evolve/2, evolve_recorded/2, evolve_recorded/3, interrupt/1, lineage/1, parameters/0, parameters/1, tasks/0]).
 -export_type([options/0]).
 
 -type options() :: #{progress => boolean() | standard_error | pid() | fun((cambrian_population:stats()) -> term()),
@@ -71,7 +71,7 @@ evolve(Task, Options) ->
 
 reported({error, Reason}, Path, _Task, _Options) -> {error, {Reason, Path}};
 reported(ok, Path, Task, Options) ->
-    case told(Task, Options) of
+    case evolve_recorded(Task, Options) of
         {ok, Result, Story} ->
             _ = [?LOG_WARNING("cambrian: the report ~ts is not written: ~tp", [Path, Reason])
                  || {error, Reason} <- [cambrian_report:write(Path, Story)]],
@@ -80,15 +80,15 @@ reported(ok, Path, Task, Options) ->
     end.
 
 %% @private The same, and what there is to tell of it.
--spec told(cambrian_task:task(), options()) ->
+-spec evolve_recorded(cambrian_task:task(), options()) ->
           {ok, cambrian_population:result(), cambrian_recorder:story()} | {error, term()}.
-told(Task, Options) -> evolve(Task, Options, #{story => true}).
+evolve_recorded(Task, Options) -> evolve(Task, Options, #{story => true}).
 
 %% @private The same for a caller that may be told to end by {@link interrupt/1} once `Begun' was called: it then answers
 %% with what there is. It reads all its messages.
--spec told(cambrian_task:task(), options(), Begun :: fun(() -> term())) ->
+-spec evolve_recorded(cambrian_task:task(), options(), Begun :: fun(() -> term())) ->
           {ok | interrupted, cambrian_population:result(), cambrian_recorder:story()} | {error, term()}.
-told(Task, Options, Begun) -> evolve(Task, Options, #{story => true, begun => Begun}).
+evolve_recorded(Task, Options, Begun) -> evolve(Task, Options, #{story => true, begun => Begun}).
 
 %% @private
 -spec interrupt(pid()) -> ok.

@@ -237,7 +237,7 @@ bands_that_touch_differ_test() ->
     Svg = svg(cambrian_bands:stacked([{G, [{S, 5} || S <- lists:seq(0, 30), S rem 10 =:= 0 orelse S =:= G]} || G <- lists:seq(0, 60)], #{})),
     Edges = [{lists:sort([A, B]), attribute(class, Band)}
              || Band <- xmerl_xpath:string("//path[contains(@class,'cb-band')]", Svg),
-                {A, B} <- cambrian_room:pairs(points(attribute(d, Band))), element(1, A) =/= element(1, B)],
+                {A, B} <- cambrian_spacing:pairs(points(attribute(d, Band))), element(1, A) =/= element(1, B)],
     Shared = maps:groups_from_list(fun({Edge, _}) -> Edge end, fun({_, Class}) -> Class end, Edges),
     ?assert(lists:any(fun(Classes) -> length(Classes) > 1 end, maps:values(Shared))),
     [?assertEqual(length(Classes), length(lists:usort(Classes))) || Classes <- maps:values(Shared)].
@@ -285,4 +285,4 @@ nothing_is_loaded_from_elsewhere_test() ->
 an_embedded_picture_leaves_its_style_to_the_page_test() ->
     Text = bytes(cambrian_chart:chart([], #{title => <<"t">>, embed => true})),
     ?assertNot(has(Text, <<"<style">>)),
-    ?assert(has(bytes(cambrian_ink:style()), <<"prefers-color-scheme:dark">>)).
+    ?assert(has(bytes(cambrian_theme:style()), <<"prefers-color-scheme:dark">>)).

@@ -12,22 +12,22 @@
 %% Whoever comes gets in, for the oldest of the address that has most; so one that comes alone stays.
 newcomers_replace_those_who_wait_test() ->
     Alone = pid(0),
-    {ok, [], One} = hold(Alone, 0, waiting, cambrian_dashboard_places:new()),
+    {ok, [], One} = hold(Alone, 0, waiting, cambrian_dashboard_connections:new()),
     {Flooded, Ended} = lists:foldl(fun(I, {Places, Gone}) ->
                                        {ok, Now, Next} = hold(pid(I), 1 + I rem 20, waiting, Places),
                                        {Next, Gone ++ Now}
                                    end, {One, []}, lists:seq(1, 2000)),
-    ?assertEqual(256, length(cambrian_dashboard_places:kinds(Flooded))),
+    ?assertEqual(256, length(cambrian_dashboard_connections:kinds(Flooded))),
     ?assertNot(lists:member(Alone, Ended)),
     ?assertEqual(lists:seq(1, 1745), lists:sort([number(Pid) || Pid <- Ended])),
     %% of one address 32, whatever there is of others
-    {ok, [], Few} = hold(Alone, 0, waiting, cambrian_dashboard_places:new()),
+    {ok, [], Few} = hold(Alone, 0, waiting, cambrian_dashboard_connections:new()),
     {Own, Gone} = lists:foldl(fun(I, {Places, Before}) ->
                                   {ok, Now, Next} = hold(pid(I), 1, waiting, Places),
                                   {Next, Before ++ Now}
                               end, {Few, []}, lists:seq(1, 40)),
     ?assertEqual(lists:seq(1, 8), [number(Pid) || Pid <- Gone]),
-    ?assertEqual(33, length(cambrian_dashboard_places:kinds(Own))).
+    ?assertEqual(33, length(cambrian_dashboard_connections:kinds(Own))).
 
 %% What is full is full for its kind alone, and a place is given back.
 each_kind_has_places_of_its_own_test() ->
@@ -39,23 +39,23 @@ each_kind_has_places_of_its_own_test() ->
                                end
                            end, Places, lists:seq(1, 500))
            end,
-    Full = Fill(health, 500, Fill(watching, 500, Fill(asking, 500, cambrian_dashboard_places:new()))),
-    Counts = fun(Places) -> [length([x || {_, Its} <- cambrian_dashboard_places:kinds(Places), Its =:= Kind]) || Kind <- [asking, watching, health]] end,
+    Full = Fill(health, 500, Fill(watching, 500, Fill(asking, 500, cambrian_dashboard_connections:new()))),
+    Counts = fun(Places) -> [length([x || {_, Its} <- cambrian_dashboard_connections:kinds(Places), Its =:= Kind]) || Kind <- [asking, watching, health]] end,
     ?assertEqual([64, 32, 8], Counts(Full)),
-    ?assertEqual([16, 16, 4], Counts(Fill(health, 1, Fill(watching, 1, Fill(asking, 1, cambrian_dashboard_places:new()))))),
+    ?assertEqual([16, 16, 4], Counts(Fill(health, 1, Fill(watching, 1, Fill(asking, 1, cambrian_dashboard_connections:new()))))),
     [?assertEqual({full, all}, hold(pid(x), 1000, Kind, Full)) || Kind <- [asking, watching, health]],
     {ok, [], _} = hold(pid(x), 1000, waiting, Full),
-    {ok, [], _} = hold(pid(x), 1000, health, cambrian_dashboard_places:leave(pid({health, 7}), Full)).
+    {ok, [], _} = hold(pid(x), 1000, health, cambrian_dashboard_connections:leave(pid({health, 7}), Full)).
 
 %% A customer of IPv6 has 64 bits to choose from, and is one.
 addresses_of_one_customer_are_one_test() ->
-    Block = fun(Text) -> {ok, Address} = inet:parse_address(Text), cambrian_dashboard_places:block(Address) end,
+    Block = fun(Text) -> {ok, Address} = inet:parse_address(Text), cambrian_dashboard_connections:block(Address) end,
     ?assertEqual(Block("2001:db8:1:2::1"), Block("2001:db8:1:2:ffff::9")),
     ?assertNotEqual(Block("2001:db8:1:2::1"), Block("2001:db8:1:3::1")),
     ?assertEqual(Block("10.0.0.7"), Block("::ffff:10.0.0.7")),
     ?assertNotEqual(Block("10.0.0.7"), Block("10.0.0.8")).
 
-hold(Pid, Address, Kind, Places) -> cambrian_dashboard_places:hold(Pid, {10, 0, Address div 256, Address rem 256}, Kind, Places).
+hold(Pid, Address, Kind, Places) -> cambrian_dashboard_connections:hold(Pid, {10, 0, Address div 256, Address rem 256}, Kind, Places).
 
 %% It does not matter who it is.
 pid(Number) -> {pid, Number}.
@@ -112,17 +112,17 @@ sessions_are_bounded_test() ->
 migrations_are_counted_by_origin_and_task_test() ->
     Migrations = [migration(a, <<"pole">>, 3, 0.5, accepted), migration(b, <<"pole">>, 1, 0.2, not_better),
                   migration(a, <<"pole">>, 9, 0.7, known), migration(a, <<"xor">>, 2, 3.0, accepted)],
-    Pairs = cambrian_dashboard_travel:pairs(Migrations),
+    Pairs = cambrian_dashboard_migration:pairs(Migrations),
     ?assertEqual(#{{key(a), <<"pole">>} => #{count => 2, taken => 1, last => known},
                    {key(b), <<"pole">>} => #{count => 1, taken => 0, last => not_better},
                    {key(a), <<"xor">>} => #{count => 1, taken => 1, last => accepted}}, Pairs),
-    ?assertEqual(#{count => 3, taken => 2, last => accepted}, maps:get(key(a), cambrian_dashboard_travel:of_origins(Migrations))).
+    ?assertEqual(#{count => 3, taken => 2, last => accepted}, maps:get(key(a), cambrian_dashboard_migration:of_origins(Migrations))).
 
 %% By its own generations, whenever it came, and only what was better.
 the_best_of_an_origin_only_grows_test() ->
     Late = [migration(a, <<"pole">>, 9, 0.7, accepted), migration(a, <<"pole">>, 3, 0.5, accepted), migration(a, <<"pole">>, 5, 0.4, known),
             maps:remove(fitness, migration(a, <<"pole">>, 7, 0.9, failed)), migration(b, <<"xor">>, 1, 3.0, accepted)],
-    ?assertEqual(#{key(a) => [{3, 0.5}, {9, 0.7}]}, cambrian_dashboard_travel:bests(<<"pole">>, Late)).
+    ?assertEqual(#{key(a) => [{3, 0.5}, {9, 0.7}]}, cambrian_dashboard_migration:bests(<<"pole">>, Late)).
 
 a_node_is_called_by_what_it_says_or_by_its_key_test() ->
     Peers = [#{origin => key(a), address => <<"lima@10.0.0.7/0123456789">>}, #{origin => key(b), address => undefined},
@@ -130,9 +130,9 @@ a_node_is_called_by_what_it_says_or_by_its_key_test() ->
              #{origin => key(e), name => <<"pole-pi (lusab-bovik)">>, address => undefined}],
     [A, B, D] = [cambrian_identity:name(key(Name)) || Name <- [a, b, d]],
     ?assertEqual([<<"lima@10.0.0.7 (", A/binary, ")">>, B, D, <<"pole-pi (lusab-bovik)">>],
-                 [cambrian_dashboard_travel:label(key(Name), Peers) || Name <- [a, b, d, e]]),
-    ?assertEqual([<<"lima">>, B, <<"pole-pi">>], [cambrian_dashboard_travel:name(key(Name), Peers) || Name <- [a, b, e]]),
-    ?assert(is_list(unicode:characters_to_list(cambrian_dashboard_travel:label(key(c), Peers)))).
+                 [cambrian_dashboard_migration:label(key(Name), Peers) || Name <- [a, b, d, e]]),
+    ?assertEqual([<<"lima">>, B, <<"pole-pi">>], [cambrian_dashboard_migration:name(key(Name), Peers) || Name <- [a, b, e]]),
+    ?assert(is_list(unicode:characters_to_list(cambrian_dashboard_migration:label(key(c), Peers)))).
 
 %% A population that is misspelt, and the names of keys: of this node, of one that is banned, of one that was refused.
 what_is_missing_and_who_is_who_is_shown_test() ->
@@ -154,24 +154,25 @@ migration(Origin, Task, Generation, Fitness, Outcome) ->
 
 %% However long it runs, so many samples stay, the first and the last among them, at an even pace.
 samples_are_bounded_and_even_test() ->
-    Past = lists:foldl(fun(G, P) -> cambrian_dashboard_past:add(seen(G, running, G), P) end, cambrian_dashboard_past:new(), lists:seq(0, 20_000)),
-    Generations = [G || {G, [{0, Size}]} <- cambrian_dashboard_past:species(pole, Past), Size =:= G + 1],
-    Gaps = [B - A || {A, B} <- cambrian_room:pairs(Generations)],
+    Past = lists:foldl(fun(G, P) -> cambrian_dashboard_history:add(seen(G, running, G), P) end, cambrian_dashboard_history:new(), lists:seq(0, 20_000)),
+    Generations = [G || {G, [{0, Size}]} <- cambrian_dashboard_history:species(pole, Past), Size =:= G + 1],
+    Gaps = [B - A || {A, B} <- cambrian_spacing:pairs(Generations)],
     ?assert(length(Generations) > 100 andalso length(Generations) =< 320),
     ?assert(hd(Generations) < 200 andalso lists:last(Generations) > 19_800),
     ?assert(lists:max(Gaps) =< 3 * lists:min(Gaps)).
 
 a_rate_is_of_the_time_between_test() ->
-    Past = lists:foldl(fun cambrian_dashboard_past:add/2, cambrian_dashboard_past:new(), [seen(0, running, 0), seen(10, running, 500)]),
+    Past = lists:foldl(fun cambrian_dashboard_history:add/2, cambrian_dashboard_history:new(), [seen(0, running, 0), seen(10, running, 500)]),
     %% ten generations of a hundred in half a second
-    ?assertEqual(#{pole => 2000.0}, cambrian_dashboard_past:rates(Past)),
-    ?assertEqual(#{pole => 0}, cambrian_dashboard_past:rates(cambrian_dashboard_past:add(seen(10, paused, 1000), Past))).
+    ?assertEqual(#{pole => 2000.0}, cambrian_dashboard_history:rates(Past)),
+    ?assertEqual(#{pole => 0}, cambrian_dashboard_history:rates(cambrian_dashboard_history:add(seen(10, paused, 1000), Past))).
 
 %% Another one of that name has a past of its own, and one that is gone none.
 the_past_ends_with_its_population_test() ->
-    Past = lists:foldl(fun cambrian_dashboard_past:add/2, cambrian_dashboard_past:new(), [seen(0, running, 0), seen(10, running, 500), seen(2, running, 900)]),
-    ?assertMatch([{2, _}], cambrian_dashboard_past:species(pole, Past)),
-    ?assertEqual([], cambrian_dashboard_past:species(pole, cambrian_dashboard_past:add(#{at => 1000, populations => []}, Past))).
+    Past = lists:foldl(fun cambrian_dashboard_history:add/2, cambrian_dashboard_history:new(),
+                       [seen(0, running, 0), seen(10, running, 500), seen(2, running, 900)]),
+    ?assertMatch([{2, _}], cambrian_dashboard_history:species(pole, Past)),
+    ?assertEqual([], cambrian_dashboard_history:species(pole, cambrian_dashboard_history:add(#{at => 1000, populations => []}, Past))).
 
 seen(Generation, State, At) ->
     #{at => At, populations => [#{name => pole, state => State,
@@ -196,7 +197,7 @@ who_is_gone_or_slow_holds_up_nobody_test() ->
 
 pictures_stay_in_their_frames_test_() ->
     [?_test(begin
-                Svg = svg(cambrian_flow:draw(#{name => <<"here">>}, senders(Count), #{width => Width, height => 380})),
+                Svg = svg(cambrian_traffic:draw(#{name => <<"here">>}, senders(Count), #{width => Width, height => 380})),
                 Circles = xmerl_xpath:string("//g[@class='cb-node']/circle", Svg),
                 ?assertEqual(min(16, Count), length(Circles)),
                 [?assert(X > 0 andalso X < Width andalso Y > 0 andalso Y < 380)
@@ -205,7 +206,7 @@ pictures_stay_in_their_frames_test_() ->
 
 names_and_numbers_keep_apart_test_() ->
     Long = fun(I) -> <<"node-", (integer_to_binary(I))/binary, ".example.org">> end,
-    [?_assertEqual([], overlaps(svg(cambrian_flow:draw(#{name => <<"this node">>, note => <<"published 12">>},
+    [?_assertEqual([], overlaps(svg(cambrian_traffic:draw(#{name => <<"this node">>, note => <<"published 12">>},
                                                        [#{name => Long(I), alive => true, count => 1000 * I, taken => I} || I <- lists:seq(1, Count)],
                                                        #{width => Width, height => Height, title => <<"t">>}))))
      || Count <- [1, 2, 6, 9, 16], Width <- [360, 500], Height <- [170, 260, 380]] ++
@@ -220,14 +221,14 @@ names_and_numbers_keep_apart_test_() ->
 an_arrow_is_as_wide_as_much_came_test() ->
     Wide = fun(Count) ->
                Two = [#{name => <<"a">>, alive => true, count => Count, taken => 0}, #{name => <<"b">>, alive => true, count => 1000, taken => 0}],
-               Svg = svg(cambrian_flow:draw(#{name => <<"here">>}, Two, #{})),
+               Svg = svg(cambrian_traffic:draw(#{name => <<"here">>}, Two, #{})),
                [First | _] = xmerl_xpath:string("//g[@class='cb-flow']/path[@stroke-width]", Svg),
                cambrian_drawing:number(attribute('stroke-width', First))
            end,
     ?assert(Wide(1) < Wide(10) andalso Wide(10) < Wide(100)).
 
 the_last_outcome_has_the_colour_test() ->
-    Draw = fun(Sender) -> bytes(cambrian_flow:draw(#{name => <<"here">>}, [Sender], #{embed => true})) end,
+    Draw = fun(Sender) -> bytes(cambrian_traffic:draw(#{name => <<"here">>}, [Sender], #{embed => true})) end,
     Sender = #{name => <<"a">>, alive => true, count => 2, taken => 1},
     ?assert(has(Draw(Sender#{last => true}), <<"cb-pos">>)),
     ?assertNot(has(Draw(Sender#{last => false}), <<"cb-pos">>)),
@@ -245,7 +246,7 @@ a_heat_map_has_a_cell_for_each_pair_test() ->
     ?assert(has(bytes(cambrian_heat:map([], [], #{}, #{})), <<"nothing to show yet">>)).
 
 names_are_only_text_in_them_test() ->
-    Pictures = [cambrian_flow:draw(#{name => ?ILL, note => ?ILL}, [#{name => ?ILL, alive => false, count => 1, taken => 0}], #{title => ?ILL}),
+    Pictures = [cambrian_traffic:draw(#{name => ?ILL, note => ?ILL}, [#{name => ?ILL, alive => false, count => 1, taken => 0}], #{title => ?ILL}),
                 cambrian_heat:map([{1, ?ILL}], [{1, ?ILL}], #{{1, 1} => {1, 1}}, #{title => ?ILL})],
     [begin
          ?assertNot(has(bytes(Picture), <<"<script">>)),

@@ -452,7 +452,7 @@ it_says_that_ssl_is_missing() ->
 
 with_certificate(Test) ->
     cambrian_temporary:with_dir(fun(Dir) ->
-        {ok, Folder} = cambrian_certificates:make(#{node => "dashboard@localhost", out => Dir}),
+        {ok, Folder} = cambrian_cli_certificates:make(#{node => "dashboard@localhost", out => Dir}),
         [Ca, Certificate, Key] = [binary_to_list(filename:join(Folder, File)) || File <- ["ca.pem", "cert.pem", "key.pem"]],
         {ok, _} = application:ensure_all_started(ssl),
         Test(Ca, [{certfile, Certificate}, {keyfile, Key}])

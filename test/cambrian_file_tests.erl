@@ -7,14 +7,14 @@
 
 %% Each way in which this project writes a file for somebody.
 writers() ->
-    {ok, Result, Story} = cambrian:told('xor', #{seed => 42, generations => 1}),
+    {ok, Result, Story} = cambrian:evolve_recorded('xor', #{seed => 42, generations => 1}),
     [{evolve, fun(Path) ->
           case cambrian:evolve('xor', #{seed => 42, generations => 1, report => Path}) of
               {ok, _} -> ok;
               Error -> Error
           end
       end}
-     | cambrian_result:files("xor", Result, Story)] ++ [{save, fun(Path) -> cambrian_file:save(Path, "new") end}].
+     | cambrian_cli_result:files("xor", Result, Story)] ++ [{save, fun(Path) -> cambrian_file:save(Path, "new") end}].
 
 each_writer(Test) ->
     [cambrian_temporary:with_dir(fun(Dir) -> Test(Name, Write, Dir) end) || {Name, Write} <- writers()],

@@ -45,15 +45,15 @@ listeners() -> length(pg:get_members(cambrian_transport_dist, {?REALM, {topic, <
 hang() ->
     Asker = self(),
     Holder = spawn(fun() ->
-                       Asker ! {self(), erlang:suspend_process(cambrian_bridges:whereis_name(?REALM))},
+                       Asker ! {self(), erlang:suspend_process(cambrian_bridge_registry:whereis_name(?REALM))},
                        receive go_on -> ok end
                    end),
     true = register(holder, Holder),
     receive {Holder, Suspended} -> Suspended end.
 
 flood_a_bridge_that_hangs(Times) ->
-    Bridge = cambrian_bridges:whereis_name(?REALM),
-    Gate = cambrian_bridges:whereis_name({gate, ?REALM}),
+    Bridge = cambrian_bridge_registry:whereis_name(?REALM),
+    Gate = cambrian_bridge_registry:whereis_name({gate, ?REALM}),
     ok = flood(Times),
     until(fun() -> process_info(Gate, message_queue_len) =:= {message_queue_len, 0} end),
     {messages, Messages} = process_info(Bridge, messages),
@@ -86,7 +86,7 @@ what_is_too_large(Config) ->
 send_too_large_here() -> send_here([crypto:strong_rand_bytes(64 * ?MIB), {not_bytes, lists:seq(1, 100_000)}]).
 
 send_here(Messages) ->
-    Gate = cambrian_bridges:whereis_name({gate, ?REALM}),
+    Gate = cambrian_bridge_registry:whereis_name({gate, ?REALM}),
     lists:foreach(fun(Message) -> Gate ! {cambrian_transport, <<"genotype">>, Message} end, Messages).
 
 %% M8. Fifty callers ask 20 times each for one of five large genotypes, naming the other four as bases. Twenty differences are made,
@@ -127,7 +127,7 @@ collect(Seen) ->
 
 traced_here() ->
     collector ! {seen, self()},
-    receive {seen, Seen} -> {cambrian_bridges:whereis_name(?REALM), lists:usort(Seen), length(Seen)} end.
+    receive {seen, Seen} -> {cambrian_bridge_registry:whereis_name(?REALM), lists:usort(Seen), length(Seen)} end.
 
 ask_often(Ids) ->
     {ok, Stranger} = cambrian_transport_dist:connect(#{realm => ?REALM}),
@@ -156,7 +156,7 @@ a_user_is_answered(Config) ->
     ?assertMatch(#{connected := true}, Status).
 
 call_in_a_flood() ->
-    Bridge = cambrian_bridges:whereis_name(?REALM),
+    Bridge = cambrian_bridge_registry:whereis_name(?REALM),
     true = erlang:suspend_process(Bridge),
     ok = send_here([<<N:32>> || N <- lists:seq(1, 20_000)]),
     Self = self(),

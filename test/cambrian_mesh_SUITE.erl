@@ -247,7 +247,7 @@ forge_here(Victim) ->
 
 %% On the node itself, as if it had come from the mesh.
 hear(Bytes) ->
-    cambrian_bridges:whereis_name({gate, ?REALM}) ! {cambrian_transport, <<"genotype">>, Bytes},
+    cambrian_bridge_registry:whereis_name({gate, ?REALM}) ! {cambrian_transport, <<"genotype">>, Bytes},
     ok.
 
 %% One node asks for a grant of the realm's owner; only one of the others has one.
@@ -337,7 +337,7 @@ bombardment(Config) ->
     ?assertEqual(Pids, living(One)),
     ?assertMatch(<<_:32/binary>>, publish(One)).
 
-living(Peer) -> [peer:call(Peer, cambrian_bridges, whereis_name, [?REALM]), peer:call(Peer, cambrian_realms, find, [?REALM])].
+living(Peer) -> [peer:call(Peer, cambrian_bridge_registry, whereis_name, [?REALM]), peer:call(Peer, cambrian_realms, find, [?REALM])].
 
 bombard_here(Count) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 3),
@@ -497,7 +497,7 @@ two_realms(Config) ->
     _ = [bridge(One, Realm, #{}) || Realm <- [?REALM, Other]],
     bridge(Two, ?REALM, #{}),
     bridge(Three, Other, #{}),
-    ?assertEqual({error, {already_started, peer:call(One, cambrian_bridges, whereis_name, [Other])}},
+    ?assertEqual({error, {already_started, peer:call(One, cambrian_bridge_registry, whereis_name, [Other])}},
                  peer:call(One, cambrian_bridge, start, [#{realm => Other}])),
     {ok, G} = peer:call(One, ?MODULE, in_realm, [Other]),
     _ = until(fun() -> [] =/= [O || #{received := 1, origin := O} <- peer:call(Three, cambrian_bridge, list_nodes, [])] end),
@@ -737,10 +737,10 @@ who_may_not_publish_sees_it(_Config) ->
              {ok, _} = cambrian_bridge:start(Owned#{capability => Capability, grant => Grant(erlang:system_time(millisecond) + 2000)}),
              true = cambrian_wait:until(fun() -> maps:with([may_publish], cambrian_bridge:status()) =:= Shows end),
              %% and it starts anew, if it has to, and goes on taking in
-             Bridge = cambrian_bridges:whereis_name(?REALM),
+             Bridge = cambrian_bridge_registry:whereis_name(?REALM),
              exit(Bridge, kill),
-             true = cambrian_wait:until(fun() -> is_pid(cambrian_bridges:whereis_name(?REALM))
-                                               andalso cambrian_bridges:whereis_name(?REALM) =/= Bridge end),
+             true = cambrian_wait:until(fun() -> is_pid(cambrian_bridge_registry:whereis_name(?REALM))
+                                               andalso cambrian_bridge_registry:whereis_name(?REALM) =/= Bridge end),
              ?assertEqual(Shows, maps:with([may_publish], cambrian_bridge:status())),
              ok = cambrian_bridge:stop()
          end || Capability <- [open, maps:get(capability, Owned)]].

@@ -226,7 +226,7 @@ a_closed_realm_refuses_everything_test_() ->
         %% the bridge starts, as populations here have nothing to do with it, and takes nothing in
         {ok, _} = cambrian_bridge:start(#{realm => ?REALM, capability => open}),
         ?assertMatch(#{trust := closed}, cambrian_bridge:status()),
-        ?assertMatch(#{mesh := #{realms := [#{trust := closed}]}}, cambrian_dashboard_gather:all()),
+        ?assertMatch(#{mesh := #{realms := [#{trust := closed}]}}, cambrian_dashboard_snapshot:all()),
         {ok, _} = cambrian_dashboard:start(#{port => 0}),
         {503, _, Health} = cambrian_dashboard_health:full(),
         ?assertNotEqual(nomatch, string:find(Health, "the realm org.example.test is closed")),

@@ -360,10 +360,10 @@ a_stamp_is_asked_for_once_test() ->
     Bits = 8,
     Realm = realm(#{capability => {work, Bits}}),
     #{realm := Name} = claims(1, 1),
-    Stamp = cambrian_stamp:find(Bits, Name, key(1)),
+    Stamp = cambrian_proof_of_work:find(Bits, Name, key(1)),
     ?assertEqual([not_permitted, not_permitted, not_permitted, ok],
                  [refusal((claims(1, 1))#{grant => Shown}, ?NOW, Realm)
-                  || Shown <- [undefined, <<"no stamp">>, cambrian_stamp:find(Bits, Name, key(2)), Stamp]]),
+                  || Shown <- [undefined, <<"no stamp">>, cambrian_proof_of_work:find(Bits, Name, key(2)), Stamp]]),
     ?assertEqual(not_permitted, refusal((claims(2, 1))#{grant => Stamp}, ?NOW, Realm)),
     {ok, Known} = cambrian_realm:genuine((claims(1, 1))#{grant => Stamp}, ?NOW, Realm),
     ?assertEqual(ok, refusal(claims(1, 2), ?NOW, Known)),
@@ -371,12 +371,12 @@ a_stamp_is_asked_for_once_test() ->
 
 %% 2^bits tries on the average, and one to check.
 a_stamp_costs_work_test() ->
-    Tries = [binary:decode_unsigned(cambrian_stamp:find(6, <<"r">>, key(N))) + 1 || N <- lists:seq(1, 200)],
+    Tries = [binary:decode_unsigned(cambrian_proof_of_work:find(6, <<"r">>, key(N))) + 1 || N <- lists:seq(1, 200)],
     Mean = lists:sum(Tries) / length(Tries),
     ?assert(Mean > 48 andalso Mean < 84),
-    Stamp = cambrian_stamp:find(10, <<"r">>, key(1)),
-    ?assert(cambrian_stamp:is_stamp(Stamp, 10, <<"r">>, key(1))),
-    [?assertNot(cambrian_stamp:is_stamp(Bytes, Bits, Name, key(N)))
+    Stamp = cambrian_proof_of_work:find(10, <<"r">>, key(1)),
+    ?assert(cambrian_proof_of_work:is_stamp(Stamp, 10, <<"r">>, key(1))),
+    [?assertNot(cambrian_proof_of_work:is_stamp(Bytes, Bits, Name, key(N)))
      || {Bytes, Bits, Name, N} <- [{Stamp, 24, <<"r">>, 1}, {Stamp, 10, <<"s">>, 1}, {Stamp, 10, <<"r">>, 2}, {<<>>, 1, <<"r">>, 1},
                                    {undefined, 1, <<"r">>, 1}, {<<0, Stamp/binary>>, 1, <<"r">>, 1}]].
 

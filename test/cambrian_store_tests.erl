@@ -84,7 +84,7 @@ a_field_that_is_not_what_it_must_be_is_an_error_test_() ->
             [begin
                  write(Last, Mutant),
                  ?assertMatch({malformed, _}, start_again(), Mutant),
-                 ?assertMatch({error, [_ | _]}, cambrian_inspect:file(Last))
+                 ?assertMatch({error, [_ | _]}, cambrian_cli_inspect:file(Last))
              end || Mutant <- Mutants],
             %% earlier releases knew of nobody from elsewhere
             write(Last, Good#{champion := maps:remove(sources, Champion)}),
@@ -110,7 +110,7 @@ a_mutant_is_an_error_or_goes_on_test_() ->
                         _ = [ok = file:delete(File) || File <- filelib:wildcard(filename:join(filename:dirname(Last), "*")),
                                                        File =/= Last, File =/= Before],
                         write(Last, mutated(Good)),
-                        {ok, _} = {ok, cambrian_inspect:file(Last)},
+                        {ok, _} = {ok, cambrian_cli_inspect:file(Last)},
                         case start_again() of
                             goes_on -> goes_on;
                             {malformed, _} -> malformed;

@@ -90,7 +90,7 @@ a_champion_goes_out_and_others_come_in() ->
     {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>),
     Heartbeat = cambrian_message:heartbeat(Realm, <<"a stranger">>, {erlang:system_time(millisecond), 5000},
                                            cambrian_identity:from_secret(<<2:256>>)),
-    [cambrian_bridges:whereis_name({gate, Realm}) ! {cambrian_transport, <<"genotype">>, B} || B <- [Bytes, Bytes, Heartbeat]],
+    [cambrian_bridge_registry:whereis_name({gate, Realm}) ! {cambrian_transport, <<"genotype">>, B} || B <- [Bytes, Bytes, Heartbeat]],
     #{received := 3} = cambrian_bridge:counts(),
     {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
     {ok, _} = cambrian_population:step(P, 1),

@@ -12,7 +12,7 @@ all() -> [two_nodes_share_a_champion, the_cookie_alone_is_refused, others_certif
 
 init_per_suite(Config) ->
     Dir = cambrian_temporary:dir(),
-    {ok, _} = cambrian_certificates:make(#{node => "one@127.0.0.1", out => Dir}),
+    {ok, _} = cambrian_cli_certificates:make(#{node => "one@127.0.0.1", out => Dir}),
     [{dir, Dir} | Config].
 
 end_per_suite(Config) -> ok = file:del_dir_r(proplists:get_value(dir, Config)).
@@ -65,10 +65,10 @@ the_cookie_alone_is_refused(Config) ->
 others_certificates_are_refused(Config) ->
     Dir = proplists:get_value(dir, Config),
     Nodes = [{_, One} = Good] = [start(tls_one, own(Config))],
-    {ok, Foreign} = cambrian_certificates:make(#{node => "x@127.0.0.1", out => filename:join(Dir, "others")}),
+    {ok, Foreign} = cambrian_cli_certificates:make(#{node => "x@127.0.0.1", out => filename:join(Dir, "others")}),
     %% it believes in ours, too, so that only we can refuse
     {ok, _} = file:copy(filename:join([Dir, "one@127.0.0.1", "ca.pem"]), filename:join(Foreign, "ca.pem")),
-    {ok, Old} = cambrian_certificates:make(#{node => "old@127.0.0.1", out => Dir, days => -1}),
+    {ok, Old} = cambrian_cli_certificates:make(#{node => "old@127.0.0.1", out => Dir, days => -1}),
     [begin
          Bad = start(Name, options(filename:join(Folder, "ssl_dist.conf"))),
          ?assertEqual({Name, pang}, {Name, ping(Bad, One)}),
@@ -100,7 +100,7 @@ the_authority_stays(Config) ->
     Dir = proplists:get_value(dir, Config),
     Read = fun(Path) -> {ok, Bytes} = file:read_file(filename:join(Dir, Path)), Bytes end,
     {Ca, First} = {Read("ca.pem"), Read("one@127.0.0.1/cert.pem")},
-    {ok, Folder} = cambrian_certificates:make(#{node => "one@127.0.0.1", out => Dir, at => "/etc/größe"}),
+    {ok, Folder} = cambrian_cli_certificates:make(#{node => "one@127.0.0.1", out => Dir, at => "/etc/größe"}),
     ?assertEqual(Ca, Read("ca.pem")),
     ?assertEqual(Ca, Read("one@127.0.0.1/ca.pem")),
     ?assertNotEqual(First, Read("one@127.0.0.1/cert.pem")),
@@ -108,17 +108,17 @@ the_authority_stays(Config) ->
     ?assertEqual("/etc/größe/key.pem", proplists:get_value(keyfile, Server)),
     ?assertEqual([8#600, 8#600, 8#700], [cambrian_temporary:mode(filename:join(Dir, Path)) || Path <- ["ca.key", "one@127.0.0.1/key.pem", "one@127.0.0.1"]]),
     ?assertEqual(["ca.pem", "cert.pem", "key.pem", "ssl_dist.conf"], lists:sort(filelib:wildcard("*", binary_to_list(Folder)))),
-    {ok, _} = cambrian_certificates:make(#{node => "one@127.0.0.1", out => Dir}).
+    {ok, _} = cambrian_cli_certificates:make(#{node => "one@127.0.0.1", out => Dir}).
 
 what_is_wrong_is_said(Config) ->
     Dir = proplists:get_value(dir, Config),
-    [?assertMatch({Node, {error, _}}, {Node, cambrian_certificates:make(#{node => Node, out => Dir})})
+    [?assertMatch({Node, {error, _}}, {Node, cambrian_cli_certificates:make(#{node => Node, out => Dir})})
      || Node <- ["one", "one@", "@host", "one@a b", "one@a\nCN=b", "../one@host", "one@host/.."]],
-    {error, Line} = cambrian_certificates:make(#{node => "one@host", out => "/dev/null/x"}),
+    {error, Line} = cambrian_cli_certificates:make(#{node => "one@host", out => "/dev/null/x"}),
     ?assertNotEqual(nomatch, string:find(unicode:characters_to_list(Line), "/dev/null/x")),
     Path = os:getenv("PATH"),
     true = os:putenv("PATH", "/nowhere"),
-    try ?assertEqual({error, "openssl: expected on the PATH"}, cambrian_certificates:make(#{node => "one@host", out => Dir}))
+    try ?assertEqual({error, "openssl: expected on the PATH"}, cambrian_cli_certificates:make(#{node => "one@host", out => Dir}))
     after os:putenv("PATH", Path)
     end.
 
@@ -127,7 +127,7 @@ what_is_wrong_is_said(Config) ->
 own(Config) -> options(filename:join([proplists:get_value(dir, Config), "one@127.0.0.1", "ssl_dist.conf"])).
 
 made(Node, Config) ->
-    {ok, Folder} = cambrian_certificates:make(#{node => Node, out => proplists:get_value(dir, Config)}),
+    {ok, Folder} = cambrian_cli_certificates:make(#{node => Node, out => proplists:get_value(dir, Config)}),
     options(filename:join(Folder, "ssl_dist.conf")).
 
 options(Conf) -> ["-proto_dist", "inet_tls", "-ssl_dist_optfile", unicode:characters_to_list(Conf)].

@@ -19,7 +19,7 @@ defmodule Cambrian.Shell do
   defp context do
     own = Process.whereis(:user)
     out = Process.group_leader()
-    out = if out == own, do: :cambrian_output.start(1, own), else: out
+    out = if out == own, do: :cambrian_cli_output.start(1, own), else: out
     %{call: ~c"mix cambrian.", out: out}
   end
 end

@@ -17,7 +17,7 @@ name(<<"/unban">>) -> unban.
 make(<<"/pause">>, Fields) -> of_population(fun cambrian_population:pause/1, Fields);
 make(<<"/resume">>, Fields) -> of_population(fun cambrian_population:resume/1, Fields);
 make(<<"/ban">>, Fields) ->
-    case cambrian_subject:reason(maps:get(<<"reason">>, Fields, <<>>)) of
+    case cambrian_ban_subject:reason(maps:get(<<"reason">>, Fields, <<>>)) of
         {ok, Reason} -> of_key(fun(Realm, Key) -> cambrian_trust:ban(Realm, {key, Key}, Reason) end, Fields);
         error -> {error, 400, <<"the reason must be a text of at most 255 bytes">>}
     end;

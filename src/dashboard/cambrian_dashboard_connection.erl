@@ -31,7 +31,7 @@ options(none) -> none;
 options(Ssl) -> Ssl().
 
 requested({ok, Request}, Socket, #{peer := Peer} = Options) ->
-    Whole = Request#{peer => cambrian_dashboard_places:block(Peer), scheme => cambrian_dashboard_socket:scheme(Socket)},
+    Whole = Request#{peer => cambrian_dashboard_connections:block(Peer), scheme => cambrian_dashboard_socket:scheme(Socket)},
     entered(cambrian_dashboard_server:enter(Whole), Whole, Socket, Options);
 requested({bad, Status, Why}, Socket, _Options) -> finished(cambrian_dashboard_server:refuse(Status, [], Why), <<"GET">>, Socket);
 requested(closed, Socket, _Options) -> cambrian_dashboard_socket:close(Socket).

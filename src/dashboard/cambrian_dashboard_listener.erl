@@ -1,6 +1,6 @@
 %% @private
 %% The socket of the dashboard: accepts connections, gives each a process, and bounds how many there are
-%% (`cambrian_dashboard_places') and how long an answer takes.
+%% (`cambrian_dashboard_connections') and how long an answer takes.
 -module(cambrian_dashboard_listener).
 -behaviour(gen_server).
 
@@ -18,8 +18,8 @@
 %% Until somebody has given back a file descriptor.
 -define(NO_FILES_MS, 100).
 
--record(state, {places = cambrian_dashboard_places:new() :: cambrian_dashboard_places:places(),
-                blocks = #{} :: #{pid() => cambrian_dashboard_places:block()},
+-record(state, {places = cambrian_dashboard_connections:new() :: cambrian_dashboard_connections:places(),
+                blocks = #{} :: #{pid() => cambrian_dashboard_connections:block()},
                 %% of those whose answer is under way
                 timers = #{} :: #{pid() => reference()},
                 ssl :: none | fun(() -> [term()]), acceptor :: pid()}).
@@ -103,11 +103,11 @@ shaken(Handshake) ->
 start_link(Options) -> gen_server:start_link({local, ?MODULE}, ?MODULE, Options, []).
 
 %% @doc Another kind of place for the connection that calls.
--spec hold(pid(), cambrian_dashboard_places:kind()) -> ok | {full, address | all}.
+-spec hold(pid(), cambrian_dashboard_connections:kind()) -> ok | {full, address | all}.
 hold(Listener, Kind) -> gen_server:call(Listener, {hold, Kind}).
 
 %% @doc The processes of those that are open, and which places they have.
--spec connections() -> [{pid(), cambrian_dashboard_places:kind()}].
+-spec connections() -> [{pid(), cambrian_dashboard_connections:kind()}].
 connections() -> gen_server:call(?MODULE, connections).
 
 init(#{port := Port, address := Address} = Options) ->
@@ -124,18 +124,18 @@ init(#{port := Port, address := Address} = Options) ->
     end.
 
 handle_call({enter, Address}, _From, #state{places = Places, blocks = Blocks, ssl = Ssl} = State) ->
-    Block = cambrian_dashboard_places:block(Address),
+    Block = cambrian_dashboard_connections:block(Address),
     Pid = cambrian_dashboard_connection:start_link(#{listener => self(), peer => Address, ssl => Ssl}),
-    {ok, Ended, Next} = cambrian_dashboard_places:hold(Pid, Block, waiting, Places),
+    {ok, Ended, Next} = cambrian_dashboard_connections:hold(Pid, Block, waiting, Places),
     {reply, Pid, ended(Ended, State#state{places = Next, blocks = Blocks#{Pid => Block}})};
 handle_call({hold, Kind}, {Pid, _}, #state{places = Places, blocks = Blocks} = State) when is_map_key(Pid, Blocks) ->
-    case cambrian_dashboard_places:hold(Pid, map_get(Pid, Blocks), Kind, Places) of
+    case cambrian_dashboard_connections:hold(Pid, map_get(Pid, Blocks), Kind, Places) of
         {ok, Ended, Next} ->
             {reply, ok, ended(Ended, timed(Kind, Pid, untimed(Pid, State#state{places = Next})))};
         Full -> {reply, Full, State}
     end;
 handle_call(connections, _From, #state{places = Places} = State) ->
-    {reply, cambrian_dashboard_places:kinds(Places), State};
+    {reply, cambrian_dashboard_connections:kinds(Places), State};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
@@ -143,7 +143,7 @@ handle_info({'EXIT', Acceptor, Reason}, #state{acceptor = Acceptor} = State) ->
     {stop, Reason, State};
 handle_info({'EXIT', Pid, _Reason}, #state{places = Places, blocks = Blocks} = State) ->
     Left = untimed(Pid, State),
-    {noreply, Left#state{places = cambrian_dashboard_places:leave(Pid, Places), blocks = maps:remove(Pid, Blocks)}};
+    {noreply, Left#state{places = cambrian_dashboard_connections:leave(Pid, Places), blocks = maps:remove(Pid, Blocks)}};
 handle_info({timeout, Timer, {late, Pid}}, #state{timers = Timers} = State) when map_get(Pid, Timers) =:= Timer ->
     exit(Pid, kill),
     {noreply, State};

@@ -12,7 +12,7 @@ file(<<"enter.html">>) -> {200, html(), read("enter.html")};
 file(<<"enter.js">>) -> {200, [{"content-type", "text/javascript; charset=utf-8"}], read("enter.js")};
 file(<<"dashboard.js">>) -> {200, [{"content-type", "text/javascript; charset=utf-8"}], read("dashboard.js")};
 file(<<"dashboard.css">>) ->
-    {200, [{"content-type", "text/css; charset=utf-8"}], [cambrian_ink:style(), colours(), read("dashboard.css")]};
+    {200, [{"content-type", "text/css; charset=utf-8"}], [cambrian_theme:style(), colours(), read("dashboard.css")]};
 file(<<"icon.svg">>) -> {200, [{"content-type", "image/svg+xml"}], read("icon.svg")};
 file(_) -> none.
 
@@ -27,5 +27,5 @@ colours() ->
     [":root{color-scheme:light dark;", variables(1), "}\n@media (prefers-color-scheme:dark){:root{", variables(2), "}}\n"].
 
 variables(Side) ->
-    Palette = lists:sort(maps:to_list(cambrian_ink:palette())),
+    Palette = lists:sort(maps:to_list(cambrian_theme:palette())),
     [["--", atom_to_list(Name), ":", element(Side, Colour), ";"] || {Name, Colour} <- Palette].

@@ -28,7 +28,7 @@ picture(<<"fitness">>, [#{task_id := Task}], #{populations := All, mesh := Mesh}
     Same = [Population || #{task_id := Of} = Population <- All, Of =:= Task],
     Migrations = case Mesh of none -> []; #{migrations := Some} -> Some end,
     Peers = case Mesh of none -> []; #{peers := Known} -> Known end,
-    Bests = cambrian_dashboard_travel:bests(Task, Migrations),
+    Bests = cambrian_dashboard_migration:bests(Task, Migrations),
     {{[{Text, generation(Population)} || #{text := Text} = Population <- Same], Bests},
      fun(Size) -> fitness(Same, Bests, Peers, Size) end};
 picture(<<"species">>, [#{name := Name}], _) ->
@@ -49,7 +49,7 @@ picture(<<"mesh">>, _, #{mesh := #{} = Mesh}) ->
     {Here, Senders} = Of = senders(Mesh),
     Height = case length(Senders) of Few when Few =< 2 -> 170; Some when Some =< 6 -> 260; _ -> 380 end,
     Title = <<"Who sent what to this node">>,
-    {Of, fun(Size) -> cambrian_flow:draw(Here, Senders, (half(Size))#{height => Height, title => Title}) end};
+    {Of, fun(Size) -> cambrian_traffic:draw(Here, Senders, (half(Size))#{height => Height, title => Title}) end};
 picture(<<"migrations">>, _, #{mesh := #{} = Mesh, populations := Populations}) ->
     {Rows, Columns, Cells} = Of = heat(Mesh, Populations),
     Title = <<"Migrations, taken of those that were tried">>,
@@ -71,7 +71,7 @@ fitness(Populations, Bests, Peers, #{width := Width} = Size) ->
            || {I, #{text := Text} = Population} <- lists:enumerate(Populations), Pages <- [pages(Population)]],
     Last = lists:max([0 | [G || #{points := Points} <- lists:append(Own), {G, _} <- Points]]),
     Ranked = lists:sort([{-element(2, lists:last(Found)), Origin, Found} || {Origin, Found} <- maps:to_list(Bests)]),
-    Others = [#{name => cambrian_dashboard_travel:name(Origin, Peers), group => length(Populations) + I,
+    Others = [#{name => cambrian_dashboard_migration:name(Origin, Peers), group => length(Populations) + I,
                 points => steps(Found, Last)}
               || {I, {_, Origin, Found}} <- lists:enumerate(lists:sublist(Ranked, ?MAX_ORIGINS))],
     cambrian_chart:chart(lists:append(Own) ++ Others,
@@ -96,7 +96,7 @@ small(Size, Title) -> Size#{title => Title, x_label => <<"generation">>, width =
 %%% ---- of the mesh ------------------------------------------------------------------------
 
 senders(#{peers := Peers, migrations := Migrations, counts := Counts}) ->
-    Sums = cambrian_dashboard_travel:of_origins(Migrations),
+    Sums = cambrian_dashboard_migration:of_origins(Migrations),
     None = #{count => 0, taken => 0},
     Senders = [sender(Peer, maps:get(Origin, Sums, None), Peers) || #{origin := Origin} = Peer <- Peers],
     Published = ["published ", cambrian_text:short(maps:get(published, Counts, 0))],
@@ -105,14 +105,14 @@ senders(#{peers := Peers, migrations := Migrations, counts := Counts}) ->
 
 sender(#{origin := Origin, alive := Alive}, #{count := Count, taken := Taken} = Sum, Peers) ->
     Last = maps:from_list([{last, Outcome =:= accepted} || #{last := Outcome} <- [Sum]]),
-    Last#{name => cambrian_dashboard_travel:name(Origin, Peers), alive => Alive, count => Count, taken => Taken}.
+    Last#{name => cambrian_dashboard_migration:name(Origin, Peers), alive => Alive, count => Count, taken => Taken}.
 
 %% A genotype is tried by all populations of its task, and the first verdict counts: so these are one column.
 heat(#{peers := Peers, migrations := Migrations}, Populations) ->
-    Pairs = cambrian_dashboard_travel:pairs(Migrations),
+    Pairs = cambrian_dashboard_migration:pairs(Migrations),
     Origins = lists:usort([Origin || {Origin, _} <- maps:keys(Pairs)]),
     Tasks = lists:usort([Task || {_, Task} <- maps:keys(Pairs)]),
-    {lists:keysort(2, [{Origin, cambrian_dashboard_travel:name(Origin, Peers)} || Origin <- Origins]),
+    {lists:keysort(2, [{Origin, cambrian_dashboard_migration:name(Origin, Peers)} || Origin <- Origins]),
      [{Task, column(Task, Populations)} || Task <- Tasks],
      maps:map(fun(_, #{count := Count, taken := Taken}) -> {Count, Taken} end, Pairs)}.
 

@@ -68,7 +68,7 @@ locked_page() ->
     {401, [?CHALLENGE | Headers], Page}.
 
 %% @doc Which of the places it needs.
--spec kind(entrant(), request()) -> cambrian_dashboard_places:kind().
+-spec kind(entrant(), request()) -> cambrian_dashboard_connections:kind().
 kind({owner, _}, #{method := <<"GET">>, path := <<"/events">>}) -> watching;
 kind(_Entrant, #{method := Method, path := <<"/health">>}) when Method =/= <<"POST">> -> health;
 kind(_Entrant, _Request) -> asking.

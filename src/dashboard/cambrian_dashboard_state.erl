@@ -9,7 +9,7 @@
 -export([start_link/0, snapshot/0, species/1, picture/2, watch/0, unwatch/1, want/1, look/0]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
--record(state, {snapshot = none :: none | cambrian_dashboard_gather:snapshot(),
+-record(state, {snapshot = none :: none | cambrian_dashboard_snapshot:snapshot(),
                 %% who waits for a snapshot
                 waiting = [] :: [gen_server:from()],
                 work = none :: none | {Monitor :: reference(), Since :: integer()},
@@ -18,7 +18,7 @@
                 wanting = #{} :: #{pid() => Version :: non_neg_integer()},
                 version = 0 :: non_neg_integer(),
                 shown = <<>> :: binary(),
-                past = cambrian_dashboard_past:new() :: cambrian_dashboard_past:past(),
+                past = cambrian_dashboard_history:new() :: cambrian_dashboard_history:past(),
                 %% drawn pictures and what of, so that several watchers cost what one does
                 pictures = #{} :: #{term() => {Of :: term(), Drawn :: binary()}}}).
 
@@ -33,7 +33,7 @@
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
 %% @doc At most a second old, with evaluations per second.
--spec snapshot() -> {cambrian_dashboard_gather:snapshot(), Rates :: #{Name :: term() => number()}}.
+-spec snapshot() -> {cambrian_dashboard_snapshot:snapshot(), Rates :: #{Name :: term() => number()}}.
 snapshot() -> gen_server:call(?MODULE, snapshot, ?ASK_MS).
 
 %% @doc The species of a population in generations of its past.
@@ -81,7 +81,7 @@ handle_call(snapshot, From, #state{snapshot = Snapshot} = State) ->
         false -> {noreply, gather(State#state{waiting = [From | State#state.waiting]})}
     end;
 handle_call({species, Name}, _From, #state{past = Past} = State) ->
-    {reply, cambrian_dashboard_past:species(Name, Past), State};
+    {reply, cambrian_dashboard_history:species(Name, Past), State};
 handle_call({picture, Key, Of}, _From, #state{pictures = Pictures} = State) ->
     case Pictures of
         #{Key := {Of, Drawn}} -> {reply, {ok, Drawn}, State};
@@ -127,15 +127,15 @@ without(Pid, #state{watchers = Watchers, wanting = Wanting} = State) ->
 gather(#state{work = none} = State) ->
     Gather = case State of
                  #state{watchers = None, waiting = []} when map_size(None) =:= 0 ->
-                     fun cambrian_dashboard_gather:populations/0;
-                 _ -> fun cambrian_dashboard_gather:all/0
+                     fun cambrian_dashboard_snapshot:populations/0;
+                 _ -> fun cambrian_dashboard_snapshot:all/0
              end,
     {_, Monitor} = cambrian_async:start(Gather),
     State#state{work = {Monitor, now_ms()}};
 gather(State) -> State.
 
 gathered(Seen, Took, #state{past = Past, watchers = Watchers} = State) ->
-    Known = State#state{past = cambrian_dashboard_past:add(Seen, Past)},
+    Known = State#state{past = cambrian_dashboard_history:add(Seen, Past)},
     Pause = case map_size(Watchers) of 0 -> ?ALONE_MS; _ -> ?WATCHED_MS end,
     soon(max(Pause, 9 * Took), shown(Seen, Known)).
 
@@ -155,7 +155,7 @@ soon(Ms, #state{timer = Timer} = State) ->
 is_fresh(none) -> false;
 is_fresh(#{at := At}) -> now_ms() - At =< ?FRESH_MS.
 
-with_rates(#state{snapshot = Snapshot, past = Past}) -> {Snapshot, cambrian_dashboard_past:rates(Past)}.
+with_rates(#state{snapshot = Snapshot, past = Past}) -> {Snapshot, cambrian_dashboard_history:rates(Past)}.
 
 now_ms() -> erlang:monotonic_time(millisecond).
 

@@ -10,7 +10,7 @@
 
 -define(BEAT_MS, 10_000).
 
-%% How many may watch at a time is for {@link cambrian_dashboard_places}.
+%% How many may watch at a time is for {@link cambrian_dashboard_connections}.
 -spec open() -> {stream, [{string(), string()}], fun((cambrian_dashboard_socket:socket()) -> ok)}.
 open() ->
     Monitor = cambrian_dashboard_state:watch(),

@@ -3,13 +3,13 @@
 %% the page never reads one as anything else.
 -module(cambrian_dashboard_view).
 
--import(cambrian_dashboard_travel, [hex/1]).
+-import(cambrian_dashboard_migration, [hex/1]).
 
 -export([view/2, population/2, progress/1]).
 
 -define(MAX_TEXT, 120).
 
--spec view(cambrian_dashboard_gather:snapshot(), Rates :: #{term() => number()}) -> cambrian_json:json().
+-spec view(cambrian_dashboard_snapshot:snapshot(), Rates :: #{term() => number()}) -> cambrian_json:json().
 view(#{populations := Populations, unshown := Unshown, lost := Lost, governor := Governor, mesh := Mesh}, Rates) ->
     #{node => text(node()), populations => [population(Population, Rates) || Population <- Populations], unshown => Unshown,
       lost => [text(Name) || Name <- Lost], governor => governor(Governor), mesh => mesh(Mesh)}.
@@ -25,7 +25,7 @@ of_governor(Status) -> maps:with([cpu, threads, evaluations], Status).
 %%% ---- populations ------------------------------------------------------------------------
 
 %% @doc One row. What is not known is null.
--spec population(cambrian_dashboard_gather:population(), Rates :: #{term() => number()}) -> cambrian_json:json().
+-spec population(cambrian_dashboard_snapshot:population(), Rates :: #{term() => number()}) -> cambrian_json:json().
 population(#{text := Text, state := silent}, _Rates) ->
     #{name => Text, state => silent, task => null, generation => null, champion => null};
 population(#{text := Text, name := Name, task := Task, stats := Stats, champion := Champion} = Population, Rates) ->
@@ -53,7 +53,7 @@ champion(#{champion := Genotype, fitness := Fitness, generation := Generation, o
                                              operators => [spaced(Operator) || Operator <- Operators]}.
 
 %% @doc How near the goal is: the share of the limit that is nearest, if there is one, and all of it in words.
--spec progress(cambrian_dashboard_gather:population()) -> #{share := null | number(), goal := binary()}.
+-spec progress(cambrian_dashboard_snapshot:population()) -> #{share := null | number(), goal := binary()}.
 progress(#{stats := Stats, goal := Goal, elapsed_ms := Elapsed}) ->
     Share = case Stats of
                 #{} -> cambrian_progress:share(Stats#{elapsed_ms => Elapsed}, Goal);
@@ -79,7 +79,7 @@ goal(_, _) -> [].
 mesh(none) -> null;
 mesh(#{identity := Identity, counts := Counts, realms := Realms, peers := Peers, unshown_peers := Unshown,
        migrations := Migrations}) ->
-    Sums = cambrian_dashboard_travel:of_origins(Migrations),
+    Sums = cambrian_dashboard_migration:of_origins(Migrations),
     #{identity => case Identity of undefined -> null; _ -> cambrian_text:hex(Identity) end,
       name => case Identity of undefined -> null; _ -> cambrian_identity:name(Identity) end,
       published => maps:get(published, Counts, 0),
@@ -91,7 +91,7 @@ peer(#{origin := Origin, realm := Realm} = Peer, Sums, Peers, Realms) ->
     Sum = maps:get(Origin, Sums, #{count => 0, taken => 0, last => null}),
     Banned = [ban || #{name := Name, bans := Bans} <- Realms, Name =:= Realm, #{what := {key, Key}} <- Bans, Key =:= Origin],
     (maps:with([alive, received, accepted, reputation], Peer))#{
-        key => cambrian_text:hex(Origin), label => cambrian_dashboard_travel:label(Origin, Peers), realm => cambrian_text:text(Realm),
+        key => cambrian_text:hex(Origin), label => cambrian_dashboard_migration:label(Origin, Peers), realm => cambrian_text:text(Realm),
         migrants => maps:get(count, Sum), taken => maps:get(taken, Sum), outcome => outcome(maps:get(last, Sum)),
         banned => Banned =/= []}.
 

@@ -15,9 +15,9 @@
 -type claim() :: proven | asking | unasked | refused.
 
 -record(addresses, {own :: address(),
-                    proven = cambrian_recent:new(4096) :: cambrian_recent:recent(address(), cambrian_identity:key()),
+                    proven = cambrian_bounded_map:new(4096) :: cambrian_bounded_map:bounded_map(address(), cambrian_identity:key()),
                     %% when the next question may be asked, after how many that nobody answered
-                    asked = cambrian_recent:new(4096) :: cambrian_recent:recent(address(), {At :: integer(), non_neg_integer()}),
+                    asked = cambrian_bounded_map:new(4096) :: cambrian_bounded_map:bounded_map(address(), {At :: integer(), non_neg_integer()}),
                     questions = #{} :: #{address() => Waiting :: [term()]}}).
 -opaque addresses() :: #addresses{}.
 
@@ -31,13 +31,13 @@ new(Own) -> #addresses{own = Own}.
 %% @doc Another key lives there from now on, as its predecessor signed.
 -spec moved(address(), cambrian_identity:key(), addresses()) -> addresses().
 moved(Address, Key, #addresses{proven = Proven} = Addresses) ->
-    Addresses#addresses{proven = cambrian_recent:put(Address, Key, Proven)}.
+    Addresses#addresses{proven = cambrian_bounded_map:put(Address, Key, Proven)}.
 
 -spec claim(address(), cambrian_identity:key(), Now :: integer(), addresses()) -> claim().
 claim(Own, _Key, _Now, #addresses{own = Own}) -> refused;
 claim(Address, Key, Now, #addresses{proven = Proven, asked = Asked, questions = Questions}) ->
-    {At, _} = cambrian_recent:get(Address, Asked, {Now, 0}),
-    case cambrian_recent:find(Address, Proven) of
+    {At, _} = cambrian_bounded_map:get(Address, Asked, {Now, 0}),
+    case cambrian_bounded_map:find(Address, Proven) of
         {ok, Key} -> proven;
         _ when is_map_key(Address, Questions) -> asking;
         _ when Now < At -> refused;
@@ -46,7 +46,7 @@ claim(Address, Key, Now, #addresses{proven = Proven, asked = Asked, questions = 
 
 %% @doc Whether some key has shown that it lives there.
 -spec is_proven(address(), addresses()) -> boolean().
-is_proven(Address, #addresses{proven = Proven}) -> cambrian_recent:find(Address, Proven) =/= error.
+is_proven(Address, #addresses{proven = Proven}) -> cambrian_bounded_map:find(Address, Proven) =/= error.
 
 %% @doc The question is asked. Until it is answered, nobody else asks.
 -spec question(address(), Waiting :: [term()], addresses()) -> addresses().
@@ -63,9 +63,9 @@ join(Address, One, #addresses{questions = Questions} = Addresses) ->
 -spec answered(address(), {ok, cambrian_identity:key()} | error, Now :: integer(), addresses()) -> {[term()], addresses()}.
 answered(Address, Answer, Now, #addresses{proven = Proven, asked = Asked, questions = Questions} = Addresses) ->
     {Waiting, Left} = maps:take(Address, Questions),
-    {_, Silent} = cambrian_recent:get(Address, Asked, {Now, 0}),
+    {_, Silent} = cambrian_bounded_map:get(Address, Asked, {Now, 0}),
     {Next, Known} = case Answer of
-                        {ok, Key} -> {{Now + ?AGAIN_MS, 0}, cambrian_recent:put(Address, Key, Proven)};
+                        {ok, Key} -> {{Now + ?AGAIN_MS, 0}, cambrian_bounded_map:put(Address, Key, Proven)};
                         error -> {{Now + min(?AGAIN_MS, ?SOON_MS bsl min(Silent, 7)), Silent + 1}, Proven}
                     end,
-    {lists:reverse(Waiting), Addresses#addresses{proven = Known, asked = cambrian_recent:put(Address, Next, Asked), questions = Left}}.
+    {lists:reverse(Waiting), Addresses#addresses{proven = Known, asked = cambrian_bounded_map:put(Address, Next, Asked), questions = Left}}.

@@ -107,7 +107,7 @@
 -spec start_link(options()) -> {ok, pid()} | {error, term()}.
 start_link(Options) ->
     case check(Options) of
-        {ok, Checked} -> cambrian_gateway:start_link(Checked);
+        {ok, Checked} -> cambrian_bridge_server:start_link(Checked);
         Error -> Error
     end.
 
@@ -175,7 +175,7 @@ stop(Realm) ->
 %% []
 %% '''
 -spec realms() -> [binary()].
-realms() -> cambrian_bridges:realms().
+realms() -> cambrian_bridge_registry:realms().
 
 %% @doc One more population takes part. One with a name is joined as soon as it is there, and again when it comes back from
 %% a crash.
@@ -471,11 +471,11 @@ counts() ->
 
 %%% ---- which one --------------------------------------------------------------------------
 
-name(Realm) -> {via, cambrian_bridges, Realm}.
+name(Realm) -> {via, cambrian_bridge_registry, Realm}.
 
 %% By its gate, so that what arrived before is done before.
 call(Realm, Request) ->
-    case cambrian_bridges:whereis_name({gate, Realm}) of
+    case cambrian_bridge_registry:whereis_name({gate, Realm}) of
         undefined -> cambrian_running:call(name(Realm), Request);
         _ -> cambrian_running:call(name({gate, Realm}), Request)
     end.

@@ -61,7 +61,7 @@ either(undefined, Envelope) ->
 either(Signed, _Envelope) -> Signed.
 
 %% @doc What came for a want: an answer, or the blob that an answer had named.
--spec open(cambrian_message:answer() | {blob, binary(), Breeder :: undefined | binary()}, cambrian_wants:want(), lookup(),
+-spec open(cambrian_message:answer() | {blob, binary(), Breeder :: undefined | binary()}, cambrian_mesh_requests:request(), lookup(),
            cambrian_admission:once()) -> delivered().
 open(none, _Want, _Lookup, _Once) -> {error, not_there};
 open({elsewhere, Content, Breeder}, _Want, _Lookup, _Once) -> {blob, Content, Breeder};

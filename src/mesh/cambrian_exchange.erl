@@ -77,16 +77,16 @@
                    stamp = 0 :: integer(),
                    %% that were alive when it was counted last, with this one
                    nodes = 1 :: pos_integer(), counted_at = 0 :: integer(),
-                   held = cambrian_recent:new(32, 2_000_000) :: cambrian_recent:recent(cambrian_genotype:id(), #held{}),
-                   known = cambrian_recent:new(4096) :: cambrian_recent:recent({task(), cambrian_genotype:id()}, verdict()),
-                   wants = cambrian_wants:new() :: cambrian_wants:wants(),
+                   held = cambrian_bounded_map:new(32, 2_000_000) :: cambrian_bounded_map:bounded_map(cambrian_genotype:id(), #held{}),
+                   known = cambrian_bounded_map:new(4096) :: cambrian_bounded_map:bounded_map({task(), cambrian_genotype:id()}, verdict()),
+                   requests = cambrian_mesh_requests:new() :: cambrian_mesh_requests:requests(),
                    %% of whom newcomers are taken, in this second
                    sources = {-1, []} :: {Second :: integer(), all | [cambrian_identity:key()]},
                    %% questions who lives somewhere, or how far away it is
                    calls = #{} :: #{pos_integer() => #call{}},
                    %% differences that were asked for lately
-                   made = cambrian_recent:new(1024, 4 bsl 20)
-                       :: cambrian_recent:recent({Target :: cambrian_genotype:id(), Base :: cambrian_genotype:id()}, binary() | none),
+                   made = cambrian_bounded_map:new(1024, 4 bsl 20)
+                       :: cambrian_bounded_map:bounded_map({Target :: cambrian_genotype:id(), Base :: cambrian_genotype:id()}, binary() | none),
                    journal = cambrian_journal:new() :: cambrian_journal:journal(),
                    effects = [] :: [effect()]}).
 -opaque exchange() :: #exchange{}.
@@ -126,7 +126,7 @@
 -define(FEW, 30).
 -define(MANY, 200).
 -define(WELCOME_MS, 500).
-%% Above those of wants.
+%% Above those of requests.
 -define(CALL_REFS, 1 bsl 32).
 
 %%% ---- beginning --------------------------------------------------------------------------
@@ -326,7 +326,7 @@ is_foreign(#held{id = Id, breeder = By}, #task{name = Name, best = Best}, #excha
     case Best of
         _ when By =/= Own -> true;
         #held{id = Id, breeder = Breeder} -> Breeder =/= Own;
-        _ -> cambrian_recent:find({Name, Id}, Known) =/= error
+        _ -> cambrian_bounded_map:find({Name, Id}, Known) =/= error
     end.
 
 %% Of two that are equally fit all nodes choose the same.
@@ -412,20 +412,20 @@ subjects(#held{id = Id, breeder = Breeder, sources = Sources}) ->
 %% @doc Nothing of it is held, waits or is told any more, nor of what has its genes ({@link cambrian_realm:banned/2}).
 -spec banned(#{keys := [cambrian_identity:key()], genotypes := [cambrian_genotype:id()]}, Now :: integer(), exchange()) ->
           {[effect()], exchange()}.
-banned(#{keys := Keys, genotypes := Ids}, Now, #exchange{tasks = Tasks, held = Held, known = Known, wants = Wants} = X) ->
+banned(#{keys := Keys, genotypes := Ids}, Now, #exchange{tasks = Tasks, held = Held, known = Known, requests = Requests} = X) ->
     Banned = maps:from_keys([{key, Key} || Key <- Keys] ++ [{genotype, Id} || Id <- Ids], banned),
     IsBanned = fun(Subjects) -> lists:any(fun(Subject) -> is_map_key(Subject, Banned) end, Subjects) end,
     IsHeld = fun(Of) -> IsBanned(subjects(Of)) end,
     IsItem = fun(Item) -> IsBanned(subjects_of(Item)) end,
-    Left = lists:foldl(fun({Id, Of}, Recent) -> case IsHeld(Of) of true -> cambrian_recent:remove(Id, Recent); false -> Recent end end,
-                       Held, cambrian_recent:to_list(Held)),
+    Left = lists:foldl(fun({Id, Of}, Recent) -> case IsHeld(Of) of true -> cambrian_bounded_map:remove(Id, Recent); false -> Recent end end,
+                       Held, cambrian_bounded_map:to_list(Held)),
     Forgotten = case Keys of
-                    [] -> lists:foldl(fun cambrian_recent:remove/2, Known, [{Name, Id} || Name <- maps:keys(Tasks), Id <- Ids]);
+                    [] -> lists:foldl(fun cambrian_bounded_map:remove/2, Known, [{Name, Id} || Name <- maps:keys(Tasks), Id <- Ids]);
                     %% what a banned key sent may be another's as well, who may send it again
-                    _ -> cambrian_recent:new(4096)
+                    _ -> cambrian_bounded_map:new(4096)
                 end,
-    Told = lists:foldl(fun(Id, Y) -> note(Id, banned, #{}, Now, Y) end, X, [Id || {Id, Of} <- cambrian_recent:to_list(Held), IsHeld(Of)]),
-    Without = Told#exchange{held = Left, known = Forgotten, wants = cambrian_wants:without(IsItem, Wants)},
+    Told = lists:foldl(fun(Id, Y) -> note(Id, banned, #{}, Now, Y) end, X, [Id || {Id, Of} <- cambrian_bounded_map:to_list(Held), IsHeld(Of)]),
+    Without = Told#exchange{held = Left, known = Forgotten, requests = cambrian_mesh_requests:without(IsItem, Requests)},
     done(lists:foldl(fun(Name, Y) -> without_banned(task(Name, Y), IsHeld, IsItem, Now, Y) end, Without,
                      lists:sort(maps:keys(Tasks)))).
 
@@ -487,12 +487,12 @@ seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now, #exch
 
 hold(undefined, X) -> X;
 hold(#held{id = Id, genotype = Genotype} = Held, #exchange{held = Recent} = X) ->
-    X#exchange{held = cambrian_recent:put(Id, Held, weight(Genotype), Recent)}.
+    X#exchange{held = cambrian_bounded_map:put(Id, Held, weight(Genotype), Recent)}.
 
 find_held(Id, #exchange{held = Recent, tasks = Tasks}) ->
     case [Best || #task{best = #held{id = Other} = Best} <- maps:values(Tasks), Other =:= Id] of
         [Best | _] -> {ok, Best};
-        [] -> cambrian_recent:find(Id, Recent)
+        [] -> cambrian_bounded_map:find(Id, Recent)
     end.
 
 %%% ---- hearing ----------------------------------------------------------------------------
@@ -706,7 +706,7 @@ verdict(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
     case Tasks of
         #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {ok, Fitness};
         _ ->
-            case cambrian_recent:find({Name, Id}, Known) of
+            case cambrian_bounded_map:find({Name, Id}, Known) of
                 {ok, heard} -> case is_present(Name, X) of true -> error; false -> {ok, heard} end;
                 {ok, {too_costly, Until}} when Until =< Now -> error;
                 Found -> Found
@@ -720,11 +720,11 @@ best_of(Name, #exchange{tasks = Tasks}) ->
     end.
 
 %% Who tells the same best as ours need not hear it from us; who tells a lesser one should.
-compared(best, #{task := Name, genotype := Id, origin := Origin}, Theirs, Now, #exchange{tasks = Tasks, wants = Wants} = X) ->
+compared(best, #{task := Name, genotype := Id, origin := Origin}, Theirs, Now, #exchange{tasks = Tasks, requests = Requests} = X) ->
     case Tasks of
         #{Name := #task{best = #held{id = Id}, trickle = Trickle} = Task} ->
             %% not if others ignore who said it
-            case cambrian_wants:is_avoided(Origin, Now, Wants) of
+            case cambrian_mesh_requests:is_avoided(Origin, Now, Requests) of
                 true -> X;
                 false -> put_task(Task#task{trickle = cambrian_trickle:heard(Trickle)}, X)
             end;
@@ -745,9 +745,9 @@ said_of_known(#{origin := Origin, fitness := Claimed}, Measured, Now, X) ->
 want(#{claims := #{origin := Origin}} = Want, Now, Before) ->
     case is_source(Origin, Now, Before) of
         {true, X} ->
-            {Account, #exchange{wants = Wants} = Asked} = account(Origin, Now, X),
+            {Account, #exchange{requests = Requests} = Asked} = account(Origin, Now, X),
             Waits = Want#{line => line(Account, Origin, Asked)},
-            ask_for_more(Now, Asked#exchange{wants = cambrian_wants:add(Waits, Now, Wants)});
+            ask_for_more(Now, Asked#exchange{requests = cambrian_mesh_requests:add(Waits, Now, Requests)});
         {false, X} -> X
     end.
 
@@ -758,9 +758,9 @@ is_source(Origin, Now, #exchange{members = Members} = X) ->
     Sources = cambrian_members:sources(option(topology, X), Now, Members),
     is_source(Origin, Now, X#exchange{sources = {Now div 1000, Sources}}).
 
-ask_for_more(Now, #exchange{wants = Wants} = X) ->
-    {Started, Next} = cambrian_wants:start(fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, Now, X) end, Wants),
-    lists:foldl(fun({Ref, Want}, Y) -> ask_for(Ref, Want, Now, Y) end, X#exchange{wants = Next}, Started).
+ask_for_more(Now, #exchange{requests = Requests} = X) ->
+    {Started, Next} = cambrian_mesh_requests:start(fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, Now, X) end, Requests),
+    lists:foldl(fun({Ref, Want}, Y) -> ask_for(Ref, Want, Now, Y) end, X#exchange{requests = Next}, Started).
 
 %% Nothing is asked for that is here, waits here, or was found to be nothing.
 is_unknown(Name, Id, Now, #exchange{tasks = Tasks} = X) ->
@@ -788,9 +788,9 @@ request(Ref, #{id := Id, task := Name, addresses := [{Address, _} | _], whole :=
     Noted = note(Id, asked, #{address => Address}, Now, X),
     effect({ask, Ref, Address, cambrian_message:request(Id, Bases)}, Noted).
 
-not_called(Ref, Reason, Now, #exchange{wants = Wants} = X) ->
-    case cambrian_wants:take(Ref, Wants) of
-        {Want, Left} -> not_delivered(Reason, Want, Now, X#exchange{wants = Left});
+not_called(Ref, Reason, Now, #exchange{requests = Requests} = X) ->
+    case cambrian_mesh_requests:take(Ref, Requests) of
+        {Want, Left} -> not_delivered(Reason, Want, Now, X#exchange{requests = Left});
         none -> X
     end.
 
@@ -807,7 +807,7 @@ call(#call{address = Address} = Call, Bytes, #exchange{sequence = Sequence, call
 %% What a difference may be to: the best first, as others are likely to hold it.
 bases(Name, #exchange{held = Recent, tasks = Tasks}) ->
     Best = [Id || #{Name := #task{best = #held{id = Id}}} <- [Tasks]],
-    Others = [Id || {Id, #held{task = Task}} <- lists:reverse(cambrian_recent:to_list(Recent)), Task =:= Name],
+    Others = [Id || {Id, #held{task = Task}} <- lists:reverse(cambrian_bounded_map:to_list(Recent)), Task =:= Name],
     Best ++ (Others -- Best).
 
 %%% ---- calls ------------------------------------------------------------------------------
@@ -847,7 +847,7 @@ give({ok, #held{envelope = undefined, task = Name} = Held}, Bases, Now, X) ->
     end;
 give({ok, #held{id = Id, genotype = Genotype, envelope = Envelope, signed = Signed}}, Bases, _Now, #exchange{made = Made} = X) ->
     Offer = #{genotype => Genotype, envelope => Envelope, signed => Signed},
-    Here = [{Base, Known, cambrian_recent:find({Id, Base}, Made)}
+    Here = [{Base, Known, cambrian_bounded_map:find({Id, Base}, Made)}
             || cambrian_delivery:is_compared(Envelope), Base <- lists:usort(Bases), {ok, Known} <- [(lookup(X))(Base)]],
     Kept = [{Base, Difference} || {Base, _, {ok, Difference}} <- Here],
     case [{Base, Known} || {Base, Known, error} <- Here] of
@@ -859,8 +859,8 @@ give({ok, #held{id = Id, genotype = Genotype, envelope = Envelope, signed = Sign
 -spec made(Target :: cambrian_genotype:id(), cambrian_delivery:job(), [cambrian_delivery:difference()], exchange()) ->
           {Answer :: binary(), exchange()}.
 made(Target, #{offer := Offer, made := Kept}, Differences, #exchange{made = Made} = X) ->
-    Keep = fun({Base, none}, All) -> cambrian_recent:put({Target, Base}, none, 64, All);
-              ({Base, Difference}, All) -> cambrian_recent:put({Target, Base}, Difference, 64 + byte_size(Difference), All)
+    Keep = fun({Base, none}, All) -> cambrian_bounded_map:put({Target, Base}, none, 64, All);
+              ({Base, Difference}, All) -> cambrian_bounded_map:put({Target, Base}, Difference, 64 + byte_size(Difference), All)
            end,
     {cambrian_message:answer(cambrian_delivery:give(Offer, Kept ++ Differences)),
      X#exchange{made = lists:foldl(Keep, Made, Differences)}}.
@@ -878,9 +878,9 @@ answered(Ref, Result, Now, #exchange{calls = Calls} = X) when is_map_key(Ref, Ca
              ping -> measured(Result, Key, Now - At, Over);
              who -> lives(Result, Call, Now, Over)
          end);
-answered(Ref, Result, Now, #exchange{wants = Wants} = X) ->
-    case cambrian_wants:take(Ref, Wants) of
-        {Want, Left} -> done(ask_for_more(Now, delivered(Result, Want, Now, X#exchange{wants = Left})));
+answered(Ref, Result, Now, #exchange{requests = Requests} = X) ->
+    case cambrian_mesh_requests:take(Ref, Requests) of
+        {Want, Left} -> done(ask_for_more(Now, delivered(Result, Want, Now, X#exchange{requests = Left})));
         none -> done(X)
     end.
 
@@ -905,8 +905,8 @@ shown({ok, Answer}, #call{address = Address, nonce = Nonce}, #exchange{options =
     end;
 shown({error, _}, _Call, _X) -> error.
 
-try_again(Ref, Now, #exchange{wants = Wants} = X) ->
-    case cambrian_wants:find(Ref, Wants) of
+try_again(Ref, Now, #exchange{requests = Requests} = X) ->
+    case cambrian_mesh_requests:find(Ref, Requests) of
         {ok, Want} -> ask_for(Ref, Want, Now, X);
         error -> X
     end.
@@ -920,12 +920,12 @@ delivered({ok, Bytes}, Want, Now, X) ->
 delivered({error, Reason}, Want, Now, X) -> not_delivered(Reason, Want, Now, X).
 
 opened({error, Reason}, _Size, Want, Now, X) -> not_delivered(Reason, Want, Now, X);
-opened({ok, Answer}, Size, Want, Now, #exchange{wants = Wants} = X) ->
+opened({ok, Answer}, Size, Want, Now, #exchange{requests = Requests} = X) ->
     case cambrian_delivery:open(Answer, Want, lookup(X), option(once, X)) of
         {ok, Genotype, By, Signed} -> fetched(Genotype, By, Signed, Size, Want, Now, X);
         {blob, Content, Breeder} ->
-            {Ref, Asked} = cambrian_wants:asking(Want#{fetched => Breeder}, Wants),
-            effect({fetch, Ref, Content}, X#exchange{wants = Asked});
+            {Ref, Asked} = cambrian_mesh_requests:asking(Want#{fetched => Breeder}, Requests),
+            effect({fetch, Ref, Content}, X#exchange{requests = Asked});
         %% Whoever signed what is no genotype lied, to whomever it was sent.
         {rubbish, Reason, Claims} ->
             {_, Told} = ask({rubbish, Reason, Claims}, Now, X),
@@ -940,10 +940,10 @@ opened({ok, Answer}, Size, Want, Now, #exchange{wants = Wants} = X) ->
 %% The next who has it is asked, and then some who may. If nobody gives it, it will be announced again by those who have it.
 not_delivered(Reason, #{id := Id, addresses := [{Address, _} | _], claims := #{origin := Origin}} = Want, Now, X) ->
     Noted = note(Id, not_delivered, #{reason => cambrian_realm:kind(Reason), address => Address}, Now, X),
-    {Others, #exchange{wants = Wants} = Drawn} = elsewhere(Origin, Want, Now, Noted),
-    case cambrian_wants:retry(maps:without([fetched], Want#{whole := true}), Others, Now, Wants) of
-        {ok, Ref, Next, Asked} -> ask_for(Ref, Next, Now, Drawn#exchange{wants = Asked});
-        {give_up, Rest} -> Drawn#exchange{wants = Rest}
+    {Others, #exchange{requests = Requests} = Drawn} = elsewhere(Origin, Want, Now, Noted),
+    case cambrian_mesh_requests:retry(maps:without([fetched], Want#{whole := true}), Others, Now, Requests) of
+        {ok, Ref, Next, Asked} -> ask_for(Ref, Next, Now, Drawn#exchange{requests = Asked});
+        {give_up, Rest} -> Drawn#exchange{requests = Rest}
     end.
 
 %% Whoever announces what nobody has would have all others called for it: for all strangers together that is not often done.
@@ -964,8 +964,8 @@ some_addresses(Now, #exchange{members = Members, rand = Rand} = X) ->
     {[Address || {_, Address} <- lists:sort(Numbered)], X#exchange{rand = Next}}.
 
 fetched(Genotype, By, Signed, Size, #{id := Id, claims := #{origin := Origin} = Claims, addresses := [{Address, _} | _]}, Now,
-        #exchange{wants = Wants} = X) ->
-    Next = effect({lineage, Id, Signed}, X#exchange{wants = cambrian_wants:served(Origin, Wants)}),
+        #exchange{requests = Requests} = X) ->
+    Next = effect({lineage, Id, Signed}, X#exchange{requests = cambrian_mesh_requests:served(Origin, Requests)}),
     Noted = note(Id, received, #{origin => Origin, breeder => By, address => Address, bytes => Size}, Now, Next),
     arrived(Genotype, Claims, By, Signed, Now, Noted).
 
@@ -977,7 +977,7 @@ arrived(Genotype, #{task := Name, genotype := Id, origin := Origin} = Claims, Br
     case {verdict(Name, Id, Now, Told), is_present(Name, Told)} of
         {{ok, Measured}, _} when is_float(Measured) -> said_of_known(Claims, Measured, Now, Told);
         {{ok, _}, _} -> Told;
-        {error, false} -> Told#exchange{known = cambrian_recent:put({Name, Id}, heard, Told#exchange.known)};
+        {error, false} -> Told#exchange{known = cambrian_bounded_map:put({Name, Id}, heard, Told#exchange.known)};
         {error, true} ->
             case is_source(Origin, Now, Told) of
                 {true, Asked} -> offer_more(Now, quarantined(item(Genotype, Claims, Breeder, Signed), task(Name, Asked), Now, Asked));
@@ -1090,11 +1090,11 @@ judge(#{outcome := late} = Verdict, #{id := Id, claims := Claims}, Name, Now, X)
 judge(#{outcome := too_costly} = Verdict, #{id := Id, claims := Claims}, Name, Now, #exchange{known = Known} = X) ->
     Noted = noted_verdict(Verdict, Id, Claims, Name, Now, X),
     {_, Refused} = ask({refused, too_costly, Claims}, Now, Noted),
-    rejected(too_costly, Refused#exchange{known = cambrian_recent:put({Name, Id}, {too_costly, Now + ?TOO_COSTLY_MS}, Known)});
+    rejected(too_costly, Refused#exchange{known = cambrian_bounded_map:put({Name, Id}, {too_costly, Now + ?TOO_COSTLY_MS}, Known)});
 judge(#{outcome := Outcome} = Verdict, #{id := Id, claims := #{origin := Origin} = Claims} = Item, Name, Now,
       #exchange{known = Known} = X) ->
     Measured = maps:get(fitness, Verdict, failed),
-    Noted = noted_verdict(Verdict, Id, Claims, Name, Now, X#exchange{known = cambrian_recent:put({Name, Id}, Measured, Known)}),
+    Noted = noted_verdict(Verdict, Id, Claims, Name, Now, X#exchange{known = cambrian_bounded_map:put({Name, Id}, Measured, Known)}),
     case Measured of
         failed when Outcome =:= failed -> failed(Origin, task(Name, Noted), Now, Noted);
         failed -> Noted;

@@ -40,7 +40,7 @@ dropped(Room) -> atomics:get(Room, ?DROPPED).
           {ok, pid(), Connection :: term()} | {error, term()}.
 start_link(Realm, Room, Transport, Options) ->
     %% high: a flood must not wait here for its turn; and what was dropped must not be kept by an old heap
-    case gen_server:start_link({via, cambrian_bridges, {gate, Realm}}, ?MODULE, {self(), Room, Transport, Options},
+    case gen_server:start_link({via, cambrian_bridge_registry, {gate, Realm}}, ?MODULE, {self(), Room, Transport, Options},
                                [{spawn_opt, [{message_queue_data, off_heap}, {priority, high}, {fullsweep_after, 0}]}]) of
         {ok, Gate} -> {ok, Gate, gen_server:call(Gate, connection, infinity)};
         {error, {shutdown, Reason}} -> {error, Reason};

@@ -18,7 +18,7 @@
 
 %% `fresh' are those of the known that any newcomer may push out.
 -record(members, {own :: cambrian_identity:key(), known = #{} :: #{cambrian_identity:key() => member()},
-                  fresh :: cambrian_lottery:lottery()}).
+                  fresh :: cambrian_random_eviction:lottery()}).
 -opaque members() :: #members{}.
 
 -define(MAX_KNOWN, 10_000).
@@ -34,7 +34,7 @@
 
 %% @doc From the seed follows who is forgotten where there is no room.
 -spec new(cambrian_identity:key(), Seed :: integer()) -> members().
-new(Own, Seed) -> #members{own = Own, fresh = cambrian_lottery:new(Seed)}.
+new(Own, Seed) -> #members{own = Own, fresh = cambrian_random_eviction:new(Seed)}.
 
 %% @doc Whether something that this key signed was heard before.
 -spec is_known(cambrian_identity:key(), members()) -> boolean().
@@ -42,7 +42,7 @@ is_known(Key, #members{known = Known}) -> is_map_key(Key, Known).
 
 %% @doc Whoever has earned a place here keeps it.
 -spec earned(cambrian_identity:key(), members()) -> members().
-earned(Key, #members{fresh = Fresh} = Members) -> Members#members{fresh = cambrian_lottery:remove(Key, Fresh)}.
+earned(Key, #members{fresh = Fresh} = Members) -> Members#members{fresh = cambrian_random_eviction:remove(Key, Fresh)}.
 
 %% @doc Whether it is worth looking at the signature. A time that cannot have been was taken before a clock was set back,
 %% and refuses none that came after.
@@ -74,12 +74,12 @@ heartbeat(#{key := Key} = Heartbeat, Now, #members{known = Known} = Members) ->
 
 add(Key, Member, Members) ->
     #members{known = Known, fresh = Fresh} = Room = with_room(Members),
-    Room#members{known = Known#{Key => Member}, fresh = cambrian_lottery:add(Key, Fresh)}.
+    Room#members{known = Known#{Key => Member}, fresh = cambrian_random_eviction:add(Key, Fresh)}.
 
 %% Anybody can make keys: of those that have not earned their place any one goes, and who has is the last to go.
 with_room(#members{known = Known} = Members) when map_size(Known) < ?MAX_KNOWN -> Members;
 with_room(#members{known = Known, fresh = Fresh} = Members) ->
-    case cambrian_lottery:draw(Fresh) of
+    case cambrian_random_eviction:draw(Fresh) of
         {ok, Key, Drawn} -> forget(Key, Members#members{fresh = Drawn});
         empty ->
             {_, Oldest} = lists:min([{Seen, Key} || {Key, #{seen := Seen}} <- maps:to_list(Known)]),
@@ -111,7 +111,7 @@ renamed(Own, Members) -> Members#members{own = Own}.
 
 -spec forget(cambrian_identity:key(), members()) -> members().
 forget(Key, #members{known = Known, fresh = Fresh} = Members) ->
-    Members#members{known = maps:remove(Key, Known), fresh = cambrian_lottery:remove(Key, Fresh)}.
+    Members#members{known = maps:remove(Key, Known), fresh = cambrian_random_eviction:remove(Key, Fresh)}.
 
 %% @doc Those that were heard of lately.
 -spec alive(Now :: integer(), members()) -> #{cambrian_identity:key() => member()}.

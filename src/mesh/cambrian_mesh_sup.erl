@@ -24,7 +24,7 @@ start_bridge(#{realm := Realm} = Options) ->
     end.
 
 bridge(#{realm := Realm} = Options) ->
-    #{id => {bridge, Realm}, start => {cambrian_gateway, start_link, [Options]}, restart => transient}.
+    #{id => {bridge, Realm}, start => {cambrian_bridge_server, start_link, [Options]}, restart => transient}.
 
 %% Bridges are added when they are asked for, or are there from the start if the application's environment says so. One
 %% starts anew when its transport, or what it trusts by, had to. A stranger who finds a way to crash a bridge must not
@@ -32,7 +32,7 @@ bridge(#{realm := Realm} = Options) ->
 init([]) ->
     {ok, Bridges} = cambrian_bridge_options:from_environment(maps:from_list(application:get_all_env(cambrian))),
     {ok, {#{strategy => rest_for_one, intensity => 20, period => 10},
-          [supervisor(cambrian_realms), cambrian_transport_dist:child_spec(), worker(cambrian_bridges)]
+          [supervisor(cambrian_realms), cambrian_transport_dist:child_spec(), worker(cambrian_bridge_registry)]
           ++ [bridge(Options) || Options <- Bridges]}}.
 
 worker(Module) -> #{id => Module, start => {Module, start_link, []}}.

@@ -1,7 +1,7 @@
 %% @doc The axes of a chart: which numbers its edges stand for, and where a point lies between them.
 -module(cambrian_axes).
 
--import(cambrian_pen, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, words/6]).
+-import(cambrian_svg_element, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, words/6]).
 -import(cambrian_text, [clip/2, finite/1]).
 
 -export([plot/3, draw/2, at/2, summary/1]).
@@ -20,7 +20,7 @@
 -type edges() :: {number(), number()}.
 
 -type plot() :: #{
-    size := cambrian_pen:point(),
+    size := cambrian_svg_element:point(),
     left := number(),
     right := number(),
     top := number(),
@@ -38,7 +38,7 @@
     empty := boolean()
 }.
 
--type look() :: #{whole := boolean(), from_zero := boolean(), right := number(), focus => [cambrian_pen:point()]}.
+-type look() :: #{whole := boolean(), from_zero := boolean(), right := number(), focus => [cambrian_svg_element:point()]}.
 %% Whether x is in whole numbers, whether y starts at 0, how much room there is to be at the right, and the points of
 %% the lines that matter most.
 
@@ -55,16 +55,16 @@
 %% 2> maps:with([x, y, x_ticks], Plot).
 %% #{x => {0.0,50.0},x_ticks => {[0.0,10.0,20.0,30.0,40.0,50.0],10.0},y => {0.0,0.9}}
 %% '''
--spec plot([cambrian_pen:point()], look(), Opts :: map()) -> plot().
+-spec plot([cambrian_svg_element:point()], look(), Opts :: map()) -> plot().
 plot(Points, #{whole := Whole, from_zero := FromZero, right := RightRoom} = Look, Opts) ->
     {AllXs, AllYs} = lists:unzip(Points ++ maps:get(cover, Opts, [])),
     Powers = {power(AllXs), power(AllYs)},
     {Xs, Ys} = lists:unzip([in_units({X, Y}, Powers) || {X, Y} <- lists:zip(AllXs, AllYs)]),
     {Width, Height} = Size = {maps:get(width, Opts, 720), maps:get(height, Opts, 320)},
-    Tallest = Height - cambrian_pen:head_height(Opts) - 66,
+    Tallest = Height - cambrian_svg_element:head_height(Opts) - 66,
     Focus = plateau([in_units(Point, Powers) || Point <- maps:get(focus, Look, [])], Ys, Tallest),
     Labelled = is_map_key(y_label, Opts) orelse Focus =/= none,
-    Top = cambrian_pen:head_height(Opts) + case Labelled of true -> 26; false -> 10 end,
+    Top = cambrian_svg_element:head_height(Opts) + case Labelled of true -> 26; false -> 10 end,
     Bottom = max(Top + 10.0, Height - case Opts of #{x_label := _} -> 40; _ -> 24 end),
     {Parts, Band} = parts(Focus, Ys, FromZero, Bottom - Top),
     YTicks = lists:ukeysort(1, [{Tick, Step} || {Ticks, Step} <- Parts, Tick <- Ticks]),
@@ -193,7 +193,7 @@ label(Tick, Step, Power) -> cambrian_text:tick(Tick, Step, Power).
 %% 3> maps:with([right, bottom], Plot).
 %% #{bottom => 296,right => 386}
 %% '''
--spec at(cambrian_pen:point(), plot()) -> cambrian_pen:point().
+-spec at(cambrian_svg_element:point(), plot()) -> cambrian_svg_element:point().
 at(Point, #{powers := Powers, scale := Scale} = Plot) ->
     {X, Y} = in_units(Point, Powers),
     {across(X, Plot), height(Y, Scale)}.

@@ -2,7 +2,7 @@
 -module(cambrian_bands).
 
 -import(cambrian_axes, [at/2]).
--import(cambrian_pen, [p/1, tag/3, text_width/2, words/6]).
+-import(cambrian_svg_element, [p/1, tag/3, text_width/2, words/6]).
 -import(cambrian_text, [clip/2, counted/2, escape/1, finite/1, short/1]).
 
 -export([stacked/2]).
@@ -40,7 +40,7 @@ stacked(History, Opts) ->
     Plot = #{size := Size} = cambrian_axes:plot([{G, lists:sum(Sizes)} || {G, Sizes} <- Table], Look, Opts),
     Bands = coloured(bands(Ids ++ [others || Others > 0], Table)),
     Lives = lives(Sorted),
-    cambrian_pen:frame("stacked", "Species over time", summary(Sorted, length(Ids) + Others), Size, Opts, [
+    cambrian_svg_element:frame("stacked", "Species over time", summary(Sorted, length(Ids) + Others), Size, Opts, [
         cambrian_axes:draw(Plot, Opts),
         tag(g, [{class, ["cb-bands", [" cb-many" || length(Ids) > ?THIN]]}], [
             "\n",

@@ -5,7 +5,7 @@
 -module(cambrian_chart).
 
 -import(cambrian_axes, [at/2]).
--import(cambrian_pen, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, words/6]).
+-import(cambrian_svg_element, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, words/6]).
 -import(cambrian_text, [clip/1, counted/2, escape/1, finite/1, short/1, text/1]).
 
 -export([chart/2]).
@@ -36,7 +36,7 @@
     embed => boolean()
 }.
 %% `cover' are points that the axes must reach to, so that charts side by side can have the same;
-%% `embed' is for a page that holds {@link cambrian_ink:style/0} and says the title itself.
+%% `embed' is for a page that holds {@link cambrian_theme:style/0} and says the title itself.
 
 -define(MAX_SERIES, 48).
 -define(MAX_POINTS, 240).
@@ -68,8 +68,8 @@ chart(Series, Opts) ->
     Right = lists:max([14 | [label_width(Name, Swatches) + 9 || #{name := Name} <- Labelled]]),
     Look = #{whole => Whole, from_zero => false, right => Right, focus => focus(Lines)},
     Plot = #{size := Size} = cambrian_axes:plot(lists:append([Ps || #{points := Ps} <- Lines]), Look, Opts),
-    Marks = cambrian_room:evenly(maps:get(marks, Opts, []), ?MAX_MARKS),
-    cambrian_pen:frame("chart", "Line chart", summary(Labelled, length(Series) - length(Lines), Plot, Opts), Size, Opts, [
+    Marks = cambrian_spacing:evenly(maps:get(marks, Opts, []), ?MAX_MARKS),
+    cambrian_svg_element:frame("chart", "Line chart", summary(Labelled, length(Series) - length(Lines), Plot, Opts), Size, Opts, [
         cambrian_axes:draw(Plot, Opts),
         [draw_line(L, Plot) || L <- light_first(Lines)],
         [draw_mark(M, Lines, Plot) || M <- Marks],
@@ -78,7 +78,7 @@ chart(Series, Opts) ->
 
 line(Index, #{name := Name, points := Points} = Series) ->
     Sorted = lists:keysort(1, [{finite(X), finite(Y)} || {X, Y} <- Points]),
-    Known = Series#{name := clip(Name), points := cambrian_room:peaks(Sorted, ?MAX_POINTS)},
+    Known = Series#{name := clip(Name), points := cambrian_spacing:peaks(Sorted, ?MAX_POINTS)},
     maps:merge(#{group => Index, weight => normal, label => true}, Known).
 
 %% The points of the heaviest lines.
@@ -171,7 +171,7 @@ end_labels(Lines, Swatches, Paths, #{top := Top, bottom := Bottom, right := Righ
     ]),
     {Inside, Beside, _} = lists:foldl(fun(End, Placed) -> place(End, Swatches, Paths, Plot, Placed) end, {[], [], []}, Ends),
     Fitting = lists:sublist(lists:reverse(Beside), max(1, 1 + trunc((Bottom - Top - 8) / (2 * ?HALF)))),
-    Settled = cambrian_room:settle([{{Line, {X, Y}}, Y, ?HALF} || {Y, _, X, Line} <- Fitting], Top + 4, Bottom - 4),
+    Settled = cambrian_spacing:settle([{{Line, {X, Y}}, Y, ?HALF} || {Y, _, X, Line} <- Fitting], Top + 4, Bottom - 4),
     [end_label(Line, End, {Right + 3, Y}, Swatches, Plot) || {{Line, End}, Y} <- Settled] ++
         [end_label(Line, End, Place, Swatches, Plot) || {Line, End, Place} <- lists:reverse(Inside)].
 

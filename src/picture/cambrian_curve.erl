@@ -1,8 +1,8 @@
 %% @doc The curve that each link of a network is drawn as, and how far the curves reach.
 -module(cambrian_curve).
 
--import(cambrian_pen, [p/1]).
--import(cambrian_room, [pairs/1]).
+-import(cambrian_svg_element, [p/1]).
+-import(cambrian_spacing, [pairs/1]).
 
 -export([path/2, extent/1]).
 

@@ -54,7 +54,7 @@ edge_line(#{from := F, to := T, weight := W, kind := Kind} = Link, Max) ->
 stroke(#{enabled := false}, _) ->
     "color=\"#a0a4a8\", style=dashed, penwidth=0.7";
 stroke(#{weight := W}, Max) ->
-    {Light, _} = map_get(case W < 0 of true -> negative; false -> positive end, cambrian_ink:palette()),
+    {Light, _} = map_get(case W < 0 of true -> negative; false -> positive end, cambrian_theme:palette()),
     ["color=\"", Light, "\", penwidth=", decimal(0.5 + 3.5 * min(1.0, abs(W) / Max), 2)].
 
 id(Id) -> [$", integer_to_list(Id), $"].

@@ -3,7 +3,7 @@
 %% Like all of Cambrian's pictures they are self-contained, say in words what they show, and are bounded however much there is.
 -module(cambrian_heat).
 
--import(cambrian_pen, [fit/3, n/1, tag/2, tag/3, words/6]).
+-import(cambrian_svg_element, [fit/3, n/1, tag/2, tag/3, words/6]).
 -import(cambrian_text, [clip/2, counted/2, decimal/2, escape/1, short/1]).
 
 -export([map/4]).
@@ -36,16 +36,16 @@
 map(AllRows, AllColumns, Cells, Opts) ->
     Rows = lists:sublist(AllRows, ?MAX_ROWS),
     Width = maps:get(width, Opts, 720),
-    Left = min(Width * 0.36, lists:max([60 | [cambrian_pen:text_width(clip(Name, 40), 12) + 14 || {_, Name} <- Rows]])),
+    Left = min(Width * 0.36, lists:max([60 | [cambrian_svg_element:text_width(clip(Name, 40), 12) + 14 || {_, Name} <- Rows]])),
     Columns = lists:sublist(AllColumns, min(?MAX_COLUMNS, max(1, trunc((Width - Left - 6) / ?COLUMN)))),
     Without = without(length(AllRows) - length(Rows), length(AllColumns) - length(Columns)),
-    Top = cambrian_pen:head_height(Opts) + 24,
+    Top = cambrian_svg_element:head_height(Opts) + 24,
     Wide = min(150.0, (Width - Left - 6) / max(1, length(Columns))),
     Below = Top + ?ROW * max(1, length(Rows)) + 8,
     Height = Below + case Without of [] -> 0; _ -> 18 end,
     Most = lists:max([1 | [Count || {Count, _} <- maps:values(Cells)]]),
     At = fun(Row, Column) -> {Left + Wide * (Column - 1), Top + ?ROW * (Row - 1)} end,
-    cambrian_pen:frame("heat", "Heat map", summary(Rows, Columns, Without, Cells), {Width, Height}, Opts, [
+    cambrian_svg_element:frame("heat", "Heat map", summary(Rows, Columns, Without, Cells), {Width, Height}, Opts, [
         [words(X + Wide / 2, Top - 8, "middle", "cb-mute", 12, fit(Name, Wide - 6, 12))
          || {C, {_, Name}} <- lists:enumerate(Columns), {X, _} <- [At(1, C)]],
         [words(Left - 10, Y + ?ROW / 2 + 2, "end", "", 12, fit(Name, Left - 12, 12))
@@ -85,7 +85,7 @@ cell({Count, _} = Pair, Name, {X, Y}, Wide, Most) ->
 %% Never half a number.
 in_cell({Count, Counted} = Pair, Wide) ->
     Text = iolist_to_binary(share(Pair)),
-    case cambrian_pen:text_width(Text, 12) =< Wide of
+    case cambrian_svg_element:text_width(Text, 12) =< Wide of
         true -> Text;
         false -> [integer_to_list(round(100 * Counted / Count)), " %"]
     end.

@@ -5,7 +5,7 @@
 %% their index, so that two pictures of one task can be compared.
 -module(cambrian_layout).
 
--import(cambrian_room, [pairs/1, settle/3]).
+-import(cambrian_spacing, [pairs/1, settle/3]).
 
 -export([place/4]).
 -export_type([scene/0, slot/0]).
@@ -20,7 +20,7 @@
     names := cambrian_graph:names(),
     columns := [[integer()]],
     %% Where each slot is, and through which of them each forward link runs.
-    at := #{slot() => cambrian_pen:point()},
+    at := #{slot() => cambrian_svg_element:point()},
     chains := #{Link :: integer() => [slot()]},
     %% Of the whole picture and of what the nodes take up.
     width := number(),
@@ -81,7 +81,7 @@ measure(Nodes, Links, Names, Opts) ->
     Columns = cambrian_graph:columns(Nodes),
     Gaps = max(1, length(Columns) - 1),
     Beside = fun(Kind) ->
-        Widths = [cambrian_pen:text_width(map_get(Id, Names), 12) || #{id := Id, kind := K} <- Nodes, K =:= Kind],
+        Widths = [cambrian_svg_element:text_width(map_get(Id, Names), 12) || #{id := Id, kind := K} <- Nodes, K =:= Kind],
         min(lists:max([0 | Widths]), maps:get(width, Opts, 2000) * 0.25)
     end,
     Left = Beside(input) + 24,

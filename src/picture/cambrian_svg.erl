@@ -10,7 +10,7 @@
 %% '''
 -module(cambrian_svg).
 
--import(cambrian_pen, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, translate/1, words/6]).
+-import(cambrian_svg_element, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, translate/1, words/6]).
 -import(cambrian_text, [clip/2, counted/2, decimal/2, escape/1, exact/1, short/1]).
 
 -export([network/1, network/2, dot/1]).
@@ -22,7 +22,7 @@
     title => cambrian_text:text(),
     embed => boolean()
 }.
-%% `embed' is for a page that holds {@link cambrian_ink:style/0} and says the title itself.
+%% `embed' is for a page that holds {@link cambrian_theme:style/0} and says the title itself.
 
 %% A smaller node has no room for an arc around it: there the tooltip alone tells the bias.
 -define(RING_RADIUS, 8).
@@ -56,7 +56,7 @@ network(#{nodes := AllNodes} = Genotype, Opts) ->
     Scene = #{width := Width} = cambrian_layout:place(Nodes, Links, Names, Opts),
     {Top, Bottom} = cambrian_curve:extent(Scene),
     {Legend, LegendHeight} = legend(Scene, length(AllNodes) - length(Nodes), length(AllLinks) - length(Links)),
-    Head = cambrian_pen:head_height(Opts),
+    Head = cambrian_svg_element:head_height(Opts),
     Used = Head + (Bottom - Top) + LegendHeight + 10,
     Height = ceil(Used),
     Body = [
@@ -66,7 +66,7 @@ network(#{nodes := AllNodes} = Genotype, Opts) ->
         ]),
         "\n", tag(g, [{class, "cb-legend"}, {transform, translate({0, Height - LegendHeight})}], ["\n", Legend]), "\n"
     ],
-    cambrian_pen:frame("network", "Network", summary(AllNodes, AllLinks), {Width, Height}, Opts, Body).
+    cambrian_svg_element:frame("network", "Network", summary(AllNodes, AllLinks), {Width, Height}, Opts, Body).
 
 %% @doc Gives a genotype as text for Graphviz. See {@link cambrian_dot:dot/1}.
 %%

@@ -31,9 +31,9 @@ start() -> main(init:get_plain_arguments()).
 -spec main([string()]) -> no_return().
 main(Args) ->
     ok = log_to_standard_error(),
-    {Out, Errors} = {cambrian_output:start(1, standard_io), cambrian_output:start(2, standard_error)},
+    {Out, Errors} = {cambrian_cli_output:start(1, standard_io), cambrian_cli_output:start(2, standard_error)},
     Status = attended(Args, #{out => Out, errors => Errors}),
-    leave(case [Device || Device <- [Out, Errors], cambrian_output:failure(Device) =/= none] of
+    leave(case [Device || Device <- [Out, Errors], cambrian_cli_output:failure(Device) =/= none] of
               [_ | _] when Status =:= 0 -> 1;
               _ -> Status
           end).
@@ -47,12 +47,12 @@ leave(Status) ->
 %% @private The same as {@link run/2} for a VM that may be told to end meanwhile, by Ctrl-C or SIGTERM.
 -spec attended([string()], context()) -> Status :: 0..255.
 attended(Args, Context) ->
-    ok = cambrian_signal:tell(self()),
+    ok = cambrian_cli_signal:tell(self()),
     Self = self(),
     {Runner, Monitor} = spawn_monitor(fun() -> Self ! {self(), {status, run(Args, Context#{attendant => Self})}} end),
     Status = attend(Runner, Monitor, nothing, maps:get(errors, Context, standard_error)),
     demonitor(Monitor, [flush]),
-    ok = cambrian_signal:untell(),
+    ok = cambrian_cli_signal:untell(),
     Status.
 
 %% `Stage' is what there is to write if the VM is told to end.
@@ -61,11 +61,11 @@ attend(Runner, Monitor, Stage, Errors) ->
         {Runner, evolving} -> attend(Runner, Monitor, evolution, Errors);
         {Runner, {status, Status}} -> Status;
         {'DOWN', Monitor, process, Runner, Reason} -> crashed(Reason, Errors);
-        {cambrian_signal, Signal, Status} when Stage =:= nothing ->
+        {cambrian_cli_signal, Signal, Status} when Stage =:= nothing ->
             say(Errors, [Signal, ": it ends before anything was evaluated, so there is nothing to write"]),
             exit(Runner, kill),
             Status;
-        {cambrian_signal, Signal, Status} ->
+        {cambrian_cli_signal, Signal, Status} ->
             say(Errors, [Signal, ": it ends with what there is; a second one ends it at once"]),
             ok = cambrian:interrupt(Runner),
             last_words(Runner, Monitor, Signal, Status, Errors)
@@ -81,7 +81,7 @@ last_words(Runner, Monitor, Signal, Status, Errors) ->
         %% it was at its end already, or failed to write
         {Runner, {status, Other}} -> Other;
         {'DOWN', Monitor, process, Runner, Reason} -> crashed(Reason, Errors);
-        {cambrian_signal, _, Again} -> erlang:halt(Again, [{flush, false}])
+        {cambrian_cli_signal, _, Again} -> erlang:halt(Again, [{flush, false}])
     after ?LAST_WORDS_MS ->
         say(Errors, [Signal, ": what there is could not be written in time"]),
         erlang:halt(Status, [{flush, false}])
@@ -117,7 +117,7 @@ run(Args, Context) ->
     Defaults = #{out => group_leader(), errors => standard_error, call => "cambrian "},
     #{errors := Errors} = All = maps:merge(Defaults, Context),
     try
-        {ok, Words} = or_usage(cambrian_arguments:decoded(Args)),
+        {ok, Words} = or_usage(cambrian_cli_arguments:decoded(Args)),
         command(Words, All)
     of
         ok -> 0;
@@ -132,11 +132,11 @@ or_usage(Answer) -> Answer.
 
 %% Where even that cannot be written, the status says it.
 say(Errors, Line) ->
-    _ = cambrian_output:print(Errors, ["cambrian: ", Line, $\n]),
+    _ = cambrian_cli_output:print(Errors, ["cambrian: ", Line, $\n]),
     ok.
 
 print(Chars, #{out := Out}) ->
-    case cambrian_output:print(Out, Chars) of
+    case cambrian_cli_output:print(Out, Chars) of
         ok -> ok;
         {error, Reason} -> failed(["standard output: ", in_words(Reason)])
     end.
@@ -189,13 +189,13 @@ resume_table() ->
      {json, flag, "", "the result as one line of JSON"}].
 
 export_table() ->
-    [{to, text, "FORM", [listed(cambrian_convert:forms()), "; what the file's name ends in, if --out tells"]},
+    [{to, text, "FORM", [listed(cambrian_cli_convert:forms()), "; what the file's name ends in, if --out tells"]},
      {out, text, "FILE", "where it is written; else to standard output"},
      {name, text, "NAME", "what its names begin with, in C and in Rust"},
      data_dir()].
 
 import_table() ->
-    [{from, text, "WHOSE", [listed(cambrian_convert:sources()), "; by default the first"]},
+    [{from, text, "WHOSE", [listed(cambrian_cli_convert:sources()), "; by default the first"]},
      {out, text, "FILE", "where the genotype is written"}].
 
 certificates_table() ->
@@ -218,7 +218,7 @@ command(["--version"], Context) ->
     print(["cambrian ", Version, $\n], Context);
 command([Name | Args], Context) ->
     case lists:keyfind(Name, 1, commands()) of
-        {Name, _, _, Table, _} = Command -> command(Command, cambrian_arguments:read(Args, Table), Context);
+        {Name, _, _, Table, _} = Command -> command(Command, cambrian_cli_arguments:read(Args, Table), Context);
         false -> usage([Name, ": there is no such command", meant(Name, [element(1, Command) || Command <- commands()]),
                         ", expected ", names()])
     end.
@@ -244,7 +244,7 @@ help(#{call := Call} = Context) ->
      "an evolution early, with what there was.\n"].
 
 help({_, _, About, Table, _} = Command, Context) ->
-    [help_line(Command, Context), $\n, About, $\n, [[$\n, cambrian_arguments:help(Table)] || Table =/= []],
+    [help_line(Command, Context), $\n, About, $\n, [[$\n, cambrian_cli_arguments:help(Table)] || Table =/= []],
      [["\nTasks that come with Cambrian:\n", [["  ", Task, $\n] || Task <- tasks()],
        "Some have settings, as --set bits=2 of parity; `dataset' and `program' are what is set of them.\n"]
       || element(1, Command) =:= "evolve"]].
@@ -268,7 +268,7 @@ evolve(Word, Given, Context) ->
     end).
 
 founder(File) ->
-    case cambrian_convert:open(path(File)) of
+    case cambrian_cli_convert:open(path(File)) of
         {ok, Genotype} -> Genotype;
         {error, Line} -> usage(["--from ", Line])
     end.
@@ -277,7 +277,7 @@ evolve(Task, Shown, Options, Given, #{errors := Errors} = Context) ->
     ok = out_dir(Given),
     _ = [say_where(Name, Given, Context) || #{name := Name} <- [Options]],
     Progress = case Given of #{quiet := true} -> false; _ -> Errors end,
-    case governed(Given, fun() -> told(Task, Options#{progress => Progress}, Context) end) of
+    case governed(Given, fun() -> evolve_recorded(Task, Options#{progress => Progress}, Context) end) of
         {ok, Result, Story} -> conclude(Shown, Result, Story, Options, Given, Context);
         {interrupted, Result, Story} ->
             conclude(Shown, Result#{interrupted => true}, Story, Options, Given, Context),
@@ -290,14 +290,14 @@ evolve(Task, Shown, Options, Given, #{errors := Errors} = Context) ->
             wrong(Reason, Given)
     end.
 
-told(Task, Options, #{attendant := Attendant}) ->
+evolve_recorded(Task, Options, #{attendant := Attendant}) ->
     Self = self(),
-    cambrian:told(Task, Options, fun() -> Attendant ! {Self, evolving} end);
-told(Task, Options, _) -> cambrian:told(Task, Options).
+    cambrian:evolve_recorded(Task, Options, fun() -> Attendant ! {Self, evolving} end);
+evolve_recorded(Task, Options, _) -> cambrian:evolve_recorded(Task, Options).
 
 %% What is wrong with what was given is known before anything runs.
--spec wrong(term(), cambrian_arguments:given()) -> no_return().
-wrong(Reason, Given) -> throw(cambrian_reason:text(Reason, Given)).
+-spec wrong(term(), cambrian_cli_arguments:given()) -> no_return().
+wrong(Reason, Given) -> throw(cambrian_cli_reason:text(Reason, Given)).
 
 resume(Word, Given, Context) ->
     {Name, Dir} = case lists:member($/, Word) orelse lists:suffix(".checkpoint", Word) of
@@ -400,7 +400,7 @@ is_module(Name) ->
         (code:where_is_file(Name ++ ".beam") =/= non_existing orelse is_loaded(Name)).
 
 is_loaded(Name) ->
-    case cambrian_arguments:word(Name) of
+    case cambrian_cli_arguments:word(Name) of
         {ok, Module} -> code:is_loaded(Module) =/= false;
         error -> false
     end.
@@ -413,10 +413,10 @@ setting(param, Key, Text) ->
     Expected = lists:append([binary_to_list(Expected) || #{name := Name, expected := Expected} <- cambrian:parameters(),
                                                          atom_to_list(Name) =:= Key]),
     IsOurs = lists:member(Text, string:lexemes(Expected, ", ")),
-    case {Expected, cambrian_arguments:value(Text)} of
+    case {Expected, cambrian_cli_arguments:value(Text)} of
         {"", _} ->
             Near = cambrian_options:nearest(Key, [Name || #{name := Name} <- cambrian:parameters()]),
-            usage([typed(param, Key, Text), cambrian_reason:unknown(param, Near)]);
+            usage([typed(param, Key, Text), cambrian_cli_reason:unknown(param, Near)]);
         {_, {ok, Value}} -> {list_to_existing_atom(Key), Value};
         %% one of our words that nobody has used yet
         {_, error} when IsOurs -> {list_to_existing_atom(Key), list_to_atom(Text)};
@@ -424,14 +424,14 @@ setting(param, Key, Text) ->
     end;
 %% Only the task knows what it can be set to, so that words become atoms here: as many as somebody types.
 setting(set, Key, Text) ->
-    case {is_word(Key), cambrian_arguments:value(Text), is_word(Text)} of
-        {false, _, _} -> usage([typed(set, Key, Text), cambrian_reason:unknown(set, [])]);
+    case {is_word(Key), cambrian_cli_arguments:value(Text), is_word(Text)} of
+        {false, _, _} -> usage([typed(set, Key, Text), cambrian_cli_reason:unknown(set, [])]);
         {true, {ok, Value}, _} -> {list_to_atom(Key), Value};
         {true, error, true} -> {list_to_atom(Key), list_to_atom(Text)};
         {true, error, false} -> usage([typed(set, Key, Text), "expected a number, a word or a term of Erlang"])
     end.
 
-typed(Flag, Key, Text) -> [cambrian_arguments:flag(Flag), $\s, Key, $=, Text, ": "].
+typed(Flag, Key, Text) -> [cambrian_cli_arguments:flag(Flag), $\s, Key, $=, Text, ": "].
 
 is_word(Text) -> re:run(Text, "^[a-z][a-zA-Z0-9_]{0,99}$", [unicode]) =/= nomatch.
 
@@ -469,7 +469,7 @@ check_writable(Dir) ->
 
 say_where(Name, Given, #{errors := Errors, call := Call}) ->
     Dir = maps:get(data_dir, Given, application:get_env(cambrian, data_dir, "")),
-    _ = cambrian_output:print(Errors, io_lib:format("Checkpoints are in ~ts. To go on after a stop: ~tsresume ~ts~ts~n",
+    _ = cambrian_cli_output:print(Errors, io_lib:format("Checkpoints are in ~ts. To go on after a stop: ~tsresume ~ts~ts~n",
                                                   [filename:join(Dir, "populations"), Call, Name, dir(Given)])),
     ok.
 
@@ -524,8 +524,8 @@ restore(Settings) ->
 conclude(Task, Result, Story, Options, Given, Context) ->
     Files = written(Task, Result, Story, Given),
     print(case Given of
-              #{json := true} -> [cambrian_result:json(Task, Result, Files), $\n];
-              _ -> [cambrian_result:text(Task, Result, Options),
+              #{json := true} -> [cambrian_cli_result:json(Task, Result, Files), $\n];
+              _ -> [cambrian_cli_result:text(Task, Result, Options),
                     [["Written: ", lists:join(", ", Files), $\n] || Files =/= []]]
           end, Context).
 
@@ -542,13 +542,13 @@ written(Task, Result, Story, #{out := Dir}) ->
     [case Write(Path) of
          ok -> Path;
          {error, Reason} -> failed([Path, ": ", file:format_error(Reason)])
-     end || {Name, Write} <- cambrian_result:files(Task, Result, Story), Path <- [filename:join(path(Dir), Name)]];
+     end || {Name, Write} <- cambrian_cli_result:files(Task, Result, Story), Path <- [filename:join(path(Dir), Name)]];
 written(_, _, _, _) -> [].
 
 %%% ---- inspect -----------------------------------------------------------------------------
 
 inspect(Word, Given, Context) ->
-    case cambrian_inspect:file(inspected(Word, Given)) of
+    case cambrian_cli_inspect:file(inspected(Word, Given)) of
         {ok, Text} -> print(Text, Context);
         {error, Line} -> failed(Line)
     end.
@@ -572,34 +572,34 @@ path(Text) -> unicode:characters_to_binary(Text).
 %%% ---- export and import ------------------------------------------------------------------
 
 export(Word, Given, Context) ->
-    Form = one_of(to, cambrian_convert:forms(), maps:merge(by_ending(Given), Given), "export"),
+    Form = one_of(to, cambrian_cli_convert:forms(), maps:merge(by_ending(Given), Given), "export"),
     _ = [usage(["export ", Word, ": --out is missing, expected a file for ", Form])
-         || not cambrian_convert:is_text(Form), not is_map_key(out, Given)],
+         || not cambrian_cli_convert:is_text(Form), not is_map_key(out, Given)],
     _ = [usage(["--name ", Name, ": expected with --to c or rust, which have names"])
-         || #{name := Name} <- [Given], not cambrian_convert:has_names(Form)],
-    case cambrian_convert:export(Form, opened(cambrian_convert:open(inspected(Word, Given))), Given) of
+         || #{name := Name} <- [Given], not cambrian_cli_convert:has_names(Form)],
+    case cambrian_cli_convert:export(Form, opened(cambrian_cli_convert:open(inspected(Word, Given))), Given) of
         {error, {bad_option, {name, _, Expected}}} -> usage(["--name ", maps:get(name, Given), ": expected ", Expected]);
         Bytes -> out(Bytes, Given, Context)
     end.
 
 import(Word, Given, Context) ->
-    Source = one_of(from, cambrian_convert:sources(), maps:merge(#{from => hd(cambrian_convert:sources())}, Given), "import"),
+    Source = one_of(from, cambrian_cli_convert:sources(), maps:merge(#{from => hd(cambrian_cli_convert:sources())}, Given), "import"),
     _ = [usage(["import ", Word, ": --out is missing, expected a file for the genotype"]) || not is_map_key(out, Given)],
-    Genotype = opened(cambrian_convert:import(Source, path(Word))),
+    Genotype = opened(cambrian_cli_convert:import(Source, path(Word))),
     out(cambrian_genotype:to_binary(Genotype), Given, Context),
-    print(cambrian_inspect:genotype(Genotype), Context).
+    print(cambrian_cli_inspect:genotype(Genotype), Context).
 
 by_ending(#{out := Path}) ->
-    Forms = [{"." ++ Form, Form} || Form <- cambrian_convert:forms()] ++ [{".rs", "rust"}],
+    Forms = [{"." ++ Form, Form} || Form <- cambrian_cli_convert:forms()] ++ [{".rs", "rust"}],
     maps:from_list([{to, Form} || {Ending, Form} <- Forms, filename:extension(Path) =:= Ending]);
 by_ending(_) -> #{}.
 
 one_of(Flag, Words, Given, Command) ->
     case Given of
         #{Flag := Word} ->
-            _ = [usage([cambrian_arguments:flag(Flag), $\s, Word, ": expected ", listed(Words)]) || not lists:member(Word, Words)],
+            _ = [usage([cambrian_cli_arguments:flag(Flag), $\s, Word, ": expected ", listed(Words)]) || not lists:member(Word, Words)],
             Word;
-        _ -> usage([Command, ": ", cambrian_arguments:flag(Flag), " is missing, expected ", listed(Words)])
+        _ -> usage([Command, ": ", cambrian_cli_arguments:flag(Flag), " is missing, expected ", listed(Words)])
     end.
 
 opened({ok, Genotype}) -> Genotype;
@@ -618,7 +618,7 @@ certificates(Node, #{out := Out} = Given, Context) ->
     %% on another machine, where nobody knows what a path would be relative to
     _ = [usage(["--at ", At, ": expected an absolute path, as /etc/balance"])
          || #{at := At} <- [Given], filename:pathtype(At) =/= absolute],
-    case cambrian_certificates:make((maps:with([at, days], Given))#{node => Node, out => path(Out)}) of
+    case cambrian_cli_certificates:make((maps:with([at, days], Given))#{node => Node, out => path(Out)}) of
         {ok, Folder} -> print(["Written: ", Folder, $\n], Context);
         {error, Line} -> failed(Line)
     end;

@@ -17,7 +17,7 @@
 -type key() :: cambrian_identity:key().
 -type owners() :: #{owners := [key()], threshold := pos_integer()}.
 %% Who may publish: everybody, these, whom the owners let ({@link cambrian_identity:grant/4}), whoever shows that its key cost work
-%% ({@link cambrian_stamp}), or these and whom one of these, or a key that has earned its place, invited by a grant.
+%% ({@link cambrian_proof_of_work}), or these and whom one of these, or a key that has earned its place, invited by a grant.
 -type capability() :: open | {keys, [key()]} | {signed_by, key() | owners()} | {work, Bits :: 1..24} | {invited, [key()]}.
 -type is_banned() :: fun((key()) -> boolean()).
 

@@ -66,9 +66,9 @@
                 leaving = gb_sets:new() :: gb_sets:set({integer(), cambrian_identity:key()}),
                 %% all others, of which any may be, at random; and what came of those that were
                 seed :: non_neg_integer(),
-                fresh :: cambrian_lottery:lottery(),
-                forgotten = cambrian_forgotten:new(10 * 60_000, 65_536)
-                    :: cambrian_forgotten:forgotten({Sequence :: non_neg_integer(), Window :: non_neg_integer()}),
+                fresh :: cambrian_random_eviction:lottery(),
+                forgotten = cambrian_forgotten_keys:new(10 * 60_000, 65_536)
+                    :: cambrian_forgotten_keys:forgotten({Sequence :: non_neg_integer(), Window :: non_neg_integer()}),
                 bans = #{} :: #{subject() => ban()},
                 keyring :: cambrian_keyring:keyring(),
                 %% below it are all numbers that envelopes of this node may have
@@ -101,7 +101,7 @@ new(#{name := Name} = Options) ->
     Max = maps:get(max, Options, 10_000),
     Seed = maps:get(seed, Options, binary:decode_unsigned(crypto:strong_rand_bytes(7))),
     change(maps:without([name, max, seed], Options),
-           #realm{name = Name, max = Max, keyring = cambrian_keyring:new(Max), seed = Seed, fresh = cambrian_lottery:new(Seed)}).
+           #realm{name = Name, max = Max, keyring = cambrian_keyring:new(Max), seed = Seed, fresh = cambrian_random_eviction:new(Seed)}).
 
 %% @doc What the options are checked by.
 -spec table() -> cambrian_options:table().
@@ -190,7 +190,7 @@ capability(#{origin := Origin}, _Now, #realm{capability = {keys, _}, keyring = K
     end;
 capability(#{origin := Origin} = Claims, _Now, #realm{name = Name, capability = {work, Bits}, origins = Origins}) ->
     %% shown once
-    case is_map_key(Origin, Origins) orelse cambrian_stamp:is_stamp(maps:get(grant, Claims, undefined), Bits, Name, Origin) of
+    case is_map_key(Origin, Origins) orelse cambrian_proof_of_work:is_stamp(maps:get(grant, Claims, undefined), Bits, Name, Origin) of
         true -> ok;
         false -> not_permitted
     end;
@@ -240,7 +240,7 @@ tokens(#{tokens := Tokens, filled := Filled}, Now, #realm{rate = {PerSecond, Bur
 room(#{origin := Origin}, _Now, #realm{origins = Origins}) when is_map_key(Origin, Origins) -> ok;
 room(_Claims, _Now, #realm{origins = Origins, max = Max}) when map_size(Origins) < Max -> ok;
 room(_Claims, Now, #realm{fresh = Fresh, forgotten = Forgotten} = Realm) ->
-    case (cambrian_lottery:size(Fresh) > 0 andalso cambrian_forgotten:has_room(Now, Forgotten)) orelse has_left(Now, Realm) of
+    case (cambrian_random_eviction:size(Fresh) > 0 andalso cambrian_forgotten_keys:has_room(Now, Forgotten)) orelse has_left(Now, Realm) of
         true -> ok;
         false -> too_many_origins
     end.
@@ -349,7 +349,7 @@ with_grant(_, Standing) -> Standing.
 %% others any one has to go: each newcomer gets in, and a flood of new keys pushes out mostly its own.
 with_room(Origin, Now, #realm{origins = Origins, max = Max, leaving = Leaving, fresh = Fresh} = Realm)
   when map_size(Origins) >= Max, not is_map_key(Origin, Origins) ->
-    case has_left(Now, Realm) orelse cambrian_lottery:draw(Fresh) of
+    case has_left(Now, Realm) orelse cambrian_random_eviction:draw(Fresh) of
         true -> forget(element(2, gb_sets:smallest(Leaving)), Now, Realm);
         {ok, Key, Drawn} -> forget(Key, Now, Realm#realm{fresh = Drawn})
     end;
@@ -358,13 +358,13 @@ with_room(_Origin, _Now, Realm) -> Realm.
 %% Nothing of it may come again.
 forget(Key, Now, #realm{origins = Origins, forgotten = Forgotten} = Realm) ->
     #{Key := #{sequence := Sequence, window := Window}} = Origins,
-    drop_standing(Key, Realm#realm{forgotten = cambrian_forgotten:put(Key, {Sequence, Window}, Now, Forgotten)}).
+    drop_standing(Key, Realm#realm{forgotten = cambrian_forgotten_keys:put(Key, {Sequence, Window}, Now, Forgotten)}).
 
 standing(Origin, Now, #realm{origins = Origins, rate = {_, Burst}, forgotten = Forgotten}) ->
     case Origins of
         #{Origin := Standing} -> Standing;
         _ ->
-            {Sequence, Window} = case cambrian_forgotten:find(Origin, Now, Forgotten) of {ok, Came} -> Came; error -> {0, 0} end,
+            {Sequence, Window} = case cambrian_forgotten_keys:find(Origin, Now, Forgotten) of {ok, Came} -> Came; error -> {0, 0} end,
             #{reputation => ?NEUTRAL, received => 0, accepted => 0, checked => 0, lies => 0, sequence => Sequence,
               window => Window, seen => Now, tokens => Burst, filled => Now, grant => none}
     end.
@@ -374,14 +374,14 @@ put_standing(Key, Standing, Realm) ->
     Known = Dropped#realm{origins = Origins#{Key => Standing}},
     case is_earned(Standing) of
         true -> Known#realm{leaving = gb_sets:add_element({leaves(Standing), Key}, Leaving)};
-        false -> Known#realm{fresh = cambrian_lottery:add(Key, Fresh)}
+        false -> Known#realm{fresh = cambrian_random_eviction:add(Key, Fresh)}
     end.
 
 drop_standing(Key, #realm{origins = Origins, leaving = Leaving, fresh = Fresh} = Realm) ->
     case maps:take(Key, Origins) of
         {Standing, Left} ->
             Realm#realm{origins = Left, leaving = gb_sets:del_element({leaves(Standing), Key}, Leaving),
-                        fresh = cambrian_lottery:remove(Key, Fresh)};
+                        fresh = cambrian_random_eviction:remove(Key, Fresh)};
         error -> Realm
     end.
 

@@ -73,7 +73,7 @@
 -type decision() :: #{time := binary(), what := binary(), details := #{binary() => binary()}}.
 %% `time' is UTC, as in `2026-05-04T09:12:07.123Z'. Keys and ids in `details' are in hexadecimal.
 
--define(IN_WORDS, [{error_info, #{module => cambrian_subject}}]).
+-define(IN_WORDS, [{error_info, #{module => cambrian_ban_subject}}]).
 
 %% @doc Makes a realm known here, and starts the application if it does not run; or changes its options: what is known of its
 %% origins, and its bans, stay.
@@ -305,7 +305,7 @@ ban(Realm, Subject) -> ban(Realm, Subject, <<>>).
                      | {unknown_name | ambiguous_name, cambrian_identity:name()}
                      | cambrian_file:error()}.
 ban(Realm, Subject, Reason) ->
-    case {cambrian_subject:read(Subject), cambrian_subject:reason(Reason)} of
+    case {cambrian_ban_subject:read(Subject), cambrian_ban_subject:reason(Reason)} of
         {{ok, Whom}, {ok, Text}} when is_binary(Realm) -> ask(Realm, {ban, Whom, Text});
         _ -> error(badarg, [Realm, Subject, Reason], ?IN_WORDS)
     end.
@@ -324,7 +324,7 @@ ban(Realm, Subject, Reason) ->
           ok | {error, {unknown_realm | realm_damaged | realm_unavailable, name()}
                      | {unknown_name | ambiguous_name, cambrian_identity:name()} | cambrian_file:error()}.
 unban(Realm, Subject) ->
-    case cambrian_subject:read(Subject) of
+    case cambrian_ban_subject:read(Subject) of
         {ok, Whom} when is_binary(Realm) -> ask(Realm, {unban, Whom});
         _ -> error(badarg, [Realm, Subject], ?IN_WORDS)
     end.

@@ -137,7 +137,7 @@ page(Run) ->
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'\" />\n"
         "<meta name=\"color-scheme\" content=\"light dark\" />\n<link rel=\"icon\" href=\"data:,\" />\n<title>">>,
-        Title, <<"</title>\n<style>\n">>, cambrian_ink:style(), page_style(), <<"</style>\n</head>\n<body>\n<main>\n">>,
+        Title, <<"</title>\n<style>\n">>, cambrian_theme:style(), page_style(), <<"</style>\n</head>\n<body>\n<main>\n">>,
         headline(Run),
         key_facts(Run),
         fitness(Run),
@@ -568,7 +568,7 @@ page_style() ->
     ].
 
 variables(Side) ->
-    Shared = [{Name, element(Side, Colour)} || {Name, Colour} <- lists:sort(maps:to_list(cambrian_ink:palette()))],
+    Shared = [{Name, element(Side, Colour)} || {Name, Colour} <- lists:sort(maps:to_list(cambrian_theme:palette()))],
     Shades = lists:nth(Side, [
         [{s1, "#e6eef6"}, {s2, "#cfe0ef"}, {s3, "#b9d3ea"}],
         [{s1, "#1c2a37"}, {s2, "#253f57"}, {s3, "#2f5273"}]

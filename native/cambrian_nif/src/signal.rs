@@ -1,4 +1,4 @@
-//! cambrian_signal: Ctrl-C, of which OTP lets no process know
+//! cambrian_cli_signal: Ctrl-C, of which OTP lets no process know
 
 use crate::atoms;
 use rustler::{Atom, NifResult};

@@ -1,6 +1,6 @@
 %% @private
 %% What populations do not keep of themselves: the sizes of their species in earlier generations, and how fast they are.
--module(cambrian_dashboard_past).
+-module(cambrian_dashboard_history).
 
 -export([new/0, add/2, species/2, rates/1]).
 -export_type([past/0]).
@@ -19,7 +19,7 @@
 new() -> #{}.
 
 %% @doc With what was just gathered; of those that are gone nothing stays.
--spec add(#{at := integer(), populations := [cambrian_dashboard_gather:population()], atom() => term()}, past()) -> past().
+-spec add(#{at := integer(), populations := [cambrian_dashboard_snapshot:population()], atom() => term()}, past()) -> past().
 add(#{at := At, populations := Populations}, Past) ->
     maps:from_list([{Name, one(At, Population, maps:get(Name, Past, none))}
                     || #{name := Name, stats := #{}} = Population <- Populations]

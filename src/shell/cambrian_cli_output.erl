@@ -1,7 +1,7 @@
 %% @private
 %% Standard output or standard error as a device that answers what became of each write. OTP's own devices answer before
 %% they write, so that a full disk, or a reader that is gone, goes unnoticed.
--module(cambrian_output).
+-module(cambrian_cli_output).
 
 -export([start/2, print/2, failure/1]).
 

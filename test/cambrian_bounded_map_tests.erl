@@ -1,26 +1,26 @@
 %% And the journal, which is made of one.
--module(cambrian_recent_tests).
+-module(cambrian_bounded_map_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-with(Pairs, Recent) -> lists:foldl(fun({Key, Value}, R) -> cambrian_recent:put(Key, Value, R) end, Recent, Pairs).
+with(Pairs, Recent) -> lists:foldl(fun({Key, Value}, R) -> cambrian_bounded_map:put(Key, Value, R) end, Recent, Pairs).
 
 what_was_put_is_found_test() ->
-    Recent = with([{a, 1}, {b, 2}], cambrian_recent:new(3)),
-    ?assertEqual({{ok, 1}, error, 2, 9}, {cambrian_recent:find(a, Recent), cambrian_recent:find(c, Recent),
-                                          cambrian_recent:get(b, Recent, 9), cambrian_recent:get(c, Recent, 9)}).
+    Recent = with([{a, 1}, {b, 2}], cambrian_bounded_map:new(3)),
+    ?assertEqual({{ok, 1}, error, 2, 9}, {cambrian_bounded_map:find(a, Recent), cambrian_bounded_map:find(c, Recent),
+                                          cambrian_bounded_map:get(b, Recent, 9), cambrian_bounded_map:get(c, Recent, 9)}).
 
 what_was_put_first_goes_first_test() ->
-    Recent = with([{N, N} || N <- lists:seq(1, 10)], cambrian_recent:new(3)),
-    ?assertEqual([{8, 8}, {9, 9}, {10, 10}], cambrian_recent:to_list(Recent)).
+    Recent = with([{N, N} || N <- lists:seq(1, 10)], cambrian_bounded_map:new(3)),
+    ?assertEqual([{8, 8}, {9, 9}, {10, 10}], cambrian_bounded_map:to_list(Recent)).
 
 what_is_put_again_keeps_its_place_test() ->
-    Recent = with([{a, 1}, {b, 2}, {c, 3}, {a, 4}, {d, 5}], cambrian_recent:new(3)),
-    ?assertEqual([{b, 2}, {c, 3}, {d, 5}], cambrian_recent:to_list(Recent)).
+    Recent = with([{a, 1}, {b, 2}, {c, 3}, {a, 4}, {d, 5}], cambrian_bounded_map:new(3)),
+    ?assertEqual([{b, 2}, {c, 3}, {d, 5}], cambrian_bounded_map:to_list(Recent)).
 
 what_is_removed_makes_room_test() ->
-    Recent = cambrian_recent:remove(a, with([{a, 1}, {b, 2}], cambrian_recent:new(2))),
-    ?assertEqual([{b, 2}, {c, 3}], cambrian_recent:to_list(with([{c, 3}], Recent))),
-    ?assertEqual([{b, 2}], cambrian_recent:to_list(cambrian_recent:remove(z, Recent))).
+    Recent = cambrian_bounded_map:remove(a, with([{a, 1}, {b, 2}], cambrian_bounded_map:new(2))),
+    ?assertEqual([{b, 2}, {c, 3}], cambrian_bounded_map:to_list(with([{c, 3}], Recent))),
+    ?assertEqual([{b, 2}], cambrian_bounded_map:to_list(cambrian_bounded_map:remove(z, Recent))).
 
 %% Against a list that does the same.
 it_is_the_same_as_a_list_test() ->
@@ -28,13 +28,13 @@ it_is_the_same_as_a_list_test() ->
                    {Key, Rand1} = rand:uniform_s(20, Rand),
                    {What, Rand2} = rand:uniform_s(4, Rand1),
                    {R, L} = case What of
-                                1 -> {cambrian_recent:remove(Key, Recent), lists:keydelete(Key, 1, List)};
-                                _ -> {cambrian_recent:put(Key, What, Recent), put_last(Key, What, List)}
+                                1 -> {cambrian_bounded_map:remove(Key, Recent), lists:keydelete(Key, 1, List)};
+                                _ -> {cambrian_bounded_map:put(Key, What, Recent), put_last(Key, What, List)}
                             end,
-                   ?assertEqual(L, cambrian_recent:to_list(R)),
+                   ?assertEqual(L, cambrian_bounded_map:to_list(R)),
                    {R, L, Rand2}
            end,
-    lists:foldl(Step, {cambrian_recent:new(7), [], rand:seed_s(exsss, 1)}, lists:seq(1, 5000)).
+    lists:foldl(Step, {cambrian_bounded_map:new(7), [], rand:seed_s(exsss, 1)}, lists:seq(1, 5000)).
 
 put_last(Key, Value, List) ->
     case lists:keymember(Key, 1, List) of
@@ -72,8 +72,8 @@ a_story_without_end_keeps_its_beginning_test() ->
     ?assertEqual({32, {announced, 1}}, {length(Steps), hd(Steps)}).
 
 weight_is_bounded_test() ->
-    Put = fun({Key, Weight}, Recent) -> cambrian_recent:put(Key, Weight, Weight, Recent) end,
-    Recent = lists:foldl(Put, cambrian_recent:new(10, 8), [{a, 5}, {b, 3}, {c, 1}]),
-    ?assertEqual([{b, 3}, {c, 1}], cambrian_recent:to_list(Recent)),
-    ?assertEqual([{d, 9}], cambrian_recent:to_list(Put({d, 9}, Recent))),
-    ?assertEqual([{c, 8}], cambrian_recent:to_list(Put({c, 8}, Recent))).
+    Put = fun({Key, Weight}, Recent) -> cambrian_bounded_map:put(Key, Weight, Weight, Recent) end,
+    Recent = lists:foldl(Put, cambrian_bounded_map:new(10, 8), [{a, 5}, {b, 3}, {c, 1}]),
+    ?assertEqual([{b, 3}, {c, 1}], cambrian_bounded_map:to_list(Recent)),
+    ?assertEqual([{d, 9}], cambrian_bounded_map:to_list(Put({d, 9}, Recent))),
+    ?assertEqual([{c, 8}], cambrian_bounded_map:to_list(Put({c, 8}, Recent))).

@@ -3,7 +3,7 @@
 %%
 %% Two halves: who is forgotten goes into the newer one, and after `Ms' the older one is dropped. So each is known for at
 %% least `Ms', and what is kept is bounded: when the newer half is full before its time, nobody more can be forgotten.
--module(cambrian_forgotten).
+-module(cambrian_forgotten_keys).
 
 -export([new/2, put/4, find/3, has_room/2]).
 -export_type([forgotten/1]).

@@ -1,6 +1,6 @@
 %% @private
 %% A command line, read by a table of options of which its help is made as well.
--module(cambrian_arguments).
+-module(cambrian_cli_arguments).
 
 -export([decoded/1, read/2, help/1, value/1, word/1, flag/1]).
 -export_type([table/0, given/0]).

@@ -1,12 +1,12 @@
 %% @doc The colours of all pictures, light and dark, and the style sheet that gives them out.
--module(cambrian_ink).
+-module(cambrian_theme).
 
 -export([palette/0, style/0]).
 
 %% @doc The colours that a page around these pictures shares with them: `{Light, Dark}' each.
 %%
 %% ```
-%% #{ink := {_Light, _Dark}} = cambrian_ink:palette().
+%% #{ink := {_Light, _Dark}} = cambrian_theme:palette().
 %% '''
 -spec palette() -> #{atom() => {Light :: string(), Dark :: string()}}.
 palette() ->
@@ -44,7 +44,7 @@ bands() ->
 %%
 %% ```
 %% 1> Series = [#{name => <<"best">>, points => [{1, 0.2}, {2, 0.9}]}].
-%% 2> _ = ["<style>", cambrian_ink:style(), "</style>", cambrian_chart:chart(Series, #{embed => true})].
+%% 2> _ = ["<style>", cambrian_theme:style(), "</style>", cambrian_chart:chart(Series, #{embed => true})].
 %% '''
 -spec style() -> iodata().
 style() ->

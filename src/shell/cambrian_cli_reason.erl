@@ -1,10 +1,10 @@
 %% @private
 %% What is wrong, in one line: `usage' where it is what was given on the command line.
--module(cambrian_reason).
+-module(cambrian_cli_reason).
 
 -export([text/2, unknown/2]).
 
--spec text(Reason :: term(), cambrian_arguments:given()) -> {usage | failed, unicode:chardata()}.
+-spec text(Reason :: term(), cambrian_cli_arguments:given()) -> {usage | failed, unicode:chardata()}.
 text({bad_option, {Name, Value, Expected}}, Given) ->
     {usage, [typed(Name, atom_to_list(Name), Value, set, Given), ": expected ", Expected]};
 text({invalid_parameter, {Name, Value, Expected}}, Given) ->
@@ -67,8 +67,8 @@ text(Reason, _) -> {failed, io_lib:format("~0tP", [Reason, 30])}.
 %% As it was typed, by its own option or as a setting.
 typed(Name, Key, Value, Flag, #{texts := Texts} = Given) ->
     case {Texts, [Text || {Typed, Text} <- lists:reverse(maps:get(Flag, Given, [])), Typed =:= Key]} of
-        {_, [Text | _]} -> [cambrian_arguments:flag(Flag), $\s, Key, $=, Text];
-        {#{Name := Text}, _} -> [cambrian_arguments:flag(Name), $\s, Text];
+        {_, [Text | _]} -> [cambrian_cli_arguments:flag(Flag), $\s, Key, $=, Text];
+        {#{Name := Text}, _} -> [cambrian_cli_arguments:flag(Name), $\s, Text];
         _ -> [Key, [io_lib:format(" ~0tp", [Value]) || Value =/= ""]]
     end.
 

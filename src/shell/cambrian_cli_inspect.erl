@@ -1,6 +1,6 @@
 %% @private
 %% What a file of ours is, and what is in it, for people to read.
--module(cambrian_inspect).
+-module(cambrian_cli_inspect).
 
 -export([file/1, genotype/1]).
 
@@ -32,7 +32,7 @@ checkpoint(Path) ->
         {ok, Checkpoint} -> {ok, [Path, ": a checkpoint\n", checkpointed(Path, Checkpoint)]};
         {error, {torn_checkpoint, _}} -> {error, [Path, ": a checkpoint that is torn, or was changed since"]};
         {error, Reason} ->
-            {_, Line} = cambrian_reason:text(Reason, #{texts => #{}}),
+            {_, Line} = cambrian_cli_reason:text(Reason, #{texts => #{}}),
             {error, Line}
     end.
 
@@ -208,7 +208,7 @@ short(Value) -> io_lib:format("~.3f", [Value]).
 
 chart(Pages) ->
     {Width, Height} = ?CHART,
-    Shown = cambrian_room:evenly([{cambrian_text:bounded(Best), cambrian_text:bounded(Mean)}
+    Shown = cambrian_spacing:evenly([{cambrian_text:bounded(Best), cambrian_text:bounded(Mean)}
                                   || #{best := Best, mean := Mean} <- Pages], Width),
     {Bests, Means} = lists:unzip(Shown),
     {Low, High} = {lists:min(Bests ++ Means), lists:max(Bests ++ Means)},

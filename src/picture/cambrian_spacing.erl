@@ -1,5 +1,5 @@
 %% @doc More than there is room for: what stands too close is moved apart, what is too much is thinned.
--module(cambrian_room).
+-module(cambrian_spacing).
 
 -export([settle/3, evenly/2, peaks/2, pairs/1]).
 
@@ -10,7 +10,7 @@
 %% an item takes up; when they cannot fit, every room shrinks alike.
 %%
 %% ```
-%% [{a, 4.0}, {b, 6.0}] = cambrian_room:settle([{a, 5.0, 1}, {b, 5.0, 1}], 0.0, 10.0).
+%% [{a, 4.0}, {b, 6.0}] = cambrian_spacing:settle([{a, 5.0, 1}, {b, 5.0, 1}], 0.0, 10.0).
 %% '''
 -spec settle([{Key, Wanted :: float(), Room :: number()}], Low :: number(), High :: number()) -> [{Key, float()}].
 settle([], _, _) ->
@@ -35,7 +35,7 @@ pool(Block, Blocks) ->
 %% @doc At most `Max' items, evenly chosen, the first and the last among them.
 %%
 %% ```
-%% 1> cambrian_room:evenly(lists:seq(0, 100), 5).
+%% 1> cambrian_spacing:evenly(lists:seq(0, 100), 5).
 %% [0,25,50,75,100]
 %% '''
 -spec evenly([Item], Max :: pos_integer()) -> [Item].
@@ -53,7 +53,7 @@ pick(Is, I, [_ | Items]) -> pick(Is, I + 1, Items).
 %% @doc About `Max' points: the ends and, of each stretch between, the lowest and the highest.
 %%
 %% ```
-%% 1> cambrian_room:peaks([{X, case X of 7 -> 9; _ -> 0 end} || X <- lists:seq(0, 20)], 6).
+%% 1> cambrian_spacing:peaks([{X, case X of 7 -> 9; _ -> 0 end} || X <- lists:seq(0, 20)], 6).
 %% [{0,0},{1,0},{7,9},{12,0},{19,0},{20,0}]
 %% '''
 -spec peaks([Point], Max :: pos_integer()) -> [Point] when Point :: {X :: float(), Y :: float()}.
@@ -73,7 +73,7 @@ stretches(Points, Size) ->
 %% @doc Each item with the one after it.
 %%
 %% ```
-%% 1> cambrian_room:pairs([a, b, c]).
+%% 1> cambrian_spacing:pairs([a, b, c]).
 %% [{a,b},{b,c}]
 %% '''
 -spec pairs([Item, ...]) -> [{Item, Item}].

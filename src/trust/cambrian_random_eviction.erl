@@ -2,7 +2,7 @@
 %% Keys of which any one can be drawn at random, in the time that a map takes: who is to be forgotten where there is no room.
 %%
 %% Whoever came first, last, or seldom has the same chance, so that nobody can choose whom a flood of new keys pushes out.
--module(cambrian_lottery).
+-module(cambrian_random_eviction).
 
 -export([new/1, add/2, remove/2, draw/1, size/1]).
 -export_type([lottery/0]).

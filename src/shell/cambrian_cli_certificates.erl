@@ -3,7 +3,7 @@
 %% makes them, as OTP has no interface for that but for tests.
 %%
 %% In the directory are `ca.pem' and `ca.key', and for each node a folder of its name, which is all that its machine gets.
--module(cambrian_certificates).
+-module(cambrian_cli_certificates).
 
 -export([make/1]).
 -export_type([order/0]).

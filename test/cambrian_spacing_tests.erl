@@ -1,9 +1,9 @@
 %% What is moved keeps its order and its distance; what is thinned keeps its ends and its peaks.
--module(cambrian_room_tests).
+-module(cambrian_spacing_tests).
 
 -include_lib("eunit/include/eunit.hrl").
 
--import(cambrian_room, [evenly/2, pairs/1, peaks/2, settle/3]).
+-import(cambrian_spacing, [evenly/2, pairs/1, peaks/2, settle/3]).
 
 settled_items_have_their_room_test() ->
     Wanted = [0.0, 1.0, 1.0, 1.5, 40.0, 99.5, 99.9],

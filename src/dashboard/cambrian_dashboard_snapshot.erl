@@ -2,7 +2,7 @@
 %% What there is to see of this node, asked of everybody: populations, the governor, the mesh and what is trusted there.
 %%
 %% Who does not answer in time is shown as that. What is shown is bounded, however much there is.
--module(cambrian_dashboard_gather).
+-module(cambrian_dashboard_snapshot).
 
 -export([all/0, populations/0]).
 -export_type([snapshot/0, population/0, mesh/0]).

@@ -1,6 +1,6 @@
 %% @private
 %% What an evolution came to: as text for people, as JSON, and as files.
--module(cambrian_result).
+-module(cambrian_cli_result).
 
 -export([text/3, json/3, files/3]).
 

@@ -1,6 +1,6 @@
 %% @private
 %% What `export' and `import' do: a genotype out of a file of ours into another form, and one out of another form.
--module(cambrian_convert).
+-module(cambrian_cli_convert).
 
 -export([forms/0, is_text/1, has_names/1, sources/0, open/1, export/3, import/2]).
 

@@ -1,7 +1,7 @@
 %% @private
 %% The process of one bridge: carries out what its {@link cambrian_exchange} wants, between the transport, the populations
 %% of this node and what is trusted here.
--module(cambrian_gateway).
+-module(cambrian_bridge_server).
 -behaviour(gen_server).
 
 -export([start_link/1]).
@@ -60,7 +60,7 @@
 %% Messages are short and many.
 -spec start_link(map()) -> {ok, pid()} | {error, term()}.
 start_link(#{realm := Realm} = Options) ->
-    case gen_server:start_link({via, cambrian_bridges, Realm}, ?MODULE, Options, [{spawn_opt, [{message_queue_data, off_heap}]}]) of
+    case gen_server:start_link({via, cambrian_bridge_registry, Realm}, ?MODULE, Options, [{spawn_opt, [{message_queue_data, off_heap}]}]) of
         {error, {shutdown, Reason}} -> {error, Reason};
         Started -> Started
     end.
@@ -164,7 +164,7 @@ exchange_options(#{realm := Realm} = Options, Identity, Address) ->
 grant(#{grant := Grant}, _Identity) -> Grant;
 grant(#{realm := Realm}, #{key := Key}) ->
     case cambrian_trust:report(Realm) of
-        #{capability := {work, Bits}} -> cambrian_stamp:find(Bits, Realm, Key);
+        #{capability := {work, Bits}} -> cambrian_proof_of_work:find(Bits, Realm, Key);
         _ -> undefined
     end.
 

@@ -1,7 +1,7 @@
 %% @private
 %% A stamp shows that somebody spent work on a key, so that many keys are dear to make (hashcash: Back 2002). It is 8 bytes
 %% for which the SHA-256 of the realm, the key and these bytes begins with so many zero bits: 2^bits tries to find, one to check.
--module(cambrian_stamp).
+-module(cambrian_proof_of_work).
 
 -export([find/3, is_stamp/4]).
 

@@ -1,9 +1,9 @@
 %% @doc Who sent how much to one node, as plain SVG text: a mesh as that node sees it.
 %%
 %% Like all of Cambrian's pictures it is self-contained, says in words what it shows, and is bounded however many there are.
--module(cambrian_flow).
+-module(cambrian_traffic).
 
--import(cambrian_pen, [fit/3, n/1, p/1, tag/2, tag/3, words/6]).
+-import(cambrian_svg_element, [fit/3, n/1, p/1, tag/2, tag/3, words/6]).
 -import(cambrian_text, [clip/2, counted/2, decimal/2, escape/1, short/1]).
 
 -export([draw/3]).
@@ -29,7 +29,7 @@
 %% Of more than 16 senders, or than there is height for, the first are drawn.
 %%
 %% ```
-%% 1> Svg = cambrian_flow:draw(#{name => <<"here">>, note => <<"published 3">>},
+%% 1> Svg = cambrian_traffic:draw(#{name => <<"here">>, note => <<"published 3">>},
 %%                             [#{name => <<"nairobi">>, alive => true, count => 5, taken => 2, last => true},
 %%                              #{name => <<"lima">>, alive => false, count => 0, taken => 0}], #{}).
 %% 2> re:run(Svg, "<desc>(.*)</desc>", [{capture, all_but_first, binary}]).
@@ -38,13 +38,13 @@
 -spec draw(here(), [sender()], opts()) -> iodata().
 draw(Here, Senders, Opts) ->
     {Width, Height} = Size = {maps:get(width, Opts, 720), maps:get(height, Opts, 360)},
-    Top = cambrian_pen:head_height(Opts),
+    Top = cambrian_svg_element:head_height(Opts),
     Tall = Height - Top - ?FOOT,
     Shown = lists:sublist(Senders, min(?MAX_SENDERS, 2 * max(1, trunc(Tall / ?ROW)))),
     Rows = max(1, (length(Shown) + 1) div 2),
     Y = fun(Row) -> Top + Tall * (Row - 0.5) / Rows end,
     Most = lists:max([1 | [Count || #{count := Count} <- Shown]]),
-    cambrian_pen:frame("flow", "Who sent what", summary(Here, Shown, length(Senders) - length(Shown)), Size, Opts, [
+    cambrian_svg_element:frame("flow", "Who sent what", summary(Here, Shown, length(Senders) - length(Shown)), Size, Opts, [
         here(Here, Width / 2, Y(1), Y(Rows)),
         [sender(Sender, Side, Y((I + 1) div 2), Width, Most)
          || {I, Sender} <- lists:enumerate(Shown), Side <- [case I rem 2 of 1 -> left; 0 -> right end]]

@@ -6,7 +6,7 @@
 %% who sends slowly, from one address or from many, keeps nobody out. What is asked for then has a place of its kind, and
 %% `health' and `watching', the streams of events, have theirs apart: no load of another kind takes the answer to
 %% `/health' away.
--module(cambrian_dashboard_places).
+-module(cambrian_dashboard_connections).
 
 -export([new/0, hold/4, leave/2, kinds/1, block/1]).
 -export_type([places/0, kind/0, block/0]).

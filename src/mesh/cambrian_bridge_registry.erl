@@ -1,7 +1,7 @@
 %% @private
 %% The bridges of this node by their realms, and the gates before them by `{gate, Realm}': a registry for
-%% `{via, cambrian_bridges, Name}'.
--module(cambrian_bridges).
+%% `{via, cambrian_bridge_registry, Name}'.
+-module(cambrian_bridge_registry).
 -behaviour(gen_server).
 
 -export([start_link/0, realms/0, register_name/2, unregister_name/1, whereis_name/1, send/2]).

@@ -1,6 +1,6 @@
 %% @private
 %% What others' genotypes came to on this node, counted: by who bred them and for which task.
--module(cambrian_dashboard_travel).
+-module(cambrian_dashboard_migration).
 
 -export([pairs/1, of_origins/1, bests/2, label/2, name/2]).
 -export_type([sum/0]).

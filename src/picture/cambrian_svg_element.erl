@@ -2,7 +2,7 @@
 %%
 %% `words' and `frame' escape the text they are given; `tag' writes its attributes and content as
 %% they are, so text from elsewhere goes through {@link cambrian_text:escape/1} first.
--module(cambrian_pen).
+-module(cambrian_svg_element).
 
 -import(cambrian_text, [clip/1, clip/2, escape/1]).
 
@@ -18,7 +18,7 @@
 %% `Name' is its title where none is given. An embedded one leaves style and title to its page.
 %%
 %% ```
-%% 1> Svg = cambrian_pen:frame("chart", "Chart", "It is empty.", {100, 50}, #{embed => true}, []).
+%% 1> Svg = cambrian_svg_element:frame("chart", "Chart", "It is empty.", {100, 50}, #{embed => true}, []).
 %% 2> re:run(Svg, "aria-label=[^>]*", [{capture, first, binary}]).
 %% {match,[<<"aria-label=\"Chart. It is empty.\"">>]}
 %% '''
@@ -33,7 +33,7 @@ frame(Kind, Name, Words, {Width, Height}, Opts, Body) ->
         {role, "img"}, {'aria-label', [Title, ". ", Said]}
     ],
     Look = [
-        tag(style, [], ["\n", cambrian_ink:style()]), "\n",
+        tag(style, [], ["\n", cambrian_theme:style()]), "\n",
         tag(rect, [{class, "cb-bg"}, {width, "100%"}, {height, "100%"}]), "\n"
     ],
     [
@@ -51,7 +51,7 @@ visible_title(_) -> [].
 %% @doc How much of a picture's height its title takes, in pixels.
 %%
 %% ```
-%% 1> {cambrian_pen:head_height(#{title => <<"Fitness">>}), cambrian_pen:head_height(#{})}.
+%% 1> {cambrian_svg_element:head_height(#{title => <<"Fitness">>}), cambrian_svg_element:head_height(#{})}.
 %% {36,6}
 %% '''
 -spec head_height(Opts :: map()) -> pos_integer().
@@ -67,7 +67,7 @@ tag(Name, Attributes) ->
 %% @doc An element.
 %%
 %% ```
-%% 1> iolist_to_binary(cambrian_pen:tag(g, [{class, "a"}], cambrian_pen:tag(circle, [{r, "2"}]))).
+%% 1> iolist_to_binary(cambrian_svg_element:tag(g, [{class, "a"}], cambrian_svg_element:tag(circle, [{r, "2"}]))).
 %% <<"<g class=\"a\"><circle r=\"2\"/></g>">>
 %% '''
 -spec tag(atom(), [{atom(), iodata()}], Content :: iodata()) -> iodata().
@@ -81,7 +81,7 @@ open(Name, Attributes) ->
 %% @doc A line of text, whose `Anchor' (start, middle or end) stands at the point.
 %%
 %% ```
-%% 1> iolist_to_binary(cambrian_pen:words(10, 20, "middle", "cb-mute", 12, "a < b")).
+%% 1> iolist_to_binary(cambrian_svg_element:words(10, 20, "middle", "cb-mute", 12, "a < b")).
 %% <<"<text x=\"10\" y=\"20\" font-size=\"12\" text-anchor=\"middle\" class=\"cb-mute\">a &lt; b</text>">>
 %% '''
 -spec words(X, Y, Anchor :: string(), Class :: string(), Size, cambrian_text:text()) -> iodata() when
@@ -93,7 +93,7 @@ words(X, Y, Anchor, Class, Size, Text) ->
 %% @doc A coordinate: a tenth of a pixel is as fine as can be seen.
 %%
 %% ```
-%% 1> cambrian_pen:n(1 / 3).
+%% 1> cambrian_svg_element:n(1 / 3).
 %% <<"0.3">>
 %% '''
 -spec n(number()) -> binary().
@@ -102,7 +102,7 @@ n(Value) -> cambrian_text:decimal(Value, 1).
 %% @doc A point.
 %%
 %% ```
-%% 1> iolist_to_binary(cambrian_pen:p({10, 2.25})).
+%% 1> iolist_to_binary(cambrian_svg_element:p({10, 2.25})).
 %% <<"10 2.3">>
 %% '''
 -spec p(point()) -> iodata().
@@ -111,7 +111,7 @@ p({X, Y}) -> [n(X), " ", n(Y)].
 %% @doc The transformation that moves the origin to a point.
 %%
 %% ```
-%% 1> iolist_to_binary(cambrian_pen:translate({10, 2.5})).
+%% 1> iolist_to_binary(cambrian_svg_element:translate({10, 2.5})).
 %% <<"translate(10 2.5)">>
 %% '''
 -spec translate(point()) -> iodata().
@@ -120,7 +120,7 @@ translate(Point) -> ["translate(", p(Point), ")"].
 %% @doc About how wide a text will be, in pixels: fonts differ, so this errs on the wide side.
 %%
 %% ```
-%% 1> cambrian_pen:text_width(<<"fitness">>, 10).
+%% 1> cambrian_svg_element:text_width(<<"fitness">>, 10).
 %% 42.0
 %% '''
 -spec text_width(cambrian_text:text(), Size :: number()) -> float().
@@ -131,7 +131,7 @@ text_width(Text, Size) ->
 %% @doc A text, clipped where it is wider than there is room for.
 %%
 %% ```
-%% 1> cambrian_pen:fit(<<"generation">>, 40, 10) =:= <<"gener…"/utf8>>.
+%% 1> cambrian_svg_element:fit(<<"generation">>, 40, 10) =:= <<"gener…"/utf8>>.
 %% true
 %% '''
 -spec fit(cambrian_text:text(), Width :: number(), Size :: number()) -> cambrian_text:text().

@@ -1,7 +1,7 @@
 %% @private
 %% Whom or what a ban is of, as people give it: a key by its bytes, its digits or its name, and a genotype by itself, its id or
 %% the digits of that.
--module(cambrian_subject).
+-module(cambrian_ban_subject).
 
 -export([read/1, reason/1, format_error/2]).
 

@@ -1,12 +1,12 @@
 %% @private
 %% Tells a process when the VM is told to end, by SIGINT (Ctrl-C) or SIGTERM, in place of ending it at once.
--module(cambrian_signal).
+-module(cambrian_cli_signal).
 -behaviour(gen_event).
 
 -export([tell/1, untell/0]).
 -export([init/1, handle_event/2, handle_call/2]).
 
-%% @doc From now on: `{cambrian_signal, Name, Status}', with the status as a shell has it of what ended by that signal.
+%% @doc From now on: `{cambrian_cli_signal, Name, Status}', with the status as a shell has it of what ended by that signal.
 %% OTP tells nobody of SIGINT, so the library makes SIGUSR2 of it.
 -spec tell(pid()) -> ok.
 tell(Pid) ->
