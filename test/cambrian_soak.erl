@@ -185,15 +185,18 @@ request(Mesh) ->
     receive
         {cambrian_transport, _, Bytes} ->
             case cambrian_message:kind(Bytes) of
-                {announcement, _, Record, Address} ->
-                    {ok, #{genotype := Id}} = cambrian_envelope:peek_record(Record),
-                    _ = [cambrian_transport_dist:call(Mesh, Address, ?TOPIC, cambrian_message:request(Wanted, []), 5000)
-                         || Wanted <- [Id, crypto:strong_rand_bytes(32)]],
-                    count(requests);
+                {announcement, _, Record, Address} -> request(cambrian_envelope:peek_record(Record), Address, Mesh);
                 _ -> ok
             end
     after 1000 -> ok
     end.
+
+request({ok, #{genotype := Id}}, Address, Mesh) ->
+    _ = [cambrian_transport_dist:call(Mesh, Address, ?TOPIC, cambrian_message:request(Wanted, []), 5000)
+         || Wanted <- [Id, crypto:strong_rand_bytes(32)]],
+    count(requests);
+%% a liar's
+request({error, _}, _Address, _Mesh) -> ok.
 
 %%% ---- browsers ---------------------------------------------------------------------------
 
