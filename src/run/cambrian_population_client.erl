@@ -50,7 +50,8 @@ returned(Population, Reason, Stack, Deadline) ->
         {alive, Pid} -> Pid;
         gone -> erlang:raise(exit, Reason, Stack);
         returning ->
-            _ = [exit({timeout, {cambrian_population, await, [Population]}}) || left(Deadline) =:= 0],
+            Late = {timeout, {cambrian_population, await, [Population]}},
+            _ = [exit(Late) || left(Deadline) =:= 0],
             timer:sleep(?LOOK_MS),
             returned(Population, Reason, Stack, Deadline)
     end.
