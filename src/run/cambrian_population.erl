@@ -1,5 +1,5 @@
-%% @doc A population as a process: it evolves, can be watched, paused, fed and asked, and comes back
-%% at its last checkpoint when it dies.
+%% @doc A population as a process: it evolves, you can watch, pause, feed and ask it, and it comes
+%% back at its last checkpoint when it dies.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -29,69 +29,71 @@
                      evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
                      newcomer_timeout => pos_integer(),
                      nodes => connected | [node()], atom() => term()}.
-%% A fun as the task needs `inputs' and `outputs', the size of its networks; another task has its
-%% own, which they must not contradict. The same `seed' gives the same champion; where there is none
-%% it is drawn, and the result says which it was.
+%% A fun as the task needs `inputs' and `outputs', the size of its networks. Every other task has
+%% its own size, which these options must not contradict. The same `seed' gives the same champion.
+%% Without a seed one is drawn, and the result says which it was.
 %%
-%% With a `substrate' the genotypes, the champion among them, are its CPPNs, and a fun needs no
-%% `inputs' and `outputs'; a checkpoint goes on with the substrate that it was taken with.
+%% With a `substrate' the genotypes are its CPPNs, the champion too, and a fun needs no `inputs' and
+%% `outputs'. A checkpoint goes on with the substrate that it was taken with.
 %%
-%% `name' is registered and names the checkpoints; `params' are those of
-%% {@link cambrian:parameters/0}; `population' (150, or what suits the task; 2 to 1,000,000) is
-%% short for the parameter of that name, and must fit into the memory that the application's
-%% `memory_limit' allows; with `resume => false' checkpoints of that name are dropped and not taken
-%% up. Everything in {@link goal()} may stand here as well.
+%% `name' is registered and names the checkpoints. With `resume => false' the population drops the
+%% checkpoints of that name. `params' are those of {@link cambrian:parameters/0}. `population' (150,
+%% or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must fit
+%% into the memory that the application's `memory_limit' allows. The options may hold everything of
+%% {@link goal()} as well.
 %%
-%% The first generation descends from the genotypes `from', if there are any: each as it is, and
-%% mutated copies of them in turn until the population is full. With `run => true' the population
-%% evolves as soon as it is started. After a crash it is as it was, also where it was paused; when a
-%% file of another VM is taken up, it runs, whatever it did before.
+%% The first generation descends from the genotypes `from', if you give any: it has each of them as
+%% it is, and mutated copies of them in turn until the population is full. With `run => true' the
+%% population evolves as soon as it is started. After a crash it is as it was, also where it was
+%% paused; a population that takes up a file of another VM runs, whatever it did before.
 %%
 %% A population that takes up a checkpoint has its seed, parameters, substrate and `from'. Options
 %% that say otherwise are an error, `{checkpoint_differs, Name, Own, Given}'; goals and limits may
-%% be new. An option that would have no effect beside the others is an error too, as
+%% be new. An option that has no effect beside the others is an error too, such as
 %% `evaluation_timeout' where the task runs in Rust, or `checkpoints' without a name.
 %%
-%% One with a name writes a checkpoint to the application's `data_dir', if that is set, every
-%% `checkpoint_interval' ms (1000; 0 is every generation), when it pauses and when it ends, and
+%% A population with a name writes a checkpoint to the application's `data_dir', if that is set,
+%% every `checkpoint_interval' ms (1000; 0 is every generation), when it pauses and when it ends. It
 %% keeps the last `checkpoints' (3) of them.
 %%
 %% One call of a fun or a module may take `evaluation_timeout' ms (5000) and `evaluation_memory'
-%% bytes (256 MiB) beyond what the task brings with it; binaries off the heap count from Erlang/OTP
-%% 28 on. One that takes more, crashes or gives no number has failed: its genotype has no fitness,
-%% has no offspring and is never a champion. `failures' counts them in stats, history and result.
-%% What a failed evaluation leaves behind, linked processes, messages and the like, is cleared away.
-%% If the whole first generation fails, the run ends with `{error, {evaluations_failed, #{count,
-%% first}}}', where `first' is the first fault: see {@link evaluations_failed()}.
+%% bytes (256 MiB) beyond what the task brings with it. Binaries off the heap count from Erlang/OTP
+%% 28 on. A call that takes more, crashes or gives no number has failed: its genotype has no
+%% fitness, has no offspring and is never a champion. `failures' counts them in stats, history and
+%% result. Cambrian clears away what a failed evaluation leaves behind, such as linked processes and
+%% messages. If the whole first generation fails, the run ends with
+%% `{error, {evaluations_failed, #{count, first}}}', where `first' is the first fault: see
+%% {@link evaluations_failed()}.
 %%
-%% One evaluation of a genotype that came from the mesh may take `newcomer_timeout' ms, whatever the
-%% population's own may take; by default a second, or twice as long as the last generation took
-%% where that is more, doubled until it is enough.
+%% One evaluation of a genotype from the mesh may take `newcomer_timeout' ms, whatever the
+%% population's own may take. The default is a second, doubled until it is at least twice as long as
+%% the last generations took.
 %%
 %% `nodes', or all that are `connected', share in the evaluations with this node. The champion is
-%% the same to the bit, whichever they are and whichever are lost on the way. They need Cambrian and
-%% the task's modules in the same versions, and a fun should hold nothing that is only here, such as
-%% a table, a counter or a network. A node that cannot do it is left out, which is logged once, and
-%% tried again when it connects anew or after 50 rounds. It pays where an evaluation takes longer
-%% than to send its genotype.
+%% the same to the bit, whichever nodes take part and whichever are lost on the way. They need
+%% Cambrian and the task's modules in the same versions, and a fun should hold nothing that is only
+%% here, such as a table, a counter or a network. A node that cannot do it is left out, which is
+%% logged once, and tried again when it connects anew or after 50 rounds. More nodes pay where an
+%% evaluation takes longer than to send its genotype.
 
 -type goal() :: #{target => number(), until => fun((stats()) -> boolean()),
                   generations => pos_integer(), evaluations => pos_integer(),
                   timeout => timeout(), patience => pos_integer()}.
-%% When to stop, whichever comes first: at a fitness (by default when the task's own trial is
-%% passed), when a fun of the last generation's stats says so, after so many generations or
-%% evaluations in all, after so many ms in all, or when for so many generations (`patience') nothing
-%% got better: on held-out data where the task has them, else in fitness.
+%% When to stop, whichever comes first: at a fitness (`target'; without one, when a champion passes
+%% the task's own trial), when a fun of the last generation's stats says so (`until'), after so many
+%% `generations' or `evaluations' in all, after so many ms in all (`timeout'), or when for so many
+%% generations (`patience') nothing got better: on held-out data where the task has them, else in
+%% fitness.
 %%
 %% `evaluations' and `timeout' may end a run within a generation. What was evaluated of it by then
-%% counts in the result; a population that goes on later evaluates that generation again, as if it
-%% had not been cut. `evaluations' is exact, but that trials do not count. `timeout' is time on the
+%% counts in the result. A population that goes on later evaluates that generation again, as if it
+%% had not been cut. `evaluations' is exact, but does not count trials. `timeout' is time on the
 %% clock: what is under way then is dropped, be it an evaluation, a trial or the making of the next
-%% generation, in Rust within some milliseconds. Only the first evaluation of a run goes on, as
+%% generation; Rust ends it within some milliseconds. Only the first evaluation of a run goes on, as
 %% there would be no result: until one has succeeded, but for little longer than
-%% `evaluation_timeout', or 5 s for a task in Rust; then the answer is `{error, {evaluations_failed,
-%% #{count, first => timeout}}}'. Those that live together in an environment or a program end
-%% together.
+%% `evaluation_timeout', or 5 s for a task in Rust. Then the answer is
+%% `{error, {evaluations_failed, #{count, first => timeout}}}'. Networks that live together in an
+%% environment or a program end together.
 
 -type stats() :: #{generation := non_neg_integer(),
                    evaluations := non_neg_integer(), failures := non_neg_integer(),
@@ -99,16 +101,15 @@
                    species := [{non_neg_integer(), pos_integer()}],
                    mean_nodes := float(), mean_connections := float(),
                    elapsed_ms := non_neg_integer(), evaluations_per_second := non_neg_integer()}.
-%% `species' has the id and size of each; `best' and `mean' are of the fitnesses of this generation;
-%% `evaluations', those of them that were `failures', and `elapsed_ms' are counted from the
-%% beginning.
+%% `species' has the id and size of each. `best' and `mean' are of the fitnesses of this generation.
+%% `evaluations', those of them that were `failures', and `elapsed_ms' count from the beginning.
 
 -type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                       operators := [cambrian_genotype:operator() | crossover | injection | tuning],
                       sources := [cambrian_purge:source()]}.
-%% `generation' is that in which it was seen to be the best; `parents', the fitter first, and
-%% `operators' are what it came of: see {@link cambrian:lineage/1}. `sources' are the newcomers
+%% `generation' is that in which it was seen to be the best. `parents', the fitter first, and
+%% `operators' say what it came of: see {@link cambrian:lineage/1}. `sources' are the newcomers
 %% whose genes it carries: see {@link purge/2}.
 
 -type migration() :: champion | tournament | novel | random.
@@ -154,12 +155,12 @@
 
 %%% ---- what a user calls ------------------------------------------------------------------
 
-%% @doc Under Cambrian's own supervisor, which is started if it does not run: the population
-%% outlives the caller.
+%% @doc Starts a population under Cambrian's own supervisor, which starts first if it does not run.
+%% The population outlives the caller.
 %%
-%% With the name of a population that is alive the answer is `{error, {already_started, Pid}}', and
-%% with one that another process has `{error, {name_taken, Name}}'; nothing of it is changed then,
-%% also with `resume => false'.
+%% If a population of this name is alive, the answer is `{error, {already_started, Pid}}', and if
+%% another process has the name, `{error, {name_taken, Name}}'. Neither is changed, not even with
+%% `resume => false'.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -176,7 +177,7 @@ start(Options) ->
         Error -> Error
     end.
 
-%% @private The same, but the answer is the guard, which knows the population after a crash as well.
+%% @private The same, but the answer is the guard, which finds the population after a crash too.
 -spec start_guarded(options()) -> {ok, Guard :: pid()} | {error, term()}.
 start_guarded(Options) ->
     case prepare(Options) of
@@ -190,7 +191,7 @@ prepare(Options) ->
         Error -> Error
     end.
 
-%% @doc Under a supervisor of your own, or linked to the caller.
+%% @doc Starts a population under a supervisor of your own, or linked to the caller.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start_link(#{task => 'xor', seed => 42}).
@@ -210,8 +211,8 @@ start_link(Options) ->
 -spec start_prepared(map()) -> {ok, pid()} | {error, term()}.
 start_prepared(Prepared) -> cambrian_population_server:start_link(Prepared).
 
-%% @doc For a supervisor of your own; `name' is the child's id, a reference if there is none. With
-%% `run => true' it evolves from the start.
+%% @doc For a supervisor of your own. The child's id is `name', or a reference if there is none.
+%% With `run => true' the population evolves from the start.
 %%
 %% ```
 %% 1> cambrian_population:child_spec(#{task => 'xor', name => my_population, run => true}).
@@ -304,9 +305,9 @@ resume(Population) -> call(Population, {run, #{}}, infinity).
 -spec stop(population()) -> ok.
 stop(Population) -> cambrian_population_client:stop(Population).
 
-%% @doc Waits, in ms, until the goal is reached or the run has failed. The population goes on after
-%% a timeout; one that dies and comes back meanwhile is waited for, and where it does not come back
-%% the caller exits with the reason of its death.
+%% @doc Waits, for so many ms, until the goal is reached or the run has failed. After a timeout the
+%% population goes on. If the population dies meanwhile and comes back, the caller waits on; if it
+%% does not come back, the caller exits with the reason of its death.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -342,9 +343,9 @@ await(Population, Timeout) ->
 -spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
 best(Population) -> call(Population, best, infinity).
 
-%% @doc One of the last generation that was evaluated, to send elsewhere: see {@link migration()}.
-%% `generation' is the one that it was found in. Asked again, others are drawn; in a run of the same
-%% seed the same ones.
+%% @doc A genotype of the last generation that was evaluated, to send elsewhere: see
+%% {@link migration()}. `generation' is the one that it was found in. The next call draws another
+%% one; in a run of the same seed it is the same one.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -403,10 +404,10 @@ history(Population) -> call(Population, history, infinity).
 -spec inject(population(), cambrian_genotype:genotype()) -> ok | {error, busy}.
 inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 
-%% @doc The same, with a word for the event on where it came from.
+%% @doc The same; `From' says where the genotype came from, and the `received' event tells it.
 %%
-%% `busy' means that 64 are waiting already, or some of two million connections together; what is no
-%% genotype raises `badarg'.
+%% `busy' means that 64 are waiting already, or some with two million connections together. What is
+%% no genotype raises `badarg'.
 %%
 %% ```
 %% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
