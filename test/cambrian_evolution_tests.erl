@@ -257,10 +257,15 @@ time_ends_at_a_newcomer_test() ->
            end,
     {ok, P} = cambrian_population:start(#{task => Task, inputs => 2, outputs => 1, population => 10,
                                           evaluation_timeout => 60_000}),
+    {links, Links} = process_info(P, links),
+    [Evaluator] = [Pid || Pid <- Links, is_pid(Pid), {cambrian_evaluator, init, 1}
+                              =:= proc_lib:translate_initial_call(Pid)],
+    Monitor = monitor(process, Evaluator),
     #{genotype := Genotype} = newcomer(1),
     ok = cambrian_population:inject(P, Genotype),
     ok = cambrian_population:run(P, #{timeout => 300}),
     ?assertMatch({ok, #{generations := 1, fitness := 1.0}}, cambrian_population:await(P, 30_000)),
+    receive {'DOWN', Monitor, process, _, _} -> ok after 30_000 -> error(timeout) end,
     ?assertMatch({ok, #{evaluations := 10}}, cambrian_population:stats(P)),
     ?assert(is_process_alive(P)),
     ok = cambrian_population:stop(P).

@@ -5,7 +5,10 @@
 %%
 %% {@link cambrian_population_server} holds it for a user, {@link cambrian_colony} in a simulation.
 %%
-%% ```
+%% At most one job is under way, and the phase says which: `idle' none, `evaluating' the first two,
+%% `receiving' and, while the population rests, `welcoming' the third, then `trying' and `breeding'.
+-module(cambrian_evolution).
+
 %% Event                            What happened
 %% {call, Caller, Request}          somebody asks: {run, Goal}, {step, Count}, pause, await,
 %%                                  {inject, Shape, Newcomer}, {purge, Banned}, draw, or a question
@@ -38,11 +41,6 @@
 %% {amend, Where, Changes}          change the checkpoint in memory, and write that to a `file'
 %% {remember, Lineage}              put a line of descent among what is known
 %% {count, Evaluations}             tell the governor of them
-%% '''
-%%
-%% At most one job is under way, and the phase says which: `idle' none, `evaluating' the first two,
-%% `receiving' and, while the population rests, `welcoming' the third, then `trying' and `breeding'.
--module(cambrian_evolution).
 
 -export([new/3, handle/3, phase/1, population/1, answer/2, checkpoint/2, worked/2]).
 -export_type([evolution/0, conf/0, event/0, effect/0, phase/0]).
