@@ -1,39 +1,54 @@
 %% @private
-%% A population as a value: the one that {@link cambrian_population} drives with a process, driven by whoever holds it, one
-%% generation at a call. What is sent to Rust is waited for, so that nothing depends on who was faster.
+%% A population of a simulation, as a value. It holds the same {@link cambrian_evolution} as the
+%% process of a population, and carries its effects out in place, one generation at a call. It waits
+%% for Rust, so that nothing depends on who was faster.
 -module(cambrian_colony).
 
--export([new/1, generation/1, work/1, is_resting/1, takes/3, admit/2, admit/3, stall/3, pick/2, champion/1, is_solved/1, evaluations/1, save/1,
-         restore/2, is_sound/1, fitness/2, measure/2, shape/1]).
--export_type([colony/0, options/0, champion/0]).
+-export([new/1, generation/2, offer/5, inject/3, pick/3]).
+-export([is_evaluated/1, is_resting/1, is_solved/1, takes/3, champion/1, evaluations/1, fitness/2,
+         measure/2, shape/1]).
+-export([save/1, saved_champion/1, restore/2, is_sound/1]).
+-export_type([colony/0, options/0, event/0]).
 
-%% `rests', if it is to find out whether it has solved the task, and to stop then.
--type options() :: #{task := cambrian_task:native(), agents := pos_integer(), seed := non_neg_integer(), params => map(),
-                     rests => boolean(), atom() => term()}.
--type champion() :: #{champion := cambrian_genotype:genotype(), fitness := float(), generation := non_neg_integer(),
-                      parents := [cambrian_genotype:id()], operators := [atom()]}.
-%% As of a `received' event of {@link cambrian_population}.
--type outcome() :: #{id := cambrian_genotype:id(), fitness => float(), work => non_neg_integer(), cost => non_neg_integer(),
-                     median => non_neg_integer(), bound => number(),
-                     outcome := accepted | not_better | known | shape | failed | not_finite | too_costly}.
+%% `rests', if it is to find out whether it has solved the task, and to stop then. `stalls' says of
+%% which genotypes the evaluation does not end by itself.
+-type options() :: #{task := cambrian_task:native(), agents := pos_integer(),
+                     seed := non_neg_integer(), params => map(), rests => boolean(),
+                     stalls => fun((cambrian_genotype:genotype()) -> boolean()),
+                     atom() => term()}.
+%% What a bridge hears from a population. The outcome `busy' is what it is told at once.
+-type event() :: cambrian_population:event() | {worked, cambrian_standing:worked()}.
 
--record(colony, {native :: reference(),
-                 task :: cambrian_task:native(),
-                 %% the generation that is there, and the same once it was evaluated
-                 population :: reference(),
-                 evaluated = undefined :: undefined | reference(),
-                 champion = none :: none | champion(),
-                 solved = false :: boolean(), rests = false :: boolean(),
-                 %% migrants so far
-                 drawn = 0 :: non_neg_integer()}).
+-record(colony, {options :: options(), native :: reference(),
+                 evolution :: cambrian_evolution:evolution(),
+                 %% the checkpoint in memory, and the last that a disk has
+                 memory = #{} :: map(), file = none :: none | map(),
+                 %% what was said and answered in this call, the last first
+                 events = [] :: [event()], replies = [] :: [term()]}).
 -opaque colony() :: #colony{}.
+
+%% No fitness is as high: a colony with this target evolves on, and tries nobody.
+-define(NEVER, 1.0e300).
+%% The deadline of an evaluation, in evaluations of the population's own.
+-define(STALLED, 5).
 
 -spec new(options()) -> colony().
 new(#{task := Task, agents := Agents, seed := Seed} = Options) ->
     {Native, #{inputs := Inputs, outputs := Outputs}} = native(Task),
     Parameters = (maps:get(params, Options, #{}))#{population => Agents},
     {ok, Population} = cambrian_nif:population_new({Inputs, Outputs}, Native, Parameters, Seed, []),
-    #colony{native = Native, task = Task, population = Population, rests = maps:get(rests, Options, false)}.
+    begin_with(#{population => Population}, Options).
+
+begin_with(Saved, #{task := Task} = Options) ->
+    {Native, _} = native(Task),
+    Name = case Task of {Of, _} -> Of; _ -> Task end,
+    Conf = #{name => colony, task => Name, task_id => atom_to_binary(Name), text => <<>>,
+             from => [], by => rust, has_trial => true, newcomer_timeout => undefined},
+    Goal = case Options of #{rests := true} -> #{}; _ -> #{target => ?NEVER} end,
+    {Effects, Evolution} = cambrian_evolution:new(Conf, Saved#{goal => Goal, running => false}, 0),
+    Colony = #colony{options = Options, native = Native, evolution = Evolution},
+    {[], [], Begun} = done(carry_out(Effects, 0, Colony)),
+    Begun.
 
 %% A dataset or a table of a task takes longer to make than a generation.
 native(Task) ->
@@ -43,108 +58,172 @@ native(Task) ->
     end).
 
 %% @doc How many inputs and outputs a task's genotypes have.
--spec shape(cambrian_task:native()) -> #{inputs := pos_integer(), outputs := pos_integer(), atom() => term()}.
+-spec shape(cambrian_task:native()) ->
+          #{inputs := pos_integer(), outputs := pos_integer(), atom() => term()}.
 shape(Task) -> element(2, native(Task)).
 
-%% @doc The next generation, evaluated; `improved' if its champion is better than all before, once it has
-%% solved the task there is none, where it rests then.
--spec generation(colony()) -> {improved | same, colony()}.
-generation(#colony{solved = true, rests = true} = Colony) -> {same, Colony};
-generation(#colony{population = Population, evaluated = undefined, native = Native} = Colony) ->
-    {ok, Evaluated} = cambrian_job:await(fun(Tag) -> cambrian_nif:population_evaluate(Tag, Population, Native, infinity, infinity) end),
-    judge(Colony#colony{evaluated = Evaluated});
-generation(#colony{evaluated = Evaluated} = Colony) ->
-    {ok, Population} = cambrian_job:await(fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end),
-    generation(Colony#colony{population = Population, evaluated = undefined}).
+%%% ---- events -----------------------------------------------------------------------------
 
-judge(#colony{evaluated = Evaluated, champion = Old} = Colony) ->
-    Champion = cambrian_nif:population_evaluated_champion(Evaluated),
-    Judged = try_contender(Colony#colony{champion = better(Champion, Old)}),
-    case Judged#colony.champion of
-        Old -> {same, Judged};
-        _ -> {improved, Judged}
+%% @doc The next generation, evaluated. Once it has solved the task there is none, where it rests
+%% then.
+-spec generation(Now :: integer(), colony()) -> {[event()], colony()}.
+generation(Now, Colony) ->
+    case is_resting(Colony) of
+        true -> {[], Colony};
+        false ->
+            {_, Events, Next} = call({step, 1}, Now, Colony),
+            {Events, Next}
     end.
 
-better(#{fitness := New}, #{fitness := Old} = Champion) when New =< Old -> Champion;
-better(Champion, _) -> Champion.
+%% @doc A stranger's genotype, as {@link cambrian_population:inject_stranger/4} offers it.
+-spec offer(cambrian_genotype:genotype(), From :: term(), Bound :: number(), Now :: integer(),
+            colony()) -> {[event()], colony()}.
+offer(Genotype, From, Bound, Now, Colony) ->
+    Stranger = #{cost => cambrian_genotype:cost(Genotype), bound => Bound},
+    inject(Genotype, From, Stranger, Now, Colony).
 
-%% Whether somebody here solves the task by its own criterion, which may take longer than a generation.
-try_contender(#colony{rests = false} = Colony) -> Colony;
-try_contender(#colony{evaluated = Evaluated, population = Population, native = Native} = Colony) ->
-    case cambrian_nif:population_contender(Evaluated) of
-        undefined -> Colony;
-        {Contender, _, Next} ->
-            Network = network(Contender, Population),
-            {ok, #{solved := Solved}} = cambrian_job:await(fun(Tag) -> cambrian_nif:task_trial(Tag, Native, Network) end),
-            Colony#colony{evaluated = Next, solved = Colony#colony.solved orelse Solved}
+%% @doc A genotype that a user adds, as {@link cambrian_population:inject/2}.
+-spec inject(cambrian_genotype:genotype(), Now :: integer(), colony()) -> {[event()], colony()}.
+inject(Genotype, Now, Colony) -> inject(Genotype, undefined, #{}, Now, Colony).
+
+inject(Genotype, From, More, Now, Colony) ->
+    #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
+    Newcomer = More#{genotype => Genotype, size => Size, from => From, told => false},
+    case call({inject, {Inputs, Outputs}, Newcomer}, Now, Colony) of
+        {[ok], Events, Next} -> {Events, Next};
+        {[{error, busy}], Events, Next} ->
+            Busy = #{id => cambrian_genotype:id(Genotype), from => From, outcome => busy},
+            {Events ++ [{received, Busy}], Next}
     end.
 
-%% @doc What the evaluation of the last generation cost, in units of work.
--spec work(colony()) -> non_neg_integer().
-work(#colony{evaluated = undefined}) -> 0;
-work(#colony{evaluated = Evaluated}) -> cambrian_nif:population_work(Evaluated).
+%% @doc Whom to send elsewhere, as {@link cambrian_population:migrant/2}.
+-spec pick(cambrian_population:migration(), Now :: integer(), colony()) ->
+          {ok, cambrian_population:champion(), colony()} | {error, not_evaluated}.
+pick(champion, _Now, Colony) ->
+    case champion(Colony) of
+        none -> {error, not_evaluated};
+        Champion -> {ok, Champion, Colony}
+    end;
+pick(Policy, Now, Colony) ->
+    case call(draw, Now, Colony) of
+        {[{ok, Evaluated, Draw}], _, Next} ->
+            {ok, cambrian_nif:population_migrant(Evaluated, Policy, Draw), Next};
+        {[Error], _, _} -> Error
+    end.
 
+call(Request, Now, Colony) -> done(handle({call, colony, Request}, Now, Colony)).
+
+done(#colony{events = Events, replies = Replies} = Colony) ->
+    {lists:reverse(Replies), lists:reverse(Events), Colony#colony{events = [], replies = []}}.
+
+handle(Event, Now, #colony{evolution = Evolution} = Colony) ->
+    {Effects, Next} = cambrian_evolution:handle(Event, Now, Evolution),
+    carry_out(Effects, Now, Colony#colony{evolution = Next}).
+
+%% What a job comes to is an event, which has its turn when all effects before are carried out.
+carry_out(Effects, Now, Colony) ->
+    {Answers, Done} = lists:foldl(fun(Effect, {Events, C}) ->
+                                      case effect(Effect, C) of
+                                          {event, Event} -> {[Event | Events], C};
+                                          Next -> {Events, Next}
+                                      end
+                                  end, {[], Colony}, Effects),
+    lists:foldl(fun(Event, C) -> handle(Event, Now, C) end, Done, lists:reverse(Answers)).
+
+effect({evaluate, Population, Most, Ms}, #colony{native = Native}) ->
+    {event, {evaluated, await(fun(Tag) ->
+        cambrian_nif:population_evaluate(Tag, Population, Native, Most, Ms)
+    end)}};
+effect({'try', Population, Genotype, _Ms}, #colony{native = Native}) ->
+    {event, {tried, await(fun(Tag) ->
+        cambrian_nif:population_trial(Tag, Population, Native, Genotype)
+    end)}};
+effect({breed, Evaluated, _Ms}, _Colony) ->
+    {event, {bred, await(fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end)}};
+effect({examine, _Population, Genotypes, _Ms}, Colony) ->
+    {event, {examined, [examined(Genotype, Colony) || Genotype <- Genotypes], []}};
+effect({measure, _Population, Genotypes, _Ms}, Colony) ->
+    {event, {measured, [examined(Genotype, Colony) || Genotype <- Genotypes], []}};
+effect({reply, colony, Answer}, #colony{replies = Replies} = Colony) ->
+    Colony#colony{replies = [Answer | Replies]};
+effect({notify, Event}, #colony{events = Events} = Colony) ->
+    Colony#colony{events = [Event | Events]};
+effect({account, Worked}, #colony{events = Events} = Colony) ->
+    Colony#colony{events = [{worked, Worked} | Events]};
+%% A file is due with each generation.
+effect({save, Where, Checkpoint}, Colony) -> saved(Where, Checkpoint, Colony);
+effect({amend, Where, Changes}, #colony{memory = Memory} = Colony) ->
+    saved(Where, maps:merge(Memory, Changes), Colony);
+effect({remember, _Lineage}, Colony) -> Colony;
+effect({count, _Evaluations}, Colony) -> Colony.
+
+saved(memory, Checkpoint, Colony) -> Colony#colony{memory = Checkpoint};
+saved(_, Checkpoint, Colony) -> Colony#colony{memory = Checkpoint, file = Checkpoint}.
+
+await(Post) ->
+    {ok, Answer} = cambrian_job:await(Post),
+    Answer.
+
+%% One whose evaluation does not end has no fitness, by its deadline.
+examined(Genotype, #colony{options = #{task := Task}} = Colony) ->
+    {_, Work} = Measured = measured(Genotype, Task),
+    case is_stalling(Genotype, Colony) of
+        true ->
+            Own = Work * median(Colony) / cambrian_genotype:cost(Genotype),
+            {failed, round(?STALLED * Own)};
+        false -> Measured
+    end.
+
+is_stalling(Genotype, #colony{options = #{stalls := Stalls}}) -> Stalls(Genotype);
+is_stalling(_Genotype, _Colony) -> false.
+
+median(#colony{evolution = Evolution}) ->
+    cambrian_nif:population_median_cost(cambrian_evolution:population(Evolution)).
+
+%%% ---- questions --------------------------------------------------------------------------
+
+%% @doc Whether it has evaluated a generation, since a restart if there was one.
+-spec is_evaluated(colony()) -> boolean().
+is_evaluated(#colony{evolution = Evolution}) ->
+    cambrian_evolution:answer(stats, Evolution) =/= {error, not_evaluated}.
+
+%% @doc Whether it has nothing to do any more.
 -spec is_resting(colony()) -> boolean().
-is_resting(#colony{solved = Solved, rests = Rests}) -> Solved andalso Rests.
+is_resting(#colony{options = Options} = Colony) ->
+    maps:get(rests, Options, false) andalso is_solved(Colony).
 
-%% @doc A stranger's genotype, as {@link cambrian_population:inject_stranger/4} treats it.
--spec admit(cambrian_genotype:genotype(), Bound :: number(), colony()) -> {outcome(), improved | same, colony()}.
-admit(Genotype, Times, Colony) ->
-    case price(Genotype, Times, Colony) of
-        #{cost := Cost, bound := Bound} = Price when Cost > Bound ->
-            {Price#{id => cambrian_genotype:id(Genotype), outcome => too_costly}, same, Colony};
-        _ -> admit(Genotype, Colony)
-    end.
-
-price(Genotype, Times, #colony{population = Population}) ->
-    Median = cambrian_nif:population_median_cost(Population),
-    #{cost => cambrian_genotype:cost(Genotype), median => Median, bound => cambrian_strangers:bound(Median, Times)}.
-
-%% @doc How long its evaluation takes, where 1 is that of the population's median.
+%% @doc How long the evaluation of a stranger takes, where 1 is that of the population's median.
 -spec takes(cambrian_genotype:genotype(), Bound :: number(), colony()) -> number().
 takes(Genotype, Times, Colony) ->
-    case price(Genotype, Times, Colony) of
-        #{cost := Cost, bound := Bound} when Cost > Bound -> 0;
-        #{cost := Cost, median := Median} -> Cost / max(1, Median)
+    Cost = cambrian_genotype:cost(Genotype),
+    Median = median(Colony),
+    case {is_stalling(Genotype, Colony), cambrian_strangers:bound(Median, Times)} of
+        {true, _} -> ?STALLED;
+        {false, Bound} when Cost > Bound -> 0;
+        {false, _} -> Cost / max(1, Median)
     end.
 
-%% @doc A stranger's genotype whose evaluation was ended after as long as so many of the population's own take.
--spec stall(cambrian_genotype:genotype(), Evaluations :: number(), colony()) -> {outcome(), same, colony()}.
-stall(Genotype, Evaluations, #colony{task = Task, population = Population} = Colony) ->
-    {_, Work} = measured(Genotype, Task),
-    Own = Work * cambrian_nif:population_median_cost(Population) / cambrian_genotype:cost(Genotype),
-    {#{id => cambrian_genotype:id(Genotype), outcome => failed, work => round(Evaluations * Own)}, same, Colony}.
-
-%% @doc A genotype from elsewhere is measured here, and taken in if it is worth it.
--spec admit(cambrian_genotype:genotype(), colony()) -> {outcome(), improved | same, colony()}.
-admit(Genotype, #colony{evaluated = undefined} = Colony) ->
-    {_, Evaluated} = generation(Colony),
-    admit(Genotype, Evaluated);
-admit(Genotype, #colony{evaluated = Evaluated} = Colony) ->
-    Id = cambrian_genotype:id(Genotype),
-    case score(Genotype, Colony) of
-        {ok, {Fitness, Work}} ->
-            case cambrian_nif:population_inject(Evaluated, Genotype, Fitness, []) of
-                {ok, With} ->
-                    {Change, Judged} = judge(Colony#colony{evaluated = With}),
-                    {#{id => Id, fitness => Fitness, work => Work, outcome => accepted}, Change, Judged};
-                {error, Reason} -> {#{id => Id, fitness => Fitness, work => Work, outcome => Reason}, same, Colony}
-            end;
-        {error, shape} -> {#{id => Id, outcome => shape}, same, Colony}
+-spec champion(colony()) -> none | cambrian_population:champion().
+champion(#colony{evolution = Evolution}) ->
+    case cambrian_evolution:answer(best, Evolution) of
+        {ok, Champion} -> Champion;
+        {error, not_evaluated} -> none
     end.
 
-%% @doc As it is measured on this node.
+-spec is_solved(colony()) -> boolean().
+is_solved(#colony{evolution = Evolution}) ->
+    maps:get(solved, cambrian_evolution:answer(overview, Evolution)).
+
+-spec evaluations(colony()) -> non_neg_integer().
+evaluations(#colony{evolution = Evolution}) ->
+    maps:get(evaluations, cambrian_evolution:answer(info, Evolution)).
+
+%% @doc The fitness of a genotype as it is measured on this node.
 -spec fitness(cambrian_genotype:genotype(), colony()) -> {ok, float()} | {error, shape}.
-fitness(Genotype, Colony) ->
-    case score(Genotype, Colony) of
-        {ok, {Fitness, _Work}} -> {ok, Fitness};
-        Error -> Error
-    end.
-
-score(Genotype, #colony{task = Task}) ->
+fitness(Genotype, #colony{options = #{task := Task}}) ->
     #{inputs := Inputs, outputs := Outputs} = shape(Task),
     case cambrian_genotype:info(Genotype) of
-        #{inputs := Inputs, outputs := Outputs} -> {ok, measured(Genotype, Task)};
+        #{inputs := Inputs, outputs := Outputs} -> {ok, measure(Genotype, Task)};
         _ -> {error, shape}
     end.
 
@@ -160,53 +239,33 @@ measured(Genotype, Task) ->
     end).
 
 score_network(Native, Network) ->
-    {ok, {Fitness, _Cases, Work}} = cambrian_job:await(fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end),
+    {Fitness, _Cases, Work} = await(fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end),
     {Fitness, Work}.
 
-network(Genotype, Population) ->
-    case cambrian_nif:population_network(Population, Genotype) of
-        dirty ->
-            {ok, Network} = cambrian_job:answer(fun(Tag) -> cambrian_nif:population_network_job(Tag, Population, Genotype) end),
-            Network;
-        Network -> Network
-    end.
+%%% ---- what is kept -----------------------------------------------------------------------
 
-%% @doc Whom to send elsewhere.
--spec pick(cambrian_population:migration(), colony()) -> {ok, champion(), colony()} | {error, not_evaluated}.
-pick(_Policy, #colony{evaluated = undefined}) -> {error, not_evaluated};
-pick(champion, #colony{champion = Champion} = Colony) -> {ok, Champion, Colony};
-pick(Policy, #colony{evaluated = Evaluated, drawn = Drawn} = Colony) ->
-    {ok, cambrian_nif:population_migrant(Evaluated, Policy, Drawn), Colony#colony{drawn = Drawn + 1}}.
+%% @doc What a disk has of it, if it has anything.
+-spec save(colony()) -> none | binary().
+save(#colony{file = none}) -> none;
+save(#colony{file = Checkpoint}) -> cambrian_store:encode(Checkpoint).
 
--spec champion(colony()) -> none | champion().
-champion(#colony{champion = Champion}) -> Champion.
+%% @doc The champion among that.
+-spec saved_champion(colony()) -> none | cambrian_population:champion().
+saved_champion(#colony{file = #{champion := Champion}}) when Champion =/= undefined -> Champion;
+saved_champion(_Colony) -> none.
 
--spec is_solved(colony()) -> boolean().
-is_solved(#colony{solved = Solved}) -> Solved.
-
--spec evaluations(colony()) -> non_neg_integer().
-evaluations(#colony{evaluated = undefined, population = Population}) ->
-    maps:get(evaluations, cambrian_nif:population_info(Population));
-evaluations(#colony{evaluated = Evaluated}) ->
-    maps:get(evaluations, cambrian_nif:population_stats(Evaluated)).
-
-%% @doc What a disk would keep: the generation, and the champion of all.
--spec save(colony()) -> map().
-save(#colony{population = Population, champion = Champion, solved = Solved}) ->
-    #{population => cambrian_nif:population_encode(Population), champion => Champion, solved => Solved}.
-
--spec restore(map(), options()) -> colony().
-restore(#{population := Bytes, champion := Champion, solved := Solved}, #{task := Task} = Options) ->
-    {ok, Population} = cambrian_nif:population_decode(Bytes),
-    {Native, _} = native(Task),
-    #colony{native = Native, task = Task, population = Population, champion = Champion, solved = Solved,
-            rests = maps:get(rests, Options, false)}.
+-spec restore(none | binary(), options()) -> colony().
+restore(none, Options) -> new(Options);
+restore(Bytes, Options) ->
+    {ok, Saved} = cambrian_store:decode(Bytes, <<"a colony">>),
+    (begin_with(Saved, Options))#colony{file = Saved}.
 
 %% @doc Whether all of it would be read again, and the champion is what it says.
 -spec is_sound(colony()) -> boolean().
-is_sound(#colony{population = Population, champion = Champion} = Colony) ->
-    is_readable(cambrian_nif:population_decode(cambrian_nif:population_encode(Population))) andalso
-        is_sound_champion(Champion, Colony).
+is_sound(#colony{evolution = Evolution} = Colony) ->
+    Population = cambrian_nif:population_encode(cambrian_evolution:population(Evolution)),
+    is_readable(cambrian_nif:population_decode(Population))
+        andalso is_sound_champion(champion(Colony), Colony).
 
 is_sound_champion(none, _Colony) -> true;
 is_sound_champion(#{champion := Genotype, fitness := Fitness}, #colony{native = Native}) ->

@@ -54,7 +54,7 @@ better_than(Floor, Task, Seed, _Colony, 0) ->
 better_than(Floor, Task, Seed, Colony, Left) ->
     case cambrian_colony:champion(Colony) of
         #{champion := Genotype, fitness := Fitness} when Floor =:= none; Fitness > Floor -> {Fitness, Genotype};
-        _ -> better_than(Floor, Task, Seed, element(2, cambrian_colony:generation(Colony)), Left - 1)
+        _ -> better_than(Floor, Task, Seed, element(2, cambrian_colony:generation(0, Colony)), Left - 1)
     end.
 
 %% @doc The former alone.

@@ -2,7 +2,7 @@
 %% What went wrong with one evaluation: bounded before it is sent anywhere, and recognised when it comes again.
 -module(cambrian_fault).
 
--export([crashed/3, crashed/1, bad_fitness/1, text/1, kind/1, is_missing_code/1]).
+-export([crashed/3, crashed/1, bad_fitness/1, counted/1, text/1, kind/1, is_missing_code/1]).
 -export_type([fault/0]).
 
 %% `memory' also says that the process was killed from elsewhere: the VM tells the two by the same word. What would be too
@@ -23,6 +23,12 @@
 
 -spec bad_fitness(term()) -> fault().
 bad_fitness(Term) -> {bad_fitness, bounded(Term)}.
+
+%% @doc How many evaluations failed, and what the first of them failed of.
+-spec counted([{Index :: pos_integer(), fault()}]) ->
+          #{count := non_neg_integer(), first := fault() | none}.
+counted([]) -> #{count => 0, first => none};
+counted([{_, First} | _] = Faults) -> #{count => length(Faults), first => First}.
 
 %% @doc Of a process that ended.
 -spec crashed(term()) -> fault().

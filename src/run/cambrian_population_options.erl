@@ -197,7 +197,7 @@ check_name(#{name := Name} = Options) when is_atom(Name) ->
         undefined -> {ok, afresh(Options)};
         Holder ->
             case is_pid(Holder) andalso proc_lib:translate_initial_call(Holder) of
-                {cambrian_population, init, 1} -> {error, {already_started, Holder}};
+                {cambrian_population_server, init, 1} -> {error, {already_started, Holder}};
                 _ -> {error, {name_taken, Name}}
             end
     end;

@@ -3,7 +3,7 @@
 %% the library knows it, gene by gene.
 -module(cambrian_purge).
 
--export([table/0, keys/1, is_newcomer/2, is_champion/2]).
+-export([table/0, keys/1, is_newcomer/2, is_champion/2, purged/2, last_without/2]).
 -export_type([banned/0, source/0, purged/0]).
 
 %% Of whom a genotype came: what an identity signs with.
@@ -42,3 +42,27 @@ is_champion({Genotype, Sources}, Banned) ->
 
 is_source(#{genotype := Id, keys := Own}, #{keys := Keys, genotypes := Ids}) ->
     lists:member(Id, Ids) orelse lists:any(fun(Key) -> lists:member(Key, Keys) end, Own).
+
+%% @doc A generation without what is banned: the library counts what leaves it, and knows the best of
+%% those that stay.
+-spec purged(Generation :: reference(), banned()) ->
+          {Population :: reference(), #{atom() => term()},
+           Best :: undefined | cambrian_population:champion()}.
+purged(Generation, #{keys := Keys, genotypes := Genotypes}) ->
+    cambrian_nif:population_purge(Generation, Keys, Genotypes).
+
+%% @doc What there is to be asked of the last generation that was evaluated, until there is another.
+-spec last_without(banned(), undefined | reference()) -> undefined | reference().
+last_without(_Banned, undefined) -> undefined;
+last_without(Banned, Last) ->
+    try purged(Last, Banned) of
+        {_, #{leaving := 0, headless := false}, _} -> Last;
+        {_, #{founded := true}, _} -> undefined;
+        {Population, _, _} ->
+            case cambrian_nif:tuning_settle(cambrian_nif:population_tuning(Population)) of
+                {ok, Evaluated} -> Evaluated;
+                {error, no_fitness} -> undefined
+            end
+    %% a limit left some of it out
+    catch error:badarg -> undefined
+    end.

@@ -7,7 +7,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0, put/2, amend/2, write/3, get/1, whereabouts/1, lost/0, populations/0, watch/0, open/1, forget/1,
-         discard/2, is_discarded/2, files/1, is_origin/2]).
+         discard/2, is_discarded/2, files/1, is_origin/2, encode/1, decode/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
 
@@ -218,7 +218,7 @@ written(Name, Checkpoint, Keep) ->
 %% On a full disk the last of those that are there is enough, if that makes room for this one.
 written_in(Dir, #{generation := Generation} = Checkpoint, Keep) ->
     Path = filename:join(Dir, cambrian_file:in_number(Generation, ?SUFFIX)),
-    Written = cambrian_file:write(Path, ?MAGIC, term_to_binary(encode(Checkpoint))),
+    Written = cambrian_file:write(Path, ?MAGIC, encode(Checkpoint)),
     Files = [File || File <- files(Dir), filelib:is_regular(File)],
     case {Written, older(Files, 1)} of
         %% whatever stands there under higher numbers
@@ -288,13 +288,15 @@ first(First, _Error) -> First.
 
 %%% ---- what is in a file ------------------------------------------------------------------
 
-%% A fun is of this VM, and who waits to be let in comes again.
+%% @doc What a file keeps of a checkpoint. A fun is of this VM, and who waits to be let in comes again.
+-spec encode(checkpoint()) -> binary().
 encode(#{population := Population, champion := Champion} = Checkpoint) ->
     Saved = Checkpoint#{population := cambrian_nif:population_encode(Population),
                         champion := of_champion(fun cambrian_genotype:to_binary/1, Champion)},
-    maps:with(maps:keys(fields()), Saved).
+    term_to_binary(maps:with(maps:keys(fields()), Saved)).
 
-%% Nothing of it is believed: who has the file may have written it.
+%% @doc What a file has. Nothing of it is believed: who has the file may have written it.
+-spec decode(binary(), cambrian_file:path()) -> {ok, checkpoint()} | {error, {term(), cambrian_file:path()}}.
 decode(Bytes, Path) ->
     _ = cambrian_genotype:operators(),
     case cambrian_file:term(Bytes) of

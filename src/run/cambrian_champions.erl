@@ -1,0 +1,134 @@
+%% @private
+%% Who won in a population, as a value: the champion of all generations, the best on held-out data,
+%% and the contender that undergoes the task's trial.
+-module(cambrian_champions).
+
+-export([new/1, saved/1, champion/1, crown/2, contend/2, validate/4, improved/1, winner/2]).
+-export([is_better/2, is_banned/2, without/2, begin_again/2, sources/3]).
+-export_type([champions/0, validated/0]).
+
+-type champion() :: cambrian_population:champion().
+-type contender() :: {cambrian_genotype:genotype(), Fitness :: float()}.
+-type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(),
+                       genotype := binary(), sources => [cambrian_purge:source(), ...]}.
+%% The genotype is bytes, as this goes to checkpoints. `sources' is left out where there are none.
+
+-record(champions, {champion :: undefined | champion(),
+                    validated :: undefined | validated(),
+                    contender :: undefined | contender()}).
+-opaque champions() :: #champions{}.
+
+-spec new(#{champion => undefined | champion(), validated => undefined | validated(),
+            atom() => term()}) -> champions().
+new(Saved) ->
+    #champions{champion = maps:get(champion, Saved, undefined),
+               validated = maps:get(validated, Saved, undefined)}.
+
+%% @doc What a checkpoint keeps.
+-spec saved(champions()) -> #{champion := undefined | champion(),
+                              validated := undefined | validated()}.
+saved(#champions{champion = Champion, validated = Validated}) ->
+    #{champion => Champion, validated => Validated}.
+
+-spec champion(champions()) -> undefined | champion().
+champion(#champions{champion = Champion}) -> Champion.
+
+%% @doc With the champion of this generation, if it is better than the one before.
+-spec crown(Evaluated :: reference(), champions()) -> {new, champion(), champions()} | same.
+crown(Evaluated, #champions{champion = Old} = Champions) ->
+    Champion = cambrian_nif:population_evaluated_champion(Evaluated),
+    case replaces(Champion, Old) of
+        true -> {new, Champion, Champions#champions{champion = Champion}};
+        false -> same
+    end.
+
+%% Of one generation, the champion that was found last counts. The generation may have been cut
+%% before, and another genotype have been the first of equals then. In another VM a generation is
+%% evaluated again without its newcomers, one of whom may be the champion.
+replaces(_, undefined) -> true;
+replaces(#{fitness := Same, generation := Generation, champion := New},
+         #{fitness := Same, generation := Generation, champion := Old}) ->
+    cambrian_genotype:id(New) =/= cambrian_genotype:id(Old);
+replaces(#{fitness := New}, #{fitness := Old}) -> New > Old.
+
+%% @doc Whether a fitness is higher than that of the champion.
+-spec is_better(float(), champions()) -> boolean().
+is_better(_Fitness, #champions{champion = undefined}) -> true;
+is_better(Fitness, #champions{champion = #{fitness := Best}}) -> Fitness > Best.
+
+-spec contend(contender(), champions()) -> champions().
+contend(Contender, Champions) -> Champions#champions{contender = Contender}.
+
+%% @doc The trial measured the contender on data that evolution does not see.
+-spec validate(cambrian_task:trial() | map(), Generation :: non_neg_integer(),
+               Evaluated :: reference(), champions()) -> champions().
+validate(#{validation := Value}, Generation, Evaluated, #champions{validated = Best} = Champions) ->
+    case Best of
+        #{value := Known} when Known >= Value -> Champions;
+        _ ->
+            {Genotype, Fitness} = Champions#champions.contender,
+            Validated = #{value => Value, generation => Generation, fitness => Fitness,
+                          genotype => cambrian_genotype:to_binary(Genotype)},
+            case sources(Genotype, Evaluated, Champions) of
+                [] -> Champions#champions{validated = Validated};
+                Sources -> Champions#champions{validated = Validated#{sources => Sources}}
+            end
+    end;
+validate(_Trial, _Generation, _Evaluated, Champions) -> Champions.
+
+%% @doc The last generation that got better. There is none where the champion was banned and nobody
+%% else is known yet.
+-spec improved(champions()) -> non_neg_integer() | none.
+improved(#champions{validated = #{generation := Generation}}) -> Generation;
+improved(#champions{champion = #{generation := Generation}}) -> Generation;
+improved(_) -> none.
+
+%% @doc What a result says of the champion. Whoever passed the trial is not always whoever was ever
+%% the fittest.
+-spec winner(Solved :: boolean() | until, champions()) ->
+          #{champion := cambrian_genotype:genotype(), fitness := float(), validation => float()}.
+winner(true, #champions{contender = {Champion, Fitness}}) ->
+    #{champion => Champion, fitness => Fitness};
+winner(_, #champions{validated = #{value := Value, fitness := Fitness, genotype := Bytes}}) ->
+    {ok, Champion} = cambrian_genotype:from_binary(Bytes),
+    #{champion => Champion, fitness => Fitness, validation => Value};
+winner(_, #champions{champion = Champion}) -> maps:with([champion, fitness], Champion).
+
+%%% ---- what is banned ---------------------------------------------------------------------
+
+%% @doc Whether the champion is banned.
+-spec is_banned(cambrian_purge:banned(), champions()) -> boolean().
+is_banned(_Banned, #champions{champion = undefined}) -> false;
+is_banned(Banned, #champions{champion = #{champion := Genotype} = Champion}) ->
+    cambrian_purge:is_champion({Genotype, maps:get(sources, Champion, [])}, Banned).
+
+%% @doc Without the best on held-out data, if that is banned.
+-spec without(cambrian_purge:banned(), champions()) -> champions().
+without(Banned, #champions{validated = #{genotype := Bytes} = Validated} = Champions) ->
+    {ok, Genotype} = cambrian_genotype:from_binary(Bytes),
+    case cambrian_purge:is_champion({Genotype, maps:get(sources, Validated, [])}, Banned) of
+        true -> Champions#champions{validated = undefined};
+        false -> Champions
+    end;
+without(_Banned, Champions) -> Champions.
+
+%% @doc The generation is begun again, with another champion or the same.
+-spec begin_again(same | undefined | champion(), champions()) -> champions().
+begin_again(same, Champions) -> Champions#champions{contender = undefined};
+begin_again(Champion, Champions) ->
+    Champions#champions{champion = Champion, contender = undefined}.
+
+%% @doc The newcomers whose genes a genotype has that was found here.
+-spec sources(cambrian_genotype:genotype(), Evaluated :: undefined | reference(), champions()) ->
+          [cambrian_purge:source()].
+sources(Genotype, Evaluated, #champions{champion = Champion, validated = Validated}) ->
+    Id = cambrian_genotype:id(Genotype),
+    Bytes = cambrian_genotype:to_binary(Genotype),
+    Known = [Sources || #{champion := Best, sources := Sources} <- [Champion],
+                        cambrian_genotype:id(Best) =:= Id]
+        ++ [Sources || #{genotype := Same, sources := Sources} <- [Validated], Same =:= Bytes],
+    case {Known, Evaluated} of
+        {[Sources | _], _} -> Sources;
+        {[], undefined} -> [];
+        {[], _} -> cambrian_nif:population_sources(Evaluated, Genotype)
+    end.

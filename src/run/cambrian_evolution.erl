@@ -1,0 +1,600 @@
+%% @private
+%% The evolution of a population as a value. It decides what comes next: it answers every event with
+%% effects, which whoever holds the value carries out in order. It has no process and no clock:
+%% `Now' comes with each event, in ms, and only the difference between two of them counts.
+%%
+%% {@link cambrian_population_server} holds it for a user, {@link cambrian_colony} in a simulation.
+%%
+%% At most one job is under way, and the phase says which: `idle' none, `evaluating' the first two,
+%% `receiving' and, while the population rests, `welcoming' the third, then `trying' and `breeding'.
+-module(cambrian_evolution).
+
+%% Event                            What happened
+%% {call, Caller, Request}          somebody asks: {run, Goal}, {step, Count}, pause, await,
+%%                                  {inject, Shape, Newcomer}, {purge, Banned}, draw, or a question
+%%                                  that cambrian_standing answers
+%% {evaluated, Answer}              `evaluate' is done: the evaluated generation, {cut, It} where a
+%%                                  limit left some out, or {no_fitness, Failures, IsCut}
+%% {scored, Outcomes, Faults}       `score' is done
+%% {examined, Found, Faults}        `examine' is done
+%% {tried, Trial}                   `try' is done
+%% {bred, Answer}                   `breed' is done: the next generation, or
+%%                                  {not_enough_memory, Wanted, Allowed}
+%% timeout                          the job had no more time and was dropped
+%% {measured, Found, Faults}        `measure' is done; also {measured, panicked}
+%% {not_saved, Reason}              the checkpoint of a `save' or an `amend' is in no file
+%%
+%% Effect                           What is to be done
+%% {evaluate, Population, Most, Ms} the job: evaluate a generation in Rust, within these limits
+%% {score, Population, Gs, Limit}   the job: evaluators score genotypes, see cambrian_evaluator
+%% {examine, Population, Gs, Ms}    the job: measure newcomers
+%% {try, Population, G, Ms}         the job: the task's own trial
+%% {breed, Evaluated, Ms}           the job: make the next generation
+%% {measure, Population, Gs, Ms}    beside the job: measure strangers, each within so many ms
+%% {drop, job | strangers}          end the job, or the measurement; its answer is not heard
+%% {reply, Caller, Answer}          answer a call
+%% postpone                         bring the event again when the phase has changed
+%% {notify, Event}                  tell subscribers, see cambrian_population:event()
+%% {account, Worked}                tell those who account for its work
+%% {save, Where, Checkpoint}        keep a checkpoint: in `memory'; also in a `file'; or in a file
+%%                                  when one is `due'
+%% {amend, Where, Changes}          change the checkpoint in memory, and write that to a `file'
+%% {remember, Lineage}              put a line of descent among what is known
+%% {count, Evaluations}             tell the governor of them
+
+-export([new/3, handle/3, phase/1, population/1, answer/2, checkpoint/2, worked/2]).
+-export_type([evolution/0, conf/0, event/0, effect/0, phase/0]).
+
+%% `by' says who evaluates a generation: Rust as a whole, or evaluators in rounds. `has_trial' says
+%% whether the task has a trial; `text' is the task as a user wrote it; `from' has the ids of the
+%% genotypes from which the first generation descends.
+-type conf() :: #{name := term(), task := atom(), task_id := binary(), text := binary(),
+                  from := [cambrian_genotype:id()], by := rust | rounds, has_trial := boolean(),
+                  newcomer_timeout := undefined | pos_integer()}.
+-type phase() :: idle | welcoming | evaluating | receiving | trying | breeding.
+-type event() :: {call, cambrian_run:caller(), Request :: term()}
+               | {evaluated, reference() | {cut, reference()}
+                           | {no_fitness, non_neg_integer(), IsCut :: boolean()}}
+               | {scored, [cambrian_evaluator:outcome()], faults()}
+               | {examined | measured, [cambrian_strangers:measure()], faults()}
+               | {measured, panicked} | {tried, #{solved := boolean(), atom() => term()}}
+               | {bred, reference() | {not_enough_memory, pos_integer(), pos_integer()}}
+               | timeout | {not_saved, Reason :: term()}.
+-type effect() :: {evaluate, reference(), Evaluations :: pos_integer() | infinity, timeout()}
+                | {score, reference(), [cambrian_genotype:genotype()],
+                   infinity | {Ms :: non_neg_integer(), nothing | fitness}}
+                | {examine | measure, reference(), [cambrian_genotype:genotype()], timeout()}
+                | {'try', reference(), cambrian_genotype:genotype(), timeout()}
+                | {breed, reference(), timeout()} | {drop, job | strangers}
+                | {reply, cambrian_run:caller(), Answer :: term()} | postpone
+                | {notify, cambrian_population:event()}
+                | {account, cambrian_standing:worked()}
+                | {save, memory | due | file, cambrian_store:checkpoint()}
+                | {amend, memory | file, Changes :: #{atom() => term()}}
+                | {remember, Lineage :: term()} | {count, non_neg_integer()}.
+-type faults() :: [{pos_integer(), cambrian_fault:fault()}].
+
+-record(evolution,
+        {conf :: conf(),
+         %% when the event at hand happened
+         now :: integer(),
+         phase = idle :: phase(),
+         %% the generation at hand, and the same once it is evaluated
+         population :: reference(),
+         evaluated :: undefined | reference(),
+         %% the generation before, for questions while there is no `evaluated'
+         last :: undefined | reference(),
+         %% migrants of a generation that was evaluated
+         drawn = 0 :: non_neg_integer(),
+         %% where evaluators evaluate the generation
+         rounds :: undefined | cambrian_rounds:rounds(),
+         %% a limit came before the generation was evaluated
+         is_cut = false :: boolean(),
+         %% when the evaluation of this generation began
+         began = 0 :: integer(),
+         %% of the last generation that was evaluated here
+         stats :: undefined | cambrian_population:stats(),
+         history :: cambrian_history:history(),
+         champions :: cambrian_champions:champions(),
+         arrivals :: cambrian_arrivals:arrivals(),
+         run :: cambrian_run:run(),
+         %% as it was told last
+         rests = true :: boolean(),
+         effects = [] :: [effect()]}).
+-opaque evolution() :: #evolution{}.
+
+%% The library keeps the lines of descent of so many generations itself.
+-define(WINDOW, 32).
+
+%% @doc From a checkpoint or a first generation, with the `goal' and whether it is `running'.
+-spec new(conf(), #{population := reference(), goal := map(), running := boolean(),
+                    atom() => term()}, Now :: integer()) -> {[effect()], evolution()}.
+new(#{newcomer_timeout := Timeout} = Conf, #{population := Population} = Saved, Now) ->
+    E = invite(#evolution{conf = Conf, now = Now, population = Population,
+                          history = maps:get(history, Saved, cambrian_history:new()),
+                          champions = cambrian_champions:new(Saved),
+                          arrivals = cambrian_arrivals:new(Timeout, Saved),
+                          run = cambrian_run:new(Saved)}),
+    done(case cambrian_run:is_running(E#evolution.run) of
+             true -> start(E);
+             false -> save(memory, E)
+         end).
+
+-spec phase(evolution()) -> phase().
+phase(#evolution{phase = Phase}) -> Phase.
+
+%% @doc The generation at hand.
+-spec population(evolution()) -> reference().
+population(#evolution{population = Population}) -> Population.
+
+-spec handle(event(), Now :: integer(), evolution()) -> {[effect()], evolution()}.
+handle(Event, Now, E) -> done(on(Event, E#evolution{now = Now})).
+
+done(#evolution{effects = Effects} = E) -> {lists:reverse(Effects), E#evolution{effects = []}}.
+
+effect(Effect, #evolution{effects = Effects} = E) -> E#evolution{effects = [Effect | Effects]}.
+
+notify(Event, E) -> effect({notify, Event}, E).
+
+reply(Callers, Answer, E) ->
+    lists:foldl(fun(Caller, Next) -> effect({reply, Caller, Answer}, Next) end, E, Callers).
+
+%% The job of another phase begins.
+begin_job(Phase, Effect, E) -> effect(Effect, E#evolution{phase = Phase}).
+
+%%% ---- events -----------------------------------------------------------------------------
+
+on({call, Caller, Request}, #evolution{phase = Phase} = E) -> asked(Request, Phase, Caller, E);
+on({evaluated, {no_fitness, Failures, IsCut}}, #evolution{phase = evaluating} = E) ->
+    First = case IsCut of true -> timeout; false -> {bad_fitness, not_finite} end,
+    no_fitness(#{count => Failures, first => First}, E#evolution{is_cut = IsCut});
+on({evaluated, {cut, Evaluated}}, #evolution{phase = evaluating} = E) ->
+    evaluated(Evaluated, E#evolution{is_cut = true});
+on({evaluated, Evaluated}, #evolution{phase = evaluating} = E) ->
+    evaluated(Evaluated, E);
+on({scored, Outcomes, Faults}, #evolution{phase = evaluating, rounds = Rounds, run = Run} = E) ->
+    Target = maps:get(target, cambrian_run:goal(Run), none),
+    evaluate_round(cambrian_rounds:told(Outcomes, Target, Rounds), Faults, report(Faults, E));
+on({examined, Found, Faults}, #evolution{phase = receiving} = E) ->
+    judge(admit_newcomers(Found, report(Faults, E)));
+on({examined, Found, Faults}, #evolution{phase = welcoming} = E) ->
+    welcome(admit_newcomers(Found, report(Faults, E)));
+on({tried, #{solved := Solved} = Trial}, #evolution{phase = trying} = E) ->
+    conclude(Solved, Trial, validate(Trial, E));
+on({bred, {not_enough_memory, _, _} = Reason}, #evolution{phase = breeding} = E) ->
+    give_up(Reason, E);
+on({bred, Population}, #evolution{phase = breeding, evaluated = Evaluated, arrivals = A} = E) ->
+    evaluate(save(due, E#evolution{population = Population, evaluated = undefined, last = Evaluated,
+                                   arrivals = cambrian_arrivals:bred(A)}));
+%% Newcomers wait until the population rests, or goes on.
+on(timeout, #evolution{phase = receiving, arrivals = Arrivals} = E) ->
+    judge(remember_arrivals(E#evolution{arrivals = cambrian_arrivals:put_off(Arrivals)}));
+%% Nobody knows whether the task is solved, so the generation is not done.
+on(timeout, #evolution{phase = trying} = E) -> conclude(false, #{}, E#evolution{is_cut = true});
+on(timeout, #evolution{phase = breeding} = E) -> conclude_with_last(E);
+on({measured, panicked}, #evolution{arrivals = Arrivals} = E) ->
+    measured(E#evolution{arrivals = cambrian_arrivals:panicked(Arrivals)});
+on({measured, Found, Faults}, #evolution{arrivals = Arrivals, now = Now} = E) ->
+    Measured = cambrian_arrivals:measured(Found, Faults, Now, Arrivals),
+    measured(report(Faults, E#evolution{arrivals = Measured}));
+on({not_saved, Reason}, E) ->
+    notify({checkpoint_failed, #{generation => generation(E), reason => Reason}}, E).
+
+asked({What, _}, welcoming, _, E) when What =:= run; What =:= step -> effect(postpone, E);
+asked(await, welcoming, _, E) -> effect(postpone, E);
+asked({run, Goal}, idle, Caller, #evolution{run = Run} = E) ->
+    Aimed = E#evolution{run = cambrian_run:aim(Goal, Run)},
+    case cambrian_standing:is_settled(facts(Aimed)) of
+        true -> reply([Caller], ok, Aimed#evolution{run = cambrian_run:halt(Aimed#evolution.run)});
+        false -> reply([Caller], ok, start(Aimed))
+    end;
+asked({run, Goal}, _, Caller, #evolution{run = Run} = E) ->
+    reply([Caller], ok, remember_orders(E#evolution{run = cambrian_run:aim(Goal, Run)}));
+asked({step, Count}, idle, Caller, #evolution{run = Run} = E) ->
+    start(E#evolution{run = cambrian_run:step(Caller, Count, Run)});
+asked({step, _}, _, Caller, E) -> reply([Caller], {error, running}, E);
+asked(pause, _, Caller, #evolution{run = Run} = E) ->
+    reply([Caller], ok, remember_orders(E#evolution{run = cambrian_run:pause(Run)}));
+asked(await, Phase, Caller, #evolution{run = Run} = E) ->
+    case cambrian_run:outcome(Run) of
+        Outcome when Phase =:= idle, Outcome =/= none -> reply([Caller], Outcome, E);
+        _ -> E#evolution{run = cambrian_run:await(Caller, Run)}
+    end;
+asked({inject, Shape, Newcomer}, idle, Caller, E) when not is_map_key(bound, Newcomer) ->
+    {Answer, Next} = offer(Shape, Newcomer, E),
+    reply([Caller], Answer, be_idle(Next));
+asked({inject, Shape, Newcomer}, _, Caller, E) ->
+    {Answer, Next} = offer(Shape, Newcomer, E),
+    reply([Caller], Answer, Next);
+asked({purge, Banned}, Phase, Caller, E) ->
+    purge(Banned, Phase, Caller, E);
+asked(draw, _, Caller, #evolution{drawn = Drawn} = E) ->
+    case at_hand(E) of
+        undefined -> reply([Caller], {error, not_evaluated}, E);
+        Evaluated -> reply([Caller], {ok, Evaluated, Drawn}, E#evolution{drawn = Drawn + 1})
+    end;
+asked(Question, _, Caller, E) -> reply([Caller], answer(Question, E), E).
+
+%%% ---- a run ------------------------------------------------------------------------------
+
+start(#evolution{run = Run, now = Now} = E) ->
+    case resting(false, E#evolution{run = cambrian_run:start(Now, Run)}) of
+        #evolution{evaluated = undefined} = Going ->
+            case cambrian_standing:is_over(facts(Going)) of
+                true -> conclude_with_last(Going);
+                false -> evaluate(save(due, Going))
+            end;
+        Going -> breed(Going)
+    end.
+
+%%% ---- evaluation -------------------------------------------------------------------------
+
+evaluate(#evolution{now = Now, conf = #{by := By}} = E) ->
+    evaluate(By, E#evolution{phase = evaluating, began = Now, is_cut = false}).
+
+evaluate(rust, #evolution{population = Population, run = Run} = E) ->
+    Most = maps:get(evaluations, cambrian_run:goal(Run), infinity),
+    effect({evaluate, Population, Most, time_left(E)}, E);
+evaluate(rounds, #evolution{population = Population, run = Run} = E) ->
+    #{evaluations := Before} = cambrian_nif:population_info(Population),
+    Left = case cambrian_run:goal(Run) of
+               #{evaluations := Most} -> max(0, Most - Before);
+               _ -> infinity
+           end,
+    evaluate_round(cambrian_rounds:start(Population, Left), [], E).
+
+evaluate_round({score, Genotypes, Rounds}, _Faults, #evolution{population = Population} = E) ->
+    effect({score, Population, Genotypes, limit(Rounds, E)}, E#evolution{rounds = Rounds});
+evaluate_round({evaluated, Evaluated, IsCut}, _Faults, E) ->
+    evaluated(Evaluated, E#evolution{rounds = undefined, is_cut = IsCut});
+evaluate_round({no_fitness, IsCut}, Faults, E) ->
+    no_fitness(cambrian_fault:counted(Faults), E#evolution{rounds = undefined, is_cut = IsCut}).
+
+%% Later generations have the fitness of those that lived on.
+limit(Rounds, #evolution{stats = Stats} = E) ->
+    case {time_left(E), cambrian_rounds:spent(Rounds)} of
+        {infinity, _} -> infinity;
+        {Ms, 0} when Stats =:= undefined -> {Ms, fitness};
+        {Ms, _} -> {Ms, nothing}
+    end.
+
+report([], E) -> E;
+report(Faults, E) -> notify({evaluations_failed, cambrian_fault:counted(Faults)}, E).
+
+%% Nobody has a fitness, so there is nothing to select from. Where a limit came before anybody was
+%% evaluated, that is no failure, and the last generation is the result. Else the user's code is at
+%% fault, and what it says is the answer.
+no_fitness(#{count := Count} = Failed, #evolution{is_cut = IsCut, champions = Champions} = E) ->
+    case IsCut andalso cambrian_champions:champion(Champions) =/= undefined of
+        true -> conclude_with_last(E);
+        false -> give_up({evaluations_failed, Failed}, effect({count, Count}, E))
+    end.
+
+%% A generation that was cut is evaluated again if the population goes on, and newcomers wait until
+%% then.
+evaluated(Evaluated, Before) ->
+    E = paced(Before#evolution{evaluated = Evaluated, last = undefined, drawn = 0}),
+    case E#evolution.is_cut of
+        true -> judge(E);
+        false -> receive_newcomers(E)
+    end.
+
+%% The work of the generation, and how long it took.
+paced(#evolution{evaluated = Evaluated, arrivals = Arrivals, began = Began, now = Now} = E) ->
+    Work = cambrian_nif:population_work(Evaluated),
+    Paced = E#evolution{arrivals = cambrian_arrivals:pace({Work, Now - Began}, Arrivals)},
+    effect({account, worked(Work, Paced)}, Paced).
+
+%%% ---- judgement --------------------------------------------------------------------------
+
+judge(#evolution{evaluated = Evaluated, run = Run, conf = Conf} = E) ->
+    Judged = remember_the_best(crown(measure(E))),
+    case {cambrian_run:goal(Run), Conf} of
+        {#{target := Target}, _} ->
+            {_, Fitness} = Best = cambrian_nif:population_best(Evaluated),
+            conclude(Fitness >= Target, #{}, contend(Best, Judged));
+        {_, #{has_trial := true}} -> try_contender(Judged);
+        _ -> conclude(false, #{}, Judged)
+    end.
+
+contend(Contender, #evolution{champions = Champions} = E) ->
+    E#evolution{champions = cambrian_champions:contend(Contender, Champions)}.
+
+%% The fittest that was not tried before.
+try_contender(#evolution{evaluated = Evaluated, population = Population} = E) ->
+    case cambrian_nif:population_contender(Evaluated) of
+        undefined -> conclude(false, #{}, E);
+        {Contender, Fitness, Next} ->
+            begin_job(trying, {'try', Population, Contender, time_left(E)},
+                      contend({Contender, Fitness}, E#evolution{evaluated = Next}))
+    end.
+
+crown(#evolution{evaluated = Evaluated, champions = Champions} = E) ->
+    case cambrian_champions:crown(Evaluated, Champions) of
+        same -> E;
+        {new, #{champion := Genotype} = Champion, Next} ->
+            notify({champion, Champion}, remember(Genotype, E#evolution{champions = Next}))
+    end.
+
+%% With this a champion that comes later joins what is known.
+remember_the_best(#evolution{evaluated = Evaluated, stats = #{generation := Generation}} = E)
+  when Generation rem ?WINDOW =:= 0 ->
+    {Best, _} = cambrian_nif:population_best(Evaluated),
+    remember(Best, E);
+remember_the_best(E) -> E.
+
+remember(Genotype, #evolution{evaluated = Evaluated} = E) ->
+    effect({remember, cambrian_nif:population_lineage(Evaluated, Genotype)}, E).
+
+measure(E) ->
+    {Stats, New} = cambrian_standing:measure(facts(E)),
+    effect({count, New}, E#evolution{stats = Stats}).
+
+%% Of a part of a generation another genotype contends than of all.
+validate(_Trial, #evolution{is_cut = true} = E) -> E;
+validate(Trial, #evolution{stats = #{generation := Generation}, champions = Champions} = E) ->
+    Validated = cambrian_champions:validate(Trial, Generation, at_hand(E), Champions),
+    E#evolution{champions = Validated}.
+
+%% The generation is over: the run ends, pauses or goes on.
+conclude(Solved, Trial, #evolution{stats = Stats, history = History, run = Run} = E) ->
+    Told = notify({generation, Stats}, E),
+    Next = stepped(Told#evolution{history = cambrian_history:add(Stats, History),
+                                  run = cambrian_run:count(Run)}),
+    case Solved orelse Next#evolution.is_cut orelse cambrian_standing:reached(facts(Next)) of
+        true -> finish(Solved, Trial, Next);
+        until -> finish(until, Trial, Next);
+        {error, Reason} -> give_up(Reason, Next);
+        false ->
+            case cambrian_run:is_active(Next#evolution.run) of
+                true -> breed(Next);
+                false -> be_idle(save(file, stop(Next)))
+            end
+    end.
+
+breed(#evolution{evaluated = Evaluated} = E) ->
+    begin_job(breeding, {breed, Evaluated, time_left(E)}, E).
+
+%% Whoever asked for some steps is answered after the last of them, even if the population goes on.
+stepped(#evolution{run = Run} = E) ->
+    {Callers, Next} = cambrian_run:stepped(Run),
+    reply(Callers, answer(stats, E), E#evolution{run = Next}).
+
+%%% ---- the end of a run -------------------------------------------------------------------
+
+%% The checkpoint says that it runs: in another VM it does its last generation again, and has its
+%% result again.
+finish(Solved, Trial, E) ->
+    Ended = #{champion := Champion} = cambrian_standing:result(Solved, facts(E)),
+    Facts = [{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]],
+    Result = maps:merge(Ended, maps:from_list(Facts)),
+    Finished = finish({ok, Result}, notify({finished, Result}, remember(Champion, E))),
+    be_idle(stop(stepped(uncut(save(file, Finished))))).
+
+uncut(#evolution{is_cut = true, evaluated = Evaluated} = E) ->
+    E#evolution{evaluated = undefined, last = Evaluated};
+uncut(E) -> E.
+
+%% A limit was passed with an earlier generation: what there was then is the result.
+conclude_with_last(E) ->
+    Result = cambrian_standing:result(false, facts(E)),
+    Finished = finish({ok, Result}, notify({finished, Result}, E)),
+    be_idle(save(file, stop(stepped(Finished)))).
+
+%% The user's own code is at fault, the fun of the goal or the task, or there is no memory.
+give_up(Reason, E) ->
+    #evolution{run = Run} = Failed = finish({error, Reason}, notify({failed, Reason}, E)),
+    {Callers, Next} = cambrian_run:stepped(Run),
+    be_idle(save(file, stop(reply(Callers, {error, Reason}, Failed#evolution{run = Next})))).
+
+finish(Outcome, #evolution{run = Run} = E) ->
+    {Callers, Next} = cambrian_run:finish(Outcome, Run),
+    reply(Callers, Outcome, E#evolution{run = Next}).
+
+stop(#evolution{run = Run, now = Now} = E) -> E#evolution{run = cambrian_run:stop(Now, Run)}.
+
+%% The population rests, once nobody waits who could be let in.
+be_idle(E) ->
+    case resting(true, E#evolution{phase = idle}) of
+        #evolution{evaluated = undefined} = Resting -> Resting;
+        Resting ->
+            case admit_strangers(Resting) of
+                none -> examine(welcoming, infinity, fun(Idle) -> Idle end, Resting);
+                With -> welcome(With)
+            end
+    end.
+
+resting(Rests, #evolution{rests = Rests} = E) -> E;
+resting(Rests, E) ->
+    Changed = E#evolution{rests = Rests},
+    effect({account, worked(0, Changed)}, Changed).
+
+%% @doc As {@link cambrian_standing:worked/3}.
+-spec worked(Work :: non_neg_integer(), evolution()) -> cambrian_standing:worked().
+worked(Work, #evolution{rests = Rests} = E) -> cambrian_standing:worked(Work, Rests, facts(E)).
+
+%%% ---- from elsewhere ---------------------------------------------------------------------
+
+offer(Shape, Newcomer, #evolution{population = Population, arrivals = Arrivals} = E) ->
+    case cambrian_arrivals:offer(Shape, Newcomer, Population, Arrivals) of
+        {waits, Next} -> {ok, remember_arrivals(invite(E#evolution{arrivals = Next}))};
+        {refused, Verdict, Next} -> {ok, received(Verdict, E#evolution{arrivals = Next})};
+        Busy -> {Busy, E}
+    end.
+
+%% Strangers that wait are to be measured, unless others are.
+invite(#evolution{arrivals = Arrivals, population = Population, now = Now} = E) ->
+    case cambrian_arrivals:invite(Now, Arrivals) of
+        none -> E;
+        {Genotypes, Ms, Next} ->
+            effect({measure, Population, Genotypes, Ms}, E#evolution{arrivals = Next})
+    end.
+
+measured(#evolution{phase = idle} = E) -> be_idle(E);
+measured(E) -> E.
+
+%% Strangers that were measured meanwhile are taken in; those that are not done hold up nobody.
+receive_newcomers(E) ->
+    With = case admit_strangers(E) of none -> E; Admitted -> Admitted end,
+    examine(receiving, time_left(With), fun judge/1, With).
+
+admit_strangers(#evolution{evaluated = Evaluated, arrivals = Arrivals} = E) ->
+    #{population := Size} = cambrian_nif:population_parameters(E#evolution.population),
+    IsBest = fun(Fitness) -> cambrian_champions:is_better(Fitness, E#evolution.champions) end,
+    case cambrian_arrivals:admit_strangers(Evaluated, Size, IsBest, Arrivals) of
+        none -> none;
+        Admitted -> remember_arrivals(invite(admitted(Admitted, E)))
+    end.
+
+admit_newcomers(Found, #evolution{evaluated = Evaluated, arrivals = Arrivals} = E) ->
+    Admitted = cambrian_arrivals:admit_newcomers(Found, Evaluated, Arrivals),
+    remember_arrivals(admitted(Admitted, E)).
+
+admitted({Verdicts, Evaluated, Arrivals}, E) ->
+    lists:foldl(fun received/2, E#evolution{evaluated = Evaluated, arrivals = Arrivals}, Verdicts).
+
+received({#{told := true}, _Outcome}, E) -> E;
+received({#{genotype := Genotype, from := From}, Outcome}, E) ->
+    notify({received, Outcome#{id => cambrian_genotype:id(Genotype), from => From,
+                               generation => generation(E)}}, E).
+
+%% Newcomers that wait are measured now, or `Else' comes next.
+examine(Phase, Ms, Else, #evolution{arrivals = Arrivals, population = Population} = E) ->
+    case cambrian_arrivals:examine(Arrivals) of
+        none -> Else(E);
+        {Genotypes, Next} ->
+            begin_job(Phase, {examine, Population, Genotypes, Ms}, E#evolution{arrivals = Next})
+    end.
+
+%% The generation stays the last one, with its stats.
+welcome(#evolution{champions = Old} = E) ->
+    case crown(E) of
+        #evolution{champions = Old} = Same -> be_idle(Same);
+        #evolution{champions = New} = Crowned ->
+            be_idle(effect({amend, file, maps:with([champion], cambrian_champions:saved(New))},
+                           Crowned))
+    end.
+
+%%% ---- what is banned ---------------------------------------------------------------------
+
+purge(Banned, Phase, Caller, E) ->
+    case without(Banned, E) of
+        {same, Purged, Same} -> reply([Caller], {ok, Purged}, Same);
+        {changed, Purged, Changed} when Phase =:= idle; Phase =:= welcoming ->
+            reply([Caller], {ok, Purged}, Changed);
+        {changed, Purged, #evolution{run = Run} = Changed} ->
+            %% a generation that is done again does not count twice
+            Again = case Phase =:= breeding andalso cambrian_run:is_stepping(Run) of
+                        true -> 1;
+                        false -> 0
+                    end,
+            Going = evaluate(Changed#evolution{run = cambrian_run:repeat(Again, Run)}),
+            reply([Caller], {ok, Purged}, Going)
+    end.
+
+%% The generation at hand without what is banned, as if it were taken up from its checkpoint, which
+%% is written. What is known of it by now stays known.
+without(Banned, #evolution{arrivals = Arrivals, champions = Champions} = E) ->
+    {#{gone := Gone} = Stopped, Left} = cambrian_arrivals:without(Banned, Arrivals),
+    {Population, #{leaving := Leaving, founded := Founded, headless := Headless}, Best} =
+        cambrian_purge:purged(done_so_far(E), Banned),
+    IsGone = Headless orelse cambrian_champions:is_banned(Banned, Champions),
+    Purged = #{generation => maps:get(generation, cambrian_nif:population_info(Population)),
+               leaving => Leaving, newcomers => length(Gone), founded => Founded,
+               champion => IsGone},
+    Told = lists:foldl(fun(One, Next) -> received({One, #{outcome => banned}}, Next) end, E, Gone),
+    Halted = case Stopped of
+                 #{strangers := stopped} -> effect({drop, strangers}, Told);
+                 _ -> Told
+             end,
+    Inviting = invite(Halted#evolution{arrivals = Left}),
+    Results = without_results(Banned, Inviting),
+    IsAnyResult = {Results#evolution.champions, Results#evolution.run}
+        =/= {Inviting#evolution.champions, Inviting#evolution.run},
+    case Leaving > 0 orelse IsGone orelse maps:get(newcomers, Stopped) =:= stopped
+        orelse IsAnyResult of
+        true -> {changed, Purged, begin_again(Population, Best, Purged, Banned, Results)};
+        false -> {same, Purged, remember_arrivals(Results)}
+    end.
+
+%% A generation that was cut is evaluated again anyway.
+done_so_far(#evolution{evaluated = Evaluated, is_cut = false}) when Evaluated =/= undefined ->
+    Evaluated;
+done_so_far(#evolution{population = Population}) -> Population.
+
+begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Before) ->
+    #evolution{arrivals = Arrivals, champions = Champions, phase = Phase} = Before,
+    E = case Phase of idle -> Before; _ -> effect({drop, job}, Before) end,
+    From = case done_so_far(E) =:= E#evolution.evaluated of true -> evaluated; false -> start end,
+    Champion = case IsGone of true -> Best; false -> same end,
+    Next = E#evolution{phase = idle, population = Population, evaluated = undefined,
+                       last = cambrian_purge:last_without(Banned, at_hand(E)),
+                       is_cut = false, rounds = undefined,
+                       arrivals = cambrian_arrivals:begin_again(From, Arrivals),
+                       champions = cambrian_champions:begin_again(Champion, Champions)},
+    %% a run that is over is done again in another VM, to its result, unless that is none any more
+    Kept = [population, champion, validated, newcomers, strangers]
+        ++ [running || not cambrian_run:has_result(Next#evolution.run)],
+    Written = effect({amend, file, maps:with(Kept, snapshot(Next))}, Next),
+    Told = notify({purged, Purged}, Written),
+    case IsGone andalso Best =/= undefined of
+        true -> notify({champion, Best}, Told);
+        false -> Told
+    end.
+
+%% A run is not over by a champion that is banned.
+without_results(Banned, #evolution{champions = Champions, run = Run} = E) ->
+    Without = E#evolution{champions = cambrian_champions:without(Banned, Champions)},
+    case cambrian_run:outcome(Run) of
+        {ok, #{champion := Champion}} ->
+            Sources = cambrian_champions:sources(Champion, at_hand(E), Champions),
+            case cambrian_purge:is_champion({Champion, Sources}, Banned) of
+                true -> Without#evolution{run = cambrian_run:forget_result(Run)};
+                false -> Without
+            end;
+        _ -> Without
+    end.
+
+%%% ---- what is kept -----------------------------------------------------------------------
+
+save(When, E) -> effect({save, When, snapshot(E)}, E).
+
+%% What was told and answered is not lost by a crash before the generation is over.
+remember_orders(#evolution{run = Run, now = Now} = E) ->
+    Orders = maps:with([running, goal, until], cambrian_run:saved(Now, Run)),
+    effect({amend, memory, Orders}, E).
+
+remember_arrivals(#evolution{arrivals = Arrivals} = E) ->
+    effect({amend, memory, cambrian_arrivals:saved(Arrivals)}, E).
+
+%% @doc What it comes back from after a crash.
+-spec checkpoint(Now :: integer(), evolution()) -> cambrian_store:checkpoint().
+checkpoint(Now, E) -> snapshot(E#evolution{now = Now}).
+
+snapshot(#evolution{conf = #{task := Task, text := Text, from := From}, now = Now} = E) ->
+    #evolution{population = Population, history = History, run = Run, champions = Champions,
+               arrivals = Arrivals} = E,
+    Kept = #{population => Population, from => From, generation => generation(E),
+             history => History, task => atom_to_binary(Task), text => Text},
+    lists:foldl(fun maps:merge/2, Kept,
+                [cambrian_champions:saved(Champions), cambrian_run:saved(Now, Run),
+                 cambrian_arrivals:saved(Arrivals)]).
+
+%%% ---- questions --------------------------------------------------------------------------
+
+at_hand(#evolution{evaluated = undefined, last = Last}) -> Last;
+at_hand(#evolution{evaluated = Evaluated}) -> Evaluated.
+
+time_left(E) -> cambrian_standing:time_left(facts(E)).
+
+generation(E) -> cambrian_standing:generation(facts(E)).
+
+facts(#evolution{conf = Conf, now = Now, population = Population, evaluated = Evaluated,
+                 is_cut = IsCut, stats = Stats, history = History, champions = Champions,
+                 run = Run}) ->
+    #{conf => Conf, now => Now, population => Population, evaluated => Evaluated, is_cut => IsCut,
+      stats => Stats, history => History, champions => Champions, run => Run}.
+
+%% @doc As {@link cambrian_standing:answer/2}, at the time of the last event.
+-spec answer(Question :: term(), evolution()) -> term().
+answer(Question, E) -> cambrian_standing:answer(Question, facts(E)).

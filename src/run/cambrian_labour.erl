@@ -1,0 +1,175 @@
+%% @private
+%% The long work of a population: at most one job of its own, and beside it the measurement of
+%% strangers. It runs on Rust's threads or with evaluators, and answers its process with messages.
+-module(cambrian_labour).
+
+-export([new/1, start/2, drop/2, heard/2, stop/1]).
+-export_type([labour/0]).
+
+-type options() :: #{name := term(), task := cambrian_task:prepared(),
+                     nodes := connected | [node()], evaluation_timeout := timeout(),
+                     evaluation_memory := pos_integer() | infinity, atom() => term()}.
+
+-record(job, {kind :: evaluated | scored | examined | tried | bred,
+              tag :: reference(), work :: reference() | evaluator,
+              %% ends what does not look at the time itself
+              timer = none :: none | reference()}).
+-record(visit, {tag :: reference(), work :: reference() | evaluator}).
+-record(labour, {options :: options(),
+                 %% for what does not run in Rust
+                 evaluator :: undefined | pid(),
+                 job = none :: none | #job{},
+                 %% of strangers, with the deadline that it serves
+                 visit = none :: none | #visit{},
+                 host = none :: none | {pid(), Deadline :: pos_integer()}}).
+-opaque labour() :: #labour{}.
+
+-spec new(options()) -> labour().
+new(Options) ->
+    Kept = maps:with([name, task, nodes, evaluation_timeout, evaluation_memory], Options),
+    #labour{options = Kept, evaluator = start_evaluator(Kept)}.
+
+%% What runs in Rust needs an evaluator only to share the work with other nodes.
+start_evaluator(#{task := #{evaluate := {native, _}}, nodes := []}) -> undefined;
+start_evaluator(#{task := Task, evaluation_timeout := Timeout, nodes := Nodes} = Options) ->
+    How = case Task of #{anywhere := Anywhere} -> Anywhere; #{evaluate := Here} -> Here end,
+    start_evaluator(How, Timeout, Nodes, Options).
+
+start_evaluator(How, Timeout, Nodes, #{name := Name, evaluation_memory := Memory}) ->
+    {ok, Evaluator} = cambrian_evaluator:start_link(#{name => Name, how => How, timeout => Timeout,
+                                                      memory => Memory, nodes => Nodes}),
+    Evaluator.
+
+%%% ---- begin and end ----------------------------------------------------------------------
+
+%% @doc Begins the work of one of these effects of {@link cambrian_evolution}.
+-spec start(cambrian_evolution:effect(), labour()) -> labour().
+start({evaluate, Population, Most, Ms}, #labour{options = #{task := Task}} = Labour) ->
+    Native = cambrian_population_options:native(Task),
+    post(evaluated, infinity, fun(Tag) ->
+        cambrian_nif:population_evaluate(Tag, Population, Native, Most, Ms)
+    end, Labour);
+start({score, Population, Genotypes, Limit}, Labour) ->
+    ask(scored, infinity, Population, Genotypes, Limit, Labour);
+start({examine, Population, Genotypes, Ms}, #labour{options = #{task := Task}} = Labour) ->
+    case cambrian_population_options:native(Task) of
+        undefined -> ask(examined, Ms, Population, Genotypes, infinity, Labour);
+        Native ->
+            post(examined, Ms, fun(Tag) ->
+                cambrian_nif:population_examine(Tag, Population, Native, Genotypes, infinity)
+            end, Labour)
+    end;
+start({'try', Population, Genotype, Ms}, #labour{options = #{task := Task}} = Labour) ->
+    Native = cambrian_population_options:native(Task),
+    post(tried, Ms, fun(Tag) ->
+        cambrian_nif:population_trial(Tag, Population, Native, Genotype)
+    end, Labour);
+start({breed, Evaluated, Ms}, Labour) ->
+    post(bred, Ms, fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end, Labour);
+start({measure, Population, Genotypes, Ms}, #labour{options = #{task := Task}} = Labour) ->
+    Tag = make_ref(),
+    case cambrian_population_options:native(Task) of
+        undefined ->
+            #labour{host = {Host, _}} = Ready = with_host(Ms, Labour),
+            ok = cambrian_evaluator:evaluate(Host, Tag, Genotypes, network(Population), infinity),
+            Ready#labour{visit = #visit{tag = Tag, work = evaluator}};
+        Native ->
+            Work = cambrian_nif:population_examine(Tag, Population, Native, Genotypes, Ms),
+            Labour#labour{visit = #visit{tag = Tag, work = Work}}
+    end.
+
+post(Kind, Ms, Post, Labour) ->
+    Tag = make_ref(),
+    Work = Post(Tag),
+    Labour#labour{job = #job{kind = Kind, tag = Tag, work = Work, timer = timer(Ms)}}.
+
+ask(Kind, Ms, Population, Genotypes, Limit, #labour{evaluator = Evaluator} = Labour) ->
+    Tag = make_ref(),
+    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, network(Population), Limit),
+    Labour#labour{job = #job{kind = Kind, tag = Tag, work = evaluator, timer = timer(Ms)}}.
+
+timer(infinity) -> none;
+timer(Ms) -> erlang:start_timer(Ms, self(), job).
+
+%% What a genotype of this population stands for: itself, or what it describes.
+network(Population) -> fun(Genotype) -> network(Population, Genotype) end.
+
+network(Population, Genotype) ->
+    Post = fun(Tag) -> cambrian_nif:population_network_job(Tag, Population, Genotype) end,
+    case cambrian_nif:population_network(Population, Genotype) of
+        dirty ->
+            case cambrian_job:answer(Post) of
+                {ok, Network} -> Network;
+                {error, Reason} -> error(Reason)
+            end;
+        Network -> Network
+    end.
+
+with_host(Deadline, #labour{host = {_, Deadline}} = Labour) -> Labour;
+with_host(Deadline, #labour{host = none, options = Options} = Labour) ->
+    #{task := #{evaluate := How}} = Options,
+    Labour#labour{host = {start_evaluator(How, Deadline, [], Options), Deadline}};
+with_host(Deadline, Labour) -> with_host(Deadline, dismiss(Labour)).
+
+dismiss(#labour{host = none} = Labour) -> Labour;
+dismiss(#labour{host = {Host, _}} = Labour) ->
+    unlink(Host),
+    exit(Host, shutdown),
+    Labour#labour{host = none}.
+
+%% @doc Ends it; its answer is not heard. An evaluator does one round after the other, so that
+%% another evaluator begins anew.
+-spec drop(job | strangers, labour()) -> labour().
+drop(job, #labour{job = #job{work = evaluator, timer = Timer}} = Labour) ->
+    #labour{evaluator = Evaluator, options = Options} = Labour,
+    ok = cancel(Timer),
+    unlink(Evaluator),
+    exit(Evaluator, shutdown),
+    Labour#labour{job = none, evaluator = start_evaluator(Options)};
+drop(job, #labour{job = #job{work = Job, timer = Timer}} = Labour) ->
+    ok = cancel(Timer),
+    ok = cambrian_nif:job_stop(Job),
+    Labour#labour{job = none};
+drop(strangers, #labour{visit = #visit{work = evaluator}} = Labour) ->
+    dismiss(Labour#labour{visit = none});
+drop(strangers, #labour{visit = #visit{work = Job}} = Labour) ->
+    ok = cambrian_nif:job_stop(Job),
+    Labour#labour{visit = none};
+drop(_, Labour) -> Labour.
+
+cancel(none) -> ok;
+cancel(Timer) -> erlang:cancel_timer(Timer, [{async, true}, {info, false}]).
+
+%% @doc Nothing is done any more; evaluators end with their process.
+-spec stop(labour()) -> ok.
+stop(#labour{job = Job, visit = Visit} = Labour) ->
+    _ = [cambrian_nif:job_stop(Work) || #job{work = Work} <- [Job], is_reference(Work)],
+    _ = [cambrian_nif:job_stop(Work) || #visit{work = Work} <- [Visit], is_reference(Work)],
+    _ = dismiss(Labour),
+    ok.
+
+%%% ---- answers ----------------------------------------------------------------------------
+
+%% @doc A message to the process, if it is an answer to this: an event of {@link
+%% cambrian_evolution}, or why the population cannot go on.
+-spec heard(Message :: term(), labour()) ->
+          {ok, cambrian_evolution:event(), labour()} | {error, Reason :: term()} | ignored.
+heard({Tag, {error, Reason}}, #labour{job = #job{tag = Tag}}) -> {error, {job_failed, Reason}};
+heard({Tag, Answer}, #labour{job = #job{tag = Tag, kind = Kind, timer = Timer}} = Labour) ->
+    ok = cancel(Timer),
+    {ok, event(Kind, Answer), Labour#labour{job = none}};
+heard({timeout, Timer, job}, #labour{job = #job{timer = Timer}} = Labour) ->
+    {ok, timeout, drop(job, Labour)};
+heard({Tag, {error, panicked}}, #labour{visit = #visit{tag = Tag}} = Labour) ->
+    {ok, {measured, panicked}, Labour#labour{visit = none}};
+heard({Tag, Answer}, #labour{visit = #visit{tag = Tag}} = Labour) when element(1, Answer) =:= ok ->
+    {ok, event(measured, Answer), Labour#labour{visit = none}};
+heard({'EXIT', Pid, Reason}, #labour{evaluator = Pid}) -> {error, {evaluator_failed, Reason}};
+heard({'EXIT', Pid, Reason}, #labour{host = {Pid, _}}) -> {error, {evaluator_failed, Reason}};
+heard(_Message, _Labour) -> ignored.
+
+event(scored, {ok, Outcomes, Faults}) -> {scored, Outcomes, Faults};
+event(Kind, {ok, Outcomes, Faults}) ->
+    {Kind, [{Outcome, unmetered} || Outcome <- Outcomes], Faults};
+event(Kind, {ok, Found}) when Kind =:= examined; Kind =:= measured -> {Kind, Found, []};
+event(Kind, {ok, Answer}) -> {Kind, Answer}.

@@ -1,0 +1,194 @@
+%% @private
+%% The process of a population: it turns calls and messages into events of {@link
+%% cambrian_evolution}, and carries out what that decides.
+-module(cambrian_population_server).
+-behaviour(gen_statem).
+
+-export([start_link/1]).
+-export([init/1, callback_mode/0, handle_event/4, terminate/3]).
+
+%% What never changes; `owner' is the monitor of the process that it ends with.
+-record(conf, {name :: term(), task :: atom(), owner :: undefined | reference()}).
+-record(state, {conf :: #conf{},
+                evolution :: cambrian_evolution:evolution(),
+                labour :: cambrian_labour:labour(),
+                keeper :: cambrian_keeper:keeper(),
+                subscribers = #{} :: #{pid() => Monitor :: reference()},
+                %% subscribers that are told of its own work too
+                accountants = [] :: [pid()]}).
+
+-define(HIBERNATE_MS, 1000).
+
+-spec start_link(Prepared :: map()) -> {ok, pid()} | {error, term()}.
+start_link(Prepared) ->
+    Options = [{hibernate_after, ?HIBERNATE_MS}],
+    case Prepared of
+        #{name := Name} when is_atom(Name) ->
+            started(gen_statem:start_link({local, Name}, ?MODULE, Prepared, Options));
+        _ -> started(gen_statem:start_link(?MODULE, Prepared, Options))
+    end.
+
+started({error, {shutdown, Reason}}) -> {error, Reason};
+started(Started) -> Started.
+
+%% The state is the phase of the evolution.
+callback_mode() -> handle_event_function.
+
+init(Options) ->
+    process_flag(trap_exit, true),
+    case cambrian_restore:begin_with(Options) of
+        {ok, Begin} -> begin_with(Begin, Options);
+        %% what is wrong is answered, and no crash to report
+        {error, Reason} -> {stop, {shutdown, Reason}}
+    end.
+
+begin_with(#{population := Population, running := Running} = Begin, Options) ->
+    #{name := Name, task := #{name := Task}} = Options,
+    Conf = #conf{name = Name, task = Task,
+                 owner = case Options of
+                             #{owner := Owner} -> monitor(process, Owner);
+                             _ -> undefined
+                         end},
+    _ = [report(resumed, cambrian_nif:population_info(Population), Conf)
+         || Running, maps:get(is_resumed, Begin)],
+    {Effects, Evolution} = cambrian_evolution:new(conf(Begin, Options), Begin, now_ms()),
+    State = #state{conf = Conf, evolution = Evolution, labour = cambrian_labour:new(Options),
+                   keeper = cambrian_keeper:new(Options)},
+    {next_state, Phase, Next, []} = carry_out(Effects, State),
+    {ok, Phase, Next}.
+
+conf(Begin, #{name := Name, task := Prepared, text := Text} = Options) ->
+    #{name := Task, id := Id} = Prepared,
+    Native = cambrian_population_options:native(Prepared),
+    By = case Options of
+             #{nodes := []} when Native =/= undefined -> rust;
+             _ -> rounds
+         end,
+    #{name => Name, task => Task, task_id => Id, text => Text, from => maps:get(from, Begin, []),
+      by => By, has_trial => Native =/= undefined,
+      newcomer_timeout => maps:get(newcomer_timeout, Options, undefined)}.
+
+%%% ---- events -----------------------------------------------------------------------------
+
+handle_event({call, From}, {subscribe, Pid}, _, State) ->
+    {keep_state, subscribed(Pid, State), [{reply, From, ok}]};
+handle_event({call, From}, {account, Pid}, _, #state{accountants = Accountants} = State) ->
+    Accounting = subscribed(Pid, State#state{accountants = [Pid | lists:delete(Pid, Accountants)]}),
+    account(cambrian_evolution:worked(0, State#state.evolution), Accounting),
+    {keep_state, Accounting, [{reply, From, ok}]};
+handle_event({call, From}, {unsubscribe, Pid}, _, State) ->
+    {keep_state, unsubscribed(Pid, State), [{reply, From, ok}]};
+handle_event({call, From}, Request, _, State) ->
+    decide({call, From, Request}, State);
+handle_event(info, {'DOWN', Owner, process, _, _}, _, #state{conf = #conf{owner = Owner}}) ->
+    {stop, {shutdown, owner_down}};
+handle_event(info, {'DOWN', Monitor, process, Pid, _}, _, #state{subscribers = Subscribers} = State)
+  when map_get(Pid, Subscribers) =:= Monitor ->
+    {keep_state, unsubscribed(Pid, State)};
+handle_event(info, Message, _, #state{labour = Labour} = State) ->
+    case cambrian_labour:heard(Message, Labour) of
+        {ok, Event, Next} -> decide(Event, State#state{labour = Next});
+        {error, Reason} -> {stop, Reason};
+        ignored -> keep_state_and_data
+    end;
+handle_event(cast, _, _, _State) ->
+    keep_state_and_data.
+
+decide(Event, #state{evolution = Evolution} = State) ->
+    {Effects, Next} = cambrian_evolution:handle(Event, now_ms(), Evolution),
+    carry_out(Effects, State#state{evolution = Next}).
+
+carry_out(Effects, State) ->
+    #state{evolution = Evolution} = Next = lists:foldl(fun effect/2, State, Effects),
+    Postponed = [postpone || lists:member(postpone, Effects)],
+    {next_state, cambrian_evolution:phase(Evolution), Next, Postponed}.
+
+%% A population that ends as it should leaves no checkpoint in memory; one that dies does.
+terminate(Reason, _Phase, #state{labour = Labour} = State) ->
+    ok = cambrian_labour:stop(Labour),
+    case Reason of
+        normal -> leave(State);
+        shutdown -> leave(State);
+        {shutdown, _} -> leave(State);
+        _ -> ok
+    end.
+
+%% Where the store is gone already, what it wrote is there.
+leave(#state{conf = #conf{name = Name}, evolution = Evolution} = State) ->
+    try
+        _ = effect({save, file, cambrian_evolution:checkpoint(now_ms(), Evolution)}, State),
+        cambrian_store:forget(Name)
+    catch exit:_ -> ok
+    end.
+
+%%% ---- effects ----------------------------------------------------------------------------
+
+effect({reply, From, Answer}, State) ->
+    ok = gen_statem:reply(From, Answer),
+    State;
+effect({notify, Event}, State) ->
+    tell(Event, State),
+    State;
+effect({account, Worked}, State) ->
+    account(Worked, State),
+    State;
+effect({save, Where, Checkpoint}, #state{keeper = Keeper} = State) ->
+    kept(cambrian_keeper:keep(Where, Checkpoint, Keeper), State);
+effect({amend, Where, Changes}, #state{keeper = Keeper, evolution = Evolution} = State) ->
+    Whole = fun() -> cambrian_evolution:checkpoint(now_ms(), Evolution) end,
+    kept(cambrian_keeper:amend(Where, Changes, Whole, Keeper), State);
+effect({remember, Lineage}, #state{conf = #conf{task = Task}} = State) ->
+    cambrian_births:tell(Task, Lineage),
+    State;
+effect({count, Evaluations}, State) ->
+    ok = cambrian_governor:evaluated(Evaluations),
+    State;
+effect({drop, What}, #state{labour = Labour} = State) ->
+    State#state{labour = cambrian_labour:drop(What, Labour)};
+effect(postpone, State) ->
+    State;
+effect(Work, #state{labour = Labour} = State) ->
+    State#state{labour = cambrian_labour:start(Work, Labour)}.
+
+kept({ok, Keeper}, State) -> State#state{keeper = Keeper};
+kept({{failed, Reason}, Keeper}, #state{evolution = Evolution} = State) ->
+    {Effects, Next} = cambrian_evolution:handle({not_saved, Reason}, now_ms(), Evolution),
+    lists:foldl(fun effect/2, State#state{keeper = Keeper, evolution = Next}, Effects).
+
+%%% ---- subscribers ------------------------------------------------------------------------
+
+subscribed(Pid, #state{subscribers = Subscribers} = State) when is_map_key(Pid, Subscribers) ->
+    State;
+subscribed(Pid, #state{subscribers = Subscribers} = State) ->
+    State#state{subscribers = Subscribers#{Pid => monitor(process, Pid)}}.
+
+unsubscribed(Pid, #state{subscribers = Subscribers, accountants = Accountants} = State) ->
+    case maps:take(Pid, Subscribers) of
+        {Monitor, Left} ->
+            demonitor(Monitor, [flush]),
+            State#state{subscribers = Left, accountants = lists:delete(Pid, Accountants)};
+        error -> State
+    end.
+
+tell({Kind, Facts} = Event, #state{conf = #conf{name = Name} = Conf, subscribers = Subscribers}) ->
+    _ = [Pid ! {cambrian, Name, Event} || Pid <- maps:keys(Subscribers)],
+    report(Kind, Facts, Conf),
+    %% who evolves without a name has the answer
+    _ = [logger:warning("population ~tp: its run has ended without a result, as ~ts",
+                        [Name, because(Facts)]) || Kind =:= failed, is_atom(Name)],
+    ok.
+
+account(Worked, #state{conf = #conf{name = Name}, accountants = Accountants}) ->
+    lists:foreach(fun(Pid) -> Pid ! {cambrian, Name, {worked, Worked}} end, Accountants).
+
+report(Kind, Facts, #conf{name = Name, task = Task}) ->
+    cambrian_population_telemetry:execute(Kind, Facts, #{population => Name, task => Task}).
+
+because({evaluations_failed, #{count := Count}}) ->
+    io_lib:format("all evaluations of its first generation failed, ~b in all", [Count]);
+because({not_enough_memory, Wanted, Allowed}) ->
+    io_lib:format("the next generation would take ~b bytes, of which ~b are allowed (memory_limit)",
+                  [Wanted, Allowed]);
+because(_Goal) -> "the fun of its goal, until, is at fault".
+
+now_ms() -> erlang:monotonic_time(millisecond).

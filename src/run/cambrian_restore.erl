@@ -1,0 +1,105 @@
+%% @private
+%% What a population begins with: its checkpoint, if there is one that fits its options, or a first
+%% generation.
+-module(cambrian_restore).
+
+-export([begin_with/1]).
+
+%% @doc For {@link cambrian_evolution:new/3}, by options that {@link cambrian_population_options}
+%% prepared. `is_resumed' says whether there was a checkpoint.
+-spec begin_with(map()) -> {ok, #{population := reference(), goal := map(), running := boolean(),
+                                  is_resumed := boolean(), atom() => term()}} | {error, term()}.
+begin_with(Options) ->
+    case saved(Options) of
+        {ok, #{population := Population} = Saved} ->
+            case check_encoding(Options, cambrian_nif:population_info(Population)) of
+                ok ->
+                    {ok, Saved#{goal => goal(Options, Saved),
+                                running => is_to_run(Options, Saved),
+                                is_resumed => is_map_key(running, Saved)}};
+                Error -> Error
+            end;
+        Error -> Error
+    end.
+
+%% A checkpoint may have a substrate of which the options do not know.
+check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}}, Info)
+  when Nodes =/= [] ->
+    case Info of
+        #{inputs := Inputs, outputs := Outputs} -> ok;
+        _ -> {error, {bad_option, {nodes, Nodes, <<"none with a substrate">>}}}
+    end;
+check_encoding(_, _) -> ok.
+
+%% A pause outlives a crash, but not a start in another VM with `run'.
+is_to_run(_Options, #{until := _, running := Running}) -> Running;
+is_to_run(#{run := Run}, Saved) -> Run orelse maps:get(running, Saved, false).
+
+%% After a crash, what it was told since it was started counts, and in another VM what it is told
+%% now.
+goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
+goal(Options, Saved) ->
+    maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(cambrian_goal:table()), Options)).
+
+%% What is there of its name is dropped only here, where the name is registered: no other population
+%% has it.
+saved(#{name := Name, afresh := Once} = Options) ->
+    case cambrian_store:is_discarded(Name, Once) orelse found(Options) of
+        true -> restore_or_found(Options);
+        {ok, _} = Founded ->
+            case cambrian_store:discard(Name, Once) of
+                ok -> Founded;
+                Error -> Error
+            end;
+        Error -> Error
+    end;
+saved(Options) -> restore_or_found(Options).
+
+restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
+    TaskName = atom_to_binary(Task),
+    case cambrian_store:get(Name) of
+        {ok, #{task := TaskName} = Saved} -> check_saved(Saved, Options);
+        {ok, #{task := Another}} -> {error, {checkpoint_of_another_task, Another}};
+        {error, not_found} -> found(Options);
+        Error -> Error
+    end.
+
+%% The same name with other settings may be of another size.
+check_saved(#{population := Population} = Saved,
+            #{task := #{inputs := Inputs, outputs := Outputs}} = Options) ->
+    case cambrian_nif:population_info(Population) of
+        #{networks := {Inputs, Outputs}} -> check_given(Saved, Options);
+        #{networks := {Inputs, Other}} -> {error, {wrong_size, outputs, Outputs, Other}};
+        #{networks := {Other, _}} -> {error, {wrong_size, inputs, Inputs, Other}}
+    end.
+
+%% What shaped the population from its first generation on cannot become something else.
+check_given(#{population := Population} = Saved, #{given := Given} = Options) ->
+    #{seed := Seed} = cambrian_nif:population_info(Population),
+    Parameters = cambrian_nif:population_parameters(Population),
+    Own = Parameters#{seed => Seed, from => maps:get(from, Saved, [])},
+    Wanted = maps:merge(cambrian_population_options:understood(Options),
+                        maps:without([substrate], Given)),
+    Differing = [{Name, Value, Saw} || {Name, Value} <- lists:sort(maps:to_list(Wanted)),
+                                       #{Name := Saw} <- [Own], Saw /= Value],
+    case {Differing, Given} of
+        {[{Name, Value, Saw} | _], _} -> {error, {checkpoint_differs, Name, Saw, Value}};
+        {[], #{substrate := Substrate}} ->
+            case cambrian_nif:population_is_on(Population, Substrate) of
+                true -> {ok, Saved};
+                false -> {error, {checkpoint_differs, substrate, another, Substrate}}
+            end;
+        {[], _} -> {ok, Saved}
+    end.
+
+found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
+    Encoding = maps:get(substrate, Options, {Inputs, Outputs}),
+    Native = cambrian_population_options:native(Task),
+    Parameters = cambrian_population_options:parameters(Options),
+    Founders = cambrian_population_options:founders(Options),
+    case cambrian_nif:population_new(Encoding, Native, Parameters, Seed, Founders) of
+        {ok, Population} ->
+            {ok, maps:merge(#{population => Population},
+                            maps:with([from], maps:get(given, Options)))};
+        Error -> Error
+    end.

@@ -1,0 +1,128 @@
+%% @private
+%% The runs of a population, as a value: what a run is for, how long all of them took, who waits for
+%% one, and what the last one came to.
+-module(cambrian_run).
+
+-export([new/1, saved/2, goal/1, is_running/1, is_active/1, is_stepping/1, outcome/1,
+         has_result/1]).
+-export([aim/2, step/3, pause/1, halt/1, await/2, repeat/2]).
+-export([start/2, stop/2, count/1, finish/2, stepped/1, forget_result/1]).
+-export([elapsed/2, time_left/3]).
+-export_type([run/0, caller/0, outcome/0]).
+
+%% Whoever is to get an answer.
+-type caller() :: term().
+-type outcome() :: none | {ok, cambrian_population:result()}
+                 | {error, cambrian_population:failure()}.
+
+%% `goal' is a cambrian_population:goal(), whose fun may return anything.
+-record(run, {goal :: map(),
+              running = false :: boolean(),
+              %% generations that {@link step/3} still has to do
+              steps = 0 :: non_neg_integer(),
+              outcome = none :: outcome(),
+              %% ms of all runs before the one that started at `since'
+              elapsed = 0 :: non_neg_integer(),
+              since = none :: none | integer(),
+              stepping = [] :: [caller()],
+              awaiting = [] :: [caller()]}).
+-opaque run() :: #run{}.
+
+%% The longest that a timer takes: seven weeks.
+-define(MAX_MS, 16#FFFFFFFF).
+-define(GRACE, 5000).
+
+-spec new(#{goal := map(), running := boolean(), elapsed => non_neg_integer(), atom() => term()}) ->
+          run().
+new(#{goal := Goal, running := Running} = Saved) ->
+    #run{goal = Goal, running = Running, elapsed = maps:get(elapsed, Saved, 0)}.
+
+%% @doc What a checkpoint keeps of it. A fun is kept apart, as it is of this VM only.
+-spec saved(Now :: integer(), run()) -> #{atom() => term()}.
+saved(Now, #run{goal = Goal, running = Running} = Run) ->
+    #{running => Running, elapsed => elapsed(Now, Run), goal => maps:remove(until, Goal),
+      until => maps:with([until], Goal)}.
+
+-spec goal(run()) -> map().
+goal(#run{goal = Goal}) -> Goal.
+
+-spec is_running(run()) -> boolean().
+is_running(#run{running = Running}) -> Running.
+
+%% @doc Whether another generation is to follow, by a run or by a step.
+-spec is_active(run()) -> boolean().
+is_active(#run{running = Running, steps = Steps}) -> Running orelse Steps > 0.
+
+-spec is_stepping(run()) -> boolean().
+is_stepping(#run{steps = Steps}) -> Steps > 0.
+
+-spec outcome(run()) -> outcome().
+outcome(#run{outcome = Outcome}) -> Outcome.
+
+-spec has_result(run()) -> boolean().
+has_result(#run{outcome = {ok, _}}) -> true;
+has_result(_) -> false.
+
+%%% ---- what is asked of it ----------------------------------------------------------------
+
+%% @doc Runs from now on, with this goal added to the one before.
+-spec aim(map(), run()) -> run().
+aim(Goal, #run{goal = Old} = Run) -> Run#run{goal = maps:merge(Old, Goal), running = true}.
+
+-spec step(caller(), pos_integer(), run()) -> run().
+step(Caller, Steps, Run) -> Run#run{steps = Steps, stepping = [Caller]}.
+
+%% @doc The generation under way is the last one.
+-spec pause(run()) -> run().
+pause(#run{steps = Steps} = Run) -> Run#run{running = false, steps = min(1, Steps)}.
+
+-spec halt(run()) -> run().
+halt(Run) -> Run#run{running = false}.
+
+-spec await(caller(), run()) -> run().
+await(Caller, #run{awaiting = Awaiting} = Run) -> Run#run{awaiting = [Caller | Awaiting]}.
+
+%% @doc So many steps have to be done again.
+-spec repeat(non_neg_integer(), run()) -> run().
+repeat(Again, #run{steps = Steps} = Run) -> Run#run{steps = Steps + Again}.
+
+%%% ---- how it goes ------------------------------------------------------------------------
+
+-spec start(Now :: integer(), run()) -> run().
+start(Now, Run) -> Run#run{outcome = none, since = Now}.
+
+-spec stop(Now :: integer(), run()) -> run().
+stop(Now, Run) -> Run#run{running = false, elapsed = elapsed(Now, Run), since = none}.
+
+%% @doc A generation is done.
+-spec count(run()) -> run().
+count(#run{steps = Steps} = Run) -> Run#run{steps = max(0, Steps - 1)}.
+
+%% @doc The run has this outcome, which those who await it get.
+-spec finish(outcome(), run()) -> {[caller()], run()}.
+finish(Outcome, #run{awaiting = Awaiting} = Run) ->
+    {Awaiting, Run#run{outcome = Outcome, awaiting = [], steps = 0}}.
+
+%% @doc Those whose steps are done, if no step is left.
+-spec stepped(run()) -> {[caller()], run()}.
+stepped(#run{steps = 0, stepping = Stepping} = Run) -> {Stepping, Run#run{stepping = []}};
+stepped(Run) -> {[], Run}.
+
+%% @doc The result does not count any more.
+-spec forget_result(run()) -> run().
+forget_result(Run) -> Run#run{outcome = none, running = false}.
+
+%%% ---- its time ---------------------------------------------------------------------------
+
+-spec elapsed(Now :: integer(), run()) -> non_neg_integer().
+elapsed(_Now, #run{elapsed = Elapsed, since = none}) -> Elapsed;
+elapsed(Now, #run{elapsed = Elapsed, since = Since}) -> Elapsed + Now - Since.
+
+%% @doc The ms that are left. A generation that is done `again' has as much as its whole run had:
+%% its time is spent already.
+-spec time_left(first | again, Now :: integer(), run()) -> infinity | non_neg_integer().
+time_left(again, _Now, #run{goal = #{timeout := Timeout}}) when is_integer(Timeout) ->
+    min(?MAX_MS, max(?GRACE, Timeout));
+time_left(first, Now, #run{goal = #{timeout := Timeout}} = Run) when is_integer(Timeout) ->
+    min(?MAX_MS, max(0, Timeout - elapsed(Now, Run)));
+time_left(_, _Now, _Run) -> infinity.

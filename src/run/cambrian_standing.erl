@@ -1,0 +1,182 @@
+%% @private
+%% How the evolution of a population stands: what it came to, whether it is over, and what a user
+%% asks of it. All of it follows from a few facts.
+-module(cambrian_standing).
+
+-export([generation/1, last/1, elapsed/1, result/2, time_left/1, is_over/1, is_settled/1, reached/1,
+         measure/1, worked/3, answer/2]).
+-export_type([facts/0, worked/0]).
+
+%% `stats' are those of the last generation that was evaluated here, with the time of the runs.
+-type facts() :: #{conf := cambrian_evolution:conf(), now := integer(), population := reference(),
+                   evaluated := undefined | reference(), is_cut := boolean(),
+                   stats := undefined | cambrian_population:stats(),
+                   history := cambrian_history:history(),
+                   champions := cambrian_champions:champions(), run := cambrian_run:run()}.
+%% What a bridge accounts for.
+-type worked() :: #{work := non_neg_integer(), rests := boolean(), failing := boolean()}.
+
+%% @doc The number of the generation at hand.
+-spec generation(facts()) -> non_neg_integer().
+generation(#{population := Population}) ->
+    maps:get(generation, cambrian_nif:population_info(Population)).
+
+%% @doc The last generation that was evaluated, also before a crash or in another VM.
+-spec last(facts()) -> cambrian_population:stats() | cambrian_history:page() | none.
+last(#{stats := undefined, history := History}) -> cambrian_history:last(History);
+last(#{stats := Stats}) -> Stats.
+
+-spec elapsed(facts()) -> non_neg_integer().
+elapsed(#{run := Run, now := Now}) -> cambrian_run:elapsed(Now, Run).
+
+%% @doc The stats of a generation that was evaluated just now, and how many evaluations are new.
+-spec measure(facts()) -> {cambrian_population:stats(), New :: non_neg_integer()}.
+measure(#{evaluated := Evaluated, population := Population, stats := Last} = Facts) ->
+    Stats = #{evaluations := Evaluations} = cambrian_nif:population_stats(Evaluated),
+    Elapsed = elapsed(Facts),
+    {Before, Since} = case Last of
+                          #{evaluations := N, elapsed_ms := Ms} when Ms < Elapsed -> {N, Ms};
+                          _ -> {0, 0}
+                      end,
+    Rate = (Evaluations - Before) * 1000 div max(1, Elapsed - Since),
+    #{evaluations := Counted} = case Last of
+                                    undefined -> cambrian_nif:population_info(Population);
+                                    _ -> Last
+                                end,
+    {Stats#{elapsed_ms => Elapsed, evaluations_per_second => Rate}, Evaluations - Counted}.
+
+%% @doc So much work was done. A population of whose own evaluations one in ten is `failing' says
+%% little of another's genotype that fails too.
+-spec worked(Work :: non_neg_integer(), Rests :: boolean(), facts()) -> worked().
+worked(Work, Rests, #{evaluated := Evaluated, population := Population}) ->
+    #{evaluations := Evaluations, failures := Failures} =
+        case Evaluated of
+            undefined -> cambrian_nif:population_info(Population);
+            _ -> cambrian_nif:population_stats(Evaluated)
+        end,
+    IsFailing = Failures > 0 andalso 10 * Failures >= Evaluations,
+    #{work => Work, rests => Rests, failing => IsFailing}.
+
+%% @doc With the last generation; `until', if the fun of the goal ended the run.
+-spec result(Solved :: boolean() | until, facts()) -> cambrian_population:result().
+result(Solved, Facts) -> result(Solved, last(Facts), Facts).
+
+result(Solved, #{generation := Generation} = Last, #{champions := Champions} = Facts) ->
+    #{seed := Seed} = cambrian_nif:population_info(maps:get(population, Facts)),
+    Counts = maps:with([evaluations, failures], Last),
+    maps:merge(cambrian_champions:winner(Solved, Champions),
+               Counts#{solved => Solved =/= false, generations => Generation + 1, seed => Seed,
+                       elapsed_ms => elapsed(Facts)}).
+
+%%% ---- limits -----------------------------------------------------------------------------
+
+%% @doc The ms that are left for the generation at hand.
+-spec time_left(facts()) -> infinity | non_neg_integer().
+time_left(#{stats := Stats, run := Run, now := Now} = Facts) ->
+    Generation = generation(Facts),
+    Which = case {Stats, last(Facts)} of
+                {undefined, #{generation := Generation}} -> again;
+                _ -> first
+            end,
+    cambrian_run:time_left(Which, Now, Run).
+
+%% @doc Whether a checkpoint is from beyond a limit of the goal. The generation that ended a run is
+%% evaluated again, and ends it again.
+-spec is_over(facts()) -> boolean().
+is_over(#{stats := undefined, champions := Champions, run := Run} = Facts) ->
+    IsKnown = cambrian_champions:champion(Champions) =/= undefined,
+    not cambrian_run:is_stepping(Run) andalso IsKnown
+        andalso is_over(last(Facts), generation(Facts), Facts);
+is_over(_) -> false.
+
+is_over(none, _Generation, _Facts) -> false;
+is_over(#{generation := Generation, evaluations := Evaluations}, Generation, #{run := Run}) ->
+    Goal = cambrian_run:goal(Run),
+    Generation + 1 > maps:get(generations, Goal, infinity)
+        orelse Evaluations > maps:get(evaluations, Goal, infinity);
+is_over(Last, _Generation, Facts) -> is_at_limit(Last#{elapsed_ms := elapsed(Facts)}, Facts).
+
+%% @doc Whether there is a result, and a limit of the goal that forbids another generation. A
+%% generation that was cut is not done.
+-spec is_settled(facts()) -> boolean().
+is_settled(#{stats := undefined}) -> false;
+is_settled(#{stats := #{generation := Generation} = Stats, is_cut := IsCut, run := Run} = Facts) ->
+    case cambrian_run:outcome(Run) of
+        {ok, _} when IsCut -> is_at_limit(Stats#{generation := Generation - 1}, Facts);
+        {ok, _} -> is_at_limit(Stats, Facts);
+        _ -> false
+    end.
+
+is_at_limit(Stats, #{run := Run} = Facts) ->
+    cambrian_goal:is_at_limit(cambrian_run:goal(Run), Stats, improved(Facts)).
+
+%% @doc As {@link cambrian_goal:reached/3}, after a generation.
+-spec reached(facts()) -> until | boolean() | {error, cambrian_options:error()}.
+reached(#{run := Run, stats := Stats} = Facts) ->
+    cambrian_goal:reached(cambrian_run:goal(Run), Stats, improved(Facts)).
+
+improved(#{champions := Champions} = Facts) ->
+    case cambrian_champions:improved(Champions) of
+        none -> generation(Facts);
+        Generation -> Generation
+    end.
+
+%%% ---- questions --------------------------------------------------------------------------
+
+%% @doc What {@link cambrian_population} asks.
+-spec answer(Question :: term(), facts()) -> term().
+answer(best, #{champions := Champions}) ->
+    case cambrian_champions:champion(Champions) of
+        undefined -> {error, not_evaluated};
+        Champion -> {ok, Champion}
+    end;
+answer(stats, #{stats := undefined}) -> {error, not_evaluated};
+answer(stats, #{stats := Stats}) -> {ok, Stats};
+answer(history, #{history := History}) -> cambrian_history:pages(History);
+answer(population, #{population := Population}) -> {ok, Population};
+%% The generation that is evaluated next.
+answer(next, #{evaluated := undefined} = Facts) -> #{next => generation(Facts)};
+answer(next, Facts) -> #{next => generation(Facts) + 1};
+answer(so_far, #{champions := Champions} = Facts) ->
+    case cambrian_champions:champion(Champions) of
+        undefined -> {error, not_evaluated};
+        _ -> {ok, result(false, so_far(Facts), Facts)}
+    end;
+answer(overview, #{conf := Conf, run := Run, champions := Champions, stats := Stats} = Facts) ->
+    Outcome = cambrian_run:outcome(Run),
+    (maps:with([name, task, task_id], Conf))#{
+      goal => cambrian_run:goal(Run), state => state(Outcome, Facts), stats => Stats,
+      solved => case Outcome of {ok, #{solved := Solved}} -> Solved; _ -> false end,
+      failure => case Outcome of {error, Failure} -> Failure; _ -> undefined end,
+      champion => cambrian_champions:champion(Champions), elapsed_ms => elapsed(Facts),
+      history => maps:get(history, Facts)};
+answer(info, #{conf := Conf, population := Population} = Facts) ->
+    Parameters = cambrian_nif:population_parameters(Population),
+    lists:foldl(fun maps:merge/2, #{parameters => Parameters},
+                [maps:with([name, task, task_id], Conf), counts(Facts),
+                 cambrian_nif:population_info(Population)]);
+answer(_, _Facts) -> {error, unknown_call}.
+
+%% Without stats it was taken up from a checkpoint, and no generation is done since.
+so_far(#{stats := undefined, population := Population}) ->
+    #{generation := Next} = Info = cambrian_nif:population_info(Population),
+    Info#{generation := Next - 1};
+so_far(#{stats := Stats}) -> Stats.
+
+%% Of evaluations, with those of the generation that was evaluated last.
+counts(#{run := Run} = Facts) ->
+    case {cambrian_run:outcome(Run), last(Facts)} of
+        {{error, {evaluations_failed, #{count := Count}}}, _} ->
+            #{evaluations => Count, failures => Count};
+        {_, none} -> #{};
+        {_, Last} -> maps:with([evaluations, failures], Last)
+    end.
+
+state({ok, _}, _Facts) -> finished;
+state({error, _}, _Facts) -> failed;
+state(none, #{run := Run, stats := Stats}) ->
+    case cambrian_run:is_active(Run) of
+        true -> running;
+        false when Stats =:= undefined -> new;
+        false -> paused
+    end.
