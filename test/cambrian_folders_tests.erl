@@ -16,7 +16,7 @@ no_folder_uses_one_after_it_test() ->
 %% That the test sees calls, types and behaviours at all.
 uses_are_found_test() ->
     Uses = uses(),
-    [?assert(lists:member(Use, Uses)) || Use <- [{"run", "base", cambrian_population, cambrian_job},
+    [?assert(lists:member(Use, Uses)) || Use <- [{"run", "base", cambrian_population_telemetry, cambrian_telemetry},
                                                  {"trust", "genome", cambrian_envelope, cambrian_genotype},
                                                  {"transport", "base", cambrian_transport_dist, cambrian_running}]],
     ?assertEqual([{a, call}, {b, type}, {c, behaviour}, {d, call}],
