@@ -24,7 +24,7 @@ strays_harm_nobody(_) ->
     Found = bombarded(fun() -> lists:all(fun is_through/1, Ran) end, []),
     ?assertEqual(Alone, [result(P) || P <- Ran]),
     Expected = [cambrian_bridge_registry, cambrian_crew, cambrian_dashboard_access, cambrian_dashboard_listener, cambrian_dashboard_state, cambrian_discovery,
-                cambrian_evaluator, cambrian_bridge_server, cambrian_governor, cambrian_lineage, cambrian_population,
+                cambrian_evaluator, cambrian_bridge_server, cambrian_governor, cambrian_lineage, cambrian_population_server,
                 cambrian_program_pool, cambrian_program_process, cambrian_program_warden, cambrian_realm_server, cambrian_recorder, cambrian_store,
                 cambrian_transport_dist],
     ?assertEqual([], Expected -- [module(Call) || {_, Call} <- Found]).
