@@ -176,7 +176,9 @@ a_pause_outlives_a_crash_test() ->
     ok = cambrian_population:subscribe(P),
     receive {cambrian, _, {generation, _}} -> ok end,
     ok = cambrian_population:pause(P),
-    cambrian_wait:until(fun() -> map_get(state, cambrian_population:overview(cambrian_beginning)) =:= paused end),
+    cambrian_wait:until(fun() ->
+        map_get(state, cambrian_population:overview(cambrian_beginning)) =:= paused
+    end),
     exit(P, kill),
     ?assertMatch(#{state := State} when State =/= running, cambrian_population:overview(cambrian_beginning)),
     ok = cambrian_population:resume(cambrian_beginning),

@@ -11,9 +11,9 @@ bits_test_() ->
     [{timeout, 300, fun every_bit_case/0}, {timeout, 60, fun resumed_case/0}].
 
 every_bit_case() ->
-    File = "test/vectors/bits.txt",
-    _ = [ok = file:write_file(cambrian_checkout:path(File), text()) || os:getenv("BLESS") =/= false],
-    {ok, Kept} = file:read_file(cambrian_checkout:path(File)),
+    File = cambrian_checkout:path("test/vectors/bits.txt"),
+    _ = [ok = file:write_file(File, text()) || os:getenv("BLESS") =/= false],
+    {ok, Kept} = file:read_file(File),
     ?assertEqual(binary:split(Kept, <<"\n">>, [global]), binary:split(text(), <<"\n">>, [global])).
 
 %% What bin/cross takes from one machine to the other and back.

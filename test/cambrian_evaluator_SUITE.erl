@@ -56,7 +56,7 @@ together(Genotypes, Named) ->
     {together, fun(Networks, Mark) -> [begin ok = Mark(I), {I, One(Network)} end || {I, Network} <- Networks] end}.
 
 start(How, Options) ->
-    Defaults = #{name => test, how => How, timeout => 100, memory => 1 bsl 24, nodes => []},
+    Defaults = #{name => test, how => How, timeout => 500, memory => 1 bsl 24, nodes => []},
     {ok, Evaluator} = cambrian_evaluator:start_link(maps:merge(Defaults, Options)),
     Evaluator.
 

@@ -273,7 +273,8 @@ who_says_that_it_is_its_own_test() ->
     ?assertMatch([_ | _], lists:nthtail(Before, did(lineage, Said))),
     {ok, Read, _} = cambrian_envelope:read(sealed(<<"thief">>, G, 1.0, 1, ?T0)),
     Told = fun(Urgency) ->
-               Bytes = cambrian_message:announcement(Urgency, cambrian_envelope:record(Read), <<"thief">>),
+               Record = cambrian_envelope:record(Read),
+               Bytes = cambrian_message:announcement(Urgency, Record, <<"thief">>),
                lists:nthtail(Before, did(lineage, call(<<"a">>, heard, [Bytes], Other)))
            end,
     ?assertMatch({[{<<"a">>, _}], []}, {Told(news), Told(best)}).
@@ -890,7 +891,8 @@ who_is_late_loses_no_reputation_test() ->
     {Effects, Heard} = (hears(envelope(<<"slow">>, 1, G, 1.0, ?T0), ?T0))(alone(#{})),
     {X, _} = measure(Effects, fun(_) -> 10 end, #{outcome => late}, {Heard, #{}}),
     ?assertEqual(0.5, cambrian_realm:reputation(key(<<"slow">>), cambrian_exchange:trust(X))),
-    ?assertMatch([#{outcome := late}], [Of || #{step := judged} = Of <- cambrian_exchange:story(id(G), X)]),
+    Story = cambrian_exchange:story(id(G), X),
+    ?assertMatch([#{outcome := late}], [Of || #{step := judged} = Of <- Story]),
     {Again, _} = (hears(envelope(<<"slow">>, 2, G, 1.0, ?T0 + 1000), ?T0 + 1000))(X),
     ?assertEqual([id(G)], offers(Again)).
 

@@ -22,8 +22,8 @@ bridge(Peer, Options) ->
     {ok, _} = peer:call(Peer, cambrian_bridge, start, [Options#{realm => ?REALM}]),
     ok.
 
-%% M11. The bridge does nothing at all while 800 messages of a MiB come from here and from another node: no more than 8 MiB of
-%% them wait for it, the others are counted, and it goes on afterwards.
+%% M11. The bridge does nothing at all while 800 messages of a MiB come from here and from another
+%% node: no more than 8 MiB of them wait for it, the others are counted, and it goes on afterwards.
 a_mailbox_in_bytes(Config) ->
     [One, Two | _] = nodes_of(Config),
     ok = bridge(One, #{}),

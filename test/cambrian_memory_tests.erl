@@ -34,7 +34,8 @@ the_vm_survives() ->
     Call = io_lib:format("cambrian_memory_tests:extremes(~b)", [Limit]),
     ?assertEqual({0, <<"all answered">>}, in_another_vm(Call)).
 
-%% Each is refused with its bytes, or takes little of what it seems to want; what is said otherwise is on the screen of the test that fails.
+%% Each is refused with its bytes, or takes little of what it seems to want. The test that fails
+%% shows what is said otherwise.
 extremes(Limit) ->
     {ok, _} = application:ensure_all_started(cambrian),
     Limit = cambrian_nif:memory_limit(),
@@ -76,10 +77,11 @@ calls() ->
           Data = #{inputs => {10_000, binary:copy(<<0:32>>, 100_000_000)}, targets => {1, <<0:(32 * 10_000)>>}},
           cambrian_task:prepare({dataset, Data}, #{})
       end, fun is_refused/1},
-     {genotype, fun() -> cambrian_genotype:new(#{inputs => 10_000, outputs => 10_000}, 1) end, fun is_too_large/1},
+     {genotype, fun() -> cambrian_genotype:new(#{inputs => 10_000, outputs => 10_000}, 1) end,
+      fun is_too_large/1},
      {outputs_of_a_dataset, fun() ->
-          Data = #{inputs => {1, <<0:(32 * 30_000)>>}, targets => [Row rem 10_000 || Row <- lists:seq(1, 30_000)],
-                   kind => classification},
+          Classes = [Row rem 10_000 || Row <- lists:seq(1, 30_000)],
+          Data = #{inputs => {1, <<0:(32 * 30_000)>>}, targets => Classes, kind => classification},
           cambrian_task:evaluate({dataset, Data}, Wide, #{timeout => infinity})
       end, fun is_ok/1},
      %% the last, as it leaves no memory
@@ -130,7 +132,8 @@ the_limit_is_the_applications_test_() -> {timeout, 120, fun the_limit_is_the_app
 
 the_limit_is_the_applications() ->
     Wanted = 2 * 4 * 10_001 * 100_000,
-    ?assertEqual({0, iolist_to_binary(io_lib:format("1000000000 {error,{not_enough_memory,~b,1000000000}}", [Wanted]))},
+    Expected = io_lib:format("1000000000 {error,{not_enough_memory,~b,1000000000}}", [Wanted]),
+    ?assertEqual({0, iolist_to_binary(Expected)},
                  in_another_vm("cambrian_memory_tests:limited(1_000_000_000)")),
     {Status, Said} = in_another_vm("cambrian_memory_tests:limited(0)"),
     ?assertNotEqual(0, Status),
@@ -141,7 +144,8 @@ limited(Bytes) ->
     ok = application:set_env(cambrian, memory_limit, Bytes),
     {ok, _} = application:ensure_all_started(cambrian),
     Wide = network(#{inputs => 1, outputs => 10_000}),
-    io:format("~b ~0p", [cambrian_nif:memory_limit(), cambrian_network:activate_batch(Wide, <<0:(32 * 100_000)>>)]).
+    Answer = cambrian_network:activate_batch(Wide, <<0:(32 * 100_000)>>),
+    io:format("~b ~0p", [cambrian_nif:memory_limit(), Answer]).
 
 %% A population that outgrows what is allowed ends its run with the reason, and the VM goes on.
 a_population_outgrows_its_memory_test_() -> {timeout, 120, fun a_population_outgrows_its_memory/0}.

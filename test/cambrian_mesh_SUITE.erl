@@ -7,13 +7,13 @@
 -define(REALM, <<"org.example.test">>).
 
 %% Those that need no other nodes.
--define(ALONE, [a_name_that_is_wrong, a_nameless_population_comes_back, a_mesh_that_hangs, the_secret_stays_secret,
-                options_are_checked, a_grant_is_checked, who_may_not_publish_sees_it,
+-define(ALONE, [a_name_that_is_wrong, a_nameless_population_comes_back, a_mesh_that_hangs,
+                the_secret_stays_secret, options_are_checked, a_grant_is_checked, who_may_not_publish_sees_it,
                 a_key_without_a_file_is_not_rotated, a_costly_champion, stalling_champions]).
 
 all() -> [champions_travel, lies_are_refused, realms_do_not_meet, isolated_populations_repeat,
-          a_population_that_crashed_is_joined_again, a_key_hands_over, the_owners_revoke_a_grant, a_forger_hurts_nobody,
-          only_with_leave, a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones,
+          a_population_that_crashed_is_joined_again, a_key_hands_over, the_owners_revoke_a_grant,
+          a_forger_hurts_nobody, only_with_leave, a_ban_stays, an_identity_stays, bombardment, sizes_and_differences, large_ones,
           partitions_heal, by_environment, two_realms, a_clock_that_is_set, policies, on_a_ring, the_nearest | ?ALONE].
 
 init_per_testcase(Case, Config) ->
@@ -734,7 +734,8 @@ who_may_not_publish_sees_it(_Config) ->
                  {Owned#{capability => {work, 4}}, Silent, 0}, {Owned#{capability => open}, Silent, 0}]],
     %% one that ends while the bridge runs, whatever this node asks of others
     _ = [begin
-             {ok, _} = cambrian_bridge:start(Owned#{capability => Capability, grant => Grant(erlang:system_time(millisecond) + 2000)}),
+             Soon = erlang:system_time(millisecond) + 2000,
+             {ok, _} = cambrian_bridge:start(Owned#{capability => Capability, grant => Grant(Soon)}),
              true = cambrian_wait:until(fun() -> maps:with([may_publish], cambrian_bridge:status()) =:= Shows end),
              %% and it starts anew, if it has to, and goes on taking in
              Bridge = cambrian_bridge_registry:whereis_name(?REALM),

@@ -60,7 +60,8 @@ what_weighs_more_leaves_room_for_less_test() ->
 lanes_are_bounded_test() ->
     {_, Meter} = lists:foldl(fun(N, {_, M}) -> cambrian_meter:take({caller, N}, 20, 5, M) end, {true, new()}, lists:seq(1, 100_000)),
     ?assert(erts_debug:flat_size(Meter) < 30_000),
-    %% whoever had a lane keeps it; whoever comes then shares one with all the others, and has its own in the next second
+    %% whoever had a lane keeps it; whoever comes then shares one with all the others, and has its
+    %% own in the next second
     ?assertMatch({19, _}, taken({caller, 1}, 20, 19, 0, Meter)),
     ?assertMatch({0, _}, taken({caller, new}, 20, 20, 0, Meter)),
     ?assertMatch({20, _}, taken({caller, new}, 20, 20, 1, Meter)).

@@ -18,7 +18,8 @@ in_the_order_in_which_they_came_test() ->
     {[A, B, _, _], Examining} = cambrian_newcomers:examine(add_all(All, cambrian_newcomers:new())),
     More = add(newcomer(e), Examining),
     {Measured, Next} = cambrian_newcomers:examined([1.0, {2.0, [0.0]}, failed, late], More),
-    ?assertMatch([{#{from := a}, 1.0}, {#{from := b}, 2.0}, {#{from := c}, failed}, {#{from := d}, late}], Measured),
+    ?assertMatch([{#{from := a}, 1.0}, {#{from := b}, 2.0}, {#{from := c}, failed},
+                  {#{from := d}, late}], Measured),
     {[_], Last} = cambrian_newcomers:examine(Next),
     {[{#{from := e}, 4.0}], None} = cambrian_newcomers:examined([4.0], Last),
     ?assertMatch({[], _}, cambrian_newcomers:examine(None)).

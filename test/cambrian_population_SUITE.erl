@@ -810,10 +810,10 @@ a_stranger_that_stalls(_) ->
     ?assertMatch(#{outcome := Outcome} when Outcome =/= failed, told(other)),
     ok = cambrian_population:stop(P).
 
-%% In a task in Rust, where it is no failure: it takes longer than a millisecond, which others do not.
+%% In a task in Rust, where it is no failure: it takes longer than a millisecond.
 a_stranger_that_is_late(_) ->
-    {ok, P} = cambrian_population:start(#{task => {sequence_recall, #{length => 8, delay => 16}}, seed => 1, population => 10,
-                                          newcomer_timeout => 1}),
+    Task = {sequence_recall, #{length => 8, delay => 16}},
+    {ok, P} = cambrian_population:start(#{task => Task, seed => 1, population => 10, newcomer_timeout => 1}),
     ok = cambrian_population:subscribe(P),
     {ok, Small} = cambrian_genotype:new(#{inputs => 3, outputs => 1}, 900),
     Late = bloated(Small, 90_000),
@@ -825,8 +825,10 @@ a_stranger_that_is_late(_) ->
 
 %% What the governor has it wait is no time of its own, be it evaluated in Rust or by a fun.
 strangers_rest_with_the_governor(_) ->
+    Fun = fun(Network) -> hd(cambrian_network:activate(Network, [1, 1])) end,
+    Options = #{seed => 1, population => 10, target => 99, newcomer_timeout => 1000},
     [begin
-         {ok, P} = cambrian_population:start(Task#{seed => 1, population => 10, target => 99, newcomer_timeout => 1000}),
+         {ok, P} = cambrian_population:start(maps:merge(Options, Task)),
          ok = cambrian_population:subscribe(P),
          {ok, _} = cambrian_population:step(P, 1),
          ok = cambrian_governor:configure(#{pause_when => fun() -> true end}),
@@ -837,8 +839,7 @@ strangers_rest_with_the_governor(_) ->
          #{outcome := Outcome, fitness := _} = told(patient),
          ?assert(lists:member(Outcome, [accepted, full, not_better])),
          ok = cambrian_population:stop(P)
-     end || Task <- [#{task => 'xor'},
-                     #{task => fun(Network) -> hd(cambrian_network:activate(Network, [1, 1])) end, inputs => 2, outputs => 1}]].
+     end || Task <- [#{task => 'xor'}, #{task => Fun, inputs => 2, outputs => 1}]].
 
 %% One who accounts for it knows what each generation of its own cost, whatever evaluates it, and whether it rests.
 its_own_work(_) ->

@@ -90,7 +90,8 @@ the_quiet_is_quiet(_Config) ->
 
 %% One origin sends a hundred times what it may: the others' genotypes are measured and taken in as without it.
 a_flood_changes_nothing(_Config) ->
-    Options = #{seed => 11, nodes => 8, duration_ms => 30_000, generation_ms => 2000, task => double_pole_novel},
+    Options = #{seed => 11, nodes => 8, duration_ms => 30_000, generation_ms => 2000,
+                task => double_pole_novel},
     Calm = throughput(cambrian_mesh_figures:flood(Options#{per_second => 0})),
     Flooded = throughput(cambrian_mesh_figures:flood(Options#{per_second => 500})),
     ?assert(Calm > 0),

@@ -50,7 +50,9 @@ two_stuck_trials_beside_a_run() ->
     [receive {Tag, _} -> error(done) after 0 -> stopped(Trial) end || {Tag, _} = Trial <- Stuck].
 
 a_run_begins() ->
-    {Run, Monitor} = spawn_monitor(fun() -> {ok, #{solved := true}} = cambrian:evolve('xor', #{seed => 42}) end),
+    {Run, Monitor} = spawn_monitor(fun() ->
+        {ok, #{solved := true}} = cambrian:evolve('xor', #{seed => 42})
+    end),
     receive {'DOWN', Monitor, process, Run, Reason} -> ?assertEqual(normal, Reason)
     after ?PATIENCE_MS -> error(all_threads_are_held)
     end.
@@ -101,18 +103,21 @@ a_substrate_ends_with_its_caller() ->
     Cppn = bloated(cambrian_substrate:shape(Substrate), 90_000),
     ends_when_killed(fun() -> cambrian_substrate:express(Substrate, Cppn) end).
 
-%% A run begins beside as many as would hold all dirty schedulers, and all threads; and after more than can run at once.
+%% A run begins beside as many as would hold all dirty schedulers, and all threads; and after more
+%% than can run at once.
 ends_when_killed(Work) ->
     Some = at_work(2 * erlang:system_info(dirty_cpu_schedulers_online), Work),
     a_run_begins(),
     Workers = Some ++ at_work(?MORE_THAN_RUN, Work),
     [exit(Worker, kill) || {Worker, _} <- Workers],
-    [receive {'DOWN', Monitor, process, Worker, Reason} -> ?assertEqual(killed, Reason) end || {Worker, Monitor} <- Workers],
+    [receive {'DOWN', Monitor, process, Worker, Reason} -> ?assertEqual(killed, Reason) end
+     || {Worker, Monitor} <- Workers],
     a_run_begins().
 
 %% Each has posted its job, and waits for what that comes to.
 at_work(Count, Work) ->
     Workers = [spawn_monitor(Work) || _ <- lists:seq(1, Count)],
     Waits = {current_function, {cambrian_job, await, 1}},
-    [cambrian_wait:until(fun() -> process_info(Worker, current_function) =:= Waits end) || {Worker, _} <- Workers],
+    [cambrian_wait:until(fun() -> process_info(Worker, current_function) =:= Waits end)
+     || {Worker, _} <- Workers],
     Workers.

@@ -35,7 +35,9 @@ start_again() ->
         {ok, _} ->
             case cambrian_population:step(mutant, 1) of
                 {ok, _} -> ok;
-                {error, running} -> cambrian_wait:until(fun() -> cambrian_population:stats(mutant) =/= {error, not_evaluated} end)
+                {error, running} ->
+                    Has = fun() -> cambrian_population:stats(mutant) =/= {error, not_evaluated} end,
+                    cambrian_wait:until(Has)
             end,
             ok = cambrian_population:stop(mutant),
             goes_on;
