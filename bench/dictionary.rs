@@ -3,12 +3,12 @@
 //! `dictionary FILE` writes it anew. Whoever does that makes a new version of the envelope: the old one cannot be read
 //! with it.
 
-use cambrian_core::codec;
-use cambrian_core::genotype::Genotype;
-use cambrian_core::mutation::mutate;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::population::Population;
-use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::wire::codec;
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::variation::mutation::mutate;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::search::population::Population;
+use cambrian_core::base::rng::{Purpose, Stream};
 use cambrian_core::task;
 use std::sync::atomic::AtomicBool;
 use zstd::bulk::Compressor;

@@ -4,9 +4,9 @@
 //! `samples/NAME.csv`; `search table` makes `RESULTS.md` of all samples. Both are in the folder that `BENCH_INTO` names, else
 //! in `_build/bench`.
 
-use cambrian_core::network::Network;
-use cambrian_core::parameters::{Parameters, Value};
-use cambrian_core::population::{Evaluated, Population};
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::genome::parameters::{Parameters, Value};
+use cambrian_core::search::population::{Evaluated, Population};
 use cambrian_core::task::{self, Task};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ pub trait Squash {
     fn of(x: f32) -> f32;
 }
 
-/// The rational of `cambrian_core::math::tanh`, clamped with comparisons that compile to one instruction each.
+/// The rational of `cambrian_core::base::math::tanh`, clamped with comparisons that compile to one instruction each.
 pub struct Tanh;
 
 impl Squash for Tanh {

@@ -13,7 +13,7 @@ mod peers;
 mod quantile;
 mod report;
 
-use cambrian_core::{codec, delta};
+use cambrian_core::{wire::codec, wire::delta};
 use limits::{Relu, Tanh};
 use measure::{Effort, race};
 use model::{FAMILIES, Net, Species};

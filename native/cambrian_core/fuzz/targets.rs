@@ -1,16 +1,16 @@
 //! What each fuzz target does with its bytes. `tests/fuzz_seeds.rs` does the same with every seed, on stable Rust.
 
-use cambrian_core::codec;
-use cambrian_core::delta;
-use cambrian_core::envelope::{self, Claims, EnvelopeError, Record};
-use cambrian_core::genotype::{Genotype, Node};
-use cambrian_core::identity::{self, CertificateError, Charter, Grant, Secret, Signer, Succession};
-use cambrian_core::innovation::{BOTTOM, TOP};
-use cambrian_core::json;
-use cambrian_core::mutation::OPERATORS;
-use cambrian_core::neat_python;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::formats::json;
+use cambrian_core::formats::neat_python;
+use cambrian_core::genome::genotype::{Genotype, Node};
+use cambrian_core::genome::innovation::{BOTTOM, TOP};
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::variation::mutation::OPERATORS;
+use cambrian_core::wire::codec;
+use cambrian_core::wire::delta;
+use cambrian_core::wire::envelope::{self, Claims, EnvelopeError, Record};
+use cambrian_core::wire::identity::{self, CertificateError, Charter, Grant, Secret, Signer, Succession};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf, Bytes};
 use sha2::{Digest, Sha256};

@@ -16,17 +16,11 @@ mod xor;
 pub use dataset::{Dataset, DatasetError, Label, Rows, Targets, fingerprint};
 pub use settings::{Settings, TaskError};
 
-use crate::network::{Network, Runner};
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::permission::Stopped;
+use crate::genome::genotype::Shape;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::{Network, Runner};
 use std::sync::{Arc, LazyLock};
-
-/// How many numbers a network takes and gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    pub inputs: u32,
-    pub outputs: u32,
-}
 
 /// What became of a champion that was tried by the task's own criterion of success.
 #[derive(Clone, Debug, PartialEq)]

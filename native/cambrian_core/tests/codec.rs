@@ -2,12 +2,12 @@
 
 mod common;
 
-use cambrian_core::choice::Choice;
-use cambrian_core::codec::{self, CodecError};
-use cambrian_core::delta::{self, DeltaError};
-use cambrian_core::genotype::Genotype;
-use cambrian_core::mutation::OPERATORS;
-use cambrian_core::neuron::Neuron;
+use cambrian_core::base::choice::Choice;
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::variation::mutation::OPERATORS;
+use cambrian_core::wire::codec::{self, CodecError};
+use cambrian_core::wire::delta::{self, DeltaError};
 use common::{apply, evolved, grown, histories, newborn, parameters, stream};
 use proptest::prelude::*;
 use serde::Serialize;
@@ -96,7 +96,8 @@ fn mutated(g: &Genotype, seed: u64, operators: &[usize]) -> Genotype {
 }
 
 fn with_neurons(g: &Genotype, change: impl Fn(Neuron) -> Neuron) -> Genotype {
-    let nodes = g.nodes().map(|node| cambrian_core::genotype::Node { neuron: change(node.neuron), ..node });
+    let nodes =
+        g.nodes().map(|node| cambrian_core::genome::genotype::Node { neuron: change(node.neuron), ..node });
     Genotype::from_genes(g.inputs(), g.outputs(), nodes.collect(), g.connections().collect()).unwrap()
 }
 

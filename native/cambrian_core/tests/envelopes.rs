@@ -2,11 +2,11 @@
 
 mod common;
 
-use cambrian_core::codec::{self, CodecError, GenotypeId};
-use cambrian_core::delta::{self, DeltaError};
-use cambrian_core::envelope::{self, Claims, EnvelopeError, Record};
-use cambrian_core::genotype::Genotype;
-use cambrian_core::identity::{self, CertificateError, Charter, Grant, Signer, Succession};
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::wire::codec::{self, CodecError, GenotypeId};
+use cambrian_core::wire::delta::{self, DeltaError};
+use cambrian_core::wire::envelope::{self, Claims, EnvelopeError, Record};
+use cambrian_core::wire::identity::{self, CertificateError, Charter, Grant, Signer, Succession};
 use common::{apply, evolved, grown, histories, newborn};
 use proptest::prelude::*;
 use serde::Serialize;

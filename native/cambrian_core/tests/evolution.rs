@@ -1,16 +1,16 @@
 //! Runs as a whole: they solve their tasks, and they repeat to the bit.
 
-use cambrian_core::choice::Choice;
-use cambrian_core::codec::GenotypeId;
-use cambrian_core::genotype::Genotype;
-use cambrian_core::lineage::{Ancestor, Birth, WINDOW};
-use cambrian_core::migration::Migration;
-use cambrian_core::mutation::Operators;
-use cambrian_core::network::Network;
-use cambrian_core::parameters::{Inheritance, Parameters, Selection, Tuner, Value};
-use cambrian_core::population::{Evaluated, Limits, Population, Refused};
-use cambrian_core::task::{self, Dataset, Label, Outcome, Rows, Score, Settings, Shape, Targets, Task};
-use cambrian_core::{checkpoint, codec};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::genome::genotype::{Genotype, Shape};
+use cambrian_core::genome::parameters::{Inheritance, Parameters, Selection, Tuner, Value};
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::search::lineage::{Ancestor, Birth, WINDOW};
+use cambrian_core::search::population::migration::Migration;
+use cambrian_core::search::population::{Evaluated, Limits, Population, Refused};
+use cambrian_core::task::{self, Dataset, Label, Outcome, Rows, Score, Settings, Targets, Task};
+use cambrian_core::variation::mutation::Operators;
+use cambrian_core::wire::codec::GenotypeId;
+use cambrian_core::{search::population::checkpoint, wire::codec};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -573,10 +573,10 @@ fn limits_leave_the_rest_out() {
 /// Whatever a network answers, its fitness is a number: outputs at the limits, and what grows from step to step.
 #[test]
 fn every_fitness_is_finite() {
-    use cambrian_core::genotype::{Connection, Genotype};
-    use cambrian_core::innovation::{input, output};
-    use cambrian_core::math::{Activation, Aggregation, MAX_WEIGHT};
-    use cambrian_core::rng::{Purpose, Stream};
+    use cambrian_core::base::math::{Activation, Aggregation, MAX_WEIGHT};
+    use cambrian_core::base::rng::{Purpose, Stream};
+    use cambrian_core::genome::genotype::{Connection, Genotype};
+    use cambrian_core::genome::innovation::{input, output};
     let data = |scale: f32| {
         let inputs = Rows::new(2, vec![0.0, scale, -scale, 1.0]).unwrap();
         let numbers = Targets::Numbers(Rows::new(1, vec![scale, -scale]).unwrap());

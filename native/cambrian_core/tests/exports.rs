@@ -2,19 +2,19 @@
 
 mod common;
 
-use cambrian_core::choice::Choice;
-use cambrian_core::dynamics::Dynamics;
-use cambrian_core::export::name::Name;
-use cambrian_core::export::plan::Plan;
-use cambrian_core::export::{c, rust};
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::math::{Activation, Aggregation, LIMIT};
-use cambrian_core::mutation::Operator;
-use cambrian_core::network::Network;
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::plasticity::Plasticity;
-use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::math::{Activation, Aggregation, LIMIT};
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::formats::export::name::Name;
+use cambrian_core::formats::export::plan::Plan;
+use cambrian_core::formats::export::{c, rust};
+use cambrian_core::genome::dynamics::Dynamics;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::genome::plasticity::Plasticity;
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::variation::mutation::Operator;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;

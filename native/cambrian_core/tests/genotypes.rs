@@ -2,15 +2,15 @@
 
 mod common;
 
-use cambrian_core::crossover::crossover;
-use cambrian_core::genotype::{Connection, Genotype, GenotypeError, Node};
-use cambrian_core::innovation;
-use cambrian_core::math::Activation;
-use cambrian_core::mutation::Operator;
-use cambrian_core::network::Network;
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::speciation::distance;
+use cambrian_core::base::math::Activation;
+use cambrian_core::genome::genotype::{Connection, Genotype, GenotypeError, Node};
+use cambrian_core::genome::innovation;
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::search::speciation::distance;
+use cambrian_core::variation::crossover::crossover;
+use cambrian_core::variation::mutation::Operator;
 use common::{apply, evolved, histories, newborn, parameters, stream};
 use proptest::prelude::*;
 

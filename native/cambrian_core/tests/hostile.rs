@@ -2,12 +2,12 @@
 
 mod common;
 
-use cambrian_core::codec::{self, CodecError};
-use cambrian_core::delta::{self, DeltaError};
-use cambrian_core::envelope::{self, EnvelopeError};
-use cambrian_core::genotype::GenotypeError;
-use cambrian_core::identity::{self, CertificateError, Signer};
-use cambrian_core::innovation::{self, TOP};
+use cambrian_core::genome::genotype::GenotypeError;
+use cambrian_core::genome::innovation::{self, TOP};
+use cambrian_core::wire::codec::{self, CodecError};
+use cambrian_core::wire::delta::{self, DeltaError};
+use cambrian_core::wire::envelope::{self, EnvelopeError};
+use cambrian_core::wire::identity::{self, CertificateError, Signer};
 use common::newborn;
 use serde::Serialize;
 use serde_bytes::{ByteArray, ByteBuf};
@@ -227,7 +227,7 @@ fn sealed(payload: &[u8]) -> Vec<u8> {
     pack(&(ByteBuf::from(claims), ByteArray::new(signature), ByteBuf::from(payload)))
 }
 
-fn differing(base: &cambrian_core::genotype::Genotype, values: &[u8]) -> Vec<u8> {
+fn differing(base: &cambrian_core::genome::genotype::Genotype, values: &[u8]) -> Vec<u8> {
     let (id, none, empty): (_, [u32; 0], _) = (ByteArray::new(codec::id(base)), [], ByteBuf::new());
     pack(&(1, &id, &id, 2, 1, none, &empty, &empty, none, &empty, &empty, ByteBuf::from(values)))
 }

@@ -2,16 +2,16 @@
 
 mod common;
 
-use cambrian_core::choice::Choice;
-use cambrian_core::codec;
-use cambrian_core::genotype::{Connection, Genotype, GenotypeError, Node};
-use cambrian_core::innovation::{self, BOTTOM, TOP};
-use cambrian_core::json::{self, JsonError};
-use cambrian_core::math::{Activation, Aggregation};
-use cambrian_core::neat_python;
-use cambrian_core::neuron::Neuron;
-use cambrian_core::plasticity::Plasticity;
-use cambrian_core::{dynamics::Dynamics, network::Network};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::math::{Activation, Aggregation};
+use cambrian_core::formats::json::{self, JsonError};
+use cambrian_core::formats::neat_python;
+use cambrian_core::genome::genotype::{Connection, Genotype, GenotypeError, Node};
+use cambrian_core::genome::innovation::{self, BOTTOM, TOP};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::plasticity::Plasticity;
+use cambrian_core::wire::codec;
+use cambrian_core::{genome::dynamics::Dynamics, phenotype::network::Network};
 use common::{evolved, grown, histories};
 use proptest::prelude::*;
 

@@ -1,16 +1,16 @@
 //! Every path gives the bits of the plainest way to compute a network, straight from its genes.
 
-use cambrian_core::dynamics::{Cell, Dynamics};
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::innovation::{TOP, input, is_recurrent, output};
-use cambrian_core::kernel::Isa;
-use cambrian_core::math::Activation;
-use cambrian_core::mutation::OPERATORS;
-use cambrian_core::network::Network;
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::plasticity::{Learning, Plasticity};
-use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::base::math::Activation;
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::dynamics::{Cell, Dynamics};
+use cambrian_core::genome::genotype::{Connection, Genotype, Node};
+use cambrian_core::genome::innovation::{TOP, input, is_recurrent, output};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::genome::plasticity::{Learning, Plasticity};
+use cambrian_core::phenotype::kernel::Isa;
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::variation::mutation::OPERATORS;
 use proptest::prelude::*;
 use std::collections::HashMap;
 

@@ -1,12 +1,12 @@
 //! A ban reaches back: what came by a banned key or has a banned id is gone in the next generation, and so are those that
 //! carry its genes, to the same bits on any number of threads and after any interruption.
 
-use cambrian_core::genotype::Genotype;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::population::{Evaluated, Population};
-use cambrian_core::purge::Banned;
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::search::population::purge::Banned;
+use cambrian_core::search::population::{Evaluated, Population};
 use cambrian_core::task::{self, Task};
-use cambrian_core::{checkpoint, codec};
+use cambrian_core::{search::population::checkpoint, wire::codec};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -1,18 +1,18 @@
 //! Whatever runs long asks for leave by its work, so it can be stopped however large a network is; and what was stopped
 //! has no score.
 
-use cambrian_core::dynamics::Dynamics;
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::innovation::output;
-use cambrian_core::math::Activation;
-use cambrian_core::network::{Network, Runner};
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::{Parameters, Tuner};
-use cambrian_core::permission::{LOOK, Permission, Stopped};
-use cambrian_core::population::{GRACE, Halt, Limits, Population};
-use cambrian_core::rng::{Purpose, Stream};
-use cambrian_core::substrate::{Plan, Substrate, SubstrateError, grid};
-use cambrian_core::task::{self, Dataset, Label, Rows, Score, Settings, Shape, Targets, Task, Trial};
+use cambrian_core::base::math::Activation;
+use cambrian_core::base::permission::{LOOK, Permission, Stopped};
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::dynamics::Dynamics;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node, Shape};
+use cambrian_core::genome::innovation::output;
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::{Parameters, Tuner};
+use cambrian_core::phenotype::network::{Network, Runner};
+use cambrian_core::phenotype::substrate::{Plan, Substrate, SubstrateError, grid};
+use cambrian_core::search::population::{GRACE, Halt, Limits, Population};
+use cambrian_core::task::{self, Dataset, Label, Rows, Score, Settings, Targets, Task, Trial};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,18 +1,18 @@
 //! Networks that follow from geometry.
 
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::innovation::{self, BOTTOM, TOP};
-use cambrian_core::math::Activation;
-use cambrian_core::network::{Network, Runner};
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::permission::Stopped;
-use cambrian_core::population::Population;
-use cambrian_core::substrate::{
+use cambrian_core::base::math::Activation;
+use cambrian_core::base::permission::Stopped;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node, Shape};
+use cambrian_core::genome::innovation::{self, BOTTOM, TOP};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::phenotype::network::{Network, Runner};
+use cambrian_core::phenotype::substrate::{
     Expression, Hidden, MAX_PAIRS, Plan, Point, Quadtree, Substrate, SubstrateError, grid,
 };
-use cambrian_core::task::{self, Score, Shape, Task, Trial};
-use cambrian_core::{checkpoint, codec};
+use cambrian_core::search::population::Population;
+use cambrian_core::task::{self, Score, Task, Trial};
+use cambrian_core::{search::population::checkpoint, wire::codec};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -79,7 +79,7 @@ fn champion(task: &dyn Task, on: &Arc<Substrate>, seed: u64, generations: u64) -
 }
 
 fn first(task: &dyn Task, on: &Arc<Substrate>, seed: u64) -> Population {
-    let parameters = cambrian_core::substrate::cppn_parameters(task.parameters());
+    let parameters = cambrian_core::phenotype::substrate::cppn_parameters(task.parameters());
     Population::new(parameters, Arc::clone(on), seed).unwrap()
 }
 

@@ -1,13 +1,13 @@
 //! What the memetic stage spends, and on whom; and that it finds what selection would be long in finding.
 
-use cambrian_core::choice::Choice;
-use cambrian_core::genotype::Genotype;
-use cambrian_core::network::{Network, Runner};
-use cambrian_core::parameters::{Parameters, Tuner, TuningSelection};
-use cambrian_core::permission::Stopped;
-use cambrian_core::population::{Evaluated, Population};
-use cambrian_core::task::{self, Outcome, Score, Shape, Task, Trial};
-use cambrian_core::{checkpoint, codec};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::permission::Stopped;
+use cambrian_core::genome::genotype::{Genotype, Shape};
+use cambrian_core::genome::parameters::{Parameters, Tuner, TuningSelection};
+use cambrian_core::phenotype::network::{Network, Runner};
+use cambrian_core::search::population::{Evaluated, Population};
+use cambrian_core::task::{self, Outcome, Score, Task, Trial};
+use cambrian_core::{search::population::checkpoint, wire::codec};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

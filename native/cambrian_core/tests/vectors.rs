@@ -4,17 +4,17 @@
 //! `BLESS=1 cargo test -p cambrian_core --test vectors` writes ours anew, but for those of earlier schemas: these are from
 //! the programs of their time.
 
-use cambrian_core::choice::Choice;
-use cambrian_core::codec::{self, GenotypeId};
-use cambrian_core::delta;
-use cambrian_core::dynamics::Dynamics;
-use cambrian_core::envelope::{self, Claims, Record};
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::identity::{self, Charter, Grant, Secret, Signer, Succession};
-use cambrian_core::innovation::{self, BOTTOM, NodeId, TOP};
-use cambrian_core::math::{Activation, Aggregation};
-use cambrian_core::neuron::Neuron;
-use cambrian_core::plasticity::Plasticity;
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::math::{Activation, Aggregation};
+use cambrian_core::genome::dynamics::Dynamics;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node};
+use cambrian_core::genome::innovation::{self, BOTTOM, NodeId, TOP};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::plasticity::Plasticity;
+use cambrian_core::wire::codec::{self, GenotypeId};
+use cambrian_core::wire::delta;
+use cambrian_core::wire::envelope::{self, Claims, Record};
+use cambrian_core::wire::identity::{self, Charter, Grant, Secret, Signer, Succession};
 use serde::Serialize;
 use serde_bytes::{ByteArray, ByteBuf};
 use sha2::{Digest, Sha256};

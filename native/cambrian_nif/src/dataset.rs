@@ -5,8 +5,8 @@
 use crate::atoms;
 use crate::error::{bad_option, unknown_option};
 use crate::term::{binary, settings_of};
-use cambrian_core::math::LIMIT;
-use cambrian_core::memory;
+use cambrian_core::base::math::LIMIT;
+use cambrian_core::base::memory;
 use cambrian_core::task::{self, Dataset, DatasetError, Label, Rows, Targets, Task};
 use rustler::types::ListIterator;
 use rustler::{Atom, Binary, Encoder, Env, Term};

@@ -3,10 +3,10 @@
 use crate::genotype::{GenotypeArc, wrap};
 use crate::term::{List, binary, bytes32, field};
 use crate::{atoms, error};
-use cambrian_core::codec::GenotypeId;
-use cambrian_core::envelope::{self, Claims, Envelope, Record};
-use cambrian_core::genotype::Genotype;
-use cambrian_core::identity::Signer;
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::wire::codec::GenotypeId;
+use cambrian_core::wire::envelope::{self, Claims, Envelope, Record};
+use cambrian_core::wire::identity::Signer;
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 
 pub struct EnvelopeResource(Envelope);

@@ -2,16 +2,16 @@
 
 use crate::atoms;
 use crate::term::binary;
-use cambrian_core::codec::{CodecError, GenotypeId};
-use cambrian_core::delta::DeltaError;
-use cambrian_core::envelope::EnvelopeError;
-use cambrian_core::genotype::GenotypeError;
-use cambrian_core::identity::CertificateError;
-use cambrian_core::json::JsonError;
-use cambrian_core::memory::TooLarge;
-use cambrian_core::parameters::ParameterError;
-use cambrian_core::population::Refused;
-use cambrian_core::substrate::SubstrateError;
+use cambrian_core::base::memory::TooLarge;
+use cambrian_core::formats::json::JsonError;
+use cambrian_core::genome::genotype::GenotypeError;
+use cambrian_core::genome::parameters::ParameterError;
+use cambrian_core::phenotype::substrate::SubstrateError;
+use cambrian_core::search::population::Refused;
+use cambrian_core::wire::codec::{CodecError, GenotypeId};
+use cambrian_core::wire::delta::DeltaError;
+use cambrian_core::wire::envelope::EnvelopeError;
+use cambrian_core::wire::identity::CertificateError;
 use rustler::env::{OwnedEnv, SavedTerm};
 use rustler::{Atom, Encoder, Env, Error, Term};
 

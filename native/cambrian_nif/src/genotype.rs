@@ -3,20 +3,22 @@
 use crate::error::Bytes;
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, parameters};
-use cambrian_core::choice::Choice;
-use cambrian_core::crossover::crossover;
-use cambrian_core::dynamics::Dynamics;
-use cambrian_core::export::name::Name;
-use cambrian_core::export::plan::Plan;
-use cambrian_core::export::{c, onnx, rust};
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::math::{Activation, Aggregation};
-use cambrian_core::mutation::{OPERATORS, Operator, mutate};
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::plasticity::Plasticity;
-use cambrian_core::rng::{Purpose, Stream};
-use cambrian_core::{codec, delta, innovation, json, neat_python, speciation};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::math::{Activation, Aggregation};
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::formats::export::name::Name;
+use cambrian_core::formats::export::plan::Plan;
+use cambrian_core::formats::export::{c, onnx, rust};
+use cambrian_core::genome::dynamics::Dynamics;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::genome::plasticity::Plasticity;
+use cambrian_core::variation::crossover::crossover;
+use cambrian_core::variation::mutation::{OPERATORS, Operator, mutate};
+use cambrian_core::{
+    formats::json, formats::neat_python, genome::innovation, search::speciation, wire::codec, wire::delta,
+};
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 

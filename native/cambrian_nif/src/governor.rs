@@ -1,7 +1,7 @@
 //! cambrian_governor: how much of a thread's time is work, and how much is rest
 
 use crate::{atoms, crews, error};
-use cambrian_core::permission::Permission;
+use cambrian_core::base::permission::Permission;
 use cpu_time::ThreadTime;
 use rustler::{Atom, NifResult};
 use std::cell::Cell;

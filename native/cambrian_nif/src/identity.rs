@@ -2,7 +2,7 @@
 
 use crate::term::{List, binary, bytes32, field};
 use crate::{atoms, error};
-use cambrian_core::identity::{self, CertificateError, Charter, Grant, Key, Signer, Succession};
+use cambrian_core::wire::identity::{self, CertificateError, Charter, Grant, Key, Signer, Succession};
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Term};
 
 #[rustler::nif]

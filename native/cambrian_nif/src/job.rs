@@ -2,7 +2,7 @@
 
 use crate::governor::Governed;
 use crate::{atoms, crews};
-use cambrian_core::permission::Permission;
+use cambrian_core::base::permission::Permission;
 use rustler::{
     Atom, Encoder, Env, Error, LocalPid, Monitor, NifResult, OwnedEnv, Resource, ResourceArc, Term,
 };
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Work under way. It stops when it is told to and when its owner dies, within some milliseconds: whatever runs long asks
-/// for leave by its work ([`cambrian_core::permission::LOOK`]).
+/// for leave by its work ([`cambrian_core::base::permission::LOOK`]).
 pub struct Job(Arc<AtomicBool>);
 
 #[rustler::resource_impl]

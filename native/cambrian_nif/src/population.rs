@@ -7,22 +7,23 @@ use crate::substrate::{self, SubstrateArc};
 use crate::task::{Measured, TaskArc, TrialTerm};
 use crate::term::{List, binary, bytes32, limit};
 use crate::{atoms, crews, error, network, parameters, task};
-use cambrian_core::ancestry::Source;
-use cambrian_core::checkpoint::{self, CheckpointError};
-use cambrian_core::choice::Choice;
-use cambrian_core::codec::{self, GenotypeId};
-use cambrian_core::cost::metered;
-use cambrian_core::encoding::Encoding;
-use cambrian_core::lineage::Birth;
-use cambrian_core::memory::TooLarge;
-use cambrian_core::migration::Migration;
-use cambrian_core::network::Network;
-use cambrian_core::permission::{Always, For, Permission, Stopped};
-use cambrian_core::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
-use cambrian_core::purge::{Banned, Purged};
-use cambrian_core::substrate::SubstrateError;
-use cambrian_core::task::{Outcome, Score, Shape, Task, Trial};
-use cambrian_core::tuning::Tuning;
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::memory::TooLarge;
+use cambrian_core::base::permission::{Always, For, Permission, Stopped};
+use cambrian_core::genome::genotype::Shape;
+use cambrian_core::phenotype::cost::metered;
+use cambrian_core::phenotype::encoding::Encoding;
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::phenotype::substrate::SubstrateError;
+use cambrian_core::search::ancestry::Source;
+use cambrian_core::search::lineage::Birth;
+use cambrian_core::search::population::checkpoint::{self, CheckpointError};
+use cambrian_core::search::population::migration::Migration;
+use cambrian_core::search::population::purge::{Banned, Purged};
+use cambrian_core::search::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
+use cambrian_core::task::{Outcome, Score, Task, Trial};
+use cambrian_core::variation::tuning::Tuning;
+use cambrian_core::wire::codec::{self, GenotypeId};
 use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -384,7 +385,7 @@ fn population_trial<'a>(
 }
 
 /// The fitness of genotypes that are not of the population yet, one after the other on one thread, and the work of each in
-/// units of [`cambrian_core::cost`]: `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
+/// units of [`cambrian_core::phenotype::cost`]: `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
 /// has it wait, or `infinity`.
 #[rustler::nif]
 fn population_examine<'a>(

@@ -5,9 +5,11 @@ use crate::job::{self, Job};
 use crate::scheduler::is_short;
 use crate::term::List;
 use crate::{atoms, error};
-use cambrian_core::encoding::Encoding;
-use cambrian_core::substrate::{self, Expression, Hidden, Plan, Point, Quadtree, Substrate, SubstrateError};
-use cambrian_core::task::Shape;
+use cambrian_core::genome::genotype::Shape;
+use cambrian_core::phenotype::encoding::Encoding;
+use cambrian_core::phenotype::substrate::{
+    self, Expression, Hidden, Plan, Point, Quadtree, Substrate, SubstrateError,
+};
 use rustler::{Atom, Decoder, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 

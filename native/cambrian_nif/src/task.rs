@@ -6,9 +6,10 @@ use crate::network::NetworkArc;
 use crate::substrate::SubstrateArc;
 use crate::term::settings_of;
 use crate::{atoms, dataset, error, parameters};
-use cambrian_core::cost::metered;
-use cambrian_core::parameters::{Parameters, Value};
-use cambrian_core::task::{self, Shape, TASKS, Task, TaskError, Trial};
+use cambrian_core::genome::genotype::Shape;
+use cambrian_core::genome::parameters::{Parameters, Value};
+use cambrian_core::phenotype::cost::metered;
+use cambrian_core::task::{self, TASKS, Task, TaskError, Trial};
 use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 

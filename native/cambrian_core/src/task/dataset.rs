@@ -1,11 +1,11 @@
 //! Rows of inputs and what a network should make of each.
 
 use super::{Score, Shape, Task, Trial};
-use crate::math::Activation;
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
-use crate::rng::{Purpose, Stream};
+use crate::base::math::Activation;
+use crate::base::permission::Stopped;
+use crate::base::rng::{Purpose, Stream};
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -424,8 +424,8 @@ impl Task for Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::Genotype;
-    use crate::network::Network;
+    use crate::genome::genotype::Genotype;
+    use crate::phenotype::network::Network;
 
     fn rows(width: usize, numbers: &[f32]) -> Rows {
         Rows::new(width, numbers.to_vec()).unwrap()

@@ -3,10 +3,10 @@
 //! Without velocities the controller must work out from memory which way things move.
 
 use super::{Score, Shape, Task, Trial};
-use crate::math::Activation;
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::math::Activation;
+use crate::base::permission::Stopped;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 use rayon::prelude::*;
 
 pub struct DoublePole {

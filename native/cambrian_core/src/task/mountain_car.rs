@@ -3,9 +3,9 @@
 
 use super::starts::spread;
 use super::{Score, Shape, Task, Trial, strongest};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::permission::Stopped;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct MountainCar;
 

@@ -1,9 +1,9 @@
 //! The binary multiplexer with eleven inputs, with the fitness that SharpNEAT gives it.
 
 use super::{Score, Shape, Task, Trial};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::permission::Stopped;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 use std::sync::LazyLock;
 
 /// Three inputs are the address of the one, of eight others, that the output is to show.
@@ -71,11 +71,11 @@ impl Task for Multiplexer11 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::{Connection, Genotype};
-    use crate::innovation::{input, output};
-    use crate::math::Activation;
-    use crate::network::Network;
-    use crate::rng::{Purpose, Stream};
+    use crate::base::math::Activation;
+    use crate::base::rng::{Purpose, Stream};
+    use crate::genome::genotype::{Connection, Genotype};
+    use crate::genome::innovation::{input, output};
+    use crate::phenotype::network::Network;
 
     #[test]
     fn the_output_is_the_addressed_bit() {

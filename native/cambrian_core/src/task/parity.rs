@@ -1,9 +1,9 @@
 //! Whether an odd number of bits are set (Minsky & Papert 1969): of two bits, exclusive or.
 
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::permission::Stopped;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct Parity {
     bits: u32,
@@ -62,16 +62,18 @@ impl Task for Parity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::{Connection, Genotype};
-    use crate::innovation::{input, output};
-    use crate::network::Network;
-    use crate::rng::{Purpose, Stream};
+    use crate::base::rng::{Purpose, Stream};
+    use crate::genome::genotype::{Connection, Genotype};
+    use crate::genome::innovation::{input, output};
+    use crate::phenotype::network::Network;
     use crate::task;
 
     #[test]
     fn of_two_bits_it_is_xor() {
-        let two = Parity::new(&mut vec![("bits".to_string(), crate::parameters::Value::Number(2.0))].into())
-            .unwrap();
+        let two = Parity::new(
+            &mut vec![("bits".to_string(), crate::genome::parameters::Value::Number(2.0))].into(),
+        )
+        .unwrap();
         let born = Genotype::new(2, 1, &two.parameters(), &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
         let network = Network::new(&born);
         let (ours, xor) = (two.evaluate(&network), task::named("xor").unwrap().evaluate(&network));
@@ -97,7 +99,8 @@ mod tests {
 
     fn of_first_bit(weight: f32) -> Network {
         let three = three();
-        let p = Parameters { output_activation: crate::math::Activation::Identity, ..three.parameters() };
+        let p =
+            Parameters { output_activation: crate::base::math::Activation::Identity, ..three.parameters() };
         let born = Genotype::new(3, 1, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
         let first = Connection::new(input(0), output(0), weight);
         Network::new(&Genotype::from_genes(3, 1, born.nodes().collect(), vec![first]).unwrap())

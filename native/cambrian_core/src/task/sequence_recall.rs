@@ -6,11 +6,11 @@
 //! their order, while the first input shows other bits. There are all sequences with all delays.
 
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
-use crate::dynamics::Dynamics;
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
-use crate::rng::{Coins, Purpose, Stream};
+use crate::base::permission::Stopped;
+use crate::base::rng::{Coins, Purpose, Stream};
+use crate::genome::dynamics::Dynamics;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct SequenceRecall {
     length: u32,
@@ -108,10 +108,10 @@ impl Task for SequenceRecall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::{Connection, Genotype};
-    use crate::innovation::{input, output};
-    use crate::math::Activation;
-    use crate::network::Network;
+    use crate::base::math::Activation;
+    use crate::genome::genotype::{Connection, Genotype};
+    use crate::genome::innovation::{input, output};
+    use crate::phenotype::network::Network;
 
     fn task(length: u32, delay: u32) -> SequenceRecall {
         SequenceRecall { length, delay }

@@ -1,6 +1,6 @@
 //! What a task can be told, by name.
 
-use crate::parameters::{Setting, Value};
+use crate::genome::parameters::{Setting, Value};
 use std::fmt;
 
 /// Why there is no such task.

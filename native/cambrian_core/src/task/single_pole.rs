@@ -6,9 +6,9 @@
 
 use super::double_pole::DoublePole;
 use super::{Score, Shape, Task, Trial, strongest};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::permission::Stopped;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct SinglePole {
     /// Whether the network sees them; without, it must work out from memory which way things move.

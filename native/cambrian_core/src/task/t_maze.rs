@@ -13,11 +13,11 @@
 //! et al. leave to modulatory neurons to compute.
 
 use super::{Score, Shape, Task, Trial};
-use crate::math::Activation;
-use crate::network::{Runner, Values};
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
-use crate::plasticity::Plasticity;
+use crate::base::math::Activation;
+use crate::base::permission::Stopped;
+use crate::genome::parameters::Parameters;
+use crate::genome::plasticity::Plasticity;
+use crate::phenotype::network::{Runner, Values};
 
 pub struct TMaze;
 
@@ -145,10 +145,10 @@ impl Task for TMaze {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::{Connection, Genotype};
-    use crate::innovation::{input, output};
-    use crate::network::Network;
-    use crate::rng::{Purpose, Stream};
+    use crate::base::rng::{Purpose, Stream};
+    use crate::genome::genotype::{Connection, Genotype};
+    use crate::genome::innovation::{input, output};
+    use crate::phenotype::network::Network;
 
     /// It turns at the junction, by so much, and never learns.
     fn stubborn(turn: f32) -> Network {

@@ -1,9 +1,9 @@
 //! Exclusive or: the smallest task that needs a hidden node.
 
 use super::{Score, Shape, Task, Trial};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::permission::Stopped;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct Xor;
 
@@ -46,11 +46,11 @@ impl Task for Xor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::{Connection, Genotype};
-    use crate::innovation::{input, output};
-    use crate::math::Activation;
-    use crate::network::Network;
-    use crate::rng::{Purpose, Stream};
+    use crate::base::math::Activation;
+    use crate::base::rng::{Purpose, Stream};
+    use crate::genome::genotype::{Connection, Genotype};
+    use crate::genome::innovation::{input, output};
+    use crate::phenotype::network::Network;
 
     #[test]
     fn outputs_are_taken_as_they_are() {

@@ -1,0 +1,655 @@
+//! Generations: a pure function from one to the next, whatever number of threads computes it.
+//!
+//! A [`Population`] waits for fitness; with it it is an [`Evaluated`] one, which gives the next.
+
+pub mod checkpoint;
+pub mod migration;
+mod newcomers;
+pub mod purge;
+mod reproduction;
+
+use crate::base::memory;
+use crate::base::permission::{Permission, Stopped, Until};
+use crate::base::rng::{Purpose, Stream};
+use crate::genome::genotype::{Genotype, GenotypeError, Shape};
+use crate::genome::parameters::{Inheritance, ParameterError, Parameters, Tuner};
+use crate::phenotype::cost::metered;
+use crate::phenotype::encoding::Encoding;
+use crate::phenotype::network::Network;
+use crate::phenotype::substrate::SubstrateError;
+use crate::search::ancestry::{Ancestry, Mark, Source};
+use crate::search::lineage::Birth;
+use crate::search::selection::Standing;
+use crate::search::speciation::{GRAIN, Species, speciate};
+use crate::task::{Outcome, Score, Task};
+use crate::variation::mutation::{Operators, mutate};
+use crate::variation::tuning::{self, Ages, Newcomer, Tally, Tuning};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A genotype with what it achieved and when.
+#[derive(Clone, Debug)]
+pub struct Champion {
+    pub genotype: Arc<Genotype>,
+    pub fitness: f64,
+    pub generation: u64,
+    pub birth: Birth,
+    /// Its genes that came from elsewhere.
+    ancestry: Option<Arc<Ancestry>>,
+}
+
+/// Genotypes in their species, waiting for fitness.
+#[derive(Clone, Debug)]
+pub struct Population {
+    parameters: Arc<Parameters>,
+    encoding: Encoding,
+    seed: u64,
+    generation: u64,
+    /// In all generations before this one.
+    tally: Tally,
+    genotypes: Vec<Arc<Genotype>>,
+    /// What is known already of those that lived on from the last generation.
+    outcomes: Vec<Option<Outcome>>,
+    /// The tuned weights that have these fitnesses, where the genotype did not inherit them.
+    tuned: Vec<Option<Arc<Genotype>>>,
+    ages: Vec<Ages>,
+    births: Vec<Birth>,
+    /// Of each, its genes that came from elsewhere.
+    ancestry: Vec<Option<Arc<Ancestry>>>,
+    /// The newcomers of whom somebody here has a gene.
+    sources: BTreeMap<Mark, Source>,
+    /// Who is not in the next generation, as it was banned: places in ascending order.
+    leaving: Vec<u32>,
+    species: Vec<Species>,
+    next_species: u64,
+    threshold: f32,
+    champion: Option<Champion>,
+    /// Those here that have been contenders; the elite would else contend again in every generation.
+    tried: Vec<Arc<Genotype>>,
+}
+
+/// A population that was evaluated; the members of each species stand best first. At least one genotype has a fitness.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    population: Population,
+    /// `None` where the evaluation failed.
+    fitness: Vec<Option<f64>>,
+    standing: Standing,
+    /// One that was seen to solve the task while it was tuned.
+    solved: Option<u32>,
+    is_cut: bool,
+    work: u64,
+}
+
+/// What a person wants to know of a generation.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    pub generation: u64,
+    /// In all generations so far; and how many of these evaluations failed.
+    pub evaluations: u64,
+    pub failures: u64,
+    /// Of those of this generation that have a fitness.
+    pub best: f64,
+    pub mean: f64,
+    /// Id and size of each species.
+    pub species: Vec<(u64, usize)>,
+    pub mean_nodes: f64,
+    pub mean_connections: f64,
+}
+
+/// Why a newcomer was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It has other inputs or outputs.
+    Shape,
+    /// It is here already.
+    Known,
+    /// It is no better than the worst of its species.
+    NotBetter,
+    /// Its fitness is not a finite number.
+    NotFinite,
+}
+
+/// When to stop before all are evaluated: after so many evaluations in all generations, or at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub evaluations: u64,
+    pub time: Option<Instant>,
+}
+
+impl Limits {
+    pub const NONE: Limits = Limits { evaluations: u64::MAX, time: None };
+
+    /// Leave until the time is up, and for the first evaluation of a run a while longer.
+    fn until<'a>(&self, leave: &'a dyn Permission, is_first: bool) -> Until<'a> {
+        let grace = if is_first { GRACE } else { Duration::ZERO };
+        Until { leave, time: self.time.and_then(|time| time.checked_add(grace)) }
+    }
+}
+
+/// About what a genotype has in a population beside itself, in bytes: its birth, ages, outcome and places.
+pub(crate) const BESIDE: usize = 512;
+
+/// How much longer than the limit the first evaluation of a run may take, as without one there is no result.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// Why there is no evaluated population.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// Leave to go on was withdrawn.
+    Stopped,
+    /// No genotype has a fitness: so many evaluations failed, and a limit may have left out the rest.
+    NoFitness { failures: u64, is_cut: bool },
+}
+
+/// Scores that are not one of finite numbers for each genotype that waits for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadFitness;
+
+impl fmt::Display for BadFitness {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("expected one score of finite numbers for each genotype that waits for one")
+    }
+}
+
+impl std::error::Error for BadFitness {}
+
+impl Population {
+    /// The first generation.
+    ///
+    /// # Errors
+    /// A shape that no genotype can have, as an invalid parameter `inputs`, and [`Population::check_memory`].
+    pub fn new(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+    ) -> Result<Population, ParameterError> {
+        let encoding = encoding.into();
+        let shape = encoding.shape();
+        let bear = |index: u32| {
+            let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
+            Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
+        };
+        let invalid =
+            |error: GenotypeError| ParameterError::Invalid { name: "inputs", expected: error.to_string() };
+        Population::check_memory(&parameters, &*bear(0).map_err(invalid)?)?;
+        let genotypes: Result<Vec<_>, _> =
+            (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(bear).collect();
+        Ok(Population::with_genotypes(parameters, encoding, seed, genotypes.map_err(invalid)?))
+    }
+
+    /// Whether there is memory for two generations of genotypes like this one, and for their tuning.
+    ///
+    /// # Errors
+    /// The size of the population, with the bytes that it would take.
+    pub fn check_memory(parameters: &Parameters, like: &Genotype) -> Result<(), ParameterError> {
+        let each = 2 * (like.bytes() + BESIDE) + tuning::bytes(parameters, like);
+        memory::allow(memory::product(&[parameters.population as usize, each])).map_err(|error| {
+            let (nodes, connections) = (like.nodes().len(), like.connections().len());
+            let like = format!("networks of {nodes} nodes and {connections} connections");
+            ParameterError::Invalid { name: "population", expected: format!("fewer: of {like} {error}") }
+        })
+    }
+
+    /// A first generation that descends from given genotypes: each of them as it is, then mutated copies of them in turn
+    /// until the population is full. Founders beyond its size are left out.
+    ///
+    /// # Errors
+    /// [`Refused::Shape`] of no founder, or one that has another shape than the encoding's genotypes.
+    pub fn founded_by(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+        founders: &[Arc<Genotype>],
+    ) -> Result<Population, Refused> {
+        let encoding = encoding.into();
+        let Shape { inputs, outputs } = encoding.shape();
+        let fits = |founder: &Arc<Genotype>| (founder.inputs(), founder.outputs()) == (inputs, outputs);
+        if founders.is_empty() || !founders.iter().all(fits) {
+            return Err(Refused::Shape);
+        }
+        let elsewhere = Birth { operators: Operators::INJECTION, ..Birth::first(0) };
+        let known: Vec<Birth> = (founders.par_iter().with_min_len(GRAIN))
+            .map(|founder| Birth { own: Some(elsewhere.ancestor(founder)), ..elsewhere.clone() })
+            .collect();
+        let bear = |index: usize| {
+            let (founder, birth) = (&founders[index % founders.len()], &known[index % founders.len()]);
+            if index < founders.len() {
+                return (Arc::clone(founder), birth.clone());
+            }
+            let mut child = Genotype::clone(founder);
+            let mut rng = Stream::new(seed, Purpose::Birth, 0, index as u64);
+            let operators = mutate(&mut child, &parameters, &mut rng);
+            if child == **founder {
+                return (Arc::clone(founder), birth.clone());
+            }
+            let parent = birth.own.clone();
+            let parents = [parent.as_ref().map(|parent| parent.id), None];
+            (Arc::new(child), Birth { operators, parents, parent, ..Birth::first(0) })
+        };
+        let size = parameters.population as usize;
+        let (genotypes, births) =
+            (0..size).into_par_iter().with_min_len(GRAIN).map(bear).collect::<(Vec<_>, Vec<_>)>();
+        Ok(Population { births, ..Population::with_genotypes(parameters, encoding, seed, genotypes) })
+    }
+
+    /// A first generation of genotypes that are there already, all of the encoding's shape.
+    pub fn with_genotypes(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+        genotypes: Vec<Arc<Genotype>>,
+    ) -> Population {
+        let threshold = parameters.species_threshold;
+        let (mut species, mut next_species) = (Vec::new(), 0);
+        let mothers = vec![None; genotypes.len()];
+        speciate(&genotypes, &mothers, &mut species, &mut next_species, 0, threshold, &parameters);
+        Population {
+            parameters: Arc::new(parameters),
+            encoding: encoding.into(),
+            seed,
+            generation: 0,
+            tally: Tally::default(),
+            outcomes: vec![None; genotypes.len()],
+            tuned: vec![None; genotypes.len()],
+            ages: vec![Ages::new(); genotypes.len()],
+            births: vec![Birth::first(0); genotypes.len()],
+            ancestry: vec![None; genotypes.len()],
+            sources: BTreeMap::new(),
+            leaving: Vec::new(),
+            genotypes,
+            species,
+            next_species,
+            threshold,
+            champion: None,
+            tried: Vec::new(),
+        }
+    }
+
+    /// [`Population::evaluate_within`] without limits; `None` without leave to go on, or where all failed.
+    pub fn evaluate(self, task: &dyn Task, leave: &dyn Permission) -> Option<Evaluated> {
+        self.evaluate_within(Limits::NONE, task, leave).ok()
+    }
+
+    /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so. Tuning ends with the round
+    /// whose best passes the task's trial. A limit that is reached leaves the rest out, and what is under way is dropped at
+    /// the limit of time; only the first of all has [`GRACE`] beyond it, and has failed after that.
+    ///
+    /// # Errors
+    /// [`Halt`]
+    pub fn evaluate_within(
+        mut self,
+        limits: Limits,
+        task: &dyn Task,
+        leave: &dyn Permission,
+    ) -> Result<Evaluated, Halt> {
+        let grain = self.encoding.grain(task.grain());
+        let (mut tuning, work) = (self.tuning(), AtomicU64::new(0));
+        let settle = |population: Population, tuning, solved| {
+            let evaluated = population.settle_or_halt(tuning, solved)?;
+            Ok(evaluated.with_work(work.load(Ordering::Relaxed)))
+        };
+        loop {
+            let candidates = tuning.candidates();
+            if candidates.is_empty() {
+                return settle(self, tuning, None);
+            }
+            let spent = self.tally.evaluations + tuning.tally().evaluations;
+            let is_out = |at: usize| {
+                let late = limits.time.is_some_and(|time| Instant::now() >= time);
+                spent + at as u64 > 0 && (spent + at as u64 >= limits.evaluations || late)
+            };
+            let one = |(at, genotype): (usize, &Arc<Genotype>)| {
+                let is_first = spent + at as u64 == 0;
+                match leave.granted() {
+                    false => None,
+                    true if is_out(at) => Some(Outcome::Skipped),
+                    true => {
+                        let (outcome, spent) =
+                            metered(|| self.outcome(genotype, task, &limits.until(leave, is_first)));
+                        work.fetch_add(spent, Ordering::Relaxed);
+                        match outcome {
+                            Ok(outcome) => Some(outcome),
+                            Err(Stopped) if !leave.granted() => None,
+                            Err(Stopped) => Some(if is_first { Outcome::Failed } else { Outcome::Skipped }),
+                        }
+                    }
+                }
+            };
+            let outcomes: Option<Vec<Outcome>> =
+                candidates.par_iter().enumerate().with_min_len(grain).map(one).collect();
+            let outcomes = outcomes.ok_or(Halt::Stopped)?;
+            tuning.tell(outcomes);
+            if tuning.is_cut() {
+                return settle(self, tuning, None);
+            }
+            if self.parameters.tuning == Tuner::None {
+                continue;
+            }
+            if let Some(at) = tuning.improved() {
+                let contender = Arc::clone(tuning.best(at));
+                match self.solves(&contender, task, &limits.until(leave, false)) {
+                    Ok(true) => return settle(self, tuning, Some(at)),
+                    Ok(false) => self.tried.push(contender),
+                    Err(Stopped) if !leave.granted() => return Err(Halt::Stopped),
+                    Err(Stopped) => {
+                        tuning.cut();
+                        return settle(self, tuning, None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn settle_or_halt(self, tuning: Tuning, solved: Option<usize>) -> Result<Evaluated, Halt> {
+        let halt = Halt::NoFitness { failures: tuning.tally().failures, is_cut: tuning.is_cut() };
+        Evaluated::settle(self, tuning, solved).ok_or(halt)
+    }
+
+    fn outcome(
+        &self,
+        genotype: &Genotype,
+        task: &dyn Task,
+        leave: &dyn Permission,
+    ) -> Result<Outcome, Stopped> {
+        let Some(network) = self.network(genotype, leave)? else { return Ok(Outcome::Failed) };
+        Ok(Outcome::from(task.evaluate_on(&network.runner(leave))?))
+    }
+
+    fn solves(&self, genotype: &Genotype, task: &dyn Task, leave: &dyn Permission) -> Result<bool, Stopped> {
+        let Some(network) = self.network(genotype, leave)? else { return Ok(false) };
+        Ok(task.trial_on(&network.runner(leave))?.solved)
+    }
+
+    /// `None` where there is no memory for it.
+    fn network(&self, genotype: &Genotype, leave: &dyn Permission) -> Result<Option<Network>, Stopped> {
+        match self.encoding.network(genotype, leave) {
+            Err(SubstrateError::Stopped) => Err(Stopped),
+            Err(SubstrateError::Memory(_)) => Ok(None),
+            network => Ok(Some(network.expect("all genotypes here are of the encoding's shape"))),
+        }
+    }
+
+    /// The evaluation of those that wait, round by round, for fitness from elsewhere.
+    pub fn tuning(&self) -> Tuning {
+        let newcomers = self.genotypes.iter().zip(&self.ages).zip(&self.outcomes);
+        let newcomers = newcomers.filter(|(_, known)| known.is_none()).map(|(newcomer, _)| newcomer);
+        Tuning::new(newcomers, &self.parameters, self.seed, self.generation)
+    }
+
+    /// What an evaluation from elsewhere came to; there may be candidates left, but the outcome of every newcomer must be
+    /// known. `None` where no genotype has a fitness.
+    ///
+    /// # Panics
+    /// If not ([`Tuning::is_told`]).
+    pub fn settle(self, tuning: Tuning) -> Option<Evaluated> {
+        assert!(tuning.is_told(), "an outcome for each newcomer");
+        Evaluated::settle(self, tuning, None)
+    }
+
+    /// The same in one round, without tuning: scores in the order of [`Population::waiting`].
+    ///
+    /// # Errors
+    /// [`BadFitness`].
+    pub fn with_scores(self, scores: Vec<Score>) -> Result<Evaluated, BadFitness> {
+        let mut tuning = self.tuning();
+        let outcomes: Vec<Outcome> = scores.into_iter().map(Outcome::from).collect();
+        if !tuning.expects(&outcomes) || outcomes.contains(&Outcome::Failed) {
+            return Err(BadFitness);
+        }
+        tuning.tell(outcomes);
+        self.settle(tuning).ok_or(BadFitness)
+    }
+
+    /// The genotypes that are to be evaluated.
+    pub fn waiting(&self) -> impl Iterator<Item = &Arc<Genotype>> {
+        self.genotypes
+            .iter()
+            .zip(&self.outcomes)
+            .filter(|(_, known)| known.is_none())
+            .map(|(genotype, _)| genotype)
+    }
+
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    pub fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
+    /// Of the genotypes.
+    pub fn shape(&self) -> Shape {
+        self.encoding.shape()
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// In all generations before this one.
+    pub fn evaluations(&self) -> u64 {
+        self.tally.evaluations
+    }
+
+    /// How many of them failed.
+    pub fn failures(&self) -> u64 {
+        self.tally.failures
+    }
+
+    pub fn genotypes(&self) -> &[Arc<Genotype>] {
+        &self.genotypes
+    }
+
+    pub fn species(&self) -> &[Species] {
+        &self.species
+    }
+
+    /// What one tick costs of a genotype that half of those here do not exceed. With a substrate it is that of the CPPN.
+    pub fn median_cost(&self) -> u64 {
+        let mut costs: Vec<u64> = self.genotypes.iter().map(|genotype| genotype.cost()).collect();
+        let middle = costs.len().saturating_sub(1) / 2;
+        if costs.is_empty() { 0 } else { *costs.select_nth_unstable(middle).1 }
+    }
+
+    /// How a genotype that is here came to be.
+    pub fn origin(&self, genotype: &Genotype) -> Option<Birth> {
+        let champion = self.champion.as_ref().filter(|champion| *champion.genotype == *genotype);
+        champion.map(|champion| champion.birth.clone()).or_else(|| {
+            let here = (0..self.genotypes.len() as u32).find(|at| **self.tuned(*at) == *genotype);
+            here.map(|at| self.birth(at))
+        })
+    }
+
+    /// The best of all generations so far; `None` before the first evaluation.
+    pub fn champion(&self) -> Option<&Champion> {
+        self.champion.as_ref()
+    }
+}
+
+impl Evaluated {
+    /// `solved` counts among those that were tuned. `None` where no genotype has a fitness.
+    fn settle(mut population: Population, tuning: Tuning, solved: Option<usize>) -> Option<Evaluated> {
+        let is_cut = tuning.is_cut();
+        let (new, Tally { evaluations, failures }) = tuning.finish();
+        population.tally.evaluations += evaluations;
+        population.tally.failures += failures;
+        let mut outcomes = std::mem::take(&mut population.outcomes);
+        let waiting: Vec<usize> = (0..outcomes.len()).filter(|&at| outcomes[at].is_none()).collect();
+        for (&at, Newcomer { genotype, outcome }) in waiting.iter().zip(new) {
+            outcomes[at] = Some(outcome);
+            match population.parameters.inheritance {
+                Inheritance::Lamarckian => {
+                    if !Arc::ptr_eq(&population.genotypes[at], &genotype) {
+                        population.births[at].tune(population.generation);
+                    }
+                    population.genotypes[at] = genotype;
+                }
+                Inheritance::Baldwinian => population.tuned[at] = Some(genotype),
+            }
+        }
+        let score = |outcome| match outcome {
+            Some(Outcome::Scored(Score { fitness, cases })) => (Some(fitness), cases),
+            _ => (None, Vec::new()),
+        };
+        let (fitness, cases): (Vec<Option<f64>>, _) = outcomes.into_iter().map(score).unzip();
+        fitness.iter().flatten().next()?;
+        let standing = Standing::new(Vec::new(), cases, population.generation);
+        let solved = solved.map(|at| waiting[at] as u32);
+        let mut evaluated = Evaluated { population, fitness, standing, solved, is_cut, work: 0 };
+        evaluated.rank();
+        Some(evaluated)
+    }
+
+    pub(crate) fn outcome(&self, at: u32) -> Outcome {
+        let cases = || self.standing.cases[at as usize].clone();
+        let fitness = self.fitness[at as usize];
+        fitness.map_or(Outcome::Failed, |fitness| Outcome::Scored(Score { fitness, cases: cases() }))
+    }
+
+    /// Fitness in which who has none comes after all others.
+    pub(crate) fn order(&self, at: u32) -> f64 {
+        self.fitness[at as usize].unwrap_or(f64::NEG_INFINITY)
+    }
+
+    /// Orders the members of each species, and notes who is better than ever.
+    pub(crate) fn rank(&mut self) {
+        let population = &mut self.population;
+        let cost = |g: &Genotype| f64::from(population.parameters.parsimony) * g.connections().len() as f64;
+        let merit =
+            population.genotypes.iter().zip(&self.fitness).map(|(g, fit)| Some((*fit)? - cost(g))).collect();
+        let cases = std::mem::take(&mut self.standing.cases);
+        self.standing = Standing::new(merit, cases, population.generation);
+        for species in &mut population.species {
+            let rank = |at: u32| self.standing.rank(at);
+            species.members.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
+            let best = rank(species.members[0]);
+            if best > species.best {
+                (species.best, species.improved) = (best, population.generation);
+            }
+        }
+        let (best, fitness) = self.best();
+        let population = &mut self.population;
+        if population.champion.as_ref().is_none_or(|champion| fitness > champion.fitness) {
+            population.champion = Some(Champion {
+                genotype: Arc::clone(population.tuned(best)),
+                fitness,
+                generation: population.generation,
+                birth: population.birth(best),
+                ancestry: population.ancestry[best as usize].clone(),
+            });
+        }
+    }
+
+    pub fn population(&self) -> &Population {
+        &self.population
+    }
+
+    /// The work of all networks that this evaluation ran, in the units of [`crate::phenotype::cost`].
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// The same, of one that was made elsewhere.
+    #[must_use]
+    pub fn with_work(self, work: u64) -> Evaluated {
+        Evaluated { work, ..self }
+    }
+
+    /// Whether a limit left some out: what comes after it is not what the same seed gives without the limit.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// `None` where the evaluation failed.
+    pub fn fitness(&self) -> &[Option<f64>] {
+        &self.fitness
+    }
+
+    /// A genotype with the weights that have its fitness: its own, unless they were tuned and are not inherited.
+    pub fn tuned(&self, at: u32) -> &Arc<Genotype> {
+        self.population.tuned(at)
+    }
+
+    /// Where the fittest of this generation stands, and its fitness; the first of equals.
+    pub fn best(&self) -> (u32, f64) {
+        let better = |a: (u32, f64), b: (u32, f64)| if b.1 > a.1 { b } else { a };
+        let known = (0..).zip(&self.fitness).filter_map(|(at, fitness)| Some((at, (*fitness)?)));
+        known.reduce(better).expect("at least one has a fitness")
+    }
+
+    /// The fittest of this generation that has not contended before, who is to undergo the task's trial: one a
+    /// generation, as in Stanley's program, but never the same twice. One that passed it while it was tuned goes
+    /// first.
+    pub fn contender(&mut self) -> Option<u32> {
+        let known = |at: &u32| self.fitness[*at as usize].is_some();
+        let mut order: Vec<u32> = (0..self.fitness.len() as u32).filter(known).collect();
+        order.sort_by(|&a, &b| self.order(b).total_cmp(&self.order(a)));
+        let population = &mut self.population;
+        let untried = |at: &u32| !holds(&population.tried, population.tuned(*at));
+        let contender = self.solved.take().or_else(|| order.into_iter().find(untried))?;
+        population.tried.push(Arc::clone(population.tuned(contender)));
+        Some(contender)
+    }
+
+    pub fn stats(&self) -> Stats {
+        let population = &self.population;
+        let count = self.fitness.len() as f64;
+        let mean = |size: fn(&Genotype) -> usize| {
+            population.genotypes.iter().map(|g| size(g)).sum::<usize>() as f64 / count
+        };
+        Stats {
+            generation: population.generation,
+            evaluations: population.tally.evaluations,
+            failures: population.tally.failures,
+            best: self.best().1,
+            mean: mean_of(&self.fitness),
+            species: population.species.iter().map(|s| (s.id, s.members.len())).collect(),
+            mean_nodes: mean(|g| g.nodes().len()),
+            mean_connections: mean(|g| g.connections().len()),
+        }
+    }
+}
+
+/// Of those that have a fitness. Where the sum overflows, the shares are added up, which rounding may take past the largest
+/// number.
+fn mean_of(fitness: &[Option<f64>]) -> f64 {
+    let known = || fitness.iter().flatten();
+    let count = known().count() as f64;
+    let mean = known().sum::<f64>() / count;
+    if mean.is_finite() {
+        return mean;
+    }
+    known().map(|fitness| fitness / count).sum::<f64>().clamp(f64::MIN, f64::MAX)
+}
+
+pub(crate) fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
+    genotypes.iter().any(|g| Arc::ptr_eq(g, wanted) || g == wanted)
+}
+
+impl Population {
+    pub(crate) fn tuned(&self, at: u32) -> &Arc<Genotype> {
+        self.tuned[at as usize].as_ref().unwrap_or(&self.genotypes[at as usize])
+    }
+
+    pub(crate) fn birth(&self, at: u32) -> Birth {
+        let birth = &self.births[at as usize];
+        let tuned = if self.tuned[at as usize].is_some() { Operators::TUNING } else { Operators::default() };
+        Birth { operators: birth.operators.and(tuned), ..birth.clone() }
+    }
+
+    /// Only those that are still here can contend again.
+    pub(crate) fn forget_trials_of_the_gone(&mut self) {
+        let here: Vec<Arc<Genotype>> =
+            (0..self.genotypes.len() as u32).map(|at| Arc::clone(self.tuned(at))).collect();
+        self.tried.retain(|tried| holds(&here, tried));
+    }
+}

@@ -1,0 +1,338 @@
+//! From one generation to the next.
+
+use crate::base::memory::{self, TooLarge};
+use crate::base::permission::Permission;
+use crate::base::rng::{Purpose, Stream};
+use crate::genome::genotype::Genotype;
+use crate::genome::parameters::Tuner;
+use crate::search::ancestry::Ancestry;
+use crate::search::lineage::{Ancestor, Birth, WINDOW, cut};
+use crate::search::population::BESIDE;
+use crate::search::population::{Evaluated, Population};
+use crate::search::selection::{Brood, Lottery, broods, few_broods, outlived};
+use crate::search::speciation::{GRAIN, Species, speciate};
+use crate::variation::crossover::{Shares, crossed};
+use crate::variation::mutation::{Operators, mutate};
+use crate::variation::tuning::{Ages, ages};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// Who lives on, with the species that each is of, as an index; and who breeds.
+struct Succession<'a> {
+    survivors: Vec<(u32, usize)>,
+    broods: Vec<Brood<'a>>,
+}
+
+struct Child {
+    genotype: Arc<Genotype>,
+    ages: Ages,
+    ancestry: Option<Arc<Ancestry>>,
+    /// The fitter first; an index and its other one.
+    parents: (u32, Option<u32>),
+    operators: Operators,
+    /// The parent that it is no different from.
+    twin: Option<u32>,
+    /// Its mother's species, as an index.
+    home: usize,
+}
+
+/// What became of one or two parents, the fitter first; with the ancestry of the genes before they were mutated.
+struct Cross {
+    parents: (u32, Option<u32>),
+    operators: Operators,
+    genotype: Genotype,
+    ancestry: Option<Arc<Ancestry>>,
+}
+
+impl Evaluated {
+    /// Whether there is memory for another generation beside this one: of children that are as large, on average.
+    ///
+    /// # Errors
+    /// [`TooLarge`], with the bytes that the children would take.
+    pub fn check_memory(&self) -> Result<(), TooLarge> {
+        let genotypes = self.population().genotypes();
+        memory::allow(genotypes.iter().map(|genotype| (genotype.bytes() + BESIDE) as u64).sum())
+    }
+
+    /// The next generation; `None` without leave to go on.
+    pub fn next(&self, leave: &dyn Permission) -> Option<Population> {
+        let old = &self.population;
+        let Succession { survivors, broods } = self.succession();
+        let children = self.children(&broods, leave)?;
+        let homes: Vec<usize> =
+            survivors.iter().map(|s| s.1).chain(children.iter().map(|c| c.home)).collect();
+        let mut genotypes: Vec<Arc<Genotype>> =
+            survivors.iter().map(|(at, _)| Arc::clone(&old.genotypes[*at as usize])).collect();
+        let known = |&(at, _): &(u32, usize)| (!old.parameters.reevaluate).then(|| self.outcome(at));
+        let mut outcomes: Vec<_> = survivors.iter().map(known).collect();
+        let mut tuned: Vec<_> = survivors.iter().map(|(at, _)| old.tuned[*at as usize].clone()).collect();
+        let mut ages: Vec<_> = survivors.iter().map(|(at, _)| old.ages[*at as usize].clone()).collect();
+        let mut ancestry: Vec<_> =
+            survivors.iter().map(|(at, _)| old.ancestry[*at as usize].clone()).collect();
+        let births = self.births(&survivors, &children);
+        for child in children {
+            genotypes.push(child.genotype);
+            ages.push(child.ages);
+            ancestry.push(child.ancestry);
+        }
+        outcomes.resize(genotypes.len(), None);
+        tuned.resize(genotypes.len(), None);
+        let generation = old.generation + 1;
+        let mut next = Population {
+            parameters: Arc::clone(&old.parameters),
+            encoding: old.encoding.clone(),
+            seed: old.seed,
+            generation,
+            tally: old.tally,
+            genotypes,
+            outcomes,
+            tuned,
+            ages,
+            births,
+            ancestry,
+            sources: old.sources.clone(),
+            leaving: Vec::new(),
+            species: Vec::new(),
+            next_species: old.next_species,
+            threshold: old.threshold,
+            champion: old.champion.clone(),
+            tried: old.tried.clone(),
+        };
+        next.forget_trials_of_the_gone();
+        next.forget_what_is_long_ago();
+        next.forget_sources_of_nobody();
+        next.steer_threshold(old.species.len());
+        let mut living = homes.clone();
+        living.sort_unstable();
+        living.dedup();
+        next.species = living.iter().map(|home| self.successor(&old.species[*home])).collect();
+        let mothers: Vec<Option<usize>> = homes.iter().map(|home| living.binary_search(home).ok()).collect();
+        speciate(
+            &next.genotypes,
+            &mothers,
+            &mut next.species,
+            &mut next.next_species,
+            next.generation,
+            next.threshold,
+            &old.parameters,
+        );
+        Some(next)
+    }
+
+    fn succession(&self) -> Succession<'_> {
+        let (old, p) = (&self.population, &*self.population.parameters);
+        let size = old.genotypes.len();
+        let births = ((p.replacement * size as f32) as usize).max(1).max(self.places_to_fill());
+        if births < size {
+            let mut rng = Stream::new(old.seed, Purpose::Selection, old.generation, u64::MAX);
+            let broods = few_broods(&old.species, &self.standing, births, p, &mut rng);
+            let gone = outlived(&old.species, &self.standing, births);
+            let homes = (0..).zip(&old.species);
+            let all = homes.flat_map(|(home, species)| species.members.iter().map(move |at| (*at, home)));
+            let survivors = all.filter(|(at, _)| gone.binary_search(at).is_err()).collect();
+            return Succession { survivors, broods };
+        }
+        let broods = broods(&old.species, &self.standing, p);
+        let elite = |b: &Brood| b.parents[..b.elite].iter().map(|at| (*at, b.species)).collect::<Vec<_>>();
+        Succession { survivors: broods.iter().flat_map(elite).collect(), broods }
+    }
+
+    /// Where somebody was banned, all without fitness give way, and they for certain.
+    fn places_to_fill(&self) -> usize {
+        let is_unfit = |at: &u32| self.fitness()[*at as usize].is_none();
+        match self.population.leaving.is_empty() {
+            true => 0,
+            false => (0..self.fitness().len() as u32).filter(is_unfit).count(),
+        }
+    }
+
+    /// The offspring of each brood.
+    fn children<'a>(&'a self, broods: &[Brood<'a>], leave: &dyn Permission) -> Option<Vec<Child>> {
+        let old = &self.population;
+        let lottery = |brood: &Brood<'a>| {
+            let species = old.species[brood.species].id;
+            let mut rng = Stream::new(old.seed, Purpose::Selection, old.generation, species);
+            Lottery::new(brood, &self.standing, &old.parameters, &mut rng)
+        };
+        let lotteries: Vec<Lottery> = broods.iter().map(lottery).collect();
+        let births: Vec<(usize, usize)> = (broods.iter().enumerate())
+            .flat_map(|(brood, b)| (0..b.offspring - b.elite).map(move |nth| (brood, nth)))
+            .collect();
+        let birth = |(index, &(brood, nth)): (usize, &(usize, usize))| {
+            leave.granted().then(|| {
+                let mut rng = Stream::new(old.seed, Purpose::Breeding, old.generation, index as u64);
+                self.child(&lotteries, brood, nth, &mut rng, broods[brood].species)
+            })
+        };
+        births.par_iter().enumerate().with_min_len(GRAIN).map(birth).collect()
+    }
+
+    /// How the next generation came to be: those that live on, then the children, whose parents are ancestors now.
+    fn births(&self, survivors: &[(u32, usize)], children: &[Child]) -> Vec<Birth> {
+        let old = &self.population;
+        let mut is_parent = vec![false; old.genotypes.len()];
+        for child in children {
+            is_parent[child.parents.0 as usize] = true;
+            child.parents.1.inspect(|other| is_parent[*other as usize] = true);
+        }
+        let ancestor = |at: usize| {
+            let birth = &old.births[at];
+            let known = birth.own.clone();
+            is_parent[at].then(|| known.unwrap_or_else(|| birth.ancestor(&old.genotypes[at])))
+        };
+        let ancestors: Vec<Option<Arc<Ancestor>>> =
+            (0..is_parent.len()).into_par_iter().with_min_len(GRAIN).map(ancestor).collect();
+        let own = |at: u32| ancestors[at as usize].as_ref();
+        let known = |at: u32| {
+            let birth = &old.births[at as usize];
+            Birth { own: own(at).or(birth.own.as_ref()).cloned(), ..birth.clone() }
+        };
+        let born = |child: &Child| {
+            let (fitter, other) = (own(child.parents.0), child.parents.1.and_then(own));
+            child.twin.map(known).unwrap_or_else(|| Birth {
+                generation: old.generation + 1,
+                operators: child.operators,
+                parents: [fitter, other].map(|parent| parent.map(|parent| parent.id)),
+                parent: fitter.cloned(),
+                own: None,
+            })
+        };
+        let mut births: Vec<Birth> = survivors.iter().map(|(at, _)| known(*at)).collect();
+        births.par_extend(children.par_iter().with_min_len(GRAIN).map(born));
+        births
+    }
+
+    /// The parent that a child is the same as, if nothing came of all that was tried on it.
+    fn twin(&self, child: &Genotype, parents: (u32, Option<u32>)) -> Option<u32> {
+        let same = |at: &u32| {
+            let parent = &self.population.genotypes[*at as usize];
+            // weights first: nearly all differ in them
+            child.weights == parent.weights && *child == **parent
+        };
+        [Some(parents.0), parents.1].into_iter().flatten().find(same)
+    }
+
+    /// The `nth` child of a brood.
+    fn child(&self, lotteries: &[Lottery], brood: usize, nth: usize, rng: &mut Stream, home: usize) -> Child {
+        let old = &self.population;
+        let p = &*old.parameters;
+        let mother = lotteries[brood].draw(2 * nth, &self.standing, rng);
+        let Cross { parents, operators, genotype, ancestry } = if rng.chance(p.crossover) {
+            let elsewhere = rng.chance(p.interspecies);
+            let mates = if elsewhere { rng.below(lotteries.len()) } else { brood };
+            let father = lotteries[mates].draw(2 * nth + 1, &self.standing, rng);
+            self.crossed(mother, father, rng)
+        } else {
+            let mut genotype = Genotype::clone(&old.genotypes[mother as usize]);
+            let operators = mutate(&mut genotype, p, rng);
+            let ancestry = old.ancestry[mother as usize].clone();
+            Cross { parents: (mother, None), operators, genotype, ancestry }
+        };
+        let of = |at: u32| &*old.genotypes[at as usize];
+        let ancestry = ancestry.and_then(|known| {
+            let both = [of(parents.0), of(parents.1.unwrap_or(parents.0))];
+            known.left_in(&genotype, &both)
+        });
+        let aged = p.tuning == Tuner::HillClimbing;
+        let parent = parents.0 as usize;
+        let ages =
+            if aged { ages(&genotype, &old.genotypes[parent], &old.ages[parent]) } else { Ages::new() };
+        let twin = self.twin(&genotype, parents);
+        Child { genotype: Arc::new(genotype), ages, ancestry, parents, operators, twin, home }
+    }
+
+    /// A child of two parents.
+    fn crossed(&self, mother: u32, father: u32, rng: &mut Stream) -> Cross {
+        let old = &self.population;
+        let p = &*old.parameters;
+        let (fitter, other) = self.fitter_first(mother, father);
+        let genotype = |at: u32| &*old.genotypes[at as usize];
+        let ancestry = |at: u32| old.ancestry[at as usize].as_ref();
+        let has_newcomers = ancestry(fitter).or(ancestry(other)).is_some();
+        let mut shares = has_newcomers.then(|| Shares::new(genotype(fitter)));
+        let mut child = crossed(genotype(fitter), genotype(other), p, rng, shares.as_mut());
+        let ancestry = shares.and_then(|shares| {
+            Ancestry::of_child(genotype(fitter), ancestry(fitter), ancestry(other), &shares)
+        });
+        let mut operators = Operators::CROSSOVER;
+        // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted evaluation
+        if mother == father || rng.chance(p.mutate_after_crossover) {
+            operators = operators.and(mutate(&mut child, p, rng));
+        }
+        let parents = (fitter, Some(other).filter(|other| *other != fitter));
+        Cross { parents, operators, genotype: child, ancestry }
+    }
+
+    /// Of two equally fit the smaller is the fitter.
+    fn fitter_first(&self, a: u32, b: u32) -> (u32, u32) {
+        let size = |at: u32| self.population.genotypes[at as usize].connections().len();
+        let merit = |at: u32| self.standing.rank(at);
+        let order = merit(a).total_cmp(&merit(b)).then(size(b).cmp(&size(a)));
+        if order.is_ge() { (a, b) } else { (b, a) }
+    }
+
+    /// The species in the next generation, still empty: a random member of this one represents it.
+    fn successor(&self, species: &Species) -> Species {
+        let old = &self.population;
+        let mut rng = Stream::new(old.seed, Purpose::Species, old.generation, species.id);
+        let stays = |at: &u32| old.leaving.binary_search(at).is_err();
+        let members: Vec<u32> = species.members.iter().copied().filter(stays).collect();
+        let at = members[rng.below(members.len())];
+        Species { representative: Arc::clone(&old.genotypes[at as usize]), members: Vec::new(), ..*species }
+    }
+}
+
+impl Population {
+    /// Not in every generation: what is kept is copied.
+    fn forget_what_is_long_ago(&mut self) {
+        if self.generation.is_multiple_of(WINDOW) {
+            let champion = self.champion.as_mut().map(|champion| &mut champion.birth);
+            cut(self.births.iter_mut().chain(champion), self.generation.saturating_sub(WINDOW));
+        }
+    }
+
+    /// A twentieth up or down towards the wanted number of species.
+    fn steer_threshold(&mut self, count: usize) {
+        let p = &self.parameters;
+        let target = p.target_species as usize;
+        if target > 0 && count != target {
+            let factor = if count > target { 1.05 } else { 0.95 };
+            self.threshold = (self.threshold * factor).clamp(0.001, 1000.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::parameters::Parameters;
+    use crate::task;
+    use crate::wire::codec;
+    use std::sync::atomic::AtomicBool;
+
+    /// Also of those that are tuned again, and of children that were no different from a parent until they were.
+    #[test]
+    fn descendants_know_an_ancestor_by_the_genes_that_they_had_of_it() {
+        let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
+        for reevaluate in [false, true] {
+            let p = Parameters {
+                population: 40,
+                tuning: Tuner::HillClimbing,
+                perturb_weights: 0.1,
+                reset_weights: 0.0,
+                mutate_after_crossover: 0.0,
+                reevaluate,
+                ..task.parameters()
+            };
+            let mut population = Population::new(p, task.shape(), 3).unwrap();
+            for _ in 0..12 {
+                let evaluated = population.evaluate(task, &go).unwrap();
+                let known = &evaluated.population().births;
+                for (genotype, birth) in evaluated.population().genotypes().iter().zip(known) {
+                    assert!(birth.own.as_ref().is_none_or(|own| own.id == codec::id(genotype)));
+                }
+                population = evaluated.next(&go).unwrap();
+            }
+        }
+    }
+}
