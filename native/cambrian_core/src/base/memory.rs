@@ -1,23 +1,16 @@
 //! How much memory one call may take: asked before it is taken, as memory that is not there ends the whole VM.
 
-use std::fmt;
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
+use thiserror::Error;
 
 /// Work that would take more memory than it may, or than there is; both in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("it would take {wanted} bytes, of which {allowed} are allowed")]
 pub struct TooLarge {
     pub wanted: u64,
     pub allowed: u64,
 }
-
-impl fmt::Display for TooLarge {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "it would take {} bytes, of which {} are allowed", self.wanted, self.allowed)
-    }
-}
-
-impl std::error::Error for TooLarge {}
 
 /// 0 until it is set or asked for.
 static LIMIT: AtomicU64 = AtomicU64::new(0);

@@ -1,10 +1,10 @@
 //! Leave to go on, which long work asks for every so much of it.
 
 use std::cell::Cell;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use thiserror::Error;
 
 pub trait Permission: Sync {
     /// Whether to go on. It may wait before it answers.
@@ -65,16 +65,9 @@ impl Permission for For<'_> {
 }
 
 /// Work that had no leave to go on. It has no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("stopped before it was done")]
 pub struct Stopped;
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("stopped before it was done")
-    }
-}
-
-impl std::error::Error for Stopped {}
 
 /// Units of work between two questions for leave. A unit is what one connection takes, about a nanosecond.
 pub const LOOK: u64 = 1 << 20;

@@ -13,6 +13,7 @@ use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 use std::fmt;
 use std::io::Write;
+use thiserror::Error;
 
 /// The version of the schema, which is that of `cambrian_genotype:to_map/1`.
 pub const SCHEMA: u64 = 2;
@@ -24,30 +25,21 @@ pub const MAX_BYTES: usize = 256 << 20;
 const MAX_WORDS: usize = 400;
 
 /// Why a text is not a genotype.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum JsonError {
+    #[error("{0} bytes; expected at most {MAX_BYTES}")]
     TooLarge(usize),
+    #[error("schema {0}; this release reads {SCHEMA}")]
     UnsupportedVersion(u64),
     /// What was wrong and where.
+    #[error("{0}")]
     Bad(String),
     /// What is in it that no genotype can be.
+    #[error("{0} has no equal here")]
     NoEqual(String),
+    #[error(transparent)]
     Invalid(GenotypeError),
 }
-
-impl fmt::Display for JsonError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            JsonError::TooLarge(size) => write!(f, "{size} bytes; expected at most {MAX_BYTES}"),
-            JsonError::UnsupportedVersion(v) => write!(f, "schema {v}; this release reads {SCHEMA}"),
-            JsonError::Bad(why) => why.fmt(f),
-            JsonError::NoEqual(what) => write!(f, "{what} has no equal here"),
-            JsonError::Invalid(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for JsonError {}
 
 /// A text with a line for each gene.
 pub fn write(genotype: &Genotype) -> Vec<u8> {

@@ -6,8 +6,8 @@ use crate::genome::innovation::{self, BOTTOM, ConnectionId, Layer, NodeId, TOP};
 use crate::genome::neuron::{Neuron, within_limit};
 use crate::genome::parameters::Parameters;
 use crate::genome::topology::{Ends, NodeIndex, Place, Topology};
-use std::fmt;
 use std::sync::Arc;
+use thiserror::Error;
 
 /// How many numbers a network takes and gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,63 +59,42 @@ pub const MAX_NODES: usize = 100_000;
 pub const MAX_CONNECTIONS: usize = 1_000_000;
 
 /// Why genes do not make a genotype.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum GenotypeError {
-    Ends {
-        inputs: u32,
-        outputs: u32,
-    },
-    TooLarge {
-        nodes: usize,
-        connections: usize,
-    },
+    #[error("{inputs} inputs and {outputs} outputs; expected 1 to {MAX_ENDS} of each")]
+    Ends { inputs: u32, outputs: u32 },
+    #[error(
+        "{nodes} nodes and {connections} connections; expected at most {MAX_NODES} and \
+         {MAX_CONNECTIONS}"
+    )]
+    TooLarge { nodes: usize, connections: usize },
+    #[error("node {0:016x} is not in (layer, id) order")]
     NodeOrder(NodeId),
+    #[error("node {0:016x} occurs twice")]
     DuplicateNode(NodeId),
+    #[error("input or output node {0:016x} is missing")]
     MissingEnd(NodeId),
+    #[error("node {0:016x} is on a layer that its kind cannot have")]
     Layer(NodeId),
+    #[error(
+        "node {0:016x}: expected a bias and a gain within ±{MAX_WEIGHT}, a time constant from 0.01 to \
+         1000, a learning rate within ±1 and a decay from 0 to 1; an input has none of them"
+    )]
     Neuron(NodeId),
+    #[error("the weight of {0:016x} is not within ±{MAX_WEIGHT}")]
     Weight(ConnectionId),
+    #[error("connection {0:016x} is not in id order")]
     ConnectionOrder(ConnectionId),
     /// Two different genes with the same id: a collision of the hash, or a forgery.
+    #[error("two connections have the id {0:016x}")]
     Collision(ConnectionId),
+    #[error("connection {0:016x} does not join the nodes that its id is made of")]
     ConnectionId(ConnectionId),
+    #[error("a connection ends at node {0:016x}, which is not there")]
     UnknownNode(NodeId),
+    #[error("connection {0:016x} leads into an input")]
     IntoInput(ConnectionId),
 }
-
-impl fmt::Display for GenotypeError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        use GenotypeError::*;
-        match self {
-            Ends { inputs, outputs } => {
-                write!(f, "{inputs} inputs and {outputs} outputs; expected 1 to {MAX_ENDS} of each")
-            }
-            TooLarge { nodes, connections } => write!(
-                f,
-                "{nodes} nodes and {connections} connections; expected at most {MAX_NODES} and {MAX_CONNECTIONS}"
-            ),
-            NodeOrder(id) => write!(f, "node {id:016x} is not in (layer, id) order"),
-            DuplicateNode(id) => write!(f, "node {id:016x} occurs twice"),
-            MissingEnd(id) => write!(f, "input or output node {id:016x} is missing"),
-            Layer(id) => write!(f, "node {id:016x} is on a layer that its kind cannot have"),
-            Neuron(id) => write!(
-                f,
-                "node {id:016x}: expected a bias and a gain within ±{MAX_WEIGHT}, a time constant from 0.01 to \
-                 1000, a learning rate within ±1 and a decay from 0 to 1; an input has none of them"
-            ),
-            Weight(id) => write!(f, "the weight of {id:016x} is not within ±{MAX_WEIGHT}"),
-            ConnectionOrder(id) => write!(f, "connection {id:016x} is not in id order"),
-            Collision(id) => write!(f, "two connections have the id {id:016x}"),
-            ConnectionId(id) => {
-                write!(f, "connection {id:016x} does not join the nodes that its id is made of")
-            }
-            UnknownNode(id) => write!(f, "a connection ends at node {id:016x}, which is not there"),
-            IntoInput(id) => write!(f, "connection {id:016x} leads into an input"),
-        }
-    }
-}
-
-impl std::error::Error for GenotypeError {}
 
 impl Genotype {
     /// About what it takes of memory, in bytes, if it shares nothing with another.

@@ -10,7 +10,7 @@ use crate::base::math::{Activation, Aggregation};
 use crate::genome::dynamics::Dynamics;
 use crate::genome::plasticity::Plasticity;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use thiserror::Error;
 
 /// A setting as it comes from a caller.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,22 +21,13 @@ pub enum Value {
 }
 
 /// A setting that is unknown, or a value that it cannot take.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum ParameterError {
+    #[error("unknown parameter {0}")]
     Unknown(String),
+    #[error("{name}: expected {expected}")]
     Invalid { name: &'static str, expected: String },
 }
-
-impl fmt::Display for ParameterError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            ParameterError::Unknown(name) => write!(f, "unknown parameter {name}"),
-            ParameterError::Invalid { name, expected } => write!(f, "{name}: expected {expected}"),
-        }
-    }
-}
-
-impl std::error::Error for ParameterError {}
 
 /// One row of the table, for people and for the documentation.
 pub struct Description {

@@ -20,7 +20,7 @@ use crate::genome::genotype::{Genotype, GenotypeError, MAX_NODES, Shape};
 use crate::genome::parameters::Parameters;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fmt;
+use thiserror::Error;
 use wiring::{Oracle, Wiring};
 
 /// 1 to 3 coordinates, by custom from −1 to 1.
@@ -118,81 +118,43 @@ pub fn grid(sizes: &[u32]) -> Result<Vec<Point>, SubstrateError> {
 }
 
 /// Why a plan makes no substrate, or a genotype is none of its CPPNs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum SubstrateError {
+    #[error("grid: expected 1 to 3 sizes, for 1 to {MAX_NODES} points in all")]
     Grid,
-    Setting {
-        name: &'static str,
-        expected: &'static str,
-    },
+    #[error("{name}: expected {expected}")]
+    Setting { name: &'static str, expected: &'static str },
+    #[error("layer {0} is empty; expected one or more points")]
     EmptyLayer(usize),
-    Point {
-        layer: usize,
-        index: usize,
-        dimensions: usize,
-    },
-    Join {
-        from: u32,
-        to: u32,
-    },
+    #[error(
+        "point {index} of layer {layer}: expected as many coordinates as the first, which has \
+         {dimensions} of 1 to 3, each within ±{MAX_COORDINATE}"
+    )]
+    Point { layer: usize, index: usize, dimensions: usize },
+    #[error(
+        "layer {from} to {to}: expected each pair of layers once, from 0 (the inputs) to the last (the \
+         outputs), none leading to the inputs"
+    )]
+    Join { from: u32, to: u32 },
+    #[error("points with {0} coordinates; a quadtree needs 2")]
     Dimensions(usize),
-    Cppn {
-        expected: Shape,
-        got: Shape,
-    },
-    TooLarge {
-        nodes: usize,
-        pairs: usize,
-    },
+    #[error(
+        "a CPPN of {} inputs and {} outputs; expected {} and {}",
+        got.inputs, got.outputs, expected.inputs, expected.outputs
+    )]
+    Cppn { expected: Shape, got: Shape },
+    #[error(
+        "{nodes} nodes and {pairs} pairs of them to ask the CPPN for; expected at most {MAX_NODES} and \
+         {MAX_PAIRS}, as each pair takes some 200 ns and 53 bytes"
+    )]
+    TooLarge { nodes: usize, pairs: usize },
+    #[error(transparent)]
     Genotype(GenotypeError),
-    Memory(TooLarge),
+    #[error("a smaller one was expected: {0}")]
+    Memory(#[from] TooLarge),
     /// Leave was withdrawn.
+    #[error("{}", permission::Stopped)]
     Stopped,
-}
-
-impl fmt::Display for SubstrateError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        use SubstrateError::*;
-        match self {
-            Grid => write!(f, "grid: expected 1 to 3 sizes, for 1 to {MAX_NODES} points in all"),
-            Setting { name, expected } => write!(f, "{name}: expected {expected}"),
-            EmptyLayer(layer) => write!(f, "layer {layer} is empty; expected one or more points"),
-            Point { layer, index, dimensions } => write!(
-                f,
-                "point {index} of layer {layer}: expected as many coordinates as the first, which has {dimensions} \
-                 of 1 to 3, each within ±{MAX_COORDINATE}"
-            ),
-            Join { from, to } => write!(
-                f,
-                "layer {from} to {to}: expected each pair of layers once, from 0 (the inputs) to the last (the \
-                 outputs), none leading to the inputs"
-            ),
-            Dimensions(dimensions) => {
-                write!(f, "points with {dimensions} coordinates; a quadtree needs 2")
-            }
-            Cppn { expected, got } => write!(
-                f,
-                "a CPPN of {} inputs and {} outputs; expected {} and {}",
-                got.inputs, got.outputs, expected.inputs, expected.outputs
-            ),
-            TooLarge { nodes, pairs } => write!(
-                f,
-                "{nodes} nodes and {pairs} pairs of them to ask the CPPN for; expected at most {MAX_NODES} and \
-                 {MAX_PAIRS}, as each pair takes some 200 ns and 53 bytes"
-            ),
-            Genotype(error) => error.fmt(f),
-            Memory(error) => write!(f, "a smaller one was expected: {error}"),
-            Stopped => permission::Stopped.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SubstrateError {}
-
-impl From<TooLarge> for SubstrateError {
-    fn from(error: TooLarge) -> SubstrateError {
-        SubstrateError::Memory(error)
-    }
 }
 
 impl From<permission::Stopped> for SubstrateError {

@@ -26,10 +26,10 @@ use crate::variation::mutation::{Operators, mutate};
 use crate::variation::tuning::{self, Ages, Newcomer, Tally, Tuning};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use thiserror::Error;
 
 /// A genotype with what it achieved and when.
 #[derive(Clone, Debug)]
@@ -147,16 +147,9 @@ pub enum Halt {
 }
 
 /// Scores that are not one of finite numbers for each genotype that waits for one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected one score of finite numbers for each genotype that waits for one")]
 pub struct BadFitness;
-
-impl fmt::Display for BadFitness {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("expected one score of finite numbers for each genotype that waits for one")
-    }
-}
-
-impl std::error::Error for BadFitness {}
 
 impl Population {
     /// The first generation.

@@ -8,7 +8,7 @@ use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt;
+use thiserror::Error;
 
 /// Rows of numbers, one after the other.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,8 @@ struct Far {
 }
 
 /// Why something is no dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected {}", self.expected())]
 pub enum DatasetError {
     Width,
     Count { inputs: usize, targets: usize },
@@ -55,14 +56,6 @@ impl DatasetError {
         }
     }
 }
-
-impl fmt::Display for DatasetError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "expected {}", self.expected())
-    }
-}
-
-impl std::error::Error for DatasetError {}
 
 /// What a class is called. Classes are outputs in this order: integers by size, names and words as text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,27 +1,18 @@
 //! What a task can be told, by name.
 
 use crate::genome::parameters::{Setting, Value};
-use std::fmt;
+use thiserror::Error;
 
 /// Why there is no such task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TaskError {
+    #[error("unknown task")]
     UnknownTask,
+    #[error("unknown setting {name}")]
     UnknownSetting { name: String, known: Vec<&'static str> },
+    #[error("{name}: expected {expected}")]
     Invalid { name: &'static str, expected: String },
 }
-
-impl fmt::Display for TaskError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            TaskError::UnknownTask => f.write_str("unknown task"),
-            TaskError::UnknownSetting { name, .. } => write!(f, "unknown setting {name}"),
-            TaskError::Invalid { name, expected } => write!(f, "{name}: expected {expected}"),
-        }
-    }
-}
-
-impl std::error::Error for TaskError {}
 
 /// Settings as they come from a caller; a task takes those that it has.
 #[derive(Clone, Debug, Default)]

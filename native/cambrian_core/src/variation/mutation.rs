@@ -15,20 +15,13 @@ mod weights;
 use crate::base::rng::Stream;
 use crate::genome::genotype::Genotype;
 use crate::genome::parameters::Parameters;
-use std::fmt;
 use std::sync::LazyLock;
+use thiserror::Error;
 
 /// The operator found nothing in this genotype that it could change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the operator does not apply to this genotype")]
 pub struct NotApplicable;
-
-impl fmt::Display for NotApplicable {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("the operator does not apply to this genotype")
-    }
-}
-
-impl std::error::Error for NotApplicable {}
 
 type Applied = Result<(), NotApplicable>;
 

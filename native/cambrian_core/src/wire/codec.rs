@@ -17,7 +17,7 @@ pub(crate) use columns::{
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 use sha2::{Digest, Sha256};
-use std::fmt;
+use thiserror::Error;
 
 /// The version of the schema that is written.
 pub const VERSION: u64 = 3;
@@ -28,35 +28,24 @@ pub const MAX_BYTES: usize = 16 << 20;
 pub type GenotypeId = [u8; 32];
 
 /// Why bytes are not a genotype.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum CodecError {
+    #[error("{0} bytes; expected at most {MAX_BYTES}")]
     TooLarge(usize),
     /// Not an array of the right kinds, cut short, or columns whose lengths disagree.
+    #[error("not the bytes of a genotype")]
     Malformed,
+    #[error("genotype version {0}; this release reads up to {VERSION}")]
     UnsupportedVersion(u64),
     /// A kind of activation, aggregation, dynamics or plasticity that this release has not.
+    #[error("unknown {0} {1}")]
     UnknownGene(&'static str, u8),
     /// The same genotype has another, canonical spelling.
+    #[error("not the canonical bytes of this genotype")]
     NotCanonical,
+    #[error(transparent)]
     Invalid(GenotypeError),
 }
-
-impl fmt::Display for CodecError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            CodecError::TooLarge(size) => write!(f, "{size} bytes; expected at most {MAX_BYTES}"),
-            CodecError::Malformed => write!(f, "not the bytes of a genotype"),
-            CodecError::UnsupportedVersion(v) => {
-                write!(f, "genotype version {v}; this release reads up to {VERSION}")
-            }
-            CodecError::UnknownGene(gene, n) => write!(f, "unknown {gene} {n}"),
-            CodecError::NotCanonical => write!(f, "not the canonical bytes of this genotype"),
-            CodecError::Invalid(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for CodecError {}
 
 /// The array of version 3.
 #[derive(Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use crate::wire::codec::{self, CodecError, GenotypeId};
 use crate::wire::compression::{compress, decompress};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, Bytes};
-use std::fmt;
+use thiserror::Error;
 
 pub const VERSION: u64 = 1;
 
@@ -19,38 +19,25 @@ pub const VERSION: u64 = 1;
 pub const MAX_BYTES: usize = codec::MAX_BYTES;
 
 /// Why bytes are not a difference to this genotype.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum DeltaError {
+    #[error("{0} bytes; expected at most {MAX_BYTES}")]
     TooLarge(usize),
+    #[error("not the bytes of a difference")]
     Malformed,
+    #[error("difference version {0}; this release reads {VERSION}")]
     UnsupportedVersion(u64),
     /// It is one to another genotype, which has this id.
+    #[error("a difference to another genotype")]
     WrongBase(GenotypeId),
+    #[error("the values are not one zstd frame of the size of their genes")]
     Decompression,
+    #[error(transparent)]
     Genotype(CodecError),
     /// What comes of it is not the genotype that it names.
+    #[error("what comes of it is not the genotype that it names")]
     WrongId,
 }
-
-impl fmt::Display for DeltaError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            DeltaError::TooLarge(size) => write!(f, "{size} bytes; expected at most {MAX_BYTES}"),
-            DeltaError::Malformed => f.write_str("not the bytes of a difference"),
-            DeltaError::UnsupportedVersion(v) => {
-                write!(f, "difference version {v}; this release reads {VERSION}")
-            }
-            DeltaError::WrongBase(_) => f.write_str("a difference to another genotype"),
-            DeltaError::Decompression => {
-                f.write_str("the values are not one zstd frame of the size of their genes")
-            }
-            DeltaError::Genotype(error) => error.fmt(f),
-            DeltaError::WrongId => f.write_str("what comes of it is not the genotype that it names"),
-        }
-    }
-}
-
-impl std::error::Error for DeltaError {}
 
 #[derive(Serialize, Deserialize)]
 struct Body<'a> {

@@ -17,7 +17,7 @@ use crate::wire::identity::{self, Key, MAX_TEXT, Signer};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf, Bytes};
 use sha2::{Digest, Sha256};
-use std::fmt;
+use thiserror::Error;
 
 pub const VERSION: u64 = 2;
 
@@ -71,44 +71,31 @@ pub struct Envelope {
 }
 
 /// Why an envelope was refused, in the order in which the questions are asked.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum EnvelopeError {
+    #[error("{0} bytes; expected at most {MAX_BYTES}")]
     TooLarge(usize),
+    #[error("not the bytes of an envelope")]
     Malformed,
+    #[error("envelope version {0}; this release reads {VERSION}")]
     UnsupportedVersion(u64),
     /// A claim that cannot be true or is too long, by its field's name.
+    #[error("its {0} cannot be what is claimed")]
     BadClaim(&'static str),
+    #[error("not signed by its origin")]
     BadSignature,
     /// It is a difference to a genotype, which is needed to open it.
+    #[error("a difference to a genotype that was not given")]
     MissingBase(GenotypeId),
+    #[error("the payload is not one zstd frame of a bounded size")]
     Decompression,
+    #[error(transparent)]
     Genotype(CodecError),
+    #[error(transparent)]
     Delta(DeltaError),
+    #[error("the payload is another genotype than the one named")]
     WrongId,
 }
-
-impl fmt::Display for EnvelopeError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            EnvelopeError::TooLarge(size) => write!(f, "{size} bytes; expected at most {MAX_BYTES}"),
-            EnvelopeError::Malformed => f.write_str("not the bytes of an envelope"),
-            EnvelopeError::UnsupportedVersion(v) => {
-                write!(f, "envelope version {v}; this release reads {VERSION}")
-            }
-            EnvelopeError::BadClaim(field) => write!(f, "its {field} cannot be what is claimed"),
-            EnvelopeError::BadSignature => f.write_str("not signed by its origin"),
-            EnvelopeError::MissingBase(_) => f.write_str("a difference to a genotype that was not given"),
-            EnvelopeError::Decompression => {
-                f.write_str("the payload is not one zstd frame of a bounded size")
-            }
-            EnvelopeError::Genotype(error) => error.fmt(f),
-            EnvelopeError::Delta(error) => error.fmt(f),
-            EnvelopeError::WrongId => f.write_str("the payload is another genotype than the one named"),
-        }
-    }
-}
-
-impl std::error::Error for EnvelopeError {}
 
 #[derive(Serialize, Deserialize)]
 struct Body<'a> {

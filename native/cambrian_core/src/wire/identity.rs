@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use sha2::{Digest, Sha256};
-use std::fmt;
+use thiserror::Error;
 
 pub type Secret = [u8; 32];
 pub type Key = [u8; 32];
@@ -62,28 +62,17 @@ pub fn verify(key: &Key, context: &str, message: &[u8], signature: &[u8; 64]) ->
 }
 
 /// Why bytes are no certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CertificateError {
+    #[error("{0} bytes are too many for a certificate")]
     TooLarge(usize),
+    #[error("not the bytes of a certificate")]
     Malformed,
+    #[error("this release does not read certificates of version {0}")]
     UnsupportedVersion(u64),
+    #[error("not signed by who it says")]
     BadSignature,
 }
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            CertificateError::TooLarge(size) => write!(f, "{size} bytes are too many for a certificate"),
-            CertificateError::Malformed => f.write_str("not the bytes of a certificate"),
-            CertificateError::UnsupportedVersion(v) => {
-                write!(f, "this release does not read certificates of version {v}")
-            }
-            CertificateError::BadSignature => f.write_str("not signed by who it says"),
-        }
-    }
-}
-
-impl std::error::Error for CertificateError {}
 
 /// From now on one key speaks for whom another spoke for. Both have signed it: nobody can be made the heir of a
 /// bad name.

@@ -1,13 +1,19 @@
 //! What an exported file calls itself.
 
 use std::fmt;
+use thiserror::Error;
 
 /// The name of a C prefix and of a Rust module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
 /// Why a text is no [`Name`], and so what one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "a lower-case letter and then up to {} lower-case letters, digits and underscores, and no keyword of \
+     Rust",
+    LONGEST - 1
+)]
 pub struct NameError;
 
 const LONGEST: usize = 32;
@@ -48,18 +54,6 @@ impl fmt::Display for Name {
         f.write_str(&self.0)
     }
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(
-            f,
-            "a lower-case letter and then up to {} lower-case letters, digits and underscores, and no keyword of Rust",
-            LONGEST - 1
-        )
-    }
-}
-
-impl std::error::Error for NameError {}
 
 #[cfg(test)]
 mod tests {
