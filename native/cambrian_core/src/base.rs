@@ -4,5 +4,5 @@
 pub mod choice;
 pub mod math;
 pub mod memory;
-pub mod permission;
+pub mod cancel;
 pub mod rng;

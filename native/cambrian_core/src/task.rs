@@ -16,7 +16,7 @@ mod xor;
 pub use dataset::{Dataset, DatasetError, Label, Rows, Targets, fingerprint};
 pub use settings::{Settings, TaskError};
 
-use crate::base::permission::Stopped;
+use crate::base::cancel::Cancelled;
 use crate::genome::genotype::Shape;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::{Network, Runner};
@@ -108,23 +108,23 @@ pub trait Task: Send + Sync {
     /// What a network is worth: the same for the same network.
     ///
     /// # Errors
-    /// [`Stopped`] by the runner; a part of an evaluation has no score.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped>;
+    /// [`Cancelled`] by the runner; a part of an evaluation has no score.
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled>;
 
     /// Whether a network solves the task; not counted as an evaluation.
     ///
     /// # Errors
-    /// [`Stopped`] by the runner.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped>;
+    /// [`Cancelled`] by the runner.
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled>;
 
     /// [`Task::evaluate_on`], which nobody stops.
     fn evaluate(&self, network: &Network) -> Score {
-        network.freely(|runner| self.evaluate_on(runner))
+        network.run_to_end(|runner| self.evaluate_on(runner))
     }
 
     /// [`Task::trial_on`], which nobody stops.
     fn trial(&self, network: &Network) -> Trial {
-        network.freely(|runner| self.trial_on(runner))
+        network.run_to_end(|runner| self.trial_on(runner))
     }
 }
 
@@ -167,6 +167,6 @@ pub fn named(name: &str) -> Option<&'static dyn Task> {
 }
 
 /// The first of the highest outputs, where each stands for an action.
-fn strongest(outputs: &[f32]) -> usize {
+fn argmax(outputs: &[f32]) -> usize {
     (1..outputs.len()).fold(0, |best, at| if outputs[at] > outputs[best] { at } else { best })
 }

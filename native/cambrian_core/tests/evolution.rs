@@ -562,7 +562,10 @@ fn limits_leave_the_rest_out() {
             let limits = Limits { evaluations, ..Limits::NONE };
             let cut = population().evaluate_within(limits, task, &GO).unwrap();
             let made = if tuning == Tuner::None { evaluations.min(150) } else { evaluations };
-            assert_eq!((cut.stats().evaluations, cut.is_cut()), (made, tuning != Tuner::None || made < 150));
+            assert_eq!(
+                (cut.stats().evaluations, cut.is_incomplete()),
+                (made, tuning != Tuner::None || made < 150)
+            );
             assert!(cut.stats().failures == 0 && cut.population().champion().is_some());
         }
         let now = Limits { time: Some(std::time::Instant::now()), ..Limits::NONE };

@@ -1,7 +1,7 @@
 //! Networks that follow from geometry.
 
+use cambrian_core::base::cancel::Cancelled;
 use cambrian_core::base::math::Activation;
-use cambrian_core::base::permission::Stopped;
 use cambrian_core::genome::genotype::{Connection, Genotype, Node, Shape};
 use cambrian_core::genome::innovation::{self, BOTTOM, TOP};
 use cambrian_core::genome::neuron::Neuron;
@@ -150,11 +150,11 @@ impl Task for Boxes {
         1
     }
 
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         Ok(Score::from(-self.distance(network.network())))
     }
 
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         Ok(Trial::new(self.distance(network.network()) == 0.0, Vec::new()))
     }
 }
@@ -215,11 +215,11 @@ impl Task for Mirror {
         8
     }
 
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         Ok(Score::from(-self.distance(network.network())))
     }
 
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         Ok(Trial::new(self.distance(network.network()) == 0.0, Vec::new()))
     }
 }

@@ -1,7 +1,7 @@
 //! What the memetic stage spends, and on whom; and that it finds what selection would be long in finding.
 
+use cambrian_core::base::cancel::Cancelled;
 use cambrian_core::base::choice::Choice;
-use cambrian_core::base::permission::Stopped;
 use cambrian_core::genome::genotype::{Genotype, Shape};
 use cambrian_core::genome::parameters::{Parameters, Tuner, TuningSelection};
 use cambrian_core::phenotype::network::{Network, Runner};
@@ -31,12 +31,12 @@ impl Task for Counting {
         100
     }
 
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(Score::from(-f64::from(network.activate(&[0.1, 0.2, 0.3])?[0] + 1.0)))
     }
 
-    fn trial_on(&self, _: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, _: &Runner) -> Result<Trial, Cancelled> {
         Ok(Trial::new(false, Vec::new()))
     }
 }

@@ -68,7 +68,7 @@ fn data<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Data> {
     let validation = setting(env, settings, atoms::validation(), 0.0, shares, share)?;
     let seeds = "an integer from 0 to 2^64 - 1";
     let seed = setting(env, settings, atoms::seed(), 0, seeds, |term| term.decode().ok())?;
-    memory::allow(memory::product(&[size(inputs).saturating_add(size(targets_term)), COPIES]))
+    memory::check(memory::product(&[size(inputs).saturating_add(size(targets_term)), COPIES]))
         .map_err(|error| bad(env, &format!("data that take less memory: {error}")))?;
     let inputs = Reader { env, part: atoms::inputs() }.rows(inputs)?;
     Ok(Data { inputs, targets: targets(env, targets_term, kind)?, validation, seed })

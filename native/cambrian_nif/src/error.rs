@@ -107,7 +107,7 @@ pub fn json(error: JsonError) -> Error {
         JsonError::TooLarge(size) => refuse((atoms::too_large(), size)),
         JsonError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
         JsonError::Bad(why) => refuse((atoms::bad_json(), why)),
-        JsonError::NoEqual(what) => refuse((atoms::no_equal(), what)),
+        JsonError::Unsupported(what) => refuse((atoms::no_equal(), what)),
         JsonError::Invalid(error) => genotype(error),
     }
 }

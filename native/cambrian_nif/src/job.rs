@@ -1,8 +1,8 @@
 //! Long work on our own threads: a NIF posts it and returns at once, the answer comes as a message.
 
 use crate::governor::Governed;
-use crate::{atoms, crews};
-use cambrian_core::base::permission::Permission;
+use crate::{atoms, pools};
+use cambrian_core::base::cancel::CancelToken;
 use rustler::{
     Atom, Encoder, Env, Error, LocalPid, Monitor, NifResult, OwnedEnv, Resource, ResourceArc, Term,
 };
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Work under way. It stops when it is told to and when its owner dies, within some milliseconds: whatever runs long asks
-/// for leave by its work ([`cambrian_core::base::permission::LOOK`]).
+/// for leave by its work ([`cambrian_core::base::cancel::CHECK_INTERVAL`]).
 pub struct Job(Arc<AtomicBool>);
 
 #[rustler::resource_impl]
@@ -32,7 +32,7 @@ fn job_stop(job: ResourceArc<Job>) -> Atom {
 /// Runs `work` on the pool and sends `{Tag, {ok, Answer}}` to the caller, or `{Tag, {error, stopped | panicked}}`.
 pub fn post<W, A>(env: Env, tag: Term, work: W) -> NifResult<ResourceArc<Job>>
 where
-    W: FnOnce(&dyn Permission) -> Option<A> + Send + 'static,
+    W: FnOnce(&dyn CancelToken) -> Option<A> + Send + 'static,
     A: Encoder + Send + 'static,
 {
     let stop = Arc::new(AtomicBool::new(false));
@@ -44,7 +44,7 @@ where
     let mut mailbox = OwnedEnv::new();
     let tag = mailbox.save(tag);
     let keep = job.clone();
-    crews::run(Box::new(move || {
+    pools::run(Box::new(move || {
         let answer = catch_unwind(AssertUnwindSafe(|| work(&Governed(&stop))));
         // the owner may be gone: then nobody wants the answer
         let _ = mailbox.send_and_clear(&owner, |env| {

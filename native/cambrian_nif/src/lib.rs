@@ -4,7 +4,7 @@
 //! choice of schedulers, and chooses by the work that it expects.
 
 mod atoms;
-mod crews;
+mod pools;
 mod data_dir;
 mod dataset;
 mod envelope;

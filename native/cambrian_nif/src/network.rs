@@ -223,8 +223,8 @@ fn network_activate_batch_job<'a>(
     batch: Term<'a>,
 ) -> NifResult<ResourceArc<Job>> {
     let Batch { numbers, forms } = Batch::read(&network.0, batch)?;
-    job::post(env, tag, move |leave| {
-        let outputs = network.0.runner(leave).activate_batch(&numbers).ok()?;
+    job::post(env, tag, move |token| {
+        let outputs = network.0.runner(token).activate_batch(&numbers).ok()?;
         Some(Answers { outputs, width: network.0.outputs(), forms })
     })
 }
@@ -239,7 +239,7 @@ impl Batch {
     /// # Errors
     /// Those of [`read`], and `{error, {not_enough_memory, Wanted, Allowed}}`, which counts the outputs as well.
     fn read(network: &Network, batch: Term) -> NifResult<Batch> {
-        allow(rows(network, batch), network.inputs() + network.outputs(), batch.is_list())?;
+        check_answer_memory(rows(network, batch), network.inputs() + network.outputs(), batch.is_list())?;
         let mut numbers = Vec::new();
         if let Ok(bytes) = batch.decode::<Binary>() {
             let length = words(&bytes)?.len();
@@ -263,9 +263,9 @@ impl Batch {
 }
 
 /// Whether there is memory for so many rows of numbers, here and as terms: in a list a number takes four words.
-fn allow(rows: usize, width: usize, as_lists: bool) -> NifResult<()> {
+fn check_answer_memory(rows: usize, width: usize, as_lists: bool) -> NifResult<()> {
     let each = if as_lists { size_of::<f32>() + 32 } else { 2 * size_of::<f32>() };
-    memory::allow(memory::product(&[rows, width, each])).map_err(error::memory)
+    memory::check(memory::product(&[rows, width, each])).map_err(error::memory)
 }
 
 /// The outputs of a batch, in the form of its inputs.
@@ -290,7 +290,7 @@ fn activate_many<'a>(
     List(inputs): Terms<'a>,
 ) -> NifResult<Term<'a>> {
     check_size(atoms::inputs(), networks.len(), inputs.len())?;
-    allow(1, networks.iter().map(|network| network.0.outputs()).sum(), true)?;
+    check_answer_memory(1, networks.iter().map(|network| network.0.outputs()).sum(), true)?;
     let answers = networks.into_iter().zip(inputs).map(|(network, row)| activate(env, network, row));
     Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))
 }
@@ -304,7 +304,11 @@ fn step_many<'a>(
 ) -> NifResult<Term<'a>> {
     check_size(atoms::memory(), networks.len(), states.len())?;
     check_size(atoms::inputs(), networks.len(), inputs.len())?;
-    allow(1, networks.iter().map(|network| network.0.outputs() + network.0.memory()).sum(), true)?;
+    check_answer_memory(
+        1,
+        networks.iter().map(|network| network.0.outputs() + network.0.memory()).sum(),
+        true,
+    )?;
     let steps = networks.into_iter().zip(states).zip(inputs);
     let answers = steps.map(|((network, state), row)| step(env, network, state, row));
     Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))

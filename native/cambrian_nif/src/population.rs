@@ -6,10 +6,10 @@ use crate::scheduler::is_short;
 use crate::substrate::{self, SubstrateArc};
 use crate::task::{Measured, TaskArc, TrialTerm};
 use crate::term::{List, binary, bytes32, limit};
-use crate::{atoms, crews, error, network, parameters, task};
+use crate::{atoms, error, network, parameters, pools, task};
+use cambrian_core::base::cancel::{CancelToken, Cancelled, NeverCancelled, TimeBudget};
 use cambrian_core::base::choice::Choice;
 use cambrian_core::base::memory::TooLarge;
-use cambrian_core::base::permission::{Always, For, Permission, Stopped};
 use cambrian_core::genome::genotype::Shape;
 use cambrian_core::phenotype::cost::metered;
 use cambrian_core::phenotype::encoding::Encoding;
@@ -20,7 +20,7 @@ use cambrian_core::search::lineage::Birth;
 use cambrian_core::search::population::checkpoint::{self, CheckpointError};
 use cambrian_core::search::population::migration::Migration;
 use cambrian_core::search::population::purge::{Banned, Purged};
-use cambrian_core::search::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
+use cambrian_core::search::population::{Champion, Evaluated, EvaluationError, Limits, Population, Stats};
 use cambrian_core::task::{Outcome, Score, Task, Trial};
 use cambrian_core::variation::tuning::Tuning;
 use cambrian_core::wire::codec::{self, GenotypeId};
@@ -37,7 +37,7 @@ impl Resource for PopulationResource {
     const IMPLEMENTS_DESTRUCTOR: bool = true;
 
     fn destructor(self, _: Env) {
-        crews::free(self.0);
+        pools::free(self.0);
     }
 }
 
@@ -46,7 +46,7 @@ impl Resource for EvaluatedResource {
     const IMPLEMENTS_DESTRUCTOR: bool = true;
 
     fn destructor(self, _: Env) {
-        crews::free(self.0);
+        pools::free(self.0);
     }
 }
 
@@ -78,10 +78,10 @@ fn population_new(
     }
     let founders: Vec<_> = founders.0.iter().map(|founder| Arc::clone(&founder.0)).collect();
     let population = if founders.is_empty() {
-        let population = crews::install(|| Population::new(p, encoding, seed))?;
+        let population = pools::install(|| Population::new(p, encoding, seed))?;
         population.map_err(|error| error::parameter(error, changes))?
     } else {
-        let population = crews::install(|| Population::founded_by(p, encoding, seed, &founders))?;
+        let population = pools::install(|| Population::founded_by(p, encoding, seed, &founders))?;
         population.map_err(|_| Error::BadArg)?
     };
     Ok((atoms::ok(), ResourceArc::new(PopulationResource(population))))
@@ -103,9 +103,9 @@ enum Generation {
 
 impl From<Evaluated> for Generation {
     fn from(evaluated: Evaluated) -> Generation {
-        let is_cut = evaluated.is_cut();
+        let is_incomplete = evaluated.is_incomplete();
         let evaluated = ResourceArc::new(EvaluatedResource(evaluated));
-        if is_cut { Generation::Cut(evaluated) } else { Generation::Whole(evaluated) }
+        if is_incomplete { Generation::Cut(evaluated) } else { Generation::Whole(evaluated) }
     }
 }
 
@@ -114,7 +114,9 @@ impl Encoder for Generation {
         match self {
             Generation::Whole(evaluated) => evaluated.encode(env),
             Generation::Cut(evaluated) => (atoms::cut(), evaluated).encode(env),
-            Generation::NoFitness(failures, is_cut) => (atoms::no_fitness(), failures, is_cut).encode(env),
+            Generation::NoFitness(failures, is_incomplete) => {
+                (atoms::no_fitness(), failures, is_incomplete).encode(env)
+            }
         }
     }
 }
@@ -136,10 +138,12 @@ fn population_evaluate<'a>(
         // a time too far away to be counted is none
         time: limit(ms)?.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
     };
-    job::post(env, tag, move |leave| match population.0.clone().evaluate_within(limits, &*task.0, leave) {
+    job::post(env, tag, move |token| match population.0.clone().evaluate_within(limits, &*task.0, token) {
         Ok(evaluated) => Some(Generation::from(evaluated)),
-        Err(Halt::NoFitness { failures, is_cut }) => Some(Generation::NoFitness(failures, is_cut)),
-        Err(Halt::Stopped) => None,
+        Err(EvaluationError::NoFitness { failures, is_incomplete }) => {
+            Some(Generation::NoFitness(failures, is_incomplete))
+        }
+        Err(EvaluationError::Cancelled) => None,
     })
 }
 
@@ -189,7 +193,7 @@ fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, Tuni
     let ran = tuning.tuning.candidates().into_iter().zip(&outcomes).filter(|(_, o)| **o != Outcome::Skipped);
     let work = tuning.work + ran.map(|(genotype, _)| genotype.cost()).sum::<u64>();
     let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
-    crews::install(|| next.tell(outcomes))?;
+    pools::install(|| next.tell(outcomes))?;
     Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next, work })))
 }
 
@@ -235,8 +239,8 @@ impl Encoder for Next {
 /// `{Tag, {ok, Population | {not_enough_memory, Wanted, Allowed}}}`
 #[rustler::nif]
 fn population_next<'a>(env: Env<'a>, tag: Term<'a>, evaluated: EvaluatedArc) -> NifResult<ResourceArc<Job>> {
-    job::post(env, tag, move |leave| match evaluated.0.check_memory() {
-        Ok(()) => Some(Next::Bred(ResourceArc::new(PopulationResource(evaluated.0.next(leave)?)))),
+    job::post(env, tag, move |token| match evaluated.0.check_memory() {
+        Ok(()) => Some(Next::Bred(ResourceArc::new(PopulationResource(evaluated.0.next(token)?)))),
         Err(error) => Some(Next::TooLarge(error)),
     })
 }
@@ -269,19 +273,19 @@ fn population_purge<'a>(
         keys: keys.0.into_iter().map(bytes32).collect::<NifResult<_>>()?,
         genotypes: genotypes.0.into_iter().map(bytes32).collect::<NifResult<_>>()?,
     };
-    let purge = |population: &Population| crews::install(|| population.purge(&banned));
+    let purge = |population: &Population| pools::install(|| population.purge(&banned));
     let purged = match generation.decode::<EvaluatedArc>() {
-        Ok(evaluated) if evaluated.0.is_cut() => return Err(Error::BadArg),
-        Ok(evaluated) => purge(&evaluated.0.again())?,
+        Ok(evaluated) if evaluated.0.is_incomplete() => return Err(Error::BadArg),
+        Ok(evaluated) => purge(&evaluated.0.unevaluated())?,
         Err(_) => purge(&generation.decode::<PopulationArc>()?.0)?,
     };
-    let Purged { population, leaving, is_founded, is_headless } = purged;
+    let Purged { population, leaving, is_restarted, lost_champion } = purged;
     let facts = Term::map_from_pairs(
         env,
         &[
             (atoms::leaving(), leaving.encode(env)),
-            (atoms::founded(), is_founded.encode(env)),
-            (atoms::headless(), is_headless.encode(env)),
+            (atoms::founded(), is_restarted.encode(env)),
+            (atoms::headless(), lost_champion.encode(env)),
         ],
     )?;
     let best = champion(env, &population, population.champion())?;
@@ -317,7 +321,7 @@ fn population_network<'a>(
     if !is_short(env, network_cost(&population, &genotype)) {
         return Ok(atoms::dirty().encode(env));
     }
-    let network = network_of(&population, &genotype, &Always).map_err(error::substrate)?;
+    let network = network_of(&population, &genotype, &NeverCancelled).map_err(error::substrate)?;
     Ok(network::wrap(network).encode(env))
 }
 
@@ -331,9 +335,9 @@ fn network_cost(population: &PopulationArc, genotype: &GenotypeArc) -> usize {
 fn network_of(
     population: &PopulationArc,
     genotype: &GenotypeArc,
-    leave: &dyn Permission,
+    token: &dyn CancelToken,
 ) -> Result<Network, SubstrateError> {
-    population.0.encoding().network(&genotype.0, leave)
+    population.0.encoding().network(&genotype.0, token)
 }
 
 /// That `genotypes` can be made networks of, and these put to the task.
@@ -357,8 +361,8 @@ fn population_network_job<'a>(
     genotype: GenotypeArc,
 ) -> NifResult<ResourceArc<Job>> {
     substrate::check(population.0.encoding(), &genotype)?;
-    job::post(env, tag, move |leave| match network_of(&population, &genotype, leave) {
-        Err(SubstrateError::Stopped) => None,
+    job::post(env, tag, move |token| match network_of(&population, &genotype, token) {
+        Err(SubstrateError::Cancelled) => None,
         network => Some(substrate::Answer(network.map(network::wrap))),
     })
 }
@@ -373,12 +377,12 @@ fn population_trial<'a>(
     genotype: GenotypeArc,
 ) -> NifResult<ResourceArc<Job>> {
     check(&population, &task, std::slice::from_ref(&genotype))?;
-    job::post(env, tag, move |leave| {
-        let trial = match network_of(&population, &genotype, leave) {
-            Err(SubstrateError::Stopped) => return None,
+    job::post(env, tag, move |token| {
+        let trial = match network_of(&population, &genotype, token) {
+            Err(SubstrateError::Cancelled) => return None,
             // as one whose evaluation has failed, of whom nobody knows more
             Err(_) => Trial::new(false, Vec::new()),
-            Ok(network) => task.0.trial_on(&network.runner(leave)).ok()?,
+            Ok(network) => task.0.trial_on(&network.runner(token)).ok()?,
         };
         Some(TrialTerm(trial))
     })
@@ -398,14 +402,14 @@ fn population_examine<'a>(
 ) -> NifResult<ResourceArc<Job>> {
     check(&population, &task, &genotypes.0)?;
     let limit = limit(ms)?.map(Duration::from_millis);
-    job::post(env, tag, move |leave| {
+    job::post(env, tag, move |token| {
         let one = |genotype: &GenotypeArc| {
-            let within = For::new(leave, limit);
+            let within = TimeBudget::new(token, limit);
             let (fitness, work) = metered(|| examine(&population, &*task.0, genotype, &within));
             match fitness {
                 Ok(fitness) => Some((Measured::Fitness(fitness), work)),
-                Err(Stopped) if leave.granted() => Some((Measured::Late, work)),
-                Err(Stopped) => None,
+                Err(Cancelled) if token.should_continue() => Some((Measured::Late, work)),
+                Err(Cancelled) => None,
             }
         };
         genotypes.0.iter().map(one).collect::<Option<Vec<_>>>()
@@ -417,15 +421,15 @@ fn examine(
     population: &PopulationArc,
     task: &dyn Task,
     genotype: &GenotypeArc,
-    leave: &dyn Permission,
-) -> Result<Option<f64>, Stopped> {
-    if !leave.granted() {
-        return Err(Stopped);
+    token: &dyn CancelToken,
+) -> Result<Option<f64>, Cancelled> {
+    if !token.should_continue() {
+        return Err(Cancelled);
     }
-    match network_of(population, genotype, leave) {
-        Err(SubstrateError::Stopped) => Err(Stopped),
+    match network_of(population, genotype, token) {
+        Err(SubstrateError::Cancelled) => Err(Cancelled),
         Err(_) => Ok(None),
-        Ok(network) => Ok(Outcome::from(task.evaluate_on(&network.runner(leave))?).fitness()),
+        Ok(network) => Ok(Outcome::from(task.evaluate_on(&network.runner(token))?).fitness()),
     }
 }
 

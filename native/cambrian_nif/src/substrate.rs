@@ -163,8 +163,8 @@ fn substrate_express_job<'a>(
     substrate: SubstrateArc,
     cppn: GenotypeArc,
 ) -> NifResult<ResourceArc<Job>> {
-    job::post(env, tag, move |leave| match substrate.0.express_while(&cppn.0, leave) {
-        Err(SubstrateError::Stopped) => None,
+    job::post(env, tag, move |token| match substrate.0.express_until_cancelled(&cppn.0, token) {
+        Err(SubstrateError::Cancelled) => None,
         expressed => Some(Answer(expressed.map(wrap))),
     })
 }

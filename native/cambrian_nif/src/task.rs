@@ -137,8 +137,8 @@ fn task_score<'a>(
     network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
     check_shape(&*task.0, shape(&network))?;
-    job::post(env, tag, move |leave| {
-        let (score, work) = metered(|| task.0.evaluate_on(&network.0.runner(leave)));
+    job::post(env, tag, move |token| {
+        let (score, work) = metered(|| task.0.evaluate_on(&network.0.runner(token)));
         let score = score.ok()?;
         Some((score.fitness, score.cases, work))
     })
@@ -167,7 +167,7 @@ fn task_trial<'a>(
     network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
     check_shape(&*task.0, shape(&network))?;
-    job::post(env, tag, move |leave| task.0.trial_on(&network.0.runner(leave)).ok().map(TrialTerm))
+    job::post(env, tag, move |token| task.0.trial_on(&network.0.runner(token)).ok().map(TrialTerm))
 }
 
 /// What the library made, as a word; `undefined` for what it did not.

@@ -53,7 +53,7 @@ const SMALL: u64 = 1 << 20;
 ///
 /// # Errors
 /// [`TooLarge`].
-pub fn allow(wanted: u64) -> Result<(), TooLarge> {
+pub fn check(wanted: u64) -> Result<(), TooLarge> {
     if wanted <= SMALL {
         return Ok(());
     }
@@ -77,10 +77,10 @@ mod tests {
     #[test]
     fn what_is_more_than_the_limit_or_than_a_number_holds_is_refused_with_its_bytes() {
         assert!(limit() > SMALL, "{}", limit());
-        assert_eq!(allow(1), Ok(()));
-        assert_eq!(allow(16 << 20), Ok(()));
+        assert_eq!(check(1), Ok(()));
+        assert_eq!(check(16 << 20), Ok(()));
         for wanted in [limit() + 1, u64::MAX, product(&[usize::MAX, 10])] {
-            assert_eq!(allow(wanted), Err(TooLarge { wanted, allowed: limit() }));
+            assert_eq!(check(wanted), Err(TooLarge { wanted, allowed: limit() }));
         }
         assert_eq!(product(&[1_000_000, 10_000, 100]), 1_000_000_000_000);
     }

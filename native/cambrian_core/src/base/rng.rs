@@ -77,13 +77,13 @@ impl Stream {
 
 /// Fair coins from a stream, 32 a draw.
 #[derive(Default)]
-pub struct Coins {
+pub struct RandomBits {
     bits: u32,
     left: u32,
 }
 
-impl Coins {
-    pub fn toss(&mut self, rng: &mut Stream) -> bool {
+impl RandomBits {
+    pub fn draw(&mut self, rng: &mut Stream) -> bool {
         if self.left == 0 {
             (self.bits, self.left) = (rng.0.next_u32(), 32);
         }

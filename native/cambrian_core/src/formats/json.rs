@@ -36,7 +36,7 @@ pub enum JsonError {
     Bad(String),
     /// What is in it that no genotype can be.
     #[error("{0} has no equal here")]
-    NoEqual(String),
+    Unsupported(String),
     #[error(transparent)]
     Invalid(GenotypeError),
 }

@@ -25,7 +25,7 @@ use std::collections::{HashMap, HashSet};
 pub fn read(text: &[u8]) -> Result<Genotype, JsonError> {
     let document: Document = parse(text)?;
     if !document.format_version.starts_with("1.") {
-        return Err(no_equal(format_args!(
+        return Err(unsupported(format_args!(
             "format_version: {}, where 1.0 is known,",
             document.format_version
         )));
@@ -33,8 +33,8 @@ pub fn read(text: &[u8]) -> Result<Genotype, JsonError> {
     Importer::new(document)?.genotype()
 }
 
-fn no_equal(what: impl std::fmt::Display) -> JsonError {
-    JsonError::NoEqual(plain(what))
+fn unsupported(what: impl std::fmt::Display) -> JsonError {
+    JsonError::Unsupported(plain(what))
 }
 
 // ---- what neat-python writes ------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ fn known<T: Copy>(table: &[(&str, T)], function: &Function, what: &str, at: usiz
     let own = if function.custom { ", which is not neat-python's," } else { "" };
     let row = table.iter().find(|(name, _)| !function.custom && *name == function.name);
     row.map(|(_, value)| *value)
-        .ok_or_else(|| no_equal(format_args!("nodes[{at}]: the {what} {}{own}", function.name)))
+        .ok_or_else(|| unsupported(format_args!("nodes[{at}]: the {what} {}{own}", function.name)))
 }
 
 // ---- the way ----------------------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ impl Importer {
         let is_recurrent = match network_type.as_str() {
             "feedforward" => false,
             "recurrent" => true,
-            other => return Err(no_equal(format_args!("network_type: {other}"))),
+            other => return Err(unsupported(format_args!("network_type: {other}"))),
         };
         let (inputs, outputs) = (numbered(&topology.input_keys)?, numbered(&topology.output_keys)?);
         if let Some(key) = outputs.keys().find(|key| inputs.contains_key(key)) {
@@ -253,7 +253,7 @@ impl Importer {
             };
             let fits = |x: f64| (x * stages[0].scale).abs() <= f64::from(MAX_WEIGHT);
             if !(fits(gene.bias) && fits(gene.response)) {
-                return Err(no_equal(format_args!("nodes[{at}]: a bias or a response that large")));
+                return Err(unsupported(format_args!("nodes[{at}]: a bias or a response that large")));
             }
             sources.insert(gene.id, Source::Unit(self.units.len()));
             self.units.push(unit);
@@ -277,7 +277,7 @@ impl Importer {
                 )));
             }
             if link.weight.abs() > f64::from(MAX_WEIGHT) {
-                return Err(no_equal(format_args!("connections[{at}]: a weight that large")));
+                return Err(unsupported(format_args!("connections[{at}]: a weight that large")));
             }
             let Some(Source::Unit(to)) = sources.get(&link.to).copied() else {
                 return Err(bad(format_args!("connections[{at}].to: no node that computes is {}", link.to)));
@@ -370,7 +370,7 @@ impl Importer {
         }
         match waits.iter().position(|waits| *waits > 0) {
             None => Ok(()),
-            Some(unit) => Err(no_equal(format_args!(
+            Some(unit) => Err(unsupported(format_args!(
                 "connections: a feed-forward network in which node {} is on a circle, or behind one,",
                 self.units[unit].key
             ))),

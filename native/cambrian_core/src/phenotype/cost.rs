@@ -26,14 +26,15 @@ impl Genotype {
         let inputs = self.topology.inputs as usize;
         let links = self.topology.ends.iter().zip(&self.enabled).filter(|(_, enabled)| **enabled);
         let neuron = |to: usize| to.checked_sub(inputs).map(|to| &self.neurons[to]);
-        let link = |to: usize| neuron(to).map_or(1, |neuron| gathering(neuron) + lesson(neuron));
-        let nodes = self.neurons.iter().map(node).sum::<u64>();
+        let link =
+            |to: usize| neuron(to).map_or(1, |neuron| aggregation_cost(neuron) + learning_cost(neuron));
+        let nodes = self.neurons.iter().map(node_cost).sum::<u64>();
         nodes + links.map(|(ends, _)| link(ends.to as usize)).sum::<u64>()
     }
 }
 
 /// What a node takes beside its connections.
-pub(crate) fn node(neuron: &Neuron) -> u64 {
+pub(crate) fn node_cost(neuron: &Neuron) -> u64 {
     let dynamics = match neuron.dynamics {
         Dynamics::None => 0,
         Dynamics::Leaky => 4,
@@ -47,7 +48,7 @@ pub(crate) fn node(neuron: &Neuron) -> u64 {
 }
 
 /// What a connection into a node takes.
-fn gathering(neuron: &Neuron) -> u64 {
+fn aggregation_cost(neuron: &Neuron) -> u64 {
     match neuron.aggregation {
         Aggregation::Sum => 1,
         Aggregation::Mean | Aggregation::Max | Aggregation::Min | Aggregation::MaxAbs => 2,
@@ -57,7 +58,7 @@ fn gathering(neuron: &Neuron) -> u64 {
 }
 
 /// What it takes beside that for learning.
-fn lesson(neuron: &Neuron) -> u64 {
+fn learning_cost(neuron: &Neuron) -> u64 {
     match neuron.plasticity {
         Plasticity::None => 0,
         Plasticity::Hebbian | Plasticity::Oja | Plasticity::Bcm => 2,

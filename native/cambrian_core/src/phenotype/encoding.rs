@@ -1,6 +1,6 @@
 //! How a genotype becomes the network that is evaluated.
 
-use crate::base::permission::Permission;
+use crate::base::cancel::CancelToken;
 use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Network;
@@ -64,11 +64,13 @@ impl Encoding {
     /// The network of a genotype.
     ///
     /// # Errors
-    /// A genotype of another shape, where it is a CPPN; and of one, [`SubstrateError::Stopped`] without leave.
-    pub fn network(&self, genotype: &Genotype, leave: &dyn Permission) -> Result<Network, SubstrateError> {
+    /// A genotype of another shape, where it is a CPPN; and of one, [`SubstrateError::Cancelled`] without leave.
+    pub fn network(&self, genotype: &Genotype, token: &dyn CancelToken) -> Result<Network, SubstrateError> {
         match self {
             Encoding::Direct(_) => Ok(Network::new(genotype)),
-            Encoding::Substrate(substrate) => Ok(Network::new(&substrate.express_while(genotype, leave)?)),
+            Encoding::Substrate(substrate) => {
+                Ok(Network::new(&substrate.express_until_cancelled(genotype, token)?))
+            }
         }
     }
 }

@@ -10,8 +10,8 @@ mod avx2;
 mod avx512;
 mod baseline;
 
+use crate::base::cancel::{Cancelled, WorkMeter};
 use crate::base::math::{Activation, Aggregation};
-use crate::base::permission::{Meter, Stopped};
 use crate::genome::dynamics::Cell;
 use crate::genome::plasticity::{Learning, Plasticity};
 use crate::phenotype::cost::PLAIN;
@@ -44,13 +44,13 @@ impl Isa {
         std::iter::once(Set::Baseline).chain(wider.into_iter().flatten()).map(Isa).collect()
     }
 
-    fn squash(self) -> Squash {
+    fn activate(self) -> ActivateFn {
         match self.0 {
-            Set::Baseline => baseline::squash,
+            Set::Baseline => baseline::activate,
             // SAFETY: an `Isa` is only made where the processor has it
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 | Set::Avx512 => {
-                |a, sums, gains, biases| unsafe { avx2::squash(a, sums, gains, biases) }
+                |a, sums, gains, biases| unsafe { avx2::activate(a, sums, gains, biases) }
             }
         }
     }
@@ -142,33 +142,33 @@ impl Program {
     ///
     /// # Panics
     /// If a link's source is not in the row, or the columns of the units do not agree.
-    pub fn seal(self) -> Sealed {
+    pub fn check(self) -> CheckedProgram {
         let (row, units) = (self.row(), self.ends.len());
         assert!(self.links.iter().all(|link| (link.source as usize) < row));
         assert!(self.ends.is_sorted() && self.ends.last().is_none_or(|end| quads(*end) == self.links.len()));
         assert!([self.gains.len(), self.biases.len()] == [units + VECTOR - 1; 2]);
-        Sealed(self)
+        CheckedProgram(self)
     }
 }
 
 /// A program that is known to be consistent, which what runs it relies on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sealed(Program);
+pub struct CheckedProgram(Program);
 
-impl std::ops::Deref for Sealed {
+impl std::ops::Deref for CheckedProgram {
     type Target = Program;
     fn deref(&self) -> &Program {
         &self.0
     }
 }
 
-impl Sealed {
+impl CheckedProgram {
     /// One tick. The inputs and the memory are in the row; afterwards the units and the next memory are.
     #[inline]
     pub fn step(&self, isa: Isa, row: &mut [f32]) {
         assert_eq!(row.len(), self.row());
-        let squash = isa.squash();
-        self.runs.iter().for_each(|run| step(self, run, row, squash));
+        let activate = isa.activate();
+        self.runs.iter().for_each(|run| step(self, run, row, activate));
         self.carry(row);
     }
 
@@ -181,13 +181,19 @@ impl Sealed {
     /// Many samples through one network from rest: rows of inputs in, rows of outputs out.
     ///
     /// # Errors
-    /// [`Stopped`] by the meter, which is asked within a sample as well.
-    pub fn batch(&self, isa: Isa, inputs: &[f32], outputs: &mut [f32], meter: &Meter) -> Result<(), Stopped> {
+    /// [`Cancelled`] by the meter, which is asked within a sample as well.
+    pub fn batch(
+        &self,
+        isa: Isa,
+        inputs: &[f32],
+        outputs: &mut [f32],
+        meter: &WorkMeter,
+    ) -> Result<(), Cancelled> {
         let samples = inputs.len() / self.inputs;
         assert_eq!((inputs.len(), outputs.len()), (samples * self.inputs, samples * self.outputs.len()));
         match isa.0 {
             Set::Baseline => baseline::batch(self, inputs, outputs, meter),
-            // SAFETY: as in `Isa::squash`
+            // SAFETY: as in `Isa::activate`
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { avx2::batch(self, inputs, outputs, meter) },
             #[cfg(target_arch = "x86_64")]
@@ -197,10 +203,10 @@ impl Sealed {
 }
 
 /// Turns sums into outputs, a vector at a time: what a path has of its own.
-type Squash = fn(Activation, &mut [[f32; VECTOR]], &[[f32; VECTOR]], &[[f32; VECTOR]]);
+type ActivateFn = fn(Activation, &mut [[f32; VECTOR]], &[[f32; VECTOR]], &[[f32; VECTOR]]);
 
 #[inline(always)]
-fn squash(
+fn activate(
     activation: Activation,
     sums: &mut [[f32; VECTOR]],
     gains: &[[f32; VECTOR]],
@@ -216,7 +222,7 @@ fn squash(
 const SHORT: usize = 4;
 
 #[inline(always)]
-fn step(program: &Program, run: &Run, row: &mut [f32], squash: Squash) {
+fn step(program: &Program, run: &Run, row: &mut [f32], activate: ActivateFn) {
     let (first, begin, end) = (program.first(), run.begin as usize, run.end as usize);
     match run.kind {
         Kind::Plain(activation) => {
@@ -229,7 +235,7 @@ fn step(program: &Program, run: &Run, row: &mut [f32], squash: Squash) {
             } else {
                 // what stands beyond the run in its last vector is computed later
                 let sums = &mut row[first + begin..][..(end - begin).next_multiple_of(VECTOR)];
-                squash(activation, sums.as_chunks_mut().0, gains.as_chunks().0, biases.as_chunks().0);
+                activate(activation, sums.as_chunks_mut().0, gains.as_chunks().0, biases.as_chunks().0);
             }
         }
         Kind::Special(nth) => {
@@ -250,7 +256,7 @@ fn add_up(ends: &[u32], links: &[Link], mut start: usize, row: &mut [f32], at: u
     for (unit, end) in ends.iter().enumerate() {
         let end = quads(*end);
         let sum = links[start..end].as_chunks::<QUAD>().0.iter().flatten().fold(0.0, |sum, link| {
-            // SAFETY: [`Program::seal`] has seen every source in the row, and [`Sealed::step`] the row's length; a
+            // SAFETY: [`Program::check`] has seen every source in the row, and [`CheckedProgram::step`] the row's length; a
             // check for every link would take a third of the time
             sum + unsafe { row.get_unchecked(link.source as usize) } * link.weight
         });
@@ -302,8 +308,8 @@ fn batch<const LANES: usize>(
     program: &Program,
     inputs: &[f32],
     outputs: &mut [f32],
-    meter: &Meter,
-) -> Result<(), Stopped> {
+    meter: &WorkMeter,
+) -> Result<(), Cancelled> {
     let mut row = vec![Lanes([0.0; LANES]); program.inputs + 1 + program.ends.len()];
     let link = |link: &Link| Link { source: at_rest(program, link.source), ..*link };
     let links: Vec<Link> = program.links.iter().map(link).collect();
@@ -329,8 +335,8 @@ fn step_lanes<const LANES: usize>(
     program: &Program,
     links: &[Link],
     row: &mut [Lanes<LANES>],
-    meter: &Meter,
-) -> Result<(), Stopped> {
+    meter: &WorkMeter,
+) -> Result<(), Cancelled> {
     let first = program.inputs + 1;
     for run in &program.runs {
         let mut link = run.link as usize;

@@ -1,8 +1,8 @@
 //! The phenotype: a genotype compiled to run.
 
+use crate::base::cancel::{CancelToken, Cancelled, NeverCancelled, WorkMeter};
 use crate::base::choice::Choice;
 use crate::base::math::Aggregation;
-use crate::base::permission::{Always, Meter, Permission, Stopped};
 use crate::genome::dynamics::{Cell, Dynamics};
 use crate::genome::genotype::Genotype;
 use crate::genome::innovation::{self, BOTTOM, NodeId};
@@ -10,12 +10,12 @@ use crate::genome::neuron::Neuron;
 use crate::genome::plasticity::{Learning, Plasticity};
 use crate::genome::topology::{Place, Topology};
 use crate::phenotype::cost;
-use crate::phenotype::kernel::{Isa, Kind, Link, Program, QUAD, Run, Sealed, Special, VECTOR};
+use crate::phenotype::kernel::{CheckedProgram, Isa, Kind, Link, Program, QUAD, Run, Special, VECTOR};
 
 /// A genotype's program, and the instruction set that it runs on.
 #[derive(Clone, Debug)]
 pub struct Network {
-    program: Sealed,
+    program: CheckedProgram,
     connections: usize,
     cost: u64,
     isa: Isa,
@@ -137,10 +137,10 @@ impl Network {
     /// # Panics
     /// If `inputs` are not whole rows.
     pub fn activate_batch(&self, inputs: &[f32]) -> Vec<f32> {
-        self.freely(|runner| runner.activate_batch(inputs))
+        self.run_to_end(|runner| runner.activate_batch(inputs))
     }
 
-    pub(crate) fn batch(&self, inputs: &[f32], meter: &Meter) -> Result<Vec<f32>, Stopped> {
+    pub(crate) fn batch(&self, inputs: &[f32], meter: &WorkMeter) -> Result<Vec<f32>, Cancelled> {
         let samples = inputs.len() / self.inputs();
         let mut outputs = vec![0.0; samples * self.outputs()];
         cost::spend(self.cost.saturating_mul(samples as u64));
@@ -149,13 +149,13 @@ impl Network {
     }
 
     /// What a runner that nobody stops comes to.
-    pub(crate) fn freely<T>(&self, run: impl FnOnce(&Runner) -> Result<T, Stopped>) -> T {
-        run(&self.runner(&Always)).expect("nobody stops it")
+    pub(crate) fn run_to_end<T>(&self, run: impl FnOnce(&Runner) -> Result<T, Cancelled>) -> T {
+        run(&self.runner(&NeverCancelled)).expect("nobody stops it")
     }
 
     /// This network, as long as there is leave.
-    pub fn runner<'a>(&'a self, leave: &'a dyn Permission) -> Runner<'a> {
-        Runner { network: self, meter: Meter::new(leave) }
+    pub fn runner<'a>(&'a self, token: &'a dyn CancelToken) -> Runner<'a> {
+        Runner { network: self, meter: WorkMeter::new(token) }
     }
 }
 
@@ -163,31 +163,31 @@ impl Network {
 /// often as a small one.
 pub struct Runner<'a> {
     network: &'a Network,
-    meter: Meter<'a>,
+    meter: WorkMeter<'a>,
 }
 
 /// What a task does around one tick, in units of work.
-const AROUND: u64 = 100;
+const STEP_OVERHEAD: u64 = 100;
 
 impl<'a> Runner<'a> {
     pub fn network(&self) -> &'a Network {
         self.network
     }
 
-    pub fn leave(&self) -> &'a dyn Permission {
-        self.meter.leave()
+    pub fn token(&self) -> &'a dyn CancelToken {
+        self.meter.token()
     }
 
     /// [`Network::step`].
     ///
     /// # Errors
-    /// [`Stopped`]; what it leaves in `values` and `outputs` means nothing.
+    /// [`Cancelled`]; what it leaves in `values` and `outputs` means nothing.
     ///
     /// # Panics
     /// If `inputs`, `outputs` or `values` are not of the network's size.
     #[inline]
-    pub fn step(&self, values: &mut Values, inputs: &[f32], outputs: &mut [f32]) -> Result<(), Stopped> {
-        self.meter.spend(self.network.cost + AROUND)?;
+    pub fn step(&self, values: &mut Values, inputs: &[f32], outputs: &mut [f32]) -> Result<(), Cancelled> {
+        self.meter.spend(self.network.cost + STEP_OVERHEAD)?;
         self.network.step(values, inputs, outputs);
         Ok(())
     }
@@ -195,26 +195,26 @@ impl<'a> Runner<'a> {
     /// [`Network::activate`].
     ///
     /// # Errors
-    /// [`Stopped`].
-    pub fn activate(&self, inputs: &[f32]) -> Result<Vec<f32>, Stopped> {
-        self.meter.spend(self.network.cost + AROUND)?;
+    /// [`Cancelled`].
+    pub fn activate(&self, inputs: &[f32]) -> Result<Vec<f32>, Cancelled> {
+        self.meter.spend(self.network.cost + STEP_OVERHEAD)?;
         Ok(self.network.activate(inputs))
     }
 
     /// [`Network::activate_batch`].
     ///
     /// # Errors
-    /// [`Stopped`].
+    /// [`Cancelled`].
     ///
     /// # Panics
     /// If `inputs` are not whole rows.
-    pub fn activate_batch(&self, inputs: &[f32]) -> Result<Vec<f32>, Stopped> {
+    pub fn activate_batch(&self, inputs: &[f32]) -> Result<Vec<f32>, Cancelled> {
         self.network.batch(inputs, &self.meter)
     }
 }
 
 /// A genotype's program, and the nodes that its units are.
-pub(crate) fn compile(genotype: &Genotype) -> (Sealed, Vec<NodeId>) {
+pub(crate) fn compile(genotype: &Genotype) -> (CheckedProgram, Vec<NodeId>) {
     let (program, order) = Compiler::new(genotype).compile();
     (program, order.iter().map(|node| genotype.topology.places[*node as usize].id).collect())
 }
@@ -253,12 +253,12 @@ impl<'a> Compiler<'a> {
     }
 
     /// The program, and the order of its units.
-    fn compile(mut self) -> (Sealed, Vec<u32>) {
+    fn compile(mut self) -> (CheckedProgram, Vec<u32>) {
         self.gather_incoming();
         self.arrange();
         self.allot_memory();
         self.emit();
-        (self.program.seal(), self.order)
+        (self.program.check(), self.order)
     }
 
     fn inputs(&self) -> usize {
@@ -338,7 +338,7 @@ impl<'a> Compiler<'a> {
             let Neuron { aggregation, plasticity, learning_rate, decay, .. } = *neuron;
             let learning = Learning { plasticity, rate: learning_rate, decay };
             let length = (cell.slots() + learning.slots(self.links_into(node).len())) as u32;
-            let (state, cost) = ((next, length), cost::node(neuron));
+            let (state, cost) = ((next, length), cost::node_cost(neuron));
             self.program.specials.push(Special { aggregation, cell, learning, state, cost });
             next += length;
         }

@@ -13,15 +13,15 @@ mod wiring;
 
 pub use quadtree::Quadtree;
 
+use crate::base::cancel::{self, CancelToken, NeverCancelled};
 use crate::base::math::Activation;
 use crate::base::memory::{self, TooLarge};
-use crate::base::permission::{self, Always, Permission};
 use crate::genome::genotype::{Genotype, GenotypeError, MAX_NODES, Shape};
 use crate::genome::parameters::Parameters;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use thiserror::Error;
-use wiring::{Oracle, Wiring};
+use wiring::{CppnQuery, Wiring};
 
 /// 1 to 3 coordinates, by custom from −1 to 1.
 pub type Point = Vec<f32>;
@@ -153,13 +153,13 @@ pub enum SubstrateError {
     #[error("a smaller one was expected: {0}")]
     Memory(#[from] TooLarge),
     /// Leave was withdrawn.
-    #[error("{}", permission::Stopped)]
-    Stopped,
+    #[error("{}", cancel::Cancelled)]
+    Cancelled,
 }
 
-impl From<permission::Stopped> for SubstrateError {
-    fn from(_: permission::Stopped) -> SubstrateError {
-        SubstrateError::Stopped
+impl From<cancel::Cancelled> for SubstrateError {
+    fn from(_: cancel::Cancelled) -> SubstrateError {
+        SubstrateError::Cancelled
     }
 }
 
@@ -275,7 +275,7 @@ impl Substrate {
     /// [`SubstrateError::TooLarge`], which counts all pairs that could be connected.
     pub fn new(plan: Plan) -> Result<Substrate, SubstrateError> {
         plan.check()?;
-        memory::allow(memory::product(&[plan.size().1, IN_SUBSTRATE]))?;
+        memory::check(memory::product(&[plan.size().1, IN_SUBSTRATE]))?;
         let layout = match &plan.hidden {
             Hidden::Placed { joins, .. } => Layout::Fixed(Wiring::of_layers(&plan, joins)?),
             Hidden::Found(quadtree) => Layout::Found(quadtree.clone()),
@@ -317,23 +317,27 @@ impl Substrate {
     /// [`SubstrateError::Cppn`] for a genotype of another shape than [`Substrate::cppn_shape`]; with nodes that
     /// are found, two ids that collide.
     pub fn express(&self, cppn: &Genotype) -> Result<Genotype, SubstrateError> {
-        self.express_while(cppn, &Always)
+        self.express_until_cancelled(cppn, &NeverCancelled)
     }
 
     /// The same as long as there is leave: a large CPPN that is asked for each of ten million pairs takes hours.
     ///
     /// # Errors
-    /// Those of [`Substrate::express`], and [`SubstrateError::Stopped`].
-    pub fn express_while(&self, cppn: &Genotype, leave: &dyn Permission) -> Result<Genotype, SubstrateError> {
+    /// Those of [`Substrate::express`], and [`SubstrateError::Cancelled`].
+    pub fn express_until_cancelled(
+        &self,
+        cppn: &Genotype,
+        token: &dyn CancelToken,
+    ) -> Result<Genotype, SubstrateError> {
         let (expected, got) = (self.cppn_shape(), Shape { inputs: cppn.inputs(), outputs: cppn.outputs() });
         if got != expected {
             return Err(SubstrateError::Cppn { expected, got });
         }
-        memory::allow(memory::product(&[self.pairs(), IN_NETWORK]))?;
-        let oracle = Oracle::new(&self.plan, cppn, leave);
+        memory::check(memory::product(&[self.pairs(), IN_NETWORK]))?;
+        let query = CppnQuery::new(&self.plan, cppn, token);
         match &self.layout {
-            Layout::Fixed(wiring) => Ok(oracle.express(wiring)?),
-            Layout::Found(quadtree) => Ok(oracle.express(&quadtree.wiring(&oracle)?)?),
+            Layout::Fixed(wiring) => Ok(query.express(wiring)?),
+            Layout::Found(quadtree) => Ok(query.express(&quadtree.wiring(&query)?)?),
         }
     }
 }

@@ -67,22 +67,22 @@ impl Birth {
 }
 
 /// Ends all lines at the first who was born before a generation. What they share they still share.
-pub(crate) fn cut<'a>(living: impl Iterator<Item = &'a mut Birth>, before: u64) {
-    let mut cut = Cut { before, done: HashMap::new() };
+pub(crate) fn truncate<'a>(living: impl Iterator<Item = &'a mut Birth>, before: u64) {
+    let mut truncation = Truncation { before, done: HashMap::new() };
     for birth in living {
         for line in [&mut birth.parent, &mut birth.own].into_iter().flatten() {
-            *line = cut.line(line);
+            *line = truncation.line(line);
         }
     }
 }
 
-struct Cut {
+struct Truncation {
     before: u64,
     /// By what was there before, which lives as long as this does.
     done: HashMap<*const Ancestor, (Arc<Ancestor>, Arc<Ancestor>)>,
 }
 
-impl Cut {
+impl Truncation {
     fn line(&mut self, youngest: &Arc<Ancestor>) -> Arc<Ancestor> {
         let mut old = vec![Arc::clone(youngest)];
         let last = loop {
@@ -129,7 +129,7 @@ mod tests {
         brothers[1] = child(brothers[0].parent.clone(), 1_000_000);
         let ids = |birth: &Birth| birth.line().take(100).map(|ancestor| ancestor.id).collect::<Vec<_>>();
         let before = ids(&brothers[0]);
-        cut(brothers.iter_mut(), 999_900);
+        truncate(brothers.iter_mut(), 999_900);
         assert_eq!(brothers[0].line().count(), 100);
         assert_eq!(ids(&brothers[0]), before);
         let eldest = brothers[0].line().last().unwrap();

@@ -8,8 +8,8 @@ mod newcomers;
 pub mod purge;
 mod reproduction;
 
+use crate::base::cancel::{CancelToken, Cancelled, Deadline};
 use crate::base::memory;
-use crate::base::permission::{Permission, Stopped, Until};
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::{Genotype, GenotypeError, Shape};
 use crate::genome::parameters::{Inheritance, ParameterError, Parameters, Tuner};
@@ -19,7 +19,7 @@ use crate::phenotype::network::Network;
 use crate::phenotype::substrate::SubstrateError;
 use crate::search::ancestry::{Ancestry, Mark, Source};
 use crate::search::lineage::Birth;
-use crate::search::selection::Standing;
+use crate::search::selection::Ranking;
 use crate::search::speciation::{GRAIN, Species, speciate};
 use crate::task::{Outcome, Score, Task};
 use crate::variation::mutation::{Operators, mutate};
@@ -78,10 +78,10 @@ pub struct Evaluated {
     population: Population,
     /// `None` where the evaluation failed.
     fitness: Vec<Option<f64>>,
-    standing: Standing,
+    ranking: Ranking,
     /// One that was seen to solve the task while it was tuned.
     solved: Option<u32>,
-    is_cut: bool,
+    is_incomplete: bool,
     work: u64,
 }
 
@@ -125,25 +125,25 @@ impl Limits {
     pub const NONE: Limits = Limits { evaluations: u64::MAX, time: None };
 
     /// Leave until the time is up, and for the first evaluation of a run a while longer.
-    fn until<'a>(&self, leave: &'a dyn Permission, is_first: bool) -> Until<'a> {
+    fn until<'a>(&self, token: &'a dyn CancelToken, is_first: bool) -> Deadline<'a> {
         let grace = if is_first { GRACE } else { Duration::ZERO };
-        Until { leave, time: self.time.and_then(|time| time.checked_add(grace)) }
+        Deadline { token, time: self.time.and_then(|time| time.checked_add(grace)) }
     }
 }
 
 /// About what a genotype has in a population beside itself, in bytes: its birth, ages, outcome and places.
-pub(crate) const BESIDE: usize = 512;
+pub(crate) const OVERHEAD: usize = 512;
 
 /// How much longer than the limit the first evaluation of a run may take, as without one there is no result.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Why there is no evaluated population.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Halt {
+pub enum EvaluationError {
     /// Leave to go on was withdrawn.
-    Stopped,
+    Cancelled,
     /// No genotype has a fitness: so many evaluations failed, and a limit may have left out the rest.
-    NoFitness { failures: u64, is_cut: bool },
+    NoFitness { failures: u64, is_incomplete: bool },
 }
 
 /// Scores that are not one of finite numbers for each genotype that waits for one.
@@ -163,15 +163,15 @@ impl Population {
     ) -> Result<Population, ParameterError> {
         let encoding = encoding.into();
         let shape = encoding.shape();
-        let bear = |index: u32| {
+        let create = |index: u32| {
             let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
             Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
         };
         let invalid =
             |error: GenotypeError| ParameterError::Invalid { name: "inputs", expected: error.to_string() };
-        Population::check_memory(&parameters, &*bear(0).map_err(invalid)?)?;
+        Population::check_memory(&parameters, &*create(0).map_err(invalid)?)?;
         let genotypes: Result<Vec<_>, _> =
-            (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(bear).collect();
+            (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(create).collect();
         Ok(Population::with_genotypes(parameters, encoding, seed, genotypes.map_err(invalid)?))
     }
 
@@ -180,8 +180,8 @@ impl Population {
     /// # Errors
     /// The size of the population, with the bytes that it would take.
     pub fn check_memory(parameters: &Parameters, like: &Genotype) -> Result<(), ParameterError> {
-        let each = 2 * (like.bytes() + BESIDE) + tuning::bytes(parameters, like);
-        memory::allow(memory::product(&[parameters.population as usize, each])).map_err(|error| {
+        let each = 2 * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
+        memory::check(memory::product(&[parameters.population as usize, each])).map_err(|error| {
             let (nodes, connections) = (like.nodes().len(), like.connections().len());
             let like = format!("networks of {nodes} nodes and {connections} connections");
             ParameterError::Invalid { name: "population", expected: format!("fewer: of {like} {error}") }
@@ -209,7 +209,7 @@ impl Population {
         let known: Vec<Birth> = (founders.par_iter().with_min_len(GRAIN))
             .map(|founder| Birth { own: Some(elsewhere.ancestor(founder)), ..elsewhere.clone() })
             .collect();
-        let bear = |index: usize| {
+        let create = |index: usize| {
             let (founder, birth) = (&founders[index % founders.len()], &known[index % founders.len()]);
             if index < founders.len() {
                 return (Arc::clone(founder), birth.clone());
@@ -226,7 +226,7 @@ impl Population {
         };
         let size = parameters.population as usize;
         let (genotypes, births) =
-            (0..size).into_par_iter().with_min_len(GRAIN).map(bear).collect::<(Vec<_>, Vec<_>)>();
+            (0..size).into_par_iter().with_min_len(GRAIN).map(create).collect::<(Vec<_>, Vec<_>)>();
         Ok(Population { births, ..Population::with_genotypes(parameters, encoding, seed, genotypes) })
     }
 
@@ -264,8 +264,8 @@ impl Population {
     }
 
     /// [`Population::evaluate_within`] without limits; `None` without leave to go on, or where all failed.
-    pub fn evaluate(self, task: &dyn Task, leave: &dyn Permission) -> Option<Evaluated> {
-        self.evaluate_within(Limits::NONE, task, leave).ok()
+    pub fn evaluate(self, task: &dyn Task, token: &dyn CancelToken) -> Option<Evaluated> {
+        self.evaluate_within(Limits::NONE, task, token).ok()
     }
 
     /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so. Tuning ends with the round
@@ -273,17 +273,17 @@ impl Population {
     /// the limit of time; only the first of all has [`GRACE`] beyond it, and has failed after that.
     ///
     /// # Errors
-    /// [`Halt`]
+    /// [`EvaluationError`]
     pub fn evaluate_within(
         mut self,
         limits: Limits,
         task: &dyn Task,
-        leave: &dyn Permission,
-    ) -> Result<Evaluated, Halt> {
+        token: &dyn CancelToken,
+    ) -> Result<Evaluated, EvaluationError> {
         let grain = self.encoding.grain(task.grain());
         let (mut tuning, work) = (self.tuning(), AtomicU64::new(0));
         let settle = |population: Population, tuning, solved| {
-            let evaluated = population.settle_or_halt(tuning, solved)?;
+            let evaluated = population.settle_or_fail(tuning, solved)?;
             Ok(evaluated.with_work(work.load(Ordering::Relaxed)))
         };
         loop {
@@ -298,26 +298,26 @@ impl Population {
             };
             let one = |(at, genotype): (usize, &Arc<Genotype>)| {
                 let is_first = spent + at as u64 == 0;
-                match leave.granted() {
+                match token.should_continue() {
                     false => None,
                     true if is_out(at) => Some(Outcome::Skipped),
                     true => {
                         let (outcome, spent) =
-                            metered(|| self.outcome(genotype, task, &limits.until(leave, is_first)));
+                            metered(|| self.outcome(genotype, task, &limits.until(token, is_first)));
                         work.fetch_add(spent, Ordering::Relaxed);
                         match outcome {
                             Ok(outcome) => Some(outcome),
-                            Err(Stopped) if !leave.granted() => None,
-                            Err(Stopped) => Some(if is_first { Outcome::Failed } else { Outcome::Skipped }),
+                            Err(Cancelled) if !token.should_continue() => None,
+                            Err(Cancelled) => Some(if is_first { Outcome::Failed } else { Outcome::Skipped }),
                         }
                     }
                 }
             };
             let outcomes: Option<Vec<Outcome>> =
                 candidates.par_iter().enumerate().with_min_len(grain).map(one).collect();
-            let outcomes = outcomes.ok_or(Halt::Stopped)?;
+            let outcomes = outcomes.ok_or(EvaluationError::Cancelled)?;
             tuning.tell(outcomes);
-            if tuning.is_cut() {
+            if tuning.is_incomplete() {
                 return settle(self, tuning, None);
             }
             if self.parameters.tuning == Tuner::None {
@@ -325,12 +325,12 @@ impl Population {
             }
             if let Some(at) = tuning.improved() {
                 let contender = Arc::clone(tuning.best(at));
-                match self.solves(&contender, task, &limits.until(leave, false)) {
+                match self.solves(&contender, task, &limits.until(token, false)) {
                     Ok(true) => return settle(self, tuning, Some(at)),
                     Ok(false) => self.tried.push(contender),
-                    Err(Stopped) if !leave.granted() => return Err(Halt::Stopped),
-                    Err(Stopped) => {
-                        tuning.cut();
+                    Err(Cancelled) if !token.should_continue() => return Err(EvaluationError::Cancelled),
+                    Err(Cancelled) => {
+                        tuning.mark_incomplete();
                         return settle(self, tuning, None);
                     }
                 }
@@ -338,8 +338,11 @@ impl Population {
         }
     }
 
-    fn settle_or_halt(self, tuning: Tuning, solved: Option<usize>) -> Result<Evaluated, Halt> {
-        let halt = Halt::NoFitness { failures: tuning.tally().failures, is_cut: tuning.is_cut() };
+    fn settle_or_fail(self, tuning: Tuning, solved: Option<usize>) -> Result<Evaluated, EvaluationError> {
+        let halt = EvaluationError::NoFitness {
+            failures: tuning.tally().failures,
+            is_incomplete: tuning.is_incomplete(),
+        };
         Evaluated::settle(self, tuning, solved).ok_or(halt)
     }
 
@@ -347,21 +350,26 @@ impl Population {
         &self,
         genotype: &Genotype,
         task: &dyn Task,
-        leave: &dyn Permission,
-    ) -> Result<Outcome, Stopped> {
-        let Some(network) = self.network(genotype, leave)? else { return Ok(Outcome::Failed) };
-        Ok(Outcome::from(task.evaluate_on(&network.runner(leave))?))
+        token: &dyn CancelToken,
+    ) -> Result<Outcome, Cancelled> {
+        let Some(network) = self.network(genotype, token)? else { return Ok(Outcome::Failed) };
+        Ok(Outcome::from(task.evaluate_on(&network.runner(token))?))
     }
 
-    fn solves(&self, genotype: &Genotype, task: &dyn Task, leave: &dyn Permission) -> Result<bool, Stopped> {
-        let Some(network) = self.network(genotype, leave)? else { return Ok(false) };
-        Ok(task.trial_on(&network.runner(leave))?.solved)
+    fn solves(
+        &self,
+        genotype: &Genotype,
+        task: &dyn Task,
+        token: &dyn CancelToken,
+    ) -> Result<bool, Cancelled> {
+        let Some(network) = self.network(genotype, token)? else { return Ok(false) };
+        Ok(task.trial_on(&network.runner(token))?.solved)
     }
 
     /// `None` where there is no memory for it.
-    fn network(&self, genotype: &Genotype, leave: &dyn Permission) -> Result<Option<Network>, Stopped> {
-        match self.encoding.network(genotype, leave) {
-            Err(SubstrateError::Stopped) => Err(Stopped),
+    fn network(&self, genotype: &Genotype, token: &dyn CancelToken) -> Result<Option<Network>, Cancelled> {
+        match self.encoding.network(genotype, token) {
+            Err(SubstrateError::Cancelled) => Err(Cancelled),
             Err(SubstrateError::Memory(_)) => Ok(None),
             network => Ok(Some(network.expect("all genotypes here are of the encoding's shape"))),
         }
@@ -471,7 +479,7 @@ impl Population {
 impl Evaluated {
     /// `solved` counts among those that were tuned. `None` where no genotype has a fitness.
     fn settle(mut population: Population, tuning: Tuning, solved: Option<usize>) -> Option<Evaluated> {
-        let is_cut = tuning.is_cut();
+        let is_incomplete = tuning.is_incomplete();
         let (new, Tally { evaluations, failures }) = tuning.finish();
         population.tally.evaluations += evaluations;
         population.tally.failures += failures;
@@ -495,15 +503,15 @@ impl Evaluated {
         };
         let (fitness, cases): (Vec<Option<f64>>, _) = outcomes.into_iter().map(score).unzip();
         fitness.iter().flatten().next()?;
-        let standing = Standing::new(Vec::new(), cases, population.generation);
+        let ranking = Ranking::new(Vec::new(), cases, population.generation);
         let solved = solved.map(|at| waiting[at] as u32);
-        let mut evaluated = Evaluated { population, fitness, standing, solved, is_cut, work: 0 };
+        let mut evaluated = Evaluated { population, fitness, ranking, solved, is_incomplete, work: 0 };
         evaluated.rank();
         Some(evaluated)
     }
 
     pub(crate) fn outcome(&self, at: u32) -> Outcome {
-        let cases = || self.standing.cases[at as usize].clone();
+        let cases = || self.ranking.cases[at as usize].clone();
         let fitness = self.fitness[at as usize];
         fitness.map_or(Outcome::Failed, |fitness| Outcome::Scored(Score { fitness, cases: cases() }))
     }
@@ -519,10 +527,10 @@ impl Evaluated {
         let cost = |g: &Genotype| f64::from(population.parameters.parsimony) * g.connections().len() as f64;
         let merit =
             population.genotypes.iter().zip(&self.fitness).map(|(g, fit)| Some((*fit)? - cost(g))).collect();
-        let cases = std::mem::take(&mut self.standing.cases);
-        self.standing = Standing::new(merit, cases, population.generation);
+        let cases = std::mem::take(&mut self.ranking.cases);
+        self.ranking = Ranking::new(merit, cases, population.generation);
         for species in &mut population.species {
-            let rank = |at: u32| self.standing.rank(at);
+            let rank = |at: u32| self.ranking.rank(at);
             species.members.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
             let best = rank(species.members[0]);
             if best > species.best {
@@ -558,8 +566,8 @@ impl Evaluated {
     }
 
     /// Whether a limit left some out: what comes after it is not what the same seed gives without the limit.
-    pub fn is_cut(&self) -> bool {
-        self.is_cut
+    pub fn is_incomplete(&self) -> bool {
+        self.is_incomplete
     }
 
     /// `None` where the evaluation failed.
@@ -640,7 +648,7 @@ impl Population {
     }
 
     /// Only those that are still here can contend again.
-    pub(crate) fn forget_trials_of_the_gone(&mut self) {
+    pub(crate) fn prune_tried(&mut self) {
         let here: Vec<Arc<Genotype>> =
             (0..self.genotypes.len() as u32).map(|at| Arc::clone(self.tuned(at))).collect();
         self.tried.retain(|tried| holds(&here, tried));

@@ -6,7 +6,7 @@ use crate::search::speciation::Species;
 
 /// What is known of an evaluated generation.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct Ranking {
     /// What selection goes by: fitness less what size costs; `None` for who has no fitness.
     merit: Vec<Option<f64>>,
     /// Of each genotype its result in each of the task's cases, more is better; empty without cases.
@@ -20,14 +20,14 @@ pub struct Standing {
     scale: f64,
 }
 
-impl Standing {
-    pub fn new(merit: Vec<Option<f64>>, cases: Vec<Vec<f64>>, generation: u64) -> Standing {
+impl Ranking {
+    pub fn new(merit: Vec<Option<f64>>, cases: Vec<Vec<f64>>, generation: u64) -> Ranking {
         let better = |a: (u32, f64), b: (u32, f64)| if b.1 > a.1 { b } else { a };
         let known = || merit.iter().flatten().copied();
         let best = (0..).zip(&merit).filter_map(|(at, merit)| Some((at, (*merit)?))).reduce(better);
         let floor = known().fold(0.0, f64::min);
         let scale = scale(known().fold(0.0, f64::max), floor);
-        Standing { merit, cases, generation, best: best.map(|best| best.0), floor, scale }
+        Ranking { merit, cases, generation, best: best.map(|best| best.0), floor, scale }
     }
 
     /// Merit in which who has no fitness comes after all others.
@@ -70,7 +70,7 @@ fn scale(highest: f64, floor: f64) -> f64 {
 
 /// A species that breeds, the members that do, and the number of its offspring.
 #[derive(Clone, Copy)]
-pub struct Brood<'a> {
+pub struct Allotment<'a> {
     /// Which species, as an index.
     pub species: usize,
     /// Best first.
@@ -82,7 +82,7 @@ pub struct Brood<'a> {
 }
 
 /// Members from which on a species has an elite (Stanley & Miikkulainen 2002, section IV-A).
-const LARGE: usize = 5;
+const MIN_ELITIST_SIZE: usize = 5;
 
 /// Divides the next generation among the species, whose members stand best first, by their shared fitness.
 ///
@@ -91,53 +91,53 @@ const LARGE: usize = 5;
 /// fitness count in neither. A species that has
 /// not improved for `stagnation` generations gets nothing. The best of all is never lost: its species
 /// gets one place at least, and the first goes to the best itself, as small as the species may be.
-pub fn broods<'a>(species: &'a [Species], standing: &Standing, p: &Parameters) -> Vec<Brood<'a>> {
-    let (living, shares) = shares(species, standing, p);
+pub fn allot_offspring<'a>(species: &'a [Species], ranking: &Ranking, p: &Parameters) -> Vec<Allotment<'a>> {
+    let (living, shares) = shares(species, ranking, p);
     let mut counts = apportion(&shares, p.population as usize);
-    let leads = |home: usize| standing.leads(&species[home]);
+    let leads = |home: usize| ranking.leads(&species[home]);
     if let Some(leader) = living.iter().position(|&home| leads(home)).filter(|&leader| counts[leader] == 0) {
         let largest = (0..counts.len()).max_by_key(|&at| counts[at]).unwrap_or(leader);
         counts[largest] -= 1;
         counts[leader] = 1;
     }
-    let brood = |(home, offspring): (usize, usize)| {
-        let parents = parents(&species[home], standing, p);
-        let spared = if species[home].members.len() >= LARGE { p.elitism as usize } else { 0 };
+    let allotment = |(home, offspring): (usize, usize)| {
+        let parents = parents(&species[home], ranking, p);
+        let spared = if species[home].members.len() >= MIN_ELITIST_SIZE { p.elitism as usize } else { 0 };
         let elite = spared.max(usize::from(leads(home))).min(parents.len()).min(offspring);
-        Brood { species: home, parents, offspring, elite }
+        Allotment { species: home, parents, offspring, elite }
     };
-    living.into_iter().zip(counts).filter(|(_, offspring)| *offspring > 0).map(brood).collect()
+    living.into_iter().zip(counts).filter(|(_, offspring)| *offspring > 0).map(allotment).collect()
 }
 
 /// The same where only `births` places are free and the rest of the generation lives on (Stanley, Bryant &
 /// Miikkulainen 2005): so few that they are drawn instead of apportioned.
-pub fn few_broods<'a>(
+pub fn allot_births<'a>(
     species: &'a [Species],
-    standing: &Standing,
+    ranking: &Ranking,
     births: usize,
     p: &Parameters,
     rng: &mut Stream,
-) -> Vec<Brood<'a>> {
-    let (living, shares) = shares(species, standing, p);
-    let counts = spin(&shares, births, rng);
-    let brood = |(home, offspring)| Brood {
+) -> Vec<Allotment<'a>> {
+    let (living, shares) = shares(species, ranking, p);
+    let counts = universal_sampling(&shares, births, rng);
+    let allotment = |(home, offspring)| Allotment {
         species: home,
-        parents: parents(&species[home], standing, p),
+        parents: parents(&species[home], ranking, p),
         offspring,
         elite: 0,
     };
-    living.into_iter().zip(counts).filter(|(_, offspring)| *offspring > 0).map(brood).collect()
+    living.into_iter().zip(counts).filter(|(_, offspring)| *offspring > 0).map(allotment).collect()
 }
 
 /// Who gives way when `births` genotypes are born into a full generation: those without a fitness, then those with the lowest
 /// shared one, the later of equals, but never the best of all. Ascending.
-pub fn outlived(species: &[Species], standing: &Standing, births: usize) -> Vec<u32> {
+pub fn replaced(species: &[Species], ranking: &Ranking, births: usize) -> Vec<u32> {
     let mut shared: Vec<(f64, u32)> = (species.iter())
         .flat_map(|s| {
-            let shared = |at| standing.above_floor(at) / standing.fit(s).len() as f64;
-            s.members.iter().map(move |&at| (if standing.has_fitness(at) { shared(at) } else { -1.0 }, at))
+            let shared = |at| ranking.above_floor(at) / ranking.fit(s).len() as f64;
+            s.members.iter().map(move |&at| (if ranking.has_fitness(at) { shared(at) } else { -1.0 }, at))
         })
-        .filter(|&(_, at)| Some(at) != standing.best)
+        .filter(|&(_, at)| Some(at) != ranking.best)
         .collect();
     shared.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
     let mut gone: Vec<u32> = shared.into_iter().take(births).map(|(_, at)| at).collect();
@@ -146,33 +146,33 @@ pub fn outlived(species: &[Species], standing: &Standing, births: usize) -> Vec<
 }
 
 /// The best members, of those that have a fitness.
-fn parents<'a>(species: &'a Species, standing: &Standing, p: &Parameters) -> &'a [u32] {
+fn parents<'a>(species: &'a Species, ranking: &Ranking, p: &Parameters) -> &'a [u32] {
     let breeding = (species.members.len() as f32 * p.survival).ceil().max(1.0) as usize;
-    &species.members[..breeding.min(standing.fit(species).len())]
+    &species.members[..breeding.min(ranking.fit(species).len())]
 }
 
 /// The species that may breed, as indexes, and the mean merit of each.
-fn shares(species: &[Species], standing: &Standing, p: &Parameters) -> (Vec<usize>, Vec<f64>) {
+fn shares(species: &[Species], ranking: &Ranking, p: &Parameters) -> (Vec<usize>, Vec<f64>) {
     let thrives = |s: &Species| {
-        let progresses = standing.generation - s.improved < u64::from(p.stagnation) || standing.leads(s);
-        progresses && standing.has_fitness(s.members[0])
+        let progresses = ranking.generation - s.improved < u64::from(p.stagnation) || ranking.leads(s);
+        progresses && ranking.has_fitness(s.members[0])
     };
     let living: Vec<usize> = (0..species.len()).filter(|&home| thrives(&species[home])).collect();
     let mean = |&home: &usize| {
-        let members = standing.fit(&species[home]);
-        members.iter().map(|&at| standing.above_floor(at)).sum::<f64>() / members.len() as f64
+        let members = ranking.fit(&species[home]);
+        members.iter().map(|&at| ranking.above_floor(at)).sum::<f64>() / members.len() as f64
     };
     let shares = living.iter().map(mean).collect();
     (living, shares)
 }
 
-/// A brood's parents, ready to be picked from.
-pub struct Lottery<'a> {
+/// A allotment's parents, ready to be picked from.
+pub struct ParentSelector<'a> {
     parents: &'a [u32],
-    odds: Odds,
+    method: Method,
 }
 
-enum Odds {
+enum Method {
     Even,
     BestOf(usize),
     /// Running sums of the weights.
@@ -182,58 +182,63 @@ enum Odds {
     Lexicase,
 }
 
-impl<'a> Lottery<'a> {
-    /// `rng` is the brood's own.
-    pub fn new(brood: &Brood<'a>, standing: &Standing, p: &Parameters, rng: &mut Stream) -> Lottery<'a> {
-        let parents = brood.parents;
-        let worth = || parents.iter().map(|&at| standing.above_floor(at)).collect::<Vec<f64>>();
-        let odds = match p.selection {
-            Selection::Truncation => Odds::Even,
-            Selection::Tournament => Odds::BestOf(p.tournament as usize),
-            Selection::Roulette => Odds::Weighted(running(worth())),
-            Selection::Rank => Odds::Weighted(running((1..=parents.len()).rev().map(|place| place as f64))),
+impl<'a> ParentSelector<'a> {
+    /// `rng` is the allotment's own.
+    pub fn new(
+        allotment: &Allotment<'a>,
+        ranking: &Ranking,
+        p: &Parameters,
+        rng: &mut Stream,
+    ) -> ParentSelector<'a> {
+        let parents = allotment.parents;
+        let worth = || parents.iter().map(|&at| ranking.above_floor(at)).collect::<Vec<f64>>();
+        let method = match p.selection {
+            Selection::Truncation => Method::Even,
+            Selection::Tournament => Method::BestOf(p.tournament as usize),
+            Selection::Roulette => Method::Weighted(running(worth())),
+            Selection::Rank => Method::Weighted(running((1..=parents.len()).rev().map(|place| place as f64))),
             Selection::Sus => {
-                let counts = spin(&worth(), 2 * brood.offspring, rng);
+                let counts = universal_sampling(&worth(), 2 * allotment.offspring, rng);
                 let times = parents.iter().zip(counts);
                 let mut drawn: Vec<u32> =
                     times.flat_map(|(at, count)| std::iter::repeat_n(*at, count)).collect();
                 rng.shuffle(&mut drawn);
-                Odds::Drawn(drawn)
+                Method::Drawn(drawn)
             }
-            Selection::Lexicase => Odds::Lexicase,
+            Selection::Lexicase => Method::Lexicase,
         };
-        Lottery { parents, odds }
+        ParentSelector { parents, method }
     }
 
-    /// A parent; `nth` counts those that the brood needs.
-    pub fn draw(&self, nth: usize, standing: &Standing, rng: &mut Stream) -> u32 {
+    /// A parent; `nth` counts those that the allotment needs.
+    pub fn draw(&self, nth: usize, ranking: &Ranking, rng: &mut Stream) -> u32 {
         let parents = self.parents;
-        match &self.odds {
-            Odds::Even => parents[rng.below(parents.len())],
+        match &self.method {
+            Method::Even => parents[rng.below(parents.len())],
             // parents stand best first
-            Odds::BestOf(count) => {
+            Method::BestOf(count) => {
                 let best = (0..*count).map(|_| rng.below(parents.len())).min();
                 parents[best.unwrap_or(0)]
             }
-            Odds::Weighted(sums) => {
+            Method::Weighted(sums) => {
                 let total = sums[sums.len() - 1];
                 let point = f64::from(rng.unit()) * total;
                 let found = sums.partition_point(|sum| *sum <= point);
                 if total > 0.0 { parents[found] } else { parents[rng.below(parents.len())] }
             }
-            Odds::Drawn(drawn) => drawn[nth % drawn.len()],
-            Odds::Lexicase => lexicase(parents, standing, rng),
+            Method::Drawn(drawn) => drawn[nth % drawn.len()],
+            Method::Lexicase => lexicase(parents, ranking, rng),
         }
     }
 }
 
-fn lexicase(parents: &[u32], standing: &Standing, rng: &mut Stream) -> u32 {
+fn lexicase(parents: &[u32], ranking: &Ranking, rng: &mut Stream) -> u32 {
     let mut left = parents.to_vec();
-    let cases = standing.cases.get(left[0] as usize).map_or(0, Vec::len);
+    let cases = ranking.cases.get(left[0] as usize).map_or(0, Vec::len);
     let mut order: Vec<usize> = (0..cases).collect();
     rng.shuffle(&mut order);
     for case in order {
-        let result = |at: u32| standing.cases[at as usize].get(case).copied().unwrap_or(f64::NEG_INFINITY);
+        let result = |at: u32| ranking.cases[at as usize].get(case).copied().unwrap_or(f64::NEG_INFINITY);
         let best = left.iter().map(|&at| result(at)).fold(f64::NEG_INFINITY, f64::max);
         left.retain(|&at| result(at) >= best);
         if left.len() == 1 {
@@ -254,7 +259,7 @@ fn running(weights: impl IntoIterator<Item = f64>) -> Vec<f64> {
 
 /// How often each is picked by `total` pointers at equal distances on a wheel that is spun once: in
 /// proportion to its weight to within one. Weights that are all zero count as equal.
-fn spin(weights: &[f64], total: usize, rng: &mut Stream) -> Vec<usize> {
+fn universal_sampling(weights: &[f64], total: usize, rng: &mut Stream) -> Vec<usize> {
     let zero = weights.iter().all(|weight| *weight <= 0.0);
     let sums = running(weights.iter().map(|weight| if zero { 1.0 } else { *weight }));
     let (sum, start) = (sums.last().copied().unwrap_or(0.0), f64::from(rng.unit()));
@@ -306,11 +311,11 @@ mod tests {
         let mut rng = Stream::new(1, Purpose::Operator, 0, 0);
         let mut parents: Vec<u32> = (0..merit.len() as u32).collect();
         parents.sort_by(|&a, &b| merit[b as usize].total_cmp(&merit[a as usize]));
-        let brood = Brood { species: 0, parents: &parents, offspring: draws.div_ceil(2), elite: 0 };
-        let standing = &Standing::new(merit.iter().copied().map(Some).collect(), cases.to_vec(), 0);
-        let lottery = Lottery::new(&brood, standing, &p, &mut rng);
+        let allotment = Allotment { species: 0, parents: &parents, offspring: draws.div_ceil(2), elite: 0 };
+        let ranking = &Ranking::new(merit.iter().copied().map(Some).collect(), cases.to_vec(), 0);
+        let selector = ParentSelector::new(&allotment, ranking, &p, &mut rng);
         let mut counts = vec![0; merit.len()];
-        (0..draws).for_each(|nth| counts[lottery.draw(nth, standing, &mut rng) as usize] += 1);
+        (0..draws).for_each(|nth| counts[selector.draw(nth, ranking, &mut rng) as usize] += 1);
         counts
     }
 

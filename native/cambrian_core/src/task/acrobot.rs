@@ -2,8 +2,8 @@
 //! `Acrobot-v1`: the equations of Sutton & Barto's book, a torque of −1, 0 or 1 N m every 0.2 s, 500 steps.
 
 use super::starts::spread;
-use super::{Score, Shape, Task, Trial, strongest};
-use crate::base::permission::Stopped;
+use super::{Score, Shape, Task, Trial, argmax};
+use crate::base::cancel::Cancelled;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 use std::f64::consts::PI;
@@ -78,12 +78,12 @@ fn observe(&[angle1, angle2, spin1, spin2]: &State) -> [f32; 6] {
 }
 
 /// Steps until the goal, and the highest that the free end came.
-fn swing(network: &Runner, start: State) -> Result<(usize, f64), Stopped> {
+fn swing(network: &Runner, start: State) -> Result<(usize, f64), Cancelled> {
     let (mut values, mut outputs) = (network.network().rest(), [0.0; 3]);
     let (mut state, mut highest) = (start, height(&start));
     for steps in 1..=LIMIT {
         network.step(&mut values, &observe(&state), &mut outputs)?;
-        state = step(state, strongest(&outputs));
+        state = step(state, argmax(&outputs));
         highest = height(&state).max(highest);
         if highest > GOAL {
             return Ok((steps, highest));
@@ -93,7 +93,7 @@ fn swing(network: &Runner, start: State) -> Result<(usize, f64), Stopped> {
 }
 
 /// From starts within 0.1 of hanging still.
-fn swings(network: &Runner, starts: usize) -> Result<Vec<(usize, f64)>, Stopped> {
+fn swings(network: &Runner, starts: usize) -> Result<Vec<(usize, f64)>, Cancelled> {
     (1..=starts).map(|n| swing(network, spread::<4>(n).map(|x| 0.2 * x - 0.1))).collect()
 }
 
@@ -112,7 +112,7 @@ impl Task for Acrobot {
 
     /// Mean over eight starts, each a case: 1 and the share of the steps that were left at the goal, or the share of the
     /// height that the free end came to.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let worth = |(steps, highest): (usize, f64)| {
             if highest > GOAL {
                 1.0 + (LIMIT - steps) as f64 / LIMIT as f64
@@ -125,7 +125,7 @@ impl Task for Acrobot {
     }
 
     /// A mean return of −100 or more, over 100 starts.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let cost = |(steps, highest): (usize, f64)| if highest > GOAL { steps - 1 } else { steps };
         let cost: usize = swings(network, TRIALS)?.into_iter().map(cost).sum();
         let mean = -(cost as f64) / TRIALS as f64;

@@ -1,8 +1,8 @@
 //! Rows of inputs and what a network should make of each.
 
 use super::{Score, Shape, Task, Trial};
+use crate::base::cancel::Cancelled;
 use crate::base::math::Activation;
-use crate::base::permission::Stopped;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
@@ -214,7 +214,7 @@ const BLOCK: usize = 1 << 20;
 const SIDE_BY_SIDE: usize = 64;
 
 impl Part {
-    fn measure(&self, network: &Runner) -> Result<Measure, Stopped> {
+    fn measure(&self, network: &Runner) -> Result<Measure, Cancelled> {
         let (width, outputs, count) = (self.inputs.width, self.targets.width(), self.targets.count());
         let block = (BLOCK / outputs).next_multiple_of(SIDE_BY_SIDE);
         let (mut error, mut right) = (0.0, 0);
@@ -228,7 +228,7 @@ impl Part {
                 Targets::Classes { rows, .. } => {
                     for (answer, class) in answers.chunks_exact(outputs).zip(&rows[nth * block..]) {
                         error += cross_entropy(answer, *class as usize);
-                        right += usize::from(super::strongest(answer) == *class as usize);
+                        right += usize::from(super::argmax(answer) == *class as usize);
                     }
                 }
             }
@@ -395,12 +395,12 @@ impl Task for Dataset {
     }
 
     /// 1 / (1 + error) of the training part: the mean squared error of numbers, the mean cross entropy of classes.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         Ok(Score::from(self.training.measure(network)?.fitness()))
     }
 
     /// Never solved by itself; what is held back is measured here.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let training = self.training.measure(network)?;
         let validation = self.validation.as_ref().map(|part| part.measure(network)).transpose()?;
         let mut facts = vec![("error", training.error)];

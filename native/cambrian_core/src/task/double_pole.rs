@@ -3,8 +3,8 @@
 //! Without velocities the controller must work out from memory which way things move.
 
 use super::{Score, Shape, Task, Trial};
+use crate::base::cancel::Cancelled;
 use crate::base::math::Activation;
-use crate::base::permission::Stopped;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 use rayon::prelude::*;
@@ -88,7 +88,7 @@ impl DoublePole {
         start: State,
         limit: usize,
         mut watch: impl FnMut(&State),
-    ) -> Result<usize, Stopped> {
+    ) -> Result<usize, Cancelled> {
         let (mut values, mut out, mut state) = (network.network().rest(), [0.0], start);
         for step in 0..limit {
             network.step(&mut values, &self.observe(&state), &mut out)?;
@@ -103,7 +103,7 @@ impl DoublePole {
     }
 
     /// How many of the 625 starts of Gruau, Whitley & Pyeatt 1996 are balanced for 1,000 steps.
-    fn starts_balanced(&self, network: &Runner) -> Result<usize, Stopped> {
+    fn starts_balanced(&self, network: &Runner) -> Result<usize, Cancelled> {
         const SHARES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
         let degrees = std::f64::consts::PI / 180.0;
         let scaled = |k: usize, reach: f64| (SHARES[k % 5] * 2.0 - 1.0) * reach;
@@ -112,9 +112,9 @@ impl DoublePole {
             let (angle, spin) = (scaled(k / 25, 3.6 * degrees), scaled(k / 125, 8.6 * degrees));
             [x, speed, angle, spin, 0.0, 0.0]
         };
-        let (network, leave) = (network.network(), network.leave());
+        let (network, token) = (network.network(), network.token());
         let balanced = |k: usize| {
-            let steps = self.balance(&network.runner(leave), start(k), EVALUATION, |_| ())?;
+            let steps = self.balance(&network.runner(token), start(k), EVALUATION, |_| ())?;
             Ok(usize::from(steps == EVALUATION))
         };
         (0..625usize).into_par_iter().map(balanced).try_reduce(|| 0, |a, b| Ok(a + b))
@@ -152,7 +152,7 @@ impl Task for DoublePole {
     /// With velocities: steps balanced, up to 100,000. Without: 0.1 t/1000 + 0.9 f₂, where t is
     /// the number of steps balanced, up to 1,000, and f₂ = 0.75 / Σ over the last 100 steps of
     /// |x| + |ẋ| + |θ₁| + |θ̇₁|, or 0 below 100 steps (Gruau, Whitley & Pyeatt 1996).
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         if self.velocities {
             return Ok(Score::from(self.balance(network, START, LONG, |_| ())? as f64));
         }
@@ -164,7 +164,7 @@ impl Task for DoublePole {
     }
 
     /// Balanced for 100,000 steps; without velocities also from at least 200 of the 625 starts.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let steps = self.balance(network, START, LONG, |_| ())?;
         let mut facts = vec![("steps", steps as f64)];
         if self.velocities || steps < LONG {

@@ -1,7 +1,7 @@
 //! The binary multiplexer with eleven inputs, with the fitness that SharpNEAT gives it.
 
 use super::{Score, Shape, Task, Trial};
-use crate::base::permission::Stopped;
+use crate::base::cancel::Cancelled;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 use std::sync::LazyLock;
@@ -25,7 +25,7 @@ fn wanted(case: u32) -> f32 {
 }
 
 /// Output and what it should be, in every case.
-fn answers(network: &Runner) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Stopped> {
+fn answers(network: &Runner) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Cancelled> {
     Ok(network.activate_batch(&ROWS)?.into_iter().zip((0..CASES).map(wanted)))
 }
 
@@ -53,7 +53,7 @@ impl Task for Multiplexer11 {
     }
 
     /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048, as SharpNEAT takes outputs beyond 0 to 1 for 0 or 1.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let credit = |(output, wanted): (f32, f32)| {
             let error = f64::from(output.clamp(0.0, 1.0) - wanted);
             1.0 - error * error
@@ -62,7 +62,7 @@ impl Task for Multiplexer11 {
     }
 
     /// Every output on the right side of 0.5.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let right = answers(network)?.filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0)).count();
         Ok(Trial::new(right == CASES as usize, vec![("right_of_2048", right as f64)]))
     }

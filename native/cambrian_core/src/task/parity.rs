@@ -1,7 +1,7 @@
 //! Whether an odd number of bits are set (Minsky & Papert 1969): of two bits, exclusive or.
 
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
-use crate::base::permission::Stopped;
+use crate::base::cancel::Cancelled;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 
@@ -21,7 +21,7 @@ impl Parity {
     }
 
     /// Output and what it should be, in every case.
-    fn answers(&self, network: &Runner) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Stopped> {
+    fn answers(&self, network: &Runner) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Cancelled> {
         let wanted = |case: u32| (case.count_ones() % 2) as f32;
         Ok(network.activate_batch(&self.rows)?.into_iter().zip((0..).map(wanted)))
     }
@@ -42,7 +42,7 @@ impl Task for Parity {
     }
 
     /// Σ (1 − e²) over the cases, of the outputs as they are: as many as there are cases at most. Each case has −e².
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let error = |(output, wanted): (f32, f32)| {
             let error = output - wanted;
             -f64::from(error * error)
@@ -52,7 +52,7 @@ impl Task for Parity {
     }
 
     /// Every output on the right side of 0.5.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let right = self.answers(network)?.filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0));
         let share = right.count() as f64 / f64::from(1 << self.bits);
         Ok(Trial::new(share == 1.0, vec![("right", share)]))

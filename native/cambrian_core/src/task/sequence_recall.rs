@@ -6,8 +6,8 @@
 //! their order, while the first input shows other bits. There are all sequences with all delays.
 
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
-use crate::base::permission::Stopped;
-use crate::base::rng::{Coins, Purpose, Stream};
+use crate::base::cancel::Cancelled;
+use crate::base::rng::{Purpose, RandomBits, Stream};
 use crate::genome::dynamics::Dynamics;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
@@ -36,9 +36,9 @@ impl SequenceRecall {
     }
 
     /// The outputs when it is time to recall, case by case, each with what it should be.
-    fn answers(&self, network: &Runner, draws: u64) -> Result<Vec<(f32, bool)>, Stopped> {
+    fn answers(&self, network: &Runner, draws: u64) -> Result<Vec<(f32, bool)>, Cancelled> {
         let mut rng = Stream::new(0, Purpose::Task, 0, draws);
-        let (mut coins, mut values, mut output) = (Coins::default(), network.network().rest(), [0.0]);
+        let (mut coins, mut values, mut output) = (RandomBits::default(), network.network().rest(), [0.0]);
         let mut answers = Vec::with_capacity(self.cases().count() * self.length as usize);
         for (sequence, delay) in self.cases() {
             network.network().reset(&mut values);
@@ -52,10 +52,10 @@ impl SequenceRecall {
                 tick(bit, true, false)?;
             }
             for _ in 0..delay {
-                tick(coins.toss(&mut rng), false, false)?;
+                tick(coins.draw(&mut rng), false, false)?;
             }
             for bit in bits {
-                answers.push((tick(coins.toss(&mut rng), false, true)?, bit));
+                answers.push((tick(coins.draw(&mut rng), false, true)?, bit));
             }
         }
         Ok(answers)
@@ -85,7 +85,7 @@ impl Task for SequenceRecall {
     }
 
     /// 1 − the mean of e², of the outputs as they are, as there; each case has −Σe².
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let answers = self.answers(network, DRAWS)?;
         let error = |(output, bit): &(f32, bool)| {
             let error = f64::from(output - f32::from(u8::from(*bit)));
@@ -97,7 +97,7 @@ impl Task for SequenceRecall {
     }
 
     /// Every output on the right side of 0.5, with other bits to be ignored.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let answers = self.answers(network, OTHER_DRAWS)?;
         let right = answers.iter().filter(|(output, bit)| (*output >= 0.5) == *bit).count();
         let share = right as f64 / answers.len() as f64;

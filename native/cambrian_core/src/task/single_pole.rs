@@ -5,8 +5,8 @@
 //! upright, in the middle and at rest, as in the paper.
 
 use super::double_pole::DoublePole;
-use super::{Score, Shape, Task, Trial, strongest};
-use crate::base::permission::Stopped;
+use super::{Score, Shape, Task, Trial, argmax};
+use crate::base::cancel::Cancelled;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 
@@ -49,13 +49,13 @@ impl SinglePole {
     }
 
     /// Steps balanced, up to 100,000.
-    fn balance(&self, network: &Runner) -> Result<usize, Stopped> {
+    fn balance(&self, network: &Runner) -> Result<usize, Cancelled> {
         let (mut values, mut state) = (network.network().rest(), [0.0; 4]);
         let (mut inputs, mut outputs) = (vec![0.0; network.network().inputs()], [0.0; 2]);
         for steps in 0..LONG {
             self.observe(&state, &mut inputs);
             network.step(&mut values, &inputs, &mut outputs)?;
-            state = step(state, if strongest(&outputs) == 1 { FORCE } else { -FORCE });
+            state = step(state, if argmax(&outputs) == 1 { FORCE } else { -FORCE });
             if failed(&state) {
                 return Ok(steps);
             }
@@ -80,12 +80,12 @@ impl Task for SinglePole {
     }
 
     /// Steps balanced, up to 100,000.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         Ok(Score::from(self.balance(network)? as f64))
     }
 
     /// Balanced for 100,000 steps.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let steps = self.balance(network)?;
         Ok(Trial::new(steps == LONG, vec![("steps", steps as f64)]))
     }

@@ -13,8 +13,8 @@
 //! et al. leave to modulatory neurons to compute.
 
 use super::{Score, Shape, Task, Trial};
+use crate::base::cancel::Cancelled;
 use crate::base::math::Activation;
-use crate::base::permission::Stopped;
 use crate::genome::parameters::Parameters;
 use crate::genome::plasticity::Plasticity;
 use crate::phenotype::network::{Runner, Values};
@@ -63,7 +63,7 @@ impl Agent<'_> {
         [left, ahead, right]: [f32; 3],
         reward: f64,
         lacking: f64,
-    ) -> Result<Option<Side>, Stopped> {
+    ) -> Result<Option<Side>, Cancelled> {
         let mut output = [0.0];
         self.network.network().reward(&mut self.values, -lacking as f32);
         self.network.step(&mut self.values, &[left, ahead, right, reward as f32], &mut output)?;
@@ -75,7 +75,7 @@ impl Agent<'_> {
     }
 
     /// The reward of one run from home.
-    fn run(&mut self, larger: Side) -> Result<f64, Stopped> {
+    fn run(&mut self, larger: Side) -> Result<f64, Cancelled> {
         if self.act(HOME, 0.0, 0.0)?.is_some() {
             return Ok(CRASH);
         }
@@ -86,7 +86,7 @@ impl Agent<'_> {
     }
 }
 
-fn live(network: &Runner, first: Side, change: usize) -> Result<Life, Stopped> {
+fn live(network: &Runner, first: Side, change: usize) -> Result<Life, Cancelled> {
     let mut agent = Agent { network, values: network.network().rest() };
     let mut life = Life::default();
     for run in 0..RUNS {
@@ -99,7 +99,7 @@ fn live(network: &Runner, first: Side, change: usize) -> Result<Life, Stopped> {
     Ok(life)
 }
 
-fn lives(network: &Runner, changes: impl Iterator<Item = usize>) -> Result<Vec<Life>, Stopped> {
+fn lives(network: &Runner, changes: impl Iterator<Item = usize>) -> Result<Vec<Life>, Cancelled> {
     let both = |change| [Side::Left, Side::Right].map(|first| (first, change));
     changes.flat_map(both).map(|(first, change)| live(network, first, change)).collect()
 }
@@ -127,14 +127,14 @@ impl Task for TMaze {
 
     /// The mean reward of six lives, each a case: up to 98.8 for one that changes sides whenever it finds
     /// the smaller.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let cases: Vec<f64> = lives(network, CHANGES.into_iter())?.iter().map(|life| life.reward).collect();
         Ok(Score { fitness: cases.iter().sum::<f64>() / cases.len() as f64, cases })
     }
 
     /// In none of 60 lives, one for each moment and side, the larger reward is missed more often than is needed to find
     /// it and to find that it moved: twice.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let lives = lives(network, ALL_CHANGES)?;
         let missed = lives.iter().map(|life| life.missed).max().unwrap_or(RUNS);
         let reward = lives.iter().map(|life| life.reward).sum::<f64>() / lives.len() as f64;
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn one_that_never_changes_sides_has_the_larger_reward_half_of_the_time() {
         let left = stubborn(-2.0);
-        let life = |side| left.freely(|left| live(left, side, 40));
+        let life = |side| left.run_to_end(|left| live(left, side, 40));
         assert_eq!((life(Side::Left).missed, life(Side::Right).missed), (60, 40));
         assert!((life(Side::Left).reward - (40.0 * LARGE + 60.0 * SMALL)).abs() < 1e-9);
         for network in [left, stubborn(2.0)] {

@@ -1,7 +1,7 @@
 //! Exclusive or: the smallest task that needs a hidden node.
 
 use super::{Score, Shape, Task, Trial};
-use crate::base::permission::Stopped;
+use crate::base::cancel::Cancelled;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 
@@ -28,16 +28,16 @@ impl Task for Xor {
 
     /// 4 − Σe² over the four cases, of the outputs as they are: 4 at most, and far below 0 for outputs far beyond 0 to 1.
     /// Each case has −e².
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let error = |(inputs, wanted): &([f32; 2], f32)| {
             let error = network.activate(inputs)?[0] - wanted;
             Ok(-f64::from(error * error))
         };
-        let cases = CASES.iter().map(error).collect::<Result<Vec<f64>, Stopped>>()?;
+        let cases = CASES.iter().map(error).collect::<Result<Vec<f64>, Cancelled>>()?;
         Ok(Score { fitness: 4.0 + cases.iter().sum::<f64>(), cases })
     }
 
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let fitness = self.evaluate_on(network)?.fitness;
         Ok(Trial::new(fitness >= SOLVED, vec![("squared_error", 4.0 - fitness)]))
     }

@@ -1,6 +1,6 @@
 //! Two parents, one child (Stanley & Miikkulainen 2002, section III-B).
 
-use crate::base::rng::{Coins, Stream};
+use crate::base::rng::{RandomBits, Stream};
 use crate::genome::genotype::Genotype;
 use crate::genome::neuron::Neuron;
 use crate::genome::parameters::Parameters;
@@ -41,11 +41,11 @@ enum Mix {
 /// A child with the genes of the first parent, who is the fitter; those that the other has as well are combined.
 /// The parents must have the same inputs and outputs.
 pub fn crossover(fitter: &Genotype, other: &Genotype, p: &Parameters, rng: &mut Stream) -> Genotype {
-    crossed(fitter, other, p, rng, None)
+    cross(fitter, other, p, rng, None)
 }
 
 /// The same; notes whose each gene is.
-pub(crate) fn crossed(
+pub(crate) fn cross(
     fitter: &Genotype,
     other: &Genotype,
     p: &Parameters,
@@ -77,12 +77,12 @@ fn combine_connections(
     mut shares: Option<&mut [Share]>,
 ) {
     let Genotype { topology, weights, enabled, .. } = child;
-    let mut coins = Coins::default();
+    let mut coins = RandomBits::default();
     aligned(&topology.ids, &other.topology.ids, |at, match_at| {
         let theirs = other.weights[match_at];
         let share = match mix {
             Mix::Average => Share::Both,
-            Mix::Multipoint if coins.toss(rng) => Share::Other,
+            Mix::Multipoint if coins.draw(rng) => Share::Other,
             Mix::SinglePoint(point) if at >= point => Share::Other,
             _ => Share::Fitter,
         };
@@ -105,13 +105,13 @@ fn combine_neurons(
     rng: &mut Stream,
     mut shares: Option<&mut [Share]>,
 ) {
-    let (inputs, mut coins) = (child.inputs() as usize, Coins::default());
+    let (inputs, mut coins) = (child.inputs() as usize, RandomBits::default());
     let Genotype { topology, neurons, .. } = child;
     aligned(&topology.places[inputs..], &other.topology.places[inputs..], |at, match_at| {
         let (mine, theirs) = (neurons[at], other.neurons[match_at]);
         let first = match mix {
             Mix::SinglePoint(point) => at < point,
-            _ => coins.toss(rng),
+            _ => coins.draw(rng),
         };
         let chosen = if first { mine } else { theirs };
         let mean = |value: fn(&Neuron) -> f32| 0.5 * value(&mine) + 0.5 * value(&theirs);

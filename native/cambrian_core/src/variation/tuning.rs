@@ -34,7 +34,7 @@ pub struct Tuning {
     /// The fittest that the last round made fitter than it was.
     improved: Option<usize>,
     tally: Tally,
-    is_cut: bool,
+    is_incomplete: bool,
 }
 
 /// A genotype with what its evaluation came to; `Skipped` until then.
@@ -77,7 +77,7 @@ struct Search {
     asked: Vec<Arc<Genotype>>,
     /// Evaluations so far, and since the last improvement.
     spent: usize,
-    vain: usize,
+    since_improved: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ enum Method {
 
 /// Weights beyond which CMA-ES is the separable one: the covariance of 500 takes 4 MB and half a second to decompose, that of
 /// a million would take 16 TB.
-const MOST_IN_FULL: usize = 500;
+const MAX_FULL_DIMENSION: usize = 500;
 
 /// About what the tuning of one of a generation of genotypes like this one takes in bytes, on average.
 pub(crate) fn bytes(p: &Parameters, like: &Genotype) -> usize {
@@ -97,7 +97,7 @@ pub(crate) fn bytes(p: &Parameters, like: &Genotype) -> usize {
         Tuner::None => return 0,
         Tuner::HillClimbing => 16 * weights,
         Tuner::SepCmaEs => (64 + 12 * LAMBDA) * weights,
-        Tuner::CmaEs => (64 + 12 * LAMBDA) * weights + 16 * weights.min(MOST_IN_FULL).pow(2),
+        Tuner::CmaEs => (64 + 12 * LAMBDA) * weights + 16 * weights.min(MAX_FULL_DIMENSION).pow(2),
     };
     (f64::from(p.tuning_share) * (own + LAMBDA * like.bytes()) as f64) as usize
 }
@@ -127,7 +127,7 @@ impl Tuning {
             searches: None,
             improved: None,
             tally: Tally::default(),
-            is_cut: false,
+            is_incomplete: false,
         }
     }
 
@@ -160,7 +160,7 @@ impl Tuning {
     pub fn tell(&mut self, outcomes: Vec<Outcome>) {
         assert!(self.expects(&outcomes), "an outcome for each candidate and no more");
         self.tally.count(&outcomes);
-        self.is_cut |= outcomes.contains(&Outcome::Skipped);
+        self.is_incomplete |= outcomes.contains(&Outcome::Skipped);
         let p = Arc::clone(&self.parameters);
         let fitter = |a: (usize, f64), b: (usize, f64)| if b.1 > a.1 { b } else { a };
         let Some(searches) = &mut self.searches else {
@@ -203,7 +203,7 @@ impl Tuning {
                 best: start,
                 asked: Vec::new(),
                 spent: 1,
-                vain: 0,
+                since_improved: 0,
             };
             search.ask(p);
             Some(search)
@@ -230,13 +230,13 @@ impl Tuning {
     }
 
     /// A limit came before the round was over.
-    pub(crate) fn cut(&mut self) {
-        self.is_cut = true;
+    pub(crate) fn mark_incomplete(&mut self) {
+        self.is_incomplete = true;
     }
 
     /// Whether a limit left some candidates out.
-    pub fn is_cut(&self) -> bool {
-        self.is_cut
+    pub fn is_incomplete(&self) -> bool {
+        self.is_incomplete
     }
 
     /// What was evaluated so far in this generation.
@@ -263,24 +263,24 @@ impl Search {
         }
         let asked = std::mem::take(&mut self.asked);
         self.spent += outcomes.len();
-        self.vain += outcomes.len();
+        self.since_improved += outcomes.len();
         let rank = |outcome: &Outcome| outcome.fitness().unwrap_or(f64::NEG_INFINITY);
         self.method.tell(&outcomes.iter().map(rank).collect::<Vec<f64>>());
         for (genotype, outcome) in asked.into_iter().zip(outcomes) {
             match outcome {
                 Outcome::Scored(score) if score.fitness > self.best.score.fitness => {
                     self.best = Tuned { genotype, score };
-                    self.vain = 0;
+                    self.since_improved = 0;
                 }
                 _ => {}
             }
         }
         self.ask(p);
-        self.vain == 0
+        self.since_improved == 0
     }
 
     fn ask(&mut self, p: &Parameters) {
-        if self.vain >= p.tuning_patience as usize {
+        if self.since_improved >= p.tuning_patience as usize {
             return;
         }
         let points = self.method.ask(&mut self.rng);
@@ -305,7 +305,7 @@ impl Method {
                 Some(Method::HillClimbing(HillClimbing::new(point, start.score.fitness, nodes, p)))
             }
             Tuner::CmaEs => {
-                let separable = point.len() > MOST_IN_FULL;
+                let separable = point.len() > MAX_FULL_DIMENSION;
                 Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, separable)))
             }
             Tuner::SepCmaEs => Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, true))),

@@ -1,9 +1,9 @@
 //! Hidden nodes where the pattern of weights has information: ES-HyperNEAT (Risi & Stanley 2012, "An enhanced
 //! hypercube-based encoding for evolving the placement, density, and connectivity of neurons", appendix A).
 
-use super::wiring::{self, Oracle, Place, Site, Wiring, fixed_point, place};
+use super::wiring::{self, CppnQuery, Place, Site, Wiring, fixed_point, place};
 use super::{Plan, SubstrateError};
-use crate::base::permission::Stopped;
+use crate::base::cancel::Cancelled;
 use crate::genome::innovation::{self, BOTTOM, Layer, NodeId};
 use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
@@ -68,34 +68,34 @@ fn variance(cells: &[Cell]) -> f32 {
 /// The search around one node: of where its connections lead, or of where those to it come from.
 struct Search<'a> {
     quadtree: &'a Quadtree,
-    oracle: &'a Oracle<'a>,
+    query: &'a CppnQuery<'a>,
     node: Place,
     outgoing: bool,
 }
 
 impl Search<'_> {
-    fn partners(&self) -> Result<Vec<Place>, Stopped> {
+    fn partners(&self) -> Result<Vec<Place>, Cancelled> {
         let mut found = Vec::new();
         self.extract(&self.divide([0.0, 0.0], 1.0, 1)?, 1.0, &mut found)?;
         Ok(found)
     }
 
-    fn ask(&self, centres: [[f32; 2]; 4]) -> Result<[Cell; 4], Stopped> {
+    fn ask(&self, centres: [[f32; 2]; 4]) -> Result<[Cell; 4], Cancelled> {
         let ends = |centre: [f32; 2]| {
             let other = place(&centre);
             if self.outgoing { (self.node, other) } else { (other, self.node) }
         };
-        let answers = self.oracle.ask(&centres.map(ends))?;
+        let answers = self.query.ask(&centres.map(ends))?;
         let mut answers = answers.chunks(answers.len() / 4);
         Ok(centres.map(|centre| {
             let answer = answers.next().expect("an answer for each question");
-            let expressed = self.oracle.weight(answer).is_some();
+            let expressed = self.query.weight(answer).is_some();
             Cell { centre, weight: answer[0], expressed, cells: Vec::new() }
         }))
     }
 
     /// Algorithm 1, division and initialisation. `half` is half the side of the cell that is divided.
-    fn divide(&self, [x, y]: [f32; 2], half: f32, depth: u32) -> Result<Vec<Cell>, Stopped> {
+    fn divide(&self, [x, y]: [f32; 2], half: f32, depth: u32) -> Result<Vec<Cell>, Cancelled> {
         let (step, q) = (half / 2.0, self.quadtree);
         let corners =
             [[x - step, y - step], [x - step, y + step], [x + step, y - step], [x + step, y + step]];
@@ -109,7 +109,7 @@ impl Search<'_> {
     }
 
     /// Algorithm 2, pruning and extraction.
-    fn extract(&self, cells: &[Cell], half: f32, found: &mut Vec<Place>) -> Result<(), Stopped> {
+    fn extract(&self, cells: &[Cell], half: f32, found: &mut Vec<Place>) -> Result<(), Cancelled> {
         for cell in cells {
             if !cell.cells.is_empty() && variance(&cell.cells) >= self.quadtree.variance_threshold {
                 self.extract(&cell.cells, half / 2.0, found)?;
@@ -121,7 +121,7 @@ impl Search<'_> {
     }
 
     /// `side` is that of the cell.
-    fn is_in_band(&self, cell: &Cell, side: f32) -> Result<bool, Stopped> {
+    fn is_in_band(&self, cell: &Cell, side: f32) -> Result<bool, Cancelled> {
         let [x, y] = cell.centre;
         let around = self.ask([[x - side, y], [x + side, y], [x, y - side], [x, y + side]])?;
         let [left, right, below, above] = around.map(|other| (other.weight - cell.weight).abs());
@@ -164,9 +164,9 @@ impl Quadtree {
 
     /// Algorithm 3: hidden nodes that the inputs lead to, then those that these lead to, and so on; then which of
     /// them lead to the outputs. What leads to no output goes.
-    pub(super) fn wiring(&self, oracle: &Oracle) -> Result<Wiring, SubstrateError> {
-        let (plan, count) = (oracle.plan, self.iterations as usize + 3);
-        let partners = |node, outgoing| Search { quadtree: self, oracle, node, outgoing }.partners();
+    pub(super) fn wiring(&self, query: &CppnQuery) -> Result<Wiring, SubstrateError> {
+        let (plan, count) = (query.plan, self.iterations as usize + 3);
+        let partners = |node, outgoing| Search { quadtree: self, query, node, outgoing }.partners();
         let mut sites = wiring::sites(plan, 0, count, &plan.inputs);
         let outputs = wiring::sites(plan, count - 1, count, &plan.outputs);
         let (mut ids, mut pairs, mut explored) = (BTreeMap::new(), Vec::new(), 0);

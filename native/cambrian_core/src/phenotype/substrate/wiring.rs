@@ -1,8 +1,8 @@
 //! From a CPPN's answers to a genotype.
 
 use super::{Expression, Plan, Point, SubstrateError};
+use crate::base::cancel::{CancelToken, Cancelled, WorkMeter};
 use crate::base::math::Activation;
-use crate::base::permission::{Meter, Permission, Stopped};
 use crate::genome::genotype::{Genotype, GenotypeError};
 use crate::genome::innovation::{self, BOTTOM, Layer, NodeId, TOP};
 use crate::genome::neuron::Neuron;
@@ -90,10 +90,10 @@ pub fn sites(plan: &Plan, layer: usize, count: usize, points: &[Point]) -> Vec<S
 }
 
 /// A CPPN that is asked.
-pub struct Oracle<'a> {
+pub struct CppnQuery<'a> {
     pub plan: &'a Plan,
     cppn: Network,
-    meter: Meter<'a>,
+    meter: WorkMeter<'a>,
 }
 
 /// Pairs that are asked for at once: enough to be worth it, and few enough to stay near the processor.
@@ -102,13 +102,13 @@ const BATCH: usize = 1024;
 /// What a pair takes beside the CPPN, in units of work.
 const PAIR: u64 = 50;
 
-impl Oracle<'_> {
-    pub fn new<'a>(plan: &'a Plan, cppn: &Genotype, leave: &'a dyn Permission) -> Oracle<'a> {
-        Oracle { plan, cppn: Network::new(cppn), meter: Meter::new(leave) }
+impl CppnQuery<'_> {
+    pub fn new<'a>(plan: &'a Plan, cppn: &Genotype, token: &'a dyn CancelToken) -> CppnQuery<'a> {
+        CppnQuery { plan, cppn: Network::new(cppn), meter: WorkMeter::new(token) }
     }
 
     /// The CPPN's outputs for each pair of places, in a row.
-    pub fn ask(&self, pairs: &[(Place, Place)]) -> Result<Vec<f32>, Stopped> {
+    pub fn ask(&self, pairs: &[(Place, Place)]) -> Result<Vec<f32>, Cancelled> {
         let dimensions = self.plan.dimensions();
         let row = |(from, to): &(Place, Place)| {
             let squares = from.iter().zip(to).map(|(a, b)| (a - b) * (a - b));
@@ -131,7 +131,7 @@ impl Oracle<'_> {
         }
     }
 
-    pub fn express(&self, wiring: &Wiring) -> Result<Genotype, Stopped> {
+    pub fn express(&self, wiring: &Wiring) -> Result<Genotype, Cancelled> {
         let weights = self.weights(wiring)?;
         let kept: Vec<bool> = weights.iter().map(Option::is_some).collect();
         let mut genotype = wiring.full.clone();
@@ -145,7 +145,7 @@ impl Oracle<'_> {
     }
 
     /// The biases, which are asked for from the origin.
-    fn biases(&self, wiring: &Wiring) -> Result<Vec<f32>, Stopped> {
+    fn biases(&self, wiring: &Wiring) -> Result<Vec<f32>, Cancelled> {
         let computed = &wiring.places[wiring.full.inputs() as usize..];
         let pairs: Vec<_> = computed.iter().map(|&place| (Place::default(), place)).collect();
         let answers = self.ask(&pairs)?;
@@ -153,7 +153,7 @@ impl Oracle<'_> {
         Ok(answers.chunks(self.cppn.outputs()).map(bias).collect())
     }
 
-    fn weights(&self, wiring: &Wiring) -> Result<Vec<Option<f32>>, Stopped> {
+    fn weights(&self, wiring: &Wiring) -> Result<Vec<Option<f32>>, Cancelled> {
         let place = |at: u32| wiring.places[at as usize];
         let ends = &wiring.full.topology.ends;
         let mut weights = Vec::with_capacity(ends.len());

@@ -473,11 +473,11 @@ mod tests {
         saved
     }
 
-    type Spoiler = (&'static str, fn(&mut Saved));
+    type Corruption = (&'static str, fn(&mut Saved));
 
     #[test]
     fn every_field_is_checked() {
-        let spoilers: [Spoiler; 40] = [
+        let corruptions: [Corruption; 40] = [
             ("a parameter", |s| s.parameters.survival = f32::NAN),
             ("fewer genotypes than the parameters say", |s| s.parameters.population = 41),
             ("inputs", |s| s.inputs = 3),
@@ -529,7 +529,7 @@ mod tests {
             ("an ancestor who is not there", |s| s.births.living[0].3[0] = Some(u32::MAX)),
         ];
         assert!(saved().population().is_some());
-        for (what, spoil) in spoilers {
+        for (what, spoil) in corruptions {
             let mut saved = saved();
             spoil(&mut saved);
             assert!(saved.population().is_none(), "{what}");
@@ -551,7 +551,7 @@ mod tests {
             keys: [[12; 32]].into_iter().collect(),
             ..Default::default()
         };
-        let population = evaluated.again().purge(&banned).population;
+        let population = evaluated.unevaluated().purge(&banned).population;
         let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
         let Newcomers { sources, sets, living, champion } = &saved.newcomers;
         assert_eq!([sources.len(), sets.len(), living.len(), saved.leaving.len()], [2, 2, 2, 1]);
@@ -561,7 +561,7 @@ mod tests {
 
     #[test]
     fn what_is_known_of_newcomers_is_checked() {
-        let spoilers: [Spoiler; 15] = [
+        let corruptions: [Corruption; 15] = [
             ("one leaving who has a fitness", |s| s.leaving = vec![(s.leaving[0] + 1) % 12]),
             ("one leaving who is not there", |s| s.leaving.push(12)),
             ("one leaving twice", |s| s.leaving.push(s.leaving[0])),
@@ -579,7 +579,7 @@ mod tests {
             ("the genes of no champion", |s| s.champion = None),
         ];
         assert!(with_newcomers().population().is_some());
-        for (what, spoil) in spoilers {
+        for (what, spoil) in corruptions {
             let mut saved = with_newcomers();
             spoil(&mut saved);
             assert!(saved.population().is_none(), "{what}");

@@ -44,7 +44,7 @@ impl Population {
     pub(crate) fn mark(&mut self, source: Source) -> Mark {
         // a generation that rests may be given newcomers for ever, each in the place of the last
         if self.sources.len() >= 2 * self.genotypes.len().max(64) {
-            self.forget_sources_of_nobody();
+            self.prune_sources();
         }
         let mark = self.sources.last_key_value().map_or(0, |(last, _)| last + 1);
         self.sources.insert(mark, source);
@@ -52,7 +52,7 @@ impl Population {
     }
 
     /// Forgets the newcomers of whom nobody has a gene.
-    pub(crate) fn forget_sources_of_nobody(&mut self) {
+    pub(crate) fn prune_sources(&mut self) {
         if self.sources.is_empty() {
             return;
         }
@@ -113,7 +113,7 @@ impl Evaluated {
         population.births[place as usize] =
             Birth { operators: Operators::INJECTION, ..Birth::first(population.generation) };
         self.fitness[place as usize] = Some(fitness);
-        self.standing.cases[place as usize] = Vec::new();
+        self.ranking.cases[place as usize] = Vec::new();
         self.rank();
         Ok(())
     }

@@ -29,9 +29,9 @@ pub struct Purged {
     /// How many genotypes of this generation have to leave; not those that had to before.
     pub leaving: usize,
     /// Nobody stays, and all are new.
-    pub is_founded: bool,
+    pub is_restarted: bool,
     /// The best of all generations was banned.
-    pub is_headless: bool,
+    pub lost_champion: bool,
 }
 
 impl Banned {
@@ -44,9 +44,9 @@ impl Evaluated {
     /// The same generation before its evaluation, with all that came of it: nobody waits for fitness any more.
     ///
     /// # Panics
-    /// Where a limit left some out ([`Evaluated::is_cut`]).
-    pub fn again(&self) -> Population {
-        assert!(!self.is_cut(), "a whole generation");
+    /// Where a limit left some out ([`Evaluated::is_incomplete`]).
+    pub fn unevaluated(&self) -> Population {
+        assert!(!self.is_incomplete(), "a whole generation");
         let mut population = self.population.clone();
         let all = 0..population.genotypes.len() as u32;
         population.outcomes = all.map(|at| Some(self.outcome(at))).collect();
@@ -72,15 +72,15 @@ impl Population {
             .with_min_len(GRAIN)
             .filter(|&at| is_banned(at))
             .collect();
-        let is_headless = self.champion.as_ref().is_some_and(|champion| {
+        let lost_champion = self.champion.as_ref().is_some_and(|champion| {
             let carries = champion.ancestry.as_ref().is_some_and(|known| known.has(&marks));
             carries || self.is_one(&champion.genotype, &champion.birth, banned)
         });
         let count = leaving.len();
-        let is_founded = count > 0 && !self.has_others(&leaving);
+        let is_restarted = count > 0 && !self.has_others(&leaving);
         let population =
-            if is_founded { self.founded_anew(is_headless) } else { self.without(leaving, is_headless) };
-        Purged { population, leaving: count, is_founded, is_headless }
+            if is_restarted { self.restarted(lost_champion) } else { self.without(leaving, lost_champion) };
+        Purged { population, leaving: count, is_restarted, lost_champion }
     }
 
     fn is_of(&self, at: u32, banned: &Banned) -> bool {
@@ -112,7 +112,7 @@ impl Population {
         (0..self.genotypes.len()).any(|at| leaving.binary_search(&(at as u32)).is_err() && may_breed(at))
     }
 
-    fn without(&self, leaving: Vec<u32>, is_headless: bool) -> Population {
+    fn without(&self, leaving: Vec<u32>, lost_champion: bool) -> Population {
         let mut left = self.clone();
         for &at in &leaving {
             left.outcomes[at as usize] = Some(Outcome::Failed);
@@ -131,10 +131,10 @@ impl Population {
                 }
             }
         }
-        if is_headless {
+        if lost_champion {
             left.champion = left.best_known();
         }
-        left.forget_sources_of_nobody();
+        left.prune_sources();
         left
     }
 
@@ -154,15 +154,15 @@ impl Population {
     }
 
     /// In the place of this generation one as the first was, of the same seed and other draws.
-    fn founded_anew(&self, is_headless: bool) -> Population {
+    fn restarted(&self, lost_champion: bool) -> Population {
         let Self { parameters, encoding, seed, generation, .. } = self;
         let shape = encoding.shape();
-        let bear = |index: u32| {
+        let create = |index: u32| {
             let mut rng = Stream::new(*seed, Purpose::Birth, *generation, u64::from(index));
             let born = Genotype::new(shape.inputs, shape.outputs, parameters, &mut rng);
             Arc::new(born.expect("those that were first had this shape"))
         };
-        let genotypes = (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(bear).collect();
+        let genotypes = (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(create).collect();
         let parameters = Parameters::clone(parameters);
         let first = Population::with_genotypes(parameters, encoding.clone(), *seed, genotypes);
         let births = vec![Birth::first(*generation); first.genotypes.len()];
@@ -174,11 +174,11 @@ impl Population {
             next_species: self.next_species + first.next_species,
             births,
             species,
-            champion: self.champion.clone().filter(|_| !is_headless),
+            champion: self.champion.clone().filter(|_| !lost_champion),
             sources: self.sources.clone(),
             ..first
         };
-        founded.forget_sources_of_nobody();
+        founded.prune_sources();
         founded
     }
 }

@@ -1,26 +1,26 @@
 //! From one generation to the next.
 
+use crate::base::cancel::CancelToken;
 use crate::base::memory::{self, TooLarge};
-use crate::base::permission::Permission;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::Genotype;
 use crate::genome::parameters::Tuner;
 use crate::search::ancestry::Ancestry;
-use crate::search::lineage::{Ancestor, Birth, WINDOW, cut};
-use crate::search::population::BESIDE;
+use crate::search::lineage::{Ancestor, Birth, WINDOW, truncate};
+use crate::search::population::OVERHEAD;
 use crate::search::population::{Evaluated, Population};
-use crate::search::selection::{Brood, Lottery, broods, few_broods, outlived};
+use crate::search::selection::{Allotment, ParentSelector, allot_births, allot_offspring, replaced};
 use crate::search::speciation::{GRAIN, Species, speciate};
-use crate::variation::crossover::{Shares, crossed};
+use crate::variation::crossover::{Shares, cross};
 use crate::variation::mutation::{Operators, mutate};
 use crate::variation::tuning::{Ages, ages};
 use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Who lives on, with the species that each is of, as an index; and who breeds.
-struct Succession<'a> {
+struct Replacement<'a> {
     survivors: Vec<(u32, usize)>,
-    broods: Vec<Brood<'a>>,
+    allotments: Vec<Allotment<'a>>,
 }
 
 struct Child {
@@ -31,9 +31,9 @@ struct Child {
     parents: (u32, Option<u32>),
     operators: Operators,
     /// The parent that it is no different from.
-    twin: Option<u32>,
+    identical_parent: Option<u32>,
     /// Its mother's species, as an index.
-    home: usize,
+    origin: usize,
 }
 
 /// What became of one or two parents, the fitter first; with the ancestry of the genes before they were mutated.
@@ -51,16 +51,16 @@ impl Evaluated {
     /// [`TooLarge`], with the bytes that the children would take.
     pub fn check_memory(&self) -> Result<(), TooLarge> {
         let genotypes = self.population().genotypes();
-        memory::allow(genotypes.iter().map(|genotype| (genotype.bytes() + BESIDE) as u64).sum())
+        memory::check(genotypes.iter().map(|genotype| (genotype.bytes() + OVERHEAD) as u64).sum())
     }
 
     /// The next generation; `None` without leave to go on.
-    pub fn next(&self, leave: &dyn Permission) -> Option<Population> {
+    pub fn next(&self, token: &dyn CancelToken) -> Option<Population> {
         let old = &self.population;
-        let Succession { survivors, broods } = self.succession();
-        let children = self.children(&broods, leave)?;
-        let homes: Vec<usize> =
-            survivors.iter().map(|s| s.1).chain(children.iter().map(|c| c.home)).collect();
+        let Replacement { survivors, allotments } = self.replacement();
+        let children = self.children(&allotments, token)?;
+        let origins: Vec<usize> =
+            survivors.iter().map(|s| s.1).chain(children.iter().map(|c| c.origin)).collect();
         let mut genotypes: Vec<Arc<Genotype>> =
             survivors.iter().map(|(at, _)| Arc::clone(&old.genotypes[*at as usize])).collect();
         let known = |&(at, _): &(u32, usize)| (!old.parameters.reevaluate).then(|| self.outcome(at));
@@ -98,15 +98,16 @@ impl Evaluated {
             champion: old.champion.clone(),
             tried: old.tried.clone(),
         };
-        next.forget_trials_of_the_gone();
-        next.forget_what_is_long_ago();
-        next.forget_sources_of_nobody();
+        next.prune_tried();
+        next.prune_lineage();
+        next.prune_sources();
         next.steer_threshold(old.species.len());
-        let mut living = homes.clone();
+        let mut living = origins.clone();
         living.sort_unstable();
         living.dedup();
-        next.species = living.iter().map(|home| self.successor(&old.species[*home])).collect();
-        let mothers: Vec<Option<usize>> = homes.iter().map(|home| living.binary_search(home).ok()).collect();
+        next.species = living.iter().map(|origin| self.successor(&old.species[*origin])).collect();
+        let mothers: Vec<Option<usize>> =
+            origins.iter().map(|origin| living.binary_search(origin).ok()).collect();
         speciate(
             &next.genotypes,
             &mothers,
@@ -119,22 +120,24 @@ impl Evaluated {
         Some(next)
     }
 
-    fn succession(&self) -> Succession<'_> {
+    fn replacement(&self) -> Replacement<'_> {
         let (old, p) = (&self.population, &*self.population.parameters);
         let size = old.genotypes.len();
         let births = ((p.replacement * size as f32) as usize).max(1).max(self.places_to_fill());
         if births < size {
             let mut rng = Stream::new(old.seed, Purpose::Selection, old.generation, u64::MAX);
-            let broods = few_broods(&old.species, &self.standing, births, p, &mut rng);
-            let gone = outlived(&old.species, &self.standing, births);
-            let homes = (0..).zip(&old.species);
-            let all = homes.flat_map(|(home, species)| species.members.iter().map(move |at| (*at, home)));
+            let allotments = allot_births(&old.species, &self.ranking, births, p, &mut rng);
+            let gone = replaced(&old.species, &self.ranking, births);
+            let origins = (0..).zip(&old.species);
+            let all =
+                origins.flat_map(|(origin, species)| species.members.iter().map(move |at| (*at, origin)));
             let survivors = all.filter(|(at, _)| gone.binary_search(at).is_err()).collect();
-            return Succession { survivors, broods };
+            return Replacement { survivors, allotments };
         }
-        let broods = broods(&old.species, &self.standing, p);
-        let elite = |b: &Brood| b.parents[..b.elite].iter().map(|at| (*at, b.species)).collect::<Vec<_>>();
-        Succession { survivors: broods.iter().flat_map(elite).collect(), broods }
+        let allotments = allot_offspring(&old.species, &self.ranking, p);
+        let elite =
+            |b: &Allotment| b.parents[..b.elite].iter().map(|at| (*at, b.species)).collect::<Vec<_>>();
+        Replacement { survivors: allotments.iter().flat_map(elite).collect(), allotments }
     }
 
     /// Where somebody was banned, all without fitness give way, and they for certain.
@@ -146,22 +149,22 @@ impl Evaluated {
         }
     }
 
-    /// The offspring of each brood.
-    fn children<'a>(&'a self, broods: &[Brood<'a>], leave: &dyn Permission) -> Option<Vec<Child>> {
+    /// The offspring of each allotment.
+    fn children<'a>(&'a self, allotments: &[Allotment<'a>], token: &dyn CancelToken) -> Option<Vec<Child>> {
         let old = &self.population;
-        let lottery = |brood: &Brood<'a>| {
-            let species = old.species[brood.species].id;
+        let selector = |allotment: &Allotment<'a>| {
+            let species = old.species[allotment.species].id;
             let mut rng = Stream::new(old.seed, Purpose::Selection, old.generation, species);
-            Lottery::new(brood, &self.standing, &old.parameters, &mut rng)
+            ParentSelector::new(allotment, &self.ranking, &old.parameters, &mut rng)
         };
-        let lotteries: Vec<Lottery> = broods.iter().map(lottery).collect();
-        let births: Vec<(usize, usize)> = (broods.iter().enumerate())
-            .flat_map(|(brood, b)| (0..b.offspring - b.elite).map(move |nth| (brood, nth)))
+        let selectors: Vec<ParentSelector> = allotments.iter().map(selector).collect();
+        let births: Vec<(usize, usize)> = (allotments.iter().enumerate())
+            .flat_map(|(allotment, b)| (0..b.offspring - b.elite).map(move |nth| (allotment, nth)))
             .collect();
-        let birth = |(index, &(brood, nth)): (usize, &(usize, usize))| {
-            leave.granted().then(|| {
+        let birth = |(index, &(allotment, nth)): (usize, &(usize, usize))| {
+            token.should_continue().then(|| {
                 let mut rng = Stream::new(old.seed, Purpose::Breeding, old.generation, index as u64);
-                self.child(&lotteries, brood, nth, &mut rng, broods[brood].species)
+                self.child(&selectors, allotment, nth, &mut rng, allotments[allotment].species)
             })
         };
         births.par_iter().enumerate().with_min_len(GRAIN).map(birth).collect()
@@ -189,7 +192,7 @@ impl Evaluated {
         };
         let born = |child: &Child| {
             let (fitter, other) = (own(child.parents.0), child.parents.1.and_then(own));
-            child.twin.map(known).unwrap_or_else(|| Birth {
+            child.identical_parent.map(known).unwrap_or_else(|| Birth {
                 generation: old.generation + 1,
                 operators: child.operators,
                 parents: [fitter, other].map(|parent| parent.map(|parent| parent.id)),
@@ -203,7 +206,7 @@ impl Evaluated {
     }
 
     /// The parent that a child is the same as, if nothing came of all that was tried on it.
-    fn twin(&self, child: &Genotype, parents: (u32, Option<u32>)) -> Option<u32> {
+    fn identical_parent(&self, child: &Genotype, parents: (u32, Option<u32>)) -> Option<u32> {
         let same = |at: &u32| {
             let parent = &self.population.genotypes[*at as usize];
             // weights first: nearly all differ in them
@@ -212,15 +215,22 @@ impl Evaluated {
         [Some(parents.0), parents.1].into_iter().flatten().find(same)
     }
 
-    /// The `nth` child of a brood.
-    fn child(&self, lotteries: &[Lottery], brood: usize, nth: usize, rng: &mut Stream, home: usize) -> Child {
+    /// The `nth` child of a allotment.
+    fn child(
+        &self,
+        selectors: &[ParentSelector],
+        allotment: usize,
+        nth: usize,
+        rng: &mut Stream,
+        origin: usize,
+    ) -> Child {
         let old = &self.population;
         let p = &*old.parameters;
-        let mother = lotteries[brood].draw(2 * nth, &self.standing, rng);
+        let mother = selectors[allotment].draw(2 * nth, &self.ranking, rng);
         let Cross { parents, operators, genotype, ancestry } = if rng.chance(p.crossover) {
             let elsewhere = rng.chance(p.interspecies);
-            let mates = if elsewhere { rng.below(lotteries.len()) } else { brood };
-            let father = lotteries[mates].draw(2 * nth + 1, &self.standing, rng);
+            let mates = if elsewhere { rng.below(selectors.len()) } else { allotment };
+            let father = selectors[mates].draw(2 * nth + 1, &self.ranking, rng);
             self.crossed(mother, father, rng)
         } else {
             let mut genotype = Genotype::clone(&old.genotypes[mother as usize]);
@@ -237,8 +247,8 @@ impl Evaluated {
         let parent = parents.0 as usize;
         let ages =
             if aged { ages(&genotype, &old.genotypes[parent], &old.ages[parent]) } else { Ages::new() };
-        let twin = self.twin(&genotype, parents);
-        Child { genotype: Arc::new(genotype), ages, ancestry, parents, operators, twin, home }
+        let identical_parent = self.identical_parent(&genotype, parents);
+        Child { genotype: Arc::new(genotype), ages, ancestry, parents, operators, identical_parent, origin }
     }
 
     /// A child of two parents.
@@ -250,7 +260,7 @@ impl Evaluated {
         let ancestry = |at: u32| old.ancestry[at as usize].as_ref();
         let has_newcomers = ancestry(fitter).or(ancestry(other)).is_some();
         let mut shares = has_newcomers.then(|| Shares::new(genotype(fitter)));
-        let mut child = crossed(genotype(fitter), genotype(other), p, rng, shares.as_mut());
+        let mut child = cross(genotype(fitter), genotype(other), p, rng, shares.as_mut());
         let ancestry = shares.and_then(|shares| {
             Ancestry::of_child(genotype(fitter), ancestry(fitter), ancestry(other), &shares)
         });
@@ -266,7 +276,7 @@ impl Evaluated {
     /// Of two equally fit the smaller is the fitter.
     fn fitter_first(&self, a: u32, b: u32) -> (u32, u32) {
         let size = |at: u32| self.population.genotypes[at as usize].connections().len();
-        let merit = |at: u32| self.standing.rank(at);
+        let merit = |at: u32| self.ranking.rank(at);
         let order = merit(a).total_cmp(&merit(b)).then(size(b).cmp(&size(a)));
         if order.is_ge() { (a, b) } else { (b, a) }
     }
@@ -284,10 +294,10 @@ impl Evaluated {
 
 impl Population {
     /// Not in every generation: what is kept is copied.
-    fn forget_what_is_long_ago(&mut self) {
+    fn prune_lineage(&mut self) {
         if self.generation.is_multiple_of(WINDOW) {
             let champion = self.champion.as_mut().map(|champion| &mut champion.birth);
-            cut(self.births.iter_mut().chain(champion), self.generation.saturating_sub(WINDOW));
+            truncate(self.births.iter_mut().chain(champion), self.generation.saturating_sub(WINDOW));
         }
     }
 

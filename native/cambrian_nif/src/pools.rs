@@ -8,32 +8,32 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Threads that work on one job at a time.
-type Crew = Arc<ThreadPool>;
+type Pool = Arc<ThreadPool>;
 
-/// Each job has a crew of its own while it runs, so what is long or stuck holds up only itself: the kernel shares the cores
-/// between the crews, and where fewer threads are allowed than there are cores, [`share`] does.
-struct Crews {
-    /// Of each crew; 0 until it is told or asked for.
+/// Each job has a pool of its own while it runs, so what is long or stuck holds up only itself: the kernel shares the cores
+/// between the pools, and where fewer threads are allowed than there are cores, [`share`] does.
+struct Pools {
+    /// Of each pool; 0 until it is told or asked for.
     threads: usize,
-    idle: Vec<Crew>,
+    idle: Vec<Pool>,
     busy: usize,
     waiting: VecDeque<Work>,
 }
 
 type Work = Box<dyn FnOnce() + Send>;
 
-static CREWS: Mutex<Crews> =
-    Mutex::new(Crews { threads: 0, idle: Vec::new(), busy: 0, waiting: VecDeque::new() });
+static POOLS: Mutex<Pools> =
+    Mutex::new(Pools { threads: 0, idle: Vec::new(), busy: 0, waiting: VecDeque::new() });
 
 /// Jobs that run at once; more wait for one of them to end, in their order.
-const MAX_CREWS: usize = 32;
+const MAX_POOLS: usize = 32;
 
 /// How many jobs run, where they are to share fewer threads than there are cores; else 1.
-static SHARERS: AtomicUsize = AtomicUsize::new(1);
+static JOBS_SHARING: AtomicUsize = AtomicUsize::new(1);
 
-/// The share of its time that a thread may work, so that the crews together work no more than one of them would alone.
+/// The share of its time that a thread may work, so that the pools together work no more than one of them would alone.
 pub fn share() -> f32 {
-    1.0 / SHARERS.load(Ordering::Relaxed) as f32
+    1.0 / JOBS_SHARING.load(Ordering::Relaxed) as f32
 }
 
 fn cores() -> usize {
@@ -42,71 +42,72 @@ fn cores() -> usize {
 
 /// Where there are not cores enough for both, our threads wait and not the schedulers. A thread of Linux has a niceness
 /// of its own; elsewhere it is the whole process's.
-fn give_way(_index: usize) {
+fn lower_priority(_index: usize) {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::nice(19);
 }
 
-fn started(threads: usize) -> NifResult<Crew> {
+fn started(threads: usize) -> NifResult<Pool> {
     let named = |index| format!("cambrian_{index}");
-    let builder = ThreadPoolBuilder::new().num_threads(threads).thread_name(named).start_handler(give_way);
+    let builder =
+        ThreadPoolBuilder::new().num_threads(threads).thread_name(named).start_handler(lower_priority);
     builder.build().map(Arc::new).map_err(|_| Error::Atom("no_threads"))
 }
 
-fn crews() -> MutexGuard<'static, Crews> {
-    let mut crews = CREWS.lock().unwrap_or_else(PoisonError::into_inner);
-    if crews.threads == 0 {
-        crews.threads = cores();
+fn pools() -> MutexGuard<'static, Pools> {
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    if pools.threads == 0 {
+        pools.threads = cores();
     }
-    crews
+    pools
 }
 
-impl Crews {
+impl Pools {
     fn resize(&mut self, threads: usize) {
         self.threads = threads;
-        self.idle.retain(|crew| crew.current_num_threads() == threads);
+        self.idle.retain(|pool| pool.current_num_threads() == threads);
         self.share_out();
     }
 
-    fn take(&mut self) -> NifResult<Crew> {
-        let crew = match self.idle.pop() {
-            Some(crew) => crew,
+    fn take(&mut self) -> NifResult<Pool> {
+        let pool = match self.idle.pop() {
+            Some(pool) => pool,
             None => started(self.threads)?,
         };
         self.busy += 1;
         self.share_out();
-        Ok(crew)
+        Ok(pool)
     }
 
     /// As many are kept as work, and one: threads that sleep cost little, and to start them much.
-    fn give_back(&mut self, crew: Crew) {
+    fn give_back(&mut self, pool: Pool) {
         self.busy -= 1;
         self.share_out();
-        if crew.current_num_threads() == self.threads && self.idle.len() <= self.busy {
-            self.idle.push(crew);
+        if pool.current_num_threads() == self.threads && self.idle.len() <= self.busy {
+            self.idle.push(pool);
         }
     }
 
     fn share_out(&self) {
-        let sharers = if self.threads < cores() { self.busy.max(1) } else { 1 };
-        SHARERS.store(sharers, Ordering::Relaxed);
+        let jobs = if self.threads < cores() { self.busy.max(1) } else { 1 };
+        JOBS_SHARING.store(jobs, Ordering::Relaxed);
     }
 
-    /// A crew for work that need not wait, with that work. Where no thread can be started it waits for those that there are.
-    fn begin(&mut self, work: Work) -> NifResult<Option<(Crew, Work)>> {
-        if self.busy < MAX_CREWS {
+    /// A pool for work that need not wait, with that work. Where no thread can be started it waits for those that there are.
+    fn start_or_queue(&mut self, work: Work) -> NifResult<Option<(Pool, Work)>> {
+        if self.busy < MAX_POOLS {
             match self.take() {
                 Err(error) if self.busy == 0 => return Err(error),
                 Err(_) => {}
-                Ok(crew) => return Ok(Some((crew, work))),
+                Ok(pool) => return Ok(Some((pool, work))),
             }
         }
         self.waiting.push_back(work);
         Ok(None)
     }
 
-    /// For a crew that is done, what waits longest.
-    fn go_on(&mut self, done: Crew) -> Option<(Crew, Work)> {
+    /// For a pool that is done, what waits longest.
+    fn next_for(&mut self, done: Pool) -> Option<(Pool, Work)> {
         let Some(work) = self.waiting.pop_front() else {
             self.give_back(done);
             return None;
@@ -116,31 +117,31 @@ impl Crews {
     }
 }
 
-/// Runs work on a crew of its own, as soon as there is one.
+/// Runs work on a pool of its own, as soon as there is one.
 pub fn run(work: Work) -> NifResult<()> {
-    let begun = crews().begin(work)?;
-    if let Some((crew, work)) = begun {
-        go(crew, work);
+    let begun = pools().start_or_queue(work)?;
+    if let Some((pool, work)) = begun {
+        spawn(pool, work);
     }
     Ok(())
 }
 
-fn go(crew: Crew, work: Work) {
-    let own = Arc::clone(&crew);
-    crew.spawn(move || {
+fn spawn(pool: Pool, work: Work) {
+    let own = Arc::clone(&pool);
+    pool.spawn(move || {
         work();
-        let begun = crews().go_on(own);
-        if let Some((crew, work)) = begun {
-            go(crew, work);
+        let begun = pools().next_for(own);
+        if let Some((pool, work)) = begun {
+            spawn(pool, work);
         }
     });
 }
 
-/// The answer of `work`, which may use all threads of a crew. The caller waits for it.
+/// The answer of `work`, which may use all threads of a pool. The caller waits for it.
 pub fn install<T: Send>(work: impl FnOnce() -> T + Send) -> NifResult<T> {
-    let crew = crews().take()?;
-    let answer = crew.install(work);
-    crews().give_back(crew);
+    let pool = pools().take()?;
+    let answer = pool.install(work);
+    pools().give_back(pool);
     Ok(answer)
 }
 
@@ -153,7 +154,7 @@ fn pool_start(threads: usize) -> NifResult<usize> {
     if !(1..=MAX_THREADS).contains(&threads) {
         return Err(Error::BadArg);
     }
-    crews().resize(threads);
+    pools().resize(threads);
     Ok(threads)
 }
 
@@ -163,7 +164,7 @@ pub fn free<T: Send + 'static>(large: T) {
     static SWEEPER: LazyLock<Option<Sender<Box<dyn Send>>>> = LazyLock::new(|| {
         let (sender, waste) = channel::<Box<dyn Send>>();
         let sweep = move || {
-            give_way(0);
+            lower_priority(0);
             waste.into_iter().for_each(drop);
         };
         std::thread::Builder::new().name("cambrian_free".into()).spawn(sweep).ok().map(|_| sender)
