@@ -1,20 +1,21 @@
 //! A population as bytes, so that a run goes on to the bit where it stood.
 
+mod births;
+mod newcomers;
+
 use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::parameters::Parameters;
 use crate::phenotype::encoding::Encoding;
 use crate::phenotype::substrate::{Plan, Substrate};
-use crate::search::ancestry::{Ancestry, MAX_MARKS, Mark, Marks, Source};
-use crate::search::lineage::{Ancestor, Birth};
 use crate::search::population::{Champion, Population};
 use crate::search::speciation::Species;
 use crate::task::{Outcome, Score};
-use crate::variation::mutation::Operators;
 use crate::variation::tuning::{Ages, Tally};
 use crate::wire::codec;
+use births::Births;
+use newcomers::Newcomers;
 use serde::{Deserialize, Serialize};
-use serde_bytes::{ByteArray, ByteBuf};
-use std::collections::{BTreeMap, HashMap};
+use serde_bytes::ByteBuf;
 use std::sync::Arc;
 
 const VERSION: u64 = 1;
@@ -65,34 +66,6 @@ struct Saved {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     leaving: Vec<u32>,
 }
-
-/// Which genes came from elsewhere, by whom.
-#[derive(Default, Serialize, Deserialize)]
-struct Newcomers {
-    /// Mark, genotype and keys of each.
-    sources: Vec<(Mark, ByteArray<32>, Vec<ByteArray<32>>)>,
-    /// The marks that genes have, each list once.
-    sets: Vec<Vec<Mark>>,
-    /// Of those that have such genes, in the order of their places.
-    living: Vec<(u32, SavedAncestry)>,
-    champion: Option<SavedAncestry>,
-}
-
-/// Ids of connections and of nodes, each with the place of its marks among the sets.
-type SavedAncestry = (Vec<(u64, u32)>, Vec<(u64, u32)>);
-
-/// How all came to be: a birth is its generation, operators, parents, and places among the ancestors.
-#[derive(Default, Serialize, Deserialize)]
-struct Births {
-    /// The names of the operators' bits, of which a later release may have others.
-    operators: Vec<String>,
-    living: Vec<SavedBirth>,
-    champion: Option<SavedBirth>,
-    /// Each after its parent.
-    ancestors: Vec<(ByteArray<32>, SavedBirth)>,
-}
-
-type SavedBirth = (u64, u64, [Option<ByteArray<32>>; 2], [Option<u32>; 2]);
 
 #[derive(Serialize, Deserialize)]
 struct SavedSpecies {
@@ -170,9 +143,6 @@ pub fn decode(bytes: &[u8]) -> Result<Population, CheckpointError> {
 
 /// So that nothing overflows that is counted on.
 const MAX_COUNT: u64 = 1 << 53;
-/// Of a newcomer: who bred it and who sent it.
-const MAX_KEYS: usize = 8;
-
 impl Saved {
     fn population(self) -> Option<Population> {
         let shape = Shape { inputs: self.inputs, outputs: self.outputs };
@@ -288,169 +258,12 @@ fn are_leaving(leaving: &[u32], outcomes: &[Option<Outcome>]) -> bool {
         && leaving.iter().all(|&at| outcomes.get(at as usize).is_some_and(is_failed))
 }
 
-/// As they are in a population.
-struct Read {
-    sources: BTreeMap<Mark, Source>,
-    living: Vec<Option<Arc<Ancestry>>>,
-    champion: Option<Arc<Ancestry>>,
-}
-
-impl Newcomers {
-    fn is_empty(&self) -> bool {
-        self.sources.is_empty()
-    }
-
-    fn of(population: &Population) -> Newcomers {
-        let mut places = HashMap::new();
-        let mut newcomers = Newcomers::default();
-        for (mark, Source { genotype, keys }) in &population.sources {
-            let keys = keys.iter().map(|key| ByteArray::new(*key)).collect();
-            newcomers.sources.push((*mark, ByteArray::new(*genotype), keys));
-        }
-        for (at, ancestry) in (0..).zip(&population.ancestry) {
-            if let Some(ancestry) = ancestry {
-                let saved = newcomers.save(ancestry, &mut places);
-                newcomers.living.push((at, saved));
-            }
-        }
-        let champion = population.champion.as_ref().and_then(|champion| champion.ancestry.as_ref());
-        newcomers.champion = champion.map(|ancestry| newcomers.save(ancestry, &mut places));
-        newcomers
-    }
-
-    fn save(&mut self, ancestry: &Ancestry, places: &mut HashMap<Marks, u32>) -> SavedAncestry {
-        let mut save = |genes: &[(u64, Marks)]| {
-            let place = |(id, marks): &(u64, Marks)| {
-                let place = places.entry(Arc::clone(marks)).or_insert_with(|| {
-                    self.sets.push(marks.to_vec());
-                    self.sets.len() as u32 - 1
-                });
-                (*id, *place)
-            };
-            genes.iter().map(place).collect()
-        };
-        (save(&ancestry.connections), save(&ancestry.neurons))
-    }
-
-    /// Of checkpoints that were written before these were kept, nothing is known.
-    fn read(self, genotypes: &[Arc<Genotype>], has_champion: bool) -> Option<Read> {
-        let ascends = |marks: &[Mark]| marks.windows(2).all(|pair| pair[0] < pair[1]);
-        let marks: Vec<Mark> = self.sources.iter().map(|source| source.0).collect();
-        let is_set = |set: &Vec<Mark>| {
-            (1..=MAX_MARKS).contains(&set.len())
-                && ascends(set)
-                && set.iter().all(|mark| marks.binary_search(mark).is_ok())
-        };
-        let are_named = self.sources.iter().all(|source| source.2.len() <= MAX_KEYS);
-        if !(ascends(&marks) && self.sets.iter().all(is_set) && are_named)
-            || marks.last().is_some_and(|last| *last > MAX_COUNT)
-            || self.champion.is_some() && !has_champion
-        {
-            return None;
-        }
-        let sets: Vec<Marks> = self.sets.into_iter().map(Marks::from).collect();
-        let genes = |saved: Vec<(u64, u32)>| {
-            let gene = |(id, set): (u64, u32)| Some((id, Arc::clone(sets.get(set as usize)?)));
-            saved.into_iter().map(gene).collect::<Option<Vec<_>>>()
-        };
-        let ancestry = |(connections, neurons): SavedAncestry| {
-            Some(Arc::new(Ancestry { connections: genes(connections)?, neurons: genes(neurons)? }))
-        };
-        let mut living = vec![None; genotypes.len()];
-        for (at, saved) in self.living {
-            let known = ancestry(saved)?;
-            if !known.fits(genotypes.get(at as usize)?) {
-                return None;
-            }
-            living[at as usize] = Some(known);
-        }
-        let champion = match self.champion {
-            Some(saved) => Some(ancestry(saved)?),
-            None => None,
-        };
-        let source = |(mark, genotype, keys): (Mark, ByteArray<32>, Vec<ByteArray<32>>)| {
-            (mark, Source { genotype: *genotype, keys: keys.into_iter().map(|key| *key).collect() })
-        };
-        Some(Read { sources: self.sources.into_iter().map(source).collect(), living, champion })
-    }
-}
-
-impl Births {
-    fn of(population: &Population) -> Births {
-        let mut births = Births {
-            operators: (0..u64::BITS).map(|bit| Operators(1 << bit).names().collect()).collect(),
-            ..Births::default()
-        };
-        let mut places = HashMap::new();
-        births.living = population.births.iter().map(|birth| births.save(birth, &mut places)).collect();
-        births.champion = population.champion.as_ref().map(|c| births.save(&c.birth, &mut places));
-        births
-    }
-
-    fn save(&mut self, birth: &Birth, places: &mut HashMap<*const Ancestor, u32>) -> SavedBirth {
-        let place = |places: &HashMap<*const Ancestor, u32>, ancestor: &Option<Arc<Ancestor>>| {
-            ancestor.as_ref().map(|ancestor| places[&Arc::as_ptr(ancestor)])
-        };
-        for last in [&birth.parent, &birth.own].into_iter().flatten() {
-            let line = std::iter::once(&**last).chain(last.birth.line());
-            let new: Vec<&Ancestor> =
-                line.take_while(|ancestor| !places.contains_key(&std::ptr::from_ref(*ancestor))).collect();
-            for ancestor in new.into_iter().rev() {
-                let Birth { generation, operators, parent, .. } = &ancestor.birth;
-                let saved = (*generation, operators.0, named(&ancestor.birth), [place(places, parent), None]);
-                places.insert(ancestor, self.ancestors.len() as u32);
-                self.ancestors.push((ByteArray::new(ancestor.id), saved));
-            }
-        }
-        let ends = [place(places, &birth.parent), place(places, &birth.own)];
-        (birth.generation, birth.operators.0, named(birth), ends)
-    }
-
-    /// All, and the champion's. Of checkpoints that were written before these were kept, nothing is known.
-    fn read(self, count: usize, now: u64) -> Option<(Vec<Birth>, Birth)> {
-        if self.living.is_empty() {
-            return Some((vec![Birth::default(); count], Birth::default()));
-        }
-        if self.operators.len() > u64::BITS as usize {
-            return None;
-        }
-        let bits: Vec<Operators> =
-            self.operators.iter().map(|name| Operators::named(name).unwrap_or_default()).collect();
-        let birth = |ancestors: &[Arc<Ancestor>], saved: SavedBirth| {
-            let (generation, operators, parents, ends) = saved;
-            let set = bits.iter().zip(0..).filter(|(_, bit)| operators >> bit & 1 == 1);
-            let operators = set.fold(Operators::default(), |all, (one, _)| all.and(*one));
-            let [parent, own] = ends.map(|at| match at {
-                Some(at) => ancestors.get(at as usize).cloned().map(Some),
-                None => Some(None),
-            });
-            let (parent, own) = (parent?, own?);
-            let [fitter, other] = parents.map(|id| id.map(|id| *id));
-            let parents = [fitter.or(parent.as_ref().map(|parent| parent.id)), other];
-            (generation <= now).then_some(Birth { generation, operators, parents, parent, own })
-        };
-        let mut ancestors = Vec::with_capacity(self.ancestors.len());
-        for (id, saved) in self.ancestors {
-            ancestors.push(Arc::new(Ancestor { id: *id, birth: birth(&ancestors, saved)? }));
-        }
-        let champion = self.champion.map_or(Some(Birth::default()), |saved| birth(&ancestors, saved))?;
-        let living: Vec<Birth> =
-            self.living.into_iter().map(|saved| birth(&ancestors, saved)).collect::<Option<_>>()?;
-        (living.len() == count).then_some((living, champion))
-    }
-}
-
-/// The parents that are not named by their place.
-fn named(birth: &Birth) -> [Option<ByteArray<32>>; 2] {
-    let [fitter, other] = birth.parents.map(|id| id.map(ByteArray::new));
-    [fitter.filter(|_| birth.parent.is_none()), other]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::genome::parameters::Tuner;
     use crate::task;
+    use serde_bytes::ByteArray;
     use std::sync::atomic::AtomicBool;
 
     /// Of a population that has everything that one can have.
