@@ -1,5 +1,5 @@
-//! In which forms of others a genotype comes and leaves: JSON, neat-python's JSON, and networks as
-//! C, Rust and ONNX.
+//! Formats for other programs: genotypes as JSON, networks of neat-python, and networks as C, Rust
+//! and ONNX.
 
 pub mod json;
 pub mod neat_python;

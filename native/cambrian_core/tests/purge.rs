@@ -1,5 +1,6 @@
-//! A ban reaches back: what came by a banned key or has a banned id is gone in the next generation, and so are those that
-//! carry its genes, to the same bits on any number of threads and after any interruption.
+//! A ban reaches back: what came by a banned key or has a banned id is gone in the next generation,
+//! and so are those that carry its genes, to the same bits on any number of threads and after any
+//! interruption.
 
 use cambrian_core::genome::genotype::Genotype;
 use cambrian_core::genome::parameters::Parameters;
@@ -56,8 +57,9 @@ fn genotype(genotype: &Genotype) -> Banned {
 }
 
 fn carriers(population: &Population, key: [u8; 32]) -> usize {
-    let carries =
-        |one: &&Arc<Genotype>| population.sources(one).iter().any(|source| source.keys.contains(&key));
+    let carries = |one: &&Arc<Genotype>| {
+        population.sources(one).iter().any(|source| source.keys.contains(&key))
+    };
     population.genotypes().iter().filter(carries).count()
 }
 
@@ -85,7 +87,11 @@ fn whoever_carries_genes_that_came_by_a_banned_key_is_gone_in_the_next_generatio
             .map(|one| codec::id(one))
             .collect();
         assert!(next.genotypes().iter().all(|one| !gone.contains(&codec::id(one))));
-        assert!(next.species().iter().all(|species| !gone.contains(&codec::id(&species.representative))));
+        assert!(
+            next.species()
+                .iter()
+                .all(|species| !gone.contains(&codec::id(&species.representative)))
+        );
     }
 }
 
@@ -99,11 +105,16 @@ fn a_banned_champion_gives_way_to_the_best_of_those_who_stay() {
     for banned in [keys(&[THIEF]), genotype(&champion)] {
         let purged = evaluated.unevaluated().purge(&banned);
         assert!(purged.lost_champion);
-        assert_eq!((purged.leaving, purged.population.champion().unwrap().fitness), (1, own.fitness));
+        assert_eq!(
+            (purged.leaving, purged.population.champion().unwrap().fitness),
+            (1, own.fitness)
+        );
     }
     // before its evaluation nothing is known of a generation but of those that lived on
     let waiting = evaluated.next(&GO).unwrap().purge(&keys(&[THIEF]));
-    assert!(waiting.lost_champion && waiting.population.champion().is_none_or(|one| one.fitness < 4.0));
+    assert!(
+        waiting.lost_champion && waiting.population.champion().is_none_or(|one| one.fitness < 4.0)
+    );
 }
 
 #[test]
@@ -178,7 +189,8 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
-/// As bytes at each of the generations after a ban; written and read again on the way, where `is_killed` says so.
+/// As bytes at each of the generations after a ban; written and read again on the way, where
+/// `is_killed` says so.
 fn story(replacement: f32, waits: bool, is_killed: impl Fn(u64) -> bool) -> Vec<Vec<u8>> {
     let evaluated = infected(replacement);
     let before = if waits { evaluated.next(&GO).unwrap() } else { evaluated.unevaluated() };

@@ -15,8 +15,9 @@ fn a_room_uses_only_rooms_above_it() {
     let (order, graph) = (rooms(), graph(1));
     assert_eq!(graph.keys().collect::<BTreeSet<_>>(), order.iter().collect());
     for (place, room) in order.iter().enumerate() {
-        let used: Vec<&str> =
-            (order.iter().map(String::as_str)).filter(|other| graph[room].contains(*other)).collect();
+        let used: Vec<&str> = (order.iter().map(String::as_str))
+            .filter(|other| graph[room].contains(*other))
+            .collect();
         println!("{room:<10} -> {}", used.join(" "));
         let above = &order[..place];
         let below: Vec<_> = graph[room].iter().filter(|other| !above.contains(other)).collect();

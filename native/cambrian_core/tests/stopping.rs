@@ -1,5 +1,5 @@
-//! Whatever runs long asks for leave by its work, so it can be stopped however large a network is; and what was stopped
-//! has no score.
+//! Long work asks its token by the work done, so it can be cancelled however large a network is;
+//! and what was stopped has no score.
 
 use cambrian_core::base::cancel::{CHECK_INTERVAL, CancelToken, Cancelled};
 use cambrian_core::base::math::Activation;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Leave that is granted so many times.
+/// A token that cancels after so many questions.
 struct Times {
     granted: u64,
     asked: AtomicU64,
@@ -33,11 +33,12 @@ fn times(granted: u64) -> Times {
     Times { granted, asked: AtomicU64::new(0) }
 }
 
-/// A newborn of this shape with so many nodes that do nothing, each of which takes its time: a champion that a stranger has
-/// made costly, and that is as good as it was.
+/// A newborn of this shape with so many nodes that do nothing, each of which takes its time: a
+/// champion that a stranger has made costly, and that is as good as it was.
 fn bloated(shape: Shape, p: &Parameters, nodes: u64) -> Genotype {
     let born =
-        Genotype::new(shape.inputs, shape.outputs, p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        Genotype::new(shape.inputs, shape.outputs, p, &mut Stream::new(1, Purpose::Birth, 0, 0))
+            .unwrap();
     let neuron = Neuron { dynamics: Dynamics::Ltc, ..Neuron::new(Activation::Tanh) };
     let idle = (1..=nodes).map(|id| Node { id, layer: 1 << 62, neuron });
     let links = (1..=nodes).map(|id| Connection::new(id, output(0), 0.0));
@@ -52,8 +53,9 @@ fn tasks() -> Vec<Arc<dyn Task>> {
     let inputs = Rows::new(2, vec![0.5; 2 * 1000]).unwrap();
     let numbers = Targets::Numbers(Rows::new(1, vec![0.5; 1000]).unwrap());
     let classes = Targets::classes((0..1000).map(|row| Label::Integer(row % 2))).unwrap();
-    let data = [numbers, classes]
-        .map(|targets| -> Arc<dyn Task> { Arc::new(Dataset::new(inputs.clone(), targets, 0.2, 0).unwrap()) });
+    let data = [numbers, classes].map(|targets| -> Arc<dyn Task> {
+        Arc::new(Dataset::new(inputs.clone(), targets, 0.2, 0).unwrap())
+    });
     let named = task::TASKS.iter().map(|(name, _)| task::new(name, Settings::default()).unwrap());
     named.chain(data).collect()
 }
@@ -83,8 +85,10 @@ fn a_small_network_that_runs_long_asks_as_often_for_its_work() {
     let token = times(u64::MAX);
     let steps = task.evaluate_on(&network.runner(&token)).unwrap().fitness as u64;
     // beside the network a step takes little: what the task does around it
-    let (most, least) =
-        (steps / CHECK_INTERVAL.div_ceil(genotype.cost() + 200), steps * genotype.cost() / CHECK_INTERVAL);
+    let (most, least) = (
+        steps / CHECK_INTERVAL.div_ceil(genotype.cost() + 200),
+        steps * genotype.cost() / CHECK_INTERVAL,
+    );
     let asked = token.asked.into_inner();
     assert!((least..=most).contains(&asked), "asked {asked} times of {least} to {most}");
     let batch = vec![0.0; 7 * 100_000];
@@ -169,6 +173,9 @@ fn a_substrate_stops_asking_a_large_cppn() {
     let substrate = Substrate::new(plan).unwrap();
     let cppn = bloated(substrate.cppn_shape(), &Parameters::default(), 30_000);
     let token = times(3);
-    assert_eq!(substrate.express_until_cancelled(&cppn, &token).unwrap_err(), SubstrateError::Cancelled);
+    assert_eq!(
+        substrate.express_until_cancelled(&cppn, &token).unwrap_err(),
+        SubstrateError::Cancelled
+    );
     assert_eq!(token.asked.into_inner(), 4);
 }

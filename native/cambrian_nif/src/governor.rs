@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 /// The bits of an `f32`: 1 is work without rest, 0 rest without work.
 static DUTY: AtomicU32 = AtomicU32::new(1.0_f32.to_bits());
 
-/// A thread that rests looks this often whether it is to stop.
+/// A thread that rests checks this often whether it is cancelled.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A thread works so long, or until the genotype that it is at is done, before it lets others have its core.
+/// A thread works for so long, or until its genotype is done, before it yields its core.
 const YIELD_INTERVAL: Duration = Duration::from_micros(500);
 
 fn duty() -> f32 {
@@ -45,7 +45,7 @@ thread_local! {
     static OWED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// What this thread owes for its work since it was asked last, in naps whole.
+/// How long this thread must rest for its work since the last call.
 fn owed(duty: f32) -> Duration {
     let rest = match WORKED.replace(Some(ThreadTime::now())) {
         Some(since) => since.elapsed().mul_f32((1.0 - duty) / duty),
@@ -54,9 +54,9 @@ fn owed(duty: f32) -> Duration {
     OWED.get() + rest
 }
 
-/// Where there are not cores enough for both, a scheduler that has something to do is not to wait until the kernel sees
-/// a reason to take the core from us, which can be tens of milliseconds. To yield is a system call: not too often, and
-/// not in short jobs, between which a thread sleeps anyway.
+/// Yields the core, so that a scheduler of the VM need not wait until the kernel takes it from us,
+/// which can be tens of milliseconds. Yielding is a system call, so it is done seldom, and not in
+/// short jobs, between which a thread sleeps anyway.
 fn yield_core(job: &AtomicBool) {
     let (now, job) = (Instant::now(), std::ptr::from_ref(job).addr());
     match LAST_YIELD.get() {
@@ -67,11 +67,11 @@ fn yield_core(job: &AtomicBool) {
     LAST_YIELD.set(Some((job, now)));
 }
 
-/// Leave of the governor for one piece of work, unless it is told to stop.
+/// A token that cancels with the flag, and pauses the work as the governor says.
 pub struct Governed<'a>(pub &'a AtomicBool);
 
 impl CancelToken for Governed<'_> {
-    /// Waits while there is to be no work, and until what was done is rested from.
+    /// Waits while the duty is 0, and until the thread has rested for the work it did.
     fn should_continue(&self) -> bool {
         loop {
             if !self.0.should_continue() {

@@ -10,8 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Work under way. It stops when it is told to and when its owner dies, within some milliseconds: whatever runs long asks
-/// for leave by its work ([`cambrian_core::base::cancel::CHECK_INTERVAL`]).
+/// Work under way. It is cancelled by [`job_stop`] and when its owner dies. It ends within some
+/// milliseconds, as long work asks its token every [`cambrian_core::base::cancel::CHECK_INTERVAL`]
+/// units.
 pub struct Job(Arc<AtomicBool>);
 
 #[rustler::resource_impl]
@@ -29,7 +30,8 @@ fn job_stop(job: ResourceArc<Job>) -> Atom {
     atoms::ok()
 }
 
-/// Runs `work` on the pool and sends `{Tag, {ok, Answer}}` to the caller, or `{Tag, {error, stopped | panicked}}`.
+/// Runs `work` on the pool and sends `{Tag, {ok, Answer}}` to the caller, or
+/// `{Tag, {error, stopped | panicked}}`.
 pub fn post<W, A>(env: Env, tag: Term, work: W) -> NifResult<ResourceArc<Job>>
 where
     W: FnOnce(&dyn CancelToken) -> Option<A> + Send + 'static,

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-/// Threads that work on one job at a time.
+/// The threads of one job.
 type Pool = Arc<ThreadPool>;
 
-/// Each job has a pool of its own while it runs, so what is long or stuck holds up only itself: the kernel shares the cores
-/// between the pools, and where fewer threads are allowed than there are cores, [`share`] does.
+/// Each job has a pool of its own while it runs, so a job that is long or stuck holds up no other.
+/// The kernel shares the cores between the pools. Where fewer threads are allowed than there are
+/// cores, [`share`] does.
 struct Pools {
-    /// Of each pool; 0 until it is told or asked for.
+    /// Threads of each pool; 0 until it is set or first asked for.
     threads: usize,
     idle: Vec<Pool>,
     busy: usize,
@@ -31,7 +32,8 @@ const MAX_POOLS: usize = 32;
 /// How many jobs run, where they are to share fewer threads than there are cores; else 1.
 static JOBS_SHARING: AtomicUsize = AtomicUsize::new(1);
 
-/// The share of its time that a thread may work, so that the pools together work no more than one of them would alone.
+/// The share of its time that a thread may work, so that the pools together work no more than one
+/// of them would alone.
 pub fn share() -> f32 {
     1.0 / JOBS_SHARING.load(Ordering::Relaxed) as f32
 }
@@ -40,8 +42,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Where there are not cores enough for both, our threads wait and not the schedulers. A thread of Linux has a niceness
-/// of its own; elsewhere it is the whole process's.
+/// Lowers the priority of this thread, so that the VM's schedulers come first. On Linux each thread
+/// has a niceness of its own; elsewhere the whole process has one, and nothing is done.
 fn lower_priority(_index: usize) {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::nice(19);
@@ -49,8 +51,10 @@ fn lower_priority(_index: usize) {
 
 fn started(threads: usize) -> NifResult<Pool> {
     let named = |index| format!("cambrian_{index}");
-    let builder =
-        ThreadPoolBuilder::new().num_threads(threads).thread_name(named).start_handler(lower_priority);
+    let builder = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(named)
+        .start_handler(lower_priority);
     builder.build().map(Arc::new).map_err(|_| Error::Atom("no_threads"))
 }
 
@@ -79,7 +83,8 @@ impl Pools {
         Ok(pool)
     }
 
-    /// As many are kept as work, and one: threads that sleep cost little, and to start them much.
+    /// Keeps one idle pool more than there are busy ones: sleeping threads cost little, and
+    /// starting them costs much.
     fn give_back(&mut self, pool: Pool) {
         self.busy -= 1;
         self.share_out();
@@ -93,7 +98,8 @@ impl Pools {
         JOBS_SHARING.store(jobs, Ordering::Relaxed);
     }
 
-    /// A pool for work that need not wait, with that work. Where no thread can be started it waits for those that there are.
+    /// A pool for work that need not wait, with that work. Where no thread can be started it waits
+    /// for those that there are.
     fn start_or_queue(&mut self, work: Work) -> NifResult<Option<(Pool, Work)>> {
         if self.busy < MAX_POOLS {
             match self.take() {
@@ -106,7 +112,7 @@ impl Pools {
         Ok(None)
     }
 
-    /// For a pool that is done, what waits longest.
+    /// The work that has waited longest, for a pool that is done.
     fn next_for(&mut self, done: Pool) -> Option<(Pool, Work)> {
         let Some(work) = self.waiting.pop_front() else {
             self.give_back(done);
@@ -158,8 +164,8 @@ fn pool_start(threads: usize) -> NifResult<usize> {
     Ok(threads)
 }
 
-/// Leaves to a thread of ours what takes long to free: the garbage collector of a process runs on a scheduler, which would
-/// hold up every other process, the more so where it waits for memory that one of our threads has locked.
+/// Frees a large value on a thread of ours. The garbage collector of a process runs on a scheduler,
+/// where a long free would hold up every other process.
 pub fn free<T: Send + 'static>(large: T) {
     static SWEEPER: LazyLock<Option<Sender<Box<dyn Send>>>> = LazyLock::new(|| {
         let (sender, waste) = channel::<Box<dyn Send>>();

@@ -20,11 +20,15 @@ use cambrian_core::search::lineage::Birth;
 use cambrian_core::search::population::checkpoint::{self, CheckpointError};
 use cambrian_core::search::population::migration::Migration;
 use cambrian_core::search::population::purge::{Banned, Purged};
-use cambrian_core::search::population::{Champion, Evaluated, EvaluationError, Limits, Population, Stats};
+use cambrian_core::search::population::{
+    Champion, Evaluated, EvaluationError, Limits, Population, Stats,
+};
 use cambrian_core::task::{Outcome, Score, Task, Trial};
 use cambrian_core::variation::tuning::Tuning;
 use cambrian_core::wire::codec::{self, GenotypeId};
-use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
+use rustler::{
+    Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -121,8 +125,8 @@ impl Encoder for Generation {
     }
 }
 
-/// `{Tag, {ok, Evaluated | {cut, Evaluated} | {no_fitness, Failures, IsCut}}}`. `Evaluations` is a limit for all generations together, `Ms` one from now; each
-/// may be `infinity`.
+/// `{Tag, {ok, Evaluated | {cut, Evaluated} | {no_fitness, Failures, IsCut}}}`. `Evaluations` is a
+/// limit for all generations together, `Ms` one from now; each may be `infinity`.
 #[rustler::nif]
 fn population_evaluate<'a>(
     env: Env<'a>,
@@ -138,20 +142,24 @@ fn population_evaluate<'a>(
         // a time too far away to be counted is none
         time: limit(ms)?.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
     };
-    job::post(env, tag, move |token| match population.0.clone().evaluate_within(limits, &*task.0, token) {
-        Ok(evaluated) => Some(Generation::from(evaluated)),
-        Err(EvaluationError::NoFitness { failures, is_incomplete }) => {
-            Some(Generation::NoFitness(failures, is_incomplete))
+    job::post(env, tag, move |token| {
+        match population.0.clone().evaluate_within(limits, &*task.0, token) {
+            Ok(evaluated) => Some(Generation::from(evaluated)),
+            Err(EvaluationError::NoFitness { failures, is_incomplete }) => {
+                Some(Generation::NoFitness(failures, is_incomplete))
+            }
+            Err(EvaluationError::Cancelled) => None,
         }
-        Err(EvaluationError::Cancelled) => None,
     })
 }
 
-/// An evaluation by the caller, in rounds: it is asked for candidates and told their scores, until there are no more.
+/// An evaluation by the caller, in rounds: it is asked for candidates and told their scores, until
+/// there are no more.
 pub struct TuningResource {
     population: PopulationArc,
     tuning: Tuning,
-    /// What was evaluated of it so far, by a tick of each: how many an evaluation takes is not known here.
+    /// What was evaluated of it so far, by a tick of each: how many an evaluation takes is not
+    /// known here.
     work: u64,
 }
 
@@ -190,14 +198,20 @@ fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, Tuni
     if !tuning.tuning.expects(&outcomes) {
         return Err(error::refuse(atoms::bad_fitness()));
     }
-    let ran = tuning.tuning.candidates().into_iter().zip(&outcomes).filter(|(_, o)| **o != Outcome::Skipped);
+    let ran = tuning
+        .tuning
+        .candidates()
+        .into_iter()
+        .zip(&outcomes)
+        .filter(|(_, o)| **o != Outcome::Skipped);
     let work = tuning.work + ran.map(|(genotype, _)| genotype.cost()).sum::<u64>();
     let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
     pools::install(|| next.tell(outcomes))?;
     Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next, work })))
 }
 
-/// The population with its scores, as good as tuning has made them so far; `{error, no_fitness}` where there are none.
+/// The population with its scores, as good as tuning has made them so far; `{error, no_fitness}`
+/// where there are none.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
     let TuningResource { population, tuning, work } = &*tuning;
@@ -231,14 +245,20 @@ impl Encoder for Next {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         match self {
             Next::Bred(population) => population.encode(env),
-            Next::TooLarge(error) => (atoms::not_enough_memory(), error.wanted, error.allowed).encode(env),
+            Next::TooLarge(error) => {
+                (atoms::not_enough_memory(), error.wanted, error.allowed).encode(env)
+            }
         }
     }
 }
 
 /// `{Tag, {ok, Population | {not_enough_memory, Wanted, Allowed}}}`
 #[rustler::nif]
-fn population_next<'a>(env: Env<'a>, tag: Term<'a>, evaluated: EvaluatedArc) -> NifResult<ResourceArc<Job>> {
+fn population_next<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    evaluated: EvaluatedArc,
+) -> NifResult<ResourceArc<Job>> {
     job::post(env, tag, move |token| match evaluated.0.check_memory() {
         Ok(()) => Some(Next::Bred(ResourceArc::new(PopulationResource(evaluated.0.next(token)?)))),
         Err(error) => Some(Next::TooLarge(error)),
@@ -260,8 +280,9 @@ fn population_inject(
     }
 }
 
-/// Of a population that waits for fitness, or of an evaluated one, which waits for none after this: who is banned has no
-/// fitness, and is gone in the next generation. `{Population, #{leaving, founded, headless}, Champion}`.
+/// Of a population that waits for fitness, or of an evaluated one, which waits for none after this:
+/// who is banned has no fitness, and is gone in the next generation.
+/// `{Population, #{leaving, founded, headless}, Champion}`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_purge<'a>(
     env: Env<'a>,
@@ -292,7 +313,7 @@ fn population_purge<'a>(
     Ok((ResourceArc::new(PopulationResource(population)), facts, best).encode(env))
 }
 
-/// Of whom a genotype has genes that is here: `[#{genotype, keys}]`, those who came first come first.
+/// The newcomers whose genes a genotype here carries: `[#{genotype, keys}]`, the earliest first.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_sources<'a>(
     env: Env<'a>,
@@ -306,7 +327,10 @@ fn sources(env: Env<'_>, sources: Vec<Source>) -> NifResult<Vec<Term<'_>>> {
     let show = |Source { genotype, keys }: Source| {
         let keys: Vec<Term> = keys.iter().map(|key| binary(env, key)).collect();
         let genotype = binary(env, &genotype);
-        Term::map_from_pairs(env, &[(atoms::genotype(), genotype), (atoms::keys(), keys.encode(env))])
+        Term::map_from_pairs(
+            env,
+            &[(atoms::genotype(), genotype), (atoms::keys(), keys.encode(env))],
+        )
     };
     sources.into_iter().map(show).collect()
 }
@@ -367,7 +391,8 @@ fn population_network_job<'a>(
     })
 }
 
-/// The task's trial of a genotype of this population: `{Tag, {ok, #{solved, facts}}}`, as `task_trial`.
+/// The task's trial of a genotype of this population: `{Tag, {ok, #{solved, facts}}}`, as
+/// `task_trial`.
 #[rustler::nif]
 fn population_trial<'a>(
     env: Env<'a>,
@@ -380,7 +405,7 @@ fn population_trial<'a>(
     job::post(env, tag, move |token| {
         let trial = match network_of(&population, &genotype, token) {
             Err(SubstrateError::Cancelled) => return None,
-            // as one whose evaluation has failed, of whom nobody knows more
+            // a failed evaluation has no trial
             Err(_) => Trial::new(false, Vec::new()),
             Ok(network) => task.0.trial_on(&network.runner(token)).ok()?,
         };
@@ -388,8 +413,9 @@ fn population_trial<'a>(
     })
 }
 
-/// The fitness of genotypes that are not of the population yet, one after the other on one thread, and the work of each in
-/// units of [`cambrian_core::phenotype::cost`]: `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
+/// The fitness of genotypes that are not of the population yet, one after the other on one thread,
+/// and the work of each in units of [`cambrian_core::phenotype::cost`]:
+/// `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
 /// has it wait, or `infinity`.
 #[rustler::nif]
 fn population_examine<'a>(
@@ -464,7 +490,11 @@ fn population_evaluated_champion(env: Env<'_>, evaluated: EvaluatedArc) -> NifRe
 }
 
 /// `undefined | #{champion, fitness, generation, parents, operators, sources}`
-fn champion<'a>(env: Env<'a>, population: &Population, champion: Option<&Champion>) -> NifResult<Term<'a>> {
+fn champion<'a>(
+    env: Env<'a>,
+    population: &Population,
+    champion: Option<&Champion>,
+) -> NifResult<Term<'a>> {
     let Some(champion) = champion else { return Ok(atoms::undefined().encode(env)) };
     let (parents, operators) = origin(env, &champion.birth)?;
     Term::map_from_pairs(
@@ -487,8 +517,8 @@ fn origin<'a>(env: Env<'a>, birth: &Birth) -> NifResult<(Vec<Term<'a>>, Vec<Atom
     Ok((parents, operators.collect::<NifResult<_>>()?))
 }
 
-/// A genotype of this population and its line of fitter parents: `[{Id, Parents, Operators, Generation}]`, empty for one
-/// that is not here.
+/// A genotype of this population and its line of fitter parents:
+/// `[{Id, Parents, Operators, Generation}]`, empty for one that is not here.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_lineage<'a>(
     env: Env<'a>,
@@ -504,7 +534,7 @@ fn population_lineage<'a>(
     std::iter::once((codec::id(&genotype.0), &birth)).chain(line).map(show).collect()
 }
 
-/// One to send elsewhere, by a policy and a number that makes the draw another.
+/// A genotype to send to others, by a policy and a number that varies the draw.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_migrant<'a>(
     env: Env<'a>,
@@ -536,8 +566,16 @@ fn population_contender(env: Env<'_>, evaluated: EvaluatedArc) -> Term<'_> {
 
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_stats(env: Env<'_>, evaluated: EvaluatedArc) -> NifResult<Term<'_>> {
-    let Stats { generation, evaluations, failures, best, mean, species, mean_nodes, mean_connections } =
-        evaluated.0.stats();
+    let Stats {
+        generation,
+        evaluations,
+        failures,
+        best,
+        mean,
+        species,
+        mean_nodes,
+        mean_connections,
+    } = evaluated.0.stats();
     Term::map_from_pairs(
         env,
         &[

@@ -53,7 +53,9 @@ fn named<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> Result<Arc<dyn
             let key = pairs.iter().find(|(key, _)| name_of(*key) == name).map(|(key, _)| *key);
             error::unknown_option(env, key, &known.into_iter().map(atom).collect::<Vec<_>>())
         }
-        TaskError::Invalid { name, expected } => error::bad_option(env, settings, atom(name), &expected),
+        TaskError::Invalid { name, expected } => {
+            error::bad_option(env, settings, atom(name), &expected)
+        }
     })
 }
 
@@ -70,7 +72,11 @@ pub fn parameters(task: Term) -> NifResult<Parameters> {
 
 /// The parameters that suit a task, or the defaults, changed by a map; checks them on the way.
 #[rustler::nif]
-fn task_parameters<'a>(env: Env<'a>, task: Term<'a>, changes: Term<'a>) -> NifResult<(Atom, Term<'a>)> {
+fn task_parameters<'a>(
+    env: Env<'a>,
+    task: Term<'a>,
+    changes: Term<'a>,
+) -> NifResult<(Atom, Term<'a>)> {
     let parameters = parameters::read(changes, parameters(task)?)?;
     Ok((atoms::ok(), parameters::values(env, &parameters)?))
 }
@@ -97,13 +103,18 @@ fn task_info(env: Env<'_>, task: TaskArc) -> NifResult<Term<'_>> {
 }
 
 /// # Errors
-/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for what has another shape than the task.
+/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for what has another shape than the
+/// task.
 pub fn check_shape(task: &dyn Task, got: Shape) -> NifResult<()> {
     let expected = task.shape();
-    let sizes =
-        [(atoms::inputs(), expected.inputs, got.inputs), (atoms::outputs(), expected.outputs, got.outputs)];
+    let sizes = [
+        (atoms::inputs(), expected.inputs, got.inputs),
+        (atoms::outputs(), expected.outputs, got.outputs),
+    ];
     match sizes.into_iter().find(|(_, expected, got)| expected != got) {
-        Some((what, expected, got)) => Err(error::refuse((atoms::wrong_size(), what, expected, got))),
+        Some((what, expected, got)) => {
+            Err(error::refuse((atoms::wrong_size(), what, expected, got)))
+        }
         None => Ok(()),
     }
 }

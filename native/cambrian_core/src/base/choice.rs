@@ -20,7 +20,9 @@ pub trait Choice: Copy + PartialEq + Sized + 'static {
 
 /// An enum whose variants are numbered from 0, with their names.
 macro_rules! choices {
-    ($(#[$about:meta])* pub enum $choice:ident { $($(#[$variant_about:meta])* $variant:ident = $name:literal,)* }) => {
+    ($(#[$about:meta])* pub enum $choice:ident {
+        $($(#[$variant_about:meta])* $variant:ident = $name:literal,)*
+    }) => {
         $(#[$about])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[repr(u8)]

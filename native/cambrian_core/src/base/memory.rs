@@ -1,10 +1,11 @@
-//! How much memory one call may take: asked before it is taken, as memory that is not there ends the whole VM.
+//! How much memory one call may take. It is checked before the memory is taken: an allocation that
+//! fails ends the whole VM.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
-/// Work that would take more memory than it may, or than there is; both in bytes.
+/// Work that would take more memory than it may, or than there is. Both numbers are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("it would take {wanted} bytes, of which {allowed} are allowed")]
 pub struct TooLarge {
@@ -15,8 +16,8 @@ pub struct TooLarge {
 /// 0 until it is set or asked for.
 static LIMIT: AtomicU64 = AtomicU64::new(0);
 
-/// What one call may take, in bytes: half of what the machine, the control group and the limit of the process leave,
-/// unless it was set.
+/// What one call may take, in bytes: half of what the machine, the control group and the limit of
+/// the process leave, unless it was set.
 pub fn limit() -> u64 {
     match LIMIT.load(Ordering::Relaxed) {
         0 => {
@@ -32,12 +33,14 @@ pub fn set_limit(bytes: u64) {
     LIMIT.store(bytes.max(1), Ordering::Relaxed);
 }
 
-/// The least of what bounds this process.
+/// The lowest limit that bounds this process.
 fn found() -> u64 {
     let read = |path| fs::read_to_string(path).ok();
     let number = |text: &str| text.split_whitespace().find_map(|word| word.parse::<u64>().ok());
-    let line = |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).and_then(number);
-    let machine = read("/proc/meminfo").and_then(|text| line(&text, "MemTotal:")).map(|kib| kib * 1024);
+    let line =
+        |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).and_then(number);
+    let machine =
+        read("/proc/meminfo").and_then(|text| line(&text, "MemTotal:")).map(|kib| kib * 1024);
     let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
     let groups = groups.into_iter().filter_map(|path| number(&read(path)?));
     // the soft limit of its address space stands first
@@ -45,11 +48,11 @@ fn found() -> u64 {
     machine.into_iter().chain(groups).chain(process).min().unwrap_or(isize::MAX as u64)
 }
 
-/// Up to this it is not worth to ask.
+/// Smaller amounts are not checked.
 const SMALL: u64 = 1 << 20;
 
-/// Whether so many bytes may be taken, and can be had: they are reserved for a moment. What is allowed is then what could
-/// not be had.
+/// Checks that so many bytes are allowed and available: it reserves them for a moment. Where that
+/// fails, `allowed` is one byte less than was wanted, at most.
 ///
 /// # Errors
 /// [`TooLarge`].
@@ -65,7 +68,7 @@ pub fn check(wanted: u64) -> Result<(), TooLarge> {
     }
 }
 
-/// The product of sizes, which may be more than a number holds.
+/// The product of sizes, or the largest number where it overflows.
 pub fn product(sizes: &[usize]) -> u64 {
     sizes.iter().fold(1, |bytes: u64, size| bytes.saturating_mul(*size as u64))
 }

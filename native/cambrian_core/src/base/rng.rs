@@ -1,4 +1,4 @@
-//! Random streams that depend on what is drawn for, never on who draws first.
+//! Random streams: a draw depends on its purpose, never on which thread draws first.
 
 use crate::base::math;
 use rand_chacha::ChaCha8Rng;
@@ -25,7 +25,8 @@ pub struct Stream(ChaCha8Rng);
 impl Stream {
     pub fn new(seed: u64, purpose: Purpose, generation: u64, index: u64) -> Stream {
         let mut key = [0; 32];
-        for (bytes, word) in key.chunks_exact_mut(8).zip([seed, purpose as u64, generation, index]) {
+        for (bytes, word) in key.chunks_exact_mut(8).zip([seed, purpose as u64, generation, index])
+        {
             bytes.copy_from_slice(&word.to_le_bytes());
         }
         Stream(ChaCha8Rng::from_seed(key))
@@ -50,7 +51,7 @@ impl Stream {
         if from.is_empty() { None } else { Some(&from[self.below(from.len())]) }
     }
 
-    /// Into any order, all alike (Fisher & Yates).
+    /// Puts the items into random order, each as likely as any other (Fisher & Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
@@ -64,7 +65,7 @@ impl Stream {
 
     /// Makes each value what `change` makes of it and a [`Stream::normal`] of its own.
     pub fn normals(&mut self, values: &mut [f32], change: impl Fn(f32, f32) -> f32) {
-        // drawn in one go and turned in another, which the compiler makes vectors of
+        // two passes, so that the compiler vectorises the second
         let mut draws = [0; 64];
         for values in values.chunks_mut(draws.len()) {
             draws[..values.len()].fill_with(|| self.0.next_u32());
@@ -75,7 +76,7 @@ impl Stream {
     }
 }
 
-/// Fair coins from a stream, 32 a draw.
+/// Random bits from a stream, 32 of them to a draw.
 #[derive(Default)]
 pub struct RandomBits {
     bits: u32,

@@ -1,7 +1,8 @@
 //! A genotype as JSON, for people and for programs that know no MessagePack.
 //!
-//! `docs/export.md` describes it. Ids and layers are texts of 16 hexadecimal digits, as most readers hold a number of
-//! JSON in an f64, which has no room for 64 bits; f32 are in the fewest digits that read back to the same bits.
+//! `docs/export.md` describes it. Ids and layers are texts of 16 hexadecimal digits, as most
+//! readers hold a number of JSON in an f64, which has no room for 64 bits; f32 are in the fewest
+//! digits that read back to the same bits.
 
 use crate::base::math::{Activation, Aggregation};
 use crate::genome::dynamics::Dynamics;
@@ -21,7 +22,7 @@ pub const SCHEMA: u64 = 2;
 /// Longer texts are refused unread. The largest genotype there may be takes about 150 MB.
 pub const MAX_BYTES: usize = 256 << 20;
 
-/// What is said of a text from anyone is no longer than this, in characters.
+/// The longest error message about a text from outside, in characters.
 const MAX_WORDS: usize = 400;
 
 /// Why a text is not a genotype.
@@ -34,7 +35,7 @@ pub enum JsonError {
     /// What was wrong and where.
     #[error("{0}")]
     Bad(String),
-    /// What is in it that no genotype can be.
+    /// Something that no genotype can express.
     #[error("{0} has no equal here")]
     Unsupported(String),
     #[error(transparent)]
@@ -49,9 +50,11 @@ pub fn write(genotype: &Genotype) -> Vec<u8> {
         .chain((0..outputs).map(|i| (innovation::output(i), (Kind::Output, i))))
         .collect();
     let mut text =
-        format!("{{\n\"schema\": {SCHEMA},\n\"inputs\": {inputs},\n\"outputs\": {outputs},\n").into_bytes();
+        format!("{{\n\"schema\": {SCHEMA},\n\"inputs\": {inputs},\n\"outputs\": {outputs},\n")
+            .into_bytes();
     list(&mut text, "nodes", genotype.nodes(), |text, node| {
-        let (kind, index) = index.get(&node.id).map_or((Kind::Hidden, None), |(kind, i)| (*kind, Some(*i)));
+        let (kind, index) =
+            index.get(&node.id).map_or((Kind::Hidden, None), |(kind, i)| (*kind, Some(*i)));
         let place = PlaceGenes { id: Hex(node.id), kind, index, layer: Hex(node.layer) };
         match kind {
             Kind::Input => line(text, &place),
@@ -75,7 +78,12 @@ pub fn write(genotype: &Genotype) -> Vec<u8> {
     text
 }
 
-fn list<T>(text: &mut Vec<u8>, name: &str, genes: impl Iterator<Item = T>, write: impl Fn(&mut Vec<u8>, T)) {
+fn list<T>(
+    text: &mut Vec<u8>,
+    name: &str,
+    genes: impl Iterator<Item = T>,
+    write: impl Fn(&mut Vec<u8>, T),
+) {
     text.extend_from_slice(format!("\"{name}\": [").as_bytes());
     for (at, gene) in genes.enumerate() {
         text.extend_from_slice(if at == 0 { b"\n  " } else { b",\n  " });
@@ -94,7 +102,9 @@ fn line(text: &mut Vec<u8>, gene: &impl Serialize) {
 /// [`JsonError`]; memory stays in proportion to the text.
 pub fn read(text: &[u8]) -> Result<Genotype, JsonError> {
     let document: Document = match parse(text) {
-        Ok(Document { schema, .. }) if schema != SCHEMA => Err(JsonError::UnsupportedVersion(schema)),
+        Ok(Document { schema, .. }) if schema != SCHEMA => {
+            Err(JsonError::UnsupportedVersion(schema))
+        }
         // a later schema may have any shape
         Err(error @ JsonError::Bad(_)) => match parse::<Head>(text) {
             Ok(Head { schema }) if schema != SCHEMA => Err(JsonError::UnsupportedVersion(schema)),
@@ -102,8 +112,12 @@ pub fn read(text: &[u8]) -> Result<Genotype, JsonError> {
         },
         answer => answer,
     }?;
-    let nodes =
-        document.nodes.iter().enumerate().map(|(at, node)| node.checked(at)).collect::<Result<_, _>>()?;
+    let nodes = document
+        .nodes
+        .iter()
+        .enumerate()
+        .map(|(at, node)| node.checked(at))
+        .collect::<Result<_, _>>()?;
     let connections = document.connections.into_iter().map(Connection::from).collect();
     assemble(document.inputs, document.outputs, nodes, connections)
 }
@@ -137,7 +151,7 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
     Ok(document)
 }
 
-/// In few words that harm no terminal.
+/// Shortened, and without characters that control a terminal.
 pub(crate) fn bad(why: impl fmt::Display) -> JsonError {
     JsonError::Bad(plain(why))
 }
@@ -147,7 +161,7 @@ pub(crate) fn plain(words: impl fmt::Display) -> String {
     words.chars().take(MAX_WORDS).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
-// ---- what is in it --------------------------------------------------------------------------------------------
+// ---- what is in it ------------------------------------------------------------------------------
 
 #[derive(serde::Deserialize)]
 struct Head {
@@ -220,8 +234,8 @@ impl From<Neuron> for NeuronGenes {
     }
 }
 
-/// As it is read: flat, since flattened fields would lose their paths and the precision of their numbers. Genes that
-/// are not there are as an input has them.
+/// As it is read: flat, since flattened fields would lose their paths and the precision of their
+/// numbers. Genes that are not there are as an input has them.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NodeGenes {
@@ -288,9 +302,9 @@ impl NodeGenes {
             _ => None,
         };
         match expected {
-            Some((kind, index, id)) if id != self.id.0 => {
-                Err(bad(format_args!("nodes[{at}].id: expected {id:016x}, the id of {kind} {index}")))
-            }
+            Some((kind, index, id)) if id != self.id.0 => Err(bad(format_args!(
+                "nodes[{at}].id: expected {id:016x}, the id of {kind} {index}"
+            ))),
             _ => Ok(self.node()),
         }
     }
@@ -357,7 +371,8 @@ impl<'de> Deserialize<'de> for Hex {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Hex, E> {
-                let digits = text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+                let digits =
+                    text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
                 let value = u64::from_str_radix(text, 16).ok().filter(|_| digits);
                 value.map(Hex).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }

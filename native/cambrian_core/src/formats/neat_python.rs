@@ -1,14 +1,18 @@
-//! Networks that neat-python wrote as JSON (`neat.export.export_network_json`, of 1.1 and 2.0), as genotypes that
-//! compute the same.
+//! Networks that neat-python wrote as JSON (`neat.export.export_network_json`, of 1.1 and 2.0), as
+//! genotypes that compute the same.
 //!
-//! A node of neat-python is f(bias + response × aggregation(weight × source, …)), as one of ours is. What differs:
+//! A node of neat-python is f(bias + response × aggregation(weight × source, …)), as one of ours
+//! is. What differs:
 //!
-//! * f scales and holds its argument: `sigmoid` is 1 / (1 + e^(−5x)). Scale goes to gain and bias; where the argument
-//!   is held, or f is another function's outcome, the node becomes a chain of stages.
-//! * In a feed-forward network an output may feed other nodes. Such a one is a hidden node, which the output copies.
-//! * In a recurrent network every node sees all others, but not the inputs, as they were a tick ago, whatever the
-//!   order. Here that is so of connections within a layer or backwards. So all nodes begin on one layer, and an
-//!   output that other nodes lead into is a hidden node there, which the output copies.
+//! * f scales and holds its argument: `sigmoid` is 1 / (1 + e^(−5x)). Scale goes to gain and bias;
+//!   where the argument is held, or f is another function's outcome, the node becomes a chain of
+//!   stages.
+//! * In a feed-forward network an output may feed other nodes. Such a one is a hidden node, which
+//!   the output copies.
+//! * In a recurrent network every node sees all others, but not the inputs, as they were a tick
+//!   ago, whatever the order. Here that is so of connections within a layer or backwards. So all
+//!   nodes begin on one layer, and an output that other nodes lead into is a hidden node there,
+//!   which the output copies.
 
 use crate::base::math::{Activation, Aggregation, MAX_WEIGHT};
 use crate::formats::json::{JsonError, assemble, bad, parse, plain};
@@ -37,7 +41,7 @@ fn unsupported(what: impl std::fmt::Display) -> JsonError {
     JsonError::Unsupported(plain(what))
 }
 
-// ---- what neat-python writes ------------------------------------------------------------------------------------
+// ---- what neat-python writes --------------------------------------------------------------------
 
 type Key = i64;
 
@@ -79,7 +83,7 @@ struct Link {
     enabled: bool,
 }
 
-// ---- its functions in ours --------------------------------------------------------------------------------------
+// ---- its functions in ours ----------------------------------------------------------------------
 
 /// A node of ours: activation(scale × what comes in + bias).
 #[derive(Clone, Copy)]
@@ -93,8 +97,8 @@ const fn stage(activation: Activation, scale: f64) -> Stage {
     Stage { activation, scale, bias: 0.0 }
 }
 
-/// What neat-python's activations are here, by their code in `neat/activations.py`. Where an argument is held so far
-/// out that the function has come to its end, to hold it is no stage.
+/// What neat-python's activations are here, by their code in `neat/activations.py`. Where an
+/// argument is held so far out that the function has come to its end, to hold it is no stage.
 const ACTIVATIONS: &[(&str, &[Stage])] = &[
     ("sigmoid", &[stage(Activation::Sigmoid, 5.0)]),
     ("tanh", &[stage(Activation::Tanh, 2.5)]),
@@ -117,7 +121,13 @@ const ACTIVATIONS: &[(&str, &[Stage])] = &[
     ("log", &[stage(Activation::Log, 1.0)]),
     ("exp", &[stage(Activation::Exp, 1.0)]),
     ("abs", &[stage(Activation::Abs, 1.0)]),
-    ("hat", &[stage(Activation::Abs, 1.0), Stage { activation: Activation::Relu, scale: -1.0, bias: 1.0 }]),
+    (
+        "hat",
+        &[
+            stage(Activation::Abs, 1.0),
+            Stage { activation: Activation::Relu, scale: -1.0, bias: 1.0 },
+        ],
+    ),
     ("square", &[stage(Activation::Square, 1.0)]),
 ];
 
@@ -132,14 +142,19 @@ const AGGREGATIONS: &[(&str, Aggregation)] = &[
 ];
 
 /// What stands in a table under the name of a function; one's own is in none.
-fn known<T: Copy>(table: &[(&str, T)], function: &Function, what: &str, at: usize) -> Result<T, JsonError> {
+fn known<T: Copy>(
+    table: &[(&str, T)],
+    function: &Function,
+    what: &str,
+    at: usize,
+) -> Result<T, JsonError> {
     let own = if function.custom { ", which is not neat-python's," } else { "" };
     let row = table.iter().find(|(name, _)| !function.custom && *name == function.name);
     row.map(|(_, value)| *value)
         .ok_or_else(|| unsupported(format_args!("nodes[{at}]: the {what} {}{own}", function.name)))
 }
 
-// ---- the way ----------------------------------------------------------------------------------------------------
+// ---- the way ------------------------------------------------------------------------------------
 
 /// A node of theirs that computes.
 struct Unit {
@@ -253,12 +268,15 @@ impl Importer {
             };
             let fits = |x: f64| (x * stages[0].scale).abs() <= f64::from(MAX_WEIGHT);
             if !(fits(gene.bias) && fits(gene.response)) {
-                return Err(unsupported(format_args!("nodes[{at}]: a bias or a response that large")));
+                return Err(unsupported(format_args!(
+                    "nodes[{at}]: a bias or a response that large"
+                )));
             }
             sources.insert(gene.id, Source::Unit(self.units.len()));
             self.units.push(unit);
         }
-        let mut missing: Vec<_> = outputs.iter().filter(|(key, _)| !sources.contains_key(key)).collect();
+        let mut missing: Vec<_> =
+            outputs.iter().filter(|(key, _)| !sources.contains_key(key)).collect();
         missing.sort_unstable();
         for (key, output) in missing {
             sources.insert(*key, Source::Unit(self.units.len()));
@@ -267,7 +285,11 @@ impl Importer {
         Ok(())
     }
 
-    fn add_wires(&mut self, links: &[Link], sources: &mut HashMap<Key, Source>) -> Result<(), JsonError> {
+    fn add_wires(
+        &mut self,
+        links: &[Link],
+        sources: &mut HashMap<Key, Source>,
+    ) -> Result<(), JsonError> {
         let mut seen = HashSet::new();
         for (at, link) in links.iter().enumerate() {
             if !seen.insert((link.from, link.to)) {
@@ -280,7 +302,10 @@ impl Importer {
                 return Err(unsupported(format_args!("connections[{at}]: a weight that large")));
             }
             let Some(Source::Unit(to)) = sources.get(&link.to).copied() else {
-                return Err(bad(format_args!("connections[{at}].to: no node that computes is {}", link.to)));
+                return Err(bad(format_args!(
+                    "connections[{at}].to: no node that computes is {}",
+                    link.to
+                )));
             };
             let from = match sources.get(&link.from) {
                 Some(source) => *source,
@@ -289,7 +314,12 @@ impl Importer {
                     self.units.push(Unit::nought(link.from, None));
                     Source::Unit(self.units.len() - 1)
                 }
-                None => return Err(bad(format_args!("connections[{at}].from: no node is {}", link.from))),
+                None => {
+                    return Err(bad(format_args!(
+                        "connections[{at}].from: no node is {}",
+                        link.from
+                    )));
+                }
             };
             sources.insert(link.from, from);
             self.wires.push(Wire { from, to, weight: link.weight as f32, enabled: link.enabled });
@@ -310,23 +340,31 @@ impl Importer {
             .map(|i| Node { id: innovation::input(i), layer: BOTTOM, neuron: Neuron::INPUT })
             .collect();
         let mut connections = Vec::new();
-        let chains: Vec<(NodeId, NodeId)> =
-            self.units.iter().map(|unit| build(unit, layer, &mut nodes, &mut connections)).collect();
+        let chains: Vec<(NodeId, NodeId)> = self
+            .units
+            .iter()
+            .map(|unit| build(unit, layer, &mut nodes, &mut connections))
+            .collect();
         connections.extend(self.wires.iter().map(|wire| {
             let from = match wire.from {
                 Source::Input(index) => innovation::input(index),
                 Source::Unit(unit) => chains[unit].1,
             };
-            Connection { enabled: wire.enabled, ..Connection::new(from, chains[wire.to].0, wire.weight) }
+            Connection {
+                enabled: wire.enabled,
+                ..Connection::new(from, chains[wire.to].0, wire.weight)
+            }
         }));
         assemble(self.inputs, self.outputs, nodes, connections)
     }
 
     /// The product of nothing is 1 there and 0 here.
     fn empty_products(&mut self) {
-        let fed: HashSet<usize> = self.wires.iter().filter(|wire| wire.enabled).map(|wire| wire.to).collect();
-        let empty =
-            |(at, unit): &(usize, &mut Unit)| unit.aggregation == Aggregation::Product && !fed.contains(at);
+        let fed: HashSet<usize> =
+            self.wires.iter().filter(|wire| wire.enabled).map(|wire| wire.to).collect();
+        let empty = |(at, unit): &(usize, &mut Unit)| {
+            unit.aggregation == Aggregation::Product && !fed.contains(at)
+        };
         for (_, unit) in self.units.iter_mut().enumerate().filter(empty) {
             unit.bias += unit.response;
         }
@@ -357,7 +395,8 @@ impl Importer {
                 waits[wire.to] += 1;
             }
         }
-        let mut ready: Vec<usize> = (0..self.units.len()).filter(|unit| waits[*unit] == 0).collect();
+        let mut ready: Vec<usize> =
+            (0..self.units.len()).filter(|unit| waits[*unit] == 0).collect();
         while let Some(unit) = ready.pop() {
             let level = self.units[unit].next_level();
             for &target in &targets[unit] {
@@ -371,7 +410,8 @@ impl Importer {
         match waits.iter().position(|waits| *waits > 0) {
             None => Ok(()),
             Some(unit) => Err(unsupported(format_args!(
-                "connections: a feed-forward network in which node {} is on a circle, or behind one,",
+                "connections: a feed-forward network in which node {} is on a circle, or behind \
+                 one,",
                 self.units[unit].key
             ))),
         }
@@ -381,7 +421,11 @@ impl Importer {
 /// The number of each key.
 fn numbered(keys: &[Key]) -> Result<HashMap<Key, u32>, JsonError> {
     let numbers: HashMap<Key, u32> = keys.iter().copied().zip(0..).collect();
-    if numbers.len() == keys.len() { Ok(numbers) } else { Err(bad("topology: a key is there twice")) }
+    if numbers.len() == keys.len() {
+        Ok(numbers)
+    } else {
+        Err(bad("topology: a key is there twice"))
+    }
 }
 
 /// The nodes of a unit, and what joins them; the ids of its first and of its last.

@@ -4,19 +4,21 @@ use crate::base::choice::choices;
 use crate::base::math::{Activation, LIMIT, sigmoid};
 
 choices! {
-    /// How a node's output follows its net input s over time, a tick being the unit; f is its activation,
-    /// τ its time constant and x its state, 0 at rest.
+    /// How a node's output follows its net input s over time, a tick being the unit; f is its
+    /// activation, τ its time constant and x its state, 0 at rest.
     pub enum Dynamics {
         /// y = f(s)
         None = "none",
         /// x ← x + (1 − e^(−1/τ)) (s − x), y = f(x): a leaky integrator, dx/dt = (s − x)/τ, solved
         /// exactly over a tick (Beer 1995).
         Leaky = "leaky",
-        /// x ← σ(−s/τ) x + (1 − σ(−s/τ)) f(s), y = x: the gated form of the closed-form continuous-time
-        /// neuron of Hasani et al. 2022, with its state for their g, f for their h and s/τ for their f.
+        /// x ← σ(−s/τ) x + (1 − σ(−s/τ)) f(s), y = x: the gated form of the closed-form
+        /// continuous-time neuron of Hasani et al. 2022, with its state for their g, f for their h
+        /// and s/τ for their f.
         Cfc = "cfc",
-        /// dx/dt = −(1/τ + |f(s)|) x + f(s), y = x: a liquid time-constant neuron whose reversal potential
-        /// is the sign of f(s), by six steps a tick of the fused solver (Hasani et al. 2021, algorithm 1).
+        /// dx/dt = −(1/τ + |f(s)|) x + f(s), y = x: a liquid time-constant neuron whose reversal
+        /// potential is the sign of f(s), by six steps a tick of the fused solver (Hasani et al.
+        /// 2021, algorithm 1).
         Ltc = "ltc",
         /// y = f(s) as it was round(τ) ticks ago, 1 to [`MAX_DELAY`]; 0 before.
         Delay = "delay",
@@ -53,8 +55,8 @@ impl Cell {
         }
     }
 
-    /// The output for a net input, one tick later than `state`, which is [`Cell::slots`] long and stays within
-    /// ±[`LIMIT`].
+    /// The output for a net input, one tick later than `state`, which is [`Cell::slots`] long and
+    /// stays within ±[`LIMIT`].
     pub fn tick(&self, net: f32, state: &mut [f32]) -> f32 {
         let f = |x| self.activation.apply(x);
         match self.dynamics {
@@ -113,7 +115,10 @@ mod tests {
         // dx/dt = (1 − x)/τ from 0: x(t) = 1 − e^(−t/τ)
         let cell = Cell::new(Activation::Identity, Dynamics::Leaky, 4.0);
         for (tick, x) in (1..).zip(course(cell, &[1.0; 20])) {
-            assert!((f64::from(x) - (1.0 - (-f64::from(tick) / 4.0).exp())).abs() < 1e-6, "{tick}: {x}");
+            assert!(
+                (f64::from(x) - (1.0 - (-f64::from(tick) / 4.0).exp())).abs() < 1e-6,
+                "{tick}: {x}"
+            );
         }
     }
 
@@ -155,7 +160,10 @@ mod tests {
                 let mut state = vec![0.0; cell.slots()];
                 for net in [1e30, 1e30, 0.9e12, -1e30, 1e30, 1e12] {
                     assert!(cell.tick(net, &mut state).abs() <= LIMIT, "{dynamics:?} {tau}");
-                    assert!(state.iter().all(|x| x.abs() <= LIMIT), "{dynamics:?} {tau}: {state:?}");
+                    assert!(
+                        state.iter().all(|x| x.abs() <= LIMIT),
+                        "{dynamics:?} {tau}: {state:?}"
+                    );
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! What evolves and travels: node genes and connection genes.
+//! The genotype: node genes and connection genes, which evolve and travel.
 
 use crate::base::math::MAX_WEIGHT;
 use crate::base::rng::Stream;
@@ -9,7 +9,7 @@ use crate::genome::topology::{Ends, NodeIndex, Place, Topology};
 use std::sync::Arc;
 use thiserror::Error;
 
-/// How many numbers a network takes and gives.
+/// How many inputs and outputs a genotype and its network have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub inputs: u32,
@@ -40,8 +40,8 @@ impl Connection {
     }
 }
 
-/// Node genes in (layer, id) order, which is topological, and connection genes in id order, in which
-/// two genotypes align.
+/// Node genes in (layer, id) order, which is topological, and connection genes in id order, in
+/// which two genotypes align.
 ///
 /// A value of this type is always valid: see [`Genotype::from_genes`] for what that means.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,8 +77,8 @@ pub enum GenotypeError {
     #[error("node {0:016x} is on a layer that its kind cannot have")]
     Layer(NodeId),
     #[error(
-        "node {0:016x}: expected a bias and a gain within ±{MAX_WEIGHT}, a time constant from 0.01 to \
-         1000, a learning rate within ±1 and a decay from 0 to 1; an input has none of them"
+        "node {0:016x}: expected a bias and a gain within ±{MAX_WEIGHT}, a time constant from 0.01 \
+         to 1000, a learning rate within ±1 and a decay from 0 to 1; an input has none of them"
     )]
     Neuron(NodeId),
     #[error("the weight of {0:016x} is not within ±{MAX_WEIGHT}")]
@@ -97,13 +97,16 @@ pub enum GenotypeError {
 }
 
 impl Genotype {
-    /// About what it takes of memory, in bytes, if it shares nothing with another.
+    /// About how much memory it takes, in bytes, if it shares nothing with another genotype.
     pub fn bytes(&self) -> usize {
         let (nodes, connections) = (self.topology.places.len(), self.weights.len());
         let of_node = size_of::<Place>() + size_of::<Neuron>();
         let of_connection =
             size_of::<ConnectionId>() + size_of::<Ends>() + size_of::<f32>() + size_of::<bool>();
-        size_of::<Genotype>() + size_of::<Topology>() + nodes * of_node + connections * of_connection
+        size_of::<Genotype>()
+            + size_of::<Topology>()
+            + nodes * of_node
+            + connections * of_connection
     }
 
     /// A first genotype: inputs joined to outputs directly, with random weights and no hidden node.
@@ -159,7 +162,8 @@ impl Genotype {
         connections: Vec<Connection>,
     ) -> Result<Genotype, GenotypeError> {
         check_size(inputs, outputs, nodes.len(), connections.len())?;
-        let places: Vec<Place> = nodes.iter().map(|node| Place { layer: node.layer, id: node.id }).collect();
+        let places: Vec<Place> =
+            nodes.iter().map(|node| Place { layer: node.layer, id: node.id }).collect();
         check_places(inputs, outputs, &places)?;
         let (sensing, computing) = nodes.split_at(inputs as usize);
         if let Some(input) = sensing.iter().find(|node| node.neuron != Neuron::INPUT) {
@@ -174,7 +178,8 @@ impl Genotype {
         )
     }
 
-    /// The same for genes whose connections refer to places, all there; the columns must be of the right lengths.
+    /// As [`Genotype::from_genes`], for connections that refer to places. All places must exist,
+    /// and the columns must have the right lengths.
     ///
     /// # Errors
     /// The first rule that is broken, with the gene that breaks it.
@@ -189,7 +194,7 @@ impl Genotype {
         Genotype::of_any_size(topology, neurons, weights, enabled)
     }
 
-    /// The same whose size was bounded before, by other bounds.
+    /// The same without the bounds on its size, for a caller that has checked others.
     ///
     /// # Errors
     /// The first rule that is broken, with the gene that breaks it.
@@ -202,13 +207,16 @@ impl Genotype {
         let Topology { inputs, outputs, places, ids, ends } = &topology;
         check_places(*inputs, *outputs, places)?;
         let computing = &places[*inputs as usize..];
-        if let Some((place, _)) = computing.iter().zip(&neurons).find(|(_, neuron)| !neuron.is_sound()) {
+        if let Some((place, _)) =
+            computing.iter().zip(&neurons).find(|(_, neuron)| !neuron.is_sound())
+        {
             return Err(GenotypeError::Neuron(place.id));
         }
         if let Some((id, _)) = ids.iter().zip(ends).find(|(_, ends)| ends.to < *inputs) {
             return Err(GenotypeError::IntoInput(*id));
         }
-        if let Some((id, _)) = ids.iter().zip(&weights).find(|(_, weight)| !within_limit(**weight)) {
+        if let Some((id, _)) = ids.iter().zip(&weights).find(|(_, weight)| !within_limit(**weight))
+        {
             return Err(GenotypeError::Weight(*id));
         }
         match ids.windows(2).find(|pair| pair[0] >= pair[1]) {
@@ -218,8 +226,8 @@ impl Genotype {
         }
     }
 
-    /// The same genotype for a task with other inputs and outputs. New ones are unconnected, so that all others
-    /// go on as they did; those that go take their connections with them.
+    /// The same genotype for a task with other inputs and outputs. New ones are unconnected, so the
+    /// rest computes as before. Those that are removed lose their connections.
     ///
     /// # Errors
     /// [`GenotypeError::Ends`] and [`GenotypeError::TooLarge`].
@@ -290,8 +298,8 @@ impl Genotype {
         self.topology.ends.iter().filter(|ends| self.topology.is_recurrent(**ends)).count()
     }
 
-    /// Adds a connection. `None` where it is there, where its id is taken by other ends (a collision of
-    /// the hash), or where there are too many.
+    /// Adds a connection. `None` where it is there, where its id is taken by other ends (a
+    /// collision of the hash), or where there are too many.
     pub(crate) fn connect(&mut self, ends: Ends, weight: f32) -> Option<usize> {
         let id = self.topology.connection_id(ends);
         let at = self.topology.find(id).err()?;
@@ -347,10 +355,14 @@ fn retain<T>(items: &mut Vec<T>, kept: &[bool]) {
 
 fn check_ends(inputs: u32, outputs: u32) -> Result<(), GenotypeError> {
     let fine = |n| (1..=MAX_ENDS).contains(&n);
-    if fine(inputs) && fine(outputs) { Ok(()) } else { Err(GenotypeError::Ends { inputs, outputs }) }
+    if fine(inputs) && fine(outputs) {
+        Ok(())
+    } else {
+        Err(GenotypeError::Ends { inputs, outputs })
+    }
 }
 
-/// Before anything is made of them.
+/// Checks sizes before anything is allocated for them.
 pub(crate) fn check_size(
     inputs: u32,
     outputs: u32,
@@ -377,10 +389,14 @@ fn check_places(inputs: u32, outputs: u32, places: &[Place]) -> Result<(), Genot
             return Err(GenotypeError::Layer(end.id));
         }
     }
-    // the ends are all there and distinct, so any more on their layers are strangers
+    // all inputs and outputs are there and distinct, so any further node on their layers is wrong
     let hidden = &places[inputs as usize..places.len() - outputs as usize];
     let between = |place: &&Place| place.layer > BOTTOM && place.layer < TOP;
-    match hidden.iter().find(|place| !between(place)).or(places.last().filter(|place| place.layer > TOP)) {
+    match hidden
+        .iter()
+        .find(|place| !between(place))
+        .or(places.last().filter(|place| place.layer > TOP))
+    {
         Some(stranger) => Err(GenotypeError::Layer(stranger.id)),
         None => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! Names of genes that any two machines agree on without speaking.
+//! Ids of genes that any two machines agree on without communicating.
 //!
 //! Stanley & Miikkulainen 2002 number innovations with a counter, which two machines that evolve
 //! apart count differently. Here a gene's id is a hash of where the gene came from, and a

@@ -70,7 +70,9 @@ impl Setting for u32 {
     }
     fn read(value: &Value, (low, high): Self::Bound) -> Option<u32> {
         match value {
-            Value::Number(x) if x.fract() == 0.0 && (f64::from(low)..=f64::from(high)).contains(x) => {
+            Value::Number(x)
+                if x.fract() == 0.0 && (f64::from(low)..=f64::from(high)).contains(x) =>
+            {
                 Some(*x as u32)
             }
             _ => None,
@@ -124,7 +126,9 @@ impl<C: Choice> Setting for Vec<C> {
     }
     fn read(value: &Value, (): ()) -> Option<Vec<C>> {
         match value {
-            Value::Names(names) if !names.is_empty() => names.iter().map(|name| C::named(name)).collect(),
+            Value::Names(names) if !names.is_empty() => {
+                names.iter().map(|name| C::named(name)).collect()
+            }
             _ => None,
         }
     }
@@ -191,20 +195,26 @@ macro_rules! parameters {
 parameters! {
     population: u32 = 150, (2, 1_000_000), "genotypes in a generation";
 
-    initial_connections: f32 = 1.0, (0.0, 1.0), "share of the input-output pairs that a first genotype connects";
+    initial_connections: f32 = 1.0, (0.0, 1.0),
+        "share of the input-output pairs that a first genotype connects";
     initial_weight: f32 = 1.0, (0.0, 100.0), "standard deviation of a new connection's weight";
     activation: Activation = Activation::Tanh, (), "of a new hidden node";
     output_activation: Activation = Activation::Sigmoid, (), "of the output nodes";
-    activations: Vec<Activation> = Activation::ALL.to_vec(), (), "what change_activation picks from";
-    aggregations: Vec<Aggregation> = Aggregation::ALL.to_vec(), (), "what change_aggregation picks from";
+    activations: Vec<Activation> = Activation::ALL.to_vec(), (),
+        "what change_activation picks from";
+    aggregations: Vec<Aggregation> = Aggregation::ALL.to_vec(), (),
+        "what change_aggregation picks from";
     dynamics: Vec<Dynamics> = Dynamics::ALL.to_vec(), (), "what change_dynamics picks from";
-    plasticities: Vec<Plasticity> = Plasticity::ALL.to_vec(), (), "what change_plasticity picks from";
+    plasticities: Vec<Plasticity> = Plasticity::ALL.to_vec(), (),
+        "what change_plasticity picks from";
 
     perturb_weights: f32 = 0.8, (0.0, 1.0), "rate: weights move by a normal step";
     perturbed_share: f32 = 1.0, (0.0, 1.0), "share of the weights that move then";
-    reset_weights: f32 = 0.1, (0.0, 1.0), "rate: every weight has one chance in ten to be drawn anew";
+    reset_weights: f32 = 0.1, (0.0, 1.0),
+        "rate: every weight has one chance in ten to be drawn anew";
     weight_step: f32 = 1.5, (0.0, 100.0), "standard deviation of a perturbation";
-    weight_limit: f32 = 30.0, (0.001, 1.0e6), "weights, biases and gains stay within plus and minus this";
+    weight_limit: f32 = 30.0, (0.001, 1.0e6),
+        "weights, biases and gains stay within plus and minus this";
     perturb_biases: f32 = 0.2, (0.0, 1.0), "rate: every bias moves by a normal step";
     add_bias: f32 = 0.0, (0.0, 1.0), "rate: a node without a bias gets one";
     remove_bias: f32 = 0.0, (0.0, 1.0), "rate: a node loses its bias";
@@ -212,53 +222,84 @@ parameters! {
     change_aggregation: f32 = 0.0, (0.0, 1.0), "rate: a node gets another aggregation";
     change_gain: f32 = 0.0, (0.0, 1.0), "rate: a node's gain moves by a normal step";
     change_dynamics: f32 = 0.0, (0.0, 1.0), "rate: a node gets other dynamics";
-    change_time_constant: f32 = 0.0, (0.0, 1.0), "rate: the time constant of a node with dynamics grows or shrinks, at most twofold";
-    change_plasticity: f32 = 0.0, (0.0, 1.0), "rate: a node gets another rule of learning, with rates for it";
-    change_learning: f32 = 0.0, (0.0, 1.0), "rate: learning rate and decay of a plastic node move by a normal step";
+    change_time_constant: f32 = 0.0, (0.0, 1.0),
+        "rate: the time constant of a node with dynamics grows or shrinks, at most twofold";
+    change_plasticity: f32 = 0.0, (0.0, 1.0),
+        "rate: a node gets another rule of learning, with rates for it";
+    change_learning: f32 = 0.0, (0.0, 1.0),
+        "rate: learning rate and decay of a plastic node move by a normal step";
     toggle_connection: f32 = 0.01, (0.0, 1.0), "rate: a connection is switched off or on";
-    remove_connection: f32 = 0.02, (0.0, 1.0), "rate: a connection goes, with any node that it leaves idle";
+    remove_connection: f32 = 0.02, (0.0, 1.0),
+        "rate: a connection goes, with any node that it leaves idle";
     remove_recurrent: f32 = 0.0, (0.0, 1.0), "rate: the same of a recurrent connection";
-    remove_node: f32 = 0.0, (0.0, 1.0), "rate: a hidden node goes, and its sources are joined to its targets";
+    remove_node: f32 = 0.0, (0.0, 1.0),
+        "rate: a hidden node goes, and its sources are joined to its targets";
     remove_input: f32 = 0.0, (0.0, 1.0), "rate: an input loses its connections";
     remove_output: f32 = 0.0, (0.0, 1.0), "rate: an output loses its connections";
     add_input: f32 = 0.0, (0.0, 1.0), "rate: an input without connections is connected";
     add_output: f32 = 0.0, (0.0, 1.0), "rate: an output without connections is connected";
     add_connection: f32 = 0.2, (0.0, 1.0), "rate: two unconnected nodes are connected forwards";
-    add_recurrent: f32 = 0.0, (0.0, 1.0), "rate: two nodes are connected backwards, or one to itself";
+    add_recurrent: f32 = 0.0, (0.0, 1.0),
+        "rate: two nodes are connected backwards, or one to itself";
     add_node: f32 = 0.05, (0.0, 1.0), "rate: a connection is split by a node";
 
     crossover: f32 = 0.75, (0.0, 1.0), "share of offspring with two parents";
     mutate_after_crossover: f32 = 1.0, (0.0, 1.0), "share of those that are mutated as well";
-    average_weights: f32 = 0.4, (0.0, 1.0), "share of crossovers that average matching weights instead of picking one";
-    single_point: f32 = 0.0, (0.0, 1.0), "share of the other crossovers that pick from one parent up to a random gene, then from the other";
+    average_weights: f32 = 0.4, (0.0, 1.0),
+        "share of crossovers that average matching weights instead of picking one";
+    single_point: f32 = 0.0, (0.0, 1.0),
+        "share of the other crossovers that pick from one parent up to a random gene, then \
+         from the other";
     interspecies: f32 = 0.001, (0.0, 1.0), "share of crossovers with a parent from another species";
-    stay_disabled: f32 = 0.75, (0.0, 1.0), "chance that a connection disabled in either parent is disabled in the child";
+    stay_disabled: f32 = 0.75, (0.0, 1.0),
+        "chance that a connection disabled in either parent is disabled in the child";
 
-    disjoint_weight: f32 = 1.0, (0.0, 1000.0), "c1 of the distance: share of genes that do not match";
-    weight_weight: f32 = 1.0, (0.0, 1000.0), "c3 of the distance: mean weight difference of those that do";
-    species_threshold: f32 = 3.0, (0.001, 1000.0), "distance within which genotypes are one species";
-    target_species: u32 = 15, (0, 100_000), "number of species that the threshold is steered to; 0 keeps it fixed";
+    disjoint_weight: f32 = 1.0, (0.0, 1000.0),
+        "c1 of the distance: share of genes that do not match";
+    weight_weight: f32 = 1.0, (0.0, 1000.0),
+        "c3 of the distance: mean weight difference of those that do";
+    species_threshold: f32 = 3.0, (0.001, 1000.0),
+        "distance within which genotypes are one species";
+    target_species: u32 = 15, (0, 100_000),
+        "number of species that the threshold is steered to; 0 keeps it fixed";
     survival: f32 = 0.2, (0.0, 1.0), "share of a species that breeds";
     selection: Selection = Selection::Truncation, (), "how a parent is picked among those";
     tournament: u32 = 3, (1, 1000), "contestants of a tournament";
-    parsimony: f32 = 0.0, (0.0, 1.0e6), "what each connection costs, in fitness, when selection compares";
-    replacement: f32 = 1.0, (0.0, 1.0), "share of the population that is born anew in a generation; below 1, a steady state: the worst give way and the others live on";
-    reevaluate: bool = false, (), "whether a genotype that lives on is evaluated again, which noisy tasks need";
-    elitism: u32 = 1, (0, 1000), "best of a species that pass on unchanged, if it has five members or more; the best of all always does";
-    stagnation: u32 = 15, (1, 1_000_000), "generations without progress after which a species dies out";
+    parsimony: f32 = 0.0, (0.0, 1.0e6),
+        "what each connection costs, in fitness, when selection compares";
+    replacement: f32 = 1.0, (0.0, 1.0),
+        "share of the population that is born anew in a generation; below 1, a steady state: \
+         the worst give way and the others live on";
+    reevaluate: bool = false, (),
+        "whether a genotype that lives on is evaluated again, which noisy tasks need";
+    elitism: u32 = 1, (0, 1000),
+        "best of a species that pass on unchanged, if it has five members or more; the best of \
+         all always does";
+    stagnation: u32 = 15, (1, 1_000_000),
+        "generations without progress after which a species dies out";
 
-    tuning: Tuner = Tuner::None, (), "how weights are tuned before selection; a small population suits it";
-    tuning_share: f32 = 0.05, (0.0, 1.0), "of the genotypes that are new in a generation, the fittest that are tuned; one at least";
-    tuning_budget: u32 = 500, (1, 1_000_000_000), "evaluations of a genotype, its own included, at most";
-    tuning_patience: u32 = 50, (1, 1_000_000_000), "evaluations without improvement after which its tuning ends";
-    tuning_step: f32 = 1.0, (0.0, 100.0), "CMA-ES: first standard deviation of a weight; hill climbing: how far it moves at most, divided by pi";
-    tuning_selection: TuningSelection = TuningSelection::DynamicRandom, (), "hill climbing: the nodes whose weights move";
-    tuning_annealing: f32 = 0.5, (0.0, 1.0), "hill climbing: what moves shrink by with each generation of a node's age";
-    inheritance: Inheritance = Inheritance::Lamarckian, (), "whether offspring inherit tuned weights";
+    tuning: Tuner = Tuner::None, (),
+        "how weights are tuned before selection; a small population suits it";
+    tuning_share: f32 = 0.05, (0.0, 1.0),
+        "of the genotypes that are new in a generation, the fittest that are tuned; one at least";
+    tuning_budget: u32 = 500, (1, 1_000_000_000),
+        "evaluations of a genotype, its own included, at most";
+    tuning_patience: u32 = 50, (1, 1_000_000_000),
+        "evaluations without improvement after which its tuning ends";
+    tuning_step: f32 = 1.0, (0.0, 100.0),
+        "CMA-ES: first standard deviation of a weight; hill climbing: how far it moves at \
+         most, divided by pi";
+    tuning_selection: TuningSelection = TuningSelection::DynamicRandom, (),
+        "hill climbing: the nodes whose weights move";
+    tuning_annealing: f32 = 0.5, (0.0, 1.0),
+        "hill climbing: what moves shrink by with each generation of a node's age";
+    inheritance: Inheritance = Inheritance::Lamarckian, (),
+        "whether offspring inherit tuned weights";
 }
 
 impl Parameters {
-    /// Whether every value is one that [`Parameters::set`] takes, for those that were read from bytes.
+    /// Whether every value is one that [`Parameters::set`] takes, for those that were read from
+    /// bytes.
     pub fn are_sound(&self) -> bool {
         let mut checked = self.clone();
         self.values().iter().all(|(name, value)| checked.set(name, value).is_ok())
@@ -300,7 +341,10 @@ mod tests {
             error("population", Value::Number(1.5)),
             "population: expected an integer from 2 to 1000000"
         );
-        assert_eq!(error("add_node", Value::Number(f64::NAN)), "add_node: expected a number from 0 to 1");
+        assert_eq!(
+            error("add_node", Value::Number(f64::NAN)),
+            "add_node: expected a number from 0 to 1"
+        );
         assert_eq!(
             error("activation", Value::Name("cosh".into())),
             format!("activation: expected one of {}", names::<Activation>())

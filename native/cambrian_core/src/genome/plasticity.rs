@@ -4,8 +4,9 @@ use crate::base::choice::choices;
 use crate::base::math::{LIMIT, MAX_WEIGHT};
 
 choices! {
-    /// How the weights w of a node's inputs x change while it runs, y being its output, η the learning rate and
-    /// λ the decay. The genotype keeps its weights: what was learnt is part of a network's memory.
+    /// How the weights w of a node's inputs x change while it runs, y being its output, η the
+    /// learning rate and λ the decay. The genotype keeps its weights: what was learnt is part of a
+    /// network's memory.
     pub enum Plasticity {
         None = "none",
         /// w ← w + η x y − η λ w (Hebb 1949, with decay)
@@ -32,8 +33,8 @@ pub struct Learning {
 }
 
 impl Learning {
-    /// How many numbers its state is, for so many weights: first what each weight has learnt, then what the
-    /// rule itself remembers.
+    /// How many numbers its state is, for so many weights: first what each weight has learnt, then
+    /// what the rule itself remembers.
     pub fn slots(&self, weights: usize) -> usize {
         match self.plasticity {
             Plasticity::None => 0,
@@ -49,7 +50,14 @@ impl Learning {
     }
 
     /// Learns from one tick: sources `x`, weight genes in the same order, output `y`, reward.
-    pub fn learn(&self, x: &[f32], genes: impl Iterator<Item = f32>, y: f32, reward: f32, state: &mut [f32]) {
+    pub fn learn(
+        &self,
+        x: &[f32],
+        genes: impl Iterator<Item = f32>,
+        y: f32,
+        reward: f32,
+        state: &mut [f32],
+    ) {
         let Learning { plasticity, rate, decay } = *self;
         let slots = state.len();
         let (learnt, own) = state.split_at_mut(x.len().min(slots));
@@ -116,13 +124,21 @@ mod tests {
     }
 
     /// A linear neuron that sees a stream of inputs; its weights at the end.
-    fn train(rule: Learning, mut w: Vec<f32>, inputs: impl Iterator<Item = (Vec<f32>, f32)>) -> Vec<f32> {
+    fn train(
+        rule: Learning,
+        mut w: Vec<f32>,
+        inputs: impl Iterator<Item = (Vec<f32>, f32)>,
+    ) -> Vec<f32> {
         let genes = w.clone();
         let mut state = vec![0.0; rule.slots(w.len())];
         for (x, reward) in inputs {
             let y = x.iter().zip(&w).map(|(x, w)| x * w).sum();
             rule.learn(&x, genes.iter().copied(), y, reward, &mut state);
-            w = genes.iter().enumerate().map(|(nth, gene)| rule.weight(*gene, nth, &state)).collect();
+            w = genes
+                .iter()
+                .enumerate()
+                .map(|(nth, gene)| rule.weight(*gene, nth, &state))
+                .collect();
         }
         w
     }
@@ -130,7 +146,8 @@ mod tests {
     /// Points stretched along (0.8, 0.6).
     fn cloud() -> impl Iterator<Item = (Vec<f32>, f32)> {
         (0..20_000).map(|i| {
-            let (long, short) = ((i * 7 % 41) as f32 / 20.0 - 1.0, (i * 11 % 29) as f32 / 140.0 - 0.1);
+            let (long, short) =
+                ((i * 7 % 41) as f32 / 20.0 - 1.0, (i * 11 % 29) as f32 / 140.0 - 0.1);
             (vec![0.8 * long - 0.6 * short, 0.6 * long + 0.8 * short], 0.0)
         })
     }
@@ -147,12 +164,16 @@ mod tests {
         let ones = || (0..200).map(|_| (vec![1.0], 0.0));
         assert!(train(learning(Plasticity::Hebbian, 0.05, 0.0), vec![0.1], ones())[0] > 1e3);
         // at decay 1 the growth of w by η x y = η w is undone
-        assert!((train(learning(Plasticity::Hebbian, 0.05, 1.0), vec![0.1], ones())[0] - 0.1).abs() < 1e-5);
+        assert!(
+            (train(learning(Plasticity::Hebbian, 0.05, 1.0), vec![0.1], ones())[0] - 0.1).abs()
+                < 1e-5
+        );
     }
 
     #[test]
     fn bcm_becomes_selective_for_one_of_two_patterns() {
-        let patterns = (0..40_000).map(|i| (if i % 2 == 0 { vec![1.0, 0.0] } else { vec![0.0, 1.0] }, 0.0));
+        let patterns =
+            (0..40_000).map(|i| (if i % 2 == 0 { vec![1.0, 0.0] } else { vec![0.0, 1.0] }, 0.0));
         let w = train(learning(Plasticity::Bcm, 0.01, 0.9), vec![0.6, 0.5], patterns);
         assert!(w[0] > 1.0 && w[1].abs() < 0.1, "{w:?}");
     }
@@ -160,7 +181,8 @@ mod tests {
     #[test]
     fn reward_strengthens_what_was_active_before_it() {
         let rewarded = |reward: f32| {
-            let events = (0..50).map(move |i| (vec![1.0, 0.0], if i % 5 == 4 { reward } else { 0.0 }));
+            let events =
+                (0..50).map(move |i| (vec![1.0, 0.0], if i % 5 == 4 { reward } else { 0.0 }));
             train(learning(Plasticity::Reward, 0.05, 0.8), vec![0.5, 0.5], events)
         };
         let (up, none, down) = (rewarded(1.0), rewarded(0.0), rewarded(-1.0));
@@ -171,7 +193,9 @@ mod tests {
 
     #[test]
     fn nothing_becomes_infinite() {
-        for plasticity in [Plasticity::Hebbian, Plasticity::Oja, Plasticity::Bcm, Plasticity::Reward] {
+        for plasticity in
+            [Plasticity::Hebbian, Plasticity::Oja, Plasticity::Bcm, Plasticity::Reward]
+        {
             let rule = learning(plasticity, 1.0, 0.5);
             let mut state = vec![0.0; rule.slots(2)];
             for y in [1e12, -1e12, 1e12, 1e12] {

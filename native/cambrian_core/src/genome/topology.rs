@@ -1,7 +1,8 @@
-//! Which genes there are and how they are joined, without their values: what relatives have in common.
+//! Which genes there are and how they are connected, without their values: what related genotypes
+//! share.
 //!
-//! Most offspring differ from a parent in weights alone. They share its topology, so that they are copied,
-//! crossed, compared and compiled without looking at it gene by gene.
+//! Most offspring differ from a parent in weights alone. They share its topology, so that they are
+//! copied, crossed, compared and compiled without looking at it gene by gene.
 
 use crate::genome::innovation::{self, BOTTOM, ConnectionId, Layer, NodeId, TOP};
 
@@ -34,7 +35,8 @@ impl Topology {
     /// Connections between places, whose ids follow from their ends.
     pub(crate) fn new(inputs: u32, outputs: u32, places: Vec<Place>, ends: Vec<Ends>) -> Topology {
         let id = |node: u32| places[node as usize].id;
-        let ids = ends.iter().map(|ends| innovation::connection(id(ends.from), id(ends.to))).collect();
+        let ids =
+            ends.iter().map(|ends| innovation::connection(id(ends.from), id(ends.to))).collect();
         Topology { inputs, outputs, places, ids, ends }
     }
 

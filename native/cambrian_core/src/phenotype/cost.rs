@@ -1,12 +1,14 @@
-//! What a network costs to run, in units of work that are the same on every machine, as a clock's are not.
+//! What a network costs to run, in units of work. Unlike time they are the same on every machine.
 //!
-//! A unit is about what an enabled connection of a plain node takes in a large network: a nanosecond. The others were
-//! measured against it with 5,000 nodes of one kind and a connection into and out of each, one step at a time, on one
-//! core of a Xeon with AVX-512: 3.4 ns for a plain node with its two connections, 31 for one that does not sum, 35 for a
-//! leaky integrator, 39 for a delay of 3 ticks and 63 for one of 64, 43 for CfC, 58 for LTC, 38 for Hebb's rule and Oja's,
-//! 41 for BCM, 50 for a rule with a reward. A thousand connections into one node take 2 ns more each where the node learns,
-//! and 5 with a reward. Where the node does not sum, one of a thousand takes 1.8 ns for a mean, 2.1 for a largest or smallest, 2.8
-//! for a product and 5.5 for a median. A node that is not plain is dearer than what its equation needs, as it is computed alone.
+//! A unit is about what an enabled connection of a plain node takes in a large network: a
+//! nanosecond. The others were measured against it with 5,000 nodes of one kind and a connection
+//! into and out of each, one step at a time, on one core of a Xeon with AVX-512: 3.4 ns for a plain
+//! node with its two connections, 31 for one that does not sum, 35 for a leaky integrator, 39 for a
+//! delay of 3 ticks and 63 for one of 64, 43 for CfC, 58 for LTC, 38 for Hebb's rule and Oja's, 41
+//! for BCM, 50 for a rule with a reward. A thousand connections into one node take 2 ns more each
+//! where the node learns, and 5 with a reward. Where the node does not sum, one of a thousand takes
+//! 1.8 ns for a mean, 2.1 for a largest or smallest, 2.8 for a product and 5.5 for a median. A node
+//! that is not plain costs more than its equation needs, as it is computed by itself.
 
 use crate::base::math::Aggregation;
 use crate::genome::dynamics::{Dynamics, MAX_DELAY};
@@ -21,33 +23,36 @@ pub(crate) const PLAIN: u64 = 2;
 const SPECIAL: u64 = 28;
 
 impl Genotype {
-    /// The work of one tick of its network: of the genes alone, without compiling them.
+    /// The work of one tick of its network, computed from the genes without compiling them.
     pub fn cost(&self) -> u64 {
         let inputs = self.topology.inputs as usize;
         let links = self.topology.ends.iter().zip(&self.enabled).filter(|(_, enabled)| **enabled);
         let neuron = |to: usize| to.checked_sub(inputs).map(|to| &self.neurons[to]);
-        let link =
-            |to: usize| neuron(to).map_or(1, |neuron| aggregation_cost(neuron) + learning_cost(neuron));
+        let link = |to: usize| {
+            neuron(to).map_or(1, |neuron| aggregation_cost(neuron) + learning_cost(neuron))
+        };
         let nodes = self.neurons.iter().map(node_cost).sum::<u64>();
         nodes + links.map(|(ends, _)| link(ends.to as usize)).sum::<u64>()
     }
 }
 
-/// What a node takes beside its connections.
+/// The work of a node without its connections.
 pub(crate) fn node_cost(neuron: &Neuron) -> u64 {
     let dynamics = match neuron.dynamics {
         Dynamics::None => 0,
         Dynamics::Leaky => 4,
         Dynamics::Cfc => 12,
         Dynamics::Ltc => 28,
-        Dynamics::Delay => 8 + u64::from(neuron.time_constant.clamp(1.0, MAX_DELAY as f32) as u32) / 2,
+        Dynamics::Delay => {
+            8 + u64::from(neuron.time_constant.clamp(1.0, MAX_DELAY as f32) as u32) / 2
+        }
     };
     let learning = if neuron.plasticity == Plasticity::None { 0 } else { 8 };
     let is_plain = neuron.aggregation == Aggregation::Sum && dynamics + learning == 0;
     if is_plain { PLAIN } else { SPECIAL + dynamics + learning }
 }
 
-/// What a connection into a node takes.
+/// The work of one connection into a node.
 fn aggregation_cost(neuron: &Neuron) -> u64 {
     match neuron.aggregation {
         Aggregation::Sum => 1,
@@ -57,7 +62,7 @@ fn aggregation_cost(neuron: &Neuron) -> u64 {
     }
 }
 
-/// What it takes beside that for learning.
+/// The further work of one connection if the node learns.
 fn learning_cost(neuron: &Neuron) -> u64 {
     match neuron.plasticity {
         Plasticity::None => 0,
@@ -76,7 +81,7 @@ pub(crate) fn spend(units: u64) {
     SPENT.set(SPENT.get().wrapping_add(units));
 }
 
-/// What something comes to, and the work of all networks that it ran on this thread.
+/// Runs something and answers its result with the work of all networks that it ran on this thread.
 pub fn metered<T>(run: impl FnOnce() -> T) -> (T, u64) {
     let before = SPENT.get();
     let answer = run();
@@ -91,7 +96,8 @@ mod tests {
     use crate::genome::innovation::{BOTTOM, TOP, input, output};
     use crate::phenotype::network::Network;
 
-    /// Two inputs to one output, three connections, one of them disabled, by way of a node like this.
+    /// Two inputs to one output, three connections, one of them disabled, by way of a node like
+    /// this.
     fn by_way_of(neuron: Neuron) -> Genotype {
         let node = |id, layer, neuron| Node { id, layer, neuron };
         let mut nodes = vec![
@@ -102,7 +108,8 @@ mod tests {
         ];
         nodes.sort_by_key(|node| (node.layer, node.id));
         let ends = [(input(0), 7), (7, output(0)), (input(1), output(0))];
-        let mut links: Vec<_> = ends.iter().map(|&(from, to)| Connection::new(from, to, 1.0)).collect();
+        let mut links: Vec<_> =
+            ends.iter().map(|&(from, to)| Connection::new(from, to, 1.0)).collect();
         links[2].enabled = false;
         links.sort_by_key(|link| link.id);
         Genotype::from_genes(2, 1, nodes, links).unwrap()
@@ -136,6 +143,9 @@ mod tests {
         };
         assert_eq!(metered(|| steps(&network)).1, 7 * cost);
         assert_eq!(metered(|| network.activate_batch(&[0.5; 10])).1, 5 * cost);
-        assert_eq!(metered(|| (metered(|| steps(&network)), network.activate(&[0.5, 0.5]))).1, 8 * cost);
+        assert_eq!(
+            metered(|| (metered(|| steps(&network)), network.activate(&[0.5, 0.5]))).1,
+            8 * cost
+        );
     }
 }

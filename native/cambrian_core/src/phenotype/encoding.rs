@@ -28,7 +28,7 @@ impl From<Arc<Substrate>> for Encoding {
 }
 
 impl Encoding {
-    /// Of the genotypes, which only in the direct encoding is that of their networks.
+    /// The shape of the genotypes. Only in the direct encoding do their networks have it too.
     pub fn shape(&self) -> Shape {
         match self {
             Encoding::Direct(shape) => *shape,
@@ -36,7 +36,7 @@ impl Encoding {
         }
     }
 
-    /// Of their networks, which is what a task is for.
+    /// The shape of their networks, which a task asks for.
     pub fn network_shape(&self) -> Shape {
         match self {
             Encoding::Direct(shape) => *shape,
@@ -44,7 +44,7 @@ impl Encoding {
         }
     }
 
-    /// A task's parameters as they suit the genotypes.
+    /// A task's parameters, adapted to the genotypes of this encoding.
     pub fn parameters(&self, task: Parameters) -> Parameters {
         match self {
             Encoding::Direct(_) => task,
@@ -52,8 +52,8 @@ impl Encoding {
         }
     }
 
-    /// How many evaluations are worth another thread, where of the task's own part so many are: to express a
-    /// network takes some 100 ns a pair.
+    /// How many evaluations are worth another thread, given that number for the task alone:
+    /// expressing a network takes some 100 ns a pair.
     pub fn grain(&self, task: usize) -> usize {
         match self {
             Encoding::Direct(_) => task,
@@ -64,8 +64,13 @@ impl Encoding {
     /// The network of a genotype.
     ///
     /// # Errors
-    /// A genotype of another shape, where it is a CPPN; and of one, [`SubstrateError::Cancelled`] without leave.
-    pub fn network(&self, genotype: &Genotype, token: &dyn CancelToken) -> Result<Network, SubstrateError> {
+    /// A genotype of another shape than the CPPNs of the substrate, and
+    /// [`SubstrateError::Cancelled`].
+    pub fn network(
+        &self,
+        genotype: &Genotype,
+        token: &dyn CancelToken,
+    ) -> Result<Network, SubstrateError> {
         match self {
             Encoding::Direct(_) => Ok(Network::new(genotype)),
             Encoding::Substrate(substrate) => {

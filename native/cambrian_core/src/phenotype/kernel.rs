@@ -1,8 +1,9 @@
 //! A compiled network's arithmetic, once, for every instruction set.
 //!
-//! A node adds its weighted sources in the order of its connections, and vectors run across nodes or across
-//! samples, never inside a sum: so however wide the vectors are, the bits are the same. The code here is
-//! inlined into one function an instruction set, which the compiler vectorises as it can.
+//! A node adds its weighted sources in the order of its connections, and vectors run across nodes
+//! or across samples, never inside a sum: so however wide the vectors are, the bits are the same.
+//! The code here is inlined into one function an instruction set, which the compiler vectorises as
+//! it can.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -16,8 +17,8 @@ use crate::genome::dynamics::Cell;
 use crate::genome::plasticity::{Learning, Plasticity};
 use crate::phenotype::cost::PLAIN;
 
-/// An instruction set of this machine that there is a path for. Only [`Isa::available`] makes them, so that none is
-/// ever run where the processor has it not.
+/// An instruction set of this machine that there is a path for. Only [`Isa::available`] makes them,
+/// so that none is ever run where the processor has it not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Set);
 
@@ -61,8 +62,8 @@ impl Isa {
     }
 }
 
-/// What a network computes. Its values stand in one row: inputs, memory, units, and some padding that
-/// vectors may write to. So a source is one index, whichever of the three it is.
+/// What a network computes. Its values stand in one row: inputs, memory, units, and some padding
+/// that vectors may write to. So a source is one index, whichever of the three it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Program {
     pub inputs: usize,
@@ -70,7 +71,8 @@ pub struct Program {
     pub memory: usize,
     /// Consecutive units that can be computed side by side.
     pub runs: Vec<Run>,
-    /// Of each unit, one past its last link; its first is the next multiple of [`QUAD`] after the unit before it.
+    /// Of each unit, one past its last link; its first is the next multiple of [`QUAD`] after the
+    /// unit before it.
     pub ends: Vec<u32>,
     /// Of each unit, and of the padding.
     pub gains: Vec<f32>,
@@ -120,8 +122,8 @@ pub struct Special {
     pub cost: u64,
 }
 
-/// Links that are added without asking whether there are more: sums then differ less in their number of turns,
-/// which a processor foretells wrongly each time that it changes.
+/// Links that are added without a branch. Sums then have fewer different numbers of iterations, and
+/// a processor mispredicts each change of that number.
 pub const QUAD: usize = 4;
 
 /// Units in a vector of the row; the padding is one less.
@@ -145,7 +147,10 @@ impl Program {
     pub fn check(self) -> CheckedProgram {
         let (row, units) = (self.row(), self.ends.len());
         assert!(self.links.iter().all(|link| (link.source as usize) < row));
-        assert!(self.ends.is_sorted() && self.ends.last().is_none_or(|end| quads(*end) == self.links.len()));
+        assert!(
+            self.ends.is_sorted()
+                && self.ends.last().is_none_or(|end| quads(*end) == self.links.len())
+        );
         assert!([self.gains.len(), self.biases.len()] == [units + VECTOR - 1; 2]);
         CheckedProgram(self)
     }
@@ -163,7 +168,8 @@ impl std::ops::Deref for CheckedProgram {
 }
 
 impl CheckedProgram {
-    /// One tick. The inputs and the memory are in the row; afterwards the units and the next memory are.
+    /// One tick. The inputs and the memory are in the row; afterwards the units and the next memory
+    /// are.
     #[inline]
     pub fn step(&self, isa: Isa, row: &mut [f32]) {
         assert_eq!(row.len(), self.row());
@@ -190,7 +196,10 @@ impl CheckedProgram {
         meter: &WorkMeter,
     ) -> Result<(), Cancelled> {
         let samples = inputs.len() / self.inputs;
-        assert_eq!((inputs.len(), outputs.len()), (samples * self.inputs, samples * self.outputs.len()));
+        assert_eq!(
+            (inputs.len(), outputs.len()),
+            (samples * self.inputs, samples * self.outputs.len())
+        );
         match isa.0 {
             Set::Baseline => baseline::batch(self, inputs, outputs, meter),
             // SAFETY: as in `Isa::activate`
@@ -202,7 +211,7 @@ impl CheckedProgram {
     }
 }
 
-/// Turns sums into outputs, a vector at a time: what a path has of its own.
+/// Turns sums into outputs, a vector at a time. Each instruction set has its own.
 type ActivateFn = fn(Activation, &mut [[f32; VECTOR]], &[[f32; VECTOR]], &[[f32; VECTOR]]);
 
 #[inline(always)]
@@ -226,16 +235,29 @@ fn step(program: &Program, run: &Run, row: &mut [f32], activate: ActivateFn) {
     let (first, begin, end) = (program.first(), run.begin as usize, run.end as usize);
     match run.kind {
         Kind::Plain(activation) => {
-            add_up(&program.ends[begin..end], &program.links, run.link as usize, row, first + begin);
+            add_up(
+                &program.ends[begin..end],
+                &program.links,
+                run.link as usize,
+                row,
+                first + begin,
+            );
             let (gains, biases) = (&program.gains[begin..], &program.biases[begin..]);
             if end - begin <= SHORT {
-                for ((sum, gain), bias) in row[first + begin..first + end].iter_mut().zip(gains).zip(biases) {
+                for ((sum, gain), bias) in
+                    row[first + begin..first + end].iter_mut().zip(gains).zip(biases)
+                {
                     *sum = activation.apply(*sum * gain + bias);
                 }
             } else {
                 // what stands beyond the run in its last vector is computed later
                 let sums = &mut row[first + begin..][..(end - begin).next_multiple_of(VECTOR)];
-                activate(activation, sums.as_chunks_mut().0, gains.as_chunks().0, biases.as_chunks().0);
+                activate(
+                    activation,
+                    sums.as_chunks_mut().0,
+                    gains.as_chunks().0,
+                    biases.as_chunks().0,
+                );
             }
         }
         Kind::Special(nth) => {
@@ -250,16 +272,19 @@ fn quads(end: u32) -> usize {
     (end as usize).next_multiple_of(QUAD)
 }
 
-/// The weighted sums of consecutive units into the row from `at` on. A function of its own, for its registers.
+/// The weighted sums of consecutive units into the row from `at` on. A function of its own, for its
+/// registers.
 #[inline(never)]
 fn add_up(ends: &[u32], links: &[Link], mut start: usize, row: &mut [f32], at: usize) {
     for (unit, end) in ends.iter().enumerate() {
         let end = quads(*end);
-        let sum = links[start..end].as_chunks::<QUAD>().0.iter().flatten().fold(0.0, |sum, link| {
-            // SAFETY: [`Program::check`] has seen every source in the row, and [`CheckedProgram::step`] the row's length; a
-            // check for every link would take a third of the time
-            sum + unsafe { row.get_unchecked(link.source as usize) } * link.weight
-        });
+        let sum =
+            links[start..end].as_chunks::<QUAD>().0.iter().flatten().fold(0.0, |sum, link| {
+                // SAFETY: [`Program::check`] has seen every source in the row, and
+                // [`CheckedProgram::step`] the row's length; a check for every link would take a
+                // third of the time
+                sum + unsafe { row.get_unchecked(link.source as usize) } * link.weight
+            });
         row[at + unit] = sum;
         start = end;
     }
@@ -277,7 +302,15 @@ fn fire_in_row(program: &Program, nth: u32, unit: usize, links: &[Link], row: &m
 
 impl Special {
     /// The output for these sources; the state goes on by a tick.
-    fn fire(&self, x: &[f32], links: &[Link], gain: f32, bias: f32, reward: f32, state: &mut [f32]) -> f32 {
+    fn fire(
+        &self,
+        x: &[f32],
+        links: &[Link],
+        gain: f32,
+        bias: f32,
+        reward: f32,
+        state: &mut [f32],
+    ) -> f32 {
         let (own, learnt) = state.split_at_mut(self.cell.slots());
         let weighted: Vec<f32> = (x.iter().zip(links).enumerate())
             .map(|(nth, (x, link))| x * self.learning.weight(link.weight, nth, learnt))
@@ -295,8 +328,8 @@ impl Special {
 #[repr(align(64))]
 struct Lanes<const LANES: usize>([f32; LANES]);
 
-/// Where a value stands in the row of a batch. From rest all memory is nought, and one place serves for all of it: a
-/// stranger's network may have millions of slots.
+/// Where a value stands in the row of a batch. From rest all memory is nought, and one place serves
+/// for all of it: a stranger's network may have millions of slots.
 fn at_rest(program: &Program, place: u32) -> u32 {
     let (inputs, memory) = (program.inputs as u32, program.memory as u32);
     if place < inputs + memory { place.min(inputs) } else { place - memory + 1 }
@@ -314,7 +347,9 @@ fn batch<const LANES: usize>(
     let link = |link: &Link| Link { source: at_rest(program, link.source), ..*link };
     let links: Vec<Link> = program.links.iter().map(link).collect();
     assert!(links.iter().all(|link| (link.source as usize) < row.len()));
-    let blocks = inputs.chunks(LANES * program.inputs).zip(outputs.chunks_mut(LANES * program.outputs.len()));
+    let blocks = inputs
+        .chunks(LANES * program.inputs)
+        .zip(outputs.chunks_mut(LANES * program.outputs.len()));
     for (inputs, outputs) in blocks {
         for (lane, sample) in inputs.chunks_exact(program.inputs).enumerate() {
             sample.iter().zip(&mut row).for_each(|(x, values)| values.0[lane] = *x);
@@ -352,7 +387,9 @@ fn step_lanes<const LANES: usize>(
                     activation.apply_to(std::slice::from_mut(&mut net));
                     net
                 }
-                Kind::Special(nth) => fire_lanes(&program.specials[nth as usize], links, gain, bias, row),
+                Kind::Special(nth) => {
+                    fire_lanes(&program.specials[nth as usize], links, gain, bias, row)
+                }
             };
         }
     }
@@ -390,7 +427,8 @@ fn fire_lanes<const LANES: usize>(
     row: &[Lanes<LANES>],
 ) -> [f32; LANES] {
     std::array::from_fn(|lane| {
-        let sources: Vec<f32> = links.iter().map(|link| row[link.source as usize].0[lane]).collect();
+        let sources: Vec<f32> =
+            links.iter().map(|link| row[link.source as usize].0[lane]).collect();
         let mut state = vec![0.0; special.state.1 as usize];
         special.fire(&sources, links, gain, bias, 0.0, &mut state)
     })

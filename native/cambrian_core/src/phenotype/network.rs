@@ -10,7 +10,9 @@ use crate::genome::neuron::Neuron;
 use crate::genome::plasticity::{Learning, Plasticity};
 use crate::genome::topology::{Place, Topology};
 use crate::phenotype::cost;
-use crate::phenotype::kernel::{CheckedProgram, Isa, Kind, Link, Program, QUAD, Run, Special, VECTOR};
+use crate::phenotype::kernel::{
+    CheckedProgram, Isa, Kind, Link, Program, QUAD, Run, Special, VECTOR,
+};
 
 /// A genotype's program, and the instruction set that it runs on.
 #[derive(Clone, Debug)]
@@ -21,8 +23,8 @@ pub struct Network {
     isa: Isa,
 }
 
-/// The values of one activation, and between ticks the memory of one network. One `Values` can serve many
-/// networks, one after the other: [`Network::reset`] makes it the network's own.
+/// The values of one activation, and between ticks the memory of one network. One `Values` can
+/// serve many networks, one after the other: [`Network::reset`] makes it the network's own.
 #[derive(Clone, Debug, Default)]
 pub struct Values(Vec<f32>);
 
@@ -53,9 +55,9 @@ impl Network {
         self.connections
     }
 
-    /// Numbers that are carried from tick to tick, which are 0 at rest: last tick's values of nodes that feed
-    /// recurrent connections, states of nodes with dynamics, what plastic connections have learnt. 0 for
-    /// a static feed-forward network.
+    /// Numbers that are carried from tick to tick, which are 0 at rest: last tick's values of nodes
+    /// that feed recurrent connections, states of nodes with dynamics, what plastic connections
+    /// have learnt. 0 for a static feed-forward network.
     pub fn memory(&self) -> usize {
         self.program.memory
     }
@@ -67,7 +69,7 @@ impl Network {
         values
     }
 
-    /// Makes `values`, whosever they were, those of this network at rest.
+    /// Makes `values` those of this network at rest, whichever network they belonged to.
     pub fn reset(&self, values: &mut Values) {
         // a tick reads nothing else before it has written it
         values.0.resize(self.program.row(), 0.0);
@@ -117,8 +119,8 @@ impl Network {
         &mut values.0[self.program.inputs..self.program.first()]
     }
 
-    /// Tells the network how good it was: neurons whose plasticity is `reward` learn from it at every tick
-    /// until it is told another value; 0 at rest.
+    /// Tells the network how good it was: neurons whose plasticity is `reward` learn from it at
+    /// every tick until it is told another value; 0 at rest.
     pub fn reward(&self, values: &mut Values, reward: f32) {
         if let Some(slot) = self.program.reward {
             values.0[slot as usize] = reward;
@@ -132,7 +134,8 @@ impl Network {
         outputs
     }
 
-    /// One tick from rest for each of many samples: rows of inputs in one slice give rows of outputs.
+    /// One tick from rest for each of many samples: rows of inputs in one slice give rows of
+    /// outputs.
     ///
     /// # Panics
     /// If `inputs` are not whole rows.
@@ -148,25 +151,25 @@ impl Network {
         Ok(outputs)
     }
 
-    /// What a runner that nobody stops comes to.
+    /// Runs something that nobody can cancel.
     pub(crate) fn run_to_end<T>(&self, run: impl FnOnce(&Runner) -> Result<T, Cancelled>) -> T {
         run(&self.runner(&NeverCancelled)).expect("nobody stops it")
     }
 
-    /// This network, as long as there is leave.
+    /// This network, to run until the token cancels it.
     pub fn runner<'a>(&'a self, token: &'a dyn CancelToken) -> Runner<'a> {
         Runner { network: self, meter: WorkMeter::new(token) }
     }
 }
 
-/// A network on one thread that runs as long as it has leave, for which it asks by its work: a large network asks as
-/// often as a small one.
+/// A network on one thread that can be cancelled. It asks its token by the work done, so a large
+/// network asks as often as a small one.
 pub struct Runner<'a> {
     network: &'a Network,
     meter: WorkMeter<'a>,
 }
 
-/// What a task does around one tick, in units of work.
+/// What a task computes itself for each tick, in units of work.
 const STEP_OVERHEAD: u64 = 100;
 
 impl<'a> Runner<'a> {
@@ -186,7 +189,12 @@ impl<'a> Runner<'a> {
     /// # Panics
     /// If `inputs`, `outputs` or `values` are not of the network's size.
     #[inline]
-    pub fn step(&self, values: &mut Values, inputs: &[f32], outputs: &mut [f32]) -> Result<(), Cancelled> {
+    pub fn step(
+        &self,
+        values: &mut Values,
+        inputs: &[f32],
+        outputs: &mut [f32],
+    ) -> Result<(), Cancelled> {
         self.meter.spend(self.network.cost + STEP_OVERHEAD)?;
         self.network.step(values, inputs, outputs);
         Ok(())
@@ -268,7 +276,8 @@ impl<'a> Compiler<'a> {
     /// A counting sort, which keeps the order of ids.
     fn gather_incoming(&mut self) {
         let Compiler { genotype, topology, starts, .. } = self;
-        let enabled = || (0..).zip(&topology.ends).zip(&genotype.enabled).filter(|(_, enabled)| **enabled);
+        let enabled =
+            || (0..).zip(&topology.ends).zip(&genotype.enabled).filter(|(_, enabled)| **enabled);
         for ((_, ends), _) in enabled() {
             starts[ends.to as usize + 1] += 1;
         }
@@ -286,7 +295,8 @@ impl<'a> Compiler<'a> {
         &self.incoming[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
     }
 
-    /// Nodes that do not wait for each other come together, and among them those with one activation.
+    /// Nodes that do not wait for each other come together, and among them those with one
+    /// activation.
     fn arrange(&mut self) {
         let (topology, inputs) = (self.topology, self.inputs());
         let mut depth = vec![0u32; topology.places.len()];
@@ -299,7 +309,7 @@ impl<'a> Compiler<'a> {
             depth[node as usize] = deepest + 1;
             let neuron = &self.genotype.neurons[node as usize - inputs];
             let class = if is_plain(neuron) { neuron.activation.number() } else { u8::MAX };
-            // the number of turns of one sum foretells that of the next
+            // nodes with as many links stand together, so the processor predicts how long a sum is
             let degree = self.links_into(node).len() as u32;
             keys.push(Key { depth: deepest, class, few: u32::MAX - degree, node });
         }
@@ -352,13 +362,16 @@ impl<'a> Compiler<'a> {
 
     fn emit(&mut self) {
         let (inputs, first) = (self.inputs(), self.program.first() as u32);
-        let in_row = |node: u32| self.place[node as usize] + if (node as usize) < inputs { 0 } else { first };
+        let in_row = |node: u32| {
+            self.place[node as usize] + if (node as usize) < inputs { 0 } else { first }
+        };
         let mut links = Vec::with_capacity(self.incoming.len() + (QUAD - 1) * self.order.len());
         let mut ends = Vec::with_capacity(self.order.len());
         for &node in &self.order {
             links.extend(self.links_into(node).iter().map(|&link| {
                 let ends = self.topology.ends[link as usize];
-                let slot = self.slot[ends.from as usize].filter(|_| self.topology.is_recurrent(ends));
+                let slot =
+                    self.slot[ends.from as usize].filter(|_| self.topology.is_recurrent(ends));
                 let source = slot.unwrap_or_else(|| in_row(ends.from));
                 Link { source, weight: self.genotype.weights[link as usize] }
             }));
@@ -369,14 +382,22 @@ impl<'a> Compiler<'a> {
         let padding = || std::iter::repeat_n(0.0, VECTOR - 1);
         let gains = neurons.clone().map(|n| n.gain).chain(padding()).collect();
         let biases = neurons.map(|n| n.bias).chain(padding()).collect();
-        let carried = (0..).zip(&self.slot).filter_map(|(node, slot)| Some(((*slot)?, in_row(node))));
+        let carried =
+            (0..).zip(&self.slot).filter_map(|(node, slot)| Some(((*slot)?, in_row(node))));
         let remembered = carried.collect();
         let ids = (0..self.topology.outputs).map(innovation::output);
         let tops = &self.topology.places[self.topology.hidden().end..];
         let top = |id| tops.iter().position(|place| place.id == id).expect("every output is there");
         let outputs = ids.map(|id| in_row((self.topology.hidden().end + top(id)) as u32)).collect();
-        self.program =
-            Program { ends, gains, biases, links, remembered, outputs, ..std::mem::take(&mut self.program) };
+        self.program = Program {
+            ends,
+            gains,
+            biases,
+            links,
+            remembered,
+            outputs,
+            ..std::mem::take(&mut self.program)
+        };
     }
 }
 
@@ -406,7 +427,10 @@ fn runs(keys: &[Key]) -> Vec<Run> {
         .map(|run| {
             let (begin, first) = (end, link);
             end += run.len() as u32;
-            link += run.iter().map(|key| (u32::MAX - key.few).next_multiple_of(QUAD as u32)).sum::<u32>();
+            link += run
+                .iter()
+                .map(|key| (u32::MAX - key.few).next_multiple_of(QUAD as u32))
+                .sum::<u32>();
             let kind = match Choice::numbered(run[0].class) {
                 Some(activation) => Kind::Plain(activation),
                 None => Kind::Special(specials.next().unwrap_or(0)),
@@ -450,8 +474,11 @@ mod tests {
     #[test]
     fn a_chain_of_hidden_nodes_is_computed_within_one_tick() {
         let hidden = [node(1, 10, Activation::Relu, 1.0), node(2, 5, Activation::Identity, 0.5)];
-        let net =
-            Network::new(&genotype(1, &hidden, &[(input(0), 2, 2.0), (2, 1, 3.0), (1, output(0), 1.0)]));
+        let net = Network::new(&genotype(
+            1,
+            &hidden,
+            &[(input(0), 2, 2.0), (2, 1, 3.0), (1, output(0), 1.0)],
+        ));
         assert_eq!(net.activate(&[1.0]), [8.5]);
         assert_eq!(net.activate(&[-1.0]), [0.0]);
         assert_eq!(net.memory(), 0);
@@ -460,7 +487,11 @@ mod tests {
     #[test]
     fn recurrent_links_carry_the_last_tick() {
         // output = input + 0.5 × last output: a leaky sum
-        let net = Network::new(&genotype(1, &[], &[(input(0), output(0), 1.0), (output(0), output(0), 0.5)]));
+        let net = Network::new(&genotype(
+            1,
+            &[],
+            &[(input(0), output(0), 1.0), (output(0), output(0), 0.5)],
+        ));
         let (mut values, mut out) = (net.rest(), [0.0]);
         let seen: Vec<f32> = [1.0, 0.0, 0.0, 4.0]
             .iter()
@@ -475,10 +506,17 @@ mod tests {
 
     #[test]
     fn values_that_served_another_network_are_at_rest_after_a_reset() {
-        let sum = Network::new(&genotype(1, &[], &[(input(0), output(0), 1.0), (output(0), output(0), 0.5)]));
+        let sum = Network::new(&genotype(
+            1,
+            &[],
+            &[(input(0), output(0), 1.0), (output(0), output(0), 0.5)],
+        ));
         let hidden = [node(1, 10, Activation::Relu, 1.0), node(2, 5, Activation::Identity, 0.5)];
-        let wide =
-            Network::new(&genotype(3, &hidden, &[(input(2), 1, 3.0), (1, output(0), 1.0), (1, 1, 2.0)]));
+        let wide = Network::new(&genotype(
+            3,
+            &hidden,
+            &[(input(2), 1, 3.0), (1, output(0), 1.0), (1, 1, 2.0)],
+        ));
         let (mut values, mut out) = (Values::default(), [0.0]);
         for _ in 0..3 {
             sum.reset(&mut values);
@@ -492,7 +530,8 @@ mod tests {
 
     #[test]
     fn peers_on_one_layer_read_each_other_one_tick_late() {
-        let hidden = [node(1, 10, Activation::Identity, 0.0), node(2, 10, Activation::Identity, 0.0)];
+        let hidden =
+            [node(1, 10, Activation::Identity, 0.0), node(2, 10, Activation::Identity, 0.0)];
         let links = [(input(0), 1, 1.0), (1, 2, 1.0), (2, 1, 1.0), (2, output(0), 1.0)];
         let net = Network::new(&genotype(1, &hidden, &links));
         let (mut values, mut out) = (net.rest(), [0.0]);

@@ -1,12 +1,14 @@
 //! Indirect encoding: a large network whose weights follow from where its nodes are.
 //!
-//! HyperNEAT (Stanley, D'Ambrosio & Gauci 2009, "A hypercube-based indirect encoding for evolving large-scale
-//! neural networks"). A substrate has nodes at points in space. A small network, the CPPN, is asked for each pair
-//! of them what weight joins the one to the other. The CPPN is a genotype like any other, which evolves and
-//! travels; what [`Substrate::express`] makes of it is one too, which runs.
+//! HyperNEAT (Stanley, D'Ambrosio & Gauci 2009, "A hypercube-based indirect encoding for evolving
+//! large-scale neural networks"). A substrate has nodes at points in space. A small network, the
+//! CPPN, is asked for each pair of them what weight joins the one to the other. The CPPN is a
+//! genotype like any other, which evolves and travels; what [`Substrate::express`] makes of it is
+//! one too, which runs.
 //!
-//! The inputs of a CPPN are the point of the source, that of the target, the distance between them and 1.0. Its
-//! outputs are the weight and, where the substrate has them, the bias of the target and whether to connect at all.
+//! The inputs of a CPPN are the point of the source, that of the target, the distance between them
+//! and 1.0. Its outputs are the weight and, where the substrate has them, the bias of the target
+//! and whether to connect at all.
 
 mod quadtree;
 mod wiring;
@@ -29,8 +31,9 @@ pub type Point = Vec<f32>;
 /// Coordinates lie within ± this.
 pub const MAX_COORDINATE: f32 = 1.0e6;
 
-/// Pairs that a CPPN is asked for at most, by what they cost: of 9,150,625 (all of 55 by 55 points to all of as many) a network
-/// takes 1.5 s and 36 bytes a pair on a core of a Xeon, and the substrate 17 bytes a pair: 53 in all.
+/// Pairs that a CPPN is asked for at most, by what they cost: of 9,150,625 (all of 55 by 55 points
+/// to all of as many) a network takes 1.5 s and 36 bytes a pair on a core of a Xeon, and the
+/// substrate 17 bytes a pair: 53 in all.
 pub const MAX_PAIRS: usize = 10_000_000;
 
 /// Bytes that a pair takes while a substrate is made, and while a network on it is.
@@ -49,17 +52,18 @@ pub struct Plan {
     /// The weight and the bias of a CPPN's output 1.0; more than 0, at most 1000.
     pub weight_range: f32,
     pub expression: Expression,
-    /// Whether the CPPN has an output for the bias of a node, asked for between the origin and the node.
+    /// Whether the CPPN has an output for the bias of a node, asked for between the origin and the
+    /// node.
     pub bias: bool,
 }
 
 /// Where the hidden nodes are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Hidden {
-    /// On layers, of which the joins say which lead to which: 0 is the inputs, the last the outputs. A layer that
-    /// leads to itself or a lower one does so recurrently.
+    /// On layers, of which the joins say which lead to which: 0 is the inputs, the last the
+    /// outputs. A layer that leads to itself or a lower one does so recurrently.
     Placed { layers: Vec<Vec<Point>>, joins: Vec<(u32, u32)> },
-    /// Where the CPPN has something to say.
+    /// Where the weights that the CPPN gives vary.
     Found(Quadtree),
 }
 
@@ -74,15 +78,18 @@ impl Hidden {
 /// Which pairs of nodes are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Expression {
-    /// Those whose weight output is beyond ± this, from 0 to less than 1; what is beyond is scaled to the range.
+    /// Those whose weight output is beyond ± this, from 0 to less than 1; what is beyond is scaled
+    /// to the range.
     Threshold(f32),
-    /// Those for which a further output of the CPPN is more than 0: the link expression output (Verbancsics &
-    /// Stanley 2011, "Constraining connectivity to encourage modularity in HyperNEAT").
+    /// Those for which a further output of the CPPN is more than 0: the link expression output
+    /// (Verbancsics & Stanley 2011, "Constraining connectivity to encourage modularity in
+    /// HyperNEAT").
     Leo,
 }
 
 impl Plan {
-    /// Inputs that lead to outputs, by the paper's figures: weights within ±3, none for an output within ±0.2.
+    /// Inputs that lead to outputs, by the paper's figures: weights within ±3, none for an output
+    /// within ±0.2.
     pub fn new(inputs: Vec<Point>, outputs: Vec<Point>) -> Plan {
         Plan {
             inputs,
@@ -99,7 +106,8 @@ impl Plan {
 
 /// The centres of the cells of a regular grid from −1 to 1, the first coordinate changing slowest.
 ///
-/// A grid of other sizes covers the same space, which is what lets a CPPN be expressed at another resolution.
+/// A grid of other sizes covers the same space, which is what lets a CPPN be expressed at another
+/// resolution.
 ///
 /// # Errors
 /// [`SubstrateError::Grid`] unless there are 1 to 3 sizes, and 1 to [`MAX_NODES`] cells.
@@ -132,8 +140,8 @@ pub enum SubstrateError {
     )]
     Point { layer: usize, index: usize, dimensions: usize },
     #[error(
-        "layer {from} to {to}: expected each pair of layers once, from 0 (the inputs) to the last (the \
-         outputs), none leading to the inputs"
+        "layer {from} to {to}: expected each pair of layers once, from 0 (the inputs) to the last \
+         (the outputs), none leading to the inputs"
     )]
     Join { from: u32, to: u32 },
     #[error("points with {0} coordinates; a quadtree needs 2")]
@@ -144,15 +152,15 @@ pub enum SubstrateError {
     )]
     Cppn { expected: Shape, got: Shape },
     #[error(
-        "{nodes} nodes and {pairs} pairs of them to ask the CPPN for; expected at most {MAX_NODES} and \
-         {MAX_PAIRS}, as each pair takes some 200 ns and 53 bytes"
+        "{nodes} nodes and {pairs} pairs of them to ask the CPPN for; expected at most {MAX_NODES} \
+         and {MAX_PAIRS}, as each pair takes some 200 ns and 53 bytes"
     )]
     TooLarge { nodes: usize, pairs: usize },
     #[error(transparent)]
     Genotype(GenotypeError),
     #[error("a smaller one was expected: {0}")]
     Memory(#[from] TooLarge),
-    /// Leave was withdrawn.
+    /// The token cancelled it.
     #[error("{}", cancel::Cancelled)]
     Cancelled,
 }
@@ -230,8 +238,9 @@ impl Plan {
     fn check_joins(&self, joins: &[(u32, u32)]) -> Result<(), SubstrateError> {
         let layers = self.layers().len() as u32;
         let mut known = BTreeSet::new();
-        let mut is_sound =
-            |&(from, to): &(u32, u32)| from < layers && (1..layers).contains(&to) && known.insert((from, to));
+        let mut is_sound = |&(from, to): &(u32, u32)| {
+            from < layers && (1..layers).contains(&to) && known.insert((from, to))
+        };
         match joins.iter().find(|join| !is_sound(join)) {
             Some(&(from, to)) => Err(SubstrateError::Join { from, to }),
             None => Ok(()),
@@ -314,13 +323,14 @@ impl Substrate {
     /// The network that a CPPN describes, as a genotype.
     ///
     /// # Errors
-    /// [`SubstrateError::Cppn`] for a genotype of another shape than [`Substrate::cppn_shape`]; with nodes that
-    /// are found, two ids that collide.
+    /// [`SubstrateError::Cppn`] for a genotype of another shape than [`Substrate::cppn_shape`];
+    /// with nodes that are found, two ids that collide.
     pub fn express(&self, cppn: &Genotype) -> Result<Genotype, SubstrateError> {
         self.express_until_cancelled(cppn, &NeverCancelled)
     }
 
-    /// The same as long as there is leave: a large CPPN that is asked for each of ten million pairs takes hours.
+    /// The same until the token cancels it: a large CPPN that is asked for each of ten million
+    /// pairs takes hours.
     ///
     /// # Errors
     /// Those of [`Substrate::express`], and [`SubstrateError::Cancelled`].
@@ -329,7 +339,8 @@ impl Substrate {
         cppn: &Genotype,
         token: &dyn CancelToken,
     ) -> Result<Genotype, SubstrateError> {
-        let (expected, got) = (self.cppn_shape(), Shape { inputs: cppn.inputs(), outputs: cppn.outputs() });
+        let (expected, got) =
+            (self.cppn_shape(), Shape { inputs: cppn.inputs(), outputs: cppn.outputs() });
         if got != expected {
             return Err(SubstrateError::Cppn { expected, got });
         }
@@ -342,8 +353,8 @@ impl Substrate {
     }
 }
 
-/// A task's parameters as they suit CPPNs: weights of both signs, functions that repeat, mirror and fade, and no
-/// recurrence, as a CPPN has no time.
+/// A task's parameters as they suit CPPNs: weights of both signs, functions that repeat, mirror and
+/// fade, and no recurrence, as a CPPN has no time.
 pub fn cppn_parameters(task: Parameters) -> Parameters {
     use Activation::{Gaussian, Identity, Sigmoid, Sin, Tanh};
     Parameters {

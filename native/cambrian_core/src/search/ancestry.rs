@@ -1,11 +1,12 @@
-//! Whose genes a genotype carries: which of its genes came here with a newcomer from elsewhere.
+//! Which genes of a genotype came with a newcomer from another node.
 //!
-//! A newcomer's genes, its connections and neurons, get a mark. A gene keeps its marks through mutation and tuning; a gene
-//! that mutation adds has none, unless it removed the same one just before, or gave it the weight of one that has: where a
-//! connection is split, the second half has its weight, and where a node is taken away, those that bridge it have the
-//! product of two. In crossover a gene gets the marks that it has in the parent it is taken from, or those of
-//! both parents where their values are averaged. So a genotype carries a newcomer's genes as long as one of its genes has the
-//! newcomer's mark.
+//! A newcomer's genes, its connections and neurons, get a mark. A gene keeps its marks through
+//! mutation and tuning; a gene that mutation adds has none, unless it removed the same one just
+//! before, or gave it the weight of one that has: where a connection is split, the second half has
+//! its weight, and where a node is taken away, those that bridge it have the product of two. In
+//! crossover a gene gets the marks that it has in the parent it is taken from, or those of both
+//! parents where their values are averaged. So a genotype carries a newcomer's genes as long as one
+//! of its genes has the newcomer's mark.
 
 use crate::genome::genotype::Genotype;
 use crate::genome::innovation::{self, ConnectionId, NodeId};
@@ -14,13 +15,13 @@ use crate::wire::codec::GenotypeId;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The number of a newcomer. Those that came later have higher ones.
+/// The number of a newcomer. Later newcomers have higher numbers.
 pub type Mark = u64;
 
-/// Of one gene, ascending and never empty.
+/// The marks of one gene, ascending and never empty.
 pub(crate) type Marks = Arc<[Mark]>;
 
-/// A gene that is averaged again and again has a little of many newcomers: the last so many are known.
+/// A gene that is averaged often comes from many newcomers. So many of them are kept, the latest.
 pub(crate) const MAX_MARKS: usize = 16;
 
 /// A newcomer: its id, and the keys of those who bred it and sent it.
@@ -38,16 +39,17 @@ pub struct Ancestry {
 }
 
 impl Ancestry {
-    /// Of a newcomer, all of whose genes are its own.
+    /// The ancestry of a newcomer: all its genes have its mark.
     pub(crate) fn of(newcomer: &Genotype, mark: Mark) -> Ancestry {
         let marks: Marks = Arc::new([mark]);
-        let connections = newcomer.topology.ids.iter().map(|id| (*id, Arc::clone(&marks))).collect();
+        let connections =
+            newcomer.topology.ids.iter().map(|id| (*id, Arc::clone(&marks))).collect();
         let mut neurons: Vec<_> = neurons(newcomer).map(|id| (id, Arc::clone(&marks))).collect();
         neurons.sort_unstable_by_key(|neuron| neuron.0);
         Ancestry { connections, neurons }
     }
 
-    /// Of a child of these two parents, as crossover left it.
+    /// The ancestry of a child right after crossover of these two parents.
     pub(crate) fn of_child(
         fitter: &Genotype,
         mine: Option<&Arc<Ancestry>>,
@@ -55,7 +57,8 @@ impl Ancestry {
         shares: &Shares,
     ) -> Option<Arc<Ancestry>> {
         let none = Ancestry::default();
-        let (mine, theirs) = (mine.map_or(&none, |known| &**known), theirs.map_or(&none, |known| &**known));
+        let (mine, theirs) =
+            (mine.map_or(&none, |known| &**known), theirs.map_or(&none, |known| &**known));
         let ids = fitter.topology.ids.iter().copied();
         let connections = mixed(ids, &shares.connections, &mine.connections, &theirs.connections);
         let mut neurons = mixed(neurons(fitter), &shares.neurons, &mine.neurons, &theirs.neurons);
@@ -63,7 +66,7 @@ impl Ancestry {
         Ancestry { connections, neurons }.known()
     }
 
-    /// What is left of it in a mutated child of these parents; `None` where none of the genes is left.
+    /// The ancestry of a child of these parents after mutation; `None` if it has none of the genes.
     pub(crate) fn left_in(
         self: Arc<Ancestry>,
         child: &Genotype,
@@ -92,14 +95,17 @@ impl Ancestry {
     fn made_of(&self, child: &Genotype, parents: &[&Genotype]) -> Vec<(ConnectionId, Marks)> {
         let topology = &child.topology;
         let id = |place: u32| topology.places[place as usize].id;
-        let is_old =
-            |id: &ConnectionId| parents.iter().any(|parent| parent.topology.ids.binary_search(id).is_ok());
+        let is_old = |id: &ConnectionId| {
+            parents.iter().any(|parent| parent.topology.ids.binary_search(id).is_ok())
+        };
         let fresh = topology.ids.iter().zip(&topology.ends).filter(|(id, _)| !is_old(id));
         let made = fresh.filter_map(|(fresh, ends)| {
             let halves = topology.ends.iter().filter(|first| first.to == ends.from);
-            let split =
-                halves.filter_map(|first| self.marks_of(innovation::connection(id(first.from), id(ends.to))));
-            let of: BTreeSet<Mark> = if parents.iter().any(|parent| has_node(parent, id(ends.from))) {
+            let split = halves.filter_map(|first| {
+                self.marks_of(innovation::connection(id(first.from), id(ends.to)))
+            });
+            let of: BTreeSet<Mark> = if parents.iter().any(|parent| has_node(parent, id(ends.from)))
+            {
                 self.bridged((id(ends.from), id(ends.to)), child, parents)
             } else {
                 split.flat_map(|marks| marks.iter().copied()).collect()
@@ -116,10 +122,17 @@ impl Ancestry {
         child: &Genotype,
         parents: &[&Genotype],
     ) -> BTreeSet<Mark> {
-        let nodes = parents.iter().flat_map(|parent| neurons(parent)).filter(|node| !has_node(child, *node));
-        let sides =
-            nodes.flat_map(|node| [innovation::connection(from, node), innovation::connection(node, to)]);
-        sides.filter_map(|side| self.marks_of(side)).flat_map(|marks| marks.iter().copied()).collect()
+        let nodes = parents
+            .iter()
+            .flat_map(|parent| neurons(parent))
+            .filter(|node| !has_node(child, *node));
+        let sides = nodes.flat_map(|node| {
+            [innovation::connection(from, node), innovation::connection(node, to)]
+        });
+        sides
+            .filter_map(|side| self.marks_of(side))
+            .flat_map(|marks| marks.iter().copied())
+            .collect()
     }
 
     fn marks_of(&self, connection: ConnectionId) -> Option<&Marks> {
@@ -127,7 +140,7 @@ impl Ancestry {
         Some(&self.connections[at].1)
     }
 
-    /// Whether these can be genes of a genotype.
+    /// Whether a genotype can have this ancestry.
     pub(crate) fn fits(&self, genotype: &Genotype) -> bool {
         let ascends = |genes: &[(u64, Marks)]| genes.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let mut here: Vec<NodeId> = neurons(genotype).collect();
@@ -135,7 +148,10 @@ impl Ancestry {
         (!self.connections.is_empty() || !self.neurons.is_empty())
             && ascends(&self.connections)
             && ascends(&self.neurons)
-            && self.connections.iter().all(|(id, _)| genotype.topology.ids.binary_search(id).is_ok())
+            && self
+                .connections
+                .iter()
+                .all(|(id, _)| genotype.topology.ids.binary_search(id).is_ok())
             && self.neurons.iter().all(|(id, _)| here.binary_search(id).is_ok())
     }
 

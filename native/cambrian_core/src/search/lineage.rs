@@ -1,5 +1,5 @@
-//! How genotypes came to be: a genotype's fitter parent, its fitter parent, and so on for some generations, the other
-//! parent of each by name.
+//! How genotypes came to be: the line of fitter parents over some generations, each with the id of
+//! its other parent.
 
 use crate::genome::genotype::Genotype;
 use crate::variation::mutation::Operators;
@@ -15,11 +15,12 @@ pub const WINDOW: u64 = 32;
 pub struct Birth {
     pub generation: u64,
     pub operators: Operators,
-    /// The fitter, and the other; none in the first generation, nor of one that came from elsewhere.
+    /// The fitter parent and the other one. A genotype of the first generation has none, and
+    /// neither has one from another node.
     pub parents: [Option<GenotypeId>; 2],
     /// The fitter parent, unless it is too long ago.
     pub(crate) parent: Option<Arc<Ancestor>>,
-    /// As its descendants know it, once it has offspring.
+    /// Itself as an ancestor, once it has a child.
     pub(crate) own: Option<Arc<Ancestor>>,
 }
 
@@ -30,7 +31,7 @@ pub struct Ancestor {
     pub birth: Birth,
 }
 
-// one after the other: each in the drop of the one before would take a stack as long as the line
+// in a loop: dropping each in the drop of its child would need a stack as deep as the line
 impl Drop for Ancestor {
     fn drop(&mut self) {
         let mut line = self.birth.parent.take();
@@ -46,11 +47,15 @@ impl Birth {
         Birth { generation, ..Birth::default() }
     }
 
-    /// Its weights were tuned, and are inherited. One that has offspring already, or is the same as one that has, is a
-    /// child of that now.
+    /// Notes that its weights were tuned. If it has a child already, it becomes a child of its
+    /// former self, whose id that child knows.
     pub(crate) fn tune(&mut self, generation: u64) {
         if let Some(own) = self.own.take() {
-            *self = Birth { parents: [Some(own.id), None], parent: Some(own), ..Birth::first(generation) };
+            *self = Birth {
+                parents: [Some(own.id), None],
+                parent: Some(own),
+                ..Birth::first(generation)
+            };
         }
         self.operators = self.operators.and(Operators::TUNING);
     }
@@ -60,13 +65,14 @@ impl Birth {
         std::iter::successors(self.parent.as_deref(), |ancestor| ancestor.birth.parent.as_deref())
     }
 
-    /// Of one that has offspring now.
+    /// Freezes this birth as an ancestor once it has a child.
     pub(crate) fn ancestor(&self, genotype: &Genotype) -> Arc<Ancestor> {
         Arc::new(Ancestor { id: codec::id(genotype), birth: Birth { own: None, ..self.clone() } })
     }
 }
 
-/// Ends all lines at the first who was born before a generation. What they share they still share.
+/// Cuts each line after its first ancestor born before a generation. Ancestors that lines share
+/// stay shared.
 pub(crate) fn truncate<'a>(living: impl Iterator<Item = &'a mut Birth>, before: u64) {
     let mut truncation = Truncation { before, done: HashMap::new() };
     for birth in living {
@@ -93,7 +99,9 @@ impl Truncation {
                 break Some(done);
             }
             match &eldest.birth.parent {
-                Some(parent) if eldest.birth.generation >= self.before => old.push(Arc::clone(parent)),
+                Some(parent) if eldest.birth.generation >= self.before => {
+                    old.push(Arc::clone(parent))
+                }
                 _ => break None,
             }
         };
@@ -112,7 +120,11 @@ mod tests {
     use super::*;
 
     fn child(parent: Option<Arc<Ancestor>>, generation: u64) -> Birth {
-        Birth { parents: [parent.as_ref().map(|parent| parent.id), None], parent, ..Birth::first(generation) }
+        Birth {
+            parents: [parent.as_ref().map(|parent| parent.id), None],
+            parent,
+            ..Birth::first(generation)
+        }
     }
 
     /// The youngest of a line of a million, which is longer than any stack.
@@ -127,7 +139,8 @@ mod tests {
     fn what_is_too_long_ago_goes_and_what_is_shared_stays_shared() {
         let mut brothers = [youngest(), Birth::default()];
         brothers[1] = child(brothers[0].parent.clone(), 1_000_000);
-        let ids = |birth: &Birth| birth.line().take(100).map(|ancestor| ancestor.id).collect::<Vec<_>>();
+        let ids =
+            |birth: &Birth| birth.line().take(100).map(|ancestor| ancestor.id).collect::<Vec<_>>();
         let before = ids(&brothers[0]);
         truncate(brothers.iter_mut(), 999_900);
         assert_eq!(brothers[0].line().count(), 100);

@@ -1,6 +1,8 @@
-//! Generations: a pure function from one to the next, whatever number of threads computes it.
+//! A population and its generations. The next generation is a pure function of this one, on any
+//! number of threads.
 //!
-//! A [`Population`] waits for fitness; with it it is an [`Evaluated`] one, which gives the next.
+//! A [`Population`] waits for fitness. Once evaluated it is [`Evaluated`], which breeds the next
+//! one.
 
 pub mod checkpoint;
 mod evaluation;
@@ -48,7 +50,8 @@ pub struct Population {
     /// In all generations before this one.
     tally: Tally,
     genotypes: Vec<Arc<Genotype>>,
-    /// What is known already of those that lived on from the last generation.
+    /// Outcomes of those that survived from the last generation; `None` where one still has to be
+    /// evaluated.
     outcomes: Vec<Option<Outcome>>,
     /// The tuned weights that have these fitnesses, where the genotype did not inherit them.
     tuned: Vec<Option<Arc<Genotype>>>,
@@ -56,32 +59,34 @@ pub struct Population {
     births: Vec<Birth>,
     /// Of each, its genes that came from elsewhere.
     ancestry: Vec<Option<Arc<Ancestry>>>,
-    /// The newcomers of whom somebody here has a gene.
+    /// The newcomers whose genes some genotype here carries.
     sources: BTreeMap<Mark, Source>,
-    /// Who is not in the next generation, as it was banned: places in ascending order.
+    /// Places of banned genotypes, ascending. They are not in the next generation.
     leaving: Vec<u32>,
     species: Vec<Species>,
     next_species: u64,
     threshold: f32,
     champion: Option<Champion>,
-    /// Those here that have been contenders; the elite would else contend again in every generation.
+    /// Genotypes here that were contenders. Without this the elite would contend in every
+    /// generation.
     tried: Vec<Arc<Genotype>>,
 }
 
-/// A population that was evaluated; the members of each species stand best first. At least one genotype has a fitness.
+/// A population that was evaluated; the members of each species stand best first. At least one
+/// genotype has a fitness.
 #[derive(Clone, Debug)]
 pub struct Evaluated {
     population: Population,
     /// `None` where the evaluation failed.
     fitness: Vec<Option<f64>>,
     ranking: Ranking,
-    /// One that was seen to solve the task while it was tuned.
+    /// The one that solved the task while it was tuned.
     solved: Option<u32>,
     is_incomplete: bool,
     work: u64,
 }
 
-/// What a person wants to know of a generation.
+/// A summary of a generation.
 #[derive(Clone, Debug)]
 pub struct Stats {
     pub generation: u64,
@@ -110,14 +115,16 @@ pub enum Refused {
     NotFinite,
 }
 
-/// About what a genotype has in a population beside itself, in bytes: its birth, ages, outcome and places.
+/// About how many bytes a population keeps beside each genotype: its birth, ages, outcome and
+/// places.
 pub(crate) const OVERHEAD: usize = 512;
 
 impl Population {
     /// The first generation.
     ///
     /// # Errors
-    /// A shape that no genotype can have, as an invalid parameter `inputs`, and [`Population::check_memory`].
+    /// A shape that no genotype can have is an invalid parameter `inputs`; and those of
+    /// [`Population::check_memory`].
     pub fn new(
         parameters: Parameters,
         encoding: impl Into<Encoding>,
@@ -129,15 +136,18 @@ impl Population {
             let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
             Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
         };
-        let invalid =
-            |error: GenotypeError| ParameterError::Invalid { name: "inputs", expected: error.to_string() };
+        let invalid = |error: GenotypeError| ParameterError::Invalid {
+            name: "inputs",
+            expected: error.to_string(),
+        };
         Population::check_memory(&parameters, &*create(0).map_err(invalid)?)?;
         let genotypes: Result<Vec<_>, _> =
             (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(create).collect();
         Ok(Population::with_genotypes(parameters, encoding, seed, genotypes.map_err(invalid)?))
     }
 
-    /// Whether there is memory for two generations of genotypes like this one, and for their tuning.
+    /// Whether there is memory for two generations of genotypes like this one, and for their
+    /// tuning.
     ///
     /// # Errors
     /// The size of the population, with the bytes that it would take.
@@ -146,15 +156,19 @@ impl Population {
         memory::check(memory::product(&[parameters.population as usize, each])).map_err(|error| {
             let (nodes, connections) = (like.nodes().len(), like.connections().len());
             let like = format!("networks of {nodes} nodes and {connections} connections");
-            ParameterError::Invalid { name: "population", expected: format!("fewer: of {like} {error}") }
+            ParameterError::Invalid {
+                name: "population",
+                expected: format!("fewer: of {like} {error}"),
+            }
         })
     }
 
-    /// A first generation that descends from given genotypes: each of them as it is, then mutated copies of them in turn
-    /// until the population is full. Founders beyond its size are left out.
+    /// A first generation that descends from given genotypes: each of them as it is, then mutated
+    /// copies of them in turn until the population is full. Founders beyond its size are left out.
     ///
     /// # Errors
-    /// [`Refused::Shape`] of no founder, or one that has another shape than the encoding's genotypes.
+    /// [`Refused::Shape`] if there is no founder, or one has another shape than the encoding's
+    /// genotypes.
     pub fn founded_by(
         parameters: Parameters,
         encoding: impl Into<Encoding>,
@@ -163,7 +177,8 @@ impl Population {
     ) -> Result<Population, Refused> {
         let encoding = encoding.into();
         let Shape { inputs, outputs } = encoding.shape();
-        let fits = |founder: &Arc<Genotype>| (founder.inputs(), founder.outputs()) == (inputs, outputs);
+        let fits =
+            |founder: &Arc<Genotype>| (founder.inputs(), founder.outputs()) == (inputs, outputs);
         if founders.is_empty() || !founders.iter().all(fits) {
             return Err(Refused::Shape);
         }
@@ -172,7 +187,8 @@ impl Population {
             .map(|founder| Birth { own: Some(elsewhere.ancestor(founder)), ..elsewhere.clone() })
             .collect();
         let create = |index: usize| {
-            let (founder, birth) = (&founders[index % founders.len()], &known[index % founders.len()]);
+            let (founder, birth) =
+                (&founders[index % founders.len()], &known[index % founders.len()]);
             if index < founders.len() {
                 return (Arc::clone(founder), birth.clone());
             }
@@ -189,10 +205,13 @@ impl Population {
         let size = parameters.population as usize;
         let (genotypes, births) =
             (0..size).into_par_iter().with_min_len(GRAIN).map(create).collect::<(Vec<_>, Vec<_>)>();
-        Ok(Population { births, ..Population::with_genotypes(parameters, encoding, seed, genotypes) })
+        Ok(Population {
+            births,
+            ..Population::with_genotypes(parameters, encoding, seed, genotypes)
+        })
     }
 
-    /// A first generation of genotypes that are there already, all of the encoding's shape.
+    /// A first generation of these genotypes, all of the encoding's shape.
     pub fn with_genotypes(
         parameters: Parameters,
         encoding: impl Into<Encoding>,
@@ -273,7 +292,7 @@ impl Population {
         &self.species
     }
 
-    /// What one tick costs of a genotype that half of those here do not exceed. With a substrate it is that of the CPPN.
+    /// The median cost of one tick of the genotypes here. With a substrate it is that of the CPPNs.
     pub fn median_cost(&self) -> u64 {
         let mut costs: Vec<u64> = self.genotypes.iter().map(|genotype| genotype.cost()).collect();
         let middle = costs.len().saturating_sub(1) / 2;
@@ -299,20 +318,27 @@ impl Evaluated {
     pub(crate) fn outcome(&self, at: u32) -> Outcome {
         let cases = || self.ranking.cases[at as usize].clone();
         let fitness = self.fitness[at as usize];
-        fitness.map_or(Outcome::Failed, |fitness| Outcome::Scored(Score { fitness, cases: cases() }))
+        fitness
+            .map_or(Outcome::Failed, |fitness| Outcome::Scored(Score { fitness, cases: cases() }))
     }
 
-    /// Fitness in which who has none comes after all others.
+    /// Fitness to sort by; one that has none comes last.
     pub(crate) fn order(&self, at: u32) -> f64 {
         self.fitness[at as usize].unwrap_or(f64::NEG_INFINITY)
     }
 
-    /// Orders the members of each species, and notes who is better than ever.
+    /// Sorts the members of each species, and notes which species and which champion have improved.
     pub(crate) fn rank(&mut self) {
         let population = &mut self.population;
-        let cost = |g: &Genotype| f64::from(population.parameters.parsimony) * g.connections().len() as f64;
-        let merit =
-            population.genotypes.iter().zip(&self.fitness).map(|(g, fit)| Some((*fit)? - cost(g))).collect();
+        let cost = |g: &Genotype| {
+            f64::from(population.parameters.parsimony) * g.connections().len() as f64
+        };
+        let merit = population
+            .genotypes
+            .iter()
+            .zip(&self.fitness)
+            .map(|(g, fit)| Some((*fit)? - cost(g)))
+            .collect();
         let cases = std::mem::take(&mut self.ranking.cases);
         self.ranking = Ranking::new(merit, cases, population.generation);
         for species in &mut population.species {
@@ -340,7 +366,8 @@ impl Evaluated {
         &self.population
     }
 
-    /// The work of all networks that this evaluation ran, in the units of [`crate::phenotype::cost`].
+    /// The work of all networks that this evaluation ran, in the units of
+    /// [`crate::phenotype::cost`].
     pub fn work(&self) -> u64 {
         self.work
     }
@@ -351,7 +378,8 @@ impl Evaluated {
         Evaluated { work, ..self }
     }
 
-    /// Whether a limit left some out: what comes after it is not what the same seed gives without the limit.
+    /// Whether a limit skipped some. The run then differs from that of the same seed without the
+    /// limit.
     pub fn is_incomplete(&self) -> bool {
         self.is_incomplete
     }
@@ -361,7 +389,8 @@ impl Evaluated {
         &self.fitness
     }
 
-    /// A genotype with the weights that have its fitness: its own, unless they were tuned and are not inherited.
+    /// A genotype with the weights that have its fitness: its own, unless they were tuned and are
+    /// not inherited.
     pub fn tuned(&self, at: u32) -> &Arc<Genotype> {
         self.population.tuned(at)
     }
@@ -373,9 +402,9 @@ impl Evaluated {
         known.reduce(better).expect("at least one has a fitness")
     }
 
-    /// The fittest of this generation that has not contended before, who is to undergo the task's trial: one a
-    /// generation, as in Stanley's program, but never the same twice. One that passed it while it was tuned goes
-    /// first.
+    /// The fittest of this generation that was not tried before, to undergo the task's trial: one a
+    /// generation, as in Stanley's program, and none twice. One that solved the task while it was
+    /// tuned comes first.
     pub fn contender(&mut self) -> Option<u32> {
         let known = |at: &u32| self.fitness[*at as usize].is_some();
         let mut order: Vec<u32> = (0..self.fitness.len() as u32).filter(known).collect();
@@ -406,8 +435,8 @@ impl Evaluated {
     }
 }
 
-/// Of those that have a fitness. Where the sum overflows, the shares are added up, which rounding may take past the largest
-/// number.
+/// The mean of those that have a fitness. Where the sum overflows, each is divided before it is
+/// added.
 fn mean_of(fitness: &[Option<f64>]) -> f64 {
     let known = || fitness.iter().flatten();
     let count = known().count() as f64;
@@ -429,7 +458,11 @@ impl Population {
 
     pub(crate) fn birth(&self, at: u32) -> Birth {
         let birth = &self.births[at as usize];
-        let tuned = if self.tuned[at as usize].is_some() { Operators::TUNING } else { Operators::default() };
+        let tuned = if self.tuned[at as usize].is_some() {
+            Operators::TUNING
+        } else {
+            Operators::default()
+        };
         Birth { operators: birth.operators.and(tuned), ..birth.clone() }
     }
 

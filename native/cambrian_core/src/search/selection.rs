@@ -1,22 +1,24 @@
-//! Who breeds, and how much.
+//! Selection: which genotypes breed, and how many offspring each species has.
 
 use crate::base::rng::Stream;
 use crate::genome::parameters::{Parameters, Selection};
 use crate::search::speciation::Species;
 
-/// What is known of an evaluated generation.
+/// Fitness of an evaluated generation, as selection compares it.
 #[derive(Clone, Debug)]
 pub struct Ranking {
-    /// What selection goes by: fitness less what size costs; `None` for who has no fitness.
+    /// Fitness less the cost of size, which selection compares; `None` without fitness.
     merit: Vec<Option<f64>>,
-    /// Of each genotype its result in each of the task's cases, more is better; empty without cases.
+    /// Of each genotype its result in each of the task's cases, more is better; empty without
+    /// cases.
     pub cases: Vec<Vec<f64>>,
     pub generation: u64,
     /// Where the best of all stands, the first of equals.
     best: Option<u32>,
-    /// What counts as nothing when merit is shared.
+    /// The merit that counts as 0 when offspring are shared out.
     floor: f64,
-    /// A power of two that brings shares to a size whose sums neither overflow nor lose all their digits; 1.0 nearly always.
+    /// A power of two that brings shares to a size whose sums neither overflow nor lose all their
+    /// digits; 1.0 nearly always.
     scale: f64,
 }
 
@@ -30,7 +32,7 @@ impl Ranking {
         Ranking { merit, cases, generation, best: best.map(|best| best.0), floor, scale }
     }
 
-    /// Merit in which who has no fitness comes after all others.
+    /// Merit to sort by; one that has none comes last.
     pub fn rank(&self, at: u32) -> f64 {
         self.merit[at as usize].unwrap_or(f64::NEG_INFINITY)
     }
@@ -49,15 +51,17 @@ impl Ranking {
         self.merit[at as usize].map_or(0.0, |merit| merit * self.scale - self.floor * self.scale)
     }
 
-    /// Whether the best of all is in this species, whose members stand best first. Only one species leads: if
-    /// all equals did, their elites could fill a small generation, and nobody would be born any more.
+    /// Whether the best of all is in this species, whose members stand best first. Only one species
+    /// leads: if all equals did, their elites could fill a small generation, and nobody would be
+    /// born any more.
     fn leads(&self, species: &Species) -> bool {
         Some(species.members[0]) == self.best
     }
 }
 
-/// By what power of two merit is multiplied before it is shared, so that a million of the largest number can be added up, and
-/// the smallest ones are not rounded away. Differences of ordinary size keep their bits.
+/// By what power of two merit is multiplied before it is shared, so that a million of the largest
+/// number can be added up, and the smallest ones are not rounded away. Differences of ordinary size
+/// keep their bits.
 fn scale(highest: f64, floor: f64) -> f64 {
     const HUGE: f64 = 1e300;
     const TINY: f64 = 1e-290;
@@ -81,36 +85,44 @@ pub struct Allotment<'a> {
     pub elite: usize,
 }
 
-/// Members from which on a species has an elite (Stanley & Miikkulainen 2002, section IV-A).
+/// A species with so many members has an elite (Stanley & Miikkulainen 2002, section IV-A).
 const MIN_ELITIST_SIZE: usize = 5;
 
-/// Divides the next generation among the species, whose members stand best first, by their shared fitness.
+/// Divides the next generation among the species, whose members stand best first, by their shared
+/// fitness.
 ///
-/// Fitness sharing (Stanley & Miikkulainen 2002, section III-C): a genotype's fitness is
-/// divided by the size of its species, so a species as a whole weighs its mean. Members without a
-/// fitness count in neither. A species that has
-/// not improved for `stagnation` generations gets nothing. The best of all is never lost: its species
-/// gets one place at least, and the first goes to the best itself, as small as the species may be.
-pub fn allot_offspring<'a>(species: &'a [Species], ranking: &Ranking, p: &Parameters) -> Vec<Allotment<'a>> {
+/// Fitness sharing (Stanley & Miikkulainen 2002, section III-C): a genotype's fitness is divided by
+/// the size of its species, so a species as a whole weighs its mean. Members without a fitness
+/// count in neither. A species that has not improved for `stagnation` generations gets nothing. The
+/// best of all is never lost: its species gets one place at least, and the first goes to the best
+/// itself, as small as the species may be.
+pub fn allot_offspring<'a>(
+    species: &'a [Species],
+    ranking: &Ranking,
+    p: &Parameters,
+) -> Vec<Allotment<'a>> {
     let (living, shares) = shares(species, ranking, p);
     let mut counts = apportion(&shares, p.population as usize);
     let leads = |home: usize| ranking.leads(&species[home]);
-    if let Some(leader) = living.iter().position(|&home| leads(home)).filter(|&leader| counts[leader] == 0) {
+    if let Some(leader) =
+        living.iter().position(|&home| leads(home)).filter(|&leader| counts[leader] == 0)
+    {
         let largest = (0..counts.len()).max_by_key(|&at| counts[at]).unwrap_or(leader);
         counts[largest] -= 1;
         counts[leader] = 1;
     }
     let allotment = |(home, offspring): (usize, usize)| {
         let parents = parents(&species[home], ranking, p);
-        let spared = if species[home].members.len() >= MIN_ELITIST_SIZE { p.elitism as usize } else { 0 };
+        let spared =
+            if species[home].members.len() >= MIN_ELITIST_SIZE { p.elitism as usize } else { 0 };
         let elite = spared.max(usize::from(leads(home))).min(parents.len()).min(offspring);
         Allotment { species: home, parents, offspring, elite }
     };
     living.into_iter().zip(counts).filter(|(_, offspring)| *offspring > 0).map(allotment).collect()
 }
 
-/// The same where only `births` places are free and the rest of the generation lives on (Stanley, Bryant &
-/// Miikkulainen 2005): so few that they are drawn instead of apportioned.
+/// The same where only `births` places are free and the rest of the generation lives on (Stanley,
+/// Bryant & Miikkulainen 2005): so few that they are drawn instead of apportioned.
 pub fn allot_births<'a>(
     species: &'a [Species],
     ranking: &Ranking,
@@ -129,13 +141,16 @@ pub fn allot_births<'a>(
     living.into_iter().zip(counts).filter(|(_, offspring)| *offspring > 0).map(allotment).collect()
 }
 
-/// Who gives way when `births` genotypes are born into a full generation: those without a fitness, then those with the lowest
-/// shared one, the later of equals, but never the best of all. Ascending.
+/// Which genotypes are replaced when `births` are born into a full generation: those without a
+/// fitness first, then those with the lowest shared fitness, the later of equals, but never the
+/// best of all. Ascending places.
 pub fn replaced(species: &[Species], ranking: &Ranking, births: usize) -> Vec<u32> {
     let mut shared: Vec<(f64, u32)> = (species.iter())
         .flat_map(|s| {
             let shared = |at| ranking.above_floor(at) / ranking.fit(s).len() as f64;
-            s.members.iter().map(move |&at| (if ranking.has_fitness(at) { shared(at) } else { -1.0 }, at))
+            s.members
+                .iter()
+                .map(move |&at| (if ranking.has_fitness(at) { shared(at) } else { -1.0 }, at))
         })
         .filter(|&(_, at)| Some(at) != ranking.best)
         .collect();
@@ -154,7 +169,8 @@ fn parents<'a>(species: &'a Species, ranking: &Ranking, p: &Parameters) -> &'a [
 /// The species that may breed, as indexes, and the mean merit of each.
 fn shares(species: &[Species], ranking: &Ranking, p: &Parameters) -> (Vec<usize>, Vec<f64>) {
     let thrives = |s: &Species| {
-        let progresses = ranking.generation - s.improved < u64::from(p.stagnation) || ranking.leads(s);
+        let progresses =
+            ranking.generation - s.improved < u64::from(p.stagnation) || ranking.leads(s);
         progresses && ranking.has_fitness(s.members[0])
     };
     let living: Vec<usize> = (0..species.len()).filter(|&home| thrives(&species[home])).collect();
@@ -166,7 +182,7 @@ fn shares(species: &[Species], ranking: &Ranking, p: &Parameters) -> (Vec<usize>
     (living, shares)
 }
 
-/// A allotment's parents, ready to be picked from.
+/// Draws parents for the children of an allotment.
 pub struct ParentSelector<'a> {
     parents: &'a [u32],
     method: Method,
@@ -196,7 +212,9 @@ impl<'a> ParentSelector<'a> {
             Selection::Truncation => Method::Even,
             Selection::Tournament => Method::BestOf(p.tournament as usize),
             Selection::Roulette => Method::Weighted(running(worth())),
-            Selection::Rank => Method::Weighted(running((1..=parents.len()).rev().map(|place| place as f64))),
+            Selection::Rank => {
+                Method::Weighted(running((1..=parents.len()).rev().map(|place| place as f64)))
+            }
             Selection::Sus => {
                 let counts = universal_sampling(&worth(), 2 * allotment.offspring, rng);
                 let times = parents.iter().zip(counts);
@@ -238,7 +256,8 @@ fn lexicase(parents: &[u32], ranking: &Ranking, rng: &mut Stream) -> u32 {
     let mut order: Vec<usize> = (0..cases).collect();
     rng.shuffle(&mut order);
     for case in order {
-        let result = |at: u32| ranking.cases[at as usize].get(case).copied().unwrap_or(f64::NEG_INFINITY);
+        let result =
+            |at: u32| ranking.cases[at as usize].get(case).copied().unwrap_or(f64::NEG_INFINITY);
         let best = left.iter().map(|&at| result(at)).fold(f64::NEG_INFINITY, f64::max);
         left.retain(|&at| result(at) >= best);
         if left.len() == 1 {
@@ -257,8 +276,9 @@ fn running(weights: impl IntoIterator<Item = f64>) -> Vec<f64> {
     sums.collect()
 }
 
-/// How often each is picked by `total` pointers at equal distances on a wheel that is spun once: in
-/// proportion to its weight to within one. Weights that are all zero count as equal.
+/// Stochastic universal sampling (Baker 1987): how often each is picked by `total` pointers at
+/// equal distances on a wheel that is spun once. That is in proportion to its weight, to within
+/// one. Weights that are all zero count as equal.
 fn universal_sampling(weights: &[f64], total: usize, rng: &mut Stream) -> Vec<usize> {
     let zero = weights.iter().all(|weight| *weight <= 0.0);
     let sums = running(weights.iter().map(|weight| if zero { 1.0 } else { *weight }));
@@ -311,7 +331,8 @@ mod tests {
         let mut rng = Stream::new(1, Purpose::Operator, 0, 0);
         let mut parents: Vec<u32> = (0..merit.len() as u32).collect();
         parents.sort_by(|&a, &b| merit[b as usize].total_cmp(&merit[a as usize]));
-        let allotment = Allotment { species: 0, parents: &parents, offspring: draws.div_ceil(2), elite: 0 };
+        let allotment =
+            Allotment { species: 0, parents: &parents, offspring: draws.div_ceil(2), elite: 0 };
         let ranking = &Ranking::new(merit.iter().copied().map(Some).collect(), cases.to_vec(), 0);
         let selector = ParentSelector::new(&allotment, ranking, &p, &mut rng);
         let mut counts = vec![0; merit.len()];
@@ -335,7 +356,10 @@ mod tests {
             // of a binomial share the standard deviation is at most 71; universal sampling has none
             let slack = if selection == Selection::Sus { 1.0 } else { 300.0 };
             for (count, share) in counts.iter().zip(shares) {
-                assert!((*count as f64 - 20_000.0 * share).abs() <= slack, "{selection:?} {counts:?}");
+                assert!(
+                    (*count as f64 - 20_000.0 * share).abs() <= slack,
+                    "{selection:?} {counts:?}"
+                );
             }
         }
     }
@@ -344,7 +368,11 @@ mod tests {
     fn merit_that_is_all_alike_or_negative_is_no_trouble() {
         for selection in Selection::ALL {
             for merit in [[0.0; 3], [-5.0; 3], [-1.0, -2.0, -3.0]] {
-                assert_eq!(picks(*selection, &merit, &[], 30).iter().sum::<usize>(), 30, "{selection:?}");
+                assert_eq!(
+                    picks(*selection, &merit, &[], 30).iter().sum::<usize>(),
+                    30,
+                    "{selection:?}"
+                );
             }
         }
     }

@@ -1,19 +1,20 @@
-//! Who is alike enough to breed together (Stanley & Miikkulainen 2002, section III-C).
+//! Species: genotypes that are alike enough to breed together (Stanley & Miikkulainen 2002, section
+//! III-C).
 
 use crate::genome::genotype::Genotype;
 use crate::genome::parameters::Parameters;
 use rayon::prelude::*;
 use std::sync::Arc;
 
-/// Genotypes that are worth another thread when they are bred or compared: on a busy machine a thread that is
-/// waited for can be milliseconds away.
+/// How many genotypes are worth another thread when they are bred or compared: on a busy machine a
+/// thread can start milliseconds late.
 pub const GRAIN: usize = 128;
 
 /// A group of like genotypes that share their fitness.
 #[derive(Clone, Debug)]
 pub struct Species {
     pub id: u64,
-    /// Whom newcomers are compared with.
+    /// The genotype that new ones are compared with.
     pub representative: Arc<Genotype>,
     /// Indexes into the population, ascending.
     pub members: Vec<u32>,
@@ -22,7 +23,8 @@ pub struct Species {
     pub improved: u64,
 }
 
-/// c₁ · (genes that do not match) / (genes of the larger) + c₃ · (mean difference of matching weights).
+/// c₁ · (genes that do not match) / (genes of the larger) + c₃ · (mean difference of matching
+/// weights).
 ///
 /// Computed innovation ids have no age, so the paper's excess and disjoint genes are one kind.
 pub fn distance(a: &Genotype, b: &Genotype, p: &Parameters) -> f32 {
@@ -33,8 +35,8 @@ pub fn distance(a: &Genotype, b: &Genotype, p: &Parameters) -> f32 {
 /// vectors can do it.
 const LANES: usize = 16;
 
-/// The distance, if it is below the threshold. Ids are hashes, so the genes that come first are a fair
-/// sample, and those of strangers soon show that it cannot be.
+/// The distance, if it is below the threshold. Ids are hashes, so the genes that come first are a
+/// fair sample, and those of strangers soon show that it cannot be.
 fn distance_below(a: &Genotype, b: &Genotype, p: &Parameters, threshold: f32) -> Option<f32> {
     let (ours, theirs) = (&a.topology.ids, &b.topology.ids);
     let (genes, larger) = (ours.len() + theirs.len(), ours.len().max(theirs.len()).max(1));
@@ -58,13 +60,13 @@ fn distance_below(a: &Genotype, b: &Genotype, p: &Parameters, threshold: f32) ->
         if value(at_best, sum(lanes)) >= threshold {
             return None;
         }
-        // seldom where much has matched: the look costs as much as some ten genes
+        // less often where much has matched: the check costs as much as some ten genes
         for _ in 0..(i / 2).clamp(8, 64) {
             if i == ours.len() || j == theirs.len() {
                 break;
             }
             let (mine, other) = (ours[i], theirs[j]);
-            // without a branch, which would be foretold wrongly as often as genes do not match
+            // without a branch, which would be mispredicted as often as genes do not match
             let same = u8::from(mine == other);
             lanes[matching % LANES] += (a.weights[i] - b.weights[j]).abs() * f32::from(same);
             matching += usize::from(same);
@@ -85,9 +87,9 @@ fn sum(mut lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
-/// Puts each genotype into a species whose representative is within the threshold: that of its mother if it is one,
-/// else the first, else one that it founds. Species without members are dropped. The result does not depend on
-/// how many threads compare.
+/// Puts each genotype into a species whose representative is within the threshold: that of its
+/// mother if it is one, else the first, else one that it founds. Species without members are
+/// dropped. The result does not depend on how many threads compare.
 ///
 /// `mothers` has the species of each genotype's mother, as an index.
 pub fn speciate(
@@ -102,16 +104,19 @@ pub fn speciate(
     for group in species.iter_mut() {
         group.members.clear();
     }
-    let near = |g: &Genotype, s: &Species| distance_below(g, &s.representative, p, threshold).is_some();
+    let near =
+        |g: &Genotype, s: &Species| distance_below(g, &s.representative, p, threshold).is_some();
     let home = |(genotype, mother): (&Arc<Genotype>, &Option<usize>)| {
         let own = mother.filter(|at| near(genotype, &species[*at]));
         own.or_else(|| species.iter().position(|s| near(genotype, s)))
     };
-    let known: Vec<Option<usize>> = genotypes.par_iter().zip(mothers).with_min_len(GRAIN).map(home).collect();
+    let known: Vec<Option<usize>> =
+        genotypes.par_iter().zip(mothers).with_min_len(GRAIN).map(home).collect();
     let first_new = species.len();
     for (genotype, (found, at)) in genotypes.iter().zip(known.into_iter().zip(0..)) {
-        let home = found
-            .or_else(|| species[first_new..].iter().position(|s| near(genotype, s)).map(|k| first_new + k));
+        let home = found.or_else(|| {
+            species[first_new..].iter().position(|s| near(genotype, s)).map(|k| first_new + k)
+        });
         match home {
             Some(home) => species[home].members.push(at),
             None => {

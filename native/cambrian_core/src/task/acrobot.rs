@@ -1,5 +1,6 @@
-//! Two links of which only the joint between them is driven, to swing up (Sutton 1996), by the rules of Gymnasium's
-//! `Acrobot-v1`: the equations of Sutton & Barto's book, a torque of −1, 0 or 1 N m every 0.2 s, 500 steps.
+//! Two links of which only the joint between them is driven, to swing up (Sutton 1996), by the
+//! rules of Gymnasium's `Acrobot-v1`: the equations of Sutton & Barto's book, a torque of −1, 0 or
+//! 1 N m every 0.2 s, 500 steps.
 
 use super::starts::spread;
 use super::{Score, Shape, Task, Trial, argmax};
@@ -12,7 +13,8 @@ pub struct Acrobot;
 
 const GRAVITY: f64 = 9.8;
 const STEP: f64 = 0.2;
-/// Both links are 1 m long, of 1 kg, with the centre of mass half-way and a moment of inertia of 1 kg m².
+/// Both links are 1 m long, of 1 kg, with the centre of mass half-way and a moment of inertia of 1
+/// kg m².
 const CENTRE: f64 = 0.5;
 const MAX_SPIN: [f64; 2] = [4.0 * PI, 9.0 * PI];
 const LIMIT: usize = 500;
@@ -42,7 +44,8 @@ fn derivatives(&[angle1, angle2, spin1, spin2]: &State, torque: f64) -> State {
 
 /// One step of the classical Runge-Kutta method of fourth order.
 fn integrate(state: &State, torque: f64) -> State {
-    let ahead = |slope: &State, h: f64| -> State { std::array::from_fn(|i| state[i] + h * slope[i]) };
+    let ahead =
+        |slope: &State, h: f64| -> State { std::array::from_fn(|i| state[i] + h * slope[i]) };
     let k1 = derivatives(state, torque);
     let k2 = derivatives(&ahead(&k1, STEP / 2.0), torque);
     let k3 = derivatives(&ahead(&k2, STEP / 2.0), torque);
@@ -110,8 +113,8 @@ impl Task for Acrobot {
         1
     }
 
-    /// Mean over eight starts, each a case: 1 and the share of the steps that were left at the goal, or the share of the
-    /// height that the free end came to.
+    /// Mean over eight starts, each a case: 1 and the share of the steps that were left at the
+    /// goal, or the share of the height that the free end came to.
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let worth = |(steps, highest): (usize, f64)| {
             if highest > GOAL {
@@ -147,7 +150,8 @@ mod tests {
     fn what_hangs_still_stays_and_what_is_pushed_swings() {
         let still = (0..100).fold([0.0; 4], |state, _| step(state, 1));
         assert!(still.iter().all(|x| x.abs() < 1e-9), "{still:?}");
-        let pushed = (0..20).fold([0.0; 4], |state, n| step(state, if n / 5 % 2 == 0 { 2 } else { 0 }));
+        let pushed =
+            (0..20).fold([0.0; 4], |state, n| step(state, if n / 5 % 2 == 0 { 2 } else { 0 }));
         assert!(height(&pushed) > -1.9, "{pushed:?}");
     }
 }

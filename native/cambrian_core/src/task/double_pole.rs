@@ -54,7 +54,8 @@ fn derivatives(state: &State, force: f64) -> State {
 
 /// One step of the classical Runge-Kutta method of fourth order.
 fn integrate(state: &State, force: f64) -> State {
-    let ahead = |slope: &State, h: f64| -> State { std::array::from_fn(|i| state[i] + h * slope[i]) };
+    let ahead =
+        |slope: &State, h: f64| -> State { std::array::from_fn(|i| state[i] + h * slope[i]) };
     let k1 = derivatives(state, force);
     let k2 = derivatives(&ahead(&k1, STEP / 2.0), force);
     let k3 = derivatives(&ahead(&k2, STEP / 2.0), force);
@@ -157,7 +158,8 @@ impl Task for DoublePole {
             return Ok(Score::from(self.balance(network, START, LONG, |_| ())? as f64));
         }
         let mut unrests = Vec::with_capacity(EVALUATION);
-        let steps = self.balance(network, START, EVALUATION, |state| unrests.push(unrest(state)))?;
+        let steps =
+            self.balance(network, START, EVALUATION, |state| unrests.push(unrest(state)))?;
         let last: f64 = unrests[unrests.len().saturating_sub(100)..].iter().sum();
         let damped = if steps < 100 { 0.0 } else { 0.75 / last.max(1e-6) };
         Ok(Score::from(0.1 * steps as f64 / EVALUATION as f64 + 0.9 * damped))
@@ -180,8 +182,8 @@ impl Task for DoublePole {
 mod tests {
     use super::*;
 
-    /// Energy of cart and poles about the track, from the Lagrangian of the frictionless system
-    /// (a uniform pole of mass m and half-length l has the moment of inertia 4/3 m l² at its hinge).
+    /// Energy of cart and poles about the track, from the Lagrangian of the frictionless system (a
+    /// uniform pole of mass m and half-length l has the moment of inertia 4/3 m l² at its hinge).
     fn energy(s: &State) -> f64 {
         let pole = |(m, l): (f64, f64), angle: f64, spin: f64| {
             0.5 * m * s[1] * s[1]

@@ -1,5 +1,6 @@
-//! A car in a valley, too weak to drive straight out of it (Moore 1990), by the rules of Gymnasium's
-//! `MountainCar-v0`: it pushes left, not at all or right, starts at rest from −0.6 to −0.4 and has 200 steps.
+//! A car in a valley, too weak to drive straight out of it (Moore 1990), by the rules of
+//! Gymnasium's `MountainCar-v0`: it pushes left, not at all or right, starts at rest from −0.6 to
+//! −0.4 and has 200 steps.
 
 use super::starts::spread;
 use super::{Score, Shape, Task, Trial, argmax};
@@ -38,7 +39,8 @@ fn observe([position, velocity]: State) -> [f32; 2] {
     [((position + 0.3) / 0.9) as f32, (velocity / MAX_SPEED) as f32]
 }
 
-/// Steps until the goal, which is reached before the limit if at all, and the farthest that the car came.
+/// Steps until the goal, which is reached before the limit if at all, and the farthest that the car
+/// came.
 fn drive(network: &Runner, start: f64) -> Result<(usize, f64), Cancelled> {
     let (mut values, mut outputs) = (network.network().rest(), [0.0; 3]);
     let (mut state, mut farthest) = ([start, 0.0], start);
@@ -70,8 +72,8 @@ impl Task for MountainCar {
         1
     }
 
-    /// Mean over ten starts, each a case: 1 and the share of the steps that were left at the goal, or the share of the
-    /// way that the car came.
+    /// Mean over ten starts, each a case: 1 and the share of the steps that were left at the goal,
+    /// or the share of the way that the car came.
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let worth = |(steps, farthest): (usize, f64)| {
             if farthest >= GOAL {

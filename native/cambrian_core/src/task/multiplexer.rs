@@ -15,7 +15,9 @@ const CASES: u32 = 1 << INPUTS;
 
 /// A bias of 1 and the bits of each case, row by row.
 static ROWS: LazyLock<Vec<f32>> = LazyLock::new(|| {
-    let row = |case: u32| std::iter::once(1.0).chain((0..INPUTS).map(move |bit| (case >> bit & 1) as f32));
+    let row = |case: u32| {
+        std::iter::once(1.0).chain((0..INPUTS).map(move |bit| (case >> bit & 1) as f32))
+    };
     (0..CASES).flat_map(row).collect()
 });
 
@@ -52,7 +54,8 @@ impl Task for Multiplexer11 {
         4
     }
 
-    /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048, as SharpNEAT takes outputs beyond 0 to 1 for 0 or 1.
+    /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048, as SharpNEAT takes outputs beyond 0 to 1 for 0
+    /// or 1.
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let credit = |(output, wanted): (f32, f32)| {
             let error = f64::from(output.clamp(0.0, 1.0) - wanted);
@@ -63,7 +66,9 @@ impl Task for Multiplexer11 {
 
     /// Every output on the right side of 0.5.
     fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
-        let right = answers(network)?.filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0)).count();
+        let right = answers(network)?
+            .filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0))
+            .count();
         Ok(Trial::new(right == CASES as usize, vec![("right_of_2048", right as f64)]))
     }
 }

@@ -26,8 +26,8 @@ impl Task for Xor {
         128
     }
 
-    /// 4 − Σe² over the four cases, of the outputs as they are: 4 at most, and far below 0 for outputs far beyond 0 to 1.
-    /// Each case has −e².
+    /// 4 − Σe² over the four cases, of the outputs as they are: 4 at most, and far below 0 for
+    /// outputs far beyond 0 to 1. Each case has −e².
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let error = |(inputs, wanted): &([f32; 2], f32)| {
             let error = network.activate(inputs)?[0] - wanted;

@@ -1,11 +1,11 @@
-//! Two parents, one child (Stanley & Miikkulainen 2002, section III-B).
+//! Crossover: one child of two parents (Stanley & Miikkulainen 2002, section III-B).
 
 use crate::base::rng::{RandomBits, Stream};
 use crate::genome::genotype::Genotype;
 use crate::genome::neuron::Neuron;
 use crate::genome::parameters::Parameters;
 
-/// Whose value a gene has.
+/// Which parent a gene's value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Share {
     Fitter,
@@ -13,7 +13,7 @@ pub(crate) enum Share {
     Both,
 }
 
-/// What crossover takes from whom, noted gene by gene.
+/// Which parent each gene of a child comes from.
 pub(crate) struct Shares {
     pub connections: Vec<Share>,
     pub neurons: Vec<Share>,
@@ -38,9 +38,14 @@ enum Mix {
     SinglePoint(usize),
 }
 
-/// A child with the genes of the first parent, who is the fitter; those that the other has as well are combined.
-/// The parents must have the same inputs and outputs.
-pub fn crossover(fitter: &Genotype, other: &Genotype, p: &Parameters, rng: &mut Stream) -> Genotype {
+/// A child with the genes of the first parent, who is the fitter; those that the other has as well
+/// are combined. The parents must have the same inputs and outputs.
+pub fn crossover(
+    fitter: &Genotype,
+    other: &Genotype,
+    p: &Parameters,
+    rng: &mut Stream,
+) -> Genotype {
     cross(fitter, other, p, rng, None)
 }
 

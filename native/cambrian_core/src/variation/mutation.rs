@@ -3,7 +3,11 @@
 /// Operators by the names of their functions, which are those of their rates among the parameters.
 macro_rules! operators {
     ($($name:ident),*) => {
-        &[$($crate::variation::mutation::Operator { name: stringify!($name), rate: |rates| rates.$name, apply: $name }),*]
+        &[$($crate::variation::mutation::Operator {
+            name: stringify!($name),
+            rate: |rates| rates.$name,
+            apply: $name,
+        }),*]
     };
 }
 
@@ -34,8 +38,9 @@ pub struct Operator {
 }
 
 /// Every operator, in the order in which [`mutate`] tries them.
-pub static OPERATORS: LazyLock<Vec<Operator>> =
-    LazyLock::new(|| [weights::ALL, neurons::ALL, structure::FEWER, ends::ALL, structure::MORE].concat());
+pub static OPERATORS: LazyLock<Vec<Operator>> = LazyLock::new(|| {
+    [weights::ALL, neurons::ALL, structure::FEWER, ends::ALL, structure::MORE].concat()
+});
 
 impl Operator {
     pub fn named(name: &str) -> Option<&'static Operator> {
@@ -58,8 +63,8 @@ impl Operator {
     }
 }
 
-/// What made a genotype of its parents: a set of operators, mating and tuning among them. One without parents came with
-/// the first generation, or by injection from elsewhere.
+/// What made a genotype of its parents: a set of operators, mating and tuning among them. One
+/// without parents came with the first generation, or by injection from elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Operators(pub(crate) u64);
 
@@ -76,8 +81,10 @@ impl Operators {
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let is = move |one: Operators, name| (self.0 & one.0 != 0).then_some(name);
         let all = OPERATORS.iter().zip(0..);
-        let mutations = all.filter(move |(_, bit)| self.0 >> bit & 1 == 1).map(|(operator, _)| operator.name);
-        let first = is(Self::INJECTION, "injection").into_iter().chain(is(Self::CROSSOVER, "crossover"));
+        let mutations =
+            all.filter(move |(_, bit)| self.0 >> bit & 1 == 1).map(|(operator, _)| operator.name);
+        let first =
+            is(Self::INJECTION, "injection").into_iter().chain(is(Self::CROSSOVER, "crossover"));
         first.chain(mutations).chain(is(Self::TUNING, "tuning"))
     }
 
@@ -87,7 +94,10 @@ impl Operators {
             "injection" => Some(Self::INJECTION),
             "crossover" => Some(Self::CROSSOVER),
             "tuning" => Some(Self::TUNING),
-            _ => OPERATORS.iter().position(|operator| operator.name == name).map(|bit| Operators(1 << bit)),
+            _ => OPERATORS
+                .iter()
+                .position(|operator| operator.name == name)
+                .map(|bit| Operators(1 << bit)),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! The memetic stage: before a generation is selected from, the weights of its fittest newcomers are tuned within
-//! a budget of evaluations.
+//! Memetic tuning: before selection, the weights of the fittest new genotypes are tuned within a
+//! budget of evaluations.
 //!
-//! It goes in rounds. In the first each genotype asks for its own score, in those that follow each that is tuned asks
-//! for those of some candidates. So all candidates of a round can be evaluated at once and anywhere, and the
-//! result does not depend on who evaluates how many of them when.
+//! It works in rounds. In the first round each genotype asks for its own score. In those that
+//! follow, each genotype that is tuned asks for the scores of some candidates. All candidates of a
+//! round can be evaluated at once and anywhere, so the result does not depend on who evaluates
+//! which of them when.
 
 mod cma_es;
 mod covariance;
@@ -53,7 +54,8 @@ pub struct Tally {
 
 impl Tally {
     fn count(&mut self, outcomes: &[Outcome]) {
-        let count = |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|one| wanted(one)).count() as u64;
+        let count =
+            |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|one| wanted(one)).count() as u64;
         self.evaluations += count(|one| *one != Outcome::Skipped);
         self.failures += count(|one| *one == Outcome::Failed);
     }
@@ -86,11 +88,12 @@ enum Method {
     CmaEs(CmaEs),
 }
 
-/// Weights beyond which CMA-ES is the separable one: the covariance of 500 takes 4 MB and half a second to decompose, that of
-/// a million would take 16 TB.
+/// Weights beyond which CMA-ES is the separable one: the covariance of 500 takes 4 MB and half a
+/// second to decompose, that of a million would take 16 TB.
 const MAX_FULL_DIMENSION: usize = 500;
 
-/// About what the tuning of one of a generation of genotypes like this one takes in bytes, on average.
+/// About what the tuning of one of a generation of genotypes like this one takes in bytes, on
+/// average.
 pub(crate) fn bytes(p: &Parameters, like: &Genotype) -> usize {
     let weights = like.connections().len() + like.nodes().len();
     let own = match p.tuning {
@@ -116,8 +119,10 @@ impl Tuning {
         seed: u64,
         generation: u64,
     ) -> Tuning {
-        let unknown = |genotype| Newcomer { genotype: Arc::clone(genotype), outcome: Outcome::Skipped };
-        let newcomers = newcomers.map(|(genotype, ages)| (unknown(genotype), ages.clone())).collect();
+        let unknown =
+            |genotype| Newcomer { genotype: Arc::clone(genotype), outcome: Outcome::Skipped };
+        let newcomers =
+            newcomers.map(|(genotype, ages)| (unknown(genotype), ages.clone())).collect();
         let parameters = Arc::clone(parameters);
         Tuning {
             parameters,
@@ -134,8 +139,12 @@ impl Tuning {
     /// What is to be evaluated in this round; nothing when all is done.
     pub fn candidates(&self) -> Vec<Arc<Genotype>> {
         match &self.searches {
-            None => self.newcomers.iter().map(|(newcomer, _)| Arc::clone(&newcomer.genotype)).collect(),
-            Some(searches) => searches.iter().flat_map(|search| search.asked.iter().cloned()).collect(),
+            None => {
+                self.newcomers.iter().map(|(newcomer, _)| Arc::clone(&newcomer.genotype)).collect()
+            }
+            Some(searches) => {
+                searches.iter().flat_map(|search| search.asked.iter().cloned()).collect()
+            }
         }
     }
 
@@ -148,7 +157,7 @@ impl Tuning {
         outcomes.len() == asked && outcomes.iter().filter_map(Outcome::score).all(Score::is_sound)
     }
 
-    /// Whether it is known of every newcomer what became of it, be it tuned or not yet.
+    /// Whether the outcome of every new genotype is known, tuned or not.
     pub fn is_told(&self) -> bool {
         self.searches.is_some() || self.newcomers.is_empty()
     }
@@ -164,8 +173,10 @@ impl Tuning {
         let p = Arc::clone(&self.parameters);
         let fitter = |a: (usize, f64), b: (usize, f64)| if b.1 > a.1 { b } else { a };
         let Some(searches) = &mut self.searches else {
-            let known =
-                outcomes.iter().enumerate().filter_map(|(at, outcome)| Some((at, outcome.fitness()?)));
+            let known = outcomes
+                .iter()
+                .enumerate()
+                .filter_map(|(at, outcome)| Some((at, outcome.fitness()?)));
             self.improved = known.reduce(fitter).map(|best| best.0);
             let told = self.newcomers.iter_mut().zip(outcomes);
             told.for_each(|((newcomer, _), outcome)| newcomer.outcome = outcome);
@@ -173,8 +184,10 @@ impl Tuning {
             return;
         };
         let mut outcomes = outcomes.into_iter();
-        let shares: Vec<Vec<Outcome>> =
-            searches.iter().map(|search| outcomes.by_ref().take(search.asked.len()).collect()).collect();
+        let shares: Vec<Vec<Outcome>> = searches
+            .iter()
+            .map(|search| outcomes.by_ref().take(search.asked.len()).collect())
+            .collect();
         let tell = |(search, share): (&mut Search, Vec<Outcome>)| {
             search.tell(share, &p).then_some((search.newcomer, search.best.score.fitness))
         };
@@ -211,8 +224,8 @@ impl Tuning {
         order.into_iter().filter_map(search).collect()
     }
 
-    /// The fittest of those that the last round made fitter, which all are after the first; as an index among
-    /// the newcomers.
+    /// The fittest of those that the last round made fitter, which all are after the first; as an
+    /// index among the newcomers.
     pub fn improved(&self) -> Option<usize> {
         self.improved
     }
@@ -223,7 +236,8 @@ impl Tuning {
         Some(Tuned { genotype: Arc::clone(genotype), score: outcome.score()?.clone() })
     }
 
-    /// The best weights that were found for a newcomer so far, with its genotype; its own if none were.
+    /// The best weights that were found for a newcomer so far, with its genotype; its own if none
+    /// were.
     pub fn best(&self, newcomer: usize) -> &Arc<Genotype> {
         let found = self.searches.iter().flatten().find(|search| search.newcomer == newcomer);
         found.map_or(&self.newcomers[newcomer].0.genotype, |search| &search.best.genotype)
@@ -244,19 +258,21 @@ impl Tuning {
         self.tally
     }
 
-    /// What became of each newcomer, and what that took.
+    /// The outcome of each new genotype, and how many evaluations that took.
     pub(crate) fn finish(self) -> (Vec<Newcomer>, Tally) {
-        let mut newcomers: Vec<Newcomer> = self.newcomers.into_iter().map(|(newcomer, _)| newcomer).collect();
+        let mut newcomers: Vec<Newcomer> =
+            self.newcomers.into_iter().map(|(newcomer, _)| newcomer).collect();
         for Search { newcomer, best, .. } in self.searches.into_iter().flatten() {
-            newcomers[newcomer] = Newcomer { genotype: best.genotype, outcome: Outcome::Scored(best.score) };
+            newcomers[newcomer] =
+                Newcomer { genotype: best.genotype, outcome: Outcome::Scored(best.score) };
         }
         (newcomers, self.tally)
     }
 }
 
 impl Search {
-    /// Takes the outcomes of what it asked for, if it did, and asks for more; whether there is a new best. Both methods
-    /// go by rank, in which what failed comes last.
+    /// Takes the outcomes of what it asked for, if it did, and asks for more; whether there is a
+    /// new best. Both methods go by rank, in which what failed comes last.
     fn tell(&mut self, outcomes: Vec<Outcome>, p: &Parameters) -> bool {
         if outcomes.is_empty() {
             return false;
@@ -286,7 +302,8 @@ impl Search {
         let points = self.method.ask(&mut self.rng);
         if self.spent + points.len() <= p.tuning_budget as usize {
             let genotype = &self.best.genotype;
-            self.asked = points.iter().map(|point| Arc::new(with_weights(genotype, point, p))).collect();
+            self.asked =
+                points.iter().map(|point| Arc::new(with_weights(genotype, point, p))).collect();
         }
     }
 }
@@ -334,7 +351,12 @@ fn with_biases(p: &Parameters) -> bool {
 
 /// The weights of the enabled connections, in their order, and then the biases, if these are tuned.
 fn weights(g: &Genotype, p: &Parameters) -> Vec<f32> {
-    let links = g.weights.iter().zip(&g.enabled).filter(|(_, enabled)| **enabled).map(|(weight, _)| *weight);
+    let links = g
+        .weights
+        .iter()
+        .zip(&g.enabled)
+        .filter(|(_, enabled)| **enabled)
+        .map(|(weight, _)| *weight);
     let biases = g.neurons.iter().filter(|_| with_biases(p)).map(|neuron| neuron.bias);
     links.chain(biases).collect()
 }
@@ -343,8 +365,9 @@ fn weights(g: &Genotype, p: &Parameters) -> Vec<f32> {
 fn with_weights(g: &Genotype, point: &[f32], p: &Parameters) -> Genotype {
     let mut tuned = g.clone();
     let links = tuned.weights.iter_mut().zip(&tuned.enabled).filter(|(_, enabled)| **enabled);
-    let genes =
-        links.map(|(weight, _)| weight).chain(tuned.neurons.iter_mut().map(|neuron| &mut neuron.bias));
+    let genes = links
+        .map(|(weight, _)| weight)
+        .chain(tuned.neurons.iter_mut().map(|neuron| &mut neuron.bias));
     genes.zip(point).for_each(|(gene, &value)| *gene = p.clamp(value));
     tuned
 }
@@ -362,12 +385,13 @@ fn tunable(g: &Genotype, ages: &Ages, p: &Parameters) -> Vec<Tunable> {
     nodes
 }
 
-/// Of each node but the inputs, in their order, how many generations of breeding ago it last changed; hill climbing
-/// wants to know. They are no genes: equal genotypes are equal however they came about.
+/// Of each node but the inputs, in their order, how many generations of breeding ago it last
+/// changed; hill climbing wants to know. They are no genes: equal genotypes are equal however they
+/// came about.
 pub type Ages = Vec<u32>;
 
-/// The ages of a child's nodes: 0 where its kind or which enabled connections lead into it is not as in the
-/// parent, else one more than there.
+/// The ages of a child's nodes: 0 where its kind or which enabled connections lead into it is not
+/// as in the parent, else one more than there.
 pub(crate) fn ages(child: &Genotype, parent: &Genotype, of_parent: &Ages) -> Ages {
     let index = parent.topology.index();
     let (sources, of_sources) = (sources(child), sources(parent));
@@ -375,8 +399,8 @@ pub(crate) fn ages(child: &Genotype, parent: &Genotype, of_parent: &Ages) -> Age
     let age = |at: usize| {
         let id = child.topology.places[at + child.inputs() as usize].id;
         let before = (index.position(id)? - parent.inputs()) as usize;
-        let same =
-            kind(&child.neurons[at]) == kind(&parent.neurons[before]) && sources[at] == of_sources[before];
+        let same = kind(&child.neurons[at]) == kind(&parent.neurons[before])
+            && sources[at] == of_sources[before];
         same.then(|| of_parent.get(before).map_or(1, |age| age.saturating_add(1)))
     };
     (0..child.neurons.len()).map(|at| age(at).unwrap_or(0)).collect()
@@ -386,7 +410,9 @@ pub(crate) fn ages(child: &Genotype, parent: &Genotype, of_parent: &Ages) -> Age
 fn sources(g: &Genotype) -> Vec<Vec<ConnectionId>> {
     let mut sources = vec![Vec::new(); g.neurons.len()];
     let t = &g.topology;
-    for ((ends, id), _) in t.ends.iter().zip(&t.ids).zip(&g.enabled).filter(|(_, enabled)| **enabled) {
+    for ((ends, id), _) in
+        t.ends.iter().zip(&t.ids).zip(&g.enabled).filter(|(_, enabled)| **enabled)
+    {
         sources[(ends.to - g.inputs()) as usize].push(*id);
     }
     sources

@@ -1,9 +1,9 @@
 //! A genotype as bytes: one canonical MessagePack array, the same on every machine.
 //!
-//! `docs/wire-format.md` describes it for other readers. Numbers of one kind stand together, little-endian, in
-//! one `bin` each; a column in which all have the usual value is empty. The ends of connections are
-//! indexes into the nodes, in (layer, id) order; the ids of inputs, outputs and connections follow from what they
-//! are and do not travel.
+//! `docs/wire-format.md` describes it for other readers. Numbers of one kind stand together,
+//! little-endian, in one `bin` each; a column in which all have the usual value is empty. The ends
+//! of connections are indexes into the nodes, in (layer, id) order; the ids of inputs, outputs and
+//! connections follow from what they are and do not travel.
 
 mod columns;
 mod earlier;
@@ -11,8 +11,8 @@ mod earlier;
 use crate::genome::genotype::{self, Genotype, GenotypeError};
 use crate::genome::topology::{Ends, Place, Topology};
 pub(crate) use columns::{
-    GENES, bits, read_ends, read_neurons, read_places, unpack_bits, words, write_ends, write_neurons,
-    write_places,
+    GENES, bits, read_ends, read_neurons, read_places, unpack_bits, words, write_ends,
+    write_neurons, write_places,
 };
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
@@ -40,7 +40,7 @@ pub enum CodecError {
     /// A kind of activation, aggregation, dynamics or plasticity that this release has not.
     #[error("unknown {0} {1}")]
     UnknownGene(&'static str, u8),
-    /// The same genotype has another, canonical spelling.
+    /// The same genotype has other, canonical bytes.
     #[error("not the canonical bytes of this genotype")]
     NotCanonical,
     #[error(transparent)]
@@ -69,7 +69,8 @@ pub fn encode(genotype: &Genotype) -> Vec<u8> {
     let [ids, layers] = write_places(&topology.places[topology.hidden()]);
     let genes = write_neurons(&genotype.neurons, false);
     let [froms, tos] = write_ends(&topology.ends, topology.places.len());
-    let weights: Vec<[u8; 4]> = genotype.weights.iter().map(|weight| weight.to_le_bytes()).collect();
+    let weights: Vec<[u8; 4]> =
+        genotype.weights.iter().map(|weight| weight.to_le_bytes()).collect();
     let enabled = bits(&genotype.enabled);
     let all_enabled = genotype.enabled.iter().all(|enabled| *enabled);
     let columns = Columns {
@@ -84,7 +85,8 @@ pub fn encode(genotype: &Genotype) -> Vec<u8> {
         weights: Bytes::new(weights.as_flattened()),
         enabled: Bytes::new(if all_enabled { &[] } else { &enabled }),
     };
-    let parts = [columns.ids, columns.layers, columns.froms, columns.tos, columns.weights, columns.enabled];
+    let parts =
+        [columns.ids, columns.layers, columns.froms, columns.tos, columns.weights, columns.enabled];
     let size: usize = parts.iter().chain(&columns.genes).map(|part| part.len() + 5).sum();
     let mut bytes = Vec::with_capacity(size + 16);
     rmp_serde::encode::write(&mut bytes, &columns).expect("writing numbers to memory cannot fail");
@@ -101,7 +103,8 @@ pub fn decode(bytes: &[u8]) -> Result<Genotype, CodecError> {
     }
     match version(bytes).ok_or(CodecError::Malformed)? {
         VERSION => {
-            let columns: Columns = rmp_serde::from_slice(bytes).map_err(|_| CodecError::Malformed)?;
+            let columns: Columns =
+                rmp_serde::from_slice(bytes).map_err(|_| CodecError::Malformed)?;
             let genotype = columns.genotype()?;
             if encode(&genotype) == bytes { Ok(genotype) } else { Err(CodecError::NotCanonical) }
         }
@@ -163,7 +166,8 @@ impl Nodes {
         enabled: Vec<bool>,
     ) -> Result<Genotype, CodecError> {
         let neurons = read_neurons(genes, self.places.len() - self.inputs as usize)?;
-        let weights: Vec<f32> = words(weights)?.iter().map(|weight| f32::from_le_bytes(*weight)).collect();
+        let weights: Vec<f32> =
+            words(weights)?.iter().map(|weight| f32::from_le_bytes(*weight)).collect();
         if weights.len() != ends.len() {
             return Err(CodecError::Malformed);
         }

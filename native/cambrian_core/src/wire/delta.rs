@@ -1,7 +1,8 @@
 //! One genotype as a difference to another, which the reader holds.
 //!
-//! First what genes go and come, then every value that differs: the exclusive or of the two, so that what is the same is
-//! nought and compresses to next to nothing. `docs/wire-format.md` describes it.
+//! First what genes go and come, then every value that differs: the exclusive or of the two, so
+//! that what is the same is nought and compresses to next to nothing. `docs/wire-format.md`
+//! describes it.
 
 use crate::genome::genotype::{self, Genotype, MAX_CONNECTIONS};
 use crate::genome::innovation::ConnectionId;
@@ -56,21 +57,30 @@ struct Body<'a> {
     /// Indexes into the target's nodes.
     froms: &'a Bytes,
     tos: &'a Bytes,
-    /// Of the target's values and those of a base that has its genes; empty where they are the same.
+    /// Of the target's values and those of a base that has its genes; empty where they are the
+    /// same.
     values: &'a Bytes,
 }
 
 /// What makes `target` of `base`.
 pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
     let (old, new) = (&*base.topology, &*target.topology);
-    let added: Vec<Place> =
-        new.places[new.hidden()].iter().copied().filter(|place| old.find_place(*place).is_err()).collect();
+    let added: Vec<Place> = new.places[new.hidden()]
+        .iter()
+        .copied()
+        .filter(|place| old.find_place(*place).is_err())
+        .collect();
     let gone_nodes =
         (0..).zip(&old.places[old.hidden()]).filter(|(_, place)| new.find_place(**place).is_err());
     let gone = not_in(new, old);
     let gone_connections = (0..).zip(gone).filter(|(_, gone)| *gone);
-    let joined: Vec<Ends> =
-        new.ends.iter().zip(not_in(old, new)).filter(|(_, new)| *new).map(|(ends, _)| *ends).collect();
+    let joined: Vec<Ends> = new
+        .ends
+        .iter()
+        .zip(not_in(old, new))
+        .filter(|(_, new)| *new)
+        .map(|(ends, _)| *ends)
+        .collect();
     let [froms, tos] = codec::write_ends(&joined, new.places.len());
     let values = difference(&Values::of(base).aligned(old, new), &Values::of(target));
     let [ids, layers] = codec::write_places(&added);
@@ -90,10 +100,12 @@ pub fn diff(base: &Genotype, target: &Genotype) -> Vec<u8> {
     })
 }
 
-/// Of each connection `here`, whether it is missing `there`, or one of its nodes is not at its place: a node whose layer
-/// changed has the same id, and so have its connections, which go with it.
+/// Of each connection `here`, whether it is missing `there`, or one of its nodes is not at its
+/// place: a node whose layer changed has the same id, and so have its connections, which go with
+/// it.
 fn not_in(there: &Topology, here: &Topology) -> Vec<bool> {
-    let placed: Vec<bool> = here.places.iter().map(|place| there.find_place(*place).is_ok()).collect();
+    let placed: Vec<bool> =
+        here.places.iter().map(|place| there.find_place(*place).is_ok()).collect();
     let is_there = |(id, ends): (&ConnectionId, &Ends)| {
         placed[ends.from as usize] && placed[ends.to as usize] && there.find(*id).is_ok()
     };
@@ -107,7 +119,8 @@ fn pack(body: &Body) -> Vec<u8> {
 /// The target of a difference to `base`, from anyone.
 ///
 /// # Errors
-/// [`DeltaError`]; never another genotype than the one named. Memory stays in proportion to the base and the bytes.
+/// [`DeltaError`]; never another genotype than the one named. Memory stays in proportion to the
+/// base and the bytes.
 pub fn patch(base: &Genotype, delta: &[u8]) -> Result<Genotype, DeltaError> {
     let body = read(delta)?;
     if codec::id(base) != *body.base {
@@ -153,14 +166,17 @@ impl Body<'_> {
         places.sort_unstable();
 
         let stays = kept(&self.gone_connections, old.ends.len())?;
-        let moved: Vec<Option<u32>> =
-            (old.places.iter()).map(|place| places.binary_search(place).ok().map(|at| at as u32)).collect();
+        let moved: Vec<Option<u32>> = (old.places.iter())
+            .map(|place| places.binary_search(place).ok().map(|at| at as u32))
+            .collect();
         let at = |node: u32| moved[node as usize].ok_or(DeltaError::Malformed);
         let mut ends: Vec<Ends> = (old.ends.iter().zip(stays))
             .filter(|(_, stays)| *stays)
             .map(|(ends, _)| Ok(Ends { from: at(ends.from)?, to: at(ends.to)? }))
             .collect::<Result<_, DeltaError>>()?;
-        ends.extend(codec::read_ends(self.froms, self.tos, places.len()).map_err(DeltaError::Genotype)?);
+        ends.extend(
+            codec::read_ends(self.froms, self.tos, places.len()).map_err(DeltaError::Genotype)?,
+        );
         if ends.len() > MAX_CONNECTIONS {
             return Err(DeltaError::Malformed);
         }
@@ -200,7 +216,8 @@ impl Values {
         Values { neurons, weights, enabled }
     }
 
-    /// Moved to where another topology has the same genes; genes that are new there have a value, but none that matters.
+    /// Moved to where another topology has the same genes; genes that are new there have a value,
+    /// but none that matters.
     fn aligned(&self, old: &Topology, new: &Topology) -> Values {
         let neuron = |place: &Place| match old.find_place(*place) {
             Ok(at) if at >= old.inputs as usize => self.neurons[at - old.inputs as usize],
@@ -237,7 +254,10 @@ impl Values {
         let weights = take(4 * self.weights.len())?;
         Ok(Values {
             neurons: codec::read_neurons(&genes, self.neurons.len())?,
-            weights: codec::words(weights)?.iter().map(|weight| f32::from_le_bytes(*weight)).collect(),
+            weights: codec::words(weights)?
+                .iter()
+                .map(|weight| f32::from_le_bytes(*weight))
+                .collect(),
             enabled: codec::unpack_bits(rest, self.enabled.len())?,
         })
     }

@@ -1,9 +1,9 @@
 //! A genotype signed for travel. Its bytes are hostile until proved otherwise.
 //!
-//! MessagePack `[claims, signature, payload]`: what is claimed, as a `bin` that holds an array; Ed25519 over a context
-//! and that `bin`; and the genotype, whole or as a difference, whose hash is among the claims. Claims and signature
-//! alone are a [`Envelope::record`], which proves who said what of a genotype when its genes are long gone.
-//! `docs/wire-format.md` describes it.
+//! MessagePack `[claims, signature, payload]`: what is claimed, as a `bin` that holds an array;
+//! Ed25519 over a context and that `bin`; and the genotype, whole or as a difference, whose hash is
+//! among the claims. Claims and signature alone are a [`Envelope::record`], which proves who said
+//! what of a genotype when its genes are long gone. `docs/wire-format.md` describes it.
 //!
 //! Reading goes in two steps with the receiver's own questions in between: [`read`] checks size,
 //! shape and version; then the receiver asks about realm, replay and bans; [`Envelope::open`]
@@ -30,7 +30,7 @@ pub const MAX_OPERATORS: usize = 32;
 const KIND: &str = "genotype";
 const CONTEXT: &str = "cambrian envelope 2\n";
 
-/// What the sender says of the genotype; nothing of it is true until checked.
+/// What the sender claims of the genotype; none of it is trusted until checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
     pub realm: String,
@@ -41,7 +41,7 @@ pub struct Claims {
     pub parents: Vec<GenotypeId>,
     /// What made it of its parents.
     pub operators: Vec<String>,
-    /// The realm's leave to publish, where it takes one ([`identity::Grant`]).
+    /// The realm's permission to publish, if the realm asks for one ([`identity::Grant`]).
     pub grant: Option<Vec<u8>>,
     /// Grows with every envelope of an origin in a realm.
     pub sequence: u64,
@@ -121,9 +121,9 @@ struct Body<'a> {
 /// Signs and packs a genotype; as a difference to `base`, if there is one and that is shorter.
 ///
 /// # Errors
-/// [`EnvelopeError::BadClaim`] for what no reader would take: texts over 255 bytes, more than 8 parents, one twice or the
-/// genotype itself, more than 32 operators, a grant over 1 KiB, a fitness that is not finite;
-/// [`EnvelopeError::TooLarge`] for the whole.
+/// [`EnvelopeError::BadClaim`] for what no reader would take: texts over 255 bytes, more than 8
+/// parents, one twice or the genotype itself, more than 32 operators, a grant over 1 KiB, a fitness
+/// that is not finite; [`EnvelopeError::TooLarge`] for the whole.
 pub fn seal(
     claims: &Claims,
     genotype: &Genotype,
@@ -169,11 +169,12 @@ pub fn read(bytes: &[u8]) -> Result<Envelope, EnvelopeError> {
     if bytes.len() > MAX_BYTES {
         return Err(EnvelopeError::TooLarge(bytes.len()));
     }
-    let (body, signature, payload): (&Bytes, ByteArray<64>, &Bytes) = match rmp_serde::from_slice(bytes) {
-        Ok(parts) => parts,
-        Err(_) => return Err(earlier(bytes).unwrap_or(EnvelopeError::Malformed)),
-    };
-    // one spelling only: nothing can hide in the envelope beside what is signed
+    let (body, signature, payload): (&Bytes, ByteArray<64>, &Bytes) =
+        match rmp_serde::from_slice(bytes) {
+            Ok(parts) => parts,
+            Err(_) => return Err(earlier(bytes).unwrap_or(EnvelopeError::Malformed)),
+        };
+    // accepts one encoding only, so that nothing can hide in the envelope beside what is signed
     if pack(&(body, signature, payload)) != bytes {
         return Err(EnvelopeError::Malformed);
     }
@@ -187,8 +188,8 @@ fn earlier(bytes: &[u8]) -> Option<EnvelopeError> {
 }
 
 impl Envelope {
-    /// Signature, decompression, validity and id; the genotype only if all hold. `base` is asked for where the payload
-    /// is a difference to it.
+    /// Signature, decompression, validity and id; the genotype only if all hold. `base` is asked
+    /// for where the payload is a difference to it.
     ///
     /// # Errors
     /// [`EnvelopeError`]
@@ -198,10 +199,15 @@ impl Envelope {
             return Err(EnvelopeError::BadSignature);
         }
         let Some(needed) = needed else {
-            let bytes = decompress(&self.payload, codec::MAX_BYTES).ok_or(EnvelopeError::Decompression)?;
+            let bytes =
+                decompress(&self.payload, codec::MAX_BYTES).ok_or(EnvelopeError::Decompression)?;
             let genotype = codec::decode(&bytes).map_err(EnvelopeError::Genotype)?;
             // of the bytes, and not of the genotype: that of an earlier version has another id now
-            return if codec::id_of(&bytes) == id { Ok(genotype) } else { Err(EnvelopeError::WrongId) };
+            return if codec::id_of(&bytes) == id {
+                Ok(genotype)
+            } else {
+                Err(EnvelopeError::WrongId)
+            };
         };
         let base = base.ok_or(EnvelopeError::MissingBase(needed))?;
         let genotype = delta::patch(base, &self.payload).map_err(EnvelopeError::Delta)?;
@@ -238,7 +244,15 @@ impl Record {
             time: body.time,
         };
         let (genotype, base, origin) = (*body.genotype, body.base.map(|id| *id), *body.origin);
-        Ok(Record { claims, genotype, base, origin, digest: *body.digest, bytes: bytes.to_vec(), signature })
+        Ok(Record {
+            claims,
+            genotype,
+            base,
+            origin,
+            digest: *body.digest,
+            bytes: bytes.to_vec(),
+            signature,
+        })
     }
 
     fn is_genuine(&self) -> bool {
@@ -289,7 +303,10 @@ impl Body<'_> {
             ("task", short(&self.task)),
             ("fitness", self.fitness.is_finite()),
             ("parents", parents.len() <= MAX_PARENTS && (0..parents.len()).all(once)),
-            ("operators", self.operators.len() <= MAX_OPERATORS && self.operators.iter().all(short)),
+            (
+                "operators",
+                self.operators.len() <= MAX_OPERATORS && self.operators.iter().all(short),
+            ),
             ("grant", self.grant.is_none_or(|grant| grant.len() <= identity::MAX_BYTES)),
         ];
         sound.iter().find(|(_, sound)| !sound).map(|(field, _)| *field)

@@ -1,7 +1,8 @@
-//! Keys, and what their owners say of one another: who succeeds whom, who may publish in a realm, and who owns it.
+//! Keys, and what their owners say of one another: who succeeds whom, who may publish in a realm,
+//! and who owns it.
 //!
-//! A certificate is MessagePack, a `bin` with what is said and signatures over a context and that `bin`.
-//! `docs/wire-format.md` describes it.
+//! A certificate is MessagePack, a `bin` with what is said and signatures over a context and that
+//! `bin`. `docs/wire-format.md` describes it.
 
 mod charter;
 mod grant;
@@ -42,8 +43,8 @@ impl Signer {
         self.0.verifying_key().to_bytes()
     }
 
-    /// Ed25519 (RFC 8032) over the context and the message, so that no signature can be mistaken for another use of
-    /// the key.
+    /// Ed25519 (RFC 8032) over the context and the message, so that no signature can be mistaken
+    /// for another use of the key.
     pub fn sign(&self, context: &str, message: &[u8]) -> [u8; 64] {
         self.0.sign(&[context.as_bytes(), message].concat()).to_bytes()
     }
@@ -54,10 +55,12 @@ pub fn public_key(secret: &Secret) -> Key {
     Signer::new(secret).key()
 }
 
-/// Strict: no key of small order, no signature that another could be made of, so all readers agree.
+/// Strict verification: it refuses keys of small order and malleable signatures, so all readers
+/// agree.
 pub fn verify(key: &Key, context: &str, message: &[u8], signature: &[u8; 64]) -> bool {
     let message = [context.as_bytes(), message].concat();
-    let genuine = |key: VerifyingKey| key.verify_strict(&message, &Signature::from_bytes(signature)).is_ok();
+    let genuine =
+        |key: VerifyingKey| key.verify_strict(&message, &Signature::from_bytes(signature)).is_ok();
     VerifyingKey::from_bytes(key).is_ok_and(genuine)
 }
 
@@ -74,8 +77,8 @@ pub enum CertificateError {
     BadSignature,
 }
 
-/// From now on one key speaks for whom another spoke for. Both have signed it: nobody can be made the heir of a
-/// bad name.
+/// A key replaces another one. Both have signed it, so that nobody can pass a bad reputation to a
+/// stranger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Succession {
     pub old: Key,
@@ -111,7 +114,8 @@ impl Succession {
         }
     }
 
-    /// What it says, whoever wrote it: the signatures, which cost a hundred times as much, are not looked at.
+    /// Reads what it says without checking the signatures, which would cost a hundred times as
+    /// much.
     ///
     /// # Errors
     /// [`CertificateError`]
@@ -138,7 +142,12 @@ impl Cosigned {
     }
 
     /// With one signature more; a second one of the same key replaces its first.
-    fn with(mut self, context: &str, signer: &Signer, most: usize) -> Result<Cosigned, CertificateError> {
+    fn with(
+        mut self,
+        context: &str,
+        signer: &Signer,
+        most: usize,
+    ) -> Result<Cosigned, CertificateError> {
         let key = signer.key();
         self.1.retain(|(other, _)| **other != key);
         self.1.push((ByteArray::new(key), ByteArray::new(signer.sign(context, &self.0))));
@@ -175,7 +184,7 @@ fn is_rising(ids: impl Iterator<Item = [u8; 32]>) -> bool {
     ids.collect::<Vec<_>>().windows(2).all(|pair| pair[0] < pair[1])
 }
 
-/// What a body is known by, whoever has signed it by now.
+/// The id of a body, which does not depend on who has signed it.
 fn id(body: &[u8]) -> [u8; 32] {
     Sha256::digest(body).into()
 }
@@ -184,8 +193,11 @@ fn pack(value: &impl Serialize) -> Vec<u8> {
     rmp_serde::to_vec(value).expect("writing to memory cannot fail")
 }
 
-/// One spelling only: nothing can hide beside what is signed.
-fn unpack<T: Serialize + DeserializeOwned>(bytes: &[u8], max_bytes: usize) -> Result<T, CertificateError> {
+/// Accepts one encoding only, so that nothing can hide beside what is signed.
+fn unpack<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    max_bytes: usize,
+) -> Result<T, CertificateError> {
     if bytes.len() > max_bytes {
         return Err(CertificateError::TooLarge(bytes.len()));
     }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The one table of activations: number on the wire, variant, name, formula, lowest and highest
 /// value, error bound, and the code.
 macro_rules! activations {
-    ($($number:literal $variant:ident $name:literal, $formula:literal, $low:expr, $high:expr, $error:literal:
-       |$x:ident| $code:expr;)*) => {
+    ($($number:literal $variant:ident $name:literal, $formula:literal,
+       $low:expr, $high:expr, $error:literal: |$x:ident| $code:expr;)*) => {
         /// What a node does to the sum of its inputs.
         ///
         /// The result is the formula's, held within the range, for every x but NaN. It is off by
@@ -17,8 +17,8 @@ macro_rules! activations {
         ///
         /// | number | name | formula | range | error |
         /// |---|---|---|---|---|
-        $(#[doc = concat!("| ", $number, " | `", $name, "` | ", $formula, " | ", stringify!($low), " … ",
-                          stringify!($high), " | ", $error, " |")])*
+        $(#[doc = concat!("| ", $number, " | `", $name, "` | ", $formula, " | ", stringify!($low),
+                          " … ", stringify!($high), " | ", $error, " |")])*
         ///
         /// Sources: Stanley & Miikkulainen 2002 (`steep_sigmoid`), Maas et al. 2013 (`leaky_relu`),
         /// Clevert et al. 2016 (`elu`), Klambauer et al. 2017 (`selu`), Hendrycks & Gimpel 2016
@@ -77,10 +77,11 @@ macro_rules! activations {
                 }
             }
 
-            /// [`apply`](Activation::apply) to each value of each vector in place, to the same bits.
+            /// [`apply`](Activation::apply) to each value of each vector in place, to the same
+            /// bits.
             ///
-            /// It becomes part of its caller and is vector code there, in the registers of the caller's
-            /// `#[target_feature]`.
+            /// It becomes part of its caller and is vector code there, in the registers of the
+            /// caller's `#[target_feature]`.
             #[inline(always)]
             pub fn apply_to<const N: usize>(self, vectors: &mut [[f32; N]]) {
                 match self {
@@ -102,7 +103,8 @@ activations! {
     0 Identity "identity", "x", -LIMIT, LIMIT, 0.0: |x| x.clamp(-LIMIT, LIMIT);
     1 Tanh "tanh", "(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)", -1.0, 1.0, 4e-7: |x| tanh(x);
     2 Sigmoid "sigmoid", "1 / (1 + e⁻ˣ)", 0.0, 1.0, 3e-7: |x| sigmoid(x);
-    3 SteepSigmoid "steep_sigmoid", "1 / (1 + e⁻⁴·⁹²⁴²⁷³ˣ)", 0.0, 1.0, 3e-7: |x| sigmoid(4.924_273 * x);
+    3 SteepSigmoid "steep_sigmoid", "1 / (1 + e⁻⁴·⁹²⁴²⁷³ˣ)", 0.0, 1.0, 3e-7:
+        |x| sigmoid(4.924_273 * x);
     4 Relu "relu", "max(0, x)", 0.0, LIMIT, 0.0: |x| x.clamp(0.0, LIMIT);
     5 Sin "sin", "sin max(−10⁵, min(x, 10⁵))", -1.0, 1.0, 2e-7: |x| sin(x);
     6 Gaussian "gaussian", "e^(−x²)", 0.0, 1.0, 2e-7: |x| exp(-x * x);
@@ -110,9 +112,11 @@ activations! {
     8 LeakyRelu "leaky_relu", "x if x > 0, else 0.01 x", -0.01 * LIMIT, LIMIT, 1e-7:
         |x| x.clamp(0.0, LIMIT) + 0.01 * x.clamp(-LIMIT, 0.0);
     9 Elu "elu", "x if x > 0, else eˣ − 1", -1.0, LIMIT, 2e-7: |x| elu(x);
-    10 Selu "selu", "1.0507009873 · (x if x > 0, else 1.6732632423 (eˣ − 1))", -1.758_099_4, LIMIT, 4e-7:
+    10 Selu "selu", "1.0507009873 · (x if x > 0, else 1.6732632423 (eˣ − 1))",
+        -1.758_099_4, LIMIT, 4e-7:
         |x| (1.050_701 * if x > 0.0 { x } else { 1.673_263_2 * elu(x) }).clamp(-1.758_099_4, LIMIT);
-    11 Gelu "gelu", "x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2", -0.170_041, LIMIT, 1e-6: |x| gelu(x);
+    11 Gelu "gelu", "x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2", -0.170_041, LIMIT, 1e-6:
+        |x| gelu(x);
     12 Swish "swish", "x / (1 + e⁻ˣ)", -0.278_464_6, LIMIT, 3e-7: |x| swish(x);
     13 Softplus "softplus", "ln(1 + eˣ)", 0.0, LIMIT, 3e-7:
         |x| x.clamp(0.0, LIMIT) + ln(1.0 + exp(-x.abs()));
@@ -176,9 +180,14 @@ mod tests {
                     x.exp_m1()
                 }
             }
-            Selu => 1.050_700_987_355_480_5 * if x > 0.0 { x } else { 1.673_263_242_354_377_2 * x.exp_m1() },
+            Selu => {
+                1.050_700_987_355_480_5
+                    * if x > 0.0 { x } else { 1.673_263_242_354_377_2 * x.exp_m1() }
+            }
             Gelu => {
-                0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
+                0.5 * x
+                    * (1.0
+                        + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3))).tanh())
             }
             Swish => x * logistic(x),
             Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
@@ -251,7 +260,8 @@ mod tests {
                 paths.push(("avx512f", avx512f));
             }
         }
-        let mut values: Vec<f32> = floats(30_011).chain((-8_000..8_000).map(|i| i as f32 * 0.003)).collect();
+        let mut values: Vec<f32> =
+            floats(30_011).chain((-8_000..8_000).map(|i| i as f32 * 0.003)).collect();
         values.truncate(values.len() / 16 * 16);
         for &a in Activation::ALL {
             let single: Vec<u32> = values.iter().map(|&x| a.apply(x).to_bits()).collect();
@@ -259,7 +269,11 @@ mod tests {
                 let mut slice = values.clone();
                 // SAFETY: a path is here only if the machine has its instructions
                 unsafe { path(a, slice.as_chunks_mut().0) };
-                assert!(slice.iter().map(|y| y.to_bits()).eq(single.iter().copied()), "{} {name}", a.name());
+                assert!(
+                    slice.iter().map(|y| y.to_bits()).eq(single.iter().copied()),
+                    "{} {name}",
+                    a.name()
+                );
             }
         }
     }

@@ -4,7 +4,8 @@ use super::LIMIT;
 use crate::base::choice::choices;
 
 choices! {
-    /// How a node makes one number of its weighted inputs, which come in the order of its connections.
+    /// How a node makes one number of its weighted inputs, which come in the order of its
+    /// connections.
     ///
     /// Of no inputs every aggregation makes 0. Order is that of [`f32::total_cmp`].
     ///
@@ -93,7 +94,8 @@ mod tests {
     #[test]
     fn each_aggregation_is_its_formula() {
         let expected = |inputs: &[f32], results: [f32; 7]| {
-            let seen: Vec<u32> = Aggregation::ALL.iter().map(|a| a.apply(inputs).to_bits()).collect();
+            let seen: Vec<u32> =
+                Aggregation::ALL.iter().map(|a| a.apply(inputs).to_bits()).collect();
             assert_eq!(seen, results.map(f32::to_bits), "{inputs:?}");
         };
         //                               sum  product  mean   max   min  median  max_abs

@@ -1,8 +1,9 @@
 //! exp, ln, sin, cos, tanh, the logistic function and the square root in f32.
 //!
 //! The coefficients are minimax fits made for this file, by linear programming over Chebyshev
-//! points; the error bounds, over every exponent and both signs, are held by tests. What stands here is also
-//! written into exported networks, an item to a paragraph: see [`crate::formats::export`].
+//! points; the error bounds, over every exponent and both signs, are held by tests. What stands
+//! here is also written into exported networks, an item to a paragraph: see
+//! [`crate::formats::export`].
 
 use core::f32::consts::{FRAC_1_PI, LN_2, LOG2_E};
 

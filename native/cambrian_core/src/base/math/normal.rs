@@ -45,11 +45,13 @@ fn normal_quantile(p: f64) -> f64 {
     let r = libm::sqrt(-libm::log(if q < 0.0 { p } else { 1.0 - p }));
     let tail = if r <= 5.0 {
         let r = r - 1.6;
-        let c = ((0.170_238_211_03 * r + 1.306_728_481_6) * r + 2.756_815_390_0) * r + 1.423_437_277_7;
+        let c =
+            ((0.170_238_211_03 * r + 1.306_728_481_6) * r + 2.756_815_390_0) * r + 1.423_437_277_7;
         c / ((0.120_211_329_75 * r + 0.737_001_642_50) * r + 1.0)
     } else {
         let r = r - 5.0;
-        let e = ((0.017_337_203_997 * r + 0.428_682_943_37) * r + 3.081_226_386_0) * r + 6.657_905_115_0;
+        let e = ((0.017_337_203_997 * r + 0.428_682_943_37) * r + 3.081_226_386_0) * r
+            + 6.657_905_115_0;
         e / ((0.012_258_202_635 * r + 0.241_978_942_25) * r + 1.0)
     };
     if q < 0.0 { -tail } else { tail }
@@ -78,7 +80,8 @@ mod tests {
     #[test]
     fn normals_have_the_moments_of_a_normal() {
         // all draws equally far apart, so that no chance is left: 1, 1·3, 1·3·5, 1·3·5·7
-        let draws: Vec<f64> = (0..1 << 31).step_by(1_024).map(|bits| normal(bits + 512).into()).collect();
+        let draws: Vec<f64> =
+            (0..1 << 31).step_by(1_024).map(|bits| normal(bits + 512).into()).collect();
         for (power, moment) in [(2, 1.0), (4, 3.0), (6, 15.0), (8, 105.0)] {
             let seen = draws.iter().map(|z| z.powi(power)).sum::<f64>() / draws.len() as f64;
             assert!((seen / moment - 1.0).abs() < 1e-3, "moment {power}: {seen}");
@@ -108,8 +111,9 @@ mod tests {
     /// Bits seen on x86-64; any other machine must give the same.
     #[test]
     fn bits_do_not_depend_on_the_machine() {
-        let hash = tails(65_537)
-            .fold(0u32, |h, bits| h.rotate_left(5) ^ normal(bits).to_bits().wrapping_mul(0x9E37_79B1));
+        let hash = tails(65_537).fold(0u32, |h, bits| {
+            h.rotate_left(5) ^ normal(bits).to_bits().wrapping_mul(0x9E37_79B1)
+        });
         assert_eq!(hash, 2_249_878_738);
     }
 

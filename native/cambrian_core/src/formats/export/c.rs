@@ -1,7 +1,7 @@
 //! One file of C99 that needs neither libm nor malloc.
 //!
-//! Its tables are `static const`, so that they stay in flash. All that it writes to is a `struct NAME_network` of the
-//! caller's.
+//! Its tables are `static const`, so that they stay in flash. All that it writes to is a
+//! `struct NAME_network` of the caller's.
 
 use super::name::Name;
 use super::parts::Parts;
@@ -18,7 +18,8 @@ pub fn write(plan: &Plan, name: &Name) -> String {
         names.iter().find(|name| name.starts_with("cambrian_") || name.starts_with("CAMBRIAN_"))
     });
     let parts = parts.needed(&format!("{tables}{step}"));
-    // what its nodes are made of is declared before the tables, and what reads the tables stands after them
+    // what its nodes are made of is declared before the tables, and what reads the tables stands
+    // after them
     let body = format!("{}{}\n{parts}{tables}{step}", guards(), private_constants(plan));
     let text = format!("{}{}", declarations(plan), body);
     let named = text.replace("cambrian_", &format!("{name}_"));
@@ -32,14 +33,16 @@ fn header(plan: &Plan, name: &Name) -> String {
     let (outputs, units, links) = (outputs.len(), plan.units.len(), plan.links());
     let reward = if plan.reward.is_some() {
         format!(
-            " *     {name}_reward(&network, 1.0f);  // how good it was; it learns from that at every tick\n"
+            " *     {name}_reward(&network, 1.0f);  // how good it was; it learns from that at \
+             every tick\n"
         )
     } else {
         String::new()
     };
     format!(
         "/* A network that Cambrian {version} evolved: genotype {id}.
- * Inputs: {inputs}; outputs: {outputs}; nodes: {units}; connections: {links}; numbers of memory: {memory}.
+ * Inputs: {inputs}; outputs: {outputs}; nodes: {units}; connections: {links}; \
+         numbers of memory: {memory}.
  *
  * Include this file where it is used:
  *
@@ -52,10 +55,11 @@ fn header(plan: &Plan, name: &Name) -> String {
  *
  * or compile it by itself; those that call it then include it after #define {upper}_DECLARATIONS.
  *
- * The outputs have the same bits as those of cambrian_network for inputs within +-1e12. It checks none, and what is
- * NaN or infinite may come out as anything. Compile it with -ffp-contract=off, or -std=c99, and without -ffast-math:
- * a fused multiply-add rounds once where two operations round twice. Numbers below 1.2e-38 must not be flushed to
- * nought, which is so unless a program asks for it. It is C99, needs an IEEE 754 float, and neither libm nor malloc.
+ * The outputs have the same bits as those of cambrian_network for inputs within +-1e12. It checks
+ * none, and what is NaN or infinite may come out as anything. Compile it with -ffp-contract=off, or
+ * -std=c99, and without -ffast-math: a fused multiply-add rounds once where two operations round
+ * twice. Numbers below 1.2e-38 must not be flushed to nought, which is so unless a program asks for
+ * it. It is C99, needs an IEEE 754 float, and neither libm nor malloc.
  */
 ",
         version = env!("CARGO_PKG_VERSION"),
@@ -66,7 +70,8 @@ fn header(plan: &Plan, name: &Name) -> String {
 fn declarations(plan: &Plan) -> String {
     let reward = plan.reward.map_or("", |_| {
         "
-/* Tells it how good it was, within +-1e12: it learns from that until it is told another value. 0 at rest. */
+/* Tells it how good it was, within +-1e12: it learns from that until it is told another value.
+   0 at rest. */
 void cambrian_reward(struct cambrian_network *network, float reward);
 "
     });
@@ -88,7 +93,8 @@ void cambrian_init(struct cambrian_network *network);
 /* One tick. */
 void cambrian_step(struct cambrian_network *network, const float *inputs, float *outputs);
 
-/* What it remembers from one tick to the next, CAMBRIAN_MEMORY numbers: the state of the network in Cambrian. */
+/* What it remembers from one tick to the next, CAMBRIAN_MEMORY numbers: the state of the network in
+   Cambrian. */
 float *cambrian_memory(struct cambrian_network *network);
 {reward}
 #endif
@@ -165,16 +171,23 @@ fn tables(plan: &Plan) -> String {
     text + &specials(plan)
 }
 
-fn columns(plan: &Plan, what: &str, show: impl Fn(&crate::phenotype::kernel::Link) -> String) -> String {
+fn columns(
+    plan: &Plan,
+    what: &str,
+    show: impl Fn(&crate::phenotype::kernel::Link) -> String,
+) -> String {
     let rows = plan.units.iter().filter(|unit| !unit.links.is_empty());
-    let row = |unit: &Unit| format!("    {},\n", unit.links.iter().map(&show).collect::<Vec<_>>().join(", "));
+    let row = |unit: &Unit| {
+        format!("    {},\n", unit.links.iter().map(&show).collect::<Vec<_>>().join(", "))
+    };
     let rows: String = rows.map(row).collect();
     let rows = if rows.is_empty() { "    0\n".to_string() } else { rows };
     format!("static const {what}[] = {{\n{rows}}};\n\n")
 }
 
 fn specials(plan: &Plan) -> String {
-    let rows: String = plan.specials().map(|(at, unit, special)| special_row(at, unit, special)).collect();
+    let rows: String =
+        plan.specials().map(|(at, unit, special)| special_row(at, unit, special)).collect();
     if rows.is_empty() {
         return rows;
     }
@@ -192,10 +205,12 @@ static const struct cambrian_special cambrian_specials[] = {{
 
 fn special_row(at: usize, unit: &Unit, special: &Special) -> String {
     let Special { aggregation, cell, learning, state } = special;
-    let numbers = [cell.time_constant, cell.leak, learning.rate, learning.decay].map(float).join(", ");
+    let numbers =
+        [cell.time_constant, cell.leak, learning.rate, learning.decay].map(float).join(", ");
     let (label, length) = (unit.label, cell.slots());
     let (aggregate, tick) = (aggregation.name(), cell.dynamics.name());
-    let learn = learn(learning.plasticity).map_or("0".to_string(), |learn| format!("cambrian_{learn}"));
+    let learn =
+        learn(learning.plasticity).map_or("0".to_string(), |learn| format!("cambrian_{learn}"));
     format!(
         "    /* {label} */
     {{{at}, {state}, {length}, cambrian_{aggregate}, cambrian_{tick}, {learn},
@@ -218,14 +233,20 @@ fn functions(plan: &Plan) -> String {
     let assignments = |pairs: &mut dyn Iterator<Item = (String, String)>| -> String {
         pairs.map(|(to, from)| format!("    {to} = {from};\n")).collect()
     };
-    let carried =
-        assignments(&mut carried.iter().map(|(to, from)| (format!("row[{to}]"), format!("row[{from}]"))));
+    let carried = assignments(
+        &mut carried.iter().map(|(to, from)| (format!("row[{to}]"), format!("row[{from}]"))),
+    );
     let outputs = assignments(
-        &mut (0..).zip(outputs).map(|(nth, at): (u32, _)| (format!("outputs[{nth}]"), format!("row[{at}]"))),
+        &mut (0..)
+            .zip(outputs)
+            .map(|(nth, at): (u32, _)| (format!("outputs[{nth}]"), format!("row[{at}]"))),
     );
     let has_specials = plan.specials().next().is_some();
-    let special =
-        if has_specials { "    const struct cambrian_special *special = cambrian_specials;\n" } else { "" };
+    let special = if has_specials {
+        "    const struct cambrian_special *special = cambrian_specials;\n"
+    } else {
+        ""
+    };
     let value = if has_specials {
         "special->unit == at ? cambrian_fire(unit, special++, &links, row)
                                              : cambrian_plain(unit, &links, row)"
@@ -240,8 +261,11 @@ void cambrian_reward(struct cambrian_network *network, float reward)
 }
 "
     });
-    let carrying =
-        if carried.is_empty() { "" } else { "    /* what recurrent connections bring at the next tick */\n" };
+    let carrying = if carried.is_empty() {
+        ""
+    } else {
+        "    /* what recurrent connections bring at the next tick */\n"
+    };
     format!(
         "void cambrian_init(struct cambrian_network *network)
 {{
@@ -299,8 +323,15 @@ mod tests {
     #[test]
     fn numbers_are_exact() {
         let seen = [1.0, -0.0, 0.5, -0.1, 3.0e-45, 12_582_912.0, f32::MIN_POSITIVE].map(float);
-        let expected =
-            ["1.0f", "-0.0f", "0x1p-1f", "-0x1.99999ap-4f", "0x0.000004p-126f", "0x1.8p+23f", "0x1p-126f"];
+        let expected = [
+            "1.0f",
+            "-0.0f",
+            "0x1p-1f",
+            "-0x1.99999ap-4f",
+            "0x0.000004p-126f",
+            "0x1.8p+23f",
+            "0x1p-126f",
+        ];
         assert_eq!(seen, expected);
     }
 }

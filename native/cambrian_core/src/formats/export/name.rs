@@ -7,24 +7,24 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
-/// Why a text is no [`Name`], and so what one is.
+/// Why a text is not a [`Name`]; it says what a name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "a lower-case letter and then up to {} lower-case letters, digits and underscores, and no keyword of \
-     Rust",
+    "a lower-case letter and then up to {} lower-case letters, digits and underscores, and no \
+     keyword of Rust",
     LONGEST - 1
 )]
 pub struct NameError;
 
 const LONGEST: usize = 32;
 
-/// Of Rust, as they are written; C knows the name as a prefix alone.
+/// Keywords of Rust. In C the name is only a prefix, so keywords do not matter.
 const KEYWORDS: [&str; 50] = [
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
-    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
-    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
-    "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual",
-    "where", "while",
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
+    "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl",
+    "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref",
+    "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
+    "unsafe", "unsized", "use", "virtual", "where", "while",
 ];
 
 impl Name {
@@ -32,7 +32,8 @@ impl Name {
     /// [`NameError`].
     pub fn new(text: &str) -> Result<Name, NameError> {
         let begins = text.starts_with(|c: char| c.is_ascii_lowercase());
-        let goes_on = text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_');
+        let goes_on =
+            text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_');
         let is_free = !KEYWORDS.contains(&text) && text != "yield";
         let fine = begins && goes_on && is_free && text.len() <= LONGEST;
         if fine { Ok(Name(text.to_string())) } else { Err(NameError) }
@@ -65,8 +66,10 @@ mod tests {
             assert_eq!(Name::new(good).unwrap().as_str(), good);
         }
         let long = "a".repeat(33);
-        for bad in ["", "_", "2a", "Pole", "a-b", "a b", "a;", "a\n", "é", "aé", "*/", "a\0", "match", &long]
-        {
+        for bad in [
+            "", "_", "2a", "Pole", "a-b", "a b", "a;", "a\n", "é", "aé", "*/", "a\0", "match",
+            &long,
+        ] {
             assert_eq!(Name::new(bad), Err(NameError), "{bad:?}");
         }
     }

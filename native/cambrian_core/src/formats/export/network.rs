@@ -1,7 +1,9 @@
-// The parts of an exported network that Cambrian itself does otherwise: see parts.rs for how a file takes those that it
-// needs, with those of math/, dynamics.rs and plasticity.rs. Of core alone, and without unsafe code.
+// The parts of an exported network that Cambrian itself does another way. parts.rs puts those that
+// a file needs into it, with those of base/math, genome/dynamics.rs and genome/plasticity.rs. They
+// need `core` alone and have no unsafe code.
 
-/// The square root of a number from 1 on, rounded as IEEE 754 has it: a bit at a time, one more than is kept.
+/// The square root of a number from 1 on, rounded as IEEE 754 has it: a bit at a time, one more
+/// than is kept.
 fn sqrt(x: f32) -> f32 {
     if !x.is_finite() {
         return x;
@@ -30,7 +32,8 @@ struct Unit {
 /// What a node has that does more: an aggregation other than the sum, dynamics, plasticity.
 struct Special {
     unit: Index,
-    /// Where in the row the state of its dynamics begins, and how long that is; what it has learnt follows.
+    /// Where in the row the state of its dynamics begins, and how long that is; what it has learnt
+    /// follows.
     state: Index,
     length: Index,
     aggregate: fn(&mut [f32]) -> f32,
@@ -55,7 +58,12 @@ fn learnt_from(special: &Special) -> usize {
 }
 
 /// Gives each weight what it has learnt from one tick, of its source, the weight, and its place.
-fn teach(special: &Special, links: &Links, row: &mut [f32], change: impl Fn(f32, f32, &mut [f32], usize) -> f32) {
+fn teach(
+    special: &Special,
+    links: &Links,
+    row: &mut [f32],
+    change: impl Fn(f32, f32, &mut [f32], usize) -> f32,
+) {
     for (nth, (source, gene)) in links.sources.iter().zip(links.weights).enumerate() {
         let learnt = learnt_from(special) + nth;
         let w = gene + row[learnt];
@@ -98,7 +106,10 @@ fn fire(unit: &Unit, special: &Special, links: &Links, row: &mut [f32]) -> f32 {
     let terms = &mut terms[..links.weights.len()];
     for (nth, term) in terms.iter_mut().enumerate() {
         let gene = links.weights[nth];
-        let weight = if special.learn.is_some() { gene + row[learnt_from(special) + nth] } else { gene };
+        let weight = match special.learn {
+            Some(_) => gene + row[learnt_from(special) + nth],
+            None => gene,
+        };
         *term = row[links.sources[nth] as usize] * weight;
     }
     let net = if terms.is_empty() { 0.0 } else { (special.aggregate)(terms) };

@@ -1,13 +1,15 @@
 //! A model in ONNX, the Open Neural Network Exchange format, that any of its runtimes takes.
 //!
-//! Inputs and outputs are 32-bit floats with a first dimension for as many samples as one likes: `inputs` gives
-//! `outputs`, and where the network has a memory `state` gives `next_state`, nought at rest. Of a network that learns from
-//! a reward it is the last number of the state. The operators are those of opset 17, none of them a loop; every gene has
-//! its operators, plasticity too.
+//! Inputs and outputs are 32-bit floats with a first dimension for as many samples as one likes:
+//! `inputs` gives `outputs`, and where the network has a memory `state` gives `next_state`, nought
+//! at rest. Of a network that learns from a reward it is the last number of the state. The
+//! operators are those of opset 17, none of them a loop; every gene has its operators, plasticity
+//! too.
 //!
-//! What a runtime gives differs from [`Network`](crate::phenotype::network::Network) by the order of its sums and by its own exp,
-//! tanh and so on: by some 1e-6 for values about 1. Where a network has a step, a sign, the largest of several, or
-//! a feedback that amplifies, a last bit can decide, and the difference is what that makes of it.
+//! What a runtime gives differs from [`Network`](crate::phenotype::network::Network) by the order
+//! of its sums and by its own exp, tanh and so on: by some 1e-6 for values about 1. Where a network
+//! has a step, a sign, the largest of several, or a feedback that amplifies, a last bit can decide,
+//! and the difference is what that makes of it.
 
 mod graph;
 mod proto;
@@ -40,12 +42,15 @@ pub fn write(plan: &Plan) -> Vec<u8> {
 const DENSITY: usize = 8;
 const SMALL: usize = 4096;
 
-/// How many units from one on are one matrix: alike, none waiting for another, and not too many noughts in it.
+/// How many units from one on are one matrix: alike, none waiting for another, and not too many
+/// noughts in it.
 fn side_by_side(plan: &Plan, at: usize) -> usize {
     let first = &plan.units[at];
     let (mut sources, mut links) = (BTreeMap::new(), 0);
     let fits = |(nth, unit): &(usize, &Unit)| {
-        let alike = unit.special.is_none() && first.special.is_none() && unit.activation == first.activation;
+        let alike = unit.special.is_none()
+            && first.special.is_none()
+            && unit.activation == first.activation;
         let waits = unit.links.iter().any(|link| link.source as usize >= plan.first() + at);
         links += unit.links.len();
         sources.extend(unit.links.iter().map(|link| (link.source, ())));
@@ -73,15 +78,27 @@ impl<'a> Writer<'a> {
     fn new(plan: &'a Plan) -> Writer<'a> {
         let mut graph = Graph::default();
         let inputs = graph.input("inputs", plan.inputs, "within ±1e12");
-        let about =
-            if plan.reward.is_some() { "0 at rest; the last number is the reward" } else { "0 at rest" };
+        let about = if plan.reward.is_some() {
+            "0 at rest; the last number is the reward"
+        } else {
+            "0 at rest"
+        };
         let state = (plan.memory > 0).then(|| graph.input("state", plan.memory, about));
         let row = match &state {
             Some(state) => graph.join(&[&inputs, state]),
             None => inputs,
         };
         let length = plan.first();
-        Writer { plan, graph, state, row, length, pending: Vec::new(), computed: 0, states: Vec::new() }
+        Writer {
+            plan,
+            graph,
+            state,
+            row,
+            length,
+            pending: Vec::new(),
+            computed: 0,
+            states: Vec::new(),
+        }
     }
 
     /// Columns of the row, which takes what is pending only when it is wanted.
@@ -142,7 +159,8 @@ impl<'a> Writer<'a> {
     fn special(&mut self, unit: &Unit, special: &Special) {
         let places: Vec<u32> = unit.links.iter().map(|link| link.source).collect();
         self.graph.about = about(std::slice::from_ref(unit));
-        // of no sources the net input is the bias, whatever its one weight of nought is multiplied by
+        // of no sources the net input is the bias, whatever its one weight of nought is multiplied
+        // by
         let x = self.columns(if places.is_empty() { &[0] } else { &places });
         let genes: Vec<f32> = unit.links.iter().map(|link| link.weight).collect();
         let genes = self.graph.numbers(if genes.is_empty() { &[0.0] } else { &genes });
@@ -236,7 +254,8 @@ impl<'a> Writer<'a> {
             Dynamics::Delay => {
                 let newest = self.activate(cell.activation, net);
                 let last = cell.slots() as u32 - 1;
-                let others = if last == 0 { None } else { Some(self.graph.columns(&state, 0..last)) };
+                let others =
+                    if last == 0 { None } else { Some(self.graph.columns(&state, 0..last)) };
                 let next: Vec<&Value> = [&newest].into_iter().chain(&others).collect();
                 let next = self.graph.join(&next);
                 self.states.push(next);
@@ -356,7 +375,8 @@ impl<'a> Writer<'a> {
                 graph.within(&y, LIMIT)
             }
             Selu => {
-                let settings = [("alpha", Setting::Float(1.673_263_2)), ("gamma", Setting::Float(1.050_701))];
+                let settings =
+                    [("alpha", Setting::Float(1.673_263_2)), ("gamma", Setting::Float(1.050_701))];
                 let y = graph.apply_with("Selu", &[x], &settings);
                 graph.within(&y, LIMIT)
             }
@@ -487,7 +507,8 @@ mod tests {
         for _ in 0..100 {
             crate::variation::mutation::mutate(&mut genotype, &p, &mut rng);
             let graph = model(&genotype).1.graph.unwrap();
-            let mut known: BTreeSet<&str> = graph.inputs.iter().map(|input| input.name.as_str()).collect();
+            let mut known: BTreeSet<&str> =
+                graph.inputs.iter().map(|input| input.name.as_str()).collect();
             known.extend(graph.initializers.iter().map(|tensor| tensor.name.as_str()));
             for node in &graph.nodes {
                 assert!(node.inputs.iter().all(|input| known.contains(input.as_str())), "{node:?}");
@@ -501,7 +522,8 @@ mod tests {
     fn a_sparse_network_makes_no_large_matrix() {
         let count = 1_000;
         let p = Parameters { initial_connections: 0.0, ..Parameters::default() };
-        let first = Genotype::new(count, count, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        let first =
+            Genotype::new(count, count, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
         let mut links: Vec<Connection> =
             (0..count).map(|nth| Connection::new(input(nth), output(nth), 0.5)).collect();
         links.sort_unstable_by_key(|link| link.id);

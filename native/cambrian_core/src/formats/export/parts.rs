@@ -1,7 +1,7 @@
 //! Source text in parts, of which a file takes what it needs.
 //!
-//! A part is a paragraph: an item that blank lines stand around, with its comments. It defines one name and needs the
-//! parts whose names are in it.
+//! A part is a paragraph: an item that blank lines stand around, with its comments. It defines one
+//! name and needs the parts whose names are in it.
 
 use std::collections::HashMap;
 
@@ -20,8 +20,8 @@ struct Part {
 }
 
 impl Parts {
-    /// Adds the parts of a text. `defined` picks a part's name of the names in it; what defines none is left out, as
-    /// are what is indented, and what defines a name that is there already.
+    /// Adds the parts of a text. `defined` picks a part's name of the names in it; what defines
+    /// none is left out, as are what is indented, and what defines a name that is there already.
     pub fn add(&mut self, text: &str, defined: fn(&[String]) -> Option<&String>) {
         for part in text.split("\n\n").filter(|part| !part.starts_with(' ')) {
             let names = names(part);
@@ -51,8 +51,9 @@ impl Parts {
 fn names(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let words = |line: &str| -> Vec<String> {
-        let words =
-            line.split(|c| !is_part(c)).filter(|word| word.starts_with(|c: char| !c.is_ascii_digit()));
+        let words = line
+            .split(|c| !is_part(c))
+            .filter(|word| word.starts_with(|c: char| !c.is_ascii_digit()));
         words.filter(|word| !word.is_empty()).map(String::from).collect()
     };
     without_comments(text).lines().flat_map(words).collect()

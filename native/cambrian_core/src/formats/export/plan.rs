@@ -1,7 +1,8 @@
-//! What every exporter writes down in its own language: a network's units in the order in which they are computed.
+//! What every exporter writes down in its own language: a network's units in the order in which
+//! they are computed.
 //!
-//! It is read off the program that [`Network`](crate::phenotype::network::Network) runs, so there is no second opinion about
-//! the order of a sum.
+//! It is read off the program that [`Network`](crate::phenotype::network::Network) runs, so there
+//! is no second opinion about the order of a sum.
 
 use crate::base::math::{Activation, Aggregation};
 use crate::genome::dynamics::Cell;
@@ -21,7 +22,8 @@ pub struct Plan {
     /// How many numbers are carried from tick to tick.
     pub memory: usize,
     pub units: Vec<Unit>,
-    /// After a tick these places in the memory take the values of those units: (slot, unit) in the row.
+    /// After a tick these places in the memory take the values of those units: (slot, unit) in the
+    /// row.
     pub carried: Vec<(u32, u32)>,
     /// Where in the row each output is.
     pub outputs: Vec<u32>,
@@ -70,7 +72,8 @@ impl Plan {
         let (program, nodes) = network::compile(genotype);
         let outputs: HashMap<NodeId, u32> =
             (0..genotype.outputs()).map(|nth| (innovation::output(nth), nth)).collect();
-        let label = |id: &NodeId| outputs.get(id).map_or(Label::Hidden(*id), |nth| Label::Output(*nth));
+        let label =
+            |id: &NodeId| outputs.get(id).map_or(Label::Hidden(*id), |nth| Label::Output(*nth));
         Plan {
             id: codec::id(genotype),
             inputs: program.inputs,
@@ -99,7 +102,11 @@ impl Plan {
     /// Units that are more than a sum and an activation, with their places among the units.
     pub fn specials(&self) -> impl Iterator<Item = (usize, &Unit, &Special)> {
         let special = |(at, unit): (usize, _)| Some((at, unit)).zip(Unit::special(unit));
-        self.units.iter().enumerate().filter_map(special).map(|((at, unit), special)| (at, unit, special))
+        self.units
+            .iter()
+            .enumerate()
+            .filter_map(special)
+            .map(|((at, unit), special)| (at, unit, special))
     }
 
     /// How many connections are computed.
@@ -124,7 +131,8 @@ impl Special {
 
 fn units(program: &Program, labels: impl Iterator<Item = Label>) -> Vec<Unit> {
     let kinds = program.runs.iter().flat_map(|run| (run.begin..run.end).map(|_| run.kind));
-    let starts = [0].into_iter().chain(program.ends.iter().map(|end| end.next_multiple_of(QUAD as u32)));
+    let starts =
+        [0].into_iter().chain(program.ends.iter().map(|end| end.next_multiple_of(QUAD as u32)));
     let ranges = starts.zip(&program.ends).map(|(start, end)| start as usize..*end as usize);
     (labels.zip(kinds).zip(ranges).zip(program.gains.iter().zip(&program.biases)))
         .map(|(((label, kind), range), (&gain, &bias))| {
@@ -132,8 +140,13 @@ fn units(program: &Program, labels: impl Iterator<Item = Label>) -> Vec<Unit> {
             let (activation, special) = match kind {
                 Kind::Plain(activation) => (activation, None),
                 Kind::Special(nth) => {
-                    let crate::phenotype::kernel::Special { aggregation, cell, learning, state, .. } =
-                        program.specials[nth as usize];
+                    let crate::phenotype::kernel::Special {
+                        aggregation,
+                        cell,
+                        learning,
+                        state,
+                        ..
+                    } = program.specials[nth as usize];
                     (cell.activation, Some(Special { aggregation, cell, learning, state: state.0 }))
                 }
             };

@@ -44,13 +44,17 @@ fn parts(plan: &Plan) -> Parts {
     parts
 }
 
-/// A module of ours to take parts of: private, without its tests, and inlined where the compiler likes.
+/// A module of ours to take parts of: private, without its tests, and inlined where the compiler
+/// likes.
 fn private(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or("");
     let lines = text.lines().filter(|line| *line != "#[inline(always)]");
     lines
         .map(|line| {
-            format!("{}\n", line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line))
+            format!(
+                "{}\n",
+                line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line)
+            )
         })
         .collect()
 }
@@ -84,7 +88,8 @@ fn header(plan: &Plan, name: &Name) -> String {
     };
     format!(
         "//! A network that Cambrian {version} evolved: genotype {id}.
-//! Inputs: {inputs}; outputs: {outputs}; nodes: {units}; connections: {links}; numbers of memory: {memory}.
+//! Inputs: {inputs}; outputs: {outputs}; nodes: {units}; connections: {links}; numbers of memory:
+//! {memory}.
 //!
 //! As `{name}.rs` beside the file that uses it:
 //!
@@ -95,9 +100,9 @@ fn header(plan: &Plan, name: &Name) -> String {
 {reward}//! let outputs = network.step(&[0.0; {name}::INPUTS]);
 //! ```
 //!
-//! The outputs have the same bits as those of cambrian_network for inputs within ±1e12. It checks none, and what is
-//! NaN or infinite may come out as anything. It uses `core` alone, neither allocates nor has unsafe code, and compiles
-//! with Rust 1.87 and later.
+//! The outputs have the same bits as those of cambrian_network for inputs within ±1e12. It checks
+//! none, and what is NaN or infinite may come out as anything. It uses `core` alone, neither
+//! allocates nor has unsafe code, and compiles with Rust 1.87 and later.
 #![allow(dead_code)]
 
 ",
@@ -113,7 +118,8 @@ fn constants(plan: &Plan) -> String {
         _ => "u32",
     };
     let mut text = format!(
-        "pub const INPUTS: usize = {};\npub const OUTPUTS: usize = {};\npub const MEMORY: usize = {};\n\n",
+        "pub const INPUTS: usize = {};\npub const OUTPUTS: usize = {};\n\
+         pub const MEMORY: usize = {};\n\n",
         plan.inputs,
         plan.outputs.len(),
         plan.memory
@@ -137,7 +143,8 @@ fn tables(plan: &Plan) -> String {
         let Unit { label, gain, bias, activation, links, .. } = unit;
         let _ = writeln!(
             text,
-            "    // {}: {label}\n    Unit {{ activation: activation_{}, gain: {gain:?}, bias: {bias:?}, links: {} }},",
+            "    // {}: {label}\n    Unit {{ activation: activation_{}, gain: {gain:?}, \
+             bias: {bias:?}, links: {} }},",
             plan.first() + at,
             activation.name(),
             links.len()
@@ -151,8 +158,14 @@ fn tables(plan: &Plan) -> String {
 
 fn columns(plan: &Plan, name: &str, kind: &str, show: impl Fn(&Link) -> String) -> String {
     let rows = plan.units.iter().filter(|unit| !unit.links.is_empty());
-    let row = |unit: &Unit| format!("    {},\n", unit.links.iter().map(&show).collect::<Vec<_>>().join(", "));
-    format!("static {name}: [{kind}; {}] = [\n{}];\n\n", plan.links(), rows.map(row).collect::<String>())
+    let row = |unit: &Unit| {
+        format!("    {},\n", unit.links.iter().map(&show).collect::<Vec<_>>().join(", "))
+    };
+    format!(
+        "static {name}: [{kind}; {}] = [\n{}];\n\n",
+        plan.links(),
+        rows.map(row).collect::<String>()
+    )
 }
 
 fn specials(plan: &Plan) -> String {
@@ -162,7 +175,8 @@ fn specials(plan: &Plan) -> String {
         return String::new();
     }
     format!(
-        "/// Those of its nodes that do more than sum and activate.\nstatic SPECIALS: [Special; {}] = [\n{}];\n\n",
+        "/// Those of its nodes that do more than sum and activate.\n\
+         static SPECIALS: [Special; {}] = [\n{}];\n\n",
         rows.len(),
         rows.concat()
     )
@@ -227,7 +241,8 @@ fn network(plan: &Plan) -> String {
     let outputs: Vec<String> = outputs.iter().map(|at| format!("row[{at}]")).collect();
     let outputs = outputs.join(", ");
     let has_specials = plan.specials().next().is_some();
-    let specials = if has_specials { "        let mut specials = SPECIALS.iter().peekable();\n" } else { "" };
+    let specials =
+        if has_specials { "        let mut specials = SPECIALS.iter().peekable();\n" } else { "" };
     let value = if has_specials {
         "match specials.next_if(|special| special.unit as usize == at) {
                 Some(special) => fire(unit, special, &links, row),
@@ -238,7 +253,8 @@ fn network(plan: &Plan) -> String {
     };
     let reward = plan.reward.map_or("", |_| {
         "
-    /// Tells it how good it was, within ±1e12: it learns from that until it is told another value. 0 at rest.
+    /// Tells it how good it was, within ±1e12: it learns from that until it is told another value.
+    /// 0 at rest.
     pub fn reward(&mut self, reward: f32) {
         self.row[REWARD] = reward;
     }
@@ -257,7 +273,8 @@ impl Network {{
         Network {{ row: [0.0; {row}] }}
     }}
 
-    /// What it remembers from one tick to the next, [`MEMORY`] numbers: the state of the network in Cambrian.
+    /// What it remembers from one tick to the next, [`MEMORY`] numbers: the state of the network in
+    /// Cambrian.
     pub fn memory(&mut self) -> &mut [f32] {{
         &mut self.row[{inputs}..{inputs} + {memory}]
     }}

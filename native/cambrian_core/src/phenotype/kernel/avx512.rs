@@ -1,4 +1,5 @@
-//! Vectors of sixteen, which pay for batches only: a gather for one sample is slower than scalar loads.
+//! Vectors of sixteen, which pay for batches only: a gather for one sample is slower than scalar
+//! loads.
 
 use super::Program;
 use crate::base::cancel::{Cancelled, WorkMeter};

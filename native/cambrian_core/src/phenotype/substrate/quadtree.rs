@@ -1,5 +1,6 @@
-//! Hidden nodes where the pattern of weights has information: ES-HyperNEAT (Risi & Stanley 2012, "An enhanced
-//! hypercube-based encoding for evolving the placement, density, and connectivity of neurons", appendix A).
+//! Hidden nodes where the pattern of weights has information: ES-HyperNEAT (Risi & Stanley 2012,
+//! "An enhanced hypercube-based encoding for evolving the placement, density, and connectivity of
+//! neurons", appendix A).
 
 use super::wiring::{self, CppnQuery, Place, Site, Wiring, fixed_point, place};
 use super::{Plan, SubstrateError};
@@ -9,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How the weights around a node, as a picture over the square from −1 to 1, are searched for its partners.
+/// How the weights around a node, as a picture over the square from −1 to 1, are searched for its
+/// partners.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quadtree {
     /// The square is always divided this often, 1 to 8, into 2 by 2 cells each time.
     pub initial_depth: u32,
-    /// And at most this often, 1 to 8, while the variance of a cell is more than `division_threshold`.
+    /// And at most this often, 1 to 8, while the variance of a cell is more than
+    /// `division_threshold`.
     pub max_depth: u32,
     pub division_threshold: f32,
     /// A cell whose variance is less than this is one node, at its centre.
@@ -94,13 +97,19 @@ impl Search<'_> {
         }))
     }
 
-    /// Algorithm 1, division and initialisation. `half` is half the side of the cell that is divided.
+    /// Algorithm 1, division and initialisation. `half` is half the side of the cell that is
+    /// divided.
     fn divide(&self, [x, y]: [f32; 2], half: f32, depth: u32) -> Result<Vec<Cell>, Cancelled> {
         let (step, q) = (half / 2.0, self.quadtree);
-        let corners =
-            [[x - step, y - step], [x - step, y + step], [x + step, y - step], [x + step, y + step]];
+        let corners = [
+            [x - step, y - step],
+            [x - step, y + step],
+            [x + step, y - step],
+            [x + step, y + step],
+        ];
         let mut cells = Vec::from(self.ask(corners)?);
-        if depth < q.initial_depth || depth < q.max_depth && variance(&cells) > q.division_threshold {
+        if depth < q.initial_depth || depth < q.max_depth && variance(&cells) > q.division_threshold
+        {
             for cell in &mut cells {
                 cell.cells = self.divide(cell.centre, step, depth + 1)?;
             }
@@ -162,8 +171,8 @@ impl Quadtree {
         (4 * self.leaves() - 4) / 3
     }
 
-    /// Algorithm 3: hidden nodes that the inputs lead to, then those that these lead to, and so on; then which of
-    /// them lead to the outputs. What leads to no output goes.
+    /// Algorithm 3: hidden nodes that the inputs lead to, then those that these lead to, and so on;
+    /// then which of them lead to the outputs. What leads to no output goes.
     pub(super) fn wiring(&self, query: &CppnQuery) -> Result<Wiring, SubstrateError> {
         let (plan, count) = (query.plan, self.iterations as usize + 3);
         let partners = |node, outgoing| Search { quadtree: self, query, node, outgoing }.partners();
@@ -174,7 +183,8 @@ impl Quadtree {
             let fresh = &sites[explored..];
             let mut reached: Vec<(NodeId, Place)> = Vec::new();
             for site in fresh {
-                reached.extend(partners(site.place, true)?.into_iter().map(|place| (site.id, place)));
+                reached
+                    .extend(partners(site.place, true)?.into_iter().map(|place| (site.id, place)));
             }
             explored = sites.len();
             for (from, place) in reached {
@@ -192,7 +202,9 @@ impl Quadtree {
         }
         for output in &outputs {
             let sources = partners(output.place, false)?;
-            pairs.extend(sources.iter().filter_map(|&place| Some((*ids.get(&number(place))?, output.id))));
+            pairs.extend(
+                sources.iter().filter_map(|&place| Some((*ids.get(&number(place))?, output.id))),
+            );
         }
         let useful = leading_to(outputs.iter().map(|output| output.id).collect(), &pairs);
         pairs.retain(|(_, to)| useful.contains(to));
@@ -208,7 +220,12 @@ fn number(place: Place) -> u64 {
 }
 
 fn hidden(plan: &Plan, layer: Layer, place: Place) -> Site {
-    Site { id: innovation::substrate(layer, number(place)), layer, activation: plan.activation, place }
+    Site {
+        id: innovation::substrate(layer, number(place)),
+        layer,
+        activation: plan.activation,
+        place,
+    }
 }
 
 /// The nodes from which a way leads to one of `ends`, and these.

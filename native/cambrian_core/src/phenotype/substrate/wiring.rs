@@ -9,7 +9,7 @@ use crate::genome::neuron::Neuron;
 use crate::genome::topology::{self, Ends, NodeIndex, Topology};
 use crate::phenotype::network::Network;
 
-/// A point, with noughts for the coordinates that it lacks.
+/// A point, with 0 for the coordinates that it lacks.
 pub type Place = [f32; 3];
 
 pub fn place(point: &[f32]) -> Place {
@@ -24,7 +24,7 @@ pub struct Site {
     pub place: Place,
 }
 
-/// The network in which every pair is connected that may be, and where its nodes are.
+/// The network in which every allowed pair is connected, and where its nodes are.
 #[derive(Clone, Debug)]
 pub struct Wiring {
     full: Genotype,
@@ -47,14 +47,17 @@ impl Wiring {
     ) -> Result<Wiring, SubstrateError> {
         sites.sort_unstable_by_key(|site| (site.layer, site.id));
         let index = NodeIndex::new(sites.iter().map(|site| site.id));
-        let at = |id| index.position(id).ok_or(SubstrateError::Genotype(GenotypeError::MissingEnd(id)));
-        let joined =
-            |(from, to)| Ok((innovation::connection(from, to), Ends { from: at(from)?, to: at(to)? }));
+        let at =
+            |id| index.position(id).ok_or(SubstrateError::Genotype(GenotypeError::MissingEnd(id)));
+        let joined = |(from, to)| {
+            Ok((innovation::connection(from, to), Ends { from: at(from)?, to: at(to)? }))
+        };
         let mut connections = pairs.map(joined).collect::<Result<Vec<_>, SubstrateError>>()?;
         connections.sort_unstable_by_key(|(id, _)| *id);
         let ends: Vec<Ends> = connections.into_iter().map(|(_, ends)| ends).collect();
         let (inputs, outputs, count) = (plan.inputs.len(), plan.outputs.len(), ends.len());
-        let places = sites.iter().map(|site| topology::Place { layer: site.layer, id: site.id }).collect();
+        let places =
+            sites.iter().map(|site| topology::Place { layer: site.layer, id: site.id }).collect();
         let topology = Topology::new(inputs as u32, outputs as u32, places, ends);
         let neurons = sites[inputs..].iter().map(|site| Neuron::new(site.activation)).collect();
         let full = Genotype::of_any_size(topology, neurons, vec![0.0; count], vec![true; count]);
@@ -64,8 +67,9 @@ impl Wiring {
 
     pub fn of_layers(plan: &Plan, joins: &[(u32, u32)]) -> Result<Wiring, SubstrateError> {
         let layers = plan.layers();
-        let sites: Vec<Vec<Site>> =
-            (0..layers.len()).map(|layer| sites(plan, layer, layers.len(), layers[layer])).collect();
+        let sites: Vec<Vec<Site>> = (0..layers.len())
+            .map(|layer| sites(plan, layer, layers.len(), layers[layer]))
+            .collect();
         let ids: Vec<Vec<NodeId>> =
             sites.iter().map(|layer| layer.iter().map(|site| site.id).collect()).collect();
         let pairs = (joins.iter())
@@ -89,14 +93,15 @@ pub fn sites(plan: &Plan, layer: usize, count: usize, points: &[Point]) -> Vec<S
     points.iter().zip(0..).map(site).collect()
 }
 
-/// A CPPN that is asked.
+/// Asks a CPPN for the weights of a plan.
 pub struct CppnQuery<'a> {
     pub plan: &'a Plan,
     cppn: Network,
     meter: WorkMeter<'a>,
 }
 
-/// Pairs that are asked for at once: enough to be worth it, and few enough to stay near the processor.
+/// Pairs that are asked for at once: enough to fill vectors, and few enough for the processor's
+/// cache.
 const BATCH: usize = 1024;
 
 /// What a pair takes beside the CPPN, in units of work.
@@ -158,7 +163,8 @@ impl CppnQuery<'_> {
         let ends = &wiring.full.topology.ends;
         let mut weights = Vec::with_capacity(ends.len());
         for ends in ends.chunks(BATCH) {
-            let pairs: Vec<_> = ends.iter().map(|ends| (place(ends.from), place(ends.to))).collect();
+            let pairs: Vec<_> =
+                ends.iter().map(|ends| (place(ends.from), place(ends.to))).collect();
             let answers = self.ask(&pairs)?;
             weights.extend(answers.chunks(self.cppn.outputs()).map(|answer| self.weight(answer)));
         }

@@ -1,4 +1,4 @@
-//! A population as bytes, so that a run goes on to the bit where it stood.
+//! A population as bytes, from which a run resumes to the bit.
 
 mod births;
 mod newcomers;
@@ -33,7 +33,7 @@ struct Saved {
     parameters: Parameters,
     inputs: u32,
     outputs: u32,
-    /// of an encoding by one
+    /// if the encoding has one
     #[serde(default, skip_serializing_if = "Option::is_none")]
     substrate: Option<Plan>,
     seed: u64,
@@ -62,7 +62,7 @@ struct Saved {
     births: Births,
     #[serde(default, skip_serializing_if = "Newcomers::is_empty")]
     newcomers: Newcomers,
-    /// Who is banned, and gone in the next generation.
+    /// Places of those that are banned, and not in the next generation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     leaving: Vec<u32>,
 }
@@ -106,7 +106,11 @@ pub fn encode(population: &Population) -> Vec<u8> {
         failures: population.tally.failures,
         genotypes: population.genotypes.iter().map(|g| genes(g)).collect(),
         scores: population.outcomes.iter().map(saved_score).collect(),
-        failed: (0..).zip(&population.outcomes).filter(|(_, o)| is_failed(o)).map(|(at, _)| at).collect(),
+        failed: (0..)
+            .zip(&population.outcomes)
+            .filter(|(_, o)| is_failed(o))
+            .map(|(at, _)| at)
+            .collect(),
         tuned: population.tuned.iter().map(|g| g.as_ref().map(|g| genes(g))).collect(),
         ages: population.ages.clone(),
         species: species.collect(),
@@ -137,11 +141,12 @@ pub fn decode(bytes: &[u8]) -> Result<Population, CheckpointError> {
         VERSION => {}
         other => return Err(CheckpointError::UnsupportedVersion(other)),
     }
-    let (_, saved): (u64, Saved) = rmp_serde::from_slice(bytes).map_err(|_| CheckpointError::Malformed)?;
+    let (_, saved): (u64, Saved) =
+        rmp_serde::from_slice(bytes).map_err(|_| CheckpointError::Malformed)?;
     saved.population().ok_or(CheckpointError::Malformed)
 }
 
-/// So that nothing overflows that is counted on.
+/// The highest count that is accepted, so that counting on cannot overflow.
 const MAX_COUNT: u64 = 1 << 53;
 impl Saved {
     fn population(self) -> Option<Population> {
@@ -159,8 +164,10 @@ impl Saved {
         let newcomers = self.newcomers.read(&genotypes, self.champion.is_some())?;
         let (births, of_champion) = self.births.read(genotypes.len(), self.generation)?;
         let score = |(fitness, cases)| Outcome::from(Score { fitness, cases });
-        let mut outcomes: Vec<Option<Outcome>> = self.scores.into_iter().map(|s| s.map(score)).collect();
-        let tuned = self.tuned.iter().map(|g| g.as_ref().map(genotype).map_or(Some(None), |g| g.map(Some)));
+        let mut outcomes: Vec<Option<Outcome>> =
+            self.scores.into_iter().map(|s| s.map(score)).collect();
+        let tuned =
+            self.tuned.iter().map(|g| g.as_ref().map(genotype).map_or(Some(None), |g| g.map(Some)));
         let mut tuned: Vec<Option<Arc<Genotype>>> = tuned.collect::<Option<_>>()?;
         let mut ages = self.ages;
         // written before these were kept
@@ -182,8 +189,14 @@ impl Saved {
             || [outcomes.len(), tuned.len(), ages.len()] != [genotypes.len(); 3]
             || !sound
             || self.failures > self.evaluations
-            || !tuned.iter().zip(&genotypes).all(|(tuned, g)| tuned.as_ref().is_none_or(|t| is_tuned(t, g)))
-            || !ages.iter().zip(&genotypes).all(|(ages, g)| [0, g.neurons.len()].contains(&ages.len()))
+            || !tuned
+                .iter()
+                .zip(&genotypes)
+                .all(|(tuned, g)| tuned.as_ref().is_none_or(|t| is_tuned(t, g)))
+            || !ages
+                .iter()
+                .zip(&genotypes)
+                .all(|(ages, g)| [0, g.neurons.len()].contains(&ages.len()))
             || encoding.shape() != shape
             || !(self.threshold > 0.0 && self.threshold.is_finite())
             || counts.iter().any(|&count| count > MAX_COUNT)
@@ -280,9 +293,15 @@ mod tests {
             population = population.evaluate(task, &go).unwrap().next(&go).unwrap();
         }
         let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
-        assert!(saved.tuned.iter().flatten().count() > 0 && saved.scores.iter().flatten().count() > 0);
+        assert!(
+            saved.tuned.iter().flatten().count() > 0 && saved.scores.iter().flatten().count() > 0
+        );
         assert!(saved.ages.iter().any(|ages| !ages.is_empty()) && saved.species.len() > 1);
-        assert!(!saved.births.ancestors.is_empty() && saved.champion.is_some() && !saved.tried.is_empty());
+        assert!(
+            !saved.births.ancestors.is_empty()
+                && saved.champion.is_some()
+                && !saved.tried.is_empty()
+        );
         saved
     }
 
@@ -295,7 +314,9 @@ mod tests {
             ("fewer genotypes than the parameters say", |s| s.parameters.population = 41),
             ("inputs", |s| s.inputs = 3),
             ("outputs", |s| s.outputs = 0),
-            ("a substrate for it", |s| s.substrate = Some(Plan::new(vec![vec![0.0]], vec![vec![1.0]]))),
+            ("a substrate for it", |s| {
+                s.substrate = Some(Plan::new(vec![vec![0.0]], vec![vec![1.0]]))
+            }),
             ("generation", |s| s.generation = u64::MAX),
             ("a generation before its births", |s| s.generation = 0),
             ("evaluations", |s| s.evaluations = u64::MAX),
@@ -308,7 +329,8 @@ mod tests {
             ("scores", |s| s.scores.truncate(39)),
             ("one tuned", |s| s.tuned[0] = Some(ByteBuf::new())),
             ("another tuned", |s| {
-                let other = (1..40).find(|at| s.genotypes[*at].len() != s.genotypes[0].len()).unwrap();
+                let other =
+                    (1..40).find(|at| s.genotypes[*at].len() != s.genotypes[0].len()).unwrap();
                 s.tuned[0] = Some(s.genotypes[other].clone());
             }),
             ("tuned", |s| s.tuned.truncate(39)),
@@ -352,13 +374,21 @@ mod tests {
     /// Of three newcomers, each in a species of its own, one is banned and another the champion.
     fn with_newcomers() -> Saved {
         let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
-        let p =
-            Parameters { population: 12, species_threshold: 0.05, target_species: 0, ..task.parameters() };
-        let mut evaluated = Population::new(p, task.shape(), 3).unwrap().evaluate(task, &go).unwrap();
+        let p = Parameters {
+            population: 12,
+            species_threshold: 0.05,
+            target_species: 0,
+            ..task.parameters()
+        };
+        let mut evaluated =
+            Population::new(p, task.shape(), 3).unwrap().evaluate(task, &go).unwrap();
         for seed in 11..14 {
-            let mut rng = crate::base::rng::Stream::new(seed, crate::base::rng::Purpose::Birth, 0, 0);
+            let mut rng =
+                crate::base::rng::Stream::new(seed, crate::base::rng::Purpose::Birth, 0, 0);
             let newcomer = Genotype::new(2, 1, &task.parameters(), &mut rng).unwrap();
-            evaluated.inject(Arc::new(newcomer), 9.0 + seed as f64, vec![[seed as u8; 32]]).unwrap();
+            evaluated
+                .inject(Arc::new(newcomer), 9.0 + seed as f64, vec![[seed as u8; 32]])
+                .unwrap();
         }
         let banned = crate::search::population::purge::Banned {
             keys: [[12; 32]].into_iter().collect(),

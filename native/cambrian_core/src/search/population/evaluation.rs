@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// When to stop before all are evaluated: after so many evaluations in all generations, or at a time.
+/// When an evaluation stops early: after so many evaluations in all generations, or at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     pub evaluations: u64,
@@ -26,39 +26,42 @@ pub struct Limits {
 impl Limits {
     pub const NONE: Limits = Limits { evaluations: u64::MAX, time: None };
 
-    /// Leave until the time is up, and for the first evaluation of a run a while longer.
+    /// Cancels at the limit of time; the first evaluation of a run gets [`GRACE`] more.
     fn until<'a>(&self, token: &'a dyn CancelToken, is_first: bool) -> Deadline<'a> {
         let grace = if is_first { GRACE } else { Duration::ZERO };
         Deadline { token, time: self.time.and_then(|time| time.checked_add(grace)) }
     }
 }
 
-/// How much longer than the limit the first evaluation of a run may take, as without one there is no result.
+/// How much longer than the limit the first evaluation of a run may take, since without one there
+/// is no result.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Why there is no evaluated population.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EvaluationError {
-    /// Leave to go on was withdrawn.
+    /// The token cancelled it.
     Cancelled,
-    /// No genotype has a fitness: so many evaluations failed, and a limit may have left out the rest.
+    /// No genotype has a fitness: so many evaluations failed, and a limit may have skipped the
+    /// rest.
     NoFitness { failures: u64, is_incomplete: bool },
 }
 
-/// Scores that are not one of finite numbers for each genotype that waits for one.
+/// The scores do not match the genotypes that wait for one, or hold a number that is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected one score of finite numbers for each genotype that waits for one")]
 pub struct BadFitness;
 
 impl Population {
-    /// [`Population::evaluate_within`] without limits; `None` without leave to go on, or where all failed.
+    /// [`Population::evaluate_within`] without limits; `None` if it was cancelled or all failed.
     pub fn evaluate(self, task: &dyn Task, token: &dyn CancelToken) -> Option<Evaluated> {
         self.evaluate_within(Limits::NONE, task, token).ok()
     }
 
-    /// Fitness by a task of every genotype that waits for it, tuned if the parameters say so. Tuning ends with the round
-    /// whose best passes the task's trial. A limit that is reached leaves the rest out, and what is under way is dropped at
-    /// the limit of time; only the first of all has [`GRACE`] beyond it, and has failed after that.
+    /// Evaluates every genotype that waits for fitness, and tunes weights if the parameters say so.
+    /// Tuning ends with the round whose best passes the task's trial. A limit skips the evaluations
+    /// that are left, and the limit of time also those under way. Only the first evaluation of a
+    /// run has [`GRACE`] beyond the limit; after that it has failed.
     ///
     /// # Errors
     /// [`EvaluationError`]
@@ -90,13 +93,16 @@ impl Population {
                     false => None,
                     true if is_out(at) => Some(Outcome::Skipped),
                     true => {
-                        let (outcome, spent) =
-                            metered(|| self.outcome(genotype, task, &limits.until(token, is_first)));
+                        let (outcome, spent) = metered(|| {
+                            self.outcome(genotype, task, &limits.until(token, is_first))
+                        });
                         work.fetch_add(spent, Ordering::Relaxed);
                         match outcome {
                             Ok(outcome) => Some(outcome),
                             Err(Cancelled) if !token.should_continue() => None,
-                            Err(Cancelled) => Some(if is_first { Outcome::Failed } else { Outcome::Skipped }),
+                            Err(Cancelled) => {
+                                Some(if is_first { Outcome::Failed } else { Outcome::Skipped })
+                            }
                         }
                     }
                 }
@@ -116,7 +122,9 @@ impl Population {
                 match self.solves(&contender, task, &limits.until(token, false)) {
                     Ok(true) => return settle(self, tuning, Some(at)),
                     Ok(false) => self.tried.push(contender),
-                    Err(Cancelled) if !token.should_continue() => return Err(EvaluationError::Cancelled),
+                    Err(Cancelled) if !token.should_continue() => {
+                        return Err(EvaluationError::Cancelled);
+                    }
                     Err(Cancelled) => {
                         tuning.mark_incomplete();
                         return settle(self, tuning, None);
@@ -126,7 +134,11 @@ impl Population {
         }
     }
 
-    fn settle_or_fail(self, tuning: Tuning, solved: Option<usize>) -> Result<Evaluated, EvaluationError> {
+    fn settle_or_fail(
+        self,
+        tuning: Tuning,
+        solved: Option<usize>,
+    ) -> Result<Evaluated, EvaluationError> {
         let halt = EvaluationError::NoFitness {
             failures: tuning.tally().failures,
             is_incomplete: tuning.is_incomplete(),
@@ -155,7 +167,11 @@ impl Population {
     }
 
     /// `None` where there is no memory for it.
-    fn network(&self, genotype: &Genotype, token: &dyn CancelToken) -> Result<Option<Network>, Cancelled> {
+    fn network(
+        &self,
+        genotype: &Genotype,
+        token: &dyn CancelToken,
+    ) -> Result<Option<Network>, Cancelled> {
         match self.encoding.network(genotype, token) {
             Err(SubstrateError::Cancelled) => Err(Cancelled),
             Err(SubstrateError::Memory(_)) => Ok(None),
@@ -166,12 +182,13 @@ impl Population {
     /// The evaluation of those that wait, round by round, for fitness from elsewhere.
     pub fn tuning(&self) -> Tuning {
         let newcomers = self.genotypes.iter().zip(&self.ages).zip(&self.outcomes);
-        let newcomers = newcomers.filter(|(_, known)| known.is_none()).map(|(newcomer, _)| newcomer);
+        let newcomers =
+            newcomers.filter(|(_, known)| known.is_none()).map(|(newcomer, _)| newcomer);
         Tuning::new(newcomers, &self.parameters, self.seed, self.generation)
     }
 
-    /// What an evaluation from elsewhere came to; there may be candidates left, but the outcome of every newcomer must be
-    /// known. `None` where no genotype has a fitness.
+    /// Takes the result of an evaluation from elsewhere. Candidates may be left, but the outcome of
+    /// every newcomer must be known. `None` if no genotype has a fitness.
     ///
     /// # Panics
     /// If not ([`Tuning::is_told`]).
@@ -197,13 +214,18 @@ impl Population {
 
 impl Evaluated {
     /// `solved` counts among those that were tuned. `None` where no genotype has a fitness.
-    fn settle(mut population: Population, tuning: Tuning, solved: Option<usize>) -> Option<Evaluated> {
+    fn settle(
+        mut population: Population,
+        tuning: Tuning,
+        solved: Option<usize>,
+    ) -> Option<Evaluated> {
         let is_incomplete = tuning.is_incomplete();
         let (new, Tally { evaluations, failures }) = tuning.finish();
         population.tally.evaluations += evaluations;
         population.tally.failures += failures;
         let mut outcomes = std::mem::take(&mut population.outcomes);
-        let waiting: Vec<usize> = (0..outcomes.len()).filter(|&at| outcomes[at].is_none()).collect();
+        let waiting: Vec<usize> =
+            (0..outcomes.len()).filter(|&at| outcomes[at].is_none()).collect();
         for (&at, Newcomer { genotype, outcome }) in waiting.iter().zip(new) {
             outcomes[at] = Some(outcome);
             match population.parameters.inheritance {
@@ -224,7 +246,8 @@ impl Evaluated {
         fitness.iter().flatten().next()?;
         let ranking = Ranking::new(Vec::new(), cases, population.generation);
         let solved = solved.map(|at| waiting[at] as u32);
-        let mut evaluated = Evaluated { population, fitness, ranking, solved, is_incomplete, work: 0 };
+        let mut evaluated =
+            Evaluated { population, fitness, ranking, solved, is_incomplete, work: 0 };
         evaluated.rank();
         Some(evaluated)
     }

@@ -1,4 +1,4 @@
-//! Who of a population goes to others.
+//! Which genotype of a population migrates to other nodes.
 
 use crate::base::choice::choices;
 use crate::base::rng::{Purpose, Stream};
@@ -15,25 +15,25 @@ choices! {
         Tournament = "tournament",
         /// The one that is most unlike those here, of the fitter half.
         Novel = "novel",
-        /// Any, all alike.
+        /// A random one, each as likely as any other.
         Random = "random",
     }
 }
 
 const CONTESTANTS: usize = 3;
 
-/// Novelty is the mean distance to this many nearest, as Lehman & Stanley 2011 ("Abandoning objectives", section 3)
-/// have it, though between genes, as what is behaviour only a task could say; without an archive, since who has
-/// gone to the others is not to come back by staying away from here.
+/// Novelty is the mean distance to this many nearest, as in Lehman & Stanley 2011 ("Abandoning
+/// objectives", section 3). Here it is a distance of genes, as only a task knows behaviour, and
+/// there is no archive: one that has migrated may be novel again.
 const NEAREST: usize = 15;
 
-/// Genes that may be compared to find out who is novel: a quarter of a second. What a larger population would take
-/// is estimated from a random part of it.
+/// Genes that may be compared to find out who is novel: a quarter of a second. What a larger
+/// population would take is estimated from a random part of it.
 const GENES: usize = 1 << 26;
 
 impl Evaluated {
-    /// One to send elsewhere. The same with the same `draw`, which is a number of the caller's; no draw of
-    /// evolution moves.
+    /// A genotype to send to others. The same `draw`, a number that the caller chooses, gives the
+    /// same one. No random number of the evolution is used up.
     pub fn migrant(&self, migration: Migration, draw: u64) -> Champion {
         let population = self.population();
         let mut rng = Stream::new(population.seed, Purpose::Migration, population.generation, draw);
@@ -89,7 +89,11 @@ impl Evaluated {
     fn novelty(&self, at: usize, crowd: &[usize]) -> f32 {
         let population = self.population();
         let to = |&other: &usize| {
-            distance(&population.genotypes[at], &population.genotypes[other], &population.parameters)
+            distance(
+                &population.genotypes[at],
+                &population.genotypes[other],
+                &population.parameters,
+            )
         };
         let mut distances: Vec<f32> = crowd.iter().filter(|other| **other != at).map(to).collect();
         distances.sort_by(f32::total_cmp);
@@ -98,7 +102,7 @@ impl Evaluated {
     }
 }
 
-/// So many random ones, in their order; without a draw where that is all.
+/// So many random ones, in their order. Draws nothing if that is all of them.
 fn part(mut all: Vec<usize>, size: usize, rng: &mut Stream) -> Vec<usize> {
     if all.len() > size {
         rng.shuffle(&mut all);
@@ -133,7 +137,8 @@ mod tests {
         let mut genotypes: Vec<Arc<Genotype>> = (0..SIZE)
             .map(|_| Arc::new(Genotype::new(SHAPE.inputs, SHAPE.outputs, &p, &mut rng).unwrap()))
             .collect();
-        let stranger = (0..9).fold((*genotypes[12]).clone(), |genotype, _| grow(genotype, &mut rng));
+        let stranger =
+            (0..9).fold((*genotypes[12]).clone(), |genotype, _| grow(genotype, &mut rng));
         genotypes[12] = Arc::new(stranger);
         let population = Population::with_genotypes(p, SHAPE, 7, genotypes);
         population.with_scores((0..SIZE).map(|at| Score::from(fitness(at))).collect()).unwrap()
@@ -169,13 +174,21 @@ mod tests {
         assert!((mean(&random) - 9.5).abs() < 1.0, "{}", mean(&random));
         // the largest of three of 0 to 19
         assert!((mean(&tournament) - 14.0).abs() < 1.0, "{}", mean(&tournament));
-        assert_eq!(random, places(&evaluated, Migration::Random, 400), "the same draws are the same again");
+        assert_eq!(
+            random,
+            places(&evaluated, Migration::Random, 400),
+            "the same draws are the same again"
+        );
     }
 
     #[test]
     fn the_stranger_is_novel_unless_it_is_of_the_less_fit() {
         assert_eq!(places(&evaluated(|at| at as f64), Migration::Novel, 3), [12; 3]);
-        assert_eq!(places(&evaluated(|_| 1.0), Migration::Novel, 1), [12], "no less fit than the median");
+        assert_eq!(
+            places(&evaluated(|_| 1.0), Migration::Novel, 1),
+            [12],
+            "no less fit than the median"
+        );
         let unfit = evaluated(|at| if at == 12 { -1.0 } else { at as f64 });
         assert_ne!(places(&unfit, Migration::Novel, 1), [12]);
     }
@@ -191,7 +204,8 @@ mod tests {
     #[test]
     fn one_alone_is_everything() {
         let p = Parameters { population: 1, ..Parameters::default() };
-        let one = Population::new(p, SHAPE, 1).unwrap().with_scores(vec![Score::from(0.5)]).unwrap();
+        let one =
+            Population::new(p, SHAPE, 1).unwrap().with_scores(vec![Score::from(0.5)]).unwrap();
         for &migration in Migration::ALL {
             assert_eq!(one.migrant(migration, 0).fitness, 0.5);
         }

@@ -9,7 +9,9 @@ use crate::search::ancestry::Ancestry;
 use crate::search::lineage::{Ancestor, Birth, WINDOW, truncate};
 use crate::search::population::OVERHEAD;
 use crate::search::population::{Evaluated, Population};
-use crate::search::selection::{Allotment, ParentSelector, allot_births, allot_offspring, replaced};
+use crate::search::selection::{
+    Allotment, ParentSelector, allot_births, allot_offspring, replaced,
+};
 use crate::search::speciation::{GRAIN, Species, speciate};
 use crate::variation::crossover::{Shares, cross};
 use crate::variation::mutation::{Operators, mutate};
@@ -30,13 +32,13 @@ struct Child {
     /// The fitter first; an index and its other one.
     parents: (u32, Option<u32>),
     operators: Operators,
-    /// The parent that it is no different from.
+    /// The parent that it equals, if it does.
     identical_parent: Option<u32>,
     /// Its mother's species, as an index.
     origin: usize,
 }
 
-/// What became of one or two parents, the fitter first; with the ancestry of the genes before they were mutated.
+/// A child of one or two parents, the fitter first, with the ancestry of its genes before mutation.
 struct Cross {
     parents: (u32, Option<u32>),
     operators: Operators,
@@ -45,7 +47,8 @@ struct Cross {
 }
 
 impl Evaluated {
-    /// Whether there is memory for another generation beside this one: of children that are as large, on average.
+    /// Whether there is memory for another generation beside this one: of children that are as
+    /// large, on average.
     ///
     /// # Errors
     /// [`TooLarge`], with the bytes that the children would take.
@@ -54,7 +57,7 @@ impl Evaluated {
         memory::check(genotypes.iter().map(|genotype| (genotype.bytes() + OVERHEAD) as u64).sum())
     }
 
-    /// The next generation; `None` without leave to go on.
+    /// The next generation; `None` if it was cancelled.
     pub fn next(&self, token: &dyn CancelToken) -> Option<Population> {
         let old = &self.population;
         let Replacement { survivors, allotments } = self.replacement();
@@ -63,10 +66,13 @@ impl Evaluated {
             survivors.iter().map(|s| s.1).chain(children.iter().map(|c| c.origin)).collect();
         let mut genotypes: Vec<Arc<Genotype>> =
             survivors.iter().map(|(at, _)| Arc::clone(&old.genotypes[*at as usize])).collect();
-        let known = |&(at, _): &(u32, usize)| (!old.parameters.reevaluate).then(|| self.outcome(at));
+        let known =
+            |&(at, _): &(u32, usize)| (!old.parameters.reevaluate).then(|| self.outcome(at));
         let mut outcomes: Vec<_> = survivors.iter().map(known).collect();
-        let mut tuned: Vec<_> = survivors.iter().map(|(at, _)| old.tuned[*at as usize].clone()).collect();
-        let mut ages: Vec<_> = survivors.iter().map(|(at, _)| old.ages[*at as usize].clone()).collect();
+        let mut tuned: Vec<_> =
+            survivors.iter().map(|(at, _)| old.tuned[*at as usize].clone()).collect();
+        let mut ages: Vec<_> =
+            survivors.iter().map(|(at, _)| old.ages[*at as usize].clone()).collect();
         let mut ancestry: Vec<_> =
             survivors.iter().map(|(at, _)| old.ancestry[*at as usize].clone()).collect();
         let births = self.births(&survivors, &children);
@@ -129,18 +135,19 @@ impl Evaluated {
             let allotments = allot_births(&old.species, &self.ranking, births, p, &mut rng);
             let gone = replaced(&old.species, &self.ranking, births);
             let origins = (0..).zip(&old.species);
-            let all =
-                origins.flat_map(|(origin, species)| species.members.iter().map(move |at| (*at, origin)));
+            let all = origins
+                .flat_map(|(origin, species)| species.members.iter().map(move |at| (*at, origin)));
             let survivors = all.filter(|(at, _)| gone.binary_search(at).is_err()).collect();
             return Replacement { survivors, allotments };
         }
         let allotments = allot_offspring(&old.species, &self.ranking, p);
-        let elite =
-            |b: &Allotment| b.parents[..b.elite].iter().map(|at| (*at, b.species)).collect::<Vec<_>>();
+        let elite = |b: &Allotment| {
+            b.parents[..b.elite].iter().map(|at| (*at, b.species)).collect::<Vec<_>>()
+        };
         Replacement { survivors: allotments.iter().flat_map(elite).collect(), allotments }
     }
 
-    /// Where somebody was banned, all without fitness give way, and they for certain.
+    /// How many genotypes have no fitness and must be replaced, if some were banned.
     fn places_to_fill(&self) -> usize {
         let is_unfit = |at: &u32| self.fitness()[*at as usize].is_none();
         match self.population.leaving.is_empty() {
@@ -150,7 +157,11 @@ impl Evaluated {
     }
 
     /// The offspring of each allotment.
-    fn children<'a>(&'a self, allotments: &[Allotment<'a>], token: &dyn CancelToken) -> Option<Vec<Child>> {
+    fn children<'a>(
+        &'a self,
+        allotments: &[Allotment<'a>],
+        token: &dyn CancelToken,
+    ) -> Option<Vec<Child>> {
         let old = &self.population;
         let selector = |allotment: &Allotment<'a>| {
             let species = old.species[allotment.species].id;
@@ -163,14 +174,16 @@ impl Evaluated {
             .collect();
         let birth = |(index, &(allotment, nth)): (usize, &(usize, usize))| {
             token.should_continue().then(|| {
-                let mut rng = Stream::new(old.seed, Purpose::Breeding, old.generation, index as u64);
+                let mut rng =
+                    Stream::new(old.seed, Purpose::Breeding, old.generation, index as u64);
                 self.child(&selectors, allotment, nth, &mut rng, allotments[allotment].species)
             })
         };
         births.par_iter().enumerate().with_min_len(GRAIN).map(birth).collect()
     }
 
-    /// How the next generation came to be: those that live on, then the children, whose parents are ancestors now.
+    /// How the next generation came to be: those that live on, then the children, whose parents are
+    /// ancestors now.
     fn births(&self, survivors: &[(u32, usize)], children: &[Child]) -> Vec<Birth> {
         let old = &self.population;
         let mut is_parent = vec![false; old.genotypes.len()];
@@ -205,7 +218,7 @@ impl Evaluated {
         births
     }
 
-    /// The parent that a child is the same as, if nothing came of all that was tried on it.
+    /// The parent that a child equals, if no operator changed it.
     fn identical_parent(&self, child: &Genotype, parents: (u32, Option<u32>)) -> Option<u32> {
         let same = |at: &u32| {
             let parent = &self.population.genotypes[*at as usize];
@@ -215,7 +228,7 @@ impl Evaluated {
         [Some(parents.0), parents.1].into_iter().flatten().find(same)
     }
 
-    /// The `nth` child of a allotment.
+    /// The `nth` child of an allotment.
     fn child(
         &self,
         selectors: &[ParentSelector],
@@ -245,10 +258,21 @@ impl Evaluated {
         });
         let aged = p.tuning == Tuner::HillClimbing;
         let parent = parents.0 as usize;
-        let ages =
-            if aged { ages(&genotype, &old.genotypes[parent], &old.ages[parent]) } else { Ages::new() };
+        let ages = if aged {
+            ages(&genotype, &old.genotypes[parent], &old.ages[parent])
+        } else {
+            Ages::new()
+        };
         let identical_parent = self.identical_parent(&genotype, parents);
-        Child { genotype: Arc::new(genotype), ages, ancestry, parents, operators, identical_parent, origin }
+        Child {
+            genotype: Arc::new(genotype),
+            ages,
+            ancestry,
+            parents,
+            operators,
+            identical_parent,
+            origin,
+        }
     }
 
     /// A child of two parents.
@@ -265,7 +289,8 @@ impl Evaluated {
             Ancestry::of_child(genotype(fitter), ancestry(fitter), ancestry(other), &shares)
         });
         let mut operators = Operators::CROSSOVER;
-        // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted evaluation
+        // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted
+        // evaluation
         if mother == father || rng.chance(p.mutate_after_crossover) {
             operators = operators.and(mutate(&mut child, p, rng));
         }
@@ -273,7 +298,7 @@ impl Evaluated {
         Cross { parents, operators, genotype: child, ancestry }
     }
 
-    /// Of two equally fit the smaller is the fitter.
+    /// The fitter of two first; of two equally fit the smaller counts as fitter.
     fn fitter_first(&self, a: u32, b: u32) -> (u32, u32) {
         let size = |at: u32| self.population.genotypes[at as usize].connections().len();
         let merit = |at: u32| self.ranking.rank(at);
@@ -288,20 +313,27 @@ impl Evaluated {
         let stays = |at: &u32| old.leaving.binary_search(at).is_err();
         let members: Vec<u32> = species.members.iter().copied().filter(stays).collect();
         let at = members[rng.below(members.len())];
-        Species { representative: Arc::clone(&old.genotypes[at as usize]), members: Vec::new(), ..*species }
+        Species {
+            representative: Arc::clone(&old.genotypes[at as usize]),
+            members: Vec::new(),
+            ..*species
+        }
     }
 }
 
 impl Population {
-    /// Not in every generation: what is kept is copied.
+    /// Not in every generation, as it copies what is kept.
     fn prune_lineage(&mut self) {
         if self.generation.is_multiple_of(WINDOW) {
             let champion = self.champion.as_mut().map(|champion| &mut champion.birth);
-            truncate(self.births.iter_mut().chain(champion), self.generation.saturating_sub(WINDOW));
+            truncate(
+                self.births.iter_mut().chain(champion),
+                self.generation.saturating_sub(WINDOW),
+            );
         }
     }
 
-    /// A twentieth up or down towards the wanted number of species.
+    /// Moves the threshold by a twentieth towards the wanted number of species.
     fn steer_threshold(&mut self, count: usize) {
         let p = &self.parameters;
         let target = p.target_species as usize;
@@ -320,7 +352,8 @@ mod tests {
     use crate::wire::codec;
     use std::sync::atomic::AtomicBool;
 
-    /// Also of those that are tuned again, and of children that were no different from a parent until they were.
+    /// Also of those that are tuned again, and of children that were no different from a parent
+    /// until they were.
     #[test]
     fn descendants_know_an_ancestor_by_the_genes_that_they_had_of_it() {
         let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));

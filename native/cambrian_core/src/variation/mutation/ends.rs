@@ -1,8 +1,8 @@
 //! Operators on sensors and actuators.
 //!
 //! A task fixes how many inputs and outputs there are; a genotype decides which of them it uses
-//! (Sher 2013, chapter 8; feature selection as in Whiteson et al. 2005). So these never change what a genotype
-//! can be evaluated on.
+//! (Sher 2013, chapter 8; feature selection as in Whiteson et al. 2005). So these never change what
+//! a genotype can be evaluated on.
 
 use super::structure::remove_if_idle;
 use super::{Applied, NotApplicable, Operator};
@@ -71,8 +71,13 @@ fn join(g: &mut Genotype, ends: Ends, p: &Parameters, rng: &mut Stream) -> Appli
 }
 
 fn cut(g: &mut Genotype, gone: u32) {
-    let cut: Vec<Ends> =
-        g.topology.ends.iter().copied().filter(|ends| ends.from == gone || ends.to == gone).collect();
+    let cut: Vec<Ends> = g
+        .topology
+        .ends
+        .iter()
+        .copied()
+        .filter(|ends| ends.from == gone || ends.to == gone)
+        .collect();
     g.disconnect(|ends| ends.from == gone || ends.to == gone);
     let mut others: Vec<u32> = cut.iter().flat_map(|ends| [ends.from, ends.to]).collect();
     others.sort_unstable_by(|a, b| b.cmp(a));

@@ -75,7 +75,8 @@ pub fn change_time_constant(g: &mut Genotype, _: &Parameters, rng: &mut Stream) 
     Ok(())
 }
 
-/// By up to a factor of two either way, evenly in the logarithm, near enough: u / (3 − u), 1 ≤ u ≤ 2.
+/// By up to a factor of two either way, evenly in the logarithm, near enough: u / (3 − u), 1 ≤ u ≤
+/// 2.
 fn rescale_time(neuron: &mut Neuron, rng: &mut Stream) {
     let u = 1.0 + rng.unit();
     let (shortest, longest) = TIME_CONSTANTS;

@@ -8,7 +8,7 @@ use crate::genome::neuron::Neuron;
 use crate::genome::parameters::Parameters;
 use crate::genome::topology::{Ends, Place};
 
-/// What leaves as many connections as there are, or fewer.
+/// Operators that never add connections.
 pub const FEWER: &[Operator] =
     operators![toggle_connection, remove_connection, remove_recurrent, remove_node];
 
@@ -67,7 +67,8 @@ pub fn add_recurrent(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Appl
 /// Tries random pairs first, since most genotypes are sparse, and searches only when they fail.
 fn connect(g: &mut Genotype, p: &Parameters, rng: &mut Stream, recurrent: bool) -> Applied {
     let (sources, targets) = (g.topology.places.len(), g.neurons.len());
-    let ends = |from: usize, to: usize| Ends { from: from as u32, to: (to + sources - targets) as u32 };
+    let ends =
+        |from: usize, to: usize| Ends { from: from as u32, to: (to + sources - targets) as u32 };
     let free = |ends: &Ends| {
         g.topology.is_recurrent(*ends) == recurrent
             && g.topology.find(g.topology.connection_id(*ends)).is_err()
@@ -76,7 +77,10 @@ fn connect(g: &mut Genotype, p: &Parameters, rng: &mut Stream, recurrent: bool) 
     let search = || {
         let pairs = sources * targets;
         let start = rng.below(pairs);
-        (0..pairs.min(10_000)).map(|k| (start + k) % pairs).map(|k| ends(k / targets, k % targets)).find(free)
+        (0..pairs.min(10_000))
+            .map(|k| (start + k) % pairs)
+            .map(|k| ends(k / targets, k % targets))
+            .find(free)
     };
     let found = guess.or_else(search).ok_or(NotApplicable)?;
     g.connect(found, p.clamp(rng.normal() * p.initial_weight)).map(|_| ()).ok_or(NotApplicable)
@@ -92,16 +96,21 @@ pub fn add_node(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     }
     let (old, id, weight) = (g.topology.ends[split], g.topology.ids[split], g.weights[split]);
     let layer_of = |node: u32| g.topology.places[node as usize].layer;
-    let layer = innovation::split_layer(layer_of(old.from), layer_of(old.to)).ok_or(NotApplicable)?;
+    let layer =
+        innovation::split_layer(layer_of(old.from), layer_of(old.to)).ok_or(NotApplicable)?;
     let index = g.topology.index();
-    let fresh = (0..=u32::MAX).map(|nth| innovation::split(id, nth)).find(|id| index.position(*id).is_none());
+    let fresh = (0..=u32::MAX)
+        .map(|nth| innovation::split(id, nth))
+        .find(|id| index.position(*id).is_none());
     let place = Place { layer, id: fresh.ok_or(NotApplicable)? };
     let node = g.insert_node(place, Neuron::new(p.activation)).ok_or(NotApplicable)?;
     let moved = |end: u32| end + u32::from(end >= node);
     let (from, to) = (moved(old.from), moved(old.to));
-    // ids of new nodes are fresh, so those of their connections are taken only by a collision of the hash
-    let joined =
-        g.connect(Ends { from, to: node }, 1.0).and_then(|_| g.connect(Ends { from: node, to }, weight));
+    // ids of new nodes are fresh, so those of their connections are taken only by a collision of
+    // the hash
+    let joined = g
+        .connect(Ends { from, to: node }, 1.0)
+        .and_then(|_| g.connect(Ends { from: node, to }, weight));
     let at = g.topology.find(id).map_err(|_| NotApplicable)?;
     match joined {
         Some(_) => g.enabled[at] = false,
@@ -110,9 +119,9 @@ pub fn add_node(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     joined.map(|_| ()).ok_or(NotApplicable)
 }
 
-/// Takes a hidden node away and joins each of its sources to each of its targets, with the product of the
-/// two weights: the inverse of [`add_node`], where the node is linear. A connection that is there already
-/// keeps its weight, unless it is disabled.
+/// Takes a hidden node away and joins each of its sources to each of its targets, with the product
+/// of the two weights: the inverse of [`add_node`], where the node is linear. A connection that is
+/// there already keeps its weight, unless it is disabled.
 pub fn remove_node(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     if g.hidden() == 0 {
         return Err(NotApplicable);

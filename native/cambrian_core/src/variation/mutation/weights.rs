@@ -28,8 +28,13 @@ pub fn reset_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Appl
     Ok(())
 }
 
-/// Of at least one weight, so that the operator never claims a change that it did not make.
-fn change_some(g: &mut Genotype, share: f32, rng: &mut Stream, change: impl Fn(f32, &mut Stream) -> f32) {
+/// Changes at least one weight, so that the operator always does what it reports.
+fn change_some(
+    g: &mut Genotype,
+    share: f32,
+    rng: &mut Stream,
+    change: impl Fn(f32, &mut Stream) -> f32,
+) {
     let certain = rng.below(g.weights.len());
     for (at, weight) in g.weights.iter_mut().enumerate() {
         if at == certain || rng.chance(share) {

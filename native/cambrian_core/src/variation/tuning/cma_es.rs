@@ -1,6 +1,6 @@
-//! The evolution strategy with covariance matrix adaptation, CMA-ES (Hansen 2016, *The CMA Evolution
-//! Strategy: A Tutorial*, with its default settings and active update), and its separable variant for many
-//! weights, sep-CMA-ES (Ros & Hansen 2008).
+//! The evolution strategy with covariance matrix adaptation, CMA-ES (Hansen 2016, *The CMA
+//! Evolution Strategy: A Tutorial*, with its default settings and active update), and its separable
+//! variant for many weights, sep-CMA-ES (Ros & Hansen 2008).
 //!
 //! Our own, because no crate was found that promises the same bits on every machine.
 
@@ -52,14 +52,16 @@ impl Settings {
         // fewer numbers are learnt, so they are learnt faster: Ros & Hansen 2008, section 3
         let haste = if separable { (d + 2.0) / 3.0 } else { 1.0 };
         let c_1 = (haste * 2.0 / ((d + 1.3) * (d + 1.3) + mu_eff)).min(0.5);
-        let c_mu = haste * 2.0 * (0.25 + mu_eff + 1.0 / mu_eff - 2.0) / ((d + 2.0) * (d + 2.0) + mu_eff);
+        let c_mu =
+            haste * 2.0 * (0.25 + mu_eff + 1.0 / mu_eff - 2.0) / ((d + 2.0) * (d + 2.0) + mu_eff);
         let c_mu = c_mu.min(1.0 - c_1);
         let negative = (1.0 + c_1 / c_mu)
             .min(1.0 + 2.0 * mu_eff_negative / (mu_eff + 2.0))
             .min((1.0 - c_1 - c_mu) / (d * c_mu));
         let positive_sum: f64 = raw.iter().filter(|w| **w > 0.0).sum();
         let negative_sum: f64 = raw.iter().filter(|w| **w < 0.0).map(|w| -w).sum();
-        let scale = |w: &f64| if *w >= 0.0 { w / positive_sum } else { negative * w / negative_sum };
+        let scale =
+            |w: &f64| if *w >= 0.0 { w / positive_sum } else { negative * w / negative_sum };
         let c_sigma = (mu_eff + 2.0) / (d + mu_eff + 5.0);
         let excess = ((mu_eff - 1.0) / (d + 1.0)).sqrt() - 1.0;
         Settings {
@@ -85,8 +87,11 @@ impl CmaEs {
     pub fn new(mean: &[f32], sigma: f32, separable: bool) -> CmaEs {
         let n = mean.len();
         let settings = Settings::new(n, separable);
-        let covariance =
-            if separable { Covariance::diagonal(n) } else { Covariance::full(n, settings.patience(n)) };
+        let covariance = if separable {
+            Covariance::diagonal(n)
+        } else {
+            Covariance::full(n, settings.patience(n))
+        };
         CmaEs {
             settings,
             mean: mean.iter().map(|&x| f64::from(x)).collect(),
@@ -127,22 +132,30 @@ impl CmaEs {
 
         let push = (c_sigma * (2.0 - c_sigma) * mu_eff).sqrt();
         let white = self.covariance.whiten(&shift);
-        self.step_path.iter_mut().zip(&white).for_each(|(p, w)| *p = (1.0 - c_sigma) * *p + push * w);
+        self.step_path
+            .iter_mut()
+            .zip(&white)
+            .for_each(|(p, w)| *p = (1.0 - c_sigma) * *p + push * w);
         let length = norm(&self.step_path);
         self.iteration += 1;
         let settled = (1.0 - libm::pow(1.0 - c_sigma, f64::from(2 * self.iteration))).sqrt();
         let h_sigma = f64::from(u8::from(length / settled < (1.4 + 2.0 / (n as f64 + 1.0)) * chi));
 
         let push = h_sigma * (c_c * (2.0 - c_c) * mu_eff).sqrt();
-        self.covariance_path.iter_mut().zip(&shift).for_each(|(p, s)| *p = (1.0 - c_c) * *p + push * s);
-        let forget = c_1 * (1.0 - (1.0 - h_sigma) * c_c * (2.0 - c_c)) + c_mu * weights.iter().sum::<f64>();
+        self.covariance_path
+            .iter_mut()
+            .zip(&shift)
+            .for_each(|(p, s)| *p = (1.0 - c_c) * *p + push * s);
+        let forget =
+            c_1 * (1.0 - (1.0 - h_sigma) * c_c * (2.0 - c_c)) + c_mu * weights.iter().sum::<f64>();
         let mildly = |&(w, y): &(f64, &[f64])| {
             let length = if w < 0.0 { norm(&self.covariance.whiten(y)).max(1e-150) } else { 1.0 };
             if w < 0.0 { w * n as f64 / (length * length) } else { w }
         };
         let ranks: Vec<f64> = ranked.iter().map(mildly).collect();
         let terms = ranked.iter().zip(&ranks).map(|((_, y), w)| (c_mu * w, *y));
-        self.covariance.update(1.0 - forget, [(c_1, &self.covariance_path[..])].into_iter().chain(terms));
+        self.covariance
+            .update(1.0 - forget, [(c_1, &self.covariance_path[..])].into_iter().chain(terms));
         self.sigma *= libm::exp((c_sigma / d_sigma * (length / chi - 1.0)).min(1.0));
     }
 }

@@ -3,8 +3,8 @@
 /// C with what sampling needs of it.
 #[derive(Clone, Debug)]
 pub enum Covariance {
-    /// C = B diag(d²) Bᵀ: C row by row, the columns of B row by row, and d. The last two are as old as `age`
-    /// updates, fewer than `patience`.
+    /// C = B diag(d²) Bᵀ: C row by row, the columns of B row by row, and d. The last two are as old
+    /// as `age` updates, fewer than `patience`.
     Full { c: Vec<f64>, basis: Vec<f64>, scales: Vec<f64>, age: u32, patience: u32 },
     /// The diagonal.
     Diagonal(Vec<f64>),
@@ -42,7 +42,10 @@ impl Covariance {
             Covariance::Full { basis, scales, .. } => {
                 let along = |column: &[f64]| column.iter().zip(y).map(|(b, y)| b * y).sum::<f64>();
                 let columns = basis.chunks_exact(y.len());
-                combine(basis, &columns.zip(scales).map(|(b, d)| along(b) / d).collect::<Vec<f64>>())
+                combine(
+                    basis,
+                    &columns.zip(scales).map(|(b, d)| along(b) / d).collect::<Vec<f64>>(),
+                )
             }
             Covariance::Diagonal(c) => y.iter().zip(c).map(|(y, c)| y / c.sqrt()).collect(),
         }
@@ -76,7 +79,8 @@ impl Covariance {
                 for (weight, v) in terms {
                     c.iter_mut().zip(v).for_each(|(c, v)| *c += weight * (v * v));
                 }
-                let floor = (c.iter().copied().fold(0.0, f64::max) * FLATTEST).max(f64::MIN_POSITIVE);
+                let floor =
+                    (c.iter().copied().fold(0.0, f64::max) * FLATTEST).max(f64::MIN_POSITIVE);
                 c.iter_mut().for_each(|c| *c = c.max(floor));
             }
         }
@@ -92,9 +96,9 @@ fn combine(columns: &[f64], shares: &[f64]) -> Vec<f64> {
     sum
 }
 
-/// Turns the symmetric `a` into a diagonal of its eigenvalues, and `basis` into its eigenvectors, one a row,
-/// in the same order: cyclic Jacobi rotations (Golub & Van Loan 2013, section 8.5). Only + − × ÷ √, so the
-/// same bits everywhere.
+/// Turns the symmetric `a` into a diagonal of its eigenvalues, and `basis` into its eigenvectors,
+/// one a row, in the same order: cyclic Jacobi rotations (Golub & Van Loan 2013, section 8.5). Only
+/// + − × ÷ √, so the same bits everywhere.
 fn decompose(a: &mut [f64], basis: &mut [f64], n: usize) {
     (0..n * n).for_each(|at| basis[at] = f64::from(u8::from(at % (n + 1) == 0)));
     // it converges quadratically: ten sweeps are plenty for any n that is met

@@ -1,5 +1,5 @@
-//! Random hill climbing on the weights of chosen nodes, as in DXNN (Sher 2013, *Handbook of Neuroevolution
-//! Through Erlang*, chapters 7 and 15).
+//! Random hill climbing on the weights of chosen nodes, as in DXNN (Sher 2013, *Handbook of
+//! Neuroevolution Through Erlang*, chapters 7 and 15).
 
 use crate::base::rng::Stream;
 use crate::genome::parameters::Parameters;
@@ -10,7 +10,9 @@ impl TuningSelection {
     /// The greatest age that is chosen.
     fn limit(self, rng: &mut Stream) -> f32 {
         match self {
-            TuningSelection::Dynamic | TuningSelection::DynamicRandom => (1.0 / (1.0 - rng.unit())).sqrt(),
+            TuningSelection::Dynamic | TuningSelection::DynamicRandom => {
+                (1.0 / (1.0 - rng.unit())).sqrt()
+            }
             TuningSelection::Active | TuningSelection::ActiveRandom => 3.0,
             TuningSelection::Current | TuningSelection::CurrentRandom => 0.0,
             TuningSelection::All | TuningSelection::AllRandom => f32::INFINITY,
@@ -47,13 +49,24 @@ impl HillClimbing {
     /// Starts at a point of this fitness; `nodes` must not be empty.
     pub fn new(start: Vec<f32>, fitness: f64, nodes: Vec<Tunable>, p: &Parameters) -> HillClimbing {
         let Parameters {
-            tuning_selection: selection, tuning_step: range, tuning_annealing: annealing, ..
+            tuning_selection: selection,
+            tuning_step: range,
+            tuning_annealing: annealing,
+            ..
         } = *p;
-        HillClimbing { tried: start.clone(), best: start, fitness, nodes, selection, range, annealing }
+        HillClimbing {
+            tried: start.clone(),
+            best: start,
+            fitness,
+            nodes,
+            selection,
+            range,
+            annealing,
+        }
     }
 
-    /// A point: of each chosen node, each weight has moved with probability 1/√(how many it has), evenly by up to
-    /// `tuning_step` · π · `tuning_annealing`^age.
+    /// A point: of each chosen node, each weight has moved with probability 1/√(how many it has),
+    /// evenly by up to `tuning_step` · π · `tuning_annealing`^age.
     pub fn ask(&mut self, rng: &mut Stream) -> Vec<f32> {
         let mut point = self.best.clone();
         for node in self.chosen(rng) {
@@ -76,10 +89,15 @@ impl HillClimbing {
 
     fn chosen(&self, rng: &mut Stream) -> Vec<&Tunable> {
         let limit = self.selection.limit(rng);
-        let pool: Vec<&Tunable> = self.nodes.iter().filter(|node| node.age as f32 <= limit).collect();
+        let pool: Vec<&Tunable> =
+            self.nodes.iter().filter(|node| node.age as f32 <= limit).collect();
         let youngest = || self.nodes.iter().min_by_key(|node| node.age).into_iter().collect();
         let pool = if pool.is_empty() { youngest() } else { pool };
-        if self.selection.is_random() { some(&pool, rng).into_iter().copied().collect() } else { pool }
+        if self.selection.is_random() {
+            some(&pool, rng).into_iter().copied().collect()
+        } else {
+            pool
+        }
     }
 }
 
@@ -97,9 +115,16 @@ mod tests {
 
     /// Four nodes of two weights each, aged 0, 1, 3 and 4.
     fn climb(tuning_selection: TuningSelection, tuning_annealing: f32) -> HillClimbing {
-        let nodes =
-            [0, 1, 3, 4].iter().zip(0..).map(|(&age, at)| Tunable { age, weights: vec![2 * at, 2 * at + 1] });
-        let p = Parameters { tuning_selection, tuning_annealing, tuning_step: 1.0, ..Parameters::default() };
+        let nodes = [0, 1, 3, 4]
+            .iter()
+            .zip(0..)
+            .map(|(&age, at)| Tunable { age, weights: vec![2 * at, 2 * at + 1] });
+        let p = Parameters {
+            tuning_selection,
+            tuning_annealing,
+            tuning_step: 1.0,
+            ..Parameters::default()
+        };
         HillClimbing::new(vec![0.0; 8], 0.0, nodes.collect(), &p)
     }
 
@@ -110,7 +135,8 @@ mod tests {
         for _ in 0..20_000 {
             let point = climb.ask(&mut rng);
             for (count, weights) in changed.iter_mut().zip(point.chunks(2)) {
-                *count += f64::from(u8::from(weights.iter().any(|weight| *weight != 0.0))) / 20_000.0;
+                *count +=
+                    f64::from(u8::from(weights.iter().any(|weight| *weight != 0.0))) / 20_000.0;
             }
         }
         changed
@@ -137,17 +163,22 @@ mod tests {
             (TuningSelection::Current, [1.0, 0.0, 0.0, 0.0]),
             (TuningSelection::CurrentRandom, [1.0, 0.0, 0.0, 0.0]),
             (TuningSelection::Dynamic, [1.0, 1.0, three, four]),
-            (TuningSelection::DynamicRandom, [young, young, dynamic(0.0, some(3), some(4)), four * some(4)]),
+            (
+                TuningSelection::DynamicRandom,
+                [young, young, dynamic(0.0, some(3), some(4)), four * some(4)],
+            ),
         ] {
             let seen = shares(selection);
-            let near = seen.iter().zip(expected).all(|(seen, expected)| (seen - expected).abs() < 0.015);
+            let near =
+                seen.iter().zip(expected).all(|(seen, expected)| (seen - expected).abs() < 0.015);
             assert!(near, "{selection:?}: {seen:?}, expected {expected:?}");
         }
     }
 
     #[test]
     fn where_no_node_is_young_enough_the_youngest_changes() {
-        let nodes = vec![Tunable { age: 9, weights: vec![0] }, Tunable { age: 7, weights: vec![1] }];
+        let nodes =
+            vec![Tunable { age: 9, weights: vec![0] }, Tunable { age: 7, weights: vec![1] }];
         let p = Parameters { tuning_selection: TuningSelection::Current, ..Parameters::default() };
         let mut climb = HillClimbing::new(vec![0.0; 2], 0.0, nodes, &p);
         let point = climb.ask(&mut Stream::new(1, Purpose::Tuning, 0, 0));
@@ -156,7 +187,8 @@ mod tests {
 
     #[test]
     fn steps_are_even_and_shrink_with_age() {
-        let (mut climb, mut rng) = (climb(TuningSelection::All, 0.5), Stream::new(2, Purpose::Tuning, 0, 0));
+        let (mut climb, mut rng) =
+            (climb(TuningSelection::All, 0.5), Stream::new(2, Purpose::Tuning, 0, 0));
         let mut widest = [0.0f32; 4];
         for _ in 0..5_000 {
             for (widest, weights) in widest.iter_mut().zip(climb.ask(&mut rng).chunks(2)) {
@@ -171,7 +203,8 @@ mod tests {
 
     #[test]
     fn only_what_is_better_is_gone_on_from() {
-        let (mut climb, mut rng) = (climb(TuningSelection::All, 1.0), Stream::new(3, Purpose::Tuning, 0, 0));
+        let (mut climb, mut rng) =
+            (climb(TuningSelection::All, 1.0), Stream::new(3, Purpose::Tuning, 0, 0));
         climb.ask(&mut rng);
         climb.tell(0.0);
         assert_eq!(climb.best, [0.0; 8], "an equal is no better");

@@ -8,7 +8,8 @@ use crate::genome::topology::{Ends, Place};
 /// How many columns the value genes of neurons take.
 pub const GENES: usize = 9;
 
-/// The value genes of neurons, gene by gene; those that are as usual in all of them may be left out.
+/// The value genes of neurons, gene by gene; those that are as usual in all of them may be left
+/// out.
 pub fn write_neurons(neurons: &[Neuron], usual_too: bool) -> [Vec<u8>; GENES] {
     let kinds = |kind: fn(&Neuron) -> u8| {
         let usual = kind(&Neuron::INPUT);
@@ -20,7 +21,11 @@ pub fn write_neurons(neurons: &[Neuron], usual_too: bool) -> [Vec<u8>; GENES] {
         if !usual_too && neurons.iter().all(|neuron| number(neuron).to_bits() == usual) {
             return Vec::new();
         }
-        neurons.iter().map(|neuron| number(neuron).to_le_bytes()).collect::<Vec<_>>().into_flattened()
+        neurons
+            .iter()
+            .map(|neuron| number(neuron).to_le_bytes())
+            .collect::<Vec<_>>()
+            .into_flattened()
     };
     [
         kinds(|n| n.activation.number()),
@@ -38,10 +43,20 @@ pub fn write_neurons(neurons: &[Neuron], usual_too: bool) -> [Vec<u8>; GENES] {
 /// The other way; a column that is empty leaves its gene as it usually is.
 ///
 /// # Errors
-/// [`CodecError::Malformed`] for a column that is not of `count` neurons, [`CodecError::UnknownGene`].
+/// [`CodecError::Malformed`] for a column that is not of `count` neurons,
+/// [`CodecError::UnknownGene`].
 pub fn read_neurons(columns: &[&[u8]; GENES], count: usize) -> Result<Vec<Neuron>, CodecError> {
-    let [activations, aggregations, biases, gains, dynamics, time_constants, plasticities, rates, decays] =
-        columns;
+    let [
+        activations,
+        aggregations,
+        biases,
+        gains,
+        dynamics,
+        time_constants,
+        plasticities,
+        rates,
+        decays,
+    ] = columns;
     let mut neurons = vec![Neuron::INPUT; count];
     let all = &mut neurons;
     kinds("activation", activations, all, |n| &mut n.activation)?;
@@ -80,7 +95,10 @@ fn numbers(
     if !values.is_empty() && values.len() != neurons.len() {
         return Err(CodecError::Malformed);
     }
-    neurons.iter_mut().zip(values).for_each(|(neuron, value)| *of(neuron) = f32::from_le_bytes(*value));
+    neurons
+        .iter_mut()
+        .zip(values)
+        .for_each(|(neuron, value)| *of(neuron) = f32::from_le_bytes(*value));
     Ok(())
 }
 
@@ -108,7 +126,10 @@ pub fn read_places(ids: &[u8], layers: &[u8]) -> Result<Vec<Place>, CodecError> 
 
 /// Sources and targets, which are indexes below `count`.
 pub fn write_ends(ends: &[Ends], count: usize) -> [Vec<u8>; 2] {
-    [narrow(ends.iter().map(|ends| ends.from), count), narrow(ends.iter().map(|ends| ends.to), count)]
+    [
+        narrow(ends.iter().map(|ends| ends.from), count),
+        narrow(ends.iter().map(|ends| ends.to), count),
+    ]
 }
 
 /// Indexes below `count`, in as few bytes as all of them can do with: one, two or four.
@@ -134,14 +155,26 @@ pub fn read_ends(froms: &[u8], tos: &[u8], count: usize) -> Result<Vec<Ends>, Co
     let pair = |(from, to)| Ends { from, to };
     let ends: Vec<Ends> = match width(count) {
         _ if froms.len() != tos.len() => return Err(CodecError::Malformed),
-        1 => froms.iter().zip(tos).map(|(from, to)| pair((u32::from(*from), u32::from(*to)))).collect(),
+        1 => froms
+            .iter()
+            .zip(tos)
+            .map(|(from, to)| pair((u32::from(*from), u32::from(*to))))
+            .collect(),
         2 => {
             let wide = |index: &[u8; 2]| u32::from(u16::from_le_bytes(*index));
-            words(froms)?.iter().zip(words(tos)?).map(|(from, to)| pair((wide(from), wide(to)))).collect()
+            words(froms)?
+                .iter()
+                .zip(words(tos)?)
+                .map(|(from, to)| pair((wide(from), wide(to))))
+                .collect()
         }
         _ => {
             let wide = |index: &[u8; 4]| u32::from_le_bytes(*index);
-            words(froms)?.iter().zip(words(tos)?).map(|(from, to)| pair((wide(from), wide(to)))).collect()
+            words(froms)?
+                .iter()
+                .zip(words(tos)?)
+                .map(|(from, to)| pair((wide(from), wide(to))))
+                .collect()
         }
     };
     let fine = ends.iter().all(|ends| (ends.from.max(ends.to) as usize) < count);
@@ -159,7 +192,8 @@ pub fn words<const N: usize>(bytes: &[u8]) -> Result<&[[u8; N]], CodecError> {
 
 /// The lowest bit first.
 pub fn bits(flags: &[bool]) -> Vec<u8> {
-    let byte = |flags: &[bool]| flags.iter().rev().fold(0, |byte, flag| byte << 1 | u8::from(*flag));
+    let byte =
+        |flags: &[bool]| flags.iter().rev().fold(0, |byte, flag| byte << 1 | u8::from(*flag));
     flags.chunks(8).map(byte).collect()
 }
 

@@ -1,7 +1,8 @@
 //! Earlier versions of the schema, which are read and never written.
 //!
-//! Version 1 had neurons of activation and bias alone, version 2 all of today's genes. Both had the ends of connections
-//! as arrays of numbers, and a bit for each connection even where all are enabled.
+//! Version 1 had neurons of activation and bias alone, version 2 all of today's genes. Both had the
+//! ends of connections as arrays of numbers, and a bit for each connection even where all are
+//! enabled.
 
 use super::{CodecError, GENES, Nodes, unpack_bits};
 use crate::genome::genotype::Genotype;
@@ -9,8 +10,9 @@ use crate::genome::topology::Ends;
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 
-// Each array has a type of its own, field by field: one for any field would take 32 bytes for every number in it, so
-// that a stranger's kilobyte, which unpacks to 16 MiB of numbers, would take a gigabyte.
+// Each array has a type of its own, field by field: one for any field would take 32 bytes for every
+// number in it, so that a stranger's kilobyte, which unpacks to 16 MiB of numbers, would take a
+// gigabyte.
 
 #[derive(Serialize, Deserialize)]
 struct First<'a> {
@@ -62,7 +64,7 @@ pub fn decode(version: u64, bytes: &[u8]) -> Result<Genotype, CodecError> {
     }
 }
 
-/// Nothing behind it, and every number in its shortest form.
+/// Checks that nothing follows it, and that every number has its shortest form.
 fn read<'a, T: Serialize + Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     let columns: T = rmp_serde::from_slice(bytes).map_err(|_| CodecError::Malformed)?;
     let written = rmp_serde::to_vec(&columns).expect("writing numbers to memory cannot fail");

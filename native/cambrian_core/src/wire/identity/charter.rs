@@ -14,7 +14,8 @@ pub const MAX_OWNERS: usize = 6;
 
 pub const MAX_REVOKED: usize = 256;
 
-/// Both the owners before and those after sign one that changes the owners, as a root of The Update Framework.
+/// Both the owners before and those after sign one that changes the owners, as a root of The Update
+/// Framework.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charter {
     pub realm: String,
@@ -81,7 +82,7 @@ impl Charter {
         Ok(charter)
     }
 
-    /// What it says, whoever wrote it: no signature is looked at.
+    /// Reads what it says without checking the signatures.
     ///
     /// # Errors
     /// [`CertificateError`]

@@ -1,8 +1,8 @@
-//! Leave to publish in a realm.
+//! A grant: permission to publish in a realm.
 
 use super::{
-    CertificateError, Cosigned, Key, MAX_BYTES, MAX_OWNERS, MAX_TEXT, Signer, body_of, id, pack, unpack,
-    verify,
+    CertificateError, Cosigned, Key, MAX_BYTES, MAX_OWNERS, MAX_TEXT, Signer, body_of, id, pack,
+    unpack, verify,
 };
 use crate::wire::codec;
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,8 @@ impl Grant {
             return Err(CertificateError::Malformed);
         }
         let realm = realm.to_string();
-        let body = pack(&Body { version: VERSION, realm, key: ByteArray::new(*key), issued, until });
+        let body =
+            pack(&Body { version: VERSION, realm, key: ByteArray::new(*key), issued, until });
         Ok(pack(&Cosigned::new(&body).with(CONTEXT, owner, MAX_OWNERS)?))
     }
 
@@ -95,7 +96,7 @@ impl Grant {
         Ok(grant)
     }
 
-    /// What it says, whoever wrote it: no signature is looked at.
+    /// Reads what it says without checking the signatures.
     ///
     /// # Errors
     /// [`CertificateError`]
@@ -118,12 +119,21 @@ impl Grant {
     fn parse_cosigned(bytes: &[u8]) -> Result<(Grant, Signed), CertificateError> {
         let signed = Cosigned::parse(bytes, MAX_BYTES, MAX_OWNERS)?;
         let Body { realm, key, issued, until, .. } = body_of(&signed.0, VERSION, MAX_BYTES)?;
-        let grant =
-            Grant { realm, key: *key, issued: Some(issued), until, by: signed.by(), id: id(&signed.0) };
+        let grant = Grant {
+            realm,
+            key: *key,
+            issued: Some(issued),
+            until,
+            by: signed.by(),
+            id: id(&signed.0),
+        };
         Ok((grant, Signed::ByOwners(signed)))
     }
 
-    fn parse_earlier(body: ByteBuf, signature: ByteArray<64>) -> Result<(Grant, Signed), CertificateError> {
+    fn parse_earlier(
+        body: ByteBuf,
+        signature: ByteArray<64>,
+    ) -> Result<(Grant, Signed), CertificateError> {
         // of version 2, what has one signature without its key is no certificate
         if codec::version(&body) == Some(VERSION) {
             return Err(CertificateError::Malformed);

@@ -1,8 +1,8 @@
 //! A graph of operators, written from its inputs on.
 
 use super::proto::{
-    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, Attribute, Dimension, Entry, FLOAT, GraphOf, INT64,
-    Model, Node, OperatorSet, Shape, Size, Tensor, TensorType, Type, ValueInfo,
+    ATTRIBUTE_FLOAT, ATTRIBUTE_INT, ATTRIBUTE_INTS, Attribute, Dimension, Entry, FLOAT, GraphOf,
+    INT64, Model, Node, OperatorSet, Shape, Size, Tensor, TensorType, Type, ValueInfo,
 };
 use crate::base::math::LIMIT;
 use prost::Message;
@@ -55,14 +55,23 @@ impl Graph {
         self.apply_with(operator, inputs, &[])
     }
 
-    pub fn apply_with(&mut self, operator: &str, inputs: &[&Value], settings: &[(&str, Setting)]) -> Value {
+    pub fn apply_with(
+        &mut self,
+        operator: &str,
+        inputs: &[&Value],
+        settings: &[(&str, Setting)],
+    ) -> Value {
         let name = format!("v{}", self.nodes.len());
         let attribute = |(name, setting): &(&str, Setting)| {
             let plain = Attribute { name: name.to_string(), ..Attribute::default() };
             match setting {
-                Setting::Float(float) => Attribute { float: *float, kind: ATTRIBUTE_FLOAT, ..plain },
+                Setting::Float(float) => {
+                    Attribute { float: *float, kind: ATTRIBUTE_FLOAT, ..plain }
+                }
                 Setting::Int(int) => Attribute { int: *int, kind: ATTRIBUTE_INT, ..plain },
-                Setting::Ints(ints) => Attribute { ints: ints.clone(), kind: ATTRIBUTE_INTS, ..plain },
+                Setting::Ints(ints) => {
+                    Attribute { ints: ints.clone(), kind: ATTRIBUTE_INTS, ..plain }
+                }
             }
         };
         self.nodes.push(Node {
@@ -92,7 +101,12 @@ impl Graph {
 
     pub fn floats(&mut self, dimensions: &[i64], numbers: &[f32]) -> Value {
         let raw = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-        self.constant(Tensor { dimensions: dimensions.to_vec(), kind: FLOAT, raw, ..Tensor::default() })
+        self.constant(Tensor {
+            dimensions: dimensions.to_vec(),
+            kind: FLOAT,
+            raw,
+            ..Tensor::default()
+        })
     }
 
     fn indexes(&mut self, numbers: impl Iterator<Item = i64>) -> Value {
@@ -139,7 +153,8 @@ impl Graph {
         }
     }
 
-    /// The sum of each row. Its axes are an input, which those of all other reductions are not before opset 18.
+    /// The sum of each row. Its axes are an input, which those of all other reductions are not
+    /// before opset 18.
     pub fn row_sums(&mut self, value: &Value) -> Value {
         let axes = self.indexes([1].into_iter());
         self.apply("ReduceSum", &[value, &axes])
@@ -167,7 +182,8 @@ impl Graph {
 
     /// The bytes of a model.
     pub fn model(self, about: String, metadata: &[(&str, String)]) -> Vec<u8> {
-        let entry = |(key, value): &(&str, String)| Entry { key: key.to_string(), value: value.clone() };
+        let entry =
+            |(key, value): &(&str, String)| Entry { key: key.to_string(), value: value.clone() };
         let model = Model {
             ir_version: IR_VERSION,
             opset_import: vec![OperatorSet { version: OPSET }],

@@ -1,4 +1,4 @@
-//! How the genotypes of a population came to be, as a checkpoint has it.
+//! The births of a population's genotypes, as a checkpoint stores them.
 
 use crate::search::lineage::{Ancestor, Birth};
 use crate::search::population::Population;
@@ -8,7 +8,8 @@ use serde_bytes::ByteArray;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How all came to be: a birth is its generation, operators, parents, and places among the ancestors.
+/// How all came to be: a birth is its generation, operators, parents, and places among the
+/// ancestors.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Births {
     /// The names of the operators' bits, of which a later release may have others.
@@ -28,7 +29,8 @@ impl Births {
             ..Births::default()
         };
         let mut places = HashMap::new();
-        births.living = population.births.iter().map(|birth| births.save(birth, &mut places)).collect();
+        births.living =
+            population.births.iter().map(|birth| births.save(birth, &mut places)).collect();
         births.champion = population.champion.as_ref().map(|c| births.save(&c.birth, &mut places));
         births
     }
@@ -39,11 +41,17 @@ impl Births {
         };
         for last in [&birth.parent, &birth.own].into_iter().flatten() {
             let line = std::iter::once(&**last).chain(last.birth.line());
-            let new: Vec<&Ancestor> =
-                line.take_while(|ancestor| !places.contains_key(&std::ptr::from_ref(*ancestor))).collect();
+            let new: Vec<&Ancestor> = line
+                .take_while(|ancestor| !places.contains_key(&std::ptr::from_ref(*ancestor)))
+                .collect();
             for ancestor in new.into_iter().rev() {
                 let Birth { generation, operators, parent, .. } = &ancestor.birth;
-                let saved = (*generation, operators.0, named(&ancestor.birth), [place(places, parent), None]);
+                let saved = (
+                    *generation,
+                    operators.0,
+                    named(&ancestor.birth),
+                    [place(places, parent), None],
+                );
                 places.insert(ancestor, self.ancestors.len() as u32);
                 self.ancestors.push((ByteArray::new(ancestor.id), saved));
             }
@@ -52,7 +60,8 @@ impl Births {
         (birth.generation, birth.operators.0, named(birth), ends)
     }
 
-    /// All, and the champion's. Of checkpoints that were written before these were kept, nothing is known.
+    /// All, and the champion's. Of checkpoints that were written before these were kept, nothing is
+    /// known.
     pub(super) fn read(self, count: usize, now: u64) -> Option<(Vec<Birth>, Birth)> {
         if self.living.is_empty() {
             return Some((vec![Birth::default(); count], Birth::default()));
@@ -79,7 +88,8 @@ impl Births {
         for (id, saved) in self.ancestors {
             ancestors.push(Arc::new(Ancestor { id: *id, birth: birth(&ancestors, saved)? }));
         }
-        let champion = self.champion.map_or(Some(Birth::default()), |saved| birth(&ancestors, saved))?;
+        let champion =
+            self.champion.map_or(Some(Birth::default()), |saved| birth(&ancestors, saved))?;
         let living: Vec<Birth> =
             self.living.into_iter().map(|saved| birth(&ancestors, saved)).collect::<Option<_>>()?;
         (living.len() == count).then_some((living, champion))

@@ -1,4 +1,4 @@
-//! Which genes of a population came with newcomers, as a checkpoint has it.
+//! Which genes of a population came with newcomers, as a checkpoint stores it.
 
 use super::MAX_COUNT;
 use crate::genome::genotype::Genotype;
