@@ -172,9 +172,9 @@ fn what_is_wrong_is_named_with_its_place() {
         (
             "0.5,",
             "\"half\",",
-            "nodes[1].bias: invalid type: string \"half\", expected f32 at line 9 column ",
+            "nodes[1].bias: invalid type: string \"half\", expected f32 at line 10 column ",
         ),
-        ("0.5,", "null,", "nodes[1].bias: invalid type: null, expected f32 at line 9 "),
+        ("0.5,", "null,", "nodes[1].bias: invalid type: null, expected f32 at line 10 "),
         (
             "\"tanh\"",
             "\"chess\"",
@@ -204,7 +204,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         ("1e1,", "1e7,", "the weight of 1ed8597e20fd0c43 is not within ±1000000"),
         ("\"schema\": 2", "\"schema\": 3", "schema 3; this release reads 2"),
-        ("}] }", "}] } x", "trailing characters at line 11 column "),
+        ("}] }", "}] } x", "trailing characters at line 12 column "),
     ] {
         let seen = said(part, instead);
         assert!(seen.starts_with(expected), "{seen}\n{expected}");

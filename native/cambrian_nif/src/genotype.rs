@@ -243,11 +243,9 @@ fn to_rust<'a>(env: Env<'a>, genotype: GenotypeArc, name: Term<'a>) -> NifResult
 fn read_name(term: Term) -> NifResult<Name> {
     let bytes: Binary = term.decode()?;
     let text = std::str::from_utf8(&bytes).unwrap_or("");
-    Name::new(text).map_err(|expected| {
-        error::refuse((
-            atoms::bad_option(),
-            (atoms::name(), Bytes(bytes.to_vec()), expected.to_string()),
-        ))
+    Name::new(text).map_err(|error| {
+        let (given, expected) = (Bytes(bytes.to_vec()), error.to_string());
+        error::refuse((atoms::bad_option(), (atoms::name(), given, expected)))
     })
 }
 
