@@ -1,15 +1,16 @@
-//! Trains the zstd dictionary that genotypes travel with, and shows what it is worth on genotypes that it has not seen.
+//! Trains the zstd dictionary that genotypes travel with, and shows what it is worth on genotypes
+//! that it has not seen.
 //!
-//! `dictionary FILE` writes it anew. Whoever does that makes a new version of the envelope: the old one cannot be read
-//! with it.
+//! `dictionary FILE` writes it anew. Whoever does that makes a new version of the envelope: the old
+//! one cannot be read with it.
 
-use cambrian_core::codec;
-use cambrian_core::genotype::Genotype;
-use cambrian_core::mutation::mutate;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::population::Population;
-use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::search::population::Population;
 use cambrian_core::task;
+use cambrian_core::variation::mutation::mutate;
+use cambrian_core::wire::codec;
 use std::sync::atomic::AtomicBool;
 use zstd::bulk::Compressor;
 
@@ -23,7 +24,9 @@ fn main() {
     let mut samples: Vec<Vec<u8>> =
         ["xor", "double_pole", "double_pole_novel"].iter().flat_map(|name| evolved(name)).collect();
     samples.extend(
-        (0..4000).map(|seed| codec::encode(&grown(SHAPES[seed as usize % SHAPES.len()], seed, seed % 300))),
+        (0..4000).map(|seed| {
+            codec::encode(&grown(SHAPES[seed as usize % SHAPES.len()], seed, seed % 300))
+        }),
     );
     let dictionary = zstd::dict::from_samples(&samples, BYTES).expect("samples enough");
     std::fs::write(&path, &dictionary).expect("a file that can be written");
@@ -33,8 +36,9 @@ fn main() {
     println!("inputs-outputs, mutations: bytes, with zstd, with the dictionary; means of 200");
     for mutations in [20, 60, 200, 800] {
         for shape in [(2, 1), (5, 3), (8, 4)] {
-            let unseen: Vec<Vec<u8>> =
-                (10_000..10_200).map(|seed| codec::encode(&grown(shape, seed, mutations))).collect();
+            let unseen: Vec<Vec<u8>> = (10_000..10_200)
+                .map(|seed| codec::encode(&grown(shape, seed, mutations)))
+                .collect();
             let mean = |size: &mut dyn FnMut(&Vec<u8>) -> usize| {
                 unseen.iter().map(size).sum::<usize>() / unseen.len()
             };
@@ -63,14 +67,22 @@ fn evolved(name: &str) -> Vec<Vec<u8>> {
     let (task, stop) = (task::named(name).expect("a task"), AtomicBool::new(false));
     let mut samples = Vec::new();
     for seed in 0..4 {
-        let mut population = Population::new(task.parameters(), task.shape(), seed).expect("parameters");
+        let mut population =
+            Population::new(task.parameters(), task.shape(), seed).expect("parameters");
         for generation in 0..60 {
             if generation % 10 == 9 {
-                samples
-                    .extend(population.genotypes().iter().step_by(5).map(|genotype| codec::encode(genotype)));
+                samples.extend(
+                    population
+                        .genotypes()
+                        .iter()
+                        .step_by(5)
+                        .map(|genotype| codec::encode(genotype)),
+                );
             }
-            population =
-                population.evaluate(task, &stop).and_then(|e| e.next(&stop)).expect("nobody stops it");
+            population = population
+                .evaluate(task, &stop)
+                .and_then(|e| e.next(&stop))
+                .expect("nobody stops it");
         }
     }
     samples

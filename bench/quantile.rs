@@ -1,7 +1,7 @@
 //! The rule for every median and quartile of the benchmarks.
 
-/// Linear between the two values around `p * (n - 1)`, counted from 0: type 7 of R. So the median of an even count is the
-/// mean of the middle two. Of no values there is none.
+/// Linear between the two values around `p * (n - 1)`, counted from 0: type 7 of R. So the median
+/// of an even count is the mean of the middle two. Of no values there is none.
 pub fn quantile(values: &[f64], p: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,12 +1,12 @@
 //! How many evaluations a task takes, over a range of seeds: raw samples, and a table of them.
 //!
-//! `search NAME TASK SEEDS [rule=half] [limit=EVALUATIONS] [seconds=SECONDS] [PARAMETER=VALUE ...]` writes
-//! `samples/NAME.csv`; `search table` makes `RESULTS.md` of all samples. Both are in the folder that `BENCH_INTO` names, else
-//! in `_build/bench`.
+//! `search NAME TASK SEEDS [rule=half] [limit=EVALUATIONS] [seconds=SECONDS] [PARAMETER=VALUE ...]`
+//! writes `samples/NAME.csv`; `search table` makes `RESULTS.md` of all samples. Both are in the
+//! folder that `BENCH_INTO` names, else in `_build/bench`.
 
-use cambrian_core::network::Network;
-use cambrian_core::parameters::{Parameters, Value};
-use cambrian_core::population::{Evaluated, Population};
+use cambrian_core::genome::parameters::{Parameters, Value};
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::search::population::{Evaluated, Population};
 use cambrian_core::task::{self, Task};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -91,9 +91,11 @@ fn sample(name: &str, task_name: &str, seeds: &str, settings: &[String]) -> Resu
 impl Settings {
     fn read(task: &dyn Task, args: &[String]) -> Result<Settings, String> {
         let parameters = task.parameters();
-        let mut settings = Settings { parameters, limit: 100_000, seconds: f64::INFINITY, rule: Rule::Trial };
+        let mut settings =
+            Settings { parameters, limit: 100_000, seconds: f64::INFINITY, rule: Rule::Trial };
         for arg in args {
-            let (name, text) = arg.split_once('=').ok_or_else(|| format!("{arg}: expected NAME=VALUE"))?;
+            let (name, text) =
+                arg.split_once('=').ok_or_else(|| format!("{arg}: expected NAME=VALUE"))?;
             let number = || text.parse::<f64>().map_err(|_| format!("{arg}: expected a number"));
             match name {
                 "limit" => settings.limit = number()? as u64,
@@ -134,7 +136,8 @@ impl Rule {
             Rule::Trial => {
                 let Some(at) = evaluated.contender() else { return (false, None) };
                 let trial = task.trial(&Network::new(evaluated.tuned(at)));
-                let starts = trial.facts.iter().find(|fact| fact.0 == "starts_of_625").map(|fact| fact.1);
+                let starts =
+                    trial.facts.iter().find(|fact| fact.0 == "starts_of_625").map(|fact| fact.1);
                 (trial.solved, starts)
             }
         }
@@ -197,10 +200,14 @@ impl Summary {
 }
 
 fn table() -> Result<(), String> {
-    let mut text = String::from("# Search\n\nMade by `bin/bench search` of the raw samples in `samples/`.\n");
-    text += "Evaluations and milliseconds are those of the seeds that solved the task; the others are counted only.\n";
-    text += "Quartiles are linear between two values, as type 7 of R: the middle one is the mean of the middle two of an even count.\n\n";
-    text += "| sample | solved | evaluations: mean | quartiles | ms: median | generalisation: mean | best: median |\n";
+    let mut text =
+        String::from("# Search\n\nMade by `bin/bench search` of the raw samples in `samples/`.\n");
+    text += "Evaluations and milliseconds are those of the seeds that solved the task; the \
+             others are counted only.\n";
+    text += "Quartiles are linear between two values, as type 7 of R: the middle one is the \
+             mean of the middle two of an even count.\n\n";
+    text += "| sample | solved | evaluations: mean | quartiles | ms: median | generalisation: \
+             mean | best: median |\n";
     text += "|---|---|---|---|---|---|---|\n";
     let mut histograms = String::new();
     for (name, about, samples) in all_samples()? {
@@ -208,7 +215,8 @@ fn table() -> Result<(), String> {
         let [low, median, high] = evaluations.quartiles.map(f64::round);
         writeln!(
             text,
-            "| {name}: `{about}` | {solved} of {} | {:.0} | {low} / **{median}** / {high} | {:.1} | {:.0} | {:.4} |",
+            "| {name}: `{about}` | {solved} of {} | {:.0} | {low} / **{median}** / {high} | \
+             {:.1} | {:.0} | {:.4} |",
             samples.len(),
             evaluations.mean.round(),
             ms.quartiles[1],
@@ -225,7 +233,8 @@ fn table() -> Result<(), String> {
 type Named = (String, String, Vec<Sample>);
 
 fn all_samples() -> Result<Vec<Named>, String> {
-    let entries = std::fs::read_dir(into().join("samples")).map_err(|error| format!("samples: {error}"))?;
+    let entries =
+        std::fs::read_dir(into().join("samples")).map_err(|error| format!("samples: {error}"))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths.into_iter().map(|path| read(&path)).collect()
@@ -238,7 +247,9 @@ fn read(path: &Path) -> Result<Named, String> {
     let about = text.lines().next().unwrap_or_default().trim_start_matches("# ").to_string();
     let row = |line: &str| {
         let fields: Vec<&str> = line.split(',').collect();
-        let [_seed, solved, evaluations, ms, best, generalisation] = fields[..] else { return None };
+        let [_seed, solved, evaluations, ms, best, generalisation] = fields[..] else {
+            return None;
+        };
         Some(Sample {
             solved: solved.parse().ok()?,
             evaluations: evaluations.parse().ok()?,
@@ -251,7 +262,8 @@ fn read(path: &Path) -> Result<Named, String> {
     Ok((name, about, rows.collect::<Result<_, _>>()?))
 }
 
-/// How many seeds needed how many evaluations: a bar for each quarter of the median, up to three medians.
+/// How many seeds needed how many evaluations: a bar for each quarter of the median, up to three
+/// medians.
 fn histogram(samples: &[Sample]) -> String {
     let median = Summary::of(samples).evaluations.quartiles[1];
     let width = (median / 4.0).max(1.0);
@@ -265,7 +277,8 @@ fn histogram(samples: &[Sample]) -> String {
         let from = at as f64 * width;
         let to = if at == 12 { "      on".into() } else { format!("{:8}", (from + width).round()) };
         let bar = "█".repeat(count);
-        writeln!(text, "{}", format!("{:8} {to} {count:4} {bar}", from.round()).trim_end()).expect("memory");
+        writeln!(text, "{}", format!("{:8} {to} {count:4} {bar}", from.round()).trim_end())
+            .expect("memory");
     }
     if unsolved > 0 {
         writeln!(text, "{:>17} {unsolved:4}", "unsolved").expect("memory");

@@ -1,4 +1,5 @@
-//! A contestant in another process: a line with a number of repetitions goes in, a line with seconds comes out.
+//! A contestant in another process: a line with a number of repetitions goes in, a line with
+//! seconds comes out.
 
 use crate::measure::Contestant;
 use std::io::{BufRead, BufReader, Write};
@@ -26,11 +27,16 @@ impl Drop for Companion {
     }
 }
 
-/// `work` is what the companion is to work on, as its first line. It answers `ok`, with what it is called, or why not.
+/// `work` is what the companion is to work on, as its first line. It answers `ok`, with what it is
+/// called, or why not.
 ///
 /// # Errors
 /// Why it cannot take part.
-pub fn contestant(command: &mut Command, work: &str, units: usize) -> Result<Contestant<'static>, String> {
+pub fn contestant(
+    command: &mut Command,
+    work: &str,
+    units: usize,
+) -> Result<Contestant<'static>, String> {
     let (name, mut companion) = start(command, work)?;
     let run = move |n: u64| -> f64 {
         let answer = companion.ask(&n.to_string()).expect("a companion that lives");

@@ -1,6 +1,8 @@
-//! What a loop written by hand for this one network does on this machine: the most that a library can hope for.
+//! What a loop written by hand for this one network does on this machine: the most that a library
+//! can hope for.
 //!
-//! The same arithmetic as Cambrian's: f32, a product and then a sum, no fused multiply-add, tanh within 4e-7.
+//! The same arithmetic as Cambrian's: f32, a product and then a sum, no fused multiply-add, tanh
+//! within 4e-7.
 
 use crate::measure::Contestant;
 use crate::model::Net;
@@ -12,7 +14,8 @@ pub trait Squash {
     fn of(x: f32) -> f32;
 }
 
-/// The rational of `cambrian_core::math::tanh`, clamped with comparisons that compile to one instruction each.
+/// The rational of `cambrian_core::base::math::tanh`, clamped with comparisons that compile to one
+/// instruction each.
 pub struct Tanh;
 
 impl Squash for Tanh {
@@ -45,7 +48,8 @@ impl Squash for Relu {
     }
 }
 
-/// Nodes renumbered level by level, so that the nodes of one level are neighbours and their tanh is one vector loop.
+/// Nodes renumbered level by level, so that the nodes of one level are neighbours and their tanh is
+/// one vector loop.
 struct Loop {
     inputs: usize,
     /// one past the last link of each node that is computed
@@ -104,7 +108,10 @@ impl Loop {
             }
             self.values[first..level].iter_mut().for_each(|x| *x = S::of(*x));
         }
-        outputs.iter_mut().zip(&self.outputs).for_each(|(out, &at)| *out = self.values[at as usize]);
+        outputs
+            .iter_mut()
+            .zip(&self.outputs)
+            .for_each(|(out, &at)| *out = self.values[at as usize]);
     }
 }
 
@@ -127,7 +134,8 @@ pub fn single<'a, S: Squash>(nets: &[Net], rows: &'a [f32]) -> Contestant<'a> {
     })
 }
 
-/// Many rows at once, `LANES` of them side by side in the values of a node, in registers while a node is summed.
+/// Many rows at once, `LANES` of them side by side in the values of a node, in registers while a
+/// node is summed.
 struct Batch<const LANES: usize> {
     net: Loop,
     values: Vec<Row<LANES>>,
@@ -164,7 +172,9 @@ impl<const LANES: usize> Batch<LANES> {
                 self.values[node] = Row(sum.map(S::of));
             }
             for (lane, row) in outputs.chunks_exact_mut(places.len()).enumerate() {
-                row.iter_mut().zip(places).for_each(|(out, &at)| *out = self.values[at as usize].0[lane]);
+                row.iter_mut()
+                    .zip(places)
+                    .for_each(|(out, &at)| *out = self.values[at as usize].0[lane]);
             }
         }
     }
@@ -188,13 +198,15 @@ pub fn batch<'a, S: Squash>(net: &Net, rows: &'a [f32]) -> Vec<Contestant<'a>> {
     let mut found = Vec::new();
     if is_x86_feature_detected!("avx2") {
         // the processor was asked
-        let run =
-            |batch: &mut Batch<64>, rows: &_, outputs: &mut _| unsafe { batch.avx2::<S>(rows, outputs) };
+        let run = |batch: &mut Batch<64>, rows: &_, outputs: &mut _| unsafe {
+            batch.avx2::<S>(rows, outputs)
+        };
         found.push(contestant::<64, S>("AVX2", net, rows, run));
     }
     if is_x86_feature_detected!("avx512f") {
-        let run =
-            |batch: &mut Batch<64>, rows: &_, outputs: &mut _| unsafe { batch.avx512::<S>(rows, outputs) };
+        let run = |batch: &mut Batch<64>, rows: &_, outputs: &mut _| unsafe {
+            batch.avx512::<S>(rows, outputs)
+        };
         found.push(contestant::<64, S>("AVX-512", net, rows, run));
     }
     found

@@ -13,7 +13,7 @@ mod peers;
 mod quantile;
 mod report;
 
-use cambrian_core::{codec, delta};
+use cambrian_core::{wire::codec, wire::delta};
 use limits::{Relu, Tanh};
 use measure::{Effort, race};
 use model::{FAMILIES, Net, Species};
@@ -23,7 +23,8 @@ use std::path::PathBuf;
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
 
-/// A busy machine interrupts every few milliseconds, so the median of rounds of one is that of undisturbed ones.
+/// A busy machine interrupts every few milliseconds, so the median of rounds of one is that of
+/// undisturbed ones.
 const SHORT: Effort = Effort { rounds: 101, seconds: 0.001 };
 const LONG: Effort = Effort { rounds: 15, seconds: 0.06 };
 
@@ -48,7 +49,9 @@ fn main() {
     for skipped in peers::skipped() {
         println!("skipped: {skipped}");
     }
-    println!("Medians; the last column is how many times as fast as that contestant the first one is.");
+    println!(
+        "Medians; the last column is how many times as fast as that contestant the first one is."
+    );
     let mut report = Report::new();
     for (name, part) in PARTS {
         if wanted.is_empty() || wanted.iter().any(|w| w == name) {
@@ -71,7 +74,8 @@ fn deep(seed: u64) -> Net {
 
 fn single(report: &mut Report) {
     let rows = model::inputs(64, 1);
-    let headline = ("one network, one input, links from any node to any later one (the headline)", deep(1));
+    let headline =
+        ("one network, one input, links from any node to any later one (the headline)", deep(1));
     let layered = ("one network, one input, one hidden layer", Net::layered(100, 1));
     for (case, net) in [headline, layered] {
         peers::agree(&net, &rows);
@@ -111,7 +115,11 @@ fn compile(report: &mut Report) {
     let net = deep(1);
     let mut contestants = vec![ours::compile(&net)];
     contestants.extend(peers::compile(&net));
-    report.add("compiling a genotype of 1,000 connections", Unit::Compilations, &race(contestants, SHORT));
+    report.add(
+        "compiling a genotype of 1,000 connections",
+        Unit::Compilations,
+        &race(contestants, SHORT),
+    );
 }
 
 fn breeding(report: &mut Report) {
@@ -131,7 +139,9 @@ fn breeding(report: &mut Report) {
             contestants.extend(peers::breed_few(&model::population(10, 2, 98, links, 1), species));
         }
         let species = species.name();
-        let case = format!("a generation of 1,000 genotypes of 110 nodes and {links} connections, {species}");
+        let case = format!(
+            "a generation of 1,000 genotypes of 110 nodes and {links} connections, {species}"
+        );
         report.add(&case, Unit::Genotypes, &race(contestants, LONG));
     }
     growth(report);
@@ -164,7 +174,8 @@ fn travel(report: &mut Report) {
     for connections in [50, 350, 1000] {
         let genotype = ours::grown(connections);
         let bytes = codec::encode(&genotype);
-        let of = format!("a genotype of {} nodes and {connections} connections", genotype.nodes().len());
+        let of =
+            format!("a genotype of {} nodes and {connections} connections", genotype.nodes().len());
         let sealed = ours::sealed(&genotype, None);
         let [one, all] = ours::descendants(&genotype);
         let difference = |to| delta::diff(&genotype, to).len() as f64;
@@ -198,7 +209,8 @@ fn travel(report: &mut Report) {
             &race(contestants, SHORT),
         );
         let contestants = vec![ours::open(&sealed), ours::verify(&sealed), limits::verify()];
-        let case = format!("an envelope of {of}: all that it takes, its signature, and a signature alone");
+        let case =
+            format!("an envelope of {of}: all that it takes, its signature, and a signature alone");
         report.add(&case, Unit::Sized(sealed.len()), &race(contestants, SHORT));
         let contestants = optional(ours::received(&genotype));
         report.add(
@@ -210,7 +222,9 @@ fn travel(report: &mut Report) {
 }
 
 /// What cannot be run is skipped by name.
-fn optional(contestant: Result<measure::Contestant<'static>, String>) -> Vec<measure::Contestant<'static>> {
+fn optional(
+    contestant: Result<measure::Contestant<'static>, String>,
+) -> Vec<measure::Contestant<'static>> {
     contestant.inspect_err(|why| println!("\nskipped: from Erlang: {why}")).into_iter().collect()
 }
 

@@ -27,11 +27,16 @@ impl<'a> Contestant<'a> {
 
     /// One that takes its time itself, as another process does.
     pub fn timed(name: &str, work: usize, run: impl FnMut(u64) -> f64 + 'a) -> Contestant<'a> {
-        Contestant { name: name.into(), work: work as f64, run: Box::new(run), species: Rc::default() }
+        Contestant {
+            name: name.into(),
+            work: work as f64,
+            run: Box::new(run),
+            species: Rc::default(),
+        }
     }
 
-    /// One whose repetition is a generation, and answers how many species there are. One generation first, so that the
-    /// population is one that this library bred.
+    /// One whose repetition is a generation, and answers how many species there are. One generation
+    /// first, so that the population is one that this library bred.
     pub fn breeding(
         name: &str,
         population: usize,
@@ -50,13 +55,14 @@ pub struct Figure {
     pub low: f64,
     pub median: f64,
     pub high: f64,
-    /// How many times its speed the first contestant has: the median over rounds, each compared within itself.
+    /// How many times its speed the first contestant has: the median over rounds, each compared
+    /// within itself.
     pub ratio: f64,
     pub species: usize,
 }
 
-/// How many rounds, and how many seconds each contestant has in one. A slow one, whose single repetition takes longer,
-/// sits out the later rounds.
+/// How many rounds, and how many seconds each contestant has in one. A slow one, whose single
+/// repetition takes longer, sits out the later rounds.
 #[derive(Clone, Copy)]
 pub struct Effort {
     pub rounds: usize,
@@ -71,7 +77,8 @@ impl Effort {
 
 /// The first contestant is the one that the others are compared with.
 pub fn race(mut contestants: Vec<Contestant>, effort: Effort) -> Vec<Figure> {
-    let repetitions: Vec<u64> = contestants.iter_mut().map(|c| calibrate(c, effort.seconds)).collect();
+    let repetitions: Vec<u64> =
+        contestants.iter_mut().map(|c| calibrate(c, effort.seconds)).collect();
     let mut seconds = vec![Vec::new(); contestants.len()];
     for _ in 0..effort.rounds {
         for ((contestant, &n), own) in contestants.iter_mut().zip(&repetitions).zip(&mut seconds) {
@@ -92,7 +99,8 @@ pub fn race(mut contestants: Vec<Contestant>, effort: Effort) -> Vec<Figure> {
     contestants.iter().zip(&speeds).map(figure).collect()
 }
 
-/// How many repetitions take `seconds`; finding out also warms up. The best of three, since one may be interrupted.
+/// How many repetitions take `seconds`; finding out also warms up. The best of three, since one may
+/// be interrupted.
 fn calibrate(contestant: &mut Contestant, seconds: f64) -> u64 {
     let mut n = 1;
     loop {

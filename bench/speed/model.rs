@@ -43,8 +43,9 @@ pub struct Link {
     pub weight: f32,
 }
 
-/// Nodes are numbered: inputs, then hidden nodes in an order in which every link leads forwards, then outputs.
-/// Every node that is no input is tanh without a bias; links are sorted by (from, to).
+/// Nodes are numbered: inputs, then hidden nodes in an order in which every link leads forwards,
+/// then outputs. Every node that is no input is tanh without a bias; links are sorted by (from,
+/// to).
 #[derive(Clone, Debug)]
 pub struct Net {
     pub inputs: usize,
@@ -63,16 +64,19 @@ impl Net {
 
     fn new(hidden: usize, mut pairs: Vec<(usize, usize)>, random: &mut Random) -> Net {
         pairs.sort_unstable();
-        let links =
-            pairs.into_iter().map(|(from, to)| Link { from, to, weight: random.weight(1.0) }).collect();
+        let links = pairs
+            .into_iter()
+            .map(|(from, to)| Link { from, to, weight: random.weight(1.0) })
+            .collect();
         Net { inputs: INPUTS, hidden, outputs: OUTPUTS, links }
     }
 
-    /// One hidden layer: every input to every hidden node, and two links from each of those to outputs.
-    /// 100 hidden nodes are 1,000 links.
+    /// One hidden layer: every input to every hidden node, and two links from each of those to
+    /// outputs. 100 hidden nodes are 1,000 links.
     pub fn layered(hidden: usize, seed: u64) -> Net {
         let mut random = Random::new(seed);
-        let mut pairs: Vec<_> = (0..INPUTS).flat_map(|i| (0..hidden).map(move |h| (i, INPUTS + h))).collect();
+        let mut pairs: Vec<_> =
+            (0..INPUTS).flat_map(|i| (0..hidden).map(move |h| (i, INPUTS + h))).collect();
         for h in 0..hidden {
             let first = random.below(OUTPUTS);
             let second = (first + 1 + random.below(OUTPUTS - 1)) % OUTPUTS;
@@ -84,19 +88,21 @@ impl Net {
     /// Every input to every hidden node, every hidden node to every output.
     pub fn full(inputs: usize, hidden: usize, outputs: usize) -> Net {
         let into = (0..inputs).flat_map(|i| (0..hidden).map(move |h| (i, inputs + h)));
-        let out = (0..hidden).flat_map(|h| (0..outputs).map(move |o| (inputs + h, inputs + hidden + o)));
+        let out =
+            (0..hidden).flat_map(|h| (0..outputs).map(move |o| (inputs + h, inputs + hidden + o)));
         let net = Net::new(hidden, into.chain(out).collect(), &mut Random::new(1));
         Net { inputs, outputs, ..net }
     }
 
-    /// As evolution makes them: links between any earlier and any later node. Every hidden node has a way
-    /// in and a way out, since some libraries leave out those that have not.
+    /// As evolution makes them: links between any earlier and any later node. Every hidden node has
+    /// a way in and a way out, since some libraries leave out those that have not.
     pub fn deep(hidden: usize, links: usize, seed: u64) -> Net {
         let mut random = Random::new(seed);
         let mut all = forward_pairs(hidden);
         random.shuffle(&mut all);
         let (mut chosen, mut rest) = (Vec::new(), Vec::new());
-        let (mut entered, mut left) = (vec![false; INPUTS + hidden + OUTPUTS], vec![false; INPUTS + hidden]);
+        let (mut entered, mut left) =
+            (vec![false; INPUTS + hidden + OUTPUTS], vec![false; INPUTS + hidden]);
         for (from, to) in all {
             let needed = !entered[to] || !left[from];
             (entered[to], left[from]) = (true, true);
@@ -107,8 +113,8 @@ impl Net {
         Net::new(hidden, chosen, &mut random)
     }
 
-    /// Another of the same family: `share` of the links replaced, every weight moved within ± `step`. No node loses its
-    /// only way in or out.
+    /// Another of the same family: `share` of the links replaced, every weight moved within ±
+    /// `step`. No node loses its only way in or out.
     fn relative(&self, share: f64, step: f64, random: &mut Random) -> Net {
         let (mut ins, mut outs) = (vec![0; self.nodes()], vec![0; self.nodes()]);
         for l in &self.links {
@@ -154,13 +160,21 @@ pub fn forward_pairs(hidden: usize) -> Vec<(usize, usize)> {
     (0..computed).flat_map(|from| (INPUTS.max(from + 1)..nodes).map(move |to| (from, to))).collect()
 }
 
-/// `count` networks in `families`: within one, weights differ by about 1 and a twentieth of the links; between two,
-/// weights by about 10 and a third of the links. A threshold half-way makes every family a species, and keeps
-/// them apart over many generations of mutations of standard deviation 1.
-pub fn population(count: usize, families: usize, hidden: usize, links: usize, seed: u64) -> Vec<Net> {
+/// `count` networks in `families`: within one, weights differ by about 1 and a twentieth of the
+/// links; between two, weights by about 10 and a third of the links. A threshold half-way makes
+/// every family a species, and keeps them apart over many generations of mutations of standard
+/// deviation 1.
+pub fn population(
+    count: usize,
+    families: usize,
+    hidden: usize,
+    links: usize,
+    seed: u64,
+) -> Vec<Net> {
     let mut random = Random::new(seed);
     let ancestor = Net::deep(hidden, links, seed);
-    let heads: Vec<Net> = (0..families).map(|_| ancestor.relative(0.3, 15.0, &mut random)).collect();
+    let heads: Vec<Net> =
+        (0..families).map(|_| ancestor.relative(0.3, 15.0, &mut random)).collect();
     (0..count).map(|i| heads[i % families].relative(0.05, 1.0, &mut random)).collect()
 }
 

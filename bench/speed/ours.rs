@@ -4,19 +4,19 @@ use crate::companion;
 use crate::measure::Contestant;
 use crate::memory::held;
 use crate::model::{Net, Random, Species};
-use cambrian_core::envelope::{self, Claims, Record};
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::identity::Signer;
-use cambrian_core::innovation::{self, BOTTOM, NodeId, TOP};
-use cambrian_core::math::Activation;
-use cambrian_core::mutation::{Operator, mutate};
-use cambrian_core::network::Network;
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::population::Population;
-use cambrian_core::rng::{Purpose, Stream};
-use cambrian_core::task::{Score, Shape};
-use cambrian_core::{codec, delta};
+use cambrian_core::base::math::Activation;
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::genotype::{Connection, Genotype, Node, Shape};
+use cambrian_core::genome::innovation::{self, BOTTOM, NodeId, TOP};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::search::population::Population;
+use cambrian_core::task::Score;
+use cambrian_core::variation::mutation::{Operator, mutate};
+use cambrian_core::wire::envelope::{self, Claims, Record};
+use cambrian_core::wire::identity::Signer;
+use cambrian_core::{wire::codec, wire::delta};
 use rayon::ThreadPoolBuilder;
 use std::hint::black_box;
 use std::process::Command;
@@ -33,7 +33,9 @@ pub fn genotype(net: &Net) -> Genotype {
     let mut nodes: Vec<Node> = (ids.iter().enumerate())
         .map(|(at, &id)| match at.checked_sub(net.inputs) {
             None => node(id, BOTTOM, Activation::Identity),
-            Some(hidden) if hidden < net.hidden => node(id, step * (hidden as u64 + 1), Activation::Tanh),
+            Some(hidden) if hidden < net.hidden => {
+                node(id, step * (hidden as u64 + 1), Activation::Tanh)
+            }
             Some(_) => node(id, TOP, Activation::Tanh),
         })
         .collect();
@@ -41,7 +43,8 @@ pub fn genotype(net: &Net) -> Genotype {
         net.links.iter().map(|l| Connection::new(ids[l.from], ids[l.to], l.weight)).collect();
     nodes.sort_unstable_by_key(|n| (n.layer, n.id));
     connections.sort_unstable_by_key(|c| c.id);
-    Genotype::from_genes(net.inputs as u32, net.outputs as u32, nodes, connections).expect("a valid network")
+    Genotype::from_genes(net.inputs as u32, net.outputs as u32, nodes, connections)
+        .expect("a valid network")
 }
 
 fn id(net: &Net, at: usize) -> NodeId {
@@ -110,7 +113,9 @@ fn erl() -> Command {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let mut erl = Command::new("erl");
     erl.args(["-noshell", "-s", "from_erlang", "main", "-pa"]);
-    erl.args(["_build/default/lib/cambrian/ebin", "target/bench"].map(|path| format!("{root}/{path}")));
+    erl.args(
+        ["_build/default/lib/cambrian/ebin", "target/bench"].map(|path| format!("{root}/{path}")),
+    );
     erl
 }
 
@@ -148,7 +153,8 @@ fn claims() -> Claims {
 }
 
 pub fn sealed(genotype: &Genotype, base: Option<&Genotype>) -> Vec<u8> {
-    envelope::seal(&claims(), genotype, base, &Signer::new(&[7; 32])).expect("claims that are sound")
+    envelope::seal(&claims(), genotype, base, &Signer::new(&[7; 32]))
+        .expect("claims that are sound")
 }
 
 fn one<'a, T: 'a>(work: impl FnMut() -> T + 'a) -> Contestant<'a> {
@@ -181,7 +187,9 @@ pub fn seal(genotype: &Genotype) -> Contestant<'_> {
 }
 
 pub fn open(sealed: &[u8]) -> Contestant<'_> {
-    one(|| envelope::read(black_box(sealed)).and_then(|envelope| envelope.open(None)).expect("genuine"))
+    one(|| {
+        envelope::read(black_box(sealed)).and_then(|envelope| envelope.open(None)).expect("genuine")
+    })
 }
 
 pub fn verify(sealed: &[u8]) -> Contestant<'static> {
@@ -189,7 +197,8 @@ pub fn verify(sealed: &[u8]) -> Contestant<'static> {
     named("cambrian, a record", move || Record::from_bytes(black_box(&record)).expect("genuine"))
 }
 
-/// Erlang's own bytes of the genotype's map, `term_to_binary` or `binary_to_term`; the name tells how many.
+/// Erlang's own bytes of the genotype's map, `term_to_binary` or `binary_to_term`; the name tells
+/// how many.
 ///
 /// # Errors
 /// What is missing.

@@ -1,5 +1,5 @@
-//! The other libraries, each used in the fastest way that its documentation shows. One that is not there is
-//! skipped by its name.
+//! The other libraries, each used in the fastest way that its documentation shows. One that is not
+//! there is skipped by its name.
 
 #[cfg(feature = "peers")]
 mod genoxide;
@@ -89,7 +89,10 @@ pub fn agree(net: &Net, rows: &[f32]) {
     others.extend(python_outputs(net, rows).map(|outputs| ("neat-python", outputs)));
     for (name, outputs) in others {
         let same = outputs.iter().zip(&wanted).all(|(a, b)| (a - b).abs() < 1e-4);
-        assert!(same && outputs.len() == wanted.len(), "{name} answers {outputs:?} and Cambrian {wanted:?}");
+        assert!(
+            same && outputs.len() == wanted.len(),
+            "{name} answers {outputs:?} and Cambrian {wanted:?}"
+        );
     }
 }
 

@@ -24,7 +24,9 @@ impl Unit {
             Unit::Genotypes => format!("{rate:.0} genotypes/s"),
             Unit::Compilations => format!("{:.2} µs", 1e6 / rate),
             Unit::Calls => format!("{:.0} ns", 1e9 / rate),
-            Unit::Sized(bytes) => format!("{rate:.0} genotypes/s, {:.0} MB/s", rate * bytes as f64 / 1e6),
+            Unit::Sized(bytes) => {
+                format!("{rate:.0} genotypes/s, {:.0} MB/s", rate * bytes as f64 / 1e6)
+            }
         }
     }
 
@@ -45,7 +47,8 @@ pub struct Report {
 impl Report {
     pub fn new() -> Report {
         Report {
-            csv: "case,contestant,unit,low_per_s,median_per_s,high_per_s,ours_to_theirs,species\n".into(),
+            csv: "case,contestant,unit,low_per_s,median_per_s,high_per_s,ours_to_theirs,species\n"
+                .into(),
         }
     }
 
@@ -57,14 +60,16 @@ impl Report {
         let width = figures.iter().map(|f| shown(f).chars().count()).max().unwrap_or(0);
         for (at, f) in figures.iter().enumerate() {
             let ratio = if at == 0 { String::new() } else { format!("{:.2} x", f.ratio) };
-            let species = if f.species == 0 { String::new() } else { format!("  {} species", f.species) };
+            let species =
+                if f.species == 0 { String::new() } else { format!("  {} species", f.species) };
             let row = format!("  {:<names$} {:>width$}{ratio:>12}{species}", f.name, shown(f));
             println!("{}", row.trim_end());
             let Figure { name, low, median, high, ratio, species } = f;
             let unit = unit.name();
             writeln!(
                 self.csv,
-                "\"{case}\",\"{name}\",{unit},{low:.6e},{median:.6e},{high:.6e},{ratio:.3},{species}"
+                "\"{case}\",\"{name}\",{unit},{low:.6e},{median:.6e},{high:.6e},{ratio:.3},\
+                 {species}"
             )
             .expect("memory");
         }
@@ -84,7 +89,12 @@ impl Report {
 /// The machine, since no figure means anything without it.
 pub fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{}, {cores} cores, {} {}", model(), std::env::consts::ARCH, instruction_sets().join(" "))
+    format!(
+        "{}, {cores} cores, {} {}",
+        model(),
+        std::env::consts::ARCH,
+        instruction_sets().join(" ")
+    )
 }
 
 fn model() -> String {
@@ -95,7 +105,10 @@ fn model() -> String {
 
 #[cfg(target_arch = "x86_64")]
 fn instruction_sets() -> Vec<&'static str> {
-    let sets = [("AVX2", is_x86_feature_detected!("avx2")), ("AVX-512", is_x86_feature_detected!("avx512f"))];
+    let sets = [
+        ("AVX2", is_x86_feature_detected!("avx2")),
+        ("AVX-512", is_x86_feature_detected!("avx512f")),
+    ];
     sets.into_iter().filter(|set| set.1).map(|set| set.0).collect()
 }
 

@@ -21,8 +21,8 @@ import nacl.signing
 import zstandard
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DICTIONARY = os.path.join(HERE, "../../native/cambrian_core/src/compression/dictionary")
-TABLE = os.path.join(HERE, "../../native/cambrian_core/src/math/activation.rs")
+DICTIONARY = os.path.join(HERE, "../../native/cambrian_core/src/wire/compression/dictionary")
+TABLE = os.path.join(HERE, "../../native/cambrian_core/src/base/math/activation.rs")
 TOP = 1 << 63
 
 

@@ -1,8 +1,9 @@
 //! genoxide: NEAT in Rust, with weights and activations in f64.
 //!
-//! `Network::feed_forward` compiles once and `activate` then allocates nothing, which is the way its documentation
-//! gives; there is none for many inputs at once. It makes networks only by evolving them, so ours come in as
-//! JSON, through the serde feature that is there for checkpoints. It breeds on one thread.
+//! `Network::feed_forward` compiles once and `activate` then allocates nothing, which is the way
+//! its documentation gives; there is none for many inputs at once. It makes networks only by
+//! evolving them, so ours come in as JSON, through the serde feature that is there for checkpoints.
+//! It breeds on one thread.
 
 use crate::measure::Contestant;
 use crate::model::{Net, Random, Species, forward_pairs};
@@ -13,7 +14,8 @@ use std::hint::black_box;
 
 pub const NAME: &str = "genoxide";
 
-/// Node ids: inputs, the bias, outputs, hidden nodes. A link's innovation is its place among all that could be.
+/// Node ids: inputs, the bias, outputs, hidden nodes. A link's innovation is its place among all
+/// that could be.
 fn json(net: &Net, pairs: &[(usize, usize)]) -> String {
     let node = |id: usize, kind: &str, activation: &str| {
         format!(r#"{{"id":{id},"kind":"{kind}","activation":"{activation}"}}"#)
@@ -32,13 +34,24 @@ fn json(net: &Net, pairs: &[(usize, usize)]) -> String {
             let innovation = pairs.binary_search(&(l.from, l.to)).expect("links lead forwards");
             let (from, to, weight) = (id(net, l.from), id(net, l.to), l.weight);
             format!(
-                r#"{{"innovation":{innovation},"from":{from},"to":{to},"weight":{weight},"enabled":true}}"#
+                concat!(
+                    r#"{{"innovation":{innovation},"from":{from},"to":{to},"#,
+                    r#""weight":{weight},"enabled":true}}"#
+                ),
+                innovation = innovation,
+                from = from,
+                to = to,
+                weight = weight
             )
         })
         .collect();
-    let (inputs, outputs, nodes, connections) =
-        (net.inputs, net.outputs, nodes.join(","), connections.join(","));
-    format!(r#"{{"inputs":{inputs},"outputs":{outputs},"nodes":[{nodes}],"connections":[{connections}]}}"#)
+    format!(
+        r#"{{"inputs":{},"outputs":{},"nodes":[{}],"connections":[{}]}}"#,
+        net.inputs,
+        net.outputs,
+        nodes.join(","),
+        connections.join(",")
+    )
 }
 
 fn id(net: &Net, at: usize) -> usize {
@@ -53,7 +66,8 @@ fn id(net: &Net, at: usize) -> usize {
 }
 
 fn network(net: &Net) -> Network {
-    serde_json::from_str(&json(net, &forward_pairs(net.hidden))).expect("genoxide's form of a network")
+    serde_json::from_str(&json(net, &forward_pairs(net.hidden)))
+        .expect("genoxide's form of a network")
 }
 
 fn evaluator(net: &Net) -> FeedForward {
@@ -103,7 +117,8 @@ pub fn compile<'a>(net: &Net) -> Contestant<'a> {
     })
 }
 
-/// A run that goes on from a given population: that of a fresh one is replaced, and its innovations with it.
+/// A run that goes on from a given population: that of a fresh one is replaced, and its innovations
+/// with it.
 fn run(nets: &[Net], threshold: f64) -> Neat {
     let (inputs, outputs, hidden) = (nets[0].inputs, nets[0].outputs, nets[0].hidden);
     let fresh = Neat::builder(inputs, outputs)
@@ -119,8 +134,10 @@ fn run(nets: &[Net], threshold: f64) -> Neat {
         .expect("settings within range");
     let mut state = serde_json::to_value(&fresh).expect("JSON can hold a run");
     let pairs = forward_pairs(hidden);
-    let known = pairs.iter().zip(0..).map(|(&(from, to), k)| (id(&nets[0], from), id(&nets[0], to), k));
-    state["registry"]["connections"] = serde_json::json!(known.collect::<Vec<(usize, usize, u32)>>());
+    let known =
+        pairs.iter().zip(0..).map(|(&(from, to), k)| (id(&nets[0], from), id(&nets[0], to), k));
+    state["registry"]["connections"] =
+        serde_json::json!(known.collect::<Vec<(usize, usize, u32)>>());
     state["registry"]["next_innovation"] = pairs.len().into();
     state["registry"]["next_node"] = (inputs + 1 + outputs + hidden).into();
     // As text, not as a value: a million genes would take a gigabyte.

@@ -1,7 +1,8 @@
 //! radiate: a graph whose every weight is a node of its own.
 //!
-//! `GraphEvaluator` is made once and `eval_into_mut` reuses its buffers; `Graph::eval_into` is its way for many inputs.
-//! Its engine has no NEAT out of the box: the operators are its graph ones, at the rates of the NEAT paper.
+//! `GraphEvaluator` is made once and `eval_into_mut` reuses its buffers; `Graph::eval_into` is its
+//! way for many inputs. Its engine has no NEAT out of the box: the operators are its graph ones, at
+//! the rates of the NEAT paper.
 
 use crate::measure::Contestant;
 use crate::model::{Net, Random, Species, forward_pairs};
@@ -38,7 +39,8 @@ fn nodes(net: &Net, innovations: &Innovations) -> Nodes {
         nodes.push(weight.with_incoming([link.from]).with_outgoing([link.to]));
         nodes[link.from].insert_outgoing(edge);
         nodes[link.to].insert_incoming(edge);
-        let place = innovations.1.binary_search(&(link.from, link.to)).expect("links lead forwards");
+        let place =
+            innovations.1.binary_search(&(link.from, link.to)).expect("links lead forwards");
         nodes[edge].set_innovation(Some(innovations.0[net.nodes() + place]));
     }
     (0..net.nodes()).for_each(|at| nodes[at].set_innovation(Some(innovations.0[at])));
@@ -56,7 +58,8 @@ pub fn outputs(net: &Net, input: &[f32]) -> Vec<f32> {
 pub fn single<'a>(nets: &[Net], rows: &'a [f32]) -> Contestant<'a> {
     // an evaluator borrows its graph; these live as long as the program
     let graphs: &'static [Graph<Op<f32>>] = nets.iter().map(graph).collect::<Vec<_>>().leak();
-    let mut evaluators: Vec<GraphEvaluator<Op<f32>, f32>> = graphs.iter().map(GraphEvaluator::new).collect();
+    let mut evaluators: Vec<GraphEvaluator<Op<f32>, f32>> =
+        graphs.iter().map(GraphEvaluator::new).collect();
     let (width, work) = (nets[0].inputs, nets.iter().map(|net| net.links.len()).sum());
     let mut outputs = vec![0.0; nets[0].outputs];
     let mut row = rows.chunks_exact(width).cycle();
@@ -85,8 +88,9 @@ pub fn compile<'a>(net: &Net) -> Contestant<'a> {
     })
 }
 
-/// A generation replaces the whole population, as in NEAT, and is one species: of several, the least fit gets no
-/// offspring in any generation, until one is left. Only distances are measured on more than one thread.
+/// A generation replaces the whole population, as in NEAT, and is one species: of several, the
+/// least fit gets no offspring in any generation, until one is left. Only distances are measured on
+/// more than one thread.
 pub fn breed<'a>(nets: &[Net], threads: usize) -> Contestant<'a> {
     let innovations = Innovations::new(&nets[0]);
     let store = node_store! {

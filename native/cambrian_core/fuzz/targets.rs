@@ -1,16 +1,19 @@
-//! What each fuzz target does with its bytes. `tests/fuzz_seeds.rs` does the same with every seed, on stable Rust.
+//! What each fuzz target does with its bytes. `tests/fuzz_seeds.rs` does the same with every seed,
+//! on stable Rust.
 
-use cambrian_core::codec;
-use cambrian_core::delta;
-use cambrian_core::envelope::{self, Claims, EnvelopeError, Record};
-use cambrian_core::genotype::{Genotype, Node};
-use cambrian_core::identity::{self, CertificateError, Charter, Grant, Secret, Signer, Succession};
-use cambrian_core::innovation::{BOTTOM, TOP};
-use cambrian_core::json;
-use cambrian_core::mutation::OPERATORS;
-use cambrian_core::neat_python;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::formats::json;
+use cambrian_core::formats::neat_python;
+use cambrian_core::genome::genotype::{Genotype, Node};
+use cambrian_core::genome::innovation::{BOTTOM, TOP};
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::variation::mutation::OPERATORS;
+use cambrian_core::wire::codec;
+use cambrian_core::wire::delta;
+use cambrian_core::wire::envelope::{self, Claims, EnvelopeError, Record};
+use cambrian_core::wire::identity::{
+    self, CertificateError, Charter, Grant, Secret, Signer, Succession,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf, Bytes};
 use sha2::{Digest, Sha256};
@@ -30,7 +33,8 @@ pub fn decode(bytes: &[u8]) {
     }
 }
 
-/// A text that is a genotype is one that can be written and read, to the bit; so is what another library wrote.
+/// A text that is a genotype is one that can be written and read, to the bit; so is what another
+/// library wrote.
 pub fn json(bytes: &[u8]) {
     for genotype in [json::read(bytes), neat_python::read(bytes)].into_iter().flatten() {
         let again = json::read(&json::write(&genotype)).unwrap();
@@ -63,7 +67,7 @@ pub fn envelope(bytes: &[u8]) {
     }
 }
 
-// ---- choices --------------------------------------------------------------------------------------------------
+// ---- choices ------------------------------------------------------------------------------------
 
 /// Choices off the front; nought where nothing is left.
 struct Input<'a>(&'a [u8]);
@@ -103,18 +107,21 @@ impl<'a> Input<'a> {
     }
 }
 
-// ---- genotypes ------------------------------------------------------------------------------------------------
+// ---- genotypes ----------------------------------------------------------------------------------
 
 /// One of a single connection, some that grew, one with indexes of two bytes.
 static BASES: LazyLock<Vec<Genotype>> = LazyLock::new(|| {
     let newborn = |inputs, outputs| {
-        let sparse =
-            Parameters { initial_connections: if inputs > 9 { 0.02 } else { 1.0 }, ..Parameters::default() };
+        let sparse = Parameters {
+            initial_connections: if inputs > 9 { 0.02 } else { 1.0 },
+            ..Parameters::default()
+        };
         Genotype::new(inputs, outputs, &sparse, &mut stream(1)).unwrap()
     };
     let grows = |at: &u8| !OPERATORS[usize::from(*at)].name.starts_with("remove");
     let growth: Vec<u8> = (0..OPERATORS.len() as u8).filter(grows).collect();
-    let grown = |inputs, outputs, times| evolved(&newborn(inputs, outputs), &growth.repeat(times), 1);
+    let grown =
+        |inputs, outputs, times| evolved(&newborn(inputs, outputs), &growth.repeat(times), 1);
     let bases = vec![newborn(1, 1), grown(2, 1, 2), grown(3, 2, 8), grown(250, 8, 2)];
     assert!(bases[1..].iter().all(|base| base.hidden() > 1 && base.recurrent() > 0));
     bases
@@ -133,7 +140,7 @@ fn evolved(genotype: &Genotype, operators: &[u8], seed: u64) -> Genotype {
     })
 }
 
-// ---- differences ----------------------------------------------------------------------------------------------
+// ---- differences --------------------------------------------------------------------------------
 
 fn patched(base: &Genotype, delta: &[u8]) {
     let Ok(target) = delta::patch(base, delta) else { return };
@@ -179,8 +186,13 @@ fn moved(genotype: &Genotype, input: &mut Input) -> Genotype {
     let hidden = nodes.iter_mut().filter(|node| node.layer > BOTTOM && node.layer < TOP);
     hidden.take(nth % 2).for_each(|node| node.layer = layer);
     nodes.sort_by_key(|node| (node.layer, node.id));
-    Genotype::from_genes(genotype.inputs(), genotype.outputs(), nodes, genotype.connections().collect())
-        .unwrap()
+    Genotype::from_genes(
+        genotype.inputs(),
+        genotype.outputs(),
+        nodes,
+        genotype.connections().collect(),
+    )
+    .unwrap()
 }
 
 fn change(difference: &mut Difference, target: &Genotype, input: &mut Input) {
@@ -194,7 +206,8 @@ fn change(difference: &mut Difference, target: &Genotype, input: &mut Input) {
             difference.layers.extend(input.word::<8>());
         }
         5 => {
-            let width = if difference.froms.len().is_multiple_of(2) { 1 + input.below(2) } else { 1 };
+            let width =
+                if difference.froms.len().is_multiple_of(2) { 1 + input.below(2) } else { 1 };
             difference.froms.extend(input.take(width));
             difference.tos.extend(input.take(width));
         }
@@ -218,7 +231,8 @@ fn edit(indexes: &mut Vec<u32>, input: &mut Input) {
 
 /// Of as many bytes as the target has values, or some more or fewer, nearly all nought.
 fn values(target: &Genotype, input: &mut Input) -> ByteBuf {
-    let (connections, neurons) = (target.connections().len(), target.hidden() + target.outputs() as usize);
+    let (connections, neurons) =
+        (target.connections().len(), target.hidden() + target.outputs() as usize);
     let size = 24 * neurons + 4 * connections + connections.div_ceil(8);
     let mut values = vec![0; (size + input.below(3)).saturating_sub(1)];
     for _ in 0..input.byte() % 16 {
@@ -241,7 +255,7 @@ fn frame(bytes: &[u8]) -> Vec<u8> {
     frame
 }
 
-// ---- envelopes and certificates -------------------------------------------------------------------------------
+// ---- envelopes and certificates -----------------------------------------------------------------
 
 /// As an envelope, a record and each certificate.
 fn read_all(bytes: &[u8]) {
@@ -259,7 +273,10 @@ fn certificate(bytes: &[u8]) {
     let [ours, heir] = [&SECRET, &HEIR].map(identity::public_key);
     match (Succession::read(bytes), Grant::read(bytes)) {
         (Ok(said), _) if (said.old, said.new) == (ours, heir) => {
-            assert_eq!(Succession::seal(&Signer::new(&SECRET), &Signer::new(&HEIR), said.time), bytes);
+            assert_eq!(
+                Succession::seal(&Signer::new(&SECRET), &Signer::new(&HEIR), said.time),
+                bytes
+            );
         }
         (_, Ok(Grant { realm, key, issued: Some(issued), until, by, .. })) if by == [ours] => {
             let again = Grant::seal(&Signer::new(&SECRET), &realm, &key, (issued, until));
@@ -294,7 +311,8 @@ fn signed(context: &str, body: &[u8], payload: Option<&[u8]>) -> Vec<u8> {
 }
 
 fn signed_by_both(body: &[u8]) -> Vec<u8> {
-    let signature = |secret| ByteArray::new(Signer::new(secret).sign("cambrian succession 1\n", body));
+    let signature =
+        |secret| ByteArray::new(Signer::new(secret).sign("cambrian succession 1\n", body));
     rmp_serde::to_vec(&(Bytes::new(body), signature(&SECRET), signature(&HEIR))).unwrap()
 }
 
@@ -357,7 +375,8 @@ fn sealed(input: &mut Input) {
     let operators = input.some();
     let genotype = evolved(base, &operators[..operators.len().min(8)], input.number());
     let claims = claims(input);
-    let Ok(bytes) = envelope::seal(&claims, &genotype, with_base.then_some(base), &Signer::new(&SECRET))
+    let Ok(bytes) =
+        envelope::seal(&claims, &genotype, with_base.then_some(base), &Signer::new(&SECRET))
     else {
         return;
     };
@@ -384,7 +403,8 @@ fn claims(input: &mut Input) -> Claims {
 fn certified(input: &mut Input) {
     let time = input.number();
     let succession =
-        Succession::read(&Succession::seal(&Signer::new(&SECRET), &Signer::new(&HEIR), time)).unwrap();
+        Succession::read(&Succession::seal(&Signer::new(&SECRET), &Signer::new(&HEIR), time))
+            .unwrap();
     assert_eq!(succession.time, time);
     let (key, realm) = (input.word(), input.text());
     let Ok(bytes) = Grant::seal(&Signer::new(&SECRET), &realm, &key, (time, time)) else { return };

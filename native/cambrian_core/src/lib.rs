@@ -1,7 +1,7 @@
 //! Neuroevolution of augmenting topologies, on any number of threads with one result.
 //!
 //! ```
-//! use cambrian_core::{network::Network, population::Population, task};
+//! use cambrian_core::{phenotype::network::Network, search::population::Population, task};
 //! use std::sync::atomic::AtomicBool;
 //!
 //! let (task, stop) = (task::named("xor").unwrap(), AtomicBool::new(false));
@@ -17,66 +17,16 @@
 //!     population = evaluated.next(&stop).unwrap();
 //! };
 //! assert!(task.evaluate(&Network::new(&champion)).fitness >= 3.9);
-//! # Ok::<(), cambrian_core::parameters::ParameterError>(())
+//! # Ok::<(), cambrian_core::genome::parameters::ParameterError>(())
 //! ```
 //!
-//! Modules, from what a thing is to how it travels; each uses only those above it.
+//! The rooms below stand in order: each uses those above it and none below it.
 
-pub mod choice;
-pub mod math;
-pub mod memory;
-pub mod rng;
-
-pub mod dynamics;
-pub mod plasticity;
-
-pub mod neuron;
-pub mod parameters;
-
-pub mod innovation;
-mod topology;
-
-pub mod genotype;
-
-pub mod crossover;
-pub mod mutation;
-
-pub mod codec;
-mod compression;
-pub mod delta;
-pub mod json;
-pub mod neat_python;
-
-pub mod cost;
-pub mod kernel;
-pub mod network;
-
-pub mod export;
-
-pub mod task;
-
-pub mod encoding;
-pub mod substrate;
-
-pub mod tuning;
-
-pub mod speciation;
-
-pub mod selection;
-
-pub mod ancestry;
-pub mod lineage;
-pub mod permission;
-
-pub mod population;
-
-mod newcomers;
-pub mod purge;
-mod reproduction;
-
-pub mod migration;
-
-pub mod checkpoint;
-pub mod identity;
-
-pub mod envelope;
+pub mod base; // repeatable arithmetic and random numbers, named choices, limits of time and memory
+pub mod genome; // what a genotype is: its genes, how they are named, its parameters
+pub mod wire; // how a genotype travels: canonical bytes, ids, differences, signed envelopes
+pub mod phenotype; // how a genotype runs: networks, substrates, vector code, costs
+pub mod task; // what gives fitness
+pub mod variation; // how a genotype changes: mutation, crossover, tuning of weights
+pub mod search; // who survives and breeds: populations, species, selection, checkpoints
+pub mod formats; // how a genotype comes and leaves in formats of others: JSON, C, Rust, ONNX

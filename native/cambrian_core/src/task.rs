@@ -16,41 +16,36 @@ mod xor;
 pub use dataset::{Dataset, DatasetError, Label, Rows, Targets, fingerprint};
 pub use settings::{Settings, TaskError};
 
-use crate::network::{Network, Runner};
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::cancel::Cancelled;
+use crate::genome::genotype::Shape;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::{Network, Runner};
 use std::sync::{Arc, LazyLock};
 
-/// How many numbers a network takes and gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shape {
-    pub inputs: u32,
-    pub outputs: u32,
-}
-
-/// What became of a champion that was tried by the task's own criterion of success.
+/// The result of the task's own test of a champion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trial {
     pub solved: bool,
     /// What was measured, by name, for people to read.
     pub facts: Vec<(&'static str, f64)>,
-    /// The measure that fitness is, of what fitness does not see; where a task holds something back for it.
+    /// Fitness on held-out data, if the task holds some back.
     pub validation: Option<f64>,
 }
 
 impl Trial {
-    /// Of a task that holds nothing back.
+    /// For a task without held-out data.
     pub fn new(solved: bool, facts: Vec<(&'static str, f64)>) -> Trial {
         Trial { solved, facts, validation: None }
     }
 }
 
-/// What an evaluation finds.
+/// The result of an evaluation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
     /// Finite; more is better.
     pub fitness: f64,
-    /// Results in each of the task's cases, for selection that looks at them one by one; may be empty.
+    /// Results in each of the task's cases, for selection that looks at them one by one; may be
+    /// empty.
     pub cases: Vec<f64>,
 }
 
@@ -67,7 +62,7 @@ impl Score {
     }
 }
 
-/// What became of a genotype that was to be evaluated. Only a score has a fitness; nothing stands in for one.
+/// The outcome of one evaluation. Only a score has a fitness; a failure gets no stand-in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Scored(Score),
@@ -103,7 +98,7 @@ pub trait Task: Send + Sync {
     /// Parameters that suit the task.
     fn parameters(&self) -> Parameters;
 
-    /// What makes it a hard one without need, in words.
+    /// A warning in words, if the task is harder than it need be.
     fn warning(&self) -> Option<String> {
         None
     }
@@ -111,26 +106,26 @@ pub trait Task: Send + Sync {
     /// How many evaluations are worth another thread: some 100 µs of them.
     fn grain(&self) -> usize;
 
-    /// What a network is worth: the same for the same network.
+    /// The score of a network: always the same for the same network.
     ///
     /// # Errors
-    /// [`Stopped`] by the runner; a part of an evaluation has no score.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped>;
+    /// [`Cancelled`] by the runner; a part of an evaluation has no score.
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled>;
 
     /// Whether a network solves the task; not counted as an evaluation.
     ///
     /// # Errors
-    /// [`Stopped`] by the runner.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped>;
+    /// [`Cancelled`] by the runner.
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled>;
 
     /// [`Task::evaluate_on`], which nobody stops.
     fn evaluate(&self, network: &Network) -> Score {
-        network.freely(|runner| self.evaluate_on(runner))
+        network.run_to_end(|runner| self.evaluate_on(runner))
     }
 
     /// [`Task::trial_on`], which nobody stops.
     fn trial(&self, network: &Network) -> Trial {
-        network.freely(|runner| self.trial_on(runner))
+        network.run_to_end(|runner| self.trial_on(runner))
     }
 }
 
@@ -155,9 +150,10 @@ pub const TASKS: &[(&str, Constructor)] = &[
 /// The task of a name, with settings of its own.
 ///
 /// # Errors
-/// A name that none has, a setting that the task does not have, or a value that it cannot take.
+/// An unknown name, a setting that the task does not have, or a value out of range.
 pub fn new(name: &str, mut settings: Settings) -> Result<Arc<dyn Task>, TaskError> {
-    let (_, constructor) = TASKS.iter().find(|task| task.0 == name).ok_or(TaskError::UnknownTask)?;
+    let (_, constructor) =
+        TASKS.iter().find(|task| task.0 == name).ok_or(TaskError::UnknownTask)?;
     let task = constructor(&mut settings)?;
     settings.finish()?;
     Ok(task)
@@ -166,13 +162,14 @@ pub fn new(name: &str, mut settings: Settings) -> Result<Arc<dyn Task>, TaskErro
 /// The task of a name, with its settings as they come.
 pub fn named(name: &str) -> Option<&'static dyn Task> {
     static PLAIN: LazyLock<Vec<(&str, Arc<dyn Task>)>> = LazyLock::new(|| {
-        let plain = |(name, _): &(&'static str, _)| Some((*name, new(name, Settings::default()).ok()?));
+        let plain =
+            |(name, _): &(&'static str, _)| Some((*name, new(name, Settings::default()).ok()?));
         TASKS.iter().filter_map(plain).collect()
     });
     PLAIN.iter().find(|task| task.0 == name).map(|task| &*task.1)
 }
 
 /// The first of the highest outputs, where each stands for an action.
-fn strongest(outputs: &[f32]) -> usize {
+fn argmax(outputs: &[f32]) -> usize {
     (1..outputs.len()).fold(0, |best, at| if outputs[at] > outputs[best] { at } else { best })
 }

@@ -2,19 +2,20 @@
 
 mod common;
 
-use cambrian_core::choice::Choice;
-use cambrian_core::codec::{self, CodecError};
-use cambrian_core::delta::{self, DeltaError};
-use cambrian_core::genotype::Genotype;
-use cambrian_core::mutation::OPERATORS;
-use cambrian_core::neuron::Neuron;
+use cambrian_core::base::choice::Choice;
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::variation::mutation::OPERATORS;
+use cambrian_core::wire::codec::{self, CodecError};
+use cambrian_core::wire::delta::{self, DeltaError};
 use common::{apply, evolved, grown, histories, newborn, parameters, stream};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde_bytes::ByteBuf;
 
 fn revalidated(g: &Genotype) -> Genotype {
-    Genotype::from_genes(g.inputs(), g.outputs(), g.nodes().collect(), g.connections().collect()).unwrap()
+    Genotype::from_genes(g.inputs(), g.outputs(), g.nodes().collect(), g.connections().collect())
+        .unwrap()
 }
 
 proptest! {
@@ -68,7 +69,8 @@ proptest! {
         prop_assert_eq!(delta::patch(&base, &delta), Ok(target.clone()));
         prop_assert_eq!(delta::ends(&delta), Some((codec::id(&base), codec::id(&target))));
         if target != base {
-            prop_assert_eq!(delta::patch(&target, &delta), Err(DeltaError::WrongBase(codec::id(&base))));
+            let wrong = Err(DeltaError::WrongBase(codec::id(&base)));
+            prop_assert_eq!(delta::patch(&target, &delta), wrong);
         }
     }
 
@@ -91,19 +93,25 @@ proptest! {
 
 fn mutated(g: &Genotype, seed: u64, operators: &[usize]) -> Genotype {
     operators.iter().fold(g.clone(), |g, &operator| {
-        OPERATORS[operator % OPERATORS.len()].apply(&g, &parameters(), &mut stream(!seed)).unwrap_or(g)
+        OPERATORS[operator % OPERATORS.len()]
+            .apply(&g, &parameters(), &mut stream(!seed))
+            .unwrap_or(g)
     })
 }
 
 fn with_neurons(g: &Genotype, change: impl Fn(Neuron) -> Neuron) -> Genotype {
-    let nodes = g.nodes().map(|node| cambrian_core::genotype::Node { neuron: change(node.neuron), ..node });
-    Genotype::from_genes(g.inputs(), g.outputs(), nodes.collect(), g.connections().collect()).unwrap()
+    let nodes = g
+        .nodes()
+        .map(|node| cambrian_core::genome::genotype::Node { neuron: change(node.neuron), ..node });
+    Genotype::from_genes(g.inputs(), g.outputs(), nodes.collect(), g.connections().collect())
+        .unwrap()
 }
 
 /// As `docs/wire-format.md` describes it.
 fn schema_2(g: &Genotype) -> Vec<u8> {
     let (head, (froms, tos, weights, enabled)) = (head(g), tail(g));
-    let neurons: Vec<Neuron> = g.nodes().skip(g.inputs() as usize).map(|node| node.neuron).collect();
+    let neurons: Vec<Neuron> =
+        g.nodes().skip(g.inputs() as usize).map(|node| node.neuron).collect();
     let kinds = |kind: fn(&Neuron) -> u8| bin(neurons.iter().map(|n| [kind(n)]));
     let numbers = |number: fn(&Neuron) -> f32| bin(neurons.iter().map(|n| number(n).to_le_bytes()));
     let mut bytes = vec![0xdc, 0, 18];
@@ -128,7 +136,8 @@ fn schema_2(g: &Genotype) -> Vec<u8> {
 
 fn schema_1(g: &Genotype) -> Vec<u8> {
     let (head, (froms, tos, weights, enabled)) = (head(g), tail(g));
-    let neurons: Vec<Neuron> = g.nodes().skip(g.inputs() as usize).map(|node| node.neuron).collect();
+    let neurons: Vec<Neuron> =
+        g.nodes().skip(g.inputs() as usize).map(|node| node.neuron).collect();
     let activations = bin(neurons.iter().map(|n| [n.activation.number()]));
     let biases = bin(neurons.iter().map(|n| n.bias.to_le_bytes()));
     let mut bytes = vec![0x9b, 1];
@@ -153,7 +162,8 @@ fn tail(g: &Genotype) -> (Vec<u32>, Vec<u32>, ByteBuf, ByteBuf) {
     let ids: Vec<u64> = g.nodes().map(|node| node.id).collect();
     let at = |id| ids.iter().position(|known| *known == id).unwrap() as u32;
     let enabled: Vec<bool> = g.connections().map(|c| c.enabled).collect();
-    let byte = |flags: &[bool]| flags.iter().enumerate().map(|(bit, on)| u8::from(*on) << bit).sum::<u8>();
+    let byte =
+        |flags: &[bool]| flags.iter().enumerate().map(|(bit, on)| u8::from(*on) << bit).sum::<u8>();
     (
         g.connections().map(|c| at(c.from)).collect(),
         g.connections().map(|c| at(c.to)).collect(),

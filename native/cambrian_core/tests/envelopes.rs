@@ -2,11 +2,11 @@
 
 mod common;
 
-use cambrian_core::codec::{self, CodecError, GenotypeId};
-use cambrian_core::delta::{self, DeltaError};
-use cambrian_core::envelope::{self, Claims, EnvelopeError, Record};
-use cambrian_core::genotype::Genotype;
-use cambrian_core::identity::{self, CertificateError, Charter, Grant, Signer, Succession};
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::wire::codec::{self, CodecError, GenotypeId};
+use cambrian_core::wire::delta::{self, DeltaError};
+use cambrian_core::wire::envelope::{self, Claims, EnvelopeError, Record};
+use cambrian_core::wire::identity::{self, CertificateError, Charter, Grant, Signer, Succession};
 use common::{apply, evolved, grown, histories, newborn};
 use proptest::prelude::*;
 use serde::Serialize;
@@ -120,9 +120,10 @@ fn a_difference_is_opened_with_its_base() {
         envelope.open(Some(&target)),
         Err(EnvelopeError::Delta(DeltaError::WrongBase(codec::id(&genotype()))))
     );
-    for wrong in
-        [claims_to([0; 32], Some(base), &delta), claims_to(codec::id(&target), Some([0; 32]), &delta)]
-    {
+    for wrong in [
+        claims_to([0; 32], Some(base), &delta),
+        claims_to(codec::id(&target), Some([0; 32]), &delta),
+    ] {
         let envelope = envelope::read(&signed(&wrong, &delta)).unwrap();
         assert_eq!(envelope.open(Some(&genotype())), Err(EnvelopeError::WrongId));
     }
@@ -137,7 +138,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20))]
 
     #[test]
-    fn every_flipped_byte_and_every_cut_is_refused((i, o, seed, ops) in histories(), flip in 1u8..) {
+    fn every_flipped_byte_and_every_cut_is_refused(
+        (i, o, seed, ops) in histories(), flip in 1u8..
+    ) {
         let g = evolved(i, o, seed, &ops);
         let bytes = envelope::seal(&claims(), &g, None, &signer()).unwrap();
         for at in 0..bytes.len() {
@@ -209,8 +212,8 @@ fn one_signature_cannot_stand_for_another() {
     assert_eq!(open(&bytes), Err(EnvelopeError::BadSignature));
 }
 
-/// The identity point as a key: with it, the signature of R = the identity and s = 0 fits every message where
-/// verification is not strict.
+/// The identity point as a key: with it, the signature of R = the identity and s = 0 fits every
+/// message where verification is not strict.
 #[test]
 fn a_key_of_small_order_signs_nothing() {
     let mut point = [0; 32];
@@ -248,7 +251,8 @@ fn size_version_and_claims_are_bounded() {
 fn certificates_say_who_signed_them() {
     let (old, new) = ([1; 32], [2; 32]);
     let keys = (identity::public_key(&old), identity::public_key(&new));
-    let succession = Succession::read(&Succession::seal(&Signer::new(&old), &Signer::new(&new), 5)).unwrap();
+    let succession =
+        Succession::read(&Succession::seal(&Signer::new(&old), &Signer::new(&new), 5)).unwrap();
     assert_eq!(succession, Succession { old: keys.0, new: keys.1, time: 5 });
     let sealed = Grant::seal(&Signer::new(&old), "lab", &keys.1, (3, 9)).unwrap();
     let grant = Grant::read(&sealed).unwrap();
@@ -265,7 +269,8 @@ fn certificates_say_who_signed_them() {
 #[test]
 fn all_owners_may_sign_a_grant() {
     let signers: Vec<_> = (1..=7).map(|n| Signer::new(&[n; 32])).collect();
-    let sealed = Grant::seal(&signers[0], &"r".repeat(255), &[9; 32], (u64::MAX - 1, u64::MAX)).unwrap();
+    let sealed =
+        Grant::seal(&signers[0], &"r".repeat(255), &[9; 32], (u64::MAX - 1, u64::MAX)).unwrap();
     let cosigned = |bytes: Vec<u8>, signer| Grant::cosign(&bytes, signer).unwrap();
     let all = signers[..identity::MAX_OWNERS].iter().rev().fold(sealed.clone(), cosigned);
     let mut keys: Vec<_> = signers[..identity::MAX_OWNERS].iter().map(Signer::key).collect();
@@ -282,10 +287,20 @@ fn charter(secrets: &[[u8; 32]]) -> Vec<u8> {
     owners.dedup();
     let realm = "org.example".to_string();
     let revoked = vec![[7; 32], [8; 32]];
-    let charter =
-        Charter { realm, number: 3, issued: 5, owners, threshold: 1, revoked, by: vec![], id: [0; 32] };
+    let charter = Charter {
+        realm,
+        number: 3,
+        issued: 5,
+        owners,
+        threshold: 1,
+        revoked,
+        by: vec![],
+        id: [0; 32],
+    };
     let sealed = charter.seal(&Signer::new(&secrets[0])).unwrap();
-    secrets[1..].iter().fold(sealed, |bytes, secret| Charter::cosign(&bytes, &Signer::new(secret)).unwrap())
+    secrets[1..]
+        .iter()
+        .fold(sealed, |bytes, secret| Charter::cosign(&bytes, &Signer::new(secret)).unwrap())
 }
 
 #[test]

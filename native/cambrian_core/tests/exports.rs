@@ -1,20 +1,21 @@
-//! Exported source, compiled by compilers that know nothing of Cambrian, gives the bits of [`Network::step`].
+//! Exported source, compiled by compilers that know nothing of Cambrian, gives the bits of
+//! [`Network::step`].
 
 mod common;
 
-use cambrian_core::choice::Choice;
-use cambrian_core::dynamics::Dynamics;
-use cambrian_core::export::name::Name;
-use cambrian_core::export::plan::Plan;
-use cambrian_core::export::{c, rust};
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::math::{Activation, Aggregation, LIMIT};
-use cambrian_core::mutation::Operator;
-use cambrian_core::network::Network;
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::plasticity::Plasticity;
-use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::math::{Activation, Aggregation, LIMIT};
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::formats::export::name::Name;
+use cambrian_core::formats::export::plan::Plan;
+use cambrian_core::formats::export::{c, rust};
+use cambrian_core::genome::dynamics::Dynamics;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::genome::plasticity::Plasticity;
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::variation::mutation::Operator;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -31,8 +32,12 @@ fn genotypes() -> Vec<Genotype> {
     let mut all: Vec<Genotype> = (0..RANDOM).map(random).collect();
     all.extend(Activation::ALL.iter().map(|a| alone(Neuron { bias: 0.1, ..Neuron::new(*a) })));
     for (&plasticity, &dynamics) in Plasticity::ALL.iter().zip(Dynamics::ALL) {
-        let neuron =
-            Neuron { learning_rate: 0.1, decay: 0.7, time_constant: 2.6, ..Neuron::new(Activation::Gelu) };
+        let neuron = Neuron {
+            learning_rate: 0.1,
+            decay: 0.7,
+            time_constant: 2.6,
+            ..Neuron::new(Activation::Gelu)
+        };
         all.extend([alone(Neuron { plasticity, ..neuron }), alone(Neuron { dynamics, ..neuron })]);
     }
     for &aggregation in Aggregation::ALL {
@@ -55,9 +60,11 @@ fn random(seed: u64) -> Genotype {
     }
     // one in four is plain
     let plain = seed.is_multiple_of(4);
-    let nodes = g.nodes().map(|node| Node { neuron: neuron(&node, inputs, plain, &g, &mut rng), ..node });
+    let nodes =
+        g.nodes().map(|node| Node { neuron: neuron(&node, inputs, plain, &g, &mut rng), ..node });
     let nodes: Vec<Node> = nodes.collect();
-    let connections = g.connections().map(|c| Connection { enabled: rng.below(10) > 0, ..c }).collect();
+    let connections =
+        g.connections().map(|c| Connection { enabled: rng.below(10) > 0, ..c }).collect();
     Genotype::from_genes(inputs, outputs, nodes, connections).unwrap()
 }
 
@@ -151,8 +158,9 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn run(command: &mut Command) -> std::process::Output {
-    let output =
-        command.output().unwrap_or_else(|e| panic!("{command:?}: {e}; bin/setup installs what lacks"));
+    let output = command
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}; bin/setup installs what lacks"));
     assert!(output.status.success(), "{command:?}:\n{}", String::from_utf8_lossy(&output.stderr));
     output
 }
@@ -169,9 +177,11 @@ fn compare(program: &Path, course: &[f32], expected: &[f32], how: &str) {
     let feeder = std::thread::spawn(move || stdin.write_all(&bytes));
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap().unwrap();
-    let seen: Vec<u32> = output.stdout.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+    let seen: Vec<u32> =
+        output.stdout.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
     assert_eq!(seen.len(), expected.len(), "{how}");
-    let differs = seen.iter().zip(expected).position(|(seen, expected)| *seen != expected.to_bits());
+    let differs =
+        seen.iter().zip(expected).position(|(seen, expected)| *seen != expected.to_bits());
     if let Some(at) = differs {
         panic!("{how}: number {at} is {} and not {}", f32::from_bits(seen[at]), expected[at]);
     }
@@ -192,8 +202,11 @@ fn a_c_file_gives_the_bits_of_the_network_with_every_compiler_and_level() {
     for (nth, genotype) in genotypes.iter().enumerate() {
         let (name, plan) = (Name::new(&format!("n{nth}")).unwrap(), Plan::new(genotype));
         fs::write(dir.join(format!("n{nth}.c")), c::write(&plan, &name)).unwrap();
-        let reward =
-            if plan.reward.is_some() { format!("n{nth}_reward(&network, now[0]);") } else { String::new() };
+        let reward = if plan.reward.is_some() {
+            format!("n{nth}_reward(&network, now[0]);")
+        } else {
+            String::new()
+        };
         let _ = write!(
             main,
             "#include \"n{nth}.c\"
@@ -216,8 +229,11 @@ static void run_{nth}(void) {{
     }
     let _ = write!(main, "int main(void) {{\n{calls}    return 0;\n}}\n");
     fs::write(dir.join("main.c"), main).unwrap();
-    let native: &[&str] =
-        if cfg!(target_arch = "x86_64") { &["-O3", "-march=native"] } else { &["-O3", "-mcpu=native"] };
+    let native: &[&str] = if cfg!(target_arch = "x86_64") {
+        &["-O3", "-march=native"]
+    } else {
+        &["-O3", "-mcpu=native"]
+    };
     let levels: [&[&str]; 5] = [
         &["-std=c99", "-O0"],
         &["-std=c99", "-O2"],
@@ -237,10 +253,15 @@ static void run_{nth}(void) {{
             run(Command::new(compiler).args(flags).args(strict).arg(&program).current_dir(&dir));
             compare(&program, &course, &expected, &how);
         };
-        std::thread::scope(|scope| levels.iter().for_each(|flags| drop(scope.spawn(|| check(flags)))));
+        std::thread::scope(|scope| {
+            levels.iter().for_each(|flags| drop(scope.spawn(|| check(flags))))
+        });
     }
-    let fast = Command::new("cc").args(["-ffast-math", "-c", "n0.c"]).current_dir(&dir).output().unwrap();
-    assert!(!fast.status.success() && String::from_utf8_lossy(&fast.stderr).contains("-ffast-math"));
+    let fast =
+        Command::new("cc").args(["-ffast-math", "-c", "n0.c"]).current_dir(&dir).output().unwrap();
+    assert!(
+        !fast.status.success() && String::from_utf8_lossy(&fast.stderr).contains("-ffast-math")
+    );
 }
 
 #[test]
@@ -297,7 +318,8 @@ fn main() {{
     rustc(&["--crate-type", "lib", "--emit", "metadata", "bare.rs"]);
 }
 
-/// The code in a header, without what each of its lines begins with: its first line, and all others.
+/// The code in a header, without what each of its lines begins with: its first line, and all
+/// others.
 fn example(text: &str, begins: &str, from: &str) -> (String, String) {
     let lines = text.lines().skip_while(|line| *line != from).skip(1);
     let code = lines.map_while(|line| {
@@ -318,12 +340,18 @@ fn the_example_in_the_header_of_a_file_compiles_and_runs() {
         let text = c::write(&plan, &pole);
         let (include, code) = example(&text, " *     ", " * Include this file where it is used:");
         fs::write(dir.join("pole.c"), &text).unwrap();
-        fs::write(dir.join("main.c"), format!("{include}\nint main(void) {{\n{code}\nreturn 0;\n}}\n"))
-            .unwrap();
+        fs::write(
+            dir.join("main.c"),
+            format!("{include}\nint main(void) {{\n{code}\nreturn 0;\n}}\n"),
+        )
+        .unwrap();
         run(Command::new("cc")
             .args(["-std=c99", "-Wall", "-Werror", "main.c", "-o", "one"])
             .current_dir(&dir));
-        let apart = format!("#define POLE_DECLARATIONS\n{}", fs::read_to_string(dir.join("main.c")).unwrap());
+        let apart = format!(
+            "#define POLE_DECLARATIONS\n{}",
+            fs::read_to_string(dir.join("main.c")).unwrap()
+        );
         fs::write(dir.join("apart.c"), apart).unwrap();
         run(Command::new("cc")
             .args(["-std=c99", "-Wall", "-Werror", "apart.c", "pole.c", "-o", "two"])
@@ -334,7 +362,9 @@ fn the_example_in_the_header_of_a_file_compiles_and_runs() {
         fs::write(dir.join("pole.rs"), &text).unwrap();
         let main = format!("{module}\nfn main() {{\n{code}\nassert_eq!(outputs.len(), 1);\n}}\n");
         fs::write(dir.join("main.rs"), main).unwrap();
-        run(Command::new("rustc").args(["--edition", "2024", "main.rs", "-o", "three"]).current_dir(&dir));
+        run(Command::new("rustc")
+            .args(["--edition", "2024", "main.rs", "-o", "three"])
+            .current_dir(&dir));
         for program in ["one", "two", "three"] {
             run(&mut Command::new(dir.join(program)));
         }

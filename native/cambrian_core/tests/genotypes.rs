@@ -2,15 +2,15 @@
 
 mod common;
 
-use cambrian_core::crossover::crossover;
-use cambrian_core::genotype::{Connection, Genotype, GenotypeError, Node};
-use cambrian_core::innovation;
-use cambrian_core::math::Activation;
-use cambrian_core::mutation::Operator;
-use cambrian_core::network::Network;
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::speciation::distance;
+use cambrian_core::base::math::Activation;
+use cambrian_core::genome::genotype::{Connection, Genotype, GenotypeError, Node};
+use cambrian_core::genome::innovation;
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::search::speciation::distance;
+use cambrian_core::variation::crossover::crossover;
+use cambrian_core::variation::mutation::Operator;
 use common::{apply, evolved, histories, newborn, parameters, stream};
 use proptest::prelude::*;
 
@@ -70,8 +70,8 @@ proptest! {
         prop_assert_eq!(revalidated(&child), Ok(child.clone()));
         let ids = |g: &Genotype| g.connections().map(|c| c.id).collect::<Vec<_>>();
         prop_assert_eq!(ids(&child), ids(&a));
-        prop_assert_eq!(crossover(&a, &a, &Parameters { average_weights: 0.0, stay_disabled: 1.0, ..parameters() },
-                                  &mut stream(seed)), a);
+        let p = Parameters { average_weights: 0.0, stay_disabled: 1.0, ..parameters() };
+        prop_assert_eq!(crossover(&a, &a, &p, &mut stream(seed)), a);
     }
 
     #[test]
@@ -102,7 +102,8 @@ fn splitting_one_connection_again_makes_another_node() {
     let g = apply("add_node", &newborn(1, 1, 1), 1);
     let old = innovation::connection(innovation::input(0), innovation::output(0));
     let connections = g.connections();
-    let only_old: Vec<Connection> = connections.map(|c| Connection { enabled: c.id == old, ..c }).collect();
+    let only_old: Vec<Connection> =
+        connections.map(|c| Connection { enabled: c.id == old, ..c }).collect();
     let again = Genotype::from_genes(1, 1, g.nodes().collect(), only_old).unwrap();
     let twice = apply("add_node", &again, 2);
     assert_eq!(twice.hidden(), 2);
@@ -114,7 +115,8 @@ fn splitting_one_connection_again_makes_another_node() {
 fn splitting_a_recurrent_connection_keeps_the_delay_of_its_loop() {
     let input = innovation::input(0);
     let output = innovation::output(0);
-    let linear = |n: Node| Node { neuron: Neuron { activation: Activation::Identity, ..n.neuron }, ..n };
+    let linear =
+        |n: Node| Node { neuron: Neuron { activation: Activation::Identity, ..n.neuron }, ..n };
     let nodes: Vec<_> = newborn(1, 1, 1).nodes().map(linear).collect();
     let mut links = vec![
         Connection { enabled: false, ..Connection::new(input, output, 1.0) },
@@ -142,7 +144,8 @@ fn splitting_a_recurrent_connection_keeps_the_delay_of_its_loop() {
 #[test]
 fn genes_that_make_no_genotype_are_refused_by_name() {
     let g = newborn(2, 1, 1);
-    let (nodes, connections): (Vec<Node>, Vec<Connection>) = (g.nodes().collect(), g.connections().collect());
+    let (nodes, connections): (Vec<Node>, Vec<Connection>) =
+        (g.nodes().collect(), g.connections().collect());
     let build = |nodes, connections| Genotype::from_genes(2, 1, nodes, connections).unwrap_err();
     let changed = |change: &dyn Fn(&mut Connection)| {
         let mut all = connections.clone();

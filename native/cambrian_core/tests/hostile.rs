@@ -2,12 +2,12 @@
 
 mod common;
 
-use cambrian_core::codec::{self, CodecError};
-use cambrian_core::delta::{self, DeltaError};
-use cambrian_core::envelope::{self, EnvelopeError};
-use cambrian_core::genotype::GenotypeError;
-use cambrian_core::identity::{self, CertificateError, Signer};
-use cambrian_core::innovation::{self, TOP};
+use cambrian_core::genome::genotype::GenotypeError;
+use cambrian_core::genome::innovation::{self, TOP};
+use cambrian_core::wire::codec::{self, CodecError};
+use cambrian_core::wire::delta::{self, DeltaError};
+use cambrian_core::wire::envelope::{self, EnvelopeError};
+use cambrian_core::wire::identity::{self, CertificateError, Signer};
 use common::newborn;
 use serde::Serialize;
 use serde_bytes::{ByteArray, ByteBuf};
@@ -72,7 +72,8 @@ fn words<const N: usize>(words: &[[u8; N]]) -> ByteBuf {
 
 /// One input, one output and hidden nodes of one's choice, joined by connections of one's choice.
 fn forged(hidden: &[(u64, u64)], ends: &[(u8, u8)], weights: &[f32]) -> Vec<u8> {
-    let column = |byte: fn(&(u8, u8)) -> u8| ByteBuf::from(ends.iter().map(byte).collect::<Vec<u8>>());
+    let column =
+        |byte: fn(&(u8, u8)) -> u8| ByteBuf::from(ends.iter().map(byte).collect::<Vec<u8>>());
     let genes: [ByteBuf; 9] = std::array::from_fn(|_| ByteBuf::new());
     pack(&(
         codec::VERSION,
@@ -133,7 +134,8 @@ fn counts_that_are_not_there() {
     let giant_array = [&[0xdd, 0xff, 0xff, 0xff, 0xff, 2, 1, 1], &[0; 100][..]].concat();
     refused(CodecError::Malformed, 2 * MEGABYTE, || codec::decode(&giant_array));
     let many_numbers =
-        [&[0x9b, 1, 1, 1, 0xc4, 0, 0xc4, 0, 0xc4, 0, 0xc4, 0], &[0xdd, 0xff, 0xff, 0xff, 0xff][..]].concat();
+        [&[0x9b, 1, 1, 1, 0xc4, 0, 0xc4, 0, 0xc4, 0, 0xc4, 0], &[0xdd, 0xff, 0xff, 0xff, 0xff][..]]
+            .concat();
     refused(CodecError::Malformed, 2 * MEGABYTE, || codec::decode(&many_numbers));
     let mut wide = forged(&[], &[], &[]);
     wide.splice(2..3, [0xce, 0xff, 0xff, 0xff, 0xff]);
@@ -141,11 +143,13 @@ fn counts_that_are_not_there() {
     refused(invalid(ends), 4096, || codec::decode(&wide));
     let base = newborn(2, 1, 1);
     let id = ByteArray::new(codec::id(&base));
-    let gone = [&[0x9c, 1][..], &pack(&id), &pack(&id), &[2, 1, 0xdd, 0xff, 0xff, 0xff, 0xff]].concat();
+    let gone =
+        [&[0x9c, 1][..], &pack(&id), &pack(&id), &[2, 1, 0xdd, 0xff, 0xff, 0xff, 0xff]].concat();
     refused(DeltaError::Malformed, 2 * MEGABYTE, || delta::patch(&base, &gone));
 }
 
-/// 16 MiB of numbers, to which less than a kilobyte unpacks: four bytes each, and half as many while the array grows.
+/// 16 MiB of numbers, to which less than a kilobyte unpacks: four bytes each, and half as many
+/// while the array grows.
 #[test]
 fn numbers_that_are_there() {
     let count = codec::MAX_BYTES - 64;
@@ -162,7 +166,9 @@ fn numbers_that_are_there() {
 fn a_hundred_megabytes_are_not_looked_at() {
     let large = vec![0x90; 100 * MEGABYTE];
     refused(CodecError::TooLarge(large.len()), 1024, || codec::decode(&large));
-    refused(DeltaError::TooLarge(large.len()), 1024, || delta::patch(&newborn(1, 1, 1), &large).map(|_| ()));
+    refused(DeltaError::TooLarge(large.len()), 1024, || {
+        delta::patch(&newborn(1, 1, 1), &large).map(|_| ())
+    });
     refused(EnvelopeError::TooLarge(large.len()), 1024, || envelope::read(&large));
     refused(CertificateError::TooLarge(large.len()), 1024, || identity::Grant::read(&large));
     refused(CertificateError::TooLarge(large.len()), 1024, || identity::Succession::read(&large));
@@ -197,7 +203,9 @@ fn bombs_stay_packed() {
         refused(EnvelopeError::Decompression, MEGABYTE, || envelope.open(None));
         let base = newborn(2, 1, 1);
         let delta = differing(&base, &frame);
-        refused(DeltaError::Decompression, 64 * 1024 + 2 * delta.len(), || delta::patch(&base, &delta));
+        refused(DeltaError::Decompression, 64 * 1024 + 2 * delta.len(), || {
+            delta::patch(&base, &delta)
+        });
     }
 }
 
@@ -227,7 +235,7 @@ fn sealed(payload: &[u8]) -> Vec<u8> {
     pack(&(ByteBuf::from(claims), ByteArray::new(signature), ByteBuf::from(payload)))
 }
 
-fn differing(base: &cambrian_core::genotype::Genotype, values: &[u8]) -> Vec<u8> {
+fn differing(base: &cambrian_core::genome::genotype::Genotype, values: &[u8]) -> Vec<u8> {
     let (id, none, empty): (_, [u32; 0], _) = (ByteArray::new(codec::id(base)), [], ByteBuf::new());
     pack(&(1, &id, &id, 2, 1, none, &empty, &empty, none, &empty, &empty, ByteBuf::from(values)))
 }

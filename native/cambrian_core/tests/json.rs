@@ -1,27 +1,26 @@
-//! A genotype as JSON: it comes back the same, and what is wrong in a text is named, with its place.
+//! A genotype as JSON: it comes back the same, and what is wrong in a text is named, with its
+//! place.
 
 mod common;
 
-use cambrian_core::choice::Choice;
-use cambrian_core::codec;
-use cambrian_core::genotype::{Connection, Genotype, GenotypeError, Node};
-use cambrian_core::innovation::{self, BOTTOM, TOP};
-use cambrian_core::json::{self, JsonError};
-use cambrian_core::math::{Activation, Aggregation};
-use cambrian_core::neat_python;
-use cambrian_core::neuron::Neuron;
-use cambrian_core::plasticity::Plasticity;
-use cambrian_core::{dynamics::Dynamics, network::Network};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::math::{Activation, Aggregation};
+use cambrian_core::formats::json::{self, JsonError};
+use cambrian_core::formats::neat_python;
+use cambrian_core::genome::genotype::{Connection, Genotype, GenotypeError, Node};
+use cambrian_core::genome::innovation::{self, BOTTOM, TOP};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::plasticity::Plasticity;
+use cambrian_core::wire::codec;
+use cambrian_core::{genome::dynamics::Dynamics, phenotype::network::Network};
 use common::{evolved, grown, histories};
 use proptest::prelude::*;
 
 /// Any f32 of a range by its bits, so that every exponent comes up.
 fn floats(low: f32, high: f32) -> impl Strategy<Value = f32> {
-    any::<u32>().prop_map(f32::from_bits).prop_map(
-        move |x| {
-            if x.is_finite() { x.clamp(low, high) } else { high }
-        },
-    )
+    any::<u32>()
+        .prop_map(f32::from_bits)
+        .prop_map(move |x| if x.is_finite() { x.clamp(low, high) } else { high })
 }
 
 fn one_of<C: Choice + std::fmt::Debug>() -> impl Strategy<Value = C> {
@@ -29,10 +28,19 @@ fn one_of<C: Choice + std::fmt::Debug>() -> impl Strategy<Value = C> {
 }
 
 fn neurons() -> impl Strategy<Value = Neuron> {
-    let numbers =
-        (floats(-1e6, 1e6), floats(-1e6, 1e6), floats(0.01, 1000.0), floats(-1.0, 1.0), floats(0.0, 1.0));
-    let choices =
-        (one_of::<Activation>(), one_of::<Aggregation>(), one_of::<Dynamics>(), one_of::<Plasticity>());
+    let numbers = (
+        floats(-1e6, 1e6),
+        floats(-1e6, 1e6),
+        floats(0.01, 1000.0),
+        floats(-1.0, 1.0),
+        floats(0.0, 1.0),
+    );
+    let choices = (
+        one_of::<Activation>(),
+        one_of::<Aggregation>(),
+        one_of::<Dynamics>(),
+        one_of::<Plasticity>(),
+    );
     (numbers, choices).prop_map(|(numbers, (activation, aggregation, dynamics, plasticity))| {
         let (bias, gain, time_constant, learning_rate, decay) = numbers;
         Neuron {
@@ -52,15 +60,19 @@ fn neurons() -> impl Strategy<Value = Neuron> {
 /// Two inputs, an output and hidden nodes anywhere, with genes of every kind and of every number.
 fn anything() -> impl Strategy<Value = Genotype> {
     let hidden = prop::collection::btree_map(any::<u64>(), (1..TOP, neurons()), 0..6);
-    let links =
-        prop::collection::vec((any::<usize>(), any::<usize>(), floats(-1e6, 1e6), any::<bool>()), 0..20);
+    let links = prop::collection::vec(
+        (any::<usize>(), any::<usize>(), floats(-1e6, 1e6), any::<bool>()),
+        0..20,
+    );
     (hidden, links, neurons()).prop_map(|(hidden, links, out)| {
         let input = |i| Node { id: innovation::input(i), layer: BOTTOM, neuron: Neuron::INPUT };
-        let mut nodes = vec![input(0), input(1), Node { id: innovation::output(0), layer: TOP, neuron: out }];
+        let mut nodes =
+            vec![input(0), input(1), Node { id: innovation::output(0), layer: TOP, neuron: out }];
         nodes.extend(hidden.into_iter().map(|(id, (layer, neuron))| Node { id, layer, neuron }));
         let mut connections: Vec<Connection> = (links.into_iter())
             .map(|(from, to, weight, enabled)| {
-                let (from, to) = (nodes[from % nodes.len()].id, nodes[2 + to % (nodes.len() - 2)].id);
+                let (from, to) =
+                    (nodes[from % nodes.len()].id, nodes[2 + to % (nodes.len() - 2)].id);
                 Connection { enabled, ..Connection::new(from, to, weight) }
             })
             .collect();
@@ -73,7 +85,12 @@ fn anything() -> impl Strategy<Value = Genotype> {
 
 fn same(g: &Genotype) {
     let text = json::write(g);
-    assert_eq!(codec::id(&json::read(&text).unwrap()), codec::id(g), "{}", String::from_utf8(text).unwrap());
+    assert_eq!(
+        codec::id(&json::read(&text).unwrap()),
+        codec::id(g),
+        "{}",
+        String::from_utf8(text).unwrap()
+    );
 }
 
 proptest! {
@@ -94,7 +111,8 @@ proptest! {
         (i, o, seed, ops) in histories(), at in any::<prop::sample::Index>(), byte in any::<u8>()
     ) {
         let mut text = json::write(&evolved(i, o, seed, &ops));
-        prop_assert!(matches!(json::read(&text[..at.index(text.len() - 2)]), Err(JsonError::Bad(_))));
+        let part = json::read(&text[..at.index(text.len() - 2)]);
+        prop_assert!(matches!(part, Err(JsonError::Bad(_))));
         let at = at.index(text.len());
         text[at] = byte;
         if let Ok(other) = json::read(&text) {
@@ -113,7 +131,8 @@ const BY_HAND: &str = r#"
 { "connections": [
     {"from": "35aa233257ed720d", "to": "00000000000000ab", "weight": 0.1, "enabled": true},
     {"to": "69da0f2b571338f4", "from": "00000000000000AB", "weight": -2, "enabled": true},
-    {"id": "1ed8597e20fd0c43", "from": "35aa233257ed720d", "to": "69da0f2b571338f4", "weight": 1e1, "enabled": false}],
+    {"id": "1ed8597e20fd0c43", "from": "35aa233257ed720d", "to": "69da0f2b571338f4",
+     "weight": 1e1, "enabled": false}],
   "schema": 2, "outputs": 1, "inputs": 1,
   "nodes": [
     {"id": "69da0f2b571338f4", "layer": "8000000000000000", "kind": "output", "index": 0},
@@ -126,8 +145,12 @@ const BY_HAND: &str = r#"
 fn a_text_may_be_in_any_order_and_leave_out_what_is_usual() {
     let g = json::read(BY_HAND.as_bytes()).unwrap();
     let [_, hidden, output] = &g.nodes().collect::<Vec<_>>()[..] else { panic!("{g:?}") };
-    let leaky =
-        Neuron { bias: 0.5, dynamics: Dynamics::Leaky, time_constant: 2.5, ..Neuron::new(Activation::Tanh) };
+    let leaky = Neuron {
+        bias: 0.5,
+        dynamics: Dynamics::Leaky,
+        time_constant: 2.5,
+        ..Neuron::new(Activation::Tanh)
+    };
     assert_eq!((hidden.id, hidden.layer, hidden.neuron), (0xab, TOP / 2, leaky));
     assert_eq!(output.neuron, Neuron::INPUT);
     let mut weights: Vec<_> = g.connections().map(|c| (c.weight, c.enabled)).collect();
@@ -146,21 +169,34 @@ fn what_is_wrong_is_named_with_its_place() {
         json::read(BY_HAND.replacen(part, instead, 1).as_bytes()).unwrap_err().to_string()
     };
     for (part, instead, expected) in [
-        ("0.5,", "\"half\",", "nodes[1].bias: invalid type: string \"half\", expected f32 at line 9 column "),
-        ("0.5,", "null,", "nodes[1].bias: invalid type: null, expected f32 at line 9 "),
+        (
+            "0.5,",
+            "\"half\",",
+            "nodes[1].bias: invalid type: string \"half\", expected f32 at line 10 column ",
+        ),
+        ("0.5,", "null,", "nodes[1].bias: invalid type: null, expected f32 at line 10 "),
         (
             "\"tanh\"",
             "\"chess\"",
             "nodes[1].activation: unknown variant `chess`, expected one of `identity`, `tanh`, ",
         ),
-        ("\"bias\"", "\"bais\"", "nodes[1].bais: unknown field `bais`, expected one of `id`, `layer`, "),
+        (
+            "\"bias\"",
+            "\"bais\"",
+            "nodes[1].bais: unknown field `bais`, expected one of `id`, `layer`, ",
+        ),
         (
             "00000000000000ab\", \"weight",
             "ab\", \"weight",
-            "connections[0].to: invalid value: string \"ab\", expected a text of 16 hexadecimal digits at line 3 ",
+            "connections[0].to: invalid value: string \"ab\", expected a text of 16 hexadecimal \
+             digits at line 3 ",
         ),
         ("\"weight\": 0.1, ", "", "connections[0]: missing field `weight` at line 3 "),
-        ("\"index\": 0", "\"index\": 1", "nodes[0].id: expected 53484c4218a4263e, the id of output 1"),
+        (
+            "\"index\": 0",
+            "\"index\": 1",
+            "nodes[0].id: expected 53484c4218a4263e, the id of output 1",
+        ),
         (
             "1ed8597e20fd0c43",
             "1ed8597e20fd0c44",
@@ -168,13 +204,16 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         ("1e1,", "1e7,", "the weight of 1ed8597e20fd0c43 is not within ±1000000"),
         ("\"schema\": 2", "\"schema\": 3", "schema 3; this release reads 2"),
-        ("}] }", "}] } x", "trailing characters at line 11 column "),
+        ("}] }", "}] } x", "trailing characters at line 12 column "),
     ] {
         let seen = said(part, instead);
         assert!(seen.starts_with(expected), "{seen}\n{expected}");
     }
     // a later schema may look like anything
-    assert_eq!(json::read(br#"{"schema": 7, "nodes": "none"}"#), Err(JsonError::UnsupportedVersion(7)));
+    assert_eq!(
+        json::read(br#"{"schema": 7, "nodes": "none"}"#),
+        Err(JsonError::UnsupportedVersion(7))
+    );
     let unknown = said("tanh", &"\\u001b[31m".repeat(500));
     assert!(unknown.chars().count() <= 400 && !unknown.contains('\u{1b}'), "{unknown}");
 }
@@ -182,20 +221,28 @@ fn what_is_wrong_is_named_with_its_place() {
 #[test]
 fn genes_that_cannot_be_are_refused() {
     let text = BY_HAND.replace("4000000000000000", "8000000000000001");
-    assert!(matches!(json::read(text.as_bytes()), Err(JsonError::Invalid(GenotypeError::Layer(_)))));
-    assert_eq!(json::read(&vec![b' '; json::MAX_BYTES + 1]), Err(JsonError::TooLarge(json::MAX_BYTES + 1)));
+    assert!(matches!(
+        json::read(text.as_bytes()),
+        Err(JsonError::Invalid(GenotypeError::Layer(_)))
+    ));
+    assert_eq!(
+        json::read(&vec![b' '; json::MAX_BYTES + 1]),
+        Err(JsonError::TooLarge(json::MAX_BYTES + 1))
+    );
     assert!(matches!(json::read("[".repeat(100_000).as_bytes()), Err(JsonError::Bad(_))));
 }
 
-// ---- neat-python ------------------------------------------------------------------------------------------------
+// ---- neat-python --------------------------------------------------------------------------------
 
 /// A network as neat-python writes it: `id activation aggregation bias response`, `from to weight`.
 fn theirs(kind: &str, nodes: &[(i64, &str, &str, f64, f64)], links: &[(i64, i64, f64)]) -> String {
     let nodes: Vec<String> = (nodes.iter())
         .map(|(id, activation, aggregation, bias, response)| {
             format!(
-                r#"{{"id": {id}, "type": "any", "activation": {{"name": "{activation}", "custom": false}},
-                    "aggregation": {{"name": "{aggregation}", "custom": false}}, "bias": {bias}, "response": {response}}}"#
+                r#"{{"id": {id}, "type": "any",
+                    "activation": {{"name": "{activation}", "custom": false}},
+                    "aggregation": {{"name": "{aggregation}", "custom": false}},
+                    "bias": {bias}, "response": {response}}}"#
             )
         })
         .collect();
@@ -205,8 +252,10 @@ fn theirs(kind: &str, nodes: &[(i64, &str, &str, f64, f64)], links: &[(i64, i64,
         })
         .collect();
     format!(
-        r#"{{"format_version": "1.0", "network_type": "{kind}", "metadata": {{"fitness": [null, {{}}]}},
-            "topology": {{"num_inputs": 2, "num_outputs": 1, "input_keys": [-1, -2], "output_keys": [0]}},
+        r#"{{"format_version": "1.0", "network_type": "{kind}",
+            "metadata": {{"fitness": [null, {{}}]}},
+            "topology": {{"num_inputs": 2, "num_outputs": 1,
+                         "input_keys": [-1, -2], "output_keys": [0]}},
             "nodes": [{}], "connections": [{}]}}"#,
         nodes.join(","),
         links.join(",")
@@ -234,7 +283,8 @@ fn formula(name: &str, z: f64) -> f64 {
             }
         }
         "selu" => {
-            1.050_700_987_355_480_5 * if z > 0.0 { z } else { 1.673_263_242_354_377_2 * (z.exp() - 1.0) }
+            1.050_700_987_355_480_5
+                * if z > 0.0 { z } else { 1.673_263_242_354_377_2 * (z.exp() - 1.0) }
         }
         "softplus" => 0.2 * (1.0 + held(5.0 * z).exp()).ln(),
         "identity" => z,
@@ -250,7 +300,8 @@ fn formula(name: &str, z: f64) -> f64 {
 
 #[test]
 fn each_activation_of_neat_python_is_its_formula() {
-    let names = "sigmoid tanh sin gauss relu elu selu softplus identity clamped log exp abs hat square";
+    let names =
+        "sigmoid tanh sin gauss relu elu selu softplus identity clamped log exp abs hat square";
     for name in names.split(' ') {
         let net = imported(&theirs("feedforward", &[(0, name, "sum", 0.25, 1.5)], &[(-1, 0, 2.0)]));
         for x in (-800..800).map(|i| f64::from(i) * 0.01) {
@@ -273,7 +324,11 @@ fn an_output_that_feeds_others_does_so_within_the_tick() {
 #[test]
 fn a_recurrent_network_is_a_tick_behind_at_every_node() {
     let nodes = [(7, "identity", "sum", 0.0, 1.0), (0, "identity", "sum", 0.0, 1.0)];
-    let net = imported(&theirs("recurrent", &nodes, &[(-1, 7, 1.0), (7, 0, 1.0), (0, 0, 0.5), (9, 0, 4.0)]));
+    let net = imported(&theirs(
+        "recurrent",
+        &nodes,
+        &[(-1, 7, 1.0), (7, 0, 1.0), (0, 0, 0.5), (9, 0, 4.0)],
+    ));
     let mut values = net.rest();
     let mut course = Vec::new();
     for x in [1.0, 2.0, 4.0, 0.0] {
@@ -290,7 +345,8 @@ fn what_is_not_there_or_empty_is_as_in_neat_python() {
     assert_eq!(imported(&theirs("feedforward", &[], &[])).activate(&[1.0, 1.0]), [0.0]);
     // the product of nothing is 1
     assert_eq!(
-        imported(&theirs("feedforward", &[(0, "identity", "product", 0.5, 3.0)], &[])).activate(&[1.0, 1.0]),
+        imported(&theirs("feedforward", &[(0, "identity", "product", 0.5, 3.0)], &[]))
+            .activate(&[1.0, 1.0]),
         [3.5]
     );
 }
@@ -314,14 +370,18 @@ fn what_neat_python_has_and_we_have_not_is_named() {
         ),
         (
             theirs("feedforward", &[node], &[(0, 0, 1.0)]),
-            "connections: a feed-forward network in which node 0 is on a circle, or behind one, has no equal here",
+            "connections: a feed-forward network in which node 0 is on a circle, or behind \
+             one, has no equal here",
         ),
         (
             theirs("feedforward", &[node], &[(-1, 0, 1.0), (-1, 0, 2.0)]),
             "connections[1]: -1 to 0 is there twice",
         ),
         (theirs("feedforward", &[node], &[(5, 0, 1.0)]), "connections[0].from: no node is 5"),
-        (theirs("recurrent", &[node], &[(0, -1, 1.0)]), "connections[0].to: no node that computes is -1"),
+        (
+            theirs("recurrent", &[node], &[(0, -1, 1.0)]),
+            "connections[0].to: no node that computes is -1",
+        ),
         (theirs("feedforward", &[node, node], &[]), "nodes[1].id: 0 is there twice"),
         (
             theirs("feedforward", &[(0, "abs", "sum", 0.0, 1.0)], &[]).replace("false", "true"),
@@ -334,7 +394,8 @@ fn what_neat_python_has_and_we_have_not_is_named() {
     ] {
         assert_eq!(neat_python::read(text.as_bytes()).unwrap_err().to_string(), expected);
     }
-    let untyped = theirs("feedforward", &[node], &[(-1, 0, 1.0)]).replace("\"weight\": 1", "\"weight\": NaN");
+    let untyped =
+        theirs("feedforward", &[node], &[(-1, 0, 1.0)]).replace("\"weight\": 1", "\"weight\": NaN");
     let said = neat_python::read(untyped.as_bytes()).unwrap_err().to_string();
     assert!(said.starts_with("connections[0].weight: expected value at line "), "{said}");
 }

@@ -1,16 +1,16 @@
 //! Every path gives the bits of the plainest way to compute a network, straight from its genes.
 
-use cambrian_core::dynamics::{Cell, Dynamics};
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::innovation::{TOP, input, is_recurrent, output};
-use cambrian_core::kernel::Isa;
-use cambrian_core::math::Activation;
-use cambrian_core::mutation::OPERATORS;
-use cambrian_core::network::Network;
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::plasticity::{Learning, Plasticity};
-use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::base::math::Activation;
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::dynamics::{Cell, Dynamics};
+use cambrian_core::genome::genotype::{Connection, Genotype, Node};
+use cambrian_core::genome::innovation::{TOP, input, is_recurrent, output};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::genome::plasticity::{Learning, Plasticity};
+use cambrian_core::phenotype::kernel::Isa;
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::variation::mutation::OPERATORS;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -26,7 +26,8 @@ struct Interpreter {
 
 impl Interpreter {
     fn new(g: &Genotype) -> Interpreter {
-        let (nodes, connections) = (g.nodes().collect(), g.connections().filter(|c| c.enabled).collect());
+        let (nodes, connections) =
+            (g.nodes().collect(), g.connections().filter(|c| c.enabled).collect());
         let (now, before, states) = (HashMap::new(), HashMap::new(), HashMap::new());
         Interpreter { nodes, connections, outputs: g.outputs(), now, before, states }
     }
@@ -39,14 +40,19 @@ impl Interpreter {
             let incoming: Vec<Connection> =
                 self.connections.iter().filter(|c| c.to == node.id).copied().collect();
             let source = |c: &Connection| {
-                let values = if is_recurrent(layers[&c.from], node.layer) { &self.before } else { &self.now };
+                let values = if is_recurrent(layers[&c.from], node.layer) {
+                    &self.before
+                } else {
+                    &self.now
+                };
                 values.get(&c.from).copied().unwrap_or(0.0)
             };
             let x: Vec<f32> = incoming.iter().map(source).collect();
             let genes = incoming.iter().map(|c| c.weight);
             let n = node.neuron;
             let cell = Cell::new(n.activation, n.dynamics, n.time_constant);
-            let learning = Learning { plasticity: n.plasticity, rate: n.learning_rate, decay: n.decay };
+            let learning =
+                Learning { plasticity: n.plasticity, rate: n.learning_rate, decay: n.decay };
             let rest = || (vec![0.0; cell.slots()], vec![0.0; learning.slots(x.len())]);
             let (state, learnt) = self.states.entry(node.id).or_insert_with(rest);
             let weighted: Vec<f32> = (x.iter().zip(genes.clone()).enumerate())
@@ -68,9 +74,9 @@ fn grown(inputs: u32, outputs: u32, seed: u64, operators: &[usize], allowed: &[&
     let first = Genotype::new(inputs, outputs, &p, &mut rng).unwrap();
     let usable: Vec<_> =
         OPERATORS.iter().filter(|o| allowed.is_empty() || allowed.contains(&o.name)).collect();
-    operators
-        .iter()
-        .fold(first, |g, operator| usable[operator % usable.len()].apply(&g, &p, &mut rng).unwrap_or(g))
+    operators.iter().fold(first, |g, operator| {
+        usable[operator % usable.len()].apply(&g, &p, &mut rng).unwrap_or(g)
+    })
 }
 
 fn samples(count: usize, inputs: usize, seed: u64) -> Vec<f32> {
@@ -89,7 +95,8 @@ fn check(g: &Genotype, seed: u64) {
     let batch = samples(131, inputs, seed ^ 1);
     let mut plain = Interpreter::new(g);
     let expected: Vec<f32> = course.chunks(inputs).flat_map(|x| plain.step(x, 0.5)).collect();
-    let each: Vec<f32> = batch.chunks(inputs).flat_map(|x| Interpreter::new(g).step(x, 0.0)).collect();
+    let each: Vec<f32> =
+        batch.chunks(inputs).flat_map(|x| Interpreter::new(g).step(x, 0.0)).collect();
     for isa in Isa::available() {
         let network = Network::new(g).on(isa);
         let (mut values, mut out) = (network.rest(), vec![0.0; outputs]);
@@ -119,7 +126,8 @@ proptest! {
 
 #[test]
 fn a_large_plain_network_has_the_same_bits_on_every_path() {
-    let growing = ["add_node", "add_connection", "add_recurrent", "perturb_biases", "change_activation"];
+    let growing =
+        ["add_node", "add_connection", "add_recurrent", "perturb_biases", "change_activation"];
     let operators: Vec<usize> = (0..900).map(|i| i * 7 + i / 5).collect();
     let g = grown(8, 4, 5, &operators, &growing);
     assert!(g.connections().len() > 400 && g.recurrent() > 20 && g.hidden() > 100);
@@ -143,21 +151,29 @@ fn what_a_network_learns_leaves_its_genotype_alone() {
 #[test]
 fn a_batch_through_a_network_of_long_delays_takes_no_room_for_its_memory() {
     let node = |id: u64| {
-        let neuron =
-            Neuron { dynamics: Dynamics::Delay, time_constant: 64.0, ..Neuron::new(Activation::Tanh) };
+        let neuron = Neuron {
+            dynamics: Dynamics::Delay,
+            time_constant: 64.0,
+            ..Neuron::new(Activation::Tanh)
+        };
         Node { id, layer: 1 << 40, neuron }
     };
     let first =
-        Genotype::new(1, 1, &Parameters::default(), &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        Genotype::new(1, 1, &Parameters::default(), &mut Stream::new(1, Purpose::Birth, 0, 0))
+            .unwrap();
     let mut nodes: Vec<Node> = first.nodes().chain((0..90_000).map(node)).collect();
     nodes.sort_unstable_by_key(|n| (n.layer, n.id));
-    let network = Network::new(&Genotype::from_genes(1, 1, nodes, first.connections().collect()).unwrap());
+    let network =
+        Network::new(&Genotype::from_genes(1, 1, nodes, first.connections().collect()).unwrap());
     assert_eq!(network.memory(), 64 * 90_000);
     let alone = Network::new(&first).activate_batch(&[0.5, -0.5, 1.0]);
     assert_eq!(bits(&network.activate_batch(&[0.5, -0.5, 1.0])), bits(&alone));
     // 64 samples side by side in every slot would be 1.5 GB
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak of memory");
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .expect("the peak of memory");
         let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
         assert!(kilobytes < 500_000, "{kilobytes} kB");
     }

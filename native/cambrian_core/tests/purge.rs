@@ -1,12 +1,13 @@
-//! A ban reaches back: what came by a banned key or has a banned id is gone in the next generation, and so are those that
-//! carry its genes, to the same bits on any number of threads and after any interruption.
+//! A ban reaches back: what came by a banned key or has a banned id is gone in the next generation,
+//! and so are those that carry its genes, to the same bits on any number of threads and after any
+//! interruption.
 
-use cambrian_core::genotype::Genotype;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::population::{Evaluated, Population};
-use cambrian_core::purge::Banned;
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::search::population::purge::Banned;
+use cambrian_core::search::population::{Evaluated, Population};
 use cambrian_core::task::{self, Task};
-use cambrian_core::{checkpoint, codec};
+use cambrian_core::{search::population::checkpoint, wire::codec};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -56,8 +57,9 @@ fn genotype(genotype: &Genotype) -> Banned {
 }
 
 fn carriers(population: &Population, key: [u8; 32]) -> usize {
-    let carries =
-        |one: &&Arc<Genotype>| population.sources(one).iter().any(|source| source.keys.contains(&key));
+    let carries = |one: &&Arc<Genotype>| {
+        population.sources(one).iter().any(|source| source.keys.contains(&key))
+    };
     population.genotypes().iter().filter(carries).count()
 }
 
@@ -68,11 +70,11 @@ fn whoever_carries_genes_that_came_by_a_banned_key_is_gone_in_the_next_generatio
         let before = evaluated.population();
         let (thieves, friends) = (carriers(before, THIEF), carriers(before, FRIEND));
         assert!(thieves > 1 && friends > 1 && thieves < 60, "{thieves} {friends}");
-        let purged = evaluated.again().purge(&keys(&[THIEF]));
+        let purged = evaluated.unevaluated().purge(&keys(&[THIEF]));
         assert_eq!(purged.leaving, thieves);
-        assert!(!purged.is_founded);
+        assert!(!purged.is_restarted);
         let again = purged.population.purge(&keys(&[THIEF]));
-        assert_eq!((again.leaving, again.is_headless), (0, false));
+        assert_eq!((again.leaving, again.lost_champion), (0, false));
         let next = purged.population.evaluate(xor(), &GO).unwrap().next(&GO).unwrap();
         assert_eq!((next.generation(), next.genotypes().len()), (before.generation() + 1, 60));
         assert_eq!(carriers(&next, THIEF), 0);
@@ -85,7 +87,11 @@ fn whoever_carries_genes_that_came_by_a_banned_key_is_gone_in_the_next_generatio
             .map(|one| codec::id(one))
             .collect();
         assert!(next.genotypes().iter().all(|one| !gone.contains(&codec::id(one))));
-        assert!(next.species().iter().all(|species| !gone.contains(&codec::id(&species.representative))));
+        assert!(
+            next.species()
+                .iter()
+                .all(|species| !gone.contains(&codec::id(&species.representative)))
+        );
     }
 }
 
@@ -97,13 +103,18 @@ fn a_banned_champion_gives_way_to_the_best_of_those_who_stay() {
     evaluated.inject(Arc::clone(&champion), 4.0, vec![THIEF]).unwrap();
     assert_eq!(evaluated.population().champion().unwrap().genotype, champion);
     for banned in [keys(&[THIEF]), genotype(&champion)] {
-        let purged = evaluated.again().purge(&banned);
-        assert!(purged.is_headless);
-        assert_eq!((purged.leaving, purged.population.champion().unwrap().fitness), (1, own.fitness));
+        let purged = evaluated.unevaluated().purge(&banned);
+        assert!(purged.lost_champion);
+        assert_eq!(
+            (purged.leaving, purged.population.champion().unwrap().fitness),
+            (1, own.fitness)
+        );
     }
     // before its evaluation nothing is known of a generation but of those that lived on
     let waiting = evaluated.next(&GO).unwrap().purge(&keys(&[THIEF]));
-    assert!(waiting.is_headless && waiting.population.champion().is_none_or(|one| one.fitness < 4.0));
+    assert!(
+        waiting.lost_champion && waiting.population.champion().is_none_or(|one| one.fitness < 4.0)
+    );
 }
 
 #[test]
@@ -111,8 +122,8 @@ fn where_nobody_stays_all_are_new() {
     let mut evaluated = after(1, 1.0, 1);
     let all: Vec<_> = evaluated.population().genotypes().to_vec();
     let ids = all.iter().map(|one| codec::id(one)).collect();
-    let purged = evaluated.again().purge(&Banned { genotypes: ids, ..Banned::default() });
-    assert!(purged.is_founded && purged.is_headless);
+    let purged = evaluated.unevaluated().purge(&Banned { genotypes: ids, ..Banned::default() });
+    assert!(purged.is_restarted && purged.lost_champion);
     assert_eq!((purged.leaving, purged.population.generation()), (60, 1));
     assert_eq!(purged.population.genotypes().len(), 60);
     assert!(purged.population.genotypes().iter().all(|one| !all.contains(one)));
@@ -150,7 +161,7 @@ fn the_descendants_of_one_that_was_bred_here_are_known_by_their_line() {
 fn who_comes_again_in_the_place_of_one_that_is_leaving_stays() {
     let mut evaluated = after(1, 1.0, 5);
     evaluated.inject(newcomer(2), 3.9, vec![THIEF]).unwrap();
-    let purged = evaluated.again().purge(&keys(&[THIEF])).population;
+    let purged = evaluated.unevaluated().purge(&keys(&[THIEF])).population;
     let mut evaluated = purged.evaluate(xor(), &GO).unwrap();
     evaluated.inject(newcomer(3), 3.8, vec![FRIEND]).unwrap();
     let next = evaluated.next(&GO).unwrap();
@@ -161,13 +172,13 @@ fn who_comes_again_in_the_place_of_one_that_is_leaving_stays() {
 #[test]
 fn nothing_changes_where_nothing_is_banned() {
     let evaluated = infected(1.0);
-    let bytes = checkpoint::encode(&evaluated.again());
+    let bytes = checkpoint::encode(&evaluated.unevaluated());
     let banned = Banned { keys: HashSet::from([[1; 32]]), genotypes: HashSet::from([[2; 32]]) };
-    let purged = evaluated.again().purge(&banned);
-    assert_eq!((purged.leaving, purged.is_headless), (0, false));
+    let purged = evaluated.unevaluated().purge(&banned);
+    assert_eq!((purged.leaving, purged.lost_champion), (0, false));
     assert_eq!(checkpoint::encode(&purged.population), bytes);
     // and what is evaluated again is what it was
-    let again = evaluated.again().evaluate(xor(), &GO).unwrap();
+    let again = evaluated.unevaluated().evaluate(xor(), &GO).unwrap();
     assert_eq!(
         checkpoint::encode(&again.next(&GO).unwrap()),
         checkpoint::encode(&evaluated.next(&GO).unwrap())
@@ -178,10 +189,11 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
-/// As bytes at each of the generations after a ban; written and read again on the way, where `is_killed` says so.
+/// As bytes at each of the generations after a ban; written and read again on the way, where
+/// `is_killed` says so.
 fn story(replacement: f32, waits: bool, is_killed: impl Fn(u64) -> bool) -> Vec<Vec<u8>> {
     let evaluated = infected(replacement);
-    let before = if waits { evaluated.next(&GO).unwrap() } else { evaluated.again() };
+    let before = if waits { evaluated.next(&GO).unwrap() } else { evaluated.unevaluated() };
     let mut population = before.purge(&keys(&[THIEF])).population;
     (0..6)
         .map(|step| {

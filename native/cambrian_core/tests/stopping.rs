@@ -1,30 +1,30 @@
-//! Whatever runs long asks for leave by its work, so it can be stopped however large a network is; and what was stopped
-//! has no score.
+//! Long work asks its token by the work done, so it can be cancelled however large a network is;
+//! and what was stopped has no score.
 
-use cambrian_core::dynamics::Dynamics;
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::innovation::output;
-use cambrian_core::math::Activation;
-use cambrian_core::network::{Network, Runner};
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::{Parameters, Tuner};
-use cambrian_core::permission::{LOOK, Permission, Stopped};
-use cambrian_core::population::{GRACE, Halt, Limits, Population};
-use cambrian_core::rng::{Purpose, Stream};
-use cambrian_core::substrate::{Plan, Substrate, SubstrateError, grid};
-use cambrian_core::task::{self, Dataset, Label, Rows, Score, Settings, Shape, Targets, Task, Trial};
+use cambrian_core::base::cancel::{CHECK_INTERVAL, CancelToken, Cancelled};
+use cambrian_core::base::math::Activation;
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::dynamics::Dynamics;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node, Shape};
+use cambrian_core::genome::innovation::output;
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::{Parameters, Tuner};
+use cambrian_core::phenotype::network::{Network, Runner};
+use cambrian_core::phenotype::substrate::{Plan, Substrate, SubstrateError, grid};
+use cambrian_core::search::population::{EvaluationError, GRACE, Limits, Population};
+use cambrian_core::task::{self, Dataset, Label, Rows, Score, Settings, Targets, Task, Trial};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Leave that is granted so many times.
+/// A token that cancels after so many questions.
 struct Times {
     granted: u64,
     asked: AtomicU64,
 }
 
-impl Permission for Times {
-    fn granted(&self) -> bool {
+impl CancelToken for Times {
+    fn should_continue(&self) -> bool {
         self.asked.fetch_add(1, Ordering::Relaxed) < self.granted
     }
 }
@@ -33,11 +33,12 @@ fn times(granted: u64) -> Times {
     Times { granted, asked: AtomicU64::new(0) }
 }
 
-/// A newborn of this shape with so many nodes that do nothing, each of which takes its time: a champion that a stranger has
-/// made costly, and that is as good as it was.
+/// A newborn of this shape with so many nodes that do nothing, each of which takes its time: a
+/// champion that a stranger has made costly, and that is as good as it was.
 fn bloated(shape: Shape, p: &Parameters, nodes: u64) -> Genotype {
     let born =
-        Genotype::new(shape.inputs, shape.outputs, p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        Genotype::new(shape.inputs, shape.outputs, p, &mut Stream::new(1, Purpose::Birth, 0, 0))
+            .unwrap();
     let neuron = Neuron { dynamics: Dynamics::Ltc, ..Neuron::new(Activation::Tanh) };
     let idle = (1..=nodes).map(|id| Node { id, layer: 1 << 62, neuron });
     let links = (1..=nodes).map(|id| Connection::new(id, output(0), 0.0));
@@ -52,8 +53,9 @@ fn tasks() -> Vec<Arc<dyn Task>> {
     let inputs = Rows::new(2, vec![0.5; 2 * 1000]).unwrap();
     let numbers = Targets::Numbers(Rows::new(1, vec![0.5; 1000]).unwrap());
     let classes = Targets::classes((0..1000).map(|row| Label::Integer(row % 2))).unwrap();
-    let data = [numbers, classes]
-        .map(|targets| -> Arc<dyn Task> { Arc::new(Dataset::new(inputs.clone(), targets, 0.2, 0).unwrap()) });
+    let data = [numbers, classes].map(|targets| -> Arc<dyn Task> {
+        Arc::new(Dataset::new(inputs.clone(), targets, 0.2, 0).unwrap())
+    });
     let named = task::TASKS.iter().map(|(name, _)| task::new(name, Settings::default()).unwrap());
     named.chain(data).collect()
 }
@@ -62,15 +64,15 @@ fn tasks() -> Vec<Arc<dyn Task>> {
 fn every_evaluation_and_every_trial_stops_at_the_next_look() {
     for (at, task) in tasks().iter().enumerate() {
         let genotype = bloated(task.shape(), &task.parameters(), 30_000);
-        assert!(genotype.cost() > LOOK, "a tick alone is worth a look");
+        assert!(genotype.cost() > CHECK_INTERVAL, "a tick alone is worth a look");
         let network = Network::new(&genotype);
         for granted in [0, 1, 2] {
-            let leave = times(granted);
-            assert_eq!(task.evaluate_on(&network.runner(&leave)), Err(Stopped), "task {at}");
-            assert_eq!(leave.asked.into_inner(), granted + 1, "task {at} went on without leave");
-            let leave = times(granted);
-            assert_eq!(task.trial_on(&network.runner(&leave)), Err(Stopped), "task {at}");
-            assert_eq!(leave.asked.into_inner(), granted + 1, "task {at} went on without leave");
+            let token = times(granted);
+            assert_eq!(task.evaluate_on(&network.runner(&token)), Err(Cancelled), "task {at}");
+            assert_eq!(token.asked.into_inner(), granted + 1, "task {at} went on without token");
+            let token = times(granted);
+            assert_eq!(task.trial_on(&network.runner(&token)), Err(Cancelled), "task {at}");
+            assert_eq!(token.asked.into_inner(), granted + 1, "task {at} went on without token");
         }
     }
 }
@@ -80,16 +82,19 @@ fn a_small_network_that_runs_long_asks_as_often_for_its_work() {
     let task = task::named("double_pole").unwrap();
     let genotype = bloated(task.shape(), &task.parameters(), 30);
     let network = Network::new(&genotype);
-    let leave = times(u64::MAX);
-    let steps = task.evaluate_on(&network.runner(&leave)).unwrap().fitness as u64;
+    let token = times(u64::MAX);
+    let steps = task.evaluate_on(&network.runner(&token)).unwrap().fitness as u64;
     // beside the network a step takes little: what the task does around it
-    let (most, least) = (steps / LOOK.div_ceil(genotype.cost() + 200), steps * genotype.cost() / LOOK);
-    let asked = leave.asked.into_inner();
+    let (most, least) = (
+        steps / CHECK_INTERVAL.div_ceil(genotype.cost() + 200),
+        steps * genotype.cost() / CHECK_INTERVAL,
+    );
+    let asked = token.asked.into_inner();
     assert!((least..=most).contains(&asked), "asked {asked} times of {least} to {most}");
     let batch = vec![0.0; 7 * 100_000];
-    let leave = times(u64::MAX);
-    network.runner(&leave).activate_batch(&batch).unwrap();
-    assert!(leave.asked.into_inner() >= 100);
+    let token = times(u64::MAX);
+    network.runner(&token).activate_batch(&batch).unwrap();
+    assert!(token.asked.into_inner() >= 100);
 }
 
 #[test]
@@ -99,9 +104,12 @@ fn a_generation_stops_within_an_evaluation() {
         let p = Parameters { population: 2, tuning, ..task.parameters() };
         let costly = Arc::new(bloated(task.shape(), &p, 30_000));
         let population = Population::with_genotypes(p, task.shape(), 1, vec![costly; 2]);
-        let leave = times(10);
-        assert!(matches!(population.evaluate_within(Limits::NONE, task, &leave), Err(Halt::Stopped)));
-        assert!(leave.asked.into_inner() < 20);
+        let token = times(10);
+        assert!(matches!(
+            population.evaluate_within(Limits::NONE, task, &token),
+            Err(EvaluationError::Cancelled)
+        ));
+        assert!(token.asked.into_inner() < 20);
     }
 }
 
@@ -121,14 +129,14 @@ impl Task for Endless {
         1
     }
 
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         while network.network().connections() > 1 {
             network.activate(&[0.0])?;
         }
         Ok(Score::from(1.0))
     }
 
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         self.evaluate_on(network).map(|_| Trial::new(false, Vec::new()))
     }
 }
@@ -142,7 +150,7 @@ fn at_the_limit_of_time_what_is_under_way_is_dropped_and_is_no_failure() {
     let genotypes = vec![Arc::clone(&small), small, endless];
     let population = Population::with_genotypes(p, Endless.shape(), 1, genotypes);
     let evaluated = population.evaluate_within(limits, &Endless, &times(u64::MAX)).unwrap();
-    assert!(evaluated.is_cut());
+    assert!(evaluated.is_incomplete());
     assert_eq!(evaluated.fitness(), [Some(1.0), Some(1.0), None]);
     assert_eq!((evaluated.stats().evaluations, evaluated.stats().failures), (2, 0));
 }
@@ -155,7 +163,7 @@ fn the_first_evaluation_of_a_run_has_its_time_and_no_more() {
     let population = Population::with_genotypes(p, task.shape(), 1, vec![costly; 3]);
     let limits = Limits { time: Some(Instant::now() - GRACE), ..Limits::NONE };
     let halt = population.evaluate_within(limits, task, &times(u64::MAX)).unwrap_err();
-    assert_eq!(halt, Halt::NoFitness { failures: 1, is_cut: true });
+    assert_eq!(halt, EvaluationError::NoFitness { failures: 1, is_incomplete: true });
 }
 
 #[test]
@@ -164,7 +172,10 @@ fn a_substrate_stops_asking_a_large_cppn() {
     let plan = Plan::new(points.clone(), points);
     let substrate = Substrate::new(plan).unwrap();
     let cppn = bloated(substrate.cppn_shape(), &Parameters::default(), 30_000);
-    let leave = times(3);
-    assert_eq!(substrate.express_while(&cppn, &leave).unwrap_err(), SubstrateError::Stopped);
-    assert_eq!(leave.asked.into_inner(), 4);
+    let token = times(3);
+    assert_eq!(
+        substrate.express_until_cancelled(&cppn, &token).unwrap_err(),
+        SubstrateError::Cancelled
+    );
+    assert_eq!(token.asked.into_inner(), 4);
 }

@@ -1,24 +1,25 @@
 //! Networks that follow from geometry.
 
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::innovation::{self, BOTTOM, TOP};
-use cambrian_core::math::Activation;
-use cambrian_core::network::{Network, Runner};
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::permission::Stopped;
-use cambrian_core::population::Population;
-use cambrian_core::substrate::{
+use cambrian_core::base::cancel::Cancelled;
+use cambrian_core::base::math::Activation;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node, Shape};
+use cambrian_core::genome::innovation::{self, BOTTOM, TOP};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::phenotype::network::{Network, Runner};
+use cambrian_core::phenotype::substrate::{
     Expression, Hidden, MAX_PAIRS, Plan, Point, Quadtree, Substrate, SubstrateError, grid,
 };
-use cambrian_core::task::{self, Score, Shape, Task, Trial};
-use cambrian_core::{checkpoint, codec};
+use cambrian_core::search::population::Population;
+use cambrian_core::task::{self, Score, Task, Trial};
+use cambrian_core::{search::population::checkpoint, wire::codec};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 static GO: AtomicBool = AtomicBool::new(false);
 
-/// A CPPN with every gene chosen: hidden nodes are numbered from 0, the links of each are (input, weight).
+/// A CPPN with every gene chosen: hidden nodes are numbered from 0, the links of each are (input,
+/// weight).
 fn cppn(
     inputs: u32,
     outputs: &[Activation],
@@ -27,7 +28,10 @@ fn cppn(
 ) -> Genotype {
     let node = |id, layer, activation| Node { id, layer, neuron: Neuron::new(activation) };
     let ends = (0..inputs).map(|i| node(innovation::input(i), BOTTOM, Activation::Identity));
-    let outs = outputs.iter().zip(0..).map(|(&activation, j)| node(innovation::output(j), TOP, activation));
+    let outs = outputs
+        .iter()
+        .zip(0..)
+        .map(|(&activation, j)| node(innovation::output(j), TOP, activation));
     let inner = hidden.iter().zip(0..).map(|((activation, _), k)| node(k, TOP / 2, *activation));
     let mut nodes: Vec<Node> = ends.chain(outs).chain(inner).collect();
     let into = hidden.iter().zip(0..).flat_map(|((_, from), k)| {
@@ -65,7 +69,12 @@ fn highest(outputs: &[f32]) -> usize {
 }
 
 /// The champion once a task is solved, or after so many generations.
-fn champion(task: &dyn Task, on: &Arc<Substrate>, seed: u64, generations: u64) -> (Arc<Genotype>, bool) {
+fn champion(
+    task: &dyn Task,
+    on: &Arc<Substrate>,
+    seed: u64,
+    generations: u64,
+) -> (Arc<Genotype>, bool) {
     let mut population = first(task, on, seed);
     loop {
         let evaluated = population.evaluate(task, &GO).unwrap();
@@ -79,12 +88,12 @@ fn champion(task: &dyn Task, on: &Arc<Substrate>, seed: u64, generations: u64) -
 }
 
 fn first(task: &dyn Task, on: &Arc<Substrate>, seed: u64) -> Population {
-    let parameters = cambrian_core::substrate::cppn_parameters(task.parameters());
+    let parameters = cambrian_core::phenotype::substrate::cppn_parameters(task.parameters());
     Population::new(parameters, Arc::clone(on), seed).unwrap()
 }
 
-/// Visual discrimination (Stanley, D'Ambrosio & Gauci 2009, section 4): of two boxes in a square field one is three
-/// times as wide, and the highest output is to be at its centre.
+/// Visual discrimination (Stanley, D'Ambrosio & Gauci 2009, section 4): of two boxes in a square
+/// field one is three times as wide, and the highest output is to be at its centre.
 struct Boxes {
     /// of the field, in widths of the smaller box
     side: usize,
@@ -97,7 +106,8 @@ impl Boxes {
         Arc::new(field(&[(self.side * self.width) as u32; 2]))
     }
 
-    /// The larger box on every second place, the smaller one on one of the places that leave a gap between them.
+    /// The larger box on every second place, the smaller one on one of the places that leave a gap
+    /// between them.
     fn trials(&self) -> Vec<([usize; 2], [usize; 2])> {
         let places = |step| (0..self.side - 2).step_by(step);
         let free = |large: [usize; 2]| {
@@ -124,13 +134,16 @@ impl Boxes {
         field
     }
 
-    /// From the highest output to the centre of the larger box, in widths of the smaller one; on average.
+    /// From the highest output to the centre of the larger box, in widths of the smaller one; on
+    /// average.
     fn distance(&self, network: &Network) -> f64 {
         let trials = self.trials();
         let apart = |&(large, small): &([usize; 2], [usize; 2])| {
             let at = highest(&network.activate(&self.pixels([(large, 3), (small, 1)])));
             let pixels = self.side * self.width;
-            let off = |at: usize, corner: usize| (at as f64 + 0.5) / self.width as f64 - corner as f64 - 1.5;
+            let off = |at: usize, corner: usize| {
+                (at as f64 + 0.5) / self.width as f64 - corner as f64 - 1.5
+            };
             off(at / pixels, large[0]).hypot(off(at % pixels, large[1]))
         };
         trials.iter().map(apart).sum::<f64>() / trials.len() as f64
@@ -150,11 +163,11 @@ impl Task for Boxes {
         1
     }
 
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         Ok(Score::from(-self.distance(network.network())))
     }
 
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         Ok(Trial::new(self.distance(network.network()) == 0.0, Vec::new()))
     }
 }
@@ -169,12 +182,16 @@ fn boxes_are_told_apart_and_at_four_times_as_many_pixels_without_further_evoluti
         let network = Network::new(&high.substrate().express(&cppn).unwrap());
         // the centre is between pixels, so the nearest is half a pixel away in both directions
         let nearest = f64::sqrt(2.0) / 4.0;
-        assert!(high.distance(&network) < nearest + 0.1, "seed {seed}: {}", high.distance(&network));
+        assert!(
+            high.distance(&network) < nearest + 0.1,
+            "seed {seed}: {}",
+            high.distance(&network)
+        );
     }
 }
 
-/// The same on a line, and mirrored: what is seen on the left is to be shown on the right. The distance between two
-/// nodes is of no help, so a hidden node of the CPPN must find what is.
+/// The same on a line, and mirrored: what is seen on the left is to be shown on the right. The
+/// distance between two nodes is of no help, so a hidden node of the CPPN must find what is.
 struct Mirror {
     width: usize,
 }
@@ -215,11 +232,11 @@ impl Task for Mirror {
         8
     }
 
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         Ok(Score::from(-self.distance(network.network())))
     }
 
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         Ok(Trial::new(self.distance(network.network()) == 0.0, Vec::new()))
     }
 }
@@ -271,7 +288,8 @@ fn a_run_on_a_substrate_repeats_on_any_threads_and_from_its_checkpoint() {
     let half = run(first(task, &on, 7), 3);
     assert_eq!(whole, run(checkpoint::decode(&half).unwrap(), 8));
     // with one more input point the genotypes would be none of its CPPNs
-    let outputs = half.windows(8).position(|w| w == b"\xa7outputs").expect("the population's outputs") + 8;
+    let outputs =
+        half.windows(8).position(|w| w == b"\xa7outputs").expect("the population's outputs") + 8;
     assert_eq!(half[outputs], 3);
     let other = [&half[..outputs], &[2], &half[outputs + 1..]].concat();
     assert!(checkpoint::decode(&other).is_err());
@@ -279,8 +297,10 @@ fn a_run_on_a_substrate_repeats_on_any_threads_and_from_its_checkpoint() {
 
 #[test]
 fn weights_are_none_up_to_the_threshold_and_scaled_beyond() {
-    let on =
-        substrate(Plan::new(vec![vec![0.0]], [-2.0, -0.6, -0.2, 0.1, 0.3, 1.0].map(|x| vec![x]).to_vec()));
+    let on = substrate(Plan::new(
+        vec![vec![0.0]],
+        [-2.0, -0.6, -0.2, 0.1, 0.3, 1.0].map(|x| vec![x]).to_vec(),
+    ));
     let express = |cppn| on.express(&cppn).unwrap();
     let weights = |g: &Genotype| -> Vec<Option<f32>> {
         let weight = |j| g.connections().find(|c| c.to == innovation::output(j)).map(|c| c.weight);
@@ -291,7 +311,10 @@ fn weights_are_none_up_to_the_threshold_and_scaled_beyond() {
     let expected = [Some(-3.0), Some(-1.5), None, None, Some(0.375), Some(3.0)];
     for (found, expected) in found.iter().zip(expected) {
         assert_eq!(found.is_some(), expected.is_some());
-        assert!((found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-6, "{found:?} {expected:?}");
+        assert!(
+            (found.unwrap_or(0.0) - expected.unwrap_or(0.0)).abs() < 1e-6,
+            "{found:?} {expected:?}"
+        );
     }
     // with the distance and 1.0, the last inputs
     assert_eq!(weights(&express(linear(4, &[&[(2, 0.5)]])))[0], Some(3.0));
@@ -301,10 +324,12 @@ fn weights_are_none_up_to_the_threshold_and_scaled_beyond() {
 #[test]
 fn a_further_output_decides_on_connections_and_another_on_biases() {
     let points = [-0.5, 0.1, 0.5].map(|x| vec![x]).to_vec();
-    let plan = Plan { bias: true, expression: Expression::Leo, ..Plan::new(vec![vec![0.5]], points) };
+    let plan =
+        Plan { bias: true, expression: Expression::Leo, ..Plan::new(vec![vec![0.5]], points) };
     let on = substrate(plan);
     assert_eq!(on.cppn_shape(), Shape { inputs: 4, outputs: 3 });
-    // weight = source, bias = target + source (which is the origin), connect where the target is above nought
+    // weight = source, bias = target + source (which is the origin), connect where the target is
+    // above nought
     let g = on.express(&linear(4, &[&[(0, 0.1)], &[(1, 1.0), (0, 9.0)], &[(1, 1.0)]])).unwrap();
     let mut weights: Vec<_> = g.connections().map(|c| (c.to, c.weight)).collect();
     weights.sort_by_key(|w| w.0 == innovation::output(2));
@@ -328,12 +353,14 @@ fn a_cppn_that_is_even_makes_a_network_that_is_symmetric() {
     };
     let on = substrate(plan);
     let express = |hidden: &[(Activation, &[(u32, f32)])]| {
-        let links: Vec<_> = (0..hidden.len() as u64).map(|k| (k, innovation::output(0), 0.4)).collect();
+        let links: Vec<_> =
+            (0..hidden.len() as u64).map(|k| (k, innovation::output(0), 0.4)).collect();
         Network::new(&on.express(&cppn(6, &[Activation::Tanh], hidden, &links)).unwrap())
     };
     // the sum and the difference of x change signs together; y may do as it likes
     use Activation::{Gaussian, Sin};
-    let even = express(&[(Gaussian, &[(0, 2.0), (2, -1.0)]), (Sin, &[(1, 2.0), (3, 1.0), (4, 1.0)])]);
+    let even =
+        express(&[(Gaussian, &[(0, 2.0), (2, -1.0)]), (Sin, &[(1, 2.0), (3, 1.0), (4, 1.0)])]);
     let odd = express(&[(Sin, &[(0, 2.0), (2, -1.0)]), (Sin, &[(1, 2.0), (3, 1.0), (4, 1.0)])]);
     let mirrored = |numbers: &[f32], columns: usize| -> Vec<f32> {
         numbers.chunks(numbers.len() / columns).rev().flatten().copied().collect()
@@ -341,7 +368,8 @@ fn a_cppn_that_is_even_makes_a_network_that_is_symmetric() {
     let seen: Vec<f32> = (0..24).map(|i| (i * 37 % 11) as f32 / 11.0).collect();
     let apart = |network: &Network| {
         let (here, there) = (network.activate(&seen), network.activate(&mirrored(&seen, 8)));
-        let difference = mirrored(&here, 6).iter().zip(there).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let difference =
+            mirrored(&here, 6).iter().zip(there).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(here.iter().any(|y| (y - here[0]).abs() > 1e-3));
         difference
     };
@@ -371,7 +399,10 @@ fn layers_are_joined_as_the_plan_says_and_name_their_nodes_alike_everywhere() {
     assert_eq!((looped.connections().len(), looped.recurrent()), (4 * 3 + 9 + 6 + 3 + 4, 15));
     assert_eq!(Network::new(&looped).memory(), 5);
     let hidden = |g: &Genotype| {
-        g.nodes().filter(|n| n.layer > BOTTOM && n.layer < TOP).map(|n| (n.layer, n.id)).collect::<Vec<_>>()
+        g.nodes()
+            .filter(|n| n.layer > BOTTOM && n.layer < TOP)
+            .map(|n| (n.layer, n.id))
+            .collect::<Vec<_>>()
     };
     assert_eq!(hidden(&chain), hidden(&looped));
     assert!(hidden(&chain).contains(&(TOP / 3 * 2, innovation::substrate(TOP / 3 * 2, 1))));
@@ -390,13 +421,21 @@ fn hidden_nodes_are_found_where_the_paper_finds_them() {
             (Activation::Sin, &[(0, 2.0), (2, 4.0), (3, 3.0)]),
             (Activation::Gaussian, &[(0, 3.0), (3, -2.0), (4, 0.5)]),
         ],
-        &[(0, out, 1.5), (1, out, 0.8), (innovation::input(4), out, -0.4), (innovation::input(5), out, 0.1)],
+        &[
+            (0, out, 1.5),
+            (1, out, 0.8),
+            (innovation::input(4), out, -0.4),
+            (innovation::input(5), out, 0.1),
+        ],
     );
     let paper = Quadtree::default();
     let cases = [
         (paper.clone(), (56, 593, 750.710)),
         (Quadtree { iterations: 0, ..paper.clone() }, (11, 23, 22.050)),
-        (Quadtree { initial_depth: 1, division_threshold: 0.2, ..paper.clone() }, (52, 404, 529.736)),
+        (
+            Quadtree { initial_depth: 1, division_threshold: 0.2, ..paper.clone() },
+            (52, 404, 529.736),
+        ),
         (
             Quadtree {
                 initial_depth: 2,
@@ -435,8 +474,10 @@ fn what_is_no_substrate_is_refused_by_name_before_it_is_built() {
     let line = |n| grid(&[n]).unwrap();
     let refused = |plan: Plan| Substrate::new(plan).unwrap_err();
     let plan = || Plan::new(line(3), line(2));
-    let hidden =
-        |layers: Vec<Vec<Point>>, joins: &[(u32, u32)]| Hidden::Placed { layers, joins: joins.to_vec() };
+    let hidden = |layers: Vec<Vec<Point>>, joins: &[(u32, u32)]| Hidden::Placed {
+        layers,
+        joins: joins.to_vec(),
+    };
     use SubstrateError::{Dimensions, EmptyLayer, Grid, Join, Setting};
     assert_eq!(refused(Plan::new(vec![], line(2))), EmptyLayer(0));
     assert_eq!(refused(Plan { hidden: hidden(vec![vec![]], &[]), ..plan() }), EmptyLayer(1));
@@ -461,10 +502,18 @@ fn what_is_no_substrate_is_refused_by_name_before_it_is_built() {
     ] {
         assert!(matches!(refused(plan), Setting { name, .. } if name == setting));
     }
-    let in_two = |hidden| Plan { hidden, ..Plan::new(grid(&[2, 2]).unwrap(), grid(&[1, 1]).unwrap()) };
-    assert_eq!(refused(Plan { hidden: Hidden::Found(Quadtree::default()), ..plan() }), Dimensions(1));
-    let deep = |initial_depth, max_depth| Quadtree { initial_depth, max_depth, ..Quadtree::default() };
-    assert!(matches!(refused(in_two(Hidden::Found(deep(3, 2)))), Setting { name: "initial_depth", .. }));
+    let in_two =
+        |hidden| Plan { hidden, ..Plan::new(grid(&[2, 2]).unwrap(), grid(&[1, 1]).unwrap()) };
+    assert_eq!(
+        refused(Plan { hidden: Hidden::Found(Quadtree::default()), ..plan() }),
+        Dimensions(1)
+    );
+    let deep =
+        |initial_depth, max_depth| Quadtree { initial_depth, max_depth, ..Quadtree::default() };
+    assert!(matches!(
+        refused(in_two(Hidden::Found(deep(3, 2)))),
+        Setting { name: "initial_depth", .. }
+    ));
     let too_large = |error| matches!(error, SubstrateError::TooLarge { .. });
     assert!(too_large(refused(in_two(Hidden::Found(deep(1, 8))))));
     assert!(too_large(refused(Plan::new(line(10_000), line(1_001)))));
@@ -476,8 +525,8 @@ fn what_is_no_substrate_is_refused_by_name_before_it_is_built() {
     assert_eq!(error.to_string(), "a CPPN of 3 inputs and 1 outputs; expected 4 and 1");
 }
 
-/// The paper's box of 33 by 33, which has more pairs than a genotype that travels can have connections; 55 by 55 is the same
-/// with eight times as many.
+/// The paper's box of 33 by 33, which has more pairs than a genotype that travels can have
+/// connections; 55 by 55 is the same with eight times as many.
 #[test]
 fn what_the_paper_has_is_expressed_and_runs() {
     let box_of = |size| Plan::new(grid(&[size, size]).unwrap(), grid(&[size, size]).unwrap());

@@ -1,13 +1,14 @@
-//! What the memetic stage spends, and on whom; and that it finds what selection would be long in finding.
+//! What the memetic stage spends, and on whom; and that it finds what selection would be long in
+//! finding.
 
-use cambrian_core::choice::Choice;
-use cambrian_core::genotype::Genotype;
-use cambrian_core::network::{Network, Runner};
-use cambrian_core::parameters::{Parameters, Tuner, TuningSelection};
-use cambrian_core::permission::Stopped;
-use cambrian_core::population::{Evaluated, Population};
-use cambrian_core::task::{self, Outcome, Score, Shape, Task, Trial};
-use cambrian_core::{checkpoint, codec};
+use cambrian_core::base::cancel::Cancelled;
+use cambrian_core::base::choice::Choice;
+use cambrian_core::genome::genotype::{Genotype, Shape};
+use cambrian_core::genome::parameters::{Parameters, Tuner, TuningSelection};
+use cambrian_core::phenotype::network::{Network, Runner};
+use cambrian_core::search::population::{Evaluated, Population};
+use cambrian_core::task::{self, Outcome, Score, Task, Trial};
+use cambrian_core::{search::population::checkpoint, wire::codec};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -31,12 +32,12 @@ impl Task for Counting {
         100
     }
 
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(Score::from(-f64::from(network.activate(&[0.1, 0.2, 0.3])?[0] + 1.0)))
     }
 
-    fn trial_on(&self, _: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, _: &Runner) -> Result<Trial, Cancelled> {
         Ok(Trial::new(false, Vec::new()))
     }
 }
@@ -56,7 +57,9 @@ fn changed(before: &Population, after: &Evaluated) -> usize {
 #[test]
 fn every_evaluation_is_counted_and_none_is_spent_beyond_the_budget() {
     for tuning in TUNERS {
-        for (share, budget, patience) in [(1.0, 40, 1000), (0.1, 40, 1000), (0.5, 1000, 15), (1.0, 1, 1000)] {
+        for (share, budget, patience) in
+            [(1.0, 40, 1000), (0.1, 40, 1000), (0.5, 1000, 15), (1.0, 1, 1000)]
+        {
             let p = Parameters {
                 tuning,
                 tuning_share: share,
@@ -67,7 +70,10 @@ fn every_evaluation_is_counted_and_none_is_spent_beyond_the_budget() {
             let (before, after, spent) = tuned(p);
             assert_eq!(after.stats().evaluations, spent as u64);
             let searches = (20.0 * share) as usize;
-            assert!(spent <= 20 + searches * (budget as usize - 1), "{tuning:?} {share} {budget}: {spent}");
+            assert!(
+                spent <= 20 + searches * (budget as usize - 1),
+                "{tuning:?} {share} {budget}: {spent}"
+            );
             assert!(changed(&before, &after) <= searches, "{tuning:?}");
             assert_eq!(budget > 1, changed(&before, &after) > 0, "{tuning:?} {share} {budget}");
         }
@@ -133,7 +139,11 @@ fn nothing_but_weights_and_biases_is_tuned_and_they_keep_their_limit() {
                 assert!(after.nodes().all(|n| n.neuron.bias.abs() <= 0.9));
             }
             let biased = |g: &Arc<Genotype>| g.nodes().any(|n| n.neuron.bias != 0.0);
-            assert_eq!(after.population().genotypes().iter().any(biased), perturb_biases > 0.0, "{tuning:?}");
+            assert_eq!(
+                after.population().genotypes().iter().any(biased),
+                perturb_biases > 0.0,
+                "{tuning:?}"
+            );
         }
     }
 }
@@ -159,7 +169,12 @@ fn a_genotype_without_weights_is_left_alone() {
 fn rounds_by_hand_come_to_the_same() {
     let task = Counting(AtomicUsize::new(0));
     for tuning in Tuner::ALL {
-        let p = Parameters { tuning: *tuning, tuning_share: 0.3, population: 20, ..Parameters::default() };
+        let p = Parameters {
+            tuning: *tuning,
+            tuning_share: 0.3,
+            population: 20,
+            ..Parameters::default()
+        };
         let mut native = Population::new(p, task.shape(), 6).unwrap();
         let mut by_hand = native.clone();
         for _ in 0..4 {
@@ -177,13 +192,15 @@ fn rounds_by_hand_come_to_the_same() {
             }
             by_hand = by_hand.settle(rounds).unwrap().next(&GO).unwrap();
             native = native.evaluate(&task, &GO).unwrap().next(&GO).unwrap();
-            let own = |p: &Population| p.genotypes().iter().map(|g| codec::encode(g)).collect::<Vec<_>>();
+            let own =
+                |p: &Population| p.genotypes().iter().map(|g| codec::encode(g)).collect::<Vec<_>>();
             assert_eq!(own(&native), own(&by_hand), "{tuning:?}");
         }
     }
 }
 
-/// Evaluations until a genotype passes the task's trial. Every generation goes through a checkpoint.
+/// Evaluations until a genotype passes the task's trial. Every generation goes through a
+/// checkpoint.
 fn solve(task: &dyn Task, p: &Parameters, seed: u64, limit: u64) -> Option<u64> {
     let mut population = Population::new(p.clone(), task.shape(), seed).unwrap();
     loop {
@@ -196,7 +213,8 @@ fn solve(task: &dyn Task, p: &Parameters, seed: u64, limit: u64) -> Option<u64> 
         if evaluations >= limit {
             return None;
         }
-        population = checkpoint::decode(&checkpoint::encode(&evaluated.next(&GO).unwrap())).unwrap();
+        population =
+            checkpoint::decode(&checkpoint::encode(&evaluated.next(&GO).unwrap())).unwrap();
     }
 }
 

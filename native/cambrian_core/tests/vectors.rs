@@ -1,20 +1,20 @@
-//! Test vectors: ours, which we write, and theirs, which another program wrote from `docs/wire-format.md`. Beside each
-//! stands a text that says what it is, one fact a line.
+//! Test vectors: ours, which we write, and theirs, which another program wrote from
+//! `docs/wire-format.md`. Beside each stands a text that says what it is, one fact a line.
 //!
-//! `BLESS=1 cargo test -p cambrian_core --test vectors` writes ours anew, but for those of earlier schemas: these are from
-//! the programs of their time.
+//! `BLESS=1 cargo test -p cambrian_core --test vectors` writes ours anew, but for those of earlier
+//! schemas: these are from the programs of their time.
 
-use cambrian_core::choice::Choice;
-use cambrian_core::codec::{self, GenotypeId};
-use cambrian_core::delta;
-use cambrian_core::dynamics::Dynamics;
-use cambrian_core::envelope::{self, Claims, Record};
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::identity::{self, Charter, Grant, Secret, Signer, Succession};
-use cambrian_core::innovation::{self, BOTTOM, NodeId, TOP};
-use cambrian_core::math::{Activation, Aggregation};
-use cambrian_core::neuron::Neuron;
-use cambrian_core::plasticity::Plasticity;
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::math::{Activation, Aggregation};
+use cambrian_core::genome::dynamics::Dynamics;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node};
+use cambrian_core::genome::innovation::{self, BOTTOM, NodeId, TOP};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::plasticity::Plasticity;
+use cambrian_core::wire::codec::{self, GenotypeId};
+use cambrian_core::wire::delta;
+use cambrian_core::wire::envelope::{self, Claims, Record};
+use cambrian_core::wire::identity::{self, Charter, Grant, Secret, Signer, Succession};
 use serde::Serialize;
 use serde_bytes::{ByteArray, ByteBuf};
 use sha2::{Digest, Sha256};
@@ -140,7 +140,7 @@ fn vectors(from: &str) -> Vec<(String, Vec<u8>)> {
     vectors
 }
 
-// ---- what stands beside them ----------------------------------------------------------------------------------
+// ---- what stands beside them --------------------------------------------------------------------
 
 fn text(kind: &str, bytes: &[u8], bases: &[Genotype]) -> String {
     match kind {
@@ -177,7 +177,8 @@ fn genotype_text(genotype: &Genotype, bytes: &[u8]) -> String {
     genotype.nodes().for_each(|node| node_line(&mut text, &node));
     for Connection { id, from, to, weight, enabled } in genotype.connections() {
         let end = if enabled { "" } else { " disabled" };
-        writeln!(text, "connection {id:016x} {from:016x} {to:016x} {}{end}", plain(weight)).unwrap();
+        writeln!(text, "connection {id:016x} {from:016x} {to:016x} {}{end}", plain(weight))
+            .unwrap();
     }
     text
 }
@@ -263,7 +264,8 @@ fn grant_text(said: &Grant) -> String {
     let Some(issued) = said.issued else {
         return lines(&[("grant", "1".to_string()), realm, ("by", hex(&said.by[0])), key, until]);
     };
-    let mut pairs = vec![("grant", "2".to_string()), realm, key, ("issued", issued.to_string()), until];
+    let mut pairs =
+        vec![("grant", "2".to_string()), realm, key, ("issued", issued.to_string()), until];
     pairs.extend(said.by.iter().map(|by| ("by", hex(by))));
     pairs.push(("id", hex(&said.id)));
     lines(&pairs)
@@ -298,7 +300,7 @@ fn plain(number: impl Display) -> String {
     if text.contains('.') { text } else { text + ".0" }
 }
 
-// ---- what we write --------------------------------------------------------------------------------------------
+// ---- what we write ------------------------------------------------------------------------------
 
 fn ours() -> Vec<Vector> {
     let (full, wide) = (full(), wide());
@@ -322,7 +324,8 @@ fn ours() -> Vec<Vector> {
         ("same", &full, &full),
         ("wide", &full, &wide),
     ];
-    let mut vectors: Vec<Vector> = genotypes.map(|(name, genotype)| genotype_vector(name, genotype)).into();
+    let mut vectors: Vec<Vector> =
+        genotypes.map(|(name, genotype)| genotype_vector(name, genotype)).into();
     vectors.extend(differences.map(|(name, base, target)| difference_vector(name, base, target)));
     vectors.extend(certificates());
     vectors.extend(envelopes(&full, &weights));
@@ -349,7 +352,14 @@ fn grant() -> (Grant, Vec<u8>) {
     let body = pack(&(1u64, SHARED, ByteArray::new(by), ByteArray::new(key), 1_900_000_000_000u64));
     let signature = Signer::new(&REALM).sign("cambrian grant 1\n", &body);
     let id = Sha256::digest(&body).into();
-    let said = Grant { realm: SHARED.into(), key, issued: None, until: 1_900_000_000_000, by: vec![by], id };
+    let said = Grant {
+        realm: SHARED.into(),
+        key,
+        issued: None,
+        until: 1_900_000_000_000,
+        by: vec![by],
+        id,
+    };
     (said, pack(&(ByteBuf::from(body), ByteArray::new(signature))))
 }
 
@@ -425,7 +435,8 @@ fn envelopes(full: &Genotype, weights: &Genotype) -> [Vector; 3] {
     let difference = envelope::seal(&long, weights, Some(full), &Signer::new(&SECRET)).unwrap();
     let record = envelope::read(&difference).unwrap().record;
     let opens = |genotype| lines(&[("opens", hex(&codec::id(genotype)))]);
-    let whole_text = claims_text("envelope", &envelope::read(&whole).unwrap().record) + &opens(full);
+    let whole_text =
+        claims_text("envelope", &envelope::read(&whole).unwrap().record) + &opens(full);
     let difference_text = claims_text("envelope", &record) + &opens(weights);
     [
         ("whole.envelope".into(), whole, whole_text),
@@ -436,7 +447,11 @@ fn envelopes(full: &Genotype, weights: &Genotype) -> [Vector; 3] {
 
 fn built(inputs: u32, outputs: u32, hidden: Vec<Node>, mut links: Vec<Connection>) -> Genotype {
     let neuron = Neuron::new(Activation::Sigmoid);
-    let first = (0..inputs).map(|i| Node { id: innovation::input(i), layer: BOTTOM, neuron: Neuron::INPUT });
+    let first = (0..inputs).map(|i| Node {
+        id: innovation::input(i),
+        layer: BOTTOM,
+        neuron: Neuron::INPUT,
+    });
     let last = (0..outputs).map(|j| Node { id: innovation::output(j), layer: TOP, neuron });
     let mut nodes: Vec<Node> = first.chain(hidden).chain(last).collect();
     nodes.sort_by_key(|node| (node.layer, node.id));
@@ -495,23 +510,30 @@ fn full() -> Genotype {
 
 /// More nodes than a byte can tell apart.
 fn wide() -> Genotype {
-    let link = |n: u32| Connection::new(innovation::input(n), innovation::output(n % 4), n as f32 / 7.0);
+    let link =
+        |n: u32| Connection::new(innovation::input(n), innovation::output(n % 4), n as f32 / 7.0);
     built(260, 4, vec![], (0..260).step_by(9).map(link).collect())
 }
 
 fn other_weights(full: &Genotype) -> Genotype {
     let links = full.connections().zip(0..);
-    let links =
-        links.map(|(link, nth)| if nth % 4 == 0 { Connection { weight: 0.375, ..link } } else { link });
-    Genotype::from_genes(full.inputs(), full.outputs(), full.nodes().collect(), links.collect()).unwrap()
+    let links = links
+        .map(|(link, nth)| if nth % 4 == 0 { Connection { weight: 0.375, ..link } } else { link });
+    Genotype::from_genes(full.inputs(), full.outputs(), full.nodes().collect(), links.collect())
+        .unwrap()
 }
 
 /// Without one node, with another, and a connection the other way round.
 fn other_structure(full: &Genotype) -> Genotype {
-    let hidden: Vec<Node> = full.nodes().filter(|node| node.layer > BOTTOM && node.layer < TOP).collect();
+    let hidden: Vec<Node> =
+        full.nodes().filter(|node| node.layer > BOTTOM && node.layer < TOP).collect();
     let gone = hidden[0].id;
     let id: NodeId = innovation::split(full.connections().next().unwrap().id, 7);
-    let new = Node { id, layer: TOP / 4, neuron: Neuron { gain: 2.0, ..Neuron::new(Activation::Softplus) } };
+    let new = Node {
+        id,
+        layer: TOP / 4,
+        neuron: Neuron { gain: 2.0, ..Neuron::new(Activation::Softplus) },
+    };
     let mut links: Vec<Connection> =
         full.connections().filter(|link| link.from != gone && link.to != gone).collect();
     let output = innovation::output(0);
@@ -529,7 +551,8 @@ fn other_shape(full: &Genotype) -> Genotype {
 
 /// With one node on another layer, and so its connections are other genes of the same ids.
 fn other_layer(full: &Genotype) -> Genotype {
-    let mut hidden: Vec<Node> = full.nodes().filter(|node| node.layer > BOTTOM && node.layer < TOP).collect();
+    let mut hidden: Vec<Node> =
+        full.nodes().filter(|node| node.layer > BOTTOM && node.layer < TOP).collect();
     hidden[0].layer += 1;
     built(3, 2, hidden, full.connections().collect())
 }

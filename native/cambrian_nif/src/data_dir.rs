@@ -7,7 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The files that this VM has locked. The operating system unlocks them when the VM ends, however it ends.
+/// The files that this VM has locked. The operating system unlocks them when the VM ends, however
+/// it ends.
 static LOCKED: Mutex<Vec<(Identity, File)>> = Mutex::new(Vec::new());
 
 /// By which a file is known under all its names.
@@ -56,15 +57,17 @@ fn lock(path: &Path) -> Result<bool, TryLockError> {
     Ok(is_new)
 }
 
-/// Locks a file that exists for this VM: `{ok, IsNew}`, which is false where it has it already, `{error, locked}` by
-/// another VM, or `{error, Message}`.
+/// Locks a file that exists for this VM: `{ok, IsNew}`, which is false where it has it already,
+/// `{error, locked}` by another VM, or `{error, Message}`.
 #[rustler::nif(schedule = "DirtyIo")]
 fn data_dir_lock(name: Binary) -> NifResult<(Atom, bool)> {
     let path = path(&name).ok_or(rustler::Error::BadArg)?;
     match lock(&path) {
         Ok(is_new) => Ok((atoms::ok(), is_new)),
         Err(TryLockError::WouldBlock) => Err(error::refuse(atoms::locked())),
-        Err(TryLockError::Error(reason)) => Err(error::refuse(error::Bytes(reason.to_string().into_bytes()))),
+        Err(TryLockError::Error(reason)) => {
+            Err(error::refuse(error::Bytes(reason.to_string().into_bytes())))
+        }
     }
 }
 

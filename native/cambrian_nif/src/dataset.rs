@@ -5,8 +5,8 @@
 use crate::atoms;
 use crate::error::{bad_option, unknown_option};
 use crate::term::{binary, settings_of};
-use cambrian_core::math::LIMIT;
-use cambrian_core::memory;
+use cambrian_core::base::math::LIMIT;
+use cambrian_core::base::memory;
 use cambrian_core::task::{self, Dataset, DatasetError, Label, Rows, Targets, Task};
 use rustler::types::ListIterator;
 use rustler::{Atom, Binary, Encoder, Env, Term};
@@ -49,7 +49,12 @@ fn dataset_classes<'a>(env: Env<'a>, settings: Term<'a>) -> Term<'a> {
         .and_then(|[_, targets]| Ok((targets, kind(env, settings)?)))
         .and_then(|(term, kind)| targets(env, term, kind));
     answer(env, targets, |targets| {
-        targets.labels().iter().map(|label| show_label(env, label)).collect::<Vec<Term>>().encode(env)
+        targets
+            .labels()
+            .iter()
+            .map(|label| show_label(env, label))
+            .collect::<Vec<Term>>()
+            .encode(env)
     })
 }
 
@@ -68,7 +73,7 @@ fn data<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Data> {
     let validation = setting(env, settings, atoms::validation(), 0.0, shares, share)?;
     let seeds = "an integer from 0 to 2^64 - 1";
     let seed = setting(env, settings, atoms::seed(), 0, seeds, |term| term.decode().ok())?;
-    memory::allow(memory::product(&[size(inputs).saturating_add(size(targets_term)), COPIES]))
+    memory::check(memory::product(&[size(inputs).saturating_add(size(targets_term)), COPIES]))
         .map_err(|error| bad(env, &format!("data that take less memory: {error}")))?;
     let inputs = Reader { env, part: atoms::inputs() }.rows(inputs)?;
     Ok(Data { inputs, targets: targets(env, targets_term, kind)?, validation, seed })
@@ -77,7 +82,8 @@ fn data<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Data> {
 /// What was read, what of it grows, and the part that is held back.
 const COPIES: usize = 3;
 
-/// About how many bytes the numbers of this will take: by its first row, as the others are to be like it.
+/// About how many bytes the numbers of this will take: by its first row, as the others are to be
+/// like it.
 fn size(rows: Term) -> usize {
     if let Ok((_, bytes)) = rows.decode::<(Term, Binary)>() {
         return bytes.len();
@@ -120,7 +126,8 @@ fn check_names<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, [Term<'a>; 2]> 
     if let [Ok(inputs), Ok(targets)] = needed.map(|name| settings.map_get(name)) {
         return Ok([inputs, targets]);
     }
-    let missing: Vec<Atom> = needed.into_iter().filter(|name| settings.map_get(*name).is_err()).collect();
+    let missing: Vec<Atom> =
+        needed.into_iter().filter(|name| settings.map_get(*name).is_err()).collect();
     Err((atoms::missing_options(), missing).encode(env))
 }
 
@@ -161,8 +168,8 @@ impl Fault {
     }
 }
 
-/// Of the inputs or of the targets. What is wrong is named by its row and column, counted from 1, and never shown: the
-/// data may be large, and others' business.
+/// Of the inputs or of the targets. What is wrong is named by its row and column, counted from 1,
+/// and never shown: the data may be large, and others' business.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     env: Env<'a>,
@@ -174,7 +181,8 @@ impl<'a> Reader<'a> {
         bad(self.env, &error.expected())
     }
 
-    /// `{bad_dataset, {Part, Row}, Expected}`, or of a column `{bad_dataset, {Part, Row, Column}, Expected}`
+    /// `{bad_dataset, {Part, Row}, Expected}`, or of a column
+    /// `{bad_dataset, {Part, Row, Column}, Expected}`
     fn bad_row(self, row: usize, fault: Fault) -> Term<'a> {
         let place = match fault.column {
             Some(column) => (self.part, row + 1, column + 1).encode(self.env),
@@ -246,10 +254,12 @@ impl<'a> Reader<'a> {
         Rows::new(width, numbers).map_err(|error| self.bad(error))
     }
 
-    /// A text is no packed numbers, though its bytes could be: they are all printable, and the numbers are absurd.
+    /// A text is no packed numbers, though its bytes could be: they are all printable, and the
+    /// numbers are absurd.
     fn check_no_text(self, bytes: &[u8], numbers: &[f32]) -> Read<'a, ()> {
         let is_absurd = |x: &f32| *x != 0.0 && !(1e-6..=1e6).contains(&x.abs());
-        let is_text = || bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        let is_text =
+            || bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
         if numbers.iter().any(is_absurd) && is_text() {
             return Err(bad(
                 self.env,
@@ -277,20 +287,23 @@ impl<'a> Reader<'a> {
             None => return Err(self.bad_label(0)),
         };
         let read = |(row, x): (usize, Term<'a>)| {
-            label(x).filter(|label| std::mem::discriminant(label) == kind).ok_or_else(|| self.bad_label(row))
+            label(x)
+                .filter(|label| std::mem::discriminant(label) == kind)
+                .ok_or_else(|| self.bad_label(row))
         };
         let labels = list.enumerate().map(read).collect::<Read<Vec<Label>>>()?;
         Targets::classes(labels).map_err(|error| self.bad(error))
     }
 
     fn bad_label(self, row: usize) -> Term<'a> {
-        let expected = "a class: all of them integers, all atoms (not nil or undefined), or all words".into();
+        let expected =
+            "a class: all of them integers, all atoms (not nil or undefined), or all words".into();
         self.bad_row(row, Fault { column: None, expected })
     }
 }
 
-/// An integer, an atom that does not stand for nothing, or a word: a binary or a list of characters. `None` of what is
-/// no label, as a row of zeros and a one.
+/// An integer, an atom that does not stand for nothing, or a word: a binary or a list of
+/// characters. `None` of what is no label, as a row of zeros and a one.
 fn label(term: Term) -> Option<Label> {
     if term.is_atom() {
         let name = term.atom_to_string().ok()?;
@@ -335,7 +348,10 @@ fn append(row: Term, numbers: &mut Vec<f32>, all: &mut Vec<u8>) -> Result<(), Fa
         all.extend_from_slice(&bytes);
         return append_floats(&bytes, numbers);
     }
-    let list = row.list_length().and_then(|_| row.decode::<ListIterator>()).map_err(|_| Fault::of_row())?;
+    let list = row
+        .list_length()
+        .and_then(|_| row.decode::<ListIterator>())
+        .map_err(|_| Fault::of_row())?;
     for (column, x) in list.enumerate() {
         numbers.push(bounded(x).map_err(|expected| Fault { column: Some(column), expected })?);
     }

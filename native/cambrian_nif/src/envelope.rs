@@ -3,10 +3,10 @@
 use crate::genotype::{GenotypeArc, wrap};
 use crate::term::{List, binary, bytes32, field};
 use crate::{atoms, error};
-use cambrian_core::codec::GenotypeId;
-use cambrian_core::envelope::{self, Claims, Envelope, Record};
-use cambrian_core::genotype::Genotype;
-use cambrian_core::identity::Signer;
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::wire::codec::GenotypeId;
+use cambrian_core::wire::envelope::{self, Claims, Envelope, Record};
+use cambrian_core::wire::identity::Signer;
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 
 pub struct EnvelopeResource(Envelope);
@@ -47,13 +47,17 @@ fn envelope_seal<'a>(
         fitness: field(claims, atoms::fitness())?,
         generation: field(claims, atoms::generation())?,
         parents: parents.into_iter().map(bytes32).collect::<NifResult<Vec<GenotypeId>>>()?,
-        operators: operators.into_iter().map(|name| name.decode()).collect::<NifResult<Vec<String>>>()?,
+        operators: operators
+            .into_iter()
+            .map(|name| name.decode())
+            .collect::<NifResult<Vec<String>>>()?,
         grant: grant.map(|grant| grant.to_vec()),
         sequence: field(claims, atoms::sequence())?,
         time: field(claims, atoms::time())?,
     };
     let base = optional(base)?;
-    let sealed = envelope::seal(&claims, &genotype.0, genes(&base), &Signer::new(&bytes32(secret)?));
+    let sealed =
+        envelope::seal(&claims, &genotype.0, genes(&base), &Signer::new(&bytes32(secret)?));
     Ok((atoms::ok(), binary(env, &sealed.map_err(error::envelope)?)))
 }
 
@@ -68,7 +72,8 @@ fn envelope_read<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Envelo
 /// `base` and `grant` are `undefined` where there is none.
 fn show<'a>(env: Env<'a>, record: &Record) -> NifResult<Term<'a>> {
     let claims = &record.claims;
-    let ids = |ids: &[GenotypeId]| ids.iter().map(|id| binary(env, id)).collect::<Vec<_>>().encode(env);
+    let ids =
+        |ids: &[GenotypeId]| ids.iter().map(|id| binary(env, id)).collect::<Vec<_>>().encode(env);
     let bytes = |bytes: Option<&[u8]>| match bytes {
         Some(bytes) => binary(env, bytes),
         None => atoms::undefined().encode(env),

@@ -2,16 +2,16 @@
 
 use crate::atoms;
 use crate::term::binary;
-use cambrian_core::codec::{CodecError, GenotypeId};
-use cambrian_core::delta::DeltaError;
-use cambrian_core::envelope::EnvelopeError;
-use cambrian_core::genotype::GenotypeError;
-use cambrian_core::identity::CertificateError;
-use cambrian_core::json::JsonError;
-use cambrian_core::memory::TooLarge;
-use cambrian_core::parameters::ParameterError;
-use cambrian_core::population::Refused;
-use cambrian_core::substrate::SubstrateError;
+use cambrian_core::base::memory::TooLarge;
+use cambrian_core::formats::json::JsonError;
+use cambrian_core::genome::genotype::GenotypeError;
+use cambrian_core::genome::parameters::ParameterError;
+use cambrian_core::phenotype::substrate::SubstrateError;
+use cambrian_core::search::population::Refused;
+use cambrian_core::wire::codec::{CodecError, GenotypeId};
+use cambrian_core::wire::delta::DeltaError;
+use cambrian_core::wire::envelope::EnvelopeError;
+use cambrian_core::wire::identity::CertificateError;
 use rustler::env::{OwnedEnv, SavedTerm};
 use rustler::{Atom, Encoder, Env, Error, Term};
 
@@ -96,7 +96,9 @@ pub fn codec(error: CodecError) -> Error {
         CodecError::TooLarge(size) => refuse((atoms::too_large(), size)),
         CodecError::Malformed => refuse(atoms::malformed()),
         CodecError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
-        CodecError::UnknownGene(gene, number) => refuse((atoms::unknown_gene(), Name(gene), number)),
+        CodecError::UnknownGene(gene, number) => {
+            refuse((atoms::unknown_gene(), Name(gene), number))
+        }
         CodecError::NotCanonical => refuse(atoms::not_canonical()),
         CodecError::Invalid(error) => genotype(error),
     }
@@ -107,7 +109,7 @@ pub fn json(error: JsonError) -> Error {
         JsonError::TooLarge(size) => refuse((atoms::too_large(), size)),
         JsonError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
         JsonError::Bad(why) => refuse((atoms::bad_json(), why)),
-        JsonError::NoEqual(what) => refuse((atoms::no_equal(), what)),
+        JsonError::Unsupported(what) => refuse((atoms::no_equal(), what)),
         JsonError::Invalid(error) => genotype(error),
     }
 }
@@ -116,7 +118,9 @@ pub fn envelope(error: EnvelopeError) -> Error {
     match error {
         EnvelopeError::TooLarge(size) => refuse((atoms::too_large(), size)),
         EnvelopeError::Malformed => refuse(atoms::malformed()),
-        EnvelopeError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
+        EnvelopeError::UnsupportedVersion(version) => {
+            refuse((atoms::unsupported_version(), version))
+        }
         EnvelopeError::BadClaim(field) => refuse((atoms::bad_claim(), Name(field))),
         EnvelopeError::BadSignature => refuse(atoms::bad_signature()),
         EnvelopeError::MissingBase(base) => refuse((atoms::missing_base(), id(base))),
@@ -143,7 +147,9 @@ pub fn certificate(error: CertificateError) -> Error {
     match error {
         CertificateError::TooLarge(size) => refuse((atoms::too_large(), size)),
         CertificateError::Malformed => refuse(atoms::malformed()),
-        CertificateError::UnsupportedVersion(version) => refuse((atoms::unsupported_version(), version)),
+        CertificateError::UnsupportedVersion(version) => {
+            refuse((atoms::unsupported_version(), version))
+        }
         CertificateError::BadSignature => refuse(atoms::bad_signature()),
     }
 }
@@ -154,7 +160,8 @@ pub fn parameter(error: ParameterError, changes: Term) -> Error {
         ParameterError::Unknown(name) => refuse((atoms::unknown_parameter(), Text(name))),
         ParameterError::Invalid { name, expected } => {
             let given = Name(name).encode(changes.get_env());
-            let value = changes.map_get(given).map_or_else(|_| Given::new(atoms::undefined()), Given::new);
+            let value =
+                changes.map_get(given).map_or_else(|_| Given::new(atoms::undefined()), Given::new);
             refuse((atoms::invalid_parameter(), (Name(name), value, expected)))
         }
     }

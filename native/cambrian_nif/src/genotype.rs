@@ -3,20 +3,23 @@
 use crate::error::Bytes;
 use crate::term::{List, binary};
 use crate::{atoms, either_scheduler, error, parameters};
-use cambrian_core::choice::Choice;
-use cambrian_core::crossover::crossover;
-use cambrian_core::dynamics::Dynamics;
-use cambrian_core::export::name::Name;
-use cambrian_core::export::plan::Plan;
-use cambrian_core::export::{c, onnx, rust};
-use cambrian_core::genotype::{Connection, Genotype, Node};
-use cambrian_core::math::{Activation, Aggregation};
-use cambrian_core::mutation::{OPERATORS, Operator, mutate};
-use cambrian_core::neuron::Neuron;
-use cambrian_core::parameters::Parameters;
-use cambrian_core::plasticity::Plasticity;
-use cambrian_core::rng::{Purpose, Stream};
-use cambrian_core::{codec, delta, innovation, json, neat_python, speciation};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::math::{Activation, Aggregation};
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::formats::export::name::Name;
+use cambrian_core::formats::export::plan::Plan;
+use cambrian_core::formats::export::{c, onnx, rust};
+use cambrian_core::genome::dynamics::Dynamics;
+use cambrian_core::genome::genotype::{Connection, Genotype, Node};
+use cambrian_core::genome::neuron::Neuron;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::genome::plasticity::Plasticity;
+use cambrian_core::variation::crossover::crossover;
+use cambrian_core::variation::mutation::{OPERATORS, Operator, mutate};
+use cambrian_core::{
+    formats::json, formats::neat_python, genome::innovation, search::speciation, wire::codec,
+    wire::delta,
+};
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -35,33 +38,50 @@ fn operator_stream(seed: u64) -> Stream {
     Stream::new(seed, Purpose::Operator, 0, 0)
 }
 
-/// A gene costs some 20 ns in most operations, 100 where it is sorted, hashed or given random numbers.
+/// A gene costs some 20 ns in most operations, 100 where it is sorted, hashed or given random
+/// numbers.
 fn genes(genotype: &GenotypeArc) -> usize {
     genotype.0.nodes().len() + genotype.0.connections().len()
 }
 
 either_scheduler! {
-    fn genotype_new, genotype_new_dirty(inputs: u32, outputs: u32, changes: Term<'a>, seed: u64) = new,
+    fn genotype_new, genotype_new_dirty(
+        inputs: u32, outputs: u32, changes: Term<'a>, seed: u64) = new,
         costs 100 * (inputs as usize).saturating_mul(outputs as usize);
-    fn genotype_mutate, genotype_mutate_dirty(genotype: GenotypeArc, changes: Term<'a>, seed: u64) = mutate_at_rates,
+    fn genotype_mutate, genotype_mutate_dirty(
+        genotype: GenotypeArc, changes: Term<'a>, seed: u64) = mutate_at_rates,
         costs 100 * genes(&genotype);
-    fn genotype_apply, genotype_apply_dirty(genotype: GenotypeArc, operator: Term<'a>, changes: Term<'a>, seed: u64)
+    fn genotype_apply, genotype_apply_dirty(
+        genotype: GenotypeArc, operator: Term<'a>, changes: Term<'a>, seed: u64)
         = apply, costs 100 * genes(&genotype);
     fn genotype_crossover, genotype_crossover_dirty(
         fitter: GenotypeArc, other: GenotypeArc, changes: Term<'a>, seed: u64) = cross,
         costs 20 * (genes(&fitter) + genes(&other));
-    fn genotype_resize, genotype_resize_dirty(genotype: GenotypeArc, inputs: u32, outputs: u32, changes: Term<'a>)
+    fn genotype_resize, genotype_resize_dirty(
+        genotype: GenotypeArc, inputs: u32, outputs: u32, changes: Term<'a>)
         = resize, costs 100 * (genes(&genotype) + inputs as usize + outputs as usize);
-    fn genotype_distance, genotype_distance_dirty(a: GenotypeArc, b: GenotypeArc, changes: Term<'a>) = distance,
+    fn genotype_distance, genotype_distance_dirty(
+        a: GenotypeArc, b: GenotypeArc, changes: Term<'a>) = distance,
         costs 20 * (genes(&a) + genes(&b));
     fn genotype_id, genotype_id_dirty(genotype: GenotypeArc) = id, costs 100 * genes(&genotype);
-    fn genotype_info, genotype_info_dirty(genotype: GenotypeArc) = info, costs 100 * genes(&genotype);
-    fn genotype_cost, genotype_cost_dirty(genotype: GenotypeArc) = cost, costs 20 * genes(&genotype);
-    fn genotype_encode, genotype_encode_dirty(genotype: GenotypeArc) = encode, costs 100 * genes(&genotype);
+    fn genotype_info, genotype_info_dirty(
+        genotype: GenotypeArc) = info,
+        costs 100 * genes(&genotype);
+    fn genotype_cost, genotype_cost_dirty(
+        genotype: GenotypeArc) = cost,
+        costs 20 * genes(&genotype);
+    fn genotype_encode, genotype_encode_dirty(
+        genotype: GenotypeArc) = encode,
+        costs 100 * genes(&genotype);
     fn genotype_decode, genotype_decode_dirty(bytes: Binary<'a>) = decode, costs 20 * bytes.len();
-    fn genotype_to_json, genotype_to_json_dirty(genotype: GenotypeArc) = to_json, costs 1000 * genes(&genotype);
-    fn genotype_from_json, genotype_from_json_dirty(bytes: Binary<'a>) = from_json, costs 20 * bytes.len();
-    fn genotype_from_neat_python, genotype_from_neat_python_dirty(bytes: Binary<'a>) = from_neat_python,
+    fn genotype_to_json, genotype_to_json_dirty(
+        genotype: GenotypeArc) = to_json,
+        costs 1000 * genes(&genotype);
+    fn genotype_from_json, genotype_from_json_dirty(
+        bytes: Binary<'a>) = from_json,
+        costs 20 * bytes.len();
+    fn genotype_from_neat_python, genotype_from_neat_python_dirty(
+        bytes: Binary<'a>) = from_neat_python,
         costs 20 * bytes.len();
     fn genotype_diff, genotype_diff_dirty(base: GenotypeArc, target: GenotypeArc) = diff,
         costs 200 * (genes(&base) + genes(&target));
@@ -80,7 +100,13 @@ fn born<'a>(env: Env<'a>, genotype: Genotype) -> NifResult<Term<'a>> {
     Ok((atoms::ok(), wrap(genotype)).encode(env))
 }
 
-fn new<'a>(env: Env<'a>, inputs: u32, outputs: u32, changes: Term<'a>, seed: u64) -> NifResult<Term<'a>> {
+fn new<'a>(
+    env: Env<'a>,
+    inputs: u32,
+    outputs: u32,
+    changes: Term<'a>,
+    seed: u64,
+) -> NifResult<Term<'a>> {
     let p = parameters::read(changes, Parameters::default())?;
     let genotype = Genotype::new(inputs, outputs, &p, &mut operator_stream(seed));
     born(env, genotype.map_err(error::genotype)?)
@@ -112,7 +138,8 @@ fn apply<'a>(
 ) -> NifResult<Term<'a>> {
     let p = parameters::read(changes, Parameters::default())?;
     let unknown = (atoms::unknown_operator(), operator.decode::<Atom>()?);
-    let operator = Operator::named(&atoms::text(operator)?).ok_or_else(|| error::refuse(unknown))?;
+    let operator =
+        Operator::named(&atoms::text(operator)?).ok_or_else(|| error::refuse(unknown))?;
     let changed = operator.apply(&genotype.0, &p, &mut operator_stream(seed));
     born(env, changed.map_err(|_| error::refuse(atoms::not_applicable()))?)
 }
@@ -144,7 +171,12 @@ fn resize<'a>(
     born(env, genotype.0.resized(inputs, outputs, &p).map_err(error::genotype)?)
 }
 
-fn distance<'a>(env: Env<'a>, a: GenotypeArc, b: GenotypeArc, changes: Term<'a>) -> NifResult<Term<'a>> {
+fn distance<'a>(
+    env: Env<'a>,
+    a: GenotypeArc,
+    b: GenotypeArc,
+    changes: Term<'a>,
+) -> NifResult<Term<'a>> {
     let p = parameters::read(changes, Parameters::default())?;
     Ok(speciation::distance(&a.0, &b.0, &p).encode(env))
 }
@@ -211,8 +243,9 @@ fn to_rust<'a>(env: Env<'a>, genotype: GenotypeArc, name: Term<'a>) -> NifResult
 fn read_name(term: Term) -> NifResult<Name> {
     let bytes: Binary = term.decode()?;
     let text = std::str::from_utf8(&bytes).unwrap_or("");
-    Name::new(text).map_err(|expected| {
-        error::refuse((atoms::bad_option(), (atoms::name(), Bytes(bytes.to_vec()), expected.to_string())))
+    Name::new(text).map_err(|error| {
+        let (given, expected) = (Bytes(bytes.to_vec()), error.to_string());
+        error::refuse((atoms::bad_option(), (atoms::name(), given, expected)))
     })
 }
 
@@ -220,7 +253,8 @@ fn to_onnx<'a>(env: Env<'a>, genotype: GenotypeArc) -> NifResult<Term<'a>> {
     Ok(binary(env, &onnx::write(&Plan::new(&genotype.0))))
 }
 
-/// What each gene that is one of a few named things can be: `#{activation => [identity, ...], ...}`.
+/// What each gene that is one of a few named things can be:
+/// `#{activation => [identity, ...], ...}`.
 #[rustler::nif]
 fn genotype_choices(env: Env<'_>) -> NifResult<Term<'_>> {
     let choices = [
@@ -236,7 +270,8 @@ fn names<C: Choice>(env: Env) -> NifResult<Vec<Atom>> {
     C::ALL.iter().map(|choice| Atom::from_str(env, choice.name())).collect()
 }
 
-/// `{Inputs, Outputs, [{Id, Layer, Neuron}], [{Id, From, To, Weight, Enabled}], [IdOfInput], [IdOfOutput]}`,
+/// `{Inputs, Outputs, [{Id, Layer, Neuron}], [{Id, From, To, Weight, Enabled}],
+/// [IdOfInput], [IdOfOutput]}`,
 /// the last two in counting order; a neuron is a map of its genes.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn genotype_genes(env: Env<'_>, genotype: GenotypeArc) -> NifResult<Term<'_>> {
@@ -288,7 +323,8 @@ fn number(genes: Term, gene: Atom, usual: f32) -> NifResult<f32> {
     term.decode::<f64>().or_else(|_| term.decode::<i64>().map(|i| i as f64)).map(|x| x as f32)
 }
 
-/// One of a few named things, if the map has it; by an unknown name, `{error, {unknown_gene, Gene, Name}}`.
+/// One of a few named things, if the map has it; by an unknown name,
+/// `{error, {unknown_gene, Gene, Name}}`.
 pub fn choice<C: Choice>(genes: Term, gene: Atom, usual: C) -> NifResult<C> {
     let Ok(term) = genes.map_get(gene) else { return Ok(usual) };
     let unknown = (atoms::unknown_gene(), gene, term.decode::<Atom>()?);
@@ -308,7 +344,10 @@ fn genotype_from_genes(
     let node = |(id, layer, genes)| Ok(Node { id, layer, neuron: read_neuron(genes)? });
     let mut nodes: Vec<Node> = nodes.0.into_iter().map(node).collect::<NifResult<_>>()?;
     let mut connections: Vec<Connection> = (connections.0.into_iter())
-        .map(|(from, to, weight, enabled)| Connection { enabled, ..Connection::new(from, to, weight as f32) })
+        .map(|(from, to, weight, enabled)| Connection {
+            enabled,
+            ..Connection::new(from, to, weight as f32)
+        })
         .collect();
     nodes.sort_unstable_by_key(|n| (n.layer, n.id));
     connections.sort_unstable_by_key(|c| c.id);

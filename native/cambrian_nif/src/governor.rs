@@ -1,7 +1,7 @@
 //! cambrian_governor: how much of a thread's time is work, and how much is rest
 
-use crate::{atoms, crews, error};
-use cambrian_core::permission::Permission;
+use crate::{atoms, error, pools};
+use cambrian_core::base::cancel::CancelToken;
 use cpu_time::ThreadTime;
 use rustler::{Atom, NifResult};
 use std::cell::Cell;
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 /// The bits of an `f32`: 1 is work without rest, 0 rest without work.
 static DUTY: AtomicU32 = AtomicU32::new(1.0_f32.to_bits());
 
-/// A thread that rests looks this often whether it is to stop.
-const NAP: Duration = Duration::from_millis(10);
+/// A thread that rests checks this often whether it is cancelled.
+const PAUSE: Duration = Duration::from_millis(10);
 
-/// A thread works so long, or until the genotype that it is at is done, before it lets others have its core.
-const TURN: Duration = Duration::from_micros(500);
+/// A thread works for so long, or until its genotype is done, before it yields its core.
+const YIELD_INTERVAL: Duration = Duration::from_micros(500);
 
 fn duty() -> f32 {
     f32::from_bits(DUTY.load(Ordering::Relaxed))
@@ -41,11 +41,11 @@ thread_local! {
     /// Since when this thread's work is counted, and the rest that it owes.
     static WORKED: Cell<Option<ThreadTime>> = const { Cell::new(None) };
     /// Which job this thread is at, and since when it has not yielded.
-    static TURN_OF: Cell<Option<(usize, Instant)>> = const { Cell::new(None) };
+    static LAST_YIELD: Cell<Option<(usize, Instant)>> = const { Cell::new(None) };
     static OWED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// What this thread owes for its work since it was asked last, in naps whole.
+/// How long this thread must rest for its work since the last call.
 fn owed(duty: f32) -> Duration {
     let rest = match WORKED.replace(Some(ThreadTime::now())) {
         Some(since) => since.elapsed().mul_f32((1.0 - duty) / duty),
@@ -54,43 +54,43 @@ fn owed(duty: f32) -> Duration {
     OWED.get() + rest
 }
 
-/// Where there are not cores enough for both, a scheduler that has something to do is not to wait until the kernel sees
-/// a reason to take the core from us, which can be tens of milliseconds. To yield is a system call: not too often, and
-/// not in short jobs, between which a thread sleeps anyway.
-fn give_way(job: &AtomicBool) {
+/// Yields the core, so that a scheduler of the VM need not wait until the kernel takes it from us,
+/// which can be tens of milliseconds. Yielding is a system call, so it is done seldom, and not in
+/// short jobs, between which a thread sleeps anyway.
+fn yield_core(job: &AtomicBool) {
     let (now, job) = (Instant::now(), std::ptr::from_ref(job).addr());
-    match TURN_OF.get() {
-        Some((same, since)) if same == job && now - since < TURN => return,
+    match LAST_YIELD.get() {
+        Some((same, since)) if same == job && now - since < YIELD_INTERVAL => return,
         Some((same, _)) if same == job => std::thread::yield_now(),
         _ => {}
     }
-    TURN_OF.set(Some((job, now)));
+    LAST_YIELD.set(Some((job, now)));
 }
 
-/// Leave of the governor for one piece of work, unless it is told to stop.
+/// A token that cancels with the flag, and pauses the work as the governor says.
 pub struct Governed<'a>(pub &'a AtomicBool);
 
-impl Permission for Governed<'_> {
-    /// Waits while there is to be no work, and until what was done is rested from.
-    fn granted(&self) -> bool {
+impl CancelToken for Governed<'_> {
+    /// Waits while the duty is 0, and until the thread has rested for the work it did.
+    fn should_continue(&self) -> bool {
         loop {
-            if !self.0.granted() {
+            if !self.0.should_continue() {
                 return false;
             }
-            give_way(self.0);
-            let duty = duty() * crews::share();
+            yield_core(self.0);
+            let duty = duty() * pools::share();
             if duty >= 1.0 {
                 WORKED.set(None);
                 OWED.set(Duration::ZERO);
                 return true;
             }
-            let owed = if duty > 0.0 { owed(duty) } else { NAP };
-            if owed < NAP {
+            let owed = if duty > 0.0 { owed(duty) } else { PAUSE };
+            if owed < PAUSE {
                 OWED.set(owed);
                 return true;
             }
-            sleep(NAP);
-            OWED.set(owed - NAP);
+            sleep(PAUSE);
+            OWED.set(owed - PAUSE);
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::term::{List, binary, bytes32, field};
 use crate::{atoms, error};
-use cambrian_core::identity::{self, CertificateError, Charter, Grant, Key, Signer, Succession};
+use cambrian_core::wire::identity::{
+    self, CertificateError, Charter, Grant, Key, Signer, Succession,
+};
 use rustler::{Atom, Binary, Encoder, Env, NifResult, Term};
 
 #[rustler::nif]
@@ -15,12 +17,20 @@ fn signer(secret: Binary) -> NifResult<Signer> {
 }
 
 /// `{ok, Bytes}`
-fn sealed<'a>(env: Env<'a>, bytes: Result<Vec<u8>, CertificateError>) -> NifResult<(Atom, Term<'a>)> {
+fn sealed<'a>(
+    env: Env<'a>,
+    bytes: Result<Vec<u8>, CertificateError>,
+) -> NifResult<(Atom, Term<'a>)> {
     Ok((atoms::ok(), binary(env, &bytes.map_err(error::certificate)?)))
 }
 
 #[rustler::nif]
-fn identity_succession<'a>(env: Env<'a>, old: Binary<'a>, new: Binary<'a>, time: u64) -> NifResult<Term<'a>> {
+fn identity_succession<'a>(
+    env: Env<'a>,
+    old: Binary<'a>,
+    new: Binary<'a>,
+    time: u64,
+) -> NifResult<Term<'a>> {
     Ok(binary(env, &Succession::seal(&signer(old)?, &signer(new)?, time)))
 }
 
@@ -36,7 +46,10 @@ fn identity_peek_succession<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(A
     succession(env, Succession::peek(&bytes))
 }
 
-fn succession<'a>(env: Env<'a>, said: Result<Succession, CertificateError>) -> NifResult<(Atom, Term<'a>)> {
+fn succession<'a>(
+    env: Env<'a>,
+    said: Result<Succession, CertificateError>,
+) -> NifResult<(Atom, Term<'a>)> {
     let said = said.map_err(error::certificate)?;
     let pairs = [
         (atoms::old(), binary(env, &said.old)),
@@ -85,7 +98,10 @@ fn grant<'a>(env: Env<'a>, said: Result<Grant, CertificateError>) -> NifResult<(
     let pairs = [
         (atoms::realm(), said.realm.encode(env)),
         (atoms::key(), binary(env, &said.key)),
-        (atoms::issued(), said.issued.map_or_else(|| atoms::undefined().encode(env), |at| at.encode(env))),
+        (
+            atoms::issued(),
+            said.issued.map_or_else(|| atoms::undefined().encode(env), |at| at.encode(env)),
+        ),
         (atoms::until(), said.until.encode(env)),
         (atoms::by(), binaries(env, &said.by)),
         (atoms::id(), binary(env, &said.id)),
@@ -95,7 +111,11 @@ fn grant<'a>(env: Env<'a>, said: Result<Grant, CertificateError>) -> NifResult<(
 
 /// `{ok, Bytes}` of `#{realm, number, issued, owners, threshold, revoked}`
 #[rustler::nif]
-fn charter_seal<'a>(env: Env<'a>, said: Term<'a>, secret: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {
+fn charter_seal<'a>(
+    env: Env<'a>,
+    said: Term<'a>,
+    secret: Binary<'a>,
+) -> NifResult<(Atom, Term<'a>)> {
     let charter = Charter {
         realm: field(said, atoms::realm())?,
         number: field(said, atoms::number())?,
@@ -116,7 +136,11 @@ fn keys(map: Term, name: Atom) -> NifResult<Vec<Key>> {
 
 /// `{ok, Bytes}`
 #[rustler::nif]
-fn charter_cosign<'a>(env: Env<'a>, bytes: Binary<'a>, secret: Binary<'a>) -> NifResult<(Atom, Term<'a>)> {
+fn charter_cosign<'a>(
+    env: Env<'a>,
+    bytes: Binary<'a>,
+    secret: Binary<'a>,
+) -> NifResult<(Atom, Term<'a>)> {
     sealed(env, Charter::cosign(&bytes, &signer(secret)?))
 }
 
@@ -132,7 +156,10 @@ fn charter_peek<'a>(env: Env<'a>, bytes: Binary<'a>) -> NifResult<(Atom, Term<'a
     charter(env, Charter::peek(&bytes))
 }
 
-fn charter<'a>(env: Env<'a>, said: Result<Charter, CertificateError>) -> NifResult<(Atom, Term<'a>)> {
+fn charter<'a>(
+    env: Env<'a>,
+    said: Result<Charter, CertificateError>,
+) -> NifResult<(Atom, Term<'a>)> {
     let said = said.map_err(error::certificate)?;
     let pairs = [
         (atoms::realm(), said.realm.encode(env)),

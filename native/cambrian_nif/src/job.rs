@@ -1,8 +1,8 @@
 //! Long work on our own threads: a NIF posts it and returns at once, the answer comes as a message.
 
 use crate::governor::Governed;
-use crate::{atoms, crews};
-use cambrian_core::permission::Permission;
+use crate::{atoms, pools};
+use cambrian_core::base::cancel::CancelToken;
 use rustler::{
     Atom, Encoder, Env, Error, LocalPid, Monitor, NifResult, OwnedEnv, Resource, ResourceArc, Term,
 };
@@ -10,8 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Work under way. It stops when it is told to and when its owner dies, within some milliseconds: whatever runs long asks
-/// for leave by its work ([`cambrian_core::permission::LOOK`]).
+/// Work under way. It is cancelled by [`job_stop`] and when its owner dies. It ends within some
+/// milliseconds, as long work asks its token every [`cambrian_core::base::cancel::CHECK_INTERVAL`]
+/// units.
 pub struct Job(Arc<AtomicBool>);
 
 #[rustler::resource_impl]
@@ -29,10 +30,11 @@ fn job_stop(job: ResourceArc<Job>) -> Atom {
     atoms::ok()
 }
 
-/// Runs `work` on the pool and sends `{Tag, {ok, Answer}}` to the caller, or `{Tag, {error, stopped | panicked}}`.
+/// Runs `work` on the pool and sends `{Tag, {ok, Answer}}` to the caller, or
+/// `{Tag, {error, stopped | panicked}}`.
 pub fn post<W, A>(env: Env, tag: Term, work: W) -> NifResult<ResourceArc<Job>>
 where
-    W: FnOnce(&dyn Permission) -> Option<A> + Send + 'static,
+    W: FnOnce(&dyn CancelToken) -> Option<A> + Send + 'static,
     A: Encoder + Send + 'static,
 {
     let stop = Arc::new(AtomicBool::new(false));
@@ -44,7 +46,7 @@ where
     let mut mailbox = OwnedEnv::new();
     let tag = mailbox.save(tag);
     let keep = job.clone();
-    crews::run(Box::new(move || {
+    pools::run(Box::new(move || {
         let answer = catch_unwind(AssertUnwindSafe(|| work(&Governed(&stop))));
         // the owner may be gone: then nobody wants the answer
         let _ = mailbox.send_and_clear(&owner, |env| {

@@ -1,10 +1,10 @@
 //! The boundary: decode, choose a scheduler, call `cambrian_core`, encode. No science.
 //!
-//! One file for each Erlang module that it serves. A name ends in `_dirty` where the Erlang module has a
-//! choice of schedulers, and chooses by the work that it expects.
+//! One file for each Erlang module that it serves. A name ends in `_dirty` where the Erlang module
+//! has a choice of schedulers, and chooses by the work that it expects.
 
 mod atoms;
-mod crews;
+mod pools;
 mod data_dir;
 mod dataset;
 mod envelope;
@@ -23,14 +23,15 @@ mod substrate;
 mod task;
 mod term;
 
-/// In place of the function of that name that tells why the library is not there. It does nothing else, so it
-/// is what a call across the boundary costs.
+/// Says that the library is loaded, in place of the Erlang function of that name, which says why it
+/// is not. It does nothing else, so it costs what a call across the boundary costs.
 #[rustler::nif]
 fn loaded() -> rustler::Atom {
     atoms::ok()
 }
 
-/// Never freed, so that the VM never unloads the library: our threads run its code, also after its module was purged.
+/// Never freed, so that the VM never unloads the library: our threads run its code, also after its
+/// module was purged.
 struct Library;
 
 #[rustler::resource_impl]

@@ -1,7 +1,7 @@
 //! The application's `memory_limit`: what one call may take.
 
 use crate::atoms;
-use cambrian_core::memory;
+use cambrian_core::base::memory;
 use rustler::{Atom, Error, NifResult};
 
 /// In bytes.

@@ -5,11 +5,13 @@ use crate::job::{self, Job};
 use crate::scheduler::is_short;
 use crate::term::List;
 use crate::{atoms, either_scheduler, error};
-use cambrian_core::math::LIMIT;
-use cambrian_core::memory;
-use cambrian_core::network::{Network, Values};
+use cambrian_core::base::math::LIMIT;
+use cambrian_core::base::memory;
+use cambrian_core::phenotype::network::{Network, Values};
 use rustler::types::ListIterator;
-use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
+use rustler::{
+    Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term,
+};
 use std::cell::RefCell;
 
 pub struct NetworkResource(pub Network);
@@ -40,7 +42,9 @@ impl Form {
         numbers: impl DoubleEndedIterator<Item = f32> + ExactSizeIterator,
     ) -> Term<'a> {
         match self {
-            Form::List => numbers.rev().fold(Term::list_new_empty(env), |list, y| list.list_prepend(y)),
+            Form::List => {
+                numbers.rev().fold(Term::list_new_empty(env), |list, y| list.list_prepend(y))
+            }
             Form::Binary => binary(env, numbers),
         }
     }
@@ -55,8 +59,8 @@ fn binary(env: Env<'_>, numbers: impl ExactSizeIterator<Item = f32>) -> Term<'_>
 /// Reads as many numbers as there is room for, straight to where they are wanted.
 ///
 /// # Errors
-/// `{error, {wrong_size, What, Expected, Got}}`, and `{error, {out_of_range, What}}` beyond ±10¹² and for NaN,
-/// which keeps every output finite.
+/// `{error, {wrong_size, What, Expected, Got}}`, and `{error, {out_of_range, What}}` beyond ±10¹²
+/// and for NaN, which keeps every output finite.
 fn read(what: Atom, term: Term, into: &mut [f32]) -> NifResult<Form> {
     let form = match term.decode::<Binary>() {
         Ok(bytes) => {
@@ -93,7 +97,11 @@ fn number(term: Term) -> NifResult<f32> {
 }
 
 fn check_size(what: Atom, expected: usize, got: usize) -> NifResult<()> {
-    if got == expected { Ok(()) } else { Err(error::refuse((atoms::wrong_size(), what, expected, got))) }
+    if got == expected {
+        Ok(())
+    } else {
+        Err(error::refuse((atoms::wrong_size(), what, expected, got)))
+    }
 }
 
 thread_local! {
@@ -108,7 +116,12 @@ fn from_rest<T>(network: &Network, work: impl FnOnce(&mut Values) -> T) -> T {
     })
 }
 
-fn tick<'a>(env: Env<'a>, network: &Network, values: &mut Values, inputs: Term<'a>) -> NifResult<Term<'a>> {
+fn tick<'a>(
+    env: Env<'a>,
+    network: &Network,
+    values: &mut Values,
+    inputs: Term<'a>,
+) -> NifResult<Term<'a>> {
     let form = read(atoms::inputs(), inputs, network.inputs_of(values))?;
     network.tick(values);
     Ok(form.show(env, network.outputs_of(values)))
@@ -121,15 +134,20 @@ fn show_memory<'a>(env: Env<'a>, network: &Network, values: &mut Values) -> Term
 either_scheduler! {
     fn network_compile, network_compile_dirty(genotype: GenotypeArc) = compile,
         costs compile_cost(&genotype);
-    fn network_activate, network_activate_dirty(network: NetworkRef<'a>, inputs: Term<'a>) = activate,
+    fn network_activate, network_activate_dirty(
+        network: NetworkRef<'a>, inputs: Term<'a>) = activate,
         costs tick_cost(&network.0);
-    fn network_step, network_step_dirty(network: NetworkRef<'a>, state: Term<'a>, inputs: Term<'a>) = step,
+    fn network_step, network_step_dirty(
+        network: NetworkRef<'a>, state: Term<'a>, inputs: Term<'a>) = step,
         costs tick_cost(&network.0);
-    fn network_reward, network_reward_dirty(network: NetworkRef<'a>, state: Term<'a>, reward: Term<'a>) = tell,
+    fn network_reward, network_reward_dirty(
+        network: NetworkRef<'a>, state: Term<'a>, reward: Term<'a>) = tell,
         costs 10 * network.0.memory();
-    fn network_activate_many, network_activate_many_dirty(networks: Networks<'a>, inputs: Terms<'a>) = activate_many,
+    fn network_activate_many, network_activate_many_dirty(
+        networks: Networks<'a>, inputs: Terms<'a>) = activate_many,
         costs networks.0.iter().map(|network| tick_cost(&network.0)).sum();
-    fn network_step_many, network_step_many_dirty(networks: Networks<'a>, states: Terms<'a>, inputs: Terms<'a>)
+    fn network_step_many, network_step_many_dirty(
+        networks: Networks<'a>, states: Terms<'a>, inputs: Terms<'a>)
         = step_many,
         costs networks.0.iter().map(|network| tick_cost(&network.0)).sum();
 }
@@ -180,7 +198,12 @@ fn network_initial_state<'a>(env: Env<'a>, network: NetworkRef<'a>) -> Term<'a> 
 }
 
 /// `{Outputs, State}`
-fn step<'a>(env: Env<'a>, network: NetworkRef, state: Term<'a>, inputs: Term<'a>) -> NifResult<Term<'a>> {
+fn step<'a>(
+    env: Env<'a>,
+    network: NetworkRef,
+    state: Term<'a>,
+    inputs: Term<'a>,
+) -> NifResult<Term<'a>> {
     let network = &network.0;
     from_rest(network, |values| {
         read(atoms::memory(), state, network.memory_of(values))?;
@@ -190,7 +213,12 @@ fn step<'a>(env: Env<'a>, network: NetworkRef, state: Term<'a>, inputs: Term<'a>
 }
 
 /// The state in which the network has been told how good it was.
-fn tell<'a>(env: Env<'a>, network: NetworkRef, state: Term<'a>, reward: Term<'a>) -> NifResult<Term<'a>> {
+fn tell<'a>(
+    env: Env<'a>,
+    network: NetworkRef,
+    state: Term<'a>,
+    reward: Term<'a>,
+) -> NifResult<Term<'a>> {
     let (network, reward) = (&network.0, number(reward)?);
     if reward.abs() > LIMIT {
         return Err(error::refuse((atoms::out_of_range(), atoms::reward())));
@@ -202,16 +230,21 @@ fn tell<'a>(env: Env<'a>, network: NetworkRef, state: Term<'a>, reward: Term<'a>
     })
 }
 
-/// Many inputs through one network, each from rest: a list of inputs, or one binary of them all. `dirty` where that takes
-/// long.
+/// Many inputs through one network, each from rest: a list of inputs, or one binary of them all.
+/// `dirty` where that takes long.
 #[rustler::nif]
-fn network_activate_batch<'a>(env: Env<'a>, network: NetworkRef<'a>, batch: Term<'a>) -> NifResult<Term<'a>> {
+fn network_activate_batch<'a>(
+    env: Env<'a>,
+    network: NetworkRef<'a>,
+    batch: Term<'a>,
+) -> NifResult<Term<'a>> {
     let network = &network.0;
     if !is_short(env, rows(network, batch).saturating_mul(tick_cost(network))) {
         return Ok(atoms::dirty().encode(env));
     }
     let Batch { numbers, forms } = Batch::read(network, batch)?;
-    Ok(Answers { outputs: network.activate_batch(&numbers), width: network.outputs(), forms }.encode(env))
+    Ok(Answers { outputs: network.activate_batch(&numbers), width: network.outputs(), forms }
+        .encode(env))
 }
 
 /// `{Tag, {ok, Outputs}}`, the long way of [`network_activate_batch`].
@@ -223,8 +256,8 @@ fn network_activate_batch_job<'a>(
     batch: Term<'a>,
 ) -> NifResult<ResourceArc<Job>> {
     let Batch { numbers, forms } = Batch::read(&network.0, batch)?;
-    job::post(env, tag, move |leave| {
-        let outputs = network.0.runner(leave).activate_batch(&numbers).ok()?;
+    job::post(env, tag, move |token| {
+        let outputs = network.0.runner(token).activate_batch(&numbers).ok()?;
         Some(Answers { outputs, width: network.0.outputs(), forms })
     })
 }
@@ -237,9 +270,14 @@ struct Batch {
 
 impl Batch {
     /// # Errors
-    /// Those of [`read`], and `{error, {not_enough_memory, Wanted, Allowed}}`, which counts the outputs as well.
+    /// Those of [`read`], and `{error, {not_enough_memory, Wanted, Allowed}}`, which counts the
+    /// outputs as well.
     fn read(network: &Network, batch: Term) -> NifResult<Batch> {
-        allow(rows(network, batch), network.inputs() + network.outputs(), batch.is_list())?;
+        check_answer_memory(
+            rows(network, batch),
+            network.inputs() + network.outputs(),
+            batch.is_list(),
+        )?;
         let mut numbers = Vec::new();
         if let Ok(bytes) = batch.decode::<Binary>() {
             let length = words(&bytes)?.len();
@@ -262,10 +300,11 @@ impl Batch {
     }
 }
 
-/// Whether there is memory for so many rows of numbers, here and as terms: in a list a number takes four words.
-fn allow(rows: usize, width: usize, as_lists: bool) -> NifResult<()> {
+/// Whether there is memory for so many rows of numbers, here and as terms: in a list a number takes
+/// four words.
+fn check_answer_memory(rows: usize, width: usize, as_lists: bool) -> NifResult<()> {
     let each = if as_lists { size_of::<f32>() + 32 } else { 2 * size_of::<f32>() };
-    memory::allow(memory::product(&[rows, width, each])).map_err(error::memory)
+    memory::check(memory::product(&[rows, width, each])).map_err(error::memory)
 }
 
 /// The outputs of a batch, in the form of its inputs.
@@ -279,7 +318,9 @@ impl Encoder for Answers {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         let Some(forms) = &self.forms else { return binary(env, self.outputs.iter().copied()) };
         let rows = forms.iter().zip(self.outputs.chunks_exact(self.width));
-        rows.map(|(form, row)| form.show(env, row.iter().copied())).collect::<Vec<Term>>().encode(env)
+        rows.map(|(form, row)| form.show(env, row.iter().copied()))
+            .collect::<Vec<Term>>()
+            .encode(env)
     }
 }
 
@@ -290,8 +331,9 @@ fn activate_many<'a>(
     List(inputs): Terms<'a>,
 ) -> NifResult<Term<'a>> {
     check_size(atoms::inputs(), networks.len(), inputs.len())?;
-    allow(1, networks.iter().map(|network| network.0.outputs()).sum(), true)?;
-    let answers = networks.into_iter().zip(inputs).map(|(network, row)| activate(env, network, row));
+    check_answer_memory(1, networks.iter().map(|network| network.0.outputs()).sum(), true)?;
+    let answers =
+        networks.into_iter().zip(inputs).map(|(network, row)| activate(env, network, row));
     Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))
 }
 
@@ -304,7 +346,11 @@ fn step_many<'a>(
 ) -> NifResult<Term<'a>> {
     check_size(atoms::memory(), networks.len(), states.len())?;
     check_size(atoms::inputs(), networks.len(), inputs.len())?;
-    allow(1, networks.iter().map(|network| network.0.outputs() + network.0.memory()).sum(), true)?;
+    check_answer_memory(
+        1,
+        networks.iter().map(|network| network.0.outputs() + network.0.memory()).sum(),
+        true,
+    )?;
     let steps = networks.into_iter().zip(states).zip(inputs);
     let answers = steps.map(|((network, state), row)| step(env, network, state, row));
     Ok(answers.collect::<NifResult<Vec<Term>>>()?.encode(env))

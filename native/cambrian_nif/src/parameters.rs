@@ -2,7 +2,7 @@
 
 use crate::error;
 use crate::term::List;
-use cambrian_core::parameters::{Parameters, Value};
+use cambrian_core::genome::parameters::{Parameters, Value};
 use rustler::{Atom, Encoder, Env, Error, MapIterator, NifResult, Term};
 
 /// `over`, changed by what the map says.
@@ -53,7 +53,7 @@ pub fn values<'a>(env: Env<'a>, parameters: &Parameters) -> NifResult<Term<'a>> 
 /// `[{Name, Default, Expected, About}]`
 #[rustler::nif]
 fn parameters_table(env: Env) -> NifResult<Vec<Term>> {
-    let row = |d: cambrian_core::parameters::Description| {
+    let row = |d: cambrian_core::genome::parameters::Description| {
         let name = Atom::from_str(env, d.name)?;
         Ok((name, show(env, &d.default)?, d.expected, d.about).encode(env))
     };

@@ -6,24 +6,29 @@ use crate::scheduler::is_short;
 use crate::substrate::{self, SubstrateArc};
 use crate::task::{Measured, TaskArc, TrialTerm};
 use crate::term::{List, binary, bytes32, limit};
-use crate::{atoms, crews, error, network, parameters, task};
-use cambrian_core::ancestry::Source;
-use cambrian_core::checkpoint::{self, CheckpointError};
-use cambrian_core::choice::Choice;
-use cambrian_core::codec::{self, GenotypeId};
-use cambrian_core::cost::metered;
-use cambrian_core::encoding::Encoding;
-use cambrian_core::lineage::Birth;
-use cambrian_core::memory::TooLarge;
-use cambrian_core::migration::Migration;
-use cambrian_core::network::Network;
-use cambrian_core::permission::{Always, For, Permission, Stopped};
-use cambrian_core::population::{Champion, Evaluated, Halt, Limits, Population, Stats};
-use cambrian_core::purge::{Banned, Purged};
-use cambrian_core::substrate::SubstrateError;
-use cambrian_core::task::{Outcome, Score, Shape, Task, Trial};
-use cambrian_core::tuning::Tuning;
-use rustler::{Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term};
+use crate::{atoms, error, network, parameters, pools, task};
+use cambrian_core::base::cancel::{CancelToken, Cancelled, NeverCancelled, TimeBudget};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::base::memory::TooLarge;
+use cambrian_core::genome::genotype::Shape;
+use cambrian_core::phenotype::cost::metered;
+use cambrian_core::phenotype::encoding::Encoding;
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::phenotype::substrate::SubstrateError;
+use cambrian_core::search::ancestry::Source;
+use cambrian_core::search::lineage::Birth;
+use cambrian_core::search::population::checkpoint::{self, CheckpointError};
+use cambrian_core::search::population::migration::Migration;
+use cambrian_core::search::population::purge::{Banned, Purged};
+use cambrian_core::search::population::{
+    Champion, Evaluated, EvaluationError, Limits, Population, Stats,
+};
+use cambrian_core::task::{Outcome, Score, Task, Trial};
+use cambrian_core::variation::tuning::Tuning;
+use cambrian_core::wire::codec::{self, GenotypeId};
+use rustler::{
+    Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,7 +41,7 @@ impl Resource for PopulationResource {
     const IMPLEMENTS_DESTRUCTOR: bool = true;
 
     fn destructor(self, _: Env) {
-        crews::free(self.0);
+        pools::free(self.0);
     }
 }
 
@@ -45,7 +50,7 @@ impl Resource for EvaluatedResource {
     const IMPLEMENTS_DESTRUCTOR: bool = true;
 
     fn destructor(self, _: Env) {
-        crews::free(self.0);
+        pools::free(self.0);
     }
 }
 
@@ -77,10 +82,10 @@ fn population_new(
     }
     let founders: Vec<_> = founders.0.iter().map(|founder| Arc::clone(&founder.0)).collect();
     let population = if founders.is_empty() {
-        let population = crews::install(|| Population::new(p, encoding, seed))?;
+        let population = pools::install(|| Population::new(p, encoding, seed))?;
         population.map_err(|error| error::parameter(error, changes))?
     } else {
-        let population = crews::install(|| Population::founded_by(p, encoding, seed, &founders))?;
+        let population = pools::install(|| Population::founded_by(p, encoding, seed, &founders))?;
         population.map_err(|_| Error::BadArg)?
     };
     Ok((atoms::ok(), ResourceArc::new(PopulationResource(population))))
@@ -102,9 +107,9 @@ enum Generation {
 
 impl From<Evaluated> for Generation {
     fn from(evaluated: Evaluated) -> Generation {
-        let is_cut = evaluated.is_cut();
+        let is_incomplete = evaluated.is_incomplete();
         let evaluated = ResourceArc::new(EvaluatedResource(evaluated));
-        if is_cut { Generation::Cut(evaluated) } else { Generation::Whole(evaluated) }
+        if is_incomplete { Generation::Cut(evaluated) } else { Generation::Whole(evaluated) }
     }
 }
 
@@ -113,13 +118,15 @@ impl Encoder for Generation {
         match self {
             Generation::Whole(evaluated) => evaluated.encode(env),
             Generation::Cut(evaluated) => (atoms::cut(), evaluated).encode(env),
-            Generation::NoFitness(failures, is_cut) => (atoms::no_fitness(), failures, is_cut).encode(env),
+            Generation::NoFitness(failures, is_incomplete) => {
+                (atoms::no_fitness(), failures, is_incomplete).encode(env)
+            }
         }
     }
 }
 
-/// `{Tag, {ok, Evaluated | {cut, Evaluated} | {no_fitness, Failures, IsCut}}}`. `Evaluations` is a limit for all generations together, `Ms` one from now; each
-/// may be `infinity`.
+/// `{Tag, {ok, Evaluated | {cut, Evaluated} | {no_fitness, Failures, IsCut}}}`. `Evaluations` is a
+/// limit for all generations together, `Ms` one from now; each may be `infinity`.
 #[rustler::nif]
 fn population_evaluate<'a>(
     env: Env<'a>,
@@ -135,18 +142,24 @@ fn population_evaluate<'a>(
         // a time too far away to be counted is none
         time: limit(ms)?.and_then(|ms| Instant::now().checked_add(Duration::from_millis(ms))),
     };
-    job::post(env, tag, move |leave| match population.0.clone().evaluate_within(limits, &*task.0, leave) {
-        Ok(evaluated) => Some(Generation::from(evaluated)),
-        Err(Halt::NoFitness { failures, is_cut }) => Some(Generation::NoFitness(failures, is_cut)),
-        Err(Halt::Stopped) => None,
+    job::post(env, tag, move |token| {
+        match population.0.clone().evaluate_within(limits, &*task.0, token) {
+            Ok(evaluated) => Some(Generation::from(evaluated)),
+            Err(EvaluationError::NoFitness { failures, is_incomplete }) => {
+                Some(Generation::NoFitness(failures, is_incomplete))
+            }
+            Err(EvaluationError::Cancelled) => None,
+        }
     })
 }
 
-/// An evaluation by the caller, in rounds: it is asked for candidates and told their scores, until there are no more.
+/// An evaluation by the caller, in rounds: it is asked for candidates and told their scores, until
+/// there are no more.
 pub struct TuningResource {
     population: PopulationArc,
     tuning: Tuning,
-    /// What was evaluated of it so far, by a tick of each: how many an evaluation takes is not known here.
+    /// What was evaluated of it so far, by a tick of each: how many an evaluation takes is not
+    /// known here.
     work: u64,
 }
 
@@ -185,14 +198,20 @@ fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, Tuni
     if !tuning.tuning.expects(&outcomes) {
         return Err(error::refuse(atoms::bad_fitness()));
     }
-    let ran = tuning.tuning.candidates().into_iter().zip(&outcomes).filter(|(_, o)| **o != Outcome::Skipped);
+    let ran = tuning
+        .tuning
+        .candidates()
+        .into_iter()
+        .zip(&outcomes)
+        .filter(|(_, o)| **o != Outcome::Skipped);
     let work = tuning.work + ran.map(|(genotype, _)| genotype.cost()).sum::<u64>();
     let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
-    crews::install(|| next.tell(outcomes))?;
+    pools::install(|| next.tell(outcomes))?;
     Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next, work })))
 }
 
-/// The population with its scores, as good as tuning has made them so far; `{error, no_fitness}` where there are none.
+/// The population with its scores, as good as tuning has made them so far; `{error, no_fitness}`
+/// where there are none.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
     let TuningResource { population, tuning, work } = &*tuning;
@@ -226,16 +245,22 @@ impl Encoder for Next {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         match self {
             Next::Bred(population) => population.encode(env),
-            Next::TooLarge(error) => (atoms::not_enough_memory(), error.wanted, error.allowed).encode(env),
+            Next::TooLarge(error) => {
+                (atoms::not_enough_memory(), error.wanted, error.allowed).encode(env)
+            }
         }
     }
 }
 
 /// `{Tag, {ok, Population | {not_enough_memory, Wanted, Allowed}}}`
 #[rustler::nif]
-fn population_next<'a>(env: Env<'a>, tag: Term<'a>, evaluated: EvaluatedArc) -> NifResult<ResourceArc<Job>> {
-    job::post(env, tag, move |leave| match evaluated.0.check_memory() {
-        Ok(()) => Some(Next::Bred(ResourceArc::new(PopulationResource(evaluated.0.next(leave)?)))),
+fn population_next<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    evaluated: EvaluatedArc,
+) -> NifResult<ResourceArc<Job>> {
+    job::post(env, tag, move |token| match evaluated.0.check_memory() {
+        Ok(()) => Some(Next::Bred(ResourceArc::new(PopulationResource(evaluated.0.next(token)?)))),
         Err(error) => Some(Next::TooLarge(error)),
     })
 }
@@ -255,8 +280,9 @@ fn population_inject(
     }
 }
 
-/// Of a population that waits for fitness, or of an evaluated one, which waits for none after this: who is banned has no
-/// fitness, and is gone in the next generation. `{Population, #{leaving, founded, headless}, Champion}`.
+/// Of a population that waits for fitness, or of an evaluated one, which waits for none after this:
+/// who is banned has no fitness, and is gone in the next generation.
+/// `{Population, #{leaving, founded, headless}, Champion}`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_purge<'a>(
     env: Env<'a>,
@@ -268,26 +294,26 @@ fn population_purge<'a>(
         keys: keys.0.into_iter().map(bytes32).collect::<NifResult<_>>()?,
         genotypes: genotypes.0.into_iter().map(bytes32).collect::<NifResult<_>>()?,
     };
-    let purge = |population: &Population| crews::install(|| population.purge(&banned));
+    let purge = |population: &Population| pools::install(|| population.purge(&banned));
     let purged = match generation.decode::<EvaluatedArc>() {
-        Ok(evaluated) if evaluated.0.is_cut() => return Err(Error::BadArg),
-        Ok(evaluated) => purge(&evaluated.0.again())?,
+        Ok(evaluated) if evaluated.0.is_incomplete() => return Err(Error::BadArg),
+        Ok(evaluated) => purge(&evaluated.0.unevaluated())?,
         Err(_) => purge(&generation.decode::<PopulationArc>()?.0)?,
     };
-    let Purged { population, leaving, is_founded, is_headless } = purged;
+    let Purged { population, leaving, is_restarted, lost_champion } = purged;
     let facts = Term::map_from_pairs(
         env,
         &[
             (atoms::leaving(), leaving.encode(env)),
-            (atoms::founded(), is_founded.encode(env)),
-            (atoms::headless(), is_headless.encode(env)),
+            (atoms::founded(), is_restarted.encode(env)),
+            (atoms::headless(), lost_champion.encode(env)),
         ],
     )?;
     let best = champion(env, &population, population.champion())?;
     Ok((ResourceArc::new(PopulationResource(population)), facts, best).encode(env))
 }
 
-/// Of whom a genotype has genes that is here: `[#{genotype, keys}]`, those who came first come first.
+/// The newcomers whose genes a genotype here carries: `[#{genotype, keys}]`, the earliest first.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_sources<'a>(
     env: Env<'a>,
@@ -301,7 +327,10 @@ fn sources(env: Env<'_>, sources: Vec<Source>) -> NifResult<Vec<Term<'_>>> {
     let show = |Source { genotype, keys }: Source| {
         let keys: Vec<Term> = keys.iter().map(|key| binary(env, key)).collect();
         let genotype = binary(env, &genotype);
-        Term::map_from_pairs(env, &[(atoms::genotype(), genotype), (atoms::keys(), keys.encode(env))])
+        Term::map_from_pairs(
+            env,
+            &[(atoms::genotype(), genotype), (atoms::keys(), keys.encode(env))],
+        )
     };
     sources.into_iter().map(show).collect()
 }
@@ -316,7 +345,7 @@ fn population_network<'a>(
     if !is_short(env, network_cost(&population, &genotype)) {
         return Ok(atoms::dirty().encode(env));
     }
-    let network = network_of(&population, &genotype, &Always).map_err(error::substrate)?;
+    let network = network_of(&population, &genotype, &NeverCancelled).map_err(error::substrate)?;
     Ok(network::wrap(network).encode(env))
 }
 
@@ -330,9 +359,9 @@ fn network_cost(population: &PopulationArc, genotype: &GenotypeArc) -> usize {
 fn network_of(
     population: &PopulationArc,
     genotype: &GenotypeArc,
-    leave: &dyn Permission,
+    token: &dyn CancelToken,
 ) -> Result<Network, SubstrateError> {
-    population.0.encoding().network(&genotype.0, leave)
+    population.0.encoding().network(&genotype.0, token)
 }
 
 /// That `genotypes` can be made networks of, and these put to the task.
@@ -356,13 +385,14 @@ fn population_network_job<'a>(
     genotype: GenotypeArc,
 ) -> NifResult<ResourceArc<Job>> {
     substrate::check(population.0.encoding(), &genotype)?;
-    job::post(env, tag, move |leave| match network_of(&population, &genotype, leave) {
-        Err(SubstrateError::Stopped) => None,
+    job::post(env, tag, move |token| match network_of(&population, &genotype, token) {
+        Err(SubstrateError::Cancelled) => None,
         network => Some(substrate::Answer(network.map(network::wrap))),
     })
 }
 
-/// The task's trial of a genotype of this population: `{Tag, {ok, #{solved, facts}}}`, as `task_trial`.
+/// The task's trial of a genotype of this population: `{Tag, {ok, #{solved, facts}}}`, as
+/// `task_trial`.
 #[rustler::nif]
 fn population_trial<'a>(
     env: Env<'a>,
@@ -372,19 +402,20 @@ fn population_trial<'a>(
     genotype: GenotypeArc,
 ) -> NifResult<ResourceArc<Job>> {
     check(&population, &task, std::slice::from_ref(&genotype))?;
-    job::post(env, tag, move |leave| {
-        let trial = match network_of(&population, &genotype, leave) {
-            Err(SubstrateError::Stopped) => return None,
-            // as one whose evaluation has failed, of whom nobody knows more
+    job::post(env, tag, move |token| {
+        let trial = match network_of(&population, &genotype, token) {
+            Err(SubstrateError::Cancelled) => return None,
+            // a failed evaluation has no trial
             Err(_) => Trial::new(false, Vec::new()),
-            Ok(network) => task.0.trial_on(&network.runner(leave)).ok()?,
+            Ok(network) => task.0.trial_on(&network.runner(token)).ok()?,
         };
         Some(TrialTerm(trial))
     })
 }
 
-/// The fitness of genotypes that are not of the population yet, one after the other on one thread, and the work of each in
-/// units of [`cambrian_core::cost`]: `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
+/// The fitness of genotypes that are not of the population yet, one after the other on one thread,
+/// and the work of each in units of [`cambrian_core::phenotype::cost`]:
+/// `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
 /// has it wait, or `infinity`.
 #[rustler::nif]
 fn population_examine<'a>(
@@ -397,14 +428,14 @@ fn population_examine<'a>(
 ) -> NifResult<ResourceArc<Job>> {
     check(&population, &task, &genotypes.0)?;
     let limit = limit(ms)?.map(Duration::from_millis);
-    job::post(env, tag, move |leave| {
+    job::post(env, tag, move |token| {
         let one = |genotype: &GenotypeArc| {
-            let within = For::new(leave, limit);
+            let within = TimeBudget::new(token, limit);
             let (fitness, work) = metered(|| examine(&population, &*task.0, genotype, &within));
             match fitness {
                 Ok(fitness) => Some((Measured::Fitness(fitness), work)),
-                Err(Stopped) if leave.granted() => Some((Measured::Late, work)),
-                Err(Stopped) => None,
+                Err(Cancelled) if token.should_continue() => Some((Measured::Late, work)),
+                Err(Cancelled) => None,
             }
         };
         genotypes.0.iter().map(one).collect::<Option<Vec<_>>>()
@@ -416,15 +447,15 @@ fn examine(
     population: &PopulationArc,
     task: &dyn Task,
     genotype: &GenotypeArc,
-    leave: &dyn Permission,
-) -> Result<Option<f64>, Stopped> {
-    if !leave.granted() {
-        return Err(Stopped);
+    token: &dyn CancelToken,
+) -> Result<Option<f64>, Cancelled> {
+    if !token.should_continue() {
+        return Err(Cancelled);
     }
-    match network_of(population, genotype, leave) {
-        Err(SubstrateError::Stopped) => Err(Stopped),
+    match network_of(population, genotype, token) {
+        Err(SubstrateError::Cancelled) => Err(Cancelled),
         Err(_) => Ok(None),
-        Ok(network) => Ok(Outcome::from(task.evaluate_on(&network.runner(leave))?).fitness()),
+        Ok(network) => Ok(Outcome::from(task.evaluate_on(&network.runner(token))?).fitness()),
     }
 }
 
@@ -459,7 +490,11 @@ fn population_evaluated_champion(env: Env<'_>, evaluated: EvaluatedArc) -> NifRe
 }
 
 /// `undefined | #{champion, fitness, generation, parents, operators, sources}`
-fn champion<'a>(env: Env<'a>, population: &Population, champion: Option<&Champion>) -> NifResult<Term<'a>> {
+fn champion<'a>(
+    env: Env<'a>,
+    population: &Population,
+    champion: Option<&Champion>,
+) -> NifResult<Term<'a>> {
     let Some(champion) = champion else { return Ok(atoms::undefined().encode(env)) };
     let (parents, operators) = origin(env, &champion.birth)?;
     Term::map_from_pairs(
@@ -482,8 +517,8 @@ fn origin<'a>(env: Env<'a>, birth: &Birth) -> NifResult<(Vec<Term<'a>>, Vec<Atom
     Ok((parents, operators.collect::<NifResult<_>>()?))
 }
 
-/// A genotype of this population and its line of fitter parents: `[{Id, Parents, Operators, Generation}]`, empty for one
-/// that is not here.
+/// A genotype of this population and its line of fitter parents:
+/// `[{Id, Parents, Operators, Generation}]`, empty for one that is not here.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_lineage<'a>(
     env: Env<'a>,
@@ -499,7 +534,7 @@ fn population_lineage<'a>(
     std::iter::once((codec::id(&genotype.0), &birth)).chain(line).map(show).collect()
 }
 
-/// One to send elsewhere, by a policy and a number that makes the draw another.
+/// A genotype to send to others, by a policy and a number that varies the draw.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_migrant<'a>(
     env: Env<'a>,
@@ -531,8 +566,16 @@ fn population_contender(env: Env<'_>, evaluated: EvaluatedArc) -> Term<'_> {
 
 #[rustler::nif(schedule = "DirtyCpu")]
 fn population_stats(env: Env<'_>, evaluated: EvaluatedArc) -> NifResult<Term<'_>> {
-    let Stats { generation, evaluations, failures, best, mean, species, mean_nodes, mean_connections } =
-        evaluated.0.stats();
+    let Stats {
+        generation,
+        evaluations,
+        failures,
+        best,
+        mean,
+        species,
+        mean_nodes,
+        mean_connections,
+    } = evaluated.0.stats();
     Term::map_from_pairs(
         env,
         &[

@@ -3,7 +3,8 @@
 use crate::atoms;
 use rustler::{Atom, NifResult};
 
-/// From now on, whether SIGINT comes to the VM as SIGUSR2, which a process can be told of; else it is as it was.
+/// From now on, whether SIGINT comes to the VM as SIGUSR2, which a process can be told of; else it
+/// is as it was.
 #[rustler::nif]
 fn signal_forward_interrupt(forward: bool) -> NifResult<Atom> {
     imp::forward(forward);

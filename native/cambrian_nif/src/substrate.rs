@@ -5,9 +5,11 @@ use crate::job::{self, Job};
 use crate::scheduler::is_short;
 use crate::term::List;
 use crate::{atoms, error};
-use cambrian_core::encoding::Encoding;
-use cambrian_core::substrate::{self, Expression, Hidden, Plan, Point, Quadtree, Substrate, SubstrateError};
-use cambrian_core::task::Shape;
+use cambrian_core::genome::genotype::Shape;
+use cambrian_core::phenotype::encoding::Encoding;
+use cambrian_core::phenotype::substrate::{
+    self, Expression, Hidden, Plan, Point, Quadtree, Substrate, SubstrateError,
+};
 use rustler::{Atom, Decoder, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -33,7 +35,9 @@ struct Points(Vec<Point>);
 impl<'a> Decoder<'a> for Points {
     fn decode(term: Term<'a>) -> NifResult<Points> {
         let List(points): List<List<Number>> = term.decode()?;
-        Ok(Points(points.into_iter().map(|point| point.0.into_iter().map(|x| x.0).collect()).collect()))
+        Ok(Points(
+            points.into_iter().map(|point| point.0.into_iter().map(|x| x.0).collect()).collect(),
+        ))
     }
 }
 
@@ -42,7 +46,8 @@ fn get<'a, T: Decoder<'a>>(map: Term<'a>, name: Atom) -> NifResult<Option<T>> {
     map.map_get(name).ok().map(|term| term.decode()).transpose()
 }
 
-/// The defaults of core, changed by the map's keys, which are the names of `Plan`'s and `Quadtree`'s fields.
+/// The defaults of core, changed by the map's keys, which are the names of `Plan`'s and
+/// `Quadtree`'s fields.
 fn plan(map: Term) -> NifResult<Plan> {
     let inputs = get::<Points>(map, atoms::inputs())?.ok_or(Error::BadArg)?;
     let outputs = get::<Points>(map, atoms::outputs())?.ok_or(Error::BadArg)?;
@@ -50,7 +55,9 @@ fn plan(map: Term) -> NifResult<Plan> {
     if let Some(term) = get::<Term>(map, atoms::hidden())? {
         plan.hidden = if term.is_map() { Hidden::Found(quadtree(term)?) } else { layers(term)? };
     }
-    if let (Some(List(pairs)), Hidden::Placed { joins, .. }) = (get(map, atoms::joins())?, &mut plan.hidden) {
+    if let (Some(List(pairs)), Hidden::Placed { joins, .. }) =
+        (get(map, atoms::joins())?, &mut plan.hidden)
+    {
         *joins = pairs;
     }
     plan.activation = choice(map, atoms::activation(), plan.activation)?;
@@ -131,7 +138,8 @@ pub fn cost(substrate: &Substrate, cppn: &GenotypeArc) -> usize {
 }
 
 /// # Errors
-/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for a genotype that is none of its CPPNs.
+/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for a genotype that is none of its
+/// CPPNs.
 pub fn check(encoding: &Encoding, genotype: &GenotypeArc) -> NifResult<()> {
     let (expected, got) =
         (encoding.shape(), Shape { inputs: genotype.0.inputs(), outputs: genotype.0.outputs() });
@@ -145,7 +153,11 @@ pub fn check(encoding: &Encoding, genotype: &GenotypeArc) -> NifResult<()> {
 
 /// `{ok, Genotype}`, or `dirty` where that takes long.
 #[rustler::nif]
-fn substrate_express<'a>(env: Env<'a>, substrate: SubstrateArc, cppn: GenotypeArc) -> NifResult<Term<'a>> {
+fn substrate_express<'a>(
+    env: Env<'a>,
+    substrate: SubstrateArc,
+    cppn: GenotypeArc,
+) -> NifResult<Term<'a>> {
     if !is_short(env, cost(&substrate.0, &cppn)) {
         return Ok(atoms::dirty().encode(env));
     }
@@ -161,8 +173,8 @@ fn substrate_express_job<'a>(
     substrate: SubstrateArc,
     cppn: GenotypeArc,
 ) -> NifResult<ResourceArc<Job>> {
-    job::post(env, tag, move |leave| match substrate.0.express_while(&cppn.0, leave) {
-        Err(SubstrateError::Stopped) => None,
+    job::post(env, tag, move |token| match substrate.0.express_until_cancelled(&cppn.0, token) {
+        Err(SubstrateError::Cancelled) => None,
         expressed => Some(Answer(expressed.map(wrap))),
     })
 }

@@ -6,9 +6,10 @@ use crate::network::NetworkArc;
 use crate::substrate::SubstrateArc;
 use crate::term::settings_of;
 use crate::{atoms, dataset, error, parameters};
-use cambrian_core::cost::metered;
-use cambrian_core::parameters::{Parameters, Value};
-use cambrian_core::task::{self, Shape, TASKS, Task, TaskError, Trial};
+use cambrian_core::genome::genotype::Shape;
+use cambrian_core::genome::parameters::{Parameters, Value};
+use cambrian_core::phenotype::cost::metered;
+use cambrian_core::task::{self, TASKS, Task, TaskError, Trial};
 use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -52,7 +53,9 @@ fn named<'a>(env: Env<'a>, name: Term<'a>, settings: Term<'a>) -> Result<Arc<dyn
             let key = pairs.iter().find(|(key, _)| name_of(*key) == name).map(|(key, _)| *key);
             error::unknown_option(env, key, &known.into_iter().map(atom).collect::<Vec<_>>())
         }
-        TaskError::Invalid { name, expected } => error::bad_option(env, settings, atom(name), &expected),
+        TaskError::Invalid { name, expected } => {
+            error::bad_option(env, settings, atom(name), &expected)
+        }
     })
 }
 
@@ -69,7 +72,11 @@ pub fn parameters(task: Term) -> NifResult<Parameters> {
 
 /// The parameters that suit a task, or the defaults, changed by a map; checks them on the way.
 #[rustler::nif]
-fn task_parameters<'a>(env: Env<'a>, task: Term<'a>, changes: Term<'a>) -> NifResult<(Atom, Term<'a>)> {
+fn task_parameters<'a>(
+    env: Env<'a>,
+    task: Term<'a>,
+    changes: Term<'a>,
+) -> NifResult<(Atom, Term<'a>)> {
     let parameters = parameters::read(changes, parameters(task)?)?;
     Ok((atoms::ok(), parameters::values(env, &parameters)?))
 }
@@ -96,13 +103,18 @@ fn task_info(env: Env<'_>, task: TaskArc) -> NifResult<Term<'_>> {
 }
 
 /// # Errors
-/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for what has another shape than the task.
+/// `{error, {wrong_size, inputs | outputs, Expected, Got}}` for what has another shape than the
+/// task.
 pub fn check_shape(task: &dyn Task, got: Shape) -> NifResult<()> {
     let expected = task.shape();
-    let sizes =
-        [(atoms::inputs(), expected.inputs, got.inputs), (atoms::outputs(), expected.outputs, got.outputs)];
+    let sizes = [
+        (atoms::inputs(), expected.inputs, got.inputs),
+        (atoms::outputs(), expected.outputs, got.outputs),
+    ];
     match sizes.into_iter().find(|(_, expected, got)| expected != got) {
-        Some((what, expected, got)) => Err(error::refuse((atoms::wrong_size(), what, expected, got))),
+        Some((what, expected, got)) => {
+            Err(error::refuse((atoms::wrong_size(), what, expected, got)))
+        }
         None => Ok(()),
     }
 }
@@ -136,8 +148,8 @@ fn task_score<'a>(
     network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
     check_shape(&*task.0, shape(&network))?;
-    job::post(env, tag, move |leave| {
-        let (score, work) = metered(|| task.0.evaluate_on(&network.0.runner(leave)));
+    job::post(env, tag, move |token| {
+        let (score, work) = metered(|| task.0.evaluate_on(&network.0.runner(token)));
         let score = score.ok()?;
         Some((score.fitness, score.cases, work))
     })
@@ -166,7 +178,7 @@ fn task_trial<'a>(
     network: NetworkArc,
 ) -> NifResult<ResourceArc<Job>> {
     check_shape(&*task.0, shape(&network))?;
-    job::post(env, tag, move |leave| task.0.trial_on(&network.0.runner(leave)).ok().map(TrialTerm))
+    job::post(env, tag, move |token| task.0.trial_on(&network.0.runner(token)).ok().map(TrialTerm))
 }
 
 /// What the library made, as a word; `undefined` for what it did not.

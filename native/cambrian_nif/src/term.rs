@@ -1,7 +1,9 @@
 //! Terms from a caller, and terms for one.
 
 use crate::atoms;
-use rustler::{Atom, Binary, Decoder, Encoder, Env, Error, MapIterator, NewBinary, NifResult, Term};
+use rustler::{
+    Atom, Binary, Decoder, Encoder, Env, Error, MapIterator, NewBinary, NifResult, Term,
+};
 
 /// A proper list: rustler's own decoder of a `Vec` panics on an improper one.
 pub struct List<T>(pub Vec<T>);

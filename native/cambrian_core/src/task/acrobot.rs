@@ -1,18 +1,20 @@
-//! Two links of which only the joint between them is driven, to swing up (Sutton 1996), by the rules of Gymnasium's
-//! `Acrobot-v1`: the equations of Sutton & Barto's book, a torque of −1, 0 or 1 N m every 0.2 s, 500 steps.
+//! Two links of which only the joint between them is driven, to swing up (Sutton 1996), by the
+//! rules of Gymnasium's `Acrobot-v1`: the equations of Sutton & Barto's book, a torque of −1, 0 or
+//! 1 N m every 0.2 s, 500 steps.
 
 use super::starts::spread;
-use super::{Score, Shape, Task, Trial, strongest};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use super::{Score, Shape, Task, Trial, argmax};
+use crate::base::cancel::Cancelled;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 use std::f64::consts::PI;
 
 pub struct Acrobot;
 
 const GRAVITY: f64 = 9.8;
 const STEP: f64 = 0.2;
-/// Both links are 1 m long, of 1 kg, with the centre of mass half-way and a moment of inertia of 1 kg m².
+/// Both links are 1 m long, of 1 kg, with the centre of mass half-way and a moment of inertia of 1
+/// kg m².
 const CENTRE: f64 = 0.5;
 const MAX_SPIN: [f64; 2] = [4.0 * PI, 9.0 * PI];
 const LIMIT: usize = 500;
@@ -42,7 +44,8 @@ fn derivatives(&[angle1, angle2, spin1, spin2]: &State, torque: f64) -> State {
 
 /// One step of the classical Runge-Kutta method of fourth order.
 fn integrate(state: &State, torque: f64) -> State {
-    let ahead = |slope: &State, h: f64| -> State { std::array::from_fn(|i| state[i] + h * slope[i]) };
+    let ahead =
+        |slope: &State, h: f64| -> State { std::array::from_fn(|i| state[i] + h * slope[i]) };
     let k1 = derivatives(state, torque);
     let k2 = derivatives(&ahead(&k1, STEP / 2.0), torque);
     let k3 = derivatives(&ahead(&k2, STEP / 2.0), torque);
@@ -78,12 +81,12 @@ fn observe(&[angle1, angle2, spin1, spin2]: &State) -> [f32; 6] {
 }
 
 /// Steps until the goal, and the highest that the free end came.
-fn swing(network: &Runner, start: State) -> Result<(usize, f64), Stopped> {
+fn swing(network: &Runner, start: State) -> Result<(usize, f64), Cancelled> {
     let (mut values, mut outputs) = (network.network().rest(), [0.0; 3]);
     let (mut state, mut highest) = (start, height(&start));
     for steps in 1..=LIMIT {
         network.step(&mut values, &observe(&state), &mut outputs)?;
-        state = step(state, strongest(&outputs));
+        state = step(state, argmax(&outputs));
         highest = height(&state).max(highest);
         if highest > GOAL {
             return Ok((steps, highest));
@@ -93,7 +96,7 @@ fn swing(network: &Runner, start: State) -> Result<(usize, f64), Stopped> {
 }
 
 /// From starts within 0.1 of hanging still.
-fn swings(network: &Runner, starts: usize) -> Result<Vec<(usize, f64)>, Stopped> {
+fn swings(network: &Runner, starts: usize) -> Result<Vec<(usize, f64)>, Cancelled> {
     (1..=starts).map(|n| swing(network, spread::<4>(n).map(|x| 0.2 * x - 0.1))).collect()
 }
 
@@ -110,9 +113,9 @@ impl Task for Acrobot {
         1
     }
 
-    /// Mean over eight starts, each a case: 1 and the share of the steps that were left at the goal, or the share of the
-    /// height that the free end came to.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    /// Mean over eight starts, each a case: 1 and the share of the steps that were left at the
+    /// goal, or the share of the height that the free end came to.
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let worth = |(steps, highest): (usize, f64)| {
             if highest > GOAL {
                 1.0 + (LIMIT - steps) as f64 / LIMIT as f64
@@ -125,7 +128,7 @@ impl Task for Acrobot {
     }
 
     /// A mean return of −100 or more, over 100 starts.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let cost = |(steps, highest): (usize, f64)| if highest > GOAL { steps - 1 } else { steps };
         let cost: usize = swings(network, TRIALS)?.into_iter().map(cost).sum();
         let mean = -(cost as f64) / TRIALS as f64;
@@ -147,7 +150,8 @@ mod tests {
     fn what_hangs_still_stays_and_what_is_pushed_swings() {
         let still = (0..100).fold([0.0; 4], |state, _| step(state, 1));
         assert!(still.iter().all(|x| x.abs() < 1e-9), "{still:?}");
-        let pushed = (0..20).fold([0.0; 4], |state, n| step(state, if n / 5 % 2 == 0 { 2 } else { 0 }));
+        let pushed =
+            (0..20).fold([0.0; 4], |state, n| step(state, if n / 5 % 2 == 0 { 2 } else { 0 }));
         assert!(height(&pushed) > -1.9, "{pushed:?}");
     }
 }

@@ -1,14 +1,14 @@
 //! Rows of inputs and what a network should make of each.
 
 use super::{Score, Shape, Task, Trial};
-use crate::math::Activation;
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
-use crate::rng::{Purpose, Stream};
+use crate::base::cancel::Cancelled;
+use crate::base::math::Activation;
+use crate::base::rng::{Purpose, Stream};
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt;
+use thiserror::Error;
 
 /// Rows of numbers, one after the other.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Rows {
 /// As many inputs or outputs as a genotype can have.
 const WIDEST: usize = 10_000;
 
-/// Beyond this, weights that are drawn around 1 can do little with a number.
+/// Numbers beyond this are too large for weights that are drawn around 1.
 const FAR: f32 = 100.0;
 
 /// A column, counted from 1, whose numbers are far from 0, and how many more there are.
@@ -32,7 +32,8 @@ struct Far {
 }
 
 /// Why something is no dataset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected {}", self.expected())]
 pub enum DatasetError {
     Width,
     Count { inputs: usize, targets: usize },
@@ -50,21 +51,18 @@ impl DatasetError {
                 format!("as many inputs as targets, at least one, got {inputs} and {targets}")
             }
             DatasetError::Class(of) => format!("two classes or more, up to {WIDEST}, got {of}"),
-            DatasetError::OneHot => "rows of two or more numbers, one of them 1 and the others 0".into(),
-            DatasetError::Validation => "a share of the rows that leaves one or more on either side".into(),
+            DatasetError::OneHot => {
+                "rows of two or more numbers, one of them 1 and the others 0".into()
+            }
+            DatasetError::Validation => {
+                "a share of the rows that leaves one or more on either side".into()
+            }
         }
     }
 }
 
-impl fmt::Display for DatasetError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "expected {}", self.expected())
-    }
-}
-
-impl std::error::Error for DatasetError {}
-
-/// What a class is called. Classes are outputs in this order: integers by size, names and words as text.
+/// What a class is called. Classes are outputs in this order: integers by size, names and words as
+/// text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Label {
     Integer(i64),
@@ -140,7 +138,10 @@ impl Targets {
         }
         Ok(Targets::Classes {
             labels,
-            rows: in_order_of_appearance.into_iter().map(|number| places[number as usize]).collect(),
+            rows: in_order_of_appearance
+                .into_iter()
+                .map(|number| places[number as usize])
+                .collect(),
         })
     }
 
@@ -188,9 +189,10 @@ impl Targets {
     fn pick(&self, at: &[usize]) -> Targets {
         match self {
             Targets::Numbers(rows) => Targets::Numbers(rows.pick(at)),
-            Targets::Classes { labels, rows } => {
-                Targets::Classes { labels: labels.clone(), rows: at.iter().map(|at| rows[*at]).collect() }
-            }
+            Targets::Classes { labels, rows } => Targets::Classes {
+                labels: labels.clone(),
+                rows: at.iter().map(|at| rows[*at]).collect(),
+            },
         }
     }
 }
@@ -214,15 +216,17 @@ impl Measure {
     }
 }
 
-/// Outputs that are there at once: those of all rows may be more than the memory holds, as rows of classes are short.
+/// Outputs that are there at once: those of all rows may be more than the memory holds, as rows of
+/// classes are short.
 const BLOCK: usize = 1 << 20;
 
 /// How many samples run side by side: a block is of whole ones.
 const SIDE_BY_SIDE: usize = 64;
 
 impl Part {
-    fn measure(&self, network: &Runner) -> Result<Measure, Stopped> {
-        let (width, outputs, count) = (self.inputs.width, self.targets.width(), self.targets.count());
+    fn measure(&self, network: &Runner) -> Result<Measure, Cancelled> {
+        let (width, outputs, count) =
+            (self.inputs.width, self.targets.width(), self.targets.count());
         let block = (BLOCK / outputs).next_multiple_of(SIDE_BY_SIDE);
         let (mut error, mut right) = (0.0, 0);
         for (nth, inputs) in self.inputs.numbers.chunks(block * width).enumerate() {
@@ -230,18 +234,24 @@ impl Part {
             match &self.targets {
                 Targets::Numbers(rows) => {
                     let targets = &rows.numbers[nth * block * outputs..][..answers.len()];
-                    error = answers.iter().zip(targets).map(squared_error).fold(error, |sum, e| sum + e);
+                    error = answers
+                        .iter()
+                        .zip(targets)
+                        .map(squared_error)
+                        .fold(error, |sum, e| sum + e);
                 }
                 Targets::Classes { rows, .. } => {
                     for (answer, class) in answers.chunks_exact(outputs).zip(&rows[nth * block..]) {
                         error += cross_entropy(answer, *class as usize);
-                        right += usize::from(super::strongest(answer) == *class as usize);
+                        right += usize::from(super::argmax(answer) == *class as usize);
                     }
                 }
             }
         }
         Ok(match &self.targets {
-            Targets::Numbers(rows) => Measure { error: error / rows.numbers.len() as f64, accuracy: None },
+            Targets::Numbers(rows) => {
+                Measure { error: error / rows.numbers.len() as f64, accuracy: None }
+            }
             Targets::Classes { .. } => {
                 Measure { error: error / count as f64, accuracy: Some(right as f64 / count as f64) }
             }
@@ -273,20 +283,32 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Holds back a share of the rows, of each class the same, drawn with the seed. Of each class one row at least is
-    /// left to learn.
+    /// Holds back a share of the rows, of each class the same, drawn with the seed. Of each class
+    /// one row at least is left to learn.
     ///
     /// # Errors
-    /// Other numbers of inputs and targets or none, and a share after which one part would be empty.
-    pub fn new(inputs: Rows, targets: Targets, validation: f64, seed: u64) -> Result<Dataset, DatasetError> {
+    /// Other numbers of inputs and targets or none, and a share after which one part would be
+    /// empty.
+    pub fn new(
+        inputs: Rows,
+        targets: Targets,
+        validation: f64,
+        seed: u64,
+    ) -> Result<Dataset, DatasetError> {
         if inputs.count() != targets.count() || inputs.count() == 0 {
             return Err(DatasetError::Count { inputs: inputs.count(), targets: targets.count() });
         }
         let shape = Shape { inputs: inputs.width as u32, outputs: targets.width() as u32 };
         let is_share = |target: &f32| (0.0..=1.0).contains(target);
-        let bounded = matches!(&targets, Targets::Numbers(rows) if rows.numbers.iter().all(is_share));
+        let bounded =
+            matches!(&targets, Targets::Numbers(rows) if rows.numbers.iter().all(is_share));
         if validation == 0.0 {
-            return Ok(Dataset { shape, bounded, training: Part { inputs, targets }, validation: None });
+            return Ok(Dataset {
+                shape,
+                bounded,
+                training: Part { inputs, targets },
+                validation: None,
+            });
         }
         let (kept, held) = split(&targets, validation, seed);
         if kept.is_empty() || held.is_empty() {
@@ -323,7 +345,12 @@ fn hash_rows(hash: &mut Sha256, rows: &Rows) {
     hash.update((rows.count() as u64).to_le_bytes());
     let mut bytes = [0; 4096];
     for numbers in rows.numbers.chunks(bytes.len() / 4) {
-        bytes.as_chunks_mut().0.iter_mut().zip(numbers).for_each(|(word, x)| *word = x.to_le_bytes());
+        bytes
+            .as_chunks_mut()
+            .0
+            .iter_mut()
+            .zip(numbers)
+            .for_each(|(word, x)| *word = x.to_le_bytes());
         hash.update(&bytes[..4 * numbers.len()]);
     }
 }
@@ -370,13 +397,18 @@ impl Task for Dataset {
         self.shape
     }
 
-    /// The defaults, with outputs that can be what is wanted: without bounds for classes, whose softmax is taken, and
-    /// for numbers beyond 0 to 1; steps are smaller then, as no sigmoid flattens them.
+    /// The defaults, with outputs that can be what is wanted: without bounds for classes, whose
+    /// softmax is taken, and for numbers beyond 0 to 1; steps are smaller then, as no sigmoid
+    /// flattens them.
     fn parameters(&self) -> Parameters {
         if self.bounded {
             return Parameters::default();
         }
-        Parameters { output_activation: Activation::Identity, weight_step: 0.5, ..Parameters::default() }
+        Parameters {
+            output_activation: Activation::Identity,
+            weight_step: 0.5,
+            ..Parameters::default()
+        }
     }
 
     fn warning(&self) -> Option<String> {
@@ -385,12 +417,13 @@ impl Task for Dataset {
             Targets::Classes { .. } => None,
         };
         let warning = |of: &str, Far { column, low, high, others }: Far| {
-            let more = if others > 0 { format!(", and {others} more like it") } else { String::new() };
+            let more =
+                if others > 0 { format!(", and {others} more like it") } else { String::new() };
             let show = |x: f32| if x.abs() < 1e6 { x.to_string() } else { format!("{x:e}") };
             let (low, high) = (show(low), show(high));
             format!(
-                "column {column} of a dataset's {of} has numbers from {low} to {high}{more}: scale each to about \
-                 -1 to 1, as first weights are about 1"
+                "column {column} of a dataset's {of} has numbers from {low} to {high}{more}: scale \
+                 each to about -1 to 1, as first weights are about 1"
             )
         };
         let inputs = self.training.inputs.far().map(|far| warning("inputs", far));
@@ -401,13 +434,14 @@ impl Task for Dataset {
         1000 / self.training.inputs.count().clamp(1, 1000)
     }
 
-    /// 1 / (1 + error) of the training part: the mean squared error of numbers, the mean cross entropy of classes.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    /// 1 / (1 + error) of the training part: the mean squared error of numbers, the mean cross
+    /// entropy of classes.
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         Ok(Score::from(self.training.measure(network)?.fitness()))
     }
 
     /// Never solved by itself; what is held back is measured here.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let training = self.training.measure(network)?;
         let validation = self.validation.as_ref().map(|part| part.measure(network)).transpose()?;
         let mut facts = vec![("error", training.error)];
@@ -424,8 +458,8 @@ impl Task for Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::Genotype;
-    use crate::network::Network;
+    use crate::genome::genotype::Genotype;
+    use crate::phenotype::network::Network;
 
     fn rows(width: usize, numbers: &[f32]) -> Rows {
         Rows::new(width, numbers.to_vec()).unwrap()
@@ -511,7 +545,9 @@ mod tests {
         for (share, seed) in [(0.5, 1), (0.8, 2), (0.99, 3)] {
             let targets = Targets::classes(labels.clone()).unwrap();
             let task = Dataset::new(rows(1, &numbers), targets, share, seed).unwrap();
-            let Targets::Classes { rows: kept, .. } = task.training.targets else { panic!("classes") };
+            let Targets::Classes { rows: kept, .. } = task.training.targets else {
+                panic!("classes")
+            };
             assert!((0..3).all(|class| kept.contains(&class)), "{share}: {kept:?}");
         }
     }
@@ -550,7 +586,8 @@ mod tests {
         assert_eq!(task(rows(2, &[0.0, 100.0, -100.0, 1.0])), None);
         let warning = task(rows(3, &[0.0, 1e9, 1.0, -1.0, 2e9, 150.0])).unwrap();
         assert!(
-            warning.contains("column 2 of a dataset's inputs has numbers from 1e9 to 2e9, and 1 more"),
+            warning
+                .contains("column 2 of a dataset's inputs has numbers from 1e9 to 2e9, and 1 more"),
             "{warning}"
         );
     }
@@ -563,7 +600,10 @@ mod tests {
     fn every_class_is_held_back_in_its_share_and_the_seed_says_which_rows() {
         let held = |seed| flowers(0.2, seed).unwrap().validation.unwrap();
         let Targets::Classes { rows: classes, .. } = held(7).targets else { panic!("classes") };
-        assert_eq!([0, 1, 2].map(|class| classes.iter().filter(|c| **c == class).count()), [6, 4, 2]);
+        assert_eq!(
+            [0, 1, 2].map(|class| classes.iter().filter(|c| **c == class).count()),
+            [6, 4, 2]
+        );
         assert_eq!(held(7).inputs, held(7).inputs);
         assert_ne!(held(7).inputs, held(8).inputs);
         let task = flowers(0.2, 7).unwrap();
@@ -587,7 +627,8 @@ mod tests {
         assert_eq!(trial.validation, Some(1.0 / (1.0 + fact("validation_error"))));
         assert_ne!(fact("error"), fact("validation_error"));
         assert!(
-            (0.0..=1.0).contains(&fact("accuracy")) && (0.0..=1.0).contains(&fact("validation_accuracy"))
+            (0.0..=1.0).contains(&fact("accuracy"))
+                && (0.0..=1.0).contains(&fact("validation_accuracy"))
         );
         assert!(!trial.solved);
     }

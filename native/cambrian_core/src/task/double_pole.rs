@@ -3,10 +3,10 @@
 //! Without velocities the controller must work out from memory which way things move.
 
 use super::{Score, Shape, Task, Trial};
-use crate::math::Activation;
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::cancel::Cancelled;
+use crate::base::math::Activation;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 use rayon::prelude::*;
 
 pub struct DoublePole {
@@ -54,7 +54,8 @@ fn derivatives(state: &State, force: f64) -> State {
 
 /// One step of the classical Runge-Kutta method of fourth order.
 fn integrate(state: &State, force: f64) -> State {
-    let ahead = |slope: &State, h: f64| -> State { std::array::from_fn(|i| state[i] + h * slope[i]) };
+    let ahead =
+        |slope: &State, h: f64| -> State { std::array::from_fn(|i| state[i] + h * slope[i]) };
     let k1 = derivatives(state, force);
     let k2 = derivatives(&ahead(&k1, STEP / 2.0), force);
     let k3 = derivatives(&ahead(&k2, STEP / 2.0), force);
@@ -88,7 +89,7 @@ impl DoublePole {
         start: State,
         limit: usize,
         mut watch: impl FnMut(&State),
-    ) -> Result<usize, Stopped> {
+    ) -> Result<usize, Cancelled> {
         let (mut values, mut out, mut state) = (network.network().rest(), [0.0], start);
         for step in 0..limit {
             network.step(&mut values, &self.observe(&state), &mut out)?;
@@ -103,7 +104,7 @@ impl DoublePole {
     }
 
     /// How many of the 625 starts of Gruau, Whitley & Pyeatt 1996 are balanced for 1,000 steps.
-    fn starts_balanced(&self, network: &Runner) -> Result<usize, Stopped> {
+    fn starts_balanced(&self, network: &Runner) -> Result<usize, Cancelled> {
         const SHARES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
         let degrees = std::f64::consts::PI / 180.0;
         let scaled = |k: usize, reach: f64| (SHARES[k % 5] * 2.0 - 1.0) * reach;
@@ -112,9 +113,9 @@ impl DoublePole {
             let (angle, spin) = (scaled(k / 25, 3.6 * degrees), scaled(k / 125, 8.6 * degrees));
             [x, speed, angle, spin, 0.0, 0.0]
         };
-        let (network, leave) = (network.network(), network.leave());
+        let (network, token) = (network.network(), network.token());
         let balanced = |k: usize| {
-            let steps = self.balance(&network.runner(leave), start(k), EVALUATION, |_| ())?;
+            let steps = self.balance(&network.runner(token), start(k), EVALUATION, |_| ())?;
             Ok(usize::from(steps == EVALUATION))
         };
         (0..625usize).into_par_iter().map(balanced).try_reduce(|| 0, |a, b| Ok(a + b))
@@ -152,19 +153,20 @@ impl Task for DoublePole {
     /// With velocities: steps balanced, up to 100,000. Without: 0.1 t/1000 + 0.9 f₂, where t is
     /// the number of steps balanced, up to 1,000, and f₂ = 0.75 / Σ over the last 100 steps of
     /// |x| + |ẋ| + |θ₁| + |θ̇₁|, or 0 below 100 steps (Gruau, Whitley & Pyeatt 1996).
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         if self.velocities {
             return Ok(Score::from(self.balance(network, START, LONG, |_| ())? as f64));
         }
         let mut unrests = Vec::with_capacity(EVALUATION);
-        let steps = self.balance(network, START, EVALUATION, |state| unrests.push(unrest(state)))?;
+        let steps =
+            self.balance(network, START, EVALUATION, |state| unrests.push(unrest(state)))?;
         let last: f64 = unrests[unrests.len().saturating_sub(100)..].iter().sum();
         let damped = if steps < 100 { 0.0 } else { 0.75 / last.max(1e-6) };
         Ok(Score::from(0.1 * steps as f64 / EVALUATION as f64 + 0.9 * damped))
     }
 
     /// Balanced for 100,000 steps; without velocities also from at least 200 of the 625 starts.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let steps = self.balance(network, START, LONG, |_| ())?;
         let mut facts = vec![("steps", steps as f64)];
         if self.velocities || steps < LONG {
@@ -180,8 +182,8 @@ impl Task for DoublePole {
 mod tests {
     use super::*;
 
-    /// Energy of cart and poles about the track, from the Lagrangian of the frictionless system
-    /// (a uniform pole of mass m and half-length l has the moment of inertia 4/3 m l² at its hinge).
+    /// Energy of cart and poles about the track, from the Lagrangian of the frictionless system (a
+    /// uniform pole of mass m and half-length l has the moment of inertia 4/3 m l² at its hinge).
     fn energy(s: &State) -> f64 {
         let pole = |(m, l): (f64, f64), angle: f64, spin: f64| {
             0.5 * m * s[1] * s[1]

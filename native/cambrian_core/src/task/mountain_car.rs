@@ -1,11 +1,12 @@
-//! A car in a valley, too weak to drive straight out of it (Moore 1990), by the rules of Gymnasium's
-//! `MountainCar-v0`: it pushes left, not at all or right, starts at rest from −0.6 to −0.4 and has 200 steps.
+//! A car in a valley, too weak to drive straight out of it (Moore 1990), by the rules of
+//! Gymnasium's `MountainCar-v0`: it pushes left, not at all or right, starts at rest from −0.6 to
+//! −0.4 and has 200 steps.
 
 use super::starts::spread;
-use super::{Score, Shape, Task, Trial, strongest};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use super::{Score, Shape, Task, Trial, argmax};
+use crate::base::cancel::Cancelled;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct MountainCar;
 
@@ -38,13 +39,14 @@ fn observe([position, velocity]: State) -> [f32; 2] {
     [((position + 0.3) / 0.9) as f32, (velocity / MAX_SPEED) as f32]
 }
 
-/// Steps until the goal, which is reached before the limit if at all, and the farthest that the car came.
-fn drive(network: &Runner, start: f64) -> Result<(usize, f64), Stopped> {
+/// Steps until the goal, which is reached before the limit if at all, and the farthest that the car
+/// came.
+fn drive(network: &Runner, start: f64) -> Result<(usize, f64), Cancelled> {
     let (mut values, mut outputs) = (network.network().rest(), [0.0; 3]);
     let (mut state, mut farthest) = ([start, 0.0], start);
     for steps in 1..=LIMIT {
         network.step(&mut values, &observe(state), &mut outputs)?;
-        state = step(state, strongest(&outputs));
+        state = step(state, argmax(&outputs));
         farthest = state[0].max(farthest);
         if farthest >= GOAL {
             return Ok((steps, farthest));
@@ -53,7 +55,7 @@ fn drive(network: &Runner, start: f64) -> Result<(usize, f64), Stopped> {
     Ok((LIMIT, farthest))
 }
 
-fn drives(network: &Runner, starts: usize) -> Result<Vec<(usize, f64)>, Stopped> {
+fn drives(network: &Runner, starts: usize) -> Result<Vec<(usize, f64)>, Cancelled> {
     (1..=starts).map(|n| drive(network, -0.6 + 0.2 * spread::<1>(n)[0])).collect()
 }
 
@@ -70,9 +72,9 @@ impl Task for MountainCar {
         1
     }
 
-    /// Mean over ten starts, each a case: 1 and the share of the steps that were left at the goal, or the share of the
-    /// way that the car came.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    /// Mean over ten starts, each a case: 1 and the share of the steps that were left at the goal,
+    /// or the share of the way that the car came.
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let worth = |(steps, farthest): (usize, f64)| {
             if farthest >= GOAL {
                 1.0 + (LIMIT - steps) as f64 / LIMIT as f64
@@ -85,7 +87,7 @@ impl Task for MountainCar {
     }
 
     /// A mean return of −110 or more, over 100 starts.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let steps: usize = drives(network, TRIALS)?.into_iter().map(|(steps, _)| steps).sum();
         let mean = -(steps as f64) / TRIALS as f64;
         Ok(Trial::new(mean >= SOLVED, vec![("mean_return", mean)]))

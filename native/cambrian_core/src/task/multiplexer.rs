@@ -1,9 +1,9 @@
 //! The binary multiplexer with eleven inputs, with the fitness that SharpNEAT gives it.
 
 use super::{Score, Shape, Task, Trial};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::cancel::Cancelled;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 use std::sync::LazyLock;
 
 /// Three inputs are the address of the one, of eight others, that the output is to show.
@@ -15,7 +15,9 @@ const CASES: u32 = 1 << INPUTS;
 
 /// A bias of 1 and the bits of each case, row by row.
 static ROWS: LazyLock<Vec<f32>> = LazyLock::new(|| {
-    let row = |case: u32| std::iter::once(1.0).chain((0..INPUTS).map(move |bit| (case >> bit & 1) as f32));
+    let row = |case: u32| {
+        std::iter::once(1.0).chain((0..INPUTS).map(move |bit| (case >> bit & 1) as f32))
+    };
     (0..CASES).flat_map(row).collect()
 });
 
@@ -25,7 +27,7 @@ fn wanted(case: u32) -> f32 {
 }
 
 /// Output and what it should be, in every case.
-fn answers(network: &Runner) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Stopped> {
+fn answers(network: &Runner) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Cancelled> {
     Ok(network.activate_batch(&ROWS)?.into_iter().zip((0..CASES).map(wanted)))
 }
 
@@ -52,8 +54,9 @@ impl Task for Multiplexer11 {
         4
     }
 
-    /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048, as SharpNEAT takes outputs beyond 0 to 1 for 0 or 1.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    /// Σ (1 − e²) over the 2,048 cases: 0 to 2,048, as SharpNEAT takes outputs beyond 0 to 1 for 0
+    /// or 1.
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let credit = |(output, wanted): (f32, f32)| {
             let error = f64::from(output.clamp(0.0, 1.0) - wanted);
             1.0 - error * error
@@ -62,8 +65,10 @@ impl Task for Multiplexer11 {
     }
 
     /// Every output on the right side of 0.5.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
-        let right = answers(network)?.filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0)).count();
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
+        let right = answers(network)?
+            .filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0))
+            .count();
         Ok(Trial::new(right == CASES as usize, vec![("right_of_2048", right as f64)]))
     }
 }
@@ -71,11 +76,11 @@ impl Task for Multiplexer11 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::{Connection, Genotype};
-    use crate::innovation::{input, output};
-    use crate::math::Activation;
-    use crate::network::Network;
-    use crate::rng::{Purpose, Stream};
+    use crate::base::math::Activation;
+    use crate::base::rng::{Purpose, Stream};
+    use crate::genome::genotype::{Connection, Genotype};
+    use crate::genome::innovation::{input, output};
+    use crate::phenotype::network::Network;
 
     #[test]
     fn the_output_is_the_addressed_bit() {

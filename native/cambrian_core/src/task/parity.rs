@@ -1,9 +1,9 @@
 //! Whether an odd number of bits are set (Minsky & Papert 1969): of two bits, exclusive or.
 
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::cancel::Cancelled;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct Parity {
     bits: u32,
@@ -21,7 +21,10 @@ impl Parity {
     }
 
     /// Output and what it should be, in every case.
-    fn answers(&self, network: &Runner) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Stopped> {
+    fn answers(
+        &self,
+        network: &Runner,
+    ) -> Result<impl Iterator<Item = (f32, f32)> + use<>, Cancelled> {
         let wanted = |case: u32| (case.count_ones() % 2) as f32;
         Ok(network.activate_batch(&self.rows)?.into_iter().zip((0..).map(wanted)))
     }
@@ -32,7 +35,8 @@ impl Task for Parity {
         Shape { inputs: self.bits, outputs: 1 }
     }
 
-    /// Nodes for the many sums that there are to tell apart, and activations that rise and fall, which do for several.
+    /// Nodes for the many sums that there are to tell apart, and activations that rise and fall,
+    /// which do for several.
     fn parameters(&self) -> Parameters {
         Parameters { add_node: 0.1, change_activation: 0.1, ..Parameters::default() }
     }
@@ -41,8 +45,9 @@ impl Task for Parity {
         (256 >> self.bits).max(1)
     }
 
-    /// Σ (1 − e²) over the cases, of the outputs as they are: as many as there are cases at most. Each case has −e².
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    /// Σ (1 − e²) over the cases, of the outputs as they are: as many as there are cases at most.
+    /// Each case has −e².
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let error = |(output, wanted): (f32, f32)| {
             let error = output - wanted;
             -f64::from(error * error)
@@ -52,8 +57,9 @@ impl Task for Parity {
     }
 
     /// Every output on the right side of 0.5.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
-        let right = self.answers(network)?.filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0));
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
+        let right =
+            self.answers(network)?.filter(|(output, wanted)| (*output >= 0.5) == (*wanted == 1.0));
         let share = right.count() as f64 / f64::from(1 << self.bits);
         Ok(Trial::new(share == 1.0, vec![("right", share)]))
     }
@@ -62,17 +68,21 @@ impl Task for Parity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::{Connection, Genotype};
-    use crate::innovation::{input, output};
-    use crate::network::Network;
-    use crate::rng::{Purpose, Stream};
+    use crate::base::rng::{Purpose, Stream};
+    use crate::genome::genotype::{Connection, Genotype};
+    use crate::genome::innovation::{input, output};
+    use crate::phenotype::network::Network;
     use crate::task;
 
     #[test]
     fn of_two_bits_it_is_xor() {
-        let two = Parity::new(&mut vec![("bits".to_string(), crate::parameters::Value::Number(2.0))].into())
-            .unwrap();
-        let born = Genotype::new(2, 1, &two.parameters(), &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
+        let two = Parity::new(
+            &mut vec![("bits".to_string(), crate::genome::parameters::Value::Number(2.0))].into(),
+        )
+        .unwrap();
+        let born =
+            Genotype::new(2, 1, &two.parameters(), &mut Stream::new(1, Purpose::Birth, 0, 0))
+                .unwrap();
         let network = Network::new(&born);
         let (ours, xor) = (two.evaluate(&network), task::named("xor").unwrap().evaluate(&network));
         assert!((ours.fitness - xor.fitness).abs() < 1e-12);
@@ -97,7 +107,10 @@ mod tests {
 
     fn of_first_bit(weight: f32) -> Network {
         let three = three();
-        let p = Parameters { output_activation: crate::math::Activation::Identity, ..three.parameters() };
+        let p = Parameters {
+            output_activation: crate::base::math::Activation::Identity,
+            ..three.parameters()
+        };
         let born = Genotype::new(3, 1, &p, &mut Stream::new(1, Purpose::Birth, 0, 0)).unwrap();
         let first = Connection::new(input(0), output(0), weight);
         Network::new(&Genotype::from_genes(3, 1, born.nodes().collect(), vec![first]).unwrap())

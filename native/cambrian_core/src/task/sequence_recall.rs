@@ -1,16 +1,17 @@
 //! To say again, in order, what was seen before: the bit-sequence memory of neat-python's examples
 //! (`memory-variable`), with every case in place of random ones.
 //!
-//! The inputs are a bit, whether it is to be remembered, and whether it is time to recall. A sequence of `length` bits
-//! is shown, then up to `delay` bits that are to be ignored; then the output must be the bits of the sequence in
-//! their order, while the first input shows other bits. There are all sequences with all delays.
+//! The inputs are a bit, whether it is to be remembered, and whether it is time to recall. A
+//! sequence of `length` bits is shown, then up to `delay` bits that are to be ignored; then the
+//! output must be the bits of the sequence in their order, while the first input shows other bits.
+//! There are all sequences with all delays.
 
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
-use crate::dynamics::Dynamics;
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
-use crate::rng::{Coins, Purpose, Stream};
+use crate::base::cancel::Cancelled;
+use crate::base::rng::{Purpose, RandomBits, Stream};
+use crate::genome::dynamics::Dynamics;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct SequenceRecall {
     length: u32,
@@ -32,13 +33,15 @@ impl SequenceRecall {
     /// Every sequence, its first bit the lowest, with every delay.
     fn cases(&self) -> impl Iterator<Item = (u32, u32)> {
         let delays = 0..=self.delay;
-        (0..1 << self.length).flat_map(move |sequence| delays.clone().map(move |delay| (sequence, delay)))
+        (0..1 << self.length)
+            .flat_map(move |sequence| delays.clone().map(move |delay| (sequence, delay)))
     }
 
     /// The outputs when it is time to recall, case by case, each with what it should be.
-    fn answers(&self, network: &Runner, draws: u64) -> Result<Vec<(f32, bool)>, Stopped> {
+    fn answers(&self, network: &Runner, draws: u64) -> Result<Vec<(f32, bool)>, Cancelled> {
         let mut rng = Stream::new(0, Purpose::Task, 0, draws);
-        let (mut coins, mut values, mut output) = (Coins::default(), network.network().rest(), [0.0]);
+        let (mut coins, mut values, mut output) =
+            (RandomBits::default(), network.network().rest(), [0.0]);
         let mut answers = Vec::with_capacity(self.cases().count() * self.length as usize);
         for (sequence, delay) in self.cases() {
             network.network().reset(&mut values);
@@ -52,10 +55,10 @@ impl SequenceRecall {
                 tick(bit, true, false)?;
             }
             for _ in 0..delay {
-                tick(coins.toss(&mut rng), false, false)?;
+                tick(coins.draw(&mut rng), false, false)?;
             }
             for bit in bits {
-                answers.push((tick(coins.toss(&mut rng), false, true)?, bit));
+                answers.push((tick(coins.draw(&mut rng), false, true)?, bit));
             }
         }
         Ok(answers)
@@ -67,7 +70,8 @@ impl Task for SequenceRecall {
         Shape { inputs: 3, outputs: 1 }
     }
 
-    /// Memory is in recurrent connections, and in nodes that hold what they have as long as their input shuts them.
+    /// Memory is in recurrent connections, and in nodes that hold what they have as long as their
+    /// input shuts them.
     fn parameters(&self) -> Parameters {
         Parameters {
             population: 300,
@@ -85,7 +89,7 @@ impl Task for SequenceRecall {
     }
 
     /// 1 − the mean of e², of the outputs as they are, as there; each case has −Σe².
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let answers = self.answers(network, DRAWS)?;
         let error = |(output, bit): &(f32, bool)| {
             let error = f64::from(output - f32::from(u8::from(*bit)));
@@ -97,7 +101,7 @@ impl Task for SequenceRecall {
     }
 
     /// Every output on the right side of 0.5, with other bits to be ignored.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let answers = self.answers(network, OTHER_DRAWS)?;
         let right = answers.iter().filter(|(output, bit)| (*output >= 0.5) == *bit).count();
         let share = right as f64 / answers.len() as f64;
@@ -108,10 +112,10 @@ impl Task for SequenceRecall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::{Connection, Genotype};
-    use crate::innovation::{input, output};
-    use crate::math::Activation;
-    use crate::network::Network;
+    use crate::base::math::Activation;
+    use crate::genome::genotype::{Connection, Genotype};
+    use crate::genome::innovation::{input, output};
+    use crate::phenotype::network::Network;
 
     fn task(length: u32, delay: u32) -> SequenceRecall {
         SequenceRecall { length, delay }
@@ -153,7 +157,8 @@ mod tests {
     fn there_are_all_sequences_with_all_delays() {
         let score = task(3, 2).evaluate(&line(3.0));
         assert_eq!(score.cases.len(), 8 * 3);
-        // what a line recalls after a delay are bits to be ignored, half of which happen to be right
+        // what a line recalls after a delay are bits to be ignored, half of which happen to be
+        // right
         let at_once: Vec<f64> = score.cases.iter().step_by(3).copied().collect();
         assert_eq!(at_once, [0.0; 8]);
         assert!((0.4..0.95).contains(&score.fitness), "{}", score.fitness);

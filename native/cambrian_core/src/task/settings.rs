@@ -1,27 +1,18 @@
-//! What a task can be told, by name.
+//! Settings of a task, by name.
 
-use crate::parameters::{Setting, Value};
-use std::fmt;
+use crate::genome::parameters::{Setting, Value};
+use thiserror::Error;
 
 /// Why there is no such task.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TaskError {
+    #[error("unknown task")]
     UnknownTask,
+    #[error("unknown setting {name}")]
     UnknownSetting { name: String, known: Vec<&'static str> },
+    #[error("{name}: expected {expected}")]
     Invalid { name: &'static str, expected: String },
 }
-
-impl fmt::Display for TaskError {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            TaskError::UnknownTask => f.write_str("unknown task"),
-            TaskError::UnknownSetting { name, .. } => write!(f, "unknown setting {name}"),
-            TaskError::Invalid { name, expected } => write!(f, "{name}: expected {expected}"),
-        }
-    }
-}
-
-impl std::error::Error for TaskError {}
 
 /// Settings as they come from a caller; a task takes those that it has.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +38,9 @@ impl Settings {
         bounds: (u32, u32),
     ) -> Result<u32, TaskError> {
         self.known.push(name);
-        let Some(at) = self.given.iter().position(|setting| setting.0 == name) else { return Ok(default) };
+        let Some(at) = self.given.iter().position(|setting| setting.0 == name) else {
+            return Ok(default);
+        };
         let (_, value) = self.given.swap_remove(at);
         let invalid = || TaskError::Invalid { name, expected: u32::expected(bounds) };
         u32::read(&value, bounds).ok_or_else(invalid)
@@ -76,7 +69,8 @@ mod tests {
     fn a_setting_counts_and_a_mistake_is_named() {
         assert_eq!(parity("bits", Value::Number(5.0)), Ok(5));
         assert_eq!(task::named("parity").unwrap().shape().inputs, 3);
-        let invalid = || Err(TaskError::Invalid { name: "bits", expected: "an integer from 2 to 12".into() });
+        let invalid =
+            || Err(TaskError::Invalid { name: "bits", expected: "an integer from 2 to 12".into() });
         assert_eq!(parity("bits", Value::Number(13.0)), invalid());
         assert_eq!(parity("bits", Value::Name("many".into())), invalid());
         let unknown = TaskError::UnknownSetting { name: "bytes".into(), known: vec!["bits"] };

@@ -1,14 +1,14 @@
-//! One pole on a cart (Barto, Sutton & Anderson 1983), by the rules of Stanley's NEAT, `experiments.cpp`, whose
-//! simulator is Sutton & Anderson's, without their friction.
+//! One pole on a cart (Barto, Sutton & Anderson 1983), by the rules of Stanley's NEAT,
+//! `experiments.cpp`, whose simulator is Sutton & Anderson's, without their friction.
 //!
-//! A push of 10 N to the left or to the right every 0.02 s, Euler's method; failed beyond 2.4 m or 12°. It starts
-//! upright, in the middle and at rest, as in the paper.
+//! A push of 10 N to the left or to the right every 0.02 s, Euler's method; failed beyond 2.4 m or
+//! 12°. It starts upright, in the middle and at rest, as in the paper.
 
 use super::double_pole::DoublePole;
-use super::{Score, Shape, Task, Trial, strongest};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use super::{Score, Shape, Task, Trial, argmax};
+use crate::base::cancel::Cancelled;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct SinglePole {
     /// Whether the network sees them; without, it must work out from memory which way things move.
@@ -33,7 +33,8 @@ type State = [f64; 4];
 fn step([x, speed, angle, spin]: State, force: f64) -> State {
     let (sin, cos) = libm::sincos(angle);
     let push = (force + POLE_MASS * LENGTH * spin * spin * sin) / TOTAL_MASS;
-    let twist = (GRAVITY * sin - cos * push) / (LENGTH * (4.0 / 3.0 - POLE_MASS * cos * cos / TOTAL_MASS));
+    let twist =
+        (GRAVITY * sin - cos * push) / (LENGTH * (4.0 / 3.0 - POLE_MASS * cos * cos / TOTAL_MASS));
     let pull = push - POLE_MASS * LENGTH * twist * cos / TOTAL_MASS;
     [x + STEP * speed, speed + STEP * pull, angle + STEP * spin, spin + STEP * twist]
 }
@@ -44,18 +45,24 @@ fn failed(state: &State) -> bool {
 
 impl SinglePole {
     fn observe(&self, s: &State, inputs: &mut [f32]) {
-        let seen = [1.0, (s[0] + 2.4) / 4.8, (s[2] + FALLEN) / 0.41, (s[1] + 0.75) / 1.5, (s[3] + 1.0) / 2.0];
+        let seen = [
+            1.0,
+            (s[0] + 2.4) / 4.8,
+            (s[2] + FALLEN) / 0.41,
+            (s[1] + 0.75) / 1.5,
+            (s[3] + 1.0) / 2.0,
+        ];
         inputs.iter_mut().zip(seen).for_each(|(input, seen)| *input = seen as f32);
     }
 
     /// Steps balanced, up to 100,000.
-    fn balance(&self, network: &Runner) -> Result<usize, Stopped> {
+    fn balance(&self, network: &Runner) -> Result<usize, Cancelled> {
         let (mut values, mut state) = (network.network().rest(), [0.0; 4]);
         let (mut inputs, mut outputs) = (vec![0.0; network.network().inputs()], [0.0; 2]);
         for steps in 0..LONG {
             self.observe(&state, &mut inputs);
             network.step(&mut values, &inputs, &mut outputs)?;
-            state = step(state, if strongest(&outputs) == 1 { FORCE } else { -FORCE });
+            state = step(state, if argmax(&outputs) == 1 { FORCE } else { -FORCE });
             if failed(&state) {
                 return Ok(steps);
             }
@@ -65,7 +72,8 @@ impl SinglePole {
 }
 
 impl Task for SinglePole {
-    /// A bias of 1, x and θ, and ẋ and θ̇ where they are seen; the stronger output pushes, the first to the left.
+    /// A bias of 1, x and θ, and ẋ and θ̇ where they are seen; the stronger output pushes, the
+    /// first to the left.
     fn shape(&self) -> Shape {
         Shape { inputs: if self.velocities { 5 } else { 3 }, outputs: 2 }
     }
@@ -80,12 +88,12 @@ impl Task for SinglePole {
     }
 
     /// Steps balanced, up to 100,000.
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         Ok(Score::from(self.balance(network)? as f64))
     }
 
     /// Balanced for 100,000 steps.
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let steps = self.balance(network)?;
         Ok(Trial::new(steps == LONG, vec![("steps", steps as f64)]))
     }

@@ -1,8 +1,8 @@
-//! Where episodes start, where published rules draw it at random: points that are spread over the range as evenly
-//! as they can be, so that the same network always has the same fitness.
+//! Where episodes start, where published rules draw it at random: points that are spread over the
+//! range as evenly as they can be, so that the same network always has the same fitness.
 
-/// The n-th point of Halton's sequence (1960) in the unit cube: in each dimension the digits of n, mirrored at the
-/// point, in another prime base.
+/// The n-th point of Halton's sequence (1960) in the unit cube: in each dimension the digits of n,
+/// mirrored at the point, in another prime base.
 pub fn spread<const D: usize>(n: usize) -> [f64; D] {
     const PRIMES: [usize; 4] = [2, 3, 5, 7];
     std::array::from_fn(|dimension| mirrored(n, PRIMES[dimension]))
@@ -18,13 +18,15 @@ fn mirrored(mut n: usize, base: usize) -> f64 {
     sum
 }
 
-/// Plays episodes that were recorded elsewhere, `action,state…` a line and no action where one begins, and compares.
+/// Plays episodes that were recorded elsewhere, `action,state…` a line and no action where one
+/// begins, and compares.
 #[cfg(test)]
 pub fn follow<const N: usize>(record: &str, step: impl Fn([f64; N], usize) -> [f64; N]) {
     let (mut state, mut compared) = ([0.0; N], 0);
     for line in record.lines().filter(|line| !line.starts_with('#')) {
         let (action, numbers) = line.split_once(',').expect("action,state");
-        let numbers: Vec<f64> = numbers.split(',').map(|number| number.parse().expect("a number")).collect();
+        let numbers: Vec<f64> =
+            numbers.split(',').map(|number| number.parse().expect("a number")).collect();
         let seen: [f64; N] = numbers.try_into().expect("a state");
         if action.is_empty() {
             state = seen;

@@ -1,9 +1,9 @@
 //! Exclusive or: the smallest task that needs a hidden node.
 
 use super::{Score, Shape, Task, Trial};
-use crate::network::Runner;
-use crate::parameters::Parameters;
-use crate::permission::Stopped;
+use crate::base::cancel::Cancelled;
+use crate::genome::parameters::Parameters;
+use crate::phenotype::network::Runner;
 
 pub struct Xor;
 
@@ -26,18 +26,18 @@ impl Task for Xor {
         128
     }
 
-    /// 4 − Σe² over the four cases, of the outputs as they are: 4 at most, and far below 0 for outputs far beyond 0 to 1.
-    /// Each case has −e².
-    fn evaluate_on(&self, network: &Runner) -> Result<Score, Stopped> {
+    /// 4 − Σe² over the four cases, of the outputs as they are: 4 at most, and far below 0 for
+    /// outputs far beyond 0 to 1. Each case has −e².
+    fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let error = |(inputs, wanted): &([f32; 2], f32)| {
             let error = network.activate(inputs)?[0] - wanted;
             Ok(-f64::from(error * error))
         };
-        let cases = CASES.iter().map(error).collect::<Result<Vec<f64>, Stopped>>()?;
+        let cases = CASES.iter().map(error).collect::<Result<Vec<f64>, Cancelled>>()?;
         Ok(Score { fitness: 4.0 + cases.iter().sum::<f64>(), cases })
     }
 
-    fn trial_on(&self, network: &Runner) -> Result<Trial, Stopped> {
+    fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {
         let fitness = self.evaluate_on(network)?.fitness;
         Ok(Trial::new(fitness >= SOLVED, vec![("squared_error", 4.0 - fitness)]))
     }
@@ -46,11 +46,11 @@ impl Task for Xor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::genotype::{Connection, Genotype};
-    use crate::innovation::{input, output};
-    use crate::math::Activation;
-    use crate::network::Network;
-    use crate::rng::{Purpose, Stream};
+    use crate::base::math::Activation;
+    use crate::base::rng::{Purpose, Stream};
+    use crate::genome::genotype::{Connection, Genotype};
+    use crate::genome::innovation::{input, output};
+    use crate::phenotype::network::Network;
 
     #[test]
     fn outputs_are_taken_as_they_are() {

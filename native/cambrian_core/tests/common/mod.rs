@@ -1,10 +1,10 @@
 //! Genotypes to test with.
 #![allow(dead_code)] // each test file takes what it needs
 
-use cambrian_core::genotype::Genotype;
-use cambrian_core::mutation::{OPERATORS, Operator, mutate};
-use cambrian_core::parameters::Parameters;
-use cambrian_core::rng::{Purpose, Stream};
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::genotype::Genotype;
+use cambrian_core::genome::parameters::Parameters;
+use cambrian_core::variation::mutation::{OPERATORS, Operator, mutate};
 use proptest::prelude::*;
 
 pub fn parameters() -> Parameters {

@@ -1,0 +1,90 @@
+//! How much memory one call may take. It is checked before the memory is taken: an allocation that
+//! fails ends the whole VM.
+
+use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
+use thiserror::Error;
+
+/// Work that would take more memory than it may, or than there is. Both numbers are bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("it would take {wanted} bytes, of which {allowed} are allowed")]
+pub struct TooLarge {
+    pub wanted: u64,
+    pub allowed: u64,
+}
+
+/// 0 until it is set or asked for.
+static LIMIT: AtomicU64 = AtomicU64::new(0);
+
+/// What one call may take, in bytes: half of what the machine, the control group and the limit of
+/// the process leave, unless it was set.
+pub fn limit() -> u64 {
+    match LIMIT.load(Ordering::Relaxed) {
+        0 => {
+            set_limit(found() / 2);
+            limit()
+        }
+        limit => limit,
+    }
+}
+
+/// Of `bytes`, at least 1.
+pub fn set_limit(bytes: u64) {
+    LIMIT.store(bytes.max(1), Ordering::Relaxed);
+}
+
+/// The lowest limit that bounds this process.
+fn found() -> u64 {
+    let read = |path| fs::read_to_string(path).ok();
+    let number = |text: &str| text.split_whitespace().find_map(|word| word.parse::<u64>().ok());
+    let line =
+        |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).and_then(number);
+    let machine =
+        read("/proc/meminfo").and_then(|text| line(&text, "MemTotal:")).map(|kib| kib * 1024);
+    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let groups = groups.into_iter().filter_map(|path| number(&read(path)?));
+    // the soft limit of its address space stands first
+    let process = read("/proc/self/limits").and_then(|text| line(&text, "Max address space"));
+    machine.into_iter().chain(groups).chain(process).min().unwrap_or(isize::MAX as u64)
+}
+
+/// Smaller amounts are not checked.
+const SMALL: u64 = 1 << 20;
+
+/// Checks that so many bytes are allowed and available: it reserves them for a moment. Where that
+/// fails, `allowed` is one byte less than was wanted, at most.
+///
+/// # Errors
+/// [`TooLarge`].
+pub fn check(wanted: u64) -> Result<(), TooLarge> {
+    if wanted <= SMALL {
+        return Ok(());
+    }
+    let allowed = limit();
+    let refused = Err(TooLarge { wanted, allowed: allowed.min(wanted - 1) });
+    match usize::try_from(wanted) {
+        Ok(bytes) if wanted <= allowed => Vec::<u8>::new().try_reserve_exact(bytes).or(refused),
+        _ => refused,
+    }
+}
+
+/// The product of sizes, or the largest number where it overflows.
+pub fn product(sizes: &[usize]) -> u64 {
+    sizes.iter().fold(1, |bytes: u64, size| bytes.saturating_mul(*size as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_more_than_the_limit_or_than_a_number_holds_is_refused_with_its_bytes() {
+        assert!(limit() > SMALL, "{}", limit());
+        assert_eq!(check(1), Ok(()));
+        assert_eq!(check(16 << 20), Ok(()));
+        for wanted in [limit() + 1, u64::MAX, product(&[usize::MAX, 10])] {
+            assert_eq!(check(wanted), Err(TooLarge { wanted, allowed: limit() }));
+        }
+        assert_eq!(product(&[1_000_000, 10_000, 100]), 1_000_000_000_000);
+    }
+}

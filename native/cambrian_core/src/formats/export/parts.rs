@@ -1,0 +1,88 @@
+//! Source text in parts, of which a file takes what it needs.
+//!
+//! A part is a paragraph: an item that blank lines stand around, with its comments. It defines one
+//! name and needs the parts whose names are in it.
+
+use std::collections::HashMap;
+
+/// Parts in their order.
+#[derive(Default)]
+pub struct Parts {
+    parts: Vec<Part>,
+    /// Where each name is defined.
+    places: HashMap<String, usize>,
+}
+
+struct Part {
+    text: String,
+    /// The names in it, its own among them.
+    names: Vec<String>,
+}
+
+impl Parts {
+    /// Adds the parts of a text. `defined` picks a part's name of the names in it; what defines
+    /// none is left out, as are what is indented, and what defines a name that is there already.
+    pub fn add(&mut self, text: &str, defined: fn(&[String]) -> Option<&String>) {
+        for part in text.split("\n\n").filter(|part| !part.starts_with(' ')) {
+            let names = names(part);
+            if let Some(name) = defined(&names).filter(|name| !self.places.contains_key(*name)) {
+                self.places.insert(name.clone(), self.parts.len());
+                self.parts.push(Part { text: part.trim_matches('\n').to_string(), names });
+            }
+        }
+    }
+
+    /// The parts that a text needs, each followed by an empty line.
+    pub fn needed(&self, text: &str) -> String {
+        let mut taken = vec![false; self.parts.len()];
+        let mut wanted = names(text);
+        while let Some(name) = wanted.pop() {
+            let Some(&place) = self.places.get(&name) else { continue };
+            if !std::mem::replace(&mut taken[place], true) {
+                wanted.extend(self.parts[place].names.iter().cloned());
+            }
+        }
+        let texts = self.parts.iter().zip(taken).filter(|(_, taken)| *taken);
+        texts.map(|(part, _)| format!("{}\n\n", part.text)).collect()
+    }
+}
+
+/// The identifiers of a text, without what stands in comments.
+fn names(text: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = |line: &str| -> Vec<String> {
+        let words = line
+            .split(|c| !is_part(c))
+            .filter(|word| word.starts_with(|c: char| !c.is_ascii_digit()));
+        words.filter(|word| !word.is_empty()).map(String::from).collect()
+    };
+    without_comments(text).lines().flat_map(words).collect()
+}
+
+/// Of both languages: no text of ours has a comment's signs in a literal.
+fn without_comments(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, comment)) = rest.split_once("/*") {
+        plain.push_str(before);
+        rest = comment.split_once("*/").map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    plain.lines().flat_map(|line| [line.split("//").next().unwrap_or(""), "\n"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_needed_comes_in_order_and_brings_what_it_needs() {
+        let mut parts = Parts::default();
+        let text = "// odd\nA = 1\n\n/* B? */\nB = A + 2\n\nC = 3 // A\n\n// only words\n";
+        parts.add(text, |names| names.first());
+        parts.add("A = 9", |names| names.first());
+        assert_eq!(parts.needed("B"), "// odd\nA = 1\n\n/* B? */\nB = A + 2\n\n");
+        assert_eq!(parts.needed("x C /* A */"), "C = 3 // A\n\n");
+        assert_eq!(parts.needed("D"), "");
+    }
+}

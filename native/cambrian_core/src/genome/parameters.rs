@@ -1,0 +1,354 @@
+//! The settings of an evolution: one table that gives the struct, the defaults, the ranges, the
+//! errors and the documentation.
+
+mod options;
+
+pub use options::{Inheritance, Selection, Tuner, TuningSelection};
+
+use crate::base::choice::Choice;
+use crate::base::math::{Activation, Aggregation};
+use crate::genome::dynamics::Dynamics;
+use crate::genome::plasticity::Plasticity;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A setting as it comes from a caller.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Number(f64),
+    Name(String),
+    Names(Vec<String>),
+}
+
+/// A setting that is unknown, or a value that it cannot take.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum ParameterError {
+    #[error("unknown parameter {0}")]
+    Unknown(String),
+    #[error("{name}: expected {expected}")]
+    Invalid { name: &'static str, expected: String },
+}
+
+/// One row of the table, for people and for the documentation.
+pub struct Description {
+    pub name: &'static str,
+    pub default: Value,
+    pub expected: String,
+    pub about: &'static str,
+}
+
+/// What a setting can be: a kind of value, within bounds.
+pub(crate) trait Setting: Sized {
+    type Bound: Copy;
+    fn expected(bound: Self::Bound) -> String;
+    fn read(value: &Value, bound: Self::Bound) -> Option<Self>;
+    fn show(&self) -> Value;
+}
+
+impl Setting for f32 {
+    type Bound = (f32, f32);
+    fn expected((low, high): Self::Bound) -> String {
+        format!("a number from {low} to {high}")
+    }
+    fn read(value: &Value, (low, high): Self::Bound) -> Option<f32> {
+        match value {
+            // as f32, since a bound such as 0.001 is another number in f64
+            Value::Number(x) if (low..=high).contains(&(*x as f32)) => Some(*x as f32),
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        // the shortest decimal that reads back as this f32, rather than its exact binary value
+        Value::Number(self.to_string().parse().unwrap_or(f64::from(*self)))
+    }
+}
+
+impl Setting for u32 {
+    type Bound = (u32, u32);
+    fn expected((low, high): Self::Bound) -> String {
+        format!("an integer from {low} to {high}")
+    }
+    fn read(value: &Value, (low, high): Self::Bound) -> Option<u32> {
+        match value {
+            Value::Number(x)
+                if x.fract() == 0.0 && (f64::from(low)..=f64::from(high)).contains(x) =>
+            {
+                Some(*x as u32)
+            }
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        Value::Number(f64::from(*self))
+    }
+}
+
+impl Setting for bool {
+    type Bound = ();
+    fn expected((): ()) -> String {
+        "true or false".into()
+    }
+    fn read(value: &Value, (): ()) -> Option<bool> {
+        match value {
+            Value::Name(name) => name.parse().ok(),
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        Value::Name(self.to_string())
+    }
+}
+
+fn names<C: Choice>() -> String {
+    C::ALL.iter().map(|choice| choice.name()).collect::<Vec<_>>().join(", ")
+}
+
+impl<C: Choice> Setting for C {
+    type Bound = ();
+    fn expected((): ()) -> String {
+        format!("one of {}", names::<C>())
+    }
+    fn read(value: &Value, (): ()) -> Option<C> {
+        match value {
+            Value::Name(name) => C::named(name),
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        Value::Name(self.name().to_string())
+    }
+}
+
+impl<C: Choice> Setting for Vec<C> {
+    type Bound = ();
+    fn expected((): ()) -> String {
+        format!("a list of one or more of {}", names::<C>())
+    }
+    fn read(value: &Value, (): ()) -> Option<Vec<C>> {
+        match value {
+            Value::Names(names) if !names.is_empty() => {
+                names.iter().map(|name| C::named(name)).collect()
+            }
+            _ => None,
+        }
+    }
+    fn show(&self) -> Value {
+        Value::Names(self.iter().map(|choice| choice.name().to_string()).collect())
+    }
+}
+
+macro_rules! parameters {
+    ($($name:ident: $type:ty = $default:expr, $bound:expr, $about:literal;)*) => {
+        /// Everything that shapes an evolution besides its task and its seed.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Parameters {
+            $(#[doc = $about] pub $name: $type,)*
+        }
+
+        impl Default for Parameters {
+            fn default() -> Parameters {
+                Parameters { $($name: $default,)* }
+            }
+        }
+
+        impl Parameters {
+            /// Sets one parameter by its name.
+            ///
+            /// # Errors
+            /// An unknown name, or a value of the wrong type or out of range, by name and with
+            /// what was expected; nothing is changed then.
+            pub fn set(&mut self, name: &str, value: &Value) -> Result<(), ParameterError> {
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = <$type as Setting>::read(value, $bound).ok_or_else(|| {
+                            ParameterError::Invalid {
+                                name: stringify!($name),
+                                expected: <$type as Setting>::expected($bound),
+                            }
+                        })?;
+                    })*
+                    _ => return Err(ParameterError::Unknown(name.to_string())),
+                }
+                Ok(())
+            }
+
+            /// Every parameter with its value.
+            pub fn values(&self) -> Vec<(&'static str, Value)> {
+                vec![$((stringify!($name), self.$name.show()),)*]
+            }
+
+            /// The table itself.
+            pub fn table() -> Vec<Description> {
+                let defaults = Parameters::default();
+                vec![$(Description {
+                    name: stringify!($name),
+                    default: defaults.$name.show(),
+                    expected: <$type as Setting>::expected($bound),
+                    about: $about,
+                },)*]
+            }
+        }
+    };
+}
+
+parameters! {
+    population: u32 = 150, (2, 1_000_000), "genotypes in a generation";
+
+    initial_connections: f32 = 1.0, (0.0, 1.0),
+        "share of the input-output pairs that a first genotype connects";
+    initial_weight: f32 = 1.0, (0.0, 100.0), "standard deviation of a new connection's weight";
+    activation: Activation = Activation::Tanh, (), "of a new hidden node";
+    output_activation: Activation = Activation::Sigmoid, (), "of the output nodes";
+    activations: Vec<Activation> = Activation::ALL.to_vec(), (),
+        "what change_activation picks from";
+    aggregations: Vec<Aggregation> = Aggregation::ALL.to_vec(), (),
+        "what change_aggregation picks from";
+    dynamics: Vec<Dynamics> = Dynamics::ALL.to_vec(), (), "what change_dynamics picks from";
+    plasticities: Vec<Plasticity> = Plasticity::ALL.to_vec(), (),
+        "what change_plasticity picks from";
+
+    perturb_weights: f32 = 0.8, (0.0, 1.0), "rate: weights move by a normal step";
+    perturbed_share: f32 = 1.0, (0.0, 1.0), "share of the weights that move then";
+    reset_weights: f32 = 0.1, (0.0, 1.0),
+        "rate: every weight has one chance in ten to be drawn anew";
+    weight_step: f32 = 1.5, (0.0, 100.0), "standard deviation of a perturbation";
+    weight_limit: f32 = 30.0, (0.001, 1.0e6),
+        "weights, biases and gains stay within plus and minus this";
+    perturb_biases: f32 = 0.2, (0.0, 1.0), "rate: every bias moves by a normal step";
+    add_bias: f32 = 0.0, (0.0, 1.0), "rate: a node without a bias gets one";
+    remove_bias: f32 = 0.0, (0.0, 1.0), "rate: a node loses its bias";
+    change_activation: f32 = 0.0, (0.0, 1.0), "rate: a hidden node gets another activation";
+    change_aggregation: f32 = 0.0, (0.0, 1.0), "rate: a node gets another aggregation";
+    change_gain: f32 = 0.0, (0.0, 1.0), "rate: a node's gain moves by a normal step";
+    change_dynamics: f32 = 0.0, (0.0, 1.0), "rate: a node gets other dynamics";
+    change_time_constant: f32 = 0.0, (0.0, 1.0),
+        "rate: the time constant of a node with dynamics grows or shrinks, at most twofold";
+    change_plasticity: f32 = 0.0, (0.0, 1.0),
+        "rate: a node gets another rule of learning, with rates for it";
+    change_learning: f32 = 0.0, (0.0, 1.0),
+        "rate: learning rate and decay of a plastic node move by a normal step";
+    toggle_connection: f32 = 0.01, (0.0, 1.0), "rate: a connection is switched off or on";
+    remove_connection: f32 = 0.02, (0.0, 1.0),
+        "rate: a connection goes, with any node that it leaves idle";
+    remove_recurrent: f32 = 0.0, (0.0, 1.0), "rate: the same of a recurrent connection";
+    remove_node: f32 = 0.0, (0.0, 1.0),
+        "rate: a hidden node goes, and its sources are joined to its targets";
+    remove_input: f32 = 0.0, (0.0, 1.0), "rate: an input loses its connections";
+    remove_output: f32 = 0.0, (0.0, 1.0), "rate: an output loses its connections";
+    add_input: f32 = 0.0, (0.0, 1.0), "rate: an input without connections is connected";
+    add_output: f32 = 0.0, (0.0, 1.0), "rate: an output without connections is connected";
+    add_connection: f32 = 0.2, (0.0, 1.0), "rate: two unconnected nodes are connected forwards";
+    add_recurrent: f32 = 0.0, (0.0, 1.0),
+        "rate: two nodes are connected backwards, or one to itself";
+    add_node: f32 = 0.05, (0.0, 1.0), "rate: a connection is split by a node";
+
+    crossover: f32 = 0.75, (0.0, 1.0), "share of offspring with two parents";
+    mutate_after_crossover: f32 = 1.0, (0.0, 1.0), "share of those that are mutated as well";
+    average_weights: f32 = 0.4, (0.0, 1.0),
+        "share of crossovers that average matching weights instead of picking one";
+    single_point: f32 = 0.0, (0.0, 1.0),
+        "share of the other crossovers that pick from one parent up to a random gene, then \
+         from the other";
+    interspecies: f32 = 0.001, (0.0, 1.0), "share of crossovers with a parent from another species";
+    stay_disabled: f32 = 0.75, (0.0, 1.0),
+        "chance that a connection disabled in either parent is disabled in the child";
+
+    disjoint_weight: f32 = 1.0, (0.0, 1000.0),
+        "c1 of the distance: share of genes that do not match";
+    weight_weight: f32 = 1.0, (0.0, 1000.0),
+        "c3 of the distance: mean weight difference of those that do";
+    species_threshold: f32 = 3.0, (0.001, 1000.0),
+        "distance within which genotypes are one species";
+    target_species: u32 = 15, (0, 100_000),
+        "number of species that the threshold is steered to; 0 keeps it fixed";
+    survival: f32 = 0.2, (0.0, 1.0), "share of a species that breeds";
+    selection: Selection = Selection::Truncation, (), "how a parent is picked among those";
+    tournament: u32 = 3, (1, 1000), "contestants of a tournament";
+    parsimony: f32 = 0.0, (0.0, 1.0e6),
+        "what each connection costs, in fitness, when selection compares";
+    replacement: f32 = 1.0, (0.0, 1.0),
+        "share of the population that is born anew in a generation; below 1, a steady state: \
+         the worst give way and the others live on";
+    reevaluate: bool = false, (),
+        "whether a genotype that lives on is evaluated again, which noisy tasks need";
+    elitism: u32 = 1, (0, 1000),
+        "best of a species that pass on unchanged, if it has five members or more; the best of \
+         all always does";
+    stagnation: u32 = 15, (1, 1_000_000),
+        "generations without progress after which a species dies out";
+
+    tuning: Tuner = Tuner::None, (),
+        "how weights are tuned before selection; a small population suits it";
+    tuning_share: f32 = 0.05, (0.0, 1.0),
+        "of the genotypes that are new in a generation, the fittest that are tuned; one at least";
+    tuning_budget: u32 = 500, (1, 1_000_000_000),
+        "evaluations of a genotype, its own included, at most";
+    tuning_patience: u32 = 50, (1, 1_000_000_000),
+        "evaluations without improvement after which its tuning ends";
+    tuning_step: f32 = 1.0, (0.0, 100.0),
+        "CMA-ES: first standard deviation of a weight; hill climbing: how far it moves at \
+         most, divided by pi";
+    tuning_selection: TuningSelection = TuningSelection::DynamicRandom, (),
+        "hill climbing: the nodes whose weights move";
+    tuning_annealing: f32 = 0.5, (0.0, 1.0),
+        "hill climbing: what moves shrink by with each generation of a node's age";
+    inheritance: Inheritance = Inheritance::Lamarckian, (),
+        "whether offspring inherit tuned weights";
+}
+
+impl Parameters {
+    /// Whether every value is one that [`Parameters::set`] takes, for those that were read from
+    /// bytes.
+    pub fn are_sound(&self) -> bool {
+        let mut checked = self.clone();
+        self.values().iter().all(|(name, value)| checked.set(name, value).is_ok())
+    }
+
+    /// A weight or bias within `weight_limit`.
+    pub(crate) fn clamp(&self, weight: f32) -> f32 {
+        weight.clamp(-self.weight_limit, self.weight_limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_can_be_set_and_is_shown_as_it_was_set() {
+        let mut parameters = Parameters::default();
+        for row in Parameters::table() {
+            parameters.set(row.name, &row.default).unwrap();
+        }
+        assert_eq!(parameters, Parameters::default());
+    }
+
+    #[test]
+    fn a_bound_is_within_its_range() {
+        let mut parameters = Parameters::default();
+        assert_eq!(parameters.set("species_threshold", &Value::Number(0.001)), Ok(()));
+        assert!(parameters.are_sound());
+        assert!(parameters.set("species_threshold", &Value::Number(0.0009)).is_err());
+    }
+
+    #[test]
+    fn errors_name_the_parameter_and_what_was_expected() {
+        let mut parameters = Parameters::default();
+        let mut error = |name, value| parameters.set(name, &value).unwrap_err().to_string();
+        assert_eq!(error("populaton", Value::Number(1.0)), "unknown parameter populaton");
+        assert_eq!(
+            error("population", Value::Number(1.5)),
+            "population: expected an integer from 2 to 1000000"
+        );
+        assert_eq!(
+            error("add_node", Value::Number(f64::NAN)),
+            "add_node: expected a number from 0 to 1"
+        );
+        assert_eq!(
+            error("activation", Value::Name("cosh".into())),
+            format!("activation: expected one of {}", names::<Activation>())
+        );
+        assert!(error("activations", Value::Names(vec![])).contains("one or more"));
+    }
+}

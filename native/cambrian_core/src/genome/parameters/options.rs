@@ -1,0 +1,76 @@
+//! Settings that are one of a few named ways.
+
+use crate::base::choice::choices;
+
+choices! {
+    /// How a parent is picked among those of its species that breed.
+    pub enum Selection {
+        /// Any, all alike: what `survival` leaves is the choice.
+        Truncation = "truncation",
+        /// The best of `tournament` random ones.
+        Tournament = "tournament",
+        /// In proportion to fitness above the lowest of all, or above 0 if that is lower (Holland
+        /// 1975).
+        Roulette = "roulette",
+        /// In proportion to the place from behind: the best of n is n times as likely as the last
+        /// (Baker 1985).
+        Rank = "rank",
+        /// As roulette, but with one spin for all of a species' parents, so that each is picked as
+        /// often as it should be to within one (Baker 1987: stochastic universal sampling).
+        Sus = "sus",
+        /// The best in the first case, among equals in the second, and so on, the cases in random
+        /// order (Helmuth, Spector & Matheson 2015); by fitness where a task has no cases.
+        Lexicase = "lexicase",
+    }
+}
+
+choices! {
+    /// How weights are tuned.
+    pub enum Tuner {
+        /// Not at all.
+        None = "none",
+        /// Random hill climbing, as DXNN does it.
+        HillClimbing = "hill_climbing",
+        /// [`CmaEs`](Tuner::CmaEs) with the whole covariance matrix, of up to 500 weights; of more,
+        /// as `sep_cma_es`.
+        CmaEs = "cma_es",
+        /// [`CmaEs`](Tuner::CmaEs) with the diagonal alone, for hundreds of weights and more.
+        SepCmaEs = "sep_cma_es",
+    }
+}
+
+choices! {
+    /// What becomes of tuned weights.
+    pub enum Inheritance {
+        /// They are the genotype's from then on.
+        Lamarckian = "lamarckian",
+        /// The genotype keeps its own weights, but has the fitness of the tuned ones (Hinton &
+        /// Nowlan 1987).
+        Baldwinian = "baldwinian",
+    }
+}
+
+choices! {
+    /// Which nodes' weights a step of hill climbing changes; a node's weights are those of its
+    /// incoming connections, and its bias. Its age is the number of generations since its own
+    /// genes, or which connections lead into it, last changed.
+    pub enum TuningSelection {
+        /// Those younger than √(1/u) generations, u being uniform in 0 … 1 and drawn at every step:
+        /// age 1 is still chosen always, age 2 or more with probability 1/age².
+        Dynamic = "dynamic",
+        /// Each of those with probability 1/√(how many they are).
+        DynamicRandom = "dynamic_random",
+        /// Those not older than three generations.
+        Active = "active",
+        /// Each of those with probability 1/√(how many they are).
+        ActiveRandom = "active_random",
+        /// Those that changed in the last generation.
+        Current = "current",
+        /// Each of those with probability 1/√(how many they are).
+        CurrentRandom = "current_random",
+        /// All.
+        All = "all",
+        /// Each with probability 1/√(how many they are).
+        AllRandom = "all_random",
+    }
+}

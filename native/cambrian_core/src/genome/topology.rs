@@ -1,0 +1,127 @@
+//! Which genes there are and how they are connected, without their values: what related genotypes
+//! share.
+//!
+//! Most offspring differ from a parent in weights alone. They share its topology, so that they are
+//! copied, crossed, compared and compiled without looking at it gene by gene.
+
+use crate::genome::innovation::{self, BOTTOM, ConnectionId, Layer, NodeId, TOP};
+
+/// Where a node is. Places in order are a topological order of the forward connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub layer: Layer,
+    pub id: NodeId,
+}
+
+/// Positions, among the places, of a connection's source and target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    pub from: u32,
+    pub to: u32,
+}
+
+/// Nodes in (layer, id) order, which is topological, and connections in id order, in which
+/// two genotypes align.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    pub(crate) inputs: u32,
+    pub(crate) outputs: u32,
+    pub(crate) places: Vec<Place>,
+    pub(crate) ids: Vec<ConnectionId>,
+    pub(crate) ends: Vec<Ends>,
+}
+
+impl Topology {
+    /// Connections between places, whose ids follow from their ends.
+    pub(crate) fn new(inputs: u32, outputs: u32, places: Vec<Place>, ends: Vec<Ends>) -> Topology {
+        let id = |node: u32| places[node as usize].id;
+        let ids =
+            ends.iter().map(|ends| innovation::connection(id(ends.from), id(ends.to))).collect();
+        Topology { inputs, outputs, places, ids, ends }
+    }
+
+    /// Inputs and outputs, unconnected.
+    pub(crate) fn unconnected(inputs: u32, outputs: u32) -> Topology {
+        let low = (0..inputs).map(|i| Place { layer: BOTTOM, id: innovation::input(i) });
+        let high = (0..outputs).map(|j| Place { layer: TOP, id: innovation::output(j) });
+        let mut places: Vec<Place> = low.chain(high).collect();
+        places.sort_unstable();
+        Topology { inputs, outputs, places, ids: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Positions of the nodes that are neither input nor output.
+    pub(crate) fn hidden(&self) -> std::ops::Range<usize> {
+        self.inputs as usize..self.places.len() - self.outputs as usize
+    }
+
+    pub(crate) fn is_hidden(&self, node: u32) -> bool {
+        self.hidden().contains(&(node as usize))
+    }
+
+    /// Whether the connection's source is not on a lower layer than its target.
+    pub(crate) fn is_recurrent(&self, ends: Ends) -> bool {
+        let layer = |node: u32| self.places[node as usize].layer;
+        innovation::is_recurrent(layer(ends.from), layer(ends.to))
+    }
+
+    pub(crate) fn connection_id(&self, ends: Ends) -> ConnectionId {
+        let id = |node: u32| self.places[node as usize].id;
+        innovation::connection(id(ends.from), id(ends.to))
+    }
+
+    /// Where a connection is, or would be.
+    pub(crate) fn find(&self, id: ConnectionId) -> Result<usize, usize> {
+        self.ids.binary_search(&id)
+    }
+
+    /// Where a node is, or would be.
+    pub(crate) fn find_place(&self, place: Place) -> Result<usize, usize> {
+        self.places.binary_search(&place)
+    }
+
+    /// Makes room for a node: all that stand at `at` or above move up.
+    pub(crate) fn insert_place(&mut self, at: usize, place: Place) {
+        self.places.insert(at, place);
+        let up = |node: &mut u32| *node += u32::from(*node as usize >= at);
+        self.ends.iter_mut().for_each(|ends| {
+            up(&mut ends.from);
+            up(&mut ends.to);
+        });
+    }
+
+    /// Takes away a node that no connection ends at.
+    pub(crate) fn remove_place(&mut self, at: usize) {
+        self.places.remove(at);
+        let down = |node: &mut u32| *node -= u32::from(*node as usize > at);
+        self.ends.iter_mut().for_each(|ends| {
+            down(&mut ends.from);
+            down(&mut ends.to);
+        });
+    }
+
+    /// Where each node id stands among the places.
+    pub(crate) fn index(&self) -> NodeIndex {
+        NodeIndex::new(self.places.iter().map(|place| place.id))
+    }
+}
+
+/// Node ids, sorted, with their positions.
+pub(crate) struct NodeIndex(Vec<(NodeId, u32)>);
+
+impl NodeIndex {
+    pub(crate) fn new(ids: impl Iterator<Item = NodeId>) -> NodeIndex {
+        let mut pairs: Vec<(NodeId, u32)> = ids.zip(0..).collect();
+        pairs.sort_unstable();
+        NodeIndex(pairs)
+    }
+
+    pub(crate) fn position(&self, id: NodeId) -> Option<u32> {
+        let found = self.0.binary_search_by_key(&id, |pair| pair.0).ok()?;
+        Some(self.0[found].1)
+    }
+
+    /// An id that stands twice.
+    pub(crate) fn duplicate(&self) -> Option<NodeId> {
+        self.0.windows(2).find(|pair| pair[0].0 == pair[1].0).map(|pair| pair[0].0)
+    }
+}

@@ -1,9 +1,0 @@
-//! Vectors of sixteen, which pay for batches only: a gather for one sample is slower than scalar loads.
-
-use super::Program;
-use crate::permission::{Meter, Stopped};
-
-#[target_feature(enable = "avx512f")]
-pub fn batch(program: &Program, inputs: &[f32], outputs: &mut [f32], meter: &Meter) -> Result<(), Stopped> {
-    super::batch::<64>(program, inputs, outputs, meter)
-}

@@ -1,0 +1,8 @@
+//! How a genotype runs: the network that is compiled of it, directly or by a substrate, the vector
+//! code that computes it, and what a tick of it costs.
+
+pub mod cost;
+pub mod kernel;
+pub mod network;
+pub mod substrate;
+pub mod encoding;

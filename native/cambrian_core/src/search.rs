@@ -1,0 +1,7 @@
+//! Who survives and breeds: a population with its species, selection, lineage and checkpoints.
+
+pub mod selection;
+pub mod speciation;
+pub mod ancestry;
+pub mod lineage;
+pub mod population;

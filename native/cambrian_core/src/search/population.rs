@@ -1,0 +1,475 @@
+//! A population and its generations. The next generation is a pure function of this one, on any
+//! number of threads.
+//!
+//! A [`Population`] waits for fitness. Once evaluated it is [`Evaluated`], which breeds the next
+//! one.
+
+pub mod checkpoint;
+mod evaluation;
+pub mod migration;
+mod newcomers;
+pub mod purge;
+mod reproduction;
+
+pub use evaluation::{BadFitness, EvaluationError, GRACE, Limits};
+
+use crate::base::memory;
+use crate::base::rng::{Purpose, Stream};
+use crate::genome::genotype::{Genotype, GenotypeError, Shape};
+use crate::genome::parameters::{ParameterError, Parameters};
+use crate::phenotype::encoding::Encoding;
+use crate::search::ancestry::{Ancestry, Mark, Source};
+use crate::search::lineage::Birth;
+use crate::search::selection::Ranking;
+use crate::search::speciation::{GRAIN, Species, speciate};
+use crate::task::{Outcome, Score};
+use crate::variation::mutation::{Operators, mutate};
+use crate::variation::tuning::{self, Ages, Tally};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A genotype with what it achieved and when.
+#[derive(Clone, Debug)]
+pub struct Champion {
+    pub genotype: Arc<Genotype>,
+    pub fitness: f64,
+    pub generation: u64,
+    pub birth: Birth,
+    /// Its genes that came from elsewhere.
+    ancestry: Option<Arc<Ancestry>>,
+}
+
+/// Genotypes in their species, waiting for fitness.
+#[derive(Clone, Debug)]
+pub struct Population {
+    parameters: Arc<Parameters>,
+    encoding: Encoding,
+    seed: u64,
+    generation: u64,
+    /// In all generations before this one.
+    tally: Tally,
+    genotypes: Vec<Arc<Genotype>>,
+    /// Outcomes of those that survived from the last generation; `None` where one still has to be
+    /// evaluated.
+    outcomes: Vec<Option<Outcome>>,
+    /// The tuned weights that have these fitnesses, where the genotype did not inherit them.
+    tuned: Vec<Option<Arc<Genotype>>>,
+    ages: Vec<Ages>,
+    births: Vec<Birth>,
+    /// Of each, its genes that came from elsewhere.
+    ancestry: Vec<Option<Arc<Ancestry>>>,
+    /// The newcomers whose genes some genotype here carries.
+    sources: BTreeMap<Mark, Source>,
+    /// Places of banned genotypes, ascending. They are not in the next generation.
+    leaving: Vec<u32>,
+    species: Vec<Species>,
+    next_species: u64,
+    threshold: f32,
+    champion: Option<Champion>,
+    /// Genotypes here that were contenders. Without this the elite would contend in every
+    /// generation.
+    tried: Vec<Arc<Genotype>>,
+}
+
+/// A population that was evaluated; the members of each species stand best first. At least one
+/// genotype has a fitness.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    population: Population,
+    /// `None` where the evaluation failed.
+    fitness: Vec<Option<f64>>,
+    ranking: Ranking,
+    /// The one that solved the task while it was tuned.
+    solved: Option<u32>,
+    is_incomplete: bool,
+    work: u64,
+}
+
+/// A summary of a generation.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    pub generation: u64,
+    /// In all generations so far; and how many of these evaluations failed.
+    pub evaluations: u64,
+    pub failures: u64,
+    /// Of those of this generation that have a fitness.
+    pub best: f64,
+    pub mean: f64,
+    /// Id and size of each species.
+    pub species: Vec<(u64, usize)>,
+    pub mean_nodes: f64,
+    pub mean_connections: f64,
+}
+
+/// Why a newcomer was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It has other inputs or outputs.
+    Shape,
+    /// It is here already.
+    Known,
+    /// It is no better than the worst of its species.
+    NotBetter,
+    /// Its fitness is not a finite number.
+    NotFinite,
+}
+
+/// About how many bytes a population keeps beside each genotype: its birth, ages, outcome and
+/// places.
+pub(crate) const OVERHEAD: usize = 512;
+
+impl Population {
+    /// The first generation.
+    ///
+    /// # Errors
+    /// A shape that no genotype can have is an invalid parameter `inputs`; and those of
+    /// [`Population::check_memory`].
+    pub fn new(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+    ) -> Result<Population, ParameterError> {
+        let encoding = encoding.into();
+        let shape = encoding.shape();
+        let create = |index: u32| {
+            let mut rng = Stream::new(seed, Purpose::Birth, 0, u64::from(index));
+            Genotype::new(shape.inputs, shape.outputs, &parameters, &mut rng).map(Arc::new)
+        };
+        let invalid = |error: GenotypeError| ParameterError::Invalid {
+            name: "inputs",
+            expected: error.to_string(),
+        };
+        Population::check_memory(&parameters, &*create(0).map_err(invalid)?)?;
+        let genotypes: Result<Vec<_>, _> =
+            (0..parameters.population).into_par_iter().with_min_len(GRAIN).map(create).collect();
+        Ok(Population::with_genotypes(parameters, encoding, seed, genotypes.map_err(invalid)?))
+    }
+
+    /// Whether there is memory for two generations of genotypes like this one, and for their
+    /// tuning.
+    ///
+    /// # Errors
+    /// The size of the population, with the bytes that it would take.
+    pub fn check_memory(parameters: &Parameters, like: &Genotype) -> Result<(), ParameterError> {
+        let each = 2 * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
+        memory::check(memory::product(&[parameters.population as usize, each])).map_err(|error| {
+            let (nodes, connections) = (like.nodes().len(), like.connections().len());
+            let like = format!("networks of {nodes} nodes and {connections} connections");
+            ParameterError::Invalid {
+                name: "population",
+                expected: format!("fewer: of {like} {error}"),
+            }
+        })
+    }
+
+    /// A first generation that descends from given genotypes: each of them as it is, then mutated
+    /// copies of them in turn until the population is full. Founders beyond its size are left out.
+    ///
+    /// # Errors
+    /// [`Refused::Shape`] if there is no founder, or one has another shape than the encoding's
+    /// genotypes.
+    pub fn founded_by(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+        founders: &[Arc<Genotype>],
+    ) -> Result<Population, Refused> {
+        let encoding = encoding.into();
+        let Shape { inputs, outputs } = encoding.shape();
+        let fits =
+            |founder: &Arc<Genotype>| (founder.inputs(), founder.outputs()) == (inputs, outputs);
+        if founders.is_empty() || !founders.iter().all(fits) {
+            return Err(Refused::Shape);
+        }
+        let elsewhere = Birth { operators: Operators::INJECTION, ..Birth::first(0) };
+        let known: Vec<Birth> = (founders.par_iter().with_min_len(GRAIN))
+            .map(|founder| Birth { own: Some(elsewhere.ancestor(founder)), ..elsewhere.clone() })
+            .collect();
+        let create = |index: usize| {
+            let (founder, birth) =
+                (&founders[index % founders.len()], &known[index % founders.len()]);
+            if index < founders.len() {
+                return (Arc::clone(founder), birth.clone());
+            }
+            let mut child = Genotype::clone(founder);
+            let mut rng = Stream::new(seed, Purpose::Birth, 0, index as u64);
+            let operators = mutate(&mut child, &parameters, &mut rng);
+            if child == **founder {
+                return (Arc::clone(founder), birth.clone());
+            }
+            let parent = birth.own.clone();
+            let parents = [parent.as_ref().map(|parent| parent.id), None];
+            (Arc::new(child), Birth { operators, parents, parent, ..Birth::first(0) })
+        };
+        let size = parameters.population as usize;
+        let (genotypes, births) =
+            (0..size).into_par_iter().with_min_len(GRAIN).map(create).collect::<(Vec<_>, Vec<_>)>();
+        Ok(Population {
+            births,
+            ..Population::with_genotypes(parameters, encoding, seed, genotypes)
+        })
+    }
+
+    /// A first generation of these genotypes, all of the encoding's shape.
+    pub fn with_genotypes(
+        parameters: Parameters,
+        encoding: impl Into<Encoding>,
+        seed: u64,
+        genotypes: Vec<Arc<Genotype>>,
+    ) -> Population {
+        let threshold = parameters.species_threshold;
+        let (mut species, mut next_species) = (Vec::new(), 0);
+        let mothers = vec![None; genotypes.len()];
+        speciate(&genotypes, &mothers, &mut species, &mut next_species, 0, threshold, &parameters);
+        Population {
+            parameters: Arc::new(parameters),
+            encoding: encoding.into(),
+            seed,
+            generation: 0,
+            tally: Tally::default(),
+            outcomes: vec![None; genotypes.len()],
+            tuned: vec![None; genotypes.len()],
+            ages: vec![Ages::new(); genotypes.len()],
+            births: vec![Birth::first(0); genotypes.len()],
+            ancestry: vec![None; genotypes.len()],
+            sources: BTreeMap::new(),
+            leaving: Vec::new(),
+            genotypes,
+            species,
+            next_species,
+            threshold,
+            champion: None,
+            tried: Vec::new(),
+        }
+    }
+
+    /// The genotypes that are to be evaluated.
+    pub fn waiting(&self) -> impl Iterator<Item = &Arc<Genotype>> {
+        self.genotypes
+            .iter()
+            .zip(&self.outcomes)
+            .filter(|(_, known)| known.is_none())
+            .map(|(genotype, _)| genotype)
+    }
+
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    pub fn encoding(&self) -> &Encoding {
+        &self.encoding
+    }
+
+    /// Of the genotypes.
+    pub fn shape(&self) -> Shape {
+        self.encoding.shape()
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// In all generations before this one.
+    pub fn evaluations(&self) -> u64 {
+        self.tally.evaluations
+    }
+
+    /// How many of them failed.
+    pub fn failures(&self) -> u64 {
+        self.tally.failures
+    }
+
+    pub fn genotypes(&self) -> &[Arc<Genotype>] {
+        &self.genotypes
+    }
+
+    pub fn species(&self) -> &[Species] {
+        &self.species
+    }
+
+    /// The median cost of one tick of the genotypes here. With a substrate it is that of the CPPNs.
+    pub fn median_cost(&self) -> u64 {
+        let mut costs: Vec<u64> = self.genotypes.iter().map(|genotype| genotype.cost()).collect();
+        let middle = costs.len().saturating_sub(1) / 2;
+        if costs.is_empty() { 0 } else { *costs.select_nth_unstable(middle).1 }
+    }
+
+    /// How a genotype that is here came to be.
+    pub fn origin(&self, genotype: &Genotype) -> Option<Birth> {
+        let champion = self.champion.as_ref().filter(|champion| *champion.genotype == *genotype);
+        champion.map(|champion| champion.birth.clone()).or_else(|| {
+            let here = (0..self.genotypes.len() as u32).find(|at| **self.tuned(*at) == *genotype);
+            here.map(|at| self.birth(at))
+        })
+    }
+
+    /// The best of all generations so far; `None` before the first evaluation.
+    pub fn champion(&self) -> Option<&Champion> {
+        self.champion.as_ref()
+    }
+}
+
+impl Evaluated {
+    pub(crate) fn outcome(&self, at: u32) -> Outcome {
+        let cases = || self.ranking.cases[at as usize].clone();
+        let fitness = self.fitness[at as usize];
+        fitness
+            .map_or(Outcome::Failed, |fitness| Outcome::Scored(Score { fitness, cases: cases() }))
+    }
+
+    /// Fitness to sort by; one that has none comes last.
+    pub(crate) fn order(&self, at: u32) -> f64 {
+        self.fitness[at as usize].unwrap_or(f64::NEG_INFINITY)
+    }
+
+    /// Sorts the members of each species, and notes which species and which champion have improved.
+    pub(crate) fn rank(&mut self) {
+        let population = &mut self.population;
+        let cost = |g: &Genotype| {
+            f64::from(population.parameters.parsimony) * g.connections().len() as f64
+        };
+        let merit = population
+            .genotypes
+            .iter()
+            .zip(&self.fitness)
+            .map(|(g, fit)| Some((*fit)? - cost(g)))
+            .collect();
+        let cases = std::mem::take(&mut self.ranking.cases);
+        self.ranking = Ranking::new(merit, cases, population.generation);
+        for species in &mut population.species {
+            let rank = |at: u32| self.ranking.rank(at);
+            species.members.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
+            let best = rank(species.members[0]);
+            if best > species.best {
+                (species.best, species.improved) = (best, population.generation);
+            }
+        }
+        let (best, fitness) = self.best();
+        let population = &mut self.population;
+        if population.champion.as_ref().is_none_or(|champion| fitness > champion.fitness) {
+            population.champion = Some(Champion {
+                genotype: Arc::clone(population.tuned(best)),
+                fitness,
+                generation: population.generation,
+                birth: population.birth(best),
+                ancestry: population.ancestry[best as usize].clone(),
+            });
+        }
+    }
+
+    pub fn population(&self) -> &Population {
+        &self.population
+    }
+
+    /// The work of all networks that this evaluation ran, in the units of
+    /// [`crate::phenotype::cost`].
+    pub fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// The same, of one that was made elsewhere.
+    #[must_use]
+    pub fn with_work(self, work: u64) -> Evaluated {
+        Evaluated { work, ..self }
+    }
+
+    /// Whether a limit skipped some. The run then differs from that of the same seed without the
+    /// limit.
+    pub fn is_incomplete(&self) -> bool {
+        self.is_incomplete
+    }
+
+    /// `None` where the evaluation failed.
+    pub fn fitness(&self) -> &[Option<f64>] {
+        &self.fitness
+    }
+
+    /// A genotype with the weights that have its fitness: its own, unless they were tuned and are
+    /// not inherited.
+    pub fn tuned(&self, at: u32) -> &Arc<Genotype> {
+        self.population.tuned(at)
+    }
+
+    /// Where the fittest of this generation stands, and its fitness; the first of equals.
+    pub fn best(&self) -> (u32, f64) {
+        let better = |a: (u32, f64), b: (u32, f64)| if b.1 > a.1 { b } else { a };
+        let known = (0..).zip(&self.fitness).filter_map(|(at, fitness)| Some((at, (*fitness)?)));
+        known.reduce(better).expect("at least one has a fitness")
+    }
+
+    /// The fittest of this generation that was not tried before, to undergo the task's trial: one a
+    /// generation, as in Stanley's program, and none twice. One that solved the task while it was
+    /// tuned comes first.
+    pub fn contender(&mut self) -> Option<u32> {
+        let known = |at: &u32| self.fitness[*at as usize].is_some();
+        let mut order: Vec<u32> = (0..self.fitness.len() as u32).filter(known).collect();
+        order.sort_by(|&a, &b| self.order(b).total_cmp(&self.order(a)));
+        let population = &mut self.population;
+        let untried = |at: &u32| !holds(&population.tried, population.tuned(*at));
+        let contender = self.solved.take().or_else(|| order.into_iter().find(untried))?;
+        population.tried.push(Arc::clone(population.tuned(contender)));
+        Some(contender)
+    }
+
+    pub fn stats(&self) -> Stats {
+        let population = &self.population;
+        let count = self.fitness.len() as f64;
+        let mean = |size: fn(&Genotype) -> usize| {
+            population.genotypes.iter().map(|g| size(g)).sum::<usize>() as f64 / count
+        };
+        Stats {
+            generation: population.generation,
+            evaluations: population.tally.evaluations,
+            failures: population.tally.failures,
+            best: self.best().1,
+            mean: mean_of(&self.fitness),
+            species: population.species.iter().map(|s| (s.id, s.members.len())).collect(),
+            mean_nodes: mean(|g| g.nodes().len()),
+            mean_connections: mean(|g| g.connections().len()),
+        }
+    }
+}
+
+/// The mean of those that have a fitness. Where the sum overflows, each is divided before it is
+/// added.
+fn mean_of(fitness: &[Option<f64>]) -> f64 {
+    let known = || fitness.iter().flatten();
+    let count = known().count() as f64;
+    let mean = known().sum::<f64>() / count;
+    if mean.is_finite() {
+        return mean;
+    }
+    known().map(|fitness| fitness / count).sum::<f64>().clamp(f64::MIN, f64::MAX)
+}
+
+pub(crate) fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
+    genotypes.iter().any(|g| Arc::ptr_eq(g, wanted) || g == wanted)
+}
+
+impl Population {
+    pub(crate) fn tuned(&self, at: u32) -> &Arc<Genotype> {
+        self.tuned[at as usize].as_ref().unwrap_or(&self.genotypes[at as usize])
+    }
+
+    pub(crate) fn birth(&self, at: u32) -> Birth {
+        let birth = &self.births[at as usize];
+        let tuned = if self.tuned[at as usize].is_some() {
+            Operators::TUNING
+        } else {
+            Operators::default()
+        };
+        Birth { operators: birth.operators.and(tuned), ..birth.clone() }
+    }
+
+    /// Only those that are still here can contend again.
+    pub(crate) fn prune_tried(&mut self) {
+        let here: Vec<Arc<Genotype>> =
+            (0..self.genotypes.len() as u32).map(|at| Arc::clone(self.tuned(at))).collect();
+        self.tried.retain(|tried| holds(&here, tried));
+    }
+}

@@ -1,0 +1,254 @@
+//! Fitness for every genotype of a population: here, within limits, or by outcomes from elsewhere.
+
+use super::{Evaluated, Population};
+use crate::base::cancel::{CancelToken, Cancelled, Deadline};
+use crate::genome::genotype::Genotype;
+use crate::genome::parameters::{Inheritance, Tuner};
+use crate::phenotype::cost::metered;
+use crate::phenotype::network::Network;
+use crate::phenotype::substrate::SubstrateError;
+use crate::search::selection::Ranking;
+use crate::task::{Outcome, Score, Task};
+use crate::variation::tuning::{Newcomer, Tally, Tuning};
+use rayon::prelude::*;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// When an evaluation stops early: after so many evaluations in all generations, or at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub evaluations: u64,
+    pub time: Option<Instant>,
+}
+
+impl Limits {
+    pub const NONE: Limits = Limits { evaluations: u64::MAX, time: None };
+
+    /// Cancels at the limit of time; the first evaluation of a run gets [`GRACE`] more.
+    fn until<'a>(&self, token: &'a dyn CancelToken, is_first: bool) -> Deadline<'a> {
+        let grace = if is_first { GRACE } else { Duration::ZERO };
+        Deadline { token, time: self.time.and_then(|time| time.checked_add(grace)) }
+    }
+}
+
+/// How much longer than the limit the first evaluation of a run may take, since without one there
+/// is no result.
+pub const GRACE: Duration = Duration::from_secs(5);
+
+/// Why there is no evaluated population.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EvaluationError {
+    /// The token cancelled it.
+    Cancelled,
+    /// No genotype has a fitness: so many evaluations failed, and a limit may have skipped the
+    /// rest.
+    NoFitness { failures: u64, is_incomplete: bool },
+}
+
+/// The scores do not match the genotypes that wait for one, or hold a number that is not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("expected one score of finite numbers for each genotype that waits for one")]
+pub struct BadFitness;
+
+impl Population {
+    /// [`Population::evaluate_within`] without limits; `None` if it was cancelled or all failed.
+    pub fn evaluate(self, task: &dyn Task, token: &dyn CancelToken) -> Option<Evaluated> {
+        self.evaluate_within(Limits::NONE, task, token).ok()
+    }
+
+    /// Evaluates every genotype that waits for fitness, and tunes weights if the parameters say so.
+    /// Tuning ends with the round whose best passes the task's trial. A limit skips the evaluations
+    /// that are left, and the limit of time also those under way. Only the first evaluation of a
+    /// run has [`GRACE`] beyond the limit; after that it has failed.
+    ///
+    /// # Errors
+    /// [`EvaluationError`]
+    pub fn evaluate_within(
+        mut self,
+        limits: Limits,
+        task: &dyn Task,
+        token: &dyn CancelToken,
+    ) -> Result<Evaluated, EvaluationError> {
+        let grain = self.encoding.grain(task.grain());
+        let (mut tuning, work) = (self.tuning(), AtomicU64::new(0));
+        let settle = |population: Population, tuning, solved| {
+            let evaluated = population.settle_or_fail(tuning, solved)?;
+            Ok(evaluated.with_work(work.load(Ordering::Relaxed)))
+        };
+        loop {
+            let candidates = tuning.candidates();
+            if candidates.is_empty() {
+                return settle(self, tuning, None);
+            }
+            let spent = self.tally.evaluations + tuning.tally().evaluations;
+            let is_out = |at: usize| {
+                let late = limits.time.is_some_and(|time| Instant::now() >= time);
+                spent + at as u64 > 0 && (spent + at as u64 >= limits.evaluations || late)
+            };
+            let one = |(at, genotype): (usize, &Arc<Genotype>)| {
+                let is_first = spent + at as u64 == 0;
+                match token.should_continue() {
+                    false => None,
+                    true if is_out(at) => Some(Outcome::Skipped),
+                    true => {
+                        let (outcome, spent) = metered(|| {
+                            self.outcome(genotype, task, &limits.until(token, is_first))
+                        });
+                        work.fetch_add(spent, Ordering::Relaxed);
+                        match outcome {
+                            Ok(outcome) => Some(outcome),
+                            Err(Cancelled) if !token.should_continue() => None,
+                            Err(Cancelled) => {
+                                Some(if is_first { Outcome::Failed } else { Outcome::Skipped })
+                            }
+                        }
+                    }
+                }
+            };
+            let outcomes: Option<Vec<Outcome>> =
+                candidates.par_iter().enumerate().with_min_len(grain).map(one).collect();
+            let outcomes = outcomes.ok_or(EvaluationError::Cancelled)?;
+            tuning.tell(outcomes);
+            if tuning.is_incomplete() {
+                return settle(self, tuning, None);
+            }
+            if self.parameters.tuning == Tuner::None {
+                continue;
+            }
+            if let Some(at) = tuning.improved() {
+                let contender = Arc::clone(tuning.best(at));
+                match self.solves(&contender, task, &limits.until(token, false)) {
+                    Ok(true) => return settle(self, tuning, Some(at)),
+                    Ok(false) => self.tried.push(contender),
+                    Err(Cancelled) if !token.should_continue() => {
+                        return Err(EvaluationError::Cancelled);
+                    }
+                    Err(Cancelled) => {
+                        tuning.mark_incomplete();
+                        return settle(self, tuning, None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn settle_or_fail(
+        self,
+        tuning: Tuning,
+        solved: Option<usize>,
+    ) -> Result<Evaluated, EvaluationError> {
+        let halt = EvaluationError::NoFitness {
+            failures: tuning.tally().failures,
+            is_incomplete: tuning.is_incomplete(),
+        };
+        Evaluated::settle(self, tuning, solved).ok_or(halt)
+    }
+
+    fn outcome(
+        &self,
+        genotype: &Genotype,
+        task: &dyn Task,
+        token: &dyn CancelToken,
+    ) -> Result<Outcome, Cancelled> {
+        let Some(network) = self.network(genotype, token)? else { return Ok(Outcome::Failed) };
+        Ok(Outcome::from(task.evaluate_on(&network.runner(token))?))
+    }
+
+    fn solves(
+        &self,
+        genotype: &Genotype,
+        task: &dyn Task,
+        token: &dyn CancelToken,
+    ) -> Result<bool, Cancelled> {
+        let Some(network) = self.network(genotype, token)? else { return Ok(false) };
+        Ok(task.trial_on(&network.runner(token))?.solved)
+    }
+
+    /// `None` where there is no memory for it.
+    fn network(
+        &self,
+        genotype: &Genotype,
+        token: &dyn CancelToken,
+    ) -> Result<Option<Network>, Cancelled> {
+        match self.encoding.network(genotype, token) {
+            Err(SubstrateError::Cancelled) => Err(Cancelled),
+            Err(SubstrateError::Memory(_)) => Ok(None),
+            network => Ok(Some(network.expect("all genotypes here are of the encoding's shape"))),
+        }
+    }
+
+    /// The evaluation of those that wait, round by round, for fitness from elsewhere.
+    pub fn tuning(&self) -> Tuning {
+        let newcomers = self.genotypes.iter().zip(&self.ages).zip(&self.outcomes);
+        let newcomers =
+            newcomers.filter(|(_, known)| known.is_none()).map(|(newcomer, _)| newcomer);
+        Tuning::new(newcomers, &self.parameters, self.seed, self.generation)
+    }
+
+    /// Takes the result of an evaluation from elsewhere. Candidates may be left, but the outcome of
+    /// every newcomer must be known. `None` if no genotype has a fitness.
+    ///
+    /// # Panics
+    /// If not ([`Tuning::is_told`]).
+    pub fn settle(self, tuning: Tuning) -> Option<Evaluated> {
+        assert!(tuning.is_told(), "an outcome for each newcomer");
+        Evaluated::settle(self, tuning, None)
+    }
+
+    /// The same in one round, without tuning: scores in the order of [`Population::waiting`].
+    ///
+    /// # Errors
+    /// [`BadFitness`].
+    pub fn with_scores(self, scores: Vec<Score>) -> Result<Evaluated, BadFitness> {
+        let mut tuning = self.tuning();
+        let outcomes: Vec<Outcome> = scores.into_iter().map(Outcome::from).collect();
+        if !tuning.expects(&outcomes) || outcomes.contains(&Outcome::Failed) {
+            return Err(BadFitness);
+        }
+        tuning.tell(outcomes);
+        self.settle(tuning).ok_or(BadFitness)
+    }
+}
+
+impl Evaluated {
+    /// `solved` counts among those that were tuned. `None` where no genotype has a fitness.
+    fn settle(
+        mut population: Population,
+        tuning: Tuning,
+        solved: Option<usize>,
+    ) -> Option<Evaluated> {
+        let is_incomplete = tuning.is_incomplete();
+        let (new, Tally { evaluations, failures }) = tuning.finish();
+        population.tally.evaluations += evaluations;
+        population.tally.failures += failures;
+        let mut outcomes = std::mem::take(&mut population.outcomes);
+        let waiting: Vec<usize> =
+            (0..outcomes.len()).filter(|&at| outcomes[at].is_none()).collect();
+        for (&at, Newcomer { genotype, outcome }) in waiting.iter().zip(new) {
+            outcomes[at] = Some(outcome);
+            match population.parameters.inheritance {
+                Inheritance::Lamarckian => {
+                    if !Arc::ptr_eq(&population.genotypes[at], &genotype) {
+                        population.births[at].tune(population.generation);
+                    }
+                    population.genotypes[at] = genotype;
+                }
+                Inheritance::Baldwinian => population.tuned[at] = Some(genotype),
+            }
+        }
+        let score = |outcome| match outcome {
+            Some(Outcome::Scored(Score { fitness, cases })) => (Some(fitness), cases),
+            _ => (None, Vec::new()),
+        };
+        let (fitness, cases): (Vec<Option<f64>>, _) = outcomes.into_iter().map(score).unzip();
+        fitness.iter().flatten().next()?;
+        let ranking = Ranking::new(Vec::new(), cases, population.generation);
+        let solved = solved.map(|at| waiting[at] as u32);
+        let mut evaluated =
+            Evaluated { population, fitness, ranking, solved, is_incomplete, work: 0 };
+        evaluated.rank();
+        Some(evaluated)
+    }
+}

@@ -1,0 +1,233 @@
+//! The newcomers of a population: those whose genes some genotype here carries.
+
+use crate::genome::genotype::{Genotype, Shape};
+use crate::search::ancestry::{Ancestry, Mark, Source};
+use crate::search::lineage::Birth;
+use crate::search::population::{Champion, Evaluated, Population, Refused, holds};
+use crate::search::speciation::{Species, distance, found_species};
+use crate::variation::mutation::Operators;
+use crate::variation::tuning::Ages;
+use crate::wire::codec;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+impl Population {
+    /// The newcomers whose genes a genotype of this population carries.
+    pub fn sources(&self, genotype: &Genotype) -> Vec<Source> {
+        let champion = self.champion.as_ref().filter(|champion| *champion.genotype == *genotype);
+        let ancestry = champion.map(|champion| champion.ancestry.clone()).or_else(|| {
+            let here = (0..self.genotypes.len()).find(|at| **self.tuned(*at as u32) == *genotype);
+            here.map(|at| self.ancestry[at].clone())
+        });
+        ancestry.flatten().map_or(Vec::new(), |ancestry| self.sources_of(&ancestry))
+    }
+
+    /// The same of one that was the champion, or is a migrant.
+    pub fn sources_of_champion(&self, champion: &Champion) -> Vec<Source> {
+        champion.ancestry.as_ref().map_or(Vec::new(), |ancestry| self.sources_of(ancestry))
+    }
+
+    fn sources_of(&self, ancestry: &Ancestry) -> Vec<Source> {
+        ancestry.marks().iter().filter_map(|mark| self.sources.get(mark).cloned()).collect()
+    }
+
+    /// The newcomers whose genes some genotype here carries.
+    pub fn newcomers(&self) -> &BTreeMap<Mark, Source> {
+        &self.sources
+    }
+
+    pub fn ancestry(&self, at: usize) -> Option<&Arc<Ancestry>> {
+        self.ancestry[at].as_ref()
+    }
+
+    /// A newcomer's mark, with what is known of it.
+    pub(crate) fn mark(&mut self, source: Source) -> Mark {
+        // a paused generation may take in newcomers for ever, each in the place of the last
+        if self.sources.len() >= 2 * self.genotypes.len().max(64) {
+            self.prune_sources();
+        }
+        let mark = self.sources.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.sources.insert(mark, source);
+        mark
+    }
+
+    /// Forgets the newcomers of whom nobody has a gene.
+    pub(crate) fn prune_sources(&mut self) {
+        if self.sources.is_empty() {
+            return;
+        }
+        let champion = self.champion.iter().filter_map(|champion| champion.ancestry.as_ref());
+        let carried: BTreeSet<Mark> = self
+            .ancestry
+            .iter()
+            .flatten()
+            .chain(champion)
+            .flat_map(|ancestry| ancestry.marks())
+            .collect();
+        self.sources.retain(|mark, _| carried.contains(mark));
+    }
+}
+
+impl Evaluated {
+    /// Takes in a genotype from elsewhere, with the fitness that was measured here and the keys of
+    /// those who bred and sent it, in place of the worst of its species; one that is unlike all
+    /// others founds a species in place of the worst of all.
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing changes then.
+    pub fn inject(
+        &mut self,
+        newcomer: Arc<Genotype>,
+        fitness: f64,
+        keys: Vec<[u8; 32]>,
+    ) -> Result<(), Refused> {
+        let population = &self.population;
+        let Shape { inputs, outputs } = population.shape();
+        if (newcomer.inputs(), newcomer.outputs()) != (inputs, outputs) {
+            return Err(Refused::Shape);
+        }
+        if !fitness.is_finite() {
+            return Err(Refused::NotFinite);
+        }
+        if holds(&population.genotypes, &newcomer) {
+            return Err(Refused::Known);
+        }
+        let like = |s: &Species| {
+            distance(&newcomer, &s.representative, &population.parameters) < population.threshold
+        };
+        let home = population.species.iter().position(like);
+        let place = match home {
+            Some(home) => population.species[home].members.last().copied(),
+            None => self.worst(),
+        };
+        let place = place.filter(|&at| self.order(at) < fitness).ok_or(Refused::NotBetter)?;
+        let population = &mut self.population;
+        if home.is_none() {
+            let mut founded =
+                found_species(population.next_species, &newcomer, place, population.generation);
+            founded.best = fitness;
+            population.species.iter_mut().for_each(|s| s.members.retain(|&at| at != place));
+            population.species.retain(|s| !s.members.is_empty());
+            population.species.push(founded);
+            population.next_species += 1;
+        }
+        let mark = population.mark(Source { genotype: codec::id(&newcomer), keys });
+        population.ancestry[place as usize] = Some(Arc::new(Ancestry::of(&newcomer, mark)));
+        population.leaving.retain(|at| *at != place);
+        population.genotypes[place as usize] = newcomer;
+        population.tuned[place as usize] = None;
+        population.ages[place as usize] = Ages::new();
+        population.births[place as usize] =
+            Birth { operators: Operators::INJECTION, ..Birth::first(population.generation) };
+        self.fitness[place as usize] = Some(fitness);
+        self.ranking.cases[place as usize] = Vec::new();
+        self.rank();
+        Ok(())
+    }
+
+    /// The least fit, the last of equals.
+    fn worst(&self) -> Option<u32> {
+        let places = (0..self.fitness.len() as u32).rev();
+        places.min_by(|&a, &b| self.order(a).total_cmp(&self.order(b)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genome::parameters::Parameters;
+    use crate::task;
+    use proptest::prelude::*;
+    use std::sync::atomic::AtomicBool;
+
+    /// With values that nobody else has, so that a gene tells whose it is.
+    fn newcomer(of: &Genotype, nth: u32) -> Genotype {
+        let mut newcomer = of.clone();
+        // a connection into a new node has 1
+        let value = |at: usize| (2 + nth) as f32 + at as f32 / 1024.0;
+        newcomer.weights.iter_mut().enumerate().for_each(|(at, weight)| *weight = value(at));
+        newcomer
+            .neurons
+            .iter_mut()
+            .enumerate()
+            .for_each(|(at, neuron)| neuron.bias = value(512 + at));
+        newcomer
+    }
+
+    /// The values of a genotype's genes, the slow way to see where they are from: they may have
+    /// moved to others.
+    fn genes(genotype: &Genotype) -> BTreeSet<u32> {
+        let weights = genotype.weights.iter().map(|weight| weight.to_bits());
+        weights.chain(genotype.neurons.iter().map(|neuron| neuron.bias.to_bits())).collect()
+    }
+
+    fn agrees_with_the_values(evaluated: &Evaluated, came: &[(Genotype, Source)]) {
+        let population = evaluated.population();
+        for genotype in population.genotypes() {
+            let own = genes(genotype);
+            let slow = came.iter().filter(|(one, _)| !own.is_disjoint(&genes(one)));
+            let slow: BTreeSet<_> = slow.map(|(_, source)| source.keys[0]).collect();
+            let known = population.sources(genotype);
+            assert_eq!(known.iter().map(|source| source.keys[0]).collect::<BTreeSet<_>>(), slow);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 24, failure_persistence: None, ..ProptestConfig::default()
+        })]
+
+        /// Values do not change here, so that a gene is a newcomer's exactly if it still has its
+        /// value.
+        #[test]
+        fn a_genotype_carries_a_newcomers_genes_as_long_as_one_of_its_genes_is_of_it(
+            seed in any::<u64>(),
+            single_point in prop_oneof![Just(0.0), Just(1.0)],
+            replacement in prop_oneof![Just(1.0f32), Just(0.2)],
+            // one that is removed and added again in the same mutation has another value, and the
+            // same mark
+            (remove_connection, add_connection) in
+                prop_oneof![Just((0.1f32, 0.0f32)), Just((0.0, 0.4))],
+        ) {
+            let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
+            let p = Parameters {
+                population: 30,
+                perturb_weights: 0.0,
+                reset_weights: 0.0,
+                perturb_biases: 0.0,
+                average_weights: 0.0,
+                remove_connection,
+                add_connection,
+                add_node: 0.2,
+                single_point,
+                replacement,
+                ..task.parameters()
+            };
+            let mut population = Population::new(p, task.shape(), seed).unwrap();
+            let mut came = Vec::new();
+            for nth in 0..16 {
+                let mut evaluated = population.evaluate(task, &go).unwrap();
+                agrees_with_the_values(&evaluated, &came);
+                let (at, best) = evaluated.best();
+                let one = newcomer(&evaluated.population().genotypes()[at as usize], nth);
+                let source = Source { genotype: codec::id(&one), keys: vec![[nth as u8; 32]] };
+                let mut inject = || {
+                    evaluated.inject(Arc::new(one.clone()), best, source.keys.clone()).is_ok()
+                };
+                if nth % 3 == 0 && inject() {
+                    came.push((one, source));
+                    agrees_with_the_values(&evaluated, &came);
+                }
+                population = evaluated.next(&go).unwrap();
+                let carried: BTreeSet<Mark> =
+                    population.ancestry.iter().flatten().flat_map(|known| known.marks()).collect();
+                prop_assert!(population.champion.is_some());
+                let champions = population.champion.iter().flat_map(|one| one.ancestry.iter());
+                let carried: BTreeSet<Mark> =
+                    carried.into_iter().chain(champions.flat_map(|known| known.marks())).collect();
+                prop_assert_eq!(carried, population.sources.keys().copied().collect());
+            }
+            prop_assert!(!came.is_empty());
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! How a genotype changes: mutation and crossover of its genes, and the tuning of its weights.
+
+pub mod crossover;
+pub mod mutation;
+pub mod tuning;

@@ -1,0 +1,419 @@
+//! Memetic tuning: before selection, the weights of the fittest new genotypes are tuned within a
+//! budget of evaluations.
+//!
+//! It works in rounds. In the first round each genotype asks for its own score. In those that
+//! follow, each genotype that is tuned asks for the scores of some candidates. All candidates of a
+//! round can be evaluated at once and anywhere, so the result does not depend on who evaluates
+//! which of them when.
+
+mod cma_es;
+mod covariance;
+mod hill_climbing;
+
+pub use cma_es::CmaEs;
+pub use hill_climbing::{HillClimbing, Tunable};
+
+use crate::base::rng::{Purpose, Stream};
+use crate::genome::genotype::Genotype;
+use crate::genome::innovation::ConnectionId;
+use crate::genome::neuron::Neuron;
+use crate::genome::parameters::{Parameters, Tuner};
+use crate::task::{Outcome, Score};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// A generation that is being evaluated and tuned.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    parameters: Arc<Parameters>,
+    seed: u64,
+    generation: u64,
+    /// Each newcomer with what became of it, once that is known; and its ages.
+    newcomers: Vec<(Newcomer, Ages)>,
+    /// Of those that are tuned, from the second round on.
+    searches: Option<Vec<Search>>,
+    /// The fittest that the last round made fitter than it was.
+    improved: Option<usize>,
+    tally: Tally,
+    is_incomplete: bool,
+}
+
+/// A genotype with what its evaluation came to; `Skipped` until then.
+#[derive(Clone, Debug)]
+pub(crate) struct Newcomer {
+    pub genotype: Arc<Genotype>,
+    pub outcome: Outcome,
+}
+
+/// Evaluations that were made, and how many of them failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub evaluations: u64,
+    pub failures: u64,
+}
+
+impl Tally {
+    fn count(&mut self, outcomes: &[Outcome]) {
+        let count =
+            |wanted: fn(&Outcome) -> bool| outcomes.iter().filter(|one| wanted(one)).count() as u64;
+        self.evaluations += count(|one| *one != Outcome::Skipped);
+        self.failures += count(|one| *one == Outcome::Failed);
+    }
+}
+
+/// A genotype with the best weights that were found, and their score.
+#[derive(Clone, Debug)]
+struct Tuned {
+    genotype: Arc<Genotype>,
+    score: Score,
+}
+
+/// The tuning of one newcomer.
+#[derive(Clone, Debug)]
+struct Search {
+    newcomer: usize,
+    rng: Stream,
+    best: Tuned,
+    method: Method,
+    /// What waits for a score; nothing any more when it has ended.
+    asked: Vec<Arc<Genotype>>,
+    /// Evaluations so far, and since the last improvement.
+    spent: usize,
+    since_improved: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Method {
+    HillClimbing(HillClimbing),
+    CmaEs(CmaEs),
+}
+
+/// Weights beyond which CMA-ES is the separable one: the covariance of 500 takes 4 MB and half a
+/// second to decompose, that of a million would take 16 TB.
+const MAX_FULL_DIMENSION: usize = 500;
+
+/// About what the tuning of one of a generation of genotypes like this one takes in bytes, on
+/// average.
+pub(crate) fn bytes(p: &Parameters, like: &Genotype) -> usize {
+    let weights = like.connections().len() + like.nodes().len();
+    let own = match p.tuning {
+        Tuner::None => return 0,
+        Tuner::HillClimbing => 16 * weights,
+        Tuner::SepCmaEs => (64 + 12 * LAMBDA) * weights,
+        Tuner::CmaEs => (64 + 12 * LAMBDA) * weights + 16 * weights.min(MAX_FULL_DIMENSION).pow(2),
+    };
+    (f64::from(p.tuning_share) * (own + LAMBDA * like.bytes()) as f64) as usize
+}
+
+/// Points that CMA-ES asks for at once, of the largest genotypes.
+const LAMBDA: usize = 45;
+
+/// Searches that are worth another thread: a step of one takes some 10 µs.
+const GRAIN: usize = 16;
+
+impl Tuning {
+    /// Ages may be empty: all nodes count as new then.
+    pub(crate) fn new<'a>(
+        newcomers: impl Iterator<Item = (&'a Arc<Genotype>, &'a Ages)>,
+        parameters: &Arc<Parameters>,
+        seed: u64,
+        generation: u64,
+    ) -> Tuning {
+        let unknown =
+            |genotype| Newcomer { genotype: Arc::clone(genotype), outcome: Outcome::Skipped };
+        let newcomers =
+            newcomers.map(|(genotype, ages)| (unknown(genotype), ages.clone())).collect();
+        let parameters = Arc::clone(parameters);
+        Tuning {
+            parameters,
+            seed,
+            generation,
+            newcomers,
+            searches: None,
+            improved: None,
+            tally: Tally::default(),
+            is_incomplete: false,
+        }
+    }
+
+    /// What is to be evaluated in this round; nothing when all is done.
+    pub fn candidates(&self) -> Vec<Arc<Genotype>> {
+        match &self.searches {
+            None => {
+                self.newcomers.iter().map(|(newcomer, _)| Arc::clone(&newcomer.genotype)).collect()
+            }
+            Some(searches) => {
+                searches.iter().flat_map(|search| search.asked.iter().cloned()).collect()
+            }
+        }
+    }
+
+    /// Whether these are outcomes for the candidates of this round: as many, of finite numbers.
+    pub fn expects(&self, outcomes: &[Outcome]) -> bool {
+        let asked = match &self.searches {
+            None => self.newcomers.len(),
+            Some(searches) => searches.iter().map(|search| search.asked.len()).sum(),
+        };
+        outcomes.len() == asked && outcomes.iter().filter_map(Outcome::score).all(Score::is_sound)
+    }
+
+    /// Whether the outcome of every new genotype is known, tuned or not.
+    pub fn is_told(&self) -> bool {
+        self.searches.is_some() || self.newcomers.is_empty()
+    }
+
+    /// Takes the outcome of each candidate of this round, in their order; the next round begins.
+    ///
+    /// # Panics
+    /// If they are not what it [`expects`](Tuning::expects).
+    pub fn tell(&mut self, outcomes: Vec<Outcome>) {
+        assert!(self.expects(&outcomes), "an outcome for each candidate and no more");
+        self.tally.count(&outcomes);
+        self.is_incomplete |= outcomes.contains(&Outcome::Skipped);
+        let p = Arc::clone(&self.parameters);
+        let fitter = |a: (usize, f64), b: (usize, f64)| if b.1 > a.1 { b } else { a };
+        let Some(searches) = &mut self.searches else {
+            let known = outcomes
+                .iter()
+                .enumerate()
+                .filter_map(|(at, outcome)| Some((at, outcome.fitness()?)));
+            self.improved = known.reduce(fitter).map(|best| best.0);
+            let told = self.newcomers.iter_mut().zip(outcomes);
+            told.for_each(|((newcomer, _), outcome)| newcomer.outcome = outcome);
+            self.searches = Some(self.begin());
+            return;
+        };
+        let mut outcomes = outcomes.into_iter();
+        let shares: Vec<Vec<Outcome>> = searches
+            .iter()
+            .map(|search| outcomes.by_ref().take(search.asked.len()).collect())
+            .collect();
+        let tell = |(search, share): (&mut Search, Vec<Outcome>)| {
+            search.tell(share, &p).then_some((search.newcomer, search.best.score.fitness))
+        };
+        let improved: Vec<Option<(usize, f64)>> =
+            searches.par_iter_mut().zip(shares).with_min_len(GRAIN).map(tell).collect();
+        self.improved = improved.into_iter().flatten().reduce(fitter).map(|best| best.0);
+    }
+
+    /// Searches from the fittest newcomers, which ask already.
+    fn begin(&self) -> Vec<Search> {
+        let p = &*self.parameters;
+        if p.tuning == Tuner::None {
+            return Vec::new();
+        }
+        let known = |at: usize| self.newcomers[at].0.outcome.fitness().map(|fitness| (at, fitness));
+        let mut order: Vec<(usize, f64)> = (0..self.newcomers.len()).filter_map(known).collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        order.truncate((order.len() as f32 * p.tuning_share).ceil().max(1.0) as usize);
+        let search = |(newcomer, _): (usize, f64)| {
+            let ages = &self.newcomers[newcomer].1;
+            let start = self.scored(newcomer)?;
+            let mut search = Search {
+                newcomer,
+                rng: Stream::new(self.seed, Purpose::Tuning, self.generation, newcomer as u64),
+                method: Method::new(&start, ages, p)?,
+                best: start,
+                asked: Vec::new(),
+                spent: 1,
+                since_improved: 0,
+            };
+            search.ask(p);
+            Some(search)
+        };
+        order.into_iter().filter_map(search).collect()
+    }
+
+    /// The fittest of those that the last round made fitter, which all are after the first; as an
+    /// index among the newcomers.
+    pub fn improved(&self) -> Option<usize> {
+        self.improved
+    }
+
+    /// A newcomer with its own score, if it has one.
+    fn scored(&self, newcomer: usize) -> Option<Tuned> {
+        let Newcomer { genotype, outcome } = &self.newcomers[newcomer].0;
+        Some(Tuned { genotype: Arc::clone(genotype), score: outcome.score()?.clone() })
+    }
+
+    /// The best weights that were found for a newcomer so far, with its genotype; its own if none
+    /// were.
+    pub fn best(&self, newcomer: usize) -> &Arc<Genotype> {
+        let found = self.searches.iter().flatten().find(|search| search.newcomer == newcomer);
+        found.map_or(&self.newcomers[newcomer].0.genotype, |search| &search.best.genotype)
+    }
+
+    /// A limit came before the round was over.
+    pub(crate) fn mark_incomplete(&mut self) {
+        self.is_incomplete = true;
+    }
+
+    /// Whether a limit left some candidates out.
+    pub fn is_incomplete(&self) -> bool {
+        self.is_incomplete
+    }
+
+    /// What was evaluated so far in this generation.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// The outcome of each new genotype, and how many evaluations that took.
+    pub(crate) fn finish(self) -> (Vec<Newcomer>, Tally) {
+        let mut newcomers: Vec<Newcomer> =
+            self.newcomers.into_iter().map(|(newcomer, _)| newcomer).collect();
+        for Search { newcomer, best, .. } in self.searches.into_iter().flatten() {
+            newcomers[newcomer] =
+                Newcomer { genotype: best.genotype, outcome: Outcome::Scored(best.score) };
+        }
+        (newcomers, self.tally)
+    }
+}
+
+impl Search {
+    /// Takes the outcomes of what it asked for, if it did, and asks for more; whether there is a
+    /// new best. Both methods go by rank, in which what failed comes last.
+    fn tell(&mut self, outcomes: Vec<Outcome>, p: &Parameters) -> bool {
+        if outcomes.is_empty() {
+            return false;
+        }
+        let asked = std::mem::take(&mut self.asked);
+        self.spent += outcomes.len();
+        self.since_improved += outcomes.len();
+        let rank = |outcome: &Outcome| outcome.fitness().unwrap_or(f64::NEG_INFINITY);
+        self.method.tell(&outcomes.iter().map(rank).collect::<Vec<f64>>());
+        for (genotype, outcome) in asked.into_iter().zip(outcomes) {
+            match outcome {
+                Outcome::Scored(score) if score.fitness > self.best.score.fitness => {
+                    self.best = Tuned { genotype, score };
+                    self.since_improved = 0;
+                }
+                _ => {}
+            }
+        }
+        self.ask(p);
+        self.since_improved == 0
+    }
+
+    fn ask(&mut self, p: &Parameters) {
+        if self.since_improved >= p.tuning_patience as usize {
+            return;
+        }
+        let points = self.method.ask(&mut self.rng);
+        if self.spent + points.len() <= p.tuning_budget as usize {
+            let genotype = &self.best.genotype;
+            self.asked =
+                points.iter().map(|point| Arc::new(with_weights(genotype, point, p))).collect();
+        }
+    }
+}
+
+impl Method {
+    /// `None` where nothing is to be tuned.
+    fn new(start: &Tuned, ages: &Ages, p: &Parameters) -> Option<Method> {
+        let point = weights(&start.genotype, p);
+        if point.is_empty() {
+            return None;
+        }
+        match p.tuning {
+            Tuner::None => None,
+            Tuner::HillClimbing => {
+                let nodes = tunable(&start.genotype, ages, p);
+                Some(Method::HillClimbing(HillClimbing::new(point, start.score.fitness, nodes, p)))
+            }
+            Tuner::CmaEs => {
+                let separable = point.len() > MAX_FULL_DIMENSION;
+                Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, separable)))
+            }
+            Tuner::SepCmaEs => Some(Method::CmaEs(CmaEs::new(&point, p.tuning_step, true))),
+        }
+    }
+
+    fn ask(&mut self, rng: &mut Stream) -> Vec<Vec<f32>> {
+        match self {
+            Method::HillClimbing(climb) => vec![climb.ask(rng)],
+            Method::CmaEs(es) => es.ask(rng),
+        }
+    }
+
+    fn tell(&mut self, fitness: &[f64]) {
+        match self {
+            Method::HillClimbing(climb) => climb.tell(fitness[0]),
+            Method::CmaEs(es) => es.tell(fitness),
+        }
+    }
+}
+
+/// Whether biases are tuned: where they evolve at all.
+fn with_biases(p: &Parameters) -> bool {
+    p.perturb_biases > 0.0
+}
+
+/// The weights of the enabled connections, in their order, and then the biases, if these are tuned.
+fn weights(g: &Genotype, p: &Parameters) -> Vec<f32> {
+    let links = g
+        .weights
+        .iter()
+        .zip(&g.enabled)
+        .filter(|(_, enabled)| **enabled)
+        .map(|(weight, _)| *weight);
+    let biases = g.neurons.iter().filter(|_| with_biases(p)).map(|neuron| neuron.bias);
+    links.chain(biases).collect()
+}
+
+/// The genotype with these weights, each within `weight_limit`.
+fn with_weights(g: &Genotype, point: &[f32], p: &Parameters) -> Genotype {
+    let mut tuned = g.clone();
+    let links = tuned.weights.iter_mut().zip(&tuned.enabled).filter(|(_, enabled)| **enabled);
+    let genes = links
+        .map(|(weight, _)| weight)
+        .chain(tuned.neurons.iter_mut().map(|neuron| &mut neuron.bias));
+    genes.zip(point).for_each(|(gene, &value)| *gene = p.clamp(value));
+    tuned
+}
+
+/// The nodes that have weights, with the places of these among all that are tuned.
+fn tunable(g: &Genotype, ages: &Ages, p: &Parameters) -> Vec<Tunable> {
+    let age = |at: usize| ages.get(at).copied().unwrap_or(0);
+    let mut nodes: Vec<Tunable> =
+        (0..g.neurons.len()).map(|at| Tunable { age: age(at), weights: Vec::new() }).collect();
+    let targets = g.topology.ends.iter().zip(&g.enabled).filter(|(_, enabled)| **enabled);
+    let targets = targets.map(|(ends, _)| (ends.to - g.inputs()) as usize);
+    let biased = (0..g.neurons.len()).filter(|_| with_biases(p));
+    targets.chain(biased).enumerate().for_each(|(place, node)| nodes[node].weights.push(place));
+    nodes.retain(|node| !node.weights.is_empty());
+    nodes
+}
+
+/// Of each node but the inputs, in their order, how many generations of breeding ago it last
+/// changed; hill climbing wants to know. They are no genes: equal genotypes are equal however they
+/// came about.
+pub type Ages = Vec<u32>;
+
+/// The ages of a child's nodes: 0 where its kind or which enabled connections lead into it is not
+/// as in the parent, else one more than there.
+pub(crate) fn ages(child: &Genotype, parent: &Genotype, of_parent: &Ages) -> Ages {
+    let index = parent.topology.index();
+    let (sources, of_sources) = (sources(child), sources(parent));
+    let kind = |n: &Neuron| (n.activation, n.aggregation, n.dynamics, n.plasticity);
+    let age = |at: usize| {
+        let id = child.topology.places[at + child.inputs() as usize].id;
+        let before = (index.position(id)? - parent.inputs()) as usize;
+        let same = kind(&child.neurons[at]) == kind(&parent.neurons[before])
+            && sources[at] == of_sources[before];
+        same.then(|| of_parent.get(before).map_or(1, |age| age.saturating_add(1)))
+    };
+    (0..child.neurons.len()).map(|at| age(at).unwrap_or(0)).collect()
+}
+
+/// Of each node but the inputs, the enabled connections into it.
+fn sources(g: &Genotype) -> Vec<Vec<ConnectionId>> {
+    let mut sources = vec![Vec::new(); g.neurons.len()];
+    let t = &g.topology;
+    for ((ends, id), _) in
+        t.ends.iter().zip(&t.ids).zip(&g.enabled).filter(|(_, enabled)| **enabled)
+    {
+        sources[(ends.to - g.inputs()) as usize].push(*id);
+    }
+    sources
+}

@@ -1,0 +1,173 @@
+//! The covariance matrix C of a multivariate normal distribution, whole or its diagonal alone.
+
+/// C with what sampling needs of it.
+#[derive(Clone, Debug)]
+pub enum Covariance {
+    /// C = B diag(d²) Bᵀ: C row by row, the columns of B row by row, and d. The last two are as old
+    /// as `age` updates, fewer than `patience`.
+    Full { c: Vec<f64>, basis: Vec<f64>, scales: Vec<f64>, age: u32, patience: u32 },
+    /// The diagonal.
+    Diagonal(Vec<f64>),
+}
+
+/// No variance falls below this share of the largest, so that rounding never makes C indefinite.
+const FLATTEST: f64 = 1e-14;
+
+impl Covariance {
+    /// The unit matrix, decomposed at every `patience`th update.
+    pub fn full(n: usize, patience: u32) -> Covariance {
+        let unit: Vec<f64> = (0..n * n).map(|at| f64::from(u8::from(at % (n + 1) == 0))).collect();
+        Covariance::Full { c: unit.clone(), basis: unit, scales: vec![1.0; n], age: 0, patience }
+    }
+
+    /// The unit matrix.
+    pub fn diagonal(n: usize) -> Covariance {
+        Covariance::Diagonal(vec![1.0; n])
+    }
+
+    /// C^½ z, which is of this distribution when z is of the standard normal one.
+    pub fn shape(&self, z: &[f64]) -> Vec<f64> {
+        match self {
+            Covariance::Full { basis, scales, .. } => {
+                let scaled: Vec<f64> = z.iter().zip(scales).map(|(z, d)| z * d).collect();
+                combine(basis, &scaled)
+            }
+            Covariance::Diagonal(c) => z.iter().zip(c).map(|(z, c)| z * c.sqrt()).collect(),
+        }
+    }
+
+    /// C^−½ y.
+    pub fn whiten(&self, y: &[f64]) -> Vec<f64> {
+        match self {
+            Covariance::Full { basis, scales, .. } => {
+                let along = |column: &[f64]| column.iter().zip(y).map(|(b, y)| b * y).sum::<f64>();
+                let columns = basis.chunks_exact(y.len());
+                combine(
+                    basis,
+                    &columns.zip(scales).map(|(b, d)| along(b) / d).collect::<Vec<f64>>(),
+                )
+            }
+            Covariance::Diagonal(c) => y.iter().zip(c).map(|(y, c)| y / c.sqrt()).collect(),
+        }
+    }
+
+    /// C ← `keep` C + Σ `weight` v vᵀ.
+    pub fn update<'a>(&mut self, keep: f64, terms: impl Iterator<Item = (f64, &'a [f64])>) {
+        match self {
+            Covariance::Full { c, basis, scales, age, patience } => {
+                let n = scales.len();
+                c.iter_mut().for_each(|c| *c *= keep);
+                for (weight, v) in terms {
+                    for (row, vi) in c.chunks_exact_mut(n).zip(v) {
+                        row.iter_mut().zip(v).for_each(|(c, vj)| *c += weight * (vi * vj));
+                    }
+                }
+                *age += 1;
+                if *age >= *patience {
+                    *age = 0;
+                    let mut values = c.clone();
+                    decompose(&mut values, basis, n);
+                    let largest = (0..n).map(|i| values[i * n + i]).fold(0.0, f64::max);
+                    let floor = (largest * FLATTEST).max(f64::MIN_POSITIVE);
+                    for (i, scale) in scales.iter_mut().enumerate() {
+                        *scale = values[i * n + i].max(floor).sqrt();
+                    }
+                }
+            }
+            Covariance::Diagonal(c) => {
+                c.iter_mut().for_each(|c| *c *= keep);
+                for (weight, v) in terms {
+                    c.iter_mut().zip(v).for_each(|(c, v)| *c += weight * (v * v));
+                }
+                let floor =
+                    (c.iter().copied().fold(0.0, f64::max) * FLATTEST).max(f64::MIN_POSITIVE);
+                c.iter_mut().for_each(|c| *c = c.max(floor));
+            }
+        }
+    }
+}
+
+/// Σ share × column.
+fn combine(columns: &[f64], shares: &[f64]) -> Vec<f64> {
+    let mut sum = vec![0.0; shares.len()];
+    for (column, share) in columns.chunks_exact(shares.len()).zip(shares) {
+        sum.iter_mut().zip(column).for_each(|(sum, b)| *sum += share * b);
+    }
+    sum
+}
+
+/// Turns the symmetric `a` into a diagonal of its eigenvalues, and `basis` into its eigenvectors,
+/// one a row, in the same order: cyclic Jacobi rotations (Golub & Van Loan 2013, section 8.5). Only
+/// + − × ÷ √, so the same bits everywhere.
+fn decompose(a: &mut [f64], basis: &mut [f64], n: usize) {
+    (0..n * n).for_each(|at| basis[at] = f64::from(u8::from(at % (n + 1) == 0)));
+    // it converges quadratically: ten sweeps are plenty for any n that is met
+    for _ in 0..30 {
+        let squares = |on: bool| -> f64 {
+            (0..n * n).filter(|at| (at % (n + 1) == 0) == on).map(|at| a[at] * a[at]).sum()
+        };
+        if squares(false) <= 1e-30 * squares(true) {
+            break;
+        }
+        for p in 0..n {
+            for q in p + 1..n {
+                rotate(a, basis, n, p, q);
+            }
+        }
+    }
+}
+
+/// Makes a[p][q] zero.
+fn rotate(a: &mut [f64], basis: &mut [f64], n: usize, p: usize, q: usize) {
+    let off = a[p * n + q];
+    if off == 0.0 {
+        return;
+    }
+    let slope = (a[q * n + q] - a[p * n + p]) / (2.0 * off);
+    let tangent = slope.signum() / (slope.abs() + (slope * slope + 1.0).sqrt());
+    let cosine = 1.0 / (tangent * tangent + 1.0).sqrt();
+    let sine = tangent * cosine;
+    let turn = |x: &mut [f64], i: usize, j: usize| {
+        (x[i], x[j]) = (cosine * x[i] - sine * x[j], sine * x[i] + cosine * x[j]);
+    };
+    for k in 0..n {
+        turn(a, k * n + p, k * n + q);
+    }
+    for k in 0..n {
+        turn(a, p * n + k, q * n + k);
+        turn(basis, p * n + k, q * n + k);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::{Purpose, Stream};
+
+    #[test]
+    fn a_decomposed_matrix_is_made_of_its_parts() {
+        let mut rng = Stream::new(1, Purpose::Tuning, 0, 0);
+        for n in [1, 2, 3, 10, 40] {
+            let mut covariance = Covariance::full(n, 1);
+            let vectors: Vec<Vec<f64>> =
+                (0..3 * n).map(|_| (0..n).map(|_| f64::from(rng.normal())).collect()).collect();
+            covariance.update(0.5, vectors.iter().map(|v| (0.1, &v[..])));
+            let z: Vec<f64> = (0..n).map(|_| f64::from(rng.normal())).collect();
+            let y = covariance.shape(&z);
+            // C^½ (C^½)ᵀ = C: |C^−½ C^½ z| = |z|, and C x = Σ λ (b·x) b
+            let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+            assert!((norm(&covariance.whiten(&y)) - norm(&z)).abs() < 1e-9 * norm(&z), "n = {n}");
+            let Covariance::Full { c, basis, scales, .. } = &covariance else { unreachable!() };
+            let product: Vec<f64> =
+                c.chunks(n).map(|row| row.iter().zip(&z).map(|(c, z)| c * z).sum()).collect();
+            let along: Vec<f64> = basis
+                .chunks(n)
+                .zip(scales)
+                .map(|(b, d)| b.iter().zip(&z).map(|(b, z)| b * z).sum::<f64>() * d * d)
+                .collect();
+            for (one, other) in product.iter().zip(combine(basis, &along)) {
+                assert!((one - other).abs() < 1e-9 * norm(&product), "n = {n}: {one} {other}");
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Values of one kind, one after the other.
+
+use super::CodecError;
+use crate::base::choice::Choice;
+use crate::genome::neuron::Neuron;
+use crate::genome::topology::{Ends, Place};
+
+/// How many columns the value genes of neurons take.
+pub const GENES: usize = 9;
+
+/// The value genes of neurons, gene by gene; those that are as usual in all of them may be left
+/// out.
+pub fn write_neurons(neurons: &[Neuron], usual_too: bool) -> [Vec<u8>; GENES] {
+    let kinds = |kind: fn(&Neuron) -> u8| {
+        let usual = kind(&Neuron::INPUT);
+        let leave = !usual_too && neurons.iter().all(|neuron| kind(neuron) == usual);
+        if leave { Vec::new() } else { neurons.iter().map(kind).collect() }
+    };
+    let numbers = |number: fn(&Neuron) -> f32| {
+        let usual = number(&Neuron::INPUT).to_bits();
+        if !usual_too && neurons.iter().all(|neuron| number(neuron).to_bits() == usual) {
+            return Vec::new();
+        }
+        neurons
+            .iter()
+            .map(|neuron| number(neuron).to_le_bytes())
+            .collect::<Vec<_>>()
+            .into_flattened()
+    };
+    [
+        kinds(|n| n.activation.number()),
+        kinds(|n| n.aggregation.number()),
+        numbers(|n| n.bias),
+        numbers(|n| n.gain),
+        kinds(|n| n.dynamics.number()),
+        numbers(|n| n.time_constant),
+        kinds(|n| n.plasticity.number()),
+        numbers(|n| n.learning_rate),
+        numbers(|n| n.decay),
+    ]
+}
+
+/// The other way; a column that is empty leaves its gene as it usually is.
+///
+/// # Errors
+/// [`CodecError::Malformed`] for a column that is not of `count` neurons,
+/// [`CodecError::UnknownGene`].
+pub fn read_neurons(columns: &[&[u8]; GENES], count: usize) -> Result<Vec<Neuron>, CodecError> {
+    let [
+        activations,
+        aggregations,
+        biases,
+        gains,
+        dynamics,
+        time_constants,
+        plasticities,
+        rates,
+        decays,
+    ] = columns;
+    let mut neurons = vec![Neuron::INPUT; count];
+    let all = &mut neurons;
+    kinds("activation", activations, all, |n| &mut n.activation)?;
+    kinds("aggregation", aggregations, all, |n| &mut n.aggregation)?;
+    numbers(biases, all, |n| &mut n.bias)?;
+    numbers(gains, all, |n| &mut n.gain)?;
+    kinds("dynamics", dynamics, all, |n| &mut n.dynamics)?;
+    numbers(time_constants, all, |n| &mut n.time_constant)?;
+    kinds("plasticity", plasticities, all, |n| &mut n.plasticity)?;
+    numbers(rates, all, |n| &mut n.learning_rate)?;
+    numbers(decays, all, |n| &mut n.decay)?;
+    Ok(neurons)
+}
+
+fn kinds<C: Choice>(
+    gene: &'static str,
+    column: &[u8],
+    neurons: &mut [Neuron],
+    of: impl Fn(&mut Neuron) -> &mut C,
+) -> Result<(), CodecError> {
+    if !column.is_empty() && column.len() != neurons.len() {
+        return Err(CodecError::Malformed);
+    }
+    neurons.iter_mut().zip(column).try_for_each(|(neuron, &number)| {
+        *of(neuron) = C::numbered(number).ok_or(CodecError::UnknownGene(gene, number))?;
+        Ok(())
+    })
+}
+
+fn numbers(
+    column: &[u8],
+    neurons: &mut [Neuron],
+    of: impl Fn(&mut Neuron) -> &mut f32,
+) -> Result<(), CodecError> {
+    let values = words(column)?;
+    if !values.is_empty() && values.len() != neurons.len() {
+        return Err(CodecError::Malformed);
+    }
+    neurons
+        .iter_mut()
+        .zip(values)
+        .for_each(|(neuron, value)| *of(neuron) = f32::from_le_bytes(*value));
+    Ok(())
+}
+
+/// Ids and layers.
+pub fn write_places(places: &[Place]) -> [Vec<u8>; 2] {
+    let words = |word: fn(&Place) -> u64| {
+        places.iter().map(|place| word(place).to_le_bytes()).collect::<Vec<_>>().into_flattened()
+    };
+    [words(|place| place.id), words(|place| place.layer)]
+}
+
+/// # Errors
+/// [`CodecError::Malformed`] where they are not as many.
+pub fn read_places(ids: &[u8], layers: &[u8]) -> Result<Vec<Place>, CodecError> {
+    let (ids, layers) = (words(ids)?, words(layers)?);
+    if ids.len() != layers.len() {
+        return Err(CodecError::Malformed);
+    }
+    let place = |(id, layer): (&[u8; 8], &[u8; 8])| Place {
+        id: u64::from_le_bytes(*id),
+        layer: u64::from_le_bytes(*layer),
+    };
+    Ok(ids.iter().zip(layers).map(place).collect())
+}
+
+/// Sources and targets, which are indexes below `count`.
+pub fn write_ends(ends: &[Ends], count: usize) -> [Vec<u8>; 2] {
+    [
+        narrow(ends.iter().map(|ends| ends.from), count),
+        narrow(ends.iter().map(|ends| ends.to), count),
+    ]
+}
+
+/// Indexes below `count`, in as few bytes as all of them can do with: one, two or four.
+fn narrow(indexes: impl Iterator<Item = u32>, count: usize) -> Vec<u8> {
+    match width(count) {
+        1 => indexes.map(|index| index as u8).collect(),
+        2 => indexes.map(|index| (index as u16).to_le_bytes()).collect::<Vec<_>>().into_flattened(),
+        _ => indexes.map(u32::to_le_bytes).collect::<Vec<_>>().into_flattened(),
+    }
+}
+
+fn width(count: usize) -> usize {
+    match count {
+        0..=0x100 => 1,
+        0x101..=0x1_0000 => 2,
+        _ => 4,
+    }
+}
+
+/// # Errors
+/// [`CodecError::Malformed`] where they are not as many, or not below `count`.
+pub fn read_ends(froms: &[u8], tos: &[u8], count: usize) -> Result<Vec<Ends>, CodecError> {
+    let pair = |(from, to)| Ends { from, to };
+    let ends: Vec<Ends> = match width(count) {
+        _ if froms.len() != tos.len() => return Err(CodecError::Malformed),
+        1 => froms
+            .iter()
+            .zip(tos)
+            .map(|(from, to)| pair((u32::from(*from), u32::from(*to))))
+            .collect(),
+        2 => {
+            let wide = |index: &[u8; 2]| u32::from(u16::from_le_bytes(*index));
+            words(froms)?
+                .iter()
+                .zip(words(tos)?)
+                .map(|(from, to)| pair((wide(from), wide(to))))
+                .collect()
+        }
+        _ => {
+            let wide = |index: &[u8; 4]| u32::from_le_bytes(*index);
+            words(froms)?
+                .iter()
+                .zip(words(tos)?)
+                .map(|(from, to)| pair((wide(from), wide(to))))
+                .collect()
+        }
+    };
+    let fine = ends.iter().all(|ends| (ends.from.max(ends.to) as usize) < count);
+    if fine { Ok(ends) } else { Err(CodecError::Malformed) }
+}
+
+/// # Errors
+/// [`CodecError::Malformed`] where something is left over.
+pub fn words<const N: usize>(bytes: &[u8]) -> Result<&[[u8; N]], CodecError> {
+    match bytes.as_chunks() {
+        (words, []) => Ok(words),
+        _ => Err(CodecError::Malformed),
+    }
+}
+
+/// The lowest bit first.
+pub fn bits(flags: &[bool]) -> Vec<u8> {
+    let byte =
+        |flags: &[bool]| flags.iter().rev().fold(0, |byte, flag| byte << 1 | u8::from(*flag));
+    flags.chunks(8).map(byte).collect()
+}
+
+/// # Errors
+/// [`CodecError::Malformed`] for bytes of another number of flags.
+pub fn unpack_bits(bytes: &[u8], count: usize) -> Result<Vec<bool>, CodecError> {
+    if bytes.len() != count.div_ceil(8) {
+        return Err(CodecError::Malformed);
+    }
+    Ok((0..count).map(|at| bytes[at / 8] >> (at % 8) & 1 == 1).collect())
+}
