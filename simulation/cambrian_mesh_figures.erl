@@ -53,8 +53,11 @@ better_than(Floor, Task, Seed, _Colony, 0) ->
     better_than(Floor, Task, Seed + 1, cambrian_colony:new(#{task => Task, agents => 150, seed => Seed + 1}), 100);
 better_than(Floor, Task, Seed, Colony, Left) ->
     case cambrian_colony:champion(Colony) of
-        #{champion := Genotype, fitness := Fitness} when Floor =:= none; Fitness > Floor -> {Fitness, Genotype};
-        _ -> better_than(Floor, Task, Seed, element(2, cambrian_colony:generation(0, Colony)), Left - 1)
+        #{champion := Genotype, fitness := Fitness} when Floor =:= none; Fitness > Floor ->
+            {Fitness, Genotype};
+        _ ->
+            {_, Next} = cambrian_colony:generation(0, Colony),
+            better_than(Floor, Task, Seed, Next, Left - 1)
     end.
 
 %% @doc The former alone.

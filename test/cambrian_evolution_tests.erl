@@ -242,8 +242,8 @@ from_a_checkpoint_test() ->
     [#{champion := Same, generations := 5}] = finished(Rest),
     ?assertEqual(cambrian_genotype:id(Champion), cambrian_genotype:id(Same)).
 
-%% The time of a run ends while an evaluator is at a newcomer that takes for ever. The population has
-%% its result, and lives on with another evaluator.
+%% The time of a run ends while an evaluator is at a newcomer that takes for ever. The population
+%% has its result, and lives on with another evaluator.
 time_ends_at_a_newcomer_test() ->
     {ok, _} = application:ensure_all_started(cambrian),
     Count = counters:new(1, []),

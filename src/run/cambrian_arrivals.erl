@@ -14,7 +14,7 @@
                    %% the median cost of the genotypes of a generation, where it was asked for
                    median = {none, 0} :: {none | reference(), non_neg_integer()}}).
 -opaque arrivals() :: #arrivals{}.
-%% Of whom what is told.
+%% Who was judged, and what subscribers hear of it.
 -type verdict() :: {cambrian_newcomers:newcomer(), #{outcome := atom(), atom() => term()}}.
 
 %% Each generation admits one stranger for so many genotypes of the population.

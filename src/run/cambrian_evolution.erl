@@ -5,8 +5,9 @@
 %%
 %% {@link cambrian_population_server} holds it for a user, {@link cambrian_colony} in a simulation.
 %%
-%% At most one job is under way, and the phase says which: `idle' none, `evaluating' the first two,
-%% `receiving' and, while the population rests, `welcoming' the third, then `trying' and `breeding'.
+%% At most one job is under way, and the phase says which: none while it is `idle', `evaluate' or
+%% `score' while `evaluating', `examine' while `receiving' or, if the population rests, `welcoming',
+%% `try' while `trying' and `breed' while `breeding'.
 -module(cambrian_evolution).
 
 %% Event                            What happened
@@ -98,15 +99,15 @@
          champions :: cambrian_champions:champions(),
          arrivals :: cambrian_arrivals:arrivals(),
          run :: cambrian_run:run(),
-         %% as it was told last
+         %% whether it has nothing to do, as `account' said last
          rests = true :: boolean(),
          effects = [] :: [effect()]}).
 -opaque evolution() :: #evolution{}.
 
-%% The library keeps the lines of descent of so many generations itself.
+%% Generations: the library keeps lines of descent of this length.
 -define(WINDOW, 32).
 
-%% @doc From a checkpoint or a first generation, with the `goal' and whether it is `running'.
+%% @doc Begins with a checkpoint or a first generation, and a `goal'. It runs if it is `running'.
 -spec new(conf(), #{population := reference(), goal := map(), running := boolean(),
                     atom() => term()}, Now :: integer()) -> {[effect()], evolution()}.
 new(#{newcomer_timeout := Timeout} = Conf, #{population := Population} = Saved, Now) ->
@@ -279,7 +280,6 @@ evaluated(Evaluated, Before) ->
         false -> receive_newcomers(E)
     end.
 
-%% The work of the generation, and how long it took.
 paced(#evolution{evaluated = Evaluated, arrivals = Arrivals, began = Began, now = Now} = E) ->
     Work = cambrian_nif:population_work(Evaluated),
     Paced = E#evolution{arrivals = cambrian_arrivals:pace({Work, Now - Began}, Arrivals)},
@@ -316,7 +316,7 @@ crown(#evolution{evaluated = Evaluated, champions = Champions} = E) ->
             notify({champion, Champion}, remember(Genotype, E#evolution{champions = Next}))
     end.
 
-%% With this a champion that comes later joins what is known.
+%% So often that the line of a later champion begins with a genotype that is remembered.
 remember_the_best(#evolution{evaluated = Evaluated, stats = #{generation := Generation}} = E)
   when Generation rem ?WINDOW =:= 0 ->
     {Best, _} = cambrian_nif:population_best(Evaluated),
@@ -330,7 +330,7 @@ measure(E) ->
     {Stats, New} = cambrian_standing:measure(facts(E)),
     effect({count, New}, E#evolution{stats = Stats}).
 
-%% Of a part of a generation another genotype contends than of all.
+%% The contender of a part of a generation may not be that of the whole.
 validate(_Trial, #evolution{is_cut = true} = E) -> E;
 validate(Trial, #evolution{stats = #{generation := Generation}, champions = Champions} = E) ->
     Validated = cambrian_champions:validate(Trial, Generation, at_hand(E), Champions),
@@ -433,7 +433,7 @@ invite(#evolution{arrivals = Arrivals, population = Population, now = Now} = E) 
 measured(#evolution{phase = idle} = E) -> be_idle(E);
 measured(E) -> E.
 
-%% Strangers that were measured meanwhile are taken in; those that are not done hold up nobody.
+%% Strangers that were measured meanwhile are taken in. The population does not wait for the others.
 receive_newcomers(E) ->
     With = case admit_strangers(E) of none -> E; Admitted -> Admitted end,
     examine(receiving, time_left(With), fun judge/1, With).
@@ -492,8 +492,8 @@ purge(Banned, Phase, Caller, E) ->
             reply([Caller], {ok, Purged}, Going)
     end.
 
-%% The generation at hand without what is banned, as if it were taken up from its checkpoint, which
-%% is written. What is known of it by now stays known.
+%% Takes what is banned out of the generation at hand, and begins that again as from a checkpoint,
+%% which is written. What is known of the others stays known.
 without(Banned, #evolution{arrivals = Arrivals, champions = Champions} = E) ->
     {#{gone := Gone} = Stopped, Left} = cambrian_arrivals:without(Banned, Arrivals),
     {Population, #{leaving := Leaving, founded := Founded, headless := Headless}, Best} =
@@ -532,7 +532,7 @@ begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Before) ->
                        is_cut = false, rounds = undefined,
                        arrivals = cambrian_arrivals:begin_again(From, Arrivals),
                        champions = cambrian_champions:begin_again(Champion, Champions)},
-    %% a run that is over is done again in another VM, to its result, unless that is none any more
+    %% another VM does the end of a run that is over again, unless its result counts no more
     Kept = [population, champion, validated, newcomers, strangers]
         ++ [running || not cambrian_run:has_result(Next#evolution.run)],
     Written = effect({amend, file, maps:with(Kept, snapshot(Next))}, Next),
@@ -542,7 +542,7 @@ begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Before) ->
         false -> Told
     end.
 
-%% A run is not over by a champion that is banned.
+%% A result whose champion is banned counts no more.
 without_results(Banned, #evolution{champions = Champions, run = Run} = E) ->
     Without = E#evolution{champions = cambrian_champions:without(Banned, Champions)},
     case cambrian_run:outcome(Run) of
@@ -559,7 +559,7 @@ without_results(Banned, #evolution{champions = Champions, run = Run} = E) ->
 
 save(When, E) -> effect({save, When, snapshot(E)}, E).
 
-%% What was told and answered is not lost by a crash before the generation is over.
+%% A crash before the generation is over does not lose what a caller ordered.
 remember_orders(#evolution{run = Run, now = Now} = E) ->
     Orders = maps:with([running, goal, until], cambrian_run:saved(Now, Run)),
     effect({amend, memory, Orders}, E).
@@ -567,7 +567,7 @@ remember_orders(#evolution{run = Run, now = Now} = E) ->
 remember_arrivals(#evolution{arrivals = Arrivals} = E) ->
     effect({amend, memory, cambrian_arrivals:saved(Arrivals)}, E).
 
-%% @doc What it comes back from after a crash.
+%% @doc The checkpoint from which it comes back.
 -spec checkpoint(Now :: integer(), evolution()) -> cambrian_store:checkpoint().
 checkpoint(Now, E) -> snapshot(E#evolution{now = Now}).
 

@@ -12,15 +12,15 @@
 
 -record(job, {kind :: evaluated | scored | examined | tried | bred,
               tag :: reference(), work :: reference() | evaluator,
-              %% ends what does not look at the time itself
+              %% ends a job that does not look at the time itself
               timer = none :: none | reference()}).
 -record(visit, {tag :: reference(), work :: reference() | evaluator}).
 -record(labour, {options :: options(),
                  %% for what does not run in Rust
                  evaluator :: undefined | pid(),
                  job = none :: none | #job{},
-                 %% of strangers, with the deadline that it serves
                  visit = none :: none | #visit{},
+                 %% the evaluator of strangers, with the deadline that it serves
                  host = none :: none | {pid(), Deadline :: pos_integer()}}).
 -opaque labour() :: #labour{}.
 

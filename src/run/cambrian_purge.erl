@@ -1,20 +1,22 @@
 %% @private
-%% What a ban means for a population: who is banned of those who wait, of its champion and of its results. Of its genotypes
-%% the library knows it, gene by gene.
+%% What a ban means for a population: which of its newcomers, champions and results are banned. Of
+%% its genotypes the library knows it, gene by gene.
 -module(cambrian_purge).
 
 -export([table/0, keys/1, is_newcomer/2, is_champion/2, purged/2, last_without/2]).
 -export_type([banned/0, source/0, purged/0]).
 
-%% Of whom a genotype came: what an identity signs with.
+%% The key of the node that a genotype came from.
 -type key() :: <<_:256>>.
 -type banned() :: #{keys => [key()], genotypes => [cambrian_genotype:id()]}.
-%% A newcomer: its id, and the keys of those who sent and bred it; none where it was injected by hand.
+%% A newcomer: its id, and the keys of those who sent and bred it. A newcomer that a user injected
+%% has no keys.
 -type source() :: #{genotype := cambrian_genotype:id(), keys := [key()]}.
-%% So many genotypes `leaving' with the next generation, and `newcomers' that waited and are not taken in; `founded' where
-%% nobody stays, so that all are new; `champion' where the best so far is banned.
--type purged() :: #{generation := non_neg_integer(), leaving := non_neg_integer(), newcomers := non_neg_integer(),
-                    founded := boolean(), champion := boolean()}.
+%% How many genotypes are `leaving' with the next generation, and how many `newcomers' waited and
+%% are not taken in. The generation is `founded' where nobody stays, so that all are new. `champion'
+%% says whether the best so far is banned.
+-type purged() :: #{generation := non_neg_integer(), leaving := non_neg_integer(),
+                    newcomers := non_neg_integer(), founded := boolean(), champion := boolean()}.
 
 %% @doc For {@link cambrian_options:check/3}.
 -spec table() -> cambrian_options:table().
@@ -23,12 +25,14 @@ table() ->
       genotypes => {fun are_ids/1, <<"a list of ids of 32 bytes">>, []}}.
 
 %% The guard fails for an improper list.
-are_ids(Ids) when length(Ids) >= 0 -> lists:all(fun(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32 end, Ids);
+are_ids(Ids) when length(Ids) >= 0 ->
+    lists:all(fun(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32 end, Ids);
 are_ids(_) -> false.
 
 %% @doc Who bred and who sent a newcomer, by the word that was given with it.
 -spec keys(From :: term()) -> [key()].
-keys(#{} = From) -> lists:usort([Key || Whose <- [origin, breeder], #{Whose := <<_:32/binary>> = Key} <- [From]]);
+keys(#{} = From) ->
+    lists:usort([Key || Whose <- [origin, breeder], #{Whose := <<_:32/binary>> = Key} <- [From]]);
 keys(_) -> [].
 
 -spec is_newcomer(cambrian_newcomers:newcomer(), banned()) -> boolean().
@@ -38,13 +42,14 @@ is_newcomer(#{genotype := Genotype, from := From}, Banned) ->
 %% @doc A genotype, by its own id or those of whom it has genes.
 -spec is_champion({cambrian_genotype:genotype(), [source()]}, banned()) -> boolean().
 is_champion({Genotype, Sources}, Banned) ->
-    lists:any(fun(Source) -> is_source(Source, Banned) end, [#{genotype => cambrian_genotype:id(Genotype), keys => []} | Sources]).
+    Itself = #{genotype => cambrian_genotype:id(Genotype), keys => []},
+    lists:any(fun(Source) -> is_source(Source, Banned) end, [Itself | Sources]).
 
 is_source(#{genotype := Id, keys := Own}, #{keys := Keys, genotypes := Ids}) ->
     lists:member(Id, Ids) orelse lists:any(fun(Key) -> lists:member(Key, Keys) end, Own).
 
-%% @doc A generation without what is banned: the library counts what leaves it, and knows the best of
-%% those that stay.
+%% @doc A generation without what is banned. The library counts what leaves it, and knows the best
+%% of those that stay.
 -spec purged(Generation :: reference(), banned()) ->
           {Population :: reference(), #{atom() => term()},
            Best :: undefined | cambrian_population:champion()}.

@@ -10,7 +10,7 @@
 -export([elapsed/2, time_left/3]).
 -export_type([run/0, caller/0, outcome/0]).
 
-%% Whoever is to get an answer.
+%% It gets an answer: a process, or what stands for one.
 -type caller() :: term().
 -type outcome() :: none | {ok, cambrian_population:result()}
                  | {error, cambrian_population:failure()}.

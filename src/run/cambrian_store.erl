@@ -6,8 +6,9 @@
 -module(cambrian_store).
 -behaviour(gen_server).
 
--export([start_link/0, put/2, amend/2, write/3, get/1, whereabouts/1, lost/0, populations/0, watch/0, open/1, forget/1,
-         discard/2, is_discarded/2, files/1, is_origin/2, encode/1, decode/2]).
+-export([start_link/0, put/2, amend/2, write/3, get/1, whereabouts/1, lost/0, populations/0,
+         watch/0, open/1, forget/1, discard/2, is_discarded/2, files/1, is_origin/2, encode/1,
+         decode/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
 
@@ -288,7 +289,7 @@ first(First, _Error) -> First.
 
 %%% ---- what is in a file ------------------------------------------------------------------
 
-%% @doc What a file keeps of a checkpoint. A fun is of this VM, and who waits to be let in comes again.
+%% @doc What a file keeps of a checkpoint. A fun is of this VM, and newcomers that wait come again.
 -spec encode(checkpoint()) -> binary().
 encode(#{population := Population, champion := Champion} = Checkpoint) ->
     Saved = Checkpoint#{population := cambrian_nif:population_encode(Population),
@@ -296,7 +297,8 @@ encode(#{population := Population, champion := Champion} = Checkpoint) ->
     term_to_binary(maps:with(maps:keys(fields()), Saved)).
 
 %% @doc What a file has. Nothing of it is believed: who has the file may have written it.
--spec decode(binary(), cambrian_file:path()) -> {ok, checkpoint()} | {error, {term(), cambrian_file:path()}}.
+-spec decode(binary(), cambrian_file:path()) ->
+          {ok, checkpoint()} | {error, {term(), cambrian_file:path()}}.
 decode(Bytes, Path) ->
     _ = cambrian_genotype:operators(),
     case cambrian_file:term(Bytes) of
