@@ -26,6 +26,12 @@ pub struct Limits {
 impl Limits {
     pub const NONE: Limits = Limits { evaluations: u64::MAX, time: None };
 
+    /// Whether the `nth` evaluation of a run, from 0, is too many or too late; never the first.
+    fn skip(&self, nth: u64) -> bool {
+        let is_late = || self.time.is_some_and(|time| Instant::now() >= time);
+        nth > 0 && (nth >= self.evaluations || is_late())
+    }
+
     /// Cancels at the limit of time; the first evaluation of a run gets [`GRACE`] more.
     fn until<'a>(&self, token: &'a dyn CancelToken, is_first: bool) -> Deadline<'a> {
         let grace = if is_first { GRACE } else { Duration::ZERO };
@@ -71,7 +77,6 @@ impl Population {
         task: &dyn Task,
         token: &dyn CancelToken,
     ) -> Result<Evaluated, EvaluationError> {
-        let grain = self.encoding.grain(task.grain());
         let (mut tuning, work) = (self.tuning(), AtomicU64::new(0));
         let settle = |population: Population, tuning, solved| {
             let evaluated = population.settle_or_fail(tuning, solved)?;
@@ -80,58 +85,63 @@ impl Population {
         loop {
             let candidates = tuning.candidates();
             if candidates.is_empty() {
-                return settle(self, tuning, None);
+                break;
             }
-            let spent = self.tally.evaluations + tuning.tally().evaluations;
-            let is_out = |at: usize| {
-                let late = limits.time.is_some_and(|time| Instant::now() >= time);
-                spent + at as u64 > 0 && (spent + at as u64 >= limits.evaluations || late)
-            };
-            let one = |(at, genotype): (usize, &Arc<Genotype>)| {
-                let is_first = spent + at as u64 == 0;
-                match token.should_continue() {
-                    false => None,
-                    true if is_out(at) => Some(Outcome::Skipped),
-                    true => {
-                        let (outcome, spent) = metered(|| {
-                            self.outcome(genotype, task, &limits.until(token, is_first))
-                        });
-                        work.fetch_add(spent, Ordering::Relaxed);
-                        match outcome {
-                            Ok(outcome) => Some(outcome),
-                            Err(Cancelled) if !token.should_continue() => None,
-                            Err(Cancelled) => {
-                                Some(if is_first { Outcome::Failed } else { Outcome::Skipped })
-                            }
-                        }
-                    }
-                }
-            };
-            let outcomes: Option<Vec<Outcome>> =
-                candidates.par_iter().enumerate().with_min_len(grain).map(one).collect();
-            let outcomes = outcomes.ok_or(EvaluationError::Cancelled)?;
-            tuning.tell(outcomes);
+            let before = self.tally.evaluations + tuning.tally().evaluations;
+            let outcomes = self.evaluate_round(&candidates, before, limits, task, token, &work);
+            tuning.tell(outcomes.ok_or(EvaluationError::Cancelled)?);
             if tuning.is_incomplete() {
-                return settle(self, tuning, None);
+                break;
             }
-            if self.parameters.tuning == Tuner::None {
-                continue;
-            }
-            if let Some(at) = tuning.improved() {
-                let contender = Arc::clone(tuning.best(at));
-                match self.solves(&contender, task, &limits.until(token, false)) {
-                    Ok(true) => return settle(self, tuning, Some(at)),
-                    Ok(false) => self.tried.push(contender),
-                    Err(Cancelled) if !token.should_continue() => {
-                        return Err(EvaluationError::Cancelled);
-                    }
-                    Err(Cancelled) => {
-                        tuning.mark_incomplete();
-                        return settle(self, tuning, None);
-                    }
+            let improved = tuning.improved().filter(|_| self.parameters.tuning != Tuner::None);
+            let Some(at) = improved else { continue };
+            let contender = Arc::clone(tuning.best(at));
+            match self.solves(&contender, task, &limits.until(token, false)) {
+                Ok(true) => return settle(self, tuning, Some(at)),
+                Ok(false) => self.tried.push(contender),
+                Err(Cancelled) if !token.should_continue() => {
+                    return Err(EvaluationError::Cancelled);
+                }
+                Err(Cancelled) => {
+                    tuning.mark_incomplete();
+                    break;
                 }
             }
         }
+        settle(self, tuning, None)
+    }
+
+    /// The outcome of each candidate of a round, `before` evaluations of the run being made; `None`
+    /// if it was cancelled. Adds to the work.
+    fn evaluate_round(
+        &self,
+        candidates: &[Arc<Genotype>],
+        before: u64,
+        limits: Limits,
+        task: &dyn Task,
+        token: &dyn CancelToken,
+        work: &AtomicU64,
+    ) -> Option<Vec<Outcome>> {
+        let evaluate = |(at, genotype): (usize, &Arc<Genotype>)| {
+            let nth = before + at as u64;
+            if !token.should_continue() {
+                return None;
+            }
+            if limits.skip(nth) {
+                return Some(Outcome::Skipped);
+            }
+            let token_within = limits.until(token, nth == 0);
+            let (outcome, spent) = metered(|| self.outcome(genotype, task, &token_within));
+            work.fetch_add(spent, Ordering::Relaxed);
+            match outcome {
+                Ok(outcome) => Some(outcome),
+                Err(Cancelled) if !token.should_continue() => None,
+                Err(Cancelled) if nth == 0 => Some(Outcome::Failed),
+                Err(Cancelled) => Some(Outcome::Skipped),
+            }
+        };
+        let grain = self.encoding.grain(task.grain());
+        candidates.par_iter().enumerate().with_min_len(grain).map(evaluate).collect()
     }
 
     fn settle_or_fail(
