@@ -4,7 +4,6 @@
 //! has a choice of schedulers, and chooses by the work that it expects.
 
 mod atoms;
-mod pools;
 mod data_dir;
 mod dataset;
 mod envelope;
@@ -16,12 +15,14 @@ mod job;
 mod memory;
 mod network;
 mod parameters;
+mod pools;
 mod population;
 mod scheduler;
 mod signal;
 mod substrate;
 mod task;
 mod term;
+mod tuning;
 
 /// Says that the library is loaded, in place of the Erlang function of that name, which says why it
 /// is not. It does nothing else, so it costs what a call across the boundary costs.

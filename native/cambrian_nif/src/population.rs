@@ -23,8 +23,7 @@ use cambrian_core::search::population::purge::{Banned, Purged};
 use cambrian_core::search::population::{
     Champion, Evaluated, EvaluationError, Limits, Population, Stats,
 };
-use cambrian_core::task::{Outcome, Score, Task, Trial};
-use cambrian_core::variation::tuning::Tuning;
+use cambrian_core::task::{Outcome, Task, Trial};
 use cambrian_core::wire::codec::{self, GenotypeId};
 use rustler::{
     Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term,
@@ -33,8 +32,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Waiting for fitness. Immutable, as is [`EvaluatedResource`].
-pub struct PopulationResource(Population);
-pub struct EvaluatedResource(Evaluated);
+pub struct PopulationResource(pub(crate) Population);
+pub struct EvaluatedResource(pub(crate) Evaluated);
 
 #[rustler::resource_impl]
 impl Resource for PopulationResource {
@@ -54,8 +53,8 @@ impl Resource for EvaluatedResource {
     }
 }
 
-type PopulationArc = ResourceArc<PopulationResource>;
-type EvaluatedArc = ResourceArc<EvaluatedResource>;
+pub(crate) type PopulationArc = ResourceArc<PopulationResource>;
+pub(crate) type EvaluatedArc = ResourceArc<EvaluatedResource>;
 
 /// `{Inputs, Outputs}`, where a genotype is the network itself, or a substrate.
 fn encoding(term: Term) -> NifResult<Encoding> {
@@ -151,76 +150,6 @@ fn population_evaluate<'a>(
             Err(EvaluationError::Cancelled) => None,
         }
     })
-}
-
-/// An evaluation by the caller, in rounds: it is asked for candidates and told their scores, until
-/// there are no more.
-pub struct TuningResource {
-    population: PopulationArc,
-    tuning: Tuning,
-    /// What was evaluated of it so far, by a tick of each: how many an evaluation takes is not
-    /// known here.
-    work: u64,
-}
-
-#[rustler::resource_impl]
-impl Resource for TuningResource {}
-
-type TuningArc = ResourceArc<TuningResource>;
-
-#[rustler::nif(schedule = "DirtyCpu")]
-fn population_tuning(population: PopulationArc) -> TuningArc {
-    let tuning = population.0.tuning();
-    ResourceArc::new(TuningResource { population, tuning, work: 0 })
-}
-
-#[rustler::nif(schedule = "DirtyCpu")]
-fn tuning_candidates(tuning: TuningArc) -> Vec<GenotypeArc> {
-    tuning.tuning.candidates().into_iter().map(wrap).collect()
-}
-
-/// `Fitness | {Fitness, Cases} | failed | skipped` of each candidate, in their order.
-#[rustler::nif(schedule = "DirtyCpu")]
-fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, TuningArc)> {
-    let outcome = |term: Term| {
-        if let Ok(fitness) = term.decode::<f64>() {
-            return Ok(Outcome::Scored(Score::from(fitness)));
-        }
-        match term.decode::<Atom>() {
-            Ok(word) if word == atoms::failed() => return Ok(Outcome::Failed),
-            Ok(word) if word == atoms::skipped() => return Ok(Outcome::Skipped),
-            _ => {}
-        }
-        let (fitness, List(cases)): (f64, List<f64>) = term.decode()?;
-        Ok(Outcome::Scored(Score { fitness, cases }))
-    };
-    let outcomes: Vec<Outcome> = outcomes.0.into_iter().map(outcome).collect::<NifResult<_>>()?;
-    if !tuning.tuning.expects(&outcomes) {
-        return Err(error::refuse(atoms::bad_fitness()));
-    }
-    let ran = tuning
-        .tuning
-        .candidates()
-        .into_iter()
-        .zip(&outcomes)
-        .filter(|(_, o)| **o != Outcome::Skipped);
-    let work = tuning.work + ran.map(|(genotype, _)| genotype.cost()).sum::<u64>();
-    let (population, mut next) = (ResourceArc::clone(&tuning.population), tuning.tuning.clone());
-    pools::install(|| next.tell(outcomes))?;
-    Ok((atoms::ok(), ResourceArc::new(TuningResource { population, tuning: next, work })))
-}
-
-/// The population with its scores, as good as tuning has made them so far; `{error, no_fitness}`
-/// where there are none.
-#[rustler::nif(schedule = "DirtyCpu")]
-fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
-    let TuningResource { population, tuning, work } = &*tuning;
-    if !tuning.is_told() {
-        return Err(Error::BadArg);
-    }
-    let evaluated = population.0.clone().settle(tuning.clone());
-    let evaluated = evaluated.ok_or_else(|| error::refuse(atoms::no_fitness()))?;
-    Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated.with_work(*work)))))
 }
 
 /// In units of work.
