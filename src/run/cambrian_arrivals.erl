@@ -149,13 +149,14 @@ taken_in(Newcomer, #arrivals{newcomers = Newcomers} = Arrivals) ->
 %% @doc The strangers that were measured since, if there are any. So that many of them do not take
 %% all places, each generation admits a tenth of the population, and beyond that only who is better
 %% than the champion.
--spec admit_strangers(Evaluated :: reference(), Size :: pos_integer(),
+-spec admit_strangers(Evaluated :: reference(), Population :: reference(),
                       IsBest :: fun((float()) -> boolean()), arrivals()) ->
           {[verdict()], Evaluated :: reference(), arrivals()} | none.
-admit_strangers(Evaluated, Size, IsBest, #arrivals{strangers = Strangers} = Arrivals) ->
+admit_strangers(Evaluated, Population, IsBest, #arrivals{strangers = Strangers} = Arrivals) ->
     case cambrian_strangers:take(Strangers) of
         {[], _} -> none;
         {Found, Next} ->
+            #{population := Size} = cambrian_nif:population_parameters(Population),
             Admit = fun(One, Before, A) -> admit_stranger(One, Before, Size, IsBest, A) end,
             admit_all(Admit, Found, Evaluated, Arrivals#arrivals{strangers = Next})
     end.

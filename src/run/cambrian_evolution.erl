@@ -438,10 +438,10 @@ receive_newcomers(E) ->
     With = case admit_strangers(E) of none -> E; Admitted -> Admitted end,
     examine(receiving, time_left(With), fun judge/1, With).
 
-admit_strangers(#evolution{evaluated = Evaluated, arrivals = Arrivals} = E) ->
-    #{population := Size} = cambrian_nif:population_parameters(E#evolution.population),
-    IsBest = fun(Fitness) -> cambrian_champions:is_better(Fitness, E#evolution.champions) end,
-    case cambrian_arrivals:admit_strangers(Evaluated, Size, IsBest, Arrivals) of
+admit_strangers(#evolution{evaluated = Evaluated, champions = Champions} = E) ->
+    #evolution{population = Population, arrivals = Arrivals} = E,
+    IsBest = fun(Fitness) -> cambrian_champions:is_better(Fitness, Champions) end,
+    case cambrian_arrivals:admit_strangers(Evaluated, Population, IsBest, Arrivals) of
         none -> none;
         Admitted -> remember_arrivals(invite(admitted(Admitted, E)))
     end.
