@@ -153,8 +153,8 @@ stop(#labour{job = Job, visit = Visit} = Labour) ->
 %% @doc A message to the process, if it is an answer to this: an event of {@link
 %% cambrian_evolution}, or why the population cannot go on.
 -spec heard(Message :: term(), labour()) ->
-          {ok, cambrian_evolution:event(), labour()} | {error, Reason :: term()} | ignored.
-heard({Tag, {error, Reason}}, #labour{job = #job{tag = Tag}}) -> {error, {job_failed, Reason}};
+          {ok, cambrian_evolution:event(), labour()} | {stop, Reason :: term()} | ignored.
+heard({Tag, {error, Reason}}, #labour{job = #job{tag = Tag}}) -> {stop, {job_failed, Reason}};
 heard({Tag, Answer}, #labour{job = #job{tag = Tag, kind = Kind, timer = Timer}} = Labour) ->
     ok = cancel(Timer),
     {ok, event(Kind, Answer), Labour#labour{job = none}};
@@ -164,8 +164,8 @@ heard({Tag, {error, panicked}}, #labour{visit = #visit{tag = Tag}} = Labour) ->
     {ok, {measured, panicked}, Labour#labour{visit = none}};
 heard({Tag, Answer}, #labour{visit = #visit{tag = Tag}} = Labour) when element(1, Answer) =:= ok ->
     {ok, event(measured, Answer), Labour#labour{visit = none}};
-heard({'EXIT', Pid, Reason}, #labour{evaluator = Pid}) -> {error, {evaluator_failed, Reason}};
-heard({'EXIT', Pid, Reason}, #labour{host = {Pid, _}}) -> {error, {evaluator_failed, Reason}};
+heard({'EXIT', Pid, Reason}, #labour{evaluator = Pid}) -> {stop, {evaluator_failed, Reason}};
+heard({'EXIT', Pid, Reason}, #labour{host = {Pid, _}}) -> {stop, {evaluator_failed, Reason}};
 heard(_Message, _Labour) -> ignored.
 
 event(scored, {ok, Outcomes, Faults}) -> {scored, Outcomes, Faults};

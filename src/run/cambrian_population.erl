@@ -246,8 +246,8 @@ run(Population) -> run(Population, #{}).
 %% '''
 -spec run(population(), goal()) -> ok | {error, cambrian_options:error()}.
 run(Population, Goal) ->
-    See = <<"type cambrian_population:goal()">>,
-    case cambrian_options:check(Goal, cambrian_goal:table(), See) of
+    Table = cambrian_goal:table(),
+    case cambrian_options:check(Goal, Table, <<"type cambrian_population:goal()">>) of
         {ok, Checked} -> call(Population, {run, Checked}, infinity);
         Error -> Error
     end.
@@ -471,8 +471,8 @@ inject_stranger(Population, Genotype, From, Bound) ->
 -spec purge(population(), cambrian_purge:banned()) ->
           {ok, cambrian_purge:purged()} | {error, cambrian_options:error()}.
 purge(Population, Banned) ->
-    See = <<"cambrian_population:purge/2">>,
-    case cambrian_options:check(Banned, cambrian_purge:table(), See) of
+    Table = cambrian_purge:table(),
+    case cambrian_options:check(Banned, Table, <<"cambrian_population:purge/2">>) of
         {ok, Checked} -> call(Population, {purge, Checked}, infinity);
         Error -> Error
     end.

@@ -88,7 +88,7 @@ handle_event(info, {'DOWN', Monitor, process, Pid, _}, _, #state{subscribers = S
 handle_event(info, Message, _, #state{labour = Labour} = State) ->
     case cambrian_labour:heard(Message, Labour) of
         {ok, Event, Next} -> decide(Event, State#state{labour = Next});
-        {error, Reason} -> {stop, Reason};
+        {stop, Reason} -> {stop, Reason};
         ignored -> keep_state_and_data
     end;
 handle_event(cast, _, _, _State) ->
