@@ -8,27 +8,32 @@
 -define(MIB, 1_048_576).
 
 main(["--help"]) -> io:put_chars(usage());
+main([]) -> wrong("MINUTES is missing, expected a positive number");
 main([Text]) ->
+    Minutes = minutes(Text),
+    halt(soak(Minutes, max(60, Minutes * 18)));
+main([Text, WarmUp]) -> halt(soak(minutes(Text), 60 * minutes(WarmUp)));
+main(More) -> wrong([lists:join($\s, More), ": expected MINUTES and WARM_UP, and nothing else"]).
+
+minutes(Text) ->
     try list_to_integer(Text) of
-        Minutes when Minutes > 0 -> halt(soak(Minutes));
+        Minutes when Minutes > 0 -> Minutes;
         _ -> wrong([Text, ": expected at least one minute"])
     catch error:badarg -> wrong([Text, ": expected a whole number, as 30"])
-    end;
-main([]) -> wrong("MINUTES is missing, expected a positive number");
-main(More) -> wrong([lists:join($\s, More), ": expected MINUTES and nothing else"]).
+    end.
 
 wrong(What) ->
     io:format(standard_error, "bin/soak ~ts~n~n~ts", [What, usage()]),
     halt(2).
 
 usage() ->
-    "usage: bin/soak MINUTES\n\n"
-    "Lets five populations evolve while strangers flood the bridge and others watch, for a warm-up of 30 % of MINUTES and at\n"
-    "least one, and then for MINUTES; measures memory, atoms, ports, descriptors, queues and the disk once a second, and prints\n"
+    "usage: bin/soak MINUTES [WARM_UP]\n\n"
+    "Lets five populations evolve while strangers flood the bridge and others watch, for WARM_UP minutes (30 % of MINUTES, and at\n"
+    "least one; the tables of keys take a quarter of an hour to fill), and then for MINUTES; measures memory, atoms, ports, descriptors, queues and the disk once a second, and prints\n"
     "for each where it began, where it ended, its slope, and whether it is flat: whether it grew by no more than the noise, 2 %\n"
     "of it or 1 MiB (10 MiB of disk, where logs drop 4 MiB at once), or ten of what is counted. Ends with 1 if something is not flat or was not done at all.\n".
 
-soak(Minutes) ->
+soak(Minutes, WarmUp) ->
     Root = filename:absname("."),
     Built = filelib:wildcard(filename:join(Root, "_build/test/lib/cambrian/{ebin,simulation,test}")),
     [true] = lists:usort([code:add_patha(Beams) || Beams <- Built]),
@@ -37,7 +42,6 @@ soak(Minutes) ->
         [Node, Strangers] = Peers = start(Dir),
         {ok, Url} = ask(Node, load, [#{root => Root}]),
         ok = ask(Strangers, flood, [#{url => Url}]),
-        WarmUp = max(60, Minutes * 18),
         _ = samples(WarmUp, "warming up", Node, Dir),
         Samples = samples(60 * Minutes, "measuring", Node, Dir),
         Verdict = verdict(Samples, [ask(Peer, Function, []) || Peer <- [Node, Strangers], Function <- [done, first_error]], ask(Node, work, [])),

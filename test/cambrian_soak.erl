@@ -230,9 +230,11 @@ whole(Socket) ->
 
 %%% ---- what is seen -----------------------------------------------------------------------
 
-%% @doc What this node uses now. Bytes, but for what is counted; `longest queue' is that of any process.
+%% @doc What this node uses now. Bytes, but for what is counted; `longest queue' is that of any process. Garbage is no use of
+%% memory, and when it is collected is no trend.
 -spec sample() -> [{What :: atom(), number()}].
 sample() ->
+    _ = [garbage_collect(Pid) || Pid <- processes()],
     Memory = erlang:memory(),
     Queue = fun(Pid) -> case process_info(Pid, message_queue_len) of {_, N} -> N; undefined -> 0 end end,
     [{resident, resident()} | [{What, proplists:get_value(What, Memory)} || What <- [total, processes, binary, ets, atom]]]
