@@ -14,6 +14,7 @@ use cambrian_core::genome::genotype::{Connection, Genotype, Node};
 use cambrian_core::genome::neuron::Neuron;
 use cambrian_core::genome::parameters::Parameters;
 use cambrian_core::genome::plasticity::Plasticity;
+use cambrian_core::neuron_genes;
 use cambrian_core::variation::crossover::crossover;
 use cambrian_core::variation::mutation::{OPERATORS, Operator, mutate};
 use cambrian_core::{
@@ -285,37 +286,33 @@ fn genotype_genes(env: Env<'_>, genotype: GenotypeArc) -> NifResult<Term<'_>> {
     Ok((g.inputs(), g.outputs(), nodes, connections, inputs, outputs).encode(env))
 }
 
-fn show_neuron<'a>(env: Env<'a>, neuron: &Neuron) -> NifResult<Term<'a>> {
-    let name = |name: &str| Ok(Atom::from_str(env, name)?.encode(env));
-    let genes = [
-        (atoms::activation(), name(neuron.activation.name())?),
-        (atoms::aggregation(), name(neuron.aggregation.name())?),
-        (atoms::bias(), neuron.bias.encode(env)),
-        (atoms::gain(), neuron.gain.encode(env)),
-        (atoms::dynamics(), name(neuron.dynamics.name())?),
-        (atoms::time_constant(), neuron.time_constant.encode(env)),
-        (atoms::plasticity(), name(neuron.plasticity.name())?),
-        (atoms::learning_rate(), neuron.learning_rate.encode(env)),
-        (atoms::decay(), neuron.decay.encode(env)),
-    ];
-    Term::map_from_pairs(env, &genes)
+macro_rules! terms {
+    ($($(#[$about:meta])* $kind:ident $name:ident: $type:ty = $input:expr, $is_sound:ident;)*) => {
+        fn show_neuron<'a>(env: Env<'a>, neuron: &Neuron) -> NifResult<Term<'a>> {
+            Term::map_from_pairs(env, &[$((atoms::$name(), show::$kind(env, neuron.$name)?)),*])
+        }
+
+        /// Genes that are not in the map are as an input has them.
+        fn read_neuron(genes: Term) -> NifResult<Neuron> {
+            Ok(Neuron { $($name: $kind(genes, atoms::$name(), Neuron::INPUT.$name)?,)* })
+        }
+    };
 }
 
-/// Genes that are not in the map are as an input has them.
-fn read_neuron(genes: Term) -> NifResult<Neuron> {
-    let Neuron { bias, gain, time_constant, learning_rate, decay, .. } = Neuron::INPUT;
-    let Neuron { activation, aggregation, dynamics, plasticity, .. } = Neuron::INPUT;
-    Ok(Neuron {
-        bias: number(genes, atoms::bias(), bias)?,
-        gain: number(genes, atoms::gain(), gain)?,
-        time_constant: number(genes, atoms::time_constant(), time_constant)?,
-        learning_rate: number(genes, atoms::learning_rate(), learning_rate)?,
-        decay: number(genes, atoms::decay(), decay)?,
-        activation: choice(genes, atoms::activation(), activation)?,
-        aggregation: choice(genes, atoms::aggregation(), aggregation)?,
-        dynamics: choice(genes, atoms::dynamics(), dynamics)?,
-        plasticity: choice(genes, atoms::plasticity(), plasticity)?,
-    })
+neuron_genes!(terms);
+
+/// A term of each kind of gene.
+mod show {
+    use cambrian_core::base::choice::Choice;
+    use rustler::{Atom, Encoder, Env, NifResult, Term};
+
+    pub fn choice<C: Choice>(env: Env<'_>, gene: C) -> NifResult<Term<'_>> {
+        Ok(Atom::from_str(env, gene.name())?.encode(env))
+    }
+
+    pub fn number(env: Env<'_>, gene: f32) -> NifResult<Term<'_>> {
+        Ok(gene.encode(env))
+    }
 }
 
 fn number(genes: Term, gene: Atom, usual: f32) -> NifResult<f32> {

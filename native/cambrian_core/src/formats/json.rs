@@ -10,6 +10,7 @@ use crate::genome::genotype::{Connection, Genotype, GenotypeError, Node};
 use crate::genome::innovation;
 use crate::genome::neuron::Neuron;
 use crate::genome::plasticity::Plasticity;
+use crate::neuron_genes;
 use serde::de::{self, Deserialize, DeserializeOwned, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -203,36 +204,28 @@ struct NodeLine {
     neuron: NeuronGenes,
 }
 
-#[derive(Serialize)]
-struct NeuronGenes {
-    activation: Activation,
-    aggregation: Aggregation,
-    bias: f32,
-    gain: f32,
-    dynamics: Dynamics,
-    time_constant: f32,
-    plasticity: Plasticity,
-    learning_rate: f32,
-    decay: f32,
+macro_rules! written {
+    ($($(#[$about:meta])* $kind:ident $name:ident: $type:ty = $input:expr, $is_sound:ident;)*) => {
+        #[derive(Serialize)]
+        struct NeuronGenes {
+            $($name: $type,)*
+        }
+
+        impl From<Neuron> for NeuronGenes {
+            fn from(neuron: Neuron) -> NeuronGenes {
+                NeuronGenes { $($name: neuron.$name,)* }
+            }
+        }
+
+        impl From<&NodeGenes> for Neuron {
+            fn from(read: &NodeGenes) -> Neuron {
+                Neuron { $($name: read.$name,)* }
+            }
+        }
+    };
 }
 
-impl From<Neuron> for NeuronGenes {
-    fn from(neuron: Neuron) -> NeuronGenes {
-        let Neuron { bias, gain, time_constant, learning_rate, decay, .. } = neuron;
-        let Neuron { activation, aggregation, dynamics, plasticity, .. } = neuron;
-        NeuronGenes {
-            activation,
-            aggregation,
-            bias,
-            gain,
-            dynamics,
-            time_constant,
-            plasticity,
-            learning_rate,
-            decay,
-        }
-    }
-}
+neuron_genes!(written);
 
 /// As it is read: flat, since flattened fields would lose their paths and the precision of their
 /// numbers. Genes that are not there are as an input has them.
@@ -310,23 +303,7 @@ impl NodeGenes {
     }
 
     fn node(&self) -> Node {
-        let &NodeGenes { bias, gain, time_constant, learning_rate, decay, .. } = self;
-        let &NodeGenes { activation, aggregation, dynamics, plasticity, .. } = self;
-        Node {
-            id: self.id.0,
-            layer: self.layer.0,
-            neuron: Neuron {
-                bias,
-                gain,
-                time_constant,
-                learning_rate,
-                decay,
-                activation,
-                aggregation,
-                dynamics,
-                plasticity,
-            },
-        }
+        Node { id: self.id.0, layer: self.layer.0, neuron: Neuron::from(self) }
     }
 }
 

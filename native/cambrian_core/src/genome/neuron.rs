@@ -1,5 +1,6 @@
 //! What a node computes: the genes that every node but an input has.
 
+use crate::base::choice::Choice;
 use crate::base::math::{Activation, Aggregation, MAX_WEIGHT};
 use crate::genome::dynamics::Dynamics;
 use crate::genome::plasticity::Plasticity;
@@ -10,51 +11,73 @@ pub const TIME_CONSTANTS: (f32, f32) = (0.01, 1000.0);
 /// Learning rates lie within ± this.
 pub const MAX_LEARNING_RATE: f32 = 1.0;
 
-/// The value genes of a node: its net input is bias + gain · aggregation(weight × source, …).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Neuron {
-    pub bias: f32,
-    pub gain: f32,
-    /// τ, in ticks
-    pub time_constant: f32,
-    /// η
-    pub learning_rate: f32,
-    /// λ
-    pub decay: f32,
-    pub activation: Activation,
-    pub aggregation: Aggregation,
-    pub dynamics: Dynamics,
-    pub plasticity: Plasticity,
+/// The value genes of a node, one row each, in the order in which they travel: its kind, `choice` or
+/// `number`; its name and type; its value in an input; and which of its values are sound. Code that
+/// handles every gene is made of this table.
+#[macro_export]
+macro_rules! neuron_genes {
+    ($make:ident) => {
+        $make! {
+            choice activation: Activation = Activation::Identity, any;
+            choice aggregation: Aggregation = Aggregation::Sum, any;
+            number bias: f32 = 0.0, within_limit;
+            number gain: f32 = 1.0, within_limit;
+            choice dynamics: Dynamics = Dynamics::None, any;
+            /// τ, in ticks
+            number time_constant: f32 = 1.0, is_time_constant;
+            choice plasticity: Plasticity = Plasticity::None, any;
+            /// η
+            number learning_rate: f32 = 0.0, is_learning_rate;
+            /// λ
+            number decay: f32 = 0.0, is_share;
+        }
+    };
 }
+
+macro_rules! neuron {
+    ($($(#[$about:meta])* $kind:ident $name:ident: $type:ty = $input:expr, $is_sound:ident;)*) => {
+        /// The value genes of a node: its net input is bias + gain · aggregation(weight × source, …).
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct Neuron {
+            $($(#[$about])* pub $name: $type,)*
+        }
+
+        impl Neuron {
+            /// What an input is: itself.
+            pub const INPUT: Neuron = Neuron { $($name: $input,)* };
+
+            /// Whether every number is finite and within its bounds.
+            pub(crate) fn is_sound(&self) -> bool {
+                $($is_sound(self.$name))&&*
+            }
+        }
+    };
+}
+
+neuron_genes!(neuron);
 
 impl Neuron {
     /// A static neuron that sums: bias 0, gain 1.
     pub const fn new(activation: Activation) -> Neuron {
-        Neuron {
-            bias: 0.0,
-            gain: 1.0,
-            time_constant: 1.0,
-            learning_rate: 0.0,
-            decay: 0.0,
-            activation,
-            aggregation: Aggregation::Sum,
-            dynamics: Dynamics::None,
-            plasticity: Plasticity::None,
-        }
+        Neuron { activation, ..Neuron::INPUT }
     }
+}
 
-    /// What an input is: itself.
-    pub const INPUT: Neuron = Neuron::new(Activation::Identity);
+fn any<C: Choice>(_: C) -> bool {
+    true
+}
 
-    /// Whether every number is finite and within its bounds.
-    pub(crate) fn is_sound(&self) -> bool {
-        let (shortest, longest) = TIME_CONSTANTS;
-        within_limit(self.bias)
-            && within_limit(self.gain)
-            && (shortest..=longest).contains(&self.time_constant)
-            && self.learning_rate.abs() <= MAX_LEARNING_RATE
-            && (0.0..=1.0).contains(&self.decay)
-    }
+fn is_time_constant(ticks: f32) -> bool {
+    let (shortest, longest) = TIME_CONSTANTS;
+    (shortest..=longest).contains(&ticks)
+}
+
+fn is_learning_rate(rate: f32) -> bool {
+    rate.abs() <= MAX_LEARNING_RATE
+}
+
+fn is_share(part: f32) -> bool {
+    (0.0..=1.0).contains(&part)
 }
 
 /// False for NaN too.

@@ -4,102 +4,100 @@ use super::CodecError;
 use crate::base::choice::Choice;
 use crate::genome::neuron::Neuron;
 use crate::genome::topology::{Ends, Place};
+use crate::neuron_genes;
 
-/// How many columns the value genes of neurons take.
-pub const GENES: usize = 9;
+macro_rules! columns {
+    ($($(#[$about:meta])* $kind:ident $name:ident: $type:ty = $input:expr, $is_sound:ident;)*) => {
+        /// How many columns the value genes of neurons take.
+        pub const GENES: usize = [$(stringify!($name)),*].len();
 
-/// The value genes of neurons, gene by gene; those that are as usual in all of them may be left
-/// out.
-pub fn write_neurons(neurons: &[Neuron], usual_too: bool) -> [Vec<u8>; GENES] {
-    let kinds = |kind: fn(&Neuron) -> u8| {
-        let usual = kind(&Neuron::INPUT);
-        let leave = !usual_too && neurons.iter().all(|neuron| kind(neuron) == usual);
-        if leave { Vec::new() } else { neurons.iter().map(kind).collect() }
+        /// The value genes of neurons, gene by gene; those that are as usual in all of them may be
+        /// left out.
+        pub fn write_neurons(neurons: &[Neuron], usual_too: bool) -> [Vec<u8>; GENES] {
+            [$(write::$kind(neurons, usual_too, |neuron| neuron.$name)),*]
+        }
+
+        /// The other way; a column that is empty leaves its gene as it usually is.
+        ///
+        /// # Errors
+        /// [`CodecError::Malformed`] for a column that is not of `count` neurons,
+        /// [`CodecError::UnknownGene`].
+        pub fn read_neurons(
+            columns: &[&[u8]; GENES],
+            count: usize,
+        ) -> Result<Vec<Neuron>, CodecError> {
+            let [$($name),*] = columns;
+            let mut neurons = vec![Neuron::INPUT; count];
+            $(read::$kind(stringify!($name), $name, &mut neurons, |neuron| &mut neuron.$name)?;)*
+            Ok(neurons)
+        }
     };
-    let numbers = |number: fn(&Neuron) -> f32| {
-        let usual = number(&Neuron::INPUT).to_bits();
-        if !usual_too && neurons.iter().all(|neuron| number(neuron).to_bits() == usual) {
+}
+
+neuron_genes!(columns);
+
+/// A column of each kind of gene.
+mod write {
+    use super::{Choice, Neuron};
+
+    pub fn choice<C: Choice>(
+        neurons: &[Neuron],
+        usual_too: bool,
+        gene: impl Fn(&Neuron) -> C,
+    ) -> Vec<u8> {
+        let usual = gene(&Neuron::INPUT).number();
+        let leave = !usual_too && neurons.iter().all(|neuron| gene(neuron).number() == usual);
+        if leave {
+            Vec::new()
+        } else {
+            neurons.iter().map(|neuron| gene(neuron).number()).collect()
+        }
+    }
+
+    pub fn number(neurons: &[Neuron], usual_too: bool, gene: impl Fn(&Neuron) -> f32) -> Vec<u8> {
+        let usual = gene(&Neuron::INPUT).to_bits();
+        if !usual_too && neurons.iter().all(|neuron| gene(neuron).to_bits() == usual) {
             return Vec::new();
         }
+        let bytes = neurons.iter().map(|neuron| gene(neuron).to_le_bytes());
+        bytes.collect::<Vec<_>>().into_flattened()
+    }
+}
+
+mod read {
+    use super::{Choice, CodecError, Neuron, words};
+
+    pub fn choice<C: Choice>(
+        name: &'static str,
+        column: &[u8],
+        neurons: &mut [Neuron],
+        gene: impl Fn(&mut Neuron) -> &mut C,
+    ) -> Result<(), CodecError> {
+        if !column.is_empty() && column.len() != neurons.len() {
+            return Err(CodecError::Malformed);
+        }
+        neurons.iter_mut().zip(column).try_for_each(|(neuron, &number)| {
+            *gene(neuron) = C::numbered(number).ok_or(CodecError::UnknownGene(name, number))?;
+            Ok(())
+        })
+    }
+
+    pub fn number(
+        _: &'static str,
+        column: &[u8],
+        neurons: &mut [Neuron],
+        gene: impl Fn(&mut Neuron) -> &mut f32,
+    ) -> Result<(), CodecError> {
+        let values = words(column)?;
+        if !values.is_empty() && values.len() != neurons.len() {
+            return Err(CodecError::Malformed);
+        }
         neurons
-            .iter()
-            .map(|neuron| number(neuron).to_le_bytes())
-            .collect::<Vec<_>>()
-            .into_flattened()
-    };
-    [
-        kinds(|n| n.activation.number()),
-        kinds(|n| n.aggregation.number()),
-        numbers(|n| n.bias),
-        numbers(|n| n.gain),
-        kinds(|n| n.dynamics.number()),
-        numbers(|n| n.time_constant),
-        kinds(|n| n.plasticity.number()),
-        numbers(|n| n.learning_rate),
-        numbers(|n| n.decay),
-    ]
-}
-
-/// The other way; a column that is empty leaves its gene as it usually is.
-///
-/// # Errors
-/// [`CodecError::Malformed`] for a column that is not of `count` neurons,
-/// [`CodecError::UnknownGene`].
-pub fn read_neurons(columns: &[&[u8]; GENES], count: usize) -> Result<Vec<Neuron>, CodecError> {
-    let [
-        activations,
-        aggregations,
-        biases,
-        gains,
-        dynamics,
-        time_constants,
-        plasticities,
-        rates,
-        decays,
-    ] = columns;
-    let mut neurons = vec![Neuron::INPUT; count];
-    let all = &mut neurons;
-    kinds("activation", activations, all, |n| &mut n.activation)?;
-    kinds("aggregation", aggregations, all, |n| &mut n.aggregation)?;
-    numbers(biases, all, |n| &mut n.bias)?;
-    numbers(gains, all, |n| &mut n.gain)?;
-    kinds("dynamics", dynamics, all, |n| &mut n.dynamics)?;
-    numbers(time_constants, all, |n| &mut n.time_constant)?;
-    kinds("plasticity", plasticities, all, |n| &mut n.plasticity)?;
-    numbers(rates, all, |n| &mut n.learning_rate)?;
-    numbers(decays, all, |n| &mut n.decay)?;
-    Ok(neurons)
-}
-
-fn kinds<C: Choice>(
-    gene: &'static str,
-    column: &[u8],
-    neurons: &mut [Neuron],
-    of: impl Fn(&mut Neuron) -> &mut C,
-) -> Result<(), CodecError> {
-    if !column.is_empty() && column.len() != neurons.len() {
-        return Err(CodecError::Malformed);
-    }
-    neurons.iter_mut().zip(column).try_for_each(|(neuron, &number)| {
-        *of(neuron) = C::numbered(number).ok_or(CodecError::UnknownGene(gene, number))?;
+            .iter_mut()
+            .zip(values)
+            .for_each(|(neuron, value)| *gene(neuron) = f32::from_le_bytes(*value));
         Ok(())
-    })
-}
-
-fn numbers(
-    column: &[u8],
-    neurons: &mut [Neuron],
-    of: impl Fn(&mut Neuron) -> &mut f32,
-) -> Result<(), CodecError> {
-    let values = words(column)?;
-    if !values.is_empty() && values.len() != neurons.len() {
-        return Err(CodecError::Malformed);
     }
-    neurons
-        .iter_mut()
-        .zip(values)
-        .for_each(|(neuron, value)| *of(neuron) = f32::from_le_bytes(*value));
-    Ok(())
 }
 
 /// Ids and layers.
