@@ -500,7 +500,7 @@ to_subscribers(#{task := Task} = Facts, #state{subscribers = Subscribers}) ->
 
 listening(#state{subscribers = Subscribers, exchange = Exchange} = State) ->
     Wanted = lists:usort([Task || {_, Task, _} <- maps:values(Subscribers)]),
-    State#state{exchange = cambrian_exchange:listens(Wanted, now_ms(), Exchange)}.
+    State#state{exchange = cambrian_exchange:subscribed(Wanted, now_ms(), Exchange)}.
 
 unsubscribe(Ref, #state{subscribers = Subscribers} = State) ->
     case maps:take(Ref, Subscribers) of

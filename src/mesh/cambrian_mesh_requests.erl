@@ -5,7 +5,7 @@
 %% it costs the others nothing; and some who said nothing are asked, as they may be silent only because it was said.
 -module(cambrian_mesh_requests).
 
--export([new/0, add/3, start/2, take/2, find/2, retry/4, asking/2, failed/3, served/2, has/2, is_avoided/3, without/2]).
+-export([new/0, add/3, start/2, take/2, find/2, retry/4, track/2, failed/3, served/2, has/2, is_avoided/3, without/2]).
 -export_type([requests/0, request/0]).
 
 %% `addresses' are of those who are said to hold it, the next to be asked first; `whole' is asked for after a difference
@@ -81,7 +81,7 @@ start(IsWanted, #requests{waiting = Waiting} = Requests, Started) ->
             Rest = Requests#requests{waiting = Left},
             case asked_of(Origin, Rest) < ?MAX_ASKED_OF_ORIGIN andalso not has(Id, Rest) andalso IsWanted(Want) of
                 true ->
-                    {Ref, Next} = asking(Want, Rest),
+                    {Ref, Next} = track(Want, Rest),
                     start(IsWanted, Next, [{Ref, Want} | Started]);
                 false -> start(IsWanted, Rest, Started)
             end
@@ -97,8 +97,8 @@ asked_of(Origin, #requests{asked = Asked}) ->
     length([asked || #{claims := #{origin := Other}} <- maps:values(Asked), Other =:= Origin]).
 
 %% @doc One more that is being asked for.
--spec asking(request(), requests()) -> {Ref :: pos_integer(), requests()}.
-asking(Want, #requests{asked = Asked, next = Ref} = Requests) ->
+-spec track(request(), requests()) -> {Ref :: pos_integer(), requests()}.
+track(Want, #requests{asked = Asked, next = Ref} = Requests) ->
     {Ref, Requests#requests{asked = Asked#{Ref => Want}, next = Ref + 1}}.
 
 %% @doc What was asked for, which is over.
@@ -124,7 +124,7 @@ retry(#{addresses := [Tried], claims := #{origin := Origin}} = Want, Others, Now
     end.
 
 again(Want, Requests) ->
-    {Ref, Asked} = asking(Want, Requests),
+    {Ref, Asked} = track(Want, Requests),
     {ok, Ref, Want, Asked}.
 
 -spec failed(cambrian_identity:key(), Now :: integer(), requests()) -> requests().
