@@ -114,7 +114,7 @@ offer(#{id := Id, genotype := Genotype, from := From, account := Account} = Item
 worked(Name, #{work := Work, rests := Rests, failing := Failing}, Now, X) ->
     case X#exchange.tasks of
         #{Name := #task{budget = Budget} = Task} ->
-            Earned = cambrian_budget:rests(Rests, cambrian_budget:worked(Work, Budget)),
+            Earned = cambrian_budget:set_resting(Rests, cambrian_budget:worked(Work, Budget)),
             offer_more_of(Name, Now, put_task(Task#task{budget = Earned, failing = Failing}, X));
         _ -> X
     end.

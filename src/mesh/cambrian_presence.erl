@@ -112,7 +112,7 @@ ask_who_lives_at(Address, Key, Waiting, Now, X) ->
         {true, #exchange{addresses = Addresses, rand = Rand} = Metered} ->
             {Nonce, Next} = rand:bytes_s(32, Rand),
             Call = #call{kind = who, address = Address, key = Key, at = Now, nonce = Nonce},
-            Asked = cambrian_addresses:question(Address, Waiting, Addresses),
+            Asked = cambrian_addresses:asked(Address, Waiting, Addresses),
             {asked, call(Call, cambrian_message:who(Nonce),
                          Metered#exchange{rand = Next, addresses = Asked})};
         {false, Metered} -> {metered, Metered}
@@ -156,7 +156,7 @@ call_answered(#call{address = Address, key = Claimed, at = At} = Call, Result, N
     {address_known, Waiting, Measured#exchange{addresses = Addresses}}.
 
 measured({ok, _}, Key, Ms, #exchange{members = Members} = X) ->
-    X#exchange{members = cambrian_members:answered(Key, Ms, Members)};
+    X#exchange{members = cambrian_members:measured(Key, Ms, Members)};
 measured({error, _}, Key, Ms, X) -> measured({ok, late}, Key, Ms + ?UNANSWERED_MS, X).
 
 proven_key({ok, Answer}, #call{address = Address, nonce = Nonce}, X) ->

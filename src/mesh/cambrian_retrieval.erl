@@ -49,7 +49,7 @@ ask_for(Ref, #{addresses := [{Address, Key} | _]} = Request, Now, X) ->
     #exchange{addresses = Addresses} = X,
     case cambrian_addresses:claim(Address, Key, Now, Addresses) of
         proven -> send_request(Ref, Request, Now, X);
-        asking -> X#exchange{addresses = cambrian_addresses:join(Address, Ref, Addresses)};
+        asking -> X#exchange{addresses = cambrian_addresses:await(Address, Ref, Addresses)};
         unasked ->
             case cambrian_presence:ask_who_lives_at(Address, Key, [Ref], Now, X) of
                 {asked, Next} -> Next;
