@@ -270,22 +270,12 @@ handle_info({cambrian, Name, Event}, #state{populations = Populations} = State) 
     end;
 handle_info({timeout, Timer, tick}, #state{timer = {Timer, _}} = State) ->
     {noreply, exchange(fun cambrian_exchange:tick/2, [], State#state{timer = none})};
-handle_info({timeout, Timer, {rejoin, Name}}, #state{populations = Populations} = State) ->
-    case cambrian_bridge_populations:rejoin(Timer, Name, Populations) of
-        {join, Handle, Next} ->
-            {noreply, join_population(Handle, State#state{populations = Next})};
-        {none, Next} -> {noreply, State#state{populations = Next}}
-    end;
+handle_info({timeout, Timer, {rejoin, Name}}, State) ->
+    {noreply, rejoin(Timer, Name, State)};
 handle_info({cambrian_store, population, _Name, Pid}, State) when is_pid(Pid) ->
-    case cambrian_bridge_populations:takes_all(State#state.populations) of
-        true -> {noreply, join_population(Pid, State)};
-        false -> {noreply, State}
-    end;
+    {noreply, if_all_take_part(fun(S) -> join_population(Pid, S) end, State)};
 handle_info(look_for_store, State) ->
-    case cambrian_bridge_populations:takes_all(State#state.populations) of
-        true -> {noreply, join_all(all, State)};
-        false -> {noreply, State}
-    end;
+    {noreply, if_all_take_part(fun(S) -> join_all(all, S) end, State)};
 %% What a key sent before its lies had it banned was measured here, and stays ({@link
 %% cambrian_realm:is_any_banned_by_user/2}).
 handle_info({cambrian_trust, Realm, {banned, #{by := reputation}}},
@@ -536,6 +526,18 @@ join_all(all, #state{populations = Populations} = State) ->
     join_all(Here, State#state{populations = Watching});
 join_all(Handles, State) ->
     lists:foldl(fun join_population/2, State, Handles).
+
+if_all_take_part(Do, #state{populations = Populations} = State) ->
+    case cambrian_bridge_populations:takes_all(Populations) of
+        true -> Do(State);
+        false -> State
+    end.
+
+rejoin(Timer, Name, #state{populations = Populations} = State) ->
+    case cambrian_bridge_populations:rejoin(Timer, Name, Populations) of
+        {join, Handle, Next} -> join_population(Handle, State#state{populations = Next});
+        {none, Next} -> State#state{populations = Next}
+    end.
 
 join_population(Handle, #state{conf = Conf, populations = Populations} = State) ->
     Purge = fun(Population) -> purge_newcomer(Population, Conf) end,
