@@ -42,12 +42,13 @@
 %% a population that is not there yet, shows it in {@link status/0}, and takes the population in
 %% when it comes.
 %%
-%% A champion is published when it exceeds the last published fitness by as much as the share
-%% `publish_best_fitness_threshold' of single improvements did before (default 0.99: the top 1 % of
-%% improvements; 0 publishes each), and `publish_interval' ms (1000) or more after the one before.
-%% The last champion of a run is published in any case. With `publish => false' this node only takes
-%% in. `migration_policy' (`champion') may be `tournament', `novel' or `random' instead: then a
-%% genotype that is chosen in this way is published every `migration_interval' ms (10,000).
+%% A champion is published when its gain over the last published fitness is no smaller than the
+%% share `publish_best_fitness_threshold' of the last single improvements (default 0.99: as large as
+%% the top 1 % of them; 0 publishes each improvement), and not sooner than `publish_interval' ms
+%% (1000) after the one before. The last champion of a run is published if it is better at all.
+%% With `publish => false' this node only takes in. `migration_policy' (`champion') may be
+%% `tournament', `novel' or `random' instead: then a genotype that is chosen in this way is
+%% published every `migration_interval' ms (10,000).
 %%
 %% At most `budget' (8) newcomers at once wait for the populations here to measure them. `topology'
 %% says which nodes they are taken from: `all' (default), `ring', `{random, K}' or `{nearest, K}',
