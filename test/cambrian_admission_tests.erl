@@ -43,6 +43,12 @@ each_is_asked_for_in_order_test() ->
     ?assertEqual({wrong_realm, [admit]}, Asks(now(1, #{realm => <<"else">>}), #{})),
     ?assertEqual({not_permitted, [admit]}, Asks(Good, #{capability => {keys, [key(2)]}})).
 
+the_record_of_an_envelope_comes_with_it_test() ->
+    Bytes = now(1, #{sequence => 1}),
+    Record = record_of(Bytes),
+    ?assertMatch({{ok, _, #{origin := _}, Record}, _},
+                 cambrian_admission:envelope(Bytes, fun none/1, fun ask/2, {?NOW, [], realm(#{})})).
+
 rubbish_counts_once_test() ->
     Bytes = rubbish(1, #{sequence => 1, time => ?NOW}),
     {bad_compression, [admit, cheated], Once} = envelope(Bytes, realm(#{})),
@@ -116,6 +122,7 @@ by_value({record, Bytes}, State) -> cambrian_admission:record(Bytes, fun ask/2, 
 by_server({envelope, Bytes}) -> cambrian_trust:check(?REALM, Bytes);
 by_server({record, Bytes}) -> cambrian_trust:check_record(?REALM, Bytes).
 
+told({ok, Genotype, Claims, _Record}) -> told({ok, Genotype, Claims});
 told({ok, Genotype, Claims}) -> {ok, cambrian_genotype:id(Genotype), Claims};
 told(Other) -> Other.
 

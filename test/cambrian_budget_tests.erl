@@ -1,7 +1,7 @@
 -module(cambrian_budget_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-working(Share) -> cambrian_budget:rests(false, cambrian_budget:new(Share)).
+working(Share) -> cambrian_budget:set_resting(false, cambrian_budget:new(Share)).
 
 %% Generations of 1,000 units, after each of which every account has measured what it may, of costs up to a bound.
 run(Share, Accounts, Most, Generations) ->
@@ -56,8 +56,8 @@ who_rests_has_time_test() ->
     ?assert(cambrian_budget:is_resting(B)),
     ?assert(cambrian_budget:may_run(fresh, B)),
     %% and what was measured then is not owed
-    ?assert(cambrian_budget:may_run(fresh, cambrian_budget:rests(false, B))),
+    ?assert(cambrian_budget:may_run(fresh, cambrian_budget:set_resting(false, B))),
     %% while what is owed waits for the next rest
-    Owed = cambrian_budget:charge(fresh, 1.0e9, cambrian_budget:rests(false, B)),
+    Owed = cambrian_budget:charge(fresh, 1.0e9, cambrian_budget:set_resting(false, B)),
     ?assertNot(cambrian_budget:may_run(fresh, Owed)),
-    ?assert(cambrian_budget:may_run(fresh, cambrian_budget:rests(true, Owed))).
+    ?assert(cambrian_budget:may_run(fresh, cambrian_budget:set_resting(true, Owed))).

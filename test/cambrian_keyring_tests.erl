@@ -56,7 +56,7 @@ arrives(N, Grant, Once, Now, Realm) ->
     {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => <<"xor">>, fitness => 1.0, generation => 0, time => Now,
                                            sequence => erlang:unique_integer([positive, monotonic]), grant => Grant}, G, secret(N)),
     case cambrian_admission:envelope(Bytes, fun(_) -> error end, Once, ask(Now), Realm) of
-        {{ok, _, _}, Next} -> {ok, Next};
+        {{ok, _, _, _}, Next} -> {ok, Next};
         {{error, Reason}, Next} -> {Reason, Next}
     end.
 

@@ -120,15 +120,15 @@ who_has_earned_its_place_is_the_last_to_go_test() ->
 
 a_distance_is_measured_once_and_smoothed_test() ->
     ?assertEqual([{address(1), key(1)}, {address(2), key(2)}], cambrian_members:unmeasured(?T0, with([2, 1]))),
-    One = cambrian_members:answered(key(1), 10, with([2, 1])),
+    One = cambrian_members:measured(key(1), 10, with([2, 1])),
     ?assertEqual([{address(2), key(2)}], cambrian_members:unmeasured(?T0, One)),
-    Both = cambrian_members:answered(key(1), 20, cambrian_members:answered(key(2), 5, One)),
+    Both = cambrian_members:measured(key(1), 20, cambrian_members:measured(key(2), 5, One)),
     ?assertEqual([], cambrian_members:unmeasured(?T0, Both)),
     #{round_trip := Trip} = maps:get(key(1), cambrian_members:alive(?T0, Both)),
     ?assert(abs(Trip - 13) < 1.0e-9).
 
 a_heartbeat_leaves_the_distance_test() ->
-    Members = heard(heartbeat(1, ?T0 + 1), ?T0 + 1, cambrian_members:answered(key(1), 10, with([1]))),
+    Members = heard(heartbeat(1, ?T0 + 1), ?T0 + 1, cambrian_members:measured(key(1), 10, with([1]))),
     ?assertMatch(#{round_trip := 10}, maps:get(key(1), cambrian_members:alive(?T0, Members))).
 
 whose_address_is_not_known_is_not_measured_test() ->
@@ -174,7 +174,7 @@ nobody_is_left_out_by_chance_test() ->
     [?assert(abs(length([D || D <- Drawn, D =:= N]) - 60) < 30) || N <- lists:seq(100, 109)].
 
 the_nearest_are_those_that_answer_fastest_test() ->
-    Members = lists:foldl(fun({N, Ms}, M) -> cambrian_members:answered(key(N), Ms, M) end, with([1, 2, 3, 4]),
+    Members = lists:foldl(fun({N, Ms}, M) -> cambrian_members:measured(key(N), Ms, M) end, with([1, 2, 3, 4]),
                           [{1, 30}, {2, 5.5}, {3, 10}]),
     ?assertEqual([2, 3], sources({nearest, 2}, ?T0, Members)),
     ?assertEqual([2, 3, 1, 4], sources({nearest, 9}, ?T0, Members)).

@@ -8,8 +8,8 @@ told(Quantile, Fitnesses) ->
 
 one(Fitness, {Told, Threshold}) ->
     Improved = cambrian_threshold:improved(Fitness, Threshold),
-    case cambrian_threshold:is_worth(Fitness, Improved) of
-        true -> {[Fitness | Told], cambrian_threshold:told(Fitness, Improved)};
+    case cambrian_threshold:is_worth_publishing(Fitness, Improved) of
+        true -> {[Fitness | Told], cambrian_threshold:published(Fitness, Improved)};
         false -> {Told, Improved}
     end.
 
@@ -33,20 +33,20 @@ only_what_is_as_large_as_the_largest_is_told_test() ->
     Small = [float(N) || N <- lists:seq(1, 100)],
     ?assertEqual([1.0, 2.0], lists:sublist(told(0.99, Small), 2)),
     {_, Settled} = lists:foldl(fun one/2, {[], cambrian_threshold:new(0.99)}, Small ++ [150.0, 200.0]),
-    Last = cambrian_threshold:last(Settled),
+    Last = cambrian_threshold:last_published(Settled),
     ?assertEqual(200.0, Last),
-    ?assertNot(cambrian_threshold:is_worth(201.0, cambrian_threshold:improved(201.0, Settled))),
-    ?assertNot(cambrian_threshold:is_worth(249.0, cambrian_threshold:improved(249.0, Settled))),
-    ?assert(cambrian_threshold:is_worth(250.0, cambrian_threshold:improved(250.0, Settled))).
+    ?assertNot(cambrian_threshold:is_worth_publishing(201.0, cambrian_threshold:improved(201.0, Settled))),
+    ?assertNot(cambrian_threshold:is_worth_publishing(249.0, cambrian_threshold:improved(249.0, Settled))),
+    ?assert(cambrian_threshold:is_worth_publishing(250.0, cambrian_threshold:improved(250.0, Settled))).
 
 %% The top hundredth of single improvements, where they are all different and come in any order.
 about_the_top_hundredth_is_told_test() ->
     Gains = shuffled([float(N) || N <- lists:seq(1, 100)], 7),
     {_, Threshold} = lists:foldl(fun(Gain, {F, T}) -> {F + Gain, cambrian_threshold:improved(F + Gain, T)} end,
                                  {0.0, cambrian_threshold:improved(0.0, cambrian_threshold:new(0.99))}, Gains),
-    Told = cambrian_threshold:told(5050.0, Threshold),
-    ?assertNot(cambrian_threshold:is_worth(5050.0 + 98.9, Told)),
-    ?assert(cambrian_threshold:is_worth(5050.0 + 99.0, Told)).
+    Told = cambrian_threshold:published(5050.0, Threshold),
+    ?assertNot(cambrian_threshold:is_worth_publishing(5050.0 + 98.9, Told)),
+    ?assert(cambrian_threshold:is_worth_publishing(5050.0 + 99.0, Told)).
 
 a_higher_threshold_tells_less_test() ->
     Gains = shuffled([float(N * N) || N <- lists:seq(1, 300)], 3),
@@ -61,19 +61,19 @@ the_last_hundred_count_test() ->
     Large = [1000.0 * N || N <- lists:seq(1, 10)],
     Small = [10_000.0 + N / 100 || N <- lists:seq(1, 200)],
     {_, Threshold} = lists:foldl(fun one/2, {[], cambrian_threshold:new(0.99)}, Large ++ Small),
-    ?assert(cambrian_threshold:last(Threshold) > 10_000.9).
+    ?assert(cambrian_threshold:last_published(Threshold) > 10_000.9).
 
 %% What another told of is nothing to tell of any more.
 what_others_told_counts_test() ->
-    Mine = cambrian_threshold:told(1.0, cambrian_threshold:improved(1.0, cambrian_threshold:new(0))),
-    Theirs = cambrian_threshold:told(5.0, Mine),
-    ?assertEqual(5.0, cambrian_threshold:last(Theirs)),
-    ?assertNot(cambrian_threshold:is_worth(3.0, cambrian_threshold:improved(3.0, Theirs))),
-    ?assertNot(cambrian_threshold:is_worth(5.0, Theirs)),
-    ?assert(cambrian_threshold:is_worth(6.0, cambrian_threshold:improved(6.0, Theirs))),
-    ?assertEqual(5.0, cambrian_threshold:last(cambrian_threshold:told(2.0, Theirs))).
+    Mine = cambrian_threshold:published(1.0, cambrian_threshold:improved(1.0, cambrian_threshold:new(0))),
+    Theirs = cambrian_threshold:published(5.0, Mine),
+    ?assertEqual(5.0, cambrian_threshold:last_published(Theirs)),
+    ?assertNot(cambrian_threshold:is_worth_publishing(3.0, cambrian_threshold:improved(3.0, Theirs))),
+    ?assertNot(cambrian_threshold:is_worth_publishing(5.0, Theirs)),
+    ?assert(cambrian_threshold:is_worth_publishing(6.0, cambrian_threshold:improved(6.0, Theirs))),
+    ?assertEqual(5.0, cambrian_threshold:last_published(cambrian_threshold:published(2.0, Theirs))).
 
-nothing_told_has_no_last_test() -> ?assertEqual(none, cambrian_threshold:last(cambrian_threshold:new(0.99))).
+nothing_told_has_no_last_test() -> ?assertEqual(none, cambrian_threshold:last_published(cambrian_threshold:new(0.99))).
 
 shuffled(List, Seed) ->
     {Keyed, _} = lists:mapfoldl(fun(Item, Rand) ->

@@ -34,20 +34,20 @@ all_the_second_half_is_used_test() ->
 
 it_is_quiet_when_enough_others_have_said_the_same_test() ->
     [begin
-         Trickle = lists:foldl(fun(_, T) -> cambrian_trickle:heard(T) end, new(Seed), lists:seq(1, Heard)),
+         Trickle = lists:foldl(fun(_, T) -> cambrian_trickle:consistent(T) end, new(Seed), lists:seq(1, Heard)),
          {[{_, What}], _} = wakes(1, Trickle),
          ?assertEqual({Heard, case Heard < 2 of true -> speak; false -> quiet end}, {Heard, What})
      end || Seed <- ?SEEDS, Heard <- [0, 1, 2, 3]].
 
 what_was_heard_counts_for_its_interval_only_test() ->
-    {_, Second} = wakes(2, cambrian_trickle:heard(cambrian_trickle:heard(new(1)))),
+    {_, Second} = wakes(2, cambrian_trickle:consistent(cambrian_trickle:consistent(new(1)))),
     {[{_, What}], _} = wakes(1, Second),
     ?assertEqual(speak, What).
 
 another_opinion_begins_the_shortest_interval_anew_test() ->
     {_, Long} = wakes(9, new(1)),
     [begin
-         Reset = cambrian_trickle:reset(20_000, cambrian_trickle:heard(cambrian_trickle:heard(Long))),
+         Reset = cambrian_trickle:reset(20_000, cambrian_trickle:consistent(cambrian_trickle:consistent(Long))),
          {[{At, speak}, {End, quiet}], _} = wakes(2, Reset),
          ?assert(At >= 20_500 andalso At < 21_000),
          ?assertEqual(21_000, End)
@@ -82,6 +82,6 @@ until(End, Nodes, Spoken) ->
         false -> Spoken;
         {quiet, Next} -> until(End, Nodes#{Seed := Next}, Spoken);
         {speak, Next} ->
-            Heard = maps:map(fun(_, Trickle) -> cambrian_trickle:heard(Trickle) end, Nodes),
+            Heard = maps:map(fun(_, Trickle) -> cambrian_trickle:consistent(Trickle) end, Nodes),
             until(End, Heard#{Seed := Next}, Spoken + 1)
     end.

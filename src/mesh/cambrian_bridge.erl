@@ -7,18 +7,21 @@
 %% ok
 %% '''
 %%
-%% A champion of a joined population is published, signed, when it is enough better than the last one that was; what
-%% others publish for the same task is checked, evaluated here, and taken in if it is worth it. Nothing that others claim
-%% is believed, and their reputation is what came of their claims so far: see {@link cambrian_trust}.
+%% A joined population publishes a champion, signed, when it is enough better than the last one that
+%% was published. What other nodes publish for the same task is checked, measured here, and taken in
+%% if it is good enough. Nothing that others claim is believed. Their reputation is what came of
+%% their claims so far: see {@link cambrian_trust}.
 %%
-%% There is a bridge for each realm that the node is in. Where a function is not told which, it speaks for all of them,
-%% or, where that makes no sense, for the only one: of several it raises `{which_realm, Realms}'. Where there is no bridge,
-%% it exits with `noproc', and where the application does not run it raises `{not_started, How}'.
+%% There is one bridge for each realm that the node is in. A function without a realm speaks for all
+%% realms, or, where that makes no sense, for the only one: with several realms it raises
+%% `{which_realm, Realms}'. Without a bridge it exits with `noproc', and while the application does
+%% not run it raises `{not_started, How}'.
 -module(cambrian_bridge).
 
--export([start_link/1, start/1, stop/0, stop/1, realms/0, join/1, publish_genotype/2, publish_charter/1, subscribe_genotypes/2,
-         unsubscribe_genotypes/1, list_nodes/0, list_nodes/1, global_best/0, global_best/1, why/1, migrations/0, identity/0,
-         rotate/0, status/0, status/1, counts/0]).
+-export([start_link/1, start/1, stop/0, stop/1, realms/0, join/1, publish_genotype/2,
+         publish_charter/1, subscribe_genotypes/2, unsubscribe_genotypes/1, list_nodes/0,
+         list_nodes/1, global_best/0, global_best/1, why/1, migrations/0, identity/0, rotate/0,
+         status/0, status/1, counts/0]).
 -export_type([options/0, peer/0, best/0, story/0, migration/0, status/0]).
 
 -type options() :: #{realm := binary(), transport => module(), transport_options => map(),
@@ -26,75 +29,96 @@
                                | cambrian_file:path(),
                      populations => all | [cambrian_population:population()], grant => binary(),
                      aliases => #{cambrian_identity:key() | cambrian_identity:name() => binary()},
-                     capability => cambrian_realm:capability(), rate => {PerSecond :: number(), Burst :: number()},
-                     tolerance => number(), publish => boolean(), publish_interval => non_neg_integer(),
+                     capability => cambrian_realm:capability(),
+                     rate => {PerSecond :: number(), Burst :: number()}, tolerance => number(),
+                     publish => boolean(), publish_interval => non_neg_integer(),
                      publish_best_fitness_threshold => number(), budget => pos_integer(),
                      evaluation_share => number(), cost_bound => number(),
-                     migration_policy => cambrian_exchange:policy(), migration_interval => pos_integer(),
+                     migration_policy => cambrian_exchange:policy(),
+                     migration_interval => pos_integer(),
                      topology => cambrian_members:topology(), purge => boolean()}.
-%% `realm', of at most 255 bytes, says who may meet whom; the empty one is one like any other. `populations' are those that take
-%% part, or `all' of this node; a name that is not there yet is waited for, which is logged, and {@link status/0} shows it.
+%% `realm', of at most 255 bytes, says which nodes may meet; the empty name is a realm like any
+%% other. `populations' are those that take part, or `all' of this node. The bridge logs the name of
+%% a population that is not there yet, shows it in {@link status/0}, and takes the population in
+%% when it comes.
 %%
-%% A champion is published when it is better than the last that all were told of by as much as `publish_best_fitness_threshold'
-%% of the single improvements before it were (default 0.99: the top 1 % of improvements; 0 publishes each), and not sooner than
-%% `publish_interval' ms (1000) after the one before; the last one of a run is published in any case. With `publish => false'
-%% this node only takes in. `migration_policy' (`champion') may be `tournament', `novel' or `random' instead: then one that is so
-%% chosen is published every `migration_interval' ms (10,000).
+%% A champion is published when its gain over the last published fitness is no smaller than the
+%% share `publish_best_fitness_threshold' of the last single improvements (default 0.99: as large as
+%% the top 1 % of them; 0 publishes each improvement), and not sooner than `publish_interval' ms
+%% (1000) after the one before. The last champion of a run is published if it is better at all.
+%% With `publish => false' this node only takes in. `migration_policy' (`champion') may be
+%% `tournament', `novel' or `random' instead: then a genotype that is chosen in this way is
+%% published every `migration_interval' ms (10,000).
 %%
-%% At most `budget' (8) newcomers at once wait for their evaluation in the populations here. `topology' says of whom they
-%% are taken: `all' (default), `ring', `{random, K}' or `{nearest, K}', by round trip.
+%% At most `budget' (8) newcomers at once wait for the populations here to measure them. `topology'
+%% says which nodes they are taken from: `all' (default), `ring', `{random, K}' or `{nearest, K}',
+%% by round trip.
 %%
-%% What others send may take at most the part `evaluation_share' (0.1) of all evaluation that the populations do while they
-%% run: each origin of which a population here took something in has that much, and all other keys have it together. What would
-%% cost more than `cost_bound' (8) times the median of a population's own genotypes is not evaluated (`too_costly').
+%% What others send takes at most the share `evaluation_share' (0.1) of all evaluation while the
+%% populations run: an origin of which a population here took something in has one such share, and
+%% all other keys share one. What would cost more than `cost_bound' (8) times the median of a
+%% population's own genotypes is not evaluated (`too_costly').
 %%
-%% What is banned in the realm leaves the populations, and so does all that carries its genes ({@link
-%% cambrian_population:purge/2}); with `purge => false' they keep it, and the bridge publishes none of it.
+%% What is banned in the realm leaves the populations, and so does all that carries its genes
+%% ({@link cambrian_population:purge/2}). With `purge => false' the populations keep it, and the
+%% bridge publishes none of it.
 %%
-%% `identity' is a secret of 32 bytes, a fun that gives it, so that it stays out of crash reports, or the path of a
-%% file ({@link cambrian_identity:load/1}). By default it is the file `identity' in the application's `data_dir', or,
-%% where there is none, made anew. `capability', `rate' and `tolerance' are those of {@link cambrian_trust:open/2};
-%% `grant' is the leave to publish that others here ask for ({@link cambrian_identity:grant/4}): for this realm and this node's
-%% key, or one that it succeeded. One that is not, or has ended, is refused by {@link start/1} and {@link start_link/1}.
+%% `identity' is a secret of 32 bytes, a fun that gives it, which keeps it out of crash reports, or
+%% the path of a file ({@link cambrian_identity:load/1}). By default it is the file `identity' in
+%% the application's `data_dir'; without a `data_dir' it is made anew. `capability', `rate' and
+%% `tolerance' are those of {@link cambrian_trust:open/2}. `grant' is the permission to publish that
+%% other nodes here ask for ({@link cambrian_identity:grant/4}): for this realm, and for this node's
+%% key or one that it succeeded. {@link start/1} and {@link start_link/1} refuse any other grant,
+%% and one that has ended.
 %%
-%% `aliases' are what this node calls others, or itself: by a key, or by its name ({@link cambrian_identity:name/1}), a text of
-%% 1 to 64 printable bytes without parentheses. They are shown with the name behind them, `<<"pole-pi (lusab-bovik)">>', and do not travel.
+%% `aliases' are this node's names for others, or for itself: by a key, or by its name ({@link
+%% cambrian_identity:name/1}), a text of 1 to 64 printable bytes without parentheses. They are shown
+%% with the name behind them, `<<"pole-pi (lusab-bovik)">>', and do not travel.
 
--type peer() :: #{origin := cambrian_identity:key(), name := binary(), realm := binary(), alive := boolean(), seen := integer(),
-                  received := non_neg_integer(), accepted := non_neg_integer(), reputation := float(),
+-type peer() :: #{origin := cambrian_identity:key(), name := binary(), realm := binary(),
+                  alive := boolean(), seen := integer(), received := non_neg_integer(),
+                  accepted := non_neg_integer(), reputation := float(),
                   address := undefined | binary(), round_trip := undefined | number()}.
-%% `name' is that of its key, after the alias if it has one; `alive', by its heartbeats; `seen' in ms since 1970; `round_trip'
-%% in ms, where it was measured.
+%% `name' is the name of its key, after the alias if it has one. `alive' is by its heartbeats,
+%% `seen' in ms since 1970, and `round_trip' in ms, if it was measured.
 
--type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(), origin := cambrian_identity:key(),
-                  name := binary()}.
-%% `fitness' as it was measured on this node; `origin' is who bred it, and `name' what that is called, as of a {@link peer()}.
+-type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(),
+                  origin := cambrian_identity:key(), name := binary()}.
+%% `fitness' is as it was measured on this node; `origin' is the breeder, and `name' its name, as of
+%% a {@link peer()}.
 
 -type story() :: [#{time := integer(), step := atom(), realm := binary(), atom() => term()}].
-%% What happened to a genotype here, the first step first; `time' in ms since 1970. The steps are `announced', `asked',
-%% `not_delivered', `received', `not_a_source' (the topology takes nothing of its origin), `dropped' (too many waited), `offered'
-%% (to a population), `busy', `banned' (as it waited or was held here), `judged' (with `task', `outcome', its breeder's
-%% `generation', the fitness `claimed', the `fitness' that was measured and the `work' of that, or, where it was `too_costly', its
-%% `cost', the `median' of the population's own and the `bound'), `published', and `refused' with the `reason' and what {@link
-%% cambrian_trust:refusals/1} knows of it. One with an `origin' has its `name', too.
+%% What happened to a genotype here, the first step first; `time' is in ms since 1970. The steps are
+%% `announced', `asked', `not_delivered', `received', `not_a_source' (the topology takes nothing of
+%% its origin), `dropped' (too many waited), `offered' (to a population), `busy', `banned' (while it
+%% waited or was held here), `judged', `published' and `refused'. A step with an `origin' has its
+%% `name', too.
+%%
+%% `judged' has the `task', the `outcome', its breeder's `generation', the fitness `claimed', the
+%% `fitness' that was measured and the `work' of that, or, if it was `too_costly', its `cost', the
+%% `median' of the population's own and the `bound'. `refused' has the `reason' and what {@link
+%% cambrian_trust:refusals/1} knows of it.
 
--type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(), origin := cambrian_identity:key(),
-                       name := binary(), task := binary(), generation := non_neg_integer(), claimed := float(), fitness => float(),
-                       work => non_neg_integer(), cost => non_neg_integer(), median => non_neg_integer(), bound => number(),
-                       outcome := atom()}.
-%% What became of another's genotype: `claimed' and `generation' are what its origin says of it, `fitness' is what was measured
-%% here, and is not there where its evaluation failed; `outcome' and what it cost are those of {@link cambrian_population:event()}; `time' in ms
-%% since 1970.
+-type migration() :: #{time := integer(), realm := binary(), genotype := cambrian_genotype:id(),
+                       origin := cambrian_identity:key(), name := binary(), task := binary(),
+                       generation := non_neg_integer(), claimed := float(), fitness => float(),
+                       work => non_neg_integer(), cost => non_neg_integer(),
+                       median => non_neg_integer(), bound => number(), outcome := atom()}.
+%% What became of another node's genotype. Its origin says `claimed' and `generation'; `fitness' was
+%% measured here, and is absent if the evaluation failed. `outcome' and what it cost are those of
+%% {@link cambrian_population:event()}; `time' is in ms since 1970.
 
 -type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown,
-                    populations := [Name :: term()], missing := [cambrian_population:population()],
+                    populations := [Name :: term()],
+                    missing := [cambrian_population:population()],
                     trust => fell_back | closed, may_publish => false, atom() => term()}.
-%% What the transport says of its connection; the populations that take part, by their names; and those that are to and are
-%% not there. `trust' is there where files of the realm are damaged: `closed' takes nothing in ({@link cambrian_trust:report/1}).
-%% `may_publish' is `false' when this node's own `capability' would refuse its key, or when its grant has ended; otherwise it
-%% is absent.
+%% What the transport says of its connection; the names of the populations that take part; and those
+%% that are to take part and are not there. `trust' is there if files of the realm are damaged:
+%% `closed' takes nothing in ({@link cambrian_trust:report/1}). `may_publish' is `false' when this
+%% node's own `capability' would refuse its key, or when its grant has ended; otherwise it is
+%% absent.
 
-%% @doc Under a supervisor of your own, or linked to the caller: one bridge a realm.
+%% @doc Starts the bridge of a realm, linked to the caller, for a supervisor of your own.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start_link(#{realm => <<"org.example.lab">>}).
@@ -122,14 +146,15 @@ check(Options) ->
         {Error, _} -> Error
     end.
 
-%% @doc The same under Cambrian's own supervisor, which is started if it does not run.
+%% @doc Starts the bridge under Cambrian's own supervisor, which is started if it does not run.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
 %% 2> cambrian_bridge:realms().
 %% [<<"org.example.lab">>]
 %% 3> ok = cambrian_bridge:stop().
-%% 4> {error, Reason} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, publish_interval => -1}).
+%% 4> {error, Reason} = cambrian_bridge:start(#{realm => <<"org.example.lab">>,
+%%                                              publish_interval => -1}).
 %% 5> Reason.
 %% {bad_option,{publish_interval,-1,<<"milliseconds">>}}
 %% '''
@@ -177,8 +202,8 @@ stop(Realm) ->
 -spec realms() -> [binary()].
 realms() -> cambrian_bridge_registry:realms().
 
-%% @doc One more population takes part. One with a name is joined as soon as it is there, and again when it comes back from
-%% a crash.
+%% @doc One more population takes part. A population with a name joins as soon as it is there, and
+%% again when it is back after a crash.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -193,11 +218,11 @@ realms() -> cambrian_bridge_registry:realms().
 %% '''
 -spec join(cambrian_population:population()) -> ok.
 join(Population) when is_pid(Population); is_atom(Population) ->
-    lists:foreach(fun(Realm) -> ok = call(Realm, {join, Population}) end, some_realms()).
+    call_all({join, Population}).
 
-%% @doc Publishes a genotype at once, with what is claimed of it, for a task by its id ({@link cambrian_task:id/1}); of
-%% several realms in the one that the claims name as `realm'. `generation' is 0 by default; there are at most 8 `parents',
-%% the fitter first, and 32 `operators'.
+%% @doc Publishes a genotype at once, with claims, for a task by its id ({@link
+%% cambrian_task:id/1}). With several realms, the claims name one as `realm'. `generation' is 0 by
+%% default; there are at most 8 `parents', the fitter first, and 32 `operators'.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -227,26 +252,31 @@ publish_genotype(Genotype, Claims) ->
 claims_table() ->
     #{task => {fun is_task/1, <<"an atom or a binary of at most 255 bytes">>},
       fitness => {fun is_number/1, <<"a number">>},
-      generation => {fun(N) -> cambrian_options:is_count(N) andalso N < 1 bsl 64 end, <<"an integer from 0">>, 0},
-      parents => {fun(Ids) -> is_list(Ids) andalso length(Ids) =< 8 andalso lists:all(fun is_id/1, Ids) end,
+      generation => {fun(N) -> cambrian_options:is_count(N) andalso N < 1 bsl 64 end,
+                     <<"an integer from 0">>, 0},
+      parents => {fun(Ids) -> is_list_of(fun is_id/1, 8, Ids) end,
                   <<"a list of at most 8 ids of 32 bytes">>, []},
-      operators => {fun(Names) -> is_list(Names) andalso length(Names) =< 32 andalso
-                                  lists:all(fun is_task/1, Names) end,
+      operators => {fun(Names) -> is_list_of(fun is_task/1, 32, Names) end,
                     <<"a list of at most 32 names">>, []},
       realm => {fun is_binary/1, <<"a realm that this node is in">>}}.
+
+is_list_of(Is, Max, List) ->
+    is_list(List) andalso length(List) =< Max andalso lists:all(Is, List).
 
 is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =< 255.
 
 is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
 
-%% @doc Publishes a charter ({@link cambrian_charter}) in its realm, if it counts here ({@link cambrian_trust:amend/2}): from
-%% now on, all nodes that take it tell it to others.
+%% @doc Publishes a charter ({@link cambrian_charter}) in its realm, if it counts here ({@link
+%% cambrian_trust:amend/2}). All nodes that accept it publish it from now on.
 %%
 %% ```
 %% 1> Owner = cambrian_identity:public_key(<<1:256>>).
-%% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, capability => {signed_by, Owner}}).
-%% 3> {ok, Charter} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [Owner],
-%%                                            revoked => [<<7:256>>]}, <<1:256>>).
+%% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>,
+%%                                      capability => {signed_by, Owner}}).
+%% 3> {ok, Charter} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1,
+%%                                            owners => [Owner], revoked => [<<7:256>>]},
+%%                                          <<1:256>>).
 %% 4> cambrian_bridge:publish_charter(Charter).
 %% ok
 %% 5> cambrian_bridge:publish_charter(<<"no charter">>).
@@ -260,8 +290,9 @@ publish_charter(Charter) when is_binary(Charter) ->
         Error -> Error
     end.
 
-%% @doc Sends `{cambrian_bridge, Ref, #{genotype, task, fitness, generation, origin}}' to a process for every
-%% genotype of a task, or of all, that passes every check of its envelope. The fitness is a claim.
+%% @doc Sends `{cambrian_bridge, Ref, #{genotype, task, fitness, generation, origin}}' to a process
+%% for every genotype of a task, or of all tasks, that passes every check of its envelope. The
+%% fitness is a claim.
 %%
 %% Here a stranger of the same realm, without a bridge, sends one:
 %%
@@ -274,17 +305,19 @@ publish_charter(Charter) when is_binary(Charter) ->
 %%        sequence => 1, time => erlang:system_time(millisecond)}, G, <<1:256>>).
 %% 5> {ok, Stranger} = cambrian_transport_dist:connect(#{realm => <<"org.example.lab">>}).
 %% 6> ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, Bytes).
-%% 7> receive {cambrian_bridge, Ref, Message} -> maps:with([task, fitness, generation], Message) end.
+%% 7> receive
+%%      {cambrian_bridge, Ref, Message} -> maps:with([task, fitness, generation], Message)
+%%    end.
 %% #{fitness => 2.87,generation => 0,task => <<"xor">>}
 %% 8> ok = cambrian_bridge:stop(), ok = cambrian_transport_dist:disconnect(Stranger).
 %% '''
 -spec subscribe_genotypes(Task :: atom() | binary() | all, pid()) -> {ok, reference()}.
 subscribe_genotypes(Task, Pid) when is_pid(Pid), is_atom(Task) orelse is_binary(Task) ->
     Ref = make_ref(),
-    lists:foreach(fun(Realm) -> ok = call(Realm, {subscribe, Ref, Task, Pid}) end, some_realms()),
+    call_all({subscribe, Ref, Task, Pid}),
     {ok, Ref}.
 
-%% @doc No more genotypes for this subscription; `ok' for one that there is not, too.
+%% @doc Ends a subscription; also `ok' if there is none.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -294,10 +327,10 @@ subscribe_genotypes(Task, Pid) when is_pid(Pid), is_atom(Task) orelse is_binary(
 %% 4> ok = cambrian_bridge:stop().
 %% '''
 -spec unsubscribe_genotypes(reference()) -> ok.
-unsubscribe_genotypes(Ref) -> lists:foreach(fun(Realm) -> ok = call(Realm, {unsubscribe, Ref}) end, some_realms()).
+unsubscribe_genotypes(Ref) -> call_all({unsubscribe, Ref}).
 
-%% @doc Everyone else that was heard of, those that are silent by now among them, at most 20,000 a realm. See {@link
-%% cambrian_trust:report/1} for more.
+%% @doc All other nodes that this one has heard of, at most 20,000 a realm; some are silent by now.
+%% See {@link cambrian_trust:report/1} for more.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -308,9 +341,11 @@ unsubscribe_genotypes(Ref) -> lists:foreach(fun(Realm) -> ok = call(Realm, {unsu
 %% 4> {ok, Stranger} = cambrian_transport_dist:connect(#{realm => <<"org.example.lab">>}).
 %% 5> ok = cambrian_transport_dist:publish(Stranger, <<"genotype">>, Bytes).
 %% 6> [#{origin := Origin} = Peer] = cambrian_bridge:list_nodes().
-%% 7> {Origin =:= cambrian_identity:public_key(<<1:256>>), maps:with([alive, received, accepted], Peer)}.
-%% {true,#{accepted => 0,alive => true,received => 1}}
-%% 8> ok = cambrian_bridge:stop(), ok = cambrian_transport_dist:disconnect(Stranger).
+%% 7> Origin =:= cambrian_identity:public_key(<<1:256>>).
+%% true
+%% 8> maps:with([alive, received, accepted], Peer).
+%% #{accepted => 0,alive => true,received => 1}
+%% 9> ok = cambrian_bridge:stop(), ok = cambrian_transport_dist:disconnect(Stranger).
 %% '''
 -spec list_nodes() -> [peer()].
 list_nodes() -> lists:append([list_nodes(Realm) || Realm <- some_realms()]).
@@ -319,7 +354,7 @@ list_nodes() -> lists:append([list_nodes(Realm) || Realm <- some_realms()]).
 -spec list_nodes(Realm :: binary()) -> [peer()].
 list_nodes(Realm) -> call(Realm, list_nodes).
 
-%% @doc The best of each task that was evaluated on this node, wherever it was bred.
+%% @doc The best genotype of each task that was evaluated on this node, whoever bred it.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -332,7 +367,9 @@ list_nodes(Realm) -> call(Realm, list_nodes).
 %% 7> ok = cambrian_population:stop(P).
 %% '''
 -spec global_best() -> #{Task :: binary() => best()}.
-global_best() -> lists:foldl(fun(Realm, Best) -> maps:merge_with(fun fitter/3, Best, global_best(Realm)) end, #{}, some_realms()).
+global_best() ->
+    Merge = fun(Realm, Best) -> maps:merge_with(fun fitter/3, Best, global_best(Realm)) end,
+    lists:foldl(Merge, #{}, some_realms()).
 
 fitter(_Task, #{fitness := A} = Known, #{fitness := B}) when A >= B -> Known;
 fitter(_Task, _Known, Better) -> Better.
@@ -357,16 +394,16 @@ global_best(Realm) -> call(Realm, global_best).
 %% '''
 -spec why(cambrian_genotype:id() | cambrian_genotype:genotype()) -> story().
 why(<<_:32/binary>> = Id) ->
-    Steps = [Step#{realm => Realm} || Realm <- some_realms(), Step <- call(Realm, {story, Id}) ++ refusals(Realm, Id)],
-    in_order(Steps);
+    in_order([Step#{realm => Realm} || Realm <- some_realms(),
+                                       Step <- call(Realm, {story, Id}) ++ refusals(Realm, Id)]);
 why(Genotype) -> why(cambrian_genotype:id(Genotype)).
 
 refusals(Realm, Id) ->
-    [Refusal#{step => refused} || #{genotype := Refused} = Refusal <- lists:reverse(cambrian_trust:refusals(Realm)),
-                                  Refused =:= Id].
+    OldestFirst = lists:reverse(cambrian_trust:refusals(Realm)),
+    [Refusal#{step => refused} || #{genotype := Of} = Refusal <- OldestFirst, Of =:= Id].
 
-%% @doc What others' genotypes were measured to be here, and what became of them: the last thousand, the first one first.
-%% {@link why/1} tells more of each.
+%% @doc What was measured of others' genotypes here, and what became of them: the last thousand, the
+%% first one first. {@link why/1} tells more of each.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -376,21 +413,20 @@ refusals(Realm, Id) ->
 %% '''
 -spec migrations() -> [migration()].
 migrations() ->
-    Judged = [migration(Realm, Id, Steps) || Realm <- some_realms(), {Id, Steps} <- call(Realm, stories)],
+    Judged = [migrations(Realm, Id, Steps)
+              || Realm <- some_realms(), {Id, Steps} <- call(Realm, stories)],
     in_order(lists:append(Judged)).
 
-%% Those of the same ms stay as they were.
+%% Steps of the same ms keep their order.
 in_order(Steps) -> lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, Steps).
 
-migration(Realm, Id, Steps) ->
-    [(maps:with([time, task, generation, claimed, fitness, outcome, work, cost, median, bound], Judged))
-         #{realm => Realm, genotype => Id, origin => Origin, name => Name}
-     || #{step := judged} = Judged <- Steps,
-        #{step := received, origin := Origin, name := Name} <- lists:sublist(received(Steps), 1)].
+migrations(Realm, Id, Steps) ->
+    Fields = [time, task, generation, claimed, fitness, outcome, work, cost, median, bound],
+    Received = lists:sublist([Step || #{step := received} = Step <- Steps], 1),
+    [(maps:with(Fields, Judged))#{realm => Realm, genotype => Id, origin => Origin, name => Name}
+     || #{step := judged} = Judged <- Steps, #{origin := Origin, name := Name} <- Received].
 
-received(Steps) -> [Step || #{step := received} = Step <- Steps].
-
-%% @doc The key that others know this node by.
+%% @doc The key that other nodes know this one by.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, identity => <<1:256>>}).
@@ -401,13 +437,14 @@ received(Steps) -> [Step || #{step := received} = Step <- Steps].
 -spec identity() -> cambrian_identity:key().
 identity() -> call(only_realm(), identity).
 
-%% @doc Goes on under a new key, in the identity's file as well, and tells the others in the realm, who
-%% keep what they know of the old key for the new one, and take nothing more from the old. All bridges here must have the
-%% same identity, as they have by default, in one file: else it raises `{which_realm, Realms}'. Where a bridge has no file to keep
-%% the new secret in, nothing changes.
+%% @doc Goes on under a new key, which is written to the identity's file, and tells the other nodes
+%% of the realm. They keep what they know of the old key for the new one, and accept nothing more
+%% from the old. All bridges here must have the same identity in one file, as they have by default:
+%% else it raises `{which_realm, Realms}'. Without a file for the new secret, nothing changes.
 %%
 %% ```
-%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, identity => "/tmp/cambrian_example/rotated"}).
+%% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>,
+%%                                      identity => "/tmp/cambrian_example/rotated"}).
 %% 2> Old = cambrian_bridge:identity().
 %% 3> {ok, New} = cambrian_bridge:rotate().
 %% 4> {New =:= cambrian_bridge:identity(), New =:= Old}.
@@ -418,12 +455,14 @@ identity() -> call(only_realm(), identity).
 %% {error,{no_identity_file,[<<"org.example.lab">>]}}
 %% 8> ok = cambrian_bridge:stop().
 %% '''
--spec rotate() -> {ok, cambrian_identity:key()} | {error, {no_identity_file, Realms :: [binary()]} | term()}.
+-spec rotate() -> {ok, cambrian_identity:key()}
+                | {error, {no_identity_file, Realms :: [binary()]} | term()}.
 rotate() ->
     [First | Others] = Realms = some_realms(),
     Homes = [{Realm, call(Realm, home)} || Realm <- Realms],
     Keys = lists:usort([call(Realm, identity) || Realm <- Realms]),
-    case {Keys, [Realm || {Realm, none} <- Homes], lists:usort([Home || {_, Home} <- Homes])} of
+    Files = lists:usort([Home || {_, Home} <- Homes]),
+    case {Keys, [Realm || {Realm, none} <- Homes], Files} of
         {[_], [], [_]} -> rotated(call(First, rotate), Others);
         {[_], [_ | _] = Homeless, _} -> {error, {no_identity_file, Homeless}};
         _ -> error({which_realm, Realms})
@@ -434,12 +473,13 @@ rotated({ok, #{key := Key} = Identity}, Others) ->
     {ok, Key};
 rotated(Error, _Others) -> Error.
 
-%% @doc What the transport says of its connection, as a node that has one may still be alone; and which populations take part
-%% and which are missing. Here one was misspelt:
+%% @doc What the transport says of its connection, which populations take part, and which are
+%% missing. A node with a connection may still be alone. Here a name was misspelt:
 %%
 %% ```
 %% 1> {ok, _} = cambrian_population:start(#{task => 'xor', name => pole}).
-%% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>, populations => [pole, poel]}).
+%% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>,
+%%                                      populations => [pole, poel]}).
 %% 3> cambrian_bridge:status().
 %% #{connected => true,missing => [poel],peers => 0,populations => [pole]}
 %% 4> ok = cambrian_bridge:stop(), ok = cambrian_population:stop(pole).
@@ -451,10 +491,11 @@ status() -> status(only_realm()).
 -spec status(Realm :: binary()) -> status().
 status(Realm) -> call(Realm, status).
 
-%% @doc How many messages all bridges received and how many bytes, how many of them were rejected for which reason; how many
-%% genotypes were published, and how often the best was announced again, with the bytes of all that was published; and what was
-%% `not_said', as the mesh took too long to take it. Of strangers' messages, `metered' are those above the budget for their
-%% signatures, and `overloaded' those that came while too many waited; `busy' are the calls above theirs.
+%% @doc What all bridges counted: messages and bytes `received', and those that were `rejected' for
+%% each reason; genotypes `published', and how often a best was `announced' again, with the bytes of
+%% all that was published; and what was `not_said', as the mesh was too slow. Of the rejected,
+%% `metered' were above the budget for verifying signatures, `overloaded' came while too many
+%% waited, and `busy' are calls above their budget.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>}).
@@ -467,13 +508,16 @@ status(Realm) -> call(Realm, status).
 -spec counts() -> #{atom() | {rejected, atom()} => pos_integer()}.
 counts() ->
     Add = fun(_, A, B) -> A + B end,
-    lists:foldl(fun(Realm, All) -> maps:merge_with(Add, All, call(Realm, counts)) end, #{}, some_realms()).
+    Merge = fun(Realm, All) -> maps:merge_with(Add, All, call(Realm, counts)) end,
+    lists:foldl(Merge, #{}, some_realms()).
 
-%%% ---- which one --------------------------------------------------------------------------
+%%% ---- realms -----------------------------------------------------------------------------
 
 name(Realm) -> {via, cambrian_bridge_registry, Realm}.
 
-%% By its gate, so that what arrived before is done before.
+call_all(Request) -> lists:foreach(fun(Realm) -> ok = call(Realm, Request) end, some_realms()).
+
+%% Through the gate, so that the call comes after the messages that arrived before.
 call(Realm, Request) ->
     case cambrian_bridge_registry:whereis_name({gate, Realm}) of
         undefined -> cambrian_running:call(name(Realm), Request);

@@ -1,6 +1,5 @@
-%% @private
-%% The bridges of this node by their realms, and the gates before them by `{gate, Realm}': a registry for
-%% `{via, cambrian_bridge_registry, Name}'.
+%% @private The bridges of this node by their realms, and the gates before them by `{gate, Realm}':
+%% a registry for `{via, cambrian_bridge_registry, Name}'.
 -module(cambrian_bridge_registry).
 -behaviour(gen_server).
 
@@ -12,11 +11,13 @@
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc In the order of their names. Who stopped a bridge may know of its end before we do, here and below.
+%% @doc The realms of all bridges, in order. A caller that stopped a bridge may ask before the
+%% `DOWN' of the bridge is here, so this and {@link whereis_name/1} look whether it is alive.
 -spec realms() -> [binary()].
-realms() -> lists:sort([Realm || {Realm, Pid} <- bridges(), is_binary(Realm), is_process_alive(Pid)]).
+realms() ->
+    lists:sort([Realm || {Realm, Pid} <- bridges(), is_binary(Realm), is_process_alive(Pid)]).
 
-%% Between its end and its return there are none.
+%% While the registry restarts, there are no bridges.
 bridges() ->
     try ets:tab2list(?MODULE)
     catch error:badarg -> ok = cambrian_running:check(), []

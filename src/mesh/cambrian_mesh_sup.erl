@@ -1,4 +1,5 @@
 %% @private
+%% The supervisor of the realms and the bridges of this node.
 -module(cambrian_mesh_sup).
 -behaviour(supervisor).
 
@@ -6,7 +7,7 @@
 
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
-%% @doc One more, with options that were found good.
+%% @doc Starts a bridge, with options that were checked.
 -spec start_bridge(map()) -> {ok, pid()} | {error, term()}.
 start_bridge(#{realm := Realm} = Options) ->
     case supervisor:start_child(?MODULE, bridge(Options)) of
@@ -14,7 +15,7 @@ start_bridge(#{realm := Realm} = Options) ->
             ok = supervisor:delete_child(?MODULE, {bridge, Realm}),
             start_bridge(Options);
         {error, {already_started, Pid}} = Error ->
-            %% of the end of one that was stopped just now we may know before the supervisor does
+            %% the supervisor may not know yet that a bridge was stopped just now
             case is_process_alive(Pid) of
                 true -> Error;
                 false -> start_bridge(Options)
@@ -24,16 +25,18 @@ start_bridge(#{realm := Realm} = Options) ->
     end.
 
 bridge(#{realm := Realm} = Options) ->
-    #{id => {bridge, Realm}, start => {cambrian_bridge_server, start_link, [Options]}, restart => transient}.
+    #{id => {bridge, Realm}, start => {cambrian_bridge_server, start_link, [Options]},
+      restart => transient}.
 
-%% Bridges are added when they are asked for, or are there from the start if the application's environment says so. One
-%% starts anew when its transport, or what it trusts by, had to. A stranger who finds a way to crash a bridge must not
-%% reach the populations with it.
+%% The application's environment may name bridges to start with. `rest_for_one' restarts bridges
+%% after the realms or the transport were restarted. A stranger who finds a way to crash a bridge
+%% must not reach the populations with it.
 init([]) ->
-    {ok, Bridges} = cambrian_bridge_options:from_environment(maps:from_list(application:get_all_env(cambrian))),
+    Environment = maps:from_list(application:get_all_env(cambrian)),
+    {ok, Bridges} = cambrian_bridge_options:from_environment(Environment),
     {ok, {#{strategy => rest_for_one, intensity => 20, period => 10},
-          [supervisor(cambrian_realms), cambrian_transport_dist:child_spec(), worker(cambrian_bridge_registry)]
-          ++ [bridge(Options) || Options <- Bridges]}}.
+          [supervisor(cambrian_realms), cambrian_transport_dist:child_spec(),
+           worker(cambrian_bridge_registry) | [bridge(Options) || Options <- Bridges]]}}.
 
 worker(Module) -> #{id => Module, start => {Module, start_link, []}}.
 

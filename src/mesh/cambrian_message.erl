@@ -1,30 +1,35 @@
 %% @private
 %% What travels in a realm beside envelopes and successions, as bytes: `docs/wire-format.md'.
 %%
-%% On the topic: charters are what the owners of the realm signed, told by everybody; an announcement is a record, freshly
-%% signed by whoever holds a genotype and measured it, and where to ask for its genes; a heartbeat says who is there and
-%% where. By call: a request names a genotype and what the asker holds already; its answer is a difference to one of these, or
-%% the whole. Before that, `who' asks which key lives at the address that is called, as anybody can say of any address that it is
-%% theirs.
+%% On the topic: `charters' are what the owners of the realm signed, and any node publishes them. An
+%% announcement is a record, freshly signed by a node that holds a genotype and measured it, and the
+%% address to ask for its genes. A heartbeat says which node is there, and at which address.
+%%
+%% By call: a request names a genotype, and what the asker holds already; its answer is a difference
+%% to one of these, or the whole. Before that, `who' asks which key lives at the address that is
+%% called, as anybody can claim any address.
 -module(cambrian_message).
 
--export([kind/1, charters/1, announcement/3, heartbeat/4, read_heartbeat/2, is_genuine/3, request/2, read_request/1, ping/0,
-         who/1, lives/4, lives_at/4, answer/1, read_answer/1]).
+-export([kind/1, charters/1, announcement/3, heartbeat/4, read_heartbeat/2, is_genuine/3,
+         request/2, read_request/1, ping/0, who/1, lives/4, lives_at/4, answer/1, read_answer/1]).
 -export_type([kind/0, urgency/0, heartbeat/0, answer/0, nonce/0]).
 
-%% `news' are for everybody, whatever they have; `best' is the best that its announcer knows, for those who have less.
+%% `news' is for all nodes, whatever they have. `best' is the best that its announcer knows, for
+%% nodes that have less.
 -type urgency() :: news | best.
--type kind() :: {envelope, binary()} | {succession, binary()} | {charters, [binary()]} | {announcement, urgency(), Record :: binary(), address()}
+-type kind() :: {envelope, binary()} | {succession, binary()} | {charters, [binary()]}
+              | {announcement, urgency(), Record :: binary(), address()}
               | {heartbeat, Body :: binary(), Signature :: binary()} | malformed.
 -type address() :: binary().
-%% `interval' in ms is when to expect the next one.
--type heartbeat() :: #{key := cambrian_identity:key(), address := address(), time := non_neg_integer(),
-                       interval := pos_integer()}.
-%% Drawn by whoever asks who lives at an address.
+%% The next heartbeat is to be expected after `interval' ms.
+-type heartbeat() :: #{key := cambrian_identity:key(), address := address(),
+                       time := non_neg_integer(), interval := pos_integer()}.
+%% The node that asks which key lives at an address draws it.
 -type nonce() :: <<_:256>>.
-%% Each with what its breeder signed, if that is known.
+%% `Breeder' is the record that the breeder signed, if it is known.
 -type answer() :: none | {whole, Envelope :: binary(), Breeder :: undefined | binary()}
-                | {difference, cambrian_genotype:id(), Difference :: binary(), Breeder :: undefined | binary()}
+                | {difference, cambrian_genotype:id(), Difference :: binary(),
+                   Breeder :: undefined | binary()}
                 | {elsewhere, cambrian_transport:content(), Breeder :: undefined | binary()}.
 
 -define(VERSION, 1).
@@ -34,40 +39,44 @@
 -define(MAX_ADDRESS, 255).
 %% A heartbeat's body has a key, an address and three numbers.
 -define(MAX_BODY, 512).
-%% To each of them a difference is made.
+%% The giver makes a difference to each genotype that the asker holds.
 -define(MAX_HELD, 4).
 -define(MAX_RECORD, 16_384).
-%% As many as a realm keeps ({@link cambrian_keyring}), each of at most 16 KiB.
+%% A realm keeps so many ({@link cambrian_keyring}), each of at most 16 KiB.
 -define(MAX_CHARTERS, 9).
 -define(MAX_CHARTERS_BYTES, ?MAX_CHARTERS * (16_384 + 3) + 2).
 -define(WHO, 0).
 -define(LIVES, 4).
 
-%% @doc By its first bytes; nothing is checked yet.
+%% @doc The kind of a message, by its first bytes. Nothing is checked yet.
 -spec kind(term()) -> kind().
 kind(<<16#93, First, _/binary>> = Bytes) when First >= 16#c4, First =< 16#c6 ->
     case cambrian_identity:is_succession(Bytes) of
         true -> {succession, Bytes};
         false -> {envelope, Bytes}
     end;
-kind(<<16#93, Kind, Rest/binary>> = Bytes) when Kind >= ?NEWS, Kind =< ?HEARTBEAT, byte_size(Bytes) =< ?MAX_RECORD ->
+kind(<<16#93, Kind, Rest/binary>> = Bytes)
+  when Kind >= ?NEWS, Kind =< ?HEARTBEAT, byte_size(Bytes) =< ?MAX_RECORD ->
     case bins(Rest) of
-        [Body, <<_:64/binary>> = Signature] when Kind =:= ?HEARTBEAT, byte_size(Body) =< ?MAX_BODY -> {heartbeat, Body, Signature};
+        [Body, <<_:64/binary>> = Signature]
+          when Kind =:= ?HEARTBEAT, byte_size(Body) =< ?MAX_BODY ->
+            {heartbeat, Body, Signature};
         [Record, Address] when Kind =/= ?HEARTBEAT, byte_size(Address) =< ?MAX_ADDRESS ->
             {announcement, urgency(Kind), Record, Address};
         _ -> malformed
     end;
-kind(<<16#91, 9:4, Count:4, Rest/binary>> = Bytes) when Count >= 1, Count =< ?MAX_CHARTERS, byte_size(Bytes) =< ?MAX_CHARTERS_BYTES ->
+kind(<<16#91, 9:4, Count:4, Rest/binary>> = Bytes)
+  when Count >= 1, Count =< ?MAX_CHARTERS, byte_size(Bytes) =< ?MAX_CHARTERS_BYTES ->
     Charters = bins(Rest),
     case length(Charters) =:= Count andalso lists:all(fun is_binary/1, Charters) of
         true -> {charters, Charters};
         false -> malformed
     end;
-%% An envelope that is none is told why by who reads envelopes.
+%% Other bytes count as an envelope: {@link cambrian_envelope:read/1} says what is wrong with them.
 kind(Bytes) when is_binary(Bytes) -> {envelope, Bytes};
 kind(_) -> malformed.
 
-%% Each in its one spelling. What is in them is not looked at.
+%% Reads MessagePack binaries, each in its shortest form. Their contents are not looked at.
 bins(<<16#c4, Size, Bin:Size/binary, Rest/binary>>) -> [Bin | bins(Rest)];
 bins(<<16#c5, Size:16, Bin:Size/binary, Rest/binary>>) when Size > 255 -> [Bin | bins(Rest)];
 bins(<<>>) -> [];
@@ -76,7 +85,7 @@ bins(_) -> [malformed].
 urgency(?NEWS) -> news;
 urgency(?BEST) -> best.
 
-%% @doc The oldest first, the one that counts last.
+%% @doc The oldest charter first, and last the one that counts.
 -spec charters([binary()]) -> binary().
 charters(Charters) -> pack([Charters]).
 
@@ -86,28 +95,31 @@ announcement(best, Record, Address) -> pack([?BEST, Record, Address]).
 
 %%% ---- heartbeats -------------------------------------------------------------------------
 
--spec heartbeat(Realm :: binary(), address(), {Now :: integer(), Interval :: pos_integer()}, cambrian_identity:identity()) ->
-          binary().
-heartbeat(Realm, Address, {Now, Interval}, #{key := Key, secret := Secret}) ->
-    Body = pack([?VERSION, Key, Address, Now, Interval]),
+-spec heartbeat(Realm :: binary(), address(), {Time :: integer(), Interval :: pos_integer()},
+                cambrian_identity:identity()) -> binary().
+heartbeat(Realm, Address, {Time, Interval}, #{key := Key, secret := Secret}) ->
+    Body = pack([?VERSION, Key, Address, Time, Interval]),
     Signature = crypto:sign(eddsa, none, signed(Realm, Body), [Secret(), ed25519]),
     pack([?HEARTBEAT, Body, Signature]).
 
-%% The realm is signed and not sent: who is in another one does not verify it.
+%% The realm is signed and not sent: in another realm, the signature is not genuine.
 signed(Realm, Body) -> [<<"cambrian heartbeat 1\n">>, <<(byte_size(Realm))>>, Realm, Body].
 
-%% @doc Nothing of it is true before {@link is_genuine/3} says so.
--spec read_heartbeat(Body :: binary(), MaxInterval :: pos_integer()) -> {ok, heartbeat()} | {error, malformed}.
+%% @doc Reads the claims of a heartbeat. {@link is_genuine/3} verifies who signed them.
+-spec read_heartbeat(Body :: binary(), MaxInterval :: pos_integer()) ->
+          {ok, heartbeat()} | {error, malformed}.
 read_heartbeat(Body, MaxInterval) ->
     case unpack(Body) of
         {ok, [?VERSION, <<Key:32/binary>>, Address, Time, Interval]}
           when is_binary(Address), byte_size(Address) =< ?MAX_ADDRESS, is_integer(Time), Time >= 0,
                is_integer(Interval), Interval > 0 ->
-            {ok, #{key => Key, address => Address, time => Time, interval => min(Interval, MaxInterval)}};
+            {ok, #{key => Key, address => Address, time => Time,
+                   interval => min(Interval, MaxInterval)}};
         _ -> {error, malformed}
     end.
 
--spec is_genuine(Realm :: binary(), {Body :: binary(), Signature :: binary()}, cambrian_identity:key()) -> boolean().
+-spec is_genuine(Realm :: binary(), {Body :: binary(), Signature :: binary()},
+                 cambrian_identity:key()) -> boolean().
 is_genuine(Realm, {Body, Signature}, Key) -> is_signed(signed(Realm, Body), Signature, Key).
 
 is_signed(Said, Signature, Key) ->
@@ -120,7 +132,7 @@ is_signed(Said, Signature, Key) ->
 -spec request(cambrian_genotype:id(), Held :: [cambrian_genotype:id()]) -> binary().
 request(Id, Held) -> pack([Id | lists:sublist(Held, ?MAX_HELD)]).
 
-%% @doc For how long it takes.
+%% @doc A call that measures the round trip.
 -spec ping() -> binary().
 ping() -> pack([]).
 
@@ -129,7 +141,8 @@ ping() -> pack([]).
 who(Nonce) -> pack([?WHO, Nonce]).
 
 -spec read_request(binary()) ->
-          {ok, ping | {who, nonce()} | {cambrian_genotype:id(), Held :: [cambrian_genotype:id()]}} | {error, malformed}.
+          {ok, ping | {who, nonce()} | {cambrian_genotype:id(), Held :: [cambrian_genotype:id()]}}
+        | {error, malformed}.
 read_request(Bytes) when byte_size(Bytes) =< 1024 ->
     case unpack(Bytes) of
         {ok, []} -> {ok, ping};
@@ -148,13 +161,15 @@ is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
 %% @doc The answer to `who': this key lives at this address.
 -spec lives(Realm :: binary(), address(), nonce(), cambrian_identity:identity()) -> binary().
 lives(Realm, Address, Nonce, #{key := Key, secret := Secret}) ->
-    pack([?LIVES, Key, crypto:sign(eddsa, none, place(Realm, Address, Nonce), [Secret(), ed25519])]).
+    Signature = crypto:sign(eddsa, none, place(Realm, Address, Nonce), [Secret(), ed25519]),
+    pack([?LIVES, Key, Signature]).
 
-%% Whoever relays a challenge to a key that lives elsewhere gets a signature of another address.
+%% A node that relays the question to a key that lives elsewhere gets a signature of that address.
 place(Realm, Address, Nonce) ->
-    [<<"cambrian address 1\n">>, <<(byte_size(Realm))>>, Realm, <<(byte_size(Address))>>, Address, Nonce].
+    [<<"cambrian address 1\n">>, <<(byte_size(Realm))>>, Realm,
+     <<(byte_size(Address))>>, Address, Nonce].
 
-%% @doc The key that answered, if its signature is genuine.
+%% @doc The key that answered `who', if its signature is genuine.
 -spec lives_at(Realm :: binary(), address(), nonce(), Answer :: binary()) ->
           {ok, cambrian_identity:key()} | {error, malformed | bad_signature}.
 lives_at(Realm, Address, Nonce, Answer) when byte_size(Answer) =< 256 ->
@@ -181,7 +196,8 @@ optional(Record) -> Record.
 read_answer(Bytes) ->
     case unpack(Bytes) of
         {ok, []} -> {ok, none};
-        {ok, [1, Envelope, Breeder]} when is_binary(Envelope) -> with_breeder(Breeder, {whole, Envelope});
+        {ok, [1, Envelope, Breeder]} when is_binary(Envelope) ->
+            with_breeder(Breeder, {whole, Envelope});
         {ok, [2, <<Base:32/binary>>, Difference, Breeder]} when is_binary(Difference) ->
             with_breeder(Breeder, {difference, Base, Difference});
         {ok, [3, <<Content:32/binary>>, Breeder]} -> with_breeder(Breeder, {elsewhere, Content});
@@ -195,7 +211,7 @@ with_breeder(_, _) -> {error, malformed}.
 
 pack(Term) -> iolist_to_binary(cambrian_msgpack:encode(Term)).
 
-%% What would not be written like this is refused: each message has one spelling.
+%% Refuses bytes that `pack' would not write: each message has one form.
 unpack(Bytes) ->
     case cambrian_msgpack:decode(Bytes) of
         {ok, Term} ->

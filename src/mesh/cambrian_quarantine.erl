@@ -1,10 +1,12 @@
 %% @private
-%% Genotypes of others that wait for their evaluation here: a bounded queue that is fair to origins, not to genotypes.
+%% Genotypes of others that wait to be measured here: a bounded queue that is fair to origins, not
+%% to genotypes.
 %%
-%% Next is the one whose account was charged the least lately ({@link cambrian_budget}), and of those that were charged
-%% the same the one that had the fewest turns, so that diversity pays: a node that sends a hundred times as much as the
-%% others, or what costs a hundred times as much, has a hundredth of it measured. It pushes out nothing but its own. An
-%% account is an origin, or what many have in common; among those of one account it goes on in the same way.
+%% The next genotype is of the account that was charged the least lately ({@link cambrian_budget});
+%% among accounts that were charged the same, of the one that had the fewest turns, so that
+%% diversity pays. If a node sends a hundred times as much as the others, or what costs a hundred
+%% times as much, a hundredth of it is measured, and it pushes out only its own. An account is an
+%% origin, or is shared by many origins, among which the same rule chooses.
 -module(cambrian_quarantine).
 
 -export([new/0, new/1, in/3, in/4, in/5, out/1, out/2, charge/3, without/2, size/1]).
@@ -12,44 +14,54 @@
 
 -type origin() :: cambrian_identity:key().
 -type account() :: term().
-%% Of each origin, the newest are kept, so many of all and so much together; `turns' are halved now and then, or who came
-%% late would have all of them.
--record(quarantine, {limits :: #{origin := pos_integer(), all := pos_integer(), weight := pos_integer()},
-                     %% the oldest first, each with the number that it came as
-                     waiting = #{} :: #{origin() => [{Weight :: pos_integer(), Number :: pos_integer(), term()}]},
-                     accounts = #{} :: #{origin() => account()},
-                     turns = #{} :: #{origin() | account() => {Work :: non_neg_integer(), Turns :: non_neg_integer()}},
-                     taken = 0 :: non_neg_integer(), came = 0 :: non_neg_integer(), size = 0 :: non_neg_integer(),
-                     weight = 0 :: non_neg_integer()}).
+%% Each origin keeps its newest genotypes. `limits' are those of one origin, of all genotypes, and
+%% of their weight together. `turns' are halved now and then: otherwise an origin that comes late
+%% would have all turns for long.
+-record(quarantine,
+        {limits :: #{origin := pos_integer(), all := pos_integer(), weight := pos_integer()},
+         %% the oldest first, each with the number of its arrival
+         waiting = #{} :: #{origin() =>
+                                [{Weight :: pos_integer(), Number :: pos_integer(), term()}]},
+         accounts = #{} :: #{origin() => account()},
+         turns = #{} :: #{origin() | account() =>
+                              {Work :: non_neg_integer(), Turns :: non_neg_integer()}},
+         taken = 0 :: non_neg_integer(), came = 0 :: non_neg_integer(),
+         size = 0 :: non_neg_integer(), weight = 0 :: non_neg_integer()}).
 -opaque quarantine(_Item) :: #quarantine{}.
 
 -define(LIMITS, #{origin => 8, all => 256, weight => 4_000_000}).
--define(FORGET_AFTER, 256).
+-define(HALVE_AFTER, 256).
 
 -spec new() -> quarantine(_).
 new() -> new(#{}).
 
--spec new(#{origin => pos_integer(), all => pos_integer(), weight => pos_integer()}) -> quarantine(_).
+-spec new(#{origin => pos_integer(), all => pos_integer(), weight => pos_integer()}) ->
+          quarantine(_).
 new(Limits) -> #quarantine{limits = maps:merge(?LIMITS, Limits)}.
 
-%% @doc The same for one of weight 1.
+%% @doc The same for a weight of 1.
 -spec in(origin(), Item, quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
 in(Origin, Item, Q) -> in(Origin, Item, 1, Q).
 
-%% @doc The same for an origin that is an account of its own.
--spec in(origin(), Item, Weight :: pos_integer(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
+%% @doc The same for an origin with an account of its own.
+-spec in(origin(), Item, Weight :: pos_integer(), quarantine(Item)) ->
+          {Dropped :: [Item], quarantine(Item)}.
 in(Origin, Item, Weight, Q) -> in(Origin, Origin, Item, Weight, Q).
 
-%% @doc With what has to go for it: the oldest of the same origin, or of the account that has the most waiting, or of the
-%% origin that weighs the most. One alone may weigh what it likes.
--spec in(origin(), account(), Item, Weight :: pos_integer(), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
-in(Origin, Account, Item, Weight, #quarantine{waiting = Waiting, accounts = Accounts, came = Came, size = Size, weight = All} = Q) ->
+%% @doc Adds a genotype. Gives what had to go for it: the oldest of the same origin, of the fullest
+%% account, or of the heaviest origin. A single genotype may have any weight.
+-spec in(origin(), account(), Item, Weight :: pos_integer(), quarantine(Item)) ->
+          {Dropped :: [Item], quarantine(Item)}.
+in(Origin, Account, Item, Weight, #quarantine{waiting = Waiting, accounts = Accounts} = Q) ->
+    #quarantine{came = Came, size = Size, weight = All} = Q,
     Items = maps:get(Origin, Waiting, []) ++ [{Weight, Came + 1, Item}],
-    fit(Origin, [], put_items(Origin, Items, Q#quarantine{accounts = Accounts#{Origin => Account}, came = Came + 1, size = Size + 1,
-                                                          weight = All + Weight})).
+    Counted = Q#quarantine{accounts = Accounts#{Origin => Account}, came = Came + 1,
+                           size = Size + 1, weight = All + Weight},
+    fit(Origin, [], put_items(Origin, Items, Counted)).
 
-fit(Origin, Dropped, #quarantine{limits = #{origin := Most, all := All, weight := Heaviest}, waiting = Waiting, size = Size,
-                                 weight = Weight} = Q) ->
+fit(Origin, Dropped, #quarantine{limits = Limits, waiting = Waiting} = Q) ->
+    #{origin := Most, all := All, weight := Heaviest} = Limits,
+    #quarantine{size = Size, weight = Weight} = Q,
     if length(map_get(Origin, Waiting)) > Most -> without_oldest(Origin, Origin, Dropped, Q);
        Size > All -> without_oldest(fullest(Q), Origin, Dropped, Q);
        Weight > Heaviest, Size > 1 -> without_oldest(heaviest(Q), Origin, Dropped, Q);
@@ -64,14 +76,20 @@ without_oldest(Which, Origin, Dropped, #quarantine{waiting = Waiting} = Q) ->
         false -> {lists:reverse([Oldest | Dropped]), Next}
     end.
 
-%% Of many that have one genotype each, one of no particular age or key: nobody who makes keys chooses which.
+%% The origin that has the most waiting, in the account that has the most. Among equals the hash of
+%% a number decides, so that whoever makes keys cannot choose.
 fullest(#quarantine{waiting = Waiting, accounts = Accounts, came = Came}) ->
-    Sizes = maps:fold(fun(Origin, Items, Sums) ->
-                          maps:update_with(map_get(Origin, Accounts), fun(N) -> N + length(Items) end, length(Items), Sums)
-                      end, #{}, Waiting),
-    {_, _, _, Origin} = lists:max([{map_get(map_get(Origin, Accounts), Sizes), length(Items), erlang:phash2({Came, Number}), Origin}
-                                   || {Origin, [{_, Number, _} | _] = Items} <- maps:to_list(Waiting)]),
-    Origin.
+    Add = fun(Origin, Items, Sizes) ->
+              Count = length(Items),
+              Account = map_get(Origin, Accounts),
+              maps:update_with(Account, fun(N) -> N + Count end, Count, Sizes)
+          end,
+    Sizes = maps:fold(Add, #{}, Waiting),
+    {_, _, _, Fullest} =
+        lists:max([{map_get(map_get(Origin, Accounts), Sizes), length(Items),
+                    erlang:phash2({Came, Number}), Origin}
+                   || {Origin, [{_, Number, _} | _] = Items} <- maps:to_list(Waiting)]),
+    Fullest.
 
 heaviest(#quarantine{waiting = Waiting}) ->
     {_, Origin} = lists:max([{weight(Items), Origin} || {Origin, Items} <- maps:to_list(Waiting)]),
@@ -84,55 +102,65 @@ less(Items, #quarantine{size = Size, weight = Weight} = Q) ->
 
 put_items(Origin, [], #quarantine{waiting = Waiting, accounts = Accounts} = Q) ->
     Q#quarantine{waiting = maps:remove(Origin, Waiting), accounts = maps:remove(Origin, Accounts)};
-put_items(Origin, Items, #quarantine{waiting = Waiting} = Q) -> Q#quarantine{waiting = Waiting#{Origin => Items}}.
+put_items(Origin, Items, #quarantine{waiting = Waiting} = Q) ->
+    Q#quarantine{waiting = Waiting#{Origin => Items}}.
 
-%% @doc The newest of the origin whose turn it is.
+%% @doc Takes out the newest genotype of the origin whose turn it is.
 -spec out(quarantine(Item)) -> {Item, quarantine(Item)} | empty.
 out(Q) -> out(fun(_Account) -> true end, Q).
 
-%% @doc The same, of the accounts that may have a turn.
--spec out(fun((account()) -> boolean()), quarantine(Item)) -> {Item, quarantine(Item)} | empty.
+%% @doc The same among the accounts that may have a turn.
+-spec out(MayRun :: fun((account()) -> boolean()), quarantine(Item)) ->
+          {Item, quarantine(Item)} | empty.
 out(MayRun, #quarantine{waiting = Waiting, accounts = Accounts, taken = Taken} = Q) ->
-    May = maps:from_list([{Account, MayRun(Account)} || Account <- lists:usort(maps:values(Accounts))]),
-    case [{turns(map_get(Origin, Accounts), Q), turns(Origin, Q), erlang:phash2({Taken, Origin}), Origin}
+    May = maps:from_list([{Account, MayRun(Account)}
+                          || Account <- lists:usort(maps:values(Accounts))]),
+    %% among origins that had the same, the hash changes from turn to turn: no key is always first
+    case [{turns(map_get(Origin, Accounts), Q), turns(Origin, Q), erlang:phash2({Taken, Origin}),
+           Origin}
           || Origin <- maps:keys(Waiting), map_get(map_get(Origin, Accounts), May)] of
         [] -> empty;
         Candidates ->
-            %% among those that had the same, who is next changes from turn to turn: no key is made for being first
             {_, _, _, Origin} = lists:min(Candidates),
             Items = maps:get(Origin, Waiting),
             {_, _, Item} = Newest = lists:last(Items),
-            Turned = turned(took_turn(Origin, Q)),
+            Turned = halve_turns(add_turn(Origin, Q)),
             {Item, less([Newest], put_items(Origin, lists:droplast(Items), Turned))}
     end.
 
 turns(Who, #quarantine{turns = Turns}) -> maps:get(Who, Turns, {0, 0}).
 
-took_turn(Origin, #quarantine{accounts = Accounts} = Q) ->
-    lists:foldl(fun(Who, R) -> add(Who, 0, 1, R) end, Q, lists:usort([Origin, map_get(Origin, Accounts)])).
+add_turn(Origin, #quarantine{accounts = Accounts} = Q) ->
+    Add = fun(Who, R) -> add(Who, 0, 1, R) end,
+    lists:foldl(Add, Q, lists:usort([Origin, map_get(Origin, Accounts)])).
 
 add(Who, Work, N, #quarantine{turns = Turns} = Q) ->
     {Before, Had} = turns(Who, Q),
     Q#quarantine{turns = Turns#{Who => {Before + Work, Had + N}}}.
 
-turned(#quarantine{taken = Taken} = Q) when Taken < ?FORGET_AFTER -> Q#quarantine{taken = Taken + 1};
-turned(#quarantine{turns = Turns} = Q) ->
-    Halved = maps:filtermap(fun(_, {Work, N}) -> (Work > 1 orelse N > 1) andalso {true, {Work div 2, N div 2}} end, Turns),
-    Q#quarantine{taken = 0, turns = Halved}.
+halve_turns(#quarantine{taken = Taken} = Q) when Taken < ?HALVE_AFTER ->
+    Q#quarantine{taken = Taken + 1};
+halve_turns(#quarantine{turns = Turns} = Q) ->
+    Halve = fun(_, {Work, N}) -> (Work > 1 orelse N > 1) andalso {true, {Work div 2, N div 2}} end,
+    Q#quarantine{taken = 0, turns = maps:filtermap(Halve, Turns)}.
 
-%% @doc What came of an origin's turn, or of an account's, cost so much work.
+%% @doc The turn of an origin, or of an account, cost so much work.
 -spec charge(origin() | account(), Work :: non_neg_integer(), quarantine(Item)) -> quarantine(Item).
 charge(Who, Work, Q) -> add(Who, Work, 0, Q).
 
-%% @doc Nothing any more of which this is true.
--spec without(fun((Item) -> boolean()), quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
+%% @doc Drops all genotypes of which this is true.
+-spec without(IsUnwanted :: fun((Item) -> boolean()), quarantine(Item)) ->
+          {Dropped :: [Item], quarantine(Item)}.
 without(IsUnwanted, #quarantine{waiting = Waiting} = Q) ->
-    lists:foldl(fun({Origin, Items}, {Dropped, Rest}) ->
-                    case lists:partition(fun({_, _, Item}) -> IsUnwanted(Item) end, Items) of
-                        {[], _} -> {Dropped, Rest};
-                        {Gone, Left} -> {Dropped ++ [Item || {_, _, Item} <- Gone], less(Gone, put_items(Origin, Left, Rest))}
-                    end
-                end, {[], Q}, lists:sort(maps:to_list(Waiting))).
+    Sort = fun({Origin, Items}, {Dropped, Rest}) ->
+               case lists:partition(fun({_, _, Item}) -> IsUnwanted(Item) end, Items) of
+                   {[], _} -> {Dropped, Rest};
+                   {Gone, Left} ->
+                       {Dropped ++ [Item || {_, _, Item} <- Gone],
+                        less(Gone, put_items(Origin, Left, Rest))}
+               end
+           end,
+    lists:foldl(Sort, {[], Q}, lists:sort(maps:to_list(Waiting))).
 
 -spec size(quarantine(_)) -> non_neg_integer().
 size(#quarantine{size = Size}) -> Size.

@@ -1,44 +1,51 @@
 %% @private
-%% When to say again what everybody should know: the Trickle algorithm of RFC 6206. As long as all agree, a node speaks
-%% ever more seldom, and not at all when others have just said the same; whoever hears something else speaks soon. What a
-%% node hears does not grow with the number of nodes.
+%% When to repeat what everybody should know: the Trickle algorithm of RFC 6206. As long as all
+%% nodes agree, a node speaks ever more seldom, and not at all if others have just said the same.
+%% A node that hears something else speaks soon. So what a node hears does not grow with the number
+%% of nodes.
 %%
-%% A value without a clock: `Now' in ms.
+%% A value without a clock: `Now' is in ms.
 -module(cambrian_trickle).
 
--export([new/3, reset/2, reset/3, heard/1, wake/1, tick/2]).
+-export([new/3, reset/2, reset/3, consistent/1, wake/1, tick/2]).
 -export_type([trickle/0, options/0]).
 
-%% The shortest and the longest interval in ms, and how many others must have said it for this node to be quiet.
--type options() :: #{shortest := pos_integer(), longest := pos_integer(), redundancy := pos_integer()}.
+%% The shortest and the longest interval in ms, and how many others must say the same in an interval
+%% for this node to be quiet.
+-type options() :: #{shortest := pos_integer(), longest := pos_integer(),
+                     redundancy := pos_integer()}.
 
 -record(trickle, {options :: options(), rand :: rand:state(), interval :: pos_integer(),
-                  speaks_at :: integer() | spoken, ends_at :: integer(), heard = 0 :: non_neg_integer()}).
+                  speaks_at :: integer() | spoken, ends_at :: integer(),
+                  heard = 0 :: non_neg_integer()}).
 -opaque trickle() :: #trickle{}.
 
 -spec new(options(), rand:state(), Now :: integer()) -> trickle().
 new(#{shortest := Shortest} = Options, Rand, Now) ->
-    begin_interval(Shortest, Now, #trickle{options = Options, rand = Rand, interval = Shortest, speaks_at = spoken, ends_at = Now}).
+    begin_interval(Shortest, Now, #trickle{options = Options, rand = Rand, interval = Shortest,
+                                           speaks_at = spoken, ends_at = Now}).
 
-%% In the second half of the interval, so that nobody speaks before it had time to listen.
+%% A node speaks in the second half of the interval, and listens in the first.
 begin_interval(Interval, Now, #trickle{rand = Rand} = Trickle) ->
     {X, Next} = rand:uniform_s(Rand),
     Trickle#trickle{rand = Next, interval = Interval, heard = 0, ends_at = Now + Interval,
                     speaks_at = Now + round(Interval * (1 + X) / 2)}.
 
-%% @doc Something was heard that does not agree.
+%% @doc Another node said something else.
 -spec reset(Now :: integer(), trickle()) -> trickle().
-reset(_Now, #trickle{interval = Interval, options = #{shortest := Shortest}} = Trickle) when Interval =< Shortest -> Trickle;
-reset(Now, #trickle{options = #{shortest := Shortest}} = Trickle) -> begin_interval(Shortest, Now, Trickle).
+reset(_Now, #trickle{interval = Interval, options = #{shortest := Shortest}} = Trickle)
+  when Interval =< Shortest -> Trickle;
+reset(Now, #trickle{options = #{shortest := Shortest}} = Trickle) ->
+    begin_interval(Shortest, Now, Trickle).
 
 %% @doc The same, with another shortest interval from now on.
 -spec reset(Shortest :: pos_integer(), Now :: integer(), trickle()) -> trickle().
 reset(Shortest, Now, #trickle{options = Options} = Trickle) ->
     reset(Now, Trickle#trickle{options = Options#{shortest := Shortest}}).
 
-%% @doc Somebody said the same.
--spec heard(trickle()) -> trickle().
-heard(#trickle{heard = Heard} = Trickle) -> Trickle#trickle{heard = Heard + 1}.
+%% @doc Another node said the same.
+-spec consistent(trickle()) -> trickle().
+consistent(#trickle{heard = Heard} = Trickle) -> Trickle#trickle{heard = Heard + 1}.
 
 -spec wake(trickle()) -> integer().
 wake(#trickle{speaks_at = spoken, ends_at = At}) -> At;
@@ -46,11 +53,13 @@ wake(#trickle{speaks_at = At}) -> At.
 
 %% @doc Whether to speak now.
 -spec tick(Now :: integer(), trickle()) -> {speak | quiet, trickle()}.
-tick(Now, #trickle{speaks_at = At, heard = Heard, options = #{redundancy := Enough}} = Trickle)
+tick(Now, #trickle{speaks_at = At, heard = Heard, options = Options} = Trickle)
   when is_integer(At), At =< Now ->
-    {case Heard < Enough of true -> speak; false -> quiet end, Trickle#trickle{speaks_at = spoken}};
-tick(Now, #trickle{speaks_at = spoken, ends_at = At, interval = Interval, options = #{longest := Longest}} = Trickle)
-  when At =< Now ->
+    #{redundancy := Enough} = Options,
+    {case Heard < Enough of true -> speak; false -> quiet end,
+     Trickle#trickle{speaks_at = spoken}};
+tick(Now, #trickle{speaks_at = spoken, ends_at = At} = Trickle) when At =< Now ->
+    #trickle{interval = Interval, options = #{longest := Longest}} = Trickle,
     tick(Now, begin_interval(min(2 * Interval, Longest), Now, Trickle));
 tick(_Now, Trickle) ->
     {quiet, Trickle}.

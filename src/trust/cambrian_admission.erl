@@ -15,16 +15,25 @@
 %% Gives what the fun gives, which depends on the key alone: who reads the same bytes for many nodes may remember it.
 -type once() :: fun((Key :: term(), fun(() -> term())) -> term()).
 
-%% @doc Size, shape, version; realm, age, replay, bans, capability, rate; signature, bounded decompression, validity, id.
+%% @doc Size, shape, version; realm, age, replay, bans, capability, rate; signature, bounded decompression, validity, id. The
+%% record comes with it, as the envelope was read here.
 -spec envelope(Bytes :: term(), base_of(), ask(State), State) ->
-          {{ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}, State}.
+          {{ok, cambrian_genotype:genotype(), cambrian_envelope:read(), Record :: binary()}
+           | {error, Reason :: term()}, State}.
 envelope(Bytes, BaseOf, Ask, State) -> envelope(Bytes, BaseOf, fun every_time/2, Ask, State).
 
 -spec envelope(Bytes :: term(), base_of(), once(), ask(State), State) ->
-          {{ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}, State}.
+          {{ok, cambrian_genotype:genotype(), cambrian_envelope:read(), Record :: binary()}
+           | {error, Reason :: term()}, State}.
 envelope(Bytes, BaseOf, Once, Ask, State) ->
     case read(fun cambrian_envelope:read/1, Bytes) of
-        {ok, Envelope, Claims} -> admit(Claims, Claims, fun() -> open(Envelope, Bytes, BaseOf, Once) end, Once, Ask, State);
+        {ok, Envelope, Claims} ->
+            Prove = fun() -> open(Envelope, Bytes, BaseOf, Once) end,
+            case admit(Claims, Claims, Prove, Once, Ask, State) of
+                {{ok, Genotype, Claims}, Next} ->
+                    {{ok, Genotype, Claims, cambrian_envelope:record(Envelope)}, Next};
+                No -> No
+            end;
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
     end.
 

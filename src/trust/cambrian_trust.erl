@@ -169,9 +169,8 @@ check(Realm, Bytes) -> check(Realm, Bytes, fun(_) -> error end).
           {ok, cambrian_genotype:genotype(), cambrian_envelope:read()} | {error, Reason :: term()}.
 check(Realm, Bytes, BaseOf) when is_binary(Realm), is_function(BaseOf, 1) ->
     case cambrian_admission:envelope(Bytes, BaseOf, fun ask_for/2, Realm) of
-        {{ok, Genotype, #{genotype := Id} = Claims}, Realm} ->
-            {ok, Envelope, _} = cambrian_envelope:read(Bytes),
-            cambrian_lineage:received(Id, cambrian_envelope:record(Envelope)),
+        {{ok, Genotype, #{genotype := Id} = Claims, Record}, Realm} ->
+            cambrian_lineage:received(Id, Record),
             {ok, Genotype, Claims};
         {Error, Realm} -> Error
     end.

@@ -1,0 +1,79 @@
+%% @private
+%% How an exchange answers the calls of other nodes: which key lives here, and the genotype that
+%% they ask for, as a difference if that is shorter than the whole.
+-module(cambrian_answers).
+
+-export([asked/4, made/4]).
+
+-import(cambrian_exchange_state, [rejected/2]).
+-import(cambrian_holdings, [find/2, lookup/1]).
+
+-include("cambrian_exchange.hrl").
+
+%% How many calls are answered in a second: from one address where a key is known to live, and from
+%% all other callers together.
+-define(REQUESTS_OF_ONE, 20).
+-define(REQUESTS_OF_STRANGERS, 500).
+%% What an entry costs beside its difference.
+-define(ENTRY_BYTES, 64).
+
+-spec asked(binary(), From :: cambrian_transport:caller(), Now :: integer(), #exchange{}) ->
+          {cambrian_exchange:reply(), #exchange{}}.
+asked(Bytes, From, Now, X) ->
+    case is_served(From, Now, X) of
+        {true, Metered} -> reply(cambrian_message:read_request(Bytes), Now, Metered);
+        {false, Metered} -> {busy, rejected(busy, Metered)}
+    end.
+
+is_served(unknown, Now, #exchange{meter = Meter} = X) ->
+    {Served, Next} = cambrian_meter:take(strangers, ?REQUESTS_OF_STRANGERS, Now, Meter),
+    {Served, X#exchange{meter = Next}};
+is_served(From, Now, #exchange{addresses = Addresses, callers = Callers} = X) ->
+    {Served, Next} = cambrian_meter:take(From, ?REQUESTS_OF_ONE, Now, Callers),
+    case Served andalso not cambrian_addresses:is_proven(From, Addresses) of
+        true -> is_served(unknown, Now, X#exchange{callers = Next});
+        false -> {Served, X#exchange{callers = Next}}
+    end.
+
+reply({ok, {who, Nonce}}, _Now, #exchange{options = Options} = X) ->
+    #{realm := Realm, address := Address, identity := Identity} = Options,
+    {{answer, cambrian_message:lives(Realm, Address, Nonce, Identity)}, X};
+reply({ok, {Id, Bases}}, Now, X) -> give(find(Id, X), Bases, Now, X);
+reply(_, _Now, X) -> nothing(X).
+
+nothing(X) -> {{answer, cambrian_message:answer(none)}, X}.
+
+give(error, _Bases, _Now, X) -> nothing(X);
+give({ok, #held{envelope = undefined, task = Name} = Held}, Bases, Now, X) ->
+    case cambrian_publication:seal(Held, Now, X) of
+        {ok, #held{envelope = Envelope} = Sealed, Next} ->
+            Offered = cambrian_publication:offer_blob(Envelope, Next),
+            Kept = cambrian_publication:keep_envelope(Name, Sealed, Offered),
+            give({ok, Sealed}, Bases, Now, Kept);
+        {error, _} -> nothing(X)
+    end;
+give({ok, #held{id = Id, genotype = Genotype, envelope = Envelope, signed = Record}}, Bases, _Now,
+     #exchange{made = Made} = X) ->
+    Offer = #{genotype => Genotype, envelope => Envelope, signed => Record},
+    Here = [{Base, Known, cambrian_bounded_map:find({Id, Base}, Made)}
+            || cambrian_delivery:is_compared(Envelope), Base <- lists:usort(Bases),
+               {ok, Known} <- [(lookup(X))(Base)]],
+    Kept = [{Base, Difference} || {Base, _, {ok, Difference}} <- Here],
+    case [{Base, Known} || {Base, Known, error} <- Here] of
+        [] -> {{answer, cambrian_message:answer(cambrian_delivery:give(Offer, Kept))}, X};
+        Missing -> {{make, Id, #{offer => Offer, made => Kept, missing => Missing}}, X}
+    end.
+
+%% @doc The answer, with the differences that were made for it. They are kept for the next caller.
+-spec made(Target :: cambrian_genotype:id(), cambrian_delivery:job(),
+           [cambrian_delivery:difference()], #exchange{}) -> {Answer :: binary(), #exchange{}}.
+made(Target, #{offer := Offer, made := Kept}, Differences, #exchange{made = Made} = X) ->
+    Keep = fun({Base, Difference}, All) ->
+               Weight = ?ENTRY_BYTES + size_of(Difference),
+               cambrian_bounded_map:put({Target, Base}, Difference, Weight, All)
+           end,
+    {cambrian_message:answer(cambrian_delivery:give(Offer, Kept ++ Differences)),
+     X#exchange{made = lists:foldl(Keep, Made, Differences)}}.
+
+size_of(none) -> 0;
+size_of(Difference) -> byte_size(Difference).

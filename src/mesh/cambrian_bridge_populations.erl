@@ -1,0 +1,177 @@
+%% @private
+%% The populations that take part in a bridge, and those that it waits for: a population that is not
+%% there takes part as soon as it is, and one that crashed when it is back.
+-module(cambrian_bridge_populations).
+
+-export([new/1, watch_all/1, join/3, update/2, worked/3, gone/3]).
+-export([rejoin/3, is_store/2, takes_all/1]).
+-export([find/2, all/1, of_task/2, names/1, missing/1]).
+-export_type([populations/0, population/0]).
+
+%% `rests' and `failing' are as the population said last.
+-type population() :: #{handle := cambrian_population:population(), name := term(),
+                        task := cambrian_exchange:task(), monitor := reference(),
+                        champion := undefined | cambrian_exchange:champion(),
+                        rests := boolean(), failing := boolean()}.
+
+-record(populations,
+        {realm :: binary(),
+         joined = #{} :: #{Name :: term() => population()},
+         %% the monitor of the store that knows all populations, if all take part
+         store = none :: none | reference(),
+         %% populations that are to take part and are not there
+         missing = [] :: [cambrian_population:population()],
+         %% timers of the populations that are looked for again
+         looking = #{} :: #{Name :: term() => reference()}}).
+-opaque populations() :: #populations{}.
+
+%% A population that crashed is back under its name by then.
+-define(REJOIN_MS, 200).
+
+-spec new(Realm :: binary()) -> populations().
+new(Realm) -> #populations{realm = Realm}.
+
+%% @doc All populations take part: those that are here, and each that comes, which the store tells.
+-spec watch_all(populations()) -> {[pid()], populations()}.
+watch_all(Populations) ->
+    Watching = Populations#populations{store = monitor(process, cambrian_store)},
+    try {maps:values(cambrian_store:watch()), Watching}
+    catch exit:_ -> {[], Watching}
+    end.
+
+%% @doc Whether this is the monitor of the store.
+-spec is_store(reference(), populations()) -> boolean().
+is_store(Monitor, #populations{store = Store}) -> Monitor =:= Store.
+
+-spec takes_all(populations()) -> boolean().
+takes_all(#populations{store = Store}) -> Store =/= none.
+
+%% @doc A population takes part from now on. `Before' is called before the population is asked for
+%% its best.
+-spec join(cambrian_population:population(), Before :: fun((population()) -> term()),
+           populations()) ->
+          {joined, population(), Best :: {ok, cambrian_population:champion()} | {error, term()},
+           populations()}
+        | {known | missing, populations()}.
+join(Handle, Before, #populations{joined = Joined} = Populations) ->
+    Monitor = monitor(process, Handle),
+    try
+        #{name := Name, task_id := Task} = cambrian_population:info(Handle),
+        case is_map_key(Name, Joined) of
+            true ->
+                demonitor(Monitor, [flush]),
+                {known, Populations};
+            false ->
+                ok = cambrian_population:account(Handle),
+                Population = #{handle => Handle, name => Name, task => Task, monitor => Monitor,
+                               champion => undefined, rests => true, failing => false},
+                _ = Before(Population),
+                Best = cambrian_population:best(Handle),
+                {joined, Population, Best, found([Name, Handle], update(Population, Populations))}
+        end
+    catch
+        exit:_ ->
+            demonitor(Monitor, [flush]),
+            {missing, missed(Handle, look_again(is_atom(Handle), Handle, Populations))}
+    end.
+
+-spec update(population(), populations()) -> populations().
+update(#{name := Name} = Population, #populations{joined = Joined} = Populations) ->
+    Populations#populations{joined = Joined#{Name => Population}}.
+
+%% Where all populations take part, the store tells when one is back.
+look_again(true, Name, #populations{store = none, looking = Looking} = Populations)
+  when not is_map_key(Name, Looking) ->
+    Timer = erlang:start_timer(?REJOIN_MS, self(), {rejoin, Name}),
+    Populations#populations{looking = Looking#{Name => Timer}};
+look_again(_, _Name, Populations) -> Populations.
+
+%% @doc The timer of a name has fired: the population to join, if it is back. `none' for an old
+%% timer.
+-spec rejoin(Timer :: reference(), Name :: term(), populations()) ->
+          {join, cambrian_population:population(), populations()} | {none, populations()}.
+rejoin(Timer, Name, #populations{looking = Looking} = Populations) ->
+    case Looking of
+        #{Name := Timer} ->
+            back(Name, Populations#populations{looking = maps:remove(Name, Looking)});
+        _ -> {none, Populations}
+    end.
+
+%% A population without a registered name has another pid when it is back.
+back(Name, Populations) when is_atom(Name) -> {join, Name, Populations};
+back(Name, Populations) ->
+    case cambrian_store:whereabouts(Name) of
+        {alive, Pid} -> {join, Pid, Populations};
+        returning -> {none, look_again(true, Name, Populations)};
+        gone -> {none, Populations}
+    end.
+
+%% Warns once, as the name may be misspelt.
+missed(Handle, #populations{realm = Realm, missing = Missing, store = none} = Populations) ->
+    _ = [logger:warning("cambrian: the population ~tp is not there; the bridge of realm ~ts takes "
+                        "it in when it comes", [Handle, Realm])
+         || not lists:member(Handle, Missing)],
+    Populations#populations{missing = lists:usort([Handle | Missing])};
+missed(_Handle, Populations) -> Populations.
+
+found(Handles, #populations{realm = Realm, missing = Missing} = Populations) ->
+    _ = [logger:notice("cambrian: the population ~tp is there, and takes part in realm ~ts",
+                       [Handle, Realm])
+         || Handle <- lists:usort(Handles), lists:member(Handle, Missing)],
+    Populations#populations{missing = Missing -- Handles}.
+
+%% @doc A population said what it worked: what all populations of its task did together.
+-spec worked(population(), cambrian_exchange:work(), populations()) ->
+          {cambrian_exchange:work(), populations()}.
+worked(#{task := Task} = Population, #{work := Work, rests := Rests, failing := Failing},
+       Populations) ->
+    Next = update(Population#{rests := Rests, failing := Failing}, Populations),
+    Same = of_task(Task, Next),
+    {#{work => Work, rests => lists:all(fun(#{rests := R}) -> R end, Same),
+       failing => lists:any(fun(#{failing := F}) -> F end, Same)}, Next}.
+
+%% @doc The population of this monitor is gone; `is_last', if it was the last of its task.
+-spec gone(Monitor :: reference(), Reason :: term(), populations()) ->
+          {gone, cambrian_exchange:task(), IsLast :: boolean(), populations()} | unknown.
+gone(Monitor, Reason, #populations{joined = Joined} = Populations) ->
+    case [P || #{monitor := Of} = P <- maps:values(Joined), Of =:= Monitor] of
+        [#{name := Name, handle := Handle, task := Task}] ->
+            Left = Populations#populations{joined = maps:remove(Name, Joined)},
+            Returns = is_atom(Handle) orelse is_crash(Reason),
+            Waiting = stopped(Handle, Reason, look_again(Returns, Name, Left)),
+            {gone, Task, of_task(Task, Waiting) =:= [], Waiting};
+        [] -> unknown
+    end.
+
+%% A population that was stopped is waited for without a warning.
+stopped(Name, Reason, #populations{missing = Missing, store = none} = Populations)
+  when is_atom(Name) ->
+    case is_crash(Reason) of
+        true -> Populations;
+        false -> Populations#populations{missing = lists:usort([Name | Missing])}
+    end;
+stopped(_Handle, _Reason, Populations) -> Populations.
+
+is_crash(normal) -> false;
+is_crash(shutdown) -> false;
+is_crash({shutdown, _}) -> false;
+is_crash(_) -> true.
+
+%%% ---- questions --------------------------------------------------------------------------
+
+-spec find(Name :: term(), populations()) -> {ok, population()} | error.
+find(Name, #populations{joined = Joined}) -> maps:find(Name, Joined).
+
+-spec all(populations()) -> [population()].
+all(#populations{joined = Joined}) -> maps:values(Joined).
+
+%% @doc The populations of a task, in the order of their names.
+-spec of_task(cambrian_exchange:task(), populations()) -> [population()].
+of_task(Task, #populations{joined = Joined}) ->
+    [P || {_, #{task := Of} = P} <- lists:sort(maps:to_list(Joined)), Of =:= Task].
+
+-spec names(populations()) -> [Name :: term()].
+names(#populations{joined = Joined}) -> lists:sort(maps:keys(Joined)).
+
+-spec missing(populations()) -> [cambrian_population:population()].
+missing(#populations{missing = Missing}) -> Missing.

@@ -1,0 +1,106 @@
+%% The value of an exchange, for the modules that work on it: see cambrian_exchange.erl.
+
+%% A genotype that this node can give to others.
+-record(held,
+        {id :: cambrian_genotype:id(),
+         task :: cambrian_exchange:task(),
+         genotype :: cambrian_genotype:genotype(),
+         claims :: cambrian_exchange:claims(),
+         %% the newcomers whose genes it carries, and itself if it came from another node
+         sources = [] :: [cambrian_purge:source()],
+         breeder :: cambrian_identity:key(),
+         %% the record that its breeder signed, if the breeder is another node
+         signed :: undefined | binary(),
+         %% what this node signed
+         envelope :: undefined | binary()}).
+
+%% What the exchange keeps of a task.
+-record(task,
+        {name :: cambrian_exchange:task(),
+         %% whether a population of this task is here
+         present = true :: boolean(),
+         %% the fittest genotype by what was measured here, and when to announce it again
+         best :: undefined | #held{},
+         trickle :: cambrian_trickle:trickle(),
+         threshold :: cambrian_threshold:threshold(),
+         %% a champion of this node that is not published yet
+         pending :: undefined | #held{},
+         %% no champion is published before this time
+         free_at = 0 :: integer(),
+         migrant_at :: integer() | never,
+         %% genotypes of other nodes that wait, and those that the populations measure now
+         quarantine = cambrian_quarantine:new() :: cambrian_quarantine:quarantine(map()),
+         offered = #{} :: #{cambrian_genotype:id() => map()},
+         %% how much of the populations' work strangers may take
+         budget :: cambrian_budget:budget(),
+         %% whether many genotypes that the populations breed fail
+         failing = false :: boolean()}).
+
+%% A call that asks which key lives at an address, or how far away the address is.
+-record(call,
+        {kind :: who | ping,
+         address :: binary(),
+         key :: cambrian_identity:key(),
+         at :: integer(),
+         nonce = none :: none | cambrian_message:nonce()}).
+
+-record(exchange,
+        {options :: map(),
+         %% the fun that answers questions of trust, and its state
+         ask :: cambrian_exchange:ask(),
+         trust :: term(),
+         rand :: rand:state(),
+         %% how far the time of day is ahead of `Now'
+         clock = 0 :: integer(),
+         %% the number of the next envelope
+         sequence :: non_neg_integer(),
+         %% effects of the event at hand, the last one first
+         effects = [] :: [cambrian_exchange:effect()],
+         journal = cambrian_journal:new() :: cambrian_journal:journal(),
+
+         %% tasks of populations that are or were here, and tasks that a user subscribes to
+         tasks = #{} :: #{cambrian_exchange:task() => #task{}},
+         wanted = [] :: [cambrian_exchange:task() | all],
+         held = cambrian_bounded_map:new(32, 2_000_000)
+             :: cambrian_bounded_map:bounded_map(cambrian_genotype:id(), #held{}),
+         known = cambrian_bounded_map:new(4096)
+             :: cambrian_bounded_map:bounded_map(
+                    {cambrian_exchange:task(), cambrian_genotype:id()},
+                    cambrian_holdings:verdict()),
+         requests = cambrian_mesh_requests:new() :: cambrian_mesh_requests:requests(),
+         %% differences that were made lately, for the next node that asks for them
+         made = cambrian_bounded_map:new(1024, 4 bsl 20)
+             :: cambrian_bounded_map:bounded_map(
+                    {Target :: cambrian_genotype:id(), Base :: cambrian_genotype:id()},
+                    binary() | none),
+
+         %% how many messages and calls of strangers are worked on
+         meter :: cambrian_meter:meter(),
+         callers :: cambrian_meter:meter(),
+         %% the origins of which newcomers are taken in this second
+         sources = {-1, []} :: {Second :: integer(), all | [cambrian_identity:key()]},
+
+         members :: cambrian_members:members(),
+         addresses :: cambrian_addresses:addresses(),
+         calls = #{} :: #{pos_integer() => #call{}},
+         %% how many nodes were alive at the last count, this one included
+         nodes = 1 :: pos_integer(),
+         counted_at = 0 :: integer(),
+         heartbeat_at :: integer(),
+         spoke_at = 0 :: integer(),
+         %% the time in the last heartbeat
+         stamp = 0 :: integer(),
+
+         %% when to publish the successions of this node again; those that are new are published
+         %% `retells' times alone
+         tell_at :: integer(),
+         fresh = [] :: [binary()],
+         retells = 0 :: non_neg_integer(),
+         %% when to publish the charters of the realm, if it has any
+         charters = none :: none | cambrian_trickle:trickle(),
+         charters_rand :: rand:state()}).
+
+%% All nodes together publish one improvement of a task in so many ms for each node, so that what a
+%% node hears of a task does not grow with the number of nodes.
+-define(PACE_MS, 20).
+-define(TRICKLE, #{shortest => 4_000, longest => 900_000, redundancy => 1}).

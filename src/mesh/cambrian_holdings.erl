@@ -1,0 +1,160 @@
+%% @private
+%% The genotypes that an exchange holds for others, and what it knows of the genotypes of others.
+-module(cambrian_holdings).
+
+-export([held_here/3, beats/2, better/2, is_better/2, weight/1]).
+-export([subjects/1, subjects_of/1, is_any_banned_by_user/3]).
+-export([hold/2, find/2, lookup/1, bases/2, best_of/2]).
+-export([verdict/4, put_verdict/4, is_foreign/3]).
+-export_type([verdict/0]).
+
+-import(cambrian_exchange_state, [ask/3, is_present/2, once/3, origin/1]).
+
+-include("cambrian_exchange.hrl").
+
+%% The fitness that was measured here, or why there is none: the measurement failed, the genotype
+%% was too costly (and may be tried again from `Until' on), or no population was here.
+-type verdict() :: Measured :: float() | failed | {too_costly, Until :: integer()} | heard.
+
+%%% ---- one genotype -----------------------------------------------------------------------
+
+%% @doc A genotype of a population here, or one that the user publishes.
+-spec held_here(cambrian_exchange:task(), cambrian_exchange:champion(), #exchange{}) -> #held{}.
+held_here(Task, #{champion := Genotype} = Champion, X) ->
+    Id = cambrian_genotype:id(Genotype),
+    Defaults = #{generation => 0, parents => [], operators => []},
+    Known = maps:with([fitness, generation, parents, operators], Champion),
+    #{parents := Parents} = Claims = maps:merge(Defaults, Known),
+    Held = #held{id = Id, task = Task, genotype = Genotype, breeder = origin(X),
+                 claims = Claims#{parents := distinct_parents(Parents, Id)},
+                 sources = maps:get(sources, Champion, [])},
+    with_breeder(maps:get(signed, Champion, undefined), Held, X).
+
+%% An envelope names each parent once, and never the genotype itself. Twins have the same id, and an
+%% unchanged child has the id of its parent.
+distinct_parents([], _Id) -> [];
+distinct_parents([Id | Parents], Id) -> distinct_parents(Parents, Id);
+distinct_parents([Parent | Parents], Id) ->
+    [Parent | distinct_parents([Other || Other <- Parents, Other =/= Parent], Id)].
+
+with_breeder(undefined, Held, _X) -> Held;
+with_breeder(Record, #held{id = Id, claims = Claims} = Held, X) ->
+    case once({record, Record}, fun() -> cambrian_envelope:read_record(Record) end, X) of
+        {ok, #{genotype := Id, origin := By} = Signed} ->
+            Bred = maps:with([generation, parents, operators], Signed),
+            Held#held{breeder = By, signed = Record, claims = maps:merge(Claims, Bred)};
+        _ -> Held
+    end.
+
+-spec better(#held{}, undefined | #held{}) -> #held{}.
+better(Held, Best) -> case beats(Held, Best) of true -> Held; false -> Best end.
+
+-spec beats(#held{}, undefined | #held{}) -> boolean().
+beats(_, undefined) -> true;
+beats(#held{id = Id, claims = #{fitness := A}}, #held{id = Other, claims = #{fitness := B}}) ->
+    is_better({A, Id}, {B, Other}).
+
+%% @doc Between two genotypes of the same fitness the id decides, so that all nodes choose alike.
+-spec is_better({float(), cambrian_genotype:id()}, none | {float(), cambrian_genotype:id()}) ->
+          boolean().
+is_better(_, none) -> true;
+is_better({A, _}, {B, _}) when A > B -> true;
+is_better({A, Id}, {B, Other}) -> A == B andalso Id < Other.
+
+%% @doc How much memory a genotype takes, in nodes and connections.
+-spec weight(cambrian_genotype:genotype()) -> pos_integer().
+weight(Genotype) ->
+    #{nodes := Nodes, connections := Connections} = cambrian_genotype:info(Genotype),
+    Nodes + Connections.
+
+%%% ---- bans -------------------------------------------------------------------------------
+
+%% @doc What a ban may name to reach a held genotype: the genotype, its breeder, and the newcomers
+%% whose genes it carries with their keys.
+-spec subjects(#held{}) -> [cambrian_realm:subject()].
+subjects(#held{id = Id, breeder = Breeder, sources = Sources}) ->
+    Of = [[{genotype, Source} | [{key, Key} || Key <- Keys]]
+          || #{genotype := Source, keys := Keys} <- Sources],
+    lists:usort([{genotype, Id}, {key, Breeder}] ++ lists:append(Of)).
+
+%% @doc The same for a genotype of another node that waits, is measured or is requested.
+-spec subjects_of(map()) -> [cambrian_realm:subject()].
+subjects_of(#{id := Id, claims := #{origin := Origin}} = Item) ->
+    [{genotype, Id}, {key, Origin}
+     | [{key, Breeder} || #{from := #{breeder := Breeder}} <- [Item]]].
+
+-spec is_any_banned_by_user(#held{}, Now :: integer(), #exchange{}) -> {boolean(), #exchange{}}.
+is_any_banned_by_user(Held, Now, X) -> ask({is_any_banned_by_user, subjects(Held)}, Now, X).
+
+%%% ---- all that is held -------------------------------------------------------------------
+
+%% @doc Keeps a genotype for others to ask for.
+-spec hold(undefined | #held{}, #exchange{}) -> #exchange{}.
+hold(undefined, X) -> X;
+hold(#held{id = Id, genotype = Genotype} = Held, #exchange{held = All} = X) ->
+    X#exchange{held = cambrian_bounded_map:put(Id, Held, weight(Genotype), All)}.
+
+-spec find(cambrian_genotype:id(), #exchange{}) -> {ok, #held{}} | error.
+find(Id, #exchange{held = Held, tasks = Tasks}) ->
+    case [Best || #task{best = #held{id = Other} = Best} <- maps:values(Tasks), Other =:= Id] of
+        [Best | _] -> {ok, Best};
+        [] -> cambrian_bounded_map:find(Id, Held)
+    end.
+
+%% @doc Finds the base of a difference.
+-spec lookup(#exchange{}) -> cambrian_delivery:lookup().
+lookup(X) ->
+    fun(Id) ->
+        case find(Id, X) of
+            {ok, #held{genotype = Genotype}} -> {ok, Genotype};
+            error -> error
+        end
+    end.
+
+%% @doc The genotypes of a task to which a difference may be made. The best comes first, as other
+%% nodes are likely to hold it.
+-spec bases(cambrian_exchange:task(), #exchange{}) -> [cambrian_genotype:id()].
+bases(Name, #exchange{held = Held, tasks = Tasks}) ->
+    Best = [Id || #{Name := #task{best = #held{id = Id}}} <- [Tasks]],
+    NewestFirst = lists:reverse(cambrian_bounded_map:to_list(Held)),
+    Others = [Id || {Id, #held{task = Task}} <- NewestFirst, Task =:= Name],
+    Best ++ (Others -- Best).
+
+-spec best_of(cambrian_exchange:task(), #exchange{}) -> none | {float(), cambrian_genotype:id()}.
+best_of(Name, #exchange{tasks = Tasks}) ->
+    case Tasks of
+        #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {Fitness, Id};
+        _ -> none
+    end.
+
+%%% ---- verdicts ---------------------------------------------------------------------------
+
+%% @doc What is known here of a genotype, unless it is worth measuring (again).
+-spec verdict(cambrian_exchange:task(), cambrian_genotype:id(), Now :: integer(), #exchange{}) ->
+          {ok, verdict()} | error.
+verdict(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
+    case Tasks of
+        #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {ok, Fitness};
+        _ ->
+            case cambrian_bounded_map:find({Name, Id}, Known) of
+                {ok, heard} -> case is_present(Name, X) of true -> error; false -> {ok, heard} end;
+                {ok, {too_costly, Until}} when Until =< Now -> error;
+                Found -> Found
+            end
+    end.
+
+-spec put_verdict(cambrian_exchange:task(), cambrian_genotype:id(), verdict(), #exchange{}) ->
+          #exchange{}.
+put_verdict(Name, Id, Verdict, #exchange{known = Known} = X) ->
+    X#exchange{known = cambrian_bounded_map:put({Name, Id}, Verdict, Known)}.
+
+%% @doc Whether a champion came from another node: this node does not publish it as its own.
+-spec is_foreign(#held{}, #task{}, #exchange{}) -> boolean().
+is_foreign(#held{id = Id, breeder = By}, #task{name = Name, best = Best},
+           #exchange{known = Known} = X) ->
+    Own = origin(X),
+    case Best of
+        _ when By =/= Own -> true;
+        #held{id = Id, breeder = Breeder} -> Breeder =/= Own;
+        _ -> cambrian_bounded_map:find({Name, Id}, Known) =/= error
+    end.

@@ -1,0 +1,160 @@
+%% @private
+%% How an exchange gets the genotypes that others announced: it asks a node that holds one, once
+%% that node has shown that it lives at its address. If the node does not deliver, it asks others.
+-module(cambrian_retrieval).
+
+-export([want/3, ask_for_more/2, address_known/3, answered/4]).
+
+-import(cambrian_exchange_state, [ask/3, effect/2, note/5, option/2]).
+-import(cambrian_holdings, [bases/2, lookup/1, verdict/4]).
+-import(cambrian_origins, [account/3, is_source/3, line/3, may_work_on/5]).
+
+-include("cambrian_exchange.hrl").
+
+%% How many requests in a second go to other nodes after an origin did not deliver.
+-define(ELSEWHERE, #{earned => 50, known => 10, fresh => 5}).
+
+%%% ---- asking -----------------------------------------------------------------------------
+
+%% @doc Asks for an announced genotype, if the topology takes newcomers of its origin.
+-spec want(cambrian_mesh_requests:request(), Now :: integer(), #exchange{}) -> #exchange{}.
+want(#{claims := #{origin := Origin}} = Request, Now, Before) ->
+    case is_source(Origin, Now, Before) of
+        {true, X} ->
+            {Account, #exchange{requests = Requests} = Asked} = account(Origin, Now, X),
+            Waits = Request#{line => line(Account, Origin, Asked)},
+            Added = cambrian_mesh_requests:add(Waits, Now, Requests),
+            ask_for_more(Now, Asked#exchange{requests = Added});
+        {false, X} -> X
+    end.
+
+%% @doc Starts as many requests as may be under way.
+-spec ask_for_more(Now :: integer(), #exchange{}) -> #exchange{}.
+ask_for_more(Now, #exchange{requests = Requests} = X) ->
+    IsUnknown = fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, Now, X) end,
+    {Started, Next} = cambrian_mesh_requests:start(IsUnknown, Requests),
+    AskFor = fun({Ref, Request}, Y) -> ask_for(Ref, Request, Now, Y) end,
+    lists:foldl(AskFor, X#exchange{requests = Next}, Started).
+
+%% Whether a genotype is not here, does not wait here and was not measured.
+is_unknown(Name, Id, Now, #exchange{tasks = Tasks} = X) ->
+    verdict(Name, Id, Now, X) =:= error andalso
+        case Tasks of
+            #{Name := #task{offered = Offered}} -> not is_map_key(Id, Offered);
+            _ -> true
+        end.
+
+%% Only a key that lives at its address is asked there.
+ask_for(Ref, #{addresses := [{Address, Key} | _]} = Request, Now, X) ->
+    #exchange{addresses = Addresses} = X,
+    case cambrian_addresses:claim(Address, Key, Now, Addresses) of
+        proven -> send_request(Ref, Request, Now, X);
+        asking -> X#exchange{addresses = cambrian_addresses:await(Address, Ref, Addresses)};
+        unasked ->
+            case cambrian_presence:ask_who_lives_at(Address, Key, [Ref], Now, X) of
+                {asked, Next} -> Next;
+                {metered, Next} -> not_asked(Ref, metered, Now, Next)
+            end;
+        refused -> not_asked(Ref, false_address, Now, X)
+    end.
+
+send_request(Ref, #{id := Id, task := Name, addresses := [{Address, _} | _], whole := Whole}, Now,
+             X) ->
+    Bases = case Whole of true -> []; false -> bases(Name, X) end,
+    Noted = note(Id, asked, #{address => Address}, Now, X),
+    effect({ask, Ref, Address, cambrian_message:request(Id, Bases)}, Noted).
+
+not_asked(Ref, Reason, Now, #exchange{requests = Requests} = X) ->
+    case cambrian_mesh_requests:take(Ref, Requests) of
+        {Request, Left} -> not_delivered(Reason, Request, Now, X#exchange{requests = Left});
+        none -> X
+    end.
+
+%% @doc It is known which key lives at an address: the requests that waited for it go on.
+-spec address_known(Waiting :: [pos_integer()], Now :: integer(), #exchange{}) -> #exchange{}.
+address_known(Waiting, Now, X) ->
+    ask_for_more(Now, lists:foldl(fun(Ref, Y) -> resume(Ref, Now, Y) end, X, Waiting)).
+
+resume(Ref, Now, #exchange{requests = Requests} = X) ->
+    case cambrian_mesh_requests:find(Ref, Requests) of
+        {ok, Request} -> ask_for(Ref, Request, Now, X);
+        error -> X
+    end.
+
+%%% ---- deliveries -------------------------------------------------------------------------
+
+%% @doc An `ask' or a `fetch' was answered, or was not.
+-spec answered(Ref :: pos_integer(), {ok, binary()} | {error, term()}, Now :: integer(),
+               #exchange{}) -> #exchange{}.
+answered(Ref, Result, Now, #exchange{requests = Requests} = X) ->
+    case cambrian_mesh_requests:take(Ref, Requests) of
+        {Request, Left} ->
+            ask_for_more(Now, delivered(Result, Request, Now, X#exchange{requests = Left}));
+        none -> X
+    end.
+
+delivered({ok, Bytes}, Request, Now, X) ->
+    Answer = case Request of
+                 #{fetched := Breeder} -> {ok, {blob, Bytes, Breeder}};
+                 _ -> cambrian_message:read_answer(Bytes)
+             end,
+    opened(Answer, byte_size(Bytes), Request, Now, X);
+delivered({error, Reason}, Request, Now, X) -> not_delivered(Reason, Request, Now, X).
+
+opened({error, Reason}, _Size, Request, Now, X) -> not_delivered(Reason, Request, Now, X);
+opened({ok, Answer}, Size, Request, Now, #exchange{requests = Requests} = X) ->
+    case cambrian_delivery:open(Answer, Request, lookup(X), option(once, X)) of
+        {ok, Genotype, By, Record} -> received(Genotype, By, Record, Size, Request, Now, X);
+        {blob, Content, Breeder} ->
+            {Ref, Next} = cambrian_mesh_requests:track(Request#{fetched => Breeder}, Requests),
+            effect({fetch, Ref, Content}, X#exchange{requests = Next});
+        %% whoever signs bytes that are no genotype lies, to whomever they were sent
+        {rubbish, Reason, Claims} ->
+            {_, Counted} = ask({rubbish, Reason, Claims}, Now, X),
+            not_delivered(Reason, Request, Now, Counted);
+        %% the same node is asked for the whole before another node is asked
+        {error, _} when element(1, Answer) =:= difference ->
+            #{addresses := [Address | _] = Addresses} = Request,
+            SameFirst = Request#{addresses := [Address | Addresses]},
+            not_delivered(wrong_difference, SameFirst, Now, X);
+        {error, Reason} -> not_delivered(Reason, Request, Now, X)
+    end.
+
+received(Genotype, By, Record, Size, #{id := Id, claims := Claims} = Request, Now, X) ->
+    #{addresses := [{Address, _} | _]} = Request,
+    #{origin := Origin} = Claims,
+    Served = cambrian_mesh_requests:served(Origin, X#exchange.requests),
+    Next = effect({lineage, Id, Record}, X#exchange{requests = Served}),
+    Details = #{origin => Origin, breeder => By, address => Address, bytes => Size},
+    Noted = note(Id, received, Details, Now, Next),
+    cambrian_offers:arrived(Genotype, Claims, By, Record, Now, Noted).
+
+%% Asks the next node that holds the genotype, and then some that may hold it. If none delivers, the
+%% nodes that hold it will announce it again.
+not_delivered(Reason, #{id := Id, addresses := [{Address, _} | _]} = Request, Now, X) ->
+    Details = #{reason => cambrian_realm:kind(Reason), address => Address},
+    Noted = note(Id, not_delivered, Details, Now, X),
+    {Others, #exchange{requests = Requests} = Drawn} = elsewhere(Request, Now, Noted),
+    Whole = maps:without([fetched], Request#{whole := true}),
+    case cambrian_mesh_requests:retry(Whole, Others, Now, Requests) of
+        {ok, Ref, Next, Asked} -> ask_for(Ref, Next, Now, Drawn#exchange{requests = Asked});
+        {give_up, Rest} -> Drawn#exchange{requests = Rest}
+    end.
+
+%% Other nodes to ask. Anybody can announce what nobody holds, to have all nodes called for it: for
+%% all strangers together, others are asked a few times a second.
+elsewhere(#{addresses := [_, _ | _]}, _Now, X) -> {[], X};
+elsewhere(#{elsewhere := true}, _Now, X) -> {[], X};
+elsewhere(#{claims := #{origin := Origin}}, Now, X) ->
+    case may_work_on(elsewhere, ?ELSEWHERE, Origin, Now, X) of
+        {true, Next} -> shuffled_addresses(Now, Next);
+        {false, Next} -> {[], Next}
+    end.
+
+shuffled_addresses(Now, #exchange{members = Members, rand = Rand} = X) ->
+    Draw = fun(Address, R) ->
+               {Number, Drawn} = rand:uniform_s(R),
+               {{Number, Address}, Drawn}
+           end,
+    {Numbered, Next} = lists:mapfoldl(Draw, Rand, cambrian_members:addresses(Now, Members)),
+    {[Address || {_, Address} <- lists:sort(Numbered)], X#exchange{rand = Next}}.
