@@ -86,7 +86,7 @@ whole(Bytes, Breeder, #{id := Id, task := Name, claims := #{realm := Realm}} = W
             case Once({open, Bytes}, fun() -> cambrian_envelope:open(Envelope) end) of
                 {ok, Genotype} -> bred(Genotype, Breeder, cambrian_envelope:record(Envelope), Want, Once);
                 {error, Reason} ->
-                    case cambrian_realm:is_rubbish(Reason) of
+                    case cambrian_admission:is_lie(Reason) of
                         true -> {rubbish, Reason, Claims};
                         false -> {error, Reason}
                     end

@@ -18,7 +18,7 @@
 
 %% `fresh' are those of the known that any newcomer may push out.
 -record(members, {own :: cambrian_identity:key(), known = #{} :: #{cambrian_identity:key() => member()},
-                  fresh :: cambrian_random_eviction:lottery()}).
+                  fresh :: cambrian_random_eviction:candidates()}).
 -opaque members() :: #members{}.
 
 -define(MAX_KNOWN, 10_000).

@@ -5,7 +5,7 @@
 %% who has the realm as a value asks {@link cambrian_realm:ask/3}. What costs is done here, by whoever calls.
 -module(cambrian_admission).
 
--export([envelope/4, envelope/5, record/3, record/4, succession/4, charter/4, every_time/2]).
+-export([envelope/4, envelope/5, record/3, record/4, succession/4, charter/4, every_time/2, is_lie/1]).
 -export_type([ask/1, base_of/0, once/0]).
 
 -type ask(State) :: fun((cambrian_realm:request(), State) -> {Answer :: term(), State}).
@@ -90,10 +90,17 @@ proved({ok, Proved}, Claims, Asked, Ask, State) ->
         No -> No
     end;
 proved({error, Reason}, _Claims, Asked, Ask, State) ->
-    case cambrian_realm:is_rubbish(Reason) of
+    case is_lie(Reason) of
         true -> Ask({cheated, Reason, Asked}, State);
         false -> Ask({refused, Reason, Asked}, State)
     end.
+
+%% @doc Whether an envelope that fails to open for this reason counts as a lie of its origin. It does not
+%% without a valid signature, nor if its base is missing or a later release made it.
+-spec is_lie(Reason :: term()) -> boolean().
+is_lie(Reason) ->
+    not lists:member(cambrian_realm:kind(Reason), [bad_signature, not_permitted, missing_base, wrong_base,
+                                                   unsupported_version, unknown_gene]).
 
 %%% ---- certificates -----------------------------------------------------------------------
 

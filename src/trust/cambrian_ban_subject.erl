@@ -9,7 +9,7 @@
 -define(MAX_REASON, 255).
 
 %% @doc As {@link cambrian_realm} has it, or a key by its name.
--spec read(term()) -> {ok, cambrian_realm:subject() | {key, cambrian_identity:name()}} | error.
+-spec read(term()) -> {ok, cambrian_bans:subject() | {key, cambrian_identity:name()}} | error.
 read({What, <<_:32/binary>>} = Subject) when What =:= key; What =:= genotype -> {ok, Subject};
 read({genotype, Given}) ->
     case cambrian_nif:kind_of(Given) of

@@ -9,6 +9,7 @@
 -module(cambrian_envelope).
 
 -export([seal/3, seal/4, read/1, open/1, open/2, record/1, peek_record/1, read_record/1]).
+-export([max_age_ms/0]).
 -export_type([claims/0, read/0, envelope/0, error/0]).
 
 -opaque envelope() :: reference().
@@ -179,3 +180,7 @@ peek_record(Bytes) -> cambrian_nif:envelope_peek_record(Bytes).
 %% '''
 -spec read_record(binary()) -> {ok, read()} | {error, error() | bad_signature}.
 read_record(Bytes) -> cambrian_nif:envelope_read_record(Bytes).
+
+%% @private How old a signed message may be, and how far the clock of its origin may be ahead of ours.
+-spec max_age_ms() -> pos_integer().
+max_age_ms() -> 5 * 60_000.

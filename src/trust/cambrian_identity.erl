@@ -13,7 +13,7 @@
 
 -export([new/0, public_key/1, name/1, from_secret/1, load/1, rotate/1, succession/2, read_succession/1, grant/4, cosign/2,
          reissue/2, read_grant/1]).
--export([is_succession/1, peek_succession/1, peek_grant/1, longest_grant/0, without_arguments/1, reveal/1, expected_secret/0]).
+-export([is_succession/1, peek_succession/1, peek_grant/1, is_grant/1, longest_grant/0, without_arguments/1, reveal/1, expected_secret/0]).
 -export_type([secret/0, holder/0, key/0, name/0, identity/0, succession/0, grant/0, grant_id/0, error/0]).
 
 -type secret() :: <<_:256>>.
@@ -86,7 +86,7 @@ expected_secret() -> <<"a secret: 32 bytes, a fun that gives them, or an identit
 check(Function, Arguments) -> cambrian_badarg:check(?MODULE, Function, Arguments).
 
 secret(Revealed) -> {Revealed =/= none, expected_secret()}.
-key(Key) -> {is_binary(Key) andalso byte_size(Key) =:= 32, <<"a key of 32 bytes">>}.
+key(Key) -> {cambrian_options:is_id(Key), <<"a key of 32 bytes">>}.
 bytes(Bytes, What) -> {is_binary(Bytes), What}.
 path(Path) -> {is_path(Path), <<"the path of a file">>}.
 
@@ -363,3 +363,12 @@ read_grant(Bytes) ->
 %% @private The same, whoever wrote it: no signature is looked at.
 -spec peek_grant(binary()) -> {ok, grant()} | {error, error()}.
 peek_grant(Bytes) -> cambrian_nif:identity_peek_grant(Bytes).
+
+%% @private Whether a term has the fields of a grant that was read.
+-spec is_grant(term()) -> boolean().
+is_grant(#{realm := Realm, key := Key, by := By, issued := Issued, until := Until, id := Id}) ->
+    is_binary(Realm) andalso lists:all(fun cambrian_options:is_id/1, [Key, Id])
+        andalso (Issued =:= undefined orelse cambrian_options:is_count(Issued))
+        andalso cambrian_options:is_count(Until)
+        andalso is_list(By) andalso lists:all(fun cambrian_options:is_id/1, By);
+is_grant(_) -> false.

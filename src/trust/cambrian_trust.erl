@@ -46,8 +46,8 @@
 %% `Digits' are the 64 hexadecimal ones that the audit and the dashboard show. By its name, a key that is known in the realm:
 %% `{error, {unknown_name, Name}}' where none is, and `{error, {ambiguous_name, Name}}' where several have it.
 
--type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_realm:ban()}
-               | {unbanned, cambrian_realm:subject()}
+-type event() :: {refused, cambrian_audit:refusal()} | {banned, cambrian_bans:ban()}
+               | {unbanned, cambrian_bans:subject()}
                | {purged, #{population := term(), leaving := non_neg_integer(), atom() => term()}}
                | {followed, #{old := cambrian_identity:key(), new := cambrian_identity:key(), time := integer()}}
                | {amended, cambrian_charter:charter()}.
@@ -60,7 +60,7 @@
                     owners := none | #{owners := [cambrian_identity:key()], threshold := pos_integer()}, charter := none | binary(),
                     refused := #{Reason :: atom() => pos_integer()}, last := [cambrian_audit:refusal()], condition := condition()}.
 %% `capability' is `closed' or `unknown' where the `condition' says that of the realm. Of each origin its
-%% `cambrian_realm:standing()', and of each `cambrian_realm:ban()' that, with the `name' of the key. `charter' is
+%% `cambrian_origin:standing()', and of each `cambrian_bans:ban()' that, with the `name' of the key. `charter' is
 %% what {@link cambrian_charter:read/1} reads.
 %% Times are in ms since 1970; `last' has the last refusals, at most 100, the last one first.
 
@@ -349,7 +349,7 @@ watch_bans(Realm) ->
     end.
 
 %% @private
--spec is_banned(name(), cambrian_realm:subject()) -> boolean().
+-spec is_banned(name(), cambrian_bans:subject()) -> boolean().
 is_banned(Realm, Subject) -> call(Realm, {ask, {is_banned, Subject}}, false) =/= false.
 
 %%% ---- asking -----------------------------------------------------------------------------
