@@ -79,7 +79,8 @@ receive_call(Handle, <<?ANSWER, Reference:16/binary, Answer/binary>>) ->
     receive_answer(Handle, Reference, Answer);
 receive_call(_, _) -> <<"malformed">>.
 
-receive_question(#{table := Table, handlers := Handlers} = Handle, Procedure, From, Reference, Ms, Bytes) ->
+receive_question(#{table := Table, handlers := Handlers} = Handle, Procedure, From, Reference, Ms,
+                 Bytes) ->
     Most = cambrian_transport:max_handlers(),
     case {look_up(Table, {procedure, Procedure}),
           cambrian_macula_connection:take_slot(Handlers, Most)} of

@@ -79,7 +79,8 @@ publish(Handle, Topic, Bytes) -> publish(Handle, Topic, ?MESSAGE, Bytes).
 publish(#{sdk := Sdk, realm := Realm, sender := Sender} = Handle, Topic, Kind, Bytes) ->
     Number = erlang:unique_integer([positive]),
     with_pool(Handle, fun(Pool) ->
-                          Sdk:publish(Pool, Realm, Topic, <<?VERSION, Kind, Sender/binary, Number:64, Bytes/binary>>)
+                          Sdk:publish(Pool, Realm, Topic,
+                                      <<?VERSION, Kind, Sender/binary, Number:64, Bytes/binary>>)
                       end).
 
 %% @doc Takes one of `Most' slots, if one is free.
@@ -96,12 +97,16 @@ init({Sdk, #{realm := Name, identity := Identity} = Options, Owner}) ->
     process_flag(trap_exit, true),
     Key = Sdk:key([<<"cambrian macula">>, Name, 0, Identity()]),
     Address = cambrian_text:hex(Sdk:public(Key)),
-    Handle = #{process => self(), table => ets:new(?MODULE, [public, {read_concurrency, true}]), sdk => Sdk,
+    Handle = #{process => self(), table => ets:new(?MODULE, [public, {read_concurrency, true}]),
+               sdk => Sdk,
                realm => Sdk:realm(Name), address => Address, sender => crypto:strong_rand_bytes(8),
                handlers => atomics:new(1, []), transfers => atomics:new(1, [])},
-    State = #{handle => Handle, owner => Owner, key => fun() -> Key end, options => Options, pool => none,
-              joining => [], topics => #{}, probed => #{}, records => [], seen => {#{}, #{}}, heard => {#{}, #{}},
-              heartbeat => <<"cambrian/heartbeat/", Address/binary>>, echo => never, others => never, proving => [],
+    State = #{handle => Handle, owner => Owner, key => fun() -> Key end, options => Options,
+              pool => none,
+              joining => [], topics => #{}, probed => #{}, records => [], seen => {#{}, #{}},
+              heard => {#{}, #{}},
+              heartbeat => <<"cambrian/heartbeat/", Address/binary>>, echo => never,
+              others => never, proving => [],
               linked => [], ended => never,
               opened => now_ms(), renewed => 0},
     self() ! beat,
@@ -116,32 +121,35 @@ every(Message, Ms) ->
 
 now_ms() -> erlang:monotonic_time(millisecond).
 
-open(#{handle := #{sdk := Sdk, table := Table, realm := Realm, address := Address} = Handle, key := Key,
+open(#{handle := #{sdk := Sdk, table := Table, realm := Realm, address := Address} = Handle,
+       key := Key,
        options := Options} = State) ->
     case Sdk:connect(seeds(State), Key(), Options) of
         {ok, Pool} ->
             ets:insert(Table, {pool, Pool}),
-            _ = Sdk:advertise(Pool, Realm, cambrian_macula_call:procedure(Address), fun(Bytes) -> cambrian_macula_call:receive_call(Handle, Bytes) end),
-            listen_again(State#{pool := Pool, opened := now_ms()});
+            _ = Sdk:advertise(Pool, Realm, cambrian_macula_call:procedure(Address),
+                              fun(Bytes) -> cambrian_macula_call:receive_call(Handle, Bytes) end),
+            subscribe_again(State#{pool := Pool, opened := now_ms()});
         {error, _} ->
-            open_later(State)
+            reopen_later(State)
     end.
 
 seeds(#{ended := never, options := #{seeds := Seeds}}) -> Seeds;
 seeds(#{linked := [], options := #{seeds := Seeds}}) -> Seeds;
 seeds(#{linked := Linked}) -> Linked.
 
-open_later(#{handle := #{table := Table}, renewed := Renewed} = State) ->
+reopen_later(#{handle := #{table := Table}, renewed := Renewed} = State) ->
     ets:delete(Table, pool),
     _ = erlang:send_after(1000, self(), open),
     State#{pool := none, renewed := Renewed + 1}.
 
-listen_again(#{topics := Topics, heartbeat := Heartbeat} = State) ->
+subscribe_again(#{topics := Topics, heartbeat := Heartbeat} = State) ->
     Own = [Heartbeat, ?GREETING_TOPIC],
-    State#{topics := maps:from_list([{Topic, listen(Topic, State)} || Topic <- Own ++ maps:keys(maps:without(Own, Topics))])}.
+    State#{topics := maps:from_list([{Topic, subscribe(Topic, State)}
+                                     || Topic <- Own ++ maps:keys(maps:without(Own, Topics))])}.
 
-listen(_, #{pool := none}) -> none;
-listen(Topic, #{handle := #{sdk := Sdk, realm := Realm}, pool := Pool}) ->
+subscribe(_, #{pool := none}) -> none;
+subscribe(Topic, #{handle := #{sdk := Sdk, realm := Realm}, pool := Pool}) ->
     case Sdk:subscribe(Pool, Realm, Topic) of
         {ok, Reference} -> Reference;
         {error, _} -> none
@@ -155,34 +163,40 @@ handle_call({subscribe, Topic}, From, #{topics := Topics, probed := Probed} = St
     self() ! {probe, Topic},
     Reference = case Topics of
                     #{Topic := Known} -> Known;
-                    #{} -> listen(Topic, State)
+                    #{} -> subscribe(Topic, State)
                 end,
     {noreply, State#{topics := Topics#{Topic => Reference},
                      probed := Probed#{Topic => [From | maps:get(Topic, Probed, [])]}}};
-handle_call({unsubscribe, Topic}, _, #{handle := #{sdk := Sdk}, topics := Topics, pool := Pool} = State) ->
+handle_call({unsubscribe, Topic}, _,
+            #{handle := #{sdk := Sdk}, topics := Topics, pool := Pool} = State) ->
     _ = case Topics of
-            #{Topic := Reference} when is_reference(Reference), is_pid(Pool) -> Sdk:unsubscribe(Pool, Reference);
+            #{Topic := Reference} when is_reference(Reference), is_pid(Pool) ->
+                Sdk:unsubscribe(Pool, Reference);
             #{} -> ok
         end,
-    {reply, ok, settle(Topic, State#{topics := maps:remove(Topic, Topics)})};
+    {reply, ok, answer_subscribers(Topic, State#{topics := maps:remove(Topic, Topics)})};
 handle_call({record, Row}, _, #{records := Records, options := #{record_ttl_ms := Ttl}} = State) ->
     {reply, {record, record(Row, Ttl, State)},
      State#{records := lists:sublist([Row | lists:delete(Row, Records)], ?MAX_RECORDS)}};
 handle_call(prove, _, #{pool := none} = State) -> {reply, {error, disconnected}, State};
-handle_call(prove, From, #{heartbeat := Heartbeat, proving := Proving, options := #{heartbeat_ms := Ms}} = State) ->
+handle_call(prove, From,
+            #{heartbeat := Heartbeat, proving := Proving, options := #{heartbeat_ms := Ms}} =
+                State) ->
     probe(Heartbeat, State),
     _ = erlang:send_after(3 * Ms, self(), {unproved, From}),
     {noreply, State#{proving := [From | Proving]}};
 handle_call(status, _, #{echo := Echo, others := Others, renewed := Renewed} = State) ->
-    {reply, #{connected => is_connected(State), peers => unknown, heard => heard(State), renewed => Renewed,
-              silent_ms => since(Echo), others_silent_ms => since(Others)}, State};
+    {reply,
+     #{connected => is_connected(State), peers => unknown, heard => heard(State),
+       renewed => Renewed,
+              silent_ms => ms_since(Echo), others_silent_ms => ms_since(Others)}, State};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
 heard(#{heard := {New, Old}}) -> map_size(maps:merge(Old, New)).
 
-since(never) -> never;
-since(Time) -> now_ms() - Time.
+ms_since(never) -> never;
+ms_since(Time) -> now_ms() - Time.
 
 record({Type, Subject, Value}, Ttl, #{handle := #{sdk := Sdk}, key := Key}) ->
     Sdk:sign(Type, Subject, <<Subject/binary, Value/binary>>, Ttl, Key()).
@@ -192,51 +206,54 @@ handle_cast(_, State) -> {noreply, State}.
 handle_info({macula_event, Reference, Topic, Bytes, _}, #{topics := Topics} = State) ->
     case {Topics, Bytes} of
         {#{Topic := Reference}, <<?VERSION, Kind, Sender:8/binary, Number:64, Message/binary>>} ->
-            {noreply, arrived(Kind, {Sender, Number}, Topic, Message, State)};
+            {noreply, receive_message(Kind, {Sender, Number}, Topic, Message, State)};
         _ -> {noreply, State}
     end;
 handle_info(beat, State) -> {noreply, beat(with_all_seeds(close_if_silent(State)))};
-handle_info(join, State) -> {noreply, joined(State)};
+handle_info(join, State) -> {noreply, answer_joins(State)};
 handle_info({probe, Topic}, #{probed := Probed} = State) ->
     _ = [begin
              probe(Topic, State),
              erlang:send_after(?PROBE_MS, self(), {probe, Topic})
          end || is_map_key(Topic, Probed)],
     {noreply, State};
-handle_info({settle, Topic}, State) -> {noreply, settle(Topic, State)};
+handle_info({settle, Topic}, State) -> {noreply, answer_subscribers(Topic, State)};
 handle_info({unproved, From}, #{proving := Proving} = State) ->
     _ = [gen_server:reply(From, {error, disconnected}) || lists:member(From, Proving)],
     {noreply, State#{proving := lists:delete(From, Proving)}};
 handle_info(open, #{pool := none} = State) -> {noreply, open(State)};
 handle_info({linked, Pool, Linked}, #{pool := Pool} = State) -> {noreply, State#{linked := Linked}};
-handle_info({'EXIT', Pool, _}, #{pool := Pool} = State) -> {noreply, open_later(State#{ended := now_ms()})};
+handle_info({'EXIT', Pool, _}, #{pool := Pool} = State) ->
+    {noreply, reopen_later(State#{ended := now_ms()})};
 handle_info({'EXIT', Owner, _}, #{owner := Owner} = State) -> {stop, normal, State};
 handle_info(forget, #{heard := {New, _}} = State) -> {noreply, State#{heard := {#{}, New}}};
 handle_info(republish, State) -> {noreply, republish(State)};
 handle_info(_, State) -> {noreply, State}.
 
-%% A message of our own says that the mesh carries what we send; that of anybody, that it is there.
-arrived(_, {Sender, _}, Heartbeat, _, #{handle := #{sender := Sender}, heartbeat := Heartbeat} = State) ->
-    look(State),
-    proved(joined((republish_unless(is_alive(State), State))#{echo := now_ms()}));
-arrived(_, {Sender, _}, Topic, _, #{handle := #{sender := Sender}} = State) ->
-    settle(Topic, State);
-arrived(Kind, {Sender, _} = Id, Topic, Message, #{owner := Owner} = State) ->
+%% A message of our own proves that the mesh carries what we send; a message of another node proves
+%% that it is there.
+receive_message(_, {Sender, _}, Heartbeat, _,
+                #{handle := #{sender := Sender}, heartbeat := Heartbeat} = State) ->
+    look_for_links(State),
+    answer_proofs(answer_joins((republish_unless(is_alive(State), State))#{echo := now_ms()}));
+receive_message(_, {Sender, _}, Topic, _, #{handle := #{sender := Sender}} = State) ->
+    answer_subscribers(Topic, State);
+receive_message(Kind, {Sender, _} = Id, Topic, Message, #{owner := Owner} = State) ->
     case is_new(Id, State) of
-        {true, Next} when Kind =:= ?GREETING -> hears(Sender, Next#{others := now_ms()});
-        {true, Next} when Kind =:= ?GOODBYE -> hears_no_more(Sender, Next);
+        {true, Next} when Kind =:= ?GREETING -> remember_sender(Sender, Next#{others := now_ms()});
+        {true, Next} when Kind =:= ?GOODBYE -> forget_sender(Sender, Next);
         {true, Next} ->
             _ = [Owner ! {cambrian_transport, Topic, Message} || Kind =:= ?MESSAGE],
-            hears(Sender, Next);
+            remember_sender(Sender, Next);
         false -> State
     end.
 
-hears(Sender, #{heard := {Heard, Before}} = State) when map_size(Heard) < ?MAX_HEARD ->
+remember_sender(Sender, #{heard := {Heard, Before}} = State) when map_size(Heard) < ?MAX_HEARD ->
     State#{heard := {Heard#{Sender => true}, Before}};
-hears(_, State) -> State.
+remember_sender(_, State) -> State.
 
-%% Who is alone knows nobody to be missed.
-hears_no_more(Sender, #{heard := {Heard, Before}} = State) ->
+%% Once no other node is known, none is missed.
+forget_sender(Sender, #{heard := {Heard, Before}} = State) ->
     Left = State#{heard := {maps:remove(Sender, Heard), maps:remove(Sender, Before)}},
     case heard(Left) of
         0 -> Left#{others := never};
@@ -249,17 +266,19 @@ is_new(Id, #{seen := {New, Old}} = State) ->
        true -> {true, State#{seen := {#{Id => true}, New}}}
     end.
 
-%% Until the first message came back, more often.
+%% More often until the first message came back.
 beat(#{heartbeat := Heartbeat, options := #{heartbeat_ms := Ms}} = State) ->
     probe(Heartbeat, State),
-    _ = [say(?GREETING_TOPIC, ?GREETING, State) || rand:uniform() * heard(State) < ?GREETINGS, is_alive(State)],
-    _ = erlang:send_after(case is_alive(State) of true -> Ms; false -> min(Ms, 100) end, self(), beat),
+    _ = [send(?GREETING_TOPIC, ?GREETING, State)
+         || rand:uniform() * heard(State) < ?GREETINGS, is_alive(State)],
+    _ = erlang:send_after(case is_alive(State) of true -> Ms; false -> min(Ms, 100) end, self(),
+                          beat),
     State.
 
-%% Macula may take seconds to say that it could not.
-probe(Topic, State) -> say(Topic, ?PROBE, State).
+%% In its own process: Macula may take seconds to fail.
+probe(Topic, State) -> send(Topic, ?PROBE, State).
 
-say(Topic, Kind, #{handle := Handle}) ->
+send(Topic, Kind, #{handle := Handle}) ->
     _ = spawn(fun() -> publish(Handle, Topic, Kind, <<>>) end),
     ok.
 
@@ -267,47 +286,51 @@ is_alive(#{echo := never}) -> false;
 is_alive(#{echo := Echo, options := #{heartbeat_ms := Ms}}) -> now_ms() - Echo < 3 * Ms.
 
 is_connected(#{others := Others, options := #{silence_ms := Ms}} = State) ->
-    is_alive(State) andalso case since(Others) of
+    is_alive(State) andalso case ms_since(Others) of
                                 never -> true;
                                 Silent -> Silent =< Ms orelse Silent > ?MISSED_MS
                             end.
 
-proved(#{proving := Proving} = State) ->
+answer_proofs(#{proving := Proving} = State) ->
     _ = [gen_server:reply(From, ok) || From <- Proving],
     State#{proving := []}.
 
-joined(#{joining := Joining, handle := Handle} = State) ->
+answer_joins(#{joining := Joining, handle := Handle} = State) ->
     _ = [gen_server:reply(From, Handle) || From <- Joining],
     State#{joining := []}.
 
-settle(Topic, #{probed := Probed} = State) ->
+answer_subscribers(Topic, #{probed := Probed} = State) ->
     _ = [gen_server:reply(From, ok) || From <- maps:get(Topic, Probed, [])],
     State#{probed := maps:remove(Topic, Probed)}.
 
-%% The old pool has to be gone before there is a new one: the relay knows both by one key, and one
+%% The old pool has to be gone before there is a new one: the relay knows both by one key, so one
 %% would evict the other.
-close_if_silent(#{pool := Pool, echo := Echo, opened := Opened, options := #{silence_ms := Ms}} = State) when is_pid(Pool) ->
+close_if_silent(#{pool := Pool, echo := Echo, opened := Opened,
+                  options := #{silence_ms := Ms}} = State)
+  when is_pid(Pool) ->
     Last = if Echo =:= never -> Opened; true -> max(Echo, Opened) end,
     case now_ms() - Last > Ms of
         true ->
             _ = close(State),
-            open_later(State);
+            reopen_later(State);
         false -> State
     end;
 close_if_silent(State) -> State.
 
-%% Macula asks each link, which may take a second.
-look(#{options := #{seeds := [_]}}) -> ok;
-look(#{handle := #{sdk := Sdk}, pool := Pool, options := #{seeds := Seeds} = Options}) ->
+%% In its own process: Macula asks each link, which may take a second.
+look_for_links(#{options := #{seeds := [_]}}) -> ok;
+look_for_links(#{handle := #{sdk := Sdk}, pool := Pool, options := #{seeds := Seeds} = Options}) ->
     Self = self(),
     _ = spawn(fun() -> Self ! {linked, Pool, Sdk:linked(Pool, Seeds, Options)} end),
     ok.
 
-with_all_seeds(#{ended := Ended, pool := Pool, options := #{seeds := Seeds}} = State) when is_integer(Ended), is_pid(Pool) ->
+with_all_seeds(#{ended := Ended, pool := Pool,
+                 options := #{seeds := Seeds}} = State)
+  when is_integer(Ended), is_pid(Pool) ->
     case now_ms() - Ended > ?LEFT_OUT_MS of
         true when length(Seeds) > 1 ->
             _ = close(State),
-            open_later(State#{ended := never});
+            reopen_later(State#{ended := never});
         true -> State#{ended := never};
         false -> State
     end;
@@ -318,7 +341,7 @@ close(#{handle := #{sdk := Sdk}, pool := Pool}) ->
     _ = Sdk:close(Pool),
     exit(Pool, kill).
 
-%% A relay that was away, or is another, may know none of them.
+%% A relay that was away, or another relay, may know none of our records.
 republish_unless(true, State) -> State;
 republish_unless(false, State) -> republish(State).
 
@@ -329,10 +352,12 @@ republish(#{records := Records, options := #{record_ttl_ms := Ttl}} = State) ->
 put_records([], _, _) -> ok;
 put_records(Rows, Ttl, #{handle := #{sdk := Sdk} = Handle} = State) ->
     Signed = [record(Row, Ttl, State) || Row <- Rows],
-    _ = spawn(fun() -> [with_pool(Handle, fun(Pool) -> Sdk:put_record(Pool, Record) end) || Record <- Signed] end),
+    _ = spawn(fun() ->
+                  [with_pool(Handle, fun(Pool) -> Sdk:put_record(Pool, Record) end)
+                   || Record <- Signed] end),
     ok.
 
-%% Until they expire, our records would call others to a node that is gone.
+%% Withdraws our records: until they expire, they would lead others to a node that is gone.
 terminate(normal, #{owner := Owner} = State) ->
     unlink(Owner),
     terminate(disconnected, State);
@@ -341,11 +366,14 @@ terminate(_, State) ->
     withdraw(State),
     close(State).
 
-withdraw(#{handle := #{sdk := Sdk, realm := Realm, address := Address} = Handle, key := Key, pool := Pool, records := Records}) ->
+withdraw(#{handle := #{sdk := Sdk, realm := Realm, address := Address} = Handle, key := Key,
+           pool := Pool, records := Records}) ->
     Gone = [Sdk:sign(Type, Subject, <<>>, ?GOODBYE_MS, Key()) || {Type, Subject, _} <- Records],
     Goodbye = cambrian_async:start(fun() ->
                                        _ = publish(Handle, ?GREETING_TOPIC, ?GOODBYE, <<>>),
-                                       _ = Sdk:unadvertise(Pool, Realm, cambrian_macula_call:procedure(Address)),
-                                       [Sdk:put_record(Pool, Record) || Record <- lists:reverse(Gone)]
+                                       _ = Sdk:unadvertise(Pool, Realm,
+                                                           cambrian_macula_call:procedure(Address)),
+                                       [Sdk:put_record(Pool, Record)
+                                        || Record <- lists:reverse(Gone)]
                                    end),
     cambrian_async:await(Goodbye, ?GOODBYE_MS).

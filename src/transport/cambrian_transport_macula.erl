@@ -1,22 +1,25 @@
-%% @doc Macula as a mesh: nodes behind routers and firewalls that dial out to relays. It is no
+%% @doc A mesh over Macula: nodes behind routers and firewalls dial out to relays. Macula is no
 %% dependency of Cambrian: a program that wants it lists it among its own. See `docs/macula.md'.
 %%
 %% ```
-%% 1> cambrian_transport_macula:connect(#{realm => <<"org.example.lab">>, seeds => [<<"quic://127.0.0.1:4433">>]}).
+%% 1> cambrian_transport_macula:connect(#{realm => <<"org.example.lab">>,
+%%                                         seeds => [<<"quic://127.0.0.1:4433">>]}).
 %% {error,{transport_unavailable,macula}}
 %% '''
 %%
-%% What Macula is trusted with: to carry bytes, sometimes. Whether it does is known from messages to
-%% ourselves, which take the same way as all others; its own status is not asked. A connection over
-%% which nothing comes back is closed and made anew. Whether other nodes can be heard too is known
-%% from their greetings: relays can lose each other while each serves its own nodes.
+%% This adapter trusts Macula to carry bytes, sometimes. Messages to ourselves, which take the same
+%% way as all others, prove that it does; Macula's own status is not used. If nothing comes back
+%% over a connection, it is closed and made anew. The greetings of other nodes prove that they can
+%% be reached: relays can lose each other while each serves its own nodes.
 %%
-%% A call is two: the first hands over the question and is answered at once, as Macula runs nothing
-%% else on the link meanwhile; the answer comes with a call in the other direction.
+%% A call takes two calls of Macula's. The first hands over the question and returns at once,
+%% because Macula runs nothing else on the link meanwhile; the answer comes with a call in the other
+%% direction.
 -module(cambrian_transport_macula).
 -behaviour(cambrian_transport).
 
--export([connect/1, disconnect/1, address/1, publish/3, subscribe/2, unsubscribe/2, serve/3, call/5]).
+-export([connect/1, disconnect/1, address/1, publish/3, subscribe/2, unsubscribe/2, serve/3,
+         call/5]).
 -export([announce/2, find/2, send/2, fetch/3, status/1]).
 
 %% Blobs in transfer: each is a stream, or a few of the 100 that a connection has, and a connection
@@ -34,17 +37,20 @@
 
 -export_type([handle/0]).
 
-%% @doc Joins a realm by the relays at `seeds'. Waits until a message of our own came back, though
-%% no longer than `connect_ms': a node that starts before its relay joins when the relay is there.
--spec connect(map()) -> {ok, handle()} | {error, {transport_unavailable, macula} | {unsupported_version, macula, binary()}
-                                                 | {missing_options, [atom()]} | cambrian_options:error() | term()}.
+%% @doc Joins a realm by the relays at `seeds'. Waits until a message of our own comes back, for at
+%% most `connect_ms': a node that starts before its relay joins when the relay is there.
+-spec connect(map()) ->
+          {ok, handle()}
+          | {error, {transport_unavailable, macula} | {unsupported_version, macula, binary()}
+                                                 | {missing_options, [atom()]}
+                                                 | cambrian_options:error() | term()}.
 connect(Options) ->
     case sdk() of
         {ok, Sdk} -> connect(Sdk, Options);
         {error, _} = Error -> Error
     end.
 
-%% By the version of what is installed.
+%% Chooses by the installed version.
 sdk() ->
     _ = application:load(macula),
     case application:get_key(macula, vsn) of
@@ -66,9 +72,11 @@ connect(Sdk, Options) ->
 
 options() ->
     Ms = fun cambrian_options:is_positive/1,
-    #{seeds => {fun is_seeds/1, <<"a list of different relays such as <<\"quic://relay.example.org:4433\">> or "
-                                  "#{url => <<\"quic://relay.example.org:4433\">>, node_id => <<32 bytes>>}">>},
-      realm => {fun(Realm) -> is_binary(Realm) andalso Realm =/= <<>> end, <<"the name of a realm, a binary">>},
+    #{seeds => {fun is_seeds/1,
+                <<"a list of different relays such as <<\"quic://relay.example.org:4433\">> or "
+                  "#{url => <<\"quic://relay.example.org:4433\">>, node_id => <<32 bytes>>}">>},
+      realm => {fun(Realm) -> is_binary(Realm) andalso Realm =/= <<>> end,
+                <<"the name of a realm, a binary">>},
       identity => {fun(Fun) -> is_function(Fun, 0) end, <<"a fun that gives 32 secret bytes">>,
                    random_identity()},
       expected_node_id => {fun cambrian_options:is_id/1, <<"the 32 bytes of the relay's key">>},
@@ -79,7 +87,7 @@ options() ->
       record_ttl_ms => {Ms, <<"milliseconds, more than 0">>, 600000},
       liveness_interval_ms => {Ms, <<"milliseconds, more than 0">>, 1000}}.
 
-%% No relay twice: it knows us by one key, and the second link would evict the first.
+%% No relay twice: it knows us by one key, so the second link would evict the first.
 is_seeds(Seeds) ->
     try
         Seeds =/= [] andalso lists:all(fun is_seed/1, Seeds)
@@ -87,7 +95,8 @@ is_seeds(Seeds) ->
     catch error:_ -> false
     end.
 
-is_seed(#{url := Url, node_id := Id} = Seed) when map_size(Seed) =:= 2 -> is_url(Url) andalso cambrian_options:is_id(Id);
+is_seed(#{url := Url, node_id := Id} = Seed) when map_size(Seed) =:= 2 ->
+    is_url(Url) andalso cambrian_options:is_id(Id);
 is_seed(Url) -> is_url(Url).
 
 url(#{url := Url}) -> Url;
@@ -95,7 +104,8 @@ url(Url) -> Url.
 
 is_url(Url) ->
     is_binary(Url) andalso case uri_string:parse(Url) of
-                               #{host := Host, port := Port} -> Host =/= <<>> andalso is_integer(Port);
+                               #{host := Host, port := Port} ->
+                                   Host =/= <<>> andalso is_integer(Port);
                                #{scheme := <<"https">>, host := Host} -> Host =/= <<>>;
                                _ -> false
                            end.
@@ -113,8 +123,8 @@ start(Sdk, #{connect_ms := Ms} = Options) ->
 -spec disconnect(handle()) -> ok.
 disconnect(Handle) -> cambrian_macula_connection:stop(Handle).
 
-%% @doc The key that Macula knows this connection by, in hexadecimal digits: derived from the node's
-%% secret and the realm, as a relay lets a key connect only once.
+%% @doc The key of this connection for Macula, in hexadecimal digits. It is derived from the secret
+%% of the node and from the realm, because a relay lets each key connect only once.
 -spec address(handle()) -> cambrian_transport:address().
 address(#{address := Address}) -> Address.
 
@@ -125,7 +135,7 @@ publish(Handle, Topic, Bytes) ->
         false -> {error, too_large}
     end.
 
-%% @doc Returns when a message to the topic has come back to us, or after a second: before that,
+%% @doc Returns when a message to the topic has come back to us, or after a second: until then,
 %% Macula loses what others publish.
 -spec subscribe(handle(), cambrian_transport:topic()) -> ok | {error, term()}.
 subscribe(Handle, Topic) -> cambrian_macula_connection:ask(Handle, {subscribe, Topic}).
@@ -139,7 +149,8 @@ unsubscribe(Handle, Topic) ->
           ok | {error, term()}.
 serve(Handle, Procedure, Handler) -> cambrian_macula_call:serve(Handle, Procedure, Handler).
 
--spec call(handle(), cambrian_transport:address(), cambrian_transport:procedure(), binary(), timeout()) ->
+-spec call(handle(), cambrian_transport:address(), cambrian_transport:procedure(), binary(),
+           timeout()) ->
           {ok, binary()} | {error, term()}.
 call(Handle, To, Procedure, Bytes, Timeout) ->
     cambrian_macula_call:call(Handle, To, Procedure, Bytes, Timeout).
@@ -151,12 +162,16 @@ announce(#{realm := Realm} = Handle, Key) ->
     Subject = subject(Realm, Key),
     put_record(Handle, {type(?HOLDER, Subject), Subject, <<>>}).
 
-%% @doc Whose records the relay has: these are its own and those that other relays handed on to it.
+%% @doc Finds the records that the relay has: its own, and those that other relays handed on to it.
 -spec find(handle(), binary()) -> {ok, [cambrian_transport:address()]} | {error, term()}.
 find(#{sdk := Sdk, realm := Realm} = Handle, Key) ->
     Subject = subject(Realm, Key),
-    case cambrian_macula_connection:with_pool(Handle, fun(Pool) -> Sdk:records(Pool, type(?HOLDER, Subject), Subject) end) of
-        {ok, Records} -> {ok, lists:usort([cambrian_text:hex(Public) || {Public, <<>>} <- Records])};
+    case cambrian_macula_connection:with_pool(Handle,
+                                              fun(Pool) ->
+                                                  Sdk:records(Pool, type(?HOLDER, Subject),
+                                                              Subject) end) of
+        {ok, Records} ->
+            {ok, lists:usort([cambrian_text:hex(Public) || {Public, <<>>} <- Records])};
         {error, _} = Error -> Error
     end.
 
@@ -175,24 +190,28 @@ send(#{sdk := Sdk, realm := Realm} = Handle, Blob) ->
         false -> {error, too_large}
     end.
 
-%% Over a link that is dead, a blob would end Macula's process, which writes it into the log.
+%% Proves the link first: a blob over a dead link would crash Macula's process, and the log would
+%% have the blob.
 put_content(Sdk, Pool, Handle, Blob) ->
     case cambrian_macula_connection:ask(Handle, prove) of
         ok -> Sdk:put_content(Pool, Blob);
         {error, _} = Error -> Error
     end.
 
-%% @doc What is not known yet is asked for again for two seconds: a record takes a moment from one
+%% @doc Asks again for two seconds for a blob that is unknown: a record takes a moment from one
 %% relay to another.
 -spec fetch(handle(), cambrian_transport:content(), timeout()) -> {ok, binary()} | {error, term()}.
 fetch(Handle, <<_:256>> = Content, Timeout) ->
-    fetch(Handle, Content, cambrian_macula_call:deadline(Timeout), cambrian_macula_call:deadline(?EARLY_MS), 50).
+    fetch(Handle, Content, cambrian_macula_call:deadline(Timeout),
+          cambrian_macula_call:deadline(?EARLY_MS), 50).
 
 fetch(Handle, Content, Deadline, Early, Pause) ->
     case fetch_once(Handle, Content, cambrian_macula_call:time_left(Deadline)) of
         {error, not_found} = Error ->
-            case min(cambrian_macula_call:time_left(Deadline), cambrian_macula_call:time_left(Early)) of
-                Left when Left > Pause -> timer:sleep(Pause), fetch(Handle, Content, Deadline, Early, 2 * Pause);
+            case min(cambrian_macula_call:time_left(Deadline),
+                     cambrian_macula_call:time_left(Early)) of
+                Left when Left > Pause ->
+                    timer:sleep(Pause), fetch(Handle, Content, Deadline, Early, 2 * Pause);
                 _ -> Error
             end;
         Answer -> Answer
@@ -203,25 +222,28 @@ fetch_once(#{sdk := Sdk, realm := Realm} = Handle, Content, Timeout) ->
     transfer(Handle, Timeout,
              fun(Pool) ->
                  case Sdk:records(Pool, type(?CONTENT, Subject), Subject) of
-                     {ok, Records} -> fetch_any(Sdk, Pool, Content, lists:usort([Id || {_, Id} <- Records]), not_found);
+                     {ok, Records} ->
+                         fetch_any(Sdk, Pool, Content, lists:usort([Id || {_, Id} <- Records]),
+                                   not_found);
                      {error, _} = Error -> Error
                  end
              end).
 
-%% Anybody can say that a hash is a content of Macula's which it is not.
+%% Anybody can write a record that names wrong content.
 fetch_any(_, _, _, [], Reason) -> {error, Reason};
 fetch_any(Sdk, Pool, Content, [Id | Ids], Reason) ->
     case Sdk:get_content(Pool, Id) of
         {ok, Blob} ->
-            case byte_size(Blob) =< cambrian_transport:max_blob() andalso crypto:hash(sha256, Blob) of
+            case byte_size(Blob) =< cambrian_transport:max_blob()
+                andalso crypto:hash(sha256, Blob) of
                 Content -> {ok, Blob};
                 _ -> fetch_any(Sdk, Pool, Content, Ids, corrupted)
             end;
         {error, _} -> fetch_any(Sdk, Pool, Content, Ids, Reason)
     end.
 
-%% In a process of its own, which stays in the count for as long as Macula takes: it has timeouts,
-%% though not ours.
+%% In its own process, which keeps its slot for as long as Macula takes: Macula has timeouts, but
+%% not ours.
 transfer(#{transfers := Transfers} = Handle, Timeout, Fun) ->
     Work = fun() ->
                case cambrian_macula_connection:take_slot(Transfers, ?MAX_TRANSFERS) of
@@ -238,10 +260,10 @@ transfer(#{transfers := Transfers} = Handle, Timeout, Fun) ->
         timeout -> {error, timeout}
     end.
 
-%% @doc `connected' says that a message to ourselves came back lately, and that one of another node
-%% came where one is known. `silent_ms' is how long ago ours did, `others_silent_ms' how long ago
-%% theirs did; `heard' is from how many others something came in the last minute or two; `renewed'
-%% is how often the connection was made anew.
+%% @doc `connected': a message to ourselves came back lately, and a message of another node came if
+%% any other is known. `silent_ms': since our own last message; `others_silent_ms': since the last
+%% message of another node. `heard': how many other nodes were heard in the last minute or two.
+%% `renewed': how often the connection was made anew.
 -spec status(handle()) -> cambrian_transport:status().
 status(Handle) ->
     case cambrian_macula_connection:ask(Handle, status) of
@@ -255,6 +277,8 @@ type(Kind, <<Bits:4, _/bitstring>>) -> Kind + Bits.
 
 put_record(#{sdk := Sdk} = Handle, Row) ->
     case cambrian_macula_connection:ask(Handle, {record, Row}) of
-        {record, Record} -> cambrian_macula_connection:with_pool(Handle, fun(Pool) -> Sdk:put_record(Pool, Record) end);
+        {record, Record} ->
+            cambrian_macula_connection:with_pool(Handle,
+                                                 fun(Pool) -> Sdk:put_record(Pool, Record) end);
         {error, _} = Error -> Error
     end.

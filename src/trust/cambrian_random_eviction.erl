@@ -1,14 +1,16 @@
 %% @private
-%% Keys of which any one can be drawn at random, in the time that a map takes: who is to be forgotten where there is no room.
+%% Draws a key at random, in the time of a map look-up: the key to forget when there is no room.
 %%
-%% Whoever came first, last, or seldom has the same chance, so that nobody can choose whom a flood of new keys pushes out.
+%% All keys have the same chance, so nobody can choose which key a flood of new keys pushes out.
 -module(cambrian_random_eviction).
 
 -export([new/1, add/2, remove/2, draw/1, size/1]).
 -export_type([candidates/0]).
 
 %% The keys by their numbers from 1, without gaps.
--record(candidates, {rand :: rand:state(), keys = #{} :: #{pos_integer() => term()}, numbers = #{} :: #{term() => pos_integer()}}).
+-record(candidates,
+        {rand :: rand:state(), keys = #{} :: #{pos_integer() => term()},
+         numbers = #{} :: #{term() => pos_integer()}}).
 -opaque candidates() :: #candidates{}.
 
 -spec new(Seed :: integer()) -> candidates().
@@ -20,7 +22,7 @@ add(Key, #candidates{keys = Keys, numbers = Numbers} = Candidates) ->
     Number = map_size(Keys) + 1,
     Candidates#candidates{keys = Keys#{Number => Key}, numbers = Numbers#{Key => Number}}.
 
-%% @doc The last one takes its number.
+%% @doc Removes a key; the last key takes its number.
 -spec remove(Key :: term(), candidates()) -> candidates().
 remove(Key, #candidates{keys = Keys, numbers = Numbers} = Candidates) ->
     case maps:take(Key, Numbers) of
@@ -28,7 +30,9 @@ remove(Key, #candidates{keys = Keys, numbers = Numbers} = Candidates) ->
             {Last, Fewer} = maps:take(map_size(Keys), Keys),
             case Last of
                 Key -> Candidates#candidates{keys = Fewer, numbers = Left};
-                _ -> Candidates#candidates{keys = Fewer#{Number := Last}, numbers = Left#{Last := Number}}
+                _ ->
+                    Candidates#candidates{keys = Fewer#{Number := Last},
+                                          numbers = Left#{Last := Number}}
             end;
         error -> Candidates
     end.

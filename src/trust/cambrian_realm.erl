@@ -567,7 +567,8 @@ save(#realm{name = Name, capability = Capability, rate = Rate, tolerance = Toler
 %% @doc The realm of a saved term; `error' if this module did not make the term.
 -spec restore(map()) -> {ok, realm()} | error.
 restore(#{name := Name, max := Max, retired := _, bans := Bans, origins := Standings,
-          refused := Refused} = Saved) when is_binary(Name), is_integer(Max), Max > 0 ->
+          refused := Refused} = Saved)
+  when is_binary(Name), is_integer(Max), Max > 0 ->
     Capability = maps:get(capability, Saved, open),
     case is_sound(Saved) andalso cambrian_keyring:restore(Saved, {Name, Max, Capability}) of
         {ok, Keyring} ->
