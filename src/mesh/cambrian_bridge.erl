@@ -228,7 +228,10 @@ claims_table() ->
     #{task => {fun is_task/1, <<"an atom or a binary of at most 255 bytes">>},
       fitness => {fun is_number/1, <<"a number">>},
       generation => {fun(N) -> cambrian_options:is_count(N) andalso N < 1 bsl 64 end, <<"an integer from 0">>, 0},
-      parents => {fun(Ids) -> is_list(Ids) andalso length(Ids) =< 8 andalso lists:all(fun is_id/1, Ids) end,
+      parents => {fun(Ids) ->
+                      is_list(Ids) andalso length(Ids) =< 8
+                          andalso lists:all(fun cambrian_options:is_id/1, Ids)
+                  end,
                   <<"a list of at most 8 ids of 32 bytes">>, []},
       operators => {fun(Names) -> is_list(Names) andalso length(Names) =< 32 andalso
                                   lists:all(fun is_task/1, Names) end,
@@ -236,8 +239,6 @@ claims_table() ->
       realm => {fun is_binary/1, <<"a realm that this node is in">>}}.
 
 is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =< 255.
-
-is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
 
 %% @doc Publishes a charter ({@link cambrian_charter}) in its realm, if it counts here ({@link cambrian_trust:amend/2}): from
 %% now on, all nodes that take it tell it to others.

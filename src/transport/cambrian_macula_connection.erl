@@ -98,17 +98,14 @@ init({Sdk, #{realm := Name, identity := Identity} = Options, Owner}) ->
     Key = Sdk:key([<<"cambrian macula">>, Name, 0, Identity()]),
     Address = cambrian_text:hex(Sdk:public(Key)),
     Handle = #{process => self(), table => ets:new(?MODULE, [public, {read_concurrency, true}]),
-               sdk => Sdk,
-               realm => Sdk:realm(Name), address => Address, sender => crypto:strong_rand_bytes(8),
-               handlers => atomics:new(1, []), transfers => atomics:new(1, [])},
+               sdk => Sdk, realm => Sdk:realm(Name), address => Address,
+               sender => crypto:strong_rand_bytes(8), handlers => atomics:new(1, []),
+               transfers => atomics:new(1, [])},
     State = #{handle => Handle, owner => Owner, key => fun() -> Key end, options => Options,
-              pool => none,
-              joining => [], topics => #{}, probed => #{}, records => [], seen => {#{}, #{}},
-              heard => {#{}, #{}},
+              pool => none, joining => [], topics => #{}, probed => #{}, records => [],
+              seen => {#{}, #{}}, heard => {#{}, #{}}, linked => [], proving => [],
               heartbeat => <<"cambrian/heartbeat/", Address/binary>>, echo => never,
-              others => never, proving => [],
-              linked => [], ended => never,
-              opened => now_ms(), renewed => 0},
+              others => never, ended => never, opened => now_ms(), renewed => 0},
     self() ! beat,
     every(forget, 60000),
     every(republish, max(1, maps:get(record_ttl_ms, Options) div 3)),
@@ -122,8 +119,7 @@ every(Message, Ms) ->
 now_ms() -> erlang:monotonic_time(millisecond).
 
 open(#{handle := #{sdk := Sdk, table := Table, realm := Realm, address := Address} = Handle,
-       key := Key,
-       options := Options} = State) ->
+       key := Key, options := Options} = State) ->
     case Sdk:connect(seeds(State), Key(), Options) of
         {ok, Pool} ->
             ets:insert(Table, {pool, Pool}),
@@ -179,17 +175,16 @@ handle_call({record, Row}, _, #{records := Records, options := #{record_ttl_ms :
     {reply, {record, record(Row, Ttl, State)},
      State#{records := lists:sublist([Row | lists:delete(Row, Records)], ?MAX_RECORDS)}};
 handle_call(prove, _, #{pool := none} = State) -> {reply, {error, disconnected}, State};
-handle_call(prove, From,
-            #{heartbeat := Heartbeat, proving := Proving, options := #{heartbeat_ms := Ms}} =
-                State) ->
+handle_call(prove, From, #{heartbeat := Heartbeat, proving := Proving} = State) ->
+    #{options := #{heartbeat_ms := Ms}} = State,
     probe(Heartbeat, State),
     _ = erlang:send_after(3 * Ms, self(), {unproved, From}),
     {noreply, State#{proving := [From | Proving]}};
 handle_call(status, _, #{echo := Echo, others := Others, renewed := Renewed} = State) ->
-    {reply,
-     #{connected => is_connected(State), peers => unknown, heard => heard(State),
-       renewed => Renewed,
-              silent_ms => ms_since(Echo), others_silent_ms => ms_since(Others)}, State};
+    Status = #{connected => is_connected(State), peers => unknown, heard => heard(State),
+               renewed => Renewed, silent_ms => ms_since(Echo),
+               others_silent_ms => ms_since(Others)},
+    {reply, Status, State};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
@@ -271,8 +266,8 @@ beat(#{heartbeat := Heartbeat, options := #{heartbeat_ms := Ms}} = State) ->
     probe(Heartbeat, State),
     _ = [send(?GREETING_TOPIC, ?GREETING, State)
          || rand:uniform() * heard(State) < ?GREETINGS, is_alive(State)],
-    _ = erlang:send_after(case is_alive(State) of true -> Ms; false -> min(Ms, 100) end, self(),
-                          beat),
+    Pause = case is_alive(State) of true -> Ms; false -> min(Ms, 100) end,
+    _ = erlang:send_after(Pause, self(), beat),
     State.
 
 %% In its own process: Macula may take seconds to fail.
@@ -354,7 +349,8 @@ put_records(Rows, Ttl, #{handle := #{sdk := Sdk} = Handle} = State) ->
     Signed = [record(Row, Ttl, State) || Row <- Rows],
     _ = spawn(fun() ->
                   [with_pool(Handle, fun(Pool) -> Sdk:put_record(Pool, Record) end)
-                   || Record <- Signed] end),
+                   || Record <- Signed]
+              end),
     ok.
 
 %% Withdraws our records: until they expire, they would lead others to a node that is gone.

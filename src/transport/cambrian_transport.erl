@@ -5,19 +5,13 @@
 %%
 %% <ul>
 %% <li>A connection belongs to one realm, and to the process that made it, its owner. It ends with
-%% the owner, or by `disconnect'. If it breaks, the owner receives an exit signal, as from any
-%% linked process.</li>
+%%     the owner, or by `disconnect'. If it breaks, the owner receives an exit signal, as from any
+%%     linked process.</li>
 %% <li>A message is delivered at most once, in any order, byte for byte, to all who subscribe to its
-%% topic in the same realm, but not to the connection that published it. Messages, questions and
-%% answers are under 1 MiB; larger bytes, up to 16 MiB, travel as a blob.</li>
+%%     topic in the same realm, but not to the connection that published it. Messages, questions
+%%     and answers are under 1 MiB; larger bytes, up to 16 MiB, travel as a blob.</li>
 %% <li>A node that is slow or gone loses messages, and delays nobody.</li>
-%% <li>Any process may call any function but `connect'.</li> by `disconnect'. If it breaks, the
-%%     owner gets an exit signal, as from any process it is linked to.</li>
-%% <li>A message is delivered at most once, in any order, byte for byte, to all who subscribe to its
-%%     topic in the same realm, but not to the connection that published it. Messages, questions and
-%%     answers are under 1 MiB; what is larger, up to 16 MiB, is sent as a blob.</li>
-%% <li>A node that is slow or gone costs its messages and holds up nobody.</li>
-%% <li>Every function but `connect' may be called by any process.</li>
+%% <li>Any process may call any function but `connect'.</li>
 %% </ul>
 %%
 %% All adapters share these errors: `too_large'; of a call, `unknown_procedure', `crashed' (the
@@ -71,9 +65,8 @@
 %% same as once.
 
 -callback unsubscribe(handle(), topic()) -> ok.
-%% Ends a subscription. It is for nodes that change their topics while connected: a member of a
-%% swarm or a federation that leaves one group for another. The bridge subscribes for as long as it
-%% is connected, and does not call it.
+%% Ends a subscription. It is for members of a swarm or a federation that leave one group for
+%% another. The bridge keeps its subscriptions while it is connected, and does not call it.
 
 -callback serve(handle(), procedure(), handler()) -> ok | {error, term()}.
 %% Lets others call a procedure. The handler runs in its own process, at most 50 at once in a
@@ -84,9 +77,9 @@
 
 -callback announce(handle(), key()) -> ok | {error, term()}.
 %% Announces that this connection holds what the key names, until it ends: others find its address
-%% with `find'. A key has at most 255 bytes. `announce' and `find' are for meshes without a bridge
-%% on every node: in a swarm, nodes announce what they hold and find its holders; in a federation,
-%% members announce themselves and find each other. The bridge does not call them.
+%% with `find'. A key has at most 255 bytes. In a swarm, nodes announce what they hold and find the
+%% holders; in a federation, members announce themselves and find each other. The bridge does not
+%% call `announce' or `find'.
 
 -callback find(handle(), key()) -> {ok, [address()]} | {error, term()}.
 %% The addresses of the connections that announced the key.

@@ -15,15 +15,11 @@
 %%
 %% <ul>
 %% <li>`discovery': how this node finds others. `none', the default, leaves it to whatever connects
-%% the nodes of your cluster already; `{static, [Node]}' connects to these nodes and keeps trying
-%% those that are away; `{multicast, #{}}' finds nodes with the same cookie in the same local
-%% network, without epmd or a list: see {@link cambrian_discovery}.</li>
+%%     the nodes of your cluster already; `{static, [Node]}' connects to these nodes and keeps
+%%     trying those that are away; `{multicast, #{}}' finds nodes with the same cookie in the same
+%%     local network, without epmd or a list: see {@link cambrian_discovery}.</li>
 %% <li>`blob_bytes': how many bytes of sent blobs to keep (default 64 MiB); the oldest go
-%%     first.</li> your cluster already; `{static, [Node]}' connects to these and tries those that
-%%     are away again; `{multicast, #{}}' finds nodes with the same cookie in the same local network
-%%     without epmd or a list: see {@link cambrian_discovery}.</li>
-%% <li>`blob_bytes': how much is kept of what was sent as blobs (default 64 MiB); the oldest
-%% go.</li>
+%%     first.</li>
 %% </ul>
 %%
 %% A message goes straight from the publisher to the owners of the subscribed connections. If the
@@ -36,8 +32,7 @@
 
 -export([child_spec/0]).
 -export([connect/1, disconnect/1, address/1, publish/3, subscribe/2, unsubscribe/2, serve/3, call/5,
-         announce/2, find/2,
-         send/2, fetch/3, status/1]).
+         announce/2, find/2, send/2, fetch/3, status/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 
 -type handle() :: #{server := pid(), owner := pid(), realm := binary()}.
@@ -53,8 +48,8 @@
                 served = #{} :: #{cambrian_transport:procedure() => cambrian_transport:handler()},
                 blobs :: cambrian_blobs:blobs(),
                 %% the processes at work, whom they answer, and the timers that end them
-                working = #{} :: #{pid() => {procedure | chunk, Asker :: none | reference(), none
-                                             | reference()}}}).
+                working = #{} :: #{pid() => {procedure | chunk, Asker :: none | reference(),
+                                             Timer :: none | reference()}}}).
 
 %% The size of the pieces in which a blob is pulled, one at a time, so that other messages pass
 %% between them.

@@ -13,9 +13,8 @@
 -module(cambrian_keyring).
 
 -export([new/1, configure/2, is_capability/1, expected/1, is_owner/2, is_listed/2, heir/2,
-         is_retired/2, keys/1, retired/1,
-         may_follow/4, follow/4, permits/4, invites/4, may_amend/4, amend/5, owners/1, charters/1,
-         save/1, restore/2]).
+         is_retired/2, keys/1, retired/1, may_follow/4, follow/4, permits/4, invites/4,
+         may_amend/4, amend/5, owners/1, charters/1, save/1, restore/2]).
 -export_type([keyring/0, capability/0, owners/0]).
 
 -type key() :: cambrian_identity:key().

@@ -21,6 +21,7 @@
                   | {closed, cambrian_realm_file:error()}.
 
 -type waiter() :: {gen_server:from(), Answer :: term()}.
+
 %% What never changes.
 -record(conf, {name :: binary()}).
 
@@ -293,11 +294,23 @@ request({failed, Origin}, Now, #state{realm = Realm} = State) ->
     {ok, case When of none -> later; _ -> When end, Told};
 request({accepted, Origin}, _Now, #state{realm = Realm} = State) ->
     {ok, later, State#state{realm = cambrian_realm:accepted(Origin, Realm)}};
-request({unban, {key, <<_:11/binary>> = Short}}, Now, State) ->
-    with_named_key(Short, fun(Key) -> request({unban, {key, Key}}, Now, State) end, State);
-request({ban, {key, <<_:11/binary>> = Short}, Reason}, Now, State) ->
-    with_named_key(Short, fun(Key) -> request({ban, {key, Key}, Reason}, Now, State) end, State);
-request({ban, Subject, Reason}, Now, #state{realm = Realm} = State) ->
+request(Request, Now, State)
+  when element(1, Request) =:= ban; element(1, Request) =:= unban;
+       element(1, Request) =:= purged ->
+    decide(Request, Now, State);
+request({sequence, Wanted}, _Now, #state{realm = Realm} = State) ->
+    {First, Moved} = cambrian_realm:sequence(Wanted, Realm),
+    {First, soon, State#state{realm = Moved}};
+request(Request, Now, #state{realm = Realm} = State) ->
+    {Answer, Moved} = cambrian_realm:ask(Request, Now, Realm),
+    admission(Answer, Request, Now, Realm, State#state{realm = Moved}).
+
+%% Records what a person decided.
+decide({unban, {key, <<_:11/binary>> = Short}}, Now, State) ->
+    with_named_key(Short, fun(Key) -> decide({unban, {key, Key}}, Now, State) end, State);
+decide({ban, {key, <<_:11/binary>> = Short}, Reason}, Now, State) ->
+    with_named_key(Short, fun(Key) -> decide({ban, {key, Key}, Reason}, Now, State) end, State);
+decide({ban, Subject, Reason}, Now, #state{realm = Realm} = State) ->
     case cambrian_realm:ban(Subject, Reason, Now, Realm) of
         {ok, Banned} ->
             Ban = #{what => Subject, reason => Reason, by => user, time => Now},
@@ -305,20 +318,14 @@ request({ban, Subject, Reason}, Now, #state{realm = Realm} = State) ->
             {ok, at_once, record_decision(banned, audit_details(Ban), State#state{realm = Banned})};
         Error -> {Error, State}
     end;
-request({unban, Subject}, _Now, #state{realm = Realm} = State) ->
+decide({unban, Subject}, _Now, #state{realm = Realm} = State) ->
     send({unbanned, Subject}, State),
     {ok, at_once,
      record_decision(unbanned, audit_details(Subject),
                      State#state{realm = cambrian_realm:unban(Subject, Realm)})};
-request({purged, Purged}, _Now, State) ->
+decide({purged, Purged}, _Now, State) ->
     send({purged, Purged}, State),
-    {ok, record_decision(purged, Purged, State)};
-request({sequence, Wanted}, _Now, #state{realm = Realm} = State) ->
-    {First, Moved} = cambrian_realm:sequence(Wanted, Realm),
-    {First, soon, State#state{realm = Moved}};
-request(Request, Now, #state{realm = Realm} = State) ->
-    {Answer, Moved} = cambrian_realm:ask(Request, Now, Realm),
-    admission(Answer, Request, Now, Realm, State#state{realm = Moved}).
+    {ok, record_decision(purged, Purged, State)}.
 
 with_named_key(Short, Request, #state{realm = Realm} = State) ->
     case cambrian_realm:named(Short, Realm) of
