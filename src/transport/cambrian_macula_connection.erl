@@ -365,11 +365,9 @@ terminate(_, State) ->
 withdraw(#{handle := #{sdk := Sdk, realm := Realm, address := Address} = Handle, key := Key,
            pool := Pool, records := Records}) ->
     Gone = [Sdk:sign(Type, Subject, <<>>, ?GOODBYE_MS, Key()) || {Type, Subject, _} <- Records],
-    Goodbye = cambrian_async:start(fun() ->
-                                       _ = publish(Handle, ?GREETING_TOPIC, ?GOODBYE, <<>>),
-                                       _ = Sdk:unadvertise(Pool, Realm,
-                                                           cambrian_macula_call:procedure(Address)),
-                                       [Sdk:put_record(Pool, Record)
-                                        || Record <- lists:reverse(Gone)]
-                                   end),
-    cambrian_async:await(Goodbye, ?GOODBYE_MS).
+    Leave = fun() ->
+                _ = publish(Handle, ?GREETING_TOPIC, ?GOODBYE, <<>>),
+                _ = Sdk:unadvertise(Pool, Realm, cambrian_macula_call:procedure(Address)),
+                [Sdk:put_record(Pool, Record) || Record <- lists:reverse(Gone)]
+            end,
+    cambrian_async:await(cambrian_async:start(Leave), ?GOODBYE_MS).

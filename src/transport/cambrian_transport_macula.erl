@@ -166,10 +166,8 @@ announce(#{realm := Realm} = Handle, Key) ->
 -spec find(handle(), binary()) -> {ok, [cambrian_transport:address()]} | {error, term()}.
 find(#{sdk := Sdk, realm := Realm} = Handle, Key) ->
     Subject = subject(Realm, Key),
-    case cambrian_macula_connection:with_pool(Handle,
-                                              fun(Pool) ->
-                                                  Sdk:records(Pool, type(?HOLDER, Subject),
-                                                              Subject) end) of
+    Find = fun(Pool) -> Sdk:records(Pool, type(?HOLDER, Subject), Subject) end,
+    case cambrian_macula_connection:with_pool(Handle, Find) of
         {ok, Records} ->
             {ok, lists:usort([cambrian_text:hex(Public) || {Public, <<>>} <- Records])};
         {error, _} = Error -> Error
@@ -278,7 +276,7 @@ type(Kind, <<Bits:4, _/bitstring>>) -> Kind + Bits.
 put_record(#{sdk := Sdk} = Handle, Row) ->
     case cambrian_macula_connection:ask(Handle, {record, Row}) of
         {record, Record} ->
-            cambrian_macula_connection:with_pool(Handle,
-                                                 fun(Pool) -> Sdk:put_record(Pool, Record) end);
+            Put = fun(Pool) -> Sdk:put_record(Pool, Record) end,
+            cambrian_macula_connection:with_pool(Handle, Put);
         {error, _} = Error -> Error
     end.

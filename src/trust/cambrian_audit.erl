@@ -23,12 +23,12 @@
 -type kind() :: decisions | verdicts | refusals.
 %% `origin' and `genotype' are claims; `name' is the name of the origin's key; `time' is in ms since
 %% 1970; `detail' is what the check found.
--type refusal() :: #{time := integer(), reason := atom(), origin := undefined
-                     | cambrian_identity:key(),
+-type refusal() :: #{time := integer(), reason := atom(),
+                     origin := undefined | cambrian_identity:key(),
                      genotype := undefined | cambrian_genotype:id(),
-                     name => cambrian_identity:name(),
-                     task => binary(), sequence => non_neg_integer(),
-                     base => cambrian_genotype:id(), detail => term()}.
+                     name => cambrian_identity:name(), task => binary(),
+                     sequence => non_neg_integer(), base => cambrian_genotype:id(),
+                     detail => term()}.
 -type entry() :: #{time := binary(), what := binary(), details := #{binary() => binary()}}.
 %% `time' as in RFC 3339, in UTC.
 
@@ -236,8 +236,8 @@ record_damage(Damage, Log) ->
     lists:foldl(fun(#{file := File, line := Number, reason := Reason} = One, Open) ->
                     logger:warning("cambrian: an audit log is damaged: ~tp", [One]),
                     Details = #{file => filename:basename(File), line => Number, reason => Reason},
-                    case cambrian_audit_log:append(line(os:system_time(millisecond), damaged_audit,
-                                                        Details), Open) of
+                    Line = line(os:system_time(millisecond), damaged_audit, Details),
+                    case cambrian_audit_log:append(Line, Open) of
                         {ok, Next} -> Next;
                         {error, _, Same} -> Same
                     end

@@ -76,8 +76,8 @@ seal(Draft, Owner) ->
         [] ->
             #{owners := Owners, revoked := Revoked} = Charter,
             Sorted = Charter#{owners := lists:usort(Owners), revoked := lists:usort(Revoked)},
-            cambrian_identity:without_arguments(fun() ->
-                                                    cambrian_nif:charter_seal(Sorted, Secret) end);
+            Seal = fun() -> cambrian_nif:charter_seal(Sorted, Secret) end,
+            cambrian_identity:without_arguments(Seal);
         [Fault | _] -> {error, Fault}
     end.
 

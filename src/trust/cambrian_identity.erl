@@ -132,9 +132,8 @@ name(Key) ->
 %% A consonant is 4 bits, a vowel 2.
 word(Bits) ->
     <<A:4, B:2, C:4, D:2, E:4>> = <<Bits:16>>,
-    << <<(binary:at(Letters, I))>>
-      || {Letters, I} <- [{?CONSONANTS, A}, {?VOWELS, B}, {?CONSONANTS, C}, {?VOWELS, D},
-                                                      {?CONSONANTS, E}] >>.
+    Letters = [{?CONSONANTS, A}, {?VOWELS, B}, {?CONSONANTS, C}, {?VOWELS, D}, {?CONSONANTS, E}],
+    << <<(binary:at(Of, I))>> || {Of, I} <- Letters >>.
 
 %% @doc Makes an identity of a secret.
 %%

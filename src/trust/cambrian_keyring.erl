@@ -176,8 +176,8 @@ may_follow({Old, _} = Pair, Who, Now, #keyring{successions = Successions} = Keyr
             Budget = case Who of known -> Old; stranger -> stranger end,
             case spend(Budget, ?MAX_VERIFIED, Now, Keyring) of
                 {ok, Counted} ->
-                    case cambrian_successions:has_room(Who =:= known, Now, is_named(Keyring),
-                                                       Successions) of
+                    IsNamed = is_named(Keyring),
+                    case cambrian_successions:has_room(Who =:= known, Now, IsNamed, Successions) of
                         true -> {ok, Counted};
                         false -> {{error, too_many_successions}, Counted}
                     end;

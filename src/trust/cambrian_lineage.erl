@@ -73,8 +73,7 @@ bred(Task, Line) ->
     New = lists:takewhile(fun({Id, _, _, _}) -> not is_own(Id) end, Line),
     remember([{Id, {origin(Birth), text(Task), Birth}}
               || {Id, _, _, _} = Birth <- lists:reverse(New),
-                                                         origin(Birth) =:= own
-                                                             orelse not ets:member(?MODULE, Id)]).
+                 origin(Birth) =:= own orelse not ets:member(?MODULE, Id)]).
 
 %% Others may already have told the origin of an injected genotype.
 origin({_, [], [injection], _}) -> unknown;
@@ -214,21 +213,16 @@ signed_entry(Id, Claims, #walk{checked = Checked, graph = Graph, is_own = IsOwn}
     Looked = Walk#walk{checked = Checked + length(Claims)},
     Said = [Claim
             || {_, Record} <- Claims,
-            {ok, #{genotype := Of} = Claim} <- [cambrian_envelope:read_record(Record)], Of =:= Id],
+               {ok, #{genotype := Of} = Claim} <- [cambrian_envelope:read_record(Record)],
+               Of =:= Id],
     case Said of
         [] when IsOwn -> {none, Looked};
         [] -> {error, {bad_signature, Id}};
         _ ->
-            Named = lists:foldl(fun(Parent, Ids) ->
-                                    case lists:member(Parent, Ids) of
-                                        true -> Ids;
-                                        false -> Ids ++ [Parent]
-                                    end end,
-                                [], lists:append([Parents || #{parents := Parents} <- Said])),
+            Named = distinct(lists:append([Parents || #{parents := Parents} <- Said])),
             ok = add_own(Named, Graph),
             Descendants = digraph_utils:reaching([Id], Graph),
-            %% an id is a hash over the parents: a claim that names a descendant as a parent is a
-            %% lie
+            %% an id is a hash over the parents: a descendant cannot be one of them
             {Circular, Parents} =
                 lists:partition(fun(Parent) -> lists:member(Parent, Descendants) end, Named),
             _ = [digraph:add_vertex(Graph, Vertex) || Vertex <- [Id | Parents]],
@@ -236,6 +230,9 @@ signed_entry(Id, Claims, #walk{checked = Checked, graph = Graph, is_own = IsOwn}
             Left = maps:from_list([{circular, Circular} || Circular =/= []]),
             {maps:merge((merge_claims(Id, Said))#{id => Id, parents => Parents}, Left), Looked}
     end.
+
+distinct([]) -> [];
+distinct([First | Rest]) -> [First | distinct([Id || Id <- Rest, Id =/= First])].
 
 %% A node that passes a genotype on does not claim to have bred it.
 merge_claims(Id, Claims) ->

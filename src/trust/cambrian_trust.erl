@@ -67,10 +67,9 @@
 %% of this node removed what is banned: see {@link cambrian_population:purge/2}.
 
 -type report() :: #{realm := name(), capability := cambrian_realm:capability() | closed | unknown,
-                    rate := {number(), number()},
-                    tolerance := number(),
-                    origins := #{cambrian_identity:key() => #{name := cambrian_identity:name(),
-                                                              atom() => term()}},
+                    rate := {number(), number()}, tolerance := number(),
+                    origins := #{cambrian_identity:key() =>
+                                     #{name := cambrian_identity:name(), atom() => term()}},
                     bans := [#{name => cambrian_identity:name(), atom() => term()}],
                     retired := #{cambrian_identity:key() => cambrian_identity:key()},
                     owners := none
@@ -532,9 +531,9 @@ unsubscribe(Realm) when is_binary(Realm) -> ask(Realm, {unsubscribe, self()}).
 ask(Realm, Request) ->
     case cambrian_realms:call(Realm, {ask, Request}, {error, {unknown_realm, Realm}}) of
         {refused, Reason, Refusal} ->
+            Known = maps:with([reason, origin, genotype], Refusal),
             cambrian_telemetry:execute([cambrian, mesh, rejected], #{count => 1},
-                                       (maps:with([reason, origin, genotype],
-                                                  Refusal))#{realm => Realm}),
+                                       Known#{realm => Realm}),
             {error, Reason};
         {error, Reason} -> cambrian_realm_server:closed(Request, Reason);
         Answer -> Answer
