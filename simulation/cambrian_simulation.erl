@@ -22,7 +22,7 @@
 
 -type result() :: #{seed := integer(), best := #{cambrian_world:index() => none | {float(), cambrian_genotype:id()}},
                     refused := #{cambrian_world:index() => #{atom() => pos_integer()}},
-                    banned := #{cambrian_world:index() => [cambrian_world:index() | cambrian_realm:subject()]},
+                    banned := #{cambrian_world:index() => [cambrian_world:index() | cambrian_bans:subject()]},
                     bytes_per_second := #{cambrian_world:index() => #{sent | received | uploaded => float()}},
                     events := #{atom() => pos_integer()}, failures := [cambrian_world:failure()]}.
 %% Of each honest node: the best it measured, what it refused, whom it banned. Bytes a second are of every node; `sent'

@@ -129,9 +129,9 @@ rubbish_costs_half_and_only_once_test() ->
     ?assertMatch(#{refused := #{wrong_id := 1, replay := 1}}, cambrian_realm:report(Twice)).
 
 what_says_nothing_of_the_origin_test() ->
-    [?assertNot(cambrian_realm:is_rubbish(Reason))
+    [?assertNot(cambrian_admission:is_lie(Reason))
      || Reason <- [bad_signature, {missing_base, key(1)}, {wrong_base, key(1)}, {unsupported_version, 9}]],
-    [?assert(cambrian_realm:is_rubbish(Reason))
+    [?assert(cambrian_admission:is_lie(Reason))
      || Reason <- [bad_compression, wrong_id, malformed, not_canonical, {invalid_genotype, <<"why">>}, {too_large, 1}]].
 
 tolerance_is_relative_test() ->

@@ -4,7 +4,7 @@
 %% An unknown option is refused, not ignored, with the name of the one that was perhaps meant.
 -module(cambrian_options).
 
--export([check/3, unknown/4, nearest/2, parameters/1, parameters/2, is_positive/1, is_count/1, is_timeout/1]).
+-export([check/3, unknown/4, nearest/2, parameters/1, parameters/2, is_positive/1, is_count/1, is_timeout/1, is_id/1]).
 -export_type([error/0, table/0, hint/0]).
 
 -type error() :: {unknown_option, Name :: term(), hint()}
@@ -46,6 +46,10 @@ expected(Expected, _Value) -> Expected.
 is_positive(X) -> is_integer(X) andalso X > 0.
 is_count(X) -> is_integer(X) andalso X >= 0.
 is_timeout(X) -> X =:= infinity orelse is_count(X).
+
+%% @doc Whether it can be a key, or the id of a genotype, a grant or a charter.
+-spec is_id(term()) -> boolean().
+is_id(X) -> is_binary(X) andalso byte_size(X) =:= 32.
 
 %%% ---- unknown names ----------------------------------------------------------------------
 

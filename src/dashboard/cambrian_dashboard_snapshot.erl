@@ -16,7 +16,7 @@
                   migrations := [cambrian_bridge:migration()]}.
 -type realm() :: #{name := binary(), trust := sound | fell_back | closed,
                    connected := boolean() | unknown, missing := [cambrian_population:population()],
-                   bans := [cambrian_realm:ban()], refused := #{atom() => pos_integer()}, refusals := [cambrian_audit:refusal()]}.
+                   bans := [cambrian_bans:ban()], refused := #{atom() => pos_integer()}, refusals := [cambrian_audit:refusal()]}.
 
 -define(ANSWER_MS, 2000).
 -define(MAX_POPULATIONS, 50).

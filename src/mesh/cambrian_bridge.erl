@@ -254,7 +254,7 @@ claims_table() ->
       fitness => {fun is_number/1, <<"a number">>},
       generation => {fun(N) -> cambrian_options:is_count(N) andalso N < 1 bsl 64 end,
                      <<"an integer from 0">>, 0},
-      parents => {fun(Ids) -> is_list_of(fun is_id/1, 8, Ids) end,
+      parents => {fun(Ids) -> is_list_of(fun cambrian_options:is_id/1, 8, Ids) end,
                   <<"a list of at most 8 ids of 32 bytes">>, []},
       operators => {fun(Names) -> is_list_of(fun is_task/1, 32, Names) end,
                     <<"a list of at most 32 names">>, []},
@@ -264,8 +264,6 @@ is_list_of(Is, Max, List) ->
     is_list(List) andalso length(List) =< Max andalso lists:all(Is, List).
 
 is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =< 255.
-
-is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
 
 %% @doc Publishes a charter ({@link cambrian_charter}) in its realm, if it counts here ({@link
 %% cambrian_trust:amend/2}). All nodes that accept it publish it from now on.

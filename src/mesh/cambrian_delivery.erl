@@ -102,7 +102,7 @@ whole(Bytes, Breeder, #{id := Id, task := Name, claims := Announced} = Request, 
                 {ok, Genotype} ->
                     bred(Genotype, Breeder, cambrian_envelope:record(Envelope), Request, Once);
                 {error, Reason} ->
-                    case cambrian_realm:is_rubbish(Reason) of
+                    case cambrian_admission:is_lie(Reason) of
                         true -> {rubbish, Reason, Claims};
                         false -> {error, Reason}
                     end

@@ -20,7 +20,7 @@
 %% Any newcomer may push out one of the `fresh' members.
 -record(members, {own :: cambrian_identity:key(),
                   known = #{} :: #{cambrian_identity:key() => member()},
-                  fresh :: cambrian_random_eviction:lottery()}).
+                  fresh :: cambrian_random_eviction:candidates()}).
 -opaque members() :: #members{}.
 
 -define(MAX_KNOWN, 10_000).

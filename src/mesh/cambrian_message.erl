@@ -148,15 +148,13 @@ read_request(Bytes) when byte_size(Bytes) =< 1024 ->
         {ok, []} -> {ok, ping};
         {ok, [?WHO, <<_:32/binary>> = Nonce]} -> {ok, {who, Nonce}};
         {ok, [_ | _] = Ids} when length(Ids) =< ?MAX_HELD + 1 ->
-            case lists:all(fun is_id/1, Ids) of
+            case lists:all(fun cambrian_options:is_id/1, Ids) of
                 true -> {ok, {hd(Ids), tl(Ids)}};
                 false -> {error, malformed}
             end;
         _ -> {error, malformed}
     end;
 read_request(_) -> {error, malformed}.
-
-is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
 
 %% @doc The answer to `who': this key lives at this address.
 -spec lives(Realm :: binary(), address(), nonce(), cambrian_identity:identity()) -> binary().

@@ -26,7 +26,7 @@ table() ->
 
 %% The guard fails for an improper list.
 are_ids(Ids) when length(Ids) >= 0 ->
-    lists:all(fun(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32 end, Ids);
+    lists:all(fun cambrian_options:is_id/1, Ids);
 are_ids(_) -> false.
 
 %% @doc Who bred and who sent a newcomer, by the word that was given with it.

@@ -337,10 +337,8 @@ fields() ->
       goal => fun(Goal, _) -> is_goal(Goal) end,
       from => fun(From, _) -> is_ids(From) end}.
 
-is_ids(Ids) when length(Ids) >= 0 -> lists:all(fun is_id/1, Ids);
+is_ids(Ids) when length(Ids) >= 0 -> lists:all(fun cambrian_options:is_id/1, Ids);
 is_ids(_) -> false.
-
-is_id(Id) -> is_binary(Id) andalso byte_size(Id) =:= 32.
 
 is_champion(undefined, _Now) -> true;
 is_champion(#{champion := Bytes, fitness := Fitness, generation := Generation, parents := Parents, operators := Operators}
@@ -352,7 +350,7 @@ is_champion(_, _Now) -> false.
 %% @doc Whether these can be the parents and the operators of a genotype.
 -spec is_origin(term(), term()) -> boolean().
 is_origin(Parents, Operators) when length(Parents) =< 2, length(Operators) =< 64 ->
-    lists:all(fun is_id/1, Parents)
+    lists:all(fun cambrian_options:is_id/1, Parents)
         andalso lists:all(fun is_atom/1, Operators);
 is_origin(_Parents, _Operators) -> false.
 
@@ -370,7 +368,8 @@ are_sources_beside(Others, Of) -> map_size(Of) =:= Others.
 are_sources(Sources) when length(Sources) >= 0 -> lists:all(fun is_source/1, Sources);
 are_sources(_) -> false.
 
-is_source(#{genotype := Id, keys := Keys} = Source) when map_size(Source) =:= 2 -> is_id(Id) andalso is_ids(Keys);
+is_source(#{genotype := Id, keys := Keys} = Source) when map_size(Source) =:= 2 ->
+    cambrian_options:is_id(Id) andalso is_ids(Keys);
 is_source(_) -> false.
 
 is_genotype(Bytes, {_, Inputs, Outputs}) when is_binary(Bytes) ->

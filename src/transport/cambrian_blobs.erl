@@ -1,5 +1,6 @@
 %% @private
-%% Blobs by the SHA-256 of their bytes, bounded: the oldest go. What is put in again is new again.
+%% A bounded store of blobs by the SHA-256 of their bytes; the oldest go first. Putting a blob again
+%% makes it new.
 -module(cambrian_blobs).
 
 -export([new/1, put/2, get/2]).
@@ -12,14 +13,17 @@
 
 -opaque blobs() :: #blobs{}.
 
-%% However small they are.
+%% How many blobs, however small.
 -define(MOST, 4096).
 
 -spec new(Bytes :: pos_integer()) -> blobs().
 new(Limit) -> #blobs{limit = Limit}.
 
-%% Which it is, and which had to go. One that is larger than the limit is refused.
--spec put(binary(), blobs()) -> {ok, cambrian_transport:content(), [cambrian_transport:content()], blobs()} | {error, too_large}.
+%% The hash of the blob, and the hashes of the blobs that had to go. A blob larger than the limit is
+%% refused.
+-spec put(binary(), blobs()) ->
+          {ok, cambrian_transport:content(), [cambrian_transport:content()], blobs()}
+          | {error, too_large}.
 put(Blob, #blobs{limit = Limit}) when byte_size(Blob) > Limit -> {error, too_large};
 put(Blob, Blobs) ->
     Content = crypto:hash(sha256, Blob),
@@ -33,15 +37,17 @@ get(Content, #blobs{held = Held}) ->
         _ -> {error, not_found}
     end.
 
-%% A copy: a part of something larger would keep all of that.
+%% Copies the blob: a part of a larger binary would keep all of it in memory.
 add(Content, Blob, #blobs{held = Held, ages = Ages, next = Age, bytes = Bytes} = Blobs) ->
-    Blobs#blobs{held = Held#{Content => {Age, binary:copy(Blob)}}, ages = gb_trees:insert(Age, Content, Ages),
+    Blobs#blobs{held = Held#{Content => {Age, binary:copy(Blob)}},
+                ages = gb_trees:insert(Age, Content, Ages),
                 next = Age + 1, bytes = Bytes + byte_size(Blob)}.
 
 drop(Content, #blobs{held = Held, ages = Ages, bytes = Bytes} = Blobs) ->
     case maps:take(Content, Held) of
         {{Age, Blob}, Rest} ->
-            Blobs#blobs{held = Rest, ages = gb_trees:delete(Age, Ages), bytes = Bytes - byte_size(Blob)};
+            Blobs#blobs{held = Rest, ages = gb_trees:delete(Age, Ages),
+                        bytes = Bytes - byte_size(Blob)};
         error -> Blobs
     end.
 

@@ -1,23 +1,28 @@
-%% @doc How Erlang nodes find each other without epmd: from a list, or by beacons in the local network.
+%% @doc How Erlang nodes find each other without epmd: from a list, or by beacons in the local
+%% network.
 %%
 %% ```
-%% 1> {ok, Mesh} = cambrian_transport_dist:connect(#{realm => <<"org.example.lab">>, discovery => {static, ['b_41002@127.0.0.1']}}).
+%% 1> {ok, Mesh} = cambrian_transport_dist:connect(#{realm => <<"org.example.lab">>,
+%%                                                   discovery => {static, ['b_41002@127.0.0.1']}}).
 %% 2> ok = cambrian_transport_dist:disconnect(Mesh).
-%% 3> cambrian_transport_dist:connect(#{realm => <<"org.example.lab">>, discovery => {multicast, #{port => 0}}}).
+%% 3> cambrian_transport_dist:connect(#{realm => <<"org.example.lab">>,
+%%                                       discovery => {multicast, #{port => 0}}}).
 %% {error,{bad_option,{port,0,<<"a port from 1 to 65535">>}}}
 %% '''
 %%
 %% `{static, Nodes}' connects to these nodes, and keeps trying those that are away.
 %%
-%% `{multicast, Options}' says every `interval' ms (default 2000) by UDP to the multicast group `group' (default
-%% `{239, 192, 67, 66}', which routers do not pass on) and `port' (default 43670), on the network of `interface' (the
-%% address of this machine in it; default `{0, 0, 0, 0}', the system's choice), which node is here, and connects to those
-%% that say so. A name must say where the node listens, as those of {@link cambrian_epmd} do, or an epmd must know it.
+%% `{multicast, Options}' sends a beacon with the name of this node by UDP every `interval' ms
+%% (default 2000), and connects to the nodes whose beacons arrive. The beacons go to the multicast
+%% group `group' (default `{239, 192, 67, 66}', which routers do not pass on) and `port' (default
+%% 43670), in the network of `interface' (the address of this machine in it; default `{0, 0, 0, 0}',
+%% the choice of the system). A node's name must contain its port, as with {@link cambrian_epmd}, or
+%% an epmd must know it.
 %%
-%% A beacon is authenticated with the cookie (HMAC-SHA256), so that only nodes that could connect anyway are listened
-%% to, counts for half a minute, and only if it is newer than the last one from that node. Clocks must agree that far.
-%% Who listens in the network learns the names of nodes, and something to try guesses of the cookie on, as from any
-%% connection that is not encrypted: use a long random one.
+%% A beacon is authenticated with the cookie (HMAC-SHA256), so only nodes that could connect anyway
+%% are heard. A beacon counts for half a minute, and only if it is newer than the last one from its
+%% node; clocks must agree that far. Anybody in the network can read the names of nodes, and can
+%% guess at the cookie, as with any connection that is not encrypted: use a long random cookie.
 -module(cambrian_discovery).
 -behaviour(gen_server).
 
@@ -28,20 +33,22 @@
 -define(SEE, <<"cambrian_discovery:way()">>).
 
 -type way() :: none | {static, [node()]}
-             | {multicast, #{group => inet:ip4_address(), port => inet:port_number(), interval => pos_integer(),
+             | {multicast,
+                #{group => inet:ip4_address(), port => inet:port_number(),
+                  interval => pos_integer(),
                              interface => inet:ip4_address()}}.
 
 -record(state, {interval = 1000 :: pos_integer(),
                 nodes = [] :: [node()],
                 beacons = none :: none | {gen_udp:socket(), inet:ip4_address(), inet:port_number()},
-                %% the time in our last beacon, and in that of each name
+                %% the time in our last beacon, and in the last one of each name
                 said = 0 :: integer(),
                 heard = #{} :: #{binary() => integer()},
                 connecting = #{} :: #{node() => reference()}}).
 
 -define(MARK, "cambrian beacon", 1).
 -define(FRESH_MS, 30_000).
-%% An attempt can take seconds: so many at once.
+%% Attempts at once: one can take seconds.
 -define(MOST_ATTEMPTS, 16).
 -define(MOST_HEARD, 10_000).
 
@@ -54,15 +61,19 @@ is_way(_) -> false.
 
 is_node(Node) -> is_atom(Node) andalso is_node_name(atom_to_binary(Node)).
 
-%% No other has to be known to the system, which keeps each atom for ever.
+%% The system keeps each atom for ever, so other names never become one.
 is_node_name(Name) ->
-    byte_size(Name) =< 255 andalso re:run(Name, "^[A-Za-z0-9_-]+@[A-Za-z0-9_.:-]+$", [dollar_endonly]) =/= nomatch.
+    byte_size(Name) =< 255
+        andalso re:run(Name, "^[A-Za-z0-9_-]+@[A-Za-z0-9_.:-]+$", [dollar_endonly]) =/= nomatch.
 
 table() ->
-    #{group => {fun is_group/1, <<"an IPv4 multicast address such as {239, 192, 67, 66}">>, {239, 192, 67, 66}},
-      port => {fun(P) -> cambrian_options:is_positive(P) andalso P < 65536 end, <<"a port from 1 to 65535">>, 43670},
+    #{group => {fun is_group/1, <<"an IPv4 multicast address such as {239, 192, 67, 66}">>,
+                {239, 192, 67, 66}},
+      port => {fun(P) -> cambrian_options:is_positive(P) andalso P < 65536 end,
+               <<"a port from 1 to 65535">>, 43670},
       interval => {fun cambrian_options:is_positive/1, <<"milliseconds">>, 2000},
-      interface => {fun is_address/1, <<"an IPv4 address such as {192, 168, 1, 7}">>, {0, 0, 0, 0}}}.
+      interface =>
+          {fun is_address/1, <<"an IPv4 address such as {192, 168, 1, 7}">>, {0, 0, 0, 0}}}.
 
 is_group({First, _, _, _} = Group) -> is_address(Group) andalso First >= 224 andalso First =< 239;
 is_group(_) -> false.
@@ -70,7 +81,7 @@ is_group(_) -> false.
 is_address({_, _, _, _} = Address) -> inet:is_ipv4_address(Address);
 is_address(_) -> false.
 
-%% @private Of what is such a way, the options.
+%% @private Checks the options of a way.
 -spec check(way()) -> ok | {error, cambrian_options:error()}.
 check({multicast, Options}) ->
     case cambrian_options:check(Options, table(), ?SEE) of
@@ -79,20 +90,20 @@ check({multicast, Options}) ->
     end;
 check(_) -> ok.
 
-%% @private Linked to the connection that it is for.
+%% @private Starts a process that is linked to its connection.
 -spec start_link(way()) -> {ok, pid()} | ignore | {error, term()}.
 start_link(none) -> ignore;
 start_link(Way) -> gen_server:start_link(?MODULE, Way, []).
 
-%% Traps exits, as a server that does not would outlive a parent that ends normally.
+%% Traps exits: a server that does not would outlive a parent that ends normally.
 init(Way) ->
     process_flag(trap_exit, true),
-    self() ! again,
-    begun(Way).
+    self() ! tick,
+    open_way(Way).
 
-%% With `shutdown', as a wrong setting is no crash to report.
-begun({static, Nodes}) -> {ok, #state{nodes = Nodes}};
-begun({multicast, Options}) ->
+%% A wrong setting stops it with `shutdown': it is no crash to report.
+open_way({static, Nodes}) -> {ok, #state{nodes = Nodes}};
+open_way({multicast, Options}) ->
     {ok, #{group := Group, port := Port, interval := Interval, interface := Interface}} =
         cambrian_options:check(Options, table(), ?SEE),
     case is_here(Interface) andalso open(Group, Port, Interface) of
@@ -101,7 +112,7 @@ begun({multicast, Options}) ->
         false -> {stop, {shutdown, {multicast, eaddrnotavail}}}
     end.
 
-%% A socket says nothing of an address that this machine does not have: it stays silent.
+%% A socket reports no error for an address that this machine does not have; it stays silent.
 is_here({0, 0, 0, 0}) -> true;
 is_here(Address) ->
     {ok, Interfaces} = inet:getifaddrs(),
@@ -109,10 +120,11 @@ is_here(Address) ->
 
 open(Group, Port, Interface) ->
     gen_udp:open(Port, [binary, {active, once}, {ip, Group}, {reuseaddr, true}, {multicast_ttl, 1},
-                        {multicast_loop, true}, {multicast_if, Interface}, {add_membership, {Group, Interface}}
+                        {multicast_loop, true}, {multicast_if, Interface},
+                        {add_membership, {Group, Interface}}
                         | shared_port(os:type())]).
 
-%% Several nodes on one machine: BSDs want SO_REUSEPORT for that as well.
+%% Allows several nodes on one machine: BSDs need SO_REUSEPORT as well.
 shared_port({unix, linux}) -> [];
 shared_port({unix, _}) -> [{raw, 16#ffff, 16#0200, <<1:32/native>>}];
 shared_port(_) -> [].
@@ -121,11 +133,11 @@ handle_call(_, _From, State) -> {reply, {error, unknown_call}, State}.
 
 handle_cast(_, State) -> {noreply, State}.
 
-handle_info(again, #state{interval = Interval, nodes = Nodes} = State) ->
-    _ = erlang:send_after(Interval, self(), again),
-    {noreply, lists:foldl(fun connect/2, forget(say(State)), Nodes)};
+handle_info(tick, #state{interval = Interval, nodes = Nodes} = State) ->
+    _ = erlang:send_after(Interval, self(), tick),
+    {noreply, lists:foldl(fun connect/2, forget_old(send_beacon(State)), Nodes)};
 handle_info({udp, Socket, _, _, Bytes}, #state{beacons = {Socket, _, _}} = State) ->
-    Next = heard(Bytes, State),
+    Next = receive_beacon(Bytes, State),
     ok = inet:setopts(Socket, [{active, once}]),
     {noreply, Next};
 handle_info({'DOWN', Monitor, process, _, _}, #state{connecting = Connecting} = State) ->
@@ -135,16 +147,20 @@ handle_info(_, State) ->
 
 %%% ---- beacons ----------------------------------------------------------------------------
 
-%% A network that is down for a while is no reason to give up.
-say(#state{beacons = {Socket, Group, Port}, said = Last} = State) when node() =/= nonode@nohost ->
-    Time = stamp(now_ms(), Last),
-    _ = gen_udp:send(Socket, Group, Port, beacon(atom_to_binary(node()), erlang:get_cookie(), Time)),
+%% If the network is down for a while, it keeps trying.
+send_beacon(#state{beacons = {Socket, Group, Port},
+                   said = Last} = State)
+  when node() =/= nonode@nohost ->
+    Time = next_time(now_ms(), Last),
+    _ = gen_udp:send(Socket, Group, Port,
+                     beacon(atom_to_binary(node()), erlang:get_cookie(), Time)),
     State#state{said = Time};
-say(State) -> State.
+send_beacon(State) -> State.
 
-%% Others take none that is not later than the last: after our clock was set back a little, the next ms.
-stamp(Now, Last) when Now > Last; Last > Now + ?FRESH_MS -> Now;
-stamp(_Now, Last) -> Last + 1.
+%% The next time for a beacon. Others ignore a beacon that is not later than the last one: if our
+%% clock was set back a little, it is the next ms.
+next_time(Now, Last) when Now > Last; Last > Now + ?FRESH_MS -> Now;
+next_time(_Now, Last) -> Last + 1.
 
 %% @private
 -spec beacon(Name :: binary(), Cookie :: atom(), Ms :: integer()) -> binary().
@@ -154,33 +170,35 @@ beacon(Name, Cookie, Time) ->
 
 mac(Cookie, Body) -> crypto:mac(hmac, sha256, atom_to_binary(Cookie), Body).
 
-%% Nothing of what is not authenticated is looked at further.
-heard(<<Mac:32/binary, Body/binary>>, State) when byte_size(Body) =< 512 ->
+%% Reads no beacon that is not authenticated.
+receive_beacon(<<Mac:32/binary, Body/binary>>, State) when byte_size(Body) =< 512 ->
     case crypto:hash_equals(Mac, mac(erlang:get_cookie(), Body)) of
-        true -> genuine(Body, now_ms(), State);
+        true -> connect_if_new(Body, now_ms(), State);
         false -> State
     end;
-heard(_, State) -> State.
+receive_beacon(_, State) -> State.
 
-genuine(<<?MARK, Time:64, Name/binary>>, Now, #state{heard = Heard} = State)
+connect_if_new(<<?MARK, Time:64, Name/binary>>, Now, #state{heard = Heard} = State)
   when abs(Now - Time) =< ?FRESH_MS, map_size(Heard) < ?MOST_HEARD ->
     case maps:get(Name, Heard, 0) < Time andalso is_node_name(Name) of
         true -> connect(binary_to_atom(Name), State#state{heard = Heard#{Name => Time}});
         false -> State
     end;
-genuine(_, _Now, State) -> State.
+connect_if_new(_, _Now, State) -> State.
 
-%% What is older than a beacon may be, or newer, as before a clock was set back, refuses none.
-forget(#state{heard = Heard} = State) ->
+%% Forgets beacons that are too old, or from before a clock was set back: they must not refuse new
+%% ones.
+forget_old(#state{heard = Heard} = State) ->
     Now = now_ms(),
     State#state{heard = maps:filter(fun(_, Time) -> abs(Now - Time) =< ?FRESH_MS end, Heard)}.
 
-%% As it is now on this machine, even if it was set a moment ago: it is compared with that of others.
+%% The clock of the machine, even if it was set a moment ago: it is compared with the clocks of
+%% others.
 now_ms() -> os:system_time(millisecond).
 
 %%% ---- connecting -------------------------------------------------------------------------
 
-%% In a process of its own: an address where nobody answers takes seconds.
+%% In its own process: an address where nobody answers takes seconds.
 connect(Node, #state{connecting = Connecting} = State) ->
     case is_wanted(Node, Connecting) of
         true ->

@@ -1,6 +1,7 @@
-%% @doc Erlang distribution without the epmd daemon: a node's name ends in its port, as in `worker_41001@127.0.0.1'.
+%% @doc Erlang distribution without the epmd daemon: a node's name ends in its port, as in
+%% `worker_41001@127.0.0.1'.
 %%
-%% For nodes that are started with
+%% For nodes started with
 %% `-start_epmd false -epmd_module cambrian_epmd -kernel inet_dist_use_interface {127,0,0,1}'.
 -module(cambrian_epmd).
 
@@ -25,7 +26,8 @@ start_link() -> ignore.
 -spec register_node(name(), inet:port_number()) -> {ok, pos_integer()}.
 register_node(Name, Port) -> register_node(Name, Port, inet).
 
-%% @doc Registers nowhere. The answer is a creation, 32 random bits that tell a node from its last life.
+%% @doc Registers nothing. It returns a creation: 32 random bits that distinguish the node from its
+%% last life.
 %%
 %% ```
 %% 1> {ok, Creation} = cambrian_epmd:register_node("worker_41001", 41001, inet).
@@ -35,7 +37,7 @@ register_node(Name, Port) -> register_node(Name, Port, inet).
 -spec register_node(name(), inet:port_number(), inet:address_family()) -> {ok, pos_integer()}.
 register_node(_Name, _Port, _Family) -> {ok, 3 + rand:uniform((1 bsl 32) - 4)}.
 
-%% @doc Where this node listens: 0, any free port, for a name that ends in none.
+%% @doc The port of this node: 0, any free port, if its name ends in none.
 %%
 %% ```
 %% 1> cambrian_epmd:listen_port_please(worker_41001, "127.0.0.1").
@@ -69,7 +71,7 @@ port_please(Name, _Host, _Timeout) -> {port, port(Name), ?PROTOCOL}.
           {ok, inet:ip_address()} | {error, inet:posix()}.
 address_please(_Name, Host, Family) -> inet:getaddr(Host, Family).
 
-%% @doc Nobody knows who else is there: always an error.
+%% @doc Always an error: there is no list of nodes.
 %%
 %% ```
 %% 1> cambrian_epmd:names("127.0.0.1").
@@ -78,7 +80,7 @@ address_please(_Name, Host, Family) -> inet:getaddr(Host, Family).
 -spec names(inet:hostname()) -> {error, address}.
 names(_Host) -> {error, address}.
 
-%% 0, any free port, for a name that says none: such a node can call but not be called.
+%% 0, any free port, if the name ends in none: such a node can call but not be called.
 port(Name) ->
     case re:run(atom_or_string(Name), "_([0-9]+)$", [{capture, all_but_first, list}]) of
         {match, [Port]} -> list_to_integer(Port);

@@ -1,6 +1,6 @@
 %% @private
-%% Macula 10, and nothing else in Cambrian calls it: what differs between its major versions is in a module like
-%% this one for each. Every payload is one binary, as the names and the texts of maps change type on the way.
+%% The only module that calls Macula 10. Each major version of Macula has a module like this one.
+%% Every payload is one binary, because names and texts in maps change their type on the way.
 -module(cambrian_macula_10).
 
 -export([start/1, key/1, public/1, realm/1, connect/3, linked/3, close/1]).
@@ -14,11 +14,11 @@
 -type signed() :: term().
 -type seed() :: (Url :: binary()) | #{url := binary(), node_id := <<_:256>>}.
 
-%% Of a relay whose address says none.
+%% The port of a relay whose address has none.
 -define(PORT, 4433).
 -define(GOODBYE_MS, 200).
 
-%% A relay that is gone is noticed after two of these, and only after a minute by default.
+%% Macula notices a lost relay after two of these intervals; its default takes a minute.
 -spec start(LivenessMs :: pos_integer()) -> ok | {error, term()}.
 start(LivenessMs) ->
     case application:get_env(macula, liveness_interval_ms) of
@@ -30,13 +30,14 @@ start(LivenessMs) ->
         {error, _} = Error -> Error
     end.
 
-%% Relays may ask that the hash of a key begins with 8 zero bits, so that many are dear to make: the first of those
-%% that follow from the seed.
+%% Makes a key from a seed. Relays may require that the hash of a key begins with 8 zero bits, so
+%% that many keys are expensive: this is the first such key of the seed.
 -spec key(Seed :: binary()) -> key().
 key(Seed) -> key(Seed, 0).
 
 key(Seed, Attempt) ->
-    {Public, Private} = crypto:generate_key(eddsa, ed25519, crypto:hash(sha256, [Seed, <<Attempt:32>>])),
+    {Public, Private} =
+        crypto:generate_key(eddsa, ed25519, crypto:hash(sha256, [Seed, <<Attempt:32>>])),
     case crypto:hash(sha256, Public) of
         <<0, _/binary>> -> #{public => Public, private => Private};
         _ -> key(Seed, Attempt + 1)
@@ -48,14 +49,16 @@ public(#{public := Public}) -> Public.
 -spec realm(binary()) -> realm().
 realm(Name) -> apply_to(macula_realm, id, [Name]).
 
-%% The pool is linked to who calls this. What is published goes to every seed that a link is open to, as Macula does not
-%% see for a while that one is dead.
+%% Links the pool to the caller. A message goes to every seed with an open link, because Macula
+%% notices a dead link late.
 -spec connect(Seeds :: [seed()], key(), Options :: map()) -> {ok, pool()} | {error, term()}.
 connect(Seeds, Key, Options) ->
     macula(connect, [[seed(Seed, Options) || Seed <- Seeds],
-                     (maps:with([verify], Options))#{identity => Key, replication_factor => length(Seeds)}]).
+                     (maps:with([verify], Options))#{identity => Key,
+                                                     replication_factor => length(Seeds)}]).
 
-%% The relay's key goes with its seed: given as an option of the pool, it would be that of all.
+%% The key of a relay goes with its seed: as an option of the pool, it would be the key of all
+%% relays.
 seed(#{url := Url, node_id := Id}, _) -> (address(Url))#{expected_node_id => Id};
 seed(Url, #{expected_node_id := Id}) -> (address(Url))#{expected_node_id => Id};
 seed(Url, _) -> address(Url).
@@ -64,22 +67,27 @@ address(Url) ->
     #{host := Host} = Parsed = uri_string:parse(Url),
     #{host => Host, port => maps:get(port, Parsed, ?PORT)}.
 
-%% Those of the seeds that a link is open to.
+%% The seeds with an open link.
 -spec linked(pool(), Seeds :: [seed()], Options :: map()) -> [seed()].
 linked(Pool, Seeds, Options) ->
     case macula(links, [Pool]) of
-        {ok, Links} -> [Seed || Seed <- Seeds, #{seed := Its, connected := true} <- Links, Its =:= seed(Seed, Options)];
+        {ok, Links} ->
+            [Seed
+             || Seed <- Seeds, #{seed := Its, connected := true} <- Links,
+             Its =:= seed(Seed, Options)];
         {error, _} -> []
     end.
 
-%% Also what is below it: closing a pool leaves the process that dials where it is, in a call of up to 30 seconds. When the
-%% relay is there again, it would connect by the same key and so evict the pool that came after.
+%% Closes the pool and the processes below it. Macula leaves the process that dials in a call of up
+%% to 30 seconds. When the relay is there again, that process would connect by the same key and so
+%% evict the next pool.
 -spec close(pool()) -> ok | {error, term()}.
 close(Pool) ->
     Links = links_of(Pool) -- [self()],
     Dialling = lists:append([links_of(Link) -- [Pool] || Link <- Links]),
     Closed = macula(close, [Pool]),
-    lists:foreach(fun end_of/1, [{Process, monitor(process, Process)} || Process <- Links ++ Dialling]),
+    lists:foreach(fun await_end/1,
+                  [{Process, monitor(process, Process)} || Process <- Links ++ Dialling]),
     Closed.
 
 links_of(Process) ->
@@ -88,8 +96,8 @@ links_of(Process) ->
         undefined -> []
     end.
 
-%% Those that are not in such a call say goodbye to the relay.
-end_of({Process, Monitor}) ->
+%% A process that is not in such a call says goodbye to the relay.
+await_end({Process, Monitor}) ->
     receive {'DOWN', Monitor, process, Process, _} -> ok
     after ?GOODBYE_MS ->
         demonitor(Monitor, [flush]),
@@ -99,15 +107,16 @@ end_of({Process, Monitor}) ->
 -spec publish(pool(), realm(), binary(), binary()) -> ok | {error, term()}.
 publish(Pool, Realm, Topic, Bytes) -> macula(publish, [Pool, Realm, Topic, Bytes]).
 
-%% Messages come to the caller as `{macula_event, Reference, Topic, Bytes, About}'. By default Macula puts them in
-%% order, for which it loses some and holds back others.
+%% The caller receives messages as `{macula_event, Reference, Topic, Bytes, About}'. By default
+%% Macula orders them, and loses or delays some.
 -spec subscribe(pool(), realm(), binary()) -> {ok, reference()} | {error, term()}.
-subscribe(Pool, Realm, Topic) -> macula(subscribe, [Pool, Realm, Topic, self(), #{delivery => as_arrives}]).
+subscribe(Pool, Realm, Topic) ->
+    macula(subscribe, [Pool, Realm, Topic, self(), #{delivery => as_arrives}]).
 
 -spec unsubscribe(pool(), reference()) -> ok | {error, term()}.
 unsubscribe(Pool, Reference) -> macula(unsubscribe, [Pool, Reference]).
 
-%% The fun runs in the process that all else on the link goes through, and has to return at once.
+%% The fun runs in the process of the whole link, and has to return at once.
 -spec advertise(pool(), realm(), binary(), fun((binary()) -> binary())) -> ok | {error, term()}.
 advertise(Pool, Realm, Procedure, Fun) ->
     macula(advertise, [Pool, Realm, Procedure, fun(Bytes) -> {ok, Fun(Bytes)} end, #{}]).
@@ -124,7 +133,8 @@ call(Pool, Realm, Procedure, Bytes, Timeout) ->
     end.
 
 %% A record of `Value', one for each subject and key.
--spec sign(Type :: 16#20..16#ff, Subject :: <<_:256>>, Value :: binary(), TtlMs :: pos_integer(), key()) -> signed().
+-spec sign(Type :: 16#20..16#ff, Subject :: <<_:256>>, Value :: binary(), TtlMs :: pos_integer(),
+           key()) -> signed().
 sign(Type, Subject, Value, TtlMs, #{public := Public} = Key) ->
     Record = apply_to(macula_record, envelope, [Type, Public, #{{text, <<"v">>} => Value},
                                                 #{ttl_ms => TtlMs, subject_id => Subject}]),
@@ -133,20 +143,25 @@ sign(Type, Subject, Value, TtlMs, #{public := Public} = Key) ->
 -spec put_record(pool(), signed()) -> ok | {error, term()}.
 put_record(Pool, Record) -> macula(put_record, [Pool, Record]).
 
-%% What follows the prefix in the values of a type's records, of those that are signed by whom they say and still hold.
--spec records(pool(), 16#20..16#ff, Prefix :: binary()) -> {ok, [{Public :: binary(), binary()}]} | {error, term()}.
+%% The rest of each value that begins with the prefix, of the records of a type that are signed by
+%% their key and have not expired.
+-spec records(pool(), 16#20..16#ff, Prefix :: binary()) ->
+          {ok, [{Public :: binary(), binary()}]} | {error, term()}.
 records(Pool, Type, Prefix) ->
     case macula(find_records_by_type, [Pool, Type]) of
-        {ok, Records} -> {ok, lists:append([[{Public, Rest} || Rest <- rest(Record, Prefix), {ok, Public} <- [signer(Record)]]
+        {ok, Records} ->
+            {ok,
+             lists:append([[{Public, Rest}
+                            || Rest <- values(Record, Prefix), {ok, Public} <- [signer(Record)]]
                                             || Record <- Records])};
         {error, _} = Error -> Error
     end.
 
-%% The name of the payload's one entry is an atom or a text by now.
-rest(#{payload := Payload}, Prefix) when is_map(Payload) ->
+%% The key of the payload's one entry has become an atom or a text.
+values(#{payload := Payload}, Prefix) when is_map(Payload) ->
     Size = byte_size(Prefix),
     [Rest || <<P:Size/binary, Rest/binary>> <- maps:values(Payload), P =:= Prefix];
-rest(_, _) -> [].
+values(_, _) -> [].
 
 signer(Record) ->
     case apply_to(macula_record, verify, [Record]) of
@@ -162,7 +177,8 @@ get_content(Pool, Id) -> macula(get_content, [Pool, Id]).
 
 macula(Function, Arguments) -> apply_to(macula, Function, Arguments).
 
-%% Macula's processes are called with a timeout, or are gone; and it is called by names, as it may not be there.
+%% A process of Macula may be gone or time out. The call is by name, because Macula may not be
+%% installed.
 apply_to(Module, Function, Arguments) ->
     try apply(Module, Function, Arguments)
     catch

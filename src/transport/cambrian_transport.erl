@@ -1,32 +1,35 @@
-%% @doc What carries messages between nodes: a behaviour that {@link cambrian_bridge} speaks through.
+%% @doc Carries messages between nodes: a behaviour that {@link cambrian_bridge} calls.
 %%
-%% {@link cambrian_transport_dist} is Erlang distribution. In an adapter:
+%% {@link cambrian_transport_dist} implements it over Erlang distribution,
+%% {@link cambrian_transport_macula} over Macula. An adapter guarantees:
 %%
 %% <ul>
-%% <li>A connection is of one realm and belongs to the process that made it, its owner: it ends with the owner, or
-%%     by `disconnect'. If it breaks, the owner gets an exit signal, as from any process it is linked to.</li>
-%% <li>A message is delivered at most once, in any order, byte for byte, to all who subscribe to its topic in the
-%%     same realm, but not to the connection that published it. Messages, questions and answers are under 1 MiB; what
-%%     is larger, up to 16 MiB, is sent as a blob.</li>
-%% <li>A node that is slow or gone costs its messages and holds up nobody.</li>
-%% <li>Every function but `connect' may be called by any process.</li>
+%% <li>A connection belongs to one realm, and to the process that made it, its owner. It ends with
+%%     the owner, or by `disconnect'. If it breaks, the owner receives an exit signal, as from any
+%%     linked process.</li>
+%% <li>A message is delivered at most once, in any order, byte for byte, to all who subscribe to its
+%%     topic in the same realm, but not to the connection that published it. Messages, questions
+%%     and answers are under 1 MiB; larger bytes, up to 16 MiB, travel as a blob.</li>
+%% <li>A node that is slow or gone loses messages, and delays nobody.</li>
+%% <li>Any process may call any function but `connect'.</li>
 %% </ul>
 %%
-%% Errors that all adapters share: `too_large'; of a call `unknown_procedure', `crashed' (the handler did, or what it
-%% answered is no binary), `busy' (as many as may be are at work there already, or it will not do more for the caller just now: try
-%% again), `timeout', and
-%% `gone' (nobody is known by that address); of a fetch `not_found', `timeout' and `corrupted' (those who said they had
-%% it had something else). An adapter may have more.
+%% All adapters share these errors: `too_large'; of a call, `unknown_procedure', `crashed' (the
+%% handler crashed, or its answer is no binary), `busy' (too many calls are at work there, or the
+%% node does no more for this caller just now: try again), `timeout', and `gone' (no node has that
+%% address); of a fetch, `not_found', `timeout' and `corrupted' (the nodes that announced the blob
+%% had other bytes). An adapter may have more.
 -module(cambrian_transport).
 
 -export([max_message/0, max_blob/0, max_handlers/0]).
--export_type([handle/0, address/0, topic/0, procedure/0, key/0, content/0, handler/0, caller/0, status/0]).
+-export_type([handle/0, address/0, topic/0, procedure/0, key/0, content/0, handler/0, caller/0,
+              status/0]).
 
 -type handle() :: term().
-%% What `connect' gave.
+%% The result of `connect'.
 
 -type address() :: binary().
-%% Where a connection is called: opaque, at most 255 bytes.
+%% Identifies a connection for calls: opaque, at most 255 bytes.
 
 -type topic() :: binary().
 %% A plain name of at most 255 bytes such as `<<"genotype">>'; the realm is the connection's.
@@ -37,52 +40,62 @@
 %% The SHA-256 of a blob.
 
 -type handler() :: fun((binary(), caller()) -> binary() | busy).
-%% With `busy' the caller's answer is that error.
+%% After `busy', the caller receives that error.
 
 -type caller() :: address() | unknown.
-%% From which address a call came, as far as the transport can vouch for it: what the caller only says is `unknown'. All that one
-%% node calls may have the address of one of its connections.
+%% The address of the caller, if the transport can vouch for it; otherwise `unknown'. All calls of
+%% one node may have the address of one of its connections.
 
 -type status() :: #{connected := boolean(), peers := non_neg_integer() | unknown, atom() => term()}.
 
--callback connect(Options :: #{realm := binary(), identity => fun(() -> <<_:256>>), atom() => term()}) ->
+-callback connect(Options :: #{realm := binary(),
+                               identity => fun(() -> <<_:256>>), atom() => term()}) ->
     {ok, handle()} | {error, {transport_unavailable, atom()} | term()}.
-%% Joins the realm. The owner is the caller. `identity' gives 32 secret bytes, for adapters whose nodes have keys.
+%% Joins the realm; the caller becomes the owner. `identity' gives 32 secret bytes, for adapters
+%% whose nodes have keys.
 
 -callback disconnect(handle()) -> ok.
 -callback address(handle()) -> address().
 
 -callback publish(handle(), topic(), binary()) -> ok | {error, term()}.
-%% To those who are known to subscribe. `ok' promises nothing.
+%% Sends to all known subscribers. `ok' promises no delivery.
 
 -callback subscribe(handle(), topic()) -> ok | {error, term()}.
-%% The messages come to the owner, as `{cambrian_transport, Topic, Bytes}'. Twice is the same as once.
+%% The owner receives messages as `{cambrian_transport, Topic, Bytes}'. Subscribing twice is the
+%% same as once.
 
 -callback unsubscribe(handle(), topic()) -> ok.
+%% Ends a subscription. It is for members of a swarm or a federation that leave one group for
+%% another. The bridge keeps its subscriptions while it is connected, and does not call it.
 
 -callback serve(handle(), procedure(), handler()) -> ok | {error, term()}.
-%% Others may call it from now on. The fun runs in a process of its own, at most 50 at once in a connection, and at the
-%% longest until the caller gives up.
+%% Lets others call a procedure. The handler runs in its own process, at most 50 at once in a
+%% connection, and at most until the caller gives up.
 
--callback call(handle(), address(), procedure(), binary(), timeout()) -> {ok, binary()} | {error, term()}.
+-callback call(handle(), address(), procedure(), binary(), timeout()) ->
+    {ok, binary()} | {error, term()}.
 
 -callback announce(handle(), key()) -> ok | {error, term()}.
-%% This connection has what the key, of at most 255 bytes, names: others find its address, until it ends.
+%% Announces that this connection holds what the key names, until it ends: others find its address
+%% with `find'. A key has at most 255 bytes. In a swarm, nodes announce what they hold and find the
+%% holders; in a federation, members announce themselves and find each other. The bridge does not
+%% call `announce' or `find'.
 
 -callback find(handle(), key()) -> {ok, [address()]} | {error, term()}.
+%% The addresses of the connections that announced the key.
 
 -callback send(handle(), Blob :: binary()) -> {ok, content()} | {error, term()}.
-%% Others in the realm can fetch it from now on, by its hash, at least until this connection ends or newer blobs need
-%% the room.
+%% Lets others in the realm fetch a blob by its hash, at least until this connection ends or newer
+%% blobs need the room.
 
 -callback fetch(handle(), content(), timeout()) -> {ok, binary()} | {error, term()}.
-%% The hash is checked before it is given.
+%% The adapter checks the hash before it returns the blob.
 
 -callback status(handle()) -> status().
-%% `peers': how many other connections the realm has, as far as is known here. Others learn of a crash late: only what
-%% comes through the mesh itself says that somebody is alive.
+%% `peers': how many other connections the realm has, as far as this node knows. A crash is noticed
+%% late: only messages prove that a node is alive.
 
-%% @doc No message, question or answer has more bytes.
+%% @doc The most bytes of a message, a question or an answer.
 %%
 %% ```
 %% 1> cambrian_transport:max_message().
@@ -91,7 +104,7 @@
 -spec max_message() -> pos_integer().
 max_message() -> 1 bsl 20 - 1.
 
-%% @doc No blob has more bytes.
+%% @doc The most bytes of a blob.
 %%
 %% ```
 %% 1> cambrian_transport:max_blob().

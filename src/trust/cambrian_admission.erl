@@ -1,22 +1,25 @@
 %% @private
-%% The way from a stranger's bytes to what may be used, question by question; the first no ends it.
+%% The checks between the bytes of a stranger and their use; the first failed check decides.
 %%
-%% What is known of the realm is asked for by a fun, with whatever state it has: {@link cambrian_trust} asks its server,
-%% who has the realm as a value asks {@link cambrian_realm:ask/3}. What costs is done here, by whoever calls.
+%% A fun, with a state of the caller's, asks the realm: {@link cambrian_trust} asks the server; a
+%% caller with the realm as a value asks {@link cambrian_realm:ask/3}. The expensive work is done
+%% here, in the process of the caller.
 -module(cambrian_admission).
 
--export([envelope/4, envelope/5, record/3, record/4, succession/4, charter/4, every_time/2]).
+-export([envelope/4, envelope/5, record/3, record/4, succession/4, charter/4, every_time/2,
+         is_lie/1]).
 -export_type([ask/1, base_of/0, once/0]).
 
 -type ask(State) :: fun((cambrian_realm:request(), State) -> {Answer :: term(), State}).
-%% Finds what an envelope is a difference to.
+%% Finds the genotype that an envelope is a difference to.
 -type base_of() :: fun((cambrian_genotype:id()) -> {ok, cambrian_genotype:genotype()} | error).
 
-%% Gives what the fun gives, which depends on the key alone: who reads the same bytes for many nodes may remember it.
+%% Returns what the fun returns, which depends on the key alone. A caller that reads the same bytes
+%% for many nodes may remember it.
 -type once() :: fun((Key :: term(), fun(() -> term())) -> term()).
 
-%% @doc Size, shape, version; realm, age, replay, bans, capability, rate; signature, bounded decompression, validity, id. The
-%% record comes with it, as the envelope was read here.
+%% @doc Checks an envelope: size, shape, version; realm, age, replay, bans, capability, rate;
+%% signature, bounded decompression, validity, id. Gives its record too, as it was read here.
 -spec envelope(Bytes :: term(), base_of(), ask(State), State) ->
           {{ok, cambrian_genotype:genotype(), cambrian_envelope:read(), Record :: binary()}
            | {error, Reason :: term()}, State}.
@@ -37,11 +40,11 @@ envelope(Bytes, BaseOf, Once, Ask, State) ->
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
     end.
 
-%% @doc For who reads each only once.
+%% @doc For a caller that reads everything only once.
 -spec every_time(Key :: term(), fun(() -> Result)) -> Result.
 every_time(_Key, Fun) -> Fun().
 
-%% @doc The same for claims and signature alone.
+%% @doc The same for claims and signature without the genotype.
 -spec record(Bytes :: term(), ask(State), State) ->
           {{ok, cambrian_envelope:read()} | {error, Reason :: term()}, State}.
 record(Bytes, Ask, State) -> record(Bytes, fun every_time/2, Ask, State).
@@ -51,7 +54,9 @@ record(Bytes, Ask, State) -> record(Bytes, fun every_time/2, Ask, State).
 record(Bytes, Once, Ask, State) ->
     case read(fun cambrian_envelope:peek_record/1, Bytes) of
         {ok, Claims} ->
-            Prove = fun() -> Once({record, Bytes}, fun() -> cambrian_envelope:read_record(Bytes) end) end,
+            Prove = fun() ->
+                        Once({record, Bytes},
+                             fun() -> cambrian_envelope:read_record(Bytes) end) end,
             case admit(Claims, Claims, Prove, Once, Ask, State) of
                 {{ok, _, Claims}, Next} -> {{ok, Claims}, Next};
                 No -> No
@@ -62,7 +67,7 @@ record(Bytes, Once, Ask, State) ->
 read(Read, Bytes) when is_binary(Bytes) -> Read(Bytes);
 read(_, _) -> {error, malformed}.
 
-%% Opening without the base finds out whether it was signed, before a base is looked for.
+%% Opening without the base verifies the signature, before a base is looked for.
 open(Envelope, Bytes, BaseOf, Once) ->
     case Once({open, Bytes}, fun() -> cambrian_envelope:open(Envelope) end) of
         {error, {missing_base, Id}} = Missing ->
@@ -73,10 +78,11 @@ open(Envelope, Bytes, BaseOf, Once) ->
         Other -> Other
     end.
 
-%% `Asked' are the claims with what the grant says, where that had to be read. `Prove' does what costs.
+%% `Asked' are the claims with the contents of the grant, once it was read. `Prove' does the
+%% expensive work.
 admit(Claims, Asked, Prove, Once, Ask, State) ->
     case Ask({admit, Asked}, State) of
-        {ok, Next} -> proved(Prove(), Claims, Asked, Ask, Next);
+        {ok, Next} -> count(Prove(), Claims, Asked, Ask, Next);
         {{read_grant, Bytes}, Next} ->
             case cambrian_identity:peek_grant(Bytes) of
                 {ok, Grant} ->
@@ -93,39 +99,51 @@ prove_grant(Bytes, Prove, Once) ->
         {error, _} -> {error, not_permitted}
     end.
 
-proved({ok, Proved}, Claims, Asked, Ask, State) ->
+count({ok, Proved}, Claims, Asked, Ask, State) ->
     case Ask({genuine, Asked}, State) of
         {ok, Next} -> {{ok, Proved, Claims}, Next};
         No -> No
     end;
-proved({error, Reason}, _Claims, Asked, Ask, State) ->
-    case cambrian_realm:is_rubbish(Reason) of
+count({error, Reason}, _Claims, Asked, Ask, State) ->
+    case is_lie(Reason) of
         true -> Ask({cheated, Reason, Asked}, State);
         false -> Ask({refused, Reason, Asked}, State)
     end.
 
+%% @doc Whether an envelope that fails to open for this reason counts as a lie of its origin. It
+%% does not without a valid signature, nor if its base is missing or a later release made it.
+-spec is_lie(Reason :: term()) -> boolean().
+is_lie(Reason) ->
+    not lists:member(cambrian_realm:kind(Reason),
+                     [bad_signature, not_permitted, missing_base, wrong_base,
+                                                   unsupported_version, unknown_gene]).
+
 %%% ---- certificates -----------------------------------------------------------------------
 
-%% @doc A certificate of succession: whether it could be followed, and only then its signatures. `known', if it was followed
-%% before.
--spec succession(Bytes :: term(), once(), ask(State), State) -> {ok | known | {error, Reason :: term()}, State}.
+%% @doc Checks a certificate of succession: first whether the realm could follow it, then its
+%% signatures. `known' if the realm follows it already.
+-spec succession(Bytes :: term(), once(), ask(State), State) ->
+          {ok | known | {error, Reason :: term()}, State}.
 succession(Bytes, Once, Ask, State) ->
     case read(fun cambrian_identity:peek_succession/1, Bytes) of
         {ok, #{old := Old} = Said} ->
             Read = fun() -> cambrian_identity:read_succession(Bytes) end,
-            verify(Said#{origin => Old}, {may_follow, Said#{origin => Old}}, {follow, Said}, fun() -> Once({succession, Bytes}, Read) end, Ask,
+            verify(Said#{origin => Old}, {may_follow, Said#{origin => Old}}, {follow, Said},
+                   fun() -> Once({succession, Bytes}, Read) end, Ask,
                    State);
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
     end.
 
-%% @doc A charter of the realm: whether it could count, and only then its signatures. Else it is the `same' as the one that
-%% counts, or `older'.
--spec charter(Bytes :: term(), once(), ask(State), State) -> {ok | same | older | {error, Reason :: term()}, State}.
+%% @doc Checks a charter: first whether it could count, then its signatures. Otherwise it is the
+%% `same' as the present charter, or `older'.
+-spec charter(Bytes :: term(), once(), ask(State), State) ->
+          {ok | same | older | {error, Reason :: term()}, State}.
 charter(Bytes, Once, Ask, State) ->
     case read(fun cambrian_charter:peek/1, Bytes) of
         {ok, Said} ->
             Read = fun() -> cambrian_charter:read(Bytes) end,
-            verify(Said, {may_amend, Said}, {amend, Bytes, Said}, fun() -> Once({charter, Bytes}, Read) end, Ask, State);
+            verify(Said, {may_amend, Said}, {amend, Bytes, Said},
+                   fun() -> Once({charter, Bytes}, Read) end, Ask, State);
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
     end.
 

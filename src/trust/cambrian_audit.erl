@@ -1,26 +1,34 @@
 %% @private
-%% What was decided and what was refused, for people to read later: lines of `time what key=value ...' in three logs
-%% ({@link cambrian_audit_log}), so that who fills one pushes nothing out of another.
+%% Records decisions and refusals for people to read later: lines of `time what key=value ...' in
+%% three logs ({@link cambrian_audit_log}), so that filling one pushes nothing out of another.
 %%
-%% `decisions' has what people decided here, and what was found damaged; nobody else can add to it. `verdicts' has what this node
-%% concluded of others: bans by reputation, successions. `refusals' has what was refused. Of what others cause, ten lines of each
-%% kind a minute are written, and of the rest how many they were: whatever they send, the disk has little to do.
+%% `decisions' has what people decided here, and what was found damaged; nobody else can add to it.
+%% `verdicts' has what this node concluded about others: bans by reputation, successions. `refusals'
+%% has what the realm refused. Of each kind that others cause, ten lines a minute are written, and
+%% then the number of the rest: so others cannot keep the disk busy.
 %%
-%% The value is its owner's; a process beside it has the files, so that a slow disk holds up nobody here.
+%% The value belongs to its owner; a process beside it has the files, so that a slow disk does not
+%% delay the owner.
 -module(cambrian_audit).
 -behaviour(gen_server).
 
--export([open/1, open/2, decided/4, concluded/4, refusal/2, last/1, flush/1, writer/1, written/1, close/1, read/2]).
+-export([open/1, open/2, decided/4, concluded/4, refusal/2, last/1, flush/1, writer/1, written/1,
+         close/1, read/2]).
 -export([init/1, handle_call/3, handle_cast/2, terminate/2]).
 -export_type([audit/0, refusal/0, entry/0]).
 
 -opaque audit() :: #{writer := none | pid(), last := [refusal()],
-                     window := #{{kind(), What :: atom()} => {Written :: non_neg_integer(), Counted :: non_neg_integer()}}}.
+                     window := #{{kind(), What :: atom()} => {Written :: non_neg_integer(),
+                                                              Counted :: non_neg_integer()}}}.
 -type kind() :: decisions | verdicts | refusals.
-%% `origin' and `genotype' as they were claimed, and the `name' of the origin's key; `time' in ms since 1970; `detail' as it was found.
--type refusal() :: #{time := integer(), reason := atom(), origin := undefined | cambrian_identity:key(),
-                     genotype := undefined | cambrian_genotype:id(), name => cambrian_identity:name(),
-                     task => binary(), sequence => non_neg_integer(), base => cambrian_genotype:id(), detail => term()}.
+%% `origin' and `genotype' are claims; `name' is the name of the origin's key; `time' is in ms since
+%% 1970; `detail' is what the check found.
+-type refusal() :: #{time := integer(), reason := atom(),
+                     origin := undefined | cambrian_identity:key(),
+                     genotype := undefined | cambrian_genotype:id(),
+                     name => cambrian_identity:name(), task => binary(),
+                     sequence => non_neg_integer(), base => cambrian_genotype:id(),
+                     detail => term()}.
 -type entry() :: #{time := binary(), what := binary(), details := #{binary() => binary()}}.
 %% `time' as in RFC 3339, in UTC.
 
@@ -28,47 +36,50 @@
 -define(SIZES, #{decisions => {1 bsl 20, 8}, verdicts => {1 bsl 20, 4}, refusals => {1 bsl 20, 4}}).
 -define(LINES, 10).
 -define(WINDOW_MS, 60_000).
-%% A disk that takes nothing must not cost the VM its memory.
+%% If the disk takes nothing, waiting lines must not fill the memory.
 -define(MAX_QUEUE, 1000).
 -define(IDS, [origin, genotype, base, key, old, new, id]).
 
 -record(state, {dir :: cambrian_file:path(), sizes :: #{kind() => {pos_integer(), pos_integer()}},
                 logs = #{} :: #{kind() => cambrian_audit_log:log()},
-                %% lines that could not be written yet, the last one first
+                %% lines that are not written yet, the last one first
                 waiting = #{} :: #{kind() => [binary()]},
                 failed = #{} :: #{kind() => term()}}).
 
-%% @doc Logs in a directory, or none.
+%% @doc Opens the logs in a directory; with `none', keeps only the last refusals.
 -spec open(none | cambrian_file:path()) -> audit().
 open(Dir) -> open(Dir, ?SIZES).
 
--spec open(none | cambrian_file:path(), #{kind() => {Bytes :: pos_integer(), Files :: pos_integer()}}) -> audit().
+-spec open(none | cambrian_file:path(),
+           #{kind() => {Bytes :: pos_integer(), Files :: pos_integer()}}) -> audit().
 open(none, _Sizes) -> #{writer => none, last => [], window => #{}};
 open(Dir, Sizes) ->
     {ok, Writer} = gen_server:start_link(?MODULE, {Dir, Sizes}, []),
     (open(none))#{writer := Writer}.
 
-%% @doc One line of what a person decided, or of what was found damaged.
+%% @doc Records a decision of a person, or damage.
 -spec decided(Time :: integer(), What :: atom(), map(), audit()) -> audit().
 decided(Time, What, Details, Audit) -> send(decisions, line(Time, What, Details), Audit).
 
-%% @doc One line of what this node concluded, unless there are too many of its kind.
+%% @doc Records a conclusion of this node, unless there are too many of its kind.
 -spec concluded(Time :: integer(), What :: atom(), map(), audit()) -> audit().
 concluded(Time, What, Details, Audit) -> limited(verdicts, Time, What, Details, Audit).
 
-%% @doc The same of what was refused, which is kept in memory in any case.
+%% @doc Records a refusal in the same way, and keeps it in memory in any case.
 -spec refusal(refusal(), audit()) -> audit().
 refusal(#{time := Time, reason := Reason} = Refusal, #{last := Last} = Audit) ->
     Kept = Audit#{last := [Refusal | lists:sublist(Last, ?KEPT - 1)]},
     limited(refusals, Time, Reason, maps:without([time, reason], Refusal), Kept).
 
-%% The owner gets `{cambrian_audit, flush}' at the end of the window.
+%% The owner receives `{cambrian_audit, flush}' at the end of the window.
 limited(_Kind, _Time, _What, _Details, #{writer := none} = Audit) -> Audit;
 limited(Kind, Time, What, Details, #{writer := Writer, window := Window} = Audit) ->
     _ = [erlang:send_after(?WINDOW_MS, self(), {?MODULE, flush}) || map_size(Window) =:= 0],
     {Written, Counted} = maps:get({Kind, What}, Window, {0, 0}),
     case Written < ?LINES andalso keeps_up(Writer) of
-        true -> send(Kind, line(Time, What, Details), Audit#{window := Window#{{Kind, What} => {Written + 1, Counted}}});
+        true ->
+            send(Kind, line(Time, What, Details),
+                 Audit#{window := Window#{{Kind, What} => {Written + 1, Counted}}});
         false -> Audit#{window := Window#{{Kind, What} => {Written, Counted + 1}}}
     end.
 
@@ -78,11 +89,12 @@ keeps_up(Writer) ->
         undefined -> false
     end.
 
-%% @doc How many there were of what was not written, and a new window.
+%% @doc Records how many lines of each kind were left out, and begins a new window.
 -spec flush(audit()) -> audit().
 flush(#{window := Window} = Audit) ->
     Now = os:system_time(millisecond),
-    lists:foldl(fun({{Kind, What}, Count}, A) -> send(Kind, line(Now, What, #{count => Count}), A) end,
+    lists:foldl(fun({{Kind, What}, Count}, A) ->
+                    send(Kind, line(Now, What, #{count => Count}), A) end,
                 Audit#{window := #{}},
                 [{Of, Count} || {Of, {_, Count}} <- lists:sort(maps:to_list(Window)), Count > 0]).
 
@@ -98,7 +110,8 @@ last(#{last := Last}) -> Last.
 -spec writer(audit()) -> none | pid().
 writer(#{writer := Writer}) -> Writer.
 
-%% @doc Whether all decisions so far are in their file, as a power cut leaves it. They are tried again if not.
+%% @doc Whether all decisions so far are in their file, and survive a power cut. Tries again to
+%% write those that are not.
 -spec written(Writer :: none | pid()) -> ok | {error, cambrian_file:error()}.
 written(none) -> ok;
 written(Writer) -> gen_server:call(Writer, written, infinity).
@@ -107,23 +120,25 @@ written(Writer) -> gen_server:call(Writer, written, infinity).
 close(#{writer := none}) -> ok;
 close(#{writer := Writer} = Audit) ->
     _ = flush(Audit),
-    %% it may be what ended its owner
+    %% the writer may be the reason why its owner ends
     try gen_server:stop(Writer)
     catch exit:_ -> ok
     end.
 
-%% @doc What a log in a directory says, the oldest first, and what of it is damaged.
--spec read(cambrian_file:path(), kind()) -> {ok, [entry()], [cambrian_audit_log:damage()]} | {error, cambrian_file:error()}.
+%% @doc Reads a log, the oldest entry first, and its damage.
+-spec read(cambrian_file:path(), kind()) ->
+          {ok, [entry()], [cambrian_audit_log:damage()]} | {error, cambrian_file:error()}.
 read(Dir, Kind) ->
     case cambrian_audit_log:read(Dir, atom_to_binary(Kind)) of
         {ok, Lines, Damage} -> {ok, [entry(Line) || Line <- Lines], Damage};
         Error -> Error
     end.
 
-%% The sums hold: these are lines that were written here.
+%% The checksums hold, so these lines were written here.
 entry(Line) ->
     [Time, What | Pairs] = binary:split(Line, <<" ">>, [global]),
-    #{time => Time, what => unquoted(What), details => maps:from_list([pair(binary:split(Pair, <<"=">>)) || Pair <- Pairs])}.
+    #{time => Time, what => unquoted(What),
+      details => maps:from_list([pair(binary:split(Pair, <<"=">>)) || Pair <- Pairs])}.
 
 pair([Key, Value]) -> {Key, unquoted(Value)}.
 
@@ -137,14 +152,15 @@ line(Time, What, Details) ->
              || {Key, Value} <- lists:sort(maps:to_list(Details)), Value =/= undefined],
     iolist_to_binary([Stamp, " ", cambrian_file:quote(atom_to_binary(What)), Pairs]).
 
-%% Nothing of a stranger's can begin a line or a key of its own.
+%% Quotes text, so that no stranger's text can begin a line or a key.
 text(Key, Id) when is_binary(Id) ->
     case lists:member(Key, ?IDS) of
         true -> cambrian_text:hex(Id);
         false -> cambrian_file:quote(Id)
     end;
 text(_Key, Number) when is_integer(Number) -> integer_to_binary(Number);
-text(_Key, Other) -> cambrian_file:quote(unicode:characters_to_binary(io_lib:format("~0tp", [Other]))).
+text(_Key, Other) ->
+    cambrian_file:quote(unicode:characters_to_binary(io_lib:format("~0tp", [Other]))).
 
 %%% ---- the process that has the files -------------------------------------------------------
 
@@ -171,49 +187,57 @@ handle_call(_, _From, State) ->
 
 %% @private
 terminate(_Reason, State) ->
-    #state{logs = Logs} = lists:foldl(fun(Kind, S) -> write(Kind, [], S) end, State, maps:keys(State#state.waiting)),
-    lists:foreach(fun(Log) -> _ = cambrian_audit_log:sync(Log), cambrian_audit_log:close(Log) end, maps:values(Logs)).
+    #state{logs = Logs} =
+        lists:foldl(fun(Kind, S) -> write(Kind, [], S) end, State, maps:keys(State#state.waiting)),
+    lists:foreach(fun(Log) -> _ = cambrian_audit_log:sync(Log), cambrian_audit_log:close(Log) end,
+                  maps:values(Logs)).
 
-%% Those that wait go first; of a disk that stays full the last of them are remembered.
+%% Waiting lines go first. While the disk stays full, only the last of them are kept.
 write(Kind, New, #state{waiting = Waiting, failed = Failed} = State) ->
     case New ++ maps:get(Kind, Waiting, []) of
         [] -> State;
         Lines ->
-            case opened(Kind, State) of
-                {ok, Log, Opened} -> added(Kind, lists:reverse(Lines), Log, Opened#state{failed = maps:remove(Kind, Failed)});
-                {error, Reason} -> not_written(Kind, Reason, Lines, State)
+            case open_log(Kind, State) of
+                {ok, Log, Opened} ->
+                    append_all(Kind, lists:reverse(Lines), Log,
+                               Opened#state{failed = maps:remove(Kind, Failed)});
+                {error, Reason} -> keep_waiting(Kind, Reason, Lines, State)
             end
     end.
 
-added(Kind, [], Log, #state{logs = Logs, waiting = Waiting} = State) ->
+append_all(Kind, [], Log, #state{logs = Logs, waiting = Waiting} = State) ->
     State#state{logs = Logs#{Kind => Log}, waiting = maps:remove(Kind, Waiting)};
-added(Kind, [Line | Lines], Log, #state{logs = Logs} = State) ->
+append_all(Kind, [Line | Lines], Log, #state{logs = Logs} = State) ->
     case cambrian_audit_log:append(Line, Log) of
-        {ok, Next} -> added(Kind, Lines, Next, State);
+        {ok, Next} -> append_all(Kind, Lines, Next, State);
         {error, Reason, Same} ->
-            not_written(Kind, Reason, lists:reverse([Line | Lines]), State#state{logs = Logs#{Kind => Same}})
+            keep_waiting(Kind, Reason, lists:reverse([Line | Lines]),
+                         State#state{logs = Logs#{Kind => Same}})
     end.
 
-not_written(Kind, Reason, Lines, #state{waiting = Waiting, failed = Failed} = State) ->
-    _ = [logger:error("cambrian: the audit of ~ts is not written: ~tp", [Kind, Reason]) || not is_map_key(Kind, Failed)],
-    State#state{waiting = Waiting#{Kind => lists:sublist(Lines, ?MAX_QUEUE)}, failed = Failed#{Kind => Reason}}.
+keep_waiting(Kind, Reason, Lines, #state{waiting = Waiting, failed = Failed} = State) ->
+    _ = [logger:error("cambrian: the audit of ~ts is not written: ~tp", [Kind, Reason])
+         || not is_map_key(Kind, Failed)],
+    State#state{waiting = Waiting#{Kind => lists:sublist(Lines, ?MAX_QUEUE)},
+                failed = Failed#{Kind => Reason}}.
 
-opened(Kind, #state{logs = Logs, dir = Dir, sizes = Sizes} = State) ->
+open_log(Kind, #state{logs = Logs, dir = Dir, sizes = Sizes} = State) ->
     case Logs of
         #{Kind := Log} -> {ok, Log, State};
         _ ->
             case cambrian_audit_log:open(Dir, atom_to_binary(Kind), maps:get(Kind, Sizes)) of
-                {ok, Log, Damage} -> {ok, said(Damage, Log), State};
+                {ok, Log, Damage} -> {ok, record_damage(Damage, Log), State};
                 Error -> Error
             end
     end.
 
-%% In the log itself as well.
-said(Damage, Log) ->
+%% Records damage of the log in the log itself as well.
+record_damage(Damage, Log) ->
     lists:foldl(fun(#{file := File, line := Number, reason := Reason} = One, Open) ->
                     logger:warning("cambrian: an audit log is damaged: ~tp", [One]),
                     Details = #{file => filename:basename(File), line => Number, reason => Reason},
-                    case cambrian_audit_log:append(line(os:system_time(millisecond), damaged_audit, Details), Open) of
+                    Line = line(os:system_time(millisecond), damaged_audit, Details),
+                    case cambrian_audit_log:append(Line, Open) of
                         {ok, Next} -> Next;
                         {error, _, Same} -> Same
                     end

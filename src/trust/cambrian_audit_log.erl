@@ -1,32 +1,38 @@
 %% @private
-%% A log of lines in files `NUMBER.KIND' of a bounded size, of which the last few are kept.
+%% A log of lines in files `NUMBER.KIND' of a bounded size; the last few files are kept.
 %%
-%% Each line ends with the SHA-256 over it and the sum of the line before it (the first 16 bytes), and each file begins with the
-%% last sum of the one before it: what is changed or taken out between two lines shows. It is a guard against damage, not
-%% against whoever may write the files.
+%% Each line ends with a checksum: the first 16 bytes of the SHA-256 over the line and the checksum
+%% before it. Each file begins with the last checksum of the file before it. So a line that was
+%% changed or removed between two others is noticed. This protects against damage, not against
+%% somebody who can write the files.
 -module(cambrian_audit_log).
 
 -export([open/3, append/2, sync/1, close/1, read/2]).
 -export_type([log/0, damage/0]).
 
--record(log, {dir :: cambrian_file:path(), kind :: binary(), size :: {Bytes :: pos_integer(), Files :: pos_integer()},
-              number :: pos_integer(), file :: file:fd(), position :: non_neg_integer(), sum :: binary()}).
+-record(log,
+        {dir :: cambrian_file:path(), kind :: binary(),
+         size :: {Bytes :: pos_integer(), Files :: pos_integer()},
+              number :: pos_integer(), file :: file:fd(), position :: non_neg_integer(),
+              sum :: binary()}).
 -opaque log() :: #log{}.
-%% `torn_end' was not written to its end, and is taken away; from a `changed' line on, a file is read no further.
--type damage() :: #{file := cambrian_file:path(), line := pos_integer(), reason := torn_end | changed}.
+%% `torn_end': the last line is incomplete, and is removed. `changed': nothing from this line on is
+%% read.
+-type damage() :: #{file := cambrian_file:path(), line := pos_integer(), reason := torn_end
+                    | changed}.
 
 -define(FIRST, <<0:128>>).
 
-%% @doc Opens the newest file to go on in it, or makes the first one. A last line that was not written to its end is taken
-%% away; after any other damage a new file begins.
+%% @doc Opens the newest file to append to it, or makes the first one. Removes an incomplete last
+%% line; begins a new file after any other damage.
 -spec open(cambrian_file:path(), Kind :: binary(), {pos_integer(), pos_integer()}) ->
           {ok, log(), [damage()]} | {error, cambrian_file:error()}.
 open(Dir, Kind, Size) ->
     case cambrian_file:numbered(Dir, suffix(Kind)) of
-        {ok, []} -> begun(1, ?FIRST, Dir, Kind, Size, []);
+        {ok, []} -> begin_file(1, ?FIRST, Dir, Kind, Size, []);
         {ok, [{Number, Path} | _]} ->
             case file:read_file(Path) of
-                {ok, Bytes} -> go_on(verify(Bytes, Number, Kind), Number, Path, Dir, Kind, Size);
+                {ok, Bytes} -> continue(verify(Bytes, Number, Kind), Number, Path, Dir, Kind, Size);
                 {error, Reason} -> {error, {Reason, Path}}
             end;
         Error -> Error
@@ -34,19 +40,21 @@ open(Dir, Kind, Size) ->
 
 suffix(Kind) -> <<".", Kind/binary>>.
 
-go_on({whole, _After, Lines, Good, Sum}, Number, Path, Dir, Kind, Size) when Good > 0 ->
+continue({whole, _After, Lines, Good, Sum}, Number, Path, Dir, Kind, Size) when Good > 0 ->
     Bytes = filelib:file_size(Path),
     Damage = [#{file => Path, line => length(Lines) + 2, reason => torn_end} || Bytes > Good],
-    opened(Path, Good, #log{dir = Dir, kind = Kind, size = Size, number = Number, position = Good, sum = Sum,
+    open_file(Path, Good,
+              #log{dir = Dir, kind = Kind, size = Size, number = Number, position = Good, sum = Sum,
                             file = undefined}, Damage);
-%% not even its first line
-go_on({whole, _, _, 0, _}, Number, Path, Dir, Kind, Size) ->
+%% not even the first line is complete
+continue({whole, _, _, 0, _}, Number, Path, Dir, Kind, Size) ->
     _ = file:delete(Path),
-    begun(Number, ?FIRST, Dir, Kind, Size, [#{file => Path, line => 1, reason => torn_end}]);
-go_on({changed, _After, Lines, Sum}, Number, Path, Dir, Kind, Size) ->
-    begun(Number + 1, Sum, Dir, Kind, Size, [#{file => Path, line => length(Lines) + 2, reason => changed}]).
+    begin_file(Number, ?FIRST, Dir, Kind, Size, [#{file => Path, line => 1, reason => torn_end}]);
+continue({changed, _After, Lines, Sum}, Number, Path, Dir, Kind, Size) ->
+    begin_file(Number + 1, Sum, Dir, Kind, Size,
+               [#{file => Path, line => length(Lines) + 2, reason => changed}]).
 
-opened(Path, Position, Log, Damage) ->
+open_file(Path, Position, Log, Damage) ->
     case file:open(Path, [read, write, raw, binary]) of
         {ok, File} ->
             {ok, Position} = file:position(File, Position),
@@ -57,32 +65,36 @@ opened(Path, Position, Log, Damage) ->
         {error, Reason} -> {error, {Reason, Path}}
     end.
 
-begun(Number, After, Dir, Kind, {_, Files} = Size, Damage) ->
+begin_file(Number, After, Dir, Kind, {_, Files} = Size, Damage) ->
     Path = filename:join(Dir, cambrian_file:in_number(Number, suffix(Kind))),
     Header = header(Number, After, Kind),
     case cambrian_file:begin_own(Path, [Header, $\n]) of
         ok ->
             {ok, Numbered} = cambrian_file:numbered(Dir, suffix(Kind)),
-            _ = [cambrian_file:delete(Old) || {_, Old} <- lists:nthtail(min(Files, length(Numbered)), Numbered)],
-            opened(Path, byte_size(Header) + 1,
-                   #log{dir = Dir, kind = Kind, size = Size, number = Number, position = byte_size(Header) + 1,
+            _ = [cambrian_file:delete(Old)
+                 || {_, Old} <- lists:nthtail(min(Files, length(Numbered)), Numbered)],
+            open_file(Path, byte_size(Header) + 1,
+                   #log{dir = Dir, kind = Kind, size = Size, number = Number,
+                        position = byte_size(Header) + 1,
                         sum = sum(?FIRST, Header), file = undefined}, Damage);
         Error -> Error
     end.
 
 header(Number, After, Kind) ->
-    iolist_to_binary(["cambrian audit 1 ", Kind, $\s, integer_to_binary(Number), " after=", cambrian_text:hex(After)]).
+    iolist_to_binary(["cambrian audit 1 ", Kind, $\s, integer_to_binary(Number), " after=",
+                      cambrian_text:hex(After)]).
 
 sum(Before, Line) -> binary:part(crypto:hash(sha256, [Before, Line]), 0, 16).
 
-%% @doc One line more, in the next file if this one is full. What was written of it when it fails is taken away.
+%% @doc Appends a line, in the next file if this one is full. Removes what a failed write left of
+%% the line.
 -spec append(Line :: binary(), log()) -> {ok, log()} | {error, cambrian_file:error(), log()}.
 append(Line, #log{size = {Max, _}, position = Position, sum = Before, file = File} = Log) ->
     Sum = sum(Before, Line),
     Bytes = iolist_to_binary([Line, " sum=", cambrian_text:hex(Sum), $\n]),
     Header = byte_size(header(1, ?FIRST, <<>>)),
     case Position + byte_size(Bytes) > Max andalso Position > 2 * Header of
-        true -> rotated(Line, Log);
+        true -> append_to_next(Line, Log);
         false ->
             case file:write(File, Bytes) of
                 ok -> {ok, Log#log{position = Position + byte_size(Bytes), sum = Sum}};
@@ -93,8 +105,8 @@ append(Line, #log{size = {Max, _}, position = Position, sum = Before, file = Fil
             end
     end.
 
-rotated(Line, #log{dir = Dir, kind = Kind, size = Size, number = Number, sum = Sum} = Log) ->
-    case begun(Number + 1, Sum, Dir, Kind, Size, []) of
+append_to_next(Line, #log{dir = Dir, kind = Kind, size = Size, number = Number, sum = Sum} = Log) ->
+    case begin_file(Number + 1, Sum, Dir, Kind, Size, []) of
         {ok, Next, []} ->
             _ = sync(Log),
             _ = close(Log),
@@ -102,9 +114,10 @@ rotated(Line, #log{dir = Dir, kind = Kind, size = Size, number = Number, sum = S
         {error, Reason} -> {error, Reason, Log}
     end.
 
-path(#log{dir = Dir, kind = Kind, number = Number}) -> filename:join(Dir, cambrian_file:in_number(Number, suffix(Kind))).
+path(#log{dir = Dir, kind = Kind, number = Number}) ->
+    filename:join(Dir, cambrian_file:in_number(Number, suffix(Kind))).
 
-%% @doc What was added is there after a power cut.
+%% @doc Makes the appended lines survive a power cut.
 -spec sync(log()) -> ok | {error, cambrian_file:error()}.
 sync(#log{file = File} = Log) ->
     case file:sync(File) of
@@ -117,35 +130,42 @@ close(#log{file = File}) ->
     _ = file:close(File),
     ok.
 
-%% @doc All lines, the oldest first, without their sums; and which files are damaged.
--spec read(cambrian_file:path(), Kind :: binary()) -> {ok, [binary()], [damage()]} | {error, cambrian_file:error()}.
+%% @doc All lines without their checksums, the oldest first, and the damage.
+-spec read(cambrian_file:path(), Kind :: binary()) ->
+          {ok, [binary()], [damage()]} | {error, cambrian_file:error()}.
 read(Dir, Kind) ->
     case cambrian_file:numbered(Dir, suffix(Kind)) of
         {ok, Numbered} -> read_all(lists:reverse(Numbered), any, Kind, [], []);
         Error -> Error
     end.
 
-read_all([], _After, _Kind, Lines, Damage) -> {ok, lists:append(lists:reverse(Lines)), lists:reverse(Damage)};
+read_all([], _After, _Kind, Lines, Damage) ->
+    {ok, lists:append(lists:reverse(Lines)), lists:reverse(Damage)};
 read_all([{Number, Path} | Rest], Expected, Kind, Lines, Damage) ->
     case file:read_file(Path) of
         {ok, Bytes} ->
-            {After, Read, Sum, Reasons} = found(verify(Bytes, Number, Kind), byte_size(Bytes)),
-            %% a line that was the last of the file before this one is gone, or a file between them
-            Cut = [#{file => Path, line => 1, reason => changed} || Expected =/= any, After =/= none, After =/= Expected],
-            Here = [#{file => Path, line => length(Read) + 2, reason => Reason} || Reason <- Reasons],
+            {After, Read, Sum, Reasons} = reasons(verify(Bytes, Number, Kind), byte_size(Bytes)),
+            %% the last line of the file before this one is lost, or a file between them
+            Cut = [#{file => Path, line => 1, reason => changed}
+                   || Expected =/= any, After =/= none, After =/= Expected],
+            Here =
+                [#{file => Path, line => length(Read) + 2, reason => Reason} || Reason <- Reasons],
             read_all(Rest, {Number + 1, Sum}, Kind, [Read | Lines], Here ++ Cut ++ Damage);
         {error, Reason} -> {error, {Reason, Path}}
     end.
 
-found({whole, After, Read, Good, Sum}, Size) -> {After, Read, Sum, [torn_end || Size > Good orelse Good =:= 0]};
-found({changed, After, Read, Sum}, _Size) -> {After, Read, Sum, [changed]}.
+reasons({whole, After, Read, Good, Sum}, Size) ->
+    {After, Read, Sum, [torn_end || Size > Good orelse Good =:= 0]};
+reasons({changed, After, Read, Sum}, _Size) -> {After, Read, Sum, [changed]}.
 
-%% The lines that hold, how many bytes they are, and the last sum; `{Number, After}' as the first line has them.
+%% The valid lines, how many bytes they take, and the last checksum; `{Number, After}' is what the
+%% first line says.
 verify(Bytes, Number, Kind) ->
     case binary:split(Bytes, <<"\n">>) of
         [Header, Rest] ->
             case after_of(Header, Number, Kind) of
-                {ok, After} -> verify(Rest, {Number, After}, byte_size(Header) + 1, sum(?FIRST, Header), []);
+                {ok, After} ->
+                    verify(Rest, {Number, After}, byte_size(Header) + 1, sum(?FIRST, Header), []);
                 error -> {changed, none, [], ?FIRST}
             end;
         [_] -> {whole, none, [], 0, ?FIRST}
@@ -163,7 +183,8 @@ verify(Bytes, After, Position, Sum, Lines) ->
     case binary:split(Bytes, <<"\n">>) of
         [Line, Rest] ->
             case checked(Line, Sum) of
-                {ok, Text, Next} -> verify(Rest, After, Position + byte_size(Line) + 1, Next, [Text | Lines]);
+                {ok, Text, Next} ->
+                    verify(Rest, After, Position + byte_size(Line) + 1, Next, [Text | Lines]);
                 error -> {changed, After, lists:reverse(Lines), Sum}
             end;
         [_] -> {whole, After, lists:reverse(Lines), Position, Sum}

@@ -1,6 +1,6 @@
 %% @private
-%% Whom or what a ban is of, as people give it: a key by its bytes, its digits or its name, and a genotype by itself, its id or
-%% the digits of that.
+%% The subject of a ban as people write it: a key by its bytes, its digits or its name; a genotype
+%% by itself, its id or the digits of its id.
 -module(cambrian_ban_subject).
 
 -export([read/1, reason/1, format_error/2]).
@@ -8,8 +8,8 @@
 -define(MAX_TEXT, 60).
 -define(MAX_REASON, 255).
 
-%% @doc As {@link cambrian_realm} has it, or a key by its name.
--spec read(term()) -> {ok, cambrian_realm:subject() | {key, cambrian_identity:name()}} | error.
+%% @doc The subject for {@link cambrian_bans}, or a key by its name.
+-spec read(term()) -> {ok, cambrian_bans:subject() | {key, cambrian_identity:name()}} | error.
 read({What, <<_:32/binary>>} = Subject) when What =:= key; What =:= genotype -> {ok, Subject};
 read({genotype, Given}) ->
     case cambrian_nif:kind_of(Given) of
@@ -29,7 +29,7 @@ in_digits(What, {ok, <<Digits:64/binary>>}) ->
     end;
 in_digits(_What, _) -> error.
 
-%% @doc Why somebody is banned, from a binary or a string.
+%% @doc The reason of a ban, from a binary or a string.
 -spec reason(term()) -> {ok, binary()} | error.
 reason(Given) ->
     case text(Given) of
@@ -46,7 +46,7 @@ text(Given) when is_binary(Given); is_list(Given) ->
     end;
 text(_) -> error.
 
-%% @doc Says in words which argument of a call is wrong, as EEP 54 has it.
+%% @doc Describes which argument of a call is wrong, as EEP 54 specifies.
 -spec format_error(badarg, [tuple()]) -> #{pos_integer() => unicode:chardata()}.
 format_error(badarg, [{_, _, Arguments, _} | _]) ->
     Wrong = [{At, ["has to be ", expected(At), ", and is ", shown(Argument)]}
@@ -58,8 +58,9 @@ is(2, Subject) -> read(Subject) =/= error;
 is(3, Reason) -> reason(Reason) =/= error.
 
 expected(1) -> "a realm, as <<\"org.example.lab\">>";
-expected(2) -> "{key, Key} with 32 bytes, 64 hexadecimal digits or a name, or {genotype, G} with a genotype, its id or the 64 "
-               "hexadecimal digits of that";
+expected(2) ->
+    "{key, Key} with 32 bytes, 64 hexadecimal digits or a name, "
+    "or {genotype, G} with a genotype, its id or the 64 hexadecimal digits of that";
 expected(3) -> "a text of at most 255 bytes".
 
 shown(Term) -> io_lib:format("~0tP", [Term, 12], [{chars_limit, ?MAX_TEXT}]).

@@ -1,39 +1,47 @@
-%% @doc Charters: who owns a realm, how many of them must sign, and what they have revoked.
+%% @doc Charters: who owns a realm, how many owners must sign, and what they revoked.
 %%
-%% A realm that takes what its owners signed (`{signed_by, Owners}' of {@link cambrian_trust:open/2}) starts with the owners
-%% that its options name. A charter names others, or revokes grants; nodes of the realm tell each other of the newest.
-%% Here two owners sign one of which both must, and later revoke a key:
+%% A realm with the capability `{signed_by, Owners}' ({@link cambrian_trust:open/2}) starts with the
+%% owners that its options name. A charter names other owners, or revokes grants. The nodes of the
+%% realm tell each other of the newest charter. In this example, two owners sign a charter that both
+%% must sign, and later revoke a key:
 %%
 %% ```
 %% 1> {A, B} = {cambrian_identity:new(), cambrian_identity:new()}.
 %% 2> Owners = [cambrian_identity:public_key(Secret) || Secret <- [A, B]].
-%% 3> ok = cambrian_trust:open(<<"org.example.lab">>, #{capability => {signed_by, #{owners => Owners, threshold => 2}}}).
-%% 4> {ok, Draft} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => Owners, threshold => 2,
+%% 3> ok = cambrian_trust:open(<<"org.example.lab">>,
+%%                             #{capability => {signed_by, #{owners => Owners, threshold => 2}}}).
+%% 4> {ok,
+%%     Draft} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1,
+%%                                      owners => Owners, threshold => 2,
 %%                                          revoked => [<<7:256>>]}, A).
 %% 5> cambrian_trust:amend(<<"org.example.lab">>, Draft).
 %% {error,too_few_owners}
 %% 6> {ok, Charter} = cambrian_charter:cosign(Draft, B).
 %% 7> cambrian_trust:amend(<<"org.example.lab">>, Charter).
 %% ok
-%% 8> {ok, #{number := 1, revoked := [<<7:256>>]} = Known} = cambrian_charter:read(cambrian_trust:charter(<<"org.example.lab">>)).
+%% 8> {ok, #{number := 1, revoked := [<<7:256>>]} = Known} =
+%%     cambrian_charter:read(cambrian_trust:charter(<<"org.example.lab">>)).
 %% 9> {ok, Next} = cambrian_charter:seal(Known#{number := 2, revoked := []}, A).
 %% '''
 -module(cambrian_charter).
 
--export([seal/2, cosign/2, read/1, peek/1, max_owners/0]).
+-export([seal/2, cosign/2, read/1, peek/1, are_owners/1, is_threshold/2]).
 -export_type([charter/0, draft/0, error/0]).
 
--type draft() :: #{realm := binary(), number := pos_integer(), owners := [cambrian_identity:key()], threshold => pos_integer(),
-                   revoked => [cambrian_identity:key() | cambrian_identity:grant_id()], issued => non_neg_integer()}.
-%% `number' is higher than that of the charter before. There are 1 to 6 `owners', of whom `threshold' (default 1) must sign; at
-%% most 256 `revoked': keys that may not publish, whatever grant they show, and ids of grants. `issued' is now, in ms since 1970,
-%% unless it is given. Each charter is complete: what it does not revoke is not revoked any more, so leave out what has ended.
+-type draft() :: #{realm := binary(), number := pos_integer(), owners := [cambrian_identity:key()],
+                   threshold => pos_integer(),
+                   revoked => [cambrian_identity:key() | cambrian_identity:grant_id()],
+                   issued => non_neg_integer()}.
+%% `number' is higher than that of the charter before. Of the 1 to 6 `owners', `threshold' (default
+%% 1) must sign. `revoked' lists at most 256 keys that may not publish, whatever grant they show,
+%% and ids of grants. `issued' is in ms since 1970; the default is now. Each charter is complete:
+%% what it does not list is no longer revoked, so leave out only what has expired.
 
 -type charter() :: #{realm := binary(), number := pos_integer(), issued := non_neg_integer(),
                      owners := [cambrian_identity:key()], threshold := pos_integer(),
                      revoked := [cambrian_identity:key() | cambrian_identity:grant_id()],
                      by := [cambrian_identity:key()], id := <<_:256>>}.
-%% `by' are those who signed it; `id' is the same whoever has signed it by now.
+%% `by' are the keys that signed it; the `id' does not depend on who has signed.
 
 -type error() :: {bad_charter, {Field :: atom(), Value :: term() | missing, Expected :: binary()}}
                | cambrian_options:error() | cambrian_identity:error().
@@ -42,14 +50,18 @@
 -define(MAX_REVOKED, 256).
 -define(A_CHARTER, <<"a charter, a binary from seal/2">>).
 
-%% @doc A charter with its first signature. The owners before it and those after it must sign, each as many as their
-%% threshold says; all of them by {@link cosign/2}, in any order.
+%% @doc Seals a charter with its first signature. The owners before the charter and the owners that
+%% it names must sign it, as many of each as their threshold says. The others sign with
+%% {@link cosign/2}, in any order.
 %%
 %% ```
 %% 1> Owner = cambrian_identity:public_key(<<1:256>>).
-%% 2> {ok, Bytes} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [Owner]}, <<1:256>>).
+%% 2> {ok,
+%%     Bytes} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1,
+%%                                      owners => [Owner]}, <<1:256>>).
 %% 3> {ok, #{owners := [Owner], threshold := 1, by := [Owner]}} = cambrian_charter:read(Bytes).
-%% 4> cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [Owner], threshold => 2}, <<1:256>>).
+%% 4> cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [Owner],
+%%                            threshold => 2}, <<1:256>>).
 %% {error,{bad_charter,{threshold,2,<<"from 1 to the number of owners">>}}}
 %% 5> cambrian_charter:seal(#{realm => <<"org.example.lab">>, owners => [Owner]}, <<1:256>>).
 %% {error,{bad_charter,{number,missing,<<"an integer from 1">>}}}
@@ -58,53 +70,60 @@
 seal(Draft, Owner) ->
     Secret = cambrian_identity:reveal(Owner),
     ok = cambrian_badarg:check(?MODULE, seal, [{is_map(Draft), <<"a map">>}, secret(Secret)]),
-    Charter = maps:merge(#{threshold => 1, revoked => [], issued => erlang:system_time(millisecond)}, again(Draft)),
+    Charter = maps:merge(#{threshold => 1, revoked => [],
+                           issued => erlang:system_time(millisecond)}, as_draft(Draft)),
     case faults(Charter, fields(Charter)) of
         [] ->
             #{owners := Owners, revoked := Revoked} = Charter,
             Sorted = Charter#{owners := lists:usort(Owners), revoked := lists:usort(Revoked)},
-            cambrian_identity:without_arguments(fun() -> cambrian_nif:charter_seal(Sorted, Secret) end);
+            Seal = fun() -> cambrian_nif:charter_seal(Sorted, Secret) end,
+            cambrian_identity:without_arguments(Seal);
         [Fault | _] -> {error, Fault}
     end.
 
 secret(Revealed) -> {Revealed =/= none, cambrian_identity:expected_secret()}.
 
-%% A name that is unknown first: it is perhaps that of what is missing.
+%% Unknown names come first: one may be a misspelt field that is missing.
 faults(Charter, Fields) ->
     Known = [Field || {Field, _, _} <- Fields],
     [cambrian_options:unknown(unknown_option, Name, Known, <<"type cambrian_charter:draft()">>)
      || Name <- lists:sort(maps:keys(maps:without(Known, Charter)))]
     ++ [{bad_charter, {Field, maps:get(Field, Charter, missing), Expected}}
-        || {Field, Is, Expected} <- Fields, not is_map_key(Field, Charter) orelse not Is(maps:get(Field, Charter))].
+        || {Field, Is, Expected} <- Fields,
+        not is_map_key(Field, Charter) orelse not Is(maps:get(Field, Charter))].
 
-%% One that was read is issued anew.
-again(#{id := _} = Read) -> maps:without([id, by, issued], Read);
-again(Draft) -> Draft.
+%% A charter that was read is issued anew.
+as_draft(#{id := _} = Read) -> maps:without([id, by, issued], Read);
+as_draft(Draft) -> Draft.
 
 fields(Charter) ->
     IsTime = fun(Time) -> is_integer(Time) andalso Time >= 0 andalso Time < 1 bsl 64 end,
-    [{realm, fun(Realm) -> is_binary(Realm) andalso byte_size(Realm) =< 255 end, <<"a text of at most 255 bytes">>},
+    [{realm, fun(Realm) -> is_binary(Realm) andalso byte_size(Realm) =< 255 end,
+      <<"a text of at most 255 bytes">>},
      {number, fun(Number) -> IsTime(Number) andalso Number > 0 end, <<"an integer from 1">>},
      {issued, IsTime, <<"ms since 1970">>},
-     {owners, fun(Keys) -> are_keys(Keys, 1, ?MAX_OWNERS) andalso length(lists:usort(Keys)) =:= length(Keys) end,
+     {owners, fun are_owners/1,
       <<"1 to 6 keys, none twice">>},
-     {threshold, fun(N) -> is_integer(N) andalso N >= 1 andalso N =< count(maps:get(owners, Charter, [])) end,
+     {threshold, fun(N) -> is_threshold(N, maps:get(owners, Charter, [])) end,
       <<"from 1 to the number of owners">>},
-     {revoked, fun(Ids) -> are_keys(Ids, 0, ?MAX_REVOKED) end, <<"at most 256 keys or ids of grants">>}].
+     {revoked, fun(Ids) -> are_keys(Ids, 0, ?MAX_REVOKED) end,
+      <<"at most 256 keys or ids of grants">>}].
 
 %% The guard fails for an improper list.
 are_keys(Keys, Least, Most) when length(Keys) >= Least, length(Keys) =< Most ->
-    lists:all(fun(Key) -> is_binary(Key) andalso byte_size(Key) =:= 32 end, Keys);
+    lists:all(fun cambrian_options:is_id/1, Keys);
 are_keys(_, _, _) -> false.
 
 count(Keys) when length(Keys) >= 0 -> length(Keys);
 count(_) -> 0.
 
-%% @doc The same charter with one signature more.
+%% @doc Adds a signature to a charter.
 %%
 %% ```
 %% 1> [A, B] = [cambrian_identity:public_key(<<N:256>>) || N <- [1, 2]].
-%% 2> {ok, Draft} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [A, B]}, <<1:256>>).
+%% 2> {ok,
+%%     Draft} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1,
+%%                                      owners => [A, B]}, <<1:256>>).
 %% 3> {ok, Charter} = cambrian_charter:cosign(Draft, <<2:256>>).
 %% 4> {ok, #{by := By}} = cambrian_charter:read(Charter), By =:= lists:sort([A, B]).
 %% true
@@ -115,7 +134,7 @@ cosign(Bytes, Owner) ->
     ok = cambrian_badarg:check(?MODULE, cosign, [{is_binary(Bytes), ?A_CHARTER}, secret(Secret)]),
     cambrian_nif:charter_cosign(Bytes, Secret).
 
-%% @doc What a charter says, if all of its signatures are genuine. Whether it counts, the realm says
+%% @doc Reads a charter, if all its signatures are genuine. The realm decides whether it counts
 %% ({@link cambrian_trust:amend/2}).
 %%
 %% ```
@@ -127,10 +146,15 @@ read(Bytes) ->
     ok = cambrian_badarg:check(?MODULE, read, [{is_binary(Bytes), ?A_CHARTER}]),
     cambrian_nif:charter_read(Bytes).
 
-%% @private The same, whoever wrote it: no signature is looked at.
+%% @private The same without verifying the signatures.
 -spec peek(binary()) -> {ok, charter()} | {error, error()}.
 peek(Bytes) -> cambrian_nif:charter_peek(Bytes).
 
-%% @private
--spec max_owners() -> pos_integer().
-max_owners() -> ?MAX_OWNERS.
+%% @private Whether these can own a realm: 1 to 6 keys, none twice.
+-spec are_owners(term()) -> boolean().
+are_owners(Keys) ->
+    are_keys(Keys, 1, ?MAX_OWNERS) andalso length(lists:usort(Keys)) =:= length(Keys).
+
+%% @private Whether so many of these owners can be required to sign.
+-spec is_threshold(term(), Owners :: term()) -> boolean().
+is_threshold(N, Owners) -> is_integer(N) andalso N >= 1 andalso N =< count(Owners).

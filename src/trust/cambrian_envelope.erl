@@ -1,39 +1,47 @@
-%% @doc A genotype signed for travel: writing one, and reading one from a stranger.
+%% @doc A genotype signed for travel: writing an envelope, and reading one from a stranger.
 %%
-%% Reading goes in two steps: {@link read/1} checks size, shape and version, and {@link open/1} signature,
-%% bounded decompression, validity and id. Realm, replay and bans are asked for in between: {@link cambrian_trust}
-%% does all of it. What is claimed of fitness stays a claim.
+%% Reading takes two steps: {@link read/1} checks size, shape and version; {@link open/1} checks
+%% signature, bounded decompression, validity and id. Between them, {@link cambrian_trust} checks
+%% realm, replay and bans. A claimed fitness stays a claim.
 %%
-%% Claims and signature alone are a record, of some 300 bytes: it still proves who said what of a genotype when its
-%% genes are gone.
+%% Claims and signature alone are a record of some 300 bytes: it proves who claimed what of a
+%% genotype, even when the genes are gone.
 -module(cambrian_envelope).
 
 -export([seal/3, seal/4, read/1, open/1, open/2, record/1, peek_record/1, read_record/1]).
+-export([max_age_ms/0]).
 -export_type([claims/0, read/0, envelope/0, error/0]).
 
 -opaque envelope() :: reference().
--type claims() :: #{realm := binary(), task := binary(), fitness := float(), generation := non_neg_integer(),
+-type claims() :: #{realm := binary(), task := binary(), fitness := float(),
+                    generation := non_neg_integer(),
                     sequence := non_neg_integer(), time := non_neg_integer(),
-                    parents => [cambrian_genotype:id()], operators => [atom() | binary()], grant => undefined | binary()}.
-%% What made a genotype of which parents, the fitter first; when, in ms since 1970; and the realm's leave to
-%% publish, where it takes one ({@link cambrian_identity:grant/4}). Texts have at most 255 bytes, parents are at most 8,
-%% operators at most 32; the last three may be left out.
+                    parents => [cambrian_genotype:id()], operators => [atom() | binary()],
+                    grant => undefined | binary()}.
+%% `operators' made the genotype of its `parents', the fitter first; `time' is in ms since 1970;
+%% `grant' is the permission to publish, in a realm that requires one
+%% ({@link cambrian_identity:grant/4}). Texts have at most 255 bytes; there are at most 8 parents
+%% and 32 operators. The last three fields are optional.
 
--type read() :: #{realm := binary(), task := binary(), fitness := float(), generation := non_neg_integer(),
+-type read() :: #{realm := binary(), task := binary(), fitness := float(),
+                  generation := non_neg_integer(),
                   sequence := non_neg_integer(), time := non_neg_integer(),
-                  parents := [cambrian_genotype:id()], operators := [binary()], grant := undefined | binary(),
+                  parents := [cambrian_genotype:id()], operators := [binary()],
+                  grant := undefined | binary(),
                   genotype := cambrian_genotype:id(), base := undefined | cambrian_genotype:id(),
                   origin := cambrian_identity:key()}.
-%% `base' is what the payload is a difference to.
+%% `base' is the genotype that the payload is a difference to.
 
--type error() :: malformed | {too_large, pos_integer()} | {unsupported_version, non_neg_integer()} | {bad_claim, atom()}.
-%% `bad_claim' names a field that cannot be what it says, such as a genotype that is its own parent.
+-type error() :: malformed | {too_large, pos_integer()} | {unsupported_version, non_neg_integer()}
+              | {bad_claim, atom()}.
+%% `bad_claim' names a field with an impossible value, such as a genotype that is its own parent.
 
-%% @doc Signs and packs; at most 1 MiB. Claims of another type raise `badarg'.
+%% @doc Signs and packs a genotype; at most 1 MiB. Claims of another type raise `badarg'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
+%% 2> Claims =
+%%     #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
 %%               sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims#{time := 0}, G, <<1:256>>).
 %% 4> byte_size(Bytes).
@@ -41,15 +49,17 @@
 %% 5> cambrian_envelope:seal(Claims#{parents => [<<1:256>>, <<1:256>>]}, G, <<1:256>>).
 %% {error,{bad_claim,parents}}
 %% '''
--spec seal(claims(), cambrian_genotype:genotype(), cambrian_identity:holder()) -> {ok, binary()} | {error, error()}.
+-spec seal(claims(), cambrian_genotype:genotype(), cambrian_identity:holder()) ->
+          {ok, binary()} | {error, error()}.
 seal(Claims, Genotype, Secret) -> seal(Claims, Genotype, undefined, Secret).
 
-%% @doc The same as a difference to a genotype that the reader holds, if that is shorter.
+%% @doc The same as a difference to a genotype that the reader has, if that is shorter.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
 %% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
-%% 3> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
+%% 3> Claims =
+%%     #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
 %%               sequence => 1, time => 0}.
 %% 4> {ok, Whole} = cambrian_envelope:seal(Claims, Grown, <<1:256>>).
 %% 5> {ok, Difference} = cambrian_envelope:seal(Claims, Grown, G, <<1:256>>).
@@ -81,11 +91,12 @@ with_defaults(Claims) ->
 name(Operator) when is_atom(Operator) -> atom_to_binary(Operator);
 name(Operator) -> Operator.
 
-%% @doc Size, shape and version. Nothing of the claims is true yet.
+%% @doc Checks size, shape and version. The claims are not verified yet.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
+%% 2> Claims =
+%%     #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
 %%               sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>).
 %% 4> {ok, _, Read} = cambrian_envelope:read(Bytes).
@@ -97,11 +108,13 @@ name(Operator) -> Operator.
 -spec read(binary()) -> {ok, envelope(), read()} | {error, error()}.
 read(Bytes) -> cambrian_nif:envelope_read(Bytes).
 
-%% @doc Signature, bounded decompression, validity, and that the id is the genotype's.
+%% @doc Checks the signature, decompresses within bounds, checks validity, and compares the id with
+%% the genotype.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
+%% 2> Claims =
+%%     #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
 %%               sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>).
 %% 4> {ok, Envelope, _} = cambrian_envelope:read(Bytes).
@@ -123,8 +136,10 @@ open(Envelope) -> cambrian_nif:envelope_open(Envelope, undefined).
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
 %% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
-%% 3> {ok, Bytes} = cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
-%%                                           generation => 1, sequence => 1, time => 0}, Grown, G, <<1:256>>).
+%% 3> {ok, Bytes} =
+%%     cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%                                           generation => 1, sequence => 1, time => 0}, Grown, G,
+%%                                           <<1:256>>).
 %% 4> {ok, Envelope, #{base := Base}} = cambrian_envelope:read(Bytes).
 %% 5> Base =:= cambrian_genotype:id(G).
 %% true
@@ -140,12 +155,14 @@ open(Envelope) -> cambrian_nif:envelope_open(Envelope, undefined).
                 | {missing_base | wrong_base, cambrian_genotype:id()} | term()}.
 open(Envelope, Base) -> cambrian_nif:envelope_open(Envelope, Base).
 
-%% @doc Claims and signature, to be kept when the genes are not.
+%% @doc Claims and signature, to keep without the genes.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> {ok, Bytes} = cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
-%%                                           generation => 1, sequence => 1, time => 0}, G, <<1:256>>).
+%% 2> {ok, Bytes} =
+%%     cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%                                           generation => 1, sequence => 1, time => 0}, G,
+%%                                           <<1:256>>).
 %% 3> {ok, Envelope, _} = cambrian_envelope:read(Bytes).
 %% 4> byte_size(cambrian_envelope:record(Envelope)).
 %% 218
@@ -153,13 +170,15 @@ open(Envelope, Base) -> cambrian_nif:envelope_open(Envelope, Base).
 -spec record(envelope()) -> binary().
 record(Envelope) -> cambrian_nif:envelope_record(Envelope).
 
-%% @doc What a record says, whoever wrote it: its signature, which takes twenty times as long, is not looked at. For
-%% questions that can be answered before {@link read_record/1}.
+%% @doc Reads a record without verifying the signature, which takes twenty times as long. For checks
+%% before {@link read_record/1}.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> {ok, Bytes} = cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
-%%                                           generation => 1, sequence => 1, time => 0}, G, <<1:256>>).
+%% 2> {ok, Bytes} =
+%%     cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%                                           generation => 1, sequence => 1, time => 0}, G,
+%%                                           <<1:256>>).
 %% 3> {ok, Envelope, Read} = cambrian_envelope:read(Bytes).
 %% 4> {ok, Read} =:= cambrian_envelope:peek_record(cambrian_envelope:record(Envelope)).
 %% true
@@ -167,15 +186,22 @@ record(Envelope) -> cambrian_nif:envelope_record(Envelope).
 -spec peek_record(binary()) -> {ok, read()} | {error, error()}.
 peek_record(Bytes) -> cambrian_nif:envelope_peek_record(Bytes).
 
-%% @doc What a record says, if its signature is genuine.
+%% @doc Reads a record, if its signature is genuine.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> {ok, Bytes} = cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
-%%                                           generation => 1, sequence => 1, time => 0}, G, <<1:256>>).
+%% 2> {ok, Bytes} =
+%%     cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%                                           generation => 1, sequence => 1, time => 0}, G,
+%%                                           <<1:256>>).
 %% 3> {ok, Envelope, Read} = cambrian_envelope:read(Bytes).
 %% 4> {ok, Read} =:= cambrian_envelope:read_record(cambrian_envelope:record(Envelope)).
 %% true
 %% '''
 -spec read_record(binary()) -> {ok, read()} | {error, error() | bad_signature}.
 read_record(Bytes) -> cambrian_nif:envelope_read_record(Bytes).
+
+%% @private How old a signed message may be, and how far the clock of its origin may be ahead of
+%% ours.
+-spec max_age_ms() -> pos_integer().
+max_age_ms() -> 5 * 60_000.

@@ -1,20 +1,24 @@
-%% @doc Keys: who a node is to others, and what the owners of keys say of one another.
+%% @doc Keys identify a node to others; certificates and grants are what the owners of keys sign.
 %%
-%% A secret is 32 random bytes; its public key is what others know its owner by. In a file, it is kept with the
-%% certificates by which each earlier key named its successor:
+%% A secret is 32 random bytes. Others know its owner by the public key. A file keeps the secret
+%% with the certificates by which each earlier key named its successor:
 %%
 %% ```
 %% 1> {ok, #{key := Key}} = cambrian_identity:load("/tmp/cambrian_example/identity").
-%% 2> {ok, #{key := Next, successions := Chain}} = cambrian_identity:rotate("/tmp/cambrian_example/identity").
+%% 2> {ok, #{key := Next, successions := Chain}} =
+%%     cambrian_identity:rotate("/tmp/cambrian_example/identity").
 %% 3> {ok, #{old := Key, new := Next}} = cambrian_identity:read_succession(lists:last(Chain)).
 %% 4> ok = file:delete("/tmp/cambrian_example/identity").
 %% '''
 -module(cambrian_identity).
 
--export([new/0, public_key/1, name/1, from_secret/1, load/1, rotate/1, succession/2, read_succession/1, grant/4, cosign/2,
+-export([new/0, public_key/1, name/1, from_secret/1, load/1, rotate/1, succession/2,
+         read_succession/1, grant/4, cosign/2,
          reissue/2, read_grant/1]).
--export([is_succession/1, peek_succession/1, peek_grant/1, longest_grant/0, without_arguments/1, reveal/1, expected_secret/0]).
--export_type([secret/0, holder/0, key/0, name/0, identity/0, succession/0, grant/0, grant_id/0, error/0]).
+-export([is_succession/1, peek_succession/1, peek_grant/1, is_grant/1, longest_grant/0,
+         without_arguments/1, reveal/1, expected_secret/0]).
+-export_type([secret/0, holder/0, key/0, name/0, identity/0, succession/0, grant/0, grant_id/0,
+              error/0]).
 
 -type secret() :: <<_:256>>.
 -type key() :: <<_:256>>.
@@ -22,32 +26,36 @@
 %% Two words of five letters: see {@link name/1}.
 
 -type identity() :: #{secret := fun(() -> secret()), key := key(), successions := [binary()]}.
-%% A secret behind a fun does not show in a crash report. The oldest succession comes first.
+%% The secret is in a fun so that no crash report shows it. The oldest succession comes first.
 
 -type holder() :: secret() | fun(() -> secret()) | identity().
-%% What may stand for a secret, wherever one is taken: so the owner whose key is a file signs with what {@link load/1} gives.
+%% Every function that takes a secret takes any of these, so the owner of a key in a file signs with
+%% the result of {@link load/1}.
 
 -type succession() :: #{old := key(), new := key(), time := non_neg_integer()}.
 %% Times are in ms since 1970.
 
 -type grant_id() :: <<_:256>>.
--type grant() :: #{realm := binary(), key := key(), issued := undefined | non_neg_integer(), until := non_neg_integer(),
+-type grant() :: #{realm := binary(), key := key(), issued := undefined | non_neg_integer(),
+                   until := non_neg_integer(),
                    by := [key()], id := grant_id()}.
-%% `by' are the owners who signed it; one of version 1 does not say when it was issued. The `id' is what a charter revokes it
-%% by ({@link cambrian_charter}).
+%% `by' are the owners that signed it. A grant of version 1 does not say when it was issued. A
+%% charter revokes a grant by its `id' ({@link cambrian_charter}).
 
--type error() :: {too_large, pos_integer()} | malformed | {unsupported_version, non_neg_integer()} | bad_signature.
+-type error() :: {too_large, pos_integer()} | malformed | {unsupported_version, non_neg_integer()}
+              | bad_signature.
 
 -define(MAGIC, <<"cambrian identity 1\n">>).
-%% A leap year: the owners look at each member once a year, and no charter need revoke a grant for longer.
+%% A leap year. Owners review each member once a year, and no charter has to revoke a grant for
+%% longer.
 -define(LONGEST_GRANT_MS, 366 * 86_400_000).
-%% Peers who were away for longer see a newcomer.
+%% A peer that was away for more successions sees a newcomer.
 -define(MAX_SUCCESSIONS, 100).
 -define(A_GRANT, <<"a grant, a binary from grant/4">>).
 -define(CONSONANTS, <<"bdfghjklmnprstvz">>).
 -define(VOWELS, <<"aiou">>).
 
-%% @doc A secret that nobody else has.
+%% @doc Makes a random secret.
 %%
 %% ```
 %% 1> byte_size(cambrian_identity:new()).
@@ -56,10 +64,11 @@
 -spec new() -> secret().
 new() -> crypto:strong_rand_bytes(32).
 
-%% @doc What others know the owner of a secret by.
+%% @doc The public key of a secret.
 %%
 %% ```
-%% 1> <<Start:8/binary, _/binary>> = cambrian_identity:public_key(<<1:256>>), binary:encode_hex(Start).
+%% 1> <<Start:8/binary, _/binary>> = cambrian_identity:public_key(<<1:256>>),
+%% binary:encode_hex(Start).
 %% <<"4CB5ABF6AD79FBF5">>
 %% '''
 -spec public_key(holder()) -> key().
@@ -68,7 +77,7 @@ public_key(Holder) ->
     ok = check(public_key, [secret(Secret)]),
     cambrian_nif:identity_public_key(Secret).
 
-%% @private The secret, or `none' where it is none.
+%% @private The secret, or `none' for any other term.
 -spec reveal(holder() | term()) -> secret() | none.
 reveal(<<_:32/binary>> = Secret) -> Secret;
 reveal(#{secret := Fun}) when is_function(Fun, 0) -> reveal(Fun);
@@ -79,18 +88,18 @@ reveal(Fun) when is_function(Fun, 0) ->
     end;
 reveal(_) -> none.
 
-%% @private What {@link reveal/1} takes, in words.
+%% @private Describes what {@link reveal/1} takes.
 -spec expected_secret() -> binary().
 expected_secret() -> <<"a secret: 32 bytes, a fun that gives them, or an identity">>.
 
 check(Function, Arguments) -> cambrian_badarg:check(?MODULE, Function, Arguments).
 
 secret(Revealed) -> {Revealed =/= none, expected_secret()}.
-key(Key) -> {is_binary(Key) andalso byte_size(Key) =:= 32, <<"a key of 32 bytes">>}.
+key(Key) -> {cambrian_options:is_id(Key), <<"a key of 32 bytes">>}.
 bytes(Bytes, What) -> {is_binary(Bytes), What}.
 path(Path) -> {is_path(Path), <<"the path of a file">>}.
 
-%% What is no text is perhaps a secret, which must not become the name of a file, or be shown as one that is not there.
+%% A term that is no text may be a secret: it must not become a file name, nor appear in an error.
 is_path(Path) when is_binary(Path); is_list(Path) ->
     try unicode:characters_to_list(Path) of
         Text -> is_list(Text) andalso Text =/= [] andalso io_lib:printable_unicode_list(Text)
@@ -98,17 +107,17 @@ is_path(Path) when is_binary(Path); is_list(Path) ->
     end;
 is_path(_) -> false.
 
-%% @private Raised anew, without the arguments: a stack that is logged must not hold a secret.
+%% @private Raises `badarg' again without the arguments: a logged stack must not hold a secret.
 -spec without_arguments(fun(() -> Result)) -> Result.
 without_arguments(Fun) ->
     try Fun()
     catch error:badarg -> error(badarg)
     end.
 
-%% @doc What to call a key among people: two words that can be said, the same on every node. They are the first 32 bits of
-%% the key's SHA-256 as proquints (Wilkerson 2009, arXiv:0901.4016). Of 10,000 keys two have the same name with a
-%% probability of 1 %; and somebody can try keys until one has the name of another. So a name is to be read, and the key is
-%% who somebody is.
+%% @doc The name of a key for people: two words that can be pronounced, the same on every node. They
+%% are the first 32 bits of the key's SHA-256 as proquints (Wilkerson 2009, arXiv:0901.4016). Among
+%% 10,000 keys, two have the same name with a probability of 1 %, and somebody can try keys until
+%% one has a given name. So read the name, but identify a node by its key.
 %%
 %% ```
 %% 1> cambrian_identity:name(cambrian_identity:public_key(<<1:256>>)).
@@ -120,13 +129,13 @@ name(Key) ->
     <<First:16, Second:16, _/binary>> = crypto:hash(sha256, Key),
     <<(word(First))/binary, $-, (word(Second))/binary>>.
 
-%% Of a consonant 4 bits, of a vowel 2.
+%% A consonant is 4 bits, a vowel 2.
 word(Bits) ->
     <<A:4, B:2, C:4, D:2, E:4>> = <<Bits:16>>,
-    << <<(binary:at(Letters, I))>> || {Letters, I} <- [{?CONSONANTS, A}, {?VOWELS, B}, {?CONSONANTS, C}, {?VOWELS, D},
-                                                      {?CONSONANTS, E}] >>.
+    Letters = [{?CONSONANTS, A}, {?VOWELS, B}, {?CONSONANTS, C}, {?VOWELS, D}, {?CONSONANTS, E}],
+    << <<(binary:at(Of, I))>> || {Of, I} <- Letters >>.
 
-%% @doc The identity of a bare secret.
+%% @doc Makes an identity of a secret.
 %%
 %% ```
 %% 1> #{key := Key} = cambrian_identity:from_secret(<<1:256>>).
@@ -142,8 +151,9 @@ from_secret(Holder) ->
 identity(Secret, Successions) ->
     #{secret => fun() -> Secret end, key => public_key(Secret), successions => Successions}.
 
-%% @doc The identity in a file, which is made, for this user only, if there is none. One that others may read is refused. Beside
-%% it is a copy, `*.copy', which is taken where the file is damaged; where that is no good either, both stay as they are.
+%% @doc Loads the identity in a file. If there is no file, makes one that only this user can read. A
+%% file that others can read is refused. A copy, `*.copy', lies beside the file, and replaces it if
+%% the file is damaged. If the copy is damaged too, both stay as they are.
 %%
 %% ```
 %% 1> {ok, #{key := Key}} = cambrian_identity:load("/tmp/cambrian_example/identity").
@@ -154,7 +164,8 @@ identity(Secret, Successions) ->
 %% 5> ok = file:delete("/tmp/cambrian_example/identity").
 %% '''
 -spec load(cambrian_file:path()) ->
-          {ok, identity()} | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
+          {ok, identity()}
+          | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
 load(Path) ->
     ok = check(load, [path(Path)]),
     case read_or_copy(Path) of
@@ -162,13 +173,16 @@ load(Path) ->
         Other -> Other
     end.
 
-%% A key that is lost is a node that nobody knows any more. The copy is never older than the file: {@link write/2}.
+%% A node that loses its key is a stranger to all others. {@link write/2} keeps the copy no older
+%% than the file.
 read_or_copy(Path) ->
     case read(Path) of
-        {error, {Reason, _}} = Damaged when Reason =:= torn_file; Reason =:= not_an_identity; Reason =:= eio ->
+        {error, {Reason, _}} = Damaged when Reason =:= torn_file; Reason =:= not_an_identity;
+        Reason =:= eio ->
             case read(cambrian_file:copy(Path)) of
                 {ok, Identity} ->
-                    logger:error("cambrian: the identity ~ts is damaged (~p): its copy is taken, and written there", [Path, Reason]),
+                    logger:error("cambrian: the identity ~ts is damaged (~p): "
+                                 "its copy is taken, and written there", [Path, Reason]),
                     write(Path, Identity);
                 {error, _} -> Damaged
             end;
@@ -183,22 +197,23 @@ read(Path) ->
         Error -> Error
     end.
 
-%% What a file holds after the secret: each certificate after its size.
-certificates(<<Size:16, Certificate:Size/binary, Rest/binary>>) -> [Certificate | certificates(Rest)];
+%% After the secret, a file holds each certificate behind its size.
+certificates(<<Size:16, Certificate:Size/binary, Rest/binary>>) ->
+    [Certificate | certificates(Rest)];
 certificates(<<>>) -> [];
 certificates(_) -> [torn].
 
-%% Each certificate's new key is the next one's old one, and the last is this one's.
+%% The new key of each certificate is the old key of the next one; the last one names this identity.
 check(Secret, Certificates, Path) ->
     #{key := Key} = Identity = identity(Secret, Certificates),
-    case lists:foldr(fun follows/2, Key, Certificates) of
+    case lists:foldr(fun check_link/2, Key, Certificates) of
         false -> {error, {not_an_identity, Path}};
         _First -> {ok, Identity}
     end.
 
-follows(_, false) -> false;
-follows(torn, _) -> false;
-follows(Certificate, New) ->
+check_link(_, false) -> false;
+check_link(torn, _) -> false;
+check_link(Certificate, New) ->
     case read_succession(Certificate) of
         {ok, #{old := Old, new := New}} -> Old;
         _ -> false
@@ -206,15 +221,18 @@ follows(Certificate, New) ->
 
 write(Path, #{secret := Secret, successions := Successions} = Identity) ->
     Certificates = << <<(byte_size(Bytes)):16, Bytes/binary>> || Bytes <- Successions >>,
-    Write = fun(To) -> cambrian_file:write_secret(To, ?MAGIC, <<(Secret())/binary, Certificates/binary>>) end,
-    %% the copy first: what it names as the successor of the one in the file, the one in the file can be followed by
+    Write = fun(To) ->
+                cambrian_file:write_secret(To, ?MAGIC,
+                                           <<(Secret())/binary, Certificates/binary>>) end,
+    %% The copy first: its certificates lead on from the identity in the file.
     case Write(cambrian_file:copy(Path)) of
         ok -> case Write(Path) of ok -> {ok, Identity}; Error -> Error end;
         Error -> Error
     end.
 
-%% @doc A new secret for the identity in a file, or for one in memory, whose present key names the new one as its
-%% successor. A crash leaves the file as it was or as it is to be.
+%% @doc Replaces the secret of an identity, in a file or in memory. The old key signs a certificate
+%% that names the new one as its successor. After a crash the file holds either the old identity or
+%% the new one.
 %%
 %% ```
 %% 1> Identity = cambrian_identity:from_secret(<<1:256>>).
@@ -226,8 +244,10 @@ write(Path, #{secret := Secret, successions := Successions} = Identity) ->
 %% {error,{enoent,"/tmp/cambrian_example/no_such_file"}}
 %% '''
 -spec rotate(cambrian_file:path() | identity()) ->
-          {ok, identity()} | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
-rotate(#{secret := Old, successions := Successions}) when is_function(Old, 0), is_list(Successions) ->
+          {ok, identity()}
+          | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
+rotate(#{secret := Old, successions := Successions}) when is_function(Old, 0),
+is_list(Successions) ->
     Secret = new(),
     Chain = Successions ++ [succession(Old, Secret)],
     {ok, identity(Secret, lists:nthtail(max(0, length(Chain) - ?MAX_SUCCESSIONS), Chain))};
@@ -241,7 +261,7 @@ rotate(Path) ->
         Error -> Error
     end.
 
-%% @doc A certificate, signed by both, that the second speaks for the first from now on.
+%% @doc A certificate, signed by both keys, that the second speaks for the first from now on.
 %%
 %% ```
 %% 1> Certificate = cambrian_identity:succession(<<1:256>>, <<2:256>>).
@@ -256,7 +276,7 @@ succession(Old, New) ->
     Now = erlang:system_time(millisecond),
     without_arguments(fun() -> cambrian_nif:identity_succession(OldSecret, NewSecret, Now) end).
 
-%% @doc What a certificate of succession says, if both signatures are genuine.
+%% @doc Reads a certificate of succession, if both signatures are genuine.
 %%
 %% ```
 %% 1> cambrian_identity:read_succession(<<"from a stranger">>).
@@ -267,24 +287,26 @@ read_succession(Bytes) ->
     ok = check(read_succession, [bytes(Bytes, <<"a binary, from succession/2">>)]),
     cambrian_nif:identity_read_succession(Bytes).
 
-%% @private The same, whoever wrote it: no signature is looked at.
+%% @private The same without verifying the signatures.
 -spec peek_succession(binary()) -> {ok, succession()} | {error, error()}.
 peek_succession(Bytes) -> cambrian_nif:identity_peek_succession(Bytes).
 
-%% @private Whether bytes look like a succession and not like an envelope: an array whose first `bin' holds an array of
-%% four. Nothing of it is checked.
+%% @private Whether bytes look like a succession and not like an envelope: an array whose first
+%% `bin' holds an array of four. It checks nothing else.
 -spec is_succession(term()) -> boolean().
 is_succession(<<16#93, 16#c4, _Size, 16#94, _/binary>>) -> true;
 is_succession(_) -> false.
 
-%% @doc Lets a key publish in a realm that takes what its owners have signed, from now until a time in ms since 1970, at most
-%% 366 days from now. Where the realm wants several owners, the others sign it too ({@link cosign/2}).
+%% @doc Lets a key publish in a realm whose owners sign grants, from now until a time in ms since
+%% 1970, at most 366 days from now. If the realm requires several owners, the others sign with
+%% {@link cosign/2}.
 %%
 %% ```
 %% 1> Key = cambrian_identity:public_key(<<2:256>>).
 %% 2> Tomorrow = erlang:system_time(millisecond) + 86400000.
 %% 3> {ok, Grant} = cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, Key, Tomorrow).
-%% 4> {ok, #{realm := Realm, key := Key, until := Tomorrow}} = cambrian_identity:read_grant(Grant), Realm.
+%% 4> {ok, #{realm := Realm, key := Key, until := Tomorrow}} = cambrian_identity:read_grant(Grant),
+%% Realm.
 %% <<"org.example.lab">>
 %% 5> cambrian_identity:grant(<<1:256>>, <<"org.example.lab">>, Key, 1 bsl 60).
 %% {error,{grant_too_long,31622400000}}
@@ -292,22 +314,24 @@ is_succession(_) -> false.
 %% {error,{grant_expired,1764460800}}
 %% '''
 %%
-%% The last one is a time in seconds.
+%% The time in the last example is in seconds.
 -spec grant(Owner :: holder(), Realm :: binary(), key(), Until :: non_neg_integer()) ->
           {ok, binary()}
-              | {error, malformed | {grant_too_long, MostMs :: pos_integer()} | {grant_expired, Until :: non_neg_integer()}}.
+              | {error, malformed | {grant_too_long, MostMs :: pos_integer()}
+                 | {grant_expired, Until :: non_neg_integer()}}.
 grant(Owner, Realm, Key, Until) ->
     Secret = reveal(Owner),
     ok = check(grant, [secret(Secret), bytes(Realm, <<"the name of a realm, a binary">>), key(Key),
                        {is_integer(Until) andalso Until >= 0, <<"a time in ms since 1970">>}]),
-    signed(Secret, Realm, Key, Until, erlang:system_time(millisecond)).
+    sign_grant(Secret, Realm, Key, Until, erlang:system_time(millisecond)).
 
-signed(_Secret, _Realm, _Key, Until, Now) when Until =< Now -> {error, {grant_expired, Until}};
-signed(_Secret, _Realm, _Key, Until, Now) when Until - Now > ?LONGEST_GRANT_MS -> {error, {grant_too_long, ?LONGEST_GRANT_MS}};
-signed(Secret, Realm, Key, Until, Now) ->
+sign_grant(_Secret, _Realm, _Key, Until, Now) when Until =< Now -> {error, {grant_expired, Until}};
+sign_grant(_Secret, _Realm, _Key, Until, Now) when Until - Now > ?LONGEST_GRANT_MS ->
+    {error, {grant_too_long, ?LONGEST_GRANT_MS}};
+sign_grant(Secret, Realm, Key, Until, Now) ->
     without_arguments(fun() -> cambrian_nif:identity_grant(Secret, Realm, Key, {Now, Until}) end).
 
-%% @doc The same grant with the signature of one owner more.
+%% @doc Adds the signature of another owner to a grant.
 %%
 %% ```
 %% 1> Tomorrow = erlang:system_time(millisecond) + 86400000.
@@ -322,8 +346,8 @@ cosign(Owner, Grant) ->
     ok = check(cosign, [secret(Secret), bytes(Grant, ?A_GRANT)]),
     cambrian_nif:identity_cosign_grant(Secret, Grant).
 
-%% @doc A grant that another key signed, signed anew by this one: for the same realm and key, from now until the same time.
-%% For an owner who rotated, as what the retired key signed is refused.
+%% @doc Signs a grant of another key anew: for the same realm and key, from now until the same time.
+%% An owner that rotated its key needs it, because realms refuse what the retired key signed.
 %%
 %% ```
 %% 1> Tomorrow = erlang:system_time(millisecond) + 86400000.
@@ -341,7 +365,7 @@ reissue(Owner, Grant) ->
     Now = erlang:system_time(millisecond),
     case read_grant(Grant) of
         {ok, #{realm := Realm, key := Key, until := Until}} ->
-            signed(Secret, Realm, Key, min(Until, Now + ?LONGEST_GRANT_MS), Now);
+            sign_grant(Secret, Realm, Key, min(Until, Now + ?LONGEST_GRANT_MS), Now);
         Error -> Error
     end.
 
@@ -349,7 +373,7 @@ reissue(Owner, Grant) ->
 -spec longest_grant() -> pos_integer().
 longest_grant() -> ?LONGEST_GRANT_MS.
 
-%% @doc What a grant says, if its signatures are genuine.
+%% @doc Reads a grant, if its signatures are genuine.
 %%
 %% ```
 %% 1> cambrian_identity:read_grant(<<"from a stranger">>).
@@ -360,6 +384,15 @@ read_grant(Bytes) ->
     ok = check(read_grant, [bytes(Bytes, ?A_GRANT)]),
     cambrian_nif:identity_read_grant(Bytes).
 
-%% @private The same, whoever wrote it: no signature is looked at.
+%% @private The same without verifying the signatures.
 -spec peek_grant(binary()) -> {ok, grant()} | {error, error()}.
 peek_grant(Bytes) -> cambrian_nif:identity_peek_grant(Bytes).
+
+%% @private Whether a term has the fields of a grant that was read.
+-spec is_grant(term()) -> boolean().
+is_grant(#{realm := Realm, key := Key, by := By, issued := Issued, until := Until, id := Id}) ->
+    is_binary(Realm) andalso lists:all(fun cambrian_options:is_id/1, [Key, Id])
+        andalso (Issued =:= undefined orelse cambrian_options:is_count(Issued))
+        andalso cambrian_options:is_count(Until)
+        andalso is_list(By) andalso lists:all(fun cambrian_options:is_id/1, By);
+is_grant(_) -> false.

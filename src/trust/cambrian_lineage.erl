@@ -1,13 +1,14 @@
 %% @private
-%% Remembers how genotypes came to be: champions that were bred here with their line of fitter parents, and what
-%% others signed of theirs. {@link cambrian:lineage/1} walks it.
+%% Remembers the ancestry of genotypes: of champions that were bred here, with their line of fitter
+%% parents; and of genotypes that others signed. {@link cambrian:lineage/1} walks it.
 %%
-%% The two are kept apart. What was bred here is known, and nothing that is signed elsewhere changes it. What others sign are
-%% claims: of several who say that they bred the same genotype all are kept, and a claim that would make a genotype its own
-%% ancestor is left out.
+%% The two are kept apart. What was bred here is known, and no signed claim changes it. What others
+%% sign are claims: if several keys claim to have bred the same genotype, all claims are kept; a
+%% claim that would make a genotype its own ancestor is left out.
 %%
-%% In memory, and on disk as well when the application's `data_dir' is set; the oldest is forgotten first. Of what others
-%% sign no key has more than its share, and what goes is of the key that has the most.
+%% It is in memory, and on disk as well if the application has a `data_dir'. The oldest entries are
+%% forgotten first. No key has more than its share of the claims of others; the key with the most
+%% claims loses one first.
 -module(cambrian_lineage).
 -behaviour(gen_server).
 -behaviour(cambrian_births).
@@ -16,78 +17,90 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([entry/0, claim/0]).
 
-%% `origin' is `own', the key that signed it, `conflicting' where several did, or `unknown' where it was injected by hand;
-%% `generation' and `task' are the origin's. `circular' are parents of a claim that descend from it, which is not possible:
-%% they are not among the `parents'.
+%% `origin' is `own', the key that signed, `conflicting' if several keys did, or `unknown' if a user
+%% injected the genotype; `generation' and `task' are those of the origin. `circular' are the
+%% claimed parents that descend from the genotype, which is impossible: they are not among the
+%% `parents'.
 %%
-%% Of one that several signed, all are in `breeders', and `parents' has those of all; what else there is is of the claim that came
-%% here first. `measured' is the one by whom it came when it was first measured here, if that is known.
--type entry() :: #{id := cambrian_genotype:id(), parents := [cambrian_genotype:id()], operators := [atom() | binary()],
+%% If several keys signed, `breeders' has all their claims, and `parents' has the parents of all;
+%% the other fields are those of the claim that arrived first. `measured' is the key that had sent
+%% the genotype when it was first measured here, if that is known.
+-type entry() :: #{id := cambrian_genotype:id(), parents := [cambrian_genotype:id()],
+                   operators := [atom() | binary()],
                    generation := non_neg_integer(), task := binary(),
                    origin := own | unknown | conflicting | cambrian_identity:key(),
-                   %% as claimed, of what others signed
+                   %% as claimed by others
                    fitness => float(), realm => binary(), time => non_neg_integer(),
                    circular => [cambrian_genotype:id(), ...],
                    breeders => [claim(), ...], measured => cambrian_identity:key()}.
-%% What one of several says, in the order of the times that they claim.
--type claim() :: #{origin := cambrian_identity:key(), parents := [cambrian_genotype:id()], operators := [binary()],
-                   generation := non_neg_integer(), task := binary(), fitness := float(), realm := binary(),
+%% The claim of one of several, in the order of the claimed times.
+-type claim() :: #{origin := cambrian_identity:key(), parents := [cambrian_genotype:id()],
+                   operators := [binary()],
+                   generation := non_neg_integer(), task := binary(), fitness := float(),
+                   realm := binary(),
                    time := non_neg_integer()}.
 
-%% Of those bred here, and of what others signed: in all, of one key, and of one genotype.
+%% How many are kept: bred here, and signed by others in all, by one key, and of one genotype.
 -define(MAX_BRED, 50_000).
 -define(MAX_SIGNED, 20_000).
 -define(MAX_OF_KEY, 1_000).
 -define(MAX_CLAIMS, 8).
-%% Others fill their records as they like.
+%% Others choose the size of their records.
 -define(MAX_RECORD, 1024).
-%% Claims whose signatures are checked on one walk.
+%% How many claims one walk verifies.
 -define(MAX_CHECKED, 256).
-%% Bytes of a file, and files.
+%% Bytes of a file, and number of files.
 -define(DISK, {4_194_304, 8}).
-%% After so many bytes what is known is written again: a log forgets the oldest first, whoever wrote the rest. Twenty thousand
-%% records and these have room in it.
+%% After so many bytes all claims are written again: the log forgets the oldest entries first,
+%% whoever wrote the rest. The log has room for twenty thousand records and these bytes.
 -define(WRITE_AGAIN, 8_388_608).
 
-%% What is kept of one kind, the oldest first.
--record(bred, {count = 0 :: non_neg_integer(), ids = queue:new() :: queue:queue(cambrian_genotype:id())}).
+%% What is kept of each kind, the oldest first.
+-record(bred, {count = 0 :: non_neg_integer(),
+               ids = queue:new() :: queue:queue(cambrian_genotype:id())}).
 -record(signed, {count = 0 :: non_neg_integer(),
-                 of_key = #{} :: #{cambrian_identity:key() => {pos_integer(), queue:queue(cambrian_genotype:id())}},
+                 of_key = #{} :: #{cambrian_identity:key() =>
+                                       {pos_integer(), queue:queue(cambrian_genotype:id())}},
                  counts = gb_sets:new() :: gb_sets:set({pos_integer(), cambrian_identity:key()})}).
 -record(log, {log :: none | term(), written = 0 :: non_neg_integer(), kept :: #bred{} | #signed{}}).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc A genotype and its line, the youngest first.
+%% @doc Remembers a genotype that was bred here, and its line, the youngest first.
 -spec bred(Task :: atom() | binary(), [cambrian_births:birth()]) -> ok.
 bred(Task, Line) ->
     New = lists:takewhile(fun({Id, _, _, _}) -> not is_own(Id) end, Line),
-    remember([{Id, {origin(Birth), text(Task), Birth}} || {Id, _, _, _} = Birth <- lists:reverse(New),
-                                                         origin(Birth) =:= own orelse not ets:member(?MODULE, Id)]).
+    remember([{Id, {origin(Birth), text(Task), Birth}}
+              || {Id, _, _, _} = Birth <- lists:reverse(New),
+                 origin(Birth) =:= own orelse not ets:member(?MODULE, Id)]).
 
-%% Where one came from that was not bred here, others may have said already.
+%% Others may already have told the origin of an injected genotype.
 origin({_, [], [injection], _}) -> unknown;
 origin(_) -> own.
 
-%% @doc What was signed of a genotype elsewhere.
+%% @doc Remembers a claim that another node signed.
 -spec received(cambrian_genotype:id(), Record :: binary()) -> ok.
 received(Id, Record) when byte_size(Record) =< ?MAX_RECORD ->
-    remember([{Id, {signed, Record}} || {ok, Key} <- [signer(Id, Record)], not lists:keymember(Key, 1, claims(Id))]);
+    remember([{Id, {signed, Record}}
+              || {ok, Key} <- [signer(Id, Record)], not lists:keymember(Key, 1, claims(Id))]);
 received(_Id, _Record) ->
     ok.
 
-%% @doc It was measured here, and came as this key's. Only the first time counts.
+%% @doc Remembers that this key had sent the genotype when it was measured here. Only the first time
+%% counts.
 -spec measured(cambrian_genotype:id(), cambrian_identity:key()) -> ok.
 measured(Id, Key) ->
     remember([{Id, {measured, Key}} || claims(Id) =/= [], first_measured(Id) =:= none]).
 
-%% @doc What was signed of it, if one key did, or by the one whose it was when it was first measured here.
+%% @doc The claim of a genotype, if one key signed it, or of the key that had sent it when it was
+%% first measured here.
 -spec signed(cambrian_genotype:id()) -> {ok, Record :: binary()} | none.
 signed(Id) ->
     case claims(Id) of
         [{_, Record}] -> {ok, Record};
-        Claims -> hd([{ok, Record} || {Key, Record} <- Claims, Key =:= first_measured(Id)] ++ [none])
+        Claims ->
+            hd([{ok, Record} || {Key, Record} <- Claims, Key =:= first_measured(Id)] ++ [none])
     end.
 
 first_measured(Id) ->
@@ -97,14 +110,14 @@ first_measured(Id) ->
     catch error:badarg -> none
     end.
 
-%% By its own word.
+%% The key that a record names, unverified.
 signer(Id, Record) ->
     case cambrian_envelope:peek_record(Record) of
         {ok, #{genotype := Id, origin := Key}} -> {ok, Key};
         _ -> none
     end.
 
-%% Whose and what, in the order in which they came.
+%% Each with its key, in the order of arrival.
 claims(Id) ->
     try ets:lookup(?MODULE, {signed, Id}) of
         [{_, Claims}] -> Claims;
@@ -112,7 +125,7 @@ claims(Id) ->
     catch error:badarg -> []
     end.
 
-%% That it is being restarted must not take anyone else down.
+%% A restart of this process must not crash the caller.
 remember([]) -> ok;
 remember(Entries) ->
     try gen_server:call(?MODULE, {remember, Entries})
@@ -122,12 +135,14 @@ remember(Entries) ->
 %%% ---- walking ----------------------------------------------------------------------------
 
 %% `checked' counts claims. Edges lead from a child to its parents.
--record(walk, {graph :: digraph:graph(), entries = [] :: [entry()], checked = 0 :: non_neg_integer(),
-               %% whether it began with what was bred here, which nobody else can make an error
+-record(walk,
+        {graph :: digraph:graph(), entries = [] :: [entry()], checked = 0 :: non_neg_integer(),
+               %% whether the walk began with a genotype bred here: no claim of others can make that
+               %% an error
                is_own :: boolean()}).
 
-%% @doc A genotype and all its ancestors that are known, the nearest first; every signature is checked on the way, of as many
-%% claims as are looked at.
+%% @doc A genotype and all its known ancestors, the nearest first. It verifies the signature of each
+%% claim on the way, up to a bound.
 -spec walk(cambrian_genotype:id()) ->
           {ok, [entry(), ...]} | {error, unknown | {bad_signature, cambrian_genotype:id()}}.
 walk(Id) ->
@@ -177,9 +192,10 @@ entry(Id, Walk) ->
     end.
 
 own_entry({Origin, Task, {Id, Parents, Operators, Generation}}) ->
-    #{id => Id, parents => Parents, operators => Operators, generation => Generation, task => Task, origin => Origin}.
+    #{id => Id, parents => Parents, operators => Operators, generation => Generation, task => Task,
+      origin => Origin}.
 
-%% With all of its ancestors that were bred here, before any claim is looked at that names one of them.
+%% Adds all ancestors that were bred here, before any claim that names one of them is used.
 add_own([], _Graph) -> ok;
 add_own([Id | Ids], Graph) ->
     case ets:lookup(?MODULE, Id) of
@@ -191,28 +207,35 @@ add_own([Id | Ids], Graph) ->
         _ -> add_own(Ids, Graph)
     end.
 
-signed_entry(_Id, _Claims, #walk{checked = Checked} = Walk) when Checked >= ?MAX_CHECKED -> {none, Walk};
+signed_entry(_Id, _Claims, #walk{checked = Checked} = Walk) when Checked >= ?MAX_CHECKED ->
+    {none, Walk};
 signed_entry(Id, Claims, #walk{checked = Checked, graph = Graph, is_own = IsOwn} = Walk) ->
     Looked = Walk#walk{checked = Checked + length(Claims)},
-    Said = [Claim || {_, Record} <- Claims, {ok, #{genotype := Of} = Claim} <- [cambrian_envelope:read_record(Record)], Of =:= Id],
+    Said = [Claim
+            || {_, Record} <- Claims,
+               {ok, #{genotype := Of} = Claim} <- [cambrian_envelope:read_record(Record)],
+               Of =:= Id],
     case Said of
         [] when IsOwn -> {none, Looked};
         [] -> {error, {bad_signature, Id}};
         _ ->
-            Named = lists:foldl(fun(Parent, Ids) -> case lists:member(Parent, Ids) of true -> Ids; false -> Ids ++ [Parent] end end,
-                                [], lists:append([Parents || #{parents := Parents} <- Said])),
+            Named = distinct(lists:append([Parents || #{parents := Parents} <- Said])),
             ok = add_own(Named, Graph),
             Descendants = digraph_utils:reaching([Id], Graph),
-            %% an id is a hash of what it names: whoever names a descendant as a parent lies
-            {Circular, Parents} = lists:partition(fun(Parent) -> lists:member(Parent, Descendants) end, Named),
+            %% an id is a hash over the parents: a descendant cannot be one of them
+            {Circular, Parents} =
+                lists:partition(fun(Parent) -> lists:member(Parent, Descendants) end, Named),
             _ = [digraph:add_vertex(Graph, Vertex) || Vertex <- [Id | Parents]],
             _ = [digraph:add_edge(Graph, Id, Parent) || Parent <- Parents],
             Left = maps:from_list([{circular, Circular} || Circular =/= []]),
-            {maps:merge((foreign(Id, Said))#{id => Id, parents => Parents}, Left), Looked}
+            {maps:merge((merge_claims(Id, Said))#{id => Id, parents => Parents}, Left), Looked}
     end.
 
-%% Who sends on what came from elsewhere does not say that it bred it.
-foreign(Id, Claims) ->
+distinct([]) -> [];
+distinct([First | Rest]) -> [First | distinct([Id || Id <- Rest, Id =/= First])].
+
+%% A node that passes a genotype on does not claim to have bred it.
+merge_claims(Id, Claims) ->
     case [Claim || #{operators := Operators} = Claim <- Claims, Operators =/= [<<"injection">>]] of
         [] -> claim(hd(Claims));
         [Breeder] -> claim(Breeder);
@@ -220,11 +243,14 @@ foreign(Id, Claims) ->
     end.
 
 conflicting(Id, [First | _] = Claims) ->
-    InTime = lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, lists:map(fun claim/1, Claims)),
+    InTime =
+        lists:sort(fun(#{time := A}, #{time := B}) -> A =< B end, lists:map(fun claim/1, Claims)),
     Known = [{measured, Key} || Key <- [first_measured(Id)], Key =/= none],
-    maps:merge((maps:with([operators, generation, task], First))#{origin => conflicting, breeders => InTime}, maps:from_list(Known)).
+    Entry = maps:with([operators, generation, task], First),
+    maps:merge(Entry#{origin => conflicting, breeders => InTime}, maps:from_list(Known)).
 
-claim(Claim) -> maps:with([parents, operators, generation, task, origin, fitness, realm, time], Claim).
+claim(Claim) ->
+    maps:with([parents, operators, generation, task, origin, fitness, realm, time], Claim).
 
 is_own(Id) ->
     case ets:lookup(?MODULE, Id) of
@@ -245,7 +271,8 @@ load(Kind) ->
     {Entries, Damaged} = read(Log),
     Sound = [Entry || Entry <- Entries, is_entry(Kind, Entry)],
     Lost = Damaged + length(Entries) - length(Sound),
-    _ = [logger:warning("lineage: ~b entries of the log \"~ts\" are damaged, and left out", [Lost, Kind]) || Lost > 0],
+    _ = [logger:warning("lineage: ~b entries of the log \"~ts\" are damaged, and left out",
+                        [Lost, Kind]) || Lost > 0],
     Empty = case Kind of bred -> #bred{}; signed -> #signed{} end,
     #log{log = Log, kept = lists:foldl(fun keep/2, Empty, Sound)}.
 
@@ -289,7 +316,7 @@ keep({Id, {signed, Record}}, #signed{} = Kept) ->
                 true -> Kept;
                 false ->
                     true = ets:insert(?MODULE, {{signed, Id}, Claims ++ [{Key, Record}]}),
-                    with_room(Key, counted(Key, Id, Kept))
+                    with_room(Key, count_claim(Key, Id, Kept))
             end;
         _ -> Kept
     end;
@@ -308,12 +335,14 @@ keep({Id, _} = Entry, #bred{count = Count, ids = Ids} = Kept) ->
         false -> Kept
     end.
 
-counted(Key, Id, #signed{count = Count, of_key = Of, counts = Counts} = Kept) ->
+count_claim(Key, Id, #signed{count = Count, of_key = Of, counts = Counts} = Kept) ->
     {Has, Ids} = maps:get(Key, Of, {0, queue:new()}),
     Kept#signed{count = Count + 1, of_key = Of#{Key => {Has + 1, queue:in(Id, Ids)}},
-                counts = gb_sets:add_element({Has + 1, Key}, gb_sets:del_element({Has, Key}, Counts))}.
+                counts =
+                    gb_sets:add_element({Has + 1, Key}, gb_sets:del_element({Has, Key}, Counts))}.
 
-with_room(Key, #signed{of_key = Of} = Kept) when element(1, map_get(Key, Of)) > ?MAX_OF_KEY -> without_oldest(Key, Kept);
+with_room(Key, #signed{of_key = Of} = Kept) when element(1, map_get(Key, Of)) > ?MAX_OF_KEY ->
+    without_oldest(Key, Kept);
 with_room(_Key, #signed{count = Count, counts = Counts} = Kept) when Count > ?MAX_SIGNED ->
     without_oldest(element(2, gb_sets:largest(Counts)), Kept);
 with_room(_Key, Kept) -> Kept.
@@ -343,8 +372,9 @@ open(Kind) ->
 
 open(Kind, {ok, Path}) ->
     _ = cambrian_file:make_own_dirs(Path),
-    %% `notify': it tells us of each file that it makes
-    Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true}, {notify, true}],
+    %% `notify': disk_log tells us of each file that it makes
+    Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true},
+               {notify, true}],
     Opened = disk_log:open(Options),
     ok = forbid_others(Path),
     case Opened of
@@ -355,17 +385,18 @@ open(Kind, {ok, Path}) ->
 open(_Kind, error) ->
     not_kept("the name of its directory is none in this locale").
 
-%% Nobody else is to read whose genotypes came here. A disk_log makes its files with the rights that the umask leaves them.
+%% Nobody else may read whose genotypes came here. disk_log makes its files with the rights that the
+%% umask leaves.
 forbid_others(Path) ->
     _ = cambrian_file:forbid_others(filename:dirname(Path)),
     ok.
 
-%% Without its log it still remembers, until the VM ends.
+%% Without a log it still remembers, until the VM ends.
 not_kept(Reason) ->
     logger:warning("lineage is not kept on disk: ~tp", [Reason]),
     none.
 
-%% An entry is logged as a binary, its hash before it; those of earlier releases are terms.
+%% An entry is logged as a binary behind its hash; earlier releases logged terms.
 encoded(Entry) ->
     Term = term_to_binary(Entry),
     <<(crypto:hash(sha256, Term))/binary, Term/binary>>.
@@ -397,15 +428,16 @@ written(Kind, Entries, #log{log = Name, written = Before} = Log) ->
         Size -> Log#log{written = Size}
     end.
 
-%% The claims of each in the order in which they came.
+%% The claims of each genotype in the order of arrival.
 all_signed() ->
-    ets:foldl(fun({{signed, Id}, Claims}, All) -> [{Id, {signed, Record}} || {_, Record} <- Claims] ++ measured_of(Id) ++ All;
+    ets:foldl(fun({{signed, Id}, Claims}, All) -> [{Id, {signed, Record}} || {_, Record} <- Claims]
+                  ++ measured_of(Id) ++ All;
                  (_, All) -> All
               end, [], ?MODULE).
 
 measured_of(Id) -> [{Id, {measured, Key}} || Key <- [first_measured(Id)], Key =/= none].
 
-%% All entries, and how many were damaged.
+%% All entries, and how many are damaged.
 read(none) -> {[], 0};
 read(Log) ->
     _ = cambrian_genotype:operators(),
@@ -426,11 +458,13 @@ read(Log, Next, [Bytes | Binaries], Entries, Damaged) ->
         _ -> read(Log, Next, Binaries, Entries, Damaged + 1)
     end.
 
-%% A hash says that it is what was written, and not that it makes sense.
-is_entry(signed, {<<_:32/binary>>, {signed, Record}}) -> is_binary(Record) andalso byte_size(Record) =< ?MAX_RECORD;
+%% The hash proves that the entry is what was written, not that it makes sense.
+is_entry(signed, {<<_:32/binary>>, {signed, Record}}) ->
+    is_binary(Record) andalso byte_size(Record) =< ?MAX_RECORD;
 is_entry(signed, {<<_:32/binary>>, {measured, <<_:32/binary>>}}) -> true;
 is_entry(bred, {<<_:32/binary>> = Id, {Origin, Task, {Id, Parents, Operators, Generation}}}) ->
-    (Origin =:= own orelse Origin =:= unknown) andalso is_binary(Task) andalso is_integer(Generation)
+    (Origin =:= own orelse Origin =:= unknown) andalso is_binary(Task)
+        andalso is_integer(Generation)
         andalso cambrian_store:is_origin(Parents, Operators);
 is_entry(_Kind, _Other) -> false.
 

@@ -1,43 +1,47 @@
 %% @private
-%% Keys of which any one can be drawn at random, in the time that a map takes: who is to be forgotten where there is no room.
+%% Draws a key at random, in the time of a map look-up: the key to forget when there is no room.
 %%
-%% Whoever came first, last, or seldom has the same chance, so that nobody can choose whom a flood of new keys pushes out.
+%% All keys have the same chance, so nobody can choose which key a flood of new keys pushes out.
 -module(cambrian_random_eviction).
 
 -export([new/1, add/2, remove/2, draw/1, size/1]).
--export_type([lottery/0]).
+-export_type([candidates/0]).
 
 %% The keys by their numbers from 1, without gaps.
--record(lottery, {rand :: rand:state(), keys = #{} :: #{pos_integer() => term()}, numbers = #{} :: #{term() => pos_integer()}}).
--opaque lottery() :: #lottery{}.
+-record(candidates,
+        {rand :: rand:state(), keys = #{} :: #{pos_integer() => term()},
+         numbers = #{} :: #{term() => pos_integer()}}).
+-opaque candidates() :: #candidates{}.
 
--spec new(Seed :: integer()) -> lottery().
-new(Seed) -> #lottery{rand = rand:seed_s(exsss, Seed)}.
+-spec new(Seed :: integer()) -> candidates().
+new(Seed) -> #candidates{rand = rand:seed_s(exsss, Seed)}.
 
--spec add(Key :: term(), lottery()) -> lottery().
-add(Key, #lottery{numbers = Numbers} = Lottery) when is_map_key(Key, Numbers) -> Lottery;
-add(Key, #lottery{keys = Keys, numbers = Numbers} = Lottery) ->
+-spec add(Key :: term(), candidates()) -> candidates().
+add(Key, #candidates{numbers = Numbers} = Candidates) when is_map_key(Key, Numbers) -> Candidates;
+add(Key, #candidates{keys = Keys, numbers = Numbers} = Candidates) ->
     Number = map_size(Keys) + 1,
-    Lottery#lottery{keys = Keys#{Number => Key}, numbers = Numbers#{Key => Number}}.
+    Candidates#candidates{keys = Keys#{Number => Key}, numbers = Numbers#{Key => Number}}.
 
-%% @doc The last one takes its number.
--spec remove(Key :: term(), lottery()) -> lottery().
-remove(Key, #lottery{keys = Keys, numbers = Numbers} = Lottery) ->
+%% @doc Removes a key; the last key takes its number.
+-spec remove(Key :: term(), candidates()) -> candidates().
+remove(Key, #candidates{keys = Keys, numbers = Numbers} = Candidates) ->
     case maps:take(Key, Numbers) of
         {Number, Left} ->
             {Last, Fewer} = maps:take(map_size(Keys), Keys),
             case Last of
-                Key -> Lottery#lottery{keys = Fewer, numbers = Left};
-                _ -> Lottery#lottery{keys = Fewer#{Number := Last}, numbers = Left#{Last := Number}}
+                Key -> Candidates#candidates{keys = Fewer, numbers = Left};
+                _ ->
+                    Candidates#candidates{keys = Fewer#{Number := Last},
+                                          numbers = Left#{Last := Number}}
             end;
-        error -> Lottery
+        error -> Candidates
     end.
 
--spec draw(lottery()) -> {ok, Key :: term(), lottery()} | empty.
-draw(#lottery{keys = Keys}) when map_size(Keys) =:= 0 -> empty;
-draw(#lottery{rand = Rand, keys = Keys} = Lottery) ->
+-spec draw(candidates()) -> {ok, Key :: term(), candidates()} | empty.
+draw(#candidates{keys = Keys}) when map_size(Keys) =:= 0 -> empty;
+draw(#candidates{rand = Rand, keys = Keys} = Candidates) ->
     {Number, Next} = rand:uniform_s(map_size(Keys), Rand),
-    {ok, maps:get(Number, Keys), Lottery#lottery{rand = Next}}.
+    {ok, maps:get(Number, Keys), Candidates#candidates{rand = Next}}.
 
--spec size(lottery()) -> non_neg_integer().
-size(#lottery{keys = Keys}) -> map_size(Keys).
+-spec size(candidates()) -> non_neg_integer().
+size(#candidates{keys = Keys}) -> map_size(Keys).

@@ -1,12 +1,14 @@
 %% @private
-%% What is kept of a realm: its generations, as files `realms/NAME/NUMBER.trust' in the application's `data_dir', or, where
-%% there is none, the last one in memory ({@link cambrian_realms}). Of the files the last two are kept.
+%% The saved generations of a realm: files `realms/NAME/NUMBER.trust' in the application's
+%% `data_dir', of which the last two are kept; without a `data_dir', the last one in memory
+%% ({@link cambrian_realms}).
 %%
-%% Nothing of a file is believed. One that is damaged, is another realm's, or has another number than its name is set aside,
-%% and the one before it taken. Where there is none, though there once was one, the realm stays closed: what is lost are bans.
+%% A file is checked before it is used. A file that is damaged, belongs to another realm, or has
+%% another number than its name is set aside, and the generation before it is used. If no generation
+%% is left although there once was one, the realm stays closed, because bans were lost.
 %%
-%% A realm of 10,000 origins takes long to turn into bytes. That is done in pieces, of a value that does not change meanwhile,
-%% so that its process can answer between two of them.
+%% Packing a realm of 10,000 origins into bytes takes long. It is done in pieces, of a value that
+%% does not change meanwhile, so that the process of the realm can answer between two pieces.
 -module(cambrian_realm_file).
 
 -export([is_there/1, load/1, pack/1, step/1, pack_all/1, unpack/1, write/3, dir/1]).
@@ -15,24 +17,27 @@
 -define(MAGIC, <<"cambrian trust 2\n">>).
 -define(SUFFIX, <<".trust">>).
 -define(KEEP, 2).
-%% Of earlier releases: one file, with one term.
+%% Earlier releases wrote one file with one term.
 -define(MAGIC_1, <<"cambrian trust 1\n">>).
 -define(FILE_1, <<"trust">>).
-%% Entries of a map, which take less than a millisecond.
+%% Entries of a map: packing so many takes less than a millisecond.
 -define(PIECE, 128).
-%% The medium lost them, or they never were ours. Of all else, such as a lack of rights, it cannot be told yet what they hold.
--define(IS_DAMAGE(Reason), (Reason =:= torn_file orelse Reason =:= other_file orelse Reason =:= not_a_file
-                            orelse Reason =:= eio orelse Reason =:= eisdir orelse Reason =:= eloop orelse Reason =:= efbig)).
+%% The medium lost the bytes, or they never were ours. After any other error, such as a lack of
+%% rights, the bytes may still be good.
+-define(IS_DAMAGE(Reason),
+        (Reason =:= torn_file orelse Reason =:= other_file orelse Reason =:= not_a_file
+                            orelse Reason =:= eio orelse Reason =:= eisdir orelse Reason =:= eloop
+                                orelse Reason =:= efbig)).
 
 -opaque pack() :: {[{Part :: atom(), maps:iterator(term(), term())}], [binary()]}.
 -type packed() :: [binary()].
-%% A file that was no good, and why: `lost' where something else is left of a realm, and no file of it.
+%% A bad file, and the reason: `lost' if something else of the realm is left, and no file of it.
 -type damage() :: #{file := cambrian_file:path(), reason := atom()}.
 -type loaded() :: {ok, cambrian_realm:realm(), Number :: non_neg_integer(), [damage()]} | new
                 | {closed, Number :: non_neg_integer(), [damage(), ...]} | {error, error()}.
 -type error() :: cambrian_file:error() | cambrian_data_dir:error().
 
-%% @doc Where a realm's files are, if it has any.
+%% @doc The directory of a realm.
 -spec dir(binary()) -> {ok, cambrian_file:path()} | none | {error, cambrian_data_dir:error()}.
 dir(Name) -> cambrian_data_dir:path([<<"realms">>, cambrian_file:name(Name)]).
 
@@ -47,7 +52,7 @@ is_there(Name) ->
 
 %%% ---- reading ----------------------------------------------------------------------------
 
-%% @doc The newest generation that is whole, and what was wrong with those after it.
+%% @doc The newest whole generation, and the damage of those after it.
 -spec load(binary()) -> loaded().
 load(Name) ->
     case dir(Name) of
@@ -68,12 +73,12 @@ in_memory(Name) ->
             {ok, Realm, Number, []}
     end.
 
-%% With the magic of each, the newest first.
+%% Each with its magic, the newest first.
 generations(Dir) ->
     First = filename:join(Dir, ?FILE_1),
     case cambrian_file:numbered(Dir, ?SUFFIX) of
         {ok, Numbered} ->
-            %% also a link that leads nowhere
+            %% a link that leads nowhere counts, too
             {ok, [{Number, Path, ?MAGIC} || {Number, Path} <- Numbered]
                  ++ [{0, First, ?MAGIC_1} || element(1, file:read_link_info(First)) =:= ok]};
         Error -> Error
@@ -102,7 +107,8 @@ newest([], _Name, _Dir, Damaged) ->
 highest(Number, Damaged) -> lists:max([Number | [N || {N, _} <- Damaged]]).
 strip(Damaged) -> [Damage || {_, Damage} <- lists:reverse(Damaged)].
 
-%% What lies where a realm's files are, unless it is only what a VM that was killed had begun: there was a realm.
+%% The files in the directory of a realm, without those that a killed VM left half written. If there
+%% are any, there was a realm.
 remains(Dir) ->
     case file:list_dir_all(Dir) of
         {ok, Names} -> [Name || Name <- Names, extension(Name) =/= <<".tmp">>];
@@ -142,13 +148,14 @@ unpacked(_, _, _, _) -> error.
 
 frames(<<Size:32, Frame:Size/binary, Rest/binary>>) -> [Frame | frames(Rest)];
 frames(<<>>) -> [];
-%% no term
+%% not a term
 frames(Rest) -> [<<0, Rest/binary>>].
 
 joined([], Saved) -> {ok, Saved};
 joined([{Part, Pairs} | Pieces], Saved) when is_atom(Part), length(Pairs) >= 0 ->
     Known = maps:get(Part, Saved, #{}),
-    case is_map(Known) andalso lists:all(fun(Pair) -> is_tuple(Pair) andalso tuple_size(Pair) =:= 2 end, Pairs) of
+    case is_map(Known)
+        andalso lists:all(fun(Pair) -> is_tuple(Pair) andalso tuple_size(Pair) =:= 2 end, Pairs) of
         true -> joined(Pieces, Saved#{Part => maps:merge(Known, maps:from_list(Pairs))});
         false -> error
     end;
@@ -159,13 +166,14 @@ restored(_, _) -> error.
 
 %%% ---- writing ----------------------------------------------------------------------------
 
-%% @doc Begins to make bytes of what {@link cambrian_realm:save/1} gave.
+%% @doc Begins to pack what {@link cambrian_realm:save/1} returned.
 -spec pack(map()) -> pack().
 pack(Saved) ->
     Large = maps:filter(fun(_, Value) -> is_map(Value) andalso map_size(Value) > 0 end, Saved),
-    {[{Part, maps:iterator(Map)} || {Part, Map} <- maps:to_list(Large)], [frame(maps:without(maps:keys(Large), Saved))]}.
+    {[{Part, maps:iterator(Map)} || {Part, Map} <- maps:to_list(Large)],
+     [frame(maps:without(maps:keys(Large), Saved))]}.
 
-%% @doc One piece more.
+%% @doc Packs one piece.
 -spec step(pack()) -> {more, pack()} | {done, packed()}.
 step({[], Frames}) -> {done, lists:reverse(Frames)};
 step({[{Part, Iterator} | Rest], Frames}) ->
@@ -185,7 +193,7 @@ frame(Term) ->
     Bytes = term_to_binary(Term),
     <<(byte_size(Bytes)):32, Bytes/binary>>.
 
-%% @doc All of it at once.
+%% @doc Packs everything at once.
 -spec pack_all(map() | pack()) -> packed().
 pack_all(#{} = Saved) -> pack_all(pack(Saved));
 pack_all(Pack) ->
@@ -194,7 +202,7 @@ pack_all(Pack) ->
         {done, Packed} -> Packed
     end.
 
-%% @doc What was packed, by this VM.
+%% @doc Unpacks what this VM packed.
 -spec unpack(packed()) -> map().
 unpack(Packed) ->
     [Small | Pieces] = [binary_to_term(Bytes) || <<_:32, Bytes/binary>> <- Packed],
@@ -215,7 +223,8 @@ write(Name, Number, Packed) ->
         Error -> Error
     end.
 
-%% What is left of earlier generations harms nobody; the next one deletes it.
+%% A failure harms nobody: the next save deletes the rest.
 delete({ok, [_ | _] = Generations}) when length(Generations) > ?KEEP ->
-    lists:foreach(fun({_, Path, _}) -> cambrian_file:delete(Path) end, lists:nthtail(?KEEP, Generations));
+    lists:foreach(fun({_, Path, _}) -> cambrian_file:delete(Path) end,
+                  lists:nthtail(?KEEP, Generations));
 delete(_) -> ok.

@@ -1,11 +1,14 @@
 %% @private
-%% The process of one realm: asks the value {@link cambrian_realm}, keeps it in files ({@link cambrian_realm_file}), writes the
-%% audit and tells subscribers. No other realm waits for it.
+%% The process of one realm. It asks the value {@link cambrian_realm}, saves it in files
+%% ({@link cambrian_realm_file}), writes the audit and notifies subscribers. No other realm waits
+%% for it.
 %%
-%% It answers while it saves: bytes are made in pieces, one between two messages, and a process of its own writes them. Who
-%% decides something, such as a ban, is answered once that is written.
+%% It answers while it saves: it packs the realm in pieces, one between two messages, and another
+%% process writes them. A caller that decides something, such as a ban, gets its answer once the
+%% decision is written.
 %%
-%% A realm whose files are damaged, or cannot be read, is closed: it refuses everything, by {@link closed/2}.
+%% A realm whose files are damaged, or cannot be read, is closed: it refuses everything
+%% ({@link closed/2}).
 -module(cambrian_realm_server).
 -behaviour(gen_server).
 
@@ -13,44 +16,50 @@
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([condition/0]).
 
-%% What came of its files when they were read: `fell_back' to an earlier generation, or `closed'.
--type condition() :: sound | {fell_back | closed, [cambrian_realm_file:damage(), ...]} | {closed, cambrian_realm_file:error()}.
+%% The result of reading its files: `fell_back' to an earlier generation, or `closed'.
+-type condition() :: sound | {fell_back | closed, [cambrian_realm_file:damage(), ...]}
+                  | {closed, cambrian_realm_file:error()}.
 
 -type waiter() :: {gen_server:from(), Answer :: term()}.
--record(state, {name :: binary(),
-                %% without a realm, it is new or closed
+
+%% What never changes.
+-record(conf, {name :: binary()}).
+
+-record(state, {conf :: #conf{},
+                %% `undefined' if the realm is new or closed
                 realm :: undefined | cambrian_realm:realm(),
                 condition = sound :: condition(),
-                %% of the last generation
+                %% the number of the last generation
                 number = 0 :: non_neg_integer(),
                 audit :: cambrian_audit:audit(),
                 subscribers = #{} :: #{pid() => reference()},
-                %% those that are told of each ban, however much else they have to read
-                wardens = #{} :: #{pid() => reference()},
+                %% processes that receive every ban, however full their queue is
+                ban_watchers = #{} :: #{pid() => reference()},
                 changed = false :: boolean(),
-                %% those who wait for the next generation
+                %% callers that wait for the next generation
                 waiters = [] :: [waiter()],
                 saving = none :: none | {packing | {writing, reference()}, [waiter()]},
-                %% what is made bytes of, a piece at a time
-                jobs = [] :: [{save | {report, gen_server:from(), map()}, cambrian_realm_file:pack()}],
+                %% realms that are being packed, a piece at a time
+                jobs = [] :: [{save | {report, gen_server:from(), map()},
+                               cambrian_realm_file:pack()}],
                 saved :: integer(),
                 timer = none :: none | reference()}).
 
 -define(SAVE_MS, 5000).
-%% Anybody can have keys succeed each other: that costs the disk no more than this.
+%% Anybody can make keys succeed each other. This bounds what that costs the disk.
 -define(SAVE_SOON_MS, 1000).
-%% Nor does a refusal, which is only counted.
+%% A refusal only changes a count.
 -define(SAVE_COUNTS_MS, 60_000).
-%% Words of what is made bytes of, before its memory is looked for: to sweep all that is known of 10,000 origins takes
-%% longer than an answer should.
+%% The heap of binaries, in words, before the memory of packed pieces is collected. A sweep over all
+%% that is known of 10,000 origins takes longer than an answer should.
 -define(BINARIES, (1 bsl 22)).
-%% A subscriber that does not read loses events, and not the VM its memory.
+%% A slow subscriber loses events. Otherwise its queue would fill the memory.
 -define(MAX_QUEUE, 1000).
 
 -spec start_link(binary()) -> {ok, pid()} | {error, {shutdown, {already_started, pid()}}}.
 start_link(Name) -> gen_server:start_link(?MODULE, Name, []).
 
-%% @doc The answer of a realm that is closed: nothing comes in, and nothing is spread.
+%% @doc The answer of a closed realm: it lets nothing in, and spreads nothing.
 -spec closed(Request :: term(), Reason :: term()) -> term().
 closed({is_banned, _}, _Reason) -> true;
 closed({is_heard, _}, _Reason) -> false;
@@ -64,25 +73,26 @@ closed(_Request, Reason) -> {error, Reason}.
 init(Name) ->
     process_flag(trap_exit, true),
     _ = process_flag(min_bin_vheap_size, ?BINARIES),
-    case cambrian_realms:take_name(Name) of
+    case cambrian_realms:register(Name) of
         ok ->
-            State = #state{name = Name, audit = cambrian_audit:open(none), saved = erlang:monotonic_time(millisecond) - ?SAVE_MS},
+            State = #state{conf = #conf{name = Name}, audit = cambrian_audit:open(none),
+                           saved = erlang:monotonic_time(millisecond) - ?SAVE_MS},
             {ok, State, {continue, load}};
         {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
-%% Reading takes long, and whoever starts others must not wait for it.
-handle_continue(load, #state{name = Name} = State) ->
+%% Reading takes long, and the caller starts other processes meanwhile.
+handle_continue(load, #state{conf = #conf{name = Name}} = State) ->
     lists:foreach(fun(Kept) -> await_end(cambrian_realms:get(Kept, Name)) end, [writer, audit]),
-    {noreply, load(subscribed_before(State))}.
+    {noreply, load(restore_subscribers(State))}.
 
-%% Of a process before this one that crashed: two must not write the same files.
+%% Waits for the writer of a process that crashed before: two must not write the same files.
 await_end({ok, Writer}) ->
     Monitor = monitor(process, Writer),
     receive {'DOWN', Monitor, process, Writer, _} -> ok end;
 await_end(none) -> ok.
 
-subscribed_before(#state{name = Name} = State) ->
+restore_subscribers(#state{conf = #conf{name = Name}} = State) ->
     case cambrian_realms:get(subscribers, Name) of
         {ok, Pids} -> lists:foldl(fun subscribe/2, State, Pids);
         none -> State
@@ -90,33 +100,39 @@ subscribed_before(#state{name = Name} = State) ->
 
 %%% ---- what is kept -----------------------------------------------------------------------
 
-load(#state{name = Name} = State) ->
+load(#state{conf = #conf{name = Name}} = State) ->
     case cambrian_realm_file:load(Name) of
-        {ok, Realm, Number, []} -> with_audit(State#state{realm = Realm, number = Number, condition = sound});
+        {ok, Realm, Number, []} ->
+            open_audit(State#state{realm = Realm, number = Number, condition = sound});
         {ok, Realm, Number, Damaged} ->
-            logger:error("cambrian: the realm ~ts fell back to its generation before: bans and standings since then are lost: ~tp",
+            logger:error("cambrian: the realm ~ts fell back to its generation before: "
+                         "bans and standings since then are lost: ~tp",
                          [Name, Damaged]),
-            damaged(fell_back, Damaged, State#state{realm = Realm, number = Number});
+            record_damage(fell_back, Damaged, State#state{realm = Realm, number = Number});
         {closed, Number, Damaged} ->
             logger:error("cambrian: the realm ~ts is closed, as none of its files is whole; "
-                         "cambrian_trust:reset/2 opens it anew, without its bans: ~tp", [Name, Damaged]),
-            damaged(closed, Damaged, State#state{realm = undefined, number = Number});
+                         "cambrian_trust:reset/2 opens it anew, without its bans: ~tp",
+                         [Name, Damaged]),
+            record_damage(closed, Damaged, State#state{realm = undefined, number = Number});
         new -> State#state{realm = undefined, condition = sound};
         {error, Reason} ->
-            logger:error("cambrian: the realm ~ts is closed, as its files cannot be read: ~tp", [Name, Reason]),
+            logger:error("cambrian: the realm ~ts is closed, as its files cannot be read: ~tp",
+                         [Name, Reason]),
             State#state{realm = undefined, condition = {closed, Reason}}
     end.
 
-%% Whoever was banned there may not be banned any more: somebody should know.
-damaged(How, Damaged, State) ->
-    Open = with_audit(State#state{condition = {How, Damaged}}),
+%% Somebody who was banned may no longer be: the audit records it.
+record_damage(How, Damaged, State) ->
+    Open = open_audit(State#state{condition = {How, Damaged}}),
     lists:foldl(fun(#{file := File, reason := Reason}, S) ->
-                    _ = [cambrian_file:set_aside(File) || Reason =/= lost, filename:extension(File) =/= <<".torn">>],
-                    decided(How, #{file => filename:basename(File), reason => Reason}, S)
+                    _ = [cambrian_file:set_aside(File)
+                         || Reason =/= lost, filename:extension(File) =/= <<".torn">>],
+                    record_decision(How, #{file => filename:basename(File), reason => Reason}, S)
                 end, Open, Damaged).
 
-%% Only where there is a file of the realm: an audit without one is a sign that it is lost.
-with_audit(#state{name = Name, audit = Audit} = State) ->
+%% Opens the audit only if the realm has a file: an audit without one is a sign that the file is
+%% lost.
+open_audit(#state{conf = #conf{name = Name}, audit = Audit} = State) ->
     case {cambrian_audit:writer(Audit), cambrian_realm_file:dir(Name)} of
         {none, {ok, Dir}} ->
             Opened = cambrian_audit:open(Dir),
@@ -125,24 +141,25 @@ with_audit(#state{name = Name, audit = Audit} = State) ->
         _ -> State
     end.
 
-decided(What, Details, #state{audit = Audit} = State) ->
+record_decision(What, Details, #state{audit = Audit} = State) ->
     State#state{audit = cambrian_audit:decided(os:system_time(millisecond), What, Details, Audit)}.
 
-%% Files that could not be read may be there again.
-try_again(#state{condition = {closed, Damaged}} = State) when is_list(Damaged) -> State;
-try_again(#state{condition = {closed, _}} = State) -> load(State);
-try_again(State) -> State.
+%% Files that could not be read may be readable again.
+reload_if_unreadable(#state{condition = {closed, Damaged}} = State) when is_list(Damaged) -> State;
+reload_if_unreadable(#state{condition = {closed, _}} = State) -> load(State);
+reload_if_unreadable(State) -> State.
 
-why(#state{condition = {closed, Damaged}, name = Name}) when is_list(Damaged) -> {realm_damaged, Name};
-why(#state{condition = {closed, Reason}}) -> Reason;
-why(#state{name = Name}) -> {unknown_realm, Name}.
+closed_reason(#state{condition = {closed, Damaged}, conf = #conf{name = Name}})
+  when is_list(Damaged) -> {realm_damaged, Name};
+closed_reason(#state{condition = {closed, Reason}}) -> Reason;
+closed_reason(#state{conf = #conf{name = Name}}) -> {unknown_realm, Name}.
 
 %%% ---- calls ------------------------------------------------------------------------------
 
 handle_call({open, Options}, From, State) ->
-    opened(Options, From, try_again(State));
+    open(Options, From, reload_if_unreadable(State));
 handle_call({reset, Options}, From, State) ->
-    reset(Options, From, try_again(State));
+    reset(Options, From, reload_if_unreadable(State));
 handle_call(report, From, #state{realm = Realm} = State) ->
     Facts = facts(State),
     case Realm of
@@ -152,26 +169,28 @@ handle_call(report, From, #state{realm = Realm} = State) ->
 handle_call(overview, _From, #state{realm = undefined} = State) ->
     {reply, (facts(State))#{bans => [], refused => #{}}, State};
 handle_call(overview, _From, #state{realm = Realm} = State) ->
-    {reply, (facts(State))#{bans => cambrian_realm:bans(Realm), refused => cambrian_realm:refused(Realm)}, State};
+    Counts = #{bans => cambrian_realm:bans(Realm), refused => cambrian_realm:refused(Realm)},
+    {reply, maps:merge(facts(State), Counts), State};
 handle_call(last, _From, #state{audit = Audit} = State) ->
     {reply, cambrian_audit:last(Audit), State};
 handle_call(writer, _From, #state{audit = Audit} = State) ->
     {reply, cambrian_audit:writer(Audit), State};
 handle_call({reputation, Key}, _From, #state{realm = Realm} = State) ->
     {reply, case Realm of undefined -> 0.0; _ -> cambrian_realm:reputation(Key, Realm) end, State};
-handle_call({watch_bans, Pid}, _From, #state{wardens = Wardens} = State) when is_map_key(Pid, Wardens) ->
+handle_call({watch_bans, Pid}, _From, #state{ban_watchers = Watchers} = State)
+  when is_map_key(Pid, Watchers) ->
     {reply, self(), State};
-handle_call({watch_bans, Pid}, _From, #state{wardens = Wardens} = State) ->
-    {reply, self(), State#state{wardens = Wardens#{Pid => monitor(process, Pid)}}};
+handle_call({watch_bans, Pid}, _From, #state{ban_watchers = Watchers} = State) ->
+    {reply, self(), State#state{ban_watchers = Watchers#{Pid => monitor(process, Pid)}}};
 handle_call({ask, {What, _}}, _From, #state{realm = undefined, condition = sound} = State)
   when What =:= subscribe; What =:= unsubscribe ->
-    {reply, {error, why(State)}, State};
+    {reply, {error, closed_reason(State)}, State};
 handle_call({ask, {subscribe, Pid}}, _From, State) ->
     {reply, ok, keep_subscribers(subscribe(Pid, State))};
 handle_call({ask, {unsubscribe, Pid}}, _From, State) ->
     {reply, ok, keep_subscribers(unsubscribe(Pid, State))};
 handle_call({ask, Request}, From, State) ->
-    case try_again(State) of
+    case reload_if_unreadable(State) of
         #state{realm = undefined} = Closed ->
             {Answer, Told} = refuse_all(Request, Closed),
             {reply, Answer, Told};
@@ -180,101 +199,105 @@ handle_call({ask, Request}, From, State) ->
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
-%% Refusals are told as those of an open realm are. Our own numbers go on from the time.
+%% A closed realm reports refusals as an open one does. Our own numbers continue from the time.
 refuse_all({sequence, Wanted}, State) -> {Wanted, State};
 refuse_all({admit, Claims}, #state{condition = {closed, Damaged}} = State) when is_list(Damaged) ->
     refuse_closed(realm_damaged, Claims, State);
-refuse_all({admit, Claims}, #state{condition = {closed, Reason}} = State) -> refuse_closed(Reason, Claims, State);
-refuse_all({refused, Reason, Claims}, #state{condition = {closed, _}} = State) -> refuse_closed(Reason, Claims, State);
-refuse_all(Request, State) -> {closed(Request, why(State)), State}.
+refuse_all({admit, Claims}, #state{condition = {closed, Reason}} = State) ->
+    refuse_closed(Reason, Claims, State);
+refuse_all({refused, Reason, Claims}, #state{condition = {closed, _}} = State) ->
+    refuse_closed(Reason, Claims, State);
+refuse_all(Request, State) -> {closed(Request, closed_reason(State)), State}.
 
 refuse_closed(Reason, Claims, State) ->
     {Answer, _, Told} = refuse(Reason, Claims, os:system_time(millisecond), State),
     {Answer, Told}.
 
-opened(_Options, _From, #state{condition = {closed, _}} = State) ->
-    {reply, {error, why(State)}, State};
-opened(Options, _From, #state{realm = undefined, name = Name} = State) ->
+open(_Options, _From, #state{condition = {closed, _}} = State) ->
+    {reply, {error, closed_reason(State)}, State};
+open(Options, _From, #state{realm = undefined, conf = #conf{name = Name}} = State) ->
     begin_realm(cambrian_realm:new(Options#{name => Name}), opened, Options, State);
-opened(Options, From, #state{realm = Realm} = State) ->
+open(Options, From, #state{realm = Realm} = State) ->
     case cambrian_realm:change(Options, Realm) of
         Realm -> {reply, ok, State};
-        Changed -> save_and_reply(ok, From, decided(changed_options, Options, State#state{realm = Changed}))
+        Changed ->
+            save_and_reply(ok, From,
+                           record_decision(changed_options, Options, State#state{realm = Changed}))
     end.
 
-reset(Options, _From, #state{condition = {closed, Damaged}, name = Name} = State) when is_list(Damaged) ->
+reset(Options, _From, #state{condition = {closed, Damaged}, conf = #conf{name = Name}} = State)
+  when is_list(Damaged) ->
     begin_realm(cambrian_realm:new(Options#{name => Name}), reset, Options, State);
 reset(_Options, _From, #state{condition = {closed, Reason}} = State) ->
     {reply, {error, Reason}, State};
-reset(_Options, _From, #state{name = Name} = State) ->
+reset(_Options, _From, #state{conf = #conf{name = Name}} = State) ->
     {reply, {error, {not_damaged, Name}}, State}.
 
-%% The first generation, which is written before anything else is: nobody is let in by a realm that would not be there again.
-begin_realm(Realm, What, Options, #state{name = Name, number = Number} = State) ->
-    case cambrian_realm_file:write(Name, Number + 1, cambrian_realm_file:pack_all(cambrian_realm:save(Realm))) of
+%% Writes the first generation before anything else: a realm that a crash would erase lets nobody
+%% in.
+begin_realm(Realm, What, Options, #state{conf = #conf{name = Name}, number = Number} = State) ->
+    case cambrian_realm_file:write(Name, Number + 1,
+                                   cambrian_realm_file:pack_all(cambrian_realm:save(Realm))) of
         ok ->
-            Begun = with_audit(State#state{realm = Realm, number = Number + 1, condition = sound, changed = false,
+            Begun = open_audit(State#state{realm = Realm, number = Number + 1, condition = sound,
+                                           changed = false,
                                            saved = erlang:monotonic_time(millisecond)}),
-            Noted = decided(What, Options, Begun),
+            Noted = record_decision(What, Options, Begun),
             {reply, cambrian_audit:written(cambrian_audit:writer(Noted#state.audit)), Noted};
         Error -> {reply, Error, State}
     end.
 
 facts(#state{condition = Condition, audit = Audit, realm = Realm}) ->
-    Ownership = case Realm of undefined -> #{owners => none, charter => none}; _ -> cambrian_realm:ownership(Realm) end,
+    Ownership = case Realm of
+                    undefined -> #{owners => none, charter => none};
+                    _ -> cambrian_realm:ownership(Realm)
+                end,
     Known = case {Realm, Condition} of {undefined, sound} -> unknown; _ -> Condition end,
     Ownership#{condition => Known, last => cambrian_audit:last(Audit)}.
 
 answer({Answer, State}, _From, _Before) -> {reply, Answer, State};
 answer({Answer, at_once, State}, From, _Before) -> save_and_reply(Answer, From, State);
-answer({Answer, When, State}, _From, _Before) -> {reply, Answer, save_within(ms(When), State#state{changed = true})}.
+answer({Answer, When, State}, _From, _Before) ->
+    {reply, Answer, save_within(save_delay(When), State#state{changed = true})}.
 
-ms(soon) -> ?SAVE_SOON_MS;
-ms(later) -> ?SAVE_MS;
-ms(counted) -> ?SAVE_COUNTS_MS.
+save_delay(soon) -> ?SAVE_SOON_MS;
+save_delay(later) -> ?SAVE_MS;
+save_delay(counted) -> ?SAVE_COUNTS_MS.
 
-%% `{Answer, State}', or with when to save it.
+%% Returns `{Answer, State}', or `{Answer, When, State}' with when to save.
 request({follow, #{old := Old} = Succession}, Now, #state{realm = Realm} = State) ->
     case cambrian_realm:succeed(Succession, Now, Realm) of
         {ok, Realm} -> {ok, State};
-        {ok, Moved} -> {ok, soon, concluded(followed, Succession, Now, State#state{realm = Moved})};
+        {ok, Moved} ->
+            {ok, soon, publish_verdict(followed, Succession, Now, State#state{realm = Moved})};
         {error, Reason} ->
-            refuse(Reason, #{origin => Old}, Now, State#state{realm = cambrian_realm:refused(Reason, Realm)})
+            refuse(Reason, #{origin => Old}, Now,
+                   State#state{realm = cambrian_realm:refused(Reason, Realm)})
     end;
 request({amend, Bytes, Charter}, Now, #state{realm = Realm} = State) ->
     case cambrian_realm:amend(Bytes, Charter, Now, Realm) of
-        {ok, Moved} -> {ok, soon, concluded(amended, Charter, Now, State#state{realm = Moved})};
-        {{error, Reason}, Realm} -> refuse(Reason, #{}, Now, State#state{realm = cambrian_realm:refused(Reason, Realm)});
+        {ok, Moved} ->
+            {ok, soon, publish_verdict(amended, Charter, Now, State#state{realm = Moved})};
+        {{error, Reason}, Realm} ->
+            refuse(Reason, #{}, Now, State#state{realm = cambrian_realm:refused(Reason, Realm)});
         {Age, Realm} -> {Age, State}
     end;
 request({checked, Origin, Claimed, Measured}, Now, #state{realm = Realm} = State) ->
     {Verdict, Moved} = cambrian_realm:checked(Origin, Claimed, Measured, Now, Realm),
-    {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, State#state{realm = Moved}),
+    {When, Told} =
+        announce_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, State#state{realm = Moved}),
     {Verdict, case When of none -> later; _ -> When end, Told};
 request({failed, Origin}, Now, #state{realm = Realm} = State) ->
     Moved = cambrian_realm:failed(Origin, Now, Realm),
-    {When, Told} = tell_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, State#state{realm = Moved}),
+    {When, Told} =
+        announce_ban(cambrian_realm:heir(Origin, Realm), Realm, Now, State#state{realm = Moved}),
     {ok, case When of none -> later; _ -> When end, Told};
 request({accepted, Origin}, _Now, #state{realm = Realm} = State) ->
     {ok, later, State#state{realm = cambrian_realm:accepted(Origin, Realm)}};
-request({unban, {key, <<_:11/binary>> = Short}}, Now, State) ->
-    of_name(Short, fun(Key) -> request({unban, {key, Key}}, Now, State) end, State);
-request({ban, {key, <<_:11/binary>> = Short}, Reason}, Now, State) ->
-    of_name(Short, fun(Key) -> request({ban, {key, Key}, Reason}, Now, State) end, State);
-request({ban, Subject, Reason}, Now, #state{realm = Realm} = State) ->
-    case cambrian_realm:ban(Subject, Reason, Now, Realm) of
-        {ok, Banned} ->
-            Ban = #{what => Subject, reason => Reason, by => user, time => Now},
-            send({banned, Ban}, State),
-            {ok, at_once, decided(banned, noted(Ban), State#state{realm = Banned})};
-        Error -> {Error, State}
-    end;
-request({unban, Subject}, _Now, #state{realm = Realm} = State) ->
-    send({unbanned, Subject}, State),
-    {ok, at_once, decided(unbanned, noted(Subject), State#state{realm = cambrian_realm:unban(Subject, Realm)})};
-request({purged, Purged}, _Now, State) ->
-    send({purged, Purged}, State),
-    {ok, decided(purged, Purged, State)};
+request(Request, Now, State)
+  when element(1, Request) =:= ban; element(1, Request) =:= unban;
+       element(1, Request) =:= purged ->
+    decide(Request, Now, State);
 request({sequence, Wanted}, _Now, #state{realm = Realm} = State) ->
     {First, Moved} = cambrian_realm:sequence(Wanted, Realm),
     {First, soon, State#state{realm = Moved}};
@@ -282,20 +305,42 @@ request(Request, Now, #state{realm = Realm} = State) ->
     {Answer, Moved} = cambrian_realm:ask(Request, Now, Realm),
     admission(Answer, Request, Now, Realm, State#state{realm = Moved}).
 
-of_name(Short, Request, #state{realm = Realm} = State) ->
+%% Records what a person decided.
+decide({unban, {key, <<_:11/binary>> = Short}}, Now, State) ->
+    with_named_key(Short, fun(Key) -> decide({unban, {key, Key}}, Now, State) end, State);
+decide({ban, {key, <<_:11/binary>> = Short}, Reason}, Now, State) ->
+    with_named_key(Short, fun(Key) -> decide({ban, {key, Key}, Reason}, Now, State) end, State);
+decide({ban, Subject, Reason}, Now, #state{realm = Realm} = State) ->
+    case cambrian_realm:ban(Subject, Reason, Now, Realm) of
+        {ok, Banned} ->
+            Ban = #{what => Subject, reason => Reason, by => user, time => Now},
+            send({banned, Ban}, State),
+            {ok, at_once, record_decision(banned, audit_details(Ban), State#state{realm = Banned})};
+        Error -> {Error, State}
+    end;
+decide({unban, Subject}, _Now, #state{realm = Realm} = State) ->
+    send({unbanned, Subject}, State),
+    {ok, at_once,
+     record_decision(unbanned, audit_details(Subject),
+                     State#state{realm = cambrian_realm:unban(Subject, Realm)})};
+decide({purged, Purged}, _Now, State) ->
+    send({purged, Purged}, State),
+    {ok, record_decision(purged, Purged, State)}.
+
+with_named_key(Short, Request, #state{realm = Realm} = State) ->
     case cambrian_realm:named(Short, Realm) of
         {ok, Key} -> Request(Key);
         Error -> {Error, State}
     end.
 
-%% What {@link cambrian_admission} asks for; its last is the claims.
+%% A request of {@link cambrian_admission}; its last element is the claims.
 admission({error, Reason}, Admission, Now, Before, State) ->
     Claims = element(tuple_size(Admission), Admission),
-    {When, Told} = tell_ban(maps:get(origin, Claims, none), Before, Now, State),
+    {When, Told} = announce_ban(maps:get(origin, Claims, none), Before, Now, State),
     {Answer, counted, Refused} = refuse(Reason, Claims, Now, Told),
     {Answer, case {When, element(1, Admission)} of
                  {later, _} -> later;
-                 %% which moved a standing
+                 %% these moved a standing
                  {none, Bad} when Bad =:= cheated; Bad =:= rubbish -> later;
                  _ -> counted
              end, Refused};
@@ -304,7 +349,8 @@ admission(Answer, _, _Now, _Before, State) -> {Answer, State}.
 
 %%% ---- what is told -----------------------------------------------------------------------
 
-subscribe(Pid, #state{subscribers = Subscribers} = State) when is_map_key(Pid, Subscribers) -> State;
+subscribe(Pid, #state{subscribers = Subscribers} = State) when is_map_key(Pid, Subscribers) ->
+    State;
 subscribe(Pid, #state{subscribers = Subscribers} = State) ->
     State#state{subscribers = Subscribers#{Pid => monitor(process, Pid)}}.
 
@@ -316,14 +362,15 @@ unsubscribe(Pid, #state{subscribers = Subscribers} = State) ->
         error -> State
     end.
 
-keep_subscribers(#state{name = Name, subscribers = Subscribers} = State) ->
+keep_subscribers(#state{conf = #conf{name = Name}, subscribers = Subscribers} = State) ->
     ok = cambrian_realms:put(subscribers, Name, maps:keys(Subscribers)),
     State.
 
 refuse(Reason, Claims, Now, #state{audit = Audit} = State) ->
     Known = maps:merge(detail(Reason), maps:with([origin, genotype, task, sequence], Claims)),
     Kind = cambrian_realm:kind(Reason),
-    Refusal = with_name(maps:merge(#{time => Now, reason => Kind, origin => undefined, genotype => undefined}, Known)),
+    Refusal = with_name(maps:merge(#{time => Now, reason => Kind, origin => undefined,
+                                     genotype => undefined}, Known)),
     Kept = State#state{audit = cambrian_audit:refusal(Refusal, Audit)},
     send({refused, Refusal}, Kept),
     {{refused, Reason, Refusal}, counted, Kept}.
@@ -336,26 +383,31 @@ detail({_, Detail}) -> #{detail => Detail};
 detail(Reason) when is_tuple(Reason) -> #{detail => tl(tuple_to_list(Reason))};
 detail(_) -> #{}.
 
-%% Of a key that has just lost its name.
-tell_ban(Origin, Before, Now, #state{realm = After} = State) ->
+%% Announces the ban of a key that has just lost its reputation.
+announce_ban(Origin, Before, Now, #state{realm = After} = State) ->
     What = {key, Origin},
     case not cambrian_realm:is_banned(What, Before) andalso cambrian_realm:is_banned(What, After) of
-        true -> {later, concluded(banned, #{what => What, reason => <<"reputation">>, by => reputation, time => Now}, Now, State)};
+        true ->
+            Ban = #{what => What, reason => <<"reputation">>, by => reputation, time => Now},
+            {later, publish_verdict(banned, Ban, Now, State)};
         false -> {none, State}
     end.
 
-concluded(What, Details, Now, #state{audit = Audit} = State) ->
+publish_verdict(What, Details, Now, #state{audit = Audit} = State) ->
     send({What, Details}, State),
-    State#state{audit = cambrian_audit:concluded(Now, What, noted(Details), Audit)}.
+    State#state{audit = cambrian_audit:concluded(Now, What, audit_details(Details), Audit)}.
 
-noted(#{what := Subject} = Ban) -> maps:merge(maps:with([reason, by], Ban), noted(Subject));
-noted({key, Key}) -> #{key => Key, name => cambrian_identity:name(Key)};
-noted({What, Id}) -> #{What => Id};
-noted(#{owners := _} = Charter) -> maps:with([number, id], Charter);
-noted(Succession) -> maps:with([old, new], Succession).
+audit_details(#{what := Subject} = Ban) ->
+    maps:merge(maps:with([reason, by], Ban), audit_details(Subject));
+audit_details({key, Key}) -> #{key => Key, name => cambrian_identity:name(Key)};
+audit_details({What, Id}) -> #{What => Id};
+audit_details(#{owners := _} = Charter) -> maps:with([number, id], Charter);
+audit_details(Succession) -> maps:with([old, new], Succession).
 
-send(Event, #state{name = Name, subscribers = Subscribers, wardens = Wardens}) ->
-    _ = [Pid ! {cambrian_trust, Name, Event} || element(1, Event) =:= banned, Pid <- maps:keys(Wardens)],
+send(Event,
+     #state{conf = #conf{name = Name}, subscribers = Subscribers, ban_watchers = Watchers}) ->
+    _ = [Pid ! {cambrian_trust, Name, Event}
+         || element(1, Event) =:= banned, Pid <- maps:keys(Watchers)],
     _ = [Pid ! {cambrian_trust, Name, Event} || Pid <- maps:keys(Subscribers), keeps_up(Pid)],
     ok.
 
@@ -368,11 +420,12 @@ keeps_up(Pid) ->
 
 %%% ---- saving -----------------------------------------------------------------------------
 
-%% The answer comes once a generation that has it is written. Of those who decide while one is written, all wait for the next.
+%% Answers once a generation with the decision is written. Decisions during a write wait for the
+%% next generation.
 save_and_reply(Answer, From, #state{waiters = Waiters} = State) ->
     {noreply, begin_save(State#state{waiters = [{From, Answer} | Waiters], changed = true})}.
 
-%% One timer; the sooner of two times counts.
+%% There is one timer; the sooner of two times counts.
 save_within(Ms, #state{timer = Timer, saved = Saved} = State) ->
     Due = max(0, Saved + Ms - erlang:monotonic_time(millisecond)),
     case Timer =/= none andalso erlang:read_timer(Timer) of
@@ -382,11 +435,13 @@ save_within(Ms, #state{timer = Timer, saved = Saved} = State) ->
             State#state{timer = erlang:send_after(Due, self(), save)}
     end.
 
-begin_save(#state{saving = none, changed = true, realm = Realm, waiters = Waiters} = State) when Realm =/= undefined ->
+begin_save(#state{saving = none, changed = true, realm = Realm,
+                  waiters = Waiters} = State)
+  when Realm =/= undefined ->
     add_job(save, State#state{saving = {packing, Waiters}, waiters = [], changed = false});
 begin_save(State) -> State.
 
-%% What is saved or reported is the realm as it is now, whatever happens to it meanwhile.
+%% Packs the realm as it is now, whatever happens to it meanwhile.
 add_job(Then, #state{jobs = Jobs, realm = Realm} = State) ->
     _ = [self() ! pack || Jobs =:= []],
     State#state{jobs = Jobs ++ [{Then, cambrian_realm_file:pack(cambrian_realm:save(Realm))}]}.
@@ -404,13 +459,18 @@ handle_info(pack, #state{jobs = [{Then, Pack} | Jobs]} = State) ->
             _ = [self() ! pack || Jobs =/= []],
             {noreply, packed(Then, Packed, State#state{jobs = Jobs})}
     end;
-handle_info({'DOWN', Ref, process, _, Reason}, #state{saving = {{writing, Ref}, Waiters}} = State) ->
-    {noreply, written(Reason, Waiters, State#state{saving = none, saved = erlang:monotonic_time(millisecond)})};
+handle_info({'DOWN', Ref, process, _, Reason},
+            #state{saving = {{writing, Ref}, Waiters}} = State) ->
+    {noreply,
+     written(Reason, Waiters,
+             State#state{saving = none, saved = erlang:monotonic_time(millisecond)})};
 handle_info({'DOWN', Ref, process, Pid, _}, #state{subscribers = Subscribers} = State)
   when map_get(Pid, Subscribers) =:= Ref ->
     {noreply, keep_subscribers(unsubscribe(Pid, State))};
-handle_info({'DOWN', Ref, process, Pid, _}, #state{wardens = Wardens} = State) when map_get(Pid, Wardens) =:= Ref ->
-    {noreply, State#state{wardens = maps:remove(Pid, Wardens)}};
+handle_info({'DOWN', Ref, process, Pid, _},
+            #state{ban_watchers = Watchers} = State)
+  when map_get(Pid, Watchers) =:= Ref ->
+    {noreply, State#state{ban_watchers = maps:remove(Pid, Watchers)}};
 handle_info({cambrian_audit, flush}, #state{audit = Audit} = State) ->
     {noreply, State#state{audit = cambrian_audit:flush(Audit)}};
 handle_info({'EXIT', Pid, Reason}, #state{audit = Audit} = State) ->
@@ -427,11 +487,12 @@ packed({report, From, Facts}, Packed, State) ->
 packed(save, Packed, #state{saving = {packing, Waiters}} = State) ->
     State#state{saving = {{writing, write(Packed, State)}, Waiters}}.
 
-%% Ends with this process, and is known to the next one.
-write(Packed, #state{name = Name, number = Number, audit = Audit}) ->
+%% The writer ends with this process, and the next process waits for it.
+write(Packed, #state{conf = #conf{name = Name}, number = Number, audit = Audit}) ->
     Writer = cambrian_audit:writer(Audit),
     Save = fun() ->
-               case {cambrian_realm_file:write(Name, Number + 1, Packed), cambrian_audit:written(Writer)} of
+               case {cambrian_realm_file:write(Name, Number + 1, Packed),
+                     cambrian_audit:written(Writer)} of
                    {ok, Noted} -> exit({shutdown, {written, Noted}});
                    {Error, _} -> exit({shutdown, Error})
                end
@@ -442,14 +503,17 @@ write(Packed, #state{name = Name, number = Number, audit = Audit}) ->
 
 written({shutdown, {written, Noted}}, Waiters, #state{number = Number} = State) ->
     reply_all(Noted, Waiters),
-    Saved = with_audit(State#state{number = Number + 1}),
+    Saved = open_audit(State#state{number = Number + 1}),
     case Saved of
         #state{waiters = [_ | _]} -> begin_save(Saved);
         #state{changed = true} -> save_within(?SAVE_MS, Saved);
         _ -> Saved
     end;
-written(Reason, Waiters, #state{name = Name} = State) ->
-    Error = case Reason of {shutdown, {error, Why}} -> {error, Why}; _ -> {error, {realm_unavailable, Name}} end,
+written(Reason, Waiters, #state{conf = #conf{name = Name}} = State) ->
+    Error = case Reason of
+                {shutdown, {error, Why}} -> {error, Why};
+                _ -> {error, {realm_unavailable, Name}}
+            end,
     logger:error("cambrian: the realm ~ts was not saved: ~tp", [Name, Error]),
     reply_all(Error, Waiters),
     Again = save_within(?SAVE_MS, State#state{changed = true}),
@@ -459,10 +523,11 @@ written(Reason, Waiters, #state{name = Name} = State) ->
     end.
 
 reply_all(Written, Waiters) ->
-    lists:foreach(fun({From, Answer}) -> gen_server:reply(From, case Written of ok -> Answer; _ -> Written end) end,
+    lists:foreach(fun({From, Answer}) ->
+                      gen_server:reply(From, case Written of ok -> Answer; _ -> Written end) end,
                   lists:reverse(Waiters)).
 
-%% What is begun is ended, and then what is new since.
+%% Completes the save in progress, and then saves what changed since.
 terminate(_Reason, #state{saving = {packing, Waiters}, waiters = New} = State) ->
     last_save(State#state{changed = true, waiters = New ++ Waiters});
 terminate(_Reason, #state{saving = {{writing, Ref}, Waiters}, number = Number} = State) ->
@@ -475,10 +540,13 @@ terminate(_Reason, #state{saving = {{writing, Ref}, Waiters}, number = Number} =
     end;
 terminate(_Reason, State) -> last_save(State).
 
-last_save(#state{changed = true, name = Name, realm = Realm, number = Number, waiters = Waiters, audit = Audit})
+last_save(#state{changed = true, conf = #conf{name = Name}, realm = Realm, number = Number,
+                 waiters = Waiters, audit = Audit})
   when Realm =/= undefined ->
-    Written = cambrian_realm_file:write(Name, Number + 1, cambrian_realm_file:pack_all(cambrian_realm:save(Realm))),
-    _ = [logger:error("cambrian: the realm ~ts was not saved: ~tp", [Name, Written]) || Written =/= ok],
+    Written = cambrian_realm_file:write(Name, Number + 1,
+                                        cambrian_realm_file:pack_all(cambrian_realm:save(Realm))),
+    _ = [logger:error("cambrian: the realm ~ts was not saved: ~tp", [Name, Written])
+         || Written =/= ok],
     reply_all(Written, Waiters),
     cambrian_audit:close(Audit);
 last_save(#state{audit = Audit}) -> cambrian_audit:close(Audit).

@@ -1,14 +1,16 @@
 %% @private
-%% The realms that are known on this node: a supervisor of one {@link cambrian_realm_server} each, and the registry that finds
-%% it by the realm's name.
+%% The realms of this node: a supervisor of one {@link cambrian_realm_server} each, and the registry
+%% that finds it by the name of the realm.
 %%
-%% A process starts when it is first asked for, also after a crash, so that one realm that keeps crashing costs its own callers
-%% and nobody else. What must outlive such a crash is in the table, which the supervisor owns: who subscribed, who still
-%% writes a file, and, where there is no `data_dir', the realm as it was last saved.
+%% A process starts at the first request, also after a crash, so a realm that keeps crashing harms
+%% only its own callers. The supervisor owns a table for what must survive such a crash: the
+%% subscribers, the process that writes a file, and, without a `data_dir', the realm as it was last
+%% saved.
 -module(cambrian_realms).
 -behaviour(supervisor).
 
--export([start_link/0, find/1, start/1, take_name/1, get/2, put/3, specification/0, init/1]).
+-export([start_link/0, find/1, call/3, call_or_start/2, register/1, get/2, put/3,
+         specification/0, init/1]).
 
 -type name() :: binary().
 -type kept() :: saved | subscribers | writer | audit.
@@ -20,13 +22,37 @@ init([]) ->
     ?MODULE = ets:new(?MODULE, [named_table, public, {read_concurrency, true}]),
     {ok, specification()}.
 
-%% @doc Whom it supervises, and how.
+%% @doc The flags and the child of the supervisor.
 -spec specification() -> {supervisor:sup_flags(), [supervisor:child_spec()]}.
 specification() ->
-    Server = #{id => realm, start => {cambrian_realm_server, start_link, []}, restart => temporary, shutdown => 60_000},
+    Server = #{id => realm, start => {cambrian_realm_server, start_link, []}, restart => temporary,
+               shutdown => 60_000},
     {#{strategy => simple_one_for_one}, [Server]}.
 
-%% @doc The process of a realm, started where something of the realm is kept.
+%% @doc Calls the process of a realm; returns `IfUnknown' if nothing of the realm is saved. If the
+%% process crashes, the next call starts it again.
+-spec call(name(), Message :: term(), IfUnknown :: term()) -> term().
+call(Name, Message, IfUnknown) ->
+    case find(Name) of
+        {ok, Pid} -> call_process(Pid, Name, Message);
+        not_found -> IfUnknown;
+        Error -> Error
+    end.
+
+%% @doc The same; starts the process of a new realm, too.
+-spec call_or_start(name(), Message :: term()) -> term().
+call_or_start(Name, Message) ->
+    {ok, Pid} = start(Name),
+    call_process(Pid, Name, Message).
+
+call_process(Pid, Name, Message) ->
+    try gen_server:call(Pid, Message, infinity)
+    catch exit:_ ->
+        ok = cambrian_running:check(),
+        {error, {realm_unavailable, Name}}
+    end.
+
+%% @doc The process of a realm, started if something of the realm is saved.
 -spec find(name()) -> {ok, pid()} | not_found | {error, cambrian_data_dir:error()}.
 find(Name) ->
     case process_of(Name) of
@@ -39,14 +65,12 @@ find(Name) ->
             end
     end.
 
-%% @doc The same for a realm that may be new.
--spec start(name()) -> {ok, pid()}.
 start(Name) ->
     case process_of(Name) of
         {ok, _} = Found -> Found;
         none ->
             case supervisor:start_child(?MODULE, [Name]) of
-                %% somebody else was quicker
+                %% another caller was faster
                 {error, {shutdown, {already_started, Pid}}} -> {ok, Pid};
                 {ok, _} = Started -> Started
             end
@@ -59,8 +83,8 @@ process_of(Name) ->
     end.
 
 %% @doc Registers the caller, unless another that is alive has the name.
--spec take_name(name()) -> ok | {error, {already_started, pid()}}.
-take_name(Name) ->
+-spec register(name()) -> ok | {error, {already_started, pid()}}.
+register(Name) ->
     case ets:insert_new(?MODULE, {{process, Name}, self()}) of
         true -> ok;
         false ->
@@ -69,15 +93,16 @@ take_name(Name) ->
                     case is_process_alive(Other) of
                         true -> {error, {already_started, Other}};
                         false ->
-                            %% nobody else's, who may have been quicker
+                            %% deletes only the dead one: another process may have registered
+                            %% meanwhile
                             true = ets:delete_object(?MODULE, {{process, Name}, Other}),
-                            take_name(Name)
+                            register(Name)
                     end;
-                _ -> take_name(Name)
+                _ -> register(Name)
             end
     end.
 
-%% @doc What is kept of a realm outside its process.
+%% @doc What the table keeps of a realm.
 -spec get(process | kept(), name()) -> {ok, term()} | none.
 get(What, Name) ->
     try ets:lookup(?MODULE, {What, Name}) of

@@ -1,46 +1,44 @@
 %% @private
 %% Which key succeeds which, as a value without a clock: `Now' is in ms since 1970.
 %%
-%% Each key knows its latest heir, so {@link heir/2} is one look, however long the chain. Keys that have earned a name
-%% have room of their own; all others share a tenth, so that nobody's new keys take the room of a key that delivered
-%% something. Where there is no room, a succession is refused: none that was heard is given up for one that comes, but
-%% for those that are a year old, or a month where the key was a stranger, and, of a chain of more than a hundred keys,
-%% for its own oldest.
+%% Each key knows its latest heir, so {@link heir/2} takes one look-up, however long the chain. Keys
+%% that earned their place have room of their own; all others share a tenth, so that new keys cannot
+%% take the room of a key that delivered something. Without room, a succession is refused. No
+%% succession is forgotten for a new one, except those that are a year old, or a month old if the
+%% key was a stranger. A chain of more than a hundred keys forgets its own oldest.
 -module(cambrian_successions).
 
--export([new/1, heir/2, heir_named/2, is_retired/2, has_room/4, add/5, to_map/1, from_map/2]).
+-export([new/1, heir/2, named_heir/2, is_retired/2, has_room/4, add/5, to_map/1, from_map/2]).
 -export_type([successions/0, entry/0]).
 
 -type key() :: cambrian_identity:key().
 -type is_named() :: fun((key()) -> boolean()).
-%% `heir' is the key that was named. `known' tells that the old key had earned a name, or was one of a closed realm.
+%% `heir' is the key that this one named; `known' tells that this key had earned its place, or could
+%% publish in a closed realm.
 -type entry() :: #{heir := key(), known := boolean(), time := integer()}.
 -record(successions, {max :: pos_integer(),
                       entries = #{} :: #{key() => entry()},
-                      %% of each key that is retired the latest heir, and of each latest heir the keys before it
+                      %% the latest heir of each retired key, and the keys before each latest heir
                       heirs = #{} :: #{key() => key()},
                       chains = #{} :: #{key() => [key()]},
                       strangers = 0 :: non_neg_integer()}).
 -opaque successions() :: #successions{}.
 
-%% As many as an identity keeps: {@link cambrian_identity}.
+%% As many successions as {@link cambrian_identity} keeps.
 -define(MAX_CHAIN, 100).
--define(DAY_MS, 86_400_000).
--define(STRANGER_MS, 30 * ?DAY_MS).
-%% No grant of an older key is good any more.
--define(KNOWN_MS, 366 * ?DAY_MS).
+-define(STRANGER_MS, 30 * 86_400_000).
 
-%% @doc For at most so many successions.
+%% @doc Remembers at most so many successions.
 -spec new(pos_integer()) -> successions().
 new(Max) -> #successions{max = Max}.
 
-%% @doc The key that speaks for a key now: itself, if it named none.
+%% @doc The key that speaks for a key now: the key itself, if it named no heir.
 -spec heir(key(), successions()) -> key().
 heir(Key, #successions{heirs = Heirs}) -> maps:get(Key, Heirs, Key).
 
-%% @doc Whom a key named itself.
--spec heir_named(key(), successions()) -> {ok, key()} | none.
-heir_named(Key, #successions{entries = Entries}) ->
+%% @doc The heir that a key named itself.
+-spec named_heir(key(), successions()) -> {ok, key()} | none.
+named_heir(Key, #successions{entries = Entries}) ->
     case Entries of
         #{Key := #{heir := Heir}} -> {ok, Heir};
         _ -> none
@@ -49,8 +47,9 @@ heir_named(Key, #successions{entries = Entries}) ->
 -spec is_retired(key(), successions()) -> boolean().
 is_retired(Key, #successions{entries = Entries}) -> is_map_key(Key, Entries).
 
-%% @doc Whether one more of this kind can be remembered. `IsNamed' tells of a key that a realm's options or owners name:
-%% to forget that it is retired would give it back what it handed over.
+%% @doc Whether there is room for another succession of this kind. `IsNamed' tells whether the
+%% options or the owners of a realm name a key. If the realm forgot that such a key is retired, the
+%% key could publish again.
 -spec has_room(Known :: boolean(), Now :: integer(), is_named(), successions()) -> boolean().
 has_room(Known, Now, IsNamed, Successions) -> room(Known, Now, IsNamed, Successions) =/= full.
 
@@ -58,7 +57,8 @@ room(Known, Now, IsNamed, #successions{entries = Entries} = Successions) ->
     case taken(Known, Successions) < share(Known, Successions) of
         true -> free;
         false ->
-            Old = [{Time, Key} || {Key, #{known := Was, time := Time}} <- maps:to_list(Entries), Was =:= Known,
+            Old = [{Time, Key}
+                   || {Key, #{known := Was, time := Time}} <- maps:to_list(Entries), Was =:= Known,
                                   Time < Now - kept_ms(Known), not IsNamed(Key)],
             case Old of
                 [] -> full;
@@ -67,16 +67,19 @@ room(Known, Now, IsNamed, #successions{entries = Entries} = Successions) ->
     end.
 
 taken(false, #successions{strangers = Strangers}) -> Strangers;
-taken(true, #successions{entries = Entries, strangers = Strangers}) -> map_size(Entries) - Strangers.
+taken(true, #successions{entries = Entries, strangers = Strangers}) ->
+    map_size(Entries) - Strangers.
 
 share(false, #successions{max = Max}) -> (Max + 9) div 10;
 share(true, #successions{max = Max} = Successions) -> max(1, Max - share(false, Successions)).
 
 kept_ms(false) -> ?STRANGER_MS;
-kept_ms(true) -> ?KNOWN_MS.
+%% no grant of an older key is valid any more
+kept_ms(true) -> cambrian_identity:longest_grant().
 
-%% @doc One more; the old key named no heir before, and is not the new one's.
--spec add({Old :: key(), New :: key()}, Known :: boolean(), Now :: integer(), is_named(), successions()) ->
+%% @doc Adds a succession. The old key has named no heir yet, and is not an heir of the new one.
+-spec add({Old :: key(), New :: key()}, Known :: boolean(), Now :: integer(), is_named(),
+          successions()) ->
           {ok, successions()} | {error, too_many_successions}.
 add({Old, New}, Known, Now, IsNamed, Successions) ->
     case room(Known, Now, IsNamed, Successions) of
@@ -85,54 +88,65 @@ add({Old, New}, Known, Now, IsNamed, Successions) ->
         {instead_of, Key} -> {ok, added(Old, New, Known, Now, IsNamed, forget(Key, Successions))}
     end.
 
-added(Old, New, Known, Now, IsNamed, #successions{entries = Entries, heirs = Heirs, chains = Chains} = Successions) ->
+added(Old, New, Known, Now, IsNamed,
+      #successions{entries = Entries, heirs = Heirs, chains = Chains} = Successions) ->
     Heir = heir(New, Successions),
     Moved = [Old | maps:get(Old, Chains, [])],
     Chain = Moved ++ maps:get(Heir, Chains, []),
     Joined = Successions#successions{
         entries = Entries#{Old => #{heir => New, known => Known, time => Now}},
         heirs = lists:foldl(fun(Key, Map) -> Map#{Key => Heir} end, Heirs, Moved),
-        chains = (maps:remove(Old, Chains))#{Heir => Chain}, strangers = strangers(Known, 1, Successions)},
+        chains = (maps:remove(Old, Chains))#{Heir => Chain},
+        strangers = strangers(Known, 1, Successions)},
     shortened(Chain, IsNamed, Joined).
 
 strangers(true, _Change, #successions{strangers = Strangers}) -> Strangers;
 strangers(false, Change, #successions{strangers = Strangers}) -> Strangers + Change.
 
-shortened(Chain, IsNamed, #successions{entries = Entries} = Successions) when length(Chain) > ?MAX_CHAIN ->
+shortened(Chain, IsNamed,
+          #successions{entries = Entries} = Successions)
+  when length(Chain) > ?MAX_CHAIN ->
     case [{maps:get(time, maps:get(Key, Entries)), Key} || Key <- Chain, not IsNamed(Key)] of
         [] -> Successions;
         Others -> forget(element(2, lists:min(Others)), Successions)
     end;
 shortened(_Chain, _IsNamed, Successions) -> Successions.
 
-%% Who named it names its heir from then on.
+%% A key that named the forgotten key now names its heir.
 forget(Key, #successions{entries = Entries, heirs = Heirs, chains = Chains} = Successions) ->
     {#{heir := Next, known := Known}, Left} = maps:take(Key, Entries),
     {Heir, Others} = maps:take(Key, Heirs),
     Chain = lists:delete(Key, maps:get(Heir, Chains)),
     Rewired = lists:foldl(fun(Before, Map) ->
                               case Map of
-                                  #{Before := #{heir := Key} = Entry} -> Map#{Before := Entry#{heir := Next}};
+                                  #{Before := #{heir := Key} = Entry} ->
+                                      Map#{Before := Entry#{heir := Next}};
                                   _ -> Map
                               end
                           end, Left, Chain),
-    Successions#successions{entries = Rewired, heirs = Others, strangers = strangers(Known, -1, Successions),
-                            chains = case Chain of [] -> maps:remove(Heir, Chains); _ -> Chains#{Heir := Chain} end}.
+    Successions#successions{entries = Rewired, heirs = Others,
+                            strangers = strangers(Known, -1, Successions),
+                            chains = case Chain of
+                                         [] -> maps:remove(Heir, Chains);
+                                         _ -> Chains#{Heir := Chain}
+                                     end}.
 
 %% @doc For {@link from_map/2}.
 -spec to_map(successions()) -> #{key() => entry()}.
 to_map(#successions{entries = Entries}) -> Entries.
 
-%% @doc Those of such a map, unless something in it is not what this module makes.
+%% @doc The successions of such a map; `error' if this module did not make the map.
 -spec from_map(Max :: pos_integer(), term()) -> {ok, successions()} | error.
-from_map(Max, Entries) when is_map(Entries) -> restored(lists:sort(maps:to_list(Entries)), new(Max));
+from_map(Max, Entries) when is_map(Entries) ->
+    restored(lists:sort(maps:to_list(Entries)), new(Max));
 from_map(_Max, _Other) -> error.
 
 restored([], Successions) -> {ok, Successions};
-restored([{<<_:32/binary>> = Old, #{heir := <<_:32/binary>> = New, known := Known, time := Time}} | Rest], Successions)
+restored([{<<_:32/binary>> = Old, #{heir := <<_:32/binary>> = New, known := Known, time := Time}}
+          | Rest], Successions)
   when is_boolean(Known), is_integer(Time) ->
     case heir(New, Successions) of
-        %% successions that go round have no latest heir
+        %% a circle of successions has no latest heir
         Old -> error;
         _ -> restored(Rest, added(Old, New, Known, Time, fun(_) -> true end, Successions))
     end;
