@@ -11,9 +11,9 @@ pub const TIME_CONSTANTS: (f32, f32) = (0.01, 1000.0);
 /// Learning rates lie within ± this.
 pub const MAX_LEARNING_RATE: f32 = 1.0;
 
-/// The value genes of a node, one row each, in the order in which they travel: its kind, `choice` or
-/// `number`; its name and type; its value in an input; and which of its values are sound. Code that
-/// handles every gene is made of this table.
+/// The value genes of a node, one row each, in the order in which they travel: its kind, `choice`
+/// or `number`; its name and type; its value in an input; and which of its values are sound. Code
+/// that handles every gene is made of this table.
 #[macro_export]
 macro_rules! neuron_genes {
     ($make:ident) => {
@@ -36,7 +36,8 @@ macro_rules! neuron_genes {
 
 macro_rules! neuron {
     ($($(#[$about:meta])* $kind:ident $name:ident: $type:ty = $input:expr, $is_sound:ident;)*) => {
-        /// The value genes of a node: its net input is bias + gain · aggregation(weight × source, …).
+        /// The value genes of a node: its net input is bias + gain · aggregation(weight × source,
+        /// …).
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct Neuron {
             $($(#[$about])* pub $name: $type,)*
