@@ -13,13 +13,13 @@
 -record(log,
         {dir :: cambrian_file:path(), kind :: binary(),
          size :: {Bytes :: pos_integer(), Files :: pos_integer()},
-              number :: pos_integer(), file :: file:fd(), position :: non_neg_integer(),
-              sum :: binary()}).
+         number :: pos_integer(), file :: undefined | file:fd(), position :: non_neg_integer(),
+         sum :: binary()}).
 -opaque log() :: #log{}.
 %% `torn_end': the last line is incomplete, and is removed. `changed': nothing from this line on is
 %% read.
--type damage() :: #{file := cambrian_file:path(), line := pos_integer(), reason := torn_end
-                    | changed}.
+-type damage() :: #{file := cambrian_file:path(), line := pos_integer(),
+                    reason := torn_end | changed}.
 
 -define(FIRST, <<0:128>>).
 

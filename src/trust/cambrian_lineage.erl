@@ -351,8 +351,10 @@ without_oldest(Key, #signed{count = Count, of_key = Of, counts = Counts} = Kept)
     #{Key := {Has, Ids}} = Of,
     {{value, Id}, Left} = queue:out(Ids),
     case lists:keydelete(Key, 1, claims(Id)) of
-        [] -> _ = [ets:delete(?MODULE, Gone) || Gone <- [{signed, Id}, {measured, Id}]];
-        Others -> ets:insert(?MODULE, {{signed, Id}, Others})
+        [] ->
+            true = ets:delete(?MODULE, {signed, Id}),
+            true = ets:delete(?MODULE, {measured, Id});
+        Others -> true = ets:insert(?MODULE, {{signed, Id}, Others})
     end,
     Counted = gb_sets:del_element({Has, Key}, Counts),
     case Has of

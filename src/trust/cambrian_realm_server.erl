@@ -487,7 +487,8 @@ packed({report, From, Facts}, Packed, State) ->
 packed(save, Packed, #state{saving = {packing, Waiters}} = State) ->
     State#state{saving = {{writing, write(Packed, State)}, Waiters}}.
 
-%% The writer ends with this process, and the next process waits for it.
+%% The writer ends with this process, and the next process waits for it. Its exit is its answer.
+-dialyzer({nowarn_function, write/2}).
 write(Packed, #state{conf = #conf{name = Name}, number = Number, audit = Audit}) ->
     Writer = cambrian_audit:writer(Audit),
     Save = fun() ->
