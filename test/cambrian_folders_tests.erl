@@ -10,6 +10,11 @@
 every_folder_has_its_place_test() ->
     ?assertEqual([], lists:usort(maps:values(folders())) -- ?FOLDERS).
 
+%% Of two modules with one name the build keeps one, without a word.
+every_module_has_a_name_of_its_own_test() ->
+    Names = [filename:basename(File) || File <- filelib:wildcard(cambrian_checkout:path("src/**/*.erl"))],
+    ?assertEqual([], Names -- lists:usort(Names)).
+
 no_folder_uses_one_after_it_test() ->
     ?assertEqual([], [Use || {From, To, _, _} = Use <- uses(), place(From) < place(To)]).
 

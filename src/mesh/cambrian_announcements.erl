@@ -9,7 +9,7 @@
         [ask/3, effect/2, is_of_interest/2, note/5, option/2, put_task/2, rejected/2,
          repeat_soon/3]).
 -import(cambrian_holdings, [best_of/2, is_better/2, lookup/1, verdict/4]).
--import(cambrian_origins, [compare_claim/4, may_work_on/6, spoke/3]).
+-import(cambrian_allowances, [compare_claim/4, may_work_on/6, spoke/3]).
 
 -include("cambrian_exchange.hrl").
 

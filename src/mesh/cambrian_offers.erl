@@ -9,7 +9,7 @@
         [ask/3, effect/2, event/3, is_present/2, note/5, option/2, put_task/2, rejected/2,
          repeat_soon/3, task/2, task_names/1]).
 -import(cambrian_holdings, [beats/2, hold/2, put_verdict/4, subjects_of/1, verdict/4, weight/1]).
--import(cambrian_origins, [account/3, compare_claim/4, is_source/3, line/3, payer/1]).
+-import(cambrian_allowances, [account/3, compare_claim/4, is_source/3, line/3, payer/1]).
 
 -include("cambrian_exchange.hrl").
 

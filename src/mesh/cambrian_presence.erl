@@ -9,7 +9,7 @@
 -import(cambrian_exchange_state,
         [ask/3, count_nodes/2, effect/2, event/3, once/3, refused/3, rejected/2, repeat_soon/3,
          time/2]).
--import(cambrian_origins, [may_work_on/5]).
+-import(cambrian_allowances, [may_work_on/5]).
 
 -include("cambrian_exchange.hrl").
 

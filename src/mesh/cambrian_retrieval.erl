@@ -7,7 +7,7 @@
 
 -import(cambrian_exchange_state, [ask/3, effect/2, note/5, option/2]).
 -import(cambrian_holdings, [bases/2, lookup/1, verdict/4]).
--import(cambrian_origins, [account/3, is_source/3, line/3, may_work_on/5]).
+-import(cambrian_allowances, [account/3, is_source/3, line/3, may_work_on/5]).
 
 -include("cambrian_exchange.hrl").
 

@@ -370,4 +370,5 @@ withdraw(#{handle := #{sdk := Sdk, realm := Realm, address := Address} = Handle,
                 _ = Sdk:unadvertise(Pool, Realm, cambrian_macula_call:procedure(Address)),
                 [Sdk:put_record(Pool, Record) || Record <- lists:reverse(Gone)]
             end,
-    cambrian_async:await(cambrian_async:start(Leave), ?GOODBYE_MS).
+    _ = cambrian_async:await(cambrian_async:start(Leave), ?GOODBYE_MS),
+    ok.

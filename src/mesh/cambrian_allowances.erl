@@ -1,7 +1,7 @@
 %% @private
 %% How much an exchange takes of an origin: how many of its messages are worked on, whether its
 %% newcomers are taken, and which account pays for measuring them.
--module(cambrian_origins).
+-module(cambrian_allowances).
 
 -export([may_work_on/5, may_work_on/6, is_source/3, account/3, line/3, payer/1]).
 -export([spoke/3, compare_claim/4]).
