@@ -81,6 +81,9 @@
 %% The largest reward: the limit of every number that a network gets.
 -define(MAX_REWARD, 1.0e12).
 
+%% The documentation that an error names.
+-define(SEE, <<"cambrian_environment:init/1">>).
+
 %% One network in one episode.
 -record(life, {index, network, memory, observation, state, total = 0.0}).
 
@@ -97,8 +100,7 @@ evaluation(Module, Shape, Config) ->
     Unknown = maps:keys(maps:without(Known, Shape)),
     case {maps:merge(#{steps => 1000, episodes => 1}, Shape), Unknown} of
         {_, [Key | _]} ->
-            See = <<"cambrian_environment:init/1">>,
-            {error, cambrian_options:unknown(unknown_option, Key, Known, See)};
+            {error, cambrian_options:unknown(unknown_option, Key, Known, ?SEE)};
         {#{steps := Steps, episodes := Count}, []} when ?IS_COUNT(Steps), ?IS_COUNT(Count) ->
             OnEpisodes = fun(Episodes) ->
                              World = world(Module, Config, Steps, Episodes),

@@ -112,6 +112,9 @@
 %% A longer list, or a binary of more bytes, is hashed and not printed.
 -define(LONG, 1024).
 
+%% The documentation that an error of each/3 names.
+-define(SEE, <<"cambrian_task:init/1">>).
+
 %% As many inputs and outputs as a genotype can have.
 -define(IS_SIZE(N), (is_integer(N) andalso N >= 1 andalso N =< 10_000)).
 
@@ -446,8 +449,7 @@ each(Module, Shape, State) ->
     case maps:keys(maps:without([inputs, outputs], Shape)) of
         [] -> {ok, #{evaluate => {each, fun(Network) -> Module:evaluate(Network, State) end}}};
         [Key | _] ->
-            See = <<"cambrian_task:init/1">>,
-            {error, cambrian_options:unknown(unknown_option, Key, [inputs, outputs], See)}
+            {error, cambrian_options:unknown(unknown_option, Key, [inputs, outputs], ?SEE)}
     end.
 
 init(Module, Args, Evaluation) ->
