@@ -1,7 +1,8 @@
 #!/usr/bin/env escript
-%% ! -noinput Real Erlang nodes on this machine share champions over Erlang distribution. Measures
-%% the time until all nodes have a new champion, and the bytes. Run it from the root of the project
-%% after `make build`.
+%%! -noinput
+%% Real Erlang nodes on this machine share champions over Erlang distribution. Measures the time
+%% until all nodes have a new champion, and the bytes. Run it from the root of the project after
+%% `make build`.
 %%
 %%   bench/mesh_real.escript [NODES ...]     default 3 8
 

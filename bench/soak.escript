@@ -1,6 +1,7 @@
 #!/usr/bin/env escript
-%% ! -noinput Checks that a working node under attack does not grow: five populations of different
-%% tasks run, strangers in another VM flood its bridge, and clients watch. bin/soak calls it.
+%%! -noinput
+%% Checks that a working node under attack does not grow: five populations of different tasks run,
+%% strangers in another VM flood its bridge, and clients watch. bin/soak calls it.
 %% test/cambrian_soak.erl has the load, and test/cambrian_trend.erl the definition of flat. Needs
 %% `rebar3 as test compile'.
 -mode(compile).
@@ -24,15 +25,16 @@ wrong(What) ->
 usage() ->
     "usage: bin/soak MINUTES\n\n"
     "Five populations evolve while strangers flood the bridge and clients watch: for a warm-up of\n"
-    "30 % of MINUTES, at least one minute, and then for MINUTES. Once a second it measures memory,\n"
-    "atoms, ports, descriptors, queues and the disk. It prints for each the start, the end, the\n"
-    "slope, and whether it is flat: whether it grew by no more than the noise, 2 % or 1 MiB (10 MiB\n"
-    "of disk, where logs drop 4 MiB at once), or by ten for counts. The exit status is 1 if\n"
-    "something is not flat, or if a part of the load did no work at all.\n".
+    "30 % of MINUTES, at least one minute, and then for MINUTES. Once a second it measures\n"
+    "memory, atoms, ports, descriptors, queues and the disk. It prints for each the start, the\n"
+    "end, the slope, and whether it is flat: whether it grew by no more than the noise, 2 % or\n"
+    "1 MiB (10 MiB of disk, where logs drop 4 MiB at once), or by ten for counts. The exit status\n"
+    "is 1 if something is not flat, or if a part of the load did no work at all.\n".
 
 soak(Minutes) ->
     Root = filename:absname("."),
-    Built = filelib:wildcard(filename:join(Root, "_build/test/lib/cambrian/{ebin,simulation,test}")),
+    Pattern = "_build/test/lib/cambrian/{ebin,simulation,test}",
+    Built = filelib:wildcard(filename:join(Root, Pattern)),
     [true] = lists:usort([code:add_patha(Beams) || Beams <- Built]),
     Dir = cambrian_temporary:dir(),
     try

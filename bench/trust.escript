@@ -1,7 +1,8 @@
 #!/usr/bin/env escript
-%% ! +sbwt none +sbwtdcpu none +sbwtdio none Measures how long a realm of 10,000 origins takes to
-%% answer while it saves, and while another realm saves: p50, p99 and maximum in ms, with one
-%% question every ms. `escript bench/trust.escript [SECONDS]', after `rebar3 compile'.
+%%! +sbwt none +sbwtdcpu none +sbwtdio none
+%% Measures how long a realm of 10,000 origins takes to answer while it saves, and while another
+%% realm saves: p50, p99 and maximum in ms, with one question every ms.
+%% `escript bench/trust.escript [SECONDS]', after `rebar3 compile'.
 
 -mode(compile).
 

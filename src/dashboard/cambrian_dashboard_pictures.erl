@@ -17,7 +17,8 @@ answer(Name, Query) ->
     case picture(Name, Chosen, Snapshot) of
         {Data, Draw} ->
             Key = {Name, Wanted, IsNarrow},
-            Svg = cambrian_dashboard_state:picture({Key, Data}, fun() -> Draw(options(IsNarrow)) end),
+            DrawNow = fun() -> Draw(options(IsNarrow)) end,
+            Svg = cambrian_dashboard_state:picture({Key, Data}, DrawNow),
             {200, [{"content-type", "image/svg+xml"}], Svg};
         none -> {404, [{"content-type", "text/plain"}], <<"there is no such picture\n">>}
     end.

@@ -16,7 +16,8 @@
 %% The key of `users' is the monitor of the user.
 -record(pool, {processes = #{} :: #{pid() => {command(), use()}},
                users = #{} :: #{reference() => {leases, pid()} | waits},
-               waiting = [] :: [{reference(), gen_server:from(), command(), Most :: pos_integer()}]}).
+               waiting = [] :: [{Monitor :: reference(), gen_server:from(), command(),
+                                 Most :: pos_integer()}]}).
 
 %% How long the pool waits for its processes when it stops, in ms.
 -define(LAST_GRACE, 4_000).
