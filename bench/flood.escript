@@ -1,7 +1,8 @@
 #!/usr/bin/env escript
-%% What strangers take of a node: a population that runs, its bridge, and a stranger in the same VM who sends without pause
-%% over the transport of Erlang distribution, what it made ready before. `make build && ERL_LIBS=_build/default/lib bench/flood.escript [Seconds]
-%% [Rounds]' prints the table in bench/MESH.md; the medians of some rounds, of which each begins without a flood.
+%% Measures how much work strangers take from a node. A population and its bridge run in one VM with
+%% a stranger that sends prepared envelopes without pause over the transport of Erlang distribution.
+%% `make build && ERL_LIBS=_build/default/lib bench/flood.escript [Seconds] [Rounds]' prints the
+%% table in bench/MESH.md: medians over the rounds, each of which begins without a flood.
 -mode(compile).
 -define(REALM, <<"org.example.flood">>).
 -define(READY, 1500).
@@ -10,31 +11,41 @@ main([]) -> main(["15", "3"]);
 main([Seconds, Rounds]) ->
     logger:set_primary_config(level, error),
     {ok, _} = application:ensure_all_started(cambrian),
-    {ok, #{champion := Champion, fitness := Fitness}} = cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
+    {ok, #{champion := Champion, fitness := Fitness}} =
+        cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
     Ms = 1000 * list_to_integer(Seconds),
     Count = list_to_integer(Rounds),
-    io:format("| flood | generations/s without | with | work of strangers | sent | measured | refused as too costly | worst reputation |~n"
+    io:format("| flood | generations/s without | with | work of strangers | sent | measured "
+              "| refused as too costly | worst reputation |~n"
               "|---|---|---|---|---|---|---|---|~n"),
-    Pole = #{task => double_pole_novel, seed => 4, population => 150, from => Champion, target => 1.0e9},
-    Stall = #{task => fun stalls/1, inputs => 2, outputs => 1, seed => 4, population => 150, evaluation_timeout => 1000, target => 1.0e9,
+    Pole = #{task => double_pole_novel, seed => 4, population => 150, from => Champion,
+             target => 1.0e9},
+    Stall = #{task => fun stalls/1, inputs => 2, outputs => 1, seed => 4, population => 150,
+              evaluation_timeout => 1000, target => 1.0e9,
               params => #{add_node => 0.0, add_connection => 0.0, add_recurrent => 0.0}},
     Own = cambrian_genotype:cost(Champion),
     Bloat = fun(Nodes, N) -> #{genotype => bloated(Champion, Nodes, N), fitness => Fitness} end,
     [row(Name, Options, Sender, Ms, Count)
      || {Name, Options, Sender} <-
-            [{"true champions with 20,000 idle LTC neurons, one key", Pole, fun(N) -> {1, Bloat(20_000, N)} end},
-             {"true champions of twice their cost, one key", Pole, fun(N) -> {1, Bloat(Own div 3, N)} end},
-             {"the same, 1,000 keys", Pole, fun(N) -> {1 + N rem 1000, Bloat(Own div 3, N)} end},
-             {"what stalls for 60 s, one key", Stall, fun(N) -> {1, stalling(N)} end},
-             {"what stalls for 60 s, 1,000 keys", Stall, fun(N) -> {1 + N rem 1000, stalling(N)} end}]].
+            [{"true champions with 20,000 idle LTC neurons, one key", Pole,
+              fun(N) -> {1, Bloat(20_000, N)} end},
+             {"true champions of twice their cost, one key", Pole,
+              fun(N) -> {1, Bloat(Own div 3, N)} end},
+             {"the same, 1,000 keys", Pole,
+              fun(N) -> {1 + N rem 1000, Bloat(Own div 3, N)} end},
+             {"what stalls for 60 s, one key", Stall,
+              fun(N) -> {1, stalling(N)} end},
+             {"what stalls for 60 s, 1,000 keys", Stall,
+              fun(N) -> {1 + N rem 1000, stalling(N)} end}]].
 
 row(Name, Options, Sender, Ms, Rounds) ->
     Pairs = [{run(Options, none, Ms), run(Options, Sender, Ms)} || _ <- lists:seq(1, Rounds)],
     Median = fun(Of) -> lists:nth((Rounds + 1) div 2, lists:sort(Of)) end,
     {Calm, Flooded} = lists:unzip(Pairs),
     Rate = fun(Runs) -> Median([maps:get(rate, Run) || Run <- Runs]) end,
-    #{work := Work, sent := Sent, measured := Measured, refused := Refused, reputation := Reputation} =
-        lists:nth((Rounds + 1) div 2, lists:sort(fun(A, B) -> maps:get(rate, A) =< maps:get(rate, B) end, Flooded)),
+    ByRate = lists:sort(fun(A, B) -> maps:get(rate, A) =< maps:get(rate, B) end, Flooded),
+    #{work := Work, sent := Sent, measured := Measured, refused := Refused,
+      reputation := Reputation} = lists:nth((Rounds + 1) div 2, ByRate),
     io:format("| ~s | ~.1f | ~.1f | ~.1f % | ~b | ~b | ~b | ~.2f |~n",
               [Name, Rate(Calm), Rate(Flooded), 100 * Work, Sent, Measured, Refused, Reputation]).
 
@@ -60,32 +71,37 @@ run(Options, Sender, Ms) ->
     {ok, _} = application:ensure_all_started(cambrian),
     flush(),
     #{own := Own, theirs := Theirs} = Sums,
-    Sums#{rate => 1000 * (Last - First) / Took, work => Theirs / max(1, Own + Theirs), sent => Sent, reputation => Worst}.
+    Sums#{rate => 1000 * (Last - First) / Took, work => Theirs / max(1, Own + Theirs),
+          sent => Sent, reputation => Worst}.
 
 listen(Until, #{own := Own, theirs := Theirs, measured := Measured, refused := Refused} = Sums) ->
     receive
         {cambrian, _, {worked, #{work := Work}}} -> listen(Until, Sums#{own := Own + Work});
-        {cambrian, _, {received, #{work := Work}}} -> listen(Until, Sums#{theirs := Theirs + Work, measured := Measured + 1});
-        {cambrian, _, {received, #{outcome := too_costly}}} -> listen(Until, Sums#{refused := Refused + 1});
+        {cambrian, _, {received, #{work := Work}}} ->
+            listen(Until, Sums#{theirs := Theirs + Work, measured := Measured + 1});
+        {cambrian, _, {received, #{outcome := too_costly}}} ->
+            listen(Until, Sums#{refused := Refused + 1});
         {cambrian, _, _} -> listen(Until, Sums)
     after max(0, Until - erlang:monotonic_time(millisecond)) -> Sums
     end.
 
 flush() -> receive {cambrian, _, _} -> flush() after 0 -> ok end.
 
-%% More than one key may send in the time; a thousand may send each of them.
+%% Prepares more envelopes than one key may send in the time; a thousand keys may send all of them.
 ready(none, _Task) -> [];
 ready(Sender, Task) ->
     Now = erlang:system_time(millisecond),
     Sealed = fun(N) ->
                  {Key, #{genotype := Genotype, fitness := Fitness}} = Sender(N),
-                 {ok, Bytes} = cambrian_envelope:seal(#{realm => ?REALM, task => Task, fitness => Fitness, generation => 0,
-                                                        sequence => N, time => Now}, Genotype, <<Key:256>>),
+                 Claims = #{realm => ?REALM, task => Task, fitness => Fitness, generation => 0,
+                            sequence => N, time => Now},
+                 {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, <<Key:256>>),
                  Bytes
              end,
     lists:map(Sealed, lists:seq(1, ?READY)).
 
-%% A connection of its own; a hundred a second, and the last of them again when all were sent.
+%% Sends a hundred envelopes a second over a connection of its own, and repeats the last one at the
+%% end.
 send_on(Ready) ->
     {ok, Connection} = cambrian_transport_dist:connect(#{realm => ?REALM}),
     send_on(Ready, 0, Connection).
@@ -105,15 +121,17 @@ stop(Stranger) ->
     Stranger ! {stop, self()},
     receive {sent, N} -> N end.
 
-%% A champion that does what it did, with neurons that nothing reads from: liquid ones, or as few as these plain ones.
+%% Adds idle neurons to a champion, which do not change its outputs: liquid neurons if there are
+%% many, else plain ones.
 bloated(Genotype, Count, Nth) ->
     #{nodes := Nodes, connections := Connections} = Genes = cambrian_genotype:to_map(Genotype),
     #{id := Output} = lists:last(Nodes),
     Idle = [1_000_000 * Nth + N || N <- lists:seq(1, Count)],
     Kind = case Count > 1000 of true -> #{dynamics => ltc, time_constant => 1.0}; false -> #{} end,
-    {ok, Bloated} = cambrian_genotype:from_map(Genes#{
-        nodes := Nodes ++ [Kind#{id => Id, layer => 1 bsl 62, activation => tanh} || Id <- Idle],
-        connections := Connections ++ [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- Idle]}),
+    NewNodes = [Kind#{id => Id, layer => 1 bsl 62, activation => tanh} || Id <- Idle],
+    NewConnections = [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- Idle],
+    {ok, Bloated} = cambrian_genotype:from_map(
+        Genes#{nodes := Nodes ++ NewNodes, connections := Connections ++ NewConnections}),
     Bloated.
 
 stalls(Network) ->

@@ -1,6 +1,6 @@
 #!/usr/bin/env escript
-%% A pole on a cart, in Erlang: a population in lock-step beside one network after the other, on one scheduler.
-%% ERL_LIBS=_build/default/lib escript bench/lock_step.escript
+%% Compares a population in lock-step with one network after the other, on one scheduler. The task
+%% is a pole on a cart, in Erlang. ERL_LIBS=_build/default/lib escript bench/lock_step.escript
 -mode(compile).
 
 main([]) ->
@@ -11,23 +11,35 @@ main([]) ->
 measure(Hidden, Count) ->
     Networks = [{Index, network(Index, Hidden)} || Index <- lists:seq(1, Count)],
     World = #{steps => 100, episodes => 1,
-              reset => fun(Indices, _, Mark) -> [begin Mark(Index), {[0, 0, 0.05, 0], {0, 0, 0.05, 0}} end || Index <- Indices] end,
-              step => fun(Acts, Mark) -> [begin Mark(Index), step(Outputs, State) end || {Index, Outputs, State} <- Acts] end},
+              reset => fun(Indices, _, Mark) ->
+                           [begin Mark(Index), {[0, 0, 0.05, 0], {0, 0, 0.05, 0}} end
+                            || Index <- Indices]
+                       end,
+              step => fun(Acts, Mark) ->
+                          [begin Mark(Index), step(Outputs, State) end
+                           || {Index, Outputs, State} <- Acts]
+                      end},
     Together = fun() -> cambrian_environment:evaluate(World, Networks, fun(_) -> ok end) end,
     OneByOne = fun() -> [{Index, alone(Network)} || {Index, Network} <- Networks] end,
     {A, Scores} = best(Together),
     {B, Scores} = best(OneByOne),
     Steps = 100 * Count,
-    io:format("~4b of ~2b hidden ~12b ~14b ~9.2f~n", [Count, Hidden, Steps * 1000000 div A, Steps * 1000000 div B, B / A]).
+    io:format("~4b of ~2b hidden ~12b ~14b ~9.2f~n",
+              [Count, Hidden, Steps * 1000000 div A, Steps * 1000000 div B, B / A]).
 
 best(Fun) -> lists:min([timer:tc(Fun) || _ <- lists:seq(1, 7)]).
 
 network(Seed, Hidden) ->
     {ok, G} = cambrian_genotype:new(#{inputs => 4, outputs => 2}, Seed),
-    Grown = lists:foldl(fun(N, G0) -> {ok, G1} = cambrian_genotype:mutate(G0, add_node, N), G1 end, G, lists:seq(1, Hidden)),
-    cambrian_network:compile(Grown).
+    Grow = fun(N, Before) ->
+               {ok, After} = cambrian_genotype:mutate(Before, add_node, N),
+               After
+           end,
+    cambrian_network:compile(lists:foldl(Grow, G, lists:seq(1, Hidden))).
 
-alone(Network) -> alone(100, Network, cambrian_network:initial_state(Network), [0, 0, 0.05, 0], {0, 0, 0.05, 0}, 0.0).
+alone(Network) ->
+    Rest = cambrian_network:initial_state(Network),
+    alone(100, Network, Rest, [0, 0, 0.05, 0], {0, 0, 0.05, 0}, 0.0).
 
 alone(0, _, _, _, _, Sum) -> Sum;
 alone(Left, Network, Memory, Observation, State, Sum) ->
@@ -35,7 +47,7 @@ alone(Left, Network, Memory, Observation, State, Sum) ->
     {Seen, Reward, After} = step(Outputs, State),
     alone(Left - 1, Network, Next, Seen, After, Sum + Reward).
 
-%% Never done, so that both do the same number of steps.
+%% The episode never ends early, so that both ways do the same number of steps.
 step([Left, Right], {X, V, A, W}) ->
     Force = case Right > Left of true -> 10.0; false -> -10.0 end,
     {Sin, Cos} = {math:sin(A), math:cos(A)},

@@ -1,11 +1,13 @@
 #!/usr/bin/env escript
 %%! -noinput
-%% What a mesh of many nodes costs and gives, in simulations that repeat to the byte; what one node decides on, by the real
-%% clock. To be run from the project's root after `rebar3 as test compile`.
+%% Measures the costs and benefits of a mesh of many nodes, in simulations that repeat to the byte,
+%% and the decisions of one node in real time. Run it from the root of the project after
+%% `rebar3 as test compile`.
 %%
-%%   bench/mesh.escript [mesh|islands|flood|decisions ...]      these parts, or all, into bench/MESH.md and bench/mesh_islands.svg
+%%   bench/mesh.escript [mesh|islands|flood|decisions ...]
 %%
-%% SEEDS=n for other than 30 runs of islands; NODES=3,30 for other sizes.
+%% writes these parts, or all, into bench/MESH.md and bench/mesh_islands.svg. SEEDS=n sets the
+%% number of runs of islands (30), NODES=3,30 the sizes of meshes.
 -mode(compile).
 
 -define(SECOND, 1000).
@@ -16,23 +18,28 @@
 -define(PICTURE, "bench/mesh_islands.svg").
 
 main(Parts) ->
-    [true] = lists:usort([code:add_patha(Ebin) || Ebin <- filelib:wildcard("_build/test/lib/cambrian/{ebin,simulation}")]),
+    Ebins = filelib:wildcard("_build/test/lib/cambrian/{ebin,simulation}"),
+    [true] = lists:usort(lists:map(fun code:add_patha/1, Ebins)),
     {ok, _} = application:ensure_all_started(cambrian),
     Wanted = case Parts of [] -> ?PARTS; _ -> [list_to_existing_atom(Part) || Part <- Parts] end,
     lists:foreach(fun(Part) -> write(unicode:characters_to_binary(part(Part))) end, Wanted).
 
-%% The page has a part for each; of those that were not measured now, it keeps what it has.
+%% Replaces the parts of the page that were measured now, and keeps all others.
 write(Text) ->
     io:put_chars([Text, "\n"]),
     Old = case file:read_file(?PAGE) of
-              {ok, Page} -> [iolist_to_binary(["## ", Known]) || Known <- tl(binary:split(Page, <<"\n## ">>, [global]))];
+              {ok, Page} ->
+                  [iolist_to_binary(["## ", Known])
+                   || Known <- tl(binary:split(Page, <<"\n## ">>, [global]))];
               {error, enoent} -> []
           end,
     New = maps:from_list([{title(Known), string:trim(Known)} || Known <- Old ++ [Text]]),
     Order = [title(<<"## ", Title/binary>>) || Title <- [title_of(P) || P <- ?PARTS]],
-    %% what other scripts wrote there stays
+    %% Parts that other scripts wrote stay.
     Others = [Title || Known <- Old, Title <- [title(Known)], not lists:member(Title, Order)],
-    ok = file:write_file(?PAGE, [introduction() | [["\n", maps:get(Title, New), "\n"] || Title <- Order ++ Others, is_map_key(Title, New)]]).
+    Parts = [["\n", maps:get(Title, New), "\n"]
+             || Title <- Order ++ Others, is_map_key(Title, New)],
+    ok = file:write_file(?PAGE, [introduction() | Parts]).
 
 title(Text) -> hd(binary:split(Text, <<"\n">>)).
 
@@ -42,9 +49,10 @@ title_of(flood) -> <<"A flood">>;
 title_of(decisions) -> <<"What one node decides on">>.
 
 introduction() ->
-    <<"# What a mesh costs and gives\n\n`bench/mesh.escript` writes this page, or the parts that you name. It simulates the "
-      "first three parts in virtual time with everything else real: the exchange, trust, signatures and populations of every node. The network "
-      "takes 5 to 80 ms for each message, evenly drawn. The same seeds give the same figures on any machine.\n">>.
+    <<"# What a mesh costs and gives\n\n`bench/mesh.escript` writes this page, or the parts that "
+      "you name. It simulates the first three parts in virtual time with everything else real: the "
+      "exchange, trust, signatures and populations of every node. The network takes 5 to 80 ms for "
+      "each message, evenly drawn. The same seeds give the same figures on any machine.\n">>.
 
 part(mesh) -> meshes();
 part(islands) -> islands();
@@ -54,28 +62,35 @@ part(decisions) -> decisions().
 %%% ---- meshes -----------------------------------------------------------------------------
 
 meshes() ->
-    Sizes = [list_to_integer(Size) || Size <- string:lexemes(os:getenv("NODES", "3,30,300,1000"), ",")],
+    Given = string:lexemes(os:getenv("NODES", "3,30,300,1000"), ","),
+    Sizes = lists:map(fun list_to_integer/1, Given),
     ["## News and bytes\n\n"
-     "Each node has 20 agents. After a while in which the nodes find each other, the bytes of some minutes are counted. `published` "
-     "counts a publication once, as if a relay or a multicast spread it; over direct links a node sends on average as much as it "
-     "receives. Then a population ends with a champion that is better than all others, and the time is taken until each node has "
-     "received, verified and measured it.\n\n"
-     "| nodes | a generation every | loss | half know it after | 99 % | all | received, bytes/s a node: mean, most | published: mean, most |\n"
+     "Each node has 20 agents. After a while in which the nodes find each other, the bytes of some "
+     "minutes are counted. `published` counts a publication once, as if a relay or a multicast "
+     "spread it; over direct links a node sends on average as much as it receives. Then a "
+     "population ends with a champion that is better than all others, and the time is taken until "
+     "each node has received, verified and measured it.\n\n"
+     "| nodes | a generation every | loss | half know it after | 99 % | all "
+     "| received, bytes/s a node: mean, most | published: mean, most |\n"
      "|---|---|---|---|---|---|---|---|\n",
      [[mesh(Nodes, 0.0), mesh(Nodes, 0.3), [busy(Nodes) || Nodes =< 30]] || Nodes <- Sizes],
-     "\n`double_pole_novel`. Once a minute: 10 minutes to find each other, 3 minutes counted. Once a second: one and two.\n"].
+     "\n`double_pole_novel`. Once a minute: 10 minutes to find each other, 3 minutes counted. "
+     "Once a second: one and two.\n"].
 
 mesh(Nodes, Loss) ->
     io:format(standard_error, "~b nodes, loss ~p~n", [Nodes, Loss]),
     #{rates := Rates, times := Times} =
-        cambrian_mesh_figures:mesh(#{seed => 1, nodes => Nodes, task => double_pole_novel, agents => 20, loss => Loss,
-                                     generation_ms => ?MINUTE, warm_ms => 10 * ?MINUTE, duration_ms => 3 * ?MINUTE, wait_ms => 10 * ?MINUTE}),
+        cambrian_mesh_figures:mesh(#{seed => 1, nodes => Nodes, task => double_pole_novel,
+                                     agents => 20, loss => Loss, generation_ms => ?MINUTE,
+                                     warm_ms => 10 * ?MINUTE, duration_ms => 3 * ?MINUTE,
+                                     wait_ms => 10 * ?MINUTE}),
     row(Nodes, minute, Loss, [after_ms(Share, Nodes, Times) || Share <- [0.5, 0.99, 1.0]], Rates).
 
 busy(Nodes) ->
     io:format(standard_error, "~b nodes, a generation a second~n", [Nodes]),
-    Rates = cambrian_mesh_figures:traffic(#{seed => 1, nodes => Nodes, task => double_pole_novel, agents => 20,
-                                            generation_ms => ?SECOND, warm_ms => ?MINUTE, duration_ms => 2 * ?MINUTE}),
+    Rates = cambrian_mesh_figures:traffic(#{seed => 1, nodes => Nodes, task => double_pole_novel,
+                                            agents => 20, generation_ms => ?SECOND,
+                                            warm_ms => ?MINUTE, duration_ms => 2 * ?MINUTE}),
     row(Nodes, second, 0.0, ["", "", ""], Rates).
 
 row(Nodes, Every, Loss, Times, Rates) ->
@@ -100,30 +115,35 @@ cells(Cells) -> ["| ", lists:join(" | ", Cells), " |\n"].
 
 %%% ---- islands ----------------------------------------------------------------------------
 
-%% Both kinds at once.
+%% Both kinds of islands run at the same time.
 islands() ->
     Seeds = lists:seq(1, list_to_integer(os:getenv("SEEDS", "30"))),
-    [Shared, Alone] = together([fun() -> [island(Seed, Share) || Seed <- Seeds] end || Share <- [true, false]]),
+    [Shared, Alone] = together([fun() -> [island(Seed, Share) || Seed <- Seeds] end
+                                || Share <- [true, false]]),
     ok = file:write_file(?PICTURE, picture(Shared, Alone)),
     ["## Islands that share, and islands that do not\n\n"
-     "8 islands of 20 agents each evolve `double_pole_novel`, solved by the task's own trial, one generation a second at most ",
+     "8 islands of 20 agents each evolve `double_pole_novel`, solved by the task's own trial, "
+     "one generation a second at most ",
      io_lib:format("~b, over the seeds 1 to ~b.", [?MAX_GENERATIONS, length(Seeds)]),
      " The table has medians with their quartiles; unsolved runs count as the worst.\n\n"
-     "| | generations until one island has solved it | evaluations of all until then | generations until all have | within the limit |\n"
+     "| | generations until one island has solved it | evaluations of all until then "
+     "| generations until all have | within the limit |\n"
      "|---|---|---|---|---|\n",
      row("shared", Shared), row("isolated", Alone), "\n![](mesh_islands.svg)\n"].
 
 island(Seed, Share) ->
-    Found = cambrian_mesh_figures:islands(#{seed => Seed, islands => 8, agents => 20, share => Share, task => double_pole_novel,
+    Found = cambrian_mesh_figures:islands(#{seed => Seed, islands => 8, agents => 20,
+                                            share => Share, task => double_pole_novel,
                                             max_generations => ?MAX_GENERATIONS}),
     io:format(standard_error, "islands ~b ~p: ~p~n", [Seed, Share, Found]),
     Found.
 
 row(Name, Runs) ->
-    cells([Name, quartiles([value(first, generations, Run) || Run <- Runs]), quartiles([value(first, evaluations, Run) || Run <- Runs]),
-           quartiles([value(all, generations, Run) || Run <- Runs]),
-           io_lib:format("one island in ~b of ~b runs, all in ~b",
-                         [length([1 || #{first := #{}} <- Runs]), length(Runs), length([1 || #{all := #{}} <- Runs])])]).
+    Quartiles = fun(When, What) -> quartiles([value(When, What, Run) || Run <- Runs]) end,
+    {First, All} = {length([1 || #{first := #{}} <- Runs]), length([1 || #{all := #{}} <- Runs])},
+    cells([Name, Quartiles(first, generations), Quartiles(first, evaluations),
+           Quartiles(all, generations),
+           io_lib:format("one island in ~b of ~b runs, all in ~b", [First, length(Runs), All])]).
 
 value(When, What, Run) ->
     case Run of
@@ -131,7 +151,7 @@ value(When, What, Run) ->
         _ -> infinity
     end.
 
-%% An atom comes after all numbers.
+%% In a sorted list `infinity' comes last, because an atom is greater than all numbers.
 quartiles(Values) ->
     Sorted = lists:sort(Values),
     At = fun(Share) -> shown(quantile(Share, Sorted)) end,
@@ -149,16 +169,20 @@ shown(infinity) -> "never";
 shown(Number) -> integer_to_list(round(Number)).
 
 picture(Shared, Alone) ->
-    cambrian_chart:chart([line("shared, one island", first, Shared, 1, bold), line("shared, all islands", all, Shared, 1, light),
-                          line("isolated, one island", first, Alone, 2, bold), line("isolated, all islands", all, Alone, 2, light)],
-                         #{title => <<"Double pole without velocities, 8 islands of 20">>, x_label => <<"generation">>,
+    cambrian_chart:chart([line("shared, one island", first, Shared, 1, bold),
+                          line("shared, all islands", all, Shared, 1, light),
+                          line("isolated, one island", first, Alone, 2, bold),
+                          line("isolated, all islands", all, Alone, 2, light)],
+                         #{title => <<"Double pole without velocities, 8 islands of 20">>,
+                           x_label => <<"generation">>,
                            y_label => <<"runs that solved it, %">>}).
 
-%% The share of the runs that had solved it by each generation.
+%% Shows the share of the runs that had solved the task by each generation.
 line(Name, When, Runs, Group, Weight) ->
     Generations = [value(When, generations, Run) || Run <- Runs],
     #{name => list_to_binary(Name), group => Group, weight => Weight,
-      points => [{G, 100 * length([1 || Value <- Generations, Value =< G]) / length(Runs)} || G <- lists:seq(0, ?MAX_GENERATIONS)]}.
+      points => [{G, 100 * length([1 || Value <- Generations, Value =< G]) / length(Runs)}
+                 || G <- lists:seq(0, ?MAX_GENERATIONS)]}.
 
 together(Funs) ->
     Main = self(),
@@ -173,15 +197,20 @@ together(Funs) ->
 
 floods() ->
     Seeds = [1, 2, 3, 4, 5],
-    [Calm, Flooded] = together([fun() -> [flood(Seed, PerSecond) || Seed <- Seeds] end || PerSecond <- [0, 500]]),
+    [Calm, Flooded] = together([fun() -> [flood(Seed, PerSecond) || Seed <- Seeds] end
+                                || PerSecond <- [0, 500]]),
     Sum = fun(Runs) -> lists:sum([N || #{measured := N} <- Runs]) end,
-    io_lib:format("## A flood\n\n7 nodes send one migrant a second each and can measure ten a second. An eighth sends 500 new genotypes a "
-                  "second, each with true claims: a hundred times the rate of one origin. The table counts the genotypes of the seven that the "
-                  "others measured in one minute, over the seeds 1 to ~b:\n\n| without it | with it | change |\n|---|---|---|\n| ~b | ~b | ~.1f % |\n",
-                  [length(Seeds), Sum(Calm), Sum(Flooded), 100 * (Sum(Flooded) - Sum(Calm)) / Sum(Calm)]).
+    Change = 100 * (Sum(Flooded) - Sum(Calm)) / Sum(Calm),
+    io_lib:format("## A flood\n\n7 nodes send one migrant a second each and can measure ten a "
+                  "second. An eighth sends 500 new genotypes a second, each with true claims: a "
+                  "hundred times the rate of one origin. The table counts the genotypes of the "
+                  "seven that the others measured in one minute, over the seeds 1 to ~b:\n\n"
+                  "| without it | with it | change |\n|---|---|---|\n| ~b | ~b | ~.1f % |\n",
+                  [length(Seeds), Sum(Calm), Sum(Flooded), Change]).
 
 flood(Seed, PerSecond) ->
-    cambrian_mesh_figures:flood(#{seed => Seed, nodes => 8, duration_ms => ?MINUTE, generation_ms => 2 * ?SECOND, task => 'xor',
+    cambrian_mesh_figures:flood(#{seed => Seed, nodes => 8, duration_ms => ?MINUTE,
+                                  generation_ms => 2 * ?SECOND, task => 'xor',
                                   per_second => PerSecond}).
 
 %%% ---- decisions --------------------------------------------------------------------------
@@ -189,11 +218,16 @@ flood(Seed, PerSecond) ->
 decisions() ->
     Runs = [cambrian_mesh_figures:decisions(#{origins => 200, each => 40}) || _ <- lists:seq(1, 7)],
     Best = fun(What) -> round(lists:max([maps:get(What, Run) || Run <- Runs])) end,
+    Capture = [{capture, all_but_first, list}],
     Cpu = [Model || {ok, Text} <- [file:read_file("/proc/cpuinfo")],
-                    {match, [Model]} <- [re:run(Text, "model name\\s*: (.*)", [{capture, all_but_first, list}])]],
-    io_lib:format("## What one node decides on\n\nMeasured in real time, in one Erlang process, with 40 messages from each of 200 origins; the best of 7 runs~ts, "
+                    {match, [Model]} <- [re:run(Text, "model name\\s*: (.*)", Capture)]],
+    io_lib:format("## What one node decides on\n\nMeasured in real time, in one Erlang process, "
+                  "with 40 messages from each of 200 origins; the best of 7 runs~ts, "
                   "OTP ~ts.\n\n| | a second |\n|---|---|\n"
-                  "| envelopes of new genotypes: read, checked by trust, verified, unpacked, validated, handed on to be measured, judged | ~b |\n"
-                  "| announcements of genotypes that were measured here: verified, and their claims compared | ~b |\n"
+                  "| envelopes of new genotypes: read, checked by trust, verified, unpacked, "
+                  "validated, handed on to be measured, judged | ~b |\n"
+                  "| announcements of genotypes that were measured here: verified, and their "
+                  "claims compared | ~b |\n"
                   "| envelopes that came before: refused | ~b |\n",
-                  [[[" on a ", Model] || Model <- lists:sublist(Cpu, 1)], erlang:system_info(otp_release), Best(new), Best(known), Best(replayed)]).
+                  [[[" on a ", Model] || Model <- lists:sublist(Cpu, 1)],
+                   erlang:system_info(otp_release), Best(new), Best(known), Best(replayed)]).

@@ -1,8 +1,9 @@
 #!/usr/bin/env escript
 %%! -noinput
-%% Whether a node that works and is attacked stays as it is: five populations of different tasks, a bridge that strangers in
-%% another VM flood, and who watches. bin/soak calls it. What is done to the node is in test/cambrian_soak.erl, and what flat
-%% means in test/cambrian_trend.erl. Needs `rebar3 as test compile'.
+%% Checks that a working node under attack does not grow: five populations of different tasks run,
+%% strangers in another VM flood its bridge, and clients watch. bin/soak calls it.
+%% test/cambrian_soak.erl has the load, and test/cambrian_trend.erl the definition of flat. Needs
+%% `rebar3 as test compile'.
 -mode(compile).
 
 -define(MIB, 1_048_576).
@@ -28,14 +29,17 @@ wrong(What) ->
 
 usage() ->
     "usage: bin/soak MINUTES [WARM_UP]\n\n"
-    "Lets five populations evolve while strangers flood the bridge and others watch, for WARM_UP minutes (30 % of MINUTES, and at\n"
-    "least one; the tables of keys take a quarter of an hour to fill), and then for MINUTES; measures memory, atoms, ports, descriptors, queues and the disk once a second, and prints\n"
-    "for each where it began, where it ended, its slope, and whether it is flat: whether it grew by no more than the noise, 2 %\n"
-    "of it or 1 MiB (10 MiB of disk, where logs drop 4 MiB at once), or ten of what is counted. Ends with 1 if something is not flat or was not done at all.\n".
+    "Five populations evolve while strangers flood the bridge and clients watch: for WARM_UP\n"
+    "minutes (30 % of MINUTES, at least one; the tables of keys take a quarter of an hour to\n"
+    "fill), and then for MINUTES. Once a second it measures memory, atoms, ports, descriptors, queues and the disk. It prints for each the start, the\n"
+    "end, the slope, and whether it is flat: whether it grew by no more than the noise, 2 % or\n"
+    "1 MiB (10 MiB of disk, where logs drop 4 MiB at once), or by ten for counts. The exit status\n"
+    "is 1 if something is not flat, or if a part of the load did no work at all.\n".
 
 soak(Minutes, WarmUp) ->
     Root = filename:absname("."),
-    Built = filelib:wildcard(filename:join(Root, "_build/test/lib/cambrian/{ebin,simulation,test}")),
+    Pattern = "_build/test/lib/cambrian/{ebin,simulation,test}",
+    Built = filelib:wildcard(filename:join(Root, Pattern)),
     [true] = lists:usort([code:add_patha(Beams) || Beams <- Built]),
     Dir = cambrian_temporary:dir(),
     try
@@ -44,35 +48,44 @@ soak(Minutes, WarmUp) ->
         ok = ask(Strangers, flood, [#{url => Url}]),
         _ = samples(WarmUp, "warming up", Node, Dir),
         Samples = samples(60 * Minutes, "measuring", Node, Dir),
-        Verdict = verdict(Samples, [ask(Peer, Function, []) || Peer <- [Node, Strangers], Function <- [done, first_error]], ask(Node, work, [])),
+        Reports = [ask(Peer, Function, []) || Peer <- [Node, Strangers],
+                                              Function <- [done, first_error]],
+        Verdict = verdict(Samples, Reports, ask(Node, work, [])),
         cambrian_peers:stop(Peers),
         Verdict
     after file:del_dir_r(Dir)
     end.
 
 start(Dir) ->
+    DataDir = ["-cambrian", "data_dir", lists:flatten(io_lib:format("~p", [Dir]))],
     Started = [cambrian_peers:start_one(Name, #{args => Args})
-               || {Name, Args} <- [{soaked, ["-cambrian", "data_dir", lists:flatten(io_lib:format("~p", [Dir]))]}, {strangers, []}]],
+               || {Name, Args} <- [{soaked, DataDir}, {strangers, []}]],
     ok = cambrian_peers:connect(Started),
     Started.
 
 ask({Peer, _}, Function, Arguments) -> peer:call(Peer, cambrian_soak, Function, Arguments, 300_000).
 
-%% `[{Second, [{What, Value}]}]', one a second.
+%% Returns `[{Second, [{What, Value}]}]', one sample a second.
 samples(Seconds, Doing, Node, Dir) ->
     io:format(standard_error, "~ts for ~b s~n", [Doing, Seconds]),
     Start = erlang:monotonic_time(millisecond),
     [begin
          timer:sleep(max(0, Start + 1000 * Second - erlang:monotonic_time(millisecond))),
-         {(erlang:monotonic_time(millisecond) - Start) / 1000, ask(Node, sample, []) ++ [{disk, disk(Dir)}]}
+         {(erlang:monotonic_time(millisecond) - Start) / 1000,
+          ask(Node, sample, []) ++ [{disk, disk(Dir)}]}
      end || Second <- lists:seq(1, Seconds)].
 
-disk(Dir) -> filelib:fold_files(Dir, "", true, fun(File, Sum) -> Sum + filelib:file_size(File) end, 0).
+disk(Dir) ->
+    Add = fun(File, Sum) -> Sum + filelib:file_size(File) end,
+    filelib:fold_files(Dir, "", true, Add, 0).
 
-%%% ---- what came of it --------------------------------------------------------------------
+%%% ---- the verdict ------------------------------------------------------------------------
 
 verdict([{_, First} | _] = Samples, [Load, Error, Flood, FloodError], Work) ->
-    Trends = [{What, trend(What, [{Second, proplists:get_value(What, Values)} || {Second, Values} <- Samples])} || {What, _} <- First],
+    Points = fun(What) ->
+                 [{Second, proplists:get_value(What, Values)} || {Second, Values} <- Samples]
+             end,
+    Trends = [{What, trend(What, Points(What))} || {What, _} <- First],
     Done = Load ++ Flood,
     Idle = [What || {What, 0} <- Done, What =/= errors],
     io:format("| | at the start | at the end | an hour | noise | |~n|---|---|---|---|---|---|~n"),
@@ -86,7 +99,8 @@ verdict([{_, First} | _] = Samples, [Load, Error, Flood, FloodError], Work) ->
 
 trend(What, Points) -> cambrian_trend:of_points(Points, least(What, element(2, hd(Points)))).
 
-%% So much more is no growth: of the disk, what two logs of the lineage grow before they drop their oldest file.
+%% Returns the increase that counts as growth. For the disk it is more than two logs of the lineage
+%% grow before they drop their oldest file.
 least(disk, _) -> 10 * ?MIB;
 least(What, Value) ->
     case is_bytes(What) of
@@ -96,9 +110,11 @@ least(What, Value) ->
 
 is_bytes(What) -> lists:member(What, [resident, total, processes, binary, ets, atom, disk]).
 
-row({What, #{start := Start, finish := Finish, per_hour := PerHour, noise := Noise, flat := Flat}}) ->
-    io:format("| ~ts | ~ts | ~ts | ~ts | ~ts | ~ts |~n",
-              [title(What) | [shown(What, Value) || Value <- [Start, Finish, PerHour, Noise]]] ++ [case Flat of true -> "flat"; false -> "GROWS" end]).
+row({What, #{start := Start, finish := Finish, per_hour := PerHour, noise := Noise,
+             flat := Flat}}) ->
+    Values = [shown(What, Value) || Value <- [Start, Finish, PerHour, Noise]],
+    Verdict = case Flat of true -> "flat"; false -> "GROWS" end,
+    io:format("| ~ts | ~ts | ~ts | ~ts | ~ts | ~ts |~n", [title(What) | Values] ++ [Verdict]).
 
 title(What) ->
     case is_bytes(What) of

@@ -1,7 +1,8 @@
 #!/usr/bin/env escript
 %%! +sbwt none +sbwtdcpu none +sbwtdio none
-%% How long a realm of 10,000 origins takes to answer while it saves, and while another realm does: p50, p99 and the longest, in
-%% ms, of questions that come one every ms. `escript bench/trust.escript [SECONDS]', after `rebar3 compile'.
+%% Measures how long a realm of 10,000 origins takes to answer while it saves, and while another
+%% realm saves: p50, p99 and maximum in ms, with one question every ms.
+%% `escript bench/trust.escript [SECONDS]', after `rebar3 compile'.
 
 -mode(compile).
 
@@ -11,7 +12,8 @@
 
 main(Arguments) ->
     Seconds = case Arguments of [] -> 10; [Given | _] -> list_to_integer(Given) end,
-    true = code:add_pathz(filename:join(filename:dirname(escript:script_name()), "../_build/default/lib/cambrian/ebin")),
+    Here = filename:dirname(escript:script_name()),
+    true = code:add_pathz(filename:join(Here, "../_build/default/lib/cambrian/ebin")),
     logger:set_primary_config(level, error),
     ok = application:load(cambrian),
     Dir = filename:join(["/tmp", "cambrian_bench_" ++ os:getpid()]),
@@ -21,7 +23,8 @@ main(Arguments) ->
         Realms = [?REALM, ?OTHER],
         lists:foreach(fun fill/1, Realms),
         io:format("~b origins a realm, ~.1f MB a file~n",
-                  [map_size(maps:get(origins, cambrian_trust:report(?REALM))), size_of_file(Dir) / 1.0e6]),
+                  [map_size(maps:get(origins, cambrian_trust:report(?REALM))),
+                   size_of_file(Dir) / 1.0e6]),
         lists:foreach(fun({Name, Others}) -> measure(Name, Others, Seconds) end,
                       [{"at rest", []},
                        {"saving once a second", [fun() -> ban(?REALM), timer:sleep(1000) end]},
@@ -33,13 +36,13 @@ main(Arguments) ->
         file:del_dir_r(Dir)
     end.
 
-%% With origins as they are after some envelopes, by what strangers send: what was signed is not checked here.
+%% Fills a realm with origins, as if each had sent an envelope. Nothing is signed here.
 fill(Realm) ->
     ok = cambrian_trust:open(Realm, #{}),
     Now = os:system_time(millisecond),
     lists:foreach(fun(N) ->
-                      Claims = #{realm => Realm, origin => crypto:hash(sha256, <<N:32>>), genotype => <<N:256>>, sequence => 1,
-                                 time => Now},
+                      Claims = #{realm => Realm, origin => crypto:hash(sha256, <<N:32>>),
+                                 genotype => <<N:256>>, sequence => 1, time => Now},
                       ok = cambrian_trust:ask(Realm, {genuine, Claims})
                   end, lists:seq(1, ?ORIGINS)).
 
@@ -47,19 +50,21 @@ ban(Realm) -> ok = cambrian_trust:ban(Realm, {genotype, <<7:256>>}).
 
 size_of_file(Dir) ->
     ban(?REALM),
-    lists:max([filelib:file_size(File) || File <- filelib:wildcard(Dir ++ "/realms/" ++ binary_to_list(?REALM) ++ "/*.trust")]).
+    Files = filelib:wildcard(Dir ++ "/realms/" ++ binary_to_list(?REALM) ++ "/*.trust"),
+    lists:max(lists:map(fun filelib:file_size/1, Files)).
 
 measure(Name, Others, Seconds) ->
     Pids = [spawn_link(fun() -> for_ever(Other) end) || Other <- Others],
     Took = lists:sort(questions(erlang:monotonic_time(microsecond), Seconds * 1000, [])),
     lists:foreach(fun(Pid) -> unlink(Pid), exit(Pid, kill) end, Pids),
     At = fun(Share) -> lists:nth(max(1, round(length(Took) * Share)), Took) / 1000 end,
-    io:format("~-34s p50 ~.2f, p99 ~.2f, max ~.2f ms of ~b~n", [Name, At(0.5), At(0.99), At(1.0), length(Took)]).
+    io:format("~-34s p50 ~.2f, p99 ~.2f, max ~.2f ms of ~b~n",
+              [Name, At(0.5), At(0.99), At(1.0), length(Took)]).
 
 for_ever(Do) -> Do(), for_ever(Do).
 
-%% Each has its time, and one that is late as the one before it took so long counts from then on: who waits for an answer must not
-%% hide those after it.
+%% Each question has a scheduled time. If the last answer was late, the wait counts from the
+%% scheduled time: else one slow answer would hide the delay of the questions after it.
 questions(_Due, 0, Took) -> Took;
 questions(Due, Left, Took) ->
     Asked = wait(Due, erlang:monotonic_time(microsecond)),

@@ -1,7 +1,8 @@
 #!/usr/bin/env escript
-%% The same task in every way that there is, and the same activations in every way to ask for them: how many times as fast
-%% the first of each table is. In turns, so that what else the machine does hits all alike; medians of the ratios.
-%% ERL_LIBS=_build/default/lib escript bench/ways.escript [task] [calls] [threads] [files]
+%% Compares all ways to define the same task, and all ways to call the same activations, with the
+%% first way of each table. The ways run in turns, so that other load on the machine affects all
+%% alike. The tables have medians of ratios. ERL_LIBS=_build/default/lib escript bench/ways.escript
+%% [task] [calls] [threads] [files]
 -mode(compile).
 
 -define(ROUNDS, 9).
@@ -9,22 +10,30 @@
 
 main(Parts) ->
     {ok, _} = application:ensure_all_started(cambrian),
-    _ = [part(Part) || Part <- ["task", "calls", "threads", "files"], Parts =:= [] orelse lists:member(Part, Parts)],
+    _ = [part(Part) || Part <- ["task", "calls", "threads", "files"],
+                       Parts =:= [] orelse lists:member(Part, Parts)],
     ok.
 
-%% One input, one output, a hundred rows: in Rust, in Erlang, and in a program, where each row is a step.
+%% One input, one output, a hundred rows: in Rust, in Erlang, and in a program, where each row is a
+%% step.
 part("task") ->
     Rows = [X / ?ROWS || X <- lists:seq(1, ?ROWS)],
     Inputs = << <<X:32/float-little>> || X <- Rows>>,
     Targets = << <<(X * X):32/float-little>> || X <- Rows>>,
     Lists = [[X] || X <- Rows],
     Program = filename:join(filename:dirname(escript:script_name()), "ways.py"),
-    Fun = fun(Activate) -> {fun(Network) -> fitness(Activate(Network)) end, #{inputs => 1, outputs => 1}} end,
+    EvolveFun = fun(Activate) ->
+                    evolve(fun(Network) -> fitness(Activate(Network)) end,
+                           #{inputs => 1, outputs => 1})
+                end,
     compare("a task of 100 rows, evaluations a second",
             [{"a dataset, in Rust", evolve({dataset, {1, Inputs}, {1, Targets}}, #{})},
-             {"a fun, activate_batch of a binary", evolve(Fun(fun(N) -> cambrian_network:activate_batch(N, Inputs) end))},
-             {"a fun, activate_batch of lists", evolve(Fun(fun(N) -> cambrian_network:activate_batch(N, Lists) end))},
-             {"a fun, activate for each row", evolve(Fun(fun(N) -> [cambrian_network:activate(N, L) || L <- Lists] end))},
+             {"a fun, activate_batch of a binary",
+              EvolveFun(fun(N) -> cambrian_network:activate_batch(N, Inputs) end)},
+             {"a fun, activate_batch of lists",
+              EvolveFun(fun(N) -> cambrian_network:activate_batch(N, Lists) end)},
+             {"a fun, activate for each row",
+              EvolveFun(fun(N) -> [cambrian_network:activate(N, L) || L <- Lists] end)},
              {"an environment, a step a row", evolve({environment(), []}, #{})},
              {"a program in Python, a step a row",
               evolve({program, #{command => "python3", args => [Program]}}, #{})}]);
@@ -40,20 +49,26 @@ part("calls") ->
     Each = fun(Ask) -> fun() -> lists:foreach(fun(_) -> Ask() end, Rows), 1000 end end,
     Once = fun(Ask) -> fun() -> Ask(), 1000 end end,
     compare("1,000 connections, activations a second",
-            [{"activate_batch, a binary", Once(fun() -> cambrian_network:activate_batch(Network, Binaries) end)},
-             {"activate_batch, a list of lists", Once(fun() -> cambrian_network:activate_batch(Network, Rows) end)},
+            [{"activate_batch, a binary",
+              Once(fun() -> cambrian_network:activate_batch(Network, Binaries) end)},
+             {"activate_batch, a list of lists",
+              Once(fun() -> cambrian_network:activate_batch(Network, Rows) end)},
              {"activate, a binary", Each(fun() -> cambrian_network:activate(Network, Binary) end)},
              {"activate, a list", Each(fun() -> cambrian_network:activate(Network, Row) end)},
              {"step, a binary", Each(fun() -> cambrian_network:step(Network, State, Binary) end)},
-             {"activate_many, 1,000 networks", Once(fun() -> cambrian_network:activate_many(Networks, Rows) end)},
-             {"step_many, 1,000 networks", Once(fun() -> cambrian_network:step_many(Networks, States, Rows) end)}]),
+             {"activate_many, 1,000 networks",
+              Once(fun() -> cambrian_network:activate_many(Networks, Rows) end)},
+             {"step_many, 1,000 networks",
+              Once(fun() -> cambrian_network:step_many(Networks, States, Rows) end)}]),
     {Small, Pair} = {network(2, 1, 0, 2), <<1.0:32/float-little, 1.0:32/float-little>>},
     {Smalls, Pairs} = {lists:duplicate(1000, Small), lists:duplicate(1000, [1.0, 1.0])},
     compare("2 connections, activations a second",
-            [{"activate_batch, a binary", Once(fun() -> cambrian_network:activate_batch(Small, binary:copy(Pair, 1000)) end)},
+            [{"activate_batch, a binary",
+              Once(fun() -> cambrian_network:activate_batch(Small, binary:copy(Pair, 1000)) end)},
              {"activate, a binary", Each(fun() -> cambrian_network:activate(Small, Pair) end)},
              {"activate, a list", Each(fun() -> cambrian_network:activate(Small, [1.0, 1.0]) end)},
-             {"activate_many, 1,000 networks", Once(fun() -> cambrian_network:activate_many(Smalls, Pairs) end)}]);
+             {"activate_many, 1,000 networks",
+              Once(fun() -> cambrian_network:activate_many(Smalls, Pairs) end)}]);
 
 part("threads") ->
     Options = #{generations => 15, population => 1000, target => 99, seed => 1},
@@ -71,10 +86,12 @@ part("files") ->
     ok = application:set_env(cambrian, data_dir, Dir),
     Options = #{generations => 60, target => 99, seed => 1},
     Named = fun(Interval) ->
-                evolve(double_pole_novel, Options#{name => ways, resume => false, checkpoint_interval => Interval})
+                evolve(double_pole_novel, Options#{name => ways, resume => false,
+                                                   checkpoint_interval => Interval})
             end,
     compare("double_pole_novel, 300 genotypes, evaluations a second",
-            [{"without a name", evolve(double_pole_novel, Options)}, {"a file a second", Named(1000)},
+            [{"without a name", evolve(double_pole_novel, Options)},
+             {"a file a second", Named(1000)},
              {"a file in every generation", Named(0)}]),
     ok = file:del_dir_r(Dir).
 
@@ -84,32 +101,36 @@ fitness(Outputs) -> 1 - fitness(Outputs, 1, 0.0).
 fitness([], _, Sum) -> Sum / ?ROWS;
 fitness([[Y] | Outputs], X, Sum) -> fitness(Outputs, X + 1, Sum + abs(Y - X / ?ROWS * X / ?ROWS)).
 
-%% As an escript's functions are in no module that nodes and populations know.
+%% Loads a module of its own, because populations cannot call the functions of an escript.
 environment() ->
-    Forms = [begin {ok, Tokens, _} = erl_scan:string(Text), {ok, Form} = erl_parse:parse_form(Tokens), Form end
+    Parse = fun(Text) ->
+                {ok, Tokens, _} = erl_scan:string(Text),
+                {ok, Form} = erl_parse:parse_form(Tokens),
+                Form
+            end,
+    Forms = [Parse(Text)
              || Text <- ["-module(ways_environment).", "-export([init/1, reset/2, step/2]).",
                          "init(_) -> {ok, #{inputs => 1, outputs => 1, steps => 100}, none}.",
                          "reset(_, none) -> {[0.01], 1}.",
-                         "step([Y], X) -> {[(X + 1) / 100], 0.01 - abs(Y - X / 100 * X / 100) / 100, X + 1}."]],
+                         "step([Y], X) ->"
+                         "    {[(X + 1) / 100], 0.01 - abs(Y - X / 100 * X / 100) / 100, X + 1}."]],
     {ok, Module, Code} = compile:forms(Forms),
     {module, Module} = code:load_binary(Module, "ways_environment.erl", Code),
     Module.
 
 network(Inputs, Outputs, Hidden, Connections) ->
     {ok, G} = cambrian_genotype:new(#{inputs => Inputs, outputs => Outputs}, 1),
-    grown(G, add_node, fun(#{hidden := H}) -> H >= Hidden end, 1,
-          fun(Wide) -> grown(Wide, add_connection, fun(#{connections := C}) -> C >= Connections end, 1,
-                             fun cambrian_network:compile/1) end).
+    Wide = grown(G, add_node, fun(#{hidden := H}) -> H >= Hidden end, 1),
+    Dense = grown(Wide, add_connection, fun(#{connections := C}) -> C >= Connections end, 1),
+    cambrian_network:compile(Dense).
 
-grown(G, Operator, Enough, Seed, Then) ->
-    case Enough(cambrian_genotype:info(G)) of
-        true -> Then(G);
+grown(G, Operator, IsEnough, Seed) ->
+    case IsEnough(cambrian_genotype:info(G)) of
+        true -> G;
         false ->
             {ok, Next} = cambrian_genotype:mutate(G, Operator, Seed),
-            grown(Next, Operator, Enough, Seed + 1, Then)
+            grown(Next, Operator, IsEnough, Seed + 1)
     end.
-
-evolve({Task, Options}) -> evolve(Task, Options).
 
 evolve(Task, Options) ->
     fun() ->
@@ -118,7 +139,7 @@ evolve(Task, Options) ->
         Evaluations
     end.
 
-%% Each once to warm up.
+%% Runs each way once more at the start, to warm up.
 compare(Title, Ways) ->
     _ = [Run() || {_, Run} <- Ways],
     Rounds = [[rate(Run) || {_, Run} <- Ways] || _ <- lists:seq(1, ?ROUNDS)],
@@ -126,7 +147,8 @@ compare(Title, Ways) ->
     lists:foreach(fun({Index, {Name, _}}) ->
                       Rates = [lists:nth(Index, Round) || Round <- Rounds],
                       Ratios = [hd(Round) / lists:nth(Index, Round) || Round <- Rounds],
-                      io:format("  ~-48s ~11b ~14.2f~n", [Name, round(median(Rates)), median(Ratios)])
+                      io:format("  ~-48s ~11b ~14.2f~n",
+                                [Name, round(median(Rates)), median(Ratios)])
                   end, lists:zip(lists:seq(1, length(Ways)), Ways)).
 
 rate(Run) ->

@@ -1,7 +1,7 @@
 #!/usr/bin/env escript
 %%! -noinput
-%% Three Erlang nodes on this machine evolve a controller for two poles on one cart, whose speeds they
-%% cannot see, and share their champions.
+%% Three Erlang nodes on this machine evolve a controller for two poles on one cart. The controller
+%% does not see velocities. The nodes share their champions.
 %%
 %%   SEED=7        another run (default 1); each node has a seed of its own that follows from it
 %%   ISOLATED=1    no sharing: the same seed then gives the same champions, to the bit
@@ -11,7 +11,7 @@
 -define(POPULATION, 1000).
 -define(REALM, <<"demo.cambrian">>).
 -define(LIMIT_MS, 50_000).
-%% Once one node has a champion the others have so long to have one too.
+%% After the first champion, the other nodes have this time to find one too.
 -define(GRACE_MS, 10_000).
 -define(LOOK_MS, 200).
 -define(SHARE_MS, 500).
@@ -20,7 +20,7 @@
 main(_) ->
     Root = filename:dirname(filename:dirname(filename:absname(escript:script_name()))),
     ok = file:set_cwd(Root),
-    [true] = lists:usort([code:add_patha(Ebin) || Ebin <- filelib:wildcard("_build/default/lib/*/ebin")]),
+    [true] = lists:usort(lists:map(fun code:add_patha/1, ebins())),
     {ok, _} = application:ensure_all_started(cambrian),
     ok = io:setopts([{encoding, unicode}]),
     Seed = number("SEED", 1),
@@ -46,13 +46,16 @@ fail(Format, Arguments) ->
     io:format(standard_error, "demo: " ++ Format ++ "~n", Arguments),
     halt(1).
 
+ebins() -> filelib:wildcard("_build/default/lib/*/ebin").
+
 each(Items, Do) -> lists:foreach(Do, Items).
 
-%% On a busy machine an answer takes its time.
+%% The timeout is long, because a busy machine answers slowly.
 call(Peer, Module, Function, Arguments) -> peer:call(Peer, Module, Function, Arguments, 300_000).
 
 introduce(Seed, Isolated) ->
-    io:format("Double pole balancing without velocities: three nodes, three populations, seed ~b, ~s.~n"
+    io:format("Double pole balancing without velocities: three nodes, three populations, "
+              "seed ~b, ~s.~n"
               "Solved = balanced for 100,000 steps, then from at least 200 of 625 other starts.~n"
               "That takes some seconds, or up to a minute.~n~n",
               [Seed, case Isolated of true -> "each on its own"; false -> "sharing champions" end]).
@@ -67,15 +70,18 @@ start_nodes(Seed, Isolated) ->
     _ = [join(Nodes, First, Rest) || not Isolated],
     Nodes.
 
-%% Loopback only, and no epmd: the port is part of the name.
+%% The nodes listen on the loopback address only. They use no epmd: the port is part of the name.
 start_node(Name, Seed, Cookie) ->
     Args = ["-start_epmd", "false", "-epmd_module", "cambrian_epmd", "-setcookie", Cookie,
             "-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-kernel", "logger_level", "error",
-            "-pa" | [filename:absname(Ebin) || Ebin <- filelib:wildcard("_build/default/lib/*/ebin")]],
-    {ok, Peer, Node} = peer:start_link(#{name => lists:concat([Name, "_", free_port()]), host => "127.0.0.1",
-                                         longnames => true, connection => standard_io, wait_boot => 300_000, args => Args}),
+            "-pa" | lists:map(fun filename:absname/1, ebins())],
+    {ok, Peer, Node} = peer:start_link(#{name => lists:concat([Name, "_", free_port()]),
+                                         host => "127.0.0.1", longnames => true,
+                                         connection => standard_io, wait_boot => 300_000,
+                                         args => Args}),
     {ok, _} = call(Peer, application, ensure_all_started, [cambrian]),
-    Options = #{task => ?TASK, population => ?POPULATION, seed => Seed, name => pole, timeout => ?LIMIT_MS},
+    Options = #{task => ?TASK, population => ?POPULATION, seed => Seed, name => pole,
+                timeout => ?LIMIT_MS},
     {ok, _} = call(Peer, cambrian_population, start, [Options]),
     {ok, Recorder} = call(Peer, cambrian_recorder, start, [pole]),
     #{name => Name, peer => Peer, node => Node, recorder => Recorder, seed => Seed}.
@@ -95,7 +101,8 @@ join(Nodes, First, Rest) ->
 
 %%% ---- watching ---------------------------------------------------------------------------
 
-%% Lines that are rewritten on a terminal, whose width `make demo' tells; elsewhere one a node every two seconds.
+%% On a terminal, whose width `make demo' passes in COLUMNS, the lines are rewritten. Elsewhere each
+%% node prints a line every two seconds.
 lines() ->
     case string:to_integer(os:getenv("COLUMNS", "")) of
         {Columns, ""} when Columns > 0 -> {terminal, Columns - 1};
@@ -119,7 +126,9 @@ watch(Nodes, Keys, Lines, Looked, Since) ->
     show(Lines, [line(Name, Page, Keys) || {Name, Page} <- Pages], Looked, Done),
     case Done of
         true -> io:nl();
-        false -> timer:sleep(?LOOK_MS), watch(Nodes, Keys, Lines, Looked + 1, Since + min(1, Finished))
+        false ->
+            timer:sleep(?LOOK_MS),
+            watch(Nodes, Keys, Lines, Looked + 1, Since + min(1, Finished))
     end.
 
 show({terminal, Width}, Lines, _Looked, _Done) ->
@@ -131,7 +140,8 @@ show({plain, _}, _Lines, _Looked, _Done) ->
     ok.
 
 line(Name, #{generation := G, count := Count} = Page, Keys) ->
-    #{generation := Generation, best := Best, species := Species, evaluations_per_second := Rate} = G,
+    #{generation := Generation, best := Best, species := Species,
+      evaluations_per_second := Rate} = G,
     row([Name, integer_to_list(Generation), io_lib:format("~.4f", [Best]), integer_to_list(Species),
          integer_to_list(Rate), [solved(Page), arrived(Count, Page, Keys)]]);
 line(Name, _, _) ->
@@ -145,7 +155,8 @@ solved(_) -> "".
 
 arrived(0, _, _) -> "";
 arrived(Count, #{received := #{from := From, fitness := Fitness, outcome := Outcome}}, Keys) ->
-    io_lib:format("~b, ~s's ~.4f ~s", [Count, maps:get(From, Keys, "?"), Fitness, outcome(Outcome)]).
+    io_lib:format("~b, ~s's ~.4f ~s",
+                  [Count, maps:get(From, Keys, "?"), Fitness, outcome(Outcome)]).
 
 outcome(accepted) -> "taken in";
 outcome(not_better) -> "not better";
@@ -159,66 +170,84 @@ conclude(Seed, Isolated, Nodes) ->
     Results = [{Result, Node} || #{record := #{result := Result}} = Node <- Nodes],
     case [Found || {#{solved := true}, _} = Found <- Results] of
         [] ->
-            io:format("No controller passed the trial within ~b s. Try another SEED.~n", [?LIMIT_MS div 1000]),
+            io:format("No controller passed the trial within ~b s. Try another SEED.~n",
+                      [?LIMIT_MS div 1000]),
             halt(1);
         Found ->
-            {Result, Node} = hd(lists:sort(fun({#{elapsed_ms := A}, _}, {#{elapsed_ms := B}, _}) -> A =< B end, Found)),
+            ByTime = fun({#{elapsed_ms := A}, _}, {#{elapsed_ms := B}, _}) -> A =< B end,
+            {Result, Node} = hd(lists:sort(ByTime, Found)),
             announce(Seed, Isolated, Result, Node, Nodes)
     end.
 
 isolated_line(#{name := Name, seed := Seed, record := #{result := Result}}) ->
-    #{champion := Bytes, generations := Generations, evaluations := Evaluations, solved := Solved} = Result,
+    #{champion := Bytes, generations := Generations, evaluations := Evaluations,
+      solved := Solved} = Result,
     io:format("~-13s seed ~b: ~s after ~s and ~s, champion ~s~n",
               [Name, Seed, case Solved of true -> "solved"; false -> "not solved" end,
-               cambrian_text:counted(Generations, "generation"), cambrian_text:counted(Evaluations, "evaluation"), hex(crypto:hash(sha256, Bytes))]).
+               cambrian_text:counted(Generations, "generation"),
+               cambrian_text:counted(Evaluations, "evaluation"),
+               hex(crypto:hash(sha256, Bytes))]).
 
-%% Nothing is believed: the champion is read from its bytes and tried again here.
+%% Reads the champion from its bytes and repeats the trial here, instead of trusting the node.
 announce(Seed, Isolated, #{champion := Bytes, fitness := Fitness} = Result, Node, Nodes) ->
     {ok, Champion} = cambrian_genotype:from_binary(Bytes),
-    {ok, #{solved := true, facts := Facts}} = cambrian_task:trial(?TASK, cambrian_network:compile(Champion)),
-    #{nodes := Size, connections := Connections, recurrent := Recurrent} = cambrian_genotype:info(Champion),
+    Network = cambrian_network:compile(Champion),
+    {ok, #{solved := true, facts := Facts}} = cambrian_task:trial(?TASK, Network),
+    #{nodes := Size, connections := Connections, recurrent := Recurrent} =
+        cambrian_genotype:info(Champion),
     #{name := Name} = Node,
     #{generations := Generations, evaluations := Evaluations} = Result,
-    Fittest = lists:max([Best || #{record := #{history := History}} <- Nodes, #{best := Best} <- History]),
+    Fittest = lists:max([Best || #{record := #{history := History}} <- Nodes,
+                                 #{best := Best} <- History]),
+    Solved = length([N || #{record := #{result := #{solved := true}}} = N <- Nodes]),
     io:format("~s found the champion first, in generation ~b, after ~s of its own and ~.1f s; "
               "~b of ~b nodes have one now.~n"
               "Fitness ~.4f~s. Tried again from its bytes: ~s, ~b of 625 starts.~n"
               "~s, ~s, ~b of them recurrent. Id ~s~n",
-              [Name, Generations - 1, cambrian_text:counted(Evaluations, "evaluation"), maps:get(elapsed_ms, Result) / 1000,
-               length([N || #{record := #{result := #{solved := true}}} = N <- Nodes]), length(Nodes), Fitness,
-               [io_lib:format(", and the fittest of all had ~.4f: it is the first that passed the trial", [Fittest])
+              [Name, Generations - 1, cambrian_text:counted(Evaluations, "evaluation"),
+               maps:get(elapsed_ms, Result) / 1000, Solved, length(Nodes), Fitness,
+               [io_lib:format(", and the fittest of all had ~.4f: "
+                              "it is the first that passed the trial", [Fittest])
                 || Fittest > Fitness],
                cambrian_text:counted(trunc(proplists:get_value(steps, Facts)), "step"),
                trunc(proplists:get_value(starts_of_625, Facts)),
-               cambrian_text:counted(Size, "node"), cambrian_text:counted(Connections, "connection"), Recurrent,
+               cambrian_text:counted(Size, "node"),
+               cambrian_text:counted(Connections, "connection"), Recurrent,
                hex(cambrian_genotype:id(Champion))]),
     write(Seed, Isolated, Champion, Result, Facts, Node, Nodes).
 
 write(Seed, Isolated, Champion, Result, Facts, #{name := Name}, Nodes) ->
+    Picture = cambrian_svg:network(cambrian_genotype:to_map(Champion), #{labels => labels()}),
     Files = [{"champion.genotype", cambrian_genotype:to_binary(Champion)},
-             {"champion.svg", cambrian_svg:network(cambrian_genotype:to_map(Champion), #{labels => labels()})}],
+             {"champion.svg", Picture}],
     ok = filelib:ensure_dir(filename:join(?OUT, "x")),
     each(Files, fun({File, Bytes}) -> ok = file:write_file(filename:join(?OUT, File), Bytes) end),
     Report = filename:join(?OUT, "report.html"),
     ok = cambrian_report:write(Report, run(Seed, Isolated, Champion, Result, Facts, Name, Nodes)),
-    io:format("~nWritten: ~s~n", [lists:join(", ", [filename:join(?OUT, F) || {F, _} <- Files] ++ [Report])]).
+    Written = [filename:join(?OUT, File) || {File, _} <- Files] ++ [Report],
+    io:format("~nWritten: ~s~n", [lists:join(", ", Written)]).
 
-labels() -> #{inputs => [<<"cart x">>, <<"long pole">>, <<"short pole">>, <<"bias">>], outputs => [<<"force">>]}.
+labels() ->
+    #{inputs => [<<"cart x">>, <<"long pole">>, <<"short pole">>, <<"bias">>],
+      outputs => [<<"force">>]}.
 
-run(Seed, Isolated, Champion, #{fitness := Fitness, generations := Generations}, Facts, Name, Nodes) ->
+run(Seed, Isolated, Champion, Result, Facts, Name, Nodes) ->
+    #{fitness := Fitness, generations := Generations} = Result,
     #{title => <<"Double pole balancing without velocities">>, task => ?TASK, seed => Seed,
       facts => [{<<"nodes">>, integer_to_binary(length(Nodes))},
-                {<<"sharing">>, case Isolated of true -> <<"no">>; false -> <<"champions, signed">> end}],
+                {<<"sharing">>,
+                 case Isolated of true -> <<"no">>; false -> <<"champions, signed">> end}],
       populations => [population(Node, Nodes) || Node <- Nodes],
-      champion => #{found_by => atom_to_binary(Name), generation => Generations - 1, fitness => Fitness,
-                    id => hex(cambrian_genotype:id(Champion)), genotype => cambrian_genotype:to_map(Champion),
-                    labels => labels(),
+      champion => #{found_by => atom_to_binary(Name), generation => Generations - 1,
+                    fitness => Fitness, id => hex(cambrian_genotype:id(Champion)),
+                    genotype => cambrian_genotype:to_map(Champion), labels => labels(),
                     test => [{label(Fact), cambrian_text:short(Value)} || {Fact, Value} <- Facts]}}.
 
 label(steps) -> <<"steps balanced, of 100,000">>;
 label(starts_of_625) -> <<"other starts balanced, of 625">>.
 
-population(#{name := Name, seed := Seed, record := #{history := History, received := Received}}, Nodes) ->
+population(#{name := Name, seed := Seed,
+             record := #{history := History, received := Received}}, Nodes) ->
     #{name => atom_to_binary(Name), seed => Seed, history => History,
       received => [R#{from := name_of(From, Nodes)} || #{from := From} = R <- Received]}.
 

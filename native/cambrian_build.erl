@@ -1,6 +1,6 @@
-%% Puts the native library for the wanted target, the scripts in python/ and the page of the dashboard in OUT. One file, OTP only, two callers: rebar3
-%% runs it as a script (`escript native/cambrian_build.erl OUT`), mix.exs compiles it in memory
-%% and calls build/2.
+%% Puts the native library for the wanted target, the scripts in python/ and the page of the
+%% dashboard in OUT. It is one file and needs only OTP. rebar3 runs it as a script
+%% (`escript native/cambrian_build.erl OUT`); mix.exs compiles it in memory and calls build/2.
 %%
 %%   CAMBRIAN_NIF_PATH     a library built elsewhere: copy it, start no cargo
 %%   CAMBRIAN_NIF_PROFILE  cargo profile (default release)
@@ -12,7 +12,7 @@
 -module(cambrian_build).
 -export([main/1, build/2]).
 
-%% After so many seconds without a word from cargo there is one.
+%% After so many seconds without output of cargo, the build says that it is still running.
 -define(SILENCE_S, 20).
 
 main([Out]) ->
@@ -42,23 +42,24 @@ build(Root, Out) ->
 
 %% ---- what is up to date ------------------------------------------------------------------
 
-%% The content of every input and no times: a fresh clone with a cached build is up to date, and
-%% another target, machine or library at CAMBRIAN_NIF_PATH is not. Tests and what fuzzers leave
-%% behind are no inputs.
+%% The key has the content of every input but no times, so a fresh clone with a cached build is up
+%% to date. Another target, machine or library at CAMBRIAN_NIF_PATH gives another key. Tests and the
+%% output of fuzzers are not inputs.
 key(Root, Target) ->
     case env("CAMBRIAN_NIF_PATH", "") of
         "" ->
             Machine = erlang:system_info(system_architecture),
             Knobs = ["CAMBRIAN_NIF_PROFILE", "RUSTFLAGS", "CC", "CROSSCOMPILE"],
             Files = ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "native/cambrian_build.erl"]
-                ++ filelib:wildcard("native/*/Cargo.toml", Root) ++ filelib:wildcard("native/*/src/**", Root),
+                ++ filelib:wildcard("native/*/Cargo.toml", Root)
+                ++ filelib:wildcard("native/*/src/**", Root),
             term_to_binary({Target, Machine, [env(Knob, "") || Knob <- Knobs],
                             [{File, file:read_file(filename:join(Root, File))} || File <- Files]});
         Path ->
             read(Path)
     end.
 
-%% A library's stamp lies beside it and covers its bytes too: a library that something else
+%% The stamp of a library lies beside it. It covers the bytes too: a library that another program
 %% overwrote is not up to date.
 is_fresh(Library, Key) ->
     case file:read_file(Library) of
@@ -68,8 +69,8 @@ is_fresh(Library, Key) ->
 
 stamp(Key, Bytes) -> erlang:md5([erlang:md5(Key), Bytes]).
 
-%% A new file under the old name: a running VM has the old one mapped, so it must not be written
-%% into. Mode 755, as Nerves strips only what is executable.
+%% Replaces the file instead of writing into it, because a running VM may have it mapped. The mode
+%% is 755, because Nerves strips only executable files.
 install(From, To, Key) ->
     Bytes = read(From),
     New = To ++ ".new",
@@ -80,9 +81,10 @@ install(From, To, Key) ->
     must(file:rename(New, To), To),
     must(file:write_file(To ++ ".stamp", stamp(Key, Bytes)), To).
 
-%% What is no code of Erlang lies beside the library, which is where a release has it as well.
+%% Files that are not Erlang code lie beside the library, so that a release has them too.
 copy_files(Root, Out) ->
-    Copies = [{To, Bytes} || {Files, Folder} <- [{"python/*.py", "."}, {"src/dashboard/page/*", "dashboard"}],
+    Sources = [{"python/*.py", "."}, {"src/dashboard/page/*", "dashboard"}],
+    Copies = [{To, Bytes} || {Files, Folder} <- Sources,
                              File <- filelib:wildcard(Files, Root),
                              To <- [filename:join([Out, Folder, filename:basename(File)])],
                              Bytes <- [read(filename:join(Root, File))],
@@ -94,8 +96,8 @@ copy_files(Root, Out) ->
 
 %% ---- cargo -------------------------------------------------------------------------------
 
-%% Several builds install from the one that cargo keeps (rebar3, mix, each environment): it has
-%% a stamp as well, so that only the first of them starts cargo.
+%% rebar3, mix and each of their environments install the library that cargo keeps. That library has
+%% a stamp too, so only the first build starts cargo.
 library(Root, Target, Key) ->
     case env("CAMBRIAN_NIF_PATH", "") of
         "" ->
@@ -127,8 +129,8 @@ cargo_build(Root, Target, Profile, Dir) ->
         {Status, ok} -> stop("cargo ended with status ~b; its own lines above say why", [Status])
     end.
 
-%% Its version is asked first: a cargo that is too old stumbles over the manifest's edition and
-%% says something else.
+%% Checks the version first: a cargo that is too old fails at the edition in the manifest, with a
+%% misleading error.
 cargo(Root) ->
     Wanted = rust_version(Root),
     Name = env("CARGO", "cargo"),
@@ -159,13 +161,13 @@ version(Cargo, Root) ->
 
 numbers(Version) -> [list_to_integer(Number) || Number <- string:lexemes(Version, ".")].
 
-%% In Root, because cargo looks for .cargo/config.toml from there and not from the manifest.
+%% Runs in Root, because cargo looks for .cargo/config.toml in its working directory.
 run(Program, Args, Root, Env, Fold, Acc) ->
     Port = open_port({spawn_executable, Program},
                      [{args, Args}, {cd, Root}, {env, Env}, exit_status, stderr_to_stdout, binary]),
     output(Port, Fold, Acc, 0).
 
-%% The last crate takes longer than the others together, and cargo says nothing of it.
+%% The last crate takes longer than all others together, and cargo prints nothing meanwhile.
 output(Port, Fold, Acc, Silent) ->
     receive
         {Port, {data, Bytes}} -> output(Port, Fold, Fold(Bytes, Acc), 0);
@@ -196,8 +198,8 @@ rust_arch("arm", _) -> "armv7"; % rpi2, rpi3, bbb, ...
 rust_arch("riscv64", _) -> "riscv64gc";
 rust_arch(Arch, _) -> Arch.
 
-%% Nerves names its cross compiler in CC. cargo wants it as the target's linker and zstd's build
-%% as the target's compiler; neither may take it for this machine's own.
+%% Nerves names its cross compiler in CC. cargo needs it as the linker of the target, and the build
+%% of zstd as the compiler of the target. Neither may use it as the compiler of this machine.
 cross_env(host) ->
     [];
 cross_env(Target) ->
@@ -218,7 +220,7 @@ cross_compiler() ->
         {CC, _} -> CC
     end.
 
-%% What cargo calls the library, and the extension that erlang:load_nif/2 looks for.
+%% The file name that cargo gives the library, and the extension that erlang:load_nif/2 expects.
 file(Target) ->
     case os(Target) of
         windows -> "cambrian_nif.dll";
@@ -247,7 +249,7 @@ os(Target) ->
 
 %% ---- small things ------------------------------------------------------------------------
 
-%% An empty variable is one that is not set.
+%% An empty variable counts as not set.
 env(Name, Default) ->
     case os:getenv(Name, "") of
         "" -> Default;

@@ -1,8 +1,9 @@
-%% Makes the docs that `h(cambrian, evolve).' and `h :cambrian.evolve' show: EEP 48 chunks beside the compiled application,
-%% where a shell looks for them, also in a project that depends on Cambrian. As cambrian_build.erl: one file, OTP only, two
-%% callers: rebar3 runs it after it has compiled, mix.exs compiles it in memory and calls make/2.
+%% Makes the docs that `h(cambrian, evolve).' and `h :cambrian.evolve' show: EEP 48 chunks beside
+%% the compiled application, where a shell looks for them, also in a project that depends on
+%% Cambrian. Like cambrian_build.erl it is one file and needs only OTP. rebar3 runs it after
+%% compiling; mix.exs compiles it in memory and calls make/2.
 %%
-%% Only EDoc is needed, which small installations of Erlang lack. Nothing that goes wrong here stops a build.
+%% It needs EDoc, which small installations of Erlang lack. An error here never stops a build.
 -module(cambrian_chunks).
 -export([main/1, make/2]).
 
@@ -10,11 +11,13 @@ main([]) ->
     Root = filename:dirname(filename:dirname(filename:absname(escript:script_name()))),
     lists:foreach(fun(Lib) -> make(Root, Lib) end, compiled(Root)).
 
-%% Where rebar3 has just compiled it to: of a dependency, of one in _checkouts, and of Cambrian itself.
+%% Returns the folders into which rebar3 may have compiled Cambrian: as a dependency, in _checkouts,
+%% or as the project itself.
 compiled(Root) ->
     Folders = [os:getenv("REBAR_DEPS_DIR", ""), os:getenv("REBAR_CHECKOUTS_OUT_DIR", "")],
     Libs = [Root | [filename:join(Folder, "cambrian") || Folder <- Folders, Folder =/= ""]],
-    lists:usort([Lib || Lib <- Libs, filelib:is_regular(filename:join([Lib, "ebin", "cambrian.beam"]))]).
+    IsCompiled = fun(Lib) -> filelib:is_regular(filename:join([Lib, "ebin", "cambrian.beam"])) end,
+    lists:usort(lists:filter(IsCompiled, Libs)).
 
 -spec make(file:filename(), file:filename()) -> noop | ok.
 make(Root, Lib) ->
@@ -26,25 +29,31 @@ make(Root, Lib) ->
     case file:read_file(Stamp) of
         {ok, Key} -> noop;
         _ ->
-            _ = [file:delete(Chunk) || Chunk <- filelib:wildcard(filename:join([Doc, "chunks", "*.chunk"]))],
-            Said = case HasEdoc of
+            Old = filelib:wildcard(filename:join([Doc, "chunks", "*.chunk"])),
+            lists:foreach(fun file:delete/1, Old),
+            Result = case HasEdoc of
                 true -> edoc([File || {File, _} <- Sources], Doc);
                 false -> "this Erlang has no EDoc (Debian: erlang-edoc)"
             end,
-            Said =:= ok orelse io:format(standard_error, "cambrian: no docs for h/2: ~ts~n", [Said]),
+            Result =:= ok
+                orelse io:format(standard_error, "cambrian: no docs for h/2: ~ts~n", [Result]),
             _ = filelib:ensure_dir(Stamp),
             _ = file:write_file(Stamp, Key),
             ok
     end.
 
 sources(Root) ->
-    [{File, Text} || File <- filelib:wildcard(filename:join([Root, "src", "**", "*.erl"])), {ok, Text} <- [file:read_file(File)]].
+    [{File, Text} || File <- filelib:wildcard(filename:join([Root, "src", "**", "*.erl"])),
+                     {ok, Text} <- [file:read_file(File)]].
 
-%% EDoc reads with xmerl and syntax_tools.
+%% EDoc needs xmerl and syntax_tools.
 has_edoc() ->
-    lists:all(fun(Module) -> code:which(Module) =/= non_existing end, [edoc_layout_chunks, xmerl_scan, erl_syntax]).
+    lists:all(fun(Module) -> code:which(Module) =/= non_existing end,
+              [edoc_layout_chunks, xmerl_scan, erl_syntax]).
 
 edoc(Files, Doc) ->
-    try edoc:files(Files, [{dir, Doc}, {doclet, edoc_doclet_chunks}, {layout, edoc_layout_chunks}, {preprocess, true}])
+    Options = [{dir, Doc}, {doclet, edoc_doclet_chunks}, {layout, edoc_layout_chunks},
+               {preprocess, true}],
+    try edoc:files(Files, Options)
     catch _:Reason -> io_lib:format("EDoc ended with ~0tP", [Reason, 20])
     end.

@@ -45,7 +45,7 @@ each_kind_has_places_of_its_own_test() ->
     ?assertEqual([16, 16, 4], Counts(Fill(health, 1, Fill(watching, 1, Fill(asking, 1, cambrian_dashboard_connections:new()))))),
     [?assertEqual({full, all}, hold(pid(x), 1000, Kind, Full)) || Kind <- [asking, watching, health]],
     {ok, [], _} = hold(pid(x), 1000, waiting, Full),
-    {ok, [], _} = hold(pid(x), 1000, health, cambrian_dashboard_connections:leave(pid({health, 7}), Full)).
+    {ok, [], _} = hold(pid(x), 1000, health, cambrian_dashboard_connections:remove(pid({health, 7}), Full)).
 
 %% A customer of IPv6 has 64 bits to choose from, and is one.
 addresses_of_one_customer_are_one_test() ->
@@ -55,7 +55,7 @@ addresses_of_one_customer_are_one_test() ->
     ?assertEqual(Block("10.0.0.7"), Block("::ffff:10.0.0.7")),
     ?assertNotEqual(Block("10.0.0.7"), Block("10.0.0.8")).
 
-hold(Pid, Address, Kind, Places) -> cambrian_dashboard_connections:hold(Pid, {10, 0, Address div 256, Address rem 256}, Kind, Places).
+hold(Pid, Address, Kind, Places) -> cambrian_dashboard_connections:admit(Pid, {10, 0, Address div 256, Address rem 256}, Kind, Places).
 
 %% It does not matter who it is.
 pid(Number) -> {pid, Number}.

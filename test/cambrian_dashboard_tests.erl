@@ -533,9 +533,9 @@ it_writes_down_what_is_done() ->
     end).
 
 it_makes_a_token_where_others_can_reach_it() ->
-    {ok, #{made := true} = Wide} = cambrian_dashboard:check(#{address => {0, 0, 0, 0}, port => 0}),
-    {ok, #{made := true}} = cambrian_dashboard:check(#{address => <<"192.168.1.7">>}),
-    [begin {ok, Near} = cambrian_dashboard:check(#{address => Address}), ?assertNot(is_map_key(made, Near)) end
+    {ok, #{make_token := true} = Wide} = cambrian_dashboard:check(#{address => {0, 0, 0, 0}, port => 0}),
+    {ok, #{make_token := true}} = cambrian_dashboard:check(#{address => <<"192.168.1.7">>}),
+    [begin {ok, Near} = cambrian_dashboard:check(#{address => Address}), ?assertNot(is_map_key(make_token, Near)) end
      || Address <- [{127, 0, 0, 1}, {127, 3, 2, 1}, "::1"]],
     %% as it would be, but for where it listens
     {ok, _} = cambrian_dashboard:start_checked(Wide#{address := {127, 0, 0, 1}}),

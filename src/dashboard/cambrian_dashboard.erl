@@ -1,5 +1,6 @@
-%% @doc A page that shows what evolves on this node and what the mesh brings, live, and lets you pause, resume and ban; for
-%% Prometheus `/metrics', for whoever watches machines `/health'. The guide is `docs/dashboard.md'.
+%% @doc Serves a live page about this node: its populations, and the genotypes that come from the
+%% mesh. On the page you can pause and resume populations, and ban keys. `/metrics' is for
+%% Prometheus, `/health' for monitoring. The guide is `docs/dashboard.md'.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_dashboard:start(#{port => 0}).
@@ -8,8 +9,8 @@
 %% ok
 %% '''
 %%
-%% It is off unless you start it, or the application's environment has it: `{cambrian, [{dashboard, #{}}]}'. With
-%% the option `ssl' it needs OTP's application `ssl', and else none.
+%% The dashboard runs only if you start it, or if the application's environment has it:
+%% `{cambrian, [{dashboard, #{}}]}'. It needs OTP's application `ssl' only with the option `ssl'.
 -module(cambrian_dashboard).
 
 -export([start/0, start/1, stop/0, url/0, end_sessions/0]).
@@ -20,30 +21,33 @@
                      token => string() | binary(), hosts => [string() | binary()],
                      ssl => [tuple() | atom()]}.
 %% <ul>
-%% <li>`port' (4040): 0 takes one that is free.</li>
-%% <li>`address' ({127, 0, 0, 1}): where to listen, as a tuple or a text; `{0, 0, 0, 0}' is everywhere.</li>
-%% <li>`token': at least 16 characters out of letters, digits and `-._~'. Whoever has it may see and change everything. On an
-%% address that others can reach there is always one: not given, it is made, and logged once.</li>
-%% <li>`hosts' ([]): other names, beside `localhost' and the address, under which the page is reached.</li>
-%% <li>`ssl': options of {@link //ssl/ssl:handshake/2}, as `[{certfile, "cert.pem"}, {keyfile, "key.pem"}]': then all is over
-%% TLS. A handshake is tried at the start.</li>
+%% <li>`port' (4040): 0 takes a free port.</li>
+%% <li>`address' ({127, 0, 0, 1}): where to listen, as a tuple or a text; `{0, 0, 0, 0}' is
+%% everywhere.</li>
+%% <li>`token': at least 16 letters, digits and `-._~'. Anyone with the token may see and change
+%% everything. An address that other machines can reach always needs a token: if you give none, the
+%% dashboard makes one and logs it once.</li>
+%% <li>`hosts' ([]): further names of the page, beside `localhost' and the address.</li>
+%% <li>`ssl': options of {@link //ssl/ssl:handshake/2}, as `[{certfile, "cert.pem"}, {keyfile,
+%% "key.pem"}]', to use TLS. The dashboard tries a handshake when it starts.</li>
 %% </ul>
 
 -define(LOOPBACK, {127, 0, 0, 1}).
 -define(MIN_TOKEN, 16).
 
-%% @doc The same as {@link start/1} without options: on port 4040 of this machine, for this machine.
+%% @doc The same as {@link start/1} without options: port 4040, for this machine only.
 -spec start() -> {ok, pid()} | {error, term()}.
 start() -> start(#{}).
 
-%% @doc Starts the dashboard, and the application if it does not run. It ends with the application.
+%% @doc Starts the dashboard, and the application if it does not run. The dashboard stops with the
+%% application.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_dashboard:start(#{port => 0, token => <<"correct-horse-battery">>}).
 %% 2> {error, {already_started, _}} = cambrian_dashboard:start(#{port => 0}).
 %% 3> cambrian_dashboard:stop().
 %% ok
-%% 4> {error, {bad_option, {token, _, Expected}}} = cambrian_dashboard:start(#{token => <<"horse">>}).
+%% 4> {error, {bad_option, {token, _, Expected}}} = cambrian_dashboard:start(#{token => "horse"}).
 %% 5> Expected.
 %% <<"at least 16 letters, digits or -._~">>
 %% '''
@@ -55,7 +59,7 @@ start(Options) ->
         {Error, _} -> Error
     end.
 
-%% @doc Ends it, with what is connected to it; `ok' where there is none, too.
+%% @doc Stops the dashboard and closes its connections. Returns `ok' even if no dashboard runs.
 %%
 %% ```
 %% 1> cambrian_dashboard:stop().
@@ -68,19 +72,22 @@ stop() ->
     catch exit:_ -> ok
     end.
 
-%% @doc Where it is, with its token if it has one: so keep it for yourself. Exits with `noproc' where there is none.
+%% @doc Returns the URL of the dashboard, including its token: keep it secret. Exits with `noproc'
+%% if no dashboard runs.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_dashboard:start(#{port => 0, token => "correct-horse-battery"}).
-%% 2> {match, _} = re:run(cambrian_dashboard:url(), "^http://127.0.0.1:[0-9]+/[?]token=correct-horse-battery$").
-%% 3> cambrian_dashboard:stop().
+%% 2> Expected = "^http://127.0.0.1:[0-9]+/[?]token=correct-horse-battery$".
+%% 3> {match, _} = re:run(cambrian_dashboard:url(), Expected).
+%% 4> cambrian_dashboard:stop().
 %% ok
 %% '''
 -spec url() -> binary().
 url() -> cambrian_dashboard_access:url().
 
-%% @doc Ends the sessions of all browsers, with the pages that are open by them: how many there were. Who has the token can
-%% come in again; to keep them out, start it with another. 0 where there is no dashboard.
+%% @doc Ends the sessions of all browsers, closes their pages, and returns the number of sessions: 0
+%% if no dashboard runs. A user with the token can log in again; to prevent that, restart the
+%% dashboard with another token.
 %%
 %% ```
 %% 1> {ok, _} = cambrian_dashboard:start(#{port => 0, token => <<"correct-horse-battery">>}).
@@ -96,21 +103,26 @@ end_sessions() -> cambrian_dashboard_access:end_sessions().
 
 %%% ---- starting ---------------------------------------------------------------------------
 
-%% @private With defaults; a token is a fun, so that it stays out of crash reports.
+%% @private Checks options and adds defaults. The token becomes a fun, to keep it out of crash
+%% reports.
 -spec check(map()) -> {ok, map()} | {error, cambrian_options:error()}.
 check(Options) ->
     case cambrian_options:check(Options, table(), <<"type cambrian_dashboard:options()">>) of
         {ok, #{address := Address, hosts := Hosts} = Checked} ->
-            {ok, quiet(hidden(Checked#{address := address(Address), hosts := [text(Host) || Host <- Hosts]}))};
+            Parsed = Checked#{address := address(Address), hosts := lists:map(fun text/1, Hosts)},
+            {ok, hide_ssl(hide_token(Parsed))};
         Error -> Error
     end.
 
 table() ->
-    #{port => {fun(Port) -> is_integer(Port) andalso Port >= 0 andalso Port < 65536 end, <<"a port, 0 to 65535">>, 4040},
+    #{port => {fun is_port_number/1, <<"a port, 0 to 65535">>, 4040},
       address => {fun(Address) -> address(Address) =/= none end, <<"an IP address">>, ?LOOPBACK},
       token => {fun is_token/1, <<"at least 16 letters, digits or -._~">>},
-      hosts => {fun(Hosts) -> is_list(Hosts) andalso lists:all(fun is_host/1, Hosts) end, <<"a list of names">>, []},
+      hosts => {fun(Hosts) -> is_list(Hosts) andalso lists:all(fun is_host/1, Hosts) end,
+                <<"a list of names">>, []},
       ssl => {fun are_options/1, <<"a list of options of ssl">>}}.
+
+is_port_number(Port) -> is_integer(Port) andalso Port >= 0 andalso Port < 65536.
 
 address(Address) when is_tuple(Address) ->
     case inet:ntoa(Address) of
@@ -126,56 +138,60 @@ address(Text) ->
 are_options(Ssl) when length(Ssl) > 0 -> true;
 are_options(_) -> false.
 
-%% What stands in a URL and in a cookie as it is.
+%% The token needs no escapes in a URL or a cookie.
 is_token(Token) ->
     is_text(Token) andalso byte_size(text(Token)) >= ?MIN_TOKEN
         andalso re:run(text(Token), "^[A-Za-z0-9._~-]{1,256}$", [dollar_endonly]) =/= nomatch.
 
-is_host(Host) -> is_text(Host) andalso re:run(text(Host), "^[A-Za-z0-9.:-]+$", [dollar_endonly]) =/= nomatch.
+is_host(Host) ->
+    is_text(Host)
+        andalso re:run(text(Host), "^[A-Za-z0-9.:-]+$", [dollar_endonly]) =/= nomatch.
 
 is_text(Text) -> is_binary(Text) orelse io_lib:latin1_char_list(Text).
 
 text(Text) -> iolist_to_binary(Text).
 
-hidden(#{token := Token} = Options) ->
+hide_token(#{token := Token} = Options) ->
     Text = text(Token),
     Options#{token := fun() -> Text end};
-hidden(#{address := Address} = Options) ->
+hide_token(#{address := Address} = Options) ->
     case is_loopback(Address) of
         true -> Options;
-        false -> Options#{made => true}
+        false -> Options#{make_token => true}
     end.
 
-%% A stranger's handshake that fails is no news; and keys and passwords stay out of crash reports, too.
-quiet(#{ssl := Ssl} = Options) ->
+%% Keeps keys and passwords out of crash reports, and failed handshakes of strangers out of the log.
+hide_ssl(#{ssl := Ssl} = Options) ->
     Quiet = case lists:keymember(log_level, 1, Ssl) of
                 true -> Ssl;
                 false -> [{log_level, error} | Ssl]
             end,
     Options#{ssl := fun() -> Quiet end};
-quiet(Options) -> Options.
+hide_ssl(Options) -> Options.
 
 is_loopback({127, _, _, _}) -> true;
 is_loopback(Address) -> Address =:= {0, 0, 0, 0, 0, 0, 0, 1}.
 
-%% @private The application must run. One that crashes again and again stays away: populations go on without it.
+%% @private Needs a running application. A dashboard that keeps crashing is not restarted:
+%% populations continue without it.
 -spec start_checked(map()) -> {ok, pid()} | {error, term()}.
 start_checked(Checked) ->
     case cambrian_dashboard_listener:prepare(with_token(Checked)) of
         {ok, Options} ->
-            Child = #{id => ?MODULE, start => {cambrian_dashboard_sup, start_link, [Options]}, restart => temporary,
-                      type => supervisor},
+            Child = #{id => ?MODULE, start => {cambrian_dashboard_sup, start_link, [Options]},
+                      restart => temporary, type => supervisor},
             started(supervisor:start_child(cambrian_sup, Child), Options);
         Error -> Error
     end.
 
-with_token(#{made := true} = Options) ->
+with_token(#{make_token := true} = Options) ->
     Token = cambrian_text:hex(crypto:strong_rand_bytes(32)),
     Options#{token => fun() -> Token end};
 with_token(Options) -> Options.
 
-started({ok, _} = Started, #{made := true}) ->
+started({ok, _} = Started, #{make_token := true}) ->
     logger:notice("cambrian: the dashboard is at ~ts", [url()]),
     Started;
-started({error, {{shutdown, {failed_to_start_child, _, Reason}}, _Child}}, _Options) -> {error, Reason};
+started({error, {{shutdown, {failed_to_start_child, _, Reason}}, _Child}}, _Options) ->
+    {error, Reason};
 started(Other, _Options) -> Other.

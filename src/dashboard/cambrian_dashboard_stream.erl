@@ -1,16 +1,16 @@
-%% @private
-%% Server-sent events, in the process of the connection: the state whenever there is another one, and a beat where there
-%% is none.
+%% @private Sends server-sent events in the process of the connection: every new state, and a beat
+%% when there is no new state for a while.
 %%
-%% What there is is asked for, one at a time, so that nothing piles up for who reads slowly; who reads nothing for as long
-%% as the socket's timeout is cut off, and the end of who went away is told by the socket at once.
+%% The process asks for one state at a time, so nothing piles up for a slow client. A client that
+%% reads nothing until the timeout of the socket is cut off. When a client closes, the socket says
+%% so at once.
 -module(cambrian_dashboard_stream).
 
 -export([open/0]).
 
 -define(BEAT_MS, 10_000).
 
-%% How many may watch at a time is for {@link cambrian_dashboard_connections}.
+%% {@link cambrian_dashboard_connections} limits the number of streams.
 -spec open() -> {stream, [{string(), string()}], fun((cambrian_dashboard_socket:socket()) -> ok)}.
 open() ->
     Monitor = cambrian_dashboard_state:watch(),
@@ -25,7 +25,8 @@ run(Socket, Monitor) ->
 loop(Socket, Monitor) ->
     receive
         {cambrian_dashboard_state, Version, Json} ->
-            Event = [<<"id: ">>, integer_to_binary(Version), <<"\nevent: state\ndata: ">>, Json, <<"\n\n">>],
+            Event = [<<"id: ">>, integer_to_binary(Version),
+                     <<"\nevent: state\ndata: ">>, Json, <<"\n\n">>],
             case cambrian_dashboard_socket:send(Socket, Event) of
                 ok -> ok = cambrian_dashboard_state:want(Version), loop(Socket, Monitor);
                 {error, _} -> gone

@@ -1,5 +1,5 @@
 %% @private
-%% The dashboard's processes: who may come in, what there is to see, and the listener that shows it.
+%% Supervises the dashboard: access control, the state of the node, and the listener.
 -module(cambrian_dashboard_sup).
 -behaviour(supervisor).
 

@@ -1,8 +1,9 @@
-%% @doc What evolves and travels: node genes and connection genes.
+%% @doc Makes, changes, reads and writes genotypes: node genes and connection genes, which evolve
+%% and travel.
 %%
-%% A genotype is an immutable value that lives outside the heap: it can be sent to any process
-%% of this node at no cost, and to others by {@link to_binary/1}. Ids of genes are computed from
-%% where the gene came from, so genotypes bred on machines that never met still align.
+%% A genotype is an immutable value that lives outside the heap: you can send it to any process of
+%% this node at no cost, and to other nodes by {@link to_binary/1}. Ids of genes are computed from
+%% the origin of the gene, so genotypes bred on machines that never met still align.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -12,8 +13,9 @@
 %% '''
 -module(cambrian_genotype).
 
--export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2, crossover/3, crossover/4,
-         distance/2, distance/3, id/1, info/1, cost/1, to_map/1, from_map/1, to_binary/1, from_binary/1,
+-export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2,
+         crossover/3, crossover/4, distance/2, distance/3, id/1, info/1, cost/1,
+         to_map/1, from_map/1, to_binary/1, from_binary/1,
          diff/2, patch/2, to_json/1, from_json/1, from_neat_python/1,
          to_c/1, to_c/2, to_rust/1, to_rust/2, to_onnx/1]).
 -export_type([genotype/0, id/0, seed/0, operator/0, genes/0]).
@@ -29,18 +31,24 @@
 -type genes() :: #{schema := 1 | 2, inputs := pos_integer(), outputs := pos_integer(),
                    nodes := [map()], connections := [map()]}.
 
-%% Long work goes to a dirty scheduler: the library says when.
--define(EITHER(Short, Dirty),
-        try Short of dirty -> Dirty; Answer -> Answer catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
--define(CHECKED(Call), try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
+%% The library answers `dirty' when the work is too long for a normal scheduler.
+-define(NORMAL_OR_DIRTY(Normal, Dirty),
+        try Normal of
+            dirty -> Dirty;
+            Answer -> Answer
+        catch
+            error:badarg:Stack -> cambrian_badarg:raise(Stack)
+        end).
+-define(EXPLAIN_BADARG(Call),
+        try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
 
-%% @doc A first genotype: inputs joined to outputs, with random weights and no hidden node.
+%% @doc Makes a first genotype: inputs joined to outputs, with random weights and no hidden node.
 %%
 %% `inputs' and `outputs' are from 1 to 10,000; all other keys are parameters, as
 %% {@link cambrian:parameters/0} lists them.
 %%
-%% A key that is unknown, or a value out of its range, is an error that says what was expected; a seed that is
-%% none raises `badarg', as it does in all that follows.
+%% An unknown key, or a value out of its range, is an error that says what was expected. Here and
+%% in every other function, a seed that is not an integer from 0 to 2^64 - 1 raises `badarg'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 3, outputs => 2, output_activation => tanh}, 7).
@@ -53,9 +61,9 @@
           {ok, genotype()} | {error, term()}.
 new(#{inputs := Inputs, outputs := Outputs} = Options, Seed) ->
     Parameters = maps:without([inputs, outputs], Options),
-    Born = ?EITHER(cambrian_nif:genotype_new(Inputs, Outputs, Parameters, Seed),
-                   cambrian_nif:genotype_new_dirty(Inputs, Outputs, Parameters, Seed)),
-    cambrian_options:parameters(Born, [inputs, outputs]);
+    Made = ?NORMAL_OR_DIRTY(cambrian_nif:genotype_new(Inputs, Outputs, Parameters, Seed),
+                            cambrian_nif:genotype_new_dirty(Inputs, Outputs, Parameters, Seed)),
+    cambrian_options:parameters(Made, [inputs, outputs]);
 new(Options, _Seed) when is_map(Options) ->
     {error, {missing_options, [inputs, outputs] -- maps:keys(Options)}}.
 
@@ -70,7 +78,7 @@ new(Options, _Seed) when is_map(Options) ->
 -spec mutate(genotype(), seed()) -> {ok, genotype()}.
 mutate(Genotype, Seed) -> mutate(Genotype, #{}, Seed).
 
-%% @doc Applies one operator by name, or with a map of parameters every one by its rate.
+%% @doc Applies one operator by name, or, given a map of parameters, every operator by its rate.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -86,14 +94,15 @@ mutate(Genotype, Seed) -> mutate(Genotype, #{}, Seed).
 -spec mutate(genotype(), operator() | map(), seed()) ->
           {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
 mutate(Genotype, Parameters, Seed) when is_map(Parameters) ->
-    cambrian_options:parameters(?EITHER(cambrian_nif:genotype_mutate(Genotype, Parameters, Seed),
-                                        cambrian_nif:genotype_mutate_dirty(Genotype, Parameters, Seed)));
+    cambrian_options:parameters(
+        ?NORMAL_OR_DIRTY(cambrian_nif:genotype_mutate(Genotype, Parameters, Seed),
+                         cambrian_nif:genotype_mutate_dirty(Genotype, Parameters, Seed)));
 mutate(Genotype, Operator, Seed) ->
     mutate(Genotype, Operator, #{}, Seed).
 
 %% @doc Applies one operator by name, with parameters.
 %%
-%% `not_applicable' says that the genotype has no place for it.
+%% The answer is `not_applicable' if the operator finds nothing to change.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -104,18 +113,21 @@ mutate(Genotype, Operator, Seed) ->
 -spec mutate(genotype(), operator(), map(), seed()) ->
           {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
 mutate(Genotype, Operator, Parameters, Seed) ->
-    cambrian_options:parameters(?EITHER(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
-                                        cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed))).
+    cambrian_options:parameters(
+        ?NORMAL_OR_DIRTY(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
+                         cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed))).
 
-%% @doc The names of the mutation operators, in the order in which {@link mutate/2} tries them.
+%% @doc Lists the names of the mutation operators, in the order in which {@link mutate/2} tries
+%% them.
 %%
-%% Each has a rate of the same name among {@link cambrian:parameters/0}, where it also says what it does:
+%% Each has a rate of the same name among {@link cambrian:parameters/0}, with a description:
 %%
 %% ```
 %% 1> Operators = cambrian_genotype:operators().
 %% 2> lists:sublist(Operators, 2).
 %% [perturb_weights,reset_weights]
-%% 3> Rates = [Parameter || #{name := Name} = Parameter <- cambrian:parameters(), lists:member(Name, Operators)].
+%% 3> Rates = [Parameter || #{name := Name} = Parameter <- cambrian:parameters(),
+%%                          lists:member(Name, Operators)].
 %% 4> length(Rates) =:= length(Operators).
 %% true
 %% 5> [About || #{name := remove_node, about := About} <- Rates].
@@ -124,8 +136,10 @@ mutate(Genotype, Operator, Parameters, Seed) ->
 -spec operators() -> [operator()].
 operators() -> cambrian_nif:genotype_operators().
 
-%% @doc What the genes that are one of a few named things can be. What each computes, with its source, is in the pages of
-%% the Rust core: `Activation', `Aggregation', `Dynamics' and `Plasticity'.
+%% @doc Lists the values of genes that have named values.
+%%
+%% The pages of the Rust core say what each computes, with its source: `Activation',
+%% `Aggregation', `Dynamics' and `Plasticity'.
 %%
 %% ```
 %% 1> #{aggregation := A, dynamics := D, plasticity := P} = cambrian_genotype:choices().
@@ -136,14 +150,16 @@ operators() -> cambrian_nif:genotype_operators().
 %% 3> lists:member(tanh, maps:get(activation, cambrian_genotype:choices())).
 %% true
 %% '''
--spec choices() -> #{activation := [atom()], aggregation := [atom()], dynamics := [atom()], plasticity := [atom()]}.
+-spec choices() -> #{activation := [atom()], aggregation := [atom()],
+                     dynamics := [atom()], plasticity := [atom()]}.
 choices() -> cambrian_nif:genotype_choices().
 
-%% @doc The same genotype for a task with more or fewer inputs or outputs.
+%% @doc Adapts a genotype to a task with more or fewer inputs or outputs.
 %%
-%% New ones are unconnected, so that the outputs that stay compute what they did; `add_input' and `add_output'
-%% connect them. Those that go take their connections with them. What is not given stays as it is; all other keys
-%% are parameters (`output_activation').
+%% New inputs and outputs are unconnected, so the outputs that stay compute the same as before;
+%% `add_input' and `add_output' connect new ones. A removed input or output takes its connections
+%% with it. A size that you omit stays the same; all other keys are parameters
+%% (`output_activation').
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -161,16 +177,19 @@ choices() -> cambrian_nif:genotype_choices().
 -spec resize(genotype(), #{inputs => pos_integer(), outputs => pos_integer(), atom() => term()}) ->
           {ok, genotype()} | {error, term()}.
 resize(Genotype, Options) ->
-    #{inputs := Inputs, outputs := Outputs} = maps:merge(info(Genotype), maps:with([inputs, outputs], Options)),
+    #{inputs := Inputs, outputs := Outputs} =
+        maps:merge(info(Genotype), maps:with([inputs, outputs], Options)),
     Parameters = maps:without([inputs, outputs], Options),
-    Resized = ?EITHER(cambrian_nif:genotype_resize(Genotype, Inputs, Outputs, Parameters),
-                      cambrian_nif:genotype_resize_dirty(Genotype, Inputs, Outputs, Parameters)),
+    Resized = ?NORMAL_OR_DIRTY(
+                  cambrian_nif:genotype_resize(Genotype, Inputs, Outputs, Parameters),
+                  cambrian_nif:genotype_resize_dirty(Genotype, Inputs, Outputs, Parameters)),
     cambrian_options:parameters(Resized, [inputs, outputs]).
 
-%% @doc A child of two parents, of whom the first is the fitter: genes that match come from
-%% either, all others from the first (Stanley and Miikkulainen 2002, section III-B).
+%% @doc Makes a child of two parents.
 %%
-%% Parents with other numbers of inputs or outputs are `incompatible'.
+%% Matching genes come from either parent, all others from the first, which is the fitter (Stanley
+%% and Miikkulainen 2002, section III-B). Parents that differ in their number of inputs or outputs
+%% are `incompatible'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -190,14 +209,17 @@ crossover(Fitter, Other, Seed) -> crossover(Fitter, Other, #{}, Seed).
 -spec crossover(Fitter :: genotype(), Other :: genotype(), map(), seed()) ->
           {ok, genotype()} | {error, incompatible | term()}.
 crossover(Fitter, Other, Parameters, Seed) ->
-    cambrian_options:parameters(?EITHER(cambrian_nif:genotype_crossover(Fitter, Other, Parameters, Seed),
-                                        cambrian_nif:genotype_crossover_dirty(Fitter, Other, Parameters, Seed))).
+    cambrian_options:parameters(
+        ?NORMAL_OR_DIRTY(cambrian_nif:genotype_crossover(Fitter, Other, Parameters, Seed),
+                         cambrian_nif:genotype_crossover_dirty(Fitter, Other, Parameters, Seed))).
 
-%% @doc How unlike two genotypes are, as speciation sees it: 0 for the same genes and weights.
+%% @doc Measures how different two genotypes are, as speciation does: 0 for the same genes and
+%% weights.
 %%
-%% The share of connection genes that do not match, of the genotype with more, plus the mean difference of the
-%% weights that do, each times its parameter: equation 1 of Stanley and Miikkulainen 2002, where excess and
-%% disjoint genes are one kind, as computed ids have no age.
+%% The distance is the sum of two terms, each times its parameter: the number of connection genes
+%% without a match, divided by the number of genes of the genotype that has more; and the mean
+%% difference of the weights of matching genes. This is equation 1 of Stanley and Miikkulainen
+%% 2002, but excess and disjoint genes are one kind, because computed ids have no age.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -218,10 +240,12 @@ distance(A, B) -> distance(A, B, #{}).
 %% '''
 -spec distance(genotype(), genotype(), map()) -> float() | {error, term()}.
 distance(A, B, Parameters) ->
-    cambrian_options:parameters(?EITHER(cambrian_nif:genotype_distance(A, B, Parameters),
-                                        cambrian_nif:genotype_distance_dirty(A, B, Parameters))).
+    cambrian_options:parameters(
+        ?NORMAL_OR_DIRTY(cambrian_nif:genotype_distance(A, B, Parameters),
+                         cambrian_nif:genotype_distance_dirty(A, B, Parameters))).
 
-%% @doc The genotype's name, which is the same everywhere: the SHA-256 of {@link to_binary/1}.
+%% @doc Computes the id of a genotype, the same on every machine: the SHA-256 of
+%% {@link to_binary/1}.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_connections => 0}, 7).
@@ -232,10 +256,11 @@ distance(A, B, Parameters) ->
 %% '''
 -spec id(genotype()) -> id().
 id(Genotype) ->
-    ?EITHER(cambrian_nif:genotype_id(Genotype),
-            cambrian_nif:genotype_id_dirty(Genotype)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_id(Genotype),
+                     cambrian_nif:genotype_id_dirty(Genotype)).
 
-%% @doc Sizes. `nodes' counts inputs and outputs too, `connections' the disabled ones too.
+%% @doc Counts nodes and connections. `nodes' includes inputs and outputs; `connections' includes
+%% disabled ones.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -246,12 +271,14 @@ id(Genotype) ->
                             nodes := pos_integer(), hidden := non_neg_integer(),
                             connections := non_neg_integer(), recurrent := non_neg_integer()}.
 info(Genotype) ->
-    ?EITHER(cambrian_nif:genotype_info(Genotype),
-            cambrian_nif:genotype_info_dirty(Genotype)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_info(Genotype),
+                     cambrian_nif:genotype_info_dirty(Genotype)).
 
-%% @doc What one activation of its network costs, from its genes alone, in units of work: one for an enabled connection,
-%% which takes about a nanosecond, 2 for a node that sums and activates, from 28 to 76 for one that does more. The units are
-%% the same on every machine, and count what the genotypes of others may cost here: see `docs/mesh.md'.
+%% @doc Computes the cost of one activation of the network, in units of work, from the genes alone.
+%%
+%% An enabled connection costs 1 unit, which takes about a nanosecond; a node that sums and
+%% activates costs 2, and a node that does more costs from 28 to 76. The units are the same on
+%% every machine: they limit what the genotypes of other nodes may cost here, see `docs/mesh.md'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -260,28 +287,31 @@ info(Genotype) ->
 %% '''
 -spec cost(genotype()) -> pos_integer().
 cost(Genotype) ->
-    ?EITHER(cambrian_nif:genotype_cost(Genotype),
-            cambrian_nif:genotype_cost_dirty(Genotype)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_cost(Genotype),
+                     cambrian_nif:genotype_cost_dirty(Genotype)).
 
-%% @doc Every gene as a map, to look at, to draw or to edit.
+%% @doc Converts a genotype to a map of all its genes, to look at, to draw or to edit.
 %%
 %% Nodes stand in (layer, id) order. A layer is from 0 (inputs) to 2^63 (outputs); a
 %% connection is recurrent exactly when its source is not on a lower layer than its target.
 %%
-%% A hidden or output node makes of the values that its connections bring, each times its weight, one number by
-%% its `aggregation'; times its `gain' and plus its `bias' it goes through its `activation'. With `dynamics' it has
-%% a state of its own, whose `time_constant' is in steps, from 0.01 to 1000; with `plasticity' its weights learn while
-%% the network runs, at `learning_rate', within plus and minus 1, and `decay', from 0 to 1. {@link choices/0} lists
-%% what each gene can be. An input is its value.
+%% A hidden or output node multiplies each incoming value by the weight of its connection, and
+%% combines the products by its `aggregation'. It multiplies the result by its `gain', adds its
+%% `bias' and applies its `activation'. A node with `dynamics' has a state, whose `time_constant'
+%% is in steps, from 0.01 to 1000. The weights of a node with `plasticity' learn while the network
+%% runs, with a `learning_rate' within plus and minus 1 and a `decay' from 0 to 1.
+%% {@link choices/0} lists the values of each named gene. An input node passes its value on.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> #{connections := Connections, nodes := Nodes} = cambrian_genotype:to_map(G).
 %% 3> #{weight := Weight} = hd(Connections).
 %% 4> maps:remove(weight, hd(Connections)).
-%% #{enabled => true,from => 1149588551319671665,id => 629680341462567256,to => 7627425597724244212}
+%% #{enabled => true,from => 1149588551319671665,id => 629680341462567256,
+%%   to => 7627425597724244212}
 %% 5> hd(Nodes).
-%% #{activation => identity,bias => 0.0,id => 1149588551319671665,index => 1,kind => input,layer => 0}
+%% #{activation => identity,bias => 0.0,id => 1149588551319671665,index => 1,kind => input,
+%%   layer => 0}
 %% 6> lists:last(Nodes).
 %% #{activation => sigmoid,aggregation => sum,bias => 0.0,decay => 0.0,dynamics => none,gain => 1.0,
 %%   id => 7627425597724244212,index => 0,kind => output,layer => 9223372036854775808,
@@ -289,7 +319,8 @@ cost(Genotype) ->
 %% '''
 -spec to_map(genotype()) -> genes().
 to_map(Genotype) ->
-    {Inputs, Outputs, Nodes, Connections, InputIds, OutputIds} = ?CHECKED(cambrian_nif:genotype_genes(Genotype)),
+    {Inputs, Outputs, Nodes, Connections, InputIds, OutputIds} =
+        ?EXPLAIN_BADARG(cambrian_nif:genotype_genes(Genotype)),
     Ends = maps:from_list(ends(input, InputIds) ++ ends(output, OutputIds)),
     #{schema => 2, inputs => Inputs, outputs => Outputs,
       nodes => [node_to_map(Node, Ends) || Node <- Nodes],
@@ -307,27 +338,31 @@ node_to_map({Id, Layer, Neuron}, Ends) ->
 genes_of(#{kind := input}, Neuron) -> maps:with([activation, bias], Neuron);
 genes_of(_, Neuron) -> Neuron.
 
-%% @doc Back from {@link to_map/1}.
+%% @doc Makes a genotype of a map, as {@link to_map/1} gives it.
 %%
-%% A gene that a node lacks is as in the plainest of neurons: activation `identity', aggregation `sum', bias 0, gain 1,
-%% neither dynamics nor plasticity. So maps of schema 1, in which nodes had an activation and a bias alone, are read
-%% too. Numbers are rounded to 32 bits; ids of connections are computed anew. A map of another shape raises `badarg'.
+%% A gene that a node lacks gets its default: activation `identity', aggregation `sum', bias 0,
+%% gain 1, neither dynamics nor plasticity. So maps of schema 1, whose nodes have only an
+%% activation and a bias, are read too. Numbers are rounded to 32 bits; ids of connections are
+%% computed again. A map of another shape raises `badarg'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> #{connections := [C | Rest], nodes := [In1, In2, Out]} = Genes = cambrian_genotype:to_map(G).
 %% 3> {ok, Edited} = cambrian_genotype:from_map(Genes#{connections := [C#{weight := 0.5} | Rest]}).
-%% 4> lists:member(0.5, [W || #{weight := W} <- maps:get(connections, cambrian_genotype:to_map(Edited))]).
+%% 4> #{connections := Connections} = cambrian_genotype:to_map(Edited).
+%% 5> lists:member(0.5, [Weight || #{weight := Weight} <- Connections]).
 %% true
-%% 5> cambrian_genotype:from_map(Genes#{nodes := [In1, In2, Out#{activation := chess}]}).
+%% 6> cambrian_genotype:from_map(Genes#{nodes := [In1, In2, Out#{activation := chess}]}).
 %% {error,{unknown_gene,activation,chess}}
-%% 6> cambrian_genotype:from_map(Genes#{inputs := 3}).
+%% 7> cambrian_genotype:from_map(Genes#{inputs := 3}).
 %% {error,{invalid_genotype,<<"input or output node 35d9cd3e3446b06d is missing">>}}
 %% '''
--spec from_map(genes()) -> {ok, genotype()} | {error, {invalid_genotype, binary()}
-                                                     | {unknown_gene, Gene :: atom(), Name :: atom()}
-                                                     | {unsupported_version, term()}}.
-from_map(#{schema := Schema, inputs := Inputs, outputs := Outputs, nodes := Nodes, connections := Connections})
+-spec from_map(genes()) ->
+          {ok, genotype()} | {error, {invalid_genotype, binary()}
+                                   | {unknown_gene, Gene :: atom(), Name :: atom()}
+                                   | {unsupported_version, term()}}.
+from_map(#{schema := Schema, inputs := Inputs, outputs := Outputs,
+           nodes := Nodes, connections := Connections})
   when Schema =:= 1; Schema =:= 2 ->
     cambrian_nif:genotype_from_genes(Inputs, Outputs, lists:map(fun node_gene/1, Nodes),
                                      lists:map(fun connection_gene/1, Connections));
@@ -339,24 +374,26 @@ from_map(_) ->
 node_gene(#{id := Id, layer := Layer} = Node) -> {Id, Layer, Node};
 node_gene(_) -> error(badarg).
 
-connection_gene(#{from := From, to := To, weight := Weight, enabled := Enabled}) when is_number(Weight) ->
+connection_gene(#{from := From, to := To, weight := Weight, enabled := Enabled})
+  when is_number(Weight) ->
     {From, To, float(Weight), Enabled};
 connection_gene(_) -> error(badarg).
 
-%% @doc The canonical bytes: the same genotype gives the same bytes on every machine.
+%% @doc Encodes a genotype as its canonical bytes: the same genotype gives the same bytes on every
+%% machine.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_connections => 0}, 7).
 %% 2> cambrian_genotype:to_binary(G).
-%% <<154,3,2,1,196,0,196,0,153,196,1,2,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,
-%%   196,0>>
+%% <<154,3,2,1,196,0,196,0,153,196,1,2,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,0,196,
+%%   0,196,0,196,0>>
 %% '''
 -spec to_binary(genotype()) -> binary().
 to_binary(Genotype) ->
-    ?EITHER(cambrian_nif:genotype_encode(Genotype),
-            cambrian_nif:genotype_encode_dirty(Genotype)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_encode(Genotype),
+                     cambrian_nif:genotype_encode_dirty(Genotype)).
 
-%% @doc Reads bytes from anyone; nothing in them can do harm.
+%% @doc Decodes a genotype. The bytes may come from anyone: no bytes can do harm.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -372,25 +409,28 @@ to_binary(Genotype) ->
                                    | {unknown_gene, Gene :: atom(), byte()}
                                    | {invalid_genotype, binary()}}.
 from_binary(Bytes) ->
-    ?EITHER(cambrian_nif:genotype_decode(Bytes),
-            cambrian_nif:genotype_decode_dirty(Bytes)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_decode(Bytes),
+                     cambrian_nif:genotype_decode_dirty(Bytes)).
 
-%% @doc What makes a genotype of another one that the reader holds, as bytes: the genes that went and came, and the
-%% values that changed. Both ids are in it.
+%% @doc Encodes the difference between a base, which the reader holds, and a target: the genes that
+%% were removed or added, and the values that changed. It contains the ids of both.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
 %% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
-%% 3> byte_size(cambrian_genotype:diff(G, Grown)) < byte_size(cambrian_genotype:to_binary(Grown)) div 3.
+%% 3> Whole = byte_size(cambrian_genotype:to_binary(Grown)).
+%% 4> byte_size(cambrian_genotype:diff(G, Grown)) < Whole div 3.
 %% true
 %% '''
 -spec diff(Base :: genotype(), Target :: genotype()) -> binary().
 diff(Base, Target) ->
-    ?EITHER(cambrian_nif:genotype_diff(Base, Target),
-            cambrian_nif:genotype_diff_dirty(Base, Target)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_diff(Base, Target),
+                     cambrian_nif:genotype_diff_dirty(Base, Target)).
 
-%% @doc The target of a {@link diff/2}; bytes from anyone. With another base it is an error that names the right one,
-%% and never another genotype than the one whose id is in it.
+%% @doc Makes the target of a base and a {@link diff/2}, whose bytes may come from anyone.
+%%
+%% With another base the answer is an error that names the right one. The result always has the id
+%% in the difference, or it is an error.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
@@ -405,33 +445,40 @@ diff(Base, Target) ->
 %% '''
 -spec patch(Base :: genotype(), Delta :: binary()) ->
           {ok, genotype()} | {error, malformed | bad_compression | wrong_id | {wrong_base, id()}
-                                   | {too_large, pos_integer()} | {unsupported_version, non_neg_integer()}
-                                   | {unknown_gene, Gene :: atom(), byte()} | {invalid_genotype, binary()}}.
+                                   | {too_large, pos_integer()}
+                                   | {unsupported_version, non_neg_integer()}
+                                   | {unknown_gene, Gene :: atom(), byte()}
+                                   | {invalid_genotype, binary()}}.
 patch(Base, Delta) ->
-    ?EITHER(cambrian_nif:genotype_patch(Base, Delta),
-            cambrian_nif:genotype_patch_dirty(Base, Delta)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_patch(Base, Delta),
+                     cambrian_nif:genotype_patch_dirty(Base, Delta)).
 
-%% @doc Every gene as JSON, a line for each, to look at, to edit or to read in other languages.
+%% @doc Writes a genotype as JSON, a line for each gene, to look at, to edit or to read in other
+%% languages.
 %%
-%% The content is that of {@link to_map/1}; `docs/export.md' has a table of the fields. Ids and layers are texts of 16
-%% hexadecimal digits; numbers have the fewest digits that read back to the same bits, so that {@link from_json/1} gives
-%% a genotype of the same id.
+%% It has the content of {@link to_map/1}; `docs/export.md' has a table of the fields. Ids and
+%% layers are strings of 16 hexadecimal digits. Numbers have the fewest digits that read back to
+%% the same bits, so {@link from_json/1} gives a genotype of the same id.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1, initial_connections => 0}, 7).
-%% 2> [_, <<"\"schema\": 2,">>, _, _, _, Input | _] = binary:split(cambrian_genotype:to_json(G), <<"\n">>, [global]).
-%% 3> Input.
-%% <<"  {\"id\":\"35aa233257ed720d\",\"kind\":\"input\",\"index\":0,\"layer\":\"0000000000000000\"},">>
+%% 2> Lines = binary:split(cambrian_genotype:to_json(G), <<"\n">>, [global]).
+%% 3> [_, <<"\"schema\": 2,">>, _, _, _, Input | _] = Lines.
+%% 4> Input.
+%% <<"  {\"id\":\"35aa233257ed720d\",\"kind\":\"input\",\"index\":0,"
+%%   "\"layer\":\"0000000000000000\"},">>
 %% '''
 -spec to_json(genotype()) -> binary().
 to_json(Genotype) ->
-    ?EITHER(cambrian_nif:genotype_to_json(Genotype),
-            cambrian_nif:genotype_to_json_dirty(Genotype)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_json(Genotype),
+                     cambrian_nif:genotype_to_json_dirty(Genotype)).
 
-%% @doc Reads {@link to_json/1}'s text from anyone, of at most 256 MiB.
+%% @doc Reads JSON as {@link to_json/1} writes it. The text may come from anyone, and has at most
+%% 256 MiB.
 %%
-%% Genes may be in any order. A node needs its `id' and its `layer'; other genes that it lacks are as {@link from_map/1}
-%% has them. The `id' of a connection may lack too, as it follows from its ends. `bad_json' says what was wrong, and where.
+%% Genes may be in any order. A node needs its `id' and its `layer'; any other gene that it lacks
+%% gets its default, as in {@link from_map/1}. A connection may lack its `id', which follows from
+%% its ends. `bad_json' says what was wrong, and where.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -442,55 +489,65 @@ to_json(Genotype) ->
 %% {error,{bad_json,<<"outputs: invalid type: string \"one\", expected u32 at line 2 column 17">>}}
 %% '''
 -spec from_json(binary()) ->
-          {ok, genotype()} | {error, {bad_json, binary()} | {invalid_genotype, binary()} | {too_large, pos_integer()}
+          {ok, genotype()} | {error, {bad_json, binary()}
+                                   | {invalid_genotype, binary()}
+                                   | {too_large, pos_integer()}
                                    | {unsupported_version, non_neg_integer()}}.
 from_json(Text) ->
-    ?EITHER(cambrian_nif:genotype_from_json(Text),
-            cambrian_nif:genotype_from_json_dirty(Text)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_from_json(Text),
+                     cambrian_nif:genotype_from_json_dirty(Text)).
 
-%% @doc A network that neat-python wrote as JSON, as a genotype that computes the same; from anyone, of at most 256 MiB.
+%% @doc Reads a network that neat-python wrote as JSON, and makes a genotype that computes the same.
+%% The text may come from anyone, and has at most 256 MiB.
 %%
-%% Feed-forward and recurrent networks are read, as `neat.export.export_network_json' of neat-python 1.1 and 2.0 writes
-%% them. `no_equal' names what Cambrian cannot compute: the activations `lelu', `inv' and `cube', functions of one's own,
-%% CTRNNs, spiking networks. Some of its nodes become more than one: `docs/export.md' tells which, and why.
+%% The function reads feed-forward and recurrent networks, as `neat.export.export_network_json' of
+%% neat-python 1.1 and 2.0 writes them. `no_equal' names a part that Cambrian cannot compute: the
+%% activations `lelu', `inv' and `cube', custom functions, CTRNNs, spiking networks. Some nodes
+%% become more than one: `docs/export.md' says which, and why.
 %%
 %% ```
-%% 1> Node = <<"{\"id\": 0, \"activation\": {\"name\": \"tanh\", \"custom\": false}, \"bias\": 0.25, \"response\": 1.0,
-%%               \"aggregation\": {\"name\": \"sum\", \"custom\": false}}">>.
-%% 2> {ok, G} = cambrian_genotype:from_neat_python(<<"{\"format_version\": \"1.0\", \"network_type\": \"feedforward\",
+%% 1> Node = <<"{\"id\": 0, \"activation\": {\"name\": \"tanh\", \"custom\": false}, \"bias\": 0.25,
+%%               \"response\": 1.0, \"aggregation\": {\"name\": \"sum\", \"custom\": false}}">>.
+%% 2> Text = <<"{\"format_version\": \"1.0\", \"network_type\": \"feedforward\",
 %%      \"topology\": {\"input_keys\": [-1], \"output_keys\": [0]}, \"nodes\": [", Node/binary, "],
-%%      \"connections\": [{\"from\": -1, \"to\": 0, \"weight\": 2.0, \"enabled\": true}]}">>).
-%% 3> [Y] = cambrian_network:activate(cambrian_network:compile(G), [0.1]).
-%% 4> abs(Y - math:tanh(2.5 * (0.25 + 2.0 * 0.1))) < 1.0e-6.
+%%      \"connections\": [{\"from\": -1, \"to\": 0, \"weight\": 2.0, \"enabled\": true}]}">>.
+%% 3> {ok, G} = cambrian_genotype:from_neat_python(Text).
+%% 4> [Y] = cambrian_network:activate(cambrian_network:compile(G), [0.1]).
+%% 5> abs(Y - math:tanh(2.5 * (0.25 + 2.0 * 0.1))) < 1.0e-6.
 %% true
 %% '''
 -spec from_neat_python(binary()) ->
-          {ok, genotype()} | {error, {bad_json | no_equal | invalid_genotype, binary()} | {too_large, pos_integer()}}.
+          {ok, genotype()} | {error, {bad_json | no_equal | invalid_genotype, binary()}
+                                   | {too_large, pos_integer()}}.
 from_neat_python(Text) ->
-    ?EITHER(cambrian_nif:genotype_from_neat_python(Text),
-            cambrian_nif:genotype_from_neat_python_dirty(Text)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_from_neat_python(Text),
+                     cambrian_nif:genotype_from_neat_python_dirty(Text)).
 
-%% @doc The network as one file of C99, for a program or a microcontroller without Cambrian. Its names begin with
-%% `cambrian_'.
+%% @doc Writes the network as one file of C99, for a program or a microcontroller without Cambrian.
+%% Names in the file begin with `cambrian_'.
 %%
-%% It needs no library, not even libm, and no heap: tables that stay in flash, and a struct of 4 bytes for each input,
-%% number of memory and node. Its outputs have the same bits as those of {@link cambrian_network:step/3}, and its memory
-%% is laid out like a state of that, so that one can be handed over. How it is called and compiled stands at its top;
-%% `-ffast-math' is refused. Inputs are within plus and minus 1.0e12; the file does not check that they are.
+%% The file needs no library, not even libm, and no heap. It has tables that stay in flash, and a
+%% struct of 4 bytes for each input, memory number and node. The outputs have the same bits as those
+%% of {@link cambrian_network:step/3}, and the memory has the layout of a state of that function, so
+%% you can copy a state into the struct. The top of the file says how to compile and call it;
+%% `-ffast-math' is refused. Inputs lie within plus and minus 1.0e12; the file does not check them.
 %%
-%% Of a CPPN this is the CPPN; the network that it describes is what {@link cambrian_substrate:express/2} makes of it.
+%% For a CPPN the file computes the CPPN. To export the network that a CPPN describes, call
+%% {@link cambrian_substrate:express/2} first.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> File = cambrian_genotype:to_c(G).
 %% 3> {match, [Declared]} = re:run(File, "\nvoid cambrian_step.*", [{capture, first, binary}]).
 %% 4> Declared.
-%% <<"\nvoid cambrian_step(struct cambrian_network *network, const float *inputs, float *outputs);">>
+%% <<"\nvoid cambrian_step(struct cambrian_network *network, const float *inputs, "
+%%   "float *outputs);">>
 %% '''
 -spec to_c(genotype()) -> binary().
-to_c(Genotype) -> c_named(Genotype, <<"cambrian">>).
+to_c(Genotype) -> to_c_named(Genotype, <<"cambrian">>).
 
-%% @doc The same with another name than `cambrian': that its names begin with, in capitals those of constants.
+%% @doc The same with another prefix than `cambrian' for the names in the file; constants have the
+%% prefix in capitals.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -498,68 +555,73 @@ to_c(Genotype) -> c_named(Genotype, <<"cambrian">>).
 %% 3> {match, [Declared]} = re:run(File, "#define POLE_INPUTS.*", [{capture, first, binary}]).
 %% 4> Declared.
 %% <<"#define POLE_INPUTS 2">>
-%% 5> cambrian_genotype:to_c(G, #{name => <<"pole; system(\"sh\")">>}).
-%% {error,{bad_option,{name,<<"pole; system(\"sh\")">>,
-%%                     <<"a lower-case letter and then up to 31 lower-case letters, digits and underscores, and no keyword of Rust">>}}}
+%% 5> {error, {bad_option, {name, _, Expected}}} = cambrian_genotype:to_c(G, #{name => <<"9; x">>}).
+%% 6> Expected.
+%% <<"a lower-case letter and then up to 31 lower-case letters, digits and underscores, "
+%%   "and no keyword of Rust">>
 %% '''
 -spec to_c(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
-to_c(Genotype, Options) -> named(Options, fun(Name) -> c_named(Genotype, Name) end).
+to_c(Genotype, Options) -> with_name(Options, fun(Name) -> to_c_named(Genotype, Name) end).
 
-named(Options, Export) ->
+with_name(Options, Export) ->
     Table = #{name => {fun is_binary/1, <<"a binary">>, <<"cambrian">>}},
     case cambrian_options:check(Options, Table, <<"cambrian_genotype:to_c/2">>) of
         {ok, #{name := Name}} -> Export(Name);
         Error -> Error
     end.
 
-c_named(Genotype, Name) ->
-    ?EITHER(cambrian_nif:genotype_to_c(Genotype, Name),
-            cambrian_nif:genotype_to_c_dirty(Genotype, Name)).
+to_c_named(Genotype, Name) ->
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_c(Genotype, Name),
+                     cambrian_nif:genotype_to_c_dirty(Genotype, Name)).
 
-%% @doc The network as one file of Rust, a module for a program or a device without Cambrian.
+%% @doc Writes the network as one file of Rust, a module for a program or a device without Cambrian.
 %%
-%% It uses `core' alone, and neither allocates nor has unsafe code. For its outputs and its memory holds what is said of
-%% {@link to_c/1}; how it is called stands at its top.
+%% The file uses only `core', does not allocate and has no unsafe code. Its outputs and its memory
+%% are those of {@link to_c/1}; the top of the file says how to call it.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> {match, [Step]} = re:run(cambrian_genotype:to_rust(G), "pub fn step.*", [{capture, first, binary}]).
-%% 3> Step.
+%% 2> File = cambrian_genotype:to_rust(G).
+%% 3> {match, [Step]} = re:run(File, "pub fn step.*", [{capture, first, binary}]).
+%% 4> Step.
 %% <<"pub fn step(&mut self, inputs: &[f32; INPUTS]) -> [f32; OUTPUTS] {">>
 %% '''
 -spec to_rust(genotype()) -> binary().
-to_rust(Genotype) -> rust_named(Genotype, <<"cambrian">>).
+to_rust(Genotype) -> to_rust_named(Genotype, <<"cambrian">>).
 
-%% @doc The same with another name than `cambrian' for the module, which the example at its top has.
+%% @doc The same with another name than `cambrian' for the module, in the example at its top.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> re:run(cambrian_genotype:to_rust(G, #{name => <<"pole">>}), "mod pole;", [{capture, first, binary}]).
+%% 2> File = cambrian_genotype:to_rust(G, #{name => <<"pole">>}).
+%% 3> re:run(File, "mod pole;", [{capture, first, binary}]).
 %% {match,[<<"mod pole;">>]}
 %% '''
 -spec to_rust(genotype(), #{name => binary()}) -> binary() | {error, cambrian_options:error()}.
-to_rust(Genotype, Options) -> named(Options, fun(Name) -> rust_named(Genotype, Name) end).
+to_rust(Genotype, Options) -> with_name(Options, fun(Name) -> to_rust_named(Genotype, Name) end).
 
-rust_named(Genotype, Name) ->
-    ?EITHER(cambrian_nif:genotype_to_rust(Genotype, Name),
-            cambrian_nif:genotype_to_rust_dirty(Genotype, Name)).
+to_rust_named(Genotype, Name) ->
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_rust(Genotype, Name),
+                     cambrian_nif:genotype_to_rust_dirty(Genotype, Name)).
 
-%% @doc The network as an ONNX model of opset 17, for any runtime that reads it.
+%% @doc Writes the network as an ONNX model of opset 17, for any runtime that reads it.
 %%
-%% Its input `inputs' and its output `outputs' are 32-bit floats, a row for each sample. Where the network has a memory,
-%% `state' goes in too and `next_state' comes out, of as many numbers as {@link cambrian_network:info/1} says: a state of
-%% {@link cambrian_network:step/3}, nought at rest. Of a network that learns from a reward its last number is the reward.
+%% The input `inputs' and the output `outputs' are 32-bit floats, a row for each sample. A network
+%% with a memory also has the input `state' and the output `next_state', of as many numbers as
+%% {@link cambrian_network:info/1} says: a state of {@link cambrian_network:step/3}, all zeros at
+%% rest. If the network learns from a reward, the last number of the state is the reward.
 %%
-%% A runtime adds in its own order and has its own functions, so the numbers are those of Cambrian to some 1.0e-6, where
-%% no step and no feedback makes more of a last bit.
+%% A runtime adds in its own order and has its own functions, so its numbers differ from those of
+%% Cambrian by some 1.0e-6, unless a step function or a feedback amplifies the difference.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 2> Model = cambrian_genotype:to_onnx(G).
-%% 3> [Name || Name <- [<<"inputs">>, <<"outputs">>, <<"state">>], binary:match(Model, Name) =/= nomatch].
+%% 3> Names = [<<"inputs">>, <<"outputs">>, <<"state">>].
+%% 4> [Name || Name <- Names, binary:match(Model, Name) =/= nomatch].
 %% [<<"inputs">>,<<"outputs">>]
 %% '''
 -spec to_onnx(genotype()) -> binary().
 to_onnx(Genotype) ->
-    ?EITHER(cambrian_nif:genotype_to_onnx(Genotype),
-            cambrian_nif:genotype_to_onnx_dirty(Genotype)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:genotype_to_onnx(Genotype),
+                     cambrian_nif:genotype_to_onnx_dirty(Genotype)).

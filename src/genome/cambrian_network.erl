@@ -1,8 +1,9 @@
-%% @doc The phenotype: a genotype compiled to run.
+%% @doc Compiles genotypes to networks, the phenotypes, and runs them.
 %%
-%% Numbers go in as a list of numbers or as a little-endian 32-bit float binary (what
-%% `Nx.to_binary/1' gives), and come out as they went in. They lie within plus and minus 1.0e12; every output is
-%% finite. A network is an immutable value that any number of processes share without a lock.
+%% Inputs are a list of numbers or a binary of little-endian 32-bit floats (as `Nx.to_binary/1'
+%% gives); outputs have the same form as the inputs. Inputs lie within plus and minus 1.0e12, and
+%% every output is finite. A network is an immutable value that any number of processes share
+%% without a lock.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -10,25 +11,28 @@
 %% 3> [Output] = cambrian_network:activate(N, [0.5, -1]).
 %% '''
 %%
-%% What a network remembers is a value too, its state, which {@link step/3} takes and gives back: last step's values
-%% of nodes that feed recurrent connections, the states of nodes with dynamics, and what the weights of plastic nodes
-%% have learnt. So a network learns while it runs, and its genotype stays as it is:
+%% The memory of a network is a value too, its state, which {@link step/3} takes and returns. It has
+%% the values that recurrent connections carry from the last step, the states of nodes with
+%% dynamics, and the changes that plastic nodes made to their weights. So a network learns while it
+%% runs, and its genotype does not change:
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1, output_activation => identity}, 7).
-%% 2> #{nodes := [In, Out], connections := [C]} = Genes = cambrian_genotype:to_map(G).
-%% 3> Hebbian = Out#{plasticity := hebbian, learning_rate := 0.5}.
-%% 4> {ok, Learner} = cambrian_genotype:from_map(Genes#{nodes := [In, Hebbian], connections := [C#{weight := 1}]}).
-%% 5> N = cambrian_network:compile(Learner).
-%% 6> {[First], State} = cambrian_network:step(N, cambrian_network:initial_state(N), [1]).
-%% 7> {[Second], State1} = cambrian_network:step(N, State, [1]).
-%% 8> {[Third], _} = cambrian_network:step(N, State1, [1]).
-%% 9> {First, Second, Third}.
+%% 1> Options = #{inputs => 1, outputs => 1, output_activation => identity}.
+%% 2> {ok, G} = cambrian_genotype:new(Options, 7).
+%% 3> #{nodes := [In, Out], connections := [C]} = Genes = cambrian_genotype:to_map(G).
+%% 4> Hebbian = Out#{plasticity := hebbian, learning_rate := 0.5}.
+%% 5> {ok, Learner} = cambrian_genotype:from_map(
+%%        Genes#{nodes := [In, Hebbian], connections := [C#{weight := 1}]}).
+%% 6> N = cambrian_network:compile(Learner).
+%% 7> {[First], State} = cambrian_network:step(N, cambrian_network:initial_state(N), [1]).
+%% 8> {[Second], State1} = cambrian_network:step(N, State, [1]).
+%% 9> {[Third], _} = cambrian_network:step(N, State1, [1]).
+%% 10> {First, Second, Third}.
 %% {1.0,1.5,2.25}
-%% 10> <<Learnt:32/float-little>> = State1.
-%% 11> Learnt.
+%% 11> <<Learnt:32/float-little>> = State1.
+%% 12> Learnt.
 %% 1.25
-%% 12> cambrian_network:activate(N, [1]).
+%% 13> cambrian_network:activate(N, [1]).
 %% [1.0]
 %% '''
 -module(cambrian_network).
@@ -39,21 +43,28 @@
 
 -opaque network() :: reference().
 -type state() :: binary().
-%% What a network remembers from one step to the next: 32-bit floats, little-endian.
+%% The memory of a network from one step to the next: 32-bit floats, little-endian.
 
 -type numbers() :: [number()] | binary().
-%% One for each input, or each output, in a list or in four bytes each.
+%% A number for each input, or for each output: a list, or a binary with four bytes for each.
 
--type error() :: {error, {wrong_size, inputs | memory, Expected :: non_neg_integer(), Got :: non_neg_integer()}
+-type error() :: {error, {wrong_size, inputs | memory,
+                          Expected :: non_neg_integer(), Got :: non_neg_integer()}
                        | {out_of_range, inputs | memory | reward}
                        | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}}.
 
-%% Long work goes to a dirty scheduler: the library says when.
--define(EITHER(Short, Dirty),
-        try Short of dirty -> Dirty; Answer -> Answer catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
--define(CHECKED(Call), try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
+%% The library answers `dirty' when the work is too long for a normal scheduler.
+-define(NORMAL_OR_DIRTY(Normal, Dirty),
+        try Normal of
+            dirty -> Dirty;
+            Answer -> Answer
+        catch
+            error:badarg:Stack -> cambrian_badarg:raise(Stack)
+        end).
+-define(EXPLAIN_BADARG(Call),
+        try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
 
-%% @doc Makes a genotype ready to run.
+%% @doc Compiles a genotype to a network.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -62,11 +73,13 @@
 %% '''
 -spec compile(cambrian_genotype:genotype()) -> network().
 compile(Genotype) ->
-    ?EITHER(cambrian_nif:network_compile(Genotype),
-            cambrian_nif:network_compile_dirty(Genotype)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:network_compile(Genotype),
+                     cambrian_nif:network_compile_dirty(Genotype)).
 
-%% @doc Sizes. `connections' counts the enabled ones, which are the work of a step; `memory' the numbers that are carried
-%% from step to step, 0 for a feed-forward network whose nodes have neither dynamics nor plasticity.
+%% @doc Counts inputs, outputs, connections and memory numbers.
+%%
+%% `connections' counts the enabled ones, which are the work of a step. `memory' counts the numbers
+%% in a state: 0 for a feed-forward network whose nodes have neither dynamics nor plasticity.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
@@ -77,29 +90,31 @@ compile(Genotype) ->
 %% '''
 -spec info(network()) -> #{inputs := pos_integer(), outputs := pos_integer(),
                            connections := non_neg_integer(), memory := non_neg_integer()}.
-info(Network) -> ?CHECKED(cambrian_nif:network_info(Network)).
+info(Network) -> ?EXPLAIN_BADARG(cambrian_nif:network_info(Network)).
 
-%% @doc Outputs for inputs, from rest: one step with an empty memory.
+%% @doc Computes the outputs for inputs, from rest: one step with an empty memory.
 %%
-%% Inputs of another number, or beyond plus and minus 1.0e12, are an error; what is no number raises `badarg'.
+%% The wrong number of inputs, or an input beyond plus and minus 1.0e12, is an error; an input that
+%% is not a number raises `badarg'.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1, initial_weight => 0}, 7).
 %% 2> Network = cambrian_network:compile(G).
 %% 3> cambrian_network:activate(Network, [0.5, -1]).
 %% [0.5]
-%% 4> <<Y:32/float-little>> = cambrian_network:activate(Network, <<0.5:32/float-little, -1:32/float-little>>).
-%% 5> Y.
+%% 4> Inputs = <<0.5:32/float-little, -1:32/float-little>>.
+%% 5> <<Y:32/float-little>> = cambrian_network:activate(Network, Inputs).
+%% 6> Y.
 %% 0.5
-%% 6> cambrian_network:activate(Network, [0.5]).
+%% 7> cambrian_network:activate(Network, [0.5]).
 %% {error,{wrong_size,inputs,2,1}}
 %% '''
 -spec activate(network(), numbers()) -> numbers() | error().
 activate(Network, Inputs) ->
-    ?EITHER(cambrian_nif:network_activate(Network, Inputs),
-            cambrian_nif:network_activate_dirty(Network, Inputs)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:network_activate(Network, Inputs),
+                     cambrian_nif:network_activate_dirty(Network, Inputs)).
 
-%% @doc An empty memory: four bytes for each number that is carried.
+%% @doc Makes the state of a network at rest: four bytes for each memory number.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
@@ -109,52 +124,59 @@ activate(Network, Inputs) ->
 %% <<0,0,0,0>>
 %% '''
 -spec initial_state(network()) -> state().
-initial_state(Network) -> ?CHECKED(cambrian_nif:network_initial_state(Network)).
+initial_state(Network) -> ?EXPLAIN_BADARG(cambrian_nif:network_initial_state(Network)).
 
-%% @doc One tick: forward connections carry this tick's values, recurrent ones the last tick's.
+%% @doc Runs one step: forward connections carry the values of this step, recurrent connections
+%% those of the last step.
 %%
-%% Errors are those of {@link activate/2}, and `memory' of another size.
+%% Errors are those of {@link activate/2}, and `wrong_size' for a `memory' of the wrong size.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
 %% 2> {ok, Recurrent} = cambrian_genotype:mutate(G, add_recurrent, 8).
 %% 3> Network = cambrian_network:compile(Recurrent).
-%% 4> {[First], State} = cambrian_network:step(Network, cambrian_network:initial_state(Network), [1]).
-%% 5> {[Second], _} = cambrian_network:step(Network, State, [1]).
-%% 6> First =:= Second.
+%% 4> Rest = cambrian_network:initial_state(Network).
+%% 5> {[First], State} = cambrian_network:step(Network, Rest, [1]).
+%% 6> {[Second], _} = cambrian_network:step(Network, State, [1]).
+%% 7> First =:= Second.
 %% false
 %% '''
 -spec step(network(), state(), numbers()) -> {Outputs :: numbers(), state()} | error().
 step(Network, State, Inputs) ->
-    ?EITHER(cambrian_nif:network_step(Network, State, Inputs),
-            cambrian_nif:network_step_dirty(Network, State, Inputs)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:network_step(Network, State, Inputs),
+                     cambrian_nif:network_step_dirty(Network, State, Inputs)).
 
-%% @doc Tells a network how good it was, within plus and minus 1.0e12: nodes whose plasticity is `reward' learn from it
-%% at every step until it is told another value. It is 0 at rest; a network without such nodes takes no notice.
+%% @doc Sets the reward in a state, within plus and minus 1.0e12.
+%%
+%% Nodes whose plasticity is `reward' learn from it at every step, until you set another reward. The
+%% reward is 0 at rest. A network without such nodes ignores it.
 %%
 %% ```
-%% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1, output_activation => identity}, 7).
-%% 2> #{nodes := [In, Out], connections := [C]} = Genes = cambrian_genotype:to_map(G).
-%% 3> Willing = Out#{plasticity := reward, learning_rate := 0.5}.
-%% 4> {ok, Learner} = cambrian_genotype:from_map(Genes#{nodes := [In, Willing], connections := [C#{weight := 1}]}).
-%% 5> N = cambrian_network:compile(Learner).
-%% 6> {[First], State} = cambrian_network:step(N, cambrian_network:initial_state(N), [1]).
-%% 7> {[Second], State1} = cambrian_network:step(N, cambrian_network:reward(N, State, 1), [1]).
-%% 8> {[Third], _} = cambrian_network:step(N, State1, [1]).
-%% 9> {First, Second, Third}.
+%% 1> Options = #{inputs => 1, outputs => 1, output_activation => identity}.
+%% 2> {ok, G} = cambrian_genotype:new(Options, 7).
+%% 3> #{nodes := [In, Out], connections := [C]} = Genes = cambrian_genotype:to_map(G).
+%% 4> Plastic = Out#{plasticity := reward, learning_rate := 0.5}.
+%% 5> {ok, Learner} = cambrian_genotype:from_map(
+%%        Genes#{nodes := [In, Plastic], connections := [C#{weight := 1}]}).
+%% 6> N = cambrian_network:compile(Learner).
+%% 7> {[First], State} = cambrian_network:step(N, cambrian_network:initial_state(N), [1]).
+%% 8> {[Second], State1} = cambrian_network:step(N, cambrian_network:reward(N, State, 1), [1]).
+%% 9> {[Third], _} = cambrian_network:step(N, State1, [1]).
+%% 10> {First, Second, Third}.
 %% {1.0,1.0,1.5}
 %% '''
 -spec reward(network(), state(), number()) -> state() | error().
 reward(Network, State, Reward) ->
-    ?EITHER(cambrian_nif:network_reward(Network, State, Reward),
-            cambrian_nif:network_reward_dirty(Network, State, Reward)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:network_reward(Network, State, Reward),
+                     cambrian_nif:network_reward_dirty(Network, State, Reward)).
 
-%% @doc Many inputs through one network, each from rest: a list of inputs gives a list of
-%% outputs, one binary of all inputs in a row gives one binary of all outputs.
+%% @doc Runs one network on many samples, each from rest.
 %%
-%% In a binary, the first input has its numbers first. One input that is an error makes the answer that error. Where inputs and
-%% outputs together would take more bytes than the application's `memory_limit', or than there are, the answer is
-%% `{error, {not_enough_memory, Wanted, Allowed}}'; the same goes for the other functions that take many.
+%% A list of samples gives a list of outputs; one binary with the samples one after the other gives
+%% one binary of all outputs. If one sample is an error, the answer is that error. If inputs and
+%% outputs together need more bytes than the application's `memory_limit', or than are free, the
+%% answer is `{error, {not_enough_memory, Wanted, Allowed}}', here and in the other functions for
+%% many samples or networks.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -166,12 +188,14 @@ reward(Network, State, Reward) ->
 %% '''
 -spec activate_batch(network(), [numbers()] | binary()) -> [numbers()] | binary() | error().
 activate_batch(Network, Batch) ->
-    ?EITHER(cambrian_nif:network_activate_batch(Network, Batch),
-            cambrian_job:answer(fun(Tag) -> cambrian_nif:network_activate_batch_job(Tag, Network, Batch) end)).
+    Job = fun(Tag) -> cambrian_nif:network_activate_batch_job(Tag, Network, Batch) end,
+    ?NORMAL_OR_DIRTY(cambrian_nif:network_activate_batch(Network, Batch),
+                     cambrian_job:answer(Job)).
 
-%% @doc Many networks, each with an input of its own, from rest.
+%% @doc Runs many networks, each on a sample of its own, from rest.
 %%
-%% Two lists of the same length, or `inputs' are of the wrong size; one input that is an error makes the answer that error.
+%% Lists of different lengths are a `wrong_size' of `inputs'. If one sample is an error, the answer
+%% is that error.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -182,13 +206,14 @@ activate_batch(Network, Batch) ->
 %% '''
 -spec activate_many([network()], [numbers()]) -> [numbers()] | error().
 activate_many(Networks, Inputs) ->
-    ?EITHER(cambrian_nif:network_activate_many(Networks, Inputs),
-            cambrian_nif:network_activate_many_dirty(Networks, Inputs)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:network_activate_many(Networks, Inputs),
+                     cambrian_nif:network_activate_many_dirty(Networks, Inputs)).
 
-%% @doc A step of many networks, each with a state and an input of its own: a population that lives in lock-step.
+%% @doc Runs one step of many networks, each with a state and inputs of its own, so that a
+%% population runs in lock-step.
 %%
-%% Three lists of the same length, or `memory' or `inputs' are of the wrong size; errors are those of {@link step/3}, of the
-%% first that has one.
+%% Lists of different lengths are a `wrong_size' of `memory' or `inputs'. Other errors are those of
+%% {@link step/3}, for the first network that has one.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
@@ -201,5 +226,5 @@ activate_many(Networks, Inputs) ->
 %% '''
 -spec step_many([network()], [state()], [numbers()]) -> [{Outputs :: numbers(), state()}] | error().
 step_many(Networks, States, Inputs) ->
-    ?EITHER(cambrian_nif:network_step_many(Networks, States, Inputs),
-            cambrian_nif:network_step_many_dirty(Networks, States, Inputs)).
+    ?NORMAL_OR_DIRTY(cambrian_nif:network_step_many(Networks, States, Inputs),
+                     cambrian_nif:network_step_many_dirty(Networks, States, Inputs)).

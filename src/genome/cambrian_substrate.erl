@@ -1,25 +1,31 @@
-%% @doc Indirect encoding: a large network whose weights follow from where its nodes are.
+%% @doc Encodes large networks indirectly: the weight of a connection follows from the positions of
+%% its two nodes.
 %%
-%% HyperNEAT (Stanley, D'Ambrosio and Gauci 2009). A substrate has nodes at points in space. A small network, the
-%% CPPN, is asked for each pair of them what weight joins the one to the other. The CPPN is a genotype like any
-%% other: it is what evolves, travels and is the champion of {@link cambrian:evolve/2} with the option `substrate'.
-%% {@link express/2} makes of it the network that runs, as another genotype; on a substrate of more points it makes
-%% a larger one of the same CPPN, without further evolution.
+%% This is HyperNEAT (Stanley, D'Ambrosio and Gauci 2009). A substrate has nodes at points in space.
+%% A small network, the CPPN, computes the weight of the connection between each pair of nodes. The
+%% CPPN is a genotype like any other: with the option `substrate' of {@link cambrian:evolve/2}, the
+%% CPPNs evolve, travel and become champions. {@link express/2} makes the network that runs, as
+%% another genotype; on a substrate of more points it makes a larger network of the same CPPN,
+%% without further evolution.
 %%
 %% ```
 %% 1> Strip = fun(Size) ->
 %%        Pixels = cambrian_substrate:grid([Size]),
-%%        {ok, S} = cambrian_substrate:new(#{inputs => Pixels, outputs => Pixels, output_activation => identity}),
-%%        S
+%%        Options = #{inputs => Pixels, outputs => Pixels, output_activation => identity},
+%%        {ok, Substrate} = cambrian_substrate:new(Options),
+%%        Substrate
 %%    end.
 %% 2> Lit = fun(At, Size) -> [case I of At -> 1; _ -> 0 end || I <- lists:seq(1, Size)] end.
 %% 3> Seen = fun(At, Size, Network) ->
 %%        Outputs = cambrian_network:activate(Network, Lit(At, Size)),
 %%        lists:max(Outputs) =:= lists:nth(At, Outputs)
 %%    end.
-%% 4> Count = fun(Size, Network) -> length([At || At <- lists:seq(1, Size), Seen(At, Size, Network)]) end.
+%% 4> Count = fun(Size, Network) ->
+%%        length([At || At <- lists:seq(1, Size), Seen(At, Size, Network)])
+%%    end.
 %% 5> {ok, #{champion := Cppn, solved := true}} =
-%%        cambrian:evolve(fun(Network) -> Count(7, Network) end, #{substrate => Strip(7), target => 7, seed => 1}).
+%%        cambrian:evolve(fun(Network) -> Count(7, Network) end,
+%%                        #{substrate => Strip(7), target => 7, seed => 1}).
 %% 6> {ok, Larger} = cambrian_substrate:express(Strip(28), Cppn).
 %% 7> Count(28, cambrian_network:compile(Larger)).
 %% 28
@@ -31,70 +37,92 @@
 
 -opaque substrate() :: reference().
 -type point() :: [number()].
-%% 1 to 3 coordinates within plus and minus 1.0e6, by custom from -1 to 1; all of a substrate have as many.
+%% 1 to 3 coordinates within plus and minus 1.0e6, usually from -1 to 1. All points of a substrate
+%% have the same number of coordinates.
 
 -type options() :: #{inputs := [point()], outputs := [point()], hidden => [[point()]] | quadtree(),
                      joins => [{From :: non_neg_integer(), To :: pos_integer()}],
                      activation => atom(), output_activation => atom(), weight_range => number(),
                      threshold => number(), leo => boolean(), bias => boolean()}.
-%% `hidden' are layers of points, or a map: then the CPPN decides where hidden nodes are, see {@link quadtree()}.
-%% `joins' says which layers lead to which, where 0 is the inputs and the last the outputs; by default each leads to
-%% the next. A layer that leads to itself or to a lower one does so recurrently.
+%% `hidden' is a list of layers of points. It may also be a map: then the CPPN decides where hidden
+%% nodes are, see {@link quadtree()}. `joins' lists the pairs of layers that are connected, where 0
+%% is the inputs and the last layer the outputs; by default each layer leads to the next. A layer
+%% that leads to itself or to a lower layer does so by recurrent connections.
 %%
-%% `activation' is that of hidden nodes, by default `tanh', `output_activation' that of the outputs, `sigmoid'.
-%% The weight of a connection comes of the CPPN's first output w, held within -1 and 1, by the rule of the paper: a weight below
-%% a threshold is no connection, and those above it are scaled to begin at 0. With the `threshold' t (0.2) there is none where
-%% |w| is at most t; else the weight is sign(w) (|w| - t) / (1 - t) times `weight_range' (3.0), which a w of 1.0 or more is given
-%% whole. With `leo' there is no threshold: a further output of the CPPN decides, by being more than 0 (Verbancsics and
-%% Stanley 2011), and the weight is w times the range. With `bias' (false) another output, held within -1 and 1 and times the
-%% range, is the bias of a node, asked for between the origin and the node.
+%% `activation' (`tanh') is that of hidden nodes, `output_activation' (`sigmoid') that of outputs.
+%%
+%% The weight of a connection follows from the first output w of the CPPN, limited to -1 to 1, by
+%% the rule of the paper. Where |w| is at most the `threshold' t (0.2), there is no connection; else
+%% the weight is sign(w) (|w| - t) / (1 - t) times `weight_range' (3.0). With `leo' there is no
+%% threshold: there is a connection where another output of the CPPN is more than 0 (Verbancsics and
+%% Stanley 2011), and its weight is w times the range. With `bias' (false), the bias of a node is
+%% another output, limited to -1 to 1, times the range; the inputs are then the origin and the node.
 
--type quadtree() :: #{initial_depth => pos_integer(), max_depth => pos_integer(), division_threshold => number(),
-                      variance_threshold => number(), band_threshold => number(), iterations => non_neg_integer()}.
-%% ES-HyperNEAT (Risi and Stanley 2012), for points of 2 coordinates: the weights around a node, as a picture over
-%% the square from -1 to 1, are divided into four cells at least `initial_depth' (3) and at most `max_depth' (3)
-%% times, while the variance in a cell is more than `division_threshold' (0.03). A cell in which it is less than
-%% `variance_threshold' (0.03) is one node, if its weight differs by more than `band_threshold' (0.3) from those on
-%% either side. From the nodes found so the search goes on `iterations' (1) times.
+-type quadtree() :: #{initial_depth => pos_integer(), max_depth => pos_integer(),
+                      division_threshold => number(), variance_threshold => number(),
+                      band_threshold => number(), iterations => non_neg_integer()}.
+%% ES-HyperNEAT (Risi and Stanley 2012), for points of 2 coordinates. The weights around a node are
+%% a picture over the square from -1 to 1. The search divides a cell of it into four cells while the
+%% variance in the cell is more than `division_threshold' (0.03), at least `initial_depth' (3) and
+%% at most `max_depth' (3) times. A cell whose variance is less than `variance_threshold' (0.03)
+%% becomes a node if its weight differs by more than `band_threshold' (0.3) from the weights on
+%% either side. The search then continues from the nodes that it found, `iterations' (1) times.
 
--type error() :: cambrian_options:error() | {missing_options, [atom()]} | {unknown_gene, Option :: atom(), atom()}
+-type error() :: cambrian_options:error()
+               | {missing_options, [atom()]}
+               | {unknown_gene, Option :: atom(), atom()}
                | {invalid_substrate | invalid_genotype, Why :: binary()}.
 
-%% Long work goes to a dirty scheduler: the library says when.
--define(EITHER(Short, Dirty),
-        try Short of dirty -> Dirty; Answer -> Answer catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
--define(CHECKED(Call), try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
+%% The library answers `dirty' when the work is too long for a normal scheduler.
+-define(NORMAL_OR_DIRTY(Normal, Dirty),
+        try Normal of
+            dirty -> Dirty;
+            Answer -> Answer
+        catch
+            error:badarg:Stack -> cambrian_badarg:raise(Stack)
+        end).
+-define(EXPLAIN_BADARG(Call),
+        try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
 
-%% @doc A substrate, checked: whatever CPPN of its shape is expressed on it, there is a network.
+%% The documentation that an error names.
+-define(SEE, <<"type cambrian_substrate:options()">>).
+
+%% @doc Makes a substrate and checks it: every CPPN of its shape can be expressed on it.
 %%
-%% A network can have 10,000 inputs and outputs, and 100,000 nodes. Of pairs that could be connected there can be 10,000,000,
-%% which is enough for those of the paper's largest boxes, 55 by 55 to 55 by 55 (9,150,625): these take 1.5 s and 0.3 GB for each
-%% network that is expressed, of which there are as many at a time as there are threads, and 0.16 GB for the substrate. They
-%% are counted before anything is made of them.
+%% A network can have 10,000 inputs and outputs, and 100,000 nodes, and 10,000,000 pairs that could
+%% be connected. The largest boxes in the paper, 55 by 55 to 55 by 55, have 9,150,625 pairs: the
+%% substrate takes 0.16 GB, and each expressed network takes 1.5 s and 0.3 GB, as many at a time as
+%% there are threads. `new/1' counts the pairs before it makes anything of them.
 %%
 %% ```
 %% 1> Field = cambrian_substrate:grid([3, 3]).
-%% 2> {ok, Substrate} = cambrian_substrate:new(#{inputs => Field, hidden => [Field], outputs => [[0, 0]]}).
-%% 3> cambrian_substrate:info(Substrate).
+%% 2> Options = #{inputs => Field, hidden => [Field], outputs => [[0, 0]]}.
+%% 3> {ok, Substrate} = cambrian_substrate:new(Options).
+%% 4> cambrian_substrate:info(Substrate).
 %% #{dimensions => 2,inputs => 9,outputs => 1,pairs => 90}
-%% 4> cambrian_substrate:new(#{inputs => Field, outputs => [[0, 0, 0]]}).
-%% {error,{invalid_substrate,<<"point 0 of layer 1: expected as many coordinates as the first, which has 2 of 1 to 3, each within ±1000000"/utf8>>}}
-%% 5> Large = #{inputs => cambrian_substrate:grid([9999]), outputs => cambrian_substrate:grid([1001])}.
-%% 6> {error, {invalid_substrate, Why}} = cambrian_substrate:new(Large).
-%% 7> hd(binary:split(Why, <<",">>)).
-%% <<"11000 nodes and 10008999 pairs of them to ask the CPPN for; expected at most 100000 and 10000000">>
-%% 8> cambrian_substrate:new(#{inputs => Field, outputs => Field, weight_range => large}).
+%% 5> cambrian_substrate:new(#{inputs => Field, outputs => [[0, 0, 0]]}).
+%% {error,{invalid_substrate,
+%%         <<"point 0 of layer 1: expected as many coordinates as the first, "
+%%           "which has 2 of 1 to 3, each within ±1000000"/utf8>>}}
+%% 6> [Many, More] = [cambrian_substrate:grid([Size]) || Size <- [1001, 9999]].
+%% 7> {error, {invalid_substrate, Why}} =
+%%        cambrian_substrate:new(#{inputs => More, outputs => Many}).
+%% 8> hd(binary:split(Why, <<",">>)).
+%% <<"11000 nodes and 10008999 pairs of them to ask the CPPN for; "
+%%   "expected at most 100000 and 10000000">>
+%% 9> cambrian_substrate:new(#{inputs => Field, outputs => Field, weight_range => large}).
 %% {error,{bad_option,{weight_range,large,<<"a number">>}}}
 %% '''
 -spec new(options()) -> {ok, substrate()} | {error, error()}.
 new(Options) ->
-    case cambrian_options:check(Options, options_table(), <<"type cambrian_substrate:options()">>) of
+    case cambrian_options:check(Options, options_table(), ?SEE) of
         {ok, #{threshold := Threshold, leo := true}} ->
-            {error, {bad_option, {threshold, Threshold, <<"left out, as leo says what is connected">>}}};
-        {ok, #{inputs := _, outputs := _, hidden := #{} = Quadtree}} when is_map_key(joins, Options) ->
-            {error, {bad_option, {hidden, Quadtree, <<"layers, as there are joins">>}}};
+            bad_option(threshold, Threshold, <<"left out, as leo says what is connected">>);
+        {ok, #{inputs := _, outputs := _, hidden := #{} = Quadtree}}
+          when is_map_key(joins, Options) ->
+            bad_option(hidden, Quadtree, <<"layers, as there are joins">>);
         {ok, #{inputs := _, outputs := _, hidden := #{} = Quadtree}} ->
-            case cambrian_options:check(Quadtree, quadtree_table(), <<"type cambrian_substrate:options()">>) of
+            case cambrian_options:check(Quadtree, quadtree_table(), ?SEE) of
                 {ok, _} -> cambrian_nif:substrate_new(Options);
                 Error -> Error
             end;
@@ -103,15 +131,20 @@ new(Options) ->
         Error -> Error
     end.
 
+bad_option(Name, Value, Expected) -> {error, {bad_option, {Name, Value, Expected}}}.
+
 options_table() ->
     Points = {fun is_points/1, <<"a list of points, which are lists of numbers">>},
     Activation = {fun is_atom/1, <<"the name of an activation">>},
     Number = {fun is_number_within_range/1, <<"a number">>},
     Boolean = {fun is_boolean/1, <<"a boolean">>},
     #{inputs => Points, outputs => Points,
-      hidden => {fun(X) -> is_map(X) orelse is_list_of(fun is_points/1, X) end, <<"a list of layers of points, or a map">>},
-      joins => {fun(X) -> is_list_of(fun is_join/1, X) end, <<"a list of pairs of layers, each from 0">>},
-      activation => Activation, output_activation => Activation, weight_range => Number, threshold => Number,
+      hidden => {fun(X) -> is_map(X) orelse is_list_of(fun is_points/1, X) end,
+                 <<"a list of layers of points, or a map">>},
+      joins => {fun(X) -> is_list_of(fun is_join/1, X) end,
+                <<"a list of pairs of layers, each from 0">>},
+      activation => Activation, output_activation => Activation,
+      weight_range => Number, threshold => Number,
       leo => Boolean, bias => Boolean}.
 
 quadtree_table() ->
@@ -130,62 +163,71 @@ is_join({From, To}) -> is_layer(From) andalso is_layer(To);
 is_join(_) -> false.
 is_layer(X) -> cambrian_options:is_count(X) andalso X < 1 bsl 32.
 
-%% @doc Points in regular order: the centres of the cells of a grid from -1 to 1, the first coordinate changing slowest.
+%% @doc Makes points in regular order: the centres of the cells of a grid from -1 to 1. The first
+%% coordinate changes slowest.
 %%
-%% 1 to 3 sizes, for 100,000 points in all, or it raises `badarg'. A grid of other sizes covers the same space.
+%% A grid has 1 to 3 sizes and at most 100,000 points; else the function raises `badarg'. Grids of
+%% different sizes cover the same space.
 %%
 %% ```
 %% 1> cambrian_substrate:grid([2, 4]).
-%% [[-0.5,-0.75],[-0.5,-0.25],[-0.5,0.25],[-0.5,0.75],[0.5,-0.75],[0.5,-0.25],[0.5,0.25],[0.5,0.75]]
+%% [[-0.5,-0.75],[-0.5,-0.25],[-0.5,0.25],[-0.5,0.75],
+%%  [0.5,-0.75],[0.5,-0.25],[0.5,0.25],[0.5,0.75]]
 %% '''
 -spec grid([pos_integer()]) -> [point()].
 grid(Sizes) -> cambrian_nif:substrate_grid(Sizes).
 
-%% @doc Of the networks that it gives; `pairs' is the most connections that one can have.
+%% @doc Counts the inputs and outputs of the networks that a substrate gives, and the `pairs' of
+%% nodes: the most connections that a network can have.
 %%
 %% ```
-%% 1> {ok, Substrate} = cambrian_substrate:new(#{inputs => cambrian_substrate:grid([5]), outputs => [[0]]}).
-%% 2> cambrian_substrate:info(Substrate).
+%% 1> Inputs = cambrian_substrate:grid([5]).
+%% 2> {ok, Substrate} = cambrian_substrate:new(#{inputs => Inputs, outputs => [[0]]}).
+%% 3> cambrian_substrate:info(Substrate).
 %% #{dimensions => 1,inputs => 5,outputs => 1,pairs => 5}
 %% '''
 -spec info(substrate()) -> #{dimensions := 1..3, inputs := pos_integer(), outputs := pos_integer(),
                              pairs := non_neg_integer()}.
-info(Substrate) -> ?CHECKED(cambrian_nif:substrate_info(Substrate)).
+info(Substrate) -> ?EXPLAIN_BADARG(cambrian_nif:substrate_info(Substrate)).
 
-%% @doc Of its CPPNs, as {@link cambrian_genotype:new/2} takes it.
+%% @doc Counts the inputs and outputs of a CPPN for a substrate, as options of
+%% {@link cambrian_genotype:new/2}.
 %%
-%% The inputs are the source's coordinates, the target's, their distance, and 1.0. The outputs are the weight, the
-%% bias where the substrate has `bias', and where it has `leo' whether to connect.
+%% The inputs of a CPPN are the coordinates of the source, those of the target, their distance, and
+%% 1.0. The outputs are the weight, with `bias' the bias, and with `leo' whether to connect.
 %%
 %% ```
-%% 1> {ok, Substrate} = cambrian_substrate:new(#{inputs => [[-1, 0], [1, 0]], outputs => [[0, 1]], bias => true}).
-%% 2> cambrian_substrate:shape(Substrate).
+%% 1> Options = #{inputs => [[-1, 0], [1, 0]], outputs => [[0, 1]], bias => true}.
+%% 2> {ok, Substrate} = cambrian_substrate:new(Options).
+%% 3> cambrian_substrate:shape(Substrate).
 %% #{inputs => 6,outputs => 2}
 %% '''
 -spec shape(substrate()) -> #{inputs := pos_integer(), outputs := pos_integer()}.
-shape(Substrate) -> ?CHECKED(cambrian_nif:substrate_shape(Substrate)).
+shape(Substrate) -> ?EXPLAIN_BADARG(cambrian_nif:substrate_shape(Substrate)).
 
-%% @doc The network that a CPPN describes, as a genotype.
+%% @doc Makes the network that a CPPN describes, as a genotype.
 %%
-%% A genotype of another shape than {@link shape/1} is an error. One of more than 1,000,000 connections can be compiled and run,
-%% but is more than can be read from bytes or a map.
+%% A CPPN of another shape than {@link shape/1} is an error. A result of more than 1,000,000
+%% connections can be compiled and run, but not read back from bytes or a map.
 %%
 %% ```
-%% 1> Field = cambrian_substrate:grid([4, 4]).
-%% 2> {ok, Substrate} = cambrian_substrate:new(#{inputs => Field, outputs => [[0, 0]], threshold => 0}).
-%% 3> {ok, Cppn} = cambrian_genotype:new((cambrian_substrate:shape(Substrate))#{output_activation => tanh}, 7).
-%% 4> {ok, Genotype} = cambrian_substrate:express(Substrate, Cppn).
-%% 5> maps:with([inputs, outputs, connections], cambrian_genotype:info(Genotype)).
+%% 1> Options = #{inputs => cambrian_substrate:grid([4, 4]), outputs => [[0, 0]], threshold => 0}.
+%% 2> {ok, Substrate} = cambrian_substrate:new(Options).
+%% 3> Shape = cambrian_substrate:shape(Substrate).
+%% 4> {ok, Cppn} = cambrian_genotype:new(Shape#{output_activation => tanh}, 7).
+%% 5> {ok, Genotype} = cambrian_substrate:express(Substrate, Cppn).
+%% 6> maps:with([inputs, outputs, connections], cambrian_genotype:info(Genotype)).
 %% #{connections => 16,inputs => 16,outputs => 1}
-%% 6> cambrian_substrate:express(Substrate, Genotype).
+%% 7> cambrian_substrate:express(Substrate, Genotype).
 %% {error,{wrong_size,inputs,6,16}}
 %% '''
 -spec express(substrate(), cambrian_genotype:genotype()) ->
           {ok, cambrian_genotype:genotype()}
-          | {error, {wrong_size, inputs | outputs, Expected :: pos_integer(), Got :: pos_integer()}}.
+          | {error, {wrong_size, inputs | outputs,
+                     Expected :: pos_integer(), Got :: pos_integer()}}.
 express(Substrate, Cppn) ->
-    ?EITHER(cambrian_nif:substrate_express(Substrate, Cppn),
-            cambrian_job:answer(fun(Tag) -> cambrian_nif:substrate_express_job(Tag, Substrate, Cppn) end)).
+    Job = fun(Tag) -> cambrian_nif:substrate_express_job(Tag, Substrate, Cppn) end,
+    ?NORMAL_OR_DIRTY(cambrian_nif:substrate_express(Substrate, Cppn), cambrian_job:answer(Job)).
 
 %% @private
 -spec is_substrate(term()) -> boolean().

@@ -1,4 +1,5 @@
-%% @doc The axes of a chart: which numbers its edges stand for, and where a point lies between them.
+%% @doc Lays out the axes of a chart: the numbers at its edges, and the place of a point between
+%% them.
 -module(cambrian_axes).
 
 -import(cambrian_svg_element, [fit/3, n/1, p/1, tag/2, tag/3, text_width/2, words/6]).
@@ -7,11 +8,12 @@
 -export([plot/3, draw/2, at/2, summary/1]).
 -export_type([plot/0]).
 
-%% Numbers that far from 1 are drawn as multiples of a power of ten, so that no difference overflows and none is lost.
+%% Numbers beyond these limits are drawn as multiples of a power of ten: else differences could
+%% overflow or vanish.
 -define(POWER, 200).
 -define(LARGE, 1.0e150).
 -define(SMALL, 1.0e-150).
-%% Where the lines in focus keep to less than that share of all heights, they get most of the chart.
+%% Lines in focus that use less than this share of the heights get most of the chart.
 -define(NARROW, 0.2).
 -define(OUTER, 0.2).
 -define(MIN_FOCUS, 20).
@@ -25,38 +27,40 @@
     right := number(),
     top := number(),
     bottom := number(),
-    %% What the edges stand for, as multiples of ten to the powers.
+    %% The numbers at the edges, as multiples of ten to the powers.
     x := edges(),
     y := edges(),
     powers := {X :: integer(), Y :: integer()},
-    %% The heights between which the scale is the same, from the lowest, with their places.
+    %% The scale is constant between two heights of this list, which starts with the lowest.
     scale := [{Height :: number(), Y :: number()}],
-    %% What has most of the chart where the scale changes.
+    %% The band that gets most of the chart, if the scale changes.
     plateau := none | edges(),
     x_ticks := {[number()], Step :: float()},
     y_ticks := [{number(), Step :: float()}],
     empty := boolean()
 }.
 
--type look() :: #{whole := boolean(), from_zero := boolean(), right := number(), focus => [cambrian_svg_element:point()]}.
-%% Whether x is in whole numbers, whether y starts at 0, how much room there is to be at the right, and the points of
-%% the lines that matter most.
+-type look() :: #{whole := boolean(), from_zero := boolean(), right := number(),
+                  focus => [cambrian_svg_element:point()]}.
+%% Whether x is in whole numbers, whether y starts at 0, the width of the margin at the right, and
+%% the points of the lines that matter most.
 
 %% @doc Lays the axes out so that all points lie between them.
 %%
-%% Of the options it takes `width', `height', `title', `x_label', `y_label', `cover' and `embed'.
+%% It uses the options `width', `height', `title', `x_label', `y_label', `cover' and `embed'.
 %%
-%% Where the lines in focus keep to a narrow band after a first quarter, as fitness does on a plateau, that band gets most of
-%% the chart. What lies below it or above is drawn on a smaller scale, and the axis says so.
+%% If the lines in focus stay in a narrow band after the first quarter, like fitness on a plateau,
+%% that band gets most of the chart. Values below or above it are drawn on a smaller scale, and the
+%% axis says so.
 %%
 %% ```
-%% 1> Plot = cambrian_axes:plot([{0, 0.1}, {50, 0.9}], #{whole => true, from_zero => true, right => 14},
-%%                            #{width => 400}).
+%% 1> Plot = cambrian_axes:plot([{0, 0.1}, {50, 0.9}],
+%%                              #{whole => true, from_zero => true, right => 14}, #{width => 400}).
 %% 2> maps:with([x, y, x_ticks], Plot).
 %% #{x => {0.0,50.0},x_ticks => {[0.0,10.0,20.0,30.0,40.0,50.0],10.0},y => {0.0,0.9}}
 %% '''
 -spec plot([cambrian_svg_element:point()], look(), Opts :: map()) -> plot().
-plot(Points, #{whole := Whole, from_zero := FromZero, right := RightRoom} = Look, Opts) ->
+plot(Points, #{whole := Whole, from_zero := FromZero, right := RightMargin} = Look, Opts) ->
     {AllXs, AllYs} = lists:unzip(Points ++ maps:get(cover, Opts, [])),
     Powers = {power(AllXs), power(AllYs)},
     {Xs, Ys} = lists:unzip([in_units({X, Y}, Powers) || {X, Y} <- lists:zip(AllXs, AllYs)]),
@@ -69,9 +73,11 @@ plot(Points, #{whole := Whole, from_zero := FromZero, right := RightRoom} = Look
     {Parts, Band} = parts(Focus, Ys, FromZero, Bottom - Top),
     YTicks = lists:ukeysort(1, [{Tick, Step} || {Ticks, Step} <- Parts, Tick <- Ticks]),
     Edges = {_, _} = y_edges(Band, Parts, Ys, FromZero),
-    Left = lists:max([18 | [text_width(label(Tick, Step, element(2, Powers)), 11) + 20 || {Tick, Step} <- YTicks]]),
-    Right = max(Left + 10.0, Width - min(RightRoom, Width * 0.36)),
-    {XEdges, XTicks} = x_axis(Xs, Right - Left, max(2, (Right - Left) / 64), Whole, element(1, Powers)),
+    {XPower, YPower} = Powers,
+    Left = lists:max([18 | [text_width(label(Tick, Step, YPower), 11) + 20
+                            || {Tick, Step} <- YTicks]]),
+    Right = max(Left + 10.0, Width - min(RightMargin, Width * 0.36)),
+    {XEdges, XTicks} = x_axis(Xs, Right - Left, max(2, (Right - Left) / 64), Whole, XPower),
     #{
         size => Size, left => Left, right => Right, top => Top, bottom => Bottom,
         x => XEdges, x_ticks => XTicks, y => Edges, y_ticks => YTicks, powers => Powers,
@@ -95,8 +101,8 @@ in_unit(Value, -?POWER) -> Value * 1.0e200.
 %% Scales
 %% ---------------------------------------------------------------------------------------------
 
-%% What the lines in focus keep to when they have risen, if it is narrow. A height that one of twenty falls below is no
-%% matter, but what is highest is.
+%% Returns the band of the lines in focus after their rise, if it is narrow. The lowest twentieth of
+%% the heights may lie below the band; the highest never lies above it.
 plateau(Focus, _, Tall) when length(Focus) < ?MIN_FOCUS; Tall < ?MIN_TALL ->
     none;
 plateau(Focus, Ys, _) ->
@@ -105,12 +111,14 @@ plateau(Focus, Ys, _) ->
     Late = lists:sort([Y || {X, Y} <- Focus, X >= From]),
     {Low, High} = {lists:nth(1 + length(Late) div 20, Late), lists:last(Late)},
     Whole = lists:max(Ys) - lists:min(Ys),
-    case differ(Low, High) andalso High - Low >= 1.0e-6 * Whole andalso High - Low < ?NARROW * Whole of
+    Band = High - Low,
+    case differ(Low, High) andalso Band >= 1.0e-6 * Whole andalso Band < ?NARROW * Whole of
         true -> {Low, High};
         false -> none
     end.
 
-%% The ticks of each part of the axis with their step, and the band with its edges moved outward to ticks.
+%% Returns the ticks of each part of the axis with their step, and the band with its edges moved
+%% outward to ticks.
 parts(none, Ys, FromZero, Tall) ->
     {Range, Step} = scale(Ys ++ [0.0 || FromZero], max(2, Tall / 44), 0.0),
     {Low, High} = case FromZero of true -> Range; false -> outward(Range, Step) end,
@@ -122,7 +130,7 @@ parts({From, To}, Ys, _, Tall) ->
         ++ [outer(lists:max(Ys), High, fun math:ceil/1) || lists:max(Ys) > High],
     {[{ticks(Low, High, Step), Step} | Outer], Band}.
 
-%% One tick at the far edge of what lies outside.
+%% Makes one tick at the far edge of the part outside the band.
 outer(Far, Near, Outward) ->
     Step = round_step(abs(Far - Near)),
     {[Outward(Far / Step) * Step], Step}.
@@ -140,7 +148,7 @@ scale_of({Low, High}, {From, To}, Top, Bottom) ->
     Upper = [{High, Top} || High > To],
     Lower ++ [{From, Bottom - Outer * length(Lower)}, {To, Top + Outer * length(Upper)}] ++ Upper.
 
-%% Fewer ticks where their labels would stand in each other.
+%% Reduces the number of ticks until their labels do not overlap.
 x_axis(Xs, Wide, Count, Whole, Power) ->
     {{Low, High} = Edges, Step} = scale(Xs, Count, case Whole of true -> 1.0; false -> 0.0 end),
     Ticks = ticks(Low, High, Step),
@@ -150,8 +158,8 @@ x_axis(Xs, Wide, Count, Whole, Power) ->
         false -> {Edges, {Ticks, Step}}
     end.
 
-%% The range of some numbers, and a round step for about that many ticks that is not below `Least'.
-%% Numbers that are all the same get a range around them.
+%% Returns the range of some numbers, and a round step of at least `Least' for about `Count' ticks.
+%% If all numbers are the same, the range lies around them.
 scale([], _, _) ->
     {{0.0, 1.0}, 0.5};
 scale(Values, Count, Least) ->
@@ -164,14 +172,14 @@ scale(Values, Count, Least) ->
     {From, To} = {Low - Pad, High + Pad},
     {{From, To}, max(Least, round_step((To - From) / Count))}.
 
-%% By more than what the arithmetic of floats may make of one number.
+%% Ignores differences that come from rounding floats.
 differ(Low, High) -> High - Low > 4.0e-15 * max(abs(Low), abs(High)).
 
 round_step(Raw) ->
     Power = math:pow(10, math:floor(math:log10(Raw))),
     Power * hd([M || M <- [1, 2, 5, 10, 20], M * Power >= Raw * 0.9]).
 
-%% The edges moved outward to ticks, so that no line ends above the highest number.
+%% Moves the edges outward to ticks, so that no line ends above the highest tick.
 outward({Low, High}, Step) ->
     {math:floor(Low / Step + 1.0e-9) * Step, math:ceil(High / Step - 1.0e-9) * Step}.
 
@@ -183,11 +191,11 @@ ticks(Low, High, Step) ->
 label(Tick, Step, 0) -> cambrian_text:tick(Tick, Step);
 label(Tick, Step, Power) -> cambrian_text:tick(Tick, Step, Power).
 
-%% @doc Where a point lies in the picture.
+%% @doc Returns the place of a point in the picture.
 %%
 %% ```
-%% 1> Plot = cambrian_axes:plot([{0, 0.1}, {50, 0.9}], #{whole => true, from_zero => true, right => 14},
-%%                            #{width => 400}).
+%% 1> Plot = cambrian_axes:plot([{0, 0.1}, {50, 0.9}],
+%%                              #{whole => true, from_zero => true, right => 14}, #{width => 400}).
 %% 2> cambrian_axes:at({50, 0.0}, Plot).
 %% {386.0,296.0}
 %% 3> maps:with([right, bottom], Plot).
@@ -198,10 +206,11 @@ at(Point, #{powers := Powers, scale := Scale} = Plot) ->
     {X, Y} = in_units(Point, Powers),
     {across(X, Plot), height(Y, Scale)}.
 
-height(Y, [{Y0, Low}, {Y1, High} | Above]) when Y =< Y1; Above =:= [] -> Low + (Y - Y0) / (Y1 - Y0) * (High - Low);
+height(Y, [{Y0, Low}, {Y1, High} | Above]) when Y =< Y1; Above =:= [] ->
+    Low + (Y - Y0) / (Y1 - Y0) * (High - Low);
 height(Y, [_ | Above]) -> height(Y, Above).
 
-%% @doc Draws the axes, and says so when there is nothing between them.
+%% @doc Draws the axes, with a note if there is nothing to show.
 %%
 %% ```
 %% 1> Plot = cambrian_axes:plot([], #{whole => true, from_zero => true, right => 14}, #{}).
@@ -210,39 +219,50 @@ height(Y, [_ | Above]) -> height(Y, Above).
 %% {match,[[<<"generation">>],[<<"nothing to show yet">>]]}
 %% '''
 -spec draw(plot(), Opts :: map()) -> iodata().
-draw(#{left := Left, right := Right, top := Top, bottom := Bottom, size := {Width, _}, empty := Empty} = Plot, Opts) ->
-    #{x_ticks := {XTicks, XStep}, y_ticks := YTicks, powers := {XPower, YPower}} = Plot,
+draw(#{left := Left, right := Right, top := Top, bottom := Bottom} = Plot, Opts) ->
+    #{size := {Width, _}, empty := Empty, scale := Scale,
+      x_ticks := {XTicks, XStep}, y_ticks := YTicks, powers := {XPower, YPower}} = Plot,
     Margin = case Opts of #{embed := true} -> 0; _ -> 12 end,
     [
         tag(g, [{class, "cb-axes"}], [
             "\n",
-            [y_tick(label(T, Step, YPower), height(T, map_get(scale, Plot)), Left, Right) || {T, Step} <- YTicks],
+            [y_tick(label(T, Step, YPower), height(T, Scale), Left, Right)
+             || {T, Step} <- YTicks],
             breaks(Plot),
             tag(path, [{class, "cb-base"}, {d, ["M", p({Left, Bottom}), "H", n(Right)]}]), "\n",
             [x_tick(label(T, XStep, XPower), across(T, Plot), Plot) || T <- XTicks],
-            [words(Right, Bottom + 33, "end", "cb-mute", 11, clip(L, 80)) || #{x_label := L} <- [Opts]],
-            [words(Margin, Top - 13, "start", "cb-mute", 11, fit(L, Width - Margin - 4, 11)) || L <- y_label(Plot, Opts)]
+            [words(Right, Bottom + 33, "end", "cb-mute", 11, clip(L, 80))
+             || #{x_label := L} <- [Opts]],
+            [words(Margin, Top - 13, "start", "cb-mute", 11, fit(L, Width - Margin - 4, 11))
+             || L <- y_label(Plot, Opts)]
         ]),
         "\n",
-        [words((Left + Right) / 2, (Top + Bottom) / 2, "middle", "cb-mute", 12, "nothing to show yet") || Empty]
+        [words((Left + Right) / 2, (Top + Bottom) / 2, "middle", "cb-mute", 12,
+               "nothing to show yet") || Empty]
     ].
 
-y_label(#{plateau := none}, Opts) -> [clip(Label, 80) || #{y_label := Label} <- [Opts]];
-y_label(Plot, Opts) -> [unicode:characters_to_binary([[[clip(Label, 40), ", "] || #{y_label := Label} <- [Opts]], summary(Plot)])].
+y_label(#{plateau := none}, Opts) ->
+    [clip(Label, 80) || #{y_label := Label} <- [Opts]];
+y_label(Plot, Opts) ->
+    Given = [[clip(Label, 40), ", "] || #{y_label := Label} <- [Opts]],
+    [unicode:characters_to_binary([Given, summary(Plot)])].
 
-%% @doc Where the scale of the heights changes, in words; none where it does not.
+%% @doc Says in words where the scale of the heights changes; empty if it does not.
 %%
 %% ```
 %% 1> Points = [{X, case X < 5 of true -> -900; false -> X / 100 end} || X <- lists:seq(0, 100)].
-%% 2> Plot = cambrian_axes:plot(Points, #{whole => true, from_zero => false, right => 14, focus => Points}, #{}).
-%% 3> iolist_to_binary(cambrian_axes:summary(Plot)).
+%% 2> Look = #{whole => true, from_zero => false, right => 14, focus => Points}.
+%% 3> Plot = cambrian_axes:plot(Points, Look, #{}).
+%% 4> iolist_to_binary(cambrian_axes:summary(Plot)).
 %% <<"below 0.2 on a smaller scale">>
 %% '''
 -spec summary(plot()) -> iodata().
 summary(#{plateau := none}) ->
     [];
 summary(#{plateau := {From, To}, y := {Low, High}, y_ticks := Ticks, powers := {_, Power}}) ->
-    Label = fun(Height) -> hd([label(Tick, Step, Power) || {Tick, Step} <- Ticks, Tick == Height]) end,
+    Label = fun(Height) ->
+        hd([label(Tick, Step, Power) || {Tick, Step} <- Ticks, Tick == Height])
+    end,
     [
         case {Low < From, High > To} of
             {true, false} -> ["below ", Label(From)];
@@ -251,7 +271,7 @@ summary(#{plateau := {From, To}, y := {Low, High}, y_ticks := Ticks, powers := {
         end, " on a smaller scale"
     ].
 
-%% Where the scale changes: a line across, and a zigzag on the axis.
+%% Marks each change of the scale by a line across, and a zigzag on the axis.
 breaks(#{plateau := none}) ->
     [];
 breaks(#{plateau := {From, To}, y := {Low, High}, left := Left, right := Right, scale := Scale}) ->
@@ -265,9 +285,11 @@ y_tick(Text, Y, Left, Right) ->
     Grid = tag(path, [{class, "cb-grid"}, {d, ["M", p({Left, Y}), "H", n(Right)]}]),
     [Grid, words(Left - 8, Y + 4, "end", "cb-mute", 11, Text), "\n"].
 
-%% The last one stays in the picture.
+%% Keeps the last label inside the picture.
 x_tick(Text, X, #{bottom := Bottom, size := {Width, _}}) ->
     Stroke = tag(path, [{class, "cb-base"}, {d, ["M", p({X, Bottom}), "v4"]}]),
-    [Stroke, words(min(X, Width - text_width(Text, 11) / 2 - 2), Bottom + 17, "middle", "cb-mute", 11, Text), "\n"].
+    Middle = min(X, Width - text_width(Text, 11) / 2 - 2),
+    [Stroke, words(Middle, Bottom + 17, "middle", "cb-mute", 11, Text), "\n"].
 
-across(X, #{left := Left, right := Right, x := {X0, X1}}) -> Left + (X - X0) / (X1 - X0) * (Right - Left).
+across(X, #{left := Left, right := Right, x := {X0, X1}}) ->
+    Left + (X - X0) / (X1 - X0) * (Right - Left).

@@ -1,4 +1,4 @@
-%% @doc Stacked charts of species over time, as plain SVG text.
+%% @doc Draws stacked charts of species over time, as plain SVG text.
 -module(cambrian_bands).
 
 -import(cambrian_axes, [at/2]).
@@ -7,40 +7,48 @@
 
 -export([stacked/2]).
 
-%% Pixels a column, and how many columns there are at most.
+%% The width of a column in pixels, and the most columns.
 -define(COLUMN, 6).
 -define(MAX_COLUMNS, 160).
-%% How much is drawn for each column, in columns of bands, and what a band costs besides.
+%% A cell is one band in one column. The chart draws at most CELLS cells a column on average; each
+%% band costs CELLS_A_BAND cells more.
 -define(CELLS, 40).
 -define(CELLS_A_BAND, 6).
 -define(THIN, 32).
 -define(COLOURS, 10).
-%% More members than any population has, and few enough to be summed.
--define(MOST, 1.0e15).
+%% More members than any population has, and few enough that sums do not overflow.
+-define(MAX_MEMBERS, 1.0e15).
 
 %% @doc Draws the sizes of species over the generations, one band a species, the oldest lowest.
 %%
-%% Of more generations than one for 6 pixels, or than 160, the mean of each stretch is drawn. Of very many species the largest
-%% are drawn: the rest are one grey band. Bands that touch have different colours.
-%% Of the options, `marks' are for {@link cambrian_chart:chart/2} alone.
+%% With more than one generation for 6 pixels, or more than 160, the chart shows the mean of each
+%% stretch of generations. With very many species, it shows the largest; the rest are one grey band.
+%% Bands that touch have different colours. The option `marks' is ignored.
 %%
 %% ```
-%% 1> Svg = cambrian_bands:stacked([{0, [{1, 150}]}, {1, [{1, 110}, {2, 40}]}, {2, [{1, 60}, {2, 90}]}],
-%%                                #{title => <<"Species">>, x_label => <<"generation">>}).
+%% 1> Svg = cambrian_bands:stacked(
+%%        [{0, [{1, 150}]}, {1, [{1, 110}, {2, 40}]}, {2, [{1, 60}, {2, 90}]}],
+%%        #{title => <<"Species">>, x_label => <<"generation">>}).
 %% 2> re:run(Svg, "<desc>(.*)</desc>", [{capture, all_but_first, binary}]).
 %% {match,[<<"2 species over 3 generations; 2 at the end.">>]}
 %% '''
--spec stacked([{Generation :: number(), [{SpeciesId :: term(), Size :: number()}]}], cambrian_chart:opts()) -> iodata().
+-spec stacked([{Generation :: number(), [{SpeciesId :: term(), Size :: number()}]}],
+              cambrian_chart:opts()) -> iodata().
 stacked(History, Opts) ->
-    Sorted = lists:keysort(1, [{finite(G), [{Id, members(Size)} || {Id, Size} <- Sizes]} || {G, Sizes} <- History]),
-    Columns = widened(averaged(Sorted, max(40, min(?MAX_COLUMNS, maps:get(width, Opts, 720) div ?COLUMN)))),
+    Sorted = lists:keysort(1, [{finite(G), [{Id, members(Size)} || {Id, Size} <- Sizes]}
+                               || {G, Sizes} <- History]),
+    MaxColumns = max(40, min(?MAX_COLUMNS, maps:get(width, Opts, 720) div ?COLUMN)),
+    Columns = widened(averaged(Sorted, MaxColumns)),
     {Ids, Others} = largest_species(Columns),
     Table = [{G, sizes_in_order(Sizes, Ids, Others)} || {G, Sizes} <- Columns],
-    Look = #{whole => lists:all(fun({G, _}) -> is_integer(G) end, History), from_zero => true, right => 14},
-    Plot = #{size := Size} = cambrian_axes:plot([{G, lists:sum(Sizes)} || {G, Sizes} <- Table], Look, Opts),
+    IsWhole = lists:all(fun({G, _}) -> is_integer(G) end, History),
+    Look = #{whole => IsWhole, from_zero => true, right => 14},
+    Totals = [{G, lists:sum(Sizes)} || {G, Sizes} <- Table],
+    Plot = #{size := Size} = cambrian_axes:plot(Totals, Look, Opts),
     Bands = coloured(bands(Ids ++ [others || Others > 0], Table)),
     Lives = lives(Sorted),
-    cambrian_svg_element:frame("stacked", "Species over time", summary(Sorted, length(Ids) + Others), Size, Opts, [
+    Summary = summary(Sorted, length(Ids) + Others),
+    cambrian_svg_element:frame("stacked", "Species over time", Summary, Size, Opts, [
         cambrian_axes:draw(Plot, Opts),
         tag(g, [{class, ["cb-bands", [" cb-many" || length(Ids) > ?THIN]]}], [
             "\n",
@@ -50,7 +58,7 @@ stacked(History, Opts) ->
         "\n"
     ]).
 
-%% What the picture says to somebody who cannot see it.
+%% Describes the picture for readers who cannot see it.
 summary([], _) ->
     "No generations yet.";
 summary(Sorted, Count) ->
@@ -62,23 +70,26 @@ summary(Sorted, Count) ->
     ].
 
 %% ---------------------------------------------------------------------------------------------
-%% Who is drawn
+%% The species that are drawn
 %% ---------------------------------------------------------------------------------------------
 
-%% The mean size of each species in each stretch of generations: picking some generations would show those of a species that
-%% comes and goes as spikes.
+%% Computes the mean size of each species in each stretch of generations. If the chart showed single
+%% generations instead, a species that comes and goes would look like spikes.
 averaged(Columns, Max) when length(Columns) =< Max ->
     Columns;
 averaged([{First, _} | _] = Columns, Max) ->
     Stretches = stretches(Columns, length(Columns) / Max, 1),
     {Last, _} = lists:last(Columns),
     [_ | Middle] = lists:droplast(Stretches),
-    [mean(First, hd(Stretches))] ++ [mean(middle(Stretch), Stretch) || Stretch <- Middle] ++ [mean(Last, lists:last(Stretches))].
+    [mean(First, hd(Stretches))]
+        ++ [mean(middle(Stretch), Stretch) || Stretch <- Middle]
+        ++ [mean(Last, lists:last(Stretches))].
 
 stretches([], _, _) ->
     [];
 stretches(Columns, Length, I) ->
-    {Now, Later} = lists:split(min(length(Columns), round(I * Length) - round((I - 1) * Length)), Columns),
+    Size = round(I * Length) - round((I - 1) * Length),
+    {Now, Later} = lists:split(min(length(Columns), Size), Columns),
     [Now | stretches(Later, Length, I + 1)].
 
 middle(Stretch) ->
@@ -87,38 +98,45 @@ middle(Stretch) ->
 
 mean(Generation, Stretch) ->
     Count = length(Stretch),
-    Add = fun({Id, Size}, Sums) -> maps:update_with(Id, fun(Sum) -> Sum + Size / Count end, Size / Count, Sums) end,
-    {Generation, maps:to_list(lists:foldl(Add, #{}, [Species || {_, Sizes} <- Stretch, Species <- Sizes]))}.
+    Add = fun({Id, Size}, Sums) ->
+        maps:update_with(Id, fun(Sum) -> Sum + Size / Count end, Size / Count, Sums)
+    end,
+    Species = [One || {_, Sizes} <- Stretch, One <- Sizes],
+    {Generation, maps:to_list(lists:foldl(Add, #{}, Species))}.
 
-%% One generation has no width: it is drawn as a column.
+%% A single generation has no width, so it is drawn as a column.
 widened([{G, Sizes}]) -> [{G - 0.5, Sizes}, {G + 0.5, Sizes}];
 widened(Columns) -> Columns.
 
-%% Between which generations each species had members, and how many at most.
+%% Returns for each species its first and last generation with members, and its largest size.
 lives(Sorted) ->
-    lists:foldl(
-        fun({G, Id, Size}, Acc) -> maps:update_with(Id, fun({First, _, Most}) -> {First, G, max(Most, Size)} end, {G, G, Size}, Acc) end,
-        #{},
-        [{G, Id, Size} || {G, Sizes} <- Sorted, {Id, Size} <- Sizes, Size > 0]
-    ).
+    Add = fun({G, Id, Size}, Lives) ->
+        Extend = fun({First, _, Most}) -> {First, G, max(Most, Size)} end,
+        maps:update_with(Id, Extend, {G, G, Size}, Lives)
+    end,
+    lists:foldl(Add, #{}, [{G, Id, Size} || {G, Sizes} <- Sorted, {Id, Size} <- Sizes, Size > 0]).
 
-%% The species to draw in the order in which they appeared, and how many are left for the grey band.
+%% Returns the species to draw in the order in which they appeared, and the number of species in the
+%% grey band.
 largest_species(Columns) ->
     Seen = lists:foldl(
         fun({Id, Size}, Acc) ->
-            maps:update_with(Id, fun({I, Sum, Cells}) -> {I, Sum + Size, Cells + 1} end, {map_size(Acc), Size, 1}, Acc)
+            Add = fun({I, Sum, Cells}) -> {I, Sum + Size, Cells + 1} end,
+            maps:update_with(Id, Add, {map_size(Acc), Size, 1}, Acc)
         end,
         #{},
         [Species || {_, Sizes} <- Columns, {_, Size} = Species <- lists:sort(Sizes), Size > 0]
     ),
     All = lists:sort([{-Sum, First, Id, Cells} || {Id, {First, Sum, Cells}} <- maps:to_list(Seen)]),
     {Largest, _} = lists:foldl(
-        fun({_, First, Id, Cells}, {Some, Left}) when Left >= Cells -> {[{First, Id} | Some], Left - Cells - ?CELLS_A_BAND};
-           (_, {Some, _}) -> {Some, 0}
+        fun({_, First, Id, Cells}, {Some, Left}) when Left >= Cells ->
+                {[{First, Id} | Some], Left - Cells - ?CELLS_A_BAND};
+           (_, {Some, _}) ->
+                {Some, 0}
         end, {[], ?CELLS * length(Columns)}, All),
     {[Id || {_, Id} <- lists:sort(Largest)], length(All) - length(Largest)}.
 
-members(Size) -> max(0.0, min(?MOST, finite(Size))).
+members(Size) -> max(0.0, min(?MAX_MEMBERS, finite(Size))).
 
 sizes_in_order(Sizes, Ids, Others) ->
     ById = maps:from_list(Sizes),
@@ -126,7 +144,7 @@ sizes_in_order(Sizes, Ids, Others) ->
     Rest = lists:sum(maps:values(ById)) - lists:sum(Known),
     Known ++ [max(0.0, Rest) || Others > 0].
 
-%% Each band with its lower and its upper edge.
+%% Returns each band with its lower and its upper edge.
 bands(Ids, Table) ->
     {Bands, _} = lists:mapfoldl(
         fun(Id, {Lower, Rows}) ->
@@ -138,39 +156,41 @@ bands(Ids, Table) ->
     ),
     Bands.
 
-%% Each band with its colour: the one after that of the band before, but for those of the bands that it touches.
+%% Gives each band the next colour that no band right below it has. `Tops' has the colour of the
+%% highest band so far in each generation.
 coloured(Bands) ->
-    {Drawn, _} = lists:mapfoldl(
-        fun({others, Lower, Upper}, Acc) -> {{0, others, Lower, Upper}, Acc};
-           ({Id, Lower, Upper}, {Next, Tops}) ->
-            Here = [{G, Y} || {{G, Y}, {_, High}} <- lists:zip(Lower, Upper), High > Y],
-            Below = lists:usort([Colour || {G, _} <- Here, #{G := Colour} <- [Tops]]),
-            Free = [Colour || Colour <- lists:seq(Next, ?COLOURS) ++ lists:seq(1, Next - 1), not lists:member(Colour, Below)],
-            Colour = hd(Free ++ [Next]),
-            {{Colour, Id, Lower, Upper}, {Colour rem ?COLOURS + 1, maps:merge(Tops, maps:from_keys([G || {G, _} <- Here], Colour))}}
-        end,
-        {1, #{}},
-        Bands
-    ),
+    {Drawn, _} = lists:mapfoldl(fun colour/2, {1, #{}}, Bands),
     Drawn.
 
+colour({others, Lower, Upper}, Acc) ->
+    {{0, others, Lower, Upper}, Acc};
+colour({Id, Lower, Upper}, {Next, Tops}) ->
+    Here = [G || {{G, Y}, {_, High}} <- lists:zip(Lower, Upper), High > Y],
+    Below = lists:usort([Colour || G <- Here, #{G := Colour} <- [Tops]]),
+    Free = (lists:seq(Next, ?COLOURS) ++ lists:seq(1, Next - 1)) -- Below,
+    Colour = hd(Free ++ [Next]),
+    NewTops = maps:merge(Tops, maps:from_keys(Here, Colour)),
+    {{Colour, Id, Lower, Upper}, {Colour rem ?COLOURS + 1, NewTops}}.
+
 %% ---------------------------------------------------------------------------------------------
-%% How a band is drawn
+%% Drawing a band
 %% ---------------------------------------------------------------------------------------------
 
 draw_band({Colour, Id, Lower, Upper}, Lives, Plot) ->
     {Low, High} = lists:unzip(alive(lists:zip(Lower, Upper))),
     Outline = [p(at(Point, Plot)) || Point <- High ++ lists:reverse(Low)],
-    Attributes = [{class, ["cb-band cb-b", integer_to_list(Colour)]}, {d, ["M", lists:join("L", Outline), "Z"]}],
+    Attributes = [{class, ["cb-band cb-b", integer_to_list(Colour)]},
+                  {d, ["M", lists:join("L", Outline), "Z"]}],
     [tag(path, Attributes, tag(title, [], about(Id, Lives))), "\n"].
 
 about(others, _) ->
     "smaller species together";
 about(Id, Lives) ->
     #{Id := {First, Last, Most}} = Lives,
-    ["species ", escape(clip(Id, 40)), ": generations ", short(First), <<"–"/utf8>>, short(Last), ", at most ", short(Most)].
+    ["species ", escape(clip(Id, 40)), ": generations ", short(First), <<"–"/utf8>>, short(Last),
+     ", at most ", short(Most)].
 
-%% A band from the generation before its first member to the one after its last.
+%% Cuts a band to its life: from the generation before its first member to the one after its last.
 alive(Pairs) ->
     lists:reverse(from_birth(lists:reverse(from_birth(Pairs)))).
 
@@ -180,12 +200,14 @@ from_birth(Pairs) ->
         {Before, Rest} -> [lists:last(Before) | Rest]
     end.
 
-%% A band names its species where it is thickest, if that is thick enough over the width of the name.
+%% A band names its species where it is thickest, if that is thick enough over the width of the
+%% name.
 band_label({_, others, _, _}, _) ->
     [];
 band_label({_, Id, Lower, Upper}, #{left := Left, right := Right} = Plot) ->
     Name = clip(Id, 12),
-    Edges = [{X, A, B} || {L, U} <- lists:zip(Lower, Upper), {X, A} <- [at(L, Plot)], {_, B} <- [at(U, Plot)]],
+    Edges = [{X, A, B} || {L, U} <- lists:zip(Lower, Upper),
+                          {X, A} <- [at(L, Plot)], {_, B} <- [at(U, Plot)]],
     Step = max(0.5, (Right - Left) / max(1, length(Edges) - 1)),
     Reach = ceil((text_width(Name, 10) / 2 + 1) / Step),
     Gaps = [
@@ -201,4 +223,5 @@ band_label({_, Id, Lower, Upper}, #{left := Left, right := Right} = Plot) ->
             []
     end.
 
-windows(List, Size) -> [lists:sublist(List, I, Size) || I <- lists:seq(1, max(0, length(List) - Size + 1))].
+windows(List, Size) ->
+    [lists:sublist(List, I, Size) || I <- lists:seq(1, max(0, length(List) - Size + 1))].

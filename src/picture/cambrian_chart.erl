@@ -1,7 +1,7 @@
-%% @doc Line charts, as plain SVG text.
+%% @doc Draws line charts, as plain SVG text.
 %%
-%% Like all of Cambrian's pictures they are self-contained, say in words what they show, and are
-%% bounded however much there is to draw.
+%% Like all pictures of Cambrian, a chart is self-contained, describes itself in words, and has a
+%% limited size however much data it shows.
 -module(cambrian_chart).
 
 -import(cambrian_axes, [at/2]).
@@ -22,7 +22,8 @@
 }.
 %% Series of one group share a colour; a series without a group is its own.
 
--type mark() :: #{x := number(), series := cambrian_text:text(), label := cambrian_text:text(), weight => weight()}.
+-type mark() :: #{x := number(), series := cambrian_text:text(), label := cambrian_text:text(),
+                  weight => weight()}.
 %% A point worth noticing on a series: bold is a ring, normal a diamond, light a hollow diamond.
 
 -type opts() :: #{
@@ -35,27 +36,28 @@
     cover => [{number(), number()}],
     embed => boolean()
 }.
-%% `cover' are points that the axes must reach to, so that charts side by side can have the same;
-%% `embed' is for a page that holds {@link cambrian_theme:style/0} and says the title itself.
+%% `cover' are points that the axes must include, so that charts side by side can have the same
+%% axes. `embed' is for a page that has {@link cambrian_theme:style/0} and shows the title itself.
 
 -define(MAX_SERIES, 48).
 -define(MAX_POINTS, 240).
 -define(MAX_MARKS, 200).
 -define(COLOURS, 8).
 -define(DASHES, 5).
-%% Names: their size, and half of the room of each.
+%% The font size of names, and half of the height that each name needs.
 -define(LABEL, 12).
 -define(HALF, 7.5).
 
-%% @doc Draws lines, each named where it ends.
+%% @doc Draws lines, each with its name at its end.
 %%
-%% Points are taken in the order of x. However many there are, at most some hundreds a line are
-%% drawn, which keep every local peak. Up to 48 series and 200 marks are drawn.
+%% Points are sorted by x. The chart draws at most some hundred points a line, which keep every
+%% local peak, and at most 48 series and 200 marks.
 %%
 %% ```
 %% 1> Svg = cambrian_chart:chart([#{name => <<"best">>, points => [{1, 0.2}, {2, 0.5}, {3, 0.9}]}],
 %%                             #{title => <<"Fitness">>, x_label => <<"generation">>,
-%%                               marks => [#{x => 2, series => <<"best">>, label => <<"from tokyo">>}]}).
+%%                               marks => [#{x => 2, series => <<"best">>,
+%%                                           label => <<"from tokyo">>}]}).
 %% 2> re:run(Svg, "<desc>(.*)</desc>", [{capture, all_but_first, binary}]).
 %% {match,[<<"over generation: best ends at 0.9.">>]}
 %% '''
@@ -67,13 +69,16 @@ chart(Series, Opts) ->
     Swatches = lists:any(fun(#{group := Group}) -> Group > ?COLOURS end, Labelled),
     Right = lists:max([14 | [label_width(Name, Swatches) + 9 || #{name := Name} <- Labelled]]),
     Look = #{whole => Whole, from_zero => false, right => Right, focus => focus(Lines)},
-    Plot = #{size := Size} = cambrian_axes:plot(lists:append([Ps || #{points := Ps} <- Lines]), Look, Opts),
+    AllPoints = lists:append([Points || #{points := Points} <- Lines]),
+    Plot = #{size := Size} = cambrian_axes:plot(AllPoints, Look, Opts),
     Marks = cambrian_spacing:evenly(maps:get(marks, Opts, []), ?MAX_MARKS),
-    cambrian_svg_element:frame("chart", "Line chart", summary(Labelled, length(Series) - length(Lines), Plot, Opts), Size, Opts, [
+    Summary = summary(Labelled, length(Series) - length(Lines), Plot, Opts),
+    Paths = [[at(Point, Plot) || Point <- Points] || #{points := Points} <- Lines],
+    cambrian_svg_element:frame("chart", "Line chart", Summary, Size, Opts, [
         cambrian_axes:draw(Plot, Opts),
         [draw_line(L, Plot) || L <- light_first(Lines)],
         [draw_mark(M, Lines, Plot) || M <- Marks],
-        end_labels(Labelled, Swatches, [[at(Point, Plot) || Point <- Points] || #{points := Points} <- Lines], Plot)
+        end_labels(Labelled, Swatches, Paths, Plot)
     ]).
 
 line(Index, #{name := Name, points := Points} = Series) ->
@@ -83,12 +88,16 @@ line(Index, #{name := Name, points := Points} = Series) ->
 
 %% The points of the heaviest lines.
 focus(Lines) ->
-    Of = fun(Wanted) -> lists:append([Points || #{weight := Weight, points := Points} <- Lines, Weight =:= Wanted]) end,
+    Of = fun(Wanted) ->
+        lists:append([Points || #{weight := Weight, points := Points} <- Lines,
+                                Weight =:= Wanted])
+    end,
     hd([Points || Weight <- [bold, normal, light], Points <- [Of(Weight)], Points =/= []] ++ [[]]).
 
-%% What the picture says to somebody who cannot see it.
+%% Describes the picture for readers who cannot see it.
 summary(Lines, Left, Plot, Opts) ->
-    Ends = [[Name, " ends at ", short(element(2, lists:last(Ps)))] || #{name := Name, points := Ps} <- Lines],
+    Ends = [[Name, " ends at ", short(element(2, lists:last(Points)))]
+            || #{name := Name, points := Points} <- Lines],
     [
         [[text(L), " "] || #{y_label := L} <- [Opts]],
         [["over ", text(L), ": "] || #{x_label := L} <- [Opts]],
@@ -103,7 +112,8 @@ summary(Lines, Left, Plot, Opts) ->
 
 light_first(Lines) ->
     Rank = #{light => 0, normal => 1, bold => 2},
-    [L || {_, _, L} <- lists:sort([{map_get(W, Rank), -I, L} || {I, #{weight := W} = L} <- lists:enumerate(Lines)])].
+    Ranked = [{map_get(W, Rank), -I, L} || {I, #{weight := W} = L} <- lists:enumerate(Lines)],
+    [L || {_, _, L} <- lists:sort(Ranked)].
 
 draw_line(#{points := []}, _) ->
     [];
@@ -114,12 +124,14 @@ draw_line(#{name := Name, points := Points, group := Group, weight := Weight}, P
         Path -> tag(path, [{d, ["M", lists:join("L", [p(Point) || Point <- Path])]}])
     end,
     Title = tag(title, [], [escape(Name), ": ", short(Last)]),
-    [tag(g, [{class, ["cb-line cb-", atom_to_list(Weight), " ", colour(Group)]}], [Title, Shape]), "\n"].
+    Class = ["cb-line cb-", atom_to_list(Weight), " ", colour(Group)],
+    [tag(g, [{class, Class}], [Title, Shape]), "\n"].
 
-%% Nine or more lines have to share colours: those of each further round are dashed in their own way.
+%% From the ninth line on, lines share a colour with an earlier line, and have another dash.
 colour(Group) ->
     Round = (Group - 1) div ?COLOURS rem (?DASHES + 1),
-    ["cb-c", integer_to_list((Group - 1) rem ?COLOURS + 1), [[" cb-dash", integer_to_list(Round)] || Round > 0]].
+    ["cb-c", integer_to_list((Group - 1) rem ?COLOURS + 1),
+     [[" cb-dash", integer_to_list(Round)] || Round > 0]].
 
 circle(Class, {X, Y}, R) ->
     tag(circle, [{class, Class}, {cx, n(X)}, {cy, n(Y)}, {r, R}]).
@@ -128,13 +140,14 @@ circle(Class, {X, Y}, R) ->
 %% Marks
 %% ---------------------------------------------------------------------------------------------
 
-draw_mark(#{x := X, series := Series, label := Label} = Mark, Lines, #{bottom := Bottom, y := {Lowest, _}} = Plot) ->
+draw_mark(#{x := X, series := Series, label := Label} = Mark, Lines,
+          #{bottom := Bottom, y := {Lowest, _}} = Plot) ->
     Name = clip(Series),
     {Across, _} = at({X, Lowest}, Plot),
     {Colour, Point} = case [L || #{name := N, points := [_ | _]} = L <- Lines, N =:= Name] of
         [#{points := Points, group := Group} | _] ->
             {colour(Group), {Across, height_at(Across, [at(P, Plot) || P <- Points])}};
-        %% A mark on a line that is not here stands on the axis.
+        %% The mark of an unknown line stands on the axis.
         [] ->
             {"", {Across, Bottom}}
     end,
@@ -147,41 +160,49 @@ mark_shape(bold, Point) ->
     [circle("cb-ring", Point, "7"), circle("cb-spot", Point, "3")];
 mark_shape(Weight, {X, Y}) ->
     R = case Weight of light -> 4.3; normal -> 5.5 end,
-    tag(path, [{d, ["M", p({X, Y - R}), "L", p({X + R, Y}), "L", p({X, Y + R}), "L", p({X - R, Y}), "Z"]}]).
+    Diamond = ["M", p({X, Y - R}), "L", p({X + R, Y}), "L", p({X, Y + R}), "L", p({X - R, Y}), "Z"],
+    tag(path, [{d, Diamond}]).
 
 inside({X, Y}, #{left := Left, right := Right, top := Top, bottom := Bottom}) ->
     {max(Left, min(Right, X)), max(Top, min(Bottom, Y))}.
 
 height_at(_, [{_, Y}]) -> Y;
 height_at(X, [{X0, Y0} | _]) when X =< X0 -> Y0;
-height_at(X, [{X0, Y0}, {X1, Y1} | _]) when X =< X1 -> Y0 + (Y1 - Y0) * (X - X0) / max(1.0e-12, X1 - X0);
+height_at(X, [{X0, Y0}, {X1, Y1} | _]) when X =< X1 ->
+    Y0 + (Y1 - Y0) * (X - X0) / max(1.0e-12, X1 - X0);
 height_at(X, [_ | Rest]) -> height_at(X, Rest).
 
 %% ---------------------------------------------------------------------------------------------
 %% Names
 %% ---------------------------------------------------------------------------------------------
 
-%% A line that stops early is named right there, if there the name covers neither a line nor another name. The others are
-%% named beside the chart, moved apart as little as needed: of more than fit, those that end highest. Every line still says
-%% its name when pointed at.
+%% The name of a line that ends early stands at its end, if it covers neither a line nor another
+%% name. The other names stand beside the chart, moved apart as little as needed. If they do not all
+%% fit, the lines that end highest keep their names. Every line still shows its name in a tooltip.
 end_labels(Lines, Swatches, Paths, #{top := Top, bottom := Bottom, right := Right} = Plot) ->
     Ends = lists:sort([
         {Y, I, X, Line}
-     || {I, #{points := Points} = Line} <- lists:enumerate(Lines), {X, Y} <- [at(lists:last(Points), Plot)]
+     || {I, #{points := Points} = Line} <- lists:enumerate(Lines),
+        {X, Y} <- [at(lists:last(Points), Plot)]
     ]),
-    {Inside, Beside, _} = lists:foldl(fun(End, Placed) -> place(End, Swatches, Paths, Plot, Placed) end, {[], [], []}, Ends),
-    Fitting = lists:sublist(lists:reverse(Beside), max(1, 1 + trunc((Bottom - Top - 8) / (2 * ?HALF)))),
-    Settled = cambrian_spacing:settle([{{Line, {X, Y}}, Y, ?HALF} || {Y, _, X, Line} <- Fitting], Top + 4, Bottom - 4),
+    Place = fun(End, Placed) -> place(End, Swatches, Paths, Plot, Placed) end,
+    {Inside, Beside, _} = lists:foldl(Place, {[], [], []}, Ends),
+    Most = max(1, 1 + trunc((Bottom - Top - 8) / (2 * ?HALF))),
+    Fitting = lists:sublist(lists:reverse(Beside), Most),
+    Wanted = [{{Line, {X, Y}}, Y, ?HALF} || {Y, _, X, Line} <- Fitting],
+    Settled = cambrian_spacing:settle(Wanted, Top + 4, Bottom - 4),
     [end_label(Line, End, {Right + 3, Y}, Swatches, Plot) || {{Line, End}, Y} <- Settled] ++
-        [end_label(Line, End, Place, Swatches, Plot) || {Line, End, Place} <- lists:reverse(Inside)].
+        [end_label(Line, End, At, Swatches, Plot) || {Line, End, At} <- lists:reverse(Inside)].
 
 place({_, _, X, _} = End, _, _, #{right := Right}, {Inside, Beside, Boxes}) when Right - X =< 40 ->
     {Inside, [End | Beside], Boxes};
-place({Y, _, X, #{name := Name} = Line} = End, Swatches, Paths, #{top := Top, bottom := Bottom, right := Right}, {Inside, Beside, Boxes}) ->
+place({Y, _, X, #{name := Name} = Line} = End, Swatches, Paths,
+      #{top := Top, bottom := Bottom, right := Right}, {Inside, Beside, Boxes}) ->
     Wide = 5 + label_width(Name, Swatches),
     Free = [
         {{X, Y + Down}, Box}
-     || Down <- [0, -13, 13, -26, 26], {_, High, To, Low} = Box <- [{X + 4, Y + Down - ?HALF, X + Wide, Y + Down + ?HALF}],
+     || Down <- [0, -13, 13, -26, 26],
+        {_, High, To, Low} = Box <- [{X + 4, Y + Down - ?HALF, X + Wide, Y + Down + ?HALF}],
         To =< Right, High >= Top - ?HALF, Low =< Bottom,
         not lists:any(fun(Other) -> overlap(Box, Other) end, Boxes),
         not lists:any(fun(Path) -> crosses(Path, Box) end, Paths)
@@ -194,7 +215,7 @@ place({Y, _, X, #{name := Name} = Line} = End, Swatches, Paths, #{top := Top, bo
 overlap({Left, High, Right, Low}, {Left2, High2, Right2, Low2}) ->
     Left < Right2 andalso Left2 < Right andalso High < Low2 andalso High2 < Low.
 
-%% Whether a line, whose points are in the order of x, runs through a box.
+%% Tells whether a line, whose points are sorted by x, runs through a box.
 crosses([A, B | Rest], Box) -> through(A, B, Box) orelse crosses([B | Rest], Box);
 crosses(_, _) -> false.
 
@@ -202,7 +223,10 @@ through({X0, _}, {X1, _}, {Left, _, Right, _}) when X1 < Left; X0 > Right ->
     false;
 through({X0, Y0}, {X1, Y1}, {Left, High, Right, Low}) ->
     Height = fun(X) -> Y0 + (Y1 - Y0) * (X - X0) / max(1.0e-12, X1 - X0) end,
-    Ends = case X1 - X0 < 1.0e-9 of true -> [Y0, Y1]; false -> [Height(max(X0, Left)), Height(min(X1, Right))] end,
+    Ends = case X1 - X0 < 1.0e-9 of
+        true -> [Y0, Y1];
+        false -> [Height(max(X0, Left)), Height(min(X1, Right))]
+    end,
     lists:min(Ends) =< Low andalso lists:max(Ends) >= High.
 
 label_width(Name, Swatches) -> text_width(Name, ?LABEL) + 9 + swatch_width(Swatches).
@@ -210,10 +234,13 @@ label_width(Name, Swatches) -> text_width(Name, ?LABEL) + 9 + swatch_width(Swatc
 swatch_width(true) -> 24;
 swatch_width(false) -> 0.
 
-%% With more lines than colours a name has a piece of its line before it.
-end_label(#{name := Name, group := Group}, {EndX, EndY} = End, {X, Y}, Swatches, #{size := {Width, _}}) ->
+%% If there are more lines than colours, a piece of the line stands before its name.
+end_label(#{name := Name, group := Group}, {EndX, EndY} = End, {X, Y}, Swatches,
+          #{size := {Width, _}}) ->
     Lead = tag(path, [{class, "cb-lead"}, {d, ["M", p(End), "L", p({X + 3, Y})]}]),
     Swatch = tag(path, [{class, "cb-swatch"}, {d, ["M", p({X + 7, Y}), "h20"]}]),
     From = X + 7 + swatch_width(Swatches),
     Text = words(From, Y + 4, "start", "cb-halo", ?LABEL, fit(Name, Width - From - 2, ?LABEL)),
-    [tag(g, [{class, ["cb-end ", colour(Group)]}], [[Lead || abs(Y - EndY) > 4 orelse X - EndX > 12], [Swatch || Swatches], Text]), "\n"].
+    IsFar = abs(Y - EndY) > 4 orelse X - EndX > 12,
+    Content = [[Lead || IsFar], [Swatch || Swatches], Text],
+    [tag(g, [{class, ["cb-end ", colour(Group)]}], Content), "\n"].

@@ -1,4 +1,4 @@
-%% @doc The curve that each link of a network is drawn as, and how far the curves reach.
+%% @doc Computes the curve of each link of a network, and the extent of all curves.
 -module(cambrian_curve).
 
 -import(cambrian_svg_element, [p/1]).
@@ -6,13 +6,14 @@
 
 -export([path/2, extent/1]).
 
-%% @doc A link as the data of an SVG path. Forward links end in a point, recurrent ones in an arrow head.
+%% @doc Makes the data of an SVG path for a link. Recurrent links end in an arrow head.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
 %% 2> #{nodes := Nodes} = Genes = cambrian_genotype:to_map(G), Links = cambrian_graph:links(Genes).
-%% 3> Scene = cambrian_layout:place(Nodes, Links, cambrian_graph:names(Genes, #{}), #{width => 300}).
-%% 4> iolist_to_binary(cambrian_curve:path(hd(Links), Scene)).
+%% 3> Names = cambrian_graph:names(Genes, #{}).
+%% 4> Scene = cambrian_layout:place(Nodes, Links, Names, #{width => 300}).
+%% 5> iolist_to_binary(cambrian_curve:path(hd(Links), Scene)).
 %% <<"M52.8 31C125.3 31 161.5 31 234 31">>
 %% '''
 -spec path(cambrian_graph:link(), cambrian_layout:scene()) -> iodata().
@@ -25,13 +26,14 @@ path(Link, #{radius := R} = Scene) ->
     End = toward(P3, P2, R + 2.5),
     ["M", p(P0), "C", p(P1), " ", p(P2), " ", p(End), head(P2, End, Link, Scene)].
 
-%% @doc The highest and the lowest that anything is drawn, arcs and loops included.
+%% @doc Returns the highest and the lowest point of the drawing, including arcs and loops.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 7).
 %% 2> #{nodes := Nodes} = Genes = cambrian_genotype:to_map(G), Links = cambrian_graph:links(Genes).
-%% 3> Scene = cambrian_layout:place(Nodes, Links, cambrian_graph:names(Genes, #{}), #{width => 300}).
-%% 4> cambrian_curve:extent(Scene).
+%% 3> Names = cambrian_graph:names(Genes, #{}).
+%% 4> Scene = cambrian_layout:place(Nodes, Links, Names, #{width => 300}).
+%% 5> cambrian_curve:extent(Scene).
 %% {9.0,69.0}
 %% '''
 -spec extent(cambrian_layout:scene()) -> {Top :: float(), Bottom :: float()}.
@@ -55,7 +57,7 @@ reach(Link, Scene) ->
 
 at(Slot, #{at := At}) -> map_get(Slot, At).
 
-%% Which way arcs and loops bulge: away from the middle of the picture.
+%% Arcs and loops bulge away from the middle of the picture.
 upward(Y, #{height := Height}) when Y > Height / 2 + 0.5 -> 1;
 upward(_, _) -> -1.
 
@@ -67,9 +69,11 @@ loop(Node, Link, #{radius := R, columns := Columns} = Scene) ->
     On = fun(Out, Aside) -> {X + R * (Out * Ux - Aside * Uy), Y + R * (Out * Uy + Aside * Ux)} end,
     C2 = On(2.9, -1.7),
     End = toward(On(0.9, -0.6), C2, 1.5),
-    ["M", p(On(0.9, 0.6)), "C", p(On(2.9, 1.7)), " ", p(C2), " ", p(End), head(C2, End, Link, Scene)].
+    ["M", p(On(0.9, 0.6)), "C", p(On(2.9, 1.7)), " ", p(C2), " ", p(End),
+     head(C2, End, Link, Scene)].
 
-%% A recurrent link runs over or under what lies between its ends; one within a column runs beside it.
+%% A recurrent link runs over or under the nodes between its ends. A link within a column runs
+%% beside it.
 arc(#{kind := side, from := F, to := T}, #{gap := Gap} = Scene) ->
     {X, Y0} = at({node, F}, Scene),
     {_, Y1} = at({node, T}, Scene),
@@ -78,14 +82,18 @@ arc(#{kind := side, from := F, to := T}, #{gap := Gap} = Scene) ->
 arc(#{from := F, to := T}, #{radius := R} = Scene) ->
     {X0, Y0} = at({node, F}, Scene),
     {X1, Y1} = at({node, T}, Scene),
-    Lift = upward((Y0 + Y1) / 2, Scene) * (R * 2 + 10 + min(70, (X0 - X1) * 0.16) + abs(Y1 - Y0) * 0.1),
+    Height = R * 2 + 10 + min(70, (X0 - X1) * 0.16) + abs(Y1 - Y0) * 0.1,
+    Lift = upward((Y0 + Y1) / 2, Scene) * Height,
     {{X0, Y0}, {X0 - R * 0.5, Y0 + Lift}, {X1 + R * 1.5, Y1 + Lift}, {X1, Y1}}.
 
-%% An open arrow head that is part of the line itself, so it has the line's colour and width.
-head(Before, {X, Y} = End, #{weight := W}, #{radius := R, max_weight := Max, strokes := {_, Widest}}) ->
+%% Makes an open arrow head that is part of the line, so it has the colour and width of the line.
+head(Before, {X, Y} = End, #{weight := W},
+     #{radius := R, max_weight := Max, strokes := {_, Widest}}) ->
     Size = min(R * 0.75, 3.5 + Widest * abs(W) / Max * 0.6),
     {Dx, Dy} = unit(Before, End),
-    Barb = fun(Side) -> p({X - Size * (Dx + Side * Dy * 0.75), Y - Size * (Dy - Side * Dx * 0.75)}) end,
+    Barb = fun(Side) ->
+        p({X - Size * (Dx + Side * Dy * 0.75), Y - Size * (Dy - Side * Dx * 0.75)})
+    end,
     ["M", Barb(1), "L", p(End), "L", Barb(-1)].
 
 unit({X0, Y0}, {X1, Y1}) ->
@@ -96,11 +104,12 @@ toward({X, Y} = From, To, Distance) ->
     {Dx, Dy} = unit(From, To),
     {X + Dx * Distance, Y + Dy * Distance}.
 
-%% A smooth curve through points from left to right that never overshoots them: its slope in a
+%% Makes a smooth curve through points from left to right that never overshoots them. Its slope in a
 %% point is the harmonic mean of the slopes beside it (Fritsch and Butland 1984).
 smooth([First | _] = Points) ->
     Chords = [(Y1 - Y0) / max(1.0e-6, X1 - X0) || {{X0, Y0}, {X1, Y1}} <- pairs(Points)],
-    Slopes = [hd(Chords) * 0.35] ++ [inner_slope(A, B) || {A, B} <- pairs(Chords)] ++ [lists:last(Chords) * 0.35],
+    Inner = [inner_slope(A, B) || {A, B} <- pairs(Chords)],
+    Slopes = [hd(Chords) * 0.35] ++ Inner ++ [lists:last(Chords) * 0.35],
     ["M", p(First), lists:zipwith(fun bend/2, pairs(Points), pairs(Slopes))].
 
 inner_slope(A, B) when A * B =< 0 -> 0.0;

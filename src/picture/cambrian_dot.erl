@@ -1,12 +1,13 @@
-%% @doc Networks as text for Graphviz.
+%% @doc Writes networks as text for Graphviz.
 -module(cambrian_dot).
 
 -import(cambrian_text, [clip/2, decimal/2, exact/1]).
 
 -export([dot/1]).
 
-%% @doc Gives a genotype as text for Graphviz: recurrent links take no part in its ranks. A node that has dynamics,
-%% plasticity or another aggregation than the sum says so and has a double line around it.
+%% @doc Writes a genotype as text for Graphviz. Recurrent links do not influence the ranks. A node
+%% with dynamics, plasticity or another aggregation than the sum names them, and has a double
+%% outline.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -39,22 +40,25 @@ node_line(#{id := Id, kind := input}, Names) ->
     ["  ", id(Id), " [shape=plaintext, label=\"", map_get(Id, Names), "\"];\n"];
 node_line(#{id := Id, kind := Kind, activation := Activation, bias := Bias} = Node, Names) ->
     Special = [["\\n", quoted(clip(Name, 40))] || {_, Name} <- cambrian_graph:special(Node)],
+    Words = [quoted(iolist_to_binary(Line)) || Line <- cambrian_graph:words(Node)],
     [
-        "  ", id(Id), " [label=\"", map_get(Id, Names), "\\n", quoted(clip(Activation, 40)), Special,
-        "\", tooltip=\"", lists:join("\\n", [["bias ", exact(Bias)] | [quoted(iolist_to_binary(W)) || W <- cambrian_graph:words(Node)]]),
+        "  ", id(Id), " [label=\"", map_get(Id, Names), "\\n", quoted(clip(Activation, 40)),
+        Special, "\", tooltip=\"", lists:join("\\n", [["bias ", exact(Bias)] | Words]),
         "\"", [", penwidth=2" || Kind =:= output], [", peripheries=2" || Special =/= []], "];\n"
     ].
 
 edge_line(#{from := F, to := T, weight := W, kind := Kind} = Link, Max) ->
     [
-        "  ", id(F), " -> ", id(T), " [", stroke(Link, Max), [", constraint=false" || Kind =/= forward],
+        "  ", id(F), " -> ", id(T), " [", stroke(Link, Max),
+        [", constraint=false" || Kind =/= forward],
         ", tooltip=\"weight ", exact(W), "\"];\n"
     ].
 
 stroke(#{enabled := false}, _) ->
     "color=\"#a0a4a8\", style=dashed, penwidth=0.7";
 stroke(#{weight := W}, Max) ->
-    {Light, _} = map_get(case W < 0 of true -> negative; false -> positive end, cambrian_theme:palette()),
+    Sign = case W < 0 of true -> negative; false -> positive end,
+    {Light, _} = map_get(Sign, cambrian_theme:palette()),
     ["color=\"", Light, "\", penwidth=", decimal(0.5 + 3.5 * min(1.0, abs(W) / Max), 2)].
 
 id(Id) -> [$", integer_to_list(Id), $"].

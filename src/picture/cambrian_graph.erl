@@ -1,4 +1,4 @@
-%% @doc A genotype as its pictures see it: links of four kinds, columns, and a name for each node.
+%% @doc Prepares a genotype for drawing: links of four kinds, columns, and a name for each node.
 -module(cambrian_graph).
 
 -import(cambrian_text, [bounded/1, clip/1, exact/1, text/1]).
@@ -7,7 +7,7 @@
 -export_type([genotype/0, labels/0, names/0, link/0]).
 
 -type genotype() :: #{nodes := [map()], connections := [map()], atom() => term()}.
-%% What `cambrian_genotype:to_map/1' gives.
+%% A genotype as {@link cambrian_genotype:to_map/1} returns it.
 
 -type labels() :: #{inputs => [cambrian_text:text()], outputs => [cambrian_text:text()]}.
 -type names() :: #{Node :: integer() => binary()}.
@@ -23,11 +23,11 @@
 %% All but forward links are recurrent: back to a lower layer, to the side within a layer, or a
 %% loop from a node to itself.
 
-%% What bounds the work and the size of a picture.
+%% These limit the work for a picture and its size.
 -define(MAX_NODES, 1000).
 -define(MAX_LINKS, 4000).
 
-%% @doc The connections, each with its kind.
+%% @doc Returns the connections, each with its kind.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -52,10 +52,11 @@ kind(From, To, Layer) ->
         {_, _} -> back
     end.
 
-%% @doc What is drawn: at most 1,000 nodes and the 4,000 strongest links between them.
+%% @doc Chooses the nodes and links to draw: at most the 1,000 strongest nodes and the 4,000
+%% strongest links between them.
 %%
-%% The links come weakest first, so that the strong are painted over the weak, and recurrent arcs
-%% over both.
+%% The weakest links come first, so that strong links are painted over weak ones. Recurrent links
+%% come last.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -73,23 +74,26 @@ strongest(Nodes, Links) ->
     {Kept, lists:nthtail(max(0, length(Near) - ?MAX_LINKS), by_strength(Near))}.
 
 by_strength(Links) ->
-    Key = fun(#{id := Id, weight := W, enabled := E, kind := K}) -> {E, E andalso K =/= forward, abs(W), Id} end,
+    Key = fun(#{id := Id, weight := W, enabled := E, kind := K}) ->
+        {E, E andalso K =/= forward, abs(W), Id}
+    end,
     [L || {_, L} <- lists:sort([{Key(L), L} || L <- Links])].
 
-%% Outputs are always kept; a node is as strong as its links together.
+%% Keeps all outputs. The strength of a node is the sum of the strengths of its links.
 strongest_nodes(Nodes, _) when length(Nodes) =< ?MAX_NODES ->
     Nodes;
 strongest_nodes(Nodes, Links) ->
     Add = fun(Id, W, Sums) -> maps:update_with(Id, fun(S) -> S + W end, W, Sums) end,
     Sums = lists:foldl(
-        fun(#{from := F, to := T, weight := W}, Acc) -> Add(F, abs(W), Add(T, abs(W), Acc)) end, #{}, Links
+        fun(#{from := F, to := T, weight := W}, Acc) -> Add(F, abs(W), Add(T, abs(W), Acc)) end,
+        #{}, Links
     ),
     Rank = fun(#{id := Id, kind := Kind}) -> {Kind =/= output, -maps:get(Id, Sums, 0.0), Id} end,
     Best = lists:sublist(lists:sort([Rank(Node) || Node <- Nodes]), ?MAX_NODES),
     Keep = maps:from_keys([Id || {_, _, Id} <- Best], true),
     [Node || Node = #{id := Id} <- Nodes, is_map_key(Id, Keep)].
 
-%% @doc The ids of the nodes in columns from left to right, one for each distinct layer.
+%% @doc Returns the ids of the nodes in columns from left to right, one for each layer.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
@@ -102,14 +106,15 @@ columns(Nodes) ->
     ByLayer = maps:groups_from_list(fun(#{layer := L}) -> L end, fun(#{id := Id}) -> Id end, Nodes),
     [Ids || {_, Ids} <- lists:sort(maps:to_list(ByLayer))].
 
-%% @doc A short name for each node: a label where one is given, else `in 0', `h1', `out 0'.
+%% @doc Returns a short name for each node: the given label, or `in 0', `h1', `out 0'.
 %%
 %% Hidden nodes are numbered in their order (layer, id), so the names in a picture, in its
 %% tooltips and in a table beside it are the same.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Names = cambrian_graph:names(cambrian_genotype:to_map(G), #{inputs => [<<"cart">>], outputs => [<<"force">>]}).
+%% 2> Names = cambrian_graph:names(cambrian_genotype:to_map(G),
+%%                                 #{inputs => [<<"cart">>], outputs => [<<"force">>]}).
 %% 3> lists:sort(maps:values(Names)).
 %% [<<"cart">>,<<"force">>,<<"in 1">>]
 %% '''
@@ -128,10 +133,11 @@ names(#{nodes := Nodes}, Labels) ->
     ),
     maps:from_list(Named).
 
-%% @doc What a node has that a plain one, which sums what comes in and neither keeps nor learns anything, has not.
+%% @doc Returns the genes in which a node differs from a plain node, which sums its inputs and has
+%% neither dynamics nor plasticity.
 %%
 %% ```
-%% 1> cambrian_graph:special(#{kind => hidden, aggregation => max, dynamics => leaky, plasticity => none}).
+%% 1> cambrian_graph:special(#{kind => hidden, aggregation => max, dynamics => leaky}).
 %% [{aggregation,max},{dynamics,leaky}]
 %% '''
 -spec special(map()) -> [{aggregation | dynamics | plasticity, atom()}].
@@ -142,11 +148,11 @@ special(Node) ->
         Name <- [maps:get(Gene, Node, Plain)], Name =/= Plain
     ].
 
-%% @doc The same in words, with the numbers that belong to it; and its gain, where that is not 1.
+%% @doc Describes the same genes in words, with their numbers, and the gain if it is not 1.
 %%
 %% ```
-%% 1> Node = #{kind => hidden, gain => 1.5, dynamics => delay, time_constant => 3.0, plasticity => oja,
-%%             learning_rate => 0.25, decay => 0.0}.
+%% 1> Node = #{kind => hidden, gain => 1.5, dynamics => delay, time_constant => 3.0,
+%%             plasticity => oja, learning_rate => 0.25, decay => 0.0}.
 %% 2> [iolist_to_binary(Words) || Words <- cambrian_graph:words(Node)].
 %% [<<"gain 1.5">>,<<"dynamics delay, time constant 3.0">>,
 %%  <<"plasticity oja, learning rate 0.25, decay 0.0">>]
@@ -155,7 +161,8 @@ special(Node) ->
 words(Node) ->
     [["gain ", exact(Gain)] || #{gain := Gain} <- [Node], Gain /= 1] ++
         [
-            [atom_to_list(Gene), " ", text(Name), [numbered_gene(Key, Value) || Key <- numbers(Gene), #{Key := Value} <- [Node]]]
+            [atom_to_list(Gene), " ", text(Name),
+             [numbered_gene(Key, Value) || Key <- numbers(Gene), #{Key := Value} <- [Node]]]
          || {Gene, Name} <- special(Node)
         ].
 

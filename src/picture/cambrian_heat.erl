@@ -1,17 +1,19 @@
-%% @doc Heat maps, as plain SVG text: how much there is of each pair, and how much of that counts.
+%% @doc Draws heat maps, as plain SVG text: two numbers for each pair of a row and a column.
 %%
-%% Like all of Cambrian's pictures they are self-contained, say in words what they show, and are bounded however much there is.
+%% Like all pictures of Cambrian, a heat map is self-contained, describes itself in words, and has a
+%% limited size however much data it shows.
 -module(cambrian_heat).
 
--import(cambrian_svg_element, [fit/3, n/1, tag/2, tag/3, words/6]).
+-import(cambrian_svg_element, [fit/3, n/1, tag/2, tag/3, text_width/2, words/6]).
 -import(cambrian_text, [clip/2, counted/2, decimal/2, escape/1, short/1]).
 
 -export([map/4]).
 -export_type([name/0, cells/0, opts/0]).
 
 -type name() :: {Key :: term(), cambrian_text:text()}.
--type cells() :: #{{Row :: term(), Column :: term()} => {Count :: non_neg_integer(), Counted :: non_neg_integer()}}.
-%% By the keys of row and column: how many there were, and how many of these counted.
+-type cells() :: #{{Row :: term(), Column :: term()} =>
+                       {Count :: non_neg_integer(), Taken :: non_neg_integer()}}.
+%% By the keys of row and column: a count, and how many of it were taken.
 
 -type opts() :: #{title => cambrian_text:text(), width => pos_integer(), embed => boolean()}.
 
@@ -21,14 +23,15 @@
 %% The least width of a column, which its numbers fit into.
 -define(COLUMN, 64).
 
-%% @doc Draws a row for each of the first, a column for each of the second. The more there is, the stronger the colour, by its
-%% logarithm; the numbers are those of {@link cells()}.
+%% @doc Draws a heat map. The strength of a colour follows the logarithm of the count; the numbers
+%% in a cell are those of {@link cells()}.
 %%
-%% At most 24 rows and 10 columns are drawn, and no more than there is room for: below them it says how many are left out.
+%% The map has at most 24 rows and 10 columns, and no more columns than fit. A line below says how
+%% many are left out.
 %%
 %% ```
-%% 1> Svg = cambrian_heat:map([{1, <<"nairobi">>}, {2, <<"lima">>}], [{a, <<"pole">>}], #{{1, a} => {12, 3}},
-%%                            #{title => <<"Migrations">>}).
+%% 1> Svg = cambrian_heat:map([{1, <<"nairobi">>}, {2, <<"lima">>}], [{a, <<"pole">>}],
+%%                            #{{1, a} => {12, 3}}, #{title => <<"Migrations">>}).
 %% 2> re:run(Svg, "<desc>(.*)</desc>", [{capture, all_but_first, binary}]).
 %% {match,[<<"2 rows and 1 column: nairobi, pole: 3 of 12.">>]}
 %% '''
@@ -36,8 +39,10 @@
 map(AllRows, AllColumns, Cells, Opts) ->
     Rows = lists:sublist(AllRows, ?MAX_ROWS),
     Width = maps:get(width, Opts, 720),
-    Left = min(Width * 0.36, lists:max([60 | [cambrian_svg_element:text_width(clip(Name, 40), 12) + 14 || {_, Name} <- Rows]])),
-    Columns = lists:sublist(AllColumns, min(?MAX_COLUMNS, max(1, trunc((Width - Left - 6) / ?COLUMN)))),
+    NameWidths = [text_width(clip(Name, 40), 12) + 14 || {_, Name} <- Rows],
+    Left = min(Width * 0.36, lists:max([60 | NameWidths])),
+    MaxColumns = min(?MAX_COLUMNS, max(1, trunc((Width - Left - 6) / ?COLUMN))),
+    Columns = lists:sublist(AllColumns, MaxColumns),
     Without = without(length(AllRows) - length(Rows), length(AllColumns) - length(Columns)),
     Top = cambrian_svg_element:head_height(Opts) + 24,
     Wide = min(150.0, (Width - Left - 6) / max(1, length(Columns))),
@@ -45,14 +50,17 @@ map(AllRows, AllColumns, Cells, Opts) ->
     Height = Below + case Without of [] -> 0; _ -> 18 end,
     Most = lists:max([1 | [Count || {Count, _} <- maps:values(Cells)]]),
     At = fun(Row, Column) -> {Left + Wide * (Column - 1), Top + ?ROW * (Row - 1)} end,
-    cambrian_svg_element:frame("heat", "Heat map", summary(Rows, Columns, Without, Cells), {Width, Height}, Opts, [
+    Summary = summary(Rows, Columns, Without, Cells),
+    cambrian_svg_element:frame("heat", "Heat map", Summary, {Width, Height}, Opts, [
         [words(X + Wide / 2, Top - 8, "middle", "cb-mute", 12, fit(Name, Wide - 6, 12))
          || {C, {_, Name}} <- lists:enumerate(Columns), {X, _} <- [At(1, C)]],
         [words(Left - 10, Y + ?ROW / 2 + 2, "end", "", 12, fit(Name, Left - 12, 12))
          || {R, {_, Name}} <- lists:enumerate(Rows), {_, Y} <- [At(R, 1)]],
         "\n",
-        [cell(maps:get({Row, Column}, Cells, {0, 0}), [RowName, ", ", ColumnName], At(R, C), Wide, Most)
-         || {R, {Row, RowName}} <- lists:enumerate(Rows), {C, {Column, ColumnName}} <- lists:enumerate(Columns)],
+        [cell(maps:get({Row, Column}, Cells, {0, 0}), [RowName, ", ", ColumnName], At(R, C),
+              Wide, Most)
+         || {R, {Row, RowName}} <- lists:enumerate(Rows),
+            {C, {Column, ColumnName}} <- lists:enumerate(Columns)],
         [words(Width / 2, Top + ?ROW / 2, "middle", "cb-mute", 12, "nothing to show yet")
          || Rows =:= [] orelse Columns =:= []],
         [words(Left, Below + 8, "start", "cb-mute", 11, Without) || Without =/= []]
@@ -60,16 +68,19 @@ map(AllRows, AllColumns, Cells, Opts) ->
 
 without(0, 0) -> [];
 without(Rows, Columns) ->
-    ["without ", lists:join(" and ", [counted(Count, "more " ++ Of) || {Count, Of} <- [{Rows, "row"}, {Columns, "column"}], Count > 0])].
+    Counts = [counted(Count, "more " ++ Of)
+              || {Count, Of} <- [{Rows, "row"}, {Columns, "column"}], Count > 0],
+    ["without ", lists:join(" and ", Counts)].
 
-%% What the picture says to somebody who cannot see it.
+%% Describes the picture for readers who cannot see it.
 summary(Rows, Columns, Without, Cells) ->
-    Full = [[clip(RowName, 40), ", ", clip(ColumnName, 40), ": ", share(maps:get({Row, Column}, Cells))]
-            || {Row, RowName} <- Rows, {Column, ColumnName} <- Columns, is_map_key({Row, Column}, Cells)],
+    Full = [[clip(RowName, 40), ", ", clip(ColumnName, 40), ": ", share(Cell)]
+            || {Row, RowName} <- Rows, {Column, ColumnName} <- Columns,
+               #{{Row, Column} := Cell} <- [Cells]],
     [counted(length(Rows), "row"), " and ", counted(length(Columns), "column"),
      [[", ", Without] || Without =/= []], [[": ", lists:join("; ", Full)] || Full =/= []], "."].
 
-share({Count, Counted}) -> [short(Counted), " of ", short(Count)].
+share({Count, Taken}) -> [short(Taken), " of ", short(Count)].
 
 cell({0, _}, _Name, {X, Y}, Wide, _Most) ->
     [words(X + Wide / 2, Y + ?ROW / 2 + 2, "middle", "cb-mute", 12, <<"·"/utf8>>), "\n"];
@@ -82,10 +93,10 @@ cell({Count, _} = Pair, Name, {X, Y}, Wide, Most) ->
         words(X + Wide / 2, Y + ?ROW / 2 + 2, "middle", "", 12, in_cell(Pair, Wide - 6))
     ]), "\n"].
 
-%% Never half a number.
-in_cell({Count, Counted} = Pair, Wide) ->
+%% Falls back to a percentage, because a clipped number would be wrong.
+in_cell({Count, Taken} = Pair, Wide) ->
     Text = iolist_to_binary(share(Pair)),
-    case cambrian_svg_element:text_width(Text, 12) =< Wide of
+    case text_width(Text, 12) =< Wide of
         true -> Text;
-        false -> [integer_to_list(round(100 * Counted / Count)), " %"]
+        false -> [integer_to_list(round(100 * Taken / Count)), " %"]
     end.

@@ -1,38 +1,42 @@
-%% @doc More than there is room for: what stands too close is moved apart, what is too much is thinned.
+%% @doc Fits items into limited space: moves items apart that are too close, and thins long lists.
 -module(cambrian_spacing).
 
 -export([settle/3, evenly/2, peaks/2, pairs/1]).
 
-%% @doc Moves sorted positions as little as possible (least squares) so that each has its room and
-%% all lie between `Low' and `High'.
+%% @doc Moves sorted positions as little as possible (least squares), so that items do not overlap
+%% and all lie between `Low' and `High'.
 %%
-%% This is isotonic regression by pooling neighbours that are out of order. `Room' is half of what
-%% an item takes up; when they cannot fit, every room shrinks alike.
+%% This is isotonic regression by pooling neighbours that are out of order. `Half' is half of the
+%% size of an item. If the items cannot fit, all sizes shrink by the same factor.
 %%
 %% ```
 %% [{a, 4.0}, {b, 6.0}] = cambrian_spacing:settle([{a, 5.0, 1}, {b, 5.0, 1}], 0.0, 10.0).
 %% '''
--spec settle([{Key, Wanted :: float(), Room :: number()}], Low :: number(), High :: number()) -> [{Key, float()}].
+-spec settle([{Key, Wanted :: float(), Half :: number()}], Low :: number(), High :: number()) ->
+          [{Key, float()}].
 settle([], _, _) ->
     [];
 settle(Items, Low, High) ->
-    Gaps = [A + B || {A, B} <- pairs([Room || {_, _, Room} <- Items])],
+    Gaps = [A + B || {A, B} <- pairs([Half || {_, _, Half} <- Items])],
     Shrink = min(1.0, (High - Low) / max(lists:sum(Gaps), 1.0e-6)),
-    {Steps, Last} = lists:mapfoldl(fun(Gap, Off) -> {Off + Gap * Shrink, Off + Gap * Shrink} end, 0.0, Gaps),
+    Step = fun(Gap, Off) -> {Off + Gap * Shrink, Off + Gap * Shrink} end,
+    {Steps, Last} = lists:mapfoldl(Step, 0.0, Gaps),
     Offsets = [0.0 | Steps],
     Blocks = lists:foldl(
-        fun({{_, Wanted, _}, Off}, Acc) -> pool({Wanted - Off, 1}, Acc) end, [], lists:zip(Items, Offsets)
+        fun({{_, Wanted, _}, Off}, Acc) -> pool({Wanted - Off, 1}, Acc) end,
+        [], lists:zip(Items, Offsets)
     ),
     Means = lists:append([lists:duplicate(Count, Mean) || {Mean, Count} <- lists:reverse(Blocks)]),
     Top = max(Low, High - Last),
-    [{Key, max(Low, min(Top, Mean)) + Off} || {{Key, _, _}, Mean, Off} <- lists:zip3(Items, Means, Offsets)].
+    [{Key, max(Low, min(Top, Mean)) + Off}
+     || {{Key, _, _}, Mean, Off} <- lists:zip3(Items, Means, Offsets)].
 
 pool({M, N}, [{M0, N0} | Rest]) when M0 > M ->
     pool({(M * N + M0 * N0) / (N + N0), N + N0}, Rest);
 pool(Block, Blocks) ->
     [Block | Blocks].
 
-%% @doc At most `Max' items, evenly chosen, the first and the last among them.
+%% @doc Chooses at most `Max' items evenly, including the first and the last.
 %%
 %% ```
 %% 1> cambrian_spacing:evenly(lists:seq(0, 100), 5).
@@ -50,7 +54,8 @@ pick([], _, _) -> [];
 pick([I | Is], I, [Item | Items]) -> [Item | pick(Is, I + 1, Items)];
 pick(Is, I, [_ | Items]) -> pick(Is, I + 1, Items).
 
-%% @doc About `Max' points: the ends and, of each stretch between, the lowest and the highest.
+%% @doc Chooses about `Max' points: the ends and, from each stretch between, the lowest and the
+%% highest.
 %%
 %% ```
 %% 1> cambrian_spacing:peaks([{X, case X of 7 -> 9; _ -> 0 end} || X <- lists:seq(0, 20)], 6).
@@ -68,9 +73,10 @@ stretches([], _) ->
 stretches(Points, Size) ->
     Now = lists:sublist(Points, Size),
     ByHeight = lists:keysort(2, Now),
-    lists:usort([hd(ByHeight), lists:last(ByHeight)]) ++ stretches(lists:nthtail(length(Now), Points), Size).
+    lists:usort([hd(ByHeight), lists:last(ByHeight)])
+        ++ stretches(lists:nthtail(length(Now), Points), Size).
 
-%% @doc Each item with the one after it.
+%% @doc Pairs each item with the next one.
 %%
 %% ```
 %% 1> cambrian_spacing:pairs([a, b, c]).

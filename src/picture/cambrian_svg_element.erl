@@ -1,7 +1,7 @@
-%% @doc What every picture is drawn with: elements, points and words, and the frame around them.
+%% @doc Writes the elements of SVG: tags, points, text, and the frame of a picture.
 %%
-%% `words' and `frame' escape the text they are given; `tag' writes its attributes and content as
-%% they are, so text from elsewhere goes through {@link cambrian_text:escape/1} first.
+%% `words' and `frame' escape their text. `tag' writes its attributes and content as they are, so
+%% pass foreign text through {@link cambrian_text:escape/1} first.
 -module(cambrian_svg_element).
 
 -import(cambrian_text, [clip/1, clip/2, escape/1]).
@@ -13,24 +13,26 @@
 
 -type point() :: {X :: number(), Y :: number()}.
 
-%% @doc A whole picture: it scales with its page, and says in words what it shows.
+%% @doc Makes a whole picture, which scales with its page and describes itself in `Words'.
 %%
-%% `Name' is its title where none is given. An embedded one leaves style and title to its page.
+%% `Name' is the title if the options have none. An embedded picture leaves style and title to its
+%% page.
 %%
 %% ```
-%% 1> Svg = cambrian_svg_element:frame("chart", "Chart", "It is empty.", {100, 50}, #{embed => true}, []).
-%% 2> re:run(Svg, "aria-label=[^>]*", [{capture, first, binary}]).
+%% 1> Opts = #{embed => true}.
+%% 2> Svg = cambrian_svg_element:frame("chart", "Chart", "It is empty.", {100, 50}, Opts, []).
+%% 3> re:run(Svg, "aria-label=[^>]*", [{capture, first, binary}]).
 %% {match,[<<"aria-label=\"Chart. It is empty.\"">>]}
 %% '''
--spec frame(Kind, Name, Words :: iodata(), Size :: point(), Opts :: map(), Body :: iodata()) -> iodata() when
-    Kind :: string(), Name :: string().
+-spec frame(Kind, Name, Words :: iodata(), Size :: point(), Opts :: map(), Body :: iodata()) ->
+          iodata() when Kind :: string(), Name :: string().
 frame(Kind, Name, Words, {Width, Height}, Opts, Body) ->
     Title = escape(clip(maps:get(title, Opts, Name))),
-    Said = escape(clip(iolist_to_binary(Words), 1500)),
+    Description = escape(clip(iolist_to_binary(Words), 1500)),
     Attributes = [
         {xmlns, "http://www.w3.org/2000/svg"}, {class, ["cb cb-", Kind]},
         {viewBox, ["0 0 ", p({Width, Height})]}, {width, n(Width)}, {height, n(Height)},
-        {role, "img"}, {'aria-label', [Title, ". ", Said]}
+        {role, "img"}, {'aria-label', [Title, ". ", Description]}
     ],
     Look = [
         tag(style, [], ["\n", cambrian_theme:style()]), "\n",
@@ -38,7 +40,7 @@ frame(Kind, Name, Words, {Width, Height}, Opts, Body) ->
     ],
     [
         tag(svg, Attributes, [
-            "\n", tag(title, [], Title), "\n", tag(desc, [], Said), "\n",
+            "\n", tag(title, [], Title), "\n", tag(desc, [], Description), "\n",
             [Look || not maps:get(embed, Opts, false)], visible_title(Opts), Body
         ]),
         "\n"
@@ -48,26 +50,27 @@ visible_title(#{embed := true}) -> [];
 visible_title(#{title := Title}) -> words(12, 26, "start", "cb-title", 15, clip(Title, 120));
 visible_title(_) -> [].
 
-%% @doc How much of a picture's height its title takes, in pixels.
+%% @doc Returns the height of the title of a picture, in pixels.
 %%
 %% ```
-%% 1> {cambrian_svg_element:head_height(#{title => <<"Fitness">>}), cambrian_svg_element:head_height(#{})}.
-%% {36,6}
+%% 1> lists:map(fun cambrian_svg_element:head_height/1, [#{title => <<"Fitness">>}, #{}]).
+%% [36,6]
 %% '''
 -spec head_height(Opts :: map()) -> pos_integer().
 head_height(#{title := _, embed := true}) -> 6;
 head_height(#{title := _}) -> 36;
 head_height(_) -> 6.
 
-%% @doc An element without content. See {@link tag/3}.
+%% @doc Writes an element without content. See {@link tag/3}.
 -spec tag(atom(), [{atom(), iodata()}]) -> iodata().
 tag(Name, Attributes) ->
     [open(Name, Attributes), <<"/>">>].
 
-%% @doc An element.
+%% @doc Writes an element.
 %%
 %% ```
-%% 1> iolist_to_binary(cambrian_svg_element:tag(g, [{class, "a"}], cambrian_svg_element:tag(circle, [{r, "2"}]))).
+%% 1> Circle = cambrian_svg_element:tag(circle, [{r, "2"}]).
+%% 2> iolist_to_binary(cambrian_svg_element:tag(g, [{class, "a"}], Circle)).
 %% <<"<g class=\"a\"><circle r=\"2\"/></g>">>
 %% '''
 -spec tag(atom(), [{atom(), iodata()}], Content :: iodata()) -> iodata().
@@ -75,22 +78,25 @@ tag(Name, Attributes, Content) ->
     [open(Name, Attributes), <<">">>, Content, <<"</">>, atom_to_binary(Name), <<">">>].
 
 open(Name, Attributes) ->
-    Written = [[<<" ">>, atom_to_binary(Key), <<"=\"">>, Value, <<"\"">>] || {Key, Value} <- Attributes],
+    Written = [[<<" ">>, atom_to_binary(Key), <<"=\"">>, Value, <<"\"">>]
+               || {Key, Value} <- Attributes],
     [<<"<">>, atom_to_binary(Name), Written].
 
-%% @doc A line of text, whose `Anchor' (start, middle or end) stands at the point.
+%% @doc Writes a line of text, whose `Anchor' (start, middle or end) stands at the point.
 %%
 %% ```
 %% 1> iolist_to_binary(cambrian_svg_element:words(10, 20, "middle", "cb-mute", 12, "a < b")).
-%% <<"<text x=\"10\" y=\"20\" font-size=\"12\" text-anchor=\"middle\" class=\"cb-mute\">a &lt; b</text>">>
+%% <<"<text x=\"10\" y=\"20\" font-size=\"12\" text-anchor=\"middle\" class=\"cb-mute\">"
+%%   "a &lt; b</text>">>
 %% '''
--spec words(X, Y, Anchor :: string(), Class :: string(), Size, cambrian_text:text()) -> iodata() when
-    X :: number(), Y :: number(), Size :: number().
+-spec words(X, Y, Anchor :: string(), Class :: string(), Size, cambrian_text:text()) -> iodata()
+          when X :: number(), Y :: number(), Size :: number().
 words(X, Y, Anchor, Class, Size, Text) ->
-    Where = [{x, n(X)}, {y, n(Y)}, {'font-size', n(Size)}],
-    tag(text, Where ++ [{'text-anchor', Anchor} || Anchor =/= "start"] ++ [{class, Class}], escape(Text)).
+    Place = [{x, n(X)}, {y, n(Y)}, {'font-size', n(Size)}],
+    Anchored = Place ++ [{'text-anchor', Anchor} || Anchor =/= "start"],
+    tag(text, Anchored ++ [{class, Class}], escape(Text)).
 
-%% @doc A coordinate: a tenth of a pixel is as fine as can be seen.
+%% @doc Writes a coordinate, to a tenth of a pixel.
 %%
 %% ```
 %% 1> cambrian_svg_element:n(1 / 3).
@@ -99,7 +105,7 @@ words(X, Y, Anchor, Class, Size, Text) ->
 -spec n(number()) -> binary().
 n(Value) -> cambrian_text:decimal(Value, 1).
 
-%% @doc A point.
+%% @doc Writes a point.
 %%
 %% ```
 %% 1> iolist_to_binary(cambrian_svg_element:p({10, 2.25})).
@@ -108,7 +114,7 @@ n(Value) -> cambrian_text:decimal(Value, 1).
 -spec p(point()) -> iodata().
 p({X, Y}) -> [n(X), " ", n(Y)].
 
-%% @doc The transformation that moves the origin to a point.
+%% @doc Writes the transformation that moves the origin to a point.
 %%
 %% ```
 %% 1> iolist_to_binary(cambrian_svg_element:translate({10, 2.5})).
@@ -117,7 +123,7 @@ p({X, Y}) -> [n(X), " ", n(Y)].
 -spec translate(point()) -> iodata().
 translate(Point) -> ["translate(", p(Point), ")"].
 
-%% @doc About how wide a text will be, in pixels: fonts differ, so this errs on the wide side.
+%% @doc Estimates the width of a text in pixels. Fonts differ, so the estimate is on the wide side.
 %%
 %% ```
 %% 1> cambrian_svg_element:text_width(<<"fitness">>, 10).
@@ -128,7 +134,7 @@ text_width(Text, Size) ->
     Wide = fun(C) when C >= 16#1100 -> 1.05; (_) -> 0.6 end,
     Size * lists:sum([Wide(C) || C <- unicode:characters_to_list(clip(Text))]).
 
-%% @doc A text, clipped where it is wider than there is room for.
+%% @doc Clips a text to a width.
 %%
 %% ```
 %% 1> cambrian_svg_element:fit(<<"generation">>, 40, 10) =:= <<"gener…"/utf8>>.

@@ -1,9 +1,9 @@
-%% @doc The colours of all pictures, light and dark, and the style sheet that gives them out.
+%% @doc Defines the colours of all pictures, light and dark, and their style sheet.
 -module(cambrian_theme).
 
 -export([palette/0, style/0]).
 
-%% @doc The colours that a page around these pictures shares with them: `{Light, Dark}' each.
+%% @doc Returns the colours that pictures share with their page, each as `{Light, Dark}'.
 %%
 %% ```
 %% #{ink := {_Light, _Dark}} = cambrian_theme:palette().
@@ -20,36 +20,41 @@ palette() ->
         negative => {"#cc6a12", "#f0a04b"}
     }.
 
-%% Lines: told apart by people who see red and green alike too (after Okabe and Ito).
+%% The colours of lines, which red-green colour-blind people can tell apart too (after Okabe and
+%% Ito).
 lines() ->
     [
-        {"#2a6fb0", "#6cabe6"}, {"#c8541c", "#f18d54"}, {"#0d8465", "#3fc09b"}, {"#93509a", "#cf92d6"},
-        {"#98700a", "#dcb24a"}, {"#2787a1", "#64c2da"}, {"#b33f62", "#ee86a2"}, {"#59636e", "#a8b2bc"}
+        {"#2a6fb0", "#6cabe6"}, {"#c8541c", "#f18d54"}, {"#0d8465", "#3fc09b"},
+        {"#93509a", "#cf92d6"}, {"#98700a", "#dcb24a"}, {"#2787a1", "#64c2da"},
+        {"#b33f62", "#ee86a2"}, {"#59636e", "#a8b2bc"}
     ].
 
-%% How lines are dashed that have the colour of another one.
+%% The dashes of lines that share a colour with another line.
 dashes() -> ["7 4", "1.5 4", "12 4", "9 3 1.5 3", "9 3 1.5 3 1.5 3"].
 
-%% Bands: softer, for they fill areas and carry text.
+%% The colours of bands are softer, because bands fill areas and carry text.
 bands() ->
     [
-        {"#b9d3ea", "#2f5273"}, {"#f3cfae", "#6b4a2f"}, {"#b8ddcf", "#245a4b"}, {"#dcc6e2", "#5a3f63"},
-        {"#ece0ac", "#665620"}, {"#bfe0e8", "#27596a"}, {"#f0c5cf", "#733a4a"}, {"#d3d6da", "#444b53"},
-        {"#c9dba8", "#48592a"}, {"#cdcbee", "#454478"}
+        {"#b9d3ea", "#2f5273"}, {"#f3cfae", "#6b4a2f"}, {"#b8ddcf", "#245a4b"},
+        {"#dcc6e2", "#5a3f63"}, {"#ece0ac", "#665620"}, {"#bfe0e8", "#27596a"},
+        {"#f0c5cf", "#733a4a"}, {"#d3d6da", "#444b53"}, {"#c9dba8", "#48592a"},
+        {"#cdcbee", "#454478"}
     ].
 
-%% @doc The style sheet of all pictures, which each of them carries unless it is embedded.
+%% @doc Returns the style sheet of all pictures. Each picture has it, unless it is embedded.
 %%
-%% Light and dark values are written out, with no variables, for SVG readers that know none.
+%% The style sheet has no variables, because some SVG readers do not support them.
 %%
 %% ```
 %% 1> Series = [#{name => <<"best">>, points => [{1, 0.2}, {2, 0.9}]}].
-%% 2> _ = ["<style>", cambrian_theme:style(), "</style>", cambrian_chart:chart(Series, #{embed => true})].
+%% 2> Chart = cambrian_chart:chart(Series, #{embed => true}).
+%% 3> _ = ["<style>", cambrian_theme:style(), "</style>", Chart].
 %% '''
 -spec style() -> iodata().
 style() ->
     [
-        ".cb{font-family:system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif;"
+        ".cb{font-family:system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\","
+        "Arial,sans-serif;"
         "font-variant-numeric:tabular-nums;max-width:100%;height:auto}\n"
         ".cb path,.cb circle{fill:none;stroke-linecap:round;stroke-linejoin:round}\n"
         ".cb .cb-title{font-weight:600}\n"
@@ -61,10 +66,13 @@ style() ->
         ".cb .cb-node circle{stroke-width:1.3}.cb .cb-output circle{stroke-width:2.2}\n"
         ".cb .cb-grid{stroke-width:1}.cb .cb-base{stroke-width:1}\n"
         ".cb .cb-line path{stroke-width:1.7}.cb .cb-line.cb-bold path{stroke-width:2.4}\n"
-        ".cb .cb-line.cb-light path{stroke-width:1.2;opacity:.5}.cb .cb-end .cb-swatch{stroke-width:2.4}\n",
-        [[".cb .cb-line.cb-dash", N, " path,.cb .cb-dash", N, " .cb-swatch{stroke-dasharray:", Dashes, "}"]
+        ".cb .cb-line.cb-light path{stroke-width:1.2;opacity:.5}"
+        ".cb .cb-end .cb-swatch{stroke-width:2.4}\n",
+        [[".cb .cb-line.cb-dash", N, " path,.cb .cb-dash", N,
+          " .cb-swatch{stroke-dasharray:", Dashes, "}"]
          || {I, Dashes} <- lists:enumerate(dashes()), N <- [integer_to_list(I)]],
-        "\n.cb .cb-break{stroke-width:1;stroke-dasharray:2 3}.cb .cb-many .cb-band{stroke-width:.3}\n"
+        "\n.cb .cb-break{stroke-width:1;stroke-dasharray:2 3}"
+        ".cb .cb-many .cb-band{stroke-width:.3}\n"
         ".cb .cb-lead{stroke-width:.8;opacity:.6}.cb .cb-band{stroke-width:.8}\n"
         ".cb .cb-mark path,.cb .cb-ring{stroke-width:1.6}.cb .cb-end{font-weight:500}\n",
         theme(1),
@@ -79,14 +87,20 @@ theme(Side) ->
     } = maps:map(fun(_, Colour) -> Of(Colour) end, palette()),
     [
         ".cb .cb-bg{fill:", Paper, "}.cb text{fill:", Ink, "}.cb text.cb-mute{fill:", Mute, "}\n"
-        ".cb text.cb-halo{stroke:", Paper, "}.cb .cb-grid{stroke:", Rule, "}.cb .cb-base,.cb .cb-break{stroke:", Faint, "}\n"
-        ".cb .cb-pos{stroke:", Positive, "}.cb .cb-neg{stroke:", Negative, "}.cb .cb-off{stroke:", Faint, "}\n"
-        ".cb .cb-plain{stroke:", Mute, "}.cb .cb-wedge,.cb .cb-dot{fill:", Mute, "}.cb .cb-glyph{stroke:", Ink, "}\n"
-        ".cb .cb-node circle{fill:", Paper, ";stroke:", Ink, "}.cb .cb-input circle,.cb .cb-input rect{fill:", Ink, "}\n"
-        ".cb .cb-band{stroke:", Paper, "}.cb .cb-b0{fill:", Rule, "}.cb .cb-mark path,.cb .cb-ring{stroke:", Ink, "}\n"
+        ".cb text.cb-halo{stroke:", Paper, "}.cb .cb-grid{stroke:", Rule,
+        "}.cb .cb-base,.cb .cb-break{stroke:", Faint, "}\n"
+        ".cb .cb-pos{stroke:", Positive, "}.cb .cb-neg{stroke:", Negative,
+        "}.cb .cb-off{stroke:", Faint, "}\n"
+        ".cb .cb-plain{stroke:", Mute, "}.cb .cb-wedge,.cb .cb-dot{fill:", Mute,
+        "}.cb .cb-glyph{stroke:", Ink, "}\n"
+        ".cb .cb-node circle{fill:", Paper, ";stroke:", Ink,
+        "}.cb .cb-input circle,.cb .cb-input rect{fill:", Ink, "}\n"
+        ".cb .cb-band{stroke:", Paper, "}.cb .cb-b0{fill:", Rule,
+        "}.cb .cb-mark path,.cb .cb-ring{stroke:", Ink, "}\n"
         ".cb .cb-mark .cb-ring{fill:none}.cb .cb-fill{fill:", Positive, "}\n",
         [line_rule(I, Of(C), Paper) || {I, C} <- lists:enumerate(lines())],
-        [[".cb .cb-b", integer_to_list(I), "{fill:", Of(C), "}"] || {I, C} <- lists:enumerate(bands())],
+        [[".cb .cb-b", integer_to_list(I), "{fill:", Of(C), "}"]
+         || {I, C} <- lists:enumerate(bands())],
         "\n"
     ].
 

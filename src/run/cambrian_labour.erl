@@ -32,7 +32,7 @@ new(Options) ->
 %% What runs in Rust needs an evaluator only to share the work with other nodes.
 start_evaluator(#{task := #{evaluate := {native, _}}, nodes := []}) -> undefined;
 start_evaluator(#{task := Task, evaluation_timeout := Timeout, nodes := Nodes} = Options) ->
-    How = case Task of #{anywhere := Anywhere} -> Anywhere; #{evaluate := Here} -> Here end,
+    How = case Task of #{on_workers := Remote} -> Remote; #{evaluate := Local} -> Local end,
     start_evaluator(How, Timeout, Nodes, Options).
 
 start_evaluator(How, Timeout, Nodes, #{name := Name, evaluation_memory := Memory}) ->

@@ -26,8 +26,8 @@ prepare(Options) ->
     end.
 
 %% Funs that it does not call hold what a task is made of, and would be copied from process to process.
-needed(Ready, #{nodes := []}) -> maps:without([on, anywhere], Ready);
-needed(Ready, _) -> maps:remove(on, Ready).
+needed(Ready, #{nodes := []}) -> maps:without([on_episodes, on_workers], Ready);
+needed(Ready, _) -> maps:remove(on_episodes, Ready).
 
 decided(#{from := From} = Options) ->
     (decided(maps:remove(from, Options)))#{from => [cambrian_genotype:id(Founder) || Founder <- listed(From)]};

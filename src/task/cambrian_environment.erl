@@ -1,7 +1,7 @@
-%% @doc An environment that networks live in, step by step, and the behaviour of one of your own.
+%% @doc Runs networks step by step in an environment, and defines the behaviour of environments.
 %%
 %% <pre>
-%% -module(lamp).                                    %% it goes on and off: say which it is now
+%% -module(lamp).                     %% a lamp goes on and off; the network predicts its state
 %% -behaviour(cambrian_environment).
 %% -export([init/1, reset/2, step/2]).
 %%
@@ -12,8 +12,8 @@
 %%     {[Next], 1 - abs(Output - Lamp), Next}.
 %% </pre>
 %%
-%% Such a module is a task: `cambrian:evolve(lamp)', or `cambrian:evolve({lamp, Args})' with the argument of `init/1'.
-%% Typed into a shell:
+%% Such a module is a task: `cambrian:evolve(lamp)', or `cambrian:evolve({lamp, Args})' with the
+%% argument of `init/1'. To try it in a shell:
 %%
 %% ```
 %% 1> Forms = [element(2, erl_parse:parse_form(element(2, erl_scan:string(Text)))) || Text <- [
@@ -28,19 +28,22 @@
 %% '''
 %%
 %% <ul>
-%% <li>`init/1' gives the size of the network, how many `steps' an episode lasts at most (1,000) and how many
-%% `episodes' a network lives (1).</li>
-%% <li>`reset/2' begins an episode, from 0: give every network the same start in the same episode, or runs cannot be
-%% repeated and the lucky win. It has the configuration of `init/1'; what a step needs of it goes into the state.</li>
-%% <li>`step/2' takes the network's outputs, and gives what it observes next, a reward and the state; or
-%% `{done, Reward}', which ends the episode.</li>
+%% <li>`init/1' returns the size of the networks, the most `steps' of an episode (1,000), and the
+%% number of `episodes' (1).</li>
+%% <li>`reset/2' begins an episode; episodes count from 0. Give every network the same start in the
+%% same episode: else runs cannot be repeated, and luck decides. The second argument is the
+%% configuration that `init/1' returned; put what a step needs of it into the state.</li>
+%% <li>`step/2' takes the outputs of the network, and returns the next observation, a reward and the
+%% state; or `{done, Reward}', which ends the episode.</li>
 %% </ul>
-%% Fitness is the mean over the episodes of the sum of rewards, each within plus and minus 1.0e12. An observation is a
-%% list of numbers or a little-endian 32-bit float binary, and the outputs come as it went in. A network begins each
-%% episode from rest and remembers what was from one step to the next.
+%% Fitness is the sum of rewards of an episode, averaged over the episodes. A reward lies within
+%% plus and minus 1.0e12. An observation is a list of numbers or a binary of little-endian 32-bit
+%% floats; the outputs have the same form as the observation. A network begins each episode from
+%% rest, and keeps its memory from step to step.
 %%
-%% All networks that are evaluated together take a step at a time, with one call of the library for all their outputs.
-%% One whose environment crashes or answers rubbish has no fitness, and the others go on.
+%% Networks that are evaluated together run in lock-step: one call of the library computes the
+%% outputs of all of them. A network whose environment crashes, or returns something invalid, has no
+%% fitness; the others continue.
 -module(cambrian_environment).
 
 -export([evaluation/3, evaluate/3]).
@@ -49,7 +52,8 @@
 -type observation() :: cambrian_network:numbers().
 
 -callback init(Args :: term()) ->
-    {ok, #{inputs := pos_integer(), outputs := pos_integer(), steps => pos_integer(), episodes => pos_integer()},
+    {ok, #{inputs := pos_integer(), outputs := pos_integer(),
+           steps => pos_integer(), episodes => pos_integer()},
      Config :: term()}.
 -callback reset(Episode :: non_neg_integer(), Config :: term()) -> {observation(), State :: term()}.
 -callback step(Outputs :: cambrian_network:numbers(), State :: term()) ->
@@ -57,20 +61,28 @@
 
 -type index() :: pos_integer().
 -type mark() :: fun((index() | 0) -> term()).
--type fault() :: {crashed, term()} | {bad_return, {module(), atom(), arity()}, term()} | {bad_observation, term()}
-               | term().
+%% Called with the index of a network right before its code runs, and with 0 between two steps.
+
+-type fault() :: {crashed, term()} | {bad_return, {module(), atom(), arity()}, term()}
+               | {bad_observation, term()} | term().
 -type episodes() :: (Count :: pos_integer()) | [non_neg_integer(), ...].
-%% So many from 0, or those.
+%% The number of episodes, from 0, or a list of episodes.
 
 -type world() :: #{steps := pos_integer(), episodes := episodes(),
                    reset := fun(([index()], Episode :: non_neg_integer(), mark()) ->
                                 [{observation(), State :: term()} | {fault, fault()}]),
-                   step := fun(([{index(), Outputs :: cambrian_network:numbers(), State :: term()}], mark()) ->
-                               [{observation(), number(), State :: term()} | {done, number()} | {fault, fault()}])}.
-%% Environments that are taken a step all at once. Each function gives an answer for each of its list, in its order.
+                   step := fun(([{index(), Outputs :: cambrian_network:numbers(), State :: term()}],
+                                mark()) ->
+                               [{observation(), number(), State :: term()} | {done, number()}
+                                | {fault, fault()}])}.
+%% Environments that take a step all at once. Each function returns an answer for each element of
+%% the list that it gets, in the same order.
 
-%% Of a reward: as of whatever else a network gets to know.
--define(LIMIT, 1.0e12).
+%% The largest reward: the limit of every number that a network gets.
+-define(MAX_REWARD, 1.0e12).
+
+%% The documentation that an error names.
+-define(SEE, <<"cambrian_environment:init/1">>).
 
 %% One network in one episode.
 -record(life, {index, network, memory, observation, state, total = 0.0}).
@@ -79,19 +91,23 @@
 
 %%% ---- a module as a world ----------------------------------------------------------------
 
-%% @private How networks live in a module with this behaviour, of what its `init/1' gave.
--spec evaluation(module(), map(), Config :: term()) -> {ok, map()} | {error, cambrian_options:error()} | error.
+%% @private Describes the evaluation in a module with this behaviour, whose `init/1' returned a
+%% shape and a configuration.
+-spec evaluation(module(), map(), Config :: term()) ->
+          {ok, map()} | {error, cambrian_options:error()} | error.
 evaluation(Module, Shape, Config) ->
     Known = [inputs, outputs, steps, episodes],
-    case {maps:merge(#{steps => 1000, episodes => 1}, Shape), maps:keys(maps:without(Known, Shape))} of
+    Unknown = maps:keys(maps:without(Known, Shape)),
+    case {maps:merge(#{steps => 1000, episodes => 1}, Shape), Unknown} of
         {_, [Key | _]} ->
-            {error, cambrian_options:unknown(unknown_option, Key, Known, <<"cambrian_environment:init/1">>)};
+            {error, cambrian_options:unknown(unknown_option, Key, Known, ?SEE)};
         {#{steps := Steps, episodes := Count}, []} when ?IS_COUNT(Steps), ?IS_COUNT(Count) ->
-            On = fun(Episodes) ->
-                     World = world(Module, Config, Steps, Episodes),
-                     {together, fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}
-                 end,
-            {ok, #{evaluate => On(Count), on => On}};
+            OnEpisodes = fun(Episodes) ->
+                             World = world(Module, Config, Steps, Episodes),
+                             {together,
+                              fun(Networks, Mark) -> evaluate(World, Networks, Mark) end}
+                         end,
+            {ok, #{evaluate => OnEpisodes(Count), on_episodes => OnEpisodes}};
         _ -> error
     end.
 
@@ -101,7 +117,8 @@ world(Module, Config, Steps, Episodes) ->
                    [begin Mark(Index), reset(Module, Episode, Config) end || Index <- Indices]
                end,
       step => fun(Acts, Mark) ->
-                  [begin Mark(Index), step(Module, Outputs, State) end || {Index, Outputs, State} <- Acts]
+                  [begin Mark(Index), step(Module, Outputs, State) end
+                   || {Index, Outputs, State} <- Acts]
               end}.
 
 reset(Module, Episode, Config) ->
@@ -123,11 +140,14 @@ step(Module, Outputs, State) ->
 
 %%% ---- in lock-step -----------------------------------------------------------------------
 
-%% @private The score of each network. It is the same whoever else is in the list.
--spec evaluate(world(), [{index(), cambrian_network:network()}], mark()) -> [{index(), float() | {fault, fault()}}].
+%% @private Computes the score of each network. It does not depend on the other networks in the
+%% list.
+-spec evaluate(world(), [{index(), cambrian_network:network()}], mark()) ->
+          [{index(), float() | {fault, fault()}}].
 evaluate(#{episodes := Episodes} = World, Networks, Mark) ->
     Episode = fun(Number, {Sound, Faulty}) ->
-                  {Done, Failed} = lists:partition(fun is_sound/1, episode(Number, World, Sound, Mark)),
+                  Results = episode(Number, World, Sound, Mark),
+                  {Done, Failed} = lists:partition(fun is_sound/1, Results),
                   {Done, Failed ++ Faulty}
               end,
     Start = [{Index, Network, 0.0} || {Index, Network} <- Networks],
@@ -144,65 +164,71 @@ fold(Episode, State, Number, Count) -> fold(Episode, Episode(Number, State), Num
 is_sound({_Index, _Network, _Sum}) -> true;
 is_sound({_Index, {fault, _}}) -> false.
 
-%% Each with what the episode adds to its sum, or with its fault; in the order of their indices.
+%% Returns each network with its new sum of rewards, or its fault, in the order of indices.
 episode(_, _, [], _) -> [];
 episode(Number, #{reset := Reset, steps := Steps} = World, Networks, Mark) ->
-    Begun = Reset([Index || {Index, _, _} <- Networks], Number, Mark),
-    {Lives, Faulty} = lists:foldr(fun({{Index, _, _}, {fault, _} = Fault}, {Lives, Faulty}) ->
-                                          {Lives, [{Index, Fault} | Faulty]};
-                                     ({{Index, Network, Sum}, {Observation, State}}, {Lives, Faulty}) ->
-                                          Memory = cambrian_network:initial_state(Network),
-                                          {[#life{index = Index, network = Network, memory = Memory, total = Sum,
-                                                  observation = Observation, state = State} | Lives], Faulty}
-                                  end, {[], []}, lists:zip(Networks, Begun)),
-    lists:keysort(1, live(Steps, World, Lives, Faulty, Mark)).
+    Starts = lists:zip(Networks, Reset([Index || {Index, _, _} <- Networks], Number, Mark)),
+    Lives = [#life{index = Index, network = Network, total = Sum,
+                   memory = cambrian_network:initial_state(Network),
+                   observation = Observation, state = State}
+             || {{Index, Network, Sum}, {Observation, State}} <- Starts, Observation =/= fault],
+    Faulty = [{Index, Fault} || {{Index, _, _}, {fault, _} = Fault} <- Starts],
+    lists:keysort(1, run_steps(Steps, World, Lives, Faulty, Mark)).
 
-live(Left, #{step := Step} = World, [_ | _] = Lives, Ended, Mark) when Left > 0 ->
-    Answers = think(Lives),
+run_steps(Left, #{step := Step} = World, [_ | _] = Lives, Ended, Mark) when Left > 0 ->
+    Answers = outputs(Lives),
     Outcomes = case acts(Lives, Answers) of
                    [] -> [];
                    Acts -> Step(Acts, Mark)
                end,
-    {Living, NowEnded} = settle(Lives, Answers, Outcomes, [], Ended),
+    {Living, NowEnded} = apply_outcomes(Lives, Answers, Outcomes, [], Ended),
     Mark(0),
-    live(Left - 1, World, Living, NowEnded, Mark);
-live(_, _World, Lives, Ended, _Mark) ->
-    [{Index, Network, Total} || #life{index = Index, network = Network, total = Total} <- Lives] ++ Ended.
+    run_steps(Left - 1, World, Living, NowEnded, Mark);
+run_steps(_, _World, Lives, Ended, _Mark) ->
+    [{Index, Network, Total}
+     || #life{index = Index, network = Network, total = Total} <- Lives] ++ Ended.
 
-acts([#life{index = Index, state = State} | Lives], [{Outputs, Memory} | Answers]) when is_binary(Memory) ->
+acts([#life{index = Index, state = State} | Lives], [{Outputs, Memory} | Answers])
+  when is_binary(Memory) ->
     [{Index, Outputs, State} | acts(Lives, Answers)];
 acts([_ | Lives], [{fault, _} | Answers]) -> acts(Lives, Answers);
 acts([], []) -> [].
 
-settle([#life{index = Index} | Lives], [{fault, {bad_observation, _}} = Fault | Answers], Outcomes, Living, Ended) ->
-    settle(Lives, Answers, Outcomes, Living, [{Index, Fault} | Ended]);
-settle([#life{index = Index, network = Network, total = Total} = Life | Lives], [{_, Memory} | Answers],
-       [Outcome | Outcomes], Living, Ended) ->
+apply_outcomes([#life{index = Index} | Lives], [{fault, {bad_observation, _}} = Fault | Answers],
+               Outcomes, Living, Ended) ->
+    apply_outcomes(Lives, Answers, Outcomes, Living, [{Index, Fault} | Ended]);
+apply_outcomes([#life{index = Index, network = Network, total = Total} = Life | Lives],
+               [{_, Memory} | Answers], [Outcome | Outcomes], Living, Ended) ->
     case Outcome of
-        {Observation, Reward, State} when abs(Reward) =< ?LIMIT ->
-            Next = Life#life{memory = Memory, observation = Observation, state = State, total = Total + Reward},
-            settle(Lives, Answers, Outcomes, [Next | Living], Ended);
-        {done, Reward} when abs(Reward) =< ?LIMIT ->
-            settle(Lives, Answers, Outcomes, Living, [{Index, Network, Total + Reward} | Ended]);
+        {Observation, Reward, State} when abs(Reward) =< ?MAX_REWARD ->
+            Next = Life#life{memory = Memory, observation = Observation, state = State,
+                             total = Total + Reward},
+            apply_outcomes(Lives, Answers, Outcomes, [Next | Living], Ended);
+        {done, Reward} when abs(Reward) =< ?MAX_REWARD ->
+            Done = {Index, Network, Total + Reward},
+            apply_outcomes(Lives, Answers, Outcomes, Living, [Done | Ended]);
         {fault, _} ->
-            settle(Lives, Answers, Outcomes, Living, [{Index, Outcome} | Ended]);
+            apply_outcomes(Lives, Answers, Outcomes, Living, [{Index, Outcome} | Ended]);
         _ ->
-            settle(Lives, Answers, Outcomes, Living, [{Index, {fault, {bad_reward, element(2, Outcome)}}} | Ended])
+            Fault = {fault, {bad_reward, element(2, Outcome)}},
+            apply_outcomes(Lives, Answers, Outcomes, Living, [{Index, Fault} | Ended])
     end;
-settle([], [], [], Living, Ended) ->
+apply_outcomes([], [], [], Living, Ended) ->
     {lists:reverse(Living), Ended}.
 
-%% The outputs and the next memory of each. Only where an observation is none, they are asked one by one.
-think(Lives) ->
-    try cambrian_network:step_many([N || #life{network = N} <- Lives], [M || #life{memory = M} <- Lives],
+%% Computes the outputs and the next memory of each network. If an observation is invalid, the call
+%% fails for all, so the networks run one by one to find it.
+outputs(Lives) ->
+    try cambrian_network:step_many([N || #life{network = N} <- Lives],
+                                   [M || #life{memory = M} <- Lives],
                                    [O || #life{observation = O} <- Lives]) of
-        {error, Reason} -> think_alone(Lives, Reason);
+        {error, Reason} -> outputs_one_by_one(Lives, Reason);
         Answers -> Answers
     catch
-        error:badarg -> think_alone(Lives, {no_numbers, first_observation(Lives)})
+        error:badarg -> outputs_one_by_one(Lives, {no_numbers, first_observation(Lives)})
     end.
 
-think_alone([_], Reason) -> [{fault, {bad_observation, Reason}}];
-think_alone(Lives, _) -> lists:append([think([Life]) || Life <- Lives]).
+outputs_one_by_one([_], Reason) -> [{fault, {bad_observation, Reason}}];
+outputs_one_by_one(Lives, _) -> lists:append([outputs([Life]) || Life <- Lives]).
 
 first_observation([#life{observation = Observation} | _]) -> Observation.

@@ -1,22 +1,25 @@
 %% @private
-%% One evaluation, for who asks for it: in a process apart, which is ended when it takes too long or too much memory, or when
-%% its caller ends.
+%% Evaluates one network in a process of its own. Stops the evaluation when it takes too long or too
+%% much memory, or when the caller exits.
 -module(cambrian_evaluation).
 
 -export([run/3]).
 -export_type([limits/0, fault/0]).
 
 -type limits() :: #{timeout := timeout(), memory := pos_integer() | infinity}.
-%% In ms and bytes; of many steps, the timeout is for each.
--type fault() :: timeout | memory | {bad_fitness, term()} | {crashed, {error | exit | throw, term(), list()} | term()} | term().
+%% In ms and bytes. In an environment, the timeout applies to each step.
+-type fault() :: timeout | memory | {bad_fitness, term()}
+               | {crashed, {error | exit | throw, term(), list()} | term()} | term().
 
-%% What the code of a user sends to anybody has not the reference, and is no answer.
+%% Only answers have the reference `ref': the code of a user may send other messages here.
 -record(run, {caller, ref, child, timeout, memory, marks, seen = 0}).
 
--spec run({each | together, fun()}, cambrian_network:network(), limits()) -> {ok, float()} | {error, {evaluation_failed, fault()}}.
+-spec run({each | together, fun()}, cambrian_network:network(), limits()) ->
+          {ok, float()} | {error, {evaluation_failed, fault()}}.
 run(How, Network, Limits) ->
     {Caller, Ref} = {self(), make_ref()},
-    {Pid, Monitor} = spawn_monitor(fun() -> Caller ! {Ref, guard(Caller, How, Network, Limits)} end),
+    Guard = fun() -> Caller ! {Ref, guard(Caller, How, Network, Limits)} end,
+    {Pid, Monitor} = spawn_monitor(Guard),
     receive
         {Ref, Answer} ->
             true = demonitor(Monitor, [flush]),
@@ -40,11 +43,14 @@ guard(Caller, How, Network, #{timeout := Timeout, memory := Memory}) ->
     {Self, Ref, Marks} = {self(), make_ref(), atomics:new(1, [])},
     Child = spawn_link(fun() ->
                            limit(Memory),
-                           Self ! {Ref, answer(How, Network, fun(_) -> atomics:add(Marks, 1, 1) end)}
+                           Mark = fun(_) -> atomics:add(Marks, 1, 1) end,
+                           Self ! {Ref, evaluate(How, Network, Mark)}
                        end),
-    wait(#run{caller = Caller, ref = Ref, child = Child, timeout = Timeout, memory = Memory, marks = Marks}).
+    wait(#run{caller = Caller, ref = Ref, child = Child,
+              timeout = Timeout, memory = Memory, marks = Marks}).
 
-wait(#run{caller = Caller, ref = Ref, child = Child, timeout = Timeout, memory = Memory, marks = Marks, seen = Seen} = Run) ->
+wait(#run{caller = Caller, ref = Ref, child = Child, timeout = Timeout, memory = Memory,
+          marks = Marks, seen = Seen} = Run) ->
     receive
         {Ref, Answer} -> kill(Child), Answer;
         {'EXIT', Child, killed} when Memory =/= infinity -> {fault, memory};
@@ -59,10 +65,11 @@ wait(#run{caller = Caller, ref = Ref, child = Child, timeout = Timeout, memory =
         end
     end.
 
-%% With what is linked to it.
+%% Kills the processes that are linked to the child too.
 kill(Child) -> exit(Child, kill).
 
-%% Above what the task brings with it, which while garbage is collected may be there three times.
+%% The limit comes on top of the heap that the task itself needs. During a garbage collection that
+%% heap may exist three times.
 limit(infinity) -> ok;
 limit(Bytes) ->
     {total_heap_size, Own} = process_info(self(), total_heap_size),
@@ -70,12 +77,12 @@ limit(Bytes) ->
     _ = process_flag(max_heap_size, #{size => Words, kill => true, error_logger => false}),
     ok.
 
-answer({each, Each}, Network, _Mark) -> caught(fun() -> Each(Network) end);
-answer({together, Together}, Network, Mark) ->
-    caught(fun() ->
-               [{1, Answer}] = Together([{1, Network}], Mark),
-               Answer
-           end).
+evaluate({each, Each}, Network, _Mark) -> catch_crash(fun() -> Each(Network) end);
+evaluate({together, Together}, Network, Mark) ->
+    catch_crash(fun() ->
+                    [{1, Answer}] = Together([{1, Network}], Mark),
+                    Answer
+                end).
 
-caught(Evaluate) ->
+catch_crash(Evaluate) ->
     try {ok, Evaluate()} catch Class:Reason:Stack -> {fault, {crashed, {Class, Reason, Stack}}} end.

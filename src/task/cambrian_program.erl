@@ -1,17 +1,19 @@
-%% @doc Environments in another program, in whatever language: Gymnasium's come ready to use.
+%% @doc Runs environments in other programs, in any language. The environments of Gymnasium are
+%% ready to use.
 %%
 %% <pre>
-%% {ok, Result} = cambrian:evolve(cambrian_program:gymnasium("CartPole-v1"), #{target => 475, seed => 1}).
+%% Task = cambrian_program:gymnasium("CartPole-v1"),
+%% {ok, Result} = cambrian:evolve(Task, #{target => 475, seed => 1}).
 %% </pre>
 %%
-%% That wants `python3' with the packages gymnasium, numpy and msgpack. A program of your own is the task
-%% `{program, Options}': see {@link options()}. It speaks MessagePack over its standard input and output, one message
-%% a step for all networks that are evaluated together: docs/programs.md has the bytes. `cambrian_environment' says
-%% what fitness is.
+%% This needs `python3' with the packages gymnasium, numpy and msgpack. A program of your own is the
+%% task `{program, Options}': see {@link options()}. It speaks MessagePack over its standard input
+%% and output, with one message a step for all networks that are evaluated together:
+%% docs/programs.md has the bytes. Fitness is computed as in `cambrian_environment'.
 %%
-%% A program runs on from generation to generation, and is started again when it died. If it dies, hangs or answers
-%% rubbish, the networks that were with it are tried again in halves, until the one with which it does so is alone;
-%% only that one has no fitness.
+%% A program keeps running from generation to generation. If it dies, hangs or sends an invalid
+%% answer, Cambrian starts it again, splits the networks that it ran into halves and evaluates each
+%% half again, until the network that breaks the program is alone. Only that network has no fitness.
 -module(cambrian_program).
 
 -export([gymnasium/1, gymnasium/2, prepare/1]).
@@ -21,49 +23,70 @@
 -type options() :: #{command := file:name_all(), args => [unicode:chardata()],
                      env => [{string(), string() | false}], cd => file:name_all(), name => atom(),
                      steps => pos_integer(), episodes => pos_integer(), processes => pos_integer(),
-                     timeout => pos_integer(), start_timeout => pos_integer(), idle => pos_integer()}.
-%% `command' is looked for on the PATH; `env' is added to what the VM itself has; `name' is that of the task, in
-%% checkpoints and on the mesh. An episode lasts at most `steps' (what the program says, else 1,000) and a network
-%% lives `episodes' (1). `processes' (1) run at the same time at most: one for each scheduler is the most that helps.
-%% A program has `start_timeout' ms (30,000) for its hello, and `timeout' ms (2,000) for every other answer, whatever
-%% the `evaluation_timeout' of the population. It is ended when nobody used it for `idle' ms (30,000).
+                     timeout => pos_integer(), start_timeout => pos_integer(),
+                     idle => pos_integer()}.
+%% <ul>
+%% <li>`command': the program, looked up on the PATH;</li>
+%% <li>`env': added to the environment of the VM;</li>
+%% <li>`name': the name of the task, in checkpoints and on the mesh;</li>
+%% <li>`steps': the most steps of an episode (what the program says, else 1,000);</li>
+%% <li>`episodes' (1): the number of episodes for each network;</li>
+%% <li>`processes' (1): how many run at the same time. More than one for each scheduler does not
+%% help;</li>
+%% <li>`start_timeout' (30,000): ms for the hello of the program;</li>
+%% <li>`timeout' (2,000): ms for every other answer, independent of the `evaluation_timeout' of the
+%% population;</li>
+%% <li>`idle' (30,000): Cambrian stops the program after so many ms without use.</li>
+%% </ul>
 
-%% Of a step, in bytes: half of what a message may have.
+%% The most bytes of numbers in a step: half of the largest message.
 -define(MAX_NUMBERS, 16#2000000).
 
 %% @doc The same as {@link gymnasium/2} without options.
 -spec gymnasium(unicode:chardata()) -> task().
 gymnasium(Environment) -> gymnasium(Environment, #{}).
 
-%% @doc A task that is an environment of Gymnasium, or of what registers with it.
+%% @doc Makes a task of an environment of Gymnasium, or of a package that registers with it.
 %%
-%% Options are those of a program, and `seed' (0): episode N begins with the seed plus N; `range' ({0, 1}): between
-%% which outputs a network's are, to be mapped to the bounds of a continuous action; `scale' (`auto'): which observations
-%% are scaled to -1..1, those with bounds within -10..10, with `true' all that have bounds, with `false' none; `kwargs' (#{}):
-%% what `gymnasium.make' is given. `command' is `python3' unless it is among them.
+%% Options are those of a program, and:
+%% <ul>
+%% <li>`seed' (0): episode N begins with the seed plus N;</li>
+%% <li>`range' ({0, 1}): the range of the outputs, which is mapped to the bounds of a continuous
+%% action;</li>
+%% <li>`scale' (`auto'): which observations are scaled to -1..1. `auto' scales those with bounds
+%% within -10..10, `true' all with bounds, `false' none;</li>
+%% <li>`kwargs' (#{}): the keyword arguments of `gymnasium.make';</li>
+%% <li>`command': `python3' by default.</li>
+%% </ul>
 %%
 %% ```
-%% 1> {program, Options} = cambrian_program:gymnasium("Pendulum-v1", #{episodes => 3, command => "/opt/venv/bin/python"}).
-%% 2> maps:without([args], Options).
+%% 1> Given = #{episodes => 3, command => "/opt/venv/bin/python"}.
+%% 2> {program, Options} = cambrian_program:gymnasium("Pendulum-v1", Given).
+%% 3> maps:without([args], Options).
 %% #{command => "/opt/venv/bin/python",episodes => 3,name => 'Pendulum-v1'}
-%% 3> tl(maps:get(args, Options)).
+%% 4> tl(maps:get(args, Options)).
 %% [<<"Pendulum-v1">>,<<"{\"kwargs\":{},\"range\":[0,1],\"scale\":\"auto\",\"seed\":0}">>]
 %% '''
--spec gymnasium(unicode:chardata(), #{seed => non_neg_integer(), range => {number(), number()}, scale => boolean() | auto,
-                                      kwargs => #{atom() => term()}, atom() => term()}) -> task().
+-spec gymnasium(unicode:chardata(),
+                #{seed => non_neg_integer(), range => {number(), number()},
+                  scale => boolean() | auto, kwargs => #{atom() => term()}, atom() => term()}) ->
+          task().
 gymnasium(Environment, Options) ->
     Id = unicode:characters_to_binary(Environment),
-    Mine = maps:with([seed, range, scale, kwargs], Options),
-    {Low, High} = maps:get(range, Mine, {0, 1}),
-    Settings = maps:merge(#{seed => 0, scale => auto, kwargs => #{}}, Mine#{range => [Low, High]}),
-    {program, maps:merge(#{command => "python3", name => binary_to_atom(Id), args => [helper(), Id, cambrian_json:encode(Settings)]},
-                         maps:without([seed, range, scale, kwargs], Options))}.
+    OfGymnasium = maps:with([seed, range, scale, kwargs], Options),
+    OfProgram = maps:without([seed, range, scale, kwargs], Options),
+    {Low, High} = maps:get(range, OfGymnasium, {0, 1}),
+    Settings = maps:merge(#{seed => 0, scale => auto, kwargs => #{}},
+                          OfGymnasium#{range => [Low, High]}),
+    Defaults = #{command => "python3", name => binary_to_atom(Id),
+                 args => [python_script(), Id, cambrian_json:encode(Settings)]},
+    {program, maps:merge(Defaults, OfProgram)}.
 
-helper() -> filename:join([code:priv_dir(cambrian), "native", "cambrian_gym.py"]).
+python_script() -> filename:join([code:priv_dir(cambrian), "native", "cambrian_gym.py"]).
 
 %%% ---- as a task --------------------------------------------------------------------------
 
-%% @private Starts the program, as only it knows what size a network is to have.
+%% @private Starts the program, because only the program knows the size of the networks.
 -spec prepare(options()) -> {ok, cambrian_task:prepared()} | {error, term()}.
 prepare(Options) ->
     case cambrian_options:check(Options, options_table(), <<"type cambrian_program:options()">>) of
@@ -78,11 +101,13 @@ prepare(Options) ->
     end.
 
 prepared(#{name := Name} = Program, #{inputs := Inputs, outputs := Outputs} = Hello) ->
-    #{episodes := Count} = Told = maps:merge(maps:merge(#{steps => 1000}, Hello), Program),
-    On = fun(Episodes) ->
-             {together, fun(Networks, Mark) -> together(Told#{episodes := Episodes}, Networks, Mark) end}
-         end,
-    #{name => Name, inputs => Inputs, outputs => Outputs, evaluate => On(Count), on => On}.
+    #{episodes := Count} = Complete = maps:merge(maps:merge(#{steps => 1000}, Hello), Program),
+    OnEpisodes = fun(Episodes) ->
+                     Chosen = Complete#{episodes := Episodes},
+                     {together, fun(Networks, Mark) -> together(Chosen, Networks, Mark) end}
+                 end,
+    #{name => Name, inputs => Inputs, outputs => Outputs,
+      evaluate => OnEpisodes(Count), on_episodes => OnEpisodes}.
 
 options_table() ->
     Positive = {fun cambrian_options:is_positive/1, <<"a positive integer">>},
@@ -91,8 +116,10 @@ options_table() ->
       args => {fun(Args) -> is_list(Args) andalso lists:all(fun is_text/1, Args) end,
                <<"a list of strings or binaries">>, []},
       env => {fun is_env/1, <<"a list of {Name, Value | false}, strings all">>, []},
-      name => {fun(Name) -> is_atom(Name) andalso Name =/= undefined end, <<"an atom">>, program},
-      steps => Positive, episodes => with_default(Positive, 1), processes => with_default(Positive, 1),
+      name => {fun(Name) -> is_atom(Name) andalso Name =/= undefined end,
+               <<"an atom">>, program},
+      steps => Positive, episodes => with_default(Positive, 1),
+      processes => with_default(Positive, 1),
       timeout => with_default(Positive, 2000), start_timeout => with_default(Positive, 30_000),
       idle => with_default(Positive, 30_000)}.
 
@@ -106,27 +133,29 @@ is_text(Text) ->
     end.
 
 is_env(Env) ->
-    is_list(Env) andalso lists:all(fun({Name, Value}) -> io_lib:char_list(Name) andalso
-                                                         (Value =:= false orelse io_lib:char_list(Value));
-                                      (_) -> false
-                                   end, Env).
+    is_list(Env) andalso lists:all(fun is_variable/1, Env).
 
-%% What makes it the same program for whoever asks for it.
+is_variable({Name, false}) -> io_lib:char_list(Name);
+is_variable({Name, Value}) -> io_lib:char_list(Name) andalso io_lib:char_list(Value);
+is_variable(_) -> false.
+
+%% Users whose commands are equal share the running programs.
 command(#{command := Command, args := Args, env := Env} = Checked) ->
     Cd = maps:map(fun(cd, Dir) -> unicode:characters_to_list(Dir) end, maps:with([cd], Checked)),
-    Cd#{command => unicode:characters_to_list(Command), args => lists:map(fun unicode:characters_to_list/1, Args),
-        env => Env}.
+    Cd#{command => unicode:characters_to_list(Command),
+        args => lists:map(fun unicode:characters_to_list/1, Args), env => Env}.
 
 %%% ---- evaluation -------------------------------------------------------------------------
 
-%% Where the program broke down with several, it was one of them: which, halves tell.
+%% If the program breaks while it runs several networks, one of them is to blame: halving the list
+%% finds it.
 together(_Program, [], _Mark) -> [];
 together(#{inputs := Inputs, outputs := Outputs} = Program, Networks, Mark)
   when 4 * (Inputs + Outputs) * length(Networks) > ?MAX_NUMBERS ->
     in_halves(Program, Networks, Mark);
 together(Program, [{First, _} | Others] = Networks, Mark) ->
-    Live = fun(Process, Hello) -> live(Process, Hello, Program, Networks, Mark) end,
-    case with_process(Program, fun() -> Mark(First) end, Live) of
+    Run = fun(Process, Hello) -> run(Process, Hello, Program, Networks, Mark) end,
+    case with_process(Program, fun() -> Mark(First) end, Run) of
         {ok, Scores} -> Scores;
         {no_start, Fault} -> [{Index, {fault, Fault}} || {Index, _} <- Networks];
         {broken, Fault} when Others =:= [] -> [{First, {fault, Fault}}];
@@ -137,8 +166,10 @@ in_halves(Program, Networks, Mark) ->
     {Some, Others} = lists:split(length(Networks) div 2, Networks),
     together(Program, Some, Mark) ++ together(Program, Others, Mark).
 
-%% `{broken, Fault}' where the process cannot be asked again, and `{no_start, Fault}' where it never could.
-with_process(#{command := Command, processes := Most, start_timeout := Start} = Program, Meanwhile, Use) ->
+%% Returns `{broken, Fault}' if the process broke during the use, and `{no_start, Fault}' if it
+%% never worked.
+with_process(#{command := Command, processes := Most, start_timeout := Start} = Program,
+             Meanwhile, Use) ->
     Process = cambrian_program_pool:lease(Command, Most, Meanwhile),
     case cambrian_program_process:hello(Process, Start, Meanwhile) of
         {error, stale} ->
@@ -165,73 +196,85 @@ use(Process, Hello, #{idle := Idle}, Use) ->
             erlang:raise(Class, Reason, Stack)
     end.
 
-answer({ok, Answer}) -> Answer;
-answer({error, Fault}) -> throw({broken, Fault}).
+answer_or_broken({ok, Answer}) -> Answer;
+answer_or_broken({error, Fault}) -> throw({broken, Fault}).
 
-%% The program is asked for all at once; who is marked stands for all, as what happens to all is sorted out here.
-live(Process, #{inputs := Inputs, outputs := Outputs}, #{inputs := Inputs, outputs := Outputs} = Program, Networks, Mark) ->
+%% The program gets one question for all networks. While it works, the mark is on the first network
+%% of the question; if the program breaks, together/3 finds the network to blame.
+run(Process, #{inputs := Inputs, outputs := Outputs},
+    #{inputs := Inputs, outputs := Outputs} = Program, Networks, Mark) ->
     #{steps := Steps, episodes := Episodes, timeout := Timeout} = Program,
-    {Indices, Bare} = lists:unzip(Networks),
-    Named = list_to_tuple(Indices),
+    {Indices, WithoutIndex} = lists:unzip(Networks),
+    IndexOfSlot = list_to_tuple(Indices),
     Ask = fun([First | _] = Slots, Question) ->
-              Busy = fun() -> Mark(element(First + 1, Named)) end,
-              _ = Busy(),
-              answer(cambrian_program_process:ask(Process, Question#{slots => Slots}, Timeout, Busy))
+              MarkFirst = fun() -> Mark(element(First + 1, IndexOfSlot)) end,
+              _ = MarkFirst(),
+              answer_or_broken(cambrian_program_process:ask(Process, Question#{slots => Slots},
+                                                            Timeout, MarkFirst))
           end,
     World = #{steps => Steps, episodes => Episodes,
               reset => fun(Slots, Episode, _) ->
-                           begun(Slots, Inputs, Ask(Slots, #{do => reset, episode => Episode}))
+                           Answer = Ask(Slots, #{do => reset, episode => Episode}),
+                           starts(Slots, Inputs, Answer)
                        end,
               step => fun(Acts, _) ->
-                          {Slots, Answers, _} = lists:unzip3(Acts),
-                          stepped(Slots, Inputs, Ask(Slots, #{do => step, outputs => iolist_to_binary(Answers)}))
+                          {Slots, OutputsOfSlots, _} = lists:unzip3(Acts),
+                          Bytes = iolist_to_binary(OutputsOfSlots),
+                          Answer = Ask(Slots, #{do => step, outputs => Bytes}),
+                          outcomes(Slots, Inputs, Answer)
                       end},
-    InSlots = lists:zip(lists:seq(0, length(Bare) - 1), Bare),
+    InSlots = lists:zip(lists:seq(0, length(WithoutIndex) - 1), WithoutIndex),
     {_, Scores} = lists:unzip(cambrian_environment:evaluate(World, InSlots, Mark)),
     {ok, lists:zip(Indices, Scores)};
-live(_Process, Hello, _Program, _Networks, _Mark) ->
+run(_Process, Hello, _Program, _Networks, _Mark) ->
     throw({broken, {bad_answer, {another_hello, Hello}}}).
 
-begun(Slots, Inputs, Answer) ->
+starts(Slots, Inputs, Answer) ->
     Rows = observations(length(Slots), Inputs, Answer),
     Faults = faults(Answer),
-    lists:zipwith(fun(Slot, Row) -> faulty_or(Slot, Faults, fun() -> {Row, Slot} end) end, Slots, Rows).
+    [fault_or(Slot, Faults, fun() -> {Row, Slot} end) || {Slot, Row} <- lists:zip(Slots, Rows)].
 
-stepped(Slots, Inputs, Answer) ->
+outcomes(Slots, Inputs, Answer) ->
     Count = length(Slots),
     Rows = observations(Count, Inputs, Answer),
-    {Rewards, Done} = case Answer of
-                          #{<<"rewards">> := <<R:Count/binary-unit:64>>, <<"done">> := <<D:Count/binary>>} -> {R, D};
-                          _ -> wrong(<<"rewards of 8 bytes and done of 1 byte a slot">>)
-                      end,
-    outcomes(Slots, Rows, Rewards, Done, faults(Answer)).
+    case Answer of
+        #{<<"rewards">> := <<Rewards:Count/binary-unit:64>>, <<"done">> := <<Done:Count/binary>>} ->
+            outcomes(Slots, Rows, Rewards, Done, faults(Answer));
+        _ ->
+            bad_answer(<<"rewards of 8 bytes and done of 1 byte a slot">>)
+    end.
 
 outcomes([], [], <<>>, <<>>, _) -> [];
-outcomes([Slot | Slots], [Row | Rows], <<Word:8/binary, Rewards/binary>>, <<Done, Dones/binary>>, Faults) ->
-    Outcome = faulty_or(Slot, Faults, fun() -> outcome(Slot, Row, Word, Done) end),
+outcomes([Slot | Slots], [Row | Rows], <<Reward:8/binary, Rewards/binary>>,
+         <<Done, Dones/binary>>, Faults) ->
+    Outcome = fault_or(Slot, Faults, fun() -> outcome(Slot, Row, Reward, Done) end),
     [Outcome | outcomes(Slots, Rows, Rewards, Dones, Faults)].
 
+%% A float pattern does not match the bytes of an infinity or a NaN.
 outcome(_, _, <<Reward:64/float-little>>, Done) when Done =/= 0 -> {done, Reward};
 outcome(Slot, Row, <<Reward:64/float-little>>, 0) -> {Row, Reward, Slot};
-outcome(_, _, Word, _) -> {fault, {bad_reward, Word}}. %% infinite, or no number
+outcome(_, _, Bytes, _) -> {fault, {bad_reward, Bytes}}.
 
-faulty_or(Slot, Faults, Otherwise) ->
+fault_or(Slot, Faults, Otherwise) ->
     case Faults of
         #{Slot := Message} when is_binary(Message) ->
-            {fault, {program_failed, binary:copy(binary:part(Message, 0, min(1000, byte_size(Message))))}};
+            Start = binary:part(Message, 0, min(1000, byte_size(Message))),
+            {fault, {program_failed, binary:copy(Start)}};
         #{Slot := _} -> {fault, {program_failed, <<"no message">>}};
         _ -> Otherwise()
     end.
 
-observations(Count, Inputs, #{<<"observations">> := Bytes}) when byte_size(Bytes) =:= 4 * Count * Inputs ->
+observations(Count, Inputs, #{<<"observations">> := Bytes})
+  when byte_size(Bytes) =:= 4 * Count * Inputs ->
     [Row || <<Row:(4 * Inputs)/binary>> <= Bytes];
 observations(Count, Inputs, #{<<"observations">> := Bytes}) when is_binary(Bytes) ->
-    throw({broken, {bad_answer, {wrong_size, observations, 4 * Count * Inputs, byte_size(Bytes)}}});
+    WrongSize = {wrong_size, observations, 4 * Count * Inputs, byte_size(Bytes)},
+    throw({broken, {bad_answer, WrongSize}});
 observations(_, _, _) ->
-    wrong(<<"observations as bytes">>).
+    bad_answer(<<"observations as bytes">>).
 
 faults(#{<<"faults">> := #{} = Faults}) -> Faults;
 faults(_) -> #{}.
 
--spec wrong(binary()) -> no_return().
-wrong(Expected) -> throw({broken, {bad_answer, {expected, Expected}}}).
+-spec bad_answer(binary()) -> no_return().
+bad_answer(Expected) -> throw({broken, {bad_answer, {expected, Expected}}}).

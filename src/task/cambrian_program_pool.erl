@@ -1,6 +1,7 @@
 %% @private
-%% Programs that run, kept from one generation to the next: who needs one leases it, and gives it back. One that
-%% nobody leases for a while is ended, and one whose user died, as nobody knows what it was about to answer.
+%% Keeps programs running from one generation to the next. A user leases a process of a program and
+%% releases it. The pool stops a process that is idle for too long, and a process whose user died,
+%% because its next answer could belong to the last question.
 -module(cambrian_program_pool).
 -behaviour(gen_server).
 
@@ -9,26 +10,32 @@
 
 -type command() :: cambrian_program_process:command().
 
-%% `users' has, by the monitor of a user, what he leases or waits for; `ending' what nobody may have any more.
--record(pool, {processes = #{} :: #{pid() => {command(), {leased, reference()} | {idle, reference()} | ending}},
-               users = #{} :: #{reference() => {leases, pid()} | waits},
-               waiting = [] :: [{reference(), gen_server:from(), command(), Most :: pos_integer()}]}).
+-type use() :: {leased, Monitor :: reference()} | {idle, Since :: reference()} | ending.
+%% An `ending' process is about to exit, and cannot be leased.
 
-%% In ms.
+%% The key of `users' is the monitor of the user.
+-record(pool, {processes = #{} :: #{pid() => {command(), use()}},
+               users = #{} :: #{reference() => {leases, pid()} | waits},
+               waiting = [] :: [{Monitor :: reference(), gen_server:from(), command(),
+                                 Most :: pos_integer()}]}).
+
+%% How long the pool waits for its processes when it stops, in ms.
 -define(LAST_GRACE, 4_000).
 
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc One of at most so many processes of this command, for the caller alone; `Meanwhile' is called twice a second
-%% while it has to wait.
+%% @doc Leases a process of this command to the caller. At most `Most' processes of a command run at
+%% the same time; while the caller waits for one, `Meanwhile' is called twice a second.
 -spec lease(command(), pos_integer(), fun(() -> term())) -> pid().
 lease(Command, Most, Meanwhile) ->
-    case cambrian_program_process:await(gen_server:send_request(?MODULE, {lease, Command, Most}), Meanwhile) of
+    Request = gen_server:send_request(?MODULE, {lease, Command, Most}),
+    case cambrian_program_process:await(Request, Meanwhile) of
         {reply, Process} -> Process;
         {error, {Reason, _}} -> ok = cambrian_running:check(), exit(Reason)
     end.
 
-%% @doc It goes to the next user and is ended if there is none for so many ms, or it is broken.
+%% @doc Returns a leased process to the pool. The pool stops it if it is broken, or if nobody leases
+%% it for `Idle' ms.
 -spec release(pid(), {sound, Idle :: non_neg_integer()} | broken) -> ok.
 release(Process, Health) -> gen_server:cast(?MODULE, {release, Process, Health}).
 
@@ -36,9 +43,11 @@ init([]) ->
     process_flag(trap_exit, true),
     {ok, #pool{}}.
 
-handle_call({lease, Command, Most}, {User, _} = From, #pool{waiting = Waiting, users = Users} = Pool) ->
+handle_call({lease, Command, Most}, {User, _} = From,
+            #pool{waiting = Waiting, users = Users} = Pool) ->
     Monitor = monitor(process, User),
-    {noreply, serve(Pool#pool{waiting = Waiting ++ [{Monitor, From, Command, Most}], users = Users#{Monitor => waits}})};
+    {noreply, serve(Pool#pool{waiting = Waiting ++ [{Monitor, From, Command, Most}],
+                              users = Users#{Monitor => waits}})};
 handle_call(_, _From, Pool) ->
     {reply, {error, unknown_call}, Pool}.
 
@@ -47,7 +56,7 @@ handle_cast({release, Process, Health}, #pool{processes = Processes, users = Use
         #{Process := {Command, {leased, Monitor}}} ->
             demonitor(Monitor, [flush]),
             Left = Pool#pool{users = maps:remove(Monitor, Users)},
-            {noreply, serve(given_back(Health, Process, Command, Left))};
+            {noreply, serve(released(Health, Process, Command, Left))};
         _ -> {noreply, Pool}
     end;
 handle_cast(_, Pool) ->
@@ -55,16 +64,19 @@ handle_cast(_, Pool) ->
 
 handle_info({idle, Process, Since}, #pool{processes = Processes} = Pool) ->
     case Processes of
-        #{Process := {Command, {idle, Since}}} -> {noreply, ending(shutdown, Process, Command, Pool)};
+        #{Process := {Command, {idle, Since}}} ->
+            {noreply, stop(shutdown, Process, Command, Pool)};
         _ -> {noreply, Pool}
     end;
-handle_info({'DOWN', Monitor, process, _, _}, #pool{users = Users, waiting = Waiting, processes = Processes} = Pool) ->
+handle_info({'DOWN', Monitor, process, _, _},
+            #pool{users = Users, waiting = Waiting, processes = Processes} = Pool) ->
     Left = Pool#pool{users = maps:remove(Monitor, Users)},
     case Users of
         #{Monitor := {leases, Process}} ->
             #{Process := {Command, _}} = Processes,
-            {noreply, given_back(broken, Process, Command, Left)};
-        #{Monitor := waits} -> {noreply, Left#pool{waiting = lists:keydelete(Monitor, 1, Waiting)}};
+            {noreply, released(broken, Process, Command, Left)};
+        #{Monitor := waits} ->
+            {noreply, Left#pool{waiting = lists:keydelete(Monitor, 1, Waiting)}};
         _ -> {noreply, Pool}
     end;
 handle_info({'EXIT', Process, _}, #pool{processes = Processes} = Pool) ->
@@ -75,34 +87,36 @@ handle_info({'EXIT', Process, _}, #pool{processes = Processes} = Pool) ->
 handle_info(_, Pool) ->
     {noreply, Pool}.
 
-given_back({sound, Idle}, Process, Command, #pool{processes = Processes} = Pool) ->
+released({sound, Idle}, Process, Command, #pool{processes = Processes} = Pool) ->
     Since = make_ref(),
     _ = erlang:send_after(Idle, self(), {idle, Process, Since}),
     Pool#pool{processes = Processes#{Process := {Command, {idle, Since}}}};
-given_back(broken, Process, Command, Pool) ->
-    ending({shutdown, broken}, Process, Command, Pool).
+released(broken, Process, Command, Pool) ->
+    stop({shutdown, broken}, Process, Command, Pool).
 
-ending(Reason, Process, Command, #pool{processes = Processes} = Pool) ->
+stop(Reason, Process, Command, #pool{processes = Processes} = Pool) ->
     exit(Process, Reason),
     Pool#pool{processes = Processes#{Process := {Command, ending}}}.
 
-%% Who waits longest comes first, of those whose program is free or may be started.
-serve(#pool{waiting = Waiting} = Pool) ->
-    lists:foldl(fun({Monitor, From, Command, Most} = Wait, #pool{waiting = Left, users = Users, processes = Processes} = P) ->
-                    case process(Command, Most, P) of
-                        none -> P;
-                        Process ->
-                            gen_server:reply(From, Process),
-                            P#pool{waiting = lists:delete(Wait, Left), users = Users#{Monitor := {leases, Process}},
-                                   processes = Processes#{Process => {Command, {leased, Monitor}}}}
-                    end
-                end, Pool, Waiting).
+%% Serves the users in the order in which they came, and skips those whose program is busy.
+serve(#pool{waiting = Waiting} = Pool) -> lists:foldl(fun serve_user/2, Pool, Waiting).
 
-process(Command, Most, #pool{processes = Processes}) ->
-    Ours = [{Process, Use} || {Process, {Same, Use}} <- maps:to_list(Processes), Same =:= Command],
-    case [Process || {Process, {idle, _}} <- Ours] of
+serve_user({Monitor, From, Command, Most} = Wait,
+           #pool{waiting = Waiting, users = Users, processes = Processes} = Pool) ->
+    case idle_or_new(Command, Most, Processes) of
+        none -> Pool;
+        Process ->
+            gen_server:reply(From, Process),
+            Pool#pool{waiting = lists:delete(Wait, Waiting),
+                      users = Users#{Monitor := {leases, Process}},
+                      processes = Processes#{Process => {Command, {leased, Monitor}}}}
+    end.
+
+idle_or_new(Command, Most, Processes) ->
+    Uses = [{Process, Use} || {Process, {Same, Use}} <- maps:to_list(Processes), Same =:= Command],
+    case [Process || {Process, {idle, _}} <- Uses] of
         [Process | _] -> Process;
-        [] when length(Ours) < Most ->
+        [] when length(Uses) < Most ->
             {ok, Process} = cambrian_program_process:start_link(Command),
             Process;
         [] -> none

@@ -1,8 +1,9 @@
-%% @private
-%% An operating-system process that answers one question after the other: docs/programs.md has the bytes.
+%% @private Runs a program as a port, and asks it one question after the other: docs/programs.md has
+%% the bytes.
 %%
-%% What goes wrong ends the operating-system process and not this one, which goes on telling why to whoever asks
-%% until it is stopped. It leaves no orphan, neither of the program nor of what that started: see `cambrian_program_warden'.
+%% A fault ends the operating-system process, but not this Erlang process, which answers every
+%% further call with the fault until it is stopped. Neither the program nor the processes that it
+%% started survive: see `cambrian_program_warden'.
 -module(cambrian_program_process).
 -behaviour(gen_server).
 
@@ -10,43 +11,46 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, bury/2]).
 -export_type([command/0, hello/0, fault/0]).
 
-%% What is started; `env' is added to the VM's own environment.
+%% The program to start; `env' is added to the environment of the VM.
 -type command() :: #{command := string(), args := [string()], env := [{string(), string() | false}],
                      cd => string()}.
 -type hello() :: #{inputs := pos_integer(), outputs := pos_integer(), steps => pos_integer()}.
-%% The status is not known where the program was gone when it was written to.
+%% The status is `unknown' if a write found that the program had exited.
 -type fault() :: program_not_found | {program_not_started, term()}
-               | {program_exited, Status :: non_neg_integer() | unknown} | {program_hangs, Ms :: pos_integer()}
+               | {program_exited, Status :: non_neg_integer() | unknown}
+               | {program_hangs, Ms :: pos_integer()}
                | {program_failed, Message :: binary()} | {bad_answer, term()}.
 
 -define(PROTOCOL, 1).
 -define(MAX_MESSAGE, 16#4000000).
-%% In ms: for a program that is to end.
+%% How long a program may take to exit, in ms.
 -define(GRACE, 1000).
 
-%% A program begins when it is watched, so that none is missed: a shell waits for that, and becomes the program.
--define(BEGIN, "read -r go && exec \"$@\"").
+%% A shell waits for a line and then becomes the program, so the program starts only when the warden
+%% already watches its process group.
+-define(WAIT_AND_EXEC, "read -r go && exec \"$@\"").
 
-%% `group' is the number of the program and of its process group.
--record(state, {port :: undefined | port(), group :: undefined | pos_integer(), buffer = <<>> :: binary(),
-                hello :: undefined | hello(),
-                %% who waits for an answer, or for the hello, and the timer that ends it
+%% `group' is the number of the program and of its process group. `asked' is the caller that waits
+%% for the hello or an answer, and the timer of its timeout.
+-record(state, {port :: undefined | port(), group :: undefined | pos_integer(),
+                buffer = <<>> :: binary(), hello :: undefined | hello(),
                 asked :: undefined | {gen_server:from(), reference()},
                 fault :: undefined | fault()}).
 
 -spec start_link(command()) -> {ok, pid()}.
 start_link(Command) -> gen_server:start_link(?MODULE, Command, []).
 
-%% @doc What the program says of itself when it starts, for which it has so many ms from now. One that broke after
-%% that, while nobody used it, is stale.
+%% @doc Returns the first message of the program, which it must send within `Timeout' ms from now.
+%% The answer is `stale' if the program broke later, while nobody used it.
 -spec hello(pid(), pos_integer(), fun(() -> term())) -> {ok, hello()} | {error, fault() | stale}.
 hello(Process, Timeout, Meanwhile) -> call(Process, {hello, Timeout}, Meanwhile).
 
-%% @doc The answer to a question, within so many ms.
--spec ask(pid(), #{atom() => term()}, pos_integer(), fun(() -> term())) -> {ok, map()} | {error, fault()}.
+%% @doc Asks a question and returns the answer, for which the program has `Timeout' ms.
+-spec ask(pid(), #{atom() => term()}, pos_integer(), fun(() -> term())) ->
+          {ok, map()} | {error, fault()}.
 ask(Process, Question, Timeout, Meanwhile) ->
     case call(Process, {ask, cambrian_msgpack:encode(Question), Timeout}, Meanwhile) of
-        {ok, Bytes} -> read(Bytes);
+        {ok, Bytes} -> decode(Bytes);
         Error -> Error
     end.
 
@@ -56,16 +60,17 @@ call(Process, Question, Meanwhile) ->
         {error, {Reason, _}} -> {error, {program_not_started, Reason}}
     end.
 
-%% @doc The response to a request. `Meanwhile' is called twice a second while there is none.
--spec await(gen_server:request_id(), fun(() -> term())) -> {reply, term()} | {error, {term(), term()}}.
+%% @doc Waits for the response to a request. Calls `Meanwhile' twice a second until it comes.
+-spec await(gen_server:request_id(), fun(() -> term())) ->
+          {reply, term()} | {error, {term(), term()}}.
 await(Request, Meanwhile) ->
     case gen_server:wait_response(Request, 500) of
         timeout -> _ = Meanwhile(), await(Request, Meanwhile);
         Response -> Response
     end.
 
-%% Decoded by who asked: it is his memory that is bounded.
-read(Bytes) ->
+%% Runs in the caller, whose memory is limited.
+decode(Bytes) ->
     case cambrian_msgpack:decode(Bytes) of
         {ok, #{<<"error">> := Message}} -> {error, {program_failed, text(Message)}};
         {ok, #{} = Answer} -> {ok, Answer};
@@ -76,7 +81,7 @@ read(Bytes) ->
 text(Message) when is_binary(Message) -> start_of(Message, 1000);
 text(Message) -> shown(Message).
 
-%% Short, whatever it was.
+%% Prints any term, and cuts the text.
 shown(Term) -> start_of(unicode:characters_to_binary(io_lib:format("~0tP", [Term, 30])), 1000).
 
 %%% ---- the process ------------------------------------------------------------------------
@@ -91,7 +96,8 @@ open(#{command := Name, args := Args, env := Env} = Command) ->
         {_, false} -> #state{fault = {program_not_started, enoent}};
         {Path, true} ->
             Cd = [{cd, Dir} || #{cd := Dir} <- [Command]],
-            Options = [stream, binary, use_stdio, exit_status, hide, {args, ["-c", ?BEGIN, "sh", Path | Args]}, {env, Env} | Cd],
+            Options = [stream, binary, use_stdio, exit_status, hide,
+                       {args, ["-c", ?WAIT_AND_EXEC, "sh", Path | Args]}, {env, Env} | Cd],
             try open_port({spawn_executable, "/bin/sh"}, Options) of
                 Port -> opened(Port)
             catch
@@ -99,7 +105,7 @@ open(#{command := Name, args := Args, env := Env} = Command) ->
             end
     end.
 
-%% As a shell does: what has a folder in it is not looked for elsewhere.
+%% Searches the PATH as a shell does: only for a name without a folder.
 find(Name) ->
     case filename:split(Name) of
         [_] -> os:find_executable(Name);
@@ -112,13 +118,13 @@ opened(Port) ->
             ok = cambrian_program_warden:watch(Group),
             Process = self(),
             _ = spawn(fun() -> bury(Process, Group) end),
-            _ = tell(Port, "go\n"),
+            _ = write(Port, "go\n"),
             #state{port = Port, group = Group};
-        %% it has ended already
+        %% The shell has exited already.
         undefined -> #state{port = Port}
     end.
 
-%% @doc Whatever becomes of the process here, nothing of the program stays.
+%% @doc Kills the process group of the program when the Erlang process exits for any reason.
 bury(Process, Group) ->
     Monitor = monitor(process, Process),
     receive {'DOWN', Monitor, process, _, _} -> cambrian_program_warden:kill(Group) end.
@@ -143,11 +149,11 @@ handle_call(_, _From, State) ->
 
 handle_cast(_, State) -> {noreply, State}.
 
-%% A program that does not read does not hold this process up.
 send(Port, Bytes) ->
-    tell(Port, [<<(iolist_size(Bytes)):32>>, Bytes]).
+    write(Port, [<<(iolist_size(Bytes)):32>>, Bytes]).
 
-tell(Port, Bytes) ->
+%% With `nosuspend', a program that does not read does not block this process.
+write(Port, Bytes) ->
     try port_command(Port, Bytes, [nosuspend]) of
         true -> sent;
         false -> full
@@ -166,20 +172,21 @@ handle_info({'EXIT', Port, _}, #state{port = Port} = State) ->
 handle_info(_, State) ->
     {noreply, State}.
 
-%% A hello, then one answer to one question, and nothing unasked.
+%% The protocol: a hello, then one answer to each question. Anything else is a fault.
 received(#state{buffer = <<>>} = State) ->
     State;
 received(#state{hello = #{}, asked = undefined, buffer = Buffer} = State) ->
     failed({bad_answer, {unasked, start_of(Buffer)}}, State);
 received(#state{buffer = <<Size:32, _/binary>>} = State) when Size > ?MAX_MESSAGE ->
     failed({bad_answer, {too_large, Size, ?MAX_MESSAGE}}, State);
-received(#state{buffer = <<Size:32, Said:Size/binary, Surplus/binary>>, hello = undefined} = State) ->
-    case shape(read(Said)) of
-        {ok, Hello} -> received(answer(Hello, State#state{hello = Hello, buffer = Surplus}));
+received(#state{buffer = <<Size:32, Message:Size/binary, Rest/binary>>,
+                hello = undefined} = State) ->
+    case hello(decode(Message)) of
+        {ok, Hello} -> received(answer(Hello, State#state{hello = Hello, buffer = Rest}));
         {error, Fault} -> failed(Fault, State)
     end;
-received(#state{buffer = <<Size:32, Said:Size/binary, Surplus/binary>>} = State) ->
-    received(answer(Said, State#state{buffer = Surplus}));
+received(#state{buffer = <<Size:32, Message:Size/binary, Rest/binary>>} = State) ->
+    received(answer(Message, State#state{buffer = Rest}));
 received(State) ->
     State.
 
@@ -194,9 +201,10 @@ answer(Answer, #state{asked = {From, Timer}} = State) ->
 
 -define(IS_SIZE(N), (is_integer(N) andalso N >= 1 andalso N =< 10_000)).
 
-shape({ok, #{<<"protocol">> := Protocol}}) when is_integer(Protocol), Protocol =/= ?PROTOCOL ->
+hello({ok, #{<<"protocol">> := Protocol}}) when is_integer(Protocol), Protocol =/= ?PROTOCOL ->
     {error, {bad_answer, {unsupported_protocol, Protocol, ?PROTOCOL}}};
-shape({ok, #{<<"protocol">> := ?PROTOCOL, <<"inputs">> := Inputs, <<"outputs">> := Outputs} = Answer})
+hello({ok, #{<<"protocol">> := ?PROTOCOL, <<"inputs">> := Inputs,
+             <<"outputs">> := Outputs} = Answer})
   when ?IS_SIZE(Inputs), ?IS_SIZE(Outputs) ->
     case Answer of
         #{<<"steps">> := Steps} when is_integer(Steps), Steps >= 1 ->
@@ -204,10 +212,10 @@ shape({ok, #{<<"protocol">> := ?PROTOCOL, <<"inputs">> := Inputs, <<"outputs">> 
         #{<<"steps">> := Steps} when Steps =/= nil -> {error, {bad_answer, {hello, shown(Answer)}}};
         _ -> {ok, #{inputs => Inputs, outputs => Outputs}}
     end;
-shape({ok, Other}) -> {error, {bad_answer, {hello, shown(Other)}}};
-shape(Error) -> Error.
+hello({ok, Other}) -> {error, {bad_answer, {hello, shown(Other)}}};
+hello(Error) -> Error.
 
-%%% ---- how it ends ------------------------------------------------------------------------
+%%% ---- the end of the program -------------------------------------------------------------
 
 failed(_, #state{fault = Fault} = State) when Fault =/= undefined -> State;
 failed(Fault, #state{asked = Asked} = State) ->
@@ -220,12 +228,15 @@ failed(Fault, #state{asked = Asked} = State) ->
     end,
     #state{fault = Fault, hello = State#state.hello}.
 
-%% One that is broken or owes an answer is not waited for.
-terminate(Reason, #state{asked = undefined} = State) when Reason =/= {shutdown, broken} -> end_program(in_peace, State);
-terminate(_, State) -> end_program(now, State).
+%% Kills a program at once if it is broken or owes an answer.
+terminate(Reason, #state{asked = undefined} = State) when Reason =/= {shutdown, broken} ->
+    end_program(in_peace, State);
+terminate(_, State) ->
+    end_program(now, State).
 
-%% Also of a program that has ended by itself, what it started may be there. As long as it is, the number is that of no other
-%% group, and as long as the program is, of no other process; if neither is, it was free for the time of a message.
+%% Kills the process group even if the program has exited: processes that it started may be alive.
+%% While one of them lives, the system gives the number of the group to no other group. If none
+%% lives, the number was free only for the time of one message.
 end_program(_, #state{port = undefined}) -> ok;
 end_program(_, #state{port = Port, group = undefined}) -> close(Port);
 end_program(in_peace, #state{port = Port} = State) ->

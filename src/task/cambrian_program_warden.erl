@@ -1,10 +1,11 @@
 %% @private
-%% Kills what programs leave behind, also when this VM is killed.
+%% Kills the processes that programs leave behind, even when this VM is killed.
 %%
-%% The VM starts each program in a process group of its own, whose number is that of the program: `erl_child_setup' calls
-%% `setsid' or `setpgrp'. What the program starts is in that group too, unless it leaves it on purpose. The warden is a shell
-%% outside of the VM that knows the groups. It kills one when it is told to, and all of them when its standard input ends,
-%% which it does however the VM ends. MuonTrap and erlexec do the same with programs of their own in C.
+%% The VM starts each program in a process group of its own, whose number is that of the program:
+%% `erl_child_setup' calls `setsid' or `setpgrp'. Processes that the program starts are in that
+%% group too, unless they leave it on purpose. The warden is a shell outside of the VM that knows
+%% the groups. It kills one group on request, and all groups when its standard input ends, which
+%% happens however the VM ends. MuonTrap and erlexec do the same with programs of their own in C.
 -module(cambrian_program_warden).
 -behaviour(gen_server).
 
@@ -15,24 +16,26 @@
 
 -record(state, {port = none :: none | port(), groups = #{} :: #{group() => []}}).
 
-%% Signals of a terminal are for the VM. An error is of a group in which nobody is left.
+%% The script ignores the signals of a terminal, which are for the VM. It hides the errors of
+%% `kill', which come from groups without processes.
 -define(SCRIPT, "trap '' HUP INT QUIT TERM\n"
                 "groups=' '\n"
                 "while read -r what group; do\n"
                 "    case $what in\n"
                 "        watch) groups=\"$groups$group \" ;;\n"
-                "        kill) kill -9 \"-$group\"; groups=\"${groups%% $group *} ${groups#* $group }\" ;;\n"
+                "        kill) kill -9 \"-$group\"; "
+                              "groups=\"${groups%% $group *} ${groups#* $group }\" ;;\n"
                 "    esac\n"
                 "done 2>/dev/null\n"
                 "for group in $groups; do kill -9 \"-$group\"; done 2>/dev/null\n").
 
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc From now on the group ends with the VM. It must not have begun to work before.
+%% @doc Makes the group end with the VM. Call this before the program starts to work.
 -spec watch(group()) -> ok | {error, no_shell}.
 watch(Group) -> gen_server:call(?MODULE, {watch, Group}, infinity).
 
-%% @doc Ends a group that is watched, at once. Without a warden it has ended already, as the warden took it along.
+%% @doc Kills a watched group at once. If there is no warden, it killed the group when it ended.
 -spec kill(group()) -> ok.
 kill(Group) ->
     try gen_server:call(?MODULE, {kill, Group}, infinity) catch exit:_ -> ok end.
@@ -44,10 +47,10 @@ init([]) ->
 handle_call({watch, Group}, _From, #state{groups = Groups} = State) ->
     case opened(State) of
         #state{port = none} = Without -> {reply, {error, no_shell}, Without};
-        Open -> {reply, tell("watch", Group, Open), Open#state{groups = Groups#{Group => []}}}
+        Open -> {reply, write("watch", Group, Open), Open#state{groups = Groups#{Group => []}}}
     end;
 handle_call({kill, Group}, _From, #state{groups = Groups} = State) when is_map_key(Group, Groups) ->
-    {reply, tell("kill", Group, State), State#state{groups = maps:remove(Group, Groups)}};
+    {reply, write("kill", Group, State), State#state{groups = maps:remove(Group, Groups)}};
 handle_call({kill, _}, _From, State) ->
     {reply, ok, State};
 handle_call(_, _From, State) ->
@@ -55,24 +58,27 @@ handle_call(_, _From, State) ->
 
 handle_cast(_, State) -> {noreply, State}.
 
-%% Somebody killed the shell. Another one takes over the groups.
+%% Somebody killed the shell. A new shell takes over the groups.
 handle_info({'EXIT', Port, _}, #state{port = Port, groups = Groups} = State) ->
-    Again = opened(State#state{port = none}),
-    _ = [tell("watch", Group, Again) || Group <- maps:keys(Groups)],
-    {noreply, Again};
+    Reopened = opened(State#state{port = none}),
+    _ = [write("watch", Group, Reopened) || Group <- maps:keys(Groups)],
+    {noreply, Reopened};
 handle_info(_, State) ->
     {noreply, State}.
 
-%% Its input ends, and with it what it watches.
+%% The port closes, so the input of the shell ends, and the shell kills the groups.
 terminate(_Reason, _State) -> ok.
 
 opened(#state{port = none} = State) ->
     case os:find_executable("sh", "/bin:/usr/bin") of
         false -> State;
-        Shell -> State#state{port = open_port({spawn_executable, Shell}, [{args, ["-c", ?SCRIPT]}, out, hide])}
+        Shell ->
+            Options = [{args, ["-c", ?SCRIPT]}, out, hide],
+            State#state{port = open_port({spawn_executable, Shell}, Options)}
     end;
 opened(State) -> State.
 
-tell(_What, _Group, #state{port = none}) -> ok;
-tell(What, Group, #state{port = Port}) ->
-    try port_command(Port, [What, $ , integer_to_list(Group), $\n]), ok catch error:badarg -> ok end.
+write(_Command, _Group, #state{port = none}) -> ok;
+write(Command, Group, #state{port = Port}) ->
+    Line = [Command, $ , integer_to_list(Group), $\n],
+    try port_command(Port, Line), ok catch error:badarg -> ok end.

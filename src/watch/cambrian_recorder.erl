@@ -1,4 +1,5 @@
-%% @doc Keeps the story of a population, for a report: every generation, what came in from whom, the result.
+%% @doc Keeps the story of a population, for a report: its generations, the genotypes that came in
+%% with their senders, and the result.
 -module(cambrian_recorder).
 -behaviour(gen_server).
 
@@ -6,18 +7,19 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([story/0]).
 
--type story() :: #{name := term(), task := atom(), seed := cambrian_genotype:seed(), parameters := map(),
-                    history := [map()], received := [map()],
-                    best => #{champion := binary(), fitness := float(), generation := non_neg_integer(), atom() => term()},
+-type story() :: #{name := term(), task := atom(), seed := cambrian_genotype:seed(),
+                    parameters := map(), history := [map()], received := [map()],
+                    best => #{champion := binary(), fitness := float(),
+                              generation := non_neg_integer(), atom() => term()},
                     result => #{champion := binary(), atom() => term()}}.
-%% Oldest first; genotypes as bytes, so that a record can travel.
+%% Lists are oldest first. Genotypes are bytes, so that you can send a story to another node.
 
 -record(state, {info, history = [], received = [], best = undefined, result = undefined}).
 
-%% A longer story keeps every second chapter.
+%% A longer history keeps every second generation.
 -define(MAX_HISTORY, 4000).
 
-%% @doc Records a population from now on. A recorder outlives it, until {@link stop/1}.
+%% @doc Starts to record a population. The recorder outlives the population, until {@link stop/1}.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -47,9 +49,11 @@ started({error, {shutdown, not_started}}) -> ok = cambrian_running:check();
 started({error, {shutdown, Reason}}) -> {error, Reason};
 started(Started) -> Started.
 
-%% @doc The whole story so far: at most 4,000 generations, evenly chosen of a longer one, and the last 4,000
-%% that came in. Of each generation, `species' is their number and `sizes' are their ids and sizes. `best' is the last
-%% champion that there was, `result' what it came to, each when there is one.
+%% @doc Returns the story so far: at most 4,000 generations, chosen evenly, and the last 4,000
+%% genotypes that came in.
+%%
+%% In a generation, `species' is the number of species, and `sizes' has their ids and sizes. `best'
+%% is the last champion and `result' the result of the run, each if there is one.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -64,7 +68,7 @@ started(Started) -> Started.
 -spec read(pid()) -> story().
 read(Recorder) -> gen_server:call(Recorder, read).
 
-%% @doc Its last page: the last generation, the last newcomer, and the result when there is one.
+%% @doc Returns the last generation, the last genotype that came in, and the result if there is one.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -76,10 +80,11 @@ read(Recorder) -> gen_server:call(Recorder, read).
 %% 6> ok = cambrian_recorder:stop(R).
 %% 7> ok = cambrian_population:stop(P).
 %% '''
--spec latest(pid()) -> #{generation => map(), received => map(), count := non_neg_integer(), result => map()}.
+-spec latest(pid()) -> #{generation => map(), received => map(), count := non_neg_integer(),
+                         result => map()}.
 latest(Recorder) -> gen_server:call(Recorder, latest).
 
-%% @doc Ends the recorder, and with it its story; the population goes on.
+%% @doc Stops the recorder and drops its story. The population continues.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -96,7 +101,7 @@ init(Population) ->
         ok = cambrian_population:subscribe(Population),
         {ok, #state{info = cambrian_population:info(Population)}}
     catch
-        %% one that is not there is no crash to report
+        %% A missing population is an error, but not a crash to log.
         error:{not_started, _} -> {stop, {shutdown, not_started}};
         exit:Reason -> {stop, {shutdown, Reason}}
     end.
@@ -106,9 +111,9 @@ handle_call(read, _From, #state{info = Info, history = History, received = Recei
     Story = Record#{history => lists:reverse(History), received => lists:reverse(Received)},
     {reply, with_result(State, with(best, State#state.best, Story)), State};
 handle_call(latest, _From, #state{history = History, received = Received} = State) ->
-    Pages = maps:from_list([{generation, hd(History)} || History =/= []]
-                           ++ [{received, hd(Received)} || Received =/= []]),
-    {reply, with_result(State, Pages#{count => length(Received)}), State};
+    Latest = maps:from_list([{generation, hd(History)} || History =/= []]
+                            ++ [{received, hd(Received)} || Received =/= []]),
+    {reply, with_result(State, Latest#{count => length(Received)}), State};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
@@ -119,11 +124,12 @@ with(Key, Value, Map) -> Map#{Key => Value}.
 
 handle_cast(_, State) -> {noreply, State}.
 
-handle_info({cambrian, _, {generation, #{species := Species} = Stats}}, #state{history = History} = State) ->
-    Page = Stats#{species := length(Species), sizes => Species},
-    {noreply, State#state{history = thin([Page | History])}};
+handle_info({cambrian, _, {generation, #{species := Species} = Stats}},
+            #state{history = History} = State) ->
+    Generation = Stats#{species := length(Species), sizes => Species},
+    {noreply, State#state{history = thin([Generation | History])}};
 handle_info({cambrian, _, {received, Received}}, #state{received = All} = State) ->
-    {noreply, State#state{received = lists:sublist([page(Received) | All], ?MAX_HISTORY)}};
+    {noreply, State#state{received = lists:sublist([from_origin(Received) | All], ?MAX_HISTORY)}};
 handle_info({cambrian, _, {champion, Champion}}, State) ->
     {noreply, State#state{best = as_bytes(Champion)}};
 handle_info({cambrian, _, {finished, Result}}, State) ->
@@ -133,8 +139,8 @@ handle_info(_, State) ->
 
 as_bytes(#{champion := Champion} = Of) -> Of#{champion := cambrian_genotype:to_binary(Champion)}.
 
-page(#{from := #{origin := Origin}} = Received) -> Received#{from := Origin};
-page(Received) -> Received#{from := <<"unknown">>}.
+from_origin(#{from := #{origin := Origin}} = Received) -> Received#{from := Origin};
+from_origin(Received) -> Received#{from := <<"unknown">>}.
 
 thin(History) when length(History) =< ?MAX_HISTORY -> History;
 thin([Last | Rest]) -> [Last | every_second(Rest)].

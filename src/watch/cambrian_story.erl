@@ -1,11 +1,11 @@
 %% @private
-%% What populations went through, from wherever it is told, and as a run for a report.
+%% Collects the stories of populations from populations and recorders, and makes a run for a report.
 -module(cambrian_story).
 
 -export([all/1, named/1, of_population/1, with_recorded/2, run/1]).
 -export_type([source/0]).
 
-%% A population as it is now, or what a recorder of one has; or several of these.
+%% A population as it is now, or the story of a recorder; or several of these.
 -type source() :: one() | [one()].
 -type one() :: cambrian_population:population() | cambrian_recorder:story().
 
@@ -14,7 +14,8 @@ all(Population) when is_pid(Population); is_atom(Population) -> [of_population(P
 all(Story) when is_map(Story) -> [Story];
 all(Several) when is_list(Several) -> lists:append(lists:map(fun all/1, Several)).
 
-%% @doc What a population tells of itself: all generations, but not of what size its species were, nor who came in.
+%% @doc Asks a population for its story, which has all generations, but neither the sizes of species
+%% nor the genotypes that came in.
 -spec of_population(cambrian_population:population()) -> cambrian_recorder:story().
 of_population(Population) ->
     Story = maps:with([name, task, seed, parameters], cambrian_population:info(Population)),
@@ -25,49 +26,60 @@ of_population(Population) ->
            end,
     maps:merge(Story#{history => cambrian_population:history(Population), received => []}, Best).
 
-%% @doc The same with what was recorded: generations with their species, where both have them, and who came in.
--spec with_recorded(cambrian_recorder:story(), Recorded :: cambrian_recorder:story()) -> cambrian_recorder:story().
+%% @doc Adds a recorded story: its generations replace those of the story, because they have the
+%% sizes of species, and its list of genotypes that came in.
+-spec with_recorded(cambrian_recorder:story(), Recorded :: cambrian_recorder:story()) ->
+          cambrian_recorder:story().
 with_recorded(#{history := History} = Story, #{history := Recorded, received := Received}) ->
-    Pages = maps:from_list([{Generation, Page} || #{generation := Generation} = Page <- History ++ Recorded]),
-    Story#{received := Received, history => [Page || {_, Page} <- lists:sort(maps:to_list(Pages))]}.
+    ByNumber = maps:from_list([{Number, Generation}
+                               || #{generation := Number} = Generation <- History ++ Recorded]),
+    Merged = [Generation || {_, Generation} <- lists:sort(maps:to_list(ByNumber))],
+    Story#{received := Received, history => Merged}.
 
-%% @doc As {@link cambrian_report:html/1} takes it: the champion is the best of all.
+%% @doc Makes a run for {@link cambrian_report:html/1}. Its champion is the best of all stories.
 -spec run([cambrian_recorder:story(), ...]) -> cambrian_report:run().
 run([#{task := Task, parameters := Parameters} | _] = Stories) ->
     Named = named(Stories),
-    Seed = lists:join(", ", [integer_to_list(S) || S <- lists:usort([S || #{seed := S} <- Stories])]),
-    Champions = lists:sort([{Fitness, Name, Champion} || {Name, Story} <- Named,
-                                                         #{fitness := Fitness} = Champion <- champion(Story)]),
-    Run = #{title => [atom_to_list(Task), ", seed ", Seed], task => Task, seed => Seed, facts => facts(Parameters),
+    Seeds = lists:usort([S || #{seed := S} <- Stories]),
+    Seed = lists:join(", ", lists:map(fun integer_to_list/1, Seeds)),
+    Champions = lists:sort([{Fitness, Name, Champion}
+                            || {Name, Story} <- Named,
+                               #{fitness := Fitness} = Champion <- champion(Story)]),
+    Run = #{title => [atom_to_list(Task), ", seed ", Seed], task => Task, seed => Seed,
+            facts => facts(Parameters),
             populations => [population(Name, Story) || {Name, Story} <- Named]},
     case Champions of
         [] -> Run;
         _ ->
             {_, Name, Best} = lists:last(Champions),
-            Run#{champion => found(Name, Best)}
+            Run#{champion => champion_of_run(Name, Best)}
     end.
 
-%% @doc Each under the name by which people know it: a population that was given none has a reference.
+%% @doc Gives each story a name for people: the name of a population without a name is a reference.
 -spec named([cambrian_recorder:story()]) -> [{cambrian_text:text(), cambrian_recorder:story()}].
 named([#{name := Name} = Story]) when is_reference(Name) -> [{<<"This run">>, Story}];
-named(Stories) -> [{name(I, Name), Story} || {I, #{name := Name} = Story} <- lists:enumerate(Stories)].
+named(Stories) ->
+    [{name(I, Name), Story} || {I, #{name := Name} = Story} <- lists:enumerate(Stories)].
 
 name(I, Name) when is_reference(Name) -> iolist_to_binary(["population ", integer_to_list(I)]);
 name(_, Name) -> Name.
 
-champion(#{result := #{generations := Generations} = Result}) -> [Result#{generation => Generations - 1}];
+champion(#{result := #{generations := Generations} = Result}) ->
+    [Result#{generation => Generations - 1}];
 champion(#{best := Best}) -> [Best];
 champion(_) -> [].
 
-found(Name, #{champion := Bytes, fitness := Fitness, generation := Generation} = Best) ->
+champion_of_run(Name, #{champion := Bytes, fitness := Fitness, generation := Generation} = Best) ->
     {ok, Champion} = cambrian_genotype:from_binary(Bytes),
-    #{found_by => Name, generation => Generation, fitness => Fitness, id => cambrian_text:hex(cambrian_genotype:id(Champion)),
+    #{found_by => Name, generation => Generation, fitness => Fitness,
+      id => cambrian_text:hex(cambrian_genotype:id(Champion)),
       genotype => cambrian_genotype:to_map(Champion),
-      test => [{in_words(Fact), cambrian_text:short(Value)} || {Fact, Value} <- maps:get(trial, Best, [])]}.
+      test => [{in_words(Fact), cambrian_text:short(Value)}
+               || {Fact, Value} <- maps:get(trial, Best, [])]}.
 
 in_words(Fact) -> string:replace(atom_to_list(Fact), "_", " ", all).
 
-%% Parameters that are other than by default.
+%% Returns the parameters that differ from their defaults.
 facts(Parameters) ->
     [{Name, io_lib:format("~0tp", [Value])}
      || {Name, Default, _Expected, _About} <- cambrian_nif:parameters_table(),
