@@ -45,14 +45,14 @@ start_evaluator(How, Timeout, Nodes, #{name := Name, evaluation_memory := Memory
 %% @doc Begins the work of one of these effects of {@link cambrian_evolution}.
 -spec start(cambrian_evolution:effect(), labour()) -> labour().
 start({evaluate, Population, Most, Ms}, #labour{options = #{task := Task}} = Labour) ->
-    Native = cambrian_population_options:native(Task),
+    Native = cambrian_preparation:native(Task),
     post(evaluated, infinity, fun(Tag) ->
         cambrian_nif:population_evaluate(Tag, Population, Native, Most, Ms)
     end, Labour);
 start({score, Population, Genotypes, Limit}, Labour) ->
     ask(scored, infinity, Population, Genotypes, Limit, Labour);
 start({examine, Population, Genotypes, Ms}, #labour{options = #{task := Task}} = Labour) ->
-    case cambrian_population_options:native(Task) of
+    case cambrian_preparation:native(Task) of
         undefined -> ask(examined, Ms, Population, Genotypes, infinity, Labour);
         Native ->
             post(examined, Ms, fun(Tag) ->
@@ -60,7 +60,7 @@ start({examine, Population, Genotypes, Ms}, #labour{options = #{task := Task}} =
             end, Labour)
     end;
 start({'try', Population, Genotype, Ms}, #labour{options = #{task := Task}} = Labour) ->
-    Native = cambrian_population_options:native(Task),
+    Native = cambrian_preparation:native(Task),
     post(tried, Ms, fun(Tag) ->
         cambrian_nif:population_trial(Tag, Population, Native, Genotype)
     end, Labour);
@@ -68,7 +68,7 @@ start({breed, Evaluated, Ms}, Labour) ->
     post(bred, Ms, fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end, Labour);
 start({measure, Population, Genotypes, Ms}, #labour{options = #{task := Task}} = Labour) ->
     Tag = make_ref(),
-    case cambrian_population_options:native(Task) of
+    case cambrian_preparation:native(Task) of
         undefined ->
             #labour{host = {Host, _}} = Ready = with_host(Ms, Labour),
             ok = cambrian_evaluator:evaluate(Host, Tag, Genotypes, network(Population), infinity),

@@ -29,9 +29,9 @@
                      evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
                      newcomer_timeout => pos_integer(),
                      nodes => connected | [node()], atom() => term()}.
-%% A fun as the task needs `inputs' and `outputs', the size of its networks. Every other task has
-%% its own size, which these options must not contradict. The same `seed' gives the same champion.
-%% Without a seed one is drawn, and the result says which it was.
+%% `task' is required. A fun as the task needs `inputs' and `outputs', the size of its networks.
+%% Every other task has its own size, which these options must not contradict. The same `seed' gives
+%% the same champion. Without a seed one is drawn, and the result says which it was.
 %%
 %% With a `substrate' the genotypes are its CPPNs, the champion too, and a fun needs no `inputs' and
 %% `outputs'. A checkpoint goes on with the substrate that it was taken with.
@@ -187,9 +187,18 @@ start_guarded(Options) ->
 
 prepare(Options) ->
     case cambrian_running:ensure() of
-        ok -> cambrian_population_options:prepare(Options);
+        ok -> prepared(cambrian_preparation:prepare(Options));
         Error -> Error
     end.
+
+prepared({ok, Prepared}) ->
+    ok = cambrian_preparation:warn(Prepared),
+    {ok, marked(Prepared)};
+prepared(Error) -> Error.
+
+%% Marks one start that discards the checkpoints of its name: the same start after a crash does not.
+marked(#{resume := false} = Options) -> maps:merge(#{discard => make_ref()}, Options);
+marked(Options) -> maps:remove(discard, Options).
 
 %% @doc Starts a population under a supervisor of your own, or linked to the caller.
 %%
@@ -220,8 +229,8 @@ start_prepared(Prepared) -> cambrian_population_server:start_link(Prepared).
 %%   start => {cambrian_population,start_link,[#{name => my_population,run => true,task => 'xor'}]}}
 %% '''
 -spec child_spec(options()) -> supervisor:child_spec().
-child_spec(#{resume := false} = Options) when not is_map_key(afresh, Options) ->
-    child_spec(Options#{afresh => make_ref()});
+child_spec(#{resume := false} = Options) when not is_map_key(discard, Options) ->
+    child_spec(marked(Options));
 child_spec(#{name := Name} = Options) ->
     #{id => Name, start => {?MODULE, start_link, [Options]}, restart => transient};
 child_spec(Options) ->

@@ -59,7 +59,7 @@ begin_with(#{population := Population, running := Running} = Begin, Options) ->
 
 conf(Begin, #{name := Name, task := Prepared, text := Text} = Options) ->
     #{name := Task, id := Id} = Prepared,
-    Native = cambrian_population_options:native(Prepared),
+    Native = cambrian_preparation:native(Prepared),
     By = case Options of
              #{nodes := []} when Native =/= undefined -> rust;
              _ -> rounds

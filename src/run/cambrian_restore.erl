@@ -5,7 +5,7 @@
 
 -export([begin_with/1]).
 
-%% @doc For {@link cambrian_evolution:new/3}, by options that {@link cambrian_population_options}
+%% @doc For {@link cambrian_evolution:new/3}, by options that {@link cambrian_preparation}
 %% prepared. `is_resumed' says whether there was a checkpoint.
 -spec begin_with(map()) -> {ok, #{population := reference(), goal := map(), running := boolean(),
                                   is_resumed := boolean(), atom() => term()}} | {error, term()}.
@@ -43,7 +43,7 @@ goal(Options, Saved) ->
 
 %% What is there of its name is dropped only here, where the name is registered: no other population
 %% has it.
-saved(#{name := Name, afresh := Once} = Options) ->
+saved(#{name := Name, discard := Once} = Options) ->
     case cambrian_store:is_discarded(Name, Once) orelse found(Options) of
         true -> restore_or_found(Options);
         {ok, _} = Founded ->
@@ -78,7 +78,7 @@ check_given(#{population := Population} = Saved, #{given := Given} = Options) ->
     #{seed := Seed} = cambrian_nif:population_info(Population),
     Parameters = cambrian_nif:population_parameters(Population),
     Own = Parameters#{seed => Seed, from => maps:get(from, Saved, [])},
-    Wanted = maps:merge(cambrian_population_options:understood(Options),
+    Wanted = maps:merge(cambrian_preparation:understood(Options),
                         maps:without([substrate], Given)),
     Differing = [{Name, Value, Saw} || {Name, Value} <- lists:sort(maps:to_list(Wanted)),
                                        #{Name := Saw} <- [Own], Saw /= Value],
@@ -94,9 +94,9 @@ check_given(#{population := Population} = Saved, #{given := Given} = Options) ->
 
 found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
     Encoding = maps:get(substrate, Options, {Inputs, Outputs}),
-    Native = cambrian_population_options:native(Task),
-    Parameters = cambrian_population_options:parameters(Options),
-    Founders = cambrian_population_options:founders(Options),
+    Native = cambrian_preparation:native(Task),
+    Parameters = cambrian_preparation:parameters(Options),
+    Founders = cambrian_preparation:founders(Options),
     case cambrian_nif:population_new(Encoding, Native, Parameters, Seed, Founders) of
         {ok, Population} ->
             {ok, maps:merge(#{population => Population},
