@@ -388,7 +388,7 @@ offer_all(Handles, Genotype, From, Bound) ->
     end.
 
 offer(Handle, Genotype, From, Bound) ->
-    try cambrian_population:inject_stranger(Handle, Genotype, From, Bound)
+    try cambrian_population:inject_from_mesh(Handle, Genotype, From, Bound)
     catch exit:_ -> {error, gone}
     end.
 

@@ -14,7 +14,7 @@
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
          await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, purge/2, checkpoint/1,
          subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_stranger/4, account/1]).
+-export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_from_mesh/4, account/1]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0,
               failure/0, evaluations_failed/0]).
 
@@ -436,16 +436,16 @@ inject(Population, Genotype, From) ->
     Newcomer = #{genotype => Genotype, size => Size, from => From, told => false},
     call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
-%% @private A genotype of the mesh's: it is measured beside the population's own
-%% ({@link cambrian_strangers}), and not at all if its network costs more than `Bound' times the
-%% median of those here ({@link cambrian_strangers:bound/2}).
--spec inject_stranger(population(), cambrian_genotype:genotype(), From :: term(),
+%% @private Offers a genotype from the mesh. It is measured beside the population's own ({@link
+%% cambrian_mesh_newcomers}), and not at all if its network costs more than `Bound' times the median
+%% of those here ({@link cambrian_mesh_newcomers:bound/2}).
+-spec inject_from_mesh(population(), cambrian_genotype:genotype(), From :: term(),
                       Bound :: number()) -> ok | {error, busy}.
-inject_stranger(Population, Genotype, From, Bound) ->
+inject_from_mesh(Population, Genotype, From, Bound) ->
     #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
-    Stranger = #{genotype => Genotype, size => Size, from => From, told => false,
+    Newcomer = #{genotype => Genotype, size => Size, from => From, told => false,
                  cost => cambrian_genotype:cost(Genotype), bound => Bound},
-    call(Population, {inject, {Inputs, Outputs}, Stranger}, infinity).
+    call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
 %% @doc Takes out what is banned: newcomers of these ids or by these keys, and all that carry their
 %% genes. A bridge does it for what is banned in its realm ({@link cambrian_trust:ban/3}).

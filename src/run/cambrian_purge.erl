@@ -35,7 +35,7 @@ keys(#{} = From) ->
     lists:usort([Key || Whose <- [origin, breeder], #{Whose := <<_:32/binary>> = Key} <- [From]]);
 keys(_) -> [].
 
--spec is_newcomer(cambrian_newcomers:newcomer(), banned()) -> boolean().
+-spec is_newcomer(cambrian_newcomer_queue:newcomer(), banned()) -> boolean().
 is_newcomer(#{genotype := Genotype, from := From}, Banned) ->
     is_source(#{genotype => cambrian_genotype:id(Genotype), keys => keys(From)}, Banned).
 
