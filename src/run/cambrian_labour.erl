@@ -157,8 +157,10 @@ stop(#labour{job = Job, measurement = Measurement} = Labour) ->
 %% cambrian_evolution}, or why the population cannot go on.
 -spec handle_message(Message :: term(), labour()) ->
           {ok, cambrian_evolution:event(), labour()} | {error, Reason :: term()} | ignored.
-handle_message({Tag, {error, Reason}}, #labour{job = #job{tag = Tag}}) -> {error, {job_failed, Reason}};
-handle_message({Tag, Answer}, #labour{job = #job{tag = Tag, kind = Kind, timer = Timer}} = Labour) ->
+handle_message({Tag, {error, Reason}}, #labour{job = #job{tag = Tag}}) ->
+    {error, {job_failed, Reason}};
+handle_message({Tag, Answer}, #labour{job = #job{tag = Tag} = Job} = Labour) ->
+    #job{kind = Kind, timer = Timer} = Job,
     ok = cancel(Timer),
     {ok, event(Kind, Answer), Labour#labour{job = none}};
 handle_message({timeout, Timer, job}, #labour{job = #job{timer = Timer}} = Labour) ->
@@ -168,8 +170,10 @@ handle_message({Tag, {error, panicked}}, #labour{measurement = #measurement{tag 
 handle_message({Tag, Answer}, #labour{measurement = #measurement{tag = Tag}} = Labour)
   when element(1, Answer) =:= ok ->
     {ok, event(measured, Answer), Labour#labour{measurement = none}};
-handle_message({'EXIT', Pid, Reason}, #labour{evaluator = Pid}) -> {error, {evaluator_failed, Reason}};
-handle_message({'EXIT', Pid, Reason}, #labour{measurer = {Pid, _}}) -> {error, {evaluator_failed, Reason}};
+handle_message({'EXIT', Pid, Reason}, #labour{evaluator = Pid}) ->
+    {error, {evaluator_failed, Reason}};
+handle_message({'EXIT', Pid, Reason}, #labour{measurer = {Pid, _}}) ->
+    {error, {evaluator_failed, Reason}};
 handle_message(_Message, _Labour) -> ignored.
 
 event(scored, {ok, Outcomes, Faults}) -> {scored, Outcomes, Faults};

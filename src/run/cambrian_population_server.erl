@@ -171,7 +171,8 @@ unsubscribed(Pid, #state{subscribers = Subscribers, accountants = Accountants} =
         error -> State
     end.
 
-notify({Kind, Facts} = Event, #state{conf = #conf{name = Name} = Conf, subscribers = Subscribers}) ->
+notify({Kind, Facts} = Event, #state{conf = Conf, subscribers = Subscribers}) ->
+    #conf{name = Name} = Conf,
     _ = [Pid ! {cambrian, Name, Event} || Pid <- maps:keys(Subscribers)],
     report(Kind, Facts, Conf),
     %% without a name, the caller of `evolve' gets the reason

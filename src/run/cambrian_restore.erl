@@ -1,6 +1,6 @@
 %% @private
-%% What a population begins with: its checkpoint, if there is one that fits its options, or a first
-%% generation.
+%% Where a population begins: at its checkpoint, if there is one that fits its options, or at a
+%% first generation.
 -module(cambrian_restore).
 
 -export([begin_with/1]).
@@ -22,7 +22,7 @@ begin_with(Options) ->
         Error -> Error
     end.
 
-%% A checkpoint may have a substrate of which the options do not know.
+%% A checkpoint may have a substrate that the options do not name.
 check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}}, Info)
   when Nodes =/= [] ->
     case Info of
@@ -31,18 +31,19 @@ check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}
     end;
 check_encoding(_, _) -> ok.
 
-%% A pause outlives a crash, but not a start in another VM with `run'.
+%% A paused population is paused after a crash. In another VM it runs if the options have `run'.
 is_to_run(_Options, #{until := _, running := Running}) -> Running;
 is_to_run(#{run := Run}, Saved) -> Run orelse maps:get(running, Saved, false).
 
-%% After a crash, what it was told since it was started counts, and in another VM what it is told
-%% now.
+%% After a crash the goal is the one that the population had. In another VM the options of the start
+%% change the goal of the checkpoint.
 goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
 goal(Options, Saved) ->
     maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(cambrian_goal:table()), Options)).
 
-%% What is there of its name is dropped only here, where the name is registered: no other population
-%% has it.
+%% The checkpoints of the name are discarded here, after the process has registered the name, so
+%% that no other population has them. A start that cannot make a first generation discards
+%% nothing.
 saved(#{name := Name, discard := Once} = Options) ->
     case cambrian_store:is_discarded(Name, Once) orelse found(Options) of
         true -> restore_or_found(Options);
@@ -64,7 +65,7 @@ restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
         Error -> Error
     end.
 
-%% The same name with other settings may be of another size.
+%% With other settings, networks of the same task may have another size.
 check_saved(#{population := Population} = Saved,
             #{task := #{inputs := Inputs, outputs := Outputs}} = Options) ->
     case cambrian_nif:population_info(Population) of
@@ -73,7 +74,7 @@ check_saved(#{population := Population} = Saved,
         #{networks := {Other, _}} -> {error, {wrong_size, inputs, Inputs, Other}}
     end.
 
-%% What shaped the population from its first generation on cannot become something else.
+%% Options that shape the population from its first generation on cannot change.
 check_given(#{population := Population} = Saved, #{given := Given} = Options) ->
     #{seed := Seed} = cambrian_nif:population_info(Population),
     Parameters = cambrian_nif:population_parameters(Population),
