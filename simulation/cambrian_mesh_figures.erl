@@ -72,9 +72,9 @@ traffic(#{duration_ms := Duration} = Options) ->
 rates(Duration, Before, After) ->
     Old = counted(Before),
     maps:map(fun(Index, New) ->
-                 Before = maps:get(Index, Old),
+                 Was = maps:get(Index, Old),
                  maps:map(fun(What, Bytes) ->
-                              (Bytes - maps:get(What, Before)) * 1000 / Duration
+                              (Bytes - maps:get(What, Was)) * 1000 / Duration
                           end, New)
              end, counted(After)).
 

@@ -39,7 +39,7 @@
 %% {save, Where, Checkpoint}        keep a checkpoint: in `memory'; also in a `file'; or in a file
 %%                                  when one is `due'
 %% {amend, Where, Changes}          change the checkpoint in memory, and write that to a `file'
-%% {remember, Lineage}              put a line of descent among what is known
+%% {remember, Lineage}              store a line of descent
 %% {count, Evaluations}             tell the governor of them
 
 -export([new/3, handle/3, phase/1, population/1, answer/2, checkpoint/2, worked/2]).
@@ -106,7 +106,7 @@
 %% Generations: the library keeps lines of descent of this length.
 -define(WINDOW, 32).
 
-%% @doc Begins with a checkpoint or a first generation, and a `goal'. It runs if it is `running'.
+%% @doc Begins with a checkpoint or a first generation, and a `goal'. It runs if `running' is true.
 -spec new(conf(), #{population := reference(), goal := map(), running := boolean(),
                     atom() => term()}, Now :: integer()) -> {[effect()], evolution()}.
 new(#{newcomer_timeout := Timeout} = Conf, #{population := Population} = Saved, Now) ->
@@ -171,7 +171,7 @@ on({bred, Population}, #evolution{phase = breeding, evaluated = Evaluated, newco
 on(timeout, #evolution{phase = receiving, newcomers = Newcomers} = E) ->
     Stopped = cambrian_newcomers:stop_injected(Newcomers),
     judge(remember_newcomers(E#evolution{newcomers = Stopped}));
-%% Nobody knows whether the task is solved, so the generation is not done.
+%% It is not known whether the task is solved, so the generation is not done.
 on(timeout, #evolution{phase = trying} = E) -> conclude(false, #{}, E#evolution{is_cut = true});
 on(timeout, #evolution{phase = breeding} = E) -> conclude_with_last(E);
 on({measured, panicked}, #evolution{newcomers = N} = E) ->
@@ -250,7 +250,7 @@ evaluate_round({evaluated, Evaluated, IsCut}, _Faults, E) ->
 evaluate_round({no_fitness, IsCut}, Faults, E) ->
     no_fitness(cambrian_fault:counted(Faults), E#evolution{rounds = undefined, is_cut = IsCut}).
 
-%% Later generations have the fitness of those that lived on.
+%% Later generations have the fitness of the genotypes that survived.
 limit(Rounds, #evolution{stats = Stats} = E) ->
     case {time_left(E), cambrian_rounds:spent(Rounds)} of
         {infinity, _} -> infinity;
@@ -261,17 +261,17 @@ limit(Rounds, #evolution{stats = Stats} = E) ->
 report([], E) -> E;
 report(Faults, E) -> notify({evaluations_failed, cambrian_fault:counted(Faults)}, E).
 
-%% Nobody has a fitness, so there is nothing to select from. Where a limit came before anybody was
-%% evaluated, that is no failure, and the last generation is the result. Else the user's code is at
-%% fault, and what it says is the answer.
+%% No genotype has a fitness, so there is nothing to select from. If a limit came before any was
+%% evaluated, that is no failure, and the last generation is the result. Otherwise the user's code
+%% is at fault, and the failure is the outcome.
 no_fitness(#{count := Count} = Failed, #evolution{is_cut = IsCut, champions = Champions} = E) ->
     case IsCut andalso cambrian_champions:champion(Champions) =/= undefined of
         true -> conclude_with_last(E);
         false -> give_up({evaluations_failed, Failed}, effect({count, Count}, E))
     end.
 
-%% A generation that was cut is evaluated again if the population goes on, and newcomers wait until
-%% then.
+%% A generation that was cut is evaluated again if the population continues, and newcomers wait
+%% until then.
 evaluated(Evaluated, Before) ->
     E = paced(Before#evolution{evaluated = Evaluated, last = undefined, drawn = 0}),
     case E#evolution.is_cut of
@@ -299,7 +299,7 @@ judge(#evolution{evaluated = Evaluated, run = Run, conf = Conf} = E) ->
 contend(Contender, #evolution{champions = Champions} = E) ->
     E#evolution{champions = cambrian_champions:contend(Contender, Champions)}.
 
-%% The fittest that was not tried before.
+%% The fittest genotype that was not tried before.
 try_contender(#evolution{evaluated = Evaluated, population = Population} = E) ->
     case cambrian_nif:population_contender(Evaluated) of
         undefined -> conclude(false, #{}, E);
@@ -315,7 +315,7 @@ crown(#evolution{evaluated = Evaluated, champions = Champions} = E) ->
             notify({champion, Champion}, remember(Genotype, E#evolution{champions = Next}))
     end.
 
-%% So often that the line of a later champion begins with a genotype that is remembered.
+%% So often that the line of every later champion begins with a remembered genotype.
 remember_the_best(#evolution{evaluated = Evaluated, stats = #{generation := Generation}} = E)
   when Generation rem ?WINDOW =:= 0 ->
     {Best, _} = cambrian_nif:population_best(Evaluated),
@@ -329,7 +329,7 @@ measure(E) ->
     {Stats, New} = cambrian_standing:measure(facts(E)),
     effect({count, New}, E#evolution{stats = Stats}).
 
-%% The contender of a part of a generation may not be that of the whole.
+%% The contender of a part of a generation need not be that of the whole.
 validate(_Trial, #evolution{is_cut = true} = E) -> E;
 validate(Trial, #evolution{stats = #{generation := Generation}, champions = Champions} = E) ->
     Validated = cambrian_champions:validate(Trial, Generation, at_hand(E), Champions),
@@ -354,15 +354,15 @@ conclude(Solved, Trial, #evolution{stats = Stats, history = History, run = Run} 
 breed(#evolution{evaluated = Evaluated} = E) ->
     begin_job(breeding, {breed, Evaluated, time_left(E)}, E).
 
-%% Whoever asked for some steps is answered after the last of them, even if the population goes on.
+%% A caller of some steps gets its answer after the last of them, even if the run continues.
 stepped(#evolution{run = Run} = E) ->
     {Callers, Next} = cambrian_run:stepped(Run),
     reply(Callers, answer(stats, E), E#evolution{run = Next}).
 
 %%% ---- the end of a run -------------------------------------------------------------------
 
-%% The checkpoint says that it runs: in another VM it does its last generation again, and has its
-%% result again.
+%% The checkpoint says that it runs, so another VM repeats its last generation and gets the same
+%% result.
 finish(Solved, Trial, E) ->
     Ended = #{champion := Champion} = cambrian_standing:result(Solved, facts(E)),
     Facts = [{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]],
@@ -374,7 +374,7 @@ uncut(#evolution{is_cut = true, evaluated = Evaluated} = E) ->
     E#evolution{evaluated = undefined, last = Evaluated};
 uncut(E) -> E.
 
-%% A limit was passed with an earlier generation: what there was then is the result.
+%% An earlier generation passed a limit, so its standing is the result.
 conclude_with_last(E) ->
     Result = cambrian_standing:result(false, facts(E)),
     Finished = finish({ok, Result}, notify({finished, Result}, E)),
@@ -466,7 +466,7 @@ examine(Phase, Ms, Else, #evolution{newcomers = Newcomers, population = Populati
             begin_job(Phase, {examine, Population, Genotypes, Ms}, E#evolution{newcomers = Next})
     end.
 
-%% The generation stays the last one, with its stats.
+%% The generation stays the last one and keeps its stats.
 welcome(#evolution{champions = Old} = E) ->
     case crown(E) of
         #evolution{champions = Old} = Same -> be_idle(Same);
@@ -475,7 +475,7 @@ welcome(#evolution{champions = Old} = E) ->
                            Crowned))
     end.
 
-%%% ---- what is banned ---------------------------------------------------------------------
+%%% ---- bans -------------------------------------------------------------------------------
 
 purge(Banned, Phase, Caller, E) ->
     case without(Banned, E) of
@@ -483,7 +483,7 @@ purge(Banned, Phase, Caller, E) ->
         {changed, Purged, Changed} when Phase =:= idle; Phase =:= welcoming ->
             reply([Caller], {ok, Purged}, Changed);
         {changed, Purged, #evolution{run = Run} = Changed} ->
-            %% a generation that is done again does not count twice
+            %% a step that is repeated does not count twice
             Again = case Phase =:= breeding andalso cambrian_run:is_stepping(Run) of
                         true -> 1;
                         false -> 0
@@ -492,7 +492,7 @@ purge(Banned, Phase, Caller, E) ->
             reply([Caller], {ok, Purged}, Going)
     end.
 
-%% Takes what is banned out of the generation at hand, and begins that again as from a checkpoint,
+%% Removes banned genotypes from the generation at hand and begins it again as from a checkpoint,
 %% which is written. What is known of the others stays known.
 without(Banned, #evolution{newcomers = Newcomers, champions = Champions} = E) ->
     {#{banned := Gone} = Stopped, Left} = cambrian_newcomers:without(Banned, Newcomers),
@@ -532,7 +532,7 @@ begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Before) ->
                        is_cut = false, rounds = undefined,
                        newcomers = cambrian_newcomers:begin_again(From, Newcomers),
                        champions = cambrian_champions:begin_again(Champion, Champions)},
-    %% another VM does the end of a run that is over again, unless its result counts no more
+    %% another VM repeats the end of a finished run, unless its result was withdrawn
     Running = [running || not cambrian_run:has_result(Next#evolution.run)],
     Kept = [population, champion, validated, injected, from_mesh | Running],
     Written = effect({amend, file, maps:with(Kept, snapshot(Next))}, Next),
@@ -542,7 +542,7 @@ begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Before) ->
         false -> Told
     end.
 
-%% A result whose champion is banned counts no more.
+%% A result with a banned champion is withdrawn.
 without_results(Banned, #evolution{champions = Champions, run = Run} = E) ->
     Without = E#evolution{champions = cambrian_champions:without(Banned, Champions)},
     case cambrian_run:outcome(Run) of
@@ -555,11 +555,11 @@ without_results(Banned, #evolution{champions = Champions, run = Run} = E) ->
         _ -> Without
     end.
 
-%%% ---- what is kept -----------------------------------------------------------------------
+%%% ---- checkpoints ------------------------------------------------------------------------
 
 save(When, E) -> effect({save, When, snapshot(E)}, E).
 
-%% A crash before the generation is over does not lose what a caller ordered.
+%% A crash within the generation does not lose the orders of callers.
 remember_orders(#evolution{run = Run, now = Now} = E) ->
     Orders = maps:with([running, goal, until], cambrian_run:saved(Now, Run)),
     effect({amend, memory, Orders}, E).
@@ -567,7 +567,7 @@ remember_orders(#evolution{run = Run, now = Now} = E) ->
 remember_newcomers(#evolution{newcomers = Newcomers} = E) ->
     effect({amend, memory, cambrian_newcomers:saved(Newcomers)}, E).
 
-%% @doc The checkpoint from which it comes back.
+%% @doc The checkpoint at which the population continues after a crash.
 -spec checkpoint(Now :: integer(), evolution()) -> cambrian_store:checkpoint().
 checkpoint(Now, E) -> snapshot(E#evolution{now = Now}).
 

@@ -93,7 +93,7 @@ ask(Kind, Ms, Population, Genotypes, Limit, #labour{evaluator = Evaluator} = Lab
 timer(infinity) -> none;
 timer(Ms) -> erlang:start_timer(Ms, self(), job).
 
-%% What a genotype of this population stands for: itself, or what it describes.
+%% The network of a genotype or, with a substrate, the network that it describes.
 network(Population) -> fun(Genotype) -> network(Population, Genotype) end.
 
 network(Population, Genotype) ->

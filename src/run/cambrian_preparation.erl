@@ -55,7 +55,7 @@ text(Task) ->
         _ -> <<>>
     end.
 
-%% @doc Logs what is sound and yet unwise, once the options are prepared.
+%% @doc Logs warnings about prepared options that are sound and yet unwise.
 -spec warn(Prepared :: map()) -> ok.
 warn(#{task := Task, name := Name, idle := Idle}) ->
     ok = cambrian_task:warn(Task),
