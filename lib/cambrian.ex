@@ -16,6 +16,10 @@ defmodule Cambrian do
 
   alias Cambrian.{Boundary, Error, Genotype, Result}
 
+  # The docs list the options of this table.
+  @external_resource "src/run/cambrian_population_options.erl"
+  @external_resource "src/run/cambrian_goal.erl"
+
   @typedoc "A parameter: its name, default, range and meaning."
   @type parameter :: %{name: atom, default: term, expected: String.t(), about: String.t()}
 
@@ -50,47 +54,11 @@ defmodule Cambrian do
 
   ## Options
 
-    * `:seed` - from 0 to 2^64 - 1. The same seed gives the same champion, on any machine and any
-      number of threads. Random by default; the result contains it.
-    * `:target` - a fitness that solves the task. By default a task of Cambrian is solved when a
-      network passes its trial; any other task runs to a limit.
-    * `:until` - a function of the `t:Cambrian.Population.stats/0` of each generation; the first
-      `true` solves the task. A function that crashes, or gives no boolean, is an error.
-    * `:patience` - ends the run after so many generations without improvement: on held-out data
-      if the task has some, else in fitness.
-    * `:generations`, `:evaluations` - limits in all, positive integers.
-    * `:timeout` - limit in ms or `:infinity`. Without any limit a run has 1000 generations.
-      `:timeout` and `:evaluations` may end a run within a generation: see
-      `t:Cambrian.Population.goal/0`.
-    * `:population` - genotypes in a generation, from 2 to 1,000,000.
-    * `:params` - keyword list or map of the parameters that `parameters/0` lists.
-    * `:progress` - `true` prints a line of text for each generation (on a terminal it rewrites
-      one line, with a bar); `:standard_error` or the pid of another device does the same there; a
-      function is called with the `t:Cambrian.Population.stats/0` of each generation. Default
-      `false`.
-    * `:report` - a file, into which the run is written as an HTML page: see `Cambrian.Report`.
-    * `:from` - a `Cambrian.Genotype` or a list of them, from which the first generation descends:
-      it has each unchanged, and mutated copies of them in turn until the population is full. They
-      must have the size of the task's networks (with a substrate, of its CPPNs).
-    * `:inputs`, `:outputs` - the network's size, for a task that is a function. Any other task
-      has its own size, which these options must not contradict.
-    * `:substrate` - a `Cambrian.Substrate`, for an indirect encoding: the genotypes, and so the
-      champion, are then its CPPNs, and the substrate gives the network's size.
-    * `:evaluation_timeout` - ms for one call of a function or a module, default 5000. A call that
-      takes longer, crashes or gives no number has failed: its network has no fitness and no
-      offspring, and the `failures` of the result count it.
-    * `:evaluation_memory` - bytes that one call may take beyond the task's own data, or
-      `:infinity`; default 256 MiB. Binaries off the heap count from Erlang/OTP 28 on.
-    * `:newcomer_timeout` - ms for one evaluation of a genotype that came from the mesh,
-      independent of `:evaluation_timeout`. By default a second, or twice as long as the last
-      generation took if that is more, doubled until it is enough. A genotype that takes longer
-      has failed; in a task in Rust it is `late`, which costs no reputation.
-    * `:nodes` - a list of nodes that share in the evaluations with this one, or `:connected` for
-      all connected nodes. The champion is the same with any nodes, even if some are lost on the
-      way. The nodes need Cambrian and the task's modules in the same versions, and a function
-      should hold nothing local, such as a table or a network. A node that cannot evaluate is left
-      out, and the log says so once. Other nodes pay if an evaluation takes longer than sending
-      its genotype.
+  #{Cambrian.Options.list([:all, :evolve])}
+
+  The options of `Cambrian.Population` that name and keep checkpoints, such as `:name`, work here
+  too. `t:Cambrian.Population.goal/0` says how `:timeout` and `:evaluations` end a run within a
+  generation, and `Cambrian.Report` what the page of `:report` shows.
 
   ## Errors
 

@@ -75,7 +75,7 @@ generation(Now, Colony) ->
             {Events, Next}
     end.
 
-%% @doc A stranger's genotype, as {@link cambrian_population:inject_stranger/4} offers it.
+%% @doc A stranger's genotype, as {@link cambrian_population:inject_from_mesh/4} offers it.
 -spec offer(cambrian_genotype:genotype(), From :: term(), Bound :: number(), Now :: integer(),
             colony()) -> {[event()], colony()}.
 offer(Genotype, From, Bound, Now, Colony) ->
@@ -197,7 +197,7 @@ is_resting(#colony{options = Options} = Colony) ->
 takes(Genotype, Times, Colony) ->
     Cost = cambrian_genotype:cost(Genotype),
     Median = median(Colony),
-    case {is_stalling(Genotype, Colony), cambrian_strangers:bound(Median, Times)} of
+    case {is_stalling(Genotype, Colony), cambrian_mesh_newcomers:bound(Median, Times)} of
         {true, _} -> ?STALLED;
         {false, Bound} when Cost > Bound -> 0;
         {false, _} -> Cost / max(1, Median)

@@ -1,4 +1,5 @@
-%% @doc What is under way between nodes, as a value: a network in virtual time, without process or clock.
+%% @doc A simulated network in virtual time, as a value without process or clock: the messages that
+%% are under way between nodes.
 %%
 %% ```
 %% 1> E = cambrian_ether:new(#{seed => 1, latency => {10, 20}}).
@@ -10,12 +11,12 @@
 %% none
 %% '''
 %%
-%% Who is a node is whoever is named. All chance comes from the seed: the same calls give the same deliveries.
-%% Times are integers in ms and messages any terms; their sizes are only counted.
+%% Every name is a node. All chance comes from the seed: the same calls give the same deliveries.
+%% Times are integers in ms. Messages may be any terms; their sizes are only counted.
 -module(cambrian_ether).
 
--export([new/1, send/6, later/4, due/1, next/1, split/2, heal/1, crash/2, restart/2, can_reach/3, traffic/1,
-         under_way/1]).
+-export([new/1, send/6, later/4, due/1, next/1, split/2, heal/1, crash/2, restart/2, can_reach/3,
+         traffic/1, under_way/1]).
 -export_type([ether/0, address/0, time/0, latency/0, options/0, traffic/0]).
 
 -type address() :: term().
@@ -23,20 +24,22 @@
 -type latency() :: {Min :: non_neg_integer(), Max :: non_neg_integer()}.
 -type options() :: #{seed := integer(), loss => float(), duplication => float(),
                      latency => latency() | fun((From :: address(), To :: address()) -> latency())}.
-%% `latency': each message takes as long as is drawn, evenly, from these ms (default `{1, 1}'), so that
-%% where they differ a later one can come first; a fun says it for each pair of nodes. `loss' and `duplication' are
-%% the shares of messages that never arrive and that arrive twice.
+%% `latency' (default `{1, 1}'): the delay of each message is drawn evenly from these ms, so a later
+%% message may arrive first; or a fun returns the delay for each pair of nodes. `loss' and
+%% `duplication' are the shares of messages that never arrive and that arrive twice.
 
 -type traffic() :: #{sent := non_neg_integer(), received := non_neg_integer(),
                      bytes_sent := non_neg_integer(), bytes_received := non_neg_integer()}.
 
 -type heap() :: empty | {time(), [heap()]}.
-%% A pairing heap of the times at which anything is due.
+%% A pairing heap of the times at which a delivery is due.
 
--type delivery() :: {From :: address(), To :: address(), Message :: term(), Bytes :: non_neg_integer() | none}.
+-type delivery() :: {From :: address(), To :: address(), Message :: term(),
+                     Bytes :: non_neg_integer() | none}.
 -type counter() :: {Messages :: non_neg_integer(), Bytes :: non_neg_integer()}.
 
-%% Those of one time come in the order they were sent: `coming' the last first, `now' the first first.
+%% Deliveries of the same time arrive in the order in which they were sent. In `coming' the last
+%% comes first, in `now' the first.
 -record(ether, {times = empty :: heap(),
                 coming = #{} :: #{time() => [delivery(), ...]},
                 now = {0, []} :: {time(), [delivery()]},
@@ -45,7 +48,7 @@
                 latency :: latency() | fun((address(), address()) -> latency()),
                 loss :: float(),
                 duplication :: float(),
-                %% whoever is in none of the groups is in group 0
+                %% a node in none of the groups is in group 0
                 groups = #{} :: #{address() => pos_integer()},
                 down = #{} :: #{address() => []},
                 sent = #{} :: #{address() => counter()},
@@ -53,7 +56,7 @@
 
 -opaque ether() :: #ether{}.
 
-%% @doc Nothing under way, everybody within reach of everybody.
+%% @doc A network without messages, in which every node reaches every other.
 %%
 %% ```
 %% 1> E = cambrian_ether:new(#{seed => 1, loss => 0.3, duplication => 0.01, latency => {5, 200}}).
@@ -67,21 +70,23 @@ new(#{seed := Seed} = Options) ->
            loss = float(maps:get(loss, Options, 0.0)),
            duplication = float(maps:get(duplication, Options, 0.0))}.
 
-%% @doc One message of so many bytes, sent at that time, for one node or a list of them.
+%% @doc Sends a message of so many bytes at that time to one node or to each of a list.
 %%
 %% ```
 %% 1> E = cambrian_ether:send(a, [b, c, d], news, 300, 0, cambrian_ether:new(#{seed => 1})).
 %% 2> cambrian_ether:under_way(E).
 %% 3
 %% '''
--spec send(From :: address(), To :: address() | [address()], Message :: term(), Bytes :: non_neg_integer(), time(),
+-spec send(From :: address(), To :: address() | [address()], Message :: term(),
+           Bytes :: non_neg_integer(), time(),
            ether()) -> ether().
 send(From, To, Message, Bytes, Now, E) when is_list(To) ->
     case E of
         #ether{down = #{From := []}} -> E;
         #ether{sent = Sent} ->
             Counted = E#ether{sent = count(From, length(To), Bytes, Sent)},
-            lists:foldl(fun(One, Next) -> send_one(From, One, Message, Bytes, Now, Next) end, Counted, To)
+            lists:foldl(fun(One, Next) -> send_one(From, One, Message, Bytes, Now, Next) end,
+                        Counted, To)
     end;
 send(From, To, Message, Bytes, Now, E) -> send(From, [To], Message, Bytes, Now, E).
 
@@ -93,7 +98,7 @@ send_one(From, To, Message, Bytes, Now, E) ->
         false -> E
     end.
 
-%% No number is drawn for what cannot happen.
+%% An impossible event draws no number.
 copies(#ether{loss = Loss, duplication = Duplication} = E) ->
     {Lost, Next} = chance(Loss, E),
     case Lost of
@@ -113,7 +118,8 @@ put_in(Copies, {From, To, _, _} = Delivery, Now, E) ->
     {Takes, Drawn} = takes(From, To, E),
     put_in(Copies - 1, Delivery, Now, push(Now + Takes, Delivery, Drawn)).
 
-takes(From, To, #ether{latency = Latency} = E) when is_function(Latency) -> drawn(Latency(From, To), E);
+takes(From, To, #ether{latency = Latency} = E) when is_function(Latency) ->
+    drawn(Latency(From, To), E);
 takes(_From, _To, #ether{latency = Latency} = E) -> drawn(Latency, E).
 
 drawn({Same, Same}, E) -> {Same, E};
@@ -121,7 +127,8 @@ drawn({Min, Max}, #ether{random = Random} = E) ->
     {Drawn, Next} = rand:uniform_s(Max - Min + 1, Random),
     {Min + Drawn - 1, E#ether{random = Next}}.
 
-%% @doc A node's message to itself at a time: a timer. Comes unless the node is down then, and is not counted.
+%% @doc Sends a node a message of its own at a later time: a timer. It does not arrive if the node
+%% is down then, and it is not counted as traffic.
 %%
 %% ```
 %% 1> E = cambrian_ether:later(a, tick, 1000, cambrian_ether:new(#{seed => 1})).
@@ -132,10 +139,11 @@ drawn({Min, Max}, #ether{random = Random} = E) ->
 -spec later(address(), Message :: term(), time(), ether()) -> ether().
 later(Address, Message, At, E) -> push(At, {Address, Address, Message, none}, E).
 
-%% @doc When the next delivery is due, or is lost to a partition or a crash that came between.
+%% @doc The time of the next delivery, even if a partition or a crash since then prevents it.
 %%
 %% ```
-%% 1> cambrian_ether:due(cambrian_ether:send(a, b, hello, 5, 1000, cambrian_ether:new(#{seed => 1, latency => {7, 7}}))).
+%% 1> Ether = cambrian_ether:new(#{seed => 1, latency => {7, 7}}).
+%% 2> cambrian_ether:due(cambrian_ether:send(a, b, hello, 5, 1000, Ether)).
 %% 1007
 %% '''
 -spec due(ether()) -> time() | infinity.
@@ -144,7 +152,7 @@ due(#ether{now = {_, []}, times = {At, _}}) -> At;
 due(#ether{now = {At, _}, times = {Earlier, _}}) when Earlier < At -> Earlier;
 due(#ether{now = {At, _}}) -> At.
 
-%% @doc The next delivery: when, from whom, to whom, and what. What is lost on the way is passed over.
+%% @doc The next delivery: time, sender, receiver and message. Lost messages are skipped.
 %%
 %% ```
 %% 1> E = cambrian_ether:send(a, b, hello, 5, 0, cambrian_ether:new(#{seed => 1})).
@@ -152,7 +160,8 @@ due(#ether{now = {At, _}}) -> At.
 %% 3> cambrian_ether:next(cambrian_ether:crash(b, E)).
 %% none
 %% '''
--spec next(ether()) -> {time(), From :: address(), To :: address(), Message :: term(), ether()} | none.
+-spec next(ether()) -> {time(), From :: address(), To :: address(), Message :: term(),
+                        ether()} | none.
 next(E) ->
     case due(E) of
         infinity -> none;
@@ -171,7 +180,7 @@ turn_to(At, #ether{times = {At, Under}, coming = Coming} = E) ->
     {Deliveries, Rest} = maps:take(At, Coming),
     E#ether{times = merged(Under), coming = Rest, now = {At, lists:reverse(Deliveries)}}.
 
-%% Something was sent that is due before what had its turn.
+%% A message was sent that is due before the deliveries of `now'.
 put_back(#ether{now = {_, []}} = E) -> E;
 put_back(#ether{now = {At, Left}, coming = Coming, times = Times} = E) ->
     case Coming of
@@ -179,14 +188,17 @@ put_back(#ether{now = {At, Left}, coming = Coming, times = Times} = E) ->
         _ -> E#ether{coming = Coming#{At => lists:reverse(Left)}, times = merge({At, []}, Times)}
     end.
 
-%% One who crashed meanwhile has sent it all the same.
-arrives(From, To, #ether{down = Down} = E) -> not is_map_key(To, Down) andalso same_group(From, To, E).
+%% A node that crashed later has sent the message all the same.
+arrives(From, To, #ether{down = Down} = E) ->
+    not is_map_key(To, Down) andalso same_group(From, To, E).
 
 received(_To, none, E) -> E;
-received(To, Bytes, #ether{received = Received} = E) -> E#ether{received = count(To, 1, Bytes, Received)}.
+received(To, Bytes, #ether{received = Received} = E) ->
+    E#ether{received = count(To, 1, Bytes, Received)}.
 
-%% @doc A partition: nodes reach only those of their own group; all that are in none form one as well. What is under
-%% way between groups is lost. Replaces the partition that was.
+%% @doc Splits the network: nodes reach only nodes of their own group. All nodes that are in no
+%% group form one more. Messages that are under way between groups are lost. The new partition
+%% replaces the old one.
 %%
 %% ```
 %% 1> E = cambrian_ether:split([[a, b]], cambrian_ether:new(#{seed => 1})).
@@ -198,7 +210,7 @@ split(Groups, E) ->
     Numbered = lists:zip(lists:seq(1, length(Groups)), Groups),
     E#ether{groups = maps:from_list([{Address, N} || {N, Group} <- Numbered, Address <- Group])}.
 
-%% @doc The partition ends. What was lost stays lost.
+%% @doc Ends the partition. Lost messages stay lost.
 %%
 %% ```
 %% 1> Split = cambrian_ether:split([[a]], cambrian_ether:new(#{seed => 1})).
@@ -208,7 +220,8 @@ split(Groups, E) ->
 -spec heal(ether()) -> ether().
 heal(E) -> E#ether{groups = #{}}.
 
-%% @doc The node is down: what reaches it until {@link restart/2}, its own timers too, is lost, and it sends nothing.
+%% @doc Stops a node. It sends nothing, and loses every message and timer that is due before {@link
+%% restart/2}.
 %%
 %% ```
 %% 1> E = cambrian_ether:crash(b, cambrian_ether:new(#{seed => 1})).
@@ -218,7 +231,8 @@ heal(E) -> E#ether{groups = #{}}.
 -spec crash(address(), ether()) -> ether().
 crash(Address, #ether{down = Down} = E) -> E#ether{down = Down#{Address => []}}.
 
-%% @doc The node is back. What is under way to it, though sent to its former life, arrives.
+%% @doc Starts a node again. Messages that are under way arrive, even if they were sent before the
+%% crash.
 %%
 %% ```
 %% 1> E = cambrian_ether:crash(b, cambrian_ether:new(#{seed => 1})).
@@ -228,7 +242,7 @@ crash(Address, #ether{down = Down} = E) -> E#ether{down = Down#{Address => []}}.
 -spec restart(address(), ether()) -> ether().
 restart(Address, #ether{down = Down} = E) -> E#ether{down = maps:remove(Address, Down)}.
 
-%% @doc Whether a message from the one to the other has a chance now.
+%% @doc Whether a message from one node can now reach the other.
 %%
 %% ```
 %% 1> cambrian_ether:can_reach(a, b, cambrian_ether:new(#{seed => 1})).
@@ -239,9 +253,10 @@ can_reach(From, To, #ether{down = Down} = E) ->
     not is_map_key(From, Down) andalso not is_map_key(To, Down) andalso same_group(From, To, E).
 
 same_group(_From, _To, #ether{groups = Groups}) when map_size(Groups) =:= 0 -> true;
-same_group(From, To, #ether{groups = Groups}) -> maps:get(From, Groups, 0) =:= maps:get(To, Groups, 0).
+same_group(From, To, #ether{groups = Groups}) ->
+    maps:get(From, Groups, 0) =:= maps:get(To, Groups, 0).
 
-%% @doc What each node has sent, lost or not, once for each it was for, and received.
+%% @doc What each node has sent (lost messages too, once for each receiver) and received.
 %%
 %% ```
 %% 1> E = cambrian_ether:send(a, [b, c], news, 300, 0, cambrian_ether:new(#{seed => 1})).
@@ -250,13 +265,14 @@ same_group(From, To, #ether{groups = Groups}) -> maps:get(From, Groups, 0) =:= m
 %% '''
 -spec traffic(ether()) -> #{address() => traffic()}.
 traffic(#ether{sent = Sent, received = Received}) ->
-    maps:from_list([{Address, traffic(maps:get(Address, Sent, {0, 0}), maps:get(Address, Received, {0, 0}))}
+    maps:from_list([{Address,
+                     traffic(maps:get(Address, Sent, {0, 0}), maps:get(Address, Received, {0, 0}))}
                     || Address <- maps:keys(maps:merge(Sent, Received))]).
 
 traffic({Sent, BytesSent}, {Received, BytesReceived}) ->
     #{sent => Sent, received => Received, bytes_sent => BytesSent, bytes_received => BytesReceived}.
 
-%% @doc How many deliveries are under way, timers among them.
+%% @doc How many deliveries are under way, timers included.
 %%
 %% ```
 %% 1> cambrian_ether:under_way(cambrian_ether:new(#{seed => 1})).
@@ -276,7 +292,9 @@ count(Address, Messages, Bytes, Counters) ->
 push(At, Delivery, #ether{coming = Coming, size = Size} = E) ->
     case Coming of
         #{At := Others} -> E#ether{coming = Coming#{At := [Delivery | Others]}, size = Size + 1};
-        _ -> E#ether{coming = Coming#{At => [Delivery]}, times = merge({At, []}, E#ether.times), size = Size + 1}
+        _ ->
+            E#ether{coming = Coming#{At => [Delivery]}, times = merge({At, []}, E#ether.times),
+                    size = Size + 1}
     end.
 
 merge(A, empty) -> A;
@@ -284,7 +302,8 @@ merge(empty, B) -> B;
 merge({TimeA, Under}, {TimeB, _} = B) when TimeA < TimeB -> {TimeA, [B | Under]};
 merge(A, {TimeB, Under}) -> {TimeB, [A | Under]}.
 
-%% In two passes, which keeps the heap shallow: first in pairs, then all into one, from the last.
+%% Two passes keep the heap shallow: the first merges pairs, the second merges the results from the
+%% last on.
 merged(Heaps) -> lists:foldl(fun merge/2, empty, pairs(Heaps, [])).
 
 pairs([A, B | Rest], Pairs) -> pairs(Rest, [merge(A, B) | Pairs]);

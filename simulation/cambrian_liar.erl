@@ -1,40 +1,45 @@
 %% @private
-%% One node of a simulation that lies, in every way that is known: what others signed, changed or sent again; more
-%% fitness than there is; bombs and garbage under its own signature; answers that are none. It has an honest node's
-%% exchange, so that it is taken for one, and tells it lies; what it makes up itself it signs with another key.
+%% A node of a simulation that lies in every known way: it changes or repeats what others signed,
+%% claims too high a fitness, signs bombs and garbage, and gives wrong answers. It has the exchange
+%% of an honest node, so that others take it for one, and gives that exchange false values. It signs
+%% what it invents with another key.
 -module(cambrian_liar).
 
--export([start/2, generation/2, evaluate/3, heard/3, asked/4, answered/4, tick/2, wake/1, crash/1, restart/3, keys/1, lies/0, answers/0,
-         is_stalling/1]).
+-export([start/2, generation/2, evaluate/3, heard/3, asked/4, answered/4, tick/2, wake/1, crash/1,
+         restart/3, keys/1, lies/0, answers/0, is_stalling/1]).
 -export_type([liar/0, options/0, lie/0, answer/0]).
 
-%% `lies' is what it does, drawn anew each time; `answers' how it answers when it is called.
--type options() :: #{realm := binary(), secret := cambrian_identity:secret(), address := binary(), exchange := map(),
-                     task := cambrian_task:native(), seed := non_neg_integer(), lies => [lie()], answers => [answer()],
+%% Each lie is drawn from `lies', and each answer to a call from `answers'.
+-type options() :: #{realm := binary(), secret := cambrian_identity:secret(), address := binary(),
+                     exchange := map(), task := cambrian_task:native(),
+                     seed := non_neg_integer(), lies => [lie()], answers => [answer()],
                      flood => {How :: pos_integer(), Of :: [lie()]}, atom() => term()}.
--type lie() :: truth | forged | replayed | truncated | garbage | oversized | inflated | bomb | rubbish | wrong_id | wrong_realm
-             | bad_base | stolen_heartbeat | crowd | flood
+-type lie() :: truth | forged | replayed | truncated | garbage | oversized | inflated | bomb
+             | rubbish | wrong_id | wrong_realm | bad_base | stolen_heartbeat | crowd | flood
              | costly | stalling | fresh | false_address | succession_flood | forged_heartbeats.
 -type answer() :: honest | none | never | garbage | huge | bomb | another | bad_base.
 
 -record(liar, {options :: options(), exchange :: cambrian_exchange:exchange(), rand :: rand:state(),
-               seen = [] :: [binary()], sequence = 0 :: non_neg_integer(), claimed = 3.0 :: float()}).
+               seen = [] :: [binary()], sequence = 0 :: non_neg_integer(),
+               claimed = 3.0 :: float()}).
 -opaque liar() :: #liar{}.
 
 -define(REMEMBERED, 40).
-%% Idle nodes of a genotype that is true and costs hundreds of times what others do, and of one that costs a few times as much.
+%% The idle nodes of a true genotype that costs hundreds of times as much as others, and of one that
+%% costs a few times as much.
 -define(IDLE, [10, 500]).
-%% What the id of a node is, in a genotype that no evaluation of it ever ends.
+%% The id of a node that marks a genotype whose evaluation never ends.
 -define(STALLING, 16#57a11).
-%% Messages of one burst.
+%% How many messages a burst has.
 -define(BURST, 20).
 -define(MEGABYTE, 1_048_576).
 
-%% @doc What it does if nothing else is said. `truth' is what it measured itself, now and then.
+%% @doc The lies by default. `truth' is what it measured itself, now and then.
 -spec lies() -> [lie()].
 lies() ->
-    [truth, forged, replayed, truncated, garbage, oversized, inflated, inflated, inflated, bomb, rubbish, wrong_id, wrong_realm,
-     bad_base, stolen_heartbeat, crowd, flood, costly, stalling, fresh, false_address, succession_flood, forged_heartbeats].
+    [truth, forged, replayed, truncated, garbage, oversized, inflated, inflated, inflated, bomb,
+     rubbish, wrong_id, wrong_realm, bad_base, stolen_heartbeat, crowd, flood, costly, stalling,
+     fresh, false_address, succession_flood, forged_heartbeats].
 
 -spec answers() -> [answer()].
 answers() -> [honest, honest, honest, none, never, garbage, huge, bomb, another, bad_base].
@@ -42,17 +47,20 @@ answers() -> [honest, honest, honest, none, never, garbage, huge, bomb, another,
 -spec start(options(), Now :: integer()) -> {[cambrian_island:effect()], liar()}.
 start(#{secret := Secret, seed := Seed, realm := Realm} = Options, Now) ->
     #{exchange := Given, address := Address} = Options,
-    {Effects, Exchange} = cambrian_exchange:new(Given#{realm => Realm, identity => cambrian_identity:from_secret(Secret),
+    Identity = cambrian_identity:from_secret(Secret),
+    Trust = {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => Realm})},
+    {Effects, Exchange} = cambrian_exchange:new(Given#{realm => Realm, identity => Identity,
                                                        address => Address, seed => Seed, now => Now,
                                                        once => fun cambrian_memo:once/2,
-                                                       trust => {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => Realm})}}),
+                                                       trust => Trust}),
     {More, Joined} = cambrian_exchange:join(task(Options), Now, Exchange),
-    settle(Effects ++ More, Now, #liar{options = Options, exchange = Joined, rand = rand:seed_s(exsss, Seed)}).
+    settle(Effects ++ More, Now,
+           #liar{options = Options, exchange = Joined, rand = rand:seed_s(exsss, Seed)}).
 
 task(#{task := {Name, _}}) -> atom_to_binary(Name);
 task(#{task := Name}) -> atom_to_binary(Name).
 
-%% @doc Its next lie.
+%% @doc Tells its next lie.
 -spec generation(Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
 generation(_Now, #liar{options = #{lies := []}} = Liar) -> {[], Liar};
 generation(Now, #liar{options = Options} = Liar) ->
@@ -61,9 +69,10 @@ generation(Now, #liar{options = Options} = Liar) ->
 
 lie(truth, Now, #liar{options = #{task := Task}} = Liar) ->
     {Genotype, Grown} = genotype(Liar),
-    {Bytes, Next} = sealed(Genotype, undefined, #{fitness => cambrian_colony:measure(Genotype, Task)}, Now, Grown),
+    {Bytes, Next} = sealed(Genotype, undefined,
+                           #{fitness => cambrian_colony:measure(Genotype, Task)}, Now, Grown),
     {[{publish, Bytes}], Next};
-%% In either name.
+%% It signs with either key.
 lie(inflated, Now, Liar) ->
     {Genotype, Grown} = genotype(Liar),
     case uniform(2, Grown) of
@@ -72,7 +81,7 @@ lie(inflated, Now, Liar) ->
             {Bytes, Next} = sealed(Genotype, undefined, #{}, Now, Drawn),
             {[{publish, Bytes}], Next}
     end;
-%% What it claims is so, and to find that out is expensive.
+%% The claim is true, but to verify it is expensive.
 lie(costly, Now, Liar) ->
     {Idle, Drawn} = pick(?IDLE, Liar),
     {Genotype, Grown} = genotype(Drawn),
@@ -80,11 +89,14 @@ lie(costly, Now, Liar) ->
 lie(stalling, Now, Liar) ->
     {Genotype, Grown} = genotype(Liar),
     announced(with_idle([?STALLING], Genotype), claim, Now, Grown);
-lie(Burst, Now, Liar) when Burst =:= fresh; Burst =:= false_address; Burst =:= succession_flood; Burst =:= forged_heartbeats ->
+lie(Burst, Now, Liar)
+  when Burst =:= fresh; Burst =:= false_address; Burst =:= succession_flood;
+       Burst =:= forged_heartbeats ->
     {All, Last} = lists:mapfoldl(fun(_, L) -> bytes(Burst, Now, L) end, Liar, lists:seq(1, ?BURST)),
     {[{publish, Bytes} || Bytes <- All], Last};
 lie(flood, Now, #liar{options = Options} = Liar) ->
-    {Count, Lies} = maps:get(flood, Options, {60, [forged, replayed, garbage, rubbish, inflated, crowd]}),
+    {Count, Lies} = maps:get(flood, Options,
+                             {60, [forged, replayed, garbage, rubbish, inflated, crowd]}),
     {Effects, Flooded} = lists:mapfoldl(fun(_, L) ->
                                             {Lie, Drawn} = pick(Lies, L),
                                             lie(Lie, Now, Drawn)
@@ -94,9 +106,10 @@ lie(Lie, Now, Liar) ->
     {Bytes, Next} = bytes(Lie, Now, Liar),
     {[{publish, Bytes}], Next}.
 
-%% Ever more, so that it is worth asking for.
+%% The claimed fitness grows, so that it is worth a request.
 boast(Genotype, Now, #liar{options = Options, claimed = Claimed, exchange = Exchange} = Liar) ->
-    Champion = #{champion => Genotype, fitness => Claimed + 0.01, generation => 7, parents => [], operators => [crossover]},
+    Champion = #{champion => Genotype, fitness => Claimed + 0.01, generation => 7, parents => [],
+                 operators => [crossover]},
     {Effects, Next} = cambrian_exchange:bred(task(Options), Champion, Now, Exchange),
     settle(Effects, Now, Liar#liar{exchange = Next, claimed = Claimed + 0.01}).
 
@@ -129,45 +142,51 @@ bytes(wrong_id, Now, Liar) ->
     {Sealed, Next} = sealed(Other, undefined, #{}, Now, Grown),
     {_, _, Payload} = parts(Sealed),
     wrapped(Payload, Now, Next);
-bytes(stolen_heartbeat, Now, #liar{options = #{realm := Realm, secret := Secret, address := Address}} = Liar) ->
+bytes(stolen_heartbeat, Now,
+      #liar{options = #{realm := Realm, secret := Secret, address := Address}} = Liar) ->
     {Key, Drawn} = noise(32, Liar),
     Identity = cambrian_identity:from_secret(Secret),
     {cambrian_message:heartbeat(Realm, Address, {Now, 5000}, Identity#{key := Key}), Drawn};
-%% Each under a key that nobody has heard of.
+%% Each message has a key that no node has heard of.
 bytes(fresh, Now, Liar) ->
     {Secret, Drawn} = noise(32, Liar),
     {Genotype, Grown} = genotype(Drawn),
     sealed_by(Secret, Genotype, undefined, #{}, Now, Grown);
-%% Under such a key, too: it is said to be at the address of another, who does not have it.
+%% The key is new here, too. The message names the address of another node, which does not have the
+%% genotype.
 bytes(false_address, Now, Liar) ->
     {Bytes, Sealed} = bytes(fresh, Now, Liar),
     {Address, Next} = uniform(12, Sealed),
     {ok, Envelope, _} = cambrian_envelope:read(Bytes),
-    {cambrian_message:announcement(news, cambrian_envelope:record(Envelope), integer_to_binary(Address)), Next};
-%% Half of them are of one key, that names ever other successors.
+    {cambrian_message:announcement(news, cambrian_envelope:record(Envelope),
+                                   integer_to_binary(Address)), Next};
+%% One key signs half of them and names a new successor each time.
 bytes(succession_flood, Now, #liar{options = Options} = Liar) ->
     {Fresh, Drawn} = noise(32, Liar),
     {Heir, Next} = noise(32, Drawn),
     {Which, Last} = uniform(2, Next),
     Old = case Which of 1 -> Fresh; 2 -> crypto:hash(sha256, other_secret(Options)) end,
     {cambrian_nif:identity_succession(Old, Heir, Now), Last};
-%% In the name of keys that there may be, with signatures that are none.
+%% The keys may exist, but the signatures are false.
 bytes(forged_heartbeats, Now, #liar{options = #{realm := Realm, secret := Secret}} = Liar) ->
     {Key, Drawn} = noise(32, Liar),
     {Address, Next} = uniform(12, Drawn),
     Forged = (cambrian_identity:from_secret(Secret))#{key := Key},
     {cambrian_message:heartbeat(Realm, integer_to_binary(Address), {Now, 5000}, Forged), Next};
-%% Somebody who was never there, at another's address.
+%% A node that never existed, at another node's address.
 bytes(crowd, Now, #liar{options = #{realm := Realm}} = Liar) ->
     {Secret, Drawn} = noise(32, Liar),
     {Address, Next} = uniform(12, Drawn),
-    {cambrian_message:heartbeat(Realm, integer_to_binary(Address), {Now, 5000}, cambrian_identity:from_secret(Secret)), Next}.
+    {cambrian_message:heartbeat(Realm, integer_to_binary(Address), {Now, 5000},
+                                cambrian_identity:from_secret(Secret)), Next}.
 
 seen(#liar{seen = []} = Liar) -> noise(100, Liar);
 seen(#liar{seen = Seen} = Liar) -> pick(Seen, Liar).
 
-%% It can be had here.
-announced(Genotype, How, Now, #liar{options = #{task := Task} = Options, exchange = Exchange, claimed = Claimed} = Liar) ->
+%% This node offers the genotype.
+announced(Genotype, How, Now,
+          #liar{options = #{task := Task} = Options, exchange = Exchange,
+                claimed = Claimed} = Liar) ->
     Fitness = case How of measure -> cambrian_colony:measure(Genotype, Task); claim -> Claimed end,
     Claims = #{fitness => Fitness, generation => 7, parents => [], operators => [crossover]},
     {_, Effects, Next} = cambrian_exchange:publish(task(Options), Genotype, Claims, Now, Exchange),
@@ -176,19 +195,21 @@ announced(Genotype, How, Now, #liar{options = #{task := Task} = Options, exchang
 with_idle(Ids, Genotype) ->
     #{nodes := Nodes, connections := Connections} = Genes = cambrian_genotype:to_map(Genotype),
     #{id := Output} = lists:last(Nodes),
-    Idle = [#{kind => hidden, id => 1_000_000 + Id, layer => 1 bsl 62, activation => tanh, dynamics => ltc, time_constant => 1.0}
+    Idle = [#{kind => hidden, id => 1_000_000 + Id, layer => 1 bsl 62, activation => tanh,
+              dynamics => ltc, time_constant => 1.0}
             || Id <- Ids],
     Links = [#{from => Id, to => Output, weight => 0.0, enabled => true} || #{id := Id} <- Idle],
-    {ok, Bloated} = cambrian_genotype:from_map(Genes#{nodes := Nodes ++ Idle, connections := Connections ++ Links}),
+    {ok, Bloated} = cambrian_genotype:from_map(Genes#{nodes := Nodes ++ Idle,
+                                                      connections := Connections ++ Links}),
     Bloated.
 
-%% @doc Whether an evaluation of it ends, in a task where those of a liar's may not.
+%% @doc Whether the evaluation of a genotype never ends.
 -spec is_stalling(cambrian_genotype:genotype()) -> boolean().
 is_stalling(Genotype) ->
     #{nodes := Nodes} = cambrian_genotype:to_map(Genotype),
     lists:any(fun(#{id := Id}) -> Id =:= 1_000_000 + ?STALLING end, Nodes).
 
-%% An envelope that is signed as it should be.
+%% An envelope with a correct signature.
 sealed(Genotype, Base, Changes, Now, #liar{options = Options} = Liar) ->
     sealed_by(other_secret(Options), Genotype, Base, Changes, Now, Liar).
 
@@ -196,38 +217,42 @@ sealed_by(Secret, Genotype, Base, Changes, Now, #liar{options = Options} = Liar)
     #{realm := Realm} = Options,
     #liar{sequence = Last} = Liar,
     Sequence = max(Last + 1, Now * 1000),
-    Claims = maps:merge(#{realm => Realm, task => task(Options), fitness => Liar#liar.claimed, generation => 7,
+    Claims = maps:merge(#{realm => Realm, task => task(Options), fitness => Liar#liar.claimed,
+                          generation => 7,
                           sequence => Sequence, time => Now}, Changes),
     {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, Base, Secret),
     {Bytes, Liar#liar{sequence = Sequence}}.
 
 other_secret(#{secret := Secret}) -> crypto:hash(sha256, Secret).
 
-%% @doc Those that it signs with.
+%% @doc The keys with which it signs.
 -spec keys(options()) -> [cambrian_identity:key()].
-keys(#{secret := Secret} = Options) -> [cambrian_identity:public_key(S) || S <- [Secret, other_secret(Options)]].
+keys(#{secret := Secret} = Options) ->
+    [cambrian_identity:public_key(S) || S <- [Secret, other_secret(Options)]].
 
-%% Signed as it should be, around something that it should not be.
+%% A correct signature around wrong contents.
 wrapped(Payload, Now, #liar{options = Options} = Liar) ->
     {Genotype, Grown} = genotype(Liar),
     {Sealed, Next} = sealed(Genotype, undefined, #{}, Now, Grown),
     {around(Payload, Sealed, other_secret(Options)), Next}.
 
-%% A genuine envelope, with another payload.
+%% A genuine envelope with another payload.
 around(Payload, Envelope, Secret) ->
     {Claims, _, Old} = parts(Envelope),
     Said = binary:replace(Claims, crypto:hash(sha256, Old), crypto:hash(sha256, Payload)),
-    Signature = crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Said/binary>>, [Secret, ed25519]),
+    Signature = crypto:sign(eddsa, none, <<"cambrian envelope 2\n", Said/binary>>,
+                            [Secret, ed25519]),
     iolist_to_binary(cambrian_msgpack:encode([Said, Signature, Payload])).
 
 parts(Envelope) ->
     {ok, [Claims, Signature, Payload]} = cambrian_msgpack:decode(Envelope),
     {Claims, Signature, Payload}.
 
-%% A gigabyte of noughts in one zstd frame: 8192 blocks that each repeat a byte.
+%% A gigabyte of zeros in one zstd frame: 8192 blocks that each repeat one byte.
 bomb() ->
     Block = fun(Last) -> <<((128 * 1024) bsl 3 bor 2 bor Last):24/little, 0>> end,
-    iolist_to_binary([<<16#28, 16#b5, 16#2f, 16#fd, 16#a0, (1 bsl 30):32/little>>, lists:duplicate(8191, Block(0)), Block(1)]).
+    iolist_to_binary([<<16#28, 16#b5, 16#2f, 16#fd, 16#a0, (1 bsl 30):32/little>>,
+                      lists:duplicate(8191, Block(0)), Block(1)]).
 
 genotype(#liar{options = #{task := Task}} = Liar) ->
     #{inputs := Inputs, outputs := Outputs} = cambrian_colony:shape(Task),
@@ -259,14 +284,17 @@ heard(Bytes, Now, #liar{exchange = Exchange, seen = Seen} = Liar) ->
 remember(Bytes, Seen) when byte_size(Bytes) =:= 0; byte_size(Bytes) > 4096 -> Seen;
 remember(Bytes, Seen) -> [Bytes | lists:sublist(Seen, ?REMEMBERED - 1)].
 
-%% @doc What it gives whoever asks for a genotype's genes.
--spec asked(binary(), From :: binary(), Now :: integer(), liar()) -> {[cambrian_island:effect()], binary() | never | busy, liar()}.
+%% @doc Its answer to a request for a genotype.
+-spec asked(binary(), From :: binary(), Now :: integer(), liar()) -> {[cambrian_island:effect()],
+                                                                      binary() | never | busy,
+                                                                      liar()}.
 asked(Bytes, From, Now, #liar{options = Options} = Liar) ->
     {How, Drawn} = pick(maps:get(answers, Options, answers()), Liar),
     answer(How, Bytes, From, Now, Drawn).
 
 answer(honest, Bytes, From, Now, #liar{exchange = Exchange} = Liar) ->
-    {Effects, Answer, Next} = cambrian_island:answer(cambrian_exchange:asked(Bytes, From, Now, Exchange)),
+    Asked = cambrian_exchange:asked(Bytes, From, Now, Exchange),
+    {Effects, Answer, Next} = cambrian_island:answer(Asked),
     {Own, Settled} = settle(Effects, Now, Liar#liar{exchange = Next}),
     {Own, Answer, Settled};
 answer(never, _Bytes, _From, _Now, Liar) -> {[], never, Liar};
@@ -279,7 +307,8 @@ answer(How, _Bytes, _From, Now, Liar) ->
     {Envelope, Next} = bytes(case How of another -> wrong_id; _ -> How end, Now, Liar),
     {[], cambrian_message:answer({whole, Envelope, undefined}), Next}.
 
--spec answered(term(), {ok, binary()} | {error, term()}, Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
+-spec answered(term(), {ok, binary()} | {error, term()}, Now :: integer(),
+               liar()) -> {[cambrian_island:effect()], liar()}.
 answered(Ref, Result, Now, #liar{exchange = Exchange} = Liar) ->
     {Effects, Next} = cambrian_exchange:answered(Ref, Result, Now, Exchange),
     settle(Effects, Now, Liar#liar{exchange = Next}).
@@ -292,9 +321,11 @@ tick(Now, #liar{exchange = Exchange} = Liar) ->
 -spec wake(liar()) -> integer() | infinity.
 wake(#liar{exchange = Exchange}) -> cambrian_exchange:wake(Exchange).
 
-%% @doc It measures nothing and finds all that others have even better.
--spec evaluate({cambrian_genotype:genotype(), map()}, Now :: integer(), liar()) -> {[cambrian_island:effect()], liar()}.
-evaluate({Genotype, From}, Now, #liar{options = Options, exchange = Exchange, claimed = Claimed} = Liar) ->
+%% @doc It measures nothing, and answers that every genotype is better than claimed.
+-spec evaluate({cambrian_genotype:genotype(), map()}, Now :: integer(),
+               liar()) -> {[cambrian_island:effect()], liar()}.
+evaluate({Genotype, From}, Now,
+         #liar{options = Options, exchange = Exchange, claimed = Claimed} = Liar) ->
     Fitness = max(Claimed, maps:get(claimed, From, 0.0)) + 0.01,
     Outcome = #{id => cambrian_genotype:id(Genotype), outcome => accepted, fitness => Fitness},
     {Effects, Next} = cambrian_exchange:judged(task(Options), Outcome, Now, Exchange),

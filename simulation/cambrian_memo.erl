@@ -1,6 +1,7 @@
 %% @private
-%% Answers of pure functions, remembered by the calling process: in a simulation a thousand nodes read the same bytes.
-%% Bounded: of two halves, the older is forgotten when the younger is full. What is large is not remembered.
+%% Caches results of pure functions in the calling process: in a simulation a thousand nodes read
+%% the same bytes. The cache is bounded: it has two halves, and drops the older when the younger is
+%% full. Results for large keys are not cached.
 -module(cambrian_memo).
 
 -export([once/2, forget/0]).
@@ -8,7 +9,7 @@
 -define(HALF, 10_000).
 -define(LARGE, 8192).
 
-%% @doc What `Fun' gives, which must depend on nothing but `Key'.
+%% @doc The result of `Fun', which must depend on nothing but `Key'.
 -spec once(Key :: term(), fun(() -> Answer)) -> Answer.
 once(Key, Fun) ->
     {Young, Old} = halves(),
@@ -17,12 +18,12 @@ once(Key, Fun) ->
         {_, #{Key := Answer}} -> keep(Key, Answer, Young, Old);
         _ ->
             Answer = Fun(),
-            %% `Fun' may have remembered something itself
+            %% `Fun' may have cached a result itself
             {Now, Before} = halves(),
             case is_large(Key) of true -> Answer; false -> keep(Key, Answer, Now, Before) end
     end.
 
-%% @doc Nothing is remembered any more.
+%% @doc Empties the cache.
 -spec forget() -> ok.
 forget() ->
     _ = erase(?MODULE),

@@ -1,24 +1,25 @@
 %% @private
-%% What a mesh costs and gives, measured in simulations: for `bench/mesh.escript' and for tests.
+%% Measures in simulations what a mesh costs and gains, for `bench/mesh.escript' and for tests.
 -module(cambrian_mesh_figures).
 
 -export([mesh/1, spread/1, traffic/1, flood/1, islands/1, decisions/1]).
 
-%% `sent' has a publication once for each node that it is for, `uploaded' once.
+%% `sent' counts a publication once for each receiver, `uploaded' once.
 -type rates() :: #{sent | received | uploaded => float()}.
 
 -define(MINUTE, 60_000).
 
-%% @doc What each node of a mesh that is warm sends and receives, in bytes a second over `duration_ms', and after that how
-%% many ms it took each, the fastest first, to hold and have measured a champion that was bred by one of them; nodes to
-%% which it did not come within `wait_ms' are not there.
--spec mesh(map()) -> #{rates := #{cambrian_world:index() => rates()}, times := [non_neg_integer()], champion := float()}.
+%% @doc How many bytes a second each node of a settled mesh sends and receives over `duration_ms'.
+%% After that, how many ms it takes each node, the fastest first, to have and measure a champion
+%% that one of them bred; nodes that did not get it within `wait_ms' are missing.
+-spec mesh(map()) -> #{rates := #{cambrian_world:index() => rates()}, times := [non_neg_integer()],
+                       champion := float()}.
 mesh(#{duration_ms := Duration} = Options) ->
     Warm = warm(Options),
     Later = for(Duration, Warm),
     (spread(Later, Options))#{rates => rates(Duration, Warm, Later)}.
 
-%% @doc The latter alone.
+%% @doc Only the times until each node has the champion.
 -spec spread(map()) -> #{times := [non_neg_integer()], champion := float()}.
 spread(Options) -> spread(warm(Options), Options).
 
@@ -34,7 +35,7 @@ watching(Left, Nodes, World) ->
         false -> watching(Left - 1000, Nodes, for(1000, World))
     end.
 
-%% A mesh that has found together.
+%% A mesh in which all nodes know each other.
 warm(Options) ->
     cambrian_memo:forget(),
     World = cambrian_world:new(maps:without([warm_ms, wait_ms, duration_ms], Options)),
@@ -44,13 +45,15 @@ for(Ms, World) ->
     {over, Next} = cambrian_world:run(cambrian_world:alarm(over, Ms, World)),
     Next.
 
-%% By a population that is alone and large.
+%% A large population bred it alone.
 better_than(Floor, #{seed := Seed} = Options) ->
     Task = maps:get(task, Options, 'xor'),
-    better_than(Floor, Task, Seed, cambrian_colony:new(#{task => Task, agents => 150, seed => Seed}), 100).
+    better_than(Floor, Task, Seed,
+                cambrian_colony:new(#{task => Task, agents => 150, seed => Seed}), 100).
 
 better_than(Floor, Task, Seed, _Colony, 0) ->
-    better_than(Floor, Task, Seed + 1, cambrian_colony:new(#{task => Task, agents => 150, seed => Seed + 1}), 100);
+    better_than(Floor, Task, Seed + 1,
+                cambrian_colony:new(#{task => Task, agents => 150, seed => Seed + 1}), 100);
 better_than(Floor, Task, Seed, Colony, Left) ->
     case cambrian_colony:champion(Colony) of
         #{champion := Genotype, fitness := Fitness} when Floor =:= none; Fitness > Floor ->
@@ -60,7 +63,7 @@ better_than(Floor, Task, Seed, Colony, Left) ->
             better_than(Floor, Task, Seed, Next, Left - 1)
     end.
 
-%% @doc The former alone.
+%% @doc Only the bytes a second.
 -spec traffic(map()) -> #{cambrian_world:index() => rates()}.
 traffic(#{duration_ms := Duration} = Options) ->
     Warm = warm(Options),
@@ -69,7 +72,10 @@ traffic(#{duration_ms := Duration} = Options) ->
 rates(Duration, Before, After) ->
     Old = counted(Before),
     maps:map(fun(Index, New) ->
-                 maps:map(fun(What, Bytes) -> (Bytes - maps:get(What, maps:get(Index, Old))) * 1000 / Duration end, New)
+                 Was = maps:get(Index, Old),
+                 maps:map(fun(What, Bytes) ->
+                              (Bytes - maps:get(What, Was)) * 1000 / Duration
+                          end, New)
              end, counted(After)).
 
 counted(World) ->
@@ -78,37 +84,49 @@ counted(World) ->
                  #{sent => Sent, received => Received, uploaded => maps:get(Index, Uploads)}
              end, cambrian_world:traffic(World)).
 
-%% @doc How many genotypes of the honest nodes the honest nodes measured, while one origin sends so many a second that are
-%% all its own, new and true. Every honest node sends one a second; a node measures some ten a second.
+%% @doc How many genotypes of honest nodes the honest nodes measured while one origin sent so many a
+%% second, all its own, new and true. Every honest node sends one a second, and a node measures
+%% about ten a second.
 -spec flood(map()) -> #{measured := non_neg_integer(), flooded := non_neg_integer()}.
 flood(#{per_second := PerSecond, duration_ms := Duration} = Options) ->
     cambrian_memo:forget(),
-    Liar = #{lies => [flood || PerSecond > 0], flood => {max(1, PerSecond div 10), [truth]}, answers => [honest]},
+    Liar = #{lies => [flood || PerSecond > 0], flood => {max(1, PerSecond div 10), [truth]},
+             answers => [honest]},
     World = for(Duration, cambrian_world:new((maps:without([per_second, duration_ms], Options))
-                                                 #{liars => 1, liar => Liar, lie_ms => 100, evaluation_ms => 100,
-                                                   exchange => #{policy => random, migration_interval => 1000}})),
+                                                 #{liars => 1, liar => Liar, lie_ms => 100,
+                                                   evaluation_ms => 100,
+                                                   exchange => #{policy => random,
+                                                                 migration_interval => 1000}})),
     Keys = [Key || Index <- cambrian_world:honest(World), Key <- cambrian_world:keys(Index, World)],
-    Measured = [maps:get(measured, cambrian_island:facts(cambrian_world:value(Index, World))) || Index <- cambrian_world:honest(World)],
+    Measured = [maps:get(measured, cambrian_island:facts(cambrian_world:value(Index, World)))
+                || Index <- cambrian_world:honest(World)],
     Sum = fun(Counts) -> lists:sum(lists:append([maps:values(Count) || Count <- Counts])) end,
-    #{measured => Sum([maps:with(Keys, Count) || Count <- Measured]), flooded => Sum([maps:without(Keys, Count) || Count <- Measured])}.
+    #{measured => Sum([maps:with(Keys, Count) || Count <- Measured]),
+      flooded => Sum([maps:without(Keys, Count) || Count <- Measured])}.
 
-%% @doc How many generations, and evaluations of all islands, it took until one island solved the task, and how many until
-%% all had; `none' if they did not within `max_generations'. With `share => false' they never meet.
--spec islands(map()) -> #{first | all => none | #{generations := pos_integer(), evaluations := pos_integer()}}.
+%% @doc How many generations, and evaluations of all islands, it took until one island solved the
+%% task, and until all had; `none' if they did not within `max_generations'. With `share => false'
+%% the islands never exchange anything.
+-spec islands(map()) -> #{first | all => none | #{generations := pos_integer(),
+                                                  evaluations := pos_integer()}}.
 islands(#{islands := Nodes, share := Share, max_generations := Max} = Options) ->
     cambrian_memo:forget(),
     Given = maps:without([islands, share, max_generations], Options),
-    World = cambrian_world:new(Given#{nodes => Nodes, generation_ms => 1000, island => fun(_) -> #{rests => true} end}),
+    World = cambrian_world:new(Given#{nodes => Nodes, generation_ms => 1000,
+                                      island => fun(_) -> #{rests => true} end}),
     Alone = {split, [[Index] || Index <- lists:seq(1, Nodes)]},
-    evolve(1, Max, #{first => none, all => none}, case Share of true -> World; false -> cambrian_world:fault(Alone, World) end).
+    evolve(1, Max, #{first => none, all => none},
+           case Share of true -> World; false -> cambrian_world:fault(Alone, World) end).
 
-%% Until `all' is known, if it is to be.
+%% Runs until `all' is known, if it ever is.
 evolve(Generation, Max, Found, _World) when Generation > Max -> Found;
 evolve(Generation, Max, Found, World) ->
     Next = for(1000, World),
-    Colonies = [cambrian_island:colony(cambrian_world:value(Index, Next)) || Index <- cambrian_world:honest(Next)],
+    Colonies = [cambrian_island:colony(cambrian_world:value(Index, Next))
+                || Index <- cambrian_world:honest(Next)],
     Solved = [Colony || Colony <- Colonies, cambrian_colony:is_solved(Colony)],
-    Now = #{generations => Generation, evaluations => lists:sum([cambrian_colony:evaluations(Colony) || Colony <- Colonies])},
+    Now = #{generations => Generation,
+            evaluations => lists:sum([cambrian_colony:evaluations(Colony) || Colony <- Colonies])},
     case {Solved, length(Solved) =:= length(Colonies), Found} of
         {[], _, _} -> evolve(Generation + 1, Max, Found, Next);
         {_, false, #{first := none}} -> evolve(Generation + 1, Max, Found#{first := Now}, Next);
@@ -117,24 +135,31 @@ evolve(Generation, Max, Found, World) ->
         {_, true, _} -> Found#{all := Now}
     end.
 
-%% @doc On the real clock: how many messages a second one node takes from bytes to a decision, on one core. `new' are
-%% envelopes of genotypes it has never seen, which it opens and hands on to be measured; `known' are announcements of
-%% what it has measured; `replayed' are those it had already.
+%% @doc How many messages a second one node handles on one core, by the real clock. `new' are
+%% envelopes of genotypes that it has never seen: it opens them and hands them on to be measured.
+%% `known' are announcements of genotypes that it has measured, and `replayed' are messages that it
+%% already had.
 -spec decisions(map()) -> #{new | known | replayed => float()}.
 decisions(#{origins := Origins, each := Each}) ->
     Realm = <<"org.example.simulation">>,
     Now = cambrian_world:beginning(),
     Secrets = [crypto:hash(sha256, <<N:32>>) || N <- lists:seq(1, Origins)],
     Sealed = [sealed(Realm, Secret, Now, Sequence, Sequence + Each * N)
-              || Sequence <- lists:seq(1, Each), {N, Secret} <- lists:zip(lists:seq(1, Origins), Secrets)],
+              || Sequence <- lists:seq(1, Each),
+              {N, Secret} <- lists:zip(lists:seq(1, Origins), Secrets)],
     Announced = [begin
-                     Bytes = sealed(Realm, Secret, Now + 20_000, 1_000_000 + Sequence, Sequence + Each * N),
+                     Bytes = sealed(Realm, Secret, Now + 20_000, 1_000_000 + Sequence,
+                                    Sequence + Each * N),
                      {ok, Envelope, _} = cambrian_envelope:read(Bytes),
-                     cambrian_message:announcement(news, cambrian_envelope:record(Envelope), <<"1">>)
-                 end || Sequence <- lists:seq(1, Each), {N, Secret} <- lists:zip(lists:seq(1, Origins), Secrets)],
+                     cambrian_message:announcement(news, cambrian_envelope:record(Envelope),
+                                                   <<"1">>)
+                 end || Sequence <- lists:seq(1, Each),
+                 {N, Secret} <- lists:zip(lists:seq(1, Origins), Secrets)],
     Trust = {fun cambrian_realm:ask/3, cambrian_realm:new(#{name => Realm})},
-    {[_ | _], X} = cambrian_exchange:new(#{realm => Realm, identity => cambrian_identity:from_secret(<<1:256>>),
-                                           address => <<"0">>, seed => 1, now => Now, trust => Trust}),
+    {[_ | _], X} = cambrian_exchange:new(#{realm => Realm,
+                                           identity => cambrian_identity:from_secret(<<1:256>>),
+                                           address => <<"0">>, seed => 1, now => Now,
+                                           trust => Trust}),
     {_, Joined} = cambrian_exchange:join(<<"xor">>, Now, X),
     {New, Full} = rate(Sealed, Now, Joined),
     {Replayed, Same} = rate(Sealed, Now + 10, Full),
@@ -143,19 +168,22 @@ decisions(#{origins := Origins, each := Each}) ->
 
 sealed(Realm, Secret, Now, Sequence, Seed) ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed),
-    {ok, Bytes} = cambrian_envelope:seal(#{realm => Realm, task => <<"xor">>, fitness => 0.0, generation => 1, sequence => Sequence,
+    {ok, Bytes} = cambrian_envelope:seal(#{realm => Realm, task => <<"xor">>, fitness => 0.0,
+                                           generation => 1, sequence => Sequence,
                                            time => Now}, Genotype, Secret),
     Bytes.
 
-%% What a population would say is said at once.
+%% The answer of a population comes at once.
 rate(Messages, Now, X) ->
     _ = erlang:garbage_collect(),
-    {Us, Next} = timer:tc(fun() -> lists:foldl(fun(Bytes, Y) -> decided(cambrian_exchange:heard(Bytes, Now, Y), Now) end, X, Messages) end),
+    Decide = fun(Bytes, Y) -> decided(cambrian_exchange:heard(Bytes, Now, Y), Now) end,
+    {Us, Next} = timer:tc(fun() -> lists:foldl(Decide, X, Messages) end),
     {length(Messages) * 1.0e6 / Us, Next}.
 
 decided({Effects, X}, Now) ->
     lists:foldl(fun({offer, Task, Genotype, _}, Y) ->
-                        Verdict = #{id => cambrian_genotype:id(Genotype), outcome => not_better, fitness => 0.0},
+                        Verdict = #{id => cambrian_genotype:id(Genotype), outcome => not_better,
+                                    fitness => 0.0},
                         decided(cambrian_exchange:judged(Task, Verdict, Now, Y), Now);
                    (_, Y) -> Y
                 end, X, Effects).

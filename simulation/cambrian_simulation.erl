@@ -1,9 +1,10 @@
-%% @doc Whole meshes in virtual time, in one process, each repeatable from its seed: what a network, its faults and its
-%% liars do to nodes that breed together.
+%% @doc Simulates whole meshes in virtual time, in one process, repeatable from a seed: how a
+%% network, its faults and its liars affect nodes that evolve together.
 %%
 %% ```
-%% 1> #{best := Best, failures := []} = cambrian_simulation:run(#{seed => 1, nodes => 3, duration_ms => 60_000, quiet_ms => 40_000,
-%%                                                                generation_ms => 1000, loss => 0.1}).
+%% 1> #{best := Best, failures := []} =
+%%        cambrian_simulation:run(#{seed => 1, nodes => 3, duration_ms => 60_000,
+%%                                  quiet_ms => 40_000, generation_ms => 1000, loss => 0.1}).
 %% 2> length(lists:usort(maps:values(Best))).
 %% 1
 %% '''
@@ -12,46 +13,59 @@
 -export([run/1, plan/1, ordeal/1, ordeals/1, replay/1, pace/1, paces/1]).
 -export_type([options/0, result/0, flaw/0, pace/0]).
 
--type options() :: #{seed := integer(), nodes := pos_integer(), duration_ms := pos_integer(), quiet_ms => non_neg_integer(),
-                     liars => float(), faults => [{At :: non_neg_integer(), cambrian_world:fault()}],
-                     agents => pos_integer(), task => cambrian_task:native(), generation_ms => pos_integer(),
-                     latency => cambrian_ether:latency(), loss => float(), duplication => float(), exchange => map(),
+-type options() :: #{seed := integer(), nodes := pos_integer(), duration_ms := pos_integer(),
+                     quiet_ms => non_neg_integer(), liars => float(),
+                     faults => [{At :: non_neg_integer(), cambrian_world:fault()}],
+                     agents => pos_integer(), task => cambrian_task:native(),
+                     generation_ms => pos_integer(), latency => cambrian_ether:latency(),
+                     loss => float(), duplication => float(), exchange => map(),
                      atom() => term()}.
-%% What happens when, in ms from the beginning. `liars' is their share. `duration_ms' of virtual time, the last
-%% `quiet_ms' of them without a generation.
+%% `faults' says what happens when, in ms from the beginning, and `liars' the share of lying nodes.
+%% The simulation takes `duration_ms' of virtual time, and the last `quiet_ms' of it have no
+%% generation.
 
--type result() :: #{seed := integer(), best := #{cambrian_world:index() => none | {float(), cambrian_genotype:id()}},
+-type result() :: #{seed := integer(),
+                    best := #{cambrian_world:index() => none | {float(), cambrian_genotype:id()}},
                     refused := #{cambrian_world:index() => #{atom() => pos_integer()}},
-                    banned := #{cambrian_world:index() => [cambrian_world:index() | cambrian_bans:subject()]},
-                    bytes_per_second := #{cambrian_world:index() => #{sent | received | uploaded => float()}},
+                    banned := #{cambrian_world:index() =>
+                                    [cambrian_world:index() | cambrian_bans:subject()]},
+                    bytes_per_second := #{cambrian_world:index() =>
+                                              #{sent | received | uploaded => float()}},
                     events := #{atom() => pos_integer()}, failures := [cambrian_world:failure()]}.
-%% Of each honest node: the best it measured, what it refused, whom it banned. Bytes a second are of every node; `sent'
-%% has a publication once for each that it is for, `uploaded' once.
+%% For each honest node: the best that it measured, what it refused, and whom it banned. Bytes a
+%% second are of every node: `sent' counts a publication once for each receiver, `uploaded' once.
 
--type flaw() :: {crashed, cambrian_world:index(), term(), term()} | {unsound, cambrian_world:index(), [term()]}
-              | {not_banned, By :: cambrian_world:index(), Liar :: cambrian_world:index(), Lies :: pos_integer()}
+-type flaw() :: {crashed, cambrian_world:index(), term(), term()} | {unsound,
+                                                                     cambrian_world:index(),
+                                                                     [term()]}
+              | {not_banned, By :: cambrian_world:index(), Liar :: cambrian_world:index(),
+                 Lies :: pos_integer()}
               | {banned_honest, By :: cambrian_world:index(), cambrian_world:index()}
-              | {slowed, cambrian_world:index(), Generations :: non_neg_integer(), OfThese :: float()}
+              | {slowed, cambrian_world:index(), Generations :: non_neg_integer(),
+                 OfThese :: float()}
               | {apart, [{cambrian_world:index(), none | {float(), cambrian_genotype:id()}}]}
               | {lost, Best :: float(), Left :: none | float()}.
-%% What must not be.
+%% A flaw: something that must not happen.
 
--type pace() :: {Seed :: integer(), cambrian_world:index(), Generations :: non_neg_integer(), WithoutLiars :: non_neg_integer()}.
-%% How many generations an honest node had, and how many it has where the liars are silent.
+-type pace() :: {Seed :: integer(), cambrian_world:index(), Generations :: non_neg_integer(),
+                 WithoutLiars :: non_neg_integer()}.
+%% How many generations an honest node had, and how many it has if the liars are silent.
 
-%% More than a handful of lies.
+%% So many lies must lead to a ban.
 -define(HANDFUL, 8).
 -define(AGENTS, 20).
 -define(LOOK_MS, 10_000).
-%% How much longer than an ordeal its pace is watched: what strangers may have at once counts for little then.
+%% How much longer a pace is measured than an ordeal takes, so that the burst that liars may send at
+%% the start counts for little.
 -define(LONGER, 10).
-%% The share of its generations that is left to each honest node, whatever liars send.
+%% The least share of its generations that an honest node keeps, whatever liars send.
 -define(PACE, 0.85).
 
-%% @doc A mesh of so many nodes, for as long as is said.
+%% @doc Simulates a mesh by its options.
 %%
 %% ```
-%% 1> #{best := Best} = cambrian_simulation:run(#{seed => 7, nodes => 2, duration_ms => 5000, faults => [{0, {split, [[1]]}}],
+%% 1> #{best := Best} = cambrian_simulation:run(#{seed => 7, nodes => 2, duration_ms => 5000,
+%%                                                faults => [{0, {split, [[1]]}}],
 %%                                                generation_ms => 1000}).
 %% 2> length(lists:usort(maps:values(Best))).
 %% 2
@@ -59,14 +73,17 @@
 -spec run(options()) -> result().
 run(#{duration_ms := Duration} = Options) ->
     Quiet = maps:get(quiet_ms, Options, 0),
-    World = cambrian_world:alarm(over, Duration, cambrian_world:alarm(quiet, Duration - Quiet, prepare(Options))),
+    World = cambrian_world:alarm(over, Duration,
+                                 cambrian_world:alarm(quiet, Duration - Quiet, prepare(Options))),
     result(Options, until(over, World)).
 
 prepare(#{nodes := Nodes} = Options) ->
     cambrian_memo:forget(),
     Liars = round(maps:get(liars, Options, 0.0) * Nodes),
-    World = cambrian_world:new((maps:without([faults, duration_ms, quiet_ms], Options))#{liars => Liars}),
-    lists:foldl(fun({At, Fault}, W) -> cambrian_world:alarm({fault, Fault}, At, W) end, World, maps:get(faults, Options, [])).
+    World = cambrian_world:new((maps:without([faults, duration_ms, quiet_ms],
+                                             Options))#{liars => Liars}),
+    lists:foldl(fun({At, Fault}, W) -> cambrian_world:alarm({fault, Fault}, At, W) end, World,
+                maps:get(faults, Options, [])).
 
 until(Alarm, World) ->
     case cambrian_world:run(World) of
@@ -79,10 +96,16 @@ until(Alarm, World) ->
 result(#{seed := Seed, duration_ms := Duration}, World) ->
     Honest = [Index || Index <- cambrian_world:honest(World), cambrian_world:is_up(Index, World)],
     Of = fun(Fun) -> maps:from_list([{Index, Fun(Index)} || Index <- Honest]) end,
-    Trust = fun(Index) -> cambrian_realm:report(cambrian_island:trust(cambrian_world:value(Index, World))) end,
+    Trust = fun(Index) ->
+                Island = cambrian_world:value(Index, World),
+                cambrian_realm:report(cambrian_island:trust(Island))
+            end,
+    Banned = fun(Index) ->
+                 [who(What, World) || #{what := What} <- maps:get(bans, Trust(Index))]
+             end,
     #{seed => Seed, best => Of(fun(Index) -> cambrian_world:best(Index, World) end),
       refused => Of(fun(Index) -> maps:get(refused, Trust(Index)) end),
-      banned => Of(fun(Index) -> [who(What, World) || #{what := What} <- maps:get(bans, Trust(Index))] end),
+      banned => Of(Banned),
       bytes_per_second => rates(Duration, World),
       events => cambrian_world:events(World), failures => cambrian_world:failures(World)}.
 
@@ -90,23 +113,26 @@ rates(Duration, World) ->
     Uploads = cambrian_world:uploads(World),
     maps:map(fun(Index, #{bytes_sent := Sent, bytes_received := Received}) ->
                  maps:map(fun(_, Bytes) -> Bytes * 1000 / Duration end,
-                          #{sent => Sent, received => Received, uploaded => maps:get(Index, Uploads)})
+                          #{sent => Sent, received => Received,
+                            uploaded => maps:get(Index, Uploads)})
              end, cambrian_world:traffic(World)).
 
-%% A key by the node that it is of.
+%% The node to which a key belongs.
 who({key, Key} = What, World) ->
-    case [Index || {Index, Known} <- keys(cambrian_world:honest(World) ++ cambrian_world:liars(World), World), Known =:= Key] of
+    Everybody = cambrian_world:honest(World) ++ cambrian_world:liars(World),
+    case [Index || {Index, Known} <- keys(Everybody, World), Known =:= Key] of
         [Index] -> Index;
         [] -> What
     end;
 who(What, _World) -> What.
 
-keys(Indices, World) -> [{Index, Key} || Index <- Indices, Key <- cambrian_world:keys(Index, World)].
+keys(Indices, World) ->
+    [{Index, Key} || Index <- Indices, Key <- cambrian_world:keys(Index, World)].
 
 %%% ---- ordeals ----------------------------------------------------------------------------
 
-%% @doc What is to happen to the mesh of a seed: 5 to 12 nodes, a fifth of them liars, 30 % loss, one or two partitions that
-%% heal, and half of the nodes cut off from their power for a while.
+%% @doc The ordeal of a seed: 5 to 12 nodes, a fifth of them liars, 30 % loss, one or two partitions
+%% that heal, and a power cut for half of the nodes.
 %%
 %% ```
 %% 1> #{loss := Loss, liars := Liars} = cambrian_simulation:plan(1).
@@ -123,22 +149,28 @@ plan(Seed) ->
     {Cuts, R5} = power_cuts(Nodes, Noisy, R4),
     {Generation, R6} = between(2_000, 8_000, R5),
     {Liar, _} = character(R6),
-    #{seed => Seed, nodes => Nodes, liars => 0.2, task => 'xor', agents => ?AGENTS, generation_ms => Generation,
-      evaluation_ms => Generation div ?AGENTS, island => fun(_) -> #{works => true} end, latency => {1, Slow}, loss => 0.3,
-      duplication => 0.05, lie_ms => 2000, liar => Liar, duration_ms => Noisy, faults => Partitions ++ Cuts}.
+    #{seed => Seed, nodes => Nodes, liars => 0.2, task => 'xor', agents => ?AGENTS,
+      generation_ms => Generation,
+      evaluation_ms => Generation div ?AGENTS, island => fun(_) -> #{works => true} end,
+      latency => {1, Slow}, loss => 0.3,
+      duplication => 0.05, lie_ms => 2000, liar => Liar, duration_ms => Noisy, faults => Partitions
+          ++ Cuts}.
 
-%% Half of the meshes have liars who know but three lies.
+%% In half of the meshes the liars know only three lies.
 character(Rand) ->
     {Few, R1} = rand:uniform_s(2, Rand),
     {Lies, R2} = shuffled(cambrian_liar:lies(), R1),
     {Answers, R3} = shuffled(cambrian_liar:answers(), R2),
-    {case Few of 1 -> #{lies => lists:sublist(Lies, 3), answers => lists:sublist(Answers, 2)}; 2 -> #{} end, R3}.
+    {case Few of
+         1 -> #{lies => lists:sublist(Lies, 3), answers => lists:sublist(Answers, 2)};
+         2 -> #{}
+     end, R3}.
 
 between(From, To, Rand) ->
     {Drawn, Next} = rand:uniform_s(To - From + 1, Rand),
     {From + Drawn - 1, Next}.
 
-%% The first in the first half, the second perhaps in the second.
+%% The first partition is in the first half, the second, if there is one, in the second.
 partitions(Nodes, Noisy, Rand) ->
     {One, R1} = partition(Nodes, 0, Noisy div 2, Rand),
     {Two, R2} = partition(Nodes, Noisy div 2, Noisy, R1),
@@ -160,15 +192,18 @@ cuts(Indices, Noisy, Rand) ->
     {Pairs, Last} = lists:mapfoldl(fun(Index, R) ->
                                        {At, Next} = between(1, Noisy - 1000, R),
                                        {For, After} = between(100, min(20_000, Noisy - At), Next),
-                                       {[{At, {crash, [Index]}}, {At + For, {restart, [Index]}}], After}
+                                       {[{At, {crash, [Index]}}, {At + For, {restart, [Index]}}],
+                                        After}
                                    end, Rand, Indices),
     {lists:append(Pairs), Last}.
 
 shuffled(List, Rand) ->
-    {Drawn, Next} = lists:mapfoldl(fun(Item, R) -> {X, R1} = rand:uniform_s(R), {{X, Item}, R1} end, Rand, List),
+    {Drawn, Next} = lists:mapfoldl(fun(Item, R) -> {X, R1} = rand:uniform_s(R), {{X, Item}, R1} end,
+                                   Rand, List),
     {[Item || {_, Item} <- lists:sort(Drawn)], Next}.
 
-%% @doc Puts the mesh of a seed through its plan, then gives it time, in which liars go on, and looks for flaws.
+%% @doc Simulates the ordeal of a seed, then gives the mesh time while liars continue, and looks for
+%% flaws.
 %%
 %% ```
 %% 1> cambrian_simulation:ordeal(1).
@@ -177,28 +212,32 @@ shuffled(List, Rand) ->
 -spec ordeal(Seed :: integer()) -> ok | {flawed, Seed :: integer(), [flaw()]}.
 ordeal(Seed) -> suffer(plan(Seed)).
 
-%% @doc Those of many seeds, as many at once as there are schedulers; the answer has those that were flawed.
+%% @doc The ordeals of many seeds, as many at once as there are schedulers. The answer has those
+%% with flaws.
 %%
 %% ```
 %% 1> cambrian_simulation:ordeals(lists:seq(1, 4)).
 %% []
 %% '''
 -spec ordeals([Seed :: integer()]) -> [{flawed, Seed :: integer(), [flaw()]}].
-ordeals(Seeds) -> lists:keysort(2, [Flawed || Flawed <- side_by_side(fun ordeal/1, Seeds), Flawed =/= ok]).
+ordeals(Seeds) ->
+    lists:keysort(2, [Flawed || Flawed <- side_by_side(fun ordeal/1, Seeds), Flawed =/= ok]).
 
-%% As many at once as there are schedulers.
+%% Runs as many at once as there are schedulers.
 -dialyzer({nowarn_function, side_by_side/2}).
 side_by_side(Do, Seeds) ->
     Count = erlang:system_info(schedulers_online),
-    Dealt = [[Seed || {N, Seed} <- lists:zip(lists:seq(1, length(Seeds)), Seeds), N rem Count =:= Mine]
+    Dealt = [[Seed || {N, Seed} <- lists:zip(lists:seq(1, length(Seeds)), Seeds),
+              N rem Count =:= Mine]
              || Mine <- lists:seq(0, Count - 1)],
-    Workers = [spawn_monitor(fun() -> exit({done, [Do(Seed) || Seed <- Mine]}) end) || Mine <- Dealt],
+    Workers = [spawn_monitor(fun() -> exit({done, [Do(Seed) || Seed <- Mine]}) end)
+               || Mine <- Dealt],
     lists:append([receive {'DOWN', Ref, process, _, {done, Answers}} -> Answers;
                           {'DOWN', Ref, process, _, Reason} -> exit(Reason)
                   end || {_, Ref} <- Workers]).
 
-%% @doc What liars take of the generations of each honest node: the mesh of a seed, with all its faults, for ten times as
-%% long, once with its liars and once with liars who say nothing.
+%% @doc How many generations liars cost each honest node. The mesh of a seed runs with all its
+%% faults for ten times as long, once with its liars and once with silent liars.
 %%
 %% ```
 %% 1> [{3, Index, Generations, WithoutLiars} | _] = cambrian_simulation:pace(3).
@@ -209,15 +248,18 @@ side_by_side(Do, Seeds) ->
 pace(Seed) ->
     #{duration_ms := Noisy} = Plan = plan(Seed),
     Longer = Plan#{duration_ms := ?LONGER * Noisy},
-    lists:zipwith(fun({Index, Generations}, {Index, WithoutLiars}) -> {Seed, Index, Generations, WithoutLiars} end,
-                  generations(Longer), generations(Longer#{liar := #{lies => [], answers => [none]}})).
+    lists:zipwith(fun({Index, Generations}, {Index, WithoutLiars}) ->
+                      {Seed, Index, Generations, WithoutLiars}
+                  end,
+                  generations(Longer),
+                  generations(Longer#{liar := #{lies => [], answers => [none]}})).
 
 generations(#{duration_ms := Duration} = Plan) ->
     World = until(quiet, cambrian_world:alarm(quiet, Duration, prepare(Plan))),
     [{Index, Generations} || Index <- cambrian_world:honest(World),
                              #{generations := Generations} <- [cambrian_world:pace(Index, World)]].
 
-%% @doc That of many seeds, as many at once as there are schedulers.
+%% @doc The same for many seeds, as many at once as there are schedulers.
 %%
 %% ```
 %% 1> cambrian_simulation:paces([]).
@@ -226,7 +268,8 @@ generations(#{duration_ms := Duration} = Plan) ->
 -spec paces([Seed :: integer()]) -> [pace()].
 paces(Seeds) -> lists:sort(lists:append(side_by_side(fun pace/1, Seeds))).
 
-%% @doc The same, and prints every step of every node: what a seed that fails is looked at with.
+%% @doc Simulates the ordeal of a seed and prints every step of every node: for the analysis of a
+%% seed that fails.
 %%
 %% ```
 %% 1> is_function(fun cambrian_simulation:replay/1).
@@ -236,24 +279,29 @@ paces(Seeds) -> lists:sort(lists:append(side_by_side(fun pace/1, Seeds))).
 replay(Seed) -> suffer((plan(Seed))#{trace => fun print/3}).
 
 print(Now, Index, What) ->
-    io:format("~10.3f ~3b ~ts~n", [(Now - cambrian_world:beginning()) / 1000, Index, io_lib:format("~0tP", [told(What), 40])]).
+    io:format("~10.3f ~3b ~ts~n",
+              [(Now - cambrian_world:beginning()) / 1000, Index,
+               io_lib:format("~0tP", [told(What), 40])]).
 
-%% What matters of a step, in short.
+%% A step in short.
 told({heard, Bytes}) ->
     case cambrian_message:kind(Bytes) of
         {heartbeat, _, _} -> heartbeat;
-        {announcement, Urgency, Record, Address} -> {Urgency, Address, told_claims(cambrian_envelope:peek_record(Record))};
+        {announcement, Urgency, Record, Address} ->
+            {Urgency, Address, told_claims(cambrian_envelope:peek_record(Record))};
         {envelope, _} -> {envelope, byte_size(Bytes), told_claims(cambrian_envelope:read(Bytes))};
         Other when is_atom(Other) -> Other;
         Other -> element(1, Other)
     end;
 told({answered, Ref, {ok, Bytes}}) -> {answered, Ref, byte_size(Bytes)};
-told({evaluate, {Genotype, From}}) -> {evaluate, told_id(cambrian_genotype:id(Genotype)), maps:with([claimed], From)};
+told({evaluate, {Genotype, From}}) ->
+    {evaluate, told_id(cambrian_genotype:id(Genotype)), maps:with([claimed], From)};
 told({event, Name, Details}) -> {Name, maps:map(fun(_, V) -> told_id(V) end, Details)};
 told(Other) -> Other.
 
 told_claims({ok, _, Claims}) -> told_claims({ok, Claims});
-told_claims({ok, #{fitness := Fitness, genotype := Id, origin := Origin}}) -> {Fitness, told_id(Id), by, told_id(Origin)};
+told_claims({ok, #{fitness := Fitness, genotype := Id, origin := Origin}}) ->
+    {Fitness, told_id(Id), by, told_id(Origin)};
 told_claims(No) -> No.
 
 told_id(<<Begin:4/binary, _:28/binary>>) -> binary_to_list(binary:encode_hex(Begin));
@@ -266,17 +314,18 @@ suffer(#{seed := Seed, duration_ms := Noisy} = Plan) ->
         Flaws -> {flawed, Seed, Flaws}
     end.
 
-%% Those with fewer generations than they would have had without newcomers from liars, by more than is let. One is under way in
-%% each life that ended.
+%% The nodes that liars slowed too much: they had fewer generations than they would have had without
+%% the liars' newcomers. In each life that ended one generation was under way.
 slowed(#{generation_ms := Generation}, World) ->
     Honest = [Key || {_, Key} <- keys(cambrian_world:honest(World), World)],
     [{slowed, Index, Generations, Possible}
      || Index <- cambrian_world:honest(World),
-        #{generations := Generations, lives := Lives, up_ms := Up, measured_ms := Measured} <- [cambrian_world:pace(Index, World)],
+        #{generations := Generations, lives := Lives, up_ms := Up,
+          measured_ms := Measured} <- [cambrian_world:pace(Index, World)],
         Possible <- [(Up - lists:sum(maps:values(maps:with(Honest, Measured)))) / Generation],
         Generations + Lives < ?PACE * Possible].
 
-%% So many looks at a mesh that is to agree.
+%% How often the mesh is checked for agreement.
 patience() -> 180.
 
 rest(Looks, World) ->
@@ -308,12 +357,14 @@ disagreements(World) ->
 
 broken(World) ->
     [{unsound, Index, Found} || Index <- cambrian_world:honest(World),
-                                Found <- [cambrian_island:unsound(cambrian_world:value(Index, World))], Found =/= []].
+                                Island <- [cambrian_world:value(Index, World)],
+                                Found <- [cambrian_island:unsound(Island)], Found =/= []].
 
 unjust(World) ->
     Liars = keys(cambrian_world:liars(World), World),
     Honest = keys(cambrian_world:honest(World), World),
-    lists:append([unjust(Index, cambrian_world:value(Index, World), Liars, Honest) || Index <- cambrian_world:honest(World)]).
+    lists:append([unjust(Index, cambrian_world:value(Index, World), Liars, Honest)
+                  || Index <- cambrian_world:honest(World)]).
 
 unjust(Index, Island, Liars, Honest) ->
     Trust = cambrian_island:trust(Island),

@@ -1,11 +1,13 @@
-%% @doc A simulated network as a transport: for real processes in one VM, in virtual time.
+%% @doc A simulated network as a transport, for real processes in one VM and in virtual time.
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1, latency => {20, 300}, loss => 0.0}).
-%% 2> {ok, A} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network, name => <<"a">>}).
+%% 2> {ok, A} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
+%%                                               name => <<"a">>}).
 %% 3> Owner = self().
 %% 4> _ = spawn_link(fun() ->
-%%        {ok, B} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network, name => <<"b">>}),
+%%        {ok, B} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
+%%                                                   name => <<"b">>}),
 %%        ok = cambrian_transport_sim:subscribe(B, <<"genotype">>),
 %%        Owner ! ready,
 %%        receive {cambrian_transport, _, Bytes} -> Owner ! {b_heard, Bytes} end
@@ -21,24 +23,27 @@
 %% ok
 %% '''
 %%
-%% Nobody waits for what is simulated: as soon as nothing else is to be done, time jumps to the next delivery, or to
-%% the end of a call's patience. Only while a handler is at work it passes as on the wall.
+%% Simulated time costs no real time: as soon as no process has anything to do, time jumps to the
+%% next delivery or to the timeout of a call. Only while a handler works does simulated time pass
+%% like real time.
 %%
-%% What is lost, what comes twice and how long each takes is drawn from the seed, in the order in which the processes
-%% send, which with real processes is the scheduler's. What must repeat to the bit drives {@link cambrian_ether} itself.
+%% Loss, duplication and delays are drawn from the seed in the order in which the processes send,
+%% and the scheduler decides that order. A simulation that must repeat to the bit uses {@link
+%% cambrian_ether} itself.
 -module(cambrian_transport_sim).
 -behaviour(cambrian_transport).
 -behaviour(gen_server).
 
 -export([start/1, stop/1, split/2, heal/1, crash/2, now/1, addresses/1, traffic/1]).
--export([connect/1, disconnect/1, address/1, publish/3, subscribe/2, unsubscribe/2, serve/3, call/5, announce/2, find/2,
-         send/2, fetch/3, status/1]).
+-export([connect/1, disconnect/1, address/1, publish/3, subscribe/2, unsubscribe/2, serve/3, call/5,
+         announce/2, find/2, send/2, fetch/3, status/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([network/0, options/0]).
 
 -type network() :: pid().
--type options() :: #{seed := integer(), latency => cambrian_ether:latency(), loss => float(), duplication => float()}.
-%% As those of {@link cambrian_ether:new/1}.
+-type options() :: #{seed := integer(), latency => cambrian_ether:latency(), loss => float(),
+                     duplication => float()}.
+%% The options of {@link cambrian_ether:new/1}.
 
 -type handle() :: {network(), cambrian_transport:address()}.
 -type name() :: binary().
@@ -50,34 +55,43 @@
                  served = #{} :: #{cambrian_transport:procedure() => cambrian_transport:handler()},
                  blobs = cambrian_blobs:new(64 bsl 20) :: cambrian_blobs:blobs()}).
 
-%% Somebody waits for an answer of `address', or for a blob of one of `holders'.
--record(call, {from :: gen_server:from(), asker :: cambrian_transport:address(), address :: cambrian_transport:address()}).
--record(fetch, {from :: gen_server:from(), asker :: cambrian_transport:address(), content :: cambrian_transport:content(),
+%% A caller waits for an answer of `address', or for a blob of one of `holders'.
+-record(call,
+        {from :: gen_server:from(), asker :: cambrian_transport:address(),
+         address :: cambrian_transport:address()}).
+-record(fetch,
+        {from :: gen_server:from(), asker :: cambrian_transport:address(),
+         content :: cambrian_transport:content(),
                 holders :: [cambrian_transport:address()], attempts = 0 :: non_neg_integer()}).
 
 -record(state, {starter :: pid(),
                 ether :: cambrian_ether:ether(),
                 now = 0 :: cambrian_ether:time(),
-                %% on the wall when it was `now'
+                %% the real time when it was `now'
                 wall = wall() :: integer(),
                 count = 0 :: non_neg_integer(),
                 clients = #{} :: #{cambrian_transport:address() => #client{}},
-                subscribers = #{} :: #{{Realm :: binary(), cambrian_transport:topic()} => ordsets:ordset(cambrian_transport:address())},
+                subscribers = #{} :: #{{Realm :: binary(), cambrian_transport:topic()} =>
+                                           ordsets:ordset(cambrian_transport:address())},
                 waiting = #{} :: #{Id :: pos_integer() => #call{} | #fetch{}},
-                working = #{} :: #{Monitor :: reference() => {pid(), Id :: pos_integer(), By :: cambrian_transport:address(),
-                                                              Asker :: cambrian_transport:address()}}}).
+                working = #{} :: #{Monitor :: reference() =>
+                                       {pid(), Id :: pos_integer(),
+                                        By :: cambrian_transport:address(),
+                                        Asker :: cambrian_transport:address()}}}).
 
-%% How long a holder has to give a blob before the next is asked, and how often one is asked in all.
+%% How long a holder has to send a blob before the next is asked, and how often holders are asked in
+%% all.
 -define(PULL_MS, 1000).
 -define(MOST_PULLS, 50).
 -define(MOST_KEYS, 4096).
 
 %%% ---- the network ------------------------------------------------------------------------
 
-%% @doc A network on which nobody is yet. It ends with {@link stop/1}, or with the caller.
+%% @doc Starts a network without connections. It ends with {@link stop/1}, or with the caller.
 %%
 %% ```
-%% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1, latency => {5, 200}, loss => 0.3, duplication => 0.01}).
+%% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1, latency => {5, 200}, loss => 0.3,
+%%                                                   duplication => 0.01}).
 %% 2> cambrian_transport_sim:stop(Network).
 %% ok
 %% 3> cambrian_transport_sim:start(#{seed => 1, loss => 2}).
@@ -98,10 +112,11 @@ table() ->
       loss => {Share, <<"a number from 0 to 1">>, 0.0},
       duplication => {Share, <<"a number from 0 to 1">>, 0.0}}.
 
-is_latency({Min, Max}) -> cambrian_options:is_count(Min) andalso cambrian_options:is_count(Max) andalso Min =< Max;
+is_latency({Min, Max}) ->
+    cambrian_options:is_count(Min) andalso cambrian_options:is_count(Max) andalso Min =< Max;
 is_latency(_) -> false.
 
-%% @doc Ends it, and with it all connections.
+%% @doc Ends the network and all its connections.
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
@@ -111,26 +126,29 @@ is_latency(_) -> false.
 -spec stop(network()) -> ok.
 stop(Network) -> gen_server:stop(Network).
 
-%% @doc Machines, by name or by the address of a connection, reach only those of their group from now on; all that are
-%% in none form one as well.
+%% @doc Splits the network: machines, given by name or by the address of a connection, reach only
+%% machines of their group. All that are in no group form one more.
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
-%% 2> {ok, A} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network, name => <<"a">>}).
-%% 3> {ok, B} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network, name => <<"b">>}).
+%% 2> {ok, A} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
+%%                                               name => <<"a">>}).
+%% 3> {ok, B} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
+%%                                               name => <<"b">>}).
 %% 4> ok = cambrian_transport_sim:serve(B, <<"echo">>, fun(Bytes, _From) -> Bytes end).
 %% 5> ok = cambrian_transport_sim:split(Network, [[<<"a">>], [<<"b">>]]).
-%% 6> cambrian_transport_sim:call(A, cambrian_transport_sim:address(B), <<"echo">>, <<"hello">>, 5000).
+%% 6> Address = cambrian_transport_sim:address(B),
+%%    cambrian_transport_sim:call(A, Address, <<"echo">>, <<"hello">>, 5000).
 %% {error,timeout}
 %% 7> ok = cambrian_transport_sim:heal(Network).
-%% 8> cambrian_transport_sim:call(A, cambrian_transport_sim:address(B), <<"echo">>, <<"hello">>, 5000).
+%% 8> cambrian_transport_sim:call(A, Address, <<"echo">>, <<"hello">>, 5000).
 %% {ok,<<"hello">>}
 %% 9> ok = cambrian_transport_sim:stop(Network).
 %% '''
 -spec split(network(), [[name() | cambrian_transport:address()]]) -> ok.
 split(Network, Groups) -> gen_server:call(Network, {split, Groups}, infinity).
 
-%% @doc Everybody reaches everybody again.
+%% @doc Ends the partition.
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
@@ -142,13 +160,14 @@ split(Network, Groups) -> gen_server:call(Network, {split, Groups}, infinity).
 -spec heal(network()) -> ok.
 heal(Network) -> gen_server:call(Network, {split, []}, infinity).
 
-%% @doc The machine of this name, or with a connection of this address, is gone at once: the owners of all its
-%% connections are killed.
+%% @doc Crashes the machine of this name, or with a connection of this address: the owners of all
+%% its connections are killed.
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
 %% 2> {Victim, Monitor} = spawn_monitor(fun() ->
-%%        {ok, _} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network, name => <<"a">>}),
+%%        {ok, _} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
+%%                                                   name => <<"a">>}),
 %%        ok = cambrian_transport_sim:crash(Network, <<"a">>)
 %%    end).
 %% 3> receive {'DOWN', Monitor, process, Victim, Why} -> Why end.
@@ -158,7 +177,7 @@ heal(Network) -> gen_server:call(Network, {split, []}, infinity).
 -spec crash(network(), name() | cambrian_transport:address()) -> ok.
 crash(Network, Which) -> gen_server:call(Network, {crash, Which}, infinity).
 
-%% @doc What time it is there, in ms since it began.
+%% @doc The simulated time, in ms since the network started.
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
@@ -173,7 +192,8 @@ now(Network) -> gen_server:call(Network, now, infinity).
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
-%% 2> {ok, _} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network, name => <<"a">>}).
+%% 2> {ok, _} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
+%%                                               name => <<"a">>}).
 %% 3> cambrian_transport_sim:addresses(Network).
 %% #{<<"a">> => [<<"a/1">>]}
 %% 4> ok = cambrian_transport_sim:stop(Network).
@@ -194,12 +214,13 @@ traffic(Network) -> gen_server:call(Network, traffic, infinity).
 
 %%% ---- connections ------------------------------------------------------------------------
 
-%% `name': the machine that this connection is of; by default it has one to itself.
+%% `name' is the machine of this connection; by default the connection has a machine of its own.
 -spec connect(map()) -> {ok, handle()} | {error, term()}.
 connect(Options) ->
     case cambrian_options:check(Options, connect_table(), <<"cambrian_transport_sim:connect/1">>) of
         {ok, #{realm := Realm, network := Network} = Checked} ->
-            try gen_server:call(Network, {connect, Realm, maps:get(name, Checked, none)}, infinity) of
+            Name = maps:get(name, Checked, none),
+            try gen_server:call(Network, {connect, Realm, Name}, infinity) of
                 Address -> {ok, {Network, Address}}
             catch
                 exit:_ -> {error, {transport_unavailable, sim}}
@@ -211,7 +232,8 @@ connect(Options) ->
 connect_table() ->
     #{realm => {fun is_name/1, <<"a binary of at most 255 bytes">>},
       network => {fun is_pid/1, <<"what start/1 gave">>},
-      name => {fun(Name) -> is_binary(Name) andalso byte_size(Name) =< 200 end, <<"a binary of at most 200 bytes">>},
+      name => {fun(Name) -> is_binary(Name) andalso byte_size(Name) =< 200 end,
+               <<"a binary of at most 200 bytes">>},
       identity => {fun(Identity) -> is_function(Identity, 0) end, <<"a fun without arguments">>}}.
 
 is_name(Name) -> is_binary(Name) andalso byte_size(Name) =< 255.
@@ -225,7 +247,8 @@ disconnect(Handle) ->
 address({_, Address}) -> Address.
 
 -spec publish(handle(), cambrian_transport:topic(), binary()) -> ok | {error, term()}.
-publish(Handle, Topic, Bytes) when is_binary(Bytes) -> message(Bytes, fun() -> order(Handle, {publish, Topic, Bytes}) end).
+publish(Handle, Topic, Bytes) when is_binary(Bytes) ->
+    message(Bytes, fun() -> order(Handle, {publish, Topic, Bytes}) end).
 
 -spec subscribe(handle(), cambrian_transport:topic()) -> ok | {error, term()}.
 subscribe(Handle, Topic) -> named(Topic, fun() -> order(Handle, {subscribe, Topic}) end).
@@ -235,11 +258,13 @@ unsubscribe(Handle, Topic) ->
     _ = order(Handle, {unsubscribe, Topic}),
     ok.
 
--spec serve(handle(), cambrian_transport:procedure(), cambrian_transport:handler()) -> ok | {error, term()}.
+-spec serve(handle(), cambrian_transport:procedure(), cambrian_transport:handler()) ->
+          ok | {error, term()}.
 serve(Handle, Procedure, Handler) when is_function(Handler, 2) ->
     named(Procedure, fun() -> order(Handle, {serve, Procedure, Handler}) end).
 
--spec call(handle(), cambrian_transport:address(), cambrian_transport:procedure(), binary(), timeout()) ->
+-spec call(handle(), cambrian_transport:address(), cambrian_transport:procedure(), binary(),
+           timeout()) ->
           {ok, binary()} | {error, term()}.
 call(Handle, Address, Procedure, Bytes, Timeout) when is_binary(Bytes) ->
     message(Bytes, fun() -> order(Handle, {call, Address, Procedure, Bytes, Timeout}) end).
@@ -247,7 +272,8 @@ call(Handle, Address, Procedure, Bytes, Timeout) when is_binary(Bytes) ->
 -spec announce(handle(), cambrian_transport:key()) -> ok | {error, term()}.
 announce(Handle, Key) -> named(Key, fun() -> order(Handle, {announce, Key}) end).
 
--spec find(handle(), cambrian_transport:key()) -> {ok, [cambrian_transport:address()]} | {error, term()}.
+-spec find(handle(), cambrian_transport:key()) ->
+          {ok, [cambrian_transport:address()]} | {error, term()}.
 find(Handle, Key) -> order(Handle, {find, Key}).
 
 -spec send(handle(), binary()) -> {ok, cambrian_transport:content()} | {error, term()}.
@@ -295,12 +321,13 @@ handle_call(Request, From, State) -> and_then(request(Request, From, passed(Stat
 handle_cast(_, State) -> and_then(State).
 
 handle_info(timeout, State) -> and_then(deliver(passed(State)));
-handle_info({'DOWN', Monitor, process, _, Reason}, #state{working = Working} = State) when is_map_key(Monitor, Working) ->
+handle_info({'DOWN', Monitor, process, _, Reason}, #state{working = Working} = State)
+  when is_map_key(Monitor, Working) ->
     and_then(worked(Monitor, Reason, passed(State)));
 handle_info({'EXIT', Owner, _}, State) -> and_then(remove(owned_by(Owner, State), passed(State)));
 handle_info(_, State) -> and_then(State).
 
-%% What others send now comes before anything that is under way.
+%% Messages that processes send now come before any that is under way.
 and_then(#state{ether = Ether, working = Working, now = Now} = State) ->
     case cambrian_ether:due(Ether) of
         infinity -> {noreply, State};
@@ -308,7 +335,8 @@ and_then(#state{ether = Ether, working = Working, now = Now} = State) ->
         At -> {noreply, State, max(0, At - Now)}
     end.
 
-passed(#state{working = Working} = State) when map_size(Working) =:= 0 -> State#state{wall = wall()};
+passed(#state{working = Working} = State) when map_size(Working) =:= 0 ->
+    State#state{wall = wall()};
 passed(#state{now = Now, wall = Before} = State) ->
     Wall = wall(),
     State#state{now = Now + Wall - Before, wall = Wall}.
@@ -325,18 +353,19 @@ deliver(#state{ether = Ether, now = Now} = State) ->
             end
     end.
 
-%% Time does not pass for the sake of a timer that nobody needs any more.
+%% Time does not jump to a timer that no caller needs.
 is_over({give_up, Id}, #state{waiting = Waiting}) -> not is_map_key(Id, Waiting);
 is_over({pull_again, Id, _}, #state{waiting = Waiting}) -> not is_map_key(Id, Waiting);
 is_over(_, _) -> false.
 
-%% Waits that are not answered now are answered later.
+%% A request that cannot be answered now is answered later.
 request({order, Address, Order}, From, #state{clients = Clients} = State) ->
     case Clients of
         #{Address := Client} -> order(Order, From, Address, Client, State);
         _ -> reply(From, {error, disconnected}, State)
     end;
-request({connect, Realm, Name}, {Owner, _} = From, #state{count = Count, clients = Clients} = State) ->
+request({connect, Realm, Name}, {Owner, _} = From,
+        #state{count = Count, clients = Clients} = State) ->
     link(Owner),
     Number = integer_to_binary(Count + 1),
     Machine = case Name of none -> <<"node_", Number/binary>>; _ -> Name end,
@@ -354,9 +383,11 @@ request({crash, Which}, From, #state{clients = Clients} = State) ->
 request(now, From, #state{now = Now} = State) -> reply(From, Now, State);
 request(addresses, From, #state{clients = Clients} = State) ->
     reply(From, lists:foldr(fun({Address, #client{name = Name}}, All) ->
-                                maps:update_with(Name, fun(Others) -> [Address | Others] end, [Address], All)
+                                maps:update_with(Name, fun(Others) -> [Address | Others] end,
+                                                 [Address], All)
                             end, #{}, lists:sort(maps:to_list(Clients))), State);
-request(traffic, From, #state{ether = Ether} = State) -> reply(From, cambrian_ether:traffic(Ether), State);
+request(traffic, From, #state{ether = Ether} = State) ->
+    reply(From, cambrian_ether:traffic(Ether), State);
 request(_, From, State) -> reply(From, {error, unknown_call}, State).
 
 reply(From, Answer, State) ->
@@ -382,39 +413,54 @@ order({publish, Topic, Bytes}, From, Address, #client{name = Name, realm = Realm
 order({subscribe, Topic}, From, Address, #client{realm = Realm, topics = Topics} = Client, State) ->
     #state{subscribers = Subscribers} = State,
     Others = maps:get({Realm, Topic}, Subscribers, []),
-    Next = State#state{subscribers = Subscribers#{{Realm, Topic} => ordsets:add_element(Address, Others)}},
-    reply(From, ok, put_client(Address, Client#client{topics = lists:usort([Topic | Topics])}, Next));
+    Subscribed = ordsets:add_element(Address, Others),
+    Next = State#state{subscribers = Subscribers#{{Realm, Topic} => Subscribed}},
+    reply(From, ok,
+          put_client(Address, Client#client{topics = lists:usort([Topic | Topics])}, Next));
 order({unsubscribe, Topic}, From, Address, #client{topics = Topics} = Client, State) ->
     Left = put_client(Address, Client#client{topics = lists:delete(Topic, Topics)}, State),
     reply(From, ok, leave(Address, Client, Topic, Left));
 order({serve, Procedure, Handler}, From, Address, #client{served = Served} = Client, State) ->
-    reply(From, ok, put_client(Address, Client#client{served = Served#{Procedure => Handler}}, State));
-order({announce, Key}, From, _Address, #client{keys = Keys}, State) when map_size(Keys) >= ?MOST_KEYS, not is_map_key(Key, Keys) ->
+    reply(From, ok,
+          put_client(Address, Client#client{served = Served#{Procedure => Handler}}, State));
+order({announce, Key}, From, _Address, #client{keys = Keys}, State)
+  when map_size(Keys) >= ?MOST_KEYS, not is_map_key(Key, Keys) ->
     reply(From, {error, too_many}, State);
 order({announce, Key}, From, Address, #client{keys = Keys} = Client, State) ->
     reply(From, ok, put_client(Address, Client#client{keys = Keys#{Key => []}}, State));
 order({find, Key}, From, _Address, Client, State) ->
-    reply(From, {ok, [Address || {Address, #client{keys = Keys}} <- within_reach(Client, State), is_map_key(Key, Keys)]}, State);
+    reply(From,
+          {ok, [Address || {Address, #client{keys = Keys}} <- within_reach(Client, State),
+                is_map_key(Key, Keys)]}, State);
 order(peers, From, Address, Client, State) ->
-    reply(From, {ok, length([Other || {Other, _} <- within_reach(Client, State), Other =/= Address])}, State);
+    reply(From,
+          {ok, length([Other || {Other, _} <- within_reach(Client, State), Other =/= Address])},
+          State);
 order({send, Blob}, From, Address, #client{blobs = Blobs} = Client, State) ->
     {ok, Content, _, Kept} = cambrian_blobs:put(Blob, Blobs),
     reply(From, {ok, Content}, put_client(Address, Client#client{blobs = Kept}, State));
-order({call, To, Procedure, Bytes, Timeout}, From, Address, #client{realm = Realm} = Client, #state{clients = Clients} = State) ->
+order({call, To, Procedure, Bytes, Timeout}, From, Address, #client{realm = Realm} = Client,
+      #state{clients = Clients} = State) ->
     case Clients of
         #{To := #client{realm = Realm}} ->
-            {Id, Waiting} = wait(#call{from = From, asker = Address, address = To}, Client, Timeout, State),
-            transmit(Client, To, {question, Id, To, Address, Procedure, Bytes}, byte_size(Bytes), Waiting);
+            {Id, Waiting} = wait(#call{from = From, asker = Address, address = To}, Client, Timeout,
+                                 State),
+            transmit(Client, To, {question, Id, To, Address, Procedure, Bytes}, byte_size(Bytes),
+                     Waiting);
         _ -> reply(From, {error, gone}, State)
     end;
-order({fetch, Content, Timeout}, From, Address, #client{realm = Realm} = Client, #state{clients = Clients} = State) ->
-    Holders = [Other || {Other, #client{realm = R, blobs = Blobs}} <- lists:sort(maps:to_list(Clients)), R =:= Realm,
+order({fetch, Content, Timeout}, From, Address, #client{realm = Realm} = Client,
+      #state{clients = Clients} = State) ->
+    Holders = [Other
+               || {Other, #client{realm = R, blobs = Blobs}} <- lists:sort(maps:to_list(Clients)),
+               R =:= Realm,
                         {ok, _} <- [cambrian_blobs:get(Content, Blobs)]],
     Fetch = #fetch{from = From, asker = Address, content = Content, holders = Holders},
     {Id, Waiting} = wait(Fetch, Client, Timeout, State),
     pull(Id, Fetch, not_found, Waiting).
 
-put_client(Address, Client, #state{clients = Clients} = State) -> State#state{clients = Clients#{Address => Client}}.
+put_client(Address, Client, #state{clients = Clients} = State) ->
+    State#state{clients = Clients#{Address => Client}}.
 
 leave(Address, #client{realm = Realm}, Topic, #state{subscribers = Subscribers} = State) ->
     case lists:delete(Address, maps:get({Realm, Topic}, Subscribers, [])) of
@@ -423,7 +469,8 @@ leave(Address, #client{realm = Realm}, Topic, #state{subscribers = Subscribers} 
     end.
 
 within_reach(#client{name = Name, realm = Realm}, #state{clients = Clients, ether = Ether}) ->
-    [{Address, Other} || {Address, #client{name = N, realm = R} = Other} <- lists:sort(maps:to_list(Clients)),
+    [{Address, Other}
+     || {Address, #client{name = N, realm = R} = Other} <- lists:sort(maps:to_list(Clients)),
                          R =:= Realm, cambrian_ether:can_reach(Name, N, Ether)].
 
 transmit(#client{name = Name}, To, Message, Bytes, #state{ether = Ether, now = Now} = State) ->
@@ -437,14 +484,17 @@ wait(Wait, Client, Timeout, #state{count = Count, waiting = Waiting} = State) ->
     Next = State#state{count = Id, waiting = Waiting#{Id => Wait}},
     {Id, case Timeout of infinity -> Next; _ -> later(Client, {give_up, Id}, Timeout, Next) end}.
 
-%% Those for whom it has no meaning any more are passed over: who left, and what was answered or given up.
+%% Messages without a purpose are dropped: the receiver has left, or the call was answered or has
+%% timed out.
 arrived({message, To, Topic, Bytes}, #state{clients = Clients} = State) ->
     _ = [Owner ! {cambrian_transport, Topic, Bytes}
-         || #{To := #client{owner = Owner, topics = Topics}} <- [Clients], lists:member(Topic, Topics)],
+         || #{To := #client{owner = Owner, topics = Topics}} <- [Clients],
+         lists:member(Topic, Topics)],
     State;
 arrived({question, Id, By, Asker, Procedure, Bytes}, #state{clients = Clients} = State) ->
     case Clients of
-        #{By := #client{served = #{Procedure := Handler}}} -> work(Id, By, Asker, fun() -> Handler(Bytes, Asker) end, State);
+        #{By := #client{served = #{Procedure := Handler}}} ->
+            work(Id, By, Asker, fun() -> Handler(Bytes, Asker) end, State);
         #{By := _} -> answer(Id, By, Asker, {error, unknown_procedure}, State);
         _ -> State
     end;
@@ -461,7 +511,8 @@ arrived({pull, Id, Holder, Asker, Content}, #state{clients = Clients} = State) -
     end;
 arrived({blob, Id, Holder, Answer}, #state{waiting = Waiting} = State) ->
     case Waiting of
-        #{Id := #fetch{content = Content} = Fetch} -> pulled(is_content(Content, Answer), Answer, Holder, Id, Fetch, State);
+        #{Id := #fetch{content = Content} = Fetch} ->
+            pulled(is_content(Content, Answer), Answer, Holder, Id, Fetch, State);
         _ -> State
     end;
 arrived({pull_again, Id, Attempt}, #state{waiting = Waiting} = State) ->
@@ -485,7 +536,8 @@ size_of({error, _}) -> 1.
 
 -dialyzer({nowarn_function, work/5}).
 work(Id, By, Asker, Work, #state{working = Working} = State) ->
-    case length([By || {_, _, B, _} <- maps:values(Working), B =:= By]) < cambrian_transport:max_handlers() of
+    Busy = length([By || {_, _, B, _} <- maps:values(Working), B =:= By]),
+    case Busy < cambrian_transport:max_handlers() of
         true ->
             {Pid, Monitor} = spawn_monitor(fun() -> exit({answer, Work()}) end),
             State#state{working = Working#{Monitor => {Pid, Id, By, Asker}}};
@@ -508,10 +560,12 @@ answer(Id, By, Asker, Answer, #state{clients = Clients} = State) ->
 
 %%% ---- blobs ------------------------------------------------------------------------------
 
-%% Of the first; of the next if nothing comes, since it, or the question, may have got lost.
+%% Asks the first holder, and the next if no answer comes: the request or the answer may have been
+%% lost.
 pull(Id, #fetch{holders = []}, Why, State) -> settle(Id, {error, Why}, State);
 pull(Id, #fetch{attempts = ?MOST_PULLS}, Why, State) -> settle(Id, {error, Why}, State);
-pull(Id, #fetch{asker = Asker, holders = [Holder | _], content = Content, attempts = Attempts} = Fetch, _, State) ->
+pull(Id, #fetch{asker = Asker, holders = [Holder | _], content = Content,
+                attempts = Attempts} = Fetch, _, State) ->
     #state{waiting = Waiting, clients = #{Asker := Client}} = State,
     Next = State#state{waiting = Waiting#{Id => Fetch#fetch{attempts = Attempts + 1}}},
     later(Client, {pull_again, Id, Attempts + 1}, ?PULL_MS,
@@ -527,14 +581,16 @@ is_content(_, {error, _}) -> false.
 
 %%% ---- who leaves -------------------------------------------------------------------------
 
-owned_by(Owner, #state{clients = Clients}) -> [Address || {Address, #client{owner = O}} <- maps:to_list(Clients), O =:= Owner].
+owned_by(Owner, #state{clients = Clients}) ->
+    [Address || {Address, #client{owner = O}} <- maps:to_list(Clients), O =:= Owner].
 
 remove(Addresses, State) -> lists:foldl(fun remove_one/2, State, Addresses).
 
-%% Who waits for it waits no longer; nobody waits for it any more.
+%% Calls to the address and calls from it end with `{error, gone}', and its handlers are killed.
 remove_one(Address, #state{clients = Clients} = State) ->
     {#client{owner = Owner, topics = Topics} = Client, Rest} = maps:take(Address, Clients),
-    Left = lists:foldl(fun(Topic, Next) -> leave(Address, Client, Topic, Next) end, State#state{clients = Rest}, Topics),
+    Left = lists:foldl(fun(Topic, Next) -> leave(Address, Client, Topic, Next) end,
+                       State#state{clients = Rest}, Topics),
     _ = [unlink(Owner) || owned_by(Owner, Left) =:= [], Owner =/= Left#state.starter],
     _ = [exit(Pid, kill) || {Pid, _, By, _} <- maps:values(Left#state.working), By =:= Address],
     lists:foldl(fun(Id, Next) -> settle(Id, {error, gone}, Next) end, Left, waits(Address, Left)).

@@ -1,41 +1,49 @@
 %% @private
-%% Nodes, honest and not, with a network between them, in one process and in virtual time. All chance comes from the seed,
-%% and the only queue is that of {@link cambrian_ether}: the same options give the same story.
+%% A mesh of honest and lying nodes and the network between them, in one process and in virtual
+%% time. All chance comes from the seed, and the only queue is that of {@link cambrian_ether}, so
+%% the same options give the same events.
 %%
 %% A node is a module and its value: {@link cambrian_island} or {@link cambrian_liar}.
 -module(cambrian_world).
 
 -export([new/1, run/1, alarm/3, fault/2, stop_breeding/1, watch/2, watched/1, act/3,
-         beginning/0, now/1, honest/1, liars/1, value/2, keys/2, best/2, is_up/2, pace/2, failures/1, floor/1, uploads/1, traffic/1,
-         events/1]).
+         beginning/0, now/1, honest/1, liars/1, value/2, keys/2, best/2, is_up/2, pace/2,
+         failures/1, floor/1, uploads/1, traffic/1, events/1]).
 -export_type([world/0, options/0, fault/0, failure/0, index/0, pace/0]).
 
 -type index() :: pos_integer().
-%% The first nodes are the liars. `generation_ms' and `lie_ms' are between two of each; `evaluation_ms' is how long a
-%% newcomer like the population's own takes to be measured. Newcomers are measured one after the other; where the island
-%% `works', the next generation comes so much later, as on one core. `patience_ms' is how long an answer is waited for. `island'
-%% gives options of one node.
--type options() :: #{seed := integer(), nodes := pos_integer(), liars => non_neg_integer(), task => cambrian_task:native(),
-                     agents => pos_integer(), params => map(), generation_ms => pos_integer(), lie_ms => pos_integer(),
+%% The first nodes are the liars. `generation_ms' and `lie_ms' are the times between two generations
+%% and between two lies. `evaluation_ms' is how long it takes to measure a newcomer that costs as
+%% much as the population's own genotypes. A node measures its newcomers one after the other; if the
+%% island `works', that delays the next generation, as on one core. `patience_ms' is how long a
+%% caller waits for an answer. `island' returns options of one node.
+-type options() :: #{seed := integer(), nodes := pos_integer(), liars => non_neg_integer(),
+                     task => cambrian_task:native(), agents => pos_integer(), params => map(),
+                     generation_ms => pos_integer(), lie_ms => pos_integer(),
                      evaluation_ms => non_neg_integer(), patience_ms => pos_integer(),
                      exchange => map(), trust => map(),
-                     latency => cambrian_ether:latency(), loss => float(), duplication => float(), liar => map(),
-                     island => fun((index()) -> map()), trace => fun((integer(), index(), term()) -> term())}.
+                     latency => cambrian_ether:latency(), loss => float(), duplication => float(),
+                     liar => map(), island => fun((index()) -> map()),
+                     trace => fun((integer(), index(), term()) -> term())}.
 -type fault() :: {split, [[index()]]} | heal | {crash, [index()]} | {restart, [index()]}
                | {add, index(), cambrian_genotype:genotype()}.
-%% What an honest node died of, when it was told what.
--type failure() :: {crashed, index(), What :: term(), {Class :: atom(), Reason :: term(), Stack :: list()}}.
+%% The exception of an honest node, and the event that it was handling.
+-type failure() :: {crashed, index(), What :: term(),
+                    {Class :: atom(), Reason :: term(), Stack :: list()}}.
 
-%% What became of a node's time: its generations, how long it was up, and how many of these ms it measured newcomers of which key.
--type pace() :: #{generations := non_neg_integer(), lives := pos_integer(), up_ms := non_neg_integer(),
+%% How a node spent its time: its generations, how long it was up, and for how many of these ms it
+%% measured newcomers of which key.
+-type pace() :: #{generations := non_neg_integer(), lives := pos_integer(),
+                  up_ms := non_neg_integer(),
                   measured_ms := #{cambrian_identity:key() => non_neg_integer()}}.
 
 -record(node, {module :: cambrian_island | cambrian_liar, options :: map(),
-               %% of a node that is down: what it kept
+               %% the node's value or, while it is down, what it has stored
                value = none :: term(), up = true :: boolean(), life = 1 :: pos_integer(),
                wake = infinity :: integer() | infinity, busy_until = 0 :: integer(),
-               generations = 0 :: non_neg_integer(), up_since :: integer(), up_ms = 0 :: non_neg_integer(),
-               %% of measuring newcomers, by which the next generation comes later
+               generations = 0 :: non_neg_integer(), up_since :: integer(),
+               up_ms = 0 :: non_neg_integer(),
+               %% the time for newcomers, which delays the next generation
                owed_ms = 0 :: non_neg_integer(),
                measured_ms = #{} :: #{cambrian_identity:key() => non_neg_integer()},
                pending = #{} :: #{term() => waiting}, uploaded = 0 :: non_neg_integer(),
@@ -46,34 +54,43 @@
                 contents = #{} :: #{binary() => {index(), binary()}},
                 breeding = true :: boolean(), floor = none :: none | float(),
                 failures = [] :: [failure()], events = #{} :: #{atom() => pos_integer()},
-                watched = none :: none | {Fitness :: float(), Since :: integer(), #{index() => integer()}}}).
+                watched = none :: none | {Fitness :: float(), Since :: integer(),
+                                          #{index() => integer()}}}).
 -opaque world() :: #world{}.
 
 -define(BEGINNING, 1_800_000_000_000).
 -define(REALM, <<"org.example.simulation">>).
-%% What a blob is asked for with.
+%% The request for a blob.
 -define(FETCH_BYTES, 64).
 
 -spec new(options()) -> world().
 new(#{seed := Seed, nodes := Count} = Given) ->
-    Options = maps:merge(#{liars => 0, task => 'xor', agents => 20, params => #{}, generation_ms => 60_000, lie_ms => 3000,
-                           evaluation_ms => 5, patience_ms => 5000, exchange => #{}, trust => #{}, latency => {5, 80},
-                           liar => #{}, island => fun(_) -> #{} end, trace => fun(_, _, _) -> ok end}, Given),
+    Options = maps:merge(#{liars => 0, task => 'xor', agents => 20, params => #{},
+                           generation_ms => 60_000, lie_ms => 3000,
+                           evaluation_ms => 5, patience_ms => 5000, exchange => #{}, trust => #{},
+                           latency => {5, 80},
+                           liar => #{}, island => fun(_) -> #{} end,
+                           trace => fun(_, _, _) -> ok end}, Given),
     Ether = cambrian_ether:new((maps:with([latency, loss, duplication], Options))#{seed => Seed}),
     World = #world{options = Options, now = ?BEGINNING, ether = Ether,
-                   addresses = maps:from_list([{address(Index), Index} || Index <- lists:seq(1, Count)])},
+                   addresses = maps:from_list([{address(Index), Index}
+                                               || Index <- lists:seq(1, Count)])},
     lists:foldl(fun begin_node/2, World, lists:seq(1, Count)).
 
 address(Index) -> integer_to_binary(Index).
 
 begin_node(Index, #world{options = #{liars := Liars}} = World) ->
     Module = if Index =< Liars -> cambrian_liar; true -> cambrian_island end,
-    Node = #node{module = Module, options = node_options(Module, Index, World), up_since = World#world.now},
-    live(Index, fun(#node{options = Options}) -> Module:start(Options, World#world.now) end, put_node(Index, Node, World)).
+    Node = #node{module = Module, options = node_options(Module, Index, World),
+                 up_since = World#world.now},
+    live(Index, fun(#node{options = Options}) -> Module:start(Options, World#world.now) end,
+         put_node(Index, Node, World)).
 
-node_options(Module, Index, #world{options = #{seed := Seed, island := Own, liar := Liar} = Options}) ->
+node_options(Module, Index,
+             #world{options = #{seed := Seed, island := Own, liar := Liar} = Options}) ->
     maps:merge((maps:with([task, agents, params, trust, exchange], Options))
-                   #{realm => ?REALM, secret => crypto:hash(sha256, <<Seed:64, Index:32>>), address => address(Index),
+                   #{realm => ?REALM, secret => crypto:hash(sha256, <<Seed:64, Index:32>>),
+                     address => address(Index),
                      seed => erlang:phash2({Seed, Index}, 1 bsl 32)},
                case Module of cambrian_liar -> Liar; cambrian_island -> Own(Index) end).
 
@@ -81,17 +98,18 @@ put_node(Index, Node, #world{nodes = Nodes} = World) -> World#world{nodes = Node
 
 %%% ---- time -------------------------------------------------------------------------------
 
-%% @doc Until the next alarm, or until an honest node died.
+%% @doc Runs until the next alarm, or until an honest node crashes.
 -spec run(world()) -> {term(), world()} | {failed, world()} | {over, world()}.
 run(#world{failures = [_ | _]} = World) -> {failed, World};
 run(#world{ether = Ether} = World) ->
     case cambrian_ether:next(Ether) of
         {At, world, world, {alarm, What}, Left} -> {What, World#world{now = At, ether = Left}};
-        {At, From, To, Message, Left} -> run(message(Message, From, To, World#world{now = At, ether = Left}));
+        {At, From, To, Message, Left} ->
+            run(message(Message, From, To, World#world{now = At, ether = Left}));
         none -> {over, World}
     end.
 
-%% @doc So many ms from now.
+%% @doc Sets an alarm for so many ms from now.
 -spec alarm(term(), Ms :: non_neg_integer(), world()) -> world().
 alarm(What, Ms, World) -> later(world, {alarm, What}, Ms, World).
 
@@ -109,7 +127,8 @@ message({request, Life, Ref, Bytes}, From, To, World) ->
     answer(Life, Ref, Bytes, From, To, World);
 message({fetch, Life, Ref, Content}, From, To, #world{contents = Contents} = World) ->
     case Contents of
-        #{Content := {To, Blob}} -> respond(To, From, Life, Ref, {ok, Blob}, byte_size(Blob), World);
+        #{Content := {To, Blob}} ->
+            respond(To, From, Life, Ref, {ok, Blob}, byte_size(Blob), World);
         _ -> respond(To, From, Life, Ref, {error, not_found}, ?FETCH_BYTES, World)
     end;
 message({response, Life, Ref, Result}, _From, To, World) ->
@@ -122,10 +141,11 @@ message({Timer, Life}, _, To, #world{nodes = Nodes} = World) ->
         _ -> World
     end.
 
-%% What a node told itself. A wake-up that was put off is none.
+%% A node's own timers. A wake-up that was postponed does not count.
 timer({wake, At}, To, #world{nodes = Nodes} = World) ->
     case Nodes of
-        #{To := #node{wake = At} = Node} -> step(To, tick, put_node(To, Node#node{wake = infinity}, World));
+        #{To := #node{wake = At} = Node} ->
+            step(To, tick, put_node(To, Node#node{wake = infinity}, World));
         _ -> World
     end;
 timer(generation, To, #world{breeding = false} = World) -> step(To, rest, World);
@@ -134,14 +154,16 @@ timer(generation, To, World) ->
         #node{owed_ms = Owed, life = Life} = Node when Owed > 0 ->
             later(To, {generation, Life}, Owed, put_node(To, Node#node{owed_ms = 0}, World));
         #node{generations = Generations} = Node ->
-            step(To, generation, breed_later(To, put_node(To, Node#node{generations = Generations + 1}, World)))
+            step(To, generation,
+                 breed_later(To, put_node(To, Node#node{generations = Generations + 1}, World)))
     end;
 timer(lie, To, World) -> step(To, generation, breed_later(To, World));
 timer({evaluate, Genotype, From}, To, World) -> step(To, {evaluate, {Genotype, From}}, World).
 
 breed_later(Index, #world{options = #{generation_ms := Generation, lie_ms := Lie}} = World) ->
     case node(Index, World) of
-        #node{module = cambrian_island, life = Life} -> later(Index, {generation, Life}, Generation, World);
+        #node{module = cambrian_island, life = Life} ->
+            later(Index, {generation, Life}, Generation, World);
         #node{module = cambrian_liar, life = Life} -> later(Index, {lie, Life}, Lie, World)
     end.
 
@@ -150,7 +172,8 @@ node(Index, #world{nodes = Nodes}) -> maps:get(Index, Nodes).
 answer(Life, Ref, Bytes, From, To, World) ->
     #node{module = Module, value = Value} = Node = node(To, World),
     case guarded(Module, fun() -> Module:asked(Bytes, address(From), World#world.now, Value) end) of
-        {ok, {Effects, never, Next}} -> perform(Effects, To, put_node(To, Node#node{value = Next}, World));
+        {ok, {Effects, never, Next}} ->
+            perform(Effects, To, put_node(To, Node#node{value = Next}, World));
         {ok, {Effects, busy, Next}} ->
             Performed = perform(Effects, To, put_node(To, Node#node{value = Next}, World)),
             respond(To, From, Life, Ref, {error, busy}, 1, Performed);
@@ -166,7 +189,8 @@ respond(From, To, Life, Ref, Result, Bytes, World) ->
 answered(Life, Ref, Result, To, World) ->
     case node(To, World) of
         #node{life = Life, pending = #{Ref := waiting} = Pending} = Node ->
-            step(To, {answered, Ref, Result}, put_node(To, Node#node{pending = maps:remove(Ref, Pending)}, World));
+            step(To, {answered, Ref, Result},
+                 put_node(To, Node#node{pending = maps:remove(Ref, Pending)}, World));
         _ -> World
     end.
 
@@ -174,7 +198,8 @@ answered(Life, Ref, Result, To, World) ->
 
 step(Index, What, #world{now = Now, options = #{trace := Trace}} = World) ->
     _ = Trace(Now, Index, What),
-    live(Index, fun(#node{module = Module, value = Value}) -> told(Module, What, Now, Value) end, What, World).
+    live(Index, fun(#node{module = Module, value = Value}) -> told(Module, What, Now, Value) end,
+         What, World).
 
 told(Module, {heard, Bytes}, Now, Value) -> Module:heard(Bytes, Now, Value);
 told(Module, {answered, Ref, Result}, Now, Value) -> Module:answered(Ref, Result, Now, Value);
@@ -183,9 +208,11 @@ told(Module, generation, Now, Value) -> Module:generation(Now, Value);
 told(cambrian_island, rest, Now, Value) -> cambrian_island:rest(Now, Value);
 told(Module, tick, Now, Value) -> Module:tick(Now, Value).
 
-%% A node's first word in this life.
-live(Index, Begin, #world{options = #{seed := Seed, generation_ms := Generation, lie_ms := Lie}} = World) ->
-    #world{nodes = #{Index := #node{module = Module, life = Life}}} = Begun = live(Index, Begin, 'begin', World),
+%% The first event of a node after its start.
+live(Index, Begin,
+     #world{options = #{seed := Seed, generation_ms := Generation, lie_ms := Lie}} = World) ->
+    Begun = live(Index, Begin, 'begin', World),
+    #world{nodes = #{Index := #node{module = Module, life = Life}}} = Begun,
     Drawn = erlang:phash2({Seed, Index, Life}, 1 bsl 27) / (1 bsl 27),
     case Module of
         cambrian_island -> later(Index, {generation, Life}, round(Drawn * Generation), Begun);
@@ -201,7 +228,7 @@ live(Index, Do, What, World) ->
         {crashed, Why} -> failed(Index, What, Why, World)
     end.
 
-%% A liar's mistakes are its own.
+%% The exceptions of a liar do not count as failures.
 guarded(cambrian_liar, Do) -> {ok, Do()};
 guarded(cambrian_island, Do) ->
     try {ok, Do()}
@@ -211,7 +238,7 @@ guarded(cambrian_island, Do) ->
 failed(Index, What, Why, #world{failures = Failures} = World) ->
     World#world{failures = [{crashed, Index, What, Why} | Failures]}.
 
-%% When it wants to be called next.
+%% When the node wants to be called next.
 alert(Index, #world{now = Now} = World) ->
     #node{module = Module, value = Value, wake = Known, life = Life} = Node = node(Index, World),
     case Module:wake(Value) of
@@ -221,11 +248,13 @@ alert(Index, #world{now = Now} = World) ->
             Then = max(At, Now + 1),
             case Then of
                 Known -> World;
-                _ -> later(Index, {{wake, Then}, Life}, Then - Now, put_node(Index, Node#node{wake = Then}, World))
+                _ ->
+                    later(Index, {{wake, Then}, Life}, Then - Now,
+                          put_node(Index, Node#node{wake = Then}, World))
             end
     end.
 
-%% Only a measurement moves what is best.
+%% Only a measurement changes the best.
 noted({heard, _}, _Index, World) -> World;
 noted(tick, _Index, World) -> World;
 noted(_What, Index, World) ->
@@ -249,7 +278,8 @@ seen({Fitness, _}, Index, #world{floor = Floor, watched = Watched, now = Now} = 
 
 %%% ---- what nodes do ----------------------------------------------------------------------
 
-perform(Effects, Index, World) -> lists:foldl(fun(Effect, W) -> effect(Effect, Index, W) end, World, Effects).
+perform(Effects, Index, World) ->
+    lists:foldl(fun(Effect, W) -> effect(Effect, Index, W) end, World, Effects).
 
 effect({publish, Bytes}, Index, #world{nodes = Nodes} = World) ->
     Others = [To || {To, #node{up = true}} <- lists:sort(maps:to_list(Nodes)), To =/= Index],
@@ -271,35 +301,40 @@ effect({evaluate, Genotype, From}, Index, World) ->
     Ms = duration(Genotype, Node, World),
     Done = max(Busy, World#world.now) + Ms,
     Spent = spent(Ms, From, Node#node{busy_until = Done, owed_ms = Owed + owed(Ms, Node)}),
-    later(Index, {{evaluate, Genotype, From}, Life}, Done - World#world.now, put_node(Index, Spent, World));
-effect({event, Name, Details}, Index, #world{events = Events, now = Now, options = #{trace := Trace}} = World) ->
+    later(Index, {{evaluate, Genotype, From}, Life}, Done - World#world.now,
+          put_node(Index, Spent, World));
+effect({event, Name, Details}, Index,
+       #world{events = Events, now = Now, options = #{trace := Trace}} = World) ->
     _ = Trace(Now, Index, {event, Name, Details}),
     World#world{events = maps:update_with(Name, fun(N) -> N + 1 end, 1, Events)};
 effect({lineage, _, _}, _Index, World) -> World.
 
-%% Where a generation takes time it waits for what else is measured.
+%% If a generation takes time, it waits for measurements.
 owed(Ms, #node{options = #{works := true}}) -> Ms;
 owed(_Ms, _Node) -> 0.
 
 %% A liar measures nothing.
 duration(Genotype, Node, #world{options = #{evaluation_ms := Ms}}) ->
     case Node of
-        #node{module = cambrian_island, value = Island} -> round(Ms * cambrian_island:takes(Genotype, Island));
+        #node{module = cambrian_island, value = Island} ->
+            round(Ms * cambrian_island:takes(Genotype, Island));
         #node{module = cambrian_liar} -> Ms
     end.
 
-%% Whose newcomer it is: of whoever bred it, which the one that sent it may not be.
+%% The key of the node that bred a newcomer, which may not be the node that sent it.
 spent(Ms, #{breeder := Key}, #node{measured_ms = Measured} = Node) ->
     Node#node{measured_ms = maps:update_with(Key, fun(Before) -> Before + Ms end, Ms, Measured)};
 spent(_Ms, _From, Node) -> Node.
 
 call(Index, To, Kind, Ref, What, Bytes, World) ->
     #node{life = Life} = node(Index, World),
-    send(Index, To, {Kind, Life, Ref, What}, Bytes, uploaded(Index, Bytes, wait(Index, Ref, World))).
+    send(Index, To, {Kind, Life, Ref, What}, Bytes,
+         uploaded(Index, Bytes, wait(Index, Ref, World))).
 
 wait(Index, Ref, #world{options = #{patience_ms := Ms}} = World) ->
     #node{life = Life, pending = Pending} = Node = node(Index, World),
-    later(Index, {timeout, Life, Ref}, Ms, put_node(Index, Node#node{pending = Pending#{Ref => waiting}}, World)).
+    later(Index, {timeout, Life, Ref}, Ms,
+          put_node(Index, Node#node{pending = Pending#{Ref => waiting}}, World)).
 
 uploaded(Index, Bytes, World) ->
     #node{uploaded = Uploaded} = Node = node(Index, World),
@@ -308,26 +343,30 @@ uploaded(Index, Bytes, World) ->
 %%% ---- faults -----------------------------------------------------------------------------
 
 -spec fault(fault(), world()) -> world().
-fault({split, Groups}, #world{ether = Ether} = World) -> World#world{ether = cambrian_ether:split(Groups, Ether)};
+fault({split, Groups}, #world{ether = Ether} = World) ->
+    World#world{ether = cambrian_ether:split(Groups, Ether)};
 fault(heal, #world{ether = Ether} = World) -> World#world{ether = cambrian_ether:heal(Ether)};
 fault({crash, Indices}, World) -> lists:foldl(fun crash/2, World, Indices);
 fault({restart, Indices}, World) -> lists:foldl(fun restart/2, World, Indices);
 fault({add, Index, Genotype}, #world{now = Now} = World) ->
-    live(Index, fun(#node{value = Value}) -> cambrian_island:add(Genotype, Now, Value) end, add, World).
+    live(Index, fun(#node{value = Value}) -> cambrian_island:add(Genotype, Now, Value) end, add,
+         World).
 
 crash(Index, #world{ether = Ether} = World) ->
     case node(Index, World) of
         #node{up = true, module = Module, value = Value, up_ms = Ms, up_since = Since} = Node ->
-            Kept = Node#node{up = false, up_ms = Ms + World#world.now - Since, value = Module:crash(Value), wake = infinity,
+            Kept = Node#node{up = false, up_ms = Ms + World#world.now - Since,
+                             value = Module:crash(Value), wake = infinity,
                              pending = #{}, busy_until = 0, owed_ms = 0},
             Down = put_node(Index, Kept, World#world{ether = cambrian_ether:crash(Index, Ether)}),
             Down#world{floor = left(Down)};
         _ -> World
     end.
 
-%% What nobody but the one that crashed knew, and had not written down, is gone.
+%% What only the crashed node knew and had not stored is lost.
 left(#world{nodes = Nodes}) ->
-    case [Fitness || #node{module = cambrian_island} = Node <- maps:values(Nodes), {Fitness, _} <- [known(Node)]] of
+    case [Fitness || #node{module = cambrian_island} = Node <- maps:values(Nodes),
+                     {Fitness, _} <- [known(Node)]] of
         [] -> none;
         All -> lists:max(All)
     end.
@@ -340,31 +379,32 @@ restart(Index, #world{ether = Ether, now = Now} = World) ->
         #node{up = false, module = Module, value = Kept, life = Life} = Node ->
             Up = put_node(Index, Node#node{up = true, up_since = Now, life = Life + 1, best = none},
                           World#world{ether = cambrian_ether:restart(Index, Ether)}),
-            live(Index, fun(#node{options = Options}) -> Module:restart(Kept, Options, Now) end, Up);
+            live(Index, fun(#node{options = Options}) -> Module:restart(Kept, Options, Now) end,
+                 Up);
         _ -> World
     end.
 
-%% @doc No generation more; whoever lies goes on.
+%% @doc Ends all generations; liars continue.
 -spec stop_breeding(world()) -> world().
 stop_breeding(World) -> World#world{breeding = false}.
 
-%% @doc From now on, when each honest node has measured as much.
+%% @doc Records from now on when each honest node has measured such a fitness.
 -spec watch(Fitness :: float(), world()) -> world().
 watch(Fitness, #world{now = Now} = World) -> World#world{watched = {Fitness, Now, #{}}}.
 
-%% @doc How many ms it took each.
+%% @doc How many ms that took each node.
 -spec watched(world()) -> #{index() => integer()}.
 watched(#world{watched = {_, _, Times}}) -> Times.
 
-%% @doc Something else that is done to an honest node: a fun of its value and the time.
--spec act(index(), fun((cambrian_island:island(), integer()) -> {[cambrian_island:effect()], cambrian_island:island()}), world()) ->
-          world().
+%% @doc Calls a fun with the value of an honest node and the time, and carries its effects out.
+-spec act(index(), fun((Island, integer()) -> {[cambrian_island:effect()], Island}), world()) ->
+          world() when Island :: cambrian_island:island().
 act(Index, Do, #world{now = Now} = World) ->
     live(Index, fun(#node{value = Value}) -> Do(Value, Now) end, act, World).
 
 %%% ---- questions --------------------------------------------------------------------------
 
-%% @doc Some day, so that no time is negative.
+%% @doc The time at which a simulation begins: some day, so that no time is negative.
 -spec beginning() -> integer().
 beginning() -> ?BEGINNING.
 
@@ -377,18 +417,19 @@ honest(World) -> those(cambrian_island, World).
 -spec liars(world()) -> [index()].
 liars(World) -> those(cambrian_liar, World).
 
-those(Module, #world{nodes = Nodes}) -> lists:sort([Index || {Index, #node{module = M}} <- maps:to_list(Nodes), M =:= Module]).
+those(Module, #world{nodes = Nodes}) ->
+    lists:sort([Index || {Index, #node{module = M}} <- maps:to_list(Nodes), M =:= Module]).
 
 -spec value(index(), world()) -> cambrian_island:island() | cambrian_liar:liar().
 value(Index, World) -> (node(Index, World))#node.value.
 
-%% @doc Those that it signs with.
+%% @doc The keys with which a node signs.
 -spec keys(index(), world()) -> [cambrian_identity:key()].
 keys(Index, World) ->
     #node{module = Module, options = #{secret := Secret} = Options} = node(Index, World),
     cambrian_memo:once({keys, Module, Secret}, fun() -> Module:keys(Options) end).
 
-%% @doc The best that it measured, or kept.
+%% @doc The best fitness that the node measured, or that it kept over a crash.
 -spec best(index(), world()) -> none | {float(), cambrian_genotype:id()}.
 best(Index, World) -> known(node(Index, World)).
 
@@ -397,24 +438,28 @@ is_up(Index, World) -> (node(Index, World))#node.up.
 
 -spec pace(index(), world()) -> pace().
 pace(Index, #world{now = Now} = World) ->
-    #node{generations = Generations, life = Lives, up = Up, up_ms = Ms, up_since = Since, measured_ms = Measured} = node(Index, World),
-    #{generations => Generations, lives => Lives, up_ms => Ms + case Up of true -> Now - Since; false -> 0 end, measured_ms => Measured}.
+    #node{generations = Generations, life = Lives, up = Up, up_ms = Ms, up_since = Since,
+          measured_ms = Measured} = node(Index, World),
+    #{generations => Generations, lives => Lives,
+      up_ms => Ms + case Up of true -> Now - Since; false -> 0 end, measured_ms => Measured}.
 
 -spec failures(world()) -> [failure()].
 failures(#world{failures = Failures}) -> Failures.
 
-%% @doc The best that was ever measured by an honest node and is not lost to a crash.
+%% @doc The best fitness that an honest node measured and that no crash lost.
 -spec floor(world()) -> none | float().
 floor(#world{floor = Floor}) -> Floor.
 
-%% @doc The bytes that each node sent, each publication once: what it costs where somebody else spreads it.
+%% @doc The bytes that each node sent, with each publication counted once: the cost if others spread
+%% it.
 -spec uploads(world()) -> #{index() => non_neg_integer()}.
-uploads(#world{nodes = Nodes}) -> maps:map(fun(_, #node{uploaded = Uploaded}) -> Uploaded end, Nodes).
+uploads(#world{nodes = Nodes}) ->
+    maps:map(fun(_, #node{uploaded = Uploaded}) -> Uploaded end, Nodes).
 
-%% @doc What went over the network, each publication once for each node that it was for.
+%% @doc The traffic of the network, with each publication counted once for each receiver.
 -spec traffic(world()) -> #{index() => cambrian_ether:traffic()}.
 traffic(#world{ether = Ether}) -> cambrian_ether:traffic(Ether).
 
-%% @doc How often what happened.
+%% @doc How often each event happened.
 -spec events(world()) -> #{atom() => pos_integer()}.
 events(#world{events = Events}) -> Events.

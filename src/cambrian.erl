@@ -59,9 +59,9 @@ evolve(Task) -> evolve(Task, #{}).
 -spec evolve(cambrian_task:task(), options()) -> {ok, cambrian_population:result()} | {error, term()}.
 evolve(Task, #{report := Path} = Options) ->
     %% now, so that what cannot be written is known before anything runs
-    case Path =/= <<>> andalso is_binary(Path) orelse Path =/= [] andalso io_lib:printable_unicode_list(Path) of
-        true -> reported(cambrian_file:check_place(Path), Path, Task, maps:remove(report, Options));
-        false -> {error, {bad_option, {report, Path, <<"the name of a file">>}}}
+    case cambrian_population_options:check(report, Path) of
+        ok -> reported(cambrian_file:check_place(Path), Path, Task, maps:remove(report, Options));
+        Error -> Error
     end;
 evolve(Task, Options) ->
     case evolve(Task, Options, #{story => false}) of
@@ -111,12 +111,10 @@ evolve_started(Task, Options, How) ->
                            error -> {false, Options};
                            Taken -> Taken
                        end,
-    case is_boolean(Progress) orelse is_device(Progress) orelse is_function(Progress, 1) of
-        true -> supervised(limited((maps:remove(run, Rest))#{task => Task, owner => self()}), Progress, How);
-        false -> {error, {bad_option, {progress, Progress, <<"a boolean, a device or a fun of one argument">>}}}
+    case cambrian_population_options:check(progress, Progress) of
+        ok -> supervised(limited((maps:remove(run, Rest))#{task => Task, owner => self()}), Progress, How);
+        Error -> Error
     end.
-
-is_device(Device) -> Device =:= standard_error orelse is_pid(Device).
 
 limited(Options) ->
     case maps:with([generations, evaluations, timeout], Options) of

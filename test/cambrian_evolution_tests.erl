@@ -133,7 +133,7 @@ newcomers_in_order_test() ->
     {_, Rests} = step(new(#{})),
     [A, B] = [newcomer(Seed) || Seed <- [1, 2]],
     {Effects, Welcoming} = ask({inject, {2, 1}, A}, Rests),
-    ?assertMatch([{amend, memory, #{newcomers := _}}, {examine, _, [_], infinity},
+    ?assertMatch([{amend, memory, #{injected := _}}, {examine, _, [_], infinity},
                   {reply, me, ok}], Effects),
     ?assertEqual(welcoming, cambrian_evolution:phase(Welcoming)),
     {[postpone], Welcoming} = ask({step, 1}, Welcoming),
@@ -158,16 +158,17 @@ newcomers_wait_test() ->
     ?assertMatch([#{outcome := accepted}], received(Third)),
     ?assertEqual(4.0, map_get(best, hd([Stats || {notify, {generation, Stats}} <- Third]))).
 
-%% Strangers are measured beside, and hold up nobody; a tenth of the population is let in.
-strangers_test() ->
+%% Newcomers from the mesh are measured beside the population and do not delay it; a generation
+%% admits as many as a tenth of its size.
+mesh_newcomers_test() ->
     {_, Rests} = step(new(#{})),
-    Strangers = [stranger(Seed) || Seed <- lists:seq(1, 20)],
+    Newcomers = [mesh_newcomer(Seed) || Seed <- lists:seq(1, 20)],
     {[{measure, _, [_], 1000}, {amend, memory, _}, {reply, me, ok}], One} =
-        ask({inject, {2, 1}, hd(Strangers)}, Rests),
+        ask({inject, {2, 1}, hd(Newcomers)}, Rests),
     {Effects, All} = lists:foldl(fun(S, {Before, E}) ->
                                      {More, Next} = ask({inject, {2, 1}, S}, E),
                                      {Before ++ More, Next}
-                                 end, {[], One}, tl(Strangers)),
+                                 end, {[], One}, tl(Newcomers)),
     ?assertEqual([], [Job || {measure, _, _, _} = Job <- Effects]),
     {First, Next} = cambrian_evolution:handle({measured, [{2.9, 5}], []}, 10, All),
     ?assertMatch([#{from := 1, outcome := accepted, work := 5}], received(First)),
@@ -325,7 +326,7 @@ newcomer(Seed) ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Seed),
     #{genotype => Genotype, size => 3, from => Seed, told => false}.
 
-stranger(Seed) ->
+mesh_newcomer(Seed) ->
     #{genotype := Genotype} = Newcomer = newcomer(Seed),
     Newcomer#{cost => cambrian_genotype:cost(Genotype), bound => 8}.
 

@@ -1,4 +1,5 @@
-%% `docs/parameters.md' has every parameter and every option, with its default and its range, and no other.
+%% `docs/parameters.md' has every parameter and every option with its default and its range, and no
+%% other; and the table of options is what the checks refuse and fill in.
 -module(cambrian_parameters_tests).
 -include_lib("eunit/include/eunit.hrl").
 
@@ -28,22 +29,29 @@ a_task_that_is_not_in_the_guide_has_the_defaults_test() ->
     Named = [Task || [Shown, _] <- rows("Tasks with other defaults"), Task <- tasks(Shown)],
     ?assertEqual([], [Task || Task <- [{dataset, [[1]], [[1]]} | cambrian:tasks() -- Named], own(Task) =/= []]).
 
-every_option_is_in_the_guide_test() ->
-    Guide = [Name || [Name, _, _, _] <- rows("Options")],
-    ?assertEqual(lists:sort(["progress", "report" | [atom_to_list(Name) || Name <- cambrian_population_options:names()]]),
-                 lists:sort(Guide)).
+%% `BLESS=1' writes the section from the table.
+the_guide_lists_the_options_of_the_table_test() ->
+    Rows = [option(Row) || Row <- cambrian_population_options:table()],
+    [Before, Old, After] = around_options(),
+    case os:getenv("BLESS") of
+        "1" ->
+            Guide = unicode:characters_to_binary([Before, lists:join("\n", Rows), After]),
+            ok = file:write_file(cambrian_checkout:path(guide()), Guide);
+        _ -> ?assertEqual(Rows, string:split(Old, "\n", all))
+    end.
 
-every_option_says_what_it_may_be_test_() ->
-    [{Name, ?_assertEqual(Expected, expected(list_to_atom(Name)))}
-     || [Name, _, Expected, _] <- rows("Options"), Name =/= "task"].
+%% `population' is checked as a parameter, and `task' by the task that it names.
+every_option_is_refused_with_the_words_of_the_table_test_() ->
+    [{atom_to_list(Name), ?_assertEqual(Expected, refused(Name))}
+     || #{name := Name, expected := Expected} <- cambrian_population_options:table(), Name =/= task].
 
-%% What stands there as code; in words is what is not the same every time, or is no value.
-every_option_s_default_is_in_the_guide_test() ->
-    {ok, Checked} = cambrian_population_options:prepare(#{task => 'xor'}),
-    Known = maps:without([task, text, name, seed, given], Checked#{progress => false}),
-    Guide = [{Name, Default} || [Name, "`" ++ _ = Default, _, _] <- rows("Options")],
-    ?assertEqual(lists:sort([{atom_to_list(Name), "`" ++ shown(Default) ++ "`"} || {Name, Default} <- maps:to_list(Known)]),
-                 lists:sort(Guide)).
+every_default_of_the_table_is_filled_in_test() ->
+    {ok, Prepared} = cambrian_preparation:prepare(#{task => 'xor'}),
+    Table = maps:from_list([{Name, Default}
+                            || #{name := Name, default := {value, Default}} = Row
+                                   <- cambrian_population_options:table(),
+                               maps:get(for, Row, both) =/= evolve]),
+    ?assertEqual(Table, maps:without([task, text, name, seed, given, idle], Prepared)).
 
 %%% ---- what is so -------------------------------------------------------------------------
 
@@ -80,12 +88,26 @@ tasks("dataset") -> [{dataset, #{inputs => [[1], [2]], targets => [0, 1], kind =
                      {dataset, [[1]], [[7]]}];
 tasks(Task) -> [list_to_atom(Task)].
 
-expected(population) -> % as the parameter, whose error is another
-    {error, {invalid_parameter, {population, 1, Expected}}} = cambrian:evolve('xor', #{population => 1}),
-    unicode:characters_to_list(Expected);
-expected(Name) ->
-    {error, {bad_option, {Name, _, Expected}}} = cambrian:evolve('xor', #{Name => {no, such, value}}),
-    unicode:characters_to_list(Expected).
+refused(Name) ->
+    {error, {_, {Name, _, Expected}}} = cambrian:evolve('xor', #{Name => {no, such, value}}),
+    Expected.
+
+option(#{name := Name, expected := Expected, text := Text} = Row) ->
+    Whose = case Row of
+                #{required := true} -> "required for a population: ";
+                #{for := population} -> "for a population: ";
+                #{for := evolve} -> "only for `evolve`: ";
+                _ -> ""
+            end,
+    More = [[". ", More] || #{more := More} <- [Row]],
+    See = [[": [", Title, "](", Page, $)] || #{see := {Title, Page}} <- [Row]],
+    Cells = [["`", atom_to_list(Name), "`"], by_default(Row), Expected, [Whose, Text, More, See]],
+    unicode:characters_to_list([[["| ", [[Cell, $\s] || iolist_size(Cell) > 0]] || Cell <- Cells], $|]).
+
+by_default(#{default := {value, Value}}) -> ["`", shown(Value), "`"];
+by_default(#{default := {drawn, _, Words}}) -> Words;
+by_default(#{default := {words, Words}}) -> Words;
+by_default(_) -> "".
 
 %%% ---- what the guide says ----------------------------------------------------------------
 
@@ -100,9 +122,19 @@ section(Section) ->
 
 sections() -> [Section || "## " ++ Section <- lines()] -- ["Where to begin", "Tasks with other defaults"].
 
-lines() ->
+lines() -> string:split(text(), "\n", all).
+
+text() -> unicode:characters_to_list(cambrian_document:read(guide())).
+
+guide() ->
     [Guide] = [Document || Document <- cambrian_document:all(), filename:basename(Document) =:= "parameters.md"],
-    string:split(unicode:characters_to_list(cambrian_document:read(Guide)), "\n", all).
+    Guide.
+
+%% The guide up to the rows of its options, these rows, and the rest.
+around_options() ->
+    {match, Parts} = re:run(text(), "^(.*\\n## Options\\n.*?\\n\\|---.*?\\n)(.*?)(\\n\\n.*)$",
+                            [unicode, dotall, {capture, all_but_first, list}]),
+    Parts.
 
 match(Pattern, Text) -> re:run(Text, Pattern, [unicode, {capture, all_but_first, list}]).
 

@@ -722,7 +722,7 @@ bloated(Genotype, Count) ->
         connections := Connections ++ [#{from => Id, to => Output, weight => 0.0, enabled => true} || Id <- Idle]}),
     Bloated.
 
-from_the_mesh(P, Genotype, From) -> cambrian_population:inject_stranger(P, Genotype, From, 8).
+from_the_mesh(P, Genotype, From) -> cambrian_population:inject_from_mesh(P, Genotype, From, 8).
 
 told(From) ->
     receive {cambrian, _, {received, #{from := From} = Received}} -> Received
@@ -817,7 +817,7 @@ a_stranger_that_is_late(_) ->
     ok = cambrian_population:subscribe(P),
     {ok, Small} = cambrian_genotype:new(#{inputs => 3, outputs => 1}, 900),
     Late = bloated(Small, 90_000),
-    ok = cambrian_population:inject_stranger(P, Late, late, 1_000_000),
+    ok = cambrian_population:inject_from_mesh(P, Late, late, 1_000_000),
     {ok, _} = cambrian_population:step(P, 1),
     #{outcome := late} = Told = told(late),
     ?assertNot(is_map_key(fitness, Told)),

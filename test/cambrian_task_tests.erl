@@ -189,10 +189,10 @@ so_does_that_of_a_module_with_large_arguments_test_() ->
 
 a_population_is_not_given_what_it_does_not_need_test() ->
     Rows = [[X] || X <- lists:seq(1, 20_000)],
-    {ok, Options} = cambrian_population_options:prepare(#{task => {dataset, Rows, Rows}}),
+    {ok, Options} = cambrian_preparation:prepare(#{task => {dataset, Rows, Rows}}),
     ?assert(erts_debug:flat_size(Options) < 10_000),
     {ok, #{task := #{evaluate := {together, _}} = Task}} =
-        cambrian_population_options:prepare(#{task => {cambrian_lamp, #{}}, nodes => [node()]}),
+        cambrian_preparation:prepare(#{task => {cambrian_lamp, #{}}, nodes => [node()]}),
     ?assertNot(is_map_key(on, Task)).
 
 columns_far_from_zero_are_logged_once_test() ->

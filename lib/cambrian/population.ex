@@ -1,4 +1,8 @@
 defmodule Cambrian.Population do
+  # The docs list the options of this table.
+  @external_resource "src/run/cambrian_population_options.erl"
+  @external_resource "src/run/cambrian_goal.erl"
+
   @moduledoc """
   Runs a population as a process: it evolves, you can watch, pause, feed and query it, and it
   comes back at its last checkpoint when it dies.
@@ -19,21 +23,12 @@ defmodule Cambrian.Population do
 
   ## Options
 
-  The options of `Cambrian.evolve/2` except `:progress`, and
+  The options of `Cambrian.evolve/2` except `:progress` and `:report`, and
 
-    * `:task` - required: the first argument of `Cambrian.evolve/2`.
-    * `:name` - an atom, under which the population is registered and its checkpoint kept. With
-      the application's `:data_dir` set, the checkpoint of a name is a file and outlives the VM.
-    * `:run` - `true` evolves from the start, as with `run/1`. After a crash a population is
-      running, idle or paused as before; in another VM it runs in any case. Default `false`.
-    * `:resume` - `false` drops the checkpoints of that name at the start instead of continuing
-      from them. After a later crash the population continues where it was. A start that fails
-      drops nothing, as with the name of a live population (`{:error, {:already_started, pid}}`)
-      or of another process (`{:error, {:name_taken, name}}`).
-    * `:checkpoint_interval` - ms between two checkpoints that are written to a file, default
-      1000; 0 means every generation. The population also writes one when it pauses and when it
-      ends.
-    * `:checkpoints` - how many of these files are kept, default 3.
+  #{Cambrian.Options.list([:population])}
+
+  A start under the name of a live population is `{:error, {:already_started, pid}}`, and under the
+  name of another process `{:error, {:name_taken, name}}`; it drops no checkpoints.
 
   There is no limit on generations unless you give one.
 
@@ -208,8 +203,8 @@ defmodule Cambrian.Population do
   def child_spec(opts) do
     # A child without a name gets one that its checkpoint is found by after a crash.
     opts = Keyword.put(opts, :name, opts[:name] || make_ref())
-    # Afresh once, and not again after a crash.
-    opts = if opts[:resume] == false, do: Keyword.put_new(opts, :afresh, make_ref()), else: opts
+    # The first start discards the checkpoints of that name; a start after a crash does not.
+    opts = if opts[:resume] == false, do: Keyword.put_new(opts, :discard, make_ref()), else: opts
 
     %{
       id: if(is_reference(opts[:name]), do: __MODULE__, else: opts[:name]),

@@ -4,8 +4,9 @@
 %% An unknown option is refused, not ignored, with the name of the one that was perhaps meant.
 -module(cambrian_options).
 
--export([check/3, unknown/4, nearest/2, parameters/1, parameters/2, is_positive/1, is_count/1, is_timeout/1, is_id/1]).
--export_type([error/0, table/0, hint/0]).
+-export([check/3, table/1, unknown/4, nearest/2, parameters/1, parameters/2, is_positive/1, is_count/1,
+         is_timeout/1, is_id/1]).
+-export_type([error/0, table/0, row/0, hint/0]).
 
 -type error() :: {unknown_option, Name :: term(), hint()}
                | {bad_option, {Name :: atom(), Value :: term(), Expected :: binary()}}.
@@ -16,6 +17,17 @@
 -type table() :: #{atom() => {fun((term()) -> boolean()), expected()}
                            | {fun((term()) -> boolean()), expected(), Default :: term()}}.
 -type expected() :: binary() | fun((Wrong :: term()) -> binary()).
+
+-type row() :: #{name := atom(), check := fun((term()) -> boolean()), expected := binary(),
+                 text := binary(), required => true, for => population | evolve,
+                 default => {value, term()} | {drawn, fun(() -> term()), Words :: binary()}
+                          | {words, binary()},
+                 flag => {Flag :: atom(), Type :: atom(), Shown :: string()},
+                 more => binary(), see => {Title :: string(), Page :: string()}}.
+%% One option with all that its docs say. `text' is a phrase without a stop, `more' are sentences
+%% for those who read on; names in them stand between backquotes. A default in `words' is not filled
+%% in by the check: what uses the option decides it. `flag' is how the command line names it, `see'
+%% a section of the guides. Without `for' it is an option of both.
 
 %% Longer texts are nobody's slip of the finger.
 -define(MAX_NAME, 64).
@@ -42,6 +54,17 @@ fault(Name, Value, Table, See) ->
 
 expected(Expected, Value) when is_function(Expected, 1) -> Expected(Value);
 expected(Expected, _Value) -> Expected.
+
+%% @doc The checks and the defaults of described options.
+-spec table([row()]) -> table().
+table(Rows) -> maps:from_list([{Name, checked(Row)} || #{name := Name} = Row <- Rows]).
+
+checked(#{check := Check, expected := Expected} = Row) ->
+    case Row of
+        #{default := {value, Value}} -> {Check, Expected, Value};
+        #{default := {drawn, Draw, _}} -> {Check, Expected, Draw()};
+        _ -> {Check, Expected}
+    end.
 
 is_positive(X) -> is_integer(X) andalso X > 0.
 is_count(X) -> is_integer(X) andalso X >= 0.

@@ -1,9 +1,9 @@
 %% @private
-%% Tells of the champions that populations breed. Who remembers them stands above populations, and is named here when it
-%% starts: populations do not know it.
+%% Announces the births of champions. The module that remembers them is in a folder above this one,
+%% so it registers itself here when it starts, and populations do not know its name.
 -module(cambrian_births).
 
--export([listen/1, tell/2]).
+-export([listen/1, notify/2]).
 -export_type([birth/0]).
 
 -type birth() :: {cambrian_genotype:id(), Parents :: [cambrian_genotype:id()], [Operator :: atom()],
@@ -12,11 +12,11 @@
 %% A genotype and its line of fitter parents, the youngest first.
 -callback bred(Task :: atom() | binary(), [birth()]) -> ok.
 
-%% @doc From now on this module is told of each birth.
+%% @doc From now on this module's `bred/2' is called for each line of births.
 -spec listen(module()) -> ok.
 listen(Module) -> persistent_term:put(?MODULE, Module).
 
--spec tell(Task :: atom() | binary(), [birth()]) -> ok.
-tell(Task, Line) ->
+-spec notify(Task :: atom() | binary(), [birth()]) -> ok.
+notify(Task, Line) ->
     Module = persistent_term:get(?MODULE),
     Module:bred(Task, Line).

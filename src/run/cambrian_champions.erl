@@ -1,6 +1,6 @@
 %% @private
-%% Who won in a population, as a value: the champion of all generations, the best on held-out data,
-%% and the contender that undergoes the task's trial.
+%% The best genotypes of a population, as a value: the champion of all generations, the best on
+%% held-out data, and the contender that undergoes the task's trial.
 -module(cambrian_champions).
 
 -export([new/1, saved/1, champion/1, crown/2, contend/2, validate/4, improved/1, winner/2]).
@@ -11,7 +11,7 @@
 -type contender() :: {cambrian_genotype:genotype(), Fitness :: float()}.
 -type validated() :: #{value := float(), generation := non_neg_integer(), fitness := float(),
                        genotype := binary(), sources => [cambrian_purge:source(), ...]}.
-%% The genotype is bytes, as this goes to checkpoints. `sources' is left out where there are none.
+%% The genotype is bytes because checkpoints contain this map. Without sources the key is missing.
 
 -record(champions, {champion :: undefined | champion(),
                     validated :: undefined | validated(),
@@ -24,7 +24,7 @@ new(Saved) ->
     #champions{champion = maps:get(champion, Saved, undefined),
                validated = maps:get(validated, Saved, undefined)}.
 
-%% @doc What a checkpoint keeps.
+%% @doc What a checkpoint contains.
 -spec saved(champions()) -> #{champion := undefined | champion(),
                               validated := undefined | validated()}.
 saved(#champions{champion = Champion, validated = Validated}) ->
@@ -42,9 +42,9 @@ crown(Evaluated, #champions{champion = Old} = Champions) ->
         false -> same
     end.
 
-%% Of one generation, the champion that was found last counts. The generation may have been cut
-%% before, and another genotype have been the first of equals then. In another VM a generation is
-%% evaluated again without its newcomers, one of whom may be the champion.
+%% If a generation has champions of equal fitness, the one that was found last counts: when a limit
+%% cut the generation, another of the equals may have been the first. In another VM a generation is
+%% evaluated again without its newcomers, one of which may be the champion.
 replaces(_, undefined) -> true;
 replaces(#{fitness := Same, generation := Generation, champion := New},
          #{fitness := Same, generation := Generation, champion := Old}) ->
@@ -76,15 +76,15 @@ validate(#{validation := Value}, Generation, Evaluated, #champions{validated = B
     end;
 validate(_Trial, _Generation, _Evaluated, Champions) -> Champions.
 
-%% @doc The last generation that got better. There is none where the champion was banned and nobody
-%% else is known yet.
+%% @doc The last generation that improved the best. There is none if the champion was banned and no
+%% other is known yet.
 -spec improved(champions()) -> non_neg_integer() | none.
 improved(#champions{validated = #{generation := Generation}}) -> Generation;
 improved(#champions{champion = #{generation := Generation}}) -> Generation;
 improved(_) -> none.
 
-%% @doc What a result says of the champion. Whoever passed the trial is not always whoever was ever
-%% the fittest.
+%% @doc The champion in a result. The genotype that passed the trial need not be the fittest of all
+%% generations.
 -spec winner(Solved :: boolean() | until, champions()) ->
           #{champion := cambrian_genotype:genotype(), fitness := float(), validation => float()}.
 winner(true, #champions{contender = {Champion, Fitness}}) ->
@@ -94,7 +94,7 @@ winner(_, #champions{validated = #{value := Value, fitness := Fitness, genotype 
     #{champion => Champion, fitness => Fitness, validation => Value};
 winner(_, #champions{champion = Champion}) -> maps:with([champion, fitness], Champion).
 
-%%% ---- what is banned ---------------------------------------------------------------------
+%%% ---- bans -------------------------------------------------------------------------------
 
 %% @doc Whether the champion is banned.
 -spec is_banned(cambrian_purge:banned(), champions()) -> boolean().
@@ -102,7 +102,7 @@ is_banned(_Banned, #champions{champion = undefined}) -> false;
 is_banned(Banned, #champions{champion = #{champion := Genotype} = Champion}) ->
     cambrian_purge:is_champion({Genotype, maps:get(sources, Champion, [])}, Banned).
 
-%% @doc Without the best on held-out data, if that is banned.
+%% @doc Removes the best on held-out data if it is banned.
 -spec without(cambrian_purge:banned(), champions()) -> champions().
 without(Banned, #champions{validated = #{genotype := Bytes} = Validated} = Champions) ->
     {ok, Genotype} = cambrian_genotype:from_binary(Bytes),
@@ -118,7 +118,7 @@ begin_again(same, Champions) -> Champions#champions{contender = undefined};
 begin_again(Champion, Champions) ->
     Champions#champions{champion = Champion, contender = undefined}.
 
-%% @doc The newcomers whose genes a genotype has that was found here.
+%% @doc The newcomers whose genes this genotype of the population carries.
 -spec sources(cambrian_genotype:genotype(), Evaluated :: undefined | reference(), champions()) ->
           [cambrian_purge:source()].
 sources(Genotype, Evaluated, #champions{champion = Champion, validated = Validated}) ->

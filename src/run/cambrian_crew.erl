@@ -1,10 +1,12 @@
 %% @private
-%% The workers of one population on one node, as many as there are schedulers, and the work that waits for them.
+%% The workers of one population on one node, as many as there are schedulers, and the queue of work
+%% for them. The crew's boss is the population's evaluator ({@link cambrian_evaluator}), on this or
+%% on another node. A crew ends when its boss ends.
 %%
-%% `{work, Round, Network, Items}' is done in order; of it `{results, Crew, Round, Results, Hungry}' go back now and then,
-%% where `Hungry' says that nothing waits any more. `{give_back, Round, Count}' takes the last of what waits away again:
-%% `{given_back, Crew, Round, Indices}'. `{abandon, Round}' drops all that is left of a round. A crew ends with the process
-%% that it works for, wherever that is.
+%% The boss casts `{work, Round, Network, Items}', and the crew does the items in order. From time
+%% to time it casts `{results, Crew, Round, Results, NeedsWork}' back; `NeedsWork' says that its
+%% queue is empty. With `{give_back, Round, Count}' the boss takes the last items of the queue away,
+%% and gets `{given_back, Crew, Round, Indices}'. `{abandon, Round}' drops the rest of a round.
 -module(cambrian_crew).
 -behaviour(gen_server).
 
@@ -13,23 +15,26 @@
 -export_type([options/0]).
 
 -type options() :: #{boss := pid(), how := cambrian_task:evaluation(), timeout := timeout(),
-                     memory := pos_integer() | infinity, version => term(), code => [{module(), binary()}]}.
+                     memory := pos_integer() | infinity, version => term(),
+                     code => [{module(), binary()}]}.
 
 -record(worker,
         {ref :: reference(),
          marks :: cambrian_worker:marks(),
-         %% what it has not answered
-         items = [] :: [{pos_integer(), term()}],
-         %% how many it gets at once, and since when it has these
+         %% items without an answer
+         items = [] :: [item()],
+         %% how many items it gets at once, and when it got these
          portion = 1 :: pos_integer(),
-         given = 0 :: integer(),
+         given_at = 0 :: integer(),
          %% whether it has answered any of these
-         answered = false :: boolean(),
-         %% the last that was seen of its progress
-         seen = 0 :: non_neg_integer(),
+         has_answered = false :: boolean(),
+         %% evaluations that it had begun at the last look, and since when that number is the same
+         begun = 0 :: non_neg_integer(),
          since = 0 :: integer(),
-         %% one that was told to end for taking too long
-         late = false :: boolean()}).
+         %% whether the crew killed it because it took too long
+         is_late = false :: boolean()}).
+
+-type item() :: {Index :: pos_integer(), term()}.
 
 -record(crew,
         {boss :: pid(),
@@ -40,27 +45,29 @@
          size :: pos_integer(),
          round = 0 :: non_neg_integer(),
          network :: undefined | cambrian_worker:network(),
-         %% items, one by one or, where they are evaluated together, in batches
-         waiting = [] :: [{pos_integer(), term()} | [{pos_integer(), term()}]],
+         %% the queue: items or, if they are evaluated together, batches of items; and its length
+         waiting = [] :: [item() | [item()]],
          count = 0 :: non_neg_integer(),
          workers = #{} :: #{pid() => #worker{}},
          idle = [] :: [pid()],
+         %% results that the boss has not got, how many, and when it got the last
          results = [] :: [{pos_integer(), cambrian_worker:score()}],
-         fresh = 0 :: non_neg_integer(),
-         sent = 0 :: integer(),
-         asked = false :: boolean(),
+         unsent = 0 :: non_neg_integer(),
+         sent_at = 0 :: integer(),
+         %% whether the boss knows that the queue is empty
+         has_asked = false :: boolean(),
          clock = undefined :: undefined | reference()}).
 
 -define(MAX_PORTION, 16).
-%% What is quick is handed out by many: less than this in µs for all that it got, or more.
+%% A worker's portion doubles if it took less than QUICK µs, and halves if it took more than SLOW.
 -define(QUICK, 500).
 -define(SLOW, 2000).
-%% Results are sent when there are so many, or the last were sent so long ago, in µs.
+%% The crew sends results when it has so many, or when it sent the last so many µs ago.
 -define(MAX_RESULTS, 64).
 -define(MAX_AGE, 100_000).
-%% In ms, how long nobody looks at what the workers are at.
+%% The longest time between two looks at the progress of workers, in ms.
 -define(MAX_TICK, 10_000).
-%% A crew that was idle for so long, in ms, lets its workers go.
+%% An idle crew ends its workers after so many ms.
 -define(IDLE, 1000).
 
 -spec start_link(options()) -> {ok, pid()}.
@@ -69,27 +76,33 @@ start_link(Options) ->
     link(Crew),
     {ok, Crew}.
 
-%% @doc On another node than its boss, if this is one that can do the work as the boss's own would.
+%% @doc Opens a crew for a boss on another node, if this node can do the work as the boss's own node
+%% does it: with the same version of Cambrian and the same code of the task.
 -spec open(options()) -> {ok, pid(), Workers :: pos_integer()} | {error, term()}.
 open(#{code := Code, version := Version} = Options) ->
-    case [Reason || {false, Reason} <- [{cambrian_nif:loaded() =:= ok, nif_not_loaded},
-                                        {version() =:= Version, {other_version, version()}}
-                                        | [{md5(Module) =:= Md5, {other_code, Module}} || {Module, Md5} <- Code]]] of
+    Checks = [{cambrian_nif:loaded() =:= ok, nif_not_loaded},
+              {version() =:= Version, {other_version, version()}}
+              | [{md5(Module) =:= Md5, {other_code, Module}} || {Module, Md5} <- Code]],
+    case [Reason || {false, Reason} <- Checks] of
         [] ->
             {ok, Crew} = gen_server:start(?MODULE, Options, []),
             {ok, Crew, size()};
         [Reason | _] -> {error, Reason}
     end.
 
-%% @doc What another node must have to take part: the modules of the task, as far as its fun shows them, each as it is here.
--spec requirements(cambrian_task:evaluation()) -> #{version := term(), code := [{module(), binary()}]}.
-requirements({_, Fun}) -> #{version => version(), code => [{Module, md5(Module)} || Module <- lists:usort(modules(Fun))]}.
+%% @doc What another node needs to take part: this version of Cambrian, and the task's modules, as
+%% far as its fun names them, with the same code.
+-spec requirements(cambrian_task:evaluation()) ->
+          #{version := term(), code := [{module(), binary()}]}.
+requirements({_, Fun}) ->
+    Code = [{Module, md5(Module)} || Module <- lists:usort(modules(Fun))],
+    #{version => version(), code => Code}.
 
 version() ->
     _ = application:load(cambrian),
     application:get_key(cambrian, vsn).
 
-%% That of the fun and of those that it holds, and those that it names.
+%% The fun's own module, those of the funs in its environment, and those whose names are there.
 modules(Fun) when is_function(Fun) ->
     {module, Module} = erlang:fun_info(Fun, module),
     {env, Environment} = erlang:fun_info(Fun, env),
@@ -113,7 +126,8 @@ size() -> erlang:system_info(schedulers_online).
 
 init(#{boss := Boss, how := How, timeout := Timeout, memory := Memory}) ->
     process_flag(trap_exit, true),
-    {ok, #crew{boss = Boss, monitor = monitor(process, Boss), how = How, timeout = Timeout, memory = Memory, size = size()}}.
+    {ok, #crew{boss = Boss, monitor = monitor(process, Boss), how = How, timeout = Timeout,
+               memory = Memory, size = size()}}.
 
 handle_call(_, _From, Crew) -> {reply, {error, unknown_call}, Crew}.
 
@@ -121,76 +135,87 @@ handle_cast({work, Round, Network, Items}, Crew) -> next(begin_work(Round, Netwo
 handle_cast({give_back, Round, Count}, #crew{round = Round} = Crew) -> next(give_back(Count, Crew));
 handle_cast({abandon, Round}, #crew{round = Round, workers = Workers, idle = Idle} = Crew) ->
     Busy = maps:keys(Workers) -- Idle,
-    next(lists:foldl(fun dismiss/2, Crew#crew{waiting = [], count = 0, results = [], fresh = 0, asked = true}, Busy));
+    Empty = Crew#crew{waiting = [], count = 0, results = [], unsent = 0, has_asked = true},
+    next(lists:foldl(fun dismiss/2, Empty, Busy));
 handle_cast(_, Crew) -> next(Crew).
 
 handle_info({answer, Pid, Ref, Index, Score, State}, #crew{workers = Workers} = Crew) ->
     case Workers of
         #{Pid := #worker{ref = Ref, items = [{Index, _} | Items]} = Worker} ->
-            Answered = keep(Index, Score, Crew),
-            next(answered(State, Pid, Worker#worker{items = Items, answered = true}, Answered));
+            Answered = add_result(Index, Score, Crew),
+            next(answered(State, Pid, Worker#worker{items = Items, has_answered = true}, Answered));
         _ -> next(Crew)
     end;
 handle_info({answers, Pid, Ref, Scores, State}, #crew{workers = Workers} = Crew) ->
     case Workers of
         #{Pid := #worker{ref = Ref} = Worker} ->
-            Answered = lists:foldl(fun({Index, Score}, C) -> keep(Index, Score, C) end, Crew, Scores),
+            Add = fun({Index, Score}, C) -> add_result(Index, Score, C) end,
+            Answered = lists:foldl(Add, Crew, Scores),
             next(answered(State, Pid, Worker#worker{items = []}, Answered));
         _ -> next(Crew)
     end;
 handle_info({'EXIT', Pid, Reason}, #crew{workers = Workers} = Crew) ->
     case maps:take(Pid, Workers) of
-        %% which another process may have said of one that lives
-        {Worker, Left} -> exit(Pid, kill), next(fill(died(fault(Reason, Worker, Crew), Worker, without(Pid, Left, Crew))));
+        {Worker, Left} ->
+            %% the user's code may have sent this signal in the name of a live worker
+            exit(Pid, kill),
+            Fault = fault(Reason, Worker, Crew),
+            next(hand_out(died(Fault, Worker, without(Pid, Left, Crew))));
         error -> next(Crew)
     end;
 handle_info({timeout, Clock, look}, #crew{clock = Clock} = Crew) ->
     next(look(Crew#crew{clock = undefined}));
 handle_info({'DOWN', Monitor, process, _, _}, #crew{monitor = Monitor} = Crew) ->
     {stop, normal, Crew};
-%% Anybody can send this word: only while all are idle is it ours.
-handle_info(timeout, #crew{workers = Workers, idle = Idle} = Crew) when map_size(Workers) =:= length(Idle) ->
+%% Any process can send `timeout'. It is the server's own only while all workers are idle.
+handle_info(timeout, #crew{workers = Workers, idle = Idle} = Crew)
+  when map_size(Workers) =:= length(Idle) ->
     {noreply, lists:foldl(fun dismiss/2, Crew, Idle), hibernate};
 handle_info(_, Crew) -> next(Crew).
 
-%% One that traps exits ends too.
-terminate(_Reason, #crew{workers = Workers}) -> lists:foreach(fun(Pid) -> exit(Pid, kill) end, maps:keys(Workers)).
+%% A worker whose code traps exits is killed too.
+terminate(_Reason, #crew{workers = Workers}) ->
+    lists:foreach(fun(Pid) -> exit(Pid, kill) end, maps:keys(Workers)).
 
-%% After whatever happened.
+%% Ends the handling of every message.
 next(Crew) ->
-    #crew{workers = Workers, idle = Idle} = Told = tell(Crew),
+    #crew{workers = Workers, idle = Idle} = Reported = report(Crew),
     case map_size(Workers) - length(Idle) of
-        0 -> {noreply, stop_clock(Told), ?IDLE};
-        _ -> {noreply, start_clock(Told)}
+        0 -> {noreply, stop_clock(Reported), ?IDLE};
+        _ -> {noreply, start_clock(Reported)}
     end.
 
 %%% ---- handing out ------------------------------------------------------------------------
 
-begin_work(Round, Network, Items, #crew{how = {How, _}, waiting = Waiting, count = Count, size = Size} = Crew) ->
+begin_work(Round, Network, Items, #crew{how = {How, _}, size = Size} = Crew) ->
+    #crew{waiting = Waiting, count = Count} = Crew,
     New = case How of each -> Items; together -> cut(Items, length(Items), Size) end,
-    fill(Crew#crew{round = Round, network = Network, waiting = Waiting ++ New, count = Count + length(New), asked = false,
-              sent = now_us()}).
+    hand_out(Crew#crew{round = Round, network = Network, waiting = Waiting ++ New,
+                       count = Count + length(New), has_asked = false, sent_at = now_us()}).
 
-%% In so many parts of one length, or one less; none is empty.
+%% Cuts a list into so many parts whose lengths differ by one at most; none is empty.
 cut([], _, _) -> [];
 cut(Items, Length, Parts) ->
     {Part, Rest} = lists:split((Length + Parts - 1) div Parts, Items),
     [Part | cut(Rest, Length - length(Part), Parts - 1)].
 
-%% Until nobody is idle or nothing waits.
-fill(#crew{count = 0} = Crew) -> Crew;
-fill(#crew{idle = [Pid | Idle]} = Crew) -> fill(hand_to(Pid, Crew#crew{idle = Idle}));
-fill(#crew{workers = Workers, size = Size, how = How, memory = Memory} = Crew) when map_size(Workers) < Size ->
+%% Hands out work until no worker is idle or the queue is empty.
+hand_out(#crew{count = 0} = Crew) -> Crew;
+hand_out(#crew{idle = [Pid | Idle]} = Crew) -> hand_out(hand_to(Pid, Crew#crew{idle = Idle}));
+hand_out(#crew{workers = Workers, size = Size, how = How, memory = Memory} = Crew)
+  when map_size(Workers) < Size ->
     {Pid, Ref, Marks} = cambrian_worker:start_link(How, Memory),
-    fill(hand_to(Pid, Crew#crew{workers = Workers#{Pid => #worker{ref = Ref, marks = Marks}}}));
-fill(Crew) -> Crew.
+    Worker = #worker{ref = Ref, marks = Marks},
+    hand_out(hand_to(Pid, Crew#crew{workers = Workers#{Pid => Worker}}));
+hand_out(Crew) -> Crew.
 
 hand_to(Pid, #crew{workers = Workers, network = Network} = Crew) ->
     #{Pid := #worker{ref = Ref, marks = Marks} = Worker} = Workers,
     {Items, Next} = take(Worker, Crew),
     ok = cambrian_worker:evaluate(Pid, Ref, Network, Items),
     Now = now_us(),
-    Busy = Worker#worker{items = Items, given = Now, answered = false, seen = cambrian_worker:marks(Marks), since = Now},
+    Busy = Worker#worker{items = Items, given_at = Now, has_answered = false,
+                         begun = cambrian_worker:begun(Marks), since = Now},
     Next#crew{workers = Workers#{Pid := Busy}}.
 
 take(_Worker, #crew{how = {together, _}, waiting = [Batch | Waiting], count = Count} = Crew) ->
@@ -200,7 +225,7 @@ take(#worker{portion = Portion}, #crew{waiting = Waiting, count = Count, size = 
     {Items, Rest} = lists:split(Some, Waiting),
     {Items, Crew#crew{waiting = Rest, count = Count - Some}}.
 
-%% Together, all that waits has begun, but for what is done again.
+%% Batches are not given back: workers have all of them, except those that are evaluated again.
 give_back(_Count, #crew{how = {together, _}} = Crew) -> given_back([], Crew);
 give_back(Wanted, #crew{waiting = Waiting, count = Count} = Crew) ->
     Kept = max(0, Count - Wanted),
@@ -213,75 +238,84 @@ given_back(Indices, #crew{boss = Boss, round = Round} = Crew) ->
 
 %%% ---- answers ----------------------------------------------------------------------------
 
-keep(Index, Score, #crew{results = Results, fresh = Fresh} = Crew) ->
-    Crew#crew{results = [{Index, Score} | Results], fresh = Fresh + 1}.
+add_result(Index, Score, #crew{results = Results, unsent = Unsent} = Crew) ->
+    Crew#crew{results = [{Index, Score} | Results], unsent = Unsent + 1}.
 
-%% One that answered just as it was told to end gets nothing more.
-answered(_State, Pid, #worker{late = true, items = Items} = Worker, #crew{workers = Workers} = Crew) ->
-    fill(put_back(Items, Crew#crew{workers = Workers#{Pid := Worker#worker{items = []}}}));
-%% What an evaluation left a trace in is done with. What it had not begun, or one that is slow, waits again, as the first.
-answered(spent, Pid, #worker{items = Items}, Crew) -> fill(put_back(Items, dismiss(Pid, Crew)));
+%% A worker that answers just as the crew kills it gets no more work.
+answered(_State, Pid, #worker{is_late = true, items = Items} = Worker, Crew) ->
+    #crew{workers = Workers} = Crew,
+    hand_out(requeue(Items, Crew#crew{workers = Workers#{Pid := Worker#worker{items = []}}}));
+%% The items that a spent or a slow worker has not begun go to the front of the queue.
+answered(spent, Pid, #worker{items = Items}, Crew) -> hand_out(requeue(Items, dismiss(Pid, Crew)));
 answered(slow, Pid, #worker{items = Items} = Worker, Crew) ->
-    answered(ready, Pid, Worker#worker{items = []}, put_back(Items, Crew));
+    answered(ready, Pid, Worker#worker{items = []}, requeue(Items, Crew));
 answered(ready, Pid, #worker{items = []} = Worker, #crew{workers = Workers, idle = Idle} = Crew) ->
-    fill(Crew#crew{workers = Workers#{Pid := paced(Worker)}, idle = [Pid | Idle]});
-answered(ready, Pid, Worker, #crew{workers = Workers} = Crew) -> Crew#crew{workers = Workers#{Pid := Worker}}.
+    hand_out(Crew#crew{workers = Workers#{Pid := paced(Worker)}, idle = [Pid | Idle]});
+answered(ready, Pid, Worker, #crew{workers = Workers} = Crew) ->
+    Crew#crew{workers = Workers#{Pid := Worker}}.
 
-paced(#worker{portion = Portion, given = Given} = Worker) ->
-    Next = case now_us() - Given of
+paced(#worker{portion = Portion, given_at = GivenAt} = Worker) ->
+    Next = case now_us() - GivenAt of
                Quick when Quick < ?QUICK -> min(?MAX_PORTION, 2 * Portion);
                Slow when Slow > ?SLOW -> max(1, Portion div 2);
                _ -> Portion
            end,
     Worker#worker{portion = Next}.
 
-put_back([], Crew) -> Crew;
-put_back(Items, #crew{how = {each, _}, waiting = Waiting, count = Count} = Crew) ->
+requeue([], Crew) -> Crew;
+requeue(Items, #crew{how = {each, _}, waiting = Waiting, count = Count} = Crew) ->
     Crew#crew{waiting = Items ++ Waiting, count = Count + length(Items)};
-put_back(Batch, #crew{waiting = Waiting, count = Count} = Crew) -> Crew#crew{waiting = [Batch | Waiting], count = Count + 1}.
+requeue(Batch, #crew{waiting = Waiting, count = Count} = Crew) ->
+    Crew#crew{waiting = [Batch | Waiting], count = Count + 1}.
 
 dismiss(Pid, #crew{workers = Workers} = Crew) ->
     unlink(Pid),
     exit(Pid, kill),
     without(Pid, maps:remove(Pid, Workers), Crew).
 
-without(Pid, Left, #crew{idle = Idle} = Crew) -> Crew#crew{workers = Left, idle = lists:delete(Pid, Idle)}.
+without(Pid, Left, #crew{idle = Idle} = Crew) ->
+    Crew#crew{workers = Left, idle = lists:delete(Pid, Idle)}.
 
-%% To the boss, not one by one.
-tell(#crew{fresh = Fresh, sent = Sent, count = Count, workers = Workers, idle = Idle, asked = Asked} = Crew) ->
+%% Reports to the boss, with several results in one message.
+report(#crew{count = Count, workers = Workers, idle = Idle, has_asked = HasAsked} = Crew) ->
+    #crew{unsent = Unsent, sent_at = SentAt} = Crew,
     Done = Count =:= 0 andalso map_size(Workers) =:= length(Idle),
-    Hungry = Count =:= 0 andalso not Asked,
-    case Hungry orelse Fresh > 0 andalso (Done orelse Fresh >= ?MAX_RESULTS orelse now_us() - Sent > ?MAX_AGE) of
-        true -> tell(Hungry, Crew);
+    NeedsWork = Count =:= 0 andalso not HasAsked,
+    IsDue = Done orelse Unsent >= ?MAX_RESULTS orelse now_us() - SentAt > ?MAX_AGE,
+    case NeedsWork orelse Unsent > 0 andalso IsDue of
+        true -> report(NeedsWork, Crew);
         false -> Crew
     end.
 
-tell(Hungry, #crew{boss = Boss, round = Round, results = Results, asked = Asked} = Crew) ->
-    _ = [gen_server:cast(Boss, {results, self(), Round, Results, Hungry}) || Round > 0],
-    Crew#crew{results = [], fresh = 0, sent = now_us(), asked = Asked orelse Hungry}.
+report(NeedsWork, #crew{boss = Boss, round = Round, has_asked = HasAsked} = Crew) ->
+    #crew{results = Results} = Crew,
+    _ = [gen_server:cast(Boss, {results, self(), Round, Results, NeedsWork}) || Round > 0],
+    Crew#crew{results = [], unsent = 0, sent_at = now_us(),
+              has_asked = HasAsked orelse NeedsWork}.
 
 %%% ---- what fails -------------------------------------------------------------------------
 
-%% What was done to it, the worker's own word, or what the VM says of how it ended.
-fault(_Reason, #worker{late = true}, _Crew) -> timeout;
+%% Why a worker ended: the crew killed it, the worker says why, or the VM does.
+fault(_Reason, #worker{is_late = true}, _Crew) -> timeout;
 fault({Ref, Fault}, #worker{ref = Ref}, _Crew) -> Fault;
 fault(killed, _Worker, #crew{memory = Memory}) when Memory =/= infinity -> memory;
 fault(Reason, _Worker, _Crew) -> cambrian_fault:crashed(Reason).
 
 died(_Fault, #worker{items = []}, Crew) -> Crew;
 died(Fault, #worker{marks = Marks, items = Items} = Worker, Crew) ->
-    case to_blame(Fault, lists:keyfind(cambrian_worker:in_progress(Marks), 1, Items), Worker, Crew) of
-        nobody -> put_back(Items, Crew);
+    Marked = lists:keyfind(cambrian_worker:in_progress(Marks), 1, Items),
+    case to_blame(Fault, Marked, Worker, Crew) of
+        nobody -> requeue(Items, Crew);
         everybody -> halve(Items, Crew);
-        Index -> put_back(lists:keydelete(Index, 1, Items), keep(Index, {fault, Fault}, Crew))
+        Index -> requeue(lists:keydelete(Index, 1, Items), add_result(Index, {fault, Fault}, Crew))
     end.
 
-%% A worker that dies between two evaluations blames none, unless it never reaches one. When the time ends just as an
-%% evaluation begins, that evaluation is not blamed either. Where a worker evaluates many together, nobody knows whose
-%% memory it was.
-to_blame(timeout, Marked, #worker{marks = Marks, seen = Seen} = Worker, Crew) ->
-    case cambrian_worker:marks(Marks) of
-        Seen -> guilty(timeout, Marked, Worker, Crew);
+%% A crash between evaluations blames no genotype, unless the worker never starts one. If the time
+%% ends just as an evaluation begins, that evaluation is not blamed either. If a worker evaluates
+%% many genotypes together, it is not known which of them took the memory.
+to_blame(timeout, Marked, #worker{marks = Marks, begun = Begun} = Worker, Crew) ->
+    case cambrian_worker:begun(Marks) of
+        Begun -> guilty(timeout, Marked, Worker, Crew);
         _ -> nobody
     end;
 to_blame(Fault, Marked, Worker, Crew) -> guilty(Fault, Marked, Worker, Crew).
@@ -290,13 +324,13 @@ guilty(_Fault, _Marked, #worker{items = [{Only, _}]}, #crew{how = {together, _}}
 guilty(memory, _Marked, _Worker, #crew{how = {together, _}}) -> everybody;
 guilty(_Fault, false, _Worker, #crew{how = {together, _}}) -> everybody;
 guilty(_Fault, {Index, _}, _Worker, _Crew) -> Index;
-guilty(_Fault, false, #worker{answered = true}, _Crew) -> nobody;
+guilty(_Fault, false, #worker{has_answered = true}, _Crew) -> nobody;
 guilty(_Fault, false, #worker{items = [{First, _} | _]}, _Crew) -> First.
 
-%% Whoever it was is in one half, and the other comes through.
+%% The genotype at fault is in one half, so the other half is evaluated.
 halve(Batch, Crew) ->
     {First, Second} = lists:split(length(Batch) div 2, Batch),
-    put_back(First, put_back(Second, Crew)).
+    requeue(First, requeue(Second, Crew)).
 
 start_clock(#crew{clock = undefined, timeout = Timeout} = Crew) when Timeout =/= infinity ->
     Crew#crew{clock = erlang:start_timer(min(?MAX_TICK, max(1, Timeout div 8)), self(), look)};
@@ -307,23 +341,25 @@ stop_clock(#crew{clock = Clock} = Crew) ->
     _ = erlang:cancel_timer(Clock),
     Crew#crew{clock = undefined}.
 
-%% Progress is looked at from time to time, and not told at every step: that costs nobody anything.
+%% The crew looks at the progress of its workers from time to time. Workers do not report it, so
+%% that an evaluation costs no message.
 look(#crew{workers = Workers} = Crew) ->
     Now = now_us(),
-    Crew#crew{workers = maps:map(fun(Pid, Worker) -> end_if_late(Pid, progress(Worker, Now, Crew), Now, Crew) end, Workers)}.
+    Look = fun(Pid, Worker) -> kill_if_late(Pid, progress(Worker, Now, Crew), Now, Crew) end,
+    Crew#crew{workers = maps:map(Look, Workers)}.
 
-progress(#worker{marks = Marks, seen = Seen} = Worker, Now, #crew{how = {How, _}}) ->
-    case {cambrian_worker:marks(Marks), cambrian_worker:in_progress(Marks)} of
-        {Seen, 0} when How =:= each -> Worker#worker{since = Now};
-        {Seen, _} -> Worker;
-        {More, _} -> Worker#worker{seen = More, since = Now}
+progress(#worker{marks = Marks, begun = Begun} = Worker, Now, #crew{how = {How, _}}) ->
+    case {cambrian_worker:begun(Marks), cambrian_worker:in_progress(Marks)} of
+        {Begun, 0} when How =:= each -> Worker#worker{since = Now};
+        {Begun, _} -> Worker;
+        {More, _} -> Worker#worker{begun = More, since = Now}
     end.
 
-%% Its answers come before the word of its end.
-end_if_late(Pid, #worker{items = [_ | _], since = Since} = Worker, Now, #crew{timeout = Timeout})
+%% The answers that it has sent arrive before its exit signal.
+kill_if_late(Pid, #worker{items = [_ | _], since = Since} = Worker, Now, #crew{timeout = Timeout})
   when Now - Since >= Timeout * 1000 ->
     exit(Pid, kill),
-    Worker#worker{late = true};
-end_if_late(_Pid, Worker, _Now, _Crew) -> Worker.
+    Worker#worker{is_late = true};
+kill_if_late(_Pid, Worker, _Now, _Crew) -> Worker.
 
 now_us() -> erlang:monotonic_time(microsecond).

@@ -1,9 +1,8 @@
 %% @private
 %% The evolution of a population as a value. It decides what comes next: it answers every event with
-%% effects, which whoever holds the value carries out in order. It has no process and no clock:
-%% `Now' comes with each event, in ms, and only the difference between two of them counts.
-%%
-%% {@link cambrian_population_server} holds it for a user, {@link cambrian_colony} in a simulation.
+%% effects, and the holder of the value carries them out in order. It has no process and no clock:
+%% `Now' comes with each event, in ms, and only the difference between two of them counts. {@link
+%% cambrian_population_server} holds it for a user, {@link cambrian_colony} in a simulation.
 %%
 %% At most one job is under way, and the phase says which: none while it is `idle', `evaluate' or
 %% `score' while `evaluating', `examine' while `receiving' or, if the population rests, `welcoming',
@@ -11,7 +10,7 @@
 -module(cambrian_evolution).
 
 %% Event                            What happened
-%% {call, Caller, Request}          somebody asks: {run, Goal}, {step, Count}, pause, await,
+%% {call, Caller, Request}          a call: {run, Goal}, {step, Count}, pause, await,
 %%                                  {inject, Shape, Newcomer}, {purge, Banned}, draw, or a question
 %%                                  that cambrian_standing answers
 %% {evaluated, Answer}              `evaluate' is done: the evaluated generation, {cut, It} where a
@@ -28,19 +27,19 @@
 %% Effect                           What is to be done
 %% {evaluate, Population, Most, Ms} the job: evaluate a generation in Rust, within these limits
 %% {score, Population, Gs, Limit}   the job: evaluators score genotypes, see cambrian_evaluator
-%% {examine, Population, Gs, Ms}    the job: measure newcomers
+%% {examine, Population, Gs, Ms}    the job: measure injected newcomers
 %% {try, Population, G, Ms}         the job: the task's own trial
 %% {breed, Evaluated, Ms}           the job: make the next generation
-%% {measure, Population, Gs, Ms}    beside the job: measure strangers, each within so many ms
-%% {drop, job | strangers}          end the job, or the measurement; its answer is not heard
+%% {measure, Population, Gs, Ms}    beside the job: measure newcomers from the mesh, each within Ms
+%% {drop, job | measurement}        end the job, or `measure'; its answer is ignored
 %% {reply, Caller, Answer}          answer a call
 %% postpone                         bring the event again when the phase has changed
 %% {notify, Event}                  tell subscribers, see cambrian_population:event()
-%% {account, Worked}                tell those who account for its work
+%% {account, Worked}                tell the processes that account for its work
 %% {save, Where, Checkpoint}        keep a checkpoint: in `memory'; also in a `file'; or in a file
 %%                                  when one is `due'
 %% {amend, Where, Changes}          change the checkpoint in memory, and write that to a `file'
-%% {remember, Lineage}              put a line of descent among what is known
+%% {remember, Lineage}              store a line of descent
 %% {count, Evaluations}             tell the governor of them
 
 -export([new/3, handle/3, phase/1, population/1, answer/2, checkpoint/2, worked/2]).
@@ -57,7 +56,7 @@
                | {evaluated, reference() | {cut, reference()}
                            | {no_fitness, non_neg_integer(), IsCut :: boolean()}}
                | {scored, [cambrian_evaluator:outcome()], faults()}
-               | {examined | measured, [cambrian_strangers:measure()], faults()}
+               | {examined | measured, [cambrian_mesh_newcomers:measure()], faults()}
                | {measured, panicked} | {tried, #{solved := boolean(), atom() => term()}}
                | {bred, reference() | {not_enough_memory, pos_integer(), pos_integer()}}
                | timeout | {not_saved, Reason :: term()}.
@@ -66,7 +65,7 @@
                    infinity | {Ms :: non_neg_integer(), nothing | fitness}}
                 | {examine | measure, reference(), [cambrian_genotype:genotype()], timeout()}
                 | {'try', reference(), cambrian_genotype:genotype(), timeout()}
-                | {breed, reference(), timeout()} | {drop, job | strangers}
+                | {breed, reference(), timeout()} | {drop, job | measurement}
                 | {reply, cambrian_run:caller(), Answer :: term()} | postpone
                 | {notify, cambrian_population:event()}
                 | {account, cambrian_standing:worked()}
@@ -97,7 +96,7 @@
          stats :: undefined | cambrian_population:stats(),
          history :: cambrian_history:history(),
          champions :: cambrian_champions:champions(),
-         arrivals :: cambrian_arrivals:arrivals(),
+         newcomers :: cambrian_newcomers:newcomers(),
          run :: cambrian_run:run(),
          %% whether it has nothing to do, as `account' said last
          rests = true :: boolean(),
@@ -107,15 +106,16 @@
 %% Generations: the library keeps lines of descent of this length.
 -define(WINDOW, 32).
 
-%% @doc Begins with a checkpoint or a first generation, and a `goal'. It runs if it is `running'.
+%% @doc Begins with a checkpoint or a first generation, and a `goal'. It runs if `running' is true.
 -spec new(conf(), #{population := reference(), goal := map(), running := boolean(),
                     atom() => term()}, Now :: integer()) -> {[effect()], evolution()}.
 new(#{newcomer_timeout := Timeout} = Conf, #{population := Population} = Saved, Now) ->
-    E = invite(#evolution{conf = Conf, now = Now, population = Population,
-                          history = maps:get(history, Saved, cambrian_history:new()),
-                          champions = cambrian_champions:new(Saved),
-                          arrivals = cambrian_arrivals:new(Timeout, Saved),
-                          run = cambrian_run:new(Saved)}),
+    Begun = #evolution{conf = Conf, now = Now, population = Population,
+                       history = maps:get(history, Saved, cambrian_history:new()),
+                       champions = cambrian_champions:new(Saved),
+                       newcomers = cambrian_newcomers:new(Timeout, Saved),
+                       run = cambrian_run:new(Saved)},
+    E = start_measuring(Begun),
     done(case cambrian_run:is_running(E#evolution.run) of
              true -> start(E);
              false -> save(memory, E)
@@ -155,29 +155,30 @@ on({evaluated, Evaluated}, #evolution{phase = evaluating} = E) ->
     evaluated(Evaluated, E);
 on({scored, Outcomes, Faults}, #evolution{phase = evaluating, rounds = Rounds, run = Run} = E) ->
     Target = maps:get(target, cambrian_run:goal(Run), none),
-    evaluate_round(cambrian_rounds:told(Outcomes, Target, Rounds), Faults, report(Faults, E));
+    evaluate_round(cambrian_rounds:scored(Outcomes, Target, Rounds), Faults, report(Faults, E));
 on({examined, Found, Faults}, #evolution{phase = receiving} = E) ->
-    judge(admit_newcomers(Found, report(Faults, E)));
+    judge(admit_injected(Found, report(Faults, E)));
 on({examined, Found, Faults}, #evolution{phase = welcoming} = E) ->
-    welcome(admit_newcomers(Found, report(Faults, E)));
+    welcome(admit_injected(Found, report(Faults, E)));
 on({tried, #{solved := Solved} = Trial}, #evolution{phase = trying} = E) ->
     conclude(Solved, Trial, validate(Trial, E));
 on({bred, {not_enough_memory, _, _} = Reason}, #evolution{phase = breeding} = E) ->
     give_up(Reason, E);
-on({bred, Population}, #evolution{phase = breeding, evaluated = Evaluated, arrivals = A} = E) ->
+on({bred, Population}, #evolution{phase = breeding, evaluated = Evaluated, newcomers = N} = E) ->
     evaluate(save(due, E#evolution{population = Population, evaluated = undefined, last = Evaluated,
-                                   arrivals = cambrian_arrivals:bred(A)}));
-%% Newcomers wait until the population rests, or goes on.
-on(timeout, #evolution{phase = receiving, arrivals = Arrivals} = E) ->
-    judge(remember_arrivals(E#evolution{arrivals = cambrian_arrivals:put_off(Arrivals)}));
-%% Nobody knows whether the task is solved, so the generation is not done.
+                                   newcomers = cambrian_newcomers:next_generation(N)}));
+%% Injected newcomers wait until the population rests or continues.
+on(timeout, #evolution{phase = receiving, newcomers = Newcomers} = E) ->
+    Stopped = cambrian_newcomers:stop_injected(Newcomers),
+    judge(remember_newcomers(E#evolution{newcomers = Stopped}));
+%% It is not known whether the task is solved, so the generation is not done.
 on(timeout, #evolution{phase = trying} = E) -> conclude(false, #{}, E#evolution{is_cut = true});
 on(timeout, #evolution{phase = breeding} = E) -> conclude_with_last(E);
-on({measured, panicked}, #evolution{arrivals = Arrivals} = E) ->
-    measured(E#evolution{arrivals = cambrian_arrivals:panicked(Arrivals)});
-on({measured, Found, Faults}, #evolution{arrivals = Arrivals, now = Now} = E) ->
-    Measured = cambrian_arrivals:measured(Found, Faults, Now, Arrivals),
-    measured(report(Faults, E#evolution{arrivals = Measured}));
+on({measured, panicked}, #evolution{newcomers = N} = E) ->
+    measured(E#evolution{newcomers = cambrian_newcomers:mesh_panicked(N)});
+on({measured, Found, Faults}, #evolution{newcomers = Newcomers, now = Now} = E) ->
+    Measured = cambrian_newcomers:mesh_measured(Found, Faults, Now, Newcomers),
+    measured(report(Faults, E#evolution{newcomers = Measured}));
 on({not_saved, Reason}, E) ->
     notify({checkpoint_failed, #{generation => generation(E), reason => Reason}}, E).
 
@@ -201,12 +202,10 @@ asked(await, Phase, Caller, #evolution{run = Run} = E) ->
         Outcome when Phase =:= idle, Outcome =/= none -> reply([Caller], Outcome, E);
         _ -> E#evolution{run = cambrian_run:await(Caller, Run)}
     end;
-asked({inject, Shape, Newcomer}, idle, Caller, E) when not is_map_key(bound, Newcomer) ->
+asked({inject, Shape, Newcomer}, Phase, Caller, E) ->
     {Answer, Next} = offer(Shape, Newcomer, E),
-    reply([Caller], Answer, be_idle(Next));
-asked({inject, Shape, Newcomer}, _, Caller, E) ->
-    {Answer, Next} = offer(Shape, Newcomer, E),
-    reply([Caller], Answer, Next);
+    IsMeasuredNow = Phase =:= idle andalso not is_map_key(bound, Newcomer),
+    reply([Caller], Answer, case IsMeasuredNow of true -> be_idle(Next); false -> Next end);
 asked({purge, Banned}, Phase, Caller, E) ->
     purge(Banned, Phase, Caller, E);
 asked(draw, _, Caller, #evolution{drawn = Drawn} = E) ->
@@ -251,7 +250,7 @@ evaluate_round({evaluated, Evaluated, IsCut}, _Faults, E) ->
 evaluate_round({no_fitness, IsCut}, Faults, E) ->
     no_fitness(cambrian_fault:counted(Faults), E#evolution{rounds = undefined, is_cut = IsCut}).
 
-%% Later generations have the fitness of those that lived on.
+%% Later generations have the fitness of the genotypes that survived.
 limit(Rounds, #evolution{stats = Stats} = E) ->
     case {time_left(E), cambrian_rounds:spent(Rounds)} of
         {infinity, _} -> infinity;
@@ -262,17 +261,17 @@ limit(Rounds, #evolution{stats = Stats} = E) ->
 report([], E) -> E;
 report(Faults, E) -> notify({evaluations_failed, cambrian_fault:counted(Faults)}, E).
 
-%% Nobody has a fitness, so there is nothing to select from. Where a limit came before anybody was
-%% evaluated, that is no failure, and the last generation is the result. Else the user's code is at
-%% fault, and what it says is the answer.
+%% No genotype has a fitness, so there is nothing to select from. If a limit came before any was
+%% evaluated, that is no failure, and the last generation is the result. Otherwise the user's code
+%% is at fault, and the failure is the outcome.
 no_fitness(#{count := Count} = Failed, #evolution{is_cut = IsCut, champions = Champions} = E) ->
     case IsCut andalso cambrian_champions:champion(Champions) =/= undefined of
         true -> conclude_with_last(E);
         false -> give_up({evaluations_failed, Failed}, effect({count, Count}, E))
     end.
 
-%% A generation that was cut is evaluated again if the population goes on, and newcomers wait until
-%% then.
+%% A generation that was cut is evaluated again if the population continues, and newcomers wait
+%% until then.
 evaluated(Evaluated, Before) ->
     E = paced(Before#evolution{evaluated = Evaluated, last = undefined, drawn = 0}),
     case E#evolution.is_cut of
@@ -280,9 +279,9 @@ evaluated(Evaluated, Before) ->
         false -> receive_newcomers(E)
     end.
 
-paced(#evolution{evaluated = Evaluated, arrivals = Arrivals, began = Began, now = Now} = E) ->
+paced(#evolution{evaluated = Evaluated, newcomers = Newcomers, began = Began, now = Now} = E) ->
     Work = cambrian_nif:population_work(Evaluated),
-    Paced = E#evolution{arrivals = cambrian_arrivals:pace({Work, Now - Began}, Arrivals)},
+    Paced = E#evolution{newcomers = cambrian_newcomers:pace({Work, Now - Began}, Newcomers)},
     effect({account, worked(Work, Paced)}, Paced).
 
 %%% ---- judgement --------------------------------------------------------------------------
@@ -300,7 +299,7 @@ judge(#evolution{evaluated = Evaluated, run = Run, conf = Conf} = E) ->
 contend(Contender, #evolution{champions = Champions} = E) ->
     E#evolution{champions = cambrian_champions:contend(Contender, Champions)}.
 
-%% The fittest that was not tried before.
+%% The fittest genotype that was not tried before.
 try_contender(#evolution{evaluated = Evaluated, population = Population} = E) ->
     case cambrian_nif:population_contender(Evaluated) of
         undefined -> conclude(false, #{}, E);
@@ -316,7 +315,7 @@ crown(#evolution{evaluated = Evaluated, champions = Champions} = E) ->
             notify({champion, Champion}, remember(Genotype, E#evolution{champions = Next}))
     end.
 
-%% So often that the line of a later champion begins with a genotype that is remembered.
+%% So often that the line of every later champion begins with a remembered genotype.
 remember_the_best(#evolution{evaluated = Evaluated, stats = #{generation := Generation}} = E)
   when Generation rem ?WINDOW =:= 0 ->
     {Best, _} = cambrian_nif:population_best(Evaluated),
@@ -330,7 +329,7 @@ measure(E) ->
     {Stats, New} = cambrian_standing:measure(facts(E)),
     effect({count, New}, E#evolution{stats = Stats}).
 
-%% The contender of a part of a generation may not be that of the whole.
+%% The contender of a part of a generation need not be that of the whole.
 validate(_Trial, #evolution{is_cut = true} = E) -> E;
 validate(Trial, #evolution{stats = #{generation := Generation}, champions = Champions} = E) ->
     Validated = cambrian_champions:validate(Trial, Generation, at_hand(E), Champions),
@@ -355,15 +354,15 @@ conclude(Solved, Trial, #evolution{stats = Stats, history = History, run = Run} 
 breed(#evolution{evaluated = Evaluated} = E) ->
     begin_job(breeding, {breed, Evaluated, time_left(E)}, E).
 
-%% Whoever asked for some steps is answered after the last of them, even if the population goes on.
+%% A caller of some steps gets its answer after the last of them, even if the run continues.
 stepped(#evolution{run = Run} = E) ->
     {Callers, Next} = cambrian_run:stepped(Run),
     reply(Callers, answer(stats, E), E#evolution{run = Next}).
 
 %%% ---- the end of a run -------------------------------------------------------------------
 
-%% The checkpoint says that it runs: in another VM it does its last generation again, and has its
-%% result again.
+%% The checkpoint says that it runs, so another VM repeats its last generation and gets the same
+%% result.
 finish(Solved, Trial, E) ->
     Ended = #{champion := Champion} = cambrian_standing:result(Solved, facts(E)),
     Facts = [{trial, Facts} || Solved =:= true, #{facts := Facts} <- [Trial]],
@@ -375,13 +374,13 @@ uncut(#evolution{is_cut = true, evaluated = Evaluated} = E) ->
     E#evolution{evaluated = undefined, last = Evaluated};
 uncut(E) -> E.
 
-%% A limit was passed with an earlier generation: what there was then is the result.
+%% An earlier generation passed a limit, so its standing is the result.
 conclude_with_last(E) ->
     Result = cambrian_standing:result(false, facts(E)),
     Finished = finish({ok, Result}, notify({finished, Result}, E)),
     be_idle(save(file, stop(stepped(Finished)))).
 
-%% The user's own code is at fault, the fun of the goal or the task, or there is no memory.
+%% The user's goal or task is at fault, or there is no memory.
 give_up(Reason, E) ->
     #evolution{run = Run} = Failed = finish({error, Reason}, notify({failed, Reason}, E)),
     {Callers, Next} = cambrian_run:stepped(Run),
@@ -393,12 +392,12 @@ finish(Outcome, #evolution{run = Run} = E) ->
 
 stop(#evolution{run = Run, now = Now} = E) -> E#evolution{run = cambrian_run:stop(Now, Run)}.
 
-%% The population rests, once nobody waits who could be let in.
+%% The population rests once no newcomer waits that it could admit.
 be_idle(E) ->
     case resting(true, E#evolution{phase = idle}) of
         #evolution{evaluated = undefined} = Resting -> Resting;
         Resting ->
-            case admit_strangers(Resting) of
+            case admit_mesh(Resting) of
                 none -> examine(welcoming, infinity, fun(Idle) -> Idle end, Resting);
                 With -> welcome(With)
             end
@@ -415,58 +414,58 @@ worked(Work, #evolution{rests = Rests} = E) -> cambrian_standing:worked(Work, Re
 
 %%% ---- from elsewhere ---------------------------------------------------------------------
 
-offer(Shape, Newcomer, #evolution{population = Population, arrivals = Arrivals} = E) ->
-    case cambrian_arrivals:offer(Shape, Newcomer, Population, Arrivals) of
-        {waits, Next} -> {ok, remember_arrivals(invite(E#evolution{arrivals = Next}))};
-        {refused, Verdict, Next} -> {ok, received(Verdict, E#evolution{arrivals = Next})};
+offer(Shape, Newcomer, #evolution{population = Population, newcomers = Newcomers} = E) ->
+    case cambrian_newcomers:offer(Shape, Newcomer, Population, Newcomers) of
+        {waits, Next} -> {ok, remember_newcomers(start_measuring(E#evolution{newcomers = Next}))};
+        {refused, Verdict, Next} -> {ok, received(Verdict, E#evolution{newcomers = Next})};
         Busy -> {Busy, E}
     end.
 
-%% Strangers that wait are to be measured, unless others are.
-invite(#evolution{arrivals = Arrivals, population = Population, now = Now} = E) ->
-    case cambrian_arrivals:invite(Now, Arrivals) of
+%% Newcomers from the mesh that wait are measured, unless a measurement is under way.
+start_measuring(#evolution{newcomers = N, population = Population, now = Now} = E) ->
+    case cambrian_newcomers:start_mesh(Now, N) of
         none -> E;
-        {Genotypes, Ms, Next} ->
-            effect({measure, Population, Genotypes, Ms}, E#evolution{arrivals = Next})
+        {Gs, Ms, Next} -> effect({measure, Population, Gs, Ms}, E#evolution{newcomers = Next})
     end.
 
 measured(#evolution{phase = idle} = E) -> be_idle(E);
 measured(E) -> E.
 
-%% Strangers that were measured meanwhile are taken in. The population does not wait for the others.
+%% Judges the newcomers from the mesh that were measured meanwhile, without waiting for the others,
+%% and then measures the injected ones.
 receive_newcomers(E) ->
-    With = case admit_strangers(E) of none -> E; Admitted -> Admitted end,
+    With = case admit_mesh(E) of none -> E; Admitted -> Admitted end,
     examine(receiving, time_left(With), fun judge/1, With).
 
-admit_strangers(#evolution{evaluated = Evaluated, champions = Champions} = E) ->
-    #evolution{population = Population, arrivals = Arrivals} = E,
-    IsBest = fun(Fitness) -> cambrian_champions:is_better(Fitness, Champions) end,
-    case cambrian_arrivals:admit_strangers(Evaluated, Population, IsBest, Arrivals) of
+admit_mesh(#evolution{evaluated = Evaluated, newcomers = Newcomers} = E) ->
+    IsBest = fun(Fitness) -> cambrian_champions:is_better(Fitness, E#evolution.champions) end,
+    case cambrian_newcomers:admit_mesh(Evaluated, E#evolution.population, IsBest, Newcomers) of
         none -> none;
-        Admitted -> remember_arrivals(invite(admitted(Admitted, E)))
+        Admitted -> remember_newcomers(start_measuring(admitted(Admitted, E)))
     end.
 
-admit_newcomers(Found, #evolution{evaluated = Evaluated, arrivals = Arrivals} = E) ->
-    Admitted = cambrian_arrivals:admit_newcomers(Found, Evaluated, Arrivals),
-    remember_arrivals(admitted(Admitted, E)).
+admit_injected(Found, #evolution{evaluated = Evaluated, newcomers = Newcomers} = E) ->
+    Admitted = cambrian_newcomers:admit_injected(Found, Evaluated, Newcomers),
+    remember_newcomers(admitted(Admitted, E)).
 
-admitted({Verdicts, Evaluated, Arrivals}, E) ->
-    lists:foldl(fun received/2, E#evolution{evaluated = Evaluated, arrivals = Arrivals}, Verdicts).
+admitted({Verdicts, Evaluated, Newcomers}, E) ->
+    With = E#evolution{evaluated = Evaluated, newcomers = Newcomers},
+    lists:foldl(fun received/2, With, Verdicts).
 
 received({#{told := true}, _Outcome}, E) -> E;
 received({#{genotype := Genotype, from := From}, Outcome}, E) ->
     notify({received, Outcome#{id => cambrian_genotype:id(Genotype), from => From,
                                generation => generation(E)}}, E).
 
-%% Newcomers that wait are measured now, or `Else' comes next.
-examine(Phase, Ms, Else, #evolution{arrivals = Arrivals, population = Population} = E) ->
-    case cambrian_arrivals:examine(Arrivals) of
+%% Measures the injected newcomers that wait; if none waits, `Else' comes next.
+examine(Phase, Ms, Else, #evolution{newcomers = Newcomers, population = Population} = E) ->
+    case cambrian_newcomers:start_injected(Newcomers) of
         none -> Else(E);
         {Genotypes, Next} ->
-            begin_job(Phase, {examine, Population, Genotypes, Ms}, E#evolution{arrivals = Next})
+            begin_job(Phase, {examine, Population, Genotypes, Ms}, E#evolution{newcomers = Next})
     end.
 
-%% The generation stays the last one, with its stats.
+%% The generation stays the last one and keeps its stats.
 welcome(#evolution{champions = Old} = E) ->
     case crown(E) of
         #evolution{champions = Old} = Same -> be_idle(Same);
@@ -475,7 +474,7 @@ welcome(#evolution{champions = Old} = E) ->
                            Crowned))
     end.
 
-%%% ---- what is banned ---------------------------------------------------------------------
+%%% ---- bans -------------------------------------------------------------------------------
 
 purge(Banned, Phase, Caller, E) ->
     case without(Banned, E) of
@@ -483,7 +482,7 @@ purge(Banned, Phase, Caller, E) ->
         {changed, Purged, Changed} when Phase =:= idle; Phase =:= welcoming ->
             reply([Caller], {ok, Purged}, Changed);
         {changed, Purged, #evolution{run = Run} = Changed} ->
-            %% a generation that is done again does not count twice
+            %% a step that is repeated does not count twice
             Again = case Phase =:= breeding andalso cambrian_run:is_stepping(Run) of
                         true -> 1;
                         false -> 0
@@ -492,29 +491,29 @@ purge(Banned, Phase, Caller, E) ->
             reply([Caller], {ok, Purged}, Going)
     end.
 
-%% Takes what is banned out of the generation at hand, and begins that again as from a checkpoint,
+%% Removes banned genotypes from the generation at hand and begins it again as from a checkpoint,
 %% which is written. What is known of the others stays known.
-without(Banned, #evolution{arrivals = Arrivals, champions = Champions} = E) ->
-    {#{gone := Gone} = Stopped, Left} = cambrian_arrivals:without(Banned, Arrivals),
+without(Banned, #evolution{newcomers = Newcomers, champions = Champions} = E) ->
+    {#{banned := Gone} = Stopped, Left} = cambrian_newcomers:without(Banned, Newcomers),
     {Population, #{leaving := Leaving, founded := Founded, headless := Headless}, Best} =
         cambrian_purge:purged(done_so_far(E), Banned),
     IsGone = Headless orelse cambrian_champions:is_banned(Banned, Champions),
     Purged = #{generation => maps:get(generation, cambrian_nif:population_info(Population)),
                leaving => Leaving, newcomers => length(Gone), founded => Founded,
                champion => IsGone},
-    Told = lists:foldl(fun(One, Next) -> received({One, #{outcome => banned}}, Next) end, E, Gone),
+    Told = lists:foldl(fun(One, N) -> received({One, #{outcome => banned}}, N) end, E, Gone),
     Halted = case Stopped of
-                 #{strangers := stopped} -> effect({drop, strangers}, Told);
+                 #{mesh := stopped} -> effect({drop, measurement}, Told);
                  _ -> Told
              end,
-    Inviting = invite(Halted#evolution{arrivals = Left}),
-    Results = without_results(Banned, Inviting),
+    Next = start_measuring(Halted#evolution{newcomers = Left}),
+    Results = without_results(Banned, Next),
     IsAnyResult = {Results#evolution.champions, Results#evolution.run}
-        =/= {Inviting#evolution.champions, Inviting#evolution.run},
-    case Leaving > 0 orelse IsGone orelse maps:get(newcomers, Stopped) =:= stopped
-        orelse IsAnyResult of
+        =/= {Next#evolution.champions, Next#evolution.run},
+    IsStopped = maps:get(injected, Stopped) =:= stopped,
+    case Leaving > 0 orelse IsGone orelse IsStopped orelse IsAnyResult of
         true -> {changed, Purged, begin_again(Population, Best, Purged, Banned, Results)};
-        false -> {same, Purged, remember_arrivals(Results)}
+        false -> {same, Purged, remember_newcomers(Results)}
     end.
 
 %% A generation that was cut is evaluated again anyway.
@@ -523,18 +522,18 @@ done_so_far(#evolution{evaluated = Evaluated, is_cut = false}) when Evaluated =/
 done_so_far(#evolution{population = Population}) -> Population.
 
 begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Before) ->
-    #evolution{arrivals = Arrivals, champions = Champions, phase = Phase} = Before,
+    #evolution{newcomers = Newcomers, champions = Champions, phase = Phase} = Before,
     E = case Phase of idle -> Before; _ -> effect({drop, job}, Before) end,
     From = case done_so_far(E) =:= E#evolution.evaluated of true -> evaluated; false -> start end,
     Champion = case IsGone of true -> Best; false -> same end,
     Next = E#evolution{phase = idle, population = Population, evaluated = undefined,
                        last = cambrian_purge:last_without(Banned, at_hand(E)),
                        is_cut = false, rounds = undefined,
-                       arrivals = cambrian_arrivals:begin_again(From, Arrivals),
+                       newcomers = cambrian_newcomers:begin_again(From, Newcomers),
                        champions = cambrian_champions:begin_again(Champion, Champions)},
-    %% another VM does the end of a run that is over again, unless its result counts no more
-    Kept = [population, champion, validated, newcomers, strangers]
-        ++ [running || not cambrian_run:has_result(Next#evolution.run)],
+    %% another VM repeats the end of a finished run, unless its result was withdrawn
+    Running = [running || not cambrian_run:has_result(Next#evolution.run)],
+    Kept = [population, champion, validated, injected, from_mesh | Running],
     Written = effect({amend, file, maps:with(Kept, snapshot(Next))}, Next),
     Told = notify({purged, Purged}, Written),
     case IsGone andalso Best =/= undefined of
@@ -542,7 +541,7 @@ begin_again(Population, Best, #{champion := IsGone} = Purged, Banned, Before) ->
         false -> Told
     end.
 
-%% A result whose champion is banned counts no more.
+%% A result with a banned champion is withdrawn.
 without_results(Banned, #evolution{champions = Champions, run = Run} = E) ->
     Without = E#evolution{champions = cambrian_champions:without(Banned, Champions)},
     case cambrian_run:outcome(Run) of
@@ -555,30 +554,30 @@ without_results(Banned, #evolution{champions = Champions, run = Run} = E) ->
         _ -> Without
     end.
 
-%%% ---- what is kept -----------------------------------------------------------------------
+%%% ---- checkpoints ------------------------------------------------------------------------
 
 save(When, E) -> effect({save, When, snapshot(E)}, E).
 
-%% A crash before the generation is over does not lose what a caller ordered.
+%% A crash within the generation does not lose the orders of callers.
 remember_orders(#evolution{run = Run, now = Now} = E) ->
     Orders = maps:with([running, goal, until], cambrian_run:saved(Now, Run)),
     effect({amend, memory, Orders}, E).
 
-remember_arrivals(#evolution{arrivals = Arrivals} = E) ->
-    effect({amend, memory, cambrian_arrivals:saved(Arrivals)}, E).
+remember_newcomers(#evolution{newcomers = Newcomers} = E) ->
+    effect({amend, memory, cambrian_newcomers:saved(Newcomers)}, E).
 
-%% @doc The checkpoint from which it comes back.
+%% @doc The checkpoint at which the population continues after a crash.
 -spec checkpoint(Now :: integer(), evolution()) -> cambrian_store:checkpoint().
 checkpoint(Now, E) -> snapshot(E#evolution{now = Now}).
 
 snapshot(#evolution{conf = #{task := Task, text := Text, from := From}, now = Now} = E) ->
     #evolution{population = Population, history = History, run = Run, champions = Champions,
-               arrivals = Arrivals} = E,
+               newcomers = Newcomers} = E,
     Kept = #{population => Population, from => From, generation => generation(E),
              history => History, task => atom_to_binary(Task), text => Text},
     lists:foldl(fun maps:merge/2, Kept,
                 [cambrian_champions:saved(Champions), cambrian_run:saved(Now, Run),
-                 cambrian_arrivals:saved(Arrivals)]).
+                 cambrian_newcomers:saved(Newcomers)]).
 
 %%% ---- questions --------------------------------------------------------------------------
 

@@ -1,22 +1,24 @@
 %% @private
-%% What went wrong with one evaluation: bounded before it is sent anywhere, and recognised when it comes again.
+%% Why one evaluation failed. A fault is bounded in size before it is sent anywhere, and two faults
+%% of one kind are recognised.
 -module(cambrian_fault).
 
 -export([crashed/3, crashed/1, bad_fitness/1, counted/1, text/1, kind/1, is_missing_code/1]).
 -export_type([fault/0]).
 
-%% `memory' also says that the process was killed from elsewhere: the VM tells the two by the same word. What would be too
-%% large to be sent around is text in its place. A stack has its top only.
+%% `memory' may also mean that another process killed the worker: the VM gives the same reason for
+%% both. A text stands for a term that is too large to be sent. Of a stack only the top is there.
 -type fault() :: timeout | memory | {bad_fitness, term()}
-               | {crashed, {error | exit | throw, Reason :: term(), Stack :: list()} | Reason :: term()}.
+               | {crashed, {error | exit | throw, Reason :: term(), Stack :: list()}
+                         | Reason :: term()}.
 
-%% In words, about; and characters of a text that stands for more.
+%% The largest term, in words of memory, and the longest text that stands for a larger one.
 -define(MAX_WORDS, 256).
 -define(MAX_TEXT, 400).
 -define(MAX_DEPTH, 5).
 -define(MAX_WIDTH, 8).
 -define(MAX_FRAMES, 8).
-%% Of a text: characters, words of heap, and ms to make it.
+%% Bounds of {@link text/1}: characters, words of heap, and ms to make it.
 -define(MAX_LINES, 4000).
 -define(MAX_HEAP, 4_000_000).
 -define(MAX_MS, 2000).
@@ -24,22 +26,24 @@
 -spec bad_fitness(term()) -> fault().
 bad_fitness(Term) -> {bad_fitness, bounded(Term)}.
 
-%% @doc How many evaluations failed, and what the first of them failed of.
+%% @doc How many evaluations failed, and the first fault.
 -spec counted([{Index :: pos_integer(), fault()}]) ->
           #{count := non_neg_integer(), first := fault() | none}.
 counted([]) -> #{count => 0, first => none};
 counted([{_, First} | _] = Faults) -> #{count => length(Faults), first => First}.
 
-%% @doc Of a process that ended.
+%% @doc The fault of a process that ended with this reason.
 -spec crashed(term()) -> fault().
 crashed(Reason) -> {crashed, bounded(Reason)}.
 
-%% @doc Of an exception.
+%% @doc The fault of an exception.
 -spec crashed(error | exit | throw, term(), list()) -> fault().
 crashed(Class, Reason, Stack) ->
-    {crashed, {Class, bounded(Reason), [frame(Frame) || Frame <- lists:sublist(Stack, ?MAX_FRAMES)]}}.
+    Frames = [frame(Frame) || Frame <- lists:sublist(Stack, ?MAX_FRAMES)],
+    {crashed, {Class, bounded(Reason), Frames}}.
 
-%% The arguments of a call that fits no clause are in its frame. Whoever raises may have made up all of it.
+%% The frame of a call that matches no clause has the arguments. `erlang:raise/3' takes any term
+%% as a stack, so nothing of it is sure.
 frame({Module, Function, Arguments, Where}) when is_atom(Module), is_atom(Function) ->
     {Module, Function, arguments(Arguments), where(Where)};
 frame({Fun, Arguments, Where}) when is_function(Fun) ->
@@ -76,21 +80,27 @@ bounded(Term) ->
     end.
 
 brief(Term) ->
-    Text = lists:flatten(io_lib:format("~0tP", [cut(Term, ?MAX_DEPTH), 30], [{chars_limit, ?MAX_TEXT}])),
-    unicode:characters_to_binary(lists:sublist(Text, ?MAX_TEXT)).
+    Text = io_lib:format("~0tP", [cut(Term, ?MAX_DEPTH), 30], [{chars_limit, ?MAX_TEXT}]),
+    unicode:characters_to_binary(lists:sublist(lists:flatten(Text), ?MAX_TEXT)).
 
-%% To print a term may take exponential time in its depth, and quadratic in the digits of an integer.
+%% Cuts a term before it is printed: printing may take time that is exponential in the depth of the
+%% term, and quadratic in the digits of an integer.
 cut(_, 0) -> '...';
 cut([Head | Tail], Depth) -> cut_list([Head | Tail], ?MAX_WIDTH, Depth - 1);
 cut(Tuple, Depth) when is_tuple(Tuple) ->
-    list_to_tuple([cut(element(I, Tuple), Depth - 1) || I <- lists:seq(1, min(?MAX_WIDTH, tuple_size(Tuple)))]
+    Indices = lists:seq(1, min(?MAX_WIDTH, tuple_size(Tuple))),
+    list_to_tuple([cut(element(I, Tuple), Depth - 1) || I <- Indices]
                   ++ ['...' || tuple_size(Tuple) > ?MAX_WIDTH]);
-cut(Map, Depth) when is_map(Map) -> maps:from_list(cut_map(maps:next(maps:iterator(Map)), ?MAX_WIDTH, Depth - 1));
-cut(Bits, _) when bit_size(Bits) > 8 * ?MAX_TEXT -> <<Start:?MAX_TEXT/binary, _/bitstring>> = Bits, Start;
+cut(Map, Depth) when is_map(Map) ->
+    maps:from_list(cut_map(maps:next(maps:iterator(Map)), ?MAX_WIDTH, Depth - 1));
+cut(Bits, _) when bit_size(Bits) > 8 * ?MAX_TEXT ->
+    <<Start:?MAX_TEXT/binary, _/bitstring>> = Bits,
+    Start;
 cut(Integer, _) when is_integer(Integer), abs(Integer) >= 1 bsl 1024 -> large_integer;
 cut(Term, _) -> Term.
 
-cut_list([Head | Tail], Width, Depth) when Width > 0 -> [cut(Head, Depth) | cut_list(Tail, Width - 1, Depth)];
+cut_list([Head | Tail], Width, Depth) when Width > 0 ->
+    [cut(Head, Depth) | cut_list(Tail, Width - 1, Depth)];
 cut_list([], _, _) -> [];
 cut_list(_, _, _) -> ['...'].
 
@@ -98,8 +108,8 @@ cut_map({Key, Value, Next}, Width, Depth) when Width > 0 ->
     [{cut(Key, Depth), cut(Value, Depth)} | cut_map(maps:next(Next), Width - 1, Depth)];
 cut_map(_, _, _) -> [].
 
-%% What is left of a budget after a term, or `none'. Looks at no more than the budget allows, so a term of any size and any
-%% sharing is judged at once.
+%% The words that are left of a budget after a term, or `none'. The function looks only at as much
+%% of the term as the budget allows, so it is quick for a term of any size and with any sharing.
 words(_Term, Budget) when Budget =< 0 -> none;
 words([Head | Tail], Budget) ->
     case words(Head, Budget - 2) of
@@ -122,19 +132,21 @@ words(_, Budget) -> left(Budget - 2).
 left(Budget) when Budget > 0 -> Budget;
 left(_) -> none.
 
-%% @doc In words; of an exception as its language shows it, with its stack. That calls code of the user's, as `message/1' of
-%% an exception: in a process of its own, within bounds of time and memory.
+%% @doc A fault in words. Exceptions look as in their language, with the stack. That may call the
+%% user's code, such as `message/1' of an exception, so a process of its own does it, within
+%% bounds of time and memory.
 -spec text(fault()) -> unicode:chardata().
 text(Fault) ->
     {Self, Tag} = {self(), make_ref()},
+    Heap = #{size => ?MAX_HEAP, kill => true, error_logger => false},
     {Pid, Monitor} = spawn_opt(fun() -> Self ! {Tag, in_words(Fault)} end,
-                               [monitor, {max_heap_size, #{size => ?MAX_HEAP, kill => true, error_logger => false}}]),
+                               [monitor, {max_heap_size, Heap}]),
     receive {'DOWN', Monitor, process, Pid, _} -> ok
     after ?MAX_MS ->
         exit(Pid, kill),
         receive {'DOWN', Monitor, process, Pid, _} -> ok end
     end,
-    %% what it said came before its end
+    %% its message arrived before its exit signal
     receive {Tag, Text} when is_binary(Text) -> Text;
             {Tag, none} -> brief(Fault)
     after 0 -> brief(Fault)
@@ -150,7 +162,8 @@ in_words(Fault) ->
 words_of(timeout) -> "it took longer than evaluation_timeout";
 words_of(memory) -> "it took more memory than evaluation_memory, or was killed";
 words_of({bad_fitness, Term}) -> io_lib:format("it gave ~0tp, expected a finite number", [Term]);
-words_of({crashed, {Class, Reason, [_ | _] = Stack}}) when Class =:= error; Class =:= exit; Class =:= throw ->
+words_of({crashed, {Class, Reason, [_ | _] = Stack}})
+  when Class =:= error; Class =:= exit; Class =:= throw ->
     exception(Class, Reason, Stack);
 words_of({crashed, {bad_return, {M, F, A}, Value}}) ->
     case is_elixirs({M}) andalso code:ensure_loaded('Elixir.Exception') of
@@ -172,13 +185,16 @@ exception(Class, Reason, Stack) ->
     end.
 
 is_elixirs(Reason, Stack) ->
-    is_map(Reason) andalso is_map_key('__exception__', Reason) orelse lists:any(fun is_elixirs/1, Stack).
+    is_map(Reason) andalso is_map_key('__exception__', Reason)
+        orelse lists:any(fun is_elixirs/1, Stack).
 
 is_elixirs(Frame) when is_tuple(Frame), is_atom(element(1, Frame)) ->
-    lists:prefix("Elixir.", atom_to_list(element(1, Frame))) orelse lists:prefix("elixir", atom_to_list(element(1, Frame)));
+    Module = atom_to_list(element(1, Frame)),
+    lists:prefix("Elixir.", Module) orelse lists:prefix("elixir", Module);
 is_elixirs(_) -> false.
 
-%% @doc Equal for two faults of which it is enough to see one: of what differs from one evaluation to the next it has nothing.
+%% @doc The kind of a fault: faults of one kind differ only in what differs between evaluations,
+%% so one of them in the log is enough.
 -spec kind(fault()) -> term().
 kind({bad_fitness, Term}) -> {bad_fitness, shape(Term)};
 kind({crashed, {Class, Reason, [Top | _]}}) -> {crashed, shape(Class), shape(Reason), place(Top)};
@@ -186,15 +202,20 @@ kind({crashed, {Class, Reason, []}}) -> {crashed, shape(Class), shape(Reason)};
 kind({crashed, Reason}) -> {crashed, shape(Reason)};
 kind(Simple) -> Simple.
 
-%% What a process ends with may only look like a stack.
-place({Module, Function, Arguments, Where}) when length(Arguments) >= 0 -> place({Module, Function, length(Arguments), Where});
-place({Module, Function, Arity, [{file, _}, {line, Line} | _]}) when is_atom(Module), is_atom(Function), is_integer(Arity) ->
+%% The reason of an exit may be a term that only looks like a stack.
+place({Module, Function, Arguments, Where}) when length(Arguments) >= 0 ->
+    place({Module, Function, length(Arguments), Where});
+place({Module, Function, Arity, [{file, _}, {line, Line} | _]})
+  when is_atom(Module), is_atom(Function), is_integer(Arity) ->
     {Module, Function, Arity, Line};
-place({Module, Function, Arity, _}) when is_atom(Module), is_atom(Function), is_integer(Arity) -> {Module, Function, Arity};
+place({Module, Function, Arity, _})
+  when is_atom(Module), is_atom(Function), is_integer(Arity) ->
+    {Module, Function, Arity};
 place(_) -> elsewhere.
 
 shape(Atom) when is_atom(Atom) -> Atom;
-shape(Tuple) when is_tuple(Tuple), tuple_size(Tuple) > 0, is_atom(element(1, Tuple)) -> {element(1, Tuple), tuple_size(Tuple)};
+shape(Tuple) when is_tuple(Tuple), tuple_size(Tuple) > 0, is_atom(element(1, Tuple)) ->
+    {element(1, Tuple), tuple_size(Tuple)};
 shape(Tuple) when is_tuple(Tuple) -> tuple;
 shape(List) when is_list(List) -> list;
 shape(Map) when is_map(Map) -> map;
@@ -202,7 +223,8 @@ shape(Bits) when is_bitstring(Bits) -> binary;
 shape(Number) when is_number(Number) -> number;
 shape(_) -> other.
 
-%% @doc Whether a function was called that is not there, which on another node may be that node's fault.
+%% @doc Whether a called function did not exist. On another node that may be the node's fault, and
+%% not the genotype's.
 -spec is_missing_code(fault()) -> boolean().
 is_missing_code({crashed, {error, undef, _}}) -> true;
 is_missing_code({crashed, {error, {badfun, _}, _}}) -> true;

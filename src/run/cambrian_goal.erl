@@ -1,22 +1,48 @@
 %% @private
-%% When a population stops: {@link cambrian_population:goal()}. What a fitness is to reach, the population sees to.
+%% When a population stops: {@link cambrian_population:goal()}. `target' is not checked here: the
+%% population compares it with the fitness of each champion.
 -module(cambrian_goal).
 
--export([table/0, reached/3, is_at_limit/3]).
+-export([rows/0, table/0, reached/3, is_at_limit/3]).
 
 -define(UNTIL, <<"a fun of the stats that returns a boolean">>).
 
-%% @doc For {@link cambrian_options:check/3}.
--spec table() -> map().
-table() ->
-    #{target => {fun is_number/1, <<"a number">>},
-      until => {fun(Until) -> is_function(Until, 1) end, ?UNTIL},
-      patience => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
-      generations => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
-      evaluations => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
-      timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>}}.
+%% @doc The options that make up a goal, for {@link cambrian_population_options:table/0}.
+-spec rows() -> [cambrian_options:row()].
+rows() ->
+    IsCount = fun cambrian_options:is_positive/1,
+    Count = <<"a positive integer">>,
+    [#{name => target, check => fun is_number/1, expected => <<"a number">>,
+       default => {words, <<"the task's own trial">>}, flag => {target, number, "F"},
+       text => <<"a fitness that is the goal">>,
+       more => <<"A task without a trial of its own runs to a limit">>},
+     #{name => until, check => fun(Until) -> is_function(Until, 1) end, expected => ?UNTIL,
+       text => <<"another goal, asked after each generation">>,
+       more => <<"The first true solves the task. A function that crashes, or returns anything "
+                 "else than a boolean, ends the run with an error">>},
+     #{name => patience, check => IsCount, expected => Count, flag => {patience, positive, "N"},
+       text => <<"ends the run after so many generations without improvement">>,
+       more => <<"It is measured on held-out data if the task has some, else in fitness">>},
+     #{name => generations, check => IsCount, expected => Count,
+       flag => {generations, positive, "N"},
+       default => {words, <<"1,000 in `evolve`, if you give no other limit">>},
+       text => <<"limit in all">>,
+       more => <<"The limits are `generations`, `evaluations` and `timeout`">>},
+     #{name => evaluations, check => IsCount, expected => Count,
+       flag => {evaluations, positive, "N"}, text => <<"limit in all">>,
+       more => <<"It may end the run within a generation">>},
+     #{name => timeout, check => fun cambrian_options:is_timeout/1,
+       expected => <<"milliseconds or infinity">>, flag => {timeout, duration, "TIME"},
+       text => <<"limit in all, of working time">>,
+       more => <<"It may end the run within a generation. The first generation goes on until an "
+                 "evaluation has succeeded, but for little longer than `evaluation_timeout`">>}].
 
-%% @doc `until' is a goal of the user's that is reached, `true' a limit. `Improved' is the last generation that got better.
+%% @doc For {@link cambrian_options:check/3}.
+-spec table() -> cambrian_options:table().
+table() -> cambrian_options:table(rows()).
+
+%% @doc `until' means that the user's own goal is reached, `true' that a limit is. `Improved' is the
+%% last generation that got better.
 -spec reached(map(), cambrian_population:stats(), Improved :: non_neg_integer()) ->
           until | boolean() | {error, cambrian_options:error()}.
 reached(#{until := Until} = Goal, Stats, Improved) ->
@@ -29,8 +55,10 @@ reached(#{until := Until} = Goal, Stats, Improved) ->
     end;
 reached(Goal, Stats, Improved) -> is_at_limit(Goal, Stats, Improved).
 
--spec is_at_limit(map(), cambrian_population:stats() | cambrian_history:page(), Improved :: non_neg_integer()) -> boolean().
-is_at_limit(Goal, #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed}, Improved) ->
+-spec is_at_limit(map(), cambrian_population:stats() | cambrian_history:page(),
+                  Improved :: non_neg_integer()) -> boolean().
+is_at_limit(Goal, Stats, Improved) ->
+    #{generation := Generation, evaluations := Evaluations, elapsed_ms := Elapsed} = Stats,
     Generation + 1 >= maps:get(generations, Goal, infinity)
         orelse Evaluations >= maps:get(evaluations, Goal, infinity)
         orelse Elapsed >= maps:get(timeout, Goal, infinity)

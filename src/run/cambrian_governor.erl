@@ -1,5 +1,5 @@
-%% @doc Says how much of a machine evolution may take: threads, a share of their time, quiet hours, and rest while an alarm
-%% is raised.
+%% @doc Limits how much of a machine evolution may take: the number of threads, the share of their
+%% time, quiet hours, and pauses while an alarm is set.
 %%
 %% ```
 %% 1> cambrian_governor:configure(#{cpu => 0.5}).
@@ -11,12 +11,13 @@
 %% ok
 %% '''
 %%
-%% What a run ends with does not depend on it. The settings are the application's `governor' at first:
-%% `{cambrian, [{governor, #{cpu => 0.25, quiet_hours => [{{8, 0}, {20, 0}}]}}]}'. Rest begins at the next
-%% genotype, in Rust and in evaluators alike; a single evaluation is not cut.
+%% The result of a run does not depend on these limits. The first settings are those of the
+%% application's `governor':
+%% `{cambrian, [{governor, #{cpu => 0.25, quiet_hours => [{{8, 0}, {20, 0}}]}}]}'. A pause begins
+%% before the next genotype, in Rust and in evaluators alike; it does not interrupt an evaluation.
 %%
-%% Whatever the settings, the library's threads give way to the VM's schedulers: they yield every half a millisecond, and
-%% have the niceness 19 on Linux, so that other programs that want all cores come first as well.
+%% With any settings the library's threads give way to the VM's schedulers: they yield every half a
+%% millisecond. On Linux they have the niceness 19, so other programs come first, too.
 -module(cambrian_governor).
 -behaviour(gen_server).
 
@@ -26,47 +27,59 @@
 
 -define(SEE, <<"type cambrian_governor:settings()">>).
 
--type settings() :: #{cpu => number(), threads => pos_integer(), quiet_hours => [{clock(), clock()}],
-                      alarms => [term()], pause_when => none | fun(() -> boolean()) | {module(), atom(), [term()]},
+-type settings() :: #{cpu => number(), threads => pos_integer(),
+                      quiet_hours => [{clock(), clock()}], alarms => [term()],
+                      pause_when => none | fun(() -> boolean()) | {module(), atom(), [term()]},
                       check_interval => pos_integer()}.
 %% <ul>
-%% <li>`cpu' (1): the share of its time, above 0 and up to 1, that each thread works; for the rest it rests.</li>
-%% <li>`threads': in Rust, that work at once; as many as there are schedulers, and never more. Jobs that run side by side, as of
-%% two populations, share them.</li>
-%% <li>`quiet_hours' ([]): pairs of `{Hour, Minute}', local time, between which there is no work; `{{22, 0}, {6, 0}}' is
-%% a night.</li>
-%% <li>`alarms' ([system_memory_high_watermark, thermal]): those of SASL's `alarm_handler', where it runs, that stop
-%% work while they are set. `os_mon' sets the first when memory is short.</li>
-%% <li>`pause_when' (none): a fun without arguments, or `{Module, Function, Args}', that says whether there is to be
-%% no work now. It has as long as `check_interval'; one that fails is told of, and holds nothing up.</li>
-%% <li>`check_interval' (1000): ms between two looks at clock, alarms and `pause_when'.</li>
+%% <li>`cpu' (1): the share of its time that each thread works, above 0 and up to 1.</li>
+%% <li>`threads': how many threads of Rust work at once. By default, and at most, as many as there
+%% are schedulers. Jobs that run at the same time, such as those of two populations, share
+%% them.</li>
+%% <li>`quiet_hours' ([]): pairs of `{Hour, Minute}', local time, between which evolution pauses;
+%% `{{22, 0}, {6, 0}}' is a night.</li>
+%% <li>`alarms' ([system_memory_high_watermark, thermal]): the alarms of SASL's `alarm_handler',
+%% if it runs, that pause evolution while they are set. `os_mon' sets the first when memory is
+%% short.</li>
+%% <li>`pause_when' (none): a fun without arguments, or `{Module, Function, Args}', that returns
+%% whether evolution is to pause now. It may take as long as `check_interval'. If it fails, the
+%% governor logs that, and evolution does not pause.</li>
+%% <li>`check_interval' (1000): ms between two checks of clock, alarms and `pause_when'.</li>
 %% </ul>
 
 -type clock() :: {Hour :: 0..23, Minute :: 0..59}.
--type status() :: #{state := working | {paused, reason()}, cpu := number(), threads := pos_integer(),
+-type status() :: #{state := working | {paused, reason()}, cpu := number(),
+                    threads := pos_integer(),
                     evaluations := non_neg_integer(), cpu_seconds := float(),
                     evaluations_per_cpu_second := float()}.
-%% `cpu_seconds' are those of the whole VM since the governor started, as are the evaluations of all populations.
+%% `cpu_seconds' of the whole VM, and `evaluations' of all populations, count since the governor
+%% started.
 
 -type reason() :: quiet_hours | {alarm, term()} | pause_when.
 
--record(state, {settings :: settings(), pause = none :: none | reason(), timer :: undefined | reference(),
-                cpu_before :: non_neg_integer(), complained = false :: boolean()}).
+-record(state, {settings :: settings(), pause = none :: none | reason(),
+                timer :: undefined | reference(),
+                %% of the VM when the governor started, in ms
+                cpu_before :: non_neg_integer(),
+                %% whether the log says already that `pause_when' fails
+                has_logged = false :: boolean()}).
 
-%% The evaluations so far.
+%% The key of the counter of evaluations.
 -define(COUNTER, {?MODULE, evaluations}).
-%% How long one that rests does not look whether it may work again, in ms.
+%% A process that rests checks every so many ms whether it may work again.
 -define(NAP, 20).
 
-%% @doc Changes these settings and leaves the others; starts the application if it does not run. An unknown one, or a value
-%% out of its range, changes nothing.
+%% @doc Changes these settings and keeps the others. Starts the application if it does not run. With
+%% an unknown setting or a value out of its range, nothing changes.
 %%
 %% ```
 %% 1> cambrian_governor:configure(#{quiet_hours => [{{0, 0}, {23, 59}}], cpu => 0}).
 %% {error,{bad_option,{cpu,0,<<"a number above 0, up to 1">>}}}
-%% 2> cambrian_governor:configure(#{pause_when => fun() -> true end}), maps:get(state, cambrian_governor:status()).
+%% 2> ok = cambrian_governor:configure(#{pause_when => fun() -> true end}),
+%%    maps:get(state, cambrian_governor:status()).
 %% {paused,pause_when}
-%% 3> cambrian_governor:configure(#{pause_when => none}), maps:get(state, cambrian_governor:status()).
+%% 3> ok = cambrian_governor:configure(#{pause_when => none}),
+%%    maps:get(state, cambrian_governor:status()).
 %% working
 %% '''
 -spec configure(settings()) -> ok | {error, cambrian_options:error() | term()}.
@@ -76,7 +89,7 @@ configure(Settings) ->
         Error -> Error
     end.
 
-%% @doc Whether there is work now, or why not, and how much it comes to.
+%% @doc Whether evolution works now, or why it pauses, and how much it has done.
 %%
 %% ```
 %% 1> {ok, #{evaluations := Evaluations}} = cambrian:evolve('xor', #{seed => 42}).
@@ -99,8 +112,9 @@ check_settings(Settings) ->
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @private Returns when there is leave to go on, after so many µs of work and with so many of rest still owed: with what is
-%% owed then. `Alive' is called before each nap.
+%% @private Rests after so many µs of work, as the settings demand, and returns when the caller may
+%% work again. `Owed' is the rest, in µs, that the last call left over; the answer is what this call
+%% leaves over. `Alive' is called before each nap.
 -spec pace(Owed :: number(), Worked :: number(), Alive :: fun(() -> term())) -> number().
 pace(Owed, Worked, Alive) ->
     case cambrian_nif:governor_duty() of
@@ -118,7 +132,7 @@ nap(Owed, Alive) ->
     timer:sleep(?NAP),
     pace(Owed, 0, Alive).
 
-%% @private Work that was done.
+%% @private Counts evaluations.
 -spec evaluated(non_neg_integer()) -> ok.
 evaluated(Count) -> counters:add(persistent_term:get(?COUNTER), 1, Count).
 
@@ -126,34 +140,45 @@ evaluated(Count) -> counters:add(persistent_term:get(?COUNTER), 1, Count).
 
 table() ->
     Threads = erlang:system_info(schedulers_online),
-    #{cpu => {fun(Cpu) -> is_number(Cpu) andalso Cpu > 0 andalso Cpu =< 1 end, <<"a number above 0, up to 1">>, 1},
+    #{cpu => {fun is_share/1, <<"a number above 0, up to 1">>, 1},
       threads => {fun cambrian_options:is_positive/1, <<"a positive integer">>, Threads},
       quiet_hours => {fun are_hours/1, <<"a list of {{Hour, Minute}, {Hour, Minute}}">>, []},
-      alarms => {fun is_list/1, <<"a list of alarms' names">>, [system_memory_high_watermark, thermal]},
-      pause_when => {fun is_question/1, <<"none, a fun without arguments or {Module, Function, Args}">>, none},
+      alarms => {fun is_list/1, <<"a list of alarms' names">>,
+                 [system_memory_high_watermark, thermal]},
+      pause_when => {fun is_pause_when/1,
+                     <<"none, a fun without arguments or {Module, Function, Args}">>, none},
       check_interval => {fun cambrian_options:is_positive/1, <<"milliseconds, from 1">>, 1000}}.
+
+is_share(X) -> is_number(X) andalso X > 0 andalso X =< 1.
 
 are_hours(Hours) -> is_list(Hours) andalso lists:all(fun is_span/1, Hours).
 
 is_span({From, To}) -> is_clock(From) andalso is_clock(To);
 is_span(_) -> false.
 
-is_clock({Hour, Minute}) -> lists:member(Hour, lists:seq(0, 23)) andalso lists:member(Minute, lists:seq(0, 59));
+is_clock({Hour, Minute}) ->
+    lists:member(Hour, lists:seq(0, 23)) andalso lists:member(Minute, lists:seq(0, 59));
 is_clock(_) -> false.
 
-is_question(none) -> true;
-is_question({Module, Function, Args}) -> is_atom(Module) andalso is_atom(Function) andalso is_list(Args);
-is_question(Fun) -> is_function(Fun, 0).
+is_pause_when(none) -> true;
+is_pause_when({Module, Function, Args}) ->
+    is_atom(Module) andalso is_atom(Function) andalso is_list(Args);
+is_pause_when(Fun) -> is_function(Fun, 0).
 
 %%% ---- server -----------------------------------------------------------------------------
 
 init([]) ->
     process_flag(trap_exit, true),
     persistent_term:put(?COUNTER, counters:new(1, [write_concurrency])),
-    Threads = maps:from_list([{threads, Threads} || {ok, Threads} <- [application:get_env(cambrian, threads)]]),
+    Threads = case application:get_env(cambrian, threads) of
+                  {ok, Count} -> #{threads => Count};
+                  undefined -> #{}
+              end,
     Given = maps:merge(Threads, application:get_env(cambrian, governor, #{})),
     case cambrian_options:check(Given, table(), ?SEE) of
-        {ok, Settings} -> {ok, check(apply_threads(#state{settings = Settings, cpu_before = runtime()}))};
+        {ok, Settings} ->
+            State = #state{settings = Settings, cpu_before = runtime()},
+            {ok, check(apply_threads(State))};
         {error, Reason} -> {stop, Reason}
     end.
 
@@ -161,19 +186,14 @@ handle_call({configure, Changes}, _From, #state{settings = Settings} = State) ->
     case cambrian_options:check(Changes, table(), ?SEE) of
         {ok, _} ->
             New = maps:merge(Settings, Changes),
-            %% where it finds them again should it crash
+            %% after a crash the governor reads them from there
             ok = application:set_env(cambrian, governor, New),
-            {reply, ok, check(apply_threads(State#state{settings = New, complained = false}))};
+            {reply, ok, check(apply_threads(State#state{settings = New, has_logged = false}))};
         Error ->
             {reply, Error, State}
     end;
-handle_call(status, _From, #state{settings = #{cpu := Cpu}, cpu_before = Before, pause = Pause} = State) ->
-    Evaluations = counters:get(persistent_term:get(?COUNTER), 1),
-    Seconds = (runtime() - Before) / 1000,
-    {reply, #{state => case Pause of none -> working; Reason -> {paused, Reason} end,
-              cpu => Cpu, threads => threads(State), evaluations => Evaluations, cpu_seconds => Seconds,
-              evaluations_per_cpu_second => case Seconds > 0 of true -> Evaluations / Seconds; false -> 0.0 end},
-     State};
+handle_call(status, _From, State) ->
+    {reply, status(State), State};
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
@@ -184,10 +204,19 @@ handle_info(_, State) -> {noreply, State}.
 
 terminate(_Reason, _State) -> cambrian_nif:governor_set_duty(1.0).
 
-%% Of the whole VM, in ms.
+status(#state{settings = #{cpu := Cpu}, cpu_before = Before, pause = Pause} = State) ->
+    Evaluations = counters:get(persistent_term:get(?COUNTER), 1),
+    Seconds = (runtime() - Before) / 1000,
+    Rate = case Seconds > 0 of true -> Evaluations / Seconds; false -> 0.0 end,
+    #{state => case Pause of none -> working; Reason -> {paused, Reason} end,
+      cpu => Cpu, threads => threads(State), evaluations => Evaluations, cpu_seconds => Seconds,
+      evaluations_per_cpu_second => Rate}.
+
+%% CPU time of the whole VM, in ms.
 runtime() -> element(1, erlang:statistics(runtime)).
 
-threads(#state{settings = #{threads := Threads}}) -> min(Threads, erlang:system_info(schedulers_online)).
+threads(#state{settings = #{threads := Threads}}) ->
+    min(Threads, erlang:system_info(schedulers_online)).
 
 apply_threads(State) ->
     _ = cambrian_nif:pool_start(threads(State)),
@@ -197,14 +226,14 @@ check(#state{settings = #{cpu := Cpu, check_interval := Interval}, timer = Timer
     _ = [erlang:cancel_timer(Timer) || Timer =/= undefined],
     {Pause, Next} = pause(State),
     ok = cambrian_nif:governor_set_duty(case Pause of none -> float(Cpu); _ -> 0.0 end),
-    tell(Pause, State),
+    announce(Pause, State),
     Next#state{pause = Pause, timer = erlang:send_after(Interval, self(), check)}.
 
-tell(Pause, #state{pause = Pause}) -> ok;
-tell(none, _State) ->
+announce(Pause, #state{pause = Pause}) -> ok;
+announce(none, _State) ->
     logger:notice("evolution goes on"),
     cambrian_telemetry:execute([cambrian, governor, resumed], #{count => 1}, #{});
-tell(Reason, _State) ->
+announce(Reason, _State) ->
     logger:notice("evolution pauses: ~tp", [Reason]),
     cambrian_telemetry:execute([cambrian, governor, paused], #{count => 1}, #{reason => Reason}).
 
@@ -212,17 +241,18 @@ tell(Reason, _State) ->
 
 pause(#state{settings = #{quiet_hours := Hours, alarms := Names}} = State) ->
     {_, {Hour, Minute, _}} = calendar:local_time(),
-    case {lists:any(fun(Span) -> is_within({Hour, Minute}, Span) end, Hours), raised(Names)} of
+    IsQuiet = lists:any(fun(Span) -> is_within({Hour, Minute}, Span) end, Hours),
+    case {IsQuiet, alarms_set(Names)} of
         {true, _} -> {quiet_hours, State};
         {false, [Alarm | _]} -> {{alarm, Alarm}, State};
-        {false, []} -> asked(State)
+        {false, []} -> ask_user(State)
     end.
 
 is_within(Clock, {From, To}) when From =< To -> From =< Clock andalso Clock < To;
 is_within(Clock, {From, To}) -> From =< Clock orelse Clock < To.
 
-%% Where another handler took the place of SASL's own, it is not known which alarms there are.
-raised(Names) ->
+%% If another handler replaced SASL's own, nobody knows which alarms are set.
+alarms_set(Names) ->
     Set = try gen_event:call(alarm_handler, alarm_handler, get_alarms) of
               Alarms when is_list(Alarms) -> [Name || {Name, _} <- Alarms];
               _ -> []
@@ -230,18 +260,18 @@ raised(Names) ->
           end,
     [Name || Name <- Set, lists:member(Name, Names)].
 
-asked(#state{settings = #{pause_when := none}} = State) -> {none, State};
-asked(#state{settings = #{pause_when := Question, check_interval := Interval}} = State) ->
+ask_user(#state{settings = #{pause_when := none}} = State) -> {none, State};
+ask_user(#state{settings = #{pause_when := Question, check_interval := Interval}} = State) ->
     case answer(Question, Interval) of
-        true -> {pause_when, State#state{complained = false}};
-        false -> {none, State#state{complained = false}};
+        true -> {pause_when, State#state{has_logged = false}};
+        false -> {none, State#state{has_logged = false}};
         Other ->
             _ = [logger:warning("pause_when is to answer true or false, and did not: ~tp", [Other])
-                 || not State#state.complained],
-            {none, State#state{complained = true}}
+                 || not State#state.has_logged],
+            {none, State#state{has_logged = true}}
     end.
 
-%% In a process apart, as it is the user's and may hang.
+%% Another process calls it, because it is the user's code and may hang.
 answer(Question, Timeout) ->
     case cambrian_async:await(cambrian_async:start(fun() -> ask(Question) end), Timeout) of
         {ok, Answer} -> Answer;

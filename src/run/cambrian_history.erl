@@ -1,5 +1,6 @@
 %% @private
-%% The generations of a population in numbers: each of the first thousand, evenly chosen ones of a longer story.
+%% The history of a population: the numbers of each generation or, of more than a thousand, of
+%% evenly chosen generations.
 -module(cambrian_history).
 
 -export([new/0, add/2, last/1, pages/1, is_history/2]).
@@ -9,30 +10,34 @@
                   failures := non_neg_integer(), best := float(), mean := float(),
                   species := pos_integer(), mean_nodes := float(), mean_connections := float(),
                   elapsed_ms := non_neg_integer()}.
-%% Oldest first; `evaluations' and those of them that were `failures' are counted from the beginning. One
-%% binary goes from process to process without being copied, as it does in every generation.
+%% The oldest generation first. `evaluations', and the `failures' among them, count from the first
+%% generation. It is one binary because the VM does not copy a binary that goes from process to
+%% process, as the history does in every generation.
 -opaque history() :: binary().
 
 -define(MAX_ROWS, 1000).
 -define(ROW_BYTES, 64).
-%% There were no failures in it at first, and species have never needed more than 24 of their 64 bits.
--define(ROW, Generation:64, Evaluations:64, Best/float, Mean/float, Failures:40, Species:24, Nodes/float, Connections/float,
-        Elapsed:64).
+%% The oldest files have no failures: there the 64 bits of failures and species are the species,
+%% which never need more than 24.
+-define(ROW, Generation:64, Evaluations:64, Best/float, Mean/float, Failures:40, Species:24,
+        Nodes/float, Connections/float, Elapsed:64).
 
 -spec new() -> history().
 new() -> <<>>.
 
-%% @doc One that comes again, as the last does after a crash, is there once.
+%% @doc Adds a generation. If it is there already, as after a crash, it is replaced.
 -spec add(cambrian_population:stats(), history()) -> history().
-add(#{generation := Generation, evaluations := Evaluations, failures := Failures, best := Best, mean := Mean, species := All,
-      mean_nodes := Nodes, mean_connections := Connections, elapsed_ms := Elapsed}, History) ->
+add(#{generation := Generation, evaluations := Evaluations, failures := Failures, best := Best,
+      mean := Mean, species := All, mean_nodes := Nodes, mean_connections := Connections,
+      elapsed_ms := Elapsed}, History) ->
     Species = length(All),
     thin(<<(before(Generation, History))/binary, ?ROW>>).
 
 before(Generation, History) when byte_size(History) >= ?ROW_BYTES ->
     Earlier = byte_size(History) - ?ROW_BYTES,
     case History of
-        <<Rows:Earlier/binary, Last:64, _/binary>> when Last >= Generation -> before(Generation, Rows);
+        <<Rows:Earlier/binary, Last:64, _/binary>> when Last >= Generation ->
+            before(Generation, Rows);
         _ -> History
     end;
 before(_Generation, <<>>) -> <<>>.
@@ -40,8 +45,9 @@ before(_Generation, <<>>) -> <<>>.
 thin(History) when byte_size(History) =< ?MAX_ROWS * ?ROW_BYTES -> History;
 thin(History) -> iolist_to_binary(every_second(History)).
 
-%% The first, the third: of a thousand and one the last as well.
-every_second(<<Row:?ROW_BYTES/binary, _:?ROW_BYTES/binary, Rest/binary>>) -> [Row | every_second(Rest)];
+%% The first, the third and so on; of an odd number also the last.
+every_second(<<Row:?ROW_BYTES/binary, _:?ROW_BYTES/binary, Rest/binary>>) ->
+    [Row | every_second(Rest)];
 every_second(Last) -> [Last].
 
 -spec last(history()) -> page() | none.
@@ -52,18 +58,21 @@ last(History) ->
 
 -spec pages(history()) -> [page()].
 pages(History) ->
-    [#{generation => Generation, evaluations => Evaluations, failures => Failures, best => Best, mean => Mean,
-       species => Species, mean_nodes => Nodes, mean_connections => Connections, elapsed_ms => Elapsed} || <<?ROW>> <= History].
+    [#{generation => Generation, evaluations => Evaluations, failures => Failures, best => Best,
+       mean => Mean, species => Species, mean_nodes => Nodes, mean_connections => Connections,
+       elapsed_ms => Elapsed} || <<?ROW>> <= History].
 
-%% @doc Whether a term from a file is one, up to a generation: whole rows of numbers, in the order of their generations.
+%% @doc Whether a term from a file is a history up to a generation: whole rows, in the order of
+%% their generations.
 -spec is_history(term(), Now :: non_neg_integer()) -> boolean().
 is_history(History, Now) when is_binary(History), byte_size(History) =< ?MAX_ROWS * ?ROW_BYTES ->
     are_rows(History, -1, Now);
 is_history(_History, _Now) -> false.
 
-%% A row with what is no finite number does not match.
+%% `?ROW' does not match a float that is not finite.
 are_rows(<<?ROW, Rest/binary>>, Last, Now) ->
-    Generation > Last andalso Generation =< Now andalso Species > 0 andalso Failures =< Evaluations andalso Elapsed < 1 bsl 63
-        andalso lists:all(fun is_float/1, [Best, Mean, Nodes, Connections]) andalso Evaluations < 1 bsl 63
+    Generation > Last andalso Generation =< Now andalso Species > 0
+        andalso Failures =< Evaluations andalso Evaluations < 1 bsl 63 andalso Elapsed < 1 bsl 63
+        andalso lists:all(fun is_float/1, [Best, Mean, Nodes, Connections])
         andalso are_rows(Rest, Generation, Now);
 are_rows(Rest, _Last, _Now) -> Rest =:= <<>>.

@@ -1,9 +1,10 @@
 %% @private
-%% The long work of a population: at most one job of its own, and beside it the measurement of
-%% strangers. It runs on Rust's threads or with evaluators, and answers its process with messages.
+%% The long work of a population: at most one job of its own and, beside it, one measurement of
+%% newcomers from the mesh. Rust's threads or evaluators do it, and send the results as messages to
+%% the population's process.
 -module(cambrian_labour).
 
--export([new/1, start/2, drop/2, heard/2, stop/1]).
+-export([new/1, start/2, drop/2, handle_message/2, stop/1]).
 -export_type([labour/0]).
 
 -type options() :: #{name := term(), task := cambrian_task:prepared(),
@@ -14,14 +15,14 @@
               tag :: reference(), work :: reference() | evaluator,
               %% ends a job that does not look at the time itself
               timer = none :: none | reference()}).
--record(visit, {tag :: reference(), work :: reference() | evaluator}).
+-record(measurement, {tag :: reference(), work :: reference() | evaluator}).
 -record(labour, {options :: options(),
                  %% for what does not run in Rust
                  evaluator :: undefined | pid(),
                  job = none :: none | #job{},
-                 visit = none :: none | #visit{},
-                 %% the evaluator of strangers, with the deadline that it serves
-                 host = none :: none | {pid(), Deadline :: pos_integer()}}).
+                 measurement = none :: none | #measurement{},
+                 %% the evaluator for measurements, with its deadline for one evaluation
+                 measurer = none :: none | {pid(), Deadline :: pos_integer()}}).
 -opaque labour() :: #labour{}.
 
 -spec new(options()) -> labour().
@@ -45,14 +46,14 @@ start_evaluator(How, Timeout, Nodes, #{name := Name, evaluation_memory := Memory
 %% @doc Begins the work of one of these effects of {@link cambrian_evolution}.
 -spec start(cambrian_evolution:effect(), labour()) -> labour().
 start({evaluate, Population, Most, Ms}, #labour{options = #{task := Task}} = Labour) ->
-    Native = cambrian_population_options:native(Task),
+    Native = cambrian_preparation:native(Task),
     post(evaluated, infinity, fun(Tag) ->
         cambrian_nif:population_evaluate(Tag, Population, Native, Most, Ms)
     end, Labour);
 start({score, Population, Genotypes, Limit}, Labour) ->
     ask(scored, infinity, Population, Genotypes, Limit, Labour);
 start({examine, Population, Genotypes, Ms}, #labour{options = #{task := Task}} = Labour) ->
-    case cambrian_population_options:native(Task) of
+    case cambrian_preparation:native(Task) of
         undefined -> ask(examined, Ms, Population, Genotypes, infinity, Labour);
         Native ->
             post(examined, Ms, fun(Tag) ->
@@ -60,7 +61,7 @@ start({examine, Population, Genotypes, Ms}, #labour{options = #{task := Task}} =
             end, Labour)
     end;
 start({'try', Population, Genotype, Ms}, #labour{options = #{task := Task}} = Labour) ->
-    Native = cambrian_population_options:native(Task),
+    Native = cambrian_preparation:native(Task),
     post(tried, Ms, fun(Tag) ->
         cambrian_nif:population_trial(Tag, Population, Native, Genotype)
     end, Labour);
@@ -68,14 +69,15 @@ start({breed, Evaluated, Ms}, Labour) ->
     post(bred, Ms, fun(Tag) -> cambrian_nif:population_next(Tag, Evaluated) end, Labour);
 start({measure, Population, Genotypes, Ms}, #labour{options = #{task := Task}} = Labour) ->
     Tag = make_ref(),
-    case cambrian_population_options:native(Task) of
+    case cambrian_preparation:native(Task) of
         undefined ->
-            #labour{host = {Host, _}} = Ready = with_host(Ms, Labour),
-            ok = cambrian_evaluator:evaluate(Host, Tag, Genotypes, network(Population), infinity),
-            Ready#labour{visit = #visit{tag = Tag, work = evaluator}};
+            #labour{measurer = {Measurer, _}} = Ready = with_measurer(Ms, Labour),
+            Network = network(Population),
+            ok = cambrian_evaluator:evaluate(Measurer, Tag, Genotypes, Network, infinity),
+            Ready#labour{measurement = #measurement{tag = Tag, work = evaluator}};
         Native ->
             Work = cambrian_nif:population_examine(Tag, Population, Native, Genotypes, Ms),
-            Labour#labour{visit = #visit{tag = Tag, work = Work}}
+            Labour#labour{measurement = #measurement{tag = Tag, work = Work}}
     end.
 
 post(Kind, Ms, Post, Labour) ->
@@ -91,7 +93,7 @@ ask(Kind, Ms, Population, Genotypes, Limit, #labour{evaluator = Evaluator} = Lab
 timer(infinity) -> none;
 timer(Ms) -> erlang:start_timer(Ms, self(), job).
 
-%% What a genotype of this population stands for: itself, or what it describes.
+%% The network of a genotype or, with a substrate, the network that it describes.
 network(Population) -> fun(Genotype) -> network(Population, Genotype) end.
 
 network(Population, Genotype) ->
@@ -105,21 +107,21 @@ network(Population, Genotype) ->
         Network -> Network
     end.
 
-with_host(Deadline, #labour{host = {_, Deadline}} = Labour) -> Labour;
-with_host(Deadline, #labour{host = none, options = Options} = Labour) ->
+with_measurer(Deadline, #labour{measurer = {_, Deadline}} = Labour) -> Labour;
+with_measurer(Deadline, #labour{measurer = none, options = Options} = Labour) ->
     #{task := #{evaluate := How}} = Options,
-    Labour#labour{host = {start_evaluator(How, Deadline, [], Options), Deadline}};
-with_host(Deadline, Labour) -> with_host(Deadline, dismiss(Labour)).
+    Labour#labour{measurer = {start_evaluator(How, Deadline, [], Options), Deadline}};
+with_measurer(Deadline, Labour) -> with_measurer(Deadline, dismiss(Labour)).
 
-dismiss(#labour{host = none} = Labour) -> Labour;
-dismiss(#labour{host = {Host, _}} = Labour) ->
-    unlink(Host),
-    exit(Host, shutdown),
-    Labour#labour{host = none}.
+dismiss(#labour{measurer = none} = Labour) -> Labour;
+dismiss(#labour{measurer = {Measurer, _}} = Labour) ->
+    unlink(Measurer),
+    exit(Measurer, shutdown),
+    Labour#labour{measurer = none}.
 
-%% @doc Ends it; its answer is not heard. An evaluator does one round after the other, so that
-%% another evaluator begins anew.
--spec drop(job | strangers, labour()) -> labour().
+%% @doc Ends the job or the measurement and ignores its answer. An evaluator cannot drop a round, so
+%% a new evaluator takes its place.
+-spec drop(job | measurement, labour()) -> labour().
 drop(job, #labour{job = #job{work = evaluator, timer = Timer}} = Labour) ->
     #labour{evaluator = Evaluator, options = Options} = Labour,
     ok = cancel(Timer),
@@ -130,21 +132,22 @@ drop(job, #labour{job = #job{work = Job, timer = Timer}} = Labour) ->
     ok = cancel(Timer),
     ok = cambrian_nif:job_stop(Job),
     Labour#labour{job = none};
-drop(strangers, #labour{visit = #visit{work = evaluator}} = Labour) ->
-    dismiss(Labour#labour{visit = none});
-drop(strangers, #labour{visit = #visit{work = Job}} = Labour) ->
+drop(measurement, #labour{measurement = #measurement{work = evaluator}} = Labour) ->
+    dismiss(Labour#labour{measurement = none});
+drop(measurement, #labour{measurement = #measurement{work = Job}} = Labour) ->
     ok = cambrian_nif:job_stop(Job),
-    Labour#labour{visit = none};
+    Labour#labour{measurement = none};
 drop(_, Labour) -> Labour.
 
 cancel(none) -> ok;
 cancel(Timer) -> erlang:cancel_timer(Timer, [{async, true}, {info, false}]).
 
-%% @doc Nothing is done any more; evaluators end with their process.
+%% @doc Stops all work of Rust; evaluators end with the population's process.
 -spec stop(labour()) -> ok.
-stop(#labour{job = Job, visit = Visit} = Labour) ->
-    _ = [cambrian_nif:job_stop(Work) || #job{work = Work} <- [Job], is_reference(Work)],
-    _ = [cambrian_nif:job_stop(Work) || #visit{work = Work} <- [Visit], is_reference(Work)],
+stop(#labour{job = Job, measurement = Measurement} = Labour) ->
+    Works = [Work || #job{work = Work} <- [Job]]
+        ++ [Work || #measurement{work = Work} <- [Measurement]],
+    _ = [cambrian_nif:job_stop(Work) || Work <- Works, is_reference(Work)],
     _ = dismiss(Labour),
     ok.
 
@@ -152,21 +155,26 @@ stop(#labour{job = Job, visit = Visit} = Labour) ->
 
 %% @doc A message to the process, if it is an answer to this: an event of {@link
 %% cambrian_evolution}, or why the population cannot go on.
--spec heard(Message :: term(), labour()) ->
+-spec handle_message(Message :: term(), labour()) ->
           {ok, cambrian_evolution:event(), labour()} | {stop, Reason :: term()} | ignored.
-heard({Tag, {error, Reason}}, #labour{job = #job{tag = Tag}}) -> {stop, {job_failed, Reason}};
-heard({Tag, Answer}, #labour{job = #job{tag = Tag, kind = Kind, timer = Timer}} = Labour) ->
+handle_message({Tag, {error, Reason}}, #labour{job = #job{tag = Tag}}) ->
+    {stop, {job_failed, Reason}};
+handle_message({Tag, Answer}, #labour{job = #job{tag = Tag} = Job} = Labour) ->
+    #job{kind = Kind, timer = Timer} = Job,
     ok = cancel(Timer),
     {ok, event(Kind, Answer), Labour#labour{job = none}};
-heard({timeout, Timer, job}, #labour{job = #job{timer = Timer}} = Labour) ->
+handle_message({timeout, Timer, job}, #labour{job = #job{timer = Timer}} = Labour) ->
     {ok, timeout, drop(job, Labour)};
-heard({Tag, {error, panicked}}, #labour{visit = #visit{tag = Tag}} = Labour) ->
-    {ok, {measured, panicked}, Labour#labour{visit = none}};
-heard({Tag, Answer}, #labour{visit = #visit{tag = Tag}} = Labour) when element(1, Answer) =:= ok ->
-    {ok, event(measured, Answer), Labour#labour{visit = none}};
-heard({'EXIT', Pid, Reason}, #labour{evaluator = Pid}) -> {stop, {evaluator_failed, Reason}};
-heard({'EXIT', Pid, Reason}, #labour{host = {Pid, _}}) -> {stop, {evaluator_failed, Reason}};
-heard(_Message, _Labour) -> ignored.
+handle_message({Tag, {error, panicked}}, #labour{measurement = #measurement{tag = Tag}} = Labour) ->
+    {ok, {measured, panicked}, Labour#labour{measurement = none}};
+handle_message({Tag, Answer}, #labour{measurement = #measurement{tag = Tag}} = Labour)
+  when element(1, Answer) =:= ok ->
+    {ok, event(measured, Answer), Labour#labour{measurement = none}};
+handle_message({'EXIT', Pid, Reason}, #labour{evaluator = Pid}) ->
+    {stop, {evaluator_failed, Reason}};
+handle_message({'EXIT', Pid, Reason}, #labour{measurer = {Pid, _}}) ->
+    {stop, {evaluator_failed, Reason}};
+handle_message(_Message, _Labour) -> ignored.
 
 event(scored, {ok, Outcomes, Faults}) -> {scored, Outcomes, Faults};
 event(Kind, {ok, Outcomes, Faults}) ->

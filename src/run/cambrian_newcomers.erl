@@ -1,77 +1,226 @@
 %% @private
-%% Who came to a population from elsewhere: those who wait, those who are with the evaluators, and those who were taken
-%% in by the generation at hand.
-%%
-%% The last are in no checkpoint of the population until there is a next generation. After a crash, which has the
-%% generation evaluated anew, they are asked in again, in the same order, and nobody is told of them twice.
+%% All newcomers of a population, as a value, from the offer until they are admitted or refused. A
+%% newcomer is a genotype that comes from elsewhere. There are two kinds: a user injects a genotype,
+%% which the population trusts and measures between two generations; and the mesh brings one, which
+%% {@link cambrian_mesh_newcomers} measures beside the population.
 -module(cambrian_newcomers).
 
--export([new/0, add/2, examine/1, examined/2, put_off/1, kept/2, taken_in/2, bred/1, again/1, without/2]).
--export_type([newcomers/0, newcomer/0]).
+-export([new/2, saved/1, offer/4, pace/2, start_mesh/2, mesh_measured/4, mesh_panicked/1]).
+-export([start_injected/1, stop_injected/1, admit_injected/3, admit_mesh/4, next_generation/1]).
+-export([without/2, begin_again/2]).
+-export_type([newcomers/0, verdict/0]).
 
-%% `cost' and `bound' are of one that came from the mesh.
--type newcomer() :: #{genotype := cambrian_genotype:genotype(), size := non_neg_integer(), from := term(), told := boolean(),
-                      cost => non_neg_integer(), bound => number()}.
-
-%% Each the last first.
--record(newcomers, {waiting = [] :: [newcomer()], examined = [] :: [newcomer()], taken_in = [] :: [newcomer()]}).
+-record(newcomers, {injected :: cambrian_newcomer_queue:queue(),
+                    mesh :: cambrian_mesh_newcomers:mesh_newcomers(),
+                    %% how many from the mesh this generation has admitted
+                    admitted = 0 :: non_neg_integer(),
+                    %% the median cost of a generation's genotypes, computed when first needed
+                    median = {none, 0} :: {none | reference(), non_neg_integer()}}).
 -opaque newcomers() :: #newcomers{}.
+%% A newcomer that was judged, and what subscribers hear of it.
+-type verdict() :: {cambrian_newcomer_queue:newcomer(), #{outcome := atom(), atom() => term()}}.
 
-%% More strangers than this are told to come back later; or than have so many connections together, unless it is one: 64
-%% of the largest would take a gigabyte, and keep the population from answering for seconds.
--define(MAX, 64).
--define(MAX_SIZE, 2_000_000).
+%% Each generation admits one newcomer from the mesh for so many genotypes of the population.
+-define(SIZE_PER_ADMITTED, 10).
 
--spec new() -> newcomers().
-new() -> #newcomers{}.
+%% @doc Starts with what {@link saved/1} returned, in the same VM. All of them wait again.
+-spec new(Timeout :: undefined | pos_integer(), Saved :: map()) -> newcomers().
+new(Timeout, Saved) ->
+    Queue = fun(Key) -> maps:get(Key, Saved, cambrian_newcomer_queue:new()) end,
+    #newcomers{injected = cambrian_newcomer_queue:requeue(Queue(injected)),
+               mesh = cambrian_mesh_newcomers:new(Timeout, Queue(from_mesh))}.
 
--spec add(newcomer(), newcomers()) -> {ok, newcomers()} | {error, busy}.
-add(#{size := Size} = Newcomer, #newcomers{waiting = Waiting, examined = Examined} = Newcomers) ->
-    Sizes = [S || #{size := S} <- Waiting ++ Examined],
-    case Sizes =:= [] orelse length(Sizes) < ?MAX andalso Size + lists:sum(Sizes) =< ?MAX_SIZE of
-        true -> {ok, Newcomers#newcomers{waiting = [Newcomer | Waiting]}};
-        false -> {error, busy}
+%% @doc What a checkpoint in memory contains.
+-spec saved(newcomers()) -> #{injected | from_mesh := cambrian_newcomer_queue:queue()}.
+saved(#newcomers{injected = Injected, mesh = Mesh}) ->
+    #{injected => Injected, from_mesh => cambrian_mesh_newcomers:queue(Mesh)}.
+
+%% @doc Offers a newcomer whose networks have this shape.
+-spec offer(Shape :: {pos_integer(), pos_integer()}, cambrian_newcomer_queue:newcomer(),
+            Population :: reference(), newcomers()) ->
+          {waits, newcomers()} | {refused, verdict(), newcomers()} | {error, busy}.
+offer(Shape, Newcomer, Population, Newcomers) ->
+    #{inputs := Inputs, outputs := Outputs} = cambrian_nif:population_info(Population),
+    case Shape of
+        {Inputs, Outputs} when is_map_key(bound, Newcomer) ->
+            offer_mesh(Newcomer, with_median(Population, Newcomers));
+        {Inputs, Outputs} -> offer_injected(Newcomer, Newcomers);
+        _ -> {refused, {Newcomer, #{outcome => shape}}, Newcomers}
     end.
 
-%% @doc Those who wait, the first first, are with the evaluators from now on.
--spec examine(newcomers()) -> {[cambrian_genotype:genotype()], newcomers()}.
-examine(#newcomers{waiting = Waiting, examined = []} = Newcomers) ->
-    {[Genotype || #{genotype := Genotype} <- lists:reverse(Waiting)], Newcomers#newcomers{waiting = [], examined = Waiting}}.
+offer_injected(Newcomer, #newcomers{injected = Injected} = Newcomers) ->
+    case cambrian_newcomer_queue:add(Newcomer, Injected) of
+        {ok, Longer} -> {waits, Newcomers#newcomers{injected = Longer}};
+        Busy -> Busy
+    end.
 
-%% @doc With what the evaluators found, the first first.
--spec examined([cambrian_evaluator:outcome() | late], newcomers()) -> {[{newcomer(), failed | late | float()}], newcomers()}.
-examined(Outcomes, #newcomers{examined = Examined} = Newcomers) ->
-    Fitness = [cambrian_evaluator:fitness(Outcome) || Outcome <- Outcomes],
-    {lists:zip(lists:reverse(Examined), Fitness), Newcomers#newcomers{examined = []}}.
+%% The genes tell the cost before a network is compiled.
+offer_mesh(#{cost := Cost, bound := Times} = Newcomer,
+           #newcomers{mesh = Mesh, median = {_, Median}} = Newcomers) ->
+    case cambrian_mesh_newcomers:bound(Median, Times) of
+        Bound when Cost > Bound ->
+            Why = #{outcome => too_costly, cost => Cost, median => Median, bound => Bound},
+            {refused, {Newcomer, Why}, Newcomers};
+        _ ->
+            case cambrian_mesh_newcomers:add(Newcomer, Mesh) of
+                {ok, More} -> {waits, Newcomers#newcomers{mesh = More}};
+                Busy -> Busy
+            end
+    end.
 
-%% @doc Those who are with the evaluators wait again.
--spec put_off(newcomers()) -> newcomers().
-put_off(#newcomers{waiting = Waiting, examined = Examined} = Newcomers) ->
-    Newcomers#newcomers{waiting = Waiting ++ Examined, examined = []}.
+with_median(Population, #newcomers{median = {Population, _}} = Newcomers) -> Newcomers;
+with_median(Population, Newcomers) ->
+    Newcomers#newcomers{median = {Population, cambrian_nif:population_median_cost(Population)}}.
 
-%% @doc These, the first first, are still to be told of what was found.
--spec kept([newcomer()], newcomers()) -> newcomers().
-kept(Told, Newcomers) -> Newcomers#newcomers{examined = lists:reverse(Told)}.
+%%% ---- from the mesh: measured beside the population --------------------------------------
 
-%% @doc A population that rests may be fed for ever: the last are kept.
--spec taken_in(newcomer(), newcomers()) -> newcomers().
-taken_in(Newcomer, #newcomers{taken_in = TakenIn} = Newcomers) ->
-    Newcomers#newcomers{taken_in = lists:sublist([Newcomer#{told := true} | TakenIn], ?MAX)}.
+%% @doc As {@link cambrian_mesh_newcomers:pace/2}.
+-spec pace({Work :: number(), Ms :: number()}, newcomers()) -> newcomers().
+pace(Last, #newcomers{mesh = Mesh} = Newcomers) ->
+    Newcomers#newcomers{mesh = cambrian_mesh_newcomers:pace(Last, Mesh)}.
 
-%% @doc The next generation has what it has of them.
--spec bred(newcomers()) -> newcomers().
-bred(Newcomers) -> Newcomers#newcomers{taken_in = []}.
+%% @doc As {@link cambrian_mesh_newcomers:start_measuring/2}.
+-spec start_mesh(Now :: integer(), newcomers()) ->
+          {[cambrian_genotype:genotype(), ...], Deadline :: pos_integer(), newcomers()} | none.
+start_mesh(Now, #newcomers{mesh = Mesh} = Newcomers) ->
+    case cambrian_mesh_newcomers:start_measuring(Now, Mesh) of
+        none -> none;
+        {Genotypes, Deadline, Next} ->
+            {Genotypes, Deadline, Newcomers#newcomers{mesh = Next}}
+    end.
 
-%% @doc Without those that are banned, which are told: those who waited, and those who were with the evaluators, the first first.
--spec without(fun((newcomer()) -> boolean()), newcomers()) ->
-          {{Waiting :: [newcomer()], Examined :: [newcomer()]}, newcomers()}.
-without(IsBanned, #newcomers{waiting = Waiting, examined = Examined, taken_in = TakenIn}) ->
-    {Gone, Left} = lists:partition(IsBanned, Waiting),
-    {Stopped, Going} = lists:partition(IsBanned, Examined),
-    {_, In} = lists:partition(IsBanned, TakenIn),
-    {{lists:reverse(Gone), lists:reverse(Stopped)}, #newcomers{waiting = Left, examined = Going, taken_in = In}}.
+%% @doc As {@link cambrian_mesh_newcomers:measured/4}.
+-spec mesh_measured([cambrian_mesh_newcomers:measure()],
+                    [{pos_integer(), cambrian_fault:fault()}], Now :: integer(), newcomers()) ->
+          newcomers().
+mesh_measured(Found, Faults, Now, #newcomers{mesh = Mesh} = Newcomers) ->
+    Newcomers#newcomers{mesh = cambrian_mesh_newcomers:measured(Found, Faults, Now, Mesh)}.
 
-%% @doc Nothing of the generation at hand was evaluated.
--spec again(newcomers()) -> newcomers().
-again(#newcomers{waiting = Waiting, examined = Examined, taken_in = TakenIn}) ->
-    #newcomers{waiting = Waiting ++ Examined ++ TakenIn}.
+%% @doc As {@link cambrian_mesh_newcomers:panicked/1}.
+-spec mesh_panicked(newcomers()) -> newcomers().
+mesh_panicked(#newcomers{mesh = Mesh} = Newcomers) ->
+    Newcomers#newcomers{mesh = cambrian_mesh_newcomers:panicked(Mesh)}.
+
+%%% ---- injected: measured between two generations -----------------------------------------
+
+%% @doc The injected newcomers that wait. They are being measured from now on.
+-spec start_injected(newcomers()) -> {[cambrian_genotype:genotype(), ...], newcomers()} | none.
+start_injected(#newcomers{injected = Injected} = Newcomers) ->
+    case cambrian_newcomer_queue:start_measuring(Injected) of
+        {[], _} -> none;
+        {Genotypes, Next} -> {Genotypes, Newcomers#newcomers{injected = Next}}
+    end.
+
+%% @doc There is no time to measure them: they wait until the population rests or continues.
+-spec stop_injected(newcomers()) -> newcomers().
+stop_injected(#newcomers{injected = Injected} = Newcomers) ->
+    Newcomers#newcomers{injected = cambrian_newcomer_queue:stop_measuring(Injected)}.
+
+%%% ---- admission --------------------------------------------------------------------------
+
+%% @doc Judges the injected newcomers that were measured. Each that is better than the worst of its
+%% species takes its place.
+-spec admit_injected([cambrian_mesh_newcomers:measure()], Evaluated :: reference(), newcomers()) ->
+          {[verdict()], Evaluated :: reference(), newcomers()}.
+admit_injected(Found, Evaluated, #newcomers{injected = Injected} = Newcomers) ->
+    {Outcomes, Works} = lists:unzip(Found),
+    {Measured, Next} = cambrian_newcomer_queue:measured(Outcomes, Injected),
+    All = [{Newcomer, Fitness, work(Work, Newcomer)}
+           || {{Newcomer, Fitness}, Work} <- lists:zip(Measured, Works)],
+    Admit = fun({Newcomer, _, _} = One, Before, N) ->
+                case admit(One, Before) of
+                    {accepted, Verdict, With} -> {Verdict, With, admitted(Newcomer, N)};
+                    {refused, Verdict} -> {Verdict, Before, N}
+                end
+            end,
+    admit_all(Admit, All, Evaluated, Newcomers#newcomers{injected = Next}).
+
+admitted(Newcomer, #newcomers{injected = Injected} = Newcomers) ->
+    Newcomers#newcomers{injected = cambrian_newcomer_queue:admitted(Newcomer, Injected)}.
+
+work(unmetered, #{genotype := Genotype}) -> cambrian_genotype:cost(Genotype);
+work(Work, _Newcomer) -> Work.
+
+%% Each is judged by the generation that has the admitted newcomers before it.
+admit_all(Admit, All, Evaluated, Newcomers) ->
+    {Verdicts, {With, Next}} =
+        lists:mapfoldl(fun(One, {Before, N}) ->
+                           {Verdict, After, Left} = Admit(One, Before, N),
+                           {Verdict, {After, Left}}
+                       end, {Evaluated, Newcomers}, All),
+    {Verdicts, With, Next}.
+
+%% @doc Judges the newcomers from the mesh that were measured since the last call; `none' if there
+%% are none. Each generation admits at most a tenth of the population's size, so that many newcomers
+%% do not take all places. Only newcomers that are better than the champion come beyond that.
+-spec admit_mesh(Evaluated :: reference(), Population :: reference(),
+                 IsBest :: fun((float()) -> boolean()), newcomers()) ->
+          {[verdict()], Evaluated :: reference(), newcomers()} | none.
+admit_mesh(Evaluated, Population, IsBest, #newcomers{mesh = Mesh} = Newcomers) ->
+    case cambrian_mesh_newcomers:take_measured(Mesh) of
+        {[], _} -> none;
+        {Found, Next} ->
+            #{population := Size} = cambrian_nif:population_parameters(Population),
+            Admit = fun(One, Before, N) -> admit_mesh(One, Before, Size, IsBest, N) end,
+            admit_all(Admit, Found, Evaluated, Newcomers#newcomers{mesh = Next})
+    end.
+
+admit_mesh({Newcomer, Fitness, Work} = One, Evaluated, Size, IsBest, Newcomers) ->
+    case is_float(Fitness) andalso is_full(Size, Newcomers) andalso not IsBest(Fitness) of
+        true ->
+            Verdict = #{outcome => full, fitness => Fitness, work => Work},
+            {{Newcomer, Verdict}, Evaluated, Newcomers};
+        false ->
+            case admit(One, Evaluated) of
+                {accepted, Verdict, With} -> {Verdict, With, mesh_admitted(Newcomer, Newcomers)};
+                {refused, Verdict} -> {Verdict, Evaluated, Newcomers}
+            end
+    end.
+
+is_full(Size, #newcomers{admitted = Admitted}) -> Admitted >= max(1, Size div ?SIZE_PER_ADMITTED).
+
+mesh_admitted(Newcomer, #newcomers{mesh = Mesh, admitted = Admitted} = Newcomers) ->
+    Newcomers#newcomers{mesh = cambrian_mesh_newcomers:admitted(Newcomer, Mesh),
+                        admitted = Admitted + 1}.
+
+admit({Newcomer, NoFitness, Work}, _Evaluated) when NoFitness =:= failed; NoFitness =:= late ->
+    {refused, {Newcomer, #{outcome => NoFitness, work => Work}}};
+admit({#{genotype := Genotype, from := From} = Newcomer, Fitness, Work}, Evaluated) ->
+    Found = #{fitness => Fitness, work => Work},
+    Keys = cambrian_purge:keys(From),
+    case cambrian_nif:population_inject(Evaluated, Genotype, Fitness, Keys) of
+        {ok, With} -> {accepted, {Newcomer, Found#{outcome => accepted}}, With};
+        {error, Reason} -> {refused, {Newcomer, Found#{outcome => Reason}}}
+    end.
+
+%% @doc As {@link cambrian_newcomer_queue:next_generation/1}, for both kinds.
+-spec next_generation(newcomers()) -> newcomers().
+next_generation(#newcomers{injected = Injected, mesh = Mesh} = Newcomers) ->
+    Newcomers#newcomers{injected = cambrian_newcomer_queue:next_generation(Injected),
+                        mesh = cambrian_mesh_newcomers:next_generation(Mesh), admitted = 0}.
+
+%%% ---- bans -------------------------------------------------------------------------------
+
+%% @doc Removes banned newcomers, which are `banned' in the answer. It also says whether the job
+%% that measures the injected newcomers, or the measurement for the mesh, must be stopped, because
+%% one of the banned is in it.
+-spec without(cambrian_purge:banned(), newcomers()) ->
+          {#{banned := [cambrian_newcomer_queue:newcomer()], injected := stopped | same,
+             mesh := stopped | same}, newcomers()}.
+without(Banned, #newcomers{injected = Injected, mesh = Mesh} = Newcomers) ->
+    IsBanned = fun(One) -> cambrian_purge:is_newcomer(One, Banned) end,
+    {{Waiting, Measuring}, Left} = cambrian_newcomer_queue:without(IsBanned, Injected),
+    {FromMesh, Measurement, MeshLeft} = cambrian_mesh_newcomers:without(IsBanned, Mesh),
+    Job = case Measuring of [] -> same; _ -> stopped end,
+    {#{banned => Waiting ++ Measuring ++ FromMesh, injected => Job, mesh => Measurement},
+     Newcomers#newcomers{injected = Left, mesh = MeshLeft}}.
+
+%% @doc The generation at hand begins again. If it begins as it was `evaluated', it contains the
+%% newcomers that it admitted; from the `start', they wait again.
+-spec begin_again(evaluated | start, newcomers()) -> newcomers().
+begin_again(start, #newcomers{injected = Injected} = Newcomers) ->
+    Newcomers#newcomers{injected = cambrian_newcomer_queue:requeue(Injected)};
+begin_again(evaluated, #newcomers{injected = Injected, mesh = Mesh} = Newcomers) ->
+    Left = cambrian_newcomer_queue:next_generation(Injected),
+    Newcomers#newcomers{injected = cambrian_newcomer_queue:requeue(Left),
+                        mesh = cambrian_mesh_newcomers:next_generation(Mesh)}.

@@ -14,7 +14,7 @@
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
          await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, purge/2, checkpoint/1,
          subscribe/1, unsubscribe/1, info/1]).
--export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_stranger/4, account/1]).
+-export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_from_mesh/4, account/1]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0,
               failure/0, evaluations_failed/0]).
 
@@ -29,9 +29,9 @@
                      evaluation_timeout => timeout(), evaluation_memory => pos_integer() | infinity,
                      newcomer_timeout => pos_integer(),
                      nodes => connected | [node()], atom() => term()}.
-%% A fun as the task needs `inputs' and `outputs', the size of its networks. Every other task has
-%% its own size, which these options must not contradict. The same `seed' gives the same champion.
-%% Without a seed one is drawn, and the result says which it was.
+%% `task' is required. A fun as the task needs `inputs' and `outputs', the size of its networks.
+%% Every other task has its own size, which these options must not contradict. The same `seed' gives
+%% the same champion. Without a seed one is drawn, and the result says which it was.
 %%
 %% With a `substrate' the genotypes are its CPPNs, the champion too, and a fun needs no `inputs' and
 %% `outputs'. A checkpoint goes on with the substrate that it was taken with.
@@ -108,23 +108,24 @@
                       generation := non_neg_integer(), parents := [cambrian_genotype:id()],
                       operators := [cambrian_genotype:operator() | crossover | injection | tuning],
                       sources := [cambrian_purge:source()]}.
-%% `generation' is that in which it was seen to be the best. `parents', the fitter first, and
-%% `operators' say what it came of: see {@link cambrian:lineage/1}. `sources' are the newcomers
-%% whose genes it carries: see {@link purge/2}.
+%% `generation' is the one in which it was found to be the best. `parents', the fitter first, and
+%% `operators' say how it arose: see {@link cambrian:lineage/1}. `sources' are the newcomers whose
+%% genes it carries: see {@link purge/2}.
 
 -type migration() :: champion | tournament | novel | random.
-%% Who goes to others: the champion; the fittest of three random ones; of the fitter half, who is
-%% most unlike the others here, by the mean distance to the 15 nearest (the novelty of Lehman &amp;
-%% Stanley 2011, of genes); or anybody.
+%% Which genotype goes to other populations: the champion; the fittest of three random ones
+%% (`tournament'); the genotype of the fitter half that is most unlike the others, by the mean
+%% distance to the 15 nearest (`novel', the novelty of Lehman &amp; Stanley 2011, applied to genes);
+%% or a `random' one.
 
 -type result() :: #{champion := cambrian_genotype:genotype(), fitness := float(),
                     solved := boolean(), generations := pos_integer(),
                     evaluations := pos_integer(), failures := non_neg_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
                     trial => [{atom(), float()}], validation => float()}.
-%% `elapsed_ms' is how long it ran in all, trials included. `trial' is what the task's own criterion
-%% measured of a champion that solves it. Where the task has held-out data, the champion is the one
-%% that did best there, and `validation' is how well.
+%% `elapsed_ms' is the time of the whole run, trials included. `trial' is what the task's own
+%% criterion measured of a champion that solves it. If the task has held-out data, the champion is
+%% the genotype that did best there, and `validation' is that value.
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% a genotype from elsewhere was judged; `fitness' is missing where the evaluation
@@ -187,9 +188,18 @@ start_guarded(Options) ->
 
 prepare(Options) ->
     case cambrian_running:ensure() of
-        ok -> cambrian_population_options:prepare(Options);
+        ok -> prepared(cambrian_preparation:prepare(Options));
         Error -> Error
     end.
+
+prepared({ok, Prepared}) ->
+    ok = cambrian_preparation:warn(Prepared),
+    {ok, marked(Prepared)};
+prepared(Error) -> Error.
+
+%% Marks one start that discards the checkpoints of its name: the same start after a crash does not.
+marked(#{resume := false} = Options) -> maps:merge(#{discard => make_ref()}, Options);
+marked(Options) -> maps:remove(discard, Options).
 
 %% @doc Starts a population under a supervisor of your own, or linked to the caller.
 %%
@@ -220,8 +230,8 @@ start_prepared(Prepared) -> cambrian_population_server:start_link(Prepared).
 %%   start => {cambrian_population,start_link,[#{name => my_population,run => true,task => 'xor'}]}}
 %% '''
 -spec child_spec(options()) -> supervisor:child_spec().
-child_spec(#{resume := false} = Options) when not is_map_key(afresh, Options) ->
-    child_spec(Options#{afresh => make_ref()});
+child_spec(#{resume := false} = Options) when not is_map_key(discard, Options) ->
+    child_spec(marked(Options));
 child_spec(#{name := Name} = Options) ->
     #{id => Name, start => {?MODULE, start_link, [Options]}, restart => transient};
 child_spec(Options) ->
@@ -293,7 +303,7 @@ pause(Population) -> call(Population, pause, infinity).
 -spec resume(population()) -> ok.
 resume(Population) -> call(Population, {run, #{}}, infinity).
 
-%% @doc Ends the population; what it was doing is dropped. Exits with `noproc' if there is none.
+%% @doc Ends the population, and drops its current work. Exits with `noproc' if there is none.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -361,7 +371,7 @@ best(Population) -> call(Population, best, infinity).
 migrant(Population, champion) -> best(Population);
 migrant(Population, Policy) when Policy =:= tournament; Policy =:= novel; Policy =:= random ->
     case call(Population, draw, infinity) of
-        %% here, and not there: who is novel takes a while to find out
+        %% the caller's process does it, because to find the novel one takes a while
         {ok, Evaluated, Draw} -> {ok, cambrian_nif:population_migrant(Evaluated, Policy, Draw)};
         Error -> Error
     end.
@@ -397,17 +407,17 @@ stats(Population) -> call(Population, stats, infinity).
 -spec history(population()) -> [cambrian_history:page()].
 history(Population) -> call(Population, history, infinity).
 
-%% @doc Offers a genotype from elsewhere. It is evaluated here with the next generation, or at once
-%% by a population that rests after one, and then takes the place of the worst of its species, if it
-%% is better; a `received' event says what came of it. The same as {@link inject/3} with `undefined'
-%% as the last.
+%% @doc Offers a genotype from elsewhere. It is evaluated with the next generation, or at once if
+%% the population rests after a generation. If it is better than the worst of its species, it takes
+%% its place. A `received' event tells the outcome. The same as {@link inject/3} with `undefined' as
+%% the last argument.
 -spec inject(population(), cambrian_genotype:genotype()) -> ok | {error, busy}.
 inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 
-%% @doc The same; `From' says where the genotype came from, and the `received' event tells it.
+%% @doc The same. `From' says where the genotype came from, and is part of the `received' event.
 %%
-%% `busy' means that 64 are waiting already, or some with two million connections together. What is
-%% no genotype raises `badarg'.
+%% `busy' means that 64 are waiting already, or some with two million connections together. A term
+%% that is no genotype raises `badarg'.
 %%
 %% ```
 %% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
@@ -422,37 +432,38 @@ inject(Population, Genotype) -> inject(Population, Genotype, undefined).
 %% '''
 -spec inject(population(), cambrian_genotype:genotype(), From :: term()) -> ok | {error, busy}.
 inject(Population, Genotype, From) ->
-    %% raises here, with the caller, for what is no genotype
+    %% raises in the caller's process if this is no genotype
     #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
     Newcomer = #{genotype => Genotype, size => Size, from => From, told => false},
     call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
-%% @private A genotype of the mesh's: it is measured beside the population's own
-%% ({@link cambrian_strangers}), and not at all if its network costs more than `Bound' times the
-%% median of those here ({@link cambrian_strangers:bound/2}).
--spec inject_stranger(population(), cambrian_genotype:genotype(), From :: term(),
+%% @private Offers a genotype from the mesh. It is measured beside the population's own ({@link
+%% cambrian_mesh_newcomers}), and not at all if its network costs more than `Bound' times the median
+%% of those here ({@link cambrian_mesh_newcomers:bound/2}).
+-spec inject_from_mesh(population(), cambrian_genotype:genotype(), From :: term(),
                       Bound :: number()) -> ok | {error, busy}.
-inject_stranger(Population, Genotype, From, Bound) ->
+inject_from_mesh(Population, Genotype, From, Bound) ->
     #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
-    Stranger = #{genotype => Genotype, size => Size, from => From, told => false,
+    Newcomer = #{genotype => Genotype, size => Size, from => From, told => false,
                  cost => cambrian_genotype:cost(Genotype), bound => Bound},
-    call(Population, {inject, {Inputs, Outputs}, Stranger}, infinity).
+    call(Population, {inject, {Inputs, Outputs}, Newcomer}, infinity).
 
-%% @doc Takes out what is banned: newcomers of these ids or by these keys, and all that carry their
-%% genes. A bridge does it for what is banned in its realm ({@link cambrian_trust:ban/3}).
+%% @doc Removes banned genotypes: newcomers with these ids or from these keys, and every genotype
+%% that carries their genes. A bridge does this for the bans of its realm ({@link
+%% cambrian_trust:ban/3}).
 %%
-%% From now on none of it is evaluated, breeds, is the best or goes to others, and the next
-%% generation has none of it: its places go to the offspring of the others or, where nobody else is
-%% left, to new genotypes like the first ones. A generation that is being evaluated is begun again;
-%% the one that was evaluated last is done again. `best' is then the best of those that stay, and a
-%% result whose champion is banned is none any more. The answer is the same as the event `purged',
-%% and the checkpoint is written before it is given.
+%% From now on none of these genotypes is evaluated, breeds, is the best or goes to others, and the
+%% next generation has none of them: their places go to the offspring of the others or, if none is
+%% left, to new genotypes like the first ones. A generation that is being evaluated begins again; so
+%% does the one that was evaluated last. `best' is then the best of those that stay, and a result
+%% with a banned champion is withdrawn. The answer is the same as the event `purged', and the
+%% checkpoint is written before the answer is given.
 %%
-%% A gene (a connection or a neuron) keeps the mark of its newcomer through mutation and tuning; in
-%% crossover it has the marks that it has in the parent from which it is taken, or those of both
-%% where they are averaged. A genotype carries a newcomer's genes as long as one of them has its
-%% mark. Of a genotype that was bred here, the descendants are those that have its id among the
-%% parents of their line.
+%% A gene (a connection or a neuron) keeps the mark of its newcomer through mutation and tuning. In
+%% crossover it gets the marks that it has in the parent from which it comes, or the marks of both
+%% parents if their values are averaged. A genotype carries a newcomer's genes as long as one of its
+%% genes has the mark. If the banned genotype was bred here, its descendants are the genotypes with
+%% its id among the parents of their line.
 %%
 %% ```
 %% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
@@ -477,8 +488,8 @@ purge(Population, Banned) ->
         Error -> Error
     end.
 
-%% @doc The state as bytes: the generation that is being evaluated, with everything that came of
-%% earlier ones.
+%% @doc Returns the state as bytes: the generation under evaluation, with all results of earlier
+%% generations.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -493,7 +504,7 @@ checkpoint(Population) ->
     {ok, Resource} = call(Population, population, infinity),
     {ok, cambrian_nif:population_encode(Resource)}.
 
-%% @doc Events for the calling process, until it ends or unsubscribes.
+%% @doc Sends events to the calling process, until it ends or unsubscribes.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -506,13 +517,13 @@ checkpoint(Population) ->
 -spec subscribe(population()) -> ok.
 subscribe(Population) -> call(Population, {subscribe, self()}, infinity).
 
-%% @private The same, and `{worked, #{work, rests, failing}}' as well: what the last generation's
-%% own evaluations cost, if there was one since, whether the population has nothing to do, and
-%% whether many of its own fail.
+%% @private The same, and also `{worked, #{work, rests, failing}}': what the evaluations of the last
+%% generation cost, if there was one since the last such event, whether the population has nothing
+%% to do, and whether many of its own evaluations fail.
 -spec account(population()) -> ok.
 account(Population) -> call(Population, {account, self()}, infinity).
 
-%% @doc No more events for the calling process, once those already sent are read.
+%% @doc Ends the events for the calling process, except those that are sent already.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -525,9 +536,9 @@ account(Population) -> call(Population, {account, self()}, infinity).
 -spec unsubscribe(population()) -> ok.
 unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
 
-%% @doc What it is evolving, and with which parameters and seed; `task_id' is that of
-%% {@link cambrian_task:id/1}; `inputs' and `outputs' are those of its genotypes, `networks' has
-%% those of their networks, which only a substrate makes others.
+%% @doc The task, the parameters and the seed; `task_id' is that of {@link cambrian_task:id/1};
+%% `inputs' and `outputs' are those of the genotypes. `networks' has those of the networks, which
+%% differ only with a substrate.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -547,7 +558,7 @@ unsubscribe(Population) -> call(Population, {unsubscribe, self()}, infinity).
             networks := {Inputs :: pos_integer(), Outputs :: pos_integer()}, parameters := map()}.
 info(Population) -> call(Population, info, infinity).
 
-%% @private How it stands, all in one answer, for who shows it.
+%% @private Its state in one answer, for a display.
 -spec overview(population()) ->
           #{name := term(), task := atom(), task_id := binary(), goal := goal(),
             state := new | running | paused | finished | failed,
@@ -556,7 +567,7 @@ info(Population) -> call(Population, info, infinity).
             history := cambrian_history:history()}.
 overview(Population) -> call(Population, overview, infinity).
 
-%% @private What it would come to if it ended now.
+%% @private The result as if the run ended now.
 -spec so_far(population()) -> {ok, result()} | {error, not_evaluated}.
 so_far(Population) -> call(Population, so_far, infinity).
 

@@ -1,12 +1,12 @@
 %% @private
-%% Calls of a population that survive its crashes: one that dies, before it is called or while it
-%% is, answers when it is back, by its name and by its old pid.
+%% Calls of a population that survive its crashes. If the population crashes before or during a
+%% call, the call waits for its return; the name and the old pid both work.
 -module(cambrian_population_client).
 
 -export([call/3, step/2, stop/1]).
 
 -define(LOOK_MS, 5).
-%% The longest that a timer takes: seven weeks.
+%% The longest time of a timer: seven weeks.
 -define(MAX_MS, 16#FFFFFFFF).
 
 -spec call(cambrian_population:population(), Request :: term(), timeout()) -> term().
@@ -21,7 +21,7 @@ call_until(Population, Request, Deadline) ->
             call_until(returned(Population, Reason, Stack, Deadline), Request, Deadline)
     end.
 
-%% @doc A population that dies on the way and comes back does only the generations that are left.
+%% @doc A population that crashes meanwhile and returns does only the remaining generations.
 -spec step(cambrian_population:population(), pos_integer()) ->
           {ok, cambrian_population:stats()} | {error, term()}.
 step(Population, Generations) ->
@@ -43,7 +43,7 @@ stop(Population) ->
     catch exit:Reason:Stack -> stop(returned(Population, Reason, Stack, infinity))
     end.
 
-%% The population as it runs again; raises what was raised where there is none any more.
+%% The population after its return. If it does not return, the exception is raised again.
 returned(Population, Reason, Stack, Deadline) ->
     _ = [cambrian_running:check() || is_atom(Population) orelse node(Population) =:= node()],
     case cambrian_store:whereabouts(Population) of

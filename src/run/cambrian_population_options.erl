@@ -1,76 +1,154 @@
 %% @private
-%% The options of a population: what they may be, and what is wrong with them, before anything is started.
+%% The options of a population and of {@link cambrian:evolve/2}, in one table. The checks, the help
+%% of the command line, the docs of the Elixir modules and the section "Options" of
+%% `docs/parameters.md' are made from it; tests compare the type {@link
+%% cambrian_population:options()} and its doc with it. {@link cambrian_preparation} checks the
+%% options against each other.
 -module(cambrian_population_options).
 
--export([prepare/1, names/0, parameters/1, understood/1, native/1, founders/1]).
+-export([table/0, check/1, check/2]).
 
-%% Of a task's text, in bytes.
--define(MAX_TEXT, 4096).
+-define(MAX_SIZE, 10_000).
 
-%% @doc Options that are sound, with the task made ready and a name under which a restart finds the checkpoint. Done by
-%% who starts a population, so that a mistake is an answer and no crash. `given' has what a checkpoint may contradict.
--spec prepare(cambrian_population:options()) -> {ok, map()} | {error, term()}.
-prepare(Options) ->
-    case cambrian_options:check(Options, table(), <<"type cambrian_population:options()">>) of
-        {ok, #{task := Task} = Checked} ->
-            case cambrian_task:prepare(Task, maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked))) of
-                {ok, Ready} ->
-                    ok = cambrian_task:warn(Ready),
-                    Prepared = Checked#{task := needed(Ready#{id => cambrian_task:id(Task)}, Checked), text => text(Task),
-                                        given => decided(Options)},
-                    check_all(maps:merge(#{name => make_ref()}, Prepared), Options);
-                Error -> Error
-            end;
-        {ok, _} -> {error, {missing_options, [task]}};
-        Error -> Error
-    end.
-
-%% Funs that it does not call hold what a task is made of, and would be copied from process to process.
-needed(Ready, #{nodes := []}) -> maps:without([on_episodes, on_workers], Ready);
-needed(Ready, _) -> maps:remove(on_episodes, Ready).
-
-decided(#{from := From} = Options) ->
-    (decided(maps:remove(from, Options)))#{from => [cambrian_genotype:id(Founder) || Founder <- listed(From)]};
-decided(Options) -> maps:with([seed, substrate], Options).
-
-%% Options that are sound each alone may contradict each other, or have nothing to act on. `Given' are those of the caller.
-check_all(Prepared, Given) ->
-    Checks = [fun check_size/2, fun check_given_size/2, fun check_nodes/2, fun check_evaluation/2, fun check_checkpoints/2,
-              fun check_population/2, fun check_parameters/2, fun check_founders/2],
-    case lists:foldl(fun(Check, ok) -> Check(Prepared, Given); (_, Error) -> Error end, ok, Checks) of
-        ok -> check_name(Prepared);
-        Error -> Error
-    end.
-
-%% @doc All but `owner', which is evolve's: for the test that each is told of.
--spec names() -> [atom()].
-names() -> maps:keys(table()) -- [owner, afresh].
-
+%% @doc In the order in which docs and help list them. `for' says whose options they are.
+-spec table() -> [cambrian_options:row()].
 table() ->
-    Seed = fun(X) -> is_integer(X) andalso X >= 0 andalso X < 1 bsl 64 end,
-    Size = fun(N) -> is_integer(N) andalso N >= 1 andalso N =< 10_000 end,
-    Any = fun(_) -> true end,
-    maps:merge(cambrian_goal:table(),
-               #{task => {Any, <<"a task">>},
-                 name => {fun(X) -> (is_atom(X) andalso X =/= undefined) orelse is_reference(X) end, <<"an atom">>},
-                 inputs => {Size, <<"an integer from 1 to 10000">>},
-                 outputs => {Size, <<"an integer from 1 to 10000">>},
-                 substrate => {fun cambrian_substrate:is_substrate/1, <<"a substrate">>},
-                 seed => {Seed, <<"an integer from 0 to 2^64 - 1">>, random_seed()},
-                 population => {Any, <<"an integer from 2 to 1000000">>},
-                 params => {fun is_map/1, <<"a map">>, #{}},
-                 from => {fun are_founders/1, <<"a genotype, or a list of one or more">>},
-                 run => {fun is_boolean/1, <<"a boolean">>, false},
-                 resume => {fun is_boolean/1, <<"a boolean">>, true},
-                 %% the same when it is started again after a crash by a supervisor of the user's
-                 afresh => {fun is_reference/1, <<"a reference">>},
-                 checkpoint_interval => {fun cambrian_options:is_count/1, <<"milliseconds">>, 1000},
-                 checkpoints => {fun cambrian_options:is_positive/1, <<"a positive integer">>, 3},
-                 owner => {fun is_pid/1, <<"a pid">>},
-                 evaluation_timeout => {fun cambrian_options:is_timeout/1, <<"milliseconds or infinity">>, 5000},
-                 newcomer_timeout => {fun is_newcomer_timeout/1, <<"milliseconds, from 1">>},
-                 evaluation_memory => {fun is_memory/1, <<"bytes, from 1, or infinity">>, 268_435_456},
-                 nodes => {fun is_nodes/1, <<"a list of nodes, or connected">>, []}}).
+    common() ++ cambrian_goal:rows() ++ network() ++ output() ++ checkpoints() ++ evaluation().
+
+common() ->
+    [#{name => task, for => population, required => true,
+       check => fun(_) -> true end, expected => <<"a task">>,
+       text => <<"the task">>, more => <<"For `evolve` it is the first argument">>},
+     #{name => params, check => fun is_map/1, expected => <<"a map">>, default => {value, #{}},
+       flag => {param, setting, "NAME=VALUE"}, text => <<"parameters that override the task's">>},
+     #{name => population, flag => {population, integer, "N"},
+       %% checked as a parameter
+       check => fun(_) -> true end, expected => <<"an integer from 2 to 1000000">>,
+       default => {words, <<"150, or what suits the task">>},
+       text => <<"genotypes in a generation">>,
+       more => <<"It is short for the parameter of that name, and must fit into the memory that "
+                 "the application's `memory_limit` allows">>},
+     #{name => seed, flag => {seed, integer, "N"}, check => fun is_seed/1,
+       expected => <<"an integer from 0 to 2^64 - 1">>,
+       default => {drawn, fun random_seed/0, <<"random">>},
+       text => <<"the same seed gives the same champion">>,
+       more => <<"All randomness follows from it, on any machine and any number of threads. "
+                 "The result says which it was">>}].
+
+network() ->
+    Size = #{check => fun(N) -> is_integer(N) andalso N >= 1 andalso N =< ?MAX_SIZE end,
+             expected => <<"an integer from 1 to 10000">>, default => {words, <<"the task's">>}},
+    [#{name => from, check => fun are_founders/1, flag => {from, text, "FILE"},
+       expected => <<"a genotype, or a list of one or more">>,
+       text => <<"the first generation descends from these">>,
+       more => <<"It has each unchanged, and mutated copies of them in turn until it is full. They "
+                 "must have the size of the task's networks or, with a substrate, of its CPPNs">>,
+       see => {"an earlier champion", "first-evolution.md#from-an-earlier-champion"}},
+     Size#{name => inputs, text => <<"inputs of the network, if the task is a function">>,
+           more => <<"Any other task has its own size, which this must not contradict">>},
+     Size#{name => outputs, text => <<"outputs of the network, if the task is a function">>,
+           more => <<"Any other task has its own size, which this must not contradict">>},
+     #{name => substrate, check => fun cambrian_substrate:is_substrate/1,
+       expected => <<"a substrate">>,
+       text => <<"HyperNEAT: evolution works on the CPPN of this substrate">>,
+       more => <<"The genotypes, and so the champion, are CPPNs, and the substrate gives the size "
+                 "of the network">>}].
+
+output() ->
+    [#{name => progress, for => evolve, check => fun is_progress/1, default => {value, false},
+       expected => <<"a boolean, a device or a fun of one argument">>,
+       text => <<"prints a line for each generation">>,
+       more => <<"On a terminal it rewrites one line, with a bar. A function is called with the "
+                 "stats of each generation instead">>},
+     #{name => report, for => evolve, check => fun is_file_name/1,
+       expected => <<"the name of a file">>,
+       text => <<"the run as an HTML page, written at the end, whole or not at all">>,
+       more => <<"It keeps the mode and owner of an existing file, follows a link, and may go "
+                 "into a device or pipe">>}].
+
+checkpoints() ->
+    [#{name => name, for => population, flag => {name, text, "NAME"},
+       check => fun is_name/1, expected => <<"an atom">>,
+       default => {drawn, fun make_ref/0, <<"a reference">>},
+       text => <<"the population's name, under which its checkpoints are kept">>,
+       more => <<"The process is registered under it. If the application's `data_dir` is set, the "
+                 "checkpoints of a name are files and outlive the VM">>,
+       see => {"checkpoints", "checkpoints.md"}},
+     #{name => run, for => population, check => fun is_boolean/1, expected => <<"a boolean">>,
+       default => {value, false}, text => <<"whether it evolves as soon as it is started">>,
+       more => <<"After a crash a population is running, idle or paused as before; in another VM "
+                 "it runs in any case. For `evolve` it is always true">>},
+     #{name => resume, for => population, check => fun is_boolean/1, expected => <<"a boolean">>,
+       default => {value, true},
+       text => <<"whether to continue at the last checkpoint of that name">>,
+       more => <<"With false, the start drops the checkpoints of that name; after a later crash "
+                 "the population continues where it was. A start that fails drops nothing">>},
+     #{name => checkpoint_interval, for => population, default => {value, 1000},
+       check => fun cambrian_options:is_count/1, expected => <<"milliseconds">>,
+       text => <<"time between two checkpoints that are written to a file">>,
+       more => <<"0 means after every generation. The population also writes one when it pauses "
+                 "and when it ends">>},
+     #{name => checkpoints, for => population, default => {value, 3},
+       check => fun cambrian_options:is_positive/1, expected => <<"a positive integer">>,
+       text => <<"how many of these files are kept">>}].
+
+evaluation() ->
+    [#{name => evaluation_timeout, default => {value, 5000},
+       check => fun cambrian_options:is_timeout/1, expected => <<"milliseconds or infinity">>,
+       text => <<"for one call of a function or a module">>,
+       more => <<"A call that takes longer, crashes or gives no number has failed: its genotype "
+                 "has no fitness and no offspring, and the `failures` of the result count it">>},
+     #{name => evaluation_memory, default => {value, 268_435_456},
+       check => fun is_memory/1, expected => <<"bytes, from 1, or infinity">>,
+       text => <<"memory that one call may take beyond what the task brings">>,
+       more => <<"Binaries off the heap count from Erlang/OTP 28 on">>},
+     #{name => newcomer_timeout,
+       check => fun is_newcomer_timeout/1, expected => <<"milliseconds, from 1">>,
+       default => {words, <<"a second, or two generations">>},
+       text => <<"for one evaluation of a genotype that came from the mesh">>,
+       more => <<"It does not depend on `evaluation_timeout`. The default is a second, doubled "
+                 "until it is at least twice as long as the last generations took. A genotype that "
+                 "takes longer has failed; in a task in Rust it is `late`, which costs no "
+                 "reputation">>,
+       see => {"what strangers may cost", "mesh.md#what-strangers-may-cost"}},
+     #{name => nodes, check => fun is_nodes/1, default => {value, []},
+       expected => <<"a list of nodes, or connected">>,
+       text => <<"nodes that share in the evaluations, beside this one">>,
+       more => <<"The champion is the same with any nodes, even if some are lost on the way. They "
+                 "need Cambrian and the task's modules in the same versions, and a function should "
+                 "hold nothing local, such as a table or a network. A node that cannot evaluate is "
+                 "left out, and the log says so once. Other nodes pay if an evaluation takes "
+                 "longer than sending its genotype">>}].
+
+%% @doc Each option of a population for itself; the defaults are filled in.
+-spec check(cambrian_population:options()) -> {ok, map()} | {error, cambrian_options:error()}.
+check(Options) ->
+    Rows = [Row || Row <- table(), maps:get(for, Row, both) =/= evolve],
+    Checks = maps:merge(cambrian_options:table(Rows), internal()),
+    cambrian_options:check(Options, Checks, <<"type cambrian_population:options()">>).
+
+%% @doc One option that only {@link cambrian:evolve/2} has.
+-spec check(atom(), term()) -> ok | {error, cambrian_options:error()}.
+check(Name, Value) ->
+    [#{check := Check, expected := Expected}] =
+        [Row || #{name := Is} = Row <- table(), Is =:= Name],
+    case Check(Value) of
+        true -> ok;
+        false -> {error, {bad_option, {Name, Value, Expected}}}
+    end.
+
+%% Cambrian's own: `owner' is the process that the population ends with. `discard' marks one start
+%% with `resume => false': a start that a supervisor repeats after a crash has the same mark, and
+%% does not discard the checkpoints again.
+internal() ->
+    #{owner => {fun is_pid/1, <<"a pid">>},
+      discard => {fun is_reference/1, <<"a reference">>}}.
+
+%%% ---- checks -----------------------------------------------------------------------------
+
+is_seed(X) -> is_integer(X) andalso X >= 0 andalso X < 1 bsl 64.
+
+is_name(X) -> is_atom(X) andalso X =/= undefined orelse is_reference(X).
 
 is_newcomer_timeout(X) -> is_integer(X) andalso X > 0 andalso X =< 16#FFFFFFFF.
 
@@ -79,106 +157,6 @@ is_memory(X) -> X =:= infinity orelse is_integer(X) andalso X > 0 andalso X < 1 
 %% The guard fails for an improper list.
 is_nodes(List) when length(List) >= 0 -> lists:all(fun is_atom/1, List);
 is_nodes(Word) -> Word =:= connected.
-
-%% By which the task is known again from a file; empty for one that has no text, as a fun, or that is long.
-text(Task) ->
-    Text = case erlang:external_size(Task) =< ?MAX_TEXT of true -> io_lib:format("~0tp.", [Task]); false -> "" end,
-    case erl_scan:string(lists:flatten(Text)) of
-        {ok, Tokens, _} ->
-            case erl_parse:parse_term(Tokens) of
-                {ok, Task} -> unicode:characters_to_binary(Text);
-                _ -> <<>>
-            end;
-        _ -> <<>>
-    end.
-
-%% Of the networks, where a substrate says it.
-network_size(#{substrate := Substrate}) -> maps:with([inputs, outputs], cambrian_substrate:info(Substrate));
-network_size(_) -> #{}.
-
-check_size(#{task := Task} = Options, _) ->
-    case [{What, Expected, Got} || {What, Got} <- maps:to_list(network_size(Options)),
-                                   Expected <- [maps:get(What, Task)], Expected =/= Got] of
-        [] -> ok;
-        [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
-    end.
-
-%% A fun has the size that is given; any other task has its own.
-check_given_size(#{task := Task}, Given) ->
-    case [{What, Got, Own} || What <- [inputs, outputs], #{What := Got} <- [Given], #{What := Own} <- [Task], Own =/= Got] of
-        [] -> ok;
-        [{What, Got, Own} | _] -> bad(What, Got, [integer_to_list(Own), ", as the task has"])
-    end.
-
-%% A substrate does not travel.
-check_nodes(#{nodes := [_ | _] = Nodes, substrate := _}, _) -> bad(nodes, Nodes, "none with a substrate");
-check_nodes(#{nodes := connected, substrate := _}, _) -> bad(nodes, connected, "none with a substrate");
-check_nodes(_, _) -> ok.
-
-%% What limits the workers: they do not evaluate what runs in Rust on this node alone, and a program has its own time.
-check_evaluation(#{task := #{evaluate := {native, _}}, nodes := []}, Given) ->
-    none_of([evaluation_timeout, evaluation_memory], Given, "left out with a task that runs in Rust");
-check_evaluation(_, #{task := {program, _}} = Given) ->
-    none_of([evaluation_timeout], Given, "left out with a program, which has the option timeout for that");
-check_evaluation(_, _) -> ok.
-
-%% The same options may be for a device with a `data_dir' and for a desk without one.
-check_checkpoints(#{name := Name}, Given) when is_atom(Name) ->
-    Idle = [Option || {Option, _} <- given([checkpoint_interval, checkpoints], Given),
-                      application:get_env(cambrian, data_dir) =:= undefined],
-    _ = [logger:warning("population ~tp: ~tp has no effect, as the application has no data_dir", [Name, Option])
-         || Option <- Idle],
-    ok;
-check_checkpoints(_, Given) ->
-    none_of([checkpoint_interval, checkpoints], Given, "left out without a name, by which checkpoints are found again").
-
-none_of(Names, Given, Expected) ->
-    case given(Names, Given) of
-        [] -> ok;
-        [{Name, Value} | _] -> bad(Name, Value, Expected)
-    end.
-
-given(Names, Given) -> maps:to_list(maps:with(Names, Given)).
-
-check_population(_, #{population := Size, params := #{population := Other}}) when Size =/= Other ->
-    bad(population, Size, io_lib:format("~0tp, as among the parameters", [Other]));
-check_population(_, _) -> ok.
-
-check_parameters(#{task := Task, nodes := Nodes} = Options, _) ->
-    case {effective(Options), native(Task)} of
-        %% there each round of tuning ends with a trial
-        {{ok, #{tuning := Tuning}}, Native} when Nodes =/= [], Native =/= undefined, Tuning =/= none ->
-            bad(nodes, Nodes, "none with a task that runs in Rust and is tuned");
-        {{ok, _}, _} -> ok;
-        {Error, _} -> Error
-    end.
-
-%% All parameters, with those that are given in place.
-effective(#{task := Task} = Options) ->
-    cambrian_options:parameters(cambrian_nif:task_parameters(native(Task), parameters(Options))).
-
-check_founders(#{from := From, task := Task} = Options, _) ->
-    Founders = listed(From),
-    {ok, #{population := Most}} = effective(Options),
-    Shape = case Options of #{substrate := Substrate} -> cambrian_substrate:shape(Substrate); _ -> Task end,
-    Sizes = [{What, Expected, Got} || Founder <- Founders, Info <- [cambrian_genotype:info(Founder)],
-                                      What <- [inputs, outputs], #{What := Expected} <- [Shape], #{What := Got} <- [Info],
-                                      Expected =/= Got],
-    case {Sizes, length(Founders)} of
-        {[{What, Expected, Got} | _], _} -> {error, {wrong_size, What, Expected, Got}};
-        {[], Count} when Count > Most ->
-            bad(from, From, io_lib:format("at most ~b genotypes, as many as the population has", [Most]));
-        _ -> ok
-    end;
-check_founders(_, _) -> ok.
-
-%% @doc The genotypes from which the first generation descends, if it is not a random one.
--spec founders(map()) -> [cambrian_genotype:genotype()].
-founders(#{from := From}) -> listed(From);
-founders(_) -> [].
-
-listed(From) when is_list(From) -> From;
-listed(From) -> [From].
 
 are_founders([]) -> false;
 are_founders(From) when length(From) > 0 -> lists:all(fun is_genotype/1, From);
@@ -189,40 +167,13 @@ is_genotype(X) ->
     catch error:badarg -> false
     end.
 
-bad(Name, Value, Expected) -> {error, {bad_option, {Name, Value, unicode:characters_to_binary(Expected)}}}.
+is_progress(X) ->
+    is_boolean(X) orelse X =:= standard_error orelse is_pid(X) orelse is_function(X, 1).
 
-%% What is registered meanwhile is found out when the population registers itself.
-check_name(#{name := Name} = Options) when is_atom(Name) ->
-    case whereis(Name) of
-        undefined -> {ok, afresh(Options)};
-        Holder ->
-            case is_pid(Holder) andalso proc_lib:translate_initial_call(Holder) of
-                {cambrian_population_server, init, 1} -> {error, {already_started, Holder}};
-                _ -> {error, {name_taken, Name}}
-            end
-    end;
-check_name(Options) -> {ok, afresh(Options)}.
+is_file_name(X) ->
+    X =/= <<>> andalso is_binary(X) orelse X =/= [] andalso io_lib:printable_unicode_list(X).
 
-%% By which the population discards what is there of its name only once: after a crash it is resumed all the same.
-afresh(#{resume := false} = Options) -> maps:merge(#{afresh => make_ref()}, Options);
-afresh(Options) -> maps:remove(afresh, Options).
-
-%% @doc Parameters that override the task's defaults.
--spec parameters(map()) -> map().
-parameters(#{params := Params} = Options) -> maps:merge(Params, maps:with([population], Options)).
-
-%% @doc The same, as the library understands them.
--spec understood(map()) -> map().
-understood(Options) ->
-    {ok, All} = effective(Options),
-    maps:with(maps:keys(parameters(Options)), All).
-
-%% @doc The library's own task, where it is one.
--spec native(cambrian_task:prepared()) -> reference() | undefined.
-native(#{evaluate := {native, Native}}) -> Native;
-native(_) -> undefined.
-
-%% Small enough to be typed again by someone who wants to repeat the run.
+%% Small enough that a user who wants to repeat the run can type it.
 random_seed() ->
     <<Seed:32>> = crypto:strong_rand_bytes(4),
     Seed.

@@ -12,9 +12,9 @@
 -record(state, {conf :: #conf{},
                 evolution :: cambrian_evolution:evolution(),
                 labour :: cambrian_labour:labour(),
-                keeper :: cambrian_keeper:keeper(),
+                checkpointer :: cambrian_checkpointer:checkpointer(),
                 subscribers = #{} :: #{pid() => Monitor :: reference()},
-                %% subscribers that are told of its own work too
+                %% subscribers that also hear how much it worked
                 accountants = [] :: [pid()]}).
 
 -define(HIBERNATE_MS, 1000).
@@ -38,7 +38,7 @@ init(Options) ->
     process_flag(trap_exit, true),
     case cambrian_restore:begin_with(Options) of
         {ok, Begin} -> begin_with(Begin, Options);
-        %% what is wrong is answered, and no crash to report
+        %% the caller gets the reason; a crash report would only repeat it
         {error, Reason} -> {stop, {shutdown, Reason}}
     end.
 
@@ -53,13 +53,13 @@ begin_with(#{population := Population, running := Running} = Begin, Options) ->
          || Running, maps:get(is_resumed, Begin)],
     {Effects, Evolution} = cambrian_evolution:new(conf(Begin, Options), Begin, now_ms()),
     State = #state{conf = Conf, evolution = Evolution, labour = cambrian_labour:new(Options),
-                   keeper = cambrian_keeper:new(Options)},
+                   checkpointer = cambrian_checkpointer:new(Options)},
     {next_state, Phase, Next, []} = carry_out(Effects, State),
     {ok, Phase, Next}.
 
 conf(Begin, #{name := Name, task := Prepared, text := Text} = Options) ->
     #{name := Task, id := Id} = Prepared,
-    Native = cambrian_population_options:native(Prepared),
+    Native = cambrian_preparation:native(Prepared),
     By = case Options of
              #{nodes := []} when Native =/= undefined -> rust;
              _ -> rounds
@@ -86,7 +86,7 @@ handle_event(info, {'DOWN', Monitor, process, Pid, _}, _, #state{subscribers = S
   when map_get(Pid, Subscribers) =:= Monitor ->
     {keep_state, unsubscribed(Pid, State)};
 handle_event(info, Message, _, #state{labour = Labour} = State) ->
-    case cambrian_labour:heard(Message, Labour) of
+    case cambrian_labour:handle_message(Message, Labour) of
         {ok, Event, Next} -> decide(Event, State#state{labour = Next});
         {stop, Reason} -> {stop, Reason};
         ignored -> keep_state_and_data
@@ -107,14 +107,14 @@ carry_out(Effects, State) ->
 terminate(Reason, _Phase, #state{labour = Labour} = State) ->
     ok = cambrian_labour:stop(Labour),
     case Reason of
-        normal -> leave(State);
-        shutdown -> leave(State);
-        {shutdown, _} -> leave(State);
+        normal -> save_and_forget(State);
+        shutdown -> save_and_forget(State);
+        {shutdown, _} -> save_and_forget(State);
         _ -> ok
     end.
 
-%% Where the store is gone already, what it wrote is there.
-leave(#state{conf = #conf{name = Name}, evolution = Evolution} = State) ->
+%% If the store has ended already, the files that it wrote remain.
+save_and_forget(#state{conf = #conf{name = Name}, evolution = Evolution} = State) ->
     try
         _ = effect({save, file, cambrian_evolution:checkpoint(now_ms(), Evolution)}, State),
         cambrian_store:forget(Name)
@@ -127,18 +127,19 @@ effect({reply, From, Answer}, State) ->
     ok = gen_statem:reply(From, Answer),
     State;
 effect({notify, Event}, State) ->
-    tell(Event, State),
+    notify(Event, State),
     State;
 effect({account, Worked}, State) ->
     account(Worked, State),
     State;
-effect({save, Where, Checkpoint}, #state{keeper = Keeper} = State) ->
-    kept(cambrian_keeper:keep(Where, Checkpoint, Keeper), State);
-effect({amend, Where, Changes}, #state{keeper = Keeper, evolution = Evolution} = State) ->
+effect({save, Where, Checkpoint}, #state{checkpointer = Checkpointer} = State) ->
+    saved(cambrian_checkpointer:save(Where, Checkpoint, Checkpointer), State);
+effect({amend, Where, Changes}, State) ->
+    #state{checkpointer = Checkpointer, evolution = Evolution} = State,
     Whole = fun() -> cambrian_evolution:checkpoint(now_ms(), Evolution) end,
-    kept(cambrian_keeper:amend(Where, Changes, Whole, Keeper), State);
+    saved(cambrian_checkpointer:amend(Where, Changes, Whole, Checkpointer), State);
 effect({remember, Lineage}, #state{conf = #conf{task = Task}} = State) ->
-    cambrian_births:tell(Task, Lineage),
+    cambrian_births:notify(Task, Lineage),
     State;
 effect({count, Evaluations}, State) ->
     ok = cambrian_governor:evaluated(Evaluations),
@@ -150,10 +151,10 @@ effect(postpone, State) ->
 effect(Work, #state{labour = Labour} = State) ->
     State#state{labour = cambrian_labour:start(Work, Labour)}.
 
-kept({ok, Keeper}, State) -> State#state{keeper = Keeper};
-kept({{failed, Reason}, Keeper}, #state{evolution = Evolution} = State) ->
+saved({ok, Checkpointer}, State) -> State#state{checkpointer = Checkpointer};
+saved({{failed, Reason}, Checkpointer}, #state{evolution = Evolution} = State) ->
     {Effects, Next} = cambrian_evolution:handle({not_saved, Reason}, now_ms(), Evolution),
-    lists:foldl(fun effect/2, State#state{keeper = Keeper, evolution = Next}, Effects).
+    lists:foldl(fun effect/2, State#state{checkpointer = Checkpointer, evolution = Next}, Effects).
 
 %%% ---- subscribers ------------------------------------------------------------------------
 
@@ -170,10 +171,11 @@ unsubscribed(Pid, #state{subscribers = Subscribers, accountants = Accountants} =
         error -> State
     end.
 
-tell({Kind, Facts} = Event, #state{conf = #conf{name = Name} = Conf, subscribers = Subscribers}) ->
+notify({Kind, Facts} = Event, #state{conf = Conf, subscribers = Subscribers}) ->
+    #conf{name = Name} = Conf,
     _ = [Pid ! {cambrian, Name, Event} || Pid <- maps:keys(Subscribers)],
     report(Kind, Facts, Conf),
-    %% who evolves without a name has the answer
+    %% without a name, the caller of `evolve' gets the reason
     _ = [logger:warning("population ~tp: its run has ended without a result, as ~ts",
                         [Name, because(Facts)]) || Kind =:= failed, is_atom(Name)],
     ok.

@@ -1,5 +1,6 @@
 %% @private
-%% Populations, each under a guard of its own: one that keeps crashing gives up alone.
+%% Supervises populations. Each has a supervisor of its own, its guard, so that a population that
+%% crashes again and again ends alone.
 -module(cambrian_population_sup).
 -behaviour(supervisor).
 
@@ -7,11 +8,11 @@
 
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, populations).
 
-%% @doc Starts what the call starts, and starts it again when it dies; the answer is its guard.
+%% @doc Starts a population by this call, and again whenever it crashes. The answer is its guard.
 -spec start({module(), atom(), [term()]}) -> {ok, Guard :: pid()} | {error, term()}.
 start(Call) -> supervisor:start_child(?MODULE, [Call]).
 
-%% @doc The population as it runs now.
+%% @doc The population under a guard: after a crash it has another pid.
 -spec population(Guard :: pid()) -> {ok, pid()} | {error, gone}.
 population(Guard) ->
     try supervisor:which_children(Guard) of
@@ -25,21 +26,27 @@ stop(Guard) ->
     _ = supervisor:terminate_child(?MODULE, Guard),
     ok.
 
-%% The population comes second: what cannot start is answered, where a supervisor that starts with it would report it.
+%% The guard starts before its population, so that the reason why a population cannot start is an
+%% answer. A supervisor that starts with its child would log a report instead.
 start_guard(Call) ->
     {ok, Guard} = supervisor:start_link(?MODULE, guard),
-    case supervisor:start_child(Guard, #{id => population, start => Call, restart => transient, significant => true}) of
+    Child = #{id => population, start => Call, restart => transient, significant => true},
+    case supervisor:start_child(Guard, Child) of
         {ok, _} -> {ok, Guard};
-        {error, {Reason, _Child}} -> ended(Guard), {error, Reason}
+        {error, {Reason, _Child}} ->
+            stop_guard(Guard),
+            {error, Reason}
     end.
 
-ended(Guard) ->
+stop_guard(Guard) ->
     Monitor = monitor(process, Guard),
     exit(Guard, shutdown),
     receive {'DOWN', Monitor, process, _, _} -> ok end.
 
 init(populations) ->
-    Guard = #{id => guard, start => {?MODULE, start_guard, []}, restart => temporary, type => supervisor},
+    Guard = #{id => guard, start => {?MODULE, start_guard, []}, restart => temporary,
+              type => supervisor},
     {ok, {#{strategy => simple_one_for_one}, [Guard]}};
 init(guard) ->
-    {ok, {#{strategy => one_for_one, intensity => 5, period => 10, auto_shutdown => any_significant}, []}}.
+    {ok, {#{strategy => one_for_one, intensity => 5, period => 10,
+            auto_shutdown => any_significant}, []}}.

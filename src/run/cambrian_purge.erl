@@ -1,6 +1,6 @@
 %% @private
-%% What a ban means for a population: which of its newcomers, champions and results are banned. Of
-%% its genotypes the library knows it, gene by gene.
+%% What a ban means for a population: which of its newcomers, champions and results are banned. For
+%% the genotypes of a generation the library decides that, gene by gene.
 -module(cambrian_purge).
 
 -export([table/0, keys/1, is_newcomer/2, is_champion/2, purged/2, last_without/2]).
@@ -9,12 +9,12 @@
 %% The key of the node that a genotype came from.
 -type key() :: <<_:256>>.
 -type banned() :: #{keys => [key()], genotypes => [cambrian_genotype:id()]}.
-%% A newcomer: its id, and the keys of those who sent and bred it. A newcomer that a user injected
-%% has no keys.
+%% A newcomer: its id, and the keys of the nodes that bred and sent it. A newcomer that a user
+%% injected has no keys.
 -type source() :: #{genotype := cambrian_genotype:id(), keys := [key()]}.
-%% How many genotypes are `leaving' with the next generation, and how many `newcomers' waited and
-%% are not taken in. The generation is `founded' where nobody stays, so that all are new. `champion'
-%% says whether the best so far is banned.
+%% How many genotypes are `leaving' with the next generation, and how many waiting `newcomers' are
+%% dropped. The generation is `founded' if no genotype stays, so that all are new. `champion' says
+%% whether the best so far is banned.
 -type purged() :: #{generation := non_neg_integer(), leaving := non_neg_integer(),
                     newcomers := non_neg_integer(), founded := boolean(), champion := boolean()}.
 
@@ -29,17 +29,17 @@ are_ids(Ids) when length(Ids) >= 0 ->
     lists:all(fun cambrian_options:is_id/1, Ids);
 are_ids(_) -> false.
 
-%% @doc Who bred and who sent a newcomer, by the word that was given with it.
+%% @doc The keys of the nodes that bred and sent a newcomer, by the `From' that came with it.
 -spec keys(From :: term()) -> [key()].
 keys(#{} = From) ->
     lists:usort([Key || Whose <- [origin, breeder], #{Whose := <<_:32/binary>> = Key} <- [From]]);
 keys(_) -> [].
 
--spec is_newcomer(cambrian_newcomers:newcomer(), banned()) -> boolean().
+-spec is_newcomer(cambrian_newcomer_queue:newcomer(), banned()) -> boolean().
 is_newcomer(#{genotype := Genotype, from := From}, Banned) ->
     is_source(#{genotype => cambrian_genotype:id(Genotype), keys => keys(From)}, Banned).
 
-%% @doc A genotype, by its own id or those of whom it has genes.
+%% @doc Whether a genotype is banned by its own id, or by a newcomer whose genes it carries.
 -spec is_champion({cambrian_genotype:genotype(), [source()]}, banned()) -> boolean().
 is_champion({Genotype, Sources}, Banned) ->
     Itself = #{genotype => cambrian_genotype:id(Genotype), keys => []},
@@ -48,15 +48,16 @@ is_champion({Genotype, Sources}, Banned) ->
 is_source(#{genotype := Id, keys := Own}, #{keys := Keys, genotypes := Ids}) ->
     lists:member(Id, Ids) orelse lists:any(fun(Key) -> lists:member(Key, Keys) end, Own).
 
-%% @doc A generation without what is banned. The library counts what leaves it, and knows the best
-%% of those that stay.
+%% @doc Removes banned genotypes from a generation. The library counts them, and finds the best of
+%% the others.
 -spec purged(Generation :: reference(), banned()) ->
           {Population :: reference(), #{atom() => term()},
            Best :: undefined | cambrian_population:champion()}.
 purged(Generation, #{keys := Keys, genotypes := Genotypes}) ->
     cambrian_nif:population_purge(Generation, Keys, Genotypes).
 
-%% @doc What there is to be asked of the last generation that was evaluated, until there is another.
+%% @doc The last evaluated generation without banned genotypes, for questions until there is
+%% another.
 -spec last_without(banned(), undefined | reference()) -> undefined | reference().
 last_without(_Banned, undefined) -> undefined;
 last_without(Banned, Last) ->
@@ -68,6 +69,6 @@ last_without(Banned, Last) ->
                 {ok, Evaluated} -> Evaluated;
                 {error, no_fitness} -> undefined
             end
-    %% a limit left some of it out
+    %% a limit left genotypes out
     catch error:badarg -> undefined
     end.

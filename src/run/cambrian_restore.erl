@@ -1,11 +1,11 @@
 %% @private
-%% What a population begins with: its checkpoint, if there is one that fits its options, or a first
-%% generation.
+%% Where a population begins: at its checkpoint, if there is one that fits its options, or at a
+%% first generation.
 -module(cambrian_restore).
 
 -export([begin_with/1]).
 
-%% @doc For {@link cambrian_evolution:new/3}, by options that {@link cambrian_population_options}
+%% @doc For {@link cambrian_evolution:new/3}, by options that {@link cambrian_preparation}
 %% prepared. `is_resumed' says whether there was a checkpoint.
 -spec begin_with(map()) -> {ok, #{population := reference(), goal := map(), running := boolean(),
                                   is_resumed := boolean(), atom() => term()}} | {error, term()}.
@@ -22,7 +22,7 @@ begin_with(Options) ->
         Error -> Error
     end.
 
-%% A checkpoint may have a substrate of which the options do not know.
+%% A checkpoint may have a substrate that the options do not name.
 check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}}, Info)
   when Nodes =/= [] ->
     case Info of
@@ -31,19 +31,20 @@ check_encoding(#{nodes := Nodes, task := #{inputs := Inputs, outputs := Outputs}
     end;
 check_encoding(_, _) -> ok.
 
-%% A pause outlives a crash, but not a start in another VM with `run'.
+%% A paused population is paused after a crash. In another VM it runs if the options have `run'.
 is_to_run(_Options, #{until := _, running := Running}) -> Running;
 is_to_run(#{run := Run}, Saved) -> Run orelse maps:get(running, Saved, false).
 
-%% After a crash, what it was told since it was started counts, and in another VM what it is told
-%% now.
+%% After a crash the goal is the one that the population had. In another VM the options of the start
+%% change the goal of the checkpoint.
 goal(_Options, #{until := Until, goal := Goal}) -> maps:merge(Goal, Until);
 goal(Options, Saved) ->
     maps:merge(maps:get(goal, Saved, #{}), maps:with(maps:keys(cambrian_goal:table()), Options)).
 
-%% What is there of its name is dropped only here, where the name is registered: no other population
-%% has it.
-saved(#{name := Name, afresh := Once} = Options) ->
+%% The checkpoints of the name are discarded here, after the process has registered the name, so
+%% that no other population has them. A start that cannot make a first generation discards
+%% nothing.
+saved(#{name := Name, discard := Once} = Options) ->
     case cambrian_store:is_discarded(Name, Once) orelse found(Options) of
         true -> restore_or_found(Options);
         {ok, _} = Founded ->
@@ -64,7 +65,7 @@ restore_or_found(#{name := Name, task := #{name := Task}} = Options) ->
         Error -> Error
     end.
 
-%% The same name with other settings may be of another size.
+%% With other settings, networks of the same task may have another size.
 check_saved(#{population := Population} = Saved,
             #{task := #{inputs := Inputs, outputs := Outputs}} = Options) ->
     case cambrian_nif:population_info(Population) of
@@ -73,12 +74,12 @@ check_saved(#{population := Population} = Saved,
         #{networks := {Other, _}} -> {error, {wrong_size, inputs, Inputs, Other}}
     end.
 
-%% What shaped the population from its first generation on cannot become something else.
+%% Options that shape the population from its first generation on cannot change.
 check_given(#{population := Population} = Saved, #{given := Given} = Options) ->
     #{seed := Seed} = cambrian_nif:population_info(Population),
     Parameters = cambrian_nif:population_parameters(Population),
     Own = Parameters#{seed => Seed, from => maps:get(from, Saved, [])},
-    Wanted = maps:merge(cambrian_population_options:understood(Options),
+    Wanted = maps:merge(cambrian_preparation:understood(Options),
                         maps:without([substrate], Given)),
     Differing = [{Name, Value, Saw} || {Name, Value} <- lists:sort(maps:to_list(Wanted)),
                                        #{Name := Saw} <- [Own], Saw /= Value],
@@ -94,9 +95,9 @@ check_given(#{population := Population} = Saved, #{given := Given} = Options) ->
 
 found(#{seed := Seed, task := #{inputs := Inputs, outputs := Outputs} = Task} = Options) ->
     Encoding = maps:get(substrate, Options, {Inputs, Outputs}),
-    Native = cambrian_population_options:native(Task),
-    Parameters = cambrian_population_options:parameters(Options),
-    Founders = cambrian_population_options:founders(Options),
+    Native = cambrian_preparation:native(Task),
+    Parameters = cambrian_preparation:parameters(Options),
+    Founders = cambrian_preparation:founders(Options),
     case cambrian_nif:population_new(Encoding, Native, Parameters, Seed, Founders) of
         {ok, Population} ->
             {ok, maps:merge(#{population => Population},

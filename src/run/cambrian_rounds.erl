@@ -1,9 +1,9 @@
 %% @private
-%% The evaluation of a generation by evaluators, as a value: each genotype that waits, and then, if
-%% the parameters say so, round after round of what tuning makes of the fittest.
+%% The evaluation of a generation by evaluators, as a value: the first round scores each genotype
+%% that has no fitness, and with tuning further rounds score the variants of the fittest.
 -module(cambrian_rounds).
 
--export([start/2, told/3, spent/1]).
+-export([start/2, scored/3, spent/1]).
 -export_type([rounds/0, step/0]).
 
 -record(rounds, {tuning :: reference(),
@@ -11,28 +11,29 @@
                  most :: non_neg_integer() | infinity,
                  spent = 0 :: non_neg_integer()}).
 -opaque rounds() :: #rounds{}.
-%% These genotypes are to be scored; or the generation is evaluated, or nobody has a fitness, and a
-%% limit came before some of it where it `IsCut'.
+%% Score these genotypes; or the generation is evaluated, or no genotype has a fitness. `IsCut' says
+%% whether a limit left some genotypes out.
 -type step() :: {score, [cambrian_genotype:genotype()], rounds()}
               | {evaluated, reference(), IsCut :: boolean()} | {no_fitness, IsCut :: boolean()}.
 
-%% @doc A generation, of which so many evaluations may be made.
+%% @doc Starts the evaluation of a generation with at most so many evaluations.
 -spec start(Population :: reference(), Most :: non_neg_integer() | infinity) -> step().
 start(Population, Most) ->
     next(false, #rounds{tuning = cambrian_nif:population_tuning(Population), most = Most}).
 
-%% @doc The first of those that were to be scored came to this. The next round follows, unless there
-%% is none, somebody has the target or a limit came first.
--spec told([cambrian_evaluator:outcome()], Target :: number() | none, rounds()) -> step().
-told(Known, Target, #rounds{tuning = Tuning, spent = Spent} = Rounds) ->
+%% @doc The outcomes of the first of the genotypes that were to be scored; a limit may have left out
+%% the others. The next round follows, unless no genotype is left to score, one of them reached the
+%% target, or a limit was reached.
+-spec scored([cambrian_evaluator:outcome()], Target :: number() | none, rounds()) -> step().
+scored(Known, Target, #rounds{tuning = Tuning, spent = Spent} = Rounds) ->
     Asked = length(cambrian_nif:tuning_candidates(Tuning)),
     Outcomes = Known ++ lists:duplicate(Asked - length(Known), skipped),
     {ok, Next} = cambrian_nif:tuning_tell(Tuning, Outcomes),
-    Told = Rounds#rounds{tuning = Next, spent = Spent + length(Known)},
+    Scored = Rounds#rounds{tuning = Next, spent = Spent + length(Known)},
     IsCut = lists:member(skipped, Outcomes),
     case IsCut orelse is_reached(Target, Outcomes) of
-        true -> settle(IsCut, Told);
-        false -> next(IsCut, Told)
+        true -> settle(IsCut, Scored);
+        false -> next(IsCut, Scored)
     end.
 
 is_reached(none, _Outcomes) -> false;

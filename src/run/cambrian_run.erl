@@ -1,6 +1,6 @@
 %% @private
-%% The runs of a population, as a value: what a run is for, how long all of them took, who waits for
-%% one, and what the last one came to.
+%% The runs of a population, as a value: the goal of a run, the time that all runs took, the callers
+%% that wait for the end of a run, and the outcome of the last run.
 -module(cambrian_run).
 
 -export([new/1, saved/2, goal/1, is_running/1, is_active/1, is_stepping/1, outcome/1,
@@ -10,12 +10,12 @@
 -export([elapsed/2, time_left/3]).
 -export_type([run/0, caller/0, outcome/0]).
 
-%% It gets an answer: a process, or what stands for one.
+%% A caller gets an answer: `gen_statem:from()', or what a simulation puts in its place.
 -type caller() :: term().
 -type outcome() :: none | {ok, cambrian_population:result()}
                  | {error, cambrian_population:failure()}.
 
-%% `goal' is a cambrian_population:goal(), whose fun may return anything.
+%% `goal' is a cambrian_population:goal(), but its fun may return anything.
 -record(run, {goal :: map(),
               running = false :: boolean(),
               %% generations that {@link step/3} still has to do
@@ -28,8 +28,9 @@
               awaiting = [] :: [caller()]}).
 -opaque run() :: #run{}.
 
-%% The longest that a timer takes: seven weeks.
+%% The longest time of a timer: seven weeks.
 -define(MAX_MS, 16#FFFFFFFF).
+%% The least time for a generation that is evaluated again, in ms.
 -define(GRACE, 5000).
 
 -spec new(#{goal := map(), running := boolean(), elapsed => non_neg_integer(), atom() => term()}) ->
@@ -37,7 +38,7 @@
 new(#{goal := Goal, running := Running} = Saved) ->
     #run{goal = Goal, running = Running, elapsed = maps:get(elapsed, Saved, 0)}.
 
-%% @doc What a checkpoint keeps of it. A fun is kept apart, as it is of this VM only.
+%% @doc What a checkpoint contains. The fun is apart from the rest because only this VM has it.
 -spec saved(Now :: integer(), run()) -> #{atom() => term()}.
 saved(Now, #run{goal = Goal, running = Running} = Run) ->
     #{running => Running, elapsed => elapsed(Now, Run), goal => maps:remove(until, Goal),
@@ -49,7 +50,7 @@ goal(#run{goal = Goal}) -> Goal.
 -spec is_running(run()) -> boolean().
 is_running(#run{running = Running}) -> Running.
 
-%% @doc Whether another generation is to follow, by a run or by a step.
+%% @doc Whether another generation follows, in a run or in steps.
 -spec is_active(run()) -> boolean().
 is_active(#run{running = Running, steps = Steps}) -> Running orelse Steps > 0.
 
@@ -63,7 +64,7 @@ outcome(#run{outcome = Outcome}) -> Outcome.
 has_result(#run{outcome = {ok, _}}) -> true;
 has_result(_) -> false.
 
-%%% ---- what is asked of it ----------------------------------------------------------------
+%%% ---- orders -----------------------------------------------------------------------------
 
 %% @doc Runs from now on, with this goal added to the one before.
 -spec aim(map(), run()) -> run().
@@ -82,11 +83,11 @@ halt(Run) -> Run#run{running = false}.
 -spec await(caller(), run()) -> run().
 await(Caller, #run{awaiting = Awaiting} = Run) -> Run#run{awaiting = [Caller | Awaiting]}.
 
-%% @doc So many steps have to be done again.
+%% @doc Repeats so many steps.
 -spec repeat(non_neg_integer(), run()) -> run().
 repeat(Again, #run{steps = Steps} = Run) -> Run#run{steps = Steps + Again}.
 
-%%% ---- how it goes ------------------------------------------------------------------------
+%%% ---- progress ---------------------------------------------------------------------------
 
 -spec start(Now :: integer(), run()) -> run().
 start(Now, Run) -> Run#run{outcome = none, since = Now}.
@@ -98,12 +99,12 @@ stop(Now, Run) -> Run#run{running = false, elapsed = elapsed(Now, Run), since = 
 -spec count(run()) -> run().
 count(#run{steps = Steps} = Run) -> Run#run{steps = max(0, Steps - 1)}.
 
-%% @doc The run has this outcome, which those who await it get.
+%% @doc Ends the run with this outcome, and returns the callers that await it.
 -spec finish(outcome(), run()) -> {[caller()], run()}.
 finish(Outcome, #run{awaiting = Awaiting} = Run) ->
     {Awaiting, Run#run{outcome = Outcome, awaiting = [], steps = 0}}.
 
-%% @doc Those whose steps are done, if no step is left.
+%% @doc The callers whose steps are done, if no step is left.
 -spec stepped(run()) -> {[caller()], run()}.
 stepped(#run{steps = 0, stepping = Stepping} = Run) -> {Stepping, Run#run{stepping = []}};
 stepped(Run) -> {[], Run}.
@@ -112,14 +113,14 @@ stepped(Run) -> {[], Run}.
 -spec forget_result(run()) -> run().
 forget_result(Run) -> Run#run{outcome = none, running = false}.
 
-%%% ---- its time ---------------------------------------------------------------------------
+%%% ---- time -------------------------------------------------------------------------------
 
 -spec elapsed(Now :: integer(), run()) -> non_neg_integer().
 elapsed(_Now, #run{elapsed = Elapsed, since = none}) -> Elapsed;
 elapsed(Now, #run{elapsed = Elapsed, since = Since}) -> Elapsed + Now - Since.
 
-%% @doc The ms that are left. A generation that is done `again' has as much as its whole run had:
-%% its time is spent already.
+%% @doc The time that is left, in ms. A generation that is evaluated `again' gets the time of the
+%% whole run, because the time that it took before counts already.
 -spec time_left(first | again, Now :: integer(), run()) -> infinity | non_neg_integer().
 time_left(again, _Now, #run{goal = #{timeout := Timeout}}) when is_integer(Timeout) ->
     min(?MAX_MS, max(?GRACE, Timeout));

@@ -1,6 +1,6 @@
 %% @private
-%% How the evolution of a population stands: what it came to, whether it is over, and what a user
-%% asks of it. All of it follows from a few facts.
+%% The standing of an evolution, computed from a few facts: its result, whether it is over, and the
+%% answers to a user's questions.
 -module(cambrian_standing).
 
 -export([generation/1, last/1, elapsed/1, result/2, time_left/1, is_over/1, is_settled/1, reached/1,
@@ -13,7 +13,7 @@
                    stats := undefined | cambrian_population:stats(),
                    history := cambrian_history:history(),
                    champions := cambrian_champions:champions(), run := cambrian_run:run()}.
-%% What a bridge accounts for.
+%% The work that a bridge accounts for.
 -type worked() :: #{work := non_neg_integer(), rests := boolean(), failing := boolean()}.
 
 %% @doc The number of the generation at hand.
@@ -45,8 +45,8 @@ measure(#{evaluated := Evaluated, population := Population, stats := Last} = Fac
                                 end,
     {Stats#{elapsed_ms => Elapsed, evaluations_per_second => Rate}, Evaluations - Counted}.
 
-%% @doc So much work was done. A population of whose own evaluations one in ten is `failing' says
-%% little of another's genotype that fails too.
+%% @doc How much was worked. A population is `failing' if at least one in ten of its own evaluations
+%% fails: there a failure says little against a genotype from elsewhere.
 -spec worked(Work :: non_neg_integer(), Rests :: boolean(), facts()) -> worked().
 worked(Work, Rests, #{evaluated := Evaluated, population := Population}) ->
     #{evaluations := Evaluations, failures := Failures} =
@@ -57,7 +57,8 @@ worked(Work, Rests, #{evaluated := Evaluated, population := Population}) ->
     IsFailing = Failures > 0 andalso 10 * Failures >= Evaluations,
     #{work => Work, rests => Rests, failing => IsFailing}.
 
-%% @doc With the last generation; `until', if the fun of the goal ended the run.
+%% @doc The result after the last generation. `Solved' is `until' if the fun of the goal ended the
+%% run.
 -spec result(Solved :: boolean() | until, facts()) -> cambrian_population:result().
 result(Solved, Facts) -> result(Solved, last(Facts), Facts).
 
@@ -70,7 +71,7 @@ result(Solved, #{generation := Generation} = Last, #{champions := Champions} = F
 
 %%% ---- limits -----------------------------------------------------------------------------
 
-%% @doc The ms that are left for the generation at hand.
+%% @doc The time that is left for the generation at hand, in ms.
 -spec time_left(facts()) -> infinity | non_neg_integer().
 time_left(#{stats := Stats, run := Run, now := Now} = Facts) ->
     Generation = generation(Facts),
@@ -80,8 +81,8 @@ time_left(#{stats := Stats, run := Run, now := Now} = Facts) ->
             end,
     cambrian_run:time_left(Which, Now, Run).
 
-%% @doc Whether a checkpoint is from beyond a limit of the goal. The generation that ended a run is
-%% evaluated again, and ends it again.
+%% @doc Whether the checkpoint has passed a limit of the goal. A generation that ended a run is
+%% evaluated again and ends the run again.
 -spec is_over(facts()) -> boolean().
 is_over(#{stats := undefined, champions := Champions, run := Run} = Facts) ->
     IsKnown = cambrian_champions:champion(Champions) =/= undefined,
@@ -96,8 +97,8 @@ is_over(#{generation := Generation, evaluations := Evaluations}, Generation, #{r
         orelse Evaluations > maps:get(evaluations, Goal, infinity);
 is_over(Last, _Generation, Facts) -> is_at_limit(Last#{elapsed_ms := elapsed(Facts)}, Facts).
 
-%% @doc Whether there is a result, and a limit of the goal that forbids another generation. A
-%% generation that was cut is not done.
+%% @doc Whether there is a result and a limit of the goal forbids another generation. A generation
+%% that was cut does not count.
 -spec is_settled(facts()) -> boolean().
 is_settled(#{stats := undefined}) -> false;
 is_settled(#{stats := #{generation := Generation} = Stats, is_cut := IsCut, run := Run} = Facts) ->
@@ -123,7 +124,7 @@ improved(#{champions := Champions} = Facts) ->
 
 %%% ---- questions --------------------------------------------------------------------------
 
-%% @doc What {@link cambrian_population} asks.
+%% @doc The answer to a question of {@link cambrian_population}.
 -spec answer(Question :: term(), facts()) -> term().
 answer(best, #{champions := Champions}) ->
     case cambrian_champions:champion(Champions) of
@@ -134,7 +135,7 @@ answer(stats, #{stats := undefined}) -> {error, not_evaluated};
 answer(stats, #{stats := Stats}) -> {ok, Stats};
 answer(history, #{history := History}) -> cambrian_history:pages(History);
 answer(population, #{population := Population}) -> {ok, Population};
-%% The generation that is evaluated next.
+%% The number of the generation that is evaluated next.
 answer(next, #{evaluated := undefined} = Facts) -> #{next => generation(Facts)};
 answer(next, Facts) -> #{next => generation(Facts) + 1};
 answer(so_far, #{champions := Champions} = Facts) ->
@@ -157,13 +158,13 @@ answer(info, #{conf := Conf, population := Population} = Facts) ->
                  cambrian_nif:population_info(Population)]);
 answer(_, _Facts) -> {error, unknown_call}.
 
-%% Without stats it was taken up from a checkpoint, and no generation is done since.
+%% There are no stats if it began at a checkpoint and has evaluated no generation since.
 so_far(#{stats := undefined, population := Population}) ->
     #{generation := Next} = Info = cambrian_nif:population_info(Population),
     Info#{generation := Next - 1};
 so_far(#{stats := Stats}) -> Stats.
 
-%% Of evaluations, with those of the generation that was evaluated last.
+%% Evaluations and failures up to the last evaluated generation.
 counts(#{run := Run} = Facts) ->
     case {cambrian_run:outcome(Run), last(Facts)} of
         {{error, {evaluations_failed, #{count := Count}}}, _} ->

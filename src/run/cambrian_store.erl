@@ -1,8 +1,8 @@
 %% @private
-%% Keeps the checkpoints of every population, so that one that dies comes back where it was.
-%%
-%% The last of each in memory; the last few of those that have a name as files as well, when the application's
-%% `data_dir' is set: `populations/NAME/GENERATION.checkpoint'. One writer.
+%% Stores the checkpoints of every population, so that a population that crashes continues where it
+%% was. The last checkpoint of each population is in memory. If the application's `data_dir' is set,
+%% the last few of a population with a name are files too,
+%% `populations/NAME/GENERATION.checkpoint', which only this process writes.
 -module(cambrian_store).
 -behaviour(gen_server).
 
@@ -12,78 +12,85 @@
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([checkpoint/0]).
 
-%% `population' and the champion's genotype are resources; everything else is the population process's own. What comes from
-%% a file has what `fields/0' names, and nothing else.
+%% `population' and the champion's genotype are resources; the population process decides the
+%% rest. A checkpoint from a file has the fields of `fields/0' and no others.
 -type checkpoint() :: #{population := reference(), generation := non_neg_integer(),
                         champion := undefined | cambrian_population:champion(), atom() => term()}.
 
 -define(MAGIC, <<"cambrian checkpoint 2\n">>).
 -define(SUFFIX, <<".checkpoint">>).
-%% So that no time overflows a float or 64 bits.
+%% Below this no time overflows a float or 64 bits.
 -define(MAX_COUNT, (1 bsl 53)).
 -define(MAX_TEXT, 4096).
-%% A supervisor takes much less.
+%% A population that does not return within this time is lost. A supervisor takes much less.
 -define(RETURNS_WITHIN_MS, 1000).
--define(MAX_WAS, 1000).
+%% How many pids of dead populations are known.
+-define(MAX_DEAD, 1000).
 
-%% By name: with which reference it was discarded last, whose checkpoint it is, and when that died.
--record(state, {discarded = #{} :: #{term() => reference()}, owners = #{} :: #{term() => {pid(), reference()}},
+%% By name: the mark of the start that discarded its checkpoints last, the process whose checkpoint
+%% it is, and when that process died.
+-record(state, {discarded = #{} :: #{term() => reference()},
+                owners = #{} :: #{term() => {pid(), Monitor :: reference()}},
                 died = #{} :: #{term() => integer()},
-                %% the pids of those that died, and in which order
-                was = {#{}, queue:new()} :: {#{pid() => Name :: term()}, queue:queue(pid())},
+                %% the names of dead pids, and the order in which they died
+                dead = {#{}, queue:new()} :: {#{pid() => Name :: term()}, queue:queue(pid())},
                 watchers = #{} :: #{pid() => reference()}}).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
 
-%% @doc Remembers, in memory.
+%% @doc Stores the checkpoint in memory.
 -spec put(Name :: term(), checkpoint()) -> ok.
 put(Name, Checkpoint) -> gen_server:call(?MODULE, {put, Name, Checkpoint}, infinity).
 
-%% @doc Changes some of what is in memory.
+%% @doc Changes fields of the checkpoint in memory.
 -spec amend(Name :: term(), Changes :: #{atom() => term()}) -> ok | {error, not_found}.
 amend(Name, Changes) -> gen_server:call(?MODULE, {amend, Name, Changes}, infinity).
 
-%% @doc Writes the file, where there is to be one, and deletes all of this name but the last `Keep'. An error leaves those
-%% that are there as they are.
+%% @doc Writes the checkpoint to a file, if the population has a name and there is a `data_dir', and
+%% deletes all files of that name except the last `Keep'. An error deletes none.
 -spec write(Name :: term(), checkpoint(), Keep :: pos_integer()) ->
           ok | {error, cambrian_file:error() | cambrian_data_dir:error()}.
-write(Name, Checkpoint, Keep) -> gen_server:call(?MODULE, {write, Name, Checkpoint, Keep}, infinity).
+write(Name, Checkpoint, Keep) ->
+    gen_server:call(?MODULE, {write, Name, Checkpoint, Keep}, infinity).
 
-%% @doc The last checkpoint under this name, of this VM or of one before it. A torn file is set aside and told of, and the
-%% one before it taken.
--spec get(Name :: term()) -> {ok, checkpoint()} | {error, not_found | {torn_checkpoint | atom(), cambrian_file:path()}
-                                                         | {term(), cambrian_file:path()} | cambrian_data_dir:error()}.
+%% @doc The last checkpoint of this name, by this VM or an earlier one. A torn file is set aside and
+%% logged, and the file before it is read.
+-spec get(Name :: term()) ->
+          {ok, checkpoint()}
+        | {error, not_found | {torn_checkpoint | atom(), cambrian_file:path()}
+                | {term(), cambrian_file:path()} | cambrian_data_dir:error()}.
 get(Name) ->
     case ets:lookup(?MODULE, Name) of
         [{Name, Checkpoint}] -> {ok, Checkpoint};
         [] -> gen_server:call(?MODULE, {read, Name}, infinity)
     end.
 
-%% @doc Where the population of this name is, or the one that was this process: also under another pid, if it came back from
-%% a crash. One that died lately, and not as it should, is on its way back.
+%% @doc Where the population of this name is, or the population that had this pid: after a crash it
+%% has another pid. A population that crashed a moment ago is `returning'.
 -spec whereabouts(Name :: term() | pid()) -> {alive, pid()} | returning | gone.
 whereabouts(Name) ->
     try gen_server:call(?MODULE, {whereabouts, Name}, infinity)
     catch exit:_ -> gone
     end.
 
-%% @doc The names of those that died, and not as they should, and have not come back.
+%% @doc The names of the populations that crashed and did not return.
 -spec lost() -> [Name :: atom()].
 lost() -> gen_server:call(?MODULE, lost, infinity).
 
-%% @doc The populations that are alive on this node, whoever supervises them, by their names.
+%% @doc The live populations of this node under any supervisor, by name.
 -spec populations() -> #{Name :: term() => pid()}.
 populations() -> gen_server:call(?MODULE, populations, infinity).
 
-%% @doc The same; and the caller gets `{cambrian_store, population, Name, Pid}' of each that begins or comes back from
-%% now on, until the caller ends. A store that is started anew knows its watchers no more, and a population once that is
-%% kept again.
+%% @doc The same. Until it ends, the caller also gets `{cambrian_store, population, Name, Pid}' for
+%% each population that starts or returns. After a crash the store has no watchers, and knows a
+%% population again when that stores its next checkpoint.
 -spec watch() -> #{Name :: term() => pid()}.
 watch() -> gen_server:call(?MODULE, watch, infinity).
 
-%% @doc What a file has.
--spec open(cambrian_file:path()) -> {ok, checkpoint()} | {error, not_found | {term(), cambrian_file:path()}}.
+%% @doc Reads a file.
+-spec open(cambrian_file:path()) ->
+          {ok, checkpoint()} | {error, not_found | {term(), cambrian_file:path()}}.
 open(Path) ->
     case cambrian_file:read(Path, ?MAGIC) of
         {ok, Bytes} -> decode(Bytes, Path);
@@ -91,16 +98,17 @@ open(Path) ->
         Error -> Error
     end.
 
-%% @doc Forgets what is in memory; files stay.
+%% @doc Drops the checkpoint in memory; files stay.
 -spec forget(Name :: term()) -> ok.
 forget(Name) -> gen_server:call(?MODULE, {forget, Name}, infinity).
 
-%% @doc Whether {@link discard/2} was asked with this reference.
+%% @doc Whether the last {@link discard/2} of this name had this mark.
 -spec is_discarded(Name :: term(), Once :: reference()) -> boolean().
 is_discarded(Name, Once) -> gen_server:call(?MODULE, {is_discarded, Name, Once}, infinity).
 
-%% @doc Forgets, and deletes the files.
--spec discard(Name :: term(), Once :: reference()) -> ok | {error, cambrian_file:error() | cambrian_data_dir:error()}.
+%% @doc Drops the checkpoint in memory and deletes the files, and remembers the mark of the start.
+-spec discard(Name :: term(), Once :: reference()) ->
+          ok | {error, cambrian_file:error() | cambrian_data_dir:error()}.
 discard(Name, Once) -> gen_server:call(?MODULE, {discard, Name, Once}, infinity).
 
 init([]) ->
@@ -125,7 +133,9 @@ handle_call({whereabouts, Name}, _From, State) ->
     {reply, whereabouts(Name, State), State};
 handle_call(lost, _From, #state{died = Died} = State) ->
     Now = now_ms(),
-    {reply, [Name || {Name, At} <- lists:sort(maps:to_list(Died)), is_atom(Name), Now - At >= ?RETURNS_WITHIN_MS], State};
+    Lost = [Name || {Name, At} <- lists:sort(maps:to_list(Died)), is_atom(Name),
+                    Now - At >= ?RETURNS_WITHIN_MS],
+    {reply, Lost, State};
 handle_call(populations, _From, State) ->
     {reply, alive(State), State};
 handle_call(watch, {Pid, _}, #state{watchers = Watchers} = State) when is_map_key(Pid, Watchers) ->
@@ -144,20 +154,23 @@ handle_call({discard, Name, Once}, _From, #state{discarded = Discarded} = State)
 handle_call(_, _From, State) ->
     {reply, {error, unknown_call}, State}.
 
-handle_info({'DOWN', Monitor, process, Pid, _}, #state{watchers = Watchers} = State) when map_get(Pid, Watchers) =:= Monitor ->
+handle_info({'DOWN', Monitor, process, Pid, _}, #state{watchers = Watchers} = State)
+  when map_get(Pid, Watchers) =:= Monitor ->
     {noreply, State#state{watchers = maps:remove(Pid, Watchers)}};
 handle_info({'DOWN', Monitor, process, Pid, _}, #state{owners = Owners, died = Died} = State) ->
     Names = [Name || {Name, {_, M}} <- maps:to_list(Owners), M =:= Monitor],
     Now = maps:from_list([{Name, now_ms()} || Name <- Names]),
-    Known = lists:foldl(fun(Name, S) -> was(Pid, Name, S) end, State, Names),
+    Known = lists:foldl(fun(Name, S) -> remember(Pid, Name, S) end, State, Names),
     {noreply, Known#state{owners = maps:without(Names, Owners), died = maps:merge(Died, Now)}};
 handle_info(_, State) -> {noreply, State}.
 
 is_returning(Name, #state{died = Died}) ->
-    ets:member(?MODULE, Name) andalso now_ms() - maps:get(Name, Died, now_ms()) < ?RETURNS_WITHIN_MS.
+    Now = now_ms(),
+    ets:member(?MODULE, Name) andalso Now - maps:get(Name, Died, Now) < ?RETURNS_WITHIN_MS.
 
-whereabouts(Pid, #state{was = {Was, _}, owners = Owners} = State) when is_pid(Pid) ->
-    case [Name || #{Pid := Name} <- [Was]] ++ [Name || {Name, {Owner, _}} <- maps:to_list(Owners), Owner =:= Pid] of
+whereabouts(Pid, #state{dead = {Dead, _}, owners = Owners} = State) when is_pid(Pid) ->
+    Live = [Name || {Name, {Owner, _}} <- maps:to_list(Owners), Owner =:= Pid],
+    case [Name || #{Pid := Name} <- [Dead]] ++ Live of
         [Name | _] -> whereabouts(Name, State);
         [] -> gone
     end;
@@ -169,12 +182,12 @@ whereabouts(Name, #state{owners = Owners} = State) ->
         {[], false} -> gone
     end.
 
-%% Who called it by its pid may call again.
-was(Pid, Name, #state{was = {Was, Order}} = State) when map_size(Was) < ?MAX_WAS ->
-    State#state{was = {Was#{Pid => Name}, queue:in(Pid, Order)}};
-was(Pid, Name, #state{was = {Was, Order}} = State) ->
+%% Remembers the name of a dead pid, for callers that know the population by that pid.
+remember(Pid, Name, #state{dead = {Dead, Order}} = State) when map_size(Dead) < ?MAX_DEAD ->
+    State#state{dead = {Dead#{Pid => Name}, queue:in(Pid, Order)}};
+remember(Pid, Name, #state{dead = {Dead, Order}} = State) ->
     {{value, Oldest}, Left} = queue:out(Order),
-    was(Pid, Name, State#state{was = {maps:remove(Oldest, Was), Left}}).
+    remember(Pid, Name, State#state{dead = {maps:remove(Oldest, Dead), Left}}).
 
 alive(#state{owners = Owners}) -> maps:map(fun(_, {Pid, _}) -> Pid end, Owners).
 
@@ -183,15 +196,16 @@ owned(Name, Owner, #state{owners = Owners, died = Died, watchers = Watchers} = S
         #{Name := {Owner, _}} -> State;
         _ ->
             _ = [Watcher ! {?MODULE, population, Name, Owner} || Watcher <- maps:keys(Watchers)],
-            State#state{owners = Owners#{Name => {Owner, monitor(process, Owner)}}, died = maps:remove(Name, Died)}
+            State#state{owners = Owners#{Name => {Owner, monitor(process, Owner)}},
+                        died = maps:remove(Name, Died)}
     end.
 
-forgotten(Name, #state{owners = Owners, died = Died, was = {Was, Order}} = State) ->
+forgotten(Name, #state{owners = Owners, died = Died, dead = {Dead, Order}} = State) ->
     true = ets:delete(?MODULE, Name),
     _ = [demonitor(Monitor, [flush]) || #{Name := {_, Monitor}} <- [Owners]],
-    Left = maps:filter(fun(_, Of) -> Of =/= Name end, Was),
+    Left = maps:filter(fun(_, Of) -> Of =/= Name end, Dead),
     State#state{owners = maps:remove(Name, Owners), died = maps:remove(Name, Died),
-                was = {Left, queue:filter(fun(Pid) -> is_map_key(Pid, Left) end, Order)}}.
+                dead = {Left, queue:filter(fun(Pid) -> is_map_key(Pid, Left) end, Order)}}.
 
 now_ms() -> erlang:monotonic_time(millisecond).
 
@@ -199,15 +213,18 @@ handle_cast(_, State) -> {noreply, State}.
 
 %%% ---- files ------------------------------------------------------------------------------
 
-%% Only what has a name can be found again by another VM.
+%% Another VM can find only a population with a name.
 directory(Name) when is_atom(Name) ->
     cambrian_data_dir:path([<<"populations">>, cambrian_file:name(atom_to_binary(Name))]);
 directory(_) -> none.
 
-%% @doc The checkpoints in a population's directory, the newest first: those whose name is a generation. What else lies
-%% there is not ours.
+%% @doc The checkpoints in a population's directory, the newest first: the files whose name is a
+%% number. Other files there belong to others.
 -spec files(Dir :: cambrian_file:path()) -> [cambrian_file:path()].
-files(Dir) -> [File || {ok, Numbered} <- [cambrian_file:numbered(Dir, ?SUFFIX)], {_, File} <- Numbered].
+files(Dir) -> numbered(Dir, ?SUFFIX).
+
+numbered(Dir, Suffix) ->
+    [File || {ok, Numbered} <- [cambrian_file:numbered(Dir, Suffix)], {_, File} <- Numbered].
 
 written(Name, Checkpoint, Keep) ->
     case directory(Name) of
@@ -216,13 +233,13 @@ written(Name, Checkpoint, Keep) ->
         Error -> Error
     end.
 
-%% On a full disk the last of those that are there is enough, if that makes room for this one.
+%% On a full disk all files except the last are deleted, to make room for this one.
 written_in(Dir, #{generation := Generation} = Checkpoint, Keep) ->
     Path = filename:join(Dir, cambrian_file:in_number(Generation, ?SUFFIX)),
     Written = cambrian_file:write(Path, ?MAGIC, encode(Checkpoint)),
     Files = [File || File <- files(Dir), filelib:is_regular(File)],
     case {Written, older(Files, 1)} of
-        %% whatever stands there under higher numbers
+        %% the new file may not have the highest number
         {ok, _} -> delete((older(Files, Keep) -- [Path]) ++ begun(Dir));
         {{error, {enospc, _}}, [_ | _] = Older} ->
             case delete(Older) of
@@ -232,9 +249,8 @@ written_in(Dir, #{generation := Generation} = Checkpoint, Keep) ->
         {Error, _} -> Error
     end.
 
-%% What others began to write when their VM was killed.
-begun(Dir) ->
-    [File || {ok, Numbered} <- [cambrian_file:numbered(Dir, <<(?SUFFIX)/binary, ".tmp">>)], {_, File} <- Numbered].
+%% The files that an earlier VM was writing when it was killed.
+begun(Dir) -> numbered(Dir, <<(?SUFFIX)/binary, ".tmp">>).
 
 older(Files, Keep) when length(Files) > Keep -> lists:nthtail(Keep, Files);
 older(_Files, _Keep) -> [].
@@ -257,7 +273,7 @@ newest(Name) ->
         {ok, Dir} ->
             case cambrian_file:numbered(Dir, ?SUFFIX) of
                 {ok, Numbered} -> newest(Numbered, {error, not_found});
-                %% something else is there, and no checkpoint
+                %% a file has the name of the directory, so there is no checkpoint
                 {error, {Reason, _}} when Reason =:= enotdir -> {error, not_found};
                 Error -> Error
             end;
@@ -268,35 +284,41 @@ newest([], First) -> First;
 newest([{Generation, File} | Earlier], First) ->
     case open(File) of
         {ok, #{generation := Generation}} = Found -> Found;
-        %% under a number that is too high, it would be taken for the last one for ever
+        %% with a number that is too high it would be the last one for ever
         {ok, _} -> {error, {malformed, File}};
         {error, {torn_checkpoint, _}} = Error ->
             Aside = cambrian_file:set_aside(File),
-            logger:warning("the checkpoint ~ts is torn (~p), going on with the one before it", [File, Aside]),
+            logger:warning("the checkpoint ~ts is torn (~p), going on with the one before it",
+                           [File, Aside]),
             newest(Earlier, first(First, Error));
-        {error, {Reason, _}} = Error when Reason =:= eisdir; Reason =:= not_a_file; Reason =:= eloop ->
-            logger:warning("~ts is no checkpoint (~p), going on with the one before it", [File, Reason]),
+        {error, {Reason, _}} = Error
+          when Reason =:= eisdir; Reason =:= not_a_file; Reason =:= eloop ->
+            warn_of(File, Reason),
             newest(Earlier, first(First, Error));
-        %% a link that leads nowhere
+        %% a broken link
         {error, not_found} ->
-            logger:warning("~ts is no checkpoint (enoent), going on with the one before it", [File]),
+            warn_of(File, enoent),
             newest(Earlier, first(First, {error, {enoent, File}}));
         Error -> Error
     end.
 
+warn_of(File, Reason) ->
+    logger:warning("~ts is no checkpoint (~p), going on with the one before it", [File, Reason]).
+
 first({error, not_found}, Error) -> Error;
 first(First, _Error) -> First.
 
-%%% ---- what is in a file ------------------------------------------------------------------
+%%% ---- the contents of a file -------------------------------------------------------------
 
-%% @doc What a file keeps of a checkpoint. A fun is of this VM, and newcomers that wait come again.
+%% @doc The fields of a checkpoint that a file has, as bytes. A file has no funs, which belong to
+%% this VM, and no newcomers.
 -spec encode(checkpoint()) -> binary().
 encode(#{population := Population, champion := Champion} = Checkpoint) ->
     Saved = Checkpoint#{population := cambrian_nif:population_encode(Population),
-                        champion := of_champion(fun cambrian_genotype:to_binary/1, Champion)},
+                        champion := map_champion(fun cambrian_genotype:to_binary/1, Champion)},
     term_to_binary(maps:with(maps:keys(fields()), Saved)).
 
-%% @doc What a file has. Nothing of it is believed: who has the file may have written it.
+%% @doc The checkpoint in a file. Every field is checked, because anybody may have written the file.
 -spec decode(binary(), cambrian_file:path()) ->
           {ok, checkpoint()} | {error, {term(), cambrian_file:path()}}.
 decode(Bytes, Path) ->
@@ -304,7 +326,7 @@ decode(Bytes, Path) ->
     case cambrian_file:term(Bytes) of
         {ok, #{population := Encoded} = Saved} when is_binary(Encoded) ->
             case cambrian_nif:population_decode(Encoded) of
-                %% the first files had no `from'
+                %% the oldest files have no `from'
                 {ok, Population} ->
                     Whole = maps:merge(#{from => []}, Saved#{population := Population}),
                     decoded(maps:with(maps:keys(fields()), Whole), Path);
@@ -314,16 +336,19 @@ decode(Bytes, Path) ->
     end.
 
 decoded(#{population := Population} = Saved, Path) ->
-    #{inputs := Inputs, outputs := Outputs, generation := Generation} = cambrian_nif:population_info(Population),
+    #{inputs := Inputs, outputs := Outputs, generation := Generation} =
+        cambrian_nif:population_info(Population),
     Now = {Generation, Inputs, Outputs},
+    IsSound = fun({Name, Check}) -> Check(map_get(Name, Saved), Now) end,
     Sound = map_size(Saved) =:= map_size(fields())
-        andalso lists:all(fun({Name, Is}) -> Is(map_get(Name, Saved), Now) end, maps:to_list(fields())),
+        andalso lists:all(IsSound, maps:to_list(fields())),
     case {Sound, Saved} of
-        {true, #{champion := Champion}} -> {ok, Saved#{champion := of_champion(fun genotype/1, Champion)}};
+        {true, #{champion := Champion}} ->
+            {ok, Saved#{champion := map_champion(fun genotype/1, Champion)}};
         {false, _} -> {error, {malformed, Path}}
     end.
 
-%% Each with what it may be, by the generation, inputs and outputs of the population.
+%% Each field with its check, which gets the generation, inputs and outputs of the population.
 fields() ->
     #{population => fun(_, _) -> true end,
       generation => fun(Generation, {Now, _, _}) -> Generation =:= Now end,
@@ -341,13 +366,14 @@ is_ids(Ids) when length(Ids) >= 0 -> lists:all(fun cambrian_options:is_id/1, Ids
 is_ids(_) -> false.
 
 is_champion(undefined, _Now) -> true;
-is_champion(#{champion := Bytes, fitness := Fitness, generation := Generation, parents := Parents, operators := Operators}
-            = Champion, {Now, _, _} = Population) ->
-    is_genotype(Bytes, Population) andalso is_float(Fitness) andalso is_count(Generation) andalso Generation =< Now
+is_champion(#{champion := Bytes, fitness := Fitness, generation := Generation,
+              parents := Parents, operators := Operators} = Champion, {Now, _, _} = Population) ->
+    is_genotype(Bytes, Population) andalso is_float(Fitness)
+        andalso is_count(Generation) andalso Generation =< Now
         andalso is_origin(Parents, Operators) andalso are_sources_beside(5, Champion);
 is_champion(_, _Now) -> false.
 
-%% @doc Whether these can be the parents and the operators of a genotype.
+%% @doc Whether these may be the parents and the operators of a genotype.
 -spec is_origin(term(), term()) -> boolean().
 is_origin(Parents, Operators) when length(Parents) =< 2, length(Operators) =< 64 ->
     lists:all(fun cambrian_options:is_id/1, Parents)
@@ -355,15 +381,16 @@ is_origin(Parents, Operators) when length(Parents) =< 2, length(Operators) =< 64
 is_origin(_Parents, _Operators) -> false.
 
 is_validated(undefined, _Now) -> true;
-is_validated(#{value := Value, generation := Generation, fitness := Fitness, genotype := Bytes} = Validated,
-             {Now, _, _} = Population) ->
+is_validated(#{value := Value, generation := Generation, fitness := Fitness,
+               genotype := Bytes} = Validated, {Now, _, _} = Population) ->
     is_float(Value) andalso is_float(Fitness) andalso is_count(Generation) andalso Generation =< Now
         andalso is_genotype(Bytes, Population) andalso are_sources_beside(4, Validated);
 is_validated(_, _Now) -> false.
 
-%% The first files had none.
-are_sources_beside(Others, #{sources := Sources} = Of) -> map_size(Of) =:= Others + 1 andalso are_sources(Sources);
-are_sources_beside(Others, Of) -> map_size(Of) =:= Others.
+%% Whether a map has so many other keys, and sources if it has that key: the oldest files lack it.
+are_sources_beside(Others, #{sources := Sources} = Map) ->
+    map_size(Map) =:= Others + 1 andalso are_sources(Sources);
+are_sources_beside(Others, Map) -> map_size(Map) =:= Others.
 
 are_sources(Sources) when length(Sources) >= 0 -> lists:all(fun is_source/1, Sources);
 are_sources(_) -> false.
@@ -384,7 +411,8 @@ is_genotype(_, _) -> false.
 is_count(N) -> is_integer(N) andalso N >= 0 andalso N =< ?MAX_COUNT.
 
 is_text(Text) ->
-    is_binary(Text) andalso byte_size(Text) =< ?MAX_TEXT andalso is_list(unicode:characters_to_list(Text)).
+    is_binary(Text) andalso byte_size(Text) =< ?MAX_TEXT
+        andalso is_list(unicode:characters_to_list(Text)).
 
 is_goal(Goal) ->
     is_map(Goal) andalso not is_map_key(until, Goal)
@@ -394,7 +422,7 @@ genotype(Bytes) ->
     {ok, Genotype} = cambrian_genotype:from_binary(Bytes),
     Genotype.
 
-of_champion(_, undefined) -> undefined;
-%% The first files had no `sources'.
-of_champion(Change, #{champion := Genotype} = Champion) ->
+map_champion(_, undefined) -> undefined;
+%% The oldest files have no `sources'.
+map_champion(Change, #{champion := Genotype} = Champion) ->
     maps:merge(#{sources => []}, Champion#{champion := Change(Genotype)}).

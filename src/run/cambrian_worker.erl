@@ -1,22 +1,25 @@
-%% @private
-%% A process that evaluates what its crew hands it. Whatever the code of a user does to it, the crew can tell from outside
-%% what it was at, and one that an evaluation left a trace in is not used again.
+%% @private A process that evaluates the genotypes that its crew ({@link cambrian_crew}) hands it.
+%% Whatever the user's code does to the process, the crew sees from outside which genotype it was
+%% evaluating. A process in which an evaluation left a trace, such as a link or a message, is not
+%% used again.
 %%
-%% Up to the crew goes, of each network evaluated for itself, `{answer, Pid, Ref, Index, Score, State}', and of those
-%% evaluated together `{answers, Pid, Ref, [{Index, Score}], State}'. The state is `ready', or `slow' where it took so long
-%% that the worker leaves to others what it has not begun, or `spent'. The reference is a secret between the two: what the
-%% code of a user sends to anybody is no answer.
+%% The worker sends `{answer, Pid, Ref, Index, Score, State}' to its crew for each network that is
+%% evaluated alone, and `{answers, Pid, Ref, [{Index, Score}], State}' for networks that are
+%% evaluated together. The state is `ready'; `slow' if it took so long that other workers should do
+%% the items that it has not begun; or `spent' if it must not be used again. Only the worker and its
+%% crew know the reference, so a message from the user's code is no answer.
 -module(cambrian_worker).
 
--export([start_link/2, evaluate/4, in_progress/1, marks/1, network_of/1]).
+-export([start_link/2, evaluate/4, in_progress/1, begun/1, network_of/1]).
 -export_type([worker/0, marks/0, score/0, network/0]).
 
 -type worker() :: {pid(), reference(), marks()}.
-%% Which index is under way, 0 between two, and how many have been begun; since when it works, and how much rest it owes,
-%% in µs.
+%% The index that is being evaluated (0 between two evaluations), how many evaluations have begun,
+%% since when it works, and how much rest it owes the governor, in µs.
 -type marks() :: atomics:atomics_ref().
--type score() :: float() | {float(), Cases :: [float()]} | {fault, cambrian_fault:fault()} | {unfit, Reason :: term()}.
-%% The network of what is handed out: of a genotype here, of its bytes elsewhere.
+-type score() :: float() | {float(), Cases :: [float()]} | {fault, cambrian_fault:fault()}
+               | {unfit, Reason :: term()}.
+%% Makes a network from an item: from a genotype on the population's node, from its bytes elsewhere.
 -type network() :: fun((cambrian_genotype:genotype() | binary()) -> cambrian_network:network()).
 
 -record(worker, {crew, ref, marks, how, limit}).
@@ -28,26 +31,27 @@
 %% In µs.
 -define(SLOW, 2000).
 
-%% @doc `Memory', in bytes, is for what one evaluation takes beyond what the task brings with it.
+%% @doc `Memory' is how many bytes one evaluation may take beyond what the task brings with it.
 -spec start_link(cambrian_task:evaluation(), pos_integer() | infinity) -> worker().
 start_link(How, Memory) ->
     {Crew, Ref, Marks} = {self(), make_ref(), atomics:new(4, [])},
-    Pid = spawn_link(fun() -> loop(#worker{crew = Crew, ref = Ref, marks = Marks, how = How, limit = limit(Memory)}) end),
+    Worker = #worker{crew = Crew, ref = Ref, marks = Marks, how = How, limit = limit(Memory)},
+    Pid = spawn_link(fun() -> start(Worker) end),
     {Pid, Ref, Marks}.
 
-%% @doc Not before it has answered all that it had.
+%% @doc Hands items to a worker that has answered all earlier ones.
 -spec evaluate(pid(), reference(), network(), [{pos_integer(), term()}]) -> ok.
 evaluate(Pid, Ref, Network, Items) ->
     Pid ! {evaluate, Ref, Network, Items},
     ok.
 
-%% @doc The index that the code of a user is at, or 0; of a worker that died, where it was then.
+%% @doc The index that the user's code evaluates, or 0. For a dead worker, the index at its death.
 -spec in_progress(marks()) -> non_neg_integer().
 in_progress(Marks) -> atomics:get(Marks, ?UNDER_WAY).
 
-%% @doc How often one was begun: as long as this goes up, nothing hangs.
--spec marks(marks()) -> non_neg_integer().
-marks(Marks) -> atomics:get(Marks, ?BEGUN).
+%% @doc How many evaluations have begun. While this number grows, nothing hangs.
+-spec begun(marks()) -> non_neg_integer().
+begun(Marks) -> atomics:get(Marks, ?BEGUN).
 
 mark(Index, Marks) ->
     atomics:put(Marks, ?UNDER_WAY, Index),
@@ -55,7 +59,8 @@ mark(Index, Marks) ->
 
 unmark(Marks) -> atomics:put(Marks, ?UNDER_WAY, 0).
 
-%% Between two evaluations, or two steps of many: as the governor has it. To rest counts as progress.
+%% Rests as the governor says, between two evaluations or between two steps of networks that are
+%% evaluated together. Rest counts as progress.
 rest(Marks) ->
     unmark(Marks),
     Worked = now_us() - atomics:get(Marks, ?SINCE),
@@ -65,7 +70,8 @@ rest(Marks) ->
 
 now_us() -> erlang:monotonic_time(microsecond).
 
-%% @doc Of canonical bytes. What this node cannot read is no fault of the genotype.
+%% @doc The network of a genotype in its canonical bytes. If this node cannot read them, the
+%% genotype is not at fault.
 -spec network_of(binary()) -> cambrian_network:network().
 network_of(Bytes) ->
     case cambrian_genotype:from_binary(Bytes) of
@@ -75,15 +81,16 @@ network_of(Bytes) ->
 
 %%% ---- memory -----------------------------------------------------------------------------
 
-%% Above this process as it is now, which while garbage is collected is there as often as three times: as old heap, as
-%% young heap and as what is made of them. Binaries off the heap count from the release on that can count them (28).
+%% The limit is above the process's size at its start. That size counts three times, because during
+%% a garbage collection the old heap, the young heap and the new heap exist together. Binaries off
+%% the heap count from Erlang/OTP 28 on, which can count them.
 limit(infinity) -> infinity;
 limit(Bytes) ->
     Words = Bytes div erlang:system_info(wordsize),
     {Words, fun() ->
         {total_heap_size, Own} = process_info(self(), total_heap_size),
-        process_flag(max_heap_size, maps:from_list([{size, 3 * Own + binaries() + Words}, {kill, true}, {error_logger, false},
-                                                    {include_shared_binaries, true}]))
+        process_flag(max_heap_size, #{size => 3 * Own + binaries() + Words, kill => true,
+                                      error_logger => false, include_shared_binaries => true})
     end}.
 
 binaries() ->
@@ -94,7 +101,7 @@ binaries() ->
         _ -> 0
     end.
 
-%% The garbage of one evaluation is not to kill the next.
+%% Without this the garbage of one evaluation could kill the process in the next.
 sweep(infinity) -> ok;
 sweep({Words, _}) ->
     case process_info(self(), total_heap_size) of
@@ -104,10 +111,10 @@ sweep({Words, _}) ->
 
 %%% ---- work -------------------------------------------------------------------------------
 
-loop(#worker{limit = {_, Set}} = Worker) ->
+start(#worker{limit = {_, Set}} = Worker) ->
     _ = Set(),
     await(Worker);
-loop(Worker) -> await(Worker).
+start(Worker) -> await(Worker).
 
 await(#worker{ref = Ref} = Worker) ->
     receive {evaluate, Ref, Network, Items} -> work(Network, Items, Worker) end.
@@ -133,20 +140,29 @@ one_by_one(Network, [{Index, Item} | Items], Each, Since, Worker) ->
     case State of
         ready -> one_by_one(Network, Items, Each, Since, Worker);
         slow -> await(Worker);
-        spent -> end_of_it()
+        spent -> await_kill()
     end.
 
 one(Network, Item, Each) ->
     try Network(Item) of
-        Made -> try score(Each(Made)) catch Class:Reason:Stack -> {fault, cambrian_fault:crashed(Class, Reason, Stack)} end
+        Made ->
+            try score(Each(Made))
+            catch
+                Class:Reason:Stack -> {fault, cambrian_fault:crashed(Class, Reason, Stack)}
+            end
     catch
         throw:{unfit, Reason} -> {unfit, Reason};
         Class:Reason:Stack -> {fault, cambrian_fault:crashed(Class, Reason, Stack)}
     end.
 
 -spec all_at_once(network(), [{pos_integer(), term()}], fun(), #worker{}) -> no_return().
-all_at_once(Network, Items, Together, #worker{crew = Crew, ref = Ref, marks = Marks, limit = Limit} = Worker) ->
-    Scores = try [begin mark(Index, Marks), {Index, Network(Item)} end || {Index, Item} <- Items] of
+all_at_once(Network, Items, Together, Worker) ->
+    #worker{crew = Crew, ref = Ref, marks = Marks, limit = Limit} = Worker,
+    Compile = fun({Index, Item}) ->
+                  mark(Index, Marks),
+                  {Index, Network(Item)}
+              end,
+    Scores = try lists:map(Compile, Items) of
                  Networks -> together(Networks, Together, Worker)
              catch
                  throw:{unfit, Reason} -> [{Index, {unfit, Reason}} || {Index, _} <- Items];
@@ -157,7 +173,7 @@ all_at_once(Network, Items, Together, #worker{crew = Crew, ref = Ref, marks = Ma
     Crew ! {answers, self(), Ref, Scores, State},
     case State of
         ready -> await(Worker);
-        spent -> end_of_it()
+        spent -> await_kill()
     end.
 
 together(Networks, Together, #worker{ref = Ref, marks = Marks}) ->
@@ -170,13 +186,16 @@ together(Networks, Together, #worker{ref = Ref, marks = Marks}) ->
         Class:Reason:Stack -> exit({Ref, cambrian_fault:crashed(Class, Reason, Stack)})
     end.
 
-%% In the order of the items. An answer that is not about all of them is none.
+%% The scores in the order of the items. It crashes if an item has no answer.
 scores(Items, Answers) ->
-    Of = maps:from_list(Answers),
-    [{Index, case maps:get(Index, Of) of {fault, Fault} -> {fault, bounded(Fault)}; Answer -> score(Answer) end}
-     || {Index, _} <- Items].
+    Known = maps:from_list(Answers),
+    [{Index, case maps:get(Index, Known) of
+                 {fault, Fault} -> {fault, bounded(Fault)};
+                 Answer -> score(Answer)
+             end} || {Index, _} <- Items].
 
-bounded({crashed, {Class, Reason, Stack}}) when is_list(Stack) -> cambrian_fault:crashed(Class, Reason, Stack);
+bounded({crashed, {Class, Reason, Stack}}) when is_list(Stack) ->
+    cambrian_fault:crashed(Class, Reason, Stack);
 bounded({crashed, Reason}) -> cambrian_fault:crashed(Reason);
 bounded({bad_fitness, Term}) -> cambrian_fault:bad_fitness(Term);
 bounded(Word) when Word =:= timeout; Word =:= memory -> Word;
@@ -184,7 +203,9 @@ bounded(Other) -> cambrian_fault:crashed(Other).
 
 score(#{fitness := Fitness, objectives := Cases}) ->
     try {float(Fitness), [float(Case) || Case <- Cases]}
-    catch error:_ -> {fault, cambrian_fault:bad_fitness(#{fitness => Fitness, objectives => Cases})}
+    catch
+        error:_ ->
+            {fault, cambrian_fault:bad_fitness(#{fitness => Fitness, objectives => Cases})}
     end;
 score(#{fitness := Fitness}) -> score_of(Fitness);
 score(Fitness) -> score_of(Fitness).
@@ -194,8 +215,9 @@ score_of(Fitness) ->
 
 %%% ---- traces -----------------------------------------------------------------------------
 
-%% Nothing is linked to it but its crew, nobody wrote to it, and it can still be told to end. What the code of a user
-%% keeps in the process dictionary may stay: it saves many a task from making the same thing again.
+%% A worker is ready if it is linked only to its crew, has no messages and does not trap exits. The
+%% user's code may leave values in the process dictionary: many tasks keep there what they would
+%% otherwise compute for each genotype.
 state(Crew) ->
     case process_info(self(), [links, message_queue_len, trap_exit]) of
         [{links, [Crew]}, {message_queue_len, 0}, {trap_exit, false}] -> ready;
@@ -208,6 +230,6 @@ state(Crew, Since) ->
         spent -> spent
     end.
 
-%% The crew ends one that is spent, and with it what is linked to it.
--spec end_of_it() -> no_return().
-end_of_it() -> receive after infinity -> ok end.
+%% The crew kills a spent worker, and the exit signal ends the processes that are linked to it.
+-spec await_kill() -> no_return().
+await_kill() -> receive after infinity -> ok end.

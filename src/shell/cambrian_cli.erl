@@ -21,7 +21,6 @@
 
 %% What an evolution that is interrupted may take to write what there is.
 -define(LAST_WORDS_MS, 10_000).
--define(GOALS, [target, generations, evaluations, timeout, patience]).
 
 %% @private For `erl -s cambrian_cli -extra ...'.
 -spec start() -> no_return().
@@ -167,21 +166,34 @@ commands() ->
      {"parameters", "[TASK]", "lists every parameter with its default, range and meaning", [], fun parameters/3}].
 
 evolve_table() ->
-    [{seed, integer, "N", "the same seed gives the same champion; random by default"},
-     {population, integer, "N", "genotypes in a generation"},
-     {param, setting, "NAME=VALUE", "a parameter, as often as wanted; the command `parameters' lists them"},
-     {set, setting, "NAME=VALUE", "a setting of the task, as often as wanted"},
-     {from, text, "FILE", "a genotype, a checkpoint or an envelope whose network the first generation descends from"},
-     {name, text, "NAME", "the population's name, under which its checkpoints are kept"},
-     {fresh, flag, "", "begin anew where there is a population of this name"} | resume_table()].
+    [flag(Row) || Row <- flagged() -- cambrian_goal:rows()]
+        ++ [{set, setting, "NAME=VALUE", "a setting of the task, as often as wanted"},
+            {fresh, flag, "", "drop the checkpoints of this name and begin anew"} | resume_table()].
+
+%% The options of a population that the command line has.
+flagged() -> flagged(cambrian_population_options:table()).
+flagged(Rows) -> [Row || #{flag := _} = Row <- Rows].
+
+%% Those whose value goes to the population as it is typed.
+plain(Rows) -> [Name || #{name := Name, flag := {Name, _, _}} <- flagged(Rows), Name =/= from, Name =/= name].
+
+flag(#{flag := {Flag, Type, Shown}, text := Text} = Row) ->
+    {Flag, Type, Shown, [unquoted_names(Text), added(Flag, Type), by_default(Row)]}.
+
+unquoted_names(Text) -> string:replace(Text, "`", "", all).
+
+added(from, _) -> ": the network in a genotype, a checkpoint or an envelope";
+added(param, _) -> ", as often as wanted; the command `parameters' lists them";
+added(_, duration) -> ": 500ms, 30s, 5m, 2h";
+added(_, _) -> "".
+
+by_default(#{default := {drawn, _, Words}, name := seed}) -> ["; ", Words, " by default"];
+by_default(#{default := {words, Words}}) -> ["; by default ", unquoted_names(Words)];
+by_default(_) -> "".
 
 resume_table() ->
-    [{target, number, "F", "a fitness that is the goal; by default a task's own trial"},
-     {generations, positive, "N", "limit in all; 1000 by default, if there is no other limit"},
-     {evaluations, positive, "N", "limit in all"},
-     {timeout, duration, "TIME", "limit in all: 500ms, 30s, 5m, 2h"},
-     {patience, positive, "N", "end when nothing got better for so many generations"},
-     data_dir(),
+    [flag(Row) || Row <- flagged(cambrian_goal:rows())] ++
+    [data_dir(),
      {threads, positive, "N", "threads of the library; all schedulers by default"},
      {cpu, number, "SHARE", "share of their time that they work, up to 1"},
      {out, text, "DIR", "where champion.genotype, champion.svg and report.html are written"},
@@ -260,7 +272,7 @@ evolve(Word, Given, Context) ->
     _ = [check_writable(Dir) || #{name := _, data_dir := Dir} <- [Given]],
     in_data_dir(Given, fun() ->
         Task = task(Word, maps:get(set, Given, [])),
-        Options = maps:with([seed, population | ?GOALS], Given),
+        Options = maps:with(plain(cambrian_population_options:table()), Given),
         Founded = maps:merge(Options, maps:map(fun(from, File) -> founder(File) end,
                                                maps:with([from], Given))),
         Named = maps:merge(Founded#{params => parameters(Given)}, name(Given, Context)),
@@ -311,7 +323,7 @@ resume(Word, Given, Context) ->
         #{text := Text, goal := Goal} = last_checkpoint(atom(Name), Word, At),
         %% with a limit of its own, `evolve' adds none
         Limited = Goal#{name => atom(Name), timeout => maps:get(timeout, Goal, infinity)},
-        Options = maps:merge(Limited, maps:with(?GOALS, At)),
+        Options = maps:merge(Limited, maps:with(plain(cambrian_goal:rows()), At)),
         Task = checkpointed_task(Text, Name),
         evolve(Task, shown(Task), Options, At, Context)
     end).

@@ -1,0 +1,153 @@
+%% @private
+%% The newcomers of a population that came from the mesh, as a value: see {@link
+%% cambrian_newcomer_queue}.
+%%
+%% They are measured beside the population's own genotypes and under a deadline of their own, so
+%% that a genotype that stalls does not delay the population. The results are used after the
+%% generation at hand. After the measurement it is known what each of them cost, in units of work
+%% ({@link cambrian_genotype:cost/1}).
+-module(cambrian_mesh_newcomers).
+
+-export([bound/2, new/2, queue/1, pace/2, add/2, start_measuring/2, measured/4, panicked/1]).
+-export([take_measured/1, admitted/2, next_generation/1, without/2]).
+-export_type([mesh_newcomers/0, found/0, measure/0]).
+
+-type outcome() :: cambrian_evaluator:outcome() | late.
+%% The work is `unmetered' if evaluators measured: only Rust counts units of work.
+-type measure() :: {outcome(), Work :: non_neg_integer() | unmetered}.
+-type found() :: {cambrian_newcomer_queue:newcomer(), Fitness :: float() | failed | late,
+                  Work :: non_neg_integer()}.
+
+-record(measurement, {began :: integer(), costs :: [non_neg_integer()]}).
+%% `timeout' is the user's limit for one evaluation, in ms. `pace' is the mean work and the mean
+%% time, in ms, of the population's own last generations.
+-record(mesh, {timeout :: undefined | pos_integer(),
+               queue :: cambrian_newcomer_queue:queue(),
+               pace = {0, 0} :: {Work :: number(), Ms :: number()},
+               measurement = none :: none | #measurement{} | {done, [found()]}}).
+-opaque mesh_newcomers() :: #mesh{}.
+
+%% By default a newcomer may take as long as two generations of the population, and at least so many
+%% ms.
+-define(GENERATIONS, 2).
+-define(LEAST_MS, 1000).
+%% What a first network of three inputs and some outputs costs. No newcomer is too costly up to a
+%% multiple of that: otherwise the first generation of a new node would refuse what others evolved.
+-define(LEAST_COST, 16).
+
+%% @doc The highest cost of a newcomer's network, by the median of the population's own networks.
+-spec bound(Median :: non_neg_integer(), Times :: number()) -> number().
+bound(Median, Times) -> Times * max(?LEAST_COST, Median).
+
+%% @doc Starts with a queue that {@link queue/1} returned, maybe before a crash.
+-spec new(Timeout :: undefined | pos_integer(), cambrian_newcomer_queue:queue()) ->
+          mesh_newcomers().
+new(Timeout, Queue) ->
+    #mesh{timeout = Timeout, queue = cambrian_newcomer_queue:requeue(Queue)}.
+
+%% @doc Tells how much work and time the last generation took. The mean of several generations
+%% counts, because one generation may be much shorter than the clock's resolution.
+-spec pace({Work :: number(), Ms :: number()}, mesh_newcomers()) -> mesh_newcomers().
+pace(Last, #mesh{pace = {0, 0}} = Mesh) -> Mesh#mesh{pace = Last};
+pace({Work, Ms}, #mesh{pace = {MeanWork, MeanMs}} = Mesh) ->
+    Mesh#mesh{pace = {MeanWork + (Work - MeanWork) / 8, MeanMs + (Ms - MeanMs) / 8}}.
+
+-spec queue(mesh_newcomers()) -> cambrian_newcomer_queue:queue().
+queue(#mesh{queue = Queue}) -> Queue.
+
+-spec add(cambrian_newcomer_queue:newcomer(), mesh_newcomers()) ->
+          {ok, mesh_newcomers()} | {error, busy}.
+add(Newcomer, #mesh{queue = Queue} = Mesh) ->
+    case cambrian_newcomer_queue:add(Newcomer, Queue) of
+        {ok, Longer} -> {ok, Mesh#mesh{queue = Longer}};
+        Busy -> Busy
+    end.
+
+%% @doc All newcomers that wait, with the deadline for each in ms. The answer is `none' if none
+%% waits or a measurement is under way.
+-spec start_measuring(Now :: integer(), mesh_newcomers()) ->
+          {[cambrian_genotype:genotype(), ...], Deadline :: pos_integer(), mesh_newcomers()}
+        | none.
+start_measuring(Now, #mesh{measurement = none, queue = Queue} = Mesh) ->
+    case cambrian_newcomer_queue:start_measuring(Queue) of
+        {[], _} -> none;
+        {Genotypes, Next} ->
+            Costs = [cambrian_genotype:cost(Genotype) || Genotype <- Genotypes],
+            Measurement = #measurement{began = Now, costs = Costs},
+            {Genotypes, deadline(Mesh), Mesh#mesh{queue = Next, measurement = Measurement}}
+    end;
+start_measuring(_Now, _Mesh) -> none.
+
+deadline(#mesh{timeout = undefined, pace = {_, Ms}}) -> at_least(?GENERATIONS * Ms, ?LEAST_MS);
+deadline(#mesh{timeout = Timeout}) -> Timeout.
+
+%% The deadline grows in steps, because an evaluator has one deadline for its whole life.
+at_least(Ms, Deadline) when Deadline >= Ms -> Deadline;
+at_least(Ms, Deadline) -> at_least(Ms, 2 * Deadline).
+
+%% @doc What was measured, in the order of the genotypes of {@link start_measuring/2}.
+-spec measured([measure()], [{pos_integer(), cambrian_fault:fault()}], Now :: integer(),
+               mesh_newcomers()) -> mesh_newcomers().
+measured(Found, Faults, Now, #mesh{measurement = #measurement{} = Begun, pace = Pace} = Mesh) ->
+    Estimates = estimates(Faults, Now, Pace, Begun),
+    done([{Outcome, case Work of unmetered -> Estimate; _ -> Work end}
+          || {{Outcome, Work}, Estimate} <- lists:zip(Found, Estimates)], Mesh).
+
+%% @doc The measurement failed as a whole, so all its newcomers have failed.
+-spec panicked(mesh_newcomers()) -> mesh_newcomers().
+panicked(#mesh{measurement = #measurement{costs = Costs}} = Mesh) ->
+    done([{failed, Cost} || Cost <- Costs], Mesh).
+
+done(Found, #mesh{queue = Queue} = Mesh) ->
+    {Outcomes, Works} = lists:unzip(Found),
+    {Measured, Next} = cambrian_newcomer_queue:measured(Outcomes, Queue),
+    Done = [{Newcomer, Fitness, Work} || {{Newcomer, Fitness}, Work} <- lists:zip(Measured, Works)],
+    Held = cambrian_newcomer_queue:hold([Newcomer || {Newcomer, _} <- Measured], Next),
+    Mesh#mesh{measurement = {done, Done}, queue = Held}.
+
+%% Genes do not tell how long a task takes that does not run in Rust. For such a task the time
+%% counts: the work that the population could have done in that time, divided among the newcomers
+%% that exceeded the deadline or, if none did, among all.
+estimates(Faults, Now, {Work, Ms}, #measurement{costs = Costs, began = Began}) ->
+    Numbered = lists:zip(lists:seq(1, length(Costs)), Costs),
+    Blamed = case [Index || {Index, timeout} <- Faults] of
+                 [] -> [Index || {Index, _} <- Numbered];
+                 Late -> Late
+             end,
+    Each = round(Work * (Now - Began) / (max(1, Ms) * length(Blamed))),
+    [case lists:member(Index, Blamed) of true -> max(Cost, Each); false -> Cost end
+     || {Index, Cost} <- Numbered].
+
+%% @doc The measured newcomers, the first first; they are no longer held.
+-spec take_measured(mesh_newcomers()) -> {[found()], mesh_newcomers()}.
+take_measured(#mesh{measurement = {done, Found}, queue = Queue} = Mesh) ->
+    {Found, Mesh#mesh{measurement = none, queue = cambrian_newcomer_queue:hold([], Queue)}};
+take_measured(Mesh) -> {[], Mesh}.
+
+%% @doc As {@link cambrian_newcomer_queue:admitted/2}.
+-spec admitted(cambrian_newcomer_queue:newcomer(), mesh_newcomers()) -> mesh_newcomers().
+admitted(Newcomer, #mesh{queue = Queue} = Mesh) ->
+    Mesh#mesh{queue = cambrian_newcomer_queue:admitted(Newcomer, Queue)}.
+
+%% @doc As {@link cambrian_newcomer_queue:next_generation/1}.
+-spec next_generation(mesh_newcomers()) -> mesh_newcomers().
+next_generation(#mesh{queue = Queue} = Mesh) ->
+    Mesh#mesh{queue = cambrian_newcomer_queue:next_generation(Queue)}.
+
+%% @doc Removes banned newcomers and returns them. If one of them is being measured, the measurement
+%% must be `stopped', and the others wait again.
+-spec without(fun((cambrian_newcomer_queue:newcomer()) -> boolean()), mesh_newcomers()) ->
+          {[cambrian_newcomer_queue:newcomer()], stopped | same, mesh_newcomers()}.
+without(IsBanned, #mesh{queue = Queue, measurement = Measurement} = Mesh) ->
+    {{Waiting, Measuring}, Left} = cambrian_newcomer_queue:without(IsBanned, Queue),
+    Banned = Waiting ++ Measuring,
+    Next = Mesh#mesh{queue = Left},
+    case {Measuring, Measurement} of
+        {[], _} -> {Banned, same, Next};
+        {_, {done, Found}} ->
+            Allowed = [One || {Newcomer, _, _} = One <- Found, not IsBanned(Newcomer)],
+            {Banned, same, Next#mesh{measurement = {done, Allowed}}};
+        {_, #measurement{}} ->
+            Waits = cambrian_newcomer_queue:stop_measuring(Left),
+            {Banned, stopped, Next#mesh{measurement = none, queue = Waits}}
+    end.

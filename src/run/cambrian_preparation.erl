@@ -1,0 +1,216 @@
+%% @private
+%% Prepares the start of a population: checks its options one by one and against each other, and
+%% makes the task ready. It changes nothing and logs nothing, except that it calls `init/1' of the
+%% task.
+-module(cambrian_preparation).
+
+-export([prepare/1, warn/1, parameters/1, understood/1, native/1, founders/1]).
+
+%% The longest text of a task that a checkpoint keeps, in bytes.
+-define(MAX_TEXT, 4096).
+
+%% @doc The caller of a start prepares it, so that a mistake is an answer and not a crash. `given'
+%% has the options that a checkpoint may contradict.
+-spec prepare(cambrian_population:options()) -> {ok, map()} | {error, term()}.
+prepare(Options) ->
+    case cambrian_population_options:check(Options) of
+        {ok, #{task := Task} = Checked} ->
+            Size = maps:merge(network_size(Checked), maps:with([inputs, outputs], Checked)),
+            case cambrian_task:prepare(Task, Size) of
+                {ok, Ready} -> checked(with_task(Ready, Checked, Options), Options);
+                Error -> Error
+            end;
+        {ok, _} -> {error, {missing_options, [task]}};
+        Error -> Error
+    end.
+
+with_task(Ready, #{task := Task} = Checked, Options) ->
+    Checked#{task := needed(Ready#{id => cambrian_task:id(Task)}, Checked), text => text(Task),
+             given => lasting(Options)}.
+
+%% Drops the funs that the population will not call: they hold what the task is made of, and would
+%% be copied from process to process.
+needed(Ready, #{nodes := []}) -> maps:without([on, anywhere], Ready);
+needed(Ready, _) -> maps:remove(on, Ready).
+
+%% What shapes a population from its first generation on.
+lasting(#{from := From} = Options) ->
+    Ids = [cambrian_genotype:id(Founder) || Founder <- listed(From)],
+    (lasting(maps:remove(from, Options)))#{from => Ids};
+lasting(Options) -> maps:with([seed, substrate], Options).
+
+%% The text by which a file names the task; empty for a task without one, such as a fun, or with a
+%% long one.
+text(Task) ->
+    Text = case erlang:external_size(Task) =< ?MAX_TEXT of
+               true -> lists:flatten(io_lib:format("~0tp.", [Task]));
+               false -> ""
+           end,
+    case erl_scan:string(Text) of
+        {ok, Tokens, _} ->
+            case erl_parse:parse_term(Tokens) of
+                {ok, Task} -> unicode:characters_to_binary(Text);
+                _ -> <<>>
+            end;
+        _ -> <<>>
+    end.
+
+%% @doc Logs warnings about prepared options that are sound and yet unwise.
+-spec warn(Prepared :: map()) -> ok.
+warn(#{task := Task, name := Name, idle := Idle}) ->
+    ok = cambrian_task:warn(Task),
+    lists:foreach(fun(Option) ->
+        logger:warning("population ~tp: ~tp has no effect, as the application has no data_dir",
+                       [Name, Option])
+    end, Idle).
+
+%%% ---- options against each other ---------------------------------------------------------
+
+%% Options that are sound each alone may contradict each other, or have no effect. `Given' are those
+%% of the caller. The first check that fails says why.
+checked(Prepared, Given) ->
+    Checks = [fun check_size/2, fun check_given_size/2, fun check_nodes/2, fun check_evaluation/2,
+              fun check_checkpoints/2, fun check_population/2, fun check_parameters/2,
+              fun check_founders/2, fun check_name/2],
+    case first_error(Checks, Prepared, Given) of
+        ok -> {ok, Prepared#{idle => idle(Prepared, Given)}};
+        Error -> Error
+    end.
+
+first_error([], _Prepared, _Given) -> ok;
+first_error([Check | Checks], Prepared, Given) ->
+    case Check(Prepared, Given) of
+        ok -> first_error(Checks, Prepared, Given);
+        Error -> Error
+    end.
+
+%% The size of the networks, if a substrate gives it.
+network_size(#{substrate := Substrate}) ->
+    maps:with([inputs, outputs], cambrian_substrate:info(Substrate));
+network_size(_) -> #{}.
+
+check_size(#{task := Task} = Options, _) -> same_size(Task, [network_size(Options)]).
+
+same_size(Wanted, Sizes) ->
+    case [{What, Expected, Got} || Size <- Sizes, What <- [inputs, outputs],
+                                   #{What := Expected} <- [Wanted], #{What := Got} <- [Size],
+                                   Expected =/= Got] of
+        [] -> ok;
+        [{What, Expected, Got} | _] -> {error, {wrong_size, What, Expected, Got}}
+    end.
+
+%% A fun has the size that is given; any other task has its own.
+check_given_size(#{task := Task}, Given) ->
+    case [{What, Got, Own} || What <- [inputs, outputs],
+                              #{What := Got} <- [Given], #{What := Own} <- [Task], Own =/= Got] of
+        [] -> ok;
+        [{What, Got, Own} | _] -> bad(What, Got, [integer_to_list(Own), ", as the task has"])
+    end.
+
+%% A substrate cannot be sent to another node.
+check_nodes(#{nodes := Nodes, substrate := _}, _) when Nodes =/= [] ->
+    bad(nodes, Nodes, "none with a substrate");
+check_nodes(_, _) -> ok.
+
+%% Limits are for workers: a task in Rust on this node has none, and a program has its own timeout.
+check_evaluation(#{task := #{evaluate := {native, _}}, nodes := []}, Given) ->
+    none_of([evaluation_timeout, evaluation_memory], Given,
+            "left out with a task that runs in Rust");
+check_evaluation(_, #{task := {program, _}} = Given) ->
+    none_of([evaluation_timeout], Given,
+            "left out with a program, which has the option timeout for that");
+check_evaluation(_, _) -> ok.
+
+check_checkpoints(#{name := Name}, _) when is_atom(Name) -> ok;
+check_checkpoints(_, Given) ->
+    none_of([checkpoint_interval, checkpoints], Given,
+            "left out without a name, by which checkpoints are found again").
+
+%% Options that have no effect here. That is no mistake: the same options may be for a device with a
+%% `data_dir' and for a desk without one.
+idle(#{name := Name}, Given) when is_atom(Name) ->
+    [Option || {Option, _} <- given([checkpoint_interval, checkpoints], Given),
+               application:get_env(cambrian, data_dir) =:= undefined];
+idle(_, _) -> [].
+
+none_of(Names, Given, Expected) ->
+    case given(Names, Given) of
+        [] -> ok;
+        [{Name, Value} | _] -> bad(Name, Value, Expected)
+    end.
+
+given(Names, Given) -> maps:to_list(maps:with(Names, Given)).
+
+check_population(_, #{population := Size, params := #{population := Other}}) when Size =/= Other ->
+    bad(population, Size, io_lib:format("~0tp, as among the parameters", [Other]));
+check_population(_, _) -> ok.
+
+check_parameters(#{task := Task, nodes := Nodes} = Options, _) ->
+    case {effective(Options), native(Task)} of
+        %% Rust ends each round of tuning with a trial
+        {{ok, #{tuning := Tuning}}, Native}
+          when Nodes =/= [], Native =/= undefined, Tuning =/= none ->
+            bad(nodes, Nodes, "none with a task that runs in Rust and is tuned");
+        {{ok, _}, _} -> ok;
+        {Error, _} -> Error
+    end.
+
+check_founders(#{from := From, task := Task} = Options, _) ->
+    Founders = listed(From),
+    {ok, #{population := Most}} = effective(Options),
+    Wanted = case Options of
+                 #{substrate := Substrate} -> cambrian_substrate:shape(Substrate);
+                 _ -> Task
+             end,
+    case same_size(Wanted, [cambrian_genotype:info(Founder) || Founder <- Founders]) of
+        ok when length(Founders) > Most ->
+            Expected = io_lib:format("at most ~b genotypes, as many as the population has", [Most]),
+            bad(from, From, Expected);
+        Answer -> Answer
+    end;
+check_founders(_, _) -> ok.
+
+%% A name that is registered between this check and the start is an error of the start.
+check_name(#{name := Name}, _) when is_atom(Name) ->
+    case whereis(Name) of
+        undefined -> ok;
+        Holder ->
+            case is_pid(Holder) andalso proc_lib:translate_initial_call(Holder) of
+                {cambrian_population_server, init, 1} -> {error, {already_started, Holder}};
+                _ -> {error, {name_taken, Name}}
+            end
+    end;
+check_name(_, _) -> ok.
+
+bad(Name, Value, Expected) ->
+    {error, {bad_option, {Name, Value, unicode:characters_to_binary(Expected)}}}.
+
+%%% ---- parameters and founders ------------------------------------------------------------
+
+%% All parameters, with those that are given in place.
+effective(#{task := Task} = Options) ->
+    cambrian_options:parameters(cambrian_nif:task_parameters(native(Task), parameters(Options))).
+
+%% @doc Parameters that override the task's defaults.
+-spec parameters(map()) -> map().
+parameters(#{params := Params} = Options) ->
+    maps:merge(Params, maps:with([population], Options)).
+
+%% @doc The same, as the library understands them.
+-spec understood(map()) -> map().
+understood(Options) ->
+    {ok, All} = effective(Options),
+    maps:with(maps:keys(parameters(Options)), All).
+
+%% @doc The library's own task, if it is one.
+-spec native(cambrian_task:prepared()) -> reference() | undefined.
+native(#{evaluate := {native, Native}}) -> Native;
+native(_) -> undefined.
+
+%% @doc The genotypes from which the first generation descends, if it is not a random one.
+-spec founders(map()) -> [cambrian_genotype:genotype()].
+founders(#{from := From}) -> listed(From);
+founders(_) -> [].
+
+listed(From) when is_list(From) -> From;
+listed(From) -> [From].
