@@ -209,7 +209,7 @@ defmodule Cambrian do
       150
 
       iex> Cambrian.parameters(:chess)
-      {:error, {:unknown_task, :chess}}
+      {:error, {:unknown_task, :chess, %{see: "cambrian:tasks/0"}}}
   """
   @spec parameters(Cambrian.Task.native()) :: {:ok, %{atom => term}} | {:error, Error.reason()}
   def parameters(task), do: :cambrian.parameters(Boundary.task(task))

@@ -245,7 +245,7 @@ parameters() ->
 %% 2> maps:with([population, add_recurrent, output_activation], Parameters).
 %% #{add_recurrent => 0.1,output_activation => steep_sigmoid,population => 300}
 %% 3> cambrian:parameters(chess).
-%% {error,{unknown_task,chess}}
+%% {error,{unknown_task,chess,#{see => <<"cambrian:tasks/0">>}}}
 %% '''
 -spec parameters(cambrian_task:native()) -> {ok, #{atom() => term()}} | {error, cambrian_task:error()}.
 parameters(Task) ->

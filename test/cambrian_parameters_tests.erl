@@ -81,7 +81,7 @@ tasks("dataset") -> [{dataset, #{inputs => [[1], [2]], targets => [0, 1], kind =
 tasks(Task) -> [list_to_atom(Task)].
 
 expected(population) -> % as the parameter, whose error is another
-    {error, {invalid_parameter, {population, 1, Expected}}} = cambrian:evolve('xor', #{population => 1}),
+    {error, {bad_parameter, {population, 1, Expected}}} = cambrian:evolve('xor', #{population => 1}),
     unicode:characters_to_list(Expected);
 expected(Name) ->
     {error, {bad_option, {Name, _, Expected}}} = cambrian:evolve('xor', #{Name => {no, such, value}}),

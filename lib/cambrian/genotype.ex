@@ -92,7 +92,7 @@ defmodule Cambrian.Genotype do
       iex> Cambrian.Genotype.mutate(genotype, :add_connection, seed: 8)
       {:error, :not_applicable}
       iex> Cambrian.Genotype.mutate(genotype, :grow, seed: 8)
-      {:error, {:unknown_operator, :grow}}
+      {:error, {:unknown_operator, :grow, %{see: "cambrian_genotype:operators/0"}}}
   """
   @spec mutate(t, operator, keyword) :: {:ok, t} | {:error, Error.reason()}
   def mutate(genotype, operator, opts) do

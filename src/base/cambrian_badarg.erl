@@ -35,7 +35,7 @@ check(Module, Function, Arguments) ->
 format_error(badarg, [{_, _, Arity, Where} | _]) when is_integer(Arity) ->
     case proplists:get_value(error_info, Where) of
         #{cause := Wrong} when is_map(Wrong) -> Wrong;
-        #{cause := Cause} -> #{1 => io_lib:format("~0tP", [Cause, 20])}
+        #{cause := Cause} -> #{1 => cambrian_error:format_error(Cause)}
     end;
 format_error(badarg, [{Module, Function, Arguments, _} | _]) ->
     Expected = lists:enumerate(expected(Module, Function)),

@@ -5,14 +5,10 @@
 -module(cambrian_options).
 
 -export([check/3, unknown/4, nearest/2, parameters/1, parameters/2, is_positive/1, is_count/1, is_timeout/1]).
--export_type([error/0, table/0, hint/0]).
+-export_type([error/0, table/0]).
 
--type error() :: {unknown_option, Name :: term(), hint()}
-               | {bad_option, {Name :: atom(), Value :: term(), Expected :: binary()}}.
--type hint() :: #{did_you_mean => atom(), see := binary()}.
-%% The known name that is most like the unknown one, if one is, and where all of them are told of: a function, a module, a page, or
-%% `<<"type cambrian_bridge:options()">>'.
-
+-type error() :: {unknown_option, Name :: term(), cambrian_error:hint()}
+               | {bad_option, {Name :: atom(), Got :: term(), Expected :: binary()}}.
 -type table() :: #{atom() => {fun((term()) -> boolean()), expected()}
                            | {fun((term()) -> boolean()), expected(), Default :: term()}}.
 -type expected() :: binary() | fun((Wrong :: term()) -> binary()).
@@ -50,10 +46,12 @@ is_timeout(X) -> X =:= infinity orelse is_count(X).
 %%% ---- unknown names ----------------------------------------------------------------------
 
 %% @doc The reason that a name is none of those that are known.
--spec unknown(Kind, Name :: term(), Known :: [atom()], See :: binary()) -> {Kind, Name :: term(), hint()}
-              when Kind :: unknown_option | unknown_parameter.
+-spec unknown(Kind, Name :: term(), Known :: [atom()], See :: binary()) ->
+          {Kind, Name :: term(), cambrian_error:hint()}
+              when Kind :: unknown_option | unknown_parameter | unknown_operator | unknown_task.
 unknown(Kind, Name, Known, See) ->
-    {Kind, Name, maps:merge(#{see => See}, maps:from_list([{did_you_mean, Near} || Near <- nearest(Name, Known)]))}.
+    Near = maps:from_list([{did_you_mean, Near} || Near <- nearest(Name, Known)]),
+    {Kind, Name, Near#{see => See}}.
 
 %% @doc An answer of the library that was given parameters: it knows only that a name is none.
 -spec parameters(Answer) -> Answer.

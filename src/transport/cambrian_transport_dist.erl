@@ -133,7 +133,7 @@ tell(Pid, Message) ->
     ok.
 
 -spec subscribe(handle(), cambrian_transport:topic()) -> ok | {error, term()}.
-subscribe(Handle, Topic) -> named(Topic, fun() -> order(Handle, {subscribe, Topic}) end).
+subscribe(Handle, Topic) -> named(topic, Topic, fun() -> order(Handle, {subscribe, Topic}) end).
 
 -spec unsubscribe(handle(), cambrian_transport:topic()) -> ok.
 unsubscribe(Handle, Topic) ->
@@ -141,7 +141,7 @@ unsubscribe(Handle, Topic) ->
     ok.
 
 -spec announce(handle(), cambrian_transport:key()) -> ok | {error, term()}.
-announce(Handle, Key) -> named(Key, fun() -> order(Handle, {announce, Key}) end).
+announce(Handle, Key) -> named(key, Key, fun() -> order(Handle, {announce, Key}) end).
 
 -spec find(handle(), cambrian_transport:key()) -> {ok, [cambrian_transport:address()]} | {error, term()}.
 find(#{server := Server, realm := Realm}, Key) ->
@@ -150,10 +150,10 @@ find(#{server := Server, realm := Realm}, Key) ->
         false -> {error, disconnected}
     end.
 
-named(Name, Then) ->
+named(What, Name, Then) ->
     case is_name(Name) of
         true -> Then();
-        false -> {error, {bad_name, Name}}
+        false -> {error, {bad_name, {What, Name, <<"a binary of at most 255 bytes">>}}}
     end.
 
 order(#{server := Server}, Order) ->
@@ -170,7 +170,7 @@ members(Realm, What) ->
 
 -spec serve(handle(), cambrian_transport:procedure(), cambrian_transport:handler()) -> ok | {error, term()}.
 serve(Handle, Procedure, Handler) when is_function(Handler, 2) ->
-    named(Procedure, fun() -> order(Handle, {serve, Procedure, Handler}) end).
+    named(procedure, Procedure, fun() -> order(Handle, {serve, Procedure, Handler}) end).
 
 -spec call(handle(), cambrian_transport:address(), cambrian_transport:procedure(), binary(), timeout()) ->
           {ok, binary()} | {error, term()}.
