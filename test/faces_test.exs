@@ -12,7 +12,7 @@ defmodule Cambrian.FacesTest do
 
     test "is told of in Erlang" do
       source = File.read!("src/run/cambrian_population.erl")
-      [told] = Regex.run(~r/^-type population.*?^-record/ms, source)
+      [told] = Regex.run(~r/^-type population.*?^-spec/ms, source)
       for name <- :cambrian_population_options.names(), do: assert(told =~ ~r/\b#{name} (=>|:=)/)
     end
   end
