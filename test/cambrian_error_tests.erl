@@ -1,10 +1,10 @@
-%% Reasons in words: each reason that the sources can give is of the documented type, and each reason
-%% of that type has a text.
+%% Reasons in words: each reason that the sources can give is of the documented type, and each
+%% reason of that type has a text.
 -module(cambrian_error_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-%% Reasons that functions of Cambrian answer each other, and that become another reason before a user
-%% sees them. A reason is here by its name, or by its name and the size of its tuple.
+%% Reasons that functions of Cambrian answer each other, and that become another reason before a
+%% user sees them. A reason is here by its name, or by its name and the size of its tuple.
 -define(INTERNAL, [address, already_present, badarg, bad_fitness, bad_name, closed, eacces,
                    eaddrinuse, efbig, einval, eisdir, enotsup, locked, metered, missing_base,
                    no_fitness, no_shell, not_a_file, not_there, panicked, stale, terminated,
@@ -45,14 +45,16 @@ a_text_is_one_line_in_the_words_of_erlang_test_() ->
     Page = <<"type cambrian_population:options()">>,
     [?_assertEqual(Text, text(Reason))
      || {Text, Reason} <-
-            [{"option seed must be an integer, got: -1", {bad_option, {seed, -1, <<"an integer">>}}},
+            [{"option seed must be an integer, got: -1",
+              {bad_option, {seed, -1, <<"an integer">>}}},
              {"options must be a map, got: []", {bad_option, {options, [], <<"a map">>}}},
              {"options inputs, outputs are missing", {missing_options, [inputs, outputs]}},
              {"unknown option \"se\\nde\"; the " ++ binary_to_list(Page) ++ " lists them",
               {unknown_option, "se\nde", #{see => Page}}},
              {"the function of until failed: error badarith",
               {bad_option, {until, {error, badarith, []}, <<"a fun">>}}},
-             {"lists:init/1 failed: exit shutdown", {crashed, {lists, init, 1}, {exit, shutdown, []}}},
+             {"lists:init/1 failed: exit shutdown",
+              {crashed, {lists, init, 1}, {exit, shutdown, []}}},
              {"row 2, column 1 of a dataset's inputs must be a number, got: nan",
               {bad_dataset, {{inputs, 2, 1}, nan, <<"a number">>}}},
              {"the application cambrian did not start: the file /data/ö is damaged",
@@ -127,13 +129,15 @@ forms(Module) ->
         beam_lib:chunks(code:which(Module), [abstract_code]),
     Forms.
 
-%% Reasons as the boundary in Rust writes them: `refuse(atoms::name())', `refuse((atoms::name(), ...))'.
+%% Reasons as the boundary in Rust writes them: `refuse(atoms::name())' or
+%% `refuse((atoms::name(), ...))'.
 reasons_in_rust() ->
     Sources = filelib:wildcard(cambrian_checkout:path("native/cambrian_nif/src/*.rs")),
     Texts = [Text || Source <- Sources, {ok, Text} <- [file:read_file(Source)]],
+    Options = [global, {capture, all_but_first, list}],
     Find = fun(Pattern) ->
                lists:append([Found || Text <- Texts,
-                                      {match, Found} <- [re:run(Text, Pattern, [global, dotall, {capture, all_but_first, list}])]])
+                                      {match, Found} <- [re:run(Text, Pattern, Options)]])
            end,
     lists:usort([list_to_atom(Name) || [Name] <- Find("refuse\\(atoms::(\\w+)\\(\\)\\)")]
                 ++ [{list_to_atom(Name), 1 + parts(Rest)}

@@ -6,8 +6,8 @@
 %% ```
 %% 1> {error, Reason} = cambrian:evolve('xor', #{seed => -1}).
 %% {error,{bad_option,{seed,-1,<<"an integer from 0 to 2^64 - 1">>}}}
-%% 2> io:format("~ts~n", [cambrian_error:format_error(Reason)]).
-%% option seed must be an integer from 0 to 2^64 - 1, got: -1
+%% 2> unicode:characters_to_binary(cambrian_error:format_error(Reason)).
+%% <<"option seed must be an integer from 0 to 2^64 - 1, got: -1">>
 %% '''
 %%
 %% Reasons of one kind have one shape:
@@ -112,14 +112,19 @@
 %% @doc Describes a reason, with terms and names as Erlang writes them.
 %%
 %% ```
-%% 1> {error, Reason} = cambrian:evolve('xor', #{sede => 42}).
-%% 2> io:format("~ts~n", [cambrian_error:format_error(Reason)]).
-%% unknown option sede (did you mean seed?); the type cambrian_population:options() lists them
+%% 1> {error, Reason} = cambrian_genotype:new(#{inputs => 2}, 7).
+%% 2> unicode:characters_to_binary(cambrian_error:format_error(Reason)).
+%% <<"option outputs is missing">>
 %% '''
 -spec format_error(reason() | term()) -> unicode:chardata().
 format_error(Reason) -> format_error(Reason, erlang).
 
 %% @doc Describes a reason, with terms and names as that language writes them.
+%%
+%% ```
+%% 1> unicode:characters_to_binary(cambrian_error:format_error(not_started, elixir)).
+%% <<"the application does not run: Application.ensure_all_started(:cambrian)">>
+%% '''
 -spec format_error(reason() | term(), face()) -> unicode:chardata().
 format_error({cambrian, {Reason, {cambrian_app, start, _}}}, Face) ->
     ["the application ", term(cambrian, Face), " did not start: " | format_error(Reason, Face)];

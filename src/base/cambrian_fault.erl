@@ -1,45 +1,50 @@
 %% @private
-%% What went wrong with one evaluation: bounded before it is sent anywhere, and recognised when it comes again.
+%% The fault of an evaluation: cut to a small size before it is sent anywhere, described in words,
+%% and recognised when it comes again.
 -module(cambrian_fault).
 
 -export([crashed/3, crashed/1, bad_fitness/1, counted/1, text/1, kind/1, is_missing_code/1]).
 -export_type([fault/0]).
 
-%% `memory' also says that the process was killed from elsewhere: the VM tells the two by the same word. What would be too
-%% large to be sent around is text in its place. A stack has its top only.
 -type fault() :: timeout | memory | {bad_fitness, term()}
-               | {crashed, {error | exit | throw, Reason :: term(), Stack :: list()} | Reason :: term()}.
+               | {crashed, {error | exit | throw, Reason :: term(), Stack :: list()}
+                           | Reason :: term()}.
+%% `memory' may also mean that another process killed the evaluation: the VM gives the same reason
+%% for both. A text stands in the place of a large term. A stack holds only its top.
 
-%% In words, about; and characters of a text that stands for more.
+%% The size of a term in words, about; the characters of a text that stands for a larger term.
 -define(MAX_WORDS, 256).
 -define(MAX_TEXT, 400).
 -define(MAX_DEPTH, 5).
 -define(MAX_WIDTH, 8).
 -define(MAX_FRAMES, 8).
-%% Of a text: characters, words of heap, and ms to make it.
+%% Limits of a text: its characters, and the words of heap and the ms that it may take.
 -define(MAX_LINES, 4000).
 -define(MAX_HEAP, 4_000_000).
 -define(MAX_MS, 2000).
 
+%% @doc The fault of an evaluation that gave no fitness.
 -spec bad_fitness(term()) -> fault().
 bad_fitness(Term) -> {bad_fitness, bounded(Term)}.
 
-%% @doc How many evaluations failed, and what the first of them failed of.
+%% @doc How many evaluations failed, with the first fault.
 -spec counted([{Index :: pos_integer(), fault()}]) ->
           #{count := non_neg_integer(), first := fault() | none}.
 counted([]) -> #{count => 0, first => none};
 counted([{_, First} | _] = Faults) -> #{count => length(Faults), first => First}.
 
-%% @doc Of a process that ended.
+%% @doc The fault of a process that ended.
 -spec crashed(term()) -> fault().
 crashed(Reason) -> {crashed, bounded(Reason)}.
 
-%% @doc Of an exception.
+%% @doc The fault of an exception.
 -spec crashed(error | exit | throw, term(), list()) -> fault().
 crashed(Class, Reason, Stack) ->
-    {crashed, {Class, bounded(Reason), [frame(Frame) || Frame <- lists:sublist(Stack, ?MAX_FRAMES)]}}.
+    Top = lists:sublist(Stack, ?MAX_FRAMES),
+    {crashed, {Class, bounded(Reason), lists:map(fun frame/1, Top)}}.
 
-%% The arguments of a call that fits no clause are in its frame. Whoever raises may have made up all of it.
+%% The frame of a call that fits no clause holds the arguments. `erlang:raise/3' may put anything
+%% into a frame.
 frame({Module, Function, Arguments, Where}) when is_atom(Module), is_atom(Function) ->
     {Module, Function, arguments(Arguments), where(Where)};
 frame({Fun, Arguments, Where}) when is_function(Fun) ->
@@ -76,21 +81,28 @@ bounded(Term) ->
     end.
 
 brief(Term) ->
-    Text = lists:flatten(io_lib:format("~0tP", [cut(Term, ?MAX_DEPTH), 30], [{chars_limit, ?MAX_TEXT}])),
+    Cut = cut(Term, ?MAX_DEPTH),
+    Text = lists:flatten(io_lib:format("~0tP", [Cut, 30], [{chars_limit, ?MAX_TEXT}])),
     unicode:characters_to_binary(lists:sublist(Text, ?MAX_TEXT)).
 
-%% To print a term may take exponential time in its depth, and quadratic in the digits of an integer.
+%% Cuts a term before it is printed: printing takes exponential time in the depth of a term, and
+%% quadratic time in the digits of an integer.
 cut(_, 0) -> '...';
 cut([Head | Tail], Depth) -> cut_list([Head | Tail], ?MAX_WIDTH, Depth - 1);
 cut(Tuple, Depth) when is_tuple(Tuple) ->
-    list_to_tuple([cut(element(I, Tuple), Depth - 1) || I <- lists:seq(1, min(?MAX_WIDTH, tuple_size(Tuple)))]
+    Width = min(?MAX_WIDTH, tuple_size(Tuple)),
+    list_to_tuple([cut(element(I, Tuple), Depth - 1) || I <- lists:seq(1, Width)]
                   ++ ['...' || tuple_size(Tuple) > ?MAX_WIDTH]);
-cut(Map, Depth) when is_map(Map) -> maps:from_list(cut_map(maps:next(maps:iterator(Map)), ?MAX_WIDTH, Depth - 1));
-cut(Bits, _) when bit_size(Bits) > 8 * ?MAX_TEXT -> <<Start:?MAX_TEXT/binary, _/bitstring>> = Bits, Start;
+cut(Map, Depth) when is_map(Map) ->
+    maps:from_list(cut_map(maps:next(maps:iterator(Map)), ?MAX_WIDTH, Depth - 1));
+cut(Bits, _) when bit_size(Bits) > 8 * ?MAX_TEXT ->
+    <<Start:?MAX_TEXT/binary, _/bitstring>> = Bits,
+    Start;
 cut(Integer, _) when is_integer(Integer), abs(Integer) >= 1 bsl 1024 -> large_integer;
 cut(Term, _) -> Term.
 
-cut_list([Head | Tail], Width, Depth) when Width > 0 -> [cut(Head, Depth) | cut_list(Tail, Width - 1, Depth)];
+cut_list([Head | Tail], Width, Depth) when Width > 0 ->
+    [cut(Head, Depth) | cut_list(Tail, Width - 1, Depth)];
 cut_list([], _, _) -> [];
 cut_list(_, _, _) -> ['...'].
 
@@ -98,8 +110,8 @@ cut_map({Key, Value, Next}, Width, Depth) when Width > 0 ->
     [{cut(Key, Depth), cut(Value, Depth)} | cut_map(maps:next(Next), Width - 1, Depth)];
 cut_map(_, _, _) -> [].
 
-%% What is left of a budget after a term, or `none'. Looks at no more than the budget allows, so a term of any size and any
-%% sharing is judged at once.
+%% The rest of a budget of words after a term, or `none'. It visits no more words than the budget,
+%% so that a term of any size, with any sharing, takes no time.
 words(_Term, Budget) when Budget =< 0 -> none;
 words([Head | Tail], Budget) ->
     case words(Head, Budget - 2) of
@@ -122,19 +134,20 @@ words(_, Budget) -> left(Budget - 2).
 left(Budget) when Budget > 0 -> Budget;
 left(_) -> none.
 
-%% @doc In words; of an exception as its language shows it, with its stack. That calls code of the user's, as `message/1' of
-%% an exception: in a process of its own, within bounds of time and memory.
+%% @doc Describes a fault. An exception is shown as its language does, with its stack. This calls
+%% code of the user, as `message/1' of an exception in Elixir, so it happens in a process of its
+%% own, within limits of time and memory.
 -spec text(fault()) -> unicode:chardata().
 text(Fault) ->
     {Self, Tag} = {self(), make_ref()},
-    {Pid, Monitor} = spawn_opt(fun() -> Self ! {Tag, in_words(Fault)} end,
-                               [monitor, {max_heap_size, #{size => ?MAX_HEAP, kill => true, error_logger => false}}]),
+    Limit = {max_heap_size, #{size => ?MAX_HEAP, kill => true, error_logger => false}},
+    {Pid, Monitor} = spawn_opt(fun() -> Self ! {Tag, in_words(Fault)} end, [monitor, Limit]),
     receive {'DOWN', Monitor, process, Pid, _} -> ok
     after ?MAX_MS ->
         exit(Pid, kill),
         receive {'DOWN', Monitor, process, Pid, _} -> ok end
     end,
-    %% what it said came before its end
+    %% the text, if there is one, came before the `DOWN' message
     receive {Tag, Text} when is_binary(Text) -> Text;
             {Tag, none} -> brief(Fault)
     after 0 -> brief(Fault)
@@ -150,7 +163,8 @@ in_words(Fault) ->
 words_of(timeout) -> "it took longer than evaluation_timeout";
 words_of(memory) -> "it took more memory than evaluation_memory, or was killed";
 words_of({bad_fitness, Term}) -> io_lib:format("it gave ~0tp, expected a finite number", [Term]);
-words_of({crashed, {Class, Reason, [_ | _] = Stack}}) when Class =:= error; Class =:= exit; Class =:= throw ->
+words_of({crashed, {Class, Reason, [_ | _] = Stack}})
+  when Class =:= error; Class =:= exit; Class =:= throw ->
     exception(Class, Reason, Stack);
 words_of({crashed, {bad_return, {M, F, A}, Value}}) ->
     case is_elixirs({M}) andalso code:ensure_loaded('Elixir.Exception') of
@@ -172,13 +186,16 @@ exception(Class, Reason, Stack) ->
     end.
 
 is_elixirs(Reason, Stack) ->
-    is_map(Reason) andalso is_map_key('__exception__', Reason) orelse lists:any(fun is_elixirs/1, Stack).
+    is_map(Reason) andalso is_map_key('__exception__', Reason)
+        orelse lists:any(fun is_elixirs/1, Stack).
 
 is_elixirs(Frame) when is_tuple(Frame), is_atom(element(1, Frame)) ->
-    lists:prefix("Elixir.", atom_to_list(element(1, Frame))) orelse lists:prefix("elixir", atom_to_list(element(1, Frame)));
+    Module = atom_to_list(element(1, Frame)),
+    lists:prefix("Elixir.", Module) orelse lists:prefix("elixir", Module);
 is_elixirs(_) -> false.
 
-%% @doc Equal for two faults of which it is enough to see one: of what differs from one evaluation to the next it has nothing.
+%% @doc The kind of a fault, without the values that differ from evaluation to evaluation. Two
+%% faults of one kind need only one line in a log.
 -spec kind(fault()) -> term().
 kind({bad_fitness, Term}) -> {bad_fitness, shape(Term)};
 kind({crashed, {Class, Reason, [Top | _]}}) -> {crashed, shape(Class), shape(Reason), place(Top)};
@@ -186,15 +203,20 @@ kind({crashed, {Class, Reason, []}}) -> {crashed, shape(Class), shape(Reason)};
 kind({crashed, Reason}) -> {crashed, shape(Reason)};
 kind(Simple) -> Simple.
 
-%% What a process ends with may only look like a stack.
-place({Module, Function, Arguments, Where}) when length(Arguments) >= 0 -> place({Module, Function, length(Arguments), Where});
-place({Module, Function, Arity, [{file, _}, {line, Line} | _]}) when is_atom(Module), is_atom(Function), is_integer(Arity) ->
+%% The exit reason of a process may look like a stack without being one.
+place({Module, Function, Arguments, Where}) when length(Arguments) >= 0 ->
+    place({Module, Function, length(Arguments), Where});
+place({Module, Function, Arity, [{file, _}, {line, Line} | _]})
+  when is_atom(Module), is_atom(Function), is_integer(Arity) ->
     {Module, Function, Arity, Line};
-place({Module, Function, Arity, _}) when is_atom(Module), is_atom(Function), is_integer(Arity) -> {Module, Function, Arity};
+place({Module, Function, Arity, _})
+  when is_atom(Module), is_atom(Function), is_integer(Arity) ->
+    {Module, Function, Arity};
 place(_) -> elsewhere.
 
 shape(Atom) when is_atom(Atom) -> Atom;
-shape(Tuple) when is_tuple(Tuple), tuple_size(Tuple) > 0, is_atom(element(1, Tuple)) -> {element(1, Tuple), tuple_size(Tuple)};
+shape(Tuple) when is_tuple(Tuple), tuple_size(Tuple) > 0, is_atom(element(1, Tuple)) ->
+    {element(1, Tuple), tuple_size(Tuple)};
 shape(Tuple) when is_tuple(Tuple) -> tuple;
 shape(List) when is_list(List) -> list;
 shape(Map) when is_map(Map) -> map;
@@ -202,7 +224,7 @@ shape(Bits) when is_bitstring(Bits) -> binary;
 shape(Number) when is_number(Number) -> number;
 shape(_) -> other.
 
-%% @doc Whether a function was called that is not there, which on another node may be that node's fault.
+%% @doc Whether the evaluation called a missing function. Another node may lack the code.
 -spec is_missing_code(fault()) -> boolean().
 is_missing_code({crashed, {error, undef, _}}) -> true;
 is_missing_code({crashed, {error, {badfun, _}, _}}) -> true;

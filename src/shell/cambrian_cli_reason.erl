@@ -1,12 +1,25 @@
 %% @private
-%% Describes a reason in one line, with arguments as they were typed. `usage' says that the command
-%% line is at fault.
+%% Why a command failed, in one line. `usage' says that the command line is at fault; the line then
+%% has the arguments as they were typed.
 -module(cambrian_cli_reason).
 
--export([text/2, unknown/2]).
+-export([usage/1, failed/1, wrong/2, text/2, unknown/2]).
 
 -type given() :: cambrian_cli_arguments:given().
 
+%% @doc Ends the command, as the command line is at fault.
+-spec usage(unicode:chardata()) -> no_return().
+usage(Line) -> throw({usage, Line}).
+
+%% @doc Ends the command, which has failed.
+-spec failed(unicode:chardata()) -> no_return().
+failed(Line) -> throw({failed, Line}).
+
+%% @doc Ends the command for this reason.
+-spec wrong(Reason :: term(), given()) -> no_return().
+wrong(Reason, Given) -> throw(text(Reason, Given)).
+
+%% @doc Describes a reason.
 -spec text(Reason :: term(), given()) -> {usage | failed, unicode:chardata()}.
 text({bad_option, {Name, Got, Expected}}, Given) ->
     {usage, [typed(Name, Got, set, Given), ": expected ", Expected]};
