@@ -136,7 +136,9 @@ defmodule Cambrian do
   A mistake:
 
       iex> Cambrian.evolve(:xor, sede: 42)
-      {:error, {:unknown_option, :sede, %{did_you_mean: :seed, see: "type cambrian_population:options()"}}}
+      {:error,
+       {:unknown_option, :sede,
+        %{did_you_mean: :seed, see: "type cambrian_population:options()"}}}
   """
   @spec evolve(Cambrian.Task.task(), keyword) :: {:ok, Result.t()} | {:error, Error.reason()}
   def evolve(task, opts \\ []) do

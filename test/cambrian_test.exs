@@ -122,7 +122,8 @@ defmodule CambrianTest do
       assert {:error, {:unknown_option, :sede, %{did_you_mean: :seed}}} =
                Cambrian.evolve(:xor, sede: 42)
 
-      assert Cambrian.evolve(:chess) == {:error, {:unknown_task, :chess, %{see: "cambrian:tasks/0"}}}
+      assert Cambrian.evolve(:chess) ==
+               {:error, {:unknown_task, :chess, %{see: "cambrian:tasks/0"}}}
 
       assert {:error, {:bad_option, {:options, %{seed: 42}, _}}} =
                Cambrian.evolve(:xor, %{seed: 42})

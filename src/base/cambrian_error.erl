@@ -15,9 +15,10 @@
 %% <li>A wrong value is `{bad_Thing, {Where, Got, Expected}}': `bad_option', `bad_parameter',
 %%   `bad_task', `bad_dataset', `bad_charter' and `bad_name'. `Where' is the name of the option, the
 %%   parameter or the field; for a dataset it is `inputs', `{inputs, Row}' or
-%%   `{inputs, Row, Column}', counted from 1, or the same with `targets'. `Got' is the value, or
-%%   `missing' if a charter lacks the field. A dataset's error holds only numbers and atoms of the
-%%   data, and the type of any other term. `Expected' is a binary.</li>
+%%   `{inputs, Row, Column}', counted from 1, the same with `targets', `rows' for the number of rows
+%%   in both, or `memory'. `Got' is the value, or `missing' if a charter lacks the field. Of a
+%%   dataset, whose data may be large or secret, `Got' is a number, an atom or the type of the
+%%   term. `Expected' is a binary.</li>
 %% <li>An unknown name is `{unknown_Thing, Name, Hint}': `unknown_option', `unknown_parameter',
 %%   `unknown_operator' and `unknown_task'. See {@link hint()}.</li>
 %% <li>An absent option is `{missing_options, Names}'.</li>
