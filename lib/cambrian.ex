@@ -104,7 +104,9 @@ defmodule Cambrian do
   A mistake:
 
       iex> Cambrian.evolve(:xor, sede: 42)
-      {:error, {:unknown_option, :sede, %{did_you_mean: :seed, see: "type cambrian_population:options()"}}}
+      {:error,
+       {:unknown_option, :sede,
+        %{did_you_mean: :seed, see: "type cambrian_population:options()"}}}
   """
   @spec evolve(Cambrian.Task.task(), keyword) :: {:ok, Result.t()} | {:error, Error.reason()}
   def evolve(task, opts \\ []) do
@@ -177,7 +179,7 @@ defmodule Cambrian do
       150
 
       iex> Cambrian.parameters(:chess)
-      {:error, {:unknown_task, :chess}}
+      {:error, {:unknown_task, :chess, %{see: "cambrian:tasks/0"}}}
   """
   @spec parameters(Cambrian.Task.native()) :: {:ok, %{atom => term}} | {:error, Error.reason()}
   def parameters(task), do: :cambrian.parameters(Boundary.task(task))

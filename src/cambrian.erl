@@ -1,6 +1,6 @@
-%% @doc The front door: evolve a network for a task.
+%% @doc Evolves a network for a task.
 %%
-%% `xor' is a word of the Erlang language, so as the name of a task it is quoted.
+%% `xor' is an operator of Erlang, so the name of that task needs quotes.
 %%
 %% ```
 %% 1> {ok, #{champion := Champion, solved := true}} = cambrian:evolve('xor', #{seed => 42}).
@@ -10,16 +10,18 @@
 %% '''
 -module(cambrian).
 
--export([evolve/1, evolve/2, evolve_recorded/2, evolve_recorded/3, interrupt/1, lineage/1, parameters/0, parameters/1, tasks/0]).
+-export([evolve/1, evolve/2, evolve_recorded/2, evolve_recorded/3, interrupt/1, lineage/1,
+         parameters/0, parameters/1, tasks/0]).
 -export_type([options/0]).
 
--type options() :: #{progress => boolean() | standard_error | pid() | fun((cambrian_population:stats()) -> term()),
+-type options() :: #{progress => boolean() | standard_error | pid()
+                               | fun((cambrian_population:stats()) -> term()),
                      report => file:name_all(), atom() => term()}.
-%% Those of {@link cambrian_population:options()}, and `progress': `true' for a line of text on the way, a device, as
-%% `standard_error', for the same there, or a fun of one argument that is called with the
-%% {@link cambrian_population:stats()} of each generation. `report' is a file, to which the run is written as an HTML page:
-%% see {@link cambrian_report}.
-%% Where neither `generations', `evaluations' nor `timeout' is given, evolution ends after 1,000 generations.
+%% The options of {@link cambrian_population:options()}, and two more. `progress' is `true' for a
+%% line of text during the run, a device, as `standard_error', for the same line there, or a fun
+%% that gets the {@link cambrian_population:stats()} of each generation. `report' is a file, to
+%% which the run is written as an HTML page: see {@link cambrian_report}. Without `generations',
+%% `evaluations' and `timeout', evolution ends after 1,000 generations.
 
 -include_lib("kernel/include/logger.hrl").
 
@@ -29,17 +31,19 @@
 -spec evolve(cambrian_task:task()) -> {ok, cambrian_population:result()} | {error, term()}.
 evolve(Task) -> evolve(Task, #{}).
 
-%% @doc Evolves with options: a seed, a goal, parameters.
+%% @doc Evolves with options: a seed, a goal, parameters. See {@link options()}.
 %%
-%% Not reaching the goal is no error: the result then has the best there was and `solved => false'.
-%% The evolution stops when the caller dies.
+%% A run that does not reach its goal is no error: the result has the best network so far and
+%% `solved => false'. The evolution stops when the caller exits.
 %%
-%% Options are {@link options()}. One that is unknown or out of its range is an error that names it and says what was
-%% expected, as is a task that is none ({@link cambrian_task:error()}); nothing has run then.
+%% An unknown option and a wrong value are errors that name the option and say what was expected,
+%% and so is a wrong task: see {@link cambrian_error}. Nothing has run then.
 %%
-%% With the option `from' the first generation descends from genotypes that there are, as an earlier champion.
+%% With the option `from' the first generation descends from given genotypes, as an earlier
+%% champion.
 %%
-%% With the option `substrate' the encoding is indirect, and the champion a CPPN: see {@link cambrian_substrate}.
+%% With the option `substrate' the encoding is indirect, and the champion is a CPPN: see
+%% {@link cambrian_substrate}.
 %%
 %% ```
 %% 1> {ok, Result} = cambrian:evolve('xor', #{seed => 42, generations => 3}).
@@ -48,17 +52,20 @@ evolve(Task) -> evolve(Task, #{}).
 %% 3> cambrian:evolve('xor', #{generations => 0}).
 %% {error,{bad_option,{generations,0,<<"a positive integer">>}}}
 %% 4> cambrian:evolve('xor', #{popluation => 50}).
-%% {error,{unknown_option,popluation,#{did_you_mean => population,see => <<"type cambrian_population:options()">>}}}
+%% {error,{unknown_option,popluation,#{did_you_mean => population,
+%%                                     see => <<"type cambrian_population:options()">>}}}
 %% 5> cambrian:evolve('xor', #{report => "/no/such/folder/xor.html"}).
 %% {error,{enoent,"/no/such/folder/xor.html"}}
 %% 6> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
-%% 7> {ok, #{generations := Generations, solved := true}} = cambrian:evolve('xor', #{from => Champion, seed => 1}).
+%% 7> {ok, #{generations := Generations, solved := true}} =
+%%        cambrian:evolve('xor', #{from => Champion, seed => 1}).
 %% 8> Generations.
 %% 1
 %% '''
--spec evolve(cambrian_task:task(), options()) -> {ok, cambrian_population:result()} | {error, term()}.
+-spec evolve(cambrian_task:task(), options()) ->
+          {ok, cambrian_population:result()} | {error, term()}.
 evolve(Task, #{report := Path} = Options) ->
-    %% now, so that what cannot be written is known before anything runs
+    %% checks the file before anything runs
     case cambrian_population_options:check(report, Path) of
         ok -> reported(cambrian_file:check_place(Path), Path, Task, maps:remove(report, Options));
         Error -> Error
@@ -79,18 +86,20 @@ reported(ok, Path, Task, Options) ->
         Error -> Error
     end.
 
-%% @private The same, and what there is to tell of it.
+%% @private Does the same, and answers with the recorded story of the run as well.
 -spec evolve_recorded(cambrian_task:task(), options()) ->
           {ok, cambrian_population:result(), cambrian_recorder:story()} | {error, term()}.
 evolve_recorded(Task, Options) -> evolve(Task, Options, #{story => true}).
 
-%% @private The same for a caller that may be told to end by {@link interrupt/1} once `Begun' was called: it then answers
-%% with what there is. It reads all its messages.
+%% @private Does the same for a caller that {@link interrupt/1} may stop once `Begun' was called.
+%% It then answers with the result so far. The caller's mailbox must be empty, as this reads all
+%% messages.
 -spec evolve_recorded(cambrian_task:task(), options(), Begun :: fun(() -> term())) ->
-          {ok | interrupted, cambrian_population:result(), cambrian_recorder:story()} | {error, term()}.
+          {ok | interrupted, cambrian_population:result(), cambrian_recorder:story()}
+        | {error, term()}.
 evolve_recorded(Task, Options, Begun) -> evolve(Task, Options, #{story => true, begun => Begun}).
 
-%% @private
+%% @private Stops the evolution of that caller early.
 -spec interrupt(pid()) -> ok.
 interrupt(Caller) ->
     Caller ! {?MODULE, interrupt},
@@ -105,14 +114,20 @@ evolve(_Task, Options, _How) ->
     {error, {bad_option, {options, Options, <<"a map">>}}}.
 
 evolve_started(_Task, #{run := Run}, _How) when Run =/= true ->
-    {error, {bad_option, {run, Run, case Run of false -> <<"left out, as evolve runs">>; _ -> <<"a boolean">> end}}};
+    Expected = case Run of
+                   false -> <<"left out, as evolve runs">>;
+                   _ -> <<"a boolean">>
+               end,
+    {error, {bad_option, {run, Run, Expected}}};
 evolve_started(Task, Options, How) ->
     {Progress, Rest} = case maps:take(progress, Options) of
                            error -> {false, Options};
                            Taken -> Taken
                        end,
     case cambrian_population_options:check(progress, Progress) of
-        ok -> supervised(limited((maps:remove(run, Rest))#{task => Task, owner => self()}), Progress, How);
+        ok ->
+            Owned = (maps:remove(run, Rest))#{task => Task, owner => self()},
+            supervised(limited(Owned), Progress, How);
         Error -> Error
     end.
 
@@ -138,7 +153,7 @@ supervised(Options, Progress, #{story := Recorded} = How) ->
         Error -> Error
     end.
 
-%% A population that dies on the way is back, running, when its guard answers.
+%% If the population crashes, its guard restarts it, and answers once it runs again.
 await(Guard, Start, Recorder, How) ->
     case cambrian_population_sup:population(Guard) of
         {ok, Population} ->
@@ -147,7 +162,7 @@ await(Guard, Start, Recorder, How) ->
                 answer(awaited(Population, How), Recorder, Population)
             catch
                 exit:{_, {gen_statem, call, _}} -> await(Guard, again, Recorder, How);
-                %% it was stopped on the way
+                %% the application was stopped meanwhile
                 error:{not_started, _} -> {error, not_started}
             end;
         {error, gone} -> {error, population_kept_failing}
@@ -163,7 +178,8 @@ awaited(Population, Request) ->
         Message ->
             case gen_statem:check_response(Message, Request) of
                 {reply, Answer} -> Answer;
-                {error, {Reason, _}} -> exit({Reason, {gen_statem, call, [Population, await, infinity]}});
+                {error, {Reason, _}} ->
+                    exit({Reason, {gen_statem, call, [Population, await, infinity]}});
                 no_reply -> awaited(Population, Request)
             end
     end.
@@ -171,7 +187,7 @@ awaited(Population, Request) ->
 interrupted({ok, Result}) -> {interrupted, Result};
 interrupted(Error) -> Error.
 
-%% Where the application was stopped on the way, the guard is gone with it.
+%% The guard is gone already if the application was stopped meanwhile.
 stop(Guard) ->
     try cambrian_population_sup:stop(Guard)
     catch exit:_ -> ok
@@ -179,8 +195,10 @@ stop(Guard) ->
 
 answer({ok, Result}, none, _Population) -> {ok, Result, none};
 answer({Ended, #{champion := Champion} = Result}, Recorder, Population) ->
-    Story = cambrian_story:with_recorded(cambrian_story:of_population(Population), cambrian_recorder:read(Recorder)),
-    {Ended, Result, Story#{result => Result#{champion := cambrian_genotype:to_binary(Champion)}}};
+    Story = cambrian_story:with_recorded(cambrian_story:of_population(Population),
+                                         cambrian_recorder:read(Recorder)),
+    Sendable = Result#{champion := cambrian_genotype:to_binary(Champion)},
+    {Ended, Result, Story#{result => Sendable}};
 answer(Error, _Recorder, _Population) -> Error.
 
 record(_Guard, false) -> none;
@@ -194,24 +212,28 @@ watch(Guard, Progress, Goal) ->
     {ok, Population} = cambrian_population_sup:population(Guard),
     cambrian_progress:start(Population, Progress, Goal).
 
-%% @doc Where a genotype comes from: itself, its parents, theirs, and so on, the nearest first, as far as this node knows.
+%% @doc The ancestors of a genotype, as far as this node knows them: itself, its parents, their
+%% parents and so on, the nearest first.
 %%
-%% It knows the champions of its populations with their line of fitter parents (the other parent of each is named): to
-%% the first generation, unless there was no better one for so long that a line is lost; and what others signed of
-%% theirs. `origin' is `own', or the key whose signature was found genuine on the way. With the application's
-%% `data_dir' set, it is known after a restart as well.
+%% The node knows the champions of its populations with their line of fitter parents, back to the
+%% first generation; an entry names the other parent as well. A very long time without a better
+%% champion may lose a part of a line. The node also knows the claims that other nodes signed for
+%% their genotypes. `origin' is `own', or the key whose signature on the claims is genuine. With
+%% the application's `data_dir' set, a node knows all of this after a restart as well.
 %%
-%% What others sign changes nothing of what was bred here. Where several keys signed the same genotype `origin' is
-%% `conflicting', and `breeders' has what each of them says, in the order of the times that they claim; `measured' is the one by
-%% whom it came when it was first measured here. Parents that somebody claims and that descend from the genotype, which is not
-%% possible, are left out, and named as `circular'.
+%% Claims change no entry of a genotype that was bred here. If several keys signed the same
+%% genotype, `origin' is `conflicting', and `breeders' has the claims of each, in the order of the
+%% claimed times; `measured' is the key that sent the genotype when this node first measured it. A
+%% claimed parent cannot descend from the genotype: such parents are left out, and named as
+%% `circular'.
 %%
-%% A signature in the files that is not genuine is an error, unless the line begins with what was bred here, which goes on
-%% without it.
+%% A forged signature in the files is an error. If the line begins with a genotype that was bred
+%% here, the line goes on without the forged entry.
 %%
 %% ```
 %% 1> {ok, #{champion := Champion}} = cambrian:evolve('xor', #{seed => 42}).
-%% 2> {ok, [#{operators := Operators, generation := Generation} | Ancestors]} = cambrian:lineage(Champion).
+%% 2> {ok, [#{operators := Operators, generation := Generation} | Ancestors]} =
+%%        cambrian:lineage(Champion).
 %% 3> {Operators, Generation, length(Ancestors)}.
 %% {[crossover,perturb_weights],23,19}
 %% 4> #{generation := 0, parents := [], origin := own, task := <<"xor">>} = lists:last(Ancestors).
@@ -224,28 +246,30 @@ watch(Guard, Progress, Goal) ->
 lineage(Id) when is_binary(Id), byte_size(Id) =:= 32 -> cambrian_lineage:walk(Id);
 lineage(Genotype) -> cambrian_lineage:walk(cambrian_genotype:id(Genotype)).
 
-%% @doc Every parameter: its name, default, range and meaning.
+%% @doc All parameters: name, default, range and meaning.
 %%
 %% ```
 %% 1> [P || #{name := add_node} = P <- cambrian:parameters()].
 %% [#{about => <<"rate: a connection is split by a node">>,default => 0.05,
 %%    expected => <<"a number from 0 to 1">>,name => add_node}]
 %% '''
--spec parameters() -> [#{name := atom(), default := term(), expected := binary(), about := binary()}].
+-spec parameters() -> [#{name := atom(), default := term(), expected := binary(),
+                         about := binary()}].
 parameters() ->
     [#{name => Name, default => Default, expected => Expected, about => About}
      || {Name, Default, Expected, About} <- cambrian_nif:parameters_table()].
 
-%% @doc The values of all parameters as a native task has them by default.
+%% @doc The values of all parameters that a native task has by default.
 %%
 %% ```
 %% 1> {ok, Parameters} = cambrian:parameters(double_pole_novel).
 %% 2> maps:with([population, add_recurrent, output_activation], Parameters).
 %% #{add_recurrent => 0.1,output_activation => steep_sigmoid,population => 300}
 %% 3> cambrian:parameters(chess).
-%% {error,{unknown_task,chess}}
+%% {error,{unknown_task,chess,#{see => <<"cambrian:tasks/0">>}}}
 %% '''
--spec parameters(cambrian_task:native()) -> {ok, #{atom() => term()}} | {error, cambrian_task:error()}.
+-spec parameters(cambrian_task:native()) ->
+          {ok, #{atom() => term()}} | {error, cambrian_task:error()}.
 parameters(Task) ->
     case cambrian_task:new(Task) of
         {ok, Native} -> cambrian_nif:task_parameters(Native, #{});

@@ -1,5 +1,5 @@
 %% @private
-%% The application: what it has to have before it starts, and what it starts.
+%% Starts the application, after a check of its environment and its data directory.
 -module(cambrian_app).
 -behaviour(application).
 -export([start/2, stop/1, check/0]).
@@ -10,7 +10,7 @@ start(_Type, _Args) ->
         Error -> Error
     end.
 
-%% @doc Whether it can start; the error is that which starting it would give.
+%% @doc Whether the application can start. The error is the one that a start would give.
 -spec check() -> ok | {error, term()}.
 check() ->
     case ready() of
@@ -31,7 +31,8 @@ ready() ->
 
 with_data_dir({error, _} = Error) -> Error;
 with_data_dir(_) ->
-    _ = [ok = cambrian_nif:memory_set_limit(Bytes) || {ok, Bytes} <- [application:get_env(cambrian, memory_limit)]],
+    _ = [ok = cambrian_nif:memory_set_limit(Bytes)
+         || {ok, Bytes} <- [application:get_env(cambrian, memory_limit)]],
     cambrian_telemetry:start(),
     case with_dashboard(cambrian_sup:start_link()) of
         {ok, _} = Started -> Started;
@@ -60,12 +61,12 @@ with_dashboard({ok, Supervisor} = Started) ->
             {ok, Checked} = cambrian_dashboard:check(Options),
             case cambrian_dashboard:start_checked(Checked) of
                 {ok, _} -> Started;
-                Error -> ended(Supervisor), Error
+                Error -> stop_supervisor(Supervisor), Error
             end
     end;
 with_dashboard(Error) -> Error.
 
-ended(Supervisor) ->
+stop_supervisor(Supervisor) ->
     Monitor = monitor(process, Supervisor),
     unlink(Supervisor),
     exit(Supervisor, shutdown),
@@ -73,12 +74,13 @@ ended(Supervisor) ->
 
 stop(_State) -> cambrian_data_dir:release().
 
-%% What may be set before the application starts.
+%% The environment of the application, beside that of bridges.
 table() ->
     #{data_dir => {fun cambrian_data_dir:is_valid/1, <<"the path of a directory">>},
       threads => {fun cambrian_options:is_positive/1, <<"a positive integer">>},
-      memory_limit => {fun(Bytes) -> is_integer(Bytes) andalso Bytes > 0 andalso Bytes < 1 bsl 63 end, <<"bytes, from 1 to 2^63 - 1">>},
+      memory_limit => {fun(N) -> is_integer(N) andalso N > 0 andalso N < 1 bsl 63 end,
+                       <<"bytes, from 1 to 2^63 - 1">>},
       governor => {fun is_map/1, <<"a map">>},
       dashboard => {fun is_map/1, <<"a map">>},
-      %% of OTP itself
+      %% OTP puts this one there
       included_applications => {fun is_list/1, <<"a list">>}}.

@@ -1,5 +1,6 @@
 %% @private
-%% The store comes before the populations, which find their checkpoints there, and the warden before the programs.
+%% The top supervisor. The store starts before the populations, which read their checkpoints from
+%% it, and the warden before the programs that it guards.
 -module(cambrian_sup).
 -behaviour(supervisor).
 -export([start_link/0, init/1]).

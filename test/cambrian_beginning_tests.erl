@@ -105,7 +105,7 @@ what_contradicts_a_checkpoint_is_refused_test() ->
                 {#{from => Other}, {checkpoint_differs, from, [Id], [OtherId]}},
                 {#{from => [Founder, Other]}, {checkpoint_differs, from, [Id], [Id, OtherId]}},
                 {#{substrate => Substrate}, {checkpoint_differs, substrate, another, Substrate}},
-                {#{params => #{add_node => 2}}, {invalid_parameter, {add_node, 2, <<"a number from 0 to 1">>}}}]]
+                {#{params => #{add_node => 2}}, {bad_parameter, {add_node, 2, <<"a number from 0 to 1">>}}}]]
     end).
 
 a_population_without_founders_has_none_test() ->

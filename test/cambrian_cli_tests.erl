@@ -194,7 +194,7 @@ mistakes_are_one_line_and_status_2_test_() ->
              {"evolve parity --set bits=[", "--set bits=[: expected a number, a word or a term of Erlang"},
              {"evolve dataset", "--set inputs=..., targets=...: missing, and expected"},
              {"evolve dataset --set inputs=1 --set targets=2",
-              "--set inputs=... and targets=...: expected lists of rows, or {Width, Binary}"},
+              "--set inputs=...: a dataset's inputs must be lists of rows, or {Width, Binary}, got: 1"},
              {"evolve program", "program: its settings are missing, --set NAME=VALUE"},
              {"evolve xor --name pole", "--name pole: expected with --data-dir, where its checkpoints are kept"},
              {"evolve xor --data-dir here", "--data-dir here: expected with --name, under which checkpoints are kept there"},
@@ -402,8 +402,8 @@ a_device_is_not_read_test() ->
      || Line <- ["inspect /dev/zero", "export /dev/zero --to c", "import /dev/zero --out /tmp/none"]].
 
 %% Nothing is done beyond a limit that was passed, and what was done is not less than before.
-a_limit_that_was_passed_counts_what_there_was_test() ->
-    cambrian_temporary:with_dir(fun(Dir) ->
+a_limit_that_was_passed_counts_what_there_was_test_() ->
+    {timeout, 60, fun() -> cambrian_temporary:with_dir(fun(Dir) ->
         In = " --quiet --json --data-dir " ++ Dir,
         Counts = fun(Line) ->
                      {0, Out, _} = run(Line ++ In),
@@ -415,7 +415,7 @@ a_limit_that_was_passed_counts_what_there_was_test() ->
         [?assertEqual({Limit, Ended}, {Limit, Counts("resume passed " ++ Limit)})
          || Limit <- ["--generations 5", "--evaluations 100 --generations 50", "--generations 10", "--evaluations 2905 --generations 50"]],
         [_, "12", _] = Counts("resume passed --generations 12 --evaluations 100000")
-    end).
+    end) end}.
 
 resumed_populations_end_where_others_end_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->

@@ -25,7 +25,7 @@ a_first_genotype_joins_inputs_to_outputs_test() ->
                  cambrian_genotype:new(#{inputs => 1, outputs => 1, inptus => 1}, 1)).
 
 an_unknown_operator_is_named_test() ->
-    ?assertEqual({error, {unknown_operator, grow_wings}}, cambrian_genotype:mutate(new(1, 1), grow_wings, 1)).
+    ?assertEqual({error, {unknown_operator, grow_wings, #{see => <<"cambrian_genotype:operators/0">>}}}, cambrian_genotype:mutate(new(1, 1), grow_wings, 1)).
 
 %% A genotype that has a place for every operator: an input and an output that are not connected, a loop, a node that
 %% can be bridged, one with dynamics and plasticity.

@@ -114,8 +114,10 @@ substrates(Kept) when length(Kept) < 100 ->
 substrates(_) -> all_of_them.
 
 is_refused({error, {not_enough_memory, Wanted, Allowed}}) -> Wanted > Allowed;
-is_refused({error, {invalid_parameter, {population, _, Expected}}}) -> says_bytes(Expected);
-is_refused({error, {bad_dataset, Expected}}) -> says_bytes(Expected);
+is_refused({error, {bad_parameter, {population, _, Expected}}}) -> says_bytes(Expected);
+is_refused({error, {bad_dataset, {memory, Wanted, Expected}}}) ->
+    {match, [Allowed]} = re:run(Expected, "^at most (\\d+) bytes", [{capture, all_but_first, list}]),
+    Wanted > list_to_integer(Allowed);
 is_refused(_) -> false.
 
 says_bytes(Text) -> re:run(Text, "would take \\d+ bytes, of which \\d+ are allowed", [{capture, none}]) =:= match.

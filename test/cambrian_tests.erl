@@ -48,35 +48,35 @@ mistakes_are_answered_by_name_test_() ->
                {{bad_option, {progress, maybe_so, <<"a boolean, a device or a fun of one argument">>}}, 'xor', #{progress => maybe_so}},
                {{bad_option, {options, [], <<"a map">>}}, 'xor', []},
                {{unknown_parameter, add_nod, hint(add_node, <<"cambrian:parameters/0">>)}, 'xor', #{params => #{add_nod => 1}}},
-               {{invalid_parameter, {add_node, 2, <<"a number from 0 to 1">>}}, 'xor', #{params => #{add_node => 2}}},
-               {{invalid_parameter, {add_node, {a, [b]}, <<"a number from 0 to 1">>}}, 'xor',
+               {{bad_parameter, {add_node, 2, <<"a number from 0 to 1">>}}, 'xor', #{params => #{add_node => 2}}},
+               {{bad_parameter, {add_node, {a, [b]}, <<"a number from 0 to 1">>}}, 'xor',
                 #{params => #{add_node => {a, [b]}}}},
-               {{invalid_parameter, {population, 1, <<"an integer from 2 to 1000000">>}}, 'xor', #{population => 1}},
-               {{unknown_task, no_such_task}, no_such_task, #{}},
-               {{unknown_task, no_such_task}, {no_such_task, [1]}, #{}},
+               {{bad_parameter, {population, 1, <<"an integer from 2 to 1000000">>}}, 'xor', #{population => 1}},
+               {{unknown_task, no_such_task, #{see => <<"cambrian:tasks/0">>}}, no_such_task, #{}},
+               {{unknown_task, no_such_task, #{see => <<"cambrian:tasks/0">>}}, {no_such_task, [1]}, #{}},
                {{unknown_option, bytes, #{see => <<"cambrian_task">>}}, {parity, #{bytes => 3}}, #{}},
                {{unknown_option, {bits}, #{see => <<"cambrian_task">>}}, {parity, #{{bits} => 3}}, #{}},
                {{unknown_option, bits, #{see => <<"cambrian_task">>}}, {'xor', #{bits => 3}}, #{}},
                {{bad_option, {bits, 13, <<"an integer from 2 to 12">>}}, {parity, #{bits => 13}}, #{}},
                {{bad_option, {bits, {}, <<"an integer from 2 to 12">>}}, {parity, #{bits => {}}}, #{}},
                {{bad_option, {settings, [3], <<"a map">>}}, {parity, [3]}, #{}},
-               {{not_a_task, lists, <<"a module that exports init/1 and evaluate/2, or init/1, reset/2 and step/2">>}, lists, #{}},
+               {{bad_task, {module, lists, <<"a module that exports init/1 and evaluate/2, or init/1, reset/2 and step/2">>}}, lists, #{}},
                {{missing_options, [inputs, outputs]}, fun(_) -> 0 end, #{}},
                {{bad_option, {inputs, 1 bsl 33, <<"an integer from 1 to 10000">>}}, fun(_) -> 0 end,
                 #{inputs => 1 bsl 33, outputs => 1}},
                {{unknown_parameter, <<"add_node">>, hint(add_node, <<"cambrian:parameters/0">>)}, 'xor', #{params => #{<<"add_node">> => 1}}},
-               {{bad_dataset, {inputs, 2}, <<"1 numbers as in the first row, got 2">>}, {dataset, [[1], [1, 2]], [[1], [1]]}, #{}},
-               {{bad_dataset, <<"rows of one length, from 1 to 10000">>}, {dataset, [[]], [[1]]}, #{}},
-               {{bad_dataset, <<"as many inputs as targets, at least one, got 1 and 0">>}, {dataset, [[1]], []}, #{}},
-               {{bad_dataset, {inputs, 1, 2}, <<"a number within plus and minus 1.0e12">>}, {dataset, [[0, a]], [[1]]}, #{}},
-               {{bad_dataset, {targets, 2},
-                 <<"a list of numbers or a binary of 32-bit floats; or a label, with the kind classification">>},
+               {{bad_dataset, {{inputs, 2}, 2, <<"1 numbers as in the first row">>}}, {dataset, [[1], [1, 2]], [[1], [1]]}, #{}},
+               {{bad_dataset, {inputs, 0, <<"rows of one length, from 1 to 10000">>}}, {dataset, [[]], [[1]]}, #{}},
+               {{bad_dataset, {rows, {1, 0}, <<"as many inputs as targets, at least one">>}}, {dataset, [[1]], []}, #{}},
+               {{bad_dataset, {{inputs, 1, 2}, a, <<"a number within plus and minus 1.0e12">>}}, {dataset, [[0, a]], [[1]]}, #{}},
+               {{bad_dataset, {{targets, 2}, 2,
+                 <<"a list of numbers or a binary of 32-bit floats; or a label, with the kind classification">>}},
                 {dataset, [[1], [2]], [[1], 2]}, #{}},
-               {{bad_dataset, {inputs, 1}, <<"a list of numbers or a binary of 32-bit floats">>}, {dataset, [[1 | 2]], [[1]]}, #{}},
-               {{bad_dataset, <<"rows of one length, from 1 to 10000">>}, {dataset, {1, <<0:24>>}, [[1]]}, #{}},
-               {{bad_dataset, <<"rows of one length, from 1 to 10000">>}, {dataset, {2, <<0:32>>}, [[1]]}, #{}},
-               {{bad_dataset, <<"lists of rows, or {Width, Binary}">>}, {dataset, rows, [[1]]}, #{}},
-               {{bad_dataset, <<"lists of rows, or {Width, Binary}">>}, {dataset, [[1] | rows], [[1]]}, #{}},
+               {{bad_dataset, {{inputs, 1}, list, <<"a list of numbers or a binary of 32-bit floats">>}}, {dataset, [[1 | 2]], [[1]]}, #{}},
+               {{bad_dataset, {inputs, {1, 3}, <<"rows of one length, from 1 to 10000">>}}, {dataset, {1, <<0:24>>}, [[1]]}, #{}},
+               {{bad_dataset, {inputs, {2, 4}, <<"rows of one length, from 1 to 10000">>}}, {dataset, {2, <<0:32>>}, [[1]]}, #{}},
+               {{bad_dataset, {inputs, rows, <<"lists of rows, or {Width, Binary}">>}}, {dataset, rows, [[1]]}, #{}},
+               {{bad_dataset, {inputs, list, <<"lists of rows, or {Width, Binary}">>}}, {dataset, [[1] | rows], [[1]]}, #{}},
                {{missing_options, [inputs, targets]}, dataset, #{}},
                {{missing_options, [targets]}, {dataset, #{inputs => [[1]]}}, #{}},
                {{unknown_option, outputs, #{see => <<"cambrian_task">>}}, {dataset, #{inputs => [[1]], outputs => [[1]]}}, #{}},
@@ -86,9 +86,9 @@ mistakes_are_answered_by_name_test_() ->
                {{bad_option, {validation, 0.1, <<"a share of the rows that leaves one or more on either side">>}},
                 votes(#{validation => 0.1}), #{}},
                {{bad_option, {seed, -1, <<"an integer from 0 to 2^64 - 1">>}}, votes(#{seed => -1}), #{}},
-               {{bad_dataset, <<"two classes or more, up to 10000, got 1">>},
+               {{bad_dataset, {targets, 1, <<"two classes or more, up to 10000">>}},
                 votes(#{kind => classification, targets => [0, 0, 0, 0]}), #{}},
-               {{bad_dataset, <<"rows of two or more numbers, one of them 1 and the others 0">>},
+               {{bad_dataset, {{targets, 1}, numbers, <<"two or more numbers, one of them 1 and the others 0">>}},
                 votes(#{kind => classification}), #{}}],
     {timeout, 120, [?_assertEqual({error, Reason}, cambrian:evolve(Task, Options)) || {Reason, Task, Options} <- Answers]}.
 
@@ -166,7 +166,7 @@ keys_of_init_are_known_test() ->
     ?assertMatch({ok, _}, cambrian:evolve(Module("episodes"), #{generations => 1})).
 
 bad_task_is_named_case() ->
-    ?assertMatch({error, {bad_task, 17, _}}, cambrian:evolve(17)).
+    ?assertMatch({error, {bad_task, {task, 17, _}}}, cambrian:evolve(17)).
 
 a_fun_is_a_task_case() ->
     Fitness = fun(Network) ->
@@ -467,7 +467,7 @@ every_parameter_is_described_case() ->
     ?assertEqual(lists:sort([Name || #{name := Name} <- Rows]), lists:sort(maps:keys(Values))),
     ?assertMatch([], [Name || #{name := Name, about := About, expected := Expected} <- Rows,
                               byte_size(About) < 10 orelse byte_size(Expected) < 5]),
-    ?assertMatch({error, {unknown_task, nothing}}, cambrian:parameters(nothing)).
+    ?assertMatch({error, {unknown_task, nothing, #{see := _}}}, cambrian:parameters(nothing)).
 
 no_threads_are_started_beyond_the_schedulers_case() ->
     ?assert(cambrian_nif:pool_start(1) =< erlang:system_info(schedulers_online)).

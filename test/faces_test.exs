@@ -128,10 +128,10 @@ defmodule Cambrian.FacesTest do
       {:bad_charter, {:number, :missing, "an integer from 1"}},
       {:bad_claim, :parents},
       {:bad_json, "nodes[1].bias: invalid type: null, expected f32"},
-      {:bad_name, :topic},
-      {:bad_dataset, "lists of rows"},
-      {:bad_dataset, {:inputs, 2}, "a list of numbers"},
-      {:bad_dataset, {:targets, 2, 1}, "a number"},
+      {:bad_name, {:topic, :chess, "a binary"}},
+      {:bad_dataset, {:inputs, :chess, "lists of rows"}},
+      {:bad_dataset, {{:inputs, 2}, :chess, "a list of numbers"}},
+      {:bad_dataset, {{:targets, 2, 1}, :chess, "a number"}},
       {:no_trial, :fun},
       {:evaluation_failed, :timeout},
       {:evaluation_failed, :memory},
@@ -142,7 +142,9 @@ defmodule Cambrian.FacesTest do
       {:bad_option, {:until, {:error, :badarg, []}, "a fun"}},
       {:bad_return, {String, :init, 1}, :rubbish},
       {:bad_signature, <<1::256>>},
-      {:bad_task, 3, "a task"},
+      {:bad_parameter, {:add_node, 2, "a number"}},
+      {:bad_task, {:task, 3, "a task"}},
+      {:bad_task, {:module, String, "a module"}},
       {:cambrian,
        {{:bad_option, {:threads, 0, "a positive integer"}}, {:cambrian_app, :start, []}}},
       {:ambiguous_name, "lusab-bovik"},
@@ -160,7 +162,6 @@ defmodule Cambrian.FacesTest do
       {:enospc, String.to_charlist("identity")},
       {:invalid_genotype, "a node is missing"},
       {:checkpoint_differs, :seed, 42, 7},
-      {:invalid_parameter, {:add_node, 2, "a number"}},
       {:invalid_substrate, "no layers"},
       {:malformed, "pole.checkpoint"},
       {:missing_base, <<1::256>>},
@@ -169,7 +170,6 @@ defmodule Cambrian.FacesTest do
       {:name_taken, :kernel_sup},
       {:no_equal, "nodes[0]: the activation lelu"},
       {:not_a_file, "identity"},
-      {:not_a_task, String, "a module"},
       {:not_damaged, "org.example.lab"},
       {:not_an_identity, "identity"},
       {:other_file, "identity"},
@@ -190,72 +190,64 @@ defmodule Cambrian.FacesTest do
       {:transport_unavailable, :macula},
       {:unknown_gene, :activation, :chess},
       {:unknown_name, "lusab-bovik"},
-      {:unknown_operator, :chess},
+      {:unknown_operator, :chess, %{see: "cambrian_genotype:operators/0"}},
       {:unknown_option, :sede, %{see: "type cambrian_population:options()", did_you_mean: :seed}},
       {:unknown_parameter, :colour, %{see: "cambrian:parameters/0"}},
       {:unknown_realm, "org.example.lab"},
-      {:unknown_task, :chess},
+      {:unknown_task, :chess, %{see: "cambrian:tasks/0"}},
       {:unsafe_permissions, "identity"},
       {:unsupported_version, 9},
+      {{:unsupported_version, 9}, "pole.checkpoint"},
       {:unsupported_version, :macula, "13.0.1"},
       {:wrong_base, <<1::256>>},
       {:wrong_size, :inputs, 2, 3}
     ]
 
-    # Of functions that answer each other, and what has become something else when a user sees it.
-    @internal [
-      :efbig,
-      :no_fitness,
-      :no_shell,
-      :panicked,
-      :not_a_file,
-      :address,
-      :already_present,
-      :bad_fitness,
-      :bad_name,
-      :eacces,
-      :badarg,
-      :eaddrinuse,
-      :einval,
-      :enotsup,
-      :eisdir,
-      :locked,
-      :metered,
-      :missing_base,
-      :not_there,
-      :unknown_call,
-      :shape,
-      :stale,
-      :closed,
-      {:tls_alert, 2},
-      {:already_loaded, 2},
-      :terminated,
-      {:bad_answer, 2},
-      {:badarg, 2},
-      {:call_error, 3},
-      {:evaluator_failed, 2},
-      {:job_failed, 2},
-      {:locked, 2},
-      {:program_failed, 2},
-      {:program_not_started, 2},
-      {:shutdown, 2},
-      {:size_mismatch, 3},
-      {:unknown_parameter, 2}
-    ]
-
-    test "is said in words" do
+    test "has words in both languages" do
       for reason <- @reasons do
-        message = Exception.message(Error.exception(reason))
-        assert message =~ " "
-        refute message == inspect(reason)
+        elixir = Exception.message(Error.exception(reason))
+        erlang = reason |> :cambrian_error.format_error() |> IO.chardata_to_string()
+
+        for words <- [elixir, erlang], do: assert(words =~ " ")
+        refute elixir == inspect(reason)
+        refute erlang == IO.chardata_to_string(:io_lib.format("~0tp", [reason]))
       end
     end
 
-    test "that Erlang or Rust can give is among these" do
-      known = @internal ++ Enum.map(@reasons, &kind/1)
-      assert reasons_in_erlang() != [] and reasons_in_rust() != []
-      assert Enum.uniq(reasons_in_erlang() ++ reasons_in_rust()) -- known == []
+    test "names options, functions and terms as its language does" do
+      hint = %{see: "type cambrian_population:options()", did_you_mean: :seed}
+
+      for {reason, elixir, erlang} <- [
+            {{:unknown_option, :sede, hint},
+             "unknown option :sede (did you mean :seed?); Cambrian.evolve/2 lists them",
+             "unknown option sede (did you mean seed?); " <>
+               "the type cambrian_population:options() lists them"},
+            {{:bad_return, {String, :init, 1}, nil}, "String.init/1 returned nil",
+             "'Elixir.String':init/1 returned nil"},
+            {{:checkpoint_of_another_task, "xor"},
+             "the checkpoint of that name is of task \"xor\"; resume: false drops it",
+             "the checkpoint of that name is of task <<\"xor\">>; resume => false drops it"},
+            {{:realm_damaged, "lab"},
+             "the realm \"lab\" is closed, as none of its files is whole; " <>
+               "Cambrian.Trust.reset/2 opens it anew, without its bans",
+             "the realm <<\"lab\">> is closed, as none of its files is whole; " <>
+               "cambrian_trust:reset/2 opens it anew, without its bans"}
+          ] do
+        assert Exception.message(Error.exception(reason)) == elixir
+        assert IO.chardata_to_string(:cambrian_error.format_error(reason)) == erlang
+      end
     end
+
+    test "that a wrong task is has the forms of tasks in Elixir" do
+      for task <- [3, %{}], words <- [message(Cambrian.evolve(task))] do
+        assert words =~ "a task must be a name of Cambrian.tasks/0, a module, {module, args}, "
+      end
+
+      assert message(Cambrian.Task.classes(3)) ==
+               "a task must be {:dataset, inputs: rows, targets: rows}, got: 3"
+    end
+
+    defp message({:error, reason}), do: Exception.message(Error.exception(reason))
   end
 
   test "every list of names that Erlang points to has its place in Elixir" do
@@ -277,18 +269,6 @@ defmodule Cambrian.FacesTest do
       message = Exception.message(Error.exception({:unknown_option, :sede, %{see: page}}))
       assert message =~ ~r"; Cambrian[\w./]+ lists them$"
     end
-  end
-
-  defp kind(reason) when is_atom(reason), do: reason
-  defp kind(reason), do: {elem(reason, 0), tuple_size(reason)}
-
-  # `{error, Reason}` wherever it is written; with a boolean it is a pair of two answers.
-  defp reasons_in_erlang do
-    for module <- modules(),
-        {:function, _, _, _, clauses} <- forms(module),
-        reason <- errors(clauses),
-        uniq: true,
-        do: reason
   end
 
   # Cambrian's modules in Erlang.
@@ -315,35 +295,6 @@ defmodule Cambrian.FacesTest do
   defp code_in({_element, _, content}), do: code_in(content)
   defp code_in(content) when is_list(content), do: Enum.flat_map(content, &code_in/1)
   defp code_in(_text), do: []
-
-  defp errors({:tuple, _, [{:atom, _, :error}, {:atom, _, name}]}) when not is_boolean(name),
-    do: [name]
-
-  defp errors({:tuple, _, [{:atom, _, :error}, {:tuple, _, [{:atom, _, name} | rest]}]}),
-    do: [{name, length(rest) + 1} | errors(rest)]
-
-  defp errors(form) when is_tuple(form), do: form |> Tuple.to_list() |> errors()
-  defp errors([first | rest]), do: errors(first) ++ errors(rest)
-  defp errors(_form), do: []
-
-  # As core's errors are written down.
-  defp reasons_in_rust do
-    source = "native/cambrian_nif/src/*.rs" |> Path.wildcard() |> Enum.map_join(&File.read!/1)
-
-    names = Regex.scan(~r/refuse\(atoms::(\w+)\(\)\)/, source, capture: :all_but_first)
-    tuples = Regex.scan(~r/refuse\(\(atoms::(\w+)\(\), (.*)\)\)/, source, capture: :all_but_first)
-
-    Enum.map(names, fn [name] -> String.to_atom(name) end) ++
-      Enum.map(tuples, fn [name, rest] -> {String.to_atom(name), 1 + parts(rest)} end)
-  end
-
-  # Commas outside parentheses, and one.
-  defp parts(source) do
-    case Regex.replace(~r/\([^()]*\)/, source, "") do
-      ^source -> length(String.split(source, ","))
-      shorter -> parts(shorter)
-    end
-  end
 
   defp environment, do: Map.keys(:cambrian_bridge_options.environment_table())
 

@@ -121,7 +121,9 @@ defmodule Cambrian.TaskTest do
     assert {:ok, fitness} = Cambrian.Task.evaluate(:xor, network)
     assert fitness >= 0 and fitness <= 4
     assert {:ok, %{solved: false, facts: [_ | _]}} = Cambrian.Task.trial(:xor, network)
-    assert Cambrian.Task.evaluate(:chess, network) == {:error, {:unknown_task, :chess}}
+
+    assert Cambrian.Task.evaluate(:chess, network) ==
+             {:error, {:unknown_task, :chess, %{see: "cambrian:tasks/0"}}}
   end
 
   test "settings are a keyword list or a map, and a mistake in them is in words" do

@@ -110,7 +110,8 @@ defmodule Cambrian.Boundary do
       end
 
     raise ArgumentError,
-          "expected a #{inspect(module)}, got: #{inspect(other, limit: 5, printable_limit: 60)}#{hint}"
+          "expected a #{inspect(module)}, got: " <>
+            inspect(other, limit: 5, printable_limit: 60) <> "#{hint}"
   end
 
   @doc "Wraps the genotype in an answer of `:cambrian_genotype` into a struct."

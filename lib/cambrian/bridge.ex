@@ -3,7 +3,8 @@ defmodule Cambrian.Bridge do
   Joins populations to the mesh.
 
       iex> {:ok, _} = Cambrian.Population.start_link(task: :xor, name: :of_the_bridge, seed: 42)
-      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", populations: [:of_the_bridge])
+      iex> realm = "org.example.docs"
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: realm, populations: [:of_the_bridge])
       iex> :ok = Cambrian.Population.run(:of_the_bridge)
       iex> {:ok, %{solved: true}} = Cambrian.Population.await(:of_the_bridge, 60_000)
       iex> Cambrian.Bridge.stop()
@@ -106,7 +107,10 @@ defmodule Cambrian.Bridge do
           round_trip: number | nil
         }
 
-  @typedoc "`:fitness` was measured on this node; `:origin` is the key that bred it, and `:name` the name of that key."
+  @typedoc """
+  `:fitness` was measured on this node; `:origin` is the key that bred it, and `:name` the name of
+  that key.
+  """
   @type best :: %{genotype: Genotype.t(), fitness: float, origin: key, name: String.t()}
 
   @typedoc """
@@ -284,8 +288,9 @@ defmodule Cambrian.Bridge do
   nodes that take it tell it to others.
 
       iex> owner = Cambrian.Identity.public_key(<<1::256>>)
-      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs.owned", capability: {:signed_by, owner})
-      iex> draft = %{realm: "org.example.docs.owned", number: 1, owners: [owner], revoked: [<<7::256>>]}
+      iex> realm = "org.example.docs.owned"
+      iex> {:ok, _} = Cambrian.Bridge.start_link(realm: realm, capability: {:signed_by, owner})
+      iex> draft = %{realm: realm, number: 1, owners: [owner], revoked: [<<7::256>>]}
       iex> {:ok, charter} = Cambrian.Charter.seal(draft, <<1::256>>)
       iex> Cambrian.Bridge.publish_charter(charter)
       :ok

@@ -39,7 +39,9 @@ defmodule Cambrian.Dashboard do
       iex> Cambrian.Dashboard.stop()
       :ok
       iex> Cambrian.Dashboard.start(prot: 4040)
-      {:error, {:unknown_option, :prot, %{did_you_mean: :port, see: "type cambrian_dashboard:options()"}}}
+      {:error,
+       {:unknown_option, :prot,
+        %{did_you_mean: :port, see: "type cambrian_dashboard:options()"}}}
   """
   @spec start(keyword) :: {:ok, pid} | {:error, Error.reason()}
   def start(opts \\ []) do

@@ -22,7 +22,10 @@ defmodule Cambrian.Envelope do
 
   @opaque t :: :cambrian_envelope.envelope()
 
-  @typedoc "The claims, none of them verified yet. `:base` is the id of the genotype that the payload is a difference to."
+  @typedoc """
+  The claims, none of them verified yet. `:base` is the id of the genotype that the payload is a
+  difference to.
+  """
   @type claims :: %{
           realm: String.t(),
           task: String.t(),

@@ -70,7 +70,8 @@ defmodule Cambrian.Genotype do
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
       iex> Cambrian.Genotype.mutate(genotype, seed: 8, add_nodes: 1.0)
-      {:error, {:unknown_parameter, :add_nodes, %{did_you_mean: :add_node, see: "cambrian:parameters/0"}}}
+      {:error,
+       {:unknown_parameter, :add_nodes, %{did_you_mean: :add_node, see: "cambrian:parameters/0"}}}
   """
   @spec mutate(t, keyword) :: {:ok, t} | {:error, Error.reason()}
   def mutate(genotype, opts) do
@@ -92,7 +93,7 @@ defmodule Cambrian.Genotype do
       iex> Cambrian.Genotype.mutate(genotype, :add_connection, seed: 8)
       {:error, :not_applicable}
       iex> Cambrian.Genotype.mutate(genotype, :grow, seed: 8)
-      {:error, {:unknown_operator, :grow}}
+      {:error, {:unknown_operator, :grow, %{see: "cambrian_genotype:operators/0"}}}
   """
   @spec mutate(t, operator, keyword) :: {:ok, t} | {:error, Error.reason()}
   def mutate(genotype, operator, opts) do
@@ -108,7 +109,10 @@ defmodule Cambrian.Genotype do
   Each has a rate of the same name among `Cambrian.parameters/0`, with a description:
 
       iex> operators = Cambrian.Genotype.operators()
-      iex> table = for %{name: name, about: about} <- Cambrian.parameters(), name in operators, do: {name, about}
+      iex> table =
+      ...>   for %{name: name, about: about} <- Cambrian.parameters(),
+      ...>       name in operators,
+      ...>       do: {name, about}
       iex> {table[:add_node], table[:remove_node]}
       {"rate: a connection is split by a node",
        "rate: a hidden node goes, and its sources are joined to its targets"}
@@ -218,7 +222,8 @@ defmodule Cambrian.Genotype do
   Returns the genotype's id, which is the same everywhere: the SHA-256 of `to_binary/1`, 32 bytes.
 
       iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 2, outputs: 1, seed: 7)
-      iex> Cambrian.Genotype.id(genotype) == :crypto.hash(:sha256, Cambrian.Genotype.to_binary(genotype))
+      iex> bytes = Cambrian.Genotype.to_binary(genotype)
+      iex> Cambrian.Genotype.id(genotype) == :crypto.hash(:sha256, bytes)
       true
   """
   @spec id(t) :: id
@@ -443,7 +448,8 @@ defmodule Cambrian.Genotype do
       iex> file = Cambrian.Genotype.to_c(genotype, name: "pole")
       iex> file =~ "void pole_step(struct pole_network *network, const float *inputs, float *outputs);"
       true
-      iex> {:error, {:bad_option, {:name, "*/", _expected}}} = Cambrian.Genotype.to_c(genotype, name: "*/")
+      iex> {:error, {:bad_option, {:name, "*/", _expected}}} =
+      ...>   Cambrian.Genotype.to_c(genotype, name: "*/")
   """
   @spec to_c(t, name: String.t()) :: String.t() | {:error, Error.reason()}
   def to_c(genotype, opts \\ []) do
@@ -463,7 +469,8 @@ defmodule Cambrian.Genotype do
       iex> file = Cambrian.Genotype.to_rust(genotype, name: "pole")
       iex> file =~ "pub fn step(&mut self, inputs: &[f32; INPUTS]) -> [f32; OUTPUTS] {"
       true
-      iex> {:error, {:bad_option, {:name, "match", _expected}}} = Cambrian.Genotype.to_rust(genotype, name: "match")
+      iex> {:error, {:bad_option, {:name, "match", _expected}}} =
+      ...>   Cambrian.Genotype.to_rust(genotype, name: "match")
   """
   @spec to_rust(t, name: String.t()) :: String.t() | {:error, Error.reason()}
   def to_rust(genotype, opts \\ []) do

@@ -34,13 +34,16 @@ defmodule Cambrian.Network do
   recurrent connections, the states of nodes with dynamics, and the learnt weights of plastic
   nodes. So a network learns while it runs, and its genotype stays as it is:
 
-      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7, output_activation: :identity)
-      iex> %{nodes: [input, output], connections: [connection]} = map = Cambrian.Genotype.to_map(genotype)
+      iex> options = [inputs: 1, outputs: 1, seed: 7, output_activation: :identity]
+      iex> {:ok, genotype} = Cambrian.Genotype.new(options)
+      iex> map = Cambrian.Genotype.to_map(genotype)
+      iex> %{nodes: [input, output], connections: [connection]} = map
       iex> hebbian = %{output | plasticity: :hebbian, learning_rate: 0.5}
       iex> learner = %{map | nodes: [input, hebbian], connections: [%{connection | weight: 1.0}]}
       iex> {:ok, learner} = Cambrian.Genotype.from_map(learner)
       iex> network = Cambrian.Network.compile(learner)
-      iex> {[first], state} = Cambrian.Network.step(network, Cambrian.Network.initial_state(network), [1])
+      iex> state = Cambrian.Network.initial_state(network)
+      iex> {[first], state} = Cambrian.Network.step(network, state, [1])
       iex> {[second], state} = Cambrian.Network.step(network, state, [1])
       iex> {[third], _state} = Cambrian.Network.step(network, state, [1])
       iex> {first, second, third}
@@ -190,13 +193,16 @@ defmodule Cambrian.Network do
   Nodes whose plasticity is `:reward` learn from it at every step until you give another reward.
   It is 0 at rest; a network without such nodes ignores it.
 
-      iex> {:ok, genotype} = Cambrian.Genotype.new(inputs: 1, outputs: 1, seed: 7, output_activation: :identity)
-      iex> %{nodes: [input, output], connections: [connection]} = map = Cambrian.Genotype.to_map(genotype)
+      iex> options = [inputs: 1, outputs: 1, seed: 7, output_activation: :identity]
+      iex> {:ok, genotype} = Cambrian.Genotype.new(options)
+      iex> map = Cambrian.Genotype.to_map(genotype)
+      iex> %{nodes: [input, output], connections: [connection]} = map
       iex> willing = %{output | plasticity: :reward, learning_rate: 0.5}
       iex> learner = %{map | nodes: [input, willing], connections: [%{connection | weight: 1.0}]}
       iex> {:ok, learner} = Cambrian.Genotype.from_map(learner)
       iex> network = Cambrian.Network.compile(learner)
-      iex> {[first], state} = Cambrian.Network.step(network, Cambrian.Network.initial_state(network), [1])
+      iex> state = Cambrian.Network.initial_state(network)
+      iex> {[first], state} = Cambrian.Network.step(network, state, [1])
       iex> state = Cambrian.Network.reward(network, state, 1)
       iex> {[second], state} = Cambrian.Network.step(network, state, [1])
       iex> {[third], _state} = Cambrian.Network.step(network, state, [1])

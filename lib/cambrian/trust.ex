@@ -72,7 +72,8 @@ defmodule Cambrian.Trust do
       iex> Cambrian.Trust.open("org.example.docs.trust", rate: {1, 10}, tolerance: 0.05)
       :ok
       iex> Cambrian.Trust.open("org.example.docs.trust", rates: {1, 10})
-      {:error, {:unknown_option, :rates, %{did_you_mean: :rate, see: "type cambrian_trust:options()"}}}
+      {:error,
+       {:unknown_option, :rates, %{did_you_mean: :rate, see: "type cambrian_trust:options()"}}}
   """
   @spec open(realm, keyword) :: :ok | {:error, Error.reason()}
   def open(realm, opts \\ []) do

@@ -1,5 +1,6 @@
 %% @private
-%% Work in a process of its own, whose exit is its answer: nothing is left in the mailbox of a caller that stopped waiting.
+%% Runs a function in a process of its own. The answer is the exit reason of that process, so that
+%% no message stays in the mailbox of a caller that stopped waiting.
 -module(cambrian_async).
 
 -export([start/1, await/2, await_all/2, answer/1]).
@@ -7,17 +8,18 @@
 
 -type async() :: {pid(), Monitor :: reference()}.
 
-%% @doc The caller gets the `DOWN' message of this monitor; {@link answer/1} reads its reason.
+%% @doc Starts the work. The caller gets the `DOWN' message of this monitor; {@link answer/1}
+%% reads its reason.
 -dialyzer({nowarn_function, start/1}).
 -spec start(fun(() -> term())) -> async().
 start(Fun) -> spawn_monitor(fun() -> exit({?MODULE, Fun()}) end).
 
-%% @doc What the work gave, or why its process ended without an answer.
+%% @doc Reads an exit reason: the result of the work, or why its process ended without one.
 -spec answer(Reason :: term()) -> {ok, term()} | {error, term()}.
 answer({?MODULE, Answer}) -> {ok, Answer};
 answer(Reason) -> {error, Reason}.
 
-%% @doc Waits for so many ms; work that takes longer is killed.
+%% @doc Waits for so many ms, and then kills the work.
 -spec await(async(), timeout()) -> {ok, term()} | {error, term()} | timeout.
 await({Pid, Monitor}, Timeout) ->
     receive {'DOWN', Monitor, process, Pid, Reason} -> answer(Reason)
@@ -27,8 +29,10 @@ await({Pid, Monitor}, Timeout) ->
         timeout
     end.
 
-%% @doc Does all of it at once, and waits for so many ms in all.
--spec await_all([fun(() -> term())], Ms :: non_neg_integer()) -> [{ok, term()} | {error, term()} | timeout].
+%% @doc Runs all functions at the same time, and waits for so many ms in all.
+-spec await_all([fun(() -> term())], Ms :: non_neg_integer()) ->
+          [{ok, term()} | {error, term()} | timeout].
 await_all(Funs, Ms) ->
     Until = erlang:monotonic_time(millisecond) + Ms,
-    [await(Async, max(0, Until - erlang:monotonic_time(millisecond))) || Async <- lists:map(fun start/1, Funs)].
+    [await(Async, max(0, Until - erlang:monotonic_time(millisecond)))
+     || Async <- lists:map(fun start/1, Funs)].

@@ -1,76 +1,93 @@
 %% @private
-%% Says in words which argument of a call is wrong: no network, genotype or substrate, or no secret. The exception stays `badarg': the words come
-%% when somebody shows it, as EEP 54 has it.
+%% Describes which argument of a call is wrong: one that is no network, genotype, substrate or
+%% secret. The exception stays `badarg'; whatever shows the exception asks for the words, as EEP
+%% 54 says.
 -module(cambrian_badarg).
 
 -export([raise/1, check/3, format_error/2]).
 
-%% In characters, of what an argument is.
+%% How many characters of an argument are shown.
 -define(MAX_TEXT, 60).
 
-%% @doc Raises a `badarg' of the library as one of the function that called it, of which the stack is.
+%% @doc Raises a `badarg' of the library again, as one of the function that called the library.
 -spec raise([tuple()]) -> no_return().
-raise([{cambrian_nif, _, Arguments, _}, {Module, Function, Arity, Where} | Stack]) when length(Arguments) =:= Arity ->
+raise([{cambrian_nif, _, Arguments, _}, {Module, Function, Arity, Where} | Stack])
+  when length(Arguments) =:= Arity ->
     Explained = [{error_info, #{module => ?MODULE}} | Where],
     erlang:raise(error, badarg, [{Module, Function, Arguments, Explained} | Stack]);
 raise(Stack) -> erlang:raise(error, badarg, Stack).
 
-%% @doc Raises a `badarg' of a function if one of its arguments is wrong: of each, whether it is good and what it has to be. The
-%% arguments themselves are left out, as one of them is a secret.
+%% @doc Raises a `badarg' of a function if one of its arguments is wrong. Takes for each argument
+%% whether it is right, and what it has to be. The exception holds no arguments, because one is a
+%% secret.
 -spec check(module(), atom(), [{boolean(), Expected :: binary()}]) -> ok.
 check(Module, Function, Arguments) ->
-    case [{At, <<"has to be ", Expected/binary>>} || {At, {false, Expected}} <- lists:enumerate(Arguments)] of
+    case [{At, <<"has to be ", Expected/binary>>}
+          || {At, {false, Expected}} <- lists:enumerate(Arguments)] of
         [] -> ok;
         Wrong ->
             Arity = length(Arguments),
             {current_stacktrace, Stack} = process_info(self(), current_stacktrace),
-            Callers = lists:dropwhile(fun({M, F, A, _}) -> M =:= ?MODULE orelse {M, F, A} =:= {Module, Function, Arity} end, Stack),
+            IsHere = fun({M, F, A, _}) ->
+                         M =:= ?MODULE orelse {M, F, A} =:= {Module, Function, Arity}
+                     end,
+            Callers = lists:dropwhile(IsHere, Stack),
             Explained = [{error_info, #{module => ?MODULE, cause => maps:from_list(Wrong)}}],
             erlang:raise(error, badarg, [{Module, Function, Arity, Explained} | Callers])
     end.
 
-%% @doc Called by who shows an exception. Where arguments were left out, the `cause' is what is wrong with each, or, where that was
-%% for their size, with the first.
+%% @doc Describes an exception: the shell and the logger call this. If the exception holds no
+%% arguments, its `cause' is a map with a text for each wrong argument, or the reason for the
+%% first argument.
 -spec format_error(badarg, [tuple()]) -> #{pos_integer() | general => unicode:chardata()}.
 format_error(badarg, [{_, _, Arity, Where} | _]) when is_integer(Arity) ->
     case proplists:get_value(error_info, Where) of
         #{cause := Wrong} when is_map(Wrong) -> Wrong;
-        #{cause := Cause} -> #{1 => io_lib:format("~0tP", [Cause, 20])}
+        #{cause := Cause} -> #{1 => cambrian_error:format_error(Cause)}
     end;
 format_error(badarg, [{Module, Function, Arguments, _} | _]) ->
     Expected = lists:enumerate(expected(Module, Function)),
-    case [{At, why(Kind, lists:nth(At, Arguments))} || {At, Kind} <- Expected, not is(Kind, lists:nth(At, Arguments))] of
+    case [{At, why(Kind, Argument)} || {At, Kind} <- Expected,
+                                       Argument <- [lists:nth(At, Arguments)],
+                                       not is(Kind, Argument)] of
         [] when Module =:= cambrian_network ->
-            #{general => <<"numbers have to be a list of them or a binary of 32-bit floats, and a state what a step gave">>};
+            #{general => <<"numbers have to be a list of them or a binary of 32-bit floats, and a "
+                           "state what a step gave">>};
         [] -> #{general => <<"an argument is of another type than the function takes">>};
         Wrong -> maps:from_list(Wrong)
     end.
 
-%% Of the first arguments.
+%% The kinds of the first arguments of a function.
 expected(cambrian_network, compile) -> [genotype];
 expected(cambrian_network, Many) when Many =:= activate_many; Many =:= step_many -> [networks];
 expected(cambrian_network, _) -> [network];
-expected(cambrian_genotype, Two) when Two =:= crossover; Two =:= distance; Two =:= diff -> [genotype, genotype];
-expected(cambrian_genotype, Made) when Made =:= new; Made =:= from_binary; Made =:= from_json; Made =:= from_neat_python -> [];
+expected(cambrian_genotype, Two) when Two =:= crossover; Two =:= distance; Two =:= diff ->
+    [genotype, genotype];
+expected(cambrian_genotype, Made) when Made =:= new; Made =:= from_binary; Made =:= from_json;
+                                       Made =:= from_neat_python -> [];
 expected(cambrian_genotype, _) -> [genotype];
 expected(cambrian_substrate, express) -> [substrate, genotype];
 expected(cambrian_substrate, Of) when Of =:= info; Of =:= shape -> [substrate];
 expected(_, _) -> [].
 
-is(networks, List) -> is_list(List) andalso length_of(List) =/= error andalso lists:all(fun(X) -> is(network, X) end, List);
+is(networks, List) ->
+    is_list(List) andalso length_of(List) =/= error
+        andalso lists:all(fun(X) -> is(network, X) end, List);
 is(Kind, Term) -> cambrian_nif:kind_of(Term) =:= Kind.
 
 length_of(List) -> try length(List) catch error:badarg -> error end.
 
 why(networks, [_ | _] = List) ->
     case [X || length_of(List) =/= error, X <- List, not is(network, X)] of
-        [Other | _] -> ["has to be a list of networks, and one is ", what(Other), hint(network, Other)];
+        [Other | _] ->
+            ["has to be a list of networks, and one is ", shown(Other), hint(network, Other)];
         [] -> "has to be a list of networks"
     end;
-why(networks, Other) -> ["has to be a list of networks, and is ", what(Other)];
-why(Kind, Other) -> ["has to be a ", atom_to_list(Kind), ", and is ", what(Other), hint(Kind, Other)].
+why(networks, Other) -> ["has to be a list of networks, and is ", shown(Other)];
+why(Kind, Other) ->
+    ["has to be a ", atom_to_list(Kind), ", and is ", shown(Other), hint(Kind, Other)].
 
-what(Term) ->
+shown(Term) ->
     case cambrian_nif:kind_of(Term) of
         undefined -> io_lib:format("~0tP", [Term, 8], [{chars_limit, ?MAX_TEXT}]);
         Kind -> ["a ", atom_to_list(Kind)]

@@ -1,10 +1,11 @@
 %% @private
-%% The application's `data_dir', which one VM at a time has: two would delete each other's checkpoints and write over each
-%% other's logs.
+%% The application's `data_dir', which one VM at a time may use: two VMs would delete each other's
+%% checkpoints and overwrite each other's logs.
 %%
-%% The VM holds a lock of the operating system on the file `lock' there, which ends with the VM, also by `kill -9' or a
-%% power cut. No number of a process decides, as those are used again and are others in a container; the file's text
-%% only says to people who has it. Reading takes no lock.
+%% The VM holds a lock of the operating system on the file `lock' in the directory. The lock ends
+%% with the VM, also after `kill -9' or a power cut. The number of a process would not do: systems
+%% reuse numbers, and a container has its own. The text in the file only tells people who holds
+%% the lock. Readers take no lock.
 -module(cambrian_data_dir).
 
 -include_lib("kernel/include/file.hrl").
@@ -12,13 +13,15 @@
 -export([path/1, is_valid/1, release/0, release/1]).
 -export_type([error/0]).
 
--type error() :: {data_dir_in_use, cambrian_file:path(), Holder :: binary()} | cambrian_options:error().
+-type error() :: {data_dir_in_use, cambrian_file:path(), Holder :: binary()}
+               | cambrian_options:error().
 
 -define(MAX_HOLDER, 200).
--define(BEGINS, <<"process ">>).
--define(OURS, ["realms", "populations", "lineage", "audit"]).
+-define(HOLDER_PREFIX, <<"process ">>).
+-define(FOLDERS, ["realms", "populations", "lineage", "audit"]).
 
-%% @doc A path below it, if there is one. The first time the directory is made, and locked for this VM.
+%% @doc A path below the data directory, or `none' without one. The first call makes the directory
+%% and locks it for this VM.
 -spec path([file:name_all()]) -> {ok, cambrian_file:path()} | none | {error, error()}.
 path(Names) ->
     case application:get_env(cambrian, data_dir) of
@@ -37,7 +40,7 @@ path(Dir, Names) ->
         ok -> {ok, filename:join([Raw | Names])}
     end.
 
-%% @doc Whether the file system can have such a name.
+%% @doc Whether a term can be the path of a directory.
 -spec is_valid(term()) -> boolean().
 is_valid(Dir) ->
     case cambrian_file:to_raw(Dir) of
@@ -45,11 +48,11 @@ is_valid(Dir) ->
         error -> false
     end.
 
-%% @doc Lets another VM have what this one has.
+%% @doc Unlocks all directories that this VM has locked.
 -spec release() -> ok.
 release() -> cambrian_nif:data_dir_unlock_all().
 
-%% @doc The same with one directory.
+%% @doc Unlocks one directory.
 -spec release(file:name_all()) -> ok.
 release(Dir) ->
     {ok, Raw} = cambrian_file:to_raw(Dir),
@@ -63,51 +66,59 @@ hold(Lock) ->
 
 make_and_hold(Lock) ->
     _ = cambrian_file:make_own_dirs(Lock),
-    %% empties no file that another VM has made meanwhile
+    %% `append' keeps the contents of a file that another VM has made meanwhile
     _ = file:write_file(Lock, <<>>, [raw, append]),
     held(cambrian_nif:data_dir_lock(Lock), Lock).
 
 held({ok, true}, Lock) ->
-    _ = [{file:change_mode(Lock, 8#600), file:write_file(Lock, holder())} || is_ours(Lock)],
+    _ = [{file:change_mode(Lock, 8#600), file:write_file(Lock, holder())} || is_lock_file(Lock)],
     forbid_others(filename:dirname(Lock));
 held({ok, false}, _Lock) -> ok;
 held({error, locked}, Lock) -> {error, {locked, holder(file:read_file(Lock))}};
 held({error, Why}, Lock) -> warn_once(Why, Lock).
 
-%% Once a VM, and not of the identity's file: a secret that others could read is refused, not tidied up.
+%% Takes the rights of other users, once a VM. The identity's file is left out: a secret that others
+%% could read is refused, not repaired.
 forbid_others(Dir) ->
-    case lists:sum([cambrian_file:forbid_others(filename:join(Dir, Ours)) || Ours <- ?OURS]) of
+    Paths = [filename:join(Dir, Folder) || Folder <- ?FOLDERS],
+    case lists:sum(lists:map(fun cambrian_file:forbid_others/1, Paths)) of
         0 -> ok;
-        Count -> logger:warning("cambrian: others than their owner had rights to ~b files in ~ts, and have none any more", [Count, Dir])
+        Count ->
+            logger:warning("cambrian: others than their owner had rights to ~b files in ~ts, and "
+                           "have none any more", [Count, Dir])
     end,
     case file:read_file_info(Dir) of
         {ok, #file_info{mode = Mode}} when Mode band 8#022 =/= 0, Mode band 8#1000 =:= 0 ->
-            logger:warning("cambrian: others than its owner may rename and delete what is in ~ts", [Dir]);
+            logger:warning("cambrian: others than its owner may rename and delete what is in ~ts",
+                           [Dir]);
         _ -> ok
     end.
 
-%% A file that others put there stays what it is: the lock holds all the same, without a text.
-is_ours(Lock) ->
+%% Whether the text of the file may be replaced. Another file of that name keeps its contents, and
+%% the lock on it holds without a text.
+is_lock_file(Lock) ->
     case {file:read_link_info(Lock), file:open(Lock, [read, raw, binary])} of
         {{ok, #file_info{type = regular, links = 1}}, {ok, File}} ->
-            Begins = file:read(File, byte_size(?BEGINS)),
+            Start = file:read(File, byte_size(?HOLDER_PREFIX)),
             ok = file:close(File),
-            Begins =:= eof orelse Begins =:= {ok, ?BEGINS};
+            Start =:= eof orelse Start =:= {ok, ?HOLDER_PREFIX};
         {_, {ok, File}} -> ok = file:close(File), false;
         _ -> false
     end.
 
-%% Where no file can be made or locked, whoever writes there says what is wrong.
+%% A directory without a lock is no error here: a later write there has an error of its own.
 warn_once(Why, Lock) ->
     Warned = {?MODULE, Lock},
-    _ = [logger:warning("cambrian: no lock on ~ts (~ts): see that no other VM uses this directory", [Lock, Why])
+    _ = [logger:warning("cambrian: no lock on ~ts (~ts): see that no other VM uses this directory",
+                        [Lock, Why])
          || not persistent_term:get(Warned, false)],
     persistent_term:put(Warned, true).
 
 holder() ->
     {ok, Host} = inet:gethostname(),
     Since = calendar:system_time_to_rfc3339(erlang:system_time(second), [{offset, "Z"}]),
-    Holder = io_lib:format("~ts~ts on ~ts, node ~ts, since ~ts", [?BEGINS, os:getpid(), Host, node(), Since]),
+    Holder = io_lib:format("~ts~ts on ~ts, node ~ts, since ~ts",
+                           [?HOLDER_PREFIX, os:getpid(), Host, node(), Since]),
     unicode:characters_to_binary(Holder).
 
 holder({ok, <<Text:?MAX_HOLDER/binary, _/binary>>}) -> holder({ok, Text});

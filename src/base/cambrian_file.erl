@@ -1,33 +1,38 @@
 %% @private
-%% Files that are there whole or not at all: written under another name, synced and renamed, and known by their first
-%% line and a hash when they are read.
+%% Writes files whole or not at all: under another name, which is synced and then renamed. A file
+%% of our own begins with a line that names its kind, and a hash that shows a reader whether it is
+%% whole.
 -module(cambrian_file).
 -include_lib("kernel/include/file.hrl").
 
--export([save/2, read_whole/1, check_place/1, make_own_dirs/1, begin_own/2, forbid_others/1, write/3,
+-export([save/2, read_whole/1, check_place/1, make_own_dirs/1, begin_own/2, forbid_others/1,
+         write/3,
          write_secret/3, read/2, read_secret/2, term/1, delete/1,
-         set_aside/1, numbered/2, in_number/2, terms/1, copy/1, name/1, quote/1, unquoted/1, to_raw/1, to_list/1]).
+         set_aside/1, numbered/2, in_number/2, terms/1, copy/1, name/1, quote/1, unquoted/1,
+         to_raw/1, to_list/1]).
 -export_type([path/0, error/0]).
 
 -type path() :: file:filename_all().
 -type reason() :: file:posix() | badarg | terminated | system_limit.
-%% `torn_file' was not written to its end, or was changed since; `other_file' never was one of ours; `not_a_file' is a
-%% device, a pipe and the like.
+%% `torn_file' was not written to its end, or was changed since; `other_file' is no file of
+%% Cambrian; `not_a_file' is a device, a pipe and the like.
 -type error() :: {reason() | torn_file | other_file | not_a_file | unsafe_permissions, path()}.
 
-%% A file's name has at most 255 bytes on most file systems, and others are put after ours.
+%% Most file systems allow names of 255 bytes, and a suffix may follow a name.
 -define(MAX_NAME, 200).
-%% More than a population of a million has.
+%% The largest file that is read: more than a checkpoint of a million genotypes.
 -define(MAX_SIZE, (1 bsl 32)).
 -define(OTHERS, 8#077).
-%% In a directory of others, of another owner, or mounted as a file of its own.
+%% The errors of a file that can only be overwritten: its directory or its owner is another
+%% user's, or it is a mount point.
 -define(ONLY_IN_PLACE(Reason), (Reason =:= eacces orelse Reason =:= eperm orelse Reason =:= ebusy)).
 
 %%% ---- files for the user -----------------------------------------------------------------
 
-%% @doc Writes a file for the user: whole or not at all, and with the mode and the owner that it has if it exists. A
-%% symbolic link stays, and its target is written; a device or a pipe is written to. Where the directory lets nobody
-%% make files, or the owner cannot be kept, or the file has other names (hard links), it is overwritten in place.
+%% @doc Writes a file for the user, whole or not at all. An existing file keeps its mode and its
+%% owner. A symbolic link stays, and its target is written; a device or a pipe is written to. The
+%% file is overwritten in place if no file can be made in its directory, if the new file cannot
+%% have its owner, or if it has several names (hard links).
 -spec save(path(), iodata()) -> ok | {error, reason()}.
 save(Path, Bytes) ->
     case writable(place(Path)) of
@@ -49,7 +54,7 @@ save(File, Info, Bytes) ->
         _ -> Written
     end.
 
-%% @doc What a file of the user's has, or what comes through a pipe. A device may have no end.
+%% @doc Reads a file or a pipe of the user. A device is refused, because it may have no end.
 -spec read_whole(path()) -> {ok, binary()} | {error, reason() | not_a_file}.
 read_whole(Path) ->
     case file:read_file_info(Path) of
@@ -58,7 +63,7 @@ read_whole(Path) ->
         _ -> file:read_file(Path)
     end.
 
-%% @doc Whether {@link save/2} can write there. What is there stays as it is.
+%% @doc Whether {@link save/2} can write there. A file there keeps its contents.
 -spec check_place(path()) -> ok | {error, reason()}.
 check_place(Path) ->
     case writable(place(Path)) of
@@ -73,11 +78,12 @@ check_place(Path) ->
         Error -> Error
     end.
 
-%% To replace a file takes no right to write it, and one that is protected is to stay.
-writable({file, _, #file_info{access = Access}}) when Access =/= write, Access =/= read_write -> {error, eacces};
+%% A rename could replace a file without the right to write it, but a protected file must stay.
+writable({file, _, #file_info{access = Access}}) when Access =/= write, Access =/= read_write ->
+    {error, eacces};
 writable(Place) -> Place.
 
-%% What is at a path: a file or the place for one, behind whatever links, or something that is written to as it is.
+%% What is at a path, behind links: a file, the place for a file, or a stream such as a pipe.
 place(Path) ->
     case file:read_file_info(Path) of
         {ok, #file_info{type = regular} = Info} -> {file, target(Path), Info};
@@ -94,10 +100,11 @@ target(Path) ->
     end.
 
 temporary(File) ->
-    Name = [".cambrian_", os:getpid(), $_, integer_to_list(erlang:unique_integer([positive])), ".tmp"],
+    Number = integer_to_list(erlang:unique_integer([positive])),
+    Name = [".cambrian_", os:getpid(), $_, Number, ".tmp"],
     filename:join(filename:dirname(File), iolist_to_binary(Name)).
 
-%% Empty, until it has the owner and the mode of the file that it replaces.
+%% Makes an empty file with the owner and the mode of the file that it will replace.
 begun(Temporary, Info) ->
     case file:write_file(Temporary, <<>>, [raw, exclusive]) of
         ok ->
@@ -121,7 +128,7 @@ alike(Temporary, #file_info{mode = Mode, uid = Owner, gid = Group}) ->
 
 %%% ---- files of our own -------------------------------------------------------------------
 
-%% @doc Makes the directories of a path that are not there. Nobody but the owner may enter them, whatever the umask says.
+%% @doc Makes the missing directories of a path. Only the owner may enter them, in any umask.
 -spec make_own_dirs(path()) -> ok | {error, reason()}.
 make_own_dirs(Path) ->
     Dir = filename:dirname(Path),
@@ -130,14 +137,20 @@ make_own_dirs(Path) ->
         false -> all([fun() -> make_own_dirs(Dir) end, fun() -> make_dir(Dir) end])
     end.
 
-%% Somebody else may have made it meanwhile.
+%% An error is none if another process has made the directory meanwhile.
 make_dir(Dir) ->
     case file:make_dir(Dir) of
-        ok -> all([fun() -> forbid_others_this(Dir) end, fun() -> sync_directory(filename:dirname(Dir)) end]);
-        Error -> case filelib:is_dir(Dir) of true -> ok; false -> Error end
+        ok ->
+            all([fun() -> forbid_others_this(Dir) end,
+                 fun() -> sync_directory(filename:dirname(Dir)) end]);
+        Error ->
+            case filelib:is_dir(Dir) of
+                true -> ok;
+                false -> Error
+            end
     end.
 
-%% @doc Writes a file of our own, which nobody but its owner may read or write, whatever the umask says.
+%% @doc Writes a file of our own. Only the owner may read or write it, in any umask.
 -spec write(path(), Magic :: binary(), Payload :: iodata()) -> ok | {error, error()}.
 write(Path, Magic, Payload) ->
     case place(Path) of
@@ -149,32 +162,35 @@ write(Path, Magic, Payload) ->
 write(Path, File, Info, Bytes) ->
     Temporary = beside(File, ".tmp"),
     Written = all([fun() -> make_own_dirs(File) end,
-                   %% of a VM that was killed
-                   fun() -> gone(file:delete(Temporary)) end,
+                   %% a killed VM may have left one
+                   fun() -> ignore_absent(file:delete(Temporary)) end,
                    fun() -> begun(Temporary, Info) end,
                    fun() -> forbid_others_this(Temporary) end,
                    fun() -> write_synced(Temporary, Bytes) end,
                    fun() -> file:rename(Temporary, File) end,
                    fun() -> sync_directory(filename:dirname(File)) end]),
-    %% on a full disk what was begun is in the way of others
+    %% on a full disk the unfinished file would take space from others
     _ = [file:delete(Temporary) || Written =/= ok],
     of_path(Path, Written).
 
-%% @doc A new file of our own, with its first bytes, for one who will add to it.
+%% @doc Makes a file of our own with its first bytes, for a caller that appends to it later.
 -spec begin_own(path(), iodata()) -> ok | {error, error()}.
 begin_own(Path, Bytes) -> write(Path, Path, none, Bytes).
 
-%% @doc Takes from others what rights they have to a path and to all below it, behind no links: earlier releases left it to the
-%% umask. How many there were.
+%% @doc Takes the rights of other users to a path and to all paths below it, without following
+%% links, and counts the changed paths. Earlier releases left these rights to the umask.
 -spec forbid_others(path()) -> non_neg_integer().
 forbid_others(Path) ->
     case file:read_link_info(Path) of
         {ok, #file_info{type = Type, mode = Mode}} when Type =:= regular; Type =:= directory ->
-            Own = case Mode band ?OTHERS =/= 0 andalso file:change_mode(Path, Mode band 8#7777 band bnot ?OTHERS) of
+            Own = case Mode band ?OTHERS =/= 0 andalso change_own_mode(Path, Mode) of
                       ok -> 1;
                       _ -> 0
                   end,
-            Below = case Type =:= directory andalso file:list_dir_all(Path) of {ok, Names} -> Names; _ -> [] end,
+            Below = case Type =:= directory andalso file:list_dir_all(Path) of
+                        {ok, Names} -> Names;
+                        _ -> []
+                    end,
             Own + lists:sum([forbid_others(filename:join(Path, Name)) || Name <- Below]);
         _ -> 0
     end.
@@ -182,19 +198,21 @@ forbid_others(Path) ->
 forbid_others_this(File) ->
     case file:read_file_info(File) of
         {ok, #file_info{mode = Mode}} when Mode band ?OTHERS =:= 0 -> ok;
-        {ok, #file_info{mode = Mode}} -> file:change_mode(File, Mode band 8#7777 band bnot ?OTHERS);
+        {ok, #file_info{mode = Mode}} -> change_own_mode(File, Mode);
         Error -> Error
     end.
 
-%% A name is there after a power cut once its directory is written, too. Not every system can.
+change_own_mode(Path, Mode) -> file:change_mode(Path, Mode band 8#7777 band bnot ?OTHERS).
+
+%% Syncs a directory, so that a new name in it survives a power cut. Not every system can.
 sync_directory(Dir) ->
     case file:open(Dir, [read, raw, binary, directory]) of
         {ok, Handle} -> _ = file:sync(Handle), file:close(Handle);
         {error, _} -> ok
     end.
 
-%% @doc The same for this user only. The mode of a file can be set only once it is there, when somebody may have opened
-%% it; so it is made in a directory that nobody else can enter.
+%% @doc Writes a secret. A file gets its mode only after it exists, when another user may have
+%% opened it. So it is made in a directory that only the owner can enter.
 -spec write_secret(path(), Magic :: binary(), Payload :: binary()) -> ok | {error, error()}.
 write_secret(Path, Magic, Payload) ->
     case place(Path) of
@@ -218,12 +236,13 @@ write_secret_file(Path, Bytes) ->
                    fun() -> sync_directory(filename:dirname(Path)) end]),
     all([fun() -> Written end, Clear]).
 
-%% What a crash left there, too.
+%% Also removes the leftovers of a crash.
 clear(Inside, Room) ->
-    all([fun() -> gone(file:delete(Inside)) end, fun() -> gone(file:del_dir(Room)) end]).
+    all([fun() -> ignore_absent(file:delete(Inside)) end,
+         fun() -> ignore_absent(file:del_dir(Room)) end]).
 
-gone({error, enoent}) -> ok;
-gone(Other) -> Other.
+ignore_absent({error, enoent}) -> ok;
+ignore_absent(Other) -> Other.
 
 whole(Magic, Payload) -> [Magic, crypto:hash(sha256, Payload), Payload].
 
@@ -246,12 +265,14 @@ all([Step | Steps]) ->
 of_path(Path, {error, Reason}) -> {error, {Reason, Path}};
 of_path(_Path, ok) -> ok.
 
-%% @doc What was written, if it is there whole.
+%% @doc Reads the payload of a file of our own, if the file is whole.
 -spec read(path(), Magic :: binary()) -> {ok, binary()} | {error, not_found | error()}.
 read(Path, Magic) ->
     case file:read_file_info(Path) of
-        {ok, #file_info{type = regular, size = Size}} when Size > ?MAX_SIZE -> {error, {efbig, Path}};
-        {ok, #file_info{type = Type}} when Type =/= regular, Type =/= directory -> {error, {not_a_file, Path}};
+        {ok, #file_info{type = regular, size = Size}} when Size > ?MAX_SIZE ->
+            {error, {efbig, Path}};
+        {ok, #file_info{type = Type}} when Type =/= regular, Type =/= directory ->
+            {error, {not_a_file, Path}};
         _ -> read_file(Path, Magic)
     end.
 
@@ -276,16 +297,17 @@ checked(Bytes, Magic, Path) ->
             {error, {case Torn of true -> torn_file; false -> other_file end, Path}}
     end.
 
-%% @doc The same, unless others than its owner may read or write it.
+%% @doc Does the same, unless users other than the owner may read or write the file.
 -spec read_secret(path(), Magic :: binary()) -> {ok, binary()} | {error, not_found | error()}.
 read_secret(Path, Magic) ->
     case file:read_file_info(Path) of
-        {ok, #file_info{mode = Mode}} when Mode band 8#077 =/= 0 -> {error, {unsafe_permissions, Path}};
+        {ok, #file_info{mode = Mode}} when Mode band ?OTHERS =/= 0 ->
+            {error, {unsafe_permissions, Path}};
         _ -> read(Path, Magic)
     end.
 
-%% @doc The term that such a file holds; no atom is made, and nothing is unpacked that would be larger than its file. All
-%% atoms that ours have are there once our modules are.
+%% @doc Decodes the term of a payload. It makes no atom, and refuses compressed terms, which could
+%% be much larger than their file. The atoms of our files exist once our modules are loaded.
 -spec term(Payload :: binary()) -> {ok, term()} | error.
 term(Payload) ->
     case terms([Payload]) of
@@ -293,7 +315,7 @@ term(Payload) ->
         error -> error
     end.
 
-%% @doc The same of several.
+%% @doc Does the same for several payloads.
 -spec terms([binary()]) -> {ok, [term()]} | error.
 terms(Payloads) ->
     _ = application:load(cambrian),
@@ -304,15 +326,16 @@ terms(Payloads) ->
     end.
 
 unpacked(Payload) when binary_part(Payload, 0, 2) =/= <<131, 80>> ->
-    %% trailing bytes would be nobody's
+    %% refuses trailing bytes
     {Term, Used} = binary_to_term(Payload, [safe, used]),
     Used = byte_size(Payload),
     Term.
 
+%% @doc Deletes a file. It is no error if there is none.
 -spec delete(path()) -> ok | {error, error()}.
-delete(Path) -> of_path(Path, gone(file:delete(Path))).
+delete(Path) -> of_path(Path, ignore_absent(file:delete(Path))).
 
-%% @doc Out of the way of the next one, for somebody to look at.
+%% @doc Renames a damaged file, so that the next one can be written and people can inspect this one.
 -spec set_aside(path()) -> {ok, path()} | {error, error()}.
 set_aside(Path) ->
     Aside = beside(Path, ".torn"),
@@ -321,15 +344,18 @@ set_aside(Path) ->
         {error, Reason} -> {error, {Reason, Path}}
     end.
 
-%% @doc The files of a directory whose name is a number with this suffix, as {@link in_number/2} makes it, the newest first.
-%% What else lies there is not ours. Of a directory that cannot be read it is not said that it is empty.
--spec numbered(path(), Suffix :: binary()) -> {ok, [{non_neg_integer(), path()}]} | {error, error()}.
+%% @doc The files of a directory whose name is a number with this suffix, as {@link in_number/2}
+%% makes it, the newest first. Other files are ignored. A directory that cannot be read is an
+%% error, not empty.
+-spec numbered(path(), Suffix :: binary()) ->
+          {ok, [{non_neg_integer(), path()}]} | {error, error()}.
 numbered(Dir, Suffix) ->
     case file:list_dir_all(Dir) of
         {ok, All} ->
-            %% ours have digits, and those that are no text come as binaries
+            %% a name that is no text comes as a binary, and is not ours
             Names = [unicode:characters_to_binary(Name) || Name <- All, is_list(Name)],
-            Numbered = [{Number, filename:join(Dir, Name)} || Name <- Names, Number <- number(Name, Suffix)],
+            Numbered = [{Number, filename:join(Dir, Name)}
+                        || Name <- Names, Number <- number(Name, Suffix)],
             {ok, lists:reverse(lists:sort(Numbered))};
         {error, enoent} -> {ok, []};
         Error -> of_path(Dir, Error)
@@ -341,14 +367,14 @@ number(Name, Suffix) ->
     catch error:badarg -> []
     end.
 
-%% @doc A name with a number of digits that sorts as text.
+%% @doc A file's name that holds a number, with leading zeros, so that names sort as numbers do.
 -spec in_number(non_neg_integer(), Suffix :: binary()) -> binary().
 in_number(Number, Suffix) -> iolist_to_binary(io_lib:format("~12..0b~s", [Number, Suffix])).
 
 beside(Path, Suffix) when is_binary(Path) -> <<Path/binary, (list_to_binary(Suffix))/binary>>;
 beside(Path, Suffix) -> filename:flatten([Path, Suffix]).
 
-%% @doc The bytes of a path, as the file system has them, whatever the locale is that the VM was started in.
+%% @doc The bytes of a path as the file system has them, in any locale of the VM.
 -spec to_raw(term()) -> {ok, binary()} | error.
 to_raw(Path) when is_binary(Path) -> {ok, Path};
 to_raw(Path) ->
@@ -358,7 +384,7 @@ to_raw(Path) ->
     catch error:badarg -> error
     end.
 
-%% @doc The same path as a list, for those modules of OTP that take no other: {@link disk_log} is one.
+%% @doc A path as a list, for modules of OTP that take no binary, as {@link disk_log}.
 -spec to_list(path()) -> {ok, string()} | error.
 to_list(Path) when is_list(Path) -> {ok, Path};
 to_list(Path) ->
@@ -367,11 +393,12 @@ to_list(Path) ->
         _ -> error
     end.
 
-%% @doc Where a copy of a file is.
+%% @doc The path of the copy of a file.
 -spec copy(path()) -> path().
 copy(Path) -> beside(Path, ".copy").
 
-%% @doc One component of a path for any text: never empty, hidden, `..' or too long, and another for another text.
+%% @doc A component of a path for any text: never empty, hidden, `..' or too long. Different texts
+%% have different names.
 -spec name(binary()) -> binary().
 name(<<>>) -> <<"%">>;
 name(<<".", Rest/binary>>) -> short(<<"%2E", (quote(Rest))/binary>>);
@@ -380,7 +407,7 @@ name(Text) -> short(quote(Text)).
 short(Quoted) when byte_size(Quoted) =< ?MAX_NAME -> Quoted;
 short(Quoted) -> <<"%%", (binary:encode_hex(crypto:hash(sha256, Quoted)))/binary>>.
 
-%% @doc The text of which {@link name/1} made this, unless only a hash is left of it.
+%% @doc The text from which {@link name/1} made this name, unless the name is a hash.
 -spec unquoted(binary()) -> {ok, binary()} | error.
 unquoted(<<"%">>) -> {ok, <<>>};
 unquoted(Name) ->

@@ -1,13 +1,14 @@
 %% @private
-%% Long work of the library, for a process that waits for it. The work runs on threads of its own, and stops when the
-%% process ends.
+%% Waits for a job: long work of the library that runs on the library's own threads. A job stops
+%% when the waiting process ends.
 -module(cambrian_job).
 
 -export([await/1, answer/1]).
 
 -type post() :: fun((Tag :: reference()) -> Job :: reference() | {error, term()}).
-%% What is answered in place of a job is the answer.
+%% Starts a job, or gives the answer at once.
 
+%% @doc Waits for the answer of a job.
 -spec await(post()) -> {ok, term()} | {error, term()}.
 await(Post) ->
     Tag = make_ref(),
@@ -16,7 +17,8 @@ await(Post) ->
         _Job -> receive {Tag, Answer} -> Answer end
     end.
 
-%% @doc What the work came to, or the error for which it was not begun.
+%% @doc The result of a job, or the error that kept it from starting. A panic in the library is
+%% raised.
 -spec answer(post()) -> term().
 answer(Post) ->
     case await(Post) of

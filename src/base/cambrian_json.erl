@@ -1,19 +1,22 @@
 %% @private
-%% Terms as JSON, on one line and in ASCII but for what has no short escape. There is no reading.
+%% Writes terms as JSON on one line, in ASCII except for characters above 16#FFFF. It reads no JSON.
 -module(cambrian_json).
 
 -export([encode/1]).
 -export_type([json/0]).
 
-%% A map's keys come in their order, `{Fields}' as they stand; a list of numbers is no text. `nil' and the like are null.
--type json() :: #{atom() | binary() => json()} | {[{atom(), json()}]} | [json()] | atom() | number() | binary().
+%% The keys of a map are sorted, and those of `{Fields}' keep their order. A list of numbers is an
+%% array, not a text. `nil', `null' and `undefined' are null.
+-type json() :: #{atom() | binary() => json()} | {[{atom(), json()}]} | [json()]
+              | atom() | number() | binary().
 
-%% @doc What is none of these raises `badarg'.
+%% @doc Encodes a term. Any other term raises `badarg'.
 -spec encode(json()) -> binary().
 encode(Term) -> iolist_to_binary(value(Term)).
 
 value(Map) when is_map(Map) -> value({lists:sort(maps:to_list(Map))});
-value({Fields}) -> [${, lists:join($,, [[key(Key), $:, value(Value)] || {Key, Value} <- Fields]), $}];
+value({Fields}) ->
+    [${, lists:join($,, [[key(Key), $:, value(Value)] || {Key, Value} <- Fields]), $}];
 value(List) when is_list(List) -> [$[, lists:join($,, lists:map(fun value/1, List)), $]];
 value(Word) when Word =:= true; Word =:= false -> atom_to_binary(Word);
 value(Null) when Null =:= nil; Null =:= null; Null =:= undefined -> <<"null">>;
@@ -33,5 +36,6 @@ text(Text) ->
         _ -> error(badarg)
     end.
 
-escaped(C) when C < 32; C =:= $"; C =:= $\\; C > 126, C < 16#10000 -> io_lib:format("\\u~4.16.0b", [C]);
+escaped(C) when C < 32; C =:= $"; C =:= $\\; C > 126, C < 16#10000 ->
+    io_lib:format("\\u~4.16.0b", [C]);
 escaped(C) -> unicode:characters_to_binary([C]).

@@ -1,15 +1,18 @@
 %% @private
-%% The part of MessagePack that is spoken with programs. There are no extension types.
+%% Writes and reads MessagePack, as programs speak it, without extension types.
 %%
-%% Out: `nil', `true' and `false', integers of 64 bits, floats, lists, maps; an atom or a `{text, Binary}' as a string
-%% and a binary as bytes. In: strings and bytes both as binaries, so that nothing from outside becomes an atom.
+%% It writes `nil', `true' and `false', integers of 64 bits, floats, lists and maps; an atom or a
+%% `{text, Binary}' becomes a string, a binary becomes bytes. It reads strings and bytes as
+%% binaries, so that no text from outside becomes an atom.
 -module(cambrian_msgpack).
 
 -export([encode/1, decode/1]).
 
--type term_in() :: nil | boolean() | integer() | float() | binary() | [term_in()] | #{term_in() => term_in()}.
+-type term_in() :: nil | boolean() | integer() | float() | binary() | [term_in()]
+                 | #{term_in() => term_in()}.
 
-%% A list takes 16 times as much memory here as bytes there: what is read is bounded by its items as well.
+%% Limits of a message that is read. A list of small integers takes 16 times as much memory as its
+%% bytes, so the number of items is limited as well.
 -define(MAX_DEPTH, 16).
 -define(MAX_ITEMS, 1_000_000).
 
@@ -26,7 +29,8 @@ encode(Bytes) when is_binary(Bytes) -> [sized(16#c4, byte_size(Bytes)), Bytes];
 encode(List) when is_list(List) ->
     [counted(2#1001, 16#dc, length(List)) | [encode(Item) || Item <- List]];
 encode(Map) when is_map(Map) ->
-    [counted(2#1000, 16#de, map_size(Map)) | [[encode(K), encode(V)] || {K, V} <- lists:sort(maps:to_list(Map))]].
+    [counted(2#1000, 16#de, map_size(Map))
+     | [[encode(K), encode(V)] || {K, V} <- lists:sort(maps:to_list(Map))]].
 
 integer(N) when N >= 0, N < 16#80 -> <<N:8>>;
 integer(N) when N >= -32, N < 0 -> <<N:8>>;
@@ -47,7 +51,7 @@ counted(Nibble, _Byte, Count) when Count < 16 -> <<Nibble:4, Count:4>>;
 counted(_Nibble, Byte, Count) when Count < 16#10000 -> <<Byte, Count:16>>;
 counted(_Nibble, Byte, Count) when Count < 16#100000000 -> <<(Byte + 1), Count:32>>.
 
-%% @doc One value, and nothing after it.
+%% @doc Reads bytes that are exactly one value.
 -spec decode(binary()) -> {ok, term_in()} | {error, malformed}.
 decode(Bytes) ->
     try value(Bytes, ?MAX_DEPTH, ?MAX_ITEMS) of

@@ -1,13 +1,15 @@
 %% @private
-%% The functions that Rust provides, and nothing else: a loaded library cannot be replaced, so
-%% this module is meant never to change for any other reason.
+%% The functions that Rust provides, and nothing else: a loaded library cannot be replaced, so this
+%% module should not change for any other reason.
 %%
-%% Those that come in two answer `dirty' where the work is too long for a normal scheduler. Then the one named so is to be
-%% called, which runs on a dirty scheduler, or the one named `job', which can be stopped: see `cambrian_job'.
+%% Some functions come in pairs. The first answers `dirty' if the work is too long for a normal
+%% scheduler. The caller then calls the function with `_dirty' in its name, which runs on a dirty
+%% scheduler, or the one with `_job', which can be stopped: see `cambrian_job'.
 %%
-%% A library that does not load leaves the VM up and every function raising
-%% `{nif_not_loaded, Reason}', so that a device in the field can still be looked at. Where one is loaded already, this
-%% module cannot be loaded again: `code:load_file/1' answers `{error, on_load_failure}' and the one that works stays.
+%% If the library does not load, the VM stays up and every function raises `{nif_not_loaded,
+%% Reason}', so that one can still inspect a device in the field. If a library is loaded already,
+%% this module cannot be loaded again: `code:load_file/1' answers `{error, on_load_failure}', and
+%% the loaded library stays.
 -module(cambrian_nif).
 
 -on_load(load/0).
@@ -20,13 +22,15 @@
 -export([parameters_table/0]).
 -export([genotype_new/4, genotype_new_dirty/4, genotype_operators/0, genotype_choices/0,
          genotype_mutate/3, genotype_mutate_dirty/3, genotype_apply/4, genotype_apply_dirty/4,
-         genotype_crossover/4, genotype_crossover_dirty/4, genotype_distance/3, genotype_distance_dirty/3,
+         genotype_crossover/4, genotype_crossover_dirty/4,
+         genotype_distance/3, genotype_distance_dirty/3,
          genotype_resize/4, genotype_resize_dirty/4,
          genotype_id/1, genotype_id_dirty/1, genotype_info/1, genotype_info_dirty/1,
          genotype_cost/1, genotype_cost_dirty/1,
          genotype_genes/1, genotype_from_genes/4, genotype_encode/1, genotype_encode_dirty/1,
          genotype_decode/1, genotype_decode_dirty/1,
-         genotype_to_json/1, genotype_to_json_dirty/1, genotype_from_json/1, genotype_from_json_dirty/1,
+         genotype_to_json/1, genotype_to_json_dirty/1,
+         genotype_from_json/1, genotype_from_json_dirty/1,
          genotype_from_neat_python/1, genotype_from_neat_python_dirty/1,
          genotype_diff/2, genotype_diff_dirty/2, genotype_patch/2, genotype_patch_dirty/2,
          genotype_to_c/2, genotype_to_c_dirty/2, genotype_to_rust/2, genotype_to_rust_dirty/2,
@@ -39,36 +43,43 @@
          network_step_many/3, network_step_many_dirty/3]).
 -export([substrate_new/1, substrate_grid/1, substrate_info/1, substrate_shape/1,
          substrate_express/2, substrate_express_job/3]).
--export([task_names/0, task_new/2, task_info/1, task_warning/1, task_parameters/2, task_score/3, task_trial/3]).
+-export([task_names/0, task_new/2, task_info/1, task_warning/1, task_parameters/2, task_score/3,
+         task_trial/3]).
 -export([dataset_id/1, dataset_classes/1]).
 -export([kind_of/1]).
--export([population_new/5, population_is_on/2, population_network/2, population_network_job/3, population_trial/4, population_examine/5,
-         population_evaluate/5, population_next/2,
-         population_inject/4, population_purge/3, population_sources/2, population_tuning/1, tuning_candidates/1, tuning_tell/2, tuning_settle/1,
-         population_info/1, population_parameters/1, population_evaluated_champion/1, population_best/1,
+-export([population_new/5, population_is_on/2, population_network/2, population_network_job/3,
+         population_trial/4, population_examine/5, population_evaluate/5, population_next/2,
+         population_inject/4, population_purge/3, population_sources/2, population_tuning/1,
+         tuning_candidates/1, tuning_tell/2, tuning_settle/1, population_info/1,
+         population_parameters/1, population_evaluated_champion/1, population_best/1,
          population_migrant/3, population_contender/1, population_lineage/2, population_stats/1,
          population_work/1, population_median_cost/1,
          population_encode/1, population_decode/1]).
--export([identity_public_key/1, identity_succession/3, identity_read_succession/1, identity_peek_succession/1, identity_grant/4,
-         identity_cosign_grant/2, identity_read_grant/1, identity_peek_grant/1]).
+-export([identity_public_key/1, identity_succession/3, identity_read_succession/1,
+         identity_peek_succession/1, identity_grant/4, identity_cosign_grant/2,
+         identity_read_grant/1, identity_peek_grant/1]).
 -export([charter_seal/2, charter_cosign/2, charter_read/1, charter_peek/1]).
--export([envelope_seal/4, envelope_read/1, envelope_open/2, envelope_record/1, envelope_peek_record/1,
-         envelope_read_record/1]).
+-export([envelope_seal/4, envelope_read/1, envelope_open/2, envelope_record/1,
+         envelope_peek_record/1, envelope_read_record/1]).
 
 -define(STUB, erlang:nif_error({nif_not_loaded, reason()})).
 
 load() ->
-    Priv = case code:priv_dir(cambrian) of
-               {error, bad_name} -> filename:join([filename:dirname(code:which(?MODULE)), "..", "priv"]);
-               Dir -> Dir
-           end,
-    Loaded = erlang:load_nif(filename:join([Priv, "native", "cambrian_nif"]), 0),
-    case Loaded =/= ok andalso persistent_term:get(?MODULE, none) =:= ok andalso erlang:module_loaded(?MODULE) of
-        true -> {error, {already_loaded, "a native library stays until the VM ends: restart it to load another"}};
+    Loaded = erlang:load_nif(filename:join([priv_dir(), "native", "cambrian_nif"]), 0),
+    IsOtherLoaded = persistent_term:get(?MODULE, none) =:= ok andalso erlang:module_loaded(?MODULE),
+    case Loaded =/= ok andalso IsOtherLoaded of
+        true -> {error, {already_loaded, "a native library stays until the VM ends: restart it to "
+                                         "load another"}};
         false -> persistent_term:put(?MODULE, Loaded)
     end.
 
-%% @doc Whether the library is there: it answers `ok' itself.
+priv_dir() ->
+    case code:priv_dir(cambrian) of
+        {error, bad_name} -> filename:join([filename:dirname(code:which(?MODULE)), "..", "priv"]);
+        Dir -> Dir
+    end.
+
+%% @doc Whether the library is loaded, or why not.
 -spec loaded() -> ok | {error, {atom(), string()}}.
 loaded() -> persistent_term:get(?MODULE).
 

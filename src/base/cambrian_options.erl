@@ -1,19 +1,15 @@
 %% @private
-%% Checks a map of options against a table: `#{Name => {Check, Expected}}' or, where it has a
-%% default, `#{Name => {Check, Expected, Default}}'. What is expected may depend on what was given.
-%% An unknown option is refused, not ignored, with the name of the one that was perhaps meant.
+%% Checks a map of options against a table: `#{Name => {Check, Expected}}', or `#{Name => {Check,
+%% Expected, Default}}' if the option has a default. `Expected' may be a function of the wrong
+%% value. An unknown option is an error, which names the most similar known option.
 -module(cambrian_options).
 
--export([check/3, table/1, unknown/4, nearest/2, parameters/1, parameters/2, is_positive/1, is_count/1,
-         is_timeout/1, is_id/1]).
--export_type([error/0, table/0, row/0, hint/0]).
+-export([check/3, table/1, unknown/4, nearest/2, parameters/1, parameters/2,
+         is_positive/1, is_count/1, is_timeout/1, is_id/1]).
+-export_type([error/0, table/0, row/0]).
 
--type error() :: {unknown_option, Name :: term(), hint()}
-               | {bad_option, {Name :: atom(), Value :: term(), Expected :: binary()}}.
--type hint() :: #{did_you_mean => atom(), see := binary()}.
-%% The known name that is most like the unknown one, if one is, and where all of them are told of: a function, a module, a page, or
-%% `<<"type cambrian_bridge:options()">>'.
-
+-type error() :: {unknown_option, Name :: term(), cambrian_error:hint()}
+               | {bad_option, {Name :: atom(), Got :: term(), Expected :: binary()}}.
 -type table() :: #{atom() => {fun((term()) -> boolean()), expected()}
                            | {fun((term()) -> boolean()), expected(), Default :: term()}}.
 -type expected() :: binary() | fun((Wrong :: term()) -> binary()).
@@ -29,10 +25,10 @@
 %% in by the check: what uses the option decides it. `flag' is how the command line names it, `see'
 %% a section of the guides. Without `for' it is an option of both.
 
-%% Longer texts are nobody's slip of the finger.
+%% A longer name is no typing error.
 -define(MAX_NAME, 64).
 
-%% @doc The options with the defaults filled in. `See' is the page that lists them.
+%% @doc Checks options and adds the defaults. `See' is the page that lists the options.
 -spec check(map(), table(), See :: binary()) -> {ok, map()} | {error, error()}.
 check(Options, Table, See) when is_map(Options) ->
     Defaults = maps:from_list([{Name, Default} || {Name, {_, _, Default}} <- maps:to_list(Table)]),
@@ -48,7 +44,8 @@ fault(Name, Value, Table, See) ->
     case Table of
         #{Name := Row} ->
             Check = element(1, Row),
-            not Check(Value) andalso {true, {bad_option, {Name, Value, expected(element(2, Row), Value)}}};
+            not Check(Value)
+                andalso {true, {bad_option, {Name, Value, expected(element(2, Row), Value)}}};
         _ -> {true, unknown(unknown_option, Name, maps:keys(Table), See)}
     end.
 
@@ -76,35 +73,39 @@ is_id(X) -> is_binary(X) andalso byte_size(X) =:= 32.
 
 %%% ---- unknown names ----------------------------------------------------------------------
 
-%% @doc The reason that a name is none of those that are known.
--spec unknown(Kind, Name :: term(), Known :: [atom()], See :: binary()) -> {Kind, Name :: term(), hint()}
-              when Kind :: unknown_option | unknown_parameter.
+%% @doc The reason for an unknown name, with its hint.
+-spec unknown(Kind, Name :: term(), Known :: [atom()], See :: binary()) ->
+          {Kind, Name :: term(), cambrian_error:hint()}
+              when Kind :: unknown_option | unknown_parameter | unknown_operator | unknown_task.
 unknown(Kind, Name, Known, See) ->
-    {Kind, Name, maps:merge(#{see => See}, maps:from_list([{did_you_mean, Near} || Near <- nearest(Name, Known)]))}.
+    Near = maps:from_list([{did_you_mean, Near} || Near <- nearest(Name, Known)]),
+    {Kind, Name, Near#{see => See}}.
 
-%% @doc An answer of the library that was given parameters: it knows only that a name is none.
+%% @doc Adds the hint to an answer of the library about an unknown parameter.
 -spec parameters(Answer) -> Answer.
 parameters(Answer) -> parameters(Answer, []).
 
-%% @doc The same where other names stand beside the parameters.
+%% @doc Does the same for a map that may have other names beside the parameters.
 -spec parameters(Answer, Others :: [atom()]) -> Answer.
 parameters({error, {unknown_parameter, Name}}, Others) ->
     Known = Others ++ [Parameter || {Parameter, _, _, _} <- cambrian_nif:parameters_table()],
     {error, unknown(unknown_parameter, Name, Known, <<"cambrian:parameters/0">>)};
 parameters(Answer, _Others) -> Answer.
 
-%% @doc The first of those that differ least from a name, if it is by no more than a third of the letters; else none.
+%% @doc The known name that differs least from a name, in a list. The list is empty if every known
+%% name differs in more than a third of the letters.
 -spec nearest(Name :: term(), Known :: [atom() | string()]) -> [atom() | string()].
 nearest(Name, Known) ->
     case spelled(Name) of
         Text when Text =/= "", length(Text) =< ?MAX_NAME ->
-            Near = [{Distance, One} || One <- Known, Distance <- [distance(Text, spelled(One))],
-                                       Distance =< max(1, length(Text) div 3)],
-            [One || {_, One} <- lists:sublist(lists:sort(Near), 1)];
+            Near = [{Distance, Other} || Other <- Known,
+                                         Distance <- [distance(Text, spelled(Other))],
+                                         Distance =< max(1, length(Text) div 3)],
+            [Other || {_, Other} <- lists:sublist(lists:sort(Near), 1)];
         _ -> []
     end.
 
-%% A name is an atom, but may have come as a text.
+%% The letters of a name: an atom, or a text in its place.
 spelled(Name) ->
     try unicode:characters_to_list(if is_atom(Name) -> atom_to_binary(Name); true -> Name end) of
         Text when is_list(Text) -> [case C of $- -> $_; _ -> C end || C <- string:lowercase(Text)];
@@ -112,8 +113,9 @@ spelled(Name) ->
     catch error:_ -> ""
     end.
 
-%% How many letters are to be put in, left out or replaced, or neighbours swapped, to make one word of another: the optimal
-%% string alignment. A row of the table is computed from the two above it.
+%% The optimal string alignment distance: how many letters must be inserted, deleted or replaced,
+%% or neighbours swapped, to turn a word into another. Each row of the table follows from the two
+%% above.
 distance(From, To) ->
     First = lists:seq(0, length(To)),
     {Row, _, _} = lists:foldl(fun(Letter, {Above, Higher, Previous}) ->
@@ -128,4 +130,5 @@ row(_, _, _, [], _, _, Left) -> [Left];
 row(Letter, Previous, Before, [Wanted | To], [Corner, Up | Above], [Far | Higher], Left) ->
     Replaced = Corner + case Letter of Wanted -> 0; _ -> 1 end,
     Swapped = case {Letter, Wanted} of {Before, Previous} -> [Far + 1]; _ -> [] end,
-    [Left | row(Letter, Previous, Wanted, To, [Up | Above], Higher, lists:min([Replaced, Up + 1, Left + 1 | Swapped]))].
+    Least = lists:min([Replaced, Up + 1, Left + 1 | Swapped]),
+    [Left | row(Letter, Previous, Wanted, To, [Up | Above], Higher, Least)].

@@ -1,11 +1,11 @@
 %% @private
-%% What a function does where the application does not run: one that begins something starts the application, and one that
-%% asks raises `{not_started, How}', which says how to start it.
+%% Handles calls while the application does not run. A function that begins work starts the
+%% application; a function that only asks raises `{not_started, How}', which says how to start it.
 -module(cambrian_running).
 
 -export([ensure/0, check/0, call/2]).
 
-%% @doc Starts the application if need be. While it starts it may call this itself.
+%% @doc Starts the application if it does not run. The starting application may call this itself.
 -spec ensure() -> ok | {error, term()}.
 ensure() ->
     case whereis(cambrian_sup) of
@@ -13,7 +13,8 @@ ensure() ->
         _ -> ok
     end.
 
-%% The application's own module looks first whether it can start, as OTP reports a crash of each application that does not.
+%% Asks the application's module first whether it can start, because OTP logs a crash report for
+%% each failed start.
 start() ->
     _ = application:load(cambrian),
     {ok, {Application, _}} = application:get_key(cambrian, mod),
@@ -26,15 +27,16 @@ start() ->
         Error -> Error
     end.
 
-%% @doc Raises where it does not run.
+%% @doc Raises `{not_started, How}' unless the application runs.
 -spec check() -> ok.
 check() ->
     case whereis(cambrian_sup) of
-        undefined -> error({not_started, <<"start it first: application:ensure_all_started(cambrian)">>});
+        undefined ->
+            error({not_started, <<"start it first: application:ensure_all_started(cambrian)">>});
         _ -> ok
     end.
 
-%% @doc Calls one of its servers.
+%% @doc Calls a server of the application.
 -spec call(gen_server:server_ref(), term()) -> term().
 call(Server, Request) ->
     try gen_server:call(Server, Request, infinity)

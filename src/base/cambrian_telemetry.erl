@@ -1,16 +1,17 @@
 %% @private
-%% Events for `telemetry', in a system that has it: the table is in `docs/events.md'.
+%% Sends events to the library `telemetry' if the system has it. `docs/events.md' lists the events.
 -module(cambrian_telemetry).
 
 -export([start/0, execute/3]).
 
-%% @doc Called once: to look for a module that is not there takes most of a millisecond, and to ask whether it is loaded
-%% nearly nothing.
+%% @doc Loads `telemetry' once, as the application starts: the search for a missing module takes
+%% most of a millisecond, while {@link execute/3} only asks whether it is loaded.
 -spec start() -> ok.
 start() ->
     _ = code:ensure_loaded(telemetry),
     ok.
 
+%% @doc Sends an event.
 -spec execute([atom()], Measurements :: map(), Metadata :: map()) -> ok.
 execute(Event, Measurements, Metadata) ->
     _ = [Module:execute(Event, Measurements, Metadata)

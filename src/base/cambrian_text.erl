@@ -1,12 +1,13 @@
-%% @doc Texts and numbers as a picture or a page shows them: valid, bounded, safe and short.
+%% @doc Writes texts and numbers for a picture or a page: valid, bounded, safe and short.
 -module(cambrian_text).
 
 -export([text/1, clip/1, clip/2, escape/1]).
--export([hex/1, exact/1, short/1, tick/2, tick/3, decimal/2, counted/2, plural/2, bounded/1, finite/1]).
+-export([hex/1, exact/1, short/1, tick/2, tick/3, decimal/2, counted/2, plural/2,
+         bounded/1, finite/1]).
 -export_type([text/0]).
 
 -type text() :: unicode:chardata() | atom() | number().
-%% Whatever it holds, it is shown as text: nothing in it is ever read as markup.
+%% A page shows all of it as text, and reads nothing in it as markup.
 
 -define(MAX_BYTES, 8000).
 -define(MAX_NAME, 300).
@@ -16,7 +17,7 @@
 %% Text
 %% ---------------------------------------------------------------------------------------------
 
-%% @doc Gives whatever may stand for a text as valid UTF-8, not yet escaped, of at most 8,000 bytes.
+%% @doc Turns any term into valid UTF-8 of at most 8,000 bytes, without escapes.
 %%
 %% ```
 %% <<"bad_signature">> = cambrian_text:text(bad_signature).
@@ -39,19 +40,19 @@ text(Text) ->
 term(Term) ->
     text(unicode:characters_to_binary(io_lib:format("~0tP", [Term, 20]))).
 
-%% Bytes that are no UTF-8 become the replacement character.
+%% Replaces bytes that are no UTF-8 by the replacement character.
 valid(Binary) ->
     case unicode:characters_to_binary(Binary) of
         Text when is_binary(Text) -> Text;
         {_, Good, <<_, Rest/binary>>} -> <<Good/binary, 16#FFFD/utf8, (valid(Rest))/binary>>
     end.
 
-%% @doc A name of at most 300 characters. See {@link clip/2}.
+%% @doc Clips a name to 300 characters. See {@link clip/2}.
 -spec clip(term()) -> binary().
 clip(Text) ->
     clip(Text, ?MAX_NAME).
 
-%% @doc A text of at most that many characters: the last is an ellipsis when some are missing.
+%% @doc Clips a text to that many characters. The last of them is then an ellipsis.
 %%
 %% ```
 %% <<"abc…"/utf8>> = cambrian_text:clip("abcdef", 4).
@@ -60,14 +61,16 @@ clip(Text) ->
 clip(Text, Max) ->
     Chars = text(Text),
     case string:length(Chars) > Max of
-        true -> <<(unicode:characters_to_binary(string:slice(Chars, 0, Max - 1)))/binary, "…"/utf8>>;
+        true ->
+            Start = unicode:characters_to_binary(string:slice(Chars, 0, Max - 1)),
+            <<Start/binary, "…"/utf8>>;
         false -> Chars
     end.
 
-%% @doc Makes a text safe to stand in XML or HTML, between tags or in a quoted attribute.
+%% @doc Escapes a text for XML or HTML, between tags or in a quoted attribute.
 %%
-%% Characters that XML forbids, and those that turn the direction of writing (with which a name
-%% could rearrange the text around it), become the replacement character.
+%% Replaces characters that XML forbids. Replaces also characters that turn the direction of
+%% writing, with which a name could rearrange the text around it.
 %%
 %% ```
 %% <<"a &lt; b">> = cambrian_text:escape(<<"a < b">>).
@@ -91,10 +94,10 @@ safe(C) -> <<C/utf8>>.
 %% Numbers
 %% ---------------------------------------------------------------------------------------------
 
-%% @doc Writes a number so that it reads back as the same number, in as few digits as that takes.
+%% @doc Writes a number in the fewest digits that read back as the same number.
 %%
-%% Networks compute in single precision: a weight that is a single is written as one, so 0.1 is not
-%% shown as 0.10000000149011612.
+%% Networks compute in single precision. A number that is a single is written as one, so that 0.1 is
+%% not shown as 0.10000000149011612.
 %%
 %% ```
 %% <<"0.1">> = cambrian_text:exact(0.10000000149011612).
@@ -139,7 +142,7 @@ four_digits(Value) ->
         true -> signed(Value, grouped(decimal(Size, max(0, 3 - power(Size)))))
     end.
 
-%% @doc Writes a number on an axis, in as many digits as tell ticks apart that lie `Step' from each other.
+%% @doc Writes a number on an axis, in enough digits to tell apart ticks at a distance of `Step'.
 %%
 %% ```
 %% 1> [iolist_to_binary(cambrian_text:tick(T, 0.2)) || T <- [0, 0.2, 1]].
@@ -151,13 +154,16 @@ four_digits(Value) ->
 tick(Value, Step) ->
     Size = abs(Value),
     if
-        Size >= 1.0e9; Step >= 1.0e9; Step < 1.0e-5, Size < 1.0e-3; Step < 1.0e-15 -> tick(Value, Step, 0);
+        Size >= 1.0e9; Step >= 1.0e9; Step < 1.0e-5, Size < 1.0e-3; Step < 1.0e-15 ->
+            tick(Value, Step, 0);
         Value == 0, Step >= 1.0e5 -> "0";
         Step >= 1.0e5 -> [tick(Value / 1.0e6, Step / 1.0e6), "M"];
-        true -> signed(Value, grouped(float_to_binary(Size * 1.0, [{decimals, max(0, -power(Step))}])))
+        true ->
+            Decimals = max(0, -power(Step)),
+            signed(Value, grouped(float_to_binary(Size * 1.0, [{decimals, Decimals}])))
     end.
 
-%% @doc The same of a tick that stands for `Value' times ten to the power of `Power'.
+%% @doc Writes a tick that stands for `Value' times ten to the power of `Power'.
 %%
 %% ```
 %% 1> [iolist_to_binary(cambrian_text:tick(T, 0.5e108, 200)) || T <- [0, 0.5e108, 1.5e108]].
@@ -167,7 +173,7 @@ tick(Value, Step) ->
 tick(Value, Step, Power) ->
     scientific(Value, max(0, min(16, power(max(abs(Value), Step)) - power(Step))), Power).
 
-%% @doc So many of something, in words.
+%% @doc Writes a count with its noun.
 %%
 %% ```
 %% 1> [iolist_to_binary(cambrian_text:counted(N, "node")) || N <- [0, 1, 1200]].
@@ -176,7 +182,7 @@ tick(Value, Step, Power) ->
 -spec counted(non_neg_integer(), string()) -> iodata().
 counted(Count, Word) -> [short(Count), " ", plural(Count, Word)].
 
-%% @doc The word for so many of something; `species' and the like have one for both.
+%% @doc The form of a noun for a count. `species' has one form.
 %%
 %% ```
 %% 1> [cambrian_text:plural(N, Word) || {N, Word} <- [{0, "node"}, {1, "node"}, {2, "species"}]].
@@ -187,7 +193,7 @@ plural(1, Word) -> Word;
 plural(_, "species") -> "species";
 plural(_, Word) -> Word ++ "s".
 
-%% @doc Writes a number with at most that many decimals, and no zeros at its end.
+%% @doc Writes a number with at most that many decimals, without zeros at the end.
 %%
 %% ```
 %% 1> [cambrian_text:decimal(X, 2) || X <- [1, 0.5, 2 / 3, -0.001]].
@@ -203,7 +209,7 @@ decimal(Value, Digits) ->
         _ -> Text
     end.
 
-%% @doc Any number as a float that can be squared without overflow: beyond 1.0e150 either way, that.
+%% @doc Turns a number into a float that can be squared without overflow: from -1.0e150 to 1.0e150.
 %%
 %% ```
 %% 1> {cambrian_text:bounded(3), cambrian_text:bounded(-1.0e300)}.
@@ -214,7 +220,7 @@ bounded(Value) when Value > 1.0e150 -> 1.0e150;
 bounded(Value) when Value < -1.0e150 -> -1.0e150;
 bounded(Value) -> float(Value).
 
-%% @doc Any number as a float: an integer that is too large for one as the largest there is.
+%% @doc Turns a number into a float. An integer that is too large becomes the largest float.
 %%
 %% ```
 %% 1> {cambrian_text:finite(3), cambrian_text:finite(-(1 bsl 2000))}.
@@ -225,10 +231,11 @@ finite(Value) when Value > ?LARGEST -> ?LARGEST;
 finite(Value) when Value < -?LARGEST -> -?LARGEST;
 finite(Value) -> float(Value).
 
-%% With that many decimals, of a number that stands for its product with ten to the power of `More'.
+%% Writes `Value' times ten to the power of `More', with that many decimals.
 scientific(Value, _, _) when Value == 0 -> "0";
 scientific(Value, Decimals, More) ->
-    [Digits, Power] = string:split(float_to_binary(abs(float(Value)), [{scientific, Decimals}]), "e"),
+    Text = float_to_binary(abs(float(Value)), [{scientific, Decimals}]),
+    [Digits, Power] = string:split(Text, "e"),
     signed(Value, [Digits, "e", integer_to_list(binary_to_integer(Power) + More)]).
 
 %% 1.5e-7, not 1.50e-7.
@@ -242,7 +249,7 @@ power(Size) -> floor(math:log10(Size) + 1.0e-9).
 signed(Value, Text) when Value < 0 -> [<<"−"/utf8>>, Text];
 signed(_, Text) -> Text.
 
-%% 12345.6 is easier to read as 12,345.6.
+%% Writes 12345.6 as 12,345.6.
 grouped(Text) ->
     [Whole | Fraction] = binary:split(Text, <<".">>),
     [thousands(byte_size(Whole), Whole), [[$., F] || F <- Fraction]].
@@ -252,7 +259,7 @@ thousands(Size, Whole) ->
     <<Head:(Size - 3)/binary, Tail/binary>> = Whole,
     [thousands(Size - 3, Head), $,, Tail].
 
-%% @doc Gives bytes as lower-case hexadecimal digits.
+%% @doc Writes bytes as lower-case hexadecimal digits.
 %%
 %% ```
 %% 1> cambrian_text:hex(<<1, 171>>).

@@ -55,7 +55,7 @@
 %% 2> cambrian_genotype:info(G).
 %% #{connections => 6,hidden => 0,inputs => 3,nodes => 5,outputs => 2,recurrent => 0}
 %% 3> cambrian_genotype:new(#{inputs => 3, outputs => 2, initial_weight => -1}, 7).
-%% {error,{invalid_parameter,{initial_weight,-1,<<"a number from 0 to 100">>}}}
+%% {error,{bad_parameter,{initial_weight,-1,<<"a number from 0 to 100">>}}}
 %% '''
 -spec new(#{inputs := pos_integer(), outputs := pos_integer(), atom() => term()}, seed()) ->
           {ok, genotype()} | {error, term()}.
@@ -92,7 +92,8 @@ mutate(Genotype, Seed) -> mutate(Genotype, #{}, Seed).
 %% 1
 %% '''
 -spec mutate(genotype(), operator() | map(), seed()) ->
-          {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
+          {ok, genotype()} | {error, not_applicable | {unknown_operator, atom(), cambrian_error:hint()}
+                          | term()}.
 mutate(Genotype, Parameters, Seed) when is_map(Parameters) ->
     cambrian_options:parameters(
         ?NORMAL_OR_DIRTY(cambrian_nif:genotype_mutate(Genotype, Parameters, Seed),
@@ -111,11 +112,17 @@ mutate(Genotype, Operator, Seed) ->
 %% [relu]
 %% '''
 -spec mutate(genotype(), operator(), map(), seed()) ->
-          {ok, genotype()} | {error, not_applicable | {unknown_operator, atom()} | term()}.
+          {ok, genotype()} | {error, not_applicable | {unknown_operator, atom(), cambrian_error:hint()}
+                          | term()}.
 mutate(Genotype, Operator, Parameters, Seed) ->
-    cambrian_options:parameters(
-        ?NORMAL_OR_DIRTY(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
-                         cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed))).
+    Applied = ?NORMAL_OR_DIRTY(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
+                      cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed)),
+    case cambrian_options:parameters(Applied) of
+        {error, {unknown_operator, Name}} ->
+            {error, cambrian_options:unknown(unknown_operator, Name, operators(),
+                                             <<"cambrian_genotype:operators/0">>)};
+        Born -> Born
+    end.
 
 %% @doc Lists the names of the mutation operators, in the order in which {@link mutate/2} tries
 %% them.

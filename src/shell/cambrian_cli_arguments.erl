@@ -1,18 +1,18 @@
 %% @private
-%% A command line, read by a table of options of which its help is made as well.
+%% Reads a command line by a table of options, which its help is made from as well.
 -module(cambrian_cli_arguments).
 
--export([decoded/1, read/2, help/1, value/1, word/1, flag/1]).
+-export([decoded/1, read/2, help/1, value/1, word/1, flag/1, path/1]).
 -export_type([table/0, given/0]).
 
 %% `Shown' stands for the value in the help.
 -type table() :: [{Name :: atom(), type(), Shown :: string(), About :: string()}].
 -type type() :: flag | text | integer | positive | number | duration | setting.
-%% The values by name, those of settings as a list, and in `texts' what was typed.
+%% The values by name (a list for settings), and in `texts' what was typed.
 -type given() :: #{texts := #{atom() => string()}, atom() => term()}.
 
-%% @doc Arguments as the VM has them, which are bytes in UTF-8, whatever the locale. Without a UTF-8 locale the VM takes each
-%% byte for a character.
+%% @doc Decodes the VM's arguments, which are bytes in UTF-8 in any locale. Without a UTF-8 locale
+%% the VM takes each byte for a character.
 -spec decoded([string() | term()]) -> {ok, [string()]} | {error, unicode:chardata()}.
 decoded(Args) ->
     Decoded = [decoded(Arg, file:native_name_encoding()) || Arg <- Args],
@@ -28,8 +28,9 @@ decoded(Arg, latin1) when is_list(Arg) ->
 decoded(Arg, utf8) when is_list(Arg) -> Arg;
 decoded(_Arg, _) -> error.
 
-%% @doc What the words and the options are, or what is wrong, in one line.
--spec read([string()], table()) -> {ok, Words :: [string()], given()} | help | {error, unicode:chardata()}.
+%% @doc Reads the words and the options, or says in one line what is wrong.
+-spec read([string()], table()) ->
+          {ok, Words :: [string()], given()} | help | {error, unicode:chardata()}.
 read(Args, Table) ->
     case lists:member("--help", Args) orelse lists:member("-h", Args) of
         true -> help;
@@ -46,20 +47,24 @@ read(["--" ++ Option | Rest], Table, Words, Given) ->
         [Row] -> option(Row, Args, Table, Words, Given);
         [] -> {error, ["--", Flag, no_such_option(Flag, Table)]}
     end;
-read(["-" ++ Flag = Word | _], Table, _Words, _Given) -> {error, [Word, no_such_option(Flag, Table)]};
+read(["-" ++ Flag = Word | _], Table, _Words, _Given) ->
+    {error, [Word, no_such_option(Flag, Table)]};
 read([Word | Rest], Table, Words, Given) -> read(Rest, Table, [Word | Words], Given).
 
 no_such_option(Flag, Table) ->
-    [": there is no such option", [[" (did you mean ", flag(Near), "?)"]
-                                   || Near <- cambrian_options:nearest(Flag, [element(1, Row) || Row <- Table])]].
+    Names = [element(1, Row) || Row <- Table],
+    [": there is no such option",
+     [[" (did you mean ", flag(Near), "?)"] || Near <- cambrian_options:nearest(Flag, Names)]].
 
 option({Name, flag, _, _}, [{value, Text} | _], _Table, _Words, _Given) ->
     {error, [flag(Name), $=, Text, ": expected no value"]};
-option({Name, flag, _, _}, Rest, Table, Words, Given) -> read(Rest, Table, Words, Given#{Name => true});
+option({Name, flag, _, _}, Rest, Table, Words, Given) ->
+    read(Rest, Table, Words, Given#{Name => true});
 option({Name, Type, _, _}, Args, Table, Words, Given) ->
     case Args of
         [{value, Text} | Rest] -> option(Name, Type, Text, Rest, Table, Words, Given);
-        [[C, D | _] = Text | Rest] when C =/= $-; D =/= $- -> option(Name, Type, Text, Rest, Table, Words, Given);
+        [[C, D | _] = Text | Rest] when C =/= $-; D =/= $- ->
+            option(Name, Type, Text, Rest, Table, Words, Given);
         [[_] = Text | Rest] -> option(Name, Type, Text, Rest, Table, Words, Given);
         _ -> {error, [flag(Name), ": its value is missing, expected ", expected(Type)]}
     end.
@@ -77,13 +82,18 @@ option(Name, setting, Text, Rest, Table, Words, Given) ->
 option(Name, Type, Text, Rest, Table, Words, #{texts := Texts} = Given) ->
     case {is_map_key(Name, Given), typed(Type, Text)} of
         {true, _} -> {error, [flag(Name), $\s, Text, ": given twice"]};
-        {false, {ok, Value}} -> read(Rest, Table, Words, Given#{Name => Value, texts := Texts#{Name => Text}});
+        {false, {ok, Value}} ->
+            read(Rest, Table, Words, Given#{Name => Value, texts := Texts#{Name => Text}});
         {false, error} -> {error, [flag(Name), $\s, Text, ": expected ", expected(Type)]}
     end.
 
-%% @doc As it is typed.
+%% @doc An option as it is typed.
 -spec flag(atom()) -> string().
 flag(Name) -> "--" ++ [case C of $_ -> $-; _ -> C end || C <- atom_to_list(Name)].
+
+%% @doc A path as bytes, which name the same file in any locale.
+-spec path(string()) -> binary().
+path(Text) -> unicode:characters_to_binary(Text).
 
 expected(text) -> "a text";
 expected(integer) -> "an integer";
@@ -120,7 +130,7 @@ unit("s") -> 1000;
 unit("m") -> 60_000;
 unit("h") -> 3_600_000.
 
-%% As people write them: 1e-3 is none of Erlang's.
+%% Reads numbers as people write them: Erlang does not read 1e-3.
 number(Text) ->
     Pattern = "^([+-]?\\d{1,30})(\\.\\d{1,30})?([eE][+-]?\\d{1,3})?$",
     case re:run(Text, Pattern, [unicode, {capture, all_but_first, list}]) of
@@ -136,7 +146,7 @@ float_of(Text) ->
     catch error:badarg -> error
     end.
 
-%% @doc The value of a setting: a number, a word that is known, or a term as Erlang writes it.
+%% @doc Reads the value of a setting: a number, an existing atom, or a term as Erlang writes it.
 -spec value(string()) -> {ok, term()} | error.
 value(Text) ->
     case number(Text) of
@@ -148,7 +158,7 @@ value(Text) ->
             end
     end.
 
-%% @doc An atom that is there.
+%% @doc Reads an existing atom.
 -spec word(string()) -> {ok, atom()} | error.
 word(Text) ->
     try {ok, list_to_existing_atom(Text)}
@@ -165,9 +175,10 @@ maybe_parsed({ok, Tokens, _}) ->
     end;
 maybe_parsed(_) -> error.
 
-%% @doc The options, one a line.
+%% @doc Lists the options, one a line.
 -spec help(table()) -> unicode:chardata().
 help(Table) ->
     Left = [string:trim([flag(Name), $\s, Shown], trailing) || {Name, _, Shown, _} <- Table],
     Width = lists:max([0 | [string:length(Text) || Text <- Left]]),
-    [["  ", string:pad(Text, Width), "  ", About, $\n] || {Text, {_, _, _, About}} <- lists:zip(Left, Table)].
+    [["  ", string:pad(Text, Width), "  ", About, $\n]
+     || {Text, {_, _, _, About}} <- lists:zip(Left, Table)].

@@ -1,45 +1,53 @@
 %% @private
-%% What an evolution came to: as text for people, as JSON, and as files.
+%% The result of an evolution as text for people, as JSON, and as files.
 -module(cambrian_cli_result).
 
 -export([text/3, json/3, files/3]).
 
--type result() :: #{champion := cambrian_genotype:genotype(), interrupted => true, atom() => term()}.
-%% That of a population, or what there was when it was interrupted.
+-type result() :: #{champion := cambrian_genotype:genotype(), interrupted => true,
+                    atom() => term()}.
+%% The result of a population, or the result so far if it was interrupted.
 
--define(FIELDS, [solved, interrupted, fitness, validation, generations, evaluations, failures, seed, elapsed_ms]).
+-define(FIELDS, [solved, interrupted, fitness, validation, generations, evaluations, failures,
+                 seed, elapsed_ms]).
 
 -spec text(Task :: unicode:chardata(), result(), cambrian_population:goal()) -> unicode:chardata().
-text(Task, #{champion := Champion, fitness := Fitness, generations := Generations, evaluations := Evaluations,
-             failures := Failures, seed := Seed, elapsed_ms := Elapsed} = Result, Goal) ->
-    #{nodes := Nodes, connections := Connections, recurrent := Recurrent} = cambrian_genotype:info(Champion),
+text(Task, #{champion := Champion, fitness := Fitness, generations := Generations,
+             evaluations := Evaluations, failures := Failures, seed := Seed,
+             elapsed_ms := Elapsed} = Result, Goal) ->
+    #{nodes := Nodes, connections := Connections, recurrent := Recurrent} =
+        cambrian_genotype:info(Champion),
     io_lib:format("~ts: ~ts. ~ts, ~ts~ts, ~.1f s, seed ~b.~n"
                   "Fitness ~ts~ts~ts.~n"
                   "~ts, ~ts, ~b of them recurrent. Id ~ts~n",
                   [Task, ending(Result, Goal), count(Generations, "generation"),
                    count(Evaluations, "evaluation"),
-                   [io_lib:format(" (~b of them failed)", [Failures]) || Failures > 0], Elapsed / 1000, Seed,
+                   [io_lib:format(" (~b of them failed)", [Failures]) || Failures > 0],
+                   Elapsed / 1000, Seed,
                    cambrian_text:exact(Fitness),
                    [io_lib:format(", ~ts ~ts", [Name, cambrian_text:exact(Value)])
                     || {Name, Value} <- maps:get(trial, Result, [])],
-                   [[", on held-out data ", cambrian_text:exact(Value)] || #{validation := Value} <- [Result]],
+                   [[", on held-out data ", cambrian_text:exact(Value)]
+                    || #{validation := Value} <- [Result]],
                    count(Nodes, "node"), count(Connections, "connection"), Recurrent,
                    id(Champion)]).
 
 ending(#{solved := true}, _Goal) -> "solved";
 ending(#{interrupted := true}, _Goal) -> "interrupted";
 ending(#{generations := Generations, evaluations := Evaluations, elapsed_ms := Elapsed}, Goal) ->
-    Reached = [Text(Most) || {Limit, Used, Text} <- [{generations, Generations, fun(Most) -> count(Most, "generation") end},
-                                                     {evaluations, Evaluations, fun(Most) -> count(Most, "evaluation") end},
-                                                     {timeout, Elapsed, fun seconds/1}],
+    Limits = [{generations, Generations, fun(Most) -> count(Most, "generation") end},
+              {evaluations, Evaluations, fun(Most) -> count(Most, "evaluation") end},
+              {timeout, Elapsed, fun seconds/1}],
+    Reached = [Text(Most) || {Limit, Used, Text} <- Limits,
                              #{Limit := Most} <- [Goal], is_integer(Most), Used >= Most],
     case {Reached, Goal} of
         {[First | _], _} -> ["not solved within ", First];
-        {[], #{patience := Patience}} -> ["not solved, and no better for ", count(Patience, "generation")];
+        {[], #{patience := Patience}} ->
+            ["not solved, and no better for ", count(Patience, "generation")];
         {[], _} -> "not solved"
     end.
 
-%% Digits alone: what is said here is read by programs as well.
+%% Digits without separators, because programs read this text as well.
 count(Count, Word) -> [integer_to_list(Count), $\s, cambrian_text:plural(Count, Word)].
 
 seconds(Ms) when Ms rem 1000 =:= 0 -> [integer_to_list(Ms div 1000), " s"];
@@ -47,12 +55,12 @@ seconds(Ms) -> [cambrian_text:exact(Ms / 1000), " s"].
 
 id(Champion) -> cambrian_text:hex(cambrian_genotype:id(Champion)).
 
-%% @doc In the order in which people ask.
--spec json(Task :: unicode:chardata(), result(), Files :: [file:filename_all()]) ->
-          binary().
+%% @doc The result as one line of JSON, with the most important fields first.
+-spec json(Task :: unicode:chardata(), result(), Files :: [file:filename_all()]) -> binary().
 json(Task, #{champion := Champion} = Result, Files) ->
     cambrian_json:encode({[{task, text(Task)}, {champion, text(id(Champion))}]
-                          ++ [{Key, maps:get(Key, Result)} || Key <- ?FIELDS, is_map_key(Key, Result)]
+                          ++ [{Key, maps:get(Key, Result)}
+                              || Key <- ?FIELDS, is_map_key(Key, Result)]
                           ++ [{trial, {Trial}} || #{trial := Trial} <- [Result]]
                           ++ [{files, [text(File) || File <- Files]} || Files =/= []]}).
 
@@ -60,11 +68,13 @@ text(Chars) -> unicode:characters_to_binary(Chars).
 
 %%% ---- files ------------------------------------------------------------------------------
 
-%% @doc Each with what writes it.
+%% @doc The files of a result, each by its name and the function that writes it.
 -spec files(Task :: unicode:chardata(), result(), cambrian_recorder:story()) ->
           [{Name :: string(), fun((file:filename_all()) -> ok | {error, term()})}].
 files(Task, #{champion := Champion, seed := Seed}, Story) ->
-    Run = (cambrian_report:run(Story))#{title := io_lib:format("~ts, seed ~b", [Task, Seed]), task := Task},
-    [{"champion.genotype", fun(Path) -> cambrian_file:save(Path, cambrian_genotype:to_binary(Champion)) end},
-     {"champion.svg", fun(Path) -> cambrian_file:save(Path, cambrian_picture:network(Champion)) end},
+    Title = io_lib:format("~ts, seed ~b", [Task, Seed]),
+    Run = (cambrian_report:run(Story))#{title := Title, task := Task},
+    Save = fun(Bytes) -> fun(Path) -> cambrian_file:save(Path, Bytes(Champion)) end end,
+    [{"champion.genotype", Save(fun cambrian_genotype:to_binary/1)},
+     {"champion.svg", Save(fun cambrian_picture:network/1)},
      {"report.html", fun(Path) -> cambrian_report:write(Path, Run) end}].

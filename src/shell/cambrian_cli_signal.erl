@@ -1,29 +1,30 @@
 %% @private
-%% Tells a process when the VM is told to end, by SIGINT (Ctrl-C) or SIGTERM, in place of ending it at once.
+%% Turns SIGINT (Ctrl-C) and SIGTERM into messages to a process, in place of the end of the VM.
 -module(cambrian_cli_signal).
 -behaviour(gen_event).
 
--export([tell/1, untell/0]).
+-export([subscribe/1, unsubscribe/0]).
 -export([init/1, handle_event/2, handle_call/2]).
 
-%% @doc From now on: `{cambrian_cli_signal, Name, Status}', with the status as a shell has it of what ended by that signal.
-%% OTP tells nobody of SIGINT, so the library makes SIGUSR2 of it.
--spec tell(pid()) -> ok.
-tell(Pid) ->
+%% @doc Sends `{cambrian_cli_signal, Name, Status}' to the process at each signal. The status is
+%% that of a shell for a command which that signal ended. OTP handles no SIGINT, so the library
+%% turns it into SIGUSR2.
+-spec subscribe(pid()) -> ok.
+subscribe(Pid) ->
     ok = os:set_signal(sigusr2, handle),
     ok = gen_event:swap_handler(erl_signal_server, {erl_signal_handler, []}, {?MODULE, Pid}),
     forward(true).
 
-%% @doc Signals do again what they did before.
--spec untell() -> ok.
-untell() ->
+%% @doc Gives the signals their former effects.
+-spec unsubscribe() -> ok.
+unsubscribe() ->
     ok = forward(false),
     ok = gen_event:swap_handler(erl_signal_server, {?MODULE, []}, {erl_signal_handler, []}),
     os:set_signal(sigusr2, default).
 
-%% Without the library Ctrl-C ends the VM at once.
-forward(Whether) ->
-    try cambrian_nif:signal_forward_interrupt(Whether)
+%% If the library is not loaded, Ctrl-C still ends the VM at once.
+forward(Forward) ->
+    try cambrian_nif:signal_forward_interrupt(Forward)
     catch error:{nif_not_loaded, _} -> ok
     end.
 

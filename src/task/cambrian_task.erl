@@ -79,15 +79,8 @@
 -type evaluate_options() :: #{timeout => timeout(), memory => pos_integer() | infinity,
                               episodes => cambrian_environment:episodes()}.
 
--type error() :: {unknown_task, atom()}
-               | {unknown_option, term(), cambrian_options:hint()}
-               | {missing_options, [atom()]}
-               | {bad_option, {atom(), term(), Expected :: binary()}}
-               | {bad_dataset, Expected :: binary()}
-               | {bad_dataset, {inputs | targets, Row :: pos_integer()}
-                               | {inputs | targets, Row :: pos_integer(), Column :: pos_integer()},
-                  Expected :: binary()}.
-%% Rows and columns count from 1.
+-type error() :: {unknown_task, atom(), cambrian_error:hint()} | cambrian_error:option()
+               | cambrian_error:dataset().
 
 -type evaluate_error() :: error() | wrong_size()
                         | {evaluation_failed, cambrian_evaluation:fault()} | term().
@@ -168,7 +161,7 @@ evaluate(Task, Network) -> evaluate(Task, Network, #{}).
 %% 6> cambrian_task:evaluate({parity, #{bits => 1}}, Network).
 %% {error,{bad_option,{bits,1,<<"an integer from 2 to 12">>}}}
 %% 7> cambrian_task:evaluate(chess, Network).
-%% {error,{unknown_task,chess}}
+%% {error,{unknown_task,chess,#{see => <<"cambrian:tasks/0">>}}}
 %% 8> {error, {evaluation_failed, {crashed, {error, Reason, _}}}} =
 %%        cambrian_task:evaluate(fun(_) -> error(boom) end, Network).
 %% 9> Reason.
@@ -282,7 +275,7 @@ with_classes(Task, Trial) ->
           {ok, [integer() | atom() | binary()]} | {error, error()}.
 classes({dataset, Inputs, Targets}) -> classes({dataset, #{inputs => Inputs, targets => Targets}});
 classes({dataset, Settings}) -> cambrian_nif:dataset_classes(Settings);
-classes(Other) -> {error, {bad_task, Other, <<"{dataset, Settings}">>}}.
+classes(Other) -> {error, {bad_task, {task, Other, <<"{dataset, Settings}">>}}}.
 
 %% @private Makes a native task from its name or settings.
 -spec new(native()) -> {ok, reference()} | {error, error()}.
@@ -291,9 +284,11 @@ new({Name, Settings}) ->
     case cambrian_nif:task_new(Name, Settings) of
         {error, {unknown_option, Key, Known}} ->
             {error, cambrian_options:unknown(unknown_option, Key, Known, <<"cambrian_task">>)};
-        {error, {bad_dataset, {targets, Row}, Expected}} when not is_map_key(kind, Settings) ->
-            Label = <<Expected/binary, "; or a label, with the kind classification">>,
-            {error, {bad_dataset, {targets, Row}, Label}};
+        {error, {unknown_task, Name}} -> {error, unknown(Name)};
+        {error, {bad_dataset, {{targets, Row}, Got, Expected}}}
+          when not is_map_key(kind, Settings) ->
+            OrLabel = <<Expected/binary, "; or a label, with the kind classification">>,
+            {error, {bad_dataset, {{targets, Row}, Got, OrLabel}}};
         {ok, _} when Name =:= dataset, is_map_key(seed, Settings),
                      not is_map_key(validation, Settings) ->
             Absent = <<"left out without validation, of which it draws the rows">>,
@@ -301,6 +296,8 @@ new({Name, Settings}) ->
         Answer -> Answer
     end;
 new(Name) -> new({Name, #{}}).
+
+unknown(Name) -> cambrian_options:unknown(unknown_task, Name, names(), <<"cambrian:tasks/0">>).
 
 %% Each worker, which may be on another node, makes the native task once.
 on_workers(Task, Id) -> {each, fun(Network) -> score(cached(Task, Id), Network) end}.
@@ -406,8 +403,9 @@ prepare(Fun, #{inputs := Inputs, outputs := Outputs}) when is_function(Fun, 1) -
 prepare(Fun, _Shape) when is_function(Fun, 1) ->
     {error, {missing_options, [inputs, outputs]}};
 prepare(Other, _Shape) ->
-    {error, {bad_task, Other, <<"a task's name, a module, {Module, Args}, a fun of one argument, "
-                                "{program, Options} or {dataset, Inputs, Targets}">>}}.
+    Expected = <<"a name of cambrian:tasks/0, a module, {Module, Args}, a fun of one argument, "
+                 "{program, Options} or {dataset, Inputs, Targets}">>,
+    {error, {bad_task, {task, Other, Expected}}}.
 
 %% @private Logs a warning about a property that makes a native task hard without need.
 -spec warn(prepared()) -> ok.
@@ -425,7 +423,7 @@ native_or_module(Task, Name, Args) ->
             Info = cambrian_nif:task_info(Native),
             {ok, Info#{name => Name, evaluate => {native, Native},
                        on_workers => on_workers(Task, id(Task))}};
-        {error, {unknown_task, Name}} -> module(Name, Args);
+        {error, {unknown_task, Name, _Hint}} -> module(Name, Args);
         Error -> Error
     end.
 
@@ -438,11 +436,13 @@ module(Module, Args) ->
                                    [{init, 1}, {reset, 2}, {step, 2}]]] of
                 [true, _] -> init(Module, Args, fun each/3);
                 [false, true] -> init(Module, Args, fun cambrian_environment:evaluation/3);
-                _ -> {error, {not_a_task, Module, <<"a module that exports init/1 and evaluate/2, "
-                                                    "or init/1, reset/2 and step/2">>}}
+                _ ->
+                    Expected = <<"a module that exports init/1 and evaluate/2, "
+                                 "or init/1, reset/2 and step/2">>,
+                    {error, {bad_task, {module, Module, Expected}}}
             end;
         {error, _} ->
-            {error, {unknown_task, Module}}
+            {error, unknown(Module)}
     end.
 
 each(Module, Shape, State) ->

@@ -142,7 +142,7 @@ send_or_drop(Pid, Message) ->
     ok.
 
 -spec subscribe(handle(), cambrian_transport:topic()) -> ok | {error, term()}.
-subscribe(Handle, Topic) -> if_name(Topic, fun() -> call_server(Handle, {subscribe, Topic}) end).
+subscribe(Handle, Topic) -> if_name(topic, Topic, fun() -> call_server(Handle, {subscribe, Topic}) end).
 
 -spec unsubscribe(handle(), cambrian_transport:topic()) -> ok.
 unsubscribe(Handle, Topic) ->
@@ -150,7 +150,7 @@ unsubscribe(Handle, Topic) ->
     ok.
 
 -spec announce(handle(), cambrian_transport:key()) -> ok | {error, term()}.
-announce(Handle, Key) -> if_name(Key, fun() -> call_server(Handle, {announce, Key}) end).
+announce(Handle, Key) -> if_name(key, Key, fun() -> call_server(Handle, {announce, Key}) end).
 
 -spec find(handle(), cambrian_transport:key()) ->
           {ok, [cambrian_transport:address()]} | {error, term()}.
@@ -160,10 +160,10 @@ find(#{server := Server, realm := Realm}, Key) ->
         false -> {error, disconnected}
     end.
 
-if_name(Name, Then) ->
+if_name(What, Name, Then) ->
     case is_name(Name) of
         true -> Then();
-        false -> {error, {bad_name, Name}}
+        false -> {error, {bad_name, {What, Name, <<"a binary of at most 255 bytes">>}}}
     end.
 
 call_server(#{server := Server}, Order) ->
@@ -181,7 +181,7 @@ members(Realm, What) ->
 -spec serve(handle(), cambrian_transport:procedure(), cambrian_transport:handler()) ->
           ok | {error, term()}.
 serve(Handle, Procedure, Handler) when is_function(Handler, 2) ->
-    if_name(Procedure, fun() -> call_server(Handle, {serve, Procedure, Handler}) end).
+    if_name(procedure, Procedure, fun() -> call_server(Handle, {serve, Procedure, Handler}) end).
 
 -spec call(handle(), cambrian_transport:address(), cambrian_transport:procedure(), binary(),
            timeout()) ->

@@ -3,13 +3,13 @@
 //! What is wrong with them is answered as a reason, which can hold a term of the caller's.
 
 use crate::atoms;
-use crate::error::{bad_option, unknown_option};
+use crate::error::{self, bad_option, unknown_option};
 use crate::term::{binary, settings_of};
 use cambrian_core::base::math::LIMIT;
-use cambrian_core::base::memory;
+use cambrian_core::base::memory::{self, TooLarge};
 use cambrian_core::task::{self, Dataset, DatasetError, Label, Rows, Targets, Task};
 use rustler::types::ListIterator;
-use rustler::{Atom, Binary, Encoder, Env, Term};
+use rustler::{Atom, Binary, Encoder, Env, Term, TermType};
 use std::sync::Arc;
 
 type Read<'a, T> = Result<T, Term<'a>>;
@@ -30,7 +30,10 @@ pub fn read<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Arc<dyn Task>> {
         Err(error @ DatasetError::Validation) => {
             Err(bad_option(env, settings, atoms::validation(), &error.expected()))
         }
-        Err(error) => Err(bad(env, &error.expected())),
+        Err(error @ DatasetError::Count { inputs, targets }) => {
+            Err(bad(env, atoms::rows(), (inputs, targets), &error.expected()))
+        }
+        Err(error) => Err(bad(env, atoms::dataset(), atoms::numbers(), &error.expected())),
     }
 }
 
@@ -74,7 +77,10 @@ fn data<'a>(env: Env<'a>, settings: Term<'a>) -> Read<'a, Data> {
     let seeds = "an integer from 0 to 2^64 - 1";
     let seed = setting(env, settings, atoms::seed(), 0, seeds, |term| term.decode().ok())?;
     memory::check(memory::product(&[size(inputs).saturating_add(size(targets_term)), COPIES]))
-        .map_err(|error| bad(env, &format!("data that take less memory: {error}")))?;
+        .map_err(|TooLarge { wanted, allowed }| {
+            let expected = format!("at most {allowed} bytes (memory_limit)");
+            bad(env, atoms::memory(), wanted, &expected)
+        })?;
     let inputs = Reader { env, part: atoms::inputs() }.rows(inputs)?;
     Ok(Data { inputs, targets: targets(env, targets_term, kind)?, validation, seed })
 }
@@ -151,25 +157,38 @@ fn number(term: Term) -> Option<f64> {
     term.decode().or_else(|_| term.decode().map(|integer: i64| integer as f64)).ok()
 }
 
-/// `{bad_dataset, Expected}`
-fn bad<'a>(env: Env<'a>, expected: &str) -> Term<'a> {
-    (atoms::bad_dataset(), expected).encode(env)
+/// `{bad_dataset, {Where, Got, Expected}}`
+fn bad<'a>(env: Env<'a>, place: impl Encoder, got: impl Encoder, expected: &str) -> Term<'a> {
+    error::bad(env, atoms::bad_dataset(), place, got, expected)
 }
 
 /// Why a row cannot be read: at a column, counted from 0, or as a whole.
-struct Fault {
+struct Fault<'a> {
     column: Option<usize>,
+    got: Term<'a>,
     expected: String,
 }
 
-impl Fault {
-    fn of_row() -> Fault {
-        Fault { column: None, expected: "a list of numbers or a binary of 32-bit floats".into() }
+impl<'a> Fault<'a> {
+    fn of_row(row: Term<'a>) -> Fault<'a> {
+        let expected = "a list of numbers or a binary of 32-bit floats".into();
+        Fault { column: None, got: shown(row), expected }
     }
 }
 
-/// Of the inputs or of the targets. What is wrong is named by its row and column, counted from 1,
-/// and never shown: the data may be large, and others' business.
+/// A number or an atom as it is; of any other term its type, since data may be large, and secret.
+fn shown(term: Term) -> Term {
+    if term.is_atom() || number(term).is_some() {
+        return term;
+    }
+    let name = match term.get_type() {
+        TermType::Binary if term.decode::<Binary>().is_err() => "bitstring".into(),
+        other => format!("{other:?}").to_lowercase(),
+    };
+    Atom::from_str(term.get_env(), &name).unwrap_or(atoms::undefined()).encode(term.get_env())
+}
+
+/// Reads the inputs or the targets. An error names the row and the column, counted from 1.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
     env: Env<'a>,
@@ -177,23 +196,28 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn bad(self, error: DatasetError) -> Term<'a> {
-        bad(self.env, &error.expected())
+    fn bad(self, got: impl Encoder, expected: &str) -> Term<'a> {
+        bad(self.env, self.part, got, expected)
     }
 
-    /// `{bad_dataset, {Part, Row}, Expected}`, or of a column
-    /// `{bad_dataset, {Part, Row, Column}, Expected}`
+    /// `{bad_dataset, {{Part, Row}, Got, Expected}}`, or of a column
+    /// `{bad_dataset, {{Part, Row, Column}, Got, Expected}}`
     fn bad_row(self, row: usize, fault: Fault) -> Term<'a> {
         let place = match fault.column {
             Some(column) => (self.part, row + 1, column + 1).encode(self.env),
             None => (self.part, row + 1).encode(self.env),
         };
-        (atoms::bad_dataset(), place, fault.expected).encode(self.env)
+        bad(self.env, place, fault.got, &fault.expected)
+    }
+
+    /// The rows of numbers, or why they are none.
+    fn new_rows(self, width: usize, numbers: Vec<f32>) -> Read<'a, Rows> {
+        Rows::new(width, numbers).map_err(|error| self.bad(width, &error.expected()))
     }
 
     /// Of a list that is known to be a proper one, so that going through it cannot fail.
     fn list(self, term: Term<'a>) -> Read<'a, ListIterator<'a>> {
-        let reason = |_| bad(self.env, "lists of rows, or {Width, Binary}");
+        let reason = |_| self.bad(shown(term), "lists of rows, or {Width, Binary}");
         term.list_length().and_then(|_| term.decode()).map_err(reason)
     }
 
@@ -204,7 +228,7 @@ impl<'a> Reader<'a> {
         }
         let mut list = self.list(term)?.peekable();
         match list.peek() {
-            None => Rows::new(1, Vec::new()).map_err(|error| self.bad(error)),
+            None => self.new_rows(1, Vec::new()),
             Some(first) if first.is_number() => self.single_numbers(list),
             Some(_) => self.separate(list),
         }
@@ -212,23 +236,24 @@ impl<'a> Reader<'a> {
 
     fn packed(self, width: usize, bytes: &[u8]) -> Read<'a, Rows> {
         if !(1..=10_000).contains(&width) || !bytes.len().is_multiple_of(4 * width) {
-            return Err(self.bad(DatasetError::Width));
+            return Err(self.bad((width, bytes.len()), &DatasetError::Width.expected()));
         }
         let mut numbers = Vec::with_capacity(bytes.len() / 4);
-        let read = append_floats(bytes, &mut numbers);
+        let read = append_floats(self.env, bytes, &mut numbers);
         self.check_no_text(bytes, &numbers)?;
         read.map_err(|fault| {
             let at = fault.column.unwrap_or(0);
             self.bad_row(at / width, Fault { column: Some(at % width), ..fault })
         })?;
-        Rows::new(width, numbers).map_err(|error| self.bad(error))
+        self.new_rows(width, numbers)
     }
 
     fn single_numbers(self, list: impl Iterator<Item = Term<'a>>) -> Read<'a, Rows> {
-        let fault = |expected: String| Fault { column: None, expected };
-        let read = |(row, x)| bounded(x).map_err(|expected| self.bad_row(row, fault(expected)));
+        let read = |(row, x)| {
+            bounded(x).map_err(|fault| self.bad_row(row, Fault { column: None, ..fault }))
+        };
         let numbers = list.enumerate().map(read).collect::<Read<Vec<f32>>>()?;
-        Rows::new(1, numbers).map_err(|error| self.bad(error))
+        self.new_rows(1, numbers)
     }
 
     fn separate(self, rows: impl Iterator<Item = Term<'a>>) -> Read<'a, Rows> {
@@ -244,14 +269,15 @@ impl<'a> Reader<'a> {
             if row == 0 {
                 width = length;
             } else if length != width {
-                let expected = format!("{width} numbers as in the first row, got {length}");
-                return Err(self.bad_row(row, Fault { column: None, expected }));
+                let expected = format!("{width} numbers as in the first row");
+                let got = length.encode(self.env);
+                return Err(self.bad_row(row, Fault { column: None, got, expected }));
             }
         }
         if bytes.len() == 4 * numbers.len() {
             self.check_no_text(&bytes, &numbers)?;
         }
-        Rows::new(width, numbers).map_err(|error| self.bad(error))
+        self.new_rows(width, numbers)
     }
 
     /// A text is no packed numbers, though its bytes could be: they are all printable, and the
@@ -261,10 +287,8 @@ impl<'a> Reader<'a> {
         let is_text =
             || bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
         if numbers.iter().any(is_absurd) && is_text() {
-            return Err(bad(
-                self.env,
-                "32-bit floats in its binaries, got text: all of their bytes are printable",
-            ));
+            let expected = "32-bit floats in its binaries, whose bytes are not all printable";
+            return Err(self.bad(atoms::printable_text(), expected));
         }
         Ok(())
     }
@@ -274,31 +298,47 @@ impl<'a> Reader<'a> {
         let mut list = match self.list(term) {
             Ok(list) => list.peekable(),
             Err(reason) if !term.is_tuple() => return Err(reason),
-            Err(_) => return Targets::one_hot(&self.rows(term)?).map_err(|error| self.bad(error)),
+            Err(_) => return self.one_hot(term),
         };
         let Some(kind) = list.peek().map(|first| label(*first)) else {
-            return Err(self.bad(DatasetError::Class(0)));
+            return Err(self.bad_classes(DatasetError::Class(0)));
         };
         let kind = match kind {
             Some(label) => std::mem::discriminant(&label),
             None if list.peek().is_some_and(|first| first.is_list() || first.is_binary()) => {
-                return Targets::one_hot(&self.rows(term)?).map_err(|error| self.bad(error));
+                return self.one_hot(term);
             }
-            None => return Err(self.bad_label(0)),
+            None => return Err(self.bad_label(0, list.peek().copied())),
         };
         let read = |(row, x): (usize, Term<'a>)| {
             label(x)
                 .filter(|label| std::mem::discriminant(label) == kind)
-                .ok_or_else(|| self.bad_label(row))
+                .ok_or_else(|| self.bad_label(row, Some(x)))
         };
         let labels = list.enumerate().map(read).collect::<Read<Vec<Label>>>()?;
-        Targets::classes(labels).map_err(|error| self.bad(error))
+        Targets::classes(labels).map_err(|error| self.bad_classes(error))
     }
 
-    fn bad_label(self, row: usize) -> Term<'a> {
+    fn one_hot(self, term: Term<'a>) -> Read<'a, Targets> {
+        Targets::one_hot(&self.rows(term)?).map_err(|error| self.bad_classes(error))
+    }
+
+    fn bad_classes(self, error: DatasetError) -> Term<'a> {
+        match error {
+            DatasetError::Class(count) => self.bad(count, &error.expected()),
+            DatasetError::OneHot(row) => {
+                let got = atoms::numbers().encode(self.env);
+                self.bad_row(row, Fault { column: None, got, expected: error.expected() })
+            }
+            error => self.bad(atoms::numbers(), &error.expected()),
+        }
+    }
+
+    fn bad_label(self, row: usize, got: Option<Term<'a>>) -> Term<'a> {
         let expected =
             "a class: all of them integers, all atoms (not nil or undefined), or all words".into();
-        self.bad_row(row, Fault { column: None, expected })
+        let got = got.map_or_else(|| atoms::undefined().encode(self.env), shown);
+        self.bad_row(row, Fault { column: None, got, expected })
     }
 }
 
@@ -343,17 +383,20 @@ fn show_label<'a>(env: Env<'a>, label: &Label) -> Term<'a> {
 }
 
 /// The numbers of a row; their bytes as well, where it is a binary.
-fn append(row: Term, numbers: &mut Vec<f32>, all: &mut Vec<u8>) -> Result<(), Fault> {
+fn append<'a>(row: Term<'a>, numbers: &mut Vec<f32>, all: &mut Vec<u8>) -> Result<(), Fault<'a>> {
     if let Ok(bytes) = row.decode::<Binary>() {
+        if !bytes.len().is_multiple_of(4) {
+            return Err(Fault::of_row(row));
+        }
         all.extend_from_slice(&bytes);
-        return append_floats(&bytes, numbers);
+        return append_floats(row.get_env(), &bytes, numbers);
     }
     let list = row
         .list_length()
         .and_then(|_| row.decode::<ListIterator>())
-        .map_err(|_| Fault::of_row())?;
+        .map_err(|_| Fault::of_row(row))?;
     for (column, x) in list.enumerate() {
-        numbers.push(bounded(x).map_err(|expected| Fault { column: Some(column), expected })?);
+        numbers.push(bounded(x).map_err(|fault| Fault { column: Some(column), ..fault })?);
     }
     Ok(())
 }
@@ -361,14 +404,14 @@ fn append(row: Term, numbers: &mut Vec<f32>, all: &mut Vec<u8>) -> Result<(), Fa
 const EXPECTED_NUMBER: &str = "a number within plus and minus 1.0e12";
 
 /// A number within what a network takes.
-fn bounded(term: Term) -> Result<f32, String> {
+fn bounded(term: Term) -> Result<f32, Fault> {
     let x = number(term).map(|x| x as f32).filter(|x| x.abs() <= LIMIT);
-    x.ok_or_else(|| EXPECTED_NUMBER.into())
+    x.ok_or_else(|| Fault { column: None, got: shown(term), expected: EXPECTED_NUMBER.into() })
 }
 
-/// Of little-endian 32-bit floats.
-fn append_floats(bytes: &[u8], numbers: &mut Vec<f32>) -> Result<(), Fault> {
-    let (words, []) = bytes.as_chunks() else { return Err(Fault::of_row()) };
+/// Appends little-endian 32-bit floats, of 4 bytes each.
+fn append_floats<'a>(env: Env<'a>, bytes: &[u8], numbers: &mut Vec<f32>) -> Result<(), Fault<'a>> {
+    let (words, _) = bytes.as_chunks();
     let start = numbers.len();
     numbers.extend(words.iter().map(|word| f32::from_le_bytes(*word)));
     let read = &numbers[start..];
@@ -377,6 +420,16 @@ fn append_floats(bytes: &[u8], numbers: &mut Vec<f32>) -> Result<(), Fault> {
         return Ok(());
     }
     let column = read.iter().position(|x| x.is_nan() || x.abs() > LIMIT);
-    let got = column.map_or(f32::NAN, |column| read[column]);
-    Err(Fault { column, expected: format!("{EXPECTED_NUMBER}, got {got:e}") })
+    let got = float(env, column.map_or(f32::NAN, |column| read[column]));
+    Err(Fault { column, got, expected: EXPECTED_NUMBER.into() })
+}
+
+/// A float; the BEAM has no infinities and no NaN, so these are atoms.
+fn float(env: Env, x: f32) -> Term {
+    match x {
+        x if x.is_nan() => atoms::nan().encode(env),
+        f32::INFINITY => atoms::infinity().encode(env),
+        f32::NEG_INFINITY => atoms::neg_infinity().encode(env),
+        x => f64::from(x).encode(env),
+    }
 }

@@ -162,7 +162,7 @@ pub fn parameter(error: ParameterError, changes: Term) -> Error {
             let given = Name(name).encode(changes.get_env());
             let value =
                 changes.map_get(given).map_or_else(|_| Given::new(atoms::undefined()), Given::new);
-            refuse((atoms::invalid_parameter(), (Name(name), value, expected)))
+            refuse((atoms::bad_parameter(), (Name(name), value, expected)))
         }
     }
 }
@@ -189,5 +189,16 @@ pub fn unknown_option<'a>(env: Env<'a>, name: impl Encoder, known: &[Atom]) -> T
 /// Of a map of settings, one with its value and what was expected.
 pub fn bad_option<'a>(env: Env<'a>, settings: Term<'a>, name: Atom, expected: &str) -> Term<'a> {
     let value = settings.map_get(name).unwrap_or_else(|_| atoms::undefined().encode(env));
-    (atoms::bad_option(), (name, value, expected)).encode(env)
+    bad(env, atoms::bad_option(), name, value, expected)
+}
+
+/// `{bad_Thing, {Where, Got, Expected}}`
+pub fn bad<'a>(
+    env: Env<'a>,
+    thing: Atom,
+    place: impl Encoder,
+    got: impl Encoder,
+    expected: &str,
+) -> Term<'a> {
+    (thing, (place, got, expected)).encode(env)
 }

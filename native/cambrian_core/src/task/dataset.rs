@@ -36,9 +36,13 @@ struct Far {
 #[error("expected {}", self.expected())]
 pub enum DatasetError {
     Width,
-    Count { inputs: usize, targets: usize },
+    Count {
+        inputs: usize,
+        targets: usize,
+    },
     Class(usize),
-    OneHot,
+    /// The first row that is not, counted from 0.
+    OneHot(usize),
     Validation,
 }
 
@@ -47,13 +51,9 @@ impl DatasetError {
     pub fn expected(self) -> String {
         match self {
             DatasetError::Width => format!("rows of one length, from 1 to {WIDEST}"),
-            DatasetError::Count { inputs, targets } => {
-                format!("as many inputs as targets, at least one, got {inputs} and {targets}")
-            }
-            DatasetError::Class(of) => format!("two classes or more, up to {WIDEST}, got {of}"),
-            DatasetError::OneHot => {
-                "rows of two or more numbers, one of them 1 and the others 0".into()
-            }
+            DatasetError::Count { .. } => "as many inputs as targets, at least one".into(),
+            DatasetError::Class(_) => format!("two classes or more, up to {WIDEST}"),
+            DatasetError::OneHot(_) => "two or more numbers, one of them 1 and the others 0".into(),
             DatasetError::Validation => {
                 "a share of the rows that leaves one or more on either side".into()
             }
@@ -154,14 +154,16 @@ impl Targets {
             let at = row.iter().position(|x| *x == 1.0)?;
             (0..).zip(row).all(|(other, x)| *x == 0.0 || other == at).then_some(at as u32)
         };
-        let classes: Option<Vec<u32>> = rows.numbers.chunks_exact(rows.width).map(class).collect();
-        match classes {
-            Some(classes) if rows.width >= 2 => Ok(Targets::Classes {
-                labels: (0..rows.width as i64).map(Label::Integer).collect(),
-                rows: classes,
-            }),
-            _ => Err(DatasetError::OneHot),
+        if rows.width < 2 {
+            return Err(DatasetError::OneHot(0));
         }
+        let numbered = rows.numbers.chunks_exact(rows.width).enumerate();
+        let classes: Result<Vec<u32>, DatasetError> =
+            numbered.map(|(at, row)| class(row).ok_or(DatasetError::OneHot(at))).collect();
+        Ok(Targets::Classes {
+            labels: (0..rows.width as i64).map(Label::Integer).collect(),
+            rows: classes?,
+        })
     }
 
     /// Of classes, what each output stands for.
@@ -513,8 +515,10 @@ mod tests {
         assert_eq!(one_hot, Ok(Targets::Classes { labels, rows: vec![1, 2] }));
         assert_eq!(Targets::one_hot(&rows(2, &[0.0, 1.0, 1.0, 0.0])), integers(&[1, 0]));
         for wrong in [&[1.0, 1.0], &[0.0, 0.0], &[0.5, 0.5], &[1.0, 0.5]] {
-            assert_eq!(Targets::one_hot(&rows(2, wrong)), Err(DatasetError::OneHot));
+            assert_eq!(Targets::one_hot(&rows(2, wrong)), Err(DatasetError::OneHot(0)));
         }
+        let second = Targets::one_hot(&rows(2, &[0.0, 1.0, 1.0, 1.0]));
+        assert_eq!(second, Err(DatasetError::OneHot(1)));
         assert_eq!(integers(&[0, 0]), Err(DatasetError::Class(1)));
         assert_eq!(integers(&(0..10_001).collect::<Vec<i64>>()), Err(DatasetError::Class(10_001)));
     }

@@ -1,49 +1,50 @@
 %% @private
-%% Why one evaluation failed. A fault is bounded in size before it is sent anywhere, and two faults
-%% of one kind are recognised.
+%% The fault of an evaluation: cut to a small size before it is sent anywhere, described in words,
+%% and recognised when it comes again.
 -module(cambrian_fault).
 
 -export([crashed/3, crashed/1, bad_fitness/1, counted/1, text/1, kind/1, is_missing_code/1]).
 -export_type([fault/0]).
 
-%% `memory' may also mean that another process killed the worker: the VM gives the same reason for
-%% both. A text stands for a term that is too large to be sent. Of a stack only the top is there.
 -type fault() :: timeout | memory | {bad_fitness, term()}
                | {crashed, {error | exit | throw, Reason :: term(), Stack :: list()}
-                         | Reason :: term()}.
+                           | Reason :: term()}.
+%% `memory' may also mean that another process killed the evaluation: the VM gives the same reason
+%% for both. A text stands in the place of a large term. A stack holds only its top.
 
-%% The largest term, in words of memory, and the longest text that stands for a larger one.
+%% The size of a term in words, about; the characters of a text that stands for a larger term.
 -define(MAX_WORDS, 256).
 -define(MAX_TEXT, 400).
 -define(MAX_DEPTH, 5).
 -define(MAX_WIDTH, 8).
 -define(MAX_FRAMES, 8).
-%% Bounds of {@link text/1}: characters, words of heap, and ms to make it.
+%% Limits of a text: its characters, and the words of heap and the ms that it may take.
 -define(MAX_LINES, 4000).
 -define(MAX_HEAP, 4_000_000).
 -define(MAX_MS, 2000).
 
+%% @doc The fault of an evaluation that gave no fitness.
 -spec bad_fitness(term()) -> fault().
 bad_fitness(Term) -> {bad_fitness, bounded(Term)}.
 
-%% @doc How many evaluations failed, and the first fault.
+%% @doc How many evaluations failed, with the first fault.
 -spec counted([{Index :: pos_integer(), fault()}]) ->
           #{count := non_neg_integer(), first := fault() | none}.
 counted([]) -> #{count => 0, first => none};
 counted([{_, First} | _] = Faults) -> #{count => length(Faults), first => First}.
 
-%% @doc The fault of a process that ended with this reason.
+%% @doc The fault of a process that ended.
 -spec crashed(term()) -> fault().
 crashed(Reason) -> {crashed, bounded(Reason)}.
 
 %% @doc The fault of an exception.
 -spec crashed(error | exit | throw, term(), list()) -> fault().
 crashed(Class, Reason, Stack) ->
-    Frames = [frame(Frame) || Frame <- lists:sublist(Stack, ?MAX_FRAMES)],
-    {crashed, {Class, bounded(Reason), Frames}}.
+    Top = lists:sublist(Stack, ?MAX_FRAMES),
+    {crashed, {Class, bounded(Reason), lists:map(fun frame/1, Top)}}.
 
-%% The frame of a call that matches no clause has the arguments. `erlang:raise/3' takes any term
-%% as a stack, so nothing of it is sure.
+%% The frame of a call that fits no clause holds the arguments. `erlang:raise/3' may put anything
+%% into a frame.
 frame({Module, Function, Arguments, Where}) when is_atom(Module), is_atom(Function) ->
     {Module, Function, arguments(Arguments), where(Where)};
 frame({Fun, Arguments, Where}) when is_function(Fun) ->
@@ -80,16 +81,17 @@ bounded(Term) ->
     end.
 
 brief(Term) ->
-    Text = io_lib:format("~0tP", [cut(Term, ?MAX_DEPTH), 30], [{chars_limit, ?MAX_TEXT}]),
-    unicode:characters_to_binary(lists:sublist(lists:flatten(Text), ?MAX_TEXT)).
+    Cut = cut(Term, ?MAX_DEPTH),
+    Text = lists:flatten(io_lib:format("~0tP", [Cut, 30], [{chars_limit, ?MAX_TEXT}])),
+    unicode:characters_to_binary(lists:sublist(Text, ?MAX_TEXT)).
 
-%% Cuts a term before it is printed: printing may take time that is exponential in the depth of the
-%% term, and quadratic in the digits of an integer.
+%% Cuts a term before it is printed: printing takes exponential time in the depth of a term, and
+%% quadratic time in the digits of an integer.
 cut(_, 0) -> '...';
 cut([Head | Tail], Depth) -> cut_list([Head | Tail], ?MAX_WIDTH, Depth - 1);
 cut(Tuple, Depth) when is_tuple(Tuple) ->
-    Indices = lists:seq(1, min(?MAX_WIDTH, tuple_size(Tuple))),
-    list_to_tuple([cut(element(I, Tuple), Depth - 1) || I <- Indices]
+    Width = min(?MAX_WIDTH, tuple_size(Tuple)),
+    list_to_tuple([cut(element(I, Tuple), Depth - 1) || I <- lists:seq(1, Width)]
                   ++ ['...' || tuple_size(Tuple) > ?MAX_WIDTH]);
 cut(Map, Depth) when is_map(Map) ->
     maps:from_list(cut_map(maps:next(maps:iterator(Map)), ?MAX_WIDTH, Depth - 1));
@@ -108,8 +110,8 @@ cut_map({Key, Value, Next}, Width, Depth) when Width > 0 ->
     [{cut(Key, Depth), cut(Value, Depth)} | cut_map(maps:next(Next), Width - 1, Depth)];
 cut_map(_, _, _) -> [].
 
-%% The words that are left of a budget after a term, or `none'. The function looks only at as much
-%% of the term as the budget allows, so it is quick for a term of any size and with any sharing.
+%% The rest of a budget of words after a term, or `none'. It visits no more words than the budget,
+%% so that a term of any size, with any sharing, takes no time.
 words(_Term, Budget) when Budget =< 0 -> none;
 words([Head | Tail], Budget) ->
     case words(Head, Budget - 2) of
@@ -132,21 +134,20 @@ words(_, Budget) -> left(Budget - 2).
 left(Budget) when Budget > 0 -> Budget;
 left(_) -> none.
 
-%% @doc A fault in words. Exceptions look as in their language, with the stack. That may call the
-%% user's code, such as `message/1' of an exception, so a process of its own does it, within
-%% bounds of time and memory.
+%% @doc Describes a fault. An exception is shown as its language does, with its stack. This calls
+%% code of the user, as `message/1' of an exception in Elixir, so it happens in a process of its
+%% own, within limits of time and memory.
 -spec text(fault()) -> unicode:chardata().
 text(Fault) ->
     {Self, Tag} = {self(), make_ref()},
-    Heap = #{size => ?MAX_HEAP, kill => true, error_logger => false},
-    {Pid, Monitor} = spawn_opt(fun() -> Self ! {Tag, in_words(Fault)} end,
-                               [monitor, {max_heap_size, Heap}]),
+    Limit = {max_heap_size, #{size => ?MAX_HEAP, kill => true, error_logger => false}},
+    {Pid, Monitor} = spawn_opt(fun() -> Self ! {Tag, in_words(Fault)} end, [monitor, Limit]),
     receive {'DOWN', Monitor, process, Pid, _} -> ok
     after ?MAX_MS ->
         exit(Pid, kill),
         receive {'DOWN', Monitor, process, Pid, _} -> ok end
     end,
-    %% its message arrived before its exit signal
+    %% the text, if there is one, came before the `DOWN' message
     receive {Tag, Text} when is_binary(Text) -> Text;
             {Tag, none} -> brief(Fault)
     after 0 -> brief(Fault)
@@ -193,8 +194,8 @@ is_elixirs(Frame) when is_tuple(Frame), is_atom(element(1, Frame)) ->
     lists:prefix("Elixir.", Module) orelse lists:prefix("elixir", Module);
 is_elixirs(_) -> false.
 
-%% @doc The kind of a fault: faults of one kind differ only in what differs between evaluations,
-%% so one of them in the log is enough.
+%% @doc The kind of a fault, without the values that differ from evaluation to evaluation. Two
+%% faults of one kind need only one line in a log.
 -spec kind(fault()) -> term().
 kind({bad_fitness, Term}) -> {bad_fitness, shape(Term)};
 kind({crashed, {Class, Reason, [Top | _]}}) -> {crashed, shape(Class), shape(Reason), place(Top)};
@@ -202,7 +203,7 @@ kind({crashed, {Class, Reason, []}}) -> {crashed, shape(Class), shape(Reason)};
 kind({crashed, Reason}) -> {crashed, shape(Reason)};
 kind(Simple) -> Simple.
 
-%% The reason of an exit may be a term that only looks like a stack.
+%% The exit reason of a process may look like a stack without being one.
 place({Module, Function, Arguments, Where}) when length(Arguments) >= 0 ->
     place({Module, Function, length(Arguments), Where});
 place({Module, Function, Arity, [{file, _}, {line, Line} | _]})
@@ -223,8 +224,7 @@ shape(Bits) when is_bitstring(Bits) -> binary;
 shape(Number) when is_number(Number) -> number;
 shape(_) -> other.
 
-%% @doc Whether a called function did not exist. On another node that may be the node's fault, and
-%% not the genotype's.
+%% @doc Whether the evaluation called a missing function. Another node may lack the code.
 -spec is_missing_code(fault()) -> boolean().
 is_missing_code({crashed, {error, undef, _}}) -> true;
 is_missing_code({crashed, {error, {badfun, _}, _}}) -> true;
