@@ -31,8 +31,9 @@ usage() ->
     "usage: bin/soak MINUTES [WARM_UP]\n\n"
     "Five populations evolve while strangers flood the bridge and clients watch: for WARM_UP\n"
     "minutes (30 % of MINUTES, at least one; the tables of keys take a quarter of an hour to\n"
-    "fill), and then for MINUTES. Once a second it measures memory, atoms, ports, descriptors, queues and the disk. It prints for each the start, the\n"
-    "end, the slope, and whether it is flat: whether it grew by no more than the noise, 2 % or\n"
+    "fill), and then for MINUTES. Once a second it measures memory, atoms, ports, descriptors,\n"
+    "queues and the disk. It prints for each the start, the end, the slope, and whether it is\n"
+    "flat: whether it grew by no more than the noise, 2 % or\n"
     "1 MiB (10 MiB of disk, where logs drop 4 MiB at once), or by ten for counts. The exit status\n"
     "is 1 if something is not flat, or if a part of the load did no work at all.\n".
 

@@ -92,8 +92,8 @@ mutate(Genotype, Seed) -> mutate(Genotype, #{}, Seed).
 %% 1
 %% '''
 -spec mutate(genotype(), operator() | map(), seed()) ->
-          {ok, genotype()} | {error, not_applicable | {unknown_operator, atom(), cambrian_error:hint()}
-                          | term()}.
+          {ok, genotype()}
+        | {error, not_applicable | {unknown_operator, atom(), cambrian_error:hint()} | term()}.
 mutate(Genotype, Parameters, Seed) when is_map(Parameters) ->
     cambrian_options:parameters(
         ?NORMAL_OR_DIRTY(cambrian_nif:genotype_mutate(Genotype, Parameters, Seed),
@@ -112,8 +112,8 @@ mutate(Genotype, Operator, Seed) ->
 %% [relu]
 %% '''
 -spec mutate(genotype(), operator(), map(), seed()) ->
-          {ok, genotype()} | {error, not_applicable | {unknown_operator, atom(), cambrian_error:hint()}
-                          | term()}.
+          {ok, genotype()}
+        | {error, not_applicable | {unknown_operator, atom(), cambrian_error:hint()} | term()}.
 mutate(Genotype, Operator, Parameters, Seed) ->
     Applied = ?NORMAL_OR_DIRTY(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
                       cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed)),

@@ -89,8 +89,10 @@ limit(Bytes) ->
     Words = Bytes div erlang:system_info(wordsize),
     {Words, fun() ->
         {total_heap_size, Own} = process_info(self(), total_heap_size),
-        process_flag(max_heap_size, #{size => 3 * Own + binaries() + Words, kill => true,
-                                      error_logger => false, include_shared_binaries => true})
+        %% from a list, as the types of OTP before 28 have no `include_shared_binaries'
+        Limits = [{size, 3 * Own + binaries() + Words}, {kill, true}, {error_logger, false},
+                  {include_shared_binaries, true}],
+        process_flag(max_heap_size, maps:from_list(Limits))
     end}.
 
 binaries() ->

@@ -4,13 +4,14 @@
 
 -export([flags/1, plain/1]).
 
-%% @doc Those of the options that the command line has, as {@link cambrian_cli_arguments} reads them.
+%% @doc The options that the command line has, as {@link cambrian_cli_arguments} reads them.
 -spec flags([cambrian_options:row()]) -> [{atom(), atom(), string(), unicode:chardata()}].
 flags(Rows) -> [flag(Row) || #{flag := _} = Row <- Rows].
 
 %% @doc The options whose value goes to the population as it was typed.
 -spec plain([cambrian_options:row()]) -> [atom()].
-plain(Rows) -> [Name || #{name := Name, flag := {Name, _, _}} <- Rows, Name =/= from, Name =/= name].
+plain(Rows) ->
+    [Name || #{name := Name, flag := {Name, _, _}} <- Rows, Name =/= from, Name =/= name].
 
 flag(#{flag := {Flag, Type, Shown}, text := Text} = Row) ->
     {Flag, Type, Shown, [without_backquotes(Text), added(Flag, Type), by_default(Row)]}.

@@ -142,7 +142,8 @@ send_or_drop(Pid, Message) ->
     ok.
 
 -spec subscribe(handle(), cambrian_transport:topic()) -> ok | {error, term()}.
-subscribe(Handle, Topic) -> if_name(topic, Topic, fun() -> call_server(Handle, {subscribe, Topic}) end).
+subscribe(Handle, Topic) ->
+    if_name(topic, Topic, fun() -> call_server(Handle, {subscribe, Topic}) end).
 
 -spec unsubscribe(handle(), cambrian_transport:topic()) -> ok.
 unsubscribe(Handle, Topic) ->
