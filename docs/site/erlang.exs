@@ -6,6 +6,7 @@ defmodule Site.Erlang do
 
   @titles %{
     "src" => "Erlang",
+    "base" => "Erlang: errors and texts",
     "genome" => "Erlang: genome",
     "task" => "Erlang: tasks",
     "run" => "Erlang: populations",
@@ -25,7 +26,7 @@ defmodule Site.Erlang do
     by_folder =
       "src/**/*.erl" |> Path.wildcard() |> Enum.filter(&public?/1) |> Enum.group_by(&folder/1)
 
-    order = ~w(src genome task run mesh trust transport watch picture shell)
+    order = ~w(src base genome task run mesh trust transport watch picture shell)
     folders = Enum.filter(order, &by_folder[&1]) ++ Enum.sort(Map.keys(by_folder) -- order)
 
     for folder <- folders,
