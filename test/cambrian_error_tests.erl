@@ -9,7 +9,7 @@
                    eaddrinuse, efbig, einval, eisdir, enotsup, locked, metered, missing_base,
                    no_fitness, no_shell, not_a_file, not_there, panicked, stale, terminated,
                    unknown_call, {already_loaded, 2}, {bad_answer, 2}, {call_error, 3},
-                   {evaluator_failed, 2}, {job_failed, 2}, {locked, 2},
+                   {locked, 2},
                    {program_failed, 2}, {program_not_started, 2}, {shutdown, 2}, {tls_alert, 2},
                    {unknown_operator, 2}, {unknown_parameter, 2}, {unknown_task, 2}]).
 

@@ -195,7 +195,7 @@ a_population_is_not_given_what_it_does_not_need_test() ->
     ?assert(erts_debug:flat_size(Options) < 10_000),
     {ok, #{task := #{evaluate := {together, _}} = Task}} =
         cambrian_preparation:prepare(#{task => {cambrian_lamp, #{}}, nodes => [node()]}),
-    ?assertNot(is_map_key(on, Task)).
+    ?assertNot(is_map_key(on_episodes, Task)).
 
 columns_far_from_zero_are_logged_once_test() ->
     ok = logger:add_handler(?MODULE, ?MODULE, #{config => #{pid => self()}, level => warning}),

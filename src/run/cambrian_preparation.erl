@@ -30,8 +30,8 @@ with_task(Ready, #{task := Task} = Checked, Options) ->
 
 %% Drops the funs that the population will not call: they hold what the task is made of, and would
 %% be copied from process to process.
-needed(Ready, #{nodes := []}) -> maps:without([on, anywhere], Ready);
-needed(Ready, _) -> maps:remove(on, Ready).
+needed(Ready, #{nodes := []}) -> maps:without([on_workers, on_episodes], Ready);
+needed(Ready, _) -> maps:remove(on_episodes, Ready).
 
 %% What shapes a population from its first generation on.
 lasting(#{from := From} = Options) ->
