@@ -39,10 +39,10 @@ the_command_says_what_is_wrong_test_() ->
         Script = cambrian_checkout:path("bin/soak"),
         [begin
              Said = os:cmd(Script ++ " " ++ Given ++ "; echo $?"),
-             ?assertMatch({Given, ["bin/soak " ++ _, "", "usage: bin/soak MINUTES" | _]}, {Given, string:split(Said, "\n", all)}),
+             ?assertMatch({Given, ["bin/soak " ++ _, "", "usage: bin/soak MINUTES [WARM_UP]" | _]}, {Given, string:split(Said, "\n", all)}),
              ?assertEqual({Given, Line}, {Given, hd(string:split(Said, "\n", all))}),
              ?assertEqual({Given, "2"}, {Given, lists:last(string:lexemes(Said, "\n"))})
          end || {Given, Line} <- [{"x", "bin/soak x: expected a whole number, as 30"}, {"0", "bin/soak 0: expected at least one minute"},
                                   {"", "bin/soak MINUTES is missing, expected a positive number"},
-                                  {"1 2", "bin/soak 1 2: expected MINUTES and nothing else"}]]
+                                  {"1 2 3", "bin/soak 1 2 3: expected MINUTES and WARM_UP, and nothing else"}]]
     end}.
