@@ -26,7 +26,7 @@
 %%   `{crashed, Function, Exception}' for `init/1', `{evaluation_failed, Fault}' for a single
 %%   evaluation, and `{evaluations_failed, #{count, first}}' if the whole first generation
 %%   failed.</li>
-%% <li>A failed operation on a file is `{Posix, Path}', with an atom as {@link file} gives it.</li>
+%% <li>A failed operation on a file is `{Posix, Path}', with an atom of `file:posix()'.</li>
 %% </ul>
 -module(cambrian_error).
 
