@@ -340,7 +340,9 @@ delete(Path) -> of_path(Path, ignore_absent(file:delete(Path))).
 set_aside(Path) ->
     Aside = beside(Path, ".torn"),
     case file:rename(Path, Aside) of
-        ok -> sync_directory(filename:dirname(Path)), {ok, Aside};
+        ok ->
+            _ = sync_directory(filename:dirname(Path)),
+            {ok, Aside};
         {error, Reason} -> {error, {Reason, Path}}
     end.
 

@@ -71,14 +71,14 @@ weight(Genotype) ->
 
 %% @doc What a ban may name to reach a held genotype: the genotype, its breeder, and the newcomers
 %% whose genes it carries with their keys.
--spec subjects(#held{}) -> [cambrian_realm:subject()].
+-spec subjects(#held{}) -> [cambrian_bans:subject()].
 subjects(#held{id = Id, breeder = Breeder, sources = Sources}) ->
     Of = [[{genotype, Source} | [{key, Key} || Key <- Keys]]
           || #{genotype := Source, keys := Keys} <- Sources],
     lists:usort([{genotype, Id}, {key, Breeder}] ++ lists:append(Of)).
 
 %% @doc The same for a genotype of another node that waits, is measured or is requested.
--spec subjects_of(map()) -> [cambrian_realm:subject()].
+-spec subjects_of(map()) -> [cambrian_bans:subject()].
 subjects_of(#{id := Id, claims := #{origin := Origin}} = Item) ->
     [{genotype, Id}, {key, Origin}
      | [{key, Breeder} || #{from := #{breeder := Breeder}} <- [Item]]].

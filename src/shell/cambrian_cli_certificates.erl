@@ -85,7 +85,7 @@ node(OpenSsl, Dir, Host, #{node := Name} = Order) ->
     New = <<Folder/binary, ".new">>,
     _ = file:del_dir_r(New),
     ok = private_dir(New),
-    certificate(OpenSsl, Dir, New, Host, Order),
+    _ = certificate(OpenSsl, Dir, New, Host, Order),
     {ok, _} = file:copy(filename:join(Dir, "ca.pem"), filename:join(New, "ca.pem")),
     write(filename:join(New, "ssl_dist.conf"), conf(maps:get(at, Order, Folder))),
     _ = file:del_dir_r(Folder),
