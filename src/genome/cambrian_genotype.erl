@@ -13,6 +13,8 @@
 %% '''
 -module(cambrian_genotype).
 
+-include("cambrian_nif_call.hrl").
+
 -export([new/2, mutate/2, mutate/3, mutate/4, operators/0, choices/0, resize/2,
          crossover/3, crossover/4, distance/2, distance/3, id/1, info/1, cost/1,
          to_map/1, from_map/1, to_binary/1, from_binary/1,
@@ -30,17 +32,6 @@
 -type operator() :: atom().
 -type genes() :: #{schema := 1 | 2, inputs := pos_integer(), outputs := pos_integer(),
                    nodes := [map()], connections := [map()]}.
-
-%% The library answers `dirty' when the work is too long for a normal scheduler.
--define(NORMAL_OR_DIRTY(Normal, Dirty),
-        try Normal of
-            dirty -> Dirty;
-            Answer -> Answer
-        catch
-            error:badarg:Stack -> cambrian_badarg:raise(Stack)
-        end).
--define(EXPLAIN_BADARG(Call),
-        try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
 
 %% @doc Makes a first genotype: inputs joined to outputs, with random weights and no hidden node.
 %%

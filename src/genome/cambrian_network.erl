@@ -37,6 +37,8 @@
 %% '''
 -module(cambrian_network).
 
+-include("cambrian_nif_call.hrl").
+
 -export([compile/1, info/1, activate/2, initial_state/1, step/3, reward/3,
          activate_batch/2, activate_many/2, step_many/3]).
 -export_type([network/0, state/0, numbers/0]).
@@ -52,17 +54,6 @@
                           Expected :: non_neg_integer(), Got :: non_neg_integer()}
                        | {out_of_range, inputs | memory | reward}
                        | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}}.
-
-%% The library answers `dirty' when the work is too long for a normal scheduler.
--define(NORMAL_OR_DIRTY(Normal, Dirty),
-        try Normal of
-            dirty -> Dirty;
-            Answer -> Answer
-        catch
-            error:badarg:Stack -> cambrian_badarg:raise(Stack)
-        end).
--define(EXPLAIN_BADARG(Call),
-        try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
 
 %% @doc Compiles a genotype to a network.
 %%

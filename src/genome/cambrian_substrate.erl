@@ -32,6 +32,8 @@
 %% '''
 -module(cambrian_substrate).
 
+-include("cambrian_nif_call.hrl").
+
 -export([new/1, grid/1, info/1, shape/1, express/2, is_substrate/1]).
 -export_type([substrate/0, point/0, options/0, quadtree/0]).
 
@@ -72,17 +74,6 @@
                | {missing_options, [atom()]}
                | {unknown_gene, Option :: atom(), atom()}
                | {invalid_substrate | invalid_genotype, Why :: binary()}.
-
-%% The library answers `dirty' when the work is too long for a normal scheduler.
--define(NORMAL_OR_DIRTY(Normal, Dirty),
-        try Normal of
-            dirty -> Dirty;
-            Answer -> Answer
-        catch
-            error:badarg:Stack -> cambrian_badarg:raise(Stack)
-        end).
--define(EXPLAIN_BADARG(Call),
-        try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
 
 %% The documentation that an error names.
 -define(SEE, <<"type cambrian_substrate:options()">>).
