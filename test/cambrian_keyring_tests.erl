@@ -473,7 +473,9 @@ shuffled(List) -> [X || {_, X} <- lists:sort([{rand:uniform(), X} || X <- List])
 good(#story{speaks = Speaks, owners = Owners, banned = Banned}) -> [maps:get(Owner, Speaks) || Owner <- Owners -- Banned].
 
 granted(Now, #story{speaks = Speaks, grants = Grants, told = Told} = Story) ->
-    New = [{Key, grant(good(Story), Key, Now + ?DAY)} || Member <- [11, 12, 13], Key <- [maps:get(Member, Speaks)]],
+    %% Two grants of one millisecond that ended together would be the same bytes, and revoked together.
+    Until = Now + ?DAY + length(Grants),
+    New = [{Key, grant(good(Story), Key, Until)} || Member <- [11, 12, 13], Key <- [maps:get(Member, Speaks)]],
     Story#story{grants = New ++ Grants, told = [{shown, Key, Grant} || {Key, Grant} <- New] ++ Told}.
 
 lives(1, _Now, Story) -> rotates(11 + rand:uniform(3) - 1, Story);
