@@ -218,8 +218,7 @@ sealed_by(Secret, Genotype, Base, Changes, Now, #liar{options = Options} = Liar)
     #liar{sequence = Last} = Liar,
     Sequence = max(Last + 1, Now * 1000),
     Claims = maps:merge(#{realm => Realm, task => task(Options), fitness => Liar#liar.claimed,
-                          generation => 7,
-                          sequence => Sequence, time => Now}, Changes),
+                          generation => 7, sequence => Sequence, time => Now}, Changes),
     {ok, Bytes} = cambrian_envelope:seal(Claims, Genotype, Base, Secret),
     {Bytes, Liar#liar{sequence = Sequence}}.
 
@@ -285,9 +284,8 @@ remember(Bytes, Seen) when byte_size(Bytes) =:= 0; byte_size(Bytes) > 4096 -> Se
 remember(Bytes, Seen) -> [Bytes | lists:sublist(Seen, ?REMEMBERED - 1)].
 
 %% @doc Its answer to a request for a genotype.
--spec asked(binary(), From :: binary(), Now :: integer(), liar()) -> {[cambrian_island:effect()],
-                                                                      binary() | never | busy,
-                                                                      liar()}.
+-spec asked(binary(), From :: binary(), Now :: integer(), liar()) ->
+          {[cambrian_island:effect()], binary() | never | busy, liar()}.
 asked(Bytes, From, Now, #liar{options = Options} = Liar) ->
     {How, Drawn} = pick(maps:get(answers, Options, answers()), Liar),
     answer(How, Bytes, From, Now, Drawn).

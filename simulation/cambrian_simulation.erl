@@ -35,9 +35,8 @@
 %% For each honest node: the best that it measured, what it refused, and whom it banned. Bytes a
 %% second are of every node: `sent' counts a publication once for each receiver, `uploaded' once.
 
--type flaw() :: {crashed, cambrian_world:index(), term(), term()} | {unsound,
-                                                                     cambrian_world:index(),
-                                                                     [term()]}
+-type flaw() :: {crashed, cambrian_world:index(), term(), term()}
+              | {unsound, cambrian_world:index(), [term()]}
               | {not_banned, By :: cambrian_world:index(), Liar :: cambrian_world:index(),
                  Lies :: pos_integer()}
               | {banned_honest, By :: cambrian_world:index(), cambrian_world:index()}

@@ -61,8 +61,8 @@
          address :: cambrian_transport:address()}).
 -record(fetch,
         {from :: gen_server:from(), asker :: cambrian_transport:address(),
-         content :: cambrian_transport:content(),
-                holders :: [cambrian_transport:address()], attempts = 0 :: non_neg_integer()}).
+         content :: cambrian_transport:content(), holders :: [cambrian_transport:address()],
+         attempts = 0 :: non_neg_integer()}).
 
 -record(state, {starter :: pid(),
                 ether :: cambrian_ether:ether(),
@@ -453,8 +453,7 @@ order({fetch, Content, Timeout}, From, Address, #client{realm = Realm} = Client,
       #state{clients = Clients} = State) ->
     Holders = [Other
                || {Other, #client{realm = R, blobs = Blobs}} <- lists:sort(maps:to_list(Clients)),
-               R =:= Realm,
-                        {ok, _} <- [cambrian_blobs:get(Content, Blobs)]],
+                  R =:= Realm, {ok, _} <- [cambrian_blobs:get(Content, Blobs)]],
     Fetch = #fetch{from = From, asker = Address, content = Content, holders = Holders},
     {Id, Waiting} = wait(Fetch, Client, Timeout, State),
     pull(Id, Fetch, not_found, Waiting).
@@ -471,7 +470,7 @@ leave(Address, #client{realm = Realm}, Topic, #state{subscribers = Subscribers} 
 within_reach(#client{name = Name, realm = Realm}, #state{clients = Clients, ether = Ether}) ->
     [{Address, Other}
      || {Address, #client{name = N, realm = R} = Other} <- lists:sort(maps:to_list(Clients)),
-                         R =:= Realm, cambrian_ether:can_reach(Name, N, Ether)].
+        R =:= Realm, cambrian_ether:can_reach(Name, N, Ether)].
 
 transmit(#client{name = Name}, To, Message, Bytes, #state{ether = Ether, now = Now} = State) ->
     State#state{ether = cambrian_ether:send(Name, name_of(To, State), Message, Bytes, Now, Ether)}.

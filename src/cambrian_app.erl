@@ -10,7 +10,8 @@ start(_Type, _Args) ->
         Error -> Error
     end.
 
-%% @doc Whether the application can start. The error is the one that a start would give.
+%% @doc Whether the application can start, for {@link cambrian_running}, which finds this module as
+%% OTP does. The error is the one that a start would give.
 -spec check() -> ok | {error, term()}.
 check() ->
     case ready() of

@@ -10,7 +10,8 @@
 -type snapshot() :: #{at := integer(), populations := [population()],
                       unshown := non_neg_integer(), lost := [atom()],
                       governor := cambrian_governor:status() | none, mesh := mesh() | none}.
-%% An {@link cambrian_population:overview()}, or only the name of a population that did not answer.
+%% An answer of {@link cambrian_population:overview/1}, or only the name of a population that did
+%% not answer.
 -type population() :: #{text := binary(), name := term(), state := atom(), atom() => term()}.
 -type mesh() :: #{identity := cambrian_identity:key() | undefined, counts := map(),
                   realms := [realm()],

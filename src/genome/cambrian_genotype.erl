@@ -106,8 +106,9 @@ mutate(Genotype, Operator, Seed) ->
           {ok, genotype()}
         | {error, not_applicable | {unknown_operator, atom(), cambrian_error:hint()} | term()}.
 mutate(Genotype, Operator, Parameters, Seed) ->
-    Applied = ?NORMAL_OR_DIRTY(cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
-                      cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed)),
+    Applied = ?NORMAL_OR_DIRTY(
+                  cambrian_nif:genotype_apply(Genotype, Operator, Parameters, Seed),
+                  cambrian_nif:genotype_apply_dirty(Genotype, Operator, Parameters, Seed)),
     case cambrian_options:parameters(Applied) of
         {error, {unknown_operator, Name}} ->
             {error, cambrian_options:unknown(unknown_operator, Name, operators(),

@@ -276,8 +276,8 @@ handle_info({cambrian_store, population, _Name, Pid}, State) when is_pid(Pid) ->
     {noreply, if_all_take_part(fun(S) -> join_population(Pid, S) end, State)};
 handle_info(look_for_store, State) ->
     {noreply, if_all_take_part(fun(S) -> join_all(all, S) end, State)};
-%% What a key sent before its lies had it banned was measured here, and stays ({@link
-%% cambrian_realm:is_any_banned_by_user/2}).
+%% A ban by reputation removes nothing from the populations: what the key sent before was measured
+%% here ({@link cambrian_realm:is_any_banned_by_user/2}).
 handle_info({cambrian_trust, Realm, {banned, #{by := reputation}}},
             #state{conf = #conf{realm = Realm}} = State) ->
     {noreply, State};

@@ -17,7 +17,7 @@
 -type member() :: #{address := undefined | binary(), seen := integer(), time := integer(),
                     interval := pos_integer(), round_trip := undefined | number()}.
 
-%% Any newcomer may push out one of the `fresh' members.
+%% A new key may push out any of the `fresh' members.
 -record(members, {own :: cambrian_identity:key(),
                   known = #{} :: #{cambrian_identity:key() => member()},
                   fresh :: cambrian_random_eviction:candidates()}).

@@ -1,11 +1,11 @@
 %% @private
-%% How much of what strangers send is worked on: a budget a second for each lane, such as
+%% How many messages of other nodes are worked on: a budget a second for each lane, such as
 %% `{heartbeats, fresh}'.
 %%
 %% Below its budget a lane takes all. Above it, each arrival has the same chance, budget / arrivals,
 %% whoever sends it and whenever in the second it comes. A token bucket would serve the first, and a
 %% flood that keeps time with it would always be first. So with a budget of 50 a second, under 250
-%% forgeries a second, a newcomer that speaks every 4 s is heard after 5 tries, 20 s, on average.
+%% forgeries a second, a new key that speaks every 4 s is heard after 5 tries, 20 s, on average.
 %%
 %% Within the second in which a flood of n begins, a lane takes at most
 %% budget * (1 + ln(n / budget)).

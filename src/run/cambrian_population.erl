@@ -441,7 +441,7 @@ inject(Population, Genotype, From) ->
 %% cambrian_mesh_newcomers}), and not at all if its network costs more than `Bound' times the median
 %% of those here ({@link cambrian_mesh_newcomers:bound/2}).
 -spec inject_from_mesh(population(), cambrian_genotype:genotype(), From :: term(),
-                      Bound :: number()) -> ok | {error, busy}.
+                       Bound :: number()) -> ok | {error, busy}.
 inject_from_mesh(Population, Genotype, From, Bound) ->
     #{inputs := Inputs, outputs := Outputs, connections := Size} = cambrian_genotype:info(Genotype),
     Newcomer = #{genotype => Genotype, size => Size, from => From, told => false,

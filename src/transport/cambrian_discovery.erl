@@ -35,8 +35,7 @@
 -type way() :: none | {static, [node()]}
              | {multicast,
                 #{group => inet:ip4_address(), port => inet:port_number(),
-                  interval => pos_integer(),
-                             interface => inet:ip4_address()}}.
+                  interval => pos_integer(), interface => inet:ip4_address()}}.
 
 -record(state, {interval = 1000 :: pos_integer(),
                 nodes = [] :: [node()],
@@ -148,8 +147,7 @@ handle_info(_, State) ->
 %%% ---- beacons ----------------------------------------------------------------------------
 
 %% If the network is down for a while, it keeps trying.
-send_beacon(#state{beacons = {Socket, Group, Port},
-                   said = Last} = State)
+send_beacon(#state{beacons = {Socket, Group, Port}, said = Last} = State)
   when node() =/= nonode@nohost ->
     Time = next_time(now_ms(), Last),
     _ = gen_udp:send(Socket, Group, Port,

@@ -150,10 +150,8 @@ put_record(Pool, Record) -> macula(put_record, [Pool, Record]).
 records(Pool, Type, Prefix) ->
     case macula(find_records_by_type, [Pool, Type]) of
         {ok, Records} ->
-            {ok,
-             lists:append([[{Public, Rest}
-                            || Rest <- values(Record, Prefix), {ok, Public} <- [signer(Record)]]
-                                            || Record <- Records])};
+            {ok, [{Public, Rest} || Record <- Records, Rest <- values(Record, Prefix),
+                                    {ok, Public} <- [signer(Record)]]};
         {error, _} = Error -> Error
     end.
 

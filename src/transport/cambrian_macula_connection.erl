@@ -319,8 +319,7 @@ look_for_links(#{handle := #{sdk := Sdk}, pool := Pool, options := #{seeds := Se
     _ = spawn(fun() -> Self ! {linked, Pool, Sdk:linked(Pool, Seeds, Options)} end),
     ok.
 
-with_all_seeds(#{ended := Ended, pool := Pool,
-                 options := #{seeds := Seeds}} = State)
+with_all_seeds(#{ended := Ended, pool := Pool, options := #{seeds := Seeds}} = State)
   when is_integer(Ended), is_pid(Pool) ->
     case now_ms() - Ended > ?LEFT_OUT_MS of
         true when length(Seeds) > 1 ->

@@ -12,9 +12,7 @@
 %% over a connection, it is closed and made anew. The greetings of other nodes prove that they can
 %% be reached: relays can lose each other while each serves its own nodes.
 %%
-%% A call takes two calls of Macula's. The first hands over the question and returns at once,
-%% because Macula runs nothing else on the link meanwhile; the answer comes with a call in the other
-%% direction.
+%% {@link cambrian_macula_call} says how a call is made.
 -module(cambrian_transport_macula).
 -behaviour(cambrian_transport).
 
@@ -42,8 +40,7 @@
 -spec connect(map()) ->
           {ok, handle()}
           | {error, {transport_unavailable, macula} | {unsupported_version, macula, binary()}
-                                                 | {missing_options, [atom()]}
-                                                 | cambrian_options:error() | term()}.
+                  | {missing_options, [atom()]} | cambrian_options:error() | term()}.
 connect(Options) ->
     case sdk() of
         {ok, Sdk} -> connect(Sdk, Options);

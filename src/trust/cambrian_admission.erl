@@ -116,7 +116,7 @@ count({error, Reason}, _Claims, Asked, Ask, State) ->
 is_lie(Reason) ->
     not lists:member(cambrian_realm:kind(Reason),
                      [bad_signature, not_permitted, missing_base, wrong_base,
-                                                   unsupported_version, unknown_gene]).
+                      unsupported_version, unknown_gene]).
 
 %%% ---- certificates -----------------------------------------------------------------------
 

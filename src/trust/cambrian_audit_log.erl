@@ -45,7 +45,7 @@ continue({whole, _After, Lines, Good, Sum}, Number, Path, Dir, Kind, Size) when 
     Damage = [#{file => Path, line => length(Lines) + 2, reason => torn_end} || Bytes > Good],
     open_file(Path, Good,
               #log{dir = Dir, kind = Kind, size = Size, number = Number, position = Good, sum = Sum,
-                            file = undefined}, Damage);
+                   file = undefined}, Damage);
 %% not even the first line is complete
 continue({whole, _, _, 0, _}, Number, Path, Dir, Kind, Size) ->
     _ = file:delete(Path),
@@ -73,10 +73,11 @@ begin_file(Number, After, Dir, Kind, {_, Files} = Size, Damage) ->
             {ok, Numbered} = cambrian_file:numbered(Dir, suffix(Kind)),
             _ = [cambrian_file:delete(Old)
                  || {_, Old} <- lists:nthtail(min(Files, length(Numbered)), Numbered)],
-            open_file(Path, byte_size(Header) + 1,
-                   #log{dir = Dir, kind = Kind, size = Size, number = Number,
-                        position = byte_size(Header) + 1,
-                        sum = sum(?FIRST, Header), file = undefined}, Damage);
+            Position = byte_size(Header) + 1,
+            open_file(Path, Position,
+                      #log{dir = Dir, kind = Kind, size = Size, number = Number,
+                           position = Position, sum = sum(?FIRST, Header), file = undefined},
+                      Damage);
         Error -> Error
     end.
 

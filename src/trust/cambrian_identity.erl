@@ -49,7 +49,7 @@
 %% A leap year. Owners review each member once a year, and no charter has to revoke a grant for
 %% longer.
 -define(LONGEST_GRANT_MS, 366 * 86_400_000).
-%% A peer that was away for more successions sees a newcomer.
+%% A peer that missed more successions takes the heir for a new key.
 -define(MAX_SUCCESSIONS, 100).
 -define(A_GRANT, <<"a grant, a binary from grant/4">>).
 -define(CONSONANTS, <<"bdfghjklmnprstvz">>).
@@ -173,8 +173,8 @@ load(Path) ->
         Other -> Other
     end.
 
-%% A node that loses its key is a stranger to all others. {@link write/2} keeps the copy no older
-%% than the file.
+%% A node that loses its key is a stranger to all others. `write/2' keeps the copy no older than
+%% the file.
 read_or_copy(Path) ->
     case read(Path) of
         {error, {Reason, _}} = Damaged when Reason =:= torn_file; Reason =:= not_an_identity;

@@ -394,8 +394,8 @@ restore_charters(Charters, Before, Realm, #keyring{first = First} = Keyring)
   when First =/= none, length(Charters) >= 1, length(Charters) =< ?MAX_CHANGES + 1 ->
     Read = [Charter
             || Bytes <- Charters, is_binary(Bytes),
-            {ok, #{realm := Of} = Charter} <- [cambrian_charter:read(Bytes)],
-                       Of =:= Realm],
+               {ok, #{realm := Of} = Charter} <- [cambrian_charter:read(Bytes)],
+               Of =:= Realm],
     Numbers = [Number || #{number := Number} <- Read],
     Sound = length(Read) =:= length(Charters) andalso lists:usort(Numbers) =:= Numbers
         andalso is_capability({signed_by, Before}),

@@ -137,9 +137,9 @@ remember(Entries) ->
 %% `checked' counts claims. Edges lead from a child to its parents.
 -record(walk,
         {graph :: digraph:graph(), entries = [] :: [entry()], checked = 0 :: non_neg_integer(),
-               %% whether the walk began with a genotype bred here: no claim of others can make that
-               %% an error
-               is_own :: boolean()}).
+         %% whether the walk began with a genotype bred here: no claim of others can make that an
+         %% error
+         is_own :: boolean()}).
 
 %% @doc A genotype and all its known ancestors, the nearest first. It verifies the signature of each
 %% claim on the way, up to a bound.

@@ -112,12 +112,12 @@ lower(Factor, #{lies := Lies, reputation := Reputation} = Standing) ->
 
 at_most(Lies) -> math:pow(?INFLATED, Lies).
 
-%% @doc The reputation of a newcomer, without lies.
+%% @doc The reputation of a new key, without lies.
 -spec forgive(standing()) -> standing().
 forgive(Standing) -> Standing#{reputation := ?NEUTRAL, lies := 0}.
 
 %% @doc Whether a population here took in a genotype of this origin, and its reputation is still
-%% above that of a newcomer.
+%% above that of a new key.
 -spec has_earned(standing()) -> boolean().
 has_earned(#{accepted := Accepted, reputation := Reputation}) ->
     Accepted > 0 andalso Reputation > ?NEUTRAL.

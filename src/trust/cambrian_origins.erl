@@ -3,7 +3,7 @@
 %% of bounded size, whatever strangers send.
 %%
 %% An origin that earned its place keeps it, unless it was silent for a month or those that earned a
-%% place take more than three quarters of the room. Otherwise a newcomer replaces any of the others
+%% place take more than three quarters of the room. Otherwise a new key replaces any of the others
 %% at random, so that a flood of new keys mostly pushes out its own keys.
 -module(cambrian_origins).
 
@@ -40,7 +40,7 @@ seed(#origins{seed = Seed}) -> Seed.
 -spec find(key(), origins()) -> {ok, cambrian_origin:standing()} | error.
 find(Key, #origins{standings = Standings}) -> maps:find(Key, Standings).
 
-%% @doc The standing of an origin; that of a newcomer, if the realm does not remember it.
+%% @doc The standing of an origin; that of a new key, if the realm does not remember it.
 -spec standing(key(), cambrian_origin:rate(), Now :: integer(), origins()) ->
           cambrian_origin:standing().
 standing(Key, Rate, Now, #origins{standings = Standings, forgotten = Forgotten}) ->

@@ -467,7 +467,7 @@ ban_all(Subjects, Reason, Now, #realm{max = Max, bans = Bans} = Realm) ->
         false -> {ok, Realm#realm{bans = Banned}}
     end.
 
-%% @doc Ends a ban. A key starts again with the reputation of a newcomer.
+%% @doc Ends a ban. A key starts again with the reputation of a new key.
 -spec unban(subject(), realm()) -> realm().
 unban(Subject, #realm{bans = Bans} = Realm) ->
     Left = Realm#realm{bans = maps:remove(Subject, Bans)},

@@ -26,8 +26,8 @@
 %% rights, the bytes may still be good.
 -define(IS_DAMAGE(Reason),
         (Reason =:= torn_file orelse Reason =:= other_file orelse Reason =:= not_a_file
-                            orelse Reason =:= eio orelse Reason =:= eisdir orelse Reason =:= eloop
-                                orelse Reason =:= efbig)).
+         orelse Reason =:= eio orelse Reason =:= eisdir orelse Reason =:= eloop
+         orelse Reason =:= efbig)).
 
 -opaque pack() :: {[{Part :: atom(), maps:iterator(term(), term())}], [binary()]}.
 -type packed() :: [binary()].

@@ -435,8 +435,7 @@ save_within(Ms, #state{timer = Timer, saved = Saved} = State) ->
             State#state{timer = erlang:send_after(Due, self(), save)}
     end.
 
-begin_save(#state{saving = none, changed = true, realm = Realm,
-                  waiters = Waiters} = State)
+begin_save(#state{saving = none, changed = true, realm = Realm, waiters = Waiters} = State)
   when Realm =/= undefined ->
     add_job(save, State#state{saving = {packing, Waiters}, waiters = [], changed = false});
 begin_save(State) -> State.
@@ -467,8 +466,7 @@ handle_info({'DOWN', Ref, process, _, Reason},
 handle_info({'DOWN', Ref, process, Pid, _}, #state{subscribers = Subscribers} = State)
   when map_get(Pid, Subscribers) =:= Ref ->
     {noreply, keep_subscribers(unsubscribe(Pid, State))};
-handle_info({'DOWN', Ref, process, Pid, _},
-            #state{ban_watchers = Watchers} = State)
+handle_info({'DOWN', Ref, process, Pid, _}, #state{ban_watchers = Watchers} = State)
   when map_get(Pid, Watchers) =:= Ref ->
     {noreply, State#state{ban_watchers = maps:remove(Pid, Watchers)}};
 handle_info({cambrian_audit, flush}, #state{audit = Audit} = State) ->

@@ -59,7 +59,7 @@ room(Known, Now, IsNamed, #successions{entries = Entries} = Successions) ->
         false ->
             Old = [{Time, Key}
                    || {Key, #{known := Was, time := Time}} <- maps:to_list(Entries), Was =:= Known,
-                                  Time < Now - kept_ms(Known), not IsNamed(Key)],
+                      Time < Now - kept_ms(Known), not IsNamed(Key)],
             case Old of
                 [] -> full;
                 _ -> {instead_of, element(2, lists:min(Old))}

@@ -306,8 +306,7 @@ charter(Realm) when is_binary(Realm) -> maps:get(charter, overview(Realm)).
               Measured :: number()) ->
           confirmed | inflated
           | {error, {unknown_realm | realm_damaged | realm_unavailable, name()}}.
-checked(Realm, #{origin := <<_:32/binary>> = Origin, fitness := Claimed},
-        Measured)
+checked(Realm, #{origin := <<_:32/binary>> = Origin, fitness := Claimed}, Measured)
   when is_binary(Realm) ->
     ask(Realm, {checked, Origin, float(Claimed), float(Measured)}).
 
@@ -448,9 +447,8 @@ with_name(Ban) -> Ban.
 %% @private A report without origins, for frequent callers.
 -spec overview(name()) ->
           #{bans := [map()], refused := #{atom() => pos_integer()},
-            last := [cambrian_audit:refusal()],
-                            owners := none | cambrian_keyring:owners(), charter := none | binary(),
-                            condition := condition()}.
+            last := [cambrian_audit:refusal()], owners := none | cambrian_keyring:owners(),
+            charter := none | binary(), condition := condition()}.
 overview(Realm) ->
     Nothing = (no_facts(unknown))#{bans => [], refused => #{}},
     case cambrian_realms:call(Realm, overview, Nothing) of

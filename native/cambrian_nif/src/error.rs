@@ -181,7 +181,7 @@ pub fn refused(reason: Refused) -> Atom {
     }
 }
 
-/// Of an option, and those that there are.
+/// The error for an unknown option, with the known names.
 pub fn unknown_option<'a>(env: Env<'a>, name: impl Encoder, known: &[Atom]) -> Term<'a> {
     (atoms::unknown_option(), name, known).encode(env)
 }

@@ -1,7 +1,8 @@
 //! The boundary: decode, choose a scheduler, call `cambrian_core`, encode. No science.
 //!
-//! One file for each Erlang module that it serves. A name ends in `_dirty` where the Erlang module
-//! has a choice of schedulers, and chooses by the work that it expects.
+//! One file for each subject; its first line names the Erlang module that it serves. A name ends in
+//! `_dirty` where the Erlang module has a choice of schedulers, and chooses by the work that it
+//! expects.
 
 mod atoms;
 mod data_dir;

@@ -293,7 +293,7 @@ fn network_of(
     population.0.encoding().network(&genotype.0, token)
 }
 
-/// That `genotypes` can be made networks of, and these put to the task.
+/// Checks that the genotypes have the population's shape, and their networks the task's.
 fn check(population: &PopulationArc, task: &TaskArc, genotypes: &[GenotypeArc]) -> NifResult<()> {
     task::check_shape(&*task.0, population.0.encoding().network_shape())?;
     let shape = |genotype: &GenotypeArc| (genotype.0.inputs(), genotype.0.outputs());

@@ -3,8 +3,7 @@
 use crate::atoms;
 use rustler::{Atom, NifResult};
 
-/// From now on, whether SIGINT comes to the VM as SIGUSR2, which a process can be told of; else it
-/// is as it was.
+/// Turns SIGINT into SIGUSR2, which OTP reports to a process; `false` restores SIGINT.
 #[rustler::nif]
 fn signal_forward_interrupt(forward: bool) -> NifResult<Atom> {
     imp::forward(forward);

@@ -86,7 +86,7 @@ fn task_names(env: Env) -> NifResult<Vec<Atom>> {
     TASKS.iter().map(|task| Atom::from_str(env, task.0)).collect()
 }
 
-/// In words, what makes it a hard one without need; `undefined` where there is nothing.
+/// A warning if the task is harder than it need be, or `undefined`.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn task_warning<'a>(env: Env<'a>, task: TaskArc) -> Term<'a> {
     task.0.warning().map_or(atoms::undefined().encode(env), |warning| warning.encode(env))

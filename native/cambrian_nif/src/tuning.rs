@@ -13,8 +13,8 @@ use rustler::{Atom, Error, NifResult, Resource, ResourceArc, Term};
 pub struct TuningResource {
     population: PopulationArc,
     tuning: Tuning,
-    /// What was evaluated of it so far, by a tick of each: how many an evaluation takes is not
-    /// known here.
+    /// The work so far, counting one tick for each evaluation: how many ticks an evaluation takes
+    /// is not known here.
     work: u64,
 }
 

@@ -396,7 +396,8 @@ fn step_lanes<const LANES: usize>(
     Ok(())
 }
 
-/// Of one run: vectors take some eight lanes for one, specials take each by itself.
+/// The work of one run on a full batch of samples, at most 64. A vector computes eight of them at
+/// once; a special unit computes one by one.
 fn work_of_lanes(program: &Program, run: &Run) -> u64 {
     let links = u64::from(program.ends[run.end as usize - 1] - run.link);
     match run.kind {

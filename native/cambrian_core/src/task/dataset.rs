@@ -213,9 +213,8 @@ impl Task for Dataset {
         self.shape
     }
 
-    /// The defaults, with outputs that can be what is wanted: without bounds for classes, whose
-    /// softmax is taken, and for numbers beyond 0 to 1; steps are smaller then, as no sigmoid
-    /// flattens them.
+    /// The defaults, but with unbounded outputs for classes, whose softmax is taken, and for
+    /// targets beyond 0 to 1. Mutation steps are smaller then, because no sigmoid flattens them.
     fn parameters(&self) -> Parameters {
         if self.bounded {
             return Parameters::default();

@@ -92,8 +92,8 @@ enum Method {
 /// second to decompose, that of a million would take 16 TB.
 const MAX_FULL_DIMENSION: usize = 500;
 
-/// About what the tuning of one of a generation of genotypes like this one takes in bytes, on
-/// average.
+/// Estimates the bytes that tuning takes for each genotype of a generation, if all are like this
+/// one.
 pub(crate) fn bytes(p: &Parameters, like: &Genotype) -> usize {
     let weights = like.connections().len() + like.nodes().len();
     let own = match p.tuning {

@@ -115,7 +115,8 @@ impl Graph {
         self.constant(Tensor { dimensions, kind: INT64, raw, ..Tensor::default() })
     }
 
-    /// Each stands once; indexes have dimensions that floats of as many bytes have not.
+    /// Adds a constant, or reuses an equal one. The dimensions are part of the key, so indexes
+    /// never equal floats of the same bytes.
     fn constant(&mut self, tensor: Tensor) -> Value {
         let key = (tensor.dimensions.clone(), tensor.raw.clone());
         let fresh = format!("c{}", self.constants.len());
