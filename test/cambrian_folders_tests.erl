@@ -18,12 +18,14 @@ every_module_has_a_name_of_its_own_test() ->
 no_folder_uses_one_after_it_test() ->
     ?assertEqual([], [Use || {From, To, _, _} = Use <- uses(), place(From) < place(To)]).
 
-%% Also within a folder some modules stand on others. Two that call each other are one module in two files.
+%% Within a folder, too, modules stand on each other. Two modules that call each other are one module
+%% in two files.
 no_modules_of_a_folder_call_each_other_in_a_circle_test() ->
     Folders = folders(),
-    ?assertEqual([], circles([{Module, Other} || {Module, Folder} <- maps:to_list(Folders),
-                                                 Other <- called(forms(Module)), Other =/= Module,
-                                                 maps:find(Other, Folders) =:= {ok, Folder}])).
+    ?assertEqual([], circles([{Module, Other}
+                              || {Module, Folder} <- maps:to_list(Folders),
+                                 Other <- called(forms(Module)), Other =/= Module,
+                                 maps:find(Other, Folders) =:= {ok, Folder}])).
 
 circles_are_found_test() ->
     ?assertEqual([[a, b, c]], circles([{a, b}, {b, c}, {c, a}, {c, d}, {d, e}])),
@@ -41,9 +43,10 @@ uses_are_found_test() ->
                  lists:usort(remote(erl_syntax_forms(
                      "-behaviour(c). -spec f() -> b:t(). f() -> a:g(fun d:h/0).")))).
 
-%% Whom a module calls, or hands out as a fun. A function that it imports is called without the name of its module.
+%% Lists the modules that a module calls, and those whose functions it imports or makes a fun of.
 called(Forms) ->
-    lists:usort([Module || {Module, call} <- remote(Forms)] ++ [Module || {attribute, _, import, {Module, _}} <- Forms]).
+    lists:usort([Module || {Module, call} <- remote(Forms)]
+                ++ [Module || {attribute, _, import, {Module, _}} <- Forms]).
 
 circles(Calls) ->
     Graph = digraph:new(),

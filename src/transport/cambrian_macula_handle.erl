@@ -1,7 +1,7 @@
 %% @private
-%% The handle of a connection to Macula: what a process needs to use the connection without asking
-%% the process of the connection. The table holds the present pool, the handlers, and the alias of
-%% each process that waits for an answer.
+%% The handle of a connection to Macula. With it, a process uses the connection without asking the
+%% process of the connection ({@link cambrian_macula_connection}, which makes the handle). The table
+%% holds the present pool, the handlers, and the alias of each process that waits for an answer.
 -module(cambrian_macula_handle).
 
 -export([with_pool/2, take_slot/2, free_slot/1]).

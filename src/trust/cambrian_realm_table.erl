@@ -35,7 +35,7 @@ register(Name) ->
             end
     end.
 
-%% @doc What the table keeps of a realm.
+%% @doc Returns what the table keeps of a realm.
 -spec get(process | kept(), name()) -> {ok, term()} | none.
 get(What, Name) ->
     try ets:lookup(?MODULE, {What, Name}) of
@@ -46,6 +46,7 @@ get(What, Name) ->
         exit({noproc, cambrian_realms})
     end.
 
+%% @doc Keeps something of a realm.
 -spec put(kept(), name(), term()) -> ok.
 put(What, Name, Kept) ->
     true = ets:insert(?MODULE, {{What, Name}, Kept}),
