@@ -34,7 +34,7 @@
                      publish => boolean(), publish_interval => non_neg_integer(),
                      publish_best_fitness_threshold => number(), budget => pos_integer(),
                      evaluation_share => number(), cost_bound => number(),
-                     migration_policy => cambrian_exchange:policy(),
+                     migration_policy => cambrian_population:migration(),
                      migration_interval => pos_integer(),
                      topology => cambrian_members:topology(), purge => boolean()}.
 %% `realm', of at most 255 bytes, says which nodes may meet; the empty name is a realm like any

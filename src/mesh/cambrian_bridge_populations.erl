@@ -121,8 +121,8 @@ found(Handles, #populations{realm = Realm, missing = Missing} = Populations) ->
     Populations#populations{missing = Missing -- Handles}.
 
 %% @doc A population said what it worked: what all populations of its task did together.
--spec worked(population(), cambrian_exchange:work(), populations()) ->
-          {cambrian_exchange:work(), populations()}.
+-spec worked(population(), cambrian_standing:worked(), populations()) ->
+          {cambrian_standing:worked(), populations()}.
 worked(#{task := Task} = Population, #{work := Work, rests := Rests, failing := Failing},
        Populations) ->
     Next = update(Population#{rests := Rests, failing := Failing}, Populations),

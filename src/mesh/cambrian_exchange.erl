@@ -53,8 +53,8 @@
 -export([join/3, leave/3, bred/4, picked/4, publish/5, worked/4, judged/4, heard/3, asked/4, made/4,
          answered/4, amend/3, banned/3, renamed/4, subscribed/3, tick/2]).
 -export([wake/1, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
--export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0, reply/0, task/0,
-              champion/0, work/0, judgement/0]).
+-export_type([exchange/0, effect/0, options/0, best/0, claims/0, ask/0, reply/0, task/0,
+              champion/0, judgement/0]).
 
 -import(cambrian_exchange_state,
         [note/5, option/2, put_task/2, random/1, refused/3, take_effects/1, task/2, task_names/1,
@@ -63,7 +63,6 @@
 -include("cambrian_exchange.hrl").
 
 -type task() :: binary().
--type policy() :: champion | tournament | novel | random.
 -type ask() :: fun((cambrian_realm:request(), Now :: integer(), Trust :: term()) ->
                        {Answer :: term(), Trust :: term()}).
 %% Other nodes know this one by its `identity' and its `address'. The fun in `trust' answers
@@ -76,7 +75,8 @@
                      now := integer(), clock => integer(), sequence => non_neg_integer(),
                      grant => undefined | binary(), publish => boolean(), threshold => number(),
                      interval => non_neg_integer(), budget => pos_integer(), share => number(),
-                     policy => policy(), migration_interval => pos_integer(),
+                     policy => cambrian_population:migration(),
+                     migration_interval => pos_integer(),
                      topology => cambrian_members:topology(),
                      once => cambrian_admission:once()}.
 -type claims() :: #{fitness := float(), generation := non_neg_integer(),
@@ -85,8 +85,6 @@
 %% Beside the genotype, what is claimed of it. The last champion of a run is `final': it is
 %% published if it is better at all. `signed' is what its breeder signed, if that is another node.
 -type champion() :: #{champion := cambrian_genotype:genotype(), atom() => term()}.
-%% `rests' is true if no population of the task works, `failing' if much of what one breeds fails.
--type work() :: #{work := non_neg_integer(), rests := boolean(), failing := boolean()}.
 %% `work' is what the measurement cost.
 -type judgement() :: #{id := cambrian_genotype:id(), outcome := atom(), atom() => term()}.
 %% `fitness' is as it was measured here, `origin' the breeder by the signed record.
@@ -96,7 +94,7 @@
                 | {ask, Ref :: pos_integer(), Address :: binary(), binary()}
                 | {fetch, Ref :: pos_integer(), cambrian_transport:content()}
                 | {offer, task(), cambrian_genotype:genotype(), From :: map()}
-                | {pick, task(), policy()}
+                | {pick, task(), cambrian_population:migration()}
                 | {lineage, cambrian_genotype:id(), Record :: binary()}
                 | {event, atom(), map()}.
 %% What a caller gets. `busy': this caller, or all strangers together, call too often. `make':
@@ -188,7 +186,8 @@ with_effects(Answer, X) ->
     {Effects, Next} = take_effects(X),
     {Answer, Effects, Next}.
 
--spec worked(task(), work(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+-spec worked(task(), cambrian_standing:worked(), Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
 worked(Name, Work, Now, X) -> take_effects(cambrian_offers:worked(Name, Work, Now, X)).
 
 -spec judged(task(), judgement(), Now :: integer(), exchange()) -> {[effect()], exchange()}.

@@ -109,8 +109,8 @@ offer(#{id := Id, genotype := Genotype, from := From, account := Account} = Item
            put_task(Task#task{offered = Offered#{Id => Item}}, Noted)).
 
 %% @doc A population here has evaluated a generation of its own, or begins or ends a rest.
--spec worked(cambrian_exchange:task(), cambrian_exchange:work(), Now :: integer(), #exchange{}) ->
-          #exchange{}.
+-spec worked(cambrian_exchange:task(), cambrian_standing:worked(), Now :: integer(),
+             #exchange{}) -> #exchange{}.
 worked(Name, #{work := Work, rests := Rests, failing := Failing}, Now, X) ->
     case X#exchange.tasks of
         #{Name := #task{budget = Budget} = Task} ->

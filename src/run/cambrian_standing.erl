@@ -13,7 +13,8 @@
                    stats := undefined | cambrian_population:stats(),
                    history := cambrian_history:history(),
                    champions := cambrian_champions:champions(), run := cambrian_run:run()}.
-%% The work that a bridge accounts for.
+%% The work that a bridge accounts for, of one population or of all populations of a task. `rests'
+%% is true if none of them works, `failing' if many of the genotypes that one of them breeds fail.
 -type worked() :: #{work := non_neg_integer(), rests := boolean(), failing := boolean()}.
 
 %% @doc The number of the generation at hand.
