@@ -54,7 +54,7 @@
          answered/4, amend/3, banned/3, renamed/4, subscribed/3, tick/2]).
 -export([wake/1, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
 -export_type([exchange/0, effect/0, options/0, best/0, claims/0, ask/0, reply/0, task/0,
-              champion/0, judgement/0]).
+              champion/0, verdict/0]).
 
 -import(cambrian_exchange_state,
         [note/5, option/2, put_task/2, random/1, refused/3, take_effects/1, task/2, task_names/1,
@@ -85,8 +85,8 @@
 %% Beside the genotype, what is claimed of it. The last champion of a run is `final': it is
 %% published if it is better at all. `signed' is what its breeder signed, if that is another node.
 -type champion() :: #{champion := cambrian_genotype:genotype(), atom() => term()}.
-%% `work' is what the measurement cost.
--type judgement() :: #{id := cambrian_genotype:id(), outcome := atom(), atom() => term()}.
+%% What came of the measurement of a genotype that was offered; `work' is what it cost.
+-type verdict() :: #{id := cambrian_genotype:id(), outcome := atom(), atom() => term()}.
 %% `fitness' is as it was measured here, `origin' the breeder by the signed record.
 -type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(),
                   origin := cambrian_identity:key()}.
@@ -190,7 +190,7 @@ with_effects(Answer, X) ->
           {[effect()], exchange()}.
 worked(Name, Work, Now, X) -> take_effects(cambrian_offers:worked(Name, Work, Now, X)).
 
--spec judged(task(), judgement(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+-spec judged(task(), verdict(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
 judged(Name, Verdict, Now, X) -> take_effects(cambrian_offers:judged(Name, Verdict, Now, X)).
 
 %% @doc Genotypes of these tasks are of interest even without a population.

@@ -66,7 +66,7 @@
          known = cambrian_bounded_map:new(4096)
              :: cambrian_bounded_map:bounded_map(
                     {cambrian_exchange:task(), cambrian_genotype:id()},
-                    cambrian_holdings:verdict()),
+                    cambrian_holdings:knowledge()),
          requests = cambrian_mesh_requests:new() :: cambrian_mesh_requests:requests(),
          %% differences that were made lately, for the next node that asks for them
          made = cambrian_bounded_map:new(1024, 4 bsl 20)

@@ -5,8 +5,8 @@
 -export([held_here/3, beats/2, better/2, is_better/2, weight/1]).
 -export([subjects/1, subjects_of/1, is_any_banned_by_user/3]).
 -export([hold/2, find/2, lookup/1, bases/2, best_of/2]).
--export([verdict/4, put_verdict/4, is_foreign/3]).
--export_type([verdict/0]).
+-export([knowledge/4, put_knowledge/4, is_foreign/3]).
+-export_type([knowledge/0]).
 
 -import(cambrian_exchange_state, [ask/3, is_present/2, once/3, origin/1]).
 
@@ -14,7 +14,7 @@
 
 %% The fitness that was measured here, or why there is none: the measurement failed, the genotype
 %% was too costly (and may be tried again from `Until' on), or no population was here.
--type verdict() :: Measured :: float() | failed | {too_costly, Until :: integer()} | heard.
+-type knowledge() :: Measured :: float() | failed | {too_costly, Until :: integer()} | heard.
 
 %%% ---- one genotype -----------------------------------------------------------------------
 
@@ -127,12 +127,12 @@ best_of(Name, #exchange{tasks = Tasks}) ->
         _ -> none
     end.
 
-%%% ---- verdicts ---------------------------------------------------------------------------
+%%% ---- knowledge --------------------------------------------------------------------------
 
-%% @doc What is known here of a genotype, unless it is worth measuring (again).
--spec verdict(cambrian_exchange:task(), cambrian_genotype:id(), Now :: integer(), #exchange{}) ->
-          {ok, verdict()} | error.
-verdict(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
+%% @doc Returns what is known here of a genotype, unless it is worth measuring (again).
+-spec knowledge(cambrian_exchange:task(), cambrian_genotype:id(), Now :: integer(), #exchange{}) ->
+          {ok, knowledge()} | error.
+knowledge(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
     case Tasks of
         #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {ok, Fitness};
         _ ->
@@ -143,10 +143,10 @@ verdict(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
             end
     end.
 
--spec put_verdict(cambrian_exchange:task(), cambrian_genotype:id(), verdict(), #exchange{}) ->
+-spec put_knowledge(cambrian_exchange:task(), cambrian_genotype:id(), knowledge(), #exchange{}) ->
           #exchange{}.
-put_verdict(Name, Id, Verdict, #exchange{known = Known} = X) ->
-    X#exchange{known = cambrian_bounded_map:put({Name, Id}, Verdict, Known)}.
+put_knowledge(Name, Id, Knowledge, #exchange{known = Known} = X) ->
+    X#exchange{known = cambrian_bounded_map:put({Name, Id}, Knowledge, Known)}.
 
 %% @doc Whether a champion came from another node: this node does not publish it as its own.
 -spec is_foreign(#held{}, #task{}, #exchange{}) -> boolean().

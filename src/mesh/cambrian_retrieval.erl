@@ -6,7 +6,7 @@
 -export([want/3, ask_for_more/2, address_known/3, answered/4]).
 
 -import(cambrian_exchange_state, [ask/3, effect/2, note/5, option/2]).
--import(cambrian_holdings, [bases/2, lookup/1, verdict/4]).
+-import(cambrian_holdings, [bases/2, knowledge/4, lookup/1]).
 -import(cambrian_allowances, [account/3, is_source/3, line/3, may_work_on/5]).
 
 -include("cambrian_exchange.hrl").
@@ -38,7 +38,7 @@ ask_for_more(Now, #exchange{requests = Requests} = X) ->
 
 %% Whether a genotype is not here, does not wait here and was not measured.
 is_unknown(Name, Id, Now, #exchange{tasks = Tasks} = X) ->
-    verdict(Name, Id, Now, X) =:= error andalso
+    knowledge(Name, Id, Now, X) =:= error andalso
         case Tasks of
             #{Name := #task{offered = Offered}} -> not is_map_key(Id, Offered);
             _ -> true
