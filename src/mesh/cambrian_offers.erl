@@ -110,7 +110,7 @@ offer(#{id := Id, genotype := Genotype, from := From, account := Account} = Item
            put_task(Task#task{offered = Offered#{Id => Item}}, Noted)).
 
 %% @doc A population here has evaluated a generation of its own, or begins or ends a rest.
--spec worked(cambrian_exchange:task(), cambrian_standing:worked(), Now :: integer(),
+-spec worked(cambrian_exchange_state:task(), cambrian_standing:worked(), Now :: integer(),
              #exchange{}) -> #exchange{}.
 worked(Name, #{work := Work, rests := Rests, failing := Failing}, Now, X) ->
     case X#exchange.tasks of
@@ -124,7 +124,7 @@ worked(Name, #{work := Work, rests := Rests, failing := Failing}, Now, X) ->
 
 %% @doc A population measured an offered genotype. Each population of the task says what that cost;
 %% the first verdict counts.
--spec judged(cambrian_exchange:task(), cambrian_exchange:verdict(), Now :: integer(),
+-spec judged(cambrian_exchange_state:task(), cambrian_exchange_state:verdict(), Now :: integer(),
              #exchange{}) -> #exchange{}.
 judged(Name, #{id := Id} = Verdict, Now, X) ->
     case X#exchange.tasks of

@@ -43,14 +43,8 @@
 %% {count, Evaluations}             tell the governor of them
 
 -export([new/3, handle/3, phase/1, population/1, answer/2, checkpoint/2, worked/2]).
--export_type([evolution/0, conf/0, event/0, effect/0, phase/0]).
+-export_type([evolution/0, event/0, effect/0, phase/0]).
 
-%% `by' says who evaluates a generation: Rust as a whole, or evaluators in rounds. `has_trial' says
-%% whether the task has a trial; `text' is the task as a user wrote it; `from' has the ids of the
-%% genotypes from which the first generation descends.
--type conf() :: #{name := term(), task := atom(), task_id := binary(), text := binary(),
-                  from := [cambrian_genotype:id()], by := rust | rounds, has_trial := boolean(),
-                  newcomer_timeout := undefined | pos_integer()}.
 -type phase() :: idle | welcoming | evaluating | receiving | trying | breeding.
 -type event() :: {call, cambrian_run:caller(), Request :: term()}
                | {evaluated, reference() | {cut, reference()}
@@ -75,7 +69,7 @@
 -type faults() :: [{pos_integer(), cambrian_fault:fault()}].
 
 -record(evolution,
-        {conf :: conf(),
+        {conf :: cambrian_standing:conf(),
          %% when the event at hand happened
          now :: integer(),
          phase = idle :: phase(),
@@ -107,8 +101,9 @@
 -define(WINDOW, 32).
 
 %% @doc Begins with a checkpoint or a first generation, and a `goal'. It runs if `running' is true.
--spec new(conf(), #{population := reference(), goal := map(), running := boolean(),
-                    atom() => term()}, Now :: integer()) -> {[effect()], evolution()}.
+-spec new(cambrian_standing:conf(),
+          #{population := reference(), goal := map(), running := boolean(), atom() => term()},
+          Now :: integer()) -> {[effect()], evolution()}.
 new(#{newcomer_timeout := Timeout} = Conf, #{population := Population} = Saved, Now) ->
     Begun = #evolution{conf = Conf, now = Now, population = Population,
                        history = maps:get(history, Saved, cambrian_history:new()),
