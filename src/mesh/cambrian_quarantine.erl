@@ -9,7 +9,7 @@
 %% origin, or is shared by many origins, among which the same rule chooses.
 -module(cambrian_quarantine).
 
--export([new/0, new/1, in/3, in/4, in/5, out/1, out/2, charge/3, without/2, size/1]).
+-export([new/0, new/1, in/5, out/2, charge/3, without/2, size/1]).
 -export_type([quarantine/1]).
 
 -type origin() :: cambrian_identity:key().
@@ -38,15 +38,6 @@ new() -> new(#{}).
 -spec new(#{origin => pos_integer(), all => pos_integer(), weight => pos_integer()}) ->
           quarantine(_).
 new(Limits) -> #quarantine{limits = maps:merge(?LIMITS, Limits)}.
-
-%% @doc The same for a weight of 1.
--spec in(origin(), Item, quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
-in(Origin, Item, Q) -> in(Origin, Item, 1, Q).
-
-%% @doc The same for an origin with an account of its own.
--spec in(origin(), Item, Weight :: pos_integer(), quarantine(Item)) ->
-          {Dropped :: [Item], quarantine(Item)}.
-in(Origin, Item, Weight, Q) -> in(Origin, Origin, Item, Weight, Q).
 
 %% @doc Adds a genotype. Gives what had to go for it: the oldest of the same origin, of the fullest
 %% account, or of the heaviest origin. A single genotype may have any weight.
@@ -105,11 +96,8 @@ put_items(Origin, [], #quarantine{waiting = Waiting, accounts = Accounts} = Q) -
 put_items(Origin, Items, #quarantine{waiting = Waiting} = Q) ->
     Q#quarantine{waiting = Waiting#{Origin => Items}}.
 
-%% @doc Takes out the newest genotype of the origin whose turn it is.
--spec out(quarantine(Item)) -> {Item, quarantine(Item)} | empty.
-out(Q) -> out(fun(_Account) -> true end, Q).
-
-%% @doc The same among the accounts that may have a turn.
+%% @doc Takes out the newest genotype of the origin whose turn it is, among the accounts that may
+%% have a turn.
 -spec out(MayRun :: fun((account()) -> boolean()), quarantine(Item)) ->
           {Item, quarantine(Item)} | empty.
 out(MayRun, #quarantine{waiting = Waiting, accounts = Accounts, taken = Taken} = Q) ->

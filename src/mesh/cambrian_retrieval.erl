@@ -3,7 +3,7 @@
 %% that node has shown that it lives at its address. If the node does not deliver, it asks others.
 -module(cambrian_retrieval).
 
--export([want/3, ask_for_more/2, address_known/3, answered/4]).
+-export([want/3, address_known/3, answered/4]).
 
 -import(cambrian_exchange_state, [ask/3, effect/2, note/5, option/2]).
 -import(cambrian_holdings, [bases/2, knowledge/4, lookup/1]).
@@ -28,8 +28,7 @@ want(#{claims := #{origin := Origin}} = Request, Now, Before) ->
         {false, X} -> X
     end.
 
-%% @doc Starts as many requests as may be under way.
--spec ask_for_more(Now :: integer(), #exchange{}) -> #exchange{}.
+%% Starts as many requests as may be under way.
 ask_for_more(Now, #exchange{requests = Requests} = X) ->
     IsUnknown = fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, Now, X) end,
     {Started, Next} = cambrian_mesh_requests:start(IsUnknown, Requests),

@@ -3,8 +3,8 @@
 %% answers to a user's questions.
 -module(cambrian_standing).
 
--export([generation/1, last/1, elapsed/1, result/2, time_left/1, is_over/1, is_settled/1, reached/1,
-         measure/1, worked/3, answer/2]).
+-export([generation/1, result/2, time_left/1, is_over/1, is_settled/1, reached/1, measure/1,
+         worked/3, answer/2]).
 -export_type([conf/0, facts/0, worked/0]).
 
 %% What never changes of an evolution. `by' says who evaluates a generation: Rust as a whole, or
@@ -28,12 +28,10 @@
 generation(#{population := Population}) ->
     maps:get(generation, cambrian_nif:population_info(Population)).
 
-%% @doc The last generation that was evaluated, also before a crash or in another VM.
--spec last(facts()) -> cambrian_population:stats() | cambrian_history:page() | none.
+%% The last generation that was evaluated, also before a crash or in another VM.
 last(#{stats := undefined, history := History}) -> cambrian_history:last(History);
 last(#{stats := Stats}) -> Stats.
 
--spec elapsed(facts()) -> non_neg_integer().
 elapsed(#{run := Run, now := Now}) -> cambrian_run:elapsed(Now, Run).
 
 %% @doc The stats of a generation that was evaluated just now, and how many evaluations are new.
