@@ -142,7 +142,7 @@ first_migrant(Now, #exchange{options = #{migration_interval := Interval}}) -> No
 leave(Name, _Now, #exchange{tasks = Tasks} = X) ->
     case Tasks of
         #{Name := Task} ->
-            Left = Task#task{present = false, quarantine = cambrian_quarantine:new(),
+            Left = Task#task{present = false, quarantine = cambrian_fair_queue:new(),
                              offered = #{}},
             take_effects(put_task(Left, X));
         _ -> take_effects(X)
@@ -276,7 +276,7 @@ known_without(_Banned, _X) -> cambrian_bounded_map:new(4096).
 
 task_without(#task{quarantine = Quarantine, offered = Offered} = Task, IsHeld, IsItem, Now, X) ->
     #task{best = Best, pending = Pending} = Task,
-    {Dropped, Waiting} = cambrian_quarantine:without(IsItem, Quarantine),
+    {Dropped, Waiting} = cambrian_fair_queue:without(IsItem, Quarantine),
     Stopped = lists:sort([Id || {Id, Item} <- maps:to_list(Offered), IsItem(Item)]),
     Clean = fun(Of) ->
                 case Of =/= undefined andalso IsHeld(Of) of true -> undefined; false -> Of end

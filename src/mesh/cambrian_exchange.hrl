@@ -29,7 +29,7 @@
          free_at = 0 :: integer(),
          migrant_at :: integer() | never,
          %% genotypes of other nodes that wait, and those that the populations measure now
-         quarantine = cambrian_quarantine:new() :: cambrian_quarantine:quarantine(map()),
+         quarantine = cambrian_fair_queue:new() :: cambrian_fair_queue:fair_queue(map()),
          offered = #{} :: #{cambrian_genotype:id() => map()},
          %% how much of the populations' work strangers may take
          budget :: cambrian_budget:budget(),

@@ -55,7 +55,7 @@ quarantine(#{genotype := Genotype, claims := #{origin := Origin}} = Item, Task, 
     {Account, Asked} = account(Origin, Now, X),
     Line = line(Account, Origin, Asked),
     {Dropped, Waiting} =
-        cambrian_quarantine:in(Origin, Line, Item#{account => Account, line => Line},
+        cambrian_fair_queue:in(Origin, Line, Item#{account => Account, line => Line},
                                weight(Genotype), Task#task.quarantine),
     NoteDropped = fun(#{id := Id}, Y) -> note(Id, dropped, #{}, Now, Y) end,
     Noted = lists:foldl(NoteDropped, Asked, Dropped),
@@ -71,7 +71,7 @@ offer_more(Now, X) ->
 offer_more_of(Name, Now, X) ->
     #task{offered = Offered, quarantine = Quarantine} = Task = task(Name, X),
     HasRoom = map_size(Offered) < option(budget, X),
-    case HasRoom andalso cambrian_quarantine:out(may_run(Task), Quarantine) of
+    case HasRoom andalso cambrian_fair_queue:out(may_run(Task), Quarantine) of
         {#{id := Id} = Item, Left} ->
             Next = Task#task{quarantine = Left},
             Rest = case is_banned(Item, Now, X) of
@@ -140,7 +140,7 @@ judged(Name, #{id := Id} = Verdict, Now, X) ->
 charge(Line, #{work := Work}, #task{budget = Budget, quarantine = Quarantine} = Task)
   when Line =/= none ->
     Task#task{budget = cambrian_budget:charge(payer(Line), Work, Budget),
-              quarantine = cambrian_quarantine:charge(Line, Work div ?TURN, Quarantine)};
+              quarantine = cambrian_fair_queue:charge(Line, Work div ?TURN, Quarantine)};
 charge(_Line, _Verdict, Task) -> Task.
 
 %% `busy' is no verdict: the genotype may come again.

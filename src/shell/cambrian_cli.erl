@@ -119,9 +119,9 @@ log_to_standard_error() ->
 -spec run([string()]) -> 0..2 | interrupted.
 run(Args) -> run(Args, #{}).
 
-%% @doc The same with other devices, or with another call in the help. `out' gets results, by default
-%% the group leader, and `errors' gets errors and progress. `call' is how the user calls a command,
-%% for the help. `attendant' gets a message once an evolution begins.
+%% @doc The same with other devices, or with another call in the help. `out' gets results, by
+%% default the group leader, and `errors' gets errors and progress. `call' is how the user calls a
+%% command, for the help. `attendant' gets a message once an evolution begins.
 %%
 %% ```
 %% 1> cambrian_cli:run(["inspect", "/no/such/file"], #{errors => group_leader()}).
