@@ -31,7 +31,7 @@
          %% genotypes of other nodes that wait, and those that the populations measure now
          quarantine = cambrian_fair_queue:new() :: cambrian_fair_queue:fair_queue(map()),
          offered = #{} :: #{cambrian_genotype:id() => map()},
-         %% how much of the populations' work strangers may take
+         %% how much of the populations' work genotypes of other nodes may take
          budget :: cambrian_budget:budget(),
          %% whether many genotypes that the populations breed fail
          failing = false :: boolean()}).
@@ -74,7 +74,7 @@
                     {Target :: cambrian_genotype:id(), Base :: cambrian_genotype:id()},
                     binary() | none),
 
-         %% how many messages and calls of strangers are worked on
+         %% how many messages and calls of other nodes are worked on
          meter :: cambrian_meter:meter(),
          callers :: cambrian_meter:meter(),
          %% the origins of which newcomers are taken in this second

@@ -141,7 +141,7 @@ not_delivered(Reason, #{id := Id, addresses := [{Address, _} | _]} = Request, No
     end.
 
 %% Other nodes to ask. Anybody can announce what nobody holds, to have all nodes called for it: for
-%% all strangers together, others are asked a few times a second.
+%% all fresh keys together, others are asked a few times a second.
 elsewhere(#{addresses := [_, _ | _]}, _Now, X) -> {[], X};
 elsewhere(#{elsewhere := true}, _Now, X) -> {[], X};
 elsewhere(#{claims := #{origin := Origin}}, Now, X) ->
