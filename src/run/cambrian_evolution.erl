@@ -169,11 +169,11 @@ on(timeout, #evolution{phase = receiving, newcomers = Newcomers} = E) ->
 %% It is not known whether the task is solved, so the generation is not done.
 on(timeout, #evolution{phase = trying} = E) -> conclude(false, #{}, E#evolution{is_cut = true});
 on(timeout, #evolution{phase = breeding} = E) -> conclude_with_last(E);
-on({measured, panicked}, #evolution{newcomers = N} = E) ->
-    measured(E#evolution{newcomers = cambrian_newcomers:mesh_panicked(N)});
-on({measured, Found, Faults}, #evolution{newcomers = Newcomers, now = Now} = E) ->
-    Measured = cambrian_newcomers:mesh_measured(Found, Faults, Now, Newcomers),
-    measured(report(Faults, E#evolution{newcomers = Measured}));
+on({measured, panicked}, E) ->
+    measured(on_mesh(fun cambrian_mesh_newcomers:panicked/1, E));
+on({measured, Found, Faults}, #evolution{now = Now} = E) ->
+    Measured = fun(Mesh) -> cambrian_mesh_newcomers:measured(Found, Faults, Now, Mesh) end,
+    measured(report(Faults, on_mesh(Measured, E)));
 on({not_saved, Reason}, E) ->
     notify({checkpoint_failed, #{generation => generation(E), reason => Reason}}, E).
 
@@ -274,10 +274,13 @@ evaluated(Evaluated, Before) ->
         false -> receive_newcomers(E)
     end.
 
-paced(#evolution{evaluated = Evaluated, newcomers = Newcomers, began = Began, now = Now} = E) ->
+paced(#evolution{evaluated = Evaluated, began = Began, now = Now} = E) ->
     Work = cambrian_nif:population_work(Evaluated),
-    Paced = E#evolution{newcomers = cambrian_newcomers:pace({Work, Now - Began}, Newcomers)},
+    Paced = on_mesh(fun(Mesh) -> cambrian_mesh_newcomers:pace({Work, Now - Began}, Mesh) end, E),
     effect({account, worked(Work, Paced)}, Paced).
+
+on_mesh(Fun, #evolution{newcomers = Newcomers} = E) ->
+    E#evolution{newcomers = cambrian_newcomers:on_mesh(Fun, Newcomers)}.
 
 %%% ---- judgement --------------------------------------------------------------------------
 
