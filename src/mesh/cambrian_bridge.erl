@@ -272,9 +272,9 @@ is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =<
 %% 1> Owner = cambrian_identity:public_key(<<1:256>>).
 %% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>,
 %%                                      capability => {signed_by, Owner}}).
-%% 3> {ok, Charter} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1,
-%%                                            owners => [Owner], revoked => [<<7:256>>]},
-%%                                          <<1:256>>).
+%% 3> {ok, Charter} = cambrian_charter:seal(
+%%      #{realm => <<"org.example.lab">>, number => 1, owners => [Owner], revoked => [<<7:256>>]},
+%%      <<1:256>>).
 %% 4> cambrian_bridge:publish_charter(Charter).
 %% ok
 %% 5> cambrian_bridge:publish_charter(<<"no charter">>).
