@@ -176,9 +176,9 @@ asked(Bytes, From, Now, #island{exchange = Exchange} = Island) ->
     {Own, Answer, Settled}.
 
 %% @doc What an exchange replies to a call, with the work that there is to it.
--spec answer({[cambrian_exchange:effect()], cambrian_exchange:reply(),
+-spec answer({[cambrian_exchange_state:effect()], cambrian_answers:reply(),
               cambrian_exchange:exchange()}) ->
-          {[cambrian_exchange:effect()], binary() | busy, cambrian_exchange:exchange()}.
+          {[cambrian_exchange_state:effect()], binary() | busy, cambrian_exchange:exchange()}.
 answer({Effects, {answer, Answer}, Exchange}) -> {Effects, Answer, Exchange};
 answer({Effects, busy, Exchange}) -> {Effects, busy, Exchange};
 answer({Effects, {make, Target, Job}, Exchange}) ->

@@ -2,12 +2,10 @@
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1, latency => {20, 300}, loss => 0.0}).
-%% 2> {ok, A} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
-%%                                               name => <<"a">>}).
-%% 3> Owner = self().
+%% 2> Options = #{realm => <<"lab">>, network => Network}.
+%% 3> {ok, A} = cambrian_transport_sim:connect(Options#{name => <<"a">>}), Owner = self().
 %% 4> _ = spawn_link(fun() ->
-%%        {ok, B} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
-%%                                                   name => <<"b">>}),
+%%        {ok, B} = cambrian_transport_sim:connect(Options#{name => <<"b">>}),
 %%        ok = cambrian_transport_sim:subscribe(B, <<"genotype">>),
 %%        Owner ! ready,
 %%        receive {cambrian_transport, _, Bytes} -> Owner ! {b_heard, Bytes} end
@@ -131,10 +129,9 @@ stop(Network) -> gen_server:stop(Network).
 %%
 %% ```
 %% 1> {ok, Network} = cambrian_transport_sim:start(#{seed => 1}).
-%% 2> {ok, A} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
-%%                                               name => <<"a">>}).
-%% 3> {ok, B} = cambrian_transport_sim:connect(#{realm => <<"lab">>, network => Network,
-%%                                               name => <<"b">>}).
+%% 2> Options = #{realm => <<"lab">>, network => Network}.
+%% 3> [{ok, A}, {ok, B}] = [cambrian_transport_sim:connect(Options#{name => Name})
+%%                          || Name <- [<<"a">>, <<"b">>]].
 %% 4> ok = cambrian_transport_sim:serve(B, <<"echo">>, fun(Bytes, _From) -> Bytes end).
 %% 5> ok = cambrian_transport_sim:split(Network, [[<<"a">>], [<<"b">>]]).
 %% 6> Address = cambrian_transport_sim:address(B),
@@ -264,8 +261,7 @@ serve(Handle, Procedure, Handler) when is_function(Handler, 2) ->
     named(Procedure, fun() -> order(Handle, {serve, Procedure, Handler}) end).
 
 -spec call(handle(), cambrian_transport:address(), cambrian_transport:procedure(), binary(),
-           timeout()) ->
-          {ok, binary()} | {error, term()}.
+           timeout()) -> {ok, binary()} | {error, term()}.
 call(Handle, Address, Procedure, Bytes, Timeout) when is_binary(Bytes) ->
     message(Bytes, fun() -> order(Handle, {call, Address, Procedure, Bytes, Timeout}) end).
 
@@ -429,13 +425,12 @@ order({announce, Key}, From, _Address, #client{keys = Keys}, State)
 order({announce, Key}, From, Address, #client{keys = Keys} = Client, State) ->
     reply(From, ok, put_client(Address, Client#client{keys = Keys#{Key => []}}, State));
 order({find, Key}, From, _Address, Client, State) ->
-    reply(From,
-          {ok, [Address || {Address, #client{keys = Keys}} <- within_reach(Client, State),
-                is_map_key(Key, Keys)]}, State);
+    Holders = [Address || {Address, #client{keys = Keys}} <- within_reach(Client, State),
+                          is_map_key(Key, Keys)],
+    reply(From, {ok, Holders}, State);
 order(peers, From, Address, Client, State) ->
-    reply(From,
-          {ok, length([Other || {Other, _} <- within_reach(Client, State), Other =/= Address])},
-          State);
+    Peers = [Other || {Other, _} <- within_reach(Client, State), Other =/= Address],
+    reply(From, {ok, length(Peers)}, State);
 order({send, Blob}, From, Address, #client{blobs = Blobs} = Client, State) ->
     {ok, Content, _, Kept} = cambrian_blobs:put(Blob, Blobs),
     reply(From, {ok, Content}, put_client(Address, Client#client{blobs = Kept}, State));

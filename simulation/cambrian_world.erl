@@ -6,8 +6,8 @@
 %% A node is a module and its value: {@link cambrian_island} or {@link cambrian_liar}.
 -module(cambrian_world).
 
--export([new/1, run/1, alarm/3, fault/2, stop_breeding/1, watch/2, watched/1, act/3,
-         beginning/0, now/1, honest/1, liars/1, value/2, keys/2, best/2, is_up/2, pace/2,
+-export([new/1, run/1, alarm/3, fault/2, stop_breeding/1, watch/2, watched/1,
+         beginning/0, honest/1, liars/1, value/2, keys/2, best/2, is_up/2, pace/2,
          failures/1, floor/1, uploads/1, traffic/1, events/1]).
 -export_type([world/0, options/0, fault/0, failure/0, index/0, pace/0]).
 
@@ -395,20 +395,11 @@ watch(Fitness, #world{now = Now} = World) -> World#world{watched = {Fitness, Now
 -spec watched(world()) -> #{index() => integer()}.
 watched(#world{watched = {_, _, Times}}) -> Times.
 
-%% @doc Calls a fun with the value of an honest node and the time, and carries its effects out.
--spec act(index(), fun((Island, integer()) -> {[cambrian_island:effect()], Island}), world()) ->
-          world() when Island :: cambrian_island:island().
-act(Index, Do, #world{now = Now} = World) ->
-    live(Index, fun(#node{value = Value}) -> Do(Value, Now) end, act, World).
-
 %%% ---- questions --------------------------------------------------------------------------
 
 %% @doc The time at which a simulation begins: some day, so that no time is negative.
 -spec beginning() -> integer().
 beginning() -> ?BEGINNING.
-
--spec now(world()) -> integer().
-now(#world{now = Now}) -> Now.
 
 -spec honest(world()) -> [index()].
 honest(World) -> those(cambrian_island, World).

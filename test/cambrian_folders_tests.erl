@@ -18,6 +18,21 @@ every_module_has_a_name_of_its_own_test() ->
 no_folder_uses_one_after_it_test() ->
     ?assertEqual([], [Use || {From, To, _, _} = Use <- uses(), place(From) < place(To)]).
 
+%% Within a folder, too, modules stand on each other. Two modules that call each other are one module
+%% in two files.
+no_modules_of_a_folder_call_each_other_in_a_circle_test() ->
+    Folders = folders(),
+    ?assertEqual([], circles([{Module, Other}
+                              || {Module, Folder} <- maps:to_list(Folders),
+                                 Other <- called(forms(Module)), Other =/= Module,
+                                 maps:find(Other, Folders) =:= {ok, Folder}])).
+
+circles_are_found_test() ->
+    ?assertEqual([[a, b, c]], circles([{a, b}, {b, c}, {c, a}, {c, d}, {d, e}])),
+    ?assertEqual([], circles([{a, b}, {b, c}, {a, c}])),
+    ?assertEqual([b, c, d], called(erl_syntax_forms(
+        "-import(d, [i/0]). -spec f() -> e:t(). f() -> b:g(fun c:h/0), i()."))).
+
 %% That the test sees calls, types and behaviours at all.
 uses_are_found_test() ->
     Uses = uses(),
@@ -27,6 +42,21 @@ uses_are_found_test() ->
     ?assertEqual([{a, call}, {b, type}, {c, behaviour}, {d, call}],
                  lists:usort(remote(erl_syntax_forms(
                      "-behaviour(c). -spec f() -> b:t(). f() -> a:g(fun d:h/0).")))).
+
+%% Lists the modules that a module calls, and those whose functions it imports or makes a fun of.
+called(Forms) ->
+    lists:usort([Module || {Module, call} <- remote(Forms)]
+                ++ [Module || {attribute, _, import, {Module, _}} <- Forms]).
+
+circles(Calls) ->
+    Graph = digraph:new(),
+    lists:foreach(fun({From, To}) ->
+                      _ = [digraph:add_vertex(Graph, Module) || Module <- [From, To]],
+                      digraph:add_edge(Graph, From, To)
+                  end, Calls),
+    Circles = [lists:sort(Circle) || [_, _ | _] = Circle <- digraph_utils:strong_components(Graph)],
+    true = digraph:delete(Graph),
+    lists:sort(Circles).
 
 %% @doc For `bin/check': each folder with those that it uses.
 -spec print() -> ok.

@@ -8,8 +8,10 @@
 
 -export([start_link/1, init/1]).
 
--type options() :: #{listener := pid(), peer := inet:ip_address(),
+%% `change_kind' asks the listener to count the calling connection as another kind.
+-type options() :: #{change_kind := change_kind(), peer := inet:ip_address(),
                      ssl := none | fun(() -> [term()])}.
+-type change_kind() :: fun((cambrian_dashboard_connections:kind()) -> ok | {full, address | all}).
 
 -define(REQUEST_MS, 5_000).
 
@@ -54,19 +56,19 @@ read_body({continue, Client}, #{method := <<"POST">>} = Request, Socket,
 read_body({continue, Client}, Request, Socket, Options) ->
     serve(Client, Request, Socket, Options).
 
-serve(Client, #{method := Method} = Request, Socket, #{listener := Listener}) ->
+serve(Client, #{method := Method} = Request, Socket, #{change_kind := ChangeKind}) ->
     Kind = cambrian_dashboard_server:kind(Client, Request),
-    case cambrian_dashboard_listener:change_kind(Listener, Kind) of
-        ok -> send(cambrian_dashboard_server:answer(Client, Request), Method, Socket, Listener);
+    case ChangeKind(Kind) of
+        ok -> send(cambrian_dashboard_server:answer(Client, Request), Method, Socket, ChangeKind);
         {full, Of} -> finish(cambrian_dashboard_server:full(Of), Method, Socket)
     end.
 
-send({stream, Headers, Run}, _Method, Socket, _Listener) ->
+send({stream, Headers, Run}, _Method, Socket, _ChangeKind) ->
     _ = [Run(Socket) || cambrian_dashboard_http:open_stream(Socket, 200, Headers) =:= ok],
     cambrian_dashboard_socket:close(Socket);
-send(Answer, Method, Socket, Listener) ->
+send(Answer, Method, Socket, ChangeKind) ->
     _ = cambrian_dashboard_http:answer(Socket, Method, Answer),
-    ok = cambrian_dashboard_listener:change_kind(Listener, waiting),
+    ok = ChangeKind(waiting),
     cambrian_dashboard_socket:finish(Socket).
 
 finish(Answer, Method, Socket) ->

@@ -4,7 +4,7 @@
 -module(cambrian_dashboard_listener).
 -behaviour(gen_server).
 
--export([prepare/1, start_link/1, change_kind/2, connections/0]).
+-export([prepare/1, start_link/1, connections/0]).
 -export([init/1, handle_call/3, handle_info/2, handle_cast/2]).
 
 %% A port becomes free a moment after its process has exited.
@@ -108,10 +108,6 @@ handshake_result(Handshake) ->
 -spec start_link(map()) -> {ok, pid()} | {error, term()}.
 start_link(Options) -> gen_server:start_link({local, ?MODULE}, ?MODULE, Options, []).
 
-%% @doc Changes the kind of the calling connection.
--spec change_kind(pid(), cambrian_dashboard_connections:kind()) -> ok | {full, address | all}.
-change_kind(Listener, Kind) -> gen_server:call(Listener, {change_kind, Kind}).
-
 %% @doc Lists the processes of open connections, and their kinds.
 -spec connections() -> [{pid(), cambrian_dashboard_connections:kind()}].
 connections() -> gen_server:call(?MODULE, connections).
@@ -134,7 +130,9 @@ socket_options() ->
 
 handle_call({accepted, Address}, _From, #state{blocks = Blocks, ssl = Ssl} = State) ->
     Block = cambrian_dashboard_connections:block(Address),
-    Options = #{listener => self(), peer => Address, ssl => Ssl},
+    Listener = self(),
+    ChangeKind = fun(Kind) -> gen_server:call(Listener, {change_kind, Kind}) end,
+    Options = #{change_kind => ChangeKind, peer => Address, ssl => Ssl},
     Pid = cambrian_dashboard_connection:start_link(Options),
     {ok, Admitted} = admit(Pid, Block, waiting, State),
     {reply, Pid, Admitted#state{blocks = Blocks#{Pid => Block}}};

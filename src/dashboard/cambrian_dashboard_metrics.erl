@@ -5,7 +5,7 @@
 %% each label for a long time. A metric without a value yet is left out.
 -module(cambrian_dashboard_metrics).
 
--export([answer/0, text/1]).
+-export([answer/0]).
 
 -type metric() :: {Name :: binary(), gauge | counter, Help :: binary(),
                    [{Labels :: [{atom(), term()}], number()}]}.
@@ -107,7 +107,7 @@ bit(false) -> 0.
 
 %%% ---- the format -------------------------------------------------------------------------
 
-%% @doc Writes metrics as text. A metric without a value is left out.
+%% Writes metrics as text. A metric without a value is left out.
 -spec text([metric()]) -> iodata().
 text(Metrics) ->
     [[help(Name, Type, Help), [sample(Name, Labels, Value) || {Labels, Value} <- Samples]]

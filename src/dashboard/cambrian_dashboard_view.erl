@@ -2,7 +2,7 @@
 %% valid and short. The page shows them as text only.
 -module(cambrian_dashboard_view).
 
--export([view/2, population/2, progress/1]).
+-export([view/2]).
 
 -define(MAX_TEXT, 120).
 
@@ -26,9 +26,7 @@ of_governor(Status) -> maps:with([cpu, threads, evaluations], Status).
 
 %%% ---- populations ------------------------------------------------------------------------
 
-%% @doc Makes one row. An unknown value is null.
--spec population(cambrian_dashboard_snapshot:population(), Rates :: #{term() => number()}) ->
-          cambrian_json:json().
+%% Makes one row. An unknown value is null.
 population(#{text := Text, state := silent}, _Rates) ->
     #{name => Text, state => silent, task => null, generation => null, champion => null};
 population(#{text := Text, name := Name, task := Task, stats := Stats,
@@ -59,10 +57,8 @@ champion(#{champion := Genotype, fitness := Fitness, generation := Generation,
            generation => Generation,
            operators => [with_spaces(Operator) || Operator <- Operators]}.
 
-%% @doc Says how near the goal is: the share of the nearest limit, if there is one, and the goal in
+%% Says how near the goal is: the share of the nearest limit, if there is one, and the goal in
 %% words.
--spec progress(cambrian_dashboard_snapshot:population()) ->
-          #{share := null | number(), goal := binary()}.
 progress(#{stats := Stats, goal := Goal, elapsed_ms := Elapsed}) ->
     Share = case Stats of
                 #{} -> cambrian_progress:share(Stats#{elapsed_ms => Elapsed}, Goal);

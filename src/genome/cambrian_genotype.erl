@@ -89,8 +89,7 @@ mutate(Genotype, Parameters, Seed) when is_map(Parameters) ->
     cambrian_options:parameters(
         ?NORMAL_OR_DIRTY(cambrian_nif:genotype_mutate(Genotype, Parameters, Seed),
                          cambrian_nif:genotype_mutate_dirty(Genotype, Parameters, Seed)));
-mutate(Genotype, Operator, Seed) ->
-    mutate(Genotype, Operator, #{}, Seed).
+mutate(Genotype, Operator, Seed) -> mutate(Genotype, Operator, #{}, Seed).
 
 %% @doc Applies one operator by name, with parameters.
 %%
@@ -318,24 +317,7 @@ cost(Genotype) ->
 %% '''
 -spec to_map(genotype()) -> genes().
 to_map(Genotype) ->
-    {Inputs, Outputs, Nodes, Connections, InputIds, OutputIds} =
-        ?EXPLAIN_BADARG(cambrian_nif:genotype_genes(Genotype)),
-    Ends = maps:from_list(ends(input, InputIds) ++ ends(output, OutputIds)),
-    #{schema => 2, inputs => Inputs, outputs => Outputs,
-      nodes => [node_to_map(Node, Ends) || Node <- Nodes],
-      connections => [#{id => Id, from => From, to => To, weight => Weight, enabled => Enabled}
-                      || {Id, From, To, Weight, Enabled} <- Connections]}.
-
-ends(Kind, Ids) ->
-    [{Id, #{kind => Kind, index => Index}}
-     || {Id, Index} <- lists:zip(Ids, lists:seq(0, length(Ids) - 1))].
-
-node_to_map({Id, Layer, Neuron}, Ends) ->
-    Kind = maps:get(Id, Ends, #{kind => hidden}),
-    maps:merge(Kind#{id => Id, layer => Layer}, genes_of(Kind, Neuron)).
-
-genes_of(#{kind := input}, Neuron) -> maps:with([activation, bias], Neuron);
-genes_of(_, Neuron) -> Neuron.
+    cambrian_genes:to_map(?EXPLAIN_BADARG(cambrian_nif:genotype_genes(Genotype))).
 
 %% @doc Makes a genotype of a map, as {@link to_map/1} gives it.
 %%
@@ -363,20 +345,12 @@ genes_of(_, Neuron) -> Neuron.
 from_map(#{schema := Schema, inputs := Inputs, outputs := Outputs,
            nodes := Nodes, connections := Connections})
   when Schema =:= 1; Schema =:= 2 ->
-    cambrian_nif:genotype_from_genes(Inputs, Outputs, lists:map(fun node_gene/1, Nodes),
-                                     lists:map(fun connection_gene/1, Connections));
+    cambrian_nif:genotype_from_genes(
+        Inputs, Outputs, lists:map(fun cambrian_genes:node_from_map/1, Nodes),
+        lists:map(fun cambrian_genes:connection_from_map/1, Connections));
 from_map(#{schema := Schema}) when Schema =/= 1, Schema =/= 2 ->
     {error, {unsupported_version, Schema}};
-from_map(_) ->
-    error(badarg).
-
-node_gene(#{id := Id, layer := Layer} = Node) -> {Id, Layer, Node};
-node_gene(_) -> error(badarg).
-
-connection_gene(#{from := From, to := To, weight := Weight, enabled := Enabled})
-  when is_number(Weight) ->
-    {From, To, float(Weight), Enabled};
-connection_gene(_) -> error(badarg).
+from_map(_) -> error(badarg).
 
 %% @doc Encodes a genotype as its canonical bytes: the same genotype gives the same bytes on every
 %% machine.

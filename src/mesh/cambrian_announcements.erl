@@ -8,7 +8,7 @@
 -import(cambrian_exchange_state,
         [ask/3, effect/2, is_of_interest/2, note/5, option/2, put_task/2, rejected/2,
          repeat_soon/3]).
--import(cambrian_holdings, [best_of/2, is_better/2, lookup/1, verdict/4]).
+-import(cambrian_holdings, [best_of/2, is_better/2, knowledge/4, lookup/1]).
 -import(cambrian_allowances, [compare_claim/4, may_work_on/6, spoke/3]).
 
 -include("cambrian_exchange.hrl").
@@ -70,7 +70,7 @@ heard_announcement(Urgency, Record, Address, Now, X) ->
 
 announced(Urgency, #{task := Name, genotype := Id, fitness := Claimed} = Claims, Record, Address,
           Now, X) ->
-    case verdict(Name, Id, Now, X) of
+    case knowledge(Name, Id, Now, X) of
         {ok, Measured} when is_float(Measured) ->
             Known = compare_claim(Claims, Measured, Now, remember_breeder(Urgency, Id, Record, X)),
             compare_best(Urgency, Claims, {Measured, Id}, Now, Known);

@@ -4,11 +4,18 @@
 -module(cambrian_answers).
 
 -export([asked/4, made/4]).
+-export_type([reply/0]).
 
 -import(cambrian_exchange_state, [rejected/2]).
 -import(cambrian_holdings, [find/2, lookup/1]).
 
 -include("cambrian_exchange.hrl").
+
+%% What a caller gets. `busy': this caller, or all unknown callers together, call too often. `make':
+%% {@link cambrian_delivery:differences/1} does the job, in another process, and {@link
+%% cambrian_exchange:made/4} then has the answer.
+-type reply() :: {answer, binary()} | busy
+               | {make, Target :: cambrian_genotype:id(), cambrian_delivery:job()}.
 
 %% How many calls are answered in a second: from one address where a key is known to live, and from
 %% all other callers together.
@@ -18,7 +25,7 @@
 -define(ENTRY_BYTES, 64).
 
 -spec asked(binary(), From :: cambrian_transport:caller(), Now :: integer(), #exchange{}) ->
-          {cambrian_exchange:reply(), #exchange{}}.
+          {reply(), #exchange{}}.
 asked(Bytes, From, Now, X) ->
     case is_served(From, Now, X) of
         {true, Metered} -> reply(cambrian_message:read_request(Bytes), Now, Metered);

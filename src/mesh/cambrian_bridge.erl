@@ -34,7 +34,7 @@
                      publish => boolean(), publish_interval => non_neg_integer(),
                      publish_best_fitness_threshold => number(), budget => pos_integer(),
                      evaluation_share => number(), cost_bound => number(),
-                     migration_policy => cambrian_exchange:policy(),
+                     migration_policy => cambrian_population:migration(),
                      migration_interval => pos_integer(),
                      topology => cambrian_members:topology(), purge => boolean()}.
 %% `realm', of at most 255 bytes, says which nodes may meet; the empty name is a realm like any
@@ -272,9 +272,9 @@ is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =<
 %% 1> Owner = cambrian_identity:public_key(<<1:256>>).
 %% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>,
 %%                                      capability => {signed_by, Owner}}).
-%% 3> {ok, Charter} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1,
-%%                                            owners => [Owner], revoked => [<<7:256>>]},
-%%                                          <<1:256>>).
+%% 3> {ok, Charter} = cambrian_charter:seal(
+%%      #{realm => <<"org.example.lab">>, number => 1, owners => [Owner], revoked => [<<7:256>>]},
+%%      <<1:256>>).
 %% 4> cambrian_bridge:publish_charter(Charter).
 %% ok
 %% 5> cambrian_bridge:publish_charter(<<"no charter">>).

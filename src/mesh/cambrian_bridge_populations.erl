@@ -10,8 +10,8 @@
 
 %% `rests' and `failing' are as the population said last.
 -type population() :: #{handle := cambrian_population:population(), name := term(),
-                        task := cambrian_exchange:task(), monitor := reference(),
-                        champion := undefined | cambrian_exchange:champion(),
+                        task := cambrian_exchange_state:task(), monitor := reference(),
+                        champion := undefined | cambrian_exchange_state:champion(),
                         rests := boolean(), failing := boolean()}.
 
 -record(populations,
@@ -121,8 +121,8 @@ found(Handles, #populations{realm = Realm, missing = Missing} = Populations) ->
     Populations#populations{missing = Missing -- Handles}.
 
 %% @doc A population said what it worked: what all populations of its task did together.
--spec worked(population(), cambrian_exchange:work(), populations()) ->
-          {cambrian_exchange:work(), populations()}.
+-spec worked(population(), cambrian_standing:worked(), populations()) ->
+          {cambrian_standing:worked(), populations()}.
 worked(#{task := Task} = Population, #{work := Work, rests := Rests, failing := Failing},
        Populations) ->
     Next = update(Population#{rests := Rests, failing := Failing}, Populations),
@@ -132,7 +132,7 @@ worked(#{task := Task} = Population, #{work := Work, rests := Rests, failing := 
 
 %% @doc The population of this monitor is gone; `is_last', if it was the last of its task.
 -spec gone(Monitor :: reference(), Reason :: term(), populations()) ->
-          {gone, cambrian_exchange:task(), IsLast :: boolean(), populations()} | unknown.
+          {gone, cambrian_exchange_state:task(), IsLast :: boolean(), populations()} | unknown.
 gone(Monitor, Reason, #populations{joined = Joined} = Populations) ->
     case [P || #{monitor := Of} = P <- maps:values(Joined), Of =:= Monitor] of
         [#{name := Name, handle := Handle, task := Task}] ->
@@ -166,7 +166,7 @@ find(Name, #populations{joined = Joined}) -> maps:find(Name, Joined).
 all(#populations{joined = Joined}) -> maps:values(Joined).
 
 %% @doc The populations of a task, in the order of their names.
--spec of_task(cambrian_exchange:task(), populations()) -> [population()].
+-spec of_task(cambrian_exchange_state:task(), populations()) -> [population()].
 of_task(Task, #populations{joined = Joined}) ->
     [P || {_, #{task := Of} = P} <- lists:sort(maps:to_list(Joined)), Of =:= Task].
 

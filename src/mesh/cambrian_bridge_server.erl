@@ -41,7 +41,7 @@
          asking = #{} :: #{Monitor :: reference() => question()},
          jobs = cambrian_bridge_jobs:new() :: cambrian_bridge_jobs:jobs(),
          counts = #{} :: #{atom() | {rejected, atom()} => pos_integer()}}).
--type question() :: {answered, Ref :: pos_integer()} | {picked, cambrian_exchange:task()}
+-type question() :: {answered, Ref :: pos_integer()} | {picked, cambrian_exchange_state:task()}
                   | {made, cambrian_bridge_jobs:job()} | {purged, Name :: term()}.
 
 -define(TOPIC, <<"genotype">>).

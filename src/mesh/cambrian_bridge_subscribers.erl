@@ -5,7 +5,7 @@
 -export([new/0, add/4, remove/2, down/2, wanted/1, send/2]).
 -export_type([subscribers/0]).
 
--type wanted() :: cambrian_exchange:task() | all.
+-type wanted() :: cambrian_exchange_state:task() | all.
 -opaque subscribers() :: #{reference() => {pid(), wanted(), Monitor :: reference()}}.
 
 -spec new() -> subscribers().
@@ -33,7 +33,7 @@ down(Monitor, Subscribers) -> maps:filter(fun(_, {_, _, Of}) -> Of =/= Monitor e
 wanted(Subscribers) -> lists:usort([Wanted || {_, Wanted, _} <- maps:values(Subscribers)]).
 
 %% @doc Sends a genotype to all that want its task.
--spec send(#{task := cambrian_exchange:task(), atom() => term()}, subscribers()) -> ok.
+-spec send(#{task := cambrian_exchange_state:task(), atom() => term()}, subscribers()) -> ok.
 send(#{task := Task} = Facts, Subscribers) ->
     Message = maps:with([genotype, task, fitness, generation, origin], Facts),
     lists:foreach(fun({Ref, {Pid, Wanted, _}}) ->

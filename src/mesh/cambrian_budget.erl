@@ -1,5 +1,5 @@
 %% @private
-%% How much of what a task's populations here evaluate may be genotypes of strangers: an equal
+%% How much of what a task's populations here evaluate may be genotypes of other nodes: an equal
 %% share for each account, in units of work ({@link cambrian_genotype:cost/1}), which are the same
 %% on every machine. A key that has earned it has an account; all other keys, however many, share
 %% one.

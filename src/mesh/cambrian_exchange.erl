@@ -53,8 +53,7 @@
 -export([join/3, leave/3, bred/4, picked/4, publish/5, worked/4, judged/4, heard/3, asked/4, made/4,
          answered/4, amend/3, banned/3, renamed/4, subscribed/3, tick/2]).
 -export([wake/1, best/1, members/2, story/2, stories/1, origin/1, trust/1]).
--export_type([exchange/0, effect/0, options/0, policy/0, best/0, claims/0, ask/0, reply/0, task/0,
-              champion/0, work/0, judgement/0]).
+-export_type([exchange/0, options/0, best/0]).
 
 -import(cambrian_exchange_state,
         [note/5, option/2, put_task/2, random/1, refused/3, take_effects/1, task/2, task_names/1,
@@ -62,48 +61,29 @@
 
 -include("cambrian_exchange.hrl").
 
--type task() :: binary().
--type policy() :: champion | tournament | novel | random.
--type ask() :: fun((cambrian_realm:request(), Now :: integer(), Trust :: term()) ->
-                       {Answer :: term(), Trust :: term()}).
 %% Other nodes know this one by its `identity' and its `address'. The fun in `trust' answers
 %% questions of trust. `clock' is that of {@link set_clock/2}, by default 0; `sequence' is the
 %% number of the first envelope, by default the time in µs. `threshold' is that of {@link
 %% cambrian_threshold}, `once' that of {@link cambrian_admission}. All other options are those of
 %% {@link cambrian_bridge:options()}.
 -type options() :: #{realm := binary(), identity := cambrian_identity:identity(),
-                     address := binary(), trust := {ask(), Trust :: term()}, seed := integer(),
-                     now := integer(), clock => integer(), sequence => non_neg_integer(),
+                     address := binary(),
+                     trust := {cambrian_exchange_state:ask(), Trust :: term()},
+                     seed := integer(), now := integer(), clock => integer(),
+                     sequence => non_neg_integer(),
                      grant => undefined | binary(), publish => boolean(), threshold => number(),
                      interval => non_neg_integer(), budget => pos_integer(), share => number(),
-                     policy => policy(), migration_interval => pos_integer(),
+                     policy => cambrian_population:migration(),
+                     migration_interval => pos_integer(),
                      topology => cambrian_members:topology(),
                      once => cambrian_admission:once()}.
--type claims() :: #{fitness := float(), generation := non_neg_integer(),
-                    parents := [cambrian_genotype:id()], operators := [atom() | binary()],
-                    atom() => term()}.
-%% Beside the genotype, what is claimed of it. The last champion of a run is `final': it is
-%% published if it is better at all. `signed' is what its breeder signed, if that is another node.
--type champion() :: #{champion := cambrian_genotype:genotype(), atom() => term()}.
-%% `rests' is true if no population of the task works, `failing' if much of what one breeds fails.
--type work() :: #{work := non_neg_integer(), rests := boolean(), failing := boolean()}.
-%% `work' is what the measurement cost.
--type judgement() :: #{id := cambrian_genotype:id(), outcome := atom(), atom() => term()}.
 %% `fitness' is as it was measured here, `origin' the breeder by the signed record.
 -type best() :: #{genotype := cambrian_genotype:genotype(), fitness := float(),
                   origin := cambrian_identity:key()}.
--type effect() :: {publish, binary()} | {send, binary()}
-                | {ask, Ref :: pos_integer(), Address :: binary(), binary()}
-                | {fetch, Ref :: pos_integer(), cambrian_transport:content()}
-                | {offer, task(), cambrian_genotype:genotype(), From :: map()}
-                | {pick, task(), policy()}
-                | {lineage, cambrian_genotype:id(), Record :: binary()}
-                | {event, atom(), map()}.
-%% What a caller gets. `busy': this caller, or all strangers together, call too often. `make':
-%% {@link cambrian_delivery:differences/1} does the job, in another process, and {@link made/4} then
-%% has the answer.
--type reply() :: {answer, binary()} | busy
-               | {make, Target :: cambrian_genotype:id(), cambrian_delivery:job()}.
+-type task() :: cambrian_exchange_state:task().
+-type claims() :: cambrian_exchange_state:claims().
+-type champion() :: cambrian_exchange_state:champion().
+-type effect() :: cambrian_exchange_state:effect().
 -opaque exchange() :: #exchange{}.
 
 -define(DEFAULTS, #{grant => undefined, publish => true, threshold => 0.99, interval => 1000,
@@ -162,7 +142,7 @@ first_migrant(Now, #exchange{options = #{migration_interval := Interval}}) -> No
 leave(Name, _Now, #exchange{tasks = Tasks} = X) ->
     case Tasks of
         #{Name := Task} ->
-            Left = Task#task{present = false, quarantine = cambrian_quarantine:new(),
+            Left = Task#task{present = false, quarantine = cambrian_fair_queue:new(),
                              offered = #{}},
             take_effects(put_task(Left, X));
         _ -> take_effects(X)
@@ -188,10 +168,12 @@ with_effects(Answer, X) ->
     {Effects, Next} = take_effects(X),
     {Answer, Effects, Next}.
 
--spec worked(task(), work(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+-spec worked(task(), cambrian_standing:worked(), Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
 worked(Name, Work, Now, X) -> take_effects(cambrian_offers:worked(Name, Work, Now, X)).
 
--spec judged(task(), judgement(), Now :: integer(), exchange()) -> {[effect()], exchange()}.
+-spec judged(task(), cambrian_exchange_state:verdict(), Now :: integer(), exchange()) ->
+          {[effect()], exchange()}.
 judged(Name, Verdict, Now, X) -> take_effects(cambrian_offers:judged(Name, Verdict, Now, X)).
 
 %% @doc Genotypes of these tasks are of interest even without a population.
@@ -219,7 +201,7 @@ heard_message(malformed, Now, X) -> refused(malformed, Now, X).
 
 %% @doc Another node calls, from an address if the transport vouches for it.
 -spec asked(binary(), From :: cambrian_transport:caller(), Now :: integer(), exchange()) ->
-          {[effect()], reply(), exchange()}.
+          {[effect()], cambrian_answers:reply(), exchange()}.
 asked(Bytes, From, Now, X) ->
     {Reply, Next} = cambrian_answers:asked(Bytes, From, Now, X),
     {Effects, Rest} = take_effects(Next),
@@ -294,7 +276,7 @@ known_without(_Banned, _X) -> cambrian_bounded_map:new(4096).
 
 task_without(#task{quarantine = Quarantine, offered = Offered} = Task, IsHeld, IsItem, Now, X) ->
     #task{best = Best, pending = Pending} = Task,
-    {Dropped, Waiting} = cambrian_quarantine:without(IsItem, Quarantine),
+    {Dropped, Waiting} = cambrian_fair_queue:without(IsItem, Quarantine),
     Stopped = lists:sort([Id || {Id, Item} <- maps:to_list(Offered), IsItem(Item)]),
     Clean = fun(Of) ->
                 case Of =/= undefined andalso IsHeld(Of) of true -> undefined; false -> Of end

@@ -3,9 +3,9 @@
 %% A genotype that this node can give to others.
 -record(held,
         {id :: cambrian_genotype:id(),
-         task :: cambrian_exchange:task(),
+         task :: cambrian_exchange_state:task(),
          genotype :: cambrian_genotype:genotype(),
-         claims :: cambrian_exchange:claims(),
+         claims :: cambrian_exchange_state:claims(),
          %% the newcomers whose genes it carries, and itself if it came from another node
          sources = [] :: [cambrian_purge:source()],
          breeder :: cambrian_identity:key(),
@@ -16,7 +16,7 @@
 
 %% What the exchange keeps of a task.
 -record(task,
-        {name :: cambrian_exchange:task(),
+        {name :: cambrian_exchange_state:task(),
          %% whether a population of this task is here
          present = true :: boolean(),
          %% the fittest genotype by what was measured here, and when to announce it again
@@ -29,9 +29,9 @@
          free_at = 0 :: integer(),
          migrant_at :: integer() | never,
          %% genotypes of other nodes that wait, and those that the populations measure now
-         quarantine = cambrian_quarantine:new() :: cambrian_quarantine:quarantine(map()),
+         quarantine = cambrian_fair_queue:new() :: cambrian_fair_queue:fair_queue(map()),
          offered = #{} :: #{cambrian_genotype:id() => map()},
-         %% how much of the populations' work strangers may take
+         %% how much of the populations' work genotypes of other nodes may take
          budget :: cambrian_budget:budget(),
          %% whether many genotypes that the populations breed fail
          failing = false :: boolean()}).
@@ -47,7 +47,7 @@
 -record(exchange,
         {options :: map(),
          %% the fun that answers questions of trust, and its state
-         ask :: cambrian_exchange:ask(),
+         ask :: cambrian_exchange_state:ask(),
          trust :: term(),
          rand :: rand:state(),
          %% how far the time of day is ahead of `Now'
@@ -55,18 +55,18 @@
          %% the number of the next envelope
          sequence :: non_neg_integer(),
          %% effects of the event at hand, the last one first
-         effects = [] :: [cambrian_exchange:effect()],
+         effects = [] :: [cambrian_exchange_state:effect()],
          journal = cambrian_journal:new() :: cambrian_journal:journal(),
 
          %% tasks of populations that are or were here, and tasks that a user subscribes to
-         tasks = #{} :: #{cambrian_exchange:task() => #task{}},
-         wanted = [] :: [cambrian_exchange:task() | all],
+         tasks = #{} :: #{cambrian_exchange_state:task() => #task{}},
+         wanted = [] :: [cambrian_exchange_state:task() | all],
          held = cambrian_bounded_map:new(32, 2_000_000)
              :: cambrian_bounded_map:bounded_map(cambrian_genotype:id(), #held{}),
          known = cambrian_bounded_map:new(4096)
              :: cambrian_bounded_map:bounded_map(
-                    {cambrian_exchange:task(), cambrian_genotype:id()},
-                    cambrian_holdings:verdict()),
+                    {cambrian_exchange_state:task(), cambrian_genotype:id()},
+                    cambrian_exchange_state:knowledge()),
          requests = cambrian_mesh_requests:new() :: cambrian_mesh_requests:requests(),
          %% differences that were made lately, for the next node that asks for them
          made = cambrian_bounded_map:new(1024, 4 bsl 20)
@@ -74,7 +74,7 @@
                     {Target :: cambrian_genotype:id(), Base :: cambrian_genotype:id()},
                     binary() | none),
 
-         %% how many messages and calls of strangers are worked on
+         %% how many messages and calls of other nodes are worked on
          meter :: cambrian_meter:meter(),
          callers :: cambrian_meter:meter(),
          %% the origins of which newcomers are taken in this second

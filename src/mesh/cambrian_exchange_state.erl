@@ -8,8 +8,32 @@
 -export([ask/3, refused/3, rejected/2]).
 -export([task/2, put_task/2, task_names/1, is_present/2, is_of_interest/2]).
 -export([count_nodes/2, first_interval/1, repeat_soon/3]).
+-export_type([task/0, claims/0, champion/0, knowledge/0, verdict/0, ask/0, effect/0]).
 
 -include("cambrian_exchange.hrl").
+
+-type task() :: binary().
+-type claims() :: #{fitness := float(), generation := non_neg_integer(),
+                    parents := [cambrian_genotype:id()], operators := [atom() | binary()],
+                    atom() => term()}.
+%% Beside the genotype, what is claimed of it. The last champion of a run is `final': it is
+%% published if it is better at all. `signed' is what its breeder signed, if that is another node.
+-type champion() :: #{champion := cambrian_genotype:genotype(), atom() => term()}.
+%% What a node knows of a genotype: the fitness that was measured here, or why there is none. The
+%% measurement failed, the genotype was too costly (and may be tried again from `Until' on), or no
+%% population was here.
+-type knowledge() :: Measured :: float() | failed | {too_costly, Until :: integer()} | heard.
+%% What came of the measurement of a genotype that was offered; `work' is what it cost.
+-type verdict() :: #{id := cambrian_genotype:id(), outcome := atom(), atom() => term()}.
+-type ask() :: fun((cambrian_realm:request(), Now :: integer(), Trust :: term()) ->
+                       {Answer :: term(), Trust :: term()}).
+-type effect() :: {publish, binary()} | {send, binary()}
+                | {ask, Ref :: pos_integer(), Address :: binary(), binary()}
+                | {fetch, Ref :: pos_integer(), cambrian_transport:content()}
+                | {offer, task(), cambrian_genotype:genotype(), From :: map()}
+                | {pick, task(), cambrian_population:migration()}
+                | {lineage, cambrian_genotype:id(), Record :: binary()}
+                | {event, atom(), map()}.
 
 %% Among more nodes than this, they are counted at most once a second.
 -define(MANY, 200).
@@ -37,14 +61,14 @@ random(#exchange{rand = Rand} = X) ->
 
 %%% ---- effects ----------------------------------------------------------------------------
 
--spec effect(cambrian_exchange:effect(), #exchange{}) -> #exchange{}.
+-spec effect(effect(), #exchange{}) -> #exchange{}.
 effect(Effect, #exchange{effects = Effects} = X) -> X#exchange{effects = [Effect | Effects]}.
 
 -spec event(Name :: atom(), Facts :: map(), #exchange{}) -> #exchange{}.
 event(Name, Facts, X) -> effect({event, Name, Facts}, X).
 
 %% @doc The effects of the event at hand, in the order in which they are to be carried out.
--spec take_effects(#exchange{}) -> {[cambrian_exchange:effect()], #exchange{}}.
+-spec take_effects(#exchange{}) -> {[effect()], #exchange{}}.
 take_effects(#exchange{effects = Effects} = X) ->
     {lists:reverse(Effects), X#exchange{effects = []}}.
 
@@ -73,18 +97,18 @@ rejected(Reason, X) -> event(rejected, #{reason => cambrian_realm:kind(Reason)},
 
 %%% ---- tasks ------------------------------------------------------------------------------
 
--spec task(cambrian_exchange:task(), #exchange{}) -> #task{}.
+-spec task(task(), #exchange{}) -> #task{}.
 task(Name, #exchange{tasks = Tasks}) -> maps:get(Name, Tasks).
 
 -spec put_task(#task{}, #exchange{}) -> #exchange{}.
 put_task(#task{name = Name} = Task, #exchange{tasks = Tasks} = X) ->
     X#exchange{tasks = Tasks#{Name => Task}}.
 
--spec task_names(#exchange{}) -> [cambrian_exchange:task()].
+-spec task_names(#exchange{}) -> [task()].
 task_names(#exchange{tasks = Tasks}) -> lists:sort(maps:keys(Tasks)).
 
 %% @doc Whether a population of this task is here.
--spec is_present(cambrian_exchange:task(), #exchange{}) -> boolean().
+-spec is_present(task(), #exchange{}) -> boolean().
 is_present(Name, #exchange{tasks = Tasks}) ->
     case Tasks of
         #{Name := #task{present = Present}} -> Present;
@@ -92,7 +116,7 @@ is_present(Name, #exchange{tasks = Tasks}) ->
     end.
 
 %% @doc Whether a population or a subscriber here wants genotypes of this task.
--spec is_of_interest(cambrian_exchange:task(), #exchange{}) -> boolean().
+-spec is_of_interest(task(), #exchange{}) -> boolean().
 is_of_interest(Name, #exchange{wanted = Wanted} = X) ->
     is_present(Name, X) orelse lists:member(all, Wanted) orelse lists:member(Name, Wanted).
 

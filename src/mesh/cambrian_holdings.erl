@@ -5,21 +5,17 @@
 -export([held_here/3, beats/2, better/2, is_better/2, weight/1]).
 -export([subjects/1, subjects_of/1, is_any_banned_by_user/3]).
 -export([hold/2, find/2, lookup/1, bases/2, best_of/2]).
--export([verdict/4, put_verdict/4, is_foreign/3]).
--export_type([verdict/0]).
+-export([knowledge/4, put_knowledge/4, is_foreign/3]).
 
 -import(cambrian_exchange_state, [ask/3, is_present/2, once/3, origin/1]).
 
 -include("cambrian_exchange.hrl").
 
-%% The fitness that was measured here, or why there is none: the measurement failed, the genotype
-%% was too costly (and may be tried again from `Until' on), or no population was here.
--type verdict() :: Measured :: float() | failed | {too_costly, Until :: integer()} | heard.
-
 %%% ---- one genotype -----------------------------------------------------------------------
 
 %% @doc A genotype of a population here, or one that the user publishes.
--spec held_here(cambrian_exchange:task(), cambrian_exchange:champion(), #exchange{}) -> #held{}.
+-spec held_here(cambrian_exchange_state:task(), cambrian_exchange_state:champion(),
+                #exchange{}) -> #held{}.
 held_here(Task, #{champion := Genotype} = Champion, X) ->
     Id = cambrian_genotype:id(Genotype),
     Defaults = #{generation => 0, parents => [], operators => []},
@@ -113,26 +109,27 @@ lookup(X) ->
 
 %% @doc The genotypes of a task to which a difference may be made. The best comes first, as other
 %% nodes are likely to hold it.
--spec bases(cambrian_exchange:task(), #exchange{}) -> [cambrian_genotype:id()].
+-spec bases(cambrian_exchange_state:task(), #exchange{}) -> [cambrian_genotype:id()].
 bases(Name, #exchange{held = Held, tasks = Tasks}) ->
     Best = [Id || #{Name := #task{best = #held{id = Id}}} <- [Tasks]],
     NewestFirst = lists:reverse(cambrian_bounded_map:to_list(Held)),
     Others = [Id || {Id, #held{task = Task}} <- NewestFirst, Task =:= Name],
     Best ++ (Others -- Best).
 
--spec best_of(cambrian_exchange:task(), #exchange{}) -> none | {float(), cambrian_genotype:id()}.
+-spec best_of(cambrian_exchange_state:task(), #exchange{}) ->
+          none | {float(), cambrian_genotype:id()}.
 best_of(Name, #exchange{tasks = Tasks}) ->
     case Tasks of
         #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {Fitness, Id};
         _ -> none
     end.
 
-%%% ---- verdicts ---------------------------------------------------------------------------
+%%% ---- knowledge --------------------------------------------------------------------------
 
-%% @doc What is known here of a genotype, unless it is worth measuring (again).
--spec verdict(cambrian_exchange:task(), cambrian_genotype:id(), Now :: integer(), #exchange{}) ->
-          {ok, verdict()} | error.
-verdict(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
+%% @doc Returns what is known here of a genotype, unless it is worth measuring (again).
+-spec knowledge(cambrian_exchange_state:task(), cambrian_genotype:id(), Now :: integer(),
+                #exchange{}) -> {ok, cambrian_exchange_state:knowledge()} | error.
+knowledge(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
     case Tasks of
         #{Name := #task{best = #held{id = Id, claims = #{fitness := Fitness}}}} -> {ok, Fitness};
         _ ->
@@ -143,10 +140,10 @@ verdict(Name, Id, Now, #exchange{tasks = Tasks, known = Known} = X) ->
             end
     end.
 
--spec put_verdict(cambrian_exchange:task(), cambrian_genotype:id(), verdict(), #exchange{}) ->
-          #exchange{}.
-put_verdict(Name, Id, Verdict, #exchange{known = Known} = X) ->
-    X#exchange{known = cambrian_bounded_map:put({Name, Id}, Verdict, Known)}.
+-spec put_knowledge(cambrian_exchange_state:task(), cambrian_genotype:id(),
+                    cambrian_exchange_state:knowledge(), #exchange{}) -> #exchange{}.
+put_knowledge(Name, Id, Knowledge, #exchange{known = Known} = X) ->
+    X#exchange{known = cambrian_bounded_map:put({Name, Id}, Knowledge, Known)}.
 
 %% @doc Whether a champion came from another node: this node does not publish it as its own.
 -spec is_foreign(#held{}, #task{}, #exchange{}) -> boolean().

@@ -3,21 +3,19 @@
 %% the node heard of, step by step.
 -module(cambrian_journal).
 
--export([new/0, new/1, note/5, story/2, stories/1]).
+-export([new/0, note/5, story/2, stories/1]).
 -export_type([journal/0, step/0]).
 
 %% `time' is in ms since 1970. The other fields depend on `step': see {@link cambrian_bridge:why/1}.
 -type step() :: #{time := integer(), step := atom(), atom() => term()}.
 -opaque journal() :: cambrian_bounded_map:bounded_map(cambrian_genotype:id(), [step()]).
 
+-define(MAX_GENOTYPES, 1000).
 %% Of a genotype that is announced again and again, the first steps are worth reading.
 -define(MAX_STEPS, 32).
 
 -spec new() -> journal().
-new() -> new(1000).
-
--spec new(Genotypes :: pos_integer()) -> journal().
-new(Max) -> cambrian_bounded_map:new(Max).
+new() -> cambrian_bounded_map:new(?MAX_GENOTYPES).
 
 -spec note(cambrian_genotype:id(), Step :: atom(), map(), Time :: integer(), journal()) ->
           journal().

@@ -2,7 +2,7 @@
 %% Genotypes that were announced and are worth asking for: which node is asked next, for how many at
 %% once, and which other nodes hold them.
 %%
-%% It is fair to origins, as {@link cambrian_quarantine} is. An origin that announces and does not
+%% It is fair to origins, as {@link cambrian_fair_queue} is. An origin that announces and does not
 %% deliver is not asked for a while, so that its promises cost the others nothing. Then some nodes
 %% that announced nothing are asked, as they may be silent only because another node spoke.
 -module(cambrian_mesh_requests).
@@ -14,15 +14,15 @@
 %% Where to call, and which key is to live there.
 -type address() :: {binary(), cambrian_identity:key()}.
 %% `addresses' are those of nodes that announced the genotype, the next one to ask first. `whole' is
-%% true after a difference that did not fit. `line' is the line of {@link cambrian_quarantine} in
+%% true after a difference that did not fit. `line' is the line of {@link cambrian_fair_queue} in
 %% which the request waits, by default the origin.
 -type request() :: #{id := cambrian_genotype:id(), task := binary(),
                      claims := cambrian_envelope:read(), record := binary(),
                      addresses := [address()], whole := boolean(), atom() => term()}.
 
 -record(requests,
-        {waiting = cambrian_quarantine:new(#{origin => 4, all => 256})
-             :: cambrian_quarantine:quarantine(request()),
+        {waiting = cambrian_fair_queue:new(#{origin => 4, all => 256})
+             :: cambrian_fair_queue:fair_queue(request()),
          asked = #{} :: #{Ref :: pos_integer() => request()},
          next = 1 :: pos_integer(),
          failures = cambrian_bounded_map:new(1000)
@@ -72,7 +72,7 @@ queue(#{claims := #{origin := Origin}} = Request, Now, #requests{waiting = Waiti
         true -> Requests;
         false ->
             Line = maps:get(line, Request, Origin),
-            {_, Queued} = cambrian_quarantine:in(Origin, Line, Request, 1, Waiting),
+            {_, Queued} = cambrian_fair_queue:in(Origin, Line, Request, 1, Waiting),
             Requests#requests{waiting = Queued}
     end.
 
@@ -93,7 +93,7 @@ start(_IsWanted, #requests{asked = Asked} = Requests, Started)
   when map_size(Asked) >= ?MAX_ASKED ->
     {lists:reverse(Started), Requests};
 start(IsWanted, #requests{waiting = Waiting} = Requests, Started) ->
-    case cambrian_quarantine:out(fun(Line) -> has_place(Line, Requests) end, Waiting) of
+    case cambrian_fair_queue:out(fun(Line) -> has_place(Line, Requests) end, Waiting) of
         empty -> {lists:reverse(Started), Requests};
         {Request, Left} ->
             Rest = Requests#requests{waiting = Left},
@@ -160,7 +160,7 @@ failed(Origin, Now, #requests{failures = Failures} = Requests) ->
 %% @doc Drops all requests of which this is true, and ignores what answers them.
 -spec without(IsUnwanted :: fun((request()) -> boolean()), requests()) -> requests().
 without(IsUnwanted, #requests{waiting = Waiting, asked = Asked} = Requests) ->
-    {_, Left} = cambrian_quarantine:without(IsUnwanted, Waiting),
+    {_, Left} = cambrian_fair_queue:without(IsUnwanted, Waiting),
     Wanted = maps:filter(fun(_, Request) -> not IsUnwanted(Request) end, Asked),
     Requests#requests{waiting = Left, asked = Wanted}.
 

@@ -21,7 +21,7 @@
                 before = #{} :: counts()}).
 -opaque meter() :: #meter{}.
 
-%% Strangers may name lanes, for instance by addresses. Lanes beyond these share one in a second.
+%% Other nodes may name lanes, for instance by addresses. Lanes beyond these share one in a second.
 -define(MAX_LANES, 1024).
 
 -spec new(rand:state()) -> meter().

@@ -8,7 +8,8 @@
 -import(cambrian_exchange_state,
         [ask/3, effect/2, event/3, is_present/2, note/5, option/2, put_task/2, rejected/2,
          repeat_soon/3, task/2, task_names/1]).
--import(cambrian_holdings, [beats/2, hold/2, put_verdict/4, subjects_of/1, verdict/4, weight/1]).
+-import(cambrian_holdings,
+        [beats/2, hold/2, knowledge/4, put_knowledge/4, subjects_of/1, weight/1]).
 -import(cambrian_allowances, [account/3, compare_claim/4, is_source/3, line/3, payer/1]).
 
 -include("cambrian_exchange.hrl").
@@ -31,10 +32,10 @@ arrived(Genotype, #{task := Name, genotype := Id, origin := Origin} = Claims, Br
     Facts = (maps:with([fitness, generation, task, origin], Claims))
                 #{genotype => Id, value => Genotype},
     Told = event(received, Facts, X),
-    case {verdict(Name, Id, Now, Told), is_present(Name, Told)} of
+    case {knowledge(Name, Id, Now, Told), is_present(Name, Told)} of
         {{ok, Measured}, _} when is_float(Measured) -> compare_claim(Claims, Measured, Now, Told);
         {{ok, _}, _} -> Told;
-        {error, false} -> put_verdict(Name, Id, heard, Told);
+        {error, false} -> put_knowledge(Name, Id, heard, Told);
         {error, true} ->
             case is_source(Origin, Now, Told) of
                 {true, Asked} ->
@@ -54,7 +55,7 @@ quarantine(#{genotype := Genotype, claims := #{origin := Origin}} = Item, Task, 
     {Account, Asked} = account(Origin, Now, X),
     Line = line(Account, Origin, Asked),
     {Dropped, Waiting} =
-        cambrian_quarantine:in(Origin, Line, Item#{account => Account, line => Line},
+        cambrian_fair_queue:in(Origin, Line, Item#{account => Account, line => Line},
                                weight(Genotype), Task#task.quarantine),
     NoteDropped = fun(#{id := Id}, Y) -> note(Id, dropped, #{}, Now, Y) end,
     Noted = lists:foldl(NoteDropped, Asked, Dropped),
@@ -70,7 +71,7 @@ offer_more(Now, X) ->
 offer_more_of(Name, Now, X) ->
     #task{offered = Offered, quarantine = Quarantine} = Task = task(Name, X),
     HasRoom = map_size(Offered) < option(budget, X),
-    case HasRoom andalso cambrian_quarantine:out(may_run(Task), Quarantine) of
+    case HasRoom andalso cambrian_fair_queue:out(may_run(Task), Quarantine) of
         {#{id := Id} = Item, Left} ->
             Next = Task#task{quarantine = Left},
             Rest = case is_banned(Item, Now, X) of
@@ -109,8 +110,8 @@ offer(#{id := Id, genotype := Genotype, from := From, account := Account} = Item
            put_task(Task#task{offered = Offered#{Id => Item}}, Noted)).
 
 %% @doc A population here has evaluated a generation of its own, or begins or ends a rest.
--spec worked(cambrian_exchange:task(), cambrian_exchange:work(), Now :: integer(), #exchange{}) ->
-          #exchange{}.
+-spec worked(cambrian_exchange_state:task(), cambrian_standing:worked(), Now :: integer(),
+             #exchange{}) -> #exchange{}.
 worked(Name, #{work := Work, rests := Rests, failing := Failing}, Now, X) ->
     case X#exchange.tasks of
         #{Name := #task{budget = Budget} = Task} ->
@@ -123,7 +124,7 @@ worked(Name, #{work := Work, rests := Rests, failing := Failing}, Now, X) ->
 
 %% @doc A population measured an offered genotype. Each population of the task says what that cost;
 %% the first verdict counts.
--spec judged(cambrian_exchange:task(), cambrian_exchange:judgement(), Now :: integer(),
+-spec judged(cambrian_exchange_state:task(), cambrian_exchange_state:verdict(), Now :: integer(),
              #exchange{}) -> #exchange{}.
 judged(Name, #{id := Id} = Verdict, Now, X) ->
     case X#exchange.tasks of
@@ -139,7 +140,7 @@ judged(Name, #{id := Id} = Verdict, Now, X) ->
 charge(Line, #{work := Work}, #task{budget = Budget, quarantine = Quarantine} = Task)
   when Line =/= none ->
     Task#task{budget = cambrian_budget:charge(payer(Line), Work, Budget),
-              quarantine = cambrian_quarantine:charge(Line, Work div ?TURN, Quarantine)};
+              quarantine = cambrian_fair_queue:charge(Line, Work div ?TURN, Quarantine)};
 charge(_Line, _Verdict, Task) -> Task.
 
 %% `busy' is no verdict: the genotype may come again.
@@ -150,11 +151,11 @@ judge(#{outcome := too_costly} = Verdict, #{id := Id, claims := Claims} = Item, 
     Noted = note_verdict(Verdict, Item, Name, Now, X),
     {_, Refused} = ask({refused, too_costly, Claims}, Now, Noted),
     TooCostly = {too_costly, Now + ?TOO_COSTLY_MS},
-    rejected(too_costly, put_verdict(Name, Id, TooCostly, Refused));
+    rejected(too_costly, put_knowledge(Name, Id, TooCostly, Refused));
 judge(#{outcome := Outcome} = Verdict, #{id := Id, claims := Claims} = Item, Name, Now, X) ->
     #{origin := Origin} = Claims,
     Measured = maps:get(fitness, Verdict, failed),
-    Noted = note_verdict(Verdict, Item, Name, Now, put_verdict(Name, Id, Measured, X)),
+    Noted = note_verdict(Verdict, Item, Name, Now, put_knowledge(Name, Id, Measured, X)),
     case Measured of
         failed when Outcome =:= failed -> failed(Origin, task(Name, Noted), Now, Noted);
         failed -> Noted;

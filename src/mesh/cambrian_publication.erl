@@ -17,7 +17,8 @@
 
 %%% ---- what is bred here ------------------------------------------------------------------
 
--spec bred(cambrian_exchange:task(), cambrian_exchange:champion(), Now :: integer(), #exchange{}) ->
+-spec bred(cambrian_exchange_state:task(), cambrian_exchange_state:champion(),
+           Now :: integer(), #exchange{}) ->
           #exchange{}.
 bred(Name, Champion, Now, X) ->
     Held = held_here(Name, Champion, X),
@@ -75,7 +76,7 @@ publish_pending(#task{name = Name, pending = #held{claims = Claims} = Pending} =
     end.
 
 %% @doc A population gave a migrant for a `pick'.
--spec picked(cambrian_exchange:task(), cambrian_exchange:champion(), Now :: integer(),
+-spec picked(cambrian_exchange_state:task(), cambrian_exchange_state:champion(), Now :: integer(),
              #exchange{}) -> #exchange{}.
 picked(Name, Champion, Now, X) ->
     Held = held_here(Name, Champion, X),
@@ -138,7 +139,7 @@ seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now,
     end.
 
 %% @doc Keeps what was sealed, for others to ask for.
--spec keep_envelope(cambrian_exchange:task(), #held{}, #exchange{}) -> #exchange{}.
+-spec keep_envelope(cambrian_exchange_state:task(), #held{}, #exchange{}) -> #exchange{}.
 keep_envelope(Name, #held{id = Id, envelope = Envelope} = Held, X) ->
     case X#exchange.tasks of
         #{Name := #task{best = #held{id = Id} = Best} = Task} ->

@@ -3,10 +3,10 @@
 %% that node has shown that it lives at its address. If the node does not deliver, it asks others.
 -module(cambrian_retrieval).
 
--export([want/3, ask_for_more/2, address_known/3, answered/4]).
+-export([want/3, address_known/3, answered/4]).
 
 -import(cambrian_exchange_state, [ask/3, effect/2, note/5, option/2]).
--import(cambrian_holdings, [bases/2, lookup/1, verdict/4]).
+-import(cambrian_holdings, [bases/2, knowledge/4, lookup/1]).
 -import(cambrian_allowances, [account/3, is_source/3, line/3, may_work_on/5]).
 
 -include("cambrian_exchange.hrl").
@@ -28,8 +28,7 @@ want(#{claims := #{origin := Origin}} = Request, Now, Before) ->
         {false, X} -> X
     end.
 
-%% @doc Starts as many requests as may be under way.
--spec ask_for_more(Now :: integer(), #exchange{}) -> #exchange{}.
+%% Starts as many requests as may be under way.
 ask_for_more(Now, #exchange{requests = Requests} = X) ->
     IsUnknown = fun(#{task := Name, id := Id}) -> is_unknown(Name, Id, Now, X) end,
     {Started, Next} = cambrian_mesh_requests:start(IsUnknown, Requests),
@@ -38,7 +37,7 @@ ask_for_more(Now, #exchange{requests = Requests} = X) ->
 
 %% Whether a genotype is not here, does not wait here and was not measured.
 is_unknown(Name, Id, Now, #exchange{tasks = Tasks} = X) ->
-    verdict(Name, Id, Now, X) =:= error andalso
+    knowledge(Name, Id, Now, X) =:= error andalso
         case Tasks of
             #{Name := #task{offered = Offered}} -> not is_map_key(Id, Offered);
             _ -> true
@@ -142,7 +141,7 @@ not_delivered(Reason, #{id := Id, addresses := [{Address, _} | _]} = Request, No
     end.
 
 %% Other nodes to ask. Anybody can announce what nobody holds, to have all nodes called for it: for
-%% all strangers together, others are asked a few times a second.
+%% all fresh keys together, others are asked a few times a second.
 elsewhere(#{addresses := [_, _ | _]}, _Now, X) -> {[], X};
 elsewhere(#{elsewhere := true}, _Now, X) -> {[], X};
 elsewhere(#{claims := #{origin := Origin}}, Now, X) ->

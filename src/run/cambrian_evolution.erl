@@ -43,14 +43,8 @@
 %% {count, Evaluations}             tell the governor of them
 
 -export([new/3, handle/3, phase/1, population/1, answer/2, checkpoint/2, worked/2]).
--export_type([evolution/0, conf/0, event/0, effect/0, phase/0]).
+-export_type([evolution/0, event/0, effect/0, phase/0]).
 
-%% `by' says who evaluates a generation: Rust as a whole, or evaluators in rounds. `has_trial' says
-%% whether the task has a trial; `text' is the task as a user wrote it; `from' has the ids of the
-%% genotypes from which the first generation descends.
--type conf() :: #{name := term(), task := atom(), task_id := binary(), text := binary(),
-                  from := [cambrian_genotype:id()], by := rust | rounds, has_trial := boolean(),
-                  newcomer_timeout := undefined | pos_integer()}.
 -type phase() :: idle | welcoming | evaluating | receiving | trying | breeding.
 -type event() :: {call, cambrian_run:caller(), Request :: term()}
                | {evaluated, reference() | {cut, reference()}
@@ -75,7 +69,7 @@
 -type faults() :: [{pos_integer(), cambrian_fault:fault()}].
 
 -record(evolution,
-        {conf :: conf(),
+        {conf :: cambrian_standing:conf(),
          %% when the event at hand happened
          now :: integer(),
          phase = idle :: phase(),
@@ -107,8 +101,9 @@
 -define(WINDOW, 32).
 
 %% @doc Begins with a checkpoint or a first generation, and a `goal'. It runs if `running' is true.
--spec new(conf(), #{population := reference(), goal := map(), running := boolean(),
-                    atom() => term()}, Now :: integer()) -> {[effect()], evolution()}.
+-spec new(cambrian_standing:conf(),
+          #{population := reference(), goal := map(), running := boolean(), atom() => term()},
+          Now :: integer()) -> {[effect()], evolution()}.
 new(#{newcomer_timeout := Timeout} = Conf, #{population := Population} = Saved, Now) ->
     Begun = #evolution{conf = Conf, now = Now, population = Population,
                        history = maps:get(history, Saved, cambrian_history:new()),
@@ -174,11 +169,11 @@ on(timeout, #evolution{phase = receiving, newcomers = Newcomers} = E) ->
 %% It is not known whether the task is solved, so the generation is not done.
 on(timeout, #evolution{phase = trying} = E) -> conclude(false, #{}, E#evolution{is_cut = true});
 on(timeout, #evolution{phase = breeding} = E) -> conclude_with_last(E);
-on({measured, panicked}, #evolution{newcomers = N} = E) ->
-    measured(E#evolution{newcomers = cambrian_newcomers:mesh_panicked(N)});
-on({measured, Found, Faults}, #evolution{newcomers = Newcomers, now = Now} = E) ->
-    Measured = cambrian_newcomers:mesh_measured(Found, Faults, Now, Newcomers),
-    measured(report(Faults, E#evolution{newcomers = Measured}));
+on({measured, panicked}, E) ->
+    measured(on_mesh(fun cambrian_mesh_newcomers:panicked/1, E));
+on({measured, Found, Faults}, #evolution{now = Now} = E) ->
+    Measured = fun(Mesh) -> cambrian_mesh_newcomers:measured(Found, Faults, Now, Mesh) end,
+    measured(report(Faults, on_mesh(Measured, E)));
 on({not_saved, Reason}, E) ->
     notify({checkpoint_failed, #{generation => generation(E), reason => Reason}}, E).
 
@@ -279,10 +274,13 @@ evaluated(Evaluated, Before) ->
         false -> receive_newcomers(E)
     end.
 
-paced(#evolution{evaluated = Evaluated, newcomers = Newcomers, began = Began, now = Now} = E) ->
+paced(#evolution{evaluated = Evaluated, began = Began, now = Now} = E) ->
     Work = cambrian_nif:population_work(Evaluated),
-    Paced = E#evolution{newcomers = cambrian_newcomers:pace({Work, Now - Began}, Newcomers)},
+    Paced = on_mesh(fun(Mesh) -> cambrian_mesh_newcomers:pace({Work, Now - Began}, Mesh) end, E),
     effect({account, worked(Work, Paced)}, Paced).
+
+on_mesh(Fun, #evolution{newcomers = Newcomers} = E) ->
+    E#evolution{newcomers = cambrian_newcomers:on_mesh(Fun, Newcomers)}.
 
 %%% ---- judgement --------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@
 %% {@link cambrian_mesh_newcomers} measures beside the population.
 -module(cambrian_newcomers).
 
--export([new/2, saved/1, offer/4, pace/2, start_mesh/2, mesh_measured/4, mesh_panicked/1]).
+-export([new/2, saved/1, offer/4, on_mesh/2, start_mesh/2]).
 -export([start_injected/1, stop_injected/1, admit_injected/3, admit_mesh/4, next_generation/1]).
 -export([without/2, begin_again/2]).
 -export_type([newcomers/0, verdict/0]).
@@ -74,10 +74,10 @@ with_median(Population, Newcomers) ->
 
 %%% ---- from the mesh: measured beside the population --------------------------------------
 
-%% @doc As {@link cambrian_mesh_newcomers:pace/2}.
--spec pace({Work :: number(), Ms :: number()}, newcomers()) -> newcomers().
-pace(Last, #newcomers{mesh = Mesh} = Newcomers) ->
-    Newcomers#newcomers{mesh = cambrian_mesh_newcomers:pace(Last, Mesh)}.
+%% @doc Applies a function of {@link cambrian_mesh_newcomers} to the newcomers from the mesh.
+-spec on_mesh(fun((Mesh) -> Mesh), newcomers()) -> newcomers()
+          when Mesh :: cambrian_mesh_newcomers:mesh_newcomers().
+on_mesh(Fun, #newcomers{mesh = Mesh} = Newcomers) -> Newcomers#newcomers{mesh = Fun(Mesh)}.
 
 %% @doc As {@link cambrian_mesh_newcomers:start_measuring/2}.
 -spec start_mesh(Now :: integer(), newcomers()) ->
@@ -88,18 +88,6 @@ start_mesh(Now, #newcomers{mesh = Mesh} = Newcomers) ->
         {Genotypes, Deadline, Next} ->
             {Genotypes, Deadline, Newcomers#newcomers{mesh = Next}}
     end.
-
-%% @doc As {@link cambrian_mesh_newcomers:measured/4}.
--spec mesh_measured([cambrian_mesh_newcomers:measure()],
-                    [{pos_integer(), cambrian_fault:fault()}], Now :: integer(), newcomers()) ->
-          newcomers().
-mesh_measured(Found, Faults, Now, #newcomers{mesh = Mesh} = Newcomers) ->
-    Newcomers#newcomers{mesh = cambrian_mesh_newcomers:measured(Found, Faults, Now, Mesh)}.
-
-%% @doc As {@link cambrian_mesh_newcomers:panicked/1}.
--spec mesh_panicked(newcomers()) -> newcomers().
-mesh_panicked(#newcomers{mesh = Mesh} = Newcomers) ->
-    Newcomers#newcomers{mesh = cambrian_mesh_newcomers:panicked(Mesh)}.
 
 %%% ---- injected: measured between two generations -----------------------------------------
 

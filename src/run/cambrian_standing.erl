@@ -3,17 +3,24 @@
 %% answers to a user's questions.
 -module(cambrian_standing).
 
--export([generation/1, last/1, elapsed/1, result/2, time_left/1, is_over/1, is_settled/1, reached/1,
-         measure/1, worked/3, answer/2]).
--export_type([facts/0, worked/0]).
+-export([generation/1, result/2, time_left/1, is_over/1, is_settled/1, reached/1, measure/1,
+         worked/3, answer/2]).
+-export_type([conf/0, facts/0, worked/0]).
 
+%% What never changes of an evolution. `by' says who evaluates a generation: Rust as a whole, or
+%% evaluators in rounds. `has_trial' says whether the task has a trial; `text' is the task as a user
+%% wrote it; `from' has the ids of the genotypes from which the first generation descends.
+-type conf() :: #{name := term(), task := atom(), task_id := binary(), text := binary(),
+                  from := [cambrian_genotype:id()], by := rust | rounds, has_trial := boolean(),
+                  newcomer_timeout := undefined | pos_integer()}.
 %% `stats' are those of the last generation that was evaluated here, with the time of the runs.
--type facts() :: #{conf := cambrian_evolution:conf(), now := integer(), population := reference(),
+-type facts() :: #{conf := conf(), now := integer(), population := reference(),
                    evaluated := undefined | reference(), is_cut := boolean(),
                    stats := undefined | cambrian_population:stats(),
                    history := cambrian_history:history(),
                    champions := cambrian_champions:champions(), run := cambrian_run:run()}.
-%% The work that a bridge accounts for.
+%% The work that a bridge accounts for, of one population or of all populations of a task. `rests'
+%% is true if none of them works, `failing' if many of the genotypes that one of them breeds fail.
 -type worked() :: #{work := non_neg_integer(), rests := boolean(), failing := boolean()}.
 
 %% @doc The number of the generation at hand.
@@ -21,12 +28,10 @@
 generation(#{population := Population}) ->
     maps:get(generation, cambrian_nif:population_info(Population)).
 
-%% @doc The last generation that was evaluated, also before a crash or in another VM.
--spec last(facts()) -> cambrian_population:stats() | cambrian_history:page() | none.
+%% The last generation that was evaluated, also before a crash or in another VM.
 last(#{stats := undefined, history := History}) -> cambrian_history:last(History);
 last(#{stats := Stats}) -> Stats.
 
--spec elapsed(facts()) -> non_neg_integer().
 elapsed(#{run := Run, now := Now}) -> cambrian_run:elapsed(Now, Run).
 
 %% @doc The stats of a generation that was evaluated just now, and how many evaluations are new.

@@ -20,12 +20,8 @@
 -module(cambrian_cli).
 
 -export([start/0, main/1, run/1, run/2, attended/2]).
--export_type([context/0]).
 
--type context() :: #{out => io:device(), errors => io:device(), call => string(),
-                     attendant => pid()}.
-%% `out' gets results, by default the group leader, and `errors' gets errors and progress. `call' is
-%% how the user calls a command, for the help. `attendant' gets a message once an evolution begins.
+-type context() :: cambrian_cli_output:context().
 
 %% How long an interrupted evolution may take to write its result.
 -define(LAST_WORDS_MS, 10_000).
@@ -123,7 +119,9 @@ log_to_standard_error() ->
 -spec run([string()]) -> 0..2 | interrupted.
 run(Args) -> run(Args, #{}).
 
-%% @doc The same with other devices, or with another call in the help.
+%% @doc The same with other devices, or with another call in the help. `out' gets results, by
+%% default the group leader, and `errors' gets errors and progress. `call' is how the user calls a
+%% command, for the help. `attendant' gets a message once an evolution begins.
 %%
 %% ```
 %% 1> cambrian_cli:run(["inspect", "/no/such/file"], #{errors => group_leader()}).

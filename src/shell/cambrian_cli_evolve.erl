@@ -11,7 +11,7 @@
 
 %%% ---- evolve -----------------------------------------------------------------------------
 
--spec evolve(Task :: string(), given(), cambrian_cli:context()) -> ok | interrupted.
+-spec evolve(Task :: string(), given(), cambrian_cli_output:context()) -> ok | interrupted.
 evolve(Word, Given, Context) ->
     _ = [check_writable(Dir) || #{name := _, data_dir := Dir} <- [Given]],
     in_data_dir(Given, fun() ->
@@ -58,7 +58,7 @@ dir(_) -> "".
 
 %%% ---- resume -----------------------------------------------------------------------------
 
--spec resume(NameOrFile :: string(), given(), cambrian_cli:context()) -> ok | interrupted.
+-spec resume(NameOrFile :: string(), given(), cambrian_cli_output:context()) -> ok | interrupted.
 resume(Word, Given, Context) ->
     {Name, Dir} = case lists:member($/, Word) orelse lists:suffix(".checkpoint", Word) of
                       true -> name_and_dir(filename:absname(Word));

@@ -4,6 +4,11 @@
 -module(cambrian_cli_output).
 
 -export([start/2, print/2, say/2, answer/2, failure/1]).
+-export_type([context/0]).
+
+%% What {@link cambrian_cli:run/2} takes.
+-type context() :: #{out => io:device(), errors => io:device(), call => string(),
+                     attendant => pid()}.
 
 -define(POLL_MS, 5).
 
@@ -32,7 +37,7 @@ say(Errors, Line) ->
     ok.
 
 %% @doc Prints the answer to a command, or ends the command.
--spec answer(unicode:chardata(), cambrian_cli:context()) -> ok.
+-spec answer(unicode:chardata(), context()) -> ok.
 answer(Chars, #{out := Out}) ->
     case print(Out, Chars) of
         ok -> ok;

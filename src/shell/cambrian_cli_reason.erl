@@ -3,7 +3,7 @@
 %% has the arguments as they were typed.
 -module(cambrian_cli_reason).
 
--export([usage/1, failed/1, wrong/2, text/2, unknown/2]).
+-export([usage/1, failed/1, wrong/2, unknown/2]).
 
 -type given() :: cambrian_cli_arguments:given().
 
@@ -19,8 +19,7 @@ failed(Line) -> throw({failed, Line}).
 -spec wrong(Reason :: term(), given()) -> no_return().
 wrong(Reason, Given) -> throw(text(Reason, Given)).
 
-%% @doc Describes a reason.
--spec text(Reason :: term(), given()) -> {usage | failed, unicode:chardata()}.
+%% Describes a reason.
 text({bad_option, {Name, Got, Expected}}, Given) ->
     {usage, [typed(Name, Got, set, Given), ": expected ", Expected]};
 text({bad_parameter, {Name, Got, Expected}}, Given) ->

@@ -8,7 +8,7 @@
 -behaviour(gen_server).
 
 -export([start_link/1, hello/3, ask/4, await/2]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2, bury/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([command/0, hello/0, fault/0]).
 
 %% The program to start; `env' is added to the environment of the VM.
@@ -124,7 +124,7 @@ opened(Port) ->
         undefined -> #state{port = Port}
     end.
 
-%% @doc Kills the process group of the program when the Erlang process exits for any reason.
+%% Kills the process group of the program when the Erlang process exits for any reason.
 bury(Process, Group) ->
     Monitor = monitor(process, Process),
     receive {'DOWN', Monitor, process, _, _} -> cambrian_program_warden:kill(Group) end.

@@ -2,14 +2,11 @@
 %% Calls over Macula. Each is two calls of Macula's: the first hands over the question and returns
 %% at once, because Macula runs nothing else on the link meanwhile; the answer comes with a call in
 %% the other direction.
-%%
-%% The table of a connection ({@link cambrian_macula_connection}) holds the handlers, and the alias
-%% of each process that waits for an answer.
 -module(cambrian_macula_call).
 
 -export([serve/3, call/5, receive_call/2, procedure/1, deadline/1, time_left/1]).
 
--type handle() :: cambrian_macula_connection:handle().
+-type handle() :: cambrian_macula_handle:handle().
 -type deadline() :: infinity | integer().
 
 %% The first byte of what a call of Macula's carries.
@@ -62,8 +59,8 @@ ask(#{address := From} = Handle, To, Procedure, Reference, Bytes, Deadline, Alia
     end.
 
 hand_over(#{sdk := Sdk, realm := Realm} = Handle, To, Bytes, Ms) ->
-    cambrian_macula_connection:with_pool(
-        Handle, fun(Pool) -> Sdk:call(Pool, Realm, procedure(To), Bytes, Ms) end).
+    Call = fun(Pool) -> Sdk:call(Pool, Realm, procedure(To), Bytes, Ms) end,
+    cambrian_macula_handle:with_pool(Handle, Call).
 
 %% @doc The one procedure of Macula's by which a node receives questions and answers.
 -spec procedure(cambrian_transport:address()) -> binary().
@@ -83,20 +80,20 @@ receive_question(#{table := Table, handlers := Handlers} = Handle, Procedure, Fr
                  Bytes) ->
     Most = cambrian_transport:max_handlers(),
     case {look_up(Table, {procedure, Procedure}),
-          cambrian_macula_connection:take_slot(Handlers, Most)} of
+          cambrian_macula_handle:take_slot(Handlers, Most)} of
         {{ok, Handler}, true} ->
             Work = fun() -> Handler(Bytes, unknown) end,
             _ = spawn(fun() -> answer(Handle, From, Reference, Ms, Work) end),
             <<"started">>;
         {{ok, _}, false} -> <<"busy">>;
         {error, IsTaken} ->
-            _ = [cambrian_macula_connection:free_slot(Handlers) || IsTaken],
+            _ = [cambrian_macula_handle:free_slot(Handlers) || IsTaken],
             <<"unknown">>
     end.
 
 answer(#{handlers := Handlers} = Handle, To, Reference, Ms, Work) ->
     Answer = answer_of(cambrian_async:await(cambrian_async:start(Work), Ms)),
-    cambrian_macula_connection:free_slot(Handlers),
+    cambrian_macula_handle:free_slot(Handlers),
     hand_over(Handle, To, <<?ANSWER, Reference/binary, Answer/binary>>, ?HAND_OVER_MS).
 
 answer_of({ok, busy}) -> <<"b">>;

@@ -8,16 +8,10 @@
 -module(cambrian_macula_connection).
 -behaviour(gen_server).
 
--export([start/3, stop/1, ask/2, with_pool/2, publish/3, take_slot/2, free_slot/1]).
+-export([start/3, stop/1, ask/2, publish/3]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
--export_type([handle/0, row/0]).
 
-%% In the table: the present pool, the handlers, and who waits for which answer. `handlers' and
-%% `transfers' count those at work.
--type handle() :: #{process := pid(), table := ets:table(), sdk := module(), realm := binary(),
-                    address := binary(), sender := binary(), handlers := atomics:atomics_ref(),
-                    transfers := atomics:atomics_ref()}.
--type row() :: {Type :: 16#20..16#ff, Subject :: <<_:256>>, Value :: binary()}.
+-type handle() :: cambrian_macula_handle:handle().
 
 %% How many records, the newest, are put again while we are connected.
 -define(MAX_RECORDS, 256).
@@ -65,31 +59,14 @@ ask(#{process := Process}, Question) ->
     catch exit:_ -> {error, disconnected}
     end.
 
--spec with_pool(handle(), fun((pid()) -> Result)) -> Result | {error, disconnected}.
-with_pool(#{table := Table}, Fun) ->
-    try ets:lookup(Table, pool) of
-        [{pool, Pool}] -> Fun(Pool);
-        [] -> {error, disconnected}
-    catch error:badarg -> {error, disconnected}
-    end.
-
 -spec publish(handle(), cambrian_transport:topic(), binary()) -> ok | {error, term()}.
 publish(Handle, Topic, Bytes) -> publish(Handle, Topic, ?MESSAGE, Bytes).
 
 publish(#{sdk := Sdk, realm := Realm, sender := Sender} = Handle, Topic, Kind, Bytes) ->
     Number = erlang:unique_integer([positive]),
-    with_pool(Handle, fun(Pool) ->
-                          Sdk:publish(Pool, Realm, Topic,
-                                      <<?VERSION, Kind, Sender/binary, Number:64, Bytes/binary>>)
-                      end).
-
-%% @doc Takes one of `Most' slots, if one is free.
--spec take_slot(atomics:atomics_ref(), Most :: pos_integer()) -> boolean().
-take_slot(Counter, Most) ->
-    atomics:add_get(Counter, 1, 1) =< Most orelse begin free_slot(Counter), false end.
-
--spec free_slot(atomics:atomics_ref()) -> ok.
-free_slot(Counter) -> atomics:sub(Counter, 1, 1).
+    Message = <<?VERSION, Kind, Sender/binary, Number:64, Bytes/binary>>,
+    Publish = fun(Pool) -> Sdk:publish(Pool, Realm, Topic, Message) end,
+    cambrian_macula_handle:with_pool(Handle, Publish).
 
 %%% ---- the process ------------------------------------------------------------------------
 
@@ -346,9 +323,9 @@ republish(#{records := Records, options := #{record_ttl_ms := Ttl}} = State) ->
 put_records([], _, _) -> ok;
 put_records(Rows, Ttl, #{handle := #{sdk := Sdk} = Handle} = State) ->
     Signed = [record(Row, Ttl, State) || Row <- Rows],
+    Put = fun(Record) -> fun(Pool) -> Sdk:put_record(Pool, Record) end end,
     _ = spawn(fun() ->
-                  [with_pool(Handle, fun(Pool) -> Sdk:put_record(Pool, Record) end)
-                   || Record <- Signed]
+                  [cambrian_macula_handle:with_pool(Handle, Put(Record)) || Record <- Signed]
               end),
     ok.
 

@@ -31,7 +31,7 @@
 %% For how long content that was sent a moment ago may not be found yet.
 -define(EARLY_MS, 2000).
 
--opaque handle() :: cambrian_macula_connection:handle().
+-opaque handle() :: cambrian_macula_handle:handle().
 
 -export_type([handle/0]).
 
@@ -164,7 +164,7 @@ announce(#{realm := Realm} = Handle, Key) ->
 find(#{sdk := Sdk, realm := Realm} = Handle, Key) ->
     Subject = subject(Realm, Key),
     Find = fun(Pool) -> Sdk:records(Pool, type(?HOLDER, Subject), Subject) end,
-    case cambrian_macula_connection:with_pool(Handle, Find) of
+    case cambrian_macula_handle:with_pool(Handle, Find) of
         {ok, Records} ->
             {ok, lists:usort([cambrian_text:hex(Public) || {Public, <<>>} <- Records])};
         {error, _} = Error -> Error
@@ -241,10 +241,10 @@ fetch_any(Sdk, Pool, Content, [Id | Ids], Reason) ->
 %% not ours.
 transfer(#{transfers := Transfers} = Handle, Timeout, Fun) ->
     Work = fun() ->
-               case cambrian_macula_connection:take_slot(Transfers, ?MAX_TRANSFERS) of
+               case cambrian_macula_handle:take_slot(Transfers, ?MAX_TRANSFERS) of
                    true ->
-                       try cambrian_macula_connection:with_pool(Handle, Fun)
-                       after cambrian_macula_connection:free_slot(Transfers)
+                       try cambrian_macula_handle:with_pool(Handle, Fun)
+                       after cambrian_macula_handle:free_slot(Transfers)
                        end;
                    false -> {error, busy}
                end
@@ -274,6 +274,6 @@ put_record(#{sdk := Sdk} = Handle, Row) ->
     case cambrian_macula_connection:ask(Handle, {record, Row}) of
         {record, Record} ->
             Put = fun(Pool) -> Sdk:put_record(Pool, Record) end,
-            cambrian_macula_connection:with_pool(Handle, Put);
+            cambrian_macula_handle:with_pool(Handle, Put);
         {error, _} = Error -> Error
     end.

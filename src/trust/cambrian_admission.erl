@@ -1,5 +1,5 @@
 %% @private
-%% The checks between the bytes of a stranger and their use; the first failed check decides.
+%% The checks between the bytes of another node and their use; the first failed check decides.
 %%
 %% A fun, with a state of the caller's, asks the realm: {@link cambrian_trust} asks the server; a
 %% caller with the realm as a value asks {@link cambrian_realm:ask/3}. The expensive work is done

@@ -10,10 +10,9 @@
 %% 2> Owners = [cambrian_identity:public_key(Secret) || Secret <- [A, B]].
 %% 3> ok = cambrian_trust:open(<<"org.example.lab">>,
 %%                             #{capability => {signed_by, #{owners => Owners, threshold => 2}}}).
-%% 4> {ok,
-%%     Draft} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1,
-%%                                      owners => Owners, threshold => 2,
-%%                                          revoked => [<<7:256>>]}, A).
+%% 4> {ok, Draft} = cambrian_charter:seal(
+%%      #{realm => <<"org.example.lab">>, number => 1, owners => Owners, threshold => 2,
+%%        revoked => [<<7:256>>]}, A).
 %% 5> cambrian_trust:amend(<<"org.example.lab">>, Draft).
 %% {error,too_few_owners}
 %% 6> {ok, Charter} = cambrian_charter:cosign(Draft, B).
@@ -56,12 +55,12 @@
 %%
 %% ```
 %% 1> Owner = cambrian_identity:public_key(<<1:256>>).
-%% 2> {ok,
-%%     Bytes} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1,
-%%                                      owners => [Owner]}, <<1:256>>).
+%% 2> {ok, Bytes} = cambrian_charter:seal(
+%%      #{realm => <<"org.example.lab">>, number => 1, owners => [Owner]}, <<1:256>>).
 %% 3> {ok, #{owners := [Owner], threshold := 1, by := [Owner]}} = cambrian_charter:read(Bytes).
-%% 4> cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1, owners => [Owner],
-%%                            threshold => 2}, <<1:256>>).
+%% 4> cambrian_charter:seal(
+%%      #{realm => <<"org.example.lab">>, number => 1, owners => [Owner], threshold => 2},
+%%      <<1:256>>).
 %% {error,{bad_charter,{threshold,2,<<"from 1 to the number of owners">>}}}
 %% 5> cambrian_charter:seal(#{realm => <<"org.example.lab">>, owners => [Owner]}, <<1:256>>).
 %% {error,{bad_charter,{number,missing,<<"an integer from 1">>}}}
@@ -121,9 +120,8 @@ count(_) -> 0.
 %%
 %% ```
 %% 1> [A, B] = [cambrian_identity:public_key(<<N:256>>) || N <- [1, 2]].
-%% 2> {ok,
-%%     Draft} = cambrian_charter:seal(#{realm => <<"org.example.lab">>, number => 1,
-%%                                      owners => [A, B]}, <<1:256>>).
+%% 2> {ok, Draft} = cambrian_charter:seal(
+%%      #{realm => <<"org.example.lab">>, number => 1, owners => [A, B]}, <<1:256>>).
 %% 3> {ok, Charter} = cambrian_charter:cosign(Draft, <<2:256>>).
 %% 4> {ok, #{by := By}} = cambrian_charter:read(Charter), By =:= lists:sort([A, B]).
 %% true

@@ -40,9 +40,8 @@
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims =
-%%     #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
-%%               sequence => 1, time => erlang:system_time(millisecond)}.
+%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%              generation => 0, sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims#{time := 0}, G, <<1:256>>).
 %% 4> byte_size(Bytes).
 %% 250
@@ -58,9 +57,8 @@ seal(Claims, Genotype, Secret) -> seal(Claims, Genotype, undefined, Secret).
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
 %% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
-%% 3> Claims =
-%%     #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
-%%               sequence => 1, time => 0}.
+%% 3> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%              generation => 1, sequence => 1, time => 0}.
 %% 4> {ok, Whole} = cambrian_envelope:seal(Claims, Grown, <<1:256>>).
 %% 5> {ok, Difference} = cambrian_envelope:seal(Claims, Grown, G, <<1:256>>).
 %% 6> {byte_size(Whole), byte_size(Difference)}.
@@ -95,9 +93,8 @@ name(Operator) -> Operator.
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims =
-%%     #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
-%%               sequence => 1, time => erlang:system_time(millisecond)}.
+%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%              generation => 0, sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>).
 %% 4> {ok, _, Read} = cambrian_envelope:read(Bytes).
 %% 5> maps:with([task, fitness, generation, base], Read).
@@ -113,9 +110,8 @@ read(Bytes) -> cambrian_nif:envelope_read(Bytes).
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> Claims =
-%%     #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
-%%               sequence => 1, time => erlang:system_time(millisecond)}.
+%% 2> Claims = #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
+%%              generation => 0, sequence => 1, time => erlang:system_time(millisecond)}.
 %% 3> {ok, Bytes} = cambrian_envelope:seal(Claims, G, <<1:256>>).
 %% 4> {ok, Envelope, _} = cambrian_envelope:read(Bytes).
 %% 5> {ok, Copy} = cambrian_envelope:open(Envelope).
@@ -136,10 +132,9 @@ open(Envelope) -> cambrian_nif:envelope_open(Envelope, undefined).
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 20, outputs => 5}, 7).
 %% 2> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
-%% 3> {ok, Bytes} =
-%%     cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
-%%                                           generation => 1, sequence => 1, time => 0}, Grown, G,
-%%                                           <<1:256>>).
+%% 3> {ok, Bytes} = cambrian_envelope:seal(
+%%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
+%%        sequence => 1, time => 0}, Grown, G, <<1:256>>).
 %% 4> {ok, Envelope, #{base := Base}} = cambrian_envelope:read(Bytes).
 %% 5> Base =:= cambrian_genotype:id(G).
 %% true
@@ -159,10 +154,9 @@ open(Envelope, Base) -> cambrian_nif:envelope_open(Envelope, Base).
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> {ok, Bytes} =
-%%     cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
-%%                                           generation => 1, sequence => 1, time => 0}, G,
-%%                                           <<1:256>>).
+%% 2> {ok, Bytes} = cambrian_envelope:seal(
+%%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
+%%        sequence => 1, time => 0}, G, <<1:256>>).
 %% 3> {ok, Envelope, _} = cambrian_envelope:read(Bytes).
 %% 4> byte_size(cambrian_envelope:record(Envelope)).
 %% 218
@@ -175,10 +169,9 @@ record(Envelope) -> cambrian_nif:envelope_record(Envelope).
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> {ok, Bytes} =
-%%     cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
-%%                                           generation => 1, sequence => 1, time => 0}, G,
-%%                                           <<1:256>>).
+%% 2> {ok, Bytes} = cambrian_envelope:seal(
+%%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
+%%        sequence => 1, time => 0}, G, <<1:256>>).
 %% 3> {ok, Envelope, Read} = cambrian_envelope:read(Bytes).
 %% 4> {ok, Read} =:= cambrian_envelope:peek_record(cambrian_envelope:record(Envelope)).
 %% true
@@ -190,10 +183,9 @@ peek_record(Bytes) -> cambrian_nif:envelope_peek_record(Bytes).
 %%
 %% ```
 %% 1> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
-%% 2> {ok, Bytes} =
-%%     cambrian_envelope:seal(#{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87,
-%%                                           generation => 1, sequence => 1, time => 0}, G,
-%%                                           <<1:256>>).
+%% 2> {ok, Bytes} = cambrian_envelope:seal(
+%%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
+%%        sequence => 1, time => 0}, G, <<1:256>>).
 %% 3> {ok, Envelope, Read} = cambrian_envelope:read(Bytes).
 %% 4> {ok, Read} =:= cambrian_envelope:read_record(cambrian_envelope:record(Envelope)).
 %% true

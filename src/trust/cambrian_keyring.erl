@@ -9,13 +9,13 @@
 %% charter is complete: of two, the one with the higher number counts, whatever it leaves out. The
 %% heir of an owner is an owner. A signature of a retired or banned key counts for nothing.
 %%
-%% Verifications have a budget: each key that earned its place has its own, all others share one.
+%% Verifications have a budget: each trusted key has its own, all fresh keys share one.
 -module(cambrian_keyring).
 
 -export([new/1, configure/2, is_capability/1, expected/1, is_owner/2, is_listed/2, heir/2,
          is_retired/2, keys/1, retired/1, may_follow/4, follow/4, permits/4, invites/4,
          may_amend/4, amend/5, owners/1, charters/1, save/1, restore/2]).
--export_type([keyring/0, capability/0, owners/0]).
+-export_type([keyring/0, capability/0, class/0, owners/0]).
 
 -type key() :: cambrian_identity:key().
 -type owners() :: #{owners := [key()], threshold := pos_integer()}.
@@ -24,6 +24,9 @@
 %% listed keys and those that a listed key, or a key that earned its place, invited by a grant.
 -type capability() :: open | {keys, [key()]} | {signed_by, key() | owners()} | {work, Bits :: 1..24}
                    | {invited, [key()]}.
+%% A key is `trusted' if it earned its place in an open realm, or may publish in a closed one. Any
+%% other key is `fresh' in an open realm, and `not_permitted' in a closed one.
+-type class() :: trusted | fresh | not_permitted.
 -type is_banned() :: fun((key()) -> boolean()).
 
 -record(keyring, {successions :: cambrian_successions:successions(),
@@ -39,7 +42,7 @@
                   charters = [] :: [binary()],
                   %% how many signatures were verified in this second, by budget
                   verified = {0, #{}} :: {Second :: integer(),
-                                          #{stranger | charter | key() => pos_integer()}}}).
+                                          #{fresh | charter | key() => pos_integer()}}}).
 -opaque keyring() :: #keyring{}.
 
 %% How many changes of owners are kept for nodes that were away.
@@ -165,19 +168,18 @@ is_named(#keyring{listed = Listed} = Keyring) ->
 %%% ---- successions ------------------------------------------------------------------------
 
 %% @doc Whether a certificate of succession should be verified; `known' if the keyring follows it
-%% already. The old key is `known' if it may publish in a closed realm, or earned its place in an
-%% open one; other keys are strangers. Looking for room costs time, so it counts as a verification.
--spec may_follow({Old :: key(), New :: key()}, known | stranger | not_permitted, Now :: integer(),
-                 keyring()) ->
+%% already. Looking for room costs time, so it counts as a verification.
+-spec may_follow({Old :: key(), New :: key()}, class(), Now :: integer(), keyring()) ->
           {ok | known | {error, Reason :: atom()}, keyring()}.
-may_follow({Old, _} = Pair, Who, Now, #keyring{successions = Successions} = Keyring) ->
-    case check_succession(Pair, Who, Keyring) of
+may_follow({Old, _} = Pair, Class, Now, #keyring{successions = Successions} = Keyring) ->
+    case check_succession(Pair, Class, Keyring) of
         ok ->
-            Budget = case Who of known -> Old; stranger -> stranger end,
+            Budget = case Class of trusted -> Old; fresh -> fresh end,
             case spend(Budget, ?MAX_VERIFIED, Now, Keyring) of
                 {ok, Counted} ->
+                    IsTrusted = Class =:= trusted,
                     IsNamed = is_named(Keyring),
-                    case cambrian_successions:has_room(Who =:= known, Now, IsNamed, Successions) of
+                    case cambrian_successions:has_room(IsTrusted, Now, IsNamed, Successions) of
                         true -> {ok, Counted};
                         false -> {{error, too_many_successions}, Counted}
                     end;
@@ -187,24 +189,23 @@ may_follow({Old, _} = Pair, Who, Now, #keyring{successions = Successions} = Keyr
         Reason -> {{error, Reason}, Keyring}
     end.
 
-check_succession({Old, New}, Who, #keyring{successions = Successions} = Keyring) ->
+check_succession({Old, New}, Class, #keyring{successions = Successions} = Keyring) ->
     case {cambrian_successions:named_heir(Old, Successions), heir(New, Keyring)} of
         {{ok, New}, _} -> known;
         {{ok, _}, _} -> already_succeeded;
         {none, Old} -> circular;
-        _ when Who =:= not_permitted -> not_permitted;
+        _ when Class =:= not_permitted -> not_permitted;
         _ -> ok
     end.
 
 %% @doc Follows a verified succession: the new key speaks for the old one. Certificates may arrive
 %% in any order.
--spec follow({Old :: key(), New :: key()}, known | stranger | not_permitted, Now :: integer(),
-             keyring()) ->
+-spec follow({Old :: key(), New :: key()}, class(), Now :: integer(), keyring()) ->
           {ok | known | {error, Reason :: atom()}, keyring()}.
-follow(Pair, Who, Now, #keyring{successions = Successions} = Keyring) ->
-    case check_succession(Pair, Who, Keyring) of
+follow(Pair, Class, Now, #keyring{successions = Successions} = Keyring) ->
+    case check_succession(Pair, Class, Keyring) of
         ok ->
-            case cambrian_successions:add(Pair, Who =:= known, Now, is_named(Keyring),
+            case cambrian_successions:add(Pair, Class =:= trusted, Now, is_named(Keyring),
                                           Successions) of
                 {ok, Added} -> {ok, move_member(Pair, Keyring#keyring{successions = Added})};
                 Error -> {Error, Keyring}

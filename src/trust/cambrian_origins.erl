@@ -1,6 +1,6 @@
 %% @private
 %% The origins that a realm remembers, with the standing ({@link cambrian_origin}) of each: a value
-%% of bounded size, whatever strangers send.
+%% of bounded size, whatever other nodes send.
 %%
 %% An origin that earned its place keeps it, unless it was silent for a month or those that earned a
 %% place take more than three quarters of the room. Otherwise a new key replaces any of the others

@@ -3,7 +3,7 @@
 %% reputation of each origin.
 %%
 %% A value without a process and without a clock: `Now' is in ms since 1970. Its size is bounded,
-%% whatever strangers send.
+%% whatever other nodes send.
 %%
 %% {@link admit/3} decides whether {@link cambrian_admission} opens an envelope. It changes no
 %% standing, because anybody may have written the envelope. Once the signature is verified,
@@ -365,28 +365,28 @@ has_earned(Key, #realm{origins = Origins}) -> cambrian_origins:has_earned(Key, O
 
 %% @doc Whether a certificate with this succession should be verified. Not if it is `known', if it
 %% would be refused anyway, or if too many were verified in this second. A closed realm follows no
-%% succession of a key that may not publish there; in an open realm, the keys that have not earned a
-%% place share one budget.
+%% succession of a key that may not publish there; in an open realm, all fresh keys share one
+%% budget.
 -spec may_follow(succession(), Now :: integer(), realm()) ->
           {ok | known | {error, atom()}, realm()}.
 may_follow(#{old := Old, new := New}, Now, #realm{keyring = Keyring} = Realm) ->
     case is_any_key_banned([Old, New, heir(New, Realm)], Realm) of
         true -> {{error, banned_key}, Realm};
         false ->
-            Who = known_as(Old, Now, Realm),
-            with_keyring(cambrian_keyring:may_follow({Old, New}, Who, Now, Keyring), Realm)
+            Class = class_of(Old, Now, Realm),
+            with_keyring(cambrian_keyring:may_follow({Old, New}, Class, Now, Keyring), Realm)
     end.
 
 is_any_key_banned(Keys, Realm) -> lists:any(is_banned_key(Realm), Keys).
 
-known_as(Key, _Now, #realm{capability = open} = Realm) ->
+class_of(Key, _Now, #realm{capability = open} = Realm) ->
     case has_earned(Key, Realm) of
-        true -> known;
-        false -> stranger
+        true -> trusted;
+        false -> fresh
     end;
-known_as(Key, Now, Realm) ->
+class_of(Key, Now, Realm) ->
     case check_capability(#{origin => Key}, Now, Realm) of
-        ok -> known;
+        ok -> trusted;
         _ -> not_permitted
     end.
 
@@ -401,7 +401,7 @@ succeed(#{old := Old, new := New}, Now, #realm{keyring = Keyring} = Realm) ->
     case is_any_key_banned([Old, New, heir(New, Realm)], Realm) of
         true -> {error, banned_key};
         false ->
-            case cambrian_keyring:follow({Old, New}, known_as(Old, Now, Realm), Now, Keyring) of
+            case cambrian_keyring:follow({Old, New}, class_of(Old, Now, Realm), Now, Keyring) of
                 {ok, Followed} ->
                     {ok, inherit(Old, heir(New, Realm), Realm#realm{keyring = Followed})};
                 {known, _} -> {ok, Realm};

@@ -1,7 +1,7 @@
 %% @private
 %% The saved generations of a realm: files `realms/NAME/NUMBER.trust' in the application's
 %% `data_dir', of which the last two are kept; without a `data_dir', the last one in memory
-%% ({@link cambrian_realms}).
+%% ({@link cambrian_realm_table}).
 %%
 %% A file is checked before it is used. A file that is damaged, belongs to another realm, or has
 %% another number than its name is set aside, and the generation before it is used. If no generation
@@ -66,7 +66,7 @@ load(Name) ->
     end.
 
 in_memory(Name) ->
-    case cambrian_realms:get(saved, Name) of
+    case cambrian_realm_table:get(saved, Name) of
         none -> new;
         {ok, {Number, Packed}} ->
             {ok, Realm} = unpacked(?MAGIC, iolist_to_binary([<<Number:64>>, Packed]), Number, Name),
@@ -213,7 +213,7 @@ unpack(Packed) ->
 -spec write(binary(), Number :: pos_integer(), packed()) -> ok | {error, error()}.
 write(Name, Number, Packed) ->
     case dir(Name) of
-        none -> cambrian_realms:put(saved, Name, {Number, Packed});
+        none -> cambrian_realm_table:put(saved, Name, {Number, Packed});
         {ok, Dir} ->
             Path = filename:join(Dir, cambrian_file:in_number(Number, ?SUFFIX)),
             case cambrian_file:write(Path, ?MAGIC, [<<Number:64>>, Packed]) of

@@ -73,7 +73,7 @@ closed(_Request, Reason) -> {error, Reason}.
 init(Name) ->
     process_flag(trap_exit, true),
     _ = process_flag(min_bin_vheap_size, ?BINARIES),
-    case cambrian_realms:register(Name) of
+    case cambrian_realm_table:register(Name) of
         ok ->
             State = #state{conf = #conf{name = Name}, audit = cambrian_audit:open(none),
                            saved = erlang:monotonic_time(millisecond) - ?SAVE_MS},
@@ -83,7 +83,8 @@ init(Name) ->
 
 %% Reading takes long, and the caller starts other processes meanwhile.
 handle_continue(load, #state{conf = #conf{name = Name}} = State) ->
-    lists:foreach(fun(Kept) -> await_end(cambrian_realms:get(Kept, Name)) end, [writer, audit]),
+    lists:foreach(fun(Kept) -> await_end(cambrian_realm_table:get(Kept, Name)) end,
+                  [writer, audit]),
     {noreply, load(restore_subscribers(State))}.
 
 %% Waits for the writer of a process that crashed before: two must not write the same files.
@@ -93,7 +94,7 @@ await_end({ok, Writer}) ->
 await_end(none) -> ok.
 
 restore_subscribers(#state{conf = #conf{name = Name}} = State) ->
-    case cambrian_realms:get(subscribers, Name) of
+    case cambrian_realm_table:get(subscribers, Name) of
         {ok, Pids} -> lists:foldl(fun subscribe/2, State, Pids);
         none -> State
     end.
@@ -136,7 +137,7 @@ open_audit(#state{conf = #conf{name = Name}, audit = Audit} = State) ->
     case {cambrian_audit:writer(Audit), cambrian_realm_file:dir(Name)} of
         {none, {ok, Dir}} ->
             Opened = cambrian_audit:open(Dir),
-            ok = cambrian_realms:put(audit, Name, cambrian_audit:writer(Opened)),
+            ok = cambrian_realm_table:put(audit, Name, cambrian_audit:writer(Opened)),
             State#state{audit = Opened};
         _ -> State
     end.
@@ -363,7 +364,7 @@ unsubscribe(Pid, #state{subscribers = Subscribers} = State) ->
     end.
 
 keep_subscribers(#state{conf = #conf{name = Name}, subscribers = Subscribers} = State) ->
-    ok = cambrian_realms:put(subscribers, Name, maps:keys(Subscribers)),
+    ok = cambrian_realm_table:put(subscribers, Name, maps:keys(Subscribers)),
     State.
 
 refuse(Reason, Claims, Now, #state{audit = Audit} = State) ->
@@ -497,7 +498,7 @@ write(Packed, #state{conf = #conf{name = Name}, number = Number, audit = Audit})
                end
            end,
     {Pid, Ref} = spawn_opt(Save, [link, monitor]),
-    ok = cambrian_realms:put(writer, Name, Pid),
+    ok = cambrian_realm_table:put(writer, Name, Pid),
     Ref.
 
 written({shutdown, {written, Noted}}, Waiters, #state{number = Number} = State) ->

@@ -3,23 +3,20 @@
 %% that finds it by the name of the realm.
 %%
 %% A process starts at the first request, also after a crash, so a realm that keeps crashing harms
-%% only its own callers. The supervisor owns a table for what must survive such a crash: the
-%% subscribers, the process that writes a file, and, without a `data_dir', the realm as it was last
-%% saved.
+%% only its own callers. The supervisor owns the table of what must survive such a crash
+%% ({@link cambrian_realm_table}).
 -module(cambrian_realms).
 -behaviour(supervisor).
 
--export([start_link/0, find/1, call/3, call_or_start/2, register/1, get/2, put/3,
-         specification/0, init/1]).
+-export([start_link/0, find/1, call/3, call_or_start/2, specification/0, init/1]).
 
 -type name() :: binary().
--type kept() :: saved | subscribers | writer | audit.
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
 init([]) ->
-    ?MODULE = ets:new(?MODULE, [named_table, public, {read_concurrency, true}]),
+    ok = cambrian_realm_table:new(),
     {ok, specification()}.
 
 %% @doc The flags and the child of the supervisor.
@@ -58,7 +55,8 @@ find(Name) ->
     case process_of(Name) of
         {ok, _} = Found -> Found;
         none ->
-            case get(saved, Name) =/= none orelse cambrian_realm_file:is_there(Name) of
+            case cambrian_realm_table:get(saved, Name) =/= none
+                orelse cambrian_realm_file:is_there(Name) of
                 true -> start(Name);
                 false -> not_found;
                 Error -> Error
@@ -77,43 +75,7 @@ start(Name) ->
     end.
 
 process_of(Name) ->
-    case get(process, Name) of
+    case cambrian_realm_table:get(process, Name) of
         none -> none;
         {ok, Pid} -> case is_process_alive(Pid) of true -> {ok, Pid}; false -> none end
     end.
-
-%% @doc Registers the caller, unless another that is alive has the name.
--spec register(name()) -> ok | {error, {already_started, pid()}}.
-register(Name) ->
-    case ets:insert_new(?MODULE, {{process, Name}, self()}) of
-        true -> ok;
-        false ->
-            case get(process, Name) of
-                {ok, Other} when Other =/= self() ->
-                    case is_process_alive(Other) of
-                        true -> {error, {already_started, Other}};
-                        false ->
-                            %% deletes only the dead one: another process may have registered
-                            %% meanwhile
-                            true = ets:delete_object(?MODULE, {{process, Name}, Other}),
-                            register(Name)
-                    end;
-                _ -> register(Name)
-            end
-    end.
-
-%% @doc What the table keeps of a realm.
--spec get(process | kept(), name()) -> {ok, term()} | none.
-get(What, Name) ->
-    try ets:lookup(?MODULE, {What, Name}) of
-        [{_, Kept}] -> {ok, Kept};
-        [] -> none
-    catch error:badarg ->
-        ok = cambrian_running:check(),
-        exit({noproc, ?MODULE})
-    end.
-
--spec put(kept(), name(), term()) -> ok.
-put(What, Name, Kept) ->
-    true = ets:insert(?MODULE, {{What, Name}, Kept}),
-    ok.

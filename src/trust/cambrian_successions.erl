@@ -1,11 +1,12 @@
 %% @private
 %% Which key succeeds which, as a value without a clock: `Now' is in ms since 1970.
 %%
-%% Each key knows its latest heir, so {@link heir/2} takes one look-up, however long the chain. Keys
-%% that earned their place have room of their own; all others share a tenth, so that new keys cannot
-%% take the room of a key that delivered something. Without room, a succession is refused. No
-%% succession is forgotten for a new one, except those that are a year old, or a month old if the
-%% key was a stranger. A chain of more than a hundred keys forgets its own oldest.
+%% Each key knows its latest heir, so {@link heir/2} takes one look-up, however long the chain.
+%% Trusted keys ({@link cambrian_keyring:class()}) have room of their own; all fresh keys share a
+%% tenth, so that new keys cannot take the room of a key that delivered something. Without room, a
+%% succession is refused. No succession is forgotten for a new one, except those that are a year
+%% old, or a month old if the key was fresh. A chain of more than a hundred keys forgets its own
+%% oldest.
 -module(cambrian_successions).
 
 -export([new/1, heir/2, named_heir/2, is_retired/2, has_room/4, add/5, to_map/1, from_map/2]).
@@ -13,20 +14,19 @@
 
 -type key() :: cambrian_identity:key().
 -type is_named() :: fun((key()) -> boolean()).
-%% `heir' is the key that this one named; `known' tells that this key had earned its place, or could
-%% publish in a closed realm.
+%% `heir' is the key that this one named. `known', as files say, tells that this key was trusted.
 -type entry() :: #{heir := key(), known := boolean(), time := integer()}.
 -record(successions, {max :: pos_integer(),
                       entries = #{} :: #{key() => entry()},
                       %% the latest heir of each retired key, and the keys before each latest heir
                       heirs = #{} :: #{key() => key()},
                       chains = #{} :: #{key() => [key()]},
-                      strangers = 0 :: non_neg_integer()}).
+                      fresh = 0 :: non_neg_integer()}).
 -opaque successions() :: #successions{}.
 
 %% As many successions as {@link cambrian_identity} keeps.
 -define(MAX_CHAIN, 100).
--define(STRANGER_MS, 30 * 86_400_000).
+-define(FRESH_MS, 30 * 86_400_000).
 
 %% @doc Remembers at most so many successions.
 -spec new(pos_integer()) -> successions().
@@ -50,58 +50,60 @@ is_retired(Key, #successions{entries = Entries}) -> is_map_key(Key, Entries).
 %% @doc Whether there is room for another succession of this kind. `IsNamed' tells whether the
 %% options or the owners of a realm name a key. If the realm forgot that such a key is retired, the
 %% key could publish again.
--spec has_room(Known :: boolean(), Now :: integer(), is_named(), successions()) -> boolean().
-has_room(Known, Now, IsNamed, Successions) -> room(Known, Now, IsNamed, Successions) =/= full.
+-spec has_room(IsTrusted :: boolean(), Now :: integer(), is_named(), successions()) -> boolean().
+has_room(IsTrusted, Now, IsNamed, Successions) ->
+    room(IsTrusted, Now, IsNamed, Successions) =/= full.
 
-room(Known, Now, IsNamed, #successions{entries = Entries} = Successions) ->
-    case taken(Known, Successions) < share(Known, Successions) of
+room(IsTrusted, Now, IsNamed, #successions{entries = Entries} = Successions) ->
+    case taken(IsTrusted, Successions) < share(IsTrusted, Successions) of
         true -> free;
         false ->
             Old = [{Time, Key}
-                   || {Key, #{known := Was, time := Time}} <- maps:to_list(Entries), Was =:= Known,
-                      Time < Now - kept_ms(Known), not IsNamed(Key)],
+                   || {Key, #{known := WasTrusted, time := Time}} <- maps:to_list(Entries),
+                      WasTrusted =:= IsTrusted, Time < Now - kept_ms(IsTrusted),
+                      not IsNamed(Key)],
             case Old of
                 [] -> full;
                 _ -> {instead_of, element(2, lists:min(Old))}
             end
     end.
 
-taken(false, #successions{strangers = Strangers}) -> Strangers;
-taken(true, #successions{entries = Entries, strangers = Strangers}) ->
-    map_size(Entries) - Strangers.
+taken(false, #successions{fresh = Fresh}) -> Fresh;
+taken(true, #successions{entries = Entries, fresh = Fresh}) -> map_size(Entries) - Fresh.
 
 share(false, #successions{max = Max}) -> (Max + 9) div 10;
 share(true, #successions{max = Max} = Successions) -> max(1, Max - share(false, Successions)).
 
-kept_ms(false) -> ?STRANGER_MS;
+kept_ms(false) -> ?FRESH_MS;
 %% no grant of an older key is valid any more
 kept_ms(true) -> cambrian_identity:longest_grant().
 
 %% @doc Adds a succession. The old key has named no heir yet, and is not an heir of the new one.
--spec add({Old :: key(), New :: key()}, Known :: boolean(), Now :: integer(), is_named(),
+-spec add({Old :: key(), New :: key()}, IsTrusted :: boolean(), Now :: integer(), is_named(),
           successions()) ->
           {ok, successions()} | {error, too_many_successions}.
-add({Old, New}, Known, Now, IsNamed, Successions) ->
-    case room(Known, Now, IsNamed, Successions) of
+add({Old, New}, IsTrusted, Now, IsNamed, Successions) ->
+    case room(IsTrusted, Now, IsNamed, Successions) of
         full -> {error, too_many_successions};
-        free -> {ok, added(Old, New, Known, Now, IsNamed, Successions)};
-        {instead_of, Key} -> {ok, added(Old, New, Known, Now, IsNamed, forget(Key, Successions))}
+        free -> {ok, added(Old, New, IsTrusted, Now, IsNamed, Successions)};
+        {instead_of, Key} ->
+            {ok, added(Old, New, IsTrusted, Now, IsNamed, forget(Key, Successions))}
     end.
 
-added(Old, New, Known, Now, IsNamed,
+added(Old, New, IsTrusted, Now, IsNamed,
       #successions{entries = Entries, heirs = Heirs, chains = Chains} = Successions) ->
     Heir = heir(New, Successions),
     Moved = [Old | maps:get(Old, Chains, [])],
     Chain = Moved ++ maps:get(Heir, Chains, []),
     Joined = Successions#successions{
-        entries = Entries#{Old => #{heir => New, known => Known, time => Now}},
+        entries = Entries#{Old => #{heir => New, known => IsTrusted, time => Now}},
         heirs = lists:foldl(fun(Key, Map) -> Map#{Key => Heir} end, Heirs, Moved),
         chains = (maps:remove(Old, Chains))#{Heir => Chain},
-        strangers = strangers(Known, 1, Successions)},
+        fresh = count_fresh(IsTrusted, 1, Successions)},
     shortened(Chain, IsNamed, Joined).
 
-strangers(true, _Change, #successions{strangers = Strangers}) -> Strangers;
-strangers(false, Change, #successions{strangers = Strangers}) -> Strangers + Change.
+count_fresh(true, _Change, #successions{fresh = Fresh}) -> Fresh;
+count_fresh(false, Change, #successions{fresh = Fresh}) -> Fresh + Change.
 
 shortened(Chain, IsNamed,
           #successions{entries = Entries} = Successions)
@@ -114,7 +116,7 @@ shortened(_Chain, _IsNamed, Successions) -> Successions.
 
 %% A key that named the forgotten key now names its heir.
 forget(Key, #successions{entries = Entries, heirs = Heirs, chains = Chains} = Successions) ->
-    {#{heir := Next, known := Known}, Left} = maps:take(Key, Entries),
+    {#{heir := Next, known := IsTrusted}, Left} = maps:take(Key, Entries),
     {Heir, Others} = maps:take(Key, Heirs),
     Chain = lists:delete(Key, maps:get(Heir, Chains)),
     Rewired = lists:foldl(fun(Before, Map) ->
@@ -125,7 +127,7 @@ forget(Key, #successions{entries = Entries, heirs = Heirs, chains = Chains} = Su
                               end
                           end, Left, Chain),
     Successions#successions{entries = Rewired, heirs = Others,
-                            strangers = strangers(Known, -1, Successions),
+                            fresh = count_fresh(IsTrusted, -1, Successions),
                             chains = case Chain of
                                          [] -> maps:remove(Heir, Chains);
                                          _ -> Chains#{Heir := Chain}
@@ -142,12 +144,13 @@ from_map(Max, Entries) when is_map(Entries) ->
 from_map(_Max, _Other) -> error.
 
 restored([], Successions) -> {ok, Successions};
-restored([{<<_:32/binary>> = Old, #{heir := <<_:32/binary>> = New, known := Known, time := Time}}
+restored([{<<_:32/binary>> = Old,
+           #{heir := <<_:32/binary>> = New, known := IsTrusted, time := Time}}
           | Rest], Successions)
-  when is_boolean(Known), is_integer(Time) ->
+  when is_boolean(IsTrusted), is_integer(Time) ->
     case heir(New, Successions) of
         %% a circle of successions has no latest heir
         Old -> error;
-        _ -> restored(Rest, added(Old, New, Known, Time, fun(_) -> true end, Successions))
+        _ -> restored(Rest, added(Old, New, IsTrusted, Time, fun(_) -> true end, Successions))
     end;
 restored(_, _Successions) -> error.

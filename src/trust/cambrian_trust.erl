@@ -6,8 +6,7 @@
 %% 2> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 3> {ok, Bytes} = cambrian_envelope:seal(
 %%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 0,
-%%        sequence => 1,
-%%        time => erlang:system_time(millisecond)}, G, <<1:256>>).
+%%        sequence => 1, time => erlang:system_time(millisecond)}, G, <<1:256>>).
 %% 4> {ok, _, Claims} = cambrian_trust:check(<<"org.example.lab">>, Bytes).
 %% 5> cambrian_trust:check(<<"org.example.lab">>, Bytes).
 %% {error,replay}
@@ -184,8 +183,7 @@ check(Realm, Bytes) -> check(Realm, Bytes, fun(_) -> error end).
 %% 3> {ok, Grown} = cambrian_genotype:mutate(G, add_node, 1).
 %% 4> {ok, Bytes} = cambrian_envelope:seal(
 %%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
-%%        sequence => 1,
-%%        time => erlang:system_time(millisecond)}, Grown, G, <<1:256>>).
+%%        sequence => 1, time => erlang:system_time(millisecond)}, Grown, G, <<1:256>>).
 %% 5> {error, {missing_base, Id}} = cambrian_trust:check(<<"org.example.lab">>, Bytes).
 %% 6> {ok, Copy, _} = cambrian_trust:check(<<"org.example.lab">>, Bytes,
 %%                                         fun(Base) when Base =:= Id -> {ok, G} end).
@@ -211,8 +209,7 @@ check(Realm, Bytes, BaseOf) when is_binary(Realm), is_function(BaseOf, 1) ->
 %% 2> {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7).
 %% 3> {ok, Bytes} = cambrian_envelope:seal(
 %%      #{realm => <<"org.example.lab">>, task => <<"xor">>, fitness => 2.87, generation => 1,
-%%        sequence => 1,
-%%        time => erlang:system_time(millisecond)}, G, <<1:256>>).
+%%        sequence => 1, time => erlang:system_time(millisecond)}, G, <<1:256>>).
 %% 4> {ok, Envelope, Claims} = cambrian_envelope:read(Bytes).
 %% 5> Record = cambrian_envelope:record(Envelope).
 %% 6> {ok, Claims} =:= cambrian_trust:check_record(<<"org.example.lab">>, Record).

@@ -1,29 +1,31 @@
--module(cambrian_quarantine_tests).
+-module(cambrian_fair_queue_tests).
 -include_lib("eunit/include/eunit.hrl").
 
-in(Origin, Item, Q) -> cambrian_quarantine:in(Origin, Item, Q).
+%% An origin with an account of its own, and a genotype of weight 1.
+in(Origin, Item, Q) -> cambrian_fair_queue:in(Origin, Origin, Item, 1, Q).
 in_all(Items, Q) -> lists:foldl(fun({Origin, N}, Q0) -> element(2, in(Origin, {Origin, N}, Q0)) end, Q, Items).
 
+out(Q) -> cambrian_fair_queue:out(fun(_Account) -> true end, Q).
 out(Count, Q) -> out(Count, Q, []).
 out(0, Q, Items) -> {lists:reverse(Items), Q};
 out(Count, Q, Items) ->
-    case cambrian_quarantine:out(Q) of
+    case out(Q) of
         {Item, Next} -> out(Count - 1, Next, [Item | Items]);
         empty -> {lists:reverse(Items), Q}
     end.
 
-all(Q) -> out(cambrian_quarantine:size(Q), Q).
+all(Q) -> out(cambrian_fair_queue:size(Q), Q).
 
 what_goes_in_comes_out_once_test() ->
     Items = [{Origin, N} || Origin <- [a, b, c], N <- lists:seq(1, 5)],
-    Q = in_all(Items, cambrian_quarantine:new()),
-    ?assertEqual(15, cambrian_quarantine:size(Q)),
+    Q = in_all(Items, cambrian_fair_queue:new()),
+    ?assertEqual(15, cambrian_fair_queue:size(Q)),
     {Out, Empty} = all(Q),
     ?assertEqual(lists:sort(Items), lists:sort(Out)),
-    ?assertEqual({0, empty}, {cambrian_quarantine:size(Empty), cambrian_quarantine:out(Empty)}).
+    ?assertEqual({0, empty}, {cambrian_fair_queue:size(Empty), out(Empty)}).
 
 the_newest_of_an_origin_is_first_test() ->
-    {Out, _} = all(in_all([{a, N} || N <- [1, 2, 3]], cambrian_quarantine:new())),
+    {Out, _} = all(in_all([{a, N} || N <- [1, 2, 3]], cambrian_fair_queue:new())),
     ?assertEqual([{a, 3}, {a, 2}, {a, 1}], Out).
 
 %% One sends a hundred for each of the others'.
@@ -34,7 +36,7 @@ a_flood_has_one_turn_for_each_of_the_others_test() ->
                     {Out, Next} = out(5, in_all([{Origin, N} || Origin <- Others], Flooded)),
                     {Next, Turns ++ [Origin || {Origin, _} <- Out]}
             end,
-    {_, Turns} = lists:foldl(Round, {cambrian_quarantine:new(), []}, lists:seq(1, 500)),
+    {_, Turns} = lists:foldl(Round, {cambrian_fair_queue:new(), []}, lists:seq(1, 500)),
     Count = fun(Origin) -> length([Origin || Turn <- Turns, Turn =:= Origin]) end,
     [?assert(abs(Count(Origin) - 500) =< 25) || Origin <- [a | Others]].
 
@@ -46,13 +48,13 @@ a_flood_does_not_change_what_the_others_get_test() ->
                                   {Out, Next} = out(3, in_all(Items, Q)),
                                   {Next, Turns + length([Origin || {Origin, _} <- Out, Origin =/= a])}
                           end,
-                  element(2, lists:foldl(Round, {cambrian_quarantine:new(), 0}, lists:seq(1, 1000)))
+                  element(2, lists:foldl(Round, {cambrian_fair_queue:new(), 0}, lists:seq(1, 1000)))
           end,
     {Quiet, Flooded} = {Run(1), Run(100)},
     ?assert(Flooded >= 0.95 * Quiet).
 
 it_pushes_out_its_own_test() ->
-    Q = in_all([{b, 1} | [{a, N} || N <- lists:seq(1, 8)]], cambrian_quarantine:new()),
+    Q = in_all([{b, 1} | [{a, N} || N <- lists:seq(1, 8)]], cambrian_fair_queue:new()),
     {Dropped, Next} = in(a, {a, 9}, Q),
     ?assertEqual([{a, 1}], Dropped),
     {Out, _} = all(Next),
@@ -60,21 +62,21 @@ it_pushes_out_its_own_test() ->
 
 when_it_is_full_who_has_most_waiting_loses_test() ->
     Limits = #{origin => 8, all => 10},
-    Q = in_all([{a, N} || N <- lists:seq(1, 8)] ++ [{b, 1}, {c, 1}], cambrian_quarantine:new(Limits)),
+    Q = in_all([{a, N} || N <- lists:seq(1, 8)] ++ [{b, 1}, {c, 1}], cambrian_fair_queue:new(Limits)),
     {Dropped, Next} = in(d, {d, 1}, Q),
     ?assertEqual([{a, 1}], Dropped),
-    ?assertEqual(10, cambrian_quarantine:size(Next)).
+    ?assertEqual(10, cambrian_fair_queue:size(Next)).
 
 it_is_bounded_test() ->
     Limits = #{origin => 3, all => 20},
     Step = fun(N, {Q, Rand}) ->
                    {Origin, Next} = rand:uniform_s(100, Rand),
                    {Dropped, With} = in(Origin, N, Q),
-                   ?assertEqual(cambrian_quarantine:size(Q) + 1, cambrian_quarantine:size(With) + length(Dropped)),
-                   ?assert(cambrian_quarantine:size(With) =< 20),
+                   ?assertEqual(cambrian_fair_queue:size(Q) + 1, cambrian_fair_queue:size(With) + length(Dropped)),
+                   ?assert(cambrian_fair_queue:size(With) =< 20),
                    {With, Next}
            end,
-    lists:foldl(Step, {cambrian_quarantine:new(Limits), rand:seed_s(exsss, 1)}, lists:seq(1, 5000)).
+    lists:foldl(Step, {cambrian_fair_queue:new(Limits), rand:seed_s(exsss, 1)}, lists:seq(1, 5000)).
 
 %% Who comes late has not all of the turns that the others had before.
 who_comes_late_waits_no_longer_than_a_while_test() ->
@@ -82,7 +84,7 @@ who_comes_late_waits_no_longer_than_a_while_test() ->
                     {[{Origin, _}], Next} = out(1, in_all([{a, N}, {b, N}], Q)),
                     {Next, [Origin | Turns]}
             end,
-    {Q, _} = lists:foldl(Round, {in_all([], cambrian_quarantine:new()), []}, lists:seq(1, 10)),
+    {Q, _} = lists:foldl(Round, {in_all([], cambrian_fair_queue:new()), []}, lists:seq(1, 10)),
     Late = fun(N, {Q0, Turns}) ->
                    {[{Origin, _}], Next} = out(1, in_all([{a, N}, {b, N}, {c, N}], Q0)),
                    {Next, [Origin | Turns]}
@@ -93,19 +95,19 @@ who_comes_late_waits_no_longer_than_a_while_test() ->
     ?assert(Count(a) >= 7 andalso Count(b) >= 7).
 
 what_is_dropped_is_gone_test() ->
-    Q = in_all([{a, 1}, {b, 1}, {a, 2}], cambrian_quarantine:new()),
-    {Dropped, Left} = cambrian_quarantine:without(fun({Origin, _}) -> Origin =:= a end, Q),
+    Q = in_all([{a, 1}, {b, 1}, {a, 2}], cambrian_fair_queue:new()),
+    {Dropped, Left} = cambrian_fair_queue:without(fun({Origin, _}) -> Origin =:= a end, Q),
     ?assertEqual([{a, 1}, {a, 2}], lists:sort(Dropped)),
-    ?assertEqual({[{b, 1}], 1}, {element(1, all(Left)), cambrian_quarantine:size(Left)}),
-    ?assertEqual({[], Left}, cambrian_quarantine:without(fun({Origin, _}) -> Origin =:= a end, Left)).
+    ?assertEqual({[{b, 1}], 1}, {element(1, all(Left)), cambrian_fair_queue:size(Left)}),
+    ?assertEqual({[], Left}, cambrian_fair_queue:without(fun({Origin, _}) -> Origin =:= a end, Left)).
 
 %% What is heavy goes first, the oldest of the origin that has most of it; alone, anything may wait.
 weight_is_bounded_test() ->
     Put = fun({Origin, Name, Weight}, {Gone, Q}) ->
-              {Dropped, Next} = cambrian_quarantine:in(Origin, Name, Weight, Q),
+              {Dropped, Next} = cambrian_fair_queue:in(Origin, Origin, Name, Weight, Q),
               {Gone ++ Dropped, Next}
           end,
-    {Gone, Q} = lists:foldl(Put, {[], cambrian_quarantine:new(#{weight => 10})},
+    {Gone, Q} = lists:foldl(Put, {[], cambrian_fair_queue:new(#{weight => 10})},
                             [{a, a1, 30}, {b, b1, 1}, {a, a2, 5}, {a, a3, 4}, {c, c1, 3}, {c, c2, 10}]),
     ?assertEqual([a1, a2, c1, c2], Gone),
     ?assertEqual([b1, a3], lists:sort(fun(A, B) -> A >= B end, element(1, all(Q)))).
@@ -113,32 +115,32 @@ weight_is_bounded_test() ->
 %% Who is as keen as the other, and whose genotypes cost ten times as much, has a tenth of the turns.
 turns_are_charged_by_what_they_cost_test() ->
     Round = fun(N, {Q, Turns}) ->
-                    {{Origin, _}, Next} = cambrian_quarantine:out(in_all([{a, N}, {b, N}], Q)),
-                    {cambrian_quarantine:charge(Origin, case Origin of a -> 1000; b -> 100 end, Next), [Origin | Turns]}
+                    {{Origin, _}, Next} = out(in_all([{a, N}, {b, N}], Q)),
+                    {cambrian_fair_queue:charge(Origin, case Origin of a -> 1000; b -> 100 end, Next), [Origin | Turns]}
             end,
-    {_, Turns} = lists:foldl(Round, {cambrian_quarantine:new(), []}, lists:seq(1, 1100)),
+    {_, Turns} = lists:foldl(Round, {cambrian_fair_queue:new(), []}, lists:seq(1, 1100)),
     Count = length([a || a <- Turns]),
     ?assert(Count >= 90 andalso Count =< 110).
 
 %% A thousand keys of one account have the turns of one origin, and push out nothing of another's.
 many_keys_of_one_account_are_as_one_test() ->
-    Fresh = fun(N, Q) -> element(2, cambrian_quarantine:in({key, N}, fresh, {fresh, N}, 1, Q)) end,
+    Fresh = fun(N, Q) -> element(2, cambrian_fair_queue:in({key, N}, fresh, {fresh, N}, 1, Q)) end,
     Round = fun(N, {Q, Turns}) ->
                     Flooded = lists:foldl(Fresh, Q, lists:seq(10 * N, 10 * N + 9)),
                     {Out, Next} = out(2, in_all([{Origin, N} || Origin <- [b, c]], Flooded)),
                     {Next, Turns ++ [Account || {Account, _} <- Out]}
             end,
-    {Q, Turns} = lists:foldl(Round, {cambrian_quarantine:new(), []}, lists:seq(1, 300)),
+    {Q, Turns} = lists:foldl(Round, {cambrian_fair_queue:new(), []}, lists:seq(1, 300)),
     Count = fun(Account) -> length([Account || Turn <- Turns, Turn =:= Account]) end,
     [?assert(abs(Count(Account) - 200) =< 10) || Account <- [fresh, b, c]],
-    ?assert(cambrian_quarantine:size(Q) >= 250),
+    ?assert(cambrian_fair_queue:size(Q) >= 250),
     {Left, _} = all(Q),
     ?assert(length([b || {b, _} <- Left]) >= 6 andalso length([c || {c, _} <- Left]) >= 6).
 
 %% Whose account is in debt waits, and loses nothing by it.
 who_may_not_run_waits_test() ->
-    Q = in_all([{a, 1}, {a, 2}, {b, 1}], cambrian_quarantine:new()),
+    Q = in_all([{a, 1}, {a, 2}, {b, 1}], cambrian_fair_queue:new()),
     NotA = fun(Account) -> Account =/= a end,
-    {{b, 1}, Next} = cambrian_quarantine:out(NotA, Q),
-    ?assertEqual(empty, cambrian_quarantine:out(NotA, Next)),
-    ?assertMatch({{a, 2}, _}, cambrian_quarantine:out(Next)).
+    {{b, 1}, Next} = cambrian_fair_queue:out(NotA, Q),
+    ?assertEqual(empty, cambrian_fair_queue:out(NotA, Next)),
+    ?assertMatch({{a, 2}, _}, out(Next)).

@@ -1,23 +1,24 @@
 %% @private
-%% Genotypes of others that wait to be measured here: a bounded queue that is fair to origins, not
-%% to genotypes.
+%% A bounded queue of genotypes of other nodes, fair to origins, not to genotypes. In one such queue
+%% genotypes wait to be measured here ({@link cambrian_offers}), in another to be requested ({@link
+%% cambrian_mesh_requests}).
 %%
 %% The next genotype is of the account that was charged the least lately ({@link cambrian_budget});
 %% among accounts that were charged the same, of the one that had the fewest turns, so that
 %% diversity pays. If a node sends a hundred times as much as the others, or what costs a hundred
-%% times as much, a hundredth of it is measured, and it pushes out only its own. An account is an
+%% times as much, a hundredth of it has a turn, and it pushes out only its own. An account is an
 %% origin, or is shared by many origins, among which the same rule chooses.
--module(cambrian_quarantine).
+-module(cambrian_fair_queue).
 
--export([new/0, new/1, in/3, in/4, in/5, out/1, out/2, charge/3, without/2, size/1]).
--export_type([quarantine/1]).
+-export([new/0, new/1, in/5, out/2, charge/3, without/2, size/1]).
+-export_type([fair_queue/1]).
 
 -type origin() :: cambrian_identity:key().
 -type account() :: term().
 %% Each origin keeps its newest genotypes. `limits' are those of one origin, of all genotypes, and
 %% of their weight together. `turns' are halved now and then: otherwise an origin that comes late
 %% would have all turns for long.
--record(quarantine,
+-record(queue,
         {limits :: #{origin := pos_integer(), all := pos_integer(), weight := pos_integer()},
          %% the oldest first, each with the number of its arrival
          waiting = #{} :: #{origin() =>
@@ -27,58 +28,49 @@
                               {Work :: non_neg_integer(), Turns :: non_neg_integer()}},
          taken = 0 :: non_neg_integer(), came = 0 :: non_neg_integer(),
          size = 0 :: non_neg_integer(), weight = 0 :: non_neg_integer()}).
--opaque quarantine(_Item) :: #quarantine{}.
+-opaque fair_queue(_Item) :: #queue{}.
 
 -define(LIMITS, #{origin => 8, all => 256, weight => 4_000_000}).
 -define(HALVE_AFTER, 256).
 
--spec new() -> quarantine(_).
+-spec new() -> fair_queue(_).
 new() -> new(#{}).
 
 -spec new(#{origin => pos_integer(), all => pos_integer(), weight => pos_integer()}) ->
-          quarantine(_).
-new(Limits) -> #quarantine{limits = maps:merge(?LIMITS, Limits)}.
-
-%% @doc The same for a weight of 1.
--spec in(origin(), Item, quarantine(Item)) -> {Dropped :: [Item], quarantine(Item)}.
-in(Origin, Item, Q) -> in(Origin, Item, 1, Q).
-
-%% @doc The same for an origin with an account of its own.
--spec in(origin(), Item, Weight :: pos_integer(), quarantine(Item)) ->
-          {Dropped :: [Item], quarantine(Item)}.
-in(Origin, Item, Weight, Q) -> in(Origin, Origin, Item, Weight, Q).
+          fair_queue(_).
+new(Limits) -> #queue{limits = maps:merge(?LIMITS, Limits)}.
 
 %% @doc Adds a genotype. Gives what had to go for it: the oldest of the same origin, of the fullest
 %% account, or of the heaviest origin. A single genotype may have any weight.
--spec in(origin(), account(), Item, Weight :: pos_integer(), quarantine(Item)) ->
-          {Dropped :: [Item], quarantine(Item)}.
-in(Origin, Account, Item, Weight, #quarantine{waiting = Waiting, accounts = Accounts} = Q) ->
-    #quarantine{came = Came, size = Size, weight = All} = Q,
+-spec in(origin(), account(), Item, Weight :: pos_integer(), fair_queue(Item)) ->
+          {Dropped :: [Item], fair_queue(Item)}.
+in(Origin, Account, Item, Weight, #queue{waiting = Waiting, accounts = Accounts} = Q) ->
+    #queue{came = Came, size = Size, weight = All} = Q,
     Items = maps:get(Origin, Waiting, []) ++ [{Weight, Came + 1, Item}],
-    Counted = Q#quarantine{accounts = Accounts#{Origin => Account}, came = Came + 1,
+    Counted = Q#queue{accounts = Accounts#{Origin => Account}, came = Came + 1,
                            size = Size + 1, weight = All + Weight},
     fit(Origin, [], put_items(Origin, Items, Counted)).
 
-fit(Origin, Dropped, #quarantine{limits = Limits, waiting = Waiting} = Q) ->
+fit(Origin, Dropped, #queue{limits = Limits, waiting = Waiting} = Q) ->
     #{origin := Most, all := All, weight := Heaviest} = Limits,
-    #quarantine{size = Size, weight = Weight} = Q,
+    #queue{size = Size, weight = Weight} = Q,
     if length(map_get(Origin, Waiting)) > Most -> without_oldest(Origin, Origin, Dropped, Q);
        Size > All -> without_oldest(fullest(Q), Origin, Dropped, Q);
        Weight > Heaviest, Size > 1 -> without_oldest(heaviest(Q), Origin, Dropped, Q);
        true -> {lists:reverse(Dropped), Q}
     end.
 
-without_oldest(Which, Origin, Dropped, #quarantine{waiting = Waiting} = Q) ->
+without_oldest(Which, Origin, Dropped, #queue{waiting = Waiting} = Q) ->
     #{Which := [{_, _, Oldest} = Item | Left]} = Waiting,
     Next = less([Item], put_items(Which, Left, Q)),
-    case is_map_key(Origin, Next#quarantine.waiting) of
+    case is_map_key(Origin, Next#queue.waiting) of
         true -> fit(Origin, [Oldest | Dropped], Next);
         false -> {lists:reverse([Oldest | Dropped]), Next}
     end.
 
 %% The origin that has the most waiting, in the account that has the most. Among equals the hash of
 %% a number decides, so that whoever makes keys cannot choose.
-fullest(#quarantine{waiting = Waiting, accounts = Accounts, came = Came}) ->
+fullest(#queue{waiting = Waiting, accounts = Accounts, came = Came}) ->
     Add = fun(Origin, Items, Sizes) ->
               Count = length(Items),
               Account = map_get(Origin, Accounts),
@@ -91,28 +83,25 @@ fullest(#quarantine{waiting = Waiting, accounts = Accounts, came = Came}) ->
                    || {Origin, [{_, Number, _} | _] = Items} <- maps:to_list(Waiting)]),
     Fullest.
 
-heaviest(#quarantine{waiting = Waiting}) ->
+heaviest(#queue{waiting = Waiting}) ->
     {_, Origin} = lists:max([{weight(Items), Origin} || {Origin, Items} <- maps:to_list(Waiting)]),
     Origin.
 
 weight(Items) -> lists:sum([Weight || {Weight, _, _} <- Items]).
 
-less(Items, #quarantine{size = Size, weight = Weight} = Q) ->
-    Q#quarantine{size = Size - length(Items), weight = Weight - weight(Items)}.
+less(Items, #queue{size = Size, weight = Weight} = Q) ->
+    Q#queue{size = Size - length(Items), weight = Weight - weight(Items)}.
 
-put_items(Origin, [], #quarantine{waiting = Waiting, accounts = Accounts} = Q) ->
-    Q#quarantine{waiting = maps:remove(Origin, Waiting), accounts = maps:remove(Origin, Accounts)};
-put_items(Origin, Items, #quarantine{waiting = Waiting} = Q) ->
-    Q#quarantine{waiting = Waiting#{Origin => Items}}.
+put_items(Origin, [], #queue{waiting = Waiting, accounts = Accounts} = Q) ->
+    Q#queue{waiting = maps:remove(Origin, Waiting), accounts = maps:remove(Origin, Accounts)};
+put_items(Origin, Items, #queue{waiting = Waiting} = Q) ->
+    Q#queue{waiting = Waiting#{Origin => Items}}.
 
-%% @doc Takes out the newest genotype of the origin whose turn it is.
--spec out(quarantine(Item)) -> {Item, quarantine(Item)} | empty.
-out(Q) -> out(fun(_Account) -> true end, Q).
-
-%% @doc The same among the accounts that may have a turn.
--spec out(MayRun :: fun((account()) -> boolean()), quarantine(Item)) ->
-          {Item, quarantine(Item)} | empty.
-out(MayRun, #quarantine{waiting = Waiting, accounts = Accounts, taken = Taken} = Q) ->
+%% @doc Takes out the newest genotype of the origin whose turn it is, among the accounts that may
+%% have a turn.
+-spec out(MayRun :: fun((account()) -> boolean()), fair_queue(Item)) ->
+          {Item, fair_queue(Item)} | empty.
+out(MayRun, #queue{waiting = Waiting, accounts = Accounts, taken = Taken} = Q) ->
     May = maps:from_list([{Account, MayRun(Account)}
                           || Account <- lists:usort(maps:values(Accounts))]),
     %% among origins that had the same, the hash changes from turn to turn: no key is always first
@@ -128,30 +117,30 @@ out(MayRun, #quarantine{waiting = Waiting, accounts = Accounts, taken = Taken} =
             {Item, less([Newest], put_items(Origin, lists:droplast(Items), Turned))}
     end.
 
-turns(Who, #quarantine{turns = Turns}) -> maps:get(Who, Turns, {0, 0}).
+turns(Who, #queue{turns = Turns}) -> maps:get(Who, Turns, {0, 0}).
 
-add_turn(Origin, #quarantine{accounts = Accounts} = Q) ->
+add_turn(Origin, #queue{accounts = Accounts} = Q) ->
     Add = fun(Who, R) -> add(Who, 0, 1, R) end,
     lists:foldl(Add, Q, lists:usort([Origin, map_get(Origin, Accounts)])).
 
-add(Who, Work, N, #quarantine{turns = Turns} = Q) ->
+add(Who, Work, N, #queue{turns = Turns} = Q) ->
     {Before, Had} = turns(Who, Q),
-    Q#quarantine{turns = Turns#{Who => {Before + Work, Had + N}}}.
+    Q#queue{turns = Turns#{Who => {Before + Work, Had + N}}}.
 
-halve_turns(#quarantine{taken = Taken} = Q) when Taken < ?HALVE_AFTER ->
-    Q#quarantine{taken = Taken + 1};
-halve_turns(#quarantine{turns = Turns} = Q) ->
+halve_turns(#queue{taken = Taken} = Q) when Taken < ?HALVE_AFTER ->
+    Q#queue{taken = Taken + 1};
+halve_turns(#queue{turns = Turns} = Q) ->
     Halve = fun(_, {Work, N}) -> (Work > 1 orelse N > 1) andalso {true, {Work div 2, N div 2}} end,
-    Q#quarantine{taken = 0, turns = maps:filtermap(Halve, Turns)}.
+    Q#queue{taken = 0, turns = maps:filtermap(Halve, Turns)}.
 
 %% @doc The turn of an origin, or of an account, cost so much work.
--spec charge(origin() | account(), Work :: non_neg_integer(), quarantine(Item)) -> quarantine(Item).
+-spec charge(origin() | account(), Work :: non_neg_integer(), fair_queue(Item)) -> fair_queue(Item).
 charge(Who, Work, Q) -> add(Who, Work, 0, Q).
 
 %% @doc Drops all genotypes of which this is true.
--spec without(IsUnwanted :: fun((Item) -> boolean()), quarantine(Item)) ->
-          {Dropped :: [Item], quarantine(Item)}.
-without(IsUnwanted, #quarantine{waiting = Waiting} = Q) ->
+-spec without(IsUnwanted :: fun((Item) -> boolean()), fair_queue(Item)) ->
+          {Dropped :: [Item], fair_queue(Item)}.
+without(IsUnwanted, #queue{waiting = Waiting} = Q) ->
     Sort = fun({Origin, Items}, {Dropped, Rest}) ->
                case lists:partition(fun({_, _, Item}) -> IsUnwanted(Item) end, Items) of
                    {[], _} -> {Dropped, Rest};
@@ -162,5 +151,5 @@ without(IsUnwanted, #quarantine{waiting = Waiting} = Q) ->
            end,
     lists:foldl(Sort, {[], Q}, lists:sort(maps:to_list(Waiting))).
 
--spec size(quarantine(_)) -> non_neg_integer().
-size(#quarantine{size = Size}) -> Size.
+-spec size(fair_queue(_)) -> non_neg_integer().
+size(#queue{size = Size}) -> Size.

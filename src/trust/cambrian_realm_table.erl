@@ -1,0 +1,53 @@
+%% @private
+%% The table of the realms of this node: the process of each, and what must survive a crash of that
+%% process: the subscribers, the processes that write files, and, without a `data_dir', the realm as
+%% it was last saved. {@link cambrian_realms} owns the table.
+-module(cambrian_realm_table).
+
+-export([new/0, register/1, get/2, put/3]).
+
+-type name() :: binary().
+-type kept() :: saved | subscribers | writer | audit.
+
+%% @doc Makes the table. It lives as long as the caller.
+-spec new() -> ok.
+new() ->
+    ?MODULE = ets:new(?MODULE, [named_table, public, {read_concurrency, true}]),
+    ok.
+
+%% @doc Registers the caller, unless another that is alive has the name.
+-spec register(name()) -> ok | {error, {already_started, pid()}}.
+register(Name) ->
+    case ets:insert_new(?MODULE, {{process, Name}, self()}) of
+        true -> ok;
+        false ->
+            case get(process, Name) of
+                {ok, Other} when Other =/= self() ->
+                    case is_process_alive(Other) of
+                        true -> {error, {already_started, Other}};
+                        false ->
+                            %% deletes only the dead one: another process may have registered
+                            %% meanwhile
+                            true = ets:delete_object(?MODULE, {{process, Name}, Other}),
+                            register(Name)
+                    end;
+                _ -> register(Name)
+            end
+    end.
+
+%% @doc Returns what the table keeps of a realm.
+-spec get(process | kept(), name()) -> {ok, term()} | none.
+get(What, Name) ->
+    try ets:lookup(?MODULE, {What, Name}) of
+        [{_, Kept}] -> {ok, Kept};
+        [] -> none
+    catch error:badarg ->
+        ok = cambrian_running:check(),
+        exit({noproc, cambrian_realms})
+    end.
+
+%% @doc Keeps something of a realm.
+-spec put(kept(), name(), term()) -> ok.
+put(What, Name, Kept) ->
+    true = ets:insert(?MODULE, {{What, Name}, Kept}),
+    ok.
