@@ -239,7 +239,8 @@ measured(Genotype, Task) ->
     end).
 
 score_network(Native, Network) ->
-    {Fitness, _Cases, Work} = await(fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end),
+    Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
+    {Fitness, _Cases, _Behaviour, Work} = await(Job),
     {Fitness, Work}.
 
 %%% ---- what is kept -----------------------------------------------------------------------

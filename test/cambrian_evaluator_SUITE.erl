@@ -94,7 +94,7 @@ misdeeds() ->
       11 => fun() -> rubbish end,
       12 => fun() -> 1 bsl 2000 end,
       13 => fun() -> #{fitness => nan} end,
-      14 => fun() -> #{fitness => 1, objectives => [1 | 2]} end,
+      14 => fun() -> #{fitness => 1, cases => [1 | 2]} end,
       17 => fun() -> _ = spawn_link(fun() -> exit(child) end), hang() end,
       18 => fun() -> process_flag(trap_exit, true), forever() end,
       19 => fun() -> exit(self(), normal), hang() end,
@@ -102,7 +102,7 @@ misdeeds() ->
       22 => fun() -> forge(), 32 end,
       23 => fun() -> _ = spawn_link(fun() -> exit(late) end), process_flag(trap_exit, true), 33 end,
       24 => fun() -> _ = spawn_link(fun hang/0), 34 end,
-      25 => fun() -> #{fitness => 35, objectives => [1, 2.5]} end}.
+      25 => fun() -> #{fitness => 35, cases => [1, 2.5]} end}.
 
 forever() -> receive _ -> forever() after 0 -> forever() end.
 
@@ -127,7 +127,7 @@ each_costs_itself_only(_) ->
     ?assertEqual(expected_scores(), Scores),
     ?assertMatch([{2, {crashed, {error, crash, [_ | _]}}}, {3, {crashed, {exit, leave, _}}}, {5, {crashed, {throw, ball, _}}},
                   {7, timeout}, {8, memory}, {9, memory}, {11, {bad_fitness, rubbish}}, {12, {bad_fitness, _}}, {13, {bad_fitness, nan}},
-                  {14, {bad_fitness, #{objectives := [1 | 2]}}}, {17, {crashed, child}}, {18, timeout}, {19, {crashed, normal}}], Faults).
+                  {14, {bad_fitness, #{cases := [1 | 2]}}}, {17, {crashed, child}}, {18, timeout}, {19, {crashed, normal}}], Faults).
 
 together_as_each(_) ->
     Gs = genotypes(30),

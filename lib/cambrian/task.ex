@@ -83,7 +83,7 @@ defmodule Cambrian.Task do
               | %{
                   required(:fitness) => fitness,
                   optional(:behaviour) => [float],
-                  optional(:objectives) => [float]
+                  optional(:cases) => [float]
                 }
 
   @doc """

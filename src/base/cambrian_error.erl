@@ -186,6 +186,8 @@ evaluation({evaluation_failed, memory}) ->
     ["the evaluation took too much memory, or its process was killed"];
 evaluation({evaluation_failed, {bad_fitness, Fitness}}) ->
     ["the evaluation gave no number: ", {term, Fitness}];
+evaluation({evaluation_failed, {bad_score, {Key, Got, Expected}}}) ->
+    ["the evaluation gave ", {term, Got}, " as ", {term, Key}, ", expected ", {text, Expected}];
 evaluation({evaluation_failed, {crashed, _} = Fault}) ->
     ["the evaluation failed: ", {fault, Fault}];
 evaluation({evaluation_failed, Fault}) -> ["the evaluation failed: ", {term, Fault}];

@@ -3,10 +3,11 @@
 %% and recognised when it comes again.
 -module(cambrian_fault).
 
--export([crashed/3, crashed/1, bad_fitness/1, counted/1, text/1, kind/1, is_missing_code/1]).
+-export([crashed/3, crashed/1, bad_fitness/1, bad_score/3, counted/1, text/1, kind/1, is_missing_code/1]).
 -export_type([fault/0]).
 
 -type fault() :: timeout | memory | {bad_fitness, term()}
+               | {bad_score, {Key :: term(), Got :: term(), Expected :: binary()}}
                | {crashed, {error | exit | throw, Reason :: term(), Stack :: list()}
                            | Reason :: term()}.
 %% `memory' may also mean that another process killed the evaluation: the VM gives the same reason
@@ -26,6 +27,10 @@
 %% @doc The fault of an evaluation that gave no fitness.
 -spec bad_fitness(term()) -> fault().
 bad_fitness(Term) -> {bad_fitness, bounded(Term)}.
+
+%% @doc The fault of an evaluation whose score has another part that is wrong.
+-spec bad_score(Key :: term(), Got :: term(), Expected :: binary()) -> fault().
+bad_score(Key, Got, Expected) -> {bad_score, {bounded(Key), bounded(Got), Expected}}.
 
 %% @doc How many evaluations failed, with the first fault.
 -spec counted([{Index :: pos_integer(), fault()}]) ->
@@ -163,6 +168,8 @@ in_words(Fault) ->
 words_of(timeout) -> "it took longer than evaluation_timeout";
 words_of(memory) -> "it took more memory than evaluation_memory, or was killed";
 words_of({bad_fitness, Term}) -> io_lib:format("it gave ~0tp, expected a finite number", [Term]);
+words_of({bad_score, {Key, Got, Expected}}) ->
+    io_lib:format("it gave ~0tp as ~0tp, expected ~ts", [Got, Key, Expected]);
 words_of({crashed, {Class, Reason, [_ | _] = Stack}})
   when Class =:= error; Class =:= exit; Class =:= throw ->
     exception(Class, Reason, Stack);
@@ -198,6 +205,7 @@ is_elixirs(_) -> false.
 %% faults of one kind need only one line in a log.
 -spec kind(fault()) -> term().
 kind({bad_fitness, Term}) -> {bad_fitness, shape(Term)};
+kind({bad_score, {Key, Got, _Expected}}) -> {bad_score, shape(Key), shape(Got)};
 kind({crashed, {Class, Reason, [Top | _]}}) -> {crashed, shape(Class), shape(Reason), place(Top)};
 kind({crashed, {Class, Reason, []}}) -> {crashed, shape(Class), shape(Reason)};
 kind({crashed, Reason}) -> {crashed, shape(Reason)};

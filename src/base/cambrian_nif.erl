@@ -196,7 +196,7 @@ tuning_candidates(_Tuning) -> ?STUB.
 tuning_tell(_Tuning, _Outcomes) -> ?STUB.
 tuning_settle(_Tuning) -> ?STUB.
 population_next(_Tag, _Evaluated) -> ?STUB.
-population_inject(_Evaluated, _Genotype, _Fitness, _Keys) -> ?STUB.
+population_inject(_Evaluated, _Genotype, _Score, _Keys) -> ?STUB.
 population_purge(_Generation, _Keys, _Genotypes) -> ?STUB.
 population_sources(_Evaluated, _Genotype) -> ?STUB.
 population_info(_Population) -> ?STUB.

@@ -20,7 +20,7 @@
 %% `timeout', in ms, and `memory', in bytes, are for one evaluation.
 -type options() :: #{name := term(), how := cambrian_task:evaluation(), timeout := timeout(),
                      memory := pos_integer() | infinity, nodes := connected | [node()]}.
--type outcome() :: float() | {float(), Cases :: [float()]} | failed | skipped.
+-type outcome() :: cambrian_score:score() | failed | skipped.
 %% Only a number is a fitness. The time was up before a `skipped' genotype was evaluated.
 -type fault() :: cambrian_fault:fault().
 
@@ -49,6 +49,8 @@
          logged = [] :: [node()],
          %% kinds of faults in the log
          kinds = [] :: [term()],
+         %% how many numbers a behaviour has, once one is known
+         behaviour = none :: none | non_neg_integer(),
          round = 0 :: non_neg_integer(),
          tag :: undefined | reference(),
          genotypes = {} :: tuple(),
@@ -93,8 +95,8 @@ evaluate(Evaluator, Tag, Genotypes, Network, Limit) ->
 
 %% @doc The fitness in an outcome, or why there is none.
 -spec fitness(outcome()) -> float() | failed | skipped.
-fitness({Fitness, _Cases}) -> Fitness;
-fitness(Other) -> Other.
+fitness(Word) when is_atom(Word) -> Word;
+fitness(Score) -> cambrian_score:fitness(Score).
 
 %%% ---- a gen_server -----------------------------------------------------------------------
 
@@ -328,27 +330,25 @@ refused([{Index, Score} | Results], Open) when is_map_key(Index, Open) ->
     end;
 refused(Other, _Open) -> {unexpected, Other}.
 
-reason_to_refuse(Fitness) when is_float(Fitness) -> none;
 reason_to_refuse({fault, Fault}) ->
     case cambrian_fault:is_missing_code(Fault) of
         true -> Fault;
         false -> none
     end;
 reason_to_refuse({unfit, Reason}) -> {unfit, Reason};
-reason_to_refuse({Fitness, Cases} = Score) ->
-    case is_float(Fitness) andalso is_list(Cases) andalso lists:all(fun is_float/1, Cases) of
+reason_to_refuse(Score) ->
+    case cambrian_score:is_score(Score) of
         true -> none;
         false -> {unexpected, Score}
-    end;
-reason_to_refuse(Score) -> {unexpected, Score}.
+    end.
 
 finish(#state{owner = Owner, tag = Tag, genotypes = Genotypes, limit = Limit} = State) ->
-    #state{results = Results} = State,
+    #state{results = Results, behaviour = Known} = State,
     _ = [erlang:cancel_timer(Limit) || Limit =/= undefined],
-    Sorted = lists:keysort(1, Results),
+    {Sorted, Length} = cambrian_score:same_lengths(lists:keysort(1, Results), Known),
     Faults = [{Index, Fault} || {Index, {fault, Fault}} <- Sorted],
     Owner ! {Tag, {ok, outcomes(1, tuple_size(Genotypes), Sorted), Faults}},
-    log_new(Faults, State#state{tag = undefined, genotypes = {}, network = undefined,
+    log_new(Faults, State#state{behaviour = Length, tag = undefined, genotypes = {}, network = undefined,
                                 limit = undefined, results = [], idle = []}).
 
 outcomes(Index, Count, []) -> lists:duplicate(Count - Index + 1, skipped);

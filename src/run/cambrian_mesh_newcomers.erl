@@ -15,7 +15,7 @@
 -type outcome() :: cambrian_evaluator:outcome() | late.
 %% The work is `unmetered' if evaluators measured: only Rust counts units of work.
 -type measure() :: {outcome(), Work :: non_neg_integer() | unmetered}.
--type found() :: {cambrian_newcomer_queue:newcomer(), Fitness :: float() | failed | late,
+-type found() :: {cambrian_newcomer_queue:newcomer(), cambrian_score:score() | failed | late,
                   Work :: non_neg_integer()}.
 
 -record(measurement, {began :: integer(), costs :: [non_neg_integer()]}).
@@ -101,7 +101,7 @@ panicked(#mesh{measurement = #measurement{costs = Costs}} = Mesh) ->
 done(Found, #mesh{queue = Queue} = Mesh) ->
     {Outcomes, Works} = lists:unzip(Found),
     {Measured, Next} = cambrian_newcomer_queue:measured(Outcomes, Queue),
-    Done = [{Newcomer, Fitness, Work} || {{Newcomer, Fitness}, Work} <- lists:zip(Measured, Works)],
+    Done = [{Newcomer, Outcome, Work} || {{Newcomer, Outcome}, Work} <- lists:zip(Measured, Works)],
     Held = cambrian_newcomer_queue:hold([Newcomer || {Newcomer, _} <- Measured], Next),
     Mesh#mesh{measurement = {done, Done}, queue = Held}.
 

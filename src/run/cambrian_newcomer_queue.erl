@@ -47,12 +47,11 @@ start_measuring(#queue{waiting = Waiting, measuring = []} = Queue) ->
     {[Genotype || #{genotype := Genotype} <- lists:reverse(Waiting)],
      Queue#queue{waiting = [], measuring = Waiting}}.
 
-%% @doc The measured newcomers with their fitness, the first first, from the outcomes in that order.
--spec measured([cambrian_evaluator:outcome() | late], queue()) ->
-          {[{newcomer(), failed | late | float()}], queue()}.
+%% @doc The measured newcomers, the first first, with the outcomes in that order.
+-spec measured([Outcome], queue()) -> {[{newcomer(), Outcome}], queue()}
+              when Outcome :: cambrian_score:score() | failed | late.
 measured(Outcomes, #queue{measuring = Measuring} = Queue) ->
-    Fitness = [cambrian_evaluator:fitness(Outcome) || Outcome <- Outcomes],
-    {lists:zip(lists:reverse(Measuring), Fitness), Queue#queue{measuring = []}}.
+    {lists:zip(lists:reverse(Measuring), Outcomes), Queue#queue{measuring = []}}.
 
 %% @doc The newcomers that are being measured wait again.
 -spec stop_measuring(queue()) -> queue().

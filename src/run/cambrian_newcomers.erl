@@ -113,8 +113,8 @@ stop_injected(#newcomers{injected = Injected} = Newcomers) ->
 admit_injected(Found, Evaluated, #newcomers{injected = Injected} = Newcomers) ->
     {Outcomes, Works} = lists:unzip(Found),
     {Measured, Next} = cambrian_newcomer_queue:measured(Outcomes, Injected),
-    All = [{Newcomer, Fitness, work(Work, Newcomer)}
-           || {{Newcomer, Fitness}, Work} <- lists:zip(Measured, Works)],
+    All = [{Newcomer, Outcome, work(Work, Newcomer)}
+           || {{Newcomer, Outcome}, Work} <- lists:zip(Measured, Works)],
     Admit = fun({Newcomer, _, _} = One, Before, N) ->
                 case admit(One, Before) of
                     {accepted, Verdict, With} -> {Verdict, With, admitted(Newcomer, N)};
@@ -153,7 +153,8 @@ admit_mesh(Evaluated, Population, IsBest, #newcomers{mesh = Mesh} = Newcomers) -
             admit_all(Admit, Found, Evaluated, Newcomers#newcomers{mesh = Next})
     end.
 
-admit_mesh({Newcomer, Fitness, Work} = One, Evaluated, Size, IsBest, Newcomers) ->
+admit_mesh({Newcomer, Outcome, Work} = One, Evaluated, Size, IsBest, Newcomers) ->
+    Fitness = cambrian_evaluator:fitness(Outcome),
     case is_float(Fitness) andalso is_full(Size, Newcomers) andalso not IsBest(Fitness) of
         true ->
             Verdict = #{outcome => full, fitness => Fitness, work => Work},
@@ -173,10 +174,10 @@ mesh_admitted(Newcomer, #newcomers{mesh = Mesh, admitted = Admitted} = Newcomers
 
 admit({Newcomer, NoFitness, Work}, _Evaluated) when NoFitness =:= failed; NoFitness =:= late ->
     {refused, {Newcomer, #{outcome => NoFitness, work => Work}}};
-admit({#{genotype := Genotype, from := From} = Newcomer, Fitness, Work}, Evaluated) ->
-    Found = #{fitness => Fitness, work => Work},
+admit({#{genotype := Genotype, from := From} = Newcomer, Score, Work}, Evaluated) ->
+    Found = #{fitness => cambrian_score:fitness(Score), work => Work},
     Keys = cambrian_purge:keys(From),
-    case cambrian_nif:population_inject(Evaluated, Genotype, Fitness, Keys) of
+    case cambrian_nif:population_inject(Evaluated, Genotype, Score, Keys) of
         {ok, With} -> {accepted, {Newcomer, Found#{outcome => accepted}}, With};
         {error, Reason} -> {refused, {Newcomer, Found#{outcome => Reason}}}
     end.

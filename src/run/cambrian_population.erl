@@ -23,6 +23,7 @@
                      inputs => pos_integer(), outputs => pos_integer(),
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(),
                      seed => cambrian_genotype:seed(), population => pos_integer(), params => map(),
+                     search => neat | novelty | dominated_novelty,
                      from => cambrian_genotype:genotype() | [cambrian_genotype:genotype(), ...],
                      run => boolean(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
@@ -39,8 +40,10 @@
 %% `name' is registered and names the checkpoints. With `resume => false' the population drops the
 %% checkpoints of that name. `params' are those of {@link cambrian:parameters/0}. `population' (150,
 %% or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must fit
-%% into the memory that the application's `memory_limit' allows. The options may hold everything of
-%% {@link goal()} as well.
+%% into the memory that the application's `memory_limit' allows. `search' (`neat', or what suits the
+%% task) says what selection compares: fitness (`neat'), how unlike a behaviour is all others
+%% (`novelty'), or how unlike it is those of the fitter ones (`dominated_novelty'). The options may
+%% hold everything of {@link goal()} as well.
 %%
 %% The first generation descends from the genotypes `from', if you give any: it has each of them as
 %% it is, and mutated copies of them in turn until the population is full. With `run => true' the

@@ -28,6 +28,14 @@ common() ->
        text => <<"genotypes in a generation">>,
        more => <<"It is short for the parameter of that name, and must fit into the memory that "
                  "the application's `memory_limit` allows">>},
+     #{name => search, flag => {search, word, "NAME"},
+       %% checked as a parameter
+       check => fun(_) -> true end,
+       expected => <<"one of neat, novelty, dominated_novelty">>,
+       default => {words, <<"neat, or what suits the task">>},
+       text => <<"what selection compares">>,
+       more => <<"It is short for the parameter of that name">>,
+       see => {"novelty search", "novelty.md"}},
      #{name => seed, flag => {seed, integer, "N"}, check => fun is_seed/1,
        expected => <<"an integer from 0 to 2^64 - 1">>,
        default => {drawn, fun random_seed/0, <<"random">>},

@@ -8,6 +8,8 @@
 
 %% The longest text of a task that a checkpoint keeps, in bytes.
 -define(MAX_TEXT, 4096).
+%% Parameters that are options as well.
+-define(SHORT_PARAMETERS, [population, search]).
 
 %% @doc The caller of a start prepares it, so that a mistake is an answer and not a crash. `given'
 %% has the options that a checkpoint may contradict.
@@ -70,7 +72,7 @@ warn(#{task := Task, name := Name, idle := Idle}) ->
 %% of the caller. The first check that fails says why.
 checked(Prepared, Given) ->
     Checks = [fun check_size/2, fun check_given_size/2, fun check_nodes/2, fun check_evaluation/2,
-              fun check_checkpoints/2, fun check_population/2, fun check_parameters/2,
+              fun check_checkpoints/2, fun check_short_parameters/2, fun check_parameters/2,
               fun check_founders/2, fun check_name/2],
     case first_error(Checks, Prepared, Given) of
         ok -> {ok, Prepared#{idle => idle(Prepared, Given)}};
@@ -141,9 +143,14 @@ none_of(Names, Given, Expected) ->
 
 given(Names, Given) -> maps:to_list(maps:with(Names, Given)).
 
-check_population(_, #{population := Size, params := #{population := Other}}) when Size =/= Other ->
-    bad(population, Size, io_lib:format("~0tp, as among the parameters", [Other]));
-check_population(_, _) -> ok.
+check_short_parameters(_, #{params := #{} = Params} = Given) ->
+    case [{Name, Value, Other} || {Name, Value} <- given(?SHORT_PARAMETERS, Given),
+                                  #{Name := Other} <- [Params], Other =/= Value] of
+        [] -> ok;
+        [{Name, Value, Other} | _] ->
+            bad(Name, Value, io_lib:format("~0tp, as among the parameters", [Other]))
+    end;
+check_short_parameters(_, _) -> ok.
 
 check_parameters(#{task := Task, nodes := Nodes} = Options, _) ->
     case {effective(Options), native(Task)} of
@@ -194,7 +201,7 @@ effective(#{task := Task} = Options) ->
 %% @doc Parameters that override the task's defaults.
 -spec parameters(map()) -> map().
 parameters(#{params := Params} = Options) ->
-    maps:merge(Params, maps:with([population], Options)).
+    maps:merge(Params, maps:with(?SHORT_PARAMETERS, Options)).
 
 %% @doc The same, as the library understands them.
 -spec understood(map()) -> map().

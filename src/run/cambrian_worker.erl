@@ -17,7 +17,7 @@
 %% The index that is being evaluated (0 between two evaluations), how many evaluations have begun,
 %% since when it works, and how much rest it owes the governor, in µs.
 -type marks() :: atomics:atomics_ref().
--type score() :: float() | {float(), Cases :: [float()]} | {fault, cambrian_fault:fault()}
+-type score() :: cambrian_score:score() | {fault, cambrian_fault:fault()}
                | {unfit, Reason :: term()}.
 %% Makes a network from an item: from a genotype on the population's node, from its bytes elsewhere.
 -type network() :: fun((cambrian_genotype:genotype() | binary()) -> cambrian_network:network()).
@@ -200,20 +200,15 @@ bounded({crashed, {Class, Reason, Stack}}) when is_list(Stack) ->
     cambrian_fault:crashed(Class, Reason, Stack);
 bounded({crashed, Reason}) -> cambrian_fault:crashed(Reason);
 bounded({bad_fitness, Term}) -> cambrian_fault:bad_fitness(Term);
+bounded({bad_score, {Key, Got, Expected}}) -> cambrian_fault:bad_score(Key, Got, Expected);
 bounded(Word) when Word =:= timeout; Word =:= memory -> Word;
 bounded(Other) -> cambrian_fault:crashed(Other).
 
-score(#{fitness := Fitness, objectives := Cases}) ->
-    try {float(Fitness), [float(Case) || Case <- Cases]}
-    catch
-        error:_ ->
-            {fault, cambrian_fault:bad_fitness(#{fitness => Fitness, objectives => Cases})}
-    end;
-score(#{fitness := Fitness}) -> score_of(Fitness);
-score(Fitness) -> score_of(Fitness).
-
-score_of(Fitness) ->
-    try float(Fitness) catch error:badarg -> {fault, cambrian_fault:bad_fitness(Fitness)} end.
+score(Answer) ->
+    case cambrian_score:check(Answer) of
+        {ok, Score} -> Score;
+        {fault, Fault} -> {fault, bounded(Fault)}
+    end.
 
 %%% ---- traces -----------------------------------------------------------------------------
 

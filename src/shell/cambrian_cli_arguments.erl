@@ -7,7 +7,7 @@
 
 %% `Shown' stands for the value in the help.
 -type table() :: [{Name :: atom(), type(), Shown :: string(), About :: string()}].
--type type() :: flag | text | integer | positive | number | duration | setting.
+-type type() :: flag | text | word | integer | positive | number | duration | setting.
 %% The values by name (a list for settings), and in `texts' what was typed.
 -type given() :: #{texts := #{atom() => string()}, atom() => term()}.
 
@@ -96,6 +96,7 @@ flag(Name) -> "--" ++ [case C of $_ -> $-; _ -> C end || C <- atom_to_list(Name)
 path(Text) -> unicode:characters_to_binary(Text).
 
 expected(text) -> "a text";
+expected(word) -> "a word of small letters, digits and _";
 expected(integer) -> "an integer";
 expected(positive) -> "a positive integer";
 expected(number) -> "a number";
@@ -104,6 +105,12 @@ expected(setting) -> "NAME=VALUE".
 
 typed(text, "") -> error;
 typed(text, Text) -> {ok, Text};
+%% No module that is loaded may have the atom yet.
+typed(word, Text) ->
+    case re:run(Text, "^[a-z][a-z0-9_]{0,63}$", [{capture, none}]) of
+        match -> {ok, list_to_atom(Text)};
+        nomatch -> error
+    end;
 typed(positive, Text) ->
     case typed(integer, Text) of
         {ok, N} when N > 0 -> {ok, N};

@@ -8,7 +8,7 @@
 
 -type limits() :: #{timeout := timeout(), memory := pos_integer() | infinity}.
 %% In ms and bytes. In an environment, the timeout applies to each step.
--type fault() :: timeout | memory | {bad_fitness, term()}
+-type fault() :: timeout | memory | cambrian_score:fault()
                | {crashed, {error | exit | throw, term(), list()} | term()} | term().
 
 %% Only answers have the reference `ref': the code of a user may send other messages here.
@@ -33,9 +33,11 @@ run(How, Network, Limits) ->
 failed(Fault) -> {error, {evaluation_failed, Fault}}.
 
 score({fault, Fault}) -> failed(Fault);
-score(#{fitness := Fitness}) when is_number(Fitness) -> score(Fitness);
-score(Fitness) ->
-    try {ok, float(Fitness)} catch error:badarg -> failed({bad_fitness, Fitness}) end.
+score(Answer) ->
+    case cambrian_score:check(Answer) of
+        {ok, Score} -> {ok, cambrian_score:fitness(Score)};
+        {fault, Fault} -> failed(Fault)
+    end.
 
 guard(Caller, How, Network, #{timeout := Timeout, memory := Memory}) ->
     process_flag(trap_exit, true),

@@ -117,9 +117,11 @@
 %% or [] for a module alone. The process that starts the evolution calls it once.
 
 -callback evaluate(cambrian_network:network(), State :: term()) ->
-    fitness() | #{fitness := fitness(), behaviour => [float()], objectives => [float()]}.
-%% Returns the fitness of a network, alone or in a map. Called in a process of its own for each new
-%% genotype of a generation.
+    fitness() | #{fitness := fitness(), cases => [number()], behaviour => [number()]}.
+%% Returns the fitness of a network, alone or in a map. `cases' are its results in each case, for
+%% the selection `lexicase'. `behaviour' tells in numbers what it did, such as where it ended, for
+%% searches that compare behaviours: as many numbers for every network. Called in a process of its
+%% own for each new genotype of a generation.
 
 %% @doc Lists the names of the native tasks.
 %%
@@ -314,8 +316,8 @@ cached(Task, Id) ->
 
 score(Native, Network) ->
     Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
-    {ok, {Fitness, Cases, _Work}} = cambrian_job:await(Job),
-    maps:from_list([{fitness, Fitness} | [{objectives, Cases} || Cases =/= []]]).
+    {ok, {Fitness, Cases, Behaviour, _Work}} = cambrian_job:await(Job),
+    #{fitness => Fitness, cases => Cases, behaviour => Behaviour}.
 
 %% @doc Computes the id of a task on the mesh.
 %%

@@ -3,6 +3,7 @@
 
 pub mod cost;
 pub mod kernel;
+pub mod probe;
 pub mod network;
 pub mod substrate;
 pub mod encoding;

@@ -4,4 +4,5 @@ pub mod selection;
 pub mod speciation;
 pub mod ancestry;
 pub mod lineage;
+pub mod novelty;
 pub mod population;

@@ -3,6 +3,7 @@
 mod acrobot;
 mod dataset;
 mod double_pole;
+mod maze;
 mod mountain_car;
 mod multiplexer;
 mod parity;
@@ -47,18 +48,26 @@ pub struct Score {
     /// Results in each of the task's cases, for selection that looks at them one by one; may be
     /// empty.
     pub cases: Vec<f64>,
+    /// What the network did, such as where it ended, for searches that compare behaviours: as many
+    /// numbers for every network. Empty if the task tells nothing of it.
+    pub behaviour: Vec<f64>,
 }
 
 impl From<f64> for Score {
     fn from(fitness: f64) -> Score {
-        Score { fitness, cases: Vec::new() }
+        Score { fitness, ..Score::default() }
     }
 }
 
 impl Score {
+    pub fn with_cases(fitness: f64, cases: Vec<f64>) -> Score {
+        Score { fitness, cases, ..Score::default() }
+    }
+
     /// Whether every number is finite.
     pub fn is_sound(&self) -> bool {
-        self.fitness.is_finite() && self.cases.iter().all(|case| case.is_finite())
+        let all = std::iter::once(&self.fitness).chain(&self.cases).chain(&self.behaviour);
+        all.into_iter().all(|number| number.is_finite())
     }
 }
 
@@ -144,6 +153,8 @@ pub const TASKS: &[(&str, Constructor)] = &[
     ("mountain_car", |_| Ok(Arc::new(mountain_car::MountainCar))),
     ("acrobot", |_| Ok(Arc::new(acrobot::Acrobot))),
     ("t_maze", |_| Ok(Arc::new(t_maze::TMaze))),
+    ("maze_medium", |_| Ok(Arc::new(maze::MEDIUM))),
+    ("maze_hard", |_| Ok(Arc::new(maze::HARD))),
     ("sequence_recall", |settings| Ok(Arc::new(sequence_recall::SequenceRecall::new(settings)?))),
 ];
 

@@ -78,6 +78,7 @@ rustler::atoms! {
     known,
     not_better,
     not_finite,
+    behaviour,
     // population
     generation,
     evaluations,

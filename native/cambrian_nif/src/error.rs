@@ -178,6 +178,7 @@ pub fn refused(reason: Refused) -> Atom {
         Refused::Known => atoms::known(),
         Refused::NotBetter => atoms::not_better(),
         Refused::NotFinite => atoms::not_finite(),
+        Refused::Behaviour => atoms::behaviour(),
     }
 }
 

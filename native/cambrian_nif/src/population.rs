@@ -198,12 +198,13 @@ fn population_next<'a>(
 fn population_inject(
     evaluated: EvaluatedArc,
     genotype: GenotypeArc,
-    fitness: f64,
+    score: Term,
     keys: List<Binary>,
 ) -> NifResult<(Atom, EvaluatedArc)> {
     let keys = keys.0.into_iter().map(bytes32).collect::<NifResult<_>>()?;
     let mut next = evaluated.0.clone();
-    match next.inject(Arc::clone(&genotype.0), fitness, keys) {
+    let score = task::score(score)?;
+    match pools::install(|| next.inject(Arc::clone(&genotype.0), score, keys))? {
         Ok(()) => Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(next)))),
         Err(reason) => Err(error::refuse(error::refused(reason))),
     }
@@ -342,9 +343,9 @@ fn population_trial<'a>(
     })
 }
 
-/// The fitness of genotypes that are not of the population yet, one after the other on one thread,
+/// The scores of genotypes that are not of the population yet, one after the other on one thread,
 /// and the work of each in units of [`cambrian_core::phenotype::cost`]:
-/// `{Tag, {ok, [{Fitness | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
+/// `{Tag, {ok, [{Score | failed | late, Work}]}}`. Each may take `Ms`, without what the governor
 /// has it wait, or `infinity`.
 #[rustler::nif]
 fn population_examine<'a>(
@@ -360,9 +361,9 @@ fn population_examine<'a>(
     job::post(env, tag, move |token| {
         let one = |genotype: &GenotypeArc| {
             let within = TimeBudget::new(token, limit);
-            let (fitness, work) = metered(|| examine(&population, &*task.0, genotype, &within));
-            match fitness {
-                Ok(fitness) => Some((Measured::Fitness(fitness), work)),
+            let (outcome, work) = metered(|| examine(&population, &*task.0, genotype, &within));
+            match outcome {
+                Ok(outcome) => Some((Measured::Outcome(outcome), work)),
                 Err(Cancelled) if token.should_continue() => Some((Measured::Late, work)),
                 Err(Cancelled) => None,
             }
@@ -371,20 +372,19 @@ fn population_examine<'a>(
     })
 }
 
-/// `None` where its evaluation fails.
 fn examine(
     population: &PopulationArc,
     task: &dyn Task,
     genotype: &GenotypeArc,
     token: &dyn CancelToken,
-) -> Result<Option<f64>, Cancelled> {
+) -> Result<Outcome, Cancelled> {
     if !token.should_continue() {
         return Err(Cancelled);
     }
     match network_of(population, genotype, token) {
         Err(SubstrateError::Cancelled) => Err(Cancelled),
-        Err(_) => Ok(None),
-        Ok(network) => Ok(Outcome::from(task.evaluate_on(&network.runner(token))?).fitness()),
+        Err(_) => Ok(Outcome::Failed),
+        Ok(network) => Ok(Outcome::from(task.evaluate_on(&network.runner(token))?)),
     }
 }
 

@@ -4,12 +4,12 @@ use crate::genotype::GenotypeArc;
 use crate::job::{self, Job};
 use crate::network::NetworkArc;
 use crate::substrate::SubstrateArc;
-use crate::term::settings_of;
+use crate::term::{List, settings_of};
 use crate::{atoms, dataset, error, parameters};
 use cambrian_core::genome::genotype::Shape;
 use cambrian_core::genome::parameters::{Parameters, Value};
 use cambrian_core::phenotype::cost::metered;
-use cambrian_core::task::{self, TASKS, Task, TaskError, Trial};
+use cambrian_core::task::{self, Outcome, Score, TASKS, Task, TaskError, Trial};
 use rustler::{Atom, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
 use std::sync::Arc;
 
@@ -123,23 +123,34 @@ fn shape(network: &NetworkArc) -> Shape {
     Shape { inputs: network.0.inputs() as u32, outputs: network.0.outputs() as u32 }
 }
 
-/// What became of a newcomer, and the units of work of that: a number, `failed`, or `late`.
+/// `Fitness | {Fitness, Cases, Behaviour}`
+pub fn score(term: Term) -> NifResult<Score> {
+    if let Ok(fitness) = term.decode::<f64>() {
+        return Ok(Score::from(fitness));
+    }
+    let (fitness, List(cases), List(behaviour)) = term.decode()?;
+    Ok(Score { fitness, cases, behaviour })
+}
+
+/// What became of a newcomer: its score, `failed`, or `late`.
 pub enum Measured {
-    Fitness(Option<f64>),
+    Outcome(Outcome),
     Late,
 }
 
 impl Encoder for Measured {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         match self {
-            Measured::Fitness(Some(fitness)) => fitness.encode(env),
-            Measured::Fitness(None) => atoms::failed().encode(env),
+            Measured::Outcome(Outcome::Scored(Score { fitness, cases, behaviour })) => {
+                (fitness, cases, behaviour).encode(env)
+            }
+            Measured::Outcome(_) => atoms::failed().encode(env),
             Measured::Late => atoms::late().encode(env),
         }
     }
 }
 
-/// `{Tag, {ok, {Fitness, Cases, Work}}}`
+/// `{Tag, {ok, {Fitness, Cases, Behaviour, Work}}}`
 #[rustler::nif]
 fn task_score<'a>(
     env: Env<'a>,
@@ -151,7 +162,7 @@ fn task_score<'a>(
     job::post(env, tag, move |token| {
         let (score, work) = metered(|| task.0.evaluate_on(&network.0.runner(token)));
         let score = score.ok()?;
-        Some((score.fitness, score.cases, work))
+        Some((score.fitness, score.cases, score.behaviour, work))
     })
 }
 

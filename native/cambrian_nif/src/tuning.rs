@@ -2,9 +2,10 @@
 
 use crate::genotype::{GenotypeArc, wrap};
 use crate::population::{EvaluatedArc, EvaluatedResource, PopulationArc};
+use crate::task::score;
 use crate::term::List;
 use crate::{atoms, error, pools};
-use cambrian_core::task::{Outcome, Score};
+use cambrian_core::task::Outcome;
 use cambrian_core::variation::tuning::Tuning;
 use rustler::{Atom, Error, NifResult, Resource, ResourceArc, Term};
 
@@ -34,20 +35,16 @@ fn tuning_candidates(tuning: TuningArc) -> Vec<GenotypeArc> {
     tuning.tuning.candidates().into_iter().map(wrap).collect()
 }
 
-/// `Fitness | {Fitness, Cases} | failed | skipped` of each candidate, in their order.
+/// `Fitness | {Fitness, Cases, Behaviour} | failed | skipped` of each candidate, in their order.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, TuningArc)> {
     let outcome = |term: Term| {
-        if let Ok(fitness) = term.decode::<f64>() {
-            return Ok(Outcome::Scored(Score::from(fitness)));
-        }
         match term.decode::<Atom>() {
             Ok(word) if word == atoms::failed() => return Ok(Outcome::Failed),
             Ok(word) if word == atoms::skipped() => return Ok(Outcome::Skipped),
             _ => {}
         }
-        let (fitness, List(cases)): (f64, List<f64>) = term.decode()?;
-        Ok(Outcome::Scored(Score { fitness, cases }))
+        Ok(Outcome::Scored(score(term)?))
     };
     let outcomes: Vec<Outcome> = outcomes.0.into_iter().map(outcome).collect::<NifResult<_>>()?;
     if !tuning.tuning.expects(&outcomes) {
@@ -73,7 +70,7 @@ fn tuning_settle(tuning: TuningArc) -> NifResult<(Atom, EvaluatedArc)> {
     if !tuning.is_told() {
         return Err(Error::BadArg);
     }
-    let evaluated = population.0.clone().settle(tuning.clone());
+    let evaluated = pools::install(|| population.0.clone().settle(tuning.clone()))?;
     let evaluated = evaluated.ok_or_else(|| error::refuse(atoms::no_fitness()))?;
     Ok((atoms::ok(), ResourceArc::new(EvaluatedResource(evaluated.with_work(*work)))))
 }

@@ -16,6 +16,8 @@ pub enum Purpose {
     Selection = 6,
     Task = 7,
     Migration = 8,
+    Archive = 9,
+    Probe = 10,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.

@@ -3,7 +3,7 @@
 
 mod options;
 
-pub use options::{Inheritance, Selection, Tuner, TuningSelection};
+pub use options::{Inheritance, Search, Selection, Tuner, TuningSelection};
 
 use crate::base::choice::Choice;
 use crate::base::math::{Activation, Aggregation};
@@ -194,6 +194,14 @@ macro_rules! parameters {
 
 parameters! {
     population: u32 = 150, (2, 1_000_000), "genotypes in a generation";
+
+    search: Search = Search::Neat, (),
+        "what selection compares: fitness, the novelty of behaviours, or novelty among the fitter";
+    neighbours: u32 = 15, (1, 10_000), "novelty: the nearest behaviours that one is compared with";
+    archive_share: f32 = 0.02, (0.0, 1.0),
+        "novelty: share of each generation whose behaviours are kept, drawn at random";
+    archive_size: u32 = 10_000, (0, 1_000_000),
+        "novelty: most behaviours that are kept; the oldest give way";
 
     initial_connections: f32 = 1.0, (0.0, 1.0),
         "share of the input-output pairs that a first genotype connects";

@@ -20,6 +20,7 @@ use crate::genome::parameters::{ParameterError, Parameters};
 use crate::phenotype::encoding::Encoding;
 use crate::search::ancestry::{Ancestry, Mark, Source};
 use crate::search::lineage::Birth;
+use crate::search::novelty::{self, Archive};
 use crate::search::selection::Ranking;
 use crate::search::speciation::{GRAIN, Species, speciate};
 use crate::task::{Outcome, Score};
@@ -66,6 +67,8 @@ pub struct Population {
     species: Vec<Species>,
     next_species: u64,
     threshold: f32,
+    /// Of novelty search; empty in other searches.
+    archive: Archive,
     champion: Option<Champion>,
     /// Genotypes here that were contenders. Without this the elite would contend in every
     /// generation.
@@ -79,6 +82,8 @@ pub struct Evaluated {
     population: Population,
     /// `None` where the evaluation failed.
     fitness: Vec<Option<f64>>,
+    /// Empty where the evaluation failed, or the search compares none.
+    behaviours: Vec<Vec<f64>>,
     ranking: Ranking,
     /// The one that solved the task while it was tuned.
     solved: Option<u32>,
@@ -113,6 +118,8 @@ pub enum Refused {
     NotBetter,
     /// Its fitness is not a finite number.
     NotFinite,
+    /// The search compares behaviours, and this one has another length than those here.
+    Behaviour,
 }
 
 /// About how many bytes a population keeps beside each genotype: its birth, ages, outcome and
@@ -239,6 +246,7 @@ impl Population {
             species,
             next_species,
             threshold,
+            archive: Archive::default(),
             champion: None,
             tried: Vec::new(),
         }
@@ -316,10 +324,13 @@ impl Population {
 
 impl Evaluated {
     pub(crate) fn outcome(&self, at: u32) -> Outcome {
-        let cases = || self.ranking.cases[at as usize].clone();
-        let fitness = self.fitness[at as usize];
-        fitness
-            .map_or(Outcome::Failed, |fitness| Outcome::Scored(Score { fitness, cases: cases() }))
+        let at = at as usize;
+        let score = |fitness| Score {
+            fitness,
+            cases: self.ranking.cases[at].clone(),
+            behaviour: self.behaviours[at].clone(),
+        };
+        self.fitness[at].map_or(Outcome::Failed, |fitness| Outcome::Scored(score(fitness)))
     }
 
     /// Fitness to sort by; one that has none comes last.
@@ -333,19 +344,22 @@ impl Evaluated {
         let cost = |g: &Genotype| {
             f64::from(population.parameters.parsimony) * g.connections().len() as f64
         };
-        let merit = population
+        let merit: Vec<Option<f64>> = population
             .genotypes
             .iter()
             .zip(&self.fitness)
             .map(|(g, fit)| Some((*fit)? - cost(g)))
             .collect();
+        let generation = novelty::Generation { merit: &merit, behaviours: &self.behaviours };
+        let merit = novelty::merit(&generation, &population.archive, &population.parameters);
         let cases = std::mem::take(&mut self.ranking.cases);
         self.ranking = Ranking::new(merit, cases, population.generation);
         for species in &mut population.species {
             let rank = |at: u32| self.ranking.rank(at);
             species.members.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
             let best = rank(species.members[0]);
-            if best > species.best {
+            // no behaviour stays novel, so no species could improve for long
+            if best > species.best || novelty::needs_behaviours(&population.parameters) {
                 (species.best, species.improved) = (best, population.generation);
             }
         }

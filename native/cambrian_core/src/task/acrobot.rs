@@ -124,7 +124,7 @@ impl Task for Acrobot {
             }
         };
         let cases: Vec<f64> = swings(network, STARTS)?.into_iter().map(worth).collect();
-        Ok(Score { fitness: cases.iter().sum::<f64>() / STARTS as f64, cases })
+        Ok(Score::with_cases(cases.iter().sum::<f64>() / STARTS as f64, cases))
     }
 
     /// A mean return of −100 or more, over 100 starts.

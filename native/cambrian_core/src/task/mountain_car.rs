@@ -83,7 +83,7 @@ impl Task for MountainCar {
             }
         };
         let cases: Vec<f64> = drives(network, STARTS)?.into_iter().map(worth).collect();
-        Ok(Score { fitness: cases.iter().sum::<f64>() / STARTS as f64, cases })
+        Ok(Score::with_cases(cases.iter().sum::<f64>() / STARTS as f64, cases))
     }
 
     /// A mean return of −110 or more, over 100 starts.

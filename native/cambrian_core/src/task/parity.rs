@@ -53,7 +53,7 @@ impl Task for Parity {
             -f64::from(error * error)
         };
         let cases: Vec<f64> = self.answers(network)?.map(error).collect();
-        Ok(Score { fitness: cases.len() as f64 + cases.iter().sum::<f64>(), cases })
+        Ok(Score::with_cases(cases.len() as f64 + cases.iter().sum::<f64>(), cases))
     }
 
     /// Every output on the right side of 0.5.

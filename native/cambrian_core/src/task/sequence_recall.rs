@@ -97,7 +97,7 @@ impl Task for SequenceRecall {
         };
         let case = |answers: &[(f32, bool)]| answers.iter().map(error).sum();
         let cases: Vec<f64> = answers.chunks_exact(self.length as usize).map(case).collect();
-        Ok(Score { fitness: 1.0 + cases.iter().sum::<f64>() / answers.len() as f64, cases })
+        Ok(Score::with_cases(1.0 + cases.iter().sum::<f64>() / answers.len() as f64, cases))
     }
 
     /// Every output on the right side of 0.5, with other bits to be ignored.

@@ -134,7 +134,7 @@ impl Task for TMaze {
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
         let cases: Vec<f64> =
             lives(network, CHANGES.into_iter())?.iter().map(|life| life.reward).collect();
-        Ok(Score { fitness: cases.iter().sum::<f64>() / cases.len() as f64, cases })
+        Ok(Score::with_cases(cases.iter().sum::<f64>() / cases.len() as f64, cases))
     }
 
     /// In none of 60 lives, one for each moment and side, the larger reward is missed more often

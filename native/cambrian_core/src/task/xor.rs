@@ -34,7 +34,7 @@ impl Task for Xor {
             Ok(-f64::from(error * error))
         };
         let cases = CASES.iter().map(error).collect::<Result<Vec<f64>, Cancelled>>()?;
-        Ok(Score { fitness: 4.0 + cases.iter().sum::<f64>(), cases })
+        Ok(Score::with_cases(4.0 + cases.iter().sum::<f64>(), cases))
     }
 
     fn trial_on(&self, network: &Runner) -> Result<Trial, Cancelled> {

@@ -3,6 +3,20 @@
 use crate::base::choice::choices;
 
 choices! {
+    /// What selection compares.
+    pub enum Search {
+        /// Fitness (Stanley & Miikkulainen 2002).
+        Neat = "neat",
+        /// How unlike a behaviour is those of the others and of earlier generations: the mean
+        /// distance from the nearest (Lehman & Stanley 2011).
+        Novelty = "novelty",
+        /// How unlike a behaviour is those of fitter ones: the mean distance from the nearest
+        /// (Bahlous-Boldi and others 2025).
+        DominatedNovelty = "dominated_novelty",
+    }
+}
+
+choices! {
     /// How a parent is picked among those of its species that breed.
     pub enum Selection {
         /// Any, all alike: what `survival` leaves is the choice.

@@ -7,6 +7,7 @@ use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::parameters::Parameters;
 use crate::phenotype::encoding::Encoding;
 use crate::phenotype::substrate::{Plan, Substrate};
+use crate::search::novelty::{self, Archive};
 use crate::search::population::{Champion, Population};
 use crate::search::speciation::Species;
 use crate::task::{Outcome, Score};
@@ -46,6 +47,9 @@ struct Saved {
     /// Fitness and cases of those that are known.
     #[serde(default)]
     scores: Vec<Option<(f64, Vec<f64>)>>,
+    /// Their behaviours, if the search compares these; empty where there is no score.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    behaviours: Vec<Vec<f64>>,
     /// Which of those without a score have failed, and wait for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     failed: Vec<u32>,
@@ -56,6 +60,8 @@ struct Saved {
     species: Vec<SavedSpecies>,
     next_species: u64,
     threshold: f32,
+    #[serde(default, skip_serializing_if = "Archive::is_empty")]
+    archive: Archive,
     champion: Option<(ByteBuf, f64, u64)>,
     tried: Vec<ByteBuf>,
     #[serde(default)]
@@ -106,6 +112,7 @@ pub fn encode(population: &Population) -> Vec<u8> {
         failures: population.tally.failures,
         genotypes: population.genotypes.iter().map(|g| genes(g)).collect(),
         scores: population.outcomes.iter().map(saved_score).collect(),
+        behaviours: saved_behaviours(population),
         failed: (0..)
             .zip(&population.outcomes)
             .filter(|(_, o)| is_failed(o))
@@ -116,6 +123,7 @@ pub fn encode(population: &Population) -> Vec<u8> {
         species: species.collect(),
         next_species: population.next_species,
         threshold: population.threshold,
+        archive: population.archive.clone(),
         champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
         tried: population.tried.iter().map(|g| genes(g)).collect(),
         births: Births::of(population),
@@ -126,8 +134,19 @@ pub fn encode(population: &Population) -> Vec<u8> {
 }
 
 fn saved_score(outcome: &Option<Outcome>) -> Option<(f64, Vec<f64>)> {
-    let Score { fitness, cases } = outcome.as_ref()?.score()?;
+    let Score { fitness, cases, .. } = outcome.as_ref()?.score()?;
     Some((*fitness, cases.clone()))
+}
+
+fn saved_behaviours(population: &Population) -> Vec<Vec<f64>> {
+    if !novelty::needs_behaviours(&population.parameters) {
+        return Vec::new();
+    }
+    let behaviour = |outcome: &Option<Outcome>| {
+        let score = outcome.as_ref().and_then(Outcome::score);
+        score.map_or(Vec::new(), |score| score.behaviour.clone())
+    };
+    population.outcomes.iter().map(behaviour).collect()
 }
 
 fn is_failed(outcome: &Option<Outcome>) -> bool {
@@ -163,9 +182,17 @@ impl Saved {
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
         let newcomers = self.newcomers.read(&genotypes, self.champion.is_some())?;
         let (births, of_champion) = self.births.read(genotypes.len(), self.generation)?;
-        let score = |(fitness, cases)| Outcome::from(Score { fitness, cases });
+        let mut behaviours = self.behaviours;
+        if !are_behaviours(&behaviours, &self.scores, &self.archive, &self.parameters) {
+            return None;
+        }
+        behaviours.resize(self.scores.len(), Vec::new());
+        let score = |(score, behaviour): (Option<(f64, Vec<f64>)>, Vec<f64>)| {
+            let (fitness, cases) = score?;
+            Some(Outcome::from(Score { fitness, cases, behaviour }))
+        };
         let mut outcomes: Vec<Option<Outcome>> =
-            self.scores.into_iter().map(|s| s.map(score)).collect();
+            self.scores.into_iter().zip(behaviours).map(score).collect();
         let tuned =
             self.tuned.iter().map(|g| g.as_ref().map(genotype).map_or(Some(None), |g| g.map(Some)));
         let mut tuned: Vec<Option<Arc<Genotype>>> = tuned.collect::<Option<_>>()?;
@@ -242,6 +269,7 @@ impl Saved {
             species: self.species.into_iter().map(species).collect::<Option<_>>()?,
             next_species: self.next_species,
             threshold: self.threshold,
+            archive: self.archive,
             champion,
             tried: self.tried.iter().map(genotype).collect::<Option<_>>()?,
         })
@@ -251,6 +279,28 @@ impl Saved {
 /// Whether one is the other with other weights.
 fn is_tuned(tuned: &Genotype, genotype: &Genotype) -> bool {
     tuned.topology.ids == genotype.topology.ids && tuned.neurons.len() == genotype.neurons.len()
+}
+
+/// Whether exactly those that have a score have a behaviour, all of one length, if the search
+/// compares behaviours; none if not. The numbers are checked with the scores.
+fn are_behaviours(
+    behaviours: &[Vec<f64>],
+    scores: &[Option<(f64, Vec<f64>)>],
+    archive: &Archive,
+    p: &Parameters,
+) -> bool {
+    if !novelty::needs_behaviours(p) {
+        return behaviours.is_empty() && archive.is_empty();
+    }
+    let known = behaviours.iter().map(Vec::len).find(|length| *length > 0);
+    let length = archive.dimensions().or(known).unwrap_or(0);
+    let fits = |(behaviour, score): (&Vec<f64>, &Option<_>)| match score {
+        Some(_) => behaviour.len() == length && length > 0,
+        None => behaviour.is_empty(),
+    };
+    archive.is_sound(p)
+        && behaviours.len() == scores.len()
+        && behaviours.iter().zip(scores).all(fits)
 }
 
 /// Whether every genotype is in one species, and no species is there twice or empty.

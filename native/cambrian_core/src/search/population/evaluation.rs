@@ -1,12 +1,14 @@
 //! Fitness for every genotype of a population: here, within limits, or by outcomes from elsewhere.
 
 use super::{Evaluated, Population};
-use crate::base::cancel::{CancelToken, Cancelled, Deadline};
+use crate::base::cancel::{CancelToken, Cancelled, Deadline, NeverCancelled};
 use crate::genome::genotype::Genotype;
 use crate::genome::parameters::{Inheritance, Tuner};
 use crate::phenotype::cost::metered;
 use crate::phenotype::network::Network;
+use crate::phenotype::probe;
 use crate::phenotype::substrate::SubstrateError;
+use crate::search::novelty;
 use crate::search::selection::Ranking;
 use crate::task::{Outcome, Score, Task};
 use crate::variation::tuning::{Newcomer, Tally, Tuning};
@@ -163,7 +165,50 @@ impl Population {
         token: &dyn CancelToken,
     ) -> Result<Outcome, Cancelled> {
         let Some(network) = self.network(genotype, token)? else { return Ok(Outcome::Failed) };
-        Ok(Outcome::from(task.evaluate_on(&network.runner(token))?))
+        let runner = network.runner(token);
+        let mut score = task.evaluate_on(&runner)?;
+        if score.behaviour.is_empty() && novelty::needs_behaviours(&self.parameters) {
+            score.behaviour = probe::behaviour(&runner)?;
+        }
+        Ok(Outcome::from(score))
+    }
+
+    /// What its network does on the probes; nothing where there is no memory for the network.
+    pub(super) fn probed(&self, genotype: &Genotype) -> Vec<f64> {
+        let network = self.network(genotype, &NeverCancelled).ok().flatten();
+        let probed = network.map(|network| probe::behaviour(&network.runner(&NeverCancelled)));
+        probed.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// How many numbers a behaviour has in this run, if one is known.
+    fn dimensions(&self) -> Option<usize> {
+        let of = |outcome: &Option<Outcome>| Some(outcome.as_ref()?.score()?.behaviour.len());
+        let survivors = self.outcomes.iter().filter_map(of).find(|length| *length > 0);
+        self.archive.dimensions().or(survivors)
+    }
+
+    /// Gives each score of these outcomes a behaviour if the search compares behaviours, and takes
+    /// it away if not. A network of whose behaviour the task says nothing is probed. A behaviour
+    /// of another length than the others' is a failure.
+    fn settle_behaviours(&mut self, outcomes: &mut [Option<Outcome>]) {
+        let needed = novelty::needs_behaviours(&self.parameters);
+        let probe = |(genotype, outcome): (&Arc<Genotype>, &mut Option<Outcome>)| {
+            let Some(Outcome::Scored(score)) = outcome else { return };
+            if !needed {
+                score.behaviour = Vec::new();
+            } else if score.behaviour.is_empty() {
+                score.behaviour = self.probed(genotype);
+            }
+        };
+        self.genotypes.par_iter().zip(outcomes.par_iter_mut()).for_each(probe);
+        let of = |outcome: &Option<Outcome>| Some(outcome.as_ref()?.score()?.behaviour.len());
+        let length = self.dimensions().or_else(|| outcomes.iter().find_map(of));
+        for outcome in outcomes.iter_mut().filter(|outcome| needed && of(outcome) != length) {
+            if outcome.as_ref().is_some_and(|outcome| outcome.score().is_some()) {
+                *outcome = Some(Outcome::Failed);
+                self.tally.failures += 1;
+            }
+        }
     }
 
     fn solves(
@@ -248,16 +293,20 @@ impl Evaluated {
                 Inheritance::Baldwinian => population.tuned[at] = Some(genotype),
             }
         }
+        population.settle_behaviours(&mut outcomes);
         let score = |outcome| match outcome {
-            Some(Outcome::Scored(Score { fitness, cases })) => (Some(fitness), cases),
-            _ => (None, Vec::new()),
+            Some(Outcome::Scored(score)) => (Some(score.fitness), score),
+            _ => (None, Score::default()),
         };
-        let (fitness, cases): (Vec<Option<f64>>, _) = outcomes.into_iter().map(score).unzip();
+        let (fitness, scores): (Vec<Option<f64>>, Vec<Score>) =
+            outcomes.into_iter().map(score).unzip();
         fitness.iter().flatten().next()?;
+        let (cases, behaviours) =
+            scores.into_iter().map(|score| (score.cases, score.behaviour)).unzip();
         let ranking = Ranking::new(Vec::new(), cases, population.generation);
         let solved = solved.map(|at| waiting[at] as u32);
         let mut evaluated =
-            Evaluated { population, fitness, ranking, solved, is_incomplete, work: 0 };
+            Evaluated { population, fitness, behaviours, ranking, solved, is_incomplete, work: 0 };
         evaluated.rank();
         Some(evaluated)
     }

@@ -3,8 +3,10 @@
 use crate::genome::genotype::{Genotype, Shape};
 use crate::search::ancestry::{Ancestry, Mark, Source};
 use crate::search::lineage::Birth;
+use crate::search::novelty;
 use crate::search::population::{Champion, Evaluated, Population, Refused, holds};
 use crate::search::speciation::{Species, distance, found_species};
+use crate::task::Score;
 use crate::variation::mutation::Operators;
 use crate::variation::tuning::Ages;
 use crate::wire::codec;
@@ -69,7 +71,7 @@ impl Population {
 }
 
 impl Evaluated {
-    /// Takes in a genotype from elsewhere, with the fitness that was measured here and the keys of
+    /// Takes in a genotype from elsewhere, with the score that was measured here and the keys of
     /// those who bred and sent it, in place of the worst of its species; one that is unlike all
     /// others founds a species in place of the worst of all.
     ///
@@ -78,15 +80,15 @@ impl Evaluated {
     pub fn inject(
         &mut self,
         newcomer: Arc<Genotype>,
-        fitness: f64,
+        score: impl Into<Score>,
         keys: Vec<[u8; 32]>,
     ) -> Result<(), Refused> {
-        let population = &self.population;
+        let (score, population) = (score.into(), &self.population);
         let Shape { inputs, outputs } = population.shape();
         if (newcomer.inputs(), newcomer.outputs()) != (inputs, outputs) {
             return Err(Refused::Shape);
         }
-        if !fitness.is_finite() {
+        if !score.is_sound() {
             return Err(Refused::NotFinite);
         }
         if holds(&population.genotypes, &newcomer) {
@@ -100,7 +102,8 @@ impl Evaluated {
             Some(home) => population.species[home].members.last().copied(),
             None => self.worst(),
         };
-        let place = place.filter(|&at| self.order(at) < fitness).ok_or(Refused::NotBetter)?;
+        let place = place.filter(|&at| self.order(at) < score.fitness).ok_or(Refused::NotBetter)?;
+        let Score { fitness, cases, behaviour } = self.with_behaviour(&newcomer, score)?;
         let population = &mut self.population;
         if home.is_none() {
             let mut founded =
@@ -120,9 +123,24 @@ impl Evaluated {
         population.births[place as usize] =
             Birth { operators: Operators::INJECTION, ..Birth::first(population.generation) };
         self.fitness[place as usize] = Some(fitness);
-        self.ranking.cases[place as usize] = Vec::new();
+        self.ranking.cases[place as usize] = cases;
+        self.behaviours[place as usize] = behaviour;
         self.rank();
         Ok(())
+    }
+
+    /// The score with a behaviour as long as those here, if the search compares behaviours.
+    fn with_behaviour(&self, newcomer: &Genotype, score: Score) -> Result<Score, Refused> {
+        if !novelty::needs_behaviours(&self.population.parameters) {
+            return Ok(Score { behaviour: Vec::new(), ..score });
+        }
+        let behaviour = match score.behaviour.is_empty() {
+            true => self.population.probed(newcomer),
+            false => score.behaviour,
+        };
+        let length = self.behaviours.iter().map(Vec::len).find(|length| *length > 0);
+        let fits = length == Some(behaviour.len());
+        if fits { Ok(Score { behaviour, ..score }) } else { Err(Refused::Behaviour) }
     }
 
     /// The least fit, the last of equals.

@@ -101,9 +101,11 @@ impl Evaluated {
             species: Vec::new(),
             next_species: old.next_species,
             threshold: old.threshold,
+            archive: old.archive.clone(),
             champion: old.champion.clone(),
             tried: old.tried.clone(),
         };
+        next.archive.grow(&self.behaviours, &old.parameters, old.seed, old.generation);
         next.prune_tried();
         next.prune_lineage();
         next.prune_sources();

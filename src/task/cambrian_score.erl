@@ -1,0 +1,78 @@
+%% @private
+%% What the evaluation of a network gave, checked: its fitness, its result in each of the task's
+%% cases, and its behaviour.
+-module(cambrian_score).
+
+-export([check/1, is_score/1, fitness/1, same_lengths/2]).
+-export_type([score/0, fault/0]).
+
+%% Both lists may be empty. A score without either is the fitness alone.
+-type score() :: float() | {Fitness :: float(), Cases :: [float()], Behaviour :: [float()]}.
+-type fault() :: {bad_fitness, term()}
+               | {bad_score, {Key :: term(), Got :: term(), Expected :: binary()}}.
+
+%% So many numbers may be in a behaviour.
+-define(MAX_BEHAVIOUR, 10_000).
+
+%% @doc Checks what a task's `evaluate/2' returned.
+-spec check(term()) -> {ok, score()} | {fault, fault()}.
+check(#{fitness := Fitness} = Map) ->
+    Cases = maps:get(cases, Map, []),
+    Behaviour = maps:get(behaviour, Map, []),
+    Unknown = maps:keys(maps:without([fitness, cases, behaviour], Map)),
+    case {number(Fitness), numbers(Cases), numbers(Behaviour)} of
+        _ when Unknown =/= [] -> bad(hd(Unknown), Map, <<"only fitness, cases and behaviour">>);
+        {error, _, _} -> {fault, {bad_fitness, Map}};
+        {_, error, _} -> bad(cases, Map, <<"a list of finite numbers">>);
+        {_, _, error} -> bad(behaviour, Map, <<"a list of finite numbers">>);
+        {{ok, Float}, {ok, []}, {ok, []}} -> {ok, Float};
+        {_, _, {ok, Long}} when length(Long) > ?MAX_BEHAVIOUR ->
+            bad(behaviour, Map, <<"at most 10,000 numbers">>);
+        {{ok, Float}, {ok, FloatCases}, {ok, Floats}} -> {ok, {Float, FloatCases, Floats}}
+    end;
+check(Fitness) ->
+    case number(Fitness) of
+        error -> {fault, {bad_fitness, Fitness}};
+        Number -> Number
+    end.
+
+bad(Key, Map, Expected) -> {fault, {bad_score, {Key, map_get(Key, Map), Expected}}}.
+
+number(Number) -> try {ok, float(Number)} catch error:badarg -> error end.
+
+%% Crashes in `length' for an improper list.
+numbers(Numbers) ->
+    try {ok, [float(Number) || Number <- Numbers, length(Numbers) > 0]} catch error:_ -> error end.
+
+%% @doc Whether a term, which may come from another node, is a score.
+-spec is_score(term()) -> boolean().
+is_score({Fitness, Cases, Behaviour}) ->
+    is_float(Fitness) andalso are_floats(Cases) andalso are_floats(Behaviour)
+        andalso length(Behaviour) =< ?MAX_BEHAVIOUR;
+is_score(Fitness) -> is_float(Fitness).
+
+are_floats([Float | Floats]) -> is_float(Float) andalso are_floats(Floats);
+are_floats(End) -> End =:= [].
+
+-spec fitness(score()) -> float().
+fitness({Fitness, _Cases, _Behaviour}) -> Fitness;
+fitness(Fitness) -> Fitness.
+
+%% @doc Makes a fault of each score whose behaviour has not as many numbers as the first, or as
+%% `Known' if that is not `none'. Returns also how many that are.
+-spec same_lengths([{pos_integer(), score() | {fault, term()}}], none | non_neg_integer()) ->
+          {[{pos_integer(), score() | {fault, term()}}], none | non_neg_integer()}.
+same_lengths(Results, Known) -> lists:mapfoldl(fun same_length/2, Known, Results).
+
+same_length({_, {fault, _}} = Result, Known) -> {Result, Known};
+same_length({_, Score} = Result, none) -> {Result, length(behaviour(Score))};
+same_length({Index, Score} = Result, Known) ->
+    case length(behaviour(Score)) of
+        Known -> {Result, Known};
+        Other ->
+            Expected = iolist_to_binary(io_lib:format("~b numbers, as before", [Known])),
+            {{Index, {fault, {bad_score, {behaviour, Other, Expected}}}}, Known}
+    end.
+
+behaviour({_Fitness, _Cases, Behaviour}) -> Behaviour;
+behaviour(_Fitness) -> [].
