@@ -76,6 +76,9 @@ defmodule Cambrian.Task do
   @doc """
   Returns the fitness of a network, or a map that has it as `:fitness`.
 
+  `:cases` are its results in each case, for the selection `:lexicase`. `:behaviour` tells in numbers
+  what the network did, for searches that compare behaviours: as many numbers for every network.
+
   For a repeatable run, the same network must always get the same fitness.
   """
   @callback evaluate(Network.t(), state :: term) ::

@@ -29,6 +29,9 @@
 %% of -110 or more, or -100 or more;</li>
 %% <li>`t_maze': two rewards change places once in 100 runs. Solved when a network, in each of 60
 %% lives, misses the larger reward only once to find it and once to find that it moved;</li>
+%% <li>`maze_medium', `maze_hard' (Lehman and Stanley 2011): a robot looks for the end of a maze.
+%% Fitness is 300 less the distance from the goal after 400 steps, and the behaviour is the place
+%% there. Solved within 5 units of the goal;</li>
 %% <li>`sequence_recall' with the settings `length' (1 to 8; 1) and `delay' (0 to 16; 4): the
 %% network repeats every sequence of `length' bits after every delay up to `delay'. With 2 or more
 %% bits, a delay makes it very hard.</li>

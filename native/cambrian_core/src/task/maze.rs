@@ -5,6 +5,7 @@
 
 use super::{Score, Shape, Task, Trial};
 use crate::base::cancel::Cancelled;
+use crate::base::math::Activation;
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::Runner;
 
@@ -178,7 +179,13 @@ impl Task for Maze {
     }
 
     fn parameters(&self) -> Parameters {
-        Parameters { population: 250, ..Parameters::default() }
+        Parameters {
+            population: 250,
+            output_activation: Activation::SteepSigmoid,
+            weight_step: 1.0,
+            target_species: 10,
+            ..Parameters::default()
+        }
     }
 
     fn grain(&self) -> usize {

@@ -1,0 +1,110 @@
+%% Searches that compare behaviours, as users call them.
+-module(cambrian_novelty_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-define(SEARCHES, [novelty, dominated_novelty]).
+
+%% The same task in Rust and in Erlang, which gives the same behaviours, has the same champion.
+a_task_in_erlang_searches_as_one_in_rust_test_() ->
+    {ok, Own} = cambrian:parameters(maze_medium),
+    Given = #{inputs => 10, outputs => 2, params => maps:without([population, search], Own)},
+    {timeout, 120, [?_assertEqual(id(maze_medium, #{}, Search), id(maze(), Given, Search)) || Search <- ?SEARCHES]}.
+
+id(Task, Size, Search) ->
+    Options = Size#{search => Search, seed => 3, population => 40, generations => 6, target => 1000},
+    {ok, #{champion := Champion, evaluations := Evaluations}} = cambrian:evolve(Task, Options),
+    {Evaluations, cambrian_genotype:id(Champion)}.
+
+maze() ->
+    {ok, Native} = cambrian_task:new(maze_medium),
+    fun(Network) ->
+        Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
+        {ok, {Fitness, [], Behaviour, _Work}} = cambrian_job:await(Job),
+        #{fitness => Fitness, behaviour => Behaviour}
+    end.
+
+%% Without a behaviour of its own a task has that of the probes, in Rust and in Erlang.
+a_task_without_a_behaviour_is_probed_test() ->
+    Fun = fun(Network) -> {ok, Fitness} = cambrian_task:evaluate('xor', Network), Fitness end,
+    [?assertEqual(id('xor', #{}, Search), id(Fun, #{inputs => 2, outputs => 1}, Search)) || Search <- ?SEARCHES],
+    ?assertNotEqual(id('xor', #{}, novelty), id('xor', #{}, neat)).
+
+search_is_also_a_parameter_test() ->
+    Options = #{seed => 3, population => 40, generations => 6, target => 1000},
+    {ok, #{champion := Champion}} = cambrian:evolve(maze_medium, Options#{params => #{search => novelty}}),
+    ?assertEqual(element(2, id(maze_medium, #{}, novelty)), cambrian_genotype:id(Champion)),
+    ?assertEqual({error, {bad_option, {search, neat, <<"novelty, as among the parameters">>}}},
+                 cambrian:evolve(maze_medium, Options#{search => neat, params => #{search => novelty}})),
+    ?assertMatch({error, {bad_parameter, {search, novel, <<"one of neat, novelty", _/binary>>}}},
+                 cambrian:evolve(maze_medium, Options#{search => novel})).
+
+%% The second network of a generation gives one number more than the first.
+a_behaviour_of_another_length_is_said_test() ->
+    Calls = counters:new(1, []),
+    Odd = fun(_) ->
+              ok = counters:add(Calls, 1, 1),
+              #{fitness => 1, behaviour => lists:duplicate(1 + counters:get(Calls, 1) rem 2, 0)}
+          end,
+    Options = #{inputs => 1, outputs => 1, population => 10, generations => 1, search => novelty, seed => 1},
+    {ok, #{failures := Failures}} = cambrian:evolve(Odd, Options),
+    ?assert(Failures > 0 andalso Failures < 10).
+
+what_is_no_score_is_said_test_() ->
+    [{lists:flatten(io_lib:format("~0p", [Score])), ?_assertEqual(Fault, fault(Score))}
+     || {Score, Fault} <- [{#{fitness => 1, behaviour => nan}, {behaviour, nan, <<"a list of finite numbers">>}},
+                           {#{fitness => 1, behaviour => [1, a]}, {behaviour, [1, a], <<"a list of finite numbers">>}},
+                           {#{fitness => 1, behaviour => [1 | 2]}, {behaviour, [1 | 2], <<"a list of finite numbers">>}},
+                           {#{fitness => 1, cases => #{}}, {cases, #{}, <<"a list of finite numbers">>}},
+                           {#{fitness => 1, behavior => [1]}, {behavior, [1], <<"only fitness, cases and behaviour">>}}]].
+
+fault(Score) ->
+    {error, {evaluation_failed, {bad_score, Fault}} = Reason} = cambrian_task:evaluate(fun(_) -> Score end, network()),
+    Text = unicode:characters_to_binary(cambrian_error:format_error(Reason)),
+    ?assertNotEqual(nomatch, binary:match(Text, element(3, Fault))),
+    Fault.
+
+too_long_a_behaviour_is_said_test() ->
+    ?assertMatch({error, {evaluation_failed, {bad_score, {behaviour, _, <<"at most 10,000 numbers">>}}}},
+                 cambrian_task:evaluate(fun(_) -> #{fitness => 1, behaviour => lists:duplicate(10_001, 0)} end, network())).
+
+network() ->
+    {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
+    cambrian_network:compile(Genotype).
+
+%% A newcomer of the mesh or of `inject/2' is compared by its behaviour.
+a_newcomer_is_taken_in_test_() ->
+    {timeout, 60, fun() ->
+        {ok, #{champion := Champion}} = cambrian:evolve(maze_medium, #{search => novelty, seed => 3, generations => 30}),
+        {ok, Population} = cambrian_population:start(#{task => maze_medium, search => novelty, seed => 4, population => 30}),
+        {ok, _} = cambrian_population:step(Population, 1),
+        ok = cambrian_population:subscribe(Population),
+        ok = cambrian_population:inject(Population, Champion),
+        {ok, _} = cambrian_population:step(Population, 1),
+        receive {cambrian, _, {received, #{outcome := Outcome}}} -> ?assertEqual(accepted, Outcome) after 5000 -> error(no_event) end,
+        ok = cambrian_population:stop(Population)
+    end}.
+
+ended(Population, Goal) ->
+    ok = cambrian_population:run(Population, Goal),
+    {ok, Result} = cambrian_population:await(Population, 60_000),
+    Result.
+
+%% Killed at any time, a run goes on to the same champion.
+a_run_goes_on_after_a_crash_test_() ->
+    {timeout, 120, fun() ->
+        Options = #{task => maze_medium, search => novelty, seed => 7, population => 40},
+        Goal = #{generations => 12, target => 1000},
+        {ok, Whole} = cambrian_population:start(Options),
+        Expected = ended(Whole, Goal),
+        ok = cambrian_population:stop(Whole),
+        {ok, _} = application:ensure_all_started(cambrian),
+        {ok, First} = cambrian_population:start(Options#{name => ?MODULE}),
+        _ = ended(First, Goal#{generations => 5}),
+        Monitor = monitor(process, First),
+        exit(First, kill),
+        receive {'DOWN', Monitor, process, First, _} -> ok end,
+        Got = ended(?MODULE, Goal),
+        Id = fun(#{champion := Champion, evaluations := N}) -> {cambrian_genotype:id(Champion), N} end,
+        ?assertEqual(Id(Expected), Id(Got)),
+        ok = cambrian_population:stop(?MODULE)
+    end}.
