@@ -343,3 +343,27 @@ traced() ->
         Trace when element(1, Trace) =:= trace -> [other | traced()]
     after 0 -> []
     end.
+
+%% Whatever strangers send, what nobody waits for writes at most so many bytes a second.
+what_strangers_send_writes_little_a_second_test() ->
+    Delay = fun cambrian_realm_server:save_delay/2,
+    ?assertEqual([1000, 5000, 60_000], [Delay(When, 0) || When <- [soon, later, counted]]),
+    [?assert(Bytes * 1000 / Delay(When, Bytes) =< Most)
+     || {When, Most} <- [{soon, 100_001}, {later, 10_001}, {counted, 10_001}], Bytes <- [60_000, 600_000, 2_000_000, 50_000_000]],
+    ?assertEqual(200_000, Delay(later, 2_000_000)).
+
+%% The delay follows from what the last generation took.
+a_large_realm_is_saved_seldom_test_() ->
+    with_data_dir(fun(_) ->
+        ok = cambrian_trust:open(?REALM, #{}),
+        Genuine = fun(N) ->
+                      ok = cambrian_trust:ask(?REALM, {genuine, #{realm => ?REALM, origin => <<N:256>>, genotype => <<N:256>>, sequence => 1,
+                                                                  time => os:system_time(millisecond)}})
+                  end,
+        lists:foreach(Genuine, lists:seq(1, 3000)),
+        ok = cambrian_trust:ban(?REALM, ?BANNED),
+        {ok, Server} = cambrian_realms:find(?REALM),
+        Genuine(3001),
+        Timers = [Left || Timer <- tuple_to_list(sys:get_state(Server)), is_reference(Timer), Left <- [erlang:read_timer(Timer)], is_integer(Left)],
+        ?assertMatch([Left] when Left > 10_000, Timers)
+    end).
