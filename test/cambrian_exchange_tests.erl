@@ -527,7 +527,10 @@ among_sybils(Count) ->
     Three = [<<"a">>, <<"b">>, <<"c">>],
     Places = [key(Who) || Who <- Three],
     X = alone(#{trust => trust_with_places(fun(Key) -> lists:member(Key, Places) end), once => fun(_, _) -> true end}),
-    Sybil = fun(N) -> cambrian_message:heartbeat(?REALM, <<"nowhere">>, {?T0 + N * 25, 3_600_000}, #{key => crypto:hash(sha256, <<N:64>>), secret => fun() -> <<1:256>> end}) end,
+    Sybil = fun(N) ->
+                Identity = #{key => crypto:hash(sha256, <<N:64>>), secret => fun() -> <<1:256>> end},
+                cambrian_message:heartbeat(?REALM, <<"nowhere">>, {?T0 + N * 25, 3_600_000}, Identity)
+            end,
     Flooded = lists:foldl(fun(N, Y) -> element(2, cambrian_exchange:heard(Sybil(N), ?T0 + N * 25, Y)) end, X, lists:seq(1, Count)),
     lists:foldl(fun(Who, Y) -> element(2, cambrian_exchange:heard(heartbeat_of(Who, ?T0 + ?MINUTE), ?T0 + ?MINUTE, Y)) end, Flooded, Three).
 

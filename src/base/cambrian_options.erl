@@ -86,7 +86,7 @@ kind(Term) when is_tuple(Term) -> sized("a tuple of ", tuple_size(Term), " eleme
 kind(Term) when is_map(Term) -> sized("a map of ", map_size(Term), " keys");
 kind(Term) when is_function(Term) ->
     {arity, Arity} = erlang:fun_info(Term, arity),
-    sized("a fun of ", Arity, " arguments");
+    sized("a fun of arity ", Arity, "");
 kind(Term) when is_atom(Term) -> <<"an atom">>;
 kind(Term) when is_integer(Term) -> <<"an integer">>;
 kind(_) -> <<"another term">>.
