@@ -550,7 +550,8 @@ keys_without_a_place_hush_nobody_test_() ->
         {Calm, Flooded} = {among_sybils(0), among_sybils(1400)},
         Now = ?T0 + ?MINUTE,
         ?assert(map_size(cambrian_exchange:members(Now, Flooded)) > 1000),
-        ?assert(2 * beats(Flooded) >= beats(Calm))
+        %% 36 nodes and four for each of the three set the pace: 136 s between two heartbeats at most
+        ?assert(beats(Flooded) >= 2 andalso beats(Flooded) < beats(Calm))
     end}.
 
 %% Ten nodes of which none has earned a place: all know all, and what one finds is everywhere.

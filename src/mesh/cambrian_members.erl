@@ -37,6 +37,9 @@
 %% A fresh member that says that its interval is longer is expected after this time.
 -define(LONGEST_FRESH_MS, 600_000).
 -define(HOUR_MS, 3_600_000).
+%% So many fresh members set the pace of a node, and so many more for each that has a place.
+-define(MOST_FRESH, 32).
+-define(FRESH_EACH, 3).
 
 %% @doc The seed decides which members are forgotten when there is no room.
 -spec new(cambrian_identity:key(), Seed :: integer()) -> members().
@@ -160,12 +163,13 @@ address(Key, #members{known = Known}) ->
     end.
 
 %% @doc How many nodes set the pace of this one, itself included. All fresh members together count
-%% for at most as many as the others do. So a flood of keys makes this node at most half as fast.
+%% for at most 32, and three for each of the others. So a young mesh hears each other no more often
+%% than a mature one, and a flood of keys slows this node to a bounded pace, not to an hour.
 -spec pace(Now :: integer(), members()) -> pos_integer().
 pace(Now, Members) ->
     {Earned, Fresh} = by_place(Now, Members),
     Others = length(Earned) + 1,
-    Others + min(Others, length(Fresh)).
+    Others + min(?MOST_FRESH + ?FRESH_EACH * Others, length(Fresh)).
 
 %% The members that are alive, those with a place first.
 by_place(Now, #members{fresh = Fresh} = Members) ->
