@@ -61,7 +61,7 @@ try_open(Kind, Path) ->
     %% `notify': disk_log tells us of each file that it makes
     Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, {?BYTES, ?FILES}},
                {quiet, true}, {notify, true}],
-    try is_index(cambrian_file:read_own(Path ++ ".idx")) andalso disk_log:open(Options) of
+    try has_good_index(Path) andalso disk_log:open(Options) of
         {ok, Log} -> {ok, Log, 0};
         {repaired, Log, _, {badbytes, Bytes}} -> {ok, Log, min(Bytes, 1)};
         {error, Reason} -> {error, Reason};
@@ -69,10 +69,20 @@ try_open(Kind, Path) ->
     catch _:Reason -> {error, Reason}
     end.
 
-%% The index names the current file. `disk_log' would look for ever for one that cannot be.
+%% The index names the current file, and the other file how many there are. With wrong numbers
+%% `disk_log' would look for ever for files that cannot be.
+has_good_index(Path) ->
+    is_index(cambrian_file:read_own(Path ++ ".idx"))
+        andalso is_size(cambrian_file:read_own(Path ++ ".siz")).
+
 is_index({ok, <<0:40, 2, Current:32, _/binary>>}) -> Current >= 1 andalso Current =< ?FILES;
-is_index({ok, _}) -> false;
-is_index({error, {Reason, _}}) -> Reason =:= enoent.
+is_index(Other) -> is_absent(Other).
+
+is_size({ok, Bytes}) -> Bytes =:= <<2, ?BYTES:64, ?FILES:32>>;
+is_size(Other) -> is_absent(Other).
+
+is_absent({error, {Reason, _}}) -> Reason =:= enoent;
+is_absent({ok, _}) -> false.
 
 %% Nobody else may read whose genotypes came here. `disk_log' makes its files with the rights that
 %% the umask leaves.
