@@ -209,6 +209,28 @@ it_is_known_after_a_restart_test() ->
         file:del_dir_r(Dir)
     end.
 
+%% While the lineage is away, nobody who tells or asks it crashes, and the next line has the births of that time.
+a_restart_crashes_no_caller_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    [Mother, Child] = [<<N:256>> || N <- [4001, 4002]],
+    First = {Mother, [], [add_node], 0},
+    Second = {Child, [Mother], [add_node], 1},
+    ok = sys:suspend(cambrian_sup),
+    try
+        Lineage = whereis(cambrian_lineage),
+        Monitor = monitor(process, Lineage),
+        exit(Lineage, kill),
+        receive {'DOWN', Monitor, process, Lineage, _} -> ok end,
+        cambrian_wait:until(fun() -> ets:whereis(cambrian_lineage) =:= undefined end),
+        ?assertEqual(ok, cambrian_births:notify('xor', [First])),
+        ?assertEqual(ok, cambrian_lineage:bred('xor', [{<<4003:256>>, [], [injection], 0}])),
+        ?assertEqual({error, unknown}, cambrian_lineage:walk(Mother))
+    after ok = sys:resume(cambrian_sup)
+    end,
+    cambrian_wait:until(fun() -> ets:whereis(cambrian_lineage) =/= undefined end),
+    ok = cambrian_births:notify('xor', [Second, First]),
+    ?assertMatch({ok, [#{id := Child}, #{id := Mother}]}, cambrian_lineage:walk(Child)).
+
 %% What is no entry is left out, which the log says, and all else is there; of earlier releases, too, which wrote no hashes.
 a_log_with_other_terms_in_it_is_read_test() ->
     cambrian_temporary:with_data_dir(fun(Dir) ->

@@ -71,7 +71,7 @@ bred(Task, Line) ->
     New = lists:takewhile(fun({Id, _, _, _}) -> not is_own(Id) end, Line),
     remember([{Id, {origin(Birth), text(Task), Birth}}
               || {Id, _, _, _} = Birth <- lists:reverse(New),
-                 origin(Birth) =:= own orelse not ets:member(?MODULE, Id)]).
+                 origin(Birth) =:= own orelse look_up(Id) =:= []]).
 
 %% Others may already have told the origin of an injected genotype.
 origin({_, [], [injection], _}) -> unknown;
@@ -102,10 +102,15 @@ signed(Id) ->
     end.
 
 first_measured(Id) ->
-    try ets:lookup(?MODULE, {measured, Id}) of
+    case look_up({measured, Id}) of
         [{_, Key}] -> Key;
         [] -> none
-    catch error:badarg -> none
+    end.
+
+%% During a restart of this process there is no table. That must not crash the caller.
+look_up(Key) ->
+    try ets:lookup(?MODULE, Key)
+    catch error:badarg -> []
     end.
 
 %% The key that a record names, unverified.
@@ -117,13 +122,13 @@ signer(Id, Record) ->
 
 %% Each with its key, in the order of arrival.
 claims(Id) ->
-    try ets:lookup(?MODULE, {signed, Id}) of
+    case look_up({signed, Id}) of
         [{_, Claims}] -> Claims;
         [] -> []
-    catch error:badarg -> []
     end.
 
-%% A restart of this process must not crash the caller.
+%% A restart of this process must not crash the caller. The next champion's line includes the births
+%% that were not remembered meanwhile, as far back as the line goes.
 remember([]) -> ok;
 remember(Entries) ->
     try gen_server:call(?MODULE, {remember, Entries})
@@ -180,7 +185,7 @@ to_visit(Parent, {Next, Seen}) ->
     end.
 
 entry(Id, Walk) ->
-    case {ets:lookup(?MODULE, Id), claims(Id)} of
+    case {look_up(Id), claims(Id)} of
         {[{Id, {own, _, _} = Own}], _} ->
             add_own([Id], Walk#walk.graph),
             {own_entry(Own), Walk};
@@ -196,7 +201,7 @@ own_entry({Origin, Task, {Id, Parents, Operators, Generation}}) ->
 %% Adds all ancestors that were bred here, before any claim that names one of them is used.
 add_own([], _Graph) -> ok;
 add_own([Id | Ids], Graph) ->
-    case ets:lookup(?MODULE, Id) of
+    case look_up(Id) of
         [{Id, {own, _, {Id, Parents, _, _}}}] ->
             Known = digraph:out_degree(Graph, Id) > 0,
             _ = [digraph:add_vertex(Graph, Vertex) || Vertex <- [Id | Parents]],
@@ -251,7 +256,7 @@ claim(Claim) ->
     maps:with([parents, operators, generation, task, origin, fitness, realm, time], Claim).
 
 is_own(Id) ->
-    case ets:lookup(?MODULE, Id) of
+    case look_up(Id) of
         [{Id, {own, _, _}}] -> true;
         _ -> false
     end.
