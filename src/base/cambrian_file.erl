@@ -6,8 +6,8 @@
 -include_lib("kernel/include/file.hrl").
 
 -export([save/2, read_whole/1, check_place/1, make_own_dirs/1, begin_own/2, forbid_others/1,
-         write/3, write_secret/3, check_own/1, open_own/2, read_own/1, read/2, read_secret/2, term/1,
-         delete/1, set_aside/1,
+         write/3, write_secret/3, check_own/1, open_own/2, read_own/1, read/2, read_secret/2,
+         term/1, delete/1, set_aside/1,
          numbered/2, in_number/2, terms/1, copy/1, name/1, quote/1, unquoted/1, to_raw/1,
          to_list/1]).
 -export_type([path/0, error/0]).

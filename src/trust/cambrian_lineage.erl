@@ -60,7 +60,8 @@
                  of_key = #{} :: #{cambrian_identity:key() =>
                                        {pos_integer(), queue:queue(cambrian_genotype:id())}},
                  counts = gb_sets:new() :: gb_sets:set({pos_integer(), cambrian_identity:key()})}).
--record(log, {log :: cambrian_lineage_log:log(), written = 0 :: non_neg_integer(), kept :: #bred{} | #signed{}}).
+-record(log, {log :: cambrian_lineage_log:log(),
+              written = 0 :: non_neg_integer(), kept :: #bred{} | #signed{}}).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).

@@ -1,7 +1,7 @@
 %% @private
 %% The saved generations of a realm: files `realms/NAME/NUMBER.trust' in the application's
-%% `data_dir', of which the last two are kept, with the same contents; without a `data_dir', the last one in memory
-%% ({@link cambrian_realm_table}).
+%% `data_dir', of which the last two are kept, with the same contents; without a `data_dir', the
+%% last one in memory ({@link cambrian_realm_table}).
 %%
 %% A file is checked before it is used. A file that is damaged, belongs to another realm, or has
 %% another number than its name is set aside, and the generation before it is used. If no generation
