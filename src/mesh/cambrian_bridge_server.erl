@@ -511,13 +511,22 @@ purge_newcomer(#{name := Name, handle := Handle}, #conf{realm = Realm} = Conf) -
     case cambrian_trust:ask(Realm, {banned, all}) of
         #{keys := [], genotypes := []} -> ok;
         Banned ->
-            {ok, Purged} = cambrian_population:purge(Handle, Banned),
-            audit_purge(Name, Purged, Conf)
+            case cambrian_population:purge(Handle, Banned) of
+                {ok, Purged} -> audit_purge(Name, Purged, Conf);
+                %% a population that is gone is purged when it is back
+                {error, _} -> ok
+            end
     end.
 
 audit_purge(_Name, #{leaving := 0, newcomers := 0, champion := false}, _Conf) -> ok;
 audit_purge(Name, Purged, #conf{realm = Realm}) ->
-    ok = cambrian_trust:ask(Realm, {purged, Purged#{population => Name}}).
+    case cambrian_trust:ask(Realm, {purged, Purged#{population => Name}}) of
+        ok -> ok;
+        %% the realm may be restarting
+        NotWritten ->
+            logger:warning("bridge ~ts: the purge of population ~tp is not in the audit: ~tp",
+                           [Realm, Name, NotWritten])
+    end.
 
 %%% ---- populations ------------------------------------------------------------------------
 

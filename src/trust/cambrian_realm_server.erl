@@ -113,8 +113,7 @@ load(#state{conf = #conf{name = Name}} = State) ->
         {ok, Realm, Number, []} ->
             open_audit(State#state{realm = Realm, number = Number, condition = sound});
         {ok, Realm, Number, Damaged} ->
-            logger:error("cambrian: the realm ~ts fell back to its generation before: "
-                         "bans and standings since then are lost: ~tp",
+            logger:error("cambrian: the realm ~ts fell back to its other file: ~tp",
                          [Name, Damaged]),
             record_damage(fell_back, Damaged, State#state{realm = Realm, number = Number});
         {closed, Number, Damaged} ->
@@ -246,8 +245,8 @@ reset(_Options, _From, #state{conf = #conf{name = Name}} = State) ->
 begin_realm(Realm, What, Options, #state{conf = #conf{name = Name}, number = Number} = State) ->
     case cambrian_realm_file:write(Name, Number + 1,
                                    cambrian_realm_file:pack_all(cambrian_realm:save(Realm))) of
-        ok ->
-            Begun = open_audit(State#state{realm = Realm, number = Number + 1, condition = sound,
+        {ok, Last} ->
+            Begun = open_audit(State#state{realm = Realm, number = Last, condition = sound,
                                            changed = false,
                                            saved = erlang:monotonic_time(millisecond)}),
             Noted = record_decision(What, Options, Begun),
@@ -507,7 +506,7 @@ write(Packed, #state{conf = #conf{name = Name}, number = Number, audit = Audit})
     Save = fun() ->
                case {cambrian_realm_file:write(Name, Number + 1, Packed),
                      cambrian_audit:written(Writer)} of
-                   {ok, Noted} -> exit({shutdown, {written, Noted}});
+                   {{ok, Last}, Noted} -> exit({shutdown, {written, Last, Noted}});
                    {Error, _} -> exit({shutdown, Error})
                end
            end,
@@ -515,9 +514,9 @@ write(Packed, #state{conf = #conf{name = Name}, number = Number, audit = Audit})
     ok = cambrian_realm_table:put(writer, Name, Pid),
     Ref.
 
-written({shutdown, {written, Noted}}, Waiters, #state{number = Number} = State) ->
+written({shutdown, {written, Last, Noted}}, Waiters, State) ->
     reply_all(Noted, Waiters),
-    Saved = open_audit(State#state{number = Number + 1}),
+    Saved = open_audit(State#state{number = Last}),
     case Saved of
         #state{waiters = [_ | _]} -> begin_save(Saved);
         #state{changed = true, size = Size} -> save_within(save_delay(later, Size), Saved);
@@ -544,11 +543,11 @@ reply_all(Written, Waiters) ->
 %% Completes the save in progress, and then saves what changed since.
 terminate(_Reason, #state{saving = {packing, Waiters}, waiters = New} = State) ->
     last_save(State#state{changed = true, waiters = New ++ Waiters});
-terminate(_Reason, #state{saving = {{writing, Ref}, Waiters}, number = Number} = State) ->
+terminate(_Reason, #state{saving = {{writing, Ref}, Waiters}} = State) ->
     receive
-        {'DOWN', Ref, process, _, {shutdown, {written, Noted}}} ->
+        {'DOWN', Ref, process, _, {shutdown, {written, Last, Noted}}} ->
             reply_all(Noted, Waiters),
-            last_save(State#state{number = Number + 1});
+            last_save(State#state{number = Last});
         {'DOWN', Ref, process, _, _} ->
             last_save(State#state{changed = true, waiters = State#state.waiters ++ Waiters})
     end;
@@ -557,8 +556,11 @@ terminate(_Reason, State) -> last_save(State).
 last_save(#state{changed = true, conf = #conf{name = Name}, realm = Realm, number = Number,
                  waiters = Waiters, audit = Audit})
   when Realm =/= undefined ->
-    Written = cambrian_realm_file:write(Name, Number + 1,
-                                        cambrian_realm_file:pack_all(cambrian_realm:save(Realm))),
+    Packed = cambrian_realm_file:pack_all(cambrian_realm:save(Realm)),
+    Written = case cambrian_realm_file:write(Name, Number + 1, Packed) of
+                  {ok, _} -> ok;
+                  Error -> Error
+              end,
     _ = [logger:error("cambrian: the realm ~ts was not saved: ~tp", [Name, Written])
          || Written =/= ok],
     reply_all(Written, Waiters),
