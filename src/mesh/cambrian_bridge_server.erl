@@ -511,11 +511,8 @@ purge_newcomer(#{name := Name, handle := Handle}, #conf{realm = Realm} = Conf) -
     case cambrian_trust:ask(Realm, {banned, all}) of
         #{keys := [], genotypes := []} -> ok;
         Banned ->
-            case cambrian_population:purge(Handle, Banned) of
-                {ok, Purged} -> audit_purge(Name, Purged, Conf);
-                %% a population that is gone is purged when it is back
-                {error, _} -> ok
-            end
+            {ok, Purged} = cambrian_population:purge(Handle, Banned),
+            audit_purge(Name, Purged, Conf)
     end.
 
 audit_purge(_Name, #{leaving := 0, newcomers := 0, champion := false}, _Conf) -> ok;
