@@ -82,6 +82,6 @@ table() ->
       memory_limit => {fun(N) -> is_integer(N) andalso N > 0 andalso N < 1 bsl 63 end,
                        <<"bytes, from 1 to 2^63 - 1">>},
       governor => {fun is_map/1, <<"a map">>},
-      dashboard => {fun is_map/1, <<"a map">>},
+      dashboard => {fun is_map/1, {secret, <<"a map">>}},
       %% OTP puts this one there
       included_applications => {fun is_list/1, <<"a list">>}}.

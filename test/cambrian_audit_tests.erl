@@ -38,6 +38,26 @@ every_refusal_has_its_reason_test() ->
             file:read_file(File)
     end).
 
+%% Whoever opens a pipe waits for its other end.
+a_pipe_in_the_place_of_a_log_is_an_error_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Pipe = filename:join(Dir, "000000000001.decisions"),
+        "" = os:cmd("mkfifo " ++ Pipe),
+        Path = filename:join(Dir, <<"000000000001.decisions">>),
+        ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
+        try
+            Audit = cambrian_audit:decided(1_800_000_000_000, banned, #{n => 1}, cambrian_audit:open(Dir)),
+            ?assertEqual({error, {not_a_file, Path}}, cambrian_audit:written(cambrian_audit:writer(Audit))),
+            ?assertEqual({error, {not_a_file, Path}}, cambrian_audit:read(Dir, decisions)),
+            %% the decision is written once the pipe is gone
+            ok = file:delete(Pipe),
+            ?assertEqual(ok, cambrian_audit:written(cambrian_audit:writer(Audit))),
+            ok = cambrian_audit:close(Audit),
+            ?assertMatch({ok, [#{what := <<"banned">>}], []}, cambrian_audit:read(Dir, decisions))
+        after logger:remove_primary_filter(expected)
+        end
+    end).
+
 %% No stranger begins a line of his own.
 texts_are_escaped_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->

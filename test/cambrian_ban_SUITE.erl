@@ -161,7 +161,7 @@ has_its_nodes_here() ->
 
 %% What it sent before its lies was measured here. If that had to go, anybody could take a champion away by sending it first.
 a_ban_by_reputation(_Config) ->
-    _ = infected(#{}),
+    Champion = infected(#{}),
     lists:foreach(fun(Nth) ->
                       {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, Nth),
                       send(G, 3.999, ?THIEF, #{}),
@@ -175,7 +175,9 @@ a_ban_by_reputation(_Config) ->
     ok = cambrian_trust:ban(?REALM, {key, key(?THIEF)}),
     ?assertMatch(#{leaving := Leaving} when Leaving > 0, purged()),
     {ok, _} = cambrian_population:step(p, 2),
-    ?assertEqual([], [Of || #{champion := G} = Of <- carriers(), has_its_nodes(G)]).
+    ?assertEqual([], [Of || #{champion := G} = Of <- carriers(), has_its_nodes(G)]),
+    {ok, #{champion := Best}} = cambrian_population:best(p),
+    ?assertNotEqual(cambrian_genotype:id(Champion), cambrian_genotype:id(Best)).
 
 %% Who succeeded the key that sent it is who sent it.
 a_successor(_Config) ->

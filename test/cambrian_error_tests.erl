@@ -66,6 +66,103 @@ a_large_term_is_cut_short_test() ->
     Many = lists:duplicate(100_000, {a, <<0:8000>>}),
     ?assert(length(text({bad_option, {seed, Many, <<"an integer">>}})) < 1000).
 
+%% Each of these took seconds or megabytes, crashed, or gave what is no text.
+any_term_has_a_text_in_bounds_test_() ->
+    [{timeout, 30, {Name, fun() -> in_bounds(Make) end}} || {Name, Make} <- hostile()].
+
+hostile() ->
+    Option = fun(Got) -> {bad_option, {seed, Got, <<"an integer">>}} end,
+    Nested = fun(Wrap) -> lists:foldl(fun(_, Term) -> Wrap(Term) end, x, lists:seq(1, 300_000)) end,
+    Tree = fun(Join) -> lists:foldl(fun(_, Term) -> Join(Term) end, x, lists:seq(1, 40)) end,
+    [{Name, Make}
+     || {Name, Make} <-
+            [{"integer", fun() -> Option(1 bsl 3_000_000) end},
+             {"negative", fun() -> Option([-(1 bsl 600_000), {1 bsl 600_000}]) end},
+             {"size", fun() -> {too_large, 1 bsl 3_000_000} end},
+             {"text", fun() -> {unknown_gene, 1 bsl 3_000_000, a} end},
+             {"nested reason", fun() -> Nested(fun(T) -> {cambrian, {T, {cambrian_app, start, 1}}} end) end},
+             {"deep", fun() -> Option(Nested(fun(T) -> {T} end)) end},
+             {"deep list", fun() -> {unknown_name, Nested(fun(T) -> [T] end)} end},
+             {"tree", fun() -> Option(Tree(fun(T) -> [T, T, T] end)) end},
+             {"tree of maps", fun() -> Option(Tree(fun(T) -> #{a => T, T => c} end)) end},
+             {"tree of texts", fun() -> {unknown_name, Tree(fun(T) -> [T, T] end)} end},
+             {"names", fun() -> {missing_options, lists:seq(1, 1_000_000)} end},
+             {"binary", fun() -> {bad_json, binary:copy(<<"a">>, 50_000_000)} end},
+             {"expected", fun() -> {bad_option, {seed, 1, binary:copy(<<"a">>, 50_000_000)}} end},
+             {"path", fun() -> {enoent, lists:duplicate(3_000_000, $a)} end}]]
+        ++ [{lists:flatten(io_lib:format("~0tp", [Reason])), fun() -> Reason end}
+            || Reason <- [{missing_options, foo}, {missing_options, [a | b]}, {wrong_base, foo}, {wrong_base, []},
+                          {crashed, {a, b, [c]}, {error, x, []}}, {bad_option, {x, 1, foo}}, {bad_option, {x, 1, {a, b}}},
+                          {unknown_option, foo, #{see => bar}}, {bad_return, {1, 2, 3}, x}, {cannot_listen, <<"x">>, {a, b}},
+                          {bad_option, {until, {error, x, [foo | bar]}, x}}, {bad_option, {until, {1, x, []}, x}},
+                          {enoent, [16#110000]}, {torn_file, <<255, 254>>}, {torn_checkpoint, [a | b]},
+                          {evaluation_failed, {crashed, {error, x, [foo | bar]}}}]].
+
+%% In a process that is killed if it takes more than 64 MB beside the term. Elixir's words need Elixir.
+in_bounds(Make) ->
+    Self = self(),
+    {Pid, Monitor} = spawn_monitor(fun() ->
+        Reason = Make(),
+        true = erlang:garbage_collect(),
+        {total_heap_size, Words} = process_info(self(), total_heap_size),
+        process_flag(max_heap_size, #{size => Words * 2 + 8_000_000, kill => true, error_logger => false}),
+        {reductions, Before} = process_info(self(), reductions),
+        Text = unicode:characters_to_list(cambrian_error:format_error(Reason)),
+        {reductions, After} = process_info(self(), reductions),
+        Self ! {self(), Text, After - Before}
+    end),
+    receive
+        {Pid, Text, Reductions} ->
+            demonitor(Monitor, [flush]),
+            ?assert(length(Text) < 20_000),
+            ?assert(Reductions < 10_000_000),
+            ?assertEqual([], [C || C <- Text, C < 32, C =/= $\n]);
+        {'DOWN', Monitor, process, Pid, Why} -> ?assertEqual(normal, Why)
+    end.
+
+random_terms_have_a_text_in_bounds_test_() ->
+    {timeout, 60, fun() ->
+        _ = rand:seed(exsss, {1, 2, 3}),
+        Names = lists:usort([Name || Reason <- reasons(), Name <- [name(Reason)], Name =/= other]),
+        [begin
+             Reason = case rand:uniform(4) of
+                          1 -> random(4);
+                          _ -> list_to_tuple([lists:nth(rand:uniform(length(Names)), Names)
+                                              | [random(3) || _ <- lists:seq(1, rand:uniform(3))]])
+                      end,
+             Text = unicode:characters_to_list(cambrian_error:format_error(Reason)),
+             ?assert(is_list(Text) andalso length(Text) < 20_000)
+         end || _ <- lists:seq(1, 5_000)]
+    end}.
+
+name(Reason) when is_atom(Reason) -> Reason;
+name(Reason) when is_atom(element(1, Reason)) -> element(1, Reason);
+name(_) -> other.
+
+random(0) -> lists:nth(rand:uniform(5), [a, -1, 1.5, <<"ab">>, []]);
+random(Depth) ->
+    Some = fun() -> [random(Depth - 1) || _ <- lists:seq(1, rand:uniform(4) - 1)] end,
+    case rand:uniform(8) of
+        1 -> Some();
+        2 -> list_to_tuple(Some());
+        3 -> maps:from_list([{Key, random(Depth - 1)} || Key <- Some()]);
+        4 -> [random(Depth - 1) | random(Depth - 1)];
+        5 -> crypto:strong_rand_bytes(rand:uniform(40));
+        6 -> 1 bsl rand:uniform(5000);
+        7 -> fun() -> ok end;
+        8 -> random(Depth - 1)
+    end.
+
+%% A name from elsewhere neither moves the cursor of a terminal nor adds a line to a log.
+control_characters_are_escaped_test() ->
+    ?assertEqual("no key that is known here has the name a\\x{1b}[31mb\\n\\r", text({unknown_name, <<"a\e[31mb\n\r">>})),
+    [?assertEqual([], [C || C <- text(Reason), C < 32 orelse C >= 127 andalso C < 160 orelse C =:= 16#202E])
+     || Reason <- [{data_dir_in_use, "a\nb", <<"x\e]0;evil\a">>}, {unknown_name, <<"a", 16#9B/utf8, 16#202E/utf8>>},
+                   {bad_option, {seed, 1, <<"\e[2J">>}}, {torn_file, "a\nb"}]].
+
+large_integers_are_shown_as_their_size_test() ->
+    ?assertEqual("option seed must be an integer, got: an integer of 75001 bytes", text({bad_option, {seed, 1 bsl 600_000, <<"an integer">>}})).
+
 text(Reason) -> lists:flatten(unicode:characters_to_list(cambrian_error:format_error(Reason))).
 
 kind(Reason) when is_atom(Reason) -> Reason;

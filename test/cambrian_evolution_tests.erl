@@ -89,6 +89,18 @@ all_fail_test() ->
     {Again, _} = ask({run, #{}}, Failed),
     ?assertMatch([_], [Job || {score, _, _, _} = Job <- Again]).
 
+%% A limit that leaves no time for one evaluation is no fault of the task.
+no_time_at_all_test() ->
+    {_, E} = ask({step, 1}, new(#{})),
+    {Effects, Over} = cambrian_evolution:handle({evaluated, {no_fitness, 0, true}}, 5, E),
+    ?assertEqual([{error, timeout}], [Answer || {reply, me, Answer} <- Effects]),
+    ?assertEqual([{failed, timeout}], [Event || {notify, Event} <- Effects]),
+    ?assertMatch(#{state := failed, failure := timeout}, cambrian_evolution:answer(overview, Over)),
+    {Rounds, Began} = ask({step, 1}, new(#{by => rounds, has_trial => false})),
+    [Genotypes] = [Gs || {score, _, Gs, _} <- Rounds],
+    {Late, _} = cambrian_evolution:handle({scored, [skipped || _ <- Genotypes], []}, 5, Began),
+    ?assertEqual([{error, timeout}], [Answer || {reply, me, Answer} <- Late]).
+
 one_fails_test() ->
     {First, E} = ask({step, 1}, new(#{by => rounds, has_trial => false})),
     [Genotypes] = [Gs || {score, _, Gs, _} <- First],

@@ -218,6 +218,55 @@ secrets_do_not_show_test() ->
                 fun() -> cambrian_identity:succession(Secret, <<1>>) end,
                 fun() -> cambrian_identity:grant(Secret, <<"lab">>, <<1>>, 1) end]].
 
+%% A secret from a file may have a newline, and options may have another shape: the error says what kind of term it was.
+no_wrong_option_shows_a_secret_test() ->
+    Secret = cambrian_identity:new(),
+    Token = binary:encode_hex(Secret),
+    Realm = #{realm => <<"lab">>},
+    Wrong = fun(S) -> [<<S/binary, $\n>>, binary:part(S, 0, byte_size(S) - 1), binary_to_list(S), {S}, [S], [S | S], #{a => S}, fun(_) -> S end] end,
+    Calls = [fun() -> cambrian_bridge:start(Realm#{identity => Bad}) end || Bad <- Wrong(Secret)]
+        ++ [fun() -> cambrian_bridge:start(Realm#{transport_options => Bad}) end || Bad <- Wrong(Secret), not is_map(Bad)]
+        ++ [fun() -> cambrian_bridge:start_link(Bad) end || Bad <- [[{identity, Secret}], Secret, {Secret}]]
+        ++ [fun() -> cambrian_transport_dist:connect(Realm#{identity => Bad}) end || Bad <- [Secret | Wrong(Secret)]]
+        ++ [fun() -> cambrian_transport_dist:connect([{identity, Secret}]) end]
+        ++ [fun() -> cambrian_dashboard:start(#{token => Bad}) end || Bad <- [{Token}, [Token | Token], #{a => Token}, <<Token/binary, $\n>>]]
+        ++ [fun() -> cambrian_dashboard:start([{token, Token}]) end, fun() -> cambrian_dashboard:start(Token) end],
+    [begin
+         {error, Reason} = Call(),
+         Text = unicode:characters_to_binary([cambrian_error:format_error(Reason), io_lib:format("~0p ~0w ~0tp", [Reason, Reason, Reason])]),
+         ?assertEqual([], [Form || Form <- forms_of(Secret), binary:match(Text, Form) =/= nomatch])
+     end || Call <- Calls],
+    ?assertEqual({error, {bad_option, {identity, <<"a binary of 33 bytes">>,
+                                       <<"32 bytes, a fun that gives them, or a path: one of 32 bytes as a string">>}}},
+                 cambrian_bridge:start(Realm#{identity => <<Secret/binary, $\n>>})).
+
+%% The middle of a secret, as it may be printed.
+forms_of(Secret) ->
+    Part = binary:part(Secret, 3, 12),
+    Numbers = list_to_binary(lists:join(",", [integer_to_list(Byte) || <<Byte>> <= Part])),
+    Hex = binary:encode_hex(Part),
+    [Part, Numbers, Hex, string:lowercase(Hex), base64:encode(Part)].
+
+%% The same of the application's environment.
+no_wrong_environment_shows_a_secret_test() ->
+    Secret = cambrian_identity:new(),
+    _ = application:stop(cambrian),
+    _ = application:load(cambrian),
+    Environments = [[{mesh_enabled, true}, {mesh_realm, <<"lab">>}, {mesh_options, Options}]
+                    || Options <- [#{identity => <<Secret/binary, $\n>>}, [{identity, Secret}], Secret]]
+        ++ [[{dashboard, Options}] || Options <- [[{token, binary:encode_hex(Secret)}], #{token => {binary:encode_hex(Secret)}}]],
+    [try
+         [ok = application:set_env(cambrian, Key, Value) || {Key, Value} <- Environment],
+         {error, Reason} = cambrian_app:check(),
+         Text = unicode:characters_to_binary([cambrian_error:format_error(Reason), io_lib:format("~0p ~0w", [Reason, Reason])]),
+         ?assertEqual([], [Form || Form <- forms_of(Secret), binary:match(Text, Form) =/= nomatch])
+     after [application:unset_env(cambrian, Key) || {Key, _} <- Environment]
+     end || Environment <- Environments].
+
+a_status_of_the_dashboard_shows_no_message_test() ->
+    Status = #{message => {login, <<"correct-horse-battery">>, #{}}, log => [{in, <<"correct-horse-battery">>}], state => state},
+    ?assertEqual(#{message => hidden, log => [], state => state}, cambrian_dashboard_access:format_status(Status)).
+
 %% Whatever is wrong, and wherever the secret went by mistake.
 no_wrong_call_shows_a_secret_test() ->
     Secret = cambrian_identity:new(),

@@ -209,6 +209,28 @@ it_is_known_after_a_restart_test() ->
         file:del_dir_r(Dir)
     end.
 
+%% While the lineage is away, nobody who tells or asks it crashes, and the next line has the births of that time.
+a_restart_crashes_no_caller_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    [Mother, Child] = [<<N:256>> || N <- [4001, 4002]],
+    First = {Mother, [], [add_node], 0},
+    Second = {Child, [Mother], [add_node], 1},
+    ok = sys:suspend(cambrian_sup),
+    try
+        Lineage = whereis(cambrian_lineage),
+        Monitor = monitor(process, Lineage),
+        exit(Lineage, kill),
+        receive {'DOWN', Monitor, process, Lineage, _} -> ok end,
+        cambrian_wait:until(fun() -> ets:whereis(cambrian_lineage) =:= undefined end),
+        ?assertEqual(ok, cambrian_births:notify('xor', [First])),
+        ?assertEqual(ok, cambrian_lineage:bred('xor', [{<<4003:256>>, [], [injection], 0}])),
+        ?assertEqual({error, unknown}, cambrian_lineage:walk(Mother))
+    after ok = sys:resume(cambrian_sup)
+    end,
+    cambrian_wait:until(fun() -> ets:whereis(cambrian_lineage) =/= undefined end),
+    ok = cambrian_births:notify('xor', [Second, First]),
+    ?assertMatch({ok, [#{id := Child}, #{id := Mother}]}, cambrian_lineage:walk(Child)).
+
 %% What is no entry is left out, which the log says, and all else is there; of earlier releases, too, which wrote no hashes.
 a_log_with_other_terms_in_it_is_read_test() ->
     cambrian_temporary:with_data_dir(fun(Dir) ->
@@ -285,6 +307,110 @@ a_flipped_bit_in_the_log_test() ->
         {ok, After} = cambrian:lineage(Champion),
         ?assertEqual([], After -- Before),
         ?assert(length(After) < length(Before))
+    end).
+
+%% After each truncation of a small log, and each changed byte of it and of its index, the lineage starts with some of its
+%% entries, and what is bred then is there after the next start.
+no_damage_of_the_log_hinders_the_start_test_() ->
+    {timeout, 600, fun() ->
+        with_small_log(fun(Dir, Small) ->
+            Names = [Name || Name <- lists:sort(maps:keys(Small)), lists:prefix("bred", Name)],
+            ?assertEqual(["bred.1", "bred.idx", "bred.siz"], Names),
+            Whole = started(Dir, Small),
+            ?assertEqual(2, length(Whole)),
+            Some = [begin
+                        After = started(Dir, Small#{Name := Damaged}),
+                        ?assertEqual({Name, Damaged, []}, {Name, Damaged, After -- Whole}),
+                        length(After)
+                    end || Name <- Names, Damaged <- damaged(maps:get(Name, Small))],
+            %% a changed byte costs one entry of two, and a cut what follows it
+            ?assertEqual([0, 1, 2], lists:usort(Some))
+        end)
+    end}.
+
+%% What comes before and after a damaged entry is read.
+what_is_whole_of_a_damaged_log_is_kept_test() ->
+    with_small_log(fun(Dir, #{"bred.1" := Bytes} = Small) ->
+        [{First, _}, {Second, _} | _] = binary:matches(Bytes, <<"bWLA">>),
+        ?assert(Second > First),
+        <<Head:Second/binary, _, Tail/binary>> = Bytes,
+        Damaged = Small#{"bred.1" := <<Head/binary, 0, Tail/binary>>},
+        ?assertEqual(1, length(started(Dir, Damaged))),
+        ?assertEqual(["bred.1.torn", "bred.idx.torn", "bred.siz.torn"], torn(Dir))
+    end).
+
+torn(Dir) -> lists:sort(filelib:wildcard("*.torn", filename:join(Dir, "lineage"))).
+
+%% A pipe would keep whoever opens it waiting for ever.
+what_is_no_file_is_set_aside_test_() ->
+    {timeout, 60, fun() ->
+        with_small_log(fun(Dir, Small) ->
+            [begin
+                 files(Dir, maps:remove(Name, Small)),
+                 ok = Make(filename:join([Dir, "lineage", Name])),
+                 ?assertEqual({Name, Left}, {Name, length(try_start())}),
+                 ?assertEqual([Name ++ ".torn"], [Torn || Torn <- torn(Dir), Torn =:= Name ++ ".torn"])
+             end || {Name, Left} <- [{"bred.1", 0}, {"bred.idx", 2}, {"bred.siz", 2}, {"signed.1", 2}],
+                    Make <- [fun(File) -> "" = os:cmd("mkfifo " ++ File), ok end, fun file:make_dir/1]]
+        end)
+    end}.
+
+%% Starts with damaged files, breeds one more, and starts again: what was there, without the new one.
+started(Dir, Files) ->
+    files(Dir, Files),
+    After = try_start(),
+    Again = try_start(),
+    ?assertEqual({lists:sort(After), true}, {lists:sort(Again -- [new()]), lists:member(new(), Again)}),
+    After.
+
+new() -> {<<99:256>>, {own, <<"xor">>, {<<99:256>>, [], [add_node], 9}}}.
+
+%% The entries after a start. In the end one more is bred.
+try_start() ->
+    {ok, Pid} = cambrian_lineage:start_link(),
+    All = ets:tab2list(cambrian_lineage),
+    {_, {_, Task, Birth}} = new(),
+    ok = cambrian_lineage:bred(Task, [Birth]),
+    ok = gen_server:stop(Pid),
+    All.
+
+files(Dir, Files) ->
+    Lineage = filename:join(Dir, "lineage"),
+    _ = file:del_dir_r(Lineage),
+    ok = file:make_dir(Lineage),
+    maps:foreach(fun(Name, Bytes) -> ok = file:write_file(filename:join(Lineage, Name), Bytes) end, Files).
+
+damaged(Bytes) ->
+    Size = byte_size(Bytes),
+    Changed = [begin
+                   <<Head:At/binary, Byte, Tail/binary>> = Bytes,
+                   <<Head/binary, (Byte bxor 16), Tail/binary>>
+               end || At <- lists:seq(0, Size - 1)],
+    [binary:part(Bytes, 0, At) || At <- lists:seq(0, Size - 1)] ++ Changed.
+
+%% The files of a log with two entries.
+with_small_log(Test) ->
+    _ = application:stop(cambrian),
+    _ = application:load(cambrian),
+    cambrian_temporary:with_dir(fun(Dir) ->
+        ok = application:set_env(cambrian, data_dir, Dir),
+        ok = logger:add_primary_filter(expected, {fun(_, _) -> stop end, []}),
+        try
+            {ok, Pid} = cambrian_lineage:start_link(),
+            lists:foreach(fun(N) -> ok = cambrian_lineage:bred('xor', [{<<N:256>>, [], [add_node], N}]) end,
+                          [1, 2]),
+            ok = gen_server:stop(Pid),
+            {ok, Names} = file:list_dir(filename:join(Dir, "lineage")),
+            Small = maps:from_list([begin
+                                        {ok, Bytes} = file:read_file(filename:join([Dir, "lineage", Name])),
+                                        {Name, Bytes}
+                                    end || Name <- Names]),
+            Test(Dir, Small)
+        after
+            ok = logger:remove_primary_filter(expected),
+            ok = cambrian_data_dir:release(Dir),
+            ok = application:unset_env(cambrian, data_dir)
+        end
     end).
 
 restarted(Dir) ->

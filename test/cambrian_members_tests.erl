@@ -17,6 +17,14 @@ heard(Heartbeat, Now, Members) -> element(2, cambrian_members:heartbeat(Heartbea
 
 with(Ns) -> lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0), ?T0, M) end, new(), Ns).
 
+%% All of them have earned a place.
+with_places(Ns) -> with_places(Ns, with(Ns)).
+with_places(Ns, Members) -> lists:foldl(fun(N, M) -> cambrian_members:earned(key(N), M) end, Members, Ns).
+
+%% Beside those, so many keys of one attacker that claim to speak once an hour.
+with_sybils(Count, Members) ->
+    lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0, 3_600_000), ?T0, M) end, Members, lists:seq(100_001, 100_000 + Count)).
+
 alive(Now, Members) -> [N || <<N:256>> <- lists:sort(maps:keys(cambrian_members:alive(Now, Members)))].
 
 numbers(Keys) -> [N || <<N:256>> <- Keys].
@@ -89,13 +97,34 @@ our_next_heartbeat_is_later_whatever_the_clock_does_test() ->
 
 %% Of all heartbeats together a node hears as much, however many nodes there are.
 many_nodes_speak_more_seldom_test() ->
-    Intervals = [{Nodes, cambrian_members:interval(?T0, with(lists:seq(100, 98 + Nodes)))} || Nodes <- [1, 2, 3, 30, 300, 1000]],
+    Intervals = [{Nodes, cambrian_members:interval(?T0, with_places(lists:seq(100, 98 + Nodes)))} || Nodes <- [1, 2, 3, 30, 300, 1000]],
     ?assertEqual([5000, 5666, 8500, 85_000, 850_000, 2_833_333], [Interval || {_, Interval} <- Intervals]),
     [?assert(Nodes * 170 / (Interval / 1000) < 60.1) || {Nodes, Interval} <- Intervals],
-    ?assertEqual(cambrian_members:max_interval(), cambrian_members:interval(?T0, with(lists:seq(100, 3000)))).
+    ?assertEqual(cambrian_members:max_interval(), cambrian_members:interval(?T0, with_places(lists:seq(100, 3000)))).
 
 those_that_are_gone_do_not_slow_the_others_test() ->
-    ?assertEqual(5000, cambrian_members:interval(?T0 + ?MINUTE, with(lists:seq(100, 400)))).
+    ?assertEqual(5000, cambrian_members:interval(?T0 + ?MINUTE, with_places(lists:seq(100, 400)))).
+
+%% Anybody can make keys, so all those without a place count for at most as many as this node and those with one.
+%% 32, and three for each key that has a place and for the node itself.
+a_flood_of_keys_slows_nobody_beyond_a_bound_test() ->
+    [begin
+         Flooded = with_sybils(1400, with_places(lists:seq(1, Places))),
+         Most = 4 * (Places + 1) + 32,
+         ?assertEqual({Most, Most * 170 * 1000 div 60}, {cambrian_members:pace(?T0, Flooded), cambrian_members:interval(?T0, Flooded)})
+     end || Places <- [0, 1, 3, 30]].
+
+a_few_fresh_ones_count_as_others_do_test() ->
+    ?assertEqual([4, 6, 47, 48, 48],
+                 [cambrian_members:pace(?T0, with_sybils(Fresh, with_places([1, 2, 3]))) || Fresh <- [0, 2, 43, 44, 45]]).
+
+%% Whoever is new may say that it speaks once an hour: it is expected after ten minutes.
+what_a_stranger_says_of_its_interval_is_bounded_test() ->
+    Sybils = with_sybils(1400, new()),
+    ?assertEqual({1400, 0}, {length(alive(?T0 + 30 * ?MINUTE, Sybils)), length(alive(?T0 + 30 * ?MINUTE + 1, Sybils))}),
+    Earned = with_places([1], heard(heartbeat(1, ?T0, 3_600_000), ?T0, Sybils)),
+    ?assertEqual([1], alive(?T0 + 180 * ?MINUTE, Earned)),
+    ?assertEqual([], alive(?T0 + 180 * ?MINUTE, cambrian_members:fresh(key(1), Earned))).
 
 %%% ---- bounds -----------------------------------------------------------------------------
 
@@ -103,7 +132,7 @@ those_that_are_gone_do_not_slow_the_others_test() ->
 newcomers_push_out_any_one_but_who_has_earned_its_place_test_() ->
     {timeout, 60, fun() ->
         Old = lists:seq(100, 1_099),
-        Few = cambrian_members:earned(key(7), heard(heartbeat(7, ?T0, 3_600_000), ?T0, new())),
+        Few = with_places([7], heard(heartbeat(7, ?T0, 3_600_000), ?T0, new())),
         Members = lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0 + N, 3_600_000), ?T0 + N, M) end, Few, lists:seq(100, 20_098)),
         Alive = alive(?T0 + 20_000, Members),
         ?assertEqual({10_000, true, true}, {length(Alive), lists:member(7, Alive), lists:member(20_098, Alive)}),
@@ -160,7 +189,8 @@ a_ring_closes_over_those_that_are_gone_test() ->
     ?assertEqual([20], sources(ring, ?T0 + ?MINUTE, Members)).
 
 random_ones_are_so_many_the_same_for_an_hour_and_others_then_test() ->
-    Members = lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0, 3_600_000), ?T0, M) end, new(), lists:seq(100, 130)),
+    Ns = lists:seq(100, 130),
+    Members = with_places(Ns, lists:foldl(fun(N, M) -> heard(heartbeat(N, ?T0, 3_600_000), ?T0, M) end, new(), Ns)),
     Hour = fun(H) -> lists:sort(sources({random, 3}, ?T0 + H, Members)) end,
     ?assertEqual(3, length(Hour(0))),
     ?assertEqual(Hour(0), Hour(3_599_999)),
@@ -178,3 +208,28 @@ the_nearest_are_those_that_answer_fastest_test() ->
                           [{1, 30}, {2, 5.5}, {3, 10}]),
     ?assertEqual([2, 3], sources({nearest, 2}, ?T0, Members)),
     ?assertEqual([2, 3, 1, 4], sources({nearest, 9}, ?T0, Members)).
+
+%% Among 1,400 keys of an attacker, two thirds of those that are picked have earned a place; in every third hour a ring picks another.
+keys_without_a_place_get_a_third_of_a_topology_test_() ->
+    {timeout, 60, fun() ->
+        Places = [10, 20, 30],
+        Members = lists:foldl(fun(N, M) -> cambrian_members:measured(key(N), 50, M) end, with_sybils(1400, with_places(Places)), Places),
+        %% those of an attacker are the nearest, and one is just before the own key
+        Near = lists:foldl(fun(N, M) -> cambrian_members:measured(key(N), 1, M) end, heard(heartbeat(49, ?T0), ?T0, Members), lists:seq(100_001, 100_100)),
+        Start = ?T0 div 3_600_000 * 3_600_000,
+        Beating = fun(Hour) -> lists:foldl(fun(N, M) -> heard(heartbeat(N, Hour), Hour, M) end, Near, Places ++ [49 | lists:seq(100_001, 101_400)]) end,
+        [begin
+             Picked = lists:append([sources(Topology, Hour, Beating(Hour)) || H <- lists:seq(0, 2), Hour <- [Start + H * 3_600_000]]),
+             ?assertEqual({Topology, 3 * K}, {Topology, length(Picked)}),
+             ?assertEqual({Topology, 2 * K}, {Topology, length([N || N <- Picked, lists:member(N, Places)])})
+         end || {Topology, K} <- [{ring, 1}, {{random, 1}, 1}, {{random, 3}, 3}, {{nearest, 1}, 1}, {{nearest, 3}, 3}]]
+    end}.
+
+%% Where one kind is missing, the other has all.
+no_slot_stays_empty_test() ->
+    [?assertEqual({Count, 3}, {Count, length(sources({random, 3}, ?T0, Members))})
+     || {Count, Members} <- [{none, with(lists:seq(1, 9))}, {one, with_places([1], with(lists:seq(1, 9)))}, {all, with_places(lists:seq(1, 9))}]].
+
+a_flood_of_keys_does_not_keep_those_with_a_place_from_being_measured_test() ->
+    ?assertEqual([{address(200_000), key(200_000)}],
+                 lists:sublist(cambrian_members:unmeasured(?T0, with_places([200_000], with([1, 2, 200_000]))), 1)).

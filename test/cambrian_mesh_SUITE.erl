@@ -760,10 +760,12 @@ options_are_checked(_Config) ->
     ?assertMatch({error, {unknown_option, relm, _}}, cambrian_bridge:start_link(#{realm => <<"x">>, relm => 1})),
     ?assertMatch({error, {bad_option, {realm, lab, _}}}, cambrian_bridge:start_link(#{realm => lab})),
     _ = [?assertMatch({error, {bad_option, {Name, Value, _}}}, cambrian_bridge:start_link(#{realm => <<"x">>, Name => Value}))
-         || {Name, Value} <- [{capability, closed}, {rate, {0, 1}}, {tolerance, -1}, {grant, none}, {identity, <<>>}, {identity, <<1:248>>},
-                              {identity, 1}, {identity, fun(_) -> <<1:256>> end},
-                              %% of 32 bytes: a path, or a secret?
-                              {identity, <<"/var/lib/cambrian/keys/identity_">>}]],
+         || {Name, Value} <- [{capability, closed}, {rate, {0, 1}}, {tolerance, -1}, {grant, none}]],
+    _ = [?assertMatch({error, {bad_option, {identity, Kind, _}}}, cambrian_bridge:start_link(#{realm => <<"x">>, identity => Value}))
+         || {Kind, Value} <- [{<<"a binary of 0 bytes">>, <<>>}, {<<"a binary of 31 bytes">>, <<1:248>>}, {<<"an integer">>, 1},
+                              {<<"a fun of arity 1">>, fun(_) -> <<1:256>> end},
+                              %% a path, or a secret?
+                              {<<"a binary of 32 bytes">>, <<"/var/lib/cambrian/keys/identity_">>}]],
     {ok, G} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
     Claims = #{task => 'xor', fitness => 1},
     _ = [?assertMatch({error, {bad_option, {Key, Value, _}}}, cambrian_bridge:publish_genotype(G, Claims#{Key => Value}))

@@ -67,14 +67,20 @@ hold(Lock) ->
 make_and_hold(Lock) ->
     _ = cambrian_file:make_own_dirs(Lock),
     %% `append' keeps the contents of a file that another VM has made meanwhile
-    _ = file:write_file(Lock, <<>>, [raw, append]),
+    _ = [file:write_file(Lock, <<>>, [raw, append]) || may_be_made(Lock)],
     held(cambrian_nif:data_dir_lock(Lock), Lock).
+
+may_be_made(Lock) ->
+    case cambrian_file:check_own(Lock) of
+        ok -> true;
+        {error, {Reason, _}} -> Reason =:= enoent
+    end.
 
 held({ok, true}, Lock) ->
     _ = [{file:change_mode(Lock, 8#600), file:write_file(Lock, holder())} || is_lock_file(Lock)],
     forbid_others(filename:dirname(Lock));
 held({ok, false}, _Lock) -> ok;
-held({error, locked}, Lock) -> {error, {locked, holder(file:read_file(Lock))}};
+held({error, locked}, Lock) -> {error, {locked, holder(cambrian_file:read_own(Lock))}};
 held({error, Why}, Lock) -> warn_once(Why, Lock).
 
 %% Takes the rights of other users, once a VM. The identity's file is left out: a secret that others
@@ -97,7 +103,7 @@ forbid_others(Dir) ->
 %% Whether the text of the file may be replaced. Another file of that name keeps its contents, and
 %% the lock on it holds without a text.
 is_lock_file(Lock) ->
-    case {file:read_link_info(Lock), file:open(Lock, [read, raw, binary])} of
+    case {file:read_link_info(Lock), cambrian_file:open_own(Lock, [read])} of
         {{ok, #file_info{type = regular, links = 1}}, {ok, File}} ->
             Start = file:read(File, byte_size(?HOLDER_PREFIX)),
             ok = file:close(File),

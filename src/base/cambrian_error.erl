@@ -109,8 +109,14 @@
 %% The depth to which a term is printed, and how many characters of it.
 -define(DEPTH, 30).
 -define(MAX_TERM, 400).
+%% The most names in a text, the most words of a text's term, and the most characters of a part.
+-define(MAX_NAMES, 10).
+-define(MAX_TEXT_WORDS, 20_000).
+-define(MAX_PART, 8_000).
 
-%% @doc Describes a reason, with terms and names as Erlang writes them.
+%% @doc Describes a reason, with terms and names as Erlang writes them. Any term is described in
+%% bounded time and size: a large term is cut, and a large integer shown as its size. Control
+%% characters are escaped.
 %%
 %% ```
 %% 1> {error, Reason} = cambrian_genotype:new(#{inputs => 2}, 7).
@@ -128,11 +134,15 @@ format_error(Reason) -> format_error(Reason, erlang).
 %% '''
 -spec format_error(reason() | term(), face()) -> unicode:chardata().
 format_error({cambrian, {Reason, {cambrian_app, start, _}}}, Face) ->
-    ["the application ", term(cambrian, Face), " did not start: " | format_error(Reason, Face)];
-format_error(Reason, Face) ->
+    ["the application ", term(cambrian, Face), " did not start: " | in_words(Reason, Face)];
+format_error(Reason, Face) -> in_words(Reason, Face).
+
+in_words(Reason, Face) ->
     Subjects = [fun option/1, fun task/1, fun evaluation/1, fun program/1, fun population/1,
                 fun genotype/1, fun sealed/1, fun mesh/1, fun trust/1, fun charter/1, fun file/1],
-    [part(Part, Face) || Part <- first(Subjects, Reason)].
+    try [safe(Part, Face) || Part <- first(Subjects, Reason)]
+    catch _:_ -> [safe({term, Reason}, Face)]
+    end.
 
 first([], Reason) -> [{term, Reason}];
 first([Subject | Rest], Reason) ->
@@ -288,7 +298,7 @@ mesh({transport_unavailable, Transport}) ->
     ["transport ", {term, Transport}, " is not available"];
 mesh({application_unavailable, Name}) ->
     ["OTP's application ", {term, Name}, " is not here: install it, or add it to the release"];
-mesh({cannot_listen, Place, Why}) ->
+mesh({cannot_listen, Place, Why}) when is_atom(Why) ->
     ["cannot listen on ", {text, Place}, ": ", inet:format_error(Why)];
 mesh({no_identity_file, Realms}) ->
     ["the bridge of ", {terms, Realms}, " has no file to keep a new secret in: give it a path as ",
@@ -350,37 +360,76 @@ file(_) -> none.
 
 %%% ---- a face -----------------------------------------------------------------------------
 
+%% A part that is not of its kind is printed as a term.
+safe(Part, Face) ->
+    try escaped(Part, unicode:characters_to_list(part(Part, Face)))
+    catch _:_ -> escaped(Part, term({part, Part}, erlang))
+    end.
+
+%% Only a fault has lines.
+escaped(Part, Text) ->
+    Lines = is_tuple(Part) andalso element(1, Part) =:= fault,
+    Escaped = [case C of
+                   $\n when Lines -> C;
+                   _ -> escape(C)
+               end || C <- lists:sublist(lists:flatten(Text), ?MAX_PART)],
+    unicode:characters_to_binary(Escaped).
+
+%% Control characters, and those that turn the direction of writing.
+escape($\n) -> "\\n";
+escape($\r) -> "\\r";
+escape($\t) -> "\\t";
+escape(C) when C < 32; C >= 127, C =< 159; C >= 16#2028, C =< 16#202E; C >= 16#2066, C =< 16#2069 ->
+    io_lib:format("\\x{~.16b}", [C]);
+escape(C) -> C.
+
 %% What differs between the languages is how they write terms and names.
 part({term, Term}, Face) -> term(Term, Face);
-part({terms, Terms}, Face) -> lists:join(", ", [term(Term, Face) || Term <- Terms]);
+part({terms, Terms}, Face) when length(Terms) =< ?MAX_NAMES ->
+    lists:join(", ", [term(Term, Face) || Term <- Terms]);
+part({terms, Terms}, Face) when is_list(Terms) ->
+    {First, Rest} = lists:split(?MAX_NAMES, Terms),
+    [part({terms, First}, Face), " and ", integer_to_list(length(Rest)), " more"];
 part({text, Text}, _Face) -> text(Text);
-part({id, Id}, _Face) -> cambrian_text:hex(Id);
-part({expected, Expected}, Face) -> named(Expected, Face);
+part({id, Id}, _Face) when byte_size(Id) =< 64 -> cambrian_text:hex(Id);
+part({expected, Expected}, Face) when is_binary(Expected) -> text(named(Expected, Face));
 part({named, Name}, Face) -> named(Name, Face);
 part({option, Name, Value}, erlang) -> io_lib:format("~tp => ~tp", [Name, Value]);
 part({option, Name, Value}, elixir) -> io_lib:format("~ts: ~tp", [Name, Value]);
-part({function, {M, F, A}}, erlang) -> io_lib:format("~tp:~tp/~b", [M, F, A]);
-part({function, {M, F, A}}, elixir) -> elixir('Elixir.Exception', format_mfa, [M, F, A]);
+part({function, {M, F, A}}, erlang) when is_atom(M), is_atom(F), A >= 0, A < 256 ->
+    io_lib:format("~tp:~tp/~b", [M, F, A]);
+part({function, {M, F, A}}, elixir) when is_atom(M), is_atom(F), A >= 0, A < 256 ->
+    elixir('Elixir.Exception', format_mfa, [M, F, A]);
 part({exception, Class, Reason, _}, erlang) -> [atom_to_list(Class), $\s, term(Reason, erlang)];
 part({exception, Class, Reason, Stack}, elixir) ->
     elixir('Elixir.Exception', format_banner, [Class, Reason, Stack]);
 part({fault, Fault}, _Face) -> cambrian_fault:text(Fault);
-part({hint, #{see := See} = Hint}, Face) ->
+part({hint, #{see := See} = Hint}, Face) when is_binary(See) ->
     Near = [[" (did you mean ", term(Name, Face), "?)"] || #{did_you_mean := Name} <- [Hint]],
     [Near, "; ", [case named(See, Face) of
                       <<"type ", _/binary>> = Type -> ["the ", Type];
-                      Name -> Name
+                      Name -> text(Name)
                   end], " lists them"];
-part(Text, _Face) -> Text.
+part([_ | _] = Text, _Face) -> Text.
 
-term(Term, erlang) -> io_lib:format("~0tP", [Term, ?DEPTH], [{chars_limit, ?MAX_TERM}]);
-term(Term, elixir) -> elixir('Elixir.Kernel', inspect, [Term]).
+%% Printing takes quadratic time in the digits of an integer.
+term(Integer, _Face) when is_integer(Integer), abs(Integer) >= 1 bsl 1024 ->
+    Bytes = byte_size(binary:encode_unsigned(abs(Integer))),
+    io_lib:format("an integer of ~b bytes", [Bytes]);
+term(Term, erlang) ->
+    io_lib:format("~0tP", [cambrian_fault:printable(Term), ?DEPTH], [{chars_limit, ?MAX_TERM}]);
+term(Term, elixir) -> elixir('Elixir.Kernel', inspect, [cambrian_fault:printable(Term)]).
 
 %% The compiler does not know Elixir's modules.
 elixir(Module, Function, Arguments) -> apply(Module, Function, Arguments).
 
 text(Text) when is_atom(Text) -> atom_to_binary(Text);
-text(Text) when is_binary(Text); is_list(Text) -> cambrian_text:text(Text);
+text(Text) when is_binary(Text) -> cambrian_text:text(Text);
+text(Text) when is_list(Text) ->
+    case cambrian_fault:is_small(Text, ?MAX_TEXT_WORDS) of
+        true -> cambrian_text:text(Text);
+        false -> term(Text, erlang)
+    end;
 text(Other) -> term(Other, erlang).
 
 %% The name of a function, a type or a task's form in Erlang, and the same in Elixir.

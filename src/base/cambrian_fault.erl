@@ -3,7 +3,9 @@
 %% and recognised when it comes again.
 -module(cambrian_fault).
 
--export([crashed/3, crashed/1, bad_fitness/1, bad_score/3, counted/1, text/1, kind/1, is_missing_code/1]).
+-export([crashed/3, crashed/1, bad_fitness/1, bad_score/3, counted/1, text/1, kind/1,
+         is_missing_code/1]).
+-export([printable/1, is_small/2]).
 -export_type([fault/0]).
 
 -type fault() :: timeout | memory | {bad_fitness, term()}
@@ -16,6 +18,8 @@
 %% The size of a term in words, about; the characters of a text that stands for a larger term.
 -define(MAX_WORDS, 256).
 -define(MAX_TEXT, 400).
+%% The size of a term, in words, that is printed without a cut.
+-define(MAX_PRINTED, 4096).
 -define(MAX_DEPTH, 5).
 -define(MAX_WIDTH, 8).
 -define(MAX_FRAMES, 8).
@@ -105,6 +109,26 @@ cut(Bits, _) when bit_size(Bits) > 8 * ?MAX_TEXT ->
     Start;
 cut(Integer, _) when is_integer(Integer), abs(Integer) >= 1 bsl 1024 -> large_integer;
 cut(Term, _) -> Term.
+
+%% @doc A term that is printed in little time: a large one is cut, and so are large integers.
+-spec printable(term()) -> term().
+printable(Term) ->
+    case words(Term, ?MAX_PRINTED) of
+        none -> cut(Term, ?MAX_DEPTH);
+        _ -> without_large_integers(Term)
+    end.
+
+without_large_integers([Head | Tail]) ->
+    [without_large_integers(Head) | without_large_integers(Tail)];
+without_large_integers(Tuple) when is_tuple(Tuple) ->
+    list_to_tuple(without_large_integers(tuple_to_list(Tuple)));
+without_large_integers(Map) when is_map(Map) ->
+    maps:from_list(without_large_integers(maps:to_list(Map)));
+without_large_integers(Term) -> cut(Term, 1).
+
+%% @doc Whether a term has at most so many words, about. Takes little time for any term.
+-spec is_small(term(), Words :: pos_integer()) -> boolean().
+is_small(Term, Words) -> words(Term, Words) =/= none.
 
 cut_list([Head | Tail], Width, Depth) when Width > 0 ->
     [cut(Head, Depth) | cut_list(Tail, Width - 1, Depth)];

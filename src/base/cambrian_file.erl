@@ -6,7 +6,8 @@
 -include_lib("kernel/include/file.hrl").
 
 -export([save/2, read_whole/1, check_place/1, make_own_dirs/1, begin_own/2, forbid_others/1,
-         write/3, write_secret/3, read/2, read_secret/2, term/1, delete/1, set_aside/1,
+         write/3, write_secret/3, check_own/1, open_own/2, read_own/1, read/2, read_secret/2,
+         term/1, delete/1, set_aside/1,
          numbered/2, in_number/2, terms/1, copy/1, name/1, quote/1, unquoted/1, to_raw/1,
          to_list/1]).
 -export_type([path/0, error/0]).
@@ -264,22 +265,44 @@ all([Step | Steps]) ->
 of_path(Path, {error, Reason}) -> {error, {Reason, Path}};
 of_path(_Path, ok) -> ok.
 
-%% @doc Reads the payload of a file of our own, if the file is whole.
--spec read(path(), Magic :: binary()) -> {ok, binary()} | {error, not_found | error()}.
-read(Path, Magic) ->
+%% @doc Whether the path is a regular file, which may be opened. Any other may have no end, or keep
+%% the caller waiting: whoever opens a pipe waits for its other end.
+-spec check_own(path()) -> ok | {error, error()}.
+check_own(Path) ->
     case file:read_file_info(Path) of
         {ok, #file_info{type = regular, size = Size}} when Size > ?MAX_SIZE ->
             {error, {efbig, Path}};
-        {ok, #file_info{type = Type}} when Type =/= regular, Type =/= directory ->
-            {error, {not_a_file, Path}};
-        _ -> read_file(Path, Magic)
+        {ok, #file_info{type = regular}} -> ok;
+        {ok, #file_info{type = directory}} -> {error, {eisdir, Path}};
+        {ok, _} -> {error, {not_a_file, Path}};
+        Error -> of_path(Path, Error)
     end.
 
-read_file(Path, Magic) ->
-    case file:read_file(Path) of
+%% @doc Opens a regular file, and nothing else.
+-spec open_own(path(), [file:mode()]) -> {ok, file:fd()} | {error, error()}.
+open_own(Path, Modes) -> if_own(Path, fun() -> file:open(Path, [raw, binary | Modes]) end).
+
+%% @doc Reads a regular file, and nothing else.
+-spec read_own(path()) -> {ok, binary()} | {error, error()}.
+read_own(Path) -> if_own(Path, fun() -> file:read_file(Path) end).
+
+if_own(Path, Do) ->
+    case check_own(Path) of
+        ok ->
+            case Do() of
+                {ok, _} = Done -> Done;
+                Error -> of_path(Path, Error)
+            end;
+        Error -> Error
+    end.
+
+%% @doc Reads the payload of a file of our own, if the file is whole.
+-spec read(path(), Magic :: binary()) -> {ok, binary()} | {error, not_found | error()}.
+read(Path, Magic) ->
+    case read_own(Path) of
         {ok, Bytes} -> checked(Bytes, Magic, Path);
-        {error, enoent} -> {error, not_found};
-        {error, Reason} -> {error, {Reason, Path}}
+        {error, {enoent, _}} -> {error, not_found};
+        Error -> Error
     end.
 
 checked(Bytes, Magic, Path) ->

@@ -1,10 +1,11 @@
 %% @private
 %% Checks a map of options against a table: `#{Name => {Check, Expected}}', or `#{Name => {Check,
 %% Expected, Default}}' if the option has a default. `Expected' may be a function of the wrong
-%% value. An unknown option is an error, which names the most similar known option.
+%% value. An unknown option is an error, which names the most similar known option. An error never
+%% has the value of an option that is marked as a secret, but only its kind and size.
 -module(cambrian_options).
 
--export([check/3, table/1, unknown/4, nearest/2, parameters/1, parameters/2,
+-export([check/3, table/1, kind/1, unknown/4, nearest/2, parameters/1, parameters/2,
          is_positive/1, is_count/1, is_timeout/1, is_id/1]).
 -export_type([error/0, table/0, row/0]).
 
@@ -12,7 +13,7 @@
                | {bad_option, {Name :: atom(), Got :: term(), Expected :: binary()}}.
 -type table() :: #{atom() => {fun((term()) -> boolean()), expected()}
                            | {fun((term()) -> boolean()), expected(), Default :: term()}}.
--type expected() :: binary() | fun((Wrong :: term()) -> binary()).
+-type expected() :: binary() | fun((Wrong :: term()) -> binary()) | {secret, binary()}.
 
 -type row() :: #{name := atom(), check := fun((term()) -> boolean()), expected := binary(),
                  text := binary(), required => true, for => population | evolve,
@@ -37,18 +38,27 @@ check(Options, Table, See) when is_map(Options) ->
         [] -> {ok, maps:merge(Defaults, Options)};
         [Fault | _] -> {error, Fault}
     end;
-check(Options, _Table, _See) ->
-    {error, {bad_option, {options, Options, <<"a map">>}}}.
+check(Options, Table, _See) ->
+    HasSecrets = lists:any(fun is_secret/1, maps:values(Table)),
+    Got = case HasSecrets of true -> kind(Options); false -> Options end,
+    {error, {bad_option, {options, Got, <<"a map">>}}}.
 
 fault(Name, Value, Table, See) ->
     case Table of
         #{Name := Row} ->
             Check = element(1, Row),
             not Check(Value)
-                andalso {true, {bad_option, {Name, Value, expected(element(2, Row), Value)}}};
+                andalso {true, bad_option(Name, Value, Row)};
         _ -> {true, unknown(unknown_option, Name, maps:keys(Table), See)}
     end.
 
+bad_option(Name, Value, Row) ->
+    Got = case is_secret(Row) of true -> kind(Value); false -> Value end,
+    {bad_option, {Name, Got, expected(element(2, Row), Value)}}.
+
+is_secret(Row) -> is_tuple(element(2, Row)).
+
+expected({secret, Expected}, _Value) -> Expected;
 expected(Expected, Value) when is_function(Expected, 1) -> Expected(Value);
 expected(Expected, _Value) -> Expected.
 
@@ -62,6 +72,26 @@ checked(#{check := Check, expected := Expected} = Row) ->
         #{default := {drawn, Draw, _}} -> {Check, Expected, Draw()};
         _ -> {Check, Expected}
     end.
+
+%% @doc Describes a term without showing it.
+-spec kind(term()) -> binary().
+kind(Term) when is_binary(Term) -> sized("a binary of ", byte_size(Term), " bytes");
+kind(Term) when is_bitstring(Term) -> sized("a bitstring of ", bit_size(Term), " bits");
+kind([_ | _] = Term) ->
+    try sized("a list of ", length(Term), " elements")
+    catch error:badarg -> <<"an improper list">>
+    end;
+kind([]) -> <<"an empty list">>;
+kind(Term) when is_tuple(Term) -> sized("a tuple of ", tuple_size(Term), " elements");
+kind(Term) when is_map(Term) -> sized("a map of ", map_size(Term), " keys");
+kind(Term) when is_function(Term) ->
+    {arity, Arity} = erlang:fun_info(Term, arity),
+    sized("a fun of arity ", Arity, "");
+kind(Term) when is_atom(Term) -> <<"an atom">>;
+kind(Term) when is_integer(Term) -> <<"an integer">>;
+kind(_) -> <<"another term">>.
+
+sized(Kind, Size, Unit) -> iolist_to_binary([Kind, integer_to_list(Size), Unit]).
 
 is_positive(X) -> is_integer(X) andalso X > 0.
 is_count(X) -> is_integer(X) andalso X >= 0.

@@ -117,7 +117,7 @@ check(Options) ->
 table() ->
     #{port => {fun is_port_number/1, <<"a port, 0 to 65535">>, 4040},
       address => {fun(Address) -> address(Address) =/= none end, <<"an IP address">>, ?LOOPBACK},
-      token => {fun is_token/1, <<"at least 16 letters, digits or -._~">>},
+      token => {fun is_token/1, {secret, <<"at least 16 letters, digits or -._~">>}},
       hosts => {fun(Hosts) -> is_list(Hosts) andalso lists:all(fun is_host/1, Hosts) end,
                 <<"a list of names">>, []},
       ssl => {fun are_options/1, <<"a list of options of ssl">>}}.

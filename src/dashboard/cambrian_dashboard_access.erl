@@ -14,7 +14,8 @@
 
 -export([start_link/1, url/0, authorise/1, login/2, logout/1, watch/1, end_sessions/0,
          audit/3, refused/2]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2,
+         format_status/1]).
 -export_type([who/0]).
 
 -type request() :: cambrian_dashboard_http:request().
@@ -161,6 +162,13 @@ handle_info(minute, #state{sessions = Sessions, streams = Streams} = State) ->
 handle_info({'DOWN', Monitor, process, _, _}, #state{streams = Streams} = State) ->
     {noreply, State#state{streams = maps:remove(Monitor, Streams)}};
 handle_info(_, State) -> {noreply, State}.
+
+%% A report of a crash has the last message, and that may be a token or a cookie.
+format_status(Status) -> maps:map(fun without_message/2, Status).
+
+without_message(message, _Message) -> hidden;
+without_message(log, _Log) -> [];
+without_message(_, Value) -> Value.
 
 terminate(_Reason, State) ->
     #state{audit = Audit} = audit_refusals(State),

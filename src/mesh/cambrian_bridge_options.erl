@@ -49,9 +49,10 @@ check_grant(_) -> ok.
 table() ->
     #{realm => {fun is_realm/1, <<"a binary of at most 255 bytes">>},
       transport => {fun is_atom/1, <<"a module">>, cambrian_transport_dist},
-      transport_options => {fun is_map/1, <<"a map">>, #{}},
+      transport_options => {fun is_map/1, {secret, <<"a map">>}, #{}},
       identity => {fun is_identity/1,
-                   <<"32 bytes, a fun that gives them, or a path: one of 32 bytes as a string">>},
+                   {secret, <<"32 bytes, a fun that gives them, or a path: one of 32 bytes as a "
+                              "string">>}},
       populations => {fun are_populations/1, <<"all, or a list of pids or names">>, []},
       aliases => {fun are_aliases/1,
                   <<"a map of keys or their names to texts of 1 to 64 printable bytes">>, #{}},
@@ -121,7 +122,7 @@ environment_table() ->
       subscribe_to_realms => {fun(L) -> is_list(L) andalso lists:all(fun is_name/1, L) end,
                               <<"a list of realms' names">>},
       publish_best_fitness_threshold => {fun is_share/1, <<"a number from 0 to 1">>},
-      mesh_options => {fun is_map/1, <<"a map of a bridge's options">>}}.
+      mesh_options => {fun is_map/1, {secret, <<"a map of a bridge's options">>}}}.
 
 is_name(Name) when is_atom(Name) -> true;
 is_name(Name) when is_binary(Name) -> byte_size(Name) =< 255;

@@ -517,7 +517,13 @@ purge_newcomer(#{name := Name, handle := Handle}, #conf{realm = Realm} = Conf) -
 
 audit_purge(_Name, #{leaving := 0, newcomers := 0, champion := false}, _Conf) -> ok;
 audit_purge(Name, Purged, #conf{realm = Realm}) ->
-    ok = cambrian_trust:ask(Realm, {purged, Purged#{population => Name}}).
+    case cambrian_trust:ask(Realm, {purged, Purged#{population => Name}}) of
+        ok -> ok;
+        %% the realm may be restarting
+        NotWritten ->
+            logger:warning("bridge ~ts: the purge of population ~tp is not in the audit: ~tp",
+                           [Realm, Name, NotWritten])
+    end.
 
 %%% ---- populations ------------------------------------------------------------------------
 

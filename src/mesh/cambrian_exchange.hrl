@@ -83,7 +83,9 @@
          members :: cambrian_members:members(),
          addresses :: cambrian_addresses:addresses(),
          calls = #{} :: #{pos_integer() => #call{}},
-         %% how many nodes were alive at the last count, this one included
+         %% how many nodes were alive at the last count, and how many of them set the pace of this
+         %% one; both with this one
+         alive = 1 :: pos_integer(),
          nodes = 1 :: pos_integer(),
          counted_at = 0 :: integer(),
          heartbeat_at :: integer(),

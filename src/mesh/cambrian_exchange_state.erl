@@ -122,13 +122,13 @@ is_of_interest(Name, #exchange{wanted = Wanted} = X) ->
 
 %%% ---- pace -------------------------------------------------------------------------------
 
-%% @doc Counts the nodes that are alive.
+%% @doc Counts the nodes that are alive, and those of them that set this node's pace.
 -spec count_nodes(Now :: integer(), #exchange{}) -> #exchange{}.
-count_nodes(Now, #exchange{nodes = Nodes, counted_at = At} = X)
-  when Nodes > ?MANY, Now - At < 1000 -> X;
+count_nodes(Now, #exchange{alive = Alive, counted_at = At} = X)
+  when Alive > ?MANY, Now - At < 1000 -> X;
 count_nodes(Now, #exchange{members = Members} = X) ->
-    Nodes = map_size(cambrian_members:alive(Now, Members)) + 1,
-    X#exchange{nodes = Nodes, counted_at = Now}.
+    X#exchange{alive = map_size(cambrian_members:alive(Now, Members)) + 1,
+               nodes = cambrian_members:pace(Now, Members), counted_at = Now}.
 
 %% @doc The shortest interval of Trickle: long enough for each node to speak in its turn.
 -spec first_interval(#exchange{}) -> pos_integer().

@@ -5,9 +5,9 @@
 %% A value without a clock: `Now' is in ms of a clock that never goes back, `Time' in ms since 1970.
 -module(cambrian_members).
 
--export([new/2, is_known/2, earned/2, is_news/3, stamp/2, heartbeat/3, spoke/3, measured/3,
-         renamed/2, forget/2, alive/2, addresses/2, address/2, interval/2, max_interval/0,
-         unmeasured/2, sources/3]).
+-export([new/2, is_known/2, earned/2, fresh/2, is_news/3, stamp/2, heartbeat/3, spoke/3, measured/3,
+         renamed/2, forget/2, alive/2, addresses/2, address/2, pace/2, interval/2,
+         max_interval/0, unmeasured/2, sources/3]).
 -export_type([members/0, member/0, topology/0]).
 
 %% Whose migrants are taken: those of all nodes; of the node whose key comes before; of `K' nodes,
@@ -17,7 +17,8 @@
 -type member() :: #{address := undefined | binary(), seen := integer(), time := integer(),
                     interval := pos_integer(), round_trip := undefined | number()}.
 
-%% A new key may push out any of the `fresh' members.
+%% The `fresh' members have not earned a place here. A new key may push out any of them. Anybody can
+%% make any number of them, so together they count for little.
 -record(members, {own :: cambrian_identity:key(),
                   known = #{} :: #{cambrian_identity:key() => member()},
                   fresh :: cambrian_random_eviction:candidates()}).
@@ -33,7 +34,12 @@
 -define(HEARTBEAT_BYTES, 170).
 -define(SHORTEST_MS, 5_000).
 -define(LONGEST_MS, 3_600_000).
+%% A fresh member that says that its interval is longer is expected after this time.
+-define(LONGEST_FRESH_MS, 600_000).
 -define(HOUR_MS, 3_600_000).
+%% So many fresh members set the pace of a node, and so many more for each that has a place.
+-define(MOST_FRESH, 32).
+-define(FRESH_EACH, 3).
 
 %% @doc The seed decides which members are forgotten when there is no room.
 -spec new(cambrian_identity:key(), Seed :: integer()) -> members().
@@ -47,6 +53,12 @@ is_known(Key, #members{known = Known}) -> is_map_key(Key, Known).
 -spec earned(cambrian_identity:key(), members()) -> members().
 earned(Key, #members{fresh = Fresh} = Members) ->
     Members#members{fresh = cambrian_random_eviction:remove(Key, Fresh)}.
+
+%% @doc The key has no place, or has lost it.
+-spec fresh(cambrian_identity:key(), members()) -> members().
+fresh(Key, #members{known = Known, fresh = Fresh} = Members) when is_map_key(Key, Known) ->
+    Members#members{fresh = cambrian_random_eviction:add(Key, Fresh)};
+fresh(_Key, Members) -> Members.
 
 %% @doc Whether the signature of a heartbeat is worth verifying: it must be newer than the last. A
 %% last time that lies in the future was accepted before a clock was set back, and does not count.
@@ -69,11 +81,11 @@ stamp(_Time, Last) -> Last + 1.
 %% @doc A heartbeat with a genuine signature. `new': the member was not alive before.
 -spec heartbeat(cambrian_message:heartbeat(), Now :: integer(), members()) ->
           {new | known, members()}.
-heartbeat(#{key := Key} = Heartbeat, Now, #members{known = Known} = Members) ->
+heartbeat(#{key := Key} = Heartbeat, Now, #members{known = Known, fresh = Fresh} = Members) ->
     Said = (maps:with([address, time, interval], Heartbeat))#{seen => Now},
     case Known of
         #{Key := Member} ->
-            {case is_alive(Member, Now) of true -> known; false -> new end,
+            {case is_alive(Key, Member, Now, Fresh) of true -> known; false -> new end,
              Members#members{known = Known#{Key := maps:merge(Member, Said)}}};
         _ -> {new, add(Key, Said#{round_trip => undefined}, Members)}
     end.
@@ -126,11 +138,15 @@ forget(Key, #members{known = Known, fresh = Fresh} = Members) ->
 
 %% @doc The members that spoke lately.
 -spec alive(Now :: integer(), members()) -> #{cambrian_identity:key() => member()}.
-alive(Now, #members{known = Known}) ->
-    maps:filter(fun(_, Member) -> is_alive(Member, Now) end, Known).
+alive(Now, #members{known = Known, fresh = Fresh}) ->
+    maps:filter(fun(Key, Member) -> is_alive(Key, Member, Now, Fresh) end, Known).
 
-is_alive(#{seen := Seen, interval := Interval}, Now) ->
-    Now - Seen =< ?MISSED * max(Interval, ?SHORTEST_MS).
+is_alive(Key, #{seen := Seen, interval := Interval}, Now, Fresh) ->
+    Longest = case cambrian_random_eviction:is_candidate(Key, Fresh) of
+                  true -> ?LONGEST_FRESH_MS;
+                  false -> ?LONGEST_MS
+              end,
+    Now - Seen =< ?MISSED * max(?SHORTEST_MS, min(Interval, Longest)).
 
 %% @doc The addresses that living members claim, in the order of their keys.
 -spec addresses(Now :: integer(), members()) -> [{Address :: binary(), cambrian_identity:key()}].
@@ -146,43 +162,73 @@ address(Key, #members{known = Known}) ->
         _ -> none
     end.
 
+%% @doc How many nodes set the pace of this one, itself included. All fresh members together count
+%% for at most 32, and three for each of the others. So a young mesh hears each other no more often
+%% than a mature one, and a flood of keys slows this node to a bounded pace, not to an hour.
+-spec pace(Now :: integer(), members()) -> pos_integer().
+pace(Now, Members) ->
+    {Earned, Fresh} = by_place(Now, Members),
+    Others = length(Earned) + 1,
+    Others + min(?MOST_FRESH + ?FRESH_EACH * Others, length(Fresh)).
+
+%% The members that are alive, those with a place first.
+by_place(Now, #members{fresh = Fresh} = Members) ->
+    IsFresh = fun({Key, _}) -> cambrian_random_eviction:is_candidate(Key, Fresh) end,
+    {Strangers, Earned} = lists:partition(IsFresh, maps:to_list(alive(Now, Members))),
+    {Earned, Strangers}.
+
 %% @doc How long this node waits between two heartbeats.
 -spec interval(Now :: integer(), members()) -> pos_integer().
 interval(Now, Members) ->
-    Nodes = map_size(alive(Now, Members)) + 1,
-    Fair = Nodes * ?HEARTBEAT_BYTES * 1000 div ?BYTES_PER_SECOND,
+    Fair = pace(Now, Members) * ?HEARTBEAT_BYTES * 1000 div ?BYTES_PER_SECOND,
     max(?SHORTEST_MS, min(?LONGEST_MS, Fair)).
 
 -spec max_interval() -> pos_integer().
 max_interval() -> ?LONGEST_MS.
 
-%% @doc The addresses of living members that were never called, in order.
+%% @doc The addresses of living members that were never called, in order: first those of members
+%% that have earned a place.
 -spec unmeasured(Now :: integer(), members()) -> [{Address :: binary(), cambrian_identity:key()}].
 unmeasured(Now, Members) ->
-    lists:sort([{Address, Key} || {Key, #{address := Address, round_trip := undefined}}
-                                      <- maps:to_list(alive(Now, Members)),
-                                  is_binary(Address)]).
+    {Earned, Fresh} = by_place(Now, Members),
+    never_called(Earned) ++ never_called(Fresh).
+
+never_called(Members) ->
+    lists:sort([{Address, Key}
+                || {Key, #{address := Address, round_trip := undefined}} <- Members,
+                   is_binary(Address)]).
 
 %%% ---- topologies -------------------------------------------------------------------------
 
-%% @doc The keys whose migrants are taken, or all.
+%% @doc The keys whose migrants are taken, or all. Two thirds of the slots are for members that have
+%% earned a place, and one third for fresh ones: else no stranger could ever earn a place. What one
+%% kind leaves empty, the other fills.
 -spec sources(topology(), Now :: integer(), members()) -> all | [cambrian_identity:key()].
 sources(all, _Now, _Members) -> all;
-sources(ring, Now, #members{own = Own} = Members) ->
-    case lists:sort(maps:keys(alive(Now, Members))) of
-        [] -> [];
-        Keys ->
-            case [Key || Key <- Keys, Key < Own] of
-                [] -> [lists:last(Keys)];
-                Before -> [lists:last(Before)]
-            end
-    end;
-sources({random, K}, Now, #members{own = Own} = Members) ->
+sources(Topology, Now, #members{own = Own} = Members) ->
     Hour = Now div ?HOUR_MS,
-    Drawn = [{erlang:phash2({Own, Key, Hour}), Key} || Key <- maps:keys(alive(Now, Members))],
-    [Key || {_, Key} <- lists:sublist(lists:sort(Drawn), K)];
-sources({nearest, K}, Now, Members) ->
-    %% atoms sort after numbers: members that were not measured come last
-    ByDistance = [{Trip, Key}
-                  || {Key, #{round_trip := Trip}} <- maps:to_list(alive(Now, Members))],
-    [Key || {_, Key} <- lists:sublist(lists:sort(ByDistance), K)].
+    Slots = slots(Topology),
+    {Earned, Fresh} = by_place(Now, Members),
+    ForFresh = min(length(Fresh), fresh_slots(Slots, Hour)),
+    FromEarned = min(length(Earned), Slots - ForFresh),
+    first(FromEarned, Topology, Own, Hour, Earned)
+        ++ first(Slots - FromEarned, Topology, Own, Hour, Fresh).
+
+slots(ring) -> 1;
+slots({random, K}) -> K;
+slots({nearest, K}) -> K.
+
+%% Every third slot, counted over slots and hours: with one slot, that of every third hour.
+fresh_slots(Slots, Hour) -> (Hour + 1) * Slots div 3 - Hour * Slots div 3.
+
+first(Slots, Topology, Own, Hour, Members) ->
+    InOrder = lists:sort([{order(Topology, Own, Hour, Member), Key}
+                          || {Key, _} = Member <- Members]),
+    [Key || {_, Key} <- lists:sublist(InOrder, Slots)].
+
+%% In a ring, from the key before the own one down to the smallest, then from the largest. Atoms
+%% sort after numbers, so members whose distance was not measured come last.
+order(ring, Own, _Hour, {Key, _}) ->
+    {Key > Own, -binary:decode_unsigned(Key)};
+order({random, _}, Own, Hour, {Key, _}) -> erlang:phash2({Own, Key, Hour});
+order({nearest, _}, _Own, _Hour, {_, #{round_trip := Trip}}) -> Trip.

@@ -74,16 +74,22 @@ verify(#{key := Key} = Heartbeat, Signed, Now, #exchange{options = #{realm := Re
     end.
 
 is_there(#{key := Key} = Heartbeat, Now, #exchange{members = Members} = X) ->
-    case cambrian_members:heartbeat(Heartbeat, Now, Members) of
-        {new, Next} -> event(node_up, #{origin => Key}, welcome(Now, X#exchange{members = Next}));
-        {known, Next} -> X#exchange{members = Next}
+    {News, Heard} = cambrian_members:heartbeat(Heartbeat, Now, Members),
+    {HasEarned, Asked} = ask({has_earned, Key}, Now, X),
+    Next = Asked#exchange{members = with_place(HasEarned, Key, Heard)},
+    case News of
+        new -> event(node_up, #{origin => Key}, welcome(Now, Next));
+        known -> Next
     end.
+
+with_place(true, Key, Members) -> cambrian_members:earned(Key, Members);
+with_place(false, Key, Members) -> cambrian_members:fresh(Key, Members).
 
 %% A node that comes, or was cut off, soon hears who is there, which charters count and what the
 %% best is. Among many nodes, what some of them publish is enough.
 welcome(Now, X) ->
     case count_nodes(Now, X) of
-        #exchange{nodes = Nodes} = Counted when Nodes =< ?FEW -> speak_soon(Now, Counted);
+        #exchange{alive = Alive} = Counted when Alive =< ?FEW -> speak_soon(Now, Counted);
         Counted -> Counted
     end.
 

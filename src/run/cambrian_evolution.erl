@@ -257,11 +257,12 @@ report([], E) -> E;
 report(Faults, E) -> notify({evaluations_failed, cambrian_fault:counted(Faults)}, E).
 
 %% No genotype has a fitness, so there is nothing to select from. If a limit came before any was
-%% evaluated, that is no failure, and the last generation is the result. Otherwise the user's code
-%% is at fault, and the failure is the outcome.
+%% evaluated, that is no failure, and the last generation is the result; without one, the time was
+%% up. Otherwise the user's code is at fault, and the failure is the outcome.
 no_fitness(#{count := Count} = Failed, #evolution{is_cut = IsCut, champions = Champions} = E) ->
     case IsCut andalso cambrian_champions:champion(Champions) =/= undefined of
         true -> conclude_with_last(E);
+        false when Count =:= 0 -> give_up(timeout, E);
         false -> give_up({evaluations_failed, Failed}, effect({count, Count}, E))
     end.
 

@@ -154,8 +154,9 @@
 %% How many evaluations failed, and what the first of them failed of, with the top of the stack.
 
 -type failure() :: cambrian_options:error() | {evaluations_failed, evaluations_failed()}
-                 | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}.
-%% In bytes, for the next generation.
+                 | timeout | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}.
+%% `timeout': the time was up before anything of the first generation was evaluated. The memory is
+%% in bytes, for the next generation.
 
 %%% ---- what a user calls ------------------------------------------------------------------
 

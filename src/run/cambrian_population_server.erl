@@ -188,6 +188,7 @@ report(Kind, Facts, #conf{name = Name, task = Task}) ->
 
 because({evaluations_failed, #{count := Count}}) ->
     io_lib:format("all evaluations of its first generation failed, ~b in all", [Count]);
+because(timeout) -> "its time was up before anything was evaluated";
 because({not_enough_memory, Wanted, Allowed}) ->
     io_lib:format("the next generation would take ~b bytes, of which ~b are allowed (memory_limit)",
                   [Wanted, Allowed]);

@@ -85,7 +85,8 @@ connect(Options) ->
 
 table() ->
     #{realm => {fun is_name/1, <<"a binary of at most 255 bytes">>},
-      identity => {fun(Identity) -> is_function(Identity, 0) end, <<"a fun without arguments">>},
+      identity => {fun(Identity) -> is_function(Identity, 0) end,
+                   {secret, <<"a fun without arguments">>}},
       discovery =>
           {fun cambrian_discovery:is_way/1, <<"none, {static, [Node]} or {multicast, Map}">>, none},
       blob_bytes => {fun cambrian_options:is_positive/1, <<"bytes">>, 64 bsl 20}}.

@@ -31,9 +31,9 @@ open(Dir, Kind, Size) ->
     case cambrian_file:numbered(Dir, suffix(Kind)) of
         {ok, []} -> begin_file(1, ?FIRST, Dir, Kind, Size, []);
         {ok, [{Number, Path} | _]} ->
-            case file:read_file(Path) of
+            case cambrian_file:read_own(Path) of
                 {ok, Bytes} -> continue(verify(Bytes, Number, Kind), Number, Path, Dir, Kind, Size);
-                {error, Reason} -> {error, {Reason, Path}}
+                Error -> Error
             end;
         Error -> Error
     end.
@@ -55,14 +55,14 @@ continue({changed, _After, Lines, Sum}, Number, Path, Dir, Kind, Size) ->
                [#{file => Path, line => length(Lines) + 2, reason => changed}]).
 
 open_file(Path, Position, Log, Damage) ->
-    case file:open(Path, [read, write, raw, binary]) of
+    case cambrian_file:open_own(Path, [read, write]) of
         {ok, File} ->
             {ok, Position} = file:position(File, Position),
             case file:truncate(File) of
                 ok -> {ok, Log#log{file = File}, Damage};
                 {error, Reason} -> _ = file:close(File), {error, {Reason, Path}}
             end;
-        {error, Reason} -> {error, {Reason, Path}}
+        Error -> Error
     end.
 
 begin_file(Number, After, Dir, Kind, {_, Files} = Size, Damage) ->
@@ -143,7 +143,7 @@ read(Dir, Kind) ->
 read_all([], _After, _Kind, Lines, Damage) ->
     {ok, lists:append(lists:reverse(Lines)), lists:reverse(Damage)};
 read_all([{Number, Path} | Rest], Expected, Kind, Lines, Damage) ->
-    case file:read_file(Path) of
+    case cambrian_file:read_own(Path) of
         {ok, Bytes} ->
             {After, Read, Sum, Reasons} = reasons(verify(Bytes, Number, Kind), byte_size(Bytes)),
             %% the last line of the file before this one is lost, or a file between them
@@ -152,7 +152,7 @@ read_all([{Number, Path} | Rest], Expected, Kind, Lines, Damage) ->
             Here =
                 [#{file => Path, line => length(Read) + 2, reason => Reason} || Reason <- Reasons],
             read_all(Rest, {Number + 1, Sum}, Kind, [Read | Lines], Here ++ Cut ++ Damage);
-        {error, Reason} -> {error, {Reason, Path}}
+        Error -> Error
     end.
 
 reasons({whole, After, Read, Good, Sum}, Size) ->

@@ -49,8 +49,6 @@
 -define(MAX_RECORD, 1024).
 %% How many claims one walk verifies.
 -define(MAX_CHECKED, 256).
-%% Bytes of a file, and number of files.
--define(DISK, {4_194_304, 8}).
 %% After so many bytes all claims are written again: the log forgets the oldest entries first,
 %% whoever wrote the rest. The log has room for twenty thousand records and these bytes.
 -define(WRITE_AGAIN, 8_388_608).
@@ -62,7 +60,8 @@
                  of_key = #{} :: #{cambrian_identity:key() =>
                                        {pos_integer(), queue:queue(cambrian_genotype:id())}},
                  counts = gb_sets:new() :: gb_sets:set({pos_integer(), cambrian_identity:key()})}).
--record(log, {log :: none | term(), written = 0 :: non_neg_integer(), kept :: #bred{} | #signed{}}).
+-record(log, {log :: cambrian_lineage_log:log(),
+              written = 0 :: non_neg_integer(), kept :: #bred{} | #signed{}}).
 
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
@@ -73,7 +72,7 @@ bred(Task, Line) ->
     New = lists:takewhile(fun({Id, _, _, _}) -> not is_own(Id) end, Line),
     remember([{Id, {origin(Birth), text(Task), Birth}}
               || {Id, _, _, _} = Birth <- lists:reverse(New),
-                 origin(Birth) =:= own orelse not ets:member(?MODULE, Id)]).
+                 origin(Birth) =:= own orelse look_up(Id) =:= []]).
 
 %% Others may already have told the origin of an injected genotype.
 origin({_, [], [injection], _}) -> unknown;
@@ -104,10 +103,15 @@ signed(Id) ->
     end.
 
 first_measured(Id) ->
-    try ets:lookup(?MODULE, {measured, Id}) of
+    case look_up({measured, Id}) of
         [{_, Key}] -> Key;
         [] -> none
-    catch error:badarg -> none
+    end.
+
+%% During a restart of this process there is no table. That must not crash the caller.
+look_up(Key) ->
+    try ets:lookup(?MODULE, Key)
+    catch error:badarg -> []
     end.
 
 %% The key that a record names, unverified.
@@ -119,13 +123,13 @@ signer(Id, Record) ->
 
 %% Each with its key, in the order of arrival.
 claims(Id) ->
-    try ets:lookup(?MODULE, {signed, Id}) of
+    case look_up({signed, Id}) of
         [{_, Claims}] -> Claims;
         [] -> []
-    catch error:badarg -> []
     end.
 
-%% A restart of this process must not crash the caller.
+%% A restart of this process must not crash the caller. The next champion's line includes the births
+%% that were not remembered meanwhile, as far back as the line goes.
 remember([]) -> ok;
 remember(Entries) ->
     try gen_server:call(?MODULE, {remember, Entries})
@@ -182,7 +186,7 @@ to_visit(Parent, {Next, Seen}) ->
     end.
 
 entry(Id, Walk) ->
-    case {ets:lookup(?MODULE, Id), claims(Id)} of
+    case {look_up(Id), claims(Id)} of
         {[{Id, {own, _, _} = Own}], _} ->
             add_own([Id], Walk#walk.graph),
             {own_entry(Own), Walk};
@@ -198,7 +202,7 @@ own_entry({Origin, Task, {Id, Parents, Operators, Generation}}) ->
 %% Adds all ancestors that were bred here, before any claim that names one of them is used.
 add_own([], _Graph) -> ok;
 add_own([Id | Ids], Graph) ->
-    case ets:lookup(?MODULE, Id) of
+    case look_up(Id) of
         [{Id, {own, _, {Id, Parents, _, _}}}] ->
             Known = digraph:out_degree(Graph, Id) > 0,
             _ = [digraph:add_vertex(Graph, Vertex) || Vertex <- [Id | Parents]],
@@ -253,7 +257,7 @@ claim(Claim) ->
     maps:with([parents, operators, generation, task, origin, fitness, realm, time], Claim).
 
 is_own(Id) ->
-    case ets:lookup(?MODULE, Id) of
+    case look_up(Id) of
         [{Id, {own, _, _}}] -> true;
         _ -> false
     end.
@@ -267,8 +271,7 @@ init([]) ->
     {ok, maps:from_list([{Kind, load(Kind)} || Kind <- [signed, bred]])}.
 
 load(Kind) ->
-    Log = open(Kind),
-    {Entries, Damaged} = read(Log),
+    {Log, Entries, Damaged} = cambrian_lineage_log:open(Kind),
     Sound = [Entry || Entry <- Entries, is_entry(Kind, Entry)],
     Lost = Damaged + length(Entries) - length(Sound),
     _ = [logger:warning("lineage: ~b entries of the log \"~ts\" are damaged, and left out",
@@ -290,23 +293,12 @@ remember(Kind, Entries, State) ->
 handle_cast(_, State) -> {noreply, State}.
 
 handle_info({disk_log, _Node, Name, {wrap, _}}, State) ->
-    ok = forbid_others_the_files_of(Name),
+    ok = cambrian_lineage_log:forbid_others(Name),
     {noreply, State};
 handle_info(_, State) -> {noreply, State}.
 
 terminate(_Reason, State) ->
-    _ = [begin
-             _ = disk_log:sync(Log),
-             ok = forbid_others_the_files_of(Log),
-             disk_log:close(Log)
-         end || #log{log = Log} <- maps:values(State), Log =/= none],
-    ok.
-
-forbid_others_the_files_of(Log) ->
-    case disk_log:info(Log) of
-        {error, _} -> ok;
-        Info -> forbid_others(proplists:get_value(file, Info))
-    end.
+    lists:foreach(fun(#log{log = Log}) -> cambrian_lineage_log:close(Log) end, maps:values(State)).
 
 keep({Id, {signed, Record}}, #signed{} = Kept) ->
     Claims = claims(Id),
@@ -365,69 +357,12 @@ without_oldest(Key, #signed{count = Count, of_key = Of, counts = Counts} = Kept)
 
 %%% ---- disk -------------------------------------------------------------------------------
 
-open(Kind) ->
-    case cambrian_data_dir:path([<<"lineage">>, atom_to_binary(Kind)]) of
-        none -> none;
-        {ok, Path} -> open(Kind, cambrian_file:to_list(Path));
-        {error, Reason} -> not_kept(Reason)
-    end.
-
-open(Kind, {ok, Path}) ->
-    _ = cambrian_file:make_own_dirs(Path),
-    %% `notify': disk_log tells us of each file that it makes
-    Options = [{name, {?MODULE, Kind}}, {file, Path}, {type, wrap}, {size, ?DISK}, {quiet, true},
-               {notify, true}],
-    Opened = disk_log:open(Options),
-    ok = forbid_others(Path),
-    case Opened of
-        {ok, Log} -> Log;
-        {repaired, Log, _, _} -> Log;
-        {error, Reason} -> not_kept(Reason)
-    end;
-open(_Kind, error) ->
-    not_kept("the name of its directory is none in this locale").
-
-%% Nobody else may read whose genotypes came here. disk_log makes its files with the rights that the
-%% umask leaves.
-forbid_others(Path) ->
-    _ = cambrian_file:forbid_others(filename:dirname(Path)),
-    ok.
-
-%% Without a log it still remembers, until the VM ends.
-not_kept(Reason) ->
-    logger:warning("lineage is not kept on disk: ~tp", [Reason]),
-    none.
-
-%% An entry is logged as a binary behind its hash; earlier releases logged terms.
-encoded(Entry) ->
-    Term = term_to_binary(Entry),
-    <<(crypto:hash(sha256, Term))/binary, Term/binary>>.
-
-decoded(Bytes) ->
-    case safely(Bytes) of
-        {ok, <<Hash:32/binary, Term/binary>>} ->
-            case crypto:hash(sha256, Term) of
-                Hash -> safely(Term);
-                _ -> error
-            end;
-        Earlier -> Earlier
-    end.
-
-safely(<<131, 80, _/binary>>) -> error;
-safely(Term) ->
-    try {ok, binary_to_term(Term, [safe])}
-    catch error:_ -> error
-    end.
-
-written(_Kind, _Entries, #log{log = none} = Log) -> Log;
-written(Kind, Entries, #log{log = Name, written = Before} = Log) ->
-    Bytes = lists:map(fun encoded/1, Entries),
-    _ = disk_log:alog_terms(Name, Bytes),
-    case Before + iolist_size(Bytes) of
+written(Kind, Entries, #log{log = Log, written = Before} = Of) ->
+    case Before + cambrian_lineage_log:append(Log, Entries) of
         Size when Kind =:= signed, Size > ?WRITE_AGAIN ->
-            _ = disk_log:alog_terms(Name, [encoded(Entry) || Entry <- all_signed()]),
-            Log#log{written = 0};
-        Size -> Log#log{written = Size}
+            _ = cambrian_lineage_log:append(Log, all_signed()),
+            Of#log{written = 0};
+        Size -> Of#log{written = Size}
     end.
 
 %% The claims of each genotype in the order of arrival.
@@ -438,27 +373,6 @@ all_signed() ->
               end, [], ?MODULE).
 
 measured_of(Id) -> [{Id, {measured, Key}} || Key <- [first_measured(Id)], Key =/= none].
-
-%% All entries, and how many are damaged.
-read(none) -> {[], 0};
-read(Log) ->
-    _ = cambrian_genotype:operators(),
-    {Entries, Damaged} = read(Log, start, [], 0),
-    {lists:reverse(Entries), Damaged}.
-
-read(Log, Continuation, Entries, Damaged) ->
-    case disk_log:bchunk(Log, Continuation) of
-        {Next, Binaries} -> read(Log, Next, Binaries, Entries, Damaged);
-        {Next, Binaries, _BadBytes} -> read(Log, Next, Binaries, Entries, Damaged + 1);
-        _ -> {Entries, Damaged}
-    end.
-
-read(Log, Next, [], Entries, Damaged) -> read(Log, Next, Entries, Damaged);
-read(Log, Next, [Bytes | Binaries], Entries, Damaged) ->
-    case decoded(Bytes) of
-        {ok, Entry} -> read(Log, Next, Binaries, [Entry | Entries], Damaged);
-        _ -> read(Log, Next, Binaries, Entries, Damaged + 1)
-    end.
 
 %% The hash proves that the entry is what was written, not that it makes sense.
 is_entry(signed, {<<_:32/binary>>, {signed, Record}}) ->

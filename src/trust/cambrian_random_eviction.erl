@@ -4,7 +4,7 @@
 %% All keys have the same chance, so nobody can choose which key a flood of new keys pushes out.
 -module(cambrian_random_eviction).
 
--export([new/1, add/2, remove/2, draw/1, size/1]).
+-export([new/1, add/2, remove/2, is_candidate/2, draw/1, size/1]).
 -export_type([candidates/0]).
 
 %% The keys by their numbers from 1, without gaps.
@@ -36,6 +36,9 @@ remove(Key, #candidates{keys = Keys, numbers = Numbers} = Candidates) ->
             end;
         error -> Candidates
     end.
+
+-spec is_candidate(Key :: term(), candidates()) -> boolean().
+is_candidate(Key, #candidates{numbers = Numbers}) -> is_map_key(Key, Numbers).
 
 -spec draw(candidates()) -> {ok, Key :: term(), candidates()} | empty.
 draw(#candidates{keys = Keys}) when map_size(Keys) =:= 0 -> empty;

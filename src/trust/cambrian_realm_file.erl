@@ -1,7 +1,7 @@
 %% @private
 %% The saved generations of a realm: files `realms/NAME/NUMBER.trust' in the application's
-%% `data_dir', of which the last two are kept; without a `data_dir', the last one in memory
-%% ({@link cambrian_realm_table}).
+%% `data_dir', of which the last two are kept, with the same contents; without a `data_dir', the
+%% last one in memory ({@link cambrian_realm_table}).
 %%
 %% A file is checked before it is used. A file that is damaged, belongs to another realm, or has
 %% another number than its name is set aside, and the generation before it is used. If no generation
@@ -209,19 +209,29 @@ unpack(Packed) ->
     {ok, Saved} = joined(Pieces, Small),
     Saved.
 
-%% @doc Writes the generation of this number, and deletes all but the last two.
--spec write(binary(), Number :: pos_integer(), packed()) -> ok | {error, error()}.
+%% @doc Writes the same generation twice, under this number and the next one, and deletes all
+%% earlier ones. So a damaged or missing file loses nothing: the other one has the same contents.
+-spec write(binary(), Number :: pos_integer(), packed()) ->
+          {ok, Last :: pos_integer()} | {error, error()}.
 write(Name, Number, Packed) ->
     case dir(Name) of
-        none -> cambrian_realm_table:put(saved, Name, {Number, Packed});
+        none ->
+            ok = cambrian_realm_table:put(saved, Name, {Number, Packed}),
+            {ok, Number};
         {ok, Dir} ->
-            Path = filename:join(Dir, cambrian_file:in_number(Number, ?SUFFIX)),
-            case cambrian_file:write(Path, ?MAGIC, [<<Number:64>>, Packed]) of
-                ok -> delete(generations(Dir));
-                Error -> Error
+            case {write_one(Dir, Number, Packed), write_one(Dir, Number + 1, Packed)} of
+                {ok, ok} ->
+                    ok = delete(generations(Dir)),
+                    {ok, Number + 1};
+                {{error, _} = Error, _} -> Error;
+                {_, Error} -> Error
             end;
         Error -> Error
     end.
+
+write_one(Dir, Number, Packed) ->
+    Path = filename:join(Dir, cambrian_file:in_number(Number, ?SUFFIX)),
+    cambrian_file:write(Path, ?MAGIC, [<<Number:64>>, Packed]).
 
 %% A failure harms nobody: the next save deletes the rest.
 delete({ok, [_ | _] = Generations}) when length(Generations) > ?KEEP ->

@@ -12,7 +12,7 @@
 -module(cambrian_realm_server).
 -behaviour(gen_server).
 
--export([start_link/1, closed/2]).
+-export([start_link/1, closed/2, save_delay/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([condition/0]).
 
@@ -43,6 +43,8 @@
                 jobs = [] :: [{save | {report, gen_server:from(), map()},
                                cambrian_realm_file:pack()}],
                 saved :: integer(),
+                %% the bytes of the last generation
+                size = 0 :: non_neg_integer(),
                 timer = none :: none | reference()}).
 
 -define(SAVE_MS, 5000).
@@ -50,6 +52,11 @@
 -define(SAVE_SOON_MS, 1000).
 %% A refusal only changes a count.
 -define(SAVE_COUNTS_MS, 60_000).
+%% A generation has all that is known, so one message of a stranger may have megabytes written. So
+%% generations that nobody waits for write at most so many bytes a second: of standings and counts,
+%% and of news about keys, which must last.
+-define(BYTES_PER_SECOND, 10_000).
+-define(SOON_BYTES_PER_SECOND, 100_000).
 %% The heap of binaries, in words, before the memory of packed pieces is collected. A sweep over all
 %% that is known of 10,000 origins takes longer than an answer should.
 -define(BINARIES, (1 bsl 22)).
@@ -106,8 +113,7 @@ load(#state{conf = #conf{name = Name}} = State) ->
         {ok, Realm, Number, []} ->
             open_audit(State#state{realm = Realm, number = Number, condition = sound});
         {ok, Realm, Number, Damaged} ->
-            logger:error("cambrian: the realm ~ts fell back to its generation before: "
-                         "bans and standings since then are lost: ~tp",
+            logger:error("cambrian: the realm ~ts fell back to its other file: ~tp",
                          [Name, Damaged]),
             record_damage(fell_back, Damaged, State#state{realm = Realm, number = Number});
         {closed, Number, Damaged} ->
@@ -239,8 +245,8 @@ reset(_Options, _From, #state{conf = #conf{name = Name}} = State) ->
 begin_realm(Realm, What, Options, #state{conf = #conf{name = Name}, number = Number} = State) ->
     case cambrian_realm_file:write(Name, Number + 1,
                                    cambrian_realm_file:pack_all(cambrian_realm:save(Realm))) of
-        ok ->
-            Begun = open_audit(State#state{realm = Realm, number = Number + 1, condition = sound,
+        {ok, Last} ->
+            Begun = open_audit(State#state{realm = Realm, number = Last, condition = sound,
                                            changed = false,
                                            saved = erlang:monotonic_time(millisecond)}),
             Noted = record_decision(What, Options, Begun),
@@ -259,11 +265,13 @@ facts(#state{condition = Condition, audit = Audit, realm = Realm}) ->
 answer({Answer, State}, _From, _Before) -> {reply, Answer, State};
 answer({Answer, at_once, State}, From, _Before) -> save_and_reply(Answer, From, State);
 answer({Answer, When, State}, _From, _Before) ->
-    {reply, Answer, save_within(save_delay(When), State#state{changed = true})}.
+    {reply, Answer, save_within(save_delay(When, State#state.size), State#state{changed = true})}.
 
-save_delay(soon) -> ?SAVE_SOON_MS;
-save_delay(later) -> ?SAVE_MS;
-save_delay(counted) -> ?SAVE_COUNTS_MS.
+%% @doc How many ms after the last generation, of so many bytes, the next one is saved.
+-spec save_delay(soon | later | counted, Bytes :: non_neg_integer()) -> pos_integer().
+save_delay(soon, Bytes) -> max(?SAVE_SOON_MS, Bytes * 1000 div ?SOON_BYTES_PER_SECOND);
+save_delay(later, Bytes) -> max(?SAVE_MS, Bytes * 1000 div ?BYTES_PER_SECOND);
+save_delay(counted, Bytes) -> max(?SAVE_COUNTS_MS, Bytes * 1000 div ?BYTES_PER_SECOND).
 
 %% Returns `{Answer, State}', or `{Answer, When, State}' with when to save.
 request({follow, #{old := Old} = Succession}, Now, #state{realm = Realm} = State) ->
@@ -436,9 +444,13 @@ save_within(Ms, #state{timer = Timer, saved = Saved} = State) ->
             State#state{timer = erlang:send_after(Due, self(), save)}
     end.
 
-begin_save(#state{saving = none, changed = true, realm = Realm, waiters = Waiters} = State)
+%% What changes from here on waits for the next generation, and for its time.
+begin_save(#state{saving = none, changed = true, realm = Realm, waiters = Waiters, timer = Timer}
+           = State)
   when Realm =/= undefined ->
-    add_job(save, State#state{saving = {packing, Waiters}, waiters = [], changed = false});
+    _ = Timer =:= none orelse erlang:cancel_timer(Timer),
+    add_job(save, State#state{saving = {packing, Waiters}, waiters = [], changed = false,
+                              timer = none, saved = erlang:monotonic_time(millisecond)});
 begin_save(State) -> State.
 
 %% Packs the realm as it is now, whatever happens to it meanwhile.
@@ -484,7 +496,8 @@ packed({report, From, Facts}, Packed, State) ->
     gen_server:reply(From, {Packed, Facts}),
     State;
 packed(save, Packed, #state{saving = {packing, Waiters}} = State) ->
-    State#state{saving = {{writing, write(Packed, State)}, Waiters}}.
+    State#state{saving = {{writing, write(Packed, State)}, Waiters},
+                size = iolist_size(Packed)}.
 
 %% The writer ends with this process, and the next process waits for it. Its exit is its answer.
 -dialyzer({nowarn_function, write/2}).
@@ -493,7 +506,7 @@ write(Packed, #state{conf = #conf{name = Name}, number = Number, audit = Audit})
     Save = fun() ->
                case {cambrian_realm_file:write(Name, Number + 1, Packed),
                      cambrian_audit:written(Writer)} of
-                   {ok, Noted} -> exit({shutdown, {written, Noted}});
+                   {{ok, Last}, Noted} -> exit({shutdown, {written, Last, Noted}});
                    {Error, _} -> exit({shutdown, Error})
                end
            end,
@@ -501,12 +514,12 @@ write(Packed, #state{conf = #conf{name = Name}, number = Number, audit = Audit})
     ok = cambrian_realm_table:put(writer, Name, Pid),
     Ref.
 
-written({shutdown, {written, Noted}}, Waiters, #state{number = Number} = State) ->
+written({shutdown, {written, Last, Noted}}, Waiters, State) ->
     reply_all(Noted, Waiters),
-    Saved = open_audit(State#state{number = Number + 1}),
+    Saved = open_audit(State#state{number = Last}),
     case Saved of
         #state{waiters = [_ | _]} -> begin_save(Saved);
-        #state{changed = true} -> save_within(?SAVE_MS, Saved);
+        #state{changed = true, size = Size} -> save_within(save_delay(later, Size), Saved);
         _ -> Saved
     end;
 written(Reason, Waiters, #state{conf = #conf{name = Name}} = State) ->
@@ -530,11 +543,11 @@ reply_all(Written, Waiters) ->
 %% Completes the save in progress, and then saves what changed since.
 terminate(_Reason, #state{saving = {packing, Waiters}, waiters = New} = State) ->
     last_save(State#state{changed = true, waiters = New ++ Waiters});
-terminate(_Reason, #state{saving = {{writing, Ref}, Waiters}, number = Number} = State) ->
+terminate(_Reason, #state{saving = {{writing, Ref}, Waiters}} = State) ->
     receive
-        {'DOWN', Ref, process, _, {shutdown, {written, Noted}}} ->
+        {'DOWN', Ref, process, _, {shutdown, {written, Last, Noted}}} ->
             reply_all(Noted, Waiters),
-            last_save(State#state{number = Number + 1});
+            last_save(State#state{number = Last});
         {'DOWN', Ref, process, _, _} ->
             last_save(State#state{changed = true, waiters = State#state.waiters ++ Waiters})
     end;
@@ -543,8 +556,11 @@ terminate(_Reason, State) -> last_save(State).
 last_save(#state{changed = true, conf = #conf{name = Name}, realm = Realm, number = Number,
                  waiters = Waiters, audit = Audit})
   when Realm =/= undefined ->
-    Written = cambrian_realm_file:write(Name, Number + 1,
-                                        cambrian_realm_file:pack_all(cambrian_realm:save(Realm))),
+    Packed = cambrian_realm_file:pack_all(cambrian_realm:save(Realm)),
+    Written = case cambrian_realm_file:write(Name, Number + 1, Packed) of
+                  {ok, _} -> ok;
+                  Error -> Error
+              end,
     _ = [logger:error("cambrian: the realm ~ts was not saved: ~tp", [Name, Written])
          || Written =/= ok],
     reply_all(Written, Waiters),
