@@ -345,10 +345,12 @@ reason_to_refuse(Score) ->
 finish(#state{owner = Owner, tag = Tag, genotypes = Genotypes, limit = Limit} = State) ->
     #state{results = Results, behaviour = Known} = State,
     _ = [erlang:cancel_timer(Limit) || Limit =/= undefined],
-    {Sorted, Length} = cambrian_score:same_lengths(lists:keysort(1, Results), Known),
+    {Sorted, Length} =
+        cambrian_score:same_lengths(lists:keysort(1, Results), Known),
     Faults = [{Index, Fault} || {Index, {fault, Fault}} <- Sorted],
     Owner ! {Tag, {ok, outcomes(1, tuple_size(Genotypes), Sorted), Faults}},
-    log_new(Faults, State#state{behaviour = Length, tag = undefined, genotypes = {}, network = undefined,
+    log_new(Faults, State#state{behaviour = Length, tag = undefined, genotypes = {},
+                                network = undefined,
                                 limit = undefined, results = [], idle = []}).
 
 outcomes(Index, Count, []) -> lists:duplicate(Count - Index + 1, skipped);

@@ -65,7 +65,7 @@ try_open(Kind, Path) ->
         {ok, Log} -> {ok, Log, 0};
         {repaired, Log, _, {badbytes, Bytes}} -> {ok, Log, min(Bytes, 1)};
         {error, Reason} -> {error, Reason};
-        false -> {error, damaged_index}
+        false -> {error, einval}
     catch _:Reason -> {error, Reason}
     end.
 

@@ -54,8 +54,9 @@ impl Archive {
             && self.behaviours.iter().all(is_sound)
     }
 
-    /// Adds some behaviours of a generation in novelty search, drawn at random (Lehman & Stanley 2010, "Efficiently
-    /// evolving programs through the search for novelty"). The oldest give way in a full archive.
+    /// Adds some behaviours of a generation in novelty search, drawn at random (Lehman & Stanley
+    /// 2010, "Efficiently evolving programs through the search for novelty"). The oldest give way
+    /// in a full archive.
     pub fn grow(&mut self, behaviours: &[Vec<f64>], p: &Parameters, seed: u64, generation: u64) {
         if p.search != Search::Novelty {
             return;
