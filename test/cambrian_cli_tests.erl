@@ -5,10 +5,10 @@
 -export([init/1, evaluate/2]).
 
 %% A task of the name of this module: an output that is as is wished. It may take its time, for each network or to begin.
-init(#{rest := Ms}) -> timer:sleep(Ms), init([]);
-init(#{nap := Ms}) -> {ok, #{inputs => 1, outputs => 1}, {nap, Ms}};
-init(#{wish := Wish}) -> {ok, #{inputs => 1, outputs => 1}, Wish};
-init([]) -> init(#{wish => 0.25}).
+init([{rest, Ms}]) -> timer:sleep(Ms), init([]);
+init([{nap, Ms}]) -> {ok, #{inputs => 1, outputs => 1}, {nap, Ms}};
+init([{need, Key} | Settings]) -> {ok, #{}, proplists:get_value(list_to_atom(Key), Settings)};
+init(Settings) -> {ok, #{inputs => 1, outputs => 1}, proplists:get_value(wish, Settings, 0.25)}.
 
 evaluate(_Network, broken) -> error(no_sensor);
 evaluate(Network, sometimes) ->
@@ -90,6 +90,13 @@ a_module_is_a_task_and_has_settings_test() ->
     ?assertMatch("cambrian_cli_tests: solved. " ++ _, Out),
     {0, Other, _} = run("evolve cambrian_cli_tests --seed 1 --target 0.999 --quiet --set wish=0.75"),
     ?assertNotEqual(id(Out), id(Other)).
+
+%% `init/1' gets a list with settings and without.
+a_module_gets_its_settings_as_a_list_test() ->
+    {0, _, _} = run("evolve cambrian_cli_tests --generations 1 --quiet --set wish=0.75 --set also=1"),
+    {1, "", Errors} = run("evolve cambrian_cli_tests --set wish=1 --set need=wish"),
+    holds("cambrian_cli_tests:init([{need,wish},{wish,1}]) failed: ", Errors),
+    holds("cambrian_cli_tests.erl, line ", Errors).
 
 tasks_in_rust_have_settings_and_datasets_are_given_test() ->
     {0, Parity, _} = run("evolve parity --set bits=2 --seed 1 --quiet"),

@@ -50,7 +50,8 @@
                    | {bad_parameter, {Name :: atom(), Got :: term(), Expected :: binary()}}.
 -type task() :: {unknown_task, Name :: term(), hint()}
               | {bad_task, {task | module, Got :: term(), Expected :: binary()}}
-              | {bad_return, mfa(), Value :: term()} | {crashed, mfa(), exception()}
+              | {bad_return, mfa(), Value :: term()}
+              | {crashed, {module(), Function :: atom(), Arguments :: [term()]}, exception()}
               | {no_trial, Name :: term()}.
 -type dataset() :: {bad_dataset, {Where :: inputs | targets | rows | memory
                                          | {inputs | targets, Row :: pos_integer()}
@@ -185,8 +186,10 @@ task({bad_dataset, {Part, Got, Expected}}) ->
     ["a dataset's ", {text, Part} | must_be(Expected, Got)];
 task({bad_return, {_, _, _} = Function, Value}) ->
     [{function, Function}, " returned ", {term, Value}];
-task({crashed, {_, _, _} = Function, {Class, Reason, Stack}}) ->
+task({crashed, {_, _, _} = Function, {Class, Reason, [] = Stack}}) ->
     [{function, Function}, " failed: ", {exception, Class, Reason, Stack}];
+task({crashed, {_, _, _} = Function, {Class, Reason, Stack}}) ->
+    [{function, Function}, " failed: ", {fault, cambrian_fault:crashed(Class, Reason, Stack)}];
 task({no_trial, Name}) ->
     ["the task ", {term, Name}, " has no trial: only you know what solves it"];
 task(_) -> none.
@@ -396,9 +399,13 @@ part({expected, Expected}, Face) when is_binary(Expected) -> text(named(Expected
 part({named, Name}, Face) -> named(Name, Face);
 part({option, Name, Value}, erlang) -> io_lib:format("~tp => ~tp", [Name, Value]);
 part({option, Name, Value}, elixir) -> io_lib:format("~ts: ~tp", [Name, Value]);
+part({function, {M, F, Arguments}}, erlang)
+  when is_atom(M), is_atom(F), length(Arguments) < 256 ->
+    [io_lib:format("~tp:~tp(", [M, F]), part({terms, Arguments}, erlang), $)];
 part({function, {M, F, A}}, erlang) when is_atom(M), is_atom(F), A >= 0, A < 256 ->
     io_lib:format("~tp:~tp/~b", [M, F, A]);
-part({function, {M, F, A}}, elixir) when is_atom(M), is_atom(F), A >= 0, A < 256 ->
+part({function, {M, F, A}}, elixir)
+  when is_atom(M), is_atom(F), A >= 0, A < 256; is_atom(M), is_atom(F), length(A) < 256 ->
     elixir('Elixir.Exception', format_mfa, [M, F, A]);
 part({exception, Class, Reason, _}, erlang) -> [atom_to_list(Class), $\s, term(Reason, erlang)];
 part({exception, Class, Reason, Stack}, elixir) ->

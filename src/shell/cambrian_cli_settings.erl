@@ -15,16 +15,15 @@ tasks() -> [atom_to_list(Task) || Task <- native_tasks()].
 
 native_tasks() -> cambrian_task:names() ++ [dataset, program].
 
-%% @doc A task by its name, with its settings. A module must be in the code path.
--spec task(string(), typed()) -> atom() | {atom(), #{atom() => term()}}.
+%% @doc A task by its name, with its settings: a map for a task of Cambrian; for a module, which
+%% must be in the code path, a property list, because `init/1' gets `[]' without settings.
+-spec task(string(), typed()) -> atom() | {atom(), #{atom() => term()} | [{atom(), term()}]}.
 task(Word, Settings) ->
-    Name = case [Task || Task <- native_tasks(), atom_to_list(Task) =:= Word] of
-               [Native] -> Native;
-               [] -> module(Word)
-           end,
-    case settings(set, Settings) of
-        None when None =:= #{} -> Name;
-        Map -> {Name, Map}
+    case {[Task || Task <- native_tasks(), atom_to_list(Task) =:= Word], settings(set, Settings)} of
+        {[Native], None} when None =:= #{} -> Native;
+        {[Native], Map} -> {Native, Map};
+        {[], None} when None =:= #{} -> module(Word);
+        {[], Map} -> {module(Word), lists:sort(maps:to_list(Map))}
     end.
 
 module(Word) ->

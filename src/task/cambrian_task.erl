@@ -471,5 +471,6 @@ init(Module, Args, Evaluation) ->
             {error, {bad_return, {Module, init, 1}, Other}}
     catch
         Class:Reason:Stack ->
-            {error, {crashed, {Module, init, 1}, {Class, Reason, Stack}}}
+            Own = lists:takewhile(fun(Frame) -> element(1, Frame) =/= ?MODULE end, Stack),
+            {error, {crashed, {Module, init, [Args]}, {Class, Reason, Own}}}
     end.
