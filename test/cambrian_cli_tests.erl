@@ -112,6 +112,24 @@ tasks_in_rust_have_settings_and_datasets_are_given_test() ->
         ?assertEqual(id(Whole), id(Resumed))
     end).
 
+%% A file that cannot be written costs neither the result on the screen nor the other files.
+a_result_that_cannot_be_written_is_shown_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        ok = file:make_dir(filename:join(Dir, "champion.svg")),
+        {1, Out, Errors} = run(["evolve", "xor", "--seed", "42", "--quiet", "--out", Dir]),
+        ?assertEqual(64, length(id(Out))),
+        holds("Written: " ++ filename:join(Dir, "champion.genotype"), Out),
+        holds("champion.svg: illegal operation on a directory; with --seed 42 and another --out", Errors)
+    end).
+
+%% Nobody should evolve for an hour to learn that.
+an_out_that_cannot_be_written_is_refused_before_the_run_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        ok = file:make_dir(filename:join(Dir, "champion.genotype")),
+        {2, "", Errors} = run(["evolve", "xor", "--seed", "42", "--out", Dir]),
+        holds("--out " ++ Dir ++ ": expected a directory that can be written: illegal operation on a directory", Errors)
+    end).
+
 champion_picture_and_report_are_written_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         {0, Out, _} = run(["evolve", "xor", "--seed", "42", "--quiet", "--out", Dir ++ "/new/champions"]),

@@ -234,32 +234,44 @@ in_use() ->
 
 %%% ---- the result -------------------------------------------------------------------------
 
-conclude(Task, Result, Story, Options, Given, Context) ->
-    Files = written(Task, Result, Story, Given),
-    cambrian_cli_output:answer(
+%% The result is shown whether or not it could be written: it is all that is left of the run.
+conclude(Task, #{seed := Seed} = Result, Story, Options, Given, Context) ->
+    {Files, Unwritten} = written(Task, Result, Story, Given),
+    ok = cambrian_cli_output:answer(
       case Given of
           #{json := true} -> [cambrian_cli_result:json(Task, Result, Files), $\n];
           _ -> [cambrian_cli_result:text(Task, Result, Options),
                 [["Written: ", lists:join(", ", Files), $\n] || Files =/= []]]
-      end, Context).
+      end, Context),
+    _ = [failed([lists:join(", ", Unwritten), "; with --seed ", integer_to_list(Seed),
+                 " and another --out, the same command gives the same champion"])
+         || Unwritten =/= []],
+    ok.
 
-%% Called before the work, which would be lost if the directory could not be made.
+%% Called before the work, which would be lost if nothing could be written there.
 make_out_dir(#{out := Dir}) ->
-    case filelib:ensure_dir(filename:join(path(Dir), "x")) of
+    Place = filename:join(path(Dir), "champion.genotype"),
+    case filelib:ensure_dir(Place) =:= ok andalso cambrian_file:check_place(Place) of
         ok -> ok;
-        {error, Reason} ->
-            usage(["--out ", Dir, ": expected a directory that can be written: ",
-                   file:format_error(Reason)])
+        false -> no_out_dir(Dir, element(2, filelib:ensure_dir(Place)));
+        {error, Reason} -> no_out_dir(Dir, Reason)
     end;
 make_out_dir(_) -> ok.
 
+-spec no_out_dir(string(), file:posix()) -> no_return().
+no_out_dir(Dir, Reason) ->
+    usage(["--out ", Dir, ": expected a directory that can be written: ",
+           file:format_error(Reason)]).
+
+%% The files that were written, and for the others what hindered it.
 written(Task, Result, Story, #{out := Dir}) ->
-    [write(Write, filename:join(path(Dir), Name))
-     || {Name, Write} <- cambrian_cli_result:files(Task, Result, Story)];
-written(_, _, _, _) -> [].
+    All = [write(Write, filename:join(path(Dir), Name))
+           || {Name, Write} <- cambrian_cli_result:files(Task, Result, Story)],
+    {[Path || {ok, Path} <- All], [Text || {error, Text} <- All]};
+written(_, _, _, _) -> {[], []}.
 
 write(Write, Path) ->
     case Write(Path) of
-        ok -> Path;
-        {error, Reason} -> failed([Path, ": ", file:format_error(Reason)])
+        ok -> {ok, Path};
+        {error, Reason} -> {error, [Path, ": ", file:format_error(Reason)]}
     end.
