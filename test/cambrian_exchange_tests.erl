@@ -675,6 +675,71 @@ all_answered(Effects, Now, X) ->
                    (_, Same) -> Same
                 end, {Effects, X}, Effects).
 
+%%% ---- answers that are none --------------------------------------------------------------
+
+%% What a node asks when its calls are answered like this, in order and at most so many: the address, the genotype, and what it holds.
+conversation(Answer, Most, {Effects, X}) -> conversation(Answer, Most, [Ask || {ask, _, _, _} = Ask <- Effects], [], X).
+
+conversation(_Answer, Most, Asks, Asked, X) when Asks =:= []; length(Asked) >= Most -> {lists:reverse(Asked), X};
+conversation(Answer, Most, [{ask, Ref, Address, Bytes} | Asks], Asked, X) ->
+    {Result, Said} = case cambrian_message:read_request(Bytes) of
+                         {ok, {who, _}} -> {{ok, lives(Address, Address, Bytes)}, Asked};
+                         {ok, {Id, Held}} -> {Answer(Address, Id, Held), [{Address, Id, Held} | Asked]}
+                     end,
+    {Effects, Next} = cambrian_exchange:answered(Ref, Result, ?T0, X),
+    conversation(Answer, Most, Asks ++ [Ask || {ask, _, _, _} = Ask <- Effects], Said, Next).
+
+wrong_difference(_Address, _Id, Held) ->
+    {ok, cambrian_message:answer({difference, hd(Held ++ [<<7:256>>]), <<"no difference">>, undefined})}.
+
+%% After a difference that does not fit, the whole is asked for once; then the place is free, and the key has failed.
+a_wrong_difference_is_asked_for_once_test() ->
+    Id = id(genotype(200, 1)),
+    {Asked, X} = conversation(fun wrong_difference/3, 100, cambrian_exchange:heard(claims_of(<<"liar">>, 1, <<"liar">>), ?T0, holding([genotype(200, 9)]))),
+    ?assertMatch([{<<"liar">>, Id, [_]}, {<<"liar">>, Id, []}], Asked),
+    ?assertEqual([wrong_difference, not_asked_for],
+                 [Reason || #{step := not_delivered, reason := Reason} <- cambrian_exchange:story(Id, X)]),
+    %% three times may be an accident
+    More = [fun(Y) -> conversation(fun wrong_difference/3, 100, cambrian_exchange:heard(claims_of(<<"liar">>, N, <<"liar">>), ?T0, Y)) end
+            || N <- lists:seq(2, 10)],
+    ?assertMatch({[_, _, _, _, _, _], _}, all_of(More, X)).
+
+%% Whoever answers wrongly has failed, also if another node delivers; and is not asked in place of others.
+a_wrong_answer_counts_though_another_node_delivers_test() ->
+    {_, There} = conversation(fun(_, _, _) -> {error, gone} end, 100, cambrian_exchange:heard(claims_of(<<"friend">>, 100, <<"friend">>), ?T0, alone(#{}))),
+    {_, Alive} = cambrian_exchange:heard(heartbeat_of(<<"friend">>, ?T0), ?T0, There),
+    Answer = fun(<<"liar">>, _, _) -> {ok, <<"rubbish">>};
+                (<<"friend">>, Id, _) ->
+                     [G] = [G || N <- lists:seq(1, 10), G <- [genotype(200, N)], id(G) =:= Id],
+                     {ok, cambrian_message:answer({whole, envelope(<<"friend">>, 1, G, 9.0, ?T0), undefined})}
+             end,
+    Lies = [fun(Y) -> conversation(Answer, 100, cambrian_exchange:heard(claims_of(<<"liar">>, N, <<"liar">>), ?T0, Y)) end || N <- lists:seq(1, 10)],
+    {Asked, _} = all_of(Lies, Alive),
+    ?assertEqual({4, 4}, {length([liar || {<<"liar">>, _, _} <- Asked]), length([friend || {<<"friend">>, _, _} <- Asked])}).
+
+%% Eight nodes that answer wrongly, twice each, hold all places of fresh keys: a ninth is asked as soon as each has been asked.
+wrong_answers_hold_no_places_test() ->
+    Bad = [<<"bad ", N>> || N <- lists:seq($1, $8)],
+    Crowd = [hears(heartbeat_of(Who, ?T0), ?T0) || Who <- [<<"honest">> | Bad]]
+            ++ [hears(claims_of(Who, 10 * N + Twice, Who), ?T0) || {N, Who} <- lists:enumerate(Bad), Twice <- [1, 2]]
+            ++ [hears(claims_of(<<"honest">>, 1, <<"honest">>), ?T0)],
+    {Asked, _} = conversation(fun wrong_difference/3, 500, all_of(Crowd, holding([genotype(200, 9)]))),
+    Before = lists:takewhile(fun({Address, _, _}) -> Address =/= <<"honest">> end, Asked),
+    ?assert(length(Before) =< 2 * 2 * length(Bad)),
+    ?assert(length(Asked) > length(Before)).
+
+%% Megabytes that claim to be differences, from forty keys in one second.
+what_is_opened_has_a_budget_test() ->
+    Bad = [<<"bad ", N>> || N <- lists:seq(1, 40)],
+    Large = binary:copy(<<0>>, 1_000_000),
+    Answer = fun(_, _, Held) -> {ok, cambrian_message:answer({difference, hd(Held ++ [<<7:256>>]), Large, undefined})} end,
+    Claims = [fun(X) -> conversation(Answer, 500, cambrian_exchange:heard(claims_of(Who, N, Who), ?T0, X)) end || {N, Who} <- lists:enumerate(Bad)],
+    {_, X} = all_of(Claims, holding([genotype(200, 99)])),
+    Reasons = [Reason || {_, Steps} <- cambrian_exchange:stories(X), #{step := not_delivered, reason := Reason} <- Steps],
+    ?assertEqual(40, length([Reason || Reason <- Reasons, Reason =/= wrong_difference])),
+    Opened = length([Reason || Reason <- Reasons, Reason =/= metered]),
+    ?assert(Opened >= 1 andalso Opened =< 10).
+
 %%% ---- requests ---------------------------------------------------------------------------
 
 holding(Genotypes) ->

@@ -79,6 +79,8 @@ open(none, _Request, _Lookup, _Once) -> {error, not_there};
 open({elsewhere, Content, Breeder}, _Request, _Lookup, _Once) -> {blob, Content, Breeder};
 open({blob, Envelope, Breeder}, Request, _Lookup, Once) -> whole(Envelope, Breeder, Request, Once);
 open({whole, Envelope, Breeder}, Request, _Lookup, Once) -> whole(Envelope, Breeder, Request, Once);
+%% nobody who is asked for the whole has a reason to send a difference
+open({difference, _, _, _}, #{whole := true}, _Lookup, _Once) -> {error, not_asked_for};
 open({difference, Base, Difference, Breeder}, #{id := Id, record := Record} = Request, Lookup,
      Once) ->
     case patched(Lookup(Base), Difference) of

@@ -7,15 +7,16 @@
 %% that announced nothing are asked, as they may be silent only because another node spoke.
 -module(cambrian_mesh_requests).
 
--export([new/0, add/3, start/2, take/2, find/2, retry/4, track/2, failed/3, served/2, has/2,
-         is_avoided/3, without/2]).
+-export([new/0, add/3, start/2, take/2, find/2, retry/4, track/2, misled/3, failed/3, served/2,
+         has/2, is_avoided/3, without/2]).
 -export_type([requests/0, request/0]).
 
 %% Where to call, and which key is to live there.
 -type address() :: {binary(), cambrian_identity:key()}.
 %% `addresses' are those of nodes that announced the genotype, the next one to ask first. `whole' is
 %% true after a difference that did not fit. `line' is the line of {@link cambrian_fair_queue} in
-%% which the request waits, by default the origin.
+%% which the request waits, by default the origin. `misled' are the keys that answered it with
+%% something else.
 -type request() :: #{id := cambrian_genotype:id(), task := binary(),
                      claims := cambrian_envelope:read(), record := binary(),
                      addresses := [address()], whole := boolean(), atom() => term()}.
@@ -142,12 +143,23 @@ retry(#{addresses := [Tried], claims := #{origin := Origin}} = Request, Others, 
     case lists:sublist(lists:delete(Tried, Others), ?MAX_OTHERS) of
         [_ | _] = Some when not is_map_key(elsewhere, Request) ->
             retry_at(Request#{addresses := Some, elsewhere => true}, Requests);
-        _ -> {give_up, failed(Origin, Now, Requests)}
+        _ ->
+            case lists:member(Origin, maps:get(misled, Request, [])) of
+                true -> {give_up, Requests};
+                false -> {give_up, failed(Origin, Now, Requests)}
+            end
     end.
 
 retry_at(Request, Requests) ->
     {Ref, Asked} = track(Request, Requests),
     {ok, Ref, Request, Asked}.
+
+%% @doc The node that was asked answered with something else than the genotype: that counts against
+%% its key, also if another node delivers.
+-spec misled(request(), Now :: integer(), requests()) -> {request(), requests()}.
+misled(#{addresses := [{_, Key} | _]} = Request, Now, Requests) ->
+    Misled = maps:get(misled, Request, []),
+    {Request#{misled => [Key | Misled]}, failed(Key, Now, Requests)}.
 
 %% @doc An origin did not deliver.
 -spec failed(cambrian_identity:key(), Now :: integer(), requests()) -> requests().
@@ -164,7 +176,7 @@ without(IsUnwanted, #requests{waiting = Waiting, asked = Asked} = Requests) ->
     Wanted = maps:filter(fun(_, Request) -> not IsUnwanted(Request) end, Asked),
     Requests#requests{waiting = Left, asked = Wanted}.
 
-%% @doc An origin delivered: its failures are forgotten.
+%% @doc A key delivered: its failures are forgotten.
 -spec served(cambrian_identity:key(), requests()) -> requests().
 served(Origin, #requests{failures = Failures} = Requests) ->
     case cambrian_bounded_map:find(Origin, Failures) of

@@ -6,13 +6,19 @@
 -export([want/3, address_known/3, answered/4]).
 
 -import(cambrian_exchange_state, [ask/3, effect/2, note/5, option/2]).
--import(cambrian_holdings, [bases/2, knowledge/4, lookup/1]).
--import(cambrian_allowances, [account/3, is_source/3, line/3, may_work_on/5]).
+-import(cambrian_holdings, [bases/2, knowledge/4, lookup/1, weight/1]).
+-import(cambrian_allowances, [account/3, is_source/3, line/3, may_work_on/5, may_work_on/6]).
 
 -include("cambrian_exchange.hrl").
 
 %% How many requests in a second go to other nodes after an origin did not deliver.
 -define(ELSEWHERE, #{earned => 50, known => 10, fresh => 5}).
+%% How much is opened in a second, in units of so many bytes: of keys that have earned their place,
+%% of other keys that are known here, and of all other keys together. A unit takes up to 0.3 ms.
+-define(OPENED, #{earned => 600, known => 300, fresh => 150}).
+-define(WEIGHED, 4096).
+%% A node or a connection of a base counts as so many bytes.
+-define(GENE_BYTES, 8).
 
 %%% ---- asking -----------------------------------------------------------------------------
 
@@ -100,8 +106,23 @@ delivered({ok, Bytes}, Request, Now, X) ->
     opened(Answer, byte_size(Bytes), Request, Now, X);
 delivered({error, Reason}, Request, Now, X) -> not_delivered(Reason, Request, Now, X).
 
-opened({error, Reason}, _Size, Request, Now, X) -> not_delivered(Reason, Request, Now, X);
-opened({ok, Answer}, Size, Request, Now, #exchange{requests = Requests} = X) ->
+opened({error, Reason}, _Size, Request, Now, X) -> misled(Reason, Request, Now, X);
+opened({ok, Answer}, Size, #{addresses := [{_, Key} | _]} = Request, Now, X) ->
+    Weight = 1 + (Size + base_size(Answer, X)) div ?WEIGHED,
+    case may_work_on(opened, ?OPENED, Weight, Key, Now, X) of
+        {true, Next} -> open(Answer, Size, Request, Now, Next);
+        %% whoever announced it will announce it again
+        {false, Next} -> note_failure(metered, Request, Now, Next)
+    end.
+
+base_size({difference, Base, _, _}, X) ->
+    case (lookup(X))(Base) of
+        {ok, Genotype} -> ?GENE_BYTES * weight(Genotype);
+        error -> 0
+    end;
+base_size(_, _X) -> 0.
+
+open(Answer, Size, #{whole := Whole} = Request, Now, #exchange{requests = Requests} = X) ->
     case cambrian_delivery:open(Answer, Request, lookup(X), option(once, X)) of
         {ok, Genotype, By, Record} -> received(Genotype, By, Record, Size, Request, Now, X);
         {blob, Content, Breeder} ->
@@ -110,19 +131,25 @@ opened({ok, Answer}, Size, Request, Now, #exchange{requests = Requests} = X) ->
         %% whoever signs bytes that are no genotype lies, to whomever they were sent
         {rubbish, Reason, Claims} ->
             {_, Counted} = ask({rubbish, Reason, Claims}, Now, X),
-            not_delivered(Reason, Request, Now, Counted);
-        %% the same node is asked for the whole before another node is asked
-        {error, _} when element(1, Answer) =:= difference ->
+            misled(Reason, Request, Now, Counted);
+        %% the same node is asked for the whole, once, before another node is asked
+        {error, _} when element(1, Answer) =:= difference, not Whole ->
             #{addresses := [Address | _] = Addresses} = Request,
             SameFirst = Request#{addresses := [Address | Addresses]},
             not_delivered(wrong_difference, SameFirst, Now, X);
-        {error, Reason} -> not_delivered(Reason, Request, Now, X)
+        {error, not_there} -> not_delivered(not_there, Request, Now, X);
+        {error, Reason} -> misled(Reason, Request, Now, X)
     end.
 
+%% The answer is not what was asked for.
+misled(Reason, Request, Now, #exchange{requests = Requests} = X) ->
+    {Noted, Counted} = cambrian_mesh_requests:misled(Request, Now, Requests),
+    not_delivered(Reason, Noted, Now, X#exchange{requests = Counted}).
+
 received(Genotype, By, Record, Size, #{id := Id, claims := Claims} = Request, Now, X) ->
-    #{addresses := [{Address, _} | _]} = Request,
+    #{addresses := [{Address, Key} | _]} = Request,
     #{origin := Origin} = Claims,
-    Served = cambrian_mesh_requests:served(Origin, X#exchange.requests),
+    Served = cambrian_mesh_requests:served(Key, X#exchange.requests),
     Next = effect({lineage, Id, Record}, X#exchange{requests = Served}),
     Details = #{origin => Origin, breeder => By, address => Address, bytes => Size},
     Noted = note(Id, received, Details, Now, Next),
@@ -130,15 +157,18 @@ received(Genotype, By, Record, Size, #{id := Id, claims := Claims} = Request, No
 
 %% Asks the next node that holds the genotype, and then some that may hold it. If none delivers, the
 %% nodes that hold it will announce it again.
-not_delivered(Reason, #{id := Id, addresses := [{Address, _} | _]} = Request, Now, X) ->
-    Details = #{reason => cambrian_realm:kind(Reason), address => Address},
-    Noted = note(Id, not_delivered, Details, Now, X),
+not_delivered(Reason, Request, Now, X) ->
+    Noted = note_failure(Reason, Request, Now, X),
     {Others, #exchange{requests = Requests} = Drawn} = elsewhere(Request, Now, Noted),
     Whole = maps:without([fetched], Request#{whole := true}),
     case cambrian_mesh_requests:retry(Whole, Others, Now, Requests) of
         {ok, Ref, Next, Asked} -> ask_for(Ref, Next, Now, Drawn#exchange{requests = Asked});
         {give_up, Rest} -> Drawn#exchange{requests = Rest}
     end.
+
+note_failure(Reason, #{id := Id, addresses := [{Address, _} | _]}, Now, X) ->
+    Details = #{reason => cambrian_realm:kind(Reason), address => Address},
+    note(Id, not_delivered, Details, Now, X).
 
 %% Other nodes to ask. Anybody can announce what nobody holds, to have all nodes called for it: for
 %% all fresh keys together, others are asked a few times a second.
@@ -150,10 +180,13 @@ elsewhere(#{claims := #{origin := Origin}}, Now, X) ->
         {false, Next} -> {[], Next}
     end.
 
-shuffled_addresses(Now, #exchange{members = Members, rand = Rand} = X) ->
+%% Nodes that answered wrongly lately are not asked.
+shuffled_addresses(Now, #exchange{members = Members, requests = Requests, rand = Rand} = X) ->
     Draw = fun(Address, R) ->
                {Number, Drawn} = rand:uniform_s(R),
                {{Number, Address}, Drawn}
            end,
-    {Numbered, Next} = lists:mapfoldl(Draw, Rand, cambrian_members:addresses(Now, Members)),
+    Others = [Address || {_, Key} = Address <- cambrian_members:addresses(Now, Members),
+                         not cambrian_mesh_requests:is_avoided(Key, Now, Requests)],
+    {Numbered, Next} = lists:mapfoldl(Draw, Rand, Others),
     {[Address || {_, Address} <- lists:sort(Numbered)], X#exchange{rand = Next}}.
