@@ -56,6 +56,19 @@ rubbish_counts_once_test() ->
     {replay, [admit], Twice} = envelope(Bytes, Once),
     ?assertEqual(0.25, cambrian_realm:reputation(key(1), Twice)).
 
+%% The bytes of an earlier schema have another hash, and their genotype the same id.
+an_earlier_schema_is_no_other_name_test() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+    Bytes = cambrian_earlier:schema_2(G),
+    {Id, Signed} = {cambrian_genotype:id(G), crypto:hash(sha256, Bytes)},
+    Envelope = cambrian_earlier:envelope(Bytes, #{realm => ?REALM, task => <<"xor">>, fitness => 1.0, sequence => 1, time => ?NOW}, secret(1)),
+    ?assertMatch({ok, _, #{genotype := Signed}}, cambrian_envelope:read(Envelope)),
+    ?assertMatch({{ok, _, #{genotype := Id}, _}, _}, cambrian_admission:envelope(Envelope, fun none/1, fun ask/2, {?NOW, [], realm(#{})})),
+    [begin
+         {ok, Banned} = cambrian_realm:ban({genotype, Of}, <<>>, ?NOW, realm(#{})),
+         ?assertMatch({banned_genotype, _, _}, envelope(Envelope, Banned))
+     end || Of <- [Id, Signed]].
+
 a_grant_is_read_once_test() ->
     Realm = realm(#{capability => {signed_by, key(9)}}),
     {ok, Grant} = cambrian_nif:identity_grant(secret(9), ?REALM, key(1), {?NOW, ?NOW + 1000}),

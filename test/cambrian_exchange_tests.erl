@@ -740,6 +740,27 @@ what_is_opened_has_a_budget_test() ->
     Opened = length([Reason || Reason <- Reasons, Reason =/= metered]),
     ?assert(Opened >= 1 andalso Opened =< 10).
 
+%% An answer in an earlier schema is the genotype of its canonical bytes: that is offered, or banned, and it is fetched once.
+an_answer_in_an_earlier_schema_is_no_other_name_test() ->
+    G = genotype(2, 7),
+    Bytes = cambrian_earlier:schema_2(G),
+    Sealed = fun(N) ->
+                 cambrian_earlier:envelope(Bytes, #{realm => ?REALM, task => ?TASK, fitness => 9.0, sequence => N, time => ?T0},
+                                           crypto:hash(sha256, <<"old">>))
+             end,
+    Announced = fun(N, X) ->
+                    {ok, Read, _} = cambrian_envelope:read(Sealed(N)),
+                    conversation(fun(_, _, _) -> {ok, cambrian_message:answer({whole, Sealed(9), undefined})} end, 10,
+                                 cambrian_exchange:heard(cambrian_message:announcement(news, cambrian_envelope:record(Read), <<"old">>), ?T0, X))
+                end,
+    Signed = crypto:hash(sha256, Bytes),
+    {[{<<"old">>, Signed, _}], Taken} = Announced(1, alone(#{})),
+    ?assertEqual([received, offered], [Step || #{step := Step} <- cambrian_exchange:story(id(G), Taken)]),
+    ?assertMatch({[], _}, Announced(2, Taken)),
+    {ok, Realm} = cambrian_realm:ban({genotype, id(G)}, <<>>, ?T0, cambrian_realm:new(#{name => ?REALM})),
+    {_, Refused} = Announced(1, alone(#{trust => {fun cambrian_realm:ask/3, Realm}})),
+    ?assertEqual([received, banned], [Step || #{step := Step} <- cambrian_exchange:story(id(G), Refused)]).
+
 %%% ---- requests ---------------------------------------------------------------------------
 
 holding(Genotypes) ->

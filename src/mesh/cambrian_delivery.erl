@@ -19,9 +19,10 @@
 %% The differences to make before an answer can be given, beside those that are `made'.
 -type job() :: #{offer := offer(), made := [difference()],
                  missing := [{Base :: cambrian_genotype:id(), cambrian_genotype:genotype()}]}.
-%% `rubbish' is signed by the origin of the claims, and is no genotype.
--type delivered() :: {ok, cambrian_genotype:genotype(), Breeder :: cambrian_identity:key(),
-                      Record :: binary()}
+%% The id is that of the genotype's canonical bytes. `rubbish' is signed by the origin of the
+%% claims, and is no genotype.
+-type delivered() :: {ok, cambrian_genotype:genotype(), cambrian_genotype:id(),
+                      Breeder :: cambrian_identity:key(), Record :: binary()}
                    | {blob, cambrian_transport:content(), Breeder :: undefined | binary()}
                    | {rubbish, Reason :: term(), cambrian_realm:claims()}
                    | {error, Reason :: term()}.
@@ -86,7 +87,7 @@ open({difference, Base, Difference, Breeder}, #{id := Id, record := Record} = Re
     case patched(Lookup(Base), Difference) of
         {ok, Genotype} ->
             case cambrian_genotype:id(Genotype) of
-                Id -> bred(Genotype, Breeder, Record, Request, Once);
+                Id -> bred({ok, Genotype, Id}, Breeder, Record, Request, Once);
                 _ -> {error, wrong_id}
             end;
         Error -> Error
@@ -100,9 +101,10 @@ whole(Bytes, Breeder, #{id := Id, task := Name, claims := Announced} = Request, 
     case cambrian_envelope:read(Bytes) of
         {ok, Envelope,
          #{genotype := Id, task := Name, realm := Realm, base := undefined} = Claims} ->
-            case Once({open, Bytes}, fun() -> cambrian_envelope:open(Envelope) end) of
-                {ok, Genotype} ->
-                    bred(Genotype, Breeder, cambrian_envelope:record(Envelope), Request, Once);
+            NoBase = fun(_) -> error end,
+            case cambrian_admission:open(Envelope, Bytes, NoBase, Once) of
+                {ok, _, _} = Opened ->
+                    bred(Opened, Breeder, cambrian_envelope:record(Envelope), Request, Once);
                 {error, Reason} ->
                     case cambrian_admission:is_lie(Reason) of
                         true -> {rubbish, Reason, Claims};
@@ -114,12 +116,13 @@ whole(Bytes, Breeder, #{id := Id, task := Name, claims := Announced} = Request, 
     end.
 
 %% Without a record of another breeder, the giver counts as the breeder.
-bred(Genotype, undefined, Record, #{claims := #{origin := Origin}}, _Once) ->
-    {ok, Genotype, Origin, Record};
-bred(Genotype, Breeder, Record, #{id := Id, task := Name, claims := Claims} = Request, Once) ->
+bred({ok, Genotype, Id}, undefined, Record, #{claims := #{origin := Origin}}, _Once) ->
+    {ok, Genotype, Id, Origin, Record};
+bred({ok, Genotype, Id} = Opened, Breeder, Record, Request, Once) ->
+    #{task := Name, claims := Claims} = Request,
     #{realm := Realm} = Claims,
     case Once({record, Breeder}, fun() -> cambrian_envelope:read_record(Breeder) end) of
         {ok, #{genotype := Id, task := Name, realm := Realm, origin := By}} ->
-            {ok, Genotype, By, Breeder};
-        _ -> bred(Genotype, undefined, Record, Request, Once)
+            {ok, Genotype, Id, By, Breeder};
+        _ -> bred(Opened, undefined, Record, Request, Once)
     end.

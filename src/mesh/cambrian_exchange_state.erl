@@ -20,9 +20,10 @@
 %% published if it is better at all. `signed' is what its breeder signed, if that is another node.
 -type champion() :: #{champion := cambrian_genotype:genotype(), atom() => term()}.
 %% What a node knows of a genotype: the fitness that was measured here, or why there is none. The
-%% measurement failed, the genotype was too costly (and may be tried again from `Until' on), or no
-%% population was here.
--type knowledge() :: Measured :: float() | failed | {too_costly, Until :: integer()} | heard.
+%% measurement failed, the genotype was too costly (and may be tried again from `Until' on), no
+%% population was here, or this is no id but the hash of other bytes of the genotype.
+-type knowledge() :: Measured :: float() | failed | {too_costly, Until :: integer()} | heard
+                   | {same_as, cambrian_genotype:id()}.
 %% What came of the measurement of a genotype that was offered; `work' is what it cost.
 -type verdict() :: #{id := cambrian_genotype:id(), outcome := atom(), atom() => term()}.
 -type ask() :: fun((cambrian_realm:request(), Now :: integer(), Trust :: term()) ->

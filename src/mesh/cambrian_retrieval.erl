@@ -6,7 +6,7 @@
 -export([want/3, address_known/3, answered/4]).
 
 -import(cambrian_exchange_state, [ask/3, effect/2, note/5, option/2]).
--import(cambrian_holdings, [bases/2, knowledge/4, lookup/1, weight/1]).
+-import(cambrian_holdings, [bases/2, knowledge/4, lookup/1, put_knowledge/4, weight/1]).
 -import(cambrian_allowances, [account/3, is_source/3, line/3, may_work_on/5, may_work_on/6]).
 
 -include("cambrian_exchange.hrl").
@@ -124,7 +124,8 @@ base_size(_, _X) -> 0.
 
 open(Answer, Size, #{whole := Whole} = Request, Now, #exchange{requests = Requests} = X) ->
     case cambrian_delivery:open(Answer, Request, lookup(X), option(once, X)) of
-        {ok, Genotype, By, Record} -> received(Genotype, By, Record, Size, Request, Now, X);
+        {ok, Genotype, Id, By, Record} ->
+            received({Id, Genotype}, {By, Record}, Size, Request, Now, X);
         {blob, Content, Breeder} ->
             {Ref, Next} = cambrian_mesh_requests:track(Request#{fetched => Breeder}, Requests),
             effect({fetch, Ref, Content}, X#exchange{requests = Next});
@@ -146,8 +147,14 @@ misled(Reason, Request, Now, #exchange{requests = Requests} = X) ->
     {Noted, Counted} = cambrian_mesh_requests:misled(Request, Now, Requests),
     not_delivered(Reason, Noted, Now, X#exchange{requests = Counted}).
 
-received(Genotype, By, Record, Size, #{id := Id, claims := Claims} = Request, Now, X) ->
-    #{addresses := [{Address, Key} | _]} = Request,
+received({Id, Genotype}, {By, Record}, Size, #{id := Asked} = Request, Now, Before) ->
+    #{addresses := [{Address, Key} | _], task := Name, claims := Announced} = Request,
+    Claims = Announced#{genotype := Id},
+    X = case Asked of
+            Id -> Before;
+            %% bytes of an earlier schema, which need not be asked for again
+            _ -> put_knowledge(Name, Asked, {same_as, Id}, Before)
+        end,
     #{origin := Origin} = Claims,
     Served = cambrian_mesh_requests:served(Key, X#exchange.requests),
     Next = effect({lineage, Id, Record}, X#exchange{requests = Served}),

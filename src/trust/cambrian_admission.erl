@@ -6,8 +6,8 @@
 %% here, in the process of the caller.
 -module(cambrian_admission).
 
--export([envelope/4, envelope/5, record/3, record/4, succession/4, charter/4, every_time/2,
-         is_lie/1]).
+-export([envelope/4, envelope/5, open/4, record/3, record/4, succession/4, charter/4,
+         every_time/2, is_lie/1]).
 -export_type([ask/1, base_of/0, once/0]).
 
 -type ask(State) :: fun((cambrian_realm:request(), State) -> {Answer :: term(), State}).
@@ -19,7 +19,8 @@
 -type once() :: fun((Key :: term(), fun(() -> term())) -> term()).
 
 %% @doc Checks an envelope: size, shape, version; realm, age, replay, bans, capability, rate;
-%% signature, bounded decompression, validity, id. Gives its record too, as it was read here.
+%% signature, bounded decompression, validity, id. Gives its record too, as it was read here. The
+%% claims name the genotype by its own id, whatever bytes were signed, and that id may be banned.
 -spec envelope(Bytes :: term(), base_of(), ask(State), State) ->
           {{ok, cambrian_genotype:genotype(), cambrian_envelope:read(), Record :: binary()}
            | {error, Reason :: term()}, State}.
@@ -33,8 +34,8 @@ envelope(Bytes, BaseOf, Once, Ask, State) ->
         {ok, Envelope, Claims} ->
             Prove = fun() -> open(Envelope, Bytes, BaseOf, Once) end,
             case admit(Claims, Claims, Prove, Once, Ask, State) of
-                {{ok, Genotype, Claims}, Next} ->
-                    {{ok, Genotype, Claims, cambrian_envelope:record(Envelope)}, Next};
+                {{ok, Genotype, Named}, Next} ->
+                    {{ok, Genotype, Named, cambrian_envelope:record(Envelope)}, Next};
                 No -> No
             end;
         {error, Reason} -> Ask({refused, Reason, #{}}, State)
@@ -55,8 +56,12 @@ record(Bytes, Once, Ask, State) ->
     case read(fun cambrian_envelope:peek_record/1, Bytes) of
         {ok, Claims} ->
             Prove = fun() ->
-                        Once({record, Bytes},
-                             fun() -> cambrian_envelope:read_record(Bytes) end) end,
+                        Read = fun() -> cambrian_envelope:read_record(Bytes) end,
+                        case Once({record, Bytes}, Read) of
+                            {ok, #{genotype := Id} = Proved} -> {ok, Proved, Id};
+                            Error -> Error
+                        end
+                    end,
             case admit(Claims, Claims, Prove, Once, Ask, State) of
                 {{ok, _, Claims}, Next} -> {{ok, Claims}, Next};
                 No -> No
@@ -67,16 +72,24 @@ record(Bytes, Once, Ask, State) ->
 read(Read, Bytes) when is_binary(Bytes) -> Read(Bytes);
 read(_, _) -> {error, malformed}.
 
-%% Opening without the base verifies the signature, before a base is looked for.
+%% @doc Opens an envelope. The id that comes with the genotype is that of its canonical bytes: what
+%% was signed names the bytes that the envelope carries, and the same genotype has other bytes in an
+%% earlier schema.
+-spec open(cambrian_envelope:envelope(), Bytes :: binary(), base_of(), once()) ->
+          {ok, cambrian_genotype:genotype(), cambrian_genotype:id()} | {error, Reason :: term()}.
 open(Envelope, Bytes, BaseOf, Once) ->
-    case Once({open, Bytes}, fun() -> cambrian_envelope:open(Envelope) end) of
+    %% opening without the base verifies the signature, before a base is looked for
+    case Once({open, Bytes}, fun() -> named(cambrian_envelope:open(Envelope)) end) of
         {error, {missing_base, Id}} = Missing ->
             case BaseOf(Id) of
-                {ok, Base} -> cambrian_envelope:open(Envelope, Base);
+                {ok, Base} -> named(cambrian_envelope:open(Envelope, Base));
                 error -> Missing
             end;
         Other -> Other
     end.
+
+named({ok, Genotype}) -> {ok, Genotype, cambrian_genotype:id(Genotype)};
+named(Error) -> Error.
 
 %% `Asked' are the claims with the contents of the grant, once it was read. `Prove' does the
 %% expensive work.
@@ -99,9 +112,9 @@ prove_grant(Bytes, Prove, Once) ->
         {error, _} -> {error, not_permitted}
     end.
 
-count({ok, Proved}, Claims, Asked, Ask, State) ->
-    case Ask({genuine, Asked}, State) of
-        {ok, Next} -> {{ok, Proved, Claims}, Next};
+count({ok, Proved, Id}, Claims, Asked, Ask, State) ->
+    case Ask({genuine, Asked#{genotype := Id}}, State) of
+        {ok, Next} -> {{ok, Proved, Claims#{genotype := Id}}, Next};
         No -> No
     end;
 count({error, Reason}, _Claims, Asked, Ask, State) ->
