@@ -12,7 +12,7 @@
 %% over a connection, it is closed and made anew. The greetings of other nodes prove that they can
 %% be reached: relays can lose each other while each serves its own nodes.
 %%
-%% {@link cambrian_macula_call} says how a call is made.
+%% Calls do not use Macula's own answers: the module `cambrian_macula_call' says why.
 -module(cambrian_transport_macula).
 -behaviour(cambrian_transport).
 
