@@ -114,7 +114,7 @@ forge() ->
 
 expected_scores() ->
     [case I of
-         25 -> {35.0, [1.0, 2.5]};
+         25 -> {35.0, [1.0, 2.5], []};
          _ when I =:= 21; I =:= 22; I =:= 23; I =:= 24 -> 10.0 + I;
          _ -> case is_map_key(I, misdeeds()) of true -> failed; false -> 10.0 + I end
      end || I <- lists:seq(1, 30)].
@@ -127,7 +127,7 @@ each_costs_itself_only(_) ->
     ?assertEqual(expected_scores(), Scores),
     ?assertMatch([{2, {crashed, {error, crash, [_ | _]}}}, {3, {crashed, {exit, leave, _}}}, {5, {crashed, {throw, ball, _}}},
                   {7, timeout}, {8, memory}, {9, memory}, {11, {bad_fitness, rubbish}}, {12, {bad_fitness, _}}, {13, {bad_fitness, nan}},
-                  {14, {bad_fitness, #{cases := [1 | 2]}}}, {17, {crashed, child}}, {18, timeout}, {19, {crashed, normal}}], Faults).
+                  {14, {bad_score, {cases, [1 | 2], _}}}, {17, {crashed, child}}, {18, timeout}, {19, {crashed, normal}}], Faults).
 
 together_as_each(_) ->
     Gs = genotypes(30),

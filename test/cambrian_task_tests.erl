@@ -42,7 +42,7 @@ what_fails_is_an_error_with_the_users_stack_test() ->
     {crashed, {error, boom, [{?MODULE, _, _, _} | _]}} = Failed(fun() -> error(boom) end),
     ?assertMatch({crashed, {throw, ball, _}}, Failed(fun() -> throw(ball) end)),
     ?assertEqual({bad_fitness, many}, Failed(fun() -> many end)),
-    ?assertEqual({bad_fitness, #{fitness => nan}}, Failed(fun() -> #{fitness => nan} end)),
+    ?assertEqual({bad_fitness, nan}, Failed(fun() -> #{fitness => nan} end)),
     {error, {evaluation_failed, {crashed, _}}} =
         cambrian_task:evaluate({cambrian_lamp, #{step => fun(_, _) -> error(dark) end}}, network(1, 1)),
     ok.

@@ -84,7 +84,7 @@
                   | {unsupported_version, Version :: term()}
                   | {unsupported_version, Whose :: atom(), Version :: binary()}
                   | {{unsupported_version, Version :: term()}, file:name_all()}.
--type sealed() :: wrong_id | bad_signature | bad_compression | unknown
+-type sealed() :: wrong_id | not_asked_for | bad_signature | bad_compression | unknown
                 | {wrong_base | missing_base, Id :: binary()} | {bad_claim, Field :: atom()}
                 | {bad_signature, Id :: binary()}.
 -type mesh() :: too_large | too_many | disconnected | unknown_procedure | crashed | gone
@@ -276,6 +276,7 @@ genotype({{unsupported_version, Version}, Path}) ->
 genotype(_) -> none.
 
 sealed(wrong_id) -> ["the genotype does not have the id that was named"];
+sealed(not_asked_for) -> ["a difference came where the whole genotype was asked for"];
 sealed(bad_signature) -> ["the signature is not by the key that is named"];
 sealed(bad_compression) -> ["the compressed data are damaged or too large"];
 sealed(unknown) -> ["this node does not know the genotype"];

@@ -156,7 +156,7 @@ commands() ->
      {"inspect", "FILE|NAME", "shows a checkpoint, a genotype, an envelope", [data_dir()],
       fun inspect/3},
      {"export", "FILE|NAME",
-      "writes a genotype, the champion of a checkpoint, what an envelope holds in another form",
+      "writes a network in another form; reads a genotype, a checkpoint, or an envelope",
       export_table(), fun export/3},
      {"import", "FILE", "makes a genotype of JSON", import_table(), fun import/3},
      {"certificates", "NODE",
@@ -181,7 +181,7 @@ resume_table() ->
 
 export_table() ->
     [{to, text, "FORM",
-      [listed(cambrian_cli_convert:forms()), "; what the file's name ends in, if --out tells"]},
+      [listed(cambrian_cli_convert:forms()), "; by default the extension of --out"]},
      {out, text, "FILE", "where it is written; else to standard output"},
      {name, text, "NAME", "what its names begin with, in C and in Rust"},
      data_dir()].
@@ -233,19 +233,19 @@ help(#{call := Call} = Context) ->
     ["Neuroevolution for the BEAM.\n\n",
      [[help_line(Command, Context), "      ", About, $\n]
       || {_, _, About, _, _} = Command <- commands()],
-     $\n, Call, "COMMAND --help has the options of each. The status is 0 when it was done, also "
-     "where a limit came\n"
-     "before the goal; 1 when it failed; 2 where the command line is at fault; 130 or 143 when "
-     "Ctrl-C or SIGTERM ended\n"
-     "an evolution early, with what there was.\n"].
+     $\n, Call, "COMMAND --help has the options of each.\n"
+     "Exit status: 0 done, even if a limit came first; 1 failed; 2 wrong command line; 130 or 143 "
+     "ended early by Ctrl-C\n"
+     "or SIGTERM, with the result so far.\n"].
 
 help({Name, _, About, Table, _} = Command, Context) ->
     [help_line(Command, Context), $\n, About, $\n,
      [[$\n, cambrian_cli_arguments:help(Table)] || Table =/= []],
      [["\nTasks that come with Cambrian:\n",
        [["  ", Task, $\n] || Task <- cambrian_cli_settings:tasks()],
-       "Some have settings, as --set bits=2 of parity; `dataset' and `program' are what is set of "
-       "them.\n"]
+       "Some have settings, such as --set bits=2 for parity. The task `dataset' needs --set "
+       "inputs=...\n"
+       "--set targets=..., and the task `program' needs --set command=... .\n"]
       || Name =:= "evolve"]].
 
 help_line({Name, Shown, _, Table, _}, #{call := Call}) ->

@@ -22,7 +22,7 @@ check(#{fitness := Fitness} = Map) ->
     Unknown = maps:keys(maps:without([fitness, cases, behaviour], Map)),
     case {number(Fitness), numbers(Cases), numbers(Behaviour)} of
         _ when Unknown =/= [] -> bad(hd(Unknown), Map, <<"only fitness, cases and behaviour">>);
-        {error, _, _} -> {fault, {bad_fitness, Map}};
+        {error, _, _} -> {fault, {bad_fitness, Fitness}};
         {_, error, _} -> bad(cases, Map, <<"a list of finite numbers">>);
         {_, _, error} -> bad(behaviour, Map, <<"a list of finite numbers">>);
         {{ok, Float}, {ok, []}, {ok, []}} -> {ok, Float};

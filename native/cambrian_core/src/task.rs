@@ -153,9 +153,9 @@ pub const TASKS: &[(&str, Constructor)] = &[
     ("mountain_car", |_| Ok(Arc::new(mountain_car::MountainCar))),
     ("acrobot", |_| Ok(Arc::new(acrobot::Acrobot))),
     ("t_maze", |_| Ok(Arc::new(t_maze::TMaze))),
+    ("sequence_recall", |settings| Ok(Arc::new(sequence_recall::SequenceRecall::new(settings)?))),
     ("maze_medium", |_| Ok(Arc::new(maze::MEDIUM))),
     ("maze_hard", |_| Ok(Arc::new(maze::HARD))),
-    ("sequence_recall", |settings| Ok(Arc::new(sequence_recall::SequenceRecall::new(settings)?))),
 ];
 
 /// The task of a name, with settings of its own.
