@@ -349,3 +349,14 @@ champions(Effects) -> [Champion || {notify, {champion, Champion}} <- Effects].
 received(Effects) -> [Received || {notify, {received, Received}} <- Effects].
 
 saved(Where, Effects) -> [Checkpoint || {save, W, Checkpoint} <- Effects, W =:= Where].
+
+%% A user's fun that hangs holds neither the caller nor the population.
+an_until_that_hangs_is_an_error_test_() ->
+    {timeout, 60, fun() ->
+        Hangs = #{until => fun(_) -> receive never -> true end end, timeout => 500, generations => 3, seed => 1},
+        {ok, _} = application:ensure_all_started(cambrian),
+        Before = supervisor:which_children(cambrian_population_sup),
+        {error, Reason} = cambrian:evolve('xor', Hangs),
+        ?assertMatch({bad_option, {until, {timeout, 5000}, _}}, Reason),
+        ?assertEqual([], supervisor:which_children(cambrian_population_sup) -- Before)
+    end}.

@@ -6,6 +6,8 @@
 -export([rows/0, table/0, reached/3, is_at_limit/3]).
 
 -define(UNTIL, <<"a fun of the stats that returns a boolean">>).
+%% The population waits so long for the answer.
+-define(UNTIL_MS, 5000).
 
 %% @doc The options that make up a goal, for {@link cambrian_population_options:table/0}.
 -spec rows() -> [cambrian_options:row()].
@@ -18,8 +20,9 @@ rows() ->
        more => <<"A task without a trial of its own runs to a limit">>},
      #{name => until, check => fun(Until) -> is_function(Until, 1) end, expected => ?UNTIL,
        text => <<"another goal, asked after each generation">>,
-       more => <<"The first true solves the task. A function that crashes, or returns anything "
-                 "else than a boolean, ends the run with an error">>},
+       more => <<"The first true solves the task. A function that crashes, takes longer than "
+                 "five seconds, or returns anything else than a boolean, ends the run with an "
+                 "error">>},
      #{name => patience, check => IsCount, expected => Count, flag => {patience, positive, "N"},
        text => <<"ends the run after so many generations without improvement">>,
        more => <<"It is measured on held-out data if the task has some, else in fitness">>},
@@ -46,14 +49,25 @@ table() -> cambrian_options:table(rows()).
 -spec reached(map(), cambrian_population:stats(), Improved :: non_neg_integer()) ->
           until | boolean() | {error, cambrian_options:error()}.
 reached(#{until := Until} = Goal, Stats, Improved) ->
-    try Until(Stats) of
+    case asked(Until, Stats) of
         true -> until;
         false -> is_at_limit(Goal, Stats, Improved);
         Other -> {error, {bad_option, {until, Other, ?UNTIL}}}
-    catch
-        Class:Reason:Stack -> {error, {bad_option, {until, {Class, Reason, Stack}, ?UNTIL}}}
     end;
 reached(Goal, Stats, Improved) -> is_at_limit(Goal, Stats, Improved).
+
+%% In a process of its own: a user's function that hangs must not hold the population.
+asked(Until, Stats) ->
+    Ask = fun() ->
+              try Until(Stats)
+              catch Class:Reason:Stack -> {Class, Reason, Stack}
+              end
+          end,
+    case cambrian_async:await(cambrian_async:start(Ask), ?UNTIL_MS) of
+        {ok, Answer} -> Answer;
+        {error, Killed} -> {exit, Killed, []};
+        timeout -> {timeout, ?UNTIL_MS}
+    end.
 
 -spec is_at_limit(map(), cambrian_population:stats() | cambrian_history:page(),
                   Improved :: non_neg_integer()) -> boolean().
