@@ -1,21 +1,25 @@
 #!/usr/bin/env escript
 %% Measures how much work strangers take from a node. A population and its bridge run in one VM with
 %% a stranger that sends prepared envelopes without pause over the transport of Erlang distribution.
-%% `make build && ERL_LIBS=_build/default/lib bench/flood.escript [Seconds] [Rounds]' prints the
-%% table in bench/MESH.md: medians over the rounds, each of which begins without a flood.
+%% It prints the table "What strangers cost" of bench/MESH.md: medians over the rounds, each of
+%% which begins without a flood. It needs `make build'.
+%%
+%%   bench/flood.escript [SECONDS ROUNDS]    default 15 3
 -mode(compile).
 -define(REALM, <<"org.example.flood">>).
 -define(READY, 1500).
 
 main([]) -> main(["15", "3"]);
-main([Seconds, Rounds]) ->
+main([Seconds, Rounds]) -> measure(1000 * positive(Seconds), positive(Rounds));
+main(_) -> wrong("expected SECONDS and ROUNDS, or nothing").
+
+measure(Ms, Count) ->
+    find_code(),
     logger:set_primary_config(level, error),
     {ok, _} = application:ensure_all_started(cambrian),
     {ok, #{champion := Champion, fitness := Fitness}} =
         cambrian:evolve(double_pole_novel, #{seed => 42, generations => 60}),
-    Ms = 1000 * list_to_integer(Seconds),
-    Count = list_to_integer(Rounds),
-    io:format("| flood | generations/s without | with | work of strangers | sent | measured "
+    io:format("| flood | generations/s without | with | share of evaluation work | sent | measured "
               "| refused as too costly | worst reputation |~n"
               "|---|---|---|---|---|---|---|---|~n"),
     Pole = #{task => double_pole_novel, seed => 4, population => 150, from => Champion,
@@ -27,16 +31,35 @@ main([Seconds, Rounds]) ->
     Bloat = fun(Nodes, N) -> #{genotype => bloated(Champion, Nodes, N), fitness => Fitness} end,
     [row(Name, Options, Sender, Ms, Count)
      || {Name, Options, Sender} <-
-            [{"true champions with 20,000 idle LTC neurons, one key", Pole,
+            [{"champions with 20,000 idle LTC neurons, one key", Pole,
               fun(N) -> {1, Bloat(20_000, N)} end},
-             {"true champions of twice their cost, one key", Pole,
+             {"champions of twice their cost, one key", Pole,
               fun(N) -> {1, Bloat(Own div 3, N)} end},
-             {"the same, 1,000 keys", Pole,
+             {"champions of twice their cost, 1,000 keys", Pole,
               fun(N) -> {1 + N rem 1000, Bloat(Own div 3, N)} end},
-             {"what stalls for 60 s, one key", Stall,
+             {"genotypes that stall for 60 s, one key", Stall,
               fun(N) -> {1, stalling(N)} end},
-             {"what stalls for 60 s, 1,000 keys", Stall,
+             {"genotypes that stall for 60 s, 1,000 keys", Stall,
               fun(N) -> {1 + N rem 1000, stalling(N)} end}]].
+
+%% Finds the code of `make build' beside this script, so that no ERL_LIBS is needed.
+find_code() ->
+    Bench = filename:dirname(filename:absname(escript:script_name())),
+    Ebin = filename:join(filename:dirname(Bench), "_build/default/lib/cambrian/ebin"),
+    case code:add_patha(Ebin) of
+        true -> ok;
+        {error, bad_directory} -> wrong("nothing is built: run `make build` first")
+    end.
+
+wrong(Why) ->
+    io:format(standard_error, "flood.escript: ~ts~n", [Why]),
+    halt(2).
+
+positive(Text) ->
+    case string:to_integer(Text) of
+        {Number, ""} when Number > 0 -> Number;
+        _ -> wrong([Text, ": expected a positive integer"])
+    end.
 
 row(Name, Options, Sender, Ms, Rounds) ->
     Pairs = [{run(Options, none, Ms), run(Options, Sender, Ms)} || _ <- lists:seq(1, Rounds)],

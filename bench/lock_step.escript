@@ -1,12 +1,28 @@
 #!/usr/bin/env escript
 %% Compares a population in lock-step with one network after the other, on one scheduler. The task
-%% is a pole on a cart, in Erlang. ERL_LIBS=_build/default/lib escript bench/lock_step.escript
+%% is a pole on a cart, in Erlang. It needs `make build'.
+%%
+%%   bench/lock_step.escript
 -mode(compile).
 
-main([]) ->
+main(_) ->
+    find_code(),
     {ok, _} = application:ensure_all_started(cambrian),
     io:format("networks    lock-step, steps/s   one by one   ratio~n"),
     [measure(Hidden, Count) || Hidden <- [0, 20], Count <- [10, 150, 1000]].
+
+%% Finds the code of `make build' beside this script, so that no ERL_LIBS is needed.
+find_code() ->
+    Bench = filename:dirname(filename:absname(escript:script_name())),
+    Ebin = filename:join(filename:dirname(Bench), "_build/default/lib/cambrian/ebin"),
+    case code:add_patha(Ebin) of
+        true -> ok;
+        {error, bad_directory} -> wrong("nothing is built: run `make build` first")
+    end.
+
+wrong(Why) ->
+    io:format(standard_error, "lock_step.escript: ~ts~n", [Why]),
+    halt(2).
 
 measure(Hidden, Count) ->
     Networks = [{Index, network(Index, Hidden)} || Index <- lists:seq(1, Count)],

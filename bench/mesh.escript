@@ -1,33 +1,66 @@
 #!/usr/bin/env escript
 %%! -noinput
 %% Measures the costs and benefits of a mesh of many nodes, in simulations that repeat to the byte,
-%% and the decisions of one node in real time. Run it from the root of the project after
-%% `rebar3 as test compile`.
+%% and the decisions of one node in real time. It needs `rebar3 as test compile'.
 %%
-%%   bench/mesh.escript [mesh|islands|flood|decisions ...]
+%%   bench/mesh.escript [--record] [mesh|islands|flood|decisions ...]
 %%
-%% writes these parts, or all, into bench/MESH.md and bench/mesh_islands.svg. SEEDS=n sets the
-%% number of runs of islands (30), NODES=3,30 the sizes of meshes.
+%% prints these parts, or all, and writes them into _build/bench/MESH.md and mesh_islands.svg
+%% beside it. With --record it writes into bench instead, where both files are committed. SEEDS=n
+%% sets the number of runs of islands (30), NODES=3,30 the sizes of meshes.
 -mode(compile).
 
 -define(SECOND, 1000).
 -define(MINUTE, 60_000).
 -define(MAX_GENERATIONS, 100).
 -define(PARTS, [mesh, islands, flood, decisions]).
--define(PAGE, "bench/MESH.md").
--define(PICTURE, "bench/mesh_islands.svg").
+-define(PAGE, "MESH.md").
+-define(PICTURE, "mesh_islands.svg").
 
-main(Parts) ->
+main(["--record" | Parts]) -> measure(Parts, "bench");
+main(Parts) -> measure(Parts, "_build/bench").
+
+measure(Names, Folder) ->
+    Parts = [part(Name) || Name <- Names],
+    _ = {sizes(), seeds()},
+    Root = filename:dirname(filename:dirname(filename:absname(escript:script_name()))),
+    ok = file:set_cwd(Root),
     Ebins = filelib:wildcard("_build/test/lib/cambrian/{ebin,simulation}"),
+    length(Ebins) =:= 2 orelse wrong("nothing is built: run `rebar3 as test compile` first"),
     [true] = lists:usort(lists:map(fun code:add_patha/1, Ebins)),
     {ok, _} = application:ensure_all_started(cambrian),
-    Wanted = case Parts of [] -> ?PARTS; _ -> [list_to_existing_atom(Part) || Part <- Parts] end,
-    lists:foreach(fun(Part) -> write(unicode:characters_to_binary(part(Part))) end, Wanted).
+    ok = filelib:ensure_path(Folder),
+    lists:foreach(fun(Part) -> write(Folder, unicode:characters_to_binary(text(Part, Folder))) end,
+                  case Parts of [] -> ?PARTS; _ -> Parts end).
+
+part(Name) ->
+    case [Part || Part <- ?PARTS, atom_to_list(Part) =:= Name] of
+        [Part] -> Part;
+        [] -> wrong([Name, ": expected --record as the first argument, or the names of parts: ",
+                     lists:join(", ", lists:map(fun atom_to_list/1, ?PARTS))])
+    end.
+
+sizes() ->
+    Sizes = string:lexemes(os:getenv("NODES", "3,30,300,1000"), ","),
+    [number("NODES", Size) || Size <- Sizes].
+
+seeds() -> lists:seq(1, number("SEEDS", os:getenv("SEEDS", "30"))).
+
+number(Variable, Text) ->
+    case string:to_integer(Text) of
+        {Number, ""} when Number > 0 -> Number;
+        _ -> wrong([Variable, ": expected positive integers, got ", Text])
+    end.
+
+wrong(Why) ->
+    io:format(standard_error, "mesh.escript: ~ts~n", [Why]),
+    halt(2).
 
 %% Replaces the parts of the page that were measured now, and keeps all others.
-write(Text) ->
+write(Folder, Text) ->
     io:put_chars([Text, "\n"]),
-    Old = case file:read_file(?PAGE) of
+    File = filename:join(Folder, ?PAGE),
+    Old = case file:read_file(File) of
               {ok, Page} ->
                   [iolist_to_binary(["## ", Known])
                    || Known <- tl(binary:split(Page, <<"\n## ">>, [global]))];
@@ -39,7 +72,7 @@ write(Text) ->
     Others = [Title || Known <- Old, Title <- [title(Known)], not lists:member(Title, Order)],
     Parts = [["\n", maps:get(Title, New), "\n"]
              || Title <- Order ++ Others, is_map_key(Title, New)],
-    ok = file:write_file(?PAGE, [introduction() | Parts]).
+    ok = file:write_file(File, [introduction() | Parts]).
 
 title(Text) -> hd(binary:split(Text, <<"\n">>)).
 
@@ -49,21 +82,21 @@ title_of(flood) -> <<"A flood">>;
 title_of(decisions) -> <<"What one node decides on">>.
 
 introduction() ->
-    <<"# What a mesh costs and gives\n\n`bench/mesh.escript` writes this page, or the parts that "
-      "you name. It simulates the first three parts in virtual time with everything else real: the "
-      "exchange, trust, signatures and populations of every node. The network takes 5 to 80 ms for "
-      "each message, evenly drawn. The same seeds give the same figures on any machine.\n">>.
+    <<"# What a mesh costs and gives\n\n"
+      "`bench/mesh.escript --record` writes this page, or the parts that you name. It simulates the "
+      "first three parts in virtual time with everything else real: the exchange, trust, "
+      "signatures and populations of every node. The network takes 5 to 80 ms for each message, "
+      "evenly drawn. The same seeds give the same figures on any machine, as long as the code is "
+      "the same.\n">>.
 
-part(mesh) -> meshes();
-part(islands) -> islands();
-part(flood) -> floods();
-part(decisions) -> decisions().
+text(mesh, _) -> meshes();
+text(islands, Folder) -> islands(Folder);
+text(flood, _) -> floods();
+text(decisions, _) -> decisions().
 
 %%% ---- meshes -----------------------------------------------------------------------------
 
 meshes() ->
-    Given = string:lexemes(os:getenv("NODES", "3,30,300,1000"), ","),
-    Sizes = lists:map(fun list_to_integer/1, Given),
     ["## News and bytes\n\n"
      "Each node has 20 agents. After a while in which the nodes find each other, the bytes of some "
      "minutes are counted. `published` counts a publication once, as if a relay or a multicast "
@@ -73,7 +106,8 @@ meshes() ->
      "| nodes | a generation every | loss | half know it after | 99 % | all "
      "| received, bytes/s a node: mean, most | published: mean, most |\n"
      "|---|---|---|---|---|---|---|---|\n",
-     [[mesh(Nodes, 0.0), mesh(Nodes, 0.3), [busy(Nodes) || Nodes =< 30]] || Nodes <- Sizes],
+     [[mesh(Nodes, 0.0), mesh(Nodes, 0.3), [busy(Nodes) || Nodes =< 30]]
+      || Nodes <- sizes()],
      "\n`double_pole_novel`. Once a minute: 10 minutes to find each other, 3 minutes counted. "
      "Once a second: one and two.\n"].
 
@@ -116,11 +150,11 @@ cells(Cells) -> ["| ", lists:join(" | ", Cells), " |\n"].
 %%% ---- islands ----------------------------------------------------------------------------
 
 %% Both kinds of islands run at the same time.
-islands() ->
-    Seeds = lists:seq(1, list_to_integer(os:getenv("SEEDS", "30"))),
+islands(Folder) ->
+    Seeds = seeds(),
     [Shared, Alone] = together([fun() -> [island(Seed, Share) || Seed <- Seeds] end
                                 || Share <- [true, false]]),
-    ok = file:write_file(?PICTURE, picture(Shared, Alone)),
+    ok = file:write_file(filename:join(Folder, ?PICTURE), picture(Shared, Alone)),
     ["## Islands that share, and islands that do not\n\n"
      "8 islands of 20 agents each evolve `double_pole_novel`, solved by the task's own trial, "
      "one generation a second at most ",

@@ -1,8 +1,7 @@
 #!/usr/bin/env escript
 %%! -noinput
 %% Real Erlang nodes on this machine share champions over Erlang distribution. Measures the time
-%% until all nodes have a new champion, and the bytes. Run it from the root of the project after
-%% `make build`.
+%% until all nodes have a new champion, and the bytes. It needs `make build'.
 %%
 %%   bench/mesh_real.escript [NODES ...]     default 3 8
 
@@ -17,15 +16,34 @@
                  "#{task => double_pole_novel, fitness => 0.0}), Id.").
 
 main(Arguments) ->
-    [true] = lists:usort(lists:map(fun code:add_patha/1, ebins())),
+    find_code(),
     {ok, _} = application:ensure_all_started(cambrian),
-    Sizes = case Arguments of [] -> [3, 8]; _ -> lists:map(fun list_to_integer/1, Arguments) end,
+    Sizes = case Arguments of [] -> [3, 8]; _ -> lists:map(fun positive/1, Arguments) end,
     io:format("| nodes | a new champion is held by 99 %: median, worst of ~b "
               "| bytes a second a node, published | received |~n"
               "|---|---|---|---|~n", [?ROUNDS]),
     lists:foreach(fun measure/1, Sizes).
 
-ebins() -> filelib:wildcard("_build/default/lib/*/ebin").
+%% Finds the code of `make build' beside this script, so that no ERL_LIBS is needed.
+find_code() ->
+    case code:add_patha(ebin()) of
+        true -> ok;
+        {error, bad_directory} -> wrong("nothing is built: run `make build` first")
+    end.
+
+ebin() ->
+    Bench = filename:dirname(filename:absname(escript:script_name())),
+    filename:join(filename:dirname(Bench), "_build/default/lib/cambrian/ebin").
+
+wrong(Why) ->
+    io:format(standard_error, "mesh_real.escript: ~ts~n", [Why]),
+    halt(2).
+
+positive(Text) ->
+    case string:to_integer(Text) of
+        {Number, ""} when Number > 0 -> Number;
+        _ -> wrong([Text, ": expected a positive integer"])
+    end.
 
 measure(Count) ->
     Peers = [start() || _ <- lists:seq(1, Count)],
@@ -59,7 +77,7 @@ start() ->
     Args = ["-start_epmd", "false", "-epmd_module", "cambrian_epmd",
             "-setcookie", "cambrian_bench", "+S", "1",
             "-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-kernel", "logger_level", "error",
-            "-pa" | lists:map(fun filename:absname/1, ebins())],
+            "-pa", ebin()],
     {ok, Peer, Node} = peer:start_link(#{name => lists:concat(["mesh_", Port]),
                                          host => "127.0.0.1", longnames => true,
                                          connection => standard_io, args => Args}),

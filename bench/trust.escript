@@ -2,7 +2,9 @@
 %%! +sbwt none +sbwtdcpu none +sbwtdio none
 %% Measures how long a realm of 10,000 origins takes to answer while it saves, and while another
 %% realm saves: p50, p99 and maximum in ms, with one question every ms.
-%% `escript bench/trust.escript [SECONDS]', after `rebar3 compile'.
+%% It needs `make build'.
+%%
+%%   bench/trust.escript [SECONDS]           default 10
 
 -mode(compile).
 
@@ -11,9 +13,8 @@
 -define(ORIGINS, 10_000).
 
 main(Arguments) ->
-    Seconds = case Arguments of [] -> 10; [Given | _] -> list_to_integer(Given) end,
-    Here = filename:dirname(escript:script_name()),
-    true = code:add_pathz(filename:join(Here, "../_build/default/lib/cambrian/ebin")),
+    Seconds = case Arguments of [] -> 10; [Given | _] -> positive(Given) end,
+    find_code(),
     logger:set_primary_config(level, error),
     ok = application:load(cambrian),
     Dir = filename:join(["/tmp", "cambrian_bench_" ++ os:getpid()]),
@@ -26,14 +27,35 @@ main(Arguments) ->
                   [map_size(maps:get(origins, cambrian_trust:report(?REALM))),
                    size_of_file(Dir) / 1.0e6]),
         lists:foreach(fun({Name, Others}) -> measure(Name, Others, Seconds) end,
-                      [{"at rest", []},
-                       {"saving once a second", [fun() -> ban(?REALM), timer:sleep(1000) end]},
-                       {"saving all the time", [fun() -> ban(?REALM) end]},
+                      [{"nothing", []},
+                       {"the realm saves once a second",
+                        [fun() -> ban(?REALM), timer:sleep(1000) end]},
+                       {"the realm saves all the time", [fun() -> ban(?REALM) end]},
                        {"another realm saves all the time", [fun() -> ban(?OTHER) end]},
-                       {"reported all the time", [fun() -> cambrian_trust:report(?REALM) end]}])
+                       {"somebody asks for its report all the time",
+                        [fun() -> cambrian_trust:report(?REALM) end]}])
     after
         application:stop(cambrian),
         file:del_dir_r(Dir)
+    end.
+
+%% Finds the code of `make build' beside this script, so that no ERL_LIBS is needed.
+find_code() ->
+    Bench = filename:dirname(filename:absname(escript:script_name())),
+    Ebin = filename:join(filename:dirname(Bench), "_build/default/lib/cambrian/ebin"),
+    case code:add_patha(Ebin) of
+        true -> ok;
+        {error, bad_directory} -> wrong("nothing is built: run `make build` first")
+    end.
+
+wrong(Why) ->
+    io:format(standard_error, "trust.escript: ~ts~n", [Why]),
+    halt(2).
+
+positive(Text) ->
+    case string:to_integer(Text) of
+        {Number, ""} when Number > 0 -> Number;
+        _ -> wrong([Text, ": expected a positive integer"])
     end.
 
 %% Fills a realm with origins, as if each had sent an envelope. Nothing is signed here.
@@ -58,7 +80,7 @@ measure(Name, Others, Seconds) ->
     Took = lists:sort(questions(erlang:monotonic_time(microsecond), Seconds * 1000, [])),
     lists:foreach(fun(Pid) -> unlink(Pid), exit(Pid, kill) end, Pids),
     At = fun(Share) -> lists:nth(max(1, round(length(Took) * Share)), Took) / 1000 end,
-    io:format("~-34s p50 ~.2f, p99 ~.2f, max ~.2f ms of ~b~n",
+    io:format("~-42s p50 ~.2f, p99 ~.2f, max ~.2f ms of ~b~n",
               [Name, At(0.5), At(0.99), At(1.0), length(Took)]).
 
 for_ever(Do) -> Do(), for_ever(Do).

@@ -1,18 +1,35 @@
 #!/usr/bin/env escript
 %% Compares all ways to define the same task, and all ways to call the same activations, with the
 %% first way of each table. The ways run in turns, so that other load on the machine affects all
-%% alike. The tables have medians of ratios. ERL_LIBS=_build/default/lib escript bench/ways.escript
-%% [task] [calls] [threads] [files]
+%% alike. The tables have medians of ratios. It needs `make build'.
+%%
+%%   bench/ways.escript [task|calls|threads|files ...]    default all
 -mode(compile).
 
 -define(ROUNDS, 9).
 -define(ROWS, 100).
+-define(PARTS, ["task", "calls", "threads", "files"]).
 
 main(Parts) ->
+    _ = [wrong([Unknown, ": expected names of parts: ", lists:join(", ", ?PARTS)])
+         || Unknown <- Parts -- ?PARTS],
+    find_code(),
     {ok, _} = application:ensure_all_started(cambrian),
-    _ = [part(Part) || Part <- ["task", "calls", "threads", "files"],
-                       Parts =:= [] orelse lists:member(Part, Parts)],
+    _ = [part(Part) || Part <- ?PARTS, Parts =:= [] orelse lists:member(Part, Parts)],
     ok.
+
+%% Finds the code of `make build' beside this script, so that no ERL_LIBS is needed.
+find_code() ->
+    Bench = filename:dirname(filename:absname(escript:script_name())),
+    Ebin = filename:join(filename:dirname(Bench), "_build/default/lib/cambrian/ebin"),
+    case code:add_patha(Ebin) of
+        true -> ok;
+        {error, bad_directory} -> wrong("nothing is built: run `make build` first")
+    end.
+
+wrong(Why) ->
+    io:format(standard_error, "ways.escript: ~ts~n", [Why]),
+    halt(2).
 
 %% One input, one output, a hundred rows: in Rust, in Erlang, and in a program, where each row is a
 %% step.
@@ -143,7 +160,7 @@ evolve(Task, Options) ->
 compare(Title, Ways) ->
     _ = [Run() || {_, Run} <- Ways],
     Rounds = [[rate(Run) || {_, Run} <- Ways] || _ <- lists:seq(1, ?ROUNDS)],
-    io:format("~n~-50s    a second   times slower~n", [Title]),
+    io:format("~n~ts~n  ~-48s ~11s ~14s~n", [Title, "", "a second", "times slower"]),
     lists:foreach(fun({Index, {Name, _}}) ->
                       Rates = [lists:nth(Index, Round) || Round <- Rounds],
                       Ratios = [hd(Round) / lists:nth(Index, Round) || Round <- Rounds],
