@@ -83,8 +83,8 @@ title_of(decisions) -> <<"What one node decides on">>.
 
 introduction() ->
     <<"# What a mesh costs and gives\n\n"
-      "`bench/mesh.escript --record` writes this page, or the parts that you name. It simulates the "
-      "first three parts in virtual time with everything else real: the exchange, trust, "
+      "`bench/mesh.escript --record` writes this page, or the parts that you name. It simulates "
+      "the first three parts in virtual time with everything else real: the exchange, trust, "
       "signatures and populations of every node. The network takes 5 to 80 ms for each message, "
       "evenly drawn. The same seeds give the same figures on any machine, as long as the code is "
       "the same.\n">>.
