@@ -34,7 +34,7 @@ fn solve(name: &str, search: Search, seed: u64, limit: u64) -> Option<u64> {
     }
 }
 
-/// `bench/RESULTS.md` has the same for forty seeds.
+/// `docs/novelty.md` says how many evaluations forty seeds take.
 #[test]
 fn novelty_solves_the_hard_maze_where_fitness_does_not() {
     for seed in 1..=3 {
