@@ -360,3 +360,13 @@ an_until_that_hangs_is_an_error_test_() ->
         ?assertMatch({bad_option, {until, {timeout, 5000}, _}}, Reason),
         ?assertEqual([], supervisor:which_children(cambrian_population_sup) -- Before)
     end}.
+
+%% Whoever is killed while it asks leaves no process behind.
+an_until_ends_with_its_population_test() ->
+    Self = self(),
+    Hangs = fun(_) -> Self ! {asked, self()}, receive never -> true end end,
+    Stats = #{generation => 0, evaluations => 1, elapsed_ms => 0},
+    Population = spawn(fun() -> cambrian_goal:reached(#{until => Hangs}, Stats, 0) end),
+    Asked = receive {asked, Pid} -> monitor(process, Pid) end,
+    exit(Population, kill),
+    receive {'DOWN', Asked, process, _, Reason} -> ?assertEqual(killed, Reason) end.

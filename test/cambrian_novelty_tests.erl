@@ -45,9 +45,21 @@ a_behaviour_of_another_length_is_said_test() ->
               ok = counters:add(Calls, 1, 1),
               #{fitness => 1, behaviour => lists:duplicate(1 + counters:get(Calls, 1) rem 2, 0)}
           end,
-    Options = #{inputs => 1, outputs => 1, population => 10, generations => 1, search => novelty, seed => 1},
-    {ok, #{failures := Failures}} = cambrian:evolve(Odd, Options),
-    ?assert(Failures > 0 andalso Failures < 10).
+    Options = #{task => Odd, inputs => 1, outputs => 1, population => 10, search => novelty, seed => 1},
+    {ok, Population} = cambrian_population:start(Options),
+    ok = cambrian_population:subscribe(Population),
+    {ok, _} = cambrian_population:step(Population, 1),
+    receive
+        {cambrian, _, {evaluations_failed, #{count := Count, first := First}}} ->
+            ?assert(Count > 0 andalso Count < 10),
+            ?assertMatch({bad_score, {behaviour, _, <<_, " numbers, as before">>}}, First)
+    after 5000 -> error(no_event)
+    end,
+    ok = cambrian_population:stop(Population).
+
+a_population_too_large_to_be_compared_is_refused_test() ->
+    ?assertMatch({error, {bad_parameter, {population, 10_001, <<"at most 10000 with a search", _/binary>>}}},
+                 cambrian:evolve(maze_hard, #{search => novelty, population => 10_001})).
 
 what_is_no_score_is_said_test_() ->
     [{lists:flatten(io_lib:format("~0p", [Score])), ?_assertEqual(Fault, fault(Score))}
@@ -64,8 +76,8 @@ fault(Score) ->
     Fault.
 
 too_long_a_behaviour_is_said_test() ->
-    ?assertMatch({error, {evaluation_failed, {bad_score, {behaviour, _, <<"at most 10,000 numbers">>}}}},
-                 cambrian_task:evaluate(fun(_) -> #{fitness => 1, behaviour => lists:duplicate(10_001, 0)} end, network())).
+    ?assertMatch({error, {evaluation_failed, {bad_score, {behaviour, _, <<"at most 1,000 numbers">>}}}},
+                 cambrian_task:evaluate(fun(_) -> #{fitness => 1, behaviour => lists:duplicate(1_001, 0)} end, network())).
 
 network() ->
     {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),

@@ -3,7 +3,7 @@
 %% no message stays in the mailbox of a caller that stopped waiting.
 -module(cambrian_async).
 
--export([start/1, await/2, await_all/2, answer/1]).
+-export([start/1, start_bound/1, await/2, await_all/2, answer/1]).
 -export_type([async/0]).
 
 -type async() :: {pid(), Monitor :: reference()}.
@@ -13,6 +13,21 @@
 -dialyzer({nowarn_function, start/1}).
 -spec start(fun(() -> term())) -> async().
 start(Fun) -> spawn_monitor(fun() -> exit({?MODULE, Fun()}) end).
+
+%% @doc The same, but the work is killed when the caller ends: for code of a user, which may never
+%% end by itself.
+-spec start_bound(fun(() -> term())) -> async().
+start_bound(Fun) ->
+    Caller = self(),
+    {Work, _} = Started = start(Fun),
+    _ = spawn(fun() ->
+                  {Ends, Ended} = {monitor(process, Caller), monitor(process, Work)},
+                  receive
+                      {'DOWN', Ends, process, Caller, _} -> exit(Work, kill);
+                      {'DOWN', Ended, process, Work, _} -> ok
+                  end
+              end),
+    Started.
 
 %% @doc Reads an exit reason: the result of the work, or why its process ended without one.
 -spec answer(Reason :: term()) -> {ok, term()} | {error, term()}.

@@ -163,8 +163,8 @@ address(Key, #members{known = Known}) ->
     end.
 
 %% @doc How many nodes set the pace of this one, itself included. All fresh members together count
-%% for at most 32, and three for each of the others. So a young mesh hears each other no more often
-%% than a mature one, and a flood of keys slows this node to a bounded pace, not to an hour.
+%% for at most 32, and three for each of the others. So a young mesh of some thirty nodes hears no
+%% more heartbeats than a mature one, and a flood of keys slows this node to a bounded pace.
 -spec pace(Now :: integer(), members()) -> pos_integer().
 pace(Now, Members) ->
     {Earned, Fresh} = by_place(Now, Members),

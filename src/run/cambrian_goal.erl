@@ -63,7 +63,7 @@ asked(Until, Stats) ->
               catch Class:Reason:Stack -> {Class, Reason, Stack}
               end
           end,
-    case cambrian_async:await(cambrian_async:start(Ask), ?UNTIL_MS) of
+    case cambrian_async:await(cambrian_async:start_bound(Ask), ?UNTIL_MS) of
         {ok, Answer} -> Answer;
         {error, Killed} -> {exit, Killed, []};
         timeout -> {timeout, ?UNTIL_MS}

@@ -140,7 +140,7 @@
                               cost => non_neg_integer(), median => non_neg_integer(),
                               bound => number(),
                               outcome := accepted | shape | known | not_better | not_finite
-                                       | failed | late | full | too_costly | banned}}
+                                       | behaviour | failed | late | full | too_costly | banned}}
                %% genotypes were banned
                | {purged, cambrian_purge:purged()}
                | {evaluations_failed, evaluations_failed()}

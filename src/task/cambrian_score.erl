@@ -12,7 +12,7 @@
                | {bad_score, {Key :: term(), Got :: term(), Expected :: binary()}}.
 
 %% So many numbers may be in a behaviour.
--define(MAX_BEHAVIOUR, 10_000).
+-define(MAX_BEHAVIOUR, 1_000).
 
 %% @doc Checks what a task's `evaluate/2' returned.
 -spec check(term()) -> {ok, score()} | {fault, fault()}.
@@ -27,7 +27,7 @@ check(#{fitness := Fitness} = Map) ->
         {_, _, error} -> bad(behaviour, Map, <<"a list of finite numbers">>);
         {{ok, Float}, {ok, []}, {ok, []}} -> {ok, Float};
         {_, _, {ok, Long}} when length(Long) > ?MAX_BEHAVIOUR ->
-            bad(behaviour, Map, <<"at most 10,000 numbers">>);
+            bad(behaviour, Map, <<"at most 1,000 numbers">>);
         {{ok, Float}, {ok, FloatCases}, {ok, Floats}} -> {ok, {Float, FloatCases, Floats}}
     end;
 check(Fitness) ->

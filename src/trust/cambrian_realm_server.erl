@@ -43,7 +43,7 @@
                 jobs = [] :: [{save | {report, gen_server:from(), map()},
                                cambrian_realm_file:pack()}],
                 saved :: integer(),
-                %% the bytes of the last generation
+                %% the bytes that the last generation took, in both its files
                 size = 0 :: non_neg_integer(),
                 timer = none :: none | reference()}).
 
@@ -57,6 +57,8 @@
 %% and of news about keys, which must last.
 -define(BYTES_PER_SECOND, 10_000).
 -define(SOON_BYTES_PER_SECOND, 100_000).
+%% A generation is written to two files of the same contents.
+-define(FILES, 2).
 %% The heap of binaries, in words, before the memory of packed pieces is collected. A sweep over all
 %% that is known of 10,000 origins takes longer than an answer should.
 -define(BINARIES, (1 bsl 22)).
@@ -497,7 +499,7 @@ packed({report, From, Facts}, Packed, State) ->
     State;
 packed(save, Packed, #state{saving = {packing, Waiters}} = State) ->
     State#state{saving = {{writing, write(Packed, State)}, Waiters},
-                size = iolist_size(Packed)}.
+                size = ?FILES * iolist_size(Packed)}.
 
 %% The writer ends with this process, and the next process waits for it. Its exit is its answer.
 -dialyzer({nowarn_function, write/2}).

@@ -4,18 +4,25 @@
 //!
 //! Both keep NEAT's breeding. They only replace the number by which selection compares.
 
+use crate::base::cancel::CancelToken;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::parameters::{Parameters, Search};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-/// Behaviours of earlier generations. New behaviours are compared with them too, so that no place
-/// is novel twice.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// Behaviours of earlier generations, the oldest first. New behaviours are compared with them too,
+/// so that no place is novel twice.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Archive {
-    behaviours: VecDeque<Vec<f64>>,
+    behaviours: VecDeque<Arc<[f64]>>,
 }
+
+/// The most numbers in an archive, which take 32 MiB.
+const MAX_NUMBERS: usize = 1 << 22;
+
+/// The largest generation whose behaviours are compared, each with each.
+pub const MAX_POPULATION: u32 = 10_000;
 
 /// What a search compares of a generation; one entry for each genotype.
 pub struct Generation<'a> {
@@ -34,24 +41,28 @@ impl Archive {
         self.behaviours.is_empty()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Vec<f64>> {
-        self.behaviours.iter()
+    pub fn iter(&self) -> impl Iterator<Item = &[f64]> {
+        self.behaviours.iter().map(|one| &**one)
     }
 
     /// How many numbers a behaviour has, if one is known.
     pub fn dimensions(&self) -> Option<usize> {
-        self.behaviours.front().map(Vec::len)
+        self.behaviours.front().map(|one| one.len())
+    }
+
+    fn capacity(length: usize, p: &Parameters) -> usize {
+        (p.archive_size as usize).min(MAX_NUMBERS / length.max(1))
     }
 
     /// Whether it is one that a run can have: behaviours of the same length and finite numbers, and
     /// not too many.
     pub fn is_sound(&self, p: &Parameters) -> bool {
         let length = self.dimensions().unwrap_or(1);
-        let is_sound = |one: &Vec<f64>| one.len() == length && one.iter().all(|x| x.is_finite());
+        let is_sound = |one: &[f64]| one.len() == length && one.iter().all(|x| x.is_finite());
         length > 0
-            && self.len() <= p.archive_size as usize
+            && self.len() <= Archive::capacity(length, p)
             && (self.is_empty() || p.search == Search::Novelty)
-            && self.behaviours.iter().all(is_sound)
+            && self.iter().all(is_sound)
     }
 
     /// Adds some behaviours of a generation in novelty search, drawn at random (Lehman & Stanley
@@ -65,9 +76,15 @@ impl Archive {
         let mut rng = Stream::new(seed, Purpose::Archive, generation, 0);
         rng.shuffle(&mut known);
         let share = (p.archive_share * behaviours.len() as f32).ceil() as usize;
-        self.behaviours.extend(known.into_iter().take(share).cloned());
-        let surplus = self.len().saturating_sub(p.archive_size as usize);
-        self.behaviours.drain(..surplus);
+        self.behaviours.extend(known.into_iter().take(share).map(|one| Arc::from(&one[..])));
+        let capacity = Archive::capacity(self.dimensions().unwrap_or(1), p);
+        self.behaviours.drain(..self.len().saturating_sub(capacity));
+    }
+}
+
+impl FromIterator<Vec<f64>> for Archive {
+    fn from_iter<I: IntoIterator<Item = Vec<f64>>>(behaviours: I) -> Archive {
+        Archive { behaviours: behaviours.into_iter().map(Arc::from).collect() }
     }
 }
 
@@ -76,17 +93,24 @@ pub fn needs_behaviours(p: &Parameters) -> bool {
     p.search != Search::Neat
 }
 
-/// What selection compares.
-pub fn merit(generation: &Generation, archive: &Archive, p: &Parameters) -> Vec<Option<f64>> {
-    let each = |at: usize| match p.search {
-        Search::Neat => generation.merit[at],
-        Search::Novelty => generation.novelty(at, archive, p.neighbours as usize),
-        Search::DominatedNovelty => generation.dominated_novelty(at, p.neighbours as usize),
+/// What selection compares; `None` if it was cancelled.
+pub fn merit(
+    generation: &Generation,
+    archive: &Archive,
+    p: &Parameters,
+    token: &dyn CancelToken,
+) -> Option<Vec<Option<f64>>> {
+    let k = p.neighbours as usize;
+    let of_each = |merit: &(dyn Fn(usize) -> Option<f64> + Sync)| {
+        let each = |at| token.should_continue().then(|| merit(at));
+        (0..generation.merit.len()).into_par_iter().map(each).collect::<Option<Vec<_>>>()
     };
-    let all: Vec<Option<f64>> = (0..generation.merit.len()).into_par_iter().map(each).collect();
     match p.search {
-        Search::DominatedNovelty => with_leaders(all),
-        _ => all,
+        Search::Neat => Some(generation.merit.to_vec()),
+        Search::Novelty => of_each(&|at| generation.novelty(at, archive, k)),
+        Search::DominatedNovelty => {
+            of_each(&|at| generation.dominated_novelty(at, k)).map(with_leaders)
+        }
     }
 }
 
@@ -96,7 +120,8 @@ impl Generation<'_> {
         self.merit[at]?;
         let own = &self.behaviours[at];
         let others = self.behaviours.iter().enumerate().filter(|(other, _)| *other != at);
-        let known = others.map(|(_, one)| one).filter(|one| !one.is_empty()).chain(archive.iter());
+        let others = others.map(|(_, one)| &one[..]).filter(|one| !one.is_empty());
+        let known = others.chain(archive.iter());
         Some(mean_of_nearest(known.map(|one| distance(own, one)).collect(), k).unwrap_or(0.0))
     }
 
@@ -140,9 +165,15 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::cancel::NeverCancelled;
+    use std::sync::atomic::AtomicBool;
 
     fn generation<'a>(merit: &'a [Option<f64>], behaviours: &'a [Vec<f64>]) -> Generation<'a> {
         Generation { merit, behaviours }
+    }
+
+    fn measured(generation: &Generation, archive: &Archive, p: &Parameters) -> Vec<Option<f64>> {
+        super::merit(generation, archive, p, &NeverCancelled).expect("nobody cancels it")
     }
 
     fn parameters(search: Search, neighbours: u32) -> Parameters {
@@ -154,11 +185,11 @@ mod tests {
         let behaviours = [vec![0.0, 0.0], vec![3.0, 4.0], vec![0.0, 1.0], vec![]];
         let merit = [Some(1.0), Some(2.0), Some(3.0), None];
         let p = parameters(Search::Novelty, 2);
-        let found = super::merit(&generation(&merit, &behaviours), &Archive::default(), &p);
+        let found = measured(&generation(&merit, &behaviours), &Archive::default(), &p);
         assert_eq!(found[0], Some((1.0 + 5.0) / 2.0));
         assert_eq!(found[3], None);
-        let archive = Archive { behaviours: [vec![0.0, 0.5]].into() };
-        let found = super::merit(&generation(&merit, &behaviours), &archive, &p);
+        let archive = Archive::from_iter([vec![0.0, 0.5]]);
+        let found = measured(&generation(&merit, &behaviours), &archive, &p);
         assert_eq!(found[0], Some((0.5 + 1.0) / 2.0));
     }
 
@@ -167,7 +198,7 @@ mod tests {
         let behaviours = [vec![0.0], vec![1.0], vec![5.0]];
         let merit = [Some(1.0), Some(2.0), Some(3.0)];
         let p = parameters(Search::DominatedNovelty, 1);
-        let found = super::merit(&generation(&merit, &behaviours), &Archive::default(), &p);
+        let found = measured(&generation(&merit, &behaviours), &Archive::default(), &p);
         assert_eq!(found, [Some(1.0), Some(4.0), Some(8.0)]);
     }
 
@@ -183,6 +214,28 @@ mod tests {
         archive.grow(&behaviours, &p, 7, 2);
         assert_eq!(archive.len(), 12);
         assert_eq!(archive.behaviours[0], first.behaviours[3]);
+    }
+
+    #[test]
+    fn an_archive_of_long_behaviours_has_a_bounded_size() {
+        let behaviours = vec![vec![1.0; MAX_NUMBERS / 4]; 3];
+        let p = Parameters { archive_share: 1.0, ..parameters(Search::Novelty, 15) };
+        let mut archive = Archive::default();
+        (0..2).for_each(|generation| archive.grow(&behaviours, &p, 7, generation));
+        assert_eq!(archive.len(), 4);
+        assert!(archive.is_sound(&p));
+    }
+
+    #[test]
+    fn it_stops_when_it_is_cancelled() {
+        let (behaviours, merit) = ([vec![0.0], vec![1.0]], [Some(1.0), Some(2.0)]);
+        for search in [Search::Novelty, Search::DominatedNovelty] {
+            let p = parameters(search, 1);
+            let token = AtomicBool::new(true);
+            let found =
+                super::merit(&generation(&merit, &behaviours), &Archive::default(), &p, &token);
+            assert_eq!(found, None);
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod reproduction;
 
 pub use evaluation::{BadFitness, EvaluationError, GRACE, Limits};
 
+use crate::base::cancel::{CancelToken, Cancelled};
 use crate::base::memory;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::{Genotype, GenotypeError, Shape};
@@ -159,6 +160,12 @@ impl Population {
     /// # Errors
     /// The size of the population, with the bytes that it would take.
     pub fn check_memory(parameters: &Parameters, like: &Genotype) -> Result<(), ParameterError> {
+        if novelty::needs_behaviours(parameters) && parameters.population > novelty::MAX_POPULATION
+        {
+            let most = novelty::MAX_POPULATION;
+            let expected = format!("at most {most} with a search that compares behaviours");
+            return Err(ParameterError::Invalid { name: "population", expected });
+        }
         let each = 2 * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
         memory::check(memory::product(&[parameters.population as usize, each])).map_err(|error| {
             let (nodes, connections) = (like.nodes().len(), like.connections().len());
@@ -339,7 +346,10 @@ impl Evaluated {
     }
 
     /// Sorts the members of each species, and notes which species and which champion have improved.
-    pub(crate) fn rank(&mut self) {
+    ///
+    /// # Errors
+    /// [`Cancelled`]; then it must not be used.
+    pub(crate) fn rank(&mut self, token: &dyn CancelToken) -> Result<(), Cancelled> {
         let population = &mut self.population;
         let cost = |g: &Genotype| {
             f64::from(population.parameters.parsimony) * g.connections().len() as f64
@@ -351,7 +361,8 @@ impl Evaluated {
             .map(|(g, fit)| Some((*fit)? - cost(g)))
             .collect();
         let generation = novelty::Generation { merit: &merit, behaviours: &self.behaviours };
-        let merit = novelty::merit(&generation, &population.archive, &population.parameters);
+        let (archive, p) = (&population.archive, &population.parameters);
+        let merit = novelty::merit(&generation, archive, p, token).ok_or(Cancelled)?;
         let cases = std::mem::take(&mut self.ranking.cases);
         self.ranking = Ranking::new(merit, cases, population.generation);
         for species in &mut population.species {
@@ -374,6 +385,7 @@ impl Evaluated {
                 ancestry: population.ancestry[best as usize].clone(),
             });
         }
+        Ok(())
     }
 
     pub fn population(&self) -> &Population {

@@ -60,8 +60,9 @@ struct Saved {
     species: Vec<SavedSpecies>,
     next_species: u64,
     threshold: f32,
-    #[serde(default, skip_serializing_if = "Archive::is_empty")]
-    archive: Archive,
+    /// Of novelty search, the oldest behaviour first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    archive: Vec<Vec<f64>>,
     champion: Option<(ByteBuf, f64, u64)>,
     tried: Vec<ByteBuf>,
     #[serde(default)]
@@ -123,7 +124,7 @@ pub fn encode(population: &Population) -> Vec<u8> {
         species: species.collect(),
         next_species: population.next_species,
         threshold: population.threshold,
-        archive: population.archive.clone(),
+        archive: population.archive.iter().map(<[f64]>::to_vec).collect(),
         champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
         tried: population.tried.iter().map(|g| genes(g)).collect(),
         births: Births::of(population),
@@ -182,8 +183,9 @@ impl Saved {
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
         let newcomers = self.newcomers.read(&genotypes, self.champion.is_some())?;
         let (births, of_champion) = self.births.read(genotypes.len(), self.generation)?;
+        let archive: Archive = self.archive.into_iter().collect();
         let mut behaviours = self.behaviours;
-        if !are_behaviours(&behaviours, &self.scores, &self.archive, &self.parameters) {
+        if !are_behaviours(&behaviours, &self.scores, &archive, &self.parameters) {
             return None;
         }
         behaviours.resize(self.scores.len(), Vec::new());
@@ -269,7 +271,7 @@ impl Saved {
             species: self.species.into_iter().map(species).collect::<Option<_>>()?,
             next_species: self.next_species,
             threshold: self.threshold,
-            archive: self.archive,
+            archive,
             champion,
             tried: self.tried.iter().map(genotype).collect::<Option<_>>()?,
         })
@@ -299,6 +301,7 @@ fn are_behaviours(
         None => behaviour.is_empty(),
     };
     archive.is_sound(p)
+        && p.population <= novelty::MAX_POPULATION
         && behaviours.len() == scores.len()
         && behaviours.iter().zip(scores).all(fits)
 }
@@ -419,6 +422,52 @@ mod tests {
             spoil(&mut saved);
             assert!(saved.population().is_none(), "{what}");
         }
+    }
+
+    /// Of a steady state, in which some have a behaviour and others wait for one.
+    fn saved_of_novelty() -> Saved {
+        let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
+        let p = Parameters {
+            population: 20,
+            search: crate::genome::parameters::Search::Novelty,
+            replacement: 0.5,
+            archive_size: 8,
+            archive_share: 0.2,
+            ..task.parameters()
+        };
+        let mut population = Population::new(p, task.shape(), 3).unwrap();
+        for _ in 0..4 {
+            population = population.evaluate(task, &go).unwrap().next(&go).unwrap();
+        }
+        let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
+        assert!(
+            saved.archive.len() == 8 && saved.scores[0].is_some() && saved.scores[19].is_none()
+        );
+        saved
+    }
+
+    #[test]
+    fn every_field_of_novelty_is_checked() {
+        let corruptions: [Corruption; 9] = [
+            ("a number of the archive", |s| s.archive[0][0] = f64::NAN),
+            ("a longer behaviour in the archive", |s| s.archive[3].push(0.0)),
+            ("behaviours of no numbers", |s| s.archive.iter_mut().for_each(Vec::clear)),
+            ("an archive that is too large", |s| s.archive.push(s.archive[0].clone())),
+            ("a number of a behaviour", |s| s.behaviours[0][0] = f64::INFINITY),
+            ("a shorter behaviour", |s| s.behaviours[0].truncate(3)),
+            ("a score without a behaviour", |s| s.behaviours[0].clear()),
+            ("a behaviour without a score", |s| s.behaviours[19] = s.behaviours[0].clone()),
+            ("behaviours", |s| s.behaviours.truncate(19)),
+        ];
+        assert!(saved_of_novelty().population().is_some());
+        for (what, spoil) in corruptions {
+            let mut saved = saved_of_novelty();
+            spoil(&mut saved);
+            assert!(saved.population().is_none(), "{what}");
+        }
+        let mut neat = saved_of_novelty();
+        neat.parameters.search = crate::genome::parameters::Search::Neat;
+        assert!(neat.population().is_none(), "an archive in another search");
     }
 
     /// Of three newcomers, each in a species of its own, one is banned and another the champion.

@@ -81,7 +81,7 @@ impl Population {
     ) -> Result<Evaluated, EvaluationError> {
         let (mut tuning, work) = (self.tuning(), AtomicU64::new(0));
         let settle = |population: Population, tuning, solved| {
-            let evaluated = population.settle_or_fail(tuning, solved)?;
+            let evaluated = population.settle_or_fail(tuning, solved, token)?;
             Ok(evaluated.with_work(work.load(Ordering::Relaxed)))
         };
         loop {
@@ -150,12 +150,16 @@ impl Population {
         self,
         tuning: Tuning,
         solved: Option<usize>,
+        token: &dyn CancelToken,
     ) -> Result<Evaluated, EvaluationError> {
         let halt = EvaluationError::NoFitness {
             failures: tuning.tally().failures,
             is_incomplete: tuning.is_incomplete(),
         };
-        Evaluated::settle(self, tuning, solved).ok_or(halt)
+        match Evaluated::settle(self, tuning, solved, token) {
+            Err(Cancelled) => Err(EvaluationError::Cancelled),
+            Ok(evaluated) => evaluated.ok_or(halt),
+        }
     }
 
     fn outcome(
@@ -249,7 +253,7 @@ impl Population {
     /// If not ([`Tuning::is_told`]).
     pub fn settle(self, tuning: Tuning) -> Option<Evaluated> {
         assert!(tuning.is_told(), "an outcome for each newcomer");
-        Evaluated::settle(self, tuning, None)
+        Evaluated::settle(self, tuning, None, &NeverCancelled).expect("nobody cancels it")
     }
 
     /// The same in one round, without tuning: scores in the order of [`Population::waiting`].
@@ -273,7 +277,8 @@ impl Evaluated {
         mut population: Population,
         tuning: Tuning,
         solved: Option<usize>,
-    ) -> Option<Evaluated> {
+        token: &dyn CancelToken,
+    ) -> Result<Option<Evaluated>, Cancelled> {
         let is_incomplete = tuning.is_incomplete();
         let (new, Tally { evaluations, failures }) = tuning.finish();
         population.tally.evaluations += evaluations;
@@ -300,14 +305,16 @@ impl Evaluated {
         };
         let (fitness, scores): (Vec<Option<f64>>, Vec<Score>) =
             outcomes.into_iter().map(score).unzip();
-        fitness.iter().flatten().next()?;
+        if fitness.iter().flatten().next().is_none() {
+            return Ok(None);
+        }
         let (cases, behaviours) =
             scores.into_iter().map(|score| (score.cases, score.behaviour)).unzip();
         let ranking = Ranking::new(Vec::new(), cases, population.generation);
         let solved = solved.map(|at| waiting[at] as u32);
         let mut evaluated =
             Evaluated { population, fitness, behaviours, ranking, solved, is_incomplete, work: 0 };
-        evaluated.rank();
-        Some(evaluated)
+        evaluated.rank(token)?;
+        Ok(Some(evaluated))
     }
 }

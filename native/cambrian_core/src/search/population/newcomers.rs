@@ -1,5 +1,6 @@
 //! The newcomers of a population: those whose genes some genotype here carries.
 
+use crate::base::cancel::NeverCancelled;
 use crate::genome::genotype::{Genotype, Shape};
 use crate::search::ancestry::{Ancestry, Mark, Source};
 use crate::search::lineage::Birth;
@@ -125,7 +126,7 @@ impl Evaluated {
         self.fitness[place as usize] = Some(fitness);
         self.ranking.cases[place as usize] = cases;
         self.behaviours[place as usize] = behaviour;
-        self.rank();
+        self.rank(&NeverCancelled).expect("nobody cancels it");
         Ok(())
     }
 
