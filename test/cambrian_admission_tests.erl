@@ -56,6 +56,25 @@ rubbish_counts_once_test() ->
     {replay, [admit], Twice} = envelope(Bytes, Once),
     ?assertEqual(0.25, cambrian_realm:reputation(key(1), Twice)).
 
+%% Whoever delivers what an origin once signed cannot ruin it by doing so often.
+rubbish_that_others_deliver_counts_once_test() ->
+    Delivered = fun(Sequence, Realm) ->
+                    Claims = #{origin => key(1), sequence => Sequence},
+                    {{error, malformed}, Next} = cambrian_realm:ask({rubbish, malformed, Claims}, ?NOW, Realm),
+                    Next
+                end,
+    Known = element(3, envelope(now(1, #{sequence => 3}), realm(#{}))),
+    Once = Delivered(7, Known),
+    ?assertEqual(0.25, cambrian_realm:reputation(key(1), Once)),
+    Again = lists:foldl(Delivered, Once, [7, 7, 6, 1]),
+    ?assertEqual(0.25, cambrian_realm:reputation(key(1), Again)),
+    {ok, Restored} = cambrian_realm:restore(cambrian_realm:save(Again)),
+    ?assertEqual(0.25, cambrian_realm:reputation(key(1), Delivered(7, Restored))),
+    ?assertEqual(0.125, cambrian_realm:reputation(key(1), Delivered(8, Restored))),
+    %% nor does what came in an envelope of its own count again when another node delivers it
+    {_, _, Cheated} = envelope(rubbish(1, #{sequence => 9, time => ?NOW}), Restored),
+    ?assertEqual(0.125, cambrian_realm:reputation(key(1), Delivered(9, Cheated))).
+
 %% The bytes of an earlier schema have another hash, and their genotype the same id.
 an_earlier_schema_is_no_other_name_test() ->
     {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),

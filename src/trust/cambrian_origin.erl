@@ -8,19 +8,21 @@
 -module(cambrian_origin).
 
 -export([new/3, has_used/2, tokens/3, receive_envelope/4, reputation/1, accept/1, confirm/1,
-         inflate/1, lie/1, forgive/1, merge/2, has_earned/1, is_dishonest/1, sequences/1,
-         forget_at/1]).
+         inflate/1, lie/2, lie_once/2, forgive/1, merge/2, has_earned/1, is_dishonest/1,
+         sequences/1, forget_at/1]).
 -export([window_bits/0, former_window_bits/0, upgrade/2, is_standing/1]).
 -export_type([standing/0, sequences/0, rate/0]).
 
 %% Of the `received' envelopes, a population took in `accepted'. Of the `checked' claims, and of the
 %% signed bytes that are no genotype, `lies' were false. `sequence' is the highest number received;
-%% bit N of `window' is set if the number N below it was received.
+%% bit N of `window' is set if the number N below it was received. `lied' is the highest number of
+%% those signed bytes, if there were any.
 -type standing() :: #{reputation := float(), received := non_neg_integer(),
                       accepted := non_neg_integer(), checked := non_neg_integer(),
                       lies := non_neg_integer(), sequence := non_neg_integer(),
                       window := non_neg_integer(), seen := integer(), tokens := number(),
-                      filled := integer(), grant := none | cambrian_identity:grant()}.
+                      filled := integer(), grant := none | cambrian_identity:grant(),
+                      lied => non_neg_integer()}.
 %% The part of a standing that detects replays.
 -type sequences() :: {Sequence :: non_neg_integer(), Window :: non_neg_integer()}.
 -type rate() :: {PerSecond :: number(), Burst :: number()}.
@@ -103,9 +105,16 @@ confirm(#{checked := Checked, reputation := Reputation, lies := Lies} = Standing
 -spec inflate(standing()) -> standing().
 inflate(#{checked := Checked} = Standing) -> lower(?INFLATED, Standing#{checked := Checked + 1}).
 
-%% @doc The origin signed bytes that are no such genotype.
--spec lie(standing()) -> standing().
-lie(Standing) -> lower(?CHEATED, Standing).
+%% @doc The origin signed bytes of this number that are no such genotype.
+-spec lie(Sequence :: non_neg_integer(), standing()) -> standing().
+lie(Sequence, Standing) ->
+    (lower(?CHEATED, Standing))#{lied => max(Sequence, maps:get(lied, Standing, 0))}.
+
+%% @doc The same of bytes that another node delivered, who may do so as often as it likes: none of
+%% this number or a lower one counts again.
+-spec lie_once(Sequence :: non_neg_integer(), standing()) -> standing().
+lie_once(Sequence, #{lied := Lied} = Standing) when Sequence =< Lied -> Standing;
+lie_once(Sequence, Standing) -> lie(Sequence, Standing).
 
 lower(Factor, #{lies := Lies, reputation := Reputation} = Standing) ->
     Standing#{lies := Lies + 1, reputation := min(Reputation * Factor, at_most(Lies + 1))}.
@@ -135,7 +144,9 @@ merge(#{grant := OldGrant} = Old, #{grant := NewGrant} = New) ->
     Counts = [received, accepted, checked, lies],
     Sums = [{Key, maps:get(Key, Old) + maps:get(Key, New)} || Key <- Counts],
     Highest = max(maps:get(sequence, Old), maps:get(sequence, New)),
-    maps:merge(New, maps:from_list(
+    Lied = maps:from_list([{lied, lists:max(Numbers)}
+                           || Numbers <- [[N || #{lied := N} <- [Old, New]]], Numbers =/= []]),
+    maps:merge(maps:merge(New, Lied), maps:from_list(
         [{reputation, merge_reputations(Old, New)},
          {sequence, Highest},
          {window, window_below(Highest, Old) bor window_below(Highest, New)},
@@ -175,8 +186,8 @@ upgrade(Standing, _Bits) -> Standing#{window => ?ALL_USED}.
 -spec is_standing(term()) -> boolean().
 is_standing(#{reputation := Reputation, received := Received, accepted := Accepted,
               checked := Checked, lies := Lies, sequence := Sequence, window := Window,
-              seen := Seen, tokens := Tokens, filled := Filled, grant := Grant}) ->
-    Counts = [Received, Accepted, Checked, Lies, Sequence, Window],
+              seen := Seen, tokens := Tokens, filled := Filled, grant := Grant} = Standing) ->
+    Counts = [Received, Accepted, Checked, Lies, Sequence, Window, maps:get(lied, Standing, 0)],
     is_float(Reputation) andalso Reputation >= 0 andalso Reputation =< 1
         andalso lists:all(fun cambrian_options:is_count/1, Counts) andalso Window =< ?ALL_USED
         andalso is_integer(Seen) andalso is_integer(Filled) andalso is_number(Tokens)

@@ -242,8 +242,8 @@ ask({cheated, Reason, Claims}, Now, Realm) ->
         {ok, Moved} -> {{error, Reason}, Moved};
         Refused -> answer(Refused, Realm)
     end;
-ask({rubbish, Reason, #{origin := Origin}}, Now, Realm) ->
-    {{error, Reason}, sent_rubbish(Origin, Reason, Now, Realm)};
+ask({rubbish, Reason, Claims}, Now, Realm) ->
+    {{error, Reason}, sent_rubbish(Claims, Reason, Now, Realm)};
 ask({may_follow, Succession}, Now, Realm) -> count_refusal(may_follow(Succession, Now, Realm));
 ask({follow, Succession}, Now, Realm) ->
     case succeed(Succession, Now, Realm) of
@@ -296,15 +296,16 @@ received(#{origin := Origin} = Claims, Now, #realm{rate = Rate, origins = Origin
 %% once, like a genuine one, so that a replay does its origin no harm.
 -spec cheated(claims(), Reason :: term(), Now :: integer(), realm()) ->
           {ok, realm()} | {error, atom(), realm()}.
-cheated(#{origin := Origin} = Claims, Reason, Now, Realm) ->
+cheated(#{origin := Origin, sequence := Sequence} = Claims, Reason, Now, Realm) ->
+    Lie = fun(Standing) -> cambrian_origin:lie(Sequence, Standing) end,
     case genuine(Claims, Now, Realm) of
-        {ok, Counted} ->
-            {ok, count_lie(Origin, fun cambrian_origin:lie/1, Now, refused(Reason, Counted))};
+        {ok, Counted} -> {ok, count_lie(Origin, Lie, Now, refused(Reason, Counted))};
         Refused -> Refused
     end.
 
-sent_rubbish(Key, Reason, Now, Realm) ->
-    count_lie(heir(Key, Realm), fun cambrian_origin:lie/1, Now, refused(Reason, Realm)).
+sent_rubbish(#{origin := Key, sequence := Sequence}, Reason, Now, Realm) ->
+    Lie = fun(Standing) -> cambrian_origin:lie_once(Sequence, Standing) end,
+    count_lie(heir(Key, Realm), Lie, Now, refused(Reason, Realm)).
 
 %% @doc Counts a claimed fitness that was measured here.
 -spec checked(key(), Claimed :: float(), Measured :: float(), Now :: integer(),
