@@ -740,6 +740,15 @@ what_is_opened_has_a_budget_test() ->
     Opened = length([Reason || Reason <- Reasons, Reason =/= metered]),
     ?assert(Opened >= 1 andalso Opened =< 10).
 
+%% Whoever signed the envelope bred it, whoever announces and delivers it: the record says the same as the step, and so does a ban.
+who_signed_what_came_is_its_breeder_test() ->
+    G = genotype(2, 7),
+    {ok, Announced, _} = cambrian_envelope:read(sealed(<<"a">>, G, 9.0, 1, ?T0)),
+    Signed = sealed(<<"b">>, G, 9.0, 1, ?T0),
+    Heard = cambrian_exchange:heard(cambrian_message:announcement(news, cambrian_envelope:record(Announced), <<"a">>), ?T0, alone(#{})),
+    {_, Taken} = conversation(fun(_, _, _) -> {ok, cambrian_message:answer({whole, Signed, undefined})} end, 10, Heard),
+    ?assertEqual([key(<<"b">>)], [Breeder || #{step := received, breeder := Breeder} <- cambrian_exchange:story(id(G), Taken)]).
+
 %% An answer in an earlier schema is the genotype of its canonical bytes: that is offered, or banned, and it is fetched once.
 an_answer_in_an_earlier_schema_is_no_other_name_test() ->
     G = genotype(2, 7),

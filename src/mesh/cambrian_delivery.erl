@@ -82,12 +82,12 @@ open({blob, Envelope, Breeder}, Request, _Lookup, Once) -> whole(Envelope, Breed
 open({whole, Envelope, Breeder}, Request, _Lookup, Once) -> whole(Envelope, Breeder, Request, Once);
 %% nobody who is asked for the whole has a reason to send a difference
 open({difference, _, _, _}, #{whole := true}, _Lookup, _Once) -> {error, not_asked_for};
-open({difference, Base, Difference, Breeder}, #{id := Id, record := Record} = Request, Lookup,
-     Once) ->
+open({difference, Base, Difference, Breeder}, #{id := Id} = Request, Lookup, Once) ->
+    #{record := Record, claims := #{origin := Announcer}} = Request,
     case patched(Lookup(Base), Difference) of
         {ok, Genotype} ->
             case cambrian_genotype:id(Genotype) of
-                Id -> bred({ok, Genotype, Id}, Breeder, Record, Request, Once);
+                Id -> bred({ok, Genotype, Id}, Breeder, {Announcer, Record}, Request, Once);
                 _ -> {error, wrong_id}
             end;
         Error -> Error
@@ -104,7 +104,8 @@ whole(Bytes, Breeder, #{id := Id, task := Name, claims := Announced} = Request, 
             NoBase = fun(_) -> error end,
             case cambrian_admission:open(Envelope, Bytes, NoBase, Once) of
                 {ok, _, _} = Opened ->
-                    bred(Opened, Breeder, cambrian_envelope:record(Envelope), Request, Once);
+                    Signed = {maps:get(origin, Claims), cambrian_envelope:record(Envelope)},
+                    bred(Opened, Breeder, Signed, Request, Once);
                 {error, Reason} ->
                     case cambrian_admission:is_lie(Reason) of
                         true -> {rubbish, Reason, Claims};
@@ -115,14 +116,13 @@ whole(Bytes, Breeder, #{id := Id, task := Name, claims := Announced} = Request, 
         Error -> Error
     end.
 
-%% Without a record of another breeder, the giver counts as the breeder.
-bred({ok, Genotype, Id}, undefined, Record, #{claims := #{origin := Origin}}, _Once) ->
-    {ok, Genotype, Id, Origin, Record};
-bred({ok, Genotype, Id} = Opened, Breeder, Record, Request, Once) ->
-    #{task := Name, claims := Claims} = Request,
-    #{realm := Realm} = Claims,
+%% Without a genuine record of another breeder, whoever signed what came counts as the breeder.
+bred({ok, Genotype, Id}, undefined, {Signer, Record}, _Request, _Once) ->
+    {ok, Genotype, Id, Signer, Record};
+bred({ok, Genotype, Id} = Opened, Breeder, Signed, Request, Once) ->
+    #{task := Name, claims := #{realm := Realm}} = Request,
     case Once({record, Breeder}, fun() -> cambrian_envelope:read_record(Breeder) end) of
         {ok, #{genotype := Id, task := Name, realm := Realm, origin := By}} ->
             {ok, Genotype, Id, By, Breeder};
-        _ -> bred(Opened, undefined, Record, Request, Once)
+        _ -> bred(Opened, undefined, Signed, Request, Once)
     end.
