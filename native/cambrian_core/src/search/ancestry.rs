@@ -10,6 +10,7 @@
 
 use crate::genome::genotype::Genotype;
 use crate::genome::innovation::{self, ConnectionId, NodeId};
+use crate::genome::topology::{Ends, Topology};
 use crate::variation::crossover::{Share, Shares};
 use crate::wire::codec::GenotypeId;
 use std::collections::BTreeSet;
@@ -66,11 +67,12 @@ impl Ancestry {
         Ancestry { connections, neurons }.known()
     }
 
-    /// The ancestry of a child of these parents after mutation; `None` if it has none of the genes.
+    /// The ancestry of a child after mutation; `None` if it has none of the genes. Before mutation
+    /// it had the genes of this parent, the fitter one.
     pub(crate) fn left_in(
         self: Arc<Ancestry>,
         child: &Genotype,
-        parents: &[&Genotype],
+        parent: &Genotype,
     ) -> Option<Arc<Ancestry>> {
         let mut here: Vec<NodeId> = neurons(child).collect();
         here.sort_unstable();
@@ -78,7 +80,7 @@ impl Ancestry {
         let has_connection = |id: &ConnectionId| child.topology.ids.binary_search(id).is_ok();
         let is_whole = self.connections.iter().all(|(id, _)| has_connection(id))
             && self.neurons.iter().all(|(id, _)| has_neuron(id));
-        let made = self.made_of(child, parents);
+        let made = self.made_of(child, parent);
         if is_whole && made.is_empty() {
             return Some(self);
         }
@@ -91,28 +93,35 @@ impl Ancestry {
         left.known()
     }
 
-    /// Connections that no parent has, with the marks of those whose weight they were made with.
-    fn made_of(&self, child: &Genotype, parents: &[&Genotype]) -> Vec<(ConnectionId, Marks)> {
+    /// Connections that mutation made, with the marks of those whose weight they were made with.
+    fn made_of(&self, child: &Genotype, parent: &Genotype) -> Vec<(ConnectionId, Marks)> {
         let topology = &child.topology;
         let id = |place: u32| topology.places[place as usize].id;
-        let is_old = |id: &ConnectionId| {
-            parents.iter().any(|parent| parent.topology.ids.binary_search(id).is_ok())
-        };
+        let is_old = |id: &ConnectionId| parent.topology.ids.binary_search(id).is_ok();
         let fresh = topology.ids.iter().zip(&topology.ends).filter(|(id, _)| !is_old(id));
         let made = fresh.filter_map(|(fresh, ends)| {
-            let halves = topology.ends.iter().filter(|first| first.to == ends.from);
-            let split = halves.filter_map(|first| {
-                self.marks_of(innovation::connection(id(first.from), id(ends.to)))
-            });
-            let of: BTreeSet<Mark> = if parents.iter().any(|parent| has_node(parent, id(ends.from)))
-            {
-                self.bridged((id(ends.from), id(ends.to)), child, parents)
-            } else {
-                split.flat_map(|marks| marks.iter().copied()).collect()
-            };
+            let (from, to) = (id(ends.from), id(ends.to));
+            let mut of = self.split((from, to), parent);
+            if has_node(parent, from) {
+                of.extend(self.bridged((from, to), child, parent));
+            }
             (!of.is_empty()).then(|| (*fresh, of.into_iter().rev().take(MAX_MARKS).rev().collect()))
         });
         made.collect()
+    }
+
+    /// The marks of the connection to this node in which the other was inserted.
+    fn split(&self, (inserted, to): (NodeId, NodeId), parent: &Genotype) -> BTreeSet<Mark> {
+        let Topology { ids, ends, places, .. } = &*parent.topology;
+        let target = |ends: &Ends| places[ends.to as usize].id;
+        let is_split = |of: ConnectionId| {
+            (0..=parent.hidden() as u32).any(|nth| innovation::split(of, nth) == inserted)
+        };
+        let connections = ids.iter().zip(ends).filter(|(_, ends)| target(ends) == to);
+        connections
+            .filter_map(|(of, _)| self.marks_of(*of).filter(|_| is_split(*of)))
+            .flat_map(|marks| marks.iter().copied())
+            .collect()
     }
 
     /// The marks of two connections between which a node was taken away.
@@ -120,12 +129,9 @@ impl Ancestry {
         &self,
         (from, to): (NodeId, NodeId),
         child: &Genotype,
-        parents: &[&Genotype],
+        parent: &Genotype,
     ) -> BTreeSet<Mark> {
-        let nodes = parents
-            .iter()
-            .flat_map(|parent| neurons(parent))
-            .filter(|node| !has_node(child, *node));
+        let nodes = neurons(parent).filter(|node| !has_node(child, *node));
         let sides = nodes.flat_map(|node| {
             [innovation::connection(from, node), innovation::connection(node, to)]
         });

@@ -180,15 +180,56 @@ mod tests {
         weights.chain(genotype.neurons.iter().map(|neuron| neuron.bias.to_bits())).collect()
     }
 
-    fn agrees_with_the_values(evaluated: &Evaluated, came: &[(Genotype, Source)]) {
+    fn agrees_with_the_values(evaluated: &Evaluated, came: &[(Genotype, Source)], is_exact: bool) {
         let population = evaluated.population();
         for genotype in population.genotypes() {
             let own = genes(genotype);
             let slow = came.iter().filter(|(one, _)| !own.is_disjoint(&genes(one)));
             let slow: BTreeSet<_> = slow.map(|(_, source)| source.keys[0]).collect();
             let known = population.sources(genotype);
-            assert_eq!(known.iter().map(|source| source.keys[0]).collect::<BTreeSet<_>>(), slow);
+            let known: BTreeSet<_> = known.iter().map(|source| source.keys[0]).collect();
+            assert!(known == slow || !is_exact && known.is_superset(&slow), "{known:?} {slow:?}");
         }
+    }
+
+    /// Sixteen generations of a population that lets in newcomers. Values do not change in it, so
+    /// that a gene is a newcomer's exactly if it still has its value; but a gene that is removed and
+    /// added again in the same mutation has another value, and the same mark.
+    fn genes_are_followed(p: Parameters, seed: u64) {
+        let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
+        let is_exact = p.remove_connection == 0.0 || p.add_connection + p.add_node == 0.0;
+        let p = Parameters {
+            population: 30,
+            perturb_weights: 0.0,
+            reset_weights: 0.0,
+            perturb_biases: 0.0,
+            average_weights: 0.0,
+            ..p
+        };
+        let mut population = Population::new(p, task.shape(), seed).unwrap();
+        let mut came = Vec::new();
+        for nth in 0..16 {
+            let mut evaluated = population.evaluate(task, &go).unwrap();
+            agrees_with_the_values(&evaluated, &came, is_exact);
+            let (at, best) = evaluated.best();
+            let one = newcomer(&evaluated.population().genotypes()[at as usize], nth);
+            let source = Source { genotype: codec::id(&one), keys: vec![[nth as u8; 32]] };
+            let mut inject =
+                || evaluated.inject(Arc::new(one.clone()), best, source.keys.clone()).is_ok();
+            if nth % 3 == 0 && inject() {
+                came.push((one, source));
+                agrees_with_the_values(&evaluated, &came, is_exact);
+            }
+            population = evaluated.next(&go).unwrap();
+            let carried: BTreeSet<Mark> =
+                population.ancestry.iter().flatten().flat_map(|known| known.marks()).collect();
+            assert!(population.champion.is_some());
+            let champions = population.champion.iter().flat_map(|one| one.ancestry.iter());
+            let carried: BTreeSet<Mark> =
+                carried.into_iter().chain(champions.flat_map(|known| known.marks())).collect();
+            assert_eq!(carried, population.sources.keys().copied().collect());
+        }
+        assert!(!came.is_empty());
     }
 
     proptest! {
@@ -196,57 +237,38 @@ mod tests {
             cases: 24, failure_persistence: None, ..ProptestConfig::default()
         })]
 
-        /// Values do not change here, so that a gene is a newcomer's exactly if it still has its
-        /// value.
         #[test]
         fn a_genotype_carries_a_newcomers_genes_as_long_as_one_of_its_genes_is_of_it(
             seed in any::<u64>(),
             single_point in prop_oneof![Just(0.0), Just(1.0)],
             replacement in prop_oneof![Just(1.0f32), Just(0.2)],
-            // one that is removed and added again in the same mutation has another value, and the
-            // same mark
-            (remove_connection, add_connection) in
-                prop_oneof![Just((0.1f32, 0.0f32)), Just((0.0, 0.4))],
+            (remove_connection, add_connection, add_node) in
+                prop_oneof![Just((0.1f32, 0.0f32, 0.2f32)), Just((0.0, 0.4, 0.2)), Just((0.1, 0.0, 0.0))],
         ) {
-            let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
-            let p = Parameters {
-                population: 30,
-                perturb_weights: 0.0,
-                reset_weights: 0.0,
-                perturb_biases: 0.0,
-                average_weights: 0.0,
-                remove_connection,
-                add_connection,
-                add_node: 0.2,
-                single_point,
-                replacement,
-                ..task.parameters()
-            };
-            let mut population = Population::new(p, task.shape(), seed).unwrap();
-            let mut came = Vec::new();
-            for nth in 0..16 {
-                let mut evaluated = population.evaluate(task, &go).unwrap();
-                agrees_with_the_values(&evaluated, &came);
-                let (at, best) = evaluated.best();
-                let one = newcomer(&evaluated.population().genotypes()[at as usize], nth);
-                let source = Source { genotype: codec::id(&one), keys: vec![[nth as u8; 32]] };
-                let mut inject = || {
-                    evaluated.inject(Arc::new(one.clone()), best, source.keys.clone()).is_ok()
-                };
-                if nth % 3 == 0 && inject() {
-                    came.push((one, source));
-                    agrees_with_the_values(&evaluated, &came);
-                }
-                population = evaluated.next(&go).unwrap();
-                let carried: BTreeSet<Mark> =
-                    population.ancestry.iter().flatten().flat_map(|known| known.marks()).collect();
-                prop_assert!(population.champion.is_some());
-                let champions = population.champion.iter().flat_map(|one| one.ancestry.iter());
-                let carried: BTreeSet<Mark> =
-                    carried.into_iter().chain(champions.flat_map(|known| known.marks())).collect();
-                prop_assert_eq!(carried, population.sources.keys().copied().collect());
-            }
-            prop_assert!(!came.is_empty());
+            genes_are_followed(
+                Parameters {
+                    single_point,
+                    replacement,
+                    remove_connection,
+                    add_connection,
+                    add_node,
+                    ..Parameters::default()
+                },
+                seed,
+            );
         }
+    }
+
+    /// Mutation may split a connection that is split in the less fit parent already.
+    #[test]
+    fn a_split_that_the_other_parent_has_keeps_the_mark() {
+        let p = Parameters {
+            replacement: 0.2,
+            remove_connection: 0.1,
+            add_connection: 0.0,
+            add_node: 0.2,
+            ..Parameters::default()
+        };
+        genes_are_followed(p, 15_348_990_498_178_242_932);
     }
 }

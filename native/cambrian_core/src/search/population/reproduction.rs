@@ -253,18 +253,11 @@ impl Evaluated {
             let ancestry = old.ancestry[mother as usize].clone();
             Cross { parents: (mother, None), operators, genotype, ancestry }
         };
-        let of = |at: u32| &*old.genotypes[at as usize];
-        let ancestry = ancestry.and_then(|known| {
-            let both = [of(parents.0), of(parents.1.unwrap_or(parents.0))];
-            known.left_in(&genotype, &both)
-        });
+        let parent = &*old.genotypes[parents.0 as usize];
+        let ancestry = ancestry.and_then(|known| known.left_in(&genotype, parent));
         let aged = p.tuning == Tuner::HillClimbing;
-        let parent = parents.0 as usize;
-        let ages = if aged {
-            ages(&genotype, &old.genotypes[parent], &old.ages[parent])
-        } else {
-            Ages::new()
-        };
+        let ages =
+            if aged { ages(&genotype, parent, &old.ages[parents.0 as usize]) } else { Ages::new() };
         let identical_parent = self.identical_parent(&genotype, parents);
         Child {
             genotype: Arc::new(genotype),
