@@ -4,5 +4,8 @@ pub mod selection;
 pub mod speciation;
 pub mod ancestry;
 pub mod lineage;
+pub mod archive;
+pub mod breeding;
+pub mod map_elites;
 pub mod novelty;
 pub mod population;

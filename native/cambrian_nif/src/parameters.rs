@@ -10,7 +10,7 @@ pub fn read(map: Term, mut over: Parameters) -> NifResult<Parameters> {
     for (name, term) in MapIterator::new(map).ok_or(Error::BadArg)? {
         let text = name.atom_to_string().map_err(|_| error::unknown_parameter(name))?;
         // what is no kind of value at all is an invalid value of the parameter, named by it
-        let value = value(term).unwrap_or(Value::Names(Vec::new()));
+        let value = value(term).unwrap_or(Value::Name(String::new()));
         over.set(&text, &value).map_err(|error| error::parameter(error, map))?;
     }
     Ok(over)

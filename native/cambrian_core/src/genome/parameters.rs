@@ -1,9 +1,11 @@
 //! The settings of an evolution: one table that gives the struct, the defaults, the ranges, the
 //! errors and the documentation.
 
+mod bounds;
 mod options;
 
-pub use options::{Inheritance, Search, Selection, Tuner, TuningSelection};
+pub use bounds::Bounds;
+pub use options::{Emitter, Inheritance, Partition, Search, Selection, Tuner, TuningSelection};
 
 use crate::base::choice::Choice;
 use crate::base::math::{Activation, Aggregation};
@@ -18,6 +20,7 @@ pub enum Value {
     Number(f64),
     Name(String),
     Names(Vec<String>),
+    Pairs(Vec<(f64, f64)>),
 }
 
 /// A setting that is unknown, or a value that it cannot take.
@@ -202,6 +205,18 @@ parameters! {
         "novelty: share of each generation whose behaviours are kept, drawn at random";
     archive_size: u32 = 10_000, (0, 1_000_000),
         "novelty: most behaviours that are kept; the oldest give way";
+
+    bounds: Bounds = Bounds::default(), (),
+        "map_elites: the lowest and the highest number of each dimension of behaviours";
+    partition: Partition = Partition::Grid, (), "map_elites: how the box of behaviours is divided";
+    cells: u32 = 2500, (1, Bounds::MAX_CELLS),
+        "map_elites: cells; in a grid at most, with as many places along each dimension";
+    emitters: Vec<Emitter> = vec![Emitter::Neat], (),
+        "map_elites: what makes offspring of elites; several share each generation";
+    iso_step: f32 = 0.01, (0.0, 100.0),
+        "iso_line: standard deviation of the step of each weight and bias";
+    line_step: f32 = 0.2, (0.0, 100.0),
+        "iso_line: standard deviation of the step along the line, in its lengths";
 
     initial_connections: f32 = 1.0, (0.0, 1.0),
         "share of the input-output pairs that a first genotype connects";

@@ -88,9 +88,14 @@ impl FromIterator<Vec<f64>> for Archive {
     }
 }
 
-/// Whether a search compares behaviours.
+/// Whether a search looks at behaviours.
 pub fn needs_behaviours(p: &Parameters) -> bool {
     p.search != Search::Neat
+}
+
+/// Whether it compares all behaviours of a generation with each other.
+pub fn compares_all(p: &Parameters) -> bool {
+    matches!(p.search, Search::Novelty | Search::DominatedNovelty)
 }
 
 /// What selection compares; `None` if it was cancelled.
@@ -106,7 +111,7 @@ pub fn merit(
         (0..generation.merit.len()).into_par_iter().map(each).collect::<Option<Vec<_>>>()
     };
     match p.search {
-        Search::Neat => Some(generation.merit.to_vec()),
+        Search::Neat | Search::MapElites => Some(generation.merit.to_vec()),
         Search::Novelty => of_each(&|at| generation.novelty(at, archive, k)),
         Search::DominatedNovelty => {
             of_each(&|at| generation.dominated_novelty(at, k)).map(with_leaders)

@@ -20,7 +20,9 @@ use crate::genome::genotype::{Genotype, GenotypeError, Shape};
 use crate::genome::parameters::{ParameterError, Parameters};
 use crate::phenotype::encoding::Encoding;
 use crate::search::ancestry::{Ancestry, Mark, Source};
+use crate::search::archive::Elite;
 use crate::search::lineage::Birth;
+use crate::search::map_elites::{Elites, Member};
 use crate::search::novelty::{self, Archive};
 use crate::search::selection::Ranking;
 use crate::search::speciation::{GRAIN, Species, speciate};
@@ -40,6 +42,18 @@ pub struct Champion {
     pub birth: Birth,
     /// Its genes that came from elsewhere.
     ancestry: Option<Arc<Ancestry>>,
+}
+
+impl Champion {
+    pub(crate) fn new(
+        genotype: Arc<Genotype>,
+        fitness: f64,
+        generation: u64,
+        birth: Birth,
+        ancestry: Option<Arc<Ancestry>>,
+    ) -> Champion {
+        Champion { genotype, fitness, generation, birth, ancestry }
+    }
 }
 
 /// Genotypes in their species, waiting for fitness.
@@ -70,6 +84,8 @@ pub struct Population {
     threshold: f32,
     /// Of novelty search; empty in other searches.
     archive: Archive,
+    /// Of MAP-Elites; with those of the last generation that was evaluated.
+    elites: Option<Arc<Elites>>,
     champion: Option<Champion>,
     /// Genotypes here that were contenders. Without this the elite would contend in every
     /// generation.
@@ -154,20 +170,24 @@ impl Population {
         Ok(Population::with_genotypes(parameters, encoding, seed, genotypes.map_err(invalid)?))
     }
 
-    /// Whether there is memory for two generations of genotypes like this one, and for their
-    /// tuning.
+    /// Whether the search can be begun, and there is memory for two generations of genotypes like
+    /// this one, for their tuning, and for a full archive of elites.
     ///
     /// # Errors
-    /// The size of the population, with the bytes that it would take.
+    /// A parameter that the search cannot have; or the size of the population, with the bytes that
+    /// it would take.
     pub fn check_memory(parameters: &Parameters, like: &Genotype) -> Result<(), ParameterError> {
-        if novelty::needs_behaviours(parameters) && parameters.population > novelty::MAX_POPULATION
-        {
+        if novelty::compares_all(parameters) && parameters.population > novelty::MAX_POPULATION {
             let most = novelty::MAX_POPULATION;
             let expected = format!("at most {most} with a search that compares behaviours");
             return Err(ParameterError::Invalid { name: "population", expected });
         }
-        let each = 2 * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
-        memory::check(memory::product(&[parameters.population as usize, each])).map_err(|error| {
+        let elites = Elites::new(parameters)?.map_or(0, |elites| elites.space().cells());
+        let genotype = like.bytes() + OVERHEAD;
+        let each = 2 * genotype + tuning::bytes(parameters, like);
+        let all = memory::product(&[parameters.population as usize, each])
+            .saturating_add(memory::product(&[elites as usize, genotype]));
+        memory::check(all).map_err(|error| {
             let (nodes, connections) = (like.nodes().len(), like.connections().len());
             let like = format!("networks of {nodes} nodes and {connections} connections");
             ParameterError::Invalid {
@@ -225,16 +245,20 @@ impl Population {
         })
     }
 
-    /// A first generation of these genotypes, all of the encoding's shape.
+    /// A first generation of these genotypes, all of the encoding's shape. The parameters must be
+    /// some that [`Population::check_memory`] has passed.
     pub fn with_genotypes(
         parameters: Parameters,
         encoding: impl Into<Encoding>,
         seed: u64,
         genotypes: Vec<Arc<Genotype>>,
     ) -> Population {
-        let threshold = parameters.species_threshold;
+        let start_threshold = parameters.species_threshold;
+        let elites = Elites::new(&parameters).expect("parameters that were checked");
         let (mut species, mut next_species) = (Vec::new(), 0);
         let mothers = vec![None; genotypes.len()];
+        // elites are drawn from all the archive, whatever their species
+        let threshold = if elites.is_some() { f32::INFINITY } else { start_threshold };
         speciate(&genotypes, &mothers, &mut species, &mut next_species, 0, threshold, &parameters);
         Population {
             parameters: Arc::new(parameters),
@@ -252,8 +276,9 @@ impl Population {
             genotypes,
             species,
             next_species,
-            threshold,
+            threshold: start_threshold,
             archive: Archive::default(),
+            elites,
             champion: None,
             tried: Vec::new(),
         }
@@ -321,6 +346,11 @@ impl Population {
             let here = (0..self.genotypes.len() as u32).find(|at| **self.tuned(*at) == *genotype);
             here.map(|at| self.birth(at))
         })
+    }
+
+    /// The archive of MAP-Elites.
+    pub fn elites(&self) -> Option<&Elites> {
+        self.elites.as_deref()
     }
 
     /// The best of all generations so far; `None` before the first evaluation.
@@ -475,6 +505,29 @@ fn mean_of(fitness: &[Option<f64>]) -> f64 {
 
 pub(crate) fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool {
     genotypes.iter().any(|g| Arc::ptr_eq(g, wanted) || g == wanted)
+}
+
+impl Evaluated {
+    /// Puts these of its genotypes that have a fitness into the archive of elites, if there is one.
+    pub(crate) fn enter(&mut self, places: std::ops::Range<u32>) {
+        let Some(mut elites) = self.population.elites.take() else { return };
+        // shared only while the generation before is still there
+        let all = Arc::make_mut(&mut elites);
+        for at in places {
+            let (Some(fitness), behaviour) =
+                (self.fitness[at as usize], &self.behaviours[at as usize])
+            else {
+                continue;
+            };
+            if all.fitness_at(behaviour).is_none_or(|held| fitness >= held) {
+                let genotype = Arc::clone(self.population.tuned(at));
+                let elite = Arc::new(Elite::new(genotype, fitness, behaviour.clone()));
+                let ancestry = self.population.ancestry[at as usize].clone();
+                all.enter(Member { elite, birth: self.population.birth(at), ancestry });
+            }
+        }
+        self.population.elites = Some(elites);
+    }
 }
 
 impl Population {

@@ -6,7 +6,7 @@
 use super::{Score, Shape, Task, Trial};
 use crate::base::cancel::Cancelled;
 use crate::base::math::Activation;
-use crate::genome::parameters::Parameters;
+use crate::genome::parameters::{Bounds, Parameters};
 use crate::phenotype::network::Runner;
 
 type Point = [f64; 2];
@@ -80,6 +80,15 @@ struct Robot {
 }
 
 impl Maze {
+    /// The box around the walls.
+    fn bounds(&self) -> Bounds {
+        let ends = |at: usize| self.walls.iter().flat_map(move |wall| [wall[at], wall[at + 2]]);
+        let bounds = [0, 1].map(|at| {
+            (ends(at).fold(f64::INFINITY, f64::min), ends(at).fold(f64::NEG_INFINITY, f64::max))
+        });
+        Bounds(bounds.to_vec())
+    }
+
     /// Where a robot ends that the network drives from the start: at the goal, or where it is after
     /// 400 steps.
     fn drive(&self, network: &Runner) -> Result<Point, Cancelled> {
@@ -179,6 +188,7 @@ impl Task for Maze {
             output_activation: Activation::SteepSigmoid,
             weight_step: 1.0,
             target_species: 10,
+            bounds: self.bounds(),
             ..Parameters::default()
         }
     }

@@ -136,7 +136,7 @@ fn note(shares: &mut Option<&mut [Share]>, at: usize, share: Share) {
 }
 
 /// Positions of what two ascending lists have in common.
-fn aligned<K: Ord>(mine: &[K], theirs: &[K], mut both: impl FnMut(usize, usize)) {
+pub(crate) fn aligned<K: Ord>(mine: &[K], theirs: &[K], mut both: impl FnMut(usize, usize)) {
     if std::ptr::eq(mine, theirs) {
         return (0..mine.len()).for_each(|at| both(at, at));
     }

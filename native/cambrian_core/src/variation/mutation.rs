@@ -69,6 +69,7 @@ impl Operator {
 pub struct Operators(pub(crate) u64);
 
 impl Operators {
+    pub const ISO_LINE: Operators = Operators(1 << 60);
     pub const INJECTION: Operators = Operators(1 << 61);
     pub const CROSSOVER: Operators = Operators(1 << 62);
     pub const TUNING: Operators = Operators(1 << 63);
@@ -83,8 +84,12 @@ impl Operators {
         let all = OPERATORS.iter().zip(0..);
         let mutations =
             all.filter(move |(_, bit)| self.0 >> bit & 1 == 1).map(|(operator, _)| operator.name);
-        let first =
-            is(Self::INJECTION, "injection").into_iter().chain(is(Self::CROSSOVER, "crossover"));
+        let first = [
+            is(Self::INJECTION, "injection"),
+            is(Self::CROSSOVER, "crossover"),
+            is(Self::ISO_LINE, "iso_line"),
+        ];
+        let first = first.into_iter().flatten();
         first.chain(mutations).chain(is(Self::TUNING, "tuning"))
     }
 
@@ -93,6 +98,7 @@ impl Operators {
         match name {
             "injection" => Some(Self::INJECTION),
             "crossover" => Some(Self::CROSSOVER),
+            "iso_line" => Some(Self::ISO_LINE),
             "tuning" => Some(Self::TUNING),
             _ => OPERATORS
                 .iter()

@@ -13,6 +13,31 @@ choices! {
         /// How unlike a behaviour is those of fitter ones: the mean distance from the nearest
         /// (Bahlous-Boldi and others 2025).
         DominatedNovelty = "dominated_novelty",
+        /// Fitness within each cell of a box of behaviours: MAP-Elites (Mouret & Clune 2015).
+        MapElites = "map_elites",
+    }
+}
+
+choices! {
+    /// How a box of behaviours is divided into cells.
+    pub enum Partition {
+        /// Along each dimension into equally many places.
+        Grid = "grid",
+        /// Around points that are evenly apart: a centroidal Voronoi tessellation (Vassiliades,
+        /// Chatzilygeroudis & Mouret 2018), for three dimensions and more.
+        Cvt = "cvt",
+    }
+}
+
+choices! {
+    /// What makes offspring of elites.
+    pub enum Emitter {
+        /// Mutation and crossover, as in NEAT.
+        Neat = "neat",
+        /// Weights and biases move by a normal step each, and all together along the line towards
+        /// another elite (Vassiliades & Mouret 2018, "Discovering the elite hypervolume by
+        /// leveraging interspecies correlation").
+        IsoLine = "iso_line",
     }
 }
 

@@ -7,13 +7,15 @@ use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::parameters::Parameters;
 use crate::phenotype::encoding::Encoding;
 use crate::phenotype::substrate::{Plan, Substrate};
+use crate::search::archive::Elite;
+use crate::search::map_elites::{self, Elites, Member};
 use crate::search::novelty::{self, Archive};
 use crate::search::population::{Champion, Population};
 use crate::search::speciation::Species;
 use crate::task::{Outcome, Score};
 use crate::variation::tuning::{Ages, Tally};
 use crate::wire::codec;
-use births::Births;
+use births::{Births, Lines};
 use newcomers::Newcomers;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -63,6 +65,9 @@ struct Saved {
     /// Of novelty search, the oldest behaviour first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     archive: Vec<Vec<f64>>,
+    /// Genotype, fitness and behaviour of each elite of MAP-Elites, by their cells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    elites: Vec<(ByteBuf, f64, Vec<f64>)>,
     champion: Option<(ByteBuf, f64, u64)>,
     tried: Vec<ByteBuf>,
     #[serde(default)]
@@ -125,6 +130,11 @@ pub fn encode(population: &Population) -> Vec<u8> {
         next_species: population.next_species,
         threshold: population.threshold,
         archive: population.archive.iter().map(<[f64]>::to_vec).collect(),
+        elites: members(population)
+            .map(|Member { elite: one, .. }| {
+                (genes(&one.genotype), one.fitness, one.behaviour.clone())
+            })
+            .collect(),
         champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
         tried: population.tried.iter().map(|g| genes(g)).collect(),
         births: Births::of(population),
@@ -132,6 +142,10 @@ pub fn encode(population: &Population) -> Vec<u8> {
         leaving: population.leaving.clone(),
     };
     rmp_serde::encode::to_vec_named(&(VERSION, saved)).expect("writing to memory cannot fail")
+}
+
+fn members(population: &Population) -> impl Iterator<Item = &Member> {
+    population.elites.iter().flat_map(|elites| elites.members())
 }
 
 fn saved_score(outcome: &Option<Outcome>) -> Option<(f64, Vec<f64>)> {
@@ -181,8 +195,18 @@ impl Saved {
             fits.then(|| Arc::new(genotype))
         };
         let genotypes: Vec<_> = self.genotypes.iter().map(genotype).collect::<Option<_>>()?;
-        let newcomers = self.newcomers.read(&genotypes, self.champion.is_some())?;
-        let (births, of_champion) = self.births.read(genotypes.len(), self.generation)?;
+        let elites = self.elites.iter().map(|(bytes, _, _)| genotype(bytes));
+        let elites: Vec<_> = elites.collect::<Option<_>>()?;
+        let newcomers = self.newcomers.read(&genotypes, &elites, self.champion.is_some())?;
+        let Lines { living: births, champion: of_champion, elites: of_elites } =
+            self.births.read(genotypes.len(), elites.len(), self.generation)?;
+        let scores = self.elites.iter().map(|(_, fitness, behaviour)| (*fitness, &behaviour[..]));
+        let elites = elites.into_iter().zip(scores).zip(of_elites).zip(newcomers.elites);
+        let elites = elites.map(|(((genotype, (fitness, behaviour)), birth), ancestry)| {
+            let elite = Arc::new(Elite::new(genotype, fitness, behaviour.to_vec()));
+            Member { elite, birth, ancestry }
+        });
+        let elites = Elites::of(&self.parameters, elites.collect())?;
         let archive: Archive = self.archive.into_iter().collect();
         let mut behaviours = self.behaviours;
         if !are_behaviours(&behaviours, &self.scores, &archive, &self.parameters) {
@@ -272,6 +296,7 @@ impl Saved {
             next_species: self.next_species,
             threshold: self.threshold,
             archive,
+            elites,
             champion,
             tried: self.tried.iter().map(genotype).collect::<Option<_>>()?,
         })
@@ -295,13 +320,13 @@ fn are_behaviours(
         return behaviours.is_empty() && archive.is_empty();
     }
     let known = behaviours.iter().map(Vec::len).find(|length| *length > 0);
-    let length = archive.dimensions().or(known).unwrap_or(0);
+    let length = map_elites::dimensions(p).or(archive.dimensions()).or(known).unwrap_or(0);
     let fits = |(behaviour, score): (&Vec<f64>, &Option<_>)| match score {
         Some(_) => behaviour.len() == length && length > 0,
         None => behaviour.is_empty(),
     };
     archive.is_sound(p)
-        && p.population <= novelty::MAX_POPULATION
+        && (p.population <= novelty::MAX_POPULATION || !novelty::compares_all(p))
         && behaviours.len() == scores.len()
         && behaviours.iter().zip(scores).all(fits)
 }
@@ -470,6 +495,49 @@ mod tests {
         assert!(neat.population().is_none(), "an archive in another search");
     }
 
+    fn saved_of_elites() -> Saved {
+        let (task, go) = (task::named("maze_medium").unwrap(), AtomicBool::new(false));
+        let p = Parameters {
+            population: 12,
+            cells: 100,
+            search: crate::genome::parameters::Search::MapElites,
+            ..task.parameters()
+        };
+        let mut evaluated =
+            Population::new(p.clone(), task.shape(), 3).unwrap().evaluate(task, &go).unwrap();
+        let newcomer = Arc::clone(&Population::new(p, task.shape(), 4).unwrap().genotypes[0]);
+        let score = Score { fitness: 1.0, behaviour: vec![6.0, 6.0], ..Score::default() };
+        evaluated.inject(newcomer, score, vec![[1; 32]]).unwrap();
+        let population = evaluated.next(&go).unwrap();
+        let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
+        assert!(saved.elites.len() > 1 && saved.newcomers.elites.len() == 1);
+        saved
+    }
+
+    #[test]
+    fn every_field_of_elites_is_checked() {
+        let corruptions: [Corruption; 10] = [
+            ("a fitness", |s| s.elites[0].1 = f64::NAN),
+            ("a number of a behaviour", |s| s.elites[0].2[0] = f64::INFINITY),
+            ("a longer behaviour", |s| s.elites[0].2.push(0.0)),
+            ("a genotype", |s| s.elites[0].0.truncate(9)),
+            ("two in a cell", |s| s.elites[1].2 = s.elites[0].2.clone()),
+            ("an elite without a birth", |s| s.births.elites.truncate(1)),
+            ("a birth that is to come", |s| s.births.elites[0].0 = 99),
+            ("genes of one who is not there", |s| s.newcomers.elites[0].0 = 99),
+            ("bounds", |s| s.parameters.bounds.0.clear()),
+            ("another search", |s| {
+                s.parameters.search = crate::genome::parameters::Search::Neat;
+            }),
+        ];
+        assert!(saved_of_elites().population().is_some());
+        for (what, spoil) in corruptions {
+            let mut saved = saved_of_elites();
+            spoil(&mut saved);
+            assert!(saved.population().is_none(), "{what}");
+        }
+    }
+
     /// Of three newcomers, each in a species of its own, one is banned and another the champion.
     fn with_newcomers() -> Saved {
         let (task, go) = (task::named("xor").unwrap(), AtomicBool::new(false));
@@ -495,7 +563,7 @@ mod tests {
         };
         let population = evaluated.unevaluated().purge(&banned).population;
         let (_, saved): (u64, Saved) = rmp_serde::from_slice(&encode(&population)).unwrap();
-        let Newcomers { sources, sets, living, champion } = &saved.newcomers;
+        let Newcomers { sources, sets, living, champion, .. } = &saved.newcomers;
         assert_eq!([sources.len(), sets.len(), living.len(), saved.leaving.len()], [2, 2, 2, 1]);
         assert!(champion.is_some());
         saved
@@ -533,7 +601,7 @@ mod tests {
     fn what_is_read_has_a_next_generation() {
         let go = AtomicBool::new(false);
         let mut read = 0;
-        for saved in [saved(), with_newcomers()] {
+        for saved in [saved(), with_newcomers(), saved_of_elites()] {
             let bytes = rmp_serde::encode::to_vec_named(&(VERSION, saved)).unwrap();
             for at in 0..bytes.len() {
                 for value in [0, 0x7f, 0xc0, 0xff, bytes[at] ^ 1] {
@@ -542,7 +610,12 @@ mod tests {
                     if let Ok(population) = decode(&changed) {
                         // most are as they were in all but a weight
                         if read % 16 == 0 {
-                            let scores = vec![Score::from(1.0); population.waiting().count()];
+                            let behaviour = match &population.elites {
+                                Some(elites) => elites.space().centre(0),
+                                None => Vec::new(),
+                            };
+                            let score = Score { behaviour, ..Score::from(1.0) };
+                            let scores = vec![score; population.waiting().count()];
                             population.with_scores(scores).unwrap().next(&go).unwrap();
                         }
                         read += 1;

@@ -8,8 +8,8 @@ use crate::phenotype::cost::metered;
 use crate::phenotype::network::Network;
 use crate::phenotype::probe;
 use crate::phenotype::substrate::SubstrateError;
-use crate::search::novelty;
 use crate::search::selection::Ranking;
+use crate::search::{map_elites, novelty};
 use crate::task::{Outcome, Score, Task};
 use crate::variation::tuning::{Newcomer, Tally, Tuning};
 use rayon::prelude::*;
@@ -188,7 +188,8 @@ impl Population {
     fn dimensions(&self) -> Option<usize> {
         let of = |outcome: &Option<Outcome>| Some(outcome.as_ref()?.score()?.behaviour.len());
         let survivors = self.outcomes.iter().filter_map(of).find(|length| *length > 0);
-        self.archive.dimensions().or(survivors)
+        let known = map_elites::dimensions(&self.parameters).or(self.archive.dimensions());
+        known.or(survivors)
     }
 
     /// Gives each score of these outcomes a behaviour if the search compares behaviours, and takes
@@ -315,6 +316,7 @@ impl Evaluated {
         let mut evaluated =
             Evaluated { population, fitness, behaviours, ranking, solved, is_incomplete, work: 0 };
         evaluated.rank(token)?;
+        evaluated.enter(0..evaluated.fitness.len() as u32);
         Ok(Some(evaluated))
     }
 }

@@ -4,9 +4,9 @@ use crate::base::cancel::NeverCancelled;
 use crate::genome::genotype::{Genotype, Shape};
 use crate::search::ancestry::{Ancestry, Mark, Source};
 use crate::search::lineage::Birth;
-use crate::search::novelty;
 use crate::search::population::{Champion, Evaluated, Population, Refused, holds};
 use crate::search::speciation::{Species, distance, found_species};
+use crate::search::{map_elites, novelty};
 use crate::task::Score;
 use crate::variation::mutation::Operators;
 use crate::variation::tuning::Ages;
@@ -60,11 +60,14 @@ impl Population {
             return;
         }
         let champion = self.champion.iter().filter_map(|champion| champion.ancestry.as_ref());
+        let elites = self.elites.iter().flat_map(|elites| elites.members());
+        let elites = elites.filter_map(|member| member.ancestry.as_ref());
         let carried: BTreeSet<Mark> = self
             .ancestry
             .iter()
             .flatten()
             .chain(champion)
+            .chain(elites)
             .flat_map(|ancestry| ancestry.marks())
             .collect();
         self.sources.retain(|mark, _| carried.contains(mark));
@@ -74,7 +77,8 @@ impl Population {
 impl Evaluated {
     /// Takes in a genotype from elsewhere, with the score that was measured here and the keys of
     /// those who bred and sent it, in place of the worst of its species; one that is unlike all
-    /// others founds a species in place of the worst of all.
+    /// others founds a species in place of the worst of all. With an archive of elites it must
+    /// enter its cell.
     ///
     /// # Errors
     /// [`Refused`]; nothing changes then.
@@ -99,14 +103,22 @@ impl Evaluated {
             distance(&newcomer, &s.representative, &population.parameters) < population.threshold
         };
         let home = population.species.iter().position(like);
-        let place = match home {
-            Some(home) => population.species[home].members.last().copied(),
-            None => self.worst(),
+        let (place, score) = if let Some(elites) = &population.elites {
+            let score = self.with_behaviour(&newcomer, score)?;
+            let is_better = elites.fitness_at(&score.behaviour).is_none_or(|f| f < score.fitness);
+            (self.worst().filter(|_| is_better).ok_or(Refused::NotBetter)?, score)
+        } else {
+            let place = match home {
+                Some(home) => population.species[home].members.last().copied(),
+                None => self.worst(),
+            };
+            let place =
+                place.filter(|&at| self.order(at) < score.fitness).ok_or(Refused::NotBetter)?;
+            (place, self.with_behaviour(&newcomer, score)?)
         };
-        let place = place.filter(|&at| self.order(at) < score.fitness).ok_or(Refused::NotBetter)?;
-        let Score { fitness, cases, behaviour } = self.with_behaviour(&newcomer, score)?;
+        let Score { fitness, cases, behaviour } = score;
         let population = &mut self.population;
-        if home.is_none() {
+        if home.is_none() && population.elites.is_none() {
             let mut founded =
                 found_species(population.next_species, &newcomer, place, population.generation);
             founded.best = fitness;
@@ -127,6 +139,7 @@ impl Evaluated {
         self.ranking.cases[place as usize] = cases;
         self.behaviours[place as usize] = behaviour;
         self.rank(&NeverCancelled).expect("nobody cancels it");
+        self.enter(place..place + 1);
         Ok(())
     }
 
@@ -139,7 +152,8 @@ impl Evaluated {
             true => self.population.probed(newcomer),
             false => score.behaviour,
         };
-        let length = self.behaviours.iter().map(Vec::len).find(|length| *length > 0);
+        let known = self.behaviours.iter().map(Vec::len).find(|length| *length > 0);
+        let length = map_elites::dimensions(&self.population.parameters).or(known);
         let fits = length == Some(behaviour.len());
         if fits { Ok(Score { behaviour, ..score }) } else { Err(Refused::Behaviour) }
     }

@@ -6,6 +6,7 @@ use crate::genome::genotype::Genotype;
 use crate::genome::parameters::Parameters;
 use crate::search::ancestry::{Mark, Source};
 use crate::search::lineage::Birth;
+use crate::search::map_elites::{Elites, Member};
 use crate::search::population::{Champion, Evaluated, Population};
 use crate::search::speciation::GRAIN;
 use crate::task::Outcome;
@@ -26,7 +27,8 @@ pub struct Banned {
 #[derive(Clone, Debug)]
 pub struct Purged {
     pub population: Population,
-    /// How many genotypes of this generation are banned now, without those that were before.
+    /// How many genotypes of this generation and elites are banned now, without those that were
+    /// before.
     pub leaving: usize,
     /// No genotype is left, so all are new.
     pub is_restarted: bool,
@@ -84,14 +86,29 @@ impl Population {
             let carries = champion.ancestry.as_ref().is_some_and(|known| known.has(&marks));
             carries || self.is_one(&champion.genotype, &champion.birth, banned)
         });
-        let count = leaving.len();
-        let is_restarted = count > 0 && !self.has_others(&leaving);
+        let elites = self.elites_without(&marks, banned);
+        let lost = |elites: &Option<Arc<Elites>>| elites.as_ref().map_or(0, |elites| elites.len());
+        let count = leaving.len() + lost(&self.elites) - lost(&elites);
+        let is_restarted = !leaving.is_empty() && !self.has_others(&leaving);
+        let left = Population { elites, ..self.clone() };
         let population = if is_restarted {
-            self.restarted(lost_champion)
+            left.restarted(lost_champion)
         } else {
-            self.without(leaving, lost_champion)
+            left.without(leaving, lost_champion)
         };
         Purged { population, leaving: count, is_restarted, lost_champion }
+    }
+
+    fn elites_without(&self, marks: &BTreeSet<Mark>, banned: &Banned) -> Option<Arc<Elites>> {
+        let mut elites = self.elites.clone()?;
+        let is_left = |member: &Member| {
+            let carries = member.ancestry.as_ref().is_some_and(|known| known.has(marks));
+            !carries && !self.is_one(&member.elite.genotype, &member.birth, banned)
+        };
+        if !elites.members().all(is_left) {
+            Arc::make_mut(&mut elites).retain(is_left);
+        }
+        Some(elites)
     }
 
     fn is_of(&self, at: u32, banned: &Banned) -> bool {
@@ -129,8 +146,8 @@ impl Population {
             .any(|at| leaving.binary_search(&(at as u32)).is_err() && may_breed(at))
     }
 
-    fn without(&self, leaving: Vec<u32>, lost_champion: bool) -> Population {
-        let mut left = self.clone();
+    fn without(self, leaving: Vec<u32>, lost_champion: bool) -> Population {
+        let mut left = self;
         for &at in &leaving {
             left.outcomes[at as usize] = Some(Outcome::Failed);
             left.tuned[at as usize] = None;
@@ -157,6 +174,9 @@ impl Population {
 
     /// The fittest of those whose fitness is known; the first of equals.
     fn best_known(&self) -> Option<Champion> {
+        if let Some(elites) = &self.elites {
+            return elites.champion(self.generation);
+        }
         let better = |a: (u32, f64), b: (u32, f64)| if b.1 > a.1 { b } else { a };
         let fitness =
             |outcome: &Option<Outcome>| outcome.as_ref()?.score().map(|score| score.fitness);
@@ -174,7 +194,7 @@ impl Population {
 
     /// Replaces this generation by random genotypes, as in the first, drawn from the same seed.
     fn restarted(&self, lost_champion: bool) -> Population {
-        let Self { parameters, encoding, seed, generation, .. } = self;
+        let Self { parameters, encoding, seed, generation, elites, .. } = self;
         let shape = encoding.shape();
         let create = |index: u32| {
             let mut rng = Stream::new(*seed, Purpose::Birth, *generation, u64::from(index));
@@ -196,7 +216,12 @@ impl Population {
             next_species: self.next_species + first.next_species,
             births,
             species,
-            champion: self.champion.clone().filter(|_| !lost_champion),
+            champion: match (lost_champion, elites) {
+                (false, _) => self.champion.clone(),
+                (true, Some(elites)) => elites.champion(*generation),
+                (true, None) => None,
+            },
+            elites: elites.clone(),
             sources: self.sources.clone(),
             ..first
         };

@@ -6,15 +6,16 @@ use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::Genotype;
 use crate::genome::parameters::Tuner;
 use crate::search::ancestry::Ancestry;
+use crate::search::breeding::{self, Parent};
 use crate::search::lineage::{Ancestor, Birth, WINDOW, truncate};
+use crate::search::map_elites::{Elites, Offspring};
 use crate::search::population::OVERHEAD;
 use crate::search::population::{Evaluated, Population};
 use crate::search::selection::{
     Allotment, ParentSelector, allot_births, allot_offspring, replaced,
 };
 use crate::search::speciation::{GRAIN, Species, speciate};
-use crate::variation::crossover::{Shares, cross};
-use crate::variation::mutation::{Operators, mutate};
+use crate::variation::mutation::Operators;
 use crate::variation::tuning::{Ages, ages};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -38,14 +39,6 @@ struct Child {
     origin: usize,
 }
 
-/// A child of one or two parents, the fitter first, with the ancestry of its genes before mutation.
-struct Cross {
-    parents: (u32, Option<u32>),
-    operators: Operators,
-    genotype: Genotype,
-    ancestry: Option<Arc<Ancestry>>,
-}
-
 impl Evaluated {
     /// Whether there is memory for another generation beside this one: of children that are as
     /// large, on average.
@@ -59,6 +52,13 @@ impl Evaluated {
 
     /// The next generation; `None` if it was cancelled.
     pub fn next(&self, token: &dyn CancelToken) -> Option<Population> {
+        match &self.population.elites {
+            Some(elites) => self.next_of_elites(elites, token),
+            None => self.next_of_species(token),
+        }
+    }
+
+    fn next_of_species(&self, token: &dyn CancelToken) -> Option<Population> {
         let old = &self.population;
         let Replacement { survivors, allotments } = self.replacement();
         let children = self.children(&allotments, token)?;
@@ -83,32 +83,9 @@ impl Evaluated {
         }
         outcomes.resize(genotypes.len(), None);
         tuned.resize(genotypes.len(), None);
-        let generation = old.generation + 1;
-        let mut next = Population {
-            parameters: Arc::clone(&old.parameters),
-            encoding: old.encoding.clone(),
-            seed: old.seed,
-            generation,
-            tally: old.tally,
-            genotypes,
-            outcomes,
-            tuned,
-            ages,
-            births,
-            ancestry,
-            sources: old.sources.clone(),
-            leaving: Vec::new(),
-            species: Vec::new(),
-            next_species: old.next_species,
-            threshold: old.threshold,
-            archive: old.archive.clone(),
-            champion: old.champion.clone(),
-            tried: old.tried.clone(),
-        };
-        next.archive.grow(&self.behaviours, &old.parameters, old.seed, old.generation);
-        next.prune_tried();
-        next.prune_lineage();
-        next.prune_sources();
+        let mut next =
+            Population { genotypes, outcomes, tuned, ages, births, ancestry, ..self.successors() };
+        next.prune();
         next.steer_threshold(old.species.len());
         let mut living = origins.clone();
         living.sort_unstable();
@@ -126,6 +103,58 @@ impl Evaluated {
             &old.parameters,
         );
         Some(next)
+    }
+
+    /// Elites live on in the archive, so all of the next generation are offspring, in one species.
+    fn next_of_elites(&self, elites: &Elites, token: &dyn CancelToken) -> Option<Population> {
+        let old = &self.population;
+        let offspring = elites.offspring(&old.parameters, old.seed, old.generation, token)?;
+        let count = offspring.len();
+        let mut next = self.successors();
+        for Offspring { genotype, birth, ancestry } in offspring {
+            next.genotypes.push(genotype);
+            next.births.push(birth);
+            next.ancestry.push(ancestry);
+        }
+        next.outcomes.resize(count, None);
+        next.tuned.resize(count, None);
+        next.ages.resize(count, Ages::new());
+        next.prune();
+        next.species = vec![Species {
+            representative: Arc::clone(&next.genotypes[0]),
+            members: (0..count as u32).collect(),
+            ..old.species[0].clone()
+        }];
+        Some(next)
+    }
+
+    /// The next generation, without genotypes.
+    fn successors(&self) -> Population {
+        let old = &self.population;
+        let mut archive = old.archive.clone();
+        archive.grow(&self.behaviours, &old.parameters, old.seed, old.generation);
+        Population {
+            parameters: Arc::clone(&old.parameters),
+            encoding: old.encoding.clone(),
+            seed: old.seed,
+            generation: old.generation + 1,
+            tally: old.tally,
+            genotypes: Vec::new(),
+            outcomes: Vec::new(),
+            tuned: Vec::new(),
+            ages: Vec::new(),
+            births: Vec::new(),
+            ancestry: Vec::new(),
+            sources: old.sources.clone(),
+            leaving: Vec::new(),
+            species: Vec::new(),
+            next_species: old.next_species,
+            threshold: old.threshold,
+            archive,
+            elites: old.elites.clone(),
+            champion: old.champion.clone(),
+            tried: old.tried.clone(),
+        }
     }
 
     fn replacement(&self) -> Replacement<'_> {
@@ -242,19 +271,21 @@ impl Evaluated {
         let old = &self.population;
         let p = &*old.parameters;
         let mother = selectors[allotment].draw(2 * nth, &self.ranking, rng);
-        let Cross { parents, operators, genotype, ancestry } = if rng.chance(p.crossover) {
+        let (parents, child) = if rng.chance(p.crossover) {
             let elsewhere = rng.chance(p.interspecies);
             let mates = if elsewhere { rng.below(selectors.len()) } else { allotment };
             let father = selectors[mates].draw(2 * nth + 1, &self.ranking, rng);
-            self.crossed(mother, father, rng)
+            let (fitter, other) = self.fitter_first(mother, father);
+            // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted
+            // evaluation
+            let is_alone = fitter == other;
+            let child = self.parent(fitter).crossed(self.parent(other), p, is_alone, rng);
+            ((fitter, Some(other).filter(|_| !is_alone)), child)
         } else {
-            let mut genotype = Genotype::clone(&old.genotypes[mother as usize]);
-            let operators = mutate(&mut genotype, p, rng);
-            let ancestry = old.ancestry[mother as usize].clone();
-            Cross { parents: (mother, None), operators, genotype, ancestry }
+            ((mother, None), self.parent(mother).mutant(p, rng))
         };
+        let breeding::Child { genotype, operators, ancestry } = child;
         let parent = &*old.genotypes[parents.0 as usize];
-        let ancestry = ancestry.and_then(|known| known.left_in(&genotype, parent));
         let aged = p.tuning == Tuner::HillClimbing;
         let ages =
             if aged { ages(&genotype, parent, &old.ages[parents.0 as usize]) } else { Ages::new() };
@@ -270,27 +301,10 @@ impl Evaluated {
         }
     }
 
-    /// A child of two parents.
-    fn crossed(&self, mother: u32, father: u32, rng: &mut Stream) -> Cross {
-        let old = &self.population;
-        let p = &*old.parameters;
-        let (fitter, other) = self.fitter_first(mother, father);
-        let genotype = |at: u32| &*old.genotypes[at as usize];
-        let ancestry = |at: u32| old.ancestry[at as usize].as_ref();
-        let has_newcomers = ancestry(fitter).or(ancestry(other)).is_some();
-        let mut shares = has_newcomers.then(|| Shares::new(genotype(fitter)));
-        let mut child = cross(genotype(fitter), genotype(other), p, rng, shares.as_mut());
-        let ancestry = shares.and_then(|shares| {
-            Ancestry::of_child(genotype(fitter), ancestry(fitter), ancestry(other), &shares)
-        });
-        let mut operators = Operators::CROSSOVER;
-        // a parent crossed with itself is a copy, and a copy that is not mutated is a wasted
-        // evaluation
-        if mother == father || rng.chance(p.mutate_after_crossover) {
-            operators = operators.and(mutate(&mut child, p, rng));
-        }
-        let parents = (fitter, Some(other).filter(|other| *other != fitter));
-        Cross { parents, operators, genotype: child, ancestry }
+    fn parent(&self, at: u32) -> Parent<'_> {
+        let (genotype, ancestry) =
+            (&self.population.genotypes[at as usize], &self.population.ancestry[at as usize]);
+        Parent { genotype, ancestry: ancestry.as_ref() }
     }
 
     /// The fitter of two first; of two equally fit the smaller counts as fitter.
@@ -317,12 +331,21 @@ impl Evaluated {
 }
 
 impl Population {
+    /// Forgets what nobody needs who is here now.
+    fn prune(&mut self) {
+        self.prune_tried();
+        self.prune_lineage();
+        self.prune_sources();
+    }
+
     /// Not in every generation, as it copies what is kept.
     fn prune_lineage(&mut self) {
         if self.generation.is_multiple_of(WINDOW) {
             let champion = self.champion.as_mut().map(|champion| &mut champion.birth);
+            let elites = self.elites.as_mut().map(|elites| Arc::make_mut(elites).members_mut());
+            let elites = elites.into_iter().flatten().map(|member| &mut member.birth);
             truncate(
-                self.births.iter_mut().chain(champion),
+                self.births.iter_mut().chain(champion).chain(elites),
                 self.generation.saturating_sub(WINDOW),
             );
         }

@@ -1,5 +1,6 @@
 //! The births of a population's genotypes, as a checkpoint stores them.
 
+use super::members;
 use crate::search::lineage::{Ancestor, Birth};
 use crate::search::population::Population;
 use crate::variation::mutation::Operators;
@@ -16,8 +17,17 @@ pub(super) struct Births {
     pub(super) operators: Vec<String>,
     pub(super) living: Vec<SavedBirth>,
     pub(super) champion: Option<SavedBirth>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) elites: Vec<SavedBirth>,
     /// Each after its parent.
     pub(super) ancestors: Vec<(ByteArray<32>, SavedBirth)>,
+}
+
+/// As they are in a population.
+pub(super) struct Lines {
+    pub(super) living: Vec<Birth>,
+    pub(super) champion: Birth,
+    pub(super) elites: Vec<Birth>,
 }
 
 pub(super) type SavedBirth = (u64, u64, [Option<ByteArray<32>>; 2], [Option<u32>; 2]);
@@ -32,6 +42,8 @@ impl Births {
         births.living =
             population.births.iter().map(|birth| births.save(birth, &mut places)).collect();
         births.champion = population.champion.as_ref().map(|c| births.save(&c.birth, &mut places));
+        let elites = members(population);
+        births.elites = elites.map(|elite| births.save(&elite.birth, &mut places)).collect();
         births
     }
 
@@ -60,11 +72,12 @@ impl Births {
         (birth.generation, birth.operators.0, named(birth), ends)
     }
 
-    /// All, and the champion's. Of checkpoints that were written before these were kept, nothing is
+    /// Of checkpoints that were written before these were kept, nothing is
     /// known.
-    pub(super) fn read(self, count: usize, now: u64) -> Option<(Vec<Birth>, Birth)> {
-        if self.living.is_empty() {
-            return Some((vec![Birth::default(); count], Birth::default()));
+    pub(super) fn read(self, count: usize, elites: usize, now: u64) -> Option<Lines> {
+        if self.living.is_empty() && elites == 0 {
+            let living = vec![Birth::default(); count];
+            return Some(Lines { living, champion: Birth::default(), elites: Vec::new() });
         }
         if self.operators.len() > u64::BITS as usize {
             return None;
@@ -90,9 +103,11 @@ impl Births {
         }
         let champion =
             self.champion.map_or(Some(Birth::default()), |saved| birth(&ancestors, saved))?;
-        let living: Vec<Birth> =
-            self.living.into_iter().map(|saved| birth(&ancestors, saved)).collect::<Option<_>>()?;
-        (living.len() == count).then_some((living, champion))
+        let all = |saved: Vec<SavedBirth>| {
+            saved.into_iter().map(|saved| birth(&ancestors, saved)).collect::<Option<Vec<_>>>()
+        };
+        let lines = Lines { living: all(self.living)?, champion, elites: all(self.elites)? };
+        ([lines.living.len(), lines.elites.len()] == [count, elites]).then_some(lines)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which genes of a population came with newcomers, as a checkpoint stores it.
 
-use super::MAX_COUNT;
+use super::{MAX_COUNT, members};
 use crate::genome::genotype::Genotype;
 use crate::search::ancestry::{Ancestry, MAX_MARKS, Mark, Marks, Source};
 use crate::search::population::Population;
@@ -22,6 +22,9 @@ pub(super) struct Newcomers {
     /// Of those that have such genes, in the order of their places.
     pub(super) living: Vec<(u32, SavedAncestry)>,
     pub(super) champion: Option<SavedAncestry>,
+    /// Of the elites that have such genes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) elites: Vec<(u32, SavedAncestry)>,
 }
 
 /// Ids of connections and of nodes, each with the place of its marks among the sets.
@@ -32,6 +35,7 @@ pub(super) struct Read {
     pub(super) sources: BTreeMap<Mark, Source>,
     pub(super) living: Vec<Option<Arc<Ancestry>>>,
     pub(super) champion: Option<Arc<Ancestry>>,
+    pub(super) elites: Vec<Option<Arc<Ancestry>>>,
 }
 
 impl Newcomers {
@@ -54,6 +58,12 @@ impl Newcomers {
         }
         let champion = population.champion.as_ref().and_then(|champion| champion.ancestry.as_ref());
         newcomers.champion = champion.map(|ancestry| newcomers.save(ancestry, &mut places));
+        for (at, elite) in (0..).zip(members(population)) {
+            if let Some(ancestry) = &elite.ancestry {
+                let saved = newcomers.save(ancestry, &mut places);
+                newcomers.elites.push((at, saved));
+            }
+        }
         newcomers
     }
 
@@ -72,7 +82,12 @@ impl Newcomers {
     }
 
     /// Of checkpoints that were written before these were kept, nothing is known.
-    pub(super) fn read(self, genotypes: &[Arc<Genotype>], has_champion: bool) -> Option<Read> {
+    pub(super) fn read(
+        self,
+        genotypes: &[Arc<Genotype>],
+        elites: &[Arc<Genotype>],
+        has_champion: bool,
+    ) -> Option<Read> {
         let ascends = |marks: &[Mark]| marks.windows(2).all(|pair| pair[0] < pair[1]);
         let marks: Vec<Mark> = self.sources.iter().map(|source| source.0).collect();
         let is_set = |set: &Vec<Mark>| {
@@ -95,14 +110,18 @@ impl Newcomers {
         let ancestry = |(connections, neurons): SavedAncestry| {
             Some(Arc::new(Ancestry { connections: genes(connections)?, neurons: genes(neurons)? }))
         };
-        let mut living = vec![None; genotypes.len()];
-        for (at, saved) in self.living {
-            let known = ancestry(saved)?;
-            if !known.fits(genotypes.get(at as usize)?) {
-                return None;
+        let of = |genotypes: &[Arc<Genotype>], saved: Vec<(u32, SavedAncestry)>| {
+            let mut all = vec![None; genotypes.len()];
+            for (at, saved) in saved {
+                let known = ancestry(saved)?;
+                if !known.fits(genotypes.get(at as usize)?) {
+                    return None;
+                }
+                all[at as usize] = Some(known);
             }
-            living[at as usize] = Some(known);
-        }
+            Some(all)
+        };
+        let (living, elites) = (of(genotypes, self.living)?, of(elites, self.elites)?);
         let champion = match self.champion {
             Some(saved) => Some(ancestry(saved)?),
             None => None,
@@ -110,6 +129,11 @@ impl Newcomers {
         let source = |(mark, genotype, keys): (Mark, ByteArray<32>, Vec<ByteArray<32>>)| {
             (mark, Source { genotype: *genotype, keys: keys.into_iter().map(|key| *key).collect() })
         };
-        Some(Read { sources: self.sources.into_iter().map(source).collect(), living, champion })
+        Some(Read {
+            sources: self.sources.into_iter().map(source).collect(),
+            living,
+            champion,
+            elites,
+        })
     }
 }

@@ -1,0 +1,185 @@
+//! An archive of quality diversity: a box of behaviours in cells, and in each cell the fittest
+//! genotype that was found there, its elite (Mouret & Clune 2015, "Illuminating search spaces by
+//! mapping elites", arXiv:1504.04909).
+//!
+//! Which of two elites stays in a cell depends on nothing but the two. So merging archives is
+//! commutative, associative and idempotent: replicas that exchange elites in any order end the
+//! same.
+
+mod bytes;
+mod centroids;
+mod space;
+
+pub use bytes::{ArchiveError, MAX_BYTES};
+pub use space::{MAX_DIMENSIONS, Space, SpaceError};
+
+use crate::base::rng::{Purpose, Stream};
+use crate::genome::genotype::{Genotype, Shape};
+use crate::wire::codec::{self, GenotypeId};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use thiserror::Error;
+
+/// The fittest genotype of a cell, with what was measured of it.
+#[derive(Debug)]
+pub struct Elite {
+    pub genotype: Arc<Genotype>,
+    /// Finite.
+    pub fitness: f64,
+    /// As many finite numbers as the space has dimensions.
+    pub behaviour: Vec<f64>,
+    id: OnceLock<GenotypeId>,
+}
+
+impl Elite {
+    pub fn new(genotype: Arc<Genotype>, fitness: f64, behaviour: Vec<f64>) -> Elite {
+        // one zero, so that equal numbers have equal bytes
+        let behaviour = behaviour.into_iter().map(|number| number + 0.0).collect();
+        Elite { genotype, fitness: fitness + 0.0, behaviour, id: OnceLock::new() }
+    }
+
+    pub fn id(&self) -> &GenotypeId {
+        self.id.get_or_init(|| codec::id(&self.genotype))
+    }
+
+    /// Whether it is the one that stays where both are in a cell: it is fitter, or has the lower
+    /// id. Of two measurements of one genotype the one with the lower behaviour stays.
+    pub fn beats(&self, other: &Elite) -> bool {
+        let order = self.fitness.total_cmp(&other.fitness);
+        let by_id = || other.id().cmp(self.id());
+        let pairs = || self.behaviour.iter().zip(&other.behaviour);
+        let by_behaviour =
+            || pairs().map(|(own, theirs)| theirs.total_cmp(own)).find(|o| o.is_ne());
+        order.then_with(by_id).then_with(|| by_behaviour().unwrap_or(Ordering::Equal)).is_gt()
+    }
+}
+
+/// The elites of a task in a space.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    task: String,
+    shape: Shape,
+    space: Arc<Space>,
+    elites: BTreeMap<u32, Arc<Elite>>,
+}
+
+/// Why two archives have no union.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Different {
+    #[error("the archives are of different tasks")]
+    Task,
+    #[error("the networks in the archives have different inputs or outputs")]
+    Shape,
+    #[error(
+        "the archives divide behaviours differently: bounds, partition and cells must be equal"
+    )]
+    Space,
+}
+
+/// What an archive amounts to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    pub cells: u32,
+    pub filled: usize,
+    /// The highest and the mean fitness, where there is an elite.
+    pub best: Option<f64>,
+    pub mean: Option<f64>,
+    /// The sum of what each elite's fitness is above the offset (Pugh, Soros & Stanley 2016).
+    pub qd_score: f64,
+}
+
+impl Archive {
+    pub fn new(task: &str, shape: Shape, space: Arc<Space>) -> Archive {
+        Archive { task: task.into(), shape, space, elites: BTreeMap::new() }
+    }
+
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub fn space(&self) -> &Arc<Space> {
+        &self.space
+    }
+
+    /// By their cells.
+    pub fn elites(&self) -> &BTreeMap<u32, Arc<Elite>> {
+        &self.elites
+    }
+
+    /// Puts an elite into its cell, if it is empty or held by one that this one beats. The elite
+    /// must be of the archive's shape and dimensions. Whether it is in the archive now.
+    pub fn insert(&mut self, elite: Arc<Elite>) -> bool {
+        let cell = self.space.cell(&elite.behaviour);
+        let enters = self.elites.get(&cell).is_none_or(|held| elite.beats(held));
+        if enters {
+            self.elites.insert(cell, elite);
+        }
+        enters
+    }
+
+    /// All elites of both: of each cell, the one that beats the other.
+    ///
+    /// # Errors
+    /// [`Different`]
+    pub fn merge(&self, other: &Archive) -> Result<Archive, Different> {
+        if self.task != other.task {
+            return Err(Different::Task);
+        }
+        if self.shape != other.shape {
+            return Err(Different::Shape);
+        }
+        if self.space != other.space {
+            return Err(Different::Space);
+        }
+        let mut union = self.clone();
+        for elite in other.elites.values() {
+            union.insert(Arc::clone(elite));
+        }
+        Ok(union)
+    }
+
+    /// The fittest; of equals the one with the lowest id.
+    pub fn best(&self) -> Option<(u32, &Arc<Elite>)> {
+        let all = self.elites.iter().map(|(cell, elite)| (*cell, elite));
+        all.reduce(|a, b| if b.1.beats(a.1) { b } else { a })
+    }
+
+    /// The elite whose behaviour is nearest to this one, by Euclidean distance in units of the
+    /// bounds; of equals the one in the lowest cell.
+    pub fn nearest(&self, behaviour: &[f64]) -> Option<(u32, &Arc<Elite>)> {
+        let point = self.space.scaled(behaviour);
+        let distance = |elite: &Elite| squared(&self.space.scaled(&elite.behaviour), &point);
+        let all = self.elites.iter().map(|(cell, elite)| (*cell, elite, distance(elite)));
+        let nearer = all.reduce(|a, b| if b.2 < a.2 { b } else { a });
+        nearer.map(|(cell, elite, _)| (cell, elite))
+    }
+
+    /// So many elites at random, each drawn from all of them.
+    pub fn sample(&self, count: usize, seed: u64) -> Vec<(u32, &Arc<Elite>)> {
+        let all: Vec<_> = self.elites.iter().map(|(cell, elite)| (*cell, elite)).collect();
+        let mut rng = Stream::new(seed, Purpose::Sample, 0, 0);
+        (0..count).filter_map(|_| rng.pick(&all).copied()).collect()
+    }
+
+    /// `offset` is the fitness that adds nothing to the QD score.
+    pub fn summary(&self, offset: f64) -> Summary {
+        let fitness = || self.elites.values().map(|elite| elite.fitness);
+        let filled = self.elites.len();
+        Summary {
+            cells: self.space.cells(),
+            filled,
+            best: self.best().map(|(_, elite)| elite.fitness),
+            mean: (filled > 0).then(|| fitness().map(|one| one / filled as f64).sum()),
+            qd_score: fitness().map(|one| one - offset).sum::<f64>().clamp(f64::MIN, f64::MAX),
+        }
+    }
+}
+
+fn squared(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
+}

@@ -1,0 +1,147 @@
+//! Archives: a union is the same in any order, bytes are canonical, and nothing else is read.
+
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::genotype::{Genotype, Shape};
+use cambrian_core::genome::parameters::{Bounds, Parameters, Partition};
+use cambrian_core::search::archive::{Archive, ArchiveError, Different, Elite, Space};
+use proptest::prelude::*;
+use std::sync::{Arc, LazyLock};
+
+const SHAPE: Shape = Shape { inputs: 2, outputs: 1 };
+
+/// Few, so that often the same one is in both archives.
+static GENOTYPES: LazyLock<Vec<Arc<Genotype>>> = LazyLock::new(|| {
+    let one = |seed| {
+        let mut rng = Stream::new(seed, Purpose::Birth, 0, 0);
+        Arc::new(Genotype::new(2, 1, &Parameters::default(), &mut rng).unwrap())
+    };
+    (0..4).map(one).collect()
+});
+
+fn space(partition: Partition) -> Arc<Space> {
+    Arc::new(Space::new(&Bounds(vec![(0.0, 4.0), (-2.0, 2.0)]), partition, 16).unwrap())
+}
+
+fn empty() -> Archive {
+    Archive::new("task", SHAPE, space(Partition::Grid))
+}
+
+/// Genotype, fitness and behaviour, all of few values, so that cells and fitness are often equal.
+type Found = (usize, u8, [u8; 2]);
+
+fn elite((genotype, fitness, at): Found) -> Arc<Elite> {
+    let behaviour = at.map(|x| f64::from(x) / 3.0 - 0.5);
+    let fitness = f64::from(fitness) - 1.0;
+    Arc::new(Elite::new(Arc::clone(&GENOTYPES[genotype]), fitness, behaviour.to_vec()))
+}
+
+fn archive(found: &[Found]) -> Archive {
+    let mut archive = empty();
+    for one in found {
+        archive.insert(elite(*one));
+    }
+    archive
+}
+
+fn some() -> impl Strategy<Value = Vec<Found>> {
+    prop::collection::vec((0..4usize, 0..3u8, [0..14u8, 0..9u8]), 0..40)
+}
+
+fn merged(a: &Archive, b: &Archive) -> Archive {
+    a.merge(b).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_union_is_commutative_associative_and_idempotent(a in some(), b in some(), c in some()) {
+        let all: Vec<Found> = a.iter().chain(&b).chain(&c).copied().collect();
+        let (a, b, c) = (archive(&a), archive(&b), archive(&c));
+        let whole = merged(&merged(&a, &b), &c);
+        prop_assert_eq!(merged(&a, &b).encode(), merged(&b, &a).encode());
+        prop_assert_eq!(whole.encode(), merged(&a, &merged(&b, &c)).encode());
+        prop_assert_eq!(merged(&whole, &a).id(), whole.id());
+        prop_assert_eq!(whole.id(), archive(&all).id());
+    }
+
+    /// Replicas that send each other what they have, in any order and as often as it may be, and
+    /// lose a part of it, end the same once each has heard from all.
+    #[test]
+    fn replicas_end_the_same(
+        found in prop::collection::vec(some(), 4),
+        messages in prop::collection::vec((0..4usize, 0..4usize), 0..30),
+    ) {
+        let mut replicas: Vec<Archive> = found.iter().map(|one| archive(one)).collect();
+        for (from, to) in messages {
+            replicas[to] = merged(&replicas[to], &replicas[from]);
+        }
+        for from in 0..4 {
+            for to in (0..4).rev() {
+                replicas[to] = merged(&replicas[to], &replicas[from]);
+            }
+        }
+        for from in (0..4).rev() {
+            for to in 0..4 {
+                replicas[to] = merged(&replicas[to], &replicas[from]);
+            }
+        }
+        let whole = archive(&found.concat()).id();
+        prop_assert!(replicas.iter().all(|replica| replica.id() == whole));
+    }
+
+    #[test]
+    fn bytes_are_read_as_they_were_written_and_no_others_are(
+        found in some(),
+        at in any::<prop::sample::Index>(),
+        bit in 0..8u8,
+    ) {
+        let archive = archive(&found);
+        let mut bytes = archive.encode();
+        let read = Archive::decode(&bytes).unwrap();
+        prop_assert_eq!((read.id(), read.summary(0.0)), (archive.id(), archive.summary(0.0)));
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Ok(other) = Archive::decode(&bytes) {
+            prop_assert_eq!(other.encode(), bytes);
+        }
+    }
+}
+
+#[test]
+fn only_archives_of_the_same_kind_are_merged() {
+    let of = |task: &str, shape, partition| Archive::new(task, shape, space(partition));
+    let own = of("task", SHAPE, Partition::Grid);
+    let refused = |other: Archive| own.merge(&other).unwrap_err();
+    assert_eq!(refused(of("another", SHAPE, Partition::Grid)), Different::Task);
+    assert_eq!(refused(of("task", SHAPE, Partition::Cvt)), Different::Space);
+    let shape = Shape { inputs: 3, outputs: 1 };
+    assert_eq!(refused(of("task", shape, Partition::Grid)), Different::Shape);
+}
+
+#[test]
+fn the_summary_counts_cells_and_what_is_above_the_offset() {
+    let archive = archive(&[(0, 2, [3, 3]), (1, 0, [13, 8]), (2, 1, [3, 3])]);
+    let summary = archive.summary(-2.0);
+    assert_eq!((summary.cells, summary.filled, summary.best), (16, 2, Some(1.0)));
+    assert_eq!((summary.qd_score, summary.mean), (3.0 + 1.0, Some(0.0)));
+    let empty = empty().summary(0.0);
+    assert_eq!((empty.filled, empty.best, empty.mean, empty.qd_score), (0, None, None, 0.0));
+}
+
+#[test]
+fn the_nearest_is_found_in_units_of_the_bounds() {
+    let archive = archive(&[(0, 2, [3, 3]), (1, 0, [13, 8])]);
+    assert_eq!(archive.nearest(&[4.0, 2.0]).unwrap().1.fitness, -1.0);
+    assert_eq!(archive.nearest(&[0.0, -2.0]).unwrap().1.fitness, 1.0);
+    assert!(empty().nearest(&[0.0, 0.0]).is_none());
+    assert_eq!(archive.sample(5, 3).len(), 5);
+    assert_eq!(archive.sample(5, 3)[0].0, archive.sample(1, 3)[0].0);
+    assert!(empty().sample(5, 3).is_empty());
+}
+
+#[test]
+fn bytes_of_others_are_refused_by_name() {
+    assert_eq!(Archive::decode(&[]).unwrap_err(), ArchiveError::Malformed);
+    let mut newer = empty().encode();
+    newer[1] = 2;
+    assert_eq!(Archive::decode(&newer).unwrap_err(), ArchiveError::UnsupportedVersion(2));
+}

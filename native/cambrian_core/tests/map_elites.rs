@@ -1,0 +1,159 @@
+//! MAP-Elites: its archive fills, repeats to the bit, and loses whoever is banned.
+
+use cambrian_core::genome::parameters::{Bounds, Emitter, Parameters, Partition, Search};
+use cambrian_core::phenotype::network::Network;
+use cambrian_core::search::archive::Archive;
+use cambrian_core::search::population::purge::Banned;
+use cambrian_core::search::population::{Evaluated, Population, Refused, checkpoint};
+use cambrian_core::task::{self, Outcome, Score, Task};
+use cambrian_core::wire::codec;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+static GO: AtomicBool = AtomicBool::new(false);
+
+fn parameters(task: &dyn Task) -> Parameters {
+    Parameters { search: Search::MapElites, population: 40, cells: 400, ..task.parameters() }
+}
+
+fn first(task: &dyn Task, p: Parameters, seed: u64) -> Population {
+    Population::new(p, task.shape(), seed).unwrap()
+}
+
+fn archive(population: &Population) -> Archive {
+    population.elites().unwrap().archive("maze_hard", population.shape())
+}
+
+fn after(task: &dyn Task, mut population: Population, generation: u64) -> Population {
+    while population.generation() < generation {
+        population = population.evaluate(task, &GO).unwrap().next(&GO).unwrap();
+    }
+    population
+}
+
+/// Of two numbers and a fitness that follow from the outputs of a network.
+fn told(population: Population, fitness: impl Fn(usize) -> f64) -> Evaluated {
+    let mut tuning = population.tuning();
+    let score = |at: usize| Score {
+        fitness: fitness(at),
+        behaviour: vec![at as f64, 0.0],
+        ..Score::default()
+    };
+    let count = population.waiting().count();
+    tuning.tell((0..count).map(|at| Outcome::Scored(score(at))).collect());
+    population.settle(tuning).unwrap()
+}
+
+#[test]
+fn the_archive_fills_and_each_elite_has_what_was_measured_of_it() {
+    let task = task::named("maze_medium").unwrap();
+    let (mut filled, mut population) = (0, first(task, parameters(task), 1));
+    for generation in [10, 40] {
+        population = after(task, population, generation);
+        let archive = archive(&population);
+        assert!(archive.summary(0.0).filled > filled);
+        filled = archive.summary(0.0).filled;
+        for (cell, elite) in archive.elites() {
+            let score = task.evaluate(&Network::new(&elite.genotype));
+            assert_eq!((score.fitness, &score.behaviour), (elite.fitness, &elite.behaviour));
+            assert_eq!(archive.space().cell(&score.behaviour), *cell);
+        }
+        assert_eq!(population.champion().unwrap().fitness, archive.best().unwrap().1.fitness);
+    }
+}
+
+/// A grid and centroids, both emitters, with crossover and without.
+fn variants(task: &dyn Task) -> Vec<Parameters> {
+    let p = parameters(task);
+    vec![
+        p.clone(),
+        Parameters { partition: Partition::Cvt, crossover: 0.0, ..p.clone() },
+        Parameters { emitters: vec![Emitter::Neat, Emitter::IsoLine], iso_step: 0.1, ..p },
+    ]
+}
+
+#[test]
+fn a_run_is_the_same_on_any_number_of_threads_and_after_any_checkpoint() {
+    let task = task::named("maze_medium").unwrap();
+    for p in variants(task) {
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| checkpoint::encode(&after(task, first(task, p.clone(), 5), 40)))
+        };
+        let whole = on(1);
+        assert_eq!([on(2), on(8)], [whole.clone(), whole.clone()]);
+        let mut resumed = first(task, p.clone(), 5);
+        for generation in 1..=40 {
+            let bytes = checkpoint::encode(&after(task, resumed, generation));
+            resumed = checkpoint::decode(&bytes).unwrap();
+        }
+        assert_eq!(checkpoint::encode(&resumed), whole);
+    }
+}
+
+#[test]
+fn who_is_banned_leaves_the_archive_with_all_that_carry_its_genes() {
+    let task = task::named("maze_medium").unwrap();
+    let mut evaluated = first(task, parameters(task), 1).evaluate(task, &GO).unwrap();
+    let newcomer = Arc::clone(&first(task, parameters(task), 99).genotypes()[7]);
+    let score = Score { fitness: 299.0, behaviour: vec![6.0, 6.0], ..Score::default() };
+    assert_eq!(evaluated.inject(Arc::clone(&newcomer), score, vec![[7; 32]]), Ok(()));
+    let carriers = |population: &Population| {
+        let all = population.genotypes().iter().filter(|one| !population.sources(one).is_empty());
+        all.count()
+    };
+    let mut population = after(task, evaluated.next(&GO).unwrap(), 2);
+    while carriers(&population) == 0 {
+        population = after(task, population.clone(), population.generation() + 1);
+    }
+    let banned = Banned { keys: [[7; 32]].into_iter().collect(), ..Banned::default() };
+    let purged = population.purge(&banned);
+    assert!(purged.lost_champion && purged.leaving > carriers(&population));
+    let (before, left) = (archive(&population), archive(&purged.population));
+    let is_there = |archive: &Archive| {
+        archive.elites().values().any(|elite| *elite.id() == codec::id(&newcomer))
+    };
+    assert_eq!((is_there(&before), is_there(&left)), (true, false));
+    assert!(left.elites().len() < before.elites().len());
+    let champion = purged.population.champion().unwrap();
+    assert_eq!(champion.fitness, left.best().unwrap().1.fitness);
+    // and what is left goes on without it
+    let after = after(task, purged.population, 20);
+    assert!(after.newcomers().is_empty() && archive(&after).elites().len() >= left.elites().len());
+}
+
+#[test]
+fn a_newcomer_must_be_better_than_the_elite_of_its_cell() {
+    let task = task::named("maze_medium").unwrap();
+    let mut evaluated = told(first(task, parameters(task), 1), |_| 5.0);
+    let newcomers = first(task, parameters(task), 99);
+    let mut inject = |at: usize, fitness, behaviour| {
+        let score = Score { fitness, behaviour, ..Score::default() };
+        evaluated.inject(Arc::clone(&newcomers.genotypes()[at]), score, vec![])
+    };
+    assert_eq!(inject(0, 5.0, vec![39.0, 0.0]), Err(Refused::NotBetter));
+    assert_eq!(inject(1, 6.0, vec![39.0, 0.0]), Ok(()));
+    assert_eq!(inject(2, 4.0, vec![39.0, 0.0]), Err(Refused::NotBetter));
+    // an empty cell takes anybody
+    assert_eq!(inject(2, -9.0, vec![290.0, 130.0]), Ok(()));
+    assert_eq!(inject(3, 6.0, vec![39.0]), Err(Refused::Behaviour));
+}
+
+#[test]
+fn a_behaviour_of_another_length_than_the_bounds_is_a_failure() {
+    let task = task::named("maze_medium").unwrap();
+    let p = Parameters { bounds: Bounds(vec![(0.0, 1.0); 3]), ..parameters(task) };
+    assert!(first(task, p, 1).evaluate(task, &GO).is_none());
+}
+
+#[test]
+fn what_has_no_archive_is_refused() {
+    let task = task::named("xor").unwrap();
+    let refused = |p: Parameters| Population::new(p, task.shape(), 1).unwrap_err().to_string();
+    assert!(refused(parameters(task)).starts_with("bounds: expected"));
+    let bounds = Bounds(vec![(0.0, 1.0); 16]);
+    assert!(
+        refused(Parameters { bounds, ..parameters(task) })
+            .starts_with("cells: expected at least 65536")
+    );
+}
