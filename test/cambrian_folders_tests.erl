@@ -5,7 +5,7 @@
 -export([print/0]).
 
 %% From the bottom. The front door and the application are in `src' itself; the command line stands on them.
--define(FOLDERS, ["base", "genome", "picture", "task", "run", "trust", "transport", "mesh", "watch", "dashboard", "src", "shell"]).
+-define(FOLDERS, ["base", "genome", "picture", "task", "archive", "run", "trust", "transport", "mesh", "watch", "dashboard", "src", "shell"]).
 
 every_folder_has_its_place_test() ->
     ?assertEqual([], lists:usort(maps:values(folders())) -- ?FOLDERS).

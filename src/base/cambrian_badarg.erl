@@ -1,6 +1,6 @@
 %% @private
-%% Describes which argument of a call is wrong: one that is no network, genotype, substrate or
-%% secret. The exception stays `badarg'; whatever shows the exception asks for the words, as EEP
+%% Describes which argument of a call is wrong: one that is no network, genotype, substrate,
+%% archive or secret. The exception stays `badarg'; whatever shows the exception asks for the words, as EEP
 %% 54 says.
 -module(cambrian_badarg).
 
@@ -68,6 +68,9 @@ expected(cambrian_genotype, Made) when Made =:= new; Made =:= from_binary; Made 
 expected(cambrian_genotype, _) -> [genotype];
 expected(cambrian_substrate, express) -> [substrate, genotype];
 expected(cambrian_substrate, Of) when Of =:= info; Of =:= shape -> [substrate];
+expected(cambrian_archive, merge) -> [archive, archive];
+expected(cambrian_archive, from_binary) -> [];
+expected(cambrian_archive, _) -> [archive];
 expected(_, _) -> [].
 
 is(networks, List) ->
@@ -85,12 +88,15 @@ why(networks, [_ | _] = List) ->
     end;
 why(networks, Other) -> ["has to be a list of networks, and is ", shown(Other)];
 why(Kind, Other) ->
-    ["has to be a ", atom_to_list(Kind), ", and is ", shown(Other), hint(Kind, Other)].
+    ["has to be ", a(Kind), ", and is ", shown(Other), hint(Kind, Other)].
+
+a(archive) -> "an archive";
+a(Kind) -> ["a ", atom_to_list(Kind)].
 
 shown(Term) ->
     case cambrian_nif:kind_of(Term) of
         undefined -> io_lib:format("~0tP", [Term, 8], [{chars_limit, ?MAX_TEXT}]);
-        Kind -> ["a ", atom_to_list(Kind)]
+        Kind -> a(Kind)
     end.
 
 hint(network, Other) ->

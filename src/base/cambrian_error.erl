@@ -67,7 +67,8 @@
                     | {program_failed, Message :: term()}
                     | {bad_answer, {unsupported_protocol, Got :: term(), Expected :: term()}
                                  | term()}}.
--type population() :: not_started | population_kept_failing | not_evaluated | running | busy
+-type population() :: not_started | population_kept_failing | not_evaluated | no_archive | running
+                    | busy
                     | timeout | {already_started, pid()} | {name_taken, Name :: term()}
                     | {data_dir_in_use, Dir :: file:name_all(), Holder :: binary()}
                     | {checkpoint_of_another_task, Task :: binary()}
@@ -233,6 +234,8 @@ population(not_started) ->
     ["the application does not run: ", {named, <<"application:ensure_all_started(cambrian)">>}];
 population(population_kept_failing) -> ["the population crashed again and again"];
 population(not_evaluated) -> ["no generation has been evaluated yet"];
+population(no_archive) ->
+    ["the population keeps no archive, which needs ", {term, search}, " ", {term, map_elites}];
 population(running) -> ["the population is running"];
 population(busy) -> ["too many genotypes are waiting"];
 population(timeout) -> ["the time was up"];

@@ -12,7 +12,8 @@
 -module(cambrian_population).
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
-         await/2, best/1, migrant/2, stats/1, history/1, inject/2, inject/3, purge/2, checkpoint/1,
+         await/2, best/1, archive/1, migrant/2, stats/1, history/1, inject/2, inject/3, purge/2,
+         checkpoint/1,
          subscribe/1, unsubscribe/1, info/1]).
 -export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_from_mesh/4, account/1]).
 -export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0,
@@ -125,10 +126,12 @@
                     solved := boolean(), generations := pos_integer(),
                     evaluations := pos_integer(), failures := non_neg_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
-                    trial => [{atom(), float()}], validation => float()}.
+                    trial => [{atom(), float()}], validation => float(),
+                    archive => cambrian_archive:archive()}.
 %% `elapsed_ms' is the time of the whole run, trials included. `trial' is what the task's own
 %% criterion measured of a champion that solves it. If the task has held-out data, the champion is
-%% the genotype that did best there, and `validation' is that value.
+%% the genotype that did best there, and `validation' is that value. With `search => map_elites',
+%% `archive' has the elites.
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% a genotype from elsewhere was judged; `fitness' is missing where the evaluation
@@ -356,6 +359,20 @@ await(Population, Timeout) ->
 %% '''
 -spec best(population()) -> {ok, champion()} | {error, not_evaluated}.
 best(Population) -> call(Population, best, infinity).
+
+%% @doc The archive of a population with `search => map_elites', also while it runs: that of the last
+%% generation that was evaluated.
+%%
+%% ```
+%% 1> {ok, Population} = cambrian_population:start(#{task => maze_medium, search => map_elites}).
+%% 2> {ok, _} = cambrian_population:step(Population, 3).
+%% 3> {ok, Archive} = cambrian_population:archive(Population).
+%% 4> #{cells := 2500} = cambrian_archive:stats(Archive).
+%% 5> cambrian_population:stop(Population).
+%% ok
+%% '''
+-spec archive(population()) -> {ok, cambrian_archive:archive()} | {error, no_archive}.
+archive(Population) -> call(Population, archive, infinity).
 
 %% @doc A genotype of the last generation that was evaluated, to send elsewhere: see
 %% {@link migration()}. `generation' is the one that it was found in. The next call draws another

@@ -70,9 +70,18 @@ result(Solved, Facts) -> result(Solved, last(Facts), Facts).
 result(Solved, #{generation := Generation} = Last, #{champions := Champions} = Facts) ->
     #{seed := Seed} = cambrian_nif:population_info(maps:get(population, Facts)),
     Counts = maps:with([evaluations, failures], Last),
-    maps:merge(cambrian_champions:winner(Solved, Champions),
-               Counts#{solved => Solved =/= false, generations => Generation + 1, seed => Seed,
-                       elapsed_ms => elapsed(Facts)}).
+    Archives = maps:from_list([{archive, Archive} || {ok, Archive} <- [archive(Facts)]]),
+    lists:foldl(fun maps:merge/2, cambrian_champions:winner(Solved, Champions),
+                [Archives, Counts#{solved => Solved =/= false, generations => Generation + 1,
+                                   seed => Seed, elapsed_ms => elapsed(Facts)}]).
+
+%% With the elites of the last generation that was evaluated.
+archive(#{conf := #{task_id := TaskId}, population := Population, evaluated := Evaluated}) ->
+    Generation = case Evaluated of undefined -> Population; _ -> Evaluated end,
+    case cambrian_nif:population_archive(Generation, TaskId) of
+        undefined -> {error, no_archive};
+        Archive -> {ok, Archive}
+    end.
 
 %%% ---- limits -----------------------------------------------------------------------------
 
@@ -136,6 +145,7 @@ answer(best, #{champions := Champions}) ->
         undefined -> {error, not_evaluated};
         Champion -> {ok, Champion}
     end;
+answer(archive, Facts) -> archive(Facts);
 answer(stats, #{stats := undefined}) -> {error, not_evaluated};
 answer(stats, #{stats := Stats}) -> {ok, Stats};
 answer(history, #{history := History}) -> cambrian_history:pages(History);

@@ -145,3 +145,17 @@ fn bytes_of_others_are_refused_by_name() {
     newer[1] = 2;
     assert_eq!(Archive::decode(&newer).unwrap_err(), ArchiveError::UnsupportedVersion(2));
 }
+
+#[test]
+fn a_picture_has_each_elite_at_its_place() {
+    let found = [(0, 2, [2, 3]), (1, 0, [13, 8]), (2, 1, [2, 5])];
+    let raster = archive(&found).raster(100).unwrap();
+    assert_eq!((raster.columns, raster.rows), (4, 4));
+    let filled: Vec<_> = (0..16).filter_map(|at| Some((at, raster.fitness[at]?))).collect();
+    // the second dimension goes upwards
+    assert_eq!(filled, [(8, 1.0), (12, 0.0), (15, -1.0)]);
+    let small = archive(&found).raster(2).unwrap();
+    assert_eq!(small.fitness, [None, None, Some(1.0), Some(-1.0)]);
+    let cvt = Archive::new("task", SHAPE, space(Partition::Cvt));
+    assert_eq!(cvt.raster(100).unwrap().columns, 8);
+}

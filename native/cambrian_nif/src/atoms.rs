@@ -5,6 +5,19 @@ rustler::atoms! {
     dirty,
     error,
     undefined,
+    // archive
+    bounds,
+    partition,
+    cells,
+    cell,
+    places,
+    filled,
+    coverage,
+    qd_score,
+    none,
+    different_archives,
+    invalid_archive,
+    archive,
     // data_dir
     locked,
     // genotype

@@ -7,6 +7,7 @@ use cambrian_core::formats::json::JsonError;
 use cambrian_core::genome::genotype::GenotypeError;
 use cambrian_core::genome::parameters::ParameterError;
 use cambrian_core::phenotype::substrate::SubstrateError;
+use cambrian_core::search::archive::ArchiveError;
 use cambrian_core::search::population::Refused;
 use cambrian_core::wire::codec::{CodecError, GenotypeId};
 use cambrian_core::wire::delta::DeltaError;
@@ -101,6 +102,20 @@ pub fn codec(error: CodecError) -> Error {
         }
         CodecError::NotCanonical => refuse(atoms::not_canonical()),
         CodecError::Invalid(error) => genotype(error),
+    }
+}
+
+pub fn archive(error: ArchiveError) -> Error {
+    match error {
+        ArchiveError::TooLarge(size) => refuse((atoms::too_large(), size)),
+        ArchiveError::Memory(error) => memory(error),
+        ArchiveError::Malformed => refuse(atoms::malformed()),
+        ArchiveError::UnsupportedVersion(version) => {
+            refuse((atoms::unsupported_version(), version))
+        }
+        ArchiveError::Space(error) => refuse((atoms::invalid_archive(), error.to_string())),
+        ArchiveError::Genotype(error) => codec(error),
+        ArchiveError::NotCanonical => refuse(atoms::not_canonical()),
     }
 }
 

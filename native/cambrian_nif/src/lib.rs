@@ -4,6 +4,7 @@
 //! `_dirty` where the Erlang module has a choice of schedulers, and chooses by the work that it
 //! expects.
 
+mod archive;
 mod atoms;
 mod data_dir;
 mod dataset;

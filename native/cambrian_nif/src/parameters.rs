@@ -1,4 +1,4 @@
-//! Parameters cross as a map from name to number, atom or list of atoms.
+//! Parameters cross as a map from name to number, atom, list of atoms or list of pairs.
 
 use crate::error;
 use crate::term::List;
@@ -27,13 +27,27 @@ pub fn value(term: Term) -> Option<Value> {
         return Some(Value::Name(name));
     }
     let List(names): List<Term> = term.decode().ok()?;
+    let number =
+        |term: Term| term.decode::<f64>().or_else(|_| term.decode::<i64>().map(|x| x as f64));
+    let pair = |term: &Term| {
+        let (low, high) = term.decode().ok()?;
+        Some((number(low).ok()?, number(high).ok()?))
+    };
+    if names.first().is_some_and(|first| pair(first).is_some()) {
+        return names.iter().map(pair).collect::<Option<_>>().map(Value::Pairs);
+    }
     names.iter().map(|name| name.atom_to_string().ok()).collect::<Option<_>>().map(Value::Names)
 }
 
 pub fn show<'a>(env: Env<'a>, value: &Value) -> NifResult<Term<'a>> {
+    let number = |x: f64| show(env, &Value::Number(x));
     Ok(match value {
         Value::Number(x) if x.fract() == 0.0 && x.abs() < 1e15 => (*x as i64).encode(env),
         Value::Number(x) => x.encode(env),
+        Value::Pairs(pairs) => {
+            let pair = |(low, high): &(f64, f64)| Ok((number(*low)?, number(*high)?));
+            pairs.iter().map(pair).collect::<NifResult<Vec<_>>>()?.encode(env)
+        }
         Value::Name(name) => Atom::from_str(env, name)?.encode(env),
         Value::Names(names) => {
             names.iter().map(|n| Atom::from_str(env, n)).collect::<NifResult<Vec<_>>>()?.encode(env)

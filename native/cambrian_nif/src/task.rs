@@ -1,5 +1,6 @@
 //! cambrian_task: the tasks that run inside Rust
 
+use crate::archive::ArchiveArc;
 use crate::genotype::GenotypeArc;
 use crate::job::{self, Job};
 use crate::network::NetworkArc;
@@ -201,6 +202,8 @@ fn kind_of(term: Term) -> Atom {
         atoms::network()
     } else if term.decode::<SubstrateArc>().is_ok() {
         atoms::substrate()
+    } else if term.decode::<ArchiveArc>().is_ok() {
+        atoms::archive()
     } else {
         atoms::undefined()
     }

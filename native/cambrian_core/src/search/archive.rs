@@ -180,6 +180,60 @@ impl Archive {
     }
 }
 
+/// The fitness of elites as a picture, the lowest row first, each row from its lowest column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Raster {
+    pub columns: u32,
+    pub rows: u32,
+    pub fitness: Vec<Option<f64>>,
+}
+
+impl Archive {
+    /// The picture of an archive of one or two dimensions, with at most so many columns and rows;
+    /// the first dimension goes to the right. Where cells are smaller than places of the picture,
+    /// the fittest of a place is shown.
+    pub fn raster(&self, most: u32) -> Option<Raster> {
+        let dimensions = self.space.dimensions();
+        let side = self.space.places().unwrap_or_else(|| {
+            // about two places along each side of a cell
+            (4.0 * f64::from(self.space.cells())).powf(0.5) as u32
+        });
+        let columns = side.clamp(1, most.max(1));
+        let rows = match dimensions {
+            1 => 1,
+            2 => columns,
+            _ => return None,
+        };
+        let mut raster = Raster { columns, rows, fitness: vec![None; (columns * rows) as usize] };
+        match self.space.places() {
+            Some(places) => self.fill_by_cells(&mut raster, places),
+            None => self.fill_by_places(&mut raster),
+        }
+        Some(raster)
+    }
+
+    fn fill_by_cells(&self, raster: &mut Raster, places: u32) {
+        let scaled =
+            |along: u32, to: u32| (u64::from(along) * u64::from(to) / u64::from(places)) as u32;
+        for (cell, elite) in &self.elites {
+            let (x, y) = if raster.rows == 1 { (*cell, 0) } else { (cell / places, cell % places) };
+            let at = scaled(y, raster.rows) * raster.columns + scaled(x, raster.columns);
+            let known = &mut raster.fitness[at as usize];
+            *known = Some(known.map_or(elite.fitness, |fitness| elite.fitness.max(fitness)));
+        }
+    }
+
+    fn fill_by_places(&self, raster: &mut Raster) {
+        for at in 0..raster.columns * raster.rows {
+            let (x, y) = (at % raster.columns, at / raster.columns);
+            let middle = |along: u32, of: u32| (f64::from(along) + 0.5) / f64::from(of);
+            let point = [middle(x, raster.columns), middle(y, raster.rows)];
+            let cell = self.space.cell_at(&point[..self.space.dimensions()]);
+            raster.fitness[at as usize] = self.elites.get(&cell).map(|elite| elite.fitness);
+        }
+    }
+}
+
 fn squared(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum()
 }

@@ -7,8 +7,7 @@
 use super::squared;
 use crate::base::rng::{Purpose, Stream};
 use rayon::prelude::*;
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 
 /// Rounds of Lloyd's method.
 const ROUNDS: usize = 10;
@@ -32,16 +31,15 @@ struct Tree {
 impl Centroids {
     pub fn new(count: u32, dimensions: usize) -> Centroids {
         // a run, its checkpoints and its archives ask for the same points
-        static LAST: LazyLock<Mutex<HashMap<(u32, usize), Arc<Tree>>>> =
-            LazyLock::new(Mutex::default);
-        let known = || LAST.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some(tree) = known().get(&(count, dimensions)) {
+        static LAST: Mutex<Option<Arc<Tree>>> = Mutex::new(None);
+        let last = || LAST.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let is_same =
+            |tree: &Tree| tree.points.len() == count as usize && tree.points[0].len() == dimensions;
+        if let Some(tree) = last().as_ref().filter(|tree| is_same(tree)) {
             return Centroids(Arc::clone(tree));
         }
         let tree = Arc::new(tessellation(count as usize, dimensions));
-        let mut last = known();
-        last.clear();
-        last.insert((count, dimensions), Arc::clone(&tree));
+        *last() = Some(Arc::clone(&tree));
         Centroids(tree)
     }
 

@@ -107,13 +107,17 @@ impl Space {
 
     /// The number of the cell, from 0. In a grid the last dimension counts first.
     pub fn cell(&self, behaviour: &[f64]) -> u32 {
-        let point = self.scaled(behaviour);
+        self.cell_at(&self.scaled(behaviour))
+    }
+
+    /// The same of a scaled behaviour.
+    pub fn cell_at(&self, point: &[f64]) -> u32 {
         match &self.division {
             Division::Grid(places) => {
                 let place = |at: f64| ((at * f64::from(*places)) as u32).min(places - 1);
-                point.into_iter().fold(0, |cell, at| cell * places + place(at))
+                point.iter().fold(0, |cell, at| cell * places + place(*at))
             }
-            Division::Centroids(centroids) => centroids.nearest(&point),
+            Division::Centroids(centroids) => centroids.nearest(point),
         }
     }
 

@@ -1,0 +1,168 @@
+//! cambrian_archive
+
+use crate::genotype::wrap;
+use crate::parameters::show;
+use crate::population::{EvaluatedArc, PopulationArc};
+use crate::term::{List, binary};
+use crate::{atoms, error};
+use cambrian_core::base::choice::Choice;
+use cambrian_core::genome::parameters::Value;
+use cambrian_core::search::archive::{Archive, Different, Elite, Raster, Summary};
+use cambrian_core::search::population::Population;
+use rustler::{Atom, Binary, Encoder, Env, Error, NifResult, Resource, ResourceArc, Term};
+use std::sync::Arc;
+
+/// Immutable.
+pub struct ArchiveResource(Archive);
+
+#[rustler::resource_impl]
+impl Resource for ArchiveResource {}
+
+pub type ArchiveArc = ResourceArc<ArchiveResource>;
+
+fn wrapped(archive: Archive) -> ArchiveArc {
+    ResourceArc::new(ArchiveResource(archive))
+}
+
+/// Of an evaluated generation, or of one that waits: its archive, or `undefined` in a search
+/// without one.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_archive<'a>(env: Env<'a>, generation: Term<'a>, task: &str) -> NifResult<Term<'a>> {
+    let of = |population: &Population| {
+        let elites = population.elites()?;
+        Some(wrapped(elites.archive(task, population.shape())))
+    };
+    let archive = match generation.decode::<EvaluatedArc>() {
+        Ok(evaluated) => of(evaluated.0.population()),
+        Err(_) => of(&generation.decode::<PopulationArc>()?.0),
+    };
+    Ok(archive.map_or_else(|| atoms::undefined().encode(env), |archive| archive.encode(env)))
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_encode(env: Env<'_>, archive: ArchiveArc) -> Term<'_> {
+    binary(env, &archive.0.encode())
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_id(env: Env<'_>, archive: ArchiveArc) -> Term<'_> {
+    binary(env, &archive.0.id())
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_decode(bytes: Binary) -> NifResult<(Atom, ArchiveArc)> {
+    let archive = Archive::decode(&bytes).map_err(error::archive)?;
+    Ok((atoms::ok(), wrapped(archive)))
+}
+
+/// `{ok, Archive}`
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_merge(a: ArchiveArc, b: ArchiveArc) -> NifResult<(Atom, ArchiveArc)> {
+    let different = |why: Different| error::refuse((atoms::different_archives(), why.to_string()));
+    Ok((atoms::ok(), wrapped(a.0.merge(&b.0).map_err(different)?)))
+}
+
+/// `offset` is the fitness that adds nothing to the QD score.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_info(env: Env<'_>, archive: ArchiveArc, offset: f64) -> NifResult<Term<'_>> {
+    let (archive, space) = (&archive.0, archive.0.space());
+    let Summary { cells, filled, best, mean, qd_score } = archive.summary(offset);
+    let or_none = |number: Option<f64>| match number {
+        Some(number) => number.encode(env),
+        None => atoms::none().encode(env),
+    };
+    let pairs = [
+        (atoms::task(), binary(env, archive.task().as_bytes())),
+        (atoms::inputs(), archive.shape().inputs.encode(env)),
+        (atoms::outputs(), archive.shape().outputs.encode(env)),
+        (atoms::bounds(), show(env, &Value::Pairs(space.bounds().0.clone()))?),
+        (atoms::partition(), Atom::from_str(env, space.partition().name())?.encode(env)),
+        (atoms::cells(), cells.encode(env)),
+        (atoms::filled(), filled.encode(env)),
+        (atoms::coverage(), (filled as f64 / f64::from(cells)).encode(env)),
+        (atoms::best(), or_none(best)),
+        (atoms::mean(), or_none(mean)),
+        (atoms::qd_score(), qd_score.encode(env)),
+    ];
+    let map = Term::map_from_pairs(env, &pairs)?;
+    match space.places() {
+        Some(places) => map.map_put(atoms::places(), places),
+        None => Ok(map),
+    }
+}
+
+/// `#{cell, genotype, fitness, behaviour}`
+fn elite<'a>(env: Env<'a>, cell: u32, elite: &Elite) -> NifResult<Term<'a>> {
+    let pairs = [
+        (atoms::cell(), cell.encode(env)),
+        (atoms::genotype(), wrap(Arc::clone(&elite.genotype)).encode(env)),
+        (atoms::fitness(), elite.fitness.encode(env)),
+        (atoms::behaviour(), elite.behaviour.encode(env)),
+    ];
+    Term::map_from_pairs(env, &pairs)
+}
+
+/// `{ok, Elite} | none`
+fn found<'a>(env: Env<'a>, one: Option<(u32, &Arc<Elite>)>) -> NifResult<Term<'a>> {
+    match one {
+        Some((cell, one)) => Ok((atoms::ok(), elite(env, cell, one)?).encode(env)),
+        None => Ok(atoms::none().encode(env)),
+    }
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_best(env: Env<'_>, archive: ArchiveArc) -> NifResult<Term<'_>> {
+    found(env, archive.0.best())
+}
+
+/// As many finite numbers as the space has dimensions.
+fn point(archive: &Archive, behaviour: List<f64>) -> NifResult<Vec<f64>> {
+    let fits = behaviour.0.len() == archive.space().dimensions();
+    if fits { Ok(behaviour.0) } else { Err(Error::BadArg) }
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_at<'a>(env: Env<'a>, archive: ArchiveArc, behaviour: List<f64>) -> NifResult<Term<'a>> {
+    let cell = archive.0.space().cell(&point(&archive.0, behaviour)?);
+    found(env, archive.0.elites().get(&cell).map(|elite| (cell, elite)))
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_nearest<'a>(
+    env: Env<'a>,
+    archive: ArchiveArc,
+    behaviour: List<f64>,
+) -> NifResult<Term<'a>> {
+    found(env, archive.0.nearest(&point(&archive.0, behaviour)?))
+}
+
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_sample(
+    env: Env<'_>,
+    archive: ArchiveArc,
+    count: usize,
+    seed: u64,
+) -> NifResult<Vec<Term<'_>>> {
+    let sample = archive.0.sample(count, seed);
+    sample.into_iter().map(|(cell, one)| elite(env, cell, one)).collect()
+}
+
+/// All, by their cells.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_elites(env: Env<'_>, archive: ArchiveArc) -> NifResult<Vec<Term<'_>>> {
+    archive.0.elites().iter().map(|(cell, one)| elite(env, *cell, one)).collect()
+}
+
+/// Of an archive of one or two dimensions, a picture of at most so many columns and rows, the lowest
+/// row first: `{Columns, Rows, [Fitness | none]}`. `undefined` of more dimensions.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn archive_raster(env: Env<'_>, archive: ArchiveArc, most: u32) -> Term<'_> {
+    let Some(Raster { columns, rows, fitness }) = archive.0.raster(most) else {
+        return atoms::undefined().encode(env);
+    };
+    let number = |fitness: &Option<f64>| match fitness {
+        Some(fitness) => fitness.encode(env),
+        None => atoms::none().encode(env),
+    };
+    (columns, rows, fitness.iter().map(number).collect::<Vec<Term>>()).encode(env)
+}

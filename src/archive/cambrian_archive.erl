@@ -1,0 +1,180 @@
+%% @doc An archive: many good and different networks, as quality diversity gives them.
+%%
+%% With `search => map_elites', {@link cambrian:evolve/2} divides the behaviours of networks into
+%% cells and keeps the fittest network of each cell, its elite (Mouret and Clune 2015). The result
+%% has the archive under `archive'; {@link cambrian_population:archive/1} answers that of a
+%% population, also while it runs.
+%%
+%% ```
+%% 1> {ok, #{archive := Archive}} =
+%%        cambrian:evolve(maze_medium, #{search => map_elites, seed => 1, generations => 20}).
+%% 2> #{cells := Cells, filled := Filled} = cambrian_archive:stats(Archive).
+%% 3> Cells.
+%% 2500
+%% 4> length(cambrian_archive:elites(Archive)) =:= Filled.
+%% true
+%% 5> {ok, #{genotype := Genotype, behaviour := [_X, _Y]}} =
+%%        cambrian_archive:nearest(Archive, [200, 100]).
+%% 6> cambrian_genotype:is_genotype(Genotype).
+%% true
+%% '''
+%%
+%% An archive is a value. {@link merge/2} makes the union of two: each cell keeps the fitter elite,
+%% of equals the one with the lower id. So archives that are merged in any order, any number of
+%% times, end the same, and have the same {@link id/1}.
+-module(cambrian_archive).
+
+-export([stats/1, stats/2, best/1, at/2, nearest/2, sample/3, elites/1]).
+-export([merge/2, id/1, to_binary/1, from_binary/1, is_archive/1]).
+-export([to_svg/2, to_csv/1, to_json/1]).
+-export_type([archive/0, elite/0, stats/0, error/0, picture_options/0]).
+
+-define(EXPLAIN_BADARG(Call),
+        try Call catch error:badarg:Stack -> cambrian_badarg:raise(Stack) end).
+
+-opaque archive() :: reference().
+
+-type elite() :: #{cell := non_neg_integer(), genotype := cambrian_genotype:genotype(),
+                   fitness := float(), behaviour := [float()]}.
+%% The number of its cell, and what was measured of it. In a grid of n places along each dimension,
+%% a behaviour at the places x and y is in the cell n·x + y, from 0.
+
+-type stats() :: #{task := binary(), inputs := pos_integer(), outputs := pos_integer(),
+                   bounds := [{number(), number()}], partition := grid | cvt,
+                   cells := pos_integer(), places => pos_integer(), filled := non_neg_integer(),
+                   coverage := float(), best := float() | none, mean := float() | none,
+                   qd_score := float()}.
+%% `task' is as {@link cambrian_task:id/1} has it. `places' is how many a grid has along each
+%% dimension. `coverage' is the share of cells that have an elite. `qd_score' is the sum of the
+%% fitness of all elites, less the `offset' of each (Pugh, Soros and Stanley 2016).
+
+-type error() :: malformed | not_canonical | {too_large, Bytes :: non_neg_integer()}
+               | {unsupported_version, non_neg_integer()} | {invalid_archive, Why :: binary()}
+               | {not_enough_memory, Wanted :: pos_integer(), Allowed :: pos_integer()}
+               | cambrian_genotype:decode_error().
+
+-type picture_options() :: #{title => cambrian_text:text(), width => pos_integer(),
+                             embed => boolean()}.
+
+%% @doc The same as {@link stats/2} without options.
+-spec stats(archive()) -> stats().
+stats(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_info(Archive, 0.0)).
+
+%% @doc What the archive is of, and how full and how good it is.
+%%
+%% The option `offset' is the fitness that adds nothing to the QD score, 0 by default. Where fitness
+%% can be negative, choose the lowest fitness that can be: else a full archive may have a lower
+%% score than an empty one.
+-spec stats(archive(), #{offset => number()}) -> stats().
+stats(Archive, Options) ->
+    Offset = case Options of
+                 #{offset := Number} when map_size(Options) =:= 1 -> Number;
+                 _ when Options =:= #{} -> 0.0;
+                 _ -> undefined
+             end,
+    ok = cambrian_badarg:check(?MODULE, stats, [
+        {is_archive(Archive), <<"an archive">>},
+        {is_number(Offset), <<"a map with at most the option offset, which is a number">>}]),
+    cambrian_nif:archive_info(Archive, float(Offset)).
+
+%% @doc The fittest elite; of equals the one with the lowest id.
+-spec best(archive()) -> {ok, elite()} | none.
+best(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_best(Archive)).
+
+%% @doc The elite of the cell of a behaviour. Numbers beyond the bounds count as the bound.
+-spec at(archive(), Behaviour :: [number()]) -> {ok, elite()} | none.
+at(Archive, Behaviour) -> cambrian_nif:archive_at(Archive, point(at, Archive, Behaviour)).
+
+%% @doc The elite whose behaviour is nearest, by Euclidean distance where each dimension is scaled
+%% from 0 at its lower bound to 1 at its upper bound.
+-spec nearest(archive(), Behaviour :: [number()]) -> {ok, elite()} | none.
+nearest(Archive, Behaviour) ->
+    cambrian_nif:archive_nearest(Archive, point(nearest, Archive, Behaviour)).
+
+point(Function, Archive, Behaviour) ->
+    Dimensions = case is_archive(Archive) of
+                     true -> length(maps:get(bounds, stats(Archive)));
+                     false -> 0
+                 end,
+    IsPoint = is_list(Behaviour) andalso length(Behaviour) =:= Dimensions
+        andalso lists:all(fun is_number/1, Behaviour),
+    Expected = ["a list of ", cambrian_text:counted(Dimensions, "number"),
+                ", as many as the archive has dimensions"],
+    ok = cambrian_badarg:check(?MODULE, Function, [
+        {is_archive(Archive), <<"an archive">>}, {IsPoint, iolist_to_binary(Expected)}]),
+    [float(Number) || Number <- Behaviour].
+
+%% @doc So many elites at random. Each is drawn from all of them, so one may come twice. The same
+%% seed draws the same ones.
+-spec sample(archive(), Count :: non_neg_integer(), Seed :: non_neg_integer()) -> [elite()].
+sample(Archive, Count, Seed) ->
+    ?EXPLAIN_BADARG(cambrian_nif:archive_sample(Archive, Count, Seed)).
+
+%% @doc All elites, by their cells.
+-spec elites(archive()) -> [elite()].
+elites(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_elites(Archive)).
+
+%% @doc The union of two archives of the same task, bounds, partition and cells.
+-spec merge(archive(), archive()) -> {ok, archive()} | {error, {different_archives, binary()}}.
+merge(A, B) -> ?EXPLAIN_BADARG(cambrian_nif:archive_merge(A, B)).
+
+%% @doc SHA-256 of {@link to_binary/1}: of the cells and their elites, and of nothing that depends
+%% on how they were found.
+-spec id(archive()) -> <<_:256>>.
+id(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_id(Archive)).
+
+%% @doc The canonical bytes: equal archives have equal bytes, on every machine.
+-spec to_binary(archive()) -> binary().
+to_binary(Archive) -> ?EXPLAIN_BADARG(cambrian_nif:archive_encode(Archive)).
+
+%% @doc Reads what {@link to_binary/1} wrote, from anyone: each elite must be in the cell of its
+%% behaviour. At most 1 GiB.
+%%
+%% ```
+%% 1> cambrian_archive:from_binary(<<"archive">>).
+%% {error,malformed}
+%% '''
+-spec from_binary(binary()) -> {ok, archive()} | {error, error()}.
+from_binary(Bytes) -> ?EXPLAIN_BADARG(cambrian_nif:archive_decode(Bytes)).
+
+-spec is_archive(term()) -> boolean().
+is_archive(Term) -> cambrian_nif:kind_of(Term) =:= archive.
+
+%%% ---- for people and other programs ------------------------------------------------------
+
+%% @doc Draws the archive: of one or two dimensions a heat map of the cells, of more dimensions a
+%% line for each of some elites across parallel axes. Options: `title', `width' in pixels (720), and
+%% `embed' for a page that has the style sheet of {@link cambrian_theme:style/0}.
+-spec to_svg(archive(), picture_options()) -> iodata().
+to_svg(Archive, Options) -> cambrian_archive_picture:draw(Archive, Options).
+
+%% @doc A line for each elite: cell, id, fitness, and a column for each dimension of behaviour.
+-spec to_csv(archive()) -> iodata().
+to_csv(Archive) ->
+    #{bounds := Bounds} = stats(Archive),
+    Names = [["behaviour_", integer_to_list(At)] || At <- lists:seq(1, length(Bounds))],
+    [line([<<"cell">>, <<"id">>, <<"fitness">> | Names])
+     | [line([integer_to_list(Cell), hex_id(Genotype)
+              | [cambrian_text:exact(Number) || Number <- [Fitness | Behaviour]]])
+        || #{cell := Cell, genotype := Genotype, fitness := Fitness, behaviour := Behaviour}
+               <- elites(Archive)]].
+
+line(Fields) -> [lists:join($,, Fields), $\n].
+
+hex_id(Genotype) -> cambrian_text:hex(cambrian_genotype:id(Genotype)).
+
+%% @doc The id, the stats and the elites as JSON, each elite with its genotype as {@link
+%% cambrian_genotype:to_json/1} has it.
+-spec to_json(archive()) -> iodata().
+to_json(Archive) ->
+    Elites = [["{\"cell\":", integer_to_list(Cell), ",\"id\":\"", hex_id(Genotype),
+               "\",\"fitness\":", cambrian_text:exact(Fitness), ",\"behaviour\":[",
+               lists:join($,, [cambrian_text:exact(Number) || Number <- Behaviour]),
+               "],\"genotype\":", cambrian_genotype:to_json(Genotype), "}"]
+              || #{cell := Cell, genotype := Genotype, fitness := Fitness, behaviour := Behaviour}
+                     <- elites(Archive)],
+    #{bounds := Bounds} = Stats = stats(Archive),
+    Shown = Stats#{bounds := [tuple_to_list(Pair) || Pair <- Bounds],
+                   id => cambrian_text:hex(id(Archive))},
+    Head = iolist_to_binary(cambrian_json:encode(Shown)),
+    [binary:part(Head, 0, byte_size(Head) - 1), ",\"elites\":[", lists:join($,, Elites), "]}"].
