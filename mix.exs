@@ -71,7 +71,7 @@ defmodule Cambrian.MixProject do
       groups_for_extras: [Notebooks: ~r"^livebooks/", Guides: ~r"^docs/"],
       groups_for_modules: [
         "Networks and how they evolve":
-          ~r"^Cambrian\.(Genotype|Network|Substrate|Population|Result|Governor|Error)",
+          ~r"^Cambrian\.(Genotype|Network|Substrate|Population|Archive|Result|Governor|Error)",
         "What is to be solved": ~r"^Cambrian\.(Task|Environment|Program)",
         "Many nodes": ~r"^Cambrian\.(Bridge|Trust|Envelope|Identity)",
         Erlang: ~r"^:?cambrian"

@@ -2,7 +2,7 @@ defmodule Cambrian.Boundary do
   @moduledoc false
   # What crosses to Erlang and back: keyword lists become maps, references become structs.
 
-  alias Cambrian.{Error, Genotype, Network, Result, Substrate, Tensor}
+  alias Cambrian.{Archive, Error, Genotype, Network, Result, Substrate, Tensor}
 
   @doc "Converts the options of an evolution to those of Erlang."
   @spec options(term) :: {:ok, map} | {:error, Error.reason()}
@@ -137,5 +137,10 @@ defmodule Cambrian.Boundary do
   @doc "Makes a struct of a result."
   @spec result(:cambrian_population.result()) :: Result.t()
   def result(%{champion: reference} = result),
-    do: struct!(Result, %{result | champion: %Genotype{ref: reference}})
+    do: struct!(Result, with_archive(%{result | champion: %Genotype{ref: reference}}))
+
+  defp with_archive(%{archive: reference} = result),
+    do: %{result | archive: %Archive{ref: reference}}
+
+  defp with_archive(result), do: result
 end

@@ -313,6 +313,23 @@ defmodule Cambrian.Population do
   @spec best(t) :: {:ok, champion} | {:error, :not_evaluated}
   def best(population), do: champion(:cambrian_population.best(population))
 
+  @doc """
+  Returns the archive of a population with `search: :map_elites`, also while it runs: that of the
+  last generation that was evaluated.
+
+      iex> options = [task: :maze_medium, search: :map_elites, seed: 1]
+      iex> {:ok, population} = Cambrian.Population.start_link(options)
+      iex> {:ok, _stats} = Cambrian.Population.step(population, 2)
+      iex> {:ok, archive} = Cambrian.Population.archive(population)
+      iex> Cambrian.Archive.stats(archive).cells
+      2500
+  """
+  @spec archive(t) :: {:ok, Cambrian.Archive.t()} | {:error, :no_archive}
+  def archive(population) do
+    with {:ok, reference} <- :cambrian_population.archive(population),
+         do: {:ok, %Cambrian.Archive{ref: reference}}
+  end
+
   defp champion({:ok, %{champion: reference} = champion}),
     do: {:ok, %{champion | champion: %Genotype{ref: reference}}}
 

@@ -20,6 +20,7 @@ defmodule Cambrian.Result do
     * `validation` - the fitness on held-out data, if the task has some, as a dataset with
       `:validation`. The champion is then the genotype that did best on these data, unless one
       reached the target; otherwise `nil`.
+    * `archive` - with `search: :map_elites`, the `Cambrian.Archive` of the elites; otherwise `nil`.
   """
 
   @enforce_keys [
@@ -32,7 +33,7 @@ defmodule Cambrian.Result do
     :seed,
     :elapsed_ms
   ]
-  defstruct @enforce_keys ++ [trial: [], validation: nil]
+  defstruct @enforce_keys ++ [trial: [], validation: nil, archive: nil]
 
   @type t :: %__MODULE__{
           champion: Cambrian.Genotype.t(),
@@ -44,6 +45,7 @@ defmodule Cambrian.Result do
           seed: Cambrian.Genotype.seed(),
           elapsed_ms: non_neg_integer,
           trial: [{atom, float}],
-          validation: float | nil
+          validation: float | nil,
+          archive: Cambrian.Archive.t() | nil
         }
 end

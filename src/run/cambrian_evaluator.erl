@@ -13,7 +13,7 @@
 -module(cambrian_evaluator).
 -behaviour(gen_server).
 
--export([start_link/1, evaluate/5, fitness/1]).
+-export([start_link/1, expect_behaviour/2, evaluate/5, fitness/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([options/0, outcome/0, fault/0]).
 
@@ -50,7 +50,7 @@
          %% kinds of faults in the log
          kinds = [] :: [term()],
          %% how many numbers a behaviour has, once one is known
-         behaviour = none :: none | non_neg_integer(),
+         behaviour = none :: none | cambrian_score:known(),
          round = 0 :: non_neg_integer(),
          tag :: undefined | reference(),
          genotypes = {} :: tuple(),
@@ -93,6 +93,10 @@ start_link(Options) ->
 evaluate(Evaluator, Tag, Genotypes, Network, Limit) ->
     gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, Limit}).
 
+%% @doc Says how many numbers a behaviour must have in later rounds.
+-spec expect_behaviour(pid(), non_neg_integer()) -> ok.
+expect_behaviour(Evaluator, Length) -> gen_server:cast(Evaluator, {expect_behaviour, Length}).
+
 %% @doc The fitness in an outcome, or why there is none.
 -spec fitness(outcome()) -> float() | failed | skipped.
 fitness(Word) when is_atom(Word) -> Word;
@@ -125,6 +129,8 @@ handle_cast({evaluate, Tag, Genotypes, Network, Within}, #state{left = 0} = Stat
                         left = length(Genotypes), results = [], idle = maps:keys(Crews),
                         crews = Ready},
     go_on(share_out(lists:seq(1, length(Genotypes)), call_nodes(Begun)));
+handle_cast({expect_behaviour, Length}, State) ->
+    {noreply, State#state{behaviour = {Length, bounds}}};
 handle_cast({results, Pid, Round, Results, NeedsWork}, #state{round = Round} = State) ->
     #state{crews = Crews} = State,
     case Crews of

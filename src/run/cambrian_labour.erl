@@ -72,8 +72,7 @@ start({measure, Population, Genotypes, Ms}, #labour{options = #{task := Task}} =
     case cambrian_preparation:native(Task) of
         undefined ->
             #labour{measurer = {Measurer, _}} = Ready = with_measurer(Ms, Labour),
-            Network = network(Population),
-            ok = cambrian_evaluator:evaluate(Measurer, Tag, Genotypes, Network, infinity),
+            ok = evaluate(Measurer, Tag, Population, Genotypes, infinity),
             Ready#labour{measurement = #measurement{tag = Tag, work = evaluator}};
         Native ->
             Work = cambrian_nif:population_examine(Tag, Population, Native, Genotypes, Ms),
@@ -87,8 +86,15 @@ post(Kind, Ms, Post, Labour) ->
 
 ask(Kind, Ms, Population, Genotypes, Limit, #labour{evaluator = Evaluator} = Labour) ->
     Tag = make_ref(),
-    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, network(Population), Limit),
+    ok = evaluate(Evaluator, Tag, Population, Genotypes, Limit),
     Labour#labour{job = #job{kind = Kind, tag = Tag, work = evaluator, timer = timer(Ms)}}.
+
+evaluate(Evaluator, Tag, Population, Genotypes, Limit) ->
+    case cambrian_nif:population_behaviour(Population) of
+        any -> ok;
+        Length -> cambrian_evaluator:expect_behaviour(Evaluator, Length)
+    end,
+    cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, network(Population), Limit).
 
 timer(infinity) -> none;
 timer(Ms) -> erlang:start_timer(Ms, self(), job).

@@ -158,6 +158,9 @@ commands() ->
      {"export", "FILE|NAME",
       "writes a network in another form; reads a genotype, a checkpoint, or an envelope",
       export_table(), fun export/3},
+     {"archive", "FILE | merge FILE FILE...",
+      "shows an archive of elites, or merges archives of one task", archive_table(),
+      fun cambrian_cli_archive:archive/3},
      {"import", "FILE", "makes a genotype of JSON", import_table(), fun import/3},
      {"certificates", "NODE",
       "makes a certificate for Erlang distribution over TLS, and the authority that signs it",
@@ -175,7 +178,8 @@ resume_table() ->
     [data_dir(),
      {threads, positive, "N", "threads of the library; all schedulers by default"},
      {cpu, number, "SHARE", "share of their time that they work, up to 1"},
-     {out, text, "DIR", "where champion.genotype, champion.svg and report.html are written"},
+     {out, text, "DIR", "where champion.genotype, champion.svg and report.html are written; with map_elites "
+      "elites.archive and elites.svg too"},
      {quiet, flag, "", "no progress"},
      {json, flag, "", "the result as one line of JSON"}].
 
@@ -185,6 +189,14 @@ export_table() ->
      {out, text, "FILE", "where it is written; else to standard output"},
      {name, text, "NAME", "what its names begin with, in C and in Rust"},
      data_dir()].
+
+archive_table() ->
+    [{json, flag, "", "what the archive amounts to, as one line of JSON"},
+     {svg, text, "FILE", "where a picture of it is written"},
+     {csv, text, "FILE", "where its elites are written, a line each"},
+     {elites, text, "FILE", "where its elites are written as JSON, with their genotypes"},
+     {offset, number, "FITNESS", "the fitness that adds nothing to the QD score; 0 by default"},
+     {out, text, "FILE", "where the union is written"}].
 
 import_table() ->
     [{from, text, "WHOSE", [listed(cambrian_cli_convert:sources()), "; by default the first"]},
@@ -220,6 +232,8 @@ command([Name | Args], Context) ->
 names() -> [Name || {Name, _, _, _, _} <- commands()].
 
 command(Command, help, Context) -> answer(help(Command, Context), Context);
+command({"archive", _, _, _, Do}, {ok, [_ | _] = Words, Given}, Context) ->
+    Do(Words, Given, Context);
 command({_, _, _, _, Do}, {ok, [Word], Given}, Context) -> Do(Word, Given, Context);
 command({_, "[" ++ _, _, _, Do}, {ok, [], Given}, Context) -> Do(none, Given, Context);
 command({Name, Shown, _, _, _}, {ok, [], _}, _) ->

@@ -113,6 +113,18 @@ json(Path, Text) ->
                      cambrian_error:format_error(Reason)]}
     end.
 
+%% An archive is an array of eleven.
+sealed_or_bare(Path, <<16#9B, _/binary>> = Bytes) ->
+    case cambrian_archive:from_binary(Bytes) of
+        {ok, Archive} ->
+            {ok, [Path, ": ", cambrian_cli_archive:text(cambrian_archive:stats(Archive)),
+                  "\n  id           ", cambrian_text:hex(cambrian_archive:id(Archive)), $\n]};
+        {error, malformed} ->
+            {error, [Path, ": begins as an archive does, and is torn or damaged"]};
+        {error, Reason} ->
+            {error, [Path, ": an archive that is not sound: ",
+                     cambrian_error:format_error(Reason)]}
+    end;
 sealed_or_bare(Path, Bytes) ->
     case {cambrian_genotype:from_binary(Bytes), cambrian_envelope:read(Bytes),
           cambrian_envelope:read_record(Bytes)} of

@@ -19,7 +19,7 @@ text(Task, #{champion := Champion, fitness := Fitness, generations := Generation
         cambrian_genotype:info(Champion),
     io_lib:format("~ts: ~ts. ~ts, ~ts~ts, ~.1f s, seed ~b.~n"
                   "Fitness ~ts~ts~ts.~n"
-                  "~ts, ~ts, ~b of them recurrent. Id ~ts~n",
+                  "~ts, ~ts, ~b of them recurrent. Id ~ts~n~ts",
                   [Task, ending(Result, Goal), count(Generations, "generation"),
                    count(Evaluations, "evaluation"),
                    [io_lib:format(" (~b of them failed)", [Failures]) || Failures > 0],
@@ -30,7 +30,9 @@ text(Task, #{champion := Champion, fitness := Fitness, generations := Generation
                    [[", on held-out data ", cambrian_text:exact(Value)]
                     || #{validation := Value} <- [Result]],
                    count(Nodes, "node"), count(Connections, "connection"), Recurrent,
-                   id(Champion)]).
+                   id(Champion),
+                   [["With ", cambrian_cli_archive:text(cambrian_archive:stats(Archive)), ".\n"]
+                    || #{archive := Archive} <- [Result]]]).
 
 ending(#{solved := true}, _Goal) -> "solved";
 ending(#{interrupted := true}, _Goal) -> "interrupted";
@@ -61,6 +63,8 @@ json(Task, #{champion := Champion} = Result, Files) ->
     cambrian_json:encode({[{task, text(Task)}, {champion, text(id(Champion))}]
                           ++ [{Key, maps:get(Key, Result)}
                               || Key <- ?FIELDS, is_map_key(Key, Result)]
+                          ++ [{archive, {cambrian_cli_archive:json(Archive, 0.0)}}
+                              || #{archive := Archive} <- [Result]]
                           ++ [{trial, {Trial}} || #{trial := Trial} <- [Result]]
                           ++ [{files, [text(File) || File <- Files]} || Files =/= []]}).
 
@@ -71,10 +75,20 @@ text(Chars) -> unicode:characters_to_binary(Chars).
 %% @doc The files of a result, each by its name and the function that writes it.
 -spec files(Task :: unicode:chardata(), result(), cambrian_recorder:story()) ->
           [{Name :: string(), fun((file:filename_all()) -> ok | {error, term()})}].
-files(Task, #{champion := Champion, seed := Seed}, Story) ->
+files(Task, #{champion := Champion, seed := Seed} = Result, Story) ->
     Title = io_lib:format("~ts, seed ~b", [Task, Seed]),
     Run = (cambrian_report:run(Story))#{title := Title, task := Task},
     Save = fun(Bytes) -> fun(Path) -> cambrian_file:save(Path, Bytes(Champion)) end end,
     [{"champion.genotype", Save(fun cambrian_genotype:to_binary/1)},
      {"champion.svg", Save(fun cambrian_picture:network/1)},
-     {"report.html", fun(Path) -> cambrian_report:write(Path, Run) end}].
+     {"report.html", fun(Path) -> cambrian_report:write(Path, Run) end}
+     | lists:append([elites(Title, Archive) || #{archive := Archive} <- [Result]])].
+
+elites(Title, Archive) ->
+    Picture = #{title => unicode:characters_to_binary(Title)},
+    [{"elites.archive", fun(Path) ->
+          cambrian_file:save(Path, cambrian_archive:to_binary(Archive))
+      end},
+     {"elites.svg", fun(Path) ->
+          cambrian_file:save(Path, cambrian_archive:to_svg(Archive, Picture))
+      end}].

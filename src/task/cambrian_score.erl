@@ -4,7 +4,10 @@
 -module(cambrian_score).
 
 -export([check/1, is_score/1, fitness/1, same_lengths/2]).
--export_type([score/0, fault/0]).
+-export_type([score/0, fault/0, known/0]).
+
+%% How many numbers a behaviour has, as the score before said or the parameter `bounds'.
+-type known() :: {non_neg_integer(), before | bounds}.
 
 %% Both lists may be empty. A score without either is the fitness alone.
 -type score() :: float() | {Fitness :: float(), Cases :: [float()], Behaviour :: [float()]}.
@@ -58,21 +61,27 @@ are_floats(End) -> End =:= [].
 fitness({Fitness, _Cases, _Behaviour}) -> Fitness;
 fitness(Fitness) -> Fitness.
 
-%% @doc Makes a fault of each score whose behaviour has not as many numbers as the first, or as
-%% `Known' if that is not `none'. Returns also how many that are.
--spec same_lengths([{pos_integer(), score() | {fault, term()}}], none | non_neg_integer()) ->
-          {[{pos_integer(), score() | {fault, term()}}], none | non_neg_integer()}.
+%% @doc Makes a fault of each score whose behaviour has another length than is known; if none is
+%% known, the first score says it. Returns the length that is known then.
+-spec same_lengths([{pos_integer(), score() | {fault, term()}}], none | known()) ->
+          {[{pos_integer(), score() | {fault, term()}}], none | known()}.
 same_lengths(Results, Known) -> lists:mapfoldl(fun same_length/2, Known, Results).
 
 same_length({_, {fault, _}} = Result, Known) -> {Result, Known};
-same_length({_, Score} = Result, none) -> {Result, length(behaviour(Score))};
-same_length({Index, Score} = Result, Known) ->
+same_length({_, Score} = Result, none) -> {Result, {length(behaviour(Score)), before}};
+same_length({Index, Score} = Result, {Length, Why} = Known) ->
     case length(behaviour(Score)) of
-        Known -> {Result, Known};
+        Length -> {Result, Known};
         Other ->
-            Expected = iolist_to_binary(io_lib:format("~b numbers, as before", [Known])),
+            Expected = iolist_to_binary(expected(Length, Why)),
             {{Index, {fault, {bad_score, {behaviour, Other, Expected}}}}, Known}
     end.
+
+expected(0, bounds) -> "no behaviour, or the parameter bounds for it";
+expected(Length, bounds) -> [counted(Length), ", as the parameter bounds has"];
+expected(Length, before) -> [counted(Length), ", as before"].
+
+counted(Length) -> cambrian_text:counted(Length, "number").
 
 behaviour({_Fitness, _Cases, Behaviour}) -> Behaviour;
 behaviour(_Fitness) -> [].

@@ -146,11 +146,27 @@ fn a_behaviour_of_another_length_than_the_bounds_is_a_failure() {
     assert!(first(task, p, 1).evaluate(task, &GO).is_none());
 }
 
+/// Of tasks that say nothing of behaviour.
+#[test]
+fn without_bounds_the_archive_is_of_projected_probes() {
+    let task = task::named("xor").unwrap();
+    let population = after(task, first(task, parameters(task), 1), 30);
+    let archive = archive(&population);
+    assert_eq!((archive.space().dimensions(), archive.space().cells()), (2, 400));
+    assert!(archive.elites().len() > 40, "{}", archive.elites().len());
+    let bytes = checkpoint::encode(&population);
+    assert_eq!(checkpoint::encode(&checkpoint::decode(&bytes).unwrap()), bytes);
+}
+
 #[test]
 fn what_has_no_archive_is_refused() {
     let task = task::named("xor").unwrap();
     let refused = |p: Parameters| Population::new(p, task.shape(), 1).unwrap_err().to_string();
-    assert!(refused(parameters(task)).starts_with("bounds: expected"));
+    let wide = Bounds(vec![(0.0, 1.0); 17]);
+    assert_eq!(
+        refused(Parameters { bounds: wide, ..parameters(task) }),
+        "bounds: expected at most 16 pairs"
+    );
     let bounds = Bounds(vec![(0.0, 1.0); 16]);
     assert!(
         refused(Parameters { bounds, ..parameters(task) })

@@ -6,6 +6,7 @@ rustler::atoms! {
     error,
     undefined,
     // archive
+    any,
     bounds,
     partition,
     cells,

@@ -17,6 +17,7 @@ use cambrian_core::phenotype::network::Network;
 use cambrian_core::phenotype::substrate::SubstrateError;
 use cambrian_core::search::ancestry::Source;
 use cambrian_core::search::lineage::Birth;
+use cambrian_core::search::map_elites;
 use cambrian_core::search::population::checkpoint::{self, CheckpointError};
 use cambrian_core::search::population::migration::Migration;
 use cambrian_core::search::population::purge::{Banned, Purged};
@@ -405,6 +406,15 @@ fn population_info(env: Env<'_>, population: PopulationArc) -> NifResult<Term<'_
             (atoms::networks(), (networks.inputs, networks.outputs).encode(env)),
         ],
     )
+}
+
+/// How many numbers the task must give as a behaviour, or `any`.
+#[rustler::nif]
+fn population_behaviour(env: Env<'_>, population: PopulationArc) -> Term<'_> {
+    match map_elites::told_by_task(population.0.parameters()) {
+        Some(length) => length.encode(env),
+        None => atoms::any().encode(env),
+    }
 }
 
 #[rustler::nif]

@@ -20,6 +20,7 @@ pub enum Purpose {
     Probe = 10,
     Centroids = 11,
     Sample = 12,
+    Projection = 13,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.

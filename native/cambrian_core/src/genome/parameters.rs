@@ -207,7 +207,8 @@ parameters! {
         "novelty: most behaviours that are kept; the oldest give way";
 
     bounds: Bounds = Bounds::default(), (),
-        "map_elites: the lowest and the highest number of each dimension of behaviours";
+        "map_elites: the lowest and the highest number of each dimension of behaviours; without \
+         them, two dimensions onto which the outputs on probes are projected";
     partition: Partition = Partition::Grid, (), "map_elites: how the box of behaviours is divided";
     cells: u32 = 2500, (1, Bounds::MAX_CELLS),
         "map_elites: cells; in a grid at most, with as many places along each dimension";

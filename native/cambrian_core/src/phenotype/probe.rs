@@ -8,6 +8,15 @@ use crate::phenotype::network::Runner;
 const STEPS: usize = 16;
 const MOST: usize = 128;
 
+/// How many numbers it is for a network with so many outputs.
+pub fn length(outputs: usize) -> usize {
+    steps(outputs) * outputs
+}
+
+fn steps(outputs: usize) -> usize {
+    (MOST / outputs).clamp(1, STEPS)
+}
+
 /// The outputs of each of some 16 steps, one after the other. The network starts at rest; each
 /// input is uniform in −1 ≤ x < 1, and the same for all networks everywhere.
 ///
@@ -17,7 +26,7 @@ pub fn behaviour(network: &Runner) -> Result<Vec<f64>, Cancelled> {
     let (inputs, width) = (network.network().inputs(), network.network().outputs());
     let (mut values, mut outputs) = (network.network().rest(), vec![0.0; width]);
     let mut behaviour = Vec::new();
-    for step in 0..(MOST / width).clamp(1, STEPS) {
+    for step in 0..steps(width) {
         let mut rng = Stream::new(0, Purpose::Probe, 0, step as u64);
         let probe: Vec<f32> = (0..inputs).map(|_| 2.0 * rng.unit() - 1.0).collect();
         network.step(&mut values, &probe, &mut outputs)?;

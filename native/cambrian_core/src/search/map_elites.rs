@@ -4,7 +4,8 @@
 use crate::base::cancel::CancelToken;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::{Genotype, Shape};
-use crate::genome::parameters::{Emitter, ParameterError, Parameters, Search};
+use crate::genome::parameters::{Bounds, Emitter, ParameterError, Parameters, Search};
+use crate::phenotype::{probe, projection};
 use crate::search::ancestry::Ancestry;
 use crate::search::archive::{Archive, Elite, Space, SpaceError};
 use crate::search::breeding::{Child, Parent};
@@ -39,11 +40,12 @@ pub(crate) struct Offspring {
 }
 
 impl Elites {
-    /// Without elites; `None` in searches without an archive of elites.
+    /// Without elites, for networks with so many outputs; `None` in searches without an archive of
+    /// elites.
     ///
     /// # Errors
     /// The parameter that does not divide a box of behaviours.
-    pub fn new(p: &Parameters) -> Result<Option<Arc<Elites>>, ParameterError> {
+    pub fn new(p: &Parameters, outputs: u32) -> Result<Option<Arc<Elites>>, ParameterError> {
         if p.search != Search::MapElites {
             return Ok(None);
         }
@@ -54,14 +56,18 @@ impl Elites {
             },
             expected: error.to_string(),
         };
-        let space = Space::new(&p.bounds, p.partition, p.cells).map_err(invalid)?;
+        let space = Space::new(&bounds(p, outputs), p.partition, p.cells).map_err(invalid)?;
         Ok(Some(Arc::new(Elites { space: Arc::new(space), members: BTreeMap::new() })))
     }
 
     /// With these, each in a cell of its own; `None` if they cannot be the elites of a run with
     /// these parameters.
-    pub(crate) fn of(p: &Parameters, members: Vec<Member>) -> Option<Option<Arc<Elites>>> {
-        let Some(mut elites) = Elites::new(p).ok()? else {
+    pub(crate) fn of(
+        p: &Parameters,
+        outputs: u32,
+        members: Vec<Member>,
+    ) -> Option<Option<Arc<Elites>>> {
+        let Some(mut elites) = Elites::new(p, outputs).ok()? else {
             return members.is_empty().then_some(None);
         };
         let (dimensions, count) = (elites.space.dimensions(), members.len());
@@ -204,7 +210,26 @@ impl Member {
     }
 }
 
+/// How many dimensions an archive has for tasks without bounds.
+const DIMENSIONS: usize = 2;
+
+/// Those of the parameters, or what projections of the probes' outputs reach.
+fn bounds(p: &Parameters, outputs: u32) -> Bounds {
+    if !p.bounds.0.is_empty() {
+        return p.bounds.clone();
+    }
+    let reach = projection::spread(probe::length(outputs as usize), DIMENSIONS);
+    Bounds(vec![(-reach, reach); DIMENSIONS])
+}
+
 /// How many numbers a behaviour must have, where the search says it.
 pub(crate) fn dimensions(p: &Parameters) -> Option<usize> {
+    let dimensions = if p.bounds.0.is_empty() { DIMENSIONS } else { p.bounds.0.len() };
+    (p.search == Search::MapElites).then_some(dimensions)
+}
+
+/// How many numbers a task must give as the behaviour of a network, where the search says it; 0
+/// where only probes are looked at.
+pub fn told_by_task(p: &Parameters) -> Option<usize> {
     (p.search == Search::MapElites).then_some(p.bounds.0.len())
 }

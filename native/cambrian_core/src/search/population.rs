@@ -182,7 +182,8 @@ impl Population {
             let expected = format!("at most {most} with a search that compares behaviours");
             return Err(ParameterError::Invalid { name: "population", expected });
         }
-        let elites = Elites::new(parameters)?.map_or(0, |elites| elites.space().cells());
+        let elites =
+            Elites::new(parameters, like.outputs())?.map_or(0, |elites| elites.space().cells());
         let genotype = like.bytes() + OVERHEAD;
         let each = 2 * genotype + tuning::bytes(parameters, like);
         let all = memory::product(&[parameters.population as usize, each])
@@ -254,7 +255,9 @@ impl Population {
         genotypes: Vec<Arc<Genotype>>,
     ) -> Population {
         let start_threshold = parameters.species_threshold;
-        let elites = Elites::new(&parameters).expect("parameters that were checked");
+        let encoding = encoding.into();
+        let outputs = encoding.network_shape().outputs;
+        let elites = Elites::new(&parameters, outputs).expect("parameters that were checked");
         let (mut species, mut next_species) = (Vec::new(), 0);
         let mothers = vec![None; genotypes.len()];
         // elites are drawn from all the archive, whatever their species
@@ -262,7 +265,7 @@ impl Population {
         speciate(&genotypes, &mothers, &mut species, &mut next_species, 0, threshold, &parameters);
         Population {
             parameters: Arc::new(parameters),
-            encoding: encoding.into(),
+            encoding,
             seed,
             generation: 0,
             tally: Tally::default(),

@@ -21,9 +21,7 @@ impl Bounds {
 impl Setting for Bounds {
     type Bound = ();
     fn expected((): ()) -> String {
-        "a list of pairs of a lower and a higher number, one pair a dimension; \
-         empty for those of the task"
-            .into()
+        "a list of pairs of a lower and a higher number".into()
     }
     fn read(value: &Value, (): ()) -> Option<Bounds> {
         match value {

@@ -29,9 +29,7 @@ enum Division {
 /// Why a box cannot be divided so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SpaceError {
-    #[error(
-        "the lowest and the highest number of each dimension of behaviours, 1 to {MAX_DIMENSIONS}"
-    )]
+    #[error("at most {MAX_DIMENSIONS} pairs")]
     Dimensions,
     #[error("at least {0}: a grid of this many dimensions needs two places along each")]
     TooFew(u32),

@@ -206,7 +206,8 @@ impl Saved {
             let elite = Arc::new(Elite::new(genotype, fitness, behaviour.to_vec()));
             Member { elite, birth, ancestry }
         });
-        let elites = Elites::of(&self.parameters, elites.collect())?;
+        let elites =
+            Elites::of(&self.parameters, encoding.network_shape().outputs, elites.collect())?;
         let archive: Archive = self.archive.into_iter().collect();
         let mut behaviours = self.behaviours;
         if !are_behaviours(&behaviours, &self.scores, &archive, &self.parameters) {

@@ -6,8 +6,8 @@ use crate::genome::genotype::Genotype;
 use crate::genome::parameters::{Inheritance, Tuner};
 use crate::phenotype::cost::metered;
 use crate::phenotype::network::Network;
-use crate::phenotype::probe;
 use crate::phenotype::substrate::SubstrateError;
+use crate::phenotype::{probe, projection};
 use crate::search::selection::Ranking;
 use crate::search::{map_elites, novelty};
 use crate::task::{Outcome, Score, Task};
@@ -172,7 +172,7 @@ impl Population {
         let runner = network.runner(token);
         let mut score = task.evaluate_on(&runner)?;
         if score.behaviour.is_empty() && novelty::needs_behaviours(&self.parameters) {
-            score.behaviour = probe::behaviour(&runner)?;
+            score.behaviour = self.described(probe::behaviour(&runner)?);
         }
         Ok(Outcome::from(score))
     }
@@ -181,7 +181,16 @@ impl Population {
     pub(super) fn probed(&self, genotype: &Genotype) -> Vec<f64> {
         let network = self.network(genotype, &NeverCancelled).ok().flatten();
         let probed = network.map(|network| probe::behaviour(&network.runner(&NeverCancelled)));
-        probed.and_then(Result::ok).unwrap_or_default()
+        probed.and_then(Result::ok).map_or(Vec::new(), |probed| self.described(probed))
+    }
+
+    /// The outputs on the probes as the search looks at them: an archive of elites has few
+    /// dimensions.
+    fn described(&self, probed: Vec<f64>) -> Vec<f64> {
+        match map_elites::dimensions(&self.parameters) {
+            Some(dimensions) => projection::project(&probed, dimensions),
+            None => probed,
+        }
     }
 
     /// How many numbers a behaviour has in this run, if one is known.

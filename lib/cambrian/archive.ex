@@ -1,0 +1,161 @@
+defmodule Cambrian.Archive do
+  @moduledoc """
+  An archive: many good and different networks, as quality diversity gives them.
+
+  With `search: :map_elites`, `Cambrian.evolve/2` divides the behaviours of networks into cells and
+  keeps the fittest network of each cell, its elite (Mouret and Clune 2015). The result has the
+  archive under `archive`; `Cambrian.Population.archive/1` returns that of a population, also while
+  it runs.
+
+      iex> result = Cambrian.evolve!(:maze_medium, search: :map_elites, seed: 1, generations: 20)
+      iex> %Cambrian.Archive{} = archive = result.archive
+      iex> Cambrian.Archive.stats(archive).cells
+      2500
+      iex> Enum.count(archive) == Cambrian.Archive.stats(archive).filled
+      true
+      iex> Enum.max_by(archive, & &1.fitness).fitness == Cambrian.Archive.best(archive).fitness
+      true
+
+  An archive is a value, and an `Enumerable` of its elites, by their cells. `merge/2` makes the
+  union of two: each cell keeps the fitter elite, of equals the one with the lower id. So archives
+  that are merged in any order, any number of times, end the same, and have the same `id/1`.
+  """
+
+  alias Cambrian.{Boundary, Error, Genotype}
+
+  @enforce_keys [:ref]
+  defstruct [:ref]
+
+  @type t :: %__MODULE__{ref: :cambrian_archive.archive()}
+
+  @typedoc """
+  The number of its cell, and what was measured of it. In a grid of n places along each dimension, a
+  behaviour at the places x and y is in the cell n * x + y, from 0.
+  """
+  @type elite :: %{
+          cell: non_neg_integer,
+          genotype: Genotype.t(),
+          fitness: float,
+          behaviour: [float]
+        }
+
+  @doc """
+  Returns what the archive is of, and how full and how good it is.
+
+  `coverage` is the share of cells that have an elite. `qd_score` is the sum of the fitness of all
+  elites, less the `:offset` of each (Pugh, Soros and Stanley 2016). Where fitness can be negative,
+  choose the lowest fitness that can be: else a full archive may have a lower score than an empty
+  one.
+
+      iex> result = Cambrian.evolve!(:xor, search: :map_elites, seed: 1, generations: 5)
+      iex> stats = Cambrian.Archive.stats(result.archive, offset: -4)
+      iex> {stats.task, stats.coverage == stats.filled / stats.cells, stats.qd_score > 0}
+      {"xor", true, true}
+  """
+  @spec stats(t, offset: number) :: :cambrian_archive.stats()
+  def stats(archive, opts \\ []) do
+    Keyword.validate!(opts, [:offset])
+    :cambrian_archive.stats(ref(archive), Map.new(opts))
+  end
+
+  @doc "Returns the fittest elite, of equals the one with the lowest id; `nil` of an empty archive."
+  @spec best(t) :: elite | nil
+  def best(archive), do: archive |> ref() |> :cambrian_archive.best() |> found()
+
+  @doc "Returns the elite of the cell of a behaviour, or `nil`. What is beyond a bound counts as the bound."
+  @spec at(t, [number]) :: elite | nil
+  def at(archive, behaviour), do: archive |> ref() |> :cambrian_archive.at(behaviour) |> found()
+
+  @doc """
+  Returns the elite whose behaviour is nearest, or `nil` of an empty archive. Each dimension is
+  scaled from 0 at its lower bound to 1 at its upper bound; the distance is Euclidean.
+  """
+  @spec nearest(t, [number]) :: elite | nil
+  def nearest(archive, behaviour),
+    do: archive |> ref() |> :cambrian_archive.nearest(behaviour) |> found()
+
+  @doc "Returns so many elites, each drawn from all of them; the same seed draws the same ones."
+  @spec sample(t, non_neg_integer, Genotype.seed()) :: [elite]
+  def sample(archive, count, seed),
+    do: archive |> ref() |> :cambrian_archive.sample(count, seed) |> Enum.map(&elite/1)
+
+  @doc "Returns all elites, by their cells, as `Enum.to_list/1` does."
+  @spec elites(t) :: [elite]
+  def elites(archive), do: archive |> ref() |> :cambrian_archive.elites() |> Enum.map(&elite/1)
+
+  @doc """
+  Makes the union of two archives of the same task, bounds, partition and cells.
+
+      iex> [a, b] =
+      ...>   for seed <- 1..2,
+      ...>       do: Cambrian.evolve!(:xor, search: :map_elites, seed: seed, generations: 5).archive
+      iex> {:ok, union} = Cambrian.Archive.merge(a, b)
+      iex> {:ok, same} = Cambrian.Archive.merge(b, a)
+      iex> Cambrian.Archive.id(union) == Cambrian.Archive.id(same)
+      true
+  """
+  @spec merge(t, t) :: {:ok, t} | {:error, Error.reason()}
+  def merge(a, b), do: wrap(:cambrian_archive.merge(ref(a), ref(b)))
+
+  @doc "Returns the SHA-256 of `to_binary/1`: of the cells and their elites, and of nothing that depends on how they were found."
+  @spec id(t) :: <<_::256>>
+  def id(archive), do: :cambrian_archive.id(ref(archive))
+
+  @doc "Returns the canonical bytes: equal archives have equal bytes, on every machine."
+  @spec to_binary(t) :: binary
+  def to_binary(archive), do: :cambrian_archive.to_binary(ref(archive))
+
+  @doc """
+  Reads what `to_binary/1` wrote, from anyone: each elite must be in the cell of its behaviour. At
+  most 1 GiB.
+
+      iex> Cambrian.Archive.from_binary("archive")
+      {:error, :malformed}
+  """
+  @spec from_binary(binary) :: {:ok, t} | {:error, Error.reason()}
+  def from_binary(bytes), do: wrap(:cambrian_archive.from_binary(bytes))
+
+  @doc """
+  Draws the archive: of one or two dimensions a heat map of the cells, of more dimensions a line for
+  each of some elites across parallel axes. Options: `:title`, `:width` in pixels, and `:embed` for
+  a page that has the style sheet of pictures.
+  """
+  @spec to_svg(t, keyword) :: iodata
+  def to_svg(archive, opts \\ []), do: :cambrian_archive.to_svg(ref(archive), Map.new(opts))
+
+  @doc "Returns a line for each elite: cell, id, fitness, and a column for each dimension of behaviour."
+  @spec to_csv(t) :: iodata
+  def to_csv(archive), do: :cambrian_archive.to_csv(ref(archive))
+
+  @doc "Returns the id, the stats and the elites with their genotypes as JSON."
+  @spec to_json(t) :: iodata
+  def to_json(archive), do: :cambrian_archive.to_json(ref(archive))
+
+  defp ref(archive), do: Boundary.ref(archive, __MODULE__)
+
+  defp wrap({:ok, reference}), do: {:ok, %__MODULE__{ref: reference}}
+  defp wrap(error), do: error
+
+  defp found({:ok, elite}), do: elite(elite)
+  defp found(:none), do: nil
+
+  defp elite(%{genotype: reference} = elite), do: %{elite | genotype: %Genotype{ref: reference}}
+
+  defimpl Enumerable do
+    alias Cambrian.Archive
+
+    def count(archive), do: {:ok, Archive.stats(archive).filled}
+    def member?(_archive, _elite), do: {:error, __MODULE__}
+    def slice(_archive), do: {:error, __MODULE__}
+
+    def reduce(archive, acc, fun),
+      do: Enumerable.List.reduce(Archive.elites(archive), acc, fun)
+  end
+
+  defimpl Inspect do
+    def inspect(archive, _opts) do
+      %{task: task, filled: filled, cells: cells} = Cambrian.Archive.stats(archive)
+      "#Cambrian.Archive<#{task}, #{filled} of #{cells} cells>"
+    end
+  end
+end

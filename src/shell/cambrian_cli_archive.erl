@@ -1,0 +1,88 @@
+%% @private
+%% The command `archive': shows and draws archives, and merges them.
+-module(cambrian_cli_archive).
+
+-export([archive/3, text/1, json/2]).
+
+-import(cambrian_cli_reason, [usage/1, failed/1]).
+-import(cambrian_cli_arguments, [path/1]).
+
+-type given() :: cambrian_cli_arguments:given().
+
+%% @doc Of one file, or of `merge' and two files or more.
+-spec archive(Words :: [string()], given(), cambrian_cli_output:context()) -> ok.
+archive(["merge", _, _ | _] = Words, #{out := Out} = Given, Context) ->
+    [First | Rest] = [{File, open(File)} || File <- tl(Words)],
+    {_, Archive} = lists:foldl(fun merge/2, First, Rest),
+    write(Out, cambrian_archive:to_binary(Archive)),
+    show(Out, Archive, Given, Context);
+archive(["merge", _, _ | _], _Given, _Context) ->
+    usage("archive merge: --out is missing, expected a file for the archive");
+archive(["merge" | _], _Given, _Context) ->
+    usage("archive merge: expected two files or more");
+archive([File], #{out := Out}, _Context) ->
+    usage(["--out ", Out, ": expected with archive merge; ", File, " is read only"]);
+archive([File], Given, Context) -> show(File, open(File), Given, Context);
+archive([File, Surplus | _], _Given, _Context) ->
+    usage(["archive ", File, $\s, Surplus, ": expected nothing after FILE"]).
+
+merge({File, Other}, {Before, Archive}) ->
+    case cambrian_archive:merge(Archive, Other) of
+        {ok, Union} -> {Before, Union};
+        {error, {different_archives, Why}} -> failed([Before, " and ", File, ": ", Why])
+    end.
+
+open(File) ->
+    case cambrian_file:read_whole(path(File)) of
+        {ok, Bytes} ->
+            case cambrian_archive:from_binary(Bytes) of
+                {ok, Archive} -> Archive;
+                {error, Reason} ->
+                    failed([File, ": not an archive: ", cambrian_error:format_error(Reason)])
+            end;
+        {error, enoent} -> failed([File, ": there is no such file"]);
+        {error, not_a_file} -> failed([File, ": a device, expected a file"]);
+        {error, Reason} -> failed([File, ": ", file:format_error(Reason)])
+    end.
+
+show(File, Archive, Given, Context) ->
+    Written = [begin write(Path, Make(Archive)), Path end
+               || {Flag, Make} <- pictures(File), #{Flag := Path} <- [Given]],
+    Offset = maps:get(offset, Given, 0.0),
+    cambrian_cli_output:answer(
+      case Given of
+          #{json := true} -> [cambrian_json:encode({json(Archive, Offset)}), $\n];
+          _ -> [File, ": ", text(cambrian_archive:stats(Archive, #{offset => Offset})), $\n,
+                "Id ", cambrian_text:hex(cambrian_archive:id(Archive)), $\n,
+                [["Written: ", lists:join(", ", Written), $\n] || Written =/= []]]
+      end, Context).
+
+pictures(File) ->
+    Title = unicode:characters_to_binary(filename:basename(File)),
+    [{svg, fun(Archive) -> cambrian_archive:to_svg(Archive, #{title => Title}) end},
+     {csv, fun cambrian_archive:to_csv/1}, {elites, fun cambrian_archive:to_json/1}].
+
+write(Path, Bytes) ->
+    case cambrian_file:save(path(Path), Bytes) of
+        ok -> ok;
+        {error, Reason} -> failed([Path, ": ", file:format_error(Reason)])
+    end.
+
+%% @doc Stats in words.
+-spec text(cambrian_archive:stats()) -> unicode:chardata().
+text(#{task := Task, cells := Cells, filled := Filled, coverage := Coverage, best := Best,
+       qd_score := Score}) ->
+    io_lib:format("an archive of ~ts: ~b of ~b cells filled (~.1f %), best fitness ~ts, "
+                  "QD score ~ts",
+                  [Task, Filled, Cells, 100 * Coverage,
+                   case Best of none -> "none"; _ -> cambrian_text:exact(Best) end,
+                   cambrian_text:exact(Score)]).
+
+%% @doc The stats and the id, for `cambrian_json'.
+-spec json(cambrian_archive:archive(), Offset :: number()) -> [{atom(), term()}].
+json(Archive, Offset) ->
+    #{bounds := Bounds} = Stats = cambrian_archive:stats(Archive, #{offset => Offset}),
+    [{Key, maps:get(Key, Stats)}
+     || Key <- [task, cells, filled, coverage, qd_score, best, mean, partition]]
+        ++ [{bounds, [tuple_to_list(Pair) || Pair <- Bounds]},
+            {id, cambrian_text:hex(cambrian_archive:id(Archive))}].
