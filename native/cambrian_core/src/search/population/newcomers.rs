@@ -104,7 +104,7 @@ impl Evaluated {
             None => self.worst(),
         };
         let place = place.filter(|&at| self.order(at) < score.fitness).ok_or(Refused::NotBetter)?;
-        let Score { fitness, cases, behaviour } = self.with_behaviour(&newcomer, score)?;
+        let Score { fitness, cases, behaviour, .. } = self.with_behaviour(&newcomer, score)?;
         let population = &mut self.population;
         if home.is_none() {
             let mut founded =
