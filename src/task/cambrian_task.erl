@@ -36,6 +36,21 @@
 %% network repeats every sequence of `length' bits after every delay up to `delay'. With 2 or more
 %% bits, a delay makes it very hard.</li>
 %% </ul>
+%% In the tasks below a genotype is a vector of numbers: the weights of a network with one input and
+%% no hidden node, whose outputs for the input 1 are the vector. Their parameters change no
+%% structure. `n' is the length of the vector (2 to 10,000):
+%% <ul>
+%% <li>`linear_projection' with the settings `n' (even; 100) and `function' (`sphere', `rastrigin',
+%% `plateau'; `sphere') and `arm' with the setting `n' (100), as in the paper on CMA-MAE (Fontaine
+%% and Nikolaidis 2023). The best fitness is 100. The behaviour is the sum of each half of the
+%% vector, or the place where an arm of `n' links ends, whose joints have these angles. Nothing
+%% counts as solved: give limits;</li>
+%% <li>`zdt1', `zdt2', `zdt3', `zdt4', `zdt6' with the setting `n' (30; 10 for the last two) (Zitzler
+%% et al. 2000) and `dtlz2' with the setting `objectives' (2 to 15; 3) (Deb et al. 2002): several
+%% goals that contradict each other. The objectives are those of the papers times -1, and fitness is
+%% their sum. A number of the vector is clipped to -0.5 to 0.5, which stands for 0 to 1. Solved
+%% within a hundredth of the front.</li>
+%% </ul>
 %%
 %% <h3>Datasets</h3> `{dataset, Inputs, Targets}' is short for the settings `inputs' and `targets',
 %% which are required. Each is a list of rows, where a row is a list of numbers or a binary of

@@ -1,8 +1,11 @@
 //! What gives fitness: the tasks that run inside Rust.
 
 mod acrobot;
+mod arm;
 mod dataset;
 mod double_pole;
+mod dtlz2;
+mod linear_projection;
 mod maze;
 mod mountain_car;
 mod multiplexer;
@@ -12,7 +15,9 @@ mod settings;
 mod single_pole;
 mod starts;
 mod t_maze;
+mod vector;
 mod xor;
+mod zdt;
 
 pub use dataset::{Dataset, DatasetError, Label, Rows, Targets, fingerprint};
 pub use settings::{Settings, TaskError};
@@ -51,6 +56,9 @@ pub struct Score {
     /// What the network did, such as where it ended, for searches that compare behaviours: as many
     /// numbers for every network. Empty if the task tells nothing of it.
     pub behaviour: Vec<f64>,
+    /// Goals that a search may pursue side by side; in each, more is better. Empty if the task has
+    /// fitness alone.
+    pub objectives: Vec<f64>,
 }
 
 impl From<f64> for Score {
@@ -64,10 +72,15 @@ impl Score {
         Score { fitness, cases, ..Score::default() }
     }
 
+    /// Fitness is the sum of the objectives.
+    pub fn with_objectives(objectives: Vec<f64>) -> Score {
+        Score { fitness: objectives.iter().sum(), objectives, ..Score::default() }
+    }
+
     /// Whether every number is finite.
     pub fn is_sound(&self) -> bool {
-        let all = std::iter::once(&self.fitness).chain(&self.cases).chain(&self.behaviour);
-        all.into_iter().all(|number| number.is_finite())
+        let lists = [&self.cases, &self.behaviour, &self.objectives];
+        self.fitness.is_finite() && lists.into_iter().flatten().all(|number| number.is_finite())
     }
 }
 
@@ -156,6 +169,16 @@ pub const TASKS: &[(&str, Constructor)] = &[
     ("sequence_recall", |settings| Ok(Arc::new(sequence_recall::SequenceRecall::new(settings)?))),
     ("maze_medium", |_| Ok(Arc::new(maze::MEDIUM))),
     ("maze_hard", |_| Ok(Arc::new(maze::HARD))),
+    ("linear_projection", |settings| {
+        Ok(Arc::new(linear_projection::LinearProjection::new(settings)?))
+    }),
+    ("arm", |settings| Ok(Arc::new(arm::Arm::new(settings)?))),
+    ("zdt1", |settings| Ok(Arc::new(zdt::Zdt::new(zdt::Problem::One, settings)?))),
+    ("zdt2", |settings| Ok(Arc::new(zdt::Zdt::new(zdt::Problem::Two, settings)?))),
+    ("zdt3", |settings| Ok(Arc::new(zdt::Zdt::new(zdt::Problem::Three, settings)?))),
+    ("zdt4", |settings| Ok(Arc::new(zdt::Zdt::new(zdt::Problem::Four, settings)?))),
+    ("zdt6", |settings| Ok(Arc::new(zdt::Zdt::new(zdt::Problem::Six, settings)?))),
+    ("dtlz2", |settings| Ok(Arc::new(dtlz2::Dtlz2::new(settings)?))),
 ];
 
 /// The task of a name, with settings of its own.

@@ -130,7 +130,7 @@ pub fn score(term: Term) -> NifResult<Score> {
         return Ok(Score::from(fitness));
     }
     let (fitness, List(cases), List(behaviour)) = term.decode()?;
-    Ok(Score { fitness, cases, behaviour })
+    Ok(Score { fitness, cases, behaviour, ..Score::default() })
 }
 
 /// What became of a newcomer: its score, `failed`, or `late`.
@@ -142,7 +142,7 @@ pub enum Measured {
 impl Encoder for Measured {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         match self {
-            Measured::Outcome(Outcome::Scored(Score { fitness, cases, behaviour })) => {
+            Measured::Outcome(Outcome::Scored(Score { fitness, cases, behaviour, .. })) => {
                 (fitness, cases, behaviour).encode(env)
             }
             Measured::Outcome(_) => atoms::failed().encode(env),

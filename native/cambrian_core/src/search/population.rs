@@ -369,6 +369,7 @@ impl Evaluated {
             fitness,
             cases: self.ranking.cases[at].clone(),
             behaviour: self.behaviours[at].clone(),
+            ..Score::default()
         };
         self.fitness[at].map_or(Outcome::Failed, |fitness| Outcome::Scored(score(fitness)))
     }

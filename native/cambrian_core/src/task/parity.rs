@@ -15,7 +15,7 @@ impl Parity {
     /// # Errors
     /// `bits` that are not from 2 to 12.
     pub fn new(settings: &mut Settings) -> Result<Parity, TaskError> {
-        let bits = settings.integer("bits", 3, (2, 12))?;
+        let bits = settings.take("bits", 3, (2, 12))?;
         let row = |case: u32| (0..bits).map(move |bit| (case >> bit & 1) as f32);
         Ok(Parity { bits, rows: (0..1 << bits).flat_map(row).collect() })
     }

@@ -26,8 +26,8 @@ impl SequenceRecall {
     /// # Errors
     /// A `length` that is not from 1 to 8, or a `delay` that is not from 0 to 16.
     pub fn new(settings: &mut Settings) -> Result<SequenceRecall, TaskError> {
-        let length = settings.integer("length", 1, (1, 8))?;
-        Ok(SequenceRecall { length, delay: settings.integer("delay", 4, (0, 16))? })
+        let length = settings.take("length", 1, (1, 8))?;
+        Ok(SequenceRecall { length, delay: settings.take("delay", 4, (0, 16))? })
     }
 
     /// Every sequence, its first bit the lowest, with every delay.

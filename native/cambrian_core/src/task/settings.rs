@@ -29,21 +29,23 @@ impl From<Vec<(String, Value)>> for Settings {
 }
 
 impl Settings {
+    /// The value of a setting, or its default.
+    ///
     /// # Errors
-    /// A value that is no integer within the bounds.
-    pub(super) fn integer(
+    /// A value of another kind or out of bounds.
+    pub(super) fn take<S: Setting>(
         &mut self,
         name: &'static str,
-        default: u32,
-        bounds: (u32, u32),
-    ) -> Result<u32, TaskError> {
+        default: S,
+        bounds: S::Bound,
+    ) -> Result<S, TaskError> {
         self.known.push(name);
         let Some(at) = self.given.iter().position(|setting| setting.0 == name) else {
             return Ok(default);
         };
         let (_, value) = self.given.swap_remove(at);
-        let invalid = || TaskError::Invalid { name, expected: u32::expected(bounds) };
-        u32::read(&value, bounds).ok_or_else(invalid)
+        let invalid = || TaskError::Invalid { name, expected: S::expected(bounds) };
+        S::read(&value, bounds).ok_or_else(invalid)
     }
 
     /// # Errors

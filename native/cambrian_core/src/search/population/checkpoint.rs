@@ -216,7 +216,7 @@ impl Saved {
         behaviours.resize(self.scores.len(), Vec::new());
         let score = |(score, behaviour): (Option<(f64, Vec<f64>)>, Vec<f64>)| {
             let (fitness, cases) = score?;
-            Some(Outcome::from(Score { fitness, cases, behaviour }))
+            Some(Outcome::from(Score { fitness, cases, behaviour, ..Score::default() }))
         };
         let mut outcomes: Vec<Option<Outcome>> =
             self.scores.into_iter().zip(behaviours).map(score).collect();

@@ -116,7 +116,7 @@ impl Evaluated {
                 place.filter(|&at| self.order(at) < score.fitness).ok_or(Refused::NotBetter)?;
             (place, self.with_behaviour(&newcomer, score)?)
         };
-        let Score { fitness, cases, behaviour } = score;
+        let Score { fitness, cases, behaviour, .. } = score;
         let population = &mut self.population;
         if home.is_none() && population.elites.is_none() {
             let mut founded =
