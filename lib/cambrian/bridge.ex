@@ -52,8 +52,8 @@ defmodule Cambrian.Bridge do
       (`Cambrian.Genotype.cost/1`) a genotype of another node may cost, from 1, default 8. One
       that costs more is not evaluated (`:too_costly`).
     * `:identity` - a secret of 32 bytes, a function that gives it, or the path of a file
-      (`Cambrian.Identity.load/1`); give a path of 32 bytes as a charlist. By default the file
-      `identity` in the application's `:data_dir`; without a `:data_dir`, a new secret.
+      (`Cambrian.Identity.load_or_new/1`); give a path of 32 bytes as a charlist. By default the
+      file `identity` in the application's `:data_dir`; without a `:data_dir`, a new secret.
     * `:capability`, `:rate`, `:tolerance` - who may publish here, how often, and how far a claim
       may exceed the measured fitness: see `Cambrian.Trust`.
     * `:grant` - the permission to publish that others ask for, from `Cambrian.Identity.grant/4`:

@@ -64,8 +64,9 @@
 %% bridge publishes none of it.
 %%
 %% `identity' is a secret of 32 bytes, a fun that gives it, which keeps it out of crash reports, or
-%% the path of a file ({@link cambrian_identity:load/1}). By default it is the file `identity' in
-%% the application's `data_dir'; without a `data_dir' it is made anew. `capability', `rate' and
+%% the path of a file, which the bridge makes if there is none
+%% ({@link cambrian_identity:load_or_new/1}). By default it is the file `identity' in the
+%% application's `data_dir'; without a `data_dir' it is made anew. `capability', `rate' and
 %% `tolerance' are those of {@link cambrian_trust:open/2}. `grant' is the permission to publish that
 %% other nodes here ask for ({@link cambrian_identity:grant/4}): for this realm, and for this node's
 %% key or one that it succeeded. {@link start/1} and {@link start_link/1} refuse any other grant,
