@@ -473,12 +473,13 @@ defmodule Cambrian.Bridge do
 
   @doc """
   Returns the state of the connection, since a connected node may still be alone, and which
-  populations take part and which are missing. Here one name is misspelt:
+  populations take part and which are missing. Here the VM has no node name, so Erlang distribution
+  connects it to nobody, and the name of one population is misspelt:
 
       iex> {:ok, _} = Cambrian.Population.start_link(task: :xor, name: :pole)
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", populations: [:pole, :poel])
       iex> Cambrian.Bridge.status()
-      %{connected: true, missing: [:poel], peers: 0, populations: [:pole]}
+      %{connected: false, missing: [:poel], peers: 0, populations: [:pole]}
       iex> Cambrian.Bridge.stop()
       :ok
   """
@@ -490,7 +491,7 @@ defmodule Cambrian.Bridge do
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.status("org.example.docs")
-      %{connected: true, missing: [], peers: 0, populations: []}
+      %{connected: false, missing: [], peers: 0, populations: []}
       iex> Cambrian.Bridge.stop()
       :ok
   """

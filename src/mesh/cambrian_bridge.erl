@@ -473,14 +473,15 @@ rotated({ok, #{key := Key} = Identity}, Others) ->
 rotated(Error, _Others) -> Error.
 
 %% @doc What the transport says of its connection, which populations take part, and which are
-%% missing. A node with a connection may still be alone. Here a name was misspelt:
+%% missing. A node with a connection may still be alone. Here the VM has no node name, so that Erlang
+%% distribution connects it to nobody, and the name of a population was misspelt:
 %%
 %% ```
 %% 1> {ok, _} = cambrian_population:start(#{task => 'xor', name => pole}).
 %% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>,
 %%                                      populations => [pole, poel]}).
 %% 3> cambrian_bridge:status().
-%% #{connected => true,missing => [poel],peers => 0,populations => [pole]}
+%% #{connected => false,missing => [poel],peers => 0,populations => [pole]}
 %% 4> ok = cambrian_bridge:stop(), ok = cambrian_population:stop(pole).
 %% '''
 -spec status() -> status().
