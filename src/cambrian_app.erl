@@ -17,12 +17,15 @@ check() ->
     case ready() of
         {ok, _} ->
             case cambrian_data_dir:path([]) of
-                {error, _} = Error -> Error;
+                {error, {data_dir_in_use, _, _}} = Error -> Error;
+                {error, Reason} -> not_started(Reason);
                 _ -> ok
             end;
         {error, {nif_not_loaded, _}} = Error -> Error;
-        {error, Reason} -> {error, {cambrian, {Reason, {?MODULE, start, [normal, []]}}}}
+        {error, Reason} -> not_started(Reason)
     end.
+
+not_started(Reason) -> {error, {cambrian, {Reason, {?MODULE, start, [normal, []]}}}}.
 
 ready() ->
     case cambrian_nif:loaded() of

@@ -226,7 +226,7 @@ mistakes_are_one_line_and_status_2_test_() ->
              {"evolve xor --out /dev/null/x",
               "--out /dev/null/x: expected a directory that can be written: not a directory"},
              {"resume pole", "resume: --data-dir is missing, expected the directory of its checkpoints"},
-             {"resume pole --data-dir /dev/null", "resume pole: there is no checkpoint of this name in /dev/null"},
+             {"resume pole --data-dir /dev/null", "--data-dir /dev/null: there is no such directory"},
              {"inspect", "inspect: FILE|NAME is missing"},
              {"certificates one@host", "certificates one@host: --out is missing, expected a directory"},
              {"certificates one@host --out /tmp --at etc/x", "--at etc/x: expected an absolute path, as /etc/balance"},
@@ -441,6 +441,15 @@ a_limit_that_was_passed_counts_what_there_was_test_() ->
          || Limit <- ["--generations 5", "--evaluations 100 --generations 50", "--generations 10", "--evaluations 2905 --generations 50"]],
         [_, "12", _] = Counts("resume passed --generations 12 --evaluations 100000")
     end) end}.
+
+a_misspelt_data_dir_is_not_made_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Missing = filename:join(Dir, "dtaa"),
+        Line = "cambrian: --data-dir " ++ Missing ++ ": there is no such directory\n",
+        [?assertEqual({Command, {2, "", Line}}, {Command, run(Command ++ " --data-dir " ++ Missing)})
+         || Command <- ["resume pole", "inspect pole", "export pole --to json"]],
+        ?assertEqual({ok, []}, file:list_dir(Dir))
+    end).
 
 resumed_populations_end_where_others_end_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->

@@ -626,7 +626,7 @@ it_has_metrics_line_by_line() ->
     Lines = string:split(string:trim(Text), "\n", all),
     [?assertMatch({Line, {match, _}}, {Line, re:run(Line, "^(# (HELP|TYPE) cambrian_\\w+ .+|cambrian_\\w+(\\{.+\\})? -?[0-9.e-]+)$")}) || Line <- Lines],
     ?assert(lists:member(iolist_to_binary(io_lib:format("cambrian_best_fitness{population=\"gate\",task=\"xor\"} ~p", [Best])), Lines)),
-    ?assert(lists:member(<<"cambrian_mesh_connected{realm=\"", ?REALM/binary, "\"} 1">>, Lines)).
+    ?assert(lists:member(<<"cambrian_mesh_connected{realm=\"", ?REALM/binary, "\"} 0">>, Lines)).
 
 it_says_whether_the_node_is_well() ->
     _ = open(#{}),

@@ -113,15 +113,26 @@ a_vm_is_not_refused_what_it_has_test() ->
         end
     end).
 
-%% Where nothing can be written, who writes says so; a run goes on in memory.
-a_place_that_has_no_room_for_a_lock_stops_nobody_test() ->
+%% A file, a path through a file, and a place where the system lets nobody make a file.
+the_application_does_not_start_with_an_unusable_data_dir_test() ->
     _ = application:stop(cambrian),
     _ = application:load(cambrian),
-    ok = application:set_env(cambrian, data_dir, "/dev/null"),
-    try ?assertEqual(ok, element(1, application:ensure_all_started(cambrian)))
+    #{level := Level} = logger:get_primary_config(),
+    ok = logger:set_primary_config(level, none),
+    try
+        [begin
+             ok = application:set_env(cambrian, data_dir, Bad),
+             {error, {cambrian, {Reason, _}} = Failed} = application:ensure_all_started(cambrian),
+             Expected = <<"a directory that this VM may make and write (", Why/binary, ")">>,
+             ?assertEqual({bad_option, {data_dir, Bad, Expected}}, Reason),
+             %% the front door gives the same reason
+             ?assertEqual({error, Failed}, cambrian:evolve('xor'))
+         end || {Bad, Why} <- [{"/dev/null", <<"not a directory">>},
+                               {<<"/dev/null/below">>, <<"not a directory">>},
+                               {"/proc", <<"no such file or directory">>}]]
     after
-        _ = application:stop(cambrian),
-        application:unset_env(cambrian, data_dir)
+        ok = application:unset_env(cambrian, data_dir),
+        ok = logger:set_primary_config(level, Level)
     end.
 
 %% Without a locale of UTF-8, too: its bytes are what counts, and there is one of it.

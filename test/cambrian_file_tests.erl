@@ -172,7 +172,7 @@ the_umask_gives_nobody_what_is_ours_test_() ->
     {timeout, 120, fun() ->
         cambrian_temporary:with_dir(fun(Dir) ->
             Program = "ok = cambrian_file:write(\"" ++ Dir ++ "/below/ours\", <<>>, <<1>>), "
-                "{ok, _} = cambrian_identity:load(\"" ++ Dir ++ "/identity\"), halt().",
+                "{ok, _} = cambrian_identity:load_or_new(\"" ++ Dir ++ "/identity\"), halt().",
             Ebin = filename:dirname(code:which(cambrian_file)),
             ?assertEqual("", os:cmd("umask 0; erl -noinput -pa " ++ Ebin ++ " -eval '" ++ Program ++ "'")),
             ?assertEqual(8#700, cambrian_temporary:mode(filename:join(Dir, "below"))),

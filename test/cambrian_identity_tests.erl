@@ -60,7 +60,7 @@ names_are_harmless_test() ->
 a_secret_is_its_owners_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "new/identity"),
-        {ok, #{key := Key, secret := Secret}} = cambrian_identity:load(Path),
+        {ok, #{key := Key, secret := Secret}} = cambrian_identity:load_or_new(Path),
         ?assertEqual(8#600, cambrian_temporary:mode(Path)),
         ?assertEqual(Key, cambrian_identity:public_key(Secret())),
         ?assertMatch({ok, #{key := Key, successions := []}}, cambrian_identity:load(Path)),
@@ -77,11 +77,21 @@ a_secret_is_its_owners_test() ->
         ?assertMatch({{ok, "new/identity"}, {ok, #{key := Last}}}, {file:read_link(Link), cambrian_identity:load(Path)})
     end).
 
+%% A misspelt path never becomes a new key.
+a_missing_file_is_no_identity_test() ->
+    cambrian_temporary:with_dir(fun(Dir) ->
+        Path = in(Dir, "new/identtiy"),
+        ?assertEqual({error, {enoent, Path}}, cambrian_identity:load(Path)),
+        ?assertEqual({ok, []}, file:list_dir(Dir)),
+        {ok, #{key := Key}} = cambrian_identity:load_or_new(Path),
+        ?assertMatch({ok, #{key := Key}}, cambrian_identity:load(Path))
+    end).
+
 %% Nothing is in the new directory before only its owner can enter it, and nothing in the file before only he can read it.
 nobody_sees_it_being_written_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
-        Calls = traced(fun() -> cambrian_identity:load(Path) end),
+        Calls = traced(fun() -> cambrian_identity:load_or_new(Path) end),
         {OfCopy, OfFile} = lists:split(length(Calls) div 2, Calls),
         [written_unseen(To, Dir, Of) || {To, Of} <- [{Path ++ ".copy", OfCopy}, {Path, OfFile}]]
     end).
@@ -99,7 +109,7 @@ written_unseen(Path, Dir, Calls) ->
 a_damaged_identity_is_restored_from_its_copy_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
-        {ok, #{key := Old}} = cambrian_identity:load(Path),
+        {ok, #{key := Old}} = cambrian_identity:load_or_new(Path),
         {ok, Before} = file:read_file(Path),
         {ok, #{key := Key}} = cambrian_identity:rotate(Path),
         {ok, Bytes} = file:read_file(Path),
@@ -138,7 +148,7 @@ calls(Pid) ->
 what_others_may_read_is_refused_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
-        {ok, _} = cambrian_identity:load(Path),
+        {ok, _} = cambrian_identity:load_or_new(Path),
         {ok, Bytes} = file:read_file(Path),
         [begin
              ok = file:change_mode(Path, Mode),
@@ -152,7 +162,7 @@ what_others_may_read_is_refused_test() ->
 damage_is_named_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
-        {ok, _} = cambrian_identity:load(Path),
+        {ok, _} = cambrian_identity:load_or_new(Path),
         {ok, _} = cambrian_identity:rotate(Path),
         {ok, Bytes} = file:read_file(Path),
         ok = file:delete(Path ++ ".copy"),
@@ -192,7 +202,7 @@ a_wrong_chain_is_no_identity_test() ->
 after_a_crash_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
         Path = in(Dir, "identity"),
-        {ok, #{key := Key}} = cambrian_identity:load(Path),
+        {ok, #{key := Key}} = cambrian_identity:load_or_new(Path),
         ok = file:make_dir(in(Dir, "identity.new")),
         ok = file:write_file(in(Dir, "identity.new/secret"), <<"half">>),
         ?assertMatch({ok, #{key := Key}}, cambrian_identity:load(Path)),
@@ -280,7 +290,7 @@ no_wrong_call_shows_a_secret_test() ->
                 fun() -> cambrian_charter:seal([{realm, <<"lab">>}], Secret) end, fun() -> cambrian_charter:cosign(none, Secret) end,
                 fun() -> cambrian_charter:cosign(<<"charter">>, Long) end, fun() -> cambrian_charter:read([Secret]) end,
                 fun() -> cambrian_identity:from_secret(Long) end, fun() -> cambrian_identity:name(Long) end,
-                fun() -> cambrian_identity:load(Secret) end, fun() -> cambrian_identity:load([Secret | no_list]) end,
+                fun() -> cambrian_identity:load(Secret) end, fun() -> cambrian_identity:load_or_new([Secret | no_list]) end,
                 fun() -> cambrian_identity:rotate(Secret) end,
                 fun() -> cambrian_identity:rotate(#{secret => Secret, key => <<1:256>>, successions => []}) end,
                 fun() -> cambrian_identity:grant(Secret, lab, <<1:256>>, 1) end,
@@ -327,7 +337,7 @@ a_wrong_argument_is_named_test() ->
 %% The owner whose key is a file signs with what the file gives.
 an_identity_signs_test() ->
     cambrian_temporary:with_dir(fun(Dir) ->
-        {ok, #{secret := Fun, key := Key} = Owner} = cambrian_identity:load(in(Dir, "owner")),
+        {ok, #{secret := Fun, key := Key} = Owner} = cambrian_identity:load_or_new(in(Dir, "owner")),
         Tomorrow = erlang:system_time(millisecond) + 86_400_000,
         Draft = #{realm => <<"lab">>, number => 1, owners => [Key]},
         {ok, Other} = cambrian_identity:grant(<<1:256>>, <<"lab">>, <<7:256>>, Tomorrow),

@@ -275,7 +275,7 @@ only_with_leave(Config) ->
 %% A secret in a file, which can be rotated.
 kept(Config, Name) ->
     File = filename:join(proplists:get_value(priv_dir, Config), Name),
-    {ok, #{secret := Secret}} = cambrian_identity:load(File),
+    {ok, #{secret := Secret}} = cambrian_identity:load_or_new(File),
     {File, Secret()}.
 
 %% A kill switch: after a restart of the application, the genotype still comes in from nobody.

@@ -55,6 +55,38 @@ nothing_yet_is_a_picture_too_test() ->
     [?assertEqual(["nothing to show yet"], [T || T <- texts("//text", svg(Draw([]))), T =:= "nothing to show yet"])
      || Draw <- [fun cambrian_picture:fitness/1, fun cambrian_picture:species/1]].
 
+%% A picture without its misspelt option would look right.
+an_unknown_option_is_named_test() ->
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 7),
+    Genes = cambrian_genotype:to_map(G),
+    Page = [#{generation => 0, best => 1.0, mean => 0.5, species => 1}],
+    Sized = [#{generation => 0, sizes => [{1, 9}]}],
+    Here = #{name => <<"here">>},
+    Bad = fun(Draw, Options) ->
+              try Draw(Options) of _ -> drawn
+              catch error:badarg:Stack ->
+                  [{_, _, Arity, Where} | _] = Stack,
+                  #{error_info := #{module := Explains}} = maps:from_list(Where),
+                  #{Arity := Text} = Explains:format_error(badarg, Stack),
+                  unicode:characters_to_binary(Text)
+              end
+          end,
+    [?assertEqual({See, <<"unknown option widht (did you mean width?); the type ", See/binary, " lists them">>},
+                  {See, Bad(Draw, #{widht => 300})})
+     || {Draw, See} <- [{fun(O) -> cambrian_picture:network(G, O) end, <<"cambrian_svg:network_opts()">>},
+                        {fun(O) -> cambrian_svg:network(Genes, O) end, <<"cambrian_svg:network_opts()">>},
+                        {fun(O) -> cambrian_picture:fitness(Page, O) end, <<"cambrian_chart:opts()">>},
+                        {fun(O) -> cambrian_picture:species(Page, O) end, <<"cambrian_chart:opts()">>},
+                        {fun(O) -> cambrian_picture:species(Sized, O) end, <<"cambrian_chart:opts()">>},
+                        {fun(O) -> cambrian_heat:map([], [], #{}, O) end, <<"cambrian_heat:opts()">>},
+                        {fun(O) -> cambrian_traffic:draw(Here, [], O) end, <<"cambrian_traffic:opts()">>}]],
+    ?assertEqual(<<"option width must be a positive integer, got: 0">>,
+                 Bad(fun(O) -> cambrian_picture:network(G, O) end, #{width => 0})),
+    ?assertEqual(<<"option labels must be a map with inputs and outputs, got: #{input => [\"x\"]}">>,
+                 Bad(fun(O) -> cambrian_picture:network(G, O) end, #{labels => #{input => ["x"]}})),
+    ?assertEqual(<<"options must be a map, got: [{width,1}]">>,
+                 Bad(fun(O) -> cambrian_picture:network(G, O) end, [{width, 1}])).
+
 options_are_those_of_the_chart_test() ->
     Svg = cambrian_picture:fitness([#{generation => 0, best => 1.0, mean => 0.5}], #{title => "A start", width => 400}),
     ?assert(has(Svg, <<"viewBox=\"0 0 400 ">>)),

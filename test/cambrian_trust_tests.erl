@@ -511,7 +511,7 @@ without_a_data_dir_nothing_is_written_test() ->
     ok = cambrian_trust:ban(?REALM, {key, key(1)}),
     banned_key = arrives(1, #{}),
     restart(),
-    ?assertEqual([], cambrian_trust:bans(?REALM)),
+    ?assertError({unknown_realm, ?REALM}, cambrian_trust:bans(?REALM)),
     ?assertEqual({error, {unknown_realm, ?REALM}}, cambrian_trust:check(?REALM, sealed(1, #{}))),
     ok = application:stop(cambrian).
 
@@ -611,11 +611,17 @@ a_realm_that_is_not_known_says_so_test_() ->
         ?assertMatch(#{condition := sound, capability := open}, cambrian_trust:report(?REALM)),
         ?assertMatch(#{condition := unknown, capability := unknown}, cambrian_trust:report(<<"org.example.lap">>)),
         ?assertMatch(#{condition := unknown}, cambrian_trust:overview(<<"org.example.lap">>)),
+        Unknown = {unknown_realm, <<"org.example.lap">>},
+        [?assertError(Unknown, Ask(<<"org.example.lap">>))
+         || Ask <- [fun cambrian_trust:bans/1, fun cambrian_trust:refusals/1, fun cambrian_trust:charter/1,
+                    fun(Realm) -> cambrian_trust:reputation(Realm, key(1)) end]],
+        ?assertEqual({error, Unknown}, cambrian_trust:decisions(<<"org.example.lap">>)),
         ok = application:stop(cambrian),
         Files = filelib:wildcard(filename:join([Dir, "realms", binary_to_list(?REALM), "*.trust"])),
         [ok, ok] = [file:write_file(File, <<"damaged">>) || File <- Files],
         {ok, _} = application:ensure_all_started(cambrian),
-        ?assertMatch(#{condition := {closed, _}, capability := closed}, cambrian_trust:report(?REALM))
+        ?assertMatch(#{condition := {closed, _}, capability := closed}, cambrian_trust:report(?REALM)),
+        [?assertError({realm_damaged, ?REALM}, Ask(?REALM)) || Ask <- [fun cambrian_trust:bans/1, fun cambrian_trust:charter/1]]
     end).
 
 %% What this node sent before it was started again, with its clock set back, others do not take for a replay of the next.

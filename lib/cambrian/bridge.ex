@@ -52,8 +52,8 @@ defmodule Cambrian.Bridge do
       (`Cambrian.Genotype.cost/1`) a genotype of another node may cost, from 1, default 8. One
       that costs more is not evaluated (`:too_costly`).
     * `:identity` - a secret of 32 bytes, a function that gives it, or the path of a file
-      (`Cambrian.Identity.load/1`); give a path of 32 bytes as a charlist. By default the file
-      `identity` in the application's `:data_dir`; without a `:data_dir`, a new secret.
+      (`Cambrian.Identity.load_or_new/1`); give a path of 32 bytes as a charlist. By default the
+      file `identity` in the application's `:data_dir`; without a `:data_dir`, a new secret.
     * `:capability`, `:rate`, `:tolerance` - who may publish here, how often, and how far a claim
       may exceed the measured fitness: see `Cambrian.Trust`.
     * `:grant` - the permission to publish that others ask for, from `Cambrian.Identity.grant/4`:
@@ -473,12 +473,13 @@ defmodule Cambrian.Bridge do
 
   @doc """
   Returns the state of the connection, since a connected node may still be alone, and which
-  populations take part and which are missing. Here one name is misspelt:
+  populations take part and which are missing. Here the VM has no node name, so Erlang distribution
+  connects it to nobody, and the name of one population is misspelt:
 
       iex> {:ok, _} = Cambrian.Population.start_link(task: :xor, name: :pole)
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs", populations: [:pole, :poel])
       iex> Cambrian.Bridge.status()
-      %{connected: true, missing: [:poel], peers: 0, populations: [:pole]}
+      %{connected: false, missing: [:poel], peers: 0, populations: [:pole]}
       iex> Cambrian.Bridge.stop()
       :ok
   """
@@ -490,7 +491,7 @@ defmodule Cambrian.Bridge do
 
       iex> {:ok, _} = Cambrian.Bridge.start_link(realm: "org.example.docs")
       iex> Cambrian.Bridge.status("org.example.docs")
-      %{connected: true, missing: [], peers: 0, populations: []}
+      %{connected: false, missing: [], peers: 0, populations: []}
       iex> Cambrian.Bridge.stop()
       :ok
   """

@@ -6,7 +6,7 @@ defmodule Cambrian.Identity do
   kept with the certificates by which each earlier key named its successor.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_identity")
-      iex> {:ok, identity} = Cambrian.Identity.load(path)
+      iex> {:ok, identity} = Cambrian.Identity.load_or_new(path)
       iex> {:ok, next} = Cambrian.Identity.rotate(path)
       iex> {:ok, succession} = next.successions |> List.last() |> Cambrian.Identity.read_succession()
       iex> succession.old == identity.key and succession.new == next.key
@@ -96,22 +96,36 @@ defmodule Cambrian.Identity do
   defdelegate from_secret(secret), to: :cambrian_identity
 
   @doc """
-  Loads the identity in a file; if there is none, makes one that only this user can read.
+  Loads the identity in a file.
 
-  A file that others may read is refused as `{:unsafe_permissions, path}`. A damaged file is
+  A missing file is `{:enoent, path}`. A file that others may read is refused as `{:unsafe_permissions, path}`. A damaged file is
   restored from its copy beside it, `*.copy`; if the copy is damaged too, the answer is
   `{:torn_file, path}` or `{:not_an_identity, path}`, and the file stays as it is.
 
       iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_load")
-      iex> {:ok, %{key: key}} = Cambrian.Identity.load(path)
+      iex> {:ok, %{key: key}} = Cambrian.Identity.load_or_new(path)
       iex> {:ok, %{key: ^key}} = Cambrian.Identity.load(path)
       iex> File.chmod!(path, 0o644)
       iex> {:error, {:unsafe_permissions, ^path}} = Cambrian.Identity.load(path)
       iex> File.rm!(path)
-      :ok
+      iex> Cambrian.Identity.load(path) == {:error, {:enoent, path}}
+      true
   """
   @spec load(Path.t()) :: {:ok, t} | {:error, Error.reason()}
   defdelegate load(path), to: :cambrian_identity
+
+  @doc """
+  Loads the identity in a file as `load/1` does. If there is no file, makes a new identity and
+  writes it to a file that only this user can read.
+
+      iex> path = Path.join(System.tmp_dir!(), "cambrian_docs_load_or_new")
+      iex> {:ok, %{key: key}} = Cambrian.Identity.load_or_new(path)
+      iex> {:ok, %{key: ^key}} = Cambrian.Identity.load_or_new(path)
+      iex> File.rm!(path)
+      :ok
+  """
+  @spec load_or_new(Path.t()) :: {:ok, t} | {:error, Error.reason()}
+  defdelegate load_or_new(path), to: :cambrian_identity
 
   @doc """
   Makes a new secret for the identity in a file, or for one in memory. The present key names the

@@ -15,6 +15,8 @@ defmodule Cambrian.Picture do
     * the result of `Cambrian.Population.history/1`;
     * a population, as it is now;
     * the record of a population by `Cambrian.Recorder.read/1`; or a list of several of these two.
+
+  An option that is wrong or unknown raises `Cambrian.Error`.
   """
 
   alias Cambrian.{Boundary, Error, Genotype, Population, Recorder}
@@ -39,7 +41,7 @@ defmodule Cambrian.Picture do
   """
   @spec network(Genotype.t(), keyword) :: String.t()
   def network(genotype, opts \\ []),
-    do: :cambrian_picture.network(Boundary.ref(genotype, Genotype), options(opts))
+    do: :cambrian_picture.network(Boundary.ref(genotype, Genotype), options(:network, opts))
 
   @doc """
   Returns the network of a genotype as text for Graphviz.
@@ -64,7 +66,7 @@ defmodule Cambrian.Picture do
       "fitness over generation: best ends at 3.896; mean ends at 2.952."
   """
   @spec fitness(source, keyword) :: String.t()
-  def fitness(source, opts \\ []), do: :cambrian_picture.fitness(source, options(opts))
+  def fitness(source, opts \\ []), do: :cambrian_picture.fitness(source, options(:chart, opts))
 
   @doc """
   Draws the species of each generation of one population: a band for each, as tall as it has
@@ -84,11 +86,13 @@ defmodule Cambrian.Picture do
        "species over generation: species ends at 34."]
   """
   @spec species(source, keyword) :: String.t()
-  def species(source, opts \\ []), do: :cambrian_picture.species(source, options(opts))
+  def species(source, opts \\ []), do: :cambrian_picture.species(source, options(:chart, opts))
 
-  defp options(opts) do
-    case Cambrian.Boundary.to_map(:options, opts) do
-      {:ok, options} -> options
+  defp options(picture, opts) do
+    with {:ok, options} <- Boundary.to_map(:options, opts),
+         :ok <- :cambrian_picture.check_options(picture, options) do
+      options
+    else
       {:error, reason} -> raise Error, reason
     end
   end

@@ -175,14 +175,16 @@ defmodule Cambrian.Trust do
   defdelegate amend(realm, charter), to: :cambrian_trust
 
   @doc """
-  Returns the charter that counts, as bytes; `nil` if the realm has none.
+  Returns the charter that counts, as bytes; `nil` if the realm has none. Raises `Cambrian.Error`
+  if the realm was not opened here, or is closed.
 
-      iex> Cambrian.Trust.charter("org.example.docs.unknown")
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
+      iex> Cambrian.Trust.charter("org.example.docs.trust")
       nil
   """
   @spec charter(realm) :: binary | nil
   def charter(realm) do
-    with :none <- :cambrian_trust.charter(realm), do: nil
+    with :none <- known(fn -> :cambrian_trust.charter(realm) end), do: nil
   end
 
   @doc """
@@ -236,22 +238,28 @@ defmodule Cambrian.Trust do
   def unban(realm, subject), do: :cambrian_trust.unban(realm, subject(subject))
 
   @doc """
-  Lists the banned keys and genotypes, the oldest ban first.
+  Lists the banned keys and genotypes, the oldest ban first. Raises `Cambrian.Error` if the realm
+  was not opened here, or is closed.
 
-      iex> Cambrian.Trust.bans("org.example.docs.unknown")
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
+      iex> Cambrian.Trust.bans("org.example.docs.trust")
       []
+      iex> Cambrian.Trust.bans("org.example.docs.turst")
+      ** (Cambrian.Error) the realm "org.example.docs.turst" was not opened here
   """
   @spec bans(realm) :: [ban]
-  defdelegate bans(realm), to: :cambrian_trust
+  def bans(realm), do: known(fn -> :cambrian_trust.bans(realm) end)
 
   @doc """
-  Returns the reputation of a key, from 0 to 1.
+  Returns the reputation of a key, from 0 to 1; 0.0 in a closed realm. Raises `Cambrian.Error` if
+  the realm was not opened here.
 
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.reputation("org.example.docs.trust", <<9::256>>)
       0.5
   """
   @spec reputation(realm, Identity.key()) :: float
-  defdelegate reputation(realm, key), to: :cambrian_trust
+  def reputation(realm, key), do: known(fn -> :cambrian_trust.reputation(realm, key) end)
 
   @doc """
   Returns everything that this node knows of a realm: `:origins` with their standings, `:bans`,
@@ -277,7 +285,7 @@ defmodule Cambrian.Trust do
 
   @doc """
   Lists the last refusals with their reasons: at most 100 since the application started, the
-  newest first.
+  newest first. Raises `Cambrian.Error` if the realm was not opened here.
 
       iex> :ok = Cambrian.Trust.open("org.example.docs.refusals")
       iex> {:error, :malformed} = Cambrian.Trust.check("org.example.docs.refusals", "from a stranger")
@@ -286,7 +294,10 @@ defmodule Cambrian.Trust do
       {:malformed, nil, nil}
   """
   @spec refusals(realm) :: [refusal]
-  def refusals(realm), do: report(realm).last
+  def refusals(realm) do
+    for refusal <- known(fn -> :cambrian_trust.refusals(realm) end),
+        do: Boundary.without_undefined(refusal)
+  end
 
   @doc """
   Lists the decisions that people made for a realm on this node, the oldest first: bans, options,
@@ -295,6 +306,7 @@ defmodule Cambrian.Trust do
   They come from files in the `:data_dir`, which others cannot fill; without a `:data_dir` the
   list is empty. `damaged` names the files in which a line was changed or lost.
 
+      iex> :ok = Cambrian.Trust.open("org.example.docs.trust")
       iex> Cambrian.Trust.decisions("org.example.docs.trust")
       {:ok, [], []}
   """
@@ -335,4 +347,10 @@ defmodule Cambrian.Trust do
   """
   @spec unsubscribe(realm) :: :ok | {:error, Error.reason()}
   defdelegate unsubscribe(realm), to: :cambrian_trust
+
+  defp known(ask) do
+    ask.()
+  rescue
+    error in ErlangError -> reraise Error, error.original, __STACKTRACE__
+  end
 end

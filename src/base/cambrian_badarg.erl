@@ -4,7 +4,7 @@
 %% 54 says.
 -module(cambrian_badarg).
 
--export([raise/1, check/3, format_error/2]).
+-export([raise/1, raise/4, check/3, format_error/2]).
 
 %% How many characters of an argument are shown.
 -define(MAX_TEXT, 60).
@@ -25,16 +25,22 @@ check(Module, Function, Arguments) ->
     case [{At, <<"has to be ", Expected/binary>>}
           || {At, {false, Expected}} <- lists:enumerate(Arguments)] of
         [] -> ok;
-        Wrong ->
-            Arity = length(Arguments),
-            {current_stacktrace, Stack} = process_info(self(), current_stacktrace),
-            IsHere = fun({M, F, A, _}) ->
-                         M =:= ?MODULE orelse {M, F, A} =:= {Module, Function, Arity}
-                     end,
-            Callers = lists:dropwhile(IsHere, Stack),
-            Explained = [{error_info, #{module => ?MODULE, cause => maps:from_list(Wrong)}}],
-            erlang:raise(error, badarg, [{Module, Function, Arity, Explained} | Callers])
+        Wrong -> raise(Module, Function, length(Arguments), maps:from_list(Wrong))
     end.
+
+%% @doc Raises a `badarg' of a function, with a text for each wrong argument. The exception holds no
+%% arguments.
+-spec raise(module(), atom(), arity(), #{pos_integer() => unicode:chardata()}) -> no_return().
+raise(Module, Function, Arity, Wrong) ->
+    {current_stacktrace, Stack} = process_info(self(), current_stacktrace),
+    IsOf = fun({M, F, A, _}) -> {M, F, A} =:= {Module, Function, Arity} end,
+    Callers = case lists:dropwhile(fun(Frame) -> not IsOf(Frame) end, Stack) of
+                  [_ | Above] -> Above;
+                  %% a tail call left no frame of the function
+                  [] -> lists:dropwhile(fun({M, _, _, _}) -> M =:= ?MODULE end, Stack)
+              end,
+    Explained = [{error_info, #{module => ?MODULE, cause => Wrong}}],
+    erlang:raise(error, badarg, [{Module, Function, Arity, Explained} | Callers]).
 
 %% @doc Describes an exception: the shell and the logger call this. If the exception holds no
 %% arguments, its `cause' is a map with a text for each wrong argument, or the reason for the

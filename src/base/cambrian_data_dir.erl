@@ -37,6 +37,10 @@ path(Dir, Names) ->
     {ok, Raw} = cambrian_file:to_raw(Dir),
     case hold(filename:join(Raw, <<"lock">>)) of
         {error, {locked, Holder}} -> {error, {data_dir_in_use, Raw, Holder}};
+        {error, {unusable, Reason}} ->
+            Expected = ["a directory that this VM may make and write (",
+                        file:format_error(Reason), $)],
+            {error, {bad_option, {data_dir, Dir, unicode:characters_to_binary(Expected)}}};
         ok -> {ok, filename:join([Raw | Names])}
     end.
 
@@ -65,20 +69,34 @@ hold(Lock) ->
     end.
 
 make_and_hold(Lock) ->
-    _ = cambrian_file:make_own_dirs(Lock),
-    %% `append' keeps the contents of a file that another VM has made meanwhile
-    _ = [file:write_file(Lock, <<>>, [raw, append]) || may_be_made(Lock)],
-    held(cambrian_nif:data_dir_lock(Lock), Lock).
+    case make(Lock) of
+        ok -> held(cambrian_nif:data_dir_lock(Lock), Lock);
+        {error, Reason} -> {error, {unusable, Reason}}
+    end.
 
-may_be_made(Lock) ->
-    case cambrian_file:check_own(Lock) of
-        ok -> true;
-        {error, {Reason, _}} -> Reason =:= enoent
+make(Lock) ->
+    case cambrian_file:make_own_dirs(Lock) of
+        ok ->
+            case cambrian_file:check_own(Lock) of
+                {error, {enoent, _}} ->
+                    %% `append' keeps the contents of a file that another VM has made meanwhile
+                    file:write_file(Lock, <<>>, [raw, append]);
+                _ -> ok
+            end;
+        Error -> Error
     end.
 
 held({ok, true}, Lock) ->
-    _ = [{file:change_mode(Lock, 8#600), file:write_file(Lock, holder())} || is_lock_file(Lock)],
-    forbid_others(filename:dirname(Lock));
+    Dir = filename:dirname(Lock),
+    case file:read_file_info(Dir) of
+        {ok, #file_info{access = Access}} when Access =/= write, Access =/= read_write ->
+            ok = cambrian_nif:data_dir_unlock(Lock),
+            {error, {unusable, eacces}};
+        _ ->
+            _ = [{file:change_mode(Lock, 8#600), file:write_file(Lock, holder())}
+                 || is_lock_file(Lock)],
+            forbid_others(Dir)
+    end;
 held({ok, false}, _Lock) -> ok;
 held({error, locked}, Lock) -> {error, {locked, holder(cambrian_file:read_own(Lock))}};
 held({error, Why}, Lock) -> warn_once(Why, Lock).
@@ -112,7 +130,7 @@ is_lock_file(Lock) ->
         _ -> false
     end.
 
-%% A directory without a lock is no error here: a later write there has an error of its own.
+%% Some file systems have no locks.
 warn_once(Why, Lock) ->
     Warned = {?MODULE, Lock},
     _ = [logger:warning("cambrian: no lock on ~ts (~ts): see that no other VM uses this directory",

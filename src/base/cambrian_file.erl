@@ -137,7 +137,8 @@ make_own_dirs(Path) ->
         false -> all([fun() -> make_own_dirs(Dir) end, fun() -> make_dir(Dir) end])
     end.
 
-%% An error is none if another process has made the directory meanwhile.
+%% An error is none if another process has made the directory meanwhile. If something else has its
+%% name, the path below it leads through no directory.
 make_dir(Dir) ->
     case file:make_dir(Dir) of
         ok ->
@@ -146,6 +147,7 @@ make_dir(Dir) ->
         Error ->
             case filelib:is_dir(Dir) of
                 true -> ok;
+                false when Error =:= {error, eexist} -> {error, enotdir};
                 false -> Error
             end
     end.

@@ -64,8 +64,9 @@
 %% bridge publishes none of it.
 %%
 %% `identity' is a secret of 32 bytes, a fun that gives it, which keeps it out of crash reports, or
-%% the path of a file ({@link cambrian_identity:load/1}). By default it is the file `identity' in
-%% the application's `data_dir'; without a `data_dir' it is made anew. `capability', `rate' and
+%% the path of a file, which the bridge makes if there is none
+%% ({@link cambrian_identity:load_or_new/1}). By default it is the file `identity' in the
+%% application's `data_dir'; without a `data_dir' it is made anew. `capability', `rate' and
 %% `tolerance' are those of {@link cambrian_trust:open/2}. `grant' is the permission to publish that
 %% other nodes here ask for ({@link cambrian_identity:grant/4}): for this realm, and for this node's
 %% key or one that it succeeded. {@link start/1} and {@link start_link/1} refuse any other grant,
@@ -472,14 +473,15 @@ rotated({ok, #{key := Key} = Identity}, Others) ->
 rotated(Error, _Others) -> Error.
 
 %% @doc What the transport says of its connection, which populations take part, and which are
-%% missing. A node with a connection may still be alone. Here a name was misspelt:
+%% missing. A node with a connection may still be alone. Here the VM has no node name, so that Erlang
+%% distribution connects it to nobody, and the name of a population was misspelt:
 %%
 %% ```
 %% 1> {ok, _} = cambrian_population:start(#{task => 'xor', name => pole}).
 %% 2> {ok, _} = cambrian_bridge:start(#{realm => <<"org.example.lab">>,
 %%                                      populations => [pole, poel]}).
 %% 3> cambrian_bridge:status().
-%% #{connected => true,missing => [poel],peers => 0,populations => [pole]}
+%% #{connected => false,missing => [poel],peers => 0,populations => [pole]}
 %% 4> ok = cambrian_bridge:stop(), ok = cambrian_population:stop(pole).
 %% '''
 -spec status() -> status().

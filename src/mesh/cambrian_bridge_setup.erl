@@ -33,7 +33,7 @@ identity(_) -> identity_in(cambrian_data_dir:path([<<"identity">>])).
 
 identity_in(none) -> {ok, cambrian_identity:from_secret(cambrian_identity:new()), none};
 identity_in({ok, Path} = Home) ->
-    case cambrian_identity:load(Path) of
+    case cambrian_identity:load_or_new(Path) of
         {ok, Identity} -> {ok, Identity, Home};
         Error -> Error
     end;

@@ -35,6 +35,7 @@
 -spec stacked([{Generation :: number(), [{SpeciesId :: term(), Size :: number()}]}],
               cambrian_chart:opts()) -> iodata().
 stacked(History, Opts) ->
+    ok = cambrian_picture_options:ensure(?MODULE, stacked, 2, chart, Opts),
     Sorted = lists:keysort(1, [{finite(G), [{Id, members(Size)} || {Id, Size} <- Sizes]}
                                || {G, Sizes} <- History]),
     MaxColumns = max(40, min(?MAX_COLUMNS, maps:get(width, Opts, 720) div ?COLUMN)),

@@ -63,6 +63,7 @@
 %% '''
 -spec chart([series()], opts()) -> iodata().
 chart(Series, Opts) ->
+    ok = cambrian_picture_options:ensure(?MODULE, chart, 2, chart, Opts),
     Lines = [line(I, S) || {I, S} <- lists:enumerate(lists:sublist(Series, ?MAX_SERIES))],
     Labelled = [L || #{label := true, points := [_ | _]} = L <- Lines],
     Whole = lists:all(fun is_integer/1, [X || #{points := Points} <- Series, {X, _} <- Points]),

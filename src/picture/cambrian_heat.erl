@@ -37,6 +37,7 @@
 %% '''
 -spec map(Rows :: [name()], Columns :: [name()], cells(), opts()) -> iodata().
 map(AllRows, AllColumns, Cells, Opts) ->
+    ok = cambrian_picture_options:ensure(?MODULE, map, 4, heat, Opts),
     Rows = lists:sublist(AllRows, ?MAX_ROWS),
     Width = maps:get(width, Opts, 720),
     NameWidths = [text_width(clip(Name, 40), 12) + 14 || {_, Name} <- Rows],

@@ -50,6 +50,7 @@ network(Genotype) ->
 %% '''
 -spec network(cambrian_graph:genotype(), network_opts()) -> iodata().
 network(#{nodes := AllNodes} = Genotype, Opts) ->
+    ok = cambrian_picture_options:ensure(?MODULE, network, 2, network, Opts),
     AllLinks = cambrian_graph:links(Genotype),
     {Nodes, Links} = cambrian_graph:strongest(AllNodes, AllLinks),
     Names = cambrian_graph:names(Genotype, maps:get(labels, Opts, #{})),

@@ -43,6 +43,7 @@
 %% '''
 -spec draw(here(), [sender()], opts()) -> iodata().
 draw(Here, Senders, Opts) ->
+    ok = cambrian_picture_options:ensure(?MODULE, draw, 3, traffic, Opts),
     {Width, Height} = Size = {maps:get(width, Opts, 720), maps:get(height, Opts, 360)},
     Top = cambrian_svg_element:head_height(Opts),
     Tall = Height - Top - ?FOOT,

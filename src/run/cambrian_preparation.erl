@@ -125,7 +125,7 @@ check_evaluation(_, _) -> ok.
 
 check_checkpoints(#{name := Name}, _) when is_atom(Name) -> ok;
 check_checkpoints(_, Given) ->
-    none_of([checkpoint_interval, checkpoints], Given,
+    none_of([checkpoint_interval, checkpoints, resume], Given,
             "left out without a name, by which checkpoints are found again").
 
 %% Options that have no effect here. That is no mistake: the same options may be for a device with a

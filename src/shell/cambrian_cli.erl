@@ -152,7 +152,7 @@ commands() ->
       "evolves networks for a task: one that comes with Cambrian, or a module in the code path",
       evolve_table(), fun cambrian_cli_evolve:evolve/3},
      {"resume", "NAME|FILE", "goes on with a population where its last checkpoint is",
-      resume_table(), fun cambrian_cli_evolve:resume/3},
+      resume_table(), fun resume/3},
      {"inspect", "FILE|NAME", "shows a checkpoint, a genotype, an envelope", [data_dir()],
       fun inspect/3},
      {"export", "FILE|NAME",
@@ -265,6 +265,18 @@ help({Name, _, About, Table, _} = Command, Context) ->
 help_line({Name, Shown, _, Table, _}, #{call := Call}) ->
     [Call, Name, $\s, Shown, [" [OPTION...]" || Table =/= []], $\n].
 
+%%% ---- resume ------------------------------------------------------------------------------
+
+resume(Word, Given, Context) ->
+    ok = check_data_dir(Given),
+    cambrian_cli_evolve:resume(Word, Given, Context).
+
+%% A command that reads checkpoints never makes the directory of a misspelt path.
+check_data_dir(Given) ->
+    _ = [usage(["--data-dir ", Dir, ": there is no such directory"])
+         || #{data_dir := Dir} <- [Given], not filelib:is_dir(path(Dir))],
+    ok.
+
 %%% ---- inspect -----------------------------------------------------------------------------
 
 inspect(Word, Given, Context) ->
@@ -277,6 +289,7 @@ inspect(Word, Given, Context) ->
 %% another VM may be using its logs.
 inspected(Word, Given) ->
     _ = application:load(cambrian),
+    ok = check_data_dir(Given),
     File = path(Word),
     IsFile = filelib:is_regular(File),
     _ = [usage(["--data-dir ", Dir, ": expected with a NAME; ", Word, " is a file"])

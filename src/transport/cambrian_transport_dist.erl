@@ -6,10 +6,12 @@
 %% 2> ok = cambrian_transport_dist:subscribe(Mesh, <<"genotype">>).
 %% 3> ok = cambrian_transport_dist:publish(Mesh, <<"genotype">>, <<"who else is here?">>).
 %% 4> cambrian_transport_dist:status(Mesh).
-%% #{connected => true,peers => 0}
+%% #{connected => false,peers => 0}
 %% 5> cambrian_transport_dist:disconnect(Mesh).
 %% ok
 %% '''
+%%
+%% A VM without a node name reaches no other node, so it is not `connected'.
 %%
 %% Options, beside `realm':
 %%
@@ -121,7 +123,7 @@ address_of(Pid) ->
 
 -spec status(handle()) -> cambrian_transport:status().
 status(#{server := Server, realm := Realm}) ->
-    #{connected => is_process_alive(Server),
+    #{connected => is_process_alive(Server) andalso is_alive(),
       peers => length(lists:delete(Server, members(Realm, here)))}.
 
 %%% ---- messages ---------------------------------------------------------------------------

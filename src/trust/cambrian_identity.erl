@@ -4,7 +4,7 @@
 %% with the certificates by which each earlier key named its successor:
 %%
 %% ```
-%% 1> {ok, #{key := Key}} = cambrian_identity:load("/tmp/cambrian_example/identity").
+%% 1> {ok, #{key := Key}} = cambrian_identity:load_or_new("/tmp/cambrian_example/identity").
 %% 2> {ok, #{key := Next, successions := Chain}} =
 %%     cambrian_identity:rotate("/tmp/cambrian_example/identity").
 %% 3> {ok, #{old := Key, new := Next}} = cambrian_identity:read_succession(lists:last(Chain)).
@@ -12,9 +12,8 @@
 %% '''
 -module(cambrian_identity).
 
--export([new/0, public_key/1, name/1, from_secret/1, load/1, rotate/1, succession/2,
-         read_succession/1, grant/4, cosign/2,
-         reissue/2, read_grant/1]).
+-export([new/0, public_key/1, name/1, from_secret/1, load/1, load_or_new/1, rotate/1,
+         succession/2, read_succession/1, grant/4, cosign/2, reissue/2, read_grant/1]).
 -export([is_succession/1, peek_succession/1, peek_grant/1, is_grant/1, longest_grant/0,
          without_arguments/1, reveal/1, expected_secret/0]).
 -export_type([secret/0, holder/0, key/0, name/0, identity/0, succession/0, grant/0, grant_id/0,
@@ -151,23 +150,43 @@ from_secret(Holder) ->
 identity(Secret, Successions) ->
     #{secret => fun() -> Secret end, key => public_key(Secret), successions => Successions}.
 
-%% @doc Loads the identity in a file. If there is no file, makes one that only this user can read. A
-%% file that others can read is refused. A copy, `*.copy', lies beside the file, and replaces it if
-%% the file is damaged. If the copy is damaged too, both stay as they are.
+%% @doc Loads the identity in a file. A file that others can read is refused. A copy, `*.copy', lies
+%% beside the file, and replaces it if the file is damaged. If the copy is damaged too, both stay as
+%% they are.
 %%
 %% ```
-%% 1> {ok, #{key := Key}} = cambrian_identity:load("/tmp/cambrian_example/identity").
+%% 1> {ok, #{key := Key}} = cambrian_identity:load_or_new("/tmp/cambrian_example/identity").
 %% 2> {ok, #{key := Key}} = cambrian_identity:load("/tmp/cambrian_example/identity").
 %% 3> ok = file:change_mode("/tmp/cambrian_example/identity", 8#644).
 %% 4> cambrian_identity:load("/tmp/cambrian_example/identity").
 %% {error,{unsafe_permissions,"/tmp/cambrian_example/identity"}}
 %% 5> ok = file:delete("/tmp/cambrian_example/identity").
+%% 6> cambrian_identity:load("/tmp/cambrian_example/identity").
+%% {error,{enoent,"/tmp/cambrian_example/identity"}}
 %% '''
 -spec load(cambrian_file:path()) ->
           {ok, identity()}
           | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
 load(Path) ->
     ok = check(load, [path(Path)]),
+    case read_or_copy(Path) of
+        {error, not_found} -> {error, {enoent, Path}};
+        Other -> Other
+    end.
+
+%% @doc Loads the identity in a file as {@link load/1} does. If there is no file, makes a new
+%% identity and writes it to a file that only this user can read.
+%%
+%% ```
+%% 1> {ok, #{key := Key}} = cambrian_identity:load_or_new("/tmp/cambrian_example/identity").
+%% 2> {ok, #{key := Key}} = cambrian_identity:load_or_new("/tmp/cambrian_example/identity").
+%% 3> ok = file:delete("/tmp/cambrian_example/identity").
+%% '''
+-spec load_or_new(cambrian_file:path()) ->
+          {ok, identity()}
+          | {error, {not_an_identity, cambrian_file:path()} | cambrian_file:error()}.
+load_or_new(Path) ->
+    ok = check(load_or_new, [path(Path)]),
     case read_or_copy(Path) of
         {error, not_found} -> write(Path, from_secret(new()));
         Other -> Other

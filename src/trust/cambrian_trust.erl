@@ -281,14 +281,16 @@ amend(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
         {Answer, Realm} -> Answer
     end.
 
-%% @doc The present charter, as bytes.
+%% @doc The present charter, as bytes. Raises `{unknown_realm, Realm}' for a realm that was not opened
+%% here, and `{realm_damaged, Realm}' for one that is closed.
 %%
 %% ```
-%% 1> cambrian_trust:charter(<<"org.example.unknown">>).
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> cambrian_trust:charter(<<"org.example.lab">>).
 %% none
 %% '''
 -spec charter(name()) -> binary() | none.
-charter(Realm) when is_binary(Realm) -> maps:get(charter, overview(Realm)).
+charter(Realm) when is_binary(Realm) -> maps:get(charter, known_overview(Realm)).
 
 %% @doc Reports the measured fitness of a claim, which moves the reputation of its origin.
 %%
@@ -368,14 +370,25 @@ unban(Realm, Subject) ->
     end.
 
 %% @doc The banned keys and genotypes, the oldest ban first. `by' is `user', or `reputation' for a
-%% key that lied too often.
+%% key that lied too often. Raises `{unknown_realm, Realm}' for a realm that was not opened here, and
+%% `{realm_damaged, Realm}' for one that is closed.
 %%
 %% ```
-%% 1> cambrian_trust:bans(<<"org.example.unknown">>).
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> cambrian_trust:bans(<<"org.example.lab">>).
 %% []
 %% '''
 -spec bans(name()) -> [#{name => cambrian_identity:name(), atom() => term()}].
-bans(Realm) -> maps:get(bans, report(Realm)).
+bans(Realm) -> maps:get(bans, known_overview(Realm)).
+
+%% An empty answer for a misspelt realm, or for one that cannot be read, would look like a fact.
+known_overview(Realm) ->
+    case overview(Realm) of
+        #{condition := unknown} -> error({unknown_realm, Realm});
+        #{condition := {closed, Damaged}} when is_list(Damaged) -> error({realm_damaged, Realm});
+        #{condition := {closed, Reason}} -> error(Reason);
+        Overview -> Overview
+    end.
 
 %% @private
 %% Sends `{cambrian_trust, Realm, {banned, Ban}}' to the caller for each ban from now on, and
@@ -396,15 +409,18 @@ is_banned(Realm, Subject) ->
 
 %%% ---- asking -----------------------------------------------------------------------------
 
-%% @doc The reputation of a key, from 0 to 1.
+%% @doc The reputation of a key, from 0 to 1. In a closed realm each key has 0.0. Raises
+%% `{unknown_realm, Realm}' for a realm that was not opened here.
 %%
 %% ```
-%% 1> cambrian_trust:reputation(<<"org.example.lab">>, <<1:256>>).
+%% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
+%% 2> cambrian_trust:reputation(<<"org.example.lab">>, <<1:256>>).
 %% 0.5
 %% '''
 -spec reputation(name(), cambrian_identity:key()) -> float().
 reputation(Realm, <<_:32/binary>> = Key) when is_binary(Realm) ->
-    case cambrian_realms:call(Realm, {reputation, Key}, 0.5) of
+    case cambrian_realms:call(Realm, {reputation, Key}, unknown) of
+        unknown -> error({unknown_realm, Realm});
         {error, _} -> 0.0;
         Reputation -> Reputation
     end.
@@ -454,7 +470,7 @@ overview(Realm) ->
     end.
 
 %% @doc The last refusals, and their reasons; at most 100 since the application started, the last
-%% one first.
+%% one first. Raises `{unknown_realm, Realm}' for a realm that was not opened here.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -465,8 +481,8 @@ overview(Realm) ->
 %% '''
 -spec refusals(name()) -> [cambrian_audit:refusal()].
 refusals(Realm) when is_binary(Realm) ->
-    case cambrian_realms:call(Realm, last, []) of
-        {error, _} -> [];
+    case cambrian_realms:call(Realm, last, {error, {unknown_realm, Realm}}) of
+        {error, Reason} -> error(Reason);
         Last -> Last
     end.
 
@@ -484,15 +500,18 @@ refusals(Realm) when is_binary(Realm) ->
 %% '''
 -spec decisions(name()) ->
           {ok, [decision()], Damaged :: [cambrian_audit_log:damage()]}
-        | {error, cambrian_file:error() | cambrian_data_dir:error()}.
+        | {error, {unknown_realm, name()} | cambrian_file:error() | cambrian_data_dir:error()}.
 decisions(Realm) when is_binary(Realm) ->
-    _ = [cambrian_audit:written(Writer)
-         || Writer <- [cambrian_realms:call(Realm, writer, none)], is_pid(Writer)],
-    case cambrian_realm_file:dir(Realm) of
-        none -> {ok, [], []};
-        {ok, Dir} -> cambrian_audit:read(Dir, decisions);
-        Error -> Error
+    case cambrian_realms:call(Realm, writer, unknown) of
+        unknown -> {error, {unknown_realm, Realm}};
+        Writer ->
+            _ = [cambrian_audit:written(Writer) || is_pid(Writer)],
+            written_decisions(cambrian_realm_file:dir(Realm))
     end.
+
+written_decisions(none) -> {ok, [], []};
+written_decisions({ok, Dir}) -> cambrian_audit:read(Dir, decisions);
+written_decisions(Error) -> Error.
 
 %% @doc Sends `{cambrian_trust, Realm, Event}' to the caller from now on; see {@link event()}. A
 %% slow caller loses events.

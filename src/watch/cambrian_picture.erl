@@ -1,7 +1,8 @@
 %% @doc Draws a network, and fitness and species over the generations, as SVG.
 %%
 %% You can write the text of a picture to a file as it is. A picture loads nothing and follows the
-%% reader's light or dark setting. The same story gives the same bytes.
+%% reader's light or dark setting. The same story gives the same bytes. A wrong or unknown option is
+%% a `badarg', whose explanation names it.
 %%
 %% ```
 %% 1> {ok, P} = cambrian_population:start(#{task => 'xor', seed => 42}).
@@ -18,6 +19,7 @@
 -module(cambrian_picture).
 
 -export([network/1, network/2, dot/1, fitness/1, fitness/2, species/1, species/2]).
+-export([check_options/2]).
 -export_type([source/0, options/0]).
 
 -type source() :: [cambrian_report:generation()] | cambrian_story:source()
@@ -131,6 +133,10 @@ species(Source, Options) ->
           Sizes ->
               cambrian_bands:stacked(Sizes, maps:merge(Default#{y_label => "members"}, Options))
       end).
+
+%% @private Whether the options of a picture are right, for languages with errors of their own.
+-spec check_options(network | chart, term()) -> ok | {error, cambrian_options:error()}.
+check_options(Picture, Options) -> cambrian_picture_options:check(Picture, Options).
 
 stories([]) -> [#{history => []}];
 stories([#{generation := _} | _] = History) -> [#{history => History}];

@@ -110,8 +110,8 @@ fn two_poles_are_balanced_with_and_without_velocities() {
     assert_eq!(solved, 6);
 }
 
-fn with(name: &str, settings: &[(&str, f64)]) -> Arc<dyn Task> {
-    let value = |(name, value): &(&str, f64)| (name.to_string(), Value::Number(*value));
+fn with(name: &str, settings: &[(&str, i64)]) -> Arc<dyn Task> {
+    let value = |(name, value): &(&str, i64)| (name.to_string(), Value::Integer(*value));
     task::new(name, Settings::from(settings.iter().map(value).collect::<Vec<_>>())).unwrap()
 }
 
@@ -126,7 +126,7 @@ fn every_task_is_solved_within_a_bound() {
         (with("acrobot", &[]), 5_000),
         (with("t_maze", &[]), 40_000),
         (with("sequence_recall", &[]), 20_000),
-        (with("sequence_recall", &[("length", 2.0), ("delay", 0.0)]), 200_000),
+        (with("sequence_recall", &[("length", 2), ("delay", 0)]), 200_000),
     ];
     for (at, (task, limit)) in bounds.iter().enumerate() {
         assert!((1..=3).all(|seed| solve(&**task, seed, *limit).is_some()), "number {at}");

@@ -18,7 +18,7 @@ pub fn read(map: Term, mut over: Parameters) -> NifResult<Parameters> {
 
 pub fn value(term: Term) -> Option<Value> {
     if let Ok(integer) = term.decode::<i64>() {
-        return Some(Value::Number(integer as f64));
+        return Some(Value::Integer(integer));
     }
     if let Ok(number) = term.decode::<f64>() {
         return Some(Value::Number(number));
@@ -42,6 +42,7 @@ pub fn value(term: Term) -> Option<Value> {
 pub fn show<'a>(env: Env<'a>, value: &Value) -> NifResult<Term<'a>> {
     let number = |x: f64| show(env, &Value::Number(x));
     Ok(match value {
+        Value::Integer(x) => x.encode(env),
         Value::Number(x) if x.fract() == 0.0 && x.abs() < 1e15 => (*x as i64).encode(env),
         Value::Number(x) => x.encode(env),
         Value::Pairs(pairs) => {

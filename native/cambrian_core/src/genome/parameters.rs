@@ -17,6 +17,7 @@ use thiserror::Error;
 /// A setting as it comes from a caller.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
+    Integer(i64),
     Number(f64),
     Name(String),
     Names(Vec<String>),
@@ -57,6 +58,7 @@ impl Setting for f32 {
         match value {
             // as f32, since a bound such as 0.001 is another number in f64
             Value::Number(x) if (low..=high).contains(&(*x as f32)) => Some(*x as f32),
+            Value::Integer(x) => f32::read(&Value::Number(*x as f64), (low, high)),
             _ => None,
         }
     }
@@ -73,16 +75,12 @@ impl Setting for u32 {
     }
     fn read(value: &Value, (low, high): Self::Bound) -> Option<u32> {
         match value {
-            Value::Number(x)
-                if x.fract() == 0.0 && (f64::from(low)..=f64::from(high)).contains(x) =>
-            {
-                Some(*x as u32)
-            }
+            Value::Integer(x) => u32::try_from(*x).ok().filter(|x| (low..=high).contains(x)),
             _ => None,
         }
     }
     fn show(&self) -> Value {
-        Value::Number(f64::from(*self))
+        Value::Integer(i64::from(*self))
     }
 }
 
@@ -362,7 +360,11 @@ mod tests {
         let mut error = |name, value| parameters.set(name, &value).unwrap_err().to_string();
         assert_eq!(error("populaton", Value::Number(1.0)), "unknown parameter populaton");
         assert_eq!(
-            error("population", Value::Number(1.5)),
+            error("population", Value::Integer(1)),
+            "population: expected an integer from 2 to 1000000"
+        );
+        assert_eq!(
+            error("population", Value::Number(150.0)),
             "population: expected an integer from 2 to 1000000"
         );
         assert_eq!(

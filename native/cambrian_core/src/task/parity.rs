@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn of_two_bits_it_is_xor() {
         let two = Parity::new(
-            &mut vec![("bits".to_string(), crate::genome::parameters::Value::Number(2.0))].into(),
+            &mut vec![("bits".to_string(), crate::genome::parameters::Value::Integer(2))].into(),
         )
         .unwrap();
         let born =

@@ -69,14 +69,15 @@ mod tests {
 
     #[test]
     fn a_setting_counts_and_a_mistake_is_named() {
-        assert_eq!(parity("bits", Value::Number(5.0)), Ok(5));
+        assert_eq!(parity("bits", Value::Integer(5)), Ok(5));
         assert_eq!(task::named("parity").unwrap().shape().inputs, 3);
         let invalid =
             || Err(TaskError::Invalid { name: "bits", expected: "an integer from 2 to 12".into() });
-        assert_eq!(parity("bits", Value::Number(13.0)), invalid());
+        assert_eq!(parity("bits", Value::Integer(13)), invalid());
+        assert_eq!(parity("bits", Value::Number(5.0)), invalid());
         assert_eq!(parity("bits", Value::Name("many".into())), invalid());
         let unknown = TaskError::UnknownSetting { name: "bytes".into(), known: vec!["bits"] };
-        assert_eq!(parity("bytes", Value::Number(5.0)), Err(unknown));
+        assert_eq!(parity("bytes", Value::Integer(5)), Err(unknown));
         assert!(matches!(task::new("chess", Settings::default()), Err(TaskError::UnknownTask)));
     }
 }

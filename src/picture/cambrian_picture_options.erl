@@ -1,0 +1,50 @@
+%% @private
+%% The options of each kind of picture. A misspelt option is an error, since a picture without it
+%% looks right.
+-module(cambrian_picture_options).
+
+-export([check/2, ensure/5]).
+-export_type([picture/0]).
+
+-type picture() :: network | chart | heat | traffic.
+
+%% @doc Whether the options are right.
+-spec check(picture(), term()) -> ok | {error, cambrian_options:error()}.
+check(Picture, Options) ->
+    case cambrian_options:check(Options, table(Picture), see(Picture)) of
+        {ok, _} -> ok;
+        Error -> Error
+    end.
+
+%% @doc Raises a `badarg' of a function if its last argument, the options, is wrong.
+-spec ensure(module(), atom(), arity(), picture(), term()) -> ok.
+ensure(Module, Function, Arity, Picture, Options) ->
+    case check(Picture, Options) of
+        ok -> ok;
+        {error, Reason} ->
+            Wrong = #{Arity => cambrian_error:format_error(Reason)},
+            cambrian_badarg:raise(Module, Function, Arity, Wrong)
+    end.
+
+table(network) -> (common())#{labels => {fun are_labels/1, <<"a map with inputs and outputs">>}};
+table(heat) -> common();
+table(traffic) -> (common())#{height => pixels()};
+table(chart) ->
+    List = {fun is_list/1, <<"a list">>},
+    (common())#{height => pixels(), x_label => text(), y_label => text(), marks => List,
+                cover => List}.
+
+common() ->
+    #{title => text(), width => pixels(),
+      embed => {fun is_boolean/1, <<"a boolean">>}}.
+
+pixels() -> {fun cambrian_options:is_positive/1, <<"a positive integer">>}.
+
+text() -> {fun(X) -> is_binary(X) orelse is_list(X) orelse is_atom(X) end, <<"a text">>}.
+
+are_labels(Labels) -> is_map(Labels) andalso map_size(maps:without([inputs, outputs], Labels)) =:= 0.
+
+see(network) -> <<"type cambrian_svg:network_opts()">>;
+see(chart) -> <<"type cambrian_chart:opts()">>;
+see(heat) -> <<"type cambrian_heat:opts()">>;
+see(traffic) -> <<"type cambrian_traffic:opts()">>.
