@@ -103,7 +103,9 @@ impl Settings {
                 "rule" if text == "half" => settings.rule = Rule::Half,
                 "rule" => return Err(format!("{arg}: expected half")),
                 _ => {
-                    let value = number().map_or_else(|_| Value::Name(text.into()), Value::Number);
+                    let other =
+                        || number().map_or_else(|_| Value::Name(text.into()), Value::Number);
+                    let value = text.parse().map_or_else(|_| other(), Value::Integer);
                     settings.parameters.set(name, &value).map_err(|error| error.to_string())?;
                 }
             }

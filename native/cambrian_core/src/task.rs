@@ -23,7 +23,7 @@ pub use dataset::{Dataset, DatasetError, Label, Rows, Targets, fingerprint};
 pub use settings::{Settings, TaskError};
 
 use crate::base::cancel::Cancelled;
-use crate::genome::genotype::Shape;
+use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::parameters::Parameters;
 use crate::phenotype::network::{Network, Runner};
 use std::sync::{Arc, LazyLock};
@@ -133,6 +133,12 @@ pub trait Task: Send + Sync {
     /// # Errors
     /// [`Cancelled`] by the runner; a part of an evaluation has no score.
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled>;
+
+    /// The score of a genotype that the task can read without a network: the same as
+    /// [`Task::evaluate_on`] gives.
+    fn evaluate_vector(&self, _genotype: &Genotype) -> Option<Score> {
+        None
+    }
 
     /// Whether a network solves the task; not counted as an evaluation.
     ///

@@ -5,22 +5,25 @@
 //! The genotype is the vector of the joints' angles, in radians, each from the link before. Its
 //! behaviour is where the arm ends, and the evener the angles, the higher its fitness.
 
-use super::vector::{self, LONGEST};
+use super::vector::{self, LONGEST, Reader};
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
 use crate::base::cancel::Cancelled;
-use crate::genome::parameters::Parameters;
+use crate::genome::genotype::Genotype;
+use crate::genome::parameters::{Bounds, Parameters};
 use crate::phenotype::network::Runner;
 
 pub struct Arm {
     /// Links, each of length 1.
     links: u32,
+    reader: Reader,
 }
 
 impl Arm {
     /// # Errors
     /// An `n` out of range.
     pub fn new(settings: &mut Settings) -> Result<Arm, TaskError> {
-        Ok(Arm { links: settings.take("n", 100, (2, LONGEST))? })
+        let links = settings.take("n", 100, (2, LONGEST))?;
+        Ok(Arm { links, reader: Reader::new(links) })
     }
 }
 
@@ -41,6 +44,10 @@ fn end(angles: &[f64]) -> Vec<f64> {
     end.to_vec()
 }
 
+fn score(angles: &[f64]) -> Score {
+    Score { fitness: fitness(angles), behaviour: end(angles), ..Score::default() }
+}
+
 impl Task for Arm {
     fn shape(&self) -> Shape {
         vector::shape(self.links)
@@ -48,7 +55,13 @@ impl Task for Arm {
 
     /// All start straight, as in the paper, and with its steps.
     fn parameters(&self) -> Parameters {
-        Parameters { weight_step: 0.1, ..vector::parameters() }
+        let reach = f64::from(self.links);
+        Parameters {
+            weight_step: 0.1,
+            bounds: Bounds(vec![(-reach, reach); 2]),
+            iso_step: 0.1,
+            ..vector::parameters()
+        }
     }
 
     fn grain(&self) -> usize {
@@ -56,8 +69,11 @@ impl Task for Arm {
     }
 
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
-        let angles = vector::read(network)?;
-        Ok(Score { fitness: fitness(&angles), behaviour: end(&angles), ..Score::default() })
+        Ok(score(&vector::read(network)?))
+    }
+
+    fn evaluate_vector(&self, genotype: &Genotype) -> Option<Score> {
+        Some(score(&self.reader.read(genotype)?))
     }
 
     /// There is no goal.
@@ -75,7 +91,8 @@ mod tests {
     use std::f64::consts::PI;
 
     fn of(angles: &[f64]) -> Score {
-        Arm { links: angles.len() as u32 }.evaluate(&network(angles))
+        let links = angles.len() as u32;
+        Arm { links, reader: Reader::new(links) }.evaluate(&network(angles))
     }
 
     #[test]

@@ -79,7 +79,7 @@ mod tests {
     use crate::task;
 
     fn made(objectives: f64) -> std::sync::Arc<dyn Task> {
-        let settings = vec![("objectives".to_string(), Value::Number(objectives))];
+        let settings = vec![("objectives".to_string(), Value::Integer(objectives as i64))];
         task::new("dtlz2", settings.into()).unwrap()
     }
 

@@ -6,11 +6,12 @@
 //! The genotype is a vector. Its behaviour is the sum of each half. Most vectors have a behaviour
 //! near 0, and the best one of a behaviour is hard to find.
 
-use super::vector::{self, LONGEST};
+use super::vector::{self, LONGEST, Reader};
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
 use crate::base::cancel::Cancelled;
 use crate::base::choice::choices;
-use crate::genome::parameters::Parameters;
+use crate::genome::genotype::Genotype;
+use crate::genome::parameters::{Bounds, Parameters};
 use crate::phenotype::network::Runner;
 use std::f64::consts::PI;
 
@@ -29,6 +30,7 @@ choices! {
 pub struct LinearProjection {
     n: u32,
     function: Function,
+    reader: Reader,
 }
 
 /// Beyond plus and minus this a number counts less in the behaviour the larger it is.
@@ -46,7 +48,12 @@ impl LinearProjection {
             let expected = format!("an even integer from 2 to {LONGEST}");
             return Err(TaskError::Invalid { name: "n", expected });
         }
-        Ok(LinearProjection { n, function })
+        Ok(LinearProjection { n, function, reader: Reader::new(n) })
+    }
+
+    fn score(&self, vector: &[f64]) -> Score {
+        let (fitness, behaviour) = (self.fitness(vector), behaviour(vector));
+        Score { fitness, behaviour, ..Score::default() }
     }
 
     /// 100 at the optimum; of sphere and Rastrigin, 0 where all numbers are −5.12.
@@ -83,7 +90,12 @@ impl Task for LinearProjection {
 
     /// All start at 0, as in the paper.
     fn parameters(&self) -> Parameters {
-        vector::parameters()
+        let reach = f64::from(self.n / 2) * BOUND;
+        Parameters {
+            bounds: Bounds(vec![(-reach, reach); 2]),
+            iso_step: 0.5,
+            ..vector::parameters()
+        }
     }
 
     fn grain(&self) -> usize {
@@ -91,9 +103,11 @@ impl Task for LinearProjection {
     }
 
     fn evaluate_on(&self, network: &Runner) -> Result<Score, Cancelled> {
-        let vector = vector::read(network)?;
-        let (fitness, behaviour) = (self.fitness(&vector), behaviour(&vector));
-        Ok(Score { fitness, behaviour, ..Score::default() })
+        Ok(self.score(&vector::read(network)?))
+    }
+
+    fn evaluate_vector(&self, genotype: &Genotype) -> Option<Score> {
+        Some(self.score(&self.reader.read(genotype)?))
     }
 
     /// There is no goal.
@@ -118,7 +132,7 @@ mod tests {
     }
 
     fn function(name: &str, n: f64) -> Arc<dyn Task> {
-        made(&[("function", Value::Name(name.into())), ("n", Value::Number(n))]).unwrap()
+        made(&[("function", Value::Name(name.into())), ("n", Value::Integer(n as i64))]).unwrap()
     }
 
     #[test]
@@ -157,7 +171,7 @@ mod tests {
     fn settings_are_checked() {
         assert_eq!(made(&[]).unwrap().shape(), Shape { inputs: 1, outputs: 100 });
         let error = |name, value| made(&[(name, value)]).err().unwrap().to_string();
-        assert_eq!(error("n", Value::Number(7.0)), "n: expected an even integer from 2 to 10000");
+        assert_eq!(error("n", Value::Integer(7)), "n: expected an even integer from 2 to 10000");
         assert_eq!(
             error("function", Value::Name("ackley".into())),
             "function: expected one of sphere, rastrigin, plateau"

@@ -4,8 +4,10 @@
 
 use crate::base::cancel::Cancelled;
 use crate::base::math::Activation;
-use crate::genome::genotype::Shape;
-use crate::genome::parameters::Parameters;
+use crate::genome::genotype::{Genotype, Shape};
+use crate::genome::innovation::{self, ConnectionId};
+use crate::genome::neuron::Neuron;
+use crate::genome::parameters::{Emitter, Parameters};
 use crate::phenotype::network::Runner;
 
 /// The longest vector, since a network has at most so many outputs.
@@ -32,7 +34,47 @@ pub fn parameters() -> Parameters {
         add_node: 0.0,
         species_threshold: 1000.0,
         target_species: 0,
+        cells: 10_000,
+        emitters: vec![Emitter::IsoLine],
         ..Parameters::default()
+    }
+}
+
+/// Reads vectors of one length from their genes, without a network.
+pub struct Reader {
+    /// Of the connections from the input to each output, ascending.
+    ids: Vec<ConnectionId>,
+    /// The output that each leads to.
+    outputs: Vec<u32>,
+}
+
+impl Reader {
+    pub fn new(length: u32) -> Reader {
+        let connection =
+            |at: u32| (innovation::connection(innovation::input(0), innovation::output(at)), at);
+        let mut all: Vec<(ConnectionId, u32)> = (0..length).map(connection).collect();
+        all.sort_unstable();
+        let (ids, outputs) = all.into_iter().unzip();
+        Reader { ids, outputs }
+    }
+
+    /// What [`read`] reads from the network of the genotype; `None` of one with other connections
+    /// or nodes than a vector has.
+    pub fn read(&self, genotype: &Genotype) -> Option<Vec<f64>> {
+        let topology = &genotype.topology;
+        let plain = Neuron::new(Activation::Identity);
+        let is_vector = topology.places.len() == 1 + self.ids.len()
+            && topology.ids == self.ids
+            && genotype.enabled.iter().all(|enabled| *enabled)
+            && genotype.neurons.iter().all(|neuron| *neuron == plain);
+        if !is_vector {
+            return None;
+        }
+        let mut vector = vec![0.0; self.outputs.len()];
+        for (at, weight) in self.outputs.iter().zip(&genotype.weights) {
+            vector[*at as usize] = f64::from(*weight);
+        }
+        Some(vector)
     }
 }
 
@@ -44,11 +86,11 @@ pub fn read(network: &Runner) -> Result<Vec<f64>, Cancelled> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::base::rng::{Purpose, Stream};
     use crate::genome::genotype::{Connection, Genotype};
     use crate::genome::innovation::{input, output};
     use crate::phenotype::network::Network;
     use crate::task::Task;
-    use crate::base::rng::{Purpose, Stream};
 
     /// The network that stands for a vector.
     pub fn network(vector: &[f64]) -> Network {
@@ -76,7 +118,8 @@ pub mod tests {
             assert!(genotype.connections().all(|link| link.enabled));
             assert!(genotype.neurons.iter().all(|neuron| neuron.bias == 0.0));
             let network = Network::new(genotype);
-            let read = network.run_to_end(|runner| read(runner));
+            let read = network.run_to_end(read);
+            assert_eq!(Reader::new(outputs as u32).read(genotype).as_ref(), Some(&read));
             let weight = |at: u32| {
                 let wanted = Connection::new(input(0), output(at), 0.0).id;
                 genotype.connections().find(|link| link.id == wanted).unwrap().weight

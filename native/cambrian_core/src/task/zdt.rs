@@ -129,7 +129,7 @@ mod tests {
 
     /// f₁ and f₂ of variables.
     fn of(name: &str, variables: &[f64]) -> [f64; 2] {
-        let n = crate::genome::parameters::Value::Number(variables.len() as f64);
+        let n = crate::genome::parameters::Value::Integer(variables.len() as i64);
         let task = task::new(name, vec![("n".to_string(), n)].into()).unwrap();
         let vector: Vec<f64> = variables.iter().map(|x| x - 0.5).collect();
         let score = task.evaluate(&network(&vector));

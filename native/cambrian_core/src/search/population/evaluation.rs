@@ -4,7 +4,8 @@ use super::{Evaluated, Population};
 use crate::base::cancel::{CancelToken, Cancelled, Deadline, NeverCancelled};
 use crate::genome::genotype::Genotype;
 use crate::genome::parameters::{Inheritance, Tuner};
-use crate::phenotype::cost::metered;
+use crate::phenotype::cost::{metered, spend};
+use crate::phenotype::encoding::Encoding;
 use crate::phenotype::network::Network;
 use crate::phenotype::substrate::SubstrateError;
 use crate::phenotype::{probe, projection};
@@ -168,6 +169,9 @@ impl Population {
         task: &dyn Task,
         token: &dyn CancelToken,
     ) -> Result<Outcome, Cancelled> {
+        if let Some(score) = self.score_of_vector(genotype, task) {
+            return Ok(Outcome::from(score));
+        }
         let Some(network) = self.network(genotype, token)? else { return Ok(Outcome::Failed) };
         let runner = network.runner(token);
         let mut score = task.evaluate_on(&runner)?;
@@ -175,6 +179,16 @@ impl Population {
             score.behaviour = self.described(probe::behaviour(&runner)?);
         }
         Ok(Outcome::from(score))
+    }
+
+    /// Of a network that is a vector, without compiling it.
+    fn score_of_vector(&self, genotype: &Genotype, task: &dyn Task) -> Option<Score> {
+        if !matches!(self.encoding, Encoding::Direct(_)) {
+            return None;
+        }
+        let score = task.evaluate_vector(genotype)?;
+        spend(genotype.cost());
+        Some(score)
     }
 
     /// What its network does on the probes; nothing where there is no memory for the network.

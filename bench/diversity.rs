@@ -1,0 +1,137 @@
+//! Quality diversity on tasks of vectors: how much of the archive fills, how good it is, and how
+//! fast.
+//!
+//! `diversity TASK SEEDS EVALUATIONS [set.SETTING=VALUE ...] [PARAMETER=VALUE ...]` prints, for each
+//! seed and on average, the QD score as the mean fitness over all cells, the coverage in percent and
+//! evaluations a second of one thread. `diversity naive EVALUATIONS` is a plain loop of MAP-Elites
+//! with iso+line on the sphere of 100 numbers, to compare with.
+
+use cambrian_core::base::rng::{Purpose, Stream};
+use cambrian_core::genome::parameters::{Parameters, Search, Value};
+use cambrian_core::search::population::Population;
+use cambrian_core::task::{self, Task};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+static GO: AtomicBool = AtomicBool::new(false);
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let done = match args.as_slice() {
+        [only, evaluations] if only == "naive" => number(evaluations).map(naive),
+        [task, seeds, evaluations, settings @ ..] => {
+            number(seeds).and_then(|seeds| run(task, seeds, number(evaluations)?, settings))
+        }
+        _ => Err("expected naive EVALUATIONS, or TASK SEEDS EVALUATIONS [NAME=VALUE ...]".into()),
+    };
+    if let Err(error) = done {
+        eprintln!("diversity: {error}");
+        std::process::exit(2);
+    }
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text}: expected a whole number"))
+}
+
+fn value(text: &str) -> Value {
+    if text.contains('+') {
+        return Value::Names(text.split('+').map(String::from).collect());
+    }
+    let number = || text.parse().map_or_else(|_| Value::Name(text.into()), Value::Number);
+    text.parse().map_or_else(|_| number(), Value::Integer)
+}
+
+fn run(name: &str, seeds: u64, evaluations: u64, settings: &[String]) -> Result<(), String> {
+    let pairs: Vec<(&str, &str)> = settings
+        .iter()
+        .map(|one| one.split_once('=').ok_or_else(|| format!("{one}: expected NAME=VALUE")))
+        .collect::<Result<_, _>>()?;
+    let of_task = pairs
+        .iter()
+        .filter_map(|(name, text)| Some((name.strip_prefix("set.")?.to_string(), value(text))));
+    let task = task::new(name, of_task.collect::<Vec<_>>().into()).map_err(|e| e.to_string())?;
+    let mut parameters = Parameters { search: Search::MapElites, ..task.parameters() };
+    for (name, text) in pairs.iter().filter(|pair| !pair.0.starts_with("set.")) {
+        let value = match (*name, value(text)) {
+            ("emitters", Value::Name(one)) => Value::Names(vec![one]),
+            (_, value) => value,
+        };
+        parameters.set(name, &value).map_err(|error| error.to_string())?;
+    }
+    let mut sums = [0.0; 3];
+    println!("seed,qd_score,coverage,evaluations_per_second");
+    for seed in 1..=seeds {
+        let found = search(&*task, &parameters, evaluations, seed);
+        println!("{seed},{:.2},{:.2},{:.0}", found[0], found[1], found[2]);
+        sums.iter_mut().zip(found).for_each(|(sum, number)| *sum += number / seeds as f64);
+    }
+    println!("mean,{:.2},{:.2},{:.0}", sums[0], sums[1], sums[2]);
+    Ok(())
+}
+
+/// QD score over all cells, coverage in percent, evaluations a second.
+fn search(task: &dyn Task, p: &Parameters, evaluations: u64, seed: u64) -> [f64; 3] {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    pool.install(|| {
+        let started = Instant::now();
+        let mut population = Population::new(p.clone(), task.shape(), seed).expect("a task's");
+        loop {
+            let evaluated = population.evaluate(task, &GO).expect("nobody stops it");
+            if evaluated.stats().evaluations >= evaluations {
+                let rate = evaluated.stats().evaluations as f64 / started.elapsed().as_secs_f64();
+                let elites = evaluated.population().elites().expect("map_elites");
+                let summary = elites.archive("bench", task.shape()).summary(0.0);
+                let cells = f64::from(summary.cells);
+                return [summary.qd_score / cells, 100.0 * summary.filled as f64 / cells, rate];
+            }
+            population = evaluated.next(&GO).expect("nobody stops it");
+        }
+    })
+}
+
+/// One vector after the other, in an array of cells.
+fn naive(evaluations: u64) {
+    const N: usize = 100;
+    const SIDE: usize = 100;
+    let mut rng = Stream::new(1, Purpose::Task, 0, 0);
+    let mut cells: Vec<Option<(f64, [f32; N])>> = vec![None; SIDE * SIDE];
+    let mut filled: Vec<usize> = Vec::new();
+    let started = Instant::now();
+    for nth in 0..evaluations {
+        let vector: [f32; N] = if nth < 540 {
+            [0.0; N]
+        } else {
+            let mut pick = || cells[filled[rng.below(filled.len())]].expect("a filled cell").1;
+            let (one, other) = (pick(), pick());
+            let along = 0.2 * rng.normal();
+            std::array::from_fn(|at| one[at] + 0.5 * rng.normal() + along * (other[at] - one[at]))
+        };
+        let worst = N as f64 * 7.168 * 7.168;
+        let cost: f64 = vector.iter().map(|x| (f64::from(*x) - 2.048).powi(2)).sum();
+        let fitness = (worst - cost) / worst * 100.0;
+        let clip = |x: &f32| {
+            let x = f64::from(*x);
+            if x.abs() > 5.12 { 5.12 / x } else { x }
+        };
+        let place = |half: &[f32]| {
+            let sum: f64 = half.iter().map(clip).sum();
+            ((sum / 512.0 + 0.5) * SIDE as f64) as usize
+        };
+        let at =
+            place(&vector[..N / 2]).min(SIDE - 1) * SIDE + place(&vector[N / 2..]).min(SIDE - 1);
+        match &cells[at] {
+            Some((held, _)) if *held >= fitness => {}
+            held => {
+                if held.is_none() {
+                    filled.push(at);
+                }
+                cells[at] = Some((fitness, vector));
+            }
+        }
+    }
+    let rate = evaluations as f64 / started.elapsed().as_secs_f64();
+    let qd: f64 = cells.iter().flatten().map(|cell| cell.0).sum();
+    let all = (SIDE * SIDE) as f64;
+    println!("naive,{:.2},{:.2},{rate:.0}", qd / all, 100.0 * filled.len() as f64 / all);
+}
