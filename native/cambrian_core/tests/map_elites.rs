@@ -1,6 +1,6 @@
 //! MAP-Elites: its archive fills, repeats to the bit, and loses whoever is banned.
 
-use cambrian_core::genome::parameters::{Bounds, Emitter, Parameters, Partition, Search};
+use cambrian_core::genome::parameters::{Bounds, Emitter, Parameters, Partition, Search, Value};
 use cambrian_core::phenotype::network::Network;
 use cambrian_core::search::archive::Archive;
 use cambrian_core::search::population::purge::Banned;
@@ -62,13 +62,18 @@ fn the_archive_fills_and_each_elite_has_what_was_measured_of_it() {
     }
 }
 
-/// A grid and centroids, both emitters, with crossover and without.
+/// A grid and centroids, all emitters, with crossover and without.
 fn variants(task: &dyn Task) -> Vec<Parameters> {
     let p = parameters(task);
     vec![
         p.clone(),
         Parameters { partition: Partition::Cvt, crossover: 0.0, ..p.clone() },
-        Parameters { emitters: vec![Emitter::Neat, Emitter::IsoLine], iso_step: 0.1, ..p },
+        Parameters {
+            emitters: vec![Emitter::Neat, Emitter::IsoLine, Emitter::CmaMe, Emitter::CmaMae],
+            emitter_batch: 5,
+            iso_step: 0.1,
+            ..p
+        },
     ]
 }
 
@@ -89,6 +94,24 @@ fn a_run_is_the_same_on_any_number_of_threads_and_after_any_checkpoint() {
         }
         assert_eq!(checkpoint::encode(&resumed), whole);
     }
+}
+
+/// On a sphere, where the best vectors of most behaviours are hard to find by small random steps.
+#[test]
+fn emitters_that_learn_find_more_than_random_steps() {
+    let task = task::named("linear_projection").unwrap();
+    let score = |emitter| {
+        let p = Parameters {
+            search: Search::MapElites,
+            population: 180,
+            emitters: vec![emitter],
+            ..task.parameters()
+        };
+        let population = after(task, first(task, p, 1), 600);
+        population.elites().unwrap().archive("task", population.shape()).summary(0.0).qd_score
+    };
+    let (line, mae) = (score(Emitter::IsoLine), score(Emitter::CmaMae));
+    assert!(mae > 1.1 * line, "{mae} {line}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub enum Purpose {
     Centroids = 11,
     Sample = 12,
     Projection = 13,
+    Emitter = 14,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.

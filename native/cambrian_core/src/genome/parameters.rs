@@ -216,6 +216,14 @@ parameters! {
         "iso_line: standard deviation of the step of each weight and bias";
     line_step: f32 = 0.2, (0.0, 100.0),
         "iso_line: standard deviation of the step along the line, in its lengths";
+    emitter_batch: u32 = 36, (4, 10_000),
+        "cma_me, cma_mae: offspring of one distribution in a generation";
+    emitter_step: f32 = 0.5, (0.0, 100.0),
+        "cma_me, cma_mae: standard deviation of each weight when a distribution starts";
+    threshold_rate: f32 = 0.01, (0.0, 1.0),
+        "cma_mae: how much of the way to the fitness that enters a cell's threshold moves";
+    threshold_start: f32 = 0.0, (-1.0e9, 1.0e9),
+        "cma_mae: the threshold of every cell at first; the lowest fitness that counts";
 
     initial_connections: f32 = 1.0, (0.0, 1.0),
         "share of the input-output pairs that a first genotype connects";

@@ -1,7 +1,14 @@
 //! MAP-Elites (Mouret & Clune 2015, arXiv:1504.04909): each generation descends from elites that
 //! are drawn at random from an archive, and then enters the archive.
 
+mod emitters;
+mod strategy;
+
+use emitters::{Distribution, Improvement, Role, distributions, roles};
+use strategy::Strategy;
+
 use crate::base::cancel::CancelToken;
+use crate::base::memory;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::{Genotype, Shape};
 use crate::genome::parameters::{Bounds, Emitter, ParameterError, Parameters, Search};
@@ -10,9 +17,10 @@ use crate::search::ancestry::Ancestry;
 use crate::search::archive::{Archive, Elite, Space, SpaceError};
 use crate::search::breeding::{Child, Parent};
 use crate::search::lineage::Birth;
-use crate::search::population::Champion;
+use crate::search::population::{Champion, OVERHEAD};
 use crate::search::speciation::GRAIN;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,6 +29,10 @@ use std::sync::Arc;
 pub struct Elites {
     space: Arc<Space>,
     members: BTreeMap<u32, Member>,
+    /// Of the emitters that learn; `None` where one has to start.
+    distributions: Vec<Option<Distribution>>,
+    /// Of CMA-MAE: what fitness must exceed in a cell, where it is no longer the first threshold.
+    thresholds: BTreeMap<u32, f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +42,20 @@ pub(crate) struct Member {
     pub birth: Birth,
     /// Its genes that came from elsewhere.
     pub ancestry: Option<Arc<Ancestry>>,
+}
+
+/// What emitters have learnt: the strategies of their distributions, and CMA-MAE's thresholds by
+/// their cells.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Learnt {
+    pub strategies: Vec<Option<Strategy>>,
+    pub thresholds: Vec<(u32, f64)>,
+}
+
+impl Learnt {
+    pub fn is_empty(&self) -> bool {
+        self.strategies.is_empty() && self.thresholds.is_empty()
+    }
 }
 
 /// A child with how it came to be.
@@ -57,32 +83,61 @@ impl Elites {
             expected: error.to_string(),
         };
         let space = Space::new(&bounds(p, outputs), p.partition, p.cells).map_err(invalid)?;
-        Ok(Some(Arc::new(Elites { space: Arc::new(space), members: BTreeMap::new() })))
+        Ok(Some(Arc::new(Elites {
+            space: Arc::new(space),
+            members: BTreeMap::new(),
+            distributions: vec![None; distributions(p)],
+            thresholds: BTreeMap::new(),
+        })))
     }
 
-    /// With these, each in a cell of its own; `None` if they cannot be the elites of a run with
-    /// these parameters.
+    /// With these members, as [`Elites::members`] has them; `None` if they cannot be the elites of
+    /// a run with these parameters.
     pub(crate) fn of(
         p: &Parameters,
         outputs: u32,
-        members: Vec<Member>,
+        mut members: Vec<Member>,
+        learnt: Learnt,
     ) -> Option<Option<Arc<Elites>>> {
         let Some(mut elites) = Elites::new(p, outputs).ok()? else {
-            return members.is_empty().then_some(None);
+            return (members.is_empty() && learnt.is_empty()).then_some(None);
         };
-        let (dimensions, count) = (elites.space.dimensions(), members.len());
+        let started = learnt.strategies.iter().flatten().count();
+        let count = members.len().checked_sub(started)?;
+        let mut from = members.split_off(count).into_iter();
+        let dimensions = elites.space.dimensions();
         let all = Arc::make_mut(&mut elites);
         let is_sound = |Elite { fitness, behaviour, .. }: &Elite| {
             let mut numbers = behaviour.iter().chain([fitness]);
             behaviour.len() == dimensions && numbers.all(|number| number.is_finite())
         };
-        if !members.iter().all(|member| is_sound(&member.elite)) {
+        let are_all = all.distributions.len() == learnt.strategies.len();
+        let cells = all.space.cells();
+        let is_height = |(cell, height): &(u32, f64)| *cell < cells && height.is_finite();
+        if !(are_all && learnt.thresholds.iter().all(is_height)) {
+            return None;
+        }
+        if !members.iter().chain(from.as_slice()).all(|member| is_sound(&member.elite)) {
             return None;
         }
         for member in members {
             all.enter(member);
         }
-        (all.len() == count).then_some(Some(elites))
+        for (place, strategy) in all.distributions.iter_mut().zip(learnt.strategies) {
+            let Some(strategy) = strategy else { continue };
+            let one = Distribution::restored(from.next()?, strategy, p)?;
+            *place = Some(one);
+        }
+        all.thresholds = learnt.thresholds.into_iter().collect();
+        (all.members.len() == count).then_some(Some(elites))
+    }
+
+    /// About how many bytes all will take where genotypes are like this one.
+    pub fn bytes(&self, like: &Genotype) -> u64 {
+        let numbers = like.weights.len() + like.neurons.len();
+        let members = memory::product(&[self.space.cells() as usize, like.bytes() + OVERHEAD]);
+        let each = Strategy::bytes(numbers);
+        members.saturating_add(memory::product(&[self.distributions.len(), each]))
     }
 
     pub fn space(&self) -> &Arc<Space> {
@@ -106,12 +161,26 @@ impl Elites {
         archive
     }
 
+    /// The elites, then those around which distributions started.
     pub(crate) fn members(&self) -> impl Iterator<Item = &Member> {
-        self.members.values()
+        self.members.values().chain(self.distributions.iter().flatten().map(|one| &one.from))
     }
 
     pub(crate) fn members_mut(&mut self) -> impl Iterator<Item = &mut Member> {
-        self.members.values_mut()
+        let started = self.distributions.iter_mut().flatten().map(|one| &mut one.from);
+        self.members.values_mut().chain(started)
+    }
+
+    /// What emitters have learnt, for a checkpoint.
+    pub(crate) fn learnt(&self) -> Learnt {
+        Learnt {
+            strategies: self
+                .distributions
+                .iter()
+                .map(|one| one.as_ref().map(|one| one.strategy.clone()))
+                .collect(),
+            thresholds: self.thresholds.iter().map(|(cell, height)| (*cell, *height)).collect(),
+        }
     }
 
     /// The fitness of the elite in the cell of a behaviour.
@@ -142,9 +211,98 @@ impl Elites {
         Some(Champion::new(genotype, elite.fitness, generation, birth, ancestry.clone()))
     }
 
+    /// Takes in an evaluated generation: emitters that learn are told how much each genotype
+    /// improves the archive as it was, then the genotypes enter it. Those in places that are none
+    /// have failed.
+    pub(crate) fn take_in(
+        &mut self,
+        generation: &[Option<Member>],
+        genotypes: &[Arc<Genotype>],
+        p: &Parameters,
+        seed: u64,
+        number: u64,
+    ) {
+        let roles = roles(p);
+        let improvements: Vec<Improvement> = (roles.iter().zip(generation))
+            .map(|(role, member)| self.improvement(role.emitter, member.as_ref(), p))
+            .collect();
+        self.raise_thresholds(generation, p);
+        generation.iter().flatten().for_each(|member| self.enter(member.clone()));
+        for at in 0..self.distributions.len() {
+            let own = |role: &Role| role.distribution == Some(at);
+            let points = roles.iter().zip(&improvements).zip(genotypes);
+            let points = points.filter(|((role, _), _)| own(role));
+            let points = points.map(|((_, improvement), one)| (*improvement, &**one)).collect();
+            let emitter =
+                roles.iter().find(|role| own(role)).map_or(Emitter::CmaMae, |r| r.emitter);
+            let goes_on = |one: &mut Distribution| one.learn(emitter, points, p);
+            if !self.distributions[at].as_mut().is_some_and(goes_on) {
+                self.distributions[at] = self.begun(p, seed, number, at);
+            }
+        }
+    }
+
+    /// A distribution around a random elite.
+    fn begun(&self, p: &Parameters, seed: u64, number: u64, at: usize) -> Option<Distribution> {
+        let mut rng = Stream::new(seed, Purpose::Emitter, number, at as u64);
+        let nth = rng.below(self.members.len().max(1));
+        Distribution::new(self.members.values().nth(nth)?.clone(), p)
+    }
+
+    fn improvement(&self, emitter: Emitter, one: Option<&Member>, p: &Parameters) -> Improvement {
+        let Some(Member { elite, .. }) = one else { return Improvement::NONE };
+        let cell = self.space.cell(&elite.behaviour);
+        let held = self.members.get(&cell).map(|held| held.elite.fitness);
+        match emitter {
+            Emitter::CmaMae => {
+                let threshold = self.threshold(cell, p);
+                let kind = u8::from(elite.fitness > threshold);
+                Improvement { kind, fitness: elite.fitness - threshold }
+            }
+            _ => match held {
+                None => Improvement { kind: 2, fitness: elite.fitness },
+                Some(held) => Improvement {
+                    kind: u8::from(elite.fitness > held),
+                    fitness: elite.fitness - held,
+                },
+            },
+        }
+    }
+
+    fn threshold(&self, cell: u32, p: &Parameters) -> f64 {
+        self.thresholds.get(&cell).copied().unwrap_or(f64::from(p.threshold_start))
+    }
+
+    /// The threshold of a cell moves towards the mean fitness of those that exceed it, by the share
+    /// for each of them.
+    fn raise_thresholds(&mut self, generation: &[Option<Member>], p: &Parameters) {
+        if !p.emitters.contains(&Emitter::CmaMae) {
+            return;
+        }
+        let mut exceeding: BTreeMap<u32, (f64, i32)> = BTreeMap::new();
+        for Member { elite, .. } in generation.iter().flatten() {
+            let cell = self.space.cell(&elite.behaviour);
+            if elite.fitness > self.threshold(cell, p) {
+                let (sum, count) = exceeding.entry(cell).or_insert((0.0, 0));
+                (*sum, *count) = (*sum + elite.fitness, *count + 1);
+            }
+        }
+        for (cell, (sum, count)) in exceeding {
+            let left = libm::pow(1.0 - f64::from(p.threshold_rate), f64::from(count));
+            let old = self.threshold(cell, p);
+            let raised = left * old + (1.0 - left) * (sum / f64::from(count));
+            if raised.is_finite() {
+                self.thresholds.insert(cell, raised);
+            }
+        }
+    }
+
     /// Takes away those that are banned.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Member) -> bool) {
         self.members.retain(|_, member| keep(member));
+        for one in &mut self.distributions {
+            *one = one.take().filter(|distribution| keep(&distribution.from));
+        }
     }
 
     /// The next generation; `None` if it was cancelled. There must be an elite.
@@ -157,10 +315,15 @@ impl Elites {
     ) -> Option<Vec<Offspring>> {
         let members: Vec<&Member> = self.members.values().collect();
         let count = p.population as usize;
+        let roles = roles(p);
         let bear = |at: usize| {
-            let emitter = p.emitters[at * p.emitters.len() / count];
+            let Role { emitter, distribution } = roles[at];
             let mut rng = Stream::new(seed, Purpose::Breeding, generation, at as u64);
-            token.should_continue().then(|| born(emitter, &members, p, generation, &mut rng))
+            let distribution = distribution.and_then(|at| self.distributions[at].as_ref());
+            token.should_continue().then(|| match distribution {
+                Some(distribution) => distribution.offspring(p, generation, &mut rng),
+                None => born(emitter, &members, p, generation, &mut rng),
+            })
         };
         (0..count).into_par_iter().with_min_len(GRAIN).map(bear).collect()
     }
@@ -186,7 +349,8 @@ fn born(
             (fitter, Some(other).filter(|_| !is_alone), child)
         }
         Emitter::Neat => (one, None, one.parent().mutant(p, rng)),
-        Emitter::IsoLine => {
+        // where a distribution was banned, until it starts again
+        Emitter::IsoLine | Emitter::CmaMe | Emitter::CmaMae => {
             let other = draw(rng);
             let child = one.parent().moved(other.parent(), p, rng);
             (one, Some(other).filter(|other| !std::ptr::eq(one, *other)), child)

@@ -182,12 +182,10 @@ impl Population {
             let expected = format!("at most {most} with a search that compares behaviours");
             return Err(ParameterError::Invalid { name: "population", expected });
         }
-        let elites =
-            Elites::new(parameters, like.outputs())?.map_or(0, |elites| elites.space().cells());
-        let genotype = like.bytes() + OVERHEAD;
-        let each = 2 * genotype + tuning::bytes(parameters, like);
-        let all = memory::product(&[parameters.population as usize, each])
-            .saturating_add(memory::product(&[elites as usize, genotype]));
+        let elites = Elites::new(parameters, like.outputs())?;
+        let elites = elites.map_or(0, |elites| elites.bytes(like));
+        let each = 2 * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
+        let all = memory::product(&[parameters.population as usize, each]).saturating_add(elites);
         memory::check(all).map_err(|error| {
             let (nodes, connections) = (like.nodes().len(), like.connections().len());
             let like = format!("networks of {nodes} nodes and {connections} connections");
@@ -512,25 +510,32 @@ pub(crate) fn holds(genotypes: &[Arc<Genotype>], wanted: &Arc<Genotype>) -> bool
 }
 
 impl Evaluated {
-    /// Puts these of its genotypes that have a fitness into the archive of elites, if there is one.
-    pub(crate) fn enter(&mut self, places: std::ops::Range<u32>) {
-        let Some(mut elites) = self.population.elites.take() else { return };
+    /// The genotype at a place as an elite; `None` if it has no fitness.
+    fn member(&self, at: u32) -> Option<Member> {
+        let (population, behaviour) = (&self.population, self.behaviours[at as usize].clone());
+        let genotype = Arc::clone(population.tuned(at));
+        let elite = Arc::new(Elite::new(genotype, self.fitness[at as usize]?, behaviour));
+        let ancestry = population.ancestry[at as usize].clone();
+        Some(Member { elite, birth: population.birth(at), ancestry })
+    }
+
+    /// Puts all of the generation into the archive of elites, if there is one.
+    pub(crate) fn illuminate(&mut self) {
         // shared only while the generation before is still there
-        let all = Arc::make_mut(&mut elites);
-        for at in places {
-            let (Some(fitness), behaviour) =
-                (self.fitness[at as usize], &self.behaviours[at as usize])
-            else {
-                continue;
-            };
-            if all.fitness_at(behaviour).is_none_or(|held| fitness >= held) {
-                let genotype = Arc::clone(self.population.tuned(at));
-                let elite = Arc::new(Elite::new(genotype, fitness, behaviour.clone()));
-                let ancestry = self.population.ancestry[at as usize].clone();
-                all.enter(Member { elite, birth: self.population.birth(at), ancestry });
-            }
-        }
+        let Some(mut elites) = self.population.elites.take() else { return };
+        let all: Vec<Option<Member>> =
+            (0..self.fitness.len() as u32).map(|at| self.member(at)).collect();
+        let Population { genotypes, parameters, seed, generation, .. } = &self.population;
+        Arc::make_mut(&mut elites).take_in(&all, genotypes, parameters, *seed, *generation);
         self.population.elites = Some(elites);
+    }
+
+    /// Puts the genotype at one place into it.
+    pub(crate) fn enter(&mut self, at: u32) {
+        let member = self.member(at);
+        if let (Some(elites), Some(member)) = (&mut self.population.elites, member) {
+            Arc::make_mut(elites).enter(member);
+        }
     }
 }
 

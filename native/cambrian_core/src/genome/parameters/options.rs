@@ -38,6 +38,12 @@ choices! {
         /// another elite (Vassiliades & Mouret 2018, "Discovering the elite hypervolume by
         /// leveraging interspecies correlation").
         IsoLine = "iso_line",
+        /// Weights and biases are drawn from a normal distribution that learns what finds new
+        /// cells, or else improves elites (Fontaine and others 2020).
+        CmaMe = "cma_me",
+        /// The same, where each cell has a threshold that rises slowly towards the fitness of what
+        /// enters (Fontaine & Nikolaidis 2023).
+        CmaMae = "cma_mae",
     }
 }
 

@@ -8,7 +8,7 @@ use crate::genome::parameters::Parameters;
 use crate::phenotype::encoding::Encoding;
 use crate::phenotype::substrate::{Plan, Substrate};
 use crate::search::archive::Elite;
-use crate::search::map_elites::{self, Elites, Member};
+use crate::search::map_elites::{self, Elites, Learnt, Member};
 use crate::search::novelty::{self, Archive};
 use crate::search::population::{Champion, Population};
 use crate::search::speciation::Species;
@@ -65,9 +65,12 @@ struct Saved {
     /// Of novelty search, the oldest behaviour first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     archive: Vec<Vec<f64>>,
-    /// Genotype, fitness and behaviour of each elite of MAP-Elites, by their cells.
+    /// Genotype, fitness and behaviour of each elite of MAP-Elites, by their cells, and of those
+    /// around which distributions started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     elites: Vec<(ByteBuf, f64, Vec<f64>)>,
+    #[serde(default, skip_serializing_if = "Learnt::is_empty")]
+    learnt: Learnt,
     champion: Option<(ByteBuf, f64, u64)>,
     tried: Vec<ByteBuf>,
     #[serde(default)]
@@ -135,6 +138,7 @@ pub fn encode(population: &Population) -> Vec<u8> {
                 (genes(&one.genotype), one.fitness, one.behaviour.clone())
             })
             .collect(),
+        learnt: population.elites.as_ref().map_or(Learnt::default(), |elites| elites.learnt()),
         champion: champion.map(|c| (genes(&c.genotype), c.fitness, c.generation)),
         tried: population.tried.iter().map(|g| genes(g)).collect(),
         births: Births::of(population),
@@ -184,6 +188,9 @@ pub fn decode(bytes: &[u8]) -> Result<Population, CheckpointError> {
 const MAX_COUNT: u64 = 1 << 53;
 impl Saved {
     fn population(self) -> Option<Population> {
+        if !self.parameters.are_sound() {
+            return None;
+        }
         let shape = Shape { inputs: self.inputs, outputs: self.outputs };
         let encoding = match self.substrate {
             None => Encoding::Direct(shape),
@@ -206,8 +213,12 @@ impl Saved {
             let elite = Arc::new(Elite::new(genotype, fitness, behaviour.to_vec()));
             Member { elite, birth, ancestry }
         });
-        let elites =
-            Elites::of(&self.parameters, encoding.network_shape().outputs, elites.collect())?;
+        let elites = Elites::of(
+            &self.parameters,
+            encoding.network_shape().outputs,
+            elites.collect(),
+            self.learnt,
+        )?;
         let archive: Archive = self.archive.into_iter().collect();
         let mut behaviours = self.behaviours;
         if !are_behaviours(&behaviours, &self.scores, &archive, &self.parameters) {
@@ -238,8 +249,7 @@ impl Saved {
             ages.resize(genotypes.len(), Ages::new());
         }
         let counts = [self.generation, self.evaluations, self.next_species];
-        if !self.parameters.are_sound()
-            || genotypes.len() != self.parameters.population as usize
+        if genotypes.len() != self.parameters.population as usize
             || [outcomes.len(), tuned.len(), ages.len()] != [genotypes.len(); 3]
             || !sound
             || self.failures > self.evaluations

@@ -339,7 +339,7 @@ impl Evaluated {
         let mut evaluated =
             Evaluated { population, fitness, behaviours, ranking, solved, is_incomplete, work: 0 };
         evaluated.rank(token)?;
-        evaluated.enter(0..evaluated.fitness.len() as u32);
+        evaluated.illuminate();
         Ok(Some(evaluated))
     }
 }

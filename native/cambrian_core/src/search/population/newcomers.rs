@@ -139,7 +139,7 @@ impl Evaluated {
         self.ranking.cases[place as usize] = cases;
         self.behaviours[place as usize] = behaviour;
         self.rank(&NeverCancelled).expect("nobody cancels it");
-        self.enter(place..place + 1);
+        self.enter(place);
         Ok(())
     }
 

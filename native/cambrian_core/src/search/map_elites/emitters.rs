@@ -1,0 +1,141 @@
+//! Emitters that learn where to look: CMA-ME (Fontaine and others 2020, "Covariance matrix
+//! adaptation for the rapid illumination of behavior space", the improvement emitter) and CMA-MAE
+//! (Fontaine & Nikolaidis 2023, "Covariance matrix adaptation MAP-annealing").
+//!
+//! Each moves the weights of the elite that it started from. It ranks its points by how much they
+//! improve the archive, and starts again from a random elite when they no longer do.
+
+use super::strategy::Strategy;
+use super::{Member, Offspring};
+use crate::base::rng::Stream;
+use crate::genome::genotype::Genotype;
+use crate::genome::parameters::{Emitter, Parameters};
+use crate::search::lineage::Birth;
+use crate::variation::mutation::Operators;
+use std::sync::Arc;
+
+/// The most distributions of a run.
+const MAX_DISTRIBUTIONS: usize = 256;
+
+/// Who makes the genotype at a place of a generation: an emitter and, if it learns, which of the
+/// run's distributions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Role {
+    pub emitter: Emitter,
+    pub distribution: Option<usize>,
+}
+
+/// A role for each place. Emitters share a generation evenly, and so do the distributions of one.
+pub(crate) fn roles(p: &Parameters) -> Vec<Role> {
+    let (count, kinds) = (p.population as usize, p.emitters.len());
+    let (mut roles, mut before) = (Vec::with_capacity(count), 0);
+    for (at, &emitter) in p.emitters.iter().enumerate() {
+        let places = count * (at + 1) / kinds - count * at / kinds;
+        let learns = matches!(emitter, Emitter::CmaMe | Emitter::CmaMae) && places > 0;
+        let wanted = (places / p.emitter_batch as usize).max(1);
+        let most = (MAX_DISTRIBUTIONS / kinds).max(1);
+        let distributions = if learns { wanted.min(most) } else { 0 };
+        roles.extend((0..places).map(|nth| Role {
+            emitter,
+            distribution: learns.then(|| before + nth * distributions / places),
+        }));
+        before += distributions;
+    }
+    roles
+}
+
+/// How many distributions a run has.
+pub(crate) fn distributions(p: &Parameters) -> usize {
+    roles(p).iter().filter_map(|role| role.distribution).max().map_or(0, |last| last + 1)
+}
+
+/// How much a genotype improves the archive; later ones are better. What failed improves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub(crate) struct Improvement {
+    /// 2 in an empty cell, 1 where it beats an elite; CMA-ME prefers cells to fitness.
+    pub kind: u8,
+    pub fitness: f64,
+}
+
+impl Improvement {
+    pub const NONE: Improvement = Improvement { kind: 0, fitness: f64::NEG_INFINITY };
+}
+
+/// A distribution of weights, around an elite when it started.
+#[derive(Clone, Debug)]
+pub(crate) struct Distribution {
+    pub from: Member,
+    pub strategy: Strategy,
+}
+
+impl Distribution {
+    /// `None` around a genotype without weights.
+    pub fn new(from: Member, p: &Parameters) -> Option<Distribution> {
+        let mean = point(&from.elite.genotype, p);
+        let strategy = Strategy::new(mean, f64::from(p.emitter_step));
+        (strategy.dimensions() > 0).then_some(Distribution { from, strategy })
+    }
+
+    /// From a checkpoint; `None` if the strategy is of another number of weights.
+    pub fn restored(from: Member, strategy: Strategy, p: &Parameters) -> Option<Distribution> {
+        let fits = strategy.dimensions() == point(&from.elite.genotype, p).len();
+        (fits && strategy.is_sound()).then_some(Distribution { from, strategy })
+    }
+
+    pub fn offspring(&self, p: &Parameters, generation: u64, rng: &mut Stream) -> Offspring {
+        let own = self.from.birth.own.clone();
+        let birth = Birth {
+            generation: generation + 1,
+            operators: Operators::TUNING,
+            parents: [own.as_ref().map(|own| own.id), None],
+            parent: own,
+            own: None,
+        };
+        let genotype = at(&self.from.elite.genotype, &self.strategy.draw(rng), p);
+        let ancestry = self.from.ancestry.clone();
+        Offspring { genotype: Arc::new(genotype), birth, ancestry }
+    }
+
+    /// Learns from its points, each with how much it improved the archive; false if it should
+    /// start again.
+    pub fn learn(
+        &mut self,
+        emitter: Emitter,
+        mut points: Vec<(Improvement, &Genotype)>,
+        p: &Parameters,
+    ) -> bool {
+        let own = &self.from.elite.genotype.topology;
+        // a newcomer may have taken a place
+        points.retain(|(_, genotype)| genotype.topology.ids == own.ids);
+        let improves = points.iter().any(|(improvement, _)| improvement.kind > 0);
+        let value = |improvement: &Improvement| improvement.fitness;
+        let differ = points.iter().any(|(one, _)| value(one) != value(&points[0].0));
+        if points.len() < 2 || emitter == Emitter::CmaMe && !improves || !differ {
+            return false;
+        }
+        let better = |a: &Improvement, b: &Improvement| match emitter {
+            Emitter::CmaMe => a.kind.cmp(&b.kind).then(a.fitness.total_cmp(&b.fitness)),
+            _ => a.fitness.total_cmp(&b.fitness),
+        };
+        points.sort_by(|a, b| better(&b.0, &a.0));
+        let ranked: Vec<Vec<f64>> = points.iter().map(|(_, one)| point(one, p)).collect();
+        self.strategy.tell(&ranked);
+        !self.strategy.is_exhausted()
+    }
+}
+
+/// The numbers that a distribution moves: weights, and biases where mutation moves biases.
+fn point(genotype: &Genotype, p: &Parameters) -> Vec<f64> {
+    let biases = genotype.neurons.iter().filter(|_| p.perturb_biases > 0.0).map(|n| n.bias);
+    genotype.weights.iter().copied().chain(biases).map(f64::from).collect()
+}
+
+/// The genotype with other such numbers.
+fn at(genotype: &Genotype, point: &[f64], p: &Parameters) -> Genotype {
+    let mut moved = genotype.clone();
+    let number = |x: &f64| p.clamp(*x as f32);
+    let (weights, biases) = point.split_at(moved.weights.len());
+    moved.weights.iter_mut().zip(weights).for_each(|(weight, x)| *weight = number(x));
+    moved.neurons.iter_mut().zip(biases).for_each(|(neuron, x)| neuron.bias = number(x));
+    moved
+}
