@@ -117,6 +117,18 @@ what_init_answers_is_checked_test() ->
     ?assertMatch({error, {crashed, {cambrian_lamp, init, [_]}, {error, {badmap, no}, _}}},
                  cambrian_task:prepare({cambrian_lamp, no}, #{})).
 
+what_a_callback_must_return_is_told_test() ->
+    Text = fun(Fault) -> unicode:characters_to_binary(cambrian_fault:text(Fault)) end,
+    ?assertEqual(<<"lamp:reset/2 returned no, expected {Observation, State}">>,
+                 Text({crashed, {bad_return, {lamp, reset, 2}, no}})),
+    ?assertEqual(<<"lamp:step/2 returned [1|2], expected {Observation, Reward, State} or {done, Reward}, with a number as Reward">>,
+                 Text({crashed, {bad_return, {lamp, step, 2}, [1 | 2]}})),
+    ?assertEqual(<<"an observation was [0|on], expected a list of numbers or a binary of 32-bit floats">>,
+                 Text({crashed, {bad_observation, {no_numbers, [0 | on]}}})),
+    ?assertEqual(<<"lamp:init/1 returned no, expected {ok, #{inputs => Inputs, outputs => Outputs}, State} "
+                   "with integers from 1 to 10000">>,
+                 unicode:characters_to_binary(cambrian_error:format_error({bad_return, {lamp, init, 1}, no}))).
+
 evolves_test_() ->
     {timeout, 60, fun() ->
         {ok, #{solved := true, champion := Champion, fitness := Fitness}} =

@@ -127,7 +127,14 @@ a_huge_one_is_fetched_as_a_blob() ->
     World = bred(<<"a">>, G, 1.0, world([<<"a">>, <<"b">>])),
     ?assertEqual([{id(G), 1.0}], all_best(World)),
     ?assertMatch([{elsewhere, _, undefined}], answers(World)),
-    ?assertMatch([{<<"b">>, {fetch, _, _}}], did(fetch, World)).
+    ?assertMatch([{<<"b">>, {fetch, _, _}}], did(fetch, World)),
+    [{_, {send, Envelope}} | _] = did(send, World),
+    Content = crypto:hash(sha256, Envelope),
+    ?assertMatch([{elsewhere, Content, undefined}], answers(World)),
+    %% an answer names the hash that was made when the envelope was sealed
+    ?assertEqual(Content, cambrian_delivery:content(Envelope)),
+    Offer = #{genotype => G, envelope => Envelope, content => <<7:256>>, signed => undefined},
+    ?assertEqual({elsewhere, <<7:256>>, undefined}, cambrian_delivery:give(Offer, [])).
 
 what_is_held_is_not_asked_for_again_test_() -> {timeout, 60, fun what_is_held_is_not_asked_for_again/0}.
 
@@ -797,7 +804,7 @@ differences_are_made_once_test() ->
 differences_are_kept_within_bounds_test_() -> {timeout, 60, fun differences_are_kept_within_bounds/0}.
 
 differences_are_kept_within_bounds() ->
-    Offer = #{genotype => genotype(2, 1), envelope => <<0:4000>>, signed => <<>>},
+    Offer = #{genotype => genotype(2, 1), envelope => <<0:4000>>, content => undefined, signed => <<>>},
     X = lists:foldl(fun(N, Y) ->
                         Job = #{offer => Offer, made => [], missing => []},
                         element(2, cambrian_exchange:made(<<N:256>>, Job, [{<<1:256>>, binary:copy(<<N:32>>, 4096)}], Y))

@@ -6,7 +6,8 @@
          ends_when_nobody_needs_it/0, its_children_end_when_it_is_killed/0, its_children_end_when_it_ends/0,
          its_children_end_when_it_is_idle/0, its_children_end_with_the_application/0, its_children_end_with_the_vm/0,
          its_children_end_when_all_that_watches_them_is_killed/0,
-         ends_with_the_application/0, options_are_checked/0, a_large_batch/0, is_evaluated_alone/0]).
+         ends_with_the_application/0, options_are_checked/0, a_large_batch/0, is_evaluated_alone/0,
+         that_hangs_holds_no_run_beyond_its_timeout/0]).
 
 %% A program in Python without packages; where there is no Python there is nothing to try.
 program_test_() ->
@@ -25,7 +26,7 @@ cases() ->
      may_be_gone_the_next_time, ends_when_nobody_needs_it, its_children_end_when_it_is_killed, its_children_end_when_it_ends,
      its_children_end_when_it_is_idle, its_children_end_with_the_application, its_children_end_with_the_vm,
      its_children_end_when_all_that_watches_them_is_killed, ends_with_the_application, options_are_checked,
-     a_large_batch, is_evaluated_alone].
+     a_large_batch, is_evaluated_alone, that_hangs_holds_no_run_beyond_its_timeout].
 
 %% ---- what they have in common
 
@@ -78,6 +79,13 @@ evolves() ->
         cambrian:evolve(task("none", #{name => loud}), #{target => 4.9, seed => 1}),
     ?assertEqual(Fitness, sum(cambrian_network:compile(Champion), 5)).
 
+%% Each network that is too loud costs the program's timeout, and its batch several of them.
+that_hangs_holds_no_run_beyond_its_timeout() ->
+    Began = erlang:monotonic_time(millisecond),
+    ?assertEqual({error, timeout}, cambrian:evolve(task("hang", #{timeout => 2000}), #{timeout => 500, target => 99, seed => 1})),
+    %% the grace of a first evaluation is a little longer than `evaluation_timeout', of 5 s
+    ?assert(erlang:monotonic_time(millisecond) - Began < 15_000).
+
 %% Whole and in pieces, the others get what they are worth.
 only_who_kills_it_pays() ->
     Networks = networks(12),
@@ -104,7 +112,7 @@ faults() ->
         {"killed", {program_exited, 137}},
         {"hang", {program_hangs, 300}},
         {"rubbish", {bad_answer, {no_messagepack, <<16#c1, 16#c1, 16#c1>>}}},
-        {"print", {bad_answer, {too_large, 16#49206469, 16#4000000}}},
+        {"print", {bad_answer, {text, <<"I did not know that this is no place to print">>}}},
         {"huge", {bad_answer, {too_large, 16#ffffffff, 16#4000000}}},
         {"short", {bad_answer, {wrong_size, observations, 4, 3}}},
         {"few", {bad_answer, {expected, <<"rewards of 8 bytes and done of 1 byte a slot">>}}},
@@ -124,6 +132,8 @@ startup() ->
         {"ends at once", task("at_once"), {program_exited, 7}},
         {"says nothing", task("mute", #{start_timeout => 300}), {program_hangs, 300}},
         {"says why", task("hello_error"), {program_failed, <<"no such world">>}},
+        {"prints", {program, #{command => "echo", args => ["Loading the world"]}},
+         {bad_answer, {text, <<"Loading the world">>}}},
         {"newer", task("newer"), {bad_answer, {unsupported_protocol, 2, 1}}},
         {"no inputs", task("empty"), {bad_answer, {hello, <<"#{<<\"inputs\">> => 0,<<\"outputs\">> => 1,<<\"protocol\">> => 1}">>}}}]].
 
@@ -287,6 +297,7 @@ options_are_checked() ->
         {#{command => "x", comand => "y"}, {unknown_option, comand, #{did_you_mean => command, see => <<"type cambrian_program:options()">>}}},
         {#{command => x}, {bad_option, {command, x, <<"a string or a binary">>}}},
         {#{command => "x", args => "abc"}, {bad_option, {args, "abc", <<"a list of strings or binaries">>}}},
+        {#{command => "x", args => ["a" | b]}, {bad_option, {args, ["a" | b], <<"a list of strings or binaries">>}}},
         {#{command => "x", env => [a]}, {bad_option, {env, [a], <<"a list of {Name, Value | false}, strings all">>}}},
         {#{command => "x", episodes => 0}, {bad_option, {episodes, 0, <<"a positive integer">>}}},
         {#{command => "x", timeout => infinity}, {bad_option, {timeout, infinity, <<"a positive integer">>}}}]].

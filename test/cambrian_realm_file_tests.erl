@@ -312,6 +312,25 @@ realms_do_not_wait_for_each_other_in_memory_test_() ->
         try quietly(fun apart/0) after ok = application:stop(cambrian) end
     end}.
 
+%% A ban is kept when the supervisor of the realms is killed, or the one above it.
+a_ban_survives_the_supervisors_in_memory_test_() ->
+    {timeout, 60, fun() ->
+        _ = application:stop(cambrian),
+        {ok, _} = application:ensure_all_started(cambrian),
+        try quietly(fun() -> [banned_after_the_death_of(Name) || Name <- [cambrian_realms, cambrian_mesh_sup]] end)
+        after ok = application:stop(cambrian)
+        end
+    end}.
+
+banned_after_the_death_of(Name) ->
+    ok = cambrian_trust:open(?REALM, #{}),
+    ok = cambrian_trust:ban(?REALM, {key, key(1)}),
+    Before = whereis(cambrian_realms),
+    true = exit(whereis(Name), kill),
+    cambrian_wait:until(fun() -> lists:member(whereis(cambrian_realms), [undefined, Before]) =:= false end),
+    ?assertEqual({Name, true}, {Name, cambrian_trust:is_banned(?REALM, {key, key(1)})}),
+    ok = cambrian_trust:unban(?REALM, {key, key(1)}).
+
 apart() ->
     Other = <<"org.example.other">>,
     ok = cambrian_trust:open(?REALM, #{capability => {keys, [key(1), key(2)]}}),

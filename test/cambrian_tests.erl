@@ -133,6 +133,30 @@ options_that_contradict_are_refused_test_() ->
         ?_assertEqual({error, {wrong_size, inputs, 3, 2}}, cambrian:evolve(parity, #{from => Founder})),
         ?_assertEqual({error, {wrong_size, inputs, 4, 2}}, cambrian:evolve(Half, #{substrate => Substrate, from => Founder}))].
 
+an_improper_list_is_an_error_that_names_it_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    Realm = <<"org.example.improper">>,
+    ?assertMatch({error, {bad_option, {populations, [a | b], _}}},
+                 cambrian_bridge:start(#{realm => Realm, populations => [a | b]})),
+    {ok, _} = cambrian_bridge:start(#{realm => Realm}),
+    {ok, G} = cambrian_genotype:new(#{inputs => 2, outputs => 1}, 1),
+    [?assertMatch({error, {bad_option, {Name, List, _}}},
+                  cambrian_bridge:publish_genotype(G, #{task => 'xor', fitness => 1, Name => List}))
+     || {Name, List} <- [{parents, [<<1:256>> | b]}, {operators, [a | b]}]],
+    ok = cambrian_bridge:stop(Realm).
+
+a_step_of_no_generations_is_a_mistake_that_is_explained_test() ->
+    {ok, _} = application:ensure_all_started(cambrian),
+    {ok, P} = cambrian_population:start(#{task => 'xor', seed => 1}),
+    [?assertEqual({Generations, #{2 => <<"has to be a positive integer">>}}, {Generations, wrong_step(P, Generations)})
+     || Generations <- [-1, 0, 1.0, many]],
+    ok = cambrian_population:stop(P).
+
+wrong_step(P, Generations) ->
+    try cambrian_population:step(P, Generations)
+    catch error:badarg:Stack -> cambrian_badarg:format_error(badarg, Stack)
+    end.
+
 %% With a name it is said in the log: elsewhere the same options have a directory.
 checkpoints_without_a_directory_are_told_of_test() ->
     {ok, _} = application:ensure_all_started(cambrian),

@@ -222,8 +222,9 @@ defmodule Cambrian.FacesTest do
              "unknown option :sede (did you mean :seed?); Cambrian.evolve/2 lists them",
              "unknown option sede (did you mean seed?); " <>
                "the type cambrian_population:options() lists them"},
-            {{:bad_return, {String, :init, 1}, nil}, "String.init/1 returned nil",
-             "'Elixir.String':init/1 returned nil"},
+            {{:bad_return, {String, :init, 1}, nil},
+             "String.init/1 returned nil, expected {:ok, %{inputs: inputs, outputs: outputs}, state} with integers from 1 to 10000",
+             "'Elixir.String':init/1 returned nil, expected {ok, \#{inputs => Inputs, outputs => Outputs}, State} with integers from 1 to 10000"},
             {{:checkpoint_of_another_task, "xor"},
              "the checkpoint of that name is of task \"xor\"; resume: false drops it",
              "the checkpoint of that name is of task <<\"xor\">>; resume => false drops it"},

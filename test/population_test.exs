@@ -421,16 +421,17 @@ defmodule Cambrian.PopulationFilesTest do
   alias Cambrian.Population
 
   test "the failure of a checkpoint is told, and evolution goes on" do
-    file = Path.join(System.tmp_dir!(), "cambrian_no_folder_#{System.pid()}")
-    File.write!(file, "")
-    on_exit(fn -> File.rm!(file) end)
+    dir = Path.join(System.tmp_dir!(), "cambrian_no_folder_#{System.pid()}")
+    on_exit(fn -> File.rm_rf!(dir) end)
     population = :population_that_cannot_write
-    Application.put_env(:cambrian, :data_dir, file)
+    Application.put_env(:cambrian, :data_dir, dir)
     on_exit(fn -> Application.delete_env(:cambrian, :data_dir) end)
     # which ends before it could write again
     options = [task: :xor, name: population, checkpoint_interval: 0, checkpoints: 1]
     start_supervised!({Population, options})
     :ok = Population.subscribe(population)
+    File.rm_rf!(dir)
+    File.write!(dir, "")
     assert {:ok, _} = Population.step(population, 2)
     assert_receive {:cambrian, ^population, {:checkpoint_failed, %{reason: reason}}}
     assert Exception.message(Cambrian.Error.exception(reason)) =~ "not a directory"

@@ -92,7 +92,8 @@ defmodule Cambrian.Population do
   trial or the making of the next generation, in Rust within some milliseconds. Only the first
   evaluation of a run goes on, because without it there is no result: until one has succeeded, but
   for little longer than `:evaluation_timeout`, or 5 s for a task in Rust. Networks that live
-  together in an environment or a program end together.
+  together in an environment or a program end together; if none of them has ended by then, the
+  answer is `{:error, :timeout}`.
   """
   @type goal :: [
           target: number,

@@ -37,7 +37,7 @@ path(Dir, Names) ->
     {ok, Raw} = cambrian_file:to_raw(Dir),
     case hold(filename:join(Raw, <<"lock">>)) of
         {error, {locked, Holder}} -> {error, {data_dir_in_use, Raw, Holder}};
-        {error, {unusable, Reason}} ->
+        {unusable, Reason} ->
             Expected = ["a directory that this VM may make and write (",
                         file:format_error(Reason), $)],
             {error, {bad_option, {data_dir, Dir, unicode:characters_to_binary(Expected)}}};
@@ -71,7 +71,7 @@ hold(Lock) ->
 make_and_hold(Lock) ->
     case make(Lock) of
         ok -> held(cambrian_nif:data_dir_lock(Lock), Lock);
-        {error, Reason} -> {error, {unusable, Reason}}
+        {error, Reason} -> {unusable, Reason}
     end.
 
 make(Lock) ->
@@ -91,7 +91,7 @@ held({ok, true}, Lock) ->
     case file:read_file_info(Dir) of
         {ok, #file_info{access = Access}} when Access =/= write, Access =/= read_write ->
             ok = cambrian_nif:data_dir_unlock(Lock),
-            {error, {unusable, eacces}};
+            {unusable, eacces};
         _ ->
             _ = [{file:change_mode(Lock, 8#600), file:write_file(Lock, holder())}
                  || is_lock_file(Lock)],

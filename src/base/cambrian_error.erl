@@ -186,7 +186,7 @@ task({bad_dataset, {{Part, Row}, Got, Expected}}) ->
 task({bad_dataset, {Part, Got, Expected}}) ->
     ["a dataset's ", {text, Part} | must_be(Expected, Got)];
 task({bad_return, {_, _, _} = Function, Value}) ->
-    [{function, Function}, " returned ", {term, Value}];
+    [{function, Function}, " returned ", {term, Value}, {expected_return, Function}];
 task({crashed, {_, _, _} = Function, {Class, Reason, [] = Stack}}) ->
     [{function, Function}, " failed: ", {exception, Class, Reason, Stack}];
 task({crashed, {_, _, _} = Function, {Class, Reason, Stack}}) ->
@@ -226,6 +226,9 @@ program_failure({program_hangs, Ms}) -> [" sent no first message within ", {term
 program_failure({program_failed, Message}) -> [" says: ", {text, Message}];
 program_failure({bad_answer, {unsupported_protocol, Got, Expected}}) ->
     [" speaks protocol ", {term, Got}, ", but Cambrian speaks ", {term, Expected}];
+program_failure({bad_answer, {text, Start}}) ->
+    [" printed ", {term, Start}, " where an answer was expected; its text must go to standard "
+     "error: see docs/programs.md"];
 program_failure({bad_answer, Answer}) ->
     [" answered ", {term, Answer}, "; see docs/programs.md"];
 program_failure(_) -> none.
@@ -414,6 +417,7 @@ part({function, {M, F, A}}, elixir)
 part({exception, Class, Reason, _}, erlang) -> [atom_to_list(Class), $\s, term(Reason, erlang)];
 part({exception, Class, Reason, Stack}, elixir) ->
     elixir('Elixir.Exception', format_banner, [Class, Reason, Stack]);
+part({expected_return, Function}, Face) -> cambrian_fault:expected_return(Function, Face);
 part({fault, Fault}, _Face) -> cambrian_fault:text(Fault);
 part({hint, #{see := See} = Hint}, Face) when is_binary(See) ->
     Near = [[" (did you mean ", term(Name, Face), "?)"] || #{did_you_mean := Name} <- [Hint]],

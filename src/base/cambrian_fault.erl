@@ -3,8 +3,8 @@
 %% and recognised when it comes again.
 -module(cambrian_fault).
 
--export([crashed/3, crashed/1, bad_fitness/1, bad_score/3, counted/1, text/1, kind/1,
-         is_missing_code/1]).
+-export([crashed/3, crashed/1, bad_fitness/1, bad_score/3, counted/1, text/1, expected_return/2,
+         kind/1, is_missing_code/1]).
 -export([printable/1, is_small/2]).
 -export_type([fault/0]).
 
@@ -199,12 +199,38 @@ words_of({crashed, {Class, Reason, [_ | _] = Stack}})
     exception(Class, Reason, Stack);
 words_of({crashed, {bad_return, {M, F, A}, Value}}) ->
     case is_elixirs({M}) andalso code:ensure_loaded('Elixir.Exception') of
-        {module, Exception} -> [Exception:format_mfa(M, F, A), " returned ", inspect(Value)];
-        _ -> io_lib:format("~tp:~tp/~b returned ~0tp", [M, F, A, Value])
+        {module, Exception} ->
+            [Exception:format_mfa(M, F, A), " returned ", inspect(Value),
+             expected_return({M, F, A}, elixir)];
+        _ ->
+            [io_lib:format("~tp:~tp/~b returned ~0tp", [M, F, A, Value]),
+             expected_return({M, F, A}, erlang)]
     end;
 words_of({crashed, {bad_observation, {wrong_size, inputs, Expected, Got}}}) ->
     io_lib:format("an observation had ~b numbers, expected ~b", [Got, Expected]);
+words_of({crashed, {bad_observation, {no_numbers, Observation}}}) ->
+    io_lib:format("an observation was ~0tp, expected a list of numbers or a binary of 32-bit "
+                  "floats", [Observation]);
+words_of({crashed, {bad_observation, {out_of_range, inputs}}}) ->
+    "an observation had a number out of range";
+words_of({crashed, {bad_answer, {text, Start}}}) ->
+    io_lib:format("the program printed ~0tp where an answer was expected; its text must go to "
+                  "standard error", [Start]);
 words_of({crashed, Reason}) -> io_lib:format("its process ended: ~0tp", [Reason]).
+
+%% @doc Describes what a callback of a task must return; empty for any other function.
+-spec expected_return(mfa() | term(), erlang | elixir) -> iodata().
+expected_return({_, init, 1}, erlang) ->
+    ", expected {ok, #{inputs => Inputs, outputs => Outputs}, State} with integers from 1 to 10000";
+expected_return({_, init, 1}, elixir) ->
+    ", expected {:ok, %{inputs: inputs, outputs: outputs}, state} with integers from 1 to 10000";
+expected_return({_, reset, 2}, erlang) -> ", expected {Observation, State}";
+expected_return({_, reset, 2}, elixir) -> ", expected {observation, state}";
+expected_return({_, step, 2}, erlang) ->
+    ", expected {Observation, Reward, State} or {done, Reward}, with a number as Reward";
+expected_return({_, step, 2}, elixir) ->
+    ", expected {observation, reward, state} or {:done, reward}, with a number as reward";
+expected_return(_, _) -> "".
 
 inspect(Value) ->
     Kernel = 'Elixir.Kernel',

@@ -147,10 +147,11 @@ make_dir(Dir) ->
         Error ->
             case filelib:is_dir(Dir) of
                 true -> ok;
-                false when Error =:= {error, eexist} -> {error, enotdir};
-                false -> Error
+                false -> not_a_directory(Error)
             end
     end.
+
+not_a_directory({error, Reason}) -> {error, case Reason of eexist -> enotdir; _ -> Reason end}.
 
 %% @doc Writes a file of our own. Only the owner may read or write it, in any umask.
 -spec write(path(), Magic :: binary(), Payload :: iodata()) -> ok | {error, error()}.

@@ -53,15 +53,16 @@ nothing(X) -> {{answer, cambrian_message:answer(none)}, X}.
 give(error, _Bases, _Now, X) -> nothing(X);
 give({ok, #held{envelope = undefined, task = Name} = Held}, Bases, Now, X) ->
     case cambrian_publication:seal(Held, Now, X) of
-        {ok, #held{envelope = Envelope} = Sealed, Next} ->
-            Offered = cambrian_publication:offer_blob(Envelope, Next),
+        {ok, Sealed, Next} ->
+            Offered = cambrian_publication:offer_blob(Sealed, Next),
             Kept = cambrian_publication:keep_envelope(Name, Sealed, Offered),
             give({ok, Sealed}, Bases, Now, Kept);
         {error, _} -> nothing(X)
     end;
-give({ok, #held{id = Id, genotype = Genotype, envelope = Envelope, signed = Record}}, Bases, _Now,
+give({ok, #held{id = Id, genotype = Genotype, envelope = Envelope} = Held}, Bases, _Now,
      #exchange{made = Made} = X) ->
-    Offer = #{genotype => Genotype, envelope => Envelope, signed => Record},
+    Offer = #{genotype => Genotype, envelope => Envelope, content => Held#held.content,
+              signed => Held#held.signed},
     Here = [{Base, Known, cambrian_bounded_map:find({Id, Base}, Made)}
             || cambrian_delivery:is_compared(Envelope), Base <- lists:usort(Bases),
                {ok, Known} <- [(lookup(X))(Base)]],

@@ -261,8 +261,9 @@ claims_table() ->
                     <<"a list of at most 32 names">>, []},
       realm => {fun is_binary/1, <<"a realm that this node is in">>}}.
 
-is_list_of(Is, Max, List) ->
-    is_list(List) andalso length(List) =< Max andalso lists:all(Is, List).
+%% The guard fails for an improper list.
+is_list_of(Is, Max, List) when length(List) =< Max -> lists:all(Is, List);
+is_list_of(_Is, _Max, _List) -> false.
 
 is_task(Task) -> is_atom(Task) orelse is_binary(Task) andalso byte_size(Task) =< 255.
 

@@ -81,7 +81,9 @@ is_topology({How, K}) when How =:= random; How =:= nearest -> cambrian_options:i
 is_topology(_) -> false.
 
 are_populations(all) -> true;
-are_populations(L) -> is_list(L) andalso lists:all(fun is_handle/1, L).
+%% The guard fails for an improper list.
+are_populations(L) when length(L) >= 0 -> lists:all(fun is_handle/1, L);
+are_populations(_) -> false.
 
 is_handle(Handle) -> is_pid(Handle) orelse is_atom(Handle).
 

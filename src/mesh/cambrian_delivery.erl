@@ -7,11 +7,13 @@
 %% what is said of its breeding, it believes only what is signed.
 -module(cambrian_delivery).
 
--export([give/2, is_compared/1, differences/1, open/4, is_large/1]).
+-export([give/2, is_compared/1, differences/1, open/4, content/1]).
 -export_type([offer/0, lookup/0, delivered/0, difference/0, job/0]).
 
-%% What a giver holds. `signed' is the record of its breeder, if that is another node.
+%% What a giver holds. `content' is the hash of a large envelope, and `signed' the record of its
+%% breeder, if that is another node.
 -type offer() :: #{genotype := cambrian_genotype:genotype(), envelope := binary(),
+                   content := undefined | cambrian_transport:content(),
                    signed := undefined | binary()}.
 -type lookup() :: fun((cambrian_genotype:id()) -> {ok, cambrian_genotype:genotype()} | error).
 %% To a base; `none' if it is no shorter than the whole.
@@ -35,8 +37,10 @@
 %% What a difference costs beside its bytes: the id of its base, and two bytes of framing.
 -define(OVERHEAD, 34).
 
--spec is_large(Envelope :: binary()) -> boolean().
-is_large(Envelope) -> byte_size(Envelope) > ?LARGE.
+%% @doc The hash by which a large envelope is fetched. It is made once, and not at each request.
+-spec content(Envelope :: binary()) -> undefined | cambrian_transport:content().
+content(Envelope) when byte_size(Envelope) > ?LARGE -> crypto:hash(sha256, Envelope);
+content(_Envelope) -> undefined.
 
 %% @doc Whether it pays to make differences to this envelope's genotype.
 -spec is_compared(Envelope :: binary()) -> boolean().
@@ -55,15 +59,15 @@ if_shorter(_Difference, _Envelope) -> none.
 
 %% @doc The shortest of these differences, or the whole.
 -spec give(offer(), [difference()]) -> cambrian_message:answer().
-give(#{envelope := Envelope, signed := Signed}, Differences) ->
+give(#{envelope := Envelope, content := Content, signed := Signed}, Differences) ->
     BySize = [{byte_size(Difference), Base, Difference}
               || {Base, Difference} <- Differences, Difference =/= none],
     case lists:sort(BySize) of
         [{_, Base, Shortest} | _] -> {difference, Base, Shortest, record(Signed, Envelope)};
         [] ->
-            case is_large(Envelope) of
-                true -> {elsewhere, crypto:hash(sha256, Envelope), Signed};
-                false -> {whole, Envelope, Signed}
+            case Content of
+                undefined -> {whole, Envelope, Signed};
+                _ -> {elsewhere, Content, Signed}
             end
     end.
 

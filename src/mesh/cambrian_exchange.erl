@@ -239,7 +239,8 @@ renamed(#{key := Key, successions := All} = Identity, Grant, Now, X) ->
     #exchange{options = Options, tasks = Tasks} = X,
     #{identity := #{key := Old, successions := Known}} = Options,
     Mine = fun(_, #task{best = #held{breeder = Breeder} = Best} = Task) when Breeder =:= Old ->
-                   Task#task{best = Best#held{breeder = Key, envelope = undefined}};
+                   Task#task{best = Best#held{breeder = Key, envelope = undefined,
+                                              content = undefined}};
               (_, Task) -> Task
            end,
     Next = X#exchange{options = Options#{identity := Identity, grant := Grant},

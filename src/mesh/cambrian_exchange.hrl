@@ -11,8 +11,9 @@
          breeder :: cambrian_identity:key(),
          %% the record that its breeder signed, if the breeder is another node
          signed :: undefined | binary(),
-         %% what this node signed
-         envelope :: undefined | binary()}).
+         %% what this node signed, and its hash if it is so large that it goes as a blob
+         envelope :: undefined | binary(),
+         content :: undefined | cambrian_transport:content()}).
 
 %% What the exchange keeps of a task.
 -record(task,

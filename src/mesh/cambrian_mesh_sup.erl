@@ -5,7 +5,11 @@
 
 -export([start_link/0, start_bridge/1, init/1]).
 
-start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
+%% The caller, the top supervisor, owns the table of the realms: without a `data_dir' only this table
+%% keeps a ban when the processes below are restarted.
+start_link() ->
+    ok = cambrian_realm_table:ensure(),
+    supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
 %% @doc Starts a bridge, with options that were checked.
 -spec start_bridge(map()) -> {ok, pid()} | {error, term()}.

@@ -110,19 +110,17 @@ publish(#held{id = Id, task = Task, claims = #{fitness := Fitness}} = Held, Now,
 
 send(news, #held{envelope = Envelope}, X) when byte_size(Envelope) =< ?SMALL ->
     effect({publish, Envelope}, X);
-send(Urgency, #held{envelope = Envelope}, #exchange{options = #{address := Address}} = X) ->
+send(Urgency, #held{envelope = Envelope} = Held, X) ->
+    #exchange{options = #{address := Address}} = X,
     {ok, Read, _} = cambrian_envelope:read(Envelope),
     Record = cambrian_envelope:record(Read),
     Announcement = cambrian_message:announcement(Urgency, Record, Address),
-    effect({publish, Announcement}, offer_blob(Envelope, X)).
+    effect({publish, Announcement}, offer_blob(Held, X)).
 
 %% @doc Offers a large envelope as a blob.
--spec offer_blob(Envelope :: binary(), #exchange{}) -> #exchange{}.
-offer_blob(Envelope, X) ->
-    case cambrian_delivery:is_large(Envelope) of
-        true -> effect({send, Envelope}, X);
-        false -> X
-    end.
+-spec offer_blob(#held{}, #exchange{}) -> #exchange{}.
+offer_blob(#held{content = undefined}, X) -> X;
+offer_blob(#held{envelope = Envelope}, X) -> effect({send, Envelope}, X).
 
 %% @doc Signs a genotype under this node's name, with the next number and the fitness known here.
 -spec seal(#held{}, Now :: integer(), #exchange{}) ->
@@ -134,16 +132,19 @@ seal(#held{task = Task, genotype = Genotype, claims = Claims} = Held, Now,
               #{realm => Realm, task => Task, grant => Grant, sequence => Sequence,
                 time => time(Now, X)},
     case cambrian_envelope:seal(All, Genotype, Secret()) of
-        {ok, Envelope} -> {ok, Held#held{envelope = Envelope}, X#exchange{sequence = Sequence + 1}};
+        {ok, Envelope} ->
+            Sealed = Held#held{envelope = Envelope, content = cambrian_delivery:content(Envelope)},
+            {ok, Sealed, X#exchange{sequence = Sequence + 1}};
         Error -> Error
     end.
 
 %% @doc Keeps what was sealed, for others to ask for.
 -spec keep_envelope(cambrian_exchange_state:task(), #held{}, #exchange{}) -> #exchange{}.
-keep_envelope(Name, #held{id = Id, envelope = Envelope} = Held, X) ->
+keep_envelope(Name, #held{id = Id, envelope = Envelope, content = Content} = Held, X) ->
     case X#exchange.tasks of
         #{Name := #task{best = #held{id = Id} = Best} = Task} ->
-            put_task(Task#task{best = Best#held{envelope = Envelope}}, hold(Held, X));
+            Kept = Best#held{envelope = Envelope, content = Content},
+            put_task(Task#task{best = Kept}, hold(Held, X));
         _ -> hold(Held, X)
     end.
 

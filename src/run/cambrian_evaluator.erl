@@ -158,8 +158,14 @@ handle_info(timeout, State) -> {noreply, State, hibernate};
 handle_info({timeout, Limit, limit}, #state{limit = Limit} = State) ->
     #state{options = #{timeout := Timeout}} = State,
     go_on(State#state{is_late = true, limit = start_grace(Timeout)});
-handle_info({timeout, Limit, grace}, #state{limit = Limit} = State) ->
-    go_on(State#state{needed = outcome, limit = undefined});
+handle_info({timeout, Limit, grace}, #state{limit = Limit, options = #{how := How}} = State) ->
+    Needed = case How of
+                 {each, _} -> outcome;
+                 %% a batch may take as long as it makes progress, such as with a program that hangs
+                 %% and is started again
+                 {together, _} -> nothing
+             end,
+    go_on(State#state{needed = Needed, limit = undefined});
 handle_info({nodeup, Node}, #state{left_out = LeftOut} = State) ->
     {noreply, State#state{left_out = maps:remove(Node, LeftOut)}};
 handle_info(Message, #state{opening = Opening} = State) -> go_on(opened(Message, Opening, State)).

@@ -97,7 +97,8 @@
 %% there would be no result: until one has succeeded, but for little longer than
 %% `evaluation_timeout', or 5 s for a task in Rust. Then the answer is
 %% `{error, {evaluations_failed, #{count, first => timeout}}}'. Networks that live together in an
-%% environment or a program end together.
+%% environment or a program end together; if none of them has ended by then, the answer is
+%% `{error, timeout}'.
 
 -type stats() :: #{generation := non_neg_integer(),
                    evaluations := non_neg_integer(), failures := non_neg_integer(),
@@ -281,7 +282,10 @@ run(Population, Goal) ->
 %% '''
 -spec step(population(), pos_integer()) ->
           {ok, stats()} | {error, running | not_evaluated | failure()}.
-step(Population, Generations) when is_integer(Generations), Generations > 0 ->
+step(Population, Generations) ->
+    IsCount = cambrian_options:is_positive(Generations),
+    ok = cambrian_badarg:check(?MODULE, step, [{true, <<"a population">>},
+                                               {IsCount, <<"a positive integer">>}]),
     cambrian_population_client:step(Population, Generations).
 
 %% @doc Stops after the generation that is under way.

@@ -113,7 +113,7 @@ options_table() ->
     Positive = {fun cambrian_options:is_positive/1, <<"a positive integer">>},
     Text = {fun is_text/1, <<"a string or a binary">>},
     #{command => Text, cd => Text,
-      args => {fun(Args) -> is_list(Args) andalso lists:all(fun is_text/1, Args) end,
+      args => {fun(Args) -> is_proper(Args) andalso lists:all(fun is_text/1, Args) end,
                <<"a list of strings or binaries">>, []},
       env => {fun is_env/1, <<"a list of {Name, Value | false}, strings all">>, []},
       name => {fun(Name) -> is_atom(Name) andalso Name =/= undefined end,
@@ -133,7 +133,11 @@ is_text(Text) ->
     end.
 
 is_env(Env) ->
-    is_list(Env) andalso lists:all(fun is_variable/1, Env).
+    is_proper(Env) andalso lists:all(fun is_variable/1, Env).
+
+%% The guard fails for an improper list.
+is_proper(List) when length(List) >= 0 -> true;
+is_proper(_) -> false.
 
 is_variable({Name, false}) -> io_lib:char_list(Name);
 is_variable({Name, Value}) -> io_lib:char_list(Name) andalso io_lib:char_list(Value);

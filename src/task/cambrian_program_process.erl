@@ -177,8 +177,12 @@ received(#state{buffer = <<>>} = State) ->
     State;
 received(#state{hello = #{}, asked = undefined, buffer = Buffer} = State) ->
     failed({bad_answer, {unasked, start_of(Buffer)}}, State);
-received(#state{buffer = <<Size:32, _/binary>>} = State) when Size > ?MAX_MESSAGE ->
-    failed({bad_answer, {too_large, Size, ?MAX_MESSAGE}}, State);
+received(#state{buffer = <<Size:32, _/binary>> = Buffer} = State) when Size > ?MAX_MESSAGE ->
+    Start = start_of(Buffer),
+    case is_text(Start) of
+        true -> failed({bad_answer, {text, hd(binary:split(Start, <<"\n">>))}}, State);
+        false -> failed({bad_answer, {too_large, Size, ?MAX_MESSAGE}}, State)
+    end;
 received(#state{buffer = <<Size:32, Message:Size/binary, Rest/binary>>,
                 hello = undefined} = State) ->
     case hello(decode(Message)) of
@@ -189,6 +193,11 @@ received(#state{buffer = <<Size:32, Message:Size/binary, Rest/binary>>} = State)
     received(answer(Message, State#state{buffer = Rest}));
 received(State) ->
     State.
+
+%% Whether a text in ASCII stands where the size of a message belongs.
+is_text(<<Size:4/binary, _/binary>>) ->
+    lists:all(fun(C) -> C >= $\s andalso C < 127 orelse C =:= $\n orelse C =:= $\t end,
+              binary_to_list(Size)).
 
 start_of(Bytes) -> start_of(Bytes, 80).
 start_of(Bytes, Most) -> binary:copy(binary:part(Bytes, 0, min(Most, byte_size(Bytes)))).

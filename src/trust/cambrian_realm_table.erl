@@ -1,18 +1,19 @@
 %% @private
 %% The table of the realms of this node: the process of each, and what must survive a crash of that
 %% process: the subscribers, the processes that write files, and, without a `data_dir', the realm as
-%% it was last saved. {@link cambrian_realms} owns the table.
+%% it was last saved.
 -module(cambrian_realm_table).
 
--export([new/0, register/1, get/2, put/3]).
+-export([ensure/0, register/1, get/2, put/3]).
 
 -type name() :: binary().
 -type kept() :: saved | subscribers | writer | audit.
 
-%% @doc Makes the table. It lives as long as the caller.
--spec new() -> ok.
-new() ->
-    ?MODULE = ets:new(?MODULE, [named_table, public, {read_concurrency, true}]),
+%% @doc Makes the table, if there is none. It lives as long as the process that made it.
+-spec ensure() -> ok.
+ensure() ->
+    _ = [ets:new(?MODULE, [named_table, public, {read_concurrency, true}])
+         || ets:whereis(?MODULE) =:= undefined],
     ok.
 
 %% @doc Registers the caller, unless another that is alive has the name.

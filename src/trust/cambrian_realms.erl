@@ -3,7 +3,7 @@
 %% that finds it by the name of the realm.
 %%
 %% A process starts at the first request, also after a crash, so a realm that keeps crashing harms
-%% only its own callers. The supervisor owns the table of what must survive such a crash
+%% only its own callers. What must survive a crash, also that of this supervisor, is in a table
 %% ({@link cambrian_realm_table}).
 -module(cambrian_realms).
 -behaviour(supervisor).
@@ -15,9 +15,7 @@
 -spec start_link() -> {ok, pid()} | {error, term()}.
 start_link() -> supervisor:start_link({local, ?MODULE}, ?MODULE, []).
 
-init([]) ->
-    ok = cambrian_realm_table:new(),
-    {ok, specification()}.
+init([]) -> {ok, specification()}.
 
 %% @doc The flags and the child of the supervisor.
 -spec specification() -> {supervisor:sup_flags(), [supervisor:child_spec()]}.
