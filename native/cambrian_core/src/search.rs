@@ -5,4 +5,6 @@ pub mod speciation;
 pub mod ancestry;
 pub mod lineage;
 pub mod novelty;
+pub mod fronts;
+pub mod pareto;
 pub mod population;

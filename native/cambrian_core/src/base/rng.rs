@@ -18,6 +18,7 @@ pub enum Purpose {
     Migration = 8,
     Archive = 9,
     Probe = 10,
+    Niches = 12,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.

@@ -44,11 +44,11 @@ pub fn read(network: &Runner) -> Result<Vec<f64>, Cancelled> {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::base::rng::{Purpose, Stream};
     use crate::genome::genotype::{Connection, Genotype};
     use crate::genome::innovation::{input, output};
     use crate::phenotype::network::Network;
     use crate::task::Task;
-    use crate::base::rng::{Purpose, Stream};
 
     /// The network that stands for a vector.
     pub fn network(vector: &[f64]) -> Network {

@@ -13,6 +13,36 @@ choices! {
         /// How unlike a behaviour is those of fitter ones: the mean distance from the nearest
         /// (Bahlous-Boldi and others 2025).
         DominatedNovelty = "dominated_novelty",
+        /// Several objectives side by side: who is dominated by nobody comes first.
+        Pareto = "pareto",
+    }
+}
+
+choices! {
+    /// Which of the undominated survive.
+    pub enum Pareto {
+        /// Those whose neighbours in the space of objectives are far (Deb, Pratap, Agarwal &
+        /// Meyarivan 2002).
+        Nsga2 = "nsga2",
+        /// Those nearest to directions that are spread evenly (Deb & Jain 2014), for three
+        /// objectives and more.
+        Nsga3 = "nsga3",
+    }
+}
+
+choices! {
+    /// A number that a Pareto search makes as large as it can.
+    pub enum Objective {
+        /// Those that the task gives, or its fitness if it gives none.
+        Task = "task",
+        /// The task's fitness.
+        Fitness = "fitness",
+        /// Few connections.
+        Connections = "connections",
+        /// Little work of the network in its evaluation: activations times connections.
+        Energy = "energy",
+        /// Behaviour unlike that of others, as in novelty search.
+        Novelty = "novelty",
     }
 }
 
@@ -35,6 +65,16 @@ choices! {
         /// The best in the first case, among equals in the second, and so on, the cases in random
         /// order (Helmuth, Spector & Matheson 2015); by fitness where a task has no cases.
         Lexicase = "lexicase",
+    }
+}
+
+choices! {
+    /// How `perturb_weights` moves a weight.
+    pub enum Perturbation {
+        /// By a normal step.
+        Normal = "normal",
+        /// By a polynomial one, within plus and minus `weight_limit` (Deb & Goyal 1996).
+        Polynomial = "polynomial",
     }
 }
 
