@@ -136,6 +136,8 @@ defmodule Cambrian.Boundary do
 
   @doc "Makes a struct of a result."
   @spec result(:cambrian_population.result()) :: Result.t()
-  def result(%{champion: reference} = result),
-    do: struct!(Result, %{result | champion: %Genotype{ref: reference}})
+  def result(%{champion: reference} = result) do
+    front = Result.front(Map.get(result, :front, []))
+    struct!(Result, Map.merge(result, %{champion: %Genotype{ref: reference}, front: front}))
+  end
 end

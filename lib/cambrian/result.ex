@@ -20,6 +20,7 @@ defmodule Cambrian.Result do
     * `validation` - the fitness on held-out data, if the task has some, as a dataset with
       `:validation`. The champion is then the genotype that did best on these data, unless one
       reached the target; otherwise `nil`.
+    * `front` - in the search `:pareto`, what `Cambrian.Population.front/1` returns; otherwise `[]`.
   """
 
   @enforce_keys [
@@ -32,7 +33,7 @@ defmodule Cambrian.Result do
     :seed,
     :elapsed_ms
   ]
-  defstruct @enforce_keys ++ [trial: [], validation: nil]
+  defstruct @enforce_keys ++ [trial: [], validation: nil, front: []]
 
   @type t :: %__MODULE__{
           champion: Cambrian.Genotype.t(),
@@ -44,6 +45,20 @@ defmodule Cambrian.Result do
           seed: Cambrian.Genotype.seed(),
           elapsed_ms: non_neg_integer,
           trial: [{atom, float}],
-          validation: float | nil
+          validation: float | nil,
+          front: [compromise]
         }
+
+  @typedoc "A genotype of a front, with what it reaches in each objective."
+  @type compromise :: %{
+          genotype: Cambrian.Genotype.t(),
+          objectives: [float],
+          fitness: float
+        }
+
+  @doc false
+  def front(compromises) do
+    for %{genotype: reference} = compromise <- compromises,
+        do: %{compromise | genotype: %Cambrian.Genotype{ref: reference}}
+  end
 end

@@ -73,7 +73,8 @@ start({measure, Population, Genotypes, Ms}, #labour{options = #{task := Task}} =
         undefined ->
             #labour{measurer = {Measurer, _}} = Ready = with_measurer(Ms, Labour),
             Network = network(Population),
-            ok = cambrian_evaluator:evaluate(Measurer, Tag, Genotypes, Network, infinity),
+            ok = cambrian_evaluator:evaluate(Measurer, Tag, Genotypes, Network,
+                                             needs_fitness(Population), infinity),
             Ready#labour{measurement = #measurement{tag = Tag, work = evaluator}};
         Native ->
             Work = cambrian_nif:population_examine(Tag, Population, Native, Genotypes, Ms),
@@ -87,11 +88,14 @@ post(Kind, Ms, Post, Labour) ->
 
 ask(Kind, Ms, Population, Genotypes, Limit, #labour{evaluator = Evaluator} = Labour) ->
     Tag = make_ref(),
-    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, network(Population), Limit),
+    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, network(Population),
+                                     needs_fitness(Population), Limit),
     Labour#labour{job = #job{kind = Kind, tag = Tag, work = evaluator, timer = timer(Ms)}}.
 
 timer(infinity) -> none;
 timer(Ms) -> erlang:start_timer(Ms, self(), job).
+
+needs_fitness(Population) -> not cambrian_standing:is_pareto(Population).
 
 %% The network of a genotype or, with a substrate, the network that it describes.
 network(Population) -> fun(Genotype) -> network(Population, Genotype) end.

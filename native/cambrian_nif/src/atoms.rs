@@ -79,6 +79,8 @@ rustler::atoms! {
     not_better,
     not_finite,
     behaviour,
+    objectives,
+    none,
     // population
     generation,
     evaluations,
