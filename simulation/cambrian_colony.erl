@@ -240,7 +240,7 @@ measured(Genotype, Task) ->
 
 score_network(Native, Network) ->
     Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
-    {Fitness, _Cases, _Behaviour, Work} = await(Job),
+    {Fitness, _Cases, _Behaviour, _Objectives, Work} = await(Job),
     {Fitness, Work}.
 
 %%% ---- what is kept -----------------------------------------------------------------------

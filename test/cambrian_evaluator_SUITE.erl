@@ -63,7 +63,7 @@ start(How, Options) ->
 round(Evaluator, Genotypes) -> round(Evaluator, Genotypes, infinity).
 round(Evaluator, Genotypes, Limit) ->
     Tag = make_ref(),
-    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, fun network/1, Limit),
+    ok = cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, fun network/1, true, Limit),
     receive {Tag, {ok, Scores, Faults}} -> {Scores, Faults} after 300_000 -> error(no_answer) end.
 
 stop(Evaluator) ->

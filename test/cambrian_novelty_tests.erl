@@ -19,7 +19,7 @@ maze() ->
     {ok, Native} = cambrian_task:new(maze_medium),
     fun(Network) ->
         Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
-        {ok, {Fitness, [], Behaviour, _Work}} = cambrian_job:await(Job),
+        {ok, {Fitness, [], Behaviour, [], _Work}} = cambrian_job:await(Job),
         #{fitness => Fitness, behaviour => Behaviour}
     end.
 
@@ -67,7 +67,7 @@ what_is_no_score_is_said_test_() ->
                            {#{fitness => 1, behaviour => [1, a]}, {behaviour, [1, a], <<"a list of finite numbers">>}},
                            {#{fitness => 1, behaviour => [1 | 2]}, {behaviour, [1 | 2], <<"a list of finite numbers">>}},
                            {#{fitness => 1, cases => #{}}, {cases, #{}, <<"a list of finite numbers">>}},
-                           {#{fitness => 1, behavior => [1]}, {behavior, [1], <<"only fitness, cases and behaviour">>}}]].
+                           {#{fitness => 1, behavior => [1]}, {behavior, [1], <<"only fitness, cases, behaviour and objectives">>}}]].
 
 fault(Score) ->
     {error, {evaluation_failed, {bad_score, Fault}} = Reason} = cambrian_task:evaluate(fun(_) -> Score end, network()),

@@ -136,8 +136,11 @@ defmodule Cambrian.Boundary do
 
   @doc "Makes a struct of a result."
   @spec result(:cambrian_population.result()) :: Result.t()
-  def result(%{champion: reference} = result),
-    do: struct!(Result, with_archive(%{result | champion: %Genotype{ref: reference}}))
+  def result(%{champion: reference} = result) do
+    front = Result.front(Map.get(result, :front, []))
+    whole = Map.merge(result, %{champion: %Genotype{ref: reference}, front: front})
+    struct!(Result, with_archive(whole))
+  end
 
   defp with_archive(%{archive: reference} = result),
     do: %{result | archive: %Archive{ref: reference}}

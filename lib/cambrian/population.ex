@@ -64,7 +64,7 @@ defmodule Cambrian.Population do
   | `{:generation, stats}` | a generation was evaluated; `t:stats/0` |
   | `{:champion, %{champion: reference, fitness: fitness, generation: generation, parents: ids, operators: names, sources: sources}}` | there is a new best champion, or one that replaces a banned one |
   | `{:finished, result}` | the goal was reached; a map with the keys of `Cambrian.Result` |
-  | `{:received, %{id: id, from: term, fitness: fitness, work: work, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated, which cost `work` (`Cambrian.Genotype.cost/1`); the outcome is `:accepted`, or the reason against it: `:shape`, `:known`, `:not_better`, `:not_finite`, `:behaviour` (in a search that compares behaviours, its own has another length), `:full` (a tenth of the generation came from strangers already, and this genotype is not better than all here), or, without a fitness, `:failed`, `:late` (missed its deadline, in a task in Rust) or `:banned`; or `:too_costly`: not evaluated, with `cost`, `median` and `bound` |
+  | `{:received, %{id: id, from: term, fitness: fitness, work: work, generation: generation, outcome: outcome}}` | a genotype from elsewhere was evaluated, which cost `work` (`Cambrian.Genotype.cost/1`); the outcome is `:accepted`, or the reason against it: `:shape`, `:known`, `:not_better`, `:not_finite`, `:behaviour` (in a search that compares behaviours, its own has another length), `:objectives` (in the search `:pareto`, it has another number of them), `:full` (a tenth of the generation came from strangers already, and this genotype is not better than all here), or, without a fitness, `:failed`, `:late` (missed its deadline, in a task in Rust) or `:banned`; or `:too_costly`: not evaluated, with `cost`, `median` and `bound` |
   | `{:purged, %{generation: generation, leaving: count, newcomers: count, founded: boolean, champion: boolean}}` | genotypes were banned: see `purge/2` |
   | `{:evaluations_failed, %{count: count, first: fault}}` | evaluations crashed, hung or gave no number |
   | `{:checkpoint_failed, %{generation: generation, reason: reason}}` | the first of several failures in a row to write a checkpoint; evolution goes on |
@@ -335,6 +335,24 @@ defmodule Cambrian.Population do
     do: {:ok, %{champion | champion: %Genotype{ref: reference}}}
 
   defp champion(error), do: error
+
+  @doc """
+  Returns the front of the last evaluated generation, in the search `:pareto`: the genotypes than
+  which no other is as good in every objective and better in one. The first objective descends.
+  Empty in other searches.
+
+      iex> {:ok, population} = Cambrian.Population.start_link(task: :zdt1, search: :pareto, seed: 42)
+      iex> {:ok, _} = Cambrian.Population.step(population, 5)
+      iex> {:ok, [%{genotype: %Cambrian.Genotype{}, objectives: objectives} | _]} =
+      ...>   Cambrian.Population.front(population)
+      iex> length(objectives)
+      2
+  """
+  @spec front(t) :: {:ok, [Cambrian.Result.compromise()]} | {:error, :not_evaluated}
+  def front(population) do
+    with {:ok, front} <- :cambrian_population.front(population),
+      do: {:ok, Cambrian.Result.front(front)}
+  end
 
   @doc """
   Picks a genotype of the last evaluated generation to send elsewhere.

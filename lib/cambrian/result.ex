@@ -21,6 +21,7 @@ defmodule Cambrian.Result do
       `:validation`. The champion is then the genotype that did best on these data, unless one
       reached the target; otherwise `nil`.
     * `archive` - with `search: :map_elites`, the `Cambrian.Archive` of the elites; otherwise `nil`.
+    * `front` - in the search `:pareto`, what `Cambrian.Population.front/1` returns; otherwise `[]`.
   """
 
   @enforce_keys [
@@ -33,7 +34,7 @@ defmodule Cambrian.Result do
     :seed,
     :elapsed_ms
   ]
-  defstruct @enforce_keys ++ [trial: [], validation: nil, archive: nil]
+  defstruct @enforce_keys ++ [trial: [], validation: nil, archive: nil, front: []]
 
   @type t :: %__MODULE__{
           champion: Cambrian.Genotype.t(),
@@ -46,6 +47,20 @@ defmodule Cambrian.Result do
           elapsed_ms: non_neg_integer,
           trial: [{atom, float}],
           validation: float | nil,
-          archive: Cambrian.Archive.t() | nil
+          archive: Cambrian.Archive.t() | nil,
+          front: [compromise]
         }
+
+  @typedoc "A genotype of a front, with what it reaches in each objective."
+  @type compromise :: %{
+          genotype: Cambrian.Genotype.t(),
+          objectives: [float],
+          fitness: float
+        }
+
+  @doc false
+  def front(compromises) do
+    for %{genotype: reference} = compromise <- compromises,
+        do: %{compromise | genotype: %Cambrian.Genotype{ref: reference}}
+  end
 end

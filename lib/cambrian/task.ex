@@ -78,15 +78,18 @@ defmodule Cambrian.Task do
 
   `:cases` are its results in each case, for the selection `:lexicase`. `:behaviour` tells in numbers
   what the network did, for searches that compare behaviours: as many numbers for every network.
+  `:objectives` are several goals for the search `:pareto`, in each of which more is better. With
+  objectives and that search, a fitness is not needed; without one it is their sum.
 
   For a repeatable run, the same network must always get the same fitness.
   """
   @callback evaluate(Network.t(), state :: term) ::
               fitness
               | %{
-                  required(:fitness) => fitness,
+                  optional(:fitness) => fitness,
                   optional(:behaviour) => [float],
-                  optional(:cases) => [float]
+                  optional(:cases) => [float],
+                  optional(:objectives) => [float]
                 }
 
   @doc """

@@ -3,7 +3,7 @@
 %% held-out data, and the contender that undergoes the task's trial.
 -module(cambrian_champions).
 
--export([new/1, saved/1, champion/1, crown/2, contend/2, validate/4, improved/1, winner/2]).
+-export([new/1, saved/1, champion/1, crown/3, contend/2, validate/4, improved/1, winner/2]).
 -export([is_better/2, is_banned/2, without/2, begin_again/2, sources/3]).
 -export_type([champions/0, validated/0]).
 
@@ -33,11 +33,17 @@ saved(#champions{champion = Champion, validated = Validated}) ->
 -spec champion(champions()) -> undefined | champion().
 champion(#champions{champion = Champion}) -> Champion.
 
-%% @doc With the champion of this generation, if it is better than the one before.
--spec crown(Evaluated :: reference(), champions()) -> {new, champion(), champions()} | same.
-crown(Evaluated, #champions{champion = Old} = Champions) ->
+%% @doc With the champion of this generation, if it is better than the one before; in a Pareto search
+%% if it is another one.
+-spec crown(Evaluated :: reference(), IsPareto :: boolean(), champions()) ->
+          {new, champion(), champions()} | same.
+crown(Evaluated, IsPareto, #champions{champion = Old} = Champions) ->
     Champion = cambrian_nif:population_evaluated_champion(Evaluated),
-    case replaces(Champion, Old) of
+    IsNew = case IsPareto andalso Old =/= undefined of
+                true -> is_other(Champion, Old);
+                false -> replaces(Champion, Old)
+            end,
+    case IsNew of
         true -> {new, Champion, Champions#champions{champion = Champion}};
         false -> same
     end.
@@ -46,10 +52,13 @@ crown(Evaluated, #champions{champion = Old} = Champions) ->
 %% cut the generation, another of the equals may have been the first. In another VM a generation is
 %% evaluated again without its newcomers, one of which may be the champion.
 replaces(_, undefined) -> true;
-replaces(#{fitness := Same, generation := Generation, champion := New},
-         #{fitness := Same, generation := Generation, champion := Old}) ->
-    cambrian_genotype:id(New) =/= cambrian_genotype:id(Old);
+replaces(#{fitness := Same, generation := Generation} = Champion,
+         #{fitness := Same, generation := Generation} = Best) ->
+    is_other(Champion, Best);
 replaces(#{fitness := New}, #{fitness := Old}) -> New > Old.
+
+is_other(#{champion := New}, #{champion := Old}) ->
+    cambrian_genotype:id(New) =/= cambrian_genotype:id(Old).
 
 %% @doc Whether a fitness is higher than that of the champion.
 -spec is_better(float(), champions()) -> boolean().

@@ -13,7 +13,7 @@
 -module(cambrian_evaluator).
 -behaviour(gen_server).
 
--export([start_link/1, expect_behaviour/2, evaluate/5, fitness/1]).
+-export([start_link/1, expect_behaviour/2, evaluate/6, fitness/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([options/0, outcome/0, fault/0]).
 
@@ -49,8 +49,10 @@
          logged = [] :: [node()],
          %% kinds of faults in the log
          kinds = [] :: [term()],
-         %% how many numbers a behaviour has, once one is known
-         behaviour = none :: none | cambrian_score:known(),
+         %% how many numbers behaviours and objectives have, once one is known
+         lengths = cambrian_score:no_lengths() :: cambrian_score:lengths(),
+         %% whether a score needs a fitness
+         needs_fitness = true :: boolean(),
          round = 0 :: non_neg_integer(),
          tag :: undefined | reference(),
          genotypes = {} :: tuple(),
@@ -86,12 +88,12 @@ start_link(Options) ->
 %% `{Tag, {ok, [Outcome], [{Index, Fault}]}}'.
 %%
 %% `Network' makes a network from a genotype on this node; other nodes always compile the genotype
-%% itself. After `Ms' the round ends with the results that it has. If a `fitness' is needed, the
+%% itself. A score without a fitness is a fault if one is needed. After `Ms' the round ends with the results that it has. If a `fitness' is needed, the
 %% round continues until it has one, but for no longer than one evaluation may take.
 -spec evaluate(pid(), reference(), [cambrian_genotype:genotype()], cambrian_worker:network(),
-               infinity | {Ms :: non_neg_integer(), Needed :: nothing | fitness}) -> ok.
-evaluate(Evaluator, Tag, Genotypes, Network, Limit) ->
-    gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, Limit}).
+               NeedsFitness :: boolean(), infinity | {Ms :: non_neg_integer(), Needed :: nothing | fitness}) -> ok.
+evaluate(Evaluator, Tag, Genotypes, Network, NeedsFitness, Limit) ->
+    gen_server:cast(Evaluator, {evaluate, Tag, Genotypes, Network, NeedsFitness, Limit}).
 
 %% @doc Says how many numbers a behaviour must have in later rounds.
 -spec expect_behaviour(pid(), non_neg_integer()) -> ok.
@@ -117,7 +119,8 @@ crew_options(Options) -> (maps:with([how, timeout, memory], Options))#{boss => s
 
 handle_call(_, _From, State) -> {reply, {error, unknown_call}, State}.
 
-handle_cast({evaluate, Tag, Genotypes, Network, Within}, #state{left = 0} = State) ->
+handle_cast({evaluate, Tag, Genotypes, Network, NeedsFitness, Within},
+            #state{left = 0} = State) ->
     #state{round = Round, crews = Crews} = State,
     {Limit, Needed} = case Within of
                           infinity -> {undefined, nothing};
@@ -126,11 +129,11 @@ handle_cast({evaluate, Tag, Genotypes, Network, Within}, #state{left = 0} = Stat
     Ready = maps:map(fun(_, Crew) -> Crew#crew{is_asked = false, is_bare = false} end, Crews),
     Begun = State#state{tag = Tag, genotypes = list_to_tuple(Genotypes), network = Network,
                         round = Round + 1, limit = Limit, is_late = false, needed = Needed,
-                        left = length(Genotypes), results = [], idle = maps:keys(Crews),
+                        needs_fitness = NeedsFitness, left = length(Genotypes), results = [], idle = maps:keys(Crews),
                         crews = Ready},
     go_on(share_out(lists:seq(1, length(Genotypes)), call_nodes(Begun)));
-handle_cast({expect_behaviour, Length}, State) ->
-    {noreply, State#state{behaviour = {Length, bounds}}};
+handle_cast({expect_behaviour, Length}, #state{lengths = {_, Objectives}} = State) ->
+    {noreply, State#state{lengths = {{Length, bounds}, Objectives}}};
 handle_cast({results, Pid, Round, Results, NeedsWork}, #state{round = Round} = State) ->
     #state{crews = Crews} = State,
     case Crews of
@@ -355,13 +358,14 @@ reason_to_refuse(Score) ->
     end.
 
 finish(#state{owner = Owner, tag = Tag, genotypes = Genotypes, limit = Limit} = State) ->
-    #state{results = Results, behaviour = Known} = State,
+    #state{results = Results, needs_fitness = NeedsFitness, lengths = Known} = State,
     _ = [erlang:cancel_timer(Limit) || Limit =/= undefined],
-    {Sorted, Length} =
-        cambrian_score:same_lengths(lists:keysort(1, Results), Known),
+    InOrder = lists:keysort(1, Results),
+    Fit = case NeedsFitness of true -> cambrian_score:with_fitness(InOrder); false -> InOrder end,
+    {Sorted, Lengths} = cambrian_score:same_lengths(Fit, Known),
     Faults = [{Index, Fault} || {Index, {fault, Fault}} <- Sorted],
     Owner ! {Tag, {ok, outcomes(1, tuple_size(Genotypes), Sorted), Faults}},
-    log_new(Faults, State#state{behaviour = Length, tag = undefined, genotypes = {},
+    log_new(Faults, State#state{lengths = Lengths, tag = undefined, genotypes = {},
                                 network = undefined,
                                 limit = undefined, results = [], idle = []}).
 

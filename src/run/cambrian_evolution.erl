@@ -208,6 +208,9 @@ asked(draw, _, Caller, #evolution{drawn = Drawn} = E) ->
         undefined -> reply([Caller], {error, not_evaluated}, E);
         Evaluated -> reply([Caller], {ok, Evaluated, Drawn}, E#evolution{drawn = Drawn + 1})
     end;
+asked(front, _, Caller, E) ->
+    Answer = case at_hand(E) of undefined -> {error, not_evaluated}; Known -> {ok, Known} end,
+    reply([Caller], Answer, E);
 asked(Question, _, Caller, E) -> reply([Caller], answer(Question, E), E).
 
 %%% ---- a run ------------------------------------------------------------------------------
@@ -307,8 +310,8 @@ try_contender(#evolution{evaluated = Evaluated, population = Population} = E) ->
                       contend({Contender, Fitness}, E#evolution{evaluated = Next}))
     end.
 
-crown(#evolution{evaluated = Evaluated, champions = Champions} = E) ->
-    case cambrian_champions:crown(Evaluated, Champions) of
+crown(#evolution{evaluated = Evaluated, population = Population, champions = Champions} = E) ->
+    case cambrian_champions:crown(Evaluated, cambrian_standing:is_pareto(Population), Champions) of
         same -> E;
         {new, #{champion := Genotype} = Champion, Next} ->
             notify({champion, Champion}, remember(Genotype, E#evolution{champions = Next}))
@@ -588,10 +591,10 @@ time_left(E) -> cambrian_standing:time_left(facts(E)).
 generation(E) -> cambrian_standing:generation(facts(E)).
 
 facts(#evolution{conf = Conf, now = Now, population = Population, evaluated = Evaluated,
-                 is_cut = IsCut, stats = Stats, history = History, champions = Champions,
+                 last = Last, is_cut = IsCut, stats = Stats, history = History, champions = Champions,
                  run = Run}) ->
-    #{conf => Conf, now => Now, population => Population, evaluated => Evaluated, is_cut => IsCut,
-      stats => Stats, history => History, champions => Champions, run => Run}.
+    #{conf => Conf, now => Now, population => Population, evaluated => Evaluated, last => Last,
+      is_cut => IsCut, stats => Stats, history => History, champions => Champions, run => Run}.
 
 %% @doc As {@link cambrian_standing:answer/2}, at the time of the last event.
 -spec answer(Question :: term(), evolution()) -> term().

@@ -94,10 +94,13 @@ evaluate(Evaluator, Tag, Population, Genotypes, Limit) ->
         any -> ok;
         Length -> cambrian_evaluator:expect_behaviour(Evaluator, Length)
     end,
-    cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, network(Population), Limit).
+    cambrian_evaluator:evaluate(Evaluator, Tag, Genotypes, network(Population),
+                                needs_fitness(Population), Limit).
 
 timer(infinity) -> none;
 timer(Ms) -> erlang:start_timer(Ms, self(), job).
+
+needs_fitness(Population) -> not cambrian_standing:is_pareto(Population).
 
 %% The network of a genotype or, with a substrate, the network that it describes.
 network(Population) -> fun(Genotype) -> network(Population, Genotype) end.

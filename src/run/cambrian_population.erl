@@ -12,11 +12,11 @@
 -module(cambrian_population).
 
 -export([start/1, start_link/1, child_spec/1, run/1, run/2, step/2, pause/1, resume/1, stop/1,
-         await/2, best/1, archive/1, migrant/2, stats/1, history/1, inject/2, inject/3, purge/2,
-         checkpoint/1,
+         await/2, best/1, archive/1, front/1, migrant/2, stats/1, history/1, inject/2, inject/3,
+         purge/2, checkpoint/1,
          subscribe/1, unsubscribe/1, info/1]).
 -export([start_guarded/1, start_prepared/1, overview/1, so_far/1, inject_from_mesh/4, account/1]).
--export_type([population/0, options/0, goal/0, stats/0, champion/0, migration/0, result/0, event/0,
+-export_type([population/0, options/0, goal/0, stats/0, champion/0, compromise/0, migration/0, result/0, event/0,
               failure/0, evaluations_failed/0]).
 
 -type population() :: pid() | atom().
@@ -24,7 +24,7 @@
                      inputs => pos_integer(), outputs => pos_integer(),
                      substrate => cambrian_substrate:substrate(), name => atom() | reference(),
                      seed => cambrian_genotype:seed(), population => pos_integer(), params => map(),
-                     search => neat | novelty | dominated_novelty,
+                     search => neat | novelty | dominated_novelty | pareto,
                      from => cambrian_genotype:genotype() | [cambrian_genotype:genotype(), ...],
                      run => boolean(), resume => boolean(),
                      checkpoint_interval => non_neg_integer(), checkpoints => pos_integer(),
@@ -43,8 +43,8 @@
 %% or what suits the task; 2 to 1,000,000) is short for the parameter of that name, and must fit
 %% into the memory that the application's `memory_limit' allows. `search' (`neat', or what suits the
 %% task) says what selection compares: fitness (`neat'), how unlike a behaviour is all others
-%% (`novelty'), or how unlike it is those of the fitter ones (`dominated_novelty'). The options may
-%% hold everything of {@link goal()} as well.
+%% (`novelty'), or how unlike it is those of the fitter ones (`dominated_novelty'); or that several
+%% objectives are pursued side by side (`pareto'). The options may hold everything of {@link goal()} as well.
 %%
 %% The first generation descends from the genotypes `from', if you give any: it has each of them as
 %% it is, and mutated copies of them in turn until the population is full. With `run => true' the
@@ -117,6 +117,12 @@
 %% `operators' say how it arose: see {@link cambrian:lineage/1}. `sources' are the newcomers whose
 %% genes it carries: see {@link purge/2}.
 
+-type compromise() :: #{genotype := cambrian_genotype:genotype(), objectives := [float()],
+                        fitness := float()}.
+%% A genotype of a front: no other of its generation is as good in every objective and better in
+%% one. `objectives' are in the order of the parameter `objectives'. More is better in each, so the
+%% objective `connections' is the number of connections times -1.
+
 -type migration() :: champion | tournament | novel | random.
 %% Which genotype goes to other populations: the champion; the fittest of three random ones
 %% (`tournament'); the genotype of the fitter half that is most unlike the others, by the mean
@@ -128,11 +134,11 @@
                     evaluations := pos_integer(), failures := non_neg_integer(),
                     seed := cambrian_genotype:seed(), elapsed_ms := non_neg_integer(),
                     trial => [{atom(), float()}], validation => float(),
-                    archive => cambrian_archive:archive()}.
+                    archive => cambrian_archive:archive(), front => [compromise()]}.
 %% `elapsed_ms' is the time of the whole run, trials included. `trial' is what the task's own
 %% criterion measured of a champion that solves it. If the task has held-out data, the champion is
 %% the genotype that did best there, and `validation' is that value. With `search => map_elites',
-%% `archive' has the elites.
+%% `archive' has the elites; with `search => pareto', `front' is that of {@link front/1}.
 
 -type event() :: {generation, stats()} | {champion, champion()} | {finished, result()}
                %% a genotype from elsewhere was judged; `fitness' is missing where the evaluation
@@ -144,7 +150,7 @@
                               cost => non_neg_integer(), median => non_neg_integer(),
                               bound => number(),
                               outcome := accepted | shape | known | not_better | not_finite
-                                       | behaviour | failed | late | full | too_costly | banned}}
+                                       | behaviour | objectives | failed | late | full | too_costly | banned}}
                %% genotypes were banned
                | {purged, cambrian_purge:purged()}
                | {evaluations_failed, evaluations_failed()}
@@ -377,6 +383,26 @@ best(Population) -> call(Population, best, infinity).
 %% '''
 -spec archive(population()) -> {ok, cambrian_archive:archive()} | {error, no_archive}.
 archive(Population) -> call(Population, archive, infinity).
+
+%% @doc The front of the last generation that was evaluated, in the search `pareto': the genotypes
+%% than which no other is as good in every objective and better in one. The first objective
+%% descends. Empty in other searches.
+%%
+%% ```
+%% 1> {ok, P} = cambrian_population:start(#{task => zdt1, search => pareto, seed => 42}).
+%% 2> {ok, _} = cambrian_population:step(P, 5).
+%% 3> {ok, [#{objectives := Objectives} | _]} = cambrian_population:front(P).
+%% 4> length(Objectives).
+%% 2
+%% 5> ok = cambrian_population:stop(P).
+%% '''
+-spec front(population()) -> {ok, [compromise()]} | {error, not_evaluated}.
+front(Population) ->
+    case call(Population, front, infinity) of
+        %% the caller's process makes the list, which may be long
+        {ok, Evaluated} -> {ok, cambrian_standing:front(Evaluated)};
+        Error -> Error
+    end.
 
 %% @doc A genotype of the last generation that was evaluated, to send elsewhere: see
 %% {@link migration()}. `generation' is the one that it was found in. The next call draws another

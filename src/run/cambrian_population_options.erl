@@ -31,7 +31,7 @@ common() ->
      #{name => search, flag => {search, word, "NAME"},
        %% checked as a parameter
        check => fun(_) -> true end,
-       expected => <<"one of neat, novelty, dominated_novelty">>,
+       expected => <<"one of neat, novelty, dominated_novelty, pareto">>,
        default => {words, <<"neat, or what suits the task">>},
        text => <<"what selection compares">>,
        more => <<"It is short for the parameter of that name">>,

@@ -3,7 +3,7 @@
 %% answers to a user's questions.
 -module(cambrian_standing).
 
--export([generation/1, result/2, time_left/1, is_over/1, is_settled/1, reached/1, measure/1,
+-export([generation/1, is_pareto/1, front/1, result/2, time_left/1, is_over/1, is_settled/1, reached/1, measure/1,
          worked/3, answer/2]).
 -export_type([conf/0, facts/0, worked/0]).
 
@@ -15,7 +15,7 @@
                   newcomer_timeout := undefined | pos_integer()}.
 %% `stats' are those of the last generation that was evaluated here, with the time of the runs.
 -type facts() :: #{conf := conf(), now := integer(), population := reference(),
-                   evaluated := undefined | reference(), is_cut := boolean(),
+                   evaluated := undefined | reference(), last := undefined | reference(), is_cut := boolean(),
                    stats := undefined | cambrian_population:stats(),
                    history := cambrian_history:history(),
                    champions := cambrian_champions:champions(), run := cambrian_run:run()}.
@@ -27,6 +27,17 @@
 -spec generation(facts()) -> non_neg_integer().
 generation(#{population := Population}) ->
     maps:get(generation, cambrian_nif:population_info(Population)).
+
+%% @doc Whether a population pursues several objectives.
+-spec is_pareto(Population :: reference()) -> boolean().
+is_pareto(Population) ->
+    maps:get(search, cambrian_nif:population_parameters(Population)) =:= pareto.
+
+%% @doc The front of a generation; empty in searches that have none.
+-spec front(Evaluated :: reference()) -> [cambrian_population:compromise()].
+front(Evaluated) ->
+    [#{genotype => Genotype, objectives => Objectives, fitness => Fitness}
+     || {Genotype, Objectives, Fitness} <- cambrian_nif:population_front(Evaluated)].
 
 %% The last generation that was evaluated, also before a crash or in another VM.
 last(#{stats := undefined, history := History}) -> cambrian_history:last(History);
@@ -69,11 +80,12 @@ result(Solved, Facts) -> result(Solved, last(Facts), Facts).
 
 result(Solved, #{generation := Generation} = Last, #{champions := Champions} = Facts) ->
     #{seed := Seed} = cambrian_nif:population_info(maps:get(population, Facts)),
-    Counts = maps:with([evaluations, failures], Last),
     Archives = maps:from_list([{archive, Archive} || {ok, Archive} <- [archive(Facts)]]),
+    Counts = maps:with([evaluations, failures], Last),
     lists:foldl(fun maps:merge/2, cambrian_champions:winner(Solved, Champions),
-                [Archives, Counts#{solved => Solved =/= false, generations => Generation + 1,
-                                   seed => Seed, elapsed_ms => elapsed(Facts)}]).
+                [Archives, front_of(Facts),
+                 Counts#{solved => Solved =/= false, generations => Generation + 1, seed => Seed,
+                         elapsed_ms => elapsed(Facts)}]).
 
 %% With the elites of the last generation that was evaluated.
 archive(#{conf := #{task_id := TaskId}, population := Population, evaluated := Evaluated}) ->
@@ -81,6 +93,15 @@ archive(#{conf := #{task_id := TaskId}, population := Population, evaluated := E
     case cambrian_nif:population_archive(Generation, TaskId) of
         undefined -> {error, no_archive};
         Archive -> {ok, Archive}
+    end.
+
+%% A checkpoint that was taken up has no front until a generation is evaluated.
+front_of(#{population := Population, evaluated := Evaluated, last := Last}) ->
+    case {is_pareto(Population), Evaluated, Last} of
+        {false, _, _} -> #{};
+        {true, undefined, undefined} -> #{front => []};
+        {true, undefined, _} -> #{front => front(Last)};
+        {true, _, _} -> #{front => front(Evaluated)}
     end.
 
 %%% ---- limits -----------------------------------------------------------------------------

@@ -1,87 +1,133 @@
 %% @private
 %% What the evaluation of a network gave, checked: its fitness, its result in each of the task's
-%% cases, and its behaviour.
+%% cases, its behaviour, and its objectives.
 -module(cambrian_score).
 
--export([check/1, is_score/1, fitness/1, same_lengths/2]).
--export_type([score/0, fault/0, known/0]).
+-export([check/1, is_score/1, fitness/1, with_fitness/1, same_lengths/2, no_lengths/0]).
+-export_type([score/0, fault/0, lengths/0]).
 
-%% How many numbers a behaviour has, as the score before said or the parameter `bounds'.
--type known() :: {non_neg_integer(), before | bounds}.
-
-%% Both lists may be empty. A score without either is the fitness alone.
--type score() :: float() | {Fitness :: float(), Cases :: [float()], Behaviour :: [float()]}.
+%% Each list may be empty. A score that has none is the fitness alone. Without a fitness there are
+%% objectives. `Work' is 0 unless the library has measured it.
+-type score() :: float() | {Fitness :: float() | none, Cases :: [float()], Behaviour :: [float()],
+                            Objectives :: [float()], Work :: non_neg_integer()}.
 -type fault() :: {bad_fitness, term()}
                | {bad_score, {Key :: term(), Got :: term(), Expected :: binary()}}.
+%% How many numbers a behaviour and objectives have, once one is known, as the score before said or
+%% the parameter `bounds'.
+-type lengths() :: {Behaviour :: known(), Objectives :: known()}.
+-type known() :: none | {non_neg_integer(), before | bounds}.
+-type result() :: {pos_integer(), score() | {fault, term()}}.
 
-%% So many numbers may be in a behaviour.
+%% So many numbers may be in a behaviour, and so many objectives.
 -define(MAX_BEHAVIOUR, 1_000).
+-define(MAX_OBJECTIVES, 100).
+-define(FIELDS, [fitness, cases, behaviour, objectives]).
 
-%% @doc Checks what a task's `evaluate/2' returned.
+%% @doc Checks what a task's `evaluate/2' returned. A native task returns `{measured, Score}'.
 -spec check(term()) -> {ok, score()} | {fault, fault()}.
-check(#{fitness := Fitness} = Map) ->
-    Cases = maps:get(cases, Map, []),
-    Behaviour = maps:get(behaviour, Map, []),
-    Unknown = maps:keys(maps:without([fitness, cases, behaviour], Map)),
-    case {number(Fitness), numbers(Cases), numbers(Behaviour)} of
-        _ when Unknown =/= [] -> bad(hd(Unknown), Map, <<"only fitness, cases and behaviour">>);
-        {error, _, _} -> {fault, {bad_fitness, Fitness}};
-        {_, error, _} -> bad(cases, Map, <<"a list of finite numbers">>);
-        {_, _, error} -> bad(behaviour, Map, <<"a list of finite numbers">>);
-        {{ok, Float}, {ok, []}, {ok, []}} -> {ok, Float};
-        {_, _, {ok, Long}} when length(Long) > ?MAX_BEHAVIOUR ->
-            bad(behaviour, Map, <<"at most 1,000 numbers">>);
-        {{ok, Float}, {ok, FloatCases}, {ok, Floats}} -> {ok, {Float, FloatCases, Floats}}
+check({measured, Score} = Answer) ->
+    case is_score(Score) of
+        true -> {ok, Score};
+        false -> {fault, {bad_fitness, Answer}}
     end;
-check(Fitness) ->
+check(#{} = Map) when is_map_key(fitness, Map); is_map_key(objectives, Map) ->
+    Lists = [{Key, maps:get(Key, Map, [])} || Key <- tl(?FIELDS)],
+    case {maps:keys(maps:without(?FIELDS, Map)), [Wrong || {Key, List} <- Lists,
+                                                           Wrong <- wrong(Key, List)]} of
+        {[Unknown | _], _} ->
+            bad(Unknown, Map, <<"only fitness, cases, behaviour and objectives">>);
+        {[], [{Key, Expected} | _]} -> bad(Key, Map, Expected);
+        {[], []} -> checked(Map, [floats(List) || {_, List} <- Lists])
+    end;
+check(Fitness) -> checked(#{fitness => Fitness}, [[], [], []]).
+
+checked(#{fitness := Fitness}, [Cases, Behaviour, Objectives] = Lists) ->
     case number(Fitness) of
         error -> {fault, {bad_fitness, Fitness}};
-        Number -> Number
-    end.
+        {ok, Float} when Lists =:= [[], [], []] -> {ok, Float};
+        {ok, Float} -> {ok, {Float, Cases, Behaviour, Objectives, 0}}
+    end;
+checked(Map, [_, _, []]) -> bad(objectives, Map, <<"one number at least, without a fitness">>);
+checked(_, [Cases, Behaviour, Objectives]) -> {ok, {none, Cases, Behaviour, Objectives, 0}}.
 
 bad(Key, Map, Expected) -> {fault, {bad_score, {Key, map_get(Key, Map), Expected}}}.
 
 number(Number) -> try {ok, float(Number)} catch error:badarg -> error end.
 
+wrong(Key, List) ->
+    case {floats(List), Key} of
+        {error, _} -> [{Key, <<"a list of finite numbers">>}];
+        {Floats, behaviour} when length(Floats) > ?MAX_BEHAVIOUR ->
+            [{Key, <<"at most 1,000 numbers">>}];
+        {Floats, objectives} when length(Floats) > ?MAX_OBJECTIVES ->
+            [{Key, <<"at most 100 numbers">>}];
+        _ -> []
+    end.
+
 %% Crashes in `length' for an improper list.
-numbers(Numbers) ->
-    try {ok, [float(Number) || Number <- Numbers, length(Numbers) > 0]} catch error:_ -> error end.
+floats(Numbers) ->
+    try [float(Number) || Number <- Numbers, length(Numbers) > 0] catch error:_ -> error end.
 
 %% @doc Whether a term, which may come from another node, is a score.
 -spec is_score(term()) -> boolean().
-is_score({Fitness, Cases, Behaviour}) ->
-    is_float(Fitness) andalso are_floats(Cases) andalso are_floats(Behaviour)
-        andalso length(Behaviour) =< ?MAX_BEHAVIOUR;
+is_score({Fitness, Cases, Behaviour, Objectives, Work}) ->
+    (is_float(Fitness) orelse Fitness =:= none andalso Objectives =/= [])
+        andalso are_floats(Cases) andalso are_floats(Behaviour) andalso are_floats(Objectives)
+        andalso length(Behaviour) =< ?MAX_BEHAVIOUR andalso length(Objectives) =< ?MAX_OBJECTIVES
+        andalso is_integer(Work) andalso Work >= 0 andalso Work < 1 bsl 64;
 is_score(Fitness) -> is_float(Fitness).
 
 are_floats([Float | Floats]) -> is_float(Float) andalso are_floats(Floats);
 are_floats(End) -> End =:= [].
 
+%% @doc The fitness; the sum of the objectives if the task gives none.
 -spec fitness(score()) -> float().
-fitness({Fitness, _Cases, _Behaviour}) -> Fitness;
+fitness({none, _Cases, _Behaviour, Objectives, _Work}) -> lists:sum(Objectives);
+fitness({Fitness, _Cases, _Behaviour, _Objectives, _Work}) -> Fitness;
 fitness(Fitness) -> Fitness.
 
-%% @doc Makes a fault of each score whose behaviour has another length than is known; if none is
-%% known, the first score says it. Returns the length that is known then.
--spec same_lengths([{pos_integer(), score() | {fault, term()}}], none | known()) ->
-          {[{pos_integer(), score() | {fault, term()}}], none | known()}.
+%% @doc Makes a fault of each score without a fitness, which only some searches can do without.
+-spec with_fitness([result()]) -> [result()].
+with_fitness(Results) -> [with_fitness_of(Result) || Result <- Results].
+
+with_fitness_of({Index, {none, _, _, _, _}}) ->
+    Expected = <<"a number, which only the search pareto can do without">>,
+    {Index, {fault, {bad_score, {fitness, none, Expected}}}};
+with_fitness_of(Result) -> Result.
+
+-spec no_lengths() -> lengths().
+no_lengths() -> {none, none}.
+
+%% @doc Makes a fault of each score whose behaviour or objectives are not as many numbers as those
+%% of the first, or as those that are known. Returns also how many that are.
+-spec same_lengths([result()], lengths()) -> {[result()], lengths()}.
 same_lengths(Results, Known) -> lists:mapfoldl(fun same_length/2, Known, Results).
 
 same_length({_, {fault, _}} = Result, Known) -> {Result, Known};
-same_length({_, Score} = Result, none) -> {Result, {length(behaviour(Score)), before}};
-same_length({Index, Score} = Result, {Length, Why} = Known) ->
-    case length(behaviour(Score)) of
-        Length -> {Result, Known};
-        Other ->
-            Expected = iolist_to_binary(expected(Length, Why)),
-            {{Index, {fault, {bad_score, {behaviour, Other, Expected}}}}, Known}
+same_length({Index, Score} = Result, {KnownBehaviour, KnownObjectives} = Known) ->
+    {Behaviour, Objectives} = lengths(Score),
+    case {fits(Behaviour, KnownBehaviour), fits(Objectives, KnownObjectives)} of
+        {true, true} ->
+            {Result, {known(Behaviour, KnownBehaviour), known(Objectives, KnownObjectives)}};
+        {false, _} -> {{Index, other(behaviour, Behaviour, KnownBehaviour)}, Known};
+        {true, false} -> {{Index, other(objectives, Objectives, KnownObjectives)}, Known}
     end.
 
-expected(0, bounds) -> "no behaviour, or the parameter bounds for it";
-expected(Length, bounds) -> [counted(Length), ", as the parameter bounds has"];
-expected(Length, before) -> [counted(Length), ", as before"].
+fits(_Length, none) -> true;
+fits(Length, {Known, _Why}) -> Length =:= Known.
+
+known(Length, none) -> {Length, before};
+known(_Length, Known) -> Known.
+
+other(Key, Length, Known) ->
+    {fault, {bad_score, {Key, Length, iolist_to_binary(expected(Known))}}}.
+
+expected({0, bounds}) -> "no behaviour, or the parameter bounds for it";
+expected({Length, bounds}) -> [counted(Length), ", as the parameter bounds has"];
+expected({Length, before}) -> [counted(Length), ", as before"].
 
 counted(Length) -> cambrian_text:counted(Length, "number").
 
-behaviour({_Fitness, _Cases, Behaviour}) -> Behaviour;
-behaviour(_Fitness) -> [].
+lengths({_Fitness, _Cases, Behaviour, Objectives, _Work}) ->
+    {length(Behaviour), length(Objectives)};
+lengths(_Fitness) -> {0, 0}.

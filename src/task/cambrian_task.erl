@@ -135,11 +135,14 @@
 %% or [] for a module alone. The process that starts the evolution calls it once.
 
 -callback evaluate(cambrian_network:network(), State :: term()) ->
-    fitness() | #{fitness := fitness(), cases => [number()], behaviour => [number()]}.
+    fitness() | #{fitness => fitness(), cases => [number()], behaviour => [number()],
+                  objectives => [number()]}.
 %% Returns the fitness of a network, alone or in a map. `cases' are its results in each case, for
 %% the selection `lexicase'. `behaviour' tells in numbers what it did, such as where it ended, for
-%% searches that compare behaviours: as many numbers for every network. Called in a process of its
-%% own for each new genotype of a generation.
+%% searches that compare behaviours: as many numbers for every network. `objectives' are several
+%% goals for the search `pareto', in each of which more is better: as many for every network. With
+%% objectives and that search, a fitness is not needed; without one it is their sum. Called in a
+%% process of its own for each new genotype of a generation.
 
 %% @doc Lists the names of the native tasks.
 %%
@@ -334,8 +337,8 @@ cached(Task, Id) ->
 
 score(Native, Network) ->
     Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
-    {ok, {Fitness, Cases, Behaviour, _Work}} = cambrian_job:await(Job),
-    #{fitness => Fitness, cases => Cases, behaviour => Behaviour}.
+    {ok, Score} = cambrian_job:await(Job),
+    {measured, Score}.
 
 %% @doc Computes the id of a task on the mesh.
 %%

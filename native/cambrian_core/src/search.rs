@@ -8,4 +8,6 @@ pub mod archive;
 pub mod breeding;
 pub mod map_elites;
 pub mod novelty;
+pub mod fronts;
+pub mod pareto;
 pub mod population;

@@ -59,6 +59,9 @@ pub struct Score {
     /// Goals that a search may pursue side by side; in each, more is better. Empty if the task has
     /// fitness alone.
     pub objectives: Vec<f64>,
+    /// The work of the network in the evaluation, in units of [`crate::phenotype::cost`]; 0 where
+    /// nobody has measured it.
+    pub work: u64,
 }
 
 impl From<f64> for Score {

@@ -1,6 +1,6 @@
 //! MAP-Elites: its archive fills, repeats to the bit, and loses whoever is banned.
 
-use cambrian_core::genome::parameters::{Bounds, Emitter, Parameters, Partition, Search, Value};
+use cambrian_core::genome::parameters::{Bounds, Emitter, Parameters, Partition, Search};
 use cambrian_core::phenotype::network::Network;
 use cambrian_core::search::archive::Archive;
 use cambrian_core::search::population::purge::Banned;

@@ -93,6 +93,7 @@ rustler::atoms! {
     not_better,
     not_finite,
     behaviour,
+    objectives,
     // population
     generation,
     evaluations,

@@ -194,6 +194,7 @@ pub fn refused(reason: Refused) -> Atom {
         Refused::NotBetter => atoms::not_better(),
         Refused::NotFinite => atoms::not_finite(),
         Refused::Behaviour => atoms::behaviour(),
+        Refused::Objectives => atoms::objectives(),
     }
 }
 

@@ -24,7 +24,7 @@ use cambrian_core::search::population::purge::{Banned, Purged};
 use cambrian_core::search::population::{
     Champion, Evaluated, EvaluationError, Limits, Population, Stats,
 };
-use cambrian_core::task::{Outcome, Task, Trial};
+use cambrian_core::task::{Outcome, Score, Task, Trial};
 use cambrian_core::wire::codec::{self, GenotypeId};
 use rustler::{
     Atom, Binary, Encoder, Env, Error, NewBinary, NifResult, Resource, ResourceArc, Term,
@@ -385,7 +385,10 @@ fn examine(
     match network_of(population, genotype, token) {
         Err(SubstrateError::Cancelled) => Err(Cancelled),
         Err(_) => Ok(Outcome::Failed),
-        Ok(network) => Ok(Outcome::from(task.evaluate_on(&network.runner(token))?)),
+        Ok(network) => {
+            let (score, work) = metered(|| task.evaluate_on(&network.runner(token)));
+            Ok(Outcome::from(Score { work, ..score? }))
+        }
     }
 }
 
@@ -490,6 +493,16 @@ fn population_migrant<'a>(
 fn population_best(evaluated: EvaluatedArc) -> (GenotypeArc, f64) {
     let (at, fitness) = evaluated.0.best();
     (wrap(Arc::clone(evaluated.0.tuned(at))), fitness)
+}
+
+/// The first front of a Pareto search: `[{Genotype, Objectives, Fitness}]`; empty in other searches.
+#[rustler::nif(schedule = "DirtyCpu")]
+fn population_front(evaluated: EvaluatedArc) -> Vec<(GenotypeArc, Vec<f64>, Option<f64>)> {
+    let one = |(at, objectives): (u32, &[f64])| {
+        let genotype = wrap(Arc::clone(evaluated.0.tuned(at)));
+        (genotype, objectives.to_vec(), evaluated.0.fitness()[at as usize])
+    };
+    evaluated.0.front().into_iter().map(one).collect()
 }
 
 /// The fittest that has not contended before, and the population that remembers that it has:

@@ -124,13 +124,19 @@ fn shape(network: &NetworkArc) -> Shape {
     Shape { inputs: network.0.inputs() as u32, outputs: network.0.outputs() as u32 }
 }
 
-/// `Fitness | {Fitness, Cases, Behaviour}`
+/// `Fitness | {Fitness | none, Cases, Behaviour, Objectives, Work}`; without a fitness it is the sum
+/// of the objectives.
 pub fn score(term: Term) -> NifResult<Score> {
     if let Ok(fitness) = term.decode::<f64>() {
         return Ok(Score::from(fitness));
     }
-    let (fitness, List(cases), List(behaviour)) = term.decode()?;
-    Ok(Score { fitness, cases, behaviour, ..Score::default() })
+    let (fitness, List(cases), List(behaviour), List(objectives), work): (Term, _, _, _, _) =
+        term.decode()?;
+    let known = match fitness.decode::<Atom>() {
+        Ok(word) if word == atoms::none() => Score::with_objectives(objectives),
+        _ => Score { fitness: fitness.decode()?, objectives, ..Score::default() },
+    };
+    Ok(Score { cases, behaviour, work, ..known })
 }
 
 /// What became of a newcomer: its score, `failed`, or `late`.
@@ -142,8 +148,9 @@ pub enum Measured {
 impl Encoder for Measured {
     fn encode<'a>(&self, env: Env<'a>) -> Term<'a> {
         match self {
-            Measured::Outcome(Outcome::Scored(Score { fitness, cases, behaviour, .. })) => {
-                (fitness, cases, behaviour).encode(env)
+            Measured::Outcome(Outcome::Scored(score)) => {
+                let Score { fitness, cases, behaviour, objectives, work } = score;
+                (fitness, cases, behaviour, objectives, work).encode(env)
             }
             Measured::Outcome(_) => atoms::failed().encode(env),
             Measured::Late => atoms::late().encode(env),
@@ -151,7 +158,7 @@ impl Encoder for Measured {
     }
 }
 
-/// `{Tag, {ok, {Fitness, Cases, Behaviour, Work}}}`
+/// `{Tag, {ok, {Fitness, Cases, Behaviour, Objectives, Work}}}`
 #[rustler::nif]
 fn task_score<'a>(
     env: Env<'a>,
@@ -163,7 +170,7 @@ fn task_score<'a>(
     job::post(env, tag, move |token| {
         let (score, work) = metered(|| task.0.evaluate_on(&network.0.runner(token)));
         let score = score.ok()?;
-        Some((score.fitness, score.cases, score.behaviour, work))
+        Some((score.fitness, score.cases, score.behaviour, score.objectives, work))
     })
 }
 

@@ -35,7 +35,7 @@ fn tuning_candidates(tuning: TuningArc) -> Vec<GenotypeArc> {
     tuning.tuning.candidates().into_iter().map(wrap).collect()
 }
 
-/// `Fitness | {Fitness, Cases, Behaviour} | failed | skipped` of each candidate, in their order.
+/// A score of [`crate::task::score`], `failed` or `skipped` of each candidate, in their order.
 #[rustler::nif(schedule = "DirtyCpu")]
 fn tuning_tell(tuning: TuningArc, outcomes: List<Term>) -> NifResult<(Atom, TuningArc)> {
     let outcome = |term: Term| {

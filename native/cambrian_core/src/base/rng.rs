@@ -22,6 +22,7 @@ pub enum Purpose {
     Sample = 12,
     Projection = 13,
     Emitter = 14,
+    Niches = 15,
 }
 
 /// ChaCha8 keyed by (seed, purpose, generation, index), a word each.

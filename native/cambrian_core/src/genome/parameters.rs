@@ -5,7 +5,10 @@ mod bounds;
 mod options;
 
 pub use bounds::Bounds;
-pub use options::{Emitter, Inheritance, Partition, Search, Selection, Tuner, TuningSelection};
+pub use options::{
+    Emitter, Inheritance, Objective, Pareto, Partition, Perturbation, Search, Selection, Tuner,
+    TuningSelection,
+};
 
 use crate::base::choice::Choice;
 use crate::base::math::{Activation, Aggregation};
@@ -197,7 +200,10 @@ parameters! {
     population: u32 = 150, (2, 1_000_000), "genotypes in a generation";
 
     search: Search = Search::Neat, (),
-        "what selection compares: fitness, the novelty of behaviours, or novelty among the fitter";
+        "what selection compares: fitness, the novelty of behaviours, novelty among the fitter, or \
+         several objectives";
+    objectives: Vec<Objective> = vec![Objective::Task], (), "pareto: what it pursues side by side";
+    pareto: Pareto = Pareto::Nsga2, (), "pareto: which of the undominated survive";
     neighbours: u32 = 15, (1, 10_000), "novelty: the nearest behaviours that one is compared with";
     archive_share: f32 = 0.02, (0.0, 1.0),
         "novelty: share of each generation whose behaviours are kept, drawn at random";
@@ -243,6 +249,10 @@ parameters! {
     reset_weights: f32 = 0.1, (0.0, 1.0),
         "rate: every weight has one chance in ten to be drawn anew";
     weight_step: f32 = 1.5, (0.0, 100.0), "standard deviation of a perturbation";
+    perturbation: Perturbation = Perturbation::Normal, (),
+        "how a weight moves: by a normal step, or by a polynomial one within weight_limit";
+    perturbation_index: f32 = 20.0, (0.0, 1000.0),
+        "polynomial: the larger, the smaller the steps";
     weight_limit: f32 = 30.0, (0.001, 1.0e6),
         "weights, biases and gains stay within plus and minus this";
     perturb_biases: f32 = 0.2, (0.0, 1.0), "rate: every bias moves by a normal step";
@@ -280,6 +290,10 @@ parameters! {
     single_point: f32 = 0.0, (0.0, 1.0),
         "share of the other crossovers that pick from one parent up to a random gene, then \
          from the other";
+    simulated_binary: f32 = 0.0, (0.0, 1.0),
+        "share of crossovers that draw matching weights around and between those of the parents";
+    simulated_binary_index: f32 = 15.0, (0.0, 1000.0),
+        "of these: the larger, the nearer to the parents";
     interspecies: f32 = 0.001, (0.0, 1.0), "share of crossovers with a parent from another species";
     stay_disabled: f32 = 0.75, (0.0, 1.0),
         "chance that a connection disabled in either parent is disabled in the child";

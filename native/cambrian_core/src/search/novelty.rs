@@ -6,7 +6,7 @@
 
 use crate::base::cancel::CancelToken;
 use crate::base::rng::{Purpose, Stream};
-use crate::genome::parameters::{Parameters, Search};
+use crate::genome::parameters::{Objective, Parameters, Search};
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl Archive {
         let is_sound = |one: &[f64]| one.len() == length && one.iter().all(|x| x.is_finite());
         length > 0
             && self.len() <= Archive::capacity(length, p)
-            && (self.is_empty() || p.search == Search::Novelty)
+            && (self.is_empty() || keeps_archive(p))
             && self.iter().all(is_sound)
     }
 
@@ -69,7 +69,7 @@ impl Archive {
     /// 2010, "Efficiently evolving programs through the search for novelty"). The oldest give way
     /// in a full archive.
     pub fn grow(&mut self, behaviours: &[Vec<f64>], p: &Parameters, seed: u64, generation: u64) {
-        if p.search != Search::Novelty {
+        if !keeps_archive(p) {
             return;
         }
         let mut known: Vec<&Vec<f64>> = behaviours.iter().filter(|one| !one.is_empty()).collect();
@@ -90,12 +90,29 @@ impl FromIterator<Vec<f64>> for Archive {
 
 /// Whether a search looks at behaviours.
 pub fn needs_behaviours(p: &Parameters) -> bool {
-    p.search != Search::Neat
+    matches!(p.search, Search::DominatedNovelty | Search::MapElites) || keeps_archive(p)
+}
+
+/// Whether a search compares behaviours with those of earlier generations.
+fn keeps_archive(p: &Parameters) -> bool {
+    let is_objective = p.search == Search::Pareto && p.objectives.contains(&Objective::Novelty);
+    p.search == Search::Novelty || is_objective
+}
+
+/// How novel each behaviour is; `None` if it was cancelled.
+pub fn novelty(
+    generation: &Generation,
+    archive: &Archive,
+    p: &Parameters,
+    token: &dyn CancelToken,
+) -> Option<Vec<Option<f64>>> {
+    let k = p.neighbours as usize;
+    generation.each(&|at| generation.novelty(at, archive, k), token)
 }
 
 /// Whether it compares all behaviours of a generation with each other.
 pub fn compares_all(p: &Parameters) -> bool {
-    matches!(p.search, Search::Novelty | Search::DominatedNovelty)
+    p.search == Search::DominatedNovelty || keeps_archive(p)
 }
 
 /// What selection compares; `None` if it was cancelled.
@@ -106,20 +123,25 @@ pub fn merit(
     token: &dyn CancelToken,
 ) -> Option<Vec<Option<f64>>> {
     let k = p.neighbours as usize;
-    let of_each = |merit: &(dyn Fn(usize) -> Option<f64> + Sync)| {
-        let each = |at| token.should_continue().then(|| merit(at));
-        (0..generation.merit.len()).into_par_iter().map(each).collect::<Option<Vec<_>>>()
-    };
     match p.search {
-        Search::Neat | Search::MapElites => Some(generation.merit.to_vec()),
-        Search::Novelty => of_each(&|at| generation.novelty(at, archive, k)),
+        Search::Neat | Search::MapElites | Search::Pareto => Some(generation.merit.to_vec()),
+        Search::Novelty => novelty(generation, archive, p, token),
         Search::DominatedNovelty => {
-            of_each(&|at| generation.dominated_novelty(at, k)).map(with_leaders)
+            generation.each(&|at| generation.dominated_novelty(at, k), token).map(with_leaders)
         }
     }
 }
 
 impl Generation<'_> {
+    fn each(
+        &self,
+        merit: &(dyn Fn(usize) -> Option<f64> + Sync),
+        token: &dyn CancelToken,
+    ) -> Option<Vec<Option<f64>>> {
+        let each = |at| token.should_continue().then(|| merit(at));
+        (0..self.merit.len()).into_par_iter().map(each).collect()
+    }
+
     /// The mean distance from the k nearest behaviours of the others and of the archive.
     fn novelty(&self, at: usize, archive: &Archive, k: usize) -> Option<f64> {
         self.merit[at]?;

@@ -17,15 +17,16 @@ use crate::base::cancel::{CancelToken, Cancelled};
 use crate::base::memory;
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::{Genotype, GenotypeError, Shape};
-use crate::genome::parameters::{ParameterError, Parameters};
+use crate::genome::parameters::{Objective, ParameterError, Parameters, Search};
 use crate::phenotype::encoding::Encoding;
 use crate::search::ancestry::{Ancestry, Mark, Source};
 use crate::search::archive::Elite;
 use crate::search::lineage::Birth;
 use crate::search::map_elites::{Elites, Member};
 use crate::search::novelty::{self, Archive};
+use crate::search::pareto::{self, Standing};
 use crate::search::selection::Ranking;
-use crate::search::speciation::{GRAIN, Species, speciate};
+use crate::search::speciation::{self, GRAIN, Species, speciate};
 use crate::task::{Outcome, Score};
 use crate::variation::mutation::{Operators, mutate};
 use crate::variation::tuning::{self, Ages, Tally};
@@ -101,6 +102,11 @@ pub struct Evaluated {
     fitness: Vec<Option<f64>>,
     /// Empty where the evaluation failed, or the search compares none.
     behaviours: Vec<Vec<f64>>,
+    /// What a Pareto search needs of each score; empty in other searches.
+    objectives: Vec<Vec<f64>>,
+    work_of: Vec<u64>,
+    /// Of a Pareto search.
+    standing: Standing,
     ranking: Ranking,
     /// The one that solved the task while it was tuned.
     solved: Option<u32>,
@@ -137,6 +143,8 @@ pub enum Refused {
     NotFinite,
     /// The search compares behaviours, and this one has another length than those here.
     Behaviour,
+    /// The search pursues objectives, and it has another number of them than those here.
+    Objectives,
 }
 
 /// About how many bytes a population keeps beside each genotype: its birth, ages, outcome and
@@ -252,14 +260,12 @@ impl Population {
         seed: u64,
         genotypes: Vec<Arc<Genotype>>,
     ) -> Population {
-        let start_threshold = parameters.species_threshold;
         let encoding = encoding.into();
         let outputs = encoding.network_shape().outputs;
         let elites = Elites::new(&parameters, outputs).expect("parameters that were checked");
+        let threshold = speciation::threshold(&parameters);
         let (mut species, mut next_species) = (Vec::new(), 0);
         let mothers = vec![None; genotypes.len()];
-        // elites are drawn from all the archive, whatever their species
-        let threshold = if elites.is_some() { f32::INFINITY } else { start_threshold };
         speciate(&genotypes, &mothers, &mut species, &mut next_species, 0, threshold, &parameters);
         Population {
             parameters: Arc::new(parameters),
@@ -277,7 +283,7 @@ impl Population {
             genotypes,
             species,
             next_species,
-            threshold: start_threshold,
+            threshold,
             archive: Archive::default(),
             elites,
             champion: None,
@@ -367,7 +373,8 @@ impl Evaluated {
             fitness,
             cases: self.ranking.cases[at].clone(),
             behaviour: self.behaviours[at].clone(),
-            ..Score::default()
+            objectives: self.objectives.get(at).cloned().unwrap_or_default(),
+            work: self.work_of.get(at).copied().unwrap_or(0),
         };
         self.fitness[at].map_or(Outcome::Failed, |fitness| Outcome::Scored(score(fitness)))
     }
@@ -394,21 +401,52 @@ impl Evaluated {
             .collect();
         let generation = novelty::Generation { merit: &merit, behaviours: &self.behaviours };
         let (archive, p) = (&population.archive, &population.parameters);
-        let merit = novelty::merit(&generation, archive, p, token).ok_or(Cancelled)?;
+        let merit = match p.search {
+            Search::Pareto => {
+                let scored = pareto::Scored {
+                    fitness: &self.fitness,
+                    objectives: &self.objectives,
+                    work: &self.work_of,
+                    genotypes: &population.genotypes,
+                };
+                let novelty = match p.objectives.contains(&Objective::Novelty) {
+                    true => novelty::novelty(&generation, archive, p, token).ok_or(Cancelled)?,
+                    false => Vec::new(),
+                };
+                let goals = scored.goals(&novelty, p);
+                let stream = (population.seed, population.generation);
+                self.standing = Standing::new(goals, &population.genotypes, p, stream);
+                self.standing.merit()
+            }
+            _ => novelty::merit(&generation, archive, p, token).ok_or(Cancelled)?,
+        };
         let cases = std::mem::take(&mut self.ranking.cases);
         self.ranking = Ranking::new(merit, cases, population.generation);
         for species in &mut population.species {
             let rank = |at: u32| self.ranking.rank(at);
             species.members.sort_by(|&a, &b| rank(b).total_cmp(&rank(a)).then(a.cmp(&b)));
             let best = rank(species.members[0]);
-            // no behaviour stays novel, so no species could improve for long
-            if best > species.best || novelty::needs_behaviours(&population.parameters) {
+            // nobody stays novel, or ahead of all others, so no species could improve for long
+            if best > species.best || population.parameters.search != Search::Neat {
                 (species.best, species.improved) = (best, population.generation);
             }
         }
-        let (best, fitness) = self.best();
+        self.crown();
+        Ok(())
+    }
+
+    /// Notes the champion: the fittest of all generations, or the knee of the present front.
+    fn crown(&mut self) {
+        let knee = self.standing.knee();
+        let (best, fitness) = knee
+            .and_then(|at| Some((at, self.fitness[at as usize]?)))
+            .unwrap_or_else(|| self.best());
         let population = &mut self.population;
-        if population.champion.as_ref().is_none_or(|champion| fitness > champion.fitness) {
+        let is_better = population.champion.as_ref().is_none_or(|champion| match knee {
+            Some(_) => champion.genotype != *population.tuned(best),
+            None => fitness > champion.fitness,
+        });
+        if is_better {
             population.champion = Some(Champion {
                 genotype: Arc::clone(population.tuned(best)),
                 fitness,
@@ -417,7 +455,12 @@ impl Evaluated {
                 ancestry: population.ancestry[best as usize].clone(),
             });
         }
-        Ok(())
+    }
+
+    /// The first front of a Pareto search, in descending order of the first objective: places and
+    /// what they reach in each objective. Empty in other searches.
+    pub fn front(&self) -> Vec<(u32, &[f64])> {
+        self.standing.front()
     }
 
     pub fn population(&self) -> &Population {

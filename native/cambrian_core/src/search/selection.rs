@@ -1,7 +1,7 @@
 //! Selection: which genotypes breed, and how many offspring each species has.
 
 use crate::base::rng::Stream;
-use crate::genome::parameters::{Parameters, Selection};
+use crate::genome::parameters::{Parameters, Pareto, Search, Selection};
 use crate::search::speciation::Species;
 
 /// Fitness of an evaluated generation, as selection compares it.
@@ -42,7 +42,7 @@ impl Ranking {
     }
 
     /// Those members of a species, which stand best first, that have a fitness.
-    fn fit<'a>(&self, species: &'a Species) -> &'a [u32] {
+    pub fn fit<'a>(&self, species: &'a Species) -> &'a [u32] {
         &species.members[..species.members.partition_point(|&at| self.has_fitness(at))]
     }
 
@@ -209,6 +209,11 @@ impl<'a> ParentSelector<'a> {
         let parents = allotment.parents;
         let worth = || parents.iter().map(|&at| ranking.above_floor(at)).collect::<Vec<f64>>();
         let method = match p.selection {
+            // parents have survived already (Deb & others 2002; Deb & Jain 2014)
+            _ if p.search == Search::Pareto => match p.pareto {
+                Pareto::Nsga2 => Method::BestOf(2),
+                Pareto::Nsga3 => Method::Even,
+            },
             Selection::Truncation => Method::Even,
             Selection::Tournament => Method::BestOf(p.tournament as usize),
             Selection::Roulette => Method::Weighted(running(worth())),

@@ -2,7 +2,7 @@
 //! III-C).
 
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::Parameters;
+use crate::genome::parameters::{Parameters, Search};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -21,6 +21,16 @@ pub struct Species {
     /// The best fitness that it ever had, and the generation when it had it first.
     pub best: f64,
     pub improved: u64,
+}
+
+/// Whether all genotypes are of one species, in searches that let any breed with any.
+pub(crate) fn is_undivided(p: &Parameters) -> bool {
+    matches!(p.search, Search::Pareto | Search::MapElites)
+}
+
+/// The distance within which genotypes are of one species at first.
+pub(crate) fn threshold(p: &Parameters) -> f32 {
+    if is_undivided(p) { f32::MAX } else { p.species_threshold }
 }
 
 /// c₁ · (genes that do not match) / (genes of the larger) + c₃ · (mean difference of matching

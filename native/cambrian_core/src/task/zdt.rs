@@ -9,7 +9,7 @@
 use super::vector::{self, LONGEST};
 use super::{Score, Settings, Shape, Task, TaskError, Trial};
 use crate::base::cancel::Cancelled;
-use crate::genome::parameters::Parameters;
+use crate::genome::parameters::{Parameters, Perturbation};
 use crate::phenotype::network::Runner;
 use std::f64::consts::PI;
 
@@ -84,13 +84,17 @@ pub(super) fn variables(network: &Runner) -> Result<Vec<f64>, Cancelled> {
     Ok(vector.into_iter().map(|x| (0.5 + x).clamp(0.0, 1.0)).collect())
 }
 
-/// Weights stay within the variables' bounds. First ones lie in all of the space.
+/// Weights stay within the variables' bounds; first ones lie in all of the space. The operators are
+/// those of NSGA-II (Deb & others 2002), with one number of each child mutated.
 pub(super) fn parameters() -> Parameters {
     Parameters {
         population: 100,
         initial_weight: 0.3,
         weight_limit: 0.5,
-        weight_step: 0.1,
+        crossover: 0.9,
+        simulated_binary: 1.0,
+        perturbation: Perturbation::Polynomial,
+        perturbed_share: 0.0,
         ..vector::parameters()
     }
 }

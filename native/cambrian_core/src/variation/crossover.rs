@@ -34,6 +34,8 @@ enum Mix {
     Multipoint,
     /// With the mean of their weights, biases and gains; the rest from either parent.
     Average,
+    /// With weights drawn around and between both; the rest from either parent.
+    SimulatedBinary,
     /// Below this position from the first parent, from there on from the second.
     SinglePoint(usize),
 }
@@ -59,7 +61,10 @@ pub(crate) fn cross(
 ) -> Genotype {
     let (connections, neurons) = (fitter.weights.len(), fitter.neurons.len());
     let (point, single) = (rng.unit(), rng.chance(p.single_point));
+    // a share of nothing draws nothing
+    let simulated = p.simulated_binary > 0.0 && rng.chance(p.simulated_binary);
     let mix = |genes: usize, average: bool| match (average, single) {
+        _ if simulated => Mix::SimulatedBinary,
         (true, _) => Mix::Average,
         (false, true) => Mix::SinglePoint((point * genes as f32) as usize),
         (false, false) => Mix::Multipoint,
@@ -86,12 +91,20 @@ fn combine_connections(
     aligned(&topology.ids, &other.topology.ids, |at, match_at| {
         let theirs = other.weights[match_at];
         let share = match mix {
-            Mix::Average => Share::Both,
+            Mix::Average | Mix::SimulatedBinary => Share::Both,
             Mix::Multipoint if coins.draw(rng) => Share::Other,
             Mix::SinglePoint(point) if at >= point => Share::Other,
             _ => Share::Fitter,
         };
         weights[at] = match share {
+            Share::Both if matches!(mix, Mix::SimulatedBinary) => {
+                if coins.draw(rng) {
+                    let (unit, lower) = (rng.unit(), coins.draw(rng));
+                    simulated_binary(weights[at], theirs, f64::from(unit), lower, p)
+                } else {
+                    weights[at]
+                }
+            }
             Share::Both => 0.5 * weights[at] + 0.5 * theirs,
             Share::Other => theirs,
             Share::Fitter => weights[at],
@@ -101,6 +114,23 @@ fn combine_connections(
             enabled[at] = !rng.chance(p.stay_disabled);
         }
     });
+}
+
+/// Simulated binary crossover within plus and minus `weight_limit` (Deb & Agrawal 1995; the bounds
+/// are those of Deb's program of NSGA-II): one of two numbers at the same distance from the middle of
+/// the parents'.
+fn simulated_binary(mine: f32, theirs: f32, unit: f64, lower: bool, p: &Parameters) -> f32 {
+    let (low, high) = (f64::from(mine.min(theirs)), f64::from(mine.max(theirs)));
+    let (range, limit) = (high - low, f64::from(p.weight_limit));
+    if range < 1.0e-14 {
+        return mine;
+    }
+    let power = f64::from(p.simulated_binary_index) + 1.0;
+    let room = if lower { low + limit } else { limit - high };
+    let alpha = 2.0 - libm::pow(1.0 + 2.0 * room.max(0.0) / range, -power);
+    let base = if unit <= 1.0 / alpha { unit * alpha } else { 1.0 / (2.0 - unit * alpha) };
+    let spread = libm::pow(base, 1.0 / power) * range;
+    p.clamp((0.5 * (low + high + if lower { -spread } else { spread })) as f32)
 }
 
 fn combine_neurons(
@@ -148,5 +178,32 @@ pub(crate) fn aligned<K: Ord>(mine: &[K], theirs: &[K], mut both: impl FnMut(usi
         }
         i += usize::from(!higher);
         j += usize::from(!lower);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Deb & Agrawal: with the index n and far from the bounds, the spread is below b ≤ 1 with the
+    /// chance b^(n + 1) / 2.
+    #[test]
+    fn simulated_binary_crossover_has_the_spread_of_the_paper_and_stays_in_bounds() {
+        let p = Parameters { weight_limit: 1000.0, ..Parameters::default() };
+        let units = || (0..1000).map(|n| (f64::from(n) + 0.5) / 1000.0);
+        let child = |unit, lower| f64::from(simulated_binary(3.0, 1.0, unit, lower, &p));
+        for unit in units() {
+            assert!(
+                (child(unit, true) + child(unit, false) - 4.0).abs() < 1e-4,
+                "around the middle"
+            );
+        }
+        for b in [0.9f64, 0.95, 1.0] {
+            let share = units().filter(|unit| child(*unit, false) - 2.0 < b).count();
+            assert!((share as f64 / 1000.0 - 0.5 * b.powi(16)).abs() < 0.005, "{b}: {share}");
+        }
+        let near = Parameters { weight_limit: 3.0, ..p };
+        let bounded = |unit| simulated_binary(1.0, 3.0, unit, false, &near);
+        assert!(units().all(|unit| bounded(unit) <= 3.0));
     }
 }

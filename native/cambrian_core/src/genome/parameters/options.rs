@@ -15,6 +15,8 @@ choices! {
         DominatedNovelty = "dominated_novelty",
         /// Fitness within each cell of a box of behaviours: MAP-Elites (Mouret & Clune 2015).
         MapElites = "map_elites",
+        /// Several objectives side by side: who is dominated by nobody comes first.
+        Pareto = "pareto",
     }
 }
 
@@ -26,6 +28,18 @@ choices! {
         /// Around points that are evenly apart: a centroidal Voronoi tessellation (Vassiliades,
         /// Chatzilygeroudis & Mouret 2018), for three dimensions and more.
         Cvt = "cvt",
+    }
+}
+
+choices! {
+    /// Which of the undominated survive.
+    pub enum Pareto {
+        /// Those whose neighbours in the space of objectives are far (Deb, Pratap, Agarwal &
+        /// Meyarivan 2002).
+        Nsga2 = "nsga2",
+        /// Those nearest to directions that are spread evenly (Deb & Jain 2014), for three
+        /// objectives and more.
+        Nsga3 = "nsga3",
     }
 }
 
@@ -48,6 +62,22 @@ choices! {
 }
 
 choices! {
+    /// A number that a Pareto search makes as large as it can.
+    pub enum Objective {
+        /// Those that the task gives, or its fitness if it gives none.
+        Task = "task",
+        /// The task's fitness.
+        Fitness = "fitness",
+        /// Few connections.
+        Connections = "connections",
+        /// Little work of the network in its evaluation: activations times connections.
+        Energy = "energy",
+        /// Behaviour unlike that of others, as in novelty search.
+        Novelty = "novelty",
+    }
+}
+
+choices! {
     /// How a parent is picked among those of its species that breed.
     pub enum Selection {
         /// Any, all alike: what `survival` leaves is the choice.
@@ -66,6 +96,16 @@ choices! {
         /// The best in the first case, among equals in the second, and so on, the cases in random
         /// order (Helmuth, Spector & Matheson 2015); by fitness where a task has no cases.
         Lexicase = "lexicase",
+    }
+}
+
+choices! {
+    /// How `perturb_weights` moves a weight.
+    pub enum Perturbation {
+        /// By a normal step.
+        Normal = "normal",
+        /// By a polynomial one, within plus and minus `weight_limit` (Deb & Goyal 1996).
+        Polynomial = "polynomial",
     }
 }
 

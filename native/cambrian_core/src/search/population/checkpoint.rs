@@ -4,14 +4,14 @@ mod births;
 mod newcomers;
 
 use crate::genome::genotype::{Genotype, Shape};
-use crate::genome::parameters::Parameters;
+use crate::genome::parameters::{Parameters, Search};
 use crate::phenotype::encoding::Encoding;
 use crate::phenotype::substrate::{Plan, Substrate};
 use crate::search::archive::Elite;
 use crate::search::map_elites::{self, Elites, Learnt, Member};
 use crate::search::novelty::{self, Archive};
 use crate::search::population::{Champion, Population};
-use crate::search::speciation::Species;
+use crate::search::speciation::{self, Species};
 use crate::task::{Outcome, Score};
 use crate::variation::tuning::{Ages, Tally};
 use crate::wire::codec;
@@ -52,6 +52,11 @@ struct Saved {
     /// Their behaviours, if the search compares these; empty where there is no score.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     behaviours: Vec<Vec<f64>>,
+    /// Their objectives and the work of their evaluations, in a Pareto search.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    objectives: Vec<Vec<f64>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    work: Vec<u64>,
     /// Which of those without a score have failed, and wait for none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     failed: Vec<u32>,
@@ -122,6 +127,8 @@ pub fn encode(population: &Population) -> Vec<u8> {
         genotypes: population.genotypes.iter().map(|g| genes(g)).collect(),
         scores: population.outcomes.iter().map(saved_score).collect(),
         behaviours: saved_behaviours(population),
+        objectives: saved(population, |score| score.objectives.clone()),
+        work: saved(population, |score| score.work),
         failed: (0..)
             .zip(&population.outcomes)
             .filter(|(_, o)| is_failed(o))
@@ -166,6 +173,17 @@ fn saved_behaviours(population: &Population) -> Vec<Vec<f64>> {
         score.map_or(Vec::new(), |score| score.behaviour.clone())
     };
     population.outcomes.iter().map(behaviour).collect()
+}
+
+/// A part of each score of a Pareto search.
+fn saved<T: Default>(population: &Population, part: fn(&Score) -> T) -> Vec<T> {
+    if population.parameters.search != Search::Pareto {
+        return Vec::new();
+    }
+    let part = |outcome: &Option<Outcome>| {
+        outcome.as_ref().and_then(Outcome::score).map_or(T::default(), part)
+    };
+    population.outcomes.iter().map(part).collect()
 }
 
 fn is_failed(outcome: &Option<Outcome>) -> bool {
@@ -225,12 +243,21 @@ impl Saved {
             return None;
         }
         behaviours.resize(self.scores.len(), Vec::new());
-        let score = |(score, behaviour): (Option<(f64, Vec<f64>)>, Vec<f64>)| {
+        let (mut objectives, mut work) = (self.objectives, self.work);
+        if !are_objectives(&objectives, &work, &self.scores, &self.parameters) {
+            return None;
+        }
+        objectives.resize(self.scores.len(), Vec::new());
+        work.resize(self.scores.len(), 0);
+        let score = |(at, score): (usize, Option<(f64, Vec<f64>)>)| {
             let (fitness, cases) = score?;
-            Some(Outcome::from(Score { fitness, cases, behaviour, ..Score::default() }))
+            let behaviour = std::mem::take(&mut behaviours[at]);
+            let objectives = std::mem::take(&mut objectives[at]);
+            let score = Score { fitness, cases, behaviour, objectives, work: work[at] };
+            Some(Outcome::from(score))
         };
         let mut outcomes: Vec<Option<Outcome>> =
-            self.scores.into_iter().zip(behaviours).map(score).collect();
+            self.scores.into_iter().enumerate().map(score).collect();
         let tuned =
             self.tuned.iter().map(|g| g.as_ref().map(genotype).map_or(Some(None), |g| g.map(Some)));
         let mut tuned: Vec<Option<Arc<Genotype>>> = tuned.collect::<Option<_>>()?;
@@ -249,7 +276,9 @@ impl Saved {
             ages.resize(genotypes.len(), Ages::new());
         }
         let counts = [self.generation, self.evaluations, self.next_species];
-        if genotypes.len() != self.parameters.population as usize
+        let is_undivided = speciation::is_undivided(&self.parameters);
+        if !is_size(genotypes.len(), &self.parameters)
+            || (is_undivided && self.species.len() != 1)
             || [outcomes.len(), tuned.len(), ages.len()] != [genotypes.len(); 3]
             || !sound
             || self.failures > self.evaluations
@@ -340,6 +369,34 @@ fn are_behaviours(
         && (p.population <= novelty::MAX_POPULATION || !novelty::compares_all(p))
         && behaviours.len() == scores.len()
         && behaviours.iter().zip(scores).all(fits)
+}
+
+/// Whether exactly those that have a score have objectives, all as many, and a measure of work, in
+/// a Pareto search; none in another. The numbers are checked with the scores.
+fn are_objectives(
+    objectives: &[Vec<f64>],
+    work: &[u64],
+    scores: &[Option<(f64, Vec<f64>)>],
+    p: &Parameters,
+) -> bool {
+    if p.search != Search::Pareto {
+        return objectives.is_empty() && work.is_empty();
+    }
+    let known = objectives.iter().zip(scores).find(|(_, score)| score.is_some());
+    let length = known.map_or(0, |(one, _)| one.len());
+    let fits = |((one, work), score): ((&Vec<f64>, &u64), &Option<_>)| match score {
+        Some(_) => one.len() == length,
+        None => one.is_empty() && *work == 0,
+    };
+    [objectives.len(), work.len()] == [scores.len(); 2]
+        && objectives.iter().zip(work).zip(scores).all(fits)
+}
+
+/// Whether a generation may have so many genotypes. In a Pareto search it has parents and children.
+fn is_size(genotypes: usize, p: &Parameters) -> bool {
+    let size = p.population as usize;
+    let most = if p.search == Search::Pareto { 2 * size } else { size };
+    (size..=most).contains(&genotypes)
 }
 
 /// Whether every genotype is in one species, and no species is there twice or empty.

@@ -3,12 +3,13 @@
 use super::{Evaluated, Population};
 use crate::base::cancel::{CancelToken, Cancelled, Deadline, NeverCancelled};
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::{Inheritance, Tuner};
+use crate::genome::parameters::{Inheritance, Search, Tuner};
 use crate::phenotype::cost::{metered, spend};
 use crate::phenotype::encoding::Encoding;
 use crate::phenotype::network::Network;
 use crate::phenotype::substrate::SubstrateError;
 use crate::phenotype::{probe, projection};
+use crate::search::pareto::Standing;
 use crate::search::selection::Ranking;
 use crate::search::{map_elites, novelty};
 use crate::task::{Outcome, Score, Task};
@@ -174,7 +175,8 @@ impl Population {
         }
         let Some(network) = self.network(genotype, token)? else { return Ok(Outcome::Failed) };
         let runner = network.runner(token);
-        let mut score = task.evaluate_on(&runner)?;
+        let (score, work) = metered(|| task.evaluate_on(&runner));
+        let mut score = Score { work, ..score? };
         if score.behaviour.is_empty() && novelty::needs_behaviours(&self.parameters) {
             score.behaviour = self.described(probe::behaviour(&runner)?);
         }
@@ -187,8 +189,9 @@ impl Population {
             return None;
         }
         let score = task.evaluate_vector(genotype)?;
-        spend(genotype.cost());
-        Some(score)
+        let work = genotype.cost();
+        spend(work);
+        Some(Score { work, ..score })
     }
 
     /// What its network does on the probes; nothing where there is no memory for the network.
@@ -233,6 +236,22 @@ impl Population {
         let length = self.dimensions().or_else(|| outcomes.iter().find_map(of));
         for outcome in outcomes.iter_mut().filter(|outcome| needed && of(outcome) != length) {
             if outcome.as_ref().is_some_and(|outcome| outcome.score().is_some()) {
+                *outcome = Some(Outcome::Failed);
+                self.tally.failures += 1;
+            }
+        }
+    }
+
+    /// Takes objectives away from each score if the search does not pursue them. Another number of
+    /// them than the others have is a failure.
+    fn settle_objectives(&mut self, outcomes: &mut [Option<Outcome>]) {
+        let needed = self.parameters.search == Search::Pareto;
+        let mut length = None;
+        for outcome in outcomes {
+            let Some(Outcome::Scored(score)) = outcome else { continue };
+            if !needed {
+                (score.objectives, score.work) = (Vec::new(), 0);
+            } else if *length.get_or_insert(score.objectives.len()) != score.objectives.len() {
                 *outcome = Some(Outcome::Failed);
                 self.tally.failures += 1;
             }
@@ -323,6 +342,7 @@ impl Evaluated {
             }
         }
         population.settle_behaviours(&mut outcomes);
+        population.settle_objectives(&mut outcomes);
         let score = |outcome| match outcome {
             Some(Outcome::Scored(score)) => (Some(score.fitness), score),
             _ => (None, Score::default()),
@@ -332,12 +352,25 @@ impl Evaluated {
         if fitness.iter().flatten().next().is_none() {
             return Ok(None);
         }
-        let (cases, behaviours) =
-            scores.into_iter().map(|score| (score.cases, score.behaviour)).unzip();
+        let work_of = scores.iter().map(|score| score.work).collect();
+        let (cases, (behaviours, objectives)) = scores
+            .into_iter()
+            .map(|score| (score.cases, (score.behaviour, score.objectives)))
+            .unzip();
         let ranking = Ranking::new(Vec::new(), cases, population.generation);
         let solved = solved.map(|at| waiting[at] as u32);
-        let mut evaluated =
-            Evaluated { population, fitness, behaviours, ranking, solved, is_incomplete, work: 0 };
+        let mut evaluated = Evaluated {
+            population,
+            fitness,
+            behaviours,
+            objectives,
+            work_of,
+            standing: Standing::default(),
+            ranking,
+            solved,
+            is_incomplete,
+            work: 0,
+        };
         evaluated.rank(token)?;
         evaluated.illuminate();
         Ok(Some(evaluated))

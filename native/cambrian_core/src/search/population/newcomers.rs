@@ -2,6 +2,7 @@
 
 use crate::base::cancel::NeverCancelled;
 use crate::genome::genotype::{Genotype, Shape};
+use crate::genome::parameters::Search;
 use crate::search::ancestry::{Ancestry, Mark, Source};
 use crate::search::lineage::Birth;
 use crate::search::population::{Champion, Evaluated, Population, Refused, holds};
@@ -99,6 +100,9 @@ impl Evaluated {
         if holds(&population.genotypes, &newcomer) {
             return Err(Refused::Known);
         }
+        if population.parameters.search == Search::Pareto {
+            return self.inject_into_front(newcomer, score, keys);
+        }
         let like = |s: &Species| {
             distance(&newcomer, &s.representative, &population.parameters) < population.threshold
         };
@@ -116,17 +120,47 @@ impl Evaluated {
                 place.filter(|&at| self.order(at) < score.fitness).ok_or(Refused::NotBetter)?;
             (place, self.with_behaviour(&newcomer, score)?)
         };
-        let Score { fitness, cases, behaviour, .. } = score;
         let population = &mut self.population;
         if home.is_none() && population.elites.is_none() {
             let mut founded =
                 found_species(population.next_species, &newcomer, place, population.generation);
-            founded.best = fitness;
+            founded.best = score.fitness;
             population.species.iter_mut().for_each(|s| s.members.retain(|&at| at != place));
             population.species.retain(|s| !s.members.is_empty());
             population.species.push(founded);
             population.next_species += 1;
         }
+        self.replace(place, newcomer, score, keys);
+        Ok(())
+    }
+
+    /// In a Pareto search a newcomer takes the place of the last of all, unless somebody here is as
+    /// good in every objective.
+    fn inject_into_front(
+        &mut self,
+        newcomer: Arc<Genotype>,
+        score: Score,
+        keys: Vec<[u8; 32]>,
+    ) -> Result<(), Refused> {
+        let known = (0..self.fitness.len()).find(|at| self.fitness[*at].is_some());
+        if known.is_none_or(|at| self.objectives[at].len() != score.objectives.len()) {
+            return Err(Refused::Objectives);
+        }
+        let score = self.with_behaviour(&newcomer, score)?;
+        let last = self.population.species[0].members.last().copied();
+        let place = last.ok_or(Refused::NotBetter)?;
+        let mut changed = self.clone();
+        changed.replace(place, newcomer, score, keys);
+        if !changed.standing.is_on_front(place) || self.standing.is_on_front(place) {
+            return Err(Refused::NotBetter);
+        }
+        *self = changed;
+        Ok(())
+    }
+
+    fn replace(&mut self, place: u32, newcomer: Arc<Genotype>, score: Score, keys: Vec<[u8; 32]>) {
+        let Score { fitness, cases, behaviour, objectives, work } = score;
+        let population = &mut self.population;
         let mark = population.mark(Source { genotype: codec::id(&newcomer), keys });
         population.ancestry[place as usize] = Some(Arc::new(Ancestry::of(&newcomer, mark)));
         population.leaving.retain(|at| *at != place);
@@ -138,9 +172,10 @@ impl Evaluated {
         self.fitness[place as usize] = Some(fitness);
         self.ranking.cases[place as usize] = cases;
         self.behaviours[place as usize] = behaviour;
+        self.objectives[place as usize] = objectives;
+        self.work_of[place as usize] = work;
         self.rank(&NeverCancelled).expect("nobody cancels it");
         self.enter(place);
-        Ok(())
     }
 
     /// The score with a behaviour as long as those here, if the search compares behaviours.

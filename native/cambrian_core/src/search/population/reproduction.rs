@@ -4,7 +4,7 @@ use crate::base::cancel::CancelToken;
 use crate::base::memory::{self, TooLarge};
 use crate::base::rng::{Purpose, Stream};
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::Tuner;
+use crate::genome::parameters::{Search, Tuner};
 use crate::search::ancestry::Ancestry;
 use crate::search::breeding::{self, Parent};
 use crate::search::lineage::{Ancestor, Birth, WINDOW, truncate};
@@ -14,7 +14,7 @@ use crate::search::population::{Evaluated, Population};
 use crate::search::selection::{
     Allotment, ParentSelector, allot_births, allot_offspring, replaced,
 };
-use crate::search::speciation::{GRAIN, Species, speciate};
+use crate::search::speciation::{GRAIN, Species, is_undivided, speciate};
 use crate::variation::mutation::Operators;
 use crate::variation::tuning::{Ages, ages};
 use rayon::prelude::*;
@@ -159,6 +159,9 @@ impl Evaluated {
 
     fn replacement(&self) -> Replacement<'_> {
         let (old, p) = (&self.population, &*self.population.parameters);
+        if p.search == Search::Pareto {
+            return self.best_of_both();
+        }
         let size = old.genotypes.len();
         let births = ((p.replacement * size as f32) as usize).max(1).max(self.places_to_fill());
         if births < size {
@@ -176,6 +179,18 @@ impl Evaluated {
             b.parents[..b.elite].iter().map(|at| (*at, b.species)).collect::<Vec<_>>()
         };
         Replacement { survivors: allotments.iter().flat_map(elite).collect(), allotments }
+    }
+
+    /// In a Pareto search the best of parents and children together survive, and as many children
+    /// are born.
+    fn best_of_both(&self) -> Replacement<'_> {
+        let old = &self.population;
+        let size = old.parameters.population as usize;
+        let members = self.ranking.fit(&old.species[0]);
+        let parents = &members[..size.min(members.len())];
+        let survivors = parents.iter().map(|at| (*at, 0)).collect();
+        let allotment = Allotment { species: 0, parents, offspring: size, elite: 0 };
+        Replacement { survivors, allotments: vec![allotment] }
     }
 
     /// How many genotypes have no fitness and must be replaced, if some were banned.
@@ -355,6 +370,9 @@ impl Population {
     fn steer_threshold(&mut self, count: usize) {
         let p = &self.parameters;
         let target = p.target_species as usize;
+        if is_undivided(p) {
+            return;
+        }
         if target > 0 && count != target {
             let factor = if count > target { 1.05 } else { 0.95 };
             self.threshold = (self.threshold * factor).clamp(0.001, 1000.0);

@@ -3,13 +3,19 @@
 use super::{Applied, NotApplicable, Operator};
 use crate::base::rng::Stream;
 use crate::genome::genotype::Genotype;
-use crate::genome::parameters::Parameters;
+use crate::genome::parameters::{Parameters, Perturbation};
 
 pub const ALL: &[Operator] = operators![perturb_weights, reset_weights];
 
 pub fn perturb_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
     if g.weights.is_empty() {
         return Err(NotApplicable);
+    }
+    if p.perturbation == Perturbation::Polynomial {
+        change_some(g, p.perturbed_share, rng, |weight, rng| {
+            polynomial(weight, f64::from(rng.unit()), p)
+        });
+        return Ok(());
     }
     let step = |weight: f32, z: f32| p.clamp(weight + z * p.weight_step);
     if p.perturbed_share >= 1.0 {
@@ -18,6 +24,24 @@ pub fn perturb_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Ap
         change_some(g, p.perturbed_share, rng, |weight, rng| step(weight, rng.normal()));
     }
     Ok(())
+}
+
+/// Polynomial mutation within plus and minus `weight_limit` (Deb & Goyal 1996; the bounds are those
+/// of Deb's program of NSGA-II).
+fn polynomial(weight: f32, unit: f64, p: &Parameters) -> f32 {
+    let (limit, power) = (f64::from(p.weight_limit), f64::from(p.perturbation_index) + 1.0);
+    let range = 2.0 * limit;
+    let step = |room: f64, unit: f64| {
+        let near = libm::pow((1.0 - room / range).clamp(0.0, 1.0), power);
+        libm::pow(2.0 * unit + (1.0 - 2.0 * unit) * near, 1.0 / power) - 1.0
+    };
+    let x = f64::from(weight);
+    let moved = if unit <= 0.5 {
+        x + range * step(x + limit, unit)
+    } else {
+        x - range * step(limit - x, 1.0 - unit)
+    };
+    p.clamp(moved as f32)
 }
 
 pub fn reset_weights(g: &mut Genotype, p: &Parameters, rng: &mut Stream) -> Applied {
@@ -40,5 +64,28 @@ fn change_some(
         if at == certain || rng.chance(share) {
             *weight = change(*weight, rng);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Deb & Goyal: with the index n and far from the bounds, |step| / range is below d with the
+    /// chance 1 − (1 − d)^(n + 1).
+    #[test]
+    fn polynomial_steps_have_the_distribution_of_the_paper_and_stay_in_bounds() {
+        let p = Parameters { weight_limit: 2.0, ..Parameters::default() };
+        let units = || (0..1000).map(|n| (f64::from(n) + 0.5) / 1000.0);
+        let steps: Vec<f64> = units().map(|u| f64::from(polynomial(0.0, u, &p)) / 4.0).collect();
+        assert!(steps.is_sorted(), "a larger draw moves up");
+        for d in [0.01, 0.05, 0.1] {
+            let share = steps.iter().filter(|step| step.abs() < d).count() as f64 / 1000.0;
+            assert!((share - (1.0 - (1.0f64 - d).powi(21))).abs() < 0.005, "{d}: {share}");
+        }
+        for edge in [-2.0f32, -1.9, 2.0] {
+            assert!(units().all(|unit| polynomial(edge, unit, &p).abs() <= 2.0), "{edge}");
+        }
+        assert!(polynomial(-2.0, 0.25, &p) == -2.0 && polynomial(-2.0, 0.75, &p) > -2.0);
     }
 }

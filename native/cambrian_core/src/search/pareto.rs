@@ -1,0 +1,220 @@
+//! A search for several objectives side by side: NSGA-II (Deb, Pratap, Agarwal & Meyarivan 2002) and
+//! NSGA-III (Deb & Jain 2014, "An evolutionary many-objective optimization algorithm using
+//! reference-point-based nondominated sorting approach"), with the variation of NEAT.
+//!
+//! All genotypes are of one species. The best of parents and children together are the parents of
+//! the next generation. This module says which are the best.
+
+mod niching;
+
+pub use niching::directions;
+
+use crate::base::rng::{Purpose, Stream};
+use crate::genome::genotype::Genotype;
+use crate::genome::parameters::{Objective, Parameters, Pareto};
+use crate::search::fronts::{self, Points};
+use crate::wire::codec::{self, GenotypeId};
+use rayon::prelude::*;
+use std::cmp::Ordering;
+use std::sync::{Arc, OnceLock};
+
+/// What was measured of each genotype.
+pub(crate) struct Scored<'a> {
+    pub fitness: &'a [Option<f64>],
+    pub objectives: &'a [Vec<f64>],
+    pub work: &'a [u64],
+    pub genotypes: &'a [Arc<Genotype>],
+}
+
+impl Scored<'_> {
+    /// What each genotype reaches in each objective; `None` where its evaluation failed.
+    pub fn goals(&self, novelty: &[Option<f64>], p: &Parameters) -> Vec<Option<Vec<f64>>> {
+        let goals = |at: usize| {
+            let fitness = self.fitness[at]?;
+            let mut goals = Vec::new();
+            for objective in &p.objectives {
+                match objective {
+                    Objective::Task if self.objectives[at].is_empty() => goals.push(fitness),
+                    Objective::Task => goals.extend_from_slice(&self.objectives[at]),
+                    Objective::Fitness => goals.push(fitness),
+                    Objective::Connections => goals.push(-(self.connections(at) as f64)),
+                    Objective::Energy => goals.push(-(self.energy(at) as f64)),
+                    Objective::Novelty => goals.push(novelty[at].unwrap_or(0.0)),
+                }
+            }
+            Some(goals)
+        };
+        (0..self.genotypes.len()).into_par_iter().map(goals).collect()
+    }
+
+    /// Those that are switched on.
+    fn connections(&self, at: usize) -> usize {
+        self.genotypes[at].enabled.iter().filter(|enabled| **enabled).count()
+    }
+
+    /// The work of its evaluation; that of one activation where nobody has measured more.
+    fn energy(&self, at: usize) -> u64 {
+        match self.work[at] {
+            0 => self.genotypes[at].cost(),
+            work => work,
+        }
+    }
+}
+
+/// Where each genotype of a generation stands.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing {
+    /// Empty where the evaluation failed.
+    goals: Vec<Vec<f64>>,
+    /// The front of each; those without goals have none.
+    fronts: Vec<Option<u32>>,
+    /// Those that have goals, the best first.
+    order: Vec<u32>,
+    knee: Option<u32>,
+}
+
+/// Content ids, computed where they are needed: between equals.
+struct Ids<'a> {
+    genotypes: &'a [Arc<Genotype>],
+    known: Vec<OnceLock<GenotypeId>>,
+}
+
+impl<'a> Ids<'a> {
+    fn new(genotypes: &'a [Arc<Genotype>]) -> Ids<'a> {
+        let known = genotypes.iter().map(|_| OnceLock::new()).collect();
+        Ids { genotypes, known }
+    }
+
+    fn of(&self, at: u32) -> &GenotypeId {
+        self.known[at as usize].get_or_init(|| codec::id(&self.genotypes[at as usize]))
+    }
+
+    /// By id; copies of one genotype by place.
+    fn compare(&self, a: u32, b: u32) -> Ordering {
+        self.of(a).cmp(self.of(b)).then(a.cmp(&b))
+    }
+}
+
+impl Standing {
+    /// `stream` is the seed and the generation.
+    pub fn new(
+        goals: Vec<Option<Vec<f64>>>,
+        genotypes: &[Arc<Genotype>],
+        p: &Parameters,
+        (seed, generation): (u64, u64),
+    ) -> Standing {
+        let ids = Ids::new(genotypes);
+        let fit: Vec<u32> =
+            (0..).zip(&goals).filter(|(_, goals)| goals.is_some()).map(|(at, _)| at).collect();
+        let goals: Vec<Vec<f64>> = goals.into_iter().map(Option::unwrap_or_default).collect();
+        let width = fit.first().map_or(1, |at| goals[*at as usize].len());
+        let numbers: Vec<f64> =
+            fit.iter().flat_map(|at| goals[*at as usize].iter().copied()).collect();
+        let points = Points::new(&numbers, width);
+        let ranks = fronts::ranks(&points);
+        let fronts = fronts::fronts(&ranks);
+        let tie = |a: u32, b: u32| ids.compare(fit[a as usize], fit[b as usize]);
+        let order = match p.pareto {
+            Pareto::Nsga2 => by_crowding(&points, &fronts, tie),
+            Pareto::Nsga3 => {
+                let mut rng = Stream::new(seed, Purpose::Niches, generation, 0);
+                niching::order(&points, &fronts, p.population as usize, &mut rng, tie)
+            }
+        };
+        let knee = fronts.first().map(|front| fit[knee(&points, front, tie) as usize]);
+        let mut standing = vec![None; goals.len()];
+        fit.iter().zip(&ranks).for_each(|(at, rank)| standing[*at as usize] = Some(*rank));
+        let order = order.into_iter().map(|at| fit[at as usize]).collect();
+        Standing { goals, fronts: standing, order, knee }
+    }
+
+    /// More for what stands better.
+    pub fn merit(&self) -> Vec<Option<f64>> {
+        let mut merit = vec![None; self.goals.len()];
+        let places = self.order.iter().rev().zip(1u32..);
+        places.for_each(|(at, place)| merit[*at as usize] = Some(f64::from(place)));
+        merit
+    }
+
+    /// The champion: where the front bends most.
+    pub fn knee(&self) -> Option<u32> {
+        self.knee
+    }
+
+    pub fn is_on_front(&self, at: u32) -> bool {
+        self.fronts[at as usize] == Some(0)
+    }
+
+    /// The first front, the first objective descending, then the others; of equals the better
+    /// standing first.
+    pub fn front(&self) -> Vec<(u32, &[f64])> {
+        let first = self.order.iter().filter(|at| self.is_on_front(**at));
+        let mut front: Vec<_> = first.map(|at| (*at, &self.goals[*at as usize][..])).collect();
+        front.sort_by(|a, b| b.1.partial_cmp(a.1).unwrap_or(Ordering::Equal));
+        front
+    }
+}
+
+/// Front by front; within a front those whose neighbours are far come first.
+fn by_crowding(
+    points: &Points,
+    fronts: &[Vec<u32>],
+    tie: impl Fn(u32, u32) -> Ordering + Copy,
+) -> Vec<u32> {
+    let mut order = Vec::with_capacity(points.len());
+    for front in fronts {
+        let distances = fronts::crowding(points, front, tie);
+        let mut sorted: Vec<(f64, u32)> =
+            distances.into_iter().zip(front.iter().copied()).collect();
+        sorted.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| tie(a.1, b.1)));
+        order.extend(sorted.into_iter().map(|(_, at)| at));
+    }
+    order
+}
+
+/// The point of a front that is farthest from the plane through the front's ends (Das 1999, "On
+/// characterizing the knee of the Pareto curve"): the one with the largest sum, if the worst and
+/// the best of the front are 0 and 1 in each objective.
+fn knee(points: &Points, front: &[u32], tie: impl Fn(u32, u32) -> Ordering) -> u32 {
+    let value = |at: u32, objective: usize| points.row(at as usize)[objective];
+    let ends = |objective: usize| {
+        let values = front.iter().map(|at| value(*at, objective));
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
+    };
+    let ends: Vec<(f64, f64)> = (0..points.width()).map(ends).collect();
+    let share = |at: u32, objective: usize| {
+        let (low, high) = ends[objective];
+        // in halves, so that no range overflows
+        let span = 0.5 * high - 0.5 * low;
+        if span > 0.0 { (0.5 * value(at, objective) - 0.5 * low) / span } else { 0.0 }
+    };
+    let sum = |at: u32| (0..points.width()).map(|objective| share(at, objective)).sum::<f64>();
+    let sums: Vec<(f64, u32)> = front.iter().map(|at| (sum(*at), *at)).collect();
+    let better = |a: (f64, u32), b: (f64, u32)| {
+        let order = a.0.total_cmp(&b.0).then_with(|| tie(b.1, a.1));
+        if order.is_ge() { a } else { b }
+    };
+    sums.into_iter().reduce(better).map_or(0, |best| best.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_knee_is_the_point_that_is_farthest_from_the_line_between_the_ends() {
+        let numbers = [0.0, 10.0, 0.8, 8.5, 0.9, 3.0, 1.0, 0.0];
+        let points = Points::new(&numbers, 2);
+        assert_eq!(knee(&points, &[0, 1, 2, 3], |a, b| a.cmp(&b)), 1);
+        assert_eq!(knee(&points, &[0, 3], |a, b| a.cmp(&b)), 0);
+        assert_eq!(knee(&points, &[0, 3], |a, b| b.cmp(&a)), 3);
+    }
+
+    #[test]
+    fn crowded_points_come_last_in_their_front() {
+        let numbers = [0.0, 4.0, 1.0, 3.0, 1.1, 2.9, 4.0, 0.0, 0.0, 0.0];
+        let points = Points::new(&numbers, 2);
+        let fronts = fronts::fronts(&fronts::ranks(&points));
+        assert_eq!(by_crowding(&points, &fronts, |a, b| a.cmp(&b)), [0, 3, 2, 1, 4]);
+    }
+}

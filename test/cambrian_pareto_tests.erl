@@ -1,0 +1,145 @@
+%% Searches for several objectives side by side, as users call them.
+-module(cambrian_pareto_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+%% Two numbers that contradict each other, without a fitness.
+between(Network) ->
+    [X] = cambrian_network:activate(Network, [1]),
+    #{objectives => [-X * X, -(X - 1) * (X - 1)]}.
+
+options() ->
+    #{inputs => 1, outputs => 1, search => pareto, seed => 3, population => 20, generations => 15,
+      params => #{output_activation => identity}}.
+
+fitness_is_the_sum_of_the_objectives_where_a_task_gives_none_test() ->
+    {ok, #{front := Front, champion := Champion, fitness := Fitness, solved := false}} =
+        cambrian:evolve(fun between/1, options()),
+    ?assert(length(Front) > 10),
+    [?assertEqual(lists:sum(Objectives), Found) || #{objectives := Objectives, fitness := Found} <- Front],
+    Firsts = [First || #{objectives := [First, _]} <- Front],
+    ?assertEqual(lists:reverse(lists:sort(Firsts)), Firsts),
+    %% the sum is largest between both goals, and the knee is there
+    ?assert(Fitness > -0.6),
+    ?assert(lists:member(cambrian_genotype:id(Champion),
+                         [cambrian_genotype:id(Genotype) || #{genotype := Genotype} <- Front])),
+    Network = cambrian_network:compile(Champion),
+    ?assertEqual({ok, Fitness}, cambrian_task:evaluate(fun between/1, Network)).
+
+other_searches_need_a_fitness_test() ->
+    {error, {evaluations_failed, #{count := 20, first := First}}} =
+        cambrian:evolve(fun between/1, (options())#{search => neat}),
+    ?assertMatch({bad_score, {fitness, none, <<"a number, which only the search pareto", _/binary>>}}, First).
+
+what_is_no_score_is_said_test_() ->
+    [{lists:flatten(io_lib:format("~0p", [Score])), ?_assertEqual(Fault, fault(Score))}
+     || {Score, Fault} <- [{#{objectives => [1, nan]}, {objectives, [1, nan], <<"a list of finite numbers">>}},
+                           {#{objectives => []}, {objectives, [], <<"one number at least, without a fitness">>}},
+                           {#{objectives => lists:duplicate(101, 0)},
+                            {objectives, lists:duplicate(101, 0), <<"at most 100 numbers">>}},
+                           {#{objective => [1], fitness => 1},
+                            {objective, [1], <<"only fitness, cases, behaviour and objectives">>}}]].
+
+fault(Score) ->
+    {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
+    Network = cambrian_network:compile(Genotype),
+    {error, {evaluation_failed, {bad_score, Fault}}} = cambrian_task:evaluate(fun(_) -> Score end, Network),
+    Fault.
+
+%% The second network of a generation gives one number more than the first.
+another_number_of_objectives_is_said_test() ->
+    Calls = counters:new(1, []),
+    Odd = fun(_) ->
+              ok = counters:add(Calls, 1, 1),
+              #{objectives => lists:duplicate(1 + counters:get(Calls, 1) rem 2, 0)}
+          end,
+    {ok, Population} = cambrian_population:start(maps:remove(generations, (options())#{task => Odd})),
+    ok = cambrian_population:subscribe(Population),
+    {ok, _} = cambrian_population:step(Population, 1),
+    receive
+        {cambrian, _, {evaluations_failed, #{count := Count, first := First}}} ->
+            ?assert(Count > 0 andalso Count < 20),
+            ?assertMatch({bad_score, {objectives, _, <<_, " numbers, as before">>}}, First)
+    after 5000 -> error(no_event)
+    end,
+    ok = cambrian_population:stop(Population).
+
+%% The same task in Rust and in Erlang has the same front; the work of a native task is measured in
+%% either.
+a_task_in_erlang_searches_as_one_in_rust_test_() ->
+    {timeout, 60, fun() ->
+        {ok, Own} = cambrian:parameters(zdt3),
+        {ok, Native} = cambrian_task:new(zdt3),
+        Fun = fun(Network) ->
+                  Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
+                  {ok, {Fitness, [], [], Objectives, _Work}} = cambrian_job:await(Job),
+                  #{fitness => Fitness, objectives => Objectives}
+              end,
+        Options = #{search => pareto, seed => 5, population => 30, generations => 8, target => 1},
+        Given = Options#{inputs => 1, outputs => 30, params => maps:without([population, search], Own)},
+        ?assertEqual(ids(zdt3, Options), ids(Fun, Given)),
+        ?assertNotEqual(ids(zdt3, Options), ids(zdt3, Options#{seed => 6}))
+    end}.
+
+ids(Task, Options) ->
+    {ok, #{front := Front, evaluations := Evaluations}} = cambrian:evolve(Task, Options),
+    {Evaluations, [cambrian_genotype:id(Genotype) || #{genotype := Genotype} <- Front]}.
+
+objectives_that_are_ready_test_() ->
+    {timeout, 60, fun() ->
+        Options = #{search => pareto, seed => 2, generations => 20,
+                    params => #{objectives => [fitness, connections, energy, novelty], pareto => nsga3}},
+        {ok, #{front := Front}} = cambrian:evolve('xor', Options#{target => 5}),
+        [begin
+             #{connections := Connections} = cambrian_genotype:info(Genotype),
+             [Fitness, Few, Little, Novel] = Objectives,
+             ?assert(-Few =< Connections andalso Little < 0 andalso Novel >= 0)
+         end || #{genotype := Genotype, objectives := Objectives, fitness := Fitness} <- Front]
+    end}.
+
+there_is_no_front_in_another_search_test() ->
+    {ok, Population} = cambrian_population:start(#{task => 'xor', seed => 1}),
+    ?assertEqual({error, not_evaluated}, cambrian_population:front(Population)),
+    {ok, _} = cambrian_population:step(Population, 1),
+    ?assertEqual({ok, []}, cambrian_population:front(Population)),
+    ok = cambrian_population:stop(Population),
+    {ok, Result} = cambrian:evolve('xor', #{seed => 1, generations => 1}),
+    ?assertNot(is_map_key(front, Result)).
+
+a_newcomer_is_taken_in_test() ->
+    {ok, #{champion := Champion}} = cambrian:evolve(zdt1, #{search => pareto, seed => 3, generations => 60}),
+    {ok, Population} = cambrian_population:start(#{task => zdt1, search => pareto, seed => 4}),
+    {ok, _} = cambrian_population:step(Population, 1),
+    ok = cambrian_population:subscribe(Population),
+    ok = cambrian_population:inject(Population, Champion),
+    {ok, _} = cambrian_population:step(Population, 1),
+    receive {cambrian, _, {received, #{outcome := Outcome}}} -> ?assertEqual(accepted, Outcome)
+    after 5000 -> error(no_event)
+    end,
+    {ok, #{champion := Best}} = cambrian_population:best(Population),
+    {ok, #{champion := Migrant}} = cambrian_population:migrant(Population, champion),
+    ?assertEqual(cambrian_genotype:id(Best), cambrian_genotype:id(Migrant)),
+    ok = cambrian_population:stop(Population).
+
+%% Killed at any time, a run goes on to the same front.
+a_run_goes_on_after_a_crash_test_() ->
+    {timeout, 60, fun() ->
+        Options = #{task => dtlz2, search => pareto, seed => 7, population => 40, params => #{pareto => nsga3}},
+        Goal = #{generations => 12, target => 1000},
+        {ok, Whole} = cambrian_population:start(Options),
+        Expected = ended(Whole, Goal),
+        ok = cambrian_population:stop(Whole),
+        {ok, _} = application:ensure_all_started(cambrian),
+        {ok, First} = cambrian_population:start(Options#{name => ?MODULE}),
+        _ = ended(First, Goal#{generations => 5}),
+        Monitor = monitor(process, First),
+        exit(First, kill),
+        receive {'DOWN', Monitor, process, First, _} -> ok end,
+        ?assertEqual(Expected, ended(?MODULE, Goal)),
+        ok = cambrian_population:stop(?MODULE)
+    end}.
+
+ended(Population, Goal) ->
+    ok = cambrian_population:run(Population, Goal),
+    {ok, #{front := Front, champion := Champion, evaluations := Evaluations}} =
+        cambrian_population:await(Population, 60_000),
+    {Evaluations, cambrian_genotype:id(Champion), [cambrian_genotype:id(One) || #{genotype := One} <- Front]}.
