@@ -146,7 +146,9 @@ is_archive(Term) -> cambrian_nif:kind_of(Term) =:= archive.
 %% line for each of some elites across parallel axes. Options: `title', `width' in pixels (720), and
 %% `embed' for a page that has the style sheet of {@link cambrian_theme:style/0}.
 -spec to_svg(archive(), picture_options()) -> iodata().
-to_svg(Archive, Options) -> cambrian_archive_picture:draw(Archive, Options).
+to_svg(Archive, Options) ->
+    ok = cambrian_picture_options:ensure(?MODULE, to_svg, 2, archive, Options),
+    cambrian_archive_picture:draw(Archive, Options).
 
 %% @doc A line for each elite: cell, id, fitness, and a column for each dimension of behaviour.
 -spec to_csv(archive()) -> iodata().

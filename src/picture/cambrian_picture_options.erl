@@ -6,7 +6,7 @@
 -export([check/2, ensure/5]).
 -export_type([picture/0]).
 
--type picture() :: network | chart | heat | traffic.
+-type picture() :: network | chart | heat | traffic | archive.
 
 %% @doc Whether the options are right.
 -spec check(picture(), term()) -> ok | {error, cambrian_options:error()}.
@@ -28,6 +28,7 @@ ensure(Module, Function, Arity, Picture, Options) ->
 
 table(network) -> (common())#{labels => {fun are_labels/1, <<"a map with inputs and outputs">>}};
 table(heat) -> common();
+table(archive) -> common();
 table(traffic) -> (common())#{height => pixels()};
 table(chart) ->
     List = {fun is_list/1, <<"a list">>},
@@ -47,4 +48,5 @@ are_labels(Labels) -> is_map(Labels) andalso map_size(maps:without([inputs, outp
 see(network) -> <<"type cambrian_svg:network_opts()">>;
 see(chart) -> <<"type cambrian_chart:opts()">>;
 see(heat) -> <<"type cambrian_heat:opts()">>;
-see(traffic) -> <<"type cambrian_traffic:opts()">>.
+see(traffic) -> <<"type cambrian_traffic:opts()">>;
+see(archive) -> <<"type cambrian_archive:picture_options()">>.

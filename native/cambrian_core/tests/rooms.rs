@@ -107,7 +107,9 @@ fn collect(folder: &Path, files: &mut BTreeMap<Vec<String>, String>) {
 
 /// The paths into this crate that the text of a module has, without those of its tests.
 fn paths(text: &str, module: &[String]) -> Vec<Vec<String>> {
-    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let tests = ["#[cfg(test)]\nmod tests", "#[cfg(test)]\npub(super) mod tests"];
+    let end = tests.iter().filter_map(|tests| text.find(tests)).min().unwrap_or(text.len());
+    let text = &text[..end];
     let code: String = text.lines().map(|line| line.split("//").next().unwrap_or("")).collect();
     let mut paths = Vec::new();
     for (at, _) in code.match_indices("crate::") {

@@ -17,7 +17,6 @@ use crate::search::ancestry::Ancestry;
 use crate::search::archive::{Archive, Elite, Space, SpaceError};
 use crate::search::breeding::{Child, Parent};
 use crate::search::lineage::Birth;
-use crate::search::population::{Champion, OVERHEAD};
 use crate::search::speciation::GRAIN;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -132,12 +131,12 @@ impl Elites {
         (all.members.len() == count).then_some(Some(elites))
     }
 
-    /// About how many bytes all will take where genotypes are like this one.
-    pub fn bytes(&self, like: &Genotype) -> u64 {
-        let numbers = like.weights.len() + like.neurons.len();
-        let members = memory::product(&[self.space.cells() as usize, like.bytes() + OVERHEAD]);
-        let each = Strategy::bytes(numbers);
-        members.saturating_add(memory::product(&[self.distributions.len(), each]))
+    /// About how many bytes all will take where genotypes are like this one, and each takes so
+    /// many bytes.
+    pub fn bytes(&self, like: &Genotype, each: usize) -> u64 {
+        let strategy = Strategy::bytes(like.weights.len() + like.neurons.len());
+        let members = memory::product(&[self.space.cells() as usize, each]);
+        members.saturating_add(memory::product(&[self.distributions.len(), strategy]))
     }
 
     pub fn space(&self) -> &Arc<Space> {
@@ -202,13 +201,9 @@ impl Elites {
         self.members.insert(cell, member);
     }
 
-    /// The fittest, as the champion of a generation.
-    pub(crate) fn champion(&self, generation: u64) -> Option<Champion> {
-        let all = self.members.values();
-        let best = all.reduce(|a, b| if b.elite.beats(&a.elite) { b } else { a })?;
-        let Member { elite, birth, ancestry } = best;
-        let (genotype, birth) = (Arc::clone(&elite.genotype), birth.clone());
-        Some(Champion::new(genotype, elite.fitness, generation, birth, ancestry.clone()))
+    /// The fittest; of equals the one with the lowest id.
+    pub(crate) fn best(&self) -> Option<&Member> {
+        self.members.values().reduce(|a, b| if b.elite.beats(&a.elite) { b } else { a })
     }
 
     /// Takes in an evaluated generation: emitters that learn are told how much each genotype

@@ -45,18 +45,6 @@ pub struct Champion {
     ancestry: Option<Arc<Ancestry>>,
 }
 
-impl Champion {
-    pub(crate) fn new(
-        genotype: Arc<Genotype>,
-        fitness: f64,
-        generation: u64,
-        birth: Birth,
-        ancestry: Option<Arc<Ancestry>>,
-    ) -> Champion {
-        Champion { genotype, fitness, generation, birth, ancestry }
-    }
-}
-
 /// Genotypes in their species, waiting for fitness.
 #[derive(Clone, Debug)]
 pub struct Population {
@@ -191,7 +179,7 @@ impl Population {
             return Err(ParameterError::Invalid { name: "population", expected });
         }
         let elites = Elites::new(parameters, like.outputs())?;
-        let elites = elites.map_or(0, |elites| elites.bytes(like));
+        let elites = elites.map_or(0, |elites| elites.bytes(like, like.bytes() + OVERHEAD));
         let each = 2 * (like.bytes() + OVERHEAD) + tuning::bytes(parameters, like);
         let all = memory::product(&[parameters.population as usize, each]).saturating_add(elites);
         memory::check(all).map_err(|error| {

@@ -84,7 +84,7 @@ pub fn read(network: &Runner) -> Result<Vec<f64>, Cancelled> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::base::rng::{Purpose, Stream};
     use crate::genome::genotype::{Connection, Genotype};

@@ -172,10 +172,22 @@ impl Population {
         left
     }
 
+    /// The fittest in the archive.
+    fn best_elite(&self) -> Option<Champion> {
+        let Member { elite, birth, ancestry } = self.elites.as_ref()?.best()?;
+        Some(Champion {
+            genotype: Arc::clone(&elite.genotype),
+            fitness: elite.fitness,
+            generation: self.generation,
+            birth: birth.clone(),
+            ancestry: ancestry.clone(),
+        })
+    }
+
     /// The fittest of those whose fitness is known; the first of equals.
     fn best_known(&self) -> Option<Champion> {
-        if let Some(elites) = &self.elites {
-            return elites.champion(self.generation);
+        if self.elites.is_some() {
+            return self.best_elite();
         }
         let better = |a: (u32, f64), b: (u32, f64)| if b.1 > a.1 { b } else { a };
         let fitness =
@@ -216,11 +228,7 @@ impl Population {
             next_species: self.next_species + first.next_species,
             births,
             species,
-            champion: match (lost_champion, elites) {
-                (false, _) => self.champion.clone(),
-                (true, Some(elites)) => elites.champion(*generation),
-                (true, None) => None,
-            },
+            champion: if lost_champion { self.best_elite() } else { self.champion.clone() },
             elites: elites.clone(),
             sources: self.sources.clone(),
             ..first

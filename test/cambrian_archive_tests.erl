@@ -1,0 +1,186 @@
+%% Quality diversity as users call it: a run's archive, its files, its errors.
+-module(cambrian_archive_tests).
+-include_lib("eunit/include/eunit.hrl").
+
+-define(OPTIONS, #{search => map_elites, seed => 3, population => 40, target => 1000,
+                   params => #{cells => 400}}).
+
+archive(Task, Options) -> archive(Task, Options, ?OPTIONS).
+
+archive(Task, Options, Defaults) ->
+    {ok, #{archive := Archive}} = cambrian:evolve(Task, maps:merge(Defaults, Options)),
+    Archive.
+
+small() -> archive(maze_medium, #{generations => 10}).
+
+%% The same task in Rust and in Erlang, which gives the same behaviours, fills the same archive.
+a_task_in_erlang_fills_the_archive_as_one_in_rust_test_() ->
+    {timeout, 120, fun() ->
+        {ok, Own} = cambrian:parameters(maze_medium),
+        Params = (maps:without([population, search], Own))#{cells => 400},
+        Given = #{inputs => 10, outputs => 2, params => Params, generations => 6},
+        Native = cambrian_archive:elites(archive(maze_medium, #{generations => 6})),
+        Erlang = cambrian_archive:elites(archive(maze(), Given)),
+        Shown = fun(Elites) -> [Elite#{genotype := cambrian_genotype:id(Genotype)}
+                                || #{genotype := Genotype} = Elite <- Elites] end,
+        ?assert(length(Native) > 5),
+        ?assertEqual(Shown(Native), Shown(Erlang))
+    end}.
+
+maze() ->
+    {ok, Native} = cambrian_task:new(maze_medium),
+    fun(Network) ->
+        Job = fun(Tag) -> cambrian_nif:task_score(Tag, Native, Network) end,
+        {ok, {Fitness, [], Behaviour, [], _Work}} = cambrian_job:await(Job),
+        #{fitness => Fitness, behaviour => Behaviour}
+    end.
+
+a_task_that_says_nothing_of_behaviour_has_an_archive_test() ->
+    Fun = fun(Network) -> {ok, Fitness} = cambrian_task:evaluate('xor', Network), Fitness end,
+    Filled = fun(Task, Size) ->
+                 #{filled := Filled, bounds := [_, _]} =
+                     cambrian_archive:stats(archive(Task, Size#{generations => 8})),
+                 Filled
+             end,
+    ?assert(Filled('xor', #{}) > 10),
+    ?assertEqual(Filled('xor', #{}), Filled(Fun, #{inputs => 2, outputs => 1})).
+
+every_elite_is_what_a_new_evaluation_finds_test() ->
+    Archive = small(),
+    #{filled := Filled, cells := Cells, coverage := Coverage, best := Best, qd_score := Score} =
+        cambrian_archive:stats(Archive),
+    Elites = cambrian_archive:elites(Archive),
+    ?assertEqual({Filled, Filled / Cells}, {length(Elites), Coverage}),
+    [?assertEqual({ok, Fitness}, cambrian_task:evaluate(maze_medium, cambrian_network:compile(Genotype)))
+     || #{genotype := Genotype, fitness := Fitness} <- lists:sublist(Elites, 5)],
+    ?assertEqual(Best, lists:max([Fitness || #{fitness := Fitness} <- Elites])),
+    ?assert(abs(Score - lists:sum([Fitness || #{fitness := Fitness} <- Elites])) < 1.0e-6),
+    #{qd_score := Above} = cambrian_archive:stats(Archive, #{offset => 100}),
+    ?assert(abs(Score - 100 * Filled - Above) < 1.0e-6).
+
+elites_are_found_by_behaviour_test() ->
+    Archive = small(),
+    Elites = cambrian_archive:elites(Archive),
+    #{cell := Cell, behaviour := Behaviour} = hd(Elites),
+    ?assertMatch({ok, #{cell := Cell}}, cambrian_archive:at(Archive, Behaviour)),
+    ?assertMatch({ok, #{cell := Cell}}, cambrian_archive:nearest(Archive, Behaviour)),
+    Cells = [Other || #{cell := Other} <- Elites],
+    ?assert(lists:all(fun(#{cell := Other}) -> lists:member(Other, Cells) end,
+                      cambrian_archive:sample(Archive, 20, 1))),
+    Sampled = fun(Seed) -> [C || #{cell := C} <- cambrian_archive:sample(Archive, 20, Seed)] end,
+    ?assertEqual(Sampled(1), Sampled(1)),
+    ?assertNotEqual(Sampled(1), Sampled(2)).
+
+a_union_is_the_same_in_any_order_test() ->
+    [A, B, C] = [archive(maze_medium, #{generations => 5, seed => Seed}) || Seed <- [1, 2, 3]],
+    Merge = fun(One, Other) -> {ok, Union} = cambrian_archive:merge(One, Other), Union end,
+    Id = fun cambrian_archive:id/1,
+    Whole = Id(Merge(A, Merge(B, C))),
+    ?assertEqual([Whole, Whole, Whole],
+                 [Id(Merge(Merge(C, B), A)), Id(Merge(Merge(B, A), Merge(C, A))), Id(Merge(Merge(A, Merge(B, C)), B))]),
+    {ok, Read} = cambrian_archive:from_binary(cambrian_archive:to_binary(A)),
+    ?assertEqual(Id(A), Id(Read)).
+
+what_cannot_be_merged_or_read_is_said_test() ->
+    Archive = small(),
+    Other = archive('xor', #{generations => 2}),
+    {error, {different_archives, Why}} = Reason = cambrian_archive:merge(Archive, Other),
+    ?assertEqual(<<"the archives are of different tasks">>, Why),
+    ?assertEqual(Why, iolist_to_binary(cambrian_error:format_error(element(2, Reason)))),
+    Finer = archive(maze_medium, #{generations => 2, params => #{cells => 900}}),
+    ?assertMatch({error, {different_archives, <<"the archives divide", _/binary>>}},
+                 cambrian_archive:merge(Archive, Finer)),
+    Bytes = cambrian_archive:to_binary(Archive),
+    ?assertEqual({error, malformed}, cambrian_archive:from_binary(binary:part(Bytes, 0, byte_size(Bytes) - 1))),
+    ?assertEqual({error, malformed}, cambrian_archive:from_binary(<<>>)),
+    <<Array, 1, Rest/binary>> = Bytes,
+    ?assertEqual({error, {unsupported_version, 2}}, cambrian_archive:from_binary(<<Array, 2, Rest/binary>>)).
+
+what_is_no_archive_is_named_test() ->
+    {ok, Genotype} = cambrian_genotype:new(#{inputs => 1, outputs => 1}, 1),
+    ?assertNot(cambrian_archive:is_archive(Genotype)),
+    ?assert(cambrian_archive:is_archive(small())),
+    Said = fun(Call) ->
+               try Call() catch
+                   error:badarg:Stack ->
+                       maps:map(fun(_, Text) -> unicode:characters_to_binary(Text) end,
+                                cambrian_badarg:format_error(badarg, Stack))
+               end
+           end,
+    ?assertEqual(#{1 => <<"has to be an archive, and is a genotype">>},
+                 Said(fun() -> cambrian_archive:elites(Genotype) end)),
+    ?assertEqual(#{2 => <<"has to be an archive, and is 7">>},
+                 Said(fun() -> cambrian_archive:merge(small(), 7) end)),
+    ?assertEqual(#{2 => <<"has to be a list of 2 numbers, as many as the archive has dimensions">>},
+                 Said(fun() -> cambrian_archive:at(small(), [1]) end)),
+    ?assertMatch(#{2 := <<"has to be a map with at most the option offset", _/binary>>},
+                 Said(fun() -> cambrian_archive:stats(small(), #{ofset => 1}) end)).
+
+a_bad_description_of_an_archive_is_refused_test_() ->
+    [?_assertEqual({error, {bad_parameter, {Name, Value, Expected}}},
+                   cambrian:evolve(maze_medium, maps:merge(?OPTIONS, #{params => #{Name => Value}})))
+     || {Name, Value, Expected} <-
+            [{bounds, [{5, 2}, {0, 1}], <<"a list of pairs of a lower and a higher number">>},
+             {bounds, [{0, 1}, {0, left}], <<"a list of pairs of a lower and a higher number">>},
+             {bounds, [1, 2], <<"a list of pairs of a lower and a higher number">>},
+             {bounds, lists:duplicate(17, {0, 1}), <<"at most 16 pairs">>},
+             {cells, 1_000_000_000_000, <<"an integer from 1 to 1000000">>},
+             {cells, 3, <<"at least 4: a grid of this many dimensions needs two places along each">>},
+             {partition, squares, <<"one of grid, cvt">>},
+             {emitters, [neat, magic], <<"a list of one or more of neat, iso_line, cma_me, cma_mae">>}]].
+
+a_behaviour_of_another_length_than_the_bounds_is_said_test() ->
+    Fun = fun(_) -> #{fitness => 1, behaviour => [1, 2, 3]} end,
+    Failure = fun(Params) ->
+                  {error, {evaluations_failed, #{count := 40, first := First}}} =
+                      cambrian:evolve(Fun, ?OPTIONS#{inputs => 1, outputs => 1, params => Params}),
+                  First
+              end,
+    ?assertEqual({bad_score, {behaviour, 3, <<"2 numbers, as the parameter bounds has">>}},
+                 Failure(#{bounds => [{0, 1}, {0, 1}]})),
+    ?assertEqual({bad_score, {behaviour, 3, <<"no behaviour, or the parameter bounds for it">>}}, Failure(#{})).
+
+a_population_answers_its_archive_while_it_runs_and_after_a_restart_test_() ->
+    {timeout, 60, fun() ->
+        {ok, Population} = cambrian_population:start(?OPTIONS#{task => maze_medium}),
+        Filled = fun() ->
+                     {ok, Archive} = cambrian_population:archive(Population),
+                     maps:get(filled, cambrian_archive:stats(Archive))
+                 end,
+        ?assertEqual(0, Filled()),
+        {ok, _} = cambrian_population:step(Population, 3),
+        Few = Filled(),
+        ?assert(Few > 0),
+        {ok, _} = cambrian_population:step(Population, 10),
+        ?assert(Filled() > Few),
+        ok = cambrian_population:stop(Population)
+    end}.
+
+other_searches_have_no_archive_test() ->
+    {ok, Population} = cambrian_population:start(#{task => 'xor'}),
+    {error, Reason} = cambrian_population:archive(Population),
+    ?assertEqual(<<"the population keeps no archive, which needs search map_elites">>,
+                 iolist_to_binary(cambrian_error:format_error(Reason))),
+    ok = cambrian_population:stop(Population),
+    {ok, Result} = cambrian:evolve('xor', #{seed => 1, generations => 1}),
+    ?assertNot(is_map_key(archive, Result)).
+
+pictures_and_tables_have_all_elites_test() ->
+    Archive = small(),
+    #{filled := Filled} = cambrian_archive:stats(Archive),
+    [Head | Lines] = string:lexemes(iolist_to_binary(cambrian_archive:to_csv(Archive)), "\n"),
+    ?assertEqual({<<"cell,id,fitness,behaviour_1,behaviour_2">>, Filled}, {Head, length(Lines)}),
+    Svg = iolist_to_binary(cambrian_archive:to_svg(Archive, #{title => <<"Maze">>})),
+    {match, Cells} = re:run(Svg, "M[0-9.]+ [0-9.]+h", [global]),
+    ?assertEqual(Filled, length(Cells)),
+    {match, [[Words]]} = re:run(Svg, "<desc>(.*)</desc>", [global, {capture, all_but_first, binary}]),
+    ?assertEqual(integer_to_binary(Filled), hd(string:lexemes(Words, " "))),
+    Json = iolist_to_binary(cambrian_archive:to_json(Archive)),
+    ?assertEqual(Filled, length(binary:matches(Json, <<"\"cell\":">>))),
+    Wide = archive(fun(Network) ->
+                       [Out] = cambrian_network:activate(Network, [1]),
+                       #{fitness => Out, behaviour => [Out, Out * Out, 1 - Out]}
+                   end, #{inputs => 1, outputs => 1, generations => 5,
+                          params => #{bounds => [{0, 1}, {0, 1}, {0, 1}], partition => cvt, cells => 100}}),
+    ?assertMatch({match, _}, re:run(cambrian_archive:to_svg(Wide, #{}), "cb-line")),
+    ?assertError(_, cambrian_archive:to_svg(Archive, #{titel => <<"Maze">>})).
