@@ -17,7 +17,7 @@
 %%   <!-- not run: WHY -->  bin/guides lists those
 -module(cambrian_document).
 
--export([all/0, read/1, links/1, anchors/1, headings/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
+-export([all/0, read/1, links/1, paths/1, anchors/1, headings/1, blocks/1, runner/1, title/1, scratch/2, write/2]).
 -export_type([block/0]).
 
 -define(DOCUMENTS, ["README.md", "docs/*.md"]).
@@ -84,6 +84,24 @@ links(Document) ->
         {match, Found} -> [beside(Document, Link) || [Link] <- Found];
         nomatch -> []
     end.
+
+%% What stands between backquotes, outside of blocks, and is a path in this checkout: it begins with one of its folders, or
+%% ends as a source does. A word in capitals stands for any name.
+-spec paths(file:filename()) -> [Path :: string()].
+paths(Document) ->
+    Prose = re:replace(read(Document), "^\\s*```.*?^\\s*```", "", [global, multiline, dotall, {return, binary}]),
+    Quoted = case re:run(Prose, "`([\\w.*-]+(?:/[\\w.*-]+)+)/?`", [global, {capture, [1], list}]) of
+                 {match, Found} -> Found;
+                 nomatch -> []
+             end,
+    lists:usort([Path || [Path] <- Quoted, is_of_the_checkout(Path), not lists:any(fun is_placeholder/1, filename:split(Path))]).
+
+is_of_the_checkout(Path) ->
+    [First | _] = filename:split(Path),
+    lists:member(filename:extension(Path), [".erl", ".rs", ".ex", ".hrl"])
+        orelse filelib:is_dir(cambrian_checkout:path(First)) andalso not lists:member(First, ["_build", "target"]).
+
+is_placeholder(Part) -> re:run(Part, "(^|_)NAME\\b") =/= nomatch.
 
 %% To which headings it leads, of its own and of other documents of ours.
 -spec anchors(file:filename()) -> [{file:filename(), Anchor :: binary()}].

@@ -1,6 +1,6 @@
 %% Genotypes as the bytes of schema 2, and envelopes of any bytes, as docs/wire-format.md describes them.
 -module(cambrian_earlier).
--export([schema_2/1, envelope/3]).
+-export([schema_2/1, envelope/3, zeros/3]).
 
 %% Of a small genotype.
 -spec schema_2(cambrian_genotype:genotype()) -> binary().
@@ -17,10 +17,20 @@ schema_2(Genotype) ->
 
 %% Signed by this secret; the bytes are packed as they are.
 -spec envelope(Bytes :: binary(), map(), Secret :: binary()) -> binary().
-envelope(Bytes, Claims, Secret) ->
+envelope(Bytes, Claims, Secret) -> sealed(crypto:hash(sha256, Bytes), stored(Bytes), Claims, Secret).
+
+%% The same of so many times 128 KiB of zeros, which are packed in 4 bytes each.
+-spec zeros(pos_integer(), map(), Secret :: binary()) -> binary().
+zeros(Runs, Claims, Secret) ->
+    Size = Runs * 131_072,
+    Blocks = [<<(Last bor (1 bsl 1) bor (131_072 bsl 3)):24/little, 0>>
+              || Run <- lists:seq(1, Runs), Last <- [case Run of Runs -> 1; _ -> 0 end]],
+    Payload = iolist_to_binary([<<16#28, 16#B5, 16#2F, 16#FD, 16#A0, Size:32/little>>, Blocks]),
+    sealed(crypto:hash(sha256, <<0:(8 * Size)>>), Payload, Claims, Secret).
+
+sealed(Id, Payload, Claims, Secret) ->
     #{realm := Realm, task := Task, fitness := Fitness, sequence := Sequence, time := Time} = Claims,
-    Payload = stored(Bytes),
-    Body = pack([2, {text, <<"genotype">>}, {text, Realm}, {text, Task}, crypto:hash(sha256, Bytes), nil, crypto:hash(sha256, Payload),
+    Body = pack([2, {text, <<"genotype">>}, {text, Realm}, {text, Task}, Id, nil, crypto:hash(sha256, Payload),
                  Fitness, 0, [], [], cambrian_identity:public_key(Secret), nil, Sequence, Time]),
     Signature = crypto:sign(eddsa, none, ["cambrian envelope 2\n", Body], [Secret, ed25519]),
     pack([Body, Signature, Payload]).

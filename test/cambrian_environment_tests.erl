@@ -125,6 +125,9 @@ what_a_callback_must_return_is_told_test() ->
                  Text({crashed, {bad_return, {lamp, step, 2}, [1 | 2]}})),
     ?assertEqual(<<"an observation was [0|on], expected a list of numbers or a binary of 32-bit floats">>,
                  Text({crashed, {bad_observation, {no_numbers, [0 | on]}}})),
+    ?assertEqual(<<"the program ended with status 3">>, Text({crashed, {program_exited, 3}})),
+    ?assertEqual(<<"the program sent no answer within 300 ms">>, Text({crashed, {program_hangs, 300}})),
+    ?assertEqual(<<"the program says: no more">>, Text({crashed, {program_failed, <<"no more">>}})),
     ?assertEqual(<<"lamp:init/1 returned no, expected {ok, #{inputs => Inputs, outputs => Outputs}, State} "
                    "with integers from 1 to 10000">>,
                  unicode:characters_to_binary(cambrian_error:format_error({bad_return, {lamp, init, 1}, no}))).

@@ -589,6 +589,29 @@ forged_claims_are_looked_at_within_a_budget_test() ->
      end || Make <- [fun(N) -> envelope(<<N:32>>, 1, genotype(2, 1), 1.0, ?T0) end,
                      fun(N) -> announcement(<<N:32>>, 1, genotype(2, 1), 1.0, ?T0) end]].
 
+%% 4 MiB in 400 bytes, from forty fresh keys in one second: what unpacks to much counts as much.
+what_unpacks_to_much_has_a_budget_test_() -> {timeout, 60, fun what_unpacks_to_much_has_a_budget/0}.
+
+what_unpacks_to_much_has_a_budget() ->
+    Sealed = fun(N) ->
+                 Claims = #{realm => ?REALM, task => ?TASK, fitness => 9.0, sequence => N, time => ?T0},
+                 cambrian_earlier:zeros(32, Claims, crypto:hash(sha256, <<N:32>>))
+             end,
+    ?assert(byte_size(Sealed(1)) < 600),
+    {ok, Envelope, _} = cambrian_envelope:read(Sealed(1)),
+    ?assertEqual(32 * 131_072, cambrian_envelope:unpacked_size(Envelope)),
+    ?assertMatch({error, malformed}, cambrian_envelope:open(Envelope)),
+    {Effects, _} = all_of([hears(Sealed(N), ?T0) || N <- lists:seq(1, 40)], alone(#{})),
+    Reasons = [Reason || {event, rejected, #{reason := Reason}} <- Effects],
+    ?assertEqual(40, length(Reasons)),
+    Opened = length([Reason || Reason <- Reasons, Reason =/= metered]),
+    ?assert(Opened >= 1 andalso Opened =< 10).
+
+what_an_envelope_unpacks_to_is_known_before_test() ->
+    G = genotype(200, 1),
+    {ok, Whole, _} = cambrian_envelope:read(envelope(<<"a">>, 1, G, 1.0, ?T0)),
+    ?assertEqual(byte_size(cambrian_genotype:to_binary(G)), cambrian_envelope:unpacked_size(Whole)).
+
 %%% ---- addresses --------------------------------------------------------------------------
 
 calls(Address, Effects) -> [Ref || {ask, Ref, To, _} <- Effects, To =:= Address].

@@ -34,6 +34,12 @@ every_link_leads_somewhere_test() ->
     ?assertEqual([], [{Document, Link} || Document <- cambrian_document:all(), Link <- cambrian_document:links(Document),
                                           not filelib:is_file(Link)]).
 
+every_path_is_there_test() ->
+    Paths = [{Document, Path} || Document <- ["CONTRIBUTING.md" | cambrian_document:all()], Path <- cambrian_document:paths(Document)],
+    ?assert(length(Paths) >= 50),
+    ?assertEqual([], [{Document, Path} || {Document, Path} <- Paths,
+                                          [] =:= filelib:wildcard(Path, cambrian_checkout:root())]).
+
 every_anchor_is_that_of_a_heading_test() ->
     Anchors = [{Document, Target, Anchor} || Document <- cambrian_document:all(), {Target, Anchor} <- cambrian_document:anchors(Document)],
     ?assert(length(Anchors) >= 40),

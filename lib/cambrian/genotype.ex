@@ -434,7 +434,8 @@ defmodule Cambrian.Genotype do
   Returns the network as one file of C99, for a program or a microcontroller without Cambrian.
 
   The file needs no library, not even libm, and no heap: tables that stay in flash, and a struct
-  of 4 bytes for each input, number of memory and node. Its outputs have the same bits as those of
+  of 4 bytes for each input, each number of memory, and each hidden and output node. The `nodes` at
+  the top of the file are these, without the inputs. Its outputs have the same bits as those of
   `Cambrian.Network.step/3`, and its memory has the layout of a state, so you can hand a state
   over. The top of the file says how to call and compile it; it refuses `-ffast-math`. Inputs must
   be within plus and minus 1.0e12; the file does not check that.

@@ -213,6 +213,12 @@ words_of({crashed, {bad_observation, {no_numbers, Observation}}}) ->
                   "floats", [Observation]);
 words_of({crashed, {bad_observation, {out_of_range, inputs}}}) ->
     "an observation had a number out of range";
+words_of({crashed, {program_exited, Status}}) ->
+    io_lib:format("the program ended with status ~tp", [Status]);
+words_of({crashed, {program_hangs, Ms}}) ->
+    io_lib:format("the program sent no answer within ~b ms", [Ms]);
+words_of({crashed, {program_failed, Message}}) when is_binary(Message) ->
+    ["the program says: ", cambrian_text:text(Message)];
 words_of({crashed, {bad_answer, {text, Start}}}) ->
     io_lib:format("the program printed ~0tp where an answer was expected; its text must go to "
                   "standard error", [Start]);

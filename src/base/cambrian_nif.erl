@@ -63,7 +63,7 @@
          identity_read_grant/1, identity_peek_grant/1]).
 -export([charter_seal/2, charter_cosign/2, charter_read/1, charter_peek/1]).
 -export([envelope_seal/4, envelope_read/1, envelope_open/2, envelope_record/1,
-         envelope_peek_record/1, envelope_read_record/1]).
+         envelope_peek_record/1, envelope_read_record/1, envelope_unpacked_size/1]).
 
 -define(STUB, erlang:nif_error({nif_not_loaded, reason()})).
 
@@ -247,5 +247,6 @@ envelope_seal(_Claims, _Genotype, _Base, _Secret) -> ?STUB.
 envelope_read(_Bytes) -> ?STUB.
 envelope_open(_Envelope, _Base) -> ?STUB.
 envelope_record(_Envelope) -> ?STUB.
+envelope_unpacked_size(_Envelope) -> ?STUB.
 envelope_peek_record(_Bytes) -> ?STUB.
 envelope_read_record(_Bytes) -> ?STUB.

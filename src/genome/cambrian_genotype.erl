@@ -500,10 +500,12 @@ from_neat_python(Text) ->
 %% Names in the file begin with `cambrian_'.
 %%
 %% The file needs no library, not even libm, and no heap. It has tables that stay in flash, and a
-%% struct of 4 bytes for each input, memory number and node. The outputs have the same bits as those
-%% of {@link cambrian_network:step/3}, and the memory has the layout of a state of that function, so
-%% you can copy a state into the struct. The top of the file says how to compile and call it;
-%% `-ffast-math' is refused. Inputs lie within plus and minus 1.0e12; the file does not check them.
+%% struct of 4 bytes for each input, each number of memory, and each hidden and output node. The
+%% `nodes' at the top of the file are these, without the inputs. The outputs have the same bits as
+%% those of {@link cambrian_network:step/3}, and the memory has the layout of a state of that
+%% function, so you can copy a state into the struct. The top of the file says how to compile and
+%% call it; `-ffast-math' is refused. Inputs lie within plus and minus 1.0e12; the file does not
+%% check them.
 %%
 %% For a CPPN the file computes the CPPN. To export the network that a CPPN describes, call
 %% {@link cambrian_substrate:express/2} first.

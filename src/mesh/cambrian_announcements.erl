@@ -15,19 +15,21 @@
 
 %% How many envelopes and announcements are verified in a second: of keys that have earned their
 %% place, of other keys that are known here, and of all other keys together. One that is longer by
-%% `WEIGHED' bytes counts one more.
+%% `WEIGHED' bytes, or unpacks to `UNPACKED' bytes more, counts one more.
 -define(CLAIMS, #{earned => 600, known => 300, fresh => 100}).
 -define(WEIGHED, 4096).
+-define(UNPACKED, 16_384).
 
 %% What admission asks. After all cheap questions, and before a signature is verified, this second's
 %% budget for the origin is asked.
-ask_for_admission(Weight, Now) ->
+ask_for_admission(Bytes, Now) ->
     fun({admit, #{origin := Origin} = Claims} = Request, Y) ->
             case ask(Request, Now, Y) of
                 %% asked again after the grant was read: the budget was asked the first time
                 {ok, Z} when is_map(map_get(grant, Claims)) -> {ok, Z};
                 {{error, _}, _} = No -> No;
                 {Answer, Z} ->
+                    Weight = 1 + Bytes div ?WEIGHED + maps:get(unpacked, Claims, 0) div ?UNPACKED,
                     case may_work_on(claims, ?CLAIMS, Weight, Origin, Now, Z) of
                         {true, Metered} -> {Answer, Metered};
                         {false, Metered} -> {{error, metered}, Metered}
@@ -40,7 +42,7 @@ ask_for_admission(Weight, Now) ->
 
 -spec heard_envelope(binary(), Now :: integer(), #exchange{}) -> #exchange{}.
 heard_envelope(Bytes, Now, #exchange{options = #{identity := #{key := Own}}} = X) ->
-    Ask = ask_for_admission(1 + byte_size(Bytes) div ?WEIGHED, Now),
+    Ask = ask_for_admission(byte_size(Bytes), Now),
     case cambrian_admission:envelope(Bytes, lookup(X), option(once, X), Ask, X) of
         {{ok, _, #{origin := Own}, _}, Next} -> rejected(own, Next);
         {{ok, Genotype, #{genotype := Id, origin := Origin} = Claims, Record}, Next} ->
@@ -58,7 +60,7 @@ heard_envelope(Bytes, Now, #exchange{options = #{identity := #{key := Own}}} = X
                          Now :: integer(), #exchange{}) -> #exchange{}.
 heard_announcement(Urgency, Record, Address, Now, X) ->
     #exchange{options = #{identity := #{key := Own}}} = X,
-    case cambrian_admission:record(Record, option(once, X), ask_for_admission(1, Now), X) of
+    case cambrian_admission:record(Record, option(once, X), ask_for_admission(0, Now), X) of
         {{ok, #{origin := Own}}, Next} -> rejected(own, Next);
         {{ok, #{task := Name} = Claims}, Next} ->
             case is_of_interest(Name, Next) of

@@ -474,8 +474,8 @@ rotated({ok, #{key := Key} = Identity}, Others) ->
 rotated(Error, _Others) -> Error.
 
 %% @doc What the transport says of its connection, which populations take part, and which are
-%% missing. A node with a connection may still be alone. Here the VM has no node name, so that Erlang
-%% distribution connects it to nobody, and the name of a population was misspelt:
+%% missing. A node with a connection may still be alone. Here the VM has no node name, so that
+%% Erlang distribution connects it to nobody, and the name of a population was misspelt:
 %%
 %% ```
 %% 1> {ok, _} = cambrian_population:start(#{task => 'xor', name => pole}).

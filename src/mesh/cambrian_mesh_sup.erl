@@ -5,8 +5,8 @@
 
 -export([start_link/0, start_bridge/1, init/1]).
 
-%% The caller, the top supervisor, owns the table of the realms: without a `data_dir' only this table
-%% keeps a ban when the processes below are restarted.
+%% The caller, the top supervisor, owns the table of the realms: without a `data_dir' only this
+%% table keeps a ban when the processes below are restarted.
 start_link() ->
     ok = cambrian_realm_table:ensure(),
     supervisor:start_link({local, ?MODULE}, ?MODULE, []).

@@ -17,6 +17,8 @@
 %% of other keys that are known here, and of all other keys together. A unit takes up to 0.3 ms.
 -define(OPENED, #{earned => 600, known => 300, fresh => 150}).
 -define(WEIGHED, 4096).
+%% An unpacked byte costs less to open than a packed one: so many count as one unit.
+-define(UNPACKED, 16_384).
 %% A node or a connection of a base counts as so many bytes.
 -define(GENE_BYTES, 8).
 
@@ -108,12 +110,19 @@ delivered({error, Reason}, Request, Now, X) -> not_delivered(Reason, Request, No
 
 opened({error, Reason}, _Size, Request, Now, X) -> misled(Reason, Request, Now, X);
 opened({ok, Answer}, Size, #{addresses := [{_, Key} | _]} = Request, Now, X) ->
-    Weight = 1 + (Size + base_size(Answer, X)) div ?WEIGHED,
+    Weight = 1 + (Size + base_size(Answer, X)) div ?WEIGHED + unpacked_size(Answer) div ?UNPACKED,
     case may_work_on(opened, ?OPENED, Weight, Key, Now, X) of
         {true, Next} -> open(Answer, Size, Request, Now, Next);
         %% whoever announced it will announce it again
         {false, Next} -> note_failure(metered, Request, Now, Next)
     end.
+
+unpacked_size({What, Bytes, _}) when What =:= whole; What =:= blob ->
+    case cambrian_envelope:read(Bytes) of
+        {ok, Envelope, _} -> cambrian_envelope:unpacked_size(Envelope);
+        {error, _} -> 0
+    end;
+unpacked_size(_) -> 0.
 
 base_size({difference, Base, _, _}, X) ->
     case (lookup(X))(Base) of

@@ -43,7 +43,8 @@ pixels() -> {fun cambrian_options:is_positive/1, <<"a positive integer">>}.
 
 text() -> {fun(X) -> is_binary(X) orelse is_list(X) orelse is_atom(X) end, <<"a text">>}.
 
-are_labels(Labels) -> is_map(Labels) andalso map_size(maps:without([inputs, outputs], Labels)) =:= 0.
+are_labels(Labels) when is_map(Labels) -> maps:keys(Labels) -- [inputs, outputs] =:= [];
+are_labels(_) -> false.
 
 see(network) -> <<"type cambrian_svg:network_opts()">>;
 see(chart) -> <<"type cambrian_chart:opts()">>;

@@ -33,7 +33,8 @@ envelope(Bytes, BaseOf, Once, Ask, State) ->
     case read(fun cambrian_envelope:read/1, Bytes) of
         {ok, Envelope, Claims} ->
             Prove = fun() -> open(Envelope, Bytes, BaseOf, Once) end,
-            case admit(Claims, Claims, Prove, Once, Ask, State) of
+            Asked = Claims#{unpacked => cambrian_envelope:unpacked_size(Envelope)},
+            case admit(Claims, Asked, Prove, Once, Ask, State) of
                 {{ok, Genotype, Named}, Next} ->
                     {{ok, Genotype, Named, cambrian_envelope:record(Envelope)}, Next};
                 No -> No
@@ -91,8 +92,8 @@ open(Envelope, Bytes, BaseOf, Once) ->
 named({ok, Genotype}) -> {ok, Genotype, cambrian_genotype:id(Genotype)};
 named(Error) -> Error.
 
-%% `Asked' are the claims with the contents of the grant, once it was read. `Prove' does the
-%% expensive work.
+%% `Asked' are the claims with the contents of the grant, once it was read, and with the bytes that
+%% an envelope unpacks to, as `unpacked'. `Prove' does the expensive work.
 admit(Claims, Asked, Prove, Once, Ask, State) ->
     case Ask({admit, Asked}, State) of
         {ok, Next} -> count(Prove(), Claims, Asked, Ask, Next);

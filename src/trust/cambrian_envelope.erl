@@ -9,7 +9,7 @@
 -module(cambrian_envelope).
 
 -export([seal/3, seal/4, read/1, open/1, open/2, record/1, peek_record/1, read_record/1]).
--export([max_age_ms/0]).
+-export([max_age_ms/0, unpacked_size/1]).
 -export_type([claims/0, read/0, envelope/0, error/0]).
 
 -opaque envelope() :: reference().
@@ -163,6 +163,11 @@ open(Envelope, Base) -> cambrian_nif:envelope_open(Envelope, Base).
 %% '''
 -spec record(envelope()) -> binary().
 record(Envelope) -> cambrian_nif:envelope_record(Envelope).
+
+%% @private The bytes that {@link open/1} unpacks, as the envelope says them: 0 for a difference,
+%% and for one that it refuses before it unpacks.
+-spec unpacked_size(envelope()) -> non_neg_integer().
+unpacked_size(Envelope) -> cambrian_nif:envelope_unpacked_size(Envelope).
 
 %% @doc Reads a record without verifying the signature, which takes twenty times as long. For checks
 %% before {@link read_record/1}.

@@ -281,8 +281,8 @@ amend(Realm, Bytes) when is_binary(Realm), is_binary(Bytes) ->
         {Answer, Realm} -> Answer
     end.
 
-%% @doc The present charter, as bytes. Raises `{unknown_realm, Realm}' for a realm that was not opened
-%% here, and `{realm_damaged, Realm}' for one that is closed.
+%% @doc The present charter, as bytes. Raises `{unknown_realm, Realm}' for a realm that was not
+%% opened here, and `{realm_damaged, Realm}' for one that is closed.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).
@@ -370,8 +370,8 @@ unban(Realm, Subject) ->
     end.
 
 %% @doc The banned keys and genotypes, the oldest ban first. `by' is `user', or `reputation' for a
-%% key that lied too often. Raises `{unknown_realm, Realm}' for a realm that was not opened here, and
-%% `{realm_damaged, Realm}' for one that is closed.
+%% key that lied too often. Raises `{unknown_realm, Realm}' for a realm that was not opened here,
+%% and `{realm_damaged, Realm}' for one that is closed.
 %%
 %% ```
 %% 1> ok = cambrian_trust:open(<<"org.example.lab">>, #{}).

@@ -102,6 +102,12 @@ fn envelope_open<'a>(envelope: EnvelopeArc, base: Term<'a>) -> NifResult<(Atom, 
     Ok((atoms::ok(), wrap(envelope.0.open(genes(&base)).map_err(error::envelope)?)))
 }
 
+/// The bytes that opening it unpacks.
+#[rustler::nif]
+fn envelope_unpacked_size(envelope: EnvelopeArc) -> usize {
+    envelope.0.unpacked_size()
+}
+
 /// Claims and signature, without the genotype.
 #[rustler::nif]
 fn envelope_record<'a>(env: Env<'a>, envelope: EnvelopeArc) -> Term<'a> {

@@ -33,9 +33,14 @@ pub(crate) fn compress(bytes: &[u8]) -> Vec<u8> {
         .expect("zstd has room for its own bound")
 }
 
+/// The bytes that a frame says it unpacks to.
+pub(crate) fn unpacked_size(frame: &[u8]) -> Option<usize> {
+    usize::try_from(zstd_safe::get_frame_content_size(frame).ok()??).ok()
+}
+
 /// Unpacks one frame. `None` if its size is not stated, stated wrongly, or over the limit.
 pub(crate) fn decompress(frame: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let size = usize::try_from(zstd_safe::get_frame_content_size(frame).ok()??).ok()?;
+    let size = unpacked_size(frame)?;
     if size > limit || zstd_safe::find_frame_compressed_size(frame) != Ok(frame.len()) {
         return None;
     }

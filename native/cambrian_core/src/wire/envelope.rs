@@ -11,7 +11,7 @@
 
 use crate::genome::genotype::Genotype;
 use crate::wire::codec::{self, CodecError, GenotypeId};
-use crate::wire::compression::{compress, decompress};
+use crate::wire::compression::{compress, decompress, unpacked_size};
 use crate::wire::delta::{self, DeltaError};
 use crate::wire::identity::{self, Key, MAX_TEXT, Signer};
 use serde::{Deserialize, Serialize};
@@ -188,6 +188,18 @@ fn earlier(bytes: &[u8]) -> Option<EnvelopeError> {
 }
 
 impl Envelope {
+    /// The bytes that opening it unpacks: 0 for a difference, and for a payload that is refused
+    /// before it is unpacked.
+    #[must_use]
+    pub fn unpacked_size(&self) -> usize {
+        match self.record.base {
+            Some(_) => 0,
+            None => {
+                unpacked_size(&self.payload).filter(|&size| size <= codec::MAX_BYTES).unwrap_or(0)
+            }
+        }
+    }
+
     /// Signature, decompression, validity and id; the genotype only if all hold. `base` is asked
     /// for where the payload is a difference to it.
     ///
