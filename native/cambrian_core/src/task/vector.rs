@@ -48,7 +48,6 @@ pub mod tests {
     use crate::genome::genotype::{Connection, Genotype};
     use crate::genome::innovation::{input, output};
     use crate::phenotype::network::Network;
-    use crate::task::Task;
 
     /// The network that stands for a vector.
     pub fn network(vector: &[f64]) -> Network {
@@ -59,30 +58,5 @@ pub mod tests {
         links.sort_unstable_by_key(|link| link.id);
         let count = vector.len() as u32;
         Network::new(&Genotype::from_genes(1, count, born.nodes().collect(), links).unwrap())
-    }
-
-    /// Six generations change no structure, only weights.
-    pub fn stays_a_vector(task: &dyn Task) {
-        use crate::search::population::Population;
-        let go = std::sync::atomic::AtomicBool::new(false);
-        let p = Parameters { population: 20, ..task.parameters() };
-        let mut population = Population::new(p, task.shape(), 3).unwrap();
-        for _ in 0..6 {
-            population = population.evaluate(task, &go).unwrap().next(&go).unwrap();
-        }
-        let outputs = task.shape().outputs as usize;
-        for genotype in population.genotypes() {
-            assert_eq!(genotype.connections().len(), outputs);
-            assert!(genotype.connections().all(|link| link.enabled));
-            assert!(genotype.neurons.iter().all(|neuron| neuron.bias == 0.0));
-            let network = Network::new(genotype);
-            let read = network.run_to_end(|runner| read(runner));
-            let weight = |at: u32| {
-                let wanted = Connection::new(input(0), output(at), 0.0).id;
-                genotype.connections().find(|link| link.id == wanted).unwrap().weight
-            };
-            assert!((0..).zip(&read).all(|(at, x)| *x == f64::from(weight(at))));
-        }
-        assert!(population.genotypes().iter().any(|genotype| genotype.weights[0] != 0.0));
     }
 }
