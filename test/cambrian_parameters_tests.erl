@@ -84,6 +84,7 @@ own(Task) ->
                 || #{name := Name, default := Default} <- cambrian:parameters(), maps:get(Name, Own) =/= Default]).
 
 tasks("single_pole") -> [single_pole, single_pole_novel, double_pole, double_pole_novel];
+tasks("zdt1") -> [zdt1, zdt2, zdt3, zdt4, zdt6, dtlz2];
 tasks("dataset") -> [{dataset, #{inputs => [[1], [2]], targets => [0, 1], kind => classification}},
                      {dataset, [[1]], [[7]]}];
 tasks(Task) -> [list_to_atom(Task)].

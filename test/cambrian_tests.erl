@@ -317,7 +317,8 @@ fitness_may_be_any_finite_number_case() ->
          Options = Selected#{inputs => 1, outputs => 1, seed => 1, generations => 10},
          {ok, #{fitness := Best}} = cambrian:evolve(Of(Low, High), Options),
          ?assertEqual(max(Low, High), Best)
-     end || Selection <- [truncation, tournament, roulette, rank, sus, lexicase], Replacement <- [1.0, 0.1],
+     end || Selection <- [truncation, tournament, roulette, rank, sus, lexicase,
+                     epsilon_lexicase], Replacement <- [1.0, 0.1],
             {Low, High} <- [{-Max, 1.0}, {-Max, Max}, {Max, Max}, {-Max, -Max}, {5.0e-324, 1.0e-323}]].
 
 %% To the evaluation, also where weights are tuned; and the population goes on as if there had been no limit.

@@ -37,8 +37,8 @@ impl Scored<'_> {
                     Objective::Task if self.objectives[at].is_empty() => goals.push(fitness),
                     Objective::Task => goals.extend_from_slice(&self.objectives[at]),
                     Objective::Fitness => goals.push(fitness),
-                    Objective::Connections => goals.push(-(self.connections(at) as f64)),
-                    Objective::Energy => goals.push(-(self.energy(at) as f64)),
+                    Objective::Connections => goals.push(0.0 - self.connections(at) as f64),
+                    Objective::Energy => goals.push(0.0 - self.energy(at) as f64),
                     Objective::Novelty => goals.push(novelty[at].unwrap_or(0.0)),
                 }
             }
@@ -66,8 +66,8 @@ impl Scored<'_> {
 pub(crate) struct Standing {
     /// Empty where the evaluation failed.
     goals: Vec<Vec<f64>>,
-    /// The front of each; those without goals have none.
-    fronts: Vec<Option<u32>>,
+    /// Which are on the first front. Of those that reach the same only one is.
+    is_first: Vec<bool>,
     /// Those that have goals, the best first.
     order: Vec<u32>,
     knee: Option<u32>,
@@ -104,16 +104,16 @@ impl Standing {
         (seed, generation): (u64, u64),
     ) -> Standing {
         let ids = Ids::new(genotypes);
-        let fit: Vec<u32> =
-            (0..).zip(&goals).filter(|(_, goals)| goals.is_some()).map(|(at, _)| at).collect();
+        let is_fit: Vec<bool> = goals.iter().map(Option::is_some).collect();
         let goals: Vec<Vec<f64>> = goals.into_iter().map(Option::unwrap_or_default).collect();
+        let fit: Vec<u32> = (0..goals.len() as u32).filter(|at| is_fit[*at as usize]).collect();
+        let (distinct, mut copies) = copies(&fit, &goals, |a, b| ids.compare(a, b));
         let width = fit.first().map_or(1, |at| goals[*at as usize].len());
         let numbers: Vec<f64> =
-            fit.iter().flat_map(|at| goals[*at as usize].iter().copied()).collect();
+            distinct.iter().flat_map(|at| goals[*at as usize].iter().copied()).collect();
         let points = Points::new(&numbers, width);
-        let ranks = fronts::ranks(&points);
-        let fronts = fronts::fronts(&ranks);
-        let tie = |a: u32, b: u32| ids.compare(fit[a as usize], fit[b as usize]);
+        let fronts = fronts::fronts(&fronts::ranks(&points));
+        let tie = |a: u32, b: u32| ids.compare(distinct[a as usize], distinct[b as usize]);
         let order = match p.pareto {
             Pareto::Nsga2 => by_crowding(&points, &fronts, tie),
             Pareto::Nsga3 => {
@@ -121,11 +121,21 @@ impl Standing {
                 niching::order(&points, &fronts, p.population as usize, &mut rng, tie)
             }
         };
-        let knee = fronts.first().map(|front| fit[knee(&points, front, tie) as usize]);
-        let mut standing = vec![None; goals.len()];
-        fit.iter().zip(&ranks).for_each(|(at, rank)| standing[*at as usize] = Some(*rank));
-        let order = order.into_iter().map(|at| fit[at as usize]).collect();
-        Standing { goals, fronts: standing, order, knee }
+        let place = |at: u32| distinct[at as usize];
+        let knee = fronts.first().map(|front| place(knee(&points, front, tie)));
+        let mut front_of = vec![0; goals.len()];
+        for (nth, front) in fronts.iter().enumerate() {
+            front.iter().for_each(|at| front_of[place(*at) as usize] = nth);
+        }
+        let is_distinct = |at: &u32| distinct.binary_search(at).is_ok();
+        let is_first =
+            (0..goals.len() as u32).map(|at| front_of[at as usize] == 0 && is_distinct(&at));
+        let is_first = is_first.collect();
+        // the second of each before the third of any
+        copies.sort_by_key(|copy| (copy.nth, front_of[copy.of as usize]));
+        let copies = copies.iter().map(|copy| copy.at);
+        let order = order.into_iter().map(place).chain(copies).collect();
+        Standing { goals, is_first, order, knee }
     }
 
     /// More for what stands better.
@@ -141,18 +151,61 @@ impl Standing {
         self.knee
     }
 
-    pub fn is_on_front(&self, at: u32) -> bool {
-        self.fronts[at as usize] == Some(0)
+    /// Whether nobody else is as good in every objective.
+    pub fn is_unmatched(&self, at: u32) -> bool {
+        let own = &self.goals[at as usize];
+        let matches = |other: &u32| {
+            let theirs = &self.goals[*other as usize];
+            *other != at && theirs.iter().zip(own).all(|(theirs, own)| theirs >= own)
+        };
+        !self.order.iter().any(matches)
     }
 
-    /// The first front, the first objective descending, then the others; of equals the better
-    /// standing first.
+    /// The first front, the first objective descending, then the others.
     pub fn front(&self) -> Vec<(u32, &[f64])> {
-        let first = self.order.iter().filter(|at| self.is_on_front(**at));
+        let first = self.order.iter().filter(|at| self.is_first[**at as usize]);
         let mut front: Vec<_> = first.map(|at| (*at, &self.goals[*at as usize][..])).collect();
         front.sort_by(|a, b| b.1.partial_cmp(a.1).unwrap_or(Ordering::Equal));
         front
     }
+}
+
+/// A genotype that reaches the same as an earlier one.
+#[derive(Debug, PartialEq)]
+struct Duplicate {
+    at: u32,
+    of: u32,
+    /// From 1.
+    nth: u32,
+}
+
+/// One of those that reach the same, in the order of their places, and its copies. Where objectives
+/// are counts, as connections are, a front would be full of copies otherwise.
+fn copies(
+    fit: &[u32],
+    goals: &[Vec<f64>],
+    tie: impl Fn(u32, u32) -> Ordering,
+) -> (Vec<u32>, Vec<Duplicate>) {
+    let of = |at: u32| &goals[at as usize];
+    let mut order = fit.to_vec();
+    let by_goals = |a: u32, b: u32| of(a).partial_cmp(of(b)).unwrap_or(Ordering::Equal);
+    order.sort_unstable_by(|a, b| by_goals(*a, *b).then_with(|| tie(*a, *b)));
+    let (mut distinct, mut copies): (Vec<u32>, Vec<Duplicate>) = (Vec::new(), Vec::new());
+    let mut nth = 0;
+    for at in order {
+        match distinct.last() {
+            Some(&first) if of(first) == of(at) => {
+                nth += 1;
+                copies.push(Duplicate { at, of: first, nth });
+            }
+            _ => {
+                nth = 0;
+                distinct.push(at);
+            }
+        }
+    }
+    distinct.sort_unstable();
+    (distinct, copies)
 }
 
 /// Front by front; within a front those whose neighbours are far come first.
@@ -208,6 +261,15 @@ mod tests {
         assert_eq!(knee(&points, &[0, 1, 2, 3], |a, b| a.cmp(&b)), 1);
         assert_eq!(knee(&points, &[0, 3], |a, b| a.cmp(&b)), 0);
         assert_eq!(knee(&points, &[0, 3], |a, b| b.cmp(&a)), 3);
+    }
+
+    #[test]
+    fn of_those_that_reach_the_same_one_is_first_and_the_others_come_last() {
+        let goals = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, -0.0]];
+        let goals = goals.map(|one| one.to_vec());
+        let found = copies(&[0, 1, 2, 3, 4], &goals, |a, b| b.cmp(&a));
+        let copy = |at, nth| Duplicate { at, of: 4, nth };
+        assert_eq!(found, (vec![1, 3, 4], vec![copy(2, 1), copy(0, 2)]));
     }
 
     #[test]

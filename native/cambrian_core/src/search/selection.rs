@@ -195,7 +195,8 @@ enum Method {
     Weighted(Vec<f64>),
     /// Drawn beforehand, in the order in which they are used.
     Drawn(Vec<u32>),
-    Lexicase,
+    /// How far from the best a result of each case may be to count as equal.
+    Lexicase(Vec<f64>),
 }
 
 impl<'a> ParentSelector<'a> {
@@ -228,7 +229,8 @@ impl<'a> ParentSelector<'a> {
                 rng.shuffle(&mut drawn);
                 Method::Drawn(drawn)
             }
-            Selection::Lexicase => Method::Lexicase,
+            Selection::Lexicase => Method::Lexicase(Vec::new()),
+            Selection::EpsilonLexicase => Method::Lexicase(deviations(parents, ranking)),
         };
         ParentSelector { parents, method }
     }
@@ -250,21 +252,46 @@ impl<'a> ParentSelector<'a> {
                 if total > 0.0 { parents[found] } else { parents[rng.below(parents.len())] }
             }
             Method::Drawn(drawn) => drawn[nth % drawn.len()],
-            Method::Lexicase => lexicase(parents, ranking, rng),
+            Method::Lexicase(slack) => lexicase(parents, slack, ranking, rng),
         }
     }
 }
 
-fn lexicase(parents: &[u32], ranking: &Ranking, rng: &mut Stream) -> u32 {
+fn cases(parents: &[u32], ranking: &Ranking) -> usize {
+    parents.first().and_then(|at| ranking.cases.get(*at as usize)).map_or(0, Vec::len)
+}
+
+/// The median absolute deviation of each case among the parents: ε of La Cava, Spector & Danai
+/// 2016, "Epsilon-lexicase selection for regression", equation 5.
+fn deviations(parents: &[u32], ranking: &Ranking) -> Vec<f64> {
+    let deviation = |case: usize| {
+        let known = parents.iter().filter_map(|at| ranking.cases[*at as usize].get(case));
+        let results: Vec<f64> = known.copied().collect();
+        let middle = median(results.clone());
+        median(results.into_iter().map(|result| (result - middle).abs()).collect())
+    };
+    (0..cases(parents, ranking)).map(deviation).collect()
+}
+
+/// The mean of the middle two of an even count; 0 of none.
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    let middle = |at: usize| 0.5 * numbers.get(at).copied().unwrap_or(0.0);
+    middle(numbers.len().saturating_sub(1) / 2) + middle(numbers.len() / 2)
+}
+
+/// A case without slack counts only the best results as equal.
+fn lexicase(parents: &[u32], slack: &[f64], ranking: &Ranking, rng: &mut Stream) -> u32 {
     let mut left = parents.to_vec();
-    let cases = ranking.cases.get(left[0] as usize).map_or(0, Vec::len);
+    let cases = cases(parents, ranking);
     let mut order: Vec<usize> = (0..cases).collect();
     rng.shuffle(&mut order);
     for case in order {
         let result =
             |at: u32| ranking.cases[at as usize].get(case).copied().unwrap_or(f64::NEG_INFINITY);
         let best = left.iter().map(|&at| result(at)).fold(f64::NEG_INFINITY, f64::max);
-        left.retain(|&at| result(at) >= best);
+        let least = best - slack.get(case).copied().unwrap_or(0.0);
+        left.retain(|&at| result(at) >= least);
         if left.len() == 1 {
             break;
         }
@@ -388,5 +415,26 @@ mod tests {
         let counts = picks(Selection::Lexicase, &[9.0, 9.0, 10.0], &cases, 1000);
         assert!(counts[2] == 0 && counts[0] > 400 && counts[1] > 400, "{counts:?}");
         assert_eq!(picks(Selection::Lexicase, &[1.0, 3.0, 2.0], &[], 10), [0, 10, 0]);
+    }
+
+    #[test]
+    fn epsilon_lexicase_takes_results_near_the_best_for_equals() {
+        // the median of the first case is 8 and the deviation 1, so 10 and 9 are equals there
+        let results = [[10.0, 0.0], [9.0, 0.0], [8.0, 0.0], [7.0, 0.0], [0.0, 0.0]];
+        let cases = results.map(|result| result.to_vec());
+        let merit = [5.0, 4.0, 3.0, 2.0, 1.0];
+        let places: Vec<u32> = (0..5).collect();
+        let ranking = Ranking::new(merit.map(Some).to_vec(), cases.to_vec(), 0);
+        assert_eq!(deviations(&places, &ranking), [1.0, 0.0]);
+        let counts = picks(Selection::EpsilonLexicase, &merit, &cases, 1000);
+        assert!(counts[0] > 400 && counts[1] > 400 && counts[0] + counts[1] == 1000, "{counts:?}");
+        assert_eq!(picks(Selection::Lexicase, &merit, &cases, 10), [10, 0, 0, 0, 0]);
+        assert_eq!(picks(Selection::EpsilonLexicase, &[1.0, 3.0, 2.0], &[], 10), [0, 10, 0]);
+    }
+
+    #[test]
+    fn the_median_of_an_even_count_is_between_the_middle_two() {
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 10.0]), 3.0);
+        assert_eq!([median(vec![4.0, 1.0, 2.0]), median(vec![])], [2.0, 0.0]);
     }
 }

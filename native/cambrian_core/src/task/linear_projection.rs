@@ -119,7 +119,7 @@ impl Task for LinearProjection {
 
 #[cfg(test)]
 mod tests {
-    use super::super::vector::tests::{network, stays_a_vector};
+    use super::super::vector::tests::network;
     use super::*;
     use crate::genome::parameters::Value;
     use crate::task;
@@ -176,10 +176,5 @@ mod tests {
             error("function", Value::Name("ackley".into())),
             "function: expected one of sphere, rastrigin, plateau"
         );
-    }
-
-    #[test]
-    fn evolution_leaves_the_structure_alone() {
-        stays_a_vector(&*function("rastrigin", 6.0));
     }
 }

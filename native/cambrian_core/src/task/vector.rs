@@ -90,7 +90,6 @@ pub(super) mod tests {
     use crate::genome::genotype::{Connection, Genotype};
     use crate::genome::innovation::{input, output};
     use crate::phenotype::network::Network;
-    use crate::task::Task;
 
     /// The network that stands for a vector.
     pub fn network(vector: &[f64]) -> Network {
@@ -103,29 +102,16 @@ pub(super) mod tests {
         Network::new(&Genotype::from_genes(1, count, born.nodes().collect(), links).unwrap())
     }
 
-    /// Six generations change no structure, only weights.
-    pub fn stays_a_vector(task: &dyn Task) {
-        use crate::search::population::Population;
-        let go = std::sync::atomic::AtomicBool::new(false);
-        let p = Parameters { population: 20, ..task.parameters() };
-        let mut population = Population::new(p, task.shape(), 3).unwrap();
-        for _ in 0..6 {
-            population = population.evaluate(task, &go).unwrap().next(&go).unwrap();
-        }
-        let outputs = task.shape().outputs as usize;
-        for genotype in population.genotypes() {
-            assert_eq!(genotype.connections().len(), outputs);
-            assert!(genotype.connections().all(|link| link.enabled));
-            assert!(genotype.neurons.iter().all(|neuron| neuron.bias == 0.0));
-            let network = Network::new(genotype);
-            let read = network.run_to_end(read);
-            assert_eq!(Reader::new(outputs as u32).read(genotype).as_ref(), Some(&read));
-            let weight = |at: u32| {
-                let wanted = Connection::new(input(0), output(at), 0.0).id;
-                genotype.connections().find(|link| link.id == wanted).unwrap().weight
-            };
-            assert!((0..).zip(&read).all(|(at, x)| *x == f64::from(weight(at))));
-        }
-        assert!(population.genotypes().iter().any(|genotype| genotype.weights[0] != 0.0));
+    #[test]
+    fn a_vector_is_read_from_its_genes_as_from_its_network() {
+        let p = Parameters { initial_weight: 1.0, ..parameters() };
+        let mut rng = Stream::new(5, Purpose::Birth, 0, 0);
+        let mut genotype = Genotype::new(1, 30, &p, &mut rng).unwrap();
+        let from_network = Network::new(&genotype).run_to_end(read);
+        let reader = Reader::new(30);
+        assert_eq!(reader.read(&genotype), Some(from_network));
+        assert_eq!(Reader::new(29).read(&genotype), None);
+        genotype.neurons[3].bias = 1.0;
+        assert_eq!(reader.read(&genotype), None);
     }
 }

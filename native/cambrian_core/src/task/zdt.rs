@@ -127,7 +127,7 @@ impl Task for Zdt {
 
 #[cfg(test)]
 mod tests {
-    use super::super::vector::tests::{network, stays_a_vector};
+    use super::super::vector::tests::network;
     use super::*;
     use crate::task;
 
@@ -176,10 +176,5 @@ mod tests {
         assert!(task.trial(&network(&vector)).solved);
         vector[7] = 0.0;
         assert!(!task.trial(&network(&vector)).solved);
-    }
-
-    #[test]
-    fn evolution_leaves_the_structure_alone() {
-        stays_a_vector(task::named("zdt4").unwrap());
     }
 }

@@ -151,7 +151,7 @@ impl Evaluated {
         let place = last.ok_or(Refused::NotBetter)?;
         let mut changed = self.clone();
         changed.replace(place, newcomer, score, keys);
-        if !changed.standing.is_on_front(place) || self.standing.is_on_front(place) {
+        if !changed.standing.is_unmatched(place) {
             return Err(Refused::NotBetter);
         }
         *self = changed;
