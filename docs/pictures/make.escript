@@ -12,6 +12,7 @@ main([Dir]) ->
             {"champion.svg", network(Pole, #{inputs => ["cart x", "long pole", "short pole", "bias"], outputs => ["force"]})},
             {"fitness.svg", cambrian_picture:fitness(Pole, #{title => "Two poles without their speed: fitness"})},
             {"species.svg", cambrian_picture:species(Pole, #{title => "Two poles without their speed: species"})},
+            {"elites.svg", elites(#{seed => 3, generations => 400, target => 1000})},
             {"dynamics.svg", network(Maze, #{inputs => ["left", "ahead", "right", "reward"], outputs => ["turn"]})}]],
     ok.
 
@@ -26,6 +27,10 @@ evolved(Options) ->
     ok = cambrian_recorder:stop(Recorder),
     ok = cambrian_population:stop(Population),
     Story.
+
+elites(Options) ->
+    {ok, #{archive := Archive}} = cambrian:evolve(maze_hard, Options#{search => map_elites}),
+    cambrian_archive:to_svg(Archive, #{title => <<"The hard maze: an elite for each place">>, width => 480}).
 
 network(#{result := #{champion := Bytes}}, Labels) ->
     {ok, Champion} = cambrian_genotype:from_binary(Bytes),
